@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The engine that tests of the core share."""
 
+import numpy as np
 import pytest
 
 
@@ -10,3 +11,24 @@ def engine():
     from thunder_core.engine.engine import Engine
 
     return Engine.load(device="cpu")
+
+
+@pytest.fixture
+def put(tmp_path):
+    """Write an array where the engine's process reads it; its path."""
+
+    def write(values):
+        path = tmp_path / f"{len(list(tmp_path.iterdir()))}.npy"
+        np.save(path, values)
+        return str(path)
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def sample():
+    """The shipped sample of a voice."""
+    from thunder_core.engine.speech.audio import read_sound
+    from thunder_core.shipped import SAMPLE
+
+    return read_sound(SAMPLE)

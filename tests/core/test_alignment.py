@@ -2,28 +2,18 @@
 """A capture is found in its voice by its mouth, or by the sound that was recorded with it; one of
 another line is not."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from thunder_core.engine.alignment import best_shift, LIKELY, match_sound
-from thunder_core.engine.speech.audio import read_sound
 from thunder_core.request import Request
 from thunder_core.types import FPS, pack, RATE, Speech, unpack
 
-SAMPLE = Path(__file__).resolve().parents[2] / "assets" / "sample.wav"
-
 
 @pytest.fixture(scope="module")
-def voice():
-    return read_sound(SAMPLE)
-
-
-@pytest.fixture(scope="module")
-def performed(engine, voice):
+def performed(engine, sample):
     """Takes of the sample, packed [T, n + 9]."""
-    return [pack(take.motion) for take in engine.generate(voice, Request(4, 5, "draft"))]
+    return [pack(take.motion) for take in engine.generate(sample, Request(4, 5, "draft"))]
 
 
 def captured(rng, x, lead, first, last):
@@ -38,46 +28,46 @@ def captured(rng, x, lead, first, last):
     )
 
 
-def test_a_mouth_is_found_within_a_frame(engine, voice, performed):
+def test_a_mouth_is_found_within_a_frame(engine, sample, performed):
     rng, off = np.random.default_rng(3), []
     for x in performed:
         for _ in range(5):
             lead = int(rng.integers(0, 40))
             first = int(rng.integers(0, 60))
             last = len(x) - int(rng.integers(0, 40))
-            match, by = engine.align(voice, captured(rng, x, lead, first, last))
+            match, by = engine.align(sample, captured(rng, x, lead, first, last))
             assert by == "mouth"
             off.append(round(match.seconds * FPS) - (first - lead))
     assert np.mean(np.abs(off) <= 1) >= 0.95, off
 
 
-def test_a_mouth_that_says_something_else_is_not_sure(engine, voice, performed):
+def test_a_mouth_that_says_something_else_is_not_sure(engine, sample, performed):
     rng = np.random.default_rng(1)
     backwards = [captured(rng, x[::-1], 0, 0, len(x)) for x in performed]
-    assert np.mean([engine.align(voice, motion)[0].sure < LIKELY for motion in backwards]) >= 0.5
-    assert all(engine.align(voice, motion)[0].sure < 1 for motion in backwards)
+    assert np.mean([engine.align(sample, motion)[0].sure < LIKELY for motion in backwards]) >= 0.5
+    assert all(engine.align(sample, motion)[0].sure < 1 for motion in backwards)
 
 
 def test_the_sound_of_another_microphone_is_found_within_a_frame_and_asked_first(
-    engine, voice, performed
+    engine, sample, performed
 ):
     rng = np.random.default_rng(2)
     room = np.r_[1, rng.normal(0, 0.3, 800) * np.exp(-np.arange(800) / 200)]
-    heard = np.convolve(voice.samples, room)[: len(voice.samples)][RATE:]
+    heard = np.convolve(sample.samples, room)[: len(sample.samples)][RATE:]
     heard = 0.1 * heard / heard.std()
     heard = np.concatenate([np.zeros(RATE // 4), heard]) + rng.normal(
         0, 0.05, len(heard) + RATE // 4
     )
     still = unpack(np.zeros_like(performed[0]), performed[0].shape[1] - 9)
-    match, by = engine.align(voice, still, Speech(heard.astype(np.float32)))
+    match, by = engine.align(sample, still, Speech(heard.astype(np.float32)))
     assert by == "sound" and match.sure >= 1 and match.seconds == pytest.approx(0.75, abs=0.02)
 
 
-def test_a_sound_of_something_else_leaves_it_to_the_mouth(engine, voice, performed):
+def test_a_sound_of_something_else_leaves_it_to_the_mouth(engine, sample, performed):
     noise = 0.1 * np.random.default_rng(0).standard_normal(4 * RATE).astype(np.float32)
-    assert match_sound(noise, voice.samples).sure < LIKELY
+    assert match_sound(noise, sample.samples).sure < LIKELY
     motion = unpack(performed[0], performed[0].shape[1] - 9)
-    match, by = engine.align(voice, motion, Speech(noise))
+    match, by = engine.align(sample, motion, Speech(noise))
     assert by == "mouth" and abs(match.seconds * FPS) <= 1
 
 

@@ -7,7 +7,6 @@ import pytest
 
 from thunder_core.engine import check
 from thunder_core.engine.check import MouthCurves, Tolerance, TOLERANCE_OF
-from thunder_core.engine.speech.audio import read_sound
 from thunder_core.errors import BadRequest
 from thunder_core.findings import (
     CARTOONY,
@@ -21,19 +20,13 @@ from thunder_core.findings import (
     STILL,
 )
 from thunder_core.request import Request
-from thunder_core.shipped import SAMPLE
 from thunder_core.types import FPS, Motion
 
 
 @pytest.fixture(scope="module")
-def voice():
-    return read_sound(str(SAMPLE))
-
-
-@pytest.fixture(scope="module")
-def motion(engine, voice):
+def motion(engine, sample):
     """Of a take of the sample voice."""
-    return engine.generate(voice, Request(1, 1))[0].motion
+    return engine.generate(sample, Request(1, 1))[0].motion
 
 
 def late(motion, frames):
@@ -46,13 +39,21 @@ def kinds(findings):
     return [each.kind for each in findings]
 
 
-def test_a_take_that_follows_its_voice_has_no_problem(engine, voice, motion):
-    assert engine.check(voice, motion) == []
+def test_a_take_that_follows_its_voice_has_no_problem_and_one_of_another_line_has(
+    engine, sample, motion
+):
+    assert engine.check(sample, motion) == []
+    back = Motion(motion.expression[::-1].copy(), motion.jaw[::-1].copy())
+    assert set(kinds(engine.check(sample, back))) & {OTHER, SHIFTED}
+    with pytest.raises(
+        BadRequest, match="no tolerance “strict”: choose realistic, cartoony, snappy"
+    ):
+        engine.check(sample, motion, "strict")
 
 
 @pytest.mark.parametrize("frames", [3, -3, 5, -5])
-def test_a_line_that_is_late_or_early_is_one_finding(engine, voice, motion, frames):
-    first = engine.check(voice, late(motion, frames))[0]
+def test_a_line_that_is_late_or_early_is_one_finding(engine, sample, motion, frames):
+    first = engine.check(sample, late(motion, frames))[0]
     assert (first.kind, first.whole, round(first.size * FPS)) == (SHIFTED, True, frames)
     assert (
         first.sentence(25)
@@ -61,29 +62,23 @@ def test_a_line_that_is_late_or_early_is_one_finding(engine, voice, motion, fram
     assert str(2 * abs(frames)) in first.sentence(50)  # frames are the scene's
 
 
-def test_lips_that_do_not_meet_are_found_and_nothing_else(engine, voice, motion):
-    there = check.find_demands(engine.analyse(voice))[0][0]
+def test_lips_that_do_not_meet_are_found_and_nothing_else(engine, sample, motion):
+    there = check.find_demands(engine.analyse(sample))[0][0]
     jaw = motion.jaw.copy()
     around = slice(round(there.start * FPS) - 3, round(there.end * FPS) + 3)
     jaw[around, 0] += 0.15
-    (found,) = engine.check(voice, Motion(motion.expression, jaw))
+    (found,) = engine.check(sample, Motion(motion.expression, jaw))
     assert found.kind == OPEN and found.size > 2
     assert abs(found.start - there.start) < 0.05 and found.sound == there.sound
     assert "mm apart" in found.sentence(25)
 
 
-def test_a_mouth_that_stands_still_in_speech_is_found(engine, voice, motion):
+def test_a_mouth_that_stands_still_in_speech_is_found(engine, sample, motion):
     at = np.arange(motion.frames)
     at[30:50] = 30
-    found = engine.check(voice, Motion(motion.expression[at], motion.jaw[at]))
-    assert STILL in kinds(found)
+    found = engine.check(sample, Motion(motion.expression[at], motion.jaw[at]))
     still = next(each for each in found if each.kind == STILL)
     assert still.start < 1.7 and still.end > 1.5
-
-
-def test_another_line_is_told_from_a_late_one(engine, voice, motion):
-    back = Motion(motion.expression[::-1].copy(), motion.jaw[::-1].copy())
-    assert {each.kind for each in engine.check(voice, back)} & {OTHER, SHIFTED}
 
 
 def test_a_mouth_that_moves_in_silence_is_found():
@@ -110,10 +105,10 @@ def test_lips_that_never_meet_are_one_finding():
     assert len(found) == 1 and found[0].whole and "6 of 6" in found[0].sentence(25)
 
 
-def test_what_is_noticed_first_comes_first(engine, voice, motion):
+def test_what_is_noticed_first_comes_first(engine, sample, motion):
     at = np.arange(motion.frames)
     at[60:69] = 60
-    found = engine.check(voice, late(Motion(motion.expression[at], motion.jaw[at]), 5))
+    found = engine.check(sample, late(Motion(motion.expression[at], motion.jaw[at]), 5))
     assert kinds(found)[0] == SHIFTED
     assert [each.weight for each in found] == sorted((each.weight for each in found), reverse=True)
 
@@ -130,13 +125,6 @@ def test_words_of_a_text_name_the_places():
         Finding(MOVES, 2.0, 3.0, 1.0, 1.0).sentence(25, "240–262")
         == "The mouth moves in silence, 240–262: 1.0 s"
     )
-
-
-def test_an_unknown_tolerance_is_told(engine, voice, motion):
-    with pytest.raises(
-        BadRequest, match="no tolerance “strict”: choose realistic, cartoony, snappy"
-    ):
-        engine.check(voice, motion, "strict")
 
 
 def test_findings_survive_json():

@@ -19,6 +19,7 @@ from thunder_core.engine import cluster
 from thunder_core.errors import NoEngine
 
 MAKER = Maker("0.1.0", "5.0.1", "f" * 64)
+BAKES = {"thunder": "1", "blender": "5.0.1", "weights": "f"}
 
 
 def node(name, cpus, gpus=0, alive=True):
@@ -181,70 +182,68 @@ class RayError(Exception):
     pass
 
 
-class FailingRay:
-    """Ray where machines of some names cannot start anything; the others have a description that
-    differs, unless it is `maker`."""
+def remote(function):
+    """What Ray calls as `.options(…).remote(…)`."""
+    return types.SimpleNamespace(
+        options=lambda **chosen: types.SimpleNamespace(
+            remote=lambda *given: function(*given, **chosen)
+        )
+    )
+
+
+class PlayedRay:
+    """Ray whose machines bake at once as `maker`; those of some names cannot start anything or
+    never answer."""
 
     exceptions = types.SimpleNamespace(RayError=RayError)
+    util = None
 
-    def __init__(self, nodes, failing, maker=None):
-        self.listed = nodes
-        self.failing = failing
-        self.maker = maker
-        self.started = []
-        self.killed = 0
-        self.util = None
-
-    def nodes(self):
-        return self.listed
+    def __init__(self, nodes, maker=None, failing=(), stuck=()):
+        self.nodes = lambda: nodes
+        self.maker, self.failing, self.stuck = maker, failing, stuck
+        self.started, self.killed = [], []
+        self.kill = self.killed.append
 
     def remote(self, kind):
-        def options(**chosen):
-            node = chosen["scheduling_strategy"].node_id
+        return remote(self.begin)
 
-            def begin(*_):
-                self.started.append(node)
-                ready = types.SimpleNamespace(
-                    options=lambda **_: types.SimpleNamespace(
-                        remote=lambda: (node, len(self.started))
-                    )
+    def begin(self, *_, scheduling_strategy, **__):
+        node = scheduling_strategy.node_id
+        self.started.append(node)
+        return types.SimpleNamespace(
+            ready=remote(lambda **_: (node, len(self.started))),
+            bake=remote(
+                lambda request, *_, **__: iter(
+                    [{"event": "done", "job": request["job"], "report": {}}]
                 )
-                return types.SimpleNamespace(ready=ready)
-
-            return types.SimpleNamespace(remote=begin)
-
-        return types.SimpleNamespace(options=options)
+            ),
+        )
 
     def wait(self, awaited, **_):
-        return awaited[:1], awaited[1:]
+        time.sleep(0.01)
+        there = [one for one in awaited if not isinstance(one, tuple) or one[0] not in self.stuck]
+        return there[:1], [one for one in awaited if one not in there[:1]]
 
     def get(self, answer):
+        if isinstance(answer, dict):
+            return answer
         if answer[0] in self.failing:
             raise RayError(RAY_ERROR)
         return self.maker, ""
-
-    def kill(self, actor):
-        self.killed += 1
 
 
 @pytest.fixture
 def spread(monkeypatch):
     """Run a request of two jobs on a Ray that fails; its events."""
-    strategies = types.ModuleType("ray.util.scheduling_strategies")
-    strategies.NodeAffinitySchedulingStrategy = lambda node_id, soft: types.SimpleNamespace(
-        node_id=node_id
+    strategy = types.SimpleNamespace(
+        NodeAffinitySchedulingStrategy=lambda node_id, soft: types.SimpleNamespace(node_id=node_id)
     )
-    for name, module in (
-        ("ray", types.ModuleType("ray")),
-        ("ray.util", types.ModuleType("ray.util")),
-        (strategies.__name__, strategies),
-    ):
-        monkeypatch.setitem(sys.modules, name, module)
+    for name in ("ray", "ray.util", "ray.util.scheduling_strategies"):
+        monkeypatch.setitem(sys.modules, name, strategy)
     monkeypatch.setattr(cluster, "NEW_MACHINES", 0.0)
     monkeypatch.setattr(cluster, "TURN", 0.0)
 
     def run(ray):
-        maker = {"thunder": "1", "blender": "5.0.1", "weights": "f"}
         tasks = [
             {"job": name, "settings": {}, "out": "", "options": [], "files": []} for name in "ab"
         ]
@@ -253,7 +252,7 @@ def spread(monkeypatch):
             "cpus": 4,
             "root": "",
             "command": [],
-            "maker": maker,
+            "maker": BAKES,
             "results": "back",
             "of_takes": "",
         }
@@ -270,7 +269,7 @@ def spread(monkeypatch):
 
 
 def test_machines_that_cannot_start_are_given_up_with_the_cause(spread):
-    ray = FailingRay([node("one", 8), node("two", 4)], {"one", "two"})
+    ray = PlayedRay([node("one", 8), node("two", 4)], failing=("one", "two"))
     events = spread(ray)
     failed = [event for event in events if event["event"] == "failed"]
     assert [event["job"] for event in failed] == ["a", "b"]
@@ -293,49 +292,15 @@ def test_machines_that_cannot_start_are_given_up_with_the_cause(spread):
     ) == 2 * (cluster.STARTS - 1)
 
 
-class HangingRay(FailingRay):
-    """Ray where a machine of the name “stuck” never answers, and the others bake at once."""
-
-    def remote(self, kind):
-        return types.SimpleNamespace(
-            options=lambda **chosen: types.SimpleNamespace(remote=lambda *_: self.actor(chosen))
-        )
-
-    def actor(self, chosen):
-        node = chosen["scheduling_strategy"].node_id
-        self.started.append(node)
-        ready = types.SimpleNamespace(
-            options=lambda **_: types.SimpleNamespace(remote=lambda: (node, len(self.started)))
-        )
-
-        def bake(request, *_):
-            return iter([{"event": "done", "job": request["job"], "report": {}}])
-
-        return types.SimpleNamespace(
-            ready=ready,
-            bake=types.SimpleNamespace(options=lambda **_: types.SimpleNamespace(remote=bake)),
-        )
-
-    def wait(self, awaited, **_):
-        time.sleep(0.01)
-        arrived = [one for one in awaited if not isinstance(one, tuple) or one[0] != "stuck"][:1]
-        return arrived, [one for one in awaited if one not in arrived]
-
-    def get(self, answer):
-        return answer if isinstance(answer, dict) else (self.maker, "")
-
-
 def test_a_machine_whose_start_hangs_is_given_up_after_a_time_and_keeps_no_job(spread, monkeypatch):
-    maker = {"thunder": "1", "blender": "5.0.1", "weights": "f"}
     monkeypatch.setattr(cluster, "RAY_SECONDS", 0.2)
-    events = spread(HangingRay([node("stuck", 4), node("works", 4)], set(), maker))
+    events = spread(PlayedRay([node("stuck", 4), node("works", 4)], BAKES, stuck=("stuck",)))
     assert sorted(event["job"] for event in events if event["event"] == "done") == ["a", "b"]
-    ray = HangingRay([node("stuck", 4)], set(), maker)
+    ray = PlayedRay([node("stuck", 4)], BAKES, stuck=("stuck",))
     events = spread(ray)
     failed = [event for event in events if event["event"] == "failed"]
-    assert [event["job"] for event in failed] == ["a", "b"] and ray.started == [
-        "stuck"
-    ] * cluster.STARTS == ["stuck"] * ray.killed
+    assert [event["job"] for event in failed] == ["a", "b"]
+    assert ray.started == ["stuck"] * cluster.STARTS and len(ray.killed) == cluster.STARTS
     assert (
         "Ray started no process in" in failed[0]["sentence"]
         and "ray status" in failed[0]["sentence"]

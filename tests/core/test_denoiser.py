@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The denoiser does what §4.2 says, checked against the plain, slow form of the same equations."""
+"""The networks do what their papers say, checked against the plain, slow form of the same equations,
+or against other programs with the same weights."""
 
 import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 
+from thunder_core.engine.weights import SHIPPED
+from thunder_core.networks.conformer import attention, Conformer
 from thunder_core.networks.denoiser import (
     alibi_bias,
     alibi_slopes,
@@ -13,6 +17,8 @@ from thunder_core.networks.denoiser import (
     DenoiserConfig,
     DiagonalCrossAttention,
 )
+from thunder_core.networks.encoder import SpeechEncoder
+from thunder_core.networks.systems.regressors import causal_bias
 
 
 def masked_cross_attention(layer, x, audio, step):
@@ -51,20 +57,22 @@ def test_alibi_is_symmetric_and_falls_with_distance():
     assert bias[0, 2, 5] == -3 * 0.25  # slope 2^(−8/4) of the first head
 
 
-def small() -> Denoiser:
+def made(**config) -> Denoiser:
+    """A small denoiser that nobody trained."""
     torch.manual_seed(1)
-    return Denoiser(
-        DenoiserConfig(motion=6, audio=5, width=32, layers=2, heads=4, feedforward=64)
-    ).eval()
+    sizes = dict(motion=6, audio=5, width=32, layers=2, heads=4, feedforward=64)
+    return Denoiser(DenoiserConfig(**sizes | config)).eval()
+
+
+def given(takes=1):
+    """(motions, a step, a sound, styles) of nine frames."""
+    sound = torch.randn(1, 9, 5)
+    return torch.randn(takes, 9, 6), torch.tensor([500]), sound, torch.randn(takes, 1, 3)
 
 
 def test_frame_sees_its_own_audio_only_through_its_neighbours_attention():
     """With one layer, changing the audio of one frame changes that frame's output alone."""
-    torch.manual_seed(1)
-    model = Denoiser(
-        DenoiserConfig(motion=6, audio=5, width=32, layers=1, heads=4, feedforward=64)
-    ).eval()
-    x, step, audio = torch.randn(1, 9, 6), torch.tensor([500]), torch.randn(1, 9, 5)
+    model, (x, step, audio, _) = made(layers=1), given()
     changed = audio.clone()
     changed[0, 4] += 1
     moved = (model(x, step, audio) - model(x, step, changed)).abs().amax(-1)[0]
@@ -73,21 +81,14 @@ def test_frame_sees_its_own_audio_only_through_its_neighbours_attention():
 
 
 def test_hidden_audio_is_the_same_for_every_sound():
-    model, x, step = small(), torch.randn(2, 9, 6), torch.tensor([10, 700])
+    model, x, step = made(), torch.randn(2, 9, 6), torch.tensor([10, 700])
     hide = torch.ones(2, dtype=torch.bool)
     first, second = (model(x, step, torch.randn(2, 9, 5), hide) for _ in range(2))
     assert torch.equal(first, second)
 
 
-def styled() -> Denoiser:
-    torch.manual_seed(2)
-    return Denoiser(
-        DenoiserConfig(motion=6, audio=5, style=3, width=32, layers=2, heads=4, feedforward=64)
-    ).eval()
-
-
 def taught() -> Denoiser:
-    model = styled()
+    model = made(style=3)
     torch.nn.init.normal_(model.style_in[-1].weight, std=0.3)
     model.style_mean.normal_()
     model.style_std.uniform_(0.5, 2)
@@ -96,12 +97,8 @@ def taught() -> Denoiser:
 
 
 def test_free_rows_have_any_style_and_the_others_their_own():
-    model = taught()
-    x = torch.randn(2, 9, 6)
-    step = torch.tensor([10, 700])
-    audio = torch.randn(2, 9, 5)
-    style, free = torch.randn(2, 1, 3), torch.tensor([True, False])
-    y = model(x, step, audio, style=style, free=free)
+    model, (x, step, audio, style) = taught(), given(2)
+    y = model(x, step, audio, style=style, free=torch.tensor([True, False]))
     assert torch.allclose(y[0], model(x, step, audio)[0], atol=1e-6)
     assert torch.allclose(y[1], model(x, step, audio, style=style)[1], atol=1e-6)
     assert (y[1] - model(x, step, audio)[1]).abs().max() > 1e-3
@@ -109,13 +106,10 @@ def test_free_rows_have_any_style_and_the_others_their_own():
 
 def test_a_style_may_change_within_a_line():
     """What changes late in a line moves the frames before it less."""
-    model = taught()
-    x = torch.randn(1, 9, 6)
-    step = torch.tensor([500])
-    audio = torch.randn(1, 9, 5)
-    held = torch.zeros(1, 9, 3)
+    model, (x, step, audio, style) = taught(), given()
+    held = style.repeat(1, 9, 1)
     assert torch.allclose(
-        model(x, step, audio, style=held), model(x, step, audio, style=held[:, :1]), atol=1e-6
+        model(x, step, audio, style=held), model(x, step, audio, style=style), atol=1e-6
     )
     changed = held.clone()
     changed[0, 6:] += 1
@@ -126,11 +120,7 @@ def test_a_style_may_change_within_a_line():
 
 
 def test_takes_of_several_styles_do_not_see_each_other():
-    model = taught()
-    x = torch.randn(5, 9, 6)
-    audio = torch.randn(1, 9, 5)
-    style = torch.randn(5, 1, 3)
-    step = torch.full((1,), 300)
+    model, (x, step, audio, style) = taught(), given(5)
     together = model(x, step, audio, style=style)
     alone = torch.cat([model(x[i : i + 1], step, audio, style=style[i : i + 1]) for i in range(5)])
     assert torch.allclose(together, alone, atol=1e-5)
@@ -138,13 +128,77 @@ def test_takes_of_several_styles_do_not_see_each_other():
 
 @pytest.mark.parametrize("gradients", [True, False])
 def test_half_precision_is_near(gradients):
-    model = taught()
-    x = torch.randn(3, 9, 6)
-    audio = torch.randn(1, 9, 5)
-    style = torch.randn(3, 1, 3)
-    step = torch.tensor([300])
+    model, (x, step, audio, style) = taught(), given(3)
     with torch.set_grad_enabled(gradients):
         exact = model(x, step, audio, style=style)
         with torch.autocast("cpu", torch.bfloat16):
             half = model(x, step, audio, style=style)
     assert (half - exact).abs().mean() < 0.05 * exact.abs().mean()
+
+
+def reference(inputs, width, layers, heads, kernel):
+    """transformers' network of the same sizes, in eval mode."""
+    from transformers import Wav2Vec2BertConfig, Wav2Vec2BertModel
+
+    return Wav2Vec2BertModel(
+        Wav2Vec2BertConfig(
+            hidden_size=width, num_hidden_layers=layers, num_attention_heads=heads,
+            intermediate_size=4 * width,
+            feature_projection_input_dim=inputs, conv_depthwise_kernel_size=kernel,
+            position_embeddings_type="rotary",
+        )
+    ).eval()  # fmt: skip
+
+
+@pytest.mark.parametrize("frames", [1, 7, 90])
+def test_untrained_networks_of_any_size_agree(frames):
+    torch.manual_seed(0)
+    theirs, ours = reference(24, 32, 3, 4, 9), Conformer(24, 32, 3, 4, 9).eval()
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.randn(2, frames, 24)
+    with torch.no_grad():
+        assert torch.allclose(ours(x)[-1], theirs(x).last_hidden_state, atol=1e-5)
+
+
+def test_the_shipped_encoder_agrees_and_its_gradients_do():
+    torch.manual_seed(0)
+    ours = SpeechEncoder.load(SHIPPED).body
+    theirs = reference(320, 192, 5, 4, 31)
+    theirs.load_state_dict(ours.state_dict())
+    x = torch.randn(1, 150, 320)
+    with torch.no_grad():
+        assert torch.allclose(ours(x)[-1], theirs(x).last_hidden_state, atol=1e-5)
+    gradients = []
+    for network in (lambda x: ours(x)[-1], lambda x: theirs(x).last_hidden_state):
+        leaf = x.clone().requires_grad_()
+        network(leaf).square().mean().backward()
+        gradients.append(leaf.grad)
+    assert torch.allclose(*gradients, atol=1e-6 + 1e-4 * float(gradients[1].abs().max()))
+
+
+@pytest.mark.parametrize("bias", [None, "alibi", "causal"])
+def test_in_half_precision_attention_and_its_gradients_are_near_the_exact_ones(bias, monkeypatch):
+    torch.manual_seed(0)
+    drawn = [torch.randn(3, 4, 21, 8) for _ in range(3)]
+    added = {
+        "alibi": alibi_bias(21, alibi_slopes(4)),
+        "causal": causal_bias(21, alibi_slopes(4), 5),
+    }.get(bias)
+    fused, results = [], []
+    original = F.scaled_dot_product_attention
+    monkeypatch.setattr(
+        F,
+        "scaled_dot_product_attention",
+        lambda *args, **kw: fused.append(args[0].dtype) or original(*args, **kw),
+    )
+    for kind in (torch.float32, torch.bfloat16):
+        q, k, v = (x.to(kind).requires_grad_() for x in drawn)
+        result = attention(q, k, v, added)
+        weights = torch.linspace(-1, 1, result.numel()).reshape(result.shape).to(kind)
+        results.append([result, *torch.autograd.grad((result * weights).sum(), (q, k, v))])
+    assert fused == [torch.float32], "bfloat16 does without the fused attention"
+    for exact, half in zip(*results):
+        assert (
+            half.dtype == torch.bfloat16
+            and (half.float() - exact).abs().mean() < 0.02 * exact.abs().mean()
+        )

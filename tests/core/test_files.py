@@ -94,20 +94,15 @@ def failing(patch, number, error, until_end):
     return calls
 
 
-def count_of_calls(folder, monkeypatch, **options):
-    with monkeypatch.context() as patch:
-        calls = failing(patch, 0, OSError, False)
-        write(folder, NEW, **options)
-    return len(calls)
-
-
 @pytest.fixture
 def count(tmp_path, monkeypatch):
     """How many calls of the system replacing OLD by NEW takes."""
     write(tmp_path / "counted", OLD)
-    number = count_of_calls(tmp_path / "counted", monkeypatch)
-    assert number > 40
-    return number
+    with monkeypatch.context() as patch:
+        calls = failing(patch, 0, OSError, False)
+        write(tmp_path / "counted", NEW)
+    assert len(calls) > 40
+    return len(calls)
 
 
 def test_when_any_call_fails_all_of_the_old_or_all_of_the_new_is_there(
@@ -340,22 +335,24 @@ def test_links_in_the_folder_are_not_followed(tmp_path):
 
 
 def test_a_journal_that_somebody_made_up_reaches_no_other_file(tmp_path):
-    (tmp_path / "precious.txt").write_text("precious")
-    (tmp_path / "out").mkdir()
-    digest = files.hash_of(tmp_path / "precious.txt")
-    (tmp_path / "out" / "mine.txt").write_text("precious")
+    """Also where it has the form of ours and names a part of ours."""
+    out, precious = tmp_path / "out", tmp_path / f"precious{files.PART_END}"
+    (out / f"{files.PART}x").mkdir(parents=True)
+    for path in (precious, out / "mine.txt"):
+        path.write_text("precious")
+    known = {"old": None, "sha256": files.hash_of(precious)}
     made_up = [
-        {"name": "../precious.txt", "part": None, "old": None, "sha256": digest},
-        {"name": "x", "part": "../precious.txt", "old": None, "sha256": digest},
-        {"name": "x", "part": None, "old": "mine.txt", "sha256": digest},
-        {"names": 5},
-        7,
+        {"name": f"../{precious.name}", "part": None, **known},
+        {"name": f"../{precious.name}", "part": files._part_name(), **known},
+        {"name": "x", "part": f"../{precious.name}", **known},
+        {"name": "x", "part": f"{files.PART}x/../../{precious.name}", **known},
+        {"name": "x", "part": None, **known, "old": "mine.txt"},
     ]
-    for journal in (json.dumps(made_up[:3]), json.dumps(made_up), "junk", "[" * 100000, ""):
-        (tmp_path / "out" / files.JOURNAL).write_text(journal)
-        files.Transaction(str(tmp_path / "out")).check(["one.txt"])
-        assert content_of(tmp_path / "out") == {"mine.txt": b"precious"}
-        assert (tmp_path / "precious.txt").read_text() == "precious"
+    for journal in (json.dumps(made_up), json.dumps([*made_up, {"names": 5}, 7]), "junk", ""):
+        (out / files.JOURNAL).write_text(journal)
+        files.Transaction(str(out)).check(["one.txt"])
+        assert (out / "mine.txt").read_text() == precious.read_text() == "precious"
+        assert not (out / files.JOURNAL).exists()
 
 
 def test_leftovers_of_dead_processes_are_removed_and_nothing_else(tmp_path, dead_process):
@@ -455,17 +452,3 @@ def test_what_is_no_file_is_no_damaged_list_of_ours(tmp_path, kind):
     (tmp_path / "empty").write_bytes(b"")
     path.mkdir() if kind == "folder" else path.symlink_to("empty")
     assert not files.is_damaged(str(tmp_path)) and files.files_written(str(tmp_path)) == {}
-
-
-def test_a_journal_in_the_form_of_ours_reaches_no_other_folder(tmp_path):
-    (tmp_path / "out" / f"{files.PART}x").mkdir(parents=True)
-    precious, part = tmp_path / f"precious{files.PART_END}", files._part_name()
-    precious.write_text("precious")
-    new = {"part": part, "old": None, "sha256": files.hash_of(precious)}
-    made_up = [
-        {"name": f"../{precious.name}", **new},
-        {"name": "x", **new, "part": f"{files.PART}x/../../{precious.name}"},
-    ]
-    (tmp_path / "out" / files.JOURNAL).write_text(json.dumps(made_up))
-    files.Transaction(str(tmp_path / "out")).check(["one.txt"])
-    assert precious.read_text() == "precious"

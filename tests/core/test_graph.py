@@ -14,14 +14,12 @@ import pytest
 
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.network import Graph
-from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.systems.thunder import Performance, Thunder
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import BadWeights
 from thunder_core.face.head import load_head
 from thunder_core.networks.running import TorchNetwork
 from thunder_core.request import QUALITIES, Request
-from thunder_core.shipped import SAMPLE
 from thunder_core.systems import SYSTEMS
 from thunder_core.train.graphs import TRACED, write_graphs
 from thunder_core.types import RATE, Speech
@@ -171,11 +169,6 @@ def test_the_graphs_of_the_shipped_weights_are_up_to_date(tmp_path):
         )
 
 
-def opened(network):
-    """What a network is computed by; None before its first call."""
-    return network._run
-
-
 @pytest.fixture(scope="module")
 def without_graphs(tmp_path_factory):
     """The shipped weights without their graphs."""
@@ -197,7 +190,7 @@ def test_the_first_call_opens_a_network_and_what_is_damaged_is_said_then(tmp_pat
         shutil.copy(path, tmp_path)
     thunder = Thunder(tmp_path, "cpu", load_head())
     networks = thunder.encoder.network, thunder.distilled.network, thunder.denoiser.network
-    assert all(opened(network) is None for network in networks)
+    assert all(network._run is None for network in networks)
     (tmp_path / "encoder.onnx").write_bytes(b"no graph")
     thunder.encoder.network.begin()  # what goes wrong beside other work is raised by the call
     for _ in range(2):
@@ -205,33 +198,31 @@ def test_the_first_call_opens_a_network_and_what_is_damaged_is_said_then(tmp_pat
             thunder.analyse(np.zeros(8000, np.float32), 12)
     shutil.copy(SHIPPED / "encoder.onnx", tmp_path)
     voice = thunder.analyse(np.zeros(8000, np.float32), 12)
-    assert voice.frames == 12 and [isinstance(opened(network), Graph) for network in networks] == [
+    assert voice.frames == 12 and [isinstance(network._run, Graph) for network in networks] == [
         True,
         False,
         False,
     ]
     thunder.perform(voice, [Performance(1)], 1, 1.0, lambda fraction: None)
-    assert [isinstance(opened(network), Graph) for network in networks] == [True, False, True]
+    assert [isinstance(network._run, Graph) for network in networks] == [True, False, True]
 
 
-def check_takes_are_alike(engines, speech, quality):
-    """Both engines' takes of two seeds: lips within a hundredth of a millimetre, scores within
-    .2."""
+@pytest.mark.parametrize("quality", QUALITIES)
+def test_weights_without_graphs_give_the_same_takes_by_torch(engines, sample, quality):
+    """Lips within a hundredth of a millimetre, scores within .2."""
     takes = [
-        sorted(engine.generate(speech, Request(2, 1, quality=quality)), key=lambda take: take.seed)
+        sorted(
+            engine.generate(Speech(sample.samples[: 4 * RATE]), Request(2, 1, quality=quality)),
+            key=lambda take: take.seed,
+        )
         for engine in engines
     ]
     for one, other in zip(*takes):
         lips = [engines[0].scorer.lips(take.motion) for take in (one, other)]
         assert one.seed == other.seed and np.linalg.norm(lips[0] - lips[1], axis=-1).max() < 1e-5
         assert abs(one.score.total - other.score.total) < 0.2
-
-
-@pytest.mark.parametrize("quality", QUALITIES)
-def test_weights_without_graphs_give_the_same_takes_by_torch(engines, quality):
-    check_takes_are_alike(engines, Speech(read_sound(SAMPLE).samples[: 4 * RATE]), quality)
     models = [engine.thunder.select_sampler(quality, True)[0] for engine in engines]
-    assert [type(opened(model.network)) for model in models] == [Graph, TorchNetwork]
+    assert [type(model.network._run) for model in models] == [Graph, TorchNetwork]
 
 
 # ---- without torch
@@ -278,7 +269,7 @@ print(json.dumps([engine.device, engine.info()["versions"], sorted(name for name
 
 
 @pytest.mark.parametrize("before", [WITHOUT, ""], ids=["not installed", "installed"])
-def test_usual_requests_need_no_torch_and_never_import_it(before):
+def test_usual_requests_need_no_torch_and_never_import_it(before, sample):
     (
         scores,
         (again, measures),
@@ -288,9 +279,7 @@ def test_usual_requests_need_no_torch_and_never_import_it(before):
     ) = sentences(USUAL, before=before)
     assert len(scores) == 4 and all(0 < score < 100 for score in scores[:3]) and scores[3] is None
     assert 0 < again < 100 and measures
-    assert (
-        samples == pytest.approx(len(read_sound(SAMPLE).samples), abs=640) and 0.01 < loudest <= 0.9
-    )
+    assert samples == pytest.approx(len(sample.samples), abs=640) and 0.01 < loudest <= 0.9
     assert sounds > 0 and words > 0
     if before:
         assert device == "cpu" and imported == ["torch"], "the none that stands for it"

@@ -10,7 +10,6 @@ import pytest
 from thunder_core.direction import Brief, Direction, DIRECTION_NAMES
 from thunder_core.engine import arguments
 from thunder_core.engine.readings import held_points, mark_direction, mark_voice
-from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import softmax
 from thunder_core.engine.speech.phones import BILABIALS, PHONES, SILENCE
 from thunder_core.errors import BadRequest
@@ -27,20 +26,14 @@ from thunder_core.marks import (
     THROWN_AWAY,
 )
 from thunder_core.request import direction_arguments, Request
-from thunder_core.shipped import SAMPLE
 from thunder_core.types import FPS
 
 MARKS = [Mark(STRESSED, 0.4, 0.7), Mark(SOUND, 1.0, 1.1, "B"), Mark(MOVED, 2.0, 2.4, to=(2.1, 2.5))]
 
 
 @pytest.fixture(scope="module")
-def speech():
-    return read_sound(SAMPLE)
-
-
-@pytest.fixture(scope="module")
-def voice(engine, speech):
-    return engine.analyse(speech)
+def voice(engine, sample):
+    return engine.analyse(sample)
 
 
 def vowels(voice, seconds=0.4):
@@ -55,11 +48,6 @@ def vowels(voice, seconds=0.4):
     raise AssertionError("the sample has none")
 
 
-def test_rows_hold_all_of_a_mark():
-    assert [read_mark(mark.row()) for mark in MARKS] == MARKS
-    assert list(read_marks([mark.row() for mark in reversed(MARKS)])) == MARKS
-
-
 @pytest.mark.parametrize(
     "row",
     [None, [], "stressed", ["loud", 0, 1], ["held", 0], ["held", 1, 1], ["held", 0, float("nan")],
@@ -71,10 +59,8 @@ def test_what_is_no_mark_is_refused(row):
         read_mark(row)
 
 
-def test_marks_travel_to_the_engine_with_the_direction(tmp_path):
-    def put(array):
-        np.save(tmp_path / "array.npy", array)
-        return str(tmp_path / "array.npy")
+def test_rows_hold_all_of_a_mark_which_travels_to_the_engine_with_the_direction(put):
+    assert list(read_marks([mark.row() for mark in reversed(MARKS)])) == MARKS
 
     asked = Brief(marks=tuple(MARKS))
     assert arguments.read_brief(direction_arguments(asked, put)).marks == asked.marks
@@ -141,12 +127,12 @@ def test_a_moved_word_is_said_later_and_the_line_around_it_as_before(voice):
     assert len(marked.units) == len(voice.units) and len(marked.logits) == len(voice.logits)
 
 
-def test_takes_do_what_marks_ask_for(engine, speech, voice):
+def test_takes_do_what_marks_ask_for(engine, sample, voice):
     start, end = vowels(voice)
     inside, wanted = slice(round(25 * start) + 1, round(25 * end) - 1), Brief(spread=0.0)
 
     def opening(*marks):
-        [take] = engine.generate(speech, Request(1, 1, direction=replace(wanted, marks=marks)))
+        [take] = engine.generate(sample, Request(1, 1, direction=replace(wanted, marks=marks)))
         assert take.provenance.get("marks", []) == [mark.row() for mark in marks]
         return take.opening[inside]
 
@@ -160,12 +146,12 @@ def test_takes_do_what_marks_ask_for(engine, speech, voice):
     ).any()
 
 
-def test_a_marked_take_is_scored_with_its_marks(engine, speech, voice):
+def test_a_marked_take_is_scored_with_its_marks(engine, sample, voice):
     asked = replace(Brief(spread=0.0), marks=(Mark(CLOSED, *vowels(voice)),))
-    [take] = engine.generate(speech, Request(1, 1, direction=asked))
-    assert engine.score(speech, take.motion, asked, 1).total == pytest.approx(
+    [take] = engine.generate(sample, Request(1, 1, direction=asked))
+    assert engine.score(sample, take.motion, asked, 1).total == pytest.approx(
         take.score.total, abs=0.5
     )
     assert (
-        engine.score(speech, take.motion, replace(asked, marks=()), 1).total < take.score.total - 2
+        engine.score(sample, take.motion, replace(asked, marks=()), 1).total < take.score.total - 2
     )

@@ -57,17 +57,14 @@ def test_the_tables_are_torch_s():
 
 
 @pytest.mark.parametrize("start, count", [(0, 301), (5000, 1), (65535, 1)])
-def test_points_are_torch_s(start, count):
+def test_points_are_torch_s_and_start_over_beyond_the_last(start, count):
     made = (
         torch.quasirandom.SobolEngine(len(AXES) + 2, scramble=True, seed=7)
         .fast_forward(start)
         .draw(count, dtype=torch.float64)
     )
-    assert np.array_equal([sobol_point(start + i) for i in range(count)], made)
-
-
-def test_numbers_beyond_the_last_point_start_over():
-    assert np.array_equal(sobol_point(2**40 + 3 * POINTS + 12), sobol_point(12))
+    for first in (start, start + 2**40 * POINTS):
+        assert np.array_equal([sobol_point(first + i) for i in range(count)], made)
 
 
 def test_no_coordinate_of_any_point_is_zero_or_one():

@@ -2,6 +2,7 @@
 """A picture's memory is known from its header, before Blender decodes it: usual pictures pass,
 bombs do not."""
 
+import contextlib
 import io
 import random
 import struct
@@ -121,7 +122,5 @@ def test_damaged_headers_pass_or_are_refused_and_nothing_else():
         data = bytearray(chance.choice(USUAL))
         for _ in range(chance.randrange(1, 6)):
             data[chance.randrange(len(data))] = chance.randrange(256)
-        try:
-            check_picture(io.BytesIO(bytes(data[: chance.randrange(1, len(data) + 1)])))
-        except BadPicture as reason:
-            assert str(reason)
+        with contextlib.suppress(BadPicture):
+            check_picture(io.BytesIO(data[: chance.randrange(1, len(data) + 1)]))

@@ -28,10 +28,6 @@ def session(folder, name="blender_aB3dEf", mode=0o700):
     return folder / name
 
 
-def test_the_folder_that_blender_made_is_removed(temporary):
-    assert remove_blender_session(f"{session(temporary)}/") and list(temporary.iterdir()) == []
-
-
 def test_what_cannot_be_removed_stays_without_an_error(temporary, monkeypatch):
     folder, own = session(temporary), PrivateFolder()
 
@@ -47,18 +43,15 @@ def test_what_cannot_be_removed_stays_without_an_error(temporary, monkeypatch):
     "name, mode",
     [("blender_", 0o700), ("blender_projects", 0o700), ("shots", 0o700), ("blender_aB3dEf", 0o755)],
 )
-def test_a_folder_that_is_not_of_that_name_and_mode_is_left_alone(temporary, name, mode):
-    folder = session(temporary, name, mode)
-    assert not remove_blender_session(str(folder)) and (folder / "quit.blend").is_file()
-
-
-def test_a_link_is_left_alone(temporary):
-    session(temporary, "shots")
-    (temporary / "blender_aB3dEf").symlink_to("shots")
-    assert (
-        not remove_blender_session(f"{temporary}/blender_aB3dEf/")
-        and (temporary / "shots" / "quit.blend").is_file()
-    )
+def test_a_folder_of_another_name_or_mode_is_left_alone_and_the_one_that_blender_made_is_removed(
+    temporary, name, mode
+):
+    folder, link = session(temporary, name, mode), temporary / "blender_LiNk01"
+    link.symlink_to(folder)
+    assert not remove_blender_session(str(folder)) and not remove_blender_session(f"{link}/")
+    assert (folder / "quit.blend").is_file()
+    made = session(temporary, "blender_aB3dEg")
+    assert remove_blender_session(f"{made}/") and not made.exists()
 
 
 @pytest.mark.parametrize("role", ["TMPDIR", "preferences", "current folder"])

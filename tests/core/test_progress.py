@@ -27,11 +27,7 @@ def collected(generator):
             return seen, end.value
 
 
-def test_a_part_runs_from_its_start_to_its_end_and_gives_its_value():
-    assert collected(rescale(work(), 0.2, 0.6)) == ([0.2, 0.4, 0.6], "value")
-
-
-def test_parts_nest():
+def test_parts_run_from_their_start_to_their_end_give_their_values_and_nest():
     def whole():
         one = yield from rescale(work(), 0.0, 0.5)
         two = yield from rescale(work(), 0.5, 1.0)
@@ -49,27 +45,15 @@ def test_works_in_turn_share_the_progress_and_give_their_values():
         ["value", "value"],
     )
     assert collected(in_turn([], 0.0, 1.0)) == ([], [])
+    assert result(work()) == "value", "never its progress"
 
 
-def test_the_result_of_work_is_its_value_and_never_its_progress():
-    assert result(work()) == "value"
-
-
-def test_closing_the_outer_work_closes_the_inner():
+def test_closing_the_outer_work_closes_the_inner_and_an_error_of_it_comes_through():
     closed = []
     outer = rescale(map_progress(work(closed), float), 0.0, 1.0)
     next(outer)
     assert not closed
     outer.close()
     assert closed
-
-
-def test_an_error_of_the_inner_work_comes_through():
-    def broken():
-        yield 0.1
-        raise ValueError("broken")
-
-    outer = rescale(broken(), 0.0, 1.0)
-    assert next(outer) == pytest.approx(0.1)
-    with pytest.raises(ValueError, match="broken"):
-        next(outer)
+    with pytest.raises(ZeroDivisionError):
+        collected(rescale((1 / n for n in (2, 1, 0)), 0.0, 1.0))

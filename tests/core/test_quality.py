@@ -4,7 +4,6 @@ distilled weights that do not fit."""
 
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,19 +11,17 @@ from safetensors.torch import load_file, save_file
 
 from thunder_core.direction import Brief, Direction
 from thunder_core.engine.diffusion import sample, seeded_noise, solver_steps
-from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.systems import thunder as system
+from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import BadWeights
 from thunder_core.request import DRAFT, FINAL, NORMAL, Request
 from thunder_core.types import RATE, Speech
 
-ROOT = Path(__file__).resolve().parents[2]
-WEIGHTS = ROOT / "weights"
-
 
 @pytest.fixture(scope="module")
-def takes(engine):
-    speech = Speech(read_sound(ROOT / "assets" / "sample.wav").samples[: 4 * RATE])
+def takes(engine, sample):
+    """Of 3 s, in the order of their seeds."""
+    speech = Speech(sample.samples[: 3 * RATE])
     asked = Brief(Direction().vector()[None], 0.5)
     return {
         q: sorted(
@@ -51,31 +48,28 @@ def test_plain_sampling_below_final_quality_uses_the_distilled_model(engine):
 
 def test_the_same_seed_gives_about_the_same_take_at_each_quality(takes):
     curves = {q: np.stack([take.opening for take in takes[q]]) for q in takes}
-    alike = {
-        q: np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(curves[q], curves[FINAL])])
-        for q in (DRAFT, NORMAL)
-    }
-    others = np.mean(
-        [np.corrcoef(a, b)[0, 1] for a, b in zip(np.roll(curves[FINAL], 1, 0), curves[FINAL])]
-    )
-    assert 1 - alike[NORMAL] < 1 - alike[DRAFT] < 0.6 * (1 - others)
+
+    def apart(some):
+        return 1 - np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(some, curves[FINAL])])
+
+    others = apart(np.roll(curves[FINAL], 1, 0))
+    assert apart(curves[NORMAL]) < apart(curves[DRAFT]) < 0.6 * others
 
 
-def test_a_take_says_at_which_quality_it_was_sampled(engine, takes):
+def test_a_take_says_at_which_quality_it_was_sampled(engine, sample, takes):
     assert all(
         take.provenance["quality"] == q and "steps" not in take.provenance
         for q in takes
         for take in takes[q]
     )
-    speech = Speech(read_sound(ROOT / "assets" / "sample.wav").samples[:RATE])
-    (take,) = engine.generate(speech, Request(1, 1, steps=2))
+    (take,) = engine.generate(Speech(sample.samples[:RATE]), Request(1, 1, steps=2))
     assert take.provenance["steps"] == 2 and "quality" not in take.provenance
 
 
 @pytest.fixture
 def folder(tmp_path):
     """The two diffusion models of the distributed weights."""
-    for path in (*WEIGHTS.glob("distilled.*"), *WEIGHTS.glob("denoiser.*")):
+    for path in (*SHIPPED.glob("distilled.*"), *SHIPPED.glob("denoiser.*")):
         shutil.copy(path, tmp_path)
     return tmp_path
 

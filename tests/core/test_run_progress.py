@@ -3,7 +3,7 @@
 file."""
 
 import io
-import itertools
+import re
 
 import pytest
 
@@ -28,25 +28,17 @@ def made(count, on_terminal):
 def shown(text):
     """The lines that a terminal shows after it got this text: it knows line feed, carriage return,
     up, and erase to the end."""
-    lines, row, rest = [""], 0, text
-    while rest:
-        if rest.startswith("\x1b["):
-            number, code = rest[2 : next(i for i in itertools.count(2) if rest[i].isalpha())], None
-            code, rest = rest[2 + len(number)], rest[3 + len(number) :]
-            if code == "A":
-                row -= int(number)
-            else:
-                assert code == "J"
-                lines = [*lines[:row], ""]
-        elif rest[0] == "\n":
+    lines, row = [""], 0
+    for token in re.findall("\x1b\\[\\d*[AJ]|.|\n", text):
+        if token.endswith("A") and token.startswith("\x1b"):
+            row -= int(token[2:-1])
+        elif token.startswith("\x1b"):
+            lines = [*lines[:row], ""]
+        elif token == "\n":
             row += 1
             lines += [""] * (row == len(lines))
-            rest = rest[1:]
-        elif rest[0] == "\r":
-            rest = rest[1:]  # in this code an erasure follows
-        else:
-            lines[row] += rest[0]
-            rest = rest[1:]
+        elif token != "\r":  # in this code an erasure follows
+            lines[row] += token
     return lines
 
 

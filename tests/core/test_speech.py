@@ -60,27 +60,21 @@ def test_a_voice_of_any_level_is_brought_to_the_same(decibels):
     )
 
 
-def test_a_click_does_not_hide_a_quiet_voice():
-    quiet = voice(3, 1e-4)
-    clicked = quiet.copy()
+def test_neither_a_click_nor_a_long_pause_hides_a_quiet_voice():
+    clicked, rare = voice(3, 1e-4), 1e-5 * noise(100)
     clicked[20_000:20_100] += 1.0
-    assert active_level(clicked) == pytest.approx(active_level(quiet), rel=0.05)
-
-
-def test_a_voice_in_long_pauses_gets_its_own_level():
-    rare = 1e-5 * noise(100)
     rare[40 * RATE : 43 * RATE] += voice(3)
+    assert active_level(clicked) == pytest.approx(active_level(voice(3, 1e-4)), rel=0.05)
     assert active_level(rare) == pytest.approx(active_level(voice(3)), rel=0.15)
 
 
-def test_spectra_of_long_sounds_are_the_same_in_pieces(monkeypatch):
-    for seconds in (3, 5.3):
-        whole = [log_mel(voice(seconds), window) for window in (400, 640)]
-        with monkeypatch.context() as patched:
-            patched.setattr(acoustics, "PIECE", 1)
-            pieces = [log_mel(voice(seconds), window) for window in (400, 640)]
-        for a, b in zip(whole, pieces):
-            assert a.shape == b.shape and np.allclose(a, b, atol=1e-4)
+@pytest.mark.parametrize("window", [400, 640])
+@pytest.mark.parametrize("seconds", [3, 5.3])
+def test_spectra_of_long_sounds_are_the_same_in_pieces(monkeypatch, seconds, window):
+    whole = log_mel(voice(seconds), window)
+    monkeypatch.setattr(acoustics, "PIECE", 1)
+    pieces = log_mel(voice(seconds), window)
+    assert pieces.shape == whole.shape and np.allclose(pieces, whole, atol=1e-4)
 
 
 @pytest.fixture(scope="module")
@@ -211,17 +205,10 @@ def test_a_grade_says_how_long_lips_are_wrong_and_where(total, wrong, name):
     assert wrong < 2 or 50 <= grade_take(total, per_frame)[1] < 50 + wrong
 
 
-def test_very_good_takes_keep_their_order():
-    opinions = (np.full(20, -merit, np.float32) for merit in (1.6, 1.8, 2.1, 2.4))
-    totals = [
-        score_lips(opinion, np.zeros((20, 2), np.float32), SCALE).total for opinion in opinions
-    ]
-    assert totals == sorted(totals) and len(set(totals)) == 4 and totals[-1] < 100
-
-
-def test_a_scale_whose_merits_coincide_still_orders():
-    totals = Scale((0.5, 0.5, 0.4))(np.array([0.0, 0.5, 1.0])).tolist()
-    assert totals == sorted(totals) and totals[0] < totals[2]
+@pytest.mark.parametrize("scale", [SCALE, Scale((0.5, 0.5, 0.4))])
+def test_takes_keep_their_order_also_very_good_ones_and_where_merits_of_the_scale_coincide(scale):
+    totals = scale(np.array([0.0, 0.5, 1.0, 1.6, 1.8, 2.1, 2.4]))
+    assert (np.diff(totals) > 0)[1:].all() and totals[0] <= totals[1] and totals[-1] < 100
 
 
 def test_mouth2s_listens_to_the_mouth_it_learned(tmp_path):

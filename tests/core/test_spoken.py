@@ -26,6 +26,8 @@ def test_what_is_kept_is_read_again_in_seconds_of_the_recording():
     ]
     start, end, kinds, sure = read.columns
     assert start.tolist() == [10.2, 10.31, 10.5] and end[0] == 10.312
+    phones = " ".join(spoken.CLASSES.values()).split()
+    assert len(phones) == len(set(phones)), "every phone has one class at most"
     assert [spoken.NAMES[kind] if kind < spoken.OTHER else "" for kind in kinds] == [
         "M B P",
         "AH",
@@ -51,11 +53,6 @@ def test_what_is_kept_is_read_again_in_seconds_of_the_recording():
 )
 def test_what_cannot_be_read_is_none(kept):
     assert spoken.unpack(kept) is None
-
-
-def test_every_phone_has_one_class_at_most():
-    phones = " ".join(spoken.CLASSES.values()).split()
-    assert len(phones) == len(set(phones))
 
 
 SRT = """\ufeff1\r

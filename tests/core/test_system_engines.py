@@ -57,26 +57,22 @@ def a_voice(seconds=1.2):
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_system_performs_and_its_seed_makes_its_take_again(engine, name):
-    three = engine.generate(a_voice(), Request(3, 5, steps=2, system=name))
-    assert sorted(take.seed for take in three) == [5, 6, 7] and all(
-        take.provenance["engine"] == name for take in three
-    )
-    assert all(
-        bool(take.provenance.get("system_weights")) is SYSTEMS[name].trained for take in three
-    )
-    again = next(
-        take
-        for take in engine.generate(a_voice(), Request(2, 5, steps=2, system=name))
-        if take.seed == 6
-    )
-    one = next(take for take in three if take.seed == 6)
+    def takes_by_seed(count):
+        takes = engine.generate(a_voice(), Request(count, 5, steps=2, system=name))
+        return {take.seed: take for take in takes}
+
+    three, again = takes_by_seed(3), takes_by_seed(2)[6]
+    assert three.keys() == {5, 6, 7}
+    for take in three.values():
+        assert take.provenance["engine"] == name
+        assert bool(take.provenance.get("system_weights")) is SYSTEMS[name].trained
+    one, other = three[6], three[7]
     assert one.motion.frames == 30 and np.allclose(pack(one.motion), pack(again.motion), atol=1e-4)
     assert (
         np.isfinite(pack(one.motion)).all()
         and one.motion.expression.min() >= 0
         and one.motion.jaw[:, 0].min() >= 0
     )
-    other = next(take for take in three if take.seed == 7)
     assert np.abs(pack(one.motion) - pack(other.motion)).max() > 1e-4
 
 

@@ -73,12 +73,6 @@ def trained(folder: Path, together: bool) -> None:
     torch.save(fit(model, Batches(), loss, schedule, folder).state_dict(), folder / "model.pt")
 
 
-def curve(folder: Path) -> list[tuple[float, float]]:
-    """(total, worst) of every line of a log."""
-    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    return [(line["total"], line["worst"]) for line in lines]
-
-
 @pytest.mark.slow
 def test_two_processes_have_the_loss_curve_of_one_with_the_doubled_batch(tmp_path):
     script = tmp_path / "train.py"
@@ -98,9 +92,17 @@ def test_two_processes_have_the_loss_curve_of_one_with_the_doubled_batch(tmp_pat
     done = subprocess.run(run, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     trained(tmp_path / "one", together=True)
-    one, two = curve(tmp_path / "one"), curve(tmp_path / "two")
-    assert len(one) == 3 and one[0][0] > 1.1 * one[-1][0], "it learned something"
-    assert np.array(two) == pytest.approx(np.array(one), abs=2e-4)
+    one, two = (
+        np.array(
+            [
+                [json.loads(line)[term] for term in ("total", "worst")]
+                for line in (tmp_path / which / "log.jsonl").read_text().splitlines()
+            ]
+        )
+        for which in ("one", "two")
+    )
+    assert len(one) == 3 and one[0, 0] > 1.1 * one[-1, 0], "it learned something"
+    assert two == pytest.approx(one, abs=2e-4)
     weights = [
         torch.load(tmp_path / which / "model.pt", weights_only=True) for which in ("one", "two")
     ]
