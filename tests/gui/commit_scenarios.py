@@ -2,9 +2,10 @@
 """What an animator does at the end of the day: sees where the lips drift, commits."""
 
 import time
+from contextlib import contextmanager
 
 import bpy
-from scenarios import done, only_open, scene_with_voice_and_head, time_slices, until
+from scenarios import done, scene_with_voice_and_head, time_slices, until
 from take_scenarios import list_takes
 from thunder.scene.heads import head
 from thunder.scene.host import compat
@@ -15,45 +16,35 @@ PATIENCE = 500  # seconds, on two very busy cores
 
 
 def choices(hand, takes=list_takes):
-    """The panel of Commit in its states."""
-    only_open("takes", "commit")
-    yield from scene_with_voice_and_head(hand)
+    """A commit is one undo step, in small slices, with few keys."""
+    yield from scene_with_voice_and_head(hand, "takes", "commit")
     yield from takes(hand, count=2)
-    hand.scene.thunder.active_take = 0
     hand.scene.frame_set(40)
-    for to in ("COPY", "NEW", "STRIP"):
+    for to in ("NEW", "STRIP", "OWN", "COPY"):
         hand.scene.thunder.commit.to = to
-        yield 2.5
-        hand.photograph(f"commit_{to.lower()}")
-    hand.scene.thunder.commit.to, hand.scene.thunder.commit.how = "OWN", "INSERT"
-    yield 0.5
-    hand.scene.thunder.commit.to = "COPY"
-    hand.scene.thunder.commit.how = "REPLACE"
+        yield 0.5
+    yield 2.0
+    hand.photograph("commit_copy")
     before = sorted(action.name for action in bpy.data.actions)
     held = time_slices()
-    with hand.context():
-        bpy.ops.ed.undo_push(message="Takes")  # they were made behind the window's back
-        hand.seen["answer"] = sorted(bpy.ops.thunder.commit_take("INVOKE_DEFAULT", True))
+    # they were made behind the window's back
+    hand.call(bpy.ops.ed.undo_push, message="Takes")
+    hand.button(bpy.ops.thunder.commit_take)
     yield from until(lambda: session.job is None, patience=PATIENCE)
     yield 1.0
-    hand.seen["held"] = held
-    hand.seen["made"] = sorted({action.name for action in bpy.data.actions} - set(before))
-    hand.seen["curves"] = {
-        curve.data_path: len(curve.keyframe_points)
-        for curve in compat.all_curves(bpy.data.actions[hand.seen["made"][0]])
-    }
-    hand.photograph("committed")
-    hand.press("Z", ctrl=True)
-    yield 1.5
-    hand.seen["undone"] = sorted(action.name for action in bpy.data.actions) == before
-    hand.seen["shown"] = hand.scene.thunder.active_take
+    hand.keeps(0.05, held, "slices of a commit")
+    (made,) = {action.name for action in bpy.data.actions} - set(before)
+    keys = [len(curve.keyframe_points) for curve in compat.all_curves(bpy.data.actions[made])]
+    assert 50 < sum(keys) < 0.6 * 200 * len(keys)
+    yield from hand.undo()
+    assert sorted(action.name for action in bpy.data.actions) == before
+    assert hand.scene.thunder.active_take == 0
 
 
 def graphs(hand):
     """The mouth of one take in the Graph Editor: as a take, committed as Dense Curves, and
     committed as Poses."""
-    only_open("takes")
-    yield from scene_with_voice_and_head(hand)
+    yield from scene_with_voice_and_head(hand, "takes")
     hand.scene.render.fps, hand.scene.thunder.count = 24, 1
     hand.call(bpy.ops.thunder.generate, "INVOKE_DEFAULT")
     yield from done(PATIENCE)
@@ -66,12 +57,9 @@ def graphs(hand):
         with hand.context():
             bpy.ops.thunder.select_take(index=0)
             hand.scene.thunder.commit.keys = way
-            began = time.monotonic()
             bpy.ops.thunder.commit_take("INVOKE_DEFAULT", True)
         yield from done(PATIENCE)
-        hand.seen[f"{way.lower()}_seconds"] = time.monotonic() - began
         curves = [curve for target in rig.targets for curve in compat.curves_for(target)]
-        hand.seen[f"{way.lower()}_keys"] = sum(len(curve.keyframe_points) for curve in curves)
         hand.call(bpy.ops.object.select_all, action="DESELECT")
         rig.mesh.select_set(True)
         hand.window.view_layer.objects.active = rig.mesh
@@ -83,8 +71,7 @@ def graphs(hand):
         area.type = "GRAPH_EDITOR"
         area.spaces.active.show_region_ui = False
         yield 1.0
-        region = next(region for region in area.regions if region.type == "WINDOW")
-        with bpy.context.temp_override(window=hand.window, area=area, region=region):
+        with hand.context(area):
             bpy.ops.graph.select_all(action="DESELECT")
             bpy.ops.graph.view_all()
         for curve in curves:
@@ -102,8 +89,7 @@ def lay(hand, area, kind):
         hand.window.workspace.sequencer_scene = hand.scene
     area.type = kind
     yield 1.0
-    region = next(region for region in area.regions if region.type == "WINDOW")
-    with bpy.context.temp_override(window=hand.window, area=area, region=region):
+    with hand.context(area):
         if kind == "SEQUENCE_EDITOR":
             bpy.ops.sequencer.view_all()
         elif kind == "DOPESHEET_EDITOR":
@@ -111,58 +97,60 @@ def lay(hand, area, kind):
     yield 1.2
 
 
-def draws_curves(hand, takes=list_takes):
-    """The overlay over timeline, dope sheet and sequencer; how long a redraw takes; it goes with
-    its switch and the add-on."""
-    only_open("listen")
-    yield from scene_with_voice_and_head(hand)
-    hand.scene.thunder.live_score = False
-    yield from takes(hand, count=2)
-    hand.scene.thunder.active_take = 0
-    yield 1.0
-    hand.photograph("curves_panel")
-    area = hand.viewport
-    yield from lay(hand, area, "DOPESHEET_EDITOR")
-    hand.photograph("curves_dope_sheet")
-    yield from lay(hand, area, "SEQUENCE_EDITOR")
-    area.spaces.active.timeline_overlay.show_strip_source = (
-        False  # where the sample lies does not matter
-    )
-    yield 0.5
-    hand.seen["plain"] = count_red(hand.photograph("curves_sequencer"))
+@contextmanager
+def timed_draws():
+    """Times each redraw of the overlay while this lasts: the list fills with (seconds, editor)."""
     spent, draw = [], overlay.draw
 
     def timed(name):
         before = time.thread_time()
         draw(name)
-        spent.append((name, time.thread_time() - before))
+        spent.append((time.thread_time() - before, name))
 
     overlay.unregister()
     overlay.draw = timed
     overlay.register()
-    for frame in range(2, 40, 2):
-        hand.scene.frame_set(frame)
-        for area in hand.window.screen.areas:
-            area.tag_redraw()
-        yield 0.1
-    hand.seen["spent"] = spent
-    for name in ("waveform", "opening", "drift"):
-        setattr(hand.scene.thunder.overlay, name, False)
-        yield 0.5
-        hand.photograph(f"without_{name}")
-        setattr(hand.scene.thunder.overlay, name, True)
-    hand.scene.thunder.overlay.show = False
-    yield 0.7
-    hand.seen["off"] = count_red(hand.photograph("curves_off"))
-    hand.scene.thunder.overlay.show = True
-    yield 0.7
-    hand.seen["on"] = count_red(hand.photograph("curves_on"))
+    yield spent
     overlay.unregister()
     overlay.draw = draw
-    for area in hand.window.screen.areas:
-        area.tag_redraw()
-    yield 0.7
-    hand.seen["gone"] = count_red(hand.photograph("curves_gone"))
+
+
+def draws_curves(hand, takes=list_takes):
+    """The overlay over dope sheet and sequencer is soon drawn, and goes with its switch and the
+    add-on."""
+    yield from scene_with_voice_and_head(hand, "listen")
+    hand.scene.thunder.live_score = False
+    yield from takes(hand, count=2)
+    area = hand.viewport
+    yield from lay(hand, area, "DOPESHEET_EDITOR")
+    yield from lay(hand, area, "SEQUENCE_EDITOR")
+    # where the sample lies does not matter
+    area.spaces.active.timeline_overlay.show_strip_source = False
+    yield 0.5
+    plain = count_red(hand.photograph("curves_sequencer"))
+
+    def redrawn(name):
+        for each in hand.window.screen.areas:
+            each.tag_redraw()
+        yield 0.7
+        return count_red(hand.photograph(name))
+
+    with timed_draws() as spent:
+        for frame in range(2, 40, 2):
+            hand.scene.frame_set(frame)
+            for each in hand.window.screen.areas:
+                each.tag_redraw()
+            yield 0.1
+        assert {name for _, name in spent} == {"SpaceDopeSheetEditor", "SpaceSequenceEditor"}
+        assert len(spent) > 20
+        hand.keeps(0.002, sorted(spent)[len(spent) // 2][0], "a redraw of the curves, median")
+        hand.scene.thunder.overlay.show = False
+        off = yield from redrawn("curves_off")
+        hand.scene.thunder.overlay.show = True
+        on = yield from redrawn("curves_on")
+    gone = yield from redrawn("curves_gone")
+    # pixels of the mouth's line
+    assert plain - off > 500 and on - off > 500 and gone == off
     area.type = "VIEW_3D"
     yield 0.5
 

@@ -6,7 +6,7 @@ import time
 
 import bpy
 import numpy as np
-from scenarios import done, only_open, time_slices
+from scenarios import done, only_open, time_slices, until
 from thunder.scene.heads import head
 from thunder.scene.host.session import session
 from thunder.scene.review import listening, live_score
@@ -21,9 +21,10 @@ def a_day(hand):
     yield from first_steps(hand)
     yield from choose(hand)
     yield from rework(hand)
+    state = committed_state(hand)
     yield from finish(hand)
-    hand.seen["held"] = held
-    yield from undo_it_all(hand)
+    hand.keeps(0.05, held, "slices of a day")
+    yield from undo_it_all(hand, state)
 
 
 def take_names(hand):
@@ -39,12 +40,9 @@ def first_steps(hand):
     assert hand.button(bpy.ops.thunder.sample_voice) == ["FINISHED"]
     yield 2.0
     hand.scene.thunder.count = 4
-    x, y = hand.main_button(hand.photograph("a_voice"))
-    yield from hand.click(x, y)
-    end = time.monotonic() + 20  # a busy machine answers a click late
-    while session.job is None and time.monotonic() < end:
-        yield 0.1
-    hand.seen["started"] = session.job is not None
+    yield from hand.click_main_button()
+    # a busy machine answers a click late
+    yield from until(lambda: session.job is not None, "the click started nothing", 20)
     yield from done()
     rig = head.find(hand.scene)
     frames = range(hand.scene.frame_start, hand.scene.frame_start + 190, 3)  # all of the sample
@@ -52,7 +50,7 @@ def first_steps(hand):
     for frame in frames:
         hand.scene.frame_set(frame)
         angles.append(rig.armature.pose.bones["jaw"].matrix_basis.to_quaternion().angle)
-    hand.seen["moved"], hand.seen["generated"] = float(np.ptp(angles)), take_names(hand)
+    assert len(take_names(hand)) == 4 and np.ptp(angles) > 0.03  # radians of the jaw
     hand.scene.frame_set(frames[int(np.argmax(angles))])
     hand.call(bpy.ops.object.select_all, action="DESELECT")
     yield 2.0
@@ -64,78 +62,66 @@ def choose(hand):
     for key in ("DOWN_ARROW", "Y"):
         hand.press(key, alt=True)
         yield 1.0
-    hand.seen["starred"] = [entry.star for entry in hand.scene.thunder.takes]
+    assert [entry.star for entry in hand.scene.thunder.takes] == [False, True, False, False]
 
 
 def rework(hand):
     """The mouth of one take with the head of another, the middle of it kept, the rest sampled
     again, more jaw."""
     actions = [entry.action.name for entry in hand.scene.thunder.takes]
-    with hand.context():
-        for part, index in (("mouth", 0), ("upper_face", 1), ("eyes", 1), ("head", 2)):
-            assert hand.button(bpy.ops.thunder.choose_part, part=part, take=actions[index]) == [
-                "FINISHED"
-            ]
-        hand.button(bpy.ops.thunder.mix_takes)
+    for part, index in (("mouth", 0), ("upper_face", 1), ("eyes", 1), ("head", 2)):
+        hand.button(bpy.ops.thunder.choose_part, part=part, take=actions[index])
+    hand.button(bpy.ops.thunder.mix_takes)
     yield from done()
     hand.scene.frame_set(60)
     hand.scene.thunder_keep.count = 1
-    with hand.context():
-        assert hand.button(bpy.ops.thunder.keep_frames, which="AROUND") == ["FINISHED"]
-        hand.button(bpy.ops.thunder.resample_rest)
+    hand.button(bpy.ops.thunder.keep_frames, which="AROUND")
+    hand.button(bpy.ops.thunder.resample_rest)
     yield from done()
-    hand.seen["kinds"], hand.seen["shown"] = (
-        [entry.kind for entry in hand.scene.thunder.takes],
-        hand.scene.thunder.active_take,
-    )
+    kinds = sorted(entry.kind for entry in hand.scene.thunder.takes)
+    assert kinds == ["MIXED", "RESAMPLED"] + ["SAMPLED"] * 4
     began = time.process_time()
     hand.scene.thunder.takes[hand.scene.thunder.active_take].action.thunder_shape.jaw = 1.4
-    hand.seen["slider"] = time.process_time() - began
+    hand.keeps(0.1, time.process_time() - began, "a slider")
     hand.call(bpy.ops.ed.undo_push, message="Jaw")  # as a slider's own end does
     yield 2.0
-    hand.photograph("reworked")
 
 
 def finish(hand):
     """Commit, and hear what the line says."""
-    hand.seen["before_commit"] = committed_state(hand)
-    before = {action.name for action in bpy.data.actions}
+    before = len(bpy.data.actions)
     hand.button(bpy.ops.thunder.commit_take)
     yield from done()
-    hand.seen["committed"] = sorted({action.name for action in bpy.data.actions} - before)
+    assert len(bpy.data.actions) == before + 1  # the commit is an action of its own
     hand.scene.thunder.listen_play = False
     hand.scene.thunder.listen_range = "SCENE"
     hand.button(bpy.ops.thunder.listen)
     yield from done()
     with hand.context():
-        hand.seen["heard"] = listening.listening_strip(bpy.context)[1] is not None
-    end = time.monotonic() + 20
-    while live_score.live.is_running and time.monotonic() < end:
-        yield 0.2
+        assert listening.listening_strip(bpy.context)[1] is not None
+    yield from until(lambda: not live_score.live.is_running, "the live score", 20)
     yield 2.0
-    hand.photograph("heard")
 
 
 def committed_state(hand):
     """What a commit changes and its undo brings back: all actions, and the take that is shown."""
-    return [sorted(action.name for action in bpy.data.actions), hand.scene.thunder.active_take]
+    return sorted(action.name for action in bpy.data.actions), hand.scene.thunder.active_take
 
 
-def undo_it_all(hand):
+def undo_it_all(hand, before_commit):
     """Undo back to before the takes, and redo all."""
     after = take_names(hand)
     for turn in range(20):
         hand.press("Z", ctrl=True)
         yield 1.0 if turn < 2 else 0.6
         if turn == 1:  # Listen and Commit are undone
-            hand.seen["uncommitted"] = committed_state(hand)
+            assert committed_state(hand) == before_commit and before_commit[1] >= 0
         if not take_names(hand):
             break
-    hand.seen["undone"] = [take_names(hand), len(bpy.data.actions)]
+    assert take_names(hand) == [] and not bpy.data.actions
     for _ in range(20):
         hand.press("Z", ctrl=True, shift=True)
         yield 0.4
         if take_names(hand) == after:
-            break
-    hand.seen["redone"] = take_names(hand) == after
-    hand.photograph("redone")
+            return
+    raise AssertionError("redo does not bring the takes back")

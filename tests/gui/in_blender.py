@@ -20,6 +20,7 @@ from ctypes import byref, c_int, c_long, c_uint, c_ulong, c_void_p
 from pathlib import Path
 
 import bpy
+import numpy as np
 
 HERE = Path(__file__).resolve().parent
 SCENARIO, FOLDER, EDGES = sys.argv[sys.argv.index("--") + 1 :][:3]
@@ -59,7 +60,7 @@ class Hand:
     """Eyes and a mouse: what a scenario uses of the window."""
 
     def __init__(self):
-        self.seen = {}
+        self.seen = {"promises": []}
         self.folder = FOLDER
 
     @property
@@ -78,10 +79,30 @@ class Hand:
     def sidebar(self):
         return next(region for region in self.viewport.regions if region.type == "UI")
 
-    def context(self):
-        """A context as if the mouse were over the viewport."""
-        region = next(region for region in self.viewport.regions if region.type == "WINDOW")
-        return bpy.context.temp_override(window=self.window, area=self.viewport, region=region)
+    def region(self, area=None):
+        """Where an area, else the viewport, shows its content."""
+        return next(each for each in (area or self.viewport).regions if each.type == "WINDOW")
+
+    def context(self, area=None):
+        """A context as if the mouse were over an area, else the viewport."""
+        return bpy.context.temp_override(
+            window=self.window, area=area or self.viewport, region=self.region(area)
+        )
+
+    def clear(self):
+        """Delete every object of the scene."""
+        self.call(bpy.ops.object.select_all, action="SELECT")
+        self.call(bpy.ops.object.delete)
+
+    def look_from_the_front(self):
+        """Turn to the front of what is selected, and select nothing."""
+        self.call(bpy.ops.view3d.view_axis, type="FRONT")
+        self.call(bpy.ops.view3d.view_selected)
+        self.call(bpy.ops.object.select_all, action="DESELECT")
+
+    def keeps(self, promise, spent, what):
+        """Note times for the test to hold against what is promised: see `timing.keeps`."""
+        self.seen["promises"].append((promise, spent, what))
 
     def call(self, operator, *arguments, **options):
         with self.context():
@@ -102,8 +123,6 @@ class Hand:
     def photograph(self, name):
         """A picture of the whole screen as its viewer sees it; [height, width, 3] of 0..1, first
         row on top."""
-        import numpy as np
-
         path = os.path.join(FOLDER, f"{name}.png")
         subprocess.run(["import", "-window", "root", path], check=True, timeout=30)
         image = bpy.data.images.load(path)
@@ -144,11 +163,13 @@ class Hand:
                 start = row
         scale = bpy.context.preferences.system.ui_scale
         tall = [run for run in runs if 24 * scale <= run[0] <= 34 * scale and run[2] > 0.75]
-        self.seen["runs"] = [[int(a), int(b), round(float(c), 3)] for a, b, c in runs if a > 8]
-        if not tall:
-            raise AssertionError("no main button is to be seen in the sidebar")
+        assert tall, "no main button is to be seen in the sidebar"
         size, top, _ = tall[0]
         return region.x + region.width // 2, region.y + region.height - (top + size // 2)
+
+    def click_main_button(self):
+        """Steps that click it where it is seen."""
+        yield from self.click(*self.main_button(self.photograph("ready")))
 
     def click(self, x, y):
         """Steps that move the mouse to a place and click it."""
@@ -158,8 +179,13 @@ class Hand:
         self.window.event_simulate(type="LEFTMOUSE", value="RELEASE", x=x, y=y)
         yield 0.1
 
+    def undo(self):
+        """Steps that press Ctrl-Z and wait until it is done."""
+        self.press("Z", ctrl=True)
+        yield 1.5
+
     def press(self, key, **modifiers):
-        region = next(region for region in self.viewport.regions if region.type == "WINDOW")
+        region = self.region()
         x, y = region.x + region.width // 3, region.y + region.height // 2
         self.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
         self.window.event_simulate(type=key, value="PRESS", x=x, y=y, **modifiers)
@@ -192,6 +218,8 @@ class Hand:
 
 
 def finish(hand, error):
+    if error:
+        hand.photograph("failed")
     path = os.path.join(FOLDER, "result.json")
     with open(path + ".part", "w") as file:
         json.dump({"error": error, "seen": hand.seen}, file, indent=1)

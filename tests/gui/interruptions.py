@@ -132,11 +132,12 @@ def start_and_wait(hand, start, progress):
     )
 
 
-def treasure(hand):
-    """What may not be lost: of each take and each other action the name and the keys, by id."""
+def treasure(hand, by="session_uid"):
+    """What may not be lost: of each take and each other action the name and the keys, by id, or by
+    the action's name, which a file keeps."""
     scene = hand.scene
     takes = {
-        entry.action.session_uid: (
+        getattr(entry.action, by): (
             entry.name,
             entry.voice,
             entry.star,
@@ -148,12 +149,12 @@ def treasure(hand):
     others = (
         action
         for action in bpy.data.actions
-        if action.session_uid not in takes and not action.name.startswith(display.STILL)
+        if getattr(action, by) not in takes and not action.name.startswith(display.STILL)
     )
     return {
         "takes": takes,
         "named": {take[:3]: take[:3] for take in takes.values()},
-        "own": {action.session_uid: keying.checksum(action) for action in others},
+        "own": {getattr(action, by): keying.checksum(action) for action in others},
     }
 
 

@@ -9,7 +9,7 @@ import commit_scenarios
 import scene_scenarios
 import shape_scenarios
 import take_scenarios
-from scenarios import only_open, PATIENCE, scene_with_voice_and_head, until
+from scenarios import PATIENCE, scene_with_voice_and_head, until
 from thunder.scene.host.session import session
 
 FILM_STEP = 2  # scene frames between two pictures of the film
@@ -64,32 +64,39 @@ def moves_a_voice(hand):
     yield from scene_scenarios.moves_a_voice(hand, sampled)
 
 
-def film(hand):
-    """Generate is clicked, takes arrive, the best one plays, then the last one; a picture of the
-    window at every step.
-
-    Pictures are film_NNN.png in order; `hand.seen["film"]` has how long each is to be seen,
-    milliseconds.
-    """
-    only_open("main", "takes")
-    yield from scene_with_voice_and_head(hand)
-    scene = hand.scene
+def bare_view(hand):
+    """The viewport's space, with the head's own colours and nothing around it."""
     view = hand.viewport.spaces.active
     view.overlay.show_floor = view.overlay.show_axis_x = view.overlay.show_axis_y = (
         view.overlay.show_text
     ) = False
     view.shading.color_type = "MATERIAL"
     view.show_gizmo = False
-    durations = hand.seen["film"] = []
+    return view
 
-    def shot(milliseconds):
-        pixels = hand.photograph(f"film_{len(durations):03d}")
-        durations.append(milliseconds)
+
+def filmer(hand):
+    """A function that takes the next picture, film_NNN.png, and gives it; `hand.seen["film"]` has
+    how many milliseconds each is seen, and its caption."""
+    shots = hand.seen["film"] = []
+
+    def shot(milliseconds, caption=""):
+        pixels = hand.photograph(f"film_{len(shots):03d}")
+        shots.append([milliseconds, caption])
         return pixels
 
+    return shot
+
+
+def film(hand):
+    """Generate is clicked, takes arrive, the best one plays, then the last one; a picture of the
+    window at every step."""
+    yield from scene_with_voice_and_head(hand, "main", "takes")
+    scene = hand.scene
+    bare_view(hand)
+    shot = filmer(hand)
     yield 1.0
-    x, y = hand.main_button(shot(900))
-    yield from hand.click(x, y)
+    yield from hand.click(*hand.main_button(shot(900)))
     arrived, end = 0, time.monotonic() + PATIENCE
     while session.job is not None or not arrived:
         assert time.monotonic() < end, "the takes do not come"

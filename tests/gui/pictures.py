@@ -144,7 +144,7 @@ def join(
 
 def film(folder: Path, seen: dict, out: Path) -> None:
     """Crop the pictures film_NNN.png of a folder and join them."""
-    durations = seen["film"]
+    durations = [milliseconds for milliseconds, _ in seen["film"]]
     height = round(FILM_WIDTH * (FILMED[3] - FILMED[1]) / (FILMED[2] - FILMED[0]))
     frames = [
         Image.open(folder / f"film_{number:03d}.png")

@@ -13,19 +13,15 @@ import random
 import time
 
 import bpy
-from interruptions import KEYS, watch_ends
-from scenarios import only_open, PATIENCE, scene_with_voice_and_head
-from thunder.scene.animation import display, keying
+from interruptions import KEYS, lost, treasure, watch_ends
+from scenarios import PATIENCE, scene_with_voice_and_head
+from thunder.scene.animation import display
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.host.session import session
 from thunder.scene.takes import mix, take_list
 from thunder.scene.takes.direction import sliders
 from thunder.scene.takes.direction.live import live
-
-# how we name what holds the still values of the animator's own animation
-OURS = "Thunder: My Animation"
-
 
 turns: list[str] = []  # each undo and redo that Blender has done
 
@@ -35,25 +31,18 @@ def _note_turn(*_):
     turns.append("")
 
 
-class Lost(AssertionError):
-    """Something of the animator's is gone or changed."""
-
-
 def lives(hand):
     """Act SEED's session of so many ACTIONS."""
     seed, count = (int(word) for word in os.environ.get("THUNDER_RANDOM", "1 20").split())
-    only_open("takes", "direction", "mix", "commit")
-    yield from scene_with_voice_and_head(hand)
+    yield from scene_with_voice_and_head(hand, "takes", "direction", "mix", "commit")
     animate_own(hand)
     for noted in (bpy.app.handlers.undo_post, bpy.app.handlers.redo_post):
         noted.append(_note_turn)
     player, ends = Player(hand, random.Random(seed)), watch_ends()
-    hand.seen["counts"], hand.seen["ends"], hand.seen["bugs"] = player.counts, ends.all, ends.bugs
-    yield from player.act("generate")  # most other actions need takes
-    for _ in range(count - 1):
-        yield from player.act()
+    for name in ("generate", *[""] * (count - 1)):  # most other actions need takes
+        yield from player.act(name)
     yield from player.finish_work()
-    hand.seen["takes"] = len(hand.scene.thunder.takes)
+    assert player.count == count and ends.bugs == [], ends.bugs
 
 
 def animate_own(hand):
@@ -74,57 +63,39 @@ def animate_own(hand):
 # ---- what must not be lost
 
 
-def state_of(scene, objects: frozenset[str]) -> dict:
-    """Takes and everything else in the file.
-
-    {"takes": action → (list's name, star, keys), "own": every other action → keys, "strips",
-    "objects": names of those among `objects`}."""
-    takes, actions = {}, set()
-    for entry in scene.thunder.takes:
-        if entry.action is None:
-            raise Lost(f"the take “{entry.name}” of the list has no action")
-        mine = display.actions_of(entry)
-        actions |= {action.name for action in mine}
-        takes[entry.action.name] = (entry.name, entry.star, keying.checksum(entry.action))
-    own = {
-        action.name: keying.checksum(action)
-        for action in bpy.data.actions
-        if action.name not in actions and not action.name.startswith(OURS)
-    }
-    strips = sorted(strip.name for strip in compat.strips_all(scene.sequence_editor))
-    return {
-        "takes": takes,
-        "own": own,
+def state_of(hand, objects: frozenset[str]) -> dict:
+    """What may not be lost (`treasure`), and names of strips and of those `objects` that are
+    there."""
+    scene = hand.scene
+    assert all(entry.action is not None for entry in scene.thunder.takes), "a take has no action"
+    strips = {strip.name: True for strip in compat.strips_all(scene.sequence_editor)}
+    return treasure(hand, by="name") | {
         "strips": strips,
-        "objects": sorted(objects & set(scene.objects.keys())),
+        "objects": dict.fromkeys(objects & set(scene.objects.keys()), True),
     }
 
 
 def compare(before: dict, after: dict, what: str, may_change=(), may_go=()) -> None:
-    """Raise Lost where something of `before` is gone or differs. may_change, may_go: names of
-    actions that may."""
-    for part in ("takes", "own"):
-        for name, value in before[part].items():
-            if name in may_go:
-                continue
-            # a take of the list that became the animator's own is not lost
-            now = after[part].get(name, after["own"].get(name))
-            if now is None:
-                raise Lost(f"{what}: “{name}” of {part} is gone")
-            if name not in may_change and (now[-1] if isinstance(now, tuple) else now) != (
-                value[-1] if part == "takes" else value
-            ):
-                raise Lost(f"{what}: the keys of “{name}” of {part} changed")
-    for part in ("strips", "objects"):
-        if missing := set(before[part]) - set(after[part]):
-            raise Lost(f"{what}: {part} {sorted(missing)} are gone")
+    """Assert that nothing of `before` is gone or differs. may_change, may_go: names of actions that
+    may."""
+    # a take of the list that became the animator's own is not lost
+    keys = {name: take[-1] for name, take in after["takes"].items()} | after["own"]
+    for name, value in {**before["takes"], **before["own"]}.items():
+        if name not in may_go:
+            assert name in keys, f"{what}: “{name}” is gone"
+            checksum = value[-1] if isinstance(value, tuple) else value
+            assert name in may_change or keys[name] == checksum, (
+                f"{what}: the keys of “{name}” changed"
+            )
+    gone = lost(before, after, ("strips", "objects"))
+    assert not gone, f"{what}: {gone}"
 
 
 class Player:
     """Chooses legal actions, interrupts them, and checks what is left."""
 
     def __init__(self, hand, dice: random.Random):
-        self.hand, self.dice, self.counts = hand, dice, {}
+        self.hand, self.dice, self.count = hand, dice, 0
         self.objects = frozenset(hand.scene.objects.keys())
         # actions of takes that were made to follow the sliders of the direction
         self.copies: set[str] = set()
@@ -150,16 +121,15 @@ class Player:
         return self.scene.thunder
 
     def state(self) -> dict:
-        return state_of(self.scene, self.objects)
+        return state_of(self.hand, self.objects)
 
     def act(self, name: str = ""):
         """Steps of one action that is possible now, chosen by the dice."""
         while not name:
-            name = self.dice.choices(list(self.weights), list(self.weights.values()))[0]
-            if not self.is_possible(name):
-                name = ""
-        self.counts[name] = self.counts.get(name, 0) + 1
-        self.log.write(f"{sum(self.counts.values())} {name}\n")
+            (drawn,) = self.dice.choices(list(self.weights), list(self.weights.values()))
+            name = drawn if self.is_possible(drawn) else ""
+        self.count += 1
+        self.log.write(f"{self.count} {name}\n")
         yield from getattr(self, name, self.press_button)(
             **({} if hasattr(self, name) else {"name": name})
         )
@@ -208,13 +178,8 @@ class Player:
             # the animator's own last step, which is the one to be undone
             yield from self.key_marker()
         before, undone = self.state(), False
-        try:
-            result = self.hand.button(getattr(bpy.ops.thunder, name), **self.arguments(name))
-        # an error that an operator reports is an exception for a script
-        except RuntimeError as error:
-            self.log.write(f"  said: {error}\n")
+        if not self.button(getattr(bpy.ops.thunder, name)):
             return
-        self.log.write(f"  {result}\n")
         if session.job is not None:
             undone = yield from self.interrupt(how)
             yield from self.finish_work()
@@ -224,9 +189,20 @@ class Player:
                 before,
                 self.state(),
                 name,
-                may_change=self.may_change(name),
-                may_go=self.may_go(name, before),
+                may_change={entry.action.name for entry in self.settings.takes}
+                if name == "resync"
+                else (),
             )
+
+    def button(self, operator, **options) -> bool:
+        """Press a button; whether the operator did something rather than say what it lacks."""
+        try:
+            self.log.write(f"  {self.hand.button(operator, **options)}\n")
+        # an error that an operator reports is an exception for a script
+        except RuntimeError as error:
+            self.log.write(f"  said: {error}\n")
+            return False
+        return True
 
     def prepare(self, name: str) -> None:
         if name == "generate":
@@ -235,32 +211,15 @@ class Player:
         if name == "resample_rest":
             self.scene.thunder_keep.count = 1
             self.scene.frame_set(self.dice.randrange(10, 100))
-            try:
-                self.hand.button(bpy.ops.thunder.keep_frames, which="AROUND")
-            except RuntimeError as error:
-                self.log.write(f"  said: {error}\n")
+            self.button(bpy.ops.thunder.keep_frames, which="AROUND")
         if name == "mix_takes":
             with self.hand.context():
                 # an earlier take is one to choose only while a part is of it
                 for part in ("mouth", "upper_face", "head"):
                     actions = [candidate.action.name for candidate in mix.candidates(bpy.context)]
-                    try:
-                        self.hand.button(
-                            bpy.ops.thunder.choose_part, part=part, take=self.dice.choice(actions)
-                        )
-                    except RuntimeError as error:
-                        self.log.write(f"  said: {error}\n")
-
-    def arguments(self, name: str) -> dict:
-        return {"step": self.dice.choice((-1, 1))} if name == "show_next" else {}
-
-    def may_change(self, name: str) -> set[str]:
-        if name == "resync":
-            return {entry.action.name for entry in self.settings.takes}
-        return set()
-
-    def may_go(self, name: str, before: dict) -> set[str]:
-        return set()
+                    self.button(
+                        bpy.ops.thunder.choose_part, part=part, take=self.dice.choice(actions)
+                    )
 
     def interrupt(self, how: str):
         """Steps that do something while the job runs. Returns whether the animator's own steps were
@@ -283,7 +242,7 @@ class Player:
                 bpy.ops.thunder.select_take, index=self.dice.randrange(len(self.settings.takes))
             )
         elif how == "reload" and os.path.exists(self.file):
-            yield from self.open_saved()
+            yield from self.reload()
         elif how == "frame":
             self.scene.frame_set(self.dice.randrange(1, 120))
         yield 0.2
@@ -293,11 +252,7 @@ class Player:
         """Steps that wait until no job runs and no take follows a slider."""
         end = time.monotonic() + PATIENCE
         while session.job is not None or live.task.due is not None:
-            if time.monotonic() > end:
-                raise Lost(
-                    f"work does not end: "
-                    f"{session.job.step if session.job else 'the take that follows'}"
-                )
+            assert time.monotonic() < end, f"work does not end: {session.job and session.job.step}"
             yield 0.1
         yield 0.2
 
@@ -326,7 +281,7 @@ class Player:
         """Drag a slider of the direction; the shown take may follow, or a copy of it."""
         before, shown = self.state(), take_list.shown_take(self.settings)
         may_change = (
-            {action.name for action in display.actions_of(shown)} if shown is not None else set()
+            {each.name for each in display.actions_of(shown)} if shown is not None else set()
         )
         may_change &= self.copies  # any other take stays, and a copy of it follows
         direction = sliders.of(head.find(self.scene).owner)
@@ -440,9 +395,6 @@ class Player:
 
     def reload(self):
         """Open the saved file again: all that was saved is there."""
-        yield from self.open_saved()
-
-    def open_saved(self):
         self.hand.call(bpy.ops.wm.open_mainfile, filepath=self.file, load_ui=False)
         yield 1.0
         yield from self.finish_work()

@@ -6,6 +6,7 @@ import os
 import time
 
 import bpy
+from picture_scenarios import filmer
 from played_microphone import engine_with
 from scenarios import done, only_open, SAMPLE, until
 from thunder.scene.engine import connection
@@ -16,22 +17,19 @@ from thunder.scene.voice import recording, strip
 PYTHON = os.environ["THUNDER_PYTHON"]
 
 
-def booth(hand, fault=""):
+def booth(hand):
     """Use a microphone in which the sample is spoken."""
     connection.stop()
-    os.environ["THUNDER_PYTHON"] = engine_with(hand.folder, SAMPLE, fault, real=PYTHON)
+    os.environ["THUNDER_PYTHON"] = engine_with(hand.folder, SAMPLE, "", real=PYTHON)
 
 
-def shot(hand, saved=True):
+def shot(hand):
     """Steps that make a shot with a head, saved in a folder of its own."""
-    with hand.context():
-        bpy.ops.object.select_all(action="SELECT")
-        bpy.ops.object.delete()
-        bpy.ops.thunder.first_head()
+    hand.clear()
+    hand.call(bpy.ops.thunder.first_head)
     hand.scene.render.fps, hand.scene.frame_end = 25, 200
     hand.scene.thunder.count, hand.scene.thunder.seed = 2, 11
-    if saved:
-        bpy.ops.wm.save_as_mainfile(filepath=os.path.join(hand.folder, "shot.blend"))
+    bpy.ops.wm.save_as_mainfile(filepath=os.path.join(hand.folder, "shot.blend"))
     yield from hand.open_tab("Thunder")
 
 
@@ -54,26 +52,13 @@ def press_record(hand):
     assert hand.button(bpy.ops.thunder.record) == ["RUNNING_MODAL"]
 
 
-def speaks(hand, seconds, picture=""):
-    """Steps that press Record, speak for so long and press Space. Notes by how many frames the
-    picture is behind, where it is least."""
-    scene, spoken = hand.scene, []
-    press_record(hand)
-    took = recording._under_way.recording
-    yield from until(lambda: took.spoken > 0)
-    hand.seen.setdefault("messages", []).append(session.job.step.message)
-    while took.spoken < seconds:
-        spoken.append(time.perf_counter() - scene.frame_current / took.fps)
-        yield 0.02
-    hand.seen.setdefault("behind", []).append((min(spoken) - took.started) * took.fps + took.first)
-    if picture:
-        hand.photograph(picture)
-    hand.press("SPACE")
-    yield from until(lambda: not recording.is_on())
+def wavs(hand):
+    return sorted(each for each in os.listdir(hand.folder) if each.endswith(".wav"))
 
 
 def records(hand):
-    """Lines with a countdown, over a marked range, and one that is cancelled before it counts."""
+    """A line lies where it was spoken and is the voice, takes follow at once; Esc in the countdown
+    leaves nothing; a punch-in lies in its range above what it mutes, and undo takes it away."""
     only_open("main", "takes")
     booth(hand)
     yield from shot(hand)
@@ -83,48 +68,52 @@ def records(hand):
     timeline.type = "SEQUENCE_EDITOR"  # whose header has the button, too
     hand.call(bpy.ops.wm.call_panel, name="THUNDER_PT_record", keep_open=True)
     yield from until(lambda: connection.microphones.names)
+    assert [*connection.microphones.names] == ["Booth", "Desk"]
     yield 1.0
-    hand.photograph("settings")
     hand.press("ESC")
     yield 0.5
-    hand.seen["microphones"] = list(connection.microphones.names)
     scene.thunder.recording.countdown = 1
-    yield from speaks(hand, 4.0, "speaking")
+    press_record(hand)
+    took, spoken = recording._under_way.recording, []
+    yield from until(lambda: took.spoken > 0)
+    while took.spoken < 4.0:
+        spoken.append(time.perf_counter() - scene.frame_current / took.fps)
+        yield 0.02
+    hand.press("SPACE")
+    yield from until(lambda: not recording.is_on())
+    # frames that the picture is behind, where it is least
+    behind = (min(spoken) - took.started) * took.fps + took.first
+    assert -1 <= behind <= 2, "the sound is a frame or more off the picture"
     released = time.perf_counter()
     yield from until(lambda: len(scene.thunder.takes) > 0)
-    hand.seen["first_take"] = time.perf_counter() - released
+    hand.keeps(1.0, time.perf_counter() - released, "the first take after a line of four seconds")
     yield from done()
-    hand.seen["strips"], hand.seen["chosen"], hand.seen["frame"] = (
-        strips(scene),
-        scene.thunder.voice,
-        scene.frame_current,
-    )
-    hand.seen["takes"] = [[take.voice, take.first, take.last] for take in scene.thunder.takes]
-    yield 0.5
-    hand.photograph("takes")
+    line = strips(scene)
+    (name, channel, first, last, *rest) = line[0]
+    assert [name, channel, first] == ["shot_voice_01", 1, 40] and 40 + 4 * 25 <= last <= 200
+    assert rest == ["//shot_voice_01.wav", False, False]
+    assert scene.thunder.voice == name and scene.frame_current == 40
+    assert [[take.voice, take.first] for take in scene.thunder.takes] == [[name, 40]] * 2
 
     press_record(hand)  # and thought better of it
     yield 0.6
     hand.press("ESC")
     yield from until(lambda: session.job is None)
     yield 0.5
-    hand.seen["after_esc"] = [
-        len(strips(scene)),
-        sorted(each for each in os.listdir(hand.folder) if each.endswith(".wav")),
-    ]
+    assert len(strips(scene)) == 1 and wavs(hand) == ["shot_voice_01.wav"]
 
     scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end = True, 60, 99
     scene.thunder.recording.punch_in = scene.thunder.recording.mute_beneath = True
     press_record(hand)
     yield from until(lambda: not recording.is_on())
     yield from done()
-    hand.seen["punched"] = strips(scene)
-    hand.seen["wavs"] = sorted(each for each in os.listdir(hand.folder) if each.endswith(".wav"))
-    hand.call(bpy.ops.ed.undo)
-    yield 0.5
-    hand.call(bpy.ops.ed.undo)
-    yield 0.5
-    hand.seen["undone"] = strips(hand.scene)
+    punched = strips(scene)
+    assert [each[:4] for each in punched] == [line[0][:4], ["shot_voice_02", 2, 60, 100]]
+    assert [each[5] for each in punched] == [True, False]
+    for _ in range(2):
+        hand.call(bpy.ops.ed.undo)
+        yield 0.5
+    assert strips(hand.scene) == line and "shot_voice_02.wav" in wavs(hand)
 
 
 def films_speaking(hand):
@@ -133,15 +122,11 @@ def films_speaking(hand):
     only_open("main", "takes", "commit")
     booth(hand)
     yield from shot(hand)
-    scene, shots = hand.scene, hand.seen.setdefault("film", [])
+    scene, photograph = hand.scene, filmer(hand)
     next(
         area for area in hand.window.screen.areas if area.type == "DOPESHEET_EDITOR"
     ).type = "SEQUENCE_EDITOR"
     scene.thunder.recording.countdown, scene.thunder.count = 1, 4
-
-    def photograph(milliseconds, caption):
-        hand.photograph(f"film_{len(shots):03d}")
-        shots.append([milliseconds, caption])
 
     yield 1.0
     photograph(1500, "Record, beside the voice")

@@ -6,7 +6,7 @@ import time
 
 import bpy
 import numpy as np
-from scenarios import done, only_open, scene_with_voice_and_head
+from scenarios import done, scene_with_voice_and_head, until
 from take_scenarios import list_takes
 from thunder.scene.heads import head
 from thunder.scene.takes import take_list, track_values
@@ -31,15 +31,13 @@ def lips(scene, frame):
 
 
 def shapes(hand, takes=list_takes):
-    """Sliders, an emotion that grows, a closure by hand, and all of it undone."""
-    only_open("shape")
-    yield from scene_with_voice_and_head(hand)
+    """A slider is live, a take follows the curve of its emotion by itself, lips close at a frame and
+    undo opens them."""
+    yield from scene_with_voice_and_head(hand, "shape")
     yield from takes(hand, 2)
-    hand.scene.thunder.active_take = 0
     entry = hand.scene.thunder.takes[0]
     hand.scene.frame_set(40)
     yield 1.0
-    hand.photograph("neutral")
     shape = entry.action.thunder_shape
     took = []
     for amount in (0.9, 0.7, 1.8, 1.5, 1.2):
@@ -47,86 +45,68 @@ def shapes(hand, takes=list_takes):
         shape.jaw = amount
         took.append(time.process_time() - before)
         yield 0.2
-    hand.seen["slider_seconds"] = took
+    hand.keeps(0.1, min(took), "a slider in the window")
     shape.mouth, shape.emotion = 1.3, "ANGER"
-    yield 1.0
-    hand.photograph("angry")
-    hand.seen["animated"] = hand.button(bpy.ops.thunder.animate_emotion)
+    assert hand.button(bpy.ops.thunder.animate_emotion) == ["FINISHED"]
     yield 0.5
     rig = take_list.rig_of(hand.scene, entry)
-    before = lips(hand.scene, 80)
     for frame, value in ((1, 0.0), (40, 0.0), (60, 1.0)):
         rig.targets[0].thunder_emotion = value
         rig.targets[0].keyframe_insert("thunder_emotion", frame=frame)
     # Nobody presses anything: the take follows the curve by itself.
-    end = time.monotonic() + 20
-    while strength.is_outdated(rig, hand.scene.thunder.takes[0]) and time.monotonic() < end:
-        yield 0.3
+    yield from until(
+        lambda: not strength.is_outdated(rig, hand.scene.thunder.takes[0]), "the emotion", 20
+    )
     yield 1.0
-    hand.seen["behind"] = strength.is_outdated(rig, hand.scene.thunder.takes[0])
-    hand.seen["brows"] = [lips(hand.scene, frame)[1] for frame in (20, 80)]
-    hand.seen["brow_before"] = before[1]
+    assert lips(hand.scene, 80)[1] > lips(hand.scene, 20)[1] + 0.3
     hand.scene.frame_set(70)
     yield 1.0
     hand.photograph("animated")
     frame = max(range(45, 100), key=lambda f: lips(hand.scene, f)[0])
     hand.scene.frame_set(frame)
     yield 0.5
-    hand.photograph("open")
-    hand.seen["open"] = lips(hand.scene, frame)[0]
-    hand.seen["closed"] = hand.button(bpy.ops.thunder.add_closure)
+    opened = lips(hand.scene, frame)[0]
+    hand.button(bpy.ops.thunder.add_closure)
     yield from done()
-    hand.seen["shut"] = lips(hand.scene, frame)[0]
-    hand.photograph("closed")
-    hand.press("Z", ctrl=True)
-    yield 1.0
-    hand.seen["undone"] = lips(hand.scene, frame)[0]
+    assert opened > 2 and lips(hand.scene, frame)[0] <= 0.3
+    yield from hand.undo()
+    assert abs(lips(hand.scene, frame)[0] - opened) < 1e-3
+
+
+def kinds(scene):
+    return [entry.kind for entry in scene.thunder.takes]
 
 
 def mixes(hand, takes=list_takes):
-    """Parts chosen, two cuts, the mix made, and undone."""
-    only_open("mix")
-    yield from scene_with_voice_and_head(hand)
+    """Parts and two cuts are chosen; the mix is a take and one undo step."""
+    yield from scene_with_voice_and_head(hand, "mix")
     yield from takes(hand, 4)
-    hand.scene.thunder.active_take = 0
-    yield 1.0
-    hand.photograph("before")
     actions = [entry.action.name for entry in hand.scene.thunder.takes]
-    with hand.context():
-        for part, index in (("mouth", 0), ("upper_face", 1), ("eyes", 2), ("head", 1)):
-            assert hand.button(bpy.ops.thunder.choose_part, part=part, take=actions[index]) == [
-                "FINISHED"
-            ]
-        for frame, index, part in ((60, 2, "ALL"), (100, 3, "mouth")):
-            hand.scene.thunder.active_take = index
-            hand.scene.frame_set(frame)
-            assert hand.button(bpy.ops.thunder.add_cut, part=part) == ["FINISHED"]
+    for part, index in (("mouth", 0), ("upper_face", 1), ("eyes", 2), ("head", 1)):
+        hand.button(bpy.ops.thunder.choose_part, part=part, take=actions[index])
+    for frame, index, part in ((60, 2, "ALL"), (100, 3, "mouth")):
+        hand.scene.thunder.active_take = index
+        hand.scene.frame_set(frame)
+        hand.button(bpy.ops.thunder.add_cut, part=part)
     yield from hand.settle()
     hand.photograph("cuts")
-    hand.seen["started"] = hand.button(bpy.ops.thunder.mix_takes)
+    hand.button(bpy.ops.thunder.mix_takes)
     yield from done()
-    hand.seen["kinds"] = [entry.kind for entry in hand.scene.thunder.takes]
-    hand.seen["shown"] = hand.scene.thunder.active_take
-    hand.photograph("mixed")
-    hand.press("Z", ctrl=True)
-    yield 1.5
-    hand.seen["undone"] = [entry.kind for entry in hand.scene.thunder.takes]
+    assert kinds(hand.scene) == ["SAMPLED"] * 4 + ["MIXED"]
+    assert hand.scene.thunder.active_take == 4
+    yield from hand.undo()
+    assert kinds(hand.scene) == ["SAMPLED"] * 4
 
 
 def keeps(hand, takes=list_takes):
-    """Frames and a part of a take are kept; the panels as they open under the list."""
-    only_open("mix")
-    yield from scene_with_voice_and_head(hand)
+    """Frames and a part of a take are kept."""
+    yield from scene_with_voice_and_head(hand, "mix")
     yield from takes(hand, 1)
-    hand.scene.thunder.active_take = 0
-    yield 1.0
-    hand.photograph("nothing_kept")
-    hand.scene.frame_set(60)
-    with hand.context():
-        assert hand.button(bpy.ops.thunder.keep_frames, which="AROUND") == ["FINISHED"]
-        hand.scene.frame_set(110)
-        assert hand.button(bpy.ops.thunder.keep_frames, which="AROUND") == ["FINISHED"]
+    for frame in (60, 110):
+        hand.scene.frame_set(frame)
+        hand.button(bpy.ops.thunder.keep_frames, which="AROUND")
     hand.scene.thunder_keep.upper_face = hand.scene.thunder_keep.selected = True
     yield from hand.settle()
     hand.photograph("kept")
-    hand.seen["ranges"] = [(each.first, each.last) for each in hand.scene.thunder_keep.ranges]
+    ranges = [(each.first, each.last) for each in hand.scene.thunder_keep.ranges]
+    assert ranges == [(48, 72), (98, 122)]

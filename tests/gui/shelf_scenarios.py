@@ -128,11 +128,8 @@ def steps(hand):
     taken["all_takes"] = time.monotonic() - began
     label("All takes are there")
     yield PLAYED
-    hand.photograph("playing")
-    hand.seen |= {
-        "takes": len(hand.scene.thunder.takes),
-        "clock": time.time() - hand.seen["began"],
-        "frame": hand.scene.frame_current,
-    }
-    hand.seen["playing"] = hand.window.screen.is_animation_playing
+    assert len(hand.scene.thunder.takes) == 8 and hand.scene.frame_current > 1
+    assert hand.window.screen.is_animation_playing
+    waited = sum(taken[name] for name in ("install", "head", "voice", "playing"))
+    hand.keeps(20, waited, "from the drag to the playing take")
     bpy.ops.screen.animation_cancel(restore_frame=False)

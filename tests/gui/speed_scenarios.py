@@ -45,17 +45,7 @@ def off(curves, frames, wanted):
     )
 
 
-def reduces(hand):
-    """A minute, several times: what research/reduction.py measures."""
-    yield from _reduced(hand, 60.0, 3)
-
-
-def reduces_briefly(hand):
-    """Some seconds, once."""
-    yield from _reduced(hand, 20.0, 1)
-
-
-def _reduced(hand, seconds, runs):
+def reduces(hand, seconds=60.0, runs=3):
     """A take with a key on every frame becomes few keys, by Blender and by us, in turn."""
     hand.call(bpy.ops.thunder.add_head)
     yield 0.5

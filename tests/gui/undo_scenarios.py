@@ -20,7 +20,7 @@ from interruptions import (
     watch_ends,
 )
 from performances import trim_end, write_wav
-from scenarios import done, only_open, scene_with_voice_and_head
+from scenarios import done, scene_with_voice_and_head
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.takes import dialogue, keep
@@ -61,8 +61,7 @@ WORK = {
 def shot(hand):
     """Steps that make a head with two lines, takes of both that are worth keeping, a curve of the
     animator's own and a mix."""
-    only_open("takes", "direction")
-    yield from scene_with_voice_and_head(hand)
+    yield from scene_with_voice_and_head(hand, "takes", "direction")
     play_engine(hand)
     strips = compat.strips(hand.scene.sequence_editor)
     strips.remove(strips["dialogue"])
@@ -211,15 +210,11 @@ def presses_keys(hand, rounds=1, seed=1):
             tidy(hand)
         for key in KEYS:
             wrong += yield from drag_slider(hand, key, number)
-    hand.seen["wrong"], hand.seen["bugs"], hand.seen["ends"] = wrong, ends.bugs, ends.all
+    assert wrong == [] and ends.bugs == [], (wrong, ends.bugs)
     of_operator("generate")(hand)
     yield from done()
-    hand.seen["last"] = ends.all[-1]
+    assert ends.all[-1] == "done", ends.all[-3:]
     yield from start_and_wait(hand, WORK["Generate"], 0.5)
-
-
-def presses_keys_five_times(hand):
-    yield from presses_keys(hand, 5, 5)
 
 
 def presses_keys_forty_five_times(hand):

@@ -6,8 +6,8 @@ import time
 
 import bpy
 from commit_scenarios import lay
-from picture_scenarios import FILM_STEP, sampled
-from scenarios import only_open, scene_with_voice_and_head, until
+from picture_scenarios import bare_view, FILM_STEP, filmer, sampled
+from scenarios import scene_with_voice_and_head, until
 from thunder.scene.host.session import session
 from thunder.scene.review import live_score, word_track
 from thunder.scene.takes import take_list, word_places
@@ -23,10 +23,9 @@ def call(hand, operator, **arguments):
 
 
 def mends_a_line(hand):
-    """The panel of words, a click on the track, marks, readings of a word, another take's mouth,
-    and what the lips say."""
-    only_open("words")
-    yield from scene_with_voice_and_head(hand)
+    """A word is marked, retaken, said by another take's mouth and heard at once; a click on the
+    track loops its word."""
+    yield from scene_with_voice_and_head(hand, "words")
     scene = hand.scene
     yield from found(hand)
     scene.thunder.count = 3
@@ -35,45 +34,33 @@ def mends_a_line(hand):
     there = word_places.line(context).words
     scene.frame_set(there[5].frames[0])
     yield 1.0
-    hand.photograph("words")
-    hand.seen["word"] = word_places.current(context).text
+    assert word_places.current(context).text
     yield from call(hand, bpy.ops.thunder.mark_word, kind="stressed")
     yield 2.0
     yield from call(hand, bpy.ops.thunder.retake, what="WORD")
-    hand.seen["readings"] = sum(entry.kind == "RESAMPLED" for entry in scene.thunder.takes)
+    kinds = [entry.kind for entry in scene.thunder.takes]
+    assert kinds.count("RESAMPLED") == 8
+    shown = take_list.shown_take(scene.thunder)
     other = next(
-        entry
-        for entry in scene.thunder.takes
-        if entry.kind == "SAMPLED" and entry != take_list.shown_take(scene.thunder)
+        entry for entry in scene.thunder.takes if entry.kind == "SAMPLED" and entry != shown
     )
     yield from call(hand, bpy.ops.thunder.use_mouth, take=other.action.name)
-    hand.seen["mixed"] = take_list.shown_take(scene.thunder).name
+    assert take_list.shown_take(scene.thunder).name.startswith("Mix")
     yield from call(hand, bpy.ops.thunder.hear_word)
-    hand.seen["heard"] = yield from call(hand, bpy.ops.thunder.hear_word)
+    heard = yield from call(hand, bpy.ops.thunder.hear_word)
+    hand.keeps(0.7, heard, "hearing a word")
     yield 1.0
     hand.photograph("mended")
     area = hand.viewport
     yield from lay(hand, area, "DOPESHEET_EDITOR")
-    region = look_at(area, 20, 120)
+    look_at(hand, area, 20, 120)
     yield 0.7
     hand.photograph("track")
-    _, band = word_track.tracks.pictures[region.as_pointer()]
-    middle = sum(there[3].frames) / 2
-    x = region.x + round((middle - band.start) * band.per_frame)
-    y = region.y + round(band.bottom) + 6
-    yield from hand.click(x, y)
-    yield 1.0
-    looped, (first, last) = (
-        range(scene.frame_preview_start, scene.frame_preview_end + 1),
-        there[3].frames,
-    )
-    hand.seen["looped"] = (
-        scene.use_preview_range
-        and first in looped
-        and last in looped
-        and len(looped) < last - first + 20
-    )
-    hand.photograph("clicked")
+    yield from click_word(hand, area, there[3])
+    looped = range(scene.frame_preview_start, scene.frame_preview_end + 1)
+    first, last = there[3].frames
+    assert scene.use_preview_range and first in looped and last in looped
+    assert len(looped) < last - first + 20
     area.type = "VIEW_3D"
     yield 0.5
 
@@ -91,7 +78,7 @@ def split(hand):
 
 def click_word(hand, area, place):
     """Steps that click a word on the track of an area."""
-    region = next(each for each in area.regions if each.type == "WINDOW")
+    region = hand.region(area)
     band = word_track.tracks.pictures[region.as_pointer()][1]
     middle = sum(place.frames) / 2
     yield from hand.click(
@@ -109,28 +96,20 @@ def opening_at(entry, frame):
 def films_mending(hand):
     """A line is mended by its words alone; pictures film_NNN.png, and `hand.seen["film"]`,
     milliseconds and a caption of each."""
-    only_open("words")
-    yield from scene_with_voice_and_head(hand)
-    scene, shots = hand.scene, hand.seen.setdefault("film", [])
-    view = hand.viewport.spaces.active
-    view.overlay.show_floor = view.overlay.show_axis_x = view.overlay.show_axis_y = (
-        view.overlay.show_text
-    ) = False
-    view.shading.color_type = "MATERIAL"
-    view.show_gizmo = False
+    yield from scene_with_voice_and_head(hand, "words")
+    scene = hand.scene
+    view = bare_view(hand)
     yield from found(hand)
     yield from sampled(hand, 3)
     area = yield from split(hand)
     view.region_3d.view_distance *= 0.5
-    look_at(area, 152, 206)
+    look_at(hand, area, 152, 206)
     line = word_places.line(bpy.context)
     place = line.words[-1]
     first, last = place.frames
     held = sum(line.sounds(place)[0][0].frames) // 2
 
-    def shot(milliseconds, caption):
-        hand.photograph(f"film_{len(shots):03d}")
-        shots.append([milliseconds, caption])
+    shot = filmer(hand)
 
     def played(caption):
         """Steps that show the word with a little before it, and stay on its first sound."""
@@ -138,7 +117,7 @@ def films_mending(hand):
             scene.frame_set(frame)
             yield 0.25
             shot(round(1000 * FILM_STEP / scene.render.fps), caption)
-        shots[-1][0] = 1800
+        hand.seen["film"][-1][0] = 1800
 
     scene.frame_set(first - 20)
     yield 1.0
