@@ -96,49 +96,33 @@ def times_outside(spans, rig):
     }
 
 
-WAYS = {
-    "the same take": {},
-    "another take": {"seed": 2},
-    "shorter": {"seconds": 0.5},
-    "longer": {"seconds": 1.2},
-}
-
-
 @pytest.mark.one_blender
-@pytest.mark.parametrize("how", WAYS)
-def test_keys_set_after_a_commit_keep_value_and_reach(blender, stage, scene, rig, how):
+@pytest.mark.parametrize("how", [{}, {"seconds": 0.5}, {"seconds": 1.2, "seed": 2}])
+def test_keys_set_after_a_commit_keep_value_and_reach(blender, stage, scene, how):
     """Two lines, then own keys before, after and between them, then each line again, one of them
-    twice."""
+    twice; the same take gets no more keys."""
     spans = [span(commit(stage, ONE, "COPY")), span(commit(stage, TWO))]
-    rig = head.find(scene)
-    set_keys(rig)
-    before = values_of(rig)
+    set_keys(head.find(scene))
+    before, times = values_of(head.find(scene)), times_outside(spans, head.find(scene))
     for start, to in ((ONE, "OWN"), (ONE, "COPY"), (TWO, "OWN")):
-        spans.append(span(commit(stage, start, to, **WAYS[how])))
+        spans.append(span(commit(stage, start, to, **how)))
         check_around(before, spans, head.find(scene))
+        assert how or times_outside(spans, head.find(scene)) == times
 
 
 @pytest.mark.parametrize("to", ["COPY", "OWN"])
 def test_keys_set_before_a_commit_keep_value_and_reach(blender, stage, scene, rig, to):
-    """A commit leaves own keys as they were, and so do the next ones of the same line, of another
-    take, shorter and longer."""
+    """A commit leaves own keys as they were, and what stood without keys, and so do the next ones
+    of the same line, of another take, shorter and longer."""
+    rig.keys.key_blocks["jawForward"].value = 0.4
     set_keys(rig)
     before, spans = values_of(rig), []
     for how in ({}, {}, {"seed": 2}, {"seconds": 0.5}, {"seconds": 1.2, "seed": 3}):
         spans.append(span(commit(stage, ONE, to, **how)))
-        rig = head.find(scene)
-        check_around(before, spans, rig)
-        before = values_of(rig)
-
-
-def test_a_line_that_is_committed_again_and_again_gets_no_more_keys(blender, stage, scene, rig):
-    spans = [span(commit(stage, ONE, "COPY"))]
-    rig = head.find(scene)
-    set_keys(rig)
-    times = times_outside(spans, rig)
-    for _ in range(2):
-        commit(stage, ONE, "OWN")
-        assert times_outside(spans, head.find(scene)) == times
+        check_around(before, spans, head.find(scene))
+        before = values_of(head.find(scene))
+        still = before[path_of("jawForward"), 0]
+        assert np.abs(still[outside(spans)] - 0.4).max() < 1e-4
 
 
 @pytest.mark.parametrize("how", [{"seconds": 0.5}, {"start": ONE + 12}])
@@ -159,9 +143,14 @@ def test_a_line_that_is_shorter_or_has_moved_leaves_no_keys_of_its_fades_in_own_
     assert np.abs(values_of(rig)[key] - before[key])[outside([(first, last)])].max() < 2e-3
 
 
-def test_strips_that_are_laid_again_leave_the_face_around_them(blender, stage, scene, rig):
+def test_a_strip_that_is_laid_again_takes_the_place_of_the_earlier_one_and_leaves_the_face_around_it(
+    blender, stage, scene, rig
+):
+    """Another line's strip stays, and so do the actions, which hold what the animator may have
+    edited."""
     set_keys(rig)
     frames = range(-50, 600, 13)
+    commit(stage, TWO, "STRIP")
 
     def seen():
         values = []
@@ -175,22 +164,11 @@ def test_strips_that_are_laid_again_leave_the_face_around_them(blender, stage, s
         spans.append(span(commit(stage, ONE, "STRIP", **how)))
         around = [not any(first <= frame <= last for first, last in spans) for frame in frames]
         assert np.abs(seen() - before)[around].max() < 1e-4
-
-
-def test_a_strip_that_is_laid_again_takes_the_place_of_the_earlier_one(blender, stage, rig):
-    """Another line's strip stays, and so do the actions, which hold what the animator may have
-    edited."""
-    for start, how in ((ONE, {}), (TWO, {}), (ONE, {"seed": 2}), (ONE, {"seconds": 0.5})):
-        commit(stage, start, "STRIP", **how)
     for target in rig.targets:
-        strips = [
-            strip
-            for track in target.animation_data.nla_tracks
-            for strip in track.strips
-            if "Still Pose" not in strip.name
-        ]
-        assert sorted(strip.name for strip in strips) == ["line 101", "line 301"]
-        assert all(track.strips for track in target.animation_data.nla_tracks)
+        tracks = target.animation_data.nla_tracks
+        names = [strip.name for track in tracks for strip in track.strips]
+        assert names.count("line 101") == names.count("line 301") == 1
+        assert all(track.strips for track in tracks)
     kept = [action for action in blender.data.actions if action.name.startswith("line 101")]
     assert len(kept) >= 3 and all(action.users for action in kept)
 
@@ -237,7 +215,7 @@ def test_own_keys_that_a_moved_line_comes_to_lie_on_are_counted(blender, stage, 
 
 
 @pytest.mark.one_blender
-@pytest.mark.parametrize("between", [2, 9, 13])
+@pytest.mark.parametrize("between", [2, 13])
 def test_lines_close_by_that_are_committed_again_change_nothing(blender, stage, scene, between):
     """However their leads and fades overlap; and keys that the other line put are none that
     somebody edited."""
@@ -298,18 +276,6 @@ def test_a_line_that_was_shorter_for_a_while_gets_its_lead_out_back(blender, sta
         assert np.abs(values - before[key])[outside(spans)].max() < 2e-3, key
         # the same take: what it says is the same, but for the error
         assert np.abs(values - before[key]).max() < 0.05, key
-
-
-def test_what_stood_without_keys_stands_around_a_line_that_is_committed_again(
-    blender, stage, scene, rig
-):
-    rig.keys.key_blocks["jawForward"].value = 0.4
-    set_keys(rig)
-    spans = []
-    for how in ({}, {"seed": 2}, {"seconds": 0.5}):
-        spans.append(span(commit(stage, ONE, "COPY", **how)))
-        values = values_of(head.find(scene))[path_of("jawForward"), 0]
-        assert np.abs(values[outside(spans)] - 0.4).max() < 1e-4
 
 
 def as_it_was(action):

@@ -82,12 +82,6 @@ def shown(blender):
     return scene, take_list.rig_of(scene, entry), entry
 
 
-def generate_all(blender, client):
-    scene = blender.context.scene
-    todo = [line for line in dialogue.lines(scene) if not line.why_not]
-    return dialogue.generate(client, scene, todo, 2, Sampling())
-
-
 def commit(blender, client):
     scene, rig, entry = shown(blender)
     return committing.commit(rig, entry, entry.voice, choice_of(scene, entry))
@@ -135,18 +129,26 @@ def playblast(blender, client):
     )
 
 
+def line(blender):
+    """The voice of the second line."""
+    scene = blender.context.scene
+    return strip.voice_of(scene, strip.by_name(scene, "two"))
+
+
 def generate(blender, client):
-    scene, rig, entry = shown(blender)
-    voice = strip.voice_of(scene, strip.by_name(scene, "two"))
-    return generation.generate(client, voice, scene, rig, 2, 50, Sampling())
+    scene, rig, _ = shown(blender)
+    return generation.generate(client, line(blender), scene, rig, 2, 50, Sampling())
 
 
-def find_words(blender, client):
-    return word_places.find(
-        client,
-        strip.voice_of(blender.context.scene, strip.by_name(blender.context.scene, "two")),
-        "a bump",
-    )
+def generate_a_range(blender, client):
+    scene, rig, _ = shown(blender)
+    turns.mark(scene, strip.by_name(scene, "two"), rig.mesh, 45, 55)
+    return generate(blender, client)
+
+
+def generate_all(blender, client):
+    scene = blender.context.scene
+    return dialogue.generate(client, scene, dialogue.lines(scene), 2, Sampling())
 
 
 def capture(blender, client):
@@ -159,14 +161,6 @@ def capture(blender, client):
         ),
     )
     return captured.list_capture(client, blender.context, path, 60.0, None)
-
-
-def generate_a_range(blender, client):
-    scene, rig, _ = shown(blender)
-    turns.mark(scene, strip.by_name(scene, "two"), rig.mesh, 45, 55)
-    return generation.generate(
-        client, strip.voice_of(scene, strip.by_name(scene, "two")), scene, rig, 2, 50, Sampling()
-    )
 
 
 GO_ON = {
@@ -188,7 +182,7 @@ ARE_CANCELLED = {
     "update eyes": update_eyes,
     "play all": play_all,
     "import capture": capture,
-    "find words": find_words,
+    "find words": lambda blender, client: word_places.find(client, line(blender), "a bump"),
     "save poses": save_poses,
     "playblast": playblast,
 }
