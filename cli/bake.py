@@ -36,7 +36,7 @@ from ..scene.takes.sampling import role_of, Sampling
 from ..scene.voice import strip
 from ..thunder_core import files
 from ..thunder_core.animation import motion_file
-from ..thunder_core.batch import cluster, inputs, run_progress, settings
+from ..thunder_core.batch import baker, inputs, run_progress, settings
 from ..thunder_core.direction import Direction, MOOD_NAMES
 from ..thunder_core.direction_presets import Preset
 from ..thunder_core.engine_python import find_engine_python
@@ -208,12 +208,12 @@ _OF_MANY: dict[str, dict[str, Any]] = {  # with --jobs alone
     },
     "cluster-cpus": {
         "type": whole(1, 1024),
-        "default": cluster.CPUS,
-        "help": f"processors of a job ({cluster.CPUS})",
+        "default": baker.CPUS,
+        "help": f"processors of a job ({baker.CPUS})",
     },
     "cluster-results": {
-        "choices": (cluster.BACK, cluster.SHARED),
-        "default": cluster.BACK,
+        "choices": (baker.BACK, baker.SHARED),
+        "default": baker.BACK,
         "help": "whether files come back over Ray, or machines write them into --out, on a disk "
         "that all of them have (back)",
     },

@@ -22,7 +22,7 @@ import bpy
 from ..scene.engine import connection
 from ..scene.takes import dialogue, take_list
 from ..thunder_core import files
-from ..thunder_core.batch import baker as baker_process, cluster, inputs, job_file, manifest, report
+from ..thunder_core.batch import baker as baker_process, inputs, job_file, manifest, report
 from ..thunder_core.batch.baker import Task
 from ..thunder_core.batch.job_file import Job, Jobs
 from ..thunder_core.batch.run_progress import duration, RunProgress
@@ -107,11 +107,11 @@ def events_of(
     baked."""
     if not chosen.cluster:
         return baker_process.bake_here(baker_command(), tasks)
-    where = cluster.Cluster(chosen.cluster, chosen.cluster_cpus, chosen.cluster_results)
+    where = baker_process.Cluster(chosen.cluster, chosen.cluster_cpus, chosen.cluster_results)
     python = (
         os.path.abspath(chosen.cluster_python) if chosen.cluster_python else engine_python(chosen)
     )
-    return cluster.bake_on(where, python, baker_command(), tasks, maker)
+    return baker_process.bake_on(where, python, baker_command(), tasks, maker)
 
 
 def engine_python(chosen: argparse.Namespace) -> str:

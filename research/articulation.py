@@ -30,9 +30,9 @@ from research.commit import generate_missing
 from research.faces.lip_clips import SILENT, spoken_phones
 from research.harness import add_shared, keep, RESULTS, ROOT
 from thunder_core.face import conventions, jaw_balance, mapping
-from thunder_core.face.articulators import Articulators, bundled_articulators, Shape
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import TOUCH_MM
+from thunder_core.face.mechanics import Articulators, bundled_articulators, Shape
 from thunder_core.face.skinning import SkinnedPoints
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.types import FPS, Motion

@@ -5,7 +5,7 @@ head.
 CACHE is a folder in which `corpus` and `hear` were run. Voices of the validation speakers (`--split
 test` for the final figures) are performed in readings drawn for each of them, by the teacher
 (`--who teacher`) or as takes of the weights (`--who takes`);
-`thunder_core/animation/performance_meter.py` measures each slider on the head's vertices. The table
+`thunder_core/animation/traits.py` measures each slider on the head's vertices. The table
 has requests in rows and measurements in columns, as Pearson's r within voices; off the diagonal
 with the part of a request that the other sliders' requests do not explain, since in few readings
 two sliders may rise together by chance. Written to research/results/direction_WHO.txt.
@@ -19,7 +19,7 @@ import numpy as np
 
 from research.corpus_lines import add_line_arguments, clips_of, Line, open_corpus
 from research.harness import effort, report, results_file
-from thunder_core.animation.performance_meter import PerformanceMeter
+from thunder_core.animation.traits import PerformanceMeter
 from thunder_core.direction import AXES, Direction, DIRECTION_NAMES, SLIDERS
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.readings import reading

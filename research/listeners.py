@@ -18,7 +18,7 @@ from research.faces.calibrate import aligned_phones
 from research.harness import add_shared, effort, report, required, results_file
 from research.measures import habits as measures
 from research.measures.habits import Coherence, coherence
-from thunder_core.animation.performance_meter import gaze_shifts, lid_closure, run_starts
+from thunder_core.animation.traits import gaze_shifts, lid_closure, run_starts
 from thunder_core.direction import Brief, DIRECTION_NAMES
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound

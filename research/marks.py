@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What marks on words do to takes (`thunder_core/marks.py`).
+"""What marks on words do to takes (`thunder_core/direction.py`).
 
 Voices of DATA's `speech/` that trained nothing; in each, at most four stretches of .4 s with a
 vowel stand for words. Takes of the same seeds are sampled without marks and with one kind of mark
@@ -19,12 +19,12 @@ import numpy as np
 
 from research.harness import add_shared, report, required, results_file, usual_direction
 from research.ranking import recordings
+from thunder_core.direction import CLOSED, HELD, Mark, MOVED, OPEN, SOUND, STRESSED, THROWN_AWAY
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.readings import held_points
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import ENCODER_RATE
 from thunder_core.engine.speech.phones import BILABIALS, SILENCE, VOWELS
-from thunder_core.marks import CLOSED, HELD, Mark, MOVED, OPEN, SOUND, STRESSED, THROWN_AWAY
 from thunder_core.request import Request
 from thunder_core.types import FPS, RATE, Speech, Take
 

@@ -51,8 +51,8 @@ from thunder_core.face.head import Head, load_head
 from thunder_core.files import write_file
 from thunder_core.networks.systems.denoisers import ClipImages
 from thunder_core.train.corpus import Corpus
-from thunder_core.train.flame_basis import FlameBasis
 from thunder_core.train.motions import MotionSet
+from thunder_core.train.tracked import FlameBasis
 
 PROTOCOL_CLIPS = 40
 SOLVER_STEPS = 10  # steps of DPM-Solver++

@@ -22,14 +22,13 @@ import numpy as np
 from . import types
 from .animation import motion_file
 from .animation.timing import at_scene_frames, Clock
-from .direction import AXES, Brief, CHOICES, NEUTRAL, STRENGTH
+from .direction import AXES, Brief, CHOICES, Mark, NEUTRAL, STRENGTH
 from .direction_presets import Preset, Presets, SHIPPED
 from .engine.engine import Engine
 from .engine.speech.audio import read_sound, sound_of, write_sound
 from .errors import BadRequest, is_full_disk, NoSpace, suggest
 from .face import livelink
 from .files import part_of
-from .marks import Mark
 from .progress import no_progress, Progress
 from .protocol import OTHER_TEXT, UNSPOKEN
 from .request import check_number, NORMAL, Request, seed_of_voice, TAKES

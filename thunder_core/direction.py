@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Directions for a line's performance: a style of named numbers, and a mood; numpy only.
+"""Directions for a line's performance: a style of named numbers, a mood, and marks on its words;
+numpy only.
 
 The teacher performs a direction, the corpus stores it as a label of every performance, the
 diffusion model is conditioned on its vector, and the Direction panel shows its sliders: all use the
@@ -8,8 +9,9 @@ names listed here.
 
 from __future__ import annotations
 
+import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import NamedTuple
@@ -17,8 +19,91 @@ from typing import NamedTuple
 import numpy as np
 
 from .errors import BadRequest
-from .marks import Mark
 from .types import FPS
+
+# ---- marks: what an animator wants of single words
+
+STRESSED = "stressed"
+THROWN_AWAY = "thrown away"
+HELD = "held"
+CLOSED = "closed"
+OPEN = "open"
+SOUND = "sound"
+MOVED = "moved"
+KINDS = (STRESSED, THROWN_AWAY, HELD, CLOSED, OPEN, SOUND, MOVED)
+MOST_MARKS = 10_000
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What an animator wants of one word or sound.
+
+    kind: one of KINDS.  start, end: of the word or sound in the line, seconds from its start.
+    sound: for SOUND, the phone to perform there (ARPABET).  to: for MOVED, (start, end) in
+    seconds, when lips perform it instead.
+    """
+
+    kind: str
+    start: float
+    end: float
+    sound: str = ""
+    to: tuple[float, float] | None = None
+
+    def later(self, seconds: float) -> Mark:
+        """The mark in a line that begins earlier by so many seconds."""
+        to = self.to and (self.to[0] + seconds, self.to[1] + seconds)
+        return replace(self, start=self.start + seconds, end=self.end + seconds, to=to)
+
+    def row(self) -> list:
+        """As a row of JSON; `read_mark` is the inverse."""
+        return [
+            self.kind,
+            self.start,
+            self.end,
+            *([self.sound] if self.kind == SOUND else self.to or ()),
+        ]
+
+
+def read_mark(row: object) -> Mark:
+    """The mark of a row [kind, start, end], with the sound or the new start and end behind it.
+    Raises BadRequest."""
+    wrong = BadRequest(f"“{str(row)[:60]}” is no mark of a word: remove it and mark the word again")
+    if not isinstance(row, Sequence) or isinstance(row, str) or not row or row[0] not in KINDS:
+        raise wrong
+    kind, times, sound = row[0], list(row[1:]), ""
+    if kind == SOUND:
+        sound = times.pop() if times else ""
+    wanted = 4 if kind == MOVED else 2
+    if len(times) != wanted or not all(
+        isinstance(each, (int, float)) and math.isfinite(each) for each in times
+    ):
+        raise wrong
+    if (
+        not all(start < end for start, end in zip(times[::2], times[1::2]))
+        or not isinstance(sound, str)
+        or (kind == SOUND) != bool(sound)
+    ):
+        raise wrong
+    return Mark(
+        kind,
+        float(times[0]),
+        float(times[1]),
+        sound,
+        (float(times[2]), float(times[3])) if kind == MOVED else None,
+    )
+
+
+def read_marks(rows: object) -> tuple[Mark, ...]:
+    """Marks of rows, in the order of their starts. Raises BadRequest."""
+    if not isinstance(rows, list) or len(rows) > MOST_MARKS:
+        raise BadRequest(
+            f"“marks” must be a list of at most {MOST_MARKS} marks: remove them and mark the "
+            f"words again"
+        )
+    return tuple(sorted((read_mark(row) for row in rows), key=lambda mark: (mark.start, mark.kind)))
+
+
+# ---- styles and moods
 
 
 @dataclass(frozen=True)
@@ -216,7 +301,7 @@ class Mood:
 
     changes: change of a style at full strength, deviations along AXES.  tempo: speed of movements,
     1 as usual. Further channels are moved by the teacher: `train.teacher_mouth` and
-    `train.teacher_upper_face`.
+    `train.teacher`.
     """
 
     name: str

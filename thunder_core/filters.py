@@ -25,6 +25,12 @@ def minimum_jerk(u: np.ndarray) -> np.ndarray:
     return u * u * u * (10 - 15 * u + 6 * u * u)
 
 
+def there_and_back(there: np.ndarray, back: np.ndarray) -> np.ndarray:
+    """A movement from 0 to 1 as `there` goes from 0 to 1, and back to 0 as `back` does."""
+    away, home = minimum_jerk(np.stack([there, back]))
+    return away - home
+
+
 def hermite(x: Values) -> tuple[Values, Values, Values, Values]:
     """Weights of (value before, value after, slope before, slope after) in the cubic at x (0 … 1)
     between two keys.

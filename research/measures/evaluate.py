@@ -27,15 +27,15 @@ from thunder_core.engine.speech.encoder import (
     SpeechEncoder,
 )
 from thunder_core.engine.speech.phones import SILENCE
-from thunder_core.face.articulators import LIPS
 from thunder_core.face.head import Head
+from thunder_core.face.mechanics import LIPS
 from thunder_core.networks.flame import FlameLayer
 from thunder_core.networks.systems import load_system
 from thunder_core.networks.systems.denoisers import ClipImages
-from thunder_core.train.flame_basis import FlameBasis
 from thunder_core.train.motions import MotionSet, SAMPLES_PER_FRAME
 from thunder_core.train.teacher import perform
 from thunder_core.train.teacher_timing import semitones
+from thunder_core.train.tracked import FlameBasis
 from thunder_core.train.voices import read_recording
 from thunder_core.types import pack
 

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
-from thunder_core.animation.performance_meter import gaze_shifts, lid_closure, run_starts
+from thunder_core.animation.traits import gaze_shifts, lid_closure, run_starts
 from thunder_core.engine.speech.cues import Prosody
 from thunder_core.face.head import Head
 from thunder_core.face.lips import opening_mm, width_mm

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from research.harness import in_turns
-from thunder_core.animation.performance_meter import PerformanceMeter
 from thunder_core.animation.style_of_motion import (
     find_speech,
     gap_of,
@@ -20,6 +19,7 @@ from thunder_core.animation.style_of_motion import (
     pieces,
     Reader,
 )
+from thunder_core.animation.traits import PerformanceMeter
 from thunder_core.channels import Columns
 from thunder_core.direction import AXES, Direction
 from thunder_core.types import FPS, Motion, unpack

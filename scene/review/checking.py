@@ -17,7 +17,7 @@ from bpy.props import (
     StringProperty,
 )
 
-from ...thunder_core.animation import mending
+from ...thunder_core import findings
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.channels import in_group, SPEECH
 from ...thunder_core.client import Client
@@ -294,9 +294,9 @@ def mend(scene, rig: head.Rig, finding: Finding, start: float) -> Generator[floa
             f"{'earlier' if frames < 0 else 'later'}"
         )
         return _rewrite(
-            rig, curves, how, lambda keys: mending.shift_keys(keys, first, last, frames)
+            rig, curves, how, lambda keys: findings.shift_keys(keys, first, last, frames)
         )
-    return _rewrite(rig, curves, "Deleted", lambda keys: mending.delete_keys(keys, first, last))
+    return _rewrite(rig, curves, "Deleted", lambda keys: findings.delete_keys(keys, first, last))
 
 
 def _mend_take(rig: head.Rig, entry, finding: Finding, clock: Clock) -> Generator[float, None, Fix]:
@@ -405,7 +405,7 @@ def _close_lips(
         ):
             continue
         curve = curves[place] or _new_curve(rig, place, frames[ends[0]])
-        keys, count = mending.add_values(
+        keys, count = findings.add_values(
             fcurves.read(curve), frames[span], values[span, place], by[span, place], rows_keyed
         )
         fcurves.write(curve, keys)

@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...thunder_core import records
-from ...thunder_core.direction import AXES, Brief, check, DIRECTION_NAMES, MOODS
+from ...thunder_core.direction import AXES, Brief, check, DIRECTION_NAMES, MOODS, read_marks
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face.mapping import Sums
-from ...thunder_core.marks import read_marks
 from ...thunder_core.request import NORMAL, QUALITIES, Request
 from ...thunder_core.systems import DEFAULT, DIRECTION, FROM_MOTION, FROM_PICTURE, MOOD, SYSTEMS
 from ...thunder_core.types import IDLE, LISTENS, SPEAKS

@@ -13,8 +13,8 @@ import numpy as np
 
 from ...thunder_core import spoken
 from ...thunder_core.client import Client
+from ...thunder_core.direction import MOVED, SOUND
 from ...thunder_core.errors import attempt, BadRequest, ThunderError
-from ...thunder_core.marks import MOVED, SOUND
 from ...thunder_core.spoken import CLEAR, Spoken
 from ...thunder_core.types import FPS
 from ..engine import connection

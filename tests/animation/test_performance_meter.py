@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from thunder_core.animation.performance_meter import PerformanceMeter
+from thunder_core.animation.traits import PerformanceMeter
 from thunder_core.face.head import load_head
 from thunder_core.types import Motion
 

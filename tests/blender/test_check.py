@@ -11,8 +11,8 @@ from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.review import checking
 from thunder.scene.takes import take_list
-from thunder.thunder_core import progress
-from thunder.thunder_core.animation import keyframes, mending as core_mending
+from thunder.thunder_core import findings as core_mending, progress
+from thunder.thunder_core.animation import keyframes
 from thunder.thunder_core.errors import BadRequest
 from thunder.thunder_core.face.lips import bundled_lips
 from thunder.thunder_core.findings import Finding, OPEN, SHIFTED, STILL

@@ -14,7 +14,7 @@ from thunder.scene.takes import provenance, take_list, transcript, word_places
 from thunder.scene.takes.direction import asking, word_marks
 from thunder.scene.takes.sampling import Sampling
 from thunder.scene.voice import strip
-from thunder.thunder_core.marks import HELD, Mark, MOVED, SOUND, STRESSED, THROWN_AWAY
+from thunder.thunder_core.direction import HELD, Mark, MOVED, SOUND, STRESSED, THROWN_AWAY
 
 pytestmark = pytest.mark.one_blender
 START = 25

@@ -12,7 +12,7 @@ import types
 
 import pytest
 
-from thunder_core.batch import cluster as client
+from thunder_core.batch import baker as client
 from thunder_core.batch.baker import Task
 from thunder_core.batch.manifest import Maker
 from thunder_core.engine import cluster

@@ -23,9 +23,8 @@ from thunder_core.networks import flame
 from thunder_core.networks.flame import FlameLayer, SmplxLayer, vertex_layer
 from thunder_core.networks.systems import load_system
 from thunder_core.train import __main__ as train
-from thunder_core.train.flame_basis import FlameBasis
 from thunder_core.train.motions import complete_capture
-from thunder_core.train.tracked import tracked_clips
+from thunder_core.train.tracked import FlameBasis, tracked_clips
 from thunder_core.types import Motion, RATE
 
 

@@ -7,14 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from thunder_core.direction import Brief, Direction, DIRECTION_NAMES
-from thunder_core.engine import arguments
-from thunder_core.engine.readings import held_points, mark_direction, mark_voice
-from thunder_core.engine.speech.encoder import softmax
-from thunder_core.engine.speech.phones import BILABIALS, PHONES, SILENCE
-from thunder_core.errors import BadRequest
-from thunder_core.marks import (
+from thunder_core.direction import (
+    Brief,
     CLOSED,
+    Direction,
+    DIRECTION_NAMES,
     HELD,
     Mark,
     MOVED,
@@ -25,6 +22,11 @@ from thunder_core.marks import (
     STRESSED,
     THROWN_AWAY,
 )
+from thunder_core.engine import arguments
+from thunder_core.engine.readings import held_points, mark_direction, mark_voice
+from thunder_core.engine.speech.encoder import softmax
+from thunder_core.engine.speech.phones import BILABIALS, PHONES, SILENCE
+from thunder_core.errors import BadRequest
 from thunder_core.request import direction_arguments, Request
 from thunder_core.types import FPS
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from thunder_core.direction import AXES
-from thunder_core.engine import sobol
+from thunder_core.engine import readings
 from thunder_core.engine.diffusion import Normal, seeded_noise
-from thunder_core.engine.sobol import POINTS, sobol_point
+from thunder_core.engine.readings import POINTS, sobol_point
 
 
 @pytest.mark.parametrize("seed", [0, 1, 7, 123_456_789, 2**32 - 1, 2**32, 2**40 + 3, 2**63 - 1])
@@ -51,8 +51,8 @@ def test_takes_around_another_are_like_it_and_of_deviation_one():
 
 def test_the_tables_are_torch_s():
     made = torch.quasirandom.SobolEngine(len(AXES) + 2, scramble=True, seed=7)
-    assert np.array_equal(sobol._DIRECTIONS, made.sobolstate[:, :16]) and np.array_equal(
-        sobol._SHIFT, made.shift
+    assert np.array_equal(readings._DIRECTIONS, made.sobolstate[:, :16]) and np.array_equal(
+        readings._SHIFT, made.shift
     )
 
 
@@ -70,7 +70,7 @@ def test_points_are_torch_s_and_start_over_beyond_the_last(start, count):
 def test_no_coordinate_of_any_point_is_zero_or_one():
     numbers = np.arange(POINTS)
     chosen = (numbers ^ (numbers >> 1))[:, None] >> np.arange(16) & 1
-    for directions, shift in zip(sobol._DIRECTIONS, sobol._SHIFT):
+    for directions, shift in zip(readings._DIRECTIONS, readings._SHIFT):
         points = np.bitwise_xor.reduce(chosen * directions, axis=1) ^ shift
         assert points.min() > 0 and points.max() < 2**30
 

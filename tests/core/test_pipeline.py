@@ -14,8 +14,7 @@ from thunder_core.engine.diffusion import Inpainting
 from thunder_core.engine.pipeline import Part, Pipeline
 from thunder_core.engine.planning.take_plan import plan_take
 from thunder_core.engine.speech.cues import Phrasing, prosody_of
-from thunder_core.face.articulators import bundled_articulators
-from thunder_core.face.mechanics import Sounds
+from thunder_core.face.mechanics import bundled_articulators, Sounds
 from thunder_core.steps import CONSTRAINT, explain, open_trace, REASONS, STEPS
 
 FRAMES = 100

@@ -17,8 +17,7 @@ from thunder_core.direction import (
     Style,
 )
 from thunder_core.engine import arguments
-from thunder_core.engine.readings import add_stresses, emphases, follow_voice, reading
-from thunder_core.engine.sobol import POINTS
+from thunder_core.engine.readings import add_stresses, emphases, follow_voice, POINTS, reading
 from thunder_core.engine.speech.cues import axis_deviations, Heard, read_arousal
 from thunder_core.engine.speech.encoder import SpeechEncoder
 from thunder_core.engine.weights import SHIPPED

@@ -8,11 +8,11 @@ import pytest
 from thunder_core.direction import Direction
 from thunder_core.engine.pipeline import Pipeline
 from thunder_core.engine.planning.plan import Manners
-from thunder_core.engine.planning.resting import Resting
+from thunder_core.engine.planning.take_plan import Resting
 from thunder_core.engine.speech.cues import Phrasing, silent_phrasing
-from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import bundled_lips
+from thunder_core.face.mechanics import bundled_articulators
 from thunder_core.types import FPS, Motion
 
 HEAD = load_head()

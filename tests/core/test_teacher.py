@@ -9,10 +9,9 @@ from thunder_core.direction import Direction, Style
 from thunder_core.engine.planning.lip_kernels import occupancy
 from thunder_core.engine.speech.cues import closure, runs
 from thunder_core.engine.speech.phones import phone_index, PHONES
-from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import opening_mm, width_mm
-from thunder_core.face.mechanics import Sounds
+from thunder_core.face.mechanics import bundled_articulators, Sounds
 from thunder_core.train.label import best_path, likeliest
 from thunder_core.train.teacher import perform
 from thunder_core.train.teacher_mouth import middles, MOST_SHUT, opening_steps, SIBILANT_MOST_MM

@@ -5,7 +5,6 @@ requested."""
 import numpy as np
 import pytest
 
-from thunder_core.animation.performance_meter import PerformanceMeter
 from thunder_core.animation.traits import (
     BEYOND_EXPECTED,
     CARRIED,
@@ -13,6 +12,7 @@ from thunder_core.animation.traits import (
     deviations_quiet,
     Line,
     measure,
+    PerformanceMeter,
     QUIET,
     QUIET_IN_SHORT,
     scale,

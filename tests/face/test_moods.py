@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from thunder_core.direction import Direction, MOODS, Style
-from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.lips import bundled_lips, TOUCH_MM
+from thunder_core.face.mechanics import bundled_articulators
 from thunder_core.face.moods import MoodPoses, POSES
 from thunder_core.types import Motion
 

@@ -6,8 +6,8 @@ import pytest
 
 from thunder_core.direction import MOODS
 from thunder_core.face import mouths
-from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.lips import bundled_lips
+from thunder_core.face.mechanics import bundled_articulators
 
 
 @pytest.fixture(scope="module")

@@ -89,7 +89,7 @@ def test_slopes_are_differences_of_positions(case):
         further = motion.expression + np.eye(head.channels)[channel]
         # linear in the channels: exact
         moved = points.place(further, turn) - points.place(motion.expression, turn)
-        assert np.abs(points.height_slope(channel, turn) - moved[..., 1]).max() < 1e-9
+        assert np.abs(points.height_slopes([channel], turn)[0] - moved[..., 1]).max() < 1e-9
         assert np.abs(points.slope(turn[3])[channel] - moved[3]).max() < 1e-9
 
 

@@ -22,8 +22,15 @@ import numpy as np
 from ..face.displacement import UNSEEN_MM
 from ..filters import runs
 from ..progress import in_turn, rescale
-from .pose_fit import Columns, fit_piece, Region
-from .pose_frames import find_extremes, find_holds, find_segments, snap_to_used
+from .pose_fit import (
+    Columns,
+    find_extremes,
+    find_holds,
+    find_segments,
+    fit_piece,
+    Region,
+    snap_to_used,
+)
 from .pose_keys import BULGE, Measure, PoseKeys, SAMPLES, shift_distances, STILL
 from .pose_thinning import Curve, Thinning
 

@@ -22,7 +22,7 @@ from ..direction import SLIDERS, Style
 from ..errors import BadRequest
 from ..face.head import Head, load_head
 from ..types import FPS, Motion, pack, unpack
-from .performance_meter import gaze_shifts, lid_closure, PerformanceMeter, run_starts
+from .traits import gaze_shifts, lid_closure, PerformanceMeter, run_starts
 
 CONSTANTS = Path(__file__).with_suffix(".json")
 LEAST_SECONDS = 4.0  # shortest speech that a style can be read from

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Client of the baking process: starts it, sends requests over pipes, watches and ends it.
+"""Client of the baking process: starts it, sends requests over pipes, watches and ends it; on this
+machine, or on those of a Ray cluster (`bake_on`, `engine.cluster`).
 
 It is a separate Blender (`bake.py --baker`, cli/baker.py), so that a crash costs one job, and it
 bakes one job after the other, so that its engine starts once. Requests and events are lines of
@@ -18,12 +19,15 @@ import os
 import queue
 import subprocess
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from .. import system_calls
+from ..engine_python import ROOT
 from ..errors import NoEngine, ThunderError
 from ..worker_process import PipedProcess
+from .manifest import Maker
 from .run_progress import duration
+from .settings import OF_TAKES, path_names
 
 PATIENCE = 10.0  # seconds that a process has to stop: its engine stops, files are restored
 # longest start of the process: Blender with all its add-ons, from a slow disk
@@ -213,3 +217,89 @@ def bake_here(command: Sequence[str], tasks: Sequence[Task]) -> Generator[dict, 
     finally:
         if baker is not None:
             baker.close()
+
+
+# ---- on a cluster
+
+BACK, SHARED = "back", "shared"  # transfer of results: over Ray, or through a shared disk
+_DRIVER = f"{__package__.split('.')[-2]}.engine.cluster"
+_ENVIRONMENT = {"PYTHONPATH": ROOT, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
+ATTEMPTS = 3  # attempts to connect to a cluster
+CPUS = 4  # processors per job; the engine of a bake uses as many threads
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster for bakes.  address: of a Ray cluster, “auto” for the one that runs here.  cpus: of
+    each job.  results: BACK or SHARED."""
+
+    address: str
+    cpus: int = CPUS
+    results: str = BACK
+
+
+def bake_on(
+    cluster: Cluster, python: str, command: Sequence[str], tasks: Sequence[Task], maker: Maker
+) -> Generator[dict, None, None]:
+    """Bake tasks on the machines of a cluster; yields their events, each with the “node” that it
+    comes from, and “note” with a sentence if a machine cannot be used or is lost.
+
+    python: a Python that has Ray.  command: starts a baking Blender there.  maker: versions and
+    weights that the machines must have. Raises NoEngine if nothing can be baked.
+    """
+    waiting = {task.job: task for task in tasks}
+    lost = 0
+    while waiting:
+        process = LineProcess([python, "-m", _DRIVER], _ENVIRONMENT)
+        try:
+            yield from _answers(
+                process, _request(cluster, command, list(waiting.values()), maker), waiting
+            )
+            if not waiting:
+                return
+            lost += 1
+            if lost == ATTEMPTS:
+                for job in waiting:
+                    yield failure_event(
+                        job,
+                        f"The connection to the cluster was lost {lost} times: bake again",
+                        process.log,
+                    )
+                return
+            yield {
+                "event": "note",
+                "sentence": "The connection to the cluster was lost: connecting again",
+            }
+        finally:
+            process.close()
+
+
+def _answers(process: LineProcess, request: dict, waiting: dict[str, Task]) -> Iterator[dict]:
+    """The events of one connection, until all jobs have ended or it is lost; jobs that ended leave
+    `waiting`."""
+    process.send(request)
+    connected = False
+    while waiting and (event := process.next()) is not None:
+        if event["event"] == "refused":
+            raise NoEngine(event["sentence"])
+        connected = True
+        if event["event"] in ("done", "failed"):
+            waiting.pop(event["job"], None)
+        if event["event"] != "ready":
+            yield event
+    # Ray ends a process that finds no cluster without an error that could be caught
+    if not connected:
+        raise NoEngine(
+            f"No Ray cluster answers at “{request['address']}” ({process.last_line}): {ADVICE}"
+        )
+
+
+def _request(cluster: Cluster, command: Sequence[str], tasks: Sequence[Task], maker: Maker) -> dict:
+    return {
+        **asdict(cluster),
+        "root": ROOT,
+        "command": list(command),
+        "maker": asdict(maker),
+        "tasks": [task.request() | {"files": path_names(task.settings)} for task in tasks],
+        "of_takes": OF_TAKES.pattern,
+    }

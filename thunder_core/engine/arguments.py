@@ -103,8 +103,7 @@ def keep(args):
 def read_brief(args):
     """The Brief of a request: its “direction” and what belongs to it; None if it has no direction.
     Raises BadRequest."""
-    from ..direction import Brief, check, SPREAD
-    from ..marks import read_marks
+    from ..direction import Brief, check, read_marks, SPREAD
     from ..request import check_flag, check_number
 
     if args.get("direction") is None:

@@ -2,7 +2,7 @@
 """Spreads bakes over the machines of a Ray cluster: `python -m thunder_core.engine.cluster`, in a
 Python that has Ray.
 
-thunder_core/batch/cluster.py starts it, sends one request and reads events. Each machine runs
+thunder_core/batch/baker.py starts it, sends one request and reads events. Each machine runs
 processes that bake one job after another (thunder_core/batch/baker.py), so that an engine starts
 once. Machines with graphics cards get a job per card; if there are such machines, the others get
 none, because takes are identical only on one kind of device. A job whose machine is lost is baked

@@ -17,8 +17,7 @@ import numpy as np
 
 from ..channels import Columns, in_group, LARGEST_VALUE, LIP_CLOSE, MOODS, SPEECH
 from ..direction import Direction, DIRECTION_NAMES
-from ..face.articulators import Articulators, Shape
-from ..face.mechanics import lips_of, Mechanics, show_teeth_and_tongue
+from ..face.mechanics import Articulators, lips_of, Mechanics, Shape, show_teeth_and_tongue
 from ..face.moods import MoodPoses
 from ..filters import limit_rate, smoothstep, widen_peaks
 from ..steps import ADDED, CONSTRAINT, step

@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ..animation.performance_meter import PerformanceMeter
 from ..animation.style_of_motion import style_of_mouth
-from ..animation.traits import measure, measure_quiet
+from ..animation.traits import measure, measure_quiet, PerformanceMeter
 from ..direction import AXES, Brief, Direction, DIRECTION_NAMES, over_frames
 from ..face.head import Head
 from ..face.lips import Lips

@@ -135,7 +135,9 @@ class Lips:
     def slope(self, name: str, jaw: np.ndarray) -> np.ndarray:
         """Millimetres by which one channel parts the lips' middle per unit, [T], at jaw rotation
         vectors [T, 3]."""
-        upper, lower = self._middle.height_slope(self.names.index(name), rotvec_to_matrix(jaw)).T
+        upper, lower = self._middle.height_slopes([self.names.index(name)], rotvec_to_matrix(jaw))[
+            0
+        ].T
         return 1e3 * (upper - lower)
 
 

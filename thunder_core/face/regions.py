@@ -12,8 +12,197 @@ import numpy as np
 
 from ..errors import BadHead
 from ..filters import runs
-from . import surface
 from .head import EYE_LEFT, EYE_RIGHT, Head, JAW, load_head
+
+# ---- points on a mesh
+
+# pixel and triangle pairs of a front view; a face at a third of a millimetre has a tenth
+_MOST_CANDIDATES = 6_000_000
+
+
+@dataclass(frozen=True)
+class Spots:
+    """Points on a mesh: vertices [K, 3] of their triangles and barycentric shares [K, 3], rows sum
+    to 1."""
+
+    vertices: np.ndarray
+    shares: np.ndarray
+
+    def of(self, values: np.ndarray) -> np.ndarray:
+        """Values [V, …] of the vertices at the points, [K, …]."""
+        shares = self.shares.reshape(self.shares.shape + (1,) * (values.ndim - 1))
+        return (values[self.vertices] * shares).sum(1)
+
+    def at(self, index) -> Spots:
+        """Some of the points."""
+        return Spots(self.vertices[index], self.shares[index])
+
+
+@dataclass(frozen=True)
+class FrontView:
+    """The surface visible from the front (along −z), on a grid; rows from top to bottom.
+
+    triangle: [H, W] number of the triangle, −1 for none.  x: [W], y: [H] of the pixels' middles,
+    metres.
+    """
+
+    triangle: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+
+
+def front_view(
+    points: np.ndarray, triangles: np.ndarray, low: np.ndarray, high: np.ndarray, step: float
+) -> FrontView:
+    """The front of a mesh between the corners low and high ([2], x and y in metres) with pixels of
+    a step.
+
+    points [V, 3] · triangles [F, 3]. Raises ValueError if the window is far too fine for the mesh.
+    """
+    x = np.arange(low[0] + step / 2, high[0], step)
+    y = np.arange(high[1] - step / 2, low[1], -step)
+    numbers = np.flatnonzero(_overlaps(points[:, :2], triangles, low, high))
+    corners = points[triangles[numbers]]  # [F', 3, 3]
+    first = np.floor((corners[:, :, 0].min(1) - low[0]) / step).astype(np.int64).clip(0, len(x))
+    last = np.ceil((corners[:, :, 0].max(1) - low[0]) / step).astype(np.int64).clip(0, len(x))
+    top = np.floor((high[1] - corners[:, :, 1].max(1)) / step).astype(np.int64).clip(0, len(y))
+    bottom = np.ceil((high[1] - corners[:, :, 1].min(1)) / step).astype(np.int64).clip(0, len(y))
+    wide = last - first
+    count = wide * (bottom - top)
+    if count.sum() > _MOST_CANDIDATES:
+        raise ValueError("the window is too fine for the mesh")
+    which = np.repeat(np.arange(len(numbers)), count)
+    place = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    column = first[which] + place % np.maximum(wide[which], 1)
+    row = top[which] + place // np.maximum(wide[which], 1)
+    a, b, c = (corners[which, i] for i in range(3))
+    px, py = x[column], y[row]
+    area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (c[:, 0] - a[:, 0]) * (b[:, 1] - a[:, 1])
+    sound = np.abs(area) > 1e-14
+    area = np.where(sound, area, 1.0)
+    v = ((px - a[:, 0]) * (c[:, 1] - a[:, 1]) - (c[:, 0] - a[:, 0]) * (py - a[:, 1])) / area
+    w = ((b[:, 0] - a[:, 0]) * (py - a[:, 1]) - (px - a[:, 0]) * (b[:, 1] - a[:, 1])) / area
+    inside = sound & (v >= -1e-9) & (w >= -1e-9) & (v + w <= 1 + 1e-9)
+    depth = (a[:, 2] + v * (b[:, 2] - a[:, 2]) + w * (c[:, 2] - a[:, 2]))[inside]
+    order = np.argsort(depth, kind="stable")  # the nearest is written last and stays
+    ids = np.full(len(x) * len(y), -1, np.int64)
+    ids[(row * len(x) + column)[inside][order]] = numbers[which[inside][order]]
+    return FrontView(ids.reshape(len(y), len(x)), x, y)
+
+
+def _overlaps(points, triangles, low, high):
+    """True for triangles whose box meets the box from low to high, [F]."""
+    below, above = (points < low).any(1), (points > high).any(1)
+    if not (below.any() or above.any()):
+        return np.ones(len(triangles), bool)
+    out = np.zeros(len(triangles), bool)
+    for axis in range(points.shape[1]):  # outside if all corners lie beyond one side
+        out |= (points[:, axis] < low[axis])[triangles].all(1) | (points[:, axis] > high[axis])[
+            triangles
+        ].all(1)
+    return ~out
+
+
+def spots_seen(
+    points: np.ndarray, triangles: np.ndarray, which: np.ndarray, x: np.ndarray, y: np.ndarray
+) -> Spots:
+    """The points of the triangles `which` [K] that lie at x, y [K] in the front view."""
+    a, b, c = (points[triangles[which, i], :2] for i in range(3))
+    area = (b - a)[:, 0] * (c - a)[:, 1] - (c - a)[:, 0] * (b - a)[:, 1]
+    area = np.where(np.abs(area) > 1e-14, area, 1e-14)
+    v = ((x - a[:, 0]) * (c - a)[:, 1] - (c - a)[:, 0] * (y - a[:, 1])) / area
+    w = ((b - a)[:, 0] * (y - a[:, 1]) - (x - a[:, 0]) * (b - a)[:, 1]) / area
+    shares = np.clip(np.stack([1 - v - w, v, w], 1), 0, 1)
+    return Spots(triangles[which], shares / shares.sum(1, keepdims=True))
+
+
+def nearest_spots(
+    queries: np.ndarray, points: np.ndarray, triangles: np.ndarray, tries: int = 24
+) -> tuple[Spots, np.ndarray]:
+    """The nearest point of a mesh to each of the queries [K, 3], and its distance [K] in metres.
+
+    Exact among the `tries` triangles whose middles are nearest.
+    """
+    low, high = queries.min(0), queries.max(0)
+    margin = 0.25 * np.linalg.norm(high - low)  # mesh points beyond it are nearest to no query
+    close = triangles[_overlaps(points, triangles, low - margin, high + margin)]
+    triangles = close if len(close) >= tries else triangles
+    middles = points[triangles].mean(1).astype(np.float32)
+    queries32 = queries.astype(np.float32)
+    tries = min(tries, len(triangles))
+    near = np.empty((len(queries), tries), np.int64)
+    for start in range(0, len(queries), 512):
+        block = slice(start, start + 512)
+        distance = distances(queries32[block], middles)
+        near[block] = np.argpartition(distance, tries - 1, axis=1)[:, :tries]
+    corners = points[triangles[near]]  # [K, tries, 3 corners, 3]
+    shares = _nearest_shares(queries[:, None], corners)
+    points_on = (shares[..., None] * corners).sum(2)
+    distance = np.linalg.norm(points_on - queries[:, None], axis=2)
+    best = distance.argmin(1)
+    rows = np.arange(len(queries))
+    return Spots(triangles[near[rows, best]], shares[rows, best]), distance[rows, best]
+
+
+def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Squared distances [A, B] of points [A, 3] and [B, 3]."""
+    middle = b.mean(0)  # about a common middle no digits are lost
+    a, b = a - middle, b - middle
+    return (a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T
+
+
+def _nearest_shares(query, corners):
+    """Barycentric shares of the points of triangles [..., 3, 3] that are nearest to queries [...,
+    3]."""
+    a, b, c = (corners[..., i, :] for i in range(3))
+    ab, ac, aq = b - a, c - a, query - a
+    d00, d01, d11 = (ab * ab).sum(-1), (ab * ac).sum(-1), (ac * ac).sum(-1)
+    d20, d21 = (aq * ab).sum(-1), (aq * ac).sum(-1)
+    det = d00 * d11 - d01 * d01
+    sound = det > 1e-20
+    det = np.where(sound, det, 1.0)
+    v, w = (d11 * d20 - d01 * d21) / det, (d00 * d21 - d01 * d20) / det
+    inside = sound & (v >= 0) & (w >= 0) & (v + w <= 1)
+    best = np.stack([1 - v - w, v, w], -1)
+    least = np.where(
+        inside, ((best[..., None] * corners).sum(-2) - query).__pow__(2).sum(-1), np.inf
+    )
+    for i, j in ((0, 1), (1, 2), (2, 0)):
+        start, side = corners[..., i, :], corners[..., j, :] - corners[..., i, :]
+        length = (side * side).sum(-1)
+        t = np.clip(((query - start) * side).sum(-1) / np.where(length > 0, length, 1.0), 0, 1)
+        squared = ((start + t[..., None] * side - query) ** 2).sum(-1)
+        closer = squared < least
+        shares = np.zeros(best.shape)
+        shares[..., i], shares[..., j] = 1 - t, t
+        best, least = np.where(closer[..., None], shares, best), np.where(closer, squared, least)
+    return best
+
+
+def pieces(count: int, triangles: np.ndarray) -> np.ndarray:
+    """Number of the connected piece that each of count vertices belongs to, [V]."""
+    label = np.arange(count)
+    edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]]])
+    while True:  # labels run to the smallest of their piece, in doubling steps
+        low = np.minimum(label[edges[:, 0]], label[edges[:, 1]])
+        new = label.copy()
+        np.minimum.at(new, edges[:, 0], low)
+        np.minimum.at(new, edges[:, 1], low)
+        new = new[new]
+        if np.array_equal(new, label):
+            return label
+        label = new
+
+
+def normals(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Outward unit normals of the vertices, [V, 3]; zero where a vertex has no triangle."""
+    corners = points[triangles]
+    face = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    total = np.zeros(points.shape)
+    for i in range(3):
+        np.add.at(total, triangles[:, i], face)
+    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-20)
+
 
 # Mouth vertices of the bundled head: the lips come first, as rings from the skin inwards, each
 # starting at the left corner along the upper lip.
@@ -52,8 +241,8 @@ class Seam:
     upper_pull, lower_pull: [M], how much the margins follow the jaw.
     """
 
-    upper: surface.Spots
-    lower: surface.Spots
+    upper: Spots
+    lower: Spots
     x: np.ndarray
     middle: np.ndarray
     left: np.ndarray
@@ -81,7 +270,7 @@ def find_seam(head: Head) -> Seam:
     # those that have three different corners
     triangles = head.f[(head.f != np.roll(head.f, 1, axis=1)).all(1)]
     try:
-        view = surface.front_view(points, triangles, low, high, eye_distance * _PIXEL)
+        view = front_view(points, triangles, low, high, eye_distance * _PIXEL)
     except ValueError:
         raise BadHead(_LOST) from None
     pull = head.weights[:, JAW].astype(np.float64)
@@ -92,12 +281,8 @@ def find_seam(head: Head) -> Seam:
     columns = _extend_to_corners(columns, above, below, view, triangles)
     rows_above, rows_below = above[columns], below[columns]
     x = view.x[columns]
-    upper = surface.spots_seen(
-        points, triangles, view.triangle[rows_above, columns], x, view.y[rows_above]
-    )
-    lower = surface.spots_seen(
-        points, triangles, view.triangle[rows_below, columns], x, view.y[rows_below]
-    )
+    upper = spots_seen(points, triangles, view.triangle[rows_above, columns], x, view.y[rows_above])
+    lower = spots_seen(points, triangles, view.triangle[rows_below, columns], x, view.y[rows_below])
     line = (upper.of(points) + lower.of(points)) / 2
     right, left = (_corner(points, view, triangles, columns, above, below, end) for end in (0, -1))
     return Seam(upper, lower, x, line, left, right, upper.of(pull), lower.of(pull))
@@ -248,7 +433,7 @@ class Warp:
 
 def _distances(a, b):
     """Distances [A, B] between points [A, 3] and [B, 3]."""
-    return np.sqrt(np.maximum(surface.distances(a, b), 0.0)) if len(b) else np.zeros((len(a), 0))
+    return np.sqrt(np.maximum(distances(a, b), 0.0)) if len(b) else np.zeros((len(a), 0))
 
 
 @dataclass(frozen=True)
@@ -271,7 +456,7 @@ def study(head: Head) -> Face:
     """Find the places of a head. Raises BadHead if it shows no mouth."""
     seam = find_seam(head)
     points, joints = head.v_template.astype(np.float64), head.joints
-    piece = surface.pieces(len(points), head.f)
+    piece = pieces(len(points), head.f)
     skin = head.f[piece[head.f[:, 0]] == piece[seam.upper.vertices[len(seam.x) // 2, 0]]]
     unit = float(np.linalg.norm(joints[EYE_LEFT] - joints[EYE_RIGHT]))
     middle = seam.along(np.zeros(1))[0]
@@ -311,12 +496,12 @@ def lay_over(source: Face, target: Face) -> Warp:
     line = source.seam.along(np.linspace(-1, 1, 33))
     chosen = chosen[_distances(source.points[chosen], line).min(1) > 0.12 * source.unit]
     skin = source.points[chosen]
-    source_normals = surface.normals(source.points, source.skin)[chosen]
-    target_normals = surface.normals(target.points, target.skin)
+    source_normals = normals(source.points, source.skin)[chosen]
+    target_normals = normals(target.points, target.skin)
 
     def pairs(warp, farthest):
         """The known places and the skin that matches now, on both heads."""
-        spots, distance = surface.nearest_spots(warp(skin), target.points, target.skin, tries=8)
+        spots, distance = nearest_spots(warp(skin), target.points, target.skin, tries=8)
         facing = (spots.of(target_normals) * source_normals).sum(1) > _FACING
         good = facing & (distance < farthest * target.unit)
         return np.concatenate([source.places, skin[good]]), np.concatenate(
@@ -341,7 +526,7 @@ def _front(face: Face) -> np.ndarray:
     eyes, middle = face.places[:2].mean(0), face.seam.along(np.zeros(1))[0]
     low = np.array([eyes[0] - 1.4 * unit, min(middle[1] - 0.9 * unit, face.places[-1, 1])])
     high = np.array([eyes[0] + 1.4 * unit, eyes[1] + 1.0 * unit])
-    view = surface.front_view(points, face.skin, low, high, unit / 64)
+    view = front_view(points, face.skin, low, high, unit / 64)
     ids = np.unique(face.skin)
     ids = ids[((points[ids, :2] > low) & (points[ids, :2] < high)).all(1)]
     column = ((points[ids, 0] - low[0]) / (unit / 64)).astype(int).clip(0, len(view.x) - 1)
@@ -373,7 +558,7 @@ class Match:
     """
 
     vertices: np.ndarray
-    spots: surface.Spots
+    spots: Spots
     weight: np.ndarray
     scale: float
 
@@ -386,14 +571,14 @@ def match(source: Face, target: Face) -> Match:
     face = _spread_vertices(source, np.setdiff1d(_front(source), lips), _FACE_POINTS)
     ids = np.concatenate([lips, face])
     carried = warp(source.points[ids])
-    spots, _ = surface.nearest_spots(carried, target.points, target.skin)
+    spots, _ = nearest_spots(carried, target.points, target.skin)
     # adjacent at rest, apart when the mouth opens: each lip is searched on its own side
     pull = target.head.weights[:, JAW].astype(np.float64)[target.skin].mean(1)
     between = (np.median(target.seam.upper_pull) + np.median(target.seam.lower_pull)) / 2
     vertices, shares = spots.vertices.copy(), spots.shares.copy()
     for columns, side in ((UPPER, pull < between), (LOWER, pull > between)):
         place = (np.arange(LIP_RINGS)[:, None] * LIP_AROUND + columns).ravel()
-        spots_on_lip, _ = surface.nearest_spots(carried[place], target.points, target.skin[side])
+        spots_on_lip, _ = nearest_spots(carried[place], target.points, target.skin[side])
         vertices[place], shares[place] = spots_on_lip.vertices, spots_on_lip.shares
     middle = source.seam.along(np.zeros(1))[0]
     near = np.exp(
@@ -402,9 +587,7 @@ def match(source: Face, target: Face) -> Match:
     eyes = _distances(source.points[face], source.places[:2]).min(1)
     near = np.maximum(near, np.exp(-0.5 * (eyes / (0.35 * source.unit)) ** 2))
     weight = np.concatenate([np.ones(rings.size), 0.08 + 0.35 * near])
-    return Match(
-        ids, surface.Spots(vertices, shares), weight, float(np.cbrt(np.linalg.det(warp.turn)))
-    )
+    return Match(ids, Spots(vertices, shares), weight, float(np.cbrt(np.linalg.det(warp.turn))))
 
 
 def mark_regions(head: Head) -> Head:
@@ -446,7 +629,7 @@ def _regions(model: Face, face: Face, warp: Warp) -> np.ndarray:
     result = np.empty((len(model_regions), len(carried)))
     for start in range(0, len(carried), 1024):
         block = slice(start, start + 1024)
-        distance = surface.distances(carried[block], places)
+        distance = distances(carried[block], places)
         near = np.argpartition(distance, 6, axis=1)[:, :6]
         share = 1 / (np.take_along_axis(distance, near, 1) + (0.01 * model.unit) ** 2)
         result[:, block] = (model_regions[:, near] * share).sum(2) / share.sum(1)

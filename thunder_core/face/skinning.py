@@ -8,7 +8,7 @@ move nothing where the lips meet.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -147,11 +147,12 @@ class SkinnedPoints:
         shapes of key pairs: [n, K, 3]."""
         return self.directions + self.jaw_weight[:, None] * (self.lever @ (turn - np.eye(3)).T)
 
-    def height_slope(self, channel: int, turn: np.ndarray) -> np.ndarray:
-        """Derivative of the points' heights by one channel at each frame's rotation [T, 3, 3]: [T,
-        K]."""
+    def height_slopes(self, channels: Sequence[int], turn: np.ndarray) -> np.ndarray:
+        """Derivative of the points' heights by some channels at each frame's rotation [T, 3, 3]:
+        [C, T, K]."""
         more = turn[:, 1] - np.eye(3)[1]  # the row that makes heights
-        return self.directions[channel, :, 1] + self.jaw_weight * (more @ self.lever[channel].T)
+        by_jaw = np.stack([more @ self.lever[channel].T for channel in channels])
+        return self.directions[channels, None, :, 1] + self.jaw_weight * by_jaw
 
     def apply_transpose(self, force: np.ndarray, turn: np.ndarray) -> np.ndarray:
         """The slope's transpose at each frame's turn [T, 3, 3] applied to forces [T, K, 3]: [T,

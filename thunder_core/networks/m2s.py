@@ -21,8 +21,8 @@ from torch import nn, Tensor
 from ..channels import Columns
 from ..engine.m2s import lip_places, MeshToSpeechConfig, trained_mouth as trained_mouth
 from ..engine.speech.acoustics import BINS
-from ..face.articulators import LIPS
 from ..face.head import Head
+from ..face.mechanics import LIPS
 from .flame import vertex_layer
 from .weights import Network
 

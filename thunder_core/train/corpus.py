@@ -27,8 +27,7 @@ from tqdm import tqdm
 from ..engine.speech.phones import phone_index, SILENCE
 from ..errors import ThunderError
 from ..types import pack, RATE
-from .flame_basis import FlameBasis
-from .tracked import SOUNDS, speaker_of, tracked_clips
+from .tracked import FlameBasis, SOUNDS, speaker_of, tracked_clips
 from .voices import read_recording, synthesise
 
 # LibriSpeech test-other speakers: never used in training, the held-out voices of every table.

@@ -50,9 +50,9 @@ from ..engine.vocoder import SpeakerEncoder
 from ..events import EVENTS, LIPS
 from ..types import FPS, pack, RATE
 from .corpus import Corpus
-from .flame_basis import FlameBasis
 from .teacher import perform_planned
 from .teacher_timing import semitones
+from .tracked import FlameBasis
 
 # ---- features of the corpus
 

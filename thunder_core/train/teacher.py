@@ -2,29 +2,190 @@
 """The teacher: a procedural animator that performs phones on the default head's channels, as it is
 directed; also as an engine, which performs the speech encoder's phones.
 
-The mouth is in `teacher_mouth`, lids, brows, gaze and head are in `teacher_upper_face`; each draws
-from a separate random generator, so that one can change without the other.
+The mouth is in `teacher_mouth`, lids, brows, gaze and head are here; each draws from a separate
+random generator, so that one can change without the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from .. import filters
 from ..direction import Direction
 from ..engine.planning.lip_kernels import presence_in
-from ..engine.speech.cues import closure
+from ..engine.planning.plan import (
+    BREATH_JAW,
+    Manner,
+    manner_of,
+    Manners,
+    plan_listener,
+    plan_speaker,
+    silences,
+)
+from ..engine.planning.take_plan import event_curves
+from ..engine.speech.cues import closure, Prosody
 from ..engine.speech.encoder import LOUDNESS
 from ..engine.speech.phones import BILABIALS, PHONES, SILENCE
 from ..engine.systems.thunder import Performance, Thunder, VoiceFeatures
-from ..events import LIPS
+from ..events import BLINK, BREATH, BROWS, HEAD, KNIT, LIPS, LOOK
 from ..progress import Progress
 from ..types import FPS, Motion
 from .label import likeliest
 from .teacher_mouth import mouth
 from .teacher_timing import presence, prosody
-from .teacher_upper_face import upper_face
+
+# Hz, and degrees of nod, turn and tilt
+_SWAY = ((0.16, (1.1, 2.0, 1.3)), (0.6, (0.35, 2.8, 2.0)), (1.4, (0.12, 1.2, 0.9)))
+# speed of the drift in long silence and in a pause, relative to speech
+_IDLE_CLOCK, _PAUSE_CLOCK = 0.4, 0.5
+_CLOCK_EASE, _CLOCK_AHEAD = 2.5, 7  # frames
+_BREATHS_PER_SECOND, _BREATH_DEGREES = 0.26, 0.25
+_UNREST = 0.16  # movement of a resting head, degrees
+_WITH_VOICE = (0.9, 0.9)  # movement with the loudness of syllables, degrees: nod; turn and tilt
+_EYES_STAY = 0.95  # share of the head's turn that the eyes compensate
+_FURTHEST_LOOK = 24.0  # largest turn of an eye in its socket, degrees
+# lid channel per degree of lowered or raised gaze: lids follow the eyes
+_LID_DOWN, _LID_UP = 0.005, 0.006
+_MOST_DROOP = 0.44  # largest eyeBlink value outside a blink
+_BROW_REST, _STIR = 0.04, 0.022  # brow channels between raises: mean and size of small movements
+
+
+def _drift(clock: np.ndarray, hertz: float, rng: np.random.Generator) -> np.ndarray:
+    """Smooth noise [T] of about unit deviation around `hertz`, read at the times of a clock [T],
+    s."""
+    step = 1 / (8 * hertz)
+    count = int((clock[-1] - clock[0]) / step) + 24
+    values = filters.gaussian(rng.standard_normal(count), 8 / (2 * np.pi)) * np.sqrt(
+        2 * np.sqrt(np.pi) * 8 / (2 * np.pi)
+    )
+    return filters.spline(values, (clock - clock[0]) / step + 10)
+
+
+def _clock(voice: Prosody, tempo: float) -> np.ndarray:
+    """Time [T], s, that runs as usual in speech, hardly in pauses, slowly in long silence."""
+    t = np.arange(voice.frames) / FPS
+    # phrases end slowly
+    rate = np.where(filters.lowest(voice.spoken.astype(float), _CLOCK_AHEAD) > 0, 1.0, _PAUSE_CLOCK)
+    for a, b in silences(voice):
+        rate[(t > a + 1.5) & (t < b - 0.3)] = _IDLE_CLOCK
+    return np.cumsum(filters.gaussian(rate, _CLOCK_EASE, mode="nearest")) / FPS * tempo
+
+
+def _neck(
+    planned: np.ndarray,
+    voice: Prosody,
+    manner: Manner,
+    felt: np.ndarray,
+    rng: np.random.Generator,
+    listens: bool,
+) -> np.ndarray:
+    """Nod, turn and tilt of the head, degrees [T, 3], around its planned movement [T, 3]; felt [T]:
+    strength of the mood."""
+    frames, t = voice.frames, np.arange(voice.frames) / FPS
+    head = planned.astype(float)
+    clock = _clock(voice, manner.tempo)
+    for axis in range(3):
+        for rate, sizes in _SWAY:
+            head[:, axis] += manner.sway * sizes[axis] * _drift(clock, rate, rng)
+        head[:, axis] += _UNREST * _drift(t + 1e-9, 0.35, rng)
+    side = rng.choice([-1.0, 1.0]) * _WITH_VOICE[1]
+    if not listens:
+        head += (manner.nods * filters.gaussian(voice.level, 1.0))[:, None] * np.array(
+            [_WITH_VOICE[0], side, 0.6 * side]
+        )
+
+    head[:, 0] += _BREATH_DEGREES * np.sin(2 * np.pi * (_BREATHS_PER_SECOND * t + rng.random()))
+
+    head += felt[:, None] * np.array(manner.pose)
+    if manner.tremble > 0:
+        quick = filters.gaussian(rng.standard_normal((frames, 3)), 1.0) * 1.9
+        head += manner.tremble * felt[:, None] * quick
+    if manner.shake > 0:
+        bursts = np.clip(_drift(clock, 0.12, rng) - 0.4, 0, 1.2)
+        head[:, 1] += (
+            manner.shake
+            * bursts
+            * felt
+            * np.sin(2 * np.pi * 1.5 * manner.tempo * clock / max(manner.tempo, 0.1))
+        )
+    return head
+
+
+def _incline(manner: Manner, direction: Direction, side: float) -> Manner:
+    """A manner whose mood inclines the head to a side, and whose doubt raises the brow of that
+    side."""
+    nod, turn, tilt = manner.pose
+    one_sided = side * manner.one_sided if direction.mood == "doubtful" else manner.one_sided
+    return replace(manner, pose=(nod, side * turn, side * tilt), one_sided=one_sided)
+
+
+def upper_face(
+    voice: Prosody, direction: Direction, rng: np.random.Generator, listens: bool = False
+) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """({channel: [T]}, head [T, 3], eyes [T, 3], breath [T], curves of events [T, EVENTS]) of the
+    voice's speaker, or of a face that `listens` to it.
+
+    A channel without a side applies to both. Rotation vectors in radians; breath: opening of the
+    jaw for air, radians.
+    """
+    frames, manner = voice.frames, manner_of(direction)
+    t = np.arange(frames) / FPS
+    how = Manners((manner,)).of_listener() if listens else Manners((manner,))
+    manner, plan = how.usual, (plan_listener if listens else plan_speaker)(voice, how, rng)
+    # A mood varies: stronger in speech, never full or zero.
+    active = filters.gaussian(voice.spoken.astype(float), 12.0, mode="nearest")
+    felt = np.clip(0.68 + 0.26 * active + 0.17 * _drift(t + 1e-9, 0.13, rng), 0.3, 1.2)
+
+    events = event_curves(plan, frames, manner.tempo)
+    manner = _incline(manner, direction, plan.side)
+    head = _neck(events[:, HEAD], voice, manner, felt, rng, listens)
+    gaze = events[:, LOOK]
+    # Where a mood lowers or turns the head the eyes stay on whom they look at.
+    eyes = np.stack(
+        [
+            gaze[:, 1] - _EYES_STAY * head[:, 0],
+            gaze[:, 0] - _EYES_STAY * head[:, 1],
+            np.zeros(frames),
+        ],
+        1,
+    )
+    eyes = np.clip(eyes, -_FURTHEST_LOOK, _FURTHEST_LOOK)
+
+    raised, knit, shut = events[:, BROWS], events[:, KNIT], events[:, BLINK]
+    stir = _STIR * np.stack(
+        [0.7 * _drift(t + 1e-9, 0.2, rng) + 0.5 * _drift(t + 1e-9, 0.6, rng) for _ in range(3)], 1
+    )
+    lean = float(np.clip(manner.one_sided + rng.normal(0, 0.15), -1, 1))
+    left = 1 + 0.6 * min(0.0, lean) + 0.3 * max(0.0, lean)
+    right = 1 - 0.6 * max(0.0, lean) - 0.3 * min(0.0, lean)
+    brows = raised + _BROW_REST + stir + felt[:, None] * [manner.inner, manner.outer, manner.outer]
+    brows *= np.array([1.0, left, right])
+    down = manner.down * felt + knit + 0.01 + 0.02 * _drift(t + 1e-9, 0.25, rng)
+
+    lowered = np.clip(_LID_DOWN * eyes[:, 0], -0.2, 0.3)
+    droop = np.clip(
+        manner.droop * felt + np.maximum(lowered, 0) * (1 - min(1.0, manner.wide)), 0, _MOST_DROOP
+    )
+    wide = manner.wide * felt + 0.3 * raised.mean(1) + _LID_UP * np.maximum(-eyes[:, 0], 0)
+    squint = (
+        manner.squint * felt * (0.8 + 0.2 * active)
+        + 0.25 * knit
+        + 0.02 * (1 + _drift(t + 1e-9, 0.3, rng))
+    )
+    channels = {
+        "browInnerUp": np.clip(brows[:, 0], 0, 1),
+        "browOuterUpLeft": np.clip(brows[:, 1], 0, 1),
+        "browOuterUpRight": np.clip(brows[:, 2], 0, 1),
+        "browDownLeft": np.clip((2 - left) * down, 0, 0.9),
+        "browDownRight": np.clip((2 - right) * down, 0, 0.9),
+        "eyeBlink": np.clip(droop + (1 - droop) * shut, 0, 1),
+        "eyeWide": np.clip(wide * (1 - shut), 0, 0.9),
+        "eyeSquint": np.clip(squint, 0, 0.9),
+    }
+    return channels, np.radians(head), np.radians(eyes), BREATH_JAW * events[:, BREATH], events
 
 
 def perform(

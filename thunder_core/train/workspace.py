@@ -16,9 +16,9 @@ from ..face.head import Head, load_head
 from ..files import hash_of
 from ..networks.weights import save_weights
 from .corpus import Corpus
-from .flame_basis import FlameBasis
 from .loop import Schedule
 from .motions import MotionSet
+from .tracked import FlameBasis
 
 ROOT = Path(__file__).resolve().parents[2]
 _PACKAGE = "thunder_core"

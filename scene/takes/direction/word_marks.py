@@ -1,14 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the scene knows of a voice's words, as its takes get it: the text, and marks on words
-(`thunder_core/marks.py`)."""
+(`thunder_core/direction.py`)."""
 
 from dataclasses import replace
 
 import bpy
 from bpy.props import EnumProperty, FloatProperty, StringProperty
 
-from ....thunder_core.direction import Brief
-from ....thunder_core.marks import CLOSED, HELD, Mark, MOVED, OPEN, SOUND, STRESSED, THROWN_AWAY
+from ....thunder_core.direction import (
+    Brief,
+    CLOSED,
+    HELD,
+    Mark,
+    MOVED,
+    OPEN,
+    SOUND,
+    STRESSED,
+    THROWN_AWAY,
+)
 from ...voice import fingerprint, strip
 
 LABELS = {  # kind → label, tooltip, and its sign beside the word on the track

@@ -14,9 +14,8 @@ import numpy as np
 from ...channels import BLINKS, BROWS, Columns, in_group
 from ...direction import DIRECTION_NAMES
 from ...events import BLINK, BREATH, BROWS as RAISED, EVENTS, HEAD, KNIT, LIPS, LOOK
-from ...face.articulators import Articulators
 from ...face.head import Head
-from ...face.mechanics import Sounds
+from ...face.mechanics import Articulators, Sounds
 from ...files import hash_of
 from ...filters import highest, smooth
 from ...progress import no_progress, Progress
