@@ -2,8 +2,6 @@
 """The words and sounds of a voice, as Blender keeps them in a file and shows them: in seconds of
 the recording, in classes of mouths."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from functools import cached_property

@@ -7,8 +7,6 @@ function's name, and the reason why it is there. While a `Trace` is open on a th
 runs on it leaves a record of its curves before and after.
 """
 
-from __future__ import annotations
-
 import inspect
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence

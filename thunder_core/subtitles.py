@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reads what a voice says from a file: plain text (.txt), or subtitles with times (.srt, .vtt)."""
 
-from __future__ import annotations
-
 import re
 
 from . import files

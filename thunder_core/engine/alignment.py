@@ -2,8 +2,6 @@
 """Finds where a captured face, or the sound recorded with it, plays in a voice: the shift at which
 their curves agree best."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

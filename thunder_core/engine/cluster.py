@@ -9,8 +9,6 @@ none, because takes are identical only on one kind of device. A job whose machin
 by another one.
 """
 
-from __future__ import annotations
-
 import collections
 import contextlib
 import hashlib

@@ -3,8 +3,6 @@
 (`networks.denoiser` says what it computes), seeded noise, and the samplers of §4.2, DPM-Solver++
 and the paper's, with windows over long clips and inpainting."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 mouth that it reads (§4.1): the vertices, and the lip points that the judge sees, of a motion's
 expression and jaw."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path

@@ -8,8 +8,6 @@ but small constants. The format is protocol buffers: fields of a number and a ki
 other. Numbers of fields are those of onnx.proto3.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes.util
 import os

@@ -8,8 +8,6 @@ direction that stresses them so. Nothing is changed after sampling; the score co
 the marked voice.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import NormalDist

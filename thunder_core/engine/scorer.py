@@ -4,8 +4,6 @@ motion's lips are from it, and `Scale` maps that to points. Also measures what m
 `networks.judge` says what the judge estimates and how it was trained.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property

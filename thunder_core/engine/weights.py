@@ -2,8 +2,6 @@
 """Weight files: safetensors beside a JSON card, read without running code, checked number by
 number, refused with a sentence."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

@@ -7,8 +7,6 @@ same. Written out here because importing transformers takes longer than starting
 the engine. `attention` is that of all networks here.
 """
 
-from __future__ import annotations
-
 import math
 from collections import OrderedDict
 

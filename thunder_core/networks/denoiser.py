@@ -6,8 +6,6 @@ step. Self-attention is biased by symmetric ALiBi (no other positional code, so 
 sampled); cross-attention sees, from frame t, only the speech of frame t and the step token.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

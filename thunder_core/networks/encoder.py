@@ -5,11 +5,9 @@ conformer), trained to recognise phones, and the speaker embedding.
 `engine.speech.encoder` and `engine.vocoder` say what they are for, and read sounds with them.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import Self
 
 import numpy as np
 import torch
@@ -26,9 +24,6 @@ from ..errors import BadWeights
 from ..types import FPS, RATE
 from .conformer import Conformer
 from .weights import load_network, Network
-
-if TYPE_CHECKING:  # it takes seconds to import, and only networks of the waveform need it
-    from transformers import PretrainedConfig
 
 _LACKS = 40  # samples
 _BODIES = ("wav2vec2", "hubert", "wavlm")
@@ -49,8 +44,8 @@ def transformers_package() -> ModuleType:
     return transformers
 
 
-def _body_config(body: dict) -> PretrainedConfig:
-    """The configuration of a transformers network of the waveform, from the settings that its kind
+def _body_config(body: dict):
+    """The `PretrainedConfig` of a transformers network of the waveform, from the settings that its kind
     knows and no others.
 
     Raises ValueError for another kind of network, BadWeights without the package transformers.
@@ -179,7 +174,7 @@ class SpeakerEncoder(nn.Module):
         self.linear = nn.Linear(SPEAKER_WIDTH, SPEAKER_WIDTH)
 
     @classmethod
-    def load(cls, folder: Path, name: str = "speaker") -> SpeakerEncoder:
+    def load(cls, folder: Path, name: str = "speaker") -> Self:
         """The speaker network among the weights of a folder. Raises BadWeights."""
         return load_network(folder / name, lambda config: cls())
 

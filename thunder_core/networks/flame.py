@@ -3,8 +3,6 @@
 ours, and smplx's, which agree. `check` compares both, and a rig in Blender, for a FLAME file.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from importlib import metadata
 from importlib.util import find_spec

@@ -6,8 +6,6 @@ Its input is one of SPACES: the mouth's vertices, its lips alone, the whole face
 coefficients themselves.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self

@@ -2,8 +2,6 @@
 """Networks as the engine calls them, computed by torch: arrays in and out, by the names that their
 graphs have."""
 
-from __future__ import annotations
-
 import contextlib
 import inspect
 from collections.abc import Iterator

@@ -8,8 +8,6 @@ loud the pulses and how loud the noise sound in every band of every frame. Both 
 short-time Fourier domain and come back by one inverse transform. `engine.vocoder` makes that sound.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import nn, Tensor

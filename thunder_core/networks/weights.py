@@ -2,8 +2,6 @@
 """Weight files for torch: what training writes, and networks filled from what `engine.weights`
 reads."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Callable

@@ -6,8 +6,6 @@ what the next one needs. Encoder, vocoder and speaker network are trained by `py
 train`.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 from pathlib import Path

@@ -7,8 +7,6 @@ after. Recordings are cut into pieces of some ten seconds, every eighth of which
 measuring only.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 import tempfile

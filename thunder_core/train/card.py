@@ -2,8 +2,6 @@
 """The weights' card: weights/README.md, written from the JSON beside each file so that it cannot
 disagree with them."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -10,8 +10,6 @@ then only read: `samples.i16` (all clips one after another, 16 kHz), `phones.u8`
 ms), `tracked.f16` (captured motion at 25 fps) and `clips.json`.
 """
 
-from __future__ import annotations
-
 import csv
 import json
 import shutil

@@ -7,8 +7,6 @@ mouth, how far its lips are apart and how far its corners; and the model learns 
 of the mouth (`as_sampled`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple

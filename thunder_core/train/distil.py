@@ -9,8 +9,6 @@ towards that take too (consistency models, Song et al. 2023), so the same seed g
 take at any quality.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from pathlib import Path
 

@@ -2,8 +2,6 @@
 """Writes the graphs of networks that ONNX Runtime computes (`engine.network`), without their
 weights. Needs the package onnx."""
 
-from __future__ import annotations
-
 import copy
 import io
 import tempfile

@@ -2,8 +2,6 @@
 """Phone times for recordings without any: texts are aligned by pocketsphinx; without a text the
 encoder recognises the phones."""
 
-from __future__ import annotations
-
 import re
 from functools import cached_property
 from pathlib import Path

@@ -8,8 +8,6 @@ large; the log has the means. On a CPU that is shared with other programs, two p
 thread are almost twice as fast as one process of two threads.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import os

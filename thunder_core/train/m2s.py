@@ -2,8 +2,6 @@
 """Training of mesh-to-speech (§4.1): L = 10 · L1(mel) + 1 · CE(units), and the scale of the
 lip-sync score."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 from pathlib import Path

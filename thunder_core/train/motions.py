@@ -7,8 +7,6 @@ per 25 fps animation frame, units two per row. The teacher performs on several p
 resumed where it was stopped.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import multiprocessing

@@ -2,8 +2,6 @@
 """The stages of training: what each is for, its options, and a function that runs it and returns
 what to print."""
 
-from __future__ import annotations
-
 import json
 import os
 from argparse import Namespace

@@ -6,8 +6,6 @@ The mouth is in `teacher_mouth`, lids, brows, gaze and head are here; each draws
 random generator, so that one can change without the other.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

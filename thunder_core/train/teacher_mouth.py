@@ -9,8 +9,6 @@ channel, the cue that it follows and its size. Cues are curves over time, most o
 of movements in speech follow the spread of channels solved from 4D scans of twelve people speaking.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache

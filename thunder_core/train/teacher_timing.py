@@ -2,8 +2,6 @@
 """Timing of the teacher by phone labels: presence of speech, accents and phrases, and slow noise
 that avoids exact repetition."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from .. import filters

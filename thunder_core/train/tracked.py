@@ -7,8 +7,6 @@ coefficients without names belong to another basis (`FlameBasis`), which is trai
 --flame. Any frame rate becomes 25 fps.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from dataclasses import replace

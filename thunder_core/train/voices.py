@@ -4,8 +4,6 @@ American ones, and espeak-ng's in a dozen languages, rates and pitches). The eng
 files itself (speech/audio.py).
 """
 
-from __future__ import annotations
-
 import ctypes
 import subprocess
 import tempfile

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Folders that training reads and writes, and export of a trained network with its card."""
 
-from __future__ import annotations
-
 import hashlib
 import subprocess
 from dataclasses import dataclass

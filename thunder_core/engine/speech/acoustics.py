@@ -3,8 +3,6 @@
 mesh-to-speech) and its pitch: classes of a logarithmic scale, the smooth path through the classes'
 scores of every frame, and the scores that recordings have by their normalised autocorrelation."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import Literal
 

@@ -10,8 +10,6 @@ never read as can then be ruled out (`follow`), so that takes miss fewer m, b, p
 (research/transcripts.py).
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterator

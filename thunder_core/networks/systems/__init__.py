@@ -11,8 +11,6 @@ or 1, T or 1, c], an input besides the sound (style token, mood); None: none.  s
 diffusion; regression systems ignore them.  `progress` gets 0 … 1 and may raise to stop.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from ...errors import BadRequest

@@ -14,8 +14,6 @@ the strength of every mood
   small network of ours, or reads the features of the user's local CLIP network.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -2,8 +2,6 @@
 """The trained systems as engines, in torch: from a voice's features, seeds and a direction to
 finished motions on the head."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -11,8 +11,6 @@ FlameSelfTalk makes all frames at once from speech and a training speaker. In tr
 transcribes the lips (`research/train/lip_reader.py`).
 """
 
-from __future__ import annotations
-
 import math
 from collections import OrderedDict
 from collections.abc import Sequence
