@@ -45,7 +45,7 @@ def transformers_package() -> ModuleType:
 
 
 def _body_config(body: dict):
-    """The `PretrainedConfig` of a transformers network of the waveform, from the settings that its kind
+    """The configuration of a transformers network of the waveform, from the settings that its kind
     knows and no others.
 
     Raises ValueError for another kind of network, BadWeights without the package transformers.
