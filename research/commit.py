@@ -22,8 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from research.faces.lip_clips import SILENT, spoken_phones
-from research.harness import add_shared, keep, required, RESULTS, ROOT, usual_direction
-from research.heads import blenders
+from research.harness import add_shared, blenders, keep, required, RESULTS, ROOT, usual_direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.request import Request

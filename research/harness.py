@@ -18,6 +18,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from thunder_core import installer
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -44,6 +46,17 @@ SHARED = {  # option → its default and what it is
         "where results go (default: research/results, if all of its data was measured)",
     ),
 }
+
+
+def blenders() -> dict[str, Path]:
+    """Version → Python of the Blenders that are installed as modules, oldest first."""
+    pythons = {
+        folder.name.removeprefix("bpy-"): Path(installer.python_in(str(folder)))
+        for folder in (ROOT / ".venv").glob("bpy-*")
+    }
+    return dict(
+        sorted((version, python) for version, python in pythons.items() if python.is_file())
+    )
 
 
 def add_shared(parser: ArgumentParser, *names: str, **defaults: Path | int | None) -> None:

@@ -28,6 +28,7 @@ import numpy as np
 from research.commit import run_in_blender, save_take
 from research.harness import (
     add_shared,
+    blenders,
     keep,
     keep_json,
     origin,
@@ -37,7 +38,6 @@ from research.harness import (
     SAMPLE,
     usual_direction,
 )
-from research.heads import blenders
 from research.long import memory
 from thunder_core.client import Client
 from thunder_core.direction import Direction
