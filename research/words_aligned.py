@@ -6,7 +6,8 @@ DATA has `speech/` with LibriSpeech recordings, their texts and their phones by 
 says when words begin: it splits the phones into words by its dictionary. It is no independent
 judge: the encoder learned from its alignments of other speakers, and human labels are not at hand.
 Texts: the line's; that of the line of the split whose length is nearest, and of one drawn by
-seed; the line's with one word replaced, and with one put in. Words: those said, of true texts,
+seed; the line's with one word replaced, and with one put in; its first two thirds; the whole of it
+with the last two thirds of the sound. Words: those said, of true texts,
 and the replaced and added ones. Sounds: the class that is recognised against that of the phone in
 its middle. `--split validation` is what the thresholds of
 `thunder_core/engine/speech/transcript.py` and `thunder_core/spoken.py` were chosen by. Written to
@@ -167,6 +168,8 @@ def run(args: Namespace) -> None:
     unfit = 0
     right = []
     wrong = []
+    shorter = []
+    longer = []
     rows = []
     for line in lines:
         belief = softmax(engine.thunder.encoder.analyse(read_sound(line.path).samples)[1])
@@ -179,6 +182,9 @@ def run(args: Namespace) -> None:
         for kind, (text, at) in zip(("replaced", "added"), change_word(line.text, vocabulary, rng)):
             if text != line.text:
                 sure[kind].append(words(belief, text)[0][at].sure)
+        text = line.text.split()
+        shorter.append(words(belief, " ".join(text[: 2 * len(text) // 3]))[1])
+        longer.append(words(belief[len(belief) // 3 :], line.text)[1])
         others = [other for other in lines if other.text != line.text]
         nearest = min(others, key=lambda other: abs(len(other.text) - len(line.text)))
         wrong += [
@@ -196,6 +202,8 @@ def run(args: Namespace) -> None:
             "",
             *_of_words(np.abs(late), np.median(late)),
             *_of_texts(np.array(right), np.array(wrong)),
+            _row("two thirds of own texts, suspected", 1 - np.mean(shorter), ""),
+            _row("own texts of two thirds of a sound, suspected", 1 - np.mean(longer), ""),
             *(
                 _row(
                     f"{kind} words, not found",

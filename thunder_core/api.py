@@ -365,7 +365,7 @@ def _note(name: str, note: str) -> str:
     if note == OTHER_TEXT:
         return (
             f"“{name}” does not seem to say the transcript, so its takes are made without it: give "
-            f"all that it says, and nothing else"
+            f"what it says"
         )
     return (
         f"“{name}” is hard to understand, so its takes may miss some m, b, p, f and v: give its "

@@ -197,6 +197,28 @@ def test_a_text_rules_out_what_its_letters_are_never_read_as(text):
     assert follow(np.log(belief), "somewhere else entirely they thought of winter") is None
 
 
+@pytest.mark.parametrize("first, second", [(0, 1), (1, 2), (2, 0)])
+def test_a_text_may_have_less_than_the_voice_says_or_more(first, second):
+    """Words but one are where they are with the text of all that is said (a vowel beside the text
+    may be taken for one); sounds besides stay as heard."""
+    (text, line), (more, rest) = (list(LINES.items())[number] for number in (first, second))
+    one, both = belief_of(line)[0], belief_of(f"{line} {rest}")[0]
+    whole, _ = words(both, f"{text} {more}")
+    count = len(split(text))
+    for belief, said, expected in (
+        (both, text, whole[:count]),
+        (both, more, whole[count:]),
+        (one, f"{text} {more}", whole[:count]),
+    ):
+        found, matches = words(belief, said)
+        off = [abs(word.start - same.start) for word, same in zip(found, expected)]
+        assert matches and sum(each > 0.1 for each in off) <= 1
+    assert sum(word.sure >= SAID for word in found[count:]) <= 1
+    followed = follow(np.log(both), text)
+    assert not np.array_equal(followed[: len(one)], np.log(both)[: len(one)])
+    assert np.array_equal(followed[len(one) :], np.log(both)[len(one) :])
+
+
 def test_words_that_are_not_found_leave_the_sounds_as_heard():
     text = "Mary bought a lamp, maybe a map."
     belief, _ = belief_of(LINES[text])
