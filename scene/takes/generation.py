@@ -264,8 +264,8 @@ def say_unclear(name: str) -> str:
 def say_other_text(name: str) -> str:
     """The sentence that the voice of that name does not say its transcript."""
     return (
-        f"“{name}” does not seem to say its transcript, so its takes are made without it: give what "
-        f"it says"
+        f"“{name}” does not seem to say its transcript, so its takes are made without it: give "
+        f"what it says"
     )
 
 
