@@ -41,8 +41,7 @@ from ..thunder_core.direction import Direction, MOOD_NAMES
 from ..thunder_core.direction_presets import Preset
 from ..thunder_core.engine_python import find_engine_python
 from ..thunder_core.errors import BadHead, BadRequest, BadSound, BadWeights, NoSpace
-from ..thunder_core.request import NORMAL, QUALITIES, TAKES
-from ..thunder_core.systems import FROM_PICTURE, SYSTEMS
+from ..thunder_core.request import FROM_PICTURE, NORMAL, QUALITIES, SYSTEMS, TAKES
 from ..thunder_core.types import RATE
 from . import directing, products
 from .script import (

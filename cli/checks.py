@@ -20,7 +20,7 @@ from ..thunder_core.batch.job_file import Job, list_mistakes, Mistake, MOST_ALIK
 from ..thunder_core.batch.settings import path_names, quote
 from ..thunder_core.direction_presets import is_preset_file, same_name
 from ..thunder_core.errors import attempt, BadRequest, suggest, ThunderError
-from ..thunder_core.systems import FROM_PICTURE
+from ..thunder_core.request import FROM_PICTURE
 from . import bake, products
 from .script import quiet
 

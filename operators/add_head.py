@@ -12,9 +12,9 @@ from ..scene.heads import family, flame, head, ict, mapping_table
 from ..scene.media import flame_parameters
 from ..scene.voice import strip
 from ..thunder_core import files, shipped
-from ..thunder_core.channels import TONGUE
 from ..thunder_core.errors import BadRequest
 from ..thunder_core.face import mapping
+from ..thunder_core.types import TONGUE
 from .base import ChoosesFile, Explained, InstantWork, SlicedWork, why_not_in_object_mode
 
 SAMPLE = str(shipped.SAMPLE)

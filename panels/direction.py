@@ -12,7 +12,7 @@ from ..scene.takes.direction.live import live
 from ..thunder_core.direction import AS_HEARD, NEUTRAL, SLIDERS
 from ..thunder_core.direction_words import USUAL, words
 from ..thunder_core.errors import attempt
-from ..thunder_core.systems import DIRECTION, FROM_MOTION, FROM_PICTURE, NOTHING, System, SYSTEMS
+from ..thunder_core.request import DIRECTION, FROM_MOTION, FROM_PICTURE, NOTHING, System, SYSTEMS
 from .tab import buttons, grey, Popover, props, Tab, tune, wrapped_label
 
 MOST_WORDS = 2  # words in the panel's header that describe the direction

@@ -30,10 +30,9 @@ from research.commit import generate_missing
 from research.faces.lip_clips import SILENT, spoken_phones
 from research.harness import add_shared, keep, RESULTS, ROOT
 from thunder_core.face import conventions, jaw_balance, mapping
-from thunder_core.face.head import load_head
+from thunder_core.face.head import load_head, SkinnedPoints
 from thunder_core.face.lips import TOUCH_MM
 from thunder_core.face.mechanics import Articulators, bundled_articulators, Shape
-from thunder_core.face.skinning import SkinnedPoints
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.types import FPS, Motion
 
@@ -444,8 +443,7 @@ def performances(data: Path, takes: Path, quick: bool):
     from research.measures.map_features import map_features
     from thunder_core.direction import Direction
     from thunder_core.engine.speech.audio import read_sound
-    from thunder_core.engine.speech.encoder import loudness, softmax, SpeechEncoder
-    from thunder_core.engine.speech.phones import PHONES
+    from thunder_core.engine.speech.encoder import loudness, PHONES, softmax, SpeechEncoder
     from thunder_core.engine.weights import SHIPPED
     from thunder_core.train.teacher import perform
 

@@ -24,7 +24,7 @@ _VOICE = ("thunder_core/engine/speech/", "weights/encoder.safetensors")
 _TAKES = (
     "thunder_core/engine/",
     "thunder_core/face/",
-    "thunder_core/channels.py",
+    "thunder_core/types.py",
     "thunder_core/direction.py",
     *_WEIGHTS,
 )

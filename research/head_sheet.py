@@ -24,7 +24,7 @@ import numpy as np
 from mathutils import Vector
 
 import bake
-from thunder_core.channels import JAW_OPEN_RADIANS
+from thunder_core.types import JAW_OPEN_RADIANS
 
 VIEWS = (0, 38, 90)  # degrees to the head's left
 PAIRS = 2  # poses side by side in a row of the sheet

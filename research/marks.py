@@ -23,8 +23,7 @@ from thunder_core.direction import CLOSED, HELD, Mark, MOVED, OPEN, SOUND, STRES
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.readings import held_points
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.engine.speech.encoder import ENCODER_RATE
-from thunder_core.engine.speech.phones import BILABIALS, SILENCE, VOWELS
+from thunder_core.engine.speech.encoder import BILABIALS, ENCODER_RATE, SILENCE, VOWELS
 from thunder_core.request import Request
 from thunder_core.types import FPS, RATE, Speech, Take
 

@@ -19,10 +19,9 @@ import numpy as np
 
 from research.corpus_lines import add_line_arguments, clips_of, Line, open_corpus
 from research.harness import effort, report, results_file
-from thunder_core.channels import Columns, in_group, MOUTH
 from thunder_core.direction import Direction, MOODS, Style
 from thunder_core.engine.engine import Engine
-from thunder_core.types import pack
+from thunder_core.types import Columns, in_group, MOUTH, pack
 
 NAMES = list(MOODS)
 _PULL = 0.15  # shrinkage of the discriminant towards independent features

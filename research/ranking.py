@@ -48,7 +48,6 @@ from research.harness import (
     results_file,
     SAMPLE,
 )
-from thunder_core.channels import in_group, SPEECH, TONGUE
 from thunder_core.direction import Brief, Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s import trained_mouth
@@ -64,7 +63,7 @@ from thunder_core.request import Request
 from thunder_core.train.corpus import Corpus, split_of
 from thunder_core.train.judge import allowed_scale, energy_of, lip_error, size_of, without_closures
 from thunder_core.train.sampled import teacher_mean
-from thunder_core.types import FPS, pack, RATE, Speech, Take, unpack
+from thunder_core.types import FPS, in_group, pack, RATE, SPEECH, Speech, Take, TONGUE, unpack
 
 TAKES, SPREAD, SETS = 16, 0.5, 5
 GRADED = 4  # takes of a line whose grades are counted

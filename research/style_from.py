@@ -16,7 +16,7 @@ import numpy as np
 
 from research.harness import add_shared, report, required, results_file
 from research.measures.style_reader import agreement, fit, read_performances
-from thunder_core.animation.style_of_motion import (
+from thunder_core.animation.traits import (
     bundled_meter,
     CONSTANTS,
     READABLE,

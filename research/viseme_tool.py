@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from thunder_core.channels import JAW_OPEN_RADIANS
-from thunder_core.engine.speech.phones import PHONES
-from thunder_core.types import FPS, Motion
+from thunder_core.engine.speech.encoder import PHONES
+from thunder_core.types import FPS, JAW_OPEN_RADIANS, Motion
 
 LABELS_PER_SECOND = 100
 BLEND = 0.08  # seconds over which one viseme becomes the next

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from thunder_core.channels import Columns
 from thunder_core.direction import Direction
-from thunder_core.engine.speech.phones import PHONES
+from thunder_core.engine.speech.encoder import PHONES
 from thunder_core.events import EVENTS
 from thunder_core.face.head import Head
 from thunder_core.train.corpus import Corpus
 from thunder_core.train.motions import MotionSet, SAMPLES_PER_FRAME, TRUE_TO_SOUND, VARIANTS
+from thunder_core.types import Columns
 
 FEATURES = 50
 SPLITS = (

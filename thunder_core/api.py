@@ -31,9 +31,8 @@ from .face import livelink
 from .files import part_of
 from .progress import no_progress, Progress
 from .protocol import OTHER_TEXT, UNSPOKEN
-from .request import check_number, NORMAL, Request, seed_of_voice, TAKES
+from .request import check_number, DIRECTION, NORMAL, Request, seed_of_voice, SYSTEMS, TAKES
 from .shipped import SAMPLE
-from .systems import DIRECTION, SYSTEMS
 from .types import FPS, LipSyncScore, LISTENS, pack, Speech, unpack
 
 _SLIDERS = {axis.name: axis for axis in AXES}

@@ -17,8 +17,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from .channels import BROWS, in_group, TURNS
-from .types import FPS
+from .types import BROWS, FPS, in_group, TURNS
 
 CONSTRAINT = "constraint"  # what no face does otherwise
 ADDED = "added"  # behaviour besides the model's

@@ -37,8 +37,14 @@ from thunder_core.engine.planning.lip_kernels import (
     stack_neighbours,
     TAPS,
 )
-from thunder_core.engine.speech.encoder import loudness, speech_features, SpeechEncoder
-from thunder_core.engine.speech.phones import phone_index, PHONES, SILENCE
+from thunder_core.engine.speech.encoder import (
+    loudness,
+    phone_index,
+    PHONES,
+    SILENCE,
+    speech_features,
+    SpeechEncoder,
+)
 from thunder_core.types import FPS
 
 # Phonetic prior: how open (0 … 1) and how wide (−1 round … 1 spread) the lips are for each phone,

@@ -33,11 +33,10 @@ from research.faces.landmarks import (
     RIGID,
     Spots,
 )
-from thunder_core.channels import in_group, JAW_OPEN_RADIANS, TONGUE
 from thunder_core.errors import ThunderError
 from thunder_core.face.head import Head
 from thunder_core.networks.flame import FlameLayer
-from thunder_core.types import Motion
+from thunder_core.types import in_group, JAW_OPEN_RADIANS, Motion, TONGUE
 
 _GROUP_WEIGHT = {  # weights of a millimetre in x, y and z; depth from one camera is a guess
     "lips_outer": (1.0, 1.0, 0.3), "lips_inner": (1.0, 1.2, 0.3), "lids": (0.1, 1.3, 0.0),

@@ -16,17 +16,16 @@ from research.faces.real_faces import solved_clips
 from research.measures import metrics
 from research.train.pictures import pictures_for
 from research.train.systems import REFERENCE
-from thunder_core.channels import Columns
 from thunder_core.direction import Direction
 from thunder_core.engine.planning.lip_kernels import fitted_encoder
 from thunder_core.engine.speech.encoder import (
     LOUDNESS,
     loudness,
     phonetic,
+    SILENCE,
     speech_features,
     SpeechEncoder,
 )
-from thunder_core.engine.speech.phones import SILENCE
 from thunder_core.face.head import Head
 from thunder_core.face.mechanics import LIPS
 from thunder_core.networks.flame import FlameLayer
@@ -37,7 +36,7 @@ from thunder_core.train.teacher import perform
 from thunder_core.train.teacher_timing import semitones
 from thunder_core.train.tracked import FlameBasis
 from thunder_core.train.voices import read_recording
-from thunder_core.types import pack
+from thunder_core.types import Columns, pack
 
 SAMPLES = 32  # S of the paper
 LEAST_FRAMES, MOST_FRAMES = 75, 125  # shortest clip (3 s), and most frames used of a longer one

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fits what reads a style off a motion (`animation/style_of_motion.py`) to the teacher's
+"""Fits what reads a style off a motion (`animation/traits.py`) to the teacher's
 performances of a cache; numpy only."""
 
 from __future__ import annotations
@@ -11,18 +11,17 @@ from pathlib import Path
 import numpy as np
 
 from research.harness import in_turns
-from thunder_core.animation.style_of_motion import (
+from thunder_core.animation.traits import (
     find_speech,
     gap_of,
     LEAST_SECONDS,
     measures,
+    PerformanceMeter,
     pieces,
     Reader,
 )
-from thunder_core.animation.traits import PerformanceMeter
-from thunder_core.channels import Columns
 from thunder_core.direction import AXES, Direction
-from thunder_core.types import FPS, Motion, unpack
+from thunder_core.types import Columns, FPS, Motion, unpack
 
 _PULLS = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)  # ridge penalties tried
 _REACH = 4.0  # largest deviation of a measure that is used

@@ -16,8 +16,7 @@ from torch import Tensor
 
 from research.train.augment import augment, change_speed, music
 from thunder_core.engine.speech.acoustics import gain, HOP, level
-from thunder_core.engine.speech.encoder import EncoderConfig
-from thunder_core.engine.speech.phones import SILENCE
+from thunder_core.engine.speech.encoder import EncoderConfig, SILENCE
 from thunder_core.errors import BadWeights
 from thunder_core.networks.encoder import SpeechEncoder, transformers_package
 from thunder_core.train.corpus import Clip, Corpus, LABEL_HOP

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
-from thunder_core.engine.speech.phones import PHONES, SILENCE
+from thunder_core.engine.speech.encoder import PHONES, SILENCE
 from thunder_core.networks.denoiser import alibi_bias, alibi_slopes
 from thunder_core.networks.systems.regressors import ParallelLayer
 

@@ -19,12 +19,11 @@ from torch import nn, Tensor
 from tqdm import tqdm
 
 from research.train.rasteriser import nearest_triangles, normals
-from thunder_core.channels import Columns
 from thunder_core.face.head import Head
 from thunder_core.files import write_file
 from thunder_core.networks.flame import FlameLayer
 from thunder_core.train.motions import MotionSet, VARIANTS
-from thunder_core.types import FPS
+from thunder_core.types import Columns, FPS
 
 PIXELS = 48
 _MILLIMETRES = 72.0  # side of the picture, mm

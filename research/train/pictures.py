@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from research.train.rasteriser import nearest_triangles, normals_at_corners
-from thunder_core.channels import Columns
 from thunder_core.face.head import Head
 from thunder_core.networks.flame import FlameLayer
 from thunder_core.networks.systems.denoisers import CLIP_PICTURE, Media2FaceConfig, PICTURE
+from thunder_core.types import Columns
 
 _LIGHT = (0.25, 0.35, 0.9)  # direction of the light: right, above, in front
 _AMBIENT = 0.25

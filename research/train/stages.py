@@ -17,7 +17,6 @@ from research.train.facegood import convert_facegood
 from research.train.paper import Budget, Chain, folder_of, select_stages, train_chain
 from research.train.speaker import import_resemblyzer
 from research.train.vocoder import train_vocoder
-from thunder_core.channels import Columns
 from thunder_core.engine.planning.lip_kernels import KERNELS
 from thunder_core.engine.speech.encoder import EncoderConfig, SpeechEncoder
 from thunder_core.networks.m2s import MeshToSpeech
@@ -28,6 +27,7 @@ from thunder_core.train.loop import Schedule
 from thunder_core.train.m2s import FRAMES
 from thunder_core.train.stages import optimisation, option, Stage, start_weights
 from thunder_core.train.workspace import Provenance, version, Workspace
+from thunder_core.types import Columns
 
 _OPENING_SECONDS = 12  # most that is used of each recording of the corpus
 

@@ -20,7 +20,7 @@ from torch import nn, Tensor
 
 from research.train.lip_reader import LipReader, text_loss
 from research.train.pictures import pictures_for, vary_tone, Views
-from thunder_core.engine.speech.phones import SILENCE
+from thunder_core.engine.speech.encoder import SILENCE
 from thunder_core.face.head import Head
 from thunder_core.networks.denoiser import DenoiserConfig
 from thunder_core.networks.encoder import SpeechEncoder

@@ -12,8 +12,8 @@ import bpy
 from ...thunder_core.client import Client
 from ...thunder_core.engine_python import find_engine_python, has_fitting_libraries
 from ...thunder_core.errors import attempt, BadWeights
+from ...thunder_core.request import available, System
 from ...thunder_core.shipped import WEIGHTS
-from ...thunder_core.systems import available, System
 from ..host.compat import PACKAGE
 from ..host.session import Part, session
 from . import install

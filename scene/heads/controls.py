@@ -10,10 +10,9 @@ stop where the mouth is shut or the shape at its full: they add to what the keys
 import bpy
 import numpy as np
 
-from ...thunder_core.channels import JAW_OPEN_RADIANS
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face import mapping
-from ...thunder_core.types import Motion
+from ...thunder_core.types import JAW_OPEN_RADIANS, Motion
 from ..host import compat
 from . import head, rna_paths
 from .build import add_input

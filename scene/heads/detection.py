@@ -8,12 +8,12 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
-from ...thunder_core.channels import GAZE, JAW_OPEN_RADIANS
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face import conventions, jaw_balance
 from ...thunder_core.face.mapping import JointRule, Mapping, Rule, Target
 from ...thunder_core.recent import Recent
 from ...thunder_core.rotation import quaternion_to_rotvec
+from ...thunder_core.types import GAZE, JAW_OPEN_RADIANS
 from . import binding, drivers, rna_paths
 from .family import key_names, owners_of, points_of, property_names, relatives
 

@@ -11,12 +11,12 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
-from ...thunder_core.channels import TONGUE
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face.displacement import RigMeter
 from ...thunder_core.face.head import load_head
 from ...thunder_core.face.mapping import Driver, shows_all, Sums, Track
 from ...thunder_core.shipped import WEIGHTS
+from ...thunder_core.types import TONGUE
 from . import binding, character, family, flame, living, rna_paths
 from .build import armature_of, build as _build, HAIR_MARK
 

@@ -10,12 +10,11 @@ import bpy
 import numpy as np
 
 from ...thunder_core import records
-from ...thunder_core.channels import GAZE, JAW_OPEN_RADIANS
 from ...thunder_core.errors import attempt, BadHead, ThunderError
 from ...thunder_core.face import conventions, mapping
 from ...thunder_core.face.mapping import JointRule, Mapping, Rule, Target
 from ...thunder_core.named_files import NamedFiles
-from ...thunder_core.types import Motion
+from ...thunder_core.types import GAZE, JAW_OPEN_RADIANS, Motion
 from ..host.compat import user_folder
 from ..host.session import AddonChanges
 from . import character, family, head, head_state, rna_paths

@@ -11,9 +11,9 @@ import bpy
 import numpy as np
 
 from ...thunder_core import files
-from ...thunder_core.channels import JAW_OPEN_RADIANS, MOUTH
 from ...thunder_core.errors import BadRequest, NoSpace
 from ...thunder_core.face import mouths
+from ...thunder_core.types import JAW_OPEN_RADIANS, MOUTH
 from ..heads import head, rna_paths
 from ..heads.pose_assets import TAG
 from ..host import compat

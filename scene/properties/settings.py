@@ -16,8 +16,7 @@ from bpy.props import (
 from ...thunder_core.batch.settings import LARGEST_SEED, MOST_TAKES
 from ...thunder_core.errors import attempt
 from ...thunder_core.face import mapping
-from ...thunder_core.request import TAKES
-from ...thunder_core.systems import SYSTEMS
+from ...thunder_core.request import SYSTEMS, TAKES
 from ..heads import character, family, head, head_state, mapping_table as table
 from ..host import compat, handlers
 from ..takes import browsing, dialogue, first_seed, provenance, take_list as takes

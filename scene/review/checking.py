@@ -19,14 +19,13 @@ from bpy.props import (
 
 from ...thunder_core import findings
 from ...thunder_core.animation.timing import Clock
-from ...thunder_core.channels import in_group, SPEECH
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face import lip_closures
 from ...thunder_core.face.lips import CLOSED_MM
 from ...thunder_core.findings import Finding, OPEN, OTHER, REALISTIC, SHIFTED, STILL, TOLERANCES
 from ...thunder_core.progress import rescale
-from ...thunder_core.types import FPS, Motion
+from ...thunder_core.types import FPS, in_group, Motion, SPEECH
 from ..animation import display, fcurves, keying, reading
 from ..heads import head, rna_paths
 from ..host import compat, handlers

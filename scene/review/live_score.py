@@ -18,8 +18,7 @@ from ...thunder_core.client import temporary_arrays
 from ...thunder_core.errors import attempt, BadRequest, ThunderError
 from ...thunder_core.face import displacement
 from ...thunder_core.progress import map_progress
-from ...thunder_core.request import direction_arguments, PutArray
-from ...thunder_core.systems import DIRECTION, SYSTEMS
+from ...thunder_core.request import DIRECTION, direction_arguments, PutArray, SYSTEMS
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, fcurves, keying, reading
 from ..engine import connection

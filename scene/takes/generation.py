@@ -21,9 +21,8 @@ from ...thunder_core.direction_words import words_of_takes
 from ...thunder_core.errors import BadHead, BadRequest, ThunderError, WorkerDied
 from ...thunder_core.progress import map_progress, result
 from ...thunder_core.protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
-from ...thunder_core.request import PutArray
+from ...thunder_core.request import DEFAULT, PutArray
 from ...thunder_core.steps import explanation_lines
-from ...thunder_core.systems import DEFAULT
 from ...thunder_core.types import FPS, LISTENS, Motion, pack
 from ..animation import display, keying
 from ..engine import connection

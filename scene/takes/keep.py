@@ -12,14 +12,13 @@ from bpy.props import BoolProperty, CollectionProperty, IntProperty, PointerProp
 
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.batch.settings import LARGEST_SEED
-from ...thunder_core.channels import Columns, region_of
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadRequest, NoEngine
 from ...thunder_core.face.mixing import PART_OF, PARTS
 from ...thunder_core.filters import smoothstep
 from ...thunder_core.progress import rescale
-from ...thunder_core.systems import DEFAULT
-from ...thunder_core.types import FPS, LISTENS, Motion, pack
+from ...thunder_core.request import DEFAULT
+from ...thunder_core.types import Columns, FPS, LISTENS, Motion, pack, region_of
 from ..animation import keying
 from ..heads import head
 from ..host import handlers

@@ -11,7 +11,7 @@ import numpy as np
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.files import not_a_file, open_input
 from ...thunder_core.picture_size import BadPicture, check_picture, MOST_PIXELS
-from ...thunder_core.systems import LEAST_PICTURE, MOST_PICTURE
+from ...thunder_core.request import LEAST_PICTURE, MOST_PICTURE
 
 _GREY = (0.2126, 0.7152, 0.0722)  # shares of red, green and blue in brightness (Rec. 709)
 _CHOOSE = "choose another one under Picture"

@@ -13,8 +13,17 @@ from ...thunder_core import records
 from ...thunder_core.direction import AXES, Brief, check, DIRECTION_NAMES, MOODS, read_marks
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face.mapping import Sums
-from ...thunder_core.request import NORMAL, QUALITIES, Request
-from ...thunder_core.systems import DEFAULT, DIRECTION, FROM_MOTION, FROM_PICTURE, MOOD, SYSTEMS
+from ...thunder_core.request import (
+    DEFAULT,
+    DIRECTION,
+    FROM_MOTION,
+    FROM_PICTURE,
+    MOOD,
+    NORMAL,
+    QUALITIES,
+    Request,
+    SYSTEMS,
+)
 from ...thunder_core.types import IDLE, LISTENS, SPEAKS
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from thunder_core.animation import poses
-from thunder_core.animation.pose_keys import Measure, SAMPLES, shift_distances
+from thunder_core.animation.keys import Measure, SAMPLES, shift_distances
 from thunder_core.animation.poses import TOGETHER
 from thunder_core.face.lips import CLOSED_MM
 from thunder_core.progress import result

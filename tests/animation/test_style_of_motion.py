@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from thunder_core.animation.style_of_motion import (
+from thunder_core.animation.traits import (
     bundled_meter,
     readable_axes,
     Reader,

@@ -32,7 +32,7 @@ from thunder.scene.voice import strip
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation import posing
 from thunder.thunder_core.animation.commit import line_records
-from thunder.thunder_core.animation.pose_keys import shift_distances
+from thunder.thunder_core.animation.keys import shift_distances
 from thunder.thunder_core.animation.poses import REGIONS
 from thunder.thunder_core.face import displacement
 

@@ -8,8 +8,7 @@ import pytest
 from characters import seen_points
 from thunder.scene.heads import living
 from thunder.thunder_core.face.displacement import face_meter
-from thunder.thunder_core.face.head import load_head
-from thunder.thunder_core.face.skinning import SkinnedPoints
+from thunder.thunder_core.face.head import load_head, SkinnedPoints
 from thunder.thunder_core.types import Motion
 
 

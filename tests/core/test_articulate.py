@@ -9,7 +9,7 @@ import pytest
 
 from thunder_core.engine.pipeline import Pipeline
 from thunder_core.engine.speech.cues import demanded_closures
-from thunder_core.engine.speech.phones import PHONES
+from thunder_core.engine.speech.encoder import PHONES
 from thunder_core.face.lips import bundled_lips
 from thunder_core.face.mechanics import bundled_articulators, Sounds
 from thunder_core.types import Motion

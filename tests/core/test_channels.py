@@ -5,10 +5,9 @@ stand for."""
 import numpy as np
 import pytest
 
-from thunder_core import channels
-from thunder_core.channels import Columns, in_group
+from thunder_core import types
 from thunder_core.face.head import load_head
-from thunder_core.types import Motion, pack, unpack
+from thunder_core.types import Columns, in_group, Motion, pack, unpack
 
 PARTS = ("expression", "jaw", "head", "eyes")
 
@@ -36,7 +35,7 @@ def test_groups_name_channels_of_the_bundled_head():
     names = load_head().expression_names
     groups = {
         name: value
-        for name, value in vars(channels).items()
+        for name, value in vars(types).items()
         if name[0].isalpha() and name.isupper() and isinstance(value, tuple)
     }
     # gaze: joints; coefficients: of FLAME files
@@ -51,4 +50,4 @@ def test_groups_name_channels_of_the_bundled_head():
 
 def test_a_group_leaves_out_what_is_excepted():
     names = ("mouthSmileLeft", "mouthPucker", "browDownLeft")
-    assert in_group(names, channels.SPEECH, but=channels.MOODS).tolist() == [False, True, False]
+    assert in_group(names, types.SPEECH, but=types.MOODS).tolist() == [False, True, False]

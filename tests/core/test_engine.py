@@ -13,7 +13,6 @@ from styled_weights import weights_with_styles
 from timing import keeps
 
 from thunder_core.animation.traits import BEYOND_EXPECTED, CARRIED, deviations, Line, USUAL
-from thunder_core.channels import in_group, SPEECH
 from thunder_core.direction import Brief, Direction, Style
 from thunder_core.engine import engine as engine_module
 from thunder_core.engine.diffusion import windows
@@ -25,7 +24,7 @@ from thunder_core.engine.systems.thunder import Performance
 from thunder_core.events import EVENTS
 from thunder_core.face.lips import opening_mm
 from thunder_core.request import Request
-from thunder_core.types import Keep, Motion, pack, RATE, Speech, unpack
+from thunder_core.types import in_group, Keep, Motion, pack, RATE, SPEECH, Speech, unpack
 
 ROOT = Path(__file__).resolve().parents[2]
 AROUND = Brief(as_asked=False)  # every take goes its own way, also the first

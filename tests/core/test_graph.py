@@ -19,8 +19,7 @@ from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import BadWeights
 from thunder_core.face.head import load_head
 from thunder_core.networks.running import TorchNetwork
-from thunder_core.request import QUALITIES, Request
-from thunder_core.systems import SYSTEMS
+from thunder_core.request import QUALITIES, Request, SYSTEMS
 from thunder_core.train.graphs import TRACED, write_graphs
 from thunder_core.types import RATE, Speech
 

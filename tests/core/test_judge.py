@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from thunder_core.channels import in_group, SPEECH
 from thunder_core.direction import AXES, Brief, check, Direction, DIRECTION_NAMES, Style
 from thunder_core.engine import scorer as scorer_module
 from thunder_core.engine.engine import Engine
@@ -32,8 +31,7 @@ from thunder_core.engine.scorer import (
     shift_frames,
     STRESSED,
 )
-from thunder_core.engine.speech.encoder import LOUDNESS
-from thunder_core.engine.speech.phones import PHONES, SILENCE
+from thunder_core.engine.speech.encoder import LOUDNESS, PHONES, SILENCE
 from thunder_core.engine.systems.thunder import Performance
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import BadWeights
@@ -64,7 +62,7 @@ from thunder_core.train.judge import (
     without_closures,
 )
 from thunder_core.train.sampled import clips_of, SampledClip
-from thunder_core.types import pack, Speech, unpack
+from thunder_core.types import in_group, pack, SPEECH, Speech, unpack
 
 # every take hears doubtful sounds in its own way, also the first
 USUAL = Brief(spread=0.0, as_asked=False)

@@ -12,9 +12,8 @@ from made_motions import made_motions
 from research.train import encoder
 from research.train.encoder import CROP, PhoneBatches
 from research.train.systems import _pairs, build_learner, Labels, REFERENCE
-from thunder_core.channels import Columns
 from thunder_core.direction import DIRECTION_NAMES
-from thunder_core.engine.speech.phones import SILENCE
+from thunder_core.engine.speech.encoder import SILENCE
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.face.head import load_head
 from thunder_core.networks.m2s import MeshToSpeech
@@ -22,6 +21,7 @@ from thunder_core.train.corpus import LABEL_HOP
 from thunder_core.train.denoiser import DenoiserLoss, FRAMES, jitter_planned_axes, SpeechTerm
 from thunder_core.train.distil import _line, FRAMES as LINE_FRAMES
 from thunder_core.train.m2s import speech_figures, speech_loss, SpeechBatches
+from thunder_core.types import Columns
 
 
 @pytest.fixture(scope="module")

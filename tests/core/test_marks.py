@@ -24,8 +24,7 @@ from thunder_core.direction import (
 )
 from thunder_core.engine import arguments
 from thunder_core.engine.readings import held_points, mark_direction, mark_voice
-from thunder_core.engine.speech.encoder import softmax
-from thunder_core.engine.speech.phones import BILABIALS, PHONES, SILENCE
+from thunder_core.engine.speech.encoder import BILABIALS, PHONES, SILENCE, softmax
 from thunder_core.errors import BadRequest
 from thunder_core.request import direction_arguments, Request
 from thunder_core.types import FPS

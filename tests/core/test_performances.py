@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from thunder_core.channels import Columns
 from thunder_core.direction import DIRECTION_NAMES, Style
 from thunder_core.engine.planning.lip_kernels import fitted_encoder
 from thunder_core.face.head import load_head
 from thunder_core.train import motions as stage
 from thunder_core.train.corpus import build
 from thunder_core.train.motions import animate, DIRECTIONS, MOTIONS, MotionSet, Row, STATE, VARIANTS
+from thunder_core.types import Columns
 
 CHANNELS = list(load_head().expression_names)
 WIDTH = 234

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies
 
-from thunder_core.channels import LARGEST_VALUE
 from thunder_core.direction import AXES, Direction, MOODS, Style
 from thunder_core.engine.diffusion import Inpainting
 from thunder_core.engine.pipeline import Part, Pipeline
@@ -16,6 +15,7 @@ from thunder_core.engine.planning.take_plan import plan_take
 from thunder_core.engine.speech.cues import Phrasing, prosody_of
 from thunder_core.face.mechanics import bundled_articulators, Sounds
 from thunder_core.steps import CONSTRAINT, explain, open_trace, REASONS, STEPS
+from thunder_core.types import LARGEST_VALUE
 
 FRAMES = 100
 PIPELINE = Pipeline(bundled_articulators().names, bundled_articulators())

@@ -22,7 +22,7 @@ from thunder_core.engine.planning.plan import (
 )
 from thunder_core.engine.planning.take_plan import brow_height, plan_take, vary_lips
 from thunder_core.engine.speech.cues import Phrasing, phrasing, prosody_of, silent_phrasing
-from thunder_core.engine.speech.phones import PHONES, SILENCE
+from thunder_core.engine.speech.encoder import PHONES, SILENCE
 from thunder_core.events import BLINK, BREATH, BROWS, EVENTS, HEAD, SIDE
 from thunder_core.types import FPS
 

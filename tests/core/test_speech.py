@@ -12,8 +12,14 @@ from thunder_core.engine.m2s import save_trained_mouth, trained_mouth
 from thunder_core.engine.scorer import Scale, score_lips, stands_still
 from thunder_core.engine.speech import acoustics, encoder as encoder_module
 from thunder_core.engine.speech.acoustics import active_level, level, log_mel
-from thunder_core.engine.speech.encoder import EncoderConfig, loudness, speech_features, Units
-from thunder_core.engine.speech.phones import phone_index, PHONES
+from thunder_core.engine.speech.encoder import (
+    EncoderConfig,
+    loudness,
+    phone_index,
+    PHONES,
+    speech_features,
+    Units,
+)
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import Cancelled
 from thunder_core.face.head import load_head

@@ -13,12 +13,13 @@ from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import (
     at_frames,
     loudness,
+    PHONES,
     phonetic,
     presence,
+    SILENCE,
     softmax,
     SpeechEncoder,
 )
-from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.networks import encoder as encoder_network
 from thunder_core.shipped import SAMPLE as SAMPLE_FILE

@@ -16,8 +16,7 @@ from thunder_core.errors import BadRequest, BadWeights
 from thunder_core.networks.denoiser import Denoiser
 from thunder_core.networks.systems import network_class
 from thunder_core.networks.weights import save_weights
-from thunder_core.request import Request
-from thunder_core.systems import SYSTEMS
+from thunder_core.request import Request, SYSTEMS
 from thunder_core.types import Keep, pack, Speech
 
 SMALL = dict(width=16, layers=1, heads=2, feedforward=16)

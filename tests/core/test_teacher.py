@@ -8,7 +8,7 @@ from research.articulation import tongue_between_teeth
 from thunder_core.direction import Direction, Style
 from thunder_core.engine.planning.lip_kernels import occupancy
 from thunder_core.engine.speech.cues import closure, runs
-from thunder_core.engine.speech.phones import phone_index, PHONES
+from thunder_core.engine.speech.encoder import phone_index, PHONES
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import opening_mm, width_mm
 from thunder_core.face.mechanics import bundled_articulators, Sounds

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from memory import held_at_most
 
-from thunder_core.engine.speech.phones import PHONES
+from thunder_core.engine.speech.encoder import PHONES
 from thunder_core.engine.speech.transcript import (
     _BAND,
     align,

@@ -33,8 +33,7 @@ from thunder_core import client, worker_process
 from thunder_core.engine import worker
 from thunder_core.engine.alignment import Match
 from thunder_core.engine.speech import audio, transcript
-from thunder_core.engine.speech.encoder import Units
-from thunder_core.engine.speech.phones import PHONES
+from thunder_core.engine.speech.encoder import PHONES, Units
 from thunder_core.errors import KINDS, ThunderError
 from thunder_core.face import obj_mesh
 from thunder_core.face.head import Head, load_head

@@ -18,8 +18,7 @@ from thunder_core.engine.planning.lip_kernels import (
     KERNELS,
     kernels,
 )
-from thunder_core.engine.speech.encoder import SpeechEncoder
-from thunder_core.engine.speech.phones import PHONES
+from thunder_core.engine.speech.encoder import PHONES, SpeechEncoder
 from thunder_core.engine.weights import SHIPPED
 
 MOST_NUMBERS = 12000  # that may be measured on the recordings of real faces

@@ -10,9 +10,9 @@ from made_motions import made_motions
 
 from research.__main__ import main
 from research.faces.head_motion import HeadStatistics, spectrum_of, with_heads
-from thunder_core.channels import Columns
 from thunder_core.face.head import load_head
 from thunder_core.train.motions import MotionSet
+from thunder_core.types import Columns
 
 
 @pytest.fixture(scope="module")

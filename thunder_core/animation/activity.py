@@ -9,10 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from ..channels import BLINKS, BROWS, in_group
 from ..face.lips import CLOSED_MM
 from ..filters import gaussian
-from ..types import Motion
+from ..types import BLINKS, BROWS, in_group, Motion
 
 TRACKS = ("brows", "mouth", "head")
 # Display colour of each track.

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .keys import Keys
-from .pose_keys import PoseKeys
+from .keys import Keys, PoseKeys
 
 # Blender's enums of a key, as foreach_get and foreach_set have them (DNA values, stable since 2.8).
 CONSTANT, LINEAR, BEZIER = 0, 1, 2  # interpolation

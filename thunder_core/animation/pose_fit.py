@@ -10,8 +10,7 @@ import numpy as np
 
 from ..filters import hermite
 from ..progress import rescale
-from .keys import turning_points
-from .pose_keys import BULGE, LEAST, relative_error, ROWS, SAMPLES, STILL
+from .keys import BULGE, LEAST, relative_error, ROWS, SAMPLES, STILL, turning_points
 
 # ---- which frames get keys
 

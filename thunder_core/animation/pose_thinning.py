@@ -8,8 +8,8 @@ from functools import lru_cache
 import numpy as np
 
 from ..filters import hermite
+from .keys import BULGE, LEAST, PoseKeys, relative_error, ROWS, SAMPLES, STILL
 from .pose_fit import Region
-from .pose_keys import BULGE, LEAST, PoseKeys, relative_error, ROWS, SAMPLES, STILL
 
 _KINK_COST = 0.5  # share of the allowed error traded for a curve without a kink
 _JOINED_COST = 0.5  # share of the allowed error traded for replacing two keys with one

@@ -22,6 +22,7 @@ import numpy as np
 from ..face.displacement import UNSEEN_MM
 from ..filters import runs
 from ..progress import in_turn, rescale
+from .keys import BULGE, Measure, PoseKeys, SAMPLES, shift_distances, STILL
 from .pose_fit import (
     Columns,
     find_extremes,
@@ -31,7 +32,6 @@ from .pose_fit import (
     Region,
     snap_to_used,
 )
-from .pose_keys import BULGE, Measure, PoseKeys, SAMPLES, shift_distances, STILL
 from .pose_thinning import Curve, Thinning
 
 REGIONS = ("Brows", "Eyes", "Cheeks & Nose", "Mouth", "Jaw", "Tongue", "Head")

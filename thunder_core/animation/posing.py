@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..channels import BLINKS, in_group, TONGUE
 from ..face import displacement
 from ..face.displacement import in_pieces, RigMeter
 from ..face.lips import CLOSED_MM
 from ..progress import rescale, result as value_of
+from ..types import BLINKS, in_group, TONGUE
 from . import poses
-from .keys import SAMPLES
-from .pose_keys import Measure, PoseKeys, shift_distances
+from .keys import Measure, PoseKeys, SAMPLES, shift_distances
 from .poses import Column
 from .reduction import share_at_closed_lips
 

@@ -6,11 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..channels import reorder
 from ..errors import BadRequest
 from ..face import livelink
 from ..filters import smoothstep
-from ..types import FPS, Motion, pack, unpack
+from ..types import FPS, Motion, pack, reorder, unpack
 from . import motion_file
 from .timing import monotone_cubic
 

@@ -1,20 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measures the gestures of a performance, and how far a finished take shows each trait of a
-direction, so that its words say what is seen."""
+direction, so that its words say what is seen. And reads the style of a take, an action or a capture
+from the motion alone, to direct other takes with it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
-from ..direction import SLIDERS
-from ..face.head import Head
+from ..direction import SLIDERS, Style
+from ..errors import BadRequest
+from ..face.head import Head, load_head, SkinnedPoints
 from ..face.mechanics import Articulators, jaw_of
-from ..face.skinning import SkinnedPoints
 from ..rotation import angular_speed
-from ..types import FPS, IDLE, LISTENS, Motion
+from ..types import FPS, IDLE, LISTENS, Motion, pack, reorder, unpack
 
 # ---- gestures of a performance
 
@@ -339,3 +344,224 @@ def visible_deviations(
     return {
         name: min(pair, key=abs) if pair[0] * pair[1] > 0 else 0.0 for name, pair in both.items()
     }
+
+
+# ---- the style is read back
+
+CONSTANTS = Path(__file__).with_name("style_of_motion.json")
+LEAST_SECONDS = 4.0  # shortest speech that a style can be read from
+PIECE_SECONDS = 4.0  # speech in each piece; the spread is measured between the pieces' styles
+# least correlation with the requested style, on held-out voices, at which an axis is used
+READABLE = 0.4
+_READINGS = 2.0  # deviations between readings at a spread of 1 (engine/readings.py)
+_SAME_READING = 0.12  # spread between teacher lines of one reading
+_GAIN = 1.73  # corrects for pieces that vary less than lines
+_MOVING = 5.0  # least speed of opening at which the mouth counts as speaking, mm/s
+_AROUND = 6  # frames before and after such movement that are included
+_PAIRS = (
+    "mouthSmile",
+    "mouthFrown",
+    "mouthDimple",
+    "mouthStretch",
+    "mouthLowerDown",
+    "mouthUpperUp",
+    "mouthPress",
+)
+_GROUPS = {  # channels whose means over speech are measures
+    "smiling": ("mouthSmileLeft", "mouthSmileRight"),
+    "drooping": ("mouthFrownLeft", "mouthFrownRight"),
+    "spread lips": ("mouthStretchLeft", "mouthStretchRight", "mouthDimpleLeft", "mouthDimpleRight"),
+    "rounded lips": ("mouthFunnel", "mouthPucker"),
+    "pressed lips": ("mouthPressLeft", "mouthPressRight", "mouthRollLower", "mouthRollUpper"),
+    "shrugged lips": ("mouthShrugLower", "mouthShrugUpper"),
+    "drawn brows": ("browDownLeft", "browDownRight"),
+    "inner brows": ("browInnerUp",),
+    "narrow lids": ("eyeSquintLeft", "eyeSquintRight"),
+    "wide lids": ("eyeWideLeft", "eyeWideRight"),
+}
+# measures of head and eyes
+_OF_HEAD_AND_EYES = [SLIDERS.index("head"), SLIDERS.index("eyes"), -3, -2]
+
+
+@dataclass(frozen=True)
+class StyleOfMotion:
+    """A style read from a motion; axes that cannot be read are usual.
+
+    spread: 0 … 1, difference between parts of the motion, in units of *Variety*; None if the motion
+    is too short.
+    seconds: of speech that it was read from.
+    """
+
+    style: Style
+    spread: float | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Reader:
+    """The regression: style deviations = (measures − mean) / deviation @ weights + usual, for every
+    axis.
+
+    r [axes]: correlation with the requested style, on held-out voices.  noise [axes]: standard
+    deviation between readings of pieces of PIECE_SECONDS performed in the same style.
+    """
+
+    mean: np.ndarray
+    deviation: np.ndarray
+    weights: np.ndarray
+    usual: np.ndarray
+    r: np.ndarray
+    noise: np.ndarray
+
+    def read(self, measured: np.ndarray) -> np.ndarray:
+        """Style deviations [n, axes] for measures [n, k]."""
+        return np.clip((measured - self.mean) / self.deviation, -4, 4) @ self.weights + self.usual
+
+    def style(self, measured: np.ndarray) -> Style:
+        """The style for measures [k]; axes that cannot be read are usual."""
+        return Style.of_vector(np.where(readable_axes(self), self.read(measured), 0.0))
+
+    def to_json(self) -> str:
+        """The text of the shipped file: numbers to five decimals."""
+        return json.dumps({name: np.round(value, 5).tolist() for name, value in vars(self).items()})
+
+    @staticmethod
+    def from_json(text: str) -> Reader:
+        """The regression in a text of `to_json`."""
+        return Reader(**{name: np.array(value) for name, value in json.loads(text).items()})
+
+
+@lru_cache(maxsize=1)
+def shipped_reader() -> Reader:
+    """The regression that ships."""
+    return Reader.from_json(CONSTANTS.read_text(encoding="utf-8"))
+
+
+@lru_cache(maxsize=1)
+def bundled_meter() -> PerformanceMeter:
+    """The meter of the bundled head."""
+    return PerformanceMeter.of(load_head())
+
+
+def readable_axes(reader: Reader) -> np.ndarray:
+    """True for those of AXES that can be read from a motion, bool [axes]."""
+    return reader.r >= READABLE
+
+
+def find_speech(gap: np.ndarray) -> np.ndarray:
+    """Frames in which a mouth of this opening [T], mm, speaks, bool [T]: where it moves, and
+    shortly before and after."""
+    moves = np.abs(np.gradient(gap)) * FPS > _MOVING if len(gap) > 1 else np.zeros(len(gap), bool)
+    return np.convolve(moves, np.ones(2 * _AROUND + 1), "same") > 0.5
+
+
+def measures(meter: PerformanceMeter, motion: Motion, frames: np.ndarray) -> np.ndarray:
+    """Measures [k] of a motion that depend on its style. motion: of the head's channels at 25 fps.
+    frames: bool [T], where somebody speaks."""
+    head, x = meter.head, motion.expression
+    of_sliders = meter.measure(motion, frames)
+    corners = 1e3 * meter.skin.part(slice(0, 2)).of_motion(motion)
+    width = np.abs(corners[frames, 0, 0] - corners[frames, 1, 0])
+    low, middle, high = np.quantile(width, [0.1, 0.5, 0.9])
+    columns = {name: [head.channel(each) for each in group] for name, group in _GROUPS.items()}
+    sides = [
+        x[frames][:, [head.channel(name + side) for name in _PAIRS]].mean(0)
+        for side in ("Left", "Right")
+    ]
+    seconds = motion.frames / FPS
+    return np.array([
+        *of_sliders.values(),
+        np.log(max(0.05, high - middle)), np.log(max(0.05, middle - low)), middle,
+        *(np.sqrt(max(0.0, float(x[frames][:, some].mean()))) for some in columns.values()),
+        float((sides[0] - sides[1]).sum() / max(0.02, (sides[0] + sides[1]).sum())),
+        np.sqrt(len(run_starts(lid_closure(head, motion) > 0.5)) / seconds),
+        np.sqrt(len(gaze_shifts(motion)) / seconds),
+        np.log(max(1e-3, of_sliders["head"])), np.log(max(1e-3, of_sliders["brows"])),
+    ])  # fmt: skip
+
+
+def style_of(motion: Motion, channels: Sequence[str]) -> StyleOfMotion:
+    """Read the style of a motion whose expression columns are `channels`. Raises BadRequest if it
+    hardly speaks."""
+    meter, reader = bundled_meter(), shipped_reader()
+    motion = at_model_rate(motion, channels, meter.head)
+    frames = find_speech(gap_of(meter, motion))
+    seconds = float(frames.sum() / FPS)
+    if seconds < LEAST_SECONDS:
+        raise BadRequest(
+            f"The mouth speaks for {seconds:.1f} seconds, too few to read a style from: choose at "
+            f"least {LEAST_SECONDS:g} seconds of it"
+        )
+    return StyleOfMotion(
+        reader.style(measures(meter, motion, frames)),
+        _spread(meter, reader, motion, frames),
+        seconds,
+    )
+
+
+def style_of_mouth(motion: Motion, channels: Sequence[str]) -> Style:
+    """Read the style of a motion from expression and jaw only, so that head and eyes do not affect
+    it.
+
+    The usual style if the mouth speaks too briefly.
+    """
+    meter, reader = bundled_meter(), shipped_reader()
+    motion = at_model_rate(
+        Motion(motion.expression, motion.jaw, fps=motion.fps), channels, meter.head
+    )
+    frames = find_speech(gap_of(meter, motion))
+    if frames.sum() < LEAST_SECONDS * FPS:
+        return Style()
+    measured = measures(meter, motion, frames)
+    measured[_OF_HEAD_AND_EYES] = reader.mean[_OF_HEAD_AND_EYES]
+    return reader.style(measured)
+
+
+def _spread(
+    meter: PerformanceMeter, reader: Reader, motion: Motion, frames: np.ndarray
+) -> float | None:
+    """Difference between pieces of a motion beyond the noise of reading them; None for fewer than
+    three."""
+    read = [
+        reader.read(measures(meter, part, speaking_frames))
+        for part, speaking_frames in pieces(motion, frames)
+    ]
+    if len(read) < 3:
+        return None
+    readable = readable_axes(reader)
+    beyond = (np.var(read, axis=0, ddof=1)[readable] - reader.noise[readable] ** 2) / reader.r[
+        readable
+    ] ** 2
+    return float(
+        np.clip(_GAIN * np.sqrt(max(0.0, beyond.mean() / _READINGS**2 - _SAME_READING**2)), 0, 1)
+    )
+
+
+def pieces(motion: Motion, frames: np.ndarray) -> list[tuple[Motion, np.ndarray]]:
+    """Parts of a motion with PIECE_SECONDS of speech each, in order, and where they speak; the
+    remainder at the end is left out."""
+    spoken, piece_frames = np.cumsum(frames), round(PIECE_SECONDS * FPS)
+    ends = np.searchsorted(spoken, np.arange(0, spoken[-1] + 1, piece_frames))
+    parts = [
+        slice(0 if i == 0 else int(a) + 1, int(b) + 1)
+        for i, (a, b) in enumerate(zip(ends, ends[1:]))
+    ]
+    return [(motion.part(part), frames[part]) for part in parts]
+
+
+def gap_of(meter: PerformanceMeter, motion: Motion) -> np.ndarray:
+    """Opening [T], mm, of a motion of the head's channels."""
+    return np.maximum(meter.articulators.shape(motion.expression, motion.jaw).gap, 0)
+
+
+def at_model_rate(motion: Motion, channels: Sequence[str], head: Head) -> Motion:
+    """A motion at 25 fps with the head's channels; those it lacks are 0, a head or eyes that it
+    lacks are still."""
+    x = pack(
+        replace(motion, expression=reorder(motion.expression, channels, head.expression_names))
+    )
+    if motion.fps != FPS:
+        times = np.arange(motion.frames) / motion.fps
+        wanted = np.arange(max(1, round(motion.frames / motion.fps * FPS))) / FPS
+        x = np.stack([np.interp(wanted, times, column) for column in x.T], 1)
+    return unpack(x, head.channels)

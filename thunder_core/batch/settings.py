@@ -17,9 +17,8 @@ from ..direction import AXES, CHOICES
 from ..direction_presets import is_preset_file
 from ..errors import suggest
 from ..files import is_utf8
-from ..request import NORMAL, QUALITIES, TAKES
+from ..request import NORMAL, QUALITIES, SYSTEMS, TAKES
 from ..subtitles import ENDINGS
-from ..systems import SYSTEMS
 
 LAST_FRAME = 1_048_574  # Blender's largest frame number
 LARGEST_SEED = 2**31 - 1  # maximum of Blender's integers

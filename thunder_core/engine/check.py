@@ -20,8 +20,7 @@ from ..types import FPS
 from .scorer import silence, SILENT
 from .speech import transcript
 from .speech.cues import runs, SURE
-from .speech.encoder import ENCODER_RATE, softmax
-from .speech.phones import BILABIALS, PHONES
+from .speech.encoder import BILABIALS, ENCODER_RATE, PHONES, softmax
 from .systems.thunder import VoiceFeatures
 
 REACH = 10  # frames by which the lips may be late or early

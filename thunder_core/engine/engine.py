@@ -20,18 +20,21 @@ from ..errors import BadRequest, BadWeights
 from ..findings import Finding, REALISTIC
 from ..progress import no_progress, Progress, share
 from ..protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
-from ..request import DRAFT, FINAL, NORMAL, Request
-from ..steps import explain, open_trace
-from ..systems import (
+from ..request import (
     available,
     DEFAULT,
     DIRECTION,
+    DRAFT,
+    FINAL,
     FROM_MOTION,
     FROM_PICTURE,
     MOOD,
+    NORMAL,
     NOTHING,
+    Request,
     SYSTEMS,
 )
+from ..steps import explain, open_trace
 from ..types import FPS, IDLE, Keep, LipSyncScore, LISTENS, Motion, pack, RATE, SPEAKS, Speech, Take
 from .alignment import LIKELY, Match, match_mouth, match_sound
 from .check import find, MouthCurves, TOLERANCE_OF
@@ -43,8 +46,7 @@ from .request import release_memory, RunningRequest, SharedProgress
 from .scorer import Judge, Measures, opening_and_width, Scorer, SPOKEN
 from .speech import transcript
 from .speech.cues import axis_deviations
-from .speech.encoder import LOUDNESS, softmax
-from .speech.phones import PHONES
+from .speech.encoder import LOUDNESS, PHONES, softmax
 from .speech.transcript import recognise, Sound, Word
 from .systems.thunder import Performance, Thunder, VoiceFeatures
 from .vocoder import SpeakerEncoder, Vocoder, WIDTH as SPEAKER

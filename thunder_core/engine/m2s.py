@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import BadHead
-from ..face.head import Head, read_head
-from ..face.skinning import SkinnedPoints
+from ..face.head import Head, read_head, SkinnedPoints
 from ..files import part_of
 from ..rotation import rotvec_to_matrix
 from ..types import Motion

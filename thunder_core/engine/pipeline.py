@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..channels import Columns, in_group, LARGEST_VALUE, LIP_CLOSE, MOODS, SPEECH
 from ..direction import Direction, DIRECTION_NAMES
 from ..face.mechanics import Articulators, lips_of, Mechanics, Shape, show_teeth_and_tongue
 from ..face.moods import MoodPoses
 from ..filters import limit_rate, smoothstep, widen_peaks
 from ..steps import ADDED, CONSTRAINT, step
+from ..types import Columns, in_group, LARGEST_VALUE, LIP_CLOSE, MOODS, SPEECH
 from .diffusion import Inpainting
 from .planning.take_plan import TakePlan
 

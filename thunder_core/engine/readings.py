@@ -34,8 +34,7 @@ from ..errors import BadRequest
 from ..types import FPS
 from .speech import transcript
 from .speech.cues import accent_curve, confident_sounds, demanded_closures, Phrasing
-from .speech.encoder import ENCODER_RATE, LOUDNESS, softmax
-from .speech.phones import BILABIALS, PHONES, VOWELS
+from .speech.encoder import BILABIALS, ENCODER_RATE, LOUDNESS, PHONES, softmax, VOWELS
 from .systems.thunder import VoiceFeatures
 
 _SEED_WORDS = 7  # part of the seed of stressed words; another value changes those of all seeds

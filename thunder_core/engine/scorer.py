@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..animation.style_of_motion import style_of_mouth
-from ..animation.traits import measure, measure_quiet, PerformanceMeter
+from ..animation.traits import measure, measure_quiet, PerformanceMeter, style_of_mouth
 from ..direction import AXES, Brief, Direction, DIRECTION_NAMES, over_frames
 from ..face.head import Head
 from ..face.lips import Lips
@@ -23,8 +22,7 @@ from ..types import FPS, LipSyncScore, Motion
 from .m2s import MeshToSpeech, Mouth
 from .network import Network
 from .readings import CLEARER, mark_direction, move_axes
-from .speech.encoder import LOUDNESS
-from .speech.phones import PHONES, SILENCE
+from .speech.encoder import LOUDNESS, PHONES, SILENCE
 from .systems.thunder import Performance, Thunder, VoiceFeatures
 from .weights import misfit, read_sizes
 

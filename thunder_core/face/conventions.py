@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from ..channels import GAZE, region_of
 from ..errors import BadHead
+from ..types import GAZE, region_of
 from .mapping import DERIVED, JOINTS
 
 FOLDER = Path(__file__).with_name("conventions")

@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..channels import in_group, LIP_CLOSE, LIP_OPENERS, MOUTH
 from ..errors import BadRequest
 from ..filters import smoothstep
-from ..types import Motion
+from ..types import in_group, LIP_CLOSE, LIP_OPENERS, Motion, MOUTH
 from .lips import bundled_lips, Lips, press_together, TOUCH_MM
 
 PARTED_MM = 3.0  # wider gaps are not constrained

@@ -10,13 +10,11 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from ..channels import LIP_OPENERS, LIP_PRESS, reorder
 from ..errors import BadHead
 from ..rotation import rotvec_to_matrix
-from ..types import Motion
+from ..types import LIP_OPENERS, LIP_PRESS, Motion, reorder
 from . import regions
-from .head import Head, load_head
-from .skinning import SkinnedPoints
+from .head import Head, load_head, SkinnedPoints
 
 # Two thresholds for the inner lips' gap. TOUCH_MM is for exact motions. CLOSED_MM is for motions
 # sampled at 25 fps or converted to scene frames, where the smallest gap may be between two frames.

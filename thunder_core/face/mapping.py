@@ -11,14 +11,6 @@ from functools import cached_property
 
 import numpy as np
 
-from ..channels import (
-    EYE_DOWN_RADIANS,
-    EYE_SIDE_RADIANS,
-    EYE_UP_RADIANS,
-    GAZE,
-    JAW_OPEN_RADIANS,
-    JAW_SIDE_RADIANS,
-)
 from ..errors import BadHead
 from ..named_files import is_text
 from ..rotation import (
@@ -28,7 +20,16 @@ from ..rotation import (
     rotvec_to_matrix,
     rotvec_to_quaternion,
 )
-from ..types import Motion, pack
+from ..types import (
+    EYE_DOWN_RADIANS,
+    EYE_SIDE_RADIANS,
+    EYE_UP_RADIANS,
+    GAZE,
+    JAW_OPEN_RADIANS,
+    JAW_SIDE_RADIANS,
+    Motion,
+    pack,
+)
 
 VERSION = 1  # version of the mapping format
 _LONGEST = 2**22  # largest mapping file, letters: some ten thousand rules

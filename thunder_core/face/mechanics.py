@@ -16,14 +16,13 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from ..channels import LARGEST_VALUE
 from ..errors import BadHead
 from ..filters import highest, smooth, smoothstep
 from ..rotation import rotvec_to_matrix
 from ..steps import CONSTRAINT, step
+from ..types import LARGEST_VALUE
 from . import regions
-from .head import Head, JAW, load_head
-from .skinning import SkinnedPoints
+from .head import Head, JAW, load_head, SkinnedPoints
 
 # ---- what is measured of a head
 

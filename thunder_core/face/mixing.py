@@ -7,9 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..channels import BLINKS, GAZE, region_of, SPEECH
 from ..filters import runs, smoothstep
-from ..types import Motion
+from ..types import BLINKS, GAZE, Motion, region_of, SPEECH
 from . import lip_closures
 from .head import load_head
 from .lips import bundled_lips

@@ -16,10 +16,10 @@ from types import MappingProxyType
 
 import numpy as np
 
-from ..channels import BLINKS, BROWS, JAW_OPEN_RADIANS, LARGEST_VALUE, LIP_CLOSE
 from ..direction import AXES, DIRECTION_NAMES, MOOD_NAMES, MOODS
 from ..filters import highest, slow_changes, smooth, smoothstep
 from ..steps import ADDED, step
+from ..types import BLINKS, BROWS, JAW_OPEN_RADIANS, LARGEST_VALUE, LIP_CLOSE
 from .lips import press_together
 from .mechanics import Articulators
 

@@ -14,14 +14,12 @@ from itertools import product
 
 import numpy as np
 
-from ..channels import JAW_OPEN_RADIANS, reorder
 from ..rotation import rotvec_to_matrix
-from ..types import Motion
+from ..types import JAW_OPEN_RADIANS, Motion, reorder
 from . import regions
-from .head import Head, JAW
+from .head import Head, JAW, SkinnedPoints
 from .lips import TOUCH_MM
 from .mapping import Driver
-from .skinning import SkinnedPoints
 
 MOST = 10.0  # largest coefficient, the end of a shape key's slider
 

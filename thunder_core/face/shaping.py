@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..channels import BLINKS, GAZE, LIDS, LIP_CLOSE, region_of
-from ..types import Motion
+from ..types import BLINKS, GAZE, LIDS, LIP_CLOSE, Motion, region_of
 from . import lip_closures
 
 MOST = 2.0  # largest intensity

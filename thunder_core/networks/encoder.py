@@ -17,8 +17,7 @@ from torchaudio.functional import melscale_fbanks
 
 from ..engine.speech import encoder as speech
 from ..engine.speech.acoustics import BINS, FLOOR, HOP
-from ..engine.speech.encoder import ENCODER_RATE, EncoderConfig, LOUD, OFFSET
-from ..engine.speech.phones import PHONES
+from ..engine.speech.encoder import ENCODER_RATE, EncoderConfig, LOUD, OFFSET, PHONES
 from ..engine.vocoder import WIDTH as SPEAKER_WIDTH
 from ..errors import BadWeights
 from ..types import FPS, RATE

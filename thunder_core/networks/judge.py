@@ -41,8 +41,7 @@ from ..engine.scorer import (
     SMOOTH,
     VOICED,
 )
-from ..engine.speech.encoder import LOUDNESS
-from ..engine.speech.phones import PHONES
+from ..engine.speech.encoder import LOUDNESS, PHONES
 from ..face.lips import CLOSED_MM
 from .weights import Network
 

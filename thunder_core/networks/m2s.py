@@ -16,11 +16,11 @@ import torch.nn.functional as F
 import torchaudio
 from torch import nn, Tensor
 
-from ..channels import Columns
 from ..engine.m2s import lip_places, MeshToSpeechConfig, trained_mouth as trained_mouth
 from ..engine.speech.acoustics import BINS
 from ..face.head import Head
 from ..face.mechanics import LIPS
+from ..types import Columns
 from .flame import vertex_layer
 from .weights import Network
 

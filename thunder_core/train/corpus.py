@@ -22,7 +22,7 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
-from ..engine.speech.phones import phone_index, SILENCE
+from ..engine.speech.encoder import phone_index, SILENCE
 from ..errors import ThunderError
 from ..types import pack, RATE
 from .tracked import FlameBasis, SOUNDS, speaker_of, tracked_clips

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import nn, Tensor
 
-from ..channels import COEFFICIENTS, Columns, in_group, MOUTH
 from ..direction import DIRECTION_NAMES
 from ..engine.diffusion import alpha_bar, STEPS
 from ..engine.speech.encoder import LOUDNESS
@@ -24,6 +23,7 @@ from ..face.head import Head
 from ..networks.denoiser import Denoiser, DenoiserConfig, noisy
 from ..networks.encoder import phonetic, SpeechEncoder
 from ..networks.m2s import MeshToSpeech, Mouth, SPACES
+from ..types import COEFFICIENTS, Columns, in_group, MOUTH
 from .loop import fit, Schedule
 from .m2s import speech_loss, SpeechBatches
 from .motions import MotionSet, TRUE_TO_SOUND

@@ -21,7 +21,6 @@ from scipy.stats import spearmanr
 from torch import Tensor
 from tqdm import tqdm
 
-from ..channels import in_group, SPEECH
 from ..direction import AXES, Direction, MOODS, NEUTRAL
 from ..engine.planning.lip_kernels import Kernels, kernels, MAP_REACH, REACH
 from ..engine.scorer import (
@@ -35,11 +34,11 @@ from ..engine.scorer import (
     STRESSED,
     voiced_weight,
 )
-from ..engine.speech.encoder import LOUDNESS
-from ..engine.speech.phones import PHONES
+from ..engine.speech.encoder import LOUDNESS, PHONES
 from ..face.lips import CLOSED_MM, height_gap
 from ..networks.judge import astray, FLOOR, Judge, left_open, mean, score_weight, smooth, TAPS
 from ..networks.m2s import Mouth
+from ..types import in_group, SPEECH
 from .loop import fit, Schedule
 from .sampled import SampledClip
 

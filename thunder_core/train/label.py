@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..engine.speech.encoder import ENCODER_RATE, softmax, SpeechEncoder
-from ..engine.speech.phones import BILABIALS, PHONES
+from ..engine.speech.encoder import BILABIALS, ENCODER_RATE, PHONES, softmax, SpeechEncoder
 
 _LIKELY = 0.5  # probability that an m, b or p must reach
 _CHANGE = 4.0  # cost of a change of phone in the Viterbi path, nats

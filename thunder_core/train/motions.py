@@ -22,7 +22,6 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from ..channels import COEFFICIENTS, Columns, in_group, MOUTH, TONGUE
 from ..direction import Direction, DIRECTION_NAMES
 from ..engine.network import processors
 from ..engine.planning.lip_kernels import (
@@ -38,15 +37,16 @@ from ..engine.speech.encoder import (
     at_frames,
     LOUDNESS,
     loudness,
+    PHONES,
+    SILENCE,
     softmax,
     speech_features,
     SpeechEncoder,
     Units,
 )
-from ..engine.speech.phones import PHONES, SILENCE
 from ..engine.vocoder import SpeakerEncoder
 from ..events import EVENTS, LIPS
-from ..types import FPS, pack, RATE
+from ..types import COEFFICIENTS, Columns, FPS, in_group, MOUTH, pack, RATE, TONGUE
 from .corpus import Corpus
 from .teacher import perform_planned
 from .teacher_timing import semitones

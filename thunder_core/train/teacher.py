@@ -25,8 +25,7 @@ from ..engine.planning.plan import (
 )
 from ..engine.planning.take_plan import event_curves
 from ..engine.speech.cues import closure, Prosody
-from ..engine.speech.encoder import LOUDNESS
-from ..engine.speech.phones import BILABIALS, PHONES, SILENCE
+from ..engine.speech.encoder import BILABIALS, LOUDNESS, PHONES, SILENCE
 from ..engine.systems.thunder import Performance, Thunder, VoiceFeatures
 from ..events import BLINK, BREATH, BROWS, HEAD, KNIT, LIPS, LOOK
 from ..progress import Progress

@@ -20,7 +20,7 @@ from .. import filters
 from ..direction import Direction, MOODS, Style
 from ..engine.planning.lip_kernels import kernels, MEAN_OPENING, occupancy, phone_probabilities
 from ..engine.speech.cues import closure, runs, sounds_of
-from ..engine.speech.phones import BILABIALS, DENTALS, LABIODENTALS, PHONES, SIBILANTS
+from ..engine.speech.encoder import BILABIALS, DENTALS, LABIODENTALS, PHONES, SIBILANTS
 from ..errors import BadRequest
 from ..face.mechanics import (
     bundled_articulators,

@@ -7,7 +7,7 @@ import numpy as np
 from .. import filters
 from ..engine.speech.acoustics import level, track
 from ..engine.speech.cues import LABELS_PER_SECOND, prominence_curve, Prosody, prosody_from, runs
-from ..engine.speech.phones import SILENCE
+from ..engine.speech.encoder import SILENCE
 from ..filters import smoothstep
 from ..types import FPS
 

@@ -24,8 +24,7 @@ from ....thunder_core.direction import Brief
 from ....thunder_core.direction_words import words_of_request, words_of_take
 from ....thunder_core.errors import BadRequest, ThunderError
 from ....thunder_core.progress import result
-from ....thunder_core.request import DRAFT
-from ....thunder_core.systems import NOTHING, SYSTEMS
+from ....thunder_core.request import DRAFT, NOTHING, SYSTEMS
 from ...animation import display, keying
 from ...animation.keying import Performance
 from ...engine import connection

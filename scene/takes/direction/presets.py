@@ -6,8 +6,8 @@ from collections.abc import Generator
 from pathlib import Path
 
 from ....thunder_core.animation import recording
-from ....thunder_core.animation.style_of_motion import style_of, StyleOfMotion
 from ....thunder_core.animation.timing import Clock
+from ....thunder_core.animation.traits import style_of, StyleOfMotion
 from ....thunder_core.direction import Direction
 from ....thunder_core.direction_presets import Preset, Presets, USERS
 from ....thunder_core.direction_words import words

@@ -12,13 +12,12 @@ from bpy.props import EnumProperty, FloatProperty, IntProperty, PointerProperty
 
 from ....thunder_core import records
 from ....thunder_core.animation import keyframes, layered, timing
-from ....thunder_core.channels import in_group, SPEECH
 from ....thunder_core.errors import BadRequest
 from ....thunder_core.face import lip_closures, shaping
 from ....thunder_core.face.lips import bundled_lips, TOUCH_MM
 from ....thunder_core.face.shaping import Shape
 from ....thunder_core.progress import rescale, result
-from ....thunder_core.types import Motion
+from ....thunder_core.types import in_group, Motion, SPEECH
 from ...animation import fcurves, keying
 from ...heads import head, rna_paths
 from ...host import handlers, jobs

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import keyframes, placing, posing, reduction
-from ..keys import Keys, SAMPLES
-from ..pose_keys import PoseKeys
+from ..keys import Keys, PoseKeys, SAMPLES
 from ..poses import Column, poses_in, REGIONS
 from . import line_records
 from .before import Before, Block, Choice, Curve, STILL, TakeCurve

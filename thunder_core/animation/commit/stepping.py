@@ -7,15 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...channels import BLINKS, in_group
 from ...face import displacement
 from ...face.displacement import in_pieces
 from ...face.lips import CLOSED_MM
 from ...filters import runs
 from ...progress import rescale
+from ...types import BLINKS, in_group
 from .. import poses, posing
-from ..keys import SAMPLES
-from ..pose_keys import PoseKeys
+from ..keys import PoseKeys, SAMPLES
 from .before import Before, STILL, Take
 
 _UNSEEN = 0.1  # share of the error below which a change of one curve is not keyed

@@ -17,8 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..speech.encoder import LOUDNESS, presence_of, SpeechEncoder
-from ..speech.phones import PHONES, SILENCE
+from ..speech.encoder import LOUDNESS, PHONES, presence_of, SILENCE, SpeechEncoder
 from ..weights import read_weights
 
 # reach in frames of 40 ms to either side: phones and loudness; encoder features

@@ -22,8 +22,17 @@ from ...face.mechanics import Sounds
 from ...filters import gaussian, smoothstep
 from ...types import FPS, RATE
 from .acoustics import frame_rms
-from .encoder import ENCODER_RATE, softmax
-from .phones import BILABIALS, DENTALS, LABIODENTALS, PHONES, SIBILANTS, SILENCE, VOWELS
+from .encoder import (
+    BILABIALS,
+    DENTALS,
+    ENCODER_RATE,
+    LABIODENTALS,
+    PHONES,
+    SIBILANTS,
+    SILENCE,
+    softmax,
+    VOWELS,
+)
 
 # ---- accents and phrases
 

@@ -19,8 +19,7 @@ from itertools import groupby
 import numpy as np
 
 from ...spoken import SAID
-from .encoder import softmax
-from .phones import PHONES, SILENCE
+from .encoder import PHONES, SILENCE, softmax
 
 RATE = 50.0  # rows of the encoder's phones per second
 _VOWELS = "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split()

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ...channels import BLINKS, BROWS, Columns, in_group
 from ...direction import DIRECTION_NAMES
 from ...events import BLINK, BREATH, BROWS as RAISED, EVENTS, HEAD, KNIT, LIPS, LOOK
 from ...face.head import Head
@@ -21,7 +20,7 @@ from ...filters import highest, smooth
 from ...progress import no_progress, Progress
 from ...request import DRAFT, FINAL, NORMAL
 from ...steps import record_plan
-from ...types import FPS, Motion, RATE, unpack
+from ...types import BLINKS, BROWS, Columns, FPS, in_group, Motion, RATE, unpack
 from ..diffusion import (
     Denoiser,
     in_windows,
@@ -55,13 +54,14 @@ from ..speech.cues import (
 from ..speech.encoder import (
     at_frames,
     LOUDNESS,
+    PHONES,
     presence,
+    SILENCE,
     softmax,
     speech_features,
     SpeechEncoder,
     Units,
 )
-from ..speech.phones import PHONES, SILENCE
 from ..weights import unusable
 
 _TELLS = np.radians(1.0)  # mean tilt of a kept head that shows to which side it inclines

@@ -14,7 +14,7 @@ diffusion; regression systems ignore them.  `progress` gets 0 … 1 and may rais
 from pathlib import Path
 
 from ...errors import BadRequest
-from ...systems import FOLDER, SYSTEMS
+from ...request import FOLDER, SYSTEMS
 from ..weights import Network
 from .denoisers import DiffPoseTalk, Media2Face, PlainThunder
 from .regressors import FlameFormer, FlameSelfTalk

@@ -14,7 +14,7 @@ from ...engine.weights import unusable
 from ...errors import BadRequest
 from ...files import hash_of
 from ...progress import Progress
-from ...systems import FOLDER, LEAST_PICTURE
+from ...request import FOLDER, LEAST_PICTURE
 from ...types import Motion
 from . import load_system
 from .denoisers import CLIP_PICTURE, ClipImages, PICTURE
