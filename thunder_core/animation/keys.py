@@ -7,7 +7,7 @@ its length, which Blender evaluates identically. Slopes are one per key (handles
 solved by least squares for the whole curve at once, within limits around those that keep every
 segment monotone (Fritsch and Carlson 1980): between two keys the curve exceeds their values by at
 most 2 % of its range, and never exceeds its range. Keys are added until the error is within the
-limit everywhere. The keys of poses (`PoseKeys`) have a slope on either side, and share their frames.
+limit everywhere. Keys of poses (`PoseKeys`) have a slope on either side, and share their frames.
 """
 
 from dataclasses import dataclass
