@@ -442,9 +442,9 @@ def performances(data: Path, takes: Path, quick: bool):
     from research.faces.calibrate import aligned_phones
     from research.measures.map_features import map_features
     from thunder_core.direction import Direction
+    from thunder_core.engine.network import SHIPPED
     from thunder_core.engine.speech.audio import read_sound
     from thunder_core.engine.speech.encoder import loudness, PHONES, softmax, SpeechEncoder
-    from thunder_core.engine.weights import SHIPPED
     from thunder_core.train.teacher import perform
 
     _PHONE.update({name: i for i, name in enumerate(PHONES)})

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn, Tensor
 
 from research.train.lip_video import LipFilms, PIXELS
-from thunder_core.engine.weights import build_config
+from thunder_core.engine.network import build_config
 from thunder_core.networks.m2s import MeshToSpeech, MeshToSpeechConfig
 from thunder_core.networks.weights import load_network
 from thunder_core.train.loop import Schedule

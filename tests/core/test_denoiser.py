@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from thunder_core.engine.weights import SHIPPED
+from thunder_core.engine.network import SHIPPED
 from thunder_core.networks.conformer import attention, Conformer
 from thunder_core.networks.denoiser import (
     alibi_bias,

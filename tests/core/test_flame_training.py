@@ -15,7 +15,7 @@ from research import __main__ as research
 from research.train import paper
 from research.train.facegood import write_tracked
 from research.train.paper import folder_of
-from thunder_core.engine.weights import SHIPPED
+from thunder_core.engine.network import SHIPPED
 from thunder_core.errors import BadHead
 from thunder_core.face.head import HEAD_FILE, load_head
 from thunder_core.face.lips import opening_mm

@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.network import Graph
+from thunder_core.engine.network import Graph, SHIPPED
 from thunder_core.engine.systems.thunder import Performance, Thunder
-from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import BadWeights
 from thunder_core.face.head import load_head
 from thunder_core.networks.running import TorchNetwork

@@ -14,6 +14,7 @@ from thunder_core.direction import AXES, Brief, check, Direction, DIRECTION_NAME
 from thunder_core.engine import scorer as scorer_module
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s import trained_mouth
+from thunder_core.engine.network import SHIPPED
 from thunder_core.engine.planning.lip_kernels import (
     kernels,
     MAP_REACH,
@@ -33,7 +34,6 @@ from thunder_core.engine.scorer import (
 )
 from thunder_core.engine.speech.encoder import LOUDNESS, PHONES, SILENCE
 from thunder_core.engine.systems.thunder import Performance
-from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import BadWeights
 from thunder_core.face.mapping import visible_motion
 from thunder_core.networks import judge as network

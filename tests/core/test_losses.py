@@ -13,8 +13,8 @@ from research.train import encoder
 from research.train.encoder import CROP, PhoneBatches
 from research.train.systems import _pairs, build_learner, Labels, REFERENCE
 from thunder_core.direction import DIRECTION_NAMES
+from thunder_core.engine.network import SHIPPED
 from thunder_core.engine.speech.encoder import SILENCE
-from thunder_core.engine.weights import SHIPPED
 from thunder_core.face.head import load_head
 from thunder_core.networks.m2s import MeshToSpeech
 from thunder_core.train.corpus import LABEL_HOP

@@ -17,10 +17,10 @@ from thunder_core.direction import (
     Style,
 )
 from thunder_core.engine import arguments
+from thunder_core.engine.network import SHIPPED
 from thunder_core.engine.readings import add_stresses, emphases, follow_voice, POINTS, reading
 from thunder_core.engine.speech.cues import axis_deviations, Heard, read_arousal
 from thunder_core.engine.speech.encoder import SpeechEncoder
-from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import BadRequest
 from thunder_core.request import direction_arguments, DRAFT, Request, seed_of_voice
 from thunder_core.types import RATE, Speech

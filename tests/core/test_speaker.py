@@ -7,8 +7,8 @@ import pytest
 import torch
 import torchaudio
 
+from thunder_core.engine.network import SHIPPED
 from thunder_core.engine.vocoder import SpeakerEncoder
-from thunder_core.engine.weights import SHIPPED
 from thunder_core.networks import encoder as networks
 from thunder_core.types import RATE
 

@@ -9,6 +9,7 @@ import torch
 
 from research.train.encoder import adopt_network
 from thunder_core.engine.m2s import save_trained_mouth, trained_mouth
+from thunder_core.engine.network import SHIPPED
 from thunder_core.engine.scorer import Scale, score_lips, stands_still
 from thunder_core.engine.speech import acoustics, encoder as encoder_module
 from thunder_core.engine.speech.acoustics import active_level, level, log_mel
@@ -20,7 +21,6 @@ from thunder_core.engine.speech.encoder import (
     speech_features,
     Units,
 )
-from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import Cancelled
 from thunder_core.face.head import load_head
 from thunder_core.grades import CHECK, GOOD, grade_take, POOR, WRONG

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 import torchaudio
 
+from thunder_core.engine.network import SHIPPED
 from thunder_core.engine.speech import acoustics
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import (
@@ -20,7 +21,6 @@ from thunder_core.engine.speech.encoder import (
     softmax,
     SpeechEncoder,
 )
-from thunder_core.engine.weights import SHIPPED
 from thunder_core.networks import encoder as encoder_network
 from thunder_core.shipped import SAMPLE as SAMPLE_FILE
 from thunder_core.types import RATE

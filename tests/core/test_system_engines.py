@@ -11,7 +11,7 @@ import torch
 
 from thunder_core.direction import AXES, Brief, Direction, MOODS, Style
 from thunder_core.engine.engine import apply_picture, Engine
-from thunder_core.engine.weights import SHIPPED
+from thunder_core.engine.network import SHIPPED
 from thunder_core.errors import BadRequest, BadWeights
 from thunder_core.networks.denoiser import Denoiser
 from thunder_core.networks.systems import network_class

@@ -13,10 +13,10 @@ import torch
 from memory import held_at_most
 from safetensors.torch import load_file, save_file
 
-from thunder_core.engine import weights, worker
+from thunder_core.engine import network, worker
 from thunder_core.engine.engine import Engine
+from thunder_core.engine.network import ENDINGS, identify, SHIPPED, SUMS, write_sums
 from thunder_core.engine.speech.encoder import Units
-from thunder_core.engine.weights import ENDINGS, identify, SHIPPED, SUMS, write_sums
 from thunder_core.errors import BadWeights
 from thunder_core.networks.denoiser import Denoiser
 from thunder_core.networks.encoder import SpeakerEncoder, SpeechEncoder
@@ -145,7 +145,7 @@ def test_a_head_that_cannot_be_used_is_named_as_a_file_of_the_weights(
         match=f"^The weights file head.npz in “[^”]+” {says}.*: choose another weights folder$",
     ):
         Engine.load(tmp_path, device="cpu")
-    monkeypatch.setattr(weights, "SHIPPED", tmp_path.resolve())
+    monkeypatch.setattr(network, "SHIPPED", tmp_path.resolve())
     with pytest.raises(BadWeights, match=": reinstall the extension$"):
         Engine.load(tmp_path, device="cpu")
 
@@ -246,7 +246,7 @@ def test_a_changed_file_in_the_shipped_folder_is_said_by_name(tmp_path, monkeypa
         for name in ("units.json", "units.safetensors", "speaker.json"):
             shutil.copy(SHIPPED / name, folder)
     write_sums(shipped)
-    monkeypatch.setattr(weights, "SHIPPED", shipped)
+    monkeypatch.setattr(network, "SHIPPED", shipped)
     # the same files in another folder are the same weights
     assert identify(shipped).origin == identify(copied).origin == "shipped"
     write(shipped, "units", {"centroids": FILES["units"][0]["centroids"].flip(0)})

@@ -11,6 +11,7 @@ import soundfile
 
 from research.faces.calibrate import calibrate, hear_clips
 from research.faces.lip_clips import read_clips
+from thunder_core.engine.network import SHIPPED
 from thunder_core.engine.planning.lip_kernels import (
     count_constants,
     fitted_encoder,
@@ -19,7 +20,6 @@ from thunder_core.engine.planning.lip_kernels import (
     kernels,
 )
 from thunder_core.engine.speech.encoder import PHONES, SpeechEncoder
-from thunder_core.engine.weights import SHIPPED
 
 MOST_NUMBERS = 12000  # that may be measured on the recordings of real faces
 

@@ -13,7 +13,7 @@ from research import paper, paper_rows
 from research.__main__ import main
 from research.measures.evaluate import Clip, clips_of, FIGURES, figures, Measured
 from research.train.paper import Budget, Chain, ROWS, select_stages, train_chain
-from thunder_core.engine.weights import SHIPPED
+from thunder_core.engine.network import SHIPPED
 from thunder_core.face.head import load_head
 
 

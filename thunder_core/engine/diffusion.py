@@ -14,8 +14,7 @@ import numpy as np
 
 from ..filters import smoothstep
 from ..progress import no_progress, Progress
-from .network import Network
-from .weights import check_shapes, read_some, sizes_of
+from .network import check_shapes, Network, read_some, sizes_of
 
 # ---- the solver
 

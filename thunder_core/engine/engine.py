@@ -40,7 +40,17 @@ from .alignment import LIKELY, Match, match_mouth, match_sound
 from .check import find, MouthCurves, TOLERANCE_OF
 from .diffusion import Inpainting, Normal
 from .m2s import MARGIN, MeshToSpeech, Mouth, stored_head, trained_mouth
-from .network import best_device, CPU, processors
+from .network import (
+    advice,
+    best_device,
+    check_regular,
+    CPU,
+    identify,
+    Identity,
+    processors,
+    SHIPPED,
+    unusable,
+)
 from .readings import follow_text, follow_voice, mark_voice, reading, style_of_take
 from .request import release_memory, RunningRequest, SharedProgress
 from .scorer import Judge, Measures, opening_and_width, Scorer, SPOKEN
@@ -50,7 +60,6 @@ from .speech.encoder import LOUDNESS, PHONES, softmax
 from .speech.transcript import recognise, Sound, Word
 from .systems.thunder import Performance, Thunder, VoiceFeatures
 from .vocoder import SpeakerEncoder, Vocoder, WIDTH as SPEAKER
-from .weights import advice, check_regular, identify, Identity, SHIPPED, unusable
 
 # cached sounds, and their total frames (one hour, 90 MB)
 _REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000

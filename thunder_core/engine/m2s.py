@@ -14,8 +14,7 @@ from ..face.head import Head, read_head, SkinnedPoints
 from ..files import part_of
 from ..rotation import rotvec_to_matrix
 from ..types import Motion
-from .network import Network
-from .weights import check_shapes, read_some, sizes_of, unusable
+from .network import check_shapes, Network, read_some, sizes_of, unusable
 
 # frames that mesh-to-speech reads at once, and the context on either side
 _WINDOW, MARGIN = 500, 50

@@ -20,11 +20,10 @@ from ..grades import WRONG
 from ..progress import no_progress, Progress
 from ..types import FPS, LipSyncScore, Motion
 from .m2s import MeshToSpeech, Mouth
-from .network import Network
+from .network import misfit, Network, read_sizes
 from .readings import CLEARER, mark_direction, move_axes
 from .speech.encoder import LOUDNESS, PHONES, SILENCE
 from .systems.thunder import Performance, Thunder, VoiceFeatures
-from .weights import misfit, read_sizes
 
 # ---- the judge
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from ..types import RATE
 from .diffusion import Normal
-from .network import Network
+from .network import Network, read_sizes
 from .speech.acoustics import (
     active_level,
     BINS,
@@ -35,7 +35,6 @@ from .speech.acoustics import (
     smooth_path,
     transform,
 )
-from .weights import read_sizes
 
 WINDOW = 640  # samples, 40 ms: window of mesh-to-speech's spectrogram
 LOG_FLOOR = math.log(FLOOR)

@@ -283,7 +283,7 @@ class Worker:
             # the time
             gc.disable()
             try:
-                from .weights import advice, check_cards
+                from .network import advice, check_cards
 
                 check_cards(Path(self.weights))
                 self.engine = import_engine().load(self.weights, device=self.device)

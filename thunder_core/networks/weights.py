@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Weight files for torch: what training writes, and networks filled from what `engine.weights`
+"""Weight files for torch: what training writes, and networks filled from what `engine.network`
 reads."""
 
 import json
@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import nn, Tensor
 from torch.overrides import TorchFunctionMode
 
-from ..engine.weights import build_config, GRAPH, misfit, read_weights, Unusable, unusable
+from ..engine.network import build_config, GRAPH, misfit, read_weights, Unusable, unusable
 from ..errors import BadWeights
 from ..files import part_of, write_file
 
@@ -38,7 +38,7 @@ def save_weights(path: Path, tensors: dict[str, Tensor], config: dict, card: dic
 
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], dict]:
-    """As `engine.weights.read_weights`, in torch. Raises BadWeights."""
+    """As `engine.network.read_weights`, in torch. Raises BadWeights."""
     arrays, config = read_weights(path)
     return {name: torch.from_numpy(array) for name, array in arrays.items()}, config
 

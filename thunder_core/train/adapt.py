@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..engine.network import ENDINGS
 from ..engine.speech.encoder import SpeechEncoder, Units
 from ..engine.vocoder import SpeakerEncoder
-from ..engine.weights import ENDINGS
 from ..face.head import Head
 from ..networks.m2s import MeshToSpeech
 from ..networks.weights import load_weights

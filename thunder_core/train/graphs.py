@@ -15,9 +15,8 @@ import torch
 from torch import nn, Tensor
 from torch.onnx import symbolic_helper
 
-from ..engine.network import TRANSPOSED
+from ..engine.network import GRAPH, TRANSPOSED
 from ..engine.speech.acoustics import BINS
-from ..engine.weights import GRAPH
 from ..files import write_file
 from ..networks.denoiser import Denoiser
 from ..networks.encoder import SpeakerEncoder, SpeechEncoder

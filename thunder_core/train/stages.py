@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from ..engine.m2s import save_trained_mouth
+from ..engine.network import write_sums
 from ..engine.planning.lip_kernels import map_fits
 from ..engine.speech.encoder import SpeechEncoder as SpeechReader, Units
 from ..engine.systems.thunder import Thunder
 from ..engine.vocoder import SpeakerEncoder
-from ..engine.weights import write_sums
 from ..files import hash_of
 from ..networks.denoiser import Denoiser
 from ..networks.encoder import SpeechEncoder

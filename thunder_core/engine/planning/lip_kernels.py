@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..network import read_weights
 from ..speech.encoder import LOUDNESS, PHONES, presence_of, SILENCE, SpeechEncoder
-from ..weights import read_weights
 
 # reach in frames of 40 ms to either side: phones and loudness; encoder features
 REACH, MAP_REACH = 4, 2

@@ -19,8 +19,7 @@ import numpy as np
 from ... import filters
 from ...progress import no_progress
 from ...types import FPS, RATE
-from ..network import Network
-from ..weights import check_shapes, misfit, read_some, read_weights, sizes_of
+from ..network import check_shapes, misfit, Network, read_some, read_weights, sizes_of
 from .acoustics import BINS, frame_rms, gain, HOP, level, log_mel
 
 PHONES = (

@@ -32,7 +32,7 @@ from ..diffusion import (
     STEPS,
     Steps,
 )
-from ..network import processors
+from ..network import processors, unusable
 from ..pipeline import Part, Pipeline
 from ..planning.lip_kernels import map_fits, plan_lips
 from ..planning.plan import Manners
@@ -62,7 +62,6 @@ from ..speech.encoder import (
     SpeechEncoder,
     Units,
 )
-from ..weights import unusable
 
 _TELLS = np.radians(1.0)  # mean tilt of a kept head that shows to which side it inclines
 # frames beside a kept part in which nothing is planned, and deviation of the smoothing

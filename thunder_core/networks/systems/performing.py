@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from ...direction import AXES, MOODS
+from ...engine.network import unusable
 from ...engine.systems.thunder import Performance, Thunder, VoiceFeatures
-from ...engine.weights import unusable
 from ...errors import BadRequest
 from ...files import hash_of
 from ...progress import Progress
