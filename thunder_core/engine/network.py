@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The networks of a folder of weights. Weight files are safetensors beside a JSON card, read without
-running code, checked number by number, refused with a sentence. A network takes arrays and returns
-them: ONNX Runtime computes its graph, torch what has none or runs on a graphics card.
+"""The networks of a folder of weights: arrays in and out.
+
+Weight files are safetensors beside a JSON card: read without running code, checked number by
+number, refused with a sentence. ONNX Runtime computes a network's graph, torch what has none or
+runs on a graphics card.
 
 A graph is NAME.onnx beside the weights NAME.safetensors, which it holds no copy of; `train.graphs`
 writes it. What it holds is read before ONNX Runtime is given it: only known operators, and no data

@@ -26,7 +26,7 @@ from .corpus import BadCorpus, build, Clip
 from .denoiser import build_denoiser, SpeechTerm, train_denoiser
 from .label import Labeller
 from .loop import Schedule
-from .motions import animate, Extent, extract_features, MotionSet, SAMPLES_PER_FRAME
+from .motions import animate, extract_features, MotionSet, SAMPLES_PER_FRAME
 
 PIECE, SLACK = 250, 50  # length of a piece, and search range for a quiet cut, frames (10 s and 2 s)
 HOLD_OUT = 8  # step of the held-out pieces: every eighth is for measuring
@@ -86,8 +86,8 @@ def prepare(
     ]
     (cache / "corpus" / "clips.json").write_text(json.dumps([asdict(c) for c in corpus.clips]))
     networks = (SpeechEncoder.load(weights), SpeakerEncoder.load(weights))
-    extent = Extent(quiet_clips=0, listened=0)
-    extract_features(corpus, *networks, cache / "motions", seed, extent, Units.load(weights))
+    units = Units.load(weights)
+    extract_features(corpus, *networks, cache / "motions", seed, units, quiet_clips=0, listened=0)
     animate(corpus, channels, cache / "motions", seed)
     return MotionSet(corpus, cache / "motions")
 

@@ -439,22 +439,6 @@ def measure(
     return figures | {name: means[name] for name in ("right", "off", "damped")}
 
 
-def finish(
-    judge: Judge, held_out: list[Lesson], device: str = "cpu"
-) -> tuple[Judge, dict[str, float]]:
-    """Weigh the plain correlations and lay the scale on held-out lessons; returns (judge, figures
-    of these)."""
-    with torch.no_grad():
-        judge.by_correlation.copy_(torch.tensor(CORRELATIONS))
-        figures, learned = (measure(judge, held_out, device, by) for by in (PLAIN, STRESSED))
-        figures["rank_near"] = learned["rank"]
-    scale = {name: figures[name] for name in ("off", "damped", "right")} | {
-        f"{name}_near": learned[name] for name in ("off", "damped", "right")
-    }
-    judge.config = replace(judge.config, **scale)
-    return judge, {name: round(value, 4) for name, value in figures.items()}
-
-
 @torch.no_grad()
 def fit_mood_costs(
     judge: Judge, lessons: Lessons, clips: list[SampledClip], device: str = "cpu"
@@ -568,4 +552,13 @@ def train_judge(
         validate_every=100,
         device=device,
     )
-    return finish(judge, held_out, device)
+    # The plain correlations are weighed, and the scale is laid.
+    with torch.no_grad():
+        judge.by_correlation.copy_(torch.tensor(CORRELATIONS))
+        figures, learned = (measure(judge, held_out, device, by) for by in (PLAIN, STRESSED))
+    figures["rank_near"] = learned["rank"]
+    scale = {name: figures[name] for name in ("off", "damped", "right")} | {
+        f"{name}_near": learned[name] for name in ("off", "damped", "right")
+    }
+    judge.config = replace(judge.config, **scale)
+    return judge, {name: round(value, 4) for name, value in figures.items()}

@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -82,18 +81,6 @@ class Row:
     listens: bool = False
 
 
-class Extent(NamedTuple):
-    """What of a corpus is used.
-
-    quiet_clips: clips of silence and noise added.  share: of the training clips.  listened:
-    training clips that count once more, as another's voice to which a face listens.
-    """
-
-    quiet_clips: int = QUIET_CLIPS
-    share: float = 1.0
-    listened: int = LISTENED
-
-
 def fit_units(features: np.ndarray, count: int, seed: int) -> Units:
     """Speech units by Lloyd's algorithm on float32 features [M, width]; empty classes restart on
     random points."""
@@ -123,12 +110,14 @@ def noise(n: int, rng: np.random.Generator) -> np.ndarray:
 
 def extract_features(
     corpus: Corpus, encoder: SpeechEncoder, speaker: SpeakerEncoder, folder: Path, seed: int,
-    extent: Extent, units: Units | None = None
+    units: Units | None = None, quiet_clips: int = QUIET_CLIPS, listened: int = LISTENED
 ) -> Units:  # fmt: skip
     """Write `features.f16` [F, d], `logits.f16` [2F, 40], `units.u8` [2F], `quiet.i16`,
     `voices.npy` [clips, 256] and `rows.json`.
 
     Fits the speech units on the training voices first, unless `units` are given, and returns them.
+    quiet_clips: clips of silence and noise added.  listened: training clips that count once more,
+    as another's voice to which a face listens.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
@@ -154,29 +143,24 @@ def extract_features(
         )
         return frames, *heard, speaker.embed(samples, most_partials=2)
 
-    chosen = [
-        i for i, c in enumerate(corpus.clips) if c.split != "train" or rng.random() < extent.share
-    ]
     # Sounds of noise without a voice, 3 … 8 s long, at any level.
     quiet = [
         noise(int(rng.integers(3, 9)) * RATE, rng) * float(10 ** rng.uniform(-5, -1.3))
-        for _ in range(extent.quiet_clips)
+        for _ in range(quiet_clips)
     ]
     (folder / "quiet.i16").write_bytes(
         (np.concatenate(quiet).clip(-1, 1) * 32767).astype(np.int16).tobytes() if quiet else b""
     )
 
-    train = [i for i in chosen if corpus.clips[i].split == "train"]
-    others = [
-        int(i) for i in np.random.default_rng([seed, 1]).permutation(train)[: extent.listened]
-    ]
+    train = [i for i, clip in enumerate(corpus.clips) if clip.split == "train"]
+    others = [int(i) for i in np.random.default_rng([seed, 1]).permutation(train)[:listened]]
 
     def sounds() -> Iterator[tuple[np.ndarray, bool]]:
-        for i, listens in [*((i, False) for i in chosen), *((i, True) for i in others)]:
-            yield corpus.samples(corpus.clips[i]), listens
+        yield from ((corpus.samples(clip), False) for clip in corpus.clips)
+        yield from ((corpus.samples(corpus.clips[i]), True) for i in others)
         yield from ((x, False) for x in quiet)
 
-    names = [(corpus.clips[i].split, corpus.clips[i].speaker, i, False) for i in chosen]
+    names = [(clip.split, clip.speaker, i, False) for i, clip in enumerate(corpus.clips)]
     names += [("train", "listener", i, True) for i in others] + [
         ("train", "quiet", -1, False)
     ] * len(quiet)

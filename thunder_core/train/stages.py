@@ -2,7 +2,6 @@
 """The stages of training: what each is for, its options, and a function that runs it and returns
 what to print."""
 
-import json
 import os
 from argparse import Namespace
 from collections.abc import Callable
@@ -22,28 +21,19 @@ from ..engine.vocoder import SpeakerEncoder
 from ..files import hash_of
 from ..networks.denoiser import Denoiser
 from ..networks.encoder import SpeechEncoder
-from ..networks.judge import Judge
 from ..networks.m2s import MeshToSpeech, Mouth, SPACES, weights_name
 from ..networks.weights import load_weights
 from .adapt import adapt
 from .card import write_card
 from .corpus import BadCorpus, build, can_synthesise, SYNTHETIC_MINUTES, voices_in_words
-from .denoiser import build_denoiser, M2S_WEIGHT, SpeechTerm, train_denoiser
+from .denoiser import build_denoiser, SpeechTerm, train_denoiser
 from .distil import distil
 from .graphs import write_graphs
-from .judge import (
-    draw_lessons,
-    finish,
-    fit_mood_costs,
-    Lessons,
-    load_clips,
-    train_judge,
-    watched_lessons,
-)
+from .judge import draw_lessons, fit_mood_costs, Lessons, load_clips, train_judge, watched_lessons
 from .label import Labeller
 from .loop import Schedule
 from .m2s import train_m2s
-from .motions import animate, Extent, extract_features, LISTENED, QUIET_CLIPS
+from .motions import animate, extract_features, QUIET_CLIPS
 from .sampled import folder_of, MOODS_SPLIT, sample_takes, watched_split
 from .workspace import Provenance, Workspace
 
@@ -109,15 +99,14 @@ def _hear(workspace: Workspace, args: Namespace) -> str:
     weights = workspace.weights
     units = Units.load(weights) if args.same_units else None
     encoder, speaker = SpeechReader.load(weights), SpeakerEncoder.load(weights)
-    extent = Extent(args.quiet_clips, args.share, args.listened)
     made = extract_features(
         workspace.corpus(),
         encoder,
         speaker,
         workspace.motions_folder,
         workspace.seed,
-        extent,
         units,
+        args.quiet_clips,
     )
     if units is None:
         config = {"count": made.count, "width": made.centroids.shape[1]}
@@ -189,11 +178,7 @@ def _denoiser(workspace: Workspace, args: Namespace) -> dict:
     encoder = SpeechEncoder.load(weights) if args.trainable_encoder else None
     speech = None
     if args.m2s:
-        speech = SpeechTerm(
-            MeshToSpeech.load(weights, weights_name(args.m2s)),
-            args.m2s_weight,
-            not args.m2s_everywhere,
-        )
+        speech = SpeechTerm(MeshToSpeech.load(weights, weights_name(args.m2s)))
     start = load_weights(args.start / "denoiser")[0] if args.start else None
     schedule = Schedule(
         steps=args.steps,
@@ -263,8 +248,7 @@ def _takes(workspace: Workspace, args: Namespace) -> str:
 
 
 def _judge(workspace: Workspace, args: Namespace) -> dict:
-    """Train and export the judge, or with --scale-only lay the scale of the exported one anew;
-    returns its figures."""
+    """Train and export the judge; returns its figures."""
     newest = folder_of(workspace.cache, workspace.weights, workspace.seed)
     held_out = load_clips([newest], watched_split(workspace.corpus()))
     in_moods = load_clips([newest], MOODS_SPLIT)
@@ -272,33 +256,22 @@ def _judge(workspace: Workspace, args: Namespace) -> dict:
         raise SystemExit(
             f"{newest} holds no takes of these weights, or none in moods: run the stage takes first"
         )
-    device, card = workspace.device, {"steps": args.steps, "rate": 1e-3, "seed": workspace.seed}
-    trained = Judge.load(workspace.weights).to(device) if args.scale_only else None
     mouth = Mouth(MeshToSpeech.load(workspace.weights).mouth or workspace.head)
-    lessons = Lessons(mouth, workspace.channels, device)
-    if trained is not None:
-        card = json.loads((workspace.weights / "judge.json").read_text())["card"]
-    schedule = Schedule(
-        steps=card["steps"], rate=card["rate"], average=0.99, half=False, seed=card["seed"]
+    lessons = Lessons(mouth, workspace.channels, workspace.device)
+    schedule = Schedule(steps=args.steps, rate=1e-3, average=0.99, half=False, seed=workspace.seed)
+    # Samples of earlier weights too: their errors are useful examples.
+    clips = load_clips(
+        sorted(folder for folder in newest.parent.iterdir() if folder.is_dir()), "train"
     )
-    if trained is None:
-        # Samples of earlier weights too: their errors are useful examples.
-        clips = load_clips(
-            sorted(folder for folder in newest.parent.iterdir() if folder.is_dir()), "train"
-        )
-        train = list(draw_lessons(lessons, clips, workspace.seed))
-        aligned = map_fits(SpeechReader.load(workspace.weights))
-        network, figures = train_judge(
-            train,
-            list(watched_lessons(lessons, held_out)),
-            workspace.runs / "judge",
-            schedule,
-            aligned,
-            device,
-        )
-    else:
-        network, figures = finish(trained, list(watched_lessons(lessons, held_out)), device)
-    network, of_moods = fit_mood_costs(network, lessons, in_moods, device)
+    network, figures = train_judge(
+        list(draw_lessons(lessons, clips, workspace.seed)),
+        list(watched_lessons(lessons, held_out)),
+        workspace.runs / "judge",
+        schedule,
+        map_fits(SpeechReader.load(workspace.weights)),
+        workspace.device,
+    )
+    network, of_moods = fit_mood_costs(network, lessons, in_moods, workspace.device)
     figures |= of_moods
     provenance = Provenance(
         "judge of lip-sync",
@@ -368,10 +341,6 @@ STAGES = {
         _hear, "features, units and voices of the corpus; exports the units", (
             option("--quiet-clips", type=int, default=QUIET_CLIPS,
             help="clips of silence and noise added, over a resting mouth"),
-            option("--listened", type=int, default=LISTENED,
-                   help="training clips that are another's voice once more, to which a face "
-                        "listens"),
-            option("--share", type=float, default=1.0, help="share of the training clips to use"),
             option("--same-units", action="store_true",
                    help="keep the exported units, which mesh-to-speech knows, instead of fitting"),
         ),
@@ -396,10 +365,6 @@ STAGES = {
             option("--start", type=Path,
             help="weights folder to start from instead of from nothing"),
             option("--m2s", choices=tuple(SPACES), help="with L_m2s of this input space"),
-            option("--m2s-weight", type=float, default=M2S_WEIGHT,
-            help="of L_m2s beside the reconstruction"),
-            option("--m2s-everywhere", action="store_true",
-            help="L_m2s counts rows whose sound is hidden, too"),
             option("--trainable-encoder", action="store_true",
             help="THUNDER-T: the speech encoder is trained along"),
         ),
@@ -423,8 +388,6 @@ STAGES = {
         _judge, "train the judge of lip-sync, which scores takes, on what the stage takes sampled",
         (
             optimisation(600, 1e-3)[0],
-            option("--scale-only", action="store_true",
-            help="keep the exported network; weigh its parts and lay its scale anew"),
         ),
     ),
     "graphs": Stage(
