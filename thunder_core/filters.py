@@ -19,18 +19,6 @@ def smoothstep(x: Values) -> Values:
     return x * x * (3 - 2 * x)
 
 
-def minimum_jerk(u: np.ndarray) -> np.ndarray:
-    """Minimum-jerk movement from 0 to 1 (Flash & Hogan 1985) at u, which is clipped to 0 … 1."""
-    u = np.clip(u, 0, 1)
-    return u * u * u * (10 - 15 * u + 6 * u * u)
-
-
-def there_and_back(there: np.ndarray, back: np.ndarray) -> np.ndarray:
-    """A movement from 0 to 1 as `there` goes from 0 to 1, and back to 0 as `back` does."""
-    away, home = minimum_jerk(np.stack([there, back]))
-    return away - home
-
-
 def hermite(x: Values) -> tuple[Values, Values, Values, Values]:
     """Weights of (value before, value after, slope before, slope after) in the cubic at x (0 … 1)
     between two keys.

@@ -20,10 +20,23 @@ import numpy as np
 from ... import filters
 from ...direction import AXES, DIRECTION_NAMES, over_frames
 from ...events import BREATH, EVENTS, HEAD, Look, Nod, Plan, Raise
-from ...filters import gaussian, gaussian_kernel, minimum_jerk, there_and_back
+from ...filters import gaussian, gaussian_kernel
 from ...types import FPS
 from ..speech.cues import Phrasing, Prosody
 from .plan import BREATH_JAW, Manners, plan_listener, plan_speaker
+
+
+def minimum_jerk(u: np.ndarray) -> np.ndarray:
+    """Minimum-jerk movement from 0 to 1 (Flash & Hogan 1985) at u, which is clipped to 0 … 1."""
+    u = np.clip(u, 0, 1)
+    return u * u * u * (10 - 15 * u + 6 * u * u)
+
+
+def there_and_back(there: np.ndarray, back: np.ndarray) -> np.ndarray:
+    """A movement from 0 to 1 as `there` goes from 0 to 1, and back to 0 as `back` does."""
+    away, home = minimum_jerk(np.stack([there, back]))
+    return away - home
+
 
 # ---- the lower face in silence
 
