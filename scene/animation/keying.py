@@ -31,7 +31,7 @@ STILL = 1e-6  # a channel that moves less gets one key at either end
 LONG_SECONDS = 600.0
 LONG_ERROR = 0.1  # largest lip error of these keys, mm: not visible
 # share of it that one track may use, so that the sum stays within it
-# (tests/blender/test_long_takes.py)
+# (tests/blender/test_takes.py)
 _LONG_SHARE = 0.35
 _LONG_PIECE = 960  # frames of them reduced at once
 # bits of a track's full movement that keys keep: files shrink to two thirds, lips are off by less

@@ -32,8 +32,7 @@ bpy = pytest.importorskip("bpy", reason="these tests need Blender as a Python mo
 def _install() -> None:
     import addon_utils
 
-    folder = Path(bpy.utils.user_resource("EXTENSIONS", path="user_default", create=True))
-    link = folder / "thunder"
+    link = Path(bpy.utils.user_resource("EXTENSIONS", path="user_default", create=True)) / "thunder"
     if not link.exists():
         link.symlink_to(ROOT, target_is_directory=True)
     if addon_utils.enable(NAME, default_set=True) is None:

@@ -84,8 +84,7 @@ def read_wav(path):
         data[20:36], np.dtype("<u2,<u2,<u4,<u4,<u2,<u2")
     )[0]
     at = data.find(b"data")
-    size = int.from_bytes(data[at + 4 : at + 8], "little")
-    body = data[at + 8 : at + 8 + size]
+    body = data[at + 8 : at + 8 + int.from_bytes(data[at + 4 : at + 8], "little")]
     if kind == 1:
         samples = np.frombuffer(body, "<i2") / 32768.0
     else:

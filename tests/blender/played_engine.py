@@ -29,13 +29,8 @@ class Asked:
     window sees them."""
 
     def __init__(self, events):
-        self.events, self.done, self.result, self.error, self.cancelled = (
-            list(events),
-            False,
-            None,
-            None,
-            False,
-        )
+        self.events, self.done, self.cancelled = list(events), False, False
+        self.result = self.error = None
 
     def poll(self):
         if self.done or not self.events:
@@ -65,12 +60,13 @@ class PlayedClient:
     def __init__(
         self, folder, scores=(80.0, 90.0, 70.0, 85.0), error=None, fails_after=1, unspoken=None
     ):
-        self.folder, self.scores = str(folder), scores
-        self.error = error
-        self.fails_after = fails_after
-        self.unspoken = unspoken
-        self.unclear = False
-        self.says_text = True
+        self.folder, self.scores, self.error, self.fails_after = (
+            str(folder),
+            scores,
+            error,
+            fails_after,
+        )
+        self.unspoken, self.unclear, self.says_text = unspoken, False, True
         self.origin, self.note = "shipped", ""  # of the weights
         self.place = {"seconds": 0.0, "sure": 2.0, "by": "mouth"}  # where it finds captures
         # what it hears of a text, and how many takes it has scored
@@ -107,9 +103,7 @@ class PlayedClient:
                 ]
             )
         self.asked.append((verb, args))
-        verbs = ("generate", "spoken", "score", "align", "check")
-        answers = {name: getattr(self, f"_{name}") for name in verbs}
-        asked = Asked(answers[verb](**args))
+        asked = Asked(getattr(self, f"_{verb}")(**args))
         self.requests.append(asked)
         return asked
 
@@ -159,10 +153,9 @@ class PlayedClient:
         ]
 
     def take(self, seconds, seed, score=80.0):
-        made = performance(
+        return performance(
             seconds=seconds, closed_at=(0.2 + 0.04 * (seed % 10),), seed=seed, score=score
         )
-        return made
 
     def _around(self, made, motion, mask):
         """A take that keeps of a motion what it is told to, as the engine does."""

@@ -178,22 +178,20 @@ def test_a_file_that_the_scene_uses_is_not_replaced(bake, blender, shot, tmp_pat
     )
 
 
-def test_a_missing_library_is_refused_before_sampling(bake, client, shot, library, tmp_path):
-    library.unlink()
-    code, sentence = bake("--blend", shot, "--out", tmp_path / "out")
-    assert code == 1 and f"There is no file “{library}”, which the scene links" in sentence
-    assert client.asked == [] and not (tmp_path / "out").exists()
-
-
-def test_a_linked_object_that_its_library_no_longer_has_is_refused(
-    bake, blender, client, shot, library, tmp_path
+@pytest.mark.parametrize("missing", ["file", "object"])
+def test_what_a_library_no_longer_has_is_refused_before_sampling(
+    bake, blender, client, shot, library, tmp_path, missing
 ):
-    blender.ops.wm.open_mainfile(filepath=str(shot))
-    name = next(obj.name for obj in blender.data.objects if obj.library)
-    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-    blender.ops.wm.save_as_mainfile(filepath=str(library))
+    if missing == "file":
+        library.unlink()
+        said = f"There is no file “{library}”, which the scene links"
+    else:
+        name = next(obj.name for obj in blender.data.objects if obj.library)
+        blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+        blender.ops.wm.save_as_mainfile(filepath=str(library))
+        said = f"“{name}” is missing in “{library}”"
     code, sentence = bake("--blend", shot, "--out", tmp_path / "out")
-    assert code == 1 and f"“{name}” is missing in “{library}”" in sentence
+    assert code == 1 and said in sentence
     assert client.asked == [] and not (tmp_path / "out").exists()
 
 

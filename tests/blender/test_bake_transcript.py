@@ -64,12 +64,6 @@ def test_a_text_that_the_voice_does_not_say_is_warned_of(client, baked):
     assert baked()["warnings"] == []
 
 
-def test_the_words_of_an_unclear_voice_are_asked_for(client, baked):
-    client.unclear = True
-    assert baked()["warnings"] == [generation.say_unclear("line")]
-    assert "--transcript" in generation.say_unclear("line")
-
-
 def test_transcripts_that_cannot_be_used_are_refused_in_a_sentence(client, baked, tmp_path):
     (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
     (tmp_path / "empty.txt").write_text(" \n")

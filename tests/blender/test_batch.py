@@ -6,7 +6,6 @@ import argparse
 import itertools
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -21,8 +20,6 @@ from thunder.thunder_core import errors, files
 from thunder.thunder_core.batch import settings
 
 pytestmark = pytest.mark.one_blender
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -79,10 +76,9 @@ def test_the_settings_of_a_job_are_options_of_the_command_with_the_same_bounds()
 
 def accepts(setting, value):
     try:
-        setting.read(value)
-        return True
+        return [setting.read(value)]
     except settings.Wrong:
-        return False
+        return []
 
 
 def test_the_options_of_the_command_hold_for_all_jobs(blender, tmp_path):
@@ -503,16 +499,6 @@ def test_a_run_that_is_stopped_says_what_is_left(blender, tmp_path, monkeypatch,
 # ---- runs
 
 
-def run(*arguments, **how):
-    return subprocess.run(
-        [sys.executable, str(ROOT / "bake.py"), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        **how,
-    )
-
-
 def test_a_wrong_job_file_is_said_before_anything_is_started(blender, tmp_path, monkeypatch, capfd):
 
     def start(*arguments):
@@ -536,8 +522,7 @@ def test_a_wrong_job_file_is_said_before_anything_is_started(blender, tmp_path, 
         "'x'\n[jobs.f]\npicture = 'shot.blend'\n"
         "[jobs.g]\nblend = 'new.blend'\n[jobs.h]\nblend = 'shot.blend'\nstrip = 'Anna'\n"
     )
-    add_head = head.build
-    add_head(blender.context.scene.collection, blender.context.view_layer)
+    head.build(blender.context.scene.collection, blender.context.view_layer)
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"), compress=True)
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     (tmp_path / "new.blend").write_bytes(b"BLENDER17-01v0901REND")

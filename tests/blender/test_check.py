@@ -1,17 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check on a head's own animation and on takes: what it lists, and that Go, Fix, Show Take and
-Ignore do what they say."""
+"""Check on a head's own animation and on takes, and as `bake.py check`: what it lists, and that Go, Fix,
+Show Take and Ignore do what they say."""
+
+import json
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import numpy as np
 import pytest
+from commit_stage import curves_of
 from performances import reopen
-from running_engine import committed, stop_engine  # noqa: F401
+from running_engine import committed, connection, stop_engine  # noqa: F401  # noqa: F401
+from thunder.cli import check
 from thunder.scene.animation import fcurves, reading
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.review import checking
 from thunder.scene.takes import take_list
-from thunder.thunder_core import findings as core_mending, progress
+from thunder.thunder_core import progress
 from thunder.thunder_core.animation import keyframes
 from thunder.thunder_core.errors import BadRequest
 from thunder.thunder_core.face.lips import bundled_lips
@@ -28,12 +37,7 @@ def own(blender, committed):  # noqa: F811
 
 
 def own_curves(scene):
-    rig = head.find(scene)
-    return {
-        (curve.data_path, curve.array_index): curve
-        for target in rig.targets
-        for curve in compat.curves_for(target)
-    }
+    return curves_of(head.find(scene))
 
 
 def curve_of(scene, name, index=0):
@@ -82,25 +86,9 @@ def test_a_late_line_is_found_and_its_keys_are_moved_back(blender, own):
     middle = slice(len(jaw) // 3, len(jaw) // 2)
     assert np.allclose(fcurves.read(curve_of(own, "jaw"))["co"][middle], jaw[middle], atol=1e-3)
     # the brows are not what is late for the voice
-    moved = fcurves.read(curve_of(own, "browInnerUp"))["co"]
-    assert np.allclose(moved[:, 0], brow[:, 0] + 5)
+    assert np.allclose(fcurves.read(curve_of(own, "browInnerUp"))["co"][:, 0], brow[:, 0] + 5)
     blender.ops.thunder.check()
     assert not any("late" in sentence or "early" in sentence for sentence in sentences(own))
-
-
-def test_a_late_stretch_is_found_and_its_keys_are_moved_back(blender, own):
-    edit(own, lambda keys: core_mending.shift_keys(keys, 70, 130, 5)[0])
-    blender.ops.thunder.check()
-    late = next(
-        place
-        for place, sentence in enumerate(sentences(own))
-        if sentence.startswith("Lips are late by ")
-    )
-    assert 55 < own.thunder_check.findings[late].first < own.thunder_check.findings[late].last < 145
-    own.thunder_check.index = late
-    assert blender.ops.thunder.fix_finding() == {"FINISHED"}
-    blender.ops.thunder.check()
-    assert not any("late" in sentence for sentence in sentences(own)), sentences(own)
 
 
 def test_an_open_closure_is_found_gone_to_and_closed_with_few_keys(blender, own):
@@ -127,8 +115,7 @@ def test_an_open_closure_is_found_gone_to_and_closed_with_few_keys(blender, own)
 
 def closures_of(scene):
     """Scene frames on which the lips are pressed together."""
-    curve = curve_of(scene, "mouthPressLeft")
-    values = fcurves.read(curve)["co"]
+    values = fcurves.read(curve_of(scene, "mouthPressLeft"))["co"]
     peaks = [
         n
         for n in range(1, len(values) - 1)
@@ -203,3 +190,70 @@ def test_a_head_without_an_action_says_what_to_do(blender):
 def test_what_has_no_fix_says_what_to_do(kind, whole):
     assert ":" in checking.why_not(Finding(kind, 0, 1, 1.0, 1.0, whole=whole))
     assert checking.why_not(Finding(SHIFTED, 0, 1, 0.2, 1.0)) == ""
+
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def files(needs_sound, blender, committed, tmp_path):  # noqa: F811
+    """A file whose lips fit the voice, and one with an open jaw: (path, path)."""
+    paths = str(tmp_path / "good.blend"), str(tmp_path / "bad.blend")
+    shutil.copy(committed, paths[0])
+    blender.ops.wm.open_mainfile(filepath=paths[0])
+    curves = [
+        curve
+        for target in head.find(blender.context.scene).targets
+        for curve in compat.curves_for(target)
+    ]
+    jaw = next(curve for curve in curves if "jaw" in curve.data_path and curve.array_index == 0)
+    for point in jaw.keyframe_points:
+        point.co[1] += 0.12 * (30 <= point.co[0] <= 60)
+    jaw.update()
+    blender.ops.wm.save_as_mainfile(filepath=paths[1])
+    return paths
+
+
+def run(capfd, *arguments):
+    """(exit code, what a check prints)."""
+    return check.check(check.options([*arguments])), capfd.readouterr().out
+
+
+def test_files_are_checked_as_text_json_and_junit_the_worst_are_drawn_and_all_stay_as_they_are(
+    files, tmp_path, capfd
+):
+    (good, bad), before = files, [Path(path).read_bytes() for path in files]
+    code, said = run(capfd, good)
+    assert (code, said.splitlines()[-1]) == (0, f"{good}: line: no problems")
+    code, said = run(capfd, bad, "--pictures", str(tmp_path / "pictures"))
+    assert code == check.FOUND and f"{bad}: line: " in said and "mm apart" in said
+    assert (tmp_path / "pictures" / "problem_1.png").stat().st_size > 10_000
+    code, said = run(capfd, good, bad, "--format", "json")
+    lines = json.loads(said[said.index("{") :])["lines"]
+    assert [bool(line["problems"]) for line in lines] == [False, True]
+    assert lines[1]["problems"][0]["kind"] == "open" and lines[1]["problems"][0]["frames"][0] > 1
+    code, said = run(capfd, good, bad, "missing.blend", "--format", "junit")
+    suite = ElementTree.fromstring(said[said.index("<testsuite") :])
+    assert code == check.FAILED
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "1", "1")
+    assert [Path(path).read_bytes() for path in files] == before
+
+
+def test_a_file_without_a_line_says_so(blender, connection, tmp_path, capfd):  # noqa: F811
+    path = str(tmp_path / "empty.blend")
+    blender.ops.wm.save_as_mainfile(filepath=path)
+    code, said = run(capfd, path)
+    assert (
+        code == check.FAILED
+        and "has no sound strip that somebody speaks: add the voice to its sequencer" in said
+    )
+
+
+def test_bake_knows_the_command():
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "bake.py"), "check", "--help"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0 and "--tolerance {realistic,cartoony,snappy}" in done.stdout

@@ -29,15 +29,11 @@ THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 @pytest.fixture(scope="module")
 def ray_python():
-    try:
-        engine = importlib.import_module(
-            "bl_ext.user_default.thunder.thunder_core.engine_python"
-        ).find_engine_python()
-    except importlib.import_module(
-        "bl_ext.user_default.thunder.thunder_core.errors"
-    ).NoEngine as error:
-        pytest.skip(f"no engine to ask: {error}")
-    python = os.environ.get("THUNDER_RAY_PYTHON") or engine
+    running_engine = importlib.import_module("running_engine")
+    running_engine.find_or_skip()
+    python = (
+        os.environ.get("THUNDER_RAY_PYTHON") or running_engine.engine_python.find_engine_python()
+    )
     if subprocess.run([python, "-c", "import ray"], capture_output=True).returncode:
         pytest.skip("Ray is not installed: make test-cluster installs it")
     return python
@@ -78,8 +74,13 @@ def cluster(ray_python, tmp_path_factory):
         process.stdout.close()
 
 
-def command(jobs, *arguments):
-    return [sys.executable, str(ROOT / "bake.py"), "--jobs", str(jobs), *arguments]
+def command(jobs, out, *arguments):
+    return [sys.executable, ROOT / "bake.py", "--jobs", jobs, "--out", out, *arguments]
+
+
+def on(address, python):
+    """Options of a run on a cluster."""
+    return ["--cluster", address, "--cluster-python", python, "--cluster-cpus", "1"]
 
 
 def hashes(folder):
@@ -103,19 +104,8 @@ def test_a_machine_that_is_lost_costs_no_job_and_changes_no_take(
     cluster, ray_python, jobs, tmp_path
 ):
     address, end_node = cluster
-    arguments = [
-        "--cluster",
-        address,
-        "--cluster-python",
-        ray_python,
-        "--cluster-cpus",
-        "1",
-        "--log-every",
-        "1",
-    ]
-    arguments += ["--out", str(tmp_path / "many")]
     process = subprocess.Popen(
-        command(jobs, *arguments),
+        command(jobs, tmp_path / "many", *on(address, ray_python), "--log-every", "1"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -155,10 +145,7 @@ def test_a_machine_that_is_lost_costs_no_job_and_changes_no_take(
         and rows["bad"]["state"] == "failed"
     )
     alone = subprocess.run(
-        command(jobs, "--out", str(tmp_path / "alone")),
-        capture_output=True,
-        text=True,
-        env=os.environ | THREADS,
+        command(jobs, tmp_path / "alone"), capture_output=True, text=True, env=os.environ | THREADS
     )
     assert alone.returncode == 3, alone.stderr
     for number in range(4):
@@ -167,29 +154,16 @@ def test_a_machine_that_is_lost_costs_no_job_and_changes_no_take(
         assert sorted(os.listdir(one)) == sorted(os.listdir(other))
         for name in [name for name in os.listdir(one) if name.endswith((".npz", ".csv"))]:
             assert (one / name).read_bytes() == (other / name).read_bytes()
-    again = subprocess.run(
-        command(jobs, "--out", str(tmp_path / "many")), capture_output=True, text=True
-    )
+    again = subprocess.run(command(jobs, tmp_path / "many"), capture_output=True, text=True)
     # what machines baked is up to date here
     assert again.stdout.startswith("1 job to bake, 4 up to date\n")
 
 
 def test_machines_write_into_a_folder_that_all_of_them_have(cluster, ray_python, jobs, tmp_path):
     address, _ = cluster
-    arguments = [
-        "--cluster",
-        address,
-        "--cluster-python",
-        ray_python,
-        "--cluster-cpus",
-        "1",
-        "--cluster-results",
-        "shared",
-        "--only",
-        "job0",
-    ]
+    shared = ["--cluster-results", "shared", "--only", "job0"]
     done = subprocess.run(
-        command(jobs, *arguments, "--out", str(tmp_path / "out")),
+        command(jobs, tmp_path / "out", *on(address, ray_python), *shared),
         capture_output=True,
         text=True,
         cwd=tmp_path,
@@ -204,15 +178,7 @@ def test_machines_write_into_a_folder_that_all_of_them_have(cluster, ray_python,
 
 def test_a_cluster_that_does_not_answer_is_said(ray_python, jobs, tmp_path):
     done = subprocess.run(
-        command(
-            jobs,
-            "--cluster",
-            "127.0.0.1:1",
-            "--cluster-python",
-            ray_python,
-            "--out",
-            str(tmp_path / "out"),
-        ),
+        command(jobs, tmp_path / "out", *on("127.0.0.1:1", ray_python)),
         capture_output=True,
         text=True,
     )

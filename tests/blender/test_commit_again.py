@@ -121,8 +121,7 @@ def test_keys_set_before_a_commit_keep_value_and_reach(blender, stage, scene, ri
         spans.append(span(commit(stage, ONE, to, **how)))
         check_around(before, spans, head.find(scene))
         before = values_of(head.find(scene))
-        still = before[path_of("jawForward"), 0]
-        assert np.abs(still[outside(spans)] - 0.4).max() < 1e-4
+        assert np.abs(before[path_of("jawForward"), 0][outside(spans)] - 0.4).max() < 1e-4
 
 
 @pytest.mark.parametrize("how", [{"seconds": 0.5}, {"start": ONE + 12}])

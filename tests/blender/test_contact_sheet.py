@@ -8,9 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from performances import list_take, performance
-from thunder.scene.animation import display
 from thunder.scene.heads import head as head_module
-from thunder.scene.media import contact_sheet, puppets
+from thunder.scene.media import contact_sheet
 from thunder.thunder_core import errors, progress
 from thunder.thunder_core.animation import activity
 from thunder.thunder_core.face.lips import opening_mm
@@ -171,63 +170,10 @@ def test_links_that_somebody_laid_in_wait_are_not_followed(blender, stage, tmp_p
 
 def test_a_second_sheet_does_not_overwrite_the_first(blender, stage, tmp_path):
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
-    stage = blender.context.scene, head_module.find(blender.context.scene)
-    enter(stage, syllables(), seed=1)
+    enter((blender.context.scene, head_module.find(blender.context.scene)), syllables(), seed=1)
     for _ in range(2):
         blender.ops.thunder.contact_sheet()
     assert {name for name in os.listdir(tmp_path) if name.endswith(".png")} == {
         "voice_takes.png",
         "voice_takes_2.png",
     }
-
-
-def test_a_sheet_that_is_broken_off_leaves_nothing(blender, stage, scene, rig):
-    for seed in (1, 2):
-        enter(stage, syllables(), seed=seed)
-    before, images = counts(blender), len(blender.data.images)
-    steps = contact_sheet.make(
-        scene, rig, list(scene.thunder.takes), str(blender.app.tempdir) + "broken.png"
-    )
-    for _ in range(4):
-        next(steps)
-    assert counts(blender) != before
-    steps.close()
-    assert counts(blender) == before and len(blender.data.images) == images
-    assert not os.path.exists(str(blender.app.tempdir) + "broken.png")
-    assert not [
-        name for name in os.listdir(blender.app.tempdir) if name.startswith("thunder_sheet")
-    ]
-
-
-def test_a_stand_in_moves_as_the_head_does_and_on_its_own(blender, stage, scene, rig):
-    from mathutils import Vector
-
-    rig.mesh.modifiers.new("Smooth", "CORRECTIVE_SMOOTH").iterations = 0
-    enter(stage, syllables(), seed=1)
-    enter(stage, np.zeros(50), seed=2)
-    display.show(rig, scene.thunder.takes[1])
-    before = counts(blender)
-    copy = puppets.add(rig, scene.collection, Vector((0.5, 0.0, 0.0)))
-    puppets.play(copy, rig, scene.thunder.takes[0])
-    scene.frame_set(6)  # a quarter of the first syllable's sine later it is wide open
-    graph = blender.context.evaluated_depsgraph_get()
-
-    def points(obj):
-        done = obj.evaluated_get(graph)
-        mesh = done.to_mesh()
-        vertices = np.array([done.matrix_world @ vertex.co for vertex in mesh.vertices])
-        done.to_mesh_clear()
-        return vertices
-
-    mesh = next(obj for obj in copy.objects if obj.type == "MESH")
-    apart = points(mesh) - points(rig.mesh) - np.array([0.5, 0.0, 0.0])
-    # the copy's mouth is open, the head's is shut
-    assert np.linalg.norm(apart, axis=1).max() > 0.01
-    display.show(rig, scene.thunder.takes[0])
-    scene.frame_set(6)
-    graph = blender.context.evaluated_depsgraph_get()
-    apart = points(mesh) - points(rig.mesh) - np.array([0.5, 0.0, 0.0])
-    assert np.linalg.norm(apart, axis=1).max() < 1e-5
-    assert head_module.find(scene).mesh == rig.mesh and len(head_module.in_scene(scene)) == 1
-    puppets.remove(copy)
-    assert counts(blender) == before

@@ -30,15 +30,21 @@ def strips(needs_sound, scene, heads, tmp_path):
     }
 
 
-def test_each_head_finds_its_own_voice(blender, strips, scene, heads):
-    takes_dialogue.cast(scene, "one", heads[0])
-    takes_dialogue.cast(scene, "two", heads[1])
-    takes_dialogue.cast(scene, "music", None)
+def test_each_head_finds_its_own_voice_and_its_second_line_when_the_first_is_over(
+    blender, strips, scene, heads
+):
+    for name, speaker in (("one", heads[0]), ("two", heads[1]), ("music", None)):
+        takes_dialogue.cast(scene, name, speaker)
     scene.sequence_editor.active_strip = strips["music"]
     for mesh, name in zip(heads, ("one", "two")):
         scene.thunder.head = mesh
         assert strip.find(blender.context).name == name
     assert [line.strip for line in takes_dialogue.lines(scene)] == ["one", "two"]
+    scene.thunder.head = heads[0]
+    takes_dialogue.cast(scene, "two", heads[0])
+    for frame, name in ((10, "one"), (55, "two")):
+        scene.frame_set(frame)
+        assert strip.find(blender.context).name == name
 
 
 def test_voice_and_role_that_are_shown_are_used_and_belong_to_the_head(
@@ -71,17 +77,6 @@ def test_voice_and_role_that_are_shown_are_used_and_belong_to_the_head(
     assert settings.voice != "one"
 
 
-def test_a_heads_second_line_is_meant_when_the_first_is_over(blender, strips, scene, heads):
-    for name in ("one", "two"):
-        takes_dialogue.cast(scene, name, heads[0])
-    scene.thunder.head = heads[0]
-    scene.sequence_editor.active_strip = strips["music"]
-    scene.frame_set(10)
-    assert strip.find(blender.context).name == "one"
-    scene.frame_set(55)
-    assert strip.find(blender.context).name == "two"
-
-
 def test_all_strips_get_takes_on_the_heads_that_speak_them(
     blender, strips, scene, heads, client, tmp_path
 ):
@@ -95,8 +90,7 @@ def test_all_strips_get_takes_on_the_heads_that_speak_them(
     assert (
         made == {("one", heads[0].name), ("two", heads[1].name)} and len(scene.thunder.takes) == 4
     )
-    firsts = {entry.voice: entry.first for entry in scene.thunder.takes}
-    assert firsts == {"one": 1, "two": 61}
+    assert {entry.voice: entry.first for entry in scene.thunder.takes} == {"one": 1, "two": 61}
     seeds = {
         name: sorted(entry.seed for entry in scene.thunder.takes if entry.voice == name)
         for name in ("one", "two")
@@ -335,10 +329,3 @@ def test_a_line_stays_with_its_head_when_a_second_is_added(blender, first, scene
     assert commit_dialogue.has_takes(scene)
     scene.thunder.head = first
     assert strip.find(blender.context).name == "one"
-
-
-def test_a_speaker_that_was_chosen_is_not_changed_by_takes(first, scene):
-    takes_dialogue.cast(scene, "one", None)
-    strip.keep_speaker(scene, "one", first)
-    strip.keep_speaker(scene, "no such strip", first)
-    assert takes_dialogue.is_silent(scene, "one") and len(scene.thunder.cast) == 1

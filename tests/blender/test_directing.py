@@ -18,7 +18,6 @@ from thunder.scene.takes.direction import presets, similar, sliders
 from thunder.scene.takes.direction.live import live, PENDING
 from thunder.thunder_core import direction as core
 from thunder.thunder_core.request import DRAFT, NORMAL
-from timing import keeps
 
 pytestmark = pytest.mark.one_blender
 
@@ -424,25 +423,3 @@ def test_undo_of_sliders_is_undo_of_the_take_and_redo_finishes_it_again(
         if value > 1.0:
             blender.ops.ed.undo()
             following()
-
-
-def test_a_step_of_following_does_not_hold_the_window(
-    blender, scene, client, direction, shown, following
-):
-    took = []
-    step = live.task.step
-
-    def timed():
-        before = time.thread_time()
-        try:
-            return step()
-        finally:
-            took.append((time.thread_time() - before, "a step"))
-
-    live.task.step = timed
-    try:
-        direction.energy = 1.5
-        following()
-    finally:
-        live.task.step = step
-    keeps(0.05, took, "steps of a take that follows")

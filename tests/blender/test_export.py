@@ -76,29 +76,14 @@ def test_vertices_read_back_are_where_they_were(blender, shown, tmp_path, key, r
     for importer in round_trip.importers(blender, key):
         blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
         scene, rig, _ = shown(rate, beyond=True)
+        for frame, x in ((1, 0.0), (40, 0.5)):  # the animator's own: the head walks
+            rig.owner.location[0] = x
+            rig.owner.keyframe_insert("location", frame=frame)
         error, moved, notes = there_and_back(blender, scene, rig, key, tmp_path, importer)
         assert error < TOLERANCE_MM, importer
-        assert moved > 5
+        assert moved > 100
         if key in ("GLTF", "FBX", "USD"):
             assert any("mouthSmileLeft" in note and "browInnerUp" in note for note in notes)
-
-
-@pytest.mark.parametrize("key", SLOW_GLTF)
-def test_a_committed_performance_over_own_animation_is_exported_as_seen(
-    blender, shown, tmp_path, key
-):
-    scene, rig, entry = shown()
-    display.restore_animation(rig)
-    rig.owner.location = (0, 0, 0)
-    rig.owner.keyframe_insert("location", frame=1)
-    rig.owner.location = (0.5, 0, 0)
-    rig.owner.keyframe_insert("location", frame=40)
-    scene.thunder.active_take = 0
-    scene.thunder.commit.error = 0.0
-    assert blender.ops.thunder.commit_take() == {"FINISHED"}
-    error, moved, _ = there_and_back(blender, scene, rig, key, tmp_path)
-    assert error < TOLERANCE_MM
-    assert moved > 100  # the head's own walk is in it
 
 
 @pytest.mark.parametrize("key", SLOW_GLTF)
@@ -142,8 +127,6 @@ def test_a_performance_may_begin_at_time_zero_and_a_gltf_holds_no_other_take(
     blender, shown, tmp_path
 ):
     scene, rig, _ = shown()
-    round_trip.number_vertices([rig.mesh])
-    before = round_trip.positions(blender, scene, [rig.mesh])
     path, _ = export(blender, scene, rig, "ARKIT", tmp_path, from_zero=True)
     assert rows_of(path)[1][0] == 0
     path, _ = export(blender, scene, rig, "GLTF", tmp_path, from_zero=True)
@@ -154,13 +137,6 @@ def test_a_performance_may_begin_at_time_zero_and_a_gltf_holds_no_other_take(
     times = [gltf["accessors"][sampler["input"]] for sampler in gltf["animations"][0]["samplers"]]
     assert min(time["min"][0] for time in times) == 0
     assert max(time["max"][0] for time in times) == pytest.approx((LAST - FIRST) / 25)
-    scene = round_trip.bring_back(blender, "GLTF", path, RATES[0])
-    meshes = [obj for obj in scene.objects if obj.type == "MESH"]
-    after = round_trip.positions(blender, scene, meshes, [frame - FIRST for frame in before])
-    assert (
-        round_trip.farthest_mm(before, {frame: after[frame - FIRST] for frame in before})
-        < TOLERANCE_MM
-    )
 
 
 @pytest.mark.parametrize("key", SLOW_GLTF)
@@ -170,31 +146,29 @@ def test_the_scene_stays_as_it_was(blender, shown, tmp_path, key):
     scene.collection.objects.link(other)
     for obj in scene.objects:
         obj.select_set(obj == other)
-    blender.context.view_layer.objects.active = rig.armature
+    layer = blender.context.view_layer
+    layer.objects.active = rig.armature
     rig.mesh.hide_set(True)
     rig.mesh.hide_select = True
     scene.frame_start, scene.frame_end, scene.use_preview_range = 3, 77, True
     scene.frame_preview_start, scene.frame_preview_end = 5, 6
     scene.frame_set(40, subframe=0.5)
     blender.ops.object.mode_set(mode="POSE")
-    blocks = {
-        name: len(getattr(blender.data, name))
-        for name in ("actions", "objects", "meshes", "materials", "armatures")
-    }
+    kinds = ("actions", "objects", "meshes", "materials", "armatures")
 
-    export(blender, scene, rig, key, tmp_path)
+    def state():
+        frames = ("start", "end", "preview_start", "preview_end", "current", "subframe")
+        return {
+            "selected": (layer.objects.selected.keys(), layer.objects.active, rig.armature.mode),
+            "hidden": (rig.mesh.hide_get(), rig.mesh.hide_select, scene.use_preview_range),
+            "frames": [getattr(scene, f"frame_{name}") for name in frames],
+            "shown": display.is_shown(rig, entry),
+            "blocks": [len(getattr(blender.data, name)) for name in kinds],
+        }
 
-    assert blender.context.view_layer.objects.selected.keys() == ["Prop"]
-    assert blender.context.view_layer.objects.active == rig.armature and rig.armature.mode == "POSE"
-    assert rig.mesh.hide_get() and rig.mesh.hide_select
-    assert (scene.frame_start, scene.frame_end, scene.use_preview_range) == (3, 77, True)
-    assert (scene.frame_preview_start, scene.frame_preview_end) == (5, 6)
-    assert scene.frame_current == 40 and scene.frame_subframe == pytest.approx(0.5)
-    assert display.is_shown(rig, entry)
-    assert blocks == {name: len(getattr(blender.data, name)) for name in blocks}
-    assert [path.name for path in tmp_path.iterdir()] == [
-        f"performance{export_module.FORMATS[key].suffix}"
-    ]
+    before = state()
+    path, _ = export(blender, scene, rig, key, tmp_path)
+    assert state() == before and [*tmp_path.iterdir()] == [path]
 
 
 def test_a_head_in_a_hidden_collection_is_refused_with_a_sentence(blender, shown, tmp_path):
@@ -240,8 +214,7 @@ def rows_of(path):
 @pytest.mark.parametrize("rate", RATES, ids=["25 fps", "29.97 fps"])
 def test_curves_read_back_are_the_motion(blender, shown, tmp_path, rate):
     scene, rig, _ = shown(rate)
-    fps = rate[0] / rate[1]
-    path, _ = export(blender, scene, rig, "ARKIT", tmp_path, rate=fps)
+    path, _ = export(blender, scene, rig, "ARKIT", tmp_path, rate=rate[0] / rate[1])
     with open(path, newline="") as file:
         header, *rows = csv.reader(file)
     values = dict(

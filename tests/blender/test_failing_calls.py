@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whichever call fails during a bake, a commit or the saving of a preset: afterwards all of the old
+"""Whichever call fails during a bake or a commit: afterwards all of the old
 or all of the new is there.
 
-The performances of the bakes are real: the engine samples them once, and every bake gets them
-again. Blender's own saving is made to fail by the largest size of file that the system allows.
+Blender's own saving is made to fail by the largest size of file that the system allows.
 THUNDER_ALL_CALLS=1 (`make faults`) lets every single call fail where a usual run tries a sample.
 """
 
@@ -21,26 +20,17 @@ sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1] / 
 
 from commit_stage import animate, everything
 from failing_calls import FailingCalls, sample
-from performances import performance, read_wav, show_take, write_wav
-from played_engine import Asked
+from performances import performance, show_take
 from thunder.cli import bake
 from thunder.scene.animation import display, fcurves
-from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.takes.commit import committing as committing_module
 from thunder.scene.takes.commit.committing import Choice
-from thunder.thunder_core import (
-    client as client_module,
-    engine_python,
-    errors as errors_module,
-    files,
-    progress,
-)
+from thunder.thunder_core import errors, files, progress
 
 pytestmark = pytest.mark.one_blender
 
-ROOT = Path(__file__).resolve().parents[2]
 ALL = bool(os.environ.get("THUNDER_ALL_CALLS"))
 
 
@@ -51,67 +41,13 @@ def contents(folder):
 # ---- a bake
 
 
-class RecordedClient:
-    """Answers every request with what the real engine said once: who it is, and the takes that it
-    sampled."""
-
-    def __init__(self, folder, hello, events, arrays):
-        self.folder, self.hello, self.events, self.arrays = str(folder), hello, events, arrays
-
-    def new_folder(self):
-        return self.folder
-
-    def forget(self, folder):
-        pass
-
-    def put_array(self, array):
-        return os.path.join(self.folder, "asked.npy")  # which nobody reads: the takes are recorded
-
-    def get_array(self, result, name):
-        return None if name is None else self.arrays[name]
-
-    def request(self, verb, **args):
-        if verb == "hello":
-            return Asked([{"event": "done", "result": self.hello}])
-        assert verb == "generate"
-        return Asked(
-            [*(dict(event) for event in self.events if event["event"] == "take")][: args["takes"]]
-            + [{"event": "done", "result": {}}]
-        )
-
-
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory):
-    """(sound, client): a short sound and the takes that the engine sampled of it."""
-    samples, rate = read_wav(ROOT / "assets" / "sample.wav")
-    folder = tmp_path_factory.mktemp("voice")
-    sound = write_wav(folder / "short.wav", samples[:rate], rate)
-    try:
-        engine_python.find_engine_python()
-    except errors_module.NoEngine as error:
-        pytest.skip(f"no engine to ask: {error}")
-    events, arrays = [], {}
-    with client_module.Client() as client:
-        hello = client.request("hello").wait(timeout=300)
-        client.request("generate", sound=sound, takes=3, seed=1, steps=2).wait(
-            on_event=events.append, timeout=300
-        )
-        for event in events:
-            for name in event.get("take", {}).values():
-                if isinstance(name, str) and name.endswith(".npy"):
-                    arrays[name] = client.get_array(event, name)
-    return sound, RecordedClient(folder, hello, events, arrays)
-
-
 @pytest.fixture
-def baked(recorded, blender):
-    """Bakes the recorded takes into a folder, in this process."""
-    sound, client = recorded
+def baked(blender, client, voice):
+    """Bakes takes of a voice into a folder, in this process."""
 
     def run(out, takes=2):
-        chosen = bake.options(["--audio", sound, "--takes", str(takes), "--npz", "--out", str(out)])
-        with mock.patch.object(connection, "client", lambda *_: client):
-            return bake.bake(chosen)
+        words = ["--audio", voice, "--takes", str(takes), "--npz", "--out", str(out)]
+        return bake.bake(bake.options(words))
 
     return run
 
@@ -135,22 +71,23 @@ def is_whole(folder, takes):
 @pytest.mark.slow
 @pytest.mark.parametrize("earlier", [0, 3])
 def test_whichever_call_of_a_bake_fails(baked, tmp_path, earlier):
-    folder = tmp_path / "count"
+    bakes = tmp_path / "bakes"
+    folder = bakes / "count"
     if earlier:
         baked(folder, earlier)
-    with FailingCalls(0, tmp_path) as calls:
+    with FailingCalls(0, bakes) as calls:
         baked(folder)
     assert is_whole(folder, 2) and len(calls.calls) > 20
-    old, errors = 0, (errors_module.ThunderError,)
+    old = 0
     for k in sample(len(calls.calls), None if ALL else 7):
-        folder = tmp_path / f"out{k}"
+        folder = bakes / f"out{k}"
         if earlier:
             baked(folder, earlier)
         before = contents(folder)
-        with FailingCalls(k, tmp_path) as failing:
+        with FailingCalls(k, bakes) as failing:
             try:
                 baked(folder)
-            except errors as error:
+            except errors.ThunderError as error:
                 assert "\n" not in str(error)
         assert failing.failed is not None
         after = contents(folder)
@@ -160,9 +97,6 @@ def test_whichever_call_of_a_bake_fails(baked, tmp_path, earlier):
     assert old
     baked(folder)  # the next one works
     assert is_whole(folder, 2)
-
-
-# ---- a preset
 
 
 # ---- a commit

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The bundled head as Blender's rig moves as FLAME's own formula says, and what is no head is
-refused with a reason."""
+"""The bundled head as Blender's rig moves as FLAME's own formula says, with shapes that two keys bring
+in, and what is no head is refused with a reason."""
 
 import time
 
+import bpy
 import numpy as np
 import pytest
 from characters import make_hero, seen_points
 from thunder.scene.heads import build, head, living
 from thunder.thunder_core import errors, rotation as rotation_module
+from thunder.thunder_core.face.displacement import face_meter
+from thunder.thunder_core.face.head import load_head, SkinnedPoints
+from thunder.thunder_core.types import Motion
 from timing import keeps
 
 
@@ -44,23 +48,17 @@ def asset():
     return dict(np.load(head.ASSET, allow_pickle=False))
 
 
-def test_the_head_is_built_within_a_second(blender):
+def test_the_head_is_built_within_a_second_with_the_skeleton_of_the_asset(blender, asset):
     start = time.process_time()  # this process's own time: a busy machine is no slower head
     blender.ops.thunder.add_head()
     keeps(1.0, time.process_time() - start, "the default head")
     assert blender.context.scene.thunder.head.name == "Thunder Head"
-
-
-def test_the_skeleton_is_the_assets(blender, asset):
-    blender.ops.thunder.add_head()
     bones = blender.data.objects["Thunder Head Rig"].data.bones
     joints = build.flame_to_blender(asset["J_regressor"].astype(float) @ asset["v_template"])
     assert [bone.name for bone in bones] == list(build.JOINTS)
     assert np.allclose([bone.head_local for bone in bones], joints, atol=1e-6)
-    parents = [
-        -1 if bone.parent is None else list(build.JOINTS).index(bone.parent.name) for bone in bones
-    ]
-    assert parents == asset["kintree_table"][0].tolist()
+    parents = [bone.parent and bone.parent.name for bone in bones]
+    assert parents == [None, *[build.JOINTS[parent] for parent in asset["kintree_table"][0][1:]]]
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -90,8 +88,7 @@ def test_two_heads_share_materials_can_be_told_apart_and_stand_for_their_meshes(
     first = blender.context.scene.thunder.head
     materials = len(blender.data.materials)
     blender.ops.thunder.add_head()
-    second = blender.context.scene.thunder.head
-    assert first != second and len(blender.data.materials) == materials
+    assert first != blender.context.scene.thunder.head and len(blender.data.materials) == materials
     blender.context.scene.thunder.head = None
     blender.context.view_layer.objects.active = None
     with pytest.raises(Exception, match="several heads"):
@@ -144,3 +141,56 @@ def test_what_would_hide_a_take_is_said(blender, rig, spoil, said):
     spoil(rig)
     with pytest.raises(errors.BadHead, match=said):
         head.check_animatable(rig)
+
+
+@pytest.fixture
+def mesh(stage):
+    return stage[1].mesh
+
+
+def value(mesh, name):
+    bpy.context.view_layer.update()
+    return (
+        mesh.evaluated_get(bpy.context.evaluated_depsgraph_get())
+        .data.shape_keys.key_blocks[name]
+        .value
+    )
+
+
+def test_an_animators_pose_and_keys_bring_it_in_and_no_script_is_run_for_it(mesh):
+    blocks, jaw = mesh.data.shape_keys.key_blocks, mesh.parent.pose.bones["jaw"]
+    drivers = [curve.driver for curve in mesh.data.shape_keys.animation_data.drivers]
+    assert len(drivers) == 13 and all(
+        driver.is_valid and driver.is_simple_expression for driver in drivers
+    )
+    for pucker, turn, wanted in ((0.5, 0.0, 0.0), (0.5, 0.2, 0.5 * np.sin(0.2)), (-0.5, 0.2, 0.0)):
+        blocks["mouthPucker"].value, jaw.rotation_euler.x = pucker, turn
+        assert value(mesh, "corrective_jaw_mouthPucker") == pytest.approx(wanted, abs=1e-5)
+    for frame, pucker in ((1, 0.0), (11, 1.0)):
+        blocks["mouthPucker"].value = pucker
+        blocks["mouthPucker"].keyframe_insert("value", frame=frame)
+    bpy.context.scene.frame_set(6)
+    assert (
+        value(mesh, "corrective_jaw_mouthPucker")
+        == pytest.approx(blocks["mouthPucker"].value * np.sin(0.2), abs=1e-5)
+        != 0
+    )
+
+
+def test_points_of_a_head_and_the_meter_are_where_blender_puts_them(mesh):
+    """Positions that rules and measures work with are the evaluated mesh's, shapes of two keys
+    among them."""
+    head, pose = load_head(), {"mouthPucker": 0.6, "mouthSmileLeft": 0.5, "mouthSmileRight": 1.2}
+    for name, value in pose.items():
+        mesh.data.shape_keys.key_blocks[name].value = value
+    mesh.parent.pose.bones["jaw"].rotation_euler.x = 0.25
+    for name in living.SWITCHES:
+        mesh.parent[f"Thunder {name}"] = 0.0  # the bust, of which they know nothing
+    x, depth, height = seen_points(bpy, mesh).T
+    seen = np.stack([x, height, -depth], 1)
+    expression = np.array([[pose.get(name, 0.0) for name in head.expression_names]])
+    motion = Motion(expression, np.array([[0.25, 0.0, 0.0]]))
+    placed = SkinnedPoints.of(head, lambda values: values).of_motion(motion)[0]
+    assert np.abs(placed - seen).max() < 5e-6
+    points = face_meter().points(motion)[0]
+    assert np.linalg.norm(points[:, None] - 1e3 * seen, axis=2).min(axis=1).max() < 5e-3

@@ -98,8 +98,7 @@ def test_a_folder_of_wheels_becomes_an_environment(installing, installed):
 
 
 def test_a_python_that_is_gone_is_seen_and_made_again(installing, installed, wheels, lock):
-    python = Path(installer.python_in(str(installed)))
-    for link in python.parent.glob("python*"):
+    for link in Path(installer.python_in(str(installed))).parent.glob("python*"):
         link.unlink()
     assert installing.state(str(installed)).kind == "BROKEN"
     begun = install(installing, installed, lock, wheels[0])
@@ -111,8 +110,7 @@ def test_a_python_that_is_gone_is_seen_and_made_again(installing, installed, whe
 def test_another_lock_makes_it_outdated_and_updates_it(
     installing, installed, wheels, tmp_path, monkeypatch
 ):
-    newer = make_wheel(tmp_path, "torch", "2.0")
-    lock = make_lock(tmp_path / "engine.txt", newer, *wheels[1][1:])
+    lock = make_lock(tmp_path / "engine.txt", make_wheel(tmp_path, "torch", "2.0"), *wheels[1][1:])
     (tmp_path / wheels[1][1].name).write_bytes(wheels[1][1].read_bytes())
     monkeypatch.setattr(installing, "LOCK", lock)
     installing.lock_hash.cache_clear()

@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 from performances import clicks, performance, read_wav, show_take, trim_start
+from played_engine import PlayedClient
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat, idle, jobs
@@ -62,52 +63,31 @@ def edit(entry, first, last, to=0.6, channel="mouthPucker"):
     curve.update()
 
 
-class Engine:
-    """An engine that answers at once: its score is known, and what it was asked."""
+class Engine(PlayedClient):
+    """An engine that runs: its score is known."""
 
-    def __init__(self, folder, total=71.5, delay=0):
-        self.folder, self.total, self.delay = str(folder), total, delay
-        self.running, self.asked, self.cancelled, self.files, self.arrays = True, [], 0, 0, {}
+    running, answers, total = True, True, 71.5
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.seen = []
 
     def start(self):
         self.running = True
 
-    def put_array(self, array):
-        self.files += 1
-        path = f"{self.folder}/array_{self.files}.npy"
-        self.arrays[path] = np.asarray(array, np.float32)
-        np.save(path, self.arrays[path])
-        return path
+    def _score(self, sound, expression, jaw, **how):
+        drift = np.full(len(np.load(jaw)), 88.0, np.float32)
+        drift[20:28] = 30.0
+        self.seen.append(np.load(expression))
+        per_frame = f"{self.folder}/per_frame.npy"
+        np.save(per_frame, drift)
+        result = {"total": self.total, "heard": 0.5 * self.total, "per_frame": per_frame}
+        return [{"event": "done", "result": result}] if self.answers else []
 
-    def request(self, verb, **args):
-        engine = self
-
-        class Pending:
-            done, error, result, left = False, None, None, engine.delay
-
-            def poll(self):
-                self.left -= 1
-                if self.left < 0 and not self.done:
-                    frames = len(np.load(args["expression"])) if "expression" in args else 0
-                    drift = np.full(frames, 88.0, np.float32)
-                    drift[20:28] = 30.0
-                    np.save(f"{engine.folder}/per_frame.npy", drift)
-                    self.done = True
-                    self.result = {
-                        "total": engine.total,
-                        "heard": 0.5 * engine.total,
-                        "per_frame": f"{engine.folder}/per_frame.npy",
-                    }
-                return []
-
-            def cancel(self):
-                engine.cancelled += 1
-
-        expression = np.load(args["expression"])
-        engine.asked.append((verb, args, expression))
-        if verb == "listen":
-            clicks(args["out"], (0.05,), len(expression) / 25)
-        return Pending()
+    def _listen(self, out, expression, **how):
+        self.seen.append(np.load(expression))
+        clicks(out, (0.05,), len(self.seen[-1]) / 25)
+        return [{"event": "done", "result": {}}]
 
 
 @pytest.fixture
@@ -154,7 +134,7 @@ def heard_frames(stage, engine, tmp_path, first=1, last=75, edited=True):
     )
     frames = jobs.run_through("Listening", steps)
     assert engine.asked[-1][0] == "listen"
-    return frames, len(engine.asked[-1][2])
+    return frames, len(engine.seen[-1])
 
 
 def test_the_edited_frames_are_heard_and_no_others(blender, stage, engine, tmp_path):
@@ -272,13 +252,11 @@ def test_an_edit_is_scored_when_it_is_quiet(blender, stage, engine):
     # while a key is dragged nothing is scored
     assert 0 < idle.tick() <= live_score.QUIET_SECONDS and not engine.asked
     run()
-    assert live_score.live.version == before + 1 and [verb for verb, *_ in engine.asked] == [
-        "score"
-    ]
+    assert live_score.live.version == before + 1 and [verb for verb, _ in engine.asked] == ["score"]
     assert entry.score == pytest.approx(71.5) and entry.heard == pytest.approx(35.75)
     drift = provenance.sync_of(entry.action)
     assert len(drift) == 75 and drift[22] == pytest.approx(30)
-    scored = engine.asked[0][2]
+    scored = engine.seen[0]
     column = head.channel_names().index("mouthPucker")
     assert scored[31, column] == pytest.approx(0.6, abs=0.01) and scored[
         10, column
@@ -319,7 +297,7 @@ def test_a_take_that_nobody_edited_keeps_the_score_it_was_made_with(blender, sta
     assert not engine.asked and entry.score == pytest.approx(80.0)
     edit(entry, 30, 34)
     score_now()
-    assert [verb for verb, *_ in engine.asked] == ["score"] and entry.score == pytest.approx(71.5)
+    assert [verb for verb, _ in engine.asked] == ["score"] and entry.score == pytest.approx(71.5)
 
 
 def test_a_score_survives_saving_and_is_no_undo_step(blender, stage, engine, tmp_path):
@@ -341,20 +319,20 @@ def test_a_score_survives_saving_and_is_no_undo_step(blender, stage, engine, tmp
 
 def test_an_undo_or_an_edit_breaks_the_scoring_off(blender, stage, engine):
     entry = show(stage, score=80.0)
-    engine.delay = 10**6
+    engine.answers = False
     live_score.live.score_soon()
     run_until_asked(engine, 1)
     assert live_score.live.is_running
     live_score.live.stop()  # as before each undo
     assert (
         not live_score.live.is_running
-        and engine.cancelled == 1
+        and engine.requests[0].cancelled
         and entry.score == pytest.approx(80.0)
     )
     live_score.live.score_soon()
     run_until_asked(engine, 2)
     live_score.live.score_soon()  # a further edit
-    assert engine.cancelled == 2 and idle.tick() > 0
+    assert engine.requests[1].cancelled and idle.tick() > 0
     live_score.live.stop()
 
 
@@ -363,7 +341,7 @@ def test_scoring_takes_small_slices(blender, stage, scene, engine, tmp_path):
     scene.thunder.sound_file = clicks(tmp_path / "long.wav", (0.5,), 60.0)
     show(stage, seconds=60)
     spent = score_now()
-    assert len(engine.asked) == 1 and len(engine.asked[0][2]) == 1500
+    assert len(engine.asked) == 1 and len(engine.seen[0]) == 1500
     keeps(0.05, spent, "steps of scoring a minute")
 
 

@@ -7,7 +7,7 @@ import pytest
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Vector
 from performances import read_wav
-from thunder.scene.media import stage as lit, studio
+from thunder.scene.media import stage as lit
 from thunder.scene.voice import strip
 from thunder.thunder_core import shipped
 
@@ -129,12 +129,3 @@ def test_a_playblast_has_the_scenes_frames_and_sound_and_leaves_the_scene_as_it_
     assert np.abs(heard).max() == pytest.approx(np.abs(part).max(), rel=0.3) and len(
         heard
     ) / 48000 == pytest.approx(12 / 25, abs=0.2)
-
-
-def test_a_playblast_that_is_cancelled_leaves_nothing(scene, blender, tmp_path):
-    blender.ops.thunder.light_scene()
-    work = studio.playblast(scene, str(tmp_path / "a.mp4"), 10, "BLENDER_WORKBENCH")
-    next(work), next(work)
-    assert len(blender.data.scenes) == 2
-    work.close()
-    assert len(blender.data.scenes) == 1 and not list(tmp_path.iterdir())

@@ -5,8 +5,6 @@ of them."""
 import numpy as np
 import pytest
 from characters import seen_points
-from performances import reopen
-from thunder.scene.heads import head, living
 from thunder.scene.media import puppets
 
 SIDES = ("Left", "Right")
@@ -120,13 +118,3 @@ def test_copies_of_a_head_follow_themselves(still, scene, rig, blender):
     graph = blender.context.evaluated_depsgraph_get()
     assert mesh.evaluated_get(graph)["Thunder Wrinkles Left"][1] == 1.0
     assert rig.mesh.evaluated_get(graph)["Thunder Wrinkles Left"][1] == 0.0
-
-
-def test_it_is_saved_with_the_head(blender, tmp_path):
-    blender.ops.thunder.add_head()
-    armature = living.switches_of(blender.context.scene.thunder.head)
-    armature["Thunder Breath"] = 0.25
-    rig = head.find(reopen(blender, tmp_path))
-    assert living.switches_of(rig.mesh)["Thunder Breath"] == 0.25
-    rig.keys.key_blocks["noseSneerRight"].value = 1.0
-    assert wrinkles(blender, rig, "Right") == (0.0, 0.0, 1.0)

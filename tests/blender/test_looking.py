@@ -41,8 +41,7 @@ def off_target(blender, scene, rig, target, frames=FRAMES):
         ]
         middle = (bones[0].translation + bones[1].translation) / 2
         for bone in bones:
-            look = bone.to_3x3() @ Vector((0, 0, 1))
-            angles.append(np.degrees(look.angle(place - middle)))
+            angles.append(np.degrees((bone.to_3x3() @ Vector((0, 0, 1))).angle(place - middle)))
     return np.array(angles)
 
 
@@ -56,55 +55,27 @@ def look(blender, scene, rig, entry, **how):
 @pytest.mark.parametrize("moves", ["nothing", "target", "head"])
 def test_eyes_aim_at_an_object_from_where_the_head_really_is(blender, stage, scene, rig, moves):
     entry = enter(stage)
+    own = keys_of(rig, entry)
     target = add(blender, scene, "target", (0.25, -1.2, 0.15))
     rig.armature.rotation_euler.z = 0.2
-    if moves != "nothing":
-        obj = target if moves == "target" else rig.armature
-        for frame, x in ((1, -0.1), (97, 0.1)):
-            obj.location.x += x
-            # The head shows a take, whose action is its own: what moves the head as a whole is its
-            # parent.
-            if moves == "head":
-                break
-            obj.keyframe_insert("location", frame=frame)
-    if moves == "head":
-        parent = add(blender, scene, "body", (0, 0, 0))
-        rig.armature.parent = parent
-        for frame, turn in ((1, -0.15), (97, 0.15)):
-            parent.rotation_euler.z = turn
-            parent.keyframe_insert("rotation_euler", frame=frame)
+    # The head shows a take, whose action is its own: what moves the head as a whole is its parent.
+    body = rig.armature.parent = add(blender, scene, "body", (0, 0, 0))
+    for frame, turn in ((1, -0.15), (97, 0.15)) if moves != "nothing" else ():
+        if moves == "head":
+            body.rotation_euler.z = turn
+            body.keyframe_insert("rotation_euler", frame=frame)
+        else:
+            target.location.x += turn
+            target.keyframe_insert("location", frame=frame)
     blender.context.view_layer.update()
-    scene.frame_set(33)
     before = off_target(blender, scene, rig, target)
     scene.frame_set(33)
-    assert look(
-        blender, scene, rig, entry, look_at="OBJECT", look_object=target, looks_away=0.0
-    ) == (1, 0)
-    assert scene.frame_current == 33
+    how = {"look_object": target, "looks_away": 0.0, "head_follows": 0.0}
+    assert look(blender, scene, rig, entry, look_at="OBJECT", **how) == (1, 0)
+    assert scene.frame_current == 33 and not provenance.is_edited(entry)
     assert off_target(blender, scene, rig, target).max() < 2.0 < before.max()
-    assert not provenance.is_edited(entry)
-
-
-def test_eyes_that_are_freed_have_their_own_keys_again(blender, stage, scene, rig):
-    entry = enter(stage)
-    own = keys_of(rig, entry)
-    target = add(blender, scene, "target", (0.3, -1.0, 0.0))
-    look(
-        blender,
-        scene,
-        rig,
-        entry,
-        look_at="OBJECT",
-        look_object=target,
-        looks_away=0.4,
-        head_follows=0.0,
-    )
-    looks = keys_of(rig, entry)
-    moved = [track.path for track, a, b in zip(rig.driver.tracks, own, looks) if not same([a], [b])]
-    assert moved and all("eye" in path.lower() for path in moved), "the eyes alone"
-    look(blender, scene, rig, entry, looks_away=0.1)
-    look(blender, scene, rig, entry, look_at="NONE")
-    assert same(own, keys_of(rig, entry)) and provenance.LOOK not in entry.action
+    changed = zip(rig.driver.tracks, own, keys_of(rig, entry))
+    assert all("eye" in track.path.lower() for track, a, b in changed if not same([a], [b]))
 
 
 def test_the_head_turns_part_of_the_way_and_eyes_still_meet_the_target(blender, stage, scene, rig):
@@ -121,8 +92,7 @@ def test_the_head_turns_part_of_the_way_and_eyes_still_meet_the_target(blender, 
         looks_away=0.0,
         head_follows=0.5,
     )
-    made = provenance.load(entry.action)
-    turned = np.degrees(made.motion.head[:, 1] - head_before[:, 1])
+    turned = np.degrees(provenance.load(entry.action).motion.head[:, 1] - head_before[:, 1])
     assert 9 < turned.mean() < 18 and np.ptp(turned) < 4
     assert off_target(blender, scene, rig, target).max() < 2.0
     # from the take's own head again, not from the turned one
@@ -131,6 +101,7 @@ def test_the_head_turns_part_of_the_way_and_eyes_still_meet_the_target(blender, 
         provenance.load(entry.action).motion.head[:, 1] - head_before[:, 1]
     ).mean() == pytest.approx(2 * turned.mean(), abs=1)
     look(blender, scene, rig, entry, look_at="NONE")
+    assert provenance.LOOK not in entry.action
     assert same(own, keys_of(rig, entry)) and np.array_equal(
         provenance.load(entry.action).motion.head, head_before
     )
@@ -170,6 +141,8 @@ def test_generated_takes_look_at_the_camera_and_go_on_when_they_follow_a_slider(
     camera = add(blender, scene, "camera", (0.3, -1.5, 0.2), blender.data.cameras.new("camera"))
     scene.camera, direction.look_at, direction.looks_away = camera, "CAMERA", 0.0
     blender.ops.thunder.generate()
+    assert blender.ops.thunder.update_eyes() == {"FINISHED"}
+    assert all(looking.is_aimed(entry) for entry in scene.thunder.takes)
     rig = head.find(scene)
     assert off_target(blender, scene, rig, camera, range(10, 40, 10)).max() < 2.0
     shown = scene.thunder.takes[scene.thunder.active_take]
@@ -178,27 +151,3 @@ def test_generated_takes_look_at_the_camera_and_go_on_when_they_follow_a_slider(
     following()
     assert provenance.load(shown.action).look is not None
     assert off_target(blender, scene, rig, camera, range(10, 40, 10)).max() < 2.0
-
-
-def test_the_button_aims_the_takes_of_the_line_and_is_undone(blender, scene, client, direction):  # noqa: F811
-    blender.ops.thunder.generate()
-    rig = head.find(scene)
-    own = [keys_of(rig, entry) for entry in scene.thunder.takes]
-    direction.look_at, direction.look_object = (
-        "OBJECT",
-        add(blender, scene, "target", (0.3, -1.0, 0.0)),
-    )
-    blender.context.preferences.edit.use_global_undo = True
-    blender.ops.ed.undo_push(message="before")
-    assert blender.ops.thunder.update_eyes() == {"FINISHED"}
-    assert all(
-        looking.is_aimed(entry) and not provenance.is_edited(entry) for entry in scene.thunder.takes
-    )
-    blender.ops.ed.undo_push(message="Update Eyes")
-    blender.ops.ed.undo()
-    scene = blender.context.scene
-    assert not any(looking.is_aimed(entry) for entry in scene.thunder.takes)
-    assert all(
-        same(before, keys_of(head.find(scene), entry))
-        for before, entry in zip(own, scene.thunder.takes)
-    )

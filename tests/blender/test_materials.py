@@ -34,12 +34,3 @@ def test_skin_that_a_file_has_already_stays_as_it_is(head):
     bpy.ops.thunder.add_head()
     assert earlier in list(bpy.context.scene.thunder.head.data.materials)
     assert not principled(earlier).inputs["Normal"].is_linked
-
-
-def test_a_second_head_shares_materials_and_keeps_what_an_animator_painted(head):
-    skin = bpy.data.materials["Thunder Skin"]
-    skin.diffuse_color = (0.1, 0.2, 0.3, 1.0)
-    before = len(bpy.data.materials)
-    bpy.ops.thunder.add_head()
-    assert len(bpy.data.materials) == before
-    assert tuple(skin.diffuse_color) == pytest.approx((0.1, 0.2, 0.3, 1.0))

@@ -28,11 +28,6 @@ def sounds(tmp_path):
     return make
 
 
-@pytest.fixture
-def client(client, play):
-    return play(client)
-
-
 def spans(scene):
     return {each.name: compat.strip_span(each) for each in strip.sound_strips(scene)}
 
@@ -182,18 +177,6 @@ def test_undo_takes_the_offer_back_and_redo_brings_it(blender, stage, sounds, tm
     assert new_lines.newest_strip(blender.context) == ""
     blender.ops.ed.redo()
     assert new_lines.newest_strip(blender.context) == "a"
-
-
-def test_a_strip_is_given_to_the_chosen_head(blender, scene, sounds, client, tmp_path):
-    blender.ops.thunder.add_head()
-    one, two = head.in_scene(scene)
-    sounds("a.wav")
-    strip.add(scene, str(tmp_path / "a.wav"), "a", 1)
-    scene.thunder.count, scene.thunder.head = 1, two
-    blender.ops.thunder.generate(strip="a")
-    assert scene.thunder.takes[0].head == two and dialogue.speaker_of(scene, "a") == two
-    with pytest.raises(RuntimeError, match="no longer in the sequencer"):
-        blender.ops.thunder.generate(strip="gone")
 
 
 # ---- what Blender calls when files are held over an editor

@@ -38,11 +38,3 @@ def test_saved_takes_play_and_can_be_switched(blender, stage, scene, rig):
         display.show(rig, by_seed[seed])
         assert gap_mm(blender, scene, rig, closed) < 0.6
         assert gap_mm(blender, scene, rig, opened) > 10.0
-
-
-def test_a_saved_take_is_committed_onto_the_saved_head(blender, stage, scene, rig):
-    scene.thunder.active_take = 0
-    assert blender.ops.thunder.commit_take() == {"FINISHED"}
-    assert gap_mm(blender, scene, rig, 13) < 0.8 and gap_mm(blender, scene, rig, 25) > 10.0
-    blender.ops.thunder.add_head()  # a new one stands beside it
-    assert len(head.in_scene(scene)) == 2 and gap_mm(blender, scene, rig, 25) > 10.0

@@ -73,9 +73,10 @@ def test_the_manifest_is_valid_for_this_blender(tool):
     assert done.returncode == 0 and "Success" in done.stdout, done.stdout + done.stderr
 
 
-def test_the_package_holds_what_is_needed_and_nothing_else(package):
+def test_the_package_is_small_and_holds_what_is_needed_and_nothing_else(package):
     names = set(zipfile.ZipFile(package).namelist())
     assert NEEDED <= names, NEEDED - names
+    assert package.stat().st_size < 110e6
     tops = {name.split("/")[0] for name in names}
     assert not tops & UNWANTED, tops & UNWANTED
     assert not [
@@ -94,10 +95,6 @@ def test_the_package_holds_what_is_needed_and_nothing_else(package):
         for name in names - {"assets/sample.wav"}
         if name.endswith((".wav", ".mp3", ".flac", ".pt", ".ckpt", ".pkl"))
     ]
-
-
-def test_the_package_is_small(package):
-    assert package.stat().st_size < 110e6
 
 
 def test_it_names_its_platform_and_the_blenders_of_its_python(package):
@@ -172,8 +169,7 @@ def test_every_package_holds_binaries_of_its_platform_alone(packaging, tmp_path)
         assert vendor.check_binaries(folder, platform, python) == (
             5 if platform in vendor.WITHOUT else 6
         ), platform
-        others = [each for each in vendor.PLATFORMS if each != platform]
-        for other in others:
+        for other in [each for each in vendor.PLATFORMS if each != platform]:
             with pytest.raises(packaging.Missing, match=f"is for {platform}, not for {other}"):
                 vendor.check_binaries(folder, other, python)
 

@@ -35,8 +35,7 @@ def private_file(blender, scene, rig, tmp_path):
     folder.mkdir(parents=True)
     blender.ops.wm.save_as_mainfile(filepath=str(folder / "quokka shot.blend"))
     scene = blender.context.scene
-    rig = head.find(scene)
-    rig.mesh.name = "SecretHero Face"
+    head.find(scene).mesh.name = "SecretHero Face"
     blender.data.objects.new("Zorbax", None)
     scene.name = "murdermystery"
     scene.thunder.source, scene.thunder.sound_file = "FILE", str(folder / "confidential line.wav")

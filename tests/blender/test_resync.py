@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from performances import list_take, noise, performance, trim_end, trim_start
 from thunder.scene.animation import display, keying
-from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import compat, idle
 from thunder.scene.review import live_score
@@ -53,11 +52,15 @@ def second_strip(scene, voice):
     return result
 
 
-def edit_jaw(entry, value=0.33):
-    """Put a key of a take's jaw elsewhere, by hand."""
-    curve = next(
+def jaw_curve(entry):
+    return next(
         c for c in compat.all_curves(entry.action) if "jaw" in c.data_path and c.array_index == 0
     )
+
+
+def edit_jaw(entry, value=0.33):
+    """Put a key of a take's jaw elsewhere, by hand."""
+    curve = jaw_curve(entry)
     curve.keyframe_points[40].co[1] = value
     curve.update()
 
@@ -72,10 +75,7 @@ def resync(scene, client):
 
 def jaw(entry):
     """(frames, radians) of the jaw's keys of a take."""
-    curve = next(
-        c for c in compat.all_curves(entry.action) if "jaw" in c.data_path and c.array_index == 0
-    )
-    return np.array([tuple(key.co) for key in curve.keyframe_points]).T
+    return np.array([tuple(key.co) for key in jaw_curve(entry).keyframe_points]).T
 
 
 def test_a_take_that_is_longer_than_its_trimmed_strip_is_not_committed_without_a_word(
@@ -100,34 +100,25 @@ def test_a_take_that_is_longer_than_its_trimmed_strip_is_not_committed_without_a
     assert resync(scene, client) and warnings() == []
 
 
-def test_a_voice_as_it_was_leaves_its_takes_alone(speaking, scene, client):
-    # where it lies and how loud it is does not move a lip
-    speaking.volume, speaking.channel = 0.5, 3
-    assert kinds(scene) == [] and resync(scene, client) == []
-
-
 @pytest.mark.parametrize("frames", [12, -20])
-def test_a_moved_strip_takes_its_keys_along_to_the_bit(speaking, scene, client, frames):
-    before = jaw(scene.thunder.takes[0])
-    first = scene.thunder.takes[0].first
+def test_a_moved_strip_takes_its_keys_along_to_the_bit_edits_too(
+    blender, speaking, scene, client, frames
+):
+    # how loud it is and in which channel does not move a lip
+    speaking.volume, speaking.channel = 0.5, 3
+    assert kinds(scene) == [] and not blender.ops.thunder.resync.poll()
+    untouched, edited = scene.thunder.takes
+    edit_jaw(edited)
+    before, first = [jaw(entry) for entry in (untouched, edited)], untouched.first
     strip.move(speaking, 11 + frames)
     assert kinds(scene) == ["MOVED", "MOVED"]
-    assert resync(scene, client) == ["MOVED", "MOVED"]
+    assert blender.ops.thunder.resync() == {"FINISHED"}
     assert kinds(scene) == [] and client.asked == []
-    after = jaw(scene.thunder.takes[0])
-    assert np.array_equal(after[0], before[0] + frames) and np.array_equal(after[1], before[1])
-    entry = scene.thunder.takes[0]
-    assert entry.first == first + frames and not provenance.is_edited(entry)
-    assert provenance.clock_of(entry.action).start == 11 + frames
-
-
-def test_an_edited_take_moves_with_its_edits(speaking, scene, client):
-    entry = scene.thunder.takes[0]
-    edit_jaw(entry)
-    strip.move(speaking, 31)
-    resync(scene, client)
-    assert jaw(entry)[1][40] == pytest.approx(0.33) and jaw(entry)[0][40] == 1 + 40 + 20
-    assert provenance.is_edited(entry) and len(scene.thunder.takes) == 2
+    for was, entry in zip(before, scene.thunder.takes):
+        assert np.array_equal(jaw(entry), was + [[frames], [0]])
+    assert untouched.first == first + frames and len(scene.thunder.takes) == 2
+    assert [provenance.is_edited(entry) for entry in (untouched, edited)] == [False, True]
+    assert provenance.clock_of(untouched.action).start == 11 + frames
 
 
 def test_a_trimmed_strip_cuts_its_takes(speaking, scene, rig, client):
@@ -235,12 +226,10 @@ def test_another_scene_rate_keys_the_same_performance_again(speaking, scene, cli
     assert set(kinds(scene)) <= {"RATE", "CUT", "CHANGED"} and len(kinds(scene)) == 2
     resync(scene, client)
     assert kinds(scene) == []
-    entry = scene.thunder.takes[0]
-    frames, angles = jaw(entry)
+    frames, angles = jaw(scene.thunder.takes[0])
     first = compat.strip_span(speaking)[0]
     for seconds in (1.0, 2.0):  # the closures are where the sound has them
-        near = np.abs(frames - (first + seconds * fps / base)) <= 0.5 + 1e-6
-        assert angles[near].min() < 1e-5
+        assert angles[(np.abs(frames - (first + seconds * fps / base)) <= 0.5 + 1e-6)].min() < 1e-5
 
 
 def test_takes_speaker_and_voice_follow_a_strip_that_is_renamed(speaking, scene, rig):
@@ -400,15 +389,3 @@ def test_a_file_that_is_the_voice_is_watched_as_well(voiced, client, voice):
     assert kinds(scene) == ["CHANGED"]
     assert resync(scene, client) == ["CHANGED"] and kinds(scene) == []
     assert scene.thunder.takes[0].last == scene.frame_start + int(np.ceil((75 - 1) / 25 * 24))
-
-
-def test_the_operator_asks_the_engine_only_where_it_must(blender, speaking, scene, monkeypatch):
-
-    def nobody():
-        raise AssertionError("the engine was asked")
-
-    monkeypatch.setattr(connection, "client", nobody)
-    assert not blender.ops.thunder.resync.poll()
-    strip.move(speaking, 20)
-    assert blender.ops.thunder.resync() == {"FINISHED"}
-    assert kinds(scene) == []

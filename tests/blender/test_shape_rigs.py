@@ -10,7 +10,6 @@ from made_flame import made_flame
 from speaking import enter, keys_of, opening_of, same, tracks
 from test_character import grid_mesh, own_channels
 from thunder.scene.heads import head
-from thunder.scene.takes import keep as keep_module, provenance
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,8 +43,7 @@ def stage(request, blender, tmp_path):
 
 
 def closed_and_open(rig, entry):
-    frames = np.arange(entry.first, entry.last + 1)
-    gap = opening_of(rig, entry, frames)
+    gap = opening_of(rig, entry, np.arange(entry.first, entry.last + 1))
     return gap, gap <= 0.3
 
 
@@ -74,32 +72,3 @@ def test_keys_of_a_character_stay_within_its_sliders_at_closures(blender, stage,
     close = keys_of(rig, entry)[tracks(rig, "mouthClose")[0]]["co"][entry.lead_in :, 1]
     # a slider that stops at 1 would leave the lips open
     assert close[: len(closed)][closed].max() <= 1.0 + 1e-5
-
-
-def test_closures_by_hand(blender, stage, scene, rig):
-    entry = enter(stage, seconds=3.0, closed=())
-    gap, _ = closed_and_open(rig, entry)
-    frame = int(np.argmax(gap[15:55])) + 15 + entry.first
-    scene.frame_set(frame)
-    assert blender.ops.thunder.add_closure() == {"FINISHED"}
-    assert closed_and_open(rig, entry)[0][frame - entry.first] <= 0.3
-    assert blender.ops.thunder.remove_closure() == {"FINISHED"}
-    assert closed_and_open(rig, entry)[0][frame - entry.first] > 1.0
-
-
-def test_a_part_is_kept(blender, stage, scene, rig):
-    entry = enter(stage, seconds=2.0, closed=(0.8,))
-    scene.thunder_keep.upper_face = True
-    frames = provenance.load(entry.action).motion.frames
-    keep = keep_module.masks_of(scene, rig, entry, frames)
-    columns = keep_module.part_columns()["upper_face"]
-    assert keep.mask[:, columns].all() and not keep.mask[:, ~columns].any()
-    if rig.mesh.name == "Hero":
-        assert (
-            keep.keys[:, tracks(rig, "browInnerUp")].all()
-            and not keep.keys[:, tracks(rig, "mouthSmileLeft")].any()
-        )
-    # every key of a FLAME head moves all of the face: a part is kept in its performance, no key of
-    # it by itself
-    else:
-        assert not keep.keys.any()

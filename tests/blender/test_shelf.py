@@ -38,8 +38,7 @@ def stand_ins(packaging, tmp_path):
 def test_a_blender_gets_the_package_of_its_platform_and_python(
     packaging, tool, stand_ins, tmp_path
 ):
-    index = packaging.make_index(stand_ins, tool)
-    seen = act("choose", tmp_path, index.as_uri())
+    seen = act("choose", tmp_path, packaging.make_index(stand_ins, tool).as_uri())
     assert (
         seen["made_for"] == {"platform": packaging.this_platform(), "python": PYTHON}
         and seen["enabled"]

@@ -12,7 +12,6 @@ from thunder.scene.takes import provenance
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face.lips import opening_mm
-from timing import keeps
 
 pytestmark = pytest.mark.one_blender
 
@@ -71,8 +70,7 @@ def test_what_a_take_was_made_from_survives_saving_and_appending(blender, stage,
 
 def test_an_edited_take_is_read_from_its_keys_without_being_shown(blender, stage, scene, rig):
     made, entry = enter(stage, start=5.0, closed_at=())
-    unedited = progress.result(provenance.read(rig, entry))
-    assert same(unedited.motion, made.motion)
+    assert same(progress.result(provenance.read(rig, entry)).motion, made.motion)
     action, slot = display.part_of(display.actions_of(entry), rig, 1)
     brow = next(c for c in compat.curves_of(action, slot) if "browInnerUp" in c.data_path)
     values = np.empty(2 * len(brow.keyframe_points), np.float32)
@@ -101,23 +99,3 @@ def test_a_take_without_a_source_is_read_from_its_keys(blender, stage, rig):
     assert abs(read.motion.frames - made.motion.frames) <= 1
     inside = slice(2, made.motion.frames - 2)
     assert np.abs(read.motion.expression[inside] - made.motion.expression[inside]).max() < 5e-3
-
-
-def test_the_source_of_a_minute_costs_milliseconds(blender, stage):
-    made, entry = enter(stage, seconds=60.0)
-    clock = provenance.clock_of(entry.action)
-
-    def least(action):
-        return min(_timed(action) for _ in range(5))
-
-    def _timed(action):
-        began = time.perf_counter()
-        action()
-        return time.perf_counter() - began
-
-    keeps(
-        0.02,
-        least(lambda: provenance.store(entry.action, made, clock, entry.voice)),
-        "storing the source of a minute",
-    )
-    keeps(0.02, least(lambda: provenance.load(entry.action)), "loading the source of a minute")

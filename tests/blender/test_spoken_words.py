@@ -60,8 +60,7 @@ def test_they_follow_a_strip_that_is_moved_trimmed_cut_and_renamed(blender, stag
     speaking.frame_final_start = 35
     speaking.name = "renamed"
     assert track_of(stage).texts == ("a", "bump")
-    piece = speaking.split(60, "SOFT")
-    assert piece is not None and track_of(stage).texts == ("a", "bump")
+    assert speaking.split(60, "SOFT") is not None and track_of(stage).texts == ("a", "bump")
 
 
 def test_they_survive_saving_and_are_gone_with_another_recording(blender, stage, tmp_path):

@@ -19,7 +19,7 @@ from performances import (
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.review import listening
-from thunder.scene.voice import mixdown, strip, strip_file, voice_cache
+from thunder.scene.voice import mixdown, strip, strip_file
 from thunder.thunder_core import errors, progress
 
 RATES = [(24, 1.0), (25, 1.0), (30, 1.001), (60, 1.0)]
@@ -212,16 +212,11 @@ def test_a_mix_down_that_esc_cut_short_is_said_to_be_that(blender, scene, tmp_pa
     """As Blender 5.2 does in a window: the first block, and the header of a finished file."""
     line = place(scene, clicks(tmp_path / "a.wav", (0.5,), 3.0))
     drive_volume(line)
-    voice = strip.of_strip(scene, line)
-
-    def sound_bytes(path):
-        return 8192
-
-    monkeypatch.setattr(mixdown, "_sound_bytes", sound_bytes)
+    monkeypatch.setattr(mixdown, "_sound_bytes", lambda path: 8192)
     with pytest.raises(
         errors.ThunderError, match=r"Esc stopped Blender's mix-down of “line”: try again"
     ) as caught:
-        mixed(voice, tmp_path)
+        heard(line, tmp_path)
     assert not isinstance(caught.value, errors.BadSound) and sorted(os.listdir(tmp_path)) == [
         "a.wav"
     ]
@@ -404,8 +399,7 @@ def small_blocks(monkeypatch):
 def test_a_packed_sound_is_not_unpacked_into_the_current_folder(
     small_blocks, tmp_path, monkeypatch
 ):
-    path = write_wav(tmp_path / "noise.wav", np.full((11025, 1), 0.1), 11025)
-    packed = open(path, "rb").read()
+    packed = open(write_wav(tmp_path / "noise.wav", np.full((11025, 1), 0.1), 11025), "rb").read()
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
     plan = strip_file.Plan("noise", "", packed, 0.0, 1.0, np.ones(2, np.float32))
@@ -429,15 +423,6 @@ def test_blocks_of_a_sound_join_to_all_of_it(small_blocks, tmp_path, begin):
     volume = np.linspace(1.0, 0.5, len(joined))
     assert len(blocks) == 4 and len(joined) == round(3.5 * 11025)
     assert np.abs(joined - whole[start : start + len(joined)].mean(axis=1) * volume).max() < 1e-4
-
-
-def test_peaks_of_blocks_are_those_of_all_of_it(small_blocks, tmp_path):
-    samples = np.random.default_rng(0).uniform(-0.5, 0.5, 4 * 11025 + 17)
-    path = write_wav(tmp_path / "noise.wav", samples, 11025)
-    plan = strip_file.Plan("noise", path, None, 0.0, 0.0, np.ones(2, np.float32))
-    peaks, _ = voice_cache.peaks_of_sound(plan, "")
-    exact = voice_cache.peaks_of((np.round(samples * 32767) / 32768).astype(np.float32), 11025)
-    assert peaks.shape == exact.shape and np.abs(peaks - exact).max() < 1e-4
 
 
 @pytest.mark.parametrize("fps, base", [(30000, 1e-4), (1, 100.0)])

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Undo and redo between any two slices of long work: it goes on or is cancelled with a sentence,
-and nothing of the animator's is lost.
+"""Undo and redo between any two slices of long work: it goes on or is cancelled with a sentence, and
+nothing of the animator's is lost; every operator that changes the file is a step of undo.
 
 Every place at which a job waits between two slices is visited, so whoever holds data of Blender's
-there sees it fail, or Blender crash.
-"""
+there sees it fail, or Blender crash."""
 
 import inspect
 import os
@@ -17,7 +16,7 @@ from thunder.scene.animation import keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat, jobs
 from thunder.scene.host.session import session
-from thunder.scene.media import assets, grid, studio
+from thunder.scene.media import assets, contact_sheet, grid, studio
 from thunder.scene.review import checking
 from thunder.scene.takes import (
     captured,
@@ -185,6 +184,11 @@ ARE_CANCELLED = {
     "find words": lambda blender, client: word_places.find(client, line(blender), "a bump"),
     "save poses": save_poses,
     "playblast": playblast,
+    "contact sheet": lambda blender, client: contact_sheet.make(
+        *shown(blender)[:2],
+        list(blender.context.scene.thunder.takes),
+        os.path.join(client.folder, "sheet.png"),
+    ),
 }
 
 
@@ -335,3 +339,54 @@ def test_another_file_ends_the_work(shot, blender, client):
     with pytest.raises(errors.Undone, match="because another file was opened"):
         job.advance()
     assert not session.held and not seeds(blender.context.scene)
+
+
+NAME = "bl_ext.user_default.thunder"
+
+
+def classes(blender):
+    def below(cls):
+        for sub in cls.__subclasses__():
+            yield sub
+            yield from below(sub)
+
+    result = [
+        cls
+        for cls in below(blender.types.bpy_struct)
+        if cls.__module__.startswith(NAME) and getattr(cls, "is_registered", False)
+    ]
+    assert len(result) > 60
+    return result
+
+
+def test_what_changes_the_file_can_be_undone(blender):
+    """All but those that say why not: the work itself, the engine, the preferences, files outside,
+    the grid that is never kept."""
+    allowed = {
+        "cancel",
+        "check_engine",
+        "check_with_smplx",
+        "click_word",  # calls operators that are
+        "delete_direction",
+        "explain_frame",
+        "export_performance",
+        "hover_words",
+        "install_engine",
+        "install_flame_extra",
+        "install_waveform_extra",
+        "open_preferences",
+        "play_grid",
+        "playblast",
+        "remove_engine",
+        "save_direction",
+        "save_mapping",
+        "stop_installation",
+        "stop_recording",
+    }
+    checked = {
+        cls.bl_idname.partition(".")[2]
+        for cls in classes(blender)
+        if issubclass(cls, blender.types.Operator)
+        and not {"UNDO", "UNDO_GROUPED"} & set(cls.bl_options)
+    }
+    assert checked == allowed

@@ -138,8 +138,7 @@ def test_a_word_is_retaken_and_all_else_stays(blender, stage, client):
     blender.ops.thunder.retake(what="WORD")
     made = [entry for entry in stage.thunder.takes if entry.kind == "RESAMPLED"]
     assert len(made) == 8 and all(entry.name.startswith(first_name) for entry in made)
-    args = sent(client)
-    mask = client.arrays[args["keep_mask"]] > 0.5
+    mask = client.arrays[sent(client)["keep_mask"]] > 0.5
     free = np.flatnonzero(~mask.all(axis=1))
     assert 3 <= len(free) <= 6 and free[0] in (4, 5)
     after = provenance.load(made[0].action).motion

@@ -13,8 +13,6 @@ private folder or temporary file of ours may be left. Prints a table; `make faul
 research/results/kills.txt.
 """
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import json
@@ -152,23 +150,15 @@ def kill_workers(count: int, draw: random.Random, place: Path, tally: Tally) -> 
 # ---- a bake
 
 
-def bake(python: str, sound: Path, out: Path, takes: int, temporary: Path):
-    command = [
-        python,
-        str(ROOT / "bake.py"),
-        "--audio",
-        str(sound),
-        "--takes",
-        str(takes),
-        "--steps",
-        "2",
-        "--npz",
-        "--out",
-        str(out),
-    ]
-    environment = os.environ | {"TMPDIR": str(temporary), "THUNDER_PYTHON": sys.executable}
+def bake(out: Path, takes: int, temporary: Path, *what):
+    """Start bake.py, which bakes takes of two steps; its process."""
+    words = ["--takes", takes, "--steps", 2, "--outputs", "blend,npz", "--out", out]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        [blender_python(), ROOT / "bake.py", *map(str, [*what, *words])],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {"TMPDIR": str(temporary), "THUNDER_PYTHON": sys.executable},
     )
 
 
@@ -190,151 +180,79 @@ def is_whole(folder: Path, takes: int) -> bool:
     )
 
 
-def kill_bakes(count: int, draw: random.Random, place: Path, tally: Tally) -> None:
-    """A bake of two takes over one of three: afterwards the three are there or the two, and the
-    next bake works."""
-    python, temporary, sound = blender_python(), place / "tmp", short_sound(place)
+def kill_runs(count, draw: random.Random, place: Path, tally: Tally, folders, *what) -> None:
+    """Two takes are baked over three, into each of the folders: afterwards the three are there or
+    the two, and the next run bakes what is left and nothing else.
+
+    A run is killed after some line of what it says, at any moment before the next.
+    """
+    temporary, earlier, said = place / "tmp", place / "earlier", [time.monotonic()]
     temporary.mkdir()
-    earlier = place / "earlier"
-    said, ends = [], [0.0]  # the lines of a whole bake, and when they came
-    process, start = bake(python, sound, earlier, 3, temporary), time.monotonic()
-    for line in process.stdout:
-        said.append(line)
-        ends.append(time.monotonic() - start)
-    process.wait()
-    if not is_whole(earlier, 3):
-        raise SystemExit(f"kills.py: no bake works here: {''.join(said)[-2000:]}")
+    process = bake(earlier, 3, temporary, *what)
+    said += [time.monotonic() for _ in process.stdout]
+    if process.wait() or not all(is_whole(earlier / name, 3) for name in folders):
+        raise SystemExit("kills.py: no bake works here")
     number = 0
     while tally.kills < count and number < 3 * count:
         out, number = place / "out", number + 1
         shutil.rmtree(out, ignore_errors=True)
         shutil.copytree(earlier, out)
-        process = bake(python, sound, out, 2, temporary)
-        # A third before it says anything, a third at some percentage, a third while it writes.
-        percent, longest = ((-1, ends[1]), (draw.randrange(1, 95), 0.2), (95, ends[-1] - ends[-3]))[
-            number % 3
-        ]
-        for line in process.stdout if percent >= 0 else ():
-            if line[:4].strip(" %\n").isdigit() and int(line[:4].strip(" %\n")) >= percent:
-                break
-        killed = kill_at(process, draw.uniform(0, longest))
-        process.stdout.close()
-        tally.kills += killed
-        if left := gone({pid for pid in worker_pids(temporary)}):
-            tally.fault(f"bake {number}: {left} still run")
-        if any(files.is_part(name) for name in os.listdir(out)):
-            tally.moments["temporary files, which the next run removed"] += 1
-        files.Transaction(str(out)).check([])  # what the next bake begins with
-        if is_whole(out, 3):
-            tally.moments["all of the old"] += 1
-        elif is_whole(out, 2):
-            tally.moments["all of the new"] += 1
-        else:
-            tally.fault(
-                f"bake {number}: neither all of the old nor all of the new: "
-                f"{sorted(os.listdir(out))}"
-            )
-        if number % 10 == 0:
-            said_next = bake(python, sound, out, 2, temporary).communicate(timeout=600)[0]
-            if not is_whole(out, 2):
-                tally.fault(f"bake {number}: the next bake: {said_next[-300:]}")
-        if left := with_temporary(temporary, leftovers):
-            tally.fault(f"bake {number}: left behind: {left}")
-
-
-# ---- a run of many bakes
-
-
-def run_jobs(python: str, jobs: Path, out: Path, takes: int, temporary: Path):
-    command = [
-        python,
-        str(ROOT / "bake.py"),
-        "--jobs",
-        str(jobs),
-        "--takes",
-        str(takes),
-        "--steps",
-        "2",
-        "--outputs",
-        "npz",
-        "--out",
-        str(out),
-    ]
-    environment = os.environ | {"TMPDIR": str(temporary), "THUNDER_PYTHON": sys.executable}
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
-    )
-
-
-def command_of(pid: int | str) -> bytes:
-    """The command line of a process, empty once it has ended."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
-
-
-def bakers(parent: int) -> set[int]:
-    """The processes that bake for a run."""
-    return {pid for pid in children_of(parent) if b"--baker" in command_of(pid)}
-
-
-def kill_batches(count: int, draw: random.Random, place: Path, tally: Tally) -> None:
-    """A run of two jobs of two takes over one of three takes: afterwards each job's three are there
-    or its two, and the next run bakes what is left and nothing else."""
-    python, temporary, jobs = blender_python(), place / "tmp", place / "sounds"
-    temporary.mkdir()
-    jobs.mkdir()
-    for name in ("a", "b"):
-        shutil.copy(short_sound(place), jobs / f"{name}.wav")
-    earlier, start = place / "earlier", time.monotonic()
-    said = run_jobs(python, jobs, earlier, 3, temporary).communicate(timeout=600)[0]
-    longest = time.monotonic() - start
-    if not all(is_whole(earlier / name, 3) for name in "ab"):
-        raise SystemExit(f"kills.py: no run of many works here: {said[-2000:]}")
-    number = 0
-    while tally.kills < count and number < 3 * count:
-        out, number = place / "out", number + 1
-        shutil.rmtree(out, ignore_errors=True)
-        shutil.copytree(earlier, out)
-        process = run_jobs(python, jobs, out, 2, temporary)
-        # A half at any moment, a half after the first job has ended: while the second one is baked,
-        # and its files get their names.
-        awaited = (None, "a: 2 takes")[number % 2]
-        for line in process.stdout if awaited else ():
-            if awaited in line:
-                break
-        moment = time.monotonic() + draw.uniform(0, 0.5 * longest if awaited else longest)
+        process = bake(out, 2, temporary, *what)
+        lines = draw.randrange(len(said) - 1)
+        for _ in zip(range(lines), process.stdout):
+            pass
+        moment = time.monotonic() + draw.uniform(0, max(0.2, said[lines + 1] - said[lines]))
         helpers: set[int] = set()
         while process.poll() is None and time.monotonic() < moment:
-            helpers |= bakers(process.pid)
+            helpers |= children_of(process.pid)
             time.sleep(0.05)
-        helpers |= bakers(process.pid)
-        killed = kill_at(process, 0.0)
+        tally.kills += kill_at(process, 0.0)
         process.stdout.close()
-        tally.kills += killed
-        if left := gone({*helpers, *worker_pids(temporary)}):
-            tally.fault(f"batch {number}: {left} still run")
+        if left := gone(helpers | worker_pids(temporary)):
+            tally.fault(f"bake {number}: {left} still run")
         finished = set()
-        for name in ("a", "b"):
+        for name in folders:
             files.Transaction(str(out / name)).check([])  # what the next run begins with
             if is_whole(out / name, 2):
                 finished.add(name)
             elif not is_whole(out / name, 3):
                 tally.fault(
-                    f"batch {number}: {name}: neither all of the old nor all of the new: "
+                    f"bake {number}: neither all of the old nor all of the new: "
                     f"{sorted(os.listdir(out / name))}"
                 )
-        tally.moments[f"{len(finished)} of 2 jobs baked"] += 1
-        said = run_jobs(python, jobs, out, 2, temporary).communicate(timeout=600)[0]
-        rows = json.loads((out / "batch.json").read_text(encoding="utf-8"))["jobs"]
-        again = {row["name"] for row in rows if row["state"] == "up to date"}
-        if again != finished or not all(is_whole(out / name, 2) for name in "ab"):
-            tally.fault(
-                f"batch {number}: {sorted(finished)} were baked, and the next run: {said[-300:]}"
-            )
+        tally.moments[f"{len(finished)} of {len(folders)} were all of the new"] += 1
+        said_next = bake(out, 2, temporary, *what).communicate(timeout=600)[0]
+        if not all(is_whole(out / name, 2) for name in folders):
+            tally.fault(f"bake {number}: the next run: {said_next[-300:]}")
+        if (out / "batch.json").exists():
+            rows = json.loads((out / "batch.json").read_text(encoding="utf-8"))["jobs"]
+            again = {row["name"] for row in rows if row["state"] == "up to date"}
+            if again != finished:
+                tally.fault(f"bake {number}: {finished} were baked, and {again} not again")
         if left := with_temporary(temporary, leftovers):
-            tally.fault(f"batch {number}: left behind: {left}")
+            tally.fault(f"bake {number}: left behind: {left}")
+
+
+def kill_bakes(count: int, draw: random.Random, place: Path, tally: Tally) -> None:
+    """One bake."""
+    kill_runs(count, draw, place, tally, [""], "--audio", short_sound(place))
+
+
+def kill_batches(count: int, draw: random.Random, place: Path, tally: Tally) -> None:
+    """A run of two jobs."""
+    jobs = place / "sounds"
+    jobs.mkdir()
+    for name in "ab":
+        shutil.copy(short_sound(place), jobs / f"{name}.wav")
+    kill_runs(count, draw, place, tally, ["a", "b"], "--jobs", jobs)
+
+
+def command_of(pid: str) -> bytes:
+    """The command line of a process, empty once it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def worker_pids(temporary: Path) -> set[int]:
@@ -415,25 +333,22 @@ def kill_installers(count: int, draw: random.Random, place: Path, tally: Tally) 
     folder = place / "engine1"
     while tally.kills < count:
         process = start(folder)
-        moment = draw.uniform(0, whole)
-        end = time.monotonic() + moment
+        end = time.monotonic() + draw.uniform(0, whole)
         below: set[int] = set()
         while time.monotonic() < end and process.poll() is None:
             below |= children_of(process.pid)
             time.sleep(0.01)
         below |= children_of(process.pid)
+        complete = process.poll() == 0
         if process.poll() is None:
             process.kill()
             tally.kills += 1
             tally.moments["pip or ensurepip was running" if below else "alone"] += 1
-            complete = False
-        else:
-            complete = process.returncode == 0
-            if not complete:
-                tally.fault(
-                    f"installer: a start after a kill ended with {process.returncode}: "
-                    f"{process.stdout.read()[-300:]}"
-                )
+        elif not complete:
+            tally.fault(
+                f"installer: a start after a kill ended with {process.returncode}: "
+                f"{process.stdout.read()[-300:]}"
+            )
         process.stdin.close()
         process.stdout.close()
         process.wait()
@@ -487,9 +402,9 @@ def kill_blenders(count: int, draw: random.Random, place: Path, tally: Tally) ->
     """A Blender that saves the same scene without end: afterwards the file opens and holds what it
     held."""
     python, real = blender_python(), os.environ.get("BLENDER")
-    temporary, sound = place / "tmp", short_sound(place)
+    temporary = place / "tmp"
     temporary.mkdir()
-    bake(python, sound, place / "out", 3, temporary).communicate(timeout=600)
+    bake(place / "out", 3, temporary, "--audio", short_sound(place)).communicate(timeout=600)
     scene = place / "scene.blend"
     shutil.copy(place / "out" / "short.blend", scene)
     opener = subprocess.Popen(

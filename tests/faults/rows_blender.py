@@ -6,8 +6,6 @@ The whole command bake.py runs inside the process of the tests, with its exit co
 writes on stderr. Only rows marked slow load the engine's models.
 """
 
-from __future__ import annotations
-
 import contextlib
 import gzip
 import io
@@ -143,8 +141,7 @@ def _script(bpy, folder):
 
 
 def _driver(bpy, folder):
-    head = bpy.context.scene.thunder.head
-    driver = head.data.shape_keys.key_blocks[1].driver_add("value").driver
+    driver = bpy.context.scene.thunder.head.data.shape_keys.key_blocks[1].driver_add("value").driver
     driver.expression = f"open({str(folder / 'canary')!r}, 'w').close() or 0"
 
 

@@ -2,8 +2,6 @@
 """Rows of the table of faults: disks that are full, that take no more files, or may not be
 written."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import subprocess

@@ -2,8 +2,6 @@
 """Rows of the table of faults: heads (FLAME pickles, npz archives, OBJ files) and mappings in
 JSON."""
 
-from __future__ import annotations
-
 import io
 import json
 import pickle

@@ -2,8 +2,6 @@
 """Rows of the table of faults: the installer's folder, list of packages and wheels, and the
 environment a process finds itself in."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

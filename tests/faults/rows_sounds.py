@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Rows of the table of faults: sound files, read as the engine reads them."""
 
-from __future__ import annotations
-
 import io
 import os
 import shutil
@@ -172,8 +170,7 @@ def _floats(value: float, kind="<f4") -> bytes:
 
 
 def _apart():
-    both = np.stack([voice(), -voice()], 1)
-    return wav(pcm(both), channels=2)
+    return wav(pcm(np.stack([voice(), -voice()], 1)), channels=2)
 
 
 _CONCAT = b"ffconcat version 1.0\nfile '" + os.fsencode(SAMPLE) + b"'\n"

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Rows of the table of faults: files of weights, each loaded alone as the engine loads it."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

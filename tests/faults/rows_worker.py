@@ -2,8 +2,6 @@
 """Rows of the table of faults: requests that make no sense, raw lines, and programs that only
 pretend to be an engine."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

@@ -719,8 +719,7 @@ def test_answers_of_the_engine(folder, lines, monkeypatch):
         patched.setattr(client.Client, "folder", str(folder))
         asker = client.Client(python=os.sys.executable)
         with bounded(may_be_any=True):
-            pending = asker.request("hello")
-            assert isinstance(pending.wait(timeout=20), dict)
+            assert isinstance(asker.request("hello").wait(timeout=20), dict)
 
 
 # ---- sounds and texts

@@ -77,8 +77,7 @@ def test_a_rotation_comes_back_from_every_rotation_mode_of_blender(turn, mode):
     values = rotation_values(turn, mode)
     assert values.shape == (5, rotation_length(mode))
     there = rotation.rotvec_to_matrix(turn)
-    back = rotation.rotvec_to_matrix(rotation_vectors(values, mode))
-    assert np.abs(there - back).max() < 1e-7
+    assert np.abs(there - rotation.rotvec_to_matrix(rotation_vectors(values, mode))).max() < 1e-7
 
 
 # ---- motions
@@ -142,8 +141,7 @@ def test_a_mix_of_one_take_is_the_take(motion, cuts, fade):
         :, :, None
     ].repeat(len(mixing.PARTS), axis=2)
     # the same take under three names, cut and cross-faded
-    thrice = mixing.mix([motion] * 3, CHANNELS, share)
-    for made in (alone, thrice):
+    for made in (alone, mixing.mix([motion] * 3, CHANNELS, share)):
         for name in ("expression", "jaw", "head", "eyes"):
             assert np.abs(getattr(made, name) - getattr(motion, name)).max() < 2e-6, name
 

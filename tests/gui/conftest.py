@@ -79,20 +79,6 @@ class RealBlender:
             timeout=timeout,
         )
 
-    def start(self, *arguments):
-        """Blender without a window, in a process group of its own; its output can be read as text
-        while it runs."""
-        return subprocess.Popen(
-            [self.path, "-b", "--factory-startup", *map(str, arguments)],
-            cwd=ROOT,
-            env=self.environment(),
-            start_new_session=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
     def python(self):
         """The version of its Python: "3.14"."""
         said = self.run(

@@ -60,8 +60,7 @@ def directs(hand):
     assert len(words) == COUNT and words[min(words)] == "as asked"
     assert all(words.values()) and len(set(words.values())) > 1
     for entry in hand.scene.thunder.takes:
-        asked = entry.action[keying.PROPERTY]["direction"][0]
-        assert abs(asked - np.log(1.4) / 0.25) < 1e-3
+        assert abs(entry.action[keying.PROPERTY]["direction"][0] - np.log(1.4) / 0.25) < 1e-3
 
     # The slider is dragged: the drafts come while it moves, the finished take when it rests.
     steps, step = [], live.task.step

@@ -142,39 +142,34 @@ def join(
     assert out.stat().st_size <= most_bytes, f"the film is {out.stat().st_size / 1e6:.1f} MB"
 
 
-def film(folder: Path, seen: dict, out: Path) -> None:
-    """Crop the pictures film_NNN.png of a folder and join them."""
-    durations = [milliseconds for milliseconds, _ in seen["film"]]
-    height = round(FILM_WIDTH * (FILMED[3] - FILMED[1]) / (FILMED[2] - FILMED[0]))
-    frames = [
-        Image.open(folder / f"film_{number:03d}.png")
-        .convert("RGB")
-        .crop(FILMED)
-        .resize((FILM_WIDTH, height), Image.Resampling.LANCZOS)
-        for number in range(len(durations))
-    ]
-    join(frames, durations, out, FILM_QUALITY, FILM_BYTES)
-
-
-def film_words(folder: Path, seen: dict, out: Path, box: tuple = MENDED) -> None:
-    """The same with a caption in each picture; seen["film"]: milliseconds and caption."""
+def film(
+    folder: Path,
+    seen: dict,
+    out: Path,
+    box: tuple = MENDED,
+    width: int = 0,
+    quality: int = WORDS_QUALITY,
+    most_bytes: int = WORDS_BYTES,
+) -> None:
+    """Crop the pictures film_NNN.png of a folder, write their captions into them and join them;
+    seen["film"]: milliseconds and caption of each. width: that they get, 0 for their own."""
     frames, font = [], ImageFont.load_default(20)
     for number, (_, caption) in enumerate(seen["film"]):
         picture = Image.open(folder / f"film_{number:03d}.png").convert("RGB").crop(box)
-        draw = ImageDraw.Draw(picture)
-        left, top, right, bottom = draw.textbbox((22, 16), caption, font=font)
-        draw.rounded_rectangle(
-            (left - 10, top - 8, right + 10, bottom + 8),
-            8,
-            fill=(20, 20, 20),
-            outline=(230, 150, 40),
-            width=2,
-        )
-        draw.text((22, 16), caption, font=font, fill=(255, 255, 255))
-        frames.append(picture)
-    join(
-        frames, [milliseconds for milliseconds, _ in seen["film"]], out, WORDS_QUALITY, WORDS_BYTES
-    )
+        if caption:
+            draw = ImageDraw.Draw(picture)
+            left, top, right, bottom = draw.textbbox((22, 16), caption, font=font)
+            draw.rounded_rectangle(
+                (left - 10, top - 8, right + 10, bottom + 8),
+                8,
+                fill=(20, 20, 20),
+                outline=(230, 150, 40),
+                width=2,
+            )
+            draw.text((22, 16), caption, font=font, fill=(255, 255, 255))
+        height = round((width or picture.width) * picture.height / picture.width)
+        frames.append(picture.resize((width or picture.width, height), Image.Resampling.LANCZOS))
+    join(frames, [milliseconds for milliseconds, _ in seen["film"]], out, quality, most_bytes)
 
 
 def film_first_take(folder: Path, seen: dict, out: Path) -> None:
@@ -266,13 +261,13 @@ def speak_minute(out: Path) -> None:
 
 
 OF_SCENARIOS = {  # film → (scenario, what joins its pictures, file in docs/pictures)
-    FILM: ("picture_scenarios.film", film, "film.webp"),
-    WORDS_FILM: ("word_tool_scenarios.films_mending", film_words, "words.webp"),
-    SPOKEN_FILM: (
-        "record_scenarios.films_speaking",
-        partial(film_words, box=SPOKEN),
-        "spoken.webp",
+    FILM: (
+        "picture_scenarios.film",
+        partial(film, box=FILMED, width=FILM_WIDTH, quality=FILM_QUALITY, most_bytes=FILM_BYTES),
+        "film.webp",
     ),
+    WORDS_FILM: ("word_tool_scenarios.films_mending", film, "words.webp"),
+    SPOKEN_FILM: ("record_scenarios.films_speaking", partial(film, box=SPOKEN), "spoken.webp"),
     FIRST_FILM: ("shelf_scenarios.filmed", film_first_take, "first_take.webp"),
 }
 
@@ -287,26 +282,15 @@ def make(blender: RealBlender, names: list[str]) -> None:
         return TAKEN / scenario
 
     for name in names:
-        if name == TAKES_FILM:
-            print("· demo.py --film takes", flush=True)
-            film_takes(
-                blender,
-                blender.scratch / TAKES_FILM,
-                {"takes.mp4": f"{TAKES_FILM}.mp4", "takes.png": f"{TAKES_FILM}_sheet.png"},
-            )
-            continue
-        if name == MINUTE_FILM:
-            print("· demo.py --film takes --small", flush=True)
-            voice = blender.scratch / "minute.wav"
-            speak_minute(voice)
-            film_takes(
-                blender,
-                blender.scratch / MINUTE_FILM,
-                {"takes.mp4": f"{MINUTE_FILM}.mp4"},
-                "--small",
-                "--audio",
-                voice,
-            )
+        if name in (TAKES_FILM, MINUTE_FILM):
+            print(f"· demo.py --film takes: {name}", flush=True)
+            wanted, options = {"takes.mp4": f"{name}.mp4"}, []
+            if name == TAKES_FILM:
+                wanted["takes.png"] = f"{TAKES_FILM}_sheet.png"
+            else:
+                options = ["--small", "--audio", blender.scratch / "minute.wav"]
+                speak_minute(options[-1])
+            film_takes(blender, blender.scratch / name, wanted, *options)
             continue
         if name in OF_SCENARIOS:
             scenario, join_pictures, out = OF_SCENARIOS[name]

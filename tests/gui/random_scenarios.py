@@ -11,6 +11,7 @@ FOLDER/actions.log before it runs, so that the last line tells what a crash was 
 import os
 import random
 import time
+from inspect import isgenerator
 
 import bpy
 from interruptions import KEYS, lost, treasure, watch_ends
@@ -130,9 +131,13 @@ class Player:
             name = drawn if self.is_possible(drawn) else ""
         self.count += 1
         self.log.write(f"{self.count} {name}\n")
-        yield from getattr(self, name, self.press_button)(
-            **({} if hasattr(self, name) else {"name": name})
-        )
+        before = self.state()
+        done = getattr(self, name)() if hasattr(self, name) else self.press_button(name)
+        allowed = (yield from done) if isgenerator(done) else done
+        yield 0.2
+        after = self.state()
+        if allowed is not None:
+            compare(before, after, name, **allowed)
 
     def is_possible(self, name: str) -> bool:
         if name in (
@@ -174,25 +179,17 @@ class Player:
                 "reload",
             )
         )
-        if how.startswith("undo"):
-            # the animator's own last step, which is the one to be undone
-            yield from self.key_marker()
-        before, undone = self.state(), False
-        if not self.button(getattr(bpy.ops.thunder, name)):
-            return
-        if session.job is not None:
+        # before an undo the animator's own last step, which is the one to be undone
+        allowed = self.key_marker() if how.startswith("undo") else {"may_change": set()}
+        yield 0.1
+        if self.button(getattr(bpy.ops.thunder, name)) and session.job is not None:
             undone = yield from self.interrupt(how)
             yield from self.finish_work()
-        yield 0.2
-        if not undone:
-            compare(
-                before,
-                self.state(),
-                name,
-                may_change={entry.action.name for entry in self.settings.takes}
-                if name == "resync"
-                else (),
-            )
+            if undone:
+                return None
+        if name == "resync":
+            allowed["may_change"] |= {entry.action.name for entry in self.settings.takes}
+        return allowed
 
     def button(self, operator, **options) -> bool:
         """Press a button; whether the operator did something rather than say what it lacks."""
@@ -256,109 +253,89 @@ class Player:
             yield 0.1
         yield 0.2
 
-    # ---- short actions
+    # ---- short actions: what each gives is what may change or go by it, None where steps were undone
 
     def show_next(self):
-        before = self.state()
         self.hand.button(bpy.ops.thunder.select_take, step=self.dice.choice((-1, 1)))
-        yield 0.2
-        compare(before, self.state(), "showing a take")
+        return {}
 
     def own_animation(self):
-        before = self.state()
         self.hand.button(bpy.ops.thunder.select_take, index=-1)
-        yield 0.2
-        compare(before, self.state(), "showing the own animation")
+        return {}
 
     def delete_take(self):
-        before, shown = self.state(), take_list.shown_take(self.settings)
-        gone = {action.name for action in display.actions_of(shown)}
+        shown = display.actions_of(take_list.shown_take(self.settings))
+        gone = {action.name for action in shown}
         self.hand.button(bpy.ops.thunder.delete_take)
-        yield 0.2
-        compare(before, self.state(), "deleting a take", may_go=gone)
+        return {"may_go": gone}
 
     def direct(self):
         """Drag a slider of the direction; the shown take may follow, or a copy of it."""
-        before, shown = self.state(), take_list.shown_take(self.settings)
-        may_change = (
-            {each.name for each in display.actions_of(shown)} if shown is not None else set()
-        )
-        may_change &= self.copies  # any other take stays, and a copy of it follows
+        before, shown = self.state()["takes"], take_list.shown_take(self.settings)
+        mine = {each.name for each in display.actions_of(shown)} if shown is not None else set()
         direction = sliders.of(head.find(self.scene).owner)
         for _ in range(3):
             direction.energy = self.dice.uniform(0.5, 1.6)
             yield 0.05
         self.hand.call(bpy.ops.ed.undo_push, message="Energy")
-        if self.dice.random() < 0.4:
+        undone = self.dice.random() < 0.4
+        if undone:
             yield self.dice.uniform(0.0, 0.8)
             yield from self.step_back()
-            yield from self.finish_work()
-            return
         yield from self.finish_work()
-        after = self.state()
-        compare(before, after, "a slider of the direction", may_change=may_change)
-        self.copies |= set(after["takes"]) - set(before["takes"])
+        allowed = {
+            "may_change": mine & self.copies
+        }  # any other take stays, and a copy of it follows
+        if not undone:
+            self.copies |= set(self.state()["takes"]) - set(before)
+        return None if undone else allowed
 
     def shape(self):
         """Drag the jaw's slider of the shown take."""
-        before, entry = self.state(), take_list.shown_take(self.settings)
-        mine = {action.name for action in display.actions_of(entry)}
+        entry = take_list.shown_take(self.settings)
         entry.action.thunder_shape.jaw = self.dice.uniform(0.6, 1.5)
         self.hand.call(bpy.ops.ed.undo_push, message="Jaw")
         yield from self.finish_work()
-        compare(before, self.state(), "a slider of the take", may_change=mine)
+        return {"may_change": {action.name for action in display.actions_of(entry)}}
 
     def key_marker(self):
         """A key of the animator's own, as a step that undo can take back."""
-        before, marker = self.state(), bpy.data.objects["Marker"]
+        marker = bpy.data.objects["Marker"]
         marker.location.x = self.dice.uniform(-1, 1)
         marker.keyframe_insert("location", frame=self.dice.randrange(1, 100))
         self.hand.call(bpy.ops.ed.undo_push, message="Key")
-        yield 0.1
-        compare(before, self.state(), "a key", may_change={marker.animation_data.action.name})
+        return {"may_change": {marker.animation_data.action.name}}
 
     def move_strip(self):
         """Move the voice, so that takes can be re-synced."""
-        before = self.state()
         strip = compat.strips_all(self.scene.sequence_editor)[0]
         strip.frame_start = max(1, strip.frame_start + self.dice.randrange(-10, 11))
         self.hand.call(bpy.ops.ed.undo_push, message="Move")
-        yield 0.3
-        compare(before, self.state(), "moving the strip")
+        return {}
 
     def change_role(self):
-        before = self.state()
-        self.settings.head_role = (
-            "LISTENS"
-            if self.settings.head_role == "SPEAKS" and self.dice.random() < 0.3
-            else "SPEAKS"
-        )
+        speaks = self.settings.head_role == "SPEAKS"
+        self.settings.head_role = "LISTENS" if speaks and self.dice.random() < 0.3 else "SPEAKS"
         self.hand.call(bpy.ops.ed.undo_push, message="Role")
-        yield 0.1
-        compare(before, self.state(), "choosing a role")
+        return {}
 
     def play_back(self):
         """Play for a moment."""
-        before = self.state()
         self.hand.call(bpy.ops.screen.animation_play)
         yield self.dice.uniform(0.2, 1.0)
         self.hand.call(bpy.ops.screen.animation_cancel, restore_frame=False)
-        yield 0.1
-        compare(before, self.state(), "playing")
+        return {}
 
     def escape(self):
         """Esc where nothing runs: what follows must work all the same."""
-        before = self.state()
         self.hand.press(**KEYS["escape"])
-        yield 0.3
-        compare(before, self.state(), "Esc")
+        return {}
 
     def undo(self):
         """One to three steps back; what was undone is the animator's will."""
         for _ in range(self.dice.randrange(1, 4)):
             yield from self.step_back()
         yield from self.finish_work()
-        self.state()
 
     def turn(self, key: str):
         """Steps that undo or redo by the keys, and wait until Blender has done so, or has nothing
@@ -380,18 +357,16 @@ class Player:
 
     def undo_redo(self):
         """One step back and forth again changes nothing."""
-        before = self.state()
-        if (yield from self.step_back()):
-            yield from self.turn("redo")
-            yield from self.finish_work()
-            compare(before, self.state(), "undo and redo")
+        if not (yield from self.step_back()):
+            return None
+        yield from self.turn("redo")
+        yield from self.finish_work()
+        return {}
 
     def save(self):
-        before = self.state()
         self.hand.call(bpy.ops.wm.save_as_mainfile, filepath=self.file)
-        yield 0.2
         self.saved = self.state()
-        compare(before, self.saved, "saving")
+        return {}
 
     def reload(self):
         """Open the saved file again: all that was saved is there."""

@@ -338,8 +338,7 @@ def maps_a_character(hand):
     assert rows["mouthSmileLeft"] == ("KEY", "Mouth_Smile_L")
     assert rows["jaw"] == ("JOINT", "CC_Base_JawRoot") and rows["noseSneerLeft"][0] == "NONE"
     rest = lips(face)
-    sources = [row.source for row in scene.thunder.table]
-    scene.thunder.table_index = sources.index("mouthFunnel")
+    scene.thunder.table_index = [row.source for row in scene.thunder.table].index("mouthFunnel")
     scene.thunder.preview = True
     yield 2.0
     previewed = moved(face, rest)

@@ -218,8 +218,7 @@ def sets_up_the_engine(hand):
     (place / "thunder-engine.json").write_text(
         f'{{"lock": "{install.lock_hash(install.LOCK, 0)}", "python": "3.13.2"}}'
     )
-    info = place / "lib" / "python3.13" / "site-packages" / "torch-2.11.0.dist-info"
-    info.mkdir(parents=True)
+    (place / "lib" / "python3.13" / "site-packages" / "torch-2.11.0.dist-info").mkdir(parents=True)
     install.versions_in.cache_clear()
     connection.find_engine_python = there
     yield from picture("ready")

@@ -53,8 +53,7 @@ def reduces(hand, seconds=60.0, runs=3):
     rig, clock = head.find(scene), timing.Clock.of(scene, 1.0)
     made = lively(round(seconds * 25))
     actions = progress.result(keying.write_take(rig, made, clock, "take"))
-    entry = take_list.add_to_list(scene, rig, actions, made, "voice", clock)
-    display.show(rig, entry)
+    display.show(rig, take_list.add_to_list(scene, rig, actions, made, "voice", clock))
     area = hand.viewport
     area.type = "GRAPH_EDITOR"
     area.spaces.active.dopesheet.show_only_selected = False

@@ -3,8 +3,6 @@
 as in the window."""
 
 import json
-import os
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -26,23 +24,6 @@ def test_bake_py_bakes(real_blender):
     assert {int(np.load(path)["seed"]) for path in out.glob("take_*.npz")} == {5, 6} and list(
         out.glob("*.blend")
     )
-    assert real_blender.left_behind() == []
-
-
-def test_ctrl_c_stops_a_bake(real_blender):
-    out = real_blender.scratch / "stopped"
-    bake = real_blender.start(
-        "--python", "bake.py", "--", "--audio", SAMPLE, "--takes", 32, "--steps", 1000, "--out", out
-    )
-    try:
-        assert any("Sampling" in line for line in bake.stdout)
-        os.killpg(bake.pid, signal.SIGINT)
-        said, _ = bake.communicate(timeout=60)
-    finally:
-        if bake.poll() is None:
-            os.killpg(bake.pid, signal.SIGKILL)
-    assert bake.returncode == 130 and "bake.py: stopped" in said and "Traceback" not in said
-    assert not out.exists()
     assert real_blender.left_behind() == []
 
 

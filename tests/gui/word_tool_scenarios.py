@@ -38,8 +38,7 @@ def mends_a_line(hand):
     yield from call(hand, bpy.ops.thunder.mark_word, kind="stressed")
     yield 2.0
     yield from call(hand, bpy.ops.thunder.retake, what="WORD")
-    kinds = [entry.kind for entry in scene.thunder.takes]
-    assert kinds.count("RESAMPLED") == 8
+    assert [entry.kind for entry in scene.thunder.takes].count("RESAMPLED") == 8
     shown = take_list.shown_take(scene.thunder)
     other = next(
         entry for entry in scene.thunder.takes if entry.kind == "SAMPLED" and entry != shown
@@ -47,8 +46,7 @@ def mends_a_line(hand):
     yield from call(hand, bpy.ops.thunder.use_mouth, take=other.action.name)
     assert take_list.shown_take(scene.thunder).name.startswith("Mix")
     yield from call(hand, bpy.ops.thunder.hear_word)
-    heard = yield from call(hand, bpy.ops.thunder.hear_word)
-    hand.keeps(0.7, heard, "hearing a word")
+    hand.keeps(0.7, (yield from call(hand, bpy.ops.thunder.hear_word)), "hearing a word")
     yield 1.0
     hand.photograph("mended")
     area = hand.viewport
