@@ -13,7 +13,7 @@ from pathlib import Path
 from .direction import AXES, Brief, CHOICES, Direction, NEUTRAL, SPREAD, Style
 from .errors import BadRequest
 from .files import open_input
-from .named_files import is_text, NamedFiles
+from .named_files import is_text, NamedFiles, read_document
 
 SHIPPED = Path(__file__).with_name("directions")
 USERS = "directions"  # name of the user's preset folder
@@ -78,20 +78,10 @@ class Preset:
         """The preset in a JSON text. name: of the file, for messages and where the text has none.
         Raises BadRequest."""
         where = f"The preset “{name}”" if name else "The preset"
-        try:
-            data = json.loads(text) if len(text) <= _LONGEST else None
-        except (ValueError, RecursionError) as error:
-            raise BadRequest(
-                f"{where} is not readable as JSON ({str(error)[:100]}): save it again"
-            ) from None
-        if not isinstance(data, dict) or "thunder_direction" not in data:
-            raise BadRequest(f"{where} is no direction: choose a file that was saved as one")
-        version = data["thunder_direction"]
-        if isinstance(version, bool) or version != VERSION:
-            raise BadRequest(
-                f"{where} is of version {json.dumps(version)[:20]} where {VERSION} is known: "
-                f"update Thunder or save it again"
-            )
+        advice = "choose a file that was saved as a direction", "save it again"
+        data = read_document(
+            text, "thunder_direction", VERSION, _LONGEST, where, advice, BadRequest
+        )
         style, mood = data.get("style", {}), data.get("mood", NEUTRAL)
         if not isinstance(style, dict):
             raise BadRequest(f"{where} has a “style” that is not a table of numbers: save it again")

@@ -2,13 +2,14 @@
 """Presets: JSON files in one folder with the names that the animator gave them, on any system.
 Standard library only."""
 
+import json
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-from .errors import BadRequest, is_full_disk, NoSpace
+from .errors import BadRequest, is_full_disk, NoSpace, ThunderError
 from .files import is_part, open_input, write_file
 
 # Characters not allowed in a file's name on some system, or not at its beginning or end; "%"
@@ -29,6 +30,31 @@ def is_text(value: object) -> bool:
     """Whether a value of a JSON file is a text that Blender can hold: short, without control
     characters and halves of letters."""
     return isinstance(value, str) and len(value) <= _LONGEST and not _NO_TEXT.search(value)
+
+
+def read_document(
+    text: str, key: str, version: int, longest: int, what: str, advice: tuple[str, str],
+    error: type[ThunderError],
+) -> dict:  # fmt: skip
+    """The table of a JSON text of ours, whose `key` holds its version. Raises `error`.
+
+    what: the text in a sentence, such as “The mapping”.  advice: what to do with a text of another
+    kind, and with a damaged one.
+    """
+    if len(text) > longest:
+        raise error(f"{what} has more than {longest:,} letters: {advice[0]}")
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as reason:
+        raise error(f"{what} is not readable as JSON ({str(reason)[:100]}): {advice[1]}") from None
+    if not isinstance(data, dict) or key not in data:
+        raise error(f"{what} is not one of Thunder's: {advice[0]}")
+    if isinstance(data[key], bool) or data[key] != version:
+        raise error(
+            f"{what} is of version {json.dumps(data[key])[:20]} where {version} is known: update "
+            f"Thunder or {advice[1]}"
+        )
+    return data
 
 
 @dataclass(frozen=True)

@@ -141,9 +141,9 @@ GOOD = {
     [
         ("{", "not readable as JSON"),
         ("[" * 10**4, "JSON"),
-        ("[]", "no direction"),
-        ("{}", "no direction"),
-        (" " * 10**6, "no direction"),
+        ("[]", "not one of Thunder's"),
+        ("{}", "not one of Thunder's"),
+        (" " * 10**6, "65,536 letters"),
         (GOOD | {"thunder_direction": 2}, "version 2"),
         (GOOD | {"thunder_direction": True}, "version true"),
         (GOOD | {"style": [1.2]}, "table of numbers"),

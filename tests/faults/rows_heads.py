@@ -346,13 +346,13 @@ _HUGE = (
 
 _MAPPINGS = [
     ("no text", "", "not readable as JSON"),
-    ("a name of five million letters", _plan(name="x" * 5_000_000), "4 million letters"),
+    ("a name of five million letters", _plan(name="x" * 5_000_000), "4,194,304 letters"),
     ("a name that is half a letter", _plan(name="\ud800"), "“name”.*not text"),
     ("text that is not JSON", "hello", "not readable as JSON"),
     ("JSON cut in half", _plan()[:60], "not readable as JSON"),
     ("100000 brackets", "[" * 100_000, "not readable as JSON"),
-    ("a list", "[]", "not a Thunder mapping"),
-    ("an object of something else", "{}", "not a Thunder mapping"),
+    ("a list", "[]", "not one of Thunder's"),
+    ("an object of something else", "{}", "not one of Thunder's"),
     ("a version of the future", _plan(thunder_mapping=99), "version 99"),
     ("a version that is text", _plan(thunder_mapping="1"), "version"),
     ("a name that is a number", _plan(name=5), "“name”.*not text"),

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from ..errors import BadHead
-from ..named_files import is_text
+from ..named_files import is_text, read_document
 from ..rotation import (
     euler_to_rotvec,
     matrix_to_euler,
@@ -537,28 +537,10 @@ class Mapping:
     @classmethod
     def from_json(cls, text: str) -> Mapping:
         """The mapping of a JSON text. Raises BadHead with a sentence if it is not one."""
-        if len(text) > _LONGEST:
-            raise BadHead(
-                f"The mapping has more than {_LONGEST >> 20} million letters: choose a file that "
-                f"Save Mapping wrote"
-            )
-        try:
-            data = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise BadHead(
-                f"The mapping is not readable as JSON ({str(error)[:100]}): choose another file "
-                f"or map again"
-            ) from None
-        if not isinstance(data, dict) or "thunder_mapping" not in data:
-            raise BadHead(
-                "The JSON is not a Thunder mapping: choose a file that Save Mapping wrote"
-            )
-        version = data["thunder_mapping"]
-        if isinstance(version, bool) or version != VERSION:
-            raise BadHead(
-                f"The mapping is of version {json.dumps(version)[:20]} where {VERSION} is known: "
-                f"update Thunder or map again"
-            )
+        advice = "choose a file that Save Mapping wrote", "choose another file or map again"
+        data = read_document(
+            text, "thunder_mapping", VERSION, _LONGEST, "The mapping", advice, BadHead
+        )
         rules = tuple(_rule(item, i) for i, item in enumerate(_list(data, "rules")))
         joints = tuple(_joint_rule(item, i) for i, item in enumerate(_list(data, "joints")))
         parts = _list(data, "parts")
