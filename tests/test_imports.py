@@ -172,9 +172,7 @@ def test_the_worker_starts_with_the_standard_library_alone():
     at_start = [imported(node) for node in tree.body]
     ours, others = ({name for names, by in at_start if bool(by) == is_ours for name in names}
                     for is_ours in (True, False))  # fmt: skip
-    assert ours == {
-        "errors", "private_folder", "protocol", "shipped", "system_calls", "arguments",
-    }  # fmt: skip
+    assert ours == {"errors", "private_folder", "protocol", "shipped", "system_calls"}
     assert others <= sys.stdlib_module_names | {"__future__"}
 
 

@@ -67,7 +67,7 @@ class NamedFiles:
         """Names of all files, in order."""
         return sorted(
             {_name_of(path.stem) for path in self.folder.glob("*.json") if not is_part(path.name)},
-            key=str.lower,
+            key=lambda name: (name.lower(), name),
         )
 
     def path(self, name: str) -> Path:

@@ -175,8 +175,8 @@ class Request:
             check(self.direction.vectors)
 
     def arguments(self, put_array: PutArray) -> dict:
-        """As the protocol's “generate” takes them, besides the sound; `engine.arguments.request` is
-        the inverse.
+        """As the protocol's “generate” takes them, besides the sound; the inverse of
+        `engine.verbs.read_request`.
 
         put_array: writes an array and returns its path.
         """

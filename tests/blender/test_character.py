@@ -469,7 +469,9 @@ def test_presets_have_a_file_each_whatever_their_names_and_older_ones_are_read(
     older = ["50%", "x%2fb", "x%41", "Wave smile_ 1_2"]
     for name in older:
         (tmp_path / f"{name}.json").write_text(mapping.Mapping(name).to_json(), encoding="utf-8")
-    assert mapping_table.presets().names() == sorted([*names, *older], key=str.lower)
+    assert mapping_table.presets().names() == sorted(
+        [*names, *older], key=lambda name: (name.lower(), name)
+    )
     assert [mapping_table.preset(name).name for name in [*names, *older]] == [*names, *older]
     mapping_table.presets().write("50%", mapping.Mapping("new").to_json())
     assert mapping_table.preset("50%").name == "new"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from thunder_core.direction import Brief, Direction, Style
-from thunder_core.engine.arguments import read_brief, request as request_of
+from thunder_core.engine.verbs import read_brief, read_request as request_of
 from thunder_core.errors import BadRequest
 from thunder_core.request import Request
 from thunder_core.types import Keep, pack, unpack

@@ -275,12 +275,12 @@ def test_the_real_worker_shows_life_while_it_works(play):
     client = play(f"""
 sys.argv[1:3] = []  # -m thunder_core.engine.worker
 sys.path.insert(0, {ROOT!r})
-from thunder_core.engine import worker
+from thunder_core.engine import verbs, worker
 worker.HEARTBEAT = 0.02
-def nap(self, args, progress):
+def nap(worker, args, progress):
     time.sleep(0.5)
     return {{}}
-worker.Worker.VERBS["nap"] = nap
+verbs.VERBS["nap"] = nap
 worker.main()
 """)
     pending = client.request("nap")

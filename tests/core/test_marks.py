@@ -22,7 +22,7 @@ from thunder_core.direction import (
     STRESSED,
     THROWN_AWAY,
 )
-from thunder_core.engine import arguments
+from thunder_core.engine import verbs
 from thunder_core.engine.readings import held_points, mark_direction, mark_voice
 from thunder_core.engine.speech.encoder import BILABIALS, PHONES, SILENCE, softmax
 from thunder_core.errors import BadRequest
@@ -64,10 +64,10 @@ def test_rows_hold_all_of_a_mark_which_travels_to_the_engine_with_the_direction(
     assert list(read_marks([mark.row() for mark in reversed(MARKS)])) == MARKS
 
     asked = Brief(marks=tuple(MARKS))
-    assert arguments.read_brief(direction_arguments(asked, put)).marks == asked.marks
+    assert verbs.read_brief(direction_arguments(asked, put)).marks == asked.marks
     assert "marks" not in direction_arguments(Brief(), put)
     with pytest.raises(BadRequest, match="must be a list"):
-        arguments.read_brief({"direction": put(Direction().vector()[None]), "marks": "stressed"})
+        verbs.read_brief({"direction": put(Direction().vector()[None]), "marks": "stressed"})
 
 
 def test_a_line_that_begins_later_has_its_marks_earlier():

@@ -16,7 +16,7 @@ from thunder_core.direction import (
     MOODS,
     Style,
 )
-from thunder_core.engine import arguments
+from thunder_core.engine import verbs
 from thunder_core.engine.network import SHIPPED
 from thunder_core.engine.readings import add_stresses, emphases, follow_voice, POINTS, reading
 from thunder_core.engine.speech.cues import axis_deviations, Heard, read_arousal
@@ -285,12 +285,12 @@ def test_a_request_as_heard_travels_to_the_engine(put):
 
     asked = Brief(USUAL, as_heard=np.array([0.2, 0.7], np.float32))
     assert np.array_equal(
-        arguments.read_brief(direction_arguments(asked, put)).as_heard, asked.as_heard
+        verbs.read_brief(direction_arguments(asked, put)).as_heard, asked.as_heard
     )
     assert "as_heard" not in direction_arguments(Brief(), put)
     for wrong in ([1.5], [-0.1], [np.nan], [[0.5]], []):
         with pytest.raises(BadRequest, match="from 0 to 1"):
-            arguments.read_brief({"direction": put(USUAL), "as_heard": put(np.array(wrong))})
+            verbs.read_brief({"direction": put(USUAL), "as_heard": put(np.array(wrong))})
 
 
 # ---- takes that are free to

@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import shutil
+import sys
 
 import pytest
 import torch
@@ -153,9 +154,9 @@ def test_a_head_that_cannot_be_used_is_named_as_a_file_of_the_weights(
 def test_a_damaged_card_is_reported_before_the_engine_is_imported(tmp_path, monkeypatch):
     write(tmp_path, "judge")
     (tmp_path / "judge.json").write_text("{")
-    monkeypatch.setattr(worker, "import_engine", lambda: pytest.fail("the engine was imported"))
+    monkeypatch.setitem(sys.modules, "thunder_core.engine.engine", None)  # not imported
     with pytest.raises(BadWeights, match="judge.json"):
-        worker.Worker(None, None, None, str(tmp_path), "cpu")._load_engine(lambda *_: None)
+        worker.Worker(None, None, None, str(tmp_path), "cpu").load_engine(lambda *_: None)
 
 
 def test_networks_of_two_trainings_are_not_put_together(tmp_path):
@@ -230,9 +231,9 @@ def test_a_pipe_or_folder_among_the_weights_is_refused_before_it_is_opened(
     write(tmp_path, "units")
     (tmp_path / name).unlink(missing_ok=True)
     make(tmp_path / name)
-    monkeypatch.setattr(worker, "import_engine", lambda: pytest.fail("the engine was imported"))
+    monkeypatch.setitem(sys.modules, "thunder_core.engine.engine", None)  # not imported
     for load in (
-        lambda: worker.Worker(None, None, None, str(tmp_path), "cpu")._load_engine(lambda *_: None),
+        lambda: worker.Worker(None, None, None, str(tmp_path), "cpu").load_engine(lambda *_: None),
         lambda: Engine.load(tmp_path, device="cpu"),
     ):
         with pytest.raises(BadWeights, match=f"{name}” {says}.*choose another weights folder"):

@@ -490,8 +490,8 @@ class Engine:
     def align(self, speech, motion, recorded=None):
         return Match(0.0, 1.0), "mouth" if recorded is None else "sound"
 
-    def closures(self, speech, text):
-        return [], [], []
+    def spoken(self, speech, text):
+        return [], [], True
 
     def listen(self, motion, voice=None):
         return Speech(np.zeros(8000, np.float32))

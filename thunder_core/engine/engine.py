@@ -679,6 +679,7 @@ class Engine:
             )
         if not (np.isfinite(motion.expression).all() and np.isfinite(motion.jaw).all()):
             raise BadRequest(
-                "The motion holds values that are not numbers: look for broken keys on the head"
+                "The animation holds values that are not numbers: look at the keys and drivers of "
+                "the head"
             )
         return motion

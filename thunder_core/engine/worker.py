@@ -11,10 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import functools
 import gc
-import io
-import itertools
 import json
 import os
 import platform
@@ -24,12 +21,10 @@ import sys
 import threading
 import time
 import traceback
-from dataclasses import astuple
 from pathlib import Path
 
 from ..errors import (
     BadRequest,
-    BadSound,
     BadWeights,
     Cancelled,
     is_full_disk,
@@ -42,16 +37,14 @@ from ..errors import (
     ThunderError,
 )
 from ..private_folder import remove_if_orphaned
-from ..protocol import HEARTBEAT, LEVEL, PROTOCOL, UNSPOKEN
+from ..protocol import HEARTBEAT, PROTOCOL
 from ..shipped import VENDOR, WEIGHTS
-from ..system_calls import find_runtime, memory_used
-from . import arguments
+from ..system_calls import find_runtime
 
 OLDEST_PYTHON = (3, 11)
 # seconds a running request has to notice its cancellation before it is answered for
 CANCEL_PATIENCE = 0.3
 GRACE = 1.0  # seconds a running request has to end when the client is gone
-LAST_FRAME = 10_000_000  # of a take, at 25 a second
 LONGEST_MESSAGE = 500  # letters; a request may name a path or value of any length
 # seconds between progress events; Blender's timer does not read them more often
 PROGRESS_EVERY = 0.05
@@ -245,7 +238,9 @@ class Worker:
         try:
             if flag.is_set():
                 raise _cancellation()
-            action = self.VERBS.get(verb)
+            if verb == "quit":
+                return self._done(number, {})
+            action = import_verbs().get(verb)
             if action is None:
                 raise BadRequest(
                     f"The engine knows no “{verb}”: the extension and its engine differ in version"
@@ -261,7 +256,7 @@ class Worker:
                     0.0, "The graphics card has too little memory: using the processor instead"
                 )
                 self.device = "cpu"
-                self._release({}, progress)
+                self.release()
                 result = action(self, args, progress)
             self._done(number, result)
         except ThunderError as error:
@@ -276,7 +271,9 @@ class Worker:
             traceback.print_exception(type(error), error, error.__traceback__)
             self._fail(number, explain(error, verb))
 
-    def _load_engine(self, progress):
+    def load_engine(self, progress):
+        """The engine, loaded at the first request that needs it. Raises BadWeights, OutOfMemory,
+        ImportError."""
         if self.engine is None:
             progress(0.02, "Loading the engine")  # after the sound is read
             # importing makes millions of objects and drops few: looking for them takes a tenth of
@@ -286,7 +283,9 @@ class Worker:
                 from .network import advice, check_cards
 
                 check_cards(Path(self.weights))
-                self.engine = import_engine().load(self.weights, device=self.device)
+                from .engine import Engine
+
+                self.engine = Engine.load(self.weights, device=self.device)
                 self.preparation = self.engine.prepare()
             except ThunderError:
                 raise
@@ -312,228 +311,14 @@ class Worker:
             self.device if self.engine is None else self.engine.device
         ) != "cpu"  # None while loading: the memory may end there
 
-    def _hello(self, args, progress):
-        from importlib.metadata import version
-
-        info = self._load_engine(progress).info()
-        versions = {
-            "python": ".".join(map(str, sys.version_info[:3])),
-            "numpy": version("numpy"),
-            **info["versions"],
-        }
-        return {"protocol": PROTOCOL, **info, "versions": versions, "memory": memory_used()}
-
-    def _generate(self, args, progress):
-        started = time.monotonic()
-        request = arguments.request(args)
-        folder = self._folder_for_arrays(args)
-        speech = self._sound(args, progress, may_be_silent=not request.listening)
-        is_silent = not speech.samples.any()
-        if is_silent:  # said before anything is loaded
-            progress.give({"event": UNSPOKEN, "silent": True})
-        engine = self._load_engine(progress)
-        number = itertools.count(1)
-
-        @functools.cache
-        def about():
-            """Provenance shared by all takes; the weights' identity is known once they have been
-            read, while the first takes are made."""
-            from ..types import FPS
-
-            info = engine.info()
-            shared = {name: info[name] for name in ("engine", "channels", "weights", "device")}
-            return {**shared, "fps": FPS, "audio": running.about["audio"], "folder": folder}
-
-        def send_note(what):
-            if what != UNSPOKEN:
-                progress.give({"event": what})
-            elif not is_silent:
-                progress.give({"event": UNSPOKEN, "silent": False})
-
-        def send_take(take):
-            answer = _save_take(take, folder, next(number))
-            progress.give({"event": "take", "take": answer, **about()})
-            return answer
-
-        running, sound_seconds = engine.begin(speech, request, progress, send_note), speech.seconds
-        del speech  # an hour of it is .23 GB, and takes need only its features
-        return {
-            "takes": running.run(send_take),
-            **about(),
-            "sound_seconds": sound_seconds,
-            "seconds": time.monotonic() - started,
-        }
-
-    def _explain(self, args, progress):
-        from ..request import check_whole
-
-        request = arguments.request(args)
-        frame = check_whole("frame", args.get("frame"), 0, LAST_FRAME)
-        speech = self._sound(args, progress, may_be_silent=not request.listening)
-        engine = self._load_engine(progress)
-        progress(0.3, "Sampling the take again")
-        return {"weights": engine.weights, **engine.explain(speech, request, frame)}
-
-    def _score(self, args, progress):
-        folder = self._folder_for_arrays(args)
-        motion = self._motion(args)
-        speech = self._sound(args, progress)
-        asked, seed = arguments.read_brief(args), arguments.seed(args)
-        score = self._load_engine(progress).score(speech, motion, asked, seed)
-        file = os.path.join(folder, "score_per_frame.npy")
-        save_array(file, score.per_frame)
-        return {"total": float(score.total), "heard": float(score.heard), "per_frame": file}
-
-    def _align(self, args, progress):
-        motion, recorded = self._motion(args), None
-        speech = self._sound(args, progress, may_be_silent=True)
-        if args.get("recorded") is not None:
-            # a film without sound, or in a format that nothing here reads: the mouth tells it
-            with contextlib.suppress(BadSound):
-                recorded = self._sound(args, progress, "recorded", may_be_silent=True)
-        engine = self._load_engine(progress)
-        progress(0.3, "Finding the offset")
-        match, found_by = engine.align(speech, motion, recorded)
-        return {
-            "seconds": match.seconds,
-            "sure": match.sure,
-            "by": found_by,
-            "sound_seconds": speech.seconds,
-        }
-
-    def _check(self, args, progress):
-        motion, text = self._motion(args), arguments.transcript({"text": "", **args})
-        speech = self._sound(args, progress)
-        engine = self._load_engine(progress)
-        progress(0.2, "Checking the lips")
-        return {
-            "findings": [
-                each.values()
-                for each in engine.check(speech, motion, args.get("tolerance", "realistic"), text)
-            ]
-        }
-
-    def _spoken(self, args, progress):
-        text = arguments.transcript(args)
-        speech = self._sound(args, progress)
-        engine = self._load_engine(progress)
-        progress(0.2, "Finding words and sounds")
-        sounds, words, matches = engine.spoken(speech, text)
-        return {
-            "sounds": [astuple(each) for each in sounds],
-            "words": [astuple(each) for each in words],
-            "matches": matches,
-        }
-
-    def _listen(self, args, progress):
-        from .speech.audio import write_sound
-
-        motion = self._motion(args)
-        voice = None if args.get("voice") is None else self._sound(args, progress, "voice")
-        out = arguments.text(args, "out")
-        engine = self._load_engine(progress)
-        progress(0.2, "Generating speech")
-        speech = engine.listen(motion, voice)
-        write_sound(out, speech)
-        return {"sound": out, "rate": int(speech.rate), "seconds": speech.seconds}
-
-    def _microphones(self, args, progress):
-        from . import microphone
-
-        return {"names": microphone.names()}
-
-    def _record(self, args, progress):
-        from . import microphone
-
-        self.enough.clear()
-        name, path = args.get("microphone") or "", arguments.text(args, "path")
-        return microphone.record(
-            name, path, self.enough, lambda level: progress.give({"event": LEVEL, **level})
-        )
-
-    def _check_flame(self, args, progress):
-        files = args.get("arrays")
-        if not isinstance(files, dict):
-            raise BadRequest(
-                "The request lacks “arrays”: the extension and its engine differ in version"
-            )
-        arrays = {name: arguments.array(files, name) for name in files}
-        progress(0.1, "Loading smplx")
-        from ..networks.flame import check
-
-        return check(arrays)
-
-    def _release(self, args, progress):
+    def release(self):
+        """Forget the engine, and give the memory of a graphics card back."""
         self.engine, self.preparation = None, iter(())
         gc.unfreeze()
         gc.collect()
         torch = sys.modules.get("torch")
         if torch is not None and torch.cuda.is_available():
             torch.cuda.empty_cache()
-        return {}
-
-    def _quit(self, args, progress):
-        return {}
-
-    VERBS = {
-        "hello": _hello,
-        "generate": _generate,
-        "explain": _explain,
-        "score": _score,
-        "align": _align,
-        "check": _check,
-        "spoken": _spoken,
-        "listen": _listen,
-        "microphones": _microphones,
-        "record": _record,
-        "check_flame": _check_flame,
-        "release": _release,
-        "quit": _quit,
-    }
-
-    def _sound(self, args, progress, name="sound", may_be_silent=False):
-        """The sound that a request names, read as the first 2 % of the work."""
-        from .speech.audio import read_sound
-
-        path = arguments.text(args, name)
-        return read_sound(
-            path, lambda fraction: progress(0.02 * fraction, "Reading the sound"), may_be_silent
-        )
-
-    def _folder_for_arrays(self, args):
-        folder = args.get("folder") or self.folder
-        if not folder or not os.path.isdir(folder):
-            raise BadRequest(
-                f"The folder for the results, “{folder}”, is missing: start the engine again"
-            )
-        return folder
-
-    def _motion(self, args):
-        """Motion of the request's expression [T, n] and jaw [T, 3] files, 25 fps; BadRequest when
-        they do not fit."""
-        import numpy as np
-
-        from ..types import Motion
-
-        expression, jaw = (arguments.array(args, name) for name in ("expression", "jaw"))
-        if (
-            expression.ndim != 2
-            or jaw.ndim != 2
-            or jaw.shape[1:] != (3,)
-            or len(expression) != len(jaw)
-            or not len(jaw)
-        ):
-            raise BadRequest(
-                f"The animation has the shapes {list(expression.shape)} and {list(jaw.shape)}, "
-                f"not [T, channels] and "
-                "[T, 3]: choose a frame range with at least one frame"
-            )
-        if not (np.isfinite(expression).all() and np.isfinite(jaw).all()):
-            raise BadRequest(
-                "The animation holds values that are not numbers: look at the keys and drivers of "
-                "the head"
-            )
-        return Motion(expression=expression, jaw=jaw)
 
 
 class _Progress:
@@ -566,39 +351,17 @@ class _Progress:
         self.worker._send({"id": self.number, **event})
 
 
-def _save_take(take, folder, number):
-    """Write a take's arrays to files; returns the take's entry for the client."""
-    arrays = {name: getattr(take.motion, name) for name in ("expression", "jaw", "head", "eyes")}
-    arrays |= {
-        "opening": take.opening,
-        "width": take.width,
-        "drift": take.score and take.score.per_frame,
-    }
-    files = {
-        name: None if array is None else f"take_{number:02d}_{name}.npy"
-        for name, array in arrays.items()
-    }
-    for name, file in files.items():
-        if file is not None:
-            save_array(os.path.join(folder, file), arrays[name])
-    score = {
-        "score": take.score and float(take.score.total),
-        "heard": take.score and float(take.score.heard),
-    }
-    return {"seed": int(take.seed), **score, "provenance": take.provenance, **files}
-
-
-def import_engine():
-    """The Engine class; NoEngine in a Python that is too old."""
+def import_verbs():
+    """What the engine does for each request; NoEngine in a Python that is too old."""
     if sys.version_info < OLDEST_PYTHON:
         raise NoEngine(
             f"“{sys.executable}” is Python {sys.version_info[0]}.{sys.version_info[1]} and the "
             f"engine needs "
             f"{OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} or newer: choose another Python"
         )
-    from .engine import Engine
+    from .verbs import VERBS
 
-    return Engine
+    return VERBS
 
 
 def explain(error, verb):
@@ -621,17 +384,6 @@ def explain(error, verb):
     if isinstance(error, ImportError):
         return _lacks(error)
     return ThunderError(f"The engine failed at “{verb}” ({_brief(error)}): see the log")
-
-
-def save_array(path, array):
-    """Write `array` as float32 .npy. Unlike numpy's function, it raises a clear OSError when the
-    disk is full."""
-    import numpy as np
-
-    memory = io.BytesIO()
-    np.save(memory, np.asarray(array, dtype=np.float32), allow_pickle=False)
-    with open(path, "wb") as file:
-        file.write(memory.getbuffer())
 
 
 def _lacks(error):
