@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Samples takes with the engine of one tree, today's or an older one's, when asked:
-research/speed.py runs two of these in turn.
+research/speed.py runs two of these in turn, research/before_after.py films what they make.
 
 `python research/takes_of_tree.py TREE SOUND THREADS`; a JSON line {"takes": n, "seed": s} in, one
 out with the seconds of “again” (encoder, sampling, scoring; what is loaded once is done) and of the
-processor within it (all threads; neighbours' work changes it less).
+processor within it (all threads; neighbours' work changes it less). With "save": PATH the take that came
+first is written there as NPZ.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import time
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the client starts the worker
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
+
+PARTS = ("expression", "jaw", "head", "eyes")
 
 
 def requests():
@@ -52,8 +55,11 @@ def main() -> None:
         asked = json.loads(line)
         engine._known.clear()  # the features of the sound have to be worked out
         began, busy = time.perf_counter(), time.process_time()
-        engine.generate(speech, **asked_for(asked["takes"], asked["seed"]))
+        takes = engine.generate(speech, **asked_for(asked["takes"], asked["seed"]))
         again, processor = time.perf_counter() - began, time.process_time() - busy
+        if "save" in asked:
+            parts = {part: getattr(takes[0].motion, part) for part in PARTS}
+            np.savez(asked["save"], **parts, channels=np.array(engine.head.expression_names))
         print(json.dumps({"again": again, "processor": processor}), flush=True)
 
 

@@ -45,7 +45,8 @@ BENCHES = {
     "check_animation": "--data {data} --solved {solved} --takes 1 --read 1 --results {out}/x.txt",
     "check_results": "",
     "commit": "--data {data} --takes {out}/takes --results {out}/x.txt",
-    "curves": "--seconds 1 --out {out}/x.png",
+    "curves": "--data {data} --clips grid_lbbc2a grid_lrwp9a --seconds 1 --out {out}/x.png "
+    "--real-out {out}/y.png",
     "direction": f"{OF_CORPUS} --readings 4 --repeats 1",
     "events": "--data {data} --takes 1 --results {out}/x.txt",
     "faults": "--kills 1 --skip table,calls --results {out}",
@@ -72,7 +73,10 @@ BENCHES = {
     "unclear": "--data {source} --voices 2 --results {out}/x.txt",
     "words": f"{OF_CORPUS} --takes 2",
 }
-IN_BLENDER = {"head_sheet": "{out}/x.png --workbench --size 30 --samples 1 --poses jawOpen"}
+IN_BLENDER = {
+    "before_after": "--before HEAD --seconds 0.1 --height 40 --out {out}/x.mp4",
+    "head_sheet": "{out}/x.png --workbench --size 30 --samples 1 --poses jawOpen",
+}
 OF_WINDOW = {"reduction"}
 # others import them
 LIBRARIES = {"harness", "corpus_lines", "paper_rows", "lines_run", "viseme_tool"}
