@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Takes are mixed by parts of the face and by cuts over time; what is kept of a take stays bit for bit
-while the rest is sampled again (that it flows into it: test_keep_engine.py)."""
+while the rest is sampled again (that it flows into it: test_engine_around_takes.py)."""
 
 from dataclasses import replace
 

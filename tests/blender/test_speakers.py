@@ -1,21 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One recording with several speakers: ranges that stay where they are heard, and heads that speak
-theirs and listen to the others'."""
+theirs and listen to the others'; takes of those that listen have no lip-sync score."""
+
+import math
 
 import numpy as np
 import pytest
 from performances import noise, performance, read_wav, reopen, trim_end, trim_start
 from played_engine import PlayedClient
 from thunder.cli import bake, batch
+from thunder.scene.animation import display
 from thunder.scene.heads import head
 from thunder.scene.host import compat
-from thunder.scene.takes import dialogue, turns
+from thunder.scene.review import live_score
+from thunder.scene.takes import dialogue, provenance, sampling, take_list, turns
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.sampling import Sampling
 from thunder.scene.voice import strip
 from thunder.thunder_core import errors
-
-pytestmark = pytest.mark.one_blender
 
 
 class HearingClient(PlayedClient):
@@ -71,6 +73,7 @@ def marked(blender, talk):
     return talk
 
 
+@pytest.mark.one_blender
 def test_ranges_follow_their_strip(blender, marked):
     scene, heads, one, _ = marked
     names = [mesh.name for mesh in heads]
@@ -88,6 +91,7 @@ def test_ranges_follow_their_strip(blender, marked):
     ]
 
 
+@pytest.mark.one_blender
 def test_ranges_survive_saving_and_undo(blender, marked, tmp_path):
     scene, heads, one, _ = marked
     before = ranges(scene, one)
@@ -102,6 +106,7 @@ def test_ranges_survive_saving_and_undo(blender, marked, tmp_path):
     assert ranges(scene, strip.by_name(scene, "talk")) == before
 
 
+@pytest.mark.one_blender
 def test_a_range_without_a_preview_range_goes_from_the_playhead_to_the_next(blender, talk):
     scene, heads, one, _ = talk
     mark(blender, heads[1], 61, 80)
@@ -114,6 +119,7 @@ def test_a_range_without_a_preview_range_goes_from_the_playhead_to_the_next(blen
     assert ranges(scene, one) == [(heads[0].name, 31, 60), (heads[1].name, 61, 110)]
 
 
+@pytest.mark.one_blender
 def test_speakers_can_be_marked_in_the_order_in_which_they_speak(blender, marked):
     scene, heads, one, _ = marked
     while len(scene.thunder.turns):
@@ -127,6 +133,7 @@ def test_speakers_can_be_marked_in_the_order_in_which_they_speak(blender, marked
     ) == (heads[1], 60)
 
 
+@pytest.mark.one_blender
 def test_what_cannot_be_marked_says_why_and_changes_nothing(blender, marked):
     scene, heads, one, _ = marked
     before = ranges(scene, one)
@@ -147,6 +154,7 @@ def test_what_cannot_be_marked_says_why_and_changes_nothing(blender, marked):
         mark(blender, heads[0], 20, 22)
 
 
+@pytest.mark.one_blender
 def test_each_head_speaks_its_ranges_and_listens_to_the_others(blender, marked):
     scene, heads, one, client = marked
     scene.thunder.count = 2
@@ -176,6 +184,7 @@ def test_each_head_speaks_its_ranges_and_listens_to_the_others(blender, marked):
     assert [line.speaker for line in dialogue.lines_to_generate(scene)] == [heads[1]]
 
 
+@pytest.mark.one_blender
 def test_a_bake_of_a_strip_with_speakers_bakes_the_one_that_is_named(blender, talk, tmp_path):
     scene, heads, one, client = talk
     names = [mesh.name for mesh in heads]
@@ -212,6 +221,7 @@ def test_a_bake_of_a_strip_with_speakers_bakes_the_one_that_is_named(blender, ta
         bake.bake(bake.options([*arguments[:-1], "Nobody 1-2", "--out", str(tmp_path / "none")]))
 
 
+@pytest.mark.one_blender
 def test_a_scene_with_ranges_is_a_job_for_each_of_its_speakers(blender, marked, tmp_path):
     scene, heads, one, _ = marked
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "talk.blend"))
@@ -222,6 +232,7 @@ def test_a_scene_with_ranges_is_a_job_for_each_of_its_speakers(blender, marked, 
     ]
 
 
+@pytest.mark.one_blender
 def test_a_take_listens_outside_its_ranges_and_flows_between():
     speaks = performance(seconds=4.0, closed_at=())
     listens = performance(seconds=4.0, closed_at=(), shut=True)
@@ -231,3 +242,95 @@ def test_a_take_listens_outside_its_ranges_and_flows_between():
         np.allclose(jaw[25:51], 0.2) and np.allclose(jaw[:15], 0.0) and np.allclose(jaw[61:], 0.0)
     )
     assert np.abs(np.diff(jaw)).max() < 0.05 and take.opening[30] > take.opening[0] + 5
+
+
+@pytest.fixture
+def heads(needs_sound, heads, scene, tmp_path, client):
+    """Two heads, a strip that the first speaks and one that the second speaks: the heads."""
+    for number, (name, start) in enumerate((("one", 1), ("two", 61))):
+        strip.add(scene, noise(tmp_path / f"{name}.wav", seed=number), name, start)
+        dialogue.cast(scene, name, heads[number])
+    scene.thunder.count, scene.thunder.seed = 2, 1
+    return heads
+
+
+def test_a_head_listens_to_the_line_of_another(blender, heads, scene, client):
+    assert blender.ops.thunder.listen_to_strip(strip="one", listener=heads[1].name) == {"FINISHED"}
+    assert strip.find(blender.context).name == "one"
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    ((_, request),) = client.asked
+    assert request["listening"] is True
+    assert [(entry.head, entry.voice, entry.role, entry.seed) for entry in scene.thunder.takes] == [
+        (heads[1], "one", "LISTENS", 1),
+        (heads[1], "one", "LISTENS", 2),
+    ]
+    entry = scene.thunder.takes[0]
+    assert (
+        math.isnan(entry.score)
+        and take_list.score_text(entry) == "Listener"
+        and "no Lip-Sync" in entry.tooltip
+    )
+    assert (
+        display.shown_action(head.resolve(heads[1])) == entry.action
+        and display.shown_action(head.resolve(heads[0])) is None
+    )
+    assert dialogue.speaker_of(scene, "one") == heads[0]  # who speaks it has not changed
+    # nor do its own takes exist
+    assert [line.strip for line in dialogue.lines_to_generate(scene)] == ["one", "two"]
+    dialogue.select(blender.context, "two")
+    assert scene.thunder.head_role == "SPEAKS" and strip.find(blender.context).name == "two"
+
+
+def test_a_head_does_not_listen_to_itself(blender, heads, scene):
+    dialogue.let_listen(scene, "one", heads[0])
+    with pytest.raises(RuntimeError, match="speaks “one” and cannot listen to it"):
+        blender.ops.thunder.generate()
+    assert not len(scene.thunder.takes)
+    scene.thunder.voice = ""  # then the other's voice is meant, whichever strip is active
+    scene.sequence_editor.active_strip = strip.by_name(scene, "one")
+    assert strip.find(blender.context).name == "two"
+    dialogue.cast(scene, "two", heads[0])
+    with pytest.raises(errors.BadSound, match="speaks all sound strips"):
+        strip.find(blender.context)
+
+
+def test_a_listener_is_sampled_again_as_one(blender, heads, scene, client):
+    dialogue.let_listen(scene, "one", heads[1])
+    blender.ops.thunder.generate()
+    blender.ops.thunder.select_take(index=0)
+    scene.thunder_keep.upper_face = True
+    assert blender.ops.thunder.resample_rest() == {"FINISHED"}
+    assert (
+        all(request["listening"] is True for _, request in client.asked) and len(client.asked) == 2
+    )
+    entry = scene.thunder.takes[0]
+    made = provenance.load(entry.action)
+    assert (
+        math.isnan(made.score)
+        and sampling.Sampling.of_take(made.provenance, scene.thunder).listening
+    )
+    assert all(entry.role == "LISTENS" for entry in scene.thunder.takes)
+    roles = {entry.action.name: entry.role for entry in scene.thunder.takes}
+    # takes that were appended from another file are listed as what they are
+    scene.thunder.takes.clear()
+    take_list.adopt(scene, head.resolve(heads[1]))
+    assert {entry.action.name: entry.role for entry in scene.thunder.takes} == roles
+
+
+def test_a_listener_is_committed_and_has_no_lip_sync_then_either(blender, heads, scene):
+    dialogue.let_listen(scene, "one", heads[1])
+    blender.ops.thunder.generate()
+    rig = head.resolve(heads[1])
+    assert (
+        "no Lip-Sync" in live_score.why_none(rig)
+        and not live_score.shown_score(scene, rig).is_known
+    )
+    assert blender.ops.thunder.commit_take() == {"FINISHED"}
+    own = live_score.animator_action(rig)
+    assert own is not None and take_list.on_head(scene, heads[1]) is None
+    scene.thunder.head_role = "SPEAKS"
+    assert "a head that listens has no Lip-Sync" in live_score._why_unscored(scene, rig)
+    # what is committed for a whole dialogue is what heads say
+    from thunder.scene.takes.commit import committing as committed
+
+    assert all(committed.take_of(scene, line) is None for line in dialogue.lines(scene))

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The real engine samples the rest of a take around what is kept of it, and hears where a text
-closes the lips."""
+"""The real engine samples the rest of a take around what is kept of it, hears where a text closes the
+lips, and finds where an exported take, cut, belongs in its voice."""
 
 import numpy as np
 import pytest
-from running_engine import connection, SAMPLE, scene, speak, stop_engine  # noqa: F401
+from performances import read_wav, write_wav
+from running_engine import connection, SAMPLE, scene, speak, stop_engine  # noqa: F401  # noqa: F401
 from speaking import keys_of, tracks, values_of
 from thunder.scene.heads import head
-from thunder.scene.takes import keep
+from thunder.scene.takes import keep, provenance
 
 SAID = (
     "My brother moves both big blue boxes from the front room. Who can forgive such a foolish "
@@ -82,3 +83,45 @@ def test_the_engine_says_when_each_word_is_said_and_doubts_another_line(blender,
         "spoken", sound=SAMPLE, text="Photographs of the other evening showed nothing at all"
     ).wait(timeout=300)["matches"]
     assert client.request("spoken", sound=SAMPLE, text="").wait(timeout=300)["words"] == []
+
+
+CUT_SECONDS = 0.6
+
+
+@pytest.fixture
+def cut(blender, scene, tmp_path):
+    """A scene with a sampled take of the sample, and its ARKit curves from CUT_SECONDS on: (scene,
+    path)."""
+    speak(scene)
+    scene.thunder.count, path = 1, tmp_path / "Slate_1.csv"
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    assert blender.ops.thunder.export_performance(
+        filepath=str(path), form="ARKIT", frames="TAKE"
+    ) == {"FINISHED"}
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([lines[0], *lines[1 + round(60 * CUT_SECONDS) :]]))
+    return scene, str(path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("with_sound", [False, True])
+def test_a_capture_is_put_where_it_belongs(blender, cut, tmp_path, with_sound):
+    scene, path = cut
+    if with_sound:
+        samples, rate = read_wav(SAMPLE)
+        heard = samples[round(CUT_SECONDS * rate) :]
+        write_wav(
+            tmp_path / "Slate_1.wav",
+            0.5 * heard + 0.01 * np.random.default_rng(0).standard_normal(len(heard)),
+            rate,
+        )
+    assert blender.ops.thunder.import_capture(filepath=path) == {"FINISHED"}
+    one, two = (
+        next(each for each in scene.thunder.takes if each.kind == kind)
+        for kind in ("SAMPLED", "CAPTURED")
+    )
+    was, now = (provenance.load(each.action).motion.jaw[:, 0] for each in (one, two))
+    after = slice(round(25 * CUT_SECONDS) + 2, -3)
+    r = [np.corrcoef(was[after], np.roll(now, -shift)[after])[0, 1] for shift in (-2, -1, 0, 1, 2)]
+    assert np.argmax(r) in (1, 2, 3) and max(r) > 0.97
+    assert two.score > 50  # 8 where lips are three frames off
