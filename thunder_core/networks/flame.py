@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FLAME's skinning in torch, for selected vertices: expression and joint rotations to positions;
-ours, and smplx's, which agree. `check` compares both, and a rig in Blender, for a FLAME file.
+"""FLAME's skinning in torch, for selected vertices: expression and joint rotations to positions.
+`check` compares it, and a rig in Blender, with smplx's for a FLAME file.
 """
 
 from dataclasses import replace
 from importlib import metadata
-from importlib.util import find_spec
 
 import numpy as np
 import torch
@@ -40,22 +39,7 @@ def rotation_matrix(vector: torch.Tensor) -> torch.Tensor:
     return eye + sine * cross + cosine * (cross @ cross)
 
 
-class _Layer(nn.Module):
-    """What places vertices by buffers of one type, which are not stored with a network's
-    weights."""
-
-    def __init__(self, dtype: torch.dtype):
-        super().__init__()
-        self.dtype = dtype
-
-    def add_buffer(self, name: str, array: np.ndarray) -> None:
-        """Register an array as a buffer."""
-        self.register_buffer(
-            name, torch.tensor(np.ascontiguousarray(array), dtype=self.dtype), persistent=False
-        )
-
-
-class FlameLayer(_Layer):
+class FlameLayer(nn.Module):
     """FLAME (Li et al. 2017): blend shapes, pose correctives, linear blend skinning over five
     joints.
 
@@ -69,7 +53,8 @@ class FlameLayer(_Layer):
     def __init__(
         self, head: Head, vertices: np.ndarray | None = None, dtype: torch.dtype = torch.float32
     ):
-        super().__init__(dtype)
+        super().__init__()
+        self.dtype = dtype
         ids = slice(None) if vertices is None else np.asarray(vertices, dtype=np.int64)
 
         regressor = head.J_regressor.astype(np.float64)
@@ -110,6 +95,12 @@ class FlameLayer(_Layer):
             tuple(places.index(name) for name in head.corrective_pairs[number]) for number in moving
         ]
         self.add_buffer("products", pairs[moving].reshape(-1, 3 * len(weights)))
+
+    def add_buffer(self, name: str, array: np.ndarray) -> None:
+        """Register an array as a buffer, which is not stored with a network's weights."""
+        self.register_buffer(
+            name, torch.tensor(np.ascontiguousarray(array), dtype=self.dtype), persistent=False
+        )
 
     def forward(
         self,
@@ -201,83 +192,6 @@ def _turn(matrix, point):
     return (matrix @ point[..., None])[..., 0]
 
 
-class SmplxLayer(_Layer):
-    """FLAME by smplx's linear blend skinning, for selected vertices; arguments and result as
-    `FlameLayer`.
-
-    smplx is the FLAME extra (requirements/flame.txt); its licence allows non-commercial research
-    only. It is given arrays and never a path: of a file it would run whatever the pickle asks for.
-    head: of a FLAME file.  vertices: ids [m] to evaluate (None: all V). The joints, which smplx
-    regresses from all vertices, are included as five more vertices.
-    """
-
-    def __init__(
-        self, head: Head, vertices: np.ndarray | None = None, dtype: torch.dtype = torch.float32
-    ):
-        super().__init__(dtype)
-        ids = (
-            np.arange(len(head.v_template)) if vertices is None else np.asarray(vertices, np.int64)
-        )
-        joints, regressor = len(head.J_regressor), head.J_regressor.astype(np.float64)
-
-        def with_joints(values: np.ndarray, of_joints: np.ndarray) -> np.ndarray:
-            return np.concatenate([values[ids].astype(np.float64), of_joints])
-
-        self.add_buffer("template", with_joints(head.v_template, head.joints))
-        self.add_buffer(
-            "directions",
-            with_joints(
-                head.shapedirs,
-                np.einsum("jv,vcn->jcn", regressor, head.shapedirs.astype(np.float64)),
-            ),
-        )
-        self.add_buffer(
-            "correctives", with_joints(head.posedirs, np.zeros((joints, 3, 36))).reshape(-1, 36).T
-        )
-        self.add_buffer("weights", with_joints(head.weights, np.eye(joints)[np.zeros(joints, int)]))
-        self.add_buffer(
-            "regressor", np.concatenate([np.zeros((joints, len(ids))), np.eye(joints)], 1)
-        )
-        self.count = len(ids)
-
-    def forward(
-        self,
-        expression: torch.Tensor,
-        jaw: torch.Tensor,
-        head: torch.Tensor | None = None,
-        eyes: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """Positions [B, m, 3] in metres; arguments as `FlameLayer.forward`."""
-        from smplx.lbs import lbs
-
-        still = torch.zeros_like(jaw)
-        left, right = (
-            (still, still) if eyes is None else (eyes, eyes) if eyes.dim() == 2 else eyes.unbind(1)
-        )
-        pose = torch.cat([still, still if head is None else head, jaw, left, right], 1)
-        template = self.template.expand(len(jaw), -1, -1)
-        parents = torch.tensor(PARENTS, device=jaw.device)
-        placed, _ = lbs(
-            expression,
-            pose,
-            template,
-            self.directions,
-            self.correctives,
-            self.regressor,
-            parents,
-            self.weights,
-        )
-        return placed[:, : self.count]
-
-
-def vertex_layer(head: Head, vertices: np.ndarray | None = None) -> nn.Module:
-    """The layer that places a head's vertices: smplx's for a FLAME file where smplx is installed,
-    else ours."""
-    return (SmplxLayer if head.identity.shape[2] and find_spec("smplx") else FlameLayer)(
-        head, vertices
-    )
-
-
 # ---- compared with smplx
 
 # arrays of face.head.Head
@@ -304,10 +218,8 @@ def check(arrays: dict[str, np.ndarray]) -> dict:
     poses = _random_poses(head)
     try:
         with torch.no_grad():
-            rig = SmplxLayer(person, dtype=torch.float64)(*pose)[0] - _tensor(arrays["seen"])
-            skinning = FlameLayer(head, dtype=torch.float64)(*poses) - SmplxLayer(
-                head, dtype=torch.float64
-            )(*poses)
+            rig = smplx_positions(person, *pose)[0] - _tensor(arrays["seen"])
+            skinning = FlameLayer(head, dtype=torch.float64)(*poses) - smplx_positions(head, *poses)
     except ImportError as error:
         raise NoEngine(
             "smplx is not installed: install the FLAME extra in the preferences"
@@ -317,6 +229,27 @@ def check(arrays: dict[str, np.ndarray]) -> dict:
         "skinning": _millimetres(skinning),
         "smplx": metadata.version("smplx"),
     }
+
+
+def smplx_positions(
+    head: Head, expression: torch.Tensor, jaw: torch.Tensor, neck: torch.Tensor, eyes: torch.Tensor
+) -> torch.Tensor:
+    """Positions [B, V, 3] in metres by smplx's linear blend skinning, float64; arguments as
+    `FlameLayer.forward`. Raises ImportError without smplx.
+
+    smplx is the FLAME extra (requirements/flame.txt); its licence allows non-commercial research
+    only. It is given arrays and never a path: of a file it would run whatever the pickle asks for.
+    """
+    from smplx.lbs import lbs
+
+    pose = torch.cat([torch.zeros_like(jaw), neck, jaw, *eyes.unbind(1)], 1)
+    template, directions, regressor, weights = map(
+        _tensor, (head.v_template, head.shapedirs, head.J_regressor, head.weights)
+    )
+    correctives = _tensor(head.posedirs.reshape(-1, 36).T)
+    parents = torch.tensor(PARENTS)
+    template = template.expand(len(jaw), -1, -1)
+    return lbs(expression, pose, template, directions, correctives, regressor, parents, weights)[0]
 
 
 def _head(arrays: dict[str, np.ndarray]) -> Head:

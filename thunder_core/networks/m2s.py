@@ -21,7 +21,7 @@ from ..engine.speech.acoustics import BINS
 from ..face.head import Head
 from ..face.mechanics import LIPS
 from ..types import Columns
-from .flame import vertex_layer
+from .flame import FlameLayer
 from .weights import Network
 
 # ---- the input
@@ -51,7 +51,7 @@ class _Vertices(_Space):
     def __init__(self, head: Head, ids: np.ndarray):
         super().__init__()
         self.channels = head.channels
-        self.layer = vertex_layer(head, ids)
+        self.layer = FlameLayer(head, ids)
         self.register_buffer(
             "rest", torch.from_numpy(head.v_template[ids].astype(np.float32)), persistent=False
         )
