@@ -2,11 +2,12 @@
 """Inserts new keys among a curve's old ones, and takes keys out again: the curve blends into them
 and out within a few frames, and keeps its shape elsewhere."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..filters import runs
 from . import keyframes
 from .keys import steepest
 
@@ -274,7 +275,8 @@ def remove_keys(
     """
     times, gone = keys["co"][:, 0].astype(float), gone.copy()
     gaps, ends_now = [], ends_before.copy()
-    for first, last in list(_runs(gone)):
+    for run in runs(np.flatnonzero(gone)):
+        first, last = int(run[0]), int(run[-1])
         sides = [
             _side(times, put, end, beside, blend)
             for end, beside in ((first, first - 1), (last, last + 1))
@@ -312,12 +314,6 @@ def remove_keys(
     for end in np.flatnonzero(ends_before & ~gone).tolist():
         gaps.append((float(times[max(end - 1, 0)]), float(times[min(end + 1, len(times) - 1)])))
     return Remaining(keyframes.select(keys, ~gone), ends_now[~gone], tuple(gaps))
-
-
-def _runs(gone: np.ndarray) -> Iterator[tuple[int, int]]:
-    """First and last index of each run of removed keys."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], gone.astype(int), [0]])))
-    return zip(edges[::2].tolist(), (edges[1::2] - 1).tolist())
 
 
 def _side(

@@ -33,7 +33,7 @@ from ..direction import (
 from ..errors import BadRequest
 from ..types import FPS
 from .speech import transcript
-from .speech.cues import accent_curve, confident_sounds, demanded_closures, Phrasing
+from .speech.cues import accent_curve, confident_sounds, demanded_closures, Phrasing, runs
 from .speech.encoder import BILABIALS, ENCODER_RATE, LOUDNESS, PHONES, softmax, VOWELS
 from .systems.thunder import VoiceFeatures
 
@@ -296,10 +296,7 @@ def held_points(logits: np.ndarray, mark: Mark) -> list[tuple[float, float]]:
     vowel = np.isin(likeliest, VOWELS)
     if not vowel.any():
         return []
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], vowel, [False]]).astype(int))).reshape(
-        -1, 2
-    )
-    first, last = edges[np.argmax(np.diff(edges, axis=1))]
+    first, last = max(runs(vowel), key=np.ptp)
     middle = rows.start + (first + last - 1) / 2
     until = rows.stop - _CODA * ENCODER_RATE
     if until <= middle + 1:

@@ -16,6 +16,7 @@ from ..animation.traits import measure, measure_quiet, PerformanceMeter, style_o
 from ..direction import AXES, Brief, Direction, DIRECTION_NAMES, over_frames
 from ..face.head import Head
 from ..face.lips import Lips
+from ..filters import runs
 from ..grades import WRONG
 from ..progress import no_progress, Progress
 from ..types import FPS, LipSyncScore, Motion
@@ -233,7 +234,7 @@ def stands_still(lips: np.ndarray, speaking: np.ndarray) -> np.ndarray:
         1e3 * np.abs(np.diff(lips, axis=0)).max((1, 2), initial=0.0) < _STILL_MM
     )
     result = np.zeros(len(lips), bool)
-    for run in np.split(still, np.flatnonzero(np.diff(still) > 1) + 1):
+    for run in runs(still):
         result[run] = speaking[run].sum() >= _STILL_FRAMES
     said = np.flatnonzero(speaking)
     return (

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..engine.speech.cues import runs
 from ..engine.speech.encoder import BILABIALS, ENCODER_RATE, PHONES, softmax, SpeechEncoder
+from ..engine.speech.transcript import likeliest_path
 
 _LIKELY = 0.5  # probability that an m, b or p must reach
 _CHANGE = 4.0  # cost of a change of phone in the Viterbi path, nats
@@ -45,30 +47,16 @@ def align(samples: np.ndarray, text: str) -> list[tuple[str, float, float]] | No
 
 
 def best_path(logits: np.ndarray, change: float = _CHANGE) -> np.ndarray:
-    """Viterbi through phone log-probabilities of [N, 40] logits where every change of phone costs
-    `change` nats: [N]."""
-    score = np.log(softmax(logits).clip(1e-30, None))
-    came = np.zeros(score.shape, np.int16)
-    total = score[0].copy()
-    stay = np.arange(score.shape[1])
-    for i in range(1, len(score)):
-        best = int(total.argmax())
-        jump = total[best] - change > total
-        came[i] = np.where(jump, best, stay)
-        total = np.where(jump, total[best] - change, total) + score[i]
-    path = np.empty(len(score), np.int64)
-    path[-1] = total.argmax()
-    for i in range(len(score) - 1, 0, -1):
-        path[i - 1] = came[i, path[i]]
-    return path
+    """The likeliest phone of each row of logits [N, 40] where every change of phone costs `change`
+    nats: int [N]."""
+    return likeliest_path(np.log(softmax(logits).clip(1e-30, None)), change)
 
 
 def likeliest(logits: np.ndarray, change: float = _CHANGE) -> np.ndarray:
     """`best_path` whose m, b and p are likelier than not: lips that shut on another sound are seen
     at once."""
     path, probability, lips = best_path(logits, change), softmax(logits), list(BILABIALS)
-    edges = np.flatnonzero(np.diff(np.isin(path, lips).astype(int), prepend=0, append=0))
-    for a, b in zip(edges[::2], edges[1::2]):
+    for a, b in runs(np.isin(path, lips)):
         if probability[a:b, lips].sum(1).max() < _LIKELY:
             path[a:b] = np.delete(np.arange(len(PHONES)), lips)[
                 np.delete(probability[a:b], lips, 1).argmax(1)

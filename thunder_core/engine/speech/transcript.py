@@ -466,7 +466,7 @@ class Sound:
 def recognise(belief: np.ndarray) -> list[Sound]:
     """The sounds of a voice, without its pauses, from phone probabilities [N, 40] at 50 Hz: the
     likeliest that do not change too often."""
-    path = _path(np.log(np.maximum(belief, 1e-6)))
+    path = likeliest_path(np.log(np.maximum(belief, 1e-6)), _CHANGE)
     edges = np.flatnonzero(np.diff(path, prepend=-1, append=-1))
     result = []
     for start, end in zip(edges[:-1].tolist(), edges[1:].tolist()):
@@ -485,14 +485,14 @@ def recognise(belief: np.ndarray) -> list[Sound]:
     return result
 
 
-def _path(likely: np.ndarray) -> np.ndarray:
-    """The likeliest phone of each row, int [N], if each change costs _CHANGE; log probabilities [N,
-    40]."""
+def likeliest_path(likely: np.ndarray, cost: float) -> np.ndarray:
+    """The likeliest phone of each row, int [N], if each change costs so many nats (Viterbi 1967);
+    log probabilities [N, 40]."""
     score, back = likely[0], np.zeros(likely.shape, np.int8)
     stay = np.arange(likely.shape[1])
     for row in range(1, len(likely)):
         best = int(score.argmax())
-        change = score[best] - _CHANGE
+        change = score[best] - cost
         back[row] = np.where(score < change, best, stay)
         score = np.maximum(score, change) + likely[row]
     path = np.empty(len(likely), np.int64)
