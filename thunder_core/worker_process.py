@@ -147,6 +147,7 @@ class PipedProcess:
     """
 
     log_lines = 200  # lines that are kept
+    patience = STOP_PATIENCE
 
     def __init__(
         self,
@@ -183,6 +184,20 @@ class PipedProcess:
         ]
         for thread in self.threads:
             thread.start()
+
+    def _wait(self) -> None:
+        """Wait a little for the process to end."""
+        # in a driver that hangs not even a killed process ends
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.popen.wait(self.patience)
+
+    def _end(self) -> None:
+        """Give the process its patience to end, then end it by force. Returns when it is gone."""
+        self._wait()
+        self._kill()
+        self._wait()
+        for thread in self.threads:
+            thread.join(self.patience)
 
     def _kill(self) -> None:
         """End it and its child processes at once."""
@@ -271,23 +286,13 @@ class WorkerProcess(PipedProcess):
         self.outgoing.put(json.dumps(message).encode() + b"\n")
 
     def end(self) -> None:
-        """Stop the worker: by request, and after STOP_PATIENCE seconds by force. Blocks until it
+        """Stop the worker: by request, and after its patience by force. Blocks until it
         has ended."""
         with self.mutex:
             self.ending = True
             self.outgoing.put(b'{"id": 0, "verb": "quit"}\n')
             self.outgoing.put(None)  # closes stdin, which also ends a busy worker
-        self._wait()
-        self._kill()
-        self._wait()
-        for thread in self.threads:
-            thread.join(STOP_PATIENCE)
-
-    def _wait(self) -> None:
-        """Wait a little for the process to end."""
-        # in a driver that hangs not even a killed process ends
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.popen.wait(STOP_PATIENCE)
+        self._end()
 
     def _write_requests(self) -> None:
         """Thread: write queued messages to the worker's stdin, until None closes it."""
@@ -311,7 +316,7 @@ class WorkerProcess(PipedProcess):
         self._kill()  # it closed its pipe but still runs: it can no longer answer
         self._wait()
         self.popen.stdout.close()
-        self.threads[0].join(STOP_PATIENCE)  # the log first, the reason may be in it
+        self.threads[0].join(self.patience)  # the log first, the reason may be in it
         with self.mutex:
             self.dead = True
             owed, self.owed = list(self.owed.values()), {}

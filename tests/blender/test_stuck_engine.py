@@ -41,7 +41,7 @@ def connection():
 def begin(voiced, connection, tmp_path, monkeypatch):
     """Starts generating with an engine that does what a piece of Python says; gives the client and
     the operators' work."""
-    monkeypatch.setattr(worker_process, "STOP_PATIENCE", 0.2)
+    monkeypatch.setattr(worker_process.WorkerProcess, "patience", 0.2)
     scene = voiced
 
     def start(code):

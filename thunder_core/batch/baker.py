@@ -17,7 +17,6 @@ import contextlib
 import json
 import os
 import queue
-import subprocess
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -76,6 +75,7 @@ class LineProcess(PipedProcess):
     at once."""
 
     log_lines = 60
+    patience = PATIENCE
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None):
         super().__init__(
@@ -107,23 +107,15 @@ class LineProcess(PipedProcess):
             return self._events.get(timeout=seconds)
         except queue.Empty:
             self._kill()
-            self._join()
+            self._end()
             raise TimeoutError from None
 
     def close(self) -> None:
         """End it: politely at first. Returns when it is gone. May be called twice."""
         with contextlib.suppress(OSError):
             self.popen.stdin.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.popen.wait(PATIENCE)
-        self._kill()
-        self.popen.wait()
-        self._join()
+        self._end()
         self.popen.stdout.close()
-
-    def _join(self) -> None:
-        for thread in self.threads:
-            thread.join(PATIENCE)
 
     def _read_events(self) -> None:
         """Thread: queue the events, then None. What else is printed on its stdout (Blender's
@@ -133,9 +125,8 @@ class LineProcess(PipedProcess):
                 event = json.loads(line)
                 if isinstance(event, dict) and event.get("event") in EVENTS:
                     self._events.put(event)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.popen.wait(PATIENCE)
-        self.threads[0].join(PATIENCE)  # the log first, the reason may be in it
+        self._wait()
+        self.threads[0].join(self.patience)  # the log first, the reason may be in it
         self._events.put(None)
 
 
