@@ -28,10 +28,10 @@ def _leave():
 
 
 def register():
-    from .scene.host import handlers
+    from .scene.host.jobs import add_module
 
     for module in _modules():
-        handlers.add_module(module)
+        add_module(module)
     # Blender as a Python module would unregister when Python is already partly shut down, and may
     # crash.
     atexit.register(_leave)
@@ -39,10 +39,10 @@ def register():
 
 def unregister():
     atexit.unregister(_leave)
-    from .scene.host import handlers, jobs
-    from .scene.host.session import session
+    from .scene.host import jobs
+    from .scene.host.jobs import remove_module, session
 
     jobs.end()
     session.close()
     for module in reversed(_modules()):
-        handlers.remove_module(module)
+        remove_module(module)

@@ -30,20 +30,19 @@ from ..scene.heads import head
 from ..scene.host import compat, jobs
 from ..scene.takes import dialogue, generation, picture, take_list, transcript, turns
 from ..scene.takes.commit import committing
-from ..scene.takes.direction import word_marks
-from ..scene.takes.first_seed import first_seed
-from ..scene.takes.sampling import role_of, Sampling
+from ..scene.takes.direction.asking import all_presets
+from ..scene.takes.provenance import first_seed, role_of, Sampling
 from ..scene.voice import strip
-from ..thunder_core import files
+from ..thunder_core import files, subtitles
 from ..thunder_core.animation import motion_file
 from ..thunder_core.batch import baker, inputs, run_progress, settings
-from ..thunder_core.direction import Direction, MOOD_NAMES
-from ..thunder_core.direction_presets import Preset
+from ..thunder_core.direction import AXES, Brief, CHOICES, Direction, MOOD_NAMES, NEUTRAL
+from ..thunder_core.direction_presets import is_preset_file, Preset, same_name
 from ..thunder_core.engine_python import find_engine_python
 from ..thunder_core.errors import BadHead, BadRequest, BadSound, BadWeights, NoSpace
 from ..thunder_core.request import FROM_PICTURE, NORMAL, QUALITIES, SYSTEMS, TAKES
 from ..thunder_core.types import RATE
-from . import directing, products
+from . import products
 from .script import (
     add_options,
     between,
@@ -237,7 +236,7 @@ def options(arguments: list[str], command: str = "bake.py") -> argparse.Namespac
     parser.set_defaults(command=command)
     add_options(parser.add_mutually_exclusive_group(required=True), _VOICES)
     add_options(parser, OPTIONS)
-    directing.add_options(parser)
+    add_direction_options(parser)
     many = parser.add_argument_group(
         "many bakes",
         "With --jobs; what other options say holds for jobs that do not say otherwise.",
@@ -283,16 +282,14 @@ def bake(
     named = [
         given,
         chosen.blend or bpy.data.filepath,
-        directing.preset_file(chosen),
+        preset_file(chosen),
         chosen.picture,
         text_file,
     ]
     inputs = list(map(os.path.abspath, filter(None, named)))
     hashes = hashes_of(inputs)  # before any of them is read
     sampling = replace(
-        Sampling.of(chosen),
-        asked=directing.direction_of(chosen),
-        listening=chosen.listen_to is not None,
+        Sampling.of(chosen), asked=direction_of(chosen), listening=chosen.listen_to is not None
     )
     if chosen.picture and chosen.system != FROM_PICTURE:
         raise BadRequest(
@@ -304,7 +301,7 @@ def bake(
             "--transcript is of a voice that the face speaks: leave it out, or give the voice with "
             "--audio or --strip"
         )
-    words = directing.words_of(chosen.transcript) if chosen.transcript else ""
+    words = words_of(chosen.transcript) if chosen.transcript else ""
     started = time.monotonic()
     check_engine(chosen.engine, chosen.weights)
     files.check_writable(chosen.out)
@@ -365,7 +362,7 @@ def bake(
         transcript.ensure(scene, voice.name).text = words
     if sampling.asked is not None and not sampling.listening:
         # a direction of the command line leaves the scene's transcript and marks as they are
-        sampling = replace(sampling, asked=word_marks.add_words(sampling.asked, scene, voice))
+        sampling = replace(sampling, asked=transcript.add_words(sampling.asked, scene, voice))
     performances = jobs.run_through(
         "Baking",
         generation.generate(client, voice, scene, rig, chosen.takes, seed, sampling),
@@ -388,7 +385,7 @@ def bake(
         "sha256": hashes.get(sound or bpy.data.filepath),
         "seed": seed,
         **sampling.arguments,
-        **directing.report_direction(performances[0].provenance),
+        **report_direction(performances[0].provenance),
         **_report_picture(chosen.picture, performances[0].provenance),
         **({"transcript": words} if words else {}),
         "blender": bpy.app.version_string,
@@ -698,3 +695,108 @@ def pack_sound(sound_strip) -> None:
     """Store the sound of a strip in the .blend, unless it is there."""
     if sound_strip.sound.packed_file is None:
         sound_strip.sound.pack()
+
+
+def add_direction_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "how takes are played",
+        "Without any of these takes are played as the head in the scene is directed, or around "
+        "what is usual. What is given goes "
+        "before what a preset says.",
+    )
+    group.add_argument(
+        "--style",
+        type=utf8,
+        metavar="NAME",
+        help="a preset: its name (Newsreader, Whisper, one of yours) or its .json file",
+    )
+    moods = ", ".join(name for name in CHOICES if name != NEUTRAL)
+    group.add_argument(
+        "--mood",
+        type=setting(settings.read_mood),
+        metavar="MOOD=STRENGTH",
+        help=f"such as warm=.6; strength 0 to 1 (1). Moods: {moods}",
+    )
+    for axis in AXES:
+        what = axis.description[0].lower() + axis.description[1:]
+        group.add_argument(
+            f"--{settings.option_of(axis.name)}",
+            type=between(axis.least, axis.most),
+            metavar="NUMBER",
+            help=f"{what}: {axis.least:g} to {axis.most:g}, {axis.usual:g} is usual",
+        )
+    group.add_argument(
+        "--spread",
+        type=between(0.0, 1.0),
+        help="how far takes go from all this, 0 (not at all) to 1 (as people do) (0.5)",
+    )
+    group.add_argument(
+        "--as-asked",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="whether the take of the first seed is played just as asked (yes)",
+    )
+
+
+def preset_file(chosen: argparse.Namespace) -> str | None:
+    """The file that --style names, None if it names a preset or is not there."""
+    return chosen.style if chosen.style is not None and is_preset_file(chosen.style) else None
+
+
+def direction_of(chosen: argparse.Namespace) -> Brief | None:
+    """The direction that the options ask for, None if no option names one. Raises BadRequest for a
+    preset that cannot be read."""
+    moved = {
+        axis.name: number
+        for axis in AXES
+        if (number := getattr(chosen, settings.option_of(axis.name).replace("-", "_"))) is not None
+    }
+    if (
+        chosen.style is None
+        and chosen.mood is None
+        and chosen.spread is None
+        and not moved
+        and chosen.as_asked
+    ):
+        return None
+    preset = Preset("") if chosen.style is None else all_presets().find(chosen.style)
+    return preset.brief(moved, chosen.mood, chosen.spread, chosen.as_asked)
+
+
+def named_styles(values: Mapping[str, object]) -> dict[str, str]:
+    """The text of the preset that the settings of a job name, under “style”; empty where they name
+    none. Raises BadRequest."""
+    style = values.get("style")
+    return (
+        {}
+        if style is None or is_preset_file(str(style))
+        else {"style": all_presets().find(str(style)).to_json()}
+    )
+
+
+def user_preset_file(values: Mapping[str, object]) -> str | None:
+    """The file of the preset that the settings of a job name, where it is one that the user
+    saved."""
+    presets = all_presets()
+    name = same_name(str(values.get("style", "")), presets.user_names())
+    return None if name is None else str(presets.user_path(name))
+
+
+def report_direction(provenance: dict) -> dict:
+    """The direction of takes as a report has it, from the provenance of one of them: the content of
+    a preset file.
+
+    Of a direction that changes within the line its mean; nothing where takes were not directed.
+    """
+    wanted = Sampling.of_take(provenance, None).asked
+    if wanted is None:
+        return {}
+    return {"direction": Preset("", wanted.mean, "", wanted.spread).data()}
+
+
+def words_of(given: str) -> str:
+    """The words that --transcript gives, or those in the file that it names, on one line. Raises
+    BadRequest."""
+    if not settings.is_text_file(given):
+        return " ".join(given.split())
+    return subtitles.read_text(given, "name another with --transcript")

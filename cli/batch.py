@@ -8,23 +8,28 @@ report all of them. Ends with code 0, with 3 if some jobs failed, or with 1 (2 f
 if nothing could be started.
 """
 
+import _thread
 import argparse
 import contextlib
+import json
 import os
+import queue
+import signal
 import sys
+import threading
 import time
+import traceback
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import bpy
 
 from ..scene.engine import connection
+from ..scene.host.jobs import Step
 from ..scene.takes import dialogue, take_list
 from ..thunder_core import files
 from ..thunder_core.batch import baker as baker_process, inputs, job_file, manifest, report
-from ..thunder_core.batch.baker import Task
-from ..thunder_core.batch.job_file import Job, Jobs
 from ..thunder_core.batch.run_progress import duration, RunProgress
 from ..thunder_core.batch.settings import (
     DEFAULTS,
@@ -35,7 +40,7 @@ from ..thunder_core.batch.settings import (
 )
 from ..thunder_core.engine_python import find_engine_python, ROOT
 from ..thunder_core.errors import BadRequest, ThunderError
-from . import bake, baker, check, checks, collect, directing
+from . import bake, check, checks, collect
 from .script import quiet, run, say, script_arguments, takes_in_words
 
 SOME_FAILED = 3  # exit code
@@ -47,7 +52,7 @@ def main() -> None:
     """The command line of `bake.py`: one bake, many, a process that bakes for either of these, or a
     check; exits with its code."""
     if script_arguments() == ["--baker"]:
-        run("bake.py", lambda _: None, baker.serve)
+        run("bake.py", lambda _: None, serve)
     elif script_arguments()[:1] == ["check"]:
         run("bake.py check", lambda words: check.options(words[1:]), check.check)
     else:
@@ -101,7 +106,7 @@ def bake_all(chosen: argparse.Namespace) -> int:
 
 
 def events_of(
-    chosen: argparse.Namespace, tasks: list[Task], maker: manifest.Maker
+    chosen: argparse.Namespace, tasks: list[baker_process.Task], maker: manifest.Maker
 ) -> Generator[dict, None, None]:
     """Bake tasks here or on a cluster; yields what happens. Raises NoEngine if nothing can be
     baked."""
@@ -124,7 +129,7 @@ def engine_python(chosen: argparse.Namespace) -> str:
 # ---- what is to be baked
 
 
-def read_jobs(chosen: argparse.Namespace) -> Jobs:
+def read_jobs(chosen: argparse.Namespace) -> job_file.Jobs:
     """The jobs of what --jobs names. Raises BadRequest."""
     path, defaults = os.path.abspath(chosen.jobs), defaults_of(chosen)
     if os.path.isdir(path):
@@ -145,10 +150,10 @@ def is_job_file(path: str) -> bool:
     return not os.path.isdir(path) and not path.lower().endswith(".blend")
 
 
-def with_preset_file(job: Job) -> Job:
+def with_preset_file(job: job_file.Job) -> job_file.Job:
     """The job with a user's preset given by its file instead of its name, which other machines do
     not know."""
-    path = directing.user_preset_file(job.settings)
+    path = bake.user_preset_file(job.settings)
     return job if path is None else replace(job, settings={**job.settings, "style": path})
 
 
@@ -170,7 +175,7 @@ def defaults_of(chosen: argparse.Namespace) -> dict[str, object]:
     return {**DEFAULTS, **make_absolute(known, os.getcwd())}
 
 
-def of_scene(path: str, defaults: Mapping[str, object], allow_newer: bool) -> Jobs:
+def of_scene(path: str, defaults: Mapping[str, object], allow_newer: bool) -> job_file.Jobs:
     """A job for each dialogue strip of the active scene of a file, which is opened. Raises
     BadRequest."""
     with quiet():  # the output may be a list of names
@@ -196,7 +201,7 @@ def of_scene(path: str, defaults: Mapping[str, object], allow_newer: bool) -> Jo
             )
         )
     jobs = job_file.name_jobs(listed, defaults)
-    return Jobs(
+    return job_file.Jobs(
         jobs, refused={job.name: line.why_not for job, line in zip(jobs, lines) if line.why_not}
     )
 
@@ -239,12 +244,12 @@ class Run:
         self,
         chosen: argparse.Namespace,
         out: str,
-        jobs: tuple[Job, ...],
+        jobs: tuple[job_file.Job, ...],
         given: Mapping[str, object] | None = None,
     ):
         self.chosen, self.out, self.jobs, self.given = chosen, out, jobs, given
         self._check([] if chosen.only else [report.JSON_NAME, report.HTML_NAME])
-        self.maker = baker.maker_of(chosen.weights, {})
+        self.maker = maker_of(chosen.weights, {})
         self.states: dict[str, str] = {}
         self.notes: defaultdict[str, dict] = defaultdict(dict)
         self.scenes: list[dict] = []  # with the takes of several jobs: rows of the report
@@ -273,7 +278,7 @@ class Run:
                 self.progress.say(f"“{name}” was not written: {error}", sys.stderr)
             self.unwritten[name] = str(error)
 
-    def tasks(self, chosen_jobs: tuple[Job, ...]) -> list[Task]:
+    def tasks(self, chosen_jobs: tuple[job_file.Job, ...]) -> list[baker_process.Task]:
         """Tasks for the chosen jobs; prints how many there are, and why those that were baked
         before are baked again."""
         reasons: dict[str, list[str]] = {}
@@ -288,7 +293,9 @@ class Run:
                 self.states[job.name] = report.NOT_BAKED
                 reasons.setdefault(why, []).append(job.name)
                 tasks.append(
-                    Task(job.name, job.settings, os.path.join(self.out, job.name), self._options())
+                    baker_process.Task(
+                        job.name, job.settings, os.path.join(self.out, job.name), self._options()
+                    )
                 )
             else:
                 self.states[job.name] = report.UP_TO_DATE
@@ -311,8 +318,8 @@ class Run:
         return tasks
 
     def without_refused(
-        self, tasks: list[Task], reasons: Mapping[str, str], python: str
-    ) -> list[Task]:
+        self, tasks: list[baker_process.Task], reasons: Mapping[str, str], python: str
+    ) -> list[baker_process.Task]:
         """The tasks that can be baked; the others fail at once, not when their turn comes at night.
 
         reasons: known ones, by job; others are sounds that the engine refuses, and files in the
@@ -333,9 +340,9 @@ class Run:
                 self.note({"event": "failed", "job": task.job, "sentence": reason})
         return [task for task in tasks if self.states[task.job] != report.FAILED]
 
-    def _what_changed(self, job: Job) -> str:
+    def _what_changed(self, job: job_file.Job) -> str:
         try:
-            styles = directing.named_styles(job.settings)
+            styles = bake.named_styles(job.settings)
         except ThunderError:
             return "its preset cannot be read"  # which the bake then reports in full
         return manifest.what_changed(job, os.path.join(self.out, job.name), self.maker, styles)
@@ -510,3 +517,97 @@ def _jobs(count: int) -> str:
 def _on(event: Mapping) -> str:
     """The machine of a job, as the end of a line; "" for this machine."""
     return f" (on {event['node']})" if event.get("node") else ""
+
+
+EVENT_PACE = 0.5  # interval of progress reports with the same message, s
+
+
+class _Events:
+    """Writer of events to the original stdout. All other output goes to stderr from now on."""
+
+    def __init__(self):
+        sys.stdout.flush()
+        self.file = os.fdopen(os.dup(1), "wb", buffering=0)
+        os.dup2(2, 1)
+
+    def put(self, event: str, **more) -> None:
+        """Write an event; if nobody reads it any more, the end of stdin ends this process."""
+        with contextlib.suppress(OSError):
+            self.file.write(json.dumps({"event": event, **more}).encode() + b"\n")
+
+
+def serve(_chosen=None) -> None:
+    """Bake requested jobs until stdin ends."""
+    events = _Events()
+    requests: queue.SimpleQueue[dict | None] = queue.SimpleQueue()
+    busy = threading.Event()
+    threading.Thread(
+        target=_queue_requests, args=(requests, busy), name="thunder requests", daemon=True
+    ).start()
+    makers: dict[str | None, manifest.Maker] = {}
+    events.put("ready", maker=asdict(maker_of(None, makers)))
+    while (request := requests.get()) is not None:
+        job = request["job"]
+        busy.set()
+        try:
+            events.put("done", job=job, report=_bake(request, events, makers))
+        except ThunderError as error:
+            events.put("failed", job=job, sentence=str(error), log="")
+        except SystemExit:  # argparse has printed the error
+            events.put(
+                "failed",
+                job=job,
+                sentence="The options of this job are refused: see the log",
+                log="",
+            )
+        except Exception as error:
+            sentence = f"Unexpected error ({type(error).__name__}: {error}): see the log"
+            events.put("failed", job=job, sentence=sentence, log=traceback.format_exc())
+        finally:
+            busy.clear()
+
+
+def _queue_requests(requests: queue.SimpleQueue, busy: threading.Event) -> None:
+    """Thread: queue the requests; at their end stop the job that is going on."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in sys.stdin.buffer:
+            requests.put(json.loads(line))
+    requests.put(None)
+    if busy.is_set():
+        _thread.interrupt_main(signal.SIGTERM)
+
+
+def _bake(request: dict, events: _Events, makers: dict) -> dict:
+    """Bake one job; returns its report. Raises what `bake.bake` does."""
+    job = job_file.Job(request["job"], request["settings"])
+    chosen = bake.options([*job.arguments(request["out"]), *request["options"]])
+    maker = maker_of(chosen.weights, makers)
+    last, said = 0.0, ""
+
+    def tell(step: Step) -> None:
+        nonlocal last, said
+        # the last message may stay for minutes: none is left out
+        if step.message != said or time.monotonic() - last >= EVENT_PACE:
+            last, said = time.monotonic(), step.message
+            events.put(
+                "progress", job=job.name, fraction=round(step.fraction, 3), message=step.message
+            )
+
+    styles = bake.named_styles(job.settings)
+
+    def made_from(used: list[str], hashes: dict[str, str]) -> dict:
+        return manifest.made_from(job.settings, maker, styles, used, hashes)
+
+    if not chosen.blend:  # not the scene of the job before
+        bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    return bake.bake(chosen, tell, made_from)
+
+
+def maker_of(weights: str | None, known: dict[str | None, manifest.Maker]) -> manifest.Maker:
+    """This process's versions with a folder of weights, None for that of the preferences."""
+    if weights not in known:
+        folder = os.path.abspath(weights) if weights else connection.weights()
+        known[weights] = manifest.Maker(
+            manifest.version(), bpy.app.version_string, manifest.hash_of_weights(folder)
+        )
+    return known[weights]

@@ -21,7 +21,6 @@ from mathutils import Matrix
 from ..scene.heads import head
 from ..scene.host import jobs
 from ..scene.media import puppets
-from ..scene.media.copy_scene import render_still
 from ..scene.review import checking
 from ..scene.takes import dialogue
 from ..scene.voice import strip
@@ -242,7 +241,7 @@ def _photograph(scene, rig: head.Rig, frame: int, path: str) -> None:
     scene.render.engine = "BLENDER_WORKBENCH"
     scene.view_settings.view_transform = "Standard"
     try:
-        render_still(scene, path, PIXELS, PIXELS)
+        puppets.render_still(scene, path, PIXELS, PIXELS)
     except RuntimeError as error:
         raise BadRequest(
             f"The face cannot be drawn ({str(error).strip()}): leave --pictures out"

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import bpy
 
 from ..scene.host import compat
-from ..scene.takes.direction.presets import all_presets
+from ..scene.takes.direction.asking import all_presets
 from ..thunder_core import files
 from ..thunder_core.batch import inputs
 from ..thunder_core.batch.baker import Task

@@ -10,18 +10,19 @@ import bpy
 
 from ..scene.animation import display
 from ..scene.heads import head
-from ..scene.takes import first_seed, take_list
+from ..scene.takes import provenance, take_list
 from ..scene.voice import strip
 from ..thunder_core import files
 from ..thunder_core.batch import manifest
 from ..thunder_core.batch.job_file import Job
-from ..thunder_core.batch.manifest import SharedScene
 from ..thunder_core.errors import BadRequest, BadSound
 from . import bake, products
 from .script import quiet
 
 
-def collect(shared: SharedScene, jobs: list[Job], out: str, force: bool, allow_newer: bool) -> int:
+def collect(
+    shared: manifest.SharedScene, jobs: list[Job], out: str, force: bool, allow_newer: bool
+) -> int:
     """Write the scene with the takes of these jobs into the folder `out`; returns the number of
     takes. Raises ThunderError.
 
@@ -117,7 +118,7 @@ def _add(scene, job: Job, out: str):
         if job.settings.get("pack"):
             bake.pack_sound(spoken_strip)
         with contextlib.suppress(BadSound):
-            first_seed.remember(
+            provenance.remember_seed(
                 scene,
                 rig.mesh,
                 strip.voice_of(scene, spoken_strip),

@@ -22,15 +22,15 @@ import bpy
 
 from ..scene.heads import head
 from ..scene.host import jobs
-from ..scene.media import stage, studio
+from ..scene.media import studio
 from ..scene.review import listening
 from ..scene.takes import generation, take_list, transcript
-from ..scene.takes.sampling import Sampling
+from ..scene.takes.provenance import Sampling
 from ..scene.voice import strip
 from ..thunder_core import files, shipped
 from ..thunder_core.batch import settings
 from ..thunder_core.direction_words import words_of_takes
-from . import bake, directing, products
+from . import bake, products
 from .script import add_options, file_path, quiet, run, say, takes_in_words, warn, whole
 
 SCENE_FPS = 25
@@ -122,7 +122,7 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
     bar = Bar()
     sound = os.path.abspath(chosen.audio)
     npz = [f"take_{rank:02d}.npz" for rank in range(1, chosen.takes + 1)]
-    words = directing.words_of(chosen.transcript) if chosen.transcript else ""
+    words = bake.words_of(chosen.transcript) if chosen.transcript else ""
     bake.check_engine(chosen.engine, chosen.weights)
     out = files.Transaction(chosen.out, chosen.force, [sound])
     wanted = (*PRODUCTS, *FILMS[chosen.film])
@@ -206,7 +206,7 @@ def set_stage(chosen: argparse.Namespace, sound: str):
     scene.thunder.count = chosen.takes
     scene.thunder.seed = chosen.seed
     scene.render.resolution_x = scene.render.resolution_y = SCENE_PIXELS  # square, like the film
-    stage.set_up(scene, [rig])
+    studio.set_up(scene, [rig])
     scene.render.engine = "BLENDER_WORKBENCH"
     bpy.context.view_layer.update()
     return voice, line, rig

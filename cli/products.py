@@ -14,7 +14,7 @@ import numpy as np
 from ..scene.animation import display
 from ..scene.heads import head
 from ..scene.host import compat, jobs
-from ..scene.media import contact_sheet, export, stage, studio
+from ..scene.media import contact_sheet, export, studio
 from ..scene.voice import strip, voice_cache
 from ..thunder_core import files
 from ..thunder_core.animation import motion_file
@@ -276,11 +276,8 @@ def frames_rendered(scene, tell: Callable[[int, int], None]):
     def after_frame(rendered, *_) -> None:
         tell(rendered.frame_current - scene.frame_start + 1, count)
 
-    bpy.app.handlers.render_post.append(after_frame)
-    try:
+    with jobs.handled("render_post", after_frame):
         yield
-    finally:
-        bpy.app.handlers.render_post.remove(after_frame)
 
 
 def _film(path: str, baked: BakedTakes, rank: int, done: PartDone) -> None:
@@ -289,7 +286,7 @@ def _film(path: str, baked: BakedTakes, rank: int, done: PartDone) -> None:
     display.show(baked.rig, entry)
     if scene.camera is None:
         scene.render.resolution_x = scene.render.resolution_y = FILM_PIXELS
-        stage.set_up(scene, [baked.rig])
+        studio.set_up(scene, [baked.rig])
         scene.render.engine = "BLENDER_WORKBENCH"
     scene.use_preview_range = False
     scene.frame_start, scene.frame_end = entry.first, max(entry.first, entry.last)

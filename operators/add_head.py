@@ -9,7 +9,7 @@ from mathutils import Vector
 
 from ..scene.engine import connection
 from ..scene.heads import family, flame, head, ict, mapping_table
-from ..scene.media import flame_parameters
+from ..scene.media import export
 from ..scene.voice import strip
 from ..thunder_core import files, shipped
 from ..thunder_core.errors import BadRequest
@@ -348,7 +348,7 @@ class THUNDER_OT_check_with_smplx(_NeedsFlameHead, SlicedWork, bpy.types.Operato
             raise BadRequest("No FLAME file is chosen: choose the one that this head was made from")
         rig = head.resolve(flame.chosen_mesh(context))
         model = flame.load(path, "choose the FLAME file that this head was made from")
-        return "Checking with smplx", flame_parameters.compare(
+        return "Checking with smplx", export.compare_with_smplx(
             connection.client(), context.scene, rig, model
         )
 

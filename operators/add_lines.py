@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lines from sound files or a file of jobs, and takes from recordings of a face, also where files
-are dropped in the 3D viewport."""
+"""Lines from sound files, a file of jobs or the microphone, and takes from recordings of a face,
+also where files are dropped in the 3D viewport."""
 
+import contextlib
 import math
 import os
 
@@ -10,10 +11,10 @@ from bpy_extras import view3d_utils
 
 from ..scene.engine import connection
 from ..scene.heads import head
-from ..scene.host import handlers
-from ..scene.takes import captured, new_lines, take_list
-from ..scene.voice import strip
-from ..thunder_core.animation import recording
+from ..scene.host import compat, jobs
+from ..scene.takes import captured, dialogue, take_list
+from ..scene.voice import recording, strip
+from ..thunder_core.animation.recording import ENDINGS
 from ..thunder_core.batch.job_file import SOUNDS
 from ..thunder_core.errors import attempt, BadRequest, ThunderError
 from .base import ChoosesFile, InstantWork, SlicedWork, why_busy
@@ -52,7 +53,7 @@ class _AddsLines(InstantWork):
     generate their takes."""
 
     def act(self, context):
-        self.added, left_out = new_lines.add(context, self.sounds(context))
+        self.added, left_out = dialogue.add_sounds(context, self.sounds(context))
         for sentence in left_out:
             self.report({"WARNING"}, f"Left out: {sentence}")
         what = (
@@ -106,7 +107,7 @@ class THUNDER_OT_add_lines(_AddsLines, bpy.types.Operator):
     def sounds(self, context):
         folder = bpy.path.abspath(self.directory)
         paths = [os.path.join(folder, file.name) for file in self.files if file.name]
-        return new_lines.of_files(context, paths, head.current(context))
+        return dialogue.sounds_of_files(context, paths, head.current(context))
 
 
 class THUNDER_OT_open_jobs(_AddsLines, bpy.types.Operator):
@@ -122,11 +123,11 @@ class THUNDER_OT_open_jobs(_AddsLines, bpy.types.Operator):
         if not self.filepath:
             return ChoosesFile.invoke(self, context, event)
         try:
-            jobs = new_lines.read_jobs(bpy.path.abspath(self.filepath)).jobs
+            jobs = dialogue.read_jobs(bpy.path.abspath(self.filepath)).jobs
         except ThunderError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        self.names = [f"{job.name}   {new_lines.summary_of(job)}" for job in jobs]
+        self.names = [f"{job.name}   {dialogue.summary_of(job)}" for job in jobs]
         title = f"{os.path.basename(self.filepath)}: {len(jobs)} Job{'s' * (len(jobs) > 1)}"
         return context.window_manager.invoke_props_dialog(
             self, width=420, title=title, confirm_text="Add Lines"
@@ -143,7 +144,9 @@ class THUNDER_OT_open_jobs(_AddsLines, bpy.types.Operator):
         )
 
     def sounds(self, context):
-        return new_lines.of_jobs(context, new_lines.read_jobs(bpy.path.abspath(self.filepath)).jobs)
+        return dialogue.sounds_of_jobs(
+            context, dialogue.read_jobs(bpy.path.abspath(self.filepath)).jobs
+        )
 
 
 class THUNDER_FH_lines(DropsInViewport, bpy.types.FileHandler):
@@ -168,7 +171,7 @@ class THUNDER_OT_import_capture(SlicedWork, bpy.types.Operator):
 
     filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
     filter_glob: bpy.props.StringProperty(
-        default=";".join(f"*{ending}" for ending in recording.ENDINGS), options={"HIDDEN"}
+        default=";".join(f"*{ending}" for ending in ENDINGS), options={"HIDDEN"}
     )
     begins: bpy.props.EnumProperty(
         name="Begins",
@@ -248,7 +251,7 @@ class THUNDER_FH_captures(DropsInViewport, bpy.types.FileHandler):
     bl_idname = "THUNDER_FH_captures"
     bl_label = "Captured Face"
     bl_import_operator = "thunder.import_capture"
-    bl_file_extensions = ";".join(recording.ENDINGS)
+    bl_file_extensions = ";".join(ENDINGS)
 
 
 def _in_menu(self, context):
@@ -257,4 +260,88 @@ def _in_menu(self, context):
     self.layout.operator("thunder.import_capture", text="Thunder Captured Face (.csv, .npz)")
 
 
-register, unregister = handlers.registration(menus=(("TOPBAR_MT_file_import", _in_menu),))
+register, unregister = jobs.registration(menus=(("TOPBAR_MT_file_import", _in_menu),))
+
+
+def scene_of(context):
+    """The scene that gets the strip: the sequencer's, where that is under the mouse."""
+    space = context.space_data
+    return (
+        compat.sequencer_scene(context)
+        if space is not None and space.type == "SEQUENCE_EDITOR"
+        else context.scene
+    )
+
+
+class THUNDER_OT_record(SlicedWork, bpy.types.Operator):
+    """Record a line while the scene plays, and generate takes of it. Space or Esc ends it and keeps
+    what was spoken"""
+
+    bl_label = "Record"
+    obstacles = (
+        lambda context: (
+            "Recording needs a window: open the file in Blender"
+            if bpy.app.background or context.window is None
+            else ""
+        ),
+        lambda _: "" if strip.has_audio() else "This Blender was built without sound",
+        lambda context: recording.why_no_range(scene_of(context)),
+        lambda _: attempt(connection.client)[1],
+    )
+    survives_undo = True
+
+    def begin(self, context):
+        # While somebody speaks, the engine loads what the first take needs.
+        connection.start_client().request("hello")
+        preferences = connection.preferences()
+        self.scene = scene_of(context).name
+        self.recording = recording.Recording(
+            connection.recorder(), scene_of(context), preferences.microphone if preferences else ""
+        )
+        return "Recording", self.recording.steps()
+
+    def modal(self, context, event):
+        is_key = event.type in {"ESC", "SPACE", "RET"}
+        if jobs.session.job is not None and (
+            jobs.session.job.asked_to_stop or is_key and event.value == "PRESS"
+        ):
+            jobs.session.job.asked_to_stop = False  # Cancel, too, keeps what was spoken
+            recording.stop()
+        return {"RUNNING_MODAL"} if is_key else super().modal(context, event)
+
+    def show_progress(self, context):
+        context.workspace.status_text_set(
+            f"{jobs.session.job.step.message} · Space or Esc ends it and keeps what was spoken"
+        )
+        jobs.redraw(("SEQUENCE_EDITOR",))
+
+    def finish(self, context, result):
+        scene = bpy.data.scenes.get(self.scene) or scene_of(context)  # it may be renamed meanwhile
+        added = recording.lay(scene, self.recording, result)
+        scene.frame_set(self.recording.first)
+        problem = attempt(strip.of_strip, scene, added)[1]
+        settings, speaker = context.scene.thunder, head.current(context)
+        settings.source, settings.voice = "STRIP", added.name
+        if speaker is not None and settings.head_role != "LISTENS":
+            strip.keep_speaker(context.scene, added.name, speaker)
+        kept = f"Recorded {self.recording.spoken:.1f} s to “{result['path']}”"
+        if not bpy.data.filepath:
+            kept += ", and packed it into this file, which is not saved yet"
+        self.report({"INFO"}, kept)
+        self.warn([problem, result["ended"]])
+        if speaker is None:
+            self.report({"INFO"}, "Add a head and press Generate Takes")
+        elif not problem:
+            with contextlib.suppress(RuntimeError):  # it reports its own errors
+                bpy.ops.thunder.generate("INVOKE_DEFAULT")
+
+
+class THUNDER_OT_stop_recording(InstantWork, bpy.types.Operator):
+    """End the recording and keep what was spoken"""
+
+    bl_label = "Stop Recording"
+    bl_options = {"INTERNAL"}
+    obstacles = (lambda _: "" if recording.is_on() else "Nothing is being recorded",)
+
+    def act(self, context):
+        recording.stop()

@@ -10,7 +10,6 @@ import bpy
 
 from ..scene.heads import head, mapping_table
 from ..scene.host import jobs
-from ..scene.host.session import session
 from ..scene.review import problem_report
 from ..scene.takes import dialogue, take_list
 from ..scene.voice import strip
@@ -86,7 +85,7 @@ def why_busy(context=None) -> str:
     """The reason why no other job can start now, "" if it can."""
     return (
         ""
-        if session.job is None
+        if jobs.session.job is None
         else "Another Thunder operation is running: wait for it or cancel it"
     )
 
@@ -225,34 +224,34 @@ class SlicedWork(Explained):
         return {"RUNNING_MODAL"}
 
     def modal(self, context, event):
-        if session.job is None:  # the add-on was disabled meanwhile
+        if jobs.session.job is None:  # the add-on was disabled meanwhile
             return self.leave(context, {"CANCELLED"})
         if (
             event.type == "ESC"
             and event.value == "PRESS"
             and not context.screen.is_animation_playing
         ):
-            session.job.asked_to_stop = True
+            jobs.session.job.asked_to_stop = True
             return {"RUNNING_MODAL"}
         if event.type != "TIMER":
             # While the work holds data between two slices, an edit could remove them; before an
             # undo it lets go of them.
             return {
                 "RUNNING_MODAL"
-                if session.job.step.busy and not _is_undo_key(context, event)
+                if jobs.session.job.step.busy and not _is_undo_key(context, event)
                 else "PASS_THROUGH"
             }
         try:
-            over = session.job.advance()
+            over = jobs.session.job.advance()
         except Exception as error:
             self.leave(context, None)
             return self.fail(error)
         if over:
-            value = session.job.value
+            value = jobs.session.job.value
             self.leave(context, None)
             return self.finish(context, value) or {"FINISHED"}
         self.show_progress(context)
-        return {"RUNNING_MODAL" if session.job.step.busy else "PASS_THROUGH"}
+        return {"RUNNING_MODAL" if jobs.session.job.step.busy else "PASS_THROUGH"}
 
     def cancel(self, context):
         """Blender ends the operator itself: another file is opened or the window closes."""
@@ -271,12 +270,12 @@ class SlicedWork(Explained):
     def show_progress(self, context):
         """Show how far the job is in the status bar and the panels, at most every SHOW_SECONDS for
         the same message."""
-        step, left = session.job.step, session.job.time_left
-        now, message = time.monotonic(), (session.job.title, step.message)
+        step, left = jobs.session.job.step, jobs.session.job.time_left
+        now, message = time.monotonic(), (jobs.session.job.title, step.message)
         if message == getattr(self, "shown_message", None) and now - self.shown_at < SHOW_SECONDS:
             return
         text = (
-            f"{session.job.title}: {step.message} "
+            f"{jobs.session.job.title}: {step.message} "
             f"({step.fraction:.0%}{', ' if left else ''}{left}) · Esc cancels"
         )
         # redraws are costly: only if there is something new
@@ -326,15 +325,38 @@ class SlicedWork(Explained):
             self.report({"WARNING"}, sentence)
 
 
+class PartialResults:
+    """A SlicedWork that adds arriving takes to `self.takes`: if stopped or failed, they stay in the
+    list. Undo and redo go past it."""
+
+    survives_undo = True
+
+    def fail(self, error: Exception):
+        """As SlicedWork's, but takes that have arrived stay, as one undo step."""
+        # An undo beyond the start takes the list along.
+        listed = {entry.seed for entry in bpy.context.scene.thunder.takes}
+        count = sum(take.seed in listed for take in getattr(self, "takes", ()))
+        if not count:
+            return super().fail(error)
+        kept = f"{count} of {self.asked} take{'' if self.asked == 1 else 's'} kept in the list"
+        if isinstance(error, Cancelled):
+            self.report({"INFO"}, f"Stopped: {kept}")
+        elif isinstance(error, ThunderError):
+            self.report({"ERROR"}, f"{error}; {kept}")
+        else:
+            super().fail(error)
+        return {"FINISHED"}  # an undo step: the list has changed
+
+
 class THUNDER_OT_cancel(InstantWork, bpy.types.Operator):
     """Cancel the running operation. Finished takes are kept, everything else stays as it was"""
 
     bl_label = "Cancel"
     bl_options = {"INTERNAL"}
-    obstacles = (lambda _: "Nothing is running" if session.job is None else "",)
+    obstacles = (lambda _: "Nothing is running" if jobs.session.job is None else "",)
 
     def act(self, context):
-        session.job.asked_to_stop = True
+        jobs.session.job.asked_to_stop = True
 
 
 class THUNDER_OT_report_problem(InstantWork, bpy.types.Operator):

@@ -7,11 +7,10 @@ from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host import compat
 from ..scene.takes import dialogue, turns
-from ..scene.takes.sampling import Sampling
+from ..scene.takes.provenance import Sampling
 from ..scene.voice import strip
 from ..thunder_core.errors import BadRequest
-from .base import InstantWork, keep_alive, SlicedWork
-from .generate import PartialResults
+from .base import InstantWork, keep_alive, PartialResults, SlicedWork
 
 _NO_SPEAKER = ("NO_SPEAKER", "No Speaker", "For music, sound effects and off-screen voices")
 

@@ -11,7 +11,7 @@ from ..scene.engine import connection
 from ..scene.host import jobs
 from ..scene.review import listening
 from ..scene.takes import take_list
-from ..scene.takes.direction import asking, looking, presets, similar, sliders
+from ..scene.takes.direction import asking, looking, similar, sliders
 from ..thunder_core.animation import recording
 from ..thunder_core.errors import attempt, BadRequest, ThunderError
 from .base import (
@@ -20,12 +20,12 @@ from .base import (
     InstantWork,
     keep_alive,
     NeedsShownTake,
+    PartialResults,
     shown_take_and_rig,
     SlicedWork,
     why_busy,
     why_no_head,
 )
-from .generate import PartialResults
 
 
 class _OfDirection(InstantWork):
@@ -45,7 +45,7 @@ class THUNDER_OT_reset_direction(_OfDirection, bpy.types.Operator):
 
     def direct(self, direction):
         asking.remove_keys(direction)
-        presets.reset(direction)
+        asking.reset_direction(direction)
 
 
 class THUNDER_OT_use_direction(_OfDirection, bpy.types.Operator):
@@ -57,11 +57,11 @@ class THUNDER_OT_use_direction(_OfDirection, bpy.types.Operator):
 
     @classmethod
     def description(cls, context, properties):
-        preset, _ = attempt(presets.all_presets().load, properties.name)
+        preset, _ = attempt(asking.all_presets().load, properties.name)
         return (preset.about.rstrip(".") if preset is not None else "") or cls.__doc__
 
     def direct(self, direction):
-        presets.use(direction, self.name)
+        asking.use_preset(direction, self.name)
 
 
 class THUNDER_OT_save_direction(_OfDirection, bpy.types.Operator):
@@ -78,12 +78,12 @@ class THUNDER_OT_save_direction(_OfDirection, bpy.types.Operator):
         return context.window_manager.invoke_props_dialog(self)
 
     def direct(self, direction):
-        return f"Saved as {presets.save(direction, self.name)}"
+        return f"Saved as {asking.save_preset(direction, self.name)}"
 
 
 @keep_alive
 def _items(self, context):
-    names = presets.all_presets().user_names()
+    names = asking.all_presets().user_names()
     return [(name, name, f"Delete the preset “{name}”") for name in names] or [
         ("", "None Saved Yet", "Save a direction first")
     ]
@@ -98,7 +98,7 @@ class THUNDER_OT_delete_direction(InstantWork, bpy.types.Operator):
     obstacles = (
         lambda _: (
             ""
-            if presets.all_presets().user_names()
+            if asking.all_presets().user_names()
             else "You have not saved any preset; the bundled ones cannot be deleted"
         ),
     )
@@ -109,7 +109,7 @@ class THUNDER_OT_delete_direction(InstantWork, bpy.types.Operator):
         return context.window_manager.invoke_props_dialog(self)
 
     def act(self, context):
-        presets.all_presets().delete(self.name)
+        asking.all_presets().delete(self.name)
         return f"Deleted “{self.name}”"
 
 
@@ -171,7 +171,7 @@ class THUNDER_OT_style_from_animation(SlicedWork, bpy.types.Operator):
         rig = chosen_head(context)
         first, last = listening.chosen_frames(context, rig, self.frames)
         return "Reading the style", jobs.stage(
-            presets.style_of_animation(rig, context.scene, first, last), "Reading the animation"
+            asking.style_of_animation(rig, context.scene, first, last), "Reading the animation"
         )
 
     def finish(self, context, read):
@@ -179,7 +179,7 @@ class THUNDER_OT_style_from_animation(SlicedWork, bpy.types.Operator):
             direction = sliders.ensure(chosen_head(context).owner)
         except ThunderError as error:  # the head was removed meanwhile
             return self.fail(error)
-        self.report({"INFO"}, presets.use_style(direction, read))
+        self.report({"INFO"}, asking.use_style(direction, read))
 
 
 class THUNDER_OT_style_from_file(ChoosesFile, InstantWork, bpy.types.Operator):
@@ -197,5 +197,5 @@ class THUNDER_OT_style_from_file(ChoosesFile, InstantWork, bpy.types.Operator):
     def act(self, context):
         if not os.path.basename(self.filepath):
             raise BadRequest("No file was chosen: choose a recording")
-        read = presets.style_of_file(bpy.path.abspath(self.filepath))
-        return presets.use_style(sliders.ensure(chosen_head(context).owner), read)
+        read = asking.style_of_file(bpy.path.abspath(self.filepath))
+        return asking.use_style(sliders.ensure(chosen_head(context).owner), read)

@@ -6,7 +6,7 @@ import os
 import bpy
 
 from ..scene.heads import head
-from ..scene.host import handlers
+from ..scene.host.jobs import registration
 from ..scene.media import export
 from ..scene.review import listening
 from ..scene.takes import take_list
@@ -106,4 +106,4 @@ def _in_menu(self, context):
     self.layout.operator("thunder.export_performance", text="Thunder Performance…")
 
 
-register, unregister = handlers.registration(menus=(("TOPBAR_MT_file_export", _in_menu),))
+register, unregister = registration(menus=(("TOPBAR_MT_file_export", _in_menu),))

@@ -8,37 +8,13 @@ import bpy
 
 from ..scene.engine import connection
 from ..scene.heads import head
-from ..scene.takes import generation, new_lines, resync, take_list, transcript, word_places
+from ..scene.takes import dialogue, generation, resync, take_list, transcript, word_places
 from ..scene.takes.direction import asking
-from ..scene.takes.first_seed import is_sampled, unused_seed
-from ..scene.takes.sampling import role_of, Sampling
+from ..scene.takes.provenance import is_sampled, role_of, Sampling, unused_seed
 from ..scene.voice import fingerprint, strip
-from ..thunder_core.errors import attempt, Cancelled, ThunderError
+from ..thunder_core.errors import attempt
 from ..thunder_core.types import LISTENS, SPEAKS
-from .base import SlicedWork
-
-
-class PartialResults:
-    """A SlicedWork that adds arriving takes to `self.takes`: if stopped or failed, they stay in the
-    list. Undo and redo go past it."""
-
-    survives_undo = True
-
-    def fail(self, error: Exception):
-        """As SlicedWork's, but takes that have arrived stay, as one undo step."""
-        # An undo beyond the start takes the list along.
-        listed = {entry.seed for entry in bpy.context.scene.thunder.takes}
-        count = sum(take.seed in listed for take in getattr(self, "takes", ()))
-        if not count:
-            return super().fail(error)
-        kept = f"{count} of {self.asked} take{'' if self.asked == 1 else 's'} kept in the list"
-        if isinstance(error, Cancelled):
-            self.report({"INFO"}, f"Stopped: {kept}")
-        elif isinstance(error, ThunderError):
-            self.report({"ERROR"}, f"{error}; {kept}")
-        else:
-            super().fail(error)
-        return {"FINISHED"}  # an undo step: the list has changed
+from .base import PartialResults, SlicedWork
 
 
 class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
@@ -67,7 +43,7 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
     def begin(self, context):
         settings, client = context.scene.thunder, connection.start_client() if self.strip else None
         if self.strip:
-            new_lines.choose(context, self.strip)
+            dialogue.choose_strip(context, self.strip)
         voice = strip.find(context)
         rig = head.find(context.scene, context.object)
         head.check_animatable(rig)

@@ -6,15 +6,7 @@ from dataclasses import replace
 
 import bpy
 
-from ..scene.heads import (
-    character,
-    controls,
-    detection,
-    head,
-    head_state,
-    mapping_table,
-    pose_assets,
-)
+from ..scene.heads import character, controls, detection, head, head_state, mapping_table
 from ..thunder_core.errors import ThunderError
 from .base import (
     chosen_head,
@@ -49,7 +41,7 @@ class THUNDER_OT_map_by_poses(OnCharacter, bpy.types.Operator):
     bl_label = "Find by Pose Assets"
 
     def change(self, context, obj):
-        plan, names = pose_assets.map_by_poses(obj)
+        plan, names = detection.map_by_poses(obj)
         mapping_table.keep_plan(context.scene, obj, plan)
         context.scene.thunder.head = obj
         return f"Mapped by {len(names)} pose assets: {', '.join(names)}"

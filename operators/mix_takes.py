@@ -14,11 +14,11 @@ from .base import (
     InstantWork,
     keep_alive,
     NeedsShownTake,
+    PartialResults,
     shown_take_and_rig,
     SlicedWork,
     why_none_shown,
 )
-from .generate import PartialResults
 
 
 @keep_alive

@@ -7,8 +7,7 @@ import bpy
 from ..scene.host import jobs
 from ..scene.takes import take_list
 from ..scene.takes.direction.live import is_dragging_keys
-from ..scene.takes.shape import applying, strength
-from ..scene.takes.shape.stored import is_shaped
+from ..scene.takes.shape import applying
 from .base import InstantWork, NeedsShownTake, shown_take_and_rig, SlicedWork
 
 
@@ -54,7 +53,7 @@ class THUNDER_OT_reset_shape(NeedsShownTake, InstantWork, bpy.types.Operator):
     obstacles = (
         lambda context: (
             ""
-            if is_shaped(take_list.shown_take(context.scene.thunder).action)
+            if applying.is_shaped(take_list.shown_take(context.scene.thunder).action)
             else "The take is not shaped: move one of the sliders first"
         ),
     )
@@ -71,7 +70,7 @@ class THUNDER_OT_animate_emotion(NeedsShownTake, InstantWork, bpy.types.Operator
 
     def act(self, context):
         entry, rig = shown_take_and_rig(context)
-        strength.animate_strength(rig, entry)
+        applying.animate_strength(rig, entry)
 
 
 class THUNDER_OT_still_emotion(NeedsShownTake, InstantWork, bpy.types.Operator):
@@ -81,7 +80,7 @@ class THUNDER_OT_still_emotion(NeedsShownTake, InstantWork, bpy.types.Operator):
 
     def act(self, context):
         entry, rig = shown_take_and_rig(context)
-        strength.remove_strength_curve(rig, entry)
+        applying.remove_strength_curve(rig, entry)
         applying.follow(entry)
 
 
@@ -92,7 +91,7 @@ def _update() -> float | None:
     if window is None:
         return None
     if is_dragging_keys():
-        return strength.UPDATE_SECONDS
+        return applying.UPDATE_SECONDS
     with bpy.context.temp_override(window=window):
         if bpy.ops.thunder.apply_shape.poll():
             bpy.ops.thunder.apply_shape("INVOKE_DEFAULT", True)
@@ -100,4 +99,4 @@ def _update() -> float | None:
 
 
 def register():
-    strength.update.step = _update
+    applying.update.step = _update

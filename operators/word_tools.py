@@ -9,10 +9,9 @@ from bpy.props import EnumProperty, FloatProperty, IntProperty, StringProperty
 
 from ..scene.engine import connection
 from ..scene.heads import head
-from ..scene.host import handlers, jobs
+from ..scene.host import jobs
 from ..scene.review import listening, word_track
 from ..scene.takes import keep, mix, take_list, transcript, word_places
-from ..scene.takes.direction.word_marks import LABELS, WORD_KINDS
 from ..scene.voice import fingerprint, strip
 from ..thunder_core import subtitles
 from ..thunder_core.errors import attempt, BadRequest
@@ -22,11 +21,11 @@ from .base import (
     Explained,
     InstantWork,
     NeedsShownTake,
+    PartialResults,
     shown_take_and_rig,
     SlicedWork,
     why_no_audio,
 )
-from .generate import PartialResults
 
 PRE_ROLL, AFTER = 0.3, 0.2  # seconds played before and behind a looped word
 AROUND = 0.12  # seconds of speech generated before and behind a word that is heard
@@ -146,15 +145,15 @@ class THUNDER_OT_mark_word(OnWord, InstantWork, bpy.types.Operator):
 
     kind: EnumProperty(
         name="Mark",
-        items=[(kind, *LABELS[kind][:2]) for kind in WORD_KINDS],
+        items=[(kind, *transcript.LABELS[kind][:2]) for kind in transcript.WORD_KINDS],
         description="What is asked of the word",
     )
 
     @classmethod
     def description(cls, context, properties):
         return (
-            f"{LABELS[properties.kind][1]}, in the shown take if it follows the sliders and "
-            f"in new takes. Press again to remove the mark"
+            f"{transcript.LABELS[properties.kind][1]}, in the shown take if it follows the "
+            f"sliders and in new takes. Press again to remove the mark"
         )
 
     def act(self, context):
@@ -163,7 +162,7 @@ class THUNDER_OT_mark_word(OnWord, InstantWork, bpy.types.Operator):
         jobs.redraw(jobs.TIMELINES)
         name = f"“{place.text}”" if place.text else "The place"
         return (
-            f"{name} is marked: {LABELS[self.kind][0]}"
+            f"{name} is marked: {transcript.LABELS[self.kind][0]}"
             if is_marked
             else f"{name} is not marked any more"
         )
@@ -363,7 +362,7 @@ def _edges(place: word_places.Place) -> tuple[float, float]:
     return place.origin + place.start * place.fps, place.origin + place.end * place.fps
 
 
-register, unregister = handlers.registration(keymap="View2D", keys=_KEYS)
+register, unregister = jobs.registration(keymap="View2D", keys=_KEYS)
 
 
 WIDTH, LETTERS = 640, 100  # width of the wide field, pixels, and letters per line

@@ -12,7 +12,6 @@ def modules() -> tuple:
         manual,
         menus,
         preferences,
-        sequencer,
         shown_take,
         sidebar,
         takes,
@@ -29,7 +28,6 @@ def modules() -> tuple:
         words,
         listen,
         character,
-        sequencer,
         menus,
         manual,
     )

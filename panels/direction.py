@@ -7,7 +7,7 @@ import bpy
 from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.takes import take_list
-from ..scene.takes.direction import looking, presets, sliders
+from ..scene.takes.direction import asking, looking, sliders
 from ..scene.takes.direction.live import live
 from ..thunder_core.direction import AS_HEARD, NEUTRAL, SLIDERS
 from ..thunder_core.direction_words import USUAL, words
@@ -23,7 +23,7 @@ class THUNDER_MT_directions(bpy.types.Menu):
 
     def draw(self, context):
         layout = self.layout
-        known = presets.all_presets()
+        known = asking.all_presets()
         for name in known.names():
             layout.operator("thunder.use_direction", text=name).name = name
         layout.separator()

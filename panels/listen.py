@@ -5,7 +5,7 @@ finds, curves in the timeline."""
 import bpy
 
 from ..scene.heads import head
-from ..scene.host import handlers
+from ..scene.host.jobs import registration
 from ..scene.review import checking, listening, live_score
 from ..thunder_core.errors import attempt
 from .tab import Popover, props, Tab, tune, wrapped_label
@@ -83,7 +83,7 @@ def _switch(self, context):
         row.popover("THUNDER_PT_overlay", text="")
 
 
-register, unregister = handlers.registration(
+register, unregister = registration(
     menus=(("DOPESHEET_HT_header", _switch), ("SEQUENCER_HT_header", _switch))
 )
 

@@ -5,9 +5,9 @@ and a pie of what is done most."""
 import bpy
 
 from ..scene.heads import head
-from ..scene.heads.pose_assets import TAG
-from ..scene.host import handlers
-from ..scene.media import export, stage
+from ..scene.heads.detection import TAG
+from ..scene.host.jobs import registration
+from ..scene.media import export, studio
 from ..scene.takes import keep
 from ..thunder_core.errors import attempt
 from .tab import buttons, props, tune, wrapped_label
@@ -73,7 +73,7 @@ def draw_stage(self, context):
         layout, ("thunder.light_scene", "LIGHT_AREA"), ("thunder.playblast", "RENDER_ANIMATION")
     )
     layout.operator("thunder.playblast", text="Playblast As…", icon="FILE_MOVIE").choose = True
-    if stage.find(context.scene) is not None:
+    if studio.find(context.scene) is not None:
         layout.operator("thunder.remove_stage", icon="X")
 
 
@@ -121,4 +121,4 @@ _MENUS = (
     ("VIEW3D_MT_light_add", draw_stage),
     ("ASSETBROWSER_MT_context_menu", _in_browser),
 )
-register, unregister = handlers.registration(menus=_MENUS)
+register, unregister = registration(menus=_MENUS)

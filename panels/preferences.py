@@ -8,8 +8,7 @@ import bpy
 
 from ..operators import install_engine
 from ..scene.engine import connection, install
-from ..scene.host import handlers
-from ..scene.host.session import session
+from ..scene.host.jobs import registration, session
 from . import manual
 from .tab import in_lines, props, tune
 
@@ -304,4 +303,4 @@ _KEYS = tuple(
     (name, key, {"value": "PRESS", "alt": True, "repeat": False}, properties)
     for name, key, properties, _ in KEYS
 )
-register, unregister = handlers.registration(keymap=KEYMAP, keys=_KEYS)
+register, unregister = registration(keymap=KEYMAP, keys=_KEYS)

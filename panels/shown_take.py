@@ -7,7 +7,7 @@ import bpy
 from ..scene.heads import controls, head, rna_paths
 from ..scene.takes import mix, take_list
 from ..scene.takes.commit import committing
-from ..scene.takes.shape import strength
+from ..scene.takes.shape import applying
 from ..thunder_core.errors import attempt
 from .tab import big_button, buttons, OfShownTake, Popover, props, Tab, tune, wrapped_label
 
@@ -114,13 +114,13 @@ class THUNDER_PT_shape(OfShownTake, bpy.types.Panel):
         if rig is None:
             return
         row = column.row(align=True)
-        if strength.strength_curve(rig, entry) is None:
+        if applying.strength_curve(rig, entry) is None:
             row.prop(shape, "strength", slider=True)
             row.operator("thunder.animate_emotion", text="Animate", icon="DECORATE_ANIMATE")
             return
-        row.prop(rig.targets[0], strength.STRENGTH, text="Strength", slider=True)
+        row.prop(rig.targets[0], applying.STRENGTH, text="Strength", slider=True)
         row.operator("thunder.still_emotion", text="", icon="X")
-        if strength.is_outdated(rig, entry):
+        if applying.is_outdated(rig, entry):
             column.operator("thunder.apply_shape", text="Update", icon="FILE_REFRESH")
 
 

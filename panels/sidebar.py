@@ -4,11 +4,10 @@ Started, or the dialogue of several strips."""
 
 import bpy
 
-from ..operators.record import scene_of
+from ..operators.add_lines import scene_of
 from ..scene.engine import connection, install
 from ..scene.heads import family, head
-from ..scene.host import handlers
-from ..scene.host.session import session
+from ..scene.host.jobs import registration, session
 from ..scene.takes import transcript
 from ..scene.takes.dialogue import follow_soon
 from ..scene.voice import fingerprint, recording, strip
@@ -291,4 +290,4 @@ def _in_sequencer(self, context) -> None:
     record_button(self.layout)
 
 
-register, unregister = handlers.registration(menus=(("SEQUENCER_HT_header", _in_sequencer),))
+register, unregister = registration(menus=(("SEQUENCER_HT_header", _in_sequencer),))

@@ -4,7 +4,7 @@ sidebar's width."""
 
 import textwrap
 
-from ..scene.host.session import session
+from ..scene.host.jobs import session
 from ..scene.takes import take_list
 
 # average number of letters per pixel of width beside an icon, at scale 1, measured

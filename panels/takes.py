@@ -6,7 +6,7 @@ import blf
 import bpy
 
 from ..scene.media import grid
-from ..scene.takes import browsing, edit_watch, provenance, take_list, thumbnails, transcript
+from ..scene.takes import browsing, provenance, take_list, transcript
 from ..scene.voice import fingerprint
 from .tab import buttons, grey, props, Tab, tune, wrapped_label
 
@@ -52,9 +52,9 @@ class THUNDER_UL_takes(bpy.types.UIList):
             row.label(text=f"{item.name} was deleted", icon="ERROR")
             return
         row.active, mark = not item.hidden, mark_of(item)
-        icons = thumbnails.icons(item)
+        icons = browsing.icons(item)
         picture = tune(row.row(align=True), scale_x=TILE)
-        for tile in icons or (0,) * thumbnails.TILES:
+        for tile in icons or (0,) * browsing.TILES:
             picture.label(text="", icon="NONE" if tile else "BLANK1", icon_value=tile)
         columns = [
             (self._measure(item, index), _drawn.get("letters", 2)),
@@ -76,7 +76,7 @@ class THUNDER_UL_takes(bpy.types.UIList):
             left = (
                 width(context)
                 - BESIDE
-                - TILE * thumbnails.TILES
+                - TILE * browsing.TILES
                 - numbers
                 - name.ui_units_x
                 - (mark != "BLANK1")
@@ -95,7 +95,7 @@ class THUNDER_UL_takes(bpy.types.UIList):
             return "–"
         if _drawn.get("sort") == "HEARD" and not _drawn.get("two_numbers"):
             return take_list.heard_text(item)
-        grade = provenance.of_take(item) if _drawn.get("wide") else None
+        grade = provenance.grade_of(item) if _drawn.get("wide") else None
         return (
             take_list.points_of(item)
             if grade is None
@@ -172,9 +172,9 @@ def mark_of(item) -> str:
     if item.as_pointer() in _drawn.get("stale", ()):
         return "FILE_REFRESH"
     # good takes get no icon: more room for words
-    if (grade := provenance.of_take(item)) is not None and grade.frame is not None:
+    if (grade := provenance.grade_of(item)) is not None and grade.frame is not None:
         return grade.icon
-    if edit_watch.watch.is_edited(item):
+    if browsing.watch.is_edited(item):
         return "GREASEPENCIL"
     return "TEXT" if item.note else _KINDS.get(item.kind, "BLANK1")
 
@@ -183,7 +183,7 @@ def draw_header(layout, settings, context):
     """The names of the list's columns, above it."""
     row = tune(layout.row(align=True), scale_y=0.6, active=False)
     row.label(text="", icon="BLANK1")
-    tune(row.row(align=True), ui_units_x=TILE * thumbnails.TILES).label(text="Face")
+    tune(row.row(align=True), ui_units_x=TILE * browsing.TILES).label(text="Face")
     names = ["Difference (mm)" if settings.sort == "DIVERSITY" else "Lip-Sync", "Heard"]
     row.label(
         text=" · ".join(names) if has_two_numbers(context) else names[settings.sort == "HEARD"]

@@ -5,7 +5,7 @@ current frame."""
 import bpy
 
 from ..scene.takes import mix, take_list, word_places
-from ..scene.takes.direction.word_marks import LABELS, WORD_KINDS
+from ..scene.takes.transcript import LABELS, WORD_KINDS
 from ..scene.voice import strip
 from ..thunder_core.errors import attempt
 from ..thunder_core.spoken import CLEAR

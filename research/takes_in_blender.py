@@ -30,7 +30,7 @@ import bake
 
 bake.load_extension()
 
-from thunder.scene.animation import display, keying, reading
+from thunder.scene.animation import display, keying
 from thunder.scene.heads import head, rna_paths
 from thunder.scene.host import compat
 from thunder.scene.takes import take_list
@@ -118,7 +118,7 @@ def commit_take(path: Path, kind: str, error: float) -> dict:
     settings.to, settings.keys, settings.error = "NEW", kind, error
     report = progress.result(committing.commit(rig, entry, "committed", choice_of(scene, entry)))
     spoken = progress.result(
-        reading.read_quietly(rig, channels, clock, take.motion.frames / types.FPS)
+        keying.read_quietly(rig, channels, clock, take.motion.frames / types.FPS)
     )
     np.savez(
         Path(os.environ["MOTIONS"], f"{path.stem} {kind} {error:g}.npz"),

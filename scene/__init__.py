@@ -5,16 +5,15 @@
 
 def modules() -> tuple:
     """The modules here that add settings, properties, handlers or drawing, in order."""
-    from .host import session
+    from .host import jobs
     from .media import grid
     from .properties import settings
-    from .review import checking, live_score, overlay
-    from .takes import edit_watch, keep, mix, transcript
-    from .takes.direction import live, sliders, word_marks
-    from .takes.shape import applying, strength
+    from .review import checking, overlay
+    from .takes import keep, mix, transcript
+    from .takes.direction import sliders
+    from .takes.shape import applying
 
     return (
-        session, sliders, settings, applying, strength, mix, keep, word_marks, transcript,
-        edit_watch, grid, live_score, checking,
-        live, overlay,
+        jobs, sliders, settings, applying, mix, keep, transcript,
+        grid, checking, overlay,
     )  # fmt: skip

@@ -99,7 +99,7 @@ def performance(system: dict, clip: Path):
     from thunder.scene.engine import connection
     from thunder.scene.host import jobs
     from thunder.scene.takes import generation
-    from thunder.scene.takes.sampling import Sampling
+    from thunder.scene.takes.provenance import Sampling
     from thunder.thunder_core.animation import motion_file
 
     if not is_weights(system["folder"]):

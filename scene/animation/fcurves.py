@@ -6,13 +6,15 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ...thunder_core.animation.keyframes import are_automatic, fix_handles, PARTS
+from ...thunder_core.animation import keyframes
 from ..heads import head
 from ..host import compat
 
 # how far handles are from where Blender places them: by its rounding, and by that of takes
 _EXACT, _ROUNDED = 2e-6, 1.3e-4
 # tolerance in units of the value: a handle that Blender moved by less counts as unmoved
+_SAME = 1e-7  # difference below which values are equal
+_NEAR = 1e-3  # difference below which frames are equal
 _IN_PLACE = 3e-5
 
 
@@ -24,12 +26,12 @@ def of_tracks(rig: head.Rig, of_targets: Iterable[Iterable]) -> list:
 
 def read(curve) -> dict[str, np.ndarray]:
     """The keys of a curve, [count, length] for each part of a key."""
-    return {part: read_part(curve, part) for part in PARTS}
+    return {part: read_part(curve, part) for part in keyframes.PARTS}
 
 
 def read_part(curve, part: str) -> np.ndarray:
     """One part of all keys of a curve, [count, length]."""
-    kind, length = PARTS[part]
+    kind, length = keyframes.PARTS[part]
     buffer = np.empty(len(curve.keyframe_points) * length, kind)
     curve.keyframe_points.foreach_get(part, buffer)
     return buffer.reshape(-1, length)
@@ -48,7 +50,7 @@ def write(curve, keys: dict[str, np.ndarray], as_they_are: np.ndarray | None = N
     # than comparing
     fresh = read(curve)
     points.add(count - len(points))
-    placed = ("handle_left", "handle_right") if count > 1 and are_automatic(keys) else ()
+    placed = ("handle_left", "handle_right") if count > 1 and keyframes.are_automatic(keys) else ()
     _set(
         curve,
         {
@@ -69,7 +71,7 @@ def write(curve, keys: dict[str, np.ndarray], as_they_are: np.ndarray | None = N
             side: keys[side].copy() for side in ("handle_left_type", "handle_right_type")
         }
         for place in np.flatnonzero(moved & as_they_are):
-            fix_handles(keys, place)
+            keyframes.fix_handles(keys, place)
         _set(curve, keys)
 
 
@@ -87,7 +89,7 @@ def round_handles(curve, rest: float, step: float) -> None:
 def restore_handles(curve, keys: dict[str, np.ndarray]) -> None:
     """Put the handles of a curve back where `keys` have them, if Blender has placed them all close
     to that: rounded handles of a take come back as they were."""
-    if len(keys["co"]) < 3 or not are_automatic(keys):
+    if len(keys["co"]) < 3 or not keyframes.are_automatic(keys):
         return
     off = [
         np.abs(read_part(curve, side) - keys[side])[:, 1].max()
@@ -103,3 +105,100 @@ def _set(curve, keys: dict[str, np.ndarray]) -> None:
     for part, values in keys.items():
         curve.keyframe_points.foreach_set(part, np.ascontiguousarray(values).ravel())
     curve.update()
+
+
+def evaluate(curve, frames: np.ndarray) -> np.ndarray:
+    """A curve at scene frames [S]; a key on every frame is read at once."""
+    count = len(curve.keyframe_points)
+    if count and not len(curve.modifiers):
+        points = read_part(curve, "co").astype(np.float64)
+        inside = np.minimum(np.searchsorted(points[:, 0], frames - _NEAR), count - 1)
+        if (np.abs(points[inside, 0] - frames) < _NEAR).all():
+            return points[inside, 1]
+        if np.ptp(points[:, 1]) == 0 and count <= 2:
+            return np.full(len(frames), points[0, 1])
+        is_within = curve.extrapolation == "CONSTANT" or (
+            frames.min() >= points[0, 0] - _NEAR and frames.max() <= points[-1, 0] + _NEAR
+        )
+        # reading the keys is faster than evaluating many single frames
+        if is_within and len(frames) > count:
+            values = keyframes.evaluate(read(curve), frames)
+            if values is not None:
+                return values
+    return np.array([curve.evaluate(float(frame)) for frame in frames])
+
+
+# ---- keys with other values
+
+
+def is_on(keys: dict[str, np.ndarray], frames: np.ndarray) -> bool:
+    """Whether keys sit on exactly these frames."""
+    return len(keys["co"]) == len(frames) and bool(
+        (np.abs(keys["co"][:, 0] - frames) < _NEAR).all()
+    )
+
+
+def shift_values(
+    keys: dict[str, np.ndarray], frames: np.ndarray, values: np.ndarray, by: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Keys of a curve with values [S] at frames [S], changed to values + by.
+
+    Keys keep their frames and handles move along where that is exact; otherwise every frame gets a
+    key. Keys outside the frames stay.
+    """
+    if np.abs(by).max(initial=0.0) < _SAME:
+        return keys
+    times = keys["co"][:, 0].astype(np.float64)
+    more = np.interp(times, frames, by)
+    enough = is_on(keys, frames) or (
+        len(times) > 0 and np.abs(np.interp(frames, times, more) - by).max() < _SAME
+    )
+    if enough:
+        result = dict(keys)
+        for part in ("co", "handle_left", "handle_right"):
+            result[part] = keys[part].copy()
+            more = np.interp(keys[part][:, 0].astype(np.float64), frames, by)
+            result[part][:, 1] = (keys[part][:, 1].astype(np.float64) + more).astype(np.float32)
+        return result
+    new = keyframes.on_every_frame(frames.astype(np.float64), values + by)
+    return keyframes.concatenate(
+        keyframes.select(keys, times < frames[0]), new, keyframes.select(keys, times > frames[-1])
+    )
+
+
+_KINDS = ("interpolation", "handle_left_type", "handle_right_type")
+
+
+def identify_keys(curve) -> dict[str, np.ndarray]:
+    """Identifying data of a curve's keys: positions, types, and handles placed by hand."""
+    keys = {part: read_part(curve, part) for part in ("co", *_KINDS)}
+    if (
+        keyframes.is_manual(keys["handle_left_type"]).any()
+        or keyframes.is_manual(keys["handle_right_type"]).any()
+    ):
+        keys |= {part: read_part(curve, part) for part in ("handle_left", "handle_right")}
+    return keys
+
+
+def write_changes(curve, keys: dict[str, np.ndarray], existing: dict[str, np.ndarray]) -> None:
+    """Give a curve keys; where only values differ from the `existing` keys (from `identify_keys`),
+    only those are written."""
+    if len(existing["co"]) != len(keys["co"]) or any(
+        not np.array_equal(existing[part], keys[part]) for part in _KINDS
+    ):
+        write(curve, keys)
+        restore_handles(curve, keys)
+        return
+    handles = "handle_left" in existing
+    if np.array_equal(existing["co"], keys["co"]) and not (
+        handles
+        and any(
+            not np.array_equal(existing[part], keys[part])
+            for part in ("handle_left", "handle_right")
+        )
+    ):
+        return
+    for part in ("co", "handle_left", "handle_right") if handles else ("co",):
+        curve.keyframe_points.foreach_set(part, np.ascontiguousarray(keys[part]).ravel())
+    curve.update()
+    restore_handles(curve, keys)

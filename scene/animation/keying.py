@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes performances as keys: separate actions, on whole scene frames, with their provenance."""
+"""Writes performances as keys: separate actions, on whole scene frames, with their provenance; and
+reads the current animation of a head, edited keys included, as a Motion."""
 
 import hashlib
 import math
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import bpy
 import numpy as np
@@ -13,17 +14,19 @@ from ...thunder_core import records
 from ...thunder_core.animation import keyframes
 from ...thunder_core.animation.gaze import GazeTarget
 from ...thunder_core.animation.keys import Keys, reduce
-from ...thunder_core.animation.timing import at_scene_frames, Clock
+from ...thunder_core.animation.timing import at_scene_frames, Clock, motion_times
 from ...thunder_core.face import displacement
 from ...thunder_core.progress import rescale
-from ...thunder_core.types import Motion
-from ..heads import head, rna_paths
-from ..host import compat
-from . import fcurves
+from ...thunder_core.types import FPS, Motion
+from ..heads import controls, head, rna_paths
+from ..host import compat, playback
+from . import display, fcurves
 
 # custom property of an action: the take's provenance, enough to generate it again
 PROPERTY = "thunder"
-PIECE = 400  # frames converted to a rig's values per step, so that Blender stays responsive
+# frames converted to or from a rig's values per step, so that Blender stays responsive; the same of
+# slow rigs
+PIECE, SLOW_PIECE = 400, 12
 _PRINT_LENGTH = 16  # hexadecimal digits of a checksum
 _WITHOUT_PLACED = "2-"  # start of checksums that leave out the handles placed by Blender
 STILL = 1e-6  # a channel that moves less gets one key at either end
@@ -336,3 +339,202 @@ def _bytes_of(curve, part_of: Callable[[str], np.ndarray], all_handles: bool = F
         if manual.any():
             pieces.append(part_of(side)[manual].tobytes())
     return b"".join(pieces)
+
+
+def read(
+    rig: head.Rig, channels: tuple[str, ...], clock: Clock, seconds: float, fps: float = FPS
+) -> Generator[float, None, Motion]:
+    """Read `seconds` of animation from clock.start on. Returns the Motion [T, len(channels)] at
+    `fps` frames per second.
+
+    From the f-curves if they alone move the face. With an NLA, drivers, constraints or f-curves on
+    the bones that something else overrides, the scene itself is stepped from frame to frame and put
+    back.
+    """
+    frames = clock.frame(motion_times(seconds, fps))
+    motion = yield from (_from_curves if _is_from_curves(rig, frames) else _from_scene)(
+        rig, channels, frames
+    )
+    return replace(motion, fps=fps)
+
+
+def read_quietly(
+    rig: head.Rig, channels: tuple[str, ...], clock: Clock, seconds: float
+) -> Generator[float, None, Motion | None]:
+    """The same from f-curves alone, at 25 fps; the scene stays on its frame. Returns None if
+    something else moves the face too.
+
+    Of a shown take its curves are read, whatever plays around it.
+    """
+    frames = clock.frame(motion_times(seconds))
+    if display.shown_action(rig) is None and not _is_from_curves(rig, frames):
+        return None
+    return (yield from _from_curves(rig, channels, frames))
+
+
+def _is_from_curves(rig: head.Rig, frames: np.ndarray) -> bool:
+    """Whether f-curves alone move the face on these scene frames."""
+    for target in rig.targets:
+        animation = target.animation_data
+        if animation is None:
+            continue
+        ours = {(track.path, track.index) for _, track in rig.tracks_of(target)}
+        if animation.use_tweak_mode or not ours.isdisjoint(compat.by_place(animation.drivers)):
+            return False
+        if animation.action_blend_type != "REPLACE" or animation.action_influence != 1.0:
+            return False
+        base = display.base_tracks(target)
+        if len(animation.nla_tracks) > len(base) or (base and not _covers(rig, target, frames)):
+            return False
+    armatures = [
+        target for target in rig.targets if target.id_type == "OBJECT" and target.type == "ARMATURE"
+    ]
+    return not controls.are_on(rig) and not any(
+        len(pose.constraints) for armature in armatures for pose in armature.pose.bones
+    )
+
+
+def _covers(rig: head.Rig, target, frames: np.ndarray) -> bool:
+    """Whether the take on a data-block moves everything all the time, so that nothing under it is
+    seen."""
+    first, last = target.animation_data.action.frame_range
+    if frames[0] < first - 0.01 or frames[-1] > last + 0.01:
+        return False
+    moved = compat.by_place(curve for curve in compat.curves_for(target) if not curve.mute)
+    return all((track.path, track.index) in moved for _, track in rig.tracks_of(target))
+
+
+def motion_of(
+    rig: head.Rig, values: np.ndarray, channels: tuple[str, ...]
+) -> Generator[float, None, Motion]:
+    """The motion of a rig's values [T, tracks] as they are seen, read in pieces that each take a
+    slice."""
+    yield from rescale(rig.driver.prepare(), 0.0, 0.0)
+    size, parts = _size(rig), []
+    for start in range(0, len(values), size):
+        if start:
+            yield start / len(values)
+        parts.append(rig.driver.read(values[start : start + size], channels))
+    return Motion.join(parts)
+
+
+# ---- from the f-curves
+
+
+def _from_curves(
+    rig: head.Rig, channels: tuple[str, ...], frames: np.ndarray
+) -> Generator[float, None, Motion]:
+    """The motion by the f-curves of the active actions."""
+    return (
+        yield from read_curves(
+            rig, [compat.curves_for(target) for target in rig.targets], channels, frames
+        )
+    )
+
+
+def read_curves(
+    rig: head.Rig, of_targets: list[list], channels: tuple[str, ...], frames: np.ndarray
+) -> Generator[float, None, Motion]:
+    """Read f-curves (a list for each of the rig's targets) at scene frames [T]. Returns the Motion.
+
+    Values that no curve animates are those that are set now.
+    """
+    curves = fcurves.of_tracks(
+        rig, ([curve for curve in of_target if not curve.mute] for of_target in of_targets)
+    )
+    values = np.empty((len(frames), len(rig.driver.tracks)))
+    for index, (track, curve) in enumerate(zip(rig.driver.tracks, curves)):
+        values[:, index] = rna_paths.visible_values(
+            rig.targets[track.block], track_values(rig, index, curve, frames), track.path
+        )
+        yield 0.9 * (index + 1) / len(rig.driver.tracks)
+    return (yield from rescale(motion_of(rig, values, channels), 0.9, 1.0))
+
+
+def track_values(rig: head.Rig, place: int, curve, frames: np.ndarray) -> np.ndarray:
+    """Values of a track at scene frames [T]: of its curve, else as it is set now."""
+    if curve is not None and (curve.keyframe_points or curve.modifiers or curve.sampled_points):
+        return fcurves.evaluate(curve, frames)
+    track = rig.driver.tracks[place]
+    return np.full(len(frames), rna_paths.value(rig.targets[track.block], track.path, track.index))
+
+
+# ---- from the evaluated scene
+
+
+def _from_scene(
+    rig: head.Rig, channels: tuple[str, ...], frames: np.ndarray
+) -> Generator[float, None, Motion]:
+    """The motion by stepping through the evaluated scene, whose current frame is restored."""
+    scene = next(
+        (s for s in bpy.data.scenes if rig.mesh.name in s.objects and s == bpy.context.scene),
+        bpy.context.scene,
+    )
+    values = np.empty((len(frames), len(rig.driver.tracks)))
+    tracks_of_targets = [(target, rig.tracks_of(target)) for target in rig.targets]
+    with playback.returning(scene):
+        for row, frame in enumerate(frames):
+            playback.go_to(scene, frame)
+            depsgraph = bpy.context.evaluated_depsgraph_get()
+            for target, tracks in tracks_of_targets:
+                places = [place for place, _ in tracks]
+                values[row, places] = rna_paths.evaluate(
+                    target, [(track.path, track.index) for _, track in tracks], depsgraph
+                )
+            yield 0.9 * (row + 1) / len(frames)
+    return (yield from rescale(motion_of(rig, values, channels), 0.9, 1.0))
+
+
+def frames_of(entry) -> np.ndarray:
+    """The scene frames that a take has keys on, lead in and lead out included, int [S]."""
+    return np.arange(entry.first - entry.lead_in, entry.last + entry.lead_out + 1)
+
+
+def curves(rig: head.Rig, entry) -> list:
+    """The f-curve of each of the rig's tracks in a take, None if it has none."""
+    return fcurves.of_tracks(rig, display.curves_of(rig, entry))
+
+
+def values(rig: head.Rig, of_tracks: list, frames: np.ndarray) -> np.ndarray:
+    """Values of curves (one for each track, or None) at scene frames [S]: float64 [S, tracks]. A
+    track without one rests."""
+    result = np.empty((len(frames), len(rig.driver.tracks)))
+    for index, (track, curve) in enumerate(zip(rig.driver.tracks, of_tracks)):
+        result[:, index] = (
+            track.rest if curve is None or curve.mute else fcurves.evaluate(curve, frames)
+        )
+    return result
+
+
+def motion(rig: head.Rig, values: np.ndarray, fps: float) -> Generator[float, None, Motion]:
+    """Returns the Motion, its columns head.channel_names(), of a rig's values [S, tracks]."""
+    shown = np.stack(
+        [
+            rna_paths.visible_values(rig.targets[track.block], values[:, index], track.path)
+            for index, track in enumerate(rig.driver.tracks)
+        ],
+        axis=1,
+    )
+    return replace((yield from motion_of(rig, shown, head.channel_names())), fps=fps)
+
+
+def drive(
+    rig: head.Rig, motion: Motion, channels: tuple[str, ...] | None = None
+) -> Generator[float, None, np.ndarray]:
+    """Returns a rig's values [S, tracks] of a motion. channels: of its columns, None for
+    head.channel_names()."""
+    parts = []
+    size = _size(rig)
+    for start in range(0, motion.frames, size):
+        parts.append(
+            rig.driver.drive(
+                motion.part(slice(start, start + size)),
+                head.channel_names() if channels is None else channels,
+            )
+        )
+        yield min(1.0, (start + size) / motion.frames)
+    return np.concatenate(parts)
+
+
+def _size(rig: head.Rig) -> int:
+    return SLOW_PIECE if rig.driver.is_slow else PIECE

@@ -15,7 +15,7 @@ from ...thunder_core.errors import attempt, BadWeights
 from ...thunder_core.request import available, System
 from ...thunder_core.shipped import WEIGHTS
 from ..host.compat import PACKAGE
-from ..host.session import Part, session
+from ..host.jobs import Part, session
 from . import install
 
 FRESH_SECONDS = 10.0  # age up to which the list of microphones is taken as it is: they come and go

@@ -19,8 +19,7 @@ import bpy
 
 from ...thunder_core import files, installer, system_calls
 from ...thunder_core.errors import ThunderError
-from ..host import compat, idle, jobs
-from ..host.session import Part, session
+from ..host import compat, jobs
 
 LOCK = Path(__file__).resolve().parents[2] / "requirements" / "engine.txt"
 CARD_LOCK, FLAME_LOCK, WAVEFORM_LOCK = (
@@ -239,7 +238,7 @@ class Installation:
             del self.log[:-400]
 
 
-class _Installing(Part):
+class _Installing(jobs.Part):
     """The current installation.  error: that of the last one, shown in the preferences."""
 
     running: Installation | None = None
@@ -253,7 +252,7 @@ class _Installing(Part):
             self.running = None
 
 
-installing = session.add(_Installing())
+installing = jobs.session.add(_Installing())
 
 
 def begin(
@@ -282,7 +281,7 @@ def _show_progress() -> float | None:
     return None if finished else LOOK_SECONDS
 
 
-_progress = idle.Task(_show_progress, any_time=True, any_file=True)
+_progress = jobs.Task(_show_progress, any_time=True, any_file=True)
 
 
 def settle() -> bool:

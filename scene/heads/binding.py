@@ -8,7 +8,7 @@ import numpy as np
 from mathutils import Vector
 
 from ...thunder_core.face import jaw_balance, mapping
-from . import drivers, rna_paths
+from . import rna_paths
 
 DIRECTIONS = {
     "X": (1, 0, 0),
@@ -70,7 +70,7 @@ class _Binder:
             if obj.type == "MESH" and obj.data and obj.data.shape_keys
         }
         self.names = {obj: set(keys.key_blocks.keys()) for obj, keys in self.keys.items()}
-        self.driven = {keys: set(drivers.drivers_of(keys)) for keys in self.keys.values()}
+        self.driven = {keys: set(rna_paths.drivers_of(keys)) for keys in self.keys.values()}
         self.numbers: dict[tuple[int, str, int], int] = {}
         self.tracks: list[mapping.Track] = []
         self.parts: list[tuple[str, int, float]] = []

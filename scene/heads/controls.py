@@ -17,7 +17,6 @@ from ..host import compat
 from . import head, rna_paths
 from .build import add_input
 from .family import points_of
-from .rna_paths import OWN_PREFIX
 
 _JAW = "jawOpen"
 
@@ -59,7 +58,7 @@ def owner_of(rig: head.Rig) -> bpy.types.Object:
 
 def are_on(rig: head.Rig) -> bool:
     """Whether a character has the sliders."""
-    return any(OWN_PREFIX + slider in owner_of(rig) for slider in SLIDERS)
+    return any(rna_paths.OWN_PREFIX + slider in owner_of(rig) for slider in SLIDERS)
 
 
 def add(rig: head.Rig) -> None:
@@ -144,7 +143,7 @@ def _add_twin(rig: head.Rig, owner, keys, path: str, parts: Parts) -> None:
     for those of FLAME files."""
     obj, key = _object_of(rig, keys), keys.path_resolve(rna_paths.split(path)[0])
     active = obj.active_shape_key_index
-    twin = obj.shape_key_add(name=OWN_PREFIX + key.name, from_mix=False)
+    twin = obj.shape_key_add(name=rna_paths.OWN_PREFIX + key.name, from_mix=False)
     obj.active_shape_key_index = active
     twin.data.foreach_set("co", points_of(key.data).astype(np.float32).ravel())
     twin.relative_key, twin.vertex_group, twin.mute = key.relative_key, key.vertex_group, key.mute
@@ -156,7 +155,7 @@ def _add_twin(rig: head.Rig, owner, keys, path: str, parts: Parts) -> None:
 def _add_constraints(owner, bone: bpy.types.PoseBone, axis: str, parts: Parts) -> None:
     """Let a constraint turn a bone, and another keep a jaw from turning beyond where it is shut."""
     turn, stop = bone.constraints.new("TRANSFORM"), bone.constraints.new("LIMIT_ROTATION")
-    turn.name, stop.name = OWN_PREFIX + "Turn", OWN_PREFIX + "Shut"
+    turn.name, stop.name = rna_paths.OWN_PREFIX + "Turn", rna_paths.OWN_PREFIX + "Shut"
     others = [bone.parent, *bone.id_data.pose.bones]
     # Blender asks for a target, of which nothing is used; it must not depend on the bone.
     turn.target = bone.id_data
@@ -206,13 +205,15 @@ def remove(rig: head.Rig) -> None:
         if target.id_type == "KEY":
             obj = _object_of(rig, target)
             active = obj.active_shape_key_index
-            for twin in [key for key in target.key_blocks if key.name.startswith(OWN_PREFIX)]:
+            for twin in [
+                key for key in target.key_blocks if key.name.startswith(rna_paths.OWN_PREFIX)
+            ]:
                 twin.driver_remove("value")
                 obj.shape_key_remove(twin)
             obj.active_shape_key_index = active
         for bone in target.pose.bones if target.id_type == "OBJECT" and target.pose else ():
             for constraint in [
-                each for each in bone.constraints if each.name.startswith(OWN_PREFIX)
+                each for each in bone.constraints if each.name.startswith(rna_paths.OWN_PREFIX)
             ]:
                 for name in (
                     "influence",
@@ -222,7 +223,7 @@ def remove(rig: head.Rig) -> None:
                 bone.constraints.remove(constraint)
     compat.remove_curves(owner, set(map(rna_paths.slider_path, SLIDERS)))
     for slider in SLIDERS:
-        owner.pop(OWN_PREFIX + slider, None)
+        owner.pop(rna_paths.OWN_PREFIX + slider, None)
     for target in (*rig.targets, owner):
         if (animation := target.animation_data) and not (
             animation.action or animation.drivers or animation.nla_tracks

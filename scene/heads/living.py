@@ -14,7 +14,6 @@ from ...thunder_core.face.head import EYE_LEFT, EYE_RIGHT, Head, NECK
 from ...thunder_core.filters import smoothstep
 from . import materials, rna_paths
 from .build import add_input, add_keys, add_turn, JOINTS
-from .rna_paths import OWN_PREFIX
 
 SWITCHES = {  # properties of a head's armature, 0 … 1, and what each is for
     "Shoulders": "How far the shoulders follow the head when it turns and tilts",
@@ -183,6 +182,7 @@ def switches_of(obj: bpy.types.Object) -> bpy.types.Object | None:
     armature = obj if obj.type == "ARMATURE" else obj.parent
     return (
         armature
-        if armature is not None and all(OWN_PREFIX + name in armature for name in SWITCHES)
+        if armature is not None
+        and all(rna_paths.OWN_PREFIX + name in armature for name in SWITCHES)
         else None
     )

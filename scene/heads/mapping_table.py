@@ -12,17 +12,16 @@ import numpy as np
 from ...thunder_core import records
 from ...thunder_core.errors import attempt, BadHead, ThunderError
 from ...thunder_core.face import conventions, mapping
-from ...thunder_core.face.mapping import JointRule, Mapping, Rule, Target
 from ...thunder_core.named_files import NamedFiles
 from ...thunder_core.types import GAZE, JAW_OPEN_RADIANS, Motion
 from ..host.compat import user_folder
-from ..host.session import AddonChanges
+from ..host.jobs import AddonChanges
 from . import character, family, head, head_state, rna_paths
 
 _filling = AddonChanges()  # marks rows that the add-on writes, which are not edits
 
 
-def rows_of(plan: Mapping, channels) -> list[dict]:
+def rows_of(plan: mapping.Mapping, channels) -> list[dict]:
     """The rows of a mapping: joints and rules by face region, channels without a rule among them
     (kind NONE)."""
     rows = [
@@ -76,23 +75,27 @@ def _is_needless(source: str, sources) -> bool:
     return source in ("eye_left", "eye_right") and any(name.startswith(GAZE) for name in sources)
 
 
-def plan_of_rows(rows, like: Mapping) -> Mapping:
+def plan_of_rows(rows, like: mapping.Mapping) -> mapping.Mapping:
     """The mapping in a table; data without rows (parts, axes) are as in `like`. Incomplete rows are
     left out."""
     rules, joints = [], []
     for row in rows:
         if row.kind == "JOINT" and row.bone:
-            joints.append(JointRule(row.source, row.bone, row.object, row.weight))
+            joints.append(mapping.JointRule(row.source, row.bone, row.object, row.weight))
         elif row.kind in ("KEY", "PROPERTY") and row.target:
             bone = row.bone if row.kind == "PROPERTY" else ""
             rules.append(
-                Rule(row.source, Target(row.kind, row.target, row.object, bone), row.weight)
+                mapping.Rule(
+                    row.source, mapping.Target(row.kind, row.target, row.object, bone), row.weight
+                )
             )
         elif row.kind == "BONE" and row.bone:
             rules.append(
-                Rule(
+                mapping.Rule(
                     row.source,
-                    Target("BONE", "", row.object, row.bone, row.path, "XYZ".index(row.index)),
+                    mapping.Target(
+                        "BONE", "", row.object, row.bone, row.path, "XYZ".index(row.index)
+                    ),
                     row.weight,
                 )
             )
@@ -152,7 +155,7 @@ def keep(scene) -> None:
     obj = settings.table_head
     if obj is None:
         return
-    like = attempt(character.plan_of, obj)[0] or Mapping("By Hand")
+    like = attempt(character.plan_of, obj)[0] or mapping.Mapping("By Hand")
     preview_on = settings.preview
     end(scene)
     head_state.keep_mapping(
@@ -169,7 +172,7 @@ def keep_edit(row, context) -> None:
         keep(row.id_data)
 
 
-def keep_plan(scene, obj: bpy.types.Object, plan: Mapping) -> None:
+def keep_plan(scene, obj: bpy.types.Object, plan: mapping.Mapping) -> None:
     """Keep a whole new mapping and show it in the table."""
     end(scene)
     head_state.keep_mapping(obj, plan.to_json())
@@ -184,10 +187,10 @@ def presets() -> NamedFiles:
     return NamedFiles(user_folder("mappings"))
 
 
-def preset(name: str) -> Mapping:
+def preset(name: str) -> mapping.Mapping:
     """A saved mapping. Raises BadHead if it is missing or damaged."""
     try:
-        return Mapping.from_json(presets().read(name))
+        return mapping.Mapping.from_json(presets().read(name))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise BadHead(f"The preset “{name}” cannot be read ({reason}): save it again") from error

@@ -179,3 +179,12 @@ def bone_rotation(pose) -> np.ndarray:
         local_rest = pose.parent.bone.matrix_local.inverted() @ rest
         local = local_rest.inverted() @ (pose.parent.matrix.inverted() @ pose.matrix)
     return np.array(local.to_3x3().normalized())
+
+
+def drivers_of(block) -> dict[str, object]:
+    """The drivers of a data-block: {data path: driver curve}."""
+    return (
+        {curve.data_path: curve for curve in block.animation_data.drivers}
+        if block.animation_data
+        else {}
+    )

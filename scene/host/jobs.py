@@ -1,26 +1,297 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Long jobs in slices: generators that an operator's timer advances step by step, or that run to
-their end without a window.
+"""What runs or lives between Blender's events, in this order: what a module adds to Blender while
+the add-on is enabled; the session, with the running job and a part for each module; long jobs in
+slices; and the one idle timer, which runs small tasks while nobody edits.
 
-A job is a Generator[Step, None, T]: it yields Steps and returns its value. Parts of it that report
-only how far they are (thunder_core/progress.py) become Steps with `stage`.
+Undo, redo and opening a file free Blender's data-blocks and read them again; using an old reference
+to one, or to something in it, then crashes Blender. So all references are dropped before, in one
+place: `Session.release`.
 
-An undo or redo, by a key or a script, ends a job with a sentence, since it may hold Blender's data.
-A job that survives (`survives_undo`) holds them only within `restart_after_undo`, and looks them up
-again after it.
+A job is a Generator[Step, None, T]: it yields Steps and returns its value; an operator's timer
+advances it step by step, or it runs to its end without a window. Parts of it that report only how
+far they are (thunder_core/progress.py) become Steps with `stage`. An undo or redo, by a key or a
+script, ends a job with a sentence, since it may hold Blender's data. A job that survives
+(`survives_undo`) holds them only within `restart_after_undo`, and looks them up again after it.
 """
 
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Generator
+from contextlib import contextmanager, ExitStack
 from dataclasses import dataclass
 from typing import TypeVar
 
 import bpy
+from bpy.app.handlers import persistent
 
 from ...thunder_core.errors import Cancelled, ThunderError, Undone
 from ...thunder_core.progress import map_progress, time_in_words
-from .session import session
+from . import playback
+
+Handlers = tuple[tuple[str, object], ...]  # (name of the list in bpy.app.handlers, function)
+
+
+def registration(
+    handlers: Handlers = (),
+    properties: tuple[tuple[type, str, object], ...] = (),
+    menus: tuple[tuple[str, object], ...] = (),
+    keymap: str = "",
+    keys: tuple[tuple[str, str, dict, dict], ...] = (),
+) -> tuple[Callable[[], None], Callable[[], None]]:
+    """The functions `register` and `unregister` of a module.
+
+    properties: (Blender's type that gets one, its name, the property).  menus: (Blender's menu or
+    header, function that draws in it).
+    keys: of Blender's keymap of the name `keymap`: (operator, event, more of the keymap item,
+    properties of the operator).
+    """
+    items: list = []
+
+    def register():
+        for owner, name, prop in properties:
+            setattr(owner, name, prop)
+        for name, handler in handlers:
+            getattr(bpy.app.handlers, name).append(handler)
+        for name, draw in menus:
+            getattr(bpy.types, name).append(draw)
+        configuration = bpy.context.window_manager.keyconfigs.addon if keys else None
+        # Blender without a window has no keys
+        for operator, event, how, settings in keys if configuration is not None else ():
+            into = configuration.keymaps.new(keymap, space_type="EMPTY", region_type="WINDOW")
+            item = into.keymap_items.new(operator, event, **how)
+            for name, setting in settings.items():
+                setattr(item.properties, name, setting)
+            items.append((into, item))
+
+    def unregister():
+        while items:
+            into, item = items.pop()
+            into.keymap_items.remove(item)
+        for name, draw in reversed(menus):
+            getattr(bpy.types, name).remove(draw)
+        for name, handler in handlers:
+            functions = getattr(bpy.app.handlers, name)
+            if handler in functions:  # Blender drops others than persistent ones with the file
+                functions.remove(handler)
+        for owner, name, _ in reversed(properties):
+            delattr(owner, name)
+
+    return register, unregister
+
+
+@contextmanager
+def handled(name: str, handler: Callable):
+    """Have Blender call a function while the block runs. name: of the list in
+    bpy.app.handlers."""
+    register, unregister = registration(((name, handler),))
+    register()
+    try:
+        yield
+    finally:
+        unregister()
+
+
+def classes_of(module) -> list[type]:
+    """The operators, panels and so on that a module defines, in its order."""
+    types = [
+        each
+        for each in vars(module).values()
+        if isinstance(each, type) and issubclass(each, bpy.types.bpy_struct)
+    ]
+    return [each for each in types if each.__module__ == module.__name__]
+
+
+def add_module(module) -> None:
+    """Register a module's classes, then call its `register` if it adds anything else."""
+    for cls in classes_of(module):
+        bpy.utils.register_class(cls)
+    if hasattr(module, "register"):
+        module.register()
+
+
+def remove_module(module) -> None:
+    """Undo `add_module`."""
+    if hasattr(module, "unregister"):
+        module.unregister()
+    for cls in reversed(classes_of(module)):
+        bpy.utils.unregister_class(cls)
+
+
+class Part:
+    """State that one module keeps between events; `session.add` it where the module is imported.
+
+    It holds names and session ids of data-blocks, and looks them up, or drops what refers to them
+    in `release`.
+    """
+
+    def release(self) -> None:
+        """Let go of all of Blender's data: an undo, a redo or another file is about to replace
+        them."""
+
+    def file_opened(self) -> None:
+        """Drop what belongs to the file that was open before."""
+
+    def undone(self) -> None:
+        """Look at Blender's data again: a step was undone or redone."""
+
+    def actions_edited(self, scene, uids: set[int]) -> None:
+        """Keys of the actions with these session ids have changed."""
+
+    def close(self) -> None:
+        """Drop everything: the add-on is disabled."""
+        self.file_opened()
+
+
+class Memory(Part):
+    """A dict of what was worked out from the file's data, by their session ids: empty again when
+    another file is opened, which may have the same ids."""
+
+    def __init__(self, known: dict | None = None):
+        self.known = {} if known is None else known
+
+    def file_opened(self) -> None:
+        self.known.clear()
+
+
+AnyPart = TypeVar("P", bound=Part)
+
+
+class Session:
+    """Everything the add-on remembers while it is enabled. A part may use those that were added
+    before it."""
+
+    def __init__(self):
+        self.job = None  # the long work that runs (jobs.Job)
+        # parts of long work that refer to Blender's data between steps, and begin again
+        # (jobs.restart_after_undo)
+        self.held: list[Generator] = []
+        self.parts: list[Part] = []
+
+    def add(self, part: AnyPart) -> AnyPart:
+        """Hold a module's part; returns it."""
+        self.parts.append(part)
+        return part
+
+    def release(self, why: str, may_go_on: bool) -> None:
+        """Let go of all of Blender's data, which are about to be replaced. why: the reason, for a
+        sentence.  may_go_on: whether work that looks its data up again goes on afterwards."""
+        with ExitStack() as last_to_first:  # all of it, whatever one of them raises
+            for part in self.parts:
+                last_to_first.callback(part.release)
+            if self.job is not None:
+                last_to_first.callback(self.job.release, why, may_go_on, bool(self.held))
+            for work in self.held:
+                last_to_first.callback(work.close)
+
+    def tell(self, event: str, *about) -> None:
+        """Call the method `event` of every part, whatever one of them raises."""
+        with ExitStack() as last_to_first:
+            for part in reversed(self.parts):
+                last_to_first.callback(getattr(part, event), *about)
+
+    def close(self) -> None:
+        """Stop all work and clear all parts, last one first."""
+        for part in reversed(self.parts):
+            part.close()
+
+
+session = Session()
+
+
+class AddonChanges:
+    """`with addon_changes:` where the add-on sets properties; `if addon_changes.active: return` in
+    the update functions for the animator's changes."""
+
+    active = False
+
+    def __enter__(self) -> None:
+        self.active = True
+
+    def __exit__(self, *_) -> None:
+        self.active = False
+
+
+@persistent
+def _file_opened(*_):
+    session.tell("file_opened")
+
+
+class _WholeFile(Part):
+    """Lets Blender read the whole file at an undo or redo that comes while a job runs.
+
+    Otherwise Blender keeps data-blocks that are the same in both steps as they are now. A job has
+    changed them since the last step, for example put a take on a head that no step contains: the
+    head would then refer to an action that is freed.
+
+    kept: the user's preferences meanwhile, None while they are as they were.
+    """
+
+    kept: tuple[bool, bool, bool] | None = None
+
+    def begin(self) -> None:
+        preferences = bpy.context.preferences
+        if self.kept is None:
+            self.kept = (
+                preferences.view.show_developer_ui,
+                preferences.experimental.use_undo_legacy,
+                preferences.is_dirty,
+            )
+        preferences.view.show_developer_ui = preferences.experimental.use_undo_legacy = True
+
+    def end(self) -> None:
+        preferences = bpy.context.preferences
+        if self.kept is not None:
+            (
+                preferences.view.show_developer_ui,
+                preferences.experimental.use_undo_legacy,
+                preferences.is_dirty,
+            ) = self.kept
+        self.kept = None
+
+    def close(self) -> None:
+        self.end()
+
+
+_whole_file = session.add(_WholeFile())
+
+
+def _before(why: str, may_go_on: bool):
+    @persistent
+    def release(*_):
+        if session.job is not None and may_go_on:
+            _whole_file.begin()
+        session.release(why, may_go_on)
+
+    return release
+
+
+@persistent
+def _after(*_):
+    _whole_file.end()
+    session.tell("undone")
+
+
+@persistent
+def _changed(scene, depsgraph):
+    actions = [update.id for update in depsgraph.updates if isinstance(update.id, bpy.types.Action)]
+    if actions:
+        session.tell("actions_edited", scene, {each.original.session_uid for each in actions})
+
+
+_HANDLERS = (
+    ("undo_pre", _before("a step was undone", may_go_on=True)),
+    ("redo_pre", _before("a step was redone", may_go_on=True)),
+    ("load_pre", _before("another file was opened", may_go_on=False)),
+    ("undo_post", _after),
+    ("redo_post", _after),
+    ("load_post", _file_opened),
+    ("depsgraph_update_post", _changed),
+)
+
+
+register, unregister = registration(_HANDLERS)
+
 
 P = TypeVar("P")
 T = TypeVar("T")
@@ -233,13 +504,6 @@ def run_through(
         end()
 
 
-def pop_up(message: str) -> None:
-    """Show an animator a sentence where no operator can report it: when a property was set."""
-    bpy.context.window_manager.popup_menu(
-        lambda menu, context: menu.layout.label(text=message), title="Thunder", icon="ERROR"
-    )
-
-
 def pop_up_errors(function: Callable, *args) -> None:
     """Call a function where no operator can report an error, because a property was set: then its
     sentence pops up."""
@@ -248,7 +512,10 @@ def pop_up_errors(function: Callable, *args) -> None:
     except ThunderError as error:
         if bpy.app.background:
             raise
-        pop_up(str(error))
+        sentence = str(error)
+        bpy.context.window_manager.popup_menu(
+            lambda menu, context: menu.layout.label(text=sentence), title="Thunder", icon="ERROR"
+        )
 
 
 def redraw(editors: tuple[str, ...] = ()) -> None:
@@ -263,3 +530,115 @@ def redraw(editors: tuple[str, ...] = ()) -> None:
         for region in area.regions if area.type in ("VIEW_3D", "PREFERENCES") else ():
             if region.type == ("UI" if area.type == "VIEW_3D" else "WINDOW"):
                 region.tag_redraw()
+
+
+STEP_SECONDS = 0.02  # target length of a step
+# pause between steps of different tasks, in which Blender draws and handles events
+PAUSE_SECONDS = 0.01
+LOOK_SECONDS = 0.3  # interval of checking whether playback or a job has ended
+
+
+@dataclass(eq=False)
+class Task:
+    """Work that is done when Blender is idle, a step at a time.
+
+    step: does a little; returns the seconds until its next step, None when there is nothing left to
+    do.
+    any_time: also while the scene plays or a job runs.  any_file: continues when another file is
+    opened.
+    """
+
+    step: Callable[[], float | None]
+    any_time: bool = False
+    any_file: bool = False
+    due: float | None = None  # time.monotonic() of the next step, None while there is nothing to do
+
+    def start(self, seconds: float) -> None:
+        """Schedule the task in `seconds`; a task already scheduled keeps its time."""
+        if self.due is None:
+            self.postpone(seconds)
+
+    def postpone(self, seconds: float) -> None:
+        """Schedule the task `seconds` from now, replacing an earlier time."""
+        self.due = time.monotonic() + seconds
+        _idle.add(self)
+
+    def stop(self) -> None:
+        """Forget it until it is started again."""
+        self.due = None
+
+
+class _Idle(Part):
+    """The tasks that wait, and the timer."""
+
+    def __init__(self):
+        self.tasks: list[Task] = []
+        self.is_stepping = False
+
+    def add(self, task: Task) -> None:
+        if task not in self.tasks:
+            self.tasks.append(task)
+        if not self.is_stepping:  # else the timer's return value sets its next call
+            self.stop_timer()
+            bpy.app.timers.register(tick, first_interval=self.wait(), persistent=True)
+
+    def wait(self) -> float | None:
+        """Seconds until the timer is needed again, None if no task waits."""
+        self.tasks = [task for task in self.tasks if task.due is not None]
+        now, busy = time.monotonic(), is_busy()
+        waits = (
+            LOOK_SECONDS if busy and not task.any_time else max(PAUSE_SECONDS, task.due - now)
+            for task in self.tasks
+        )
+        return min(waits, default=None)
+
+    def step(self) -> None:
+        """Run a step of the task that is due longest."""
+        now, busy = time.monotonic(), is_busy()
+        ready = [
+            task
+            for task in self.tasks
+            if task.due is not None and task.due <= now and (task.any_time or not busy)
+        ]
+        if not ready:
+            return
+        task = min(ready, key=lambda task: task.due)
+        task.due = None
+        self.is_stepping = True
+        try:
+            pause = task.step()
+        except Exception:  # a bug: the other tasks continue
+            traceback.print_exc()
+            return
+        finally:
+            self.is_stepping = False
+        if pause is not None and task.due is None:
+            task.due = time.monotonic() + pause
+
+    def stop_timer(self) -> None:
+        if bpy.app.timers.is_registered(tick):
+            bpy.app.timers.unregister(tick)
+
+    def file_opened(self) -> None:
+        for task in self.tasks:
+            if not task.any_file:
+                task.stop()
+
+    def close(self) -> None:
+        for task in self.tasks:
+            task.stop()
+        self.stop_timer()
+
+
+_idle = session.add(_Idle())
+
+
+def is_busy() -> bool:
+    """Whether a job runs or the scene plays."""
+    return session.job is not None or playback.is_on()
+
+
+def tick() -> float | None:
+    """Called by Blender's timer; returns the seconds until the next call, None for no more."""
+    _idle.step()
+    return _idle.wait()

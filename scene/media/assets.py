@@ -14,13 +14,13 @@ from ...thunder_core import files
 from ...thunder_core.errors import BadRequest, NoSpace
 from ...thunder_core.face import mouths
 from ...thunder_core.types import JAW_OPEN_RADIANS, MOUTH
+from ..animation import display
 from ..heads import head, rna_paths
-from ..heads.pose_assets import TAG
+from ..heads.detection import TAG
 from ..host import compat
 from ..host.jobs import Step
-from ..takes import provenance, take_list
-from . import copy_scene, puppets
-from .copy_scene import Portrait
+from ..takes import provenance
+from . import puppets
 
 POSE = "thunder_pose"  # property of a pose's actions: its name; those of one pose have the same
 CATALOG_FILE = "blender_assets.cats.txt"
@@ -30,8 +30,8 @@ CATALOGS = {  # by their identifiers, which Blender goes by whatever an animator
     "Thunder/Takes": "5f0c7a54-6d0e-4f53-9a0e-1c1f3f6b7a03",
 }
 SETS = (  # catalog; poses; beginnings of the channels that they set; what their pictures show
-    ("Thunder/Mouths", mouths.MOUTHS, MOUTH, copy_scene.MOUTH),
-    ("Thunder/Moods", mouths.MOOD_FACES, "", copy_scene.FACE),
+    ("Thunder/Mouths", mouths.MOUTHS, MOUTH, puppets.MOUTH),
+    ("Thunder/Moods", mouths.MOOD_FACES, "", puppets.FACE),
 )
 _STILL = 1e-6  # least difference of values that counts
 _HEADER = (
@@ -125,7 +125,7 @@ def save_poses(scene, rig: head.Rig) -> Generator[Step, None, int]:
     """
     library_folder()
     channels, saved = head.channel_names(), []
-    with Portrait(scene, rig) as portrait:
+    with puppets.Portrait(scene, rig) as portrait:
         yield Step(0.0, "Setting up the portraits", busy=True)
         for catalog, poses, moved, shown in SETS:
             every = dict.fromkeys((name for name in channels if name.startswith(moved)), 1.0) | {
@@ -192,12 +192,12 @@ def save_take(scene, rig: head.Rig, entry) -> None:
     library_folder()
     opening = provenance.opening_of(entry.action)
     widest = 0.0 if opening is None else float(np.argmax(opening)) / len(opening)
-    with Portrait(scene, rig) as portrait:
+    with puppets.Portrait(scene, rig) as portrait:
         puppets.play(portrait.copy, rig, entry)
         portrait.scene.frame_set(round(entry.first + widest * (entry.last - entry.first)))
-        picture = portrait.take(*copy_scene.FACE)
+        picture = portrait.take(*puppets.FACE)
     add_catalogs()
-    for action in take_list.actions_of(entry):
+    for action in display.actions_of(entry):
         _mark(action, rig.mesh.name, "Thunder/Takes", picture, entry.words)
 
 

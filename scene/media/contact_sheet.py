@@ -24,7 +24,6 @@ from ..host import playback
 from ..host.jobs import stage, Step
 from ..takes import provenance, take_list
 from . import puppets
-from .copy_scene import CopyScene, pixels
 
 NAME = "Thunder Contact Sheet"  # name of the temporary scene
 MOMENTS = 6
@@ -198,7 +197,7 @@ def _moments(rows: list[_Row], loudness: np.ndarray | None) -> list[tuple[float,
     return [(start + frame / FPS, why) for frame, why in chosen]
 
 
-class _SheetScene(CopyScene):
+class _SheetScene(puppets.CopyScene):
     """A separate scene in which a row is set up and rendered: a copy of the rig, still faces of it,
     text.
 
@@ -237,12 +236,10 @@ class _SheetScene(CopyScene):
     def _write(
         self, text: str, x: float, y: float, size: float, ink: str = "ink", align: str = "LEFT"
     ) -> None:
-        curve = bpy.data.curves.new(NAME, "FONT")
-        curve.body, curve.size, curve.align_x, curve.align_y = text, size, align, "CENTER"
-        curve.materials.append(self.inks[ink])
-        obj = bpy.data.objects.new(NAME, curve)
+        obj = puppets.add_text(
+            self.scene.collection, NAME, text, size, (align, "CENTER"), self.inks[ink]
+        )
         obj.location = (x, y, 0.5)
-        self.scene.collection.objects.link(obj)
         self.still.append(obj)
 
     def title(self, text: str, chosen: list, compared: bool, heard: bool) -> None:
@@ -334,7 +331,7 @@ class _SheetScene(CopyScene):
 def _pixels(path: str) -> np.ndarray:
     """A rendered row as the sheet has it, [height, width, 3] of 0 … 1 as it is displayed, first row
     on top."""
-    picture = pixels(path)[::-1, :, :3]
+    picture = puppets.pixels(path)[::-1, :, :3]
     words = round((LABEL_CELLS + CURVE_CELLS) * ROW_PIXELS)
     step = SPREAD * ROW_PIXELS
     starts = [

@@ -21,10 +21,8 @@ from ...thunder_core.animation import activity
 from ...thunder_core.errors import BadRequest
 from ..animation import display
 from ..heads import head
-from ..host import handlers, idle, jobs, playback
-from ..host.jobs import Step
-from ..host.session import Part, session
-from ..takes import take_list, thumbnails
+from ..host import jobs, playback
+from ..takes import browsing, take_list
 from . import puppets
 
 NAME = "Thunder Grid"
@@ -67,10 +65,13 @@ class _Grid:
     view: dict = field(default_factory=dict)
 
 
-class _State(Part):
+class _State(jobs.Part):
     """The current grid, None if there is none."""
 
     grid: _Grid | None = None
+
+    def undone(self) -> None:
+        leave_for_file()
 
     def release(self) -> None:
         if self.grid is not None:
@@ -85,7 +86,7 @@ class _State(Part):
         self.release()
 
 
-state = session.add(_State())
+state = jobs.session.add(_State())
 
 
 def is_running() -> bool:
@@ -93,14 +94,14 @@ def is_running() -> bool:
     return state.grid is not None
 
 
-def build(scene, rig: head.Rig, entries: list) -> Generator[Step, None, None]:
+def build(scene, rig: head.Rig, entries: list) -> Generator[jobs.Step, None, None]:
     """Steps that set up a head for each take, best at the top left. Raises BadRequest if there is
     none."""
     entries = [entry for entry in entries if entry.action is not None]
     if not entries:
         raise BadRequest("There are no takes to play: generate some first")
     head.check_animatable(rig)
-    yield Step(0.0, "Setting up the takes", busy=True)
+    yield jobs.Step(0.0, "Setting up the takes", busy=True)
     frame, _ = puppets.face_frame(rig)
     low, high = puppets.extent(rig, frame)
     wide, tall = (high.x - low.x) * GAP, (high.y - low.y) * (GAP + LABEL)
@@ -118,8 +119,8 @@ def build(scene, rig: head.Rig, entries: list) -> Generator[Step, None, None]:
     activities = {}
     try:
         for action, _ in chosen:
-            yield Step(0.0, "Setting up the takes", busy=True)
-            activities[action] = thumbnails.thumbnails.activity(_entry(scene, action))
+            yield jobs.Step(0.0, "Setting up the takes", busy=True)
+            activities[action] = browsing.thumbnails.activity(_entry(scene, action))
         known = [bars for bars in activities.values() if bars is not None]
         for number, (action, words) in enumerate(chosen):
             entry = _entry(scene, action)
@@ -138,13 +139,13 @@ def build(scene, rig: head.Rig, entries: list) -> Generator[Step, None, None]:
             under = at + Vector(((low.x + high.x) / 2, low.y, high.z))
             place = frame.inverted() @ Matrix.Translation(under)
             levels = (
-                None if activities[action] is None else thumbnails.levels(activities[action], known)
+                None if activities[action] is None else browsing.levels(activities[action], known)
             )
             for name in _add_text_and_bars(
                 group, entry, words, levels, place, (wide, high.y - low.y), axes
             ):
                 take_of[name] = action
-            yield Step(
+            yield jobs.Step(
                 (number + 1) / len(chosen),
                 f"Setting up take {number + 1} of {len(chosen)}",
                 busy=True,
@@ -247,13 +248,10 @@ def _label(
 ) -> str:
     """Text that faces the viewer; returns the name of its object. above: its vertical alignment,
     Blender's align_y."""
-    curve = bpy.data.curves.new(NAME, "FONT")
-    curve.body, curve.size, curve.align_x, curve.align_y = words, size, "CENTER", above
-    curve.materials.append(_ink("words", WORDS_COLOUR))
-    obj = bpy.data.objects.new(NAME, curve)
+    ink = _ink("words", WORDS_COLOUR)
+    obj = puppets.add_text(group, NAME, words, size, ("CENTER", above), ink)
     obj[head.PUPPET_MARK] = True
     obj.matrix_world = Matrix.Translation(place) @ axes.to_4x4()
-    group.objects.link(obj)
     return obj.name
 
 
@@ -489,7 +487,7 @@ def leave_when_stopped() -> float | None:
     return None
 
 
-_leaving = idle.Task(leave_when_stopped, any_time=True)
+_leaving = jobs.Task(leave_when_stopped, any_time=True)
 
 
 @persistent
@@ -499,11 +497,4 @@ def leave_for_file(*_):
         leave()
 
 
-_HANDLERS = (
-    ("save_pre", leave_for_file),
-    ("undo_post", leave_for_file),
-    ("redo_post", leave_for_file),
-)
-
-
-register, unregister = handlers.registration(_HANDLERS)
+register, unregister = jobs.registration((("save_pre", leave_for_file),))

@@ -1,21 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Films of takes: of a scene through its camera, of takes side by side, and playblasts in
-slices."""
+"""A lit set around heads, in which Workbench and EEVEE show them well; and films of takes: of a
+scene through its camera, of takes side by side, and playblasts in slices."""
 
+import contextlib
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from typing import Any
 
 import bpy
 from mathutils import Matrix, Vector
 
+from ...thunder_core import records
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.files import part_of, write_error
-from ..heads import head
+from ..heads import head, materials
 from ..host import compat
 from ..host.jobs import Step
-from . import grid, stage
+from . import grid, puppets
 
 GRID_MARGIN = 1.02  # size of the picture relative to the grid
 PLAYBLAST = "Thunder Playblast"  # name of the temporary scene
@@ -106,7 +110,7 @@ def playblast(scene, path: str, percent: int, engine: str) -> Generator[Step, No
     Blender's name of it, "" for the scene's. The scene stays as it is: a copy is filmed. Raises
     BadRequest without a camera or while Blender renders, NoSpace.
     """
-    if stage.camera_of(scene) is None:
+    if camera_of(scene) is None:
         raise BadRequest("There is no camera to film through: press Light the Scene first")
     if bpy.app.is_job_running("RENDER"):
         raise BadRequest("Blender is rendering: film the takes when it is done")
@@ -123,16 +127,16 @@ def playblast(scene, path: str, percent: int, engine: str) -> Generator[Step, No
     copy, folder = scene.copy(), tempfile.mkdtemp(prefix="thunder_playblast_", dir=bpy.app.tempdir)
     pictures = [os.path.join(folder, f"{number:06d}.png") for number in range(last - first + 1)]
     try:
-        stage.apply_settings(
+        puppets.apply_settings(
             copy,
             {
                 "name": PLAYBLAST,
-                "camera": stage.camera_of(scene),
+                "camera": camera_of(scene),
                 "render.engine": engine or scene.render.engine,
                 **STILLS,
             },
         )
-        stage.apply_settings(
+        puppets.apply_settings(
             copy,
             {
                 "render.resolution_x": size[0],
@@ -153,7 +157,7 @@ def playblast(scene, path: str, percent: int, engine: str) -> Generator[Step, No
                 copy.render.filepath = picture
                 bpy.ops.render.render(write_still=True, scene=copy.name)
             yield Step(1.0, "Writing the film", busy=True)
-            stage.apply_settings(copy, FILM)
+            puppets.apply_settings(copy, FILM)
             _show_only(copy, pictures)
             render_film(copy, part, *size)
         return path
@@ -176,3 +180,175 @@ def _show_only(copy, pictures: list[str]) -> None:
     for picture in pictures[1:]:
         film.elements.append(os.path.basename(picture))
     film.frame_final_duration, film.blend_type = len(pictures), "REPLACE"
+
+
+NAME = "Thunder Stage"
+# property of the stage's collection: settings before it, as JSON; of its objects and world: what
+# each is
+MARK = "thunder_stage"
+CAMERA = "thunder_camera"  # property of the collection: the scene's camera before it
+LENS_MM = 100.0  # portrait lens
+# from the face to the camera, in the face's axes: slightly from its left
+VIEW = Vector((0.19, 0.01, 0.86))
+AROUND = 1.12  # size of the picture relative to the faces in it
+FACE_METRES = 0.3  # size of the square around the face that the lights below are meant for
+LIGHTS = {  # place in the face's axes, metres; watts; size, metres; share of its shine
+    "Key": ((-0.7, 0.55, 0.8), 12.0, 0.5, 1.0),
+    # beside the camera, so that it reaches what is seen of an open mouth
+    "Fill": ((0.25, -0.12, 0.95), 5.0, 0.45, 0.3),
+    "Rim": ((0.35, 0.55, -0.8), 8.0, 0.4, 1.0),
+}
+# linear RGBA where lights fall on it, and its distance behind the face, metres
+BACKDROP, BEHIND = ((0.09, 0.1, 0.12, 1.0), 1.1)
+# linear RGB of the world, and of the backdrop in Workbench, whose light is the same everywhere
+DARK = (0.035, 0.04, 0.05)
+LOOK = {  # settings of the scene
+    "view_settings.view_transform": "Standard",  # as the colours of the bundled heads are meant
+    "display.shading.light": "STUDIO",
+    "display.shading.color_type": "MATERIAL",
+    "display.shading.show_specular_highlight": True,
+    "display.shading.show_cavity": True,
+    "display.shading.cavity_type": "SCREEN",
+    "display.shading.show_shadows": False,
+    "display.render_aa": "FXAA",
+    "sync_mode": "AUDIO_SYNC",
+}
+
+
+def find(scene) -> bpy.types.Collection | None:
+    """The collection of a scene's stage, None if it has none."""
+    return next((group for group in scene.collection.children if MARK in group), None)
+
+
+def camera_of(scene) -> bpy.types.Object | None:
+    """The camera that shows the heads: the stage's, else the scene's."""
+    group = find(scene)
+    return next(
+        (obj for obj in (group.objects if group else ()) if obj.get(MARK) == "Camera"), scene.camera
+    )
+
+
+def scene_types(scene) -> set[str]:
+    """The types of a scene's objects that belong to no stage."""
+    return {obj.type for obj in scene.objects if MARK not in obj}
+
+
+def set_up(scene, rigs: list[head.Rig], instead: bool = False) -> None:
+    """Set up the stage around heads, or fit the one that is there to them.
+
+    The scene looks through its camera, and its lights and backdrop are added, where the scene has
+    none, or `instead` of the scene's.
+    """
+    group = find(scene)
+    if group is None:
+        group = bpy.data.collections.new(NAME)
+        scene.collection.children.link(group)
+        group[MARK] = json.dumps({path: scene.path_resolve(path) for path in LOOK})
+        if scene.camera is not None:
+            group[CAMERA] = scene.camera
+    to_world, width, height = _frame_faces(rigs)
+    reach = max(width, height) / FACE_METRES
+    camera = _member(group, "Camera", bpy.data.cameras.new)
+    camera.data.lens, camera.data.clip_start, camera.data.clip_end = (
+        LENS_MM,
+        0.01 * reach,
+        100.0 * max(reach, 1.0),
+    )
+    size = scene.render.resolution_x, scene.render.resolution_y
+    # Blender's sensors are 36 mm along the longer side of the picture.
+    _aim(
+        camera,
+        to_world,
+        VIEW.normalized() * max(width / size[0], height / size[1]) * max(size) * LENS_MM / 36.0,
+    )
+    if scene.camera is None or instead:
+        scene.camera = camera
+    if "LIGHT" not in scene_types(scene) or instead:
+        for name, (place, watts, across, shine) in LIGHTS.items():
+            lamp = _member(group, name, lambda title: bpy.data.lights.new(title, "AREA"))
+            lamp.data.shape = "DISK"  # round in the eyes
+            lamp.data.energy = watts * reach**2
+            lamp.data.size = across * reach
+            lamp.data.specular_factor = shine
+            _aim(lamp, to_world, reach * Vector(place))
+        wall = _member(group, "Backdrop", _wall)
+        wall.hide_select, wall.matrix_world = (
+            True,
+            to_world @ Matrix.Translation((0.0, 0.0, -BEHIND * reach)) @ Matrix.Scale(reach, 4),
+        )
+    if scene.world is None:
+        scene.world = bpy.data.worlds.new(NAME)
+        scene.world.color, scene.world[MARK] = DARK, "World"
+    puppets.apply_settings(scene, LOOK)
+
+
+def remove(scene) -> None:
+    """Remove a scene's stage; what it replaced comes back unless it was changed since."""
+    group, camera = find(scene), camera_of(scene)
+    with contextlib.suppress(*records.UNREADABLE):  # a record that was damaged brings nothing back
+        if scene.camera == camera:
+            scene.camera = group.get(CAMERA)
+        puppets.apply_settings(
+            scene,
+            {
+                path: value
+                for path, value in json.loads(group[MARK]).items()
+                if scene.path_resolve(path) == LOOK[path]
+            },
+        )
+    made = [obj.data for obj in group.objects if MARK in obj]  # the objects go with their data
+    if scene.world is not None and MARK in scene.world:
+        made.append(scene.world)
+    for obj in [obj for obj in group.objects if MARK not in obj]:  # the animator's
+        scene.collection.objects.link(obj)
+    bpy.data.batch_remove([*made, group])
+
+
+def _frame_faces(rigs: list[head.Rig]) -> tuple[Matrix, float, float]:
+    """(From the first head's axes, as of `puppets.face_frame`, around the middle of all faces to
+    the world, width, height of all faces)."""
+    frames = [puppets.face_frame(rig) for rig in rigs]
+    first = frames[0][0]
+    corners = [
+        first @ at.inverted() @ Vector((x * by, y * by, 0.0))
+        for at, by in frames
+        for x in (-0.5, 0.5)
+        for y in (-0.5, 0.5)
+    ]
+    low, high = (
+        Vector(pick(corner[axis] for corner in corners) for axis in range(3)) for pick in (min, max)
+    )
+    return (
+        first.inverted() @ Matrix.Translation((low + high) / 2),
+        AROUND * (high.x - low.x),
+        AROUND * (high.y - low.y),
+    )
+
+
+def _member(group, what: str, make: Callable[[str], Any]) -> bpy.types.Object:
+    """The stage's object of that name, made with the data of `make(title)` if it is not there."""
+    member = next((obj for obj in group.objects if obj.get(MARK) == what), None)
+    if member is None:
+        member = bpy.data.objects.new(f"Thunder {what}", make(f"Thunder {what}"))
+        member[MARK] = what
+        group.objects.link(member)
+    return member
+
+
+def _aim(obj, to_world: Matrix, place: Vector) -> None:
+    """Put an object at a place of the faces' frame, and point it at their middle."""
+    at, middle = to_world @ place, to_world.translation
+    obj.location, obj.rotation_euler = at, (middle - at).to_track_quat("-Z", "Y").to_euler()
+
+
+def _wall(title: str) -> bpy.types.Mesh:
+    """A wall of four metres around the origin, which faces the camera."""
+    mesh = bpy.data.meshes.new(title)
+    mesh.from_pydata(
+        [(-2.0, -2.0, 0.0), (2.0, -2.0, 0.0), (2.0, 2.0, 0.0), (-2.0, 2.0, 0.0)], [], [range(4)]
+    )
+    mesh.materials.append(
+        materials.material(title, BACKDROP, materials.Look(roughness=1.0, specular=0.0))
+    )
+    mesh.materials[0].diffuse_color = (*DARK, 1.0)
+    return mesh

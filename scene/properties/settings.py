@@ -18,8 +18,9 @@ from ...thunder_core.errors import attempt
 from ...thunder_core.face import mapping
 from ...thunder_core.request import SYSTEMS, TAKES
 from ..heads import character, family, head, head_state, mapping_table as table
-from ..host import compat, handlers
-from ..takes import browsing, dialogue, first_seed, provenance, take_list as takes
+from ..host import compat
+from ..host.jobs import registration
+from ..takes import browsing, dialogue, provenance, take_list as takes
 from ..takes.direction.sliders import ThunderDirection
 from ..voice import strip
 
@@ -46,7 +47,7 @@ def _first_seed(self) -> int:
     scene = self.id_data
     mesh = head.guess(scene, self.head or head.active_object(bpy.context))
     voice, _ = attempt(strip.find, bpy.context)
-    return first_seed.first_seed(scene, mesh, voice)
+    return provenance.first_seed(scene, mesh, voice)
 
 
 def _current(settings) -> bpy.types.Object | None:
@@ -231,7 +232,7 @@ class ThunderTake(bpy.types.PropertyGroup):
         description="Number of the take among those of its head and voice; 0 in files of earlier "
         "versions",
     )
-    tooltip: StringProperty(get=takes.describe, description="What is known of the take")
+    tooltip: StringProperty(get=browsing.describe, description="What is known of the take")
     seed: IntProperty(name="Seed", description="Number that makes this take again")
     score: FloatProperty(name="Lip-Sync", description="How well the lips match the voice, 0 to 100")
     heard: FloatProperty(
@@ -323,8 +324,8 @@ class ThunderHead(bpy.types.PropertyGroup):
     )
     role: EnumProperty(items=_ROLES, description="What this head does with its voice")
     first_seed: IntProperty(
-        default=first_seed.UNKNOWN,
-        min=first_seed.UNKNOWN,
+        default=provenance.UNKNOWN,
+        min=provenance.UNKNOWN,
         description="Seed of the first take of every line; −1 before the first line",
     )
 
@@ -818,7 +819,7 @@ class ThunderObject(bpy.types.PropertyGroup):
     mapping: StringProperty(description="How the character is driven, as JSON")
 
 
-register, unregister = handlers.registration(
+register, unregister = registration(
     properties=(
         (bpy.types.Scene, "thunder", PointerProperty(type=ThunderScene)),
         (bpy.types.Object, "thunder", PointerProperty(type=ThunderObject)),

@@ -23,15 +23,13 @@ from ...thunder_core.client import Client
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face import lip_closures
 from ...thunder_core.face.lips import CLOSED_MM
-from ...thunder_core.findings import Finding, OPEN, OTHER, REALISTIC, SHIFTED, STILL, TOLERANCES
 from ...thunder_core.progress import rescale
 from ...thunder_core.types import FPS, in_group, Motion, SPEECH
-from ..animation import display, fcurves, keying, reading
+from ..animation import display, fcurves, keying
 from ..heads import head, rna_paths
-from ..host import compat, handlers
-from ..host.jobs import stage, Step
-from ..host.session import AddonChanges
-from ..takes import generation, provenance, take_list, track_values, transcript
+from ..host import compat
+from ..host.jobs import AddonChanges, registration, stage, Step
+from ..takes import generation, provenance, take_list, transcript
 from ..takes.shape import applying
 from ..voice import strip, voice_cache
 from . import live_score
@@ -70,8 +68,10 @@ class ThunderCheck(bpy.types.PropertyGroup):
     tolerance: EnumProperty(
         name="Tolerance",
         description="How much the lips may differ from how people speak",
-        items=[(name.upper(), name.title(), sentence) for name, sentence in TOLERANCES.items()],
-        default=REALISTIC.upper(),
+        items=[
+            (name.upper(), name.title(), sentence) for name, sentence in findings.TOLERANCES.items()
+        ],
+        default=findings.REALISTIC.upper(),
     )
     findings: CollectionProperty(type=ThunderFinding)
     index: IntProperty(
@@ -89,7 +89,7 @@ def animation_name(rig: head.Rig) -> str:
     return f"{rig.mesh.name} | {action.name if action is not None else ''}"
 
 
-def ignored_name(rig: head.Rig, voice: str, finding: Finding) -> str:
+def ignored_name(rig: head.Rig, voice: str, finding: findings.Finding) -> str:
     """The name under which the file keeps a finding, to recognise it in the next check."""
     return f"{rig.mesh.name} | {voice} | {finding.key}"
 
@@ -101,18 +101,18 @@ def of_head(scene, rig: head.Rig) -> ThunderCheck | None:
     return checked if checked.animation == animation_name(rig) else None
 
 
-def chosen_finding(scene) -> tuple[ThunderFinding, Finding] | None:
+def chosen_finding(scene) -> tuple[ThunderFinding, findings.Finding] | None:
     """The finding that is chosen in the list, None for none."""
     checked = scene.thunder_check
     if not 0 <= checked.index < len(checked.findings):
         return None
     row = checked.findings[checked.index]
-    return row, Finding.of(json.loads(row.values))
+    return row, findings.Finding.of(json.loads(row.values))
 
 
 def check(
     client: Client, scene, rig: head.Rig, voice: strip.Voice | None = None
-) -> Generator[Step, None, list[Finding]]:
+) -> Generator[Step, None, list[findings.Finding]]:
     """Steps that check the current animation of a head against a voice (None: the head's), list
     what is found, and return it.
 
@@ -132,7 +132,7 @@ def check(
     if seconds <= 0:
         raise BadRequest("The length of the voice is not known: choose a strip with sound")
     motion = yield from stage(
-        reading.read(rig, head.channel_names(), clock, seconds), "Reading the animation", 0.1, 0.4
+        keying.read(rig, head.channel_names(), clock, seconds), "Reading the animation", 0.1, 0.4
     )
     how = {"sound": path, "tolerance": tolerance, "text": text}
     answer = yield from generation.ask_about(
@@ -140,11 +140,17 @@ def check(
     )
     scene, rig = generation.look_up(*names)
     return show(
-        scene, rig, voice.name, clock, [Finding.of(values) for values in answer["findings"]]
+        scene,
+        rig,
+        voice.name,
+        clock,
+        [findings.Finding.of(values) for values in answer["findings"]],
     )
 
 
-def show(scene, rig: head.Rig, voice: str, clock: Clock, findings: list[Finding]) -> list[Finding]:
+def show(
+    scene, rig: head.Rig, voice: str, clock: Clock, findings: list[findings.Finding]
+) -> list[findings.Finding]:
     """List findings, apart from those that are ignored; returns those that are listed."""
     checked = scene.thunder_check
     checked.animation, checked.voice, checked.start = animation_name(rig), voice, clock.start
@@ -184,7 +190,7 @@ def drop(scene, row: ThunderFinding) -> None:
         checked.index = max(0, min(index, len(checked.findings) - 1))
 
 
-def ignore(scene, rig: head.Rig, row: ThunderFinding, finding: Finding) -> None:
+def ignore(scene, rig: head.Rig, row: ThunderFinding, finding: findings.Finding) -> None:
     """Leave a finding out of this list and later ones."""
     checked = scene.thunder_check
     checked.ignored.add().name = ignored_name(rig, checked.voice, finding)
@@ -194,7 +200,7 @@ def ignore(scene, rig: head.Rig, row: ThunderFinding, finding: Finding) -> None:
 # ---- takes that do it right
 
 
-def better_take(scene, rig: head.Rig, finding: Finding):
+def better_take(scene, rig: head.Rig, finding: findings.Finding):
     """The take of the checked voice and head with the best lip-sync that does a finding right, None
     for none."""
     checked, shown = scene.thunder_check, take_list.on_head(scene, rig.mesh)
@@ -208,10 +214,10 @@ def better_take(scene, rig: head.Rig, finding: Finding):
     return max(right, key=lambda each: each.score, default=None)
 
 
-def _is_right(action, start: float, finding: Finding) -> bool:
+def _is_right(action, start: float, finding: findings.Finding) -> bool:
     """Whether a take does what a finding misses: takes are in time and move; whether their lips
     meet is looked up."""
-    if finding.kind != OPEN or finding.whole:
+    if finding.kind != findings.OPEN or finding.whole:
         return True
     opening, clock = provenance.opening_of(action), provenance.clock_of(action)
     if opening is None or clock is None:
@@ -221,7 +227,7 @@ def _is_right(action, start: float, finding: Finding) -> bool:
     return bool(opening[max(0, first - 1) : last + 2].min(initial=np.inf) < CLOSED_MM)
 
 
-register, unregister = handlers.registration(
+register, unregister = registration(
     properties=((bpy.types.Scene, "thunder_check", PointerProperty(type=ThunderCheck)),)
 )
 
@@ -254,13 +260,13 @@ class Fix:
         )
 
 
-def why_not(finding: Finding) -> str:
+def why_not(finding: findings.Finding) -> str:
     """The reason why a finding has no fix, "" if it has."""
-    if finding.kind == STILL:
+    if finding.kind == findings.STILL:
         return "A mouth that stands still needs new keys: show a take that moves there"
-    if finding.kind == OTHER:
+    if finding.kind == findings.OTHER:
         return "This mouth is of another line: choose the strip that it speaks"
-    if finding.kind == OPEN and finding.whole:
+    if finding.kind == findings.OPEN and finding.whole:
         return (
             "The lips of this head hardly ever meet: look at its mapping, and at the key that "
             "closes its lips"
@@ -268,7 +274,9 @@ def why_not(finding: Finding) -> str:
     return ""
 
 
-def mend(scene, rig: head.Rig, finding: Finding, start: float) -> Generator[float, None, Fix]:
+def mend(
+    scene, rig: head.Rig, finding: findings.Finding, start: float
+) -> Generator[float, None, Fix]:
     """Mend a finding on what a head plays now; start: scene frame of the voice's beginning. Yields
     progress and changes nothing before its last step. Returns what was changed. Raises
     BadRequest."""
@@ -279,14 +287,14 @@ def mend(scene, rig: head.Rig, finding: Finding, start: float) -> Generator[floa
         return (yield from _mend_take(rig, entry, finding, clock))
     curves = _mouth_curves(rig)
     first, last = (float(frame) for frame in finding.frames(clock.frame))
-    if finding.kind == OPEN:
+    if finding.kind == findings.OPEN:
         return (
             yield from _close_lips(
                 rig, curves, clock, float(clock.frame((finding.start + finding.end) / 2))
             )
         )
     yield 0.5
-    if finding.kind == SHIFTED:
+    if finding.kind == findings.SHIFTED:
         frames = -round(finding.size * clock.fps)
         how = (
             f"Moved the mouth by {abs(frames)} frame{'s' * (abs(frames) != 1)}, "
@@ -298,14 +306,16 @@ def mend(scene, rig: head.Rig, finding: Finding, start: float) -> Generator[floa
     return _rewrite(rig, curves, "Deleted", lambda keys: findings.delete_keys(keys, first, last))
 
 
-def _mend_take(rig: head.Rig, entry, finding: Finding, clock: Clock) -> Generator[float, None, Fix]:
+def _mend_take(
+    rig: head.Rig, entry, finding: findings.Finding, clock: Clock
+) -> Generator[float, None, Fix]:
     """Mend a shown take."""
-    if finding.kind == OPEN:
+    if finding.kind == findings.OPEN:
         yield from applying.close_lips(
             rig, entry, round(float(clock.frame((finding.start + finding.end) / 2)))
         )
         return Fix(f"Closed the lips of “{entry.name}” with keys of its mouth", {})
-    if finding.kind == SHIFTED and finding.whole:
+    if finding.kind == findings.SHIFTED and finding.whole:
         entry.action.thunder_shape.offset -= round(finding.size * clock.fps)  # writes the take
         return Fix(
             f"Set the offset of “{entry.name}” to {entry.action.thunder_shape.offset:g} frames", {}
@@ -379,15 +389,18 @@ def _close_lips(
     frames = np.arange(np.floor(at - _BEFORE * clock.fps), np.ceil(at + _AFTER * clock.fps) + 1)
     yield from rescale(rig.driver.prepare(), 0.0, 0.1)
     values = np.stack(
-        [_values(rig, place, curves.get(place), frames) for place in range(len(rig.driver.tracks))],
+        [
+            keying.track_values(rig, place, curves.get(place), frames)
+            for place in range(len(rig.driver.tracks))
+        ],
         1,
     )
-    motion = yield from rescale(track_values.motion(rig, values, clock.fps), 0.1, 0.5)
+    motion = yield from rescale(keying.motion(rig, values, clock.fps), 0.1, 0.5)
     closed, rows = lip_closures.close(
         motion, head.channel_names(), float(np.clip(at - frames[0], 0, len(frames) - 1))
     )
-    before = yield from rescale(track_values.drive(rig, motion), 0.5, 0.7)
-    after = yield from rescale(track_values.drive(rig, closed), 0.7, 0.9)
+    before = yield from rescale(keying.drive(rig, motion), 0.5, 0.7)
+    after = yield from rescale(keying.drive(rig, closed), 0.7, 0.9)
     by, middle = after - before, int(np.clip(round(at - frames[0]), 0, len(frames) - 1))
     ends = [max(rows.start - 1, 0), min(rows.stop, len(frames) - 1)]
     span = slice(ends[0], ends[1] + 1)
@@ -416,14 +429,6 @@ def _close_lips(
         )
     rna_paths.tag(rig.targets)
     return Fix("Closed the lips", counts)
-
-
-def _values(rig: head.Rig, place: int, curve, frames: np.ndarray) -> np.ndarray:
-    """Values of a track at scene frames: of its curve, else as it is set now."""
-    track = rig.driver.tracks[place]
-    if curve is not None and len(curve.keyframe_points):
-        return track_values.evaluate(curve, frames)
-    return np.full(len(frames), rna_paths.value(rig.targets[track.block], track.path, track.index))
 
 
 def _new_curve(rig: head.Rig, place: int, frame: float):

@@ -14,12 +14,11 @@ from ...thunder_core.client import Client
 from ...thunder_core.errors import attempt, BadRequest
 from ...thunder_core.progress import rescale
 from ...thunder_core.types import FPS, Motion
-from ..animation import display, fcurves, keying, reading
+from ..animation import display, fcurves, keying
 from ..heads import head
 from ..host import compat
-from ..host.jobs import stage, Step
-from ..host.session import Memory, session
-from ..takes import provenance, take_list, track_values
+from ..host.jobs import Memory, session, stage, Step
+from ..takes import provenance, take_list
 from ..takes.generation import ask_about
 from ..voice import strip, voice_cache
 
@@ -104,7 +103,7 @@ def speak(
     clock = Clock.of(scene, first)
     seconds = (last - first + 1) / clock.fps
     whole = yield from stage(
-        reading.read(rig, head.channel_names(), clock, seconds), "Reading the animation", 0.0, 0.3
+        keying.read(rig, head.channel_names(), clock, seconds), "Reading the animation", 0.0, 0.3
     )
     key = display.animation_of(rig)
     motion = whole
@@ -164,7 +163,7 @@ def edited_since_made(rig: head.Rig) -> Generator[float, None, tuple[int, int] |
     frames = clock.scene_frames(performance.motion.frames)
     yield from rescale(rig.driver.prepare(), 0.0, 0.1)
     motion = keying.on_scene_frames(performance, clock, frames)
-    values = yield from rescale(track_values.drive(rig, motion, performance.channels), 0.1, 0.5)
+    values = yield from rescale(keying.drive(rig, motion, performance.channels), 0.1, 0.5)
     curves = fcurves.of_tracks(rig, map(compat.curves_for, rig.targets))
     changed = np.zeros(len(frames), bool)
     for index, curve in enumerate(curves):

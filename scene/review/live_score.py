@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 import bpy
 import numpy as np
-from bpy.app.handlers import persistent
 
 from ...thunder_core import grades
 from ...thunder_core.animation.commit import line_records
@@ -20,15 +19,12 @@ from ...thunder_core.face import displacement
 from ...thunder_core.progress import map_progress
 from ...thunder_core.request import DIRECTION, direction_arguments, PutArray, SYSTEMS
 from ...thunder_core.types import FPS, Motion
-from ..animation import display, fcurves, keying, reading
+from ..animation import display, fcurves, keying
 from ..engine import connection
 from ..heads import head
-from ..host import compat, handlers, idle, jobs
-from ..host.jobs import Step
-from ..host.session import Part, session
+from ..host import compat, jobs
 from ..takes import dialogue, generation, provenance, take_list, turns
 from ..takes.direction import similar
-from ..takes.sampling import Sampling
 from ..voice import fingerprint, mixdown, strip, voice_cache
 from . import listening
 
@@ -260,7 +256,7 @@ def _score_current(scene) -> Generator[bool, None, str | None]:
         if not connection.current_python()[0] or not len(scene.thunder.takes):
             return "The engine is not running"
         client.start()
-    return (yield from _score(client, scene, rig, entry, voice, reading.read_quietly))
+    return (yield from _score(client, scene, rig, entry, voice, keying.read_quietly))
 
 
 def voice_of(scene, rig: head.Rig, entry) -> strip.Voice:
@@ -286,7 +282,9 @@ def seconds_of(
     return (entry.last - entry.first) / clock.fps if entry is not None else 0.0
 
 
-def score_steps(client, scene, rig: head.Rig, voice: strip.Voice) -> Generator[Step, None, None]:
+def score_steps(
+    client, scene, rig: head.Rig, voice: strip.Voice
+) -> Generator[jobs.Step, None, None]:
     """Steps of a job that score the current animation of a head, whatever moves it. voice: the
     current one, already read for `client`.
 
@@ -305,28 +303,11 @@ def score_steps(client, scene, rig: head.Rig, voice: strip.Voice) -> Generator[S
         if entry is not None or animator_action(rig) is not None
         else voice
     )
-    yield from _score_with(client, scene, rig, entry, voice, reading.read)
-
-
-def score_take(
-    client, scene, rig: head.Rig, entry, voice: strip.Voice
-) -> Generator[Step, None, None]:
-    """Steps of a job that score a take, which is shown for it, as its keys play it. voice: that of
-    the take."""
-    display.show(rig, entry)
-    yield from _score_with(client, scene, rig, entry, voice, reading.read_quietly)
-
-
-def _score_with(
-    client, scene, rig: head.Rig, entry, voice: strip.Voice, read: Callable[..., Generator]
-) -> Generator[Step, None, None]:
-    """Steps of a job that score the current animation of a head, read by `read`, against a
-    voice."""
     path = yield from map_progress(
-        voice_cache.sound(client, scene, voice), lambda step: Step(0.96, "Scoring", step.busy)
+        voice_cache.sound(client, scene, voice), lambda step: jobs.Step(0.96, "Scoring", step.busy)
     )
-    steps = _score(client, scene, rig, entry, voice, read, path)
-    yield from map_progress(steps, lambda waits: Step(0.97, "Scoring", not waits))
+    steps = _score(client, scene, rig, entry, voice, keying.read, path)
+    yield from map_progress(steps, lambda waits: jobs.Step(0.97, "Scoring", not waits))
 
 
 def listen(
@@ -337,7 +318,7 @@ def listen(
     first: int,
     last: int,
     edited: bool = False,
-) -> Generator[Step, None, tuple[int, int]]:
+) -> Generator[jobs.Step, None, tuple[int, int]]:
     """Steps as listening.listen, which then score the animation too; returns the same."""
     names = scene.name, rig.mesh.name
     frames = yield from listening.listen(client, scene, rig, voice, first, last, edited)
@@ -395,21 +376,12 @@ def _score(
     with take_sound as (path, _), temporary_arrays(client) as put:
         # without one the engine estimates it from the motion
         how = {} if entry is None else _direction_of(put, scene, entry, clock)
-        pending = client.request(
-            "score", sound=path, expression=put(motion.expression), jaw=put(motion.jaw), **how
+        how |= {"sound": path, "expression": put(motion.expression), "jaw": put(motion.jaw)}
+        answer = yield from map_progress(
+            generation.ask(client, "score", (0.0, 1.0), "Scoring", **how), lambda _: True
         )
-        try:
-            while not pending.done:
-                pending.poll()
-                if not pending.done:
-                    yield True
-        finally:
-            if not pending.done:
-                pending.cancel()
-        if pending.error is not None:
-            raise mixdown.with_names(pending.error)
-        per_frame = np.load(pending.result["per_frame"], allow_pickle=False)
-    total, heard = float(pending.result["total"]), float(pending.result["heard"])
+        per_frame = np.load(answer["per_frame"], allow_pickle=False)
+    total, heard = float(answer["total"]), float(answer["heard"])
     measure, gap = (yield from map_progress(displacement.prepare(), lambda _: False)), []
     for start in range(0, motion.frames, _MEASURED_AT_ONCE):
         gap.append(
@@ -436,7 +408,10 @@ def _direction_of(put_array: PutArray, scene, entry, clock: Clock) -> dict:
     about = provenance.of_mouth(entry.action)
     if similar.reading_in(about) is None:
         return {}
-    sampling, of_take = Sampling.of_take(about, scene.thunder), provenance.clock_of(entry.action)
+    sampling, of_take = (
+        provenance.Sampling.of_take(about, scene.thunder),
+        provenance.clock_of(entry.action),
+    )
     if sampling.asked is None or SYSTEMS[sampling.system].follows != DIRECTION:
         return {}
     if of_take is not None:
@@ -499,7 +474,7 @@ def _store(uid: int, total: float, per_frame: np.ndarray, heard: float) -> None:
 # ---- when
 
 
-class LiveScore(Part):
+class LiveScore(jobs.Part):
     """Scores of the heads' current animation, and the scoring in progress.
 
     version: number of scorings, by which drawing code detects new scores.  why_failed: the reason
@@ -513,7 +488,7 @@ class LiveScore(Part):
         # by action: mouth opening as last read, from which scene frame on
         self.openings: dict[int, tuple[float, np.ndarray]] = {}
         self.job: Generator[bool, None, str | None] | None = None
-        self.task = idle.Task(self.step)
+        self.task = jobs.Task(self.step)
         self.why_failed = ""
         self.version = 0
 
@@ -540,6 +515,20 @@ class LiveScore(Part):
     def release(self) -> None:
         self.stop()
 
+    def actions_edited(self, scene, uids: set[int]) -> None:
+        if bpy.app.background or not scene.thunder.live_score:
+            return
+        if uids & _actions_on_heads(scene):
+            self.score_soon()
+
+    def undone(self) -> None:
+        scene = bpy.context.scene
+        if bpy.app.background or scene is None or not scene.thunder.live_score:
+            return
+        # an undo does not start the engine
+        if len(scene.thunder.takes) and connection.client().running:
+            self.score_soon()
+
     def step(self) -> float | None:
         """Score a little."""
         scene = bpy.context.scene
@@ -549,17 +538,16 @@ class LiveScore(Part):
         try:
             if self.job is None:
                 self.job = _score_current(scene)
-            end = time.monotonic() + idle.STEP_SECONDS
+            end = time.monotonic() + jobs.STEP_SECONDS
             while time.monotonic() < end:
                 if next(self.job):
                     break
             return PAUSE_SECONDS
         except StopIteration as end:
             self.why_failed = end.value or ""
-            jobs.redraw(jobs.TIMELINES)
         except (ThunderError, OSError) as error:
             self.why_failed = str(error)
-            jobs.redraw(jobs.TIMELINES)
+        jobs.redraw(jobs.TIMELINES)
         self.job = None
         return None
 
@@ -575,20 +563,7 @@ class LiveScore(Part):
         self.file_opened()
 
 
-live = session.add(LiveScore())
-
-
-@persistent
-def _on_change(scene, depsgraph):
-    if bpy.app.background or not scene.thunder.live_score:
-        return
-    edited = {
-        update.id.original.session_uid
-        for update in depsgraph.updates
-        if isinstance(update.id, bpy.types.Action)
-    }
-    if edited and edited & _actions_on_heads(scene):
-        live.score_soon()
+live = jobs.session.add(LiveScore())
 
 
 def _actions_on_heads(scene) -> set[int]:
@@ -604,27 +579,3 @@ def _actions_on_heads(scene) -> set[int]:
         if block is not None and block.animation_data is not None
     }
     return {action.session_uid for action in actions if action is not None}
-
-
-@persistent
-def _after_undo(*_):
-    scene = bpy.context.scene
-    if (
-        bpy.app.background
-        or scene is None
-        or not scene.thunder.live_score
-        or not len(scene.thunder.takes)
-    ):
-        return
-    if connection.client().running:  # an undo does not start the engine
-        live.score_soon()
-
-
-_HANDLERS = (
-    ("depsgraph_update_post", _on_change),
-    ("undo_post", _after_undo),
-    ("redo_post", _after_undo),
-)
-
-
-register, unregister = handlers.registration(_HANDLERS)

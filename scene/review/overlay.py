@@ -14,7 +14,7 @@ from ...thunder_core.errors import ThunderError
 from ...thunder_core.recent import Recent
 from ...thunder_core.types import FPS
 from ..heads import head, head_state
-from ..host import idle, jobs
+from ..host import jobs
 from ..takes import turns
 from ..voice import strip, voice_cache
 from . import live_score, word_track
@@ -168,15 +168,14 @@ def _actions_of(owner) -> list:
 # ---- drawing
 
 
-class _Picture:
+class _Picture(word_track.Picture):
     """Batches of a content as one region sees it, in pixels from the band's lower left corner."""
 
     def __init__(
         self, content: _Content, start: float, end: float, width: int, height: float, scale: float
     ):
+        super().__init__(start, end, width, height)
         self.batches = []
-        self.per_frame = width / (end - start)
-        self.start, self.width, self.height = start, width, height
         low = (
             SYNC_HEIGHT * scale
             if content.score is not None and content.score.per_frame is not None
@@ -187,12 +186,12 @@ class _Picture:
                 self._sync(content.score, low)
             self.text = ""
             return
-        self._add("TRIS", _quad(0, 0, width, self.height), _BAND)
+        self._add("TRIS", word_track.box(0, 0, width, self.height), _BAND)
         if content.score is not None:
             for begin, stop, _ in content.score.drifts():
                 self._add(
                     "TRIS",
-                    _quad(self._x(begin - 0.5), low, self._x(stop + 0.5), self.height),
+                    word_track.box(self.x(begin - 0.5), low, self.x(stop + 0.5), self.height),
                     _DRIFT_FILL,
                 )
         if content.peaks is not None:
@@ -200,7 +199,7 @@ class _Picture:
         if content.opening is not None:
             self._mouth(content, low, scale)
         for first, last, number in content.turns:
-            bar = _quad(self._x(first), height - TURN_HEIGHT * scale, self._x(last), height)
+            bar = word_track.box(self.x(first), height - TURN_HEIGHT * scale, self.x(last), height)
             self._add("TRIS", bar, _SPEAKERS[number % len(_SPEAKERS)])
         if low:
             self._sync(content.score, low)
@@ -217,15 +216,11 @@ class _Picture:
             )
             self.batches.append((shader, batch, color))
 
-    def _x(self, frame):
-        """Pixels from the left at scene frames."""
-        return (np.asarray(frame, float) - self.start) * self.per_frame
-
     def _columns(self, at: float, per_frame: float, count: int):
         """The pixel columns that samples from frame `at` on cover, and the first sample of each and
         of the one after."""
-        first = max(0, int(self._x(at)))
-        last = min(self.width, int(np.ceil(self._x(at + count / per_frame))))
+        first = max(0, int(self.x(at)))
+        last = min(self.width, int(np.ceil(self.x(at + count / per_frame))))
         if last <= first:
             return np.zeros(0), np.zeros(0, int), np.zeros(0, int)
         columns = np.arange(first, last)
@@ -259,7 +254,7 @@ class _Picture:
         """Add the mouth's opening, a filled curve."""
         opening = np.asarray(content.opening, float)
         frames = content.opening_start + np.arange(len(opening)) / FPS * content.fps
-        x = self._x(frames)
+        x = self.x(frames)
         visible = np.flatnonzero((x > -self.per_frame * 4) & (x < self.width + self.per_frame * 4))
         if len(visible) < 2:
             return
@@ -284,7 +279,7 @@ class _Picture:
     def _sync(self, score: live_score.SyncScore, high: float) -> None:
         """Add the colours of the lip-sync, a strip `high` pixels tall."""
         values = np.asarray(score.per_frame, float)
-        x = self._x(score.clock.frame(np.arange(len(values)) / FPS))
+        x = self.x(score.clock.frame(np.arange(len(values)) / FPS))
         colors = np.stack(
             [np.interp(values, _SYNC_SCORES, column) for column in _SYNC_COLORS.T]
             + [np.full(len(values), 0.95)],
@@ -302,20 +297,12 @@ class _Picture:
         }
         self.batches.append((shader, batch_for_shader(shader, "TRI_STRIP", content), None))
 
-    def draw(self) -> None:
+    def draw_batches(self) -> None:
         """Draw all batches."""
         for shader, batch, color in self.batches:
             if color is not None:
                 shader.uniform_float("color", color)
             batch.draw(shader)
-
-
-def _quad(left, bottom, right, top) -> np.ndarray:
-    """Two triangles [6, 2] that fill a rectangle."""
-    return np.array(
-        [(left, bottom), (right, bottom), (right, top), (left, bottom), (right, top), (left, top)],
-        float,
-    )
 
 
 def draw(name: str) -> None:
@@ -340,16 +327,10 @@ def draw(name: str) -> None:
     if content is None:
         return
     key = (content.key, round(start, 3), round(end, 3), region.width, height, scale)
-    place = region.as_pointer()
-    cached = _drawn.get(place)
-    if cached is None or cached[0] != key:
-        cached = _drawn[place] = key, _Picture(content, start, end, region.width, height, scale)
-    picture = cached[1]
-    gpu.state.blend_set("ALPHA")
-    with gpu.matrix.push_pop():
-        gpu.matrix.translate((0.0, MARGIN * scale, 0.0))
-        picture.draw()
-    gpu.state.blend_set("NONE")
+    picture = word_track.picture_of(
+        _drawn, region, key, lambda: _Picture(content, start, end, region.width, height, scale)
+    )
+    picture.draw(MARGIN * scale)
     if picture.text:
         blf.size(0, 11 * scale)
         blf.color(0, *_TEXT)
@@ -367,7 +348,7 @@ def _redraw_when_read() -> float | None:
     return None
 
 
-_reading = idle.Task(_redraw_when_read, any_time=True)  # redraws once the voice has been read
+_reading = jobs.Task(_redraw_when_read, any_time=True)  # redraws once the voice has been read
 
 
 def register():

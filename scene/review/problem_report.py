@@ -23,7 +23,7 @@ from ...thunder_core.engine_python import ROOT
 from ...thunder_core.redaction import ADD_ON, error_class, redact
 from ..engine import connection, install
 from ..heads import flame, head
-from ..host.session import Part, session
+from ..host.jobs import Part, session
 from ..voice import strip
 
 TEXT = "Thunder Report"

@@ -6,7 +6,7 @@ Each class of sounds has a shape besides its colour; a doubtful sound is pale. D
 only cuts what is visible out of arrays that an idle task prepares.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,8 +18,7 @@ from gpu_extras.batch import batch_for_shader
 
 from ...thunder_core.recent import Recent
 from ...thunder_core.spoken import CLEAR, name_of, SAID
-from ..host import compat, idle, jobs
-from ..host.session import Part, session
+from ..host import compat, jobs
 from ..takes.word_places import read_next, Span, spans as spans_of
 
 # Heights at interface scale 1, pixels.
@@ -57,7 +56,7 @@ _COLORS = np.array(
 )
 
 
-def _box(left: float, bottom: float, right: float, top: float) -> list:
+def box(left: float, bottom: float, right: float, top: float) -> list:
     return [
         (left, bottom),
         (right, bottom),
@@ -71,15 +70,15 @@ def _box(left: float, bottom: float, right: float, top: float) -> list:
 # Triangles of each class in a square: what is between the lips. In the order of spoken.NAMES, and
 # the other sounds'.
 _TRIANGLES = (
-    [*_box(0.0, 0.42, 1.0, 0.58), *_box(0.36, 0.0, 0.64, 1.0)],  # M B P: a line, and a bar across
+    [*box(0.0, 0.42, 1.0, 0.58), *box(0.36, 0.0, 0.64, 1.0)],  # M B P: a line, and a bar across
     [(0.0, 1.0), (1.0, 1.0), (0.5, 0.0)],  # F V: a tooth
     [(0.0, 0.5), (0.5, 1.0), (0.5, 0.0), (1.0, 0.5), (0.5, 1.0), (0.5, 0.0)],  # OO: round
-    _box(0.0, 0.28, 1.0, 0.72),  # EE: wide
-    _box(0.0, 0.0, 1.0, 1.0),  # AH: open
+    box(0.0, 0.28, 1.0, 0.72),  # EE: wide
+    box(0.0, 0.0, 1.0, 1.0),  # AH: open
     [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)],  # L: a tongue that leaves the teeth
     [(0.0, 0.0), (1.0, 0.0), (0.5, 1.0)],  # TH: a tongue between them
-    [*_box(0.0, 0.55, 1.0, 0.8), *_box(0.0, 0.2, 1.0, 0.45)],  # S: two rows of teeth
-    _box(0.0, 0.0, 1.0, 0.18),
+    [*box(0.0, 0.55, 1.0, 0.8), *box(0.0, 0.2, 1.0, 0.45)],  # S: two rows of teeth
+    box(0.0, 0.0, 1.0, 0.18),
 )
 _CORNERS = max(map(len, _TRIANGLES))
 # [classes, corners, 2]: of one length, by triangles without an area, so that all sounds are drawn
@@ -168,7 +167,7 @@ def _without_pauses(sounds: np.ndarray, spans: tuple[Span, ...]) -> np.ndarray:
     return np.stack([sounds[begins, 0], ends[np.append(begins[1:], len(ends)) - 1]], 1)
 
 
-class _Tracks(Part):
+class _Tracks(jobs.Part):
     """The tracks of the scenes that are drawn. wanted: names of scenes whose track may have
     changed, each with that of the scene whose strips it shows.  hover: the region, text and place
     of the hint beside the mouse."""
@@ -178,7 +177,7 @@ class _Tracks(Part):
         self.pictures: Recent = Recent(8)  # region → what was drawn there, and its inputs
         self.wanted: dict[str, str] = {}
         self.hover: tuple[int, str, int] | None = None
-        self.task = idle.Task(self.look, any_time=True)
+        self.task = jobs.Task(self.look, any_time=True)
 
     def of(self, context) -> Track:
         """The track of a context's scene as it was last seen; it is looked at again soon."""
@@ -208,24 +207,48 @@ class _Tracks(Part):
 
 
 _NOTHING = Track.of(())
-tracks = session.add(_Tracks())
+tracks = jobs.session.add(_Tracks())
 
 
-class _Picture:
+class Picture:
+    """What a region shows of a range of frames, in pixels from the picture's lower left corner."""
+
+    def __init__(self, start: float, end: float, width: int, height: float):
+        self.start, self.width, self.height = start, width, height
+        self.per_frame = width / (end - start)
+
+    def x(self, frames):
+        """Pixels from the left at scene frames."""
+        return (np.asarray(frames, float) - self.start) * self.per_frame
+
+    def draw(self, bottom: float) -> None:
+        """Draw it `bottom` pixels above the region's lower edge."""
+        gpu.state.blend_set("ALPHA")
+        with gpu.matrix.push_pop():
+            gpu.matrix.translate((0.0, bottom, 0.0))
+            self.draw_batches()
+        gpu.state.blend_set("NONE")
+
+
+def picture_of(pictures: Recent, region, key: tuple, make: Callable[[], Picture]) -> Picture:
+    """The picture of a region, made again where its key is another than before."""
+    place = region.as_pointer()
+    if place not in pictures or pictures[place][0] != key:
+        pictures[place] = key, make()
+    return pictures[place][1]
+
+
+class _Picture(Picture):
     """What a track shows in a range of frames, in pixels from its lower left corner: triangles in a
     batch, and texts for `write`."""
 
     def __init__(
         self, track: Track, start: float, end: float, width: int, height: float, scale: float
     ):
-        self.track = track
-        self.start = start
-        self.width = width
-        self.height = height
-        self.scale = scale
-        self.per_frame, self.bottom = width / (end - start), 0.0
+        super().__init__(start, end, width, height)
+        self.track, self.scale, self.bottom = track, scale, 0.0
         self.texts, self.points, self.colors = [], [], []
-        self._add(np.array(_box(0, 0, width, height)), _BACKGROUND)
+        self._add(np.array(box(0, 0, width, height)), _BACKGROUND)
         fps = track.spans[0].fps
         if self.per_frame * fps >= _SOUNDS_FROM:
             self._sounds(track.sounds[track.visible(track.sounds, start, end)])
@@ -252,20 +275,17 @@ class _Picture:
         self.points.append(points)
         self.colors.append(np.broadcast_to(np.asarray(colors, float), (len(points), 4)))
 
-    def _x(self, frames: np.ndarray) -> np.ndarray:
-        return (frames - self.start) * self.per_frame
-
     def _boxes(self, spans: np.ndarray, bottom: float, top: float, color) -> None:
         """Add a box from start to end of each span [n, 2], a pixel wide at least."""
-        left = self._x(spans[:, 0])
-        right = np.maximum(self._x(spans[:, 1]), left + 1)
-        corners = np.array(_box(0, bottom, 1, top))
+        left = self.x(spans[:, 0])
+        right = np.maximum(self.x(spans[:, 1]), left + 1)
+        corners = np.array(box(0, bottom, 1, top))
         x = left[:, None] + corners[:, 0] * (right - left)[:, None]
         self._add(np.stack([x, np.broadcast_to(corners[:, 1], x.shape)], -1).reshape(-1, 2), color)
 
     def _sounds(self, sounds: np.ndarray) -> None:
         """Add the shapes of sounds, and their names where there is room."""
-        left, right = self._x(sounds[:, 0]), self._x(sounds[:, 1])
+        left, right = self.x(sounds[:, 0]), self.x(sounds[:, 1])
         right = np.maximum(right - np.minimum(1.0, (right - left) * 0.15), left + 1)
         kinds, high = sounds[:, 2].astype(int), SOUNDS * self.scale
         opacity = (
@@ -299,8 +319,8 @@ class _Picture:
         ones first."""
         rows = self.track.words[visible]
         base, size = (SOUNDS + GAP) * self.scale, 11 * self.scale
-        lefts = self._x(rows[:, 0]).tolist()
-        rights = self._x(rows[:, 1]).tolist()
+        lefts = self.x(rows[:, 0]).tolist()
+        rights = self.x(rows[:, 1]).tolist()
         is_unheard = (rows[:, 2] < SAID).tolist()
         taken, row_of = [bytearray(self.width + 2) for _ in range(lines)], np.zeros(len(rows))
         # What one looks for is written first: words that were not found, then long ones.
@@ -333,14 +353,12 @@ class _Picture:
                 )
 
     def draw(self, bottom: float) -> None:
-        """Draw it `bottom` pixels above the region's lower edge."""
         self.bottom = bottom
-        gpu.state.blend_set("ALPHA")
-        with gpu.matrix.push_pop():
-            gpu.matrix.translate((0.0, bottom, 0.0))
-            self.batch.draw(self.shader)
-        gpu.state.blend_set("NONE")
+        super().draw(bottom)
         write(self.texts, bottom)
+
+    def draw_batches(self) -> None:
+        self.batch.draw(self.shader)
 
 
 @lru_cache(maxsize=4096)
@@ -385,15 +403,14 @@ def draw(context, start: float, end: float, bottom: float, height: float, scale:
     `height` pixels high."""
     track, region = tracks.of(context), context.region
     key = (track, round(start, 3), round(end, 3), region.width, height, scale)
-    place = region.as_pointer()
-    cached = tracks.pictures.get(place)
-    if cached is None or cached[0] != key:
-        cached = tracks.pictures[place] = (
-            key,
-            _Picture(track, start, end, region.width, height, scale),
-        )
-    cached[1].draw(bottom)
-    if tracks.hover is not None and tracks.hover[0] == place:
+    picture = picture_of(
+        tracks.pictures,
+        region,
+        key,
+        lambda: _Picture(track, start, end, region.width, height, scale),
+    )
+    picture.draw(bottom)
+    if tracks.hover is not None and tracks.hover[0] == region.as_pointer():
         _hint(tracks.hover[1], region, scale, bottom + height)
 
 
@@ -427,7 +444,7 @@ def _hint(text: str, region, scale: float, bottom: float) -> None:
     batch = batch_for_shader(
         shader,
         "TRIS",
-        {"pos": np.array(_box(left, bottom, left + text_width, bottom + 18 * scale), np.float32)},
+        {"pos": np.array(box(left, bottom, left + text_width, bottom + 18 * scale), np.float32)},
     )
     shader.uniform_float("color", (0.02, 0.02, 0.03, 0.95))
     batch.draw(shader)

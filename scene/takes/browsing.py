@@ -1,12 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The take list as the animator sees it: which takes, in what order, and how far apart they are."""
+"""The take list as the animator sees it: which takes, in what order, how far apart they are; the
+picture and the tooltip of each, and whether it was edited."""
 
 import math
+import time
+from collections.abc import Hashable, Iterable
 
+import bpy
+import bpy.utils.previews
 import numpy as np
 
+from ...thunder_core.animation import activity as activities
+from ...thunder_core.direction_words import AS_ASKED, NEARLY
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.types import FPS
+from ..animation import display, keying
+from ..host import compat, jobs
 from . import provenance, take_list
 
 SORTS = (
@@ -128,3 +137,317 @@ def _opening(entry) -> tuple[float, np.ndarray] | None:
 
 def _score(entry) -> float:
     return entry.score if math.isfinite(entry.score) else -1.0
+
+
+def describe(entry) -> str:
+    """Text of a take's tooltip in the list: origin, seed, score and changes."""
+    kind = entry.bl_rna.properties["kind"].enum_items[entry.kind].description
+    source = (
+        f"seed {entry.seed}"
+        if entry.kind != "CAPTURED"
+        else str(provenance.about_of(entry.action).get(provenance.CAPTURED, ""))
+    )
+    lines = [
+        f"{kind}, {source}"
+        + (f", {time.strftime('%d %b %H:%M', time.localtime(entry.made))}" if entry.made else "")
+    ]
+    if not take_list.speaks(entry):
+        lines.append(entry.bl_rna.properties["role"].enum_items[entry.role].description)
+    elif math.isfinite(entry.score):
+        grade = provenance.grade_of(entry)
+        said = (
+            f"Lip-Sync {take_list.points(entry.score)} of 100"
+            if grade is None
+            else f"Lip-Sync {grade.text}, {take_list.points(entry.score)} of 100"
+        )
+        whole = ", of the whole line that it was cut from: Listen scores this part"
+        lines.append(said + whole * entry.of_whole)
+    if (heard := take_list.heard_text(entry)) != "–":
+        lines.append(
+            f"Heard {heard} of 100: how much of the voice the engine reads off the lips alone"
+        )
+    if entry.words:
+        lines.append(
+            f"Played {entry.words}"
+            if entry.words in (AS_ASKED, NEARLY)
+            else f"Compared with what was asked: {entry.words}"
+        )
+    if watch.is_edited(entry):
+        lines.append("Its keys were edited")
+    if entry.note:
+        lines.append(f"Note: {entry.note}")
+    return "\n".join(lines)
+
+
+TILES = 4
+SIZE = 32  # side of a tile, pixels: an icon's at twice the usual scale
+BARS = TILES * SIZE // 2  # bars across the picture, one pixel each at the usual scale
+MOST_KEPT = 400  # takes, or words of takes, whose pictures are cached
+BROWS, MOUTH, HEAD = (activities.COLOURS[name] for name in activities.TRACKS)
+DIM = 0.38  # brightness of the line's average relative to the track's colour
+_BACKGROUND = (0.09, 0.10, 0.12)
+# picture rows from below: first, last + 1, colour
+_ROWS = ((25, 32, BROWS), (8, 24, MOUTH), (0, 7, HEAD))
+# lower bound of a full bar (brows, mouth in mm, head in degrees), so still lines look still
+_LEAST_FULL = np.array([0.15, 5.0, 2.0])
+# quantile, per track, of the bars of all takes of a line that fills a row
+_FULL = (0.93, 0.97, 0.93)
+# seconds for reading other takes of a line during one redraw; the rest follows at the next
+_BUDGET = 0.015
+
+
+class Previews(jobs.Part):
+    """Pictures of one kind, freed where another file is opened. collection: Blender's, of all of
+    them; None before the first.  icons: of each key, with what they were drawn from."""
+
+    def __init__(self):
+        self.collection = None
+        self.icons: dict[Hashable, tuple[object, tuple[int, ...]]] = {}
+
+    def add(self, key: Hashable, drawn_from: object, images: Iterable[np.ndarray]) -> None:
+        """Keep the icons of pictures. All others are freed where there are too many."""
+        if key not in self.icons and len(self.icons) >= MOST_KEPT:
+            self.file_opened()
+        icons = (self.icon(f"{key}.{number}", image) for number, image in enumerate(images))
+        self.icons[key] = drawn_from, tuple(icons)
+
+    def icon(self, name: str, image: np.ndarray) -> int:
+        """The icon of a picture [height, width, 4] of 0 … 1, first row at the bottom; one of that
+        name is replaced."""
+        if self.collection is None:
+            self.collection = bpy.utils.previews.new()
+        self.collection.pop(name, None)
+        preview = self.collection.new(name)
+        preview.icon_size = image.shape[1], image.shape[0]
+        preview.icon_pixels_float.foreach_set(np.ascontiguousarray(image).ravel())
+        return preview.icon_id
+
+    def file_opened(self) -> None:
+        """Free all pictures; they are drawn again when needed."""
+        if self.collection is not None:
+            bpy.utils.previews.remove(self.collection)
+            self.collection = None
+        self.icons.clear()
+
+
+class Thumbnails(Previews):
+    """Drawn pictures of takes by the session id of their action, each against takes of its line.
+
+    activities: of each take, None if its action does not store it.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.activities: dict[int, np.ndarray | None] = {}
+
+    def activity(self, entry) -> np.ndarray | None:
+        """Activity of a take, as `activity`; None if its action does not store it."""
+        uid = entry.action.session_uid
+        if uid not in self.activities:
+            performance = provenance.load(entry.action)
+            self.activities[uid] = None if performance is None else activity(performance)
+        return self.activities[uid]
+
+    def forget(self, uid: int) -> None:
+        """Draw the picture of an action again: the take was sampled again."""
+        self.icons.pop(uid, None)
+        self.activities.pop(uid, None)
+
+    def file_opened(self) -> None:
+        super().file_opened()
+        self.activities.clear()
+
+
+thumbnails = jobs.session.add(Thumbnails())
+
+
+def icons(entry) -> tuple[int, ...]:
+    """Icons of a take's picture from left to right; none if its action does not store what it was
+    made from."""
+    activity_of_take = thumbnails.activity(entry) if entry.action is not None else None
+    if activity_of_take is None:
+        return ()
+    uid, (line, others) = entry.action.session_uid, _takes_of_line(entry)
+    cached = thumbnails.icons.get(uid)
+    if cached is None or cached[0] != line:
+        image = picture(activity_of_take, others)
+        tiles = (image[:, tile * SIZE : (tile + 1) * SIZE] for tile in range(TILES))
+        thumbnails.add(uid, line, tiles)
+    return thumbnails.icons[uid][1]
+
+
+def _takes_of_line(entry) -> tuple[frozenset[int], list[np.ndarray]]:
+    """The takes of a take's line (its head and voice) and batch that are known by now, itself among
+    them: ids and the activity of each."""
+    end, known = time.monotonic() + _BUDGET, {}
+    for other in entry.id_data.thunder.takes:
+        if other.action is None or (other.head, other.voice, other.batch) != (
+            entry.head,
+            entry.voice,
+            entry.batch,
+        ):
+            continue
+        if other.action.session_uid not in thumbnails.activities and time.monotonic() > end:
+            continue
+        its_activity = thumbnails.activity(other)
+        if its_activity is not None:
+            known[other.action.session_uid] = its_activity
+    return frozenset(known), list(known.values())
+
+
+def activity(performance) -> np.ndarray:
+    """Activity of brows (0 … 1), mouth (opening, mm) and head (degrees from its median pose) in
+    each bar, [3, BARS]."""
+    tracks = activities.tracks(performance.motion, performance.channels, performance.opening)
+    return np.stack([_bars(tracks[name]) for name in activities.TRACKS])
+
+
+def _bars(values: np.ndarray) -> np.ndarray:
+    """The greatest value in each of BARS equal parts."""
+    edges = np.linspace(0, len(values), BARS + 1)
+    return np.array(
+        [values[int(a) : max(int(a) + 1, int(np.ceil(b)))].max() for a, b in zip(edges, edges[1:])]
+    )
+
+
+def picture(take: np.ndarray, line: list[np.ndarray]) -> np.ndarray:
+    """The picture of a take among those of its line, [SIZE, TILES · SIZE, 4] of 0 … 1, first row at
+    the bottom as Blender has it.
+
+    take: its activity, as `activity`; line: that of all takes of the line, including itself.
+    """
+    image = np.ones((SIZE, TILES * SIZE, 4), np.float32)
+    image[:, :, :3] = _BACKGROUND
+    bar_width, (heights, usual_heights) = image.shape[1] // BARS, levels(take, line)
+    rows = np.arange(SIZE)[:, None]
+    for track, (low, high, colour) in enumerate(_ROWS):
+        tops, usual_tops = (
+            low + np.round(values[track] * (high - low)).astype(int)
+            for values in (heights, usual_heights)
+        )
+        tops, usual_tops = np.repeat(tops, bar_width), np.repeat(usual_tops, bar_width)
+        inside = (rows >= low) & (rows < tops)
+        image[inside, :3] = np.float32(colour)
+        if len(line) > 1:
+            image[inside & (rows < usual_tops), :3] = np.float32(colour) * DIM
+            image[(rows == usual_tops - 1) & (usual_tops > tops) & (rows >= low), :3] = (
+                np.float32(colour) * DIM
+            )
+    return image
+
+
+def levels(take: np.ndarray, line: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Heights of a take's bars in their rows, and the average of its line's takes: [3, BARS] of 0 …
+    1 each."""
+    takes = np.stack(line)
+    full = np.maximum(
+        [np.quantile(takes[:, track], share) for track, share in enumerate(_FULL)], _LEAST_FULL
+    )[:, None]
+    return (take / full).clip(0, 1), (takes.mean(axis=0) / full).clip(0, 1)
+
+
+QUIET_SECONDS = 0.6  # delay after the last edit, so that nothing is checked while a key is dragged
+PAUSE_SECONDS = 0.08
+
+
+class _Look:
+    """The fingerprint of one action, curve by curve. Keeps no pointer into the file: an undo may
+    come between steps."""
+
+    def __init__(self, uid: int, remembered: object):
+        """remembered: the checksum that the action's take was keyed with."""
+        self.uid, self.place, self.now = uid, 0, keying.Checksum(remembered)
+
+    def advance(self, action, seconds: float) -> bool:
+        """Continue for about `seconds`; True when all curves are included."""
+        end = time.monotonic() + seconds
+        curves = compat.all_curves(action)
+        while self.place < len(curves):
+            self.now.add(curves[self.place])
+            self.place += 1
+            if time.monotonic() >= end:
+                break
+        return self.place >= len(curves)
+
+
+class EditWatch(jobs.Part):
+    """Results for the takes' actions, by session id."""
+
+    def __init__(self):
+        self.edited: dict[int, bool] = {}
+        self.waiting: dict[int, None] = {}  # actions to look at, in order
+        self.look: _Look | None = None
+        self.task = jobs.Task(self.step)
+
+    def is_edited(self, entry) -> bool:
+        """Whether a take is known to be edited, for the list. False until it was examined."""
+        return any(
+            self.edited.get(action.session_uid, False) for action in display.actions_of(entry)
+        )
+
+    def look_at(self, uids) -> None:
+        """Schedule actions for examination when Blender is idle."""
+        for uid in uids:
+            self.waiting.pop(uid, None)
+            self.waiting[uid] = None
+            if self.look is not None and self.look.uid == uid:
+                self.look = None
+        if self.waiting:
+            self.task.postpone(QUIET_SECONDS)
+
+    def step(self) -> float | None:
+        """Examine some curves."""
+        if self.look is None:
+            if not self.waiting:
+                return None
+            uid = next(iter(self.waiting))
+            del self.waiting[uid]
+            self.look = _Look(uid, _checksum_of(_of_takes().get(uid)))
+        look = self.look
+        action = _of_takes().get(look.uid)
+        if action is None:  # gone, or no take
+            self.edited.pop(look.uid, None)
+            self.look = None
+        elif look.advance(action, jobs.STEP_SECONDS):
+            now = _checksum_of(action) is None or look.now.text != _checksum_of(action)
+            if self.edited.get(look.uid, False) != now:
+                self.edited[look.uid] = now
+                jobs.redraw()
+            self.look = None
+        return PAUSE_SECONDS if self.waiting or self.look is not None else None
+
+    def close(self) -> None:
+        self.edited.clear()
+        self.waiting.clear()
+        self.look = None
+
+    def file_opened(self) -> None:
+        self.close()
+        self.look_at(_of_takes())
+
+    def actions_edited(self, scene, uids: set[int]) -> None:
+        takes = _of_takes()
+        self.look_at([uid for uid in uids if uid in takes])
+
+    def undone(self) -> None:
+        takes = _of_takes()
+        heads = (head for scene in bpy.data.scenes for head in scene.thunder.heads)
+        shown = [head.shown.session_uid for head in heads if head.shown is not None]
+        self.look_at([uid for uid in (*shown, *self.edited) if uid in takes])
+
+
+watch = jobs.session.add(EditWatch())
+
+
+def _checksum_of(action) -> object:
+    """The checksum that the keys of a take's action had when it was keyed; None without one."""
+    return keying.record_of(action).get("checksum")
+
+
+def _of_takes() -> dict[int, bpy.types.Action]:
+    return {
+        action.session_uid: action
+        for scene in bpy.data.scenes
+        for entry in scene.thunder.takes
+        for action in display.actions_of(entry)
+    }

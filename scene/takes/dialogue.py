@@ -2,33 +2,36 @@
 """The dialogue of a scene with several heads: speakers of strips, takes for all of them at once,
 and what follows a strip that the animator renames or cuts."""
 
-from collections.abc import Generator, Iterator
+import os
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, ExitStack
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import bpy
 
+from ...thunder_core.batch import job_file
 from ...thunder_core.client import Client
 from ...thunder_core.errors import (
     attempt,
     BadHead,
+    BadRequest,
     BadSound,
     Cancelled,
     NoEngine,
     ThunderError,
     WorkerDied,
 )
+from ...thunder_core.files import not_a_file
 from ...thunder_core.progress import map_progress
 from ...thunder_core.types import LISTENS
 from ..heads import head
-from ..host import compat, idle, jobs
-from ..host.jobs import Step
-from ..host.session import Part, session
+from ..host import compat, jobs
 from ..voice import fingerprint, strip
 from . import generation, take_list, turns
 from .direction import asking
-from .first_seed import first_seed
-from .sampling import Sampling
+from .provenance import first_seed, Sampling
 
 
 @dataclass(frozen=True)
@@ -295,7 +298,7 @@ def generate(
     count: int,
     sampling: Sampling,
     on_take: generation.OnTake | None = None,
-) -> Generator[Step, None, list[str]]:
+) -> Generator[jobs.Step, None, list[str]]:
     """Steps that sample takes for lines, one after the other, from the scene's seed or that of each
     head.
 
@@ -329,7 +332,7 @@ def generate(
                     generation.collect_takes(
                         client, voice, collector, count, seed, sampling_of_line
                     ),
-                    lambda step: Step(
+                    lambda step: jobs.Step(
                         share[0] + step.fraction * (share[1] - share[0]),
                         f"Strip {number + 1} of {len(todo)}: "
                         f"{step.message[:1].lower()}{step.message[1:]}",
@@ -345,7 +348,7 @@ def generate(
                 raise
             except ThunderError as error:
                 left_out.append(str(error))
-                yield Step(share[1], f"“{name}” is skipped")
+                yield jobs.Step(share[1], f"“{name}” is skipped")
     if len(left_out) == len(todo):
         raise BadSound("\n".join(left_out))
     return left_out
@@ -426,20 +429,13 @@ def follow(scene) -> dict[str, str]:
     return names
 
 
-class _Renames(Part):
-    """The scene whose strips a panel saw renamed, because drawing must not change data."""
-
-    scene = ""
-
-    def step(self) -> None:
-        scene = bpy.data.scenes.get(self.scene)
-        if scene is not None:
-            follow(scene)
-            jobs.redraw()
+def _follow(name: str) -> None:
+    if (scene := bpy.data.scenes.get(name)) is not None:
+        follow(scene)
+        jobs.redraw()
 
 
-_renames = session.add(_Renames())
-_follow_renames = idle.Task(_renames.step)
+_follow_soon = jobs.Task(lambda: None)  # drawing must not change data
 
 
 def follow_soon(scene) -> None:
@@ -449,5 +445,140 @@ def follow_soon(scene) -> None:
         or cut_pieces(scene)
         or any(map(take_list.is_misnamed, scene.thunder.takes))
     ):
-        _renames.scene = scene.name
-        _follow_renames.start(0.0)
+        _follow_soon.step = partial(_follow, scene.name)
+        _follow_soon.start(0.0)
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A sound file that becomes a line.  name: of its strip.  speaker: the head that speaks it,
+    None for no head yet."""
+
+    path: str
+    name: str
+    speaker: bpy.types.Object | None = None
+
+
+def sounds_of_files(context, paths: Iterable[str], first: bpy.types.Object | None) -> list[Sound]:
+    """Sound files as lines of the heads in turn, beginning with the head `first`."""
+    heads = head.in_scene(context.scene)
+    start = heads.index(first) if first in heads else 0
+    speakers = [*heads[start:], *heads[:start]] or [None]
+    return [
+        Sound(path, Path(path).stem, speakers[index % len(speakers)])
+        for index, path in enumerate(paths)
+    ]
+
+
+def sounds_of_jobs(context, jobs: Iterable[job_file.Job]) -> list[Sound]:
+    """The sound files that jobs name, as lines of the heads that they name, or of the chosen one.
+    Raises BadRequest if there are none."""
+    heads = {obj.name: obj for obj in head.in_scene(context.scene)}
+    chosen = head.current(context)
+    with_sound = [job for job in jobs if "audio" in job.settings]
+    if not with_sound:
+        raise BadRequest(
+            "These jobs name no sound files, only strips of scenes or idle faces: run them with "
+            "bake.py --jobs"
+        )
+    return [
+        Sound(
+            str(job.settings["audio"]), job.name, heads.get(str(job.settings.get("head")), chosen)
+        )
+        for job in with_sound
+    ]
+
+
+def read_jobs(path: str) -> job_file.Jobs:
+    """The jobs of a file, as `bake.py --jobs` reads them. Raises BadRequest."""
+    try:
+        return job_file.read_file(path)
+    except BadRequest as error:
+        raise BadRequest(
+            str(error).replace("name another with --jobs", "choose another file")
+        ) from error
+
+
+def summary_of(job: job_file.Job) -> str:
+    """The voice of a job in a few words: the name of its file or strip, or how long it is idle."""
+    values = job.settings
+    if "strip" in values:
+        return f"strip “{values['strip']}” of {os.path.basename(str(values['blend']))}"
+    return (
+        f"{values['seconds']:g} s idle"
+        if "seconds" in values
+        else os.path.basename(str(values.get("audio") or values["listen-to"]))
+    )
+
+
+def add_sounds(context, sounds: Sequence[Sound]) -> tuple[list[str], list[str]]:
+    """Add sounds to the sequencer, one after the other from the playhead on, and choose the first
+    as the voice.
+
+    Returns the names of the strips, and a sentence for each sound that cannot be used and was left
+    out. Raises BadSound if none can.
+    """
+    scene = context.scene
+    if not strip.has_audio():
+        raise BadSound(
+            "This Blender was built without sound, so it has no sound strips: choose a sound file "
+            "as the voice instead"
+        )
+    frame, added, left_out = scene.frame_current, [], []
+    for sound in sounds:
+        try:
+            if problem := not_a_file(sound.path):
+                raise BadSound(f"{problem}: choose another sound file")
+            new = strip.add_voice(scene, sound.path, sound.name, frame)
+        except ThunderError as error:
+            left_out.append(str(error))
+            continue
+        _, frame = compat.strip_span(new)
+        added.append(new.name)
+        if sound.speaker is not None:
+            cast(scene, new.name, sound.speaker)
+    if not added:
+        raise BadSound("\n".join(left_out) or "No sound file was chosen: choose one")
+    scene.thunder.source = "STRIP"
+    select(context, added[0])
+    return added, left_out
+
+
+# ---- strips that the animator adds in the sequencer
+
+
+def choose_strip(context, name: str) -> None:
+    """Make a strip the voice of its speaker, or of the chosen head if it has none. Raises
+    ThunderError."""
+    scene = context.scene
+    is_there = strip.by_name(strip.scene_of_strips(context), name) is not None
+    if is_there and speaker_of(scene, name) is None and not is_silent(scene, name):
+        cast(scene, name, head.find(scene, head.active_object(context)).mesh)
+    speak(context, name)
+
+
+# Of each scene, by its name: the session ids of the sounds that its strips had when they were first
+# looked at.
+_seen = jobs.session.add(jobs.Memory())
+
+
+def newest_strip(context) -> str:
+    """Name of the strip with the newest sound that came into the sequencer in this session and has
+    neither speaker nor takes; "" for none.
+
+    Pieces of other strips share their sound, so that they are not new. Quick: for every redraw.
+    """
+    scene = compat.sequencer_scene(context)
+    strips = [each for each in strip.sound_strips(scene) if each.sound is not None]
+    known_sounds = _seen.known.setdefault(scene.name, {each.sound.session_uid for each in strips})
+    new_strips = [each for each in strips if each.sound.session_uid not in known_sounds]
+    if not new_strips or not head.is_any_in(context.scene):
+        return ""
+    settings = context.scene.thunder
+    known = {part.strip for part in settings.cast if part.silent or part.head is not None} | {
+        entry.voice for entry in settings.takes
+    }
+    offered = [
+        each for each in new_strips if each.name not in known and each.name != settings.voice
+    ]
+    return max(offered, key=lambda each: each.sound.session_uid).name if offered else ""

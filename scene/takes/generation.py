@@ -27,12 +27,10 @@ from ...thunder_core.types import FPS, LISTENS, Motion, pack
 from ..animation import display, keying
 from ..engine import connection
 from ..heads import head
-from ..host import handlers
-from ..host.jobs import restart_after_undo, stage, Step
+from ..host.jobs import Part, restart_after_undo, session, stage, Step
 from ..voice import fingerprint, mixdown, strip, voice_cache
-from . import first_seed, picture, provenance, take_list, turns
+from . import picture, provenance, take_list, turns
 from .direction import asking, looking
-from .sampling import role_of, Sampling
 
 _SAMPLING = (0.05, 0.99)  # part of the progress bar for the engine's progress
 OnTake = Callable[[keying.Performance], None]  # gets each take on arrival
@@ -100,7 +98,7 @@ def sample_takes(
     sound: str,
     count: int,
     seed: int,
-    sampling: Sampling,
+    sampling: provenance.Sampling,
     on_take: OnTake,
     name: str = "",
     keep: Kept | None = None,
@@ -203,7 +201,7 @@ def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, l
         raise BadRequest(
             f"{name} plays from frame {entry.first} to {entry.last}: move the playhead there"
         )
-    sampling = Sampling.of_take(performance.provenance, scene.thunder)
+    sampling = provenance.Sampling.of_take(performance.provenance, scene.thunder)
     seed = entry.seed
     edited = provenance.is_edited(entry)
     weights, voice = performance.provenance.get("weights"), fingerprint.voice_of(scene, state)
@@ -225,7 +223,9 @@ def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, l
     ]
 
 
-def _arguments(put_array: PutArray, sound: str, count: int, seed: int, sampling: Sampling) -> dict:
+def _arguments(
+    put_array: PutArray, sound: str, count: int, seed: int, sampling: provenance.Sampling
+) -> dict:
     """The arguments by which the engine samples takes. Raises ThunderError."""
     pixels_or_moods = None
     if sampling.picture or sampling.moods:
@@ -282,7 +282,12 @@ def _reference(name: str) -> np.ndarray:
 
 
 def sample_ranked(
-    client: Client, sound: str, count: int, seed: int, sampling: Sampling, keep: Kept | None = None
+    client: Client,
+    sound: str,
+    count: int,
+    seed: int,
+    sampling: provenance.Sampling,
+    keep: Kept | None = None,
 ) -> Generator[Step, None, list[keying.Performance]]:
     """Steps that sample takes of a sound file. Returns them, best first."""
     takes: list[keying.Performance] = []
@@ -299,7 +304,7 @@ def _rank_key(take: keying.Performance) -> tuple[float, int]:
     return (-take.score if math.isfinite(take.score) else 0.0, take.seed)
 
 
-def _performance(client: Client, event: dict, sampling: Sampling) -> keying.Performance:
+def _performance(client: Client, event: dict, sampling: provenance.Sampling) -> keying.Performance:
     """The take of an engine event."""
     take = event["take"]
     array = {
@@ -341,7 +346,7 @@ def generate(
     rig: head.Rig,
     count: int,
     seed: int,
-    sampling: Sampling,
+    sampling: provenance.Sampling,
     on_take: OnTake | None = None,
 ) -> Generator[Step, None, list[keying.Performance]]:
     """Steps that sample takes of a voice and list each, keyed as new actions, on arrival.
@@ -371,7 +376,7 @@ def collect_takes(
     collector: TakeCollector,
     count: int,
     seed: int,
-    sampling: Sampling,
+    sampling: provenance.Sampling,
     keep: Kept | None = None,
 ) -> Generator[Step, None, list[keying.Performance]]:
     """Steps that sample takes of a voice and have a collector list them. Returns the takes, best
@@ -387,14 +392,14 @@ def collect_takes(
     return (yield from mixdown.with_sound(client, voice, gather_takes))
 
 
-class TakeCollector:
+class TakeCollector(Part):
     """Lists the takes of one request on arrival.
 
     All data are looked up again on each use, actions by the id that they keep through undo, because
     the animator continues working meanwhile and may undo. Takes that an undo or redo removes are
     listed again; those that the animator deleted are not. Always `close` it.
 
-    undone: whether there was an undo or redo, and present: ids of the takes' actions that were
+    was_undone: whether there was an undo or redo, and present: ids of the takes' actions that were
     there before it.  lost: takes to be listed again.  count: takes that were asked for.
     """
 
@@ -417,18 +422,17 @@ class TakeCollector:
         self.takes: list[keying.Performance] = []
         self.shown_before = _id(display.shown_action(rig))
         self.shown = None
-        self.undone, self.present = False, frozenset()
+        self.was_undone, self.present = False, frozenset()
         self.lost: deque[keying.Performance] = deque()
         self.count = 0
         self.batch = take_list.next_batch(scene)
         self.target: GazeTarget | None = None
         self.strip_state = fingerprint.of_voice(scene, voice)
-        self.handlers = (("undo_pre", self._before_undo), ("redo_pre", self._before_undo))
-        handlers.add(self.handlers)
+        session.add(self)
 
-    def _before_undo(self, *_):
-        self.present = self._present_ids() | (self.present if self.undone else frozenset())
-        self.undone = True
+    def release(self) -> None:
+        self.present = self._present_ids() | (self.present if self.was_undone else frozenset())
+        self.was_undone = True
 
     def _present_ids(self) -> frozenset[int]:
         """The ids of the actions of this request's takes that are in the file."""
@@ -436,7 +440,7 @@ class TakeCollector:
 
     def close(self) -> None:
         """Sort the takes that have arrived; no more will."""
-        handlers.remove(self.handlers)
+        session.parts.remove(self)
         scene = bpy.data.scenes.get(self.scene)
         if scene is not None:
             with suppress(ThunderError):  # the head was removed: there is nothing to list them on
@@ -449,7 +453,7 @@ class TakeCollector:
         sound: str,
         count: int,
         seed: int,
-        sampling: Sampling,
+        sampling: provenance.Sampling,
         keep: Kept | None = None,
     ) -> Generator[Step, None, list[keying.Performance]]:
         """Steps that sample takes of a sound file, list each on arrival and sort all at the end.
@@ -477,9 +481,9 @@ class TakeCollector:
 
     def restore(self, fraction: float) -> Generator[Step, None, None]:
         """Steps that list the takes again that an undo or redo has removed."""
-        while self.undone or self.lost:
-            if self.undone:
-                self.undone = False
+        while self.was_undone or self.lost:
+            if self.was_undone:
+                self.was_undone = False
                 missing = self.present - self._present_ids()
                 self.shown = None if self.shown in missing else self.shown
                 self.lost += [self.made.pop(uid) for uid in list(self.made) if uid in missing]
@@ -575,9 +579,9 @@ class TakeCollector:
         take_list.add_to_list(
             scene, rig, actions, performance, self.voice.name, clock
         ).batch = self.batch
-        first_seed.remember(scene, rig.mesh, self.voice, performance.seed)
+        provenance.remember_seed(scene, rig.mesh, self.voice, performance.seed)
         fingerprint.remember(actions[0], self.strip_state)
-        if not self.voice.path and role_of(performance.provenance) != LISTENS:
+        if not self.voice.path and provenance.role_of(performance.provenance) != LISTENS:
             strip.keep_speaker(scene, self.voice.name, rig.mesh)
 
     def settle(self) -> Generator[Step, None, None]:
@@ -599,7 +603,7 @@ class TakeCollector:
 
     def _show(self, uid: int) -> None:
         scene, rig = look_up(self.scene, self.mesh)
-        entry = next((entry for entry in scene.thunder.takes if _id(entry.action) == uid), None)
+        entry = take_list.by_uid(scene, uid)
         if entry is not None:
             display.show(rig, entry)
             self.shown = uid

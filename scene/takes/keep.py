@@ -21,12 +21,10 @@ from ...thunder_core.request import DEFAULT
 from ...thunder_core.types import Columns, FPS, LISTENS, Motion, pack, region_of
 from ..animation import keying
 from ..heads import head
-from ..host import handlers
-from ..host.jobs import stage, Step
+from ..host.jobs import registration, stage, Step
 from ..voice import strip
-from . import generation, mix, provenance, take_list, track_values
-from .direction import asking, similar, word_marks
-from .sampling import Sampling
+from . import generation, mix, provenance, take_list, transcript
+from .direction import asking, similar
 
 EASE_SECONDS = 0.24  # length of the blend between kept and new values
 # largest difference between kept values as sent to the engine and as returned
@@ -168,7 +166,7 @@ def part_columns() -> dict[str, np.ndarray]:
 def masks_of(scene, rig: head.Rig, entry, frames: int) -> KeepMasks:
     """The part that the settings keep of a take of `frames` frames at 25 fps. Raises BadRequest if
     that is nothing, or all."""
-    keep, scene_frames = scene.thunder_keep, track_values.frames_of(entry)
+    keep, scene_frames = scene.thunder_keep, keying.frames_of(entry)
     clock = provenance.clock_of_take(entry)
     columns = columns_of(rig)
     keys = np.zeros((len(scene_frames), len(columns)), bool)
@@ -206,7 +204,7 @@ def masks_around(
 ) -> KeepMasks:
     """Everything of a take of `frames` frames at 25 fps but some parts of the face between two
     scene frames, both included."""
-    clock, scene_frames = provenance.clock_of_take(entry), track_values.frames_of(entry)
+    clock, scene_frames = provenance.clock_of_take(entry), keying.frames_of(entry)
     columns, of_part = columns_of(rig), part_columns()
     free_columns = np.any([of_part[part] for part in parts], axis=0)
     mask = np.ones((frames, len(free_columns)), bool)
@@ -229,7 +227,7 @@ def _rows(clock: Clock, first: float, last: float, frames: int) -> slice:
 def selected_keys(rig: head.Rig, entry) -> dict[int, np.ndarray]:
     """The frames of the selected keys of a take by track, those of tracks without any left out."""
     frames = {}
-    for index, curve in enumerate(track_values.curves(rig, entry)):
+    for index, curve in enumerate(keying.curves(rig, entry)):
         if curve is None or curve.hide:
             continue
         points = curve.keyframe_points
@@ -301,14 +299,17 @@ def resample(
     voice = take_list.check_voice(lead, strip.find(context))
     count, seed = count or scene.thunder_keep.count, scene.thunder_keep.seed
     # only it can fit new parts to kept ones
-    sampling = replace(Sampling.of(scene.thunder), system=DEFAULT, style_from="", picture="")
+    sampling = replace(
+        provenance.Sampling.of(scene.thunder), system=DEFAULT, style_from="", picture=""
+    )
     performance = yield from stage(provenance.read(rig, lead), "Reading the take", 0.0, 0.02)
     # the rest follows the take's requested direction
-    before = Sampling.of_take(performance.provenance, scene.thunder).asked
+    before = provenance.Sampling.of_take(performance.provenance, scene.thunder).asked
     if before is not None:
-        reading = None if free is None else similar.reading_of(lead.action)
-        like = before if reading is None else similar.exact_direction(before, reading, lead.seed)
-        before = word_marks.add_words(replace(like, as_asked=False), scene, voice)
+        reading_of_lead = None if free is None else similar.reading_of(lead.action)
+        if reading_of_lead is not None:
+            before = similar.exact_direction(before, reading_of_lead, lead.seed)
+        before = transcript.add_words(replace(before, as_asked=False), scene, voice)
     sampling = replace(sampling, asked=before)
     sampling = asking.add_direction(sampling, rig.owner, voice)
     sampling = replace(sampling, listening=lead.role == LISTENS.upper())
@@ -332,14 +333,14 @@ def list_around(
     blend into them, in value and slope. Raises NoEngine if the engine did not keep them.
     """
     _check_kept(keep, old.motion, new.motion)
-    frames = track_values.frames_of(lead)
+    frames = keying.frames_of(lead)
     if len(frames) != len(keep.keys):
         raise BadRequest("The take's length changed while the rest was generated: try again")
     clock = provenance.clock_of_take(lead)
-    curves = track_values.curves(rig, lead)
-    was = track_values.values(rig, curves, frames)
+    curves = keying.curves(rig, lead)
+    was = keying.values(rig, curves, frames)
     motion = keying.on_scene_frames(new, clock, frames)
-    driven = yield from rescale(track_values.drive(rig, motion), 0.0, 0.5)
+    driven = yield from rescale(keying.drive(rig, motion), 0.0, 0.5)
     values = ease_into(driven, was, keep.keys, max(2, round(EASE_SECONDS * clock.fps)))
     performance = replace(new, provenance={**new.provenance, "kept": lead.name})
     keyed = mix.NewKeys(frames, values, np.where(keep.keys, 0, -1), [curves])
@@ -396,6 +397,6 @@ def ease_into(values: np.ndarray, was: np.ndarray, keep: np.ndarray, ease: int) 
     return result
 
 
-register, unregister = handlers.registration(
+register, unregister = registration(
     properties=((bpy.types.Scene, "thunder_keep", PointerProperty(type=ThunderKeep)),)
 )

@@ -18,9 +18,10 @@ from ...thunder_core.progress import rescale
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, fcurves, keying
 from ..heads import head
-from ..host import compat, handlers
+from ..host import compat
+from ..host.jobs import registration
 from ..voice import fingerprint
-from . import provenance as sources, take_list, track_values
+from . import provenance as sources, take_list
 
 ALL = "ALL"
 LABELS = {"mouth": "Mouth", "upper_face": "Upper Face", "eyes": "Eyes", "head": "Head"}
@@ -170,7 +171,7 @@ def mix_parts(scene, parts: dict, cuts: Sequence, fade: int) -> Generator[float,
             raise BadRequest(
                 f"“{entry.name}” is a take of another voice: choose takes of “{lead.voice}”"
             )
-    frames = track_values.frames_of(lead)
+    frames = keying.frames_of(lead)
     weights = np.zeros((len(frames), len(actions), len(mixing.PARTS)))
     for column, part in enumerate(mixing.PARTS):
         cuts_of_part = [
@@ -199,21 +200,17 @@ def _make(
     fps = sources.clock_of_take(lead).fps
     for number, entry in enumerate(entries):
         start, part = 0.8 * number / len(entries), 0.4 / len(entries)
-        curves.append(track_values.curves(rig, entry))
-        keyed.append(track_values.values(rig, curves[-1], frames))
+        curves.append(keying.curves(rig, entry))
+        keyed.append(keying.values(rig, curves[-1], frames))
         motions.append(
-            (yield from rescale(track_values.motion(rig, keyed[-1], fps), start, start + part))
+            (yield from rescale(keying.motion(rig, keyed[-1], fps), start, start + part))
         )
         driven.append(
-            (
-                yield from rescale(
-                    track_values.drive(rig, motions[-1]), start + part, start + 2 * part
-                )
-            )
+            (yield from rescale(keying.drive(rig, motions[-1]), start + part, start + 2 * part))
         )
     yield from rescale(_load_bundled_head(motions[0]), 0.8, 0.8)
     mixed = mixing.mix(motions, head.channel_names(), weights)
-    result = yield from rescale(track_values.drive(rig, mixed), 0.8, 0.9)
+    result = yield from rescale(keying.drive(rig, mixed), 0.8, 0.9)
     # Values from a single take use that take's keys.
     owner = np.full(result.shape, -1)
     for number, (values, driven_values) in enumerate(zip(keyed, driven)):
@@ -279,10 +276,9 @@ def key_and_list(
     # Adding an item invalidates `lead`, so its data are read here.
     complete = False
     lead_action = lead.action
-    leads = (lead.lead_in, lead.lead_out)
-    voice = lead.voice
-    clock = sources.clock_of_take(lead)
-    batch, folded = lead.batch, lead.folded
+    voice, clock = lead.voice, sources.clock_of_take(lead)
+    shared = ("lead_in", "lead_out", "batch", "folded")
+    of_lead = {name: getattr(lead, name) for name in shared}
     try:
         units = keying.rounding_units(rig)
         for index, track in enumerate(rig.driver.tracks):
@@ -305,8 +301,7 @@ def key_and_list(
             scene, rig, actions, performance, voice, clock, kind=kind, name=name
         )
         take_list.name_action(entry, None)
-        entry.lead_in, entry.lead_out = leads
-        entry.batch, entry.folded = batch, folded
+        take_list.set_all(entry, of_lead)
         entry.first, entry.last = (
             int(keyed.frames[0]) + entry.lead_in,
             int(keyed.frames[-1]) - entry.lead_out,
@@ -366,6 +361,6 @@ def _performance(motion: Motion, frames: np.ndarray, lead, provenance: dict) -> 
     )
 
 
-register, unregister = handlers.registration(
+register, unregister = registration(
     properties=((bpy.types.Scene, "thunder_mix", PointerProperty(type=ThunderMix)),)
 )

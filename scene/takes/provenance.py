@@ -1,24 +1,288 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The source of a take's keys: its motion at 25 fps, stored on the take's action, so that it
-survives saving and appending; and the grade of its lip-sync."""
+"""How a take was made: the arguments it was sampled with, its first seed, and the motion at 25 fps
+that its keys are of, stored on its action, so that it survives saving and appending."""
 
+from __future__ import annotations
+
+import json
 import math
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, replace
 
+import bpy
 import numpy as np
 
 from ...thunder_core import grades, records
 from ...thunder_core.animation.gaze import GazeTarget
 from ...thunder_core.animation.timing import Clock
+from ...thunder_core.batch.settings import LARGEST_SEED, MOST_TAKES
+from ...thunder_core.direction import AXES, Brief, check, DIRECTION_NAMES, MOODS, read_marks
+from ...thunder_core.errors import BadRequest
 from ...thunder_core.face.lips import opening_mm, width_mm
+from ...thunder_core.face.mapping import Sums
 from ...thunder_core.recent import Recent
-from ...thunder_core.types import FPS, Motion, SPEAKS
-from ..animation import display, keying, reading
-from ..animation.keying import Performance
-from ..heads import head
-from ..host.session import Memory, session
-from .sampling import role_of
+from ...thunder_core.request import (
+    DEFAULT,
+    DIRECTION,
+    FROM_MOTION,
+    FROM_PICTURE,
+    MOOD,
+    NORMAL,
+    QUALITIES,
+    Request,
+    seed_of_voice,
+    SYSTEMS,
+)
+from ...thunder_core.types import FPS, IDLE, LISTENS, Motion, SPEAKS
+from ..animation import display, keying
+from ..heads import head, head_state
+from ..host.jobs import Memory, session
+from ..voice import strip
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Arguments of the engine's “generate” (docs/reference/protocol.md) that a take is sampled
+    with, except its seed.
+
+    steps: of the whole diffusion model, instead of the quality's; 0: the quality's.
+    asked: requested directions; None: any style.  listening: the face listens to the voice instead
+    of speaking it.
+    system: which of SYSTEMS performs.  style_from: name of the take's action whose style
+    DiffPoseTalk takes, "" for none.
+    picture: name of the image whose mood Media2Face takes, "" for none.  moods: the strength of
+    every mood but neutral that was read off it, empty before that; they make a take again where the
+    picture has changed.  sums: of the head that plays the take (`Rig.sums`).
+    turns: the parts of the sound that the face speaks, seconds from its start; it listens to the
+    others. Empty: it does the same in all.
+    """
+
+    quality: str = NORMAL
+    guidance: float = 1.0
+    speech_guidance: float = 0.0
+    asked: Brief | None = None
+    listening: bool = False
+    steps: int = 0
+    system: str = DEFAULT
+    style_from: str = ""
+    picture: str = ""
+    moods: tuple[float, ...] = ()
+    sums: Sums | None = None
+    turns: tuple[tuple[float, float], ...] = ()
+
+    @classmethod
+    def of(cls, settings) -> Sampling:
+        """From settings with these names: a scene's, or a command's options."""
+        system = _system(getattr(settings, "system", None))
+        style_from = _name(settings, "style_action") if system == FROM_MOTION else ""
+        picture = _name(settings, "picture_image") if system == FROM_PICTURE else ""
+        return cls(
+            settings.quality.lower(), settings.guidance, settings.speech_guidance,
+            steps=getattr(settings, "steps", None) or 0,
+            system=system, style_from=style_from, picture=picture,
+        )  # fmt: skip
+
+    @classmethod
+    def of_take(cls, provenance: dict, settings) -> Sampling:
+        """As a take was sampled, so that its seed makes it again; by the settings where the take
+        does not store it."""
+        if str(provenance.get("quality")) not in QUALITIES and "steps" not in provenance:
+            return cls.of(settings)
+        try:
+            values = {
+                name: kind(provenance[name])
+                for name, kind in (
+                    ("quality", str),
+                    ("steps", int),
+                    ("guidance", float),
+                    ("speech_guidance", float),
+                )
+                if name in provenance
+            }
+        except records.UNREADABLE:
+            return cls.of(settings)
+        role, system = role_of(provenance), _system(provenance.get("system"))
+        return cls(
+            **values, asked=_brief_of(provenance), listening=role == LISTENS, system=system,
+            style_from=str(provenance.get("style_from", "")),
+            picture=str(provenance.get("picture", "")), moods=_moods_of(provenance),
+            turns=turns_of(provenance),
+        )  # fmt: skip
+
+    def matches(self, provenance: Mapping) -> bool:
+        """Whether a speaking or listening take with this provenance was sampled so: with these
+        arguments, in this direction."""
+        wanted = {
+            "system": self.system,
+            "style_from": self.style_from,
+            "picture": self.picture,
+        } | self.arguments
+        defaults = {"system": DEFAULT, "style_from": "", "picture": ""}
+        if any(provenance.get(name, defaults.get(name)) != value for name, value in wanted.items()):
+            return False
+        if (role_of(provenance) == LISTENS) != self.listening or not np.array_equal(
+            turns_of(provenance), self.turns
+        ):
+            return False
+        before, now = _brief_of(provenance), self.asked
+        if before is None or now is None:
+            return before is now
+        alike = np.array_equal(before.vectors, now.vectors) and np.array_equal(
+            before.as_heard, now.as_heard
+        )
+        return before.spread == now.spread and before.text == now.text and alike
+
+    @property
+    def arguments(self) -> dict:
+        """The arguments that are no arrays."""
+        effort = {"steps": self.steps} if self.steps else {"quality": self.quality}
+        system = {} if self.system == DEFAULT else {"system": self.system}
+        return (
+            effort | {"guidance": self.guidance, "speech_guidance": self.speech_guidance} | system
+        )
+
+    @property
+    def effort(self) -> str:
+        """The quality, or the number of steps."""
+        return str(self.steps or self.quality)
+
+    def with_effort(self, effort: str) -> Sampling:
+        """The same sampling at another `effort`: a quality, or a number of steps."""
+        return (
+            replace(self, steps=int(effort))
+            if effort.isdecimal()
+            else replace(self, quality=effort, steps=0)
+        )
+
+    def supported_part(self, asked: Brief) -> Brief | None:
+        """The part of a direction that the system performs, None for nothing."""
+        follows, vectors = SYSTEMS[self.system].follows, asked.vectors
+        if follows == MOOD:
+            moods = np.where(np.arange(vectors.shape[1]) < len(AXES), 0, vectors).astype(
+                vectors.dtype
+            )
+            return replace(asked, vectors=moods, as_heard=np.zeros(1, np.float32))
+        return asked if follows == DIRECTION else None
+
+    def request(
+        self,
+        takes: int,
+        seed: int,
+        reference: np.ndarray | None = None,
+        picture: np.ndarray | None = None,
+    ) -> Request:
+        """A request for takes. reference, picture: what `style_from` and `picture` name. Raises
+        BadRequest."""
+        return Request(
+            takes, seed, self.quality, self.steps, self.guidance, self.speech_guidance, self.asked,
+            listening=self.listening,
+            system=self.system, reference=reference, picture=picture, sums=self.sums,
+        )  # fmt: skip
+
+    def provenance(self, made: dict) -> dict:
+        """The provenance stored with a take; made: the engine's provenance of the take.
+        `of_take` reads it."""
+        arguments = self.arguments | ({"role": role} if (role := role_of(made)) != SPEAKS else {})
+        arguments |= {"unclear": True} if made.get("unclear") else {}
+        arguments |= {"style_from": self.style_from} if self.style_from else {}
+        arguments |= (
+            {"picture": self.picture, "picture_moods": [float(x) for x in made["picture"]]}
+            if "picture" in made
+            else {}
+        )
+        if self.asked is None:
+            return arguments
+        reading = {
+            name: made[name]
+            for name in ("spread", "as_asked", "reading", "shown", "voice_sounds", "requested")
+            if name in made
+        }
+        around = (
+            {}
+            if self.asked.original is None
+            else {"original": self.asked.original.ravel().tolist()}
+        )
+        if self.asked.like:
+            around["like"] = [float(value) for pair in self.asked.like for value in pair]
+        if self.asked.as_heard.any():
+            around["as_heard"] = self.asked.as_heard.tolist()
+        if self.asked.marks:
+            around["marks"] = json.dumps([mark.row() for mark in self.asked.marks])
+        if self.asked.text:
+            around["text"] = self.asked.text
+        return arguments | {"direction": self.asked.vectors.ravel().tolist()} | around | reading
+
+
+def _system(name) -> str:
+    """A name of SYSTEMS; the default for an unknown one, as in a file of a later version."""
+    return name if isinstance(name, str) and name in SYSTEMS else DEFAULT
+
+
+def _name(settings, pointer: str) -> str:
+    """The name of the data that a setting points to, "" for none."""
+    data = getattr(settings, pointer, None)
+    return "" if data is None else data.name
+
+
+def _moods_of(provenance: dict) -> tuple[float, ...]:
+    """The moods that were read off a take's picture, empty if none are stored or they are not
+    valid."""
+    try:
+        moods = tuple(float(x) for x in provenance["picture_moods"])
+    except records.UNREADABLE:
+        return ()
+    return moods if len(moods) == len(MOODS) - 1 and all(0 <= x <= 1 for x in moods) else ()
+
+
+def turns_of(provenance: Mapping) -> tuple[tuple[float, float], ...]:
+    """The parts of its sound that a take speaks, empty if all, or none that are valid are
+    stored."""
+    try:
+        stored = [float(seconds) for seconds in provenance["turns"]]
+    except records.UNREADABLE:
+        return ()
+    return tuple(zip(stored[::2], stored[1::2]))
+
+
+def role_of(provenance: Mapping) -> str:
+    """Role of a take's face: SPEAKS, LISTENS or IDLE."""
+    role = provenance.get("role")
+    return role if role in (LISTENS, IDLE) else SPEAKS
+
+
+def _brief_of(provenance: dict) -> Brief | None:
+    """The direction that a take was sampled in, None if none is stored or it is not valid."""
+    try:
+        vectors, spread = _vectors(provenance["direction"]), float(provenance["spread"])
+        original = _vectors(provenance["original"]) if "original" in provenance else None
+        like = np.array(provenance.get("like", []), float).reshape(-1, 2)
+        heard = np.array(provenance.get("as_heard", [0.0]), np.float32).reshape(-1)
+        if not (
+            0 <= spread <= 1
+            and np.isfinite(like).all()
+            and (like >= 0).all()
+            and (like[:, 1] <= 1).all()
+        ):
+            return None
+        if not (len(heard) and (heard >= 0).all() and (heard <= 1).all()):
+            return None
+        around = tuple((int(seed), float(by)) for seed, by in like)
+        marks = read_marks(json.loads(provenance.get("marks", "[]")))
+        text = str(provenance.get("text", ""))
+        return Brief(
+            vectors, spread, bool(provenance["as_asked"]), original, around, heard, marks, text
+        )
+    except (*records.UNREADABLE, BadRequest):
+        return None
+
+
+def _vectors(stored) -> np.ndarray:
+    """A direction [1 or T, DIRECTION_NAMES] as it is stored with a take. Raises ValueError,
+    TypeError, BadRequest."""
+    vectors = np.array(stored, np.float32).reshape(-1, len(DIRECTION_NAMES))
+    check(vectors)
+    return vectors
+
 
 # property of a take's first action: the motion and the start of its sound
 SOURCE = "thunder_source"
@@ -29,7 +293,7 @@ CAPTURED = "captured"  # of a captured take: the name of its file
 _ROTATIONS = ("jaw", "head", "eyes")
 
 
-def store(action, performance: Performance, clock: Clock, voice: str) -> None:
+def store(action, performance: keying.Performance, clock: Clock, voice: str) -> None:
     """Store a performance on an action, with the scene frame and rate at which its first sample
     plays, and its voice's name."""
     motion = performance.motion
@@ -116,7 +380,7 @@ def size(action) -> int:
     )
 
 
-def load(action) -> Performance | None:
+def load(action) -> keying.Performance | None:
     """The performance that an action was keyed from, None if it carries none. About a millisecond
     for a minute."""
     record = source_of(action)
@@ -141,7 +405,7 @@ def load(action) -> Performance | None:
     about = about_of(action)
     seed, score = (_number(about.pop(name, 0)) for name in ("seed", "score"))
     heard = _heard_in(about)
-    return Performance(
+    return keying.Performance(
         motion,
         channels,
         _array(record["opening"]),
@@ -216,7 +480,7 @@ def forget(action) -> None:
         action.pop(name, None)
 
 
-def read(rig: head.Rig, entry) -> Generator[float, None, Performance]:
+def read(rig: head.Rig, entry) -> Generator[float, None, keying.Performance]:
     """Read a take in its current state, shown or not: its source, or its keys if they were edited
     or it has no source.
 
@@ -233,11 +497,11 @@ def read(rig: head.Rig, entry) -> Generator[float, None, Performance]:
         else sampled.motion.frames
     )
     channels = head.channel_names()
-    motion = yield from reading.read_curves(
+    motion = yield from keying.read_curves(
         rig, display.curves_of(rig, entry), channels, clock.frame(np.arange(frames) / FPS)
     )
     about = about_of(action)
-    return Performance(
+    return keying.Performance(
         motion,
         channels,
         opening_mm(motion),
@@ -333,7 +597,7 @@ class Grade:
 _grades = session.add(Memory(Recent(256)))
 
 
-def of_take(entry) -> Grade | None:
+def grade_of(entry) -> Grade | None:
     """The grade of a take that speaks; None if it is not known, or is of a longer line. Quick: for
     every redraw of a list."""
     if entry.action is None or entry.of_whole or entry.role != "SPEAKS":
@@ -342,3 +606,122 @@ def of_take(entry) -> Grade | None:
     if key not in _grades.known:
         _grades.known[key] = Grade.of(entry.score, sync_of(entry.action), clock_of_take(entry))
     return _grades.known[key]
+
+
+UNKNOWN = -1  # first seed of a head that has no takes with a seed yet
+
+
+def first_seed(scene, mesh: bpy.types.Object | None, voice: strip.Voice | None) -> int:
+    """Seed of the first take of a voice on the head that an object represents; None: no head, no
+    voice.
+
+    The seed that was chosen in the scene's settings; else the head's `default_seed`.
+    """
+    return (
+        scene.thunder.seed
+        if scene.thunder.is_property_set("seed")
+        else default_seed(scene, mesh, voice)
+    )
+
+
+def default_seed(scene, mesh: bpy.types.Object | None, voice: strip.Voice | None) -> int:
+    """The first seed of a head if none was chosen: the one that its takes began with; before there
+    are any, that of the sound of its first line, or of the given voice if no strip is assigned to
+    it. Two heads of a scene never have the same.
+
+    It depends on the saved scene alone, so that a bake of any line has the seeds that the panel
+    shows.
+    """
+    if mesh is None:
+        return seed_of_voice(_sound_of(scene, voice))
+    if (known := _seed_of(mesh)) != UNKNOWN:
+        return known
+    head_sound = _first_sound(scene, mesh) if voice is not None and voice.strip else ""
+    heads = head.in_scene(scene)
+    others = [other for other in heads if other != mesh]
+    taken = {_seed_of(other) for other in others}
+    for other in heads[: heads.index(mesh)] if head_sound and mesh in heads else others:
+        if _seed_of(other) == UNKNOWN and (sound := _first_sound(scene, other)):
+            taken.add(_free_seed(sound, taken))
+    return _free_seed(head_sound or _sound_of(scene, voice), taken)
+
+
+def next_seed(scene, mesh: bpy.types.Object, voice: str) -> int:
+    """A seed after those of all listed takes of a head and a voice, so that none is sampled
+    twice."""
+    seeds = (
+        entry.seed for entry in scene.thunder.takes if entry.head == mesh and entry.voice == voice
+    )
+    return (max(seeds) + 1) % (LARGEST_SEED - MOST_TAKES)
+
+
+def unused_seed(scene, mesh: bpy.types.Object, voice: strip.Voice, sampling: Sampling) -> int:
+    """The first seed of new takes: `first_seed`, or the next one if its take is listed and was
+    sampled in the same way.
+
+    So *Generate* pressed again shows new takes, and after another direction the same people in it.
+    A seed that was chosen stays.
+    """
+    seed = first_seed(scene, mesh, voice)
+    if scene.thunder.is_property_set("seed"):
+        return seed
+    return (
+        next_seed(scene, mesh, voice.name)
+        if is_sampled(scene, mesh, voice.name, seed, sampling)
+        else seed
+    )
+
+
+def is_sampled(scene, mesh: bpy.types.Object, voice: str, seed: int, sampling: Sampling) -> bool:
+    """Whether the take of a seed is listed that was sampled in this way."""
+    same = (
+        entry
+        for entry in scene.thunder.takes
+        if (entry.head, entry.voice, entry.seed) == (mesh, voice, seed)
+    )
+    return any(
+        entry.action is not None and sampling.matches(about_of(entry.action)) for entry in same
+    )
+
+
+def remember_seed(scene, mesh: bpy.types.Object, voice: strip.Voice, seed: int) -> None:
+    """Let a head keep its first seed once it has a take with it, whatever happens to its
+    strips. A seed that was chosen is not kept."""
+    if (
+        not scene.thunder.is_property_set("seed")
+        and _seed_of(mesh) == UNKNOWN
+        and seed == default_seed(scene, mesh, voice)
+    ):
+        head_state.ensure(head.owner_of(mesh)).first_seed = seed
+
+
+def _seed_of(mesh: bpy.types.Object) -> int:
+    state = head_state.of(head.owner_of(mesh))
+    return UNKNOWN if state is None else state.first_seed
+
+
+def _free_seed(sound: str, taken: set[int]) -> int:
+    """The seed of a sound, another if a head of the scene has it: they may speak in one
+    recording."""
+    character = 0
+    while (seed := seed_of_voice(sound, character)) in taken:
+        character += 1
+    return seed
+
+
+def _first_sound(scene, mesh: bpy.types.Object) -> str:
+    """Name of the sound of the first strip that a head speaks, "" for none."""
+    return next(
+        (
+            strip.sound_name(each)
+            for each in strip.spoken_by(scene, mesh, strip.sound_strips(scene))
+        ),
+        "",
+    )
+
+
+def _sound_of(scene, voice: strip.Voice | None) -> str:
+    if voice is None:
+        return ""
+    speaking = strip.by_name(bpy.data.scenes.get(voice.scene), voice.strip) if voice.strip else None
+    return voice.name if speaking is None else strip.sound_name(speaking)

@@ -18,10 +18,8 @@ from ..heads import head, rna_paths
 from ..host import compat
 from ..host.jobs import stage, Step
 from ..voice import fingerprint, mixdown, strip
-from ..voice.fingerprint import Change, State
 from . import generation, provenance, take_list, turns
-from .sampling import Sampling
-from .shape.stored import shift
+from .shape.applying import shift
 
 _FADE = 6  # motion frames of the blend between resampled and kept frames
 _SAME_SCORE = 1e-3  # difference of scores that is rounding
@@ -90,7 +88,7 @@ def needs_engine(scene) -> bool:
     return any(changed.kind == "CHANGED" for _, changed in fingerprint.stale_takes(scene))
 
 
-def _move(entry, then: State, now: State) -> None:
+def _move(entry, then: fingerprint.State, now: fingerprint.State) -> None:
     """Shift a take's keys, and all records of their position, along with its voice."""
     frames = now.origin - then.origin
     edited = provenance.is_edited(entry)
@@ -115,7 +113,9 @@ def _move(entry, then: State, now: State) -> None:
     )
 
 
-def _remake(client: Client | None, scene, entry, changed: Change) -> Generator[Step, None, None]:
+def _remake(
+    client: Client | None, scene, entry, changed: fingerprint.Change
+) -> Generator[Step, None, None]:
     """Steps that key a take again for the current voice, and replace the previous one."""
     rig = take_list.animatable_rig(scene, entry)
     uid = entry.action.session_uid
@@ -126,7 +126,7 @@ def _remake(client: Client | None, scene, entry, changed: Change) -> Generator[S
     performance = yield from stage(provenance.read(rig, entry), "Reading the take", 0.0, 0.0)
     voice = fingerprint.voice_of(scene, now)
     sampling = dataclasses.replace(
-        Sampling.of_take(performance.provenance, scene.thunder), sums=rig.sums
+        provenance.Sampling.of_take(performance.provenance, scene.thunder), sums=rig.sums
     )
     if sampling.turns:
         sampling = dataclasses.replace(sampling, turns=turns.spans_of(scene, voice, rig.owner))
@@ -153,7 +153,7 @@ def _remake(client: Client | None, scene, entry, changed: Change) -> Generator[S
     _replace(scene, rig, uid, actions, fitted, clock, now, other)
 
 
-def _pieces(scene, entry) -> list[State]:
+def _pieces(scene, entry) -> list[fingerprint.State]:
     """The pieces that were cut off a take's voice and moved, and that its head has no takes of."""
     taken = {other.voice for other in scene.thunder.takes if other.head == entry.head}
     return [
@@ -161,20 +161,13 @@ def _pieces(scene, entry) -> list[State]:
     ]
 
 
-def _key_part(scene, entry, piece: State) -> Generator[float, None, None]:
+def _key_part(scene, entry, piece: fingerprint.State) -> Generator[float, None, None]:
     """Key the part of a take that a piece of its voice plays, and list it as a take of the piece,
     with the same number and name. Yields progress."""
     rig = take_list.animatable_rig(scene, entry)
     then = fingerprint.of_take(entry)
-    kind = entry.kind
-    star = entry.star
-    note = entry.note
-    role = entry.role
-    number = entry.number
-    hidden = entry.hidden
-    name = entry.name
-    batch = entry.batch
-    folded = entry.folded
+    kind, role, number = entry.kind, entry.role, entry.number
+    kept = take_list.marks_of(entry) | {"name": entry.name, "of_whole": True}
     performance = yield from rescale(provenance.read(rig, entry), 0.0, 0.3)
     fitted, _ = cut_to(
         performance,
@@ -188,14 +181,7 @@ def _key_part(scene, entry, piece: State) -> Generator[float, None, None]:
     )
     actions = yield from rescale(keying.write_take(rig, fitted, clock, action), 0.3, 1.0)
     new_entry = take_list.add_to_list(scene, rig, actions, fitted, piece.strip, clock, kind)
-    new_entry.number, new_entry.star, new_entry.note, new_entry.hidden, new_entry.of_whole = (
-        number or new_entry.number,
-        star,
-        note,
-        hidden,
-        True,
-    )
-    new_entry.name, new_entry.batch, new_entry.folded = name, batch, folded
+    take_list.set_all(new_entry, kept | {"number": number or new_entry.number})
     fingerprint.remember(actions[0], piece)
     if role != LISTENS.upper():
         strip.keep_speaker(scene, piece.strip, rig.mesh)
@@ -204,7 +190,7 @@ def _key_part(scene, entry, piece: State) -> Generator[float, None, None]:
 def _sample(
     client: Client,
     voice: strip.Voice,
-    sampling: Sampling,
+    sampling: provenance.Sampling,
     performance: keying.Performance,
     fitted: keying.Performance | None,
     inside: np.ndarray | None,
@@ -305,7 +291,7 @@ def _replace(
     actions: list,
     performance: keying.Performance,
     clock: Clock,
-    now: State,
+    now: fingerprint.State,
     beside: bool,
 ) -> None:
     """List a remade take in place of the take with that id, or add it to the list if `beside` is
@@ -330,11 +316,7 @@ def _replace(
     old = entries[index]  # adding an item may have moved the list in memory
     if now.strip:
         new_entry.voice = now.strip
-    new_entry.star = old.star
-    new_entry.note = old.note
-    new_entry.hidden = old.hidden
-    new_entry.batch = old.batch
-    new_entry.folded = old.folded
+    take_list.set_all(new_entry, take_list.marks_of(old))
     # A take that was shortened is not scored again: that would need the engine.
     before = provenance.opening_of(old.action)
     shorter = before is not None and performance.motion.frames < len(before)
@@ -348,9 +330,8 @@ def _replace(
         # the animator's version stays and is no longer compared with its voice
         old.action.pop(fingerprint.STATE, None)
         return
-    name, number = old.name, old.number
+    named = {"number": old.number, "name": old.name}
     if shown:
         display.show(rig, new_entry)
     take_list.remove(scene, index + 1)
-    entries[index].number = number
-    entries[index].name = name
+    take_list.set_all(entries[index], named)

@@ -9,24 +9,14 @@ import bpy
 import numpy as np
 
 from ...thunder_core.animation.timing import Clock
-from ...thunder_core.direction_words import (
-    AS_ASKED,
-    NEARLY,
-    word_of_voice,
-    words_of_request,
-    words_of_take,
-)
+from ...thunder_core.direction_words import word_of_voice, words_of_request, words_of_take
 from ...thunder_core.errors import attempt, BadRequest
 from ...thunder_core.types import SPEAKS
 from ..animation import display, keying
-from ..animation.display import actions_of
 from ..heads import head, head_state
 from ..host import compat, jobs, playback
-from ..host.session import Memory, session
 from ..voice import strip
-from . import edit_watch, provenance
-from .provenance import is_edited
-from .sampling import role_of
+from . import provenance
 
 _BARS = "▁▂▃▄▅▆▇█"
 _CURVE_STEPS = 7
@@ -38,7 +28,6 @@ _OF_ITS_OWN = ("name", "number", "action", "star", "hidden", "kind", "made")
 # since
 NAMED = "thunder_named"
 _LONG_NAME = 50  # bytes of an action's name from which on it may be cut off
-OF_WHOLE = "of the whole line that it was cut from"
 LATEST = 2**31 - 1  # maximum of an integer property
 UNKNOWN = -1.0  # Heard of takes of which it was not measured
 _CURVE_BYTES, _KEY_BYTES = 500, 72  # of a curve without keys, and of a key, in Blender
@@ -89,7 +78,10 @@ def _enter(
     entry.head, entry.voice = rig.mesh, voice
     entry.seed, entry.score = performance.seed, performance.score
     set_heard(entry, performance.heard)
-    entry.made, entry.role = min(int(time.time()), LATEST), role_of(performance.provenance).upper()
+    entry.made, entry.role = (
+        min(int(time.time()), LATEST),
+        provenance.role_of(performance.provenance).upper(),
+    )
     entry.curve, entry.words = bars(performance.opening), words_of_take(performance.provenance)
     entry.asked, entry.voice_sounds = (
         words_of_request(performance.provenance),
@@ -97,6 +89,19 @@ def _enter(
     )
     entry.first, entry.last = int(frames[0]), int(frames[-1])
     return entry
+
+
+def marks_of(entry) -> dict[str, object]:
+    """What the animator did with a take and its batch, by the names of its properties: for another
+    take that is made of it."""
+    names = ("star", "note", "hidden", "batch", "folded")
+    return {name: getattr(entry, name) for name in names}
+
+
+def set_all(entry, values: dict[str, object]) -> None:
+    """Set properties of a take."""
+    for name, value in values.items():
+        setattr(entry, name, value)
 
 
 def numbered_name(number: int) -> str:
@@ -126,7 +131,7 @@ def number_in_order(entries) -> None:
     """Number new takes of one voice in their order in the list, so that names of takes and actions
     agree with files named by rank."""
     entries = list(entries)
-    for action in (action for entry in entries for action in actions_of(entry)):
+    for action in (action for entry in entries for action in display.actions_of(entry)):
         action.name = "·"  # so that no name is taken
     for number, entry in zip(sorted(entry.number for entry in entries), entries):
         entry.number = number
@@ -186,7 +191,7 @@ def name_action(entry, context) -> None:
         entry.name = numbered_name(entry.number)  # comes back here
         return
     name = f"{entry.voice} · {entry.name}"
-    for index, action in enumerate(actions_of(entry)):
+    for index, action in enumerate(display.actions_of(entry)):
         # before 4.4, as compat.new_action names them
         action.name = name if index == 0 else f"{name} {action.id_root.title()}"
         action[NAMED] = action.name
@@ -256,45 +261,6 @@ def score_text(entry) -> str:
     )
 
 
-def describe(entry) -> str:
-    """Text of a take's tooltip in the list: origin, seed, score and changes."""
-    kind = entry.bl_rna.properties["kind"].enum_items[entry.kind].description
-    source = (
-        f"seed {entry.seed}"
-        if entry.kind != "CAPTURED"
-        else str(provenance.about_of(entry.action).get(provenance.CAPTURED, ""))
-    )
-    lines = [
-        f"{kind}, {source}"
-        + (f", {time.strftime('%d %b %H:%M', time.localtime(entry.made))}" if entry.made else "")
-    ]
-    if not speaks(entry):
-        lines.append(entry.bl_rna.properties["role"].enum_items[entry.role].description)
-    elif math.isfinite(entry.score):
-        grade = provenance.of_take(entry)
-        said = (
-            f"Lip-Sync {points(entry.score)} of 100"
-            if grade is None
-            else f"Lip-Sync {grade.text}, {points(entry.score)} of 100"
-        )
-        lines.append(said + (f", {OF_WHOLE}: Listen scores this part" if entry.of_whole else ""))
-    if (heard := heard_text(entry)) != "–":
-        lines.append(
-            f"Heard {heard} of 100: how much of the voice the engine reads off the lips alone"
-        )
-    if entry.words:
-        lines.append(
-            f"Played {entry.words}"
-            if entry.words in (AS_ASKED, NEARLY)
-            else f"Compared with what was asked: {entry.words}"
-        )
-    if edit_watch.watch.is_edited(entry):
-        lines.append("Its keys were edited")
-    if entry.note:
-        lines.append(f"Note: {entry.note}")
-    return "\n".join(lines)
-
-
 def why_kept(entry) -> str:
     """What a take holds of the animator's, in a word or two; "" if nothing. Slow: detecting edits
     reads all keys."""
@@ -311,7 +277,7 @@ def why_kept(entry) -> str:
             else ""
         )
         return "copy of Live" if copied_as == entry.name else "named"
-    return "edited" if is_edited(entry) else ""
+    return "edited" if provenance.is_edited(entry) else ""
 
 
 def bars(opening: np.ndarray) -> str:
@@ -378,10 +344,12 @@ def earlier_takes(context) -> list[int]:
 def size(entry) -> int:
     """Bytes that a take occupies in memory, and about as many in the file: its keys and its
     source."""
-    return sum(_size_of(action) for action in actions_of(entry))
+    return sum(_size_of(action) for action in display.actions_of(entry))
 
 
-_sizes = session.add(Memory())  # session id of an action → its bytes: the panel asks at each redraw
+_sizes = jobs.session.add(
+    jobs.Memory()
+)  # session id of an action → its bytes: the panel asks at each redraw
 
 
 def _size_of(action) -> int:
@@ -400,7 +368,7 @@ def remove(scene, index: int) -> list[str]:
 
     The take must not be shown.
     """
-    actions = actions_of(scene.thunder.takes[index])
+    actions = display.actions_of(scene.thunder.takes[index])
     scene.thunder.takes.remove(index)
     for remembered in (
         remembered for other in bpy.data.scenes for remembered in other.thunder.heads
@@ -444,7 +412,7 @@ def duplicate(scene, index: int) -> int:
     name = _name_of_copy(scene, entries[index])
     copy = entries.add()
     original = entries[index]  # adding may have moved it
-    copies = [action.copy() for action in actions_of(original)]
+    copies = [action.copy() for action in display.actions_of(original)]
     for part in original.bl_rna.properties:  # all other properties of a take
         if not part.is_readonly and part.identifier not in _OF_ITS_OWN:
             setattr(copy, part.identifier, getattr(original, part.identifier))
@@ -472,7 +440,7 @@ def unlisted_actions(scene) -> list[bpy.types.Action]:
         action
         for other in bpy.data.scenes
         for entry in other.thunder.takes
-        for action in actions_of(entry)
+        for action in display.actions_of(entry)
     }
     return [action for action in with_source if action not in listed]
 

@@ -1,12 +1,96 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Transcripts of voices: what each says, and whether its takes need it."""
+"""What the scene knows of a voice's words, as its takes get it: the transcript, and marks on words
+(`thunder_core/direction.py`)."""
+
+from dataclasses import replace
 
 import bpy
-from bpy.props import CollectionProperty, StringProperty
+from bpy.props import CollectionProperty, EnumProperty, FloatProperty, StringProperty
 
+from ...thunder_core.direction import (
+    Brief,
+    CLOSED,
+    HELD,
+    Mark,
+    MOVED,
+    OPEN,
+    SOUND,
+    STRESSED,
+    THROWN_AWAY,
+)
 from ..animation import keying
-from ..host import handlers
-from .direction.word_marks import ThunderWordMark, transcript_of as of
+from ..host.jobs import registration
+from ..voice import fingerprint, strip
+
+LABELS = {  # kind → label, tooltip, and its sign beside the word on the track
+    STRESSED: ("Stressed", "Lips, brows and head do more on this word", "▲"),
+    THROWN_AWAY: ("Thrown Away", "Lips, brows and head do less on this word", "▼"),
+    HELD: ("Held", "The mouth stays in the word's vowel until its end", "▬"),
+    CLOSED: ("Closed", "Lips stay shut on this word", "●"),
+    OPEN: ("Open", "Lips open wide on this word and do not meet", "○"),
+    MOVED: ("Moved", "Lips say this word earlier, later, or at another speed", "↔"),
+    SOUND: ("Sound", "Lips make another sound than the one that was recognized", "="),
+}
+WORD_KINDS = (STRESSED, THROWN_AWAY, HELD, CLOSED, OPEN)
+
+
+class ThunderWordMark(bpy.types.PropertyGroup):
+    """A mark on a word of a recording, in seconds of it."""
+
+    kind: EnumProperty(
+        name="Mark",
+        items=[(kind, *texts[:2]) for kind, texts in LABELS.items()],
+        description="What is asked of the word",
+    )
+    start: FloatProperty(
+        name="Start", description="Where the word begins in the recording, seconds"
+    )
+    end: FloatProperty(name="End", description="Where the word ends in the recording, seconds")
+    sound: StringProperty(name="Sound", description="The sound that lips make instead")
+    to_start: FloatProperty(name="New Start", description="When lips begin the word, seconds")
+    to_end: FloatProperty(name="New End", description="When lips end the word, seconds")
+
+    @property
+    def mark(self) -> Mark:
+        """The same, in seconds of the recording."""
+        return Mark(
+            self.kind,
+            self.start,
+            self.end,
+            self.sound,
+            (self.to_start, self.to_end) if self.kind == MOVED else None,
+        )
+
+
+def of(scene, voice: str):
+    """The transcript of a voice, None if it has none."""
+    return next((each for each in scene.thunder_transcripts if each.voice == voice), None)
+
+
+def add_words(asked: Brief, scene, voice: strip.Voice) -> Brief:
+    """A request with the transcript of a voice and the marks on its words."""
+    record = of(scene, voice.name)
+    text = "" if record is None else record.text.strip()
+    return replace(asked, marks=of_line(scene, voice), text=text)
+
+
+def of_line(scene, voice: strip.Voice) -> tuple[Mark, ...]:
+    """The marks of what a voice plays, in seconds from its beginning."""
+    state = fingerprint.of_voice(bpy.data.scenes.get(voice.scene, scene), voice)
+    if state is None:
+        return ()
+    begin, end = state.seconds if state.last else (0.0, float("inf"))
+    marks = [
+        each.mark
+        for record in scene.thunder_transcripts
+        if record.recording == state.recording
+        for each in record.marks
+    ]
+    return tuple(
+        mark.later(-begin)
+        for mark in sorted(marks, key=lambda mark: mark.start)
+        if mark.end > begin and mark.start < end
+    )
 
 
 class ThunderTranscript(bpy.types.PropertyGroup):
@@ -37,7 +121,7 @@ def is_wanted(scene, voice: str) -> bool:
     return any(keying.record_of(entry.action).get("unclear") for entry in entries)
 
 
-register, unregister = handlers.registration(
+register, unregister = registration(
     properties=(
         (bpy.types.Scene, "thunder_transcripts", CollectionProperty(type=ThunderTranscript)),
     )

@@ -18,7 +18,7 @@ from ...thunder_core.types import FPS, pack, unpack
 from ..animation.keying import Performance, record_of
 from ..heads import head
 from ..voice import fingerprint, strip
-from .sampling import turns_of
+from .provenance import turns_of
 
 _SAME = 0.02  # seconds by which a range may differ from that of a take: half a frame
 _FADE = 0.4  # seconds around what a head says in which it passes from listening to speaking

@@ -15,17 +15,13 @@ from ...thunder_core import spoken
 from ...thunder_core.client import Client
 from ...thunder_core.direction import MOVED, SOUND
 from ...thunder_core.errors import attempt, BadRequest, ThunderError
-from ...thunder_core.spoken import CLEAR, Spoken
 from ...thunder_core.types import FPS
 from ..engine import connection
-from ..host import idle, jobs
-from ..host.jobs import Step
-from ..host.session import Memory, Part, session
+from ..host import jobs
 from ..voice import fingerprint, mixdown, strip
 from . import generation, provenance, take_list, transcript
+from .browsing import Previews
 from .direction import sliders
-from .direction.word_marks import LABELS, WORD_KINDS
-from .thumbnails import Previews
 
 WORD_SECONDS = 0.4  # seconds that count as a word around a frame of a voice without a text
 PHRASE_PAUSE = 0.25  # seconds between words of two phrases
@@ -71,7 +67,7 @@ class Line:
     """
 
     voice: str
-    spoken: Spoken
+    spoken: spoken.Spoken
     origin: float
     fps: float
     begin: float
@@ -142,7 +138,7 @@ class Line:
 
     def is_clear(self, place: Place) -> bool:
         """Whether every sound of a word was recognised for certain, so that takes hear the same."""
-        return all(chances[0][1] >= CLEAR for _, chances in self.sounds(place))
+        return all(chances[0][1] >= spoken.CLEAR for _, chances in self.sounds(place))
 
 
 def line(context) -> Line:
@@ -210,7 +206,7 @@ def toggle(context, place: Place, kind: str) -> bool:
     record, numbered = transcript.ensure(context.scene, place.voice), marks(context, place)
     was = any(mark.kind == kind for _, mark in numbered)
     for index, mark in reversed(numbered):
-        if mark.kind in WORD_KINDS:
+        if mark.kind in transcript.WORD_KINDS:
             record.marks.remove(index)
     if not was:
         _add(record, place, kind)
@@ -288,21 +284,7 @@ def _follow(context) -> None:
 # ---- the mouths of takes on a word
 
 
-class _Mouths(Previews):
-    """Drawn mouths. icons: (session id of a take's action, its score, start and end of a word) →
-    icons."""
-
-    def __init__(self):
-        super().__init__()
-        self.icons: dict[tuple, tuple[int, ...]] = {}
-
-    def file_opened(self) -> None:
-        super().file_opened()
-        self.icons.clear()
-
-
-_mouths = session.add(_Mouths())
-_MOST_KEPT = 200  # words of takes whose mouths are kept
+_mouths = jobs.session.add(Previews())  # by a take, its score, and the start and end of a word
 
 
 def icons(entry, place: Place) -> tuple[int, ...]:
@@ -318,8 +300,6 @@ def icons(entry, place: Place) -> tuple[int, ...]:
         performance, clock = provenance.load(entry.action), provenance.clock_of(entry.action)
         if performance is None or clock is None:
             return ()
-        if len(_mouths.icons) > _MOST_KEPT:
-            _mouths.file_opened()
         first, last = (float(clock.seconds(frame)) * FPS for frame in place.frames)
         rows = (
             np.linspace(first, last, MOUTHS)
@@ -330,10 +310,8 @@ def icons(entry, place: Place) -> tuple[int, ...]:
         pictures = (
             mouth(float(performance.width[row]), float(performance.opening[row])) for row in rows
         )
-        _mouths.icons[key] = tuple(
-            _mouths.icon(f"{key} {number}", image) for number, image in enumerate(pictures)
-        )
-    return _mouths.icons[key]
+        _mouths.add(key, None, pictures)
+    return _mouths.icons[key][1]
 
 
 def mouth(width: float, opening: float) -> np.ndarray:
@@ -352,7 +330,7 @@ def mouth(width: float, opening: float) -> np.ndarray:
 
 _MOST_NAMED = 12  # words that a message names
 
-_read = session.add(Memory())  # version of a record → what it holds
+_read = jobs.session.add(jobs.Memory())  # version of a record → what it holds
 
 
 @dataclass(frozen=True)
@@ -423,7 +401,7 @@ class Span:
 
 def find(
     client: Client, voice: strip.Voice, text: str | None = None
-) -> Generator[Step, None, FoundWords]:
+) -> Generator[jobs.Step, None, FoundWords]:
     """Steps that find the sounds of a voice, and the words of its transcript or of a new text, and
     keep both in the voice's scene.
 
@@ -462,25 +440,25 @@ def find(
     return FoundWords(content, unheard)
 
 
-class _Waiting(Part):
+class _Waiting(jobs.Part):
     """Voices whose words and sounds are found once Blender is idle."""
 
     def __init__(self):
         self.voices: list[strip.Voice] = []
         self.work: Generator | None = None
-        self.task = idle.Task(self.step)
+        self.task = jobs.Task(self.step)
 
     def step(self) -> float | None:
         """Work a little on the first voice."""
         try:
             self.work = self.work or find(connection.client(), self.voices[0])
             next(self.work)
-            return idle.PAUSE_SECONDS
+            return jobs.PAUSE_SECONDS
         except (StopIteration, ThunderError):  # found, or Find Words says why not
             self.release()
             self.voices.pop(0)
         jobs.redraw(jobs.TIMELINES)
-        return idle.PAUSE_SECONDS if self.voices else None
+        return jobs.PAUSE_SECONDS if self.voices else None
 
     def release(self) -> None:
         if self.work is not None:  # it begins again
@@ -492,7 +470,7 @@ class _Waiting(Part):
         self.voices.clear()
 
 
-_waiting = session.add(_Waiting())
+_waiting = jobs.session.add(_Waiting())
 
 
 def find_soon(scene, voice: strip.Voice | None) -> None:
@@ -548,7 +526,9 @@ def spans(scene, strips_scene) -> Iterator[Span]:
     for state in states:
         record = known.get(state.recording) if state is not None else None
         if record is not None and (content := read(record)) is not None:
-            marks = tuple((mark.start, mark.end, LABELS[mark.kind][2]) for mark in record.marks)
+            marks = tuple(
+                (mark.start, mark.end, transcript.LABELS[mark.kind][2]) for mark in record.marks
+            )
             yield Span(
                 content, state.origin, state.first, state.last or float("inf"), state.fps, marks
             )

@@ -19,10 +19,8 @@ from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client, Pending
 from ...thunder_core.errors import BadRequest, Cancelled, NoMicrophone, WorkerDied
 from ...thunder_core.protocol import FULL, LEVEL, LOST
-from ..host import compat, handlers, playback
-from ..host.compat import user_folder
-from ..host.jobs import Step
-from ..host.session import Part, session
+from ..host import compat, playback
+from ..host.jobs import handled, Part, session, Step
 from . import strip
 
 QUIETEST = 2 / 32767  # peak of a sound in which nothing is; one bit of noise is nothing
@@ -98,7 +96,6 @@ class Recording:
         self.level: dict | None = None
         self.heard_at = self.began = math.inf
         self.loudest, self.latest = 0.0, self.begin
-        self.handlers = (("frame_change_pre", self._note_frame),)
         self.asked_to_stop = self.plays = self.ends = False
 
     def steps(self) -> Generator[Step, None, dict]:
@@ -106,23 +103,23 @@ class Recording:
         ThunderError; what was spoken stays on disk."""
         try:
             _under_way.recording = self
-            handlers.add(self.handlers)
-            pending = self.pending = self.client.request(
-                "record", microphone=self.microphone, path=self.path
-            )
-            while not pending.done:
-                now = time.perf_counter()
-                for self.level in (event for event in pending.poll() if event["event"] == LEVEL):
-                    self.heard_at, self.loudest = (
-                        min(self.heard_at, now),
-                        max(self.loudest, self.level["peak"]),
-                    )
-                if not pending.done:
-                    self._advance(now)
-                    yield self._step(now)
+            with handled("frame_change_pre", self._note_frame):
+                pending = self.pending = self.client.request(
+                    "record", microphone=self.microphone, path=self.path
+                )
+                while not pending.done:
+                    now = time.perf_counter()
+                    levels = (event for event in pending.poll() if event["event"] == LEVEL)
+                    for self.level in levels:
+                        self.heard_at, self.loudest = (
+                            min(self.heard_at, now),
+                            max(self.loudest, self.level["peak"]),
+                        )
+                    if not pending.done:
+                        self._advance(now)
+                        yield self._step(now)
         finally:
             _under_way.recording = None
-            handlers.remove(self.handlers)
             playback.stop()
             if self.pending is not None:
                 self.pending.cancel()  # if it is not done
@@ -233,7 +230,7 @@ def new_path(scene) -> str:
     folder = (
         Path(bpy.path.abspath(chosen))
         if is_saved or not chosen.startswith("//")
-        else user_folder("recordings")
+        else compat.user_folder("recordings")
     )
     stem = Path(bpy.data.filepath).stem if is_saved else "untitled"
     try:

@@ -16,7 +16,7 @@ from ...thunder_core.types import MOST_FPS
 from ...thunder_core.wav import missing_end
 from ..heads import head, head_state
 from ..host import compat
-from ..host.session import Memory, session
+from ..host.jobs import Memory, session
 
 LISTEN_MARK = "Thunder Listen"  # name of the add-on's strips, which are never used as a voice
 # property of a strip that is muted only while generated speech is compared with it

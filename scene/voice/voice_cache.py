@@ -16,9 +16,8 @@ from ...thunder_core.animation import activity
 from ...thunder_core.client import Client
 from ...thunder_core.errors import ThunderError
 from ...thunder_core.types import FPS
-from ..host.jobs import Step
-from ..host.session import Part, session
-from . import fingerprint, mixdown, strip, strip_file
+from ..host.jobs import Part, session, Step
+from . import fingerprint, mixdown, strip
 
 PEAKS_PER_SECOND = 100  # peaks per second of a waveform
 MOST_VOICES = 4  # voices whose sound is cached in a session
@@ -162,11 +161,11 @@ def read(scene, voice: strip.Voice, folder: str = "") -> CachedVoice | None:
     elif voice.path:
         reading = (
             peaks_of_sound,
-            strip_file.Plan(voice.name, voice.path, None, 0.0, 0.0, np.ones(2, np.float32)),
+            mixdown.Plan(voice.name, voice.path, None, 0.0, 0.0, np.ones(2, np.float32)),
         )
     else:
         speaking = strip.by_name(scene, voice.strip)
-        plan = strip_file.plan_of(
+        plan = mixdown.plan_of(
             scene, speaking, int(voice.clock.start), int(voice.last), voice.clock.fps
         )
         if plan is None:
@@ -191,7 +190,7 @@ def _read(cached: CachedVoice, folder: str, how, what) -> None:
         cached.failed = str(error) or type(error).__name__
 
 
-def peaks_of_sound(plan: strip_file.Plan, folder: str):
+def peaks_of_sound(plan: mixdown.Plan, folder: str):
     """Peaks of a plan's sound, which is written to a file in a folder as well, if there is one; and
     that file's path."""
     if folder and plan.seconds:
@@ -211,7 +210,7 @@ def peaks_of_file(path: str, folder: str):
         channels, rate = struct.unpack("<HI", head[22:28])
         file.seek(head.find(b"data") + 8)
         result = []
-        while data := file.read(strip_file.BLOCK * rate * channels * 4):
+        while data := file.read(mixdown.BLOCK * rate * channels * 4):
             samples = np.frombuffer(data[: len(data) // (4 * channels) * 4 * channels], np.float32)
             result.append(peaks_of(samples.reshape(-1, channels).mean(axis=1), rate))
     return np.concatenate(result) if result else np.zeros((1, 2), np.float32), path

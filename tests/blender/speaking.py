@@ -6,7 +6,6 @@ import numpy as np
 from performances import show_take
 from thunder.scene.animation import fcurves, keying
 from thunder.scene.heads import head as head_module
-from thunder.scene.takes import track_values
 from thunder.thunder_core import progress, types
 from thunder.thunder_core.face import lip_closures
 from thunder.thunder_core.face.lips import bundled_lips
@@ -69,9 +68,7 @@ def enter(stage, start=1.0, **how):
 
 def keys_of(rig, entry):
     """Every key of every track, all its parts, as plain arrays."""
-    return [
-        None if curve is None else fcurves.read(curve) for curve in track_values.curves(rig, entry)
-    ]
+    return [None if curve is None else fcurves.read(curve) for curve in keying.curves(rig, entry)]
 
 
 def same(one, other):
@@ -89,12 +86,12 @@ def same(one, other):
 
 def values_of(rig, entry, frames):
     """What a take's curves say at frames: [S, tracks]."""
-    return track_values.values(rig, track_values.curves(rig, entry), frames)
+    return keying.values(rig, keying.curves(rig, entry), frames)
 
 
 def opening_of(rig, entry, frames):
     """How far a take opens the lips at frames, millimetres."""
-    motion = progress.result(track_values.motion(rig, values_of(rig, entry, frames), 24.0))
+    motion = progress.result(keying.motion(rig, values_of(rig, entry, frames), 24.0))
     return bundled_lips().opening(motion, head_module.channel_names())
 
 

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 import pytest
 from played_engine import listed, seeds
 from thunder.scene.heads import head
-from thunder.scene.takes import generation, sampling
+from thunder.scene.takes import generation, provenance
 from thunder.scene.voice import strip
 from thunder.thunder_core import errors
 
@@ -20,7 +20,7 @@ def finish(steps):
 def start(blender, scene, client, count=4, on_take=None):
     voice = strip.find(blender.context)
     return generation.generate(
-        client, voice, scene, head.find(scene), count, 11, sampling.Sampling(), on_take=on_take
+        client, voice, scene, head.find(scene), count, 11, provenance.Sampling(), on_take=on_take
     )
 
 

@@ -13,7 +13,7 @@ from performances import list_take, performance
 from test_character import deform, grid_mesh, rig_with
 from thunder.scene.heads import head, mapping_table, rna_paths
 from thunder.scene.host import compat
-from thunder.scene.media import assets, copy_scene
+from thunder.scene.media import assets, puppets
 from thunder.thunder_core import errors
 from thunder.thunder_core.face import mouths
 
@@ -171,9 +171,9 @@ def test_applying_a_pose_gives_the_face_of_its_picture(posed):
                 block.value = 0.4  # whatever the mouth did before
         rig.armature.pose.bones["jaw"].rotation_euler[0] = 0.2
         assert blender.ops.thunder.apply_asset(action=f"{name} · Thunder Head") == {"FINISHED"}
-        with copy_scene.Portrait(blender.context.scene, rig) as portrait:
+        with puppets.Portrait(blender.context.scene, rig) as portrait:
             portrait.pose(numbers(rig))
-            seen = portrait.take(*(copy_scene.MOUTH if name in mouths.MOUTHS else copy_scene.FACE))
+            seen = portrait.take(*(puppets.MOUTH if name in mouths.MOUTHS else puppets.FACE))
         assert (
             np.abs(seen - picture_of(blender.data.actions[f"{name} · Thunder Head"])).max() < 0.01
         ), name

@@ -5,7 +5,7 @@ help."""
 import pytest
 from thunder.cli import bake
 from thunder.scene.takes import generation, provenance, transcript
-from thunder.scene.takes.sampling import Sampling
+from thunder.scene.takes.provenance import Sampling
 from thunder.thunder_core.batch import job_file
 from thunder.thunder_core.errors import BadRequest
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from performances import noise
-from thunder.cli import bake as command, baker, batch, checks, products, script
+from thunder.cli import bake as command, batch, checks, products, script
 from thunder.scene.animation import display
 from thunder.scene.heads import head
 from thunder.scene.takes import dialogue
@@ -440,7 +440,7 @@ def test_the_fault_of_a_job_costs_no_other(blender, client, tmp_path, monkeypatc
             yield {
                 "event": "done",
                 "job": task.job,
-                "report": baker._bake(task.request(), events, {}),
+                "report": batch._bake(task.request(), events, {}),
             }
 
     monkeypatch.setattr(batch, "events_of", bake_here)

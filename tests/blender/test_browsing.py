@@ -11,8 +11,8 @@ import pytest
 from performances import list_take, load_into_empty, performance, reopen, write_wav
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
-from thunder.scene.host import compat, idle
-from thunder.scene.takes import browsing, edit_watch, provenance, take_list as takes_take_list
+from thunder.scene.host import compat, jobs
+from thunder.scene.takes import browsing, provenance, take_list as takes_take_list
 from thunder.scene.voice import strip
 from timing import keeps
 
@@ -366,7 +366,7 @@ def test_the_list_learns_of_an_edit_when_it_is_quiet_and_in_small_pieces(blender
     blender.ops.thunder.select_take(index=0)
     blender.context.view_layer.update()
     settle()
-    assert not edit_watch.watch.is_edited(entry)
+    assert not browsing.watch.is_edited(entry)
     curve = next(c for c in compat.all_curves(entry.action) if len(c.keyframe_points) > 5)
     for value, edited in ((0.9, True), (curve.keyframe_points[4].co[1], False)):
         curve.keyframe_points[4].co[1] = value
@@ -374,19 +374,19 @@ def test_the_list_learns_of_an_edit_when_it_is_quiet_and_in_small_pieces(blender
         entry.action.update_tag()
         blender.context.view_layer.update()
         # seen, and left alone for now
-        assert edit_watch.watch.waiting and 0.0 < idle.tick() <= edit_watch.QUIET_SECONDS
+        assert browsing.watch.waiting and 0.0 < jobs.tick() <= browsing.QUIET_SECONDS
         keeps(0.05, settle(), "looking for edits")
-        assert edit_watch.watch.is_edited(entry) == edited
+        assert browsing.watch.is_edited(entry) == edited
 
 
 def settle():
     """Let the watch for edits come to an end, as the timer does when it is quiet; the longest
     processor time of a step."""
-    edit_watch.watch.task.stop()
+    browsing.watch.task.stop()
     longest = 0.0
     for _ in range(1000):
         began = time.process_time()
-        wait = edit_watch.watch.step()
+        wait = browsing.watch.step()
         longest = max(longest, time.process_time() - began)
         if wait is None:
             return longest

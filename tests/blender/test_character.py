@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from characters import add_mesh, deform, grid_mesh, rig_with
 from performances import performance, reopen, show_take
-from thunder.scene.animation import display, reading
-from thunder.scene.heads import character, drivers, head as head_module, mapping_table
+from thunder.scene.animation import display, keying
+from thunder.scene.heads import character, detection, head as head_module, mapping_table
 from thunder.thunder_core import errors, progress, types
 from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import conventions, mapping
@@ -103,7 +103,7 @@ def take(scene, rig, **how):
 
 def read(scene, rig, seconds=3.0):
     clock = timing.Clock.of(scene, 1.0)
-    return progress.result(reading.read(rig, head_module.channel_names(), clock, seconds))
+    return progress.result(keying.read(rig, head_module.channel_names(), clock, seconds))
 
 
 def value_of(mesh, key):
@@ -322,7 +322,7 @@ def test_a_driver_that_cannot_be_followed_is_said_and_its_expression_never_runs_
         curve = block.driver_add("value")
         _, target = drive(curve, expression)
         target.id, target.data_path = controls, '["jaw"]'
-        assert drivers.follow(curve) is None
+        assert detection.follow(curve) is None
     rig = head_module.find(blender.context.scene)
     assert "mouthPucker" not in rig.channels
     missing = dict(conventions.missing(rig.driver.used, head_module.channel_names()))

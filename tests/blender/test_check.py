@@ -15,7 +15,7 @@ from commit_stage import curves_of
 from performances import reopen
 from running_engine import committed, connection, stop_engine  # noqa: F401  # noqa: F401
 from thunder.cli import check
-from thunder.scene.animation import fcurves, reading
+from thunder.scene.animation import fcurves, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.review import checking
@@ -158,7 +158,7 @@ def keyed_by_hand(blender):
 def gaps(rig, frames):
     clock = checking.Clock(float(frames[0]), 25.0)
     motion = progress.result(
-        reading.read(rig, head.channel_names(), clock, (frames[-1] - frames[0] + 1) / 25)
+        keying.read(rig, head.channel_names(), clock, (frames[-1] - frames[0] + 1) / 25)
     )
     return bundled_lips().beyond_rest(motion, head.channel_names())
 

@@ -24,7 +24,7 @@ from performances import list_take, write_wav
 from thunder.scene.animation import display
 from thunder.scene.heads import head as head_module
 from thunder.scene.host import compat
-from thunder.scene.host.session import session
+from thunder.scene.host.jobs import session
 from thunder.scene.takes import dialogue as takes_dialogue
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.committing import choice_of

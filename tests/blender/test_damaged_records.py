@@ -11,7 +11,7 @@ from speaking import enter, keys_of, same
 from thunder.scene.animation import display
 from thunder.scene.heads import head_state, mapping_table
 from thunder.scene.takes import provenance, resync, take_list
-from thunder.scene.takes.sampling import Sampling
+from thunder.scene.takes.provenance import Sampling
 from thunder.scene.takes.shape import applying
 from thunder.scene.voice import fingerprint
 from thunder.thunder_core.animation.commit import line_records

@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 from performances import noise, performance, read_wav, show_take, trim_start
 from thunder.cli import bake
-from thunder.scene.animation import display, reading
+from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
-from thunder.scene.takes import dialogue as takes_dialogue, generation, sampling as sampling_module
+from thunder.scene.takes import (
+    dialogue as takes_dialogue,
+    generation,
+    provenance as sampling_module,
+)
 from thunder.scene.takes.commit import committing as commit_dialogue
 from thunder.scene.voice import fingerprint, mixdown, strip
 from thunder.thunder_core import errors, progress
@@ -242,7 +246,7 @@ def test_takes_are_the_same_in_metres_and_in_centimetres(blender):
         show_take((scene, rig), performance(closed_at=()))
         read.append(
             progress.result(
-                reading.read(rig, head.channel_names(), timing.Clock.of(scene, 1.0), 2.0)
+                keying.read(rig, head.channel_names(), timing.Clock.of(scene, 1.0), 2.0)
             )
         )
     for part in ("expression", "jaw", "head", "eyes"):

@@ -11,10 +11,10 @@ from played_engine import PlayedClient
 from speaking import keys_of, same
 from thunder.scene.animation import keying
 from thunder.scene.heads import head
-from thunder.scene.host import compat, idle
-from thunder.scene.host.session import session
-from thunder.scene.takes import provenance, take_list
-from thunder.scene.takes.direction import presets, similar, sliders
+from thunder.scene.host import compat, jobs
+from thunder.scene.host.jobs import session
+from thunder.scene.takes import browsing, provenance, take_list
+from thunder.scene.takes.direction import asking, similar, sliders
 from thunder.scene.takes.direction.live import live, PENDING
 from thunder.thunder_core import direction as core
 from thunder.thunder_core.request import DRAFT, NORMAL
@@ -75,7 +75,7 @@ def following(monkeypatch):
         end = time.monotonic() + seconds
         while not until():
             assert time.monotonic() < end, "the take does not follow"
-            idle.tick()
+            jobs.tick()
             time.sleep(0.002)
 
     yield wait
@@ -122,7 +122,7 @@ def test_generate_asks_for_the_heads_direction_and_keeps_it(blender, scene, clie
         2: "close to the direction",
         3: "lively",
     }
-    assert "lively" in take_list.describe(
+    assert "lively" in browsing.describe(
         next(entry for entry in scene.thunder.takes if entry.seed == 3)
     )
 
@@ -187,10 +187,10 @@ def test_the_rest_is_resampled_in_the_direction_of_its_take(
 def test_presets_move_the_sliders_and_own_ones_come_and_go(
     blender, scene, direction, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(presets, "user_folder", lambda name: tmp_path / name)
-    shipped = presets.all_presets().names()
+    monkeypatch.setattr(asking.compat, "user_folder", lambda name: tmp_path / name)
+    shipped = asking.all_presets().names()
     assert len(shipped) >= 12 and blender.ops.thunder.use_direction(name=shipped[0]) == {"FINISHED"}
-    wanted = presets.all_presets().load(shipped[0])
+    wanted = asking.all_presets().load(shipped[0])
     assert np.allclose(sliders.value(direction).vector(), wanted.direction.vector(), atol=1e-4)
     direction.energy, direction.spread = 0.7, 0.1
     assert blender.ops.thunder.save_direction(name="My Own") == {"FINISHED"}
@@ -202,7 +202,7 @@ def test_presets_move_the_sliders_and_own_ones_come_and_go(
     blender.ops.thunder.use_direction(name="My Own")
     assert direction.energy == pytest.approx(0.7) and direction.spread == pytest.approx(0.1)
     assert blender.ops.thunder.delete_direction(name="My Own") == {"FINISHED"}
-    assert presets.all_presets().names() == shipped
+    assert asking.all_presets().names() == shipped
     with pytest.raises(RuntimeError, match="There is no preset"):
         blender.ops.thunder.use_direction(name="My Own")
 
@@ -324,7 +324,7 @@ def test_drafts_come_one_at_a_time_and_the_last_wish_wins(
 ):
     for energy in (1.1, 1.2, 1.3, 1.4):
         direction.energy = energy
-        idle.tick()
+        jobs.tick()
     following()
     requests = asked(client)[1:]
     assert len(requests) <= 3 and requests[-1]["quality"] == NORMAL
@@ -375,7 +375,7 @@ def test_a_take_that_is_edited_while_it_is_sampled_keeps_the_edit(
 ):
     rig = head.find(scene)
     direction.energy = 1.5
-    idle.tick()
+    jobs.tick()
     shown = shown()
     curve = next(
         curve for curve in compat.all_curves(shown.action) if len(curve.keyframe_points) > 5

@@ -17,7 +17,7 @@ from running_engine import connection, SAMPLE, scene, speak, stop_engine  # noqa
 from thunder.scene.engine import connection as connection_module
 from thunder.scene.heads import head
 from thunder.scene.host import compat, jobs
-from thunder.scene.takes import generation, provenance, sampling
+from thunder.scene.takes import generation, provenance
 from thunder.scene.voice import strip as strip_module
 from thunder.thunder_core import errors
 from timing import keeps
@@ -194,7 +194,7 @@ def half_way(scene, connection, context):
         head.find(scene),
         4,
         1,
-        sampling.Sampling(steps=100),
+        provenance.Sampling(steps=100),
     )
     running = jobs.begin("Generating takes", steps)
     while running.step.fraction < 0.2:
@@ -241,7 +241,7 @@ def test_another_engine_performs_and_one_without_weights_says_what_to_do(
     assert blender.ops.thunder.generate() == {"FINISHED"}
     [one, other] = scene.thunder.takes
     assert (
-        sampling.Sampling.of_take(provenance.load(one.action).provenance, scene.thunder).system
+        provenance.Sampling.of_take(provenance.load(one.action).provenance, scene.thunder).system
         == "teacher"
     )
     opened = [np.ptp(provenance.opening_of(entry.action)) for entry in (one, other)]

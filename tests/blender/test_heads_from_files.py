@@ -13,7 +13,7 @@ from characters import seen_points
 from made_flame import made_flame
 from performances import performance, show_take
 from test_head import flame
-from thunder.scene.animation import reading
+from thunder.scene.animation import keying
 from thunder.scene.heads import (
     build,
     character,
@@ -228,7 +228,7 @@ def test_a_take_plays_on_it_and_is_read_back(blender, flame_rig, folder):
     assert (
         np.abs(np.array(seen) - wanted).mean() < 0.5 and np.abs(np.array(seen) - wanted).max() < 1.0
     )
-    motion = progress.result(reading.read(rig, heads_head.channel_names(), clock, 1.0))
+    motion = progress.result(keying.read(rig, heads_head.channel_names(), clock, 1.0))
     assert motion.frames == 25 and motion.expression.shape == (25, 44)
     for name in ("jaw", "head", "eyes"):
         assert np.abs(getattr(motion, name) - getattr(done.motion, name)).max() < 1e-3, name

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import bpy
 import pytest
 from thunder.operators import base as slices_module
-from thunder.scene.host import idle, jobs
-from thunder.scene.host.session import Part, session
+from thunder.scene.host import jobs
+from thunder.scene.host.jobs import Part, session
 from thunder.thunder_core import errors
 from timing import keeps
 
@@ -22,7 +22,7 @@ def tasks(blender):
     made = []
 
     def make(step, **how):
-        made.append(idle.Task(step, **how))
+        made.append(jobs.Task(step, **how))
         return made[-1]
 
     yield make
@@ -33,7 +33,7 @@ def tasks(blender):
 def ticks(count):
     """Let the timer be called so often, a moment apart."""
     for _ in range(count):
-        idle.tick()
+        jobs.tick()
         time.sleep(0.002)
 
 
@@ -41,7 +41,7 @@ def test_a_task_waits_for_its_moment_and_an_edit_postpones_it(tasks):
     steps = []
     task = tasks(lambda: steps.append("step"))
     task.postpone(100.0)
-    assert bpy.app.timers.is_registered(idle.tick)
+    assert bpy.app.timers.is_registered(jobs.tick)
     due = task.due
     task.postpone(200.0)  # edited again
     assert task.due == pytest.approx(due + 100.0, abs=10.0)
@@ -66,7 +66,7 @@ def test_tasks_take_turns_one_step_in_a_call(tasks):
         tasks(working(name)).start(0.0)
     before = len(steps)
     for _ in range(6):
-        idle.tick()
+        jobs.tick()
         assert len(steps) == before + 1
         before = len(steps)
     assert sorted(steps) == ["a", "a", "a", "b", "b", "b"] and steps != sorted(steps)
@@ -74,7 +74,7 @@ def test_tasks_take_turns_one_step_in_a_call(tasks):
 
 def test_many_tasks_hold_the_window_no_longer_than_one(tasks):
     def step():
-        end = time.process_time() + idle.STEP_SECONDS
+        end = time.process_time() + jobs.STEP_SECONDS
         while time.process_time() < end:
             pass
         return 0.0
@@ -84,7 +84,7 @@ def test_many_tasks_hold_the_window_no_longer_than_one(tasks):
     spent = []
     for _ in range(20):
         began = time.process_time()
-        idle.tick()
+        jobs.tick()
         spent.append(time.process_time() - began)
     keeps(0.05, spent, "a call of the idle timer with eight tasks")
 
@@ -97,7 +97,7 @@ def test_nothing_is_done_while_a_job_runs_but_what_is_meant_for_any_time(tasks):
     try:
         ticks(5)
         assert steps == ["any time"]
-        assert 0.0 < idle.tick() <= idle.LOOK_SECONDS
+        assert 0.0 < jobs.tick() <= jobs.LOOK_SECONDS
     finally:
         jobs.end()
     ticks(2)
@@ -107,10 +107,10 @@ def test_nothing_is_done_while_a_job_runs_but_what_is_meant_for_any_time(tasks):
 def test_nothing_is_done_while_the_scene_plays(tasks, monkeypatch):
     steps = []
     tasks(lambda: steps.append("quiet")).start(0.0)
-    monkeypatch.setattr(idle.playback, "is_on", lambda: True)
+    monkeypatch.setattr(jobs.playback, "is_on", lambda: True)
     ticks(3)
     assert steps == []
-    monkeypatch.setattr(idle.playback, "is_on", lambda: False)
+    monkeypatch.setattr(jobs.playback, "is_on", lambda: False)
     ticks(1)
     assert steps == ["quiet"]
 
@@ -136,7 +136,7 @@ def test_what_waits_for_the_file_is_dropped_with_it(tasks):
     of_session.start(5.0)
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     assert of_file.due is None and of_session.due is not None
-    assert bpy.app.timers.is_registered(idle.tick)
+    assert bpy.app.timers.is_registered(jobs.tick)
 
 
 def test_every_part_forgets_the_file_when_another_is_opened(blender):

@@ -11,8 +11,8 @@ from performances import clicks, performance, read_wav, show_take, trim_start
 from played_engine import PlayedClient
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
-from thunder.scene.host import compat, idle, jobs
-from thunder.scene.host.session import session
+from thunder.scene.host import compat, jobs
+from thunder.scene.host.jobs import session
 from thunder.scene.review import listening, live_score
 from thunder.scene.takes import provenance
 from thunder.scene.voice import mixdown, strip, voice_cache
@@ -32,7 +32,7 @@ def stage(stage, tmp_path):
         "FILE",
         clicks(tmp_path / "voice.wav", (0.5, 1.5), SECONDS),
     )
-    session.file_opened()
+    session.tell("file_opened")
     return stage
 
 
@@ -250,7 +250,7 @@ def test_an_edit_is_scored_when_it_is_quiet(blender, stage, engine):
     before = live_score.live.version
     live_score.live.score_soon()
     # while a key is dragged nothing is scored
-    assert 0 < idle.tick() <= live_score.QUIET_SECONDS and not engine.asked
+    assert 0 < jobs.tick() <= live_score.QUIET_SECONDS and not engine.asked
     run()
     assert live_score.live.version == before + 1 and [verb for verb, _ in engine.asked] == ["score"]
     assert entry.score == pytest.approx(71.5) and entry.heard == pytest.approx(35.75)
@@ -332,7 +332,7 @@ def test_an_undo_or_an_edit_breaks_the_scoring_off(blender, stage, engine):
     live_score.live.score_soon()
     run_until_asked(engine, 2)
     live_score.live.score_soon()  # a further edit
-    assert engine.requests[1].cancelled and idle.tick() > 0
+    assert engine.requests[1].cancelled and jobs.tick() > 0
     live_score.live.stop()
 
 

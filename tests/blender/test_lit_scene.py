@@ -7,7 +7,7 @@ import pytest
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Vector
 from performances import read_wav
-from thunder.scene.media import stage as lit
+from thunder.scene.media import studio
 from thunder.scene.voice import strip
 from thunder.thunder_core import shipped
 
@@ -22,14 +22,14 @@ def seen(scene, rig):
     """Where the top and the chin of a head are in the camera's picture, [2, 2] of 0 … 1."""
     low, high = (rig.mesh.matrix_world @ Vector((0.0, -0.07, height)) for height in (-0.1, 0.08))
     return np.array(
-        [world_to_camera_view(scene, lit.camera_of(scene), place)[:2] for place in (low, high)]
+        [world_to_camera_view(scene, studio.camera_of(scene), place)[:2] for place in (low, high)]
     )
 
 
 def test_one_click_frames_and_lights_the_head_and_a_second_only_fits_it_again(scene, rig, blender):
     assert blender.ops.thunder.light_scene() == {"FINISHED"}
     assert (
-        scene.camera == lit.camera_of(scene)
+        scene.camera == studio.camera_of(scene)
         and len(blender.data.lights) == 3
         and scene.world is not None
     )
@@ -52,7 +52,7 @@ def test_it_goes_as_a_whole_and_settings_come_back(scene, blender):
     scene.display.render_aa = "16"  # the animator's own change stays
     assert scene.view_settings.view_transform == "Standard"
     mine = blender.data.objects.new("Prop", None)
-    lit.find(scene).objects.link(mine)
+    studio.find(scene).objects.link(mine)
     assert blender.ops.thunder.remove_stage() == {"FINISHED"}
     assert mine.name in scene.objects and scene.camera is None and scene.world is None
     assert (scene.view_settings.view_transform, scene.display.render_aa) == ("Raw", "16")
@@ -72,9 +72,9 @@ def test_a_camera_lights_and_a_world_of_the_animators_stay(scene, blender):
     scene.camera = camera
     blender.ops.thunder.light_scene()
     assert scene.camera == camera and len(blender.data.lights) == 1 and scene.world == world
-    assert lit.camera_of(scene) not in (None, camera)
+    assert studio.camera_of(scene) not in (None, camera)
     blender.ops.thunder.light_scene(instead=True)
-    assert scene.camera == lit.camera_of(scene) and len(blender.data.lights) == 4
+    assert scene.camera == studio.camera_of(scene) and len(blender.data.lights) == 4
     camera.name = "Renamed"
     blender.ops.thunder.remove_stage()
     assert (

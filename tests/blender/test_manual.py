@@ -13,7 +13,7 @@ import pytest
 import thunder
 from bl_operators.wm import WM_OT_doc_view_manual
 from thunder.panels import manual
-from thunder.scene.host import handlers
+from thunder.scene.host.jobs import classes_of
 
 pytestmark = pytest.mark.one_blender
 
@@ -35,7 +35,7 @@ def described():
     """Blender's names, in the manual, of every operator of ours and of every property of our
     groups."""
     names = list(ON_BLENDERS_TYPES)
-    for cls in (each for module in thunder._modules() for each in handlers.classes_of(module)):
+    for cls in (each for module in thunder._modules() for each in classes_of(module)):
         if issubclass(cls, bpy.types.Operator):
             # its properties too: Blender asks for the operator
             names.append(f"bpy.ops.{cls.bl_idname}")

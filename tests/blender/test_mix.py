@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from speaking import enter, keys_of, same, speak, tracks, values_of
-from thunder.scene.takes import keep as keep_module, provenance, track_values
-from thunder.scene.takes.shape.stored import is_shaped
+from thunder.scene.animation import keying
+from thunder.scene.takes import keep as keep_module, provenance
+from thunder.scene.takes.shape.applying import is_shaped
 from thunder.thunder_core import types
 
 
@@ -99,7 +100,7 @@ def test_a_shaped_and_edited_take_is_mixed_as_it_is_seen(blender, entries, scene
     scene.thunder.active_take = 1
     entries[1].action.thunder_shape.upper_face = 2.0
     brow = tracks(rig, "browInnerUp")[0]
-    curve = track_values.curves(rig, entries[1])[brow]
+    curve = keying.curves(rig, entries[1])[brow]
     curve.keyframe_points[50].co[1] = 0.99
     curve.update()
     choose(blender, entries, mouth=0, upper_face=1, eyes=0, head=0)
@@ -143,7 +144,7 @@ def test_kept_frames_are_bit_for_bit_the_takes_own(blender, stage, scene, rig):
         and made.score == pytest.approx(77.0)
         and len(scene.thunder.takes) == 2
     )
-    now, frames = keys_of(rig, made), track_values.frames_of(entry)
+    now, frames = keys_of(rig, made), keying.frames_of(entry)
     was, is_now = (values_of(rig, each, frames) for each in (entry, made))
     inside = (frames >= 30) & (frames <= 55)
     assert (was[inside] == is_now[inside]).all()
@@ -170,7 +171,7 @@ def test_a_part_of_the_face_is_kept_all_along(blender, stage, scene, rig):
 
 def test_selected_keys_are_kept(blender, stage, scene, rig):
     entry = enter(stage)
-    curves = track_values.curves(rig, entry)
+    curves = keying.curves(rig, entry)
     brow = tracks(rig, "browInnerUp")[0]
     for curve in curves:
         for point in curve.keyframe_points:

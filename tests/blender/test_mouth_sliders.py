@@ -8,7 +8,7 @@ import pytest
 from characters import add_mesh, seen_points
 from commit_stage import show
 from performances import load_into_empty
-from thunder.scene.animation import reading
+from thunder.scene.animation import keying
 from thunder.scene.heads import controls, head
 from thunder.scene.host import compat
 from thunder.thunder_core import progress
@@ -145,7 +145,7 @@ def test_what_is_listened_to_has_the_sliders(blender, committed):
     rig = head.find(scene)
 
     def read():
-        motion = progress.result(reading.read(rig, head.channel_names(), clock, 2.0))
+        motion = progress.result(keying.read(rig, head.channel_names(), clock, 2.0))
         return motion, displacement.face_meter().gap(displacement.face_meter().points(motion))
 
     before, gap = read()

@@ -10,7 +10,7 @@ from performances import noise
 from thunder.operators import add_lines
 from thunder.scene.heads import head
 from thunder.scene.host import compat
-from thunder.scene.takes import dialogue, new_lines
+from thunder.scene.takes import dialogue
 from thunder.scene.voice import strip
 
 pytestmark = pytest.mark.usefixtures("needs_sound")
@@ -36,9 +36,9 @@ def test_a_sound_becomes_the_line_of_the_chosen_head_at_the_playhead_in_a_free_c
     blender, scene, rig, sounds, client
 ):
     scene.frame_set(33)
-    new_lines.newest_strip(blender.context)
+    dialogue.newest_strip(blender.context)
     assert blender.ops.thunder.add_lines(**sounds("hello.wav")) == {"FINISHED"}
-    assert spans(scene) == {"hello": (33, 57)} and new_lines.newest_strip(blender.context) == "", (
+    assert spans(scene) == {"hello": (33, 57)} and dialogue.newest_strip(blender.context) == "", (
         "it is not offered again"
     )
     assert (
@@ -125,8 +125,8 @@ def test_jobs_become_lines_of_the_heads_that_they_name(blender, scene, sounds, t
     assert blender.ops.thunder.open_jobs(filepath=write_jobs(tmp_path, jobs)) == {"FINISHED"}
     assert spans(scene) == {"first": (1, 25), "second": (25, 49)}
     assert [dialogue.speaker_of(scene, name) for name in ("first", "second")] == [two, one]
-    read = new_lines.read_jobs(str(tmp_path / "jobs.toml")).jobs
-    assert [new_lines.summary_of(job) for job in read] == ["a.wav", "b.wav", "4 s idle"]
+    read = dialogue.read_jobs(str(tmp_path / "jobs.toml")).jobs
+    assert [dialogue.summary_of(job) for job in read] == ["a.wav", "b.wav", "4 s idle"]
 
 
 @pytest.mark.parametrize("text, sentence", [
@@ -150,33 +150,31 @@ def test_a_strip_that_comes_into_the_sequencer_is_offered_until_it_is_spoken_or_
 ):
     sounds("old.wav", "new.wav")
     strip.add(scene, str(tmp_path / "old.wav"), "old", 1)
-    assert new_lines.newest_strip(blender.context) == ""  # it was there before
+    assert dialogue.newest_strip(blender.context) == ""  # it was there before
     strip.add(scene, str(tmp_path / "new.wav"), "new", 40)
-    assert (
-        new_lines.newest_strip(blender.context) == "new" == new_lines.newest_strip(blender.context)
-    )
+    assert dialogue.newest_strip(blender.context) == "new" == dialogue.newest_strip(blender.context)
     scene.thunder.count = 1
     assert blender.ops.thunder.generate(strip="new") == {"FINISHED"}
     assert [(entry.voice, entry.head) for entry in scene.thunder.takes] == [("new", rig.mesh)]
-    assert new_lines.newest_strip(blender.context) == ""
+    assert dialogue.newest_strip(blender.context) == ""
     strip.add(scene, str(tmp_path / "old.wav"), "music", 1)
-    assert new_lines.newest_strip(blender.context) == "music"
+    assert dialogue.newest_strip(blender.context) == "music"
     blender.ops.thunder.cast_strip(strip="music", speaker="NO_SPEAKER")
-    assert new_lines.newest_strip(blender.context) == ""
+    assert dialogue.newest_strip(blender.context) == ""
 
 
 def test_undo_takes_the_offer_back_and_redo_brings_it(blender, stage, sounds, tmp_path):
     blender.context.preferences.edit.use_global_undo = True
     sounds("a.wav")
-    new_lines.newest_strip(blender.context)
+    dialogue.newest_strip(blender.context)
     blender.ops.ed.undo_push(message="before")
     strip.add(blender.context.scene, str(tmp_path / "a.wav"), "a", 1)
     blender.ops.ed.undo_push(message="Add Sound Strip")
-    assert new_lines.newest_strip(blender.context) == "a"
+    assert dialogue.newest_strip(blender.context) == "a"
     blender.ops.ed.undo()
-    assert new_lines.newest_strip(blender.context) == ""
+    assert dialogue.newest_strip(blender.context) == ""
     blender.ops.ed.redo()
-    assert new_lines.newest_strip(blender.context) == "a"
+    assert dialogue.newest_strip(blender.context) == "a"
 
 
 # ---- what Blender calls when files are held over an editor

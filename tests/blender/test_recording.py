@@ -12,7 +12,7 @@ import pytest
 from performances import write_wav
 from played_microphone import engine_with
 from thunder.scene.host import compat, jobs
-from thunder.scene.host.session import session
+from thunder.scene.host.jobs import session
 from thunder.scene.voice import mixdown, recording, strip
 from thunder.thunder_core import engine_python, errors, progress
 from thunder.thunder_core.client import Client
@@ -21,7 +21,7 @@ from timing import until
 pytestmark = pytest.mark.skipif(
     os.name == "nt", reason="the engine's Python is a shell script here"
 )
-operators = importlib.import_module("thunder.operators.record")
+operators = importlib.import_module("thunder.operators.add_lines")
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def booth(needs_sound, blender, tmp_path, monkeypatch):
     )
     scene = blender.context.scene
     scene.render.fps, scene.frame_end = 25, 200
-    monkeypatch.setattr(recording, "user_folder", lambda name: tmp_path / name)
+    monkeypatch.setattr(recording.compat, "user_folder", lambda name: tmp_path / name)
 
     def make(fault="", **settings):
         for name, value in {"countdown": 0, **settings}.items():

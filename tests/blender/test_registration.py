@@ -9,8 +9,8 @@ import addon_utils
 import pytest
 from thunder.cli import command
 from thunder.scene.review import live_score
-from thunder.scene.takes import edit_watch
-from thunder.scene.takes.shape import strength
+from thunder.scene.takes import browsing
+from thunder.scene.takes.shape import applying
 
 NAME = "bl_ext.user_default.thunder"
 MENUS = (
@@ -86,9 +86,9 @@ def disabled(blender):
     """The add-on disabled in the middle of things: a head, and timers that wait for their
     moment."""
     blender.ops.thunder.add_head()
-    edit_watch.watch.look_at([1])
+    browsing.watch.look_at([1])
     live_score.live.score_soon()
-    strength.update.start(5.0)
+    applying.update.start(5.0)
     addon_utils.disable(NAME)
     yield blender
     if not addon_utils.check(NAME)[1]:

@@ -13,7 +13,7 @@ from thunder.cli import bake
 from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import jobs
-from thunder.scene.takes import generation, provenance, sampling
+from thunder.scene.takes import generation, provenance
 from thunder.scene.takes.direction import sliders
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import progress
@@ -51,7 +51,7 @@ def enter(blender, scene, **about):
 
 def of_take(entry, scene):
     """How a take says that it was sampled."""
-    return sampling.Sampling.of_take(provenance.load(entry.action).provenance, scene.thunder)
+    return provenance.Sampling.of_take(provenance.load(entry.action).provenance, scene.thunder)
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_a_voice_in_which_nobody_speaks_is_named_before_the_first_take(
     client.unspoken, notes = is_silent, []
     voice, rig = strip.find(blender.context), head.find(scene)
     job = jobs.Job(
-        "Generating", generation.generate(client, voice, scene, rig, 2, 1, sampling.Sampling())
+        "Generating", generation.generate(client, voice, scene, rig, 2, 1, provenance.Sampling())
     )
     while not job.note:
         assert not job.advance(0.0) and not len(scene.thunder.takes)
@@ -250,8 +250,8 @@ def test_a_take_gives_diffposetalk_its_style(blender, scene, client):
     scene.thunder.system = (
         "flameformer"  # knows no style: the take chosen for another engine is not sent
     )
-    assert not sampling.Sampling.of(scene.thunder).style_from
-    lost = sampling.Sampling(system="diffposetalk", style_from="gone")
+    assert not provenance.Sampling.of(scene.thunder).style_from
+    lost = provenance.Sampling(system="diffposetalk", style_from="gone")
     with pytest.raises(BadRequest, match="“gone”.*Style From"):
         progress.result(generation.sample_ranked(client, "line.wav", 1, 1, lost))
 
@@ -311,13 +311,13 @@ MOODS = {"steps": 5, "system": "media2face", "picture": "face", "picture_moods":
 )
 def test_a_direction_or_a_mood_that_does_not_hold_together_is_left_out(blender, damaged):
     about = {"steps": 5, "direction": DIRECTION.vector().tolist(), "spread": 0.5, "as_asked": True}
-    assert sampling.Sampling.of_take(about, None).asked is not None
-    assert sampling.Sampling.of_take(MOODS, None).moods == (0.25,) * 11
+    assert provenance.Sampling.of_take(about, None).asked is not None
+    assert provenance.Sampling.of_take(MOODS, None).moods == (0.25,) * 11
     if "picture_moods" in damaged:
-        assert sampling.Sampling.of_take(MOODS | damaged, None).moods == ()
+        assert provenance.Sampling.of_take(MOODS | damaged, None).moods == ()
     else:
-        assert sampling.Sampling.of_take(about | damaged, None) == sampling.Sampling(steps=5)
-    later = sampling.Sampling.of_take({"steps": 5, "system": "faceformer"}, None)
+        assert provenance.Sampling.of_take(about | damaged, None) == provenance.Sampling(steps=5)
+    later = provenance.Sampling.of_take({"steps": 5, "system": "faceformer"}, None)
     assert later.system == "thunder", "of a later version"
 
 
@@ -393,14 +393,14 @@ def test_a_picture_gives_media2face_its_mood_and_its_takes_are_made_again_withou
         and np.allclose(seen[5:, 30:], 0.4, atol=0.01)
     )
     about = provenance.load(scene.thunder.takes[0].action).provenance
-    again = sampling.Sampling.of_take(about, scene.thunder)
+    again = provenance.Sampling.of_take(about, scene.thunder)
     assert about["picture"] == "face" and again.moods == (0.125,) * 11
     blender.data.images.remove(image)
     noise(tmp_path / "line.wav", seed=2)
     assert blender.ops.thunder.resync() == {"FINISHED"}
     assert client.arrays[client.asked[-1][1]["picture"]].tolist() == [0.125] * 11
     scene.thunder.system = "thunder"  # the picture of another engine is not sent
-    assert not sampling.Sampling.of(scene.thunder).picture
+    assert not provenance.Sampling.of(scene.thunder).picture
 
 
 @pytest.mark.parametrize(
@@ -420,6 +420,6 @@ def test_a_picture_that_cannot_be_used_ends_in_a_sentence(
     with pytest.raises(BadRequest, match=sentence):
         progress.result(
             generation.sample_ranked(
-                client, "line.wav", 1, 1, sampling.Sampling(system="media2face", picture=wrong)
+                client, "line.wav", 1, 1, provenance.Sampling(system="media2face", picture=wrong)
             )
         )

@@ -15,12 +15,12 @@ import json
 import numpy as np
 import pytest
 from speaking import enter, keys_of, same
-from thunder.scene.animation import display
+from thunder.scene.animation import display, keying
 from thunder.scene.heads import head_state
 from thunder.scene.host import compat
-from thunder.scene.takes import provenance, take_list, track_values
+from thunder.scene.takes import provenance, take_list
 from thunder.scene.takes.shape import applying
-from thunder.scene.takes.shape.stored import is_shaped
+from thunder.scene.takes.shape.applying import is_shaped
 from thunder.scene.voice import fingerprint
 from thunder.thunder_core import records
 from thunder.thunder_core.animation.commit import line_records
@@ -68,7 +68,7 @@ def test_a_take_plays_on_keys_and_bones(scene, rig):
     neck = scene.objects["Rig"].pose.bones["neck"]
     for entry in scene.thunder.takes:
         display.show(rig, entry)
-        curves = track_values.curves(rig, entry)
+        curves = keying.curves(rig, entry)
         assert len(curves) == len(rig.driver.tracks) and None not in curves
         scene.frame_set(30)
         assert neck.rotation_quaternion.angle > 0.01
@@ -82,7 +82,7 @@ def test_takes_that_are_in_no_list_are_listed_again_whole(blender, scene, rig):
     assert blender.ops.thunder.adopt_takes() == {"FINISHED"}
     assert sorted(entry.seed for entry in scene.thunder.takes) == [1, 2]
     for entry in scene.thunder.takes:
-        assert None not in track_values.curves(rig, entry)
+        assert None not in keying.curves(rig, entry)
 
 
 def test_a_take_knows_what_it_was_made_from(scene):
@@ -122,7 +122,7 @@ def test_the_shape_comes_off_a_take_and_back_on(blender, scene, rig):
 def test_an_edit_on_the_shaped_take_survives_its_sliders(scene, rig):
     two = scene.thunder.takes[1]
     curve = next(
-        c for c in track_values.curves(rig, two) if c is not None and "browInnerUp" in c.data_path
+        c for c in keying.curves(rig, two) if c is not None and "browInnerUp" in c.data_path
     )
     point = curve.keyframe_points[20]
     before = point.co[1]

@@ -7,7 +7,8 @@ import os
 import bpy
 import pytest
 from performances import noise
-from thunder.panels import menus, preferences, sequencer
+from thunder.panels import menus, preferences
+from thunder.panels.dialogue import active_sound
 from thunder.scene.host import compat
 from thunder.scene.takes import dialogue
 from thunder.scene.voice import strip
@@ -64,12 +65,12 @@ def test_a_strip_that_nobody_can_speak_changes_nothing(blender, heads, scene, na
 
 def test_only_a_sound_of_the_animators_is_shown(blender, heads, scene):
     editor = scene.sequence_editor
-    assert sequencer.active_sound(scene) == editor.active_strip or editor.active_strip is None
+    assert active_sound(scene) == editor.active_strip or editor.active_strip is None
     editor.active_strip = strip.by_name(scene, "one")
-    assert sequencer.active_sound(scene).name == "one"
+    assert active_sound(scene).name == "one"
     strip.by_name(scene, "one").name = strip.LISTEN_MARK
-    assert sequencer.active_sound(scene) is None
-    assert sequencer.active_sound(blender.data.scenes.new("Empty")) is None
+    assert active_sound(scene) is None
+    assert active_sound(blender.data.scenes.new("Empty")) is None
 
 
 @pytest.mark.skipif(

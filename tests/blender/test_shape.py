@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from performances import reopen
 from speaking import enter, keys_of, same
-from thunder.scene.animation import display
+from thunder.scene.animation import display, keying
 from thunder.scene.heads import head as heads_head
 from thunder.scene.host import compat
-from thunder.scene.takes import provenance, track_values
-from thunder.scene.takes.shape import strength
-from thunder.scene.takes.shape.stored import is_shaped, shift
+from thunder.scene.takes import provenance
+from thunder.scene.takes.shape import applying
+from thunder.scene.takes.shape.applying import is_shaped, shift
 from thunder.thunder_core.face import head as face_head
 
 SLIDERS = ("mouth", "jaw", "upper_face", "head", "blinks")
@@ -34,7 +34,7 @@ def gap_on_the_mesh(bpy, scene, rig, frame):
 def curve_of(rig, entry, path, index=0):
     return next(
         c
-        for c in track_values.curves(rig, entry)
+        for c in keying.curves(rig, entry)
         if c is not None and c.data_path == path and c.array_index == index
     )
 
@@ -192,7 +192,7 @@ def test_an_emotions_strength_is_a_curve_of_the_take(blender, stage, scene, rig)
     plain = keys_of(rig, entry)
     entry.action.thunder_shape.emotion = "ANGER"
     blender.ops.thunder.animate_emotion()
-    curve = strength.strength_curve(rig, entry)
+    curve = applying.strength_curve(rig, entry)
     assert [point.co[1] for point in curve.keyframe_points] == [
         0.0,
         pytest.approx(entry.action.thunder_shape.strength),
@@ -200,27 +200,27 @@ def test_an_emotions_strength_is_a_curve_of_the_take(blender, stage, scene, rig)
     # As an animator keys it: on the property itself.
     for frame, value in ((1, 0.0), (48, 0.0), (72, 1.0), (97, 1.0)):
         rig.targets[0].thunder_emotion = value
-        assert rig.targets[0].keyframe_insert(strength.STRENGTH, frame=frame)
-    curve = strength.strength_curve(rig, entry)
-    assert len(curve.keyframe_points) == 4 and strength.is_outdated(rig, entry)
+        assert rig.targets[0].keyframe_insert(applying.STRENGTH, frame=frame)
+    curve = applying.strength_curve(rig, entry)
+    assert len(curve.keyframe_points) == 4 and applying.is_outdated(rig, entry)
     blender.ops.thunder.apply_shape()
-    assert not strength.is_outdated(rig, entry)
+    assert not applying.is_outdated(rig, entry)
     brow = next(i for i, t in enumerate(rig.driver.tracks) if "browDownLeft" in t.path)
     now = keys_of(rig, entry)
     added = now[brow]["co"][:, 1] - plain[brow]["co"][:, 1]
     assert np.abs(added[:47]).max() < 1e-6 and added[75:].min() > 0.5
     # The other take has neither the emotion nor its curve; the curve comes back with its take.
     display.show(rig, scene.thunder.takes[1])
-    assert strength.strength_curve(rig, scene.thunder.takes[1]) is None
+    assert applying.strength_curve(rig, scene.thunder.takes[1]) is None
     display.show(rig, scene.thunder.takes[0])
-    assert len(strength.strength_curve(rig, scene.thunder.takes[0]).keyframe_points) == 4
+    assert len(applying.strength_curve(rig, scene.thunder.takes[0]).keyframe_points) == 4
     entry.action.thunder_shape.emotion = "NONE"
     assert same(plain, keys_of(rig, entry))
     # it survives, for another emotion
-    assert len(strength.strength_curve(rig, entry).keyframe_points) == 4
+    assert len(applying.strength_curve(rig, entry).keyframe_points) == 4
     entry.action.thunder_shape.emotion = "ANGER"
     blender.ops.thunder.still_emotion()
-    assert strength.strength_curve(rig, entry) is None
+    assert applying.strength_curve(rig, entry) is None
     now = keys_of(rig, entry)
     assert (now[brow]["co"][:, 1] - plain[brow]["co"][:, 1]).min() > 0.2
 

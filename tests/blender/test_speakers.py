@@ -13,9 +13,9 @@ from thunder.scene.animation import display
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.review import live_score
-from thunder.scene.takes import dialogue, provenance, sampling, take_list, turns
+from thunder.scene.takes import dialogue, provenance, take_list, turns
 from thunder.scene.takes.commit import committing
-from thunder.scene.takes.sampling import Sampling
+from thunder.scene.takes.provenance import Sampling
 from thunder.scene.voice import strip
 from thunder.thunder_core import errors
 
@@ -307,7 +307,7 @@ def test_a_listener_is_sampled_again_as_one(blender, heads, scene, client):
     made = provenance.load(entry.action)
     assert (
         math.isnan(made.score)
-        and sampling.Sampling.of_take(made.provenance, scene.thunder).listening
+        and provenance.Sampling.of_take(made.provenance, scene.thunder).listening
     )
     assert all(entry.role == "LISTENS" for entry in scene.thunder.takes)
     roles = {entry.action.name: entry.role for entry in scene.thunder.takes}

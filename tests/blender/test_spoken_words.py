@@ -5,7 +5,7 @@ text that does not fit is told of."""
 import pytest
 from performances import clicks, reopen
 from thunder.scene.host import compat
-from thunder.scene.host.session import session
+from thunder.scene.host.jobs import session
 from thunder.scene.review import word_track
 from thunder.scene.takes import transcript, word_places
 from thunder.scene.voice import strip

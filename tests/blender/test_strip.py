@@ -19,7 +19,7 @@ from performances import (
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.review import listening
-from thunder.scene.voice import mixdown, strip, strip_file
+from thunder.scene.voice import mixdown, strip
 from thunder.thunder_core import errors, progress
 
 RATES = [(24, 1.0), (25, 1.0), (30, 1.001), (60, 1.0)]
@@ -253,7 +253,7 @@ def test_the_end_of_a_compressed_file_lands_where_it_is_heard(blender, scene, tm
 @pytest.fixture
 def by_blender(monkeypatch):
     """Nothing is read from a file, as if each strip were retimed."""
-    monkeypatch.setattr(strip_file, "plan_of", lambda *given: None)
+    monkeypatch.setattr(mixdown, "plan_of", lambda *given: None)
 
 
 @pytest.mark.parametrize("start", [-60, -10, 0])
@@ -393,7 +393,7 @@ def test_the_spoken_strip_is_muted_packed_and_replaced(blender, scene, tmp_path)
 @pytest.fixture
 def small_blocks(monkeypatch):
     """A strip's file is read in blocks of a second."""
-    monkeypatch.setattr(strip_file, "BLOCK", 1)
+    monkeypatch.setattr(mixdown, "BLOCK", 1)
 
 
 def test_a_packed_sound_is_not_unpacked_into_the_current_folder(
@@ -402,7 +402,7 @@ def test_a_packed_sound_is_not_unpacked_into_the_current_folder(
     packed = open(write_wav(tmp_path / "noise.wav", np.full((11025, 1), 0.1), 11025), "rb").read()
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
-    plan = strip_file.Plan("noise", "", packed, 0.0, 1.0, np.ones(2, np.float32))
+    plan = mixdown.Plan("noise", "", packed, 0.0, 1.0, np.ones(2, np.float32))
     with plan.open("") as source:
         assert len(np.concatenate(list(plan.blocks(source)))) == 11025
         assert os.listdir() == []
@@ -415,7 +415,7 @@ def test_blocks_of_a_sound_join_to_all_of_it(small_blocks, tmp_path, begin):
     whole = np.concatenate(
         [np.zeros((11025, 2)), np.round(samples * 32767) / 32768, np.zeros((5 * 11025, 2))]
     )
-    plan = strip_file.Plan("noise", path, None, begin, 3.5, np.array([1.0, 0.5], np.float32))
+    plan = mixdown.Plan("noise", path, None, begin, 3.5, np.array([1.0, 0.5], np.float32))
     with plan.open(str(tmp_path)) as source:
         blocks = list(plan.blocks(source))
     joined = np.concatenate(blocks)

@@ -11,7 +11,7 @@ import pytest
 from thunder.scene.engine import connection as connection_module
 from thunder.scene.heads import head
 from thunder.scene.host import jobs
-from thunder.scene.takes import generation, sampling
+from thunder.scene.takes import generation, provenance
 from thunder.scene.voice import strip as strip_module
 from thunder.thunder_core import errors, protocol, worker_process
 from timing import keeps, until
@@ -52,7 +52,7 @@ def begin(voiced, connection, tmp_path, monkeypatch):
         program.chmod(0o755)
         client = connection.client(str(program))
         rig, strip = head.find(scene), strip_module.find(bpy.context)
-        steps = generation.generate(client, strip, scene, rig, 2, 1, sampling.Sampling())
+        steps = generation.generate(client, strip, scene, rig, 2, 1, provenance.Sampling())
         return client, jobs.begin("Generating takes", steps)
 
     yield start

@@ -9,10 +9,10 @@ import pytest
 from commit_stage import animate, distances, everything
 from performances import key, list_take, noise, performance
 from speaking import speak
-from thunder.scene.animation import display, fcurves, keying, reading
+from thunder.scene.animation import display, fcurves, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
-from thunder.scene.takes import generation, provenance, sampling, take_list, track_values
+from thunder.scene.takes import generation, provenance, take_list
 from thunder.scene.voice import strip
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation import keyframes, timing
@@ -30,7 +30,7 @@ def enter(stage, start=1.0, **how):
 
 def read(scene, rig, start, seconds):
     return progress.result(
-        reading.read(rig, head.channel_names(), timing.Clock.of(scene, start), seconds)
+        keying.read(rig, head.channel_names(), timing.Clock.of(scene, start), seconds)
     )
 
 
@@ -85,7 +85,7 @@ def test_a_take_cut_in_mid_word_comes_from_rest_and_returns_to_it(
         if '"jaw"' in track.path and track.index == 0
     )
     frames = np.arange(1, end + 100)
-    values = track_values.values(rig, track_values.curves(rig, entry), frames)
+    values = keying.values(rig, keying.curves(rig, entry), frames)
     # rest, from the scene's first frame on
     assert np.abs(values[(frames <= begin) | (frames >= end)]).max() < 1e-6
     jaw = values[:, track]
@@ -212,7 +212,7 @@ def test_a_long_take_is_keyed_and_read_in_small_slices(blender, scene, rig):
 
     actions = steps(keying.write_take(rig, made, clock, "long"))
     display.show(rig, take_list.add_to_list(scene, rig, actions, made, "voice", clock))
-    assert steps(reading.read(rig, head.channel_names(), clock, 60)).frames == 1500
+    assert steps(keying.read(rig, head.channel_names(), clock, 60)).frames == 1500
 
 
 def test_keying_that_is_broken_off_leaves_no_action(blender, scene, rig):
@@ -375,8 +375,8 @@ def said(rig, action, frames):
         part, slot = display.part_of(action, rig, index)
         found.append({(c.data_path, c.array_index): c for c in compat.curves_of(part, slot)})
     curves = [found[track.block][track.path, track.index] for track in rig.driver.tracks]
-    values = track_values.values(rig, curves, frames)
-    return progress.result(track_values.motion(rig, values, 24.0)), sum(
+    values = keying.values(rig, curves, frames)
+    return progress.result(keying.motion(rig, values, 24.0)), sum(
         len(curve.keyframe_points) for curve in curves
     )
 
@@ -411,7 +411,7 @@ def test_the_animator_can_work_while_long_takes_are_reduced(
     blender, scene, rig, long, client, voice
 ):
     voice = strip.of_file(scene, noise(voice, 6.0))
-    steps = generation.generate(client, voice, scene, rig, 2, 11, sampling.Sampling())
+    steps = generation.generate(client, voice, scene, rig, 2, 11, provenance.Sampling())
     free, busy = 0, 0
     for step in steps:
         if step.message.startswith("Writing keys") and not len(blender.data.actions):
@@ -429,7 +429,7 @@ def test_a_take_is_worked_out_again_when_the_frame_rate_changed_meanwhile(
     blender, scene, rig, long, client, voice
 ):
     voice = strip.of_file(scene, noise(voice, 6.0))
-    for step in generation.generate(client, voice, scene, rig, 1, 11, sampling.Sampling()):
+    for step in generation.generate(client, voice, scene, rig, 1, 11, provenance.Sampling()):
         if step.message.startswith("Writing keys"):
             scene.render.fps = 30
     (entry,) = scene.thunder.takes

@@ -4,7 +4,7 @@ high as it should be."""
 
 import numpy as np
 from performances import list_take, performance
-from thunder.scene.takes import provenance, thumbnails
+from thunder.scene.takes import browsing, provenance
 
 
 def enter(stage, seed=1, **how):
@@ -27,15 +27,15 @@ def test_a_picture_shows_brows_mouth_and_head_where_they_move(stage):
     motion.head[: half // 2, 1] = np.radians(20.0)
     made.opening[:] = 0.0
     made.opening[-5:] = 30.0
-    does = thumbnails.activity(made)
-    image = thumbnails.picture(does, [does])
+    does = browsing.activity(made)
+    image = browsing.picture(does, [does])
     assert (
-        image.shape == (thumbnails.SIZE, thumbnails.TILES * thumbnails.SIZE, 4)
+        image.shape == (browsing.SIZE, browsing.TILES * browsing.SIZE, 4)
         and (image[:, :, 3] == 1.0).all()
     )
     width = image.shape[1]
     brows, mouth, head = (
-        of_colour(image, colour) for colour in (thumbnails.BROWS, thumbnails.MOUTH, thumbnails.HEAD)
+        of_colour(image, colour) for colour in (browsing.BROWS, browsing.MOUTH, browsing.HEAD)
     )
     assert (brows[width // 2 + 2 :] == 7).all() and not brows[: width // 2 - 2].any()
     assert mouth[-4:].min() == 16 and not mouth[:-16].any()
@@ -45,31 +45,29 @@ def test_a_picture_shows_brows_mouth_and_head_where_they_move(stage):
 def test_every_take_has_tiles_of_its_own_that_stay(blender, stage):
     entries = [enter(stage, seed=seed)[0] for seed in (1, 2)]
     entries = list(stage[0].thunder.takes)
-    one, other = (thumbnails.icons(entry) for entry in entries)
+    one, other = (browsing.icons(entry) for entry in entries)
     # numbers that are all 0 where there is no window to draw them in
-    assert len(one) == len(other) == thumbnails.TILES
+    assert len(one) == len(other) == browsing.TILES
     assert (
-        thumbnails.icons(entries[0]) == one
-        and len(thumbnails.thumbnails.collection) == 2 * thumbnails.TILES
+        browsing.icons(entries[0]) == one
+        and len(browsing.thumbnails.collection) == 2 * browsing.TILES
     )
     tiles = [
-        thumbnails.thumbnails.collection[f"{entries[0].action.session_uid}.{tile}"]
-        for tile in range(thumbnails.TILES)
+        browsing.thumbnails.collection[f"{entries[0].action.session_uid}.{tile}"]
+        for tile in range(browsing.TILES)
     ]
     whole = np.concatenate(
         [
-            np.reshape(tile.icon_pixels_float[:], (thumbnails.SIZE, thumbnails.SIZE, 4))
+            np.reshape(tile.icon_pixels_float[:], (browsing.SIZE, browsing.SIZE, 4))
             for tile in tiles
         ],
         axis=1,
     )
-    does = [thumbnails.activity(provenance.load(entry.action)) for entry in entries]
-    assert np.abs(whole - thumbnails.picture(does[0], does)).max() < 0.01
+    does = [browsing.activity(provenance.load(entry.action)) for entry in entries]
+    assert np.abs(whole - browsing.picture(does[0], does)).max() < 0.01
     provenance.forget(entries[1].action)
-    thumbnails.thumbnails.file_opened()
-    assert (
-        len(thumbnails.icons(entries[0])) == thumbnails.TILES and thumbnails.icons(entries[1]) == ()
-    )
+    browsing.thumbnails.file_opened()
+    assert len(browsing.icons(entries[0])) == browsing.TILES and browsing.icons(entries[1]) == ()
 
 
 def test_pictures_are_drawn_again_when_takes_of_the_line_come_and_go(blender, stage):
@@ -83,8 +81,8 @@ def test_pictures_are_drawn_again_when_takes_of_the_line_come_and_go(blender, st
     ):
         if change is not None:
             change()
-        thumbnails.icons(entries[0])
-        line, icons = thumbnails.thumbnails.icons[entries[0].action.session_uid]
+        browsing.icons(entries[0])
+        line, icons = browsing.thumbnails.icons[entries[0].action.session_uid]
         drawn.append(len(line))
-        assert len(icons) == thumbnails.TILES
+        assert len(icons) == browsing.TILES
     assert drawn == [2, 3, 2]

@@ -15,7 +15,7 @@ from played_engine import seeds
 from thunder.scene.animation import keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat, jobs
-from thunder.scene.host.session import session
+from thunder.scene.host.jobs import session
 from thunder.scene.media import assets, contact_sheet, grid, studio
 from thunder.scene.review import checking
 from thunder.scene.takes import (
@@ -33,7 +33,7 @@ from thunder.scene.takes import (
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.committing import choice_of
 from thunder.scene.takes.direction import looking
-from thunder.scene.takes.sampling import Sampling
+from thunder.scene.takes.provenance import Sampling
 from thunder.scene.takes.shape import applying
 from thunder.scene.voice import strip
 from thunder.thunder_core import errors, progress

@@ -11,8 +11,8 @@ from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.review import word_track
 from thunder.scene.takes import provenance, take_list, transcript, word_places
-from thunder.scene.takes.direction import asking, word_marks
-from thunder.scene.takes.sampling import Sampling
+from thunder.scene.takes.direction import asking
+from thunder.scene.takes.provenance import Sampling
 from thunder.scene.voice import strip
 from thunder.thunder_core.direction import HELD, Mark, MOVED, SOUND, STRESSED, THROWN_AWAY
 
@@ -39,7 +39,7 @@ def sent(client):
 
 
 def marks_of(scene):
-    return word_marks.of_line(scene, strip.find(bpy.context))
+    return transcript.of_line(scene, strip.find(bpy.context))
 
 
 def test_the_word_is_the_one_at_the_current_frame_or_before_it(blender, stage):
@@ -82,7 +82,7 @@ def test_looping_sets_the_preview_range_and_gives_it_back(blender, stage):
 def test_marks_follow_the_recording_and_are_sampled(blender, stage):
     assert blender.ops.thunder.mark_word(kind=STRESSED) == {"FINISHED"}
     voice = strip.find(blender.context)
-    [mark] = word_marks.of_line(stage, voice)
+    [mark] = transcript.of_line(stage, voice)
     assert (mark.kind, mark.start, mark.end) == (STRESSED, pytest.approx(0.2), pytest.approx(0.3))
     asked = asking.add_direction(Sampling.of(stage.thunder), head.find(stage).owner, voice).asked
     assert asked.marks == (mark,)
@@ -98,9 +98,9 @@ def test_of_marks_on_a_whole_word_one_holds_and_a_second_press_removes_it(blende
     voice = strip.find(blender.context)
     for kind in (STRESSED, THROWN_AWAY, HELD):
         blender.ops.thunder.mark_word(kind=kind)
-        assert [mark.kind for mark in word_marks.of_line(stage, voice)] == [kind]
+        assert [mark.kind for mark in transcript.of_line(stage, voice)] == [kind]
     blender.ops.thunder.mark_word(kind=HELD)
-    assert not word_marks.of_line(stage, voice)
+    assert not transcript.of_line(stage, voice)
 
 
 def test_a_sound_is_corrected_and_a_word_moved(blender, stage):

@@ -9,7 +9,7 @@ from scenarios import done, scene_with_voice_and_head, time_slices, until
 from take_scenarios import list_takes
 from thunder.scene.heads import head
 from thunder.scene.host import compat
-from thunder.scene.host.session import session
+from thunder.scene.host.jobs import session
 from thunder.scene.review import overlay
 
 PATIENCE = 500  # seconds, on two very busy cores

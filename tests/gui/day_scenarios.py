@@ -8,7 +8,7 @@ import bpy
 import numpy as np
 from scenarios import done, only_open, time_slices, until
 from thunder.scene.heads import head
-from thunder.scene.host.session import session
+from thunder.scene.host.jobs import session
 from thunder.scene.review import listening, live_score
 
 

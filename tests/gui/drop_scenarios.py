@@ -7,7 +7,7 @@ import bpy
 from bpy_extras import view3d_utils
 from scenarios import done, only_open, SAMPLE, until
 from thunder.scene.heads import head
-from thunder.scene.host.session import session
+from thunder.scene.host.jobs import session
 from thunder.scene.takes import dialogue, take_list
 from thunder.scene.voice import strip
 

@@ -12,7 +12,7 @@ from thunder.operators import base
 from thunder.scene.animation import display, keying
 from thunder.scene.engine import connection
 from thunder.scene.host import jobs
-from thunder.scene.host.session import session
+from thunder.scene.host.jobs import session
 from thunder.scene.media import grid
 from thunder.thunder_core.errors import BadRequest, ThunderError
 

@@ -10,7 +10,7 @@ import scene_scenarios
 import shape_scenarios
 import take_scenarios
 from scenarios import PATIENCE, scene_with_voice_and_head, until
-from thunder.scene.host.session import session
+from thunder.scene.host.jobs import session
 
 FILM_STEP = 2  # scene frames between two pictures of the film
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 import bpy
 import numpy as np
 from scenarios import done, only_open, until
-from thunder.scene.host.session import session
+from thunder.scene.host.jobs import session
 
 # pixels: height of a row of the sidebar, and how far a row is looked for above and below its place
 BAND, FAR = 18, 70

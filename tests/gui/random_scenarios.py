@@ -19,7 +19,7 @@ from scenarios import PATIENCE, scene_with_voice_and_head
 from thunder.scene.animation import display
 from thunder.scene.heads import head
 from thunder.scene.host import compat
-from thunder.scene.host.session import session
+from thunder.scene.host.jobs import session
 from thunder.scene.takes import mix, take_list
 from thunder.scene.takes.direction import sliders
 from thunder.scene.takes.direction.live import live

@@ -11,7 +11,7 @@ from played_microphone import engine_with
 from scenarios import done, only_open, SAMPLE, until
 from thunder.scene.engine import connection
 from thunder.scene.host import compat
-from thunder.scene.host.session import session
+from thunder.scene.host.jobs import session
 from thunder.scene.voice import recording, strip
 
 PYTHON = os.environ["THUNDER_PYTHON"]

@@ -12,8 +12,8 @@ import numpy as np
 from thunder.panels import modules as panel_modules
 from thunder.scene.engine import connection
 from thunder.scene.heads import character, head
-from thunder.scene.host import compat, handlers, jobs
-from thunder.scene.host.session import session
+from thunder.scene.host import compat, jobs
+from thunder.scene.host.jobs import classes_of, session
 from thunder.scene.voice import mixdown, strip as strip_module
 from thunder.thunder_core.face import conventions
 
@@ -32,7 +32,7 @@ def only_open(*names):
         (
             each
             for module in panel_modules()
-            for each in handlers.classes_of(module)
+            for each in classes_of(module)
             if issubclass(each, bpy.types.Panel)
         ),
         key=lambda panel: hasattr(panel, "bl_parent_id"),

@@ -12,7 +12,7 @@ from scenarios import done, only_open, SAMPLE, scene_with_voice_and_head, time_s
 from take_scenarios import list_takes
 from thunder.scene.engine import connection, install
 from thunder.scene.heads import head
-from thunder.scene.host.session import session
+from thunder.scene.host.jobs import session
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import errors, installer
 

@@ -8,9 +8,10 @@ import bpy
 import numpy as np
 from scenarios import done, scene_with_voice_and_head, until
 from take_scenarios import list_takes
+from thunder.scene.animation import keying
 from thunder.scene.heads import head
-from thunder.scene.takes import take_list, track_values
-from thunder.scene.takes.shape import strength
+from thunder.scene.takes import take_list
+from thunder.scene.takes.shape import applying
 from thunder.thunder_core import progress
 from thunder.thunder_core.face.lips import bundled_lips
 
@@ -21,8 +22,8 @@ def lips(scene, frame):
     settings = scene.thunder
     entry = settings.takes[settings.active_take]
     rig = take_list.rig_of(scene, entry)
-    values = track_values.values(rig, track_values.curves(rig, entry), np.array([frame]))
-    motion = progress.result(track_values.motion(rig, values, 25.0))
+    values = keying.values(rig, keying.curves(rig, entry), np.array([frame]))
+    motion = progress.result(keying.motion(rig, values, 25.0))
     names = head.channel_names()
     return [
         float(bundled_lips().opening(motion, names)[0]),
@@ -55,7 +56,7 @@ def shapes(hand, takes=list_takes):
         rig.targets[0].keyframe_insert("thunder_emotion", frame=frame)
     # Nobody presses anything: the take follows the curve by itself.
     yield from until(
-        lambda: not strength.is_outdated(rig, hand.scene.thunder.takes[0]), "the emotion", 20
+        lambda: not applying.is_outdated(rig, hand.scene.thunder.takes[0]), "the emotion", 20
     )
     yield 1.0
     assert lips(hand.scene, 80)[1] > lips(hand.scene, 20)[1] + 0.3

@@ -94,7 +94,7 @@ def steps(hand):
     assert NAME in bpy.context.preferences.addons
     yield from hand.open_tab("Thunder")
 
-    from thunder.scene.host.session import session
+    from thunder.scene.host.jobs import session
 
     buttons = (
         ("head", bpy.ops.thunder.first_head, "Add Head"),

@@ -12,7 +12,7 @@ from mathutils import Vector
 from scenarios import ROOT, scene_with_voice_and_head, time_slices, until
 from thunder.scene.animation import keying
 from thunder.scene.heads import head
-from thunder.scene.host.session import session
+from thunder.scene.host.jobs import session
 from thunder.scene.media import grid
 from thunder.scene.takes import take_list
 from thunder.thunder_core import progress

@@ -5,7 +5,7 @@ import bpy
 from commit_scenarios import lay, timed_draws
 from scenarios import SAMPLE, scene_with_voice_and_head, until
 from thunder.scene.host import compat
-from thunder.scene.host.session import session
+from thunder.scene.host.jobs import session
 from thunder.scene.review import overlay, word_track
 from thunder.scene.takes import transcript
 

@@ -8,7 +8,7 @@ import bpy
 from commit_scenarios import lay
 from picture_scenarios import bare_view, FILM_STEP, filmer, sampled
 from scenarios import scene_with_voice_and_head, until
-from thunder.scene.host.session import session
+from thunder.scene.host.jobs import session
 from thunder.scene.review import live_score, word_track
 from thunder.scene.takes import take_list, word_places
 from word_scenarios import found, look_at

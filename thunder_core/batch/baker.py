@@ -2,7 +2,7 @@
 """Client of the baking process: starts it, sends requests over pipes, watches and ends it; on this
 machine, or on those of a Ray cluster (`bake_on`, `engine.cluster`).
 
-It is a separate Blender (`bake.py --baker`, cli/baker.py), so that a crash costs one job, and it
+It is a separate Blender (`bake.py --baker`, cli/batch.py), so that a crash costs one job, and it
 bakes one job after the other, so that its engine starts once. Requests and events are lines of
 JSON. Standard library only.
 

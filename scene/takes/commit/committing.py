@@ -13,7 +13,6 @@ import bpy
 
 from ....thunder_core.animation.commit import drawing, fitting, line_records, planning
 from ....thunder_core.animation.commit.before import Choice
-from ....thunder_core.animation.commit.drawing import edited_warning, Report, stale_warning
 from ....thunder_core.batch.settings import COMMITS
 from ....thunder_core.errors import attempt, BadRequest, ThunderError
 from ....thunder_core.progress import map_progress
@@ -24,7 +23,9 @@ from .. import dialogue, take_list
 from . import reading, writing
 
 
-def commit(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, None, Report]:
+def commit(
+    rig: head.Rig, entry, line: str, choice: Choice
+) -> Generator[Step, None, drawing.Report]:
     """Steps that commit a take of the line `name` to the animator's animation. Returns the
     Report.
 
@@ -166,7 +167,7 @@ class CommitLog:
     new actions, a sentence for each line that was left out, and the lines that were already
     committed."""
 
-    reports: list[Report] = field(default_factory=list)
+    reports: list[drawing.Report] = field(default_factory=list)
     heads: dict[str, str] = field(default_factory=dict)
     # head → number of the animator's keys that were replaced
     edited: dict[str, int] = field(default_factory=dict)
@@ -174,7 +175,7 @@ class CommitLog:
     left_out: list[str] = field(default_factory=list)
     already: list[str] = field(default_factory=list)
 
-    def add(self, head_name: str, report: Report) -> None:
+    def add(self, head_name: str, report: drawing.Report) -> None:
         """Add a line that was committed on a head."""
         self.reports.append(report)
         self.heads.setdefault(head_name, report.earlier)  # later lines go into the same copy
@@ -216,8 +217,10 @@ class CommitLog:
     def warnings(self) -> list[str]:
         """A sentence for each head on which keys of the animator's were replaced, and for each line
         whose voice has changed."""
-        edited = [edited_warning(count, self.heads[name]) for name, count in self.edited.items()]
-        stale = [stale_warning(report.stale) for report in self.reports]
+        edited = [
+            drawing.edited_warning(count, self.heads[name]) for name, count in self.edited.items()
+        ]
+        stale = [drawing.stale_warning(report.stale) for report in self.reports]
         return [*filter(None, dict.fromkeys((*edited, *stale)))]
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads what a commit finds: the take that is shown, and the animator's animation of the
-head."""
+"""Reads what a commit finds: the take that is shown, and the animator's animation of the head, with
+the modifiers of its curves, which stop at new keys and go on behind them."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 
 import bpy
@@ -21,15 +21,16 @@ from ....thunder_core.animation.commit.before import (
     Take,
     TakeCurve,
 )
+from ....thunder_core.animation.keyframes import Cycles
+from ....thunder_core.animation.placing import Span
 from ....thunder_core.errors import BadRequest
 from ...animation import display, fcurves
 from ...heads import head, rna_paths
 from ...host import compat
 from ...host.jobs import stage, Step
 from ...voice import fingerprint
-from .. import provenance, track_values
-from ..shape.strength import STRENGTH
-from . import modifiers
+from .. import provenance
+from ..shape.applying import STRENGTH
 
 # NLA track, strip and action of the still pose under a committed strip
 STILL_POSE = "Thunder: Still Pose"
@@ -138,10 +139,10 @@ def _curve(curve) -> Curve:
     return Curve(
         fcurves.read(curve),
         curve.evaluate,
-        partial(track_values.evaluate, curve),
+        partial(fcurves.evaluate, curve),
         not len(curve.modifiers) and curve.extrapolation == "CONSTANT",
-        modifiers.cycles_of(curve),
-        modifiers.evaluate_unmodified(curve),
+        cycles_of(curve),
+        evaluate_unmodified(curve),
     )
 
 
@@ -149,7 +150,7 @@ def _take_curve(curve) -> TakeCurve:
     """A curve of the take."""
     group = curve.group.name if curve.group else ""
     return TakeCurve(
-        partial(track_values.evaluate, curve), curve.evaluate, partial(fcurves.read, curve), group
+        partial(fcurves.evaluate, curve), curve.evaluate, partial(fcurves.read, curve), group
     )
 
 
@@ -205,3 +206,116 @@ def _rotation_mode(rig: head.Rig, place: int) -> str:
     """The rotation mode of the bone that a track turns."""
     track = rig.driver.tracks[place]
     return rig.targets[track.block].pose.bones[rna_paths.bone_of(track.path)[0]].rotation_mode
+
+
+_FAR = 1_000_000.0  # frame beyond which a modifier's restriction has no effect
+
+
+def cycles_of(curve) -> Cycles | None:
+    """The repetition of a curve; None if no modifier repeats it."""
+    repeat = _cycles(curve)
+    if repeat is None:
+        return None
+    return Cycles(
+        (repeat.mode_before, repeat.cycles_before),
+        (repeat.mode_after, repeat.cycles_after),
+        not (repeat.use_restricted_range or (repeat.use_influence and repeat.influence < 1.0)),
+    )
+
+
+def evaluate_unmodified(curve) -> Callable[[float], float] | None:
+    """Evaluates a curve without its modifiers but with its cycles; None if no modifier has an
+    effect."""
+    if not any(_is_active(modifier) for modifier in curve.modifiers):
+        return None
+
+    def value_at(frame: float) -> float:
+        muted = [
+            modifier
+            for modifier in curve.modifiers
+            if modifier.type != "CYCLES" and not modifier.mute
+        ]
+        for modifier in muted:
+            modifier.mute = True
+        try:
+            return curve.evaluate(frame)
+        finally:
+            for modifier in muted:
+                modifier.mute = False
+
+    return value_at
+
+
+def _cycles(curve):
+    """The modifier that repeats a curve, or None."""
+    first = next(iter(curve.modifiers), None)
+    return (
+        first
+        if first is not None
+        and first.type == "CYCLES"
+        and _is_active(first)
+        and len(curve.keyframe_points) > 1
+        else None
+    )
+
+
+def _is_active(modifier) -> bool:
+    """Whether a modifier has an effect."""
+    return not modifier.mute and modifier.is_valid
+
+
+def stop_at(curve, span: Span, insert: bool = False) -> None:
+    """Let a curve's modifiers fade out before a span and in after it; its cycles, which are now
+    keys, are removed.
+
+    insert: animation from the span's first frame on is moved after it, so modifiers with a range
+    move too.
+    """
+    repeat = _cycles(curve)
+    if repeat is not None:
+        curve.modifiers.remove(repeat)
+    shift = span.end - span.first if insert else 0
+    for modifier in [modifier for modifier in curve.modifiers if modifier.type != "CYCLES"]:
+        limited = modifier.use_restricted_range
+        low, high = (modifier.frame_start, modifier.frame_end) if limited else (-_FAR, _FAR)
+        before, after = low < span.first, high > span.last or (insert and high > span.first)
+        if before and after:
+            _restrict(_copy(curve, modifier), low, high, span, shift, after=True)
+            _restrict(modifier, low, high, span, 0, after=False)
+        else:
+            _restrict(modifier, low, high, span, shift if after else 0, after=after)
+
+
+def _restrict(modifier, low: float, high: float, span: Span, shift: int, after: bool) -> None:
+    """Limit a modifier to the part of its range low … high before a span, or after it and so much
+    later."""
+    modifier.use_restricted_range = True
+    if after:
+        start = max(low + shift, span.last)
+        modifier.frame_end, modifier.frame_start = max(high + shift, start + 1.0), start
+        if start == span.last:
+            modifier.blend_in = span.blend
+        if shift and modifier.type == "NOISE":
+            modifier.offset += shift
+    else:
+        modifier.frame_start, modifier.frame_end = low, min(high, span.first)
+        if high >= span.first:
+            modifier.blend_out = span.blend
+
+
+def _copy(curve, modifier):
+    """One more modifier of a curve, the same as another."""
+    new = curve.modifiers.new(modifier.type)
+    late = ("coefficients",)  # the count follows from the others
+    names = [
+        prop.identifier
+        for prop in modifier.bl_rna.properties
+        if not prop.is_readonly or prop.identifier in late
+    ]
+    for name in sorted(names, key=lambda name: name in late):
+        setattr(new, name, getattr(modifier, name))
+    if modifier.type == "ENVELOPE":
+        for point in modifier.control_points:
+            added = new.control_points.add(point.frame)
+            added.min, added.max = point.min, point.max
+    return new

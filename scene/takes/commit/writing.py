@@ -22,8 +22,7 @@ from ...host import compat
 from ...host.jobs import stage, Step
 from .. import provenance
 from ..shape import applying
-from . import modifiers
-from .reading import nla_tracks, played_strips, STILL_POSE
+from . import reading
 
 Curves = Sequence[Sequence[NewCurve]]  # of each target
 
@@ -39,7 +38,7 @@ def write(
     left = animator_actions if plan.keeps else []
     animator_actions = animator_actions if plan.takes_part else [None] * len(animator_actions)
     old_strips = [
-        [strip for number, strip in enumerate(played_strips(t)) if number in old]
+        [strip for number, strip in enumerate(reading.played_strips(t)) if number in old]
         for t, old in zip(rig.targets, plan.old_strips)
     ]
     work = _Writing(
@@ -56,7 +55,7 @@ def write(
         _label(actions[0], plan, drawing)
     for action in actions:
         _record(action, about, plan, drawing)
-        remember_committed(action)
+        action[AS_COMMITTED] = _sum(action)
     for track, value in drawing.still:
         if rna_paths.exists(rig.targets[track.block], track.path):
             rna_paths.put(rig.targets[track.block], track.path, track.index, value)
@@ -117,7 +116,7 @@ class _Restore:
             for action in dict.fromkeys(filter(None, animator_actions))
         ]
         self._nla_tracks = [
-            {track.as_pointer() for track in nla_tracks(target)} for target in rig.targets
+            {track.as_pointer() for track in reading.nla_tracks(target)} for target in rig.targets
         ]
 
     def undo(self) -> None:
@@ -134,7 +133,7 @@ class _Restore:
             for action, _, had_user in self._animator_actions:
                 action.use_fake_user = had_user
         for target, before in zip(self.rig.targets, self._nla_tracks):
-            for track in nla_tracks(target):
+            for track in reading.nla_tracks(target):
                 if track.as_pointer() not in before:
                     target.animation_data.nla_tracks.remove(track)
         # restore_animation does nothing if no take is shown
@@ -284,7 +283,7 @@ class _Writing:
             zip(self.rig.targets, self.animator_actions, self.states)
         ):
             if still[index] is not None:
-                display.hold_pose(target, STILL_POSE, still[index], index)
+                display.hold_pose(target, reading.STILL_POSE, still[index], index)
             if action is not None:
                 # The action plays as when it was active, everywhere if it moves beyond its keys:
                 # cycles, noise, or lines that run on.
@@ -332,7 +331,7 @@ class _Writing:
                     )
         if not any(wanted):
             return [None] * len(self.rig.targets)
-        actions, collections = compat.new_action(STILL_POSE, self.rig.targets)
+        actions, collections = compat.new_action(reading.STILL_POSE, self.rig.targets)
         self.restore.made += actions
         for collection, curves in zip(collections, wanted):
             value_of(self._write(collection, curves))
@@ -349,7 +348,7 @@ class _Writing:
             curve = curves.find(new_curve.path, index=new_curve.index)
             if curve is None:
                 curve = compat.new_curve(curves, new_curve.path, new_curve.index, new_curve.group)
-            modifiers.stop_at(curve, new_curve.span, self.plan.choice.how == "INSERT")
+            reading.stop_at(curve, new_curve.span, self.plan.choice.how == "INSERT")
             times = new_curve.keys["co"][:, 0]
             fcurves.write(
                 curve,
@@ -404,11 +403,6 @@ def _remove_strips(target, strips: list) -> None:
 AS_COMMITTED = "thunder_as_committed"
 # properties of a modifier that do not affect the curve
 _NOT_EDITED = ("is_valid", "rna_type", "show_expanded", "active")
-
-
-def remember_committed(action) -> None:
-    """Note that an action is as a commit left it."""
-    action[AS_COMMITTED] = _sum(action)
 
 
 def is_as_committed(action) -> bool:

@@ -1,20 +1,30 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Translates a character's direction into a request to the engine: one for the whole line, or one
-per frame where sliders have keys."""
+"""Sets a character's direction by a preset or by the style of an animation or a recording, and
+translates it into a request to the engine: one for the whole line, or one per frame where it has
+keys."""
 
+from collections.abc import Generator
 from dataclasses import replace
+from pathlib import Path
 
 import bpy
 import numpy as np
 
+from ....thunder_core.animation import recording
 from ....thunder_core.animation.timing import Clock
-from ....thunder_core.direction import AS_HEARD, AXES, Brief, MOOD_NAMES
+from ....thunder_core.animation.traits import style_of, StyleOfMotion
+from ....thunder_core.direction import AS_HEARD, AXES, Brief, Direction, MOOD_NAMES
+from ....thunder_core.direction_presets import Preset, Presets, USERS
+from ....thunder_core.direction_words import words
+from ....thunder_core.errors import BadRequest
 from ....thunder_core.types import FPS
+from ...animation import fcurves, keying
+from ...heads import head
 from ...host import compat
 from ...voice import strip
-from .. import track_values, turns
-from ..sampling import Sampling
-from . import sliders, word_marks
+from .. import transcript, turns
+from ..provenance import Sampling
+from . import sliders
 
 MOOD_SECONDS = 0.4  # length of the blend from one mood to another at a mood key
 
@@ -32,7 +42,7 @@ def add_direction(sampling: Sampling, owner: bpy.types.Object, voice: strip.Voic
         )
     if sampling.asked is not None:
         return sampling
-    requested = word_marks.add_words(
+    requested = transcript.add_words(
         direction_over(owner, voice.clock, voice.last), bpy.context.scene, voice
     )
     followed = sampling.supported_part(requested)
@@ -60,7 +70,7 @@ def _sample_direction(
         last = max(curve.keyframe_points[-1].co[0] for curve in curves.values()) + 1
     count = max(1, round(float(clock.seconds(last)) * FPS))
     frames = clock.frame(np.arange(count) / FPS)
-    values = {name: track_values.evaluate(curve, frames) for name, curve in curves.items()}
+    values = {name: fcurves.evaluate(curve, frames) for name, curve in curves.items()}
     result = np.repeat(now.vector()[None], count, axis=0)
     heard = np.full(count, now.share(AS_HEARD), np.float32)
     for column, axis in enumerate(AXES):
@@ -116,3 +126,67 @@ def _curves(direction: sliders.ThunderDirection, silent: bool = False) -> dict:
         if curve.data_path.startswith(before)
         and (silent or (not curve.mute and len(curve.keyframe_points)))
     }
+
+
+MOST_SECONDS = 120.0  # longest motion that is read; more does not improve the style
+
+
+def all_presets() -> Presets:
+    """The shipped presets and the animator's."""
+    return Presets(compat.user_folder(USERS))
+
+
+def use_preset(direction: sliders.ThunderDirection, name: str) -> None:
+    """Move the sliders of a direction to a preset. Raises BadRequest."""
+    preset = all_presets().load(name)
+    sliders.put(direction, preset.direction)
+    if preset.spread is not None:
+        direction.spread = preset.spread
+
+
+def save_preset(direction: sliders.ThunderDirection, name: str) -> Path:
+    """Save the sliders as a preset of the animator. Raises BadRequest or NoSpace."""
+    return all_presets().save(
+        Preset(name.strip(), sliders.value(direction), spread=direction.spread)
+    )
+
+
+def reset_direction(direction: sliders.ThunderDirection) -> None:
+    """Move all sliders to their usual values."""
+    sliders.put(direction, Direction())
+    for name in ("strength", "spread"):
+        direction.property_unset(name)
+
+
+def style_of_animation(
+    rig: head.Rig, scene, first: int, last: int
+) -> Generator[float, None, StyleOfMotion]:
+    """Read the style of a head's animation over these frames of its scene. Returns it. Raises
+    BadRequest."""
+    if last <= first:
+        raise BadRequest(
+            f"Frames {first} to {last} are not a range: the first frame must come before the last"
+        )
+    clock = Clock.of(scene, first)
+    motion = yield from keying.read(
+        rig, head.channel_names(), clock, min(MOST_SECONDS, (last - first + 1) / clock.fps)
+    )
+    return style_of(motion, head.channel_names())
+
+
+def style_of_file(path: str) -> StyleOfMotion:
+    """Read the style of a recording. Raises BadRequest."""
+    channels = head.channel_names()
+    motion = recording.read(path, channels)
+    return style_of(motion.part(slice(0, round(MOST_SECONDS * FPS))), channels)
+
+
+def use_style(direction: sliders.ThunderDirection, read: StyleOfMotion) -> str:
+    """Move the sliders of a direction to a style, without a mood and without their keys; returns a
+    sentence on the result."""
+    remove_keys(direction)
+    direction_read = Direction(read.style)
+    sliders.put(direction, direction_read)
+    if read.spread is not None:
+        direction.spread = read.spread
+    return f"Style read from {read.seconds:.0f} s of speech: {words(direction_read.vector())}"

@@ -26,16 +26,13 @@ from ....thunder_core.errors import BadRequest, ThunderError
 from ....thunder_core.progress import result
 from ....thunder_core.request import DRAFT, NOTHING, SYSTEMS
 from ...animation import display, keying
-from ...animation.keying import Performance
 from ...engine import connection
 from ...heads import head, head_state
-from ...host import handlers, idle, jobs
-from ...host.session import Part, session
+from ...host import jobs
 from ...voice import fingerprint, voice_cache
-from .. import generation, provenance, take_list, thumbnails, track_values
-from ..sampling import Sampling
-from ..shape.stored import is_shaped
-from . import asking, looking, sliders, word_marks
+from .. import browsing, generation, provenance, take_list, transcript
+from ..shape.applying import is_shaped
+from . import asking, looking, sliders
 
 # property of a take's first action while its keys do not yet match the sliders
 PENDING = "thunder_live"
@@ -54,7 +51,7 @@ class _Request:
     steps: Generator
 
 
-class Live(Part):
+class Live(jobs.Part):
     """The take that follows the sliders, and its state.
 
     uid: session id of its action.  copied: that of the take that was copied for this drag, None for
@@ -64,7 +61,7 @@ class Live(Part):
     """
 
     def __init__(self):
-        self.task = idle.Task(self.step, any_time=True)
+        self.task = jobs.Task(self.step, any_time=True)
         self.token, self.numbers = uuid.uuid4().hex[:8], itertools.count(1)
         self.moved_at = 0.0
         self.sentence = ""
@@ -77,12 +74,19 @@ class Live(Part):
             self.request.steps.close()
         self.uid: int | None = None
         self.copied: int | None = None
-        self.original: Performance | None = None
-        self.sampling = Sampling()
+        self.original: keying.Performance | None = None
+        self.sampling = provenance.Sampling()
         self.written: tuple[Brief | None, bool] = (None, False)
         self.request = None
 
     release = drop
+
+    def undone(self) -> None:
+        scene = bpy.context.scene
+        entry = take_list.shown_take(scene.thunder) if scene is not None else None
+        if entry is not None:
+            browsing.thumbnails.forget(entry.action.session_uid)
+            self.resume(entry)
 
     def file_opened(self) -> None:
         self.drop()
@@ -119,7 +123,7 @@ class Live(Part):
             raise BadRequest(sentence)
         source = entry.action.session_uid
         if is_copy := not self._may_change(entry):
-            if session.job is not None:  # which may hold the list's entries
+            if jobs.session.job is not None:  # which may hold the list's entries
                 raise BadRequest(
                     f"“{entry.name}” does not follow the sliders while other work runs: wait for "
                     f"it, then move one again"
@@ -146,7 +150,7 @@ class Live(Part):
 
     def _begin(self, entry) -> None:
         self.uid, self.original = entry.action.session_uid, provenance.load(entry.action)
-        self.sampling = Sampling.of_take(self.original.provenance, entry.id_data.thunder)
+        self.sampling = provenance.Sampling.of_take(self.original.provenance, entry.id_data.thunder)
         self.written = (self.sampling.asked, True)
 
     def resume(self, entry) -> None:
@@ -183,7 +187,7 @@ class Live(Part):
         if entry is None:
             self.drop()
             return None
-        if session.job is not None or is_dragging_keys():
+        if jobs.session.job is not None or is_dragging_keys():
             return _BUSY_SECONDS
         rig = take_list.rig_of(scene, entry)
         asked = self._direction_for(rig, entry)
@@ -203,7 +207,7 @@ class Live(Part):
             return _POLL_SECONDS
         is_there, is_final = _same(self.written[0], asked), self.written[1]
         as_before = self.original is not None and _same(
-            Sampling.of_take(self.original.provenance, scene.thunder).asked, asked
+            provenance.Sampling.of_take(self.original.provenance, scene.thunder).asked, asked
         )
         if is_there and is_final:
             if as_before and self.copied is not None and not is_resting:
@@ -230,7 +234,7 @@ class Live(Part):
         asked = asking.direction_over(rig.owner, provenance.clock_of(entry.action), last)
         if state is not None:
             voice = fingerprint.voice_of(entry.id_data, state)
-            asked = word_marks.add_words(asked, entry.id_data, voice)
+            asked = transcript.add_words(asked, entry.id_data, voice)
         asked = self.sampling.supported_part(asked) or asked
         if before is None:
             return replace(asked, as_asked=False)
@@ -250,7 +254,9 @@ class Live(Part):
             cached = voice_cache.read(scene, voice, client.folder)
         return self._sample_cached(client, voice, cached, entry.seed, sampling)
 
-    def _sample_cached(self, client, voice, cached, seed: int, sampling: Sampling) -> Generator:
+    def _sample_cached(
+        self, client, voice, cached, seed: int, sampling: provenance.Sampling
+    ) -> Generator:
         while cached is not None and not cached.path and cached.reading:
             yield
         path = voice.path or (cached.path if cached is not None else "")
@@ -261,7 +267,7 @@ class Live(Part):
             )
         return (yield from generation.sample_ranked(client, path, 1, seed, sampling))
 
-    def _write(self, rig: head.Rig, entry, made: Performance, asked: Brief) -> None:
+    def _write(self, rig: head.Rig, entry, made: keying.Performance, asked: Brief) -> None:
         """Key the take again. Raises BadRequest if the animator has edited it meanwhile."""
         action = entry.action
         if provenance.is_edited(entry):
@@ -286,14 +292,12 @@ class Live(Part):
             made = looking.aim_eyes(made, source.look)
         clock = provenance.clock_of(action)
         values = result(keying.values_of(rig, made, clock))
-        keying.key_again(
-            rig, display.actions_of(entry), track_values.curves(rig, entry), made, values
-        )
+        keying.key_again(rig, display.actions_of(entry), keying.curves(rig, entry), made, values)
         provenance.store(action, made, clock, entry.voice)
         entry.curve, entry.score = take_list.bars(made.opening), made.score
         take_list.set_heard(entry, made.heard)
         entry.words, entry.asked = words_of_take(made.provenance), words_of_request(made.provenance)
-        thumbnails.thumbnails.forget(self.uid)
+        browsing.thumbnails.forget(self.uid)
         jobs.redraw()
 
     def _discard_copy(self, scene, entry) -> None:
@@ -307,7 +311,7 @@ class Live(Part):
         jobs.redraw()
 
 
-live = session.add(Live())
+live = jobs.session.add(Live())
 
 
 def why_not(scene, entry) -> str:
@@ -384,17 +388,4 @@ def _same(one: Brief | None, other: Brief | None) -> bool:
     )
 
 
-@bpy.app.handlers.persistent
-def _after_undo(*_):
-    scene = bpy.context.scene
-    entry = take_list.shown_take(scene.thunder) if scene is not None else None
-    if entry is None:
-        return
-    thumbnails.thumbnails.forget(entry.action.session_uid)
-    live.resume(entry)
-
-
 sliders.listeners.append(live.follow_slider)
-register, unregister = handlers.registration(
-    (("undo_post", _after_undo), ("redo_post", _after_undo))
-)

@@ -16,8 +16,8 @@ from ....thunder_core.types import FPS
 from ...animation import display, keying
 from ...heads import head
 from ...host import compat, playback
-from .. import provenance, take_list, thumbnails, track_values
-from ..shape.stored import is_shaped
+from .. import browsing, provenance, take_list
+from ..shape.applying import is_shaped
 from . import sliders
 
 _EYES = ("eye_left", "eye_right")
@@ -139,11 +139,9 @@ def update(scene, rig: head.Rig, entries: list) -> Generator[float, None, tuple[
         if entry is None:  # deleted meanwhile
             continue
         values = yield from rescale(keying.values_of(rig, aimed, clock), 0.9, 0.9)
-        keying.key_again(
-            rig, display.actions_of(entry), track_values.curves(rig, entry), aimed, values
-        )
+        keying.key_again(rig, display.actions_of(entry), keying.curves(rig, entry), aimed, values)
         provenance.store(entry.action, aimed, clock, entry.voice)
-        thumbnails.thumbnails.forget(uid)
+        browsing.thumbnails.forget(uid)
         yield 0.9 + 0.1 * (number + 1) / len(ready)
     return len(ready), len(entries) - len(ready)
 

@@ -17,8 +17,6 @@ from ...heads import head
 from ...host.jobs import Step
 from ...voice import strip
 from .. import generation, provenance, take_list
-from ..first_seed import next_seed
-from ..sampling import Sampling
 
 SPREAD = 0.2  # spread of new takes around the chosen one
 COUNT = 4
@@ -119,7 +117,7 @@ def sample(
         raise BadRequest(sentence)
     rig = take_list.animatable_rig(scene, entry)
     voice = take_list.check_voice(entry, strip.find(context))
-    before = Sampling.of_take(provenance.about_of(entry.action), scene.thunder)
+    before = provenance.Sampling.of_take(provenance.about_of(entry.action), scene.thunder)
     reading = reading_of(entry.action)
     vectors = reading[None] if before.asked is None else with_mean(before.asked.vectors, reading)
     request = Brief(vectors, SPREAD, as_asked=False)
@@ -135,7 +133,7 @@ def sample(
             as_heard=before.asked.as_heard,
         )
     sampling = replace(before, asked=request)
-    seed = next_seed(scene, entry.head, entry.voice)
+    seed = provenance.next_seed(scene, entry.head, entry.voice)
     with closing(_BesideCollector(scene, rig, voice, on_take, original)) as collector:
         collector.batch = entry.batch
         return (

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The sliders of a character's direction, its mood, and how far takes go from it."""
 
+from functools import partial
+
 import bpy
 from bpy.props import EnumProperty, FloatProperty, IntProperty, PointerProperty
 
@@ -16,8 +18,7 @@ from ....thunder_core.direction import (
     Style,
 )
 from ...heads import head_state
-from ...host import idle, jobs
-from ...host.session import Part, session
+from ...host import jobs
 
 _AXES = {axis.name: axis for axis in AXES}
 FINE = {  # axes below More Sliders, with their tooltips
@@ -166,27 +167,20 @@ def ensure(owner: bpy.types.Object) -> ThunderDirection:
     return head_state.ensure(owner).direction
 
 
-class _MissingDirection(Part):
-    """The head whose sliders a panel shows before anything is stored for it, because drawing must
-    not change data."""
-
-    name = ""
-
-    def step(self) -> None:
-        owner = bpy.data.objects.get(self.name)
-        if owner is not None and of(owner) is None:
-            ensure(owner)
-            jobs.redraw()
+def _make(name: str) -> None:
+    owner = bpy.data.objects.get(name)
+    if owner is not None and of(owner) is None:
+        ensure(owner)
+        jobs.redraw()
 
 
-_wanted = session.add(_MissingDirection())
-_make_wanted = idle.Task(_wanted.step, any_time=True)
+_make_soon = jobs.Task(lambda: None, any_time=True)  # drawing must not change data
 
 
 def prepare(owner: bpy.types.Object) -> None:
     """Create a direction for the head that an object represents, shortly after."""
-    _wanted.name = owner.name
-    _make_wanted.start(0.0)
+    _make_soon.step = partial(_make, owner.name)
+    _make_soon.start(0.0)
 
 
 def value(direction: ThunderDirection) -> Direction:

@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sliders of a take's shape; writes a take with its shape, and changes the performance under
-it: closures of the lips by hand."""
+"""The shape of a take: its sliders, the record of it in the take's action, and how it is written;
+and changes of the performance under it: closures of the lips by hand.
 
+The record holds the base under the shape, the edits on it, and the values written last."""
+
+from __future__ import annotations
+
+import contextlib
 import json
+import zlib
 from collections.abc import Callable, Generator
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 
 import bpy
 import numpy as np
@@ -12,28 +18,319 @@ from bpy.props import EnumProperty, FloatProperty, IntProperty, PointerProperty
 
 from ....thunder_core import records
 from ....thunder_core.animation import keyframes, layered, timing
-from ....thunder_core.errors import BadRequest
+from ....thunder_core.errors import attempt, BadRequest
 from ....thunder_core.face import lip_closures, shaping
 from ....thunder_core.face.lips import bundled_lips, TOUCH_MM
-from ....thunder_core.face.shaping import Shape
 from ....thunder_core.progress import rescale, result
+from ....thunder_core.recent import Recent
 from ....thunder_core.types import in_group, Motion, SPEECH
-from ...animation import fcurves, keying
+from ...animation import display, fcurves, keying
 from ...heads import head, rna_paths
-from ...host import handlers, jobs
-from ...host.session import AddonChanges
-from .. import provenance, take_list, track_values
-from . import strength
-from .stored import (
-    Base,
-    cached_bases,
-    entry_of,
-    is_shaped,
-    read_shape,
-    STATE,
-    StoredShape,
-    TakeCurves,
+from ...host import compat, jobs
+from .. import provenance, take_list
+
+# property of the first action of a shaped take: its base, its edits and the values written last
+STATE = "thunder_shaped"
+
+
+@dataclass(frozen=True)
+class TakeCurves:
+    """A take's current state: curve and key data of each of the rig's tracks, None if it has
+    none."""
+
+    rig: head.Rig
+    entry: object
+    curves: list
+    now: list
+
+    @classmethod
+    def of(cls, rig: head.Rig, entry) -> TakeCurves:
+        """The curves of a take and their keys as they are now."""
+        curves = keying.curves(rig, entry)
+        return cls(
+            rig,
+            entry,
+            curves,
+            [None if curve is None else fcurves.identify_keys(curve) for curve in curves],
+        )
+
+
+@dataclass(frozen=True)
+class Base:
+    """A take without its shape, read into arrays.
+
+    frames [S].  keys: of each track, None if it has no curve.  values [S, tracks] and motion [S]:
+    by these keys. driven [S, tracks]: values that the rig computes from the motion.  gap [S, P]:
+    along the lips, millimetres.
+    """
+
+    frames: np.ndarray
+    keys: list
+    values: np.ndarray
+    motion: Motion
+    driven: np.ndarray
+    gap: np.ndarray
+
+
+cached_bases = jobs.session.add(
+    jobs.Memory(Recent(4))
+)  # bases that were read into arrays, by their mark
+
+
+@dataclass(frozen=True)
+class StoredShape:
+    """A take without its shape.
+
+    keys: of each track, None if it has no curve.  edits: by track, as distances
+    (thunder_core/animation/layered.py). frames [S]: of the base.  mark: identifies the base.
+    """
+
+    keys: list
+    edits: dict[int, dict]
+    frames: np.ndarray
+    mark: tuple
+
+
+def is_shaped(action) -> bool:
+    """Whether a take differs from its base."""
+    return STATE in action
+
+
+def entry_of(action):
+    """The list entry of an action's take. Raises BadRequest."""
+    for scene in bpy.data.scenes:
+        for entry in scene.thunder.takes:
+            if entry.action == action:
+                return entry
+    raise BadRequest(f"“{action.name}” is not in a list of takes: show a listed take to shape it")
+
+
+def read_shape(take: TakeCurves) -> StoredShape:
+    """Stored data of a take and its shape.
+
+    Keys changed since they were written become edits: their difference from the written values.
+    Raises BadRequest.
+    """
+    entry, curves, now = take.entry, take.curves, take.now
+    action = entry.action
+    state = action.get(STATE)
+    if state is None:
+        keys = [None if curve is None else fcurves.read(curve) for curve in curves]
+        return StoredShape(
+            keys,
+            {},
+            keying.frames_of(entry),
+            (action.session_uid, layered.fingerprint_of(now), entry.first, entry.last),
+        )
+    try:
+        return _read(take, state)
+    except records.UNREADABLE as error:
+        raise BadRequest(
+            f"The record of the shape of “{entry.name}” is damaged: commit the take as it is, or "
+            f"sample it again"
+        ) from error
+
+
+def _read(take: TakeCurves, state) -> StoredShape:
+    """The same from the record of a shape. Raises BadRequest, or one of records.UNREADABLE."""
+    entry, curves, now = take.entry, take.curves, take.now
+    action = entry.action
+    if not records.is_readable(state):
+        raise BadRequest(
+            f"“{entry.name}” was shaped with a later version of Thunder: update Thunder to change "
+            f"its shape"
+        )
+    first, count, shift = float(state["first"]), int(state["count"]), int(state["shift"])
+    if len(state["written"]) != count * len(now) or not abs(first) <= records.LARGEST:
+        raise ValueError("values are missing")
+    times = first + np.arange(count)
+    mark = (action.session_uid, int(state["mark"]), first, first + count)
+    base_keys = (
+        cached_bases.known[mark].keys
+        if mark in cached_bases.known
+        else layered.unpack(state["base"])
+    )
+    edited_tracks = json.loads(state["edited"])
+    edits = dict(zip(edited_tracks, layered.unpack(state["edits"]))) if edited_tracks else {}
+    if len(base_keys) != len(now) or not all(
+        isinstance(place, int) and 0 <= place < len(now) for place in edits
+    ):
+        raise ValueError("it is of other tracks")
+    changed = np.flatnonzero(layered.fingerprints_of(now) != np.array(state["prints"], np.int32))
+    if len(changed):
+        written = np.array(state["written"], np.float32).reshape(count, -1).astype(np.float64)
+    for place in changed:
+        if now[place] is None:
+            edits[int(place)] = {
+                part: np.zeros((0, length), np.float64)
+                for part, (_, length) in keyframes.PARTS.items()
+            }
+        else:
+            edits[int(place)] = layered.to_relative(
+                fcurves.read(curves[place]), times, written[:, place], shift
+            )
+    return StoredShape(base_keys, edits, times, mark)
+
+
+def shift(action, frames: float) -> None:
+    """Prepare a shaped take for moving its keys by `frames`; call it before moving them.
+
+    Its base and edits are moved along, so that the sliders keep working.
+    """
+    with contextlib.suppress(*records.UNREADABLE):  # the sliders say that a record is damaged
+        if is_shaped(action) and records.is_readable(action[STATE]):
+            _shift(action, frames)
+
+
+def _shift(action, frames: float) -> None:
+    entry = entry_of(action)
+    now = TakeCurves.of(take_list.rig_of(entry.id_data, entry), entry).now
+    state = action[STATE]
+    known = np.array(state["prints"], np.int32) == layered.fingerprints_of(now)
+    by = np.array([frames, 0], np.float32)
+    moved = layered.fingerprints_of(
+        [
+            None
+            if keys is None
+            else keys
+            | {
+                part: keys[part] + by
+                for part in ("co", "handle_left", "handle_right")
+                if part in keys
+            }
+            for keys in now
+        ]
+    )
+    # edits made since stay different
+    state["prints"] = np.where(known, moved, ~moved).astype(np.int32)
+    for name in ("base", "edits"):
+        packed = state[name]
+        for part in ("co", "handle_left", "handle_right") if "co" in packed else ():
+            flat = np.array(packed[part])
+            flat[::2] += np.array(frames, flat.dtype)
+            packed[part] = flat
+    state["first"] = float(state["first"]) + frames
+    state["mark"] = (int(state["mark"]) + 1 + zlib.crc32(repr(frames).encode())) & 0x7FFFFFFF
+
+
+# property of a rig's first data-block: strength of the emotion, which a curve can animate
+STRENGTH = "thunder_emotion"
+# delay from a change of a slider or curve until the take is written, if not at once
+UPDATE_SECONDS = 0.3
+
+
+# actions that an undo left older than their curve → fingerprint of that curve
+
+
+def strength_curve(rig: head.Rig, entry):
+    """The curve of a take's emotion over time, None if it has none."""
+    curves = compat.curves_of(*display.part_of(display.actions_of(entry), rig, 0))
+    return next(
+        (
+            each
+            for each in curves
+            if each.data_path == STRENGTH and not each.mute and len(each.keyframe_points)
+        ),
+        None,
+    )
+
+
+def animate_strength(rig: head.Rig, entry) -> None:
+    """Give a take's emotion a curve over time: it grows from nothing at the first frame to its
+    strength at the last."""
+    if strength_curve(rig, entry) is not None:
+        return
+    action, slot = display.part_of(display.actions_of(entry), rig, 0)
+    if action is None:
+        raise BadRequest(
+            f"The action of “{entry.name}” was deleted: generate the take again from seed "
+            f"{entry.seed}"
+        )
+    strength = entry.action.thunder_shape.strength
+    curve = compat.new_curve(
+        compat.curves_in(action, rig.targets[0], slot), STRENGTH, 0, "Thunder Emotion"
+    )
+    ends = np.array([entry.first, entry.last], np.float64)
+    fcurves.write(curve, keyframes.on_every_frame(ends, np.array([0.0, strength])))
+    setattr(rig.targets[0], STRENGTH, strength)
+
+
+def remove_strength_curve(rig: head.Rig, entry) -> None:
+    """Remove the curve over time: the emotion has the slider's strength all along."""
+    action, slot = display.part_of(display.actions_of(entry), rig, 0)
+    curves = compat.curves_in(action, rig.targets[0], slot)
+    curve = curves.find(STRENGTH)
+    if curve is not None:
+        curves.remove(curve)
+
+
+def strength_at(rig: head.Rig, entry, frames: np.ndarray) -> np.ndarray | None:
+    """Strength of a take's emotion at scene frames [T], 0 … 1; None if it is the same all along."""
+    curve = strength_curve(rig, entry)
+    return None if curve is None else np.clip(fcurves.evaluate(curve, frames), 0.0, 1.0)
+
+
+def strength_fingerprint(rig: head.Rig, entry) -> int:
+    """Fingerprint of the curve of a take's emotion, 0 for none."""
+    curve = strength_curve(rig, entry)
+    return 0 if curve is None else int(layered.fingerprints_of([fcurves.read(curve)])[0])
+
+
+def is_outdated(rig: head.Rig, entry) -> bool:
+    """Whether a take is older than the curve of its emotion's strength."""
+    state = entry.action.get(STATE)
+    if entry.action.thunder_shape.emotion == "NONE":
+        return False
+    known = 0 if state is None else int(state["strength"])
+    return known != strength_fingerprint(rig, entry)
+
+
+# Writes the shown take shortly afterwards, when nothing else is being dragged. The step is set by
+# operators/shape_take.py: a timer's changes are no undo step, an operator's are.
+update = jobs.Task(lambda: None, any_time=True)
+
+
+class _OutdatedByUndo(jobs.Memory):
+    """Fingerprints of strengths that an undo left newer than their takes. These are not written
+    again: that would be a change that undo could never pass."""
+
+    def actions_edited(self, scene, uids: set[int]) -> None:
+        """Notes that the strength of a shown take's emotion was edited; the take follows when the
+        edit is over."""
+        if bpy.app.background:
+            return
+        entry = take_list.shown_take(scene.thunder)
+        if entry is None or entry.action.thunder_shape.emotion == "NONE":
+            return
+        rig, _ = attempt(take_list.rig_of, scene, entry)
+        if rig is None:  # the head was deleted: there is nothing to write
+            return
+        left = self.known.get(entry.action.session_uid)
+        if is_outdated(rig, entry) and left != strength_fingerprint(rig, entry):
+            update.start(UPDATE_SECONDS)
+
+    def undone(self) -> None:
+        self.known.clear()
+        for scene in bpy.data.scenes:
+            entry = take_list.shown_take(scene.thunder)
+            rig, _ = attempt(take_list.rig_of, scene, entry) if entry is not None else (None, "")
+            if rig is not None:
+                self.known[entry.action.session_uid] = strength_fingerprint(rig, entry)
+
+
+jobs.session.add(_OutdatedByUndo())
+
+# What moves the strength: on the data-blocks animated by a take's first action, so that its curve
+# is one of the take.
+PROPERTY = FloatProperty(
+    name="Emotion",
+    default=0.5,
+    min=0.0,
+    max=1.0,
+    subtype="FACTOR",
+    description="Strength of the take's emotion at this frame. It can be keyed",
 )
+
 
 _CHANGED = 1e-7  # least change of a value that is one
 
@@ -54,7 +351,7 @@ def apply(
         )
     shape, offset = action.thunder_shape.values(), action.thunder_shape.offset
     neutral = shape.is_neutral and offset == 0.0
-    if shape.emotion and strength.strength_curve(rig, entry) is not None:
+    if shape.emotion and strength_curve(rig, entry) is not None:
         neutral = False
     if neutral and not is_shaped(action):
         return
@@ -62,13 +359,13 @@ def apply(
     under = under or read_shape(take)
     base = yield from rescale(_base(rig, entry, take.curves, under), 0.0, 0.6)
     whole = int(np.round(offset))
-    over_time = strength.strength_at(rig, entry, under.frames + whole)
+    over_time = strength_at(rig, entry, under.frames + whole)
     shaped = shaping.shape_motion(base.motion, head.channel_names(), shape, over_time, base.gap)
     if offset != whole:
         shaped = _delay(shaped, base.gap[:, bundled_lips().middle], offset - whole)
     values = base.values
     if shaped is not base.motion:
-        driven = yield from rescale(track_values.drive(rig, shaped), 0.6, 0.9)
+        driven = yield from rescale(keying.drive(rig, shaped), 0.6, 0.9)
         values = base.values + (driven - base.driven)
     _write(take, base, under, values, whole, neutral and (settle or not under.edits))
     entry.curve = take_list.bars(bundled_lips().opening(shaped, head.channel_names()))
@@ -91,7 +388,7 @@ def _write(
         if place in edits:
             keys = layered.to_absolute(edits[place], base.frames, written[:, place], shift)
         elif keys is not None:
-            keys = track_values.shift_values(
+            keys = fcurves.shift_values(
                 keys, base.frames, base.values[:, place], values[:, place] - base.values[:, place]
             )
             if shift:
@@ -99,7 +396,7 @@ def _write(
         wanted.append(keys)
     for place, (curve, keys) in enumerate(zip(take.curves, wanted)):
         if curve is not None and keys is not None:
-            track_values.write(curve, keys, take.now[place])
+            fcurves.write_changes(curve, keys, take.now[place])
     entry.first = int(np.floor(base.frames[0])) + entry.lead_in + shift
     entry.last = int(np.ceil(base.frames[-1])) - entry.lead_out + shift
     if done:
@@ -115,7 +412,7 @@ def _write(
                 "plain": plain,
             }
         state = action[STATE]
-        state["shift"], state["strength"] = shift, strength.strength_fingerprint(take.rig, entry)
+        state["shift"], state["strength"] = shift, strength_fingerprint(take.rig, entry)
         # A separate count of edits, because arrays in a file cannot be empty.
         state["edited"] = json.dumps(sorted(edits))
         state["edits"] = layered.pack([edits[place] for place in sorted(edits)]) if edits else {}
@@ -125,7 +422,7 @@ def _write(
             if curve is None
             else keys
             if keys is not None and keyframes.are_automatic(keys)
-            else track_values.identify_keys(curve)
+            else fcurves.identify_keys(curve)
             for curve, keys in zip(take.curves, wanted)
         ]
         state["written"], state["prints"] = (
@@ -177,11 +474,11 @@ def change(
     if edits:  # lips are changed as they are seen
         values = _with_edits(base, edits)
         motion = yield from rescale(
-            track_values.motion(rig, values, provenance.clock_of_take(entry).fps), 0.6, 0.6
+            keying.motion(rig, values, provenance.clock_of_take(entry).fps), 0.6, 0.6
         )
-        driven = yield from rescale(track_values.drive(rig, motion), 0.6, 0.6)
+        driven = yield from rescale(keying.drive(rig, motion), 0.6, 0.6)
     altered, rows = alter(motion, float(frames[0]) + entry.action.thunder_shape.offset)
-    part = yield from rescale(track_values.drive(rig, altered.part(rows)), 0.6, 0.6)
+    part = yield from rescale(keying.drive(rig, altered.part(rows)), 0.6, 0.6)
     by = part - driven[rows]
     inside = frames[rows]
     changed = list(keys)
@@ -211,7 +508,7 @@ def change(
     if not is_shaped(entry.action):
         for curve, keys_now, keys_then in zip(take.curves, take.now, changed):
             if curve is not None and keys_then is not keys_now:
-                track_values.write(curve, keys_then, keys_now)
+                fcurves.write_changes(curve, keys_then, keys_now)
         rna_paths.tag(rig.targets)
         entry.curve = take_list.bars(bundled_lips().opening(altered, head.channel_names()))
         yield 1.0
@@ -254,9 +551,9 @@ def _base(rig: head.Rig, entry, curves: list, under: StoredShape) -> Generator[f
     motion, drives = _sampled_motion(rig, entry, under.frames), values
     if motion is None:
         motion = yield from rescale(
-            track_values.motion(rig, values, provenance.clock_of_take(entry).fps), 0.0, 0.5
+            keying.motion(rig, values, provenance.clock_of_take(entry).fps), 0.0, 0.5
         )
-        drives = yield from rescale(track_values.drive(rig, motion), 0.5, 1.0)
+        drives = yield from rescale(keying.drive(rig, motion), 0.5, 1.0)
     lips = bundled_lips()
     base = Base(
         under.frames, under.keys, values, motion, drives, lips.gap(motion, head.channel_names())
@@ -272,7 +569,7 @@ def _base_values(rig: head.Rig, keys: list, curves: list, frames: np.ndarray) ->
     for index, (track, each) in enumerate(zip(rig.driver.tracks, keys)):
         if each is None or not len(each["co"]):
             result[:, index] = track.rest
-        elif track_values.is_on(each, frames):
+        elif fcurves.is_on(each, frames):
             result[:, index] = each["co"][:, 1]
         else:
             result[:, index] = _evaluate(each, curves[index], frames)
@@ -337,7 +634,7 @@ def _check_frame(entry, frame: float) -> None:
         )
 
 
-_addon_changes = AddonChanges()
+_addon_changes = jobs.AddonChanges()
 
 
 def _on_slider_moved(self, context) -> None:
@@ -354,7 +651,7 @@ def follow(entry, settle: bool = False) -> None:
     """
     rig = take_list.rig_of(entry.id_data, entry)
     if rig.driver.is_slow and not bpy.app.background:
-        strength.update.start(strength.UPDATE_SECONDS)
+        update.start(UPDATE_SECONDS)
     else:
         result(apply(rig, entry, settle=settle))
 
@@ -425,9 +722,9 @@ class ThunderShape(bpy.types.PropertyGroup):
         description="Strength of the emotion in the whole take",
     )
 
-    def values(self) -> Shape:
+    def values(self) -> shaping.Shape:
         """The shape as the core knows it, without the offset."""
-        return Shape(
+        return shaping.Shape(
             self.mouth,
             self.jaw,
             self.upper_face,
@@ -455,10 +752,14 @@ def reset(entry) -> None:
 def _unset(shape) -> None:
     """Put all sliders back to their defaults, without writing the take."""
     with _addon_changes:
-        for name in (*(field.name for field in fields(Shape)), "offset"):
+        for name in (*(field.name for field in fields(shaping.Shape)), "offset"):
             shape.property_unset(name)
 
 
-register, unregister = handlers.registration(
-    properties=((bpy.types.Action, "thunder_shape", PointerProperty(type=ThunderShape)),)
+register, unregister = jobs.registration(
+    properties=(
+        (bpy.types.Object, STRENGTH, PROPERTY),
+        (bpy.types.Key, STRENGTH, PROPERTY),
+        (bpy.types.Action, "thunder_shape", PointerProperty(type=ThunderShape)),
+    )
 )
