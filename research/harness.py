@@ -18,8 +18,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from thunder_core import installer
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -50,6 +48,8 @@ SHARED = {  # option → its default and what it is
 
 def blenders() -> dict[str, Path]:
     """Version → Python of the Blenders that are installed as modules, oldest first."""
+    from thunder_core import installer
+
     pythons = {
         folder.name.removeprefix("bpy-"): Path(installer.python_in(str(folder)))
         for folder in (ROOT / ".venv").glob("bpy-*")

@@ -42,6 +42,7 @@ import pytest
 from research.harness import add_shared, RESULTS, ROOT
 
 KNOWN = ROOT / "out" / "mutations"
+PACKAGES = {"research", "thunder_core"}
 TESTS = ["tests/core", "tests/animation", "tests/face", "tests/faults", "tests/research"]
 SECONDS = 20  # of tests that a mutation is tried against, as their lines were listed
 SHORT = 40  # characters of a change that is named with its line
@@ -207,8 +208,9 @@ def run_pytest(tree: Path, home: str, arguments: list[str], environment: dict[st
     )
     os.environ["CI"] = "1"  # hypothesis draws alike every time
     tempfile.tempdir, sys.dont_write_bytecode, sys.path[0] = home, True, str(tree / "research")
-    for name in [name for name in sys.modules if name.partition(".")[0] == "research"]:
-        del sys.modules[name]  # tests import the copy
+    # tests import the copy
+    for name in [name for name in sys.modules if name.partition(".")[0] in PACKAGES]:
+        del sys.modules[name]
     os.chdir(tree)
     said = os.open(home + "/said", os.O_CREAT | os.O_WRONLY)
     os.dup2(said, 1)
@@ -266,6 +268,8 @@ def listed_tests() -> dict[str, dict]:
             for name, test in known["tests"].items()
             if test["passed"]
         }
+    if not any(test["lines"] for test in tests.values()):
+        sys.exit(f"No test runs a line of the copy's thunder_core: remove {KNOWN} and try again")
     return tests
 
 
