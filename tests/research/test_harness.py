@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one door of the laboratory: it lists what there is without importing it, and gives every
-bench the same options."""
+"""The one door of the laboratory lists what there is without importing it, gives every bench the same
+options, and replaces no result without data; every result says which commit it is of."""
 
+import importlib
+import json
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
+from research import harness, speed
 from research.__main__ import GATES, main, parts
-from research.harness import DATA, ROOT
+from research.check_results import measured_files, MEASURES, named_commit, older
+from research.harness import DATA, keep, keep_json, RESULTS, results_file, ROOT
 
 IN_BLENDER = {"head_sheet"}  # imports bpy
 BENCHES = [name for name, _ in parts() if name not in IN_BLENDER]
@@ -47,3 +52,153 @@ def test_recordings_that_nobody_named_are_asked_for(capsys):
     with pytest.raises(SystemExit):
         main(["lips"])
     assert "--data" in capsys.readouterr().err
+
+
+def bench(name):
+    return importlib.import_module(f"research.{name}")
+
+
+@pytest.fixture
+def results():
+    """The results as they are; what the test changed of them is an error."""
+    before = {path: path.read_bytes() for path in RESULTS.iterdir()}
+    yield before
+    assert {path: path.read_bytes() for path in RESULTS.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    "name, arguments",
+    [
+        ("lips", ["--data", "{missing}"]),
+        ("commit", ["--data", "{missing}"]),
+        ("habits", ["--data", "{missing}"]),
+        ("listeners", ["--data", "{missing}"]),
+        ("moods", ["--cache", "{missing}"]),
+        ("style_from", ["--cache", "{missing}"]),
+        ("words", ["--cache", "{missing}"]),
+        ("table1", ["--cache", "{missing}", "--data", "{missing}"]),
+        ("paper", ["--cache", "{missing}"]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_bench_ends_with_a_sentence_where_its_data_is_missing(results, tmp_path, name, arguments):
+    with pytest.raises(SystemExit, match="missing.*as it was"):
+        main([name, *(a.format(missing=tmp_path / "missing") for a in arguments)])
+
+
+@pytest.mark.slow
+def test_a_table_of_the_shipped_sample_is_printed_and_not_kept(
+    results, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(bench("ranking"), "DATA", None)
+    main(["ranking", "--cache", str(tmp_path / "missing"), "--takes", "1", "--steps", "3"])
+    printed = capsys.readouterr().out
+    assert (
+        "the shipped sample, a synthetic voice" in printed
+        and "Not written to research/results" in printed
+    )
+
+
+@pytest.mark.parametrize(
+    "asked, measured, kept",
+    [(None, True, RESULTS / "x.txt"), (None, False, None), (Path("y"), False, Path("y"))],
+)
+def test_only_real_data_replaces_a_result_unasked(asked, measured, kept):
+    assert results_file(asked, "x.txt", measured) == kept
+
+
+def test_the_table_says_what_was_not_measured_and_what_misses_its_bar():
+    lines = speed.table(
+        {
+            "machine": "a machine",
+            "one_take_over_torch": 1.5,
+            "takes8_over_torch": 1.25,
+            "keying_seconds": 0.4,
+        }
+    )
+    label = "the same, over the engine in torch"
+    assert (
+        lines[0].startswith("a machine")
+        and "\n".join(lines).count("not measured") == len(speed.BARS) - 3
+    )
+    assert (
+        f"| {label} | 1.5 × | ≤ 1.15 ×: missed |" in lines
+        and f"| {label} | 1.25 × | ≤ 1.3 × |" in lines
+    )
+    assert "| keying eight takes of a minute | 0.4 s | ≤ 0.5 s |" in lines
+    assert "<!-- figures -->" in speed.PAGE.read_text(encoding="utf-8")
+
+
+class Clone:
+    """A repository with one code file that lips.txt measures."""
+
+    def __init__(self, folder):
+        self.folder, self.results = folder, folder / "research" / "results"
+        self.git("init", "-q")
+        self.commit("thunder_core/engine/sampling.py", "1\n" * 20)
+
+    def git(self, *words):
+        who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        command = ["git", "-C", str(self.folder), *who, *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    def commit(self, name, text):
+        """Write a file and commit it; the commit's hash."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", "a")
+        return self.git("rev-parse", "HEAD")
+
+
+@pytest.fixture
+def clone(tmp_path):
+    return Clone(tmp_path)
+
+
+def test_a_result_is_listed_once_its_code_changes_and_no_longer_once_it_is_measured_again(clone):
+    clone.commit("research/results/lips.txt", "r 0.58\n")
+    clone.commit("docs/page.md", "of no concern\n")
+    assert not list(older(clone.folder, clone.results))
+    changed = clone.commit("thunder_core/engine/sampling.py", "2\n" * 20)
+    (line,) = older(clone.folder, clone.results)
+    assert line.startswith("lips.txt") and "1 commits since" in line and line.endswith(changed[:10])
+    clone.commit("research/results/lips.txt", "r 0.60\n")
+    assert not list(older(clone.folder, clone.results))
+
+
+def test_the_commit_that_a_result_names_counts_more_than_the_one_that_wrote_it(clone):
+    first = clone.git("rev-parse", "--short=10", "HEAD")
+    second = clone.commit("thunder_core/engine/sampling.py", "2\n" * 20)
+    clone.commit("research/results/lips.txt", f"r 0.58\ncommit {first}, 2026-11-23\n")
+    # with changes that came with it
+    clone.commit("research/results/habits.txt", f"r 0.58\ncommit {first}-dirty, 2026-11-23\n")
+    clone.commit("research/results/events.json", json.dumps({"commit": first}))
+    clone.commit("research/results/listeners.json", json.dumps([{"commit": second[:10], "r": 0.9}]))
+    lines = older(clone.folder, clone.results)
+    assert [line.split()[0] for line in lines] == ["events.json", "lips.txt"]
+
+
+def test_every_result_has_code_that_it_measures_and_all_of_that_is_there():
+    for path in RESULTS.iterdir():
+        assert measured_files(path.stem), path.name
+    for name, places in MEASURES.items():
+        for place in places:
+            assert (ROOT / place).is_dir() if place.endswith("/") else list(ROOT.glob(place)), (
+                f"{name}: {place}"
+            )
+    with pytest.raises(SystemExit, match="nobody has no row in MEASURES"):
+        measured_files("nobody")
+
+
+def test_a_table_and_figures_carry_commit_and_date(tmp_path, monkeypatch):
+    made = {"commit": "0123456789", "date": "2026-11-23"}
+    monkeypatch.setattr(harness, "origin", lambda: made)
+    keep(tmp_path / "x.txt", ["r 0.58"])
+    keep_json(tmp_path / "x.json", {"commit": "of an earlier run", "r": 0.58})
+    keep_json(tmp_path / "list.json", [1, 2])
+    assert (tmp_path / "x.txt").read_text() == "r 0.58\ncommit 0123456789, 2026-11-23\n"
+    assert json.loads((tmp_path / "x.json").read_text()) == made | {"r": 0.58}
+    assert json.loads((tmp_path / "list.json").read_text()) == made | {"rows": [1, 2]}
+    assert {named_commit(path) for path in tmp_path.iterdir()} == {"0123456789"}

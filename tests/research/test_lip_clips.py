@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Curves beside real lips: what a figure counts, and that a table weighs clips by their seconds."""
+"""Curves beside real lips: what a figure counts; and calibration: what a made face does is recovered from
+its sound."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
+from research.faces.calibrate import calibrate, hear_clips
 from research.faces.lip_clips import (
     closes,
     comparison_lines,
@@ -13,9 +17,19 @@ from research.faces.lip_clips import (
     fit_bar,
     follows,
     LipClip,
+    read_clips,
     shuts,
 )
 from research.lips import count_false_closures, true_closures
+from thunder_core.engine.network import SHIPPED
+from thunder_core.engine.planning.lip_kernels import (
+    count_constants,
+    fitted_encoder,
+    identity,
+    KERNELS,
+    kernels,
+)
+from thunder_core.engine.speech.encoder import PHONES, SpeechEncoder
 
 
 def made_clip(name="en", seconds=4, seed=0, bilabials=(), **other):
@@ -28,7 +42,7 @@ def made_clip(name="en", seconds=4, seed=0, bilabials=(), **other):
     )
 
 
-def test_a_curve_of_the_same_shape_follows_at_any_amplitude():
+def test_lips_follow_at_any_amplitude_and_shut_from_the_frame_before_a_sound():
     clip = made_clip()
     assert follows(7 * np.nan_to_num(clip.opening) + 3, clip.opening) == pytest.approx(1)
     assert (
@@ -36,9 +50,6 @@ def test_a_curve_of_the_same_shape_follows_at_any_amplitude():
         == 1
         > closes(-np.nan_to_num(clip.opening), clip.opening)
     )
-
-
-def test_lips_shut_on_a_sound_from_the_frame_before_it():
     clip, curve = made_clip(bilabials=[(0.4, 0.48), (1.6, 1.68)]), np.full(100, 5.0)
     curve[8] = 0.5
     assert not shuts(curve, clip).any()
@@ -102,3 +113,93 @@ def test_what_takes_shut_is_counted_where_real_lips_shut_and_where_they_do_not()
     gaps[1, 60:64] = 0.3
     real[11] = 0.0
     assert count_false_closures(gaps[1], real) == 1 and count_false_closures(gaps[0], real) == 0
+
+
+MOST_NUMBERS = 12000  # that may be measured on the recordings of real faces
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return SpeechEncoder.load(SHIPPED)
+
+
+def sounding_clip(folder: Path, name: str, seed: int) -> list[str]:
+    """A face that opens with the loudness of its sound, 4 s; the rows of its phones."""
+    rng = np.random.default_rng(seed)
+    frames = 100
+    open_ = np.repeat(rng.random(frames // 5) > 0.5, 5)
+    loud = np.convolve(np.repeat(open_, 640), np.ones(640) / 640, "same")
+    t = np.arange(frames * 640) / 16000
+    voice = sum(np.sin(2 * np.pi * 140 * h * t) / h for h in range(1, 20))
+    soundfile.write(
+        folder / f"{name}.wav", 0.1 * loud * voice + 1e-4 * rng.standard_normal(len(t)), 16000
+    )
+    opening = (
+        0.03
+        + 0.05 * np.convolve(open_, [0.25, 0.5, 0.25], "same")
+        + 0.002 * rng.standard_normal(frames)
+    )
+    opening[[3, 40]] = np.nan
+    about = {"bilabials": np.zeros((0, 2)), "lang": "en", "tier": "C" if seed == 0 else "A"}
+    np.savez(
+        folder / f"{name}.npz",
+        opening=opening,
+        width=0.6 - opening,
+        width_reliable=seed % 2 == 0,
+        **about,
+    )
+    phones = np.where(open_, "AA", "M")[::5]
+    return [
+        f"{name}\t{i}\t{phone}\t{i * 0.2:.2f}\t{(i + 1) * 0.2:.2f}"
+        for i, phone in enumerate(phones)
+    ]
+
+
+def made_folder(data: Path, clips: int) -> None:
+    """A folder of data with one of measured lips whose last clip calibrates nothing."""
+    folder = data / "lips"
+    folder.mkdir()
+    rows = [row for seed in range(clips) for row in sounding_clip(folder, f"clip{seed}", seed)]
+    (folder / "phones.tsv").write_text("\n".join(["clip\tnumber\tphone\tstart\tend", *rows]) + "\n")
+    fit = ", ".join(f'"clip{seed}"' for seed in range(clips - 1))
+    (folder / "split.toml").write_text(f'fit = [{fit}]\ncheck = ["clip{clips - 1}"]\n')
+
+
+@pytest.mark.slow
+def test_a_made_face_is_calibrated_from_its_sound_and_clips_that_were_left_out_say_how_well(
+    tmp_path, encoder
+):
+    made_folder(tmp_path, 4)
+    out = tmp_path / "kernels.json"
+    figures = calibrate(tmp_path, encoder, out=out)
+    assert min(figures["opening_r_check"], figures["opening_r_left_out"]) > 0.8
+    assert "width_r_check" not in figures, "no reliable width in that split"
+    written = json.loads(out.read_text())
+    assert written["encoder"] == identity(encoder) and written["fitted_on"] == "fit"
+    assert np.shape(written["opening"]["phones"]) == (9, len(PHONES))
+
+
+def test_a_clip_without_aligned_phones_has_those_that_the_encoder_hears(tmp_path, encoder):
+    made_folder(tmp_path, 2)
+    phones = tmp_path / "lips" / "phones.tsv"
+    rows = [row for row in phones.read_text().splitlines() if not row.startswith("clip1\t")]
+    phones.write_text("\n".join([*rows, "clip1\tnone\t\t\t"]) + "\n")
+    clips = hear_clips(read_clips(tmp_path), encoder, ["clip0"])
+    assert not np.array_equal(*clips["clip0"].shares) and np.array_equal(*clips["clip1"].shares)
+    assert len(clips["clip0"].versions) > len(clips["clip1"].versions) == 1, (
+        "only what is fitted has copies"
+    )
+    assert clips["clip0"].lips.weight < clips["clip1"].lips.weight, (
+        "lips that were shifted by many frames count less"
+    )
+
+
+def test_the_shipped_constants_are_those_of_the_shipped_encoder_and_few_enough(encoder):
+    assert fitted_encoder() == identity(encoder)
+    assert count_constants() <= MOST_NUMBERS
+    figures = json.loads(KERNELS.read_text())["figures"]
+    assert figures["opening_r_left_out"] > figures["opening_r_left_out_phones_alone"] + 0.05, (
+        "the map is worth its numbers"
+    )
+    assert figures["width_r_left_out"] > figures["width_r_left_out_phones_alone"]
+    assert kernels()["opening"].share == 1, "kernels know the phones of English alone"

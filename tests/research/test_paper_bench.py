@@ -1,20 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The paper's tables: their statistics on closed cases, their Markdown, and the whole command on a
-chain of seconds."""
+"""The paper's tables: their statistics on closed cases, their Markdown, and the whole command on a chain
+of seconds."""
 
+import argparse
 import json
+import math
 
 import numpy as np
 import pytest
 import torch
 from made_motions import made_motions
 
-from research import paper, paper_rows
+from research import paper, paper_rows, table1
 from research.__main__ import main
 from research.measures.evaluate import Clip, clips_of, FIGURES, figures, Measured
 from research.train.paper import Budget, Chain, ROWS, select_stages, train_chain
+from research.train.stages import STAGES as RESEARCH
 from thunder_core.engine.network import SHIPPED
 from thunder_core.face.head import load_head
+from thunder_core.train.__main__ import add_arguments
+from thunder_core.train.stages import STAGES
 
 
 def of_clips(**columns):
@@ -112,23 +117,6 @@ def test_a_change_is_of_the_seeds_that_both_rows_have_and_its_interval_knows_how
     )
 
 
-def test_what_masking_changes_is_said_beside_the_claims_and_is_none_of_them():
-    plain, all_rows, masked = (of_clips(dtw=[value] * 10) for value in (1.0, 1.1, 0.99))
-    rows = {
-        "thunder": {1: plain},
-        "thunder+mouth2s": {1: all_rows},
-        "thunder+mouth2s-masked": {1: masked},
-    }
-    made = paper.claims(rows)
-    assert [(r["against"], r["system"], round(r["dtw"])) for r in made] == [
-        ("thunder", "thunder+mouth2s", 10), ("thunder", "thunder+mouth2s-masked", -1),
-        ("thunder+mouth2s", "thunder+mouth2s-masked", -10),
-    ]  # fmt: skip
-    assert [row["dtw_verdict"] for row in made[:2]] == ["contradicted", "reproduced"]
-    # the paper does not say which of the two it did
-    assert [round(row["dtw_paper"], 1) for row in made[:2]] == [-11.9, -11.9]
-
-
 def test_the_page_says_what_is_missing_and_only_its_tables_change(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("# Title\n\n<!-- table 2 -->\nold\n<!-- end table 2 -->\n\nAfter.\n")
@@ -217,25 +205,6 @@ def test_the_command_measures_once_and_again_only_what_is_new(
     ) == set(FIGURES)
     main(["paper", *words[:-1], "3", "--only", "flameformer", "--results", str(results)])
     assert len(measured) == 1  # the third clip
-    few = [
-        *words[:4],
-        "--clips",
-        "1",
-        "--samples",
-        "1",
-        "--only",
-        "flameformer",
-        "--steps",
-        "2",
-        "3",
-    ]
-    main(["paper", *few, "--results", str(results)])
-    apart = json.loads((results / "table2_steps.json").read_text())
-    assert [row["system"] for row in apart["rows"]] == [
-        "flameformer, 2 steps",
-        "flameformer, 3 steps",
-    ] and apart["steps"] == [2, 3]
-    assert json.loads((results / "table2.json").read_text())["clips"] == 3  # as it was
 
     heads = [*words[:4], "--clips", "2", "--samples", "2", "--only", "flameformer", "--heads"]
     main(["paper", *heads, "--results", str(results), "--docs", str(tmp_path / "page.md")])
@@ -252,3 +221,60 @@ def test_nothing_trained_replaces_no_table(motions, tmp_path):
     folder, _ = motions
     with pytest.raises(SystemExit, match="missing.*as it was"):
         main(["paper", "--cache", str(folder), "--runs", str(tmp_path)])
+
+
+def line(**figures):
+    return {"stoi": 0.5, "estoi": 0.25, "pesq_wb": 1.0, "pesq_nb": 1.25, "wer": "a b"} | figures
+
+
+def test_rows_are_means_over_lines_and_errors_of_all_words_together():
+    pytest.importorskip("jiwer")
+    figures = {
+        "natural": [line(stoi=1.0), line(stoi=1.0)],
+        "mouth2s": [line(stoi=0.4), line(stoi=0.8, pesq_wb=math.nan)],
+    }
+    made = {
+        row["system"]: row
+        for row in table1.rows(figures, ["a b", "a c c d"], {"sv2s": "not trained: how"})
+    }
+    assert list(made) == list(table1.SYSTEMS)
+    assert made["natural"]["stoi"] == 1.0 and made["natural"]["stoi_ci"] == [1.0, 1.0]
+    mouth = made["mouth2s"]
+    assert mouth["stoi"] == pytest.approx(0.6) and mouth["stoi_ci"] == [0.4, 0.8]
+    assert mouth["pesq_wb"] == 1.0, "a line in which PESQ finds no voice is left out"
+    assert mouth["wer"] == pytest.approx(3 / 6) and mouth["wer_ci"] == [0.0, 0.75], (
+        "of six words three are wrong, not the mean of 0 and ¾"
+    )
+    assert made["sv2s"]["stoi"] is None and made["sv2s"]["stoi_ci"] is None
+    json.dumps(list(made.values()), allow_nan=False)
+    lines = table1.markdown(list(made.values()))
+    assert len({line.count("|") for line in lines}) == 1, "every line has a cell for every column"
+    assert (
+        "| mouth2s | 0.600 (0.506) | 0.250 (0.272) | 0.500 (0.678) |" in lines
+        and "| sv2s | – | – | – |" in lines
+    )
+
+
+def test_networks_are_compared_with_mouth2s_line_by_line():
+    pytest.importorskip("jiwer")
+    mouth = [line(stoi=0.2), line(stoi=0.8)]
+    figures = {
+        "natural": mouth,
+        "mouth2s": mouth,
+        "exp2s": [line(stoi=0.3), line(stoi=0.9, wer="a x")],
+    }
+    (row,) = table1.differences(figures, ["a b", "a b"])
+    assert row["system"] == "exp2s" and row["against"] == "mouth2s"
+    assert row["stoi"] == pytest.approx(0.1) and row["stoi_ci"] == [0.1, 0.1], (
+        "lines differ by more, pairs do not"
+    )
+    assert row["wer"] == pytest.approx(0.25) and row["wer_ci"] == [0.0, 0.5]
+
+
+def test_every_row_of_the_paper_that_is_measured_is_there_and_a_missing_network_names_its_command():
+    assert {"exp2s", "face2s", "mouth2s"} <= set(table1.SYSTEMS) & set(table1.PAPER)
+    for command in table1.TRAIN.values():
+        program, _, words = command.removeprefix("research ").partition(" ")
+        parser = argparse.ArgumentParser()
+        add_arguments(parser, {"train": RESEARCH, "thunder_core.train": STAGES}[program])
+        assert parser.parse_args(words.split()).stage in ("m2s", "sv2s")

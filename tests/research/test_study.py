@@ -290,7 +290,9 @@ def test_a_request_that_is_not_finished_is_not_waited_for(address, monkeypatch):
 # ---- the count
 
 
-def test_shares_and_binomial_intervals_are_those_of_the_books():
+def test_the_count_is_that_of_the_books_by_the_key_and_without_raters_who_miss_checks(study):
+    """Raters who always prefer the second system, wherever it stands; one of them sees the
+    check."""
     given = [1] * 8 + [-2, -1] + [0] * 5
     p = votes.preference(
         [votes.Vote("a", ("one", "two"), clip, answers(v)) for clip, v in enumerate(given)],
@@ -300,11 +302,6 @@ def test_shares_and_binomial_intervals_are_those_of_the_books():
     assert p.share_interval == pytest.approx((0.4902, 0.9433), abs=1e-3)  # Wilson's, of 8 in 10
     assert p.chance == pytest.approx(2 * (45 + 10 + 1) / 1024)  # a fair coin
     assert p.mean == pytest.approx((8 - 3) / 15)
-
-
-def test_sides_are_told_apart_by_the_key_and_raters_who_miss_the_checks_can_be_left_out(study):
-    """Raters who always prefer the second system, wherever it stands; one of them sees the
-    check."""
     key, open_study = pairs.key_of(study), server.Study(study)
     for (name, pair), sees in itertools.product(key["pairs"].items(), (True, False)):
         liked = (NAMES[0] if sees else "") if pair["check"] else NAMES[1]

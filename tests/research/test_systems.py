@@ -131,8 +131,7 @@ def test_a_system_trains_and_samples(motions, tmp_path, system):
         for s in select_stages([system])
         if s.system == system and not s.space and not s.trained_encoder
     ]
-    budget = Budget(steps=2, together=1, batch=2)
-    lines = train_chain(chain(motions, tmp_path, budget), stages)
+    lines = train_chain(chain(motions, tmp_path, Budget(steps=2, together=1, batch=2)), stages)
     assert len(lines) == 2 and all("validation_worst_vertex_mm" in line for line in lines)
     network = load_system(system, folder_of(tmp_path, 1, system), paper.NETWORK)
     start = build_learner(system, motions, Labels.of(motions), load_head()).network
