@@ -175,21 +175,20 @@ def made_flame(
     return replace(made, data=data, mix=mix)
 
 
-def smplx_vertices(head, expression, jaw, neck=0.0, eyes=0.0):
+def smplx_vertices(head, expression, jaw, neck=None, eyes=None):
     """What smplx's own formula makes of a head: vertices [T, V, 3], metres. expression [T, n], jaw
-    and neck [T, 3], eyes [T, 6]."""
+    and neck [T, 3], eyes [T, 2, 3]; what is not given is still."""
     import torch
-    from smplx.lbs import lbs
 
-    def tensor(value):
-        return torch.as_tensor(np.asarray(value, dtype=np.float64))
+    from thunder_core.networks.flame import smplx_positions
 
-    pose = np.zeros((len(expression), 15))  # FLAME's order: global, neck, jaw, eyes
-    pose[:, 3:6], pose[:, 6:9], pose[:, 9:] = neck, jaw, eyes
-    vertices, _ = lbs(
-        tensor(expression), tensor(pose), tensor(head.v_template)[None].expand(len(pose), -1, -1),
-        tensor(head.shapedirs),
-        tensor(head.posedirs).reshape(-1, 36).T, tensor(head.J_regressor),
-        torch.tensor([-1, 0, 1, 1, 1]), tensor(head.weights),
-    )  # fmt: skip
-    return vertices.numpy()
+    still = np.zeros((len(jaw), 3, 3))
+    pose = (
+        expression,
+        jaw,
+        still[:, 0] if neck is None else neck,
+        still[:, 1:] if eyes is None else eyes,
+    )
+    return smplx_positions(
+        head, *(torch.as_tensor(np.asarray(part, np.float64)) for part in pose)
+    ).numpy()

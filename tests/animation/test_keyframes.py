@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keys as arrays: cutting and joining leave the curve as it was, and new keys pass into old ones
-within their span."""
+"""Keys as arrays: reduced curves stay where they should, cutting, joining and mending leave a curve as it
+was, new keys pass into old ones within their span, and edits come back from their distances."""
 
 import numpy as np
 import pytest
 
-from thunder_core.animation import keyframes, placing
-from thunder_core.animation.keys import reduce
+from thunder_core import findings
+from thunder_core.animation import keyframes, layered, placing
+from thunder_core.animation.keys import Keys, reduce, turning_points
 
 FRAMES = np.arange(1.0, 61.0)
 
@@ -140,3 +141,201 @@ def test_a_cut_in_an_easing_puts_keys_on_its_frames_and_on_no_others():
     assert (cut["co"][there, 1] == 100 + cut["co"][there, 0]).all() and (
         cut["interpolation"][there] == keyframes.LINEAR
     ).all()
+
+
+TIMES = np.arange(250) + 17.0
+
+
+def speech_like(seed: int, frames: int = 250) -> np.ndarray:
+    """A curve like a lip channel: bumps of a tenth to a third of a second, never below 0."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(frames)
+    return sum(
+        rng.uniform(0.1, 0.8) * np.exp(-0.5 * ((t - c) / rng.uniform(1.5, 4)) ** 2)
+        for c in rng.uniform(0, frames, frames // 9)
+    )
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_reduced_curve_is_within_the_tolerance_and_a_looser_one_needs_fewer_keys(seed):
+    """Of speech, and of noise."""
+    curve = speech_like(seed) if seed < 5 else np.random.default_rng(0).standard_normal(250)
+    counts = []
+    for tolerance in (0.003, 0.01, 0.05):
+        keys = reduce(TIMES, curve, tolerance)
+        assert np.abs(keys.at(TIMES) - curve).max() <= tolerance
+        assert np.array_equal(keys.value, curve[keys.index])
+        counts.append(len(keys.index))
+    assert counts == sorted(counts, reverse=True) and (seed == 5 or counts[1] < len(TIMES) / 2)
+
+
+def test_frames_that_must_be_exact_are_keys_and_what_does_not_move_gets_one_key():
+    curve = speech_like(2)
+    keys = reduce(TIMES, curve, 0.1, exact=np.array([31, 32, 200]))
+    assert {31, 32, 200} <= set(keys.index)
+    keys = reduce(TIMES, np.full(250, 0.3), 0.01)
+    assert len(keys.index) == 1 and keys.at(TIMES) == pytest.approx(np.full(250, 0.3))
+    curve = np.concatenate(
+        [np.linspace(0, 1, 20), np.linspace(1, 0.2, 20)[1:], np.linspace(0.2, 0.9, 20)[1:]]
+    )
+    assert turning_points(curve, 0.05).tolist() == [0, 19, 38, 57]
+
+
+def between(curve: np.ndarray, every: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    """A curve at parts of frames, as a monotone curve through its frames goes: (times, values)."""
+    slope = np.gradient(curve)
+    rise = np.diff(curve)
+    slope[1:-1] = np.where(
+        rise[:-1] * rise[1:] > 0,
+        np.sign(rise[1:])
+        * np.minimum(np.abs(slope[1:-1]), 2 * np.minimum(abs(rise[:-1]), abs(rise[1:]))),
+        0.0,
+    )
+    times = np.arange((len(curve) - 1) * every + 1) / every
+    k = np.minimum(times.astype(int), len(curve) - 2)
+    x = times - k
+    y = 1 - x
+    return times, (1 + 2 * x) * y * y * curve[k] + x * x * (3 - 2 * x) * curve[
+        k + 1
+    ] + x * y * y * slope[k] - x * x * y * slope[k + 1]
+
+
+CLOSURE = np.array([0.31, 0.33, 0.3, 0.018, 0.0, 0.0, 0.02, 0.24, 0.3, 0.29])
+
+
+@pytest.mark.parametrize(
+    "curve",
+    [
+        CLOSURE,
+        *(speech_like(seed) for seed in range(4)),
+        np.random.default_rng(3).uniform(0, 1, 60),
+    ],
+)
+@pytest.mark.parametrize("tolerance", [0.003, 0.03])
+def test_between_two_keys_the_curve_stays_between_their_values(curve, tolerance):
+    keys = reduce(np.arange(len(curve)), curve, tolerance)
+    times = keys.index[:-1, None] + np.diff(keys.index)[:, None] * np.linspace(0, 1, 33)
+    samples = np.unique(times)
+    dense = Keys(np.searchsorted(samples, keys.index), keys.value, keys.slope).at(samples)
+    spans = np.searchsorted(samples, times)
+    low = np.minimum(keys.value[:-1], keys.value[1:])
+    high = np.maximum(keys.value[:-1], keys.value[1:])
+    values = dense[spans]
+    assert np.maximum(low[:, None] - values, values - high[:, None]).max() <= 0.02 * np.ptp(curve)
+    # a slider's range is never left
+    assert dense.min() >= curve.min() - 1e-9 and dense.max() <= curve.max() + 1e-9
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_parts_of_frames_are_within_the_tolerance_and_keys_on_whole_frames(seed):
+    times, curve = between(speech_like(seed), 8)
+    keys = reduce(times, curve, 0.01, every=8)
+    assert (keys.index % 8 == 0).all()
+    assert np.abs(keys.at(times) - curve).max() <= 0.01
+    assert len(keys.index) < 250 / 2
+
+
+def keys():
+    return keyframes.on_every_frame(FRAMES, np.sin(FRAMES / 5))
+
+
+@pytest.mark.parametrize("by", [-4, 3])
+def test_a_stretch_is_moved_and_its_neighbours_keep_their_order(by):
+    moved, count = findings.shift_keys(keys(), 25, 35, by)
+    inside = (FRAMES >= 25) & (FRAMES <= 35)
+    assert np.allclose(moved["co"][inside, 0], FRAMES[inside] + by)
+    assert (np.diff(moved["co"][:, 0]) > 0).all()
+    assert np.array_equal(moved["co"][:, 1], keys()["co"][:, 1])
+    far = np.abs(FRAMES - 30) > 5 + 2 * abs(by) + 2
+    assert np.array_equal(moved["co"][far], keys()["co"][far]) and count == (~far).sum() - 2
+
+
+def test_a_dent_needs_five_keys_and_keys_between_two_frames_are_deleted():
+    few = keyframes.on_every_frame(FRAMES[[0, -1]], np.zeros(2))
+    frames = np.arange(20.0, 31.0)
+    by = -np.exp(-((frames - 25) ** 2) / 4)
+    mended, count = findings.add_values(few, frames, np.zeros(11), by, [0, 4, 5, 6, 10])
+    assert count == 5 and mended["co"][:, 0].tolist() == [1, 20, 24, 25, 26, 30, 60]
+    assert mended["co"][3, 1] == pytest.approx(-1.0)
+    assert np.array_equal(mended["co"][[0, -1]], few["co"])
+    left, count = findings.delete_keys(keys(), 10, 20)
+    assert (
+        count == 9
+        and {10.0, 20.0} <= set(left["co"][:, 0].tolist())
+        and not np.isin(left["co"][:, 0], np.arange(11, 20)).any()
+    )
+
+
+SPAN = np.arange(5.0, 45.0)
+
+
+def noisy_keys(seed=1, frames=SPAN):
+    return keyframes.on_every_frame(
+        frames, np.random.default_rng(seed).normal(size=len(frames)).astype(np.float32)
+    )
+
+
+def same(one, other):
+    return (one is None) == (other is None) and (
+        one is None or all(np.array_equal(one[part], other[part]) for part in keyframes.PARTS)
+    )
+
+
+def test_packed_keys_come_back_bit_for_bit():
+    tracks = [noisy_keys(1), None, noisy_keys(2, SPAN[:7]), noisy_keys(3, SPAN[:0]), noisy_keys(4)]
+    packed = layered.pack(tracks)
+    back = layered.unpack(packed)
+    assert len(back) == len(tracks) and all(same(one, other) for one, other in zip(tracks, back))
+    # what all share is stored once
+    assert [len(packed[part]) for part in ("interpolation", "type", "easing")] == [1, 1, 1]
+    assert not same(tracks[0], back[4])
+    assert layered.unpack(layered.pack([None, None])) == [None, None]
+
+
+@pytest.mark.parametrize("part", ["co", "interpolation", "handle_left_type"])
+def test_a_fingerprint_tells_changed_keys_apart(part):
+    changed = {name: values.copy() for name, values in noisy_keys().items()}
+    changed[part][3] += 1
+    one, none, other = layered.fingerprints_of([noisy_keys(), None, changed])
+    assert one == layered.fingerprints_of([noisy_keys()])[0] and one != other and none == 0
+
+
+def test_handles_count_only_where_somebody_placed_them():
+    automatic, by_hand = noisy_keys(), noisy_keys()
+    by_hand["handle_left_type"][:] = by_hand["handle_right_type"][:] = keyframes.FREE
+    for one, differs in ((automatic, False), (by_hand, True)):
+        moved = one | {"handle_left": one["handle_left"] + np.float32(0.25)}
+        assert (layered.fingerprints_of([one])[0] != layered.fingerprints_of([moved])[0]) == differs
+        assert keyframes.are_automatic(one) != differs
+
+
+@pytest.mark.parametrize("shift", [0, 3, -2])
+def test_an_edit_comes_back_bit_for_bit_on_the_curve_it_was_made_on(shift):
+    edited = noisy_keys(7)
+    under = np.sin(SPAN)
+    on_curve = layered.to_relative(
+        keyframes.move(edited, shift), SPAN, under.astype(np.float32).astype(np.float64), shift
+    )
+    back = layered.to_absolute(on_curve, SPAN, under, shift)
+    assert same(back, keyframes.move(edited, shift))
+
+
+def test_an_edit_keeps_its_distance_from_a_curve_that_moves():
+    edited, under = noisy_keys(7), np.sin(SPAN)
+    back = layered.to_absolute(layered.to_relative(edited, SPAN, under, 0), SPAN, under + 2.0, 0)
+    assert np.abs(back["co"][:, 1] - edited["co"][:, 1] - 2.0).max() < 1e-5
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_new_values_within_rows_leave_the_other_frames_alone(dense):
+    frames = np.arange(5, 45)
+    was = noisy_keys(2) if dense else keyframes.select(noisy_keys(2), np.array([0, 39]))
+    said = keyframes.evaluate(was, SPAN)
+    rows = slice(10, 20)
+    now = layered.set_values(was, frames[rows], frames, said, np.full(10, 0.5), rows)
+    values = keyframes.evaluate(now, SPAN)
+    assert np.abs(values[rows] - said[rows] - 0.5).max() < 1e-6
+    outside = np.ones(40, bool)
+    outside[9:21] = False
+    # Blender places the handles of keys that got new neighbours
+    assert np.abs(values[outside] - said[outside]).max() < 5e-3

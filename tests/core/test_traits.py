@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a take shows of each trait of a direction, in deviations from usual takes or from what was
-requested."""
+"""What a motion shows, measured on the face: of each trait of a direction, in deviations from usual takes or
+from what was requested; its style, read off it alone."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from thunder_core.animation.traits import (
     BEYOND_EXPECTED,
+    bundled_meter,
     CARRIED,
     deviations,
     deviations_quiet,
@@ -15,10 +18,16 @@ from thunder_core.animation.traits import (
     PerformanceMeter,
     QUIET,
     QUIET_IN_SHORT,
+    readable_axes,
+    Reader,
     scale,
+    shipped_reader,
+    style_of,
     USUAL,
 )
+from thunder_core.direction import AXES, SLIDERS
 from thunder_core.direction_words import CARRIED_WORDS, MEASURES
+from thunder_core.errors import BadRequest
 from thunder_core.face.head import load_head
 from thunder_core.types import FPS, Motion
 
@@ -156,3 +165,106 @@ def test_a_short_quiet_take_is_expected_to_differ_more(role):
     long, short = (deviations_quiet(values, role, seconds) for seconds in (30.0, 1.0))
     assert long == pytest.approx(dict.fromkeys(values, 2.0))
     assert {name for name in values if short[name] < 1.9} == values.keys() & QUIET_IN_SHORT.keys()
+
+
+SECONDS = 12
+
+
+@pytest.fixture(scope="module")
+def head():
+    return bundled_meter().head
+
+
+def performance(
+    head,
+    opening=1.0,
+    jaw=0.12,
+    lips=0.3,
+    smile=0.1,
+    brow=0.1,
+    left=1.0,
+    nod=0.05,
+    blinks=4,
+    seconds=SECONDS,
+    rate=25,
+):
+    """Somebody who says ba ba ba with words between."""
+    t = np.arange(seconds * rate) / rate
+    wave = opening * (0.5 - 0.5 * np.cos(2 * np.pi * 3 * t)) * (0.6 + 0.4 * np.sin(1.7 * t))
+    x, turns = np.zeros((len(t), head.channels)), np.zeros((3, len(t), 3))
+    for side, share in (("Left", left), ("Right", 1.0)):
+        x[:, head.channel("mouthLowerDown" + side)] = lips * share * wave
+        x[:, head.channel("mouthSmile" + side)] = smile * share
+        x[:, head.channel("browOuterUp" + side)] = brow * wave
+        for k in range(blinks):
+            x[np.abs(t - 1 - 2 * k) < 0.08, head.channel("eyeBlink" + side)] = 1.0
+    turns[0, :, 0], turns[1, :, 0] = jaw * wave, nod * np.sin(2.5 * t)
+    return Motion(*(part.astype(np.float32) for part in (x, *turns)), fps=float(rate))
+
+
+def measures_of(motion):
+    return bundled_meter().measure(motion, np.ones(motion.frames, bool))
+
+
+@pytest.mark.parametrize("axis, less, more", [
+    ("energy", dict(opening=0.7), dict(opening=1.4)), ("smile", dict(smile=0.0), dict(smile=0.5)),
+    ("head", dict(nod=0.02), dict(nod=0.2)),
+    ("eyes", dict(blinks=1), dict(blinks=6)), ("asymmetry", dict(left=0.5), dict(left=1.6)),
+])  # fmt: skip
+def test_what_is_done_more_is_read_as_more(head, axis, less, more):
+    low, high = (
+        getattr(style_of(performance(head, **values), head.expression_names).style, axis)
+        for values in (less, more)
+    )
+    assert high > low * 1.1 if low > 0 else high > low + 0.05
+
+
+def test_the_rate_and_the_order_of_channels_do_not_matter(head):
+    names = head.expression_names
+    plain = style_of(performance(head), names)
+    fast = style_of(performance(head, rate=60), names)
+    turned = performance(head)
+    other = style_of(replace(turned, expression=turned.expression[:, ::-1]), names[::-1])
+    assert other == plain
+    for axis in SLIDERS:
+        assert getattr(fast.style, axis) == pytest.approx(getattr(plain.style, axis), abs=0.12), (
+            axis
+        )
+
+
+def test_a_head_that_is_missing_is_still(head):
+    made = replace(performance(head), head=None, eyes=None)
+    assert style_of(made, head.expression_names).style.head < 0.6
+
+
+@pytest.mark.parametrize("made", [dict(opening=0.0), dict(seconds=2)])
+def test_a_mouth_that_hardly_speaks_has_no_style(head, made):
+    with pytest.raises(BadRequest, match="too few to read a style from: choose"):
+        style_of(performance(head, **made), head.expression_names)
+
+
+def test_the_shipped_constants_read_most_of_the_axes():
+    reader = shipped_reader()
+    assert Reader.from_json(reader.to_json()).weights == pytest.approx(reader.weights)
+    ok = dict(zip((axis.name for axis in AXES), readable_axes(reader)))
+    assert all(ok[name] for name in SLIDERS) and reader.r.min() > 0.2 and (reader.noise > 0).all()
+
+
+@pytest.mark.parametrize("slider, change", [
+    ("energy", dict(jaw=0.24, lips=0.6)), ("jaw", dict(jaw=0.18, lips=0.1)),
+    ("smile", dict(smile=0.5)), ("brows", dict(brow=0.5)),
+    ("head", dict(nod=0.1)), ("eyes", dict(blinks=6)),
+])  # fmt: skip
+def test_a_measure_answers_to_its_slider(head, slider, change):
+    before, after = (measures_of(performance(head, **values)) for values in ({}, change))
+    assert after[slider] > before[slider] + 0.05
+    for other in {"smile", "brows", "head", "eyes"} - {slider}:
+        if slider in ("energy", "jaw") and other == "smile":
+            continue  # corners come down a little as the jaw does
+        assert abs(after[other] - before[other]) < 0.15, other
+
+
+def test_a_mouth_that_is_always_half_open_articulates_less(head):
+    held, usual = performance(head), performance(head)
+    held.jaw[:, 0] += 0.12
+    assert measures_of(held)["articulation"] < measures_of(usual)["articulation"] - 0.5

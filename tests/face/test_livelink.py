@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Recordings of Live Link Face are read as they are written, whatever their rate, and damaged ones
-refused with a sentence."""
+"""Files of other programs: recordings of Live Link Face are read as they are written, OBJ files as they
+come, and damaged ones refused with a sentence."""
 
 import numpy as np
 import pytest
 
-from thunder_core.errors import BadRequest
-from thunder_core.face import livelink
+from thunder_core.errors import BadHead, BadRequest
+from thunder_core.face import livelink, obj_mesh
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.types import Motion
 
@@ -14,8 +14,7 @@ CHANNELS = ("browInnerUp", "mouthSmileLeft", "mouthPucker", "tongueTipUp")
 
 
 def motion(frames=50):
-    t = np.arange(frames) / 25
-    wave = np.sin(3 * t)[:, None]
+    wave = np.sin(3 * (np.arange(frames) / 25))[:, None]
     expression = np.abs(wave) * [0.5, 0.3, 0.8, 0.0]
     jaw = 0.2 * np.abs(wave) * [1, 0, 0]
     head = wave * [0.1, 0.2, -0.05]
@@ -45,13 +44,10 @@ def test_a_recording_comes_back_as_the_motion_it_was(tmp_path, rate, start):
         assert there == pytest.approx(wanted, abs=2e-3 if rate == 25 else 4e-2), name
 
 
-def test_midnight_passes(tmp_path):
+def test_midnight_passes_and_rows_that_were_dropped_are_filled_in(tmp_path):
     path = write(tmp_path / "a.csv", 60.0, 86399.0)
     path.write_text(path.read_text().replace("\n24:00:", "\n00:00:"))
     assert livelink.read(path, CHANNELS).frames == 50
-
-
-def test_rows_that_were_dropped_are_filled_in(tmp_path):
     read = livelink.read(write(tmp_path / "a.csv", 60.0, drop=range(40, 46)), CHANNELS)
     assert read.frames == 50 and read.jaw == pytest.approx(motion().jaw, abs=3e-2)
 
@@ -140,3 +136,75 @@ def test_a_file_that_is_gone_or_no_text_is_refused(tmp_path):
     for name in ("b.csv", "gone.csv"):
         with pytest.raises(BadRequest, match=f"“{name}” cannot be read"):
             livelink.read(tmp_path / name, CHANNELS)
+
+
+QUAD = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\n"
+
+
+def read(tmp_path, text):
+    path = tmp_path / "face.obj"
+    path.write_text(text)
+    return obj_mesh.read(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (QUAD + "f \n", "fewer than three"),
+        (QUAD + "f 1 2\n", "fewer than three"),
+        (QUAD + "f 1 2 2\n", "fewer than three"),
+        (QUAD + "f 1 2 3 1\n", "one corner twice"),
+        (QUAD + "f 1 2 5\n", "do not exist"),
+        (QUAD + "f 0 1 2\n", "do not exist"),
+        (QUAD + "f -1 -2 -5\n", "do not exist"),
+        (QUAD + f"f 1 2 {10**30}\n", "do not exist"),
+        (QUAD + f"f 1 2 {'9' * 5000}\n", "not a list of vertices"),
+        (QUAD + "f 1 2 3.5\n", "not a list of vertices"),
+        (QUAD + "f 1 2 3" + 9000 * " 1" + "\n", "thousands of corners"),
+        (QUAD, "no faces"),
+        ("f 1 2 3\n", "no vertices"),
+        ("", "it is empty"),
+        ("v 0 0\nv 1 1\nv 2 2\nf 1 2 3\n", "not three numbers"),
+        ("v 0.0 0.0 nan\nv 1 0 0\nv 0 1 0\nf 1 2 3\n", "not three numbers"),
+        ("v 0 0 1e39\nv 1 0 0\nv 0 1 0\nf 1 2 3\n", "not three numbers"),
+        (f"v {'9' * 45}.0 0.0 0.0\nv 1.0 0.0 0.0\nv 0.0 1.0 0.0\nf 1 2 3\n", "not three numbers"),
+        ("v one two three\nf 1 1 1\n", "not a number"),
+        ("v " + "1 " * 100_000 + "\nf 1 1 1\n", "not a number"),
+    ],
+)
+def test_a_broken_obj_file_is_refused_with_a_sentence(tmp_path, text, says):
+    with pytest.raises(BadHead, match=says) as caught:
+        read(tmp_path, text)
+    assert "face.obj" in str(caught.value)
+
+
+def test_polygons_materials_negative_corners_and_long_coordinates_are_read(tmp_path):
+    mesh = read(
+        tmp_path,
+        QUAD + "vt 0 0\nf 1/1 2/1 3/1\nusemtl Lips and Gums\nf -4 -2 -1\nf 1//1 2//1 3//1 4//1",
+    )
+    assert mesh.polygons == ((0, 1, 2), (0, 2, 3), (0, 1, 2, 3))
+    assert mesh.material.tolist() == [-1, 0, 0] and mesh.material_names == ("Lips and Gums",)
+    mesh = read(
+        tmp_path,
+        QUAD + "usemtl \nf 1 2 3\nusemtl\nf 1 3 4\nusemtl Skin\nf 1 2 4\nusemtl \nf 2 3 4\n",
+    )
+    assert mesh.material_names == ("", "Skin") and mesh.material.tolist() == [0, 0, 1, 0]
+    mesh = read(
+        tmp_path, "v 1000000000000000000000001.5 -0.25 0.5\nv 1.0 0.0 0.0\nv 0.0 1.0 0.0\nf 1 2 3\n"
+    )
+    assert mesh.vertices[0].tolist() == [1e24, -0.25, 0.5]
+    mesh = read(
+        tmp_path, "v 0.1234567890123456789012345 -0.25 0.5\nv 1.0 0.0 0.0\nv 0.0 1.0 0.0\nf 1 2 3\n"
+    )
+    assert np.allclose(mesh.vertices[0], [0.123456, -0.25, 0.5], atol=1e-6)
+
+
+def test_a_mesh_too_large_for_a_head_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / "scan.obj"
+    with open(path, "wb") as file:
+        file.truncate(2**30)
+    with pytest.raises(BadHead, match="scan.obj is larger than 64 MB"):
+        obj_mesh.read_vertices(path)
+    with pytest.raises(BadHead, match="more than 1,000,000 vertices"):
+        read(tmp_path, "v 0 0 0\n" * 1_000_001)

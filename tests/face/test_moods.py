@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a mood adds to a sampled motion: it shows at rest and in speech, grows with its strength,
-and leaves closures and blinks."""
+"""What moods add to a sampled motion, growing with their strength, closures and blinks left; what an
+animator's mouths and moods do on the bundled lips."""
 
 import numpy as np
 import pytest
 
 from thunder_core.direction import Direction, MOODS, Style
+from thunder_core.face import mouths
 from thunder_core.face.lips import bundled_lips, TOUCH_MM
 from thunder_core.face.mechanics import bundled_articulators
 from thunder_core.face.moods import MoodPoses, POSES
@@ -133,17 +134,6 @@ def test_a_mood_makes_way_for_closures_without_a_jump(poses, talking, mood, chan
 SIDES = (0.18, 0.12)
 
 
-def fading(poses, channel):
-    """A face that lets go of an expression for 20 frames, speaks with it for 40 and lets go again,
-    and whether it speaks."""
-    speech = np.repeat([0.0, 1.0, 0.0], (20, 40, 40))
-    x = np.zeros((100, len(poses.channels)), np.float32)
-    x[:, both(poses, channel)] = np.outer(
-        1 + 2 * np.convolve(np.pad(speech, 2, mode="edge"), np.full(5, 0.2), "valid"), SIDES
-    )
-    return x, np.zeros((100, 3), np.float32), speech
-
-
 @pytest.mark.parametrize(
     "wanted, channel",
     [
@@ -154,7 +144,13 @@ def fading(poses, channel):
     ids=["warm", "smile", "frown"],
 )
 def test_what_a_face_smiles_in_speech_stays_where_nobody_speaks(poses, wanted, channel):
-    (x, jaw, speech), columns = fading(poses, channel), both(poses, channel)
+    """A face that lets go of an expression for 20 frames, speaks with it for 40 and lets go
+    again."""
+    speech, columns = np.repeat([0.0, 1.0, 0.0], (20, 40, 40)), both(poses, channel)
+    x, jaw = np.zeros((100, len(poses.channels)), np.float32), np.zeros((100, 3), np.float32)
+    x[:, columns] = np.outer(
+        1 + 2 * np.convolve(np.pad(speech, 2, mode="edge"), np.full(5, 0.2), "valid"), SIDES
+    )
     made = poses.apply_moods(x, jaw, wanted, speech)
     level = made[:, columns].mean(1)
     assert (
@@ -166,3 +162,37 @@ def test_what_a_face_smiles_in_speech_stays_where_nobody_speaks(poses, wanted, c
     assert made[5, columns[0]] / made[5, columns[1]] == pytest.approx(SIDES[0] / SIDES[1], rel=0.1)
     cheeks = made[80, both(poses, "cheekSquint")[0]]
     assert 0.1 < cheeks < 0.35 if channel == "mouthSmile" else cheeks == 0
+
+
+@pytest.fixture(scope="module")
+def shapes():
+    """{mouth: (gap, width) of the lips, millimetres}."""
+    articulators = bundled_articulators()
+    motion = mouths.motion_of(list(mouths.MOUTHS.values()), articulators.names)
+    widths = bundled_lips().width(motion, articulators.names)
+    gaps = articulators.shape(motion.expression, motion.jaw).gap
+    return {
+        name: (float(gap), float(width)) for name, gap, width in zip(mouths.MOUTHS, gaps, widths)
+    }
+
+
+def test_mouths_are_open_in_the_order_of_the_chart_and_round_or_wide(shapes):
+    gap = {name: both[0] for name, both in shapes.items()}
+    assert len(gap) == 10 and max(gap["Rest"], gap["M B P"]) < 0.6
+    assert gap["AH"] > gap["OH"] > gap["EE"] > gap["M B P"]
+    assert 1.0 < gap["F V"] < 5.0 and gap["AH"] > 15.0
+    width = {name: both[1] for name, both in shapes.items()}
+    assert width["OO"] < width["OH"] < width["Rest"] < width["EE"]
+
+
+def test_every_mood_but_neutral_has_a_face_of_its_own():
+    assert set(mouths.MOOD_FACES) == {mood.label for mood in MOODS.values()} - {"Neutral"}
+    channels = bundled_articulators().names
+    faces = mouths.motion_of(list(mouths.MOOD_FACES.values()), channels).expression
+    apart = np.abs(faces[:, None] - faces[None]).max(axis=2) + np.eye(len(faces))
+    assert apart.min() > 0.15
+    sides = [
+        mouths.motion_of([pose], channels).expression[0]
+        for pose in ({"mouthSmile": 1.0}, {"mouthSmileLeft": 1.0})
+    ]
+    assert [int(side.sum()) for side in sides] == [2, 1]

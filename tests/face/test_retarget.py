@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from made_flame import made_flame, smplx_vertices
+from spoken import spoken
 
 from thunder_core.errors import BadHead
 from thunder_core.face import regions, retarget
@@ -32,35 +33,6 @@ CASES = {
     },
 }
 QUICK = ("another topology and basis",)  # the others are slow tests
-
-
-def performance(names, frames=75, seed=0):
-    """Talking with a lively face: jaw, lips, brows, lids; the lips close every second for three
-    frames."""
-    rng = np.random.default_rng(seed)
-    time = np.arange(frames) / 25
-    expression = np.zeros((frames, len(names)), np.float32)
-    jaw = np.zeros((frames, 3), np.float32)
-    for column, name in enumerate(names):
-        if not name.startswith("tongue") and rng.random() >= 0.4:
-            expression[:, column] = 0.5 * np.clip(
-                0.5 + 0.7 * np.sin(2 * np.pi * rng.uniform(0.5, 3) * time + rng.uniform(0, 6)), 0, 1
-            )
-    jaw[:, 0] = 0.12 * (1 + np.sin(2 * np.pi * 2.2 * time))
-    jaw[:, 1] = 0.02 * np.sin(3 * time)
-    closed = (np.arange(frames) % 25 >= 10) & (np.arange(frames) % 25 < 13)
-    jaw[closed] = [0.08, 0, 0]
-    expression[closed] = 0
-    for name, value in (
-        ("mouthClose", 0.08 / 0.3),
-        ("mouthPressLeft", 0.3),
-        ("mouthPressRight", 0.3),
-        ("browInnerUp", 0.4),
-    ):
-        expression[closed, names.index(name)] = value
-    close = names.index("mouthClose")
-    expression[:, close] = np.minimum(expression[:, close], jaw[:, 0] / 0.3)
-    return Motion(expression, jaw), closed
 
 
 def vertices(head, motion):
@@ -91,7 +63,7 @@ def case(request, bundled, ours, tmp_path_factory):
     made = made_flame(bundled, **request.param)
     head = load_head(made.write(tmp_path_factory.mktemp("made") / "flame.npz"))
     result = retarget.to_head(head)
-    motion, closed = performance(ours.expression_names)
+    motion, closed = spoken(seconds=3.0)
     out = result.to(motion)
     return made, head, result, motion, closed, out, vertices(head, out)
 
@@ -130,33 +102,28 @@ def openings(made, head, ours, motion, theirs, spoke):
     return 1e3 * wanted, 1e3 * result
 
 
-def test_the_mouth_opens_as_it_did(case, ours):
+def test_closed_lips_stay_closed(case):
+    """At every place along the lips, measured where the made head's own lips meet."""
+    _, _, carrier, motion, closed, out, _ = case
+    gap = 1e3 * carrier.other.opening(carrier.other.points.of_motion(out))
+    own = 1e3 * carrier.other.opening(carrier.target_points(motion))
+    assert gap.shape[1] >= 15
+    assert np.abs(own[closed]).max() < 0.6 and own.max() > 10
+    assert np.abs(gap - own)[closed][:, carrier.other.middle].max() < 1e-3, "in the middle exactly"
+    assert np.abs(gap - own)[closed].max() < 0.25
+
+
+def test_lips_and_face_move_and_the_mouth_opens_as_they_did(case, ours):
+    _, _, carrier, motion, _, out, _ = case
+    wanted = carrier.target_points(motion)
+    apart = 1e3 * np.linalg.norm(carrier.other.points.of_motion(out) - wanted, axis=2)
+    travel = 1e3 * np.linalg.norm(wanted - carrier.other.points.rest, axis=2)
+    assert apart[:, :280].mean() < 0.2 * travel[:, :280].mean()
+    assert np.abs(out.expression).max() <= retarget.MOST
     made, head, carrier, motion, _, _, everywhere = case
     wanted, got = openings(made, head, ours, motion, everywhere, 10)
     assert wanted.max() > 20
     assert np.abs(got - wanted).mean() < 0.5 and np.abs(got - wanted).max() < 1.6
-
-
-def test_closed_lips_stay_closed(case):
-    """At every place along the lips, measured where the made head's own lips meet."""
-    _, _, carrier, motion, closed, out, _ = case
-    placed = carrier.other.points.of_motion(out)
-    gap = 1e3 * carrier.other.opening(placed)
-    own = 1e3 * carrier.other.opening(carrier.target_points(motion))
-    assert gap.shape[1] >= 15
-    assert np.abs(own[closed]).max() < 0.6 and own[~closed].max() > 10
-    assert np.abs(gap - own)[closed, carrier.other.middle].max() < 1e-3, "in the middle exactly"
-    assert np.abs(gap - own)[closed].max() < 0.25
-
-
-def test_lips_and_face_move_as_they_did(case):
-    _, _, carrier, motion, _, out, _ = case
-    wanted = carrier.target_points(motion)
-    placed = carrier.other.points.of_motion(out)
-    apart = 1e3 * np.linalg.norm(placed - wanted, axis=2)
-    travel = 1e3 * np.linalg.norm(wanted - carrier.other.points.rest, axis=2)
-    assert apart[:, :280].mean() < 0.2 * travel[:, :280].mean()
-    assert np.abs(out.expression).max() <= retarget.MOST
 
 
 def test_a_motion_comes_back(case, ours):
@@ -171,7 +138,9 @@ def test_a_motion_comes_back(case, ours):
     assert 1e3 * apart.mean() < 0.4
 
 
-def test_rest_stays_rest_and_rotations_pass_through(case):
+def test_rest_stays_rest_and_smplx_opens_the_mouth_alike(case):
+    """The same coefficients in smplx's own FLAME formula, joints regressed from the moved face and
+    all."""
     _, _, carrier, *_ = case
     still = np.zeros((3, 3), np.float32)
     turns = np.full((3, 3), 0.1, np.float32)
@@ -181,29 +150,10 @@ def test_rest_stays_rest_and_rotations_pass_through(case):
         and np.array_equal(out.head, turns)
         and np.array_equal(out.eyes, 2 * turns)
     )
-
-
-def test_smplx_opens_the_mouth_alike(case):
-    """The same coefficients in smplx's own FLAME formula, joints regressed from the moved face and
-    all."""
     _, head, _, _, _, out, everywhere = case
     few = slice(0, None, 5)
     smplx = smplx_vertices(head, out.expression[few], out.jaw[few])
     assert np.abs(everywhere[few] - smplx).max() < 2e-6
-
-
-def test_a_rig_whose_bones_stay_is_met_as_well(case):
-    """In Blender expression moves no bone: the retarget for a rig says where the lips of that rig
-    go."""
-    _, head, carrier, motion, *_ = case
-    assert np.abs(carrier.other.points.joint_directions).max() > 0
-    rig = retarget.to_head(head, joints_move=False)
-    out = rig.to(motion)
-    assert np.abs(rig.other.points.joint_directions).max() == 0
-    placed = rig.other.points.of_motion(out)
-    wanted = rig.target_points(motion)
-    gap = (rig.other.opening(placed) - rig.other.opening(wanted))[:, rig.other.middle]
-    assert np.abs(gap).max() < 1e-5
 
 
 def test_the_driver_speaks_for_a_rig(case):

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Our skinning in numpy, the lips and the millimetres measured with it, are FLAME's: checked against
-smplx in double precision."""
+"""Our skinning, of networks and in numpy, and the lips and millimetres measured with it, are FLAME's:
+checked against smplx in double precision."""
 
+import pickle
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from made_flame import smplx_vertices
+from scipy.spatial.transform import Rotation
 
+from thunder_core.errors import BadHead
 from thunder_core.face.displacement import (
     EYE_LEVER_MM,
     face_meter,
@@ -17,20 +21,137 @@ from thunder_core.face.displacement import (
     positions,
 )
 from thunder_core.face.head import load_head, SkinnedPoints
-from thunder_core.face.lips import bundled_lips, opening_mm
-from thunder_core.networks.flame import FlameLayer
+from thunder_core.face.lips import bundled_lips, opening_mm, width_mm
+from thunder_core.networks.flame import BLOCK, FlameLayer, rotation_matrix
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.types import Motion
 
-FRAMES = 30
+BATCH = 4
 
 
-def performance(head, largest):
+@pytest.fixture(scope="module", params=[0, 1])
+def data(request, flame_file):
+    return flame_file(request.param)
+
+
+@pytest.fixture(scope="module")
+def head(data, tmp_path_factory):
+    path = tmp_path_factory.mktemp("flame") / "flame.npz"
+    np.savez(path, **data)
+    return load_head(path)
+
+
+def random_pose(channels, scale=0.6, seed=3):
+    torch.manual_seed(seed)
+    turns = (scale * torch.randn(BATCH, *shape).double() for shape in ((3,), (3,), (2, 3)))
+    return torch.randn(BATCH, channels).double(), *turns
+
+
+def test_agrees_with_smplx_to_a_micrometre(head):
+    expression, jaw, neck, eyes = random_pose(head.channels)
+    ours = FlameLayer(head, dtype=torch.float64)(expression, jaw, neck, eyes).numpy()
+    assert np.abs(ours - smplx_vertices(head, expression, jaw, neck, eyes)).max() < 1e-6
+
+
+def test_the_short_way_for_a_jaw_alone_is_exact(flame_file, tmp_path):
+    data = flame_file(5)
+    data["posedirs"] *= 0
+    np.savez(tmp_path / "flame.npz", **data)
+    head = load_head(tmp_path / "flame.npz")
+    expression, jaw, _, _ = random_pose(head.channels)
+    ours = FlameLayer(head, dtype=torch.float64)(expression, jaw).numpy()
+    assert np.abs(ours - smplx_vertices(head, expression, jaw)).max() < 1e-6
+
+
+def test_few_vertices_and_long_motions_in_blocks_have_the_same_positions(head):
+    layer = FlameLayer(head, dtype=torch.float64)
+    torch.manual_seed(1)
+    frames = BLOCK // len(head.v_template) + 3
+    expression = torch.randn(frames, head.channels).double()
+    jaw = 0.3 * torch.randn(frames, 3).double()
+    whole, ids = layer(expression, jaw, jaw, jaw), np.array([5, 0, 33, 5])
+    few = FlameLayer(head, ids, torch.float64)(expression, jaw, jaw, jaw)
+    assert (whole[:, ids] - few).abs().max() < 1e-12
+    with torch.no_grad():
+        assert (layer(expression, jaw, jaw, jaw) - whole).abs().max() < 1e-12
+        assert (layer(expression, jaw) - layer(expression, jaw, 0 * jaw)).abs().max() < 1e-6
+
+
+def test_gradients_are_right_also_at_rest(head):
+    layer = FlameLayer(head, np.arange(4), torch.float64)
+    still = torch.zeros(1, 3, dtype=torch.float64, requires_grad=True)
+    expression = torch.zeros(1, head.channels, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(
+        lambda e, j: layer(e, j), (expression, still), eps=1e-6, atol=1e-6
+    )
+
+
+def test_rotation_matrices_are_rotations_for_tiny_and_large_angles():
+    angles = [[0.0, 0, 0], [1e-9, 0, 0], [9.9e-5, 0, 0], [1.01e-4, 0, 0], [0, 3.1, 0]]
+    expected = Rotation.from_rotvec(angles).as_matrix()
+    assert (
+        np.abs(rotation_matrix(torch.tensor(angles, dtype=torch.float64)).numpy() - expected).max()
+        < 1e-12
+    )
+
+
+def test_the_same_model_as_pickle_and_as_npz_is_the_same_head(tmp_path, data, head):
+    path = tmp_path / "flame.pkl"
+    path.write_bytes(pickle.dumps(data, protocol=2))
+    again = load_head(path)
+    assert again.expression_names == head.expression_names and again.channels == 12
+    for name in (
+        "v_template",
+        "shapedirs",
+        "posedirs",
+        "J_regressor",
+        "weights",
+        "f",
+        "kintree_table",
+    ):
+        assert np.array_equal(getattr(again, name), getattr(head, name)), name
+
+
+@pytest.mark.parametrize("unit", [100, 1000])
+def test_a_file_in_centimetres_or_millimetres_becomes_metres(tmp_path, data, head, unit):
+    scaled = data | {name: unit * data[name] for name in ("v_template", "shapedirs", "posedirs")}
+    np.savez(tmp_path / "flame.npz", **scaled)
+    again = load_head(tmp_path / "flame.npz")
+    for name in ("v_template", "shapedirs", "posedirs", "identity"):
+        assert np.allclose(getattr(again, name), getattr(head, name), rtol=1e-5, atol=1e-8), name
+
+
+def test_joint_names_of_flames_are_welcome_and_identity_is_kept(tmp_path, data, head):
+    np.savez(
+        tmp_path / "flame.npz",
+        **data,
+        joint_names=np.array(["global", "neck", "jaw", "left_eyeball", "right_eyeball"]),
+    )
+    again = load_head(tmp_path / "flame.npz")
+    assert (
+        np.array_equal(again.identity, data["shapedirs"][:, :, :300].astype(np.float32))
+        and again.identity.shape[2] == 300
+    )
+    assert np.array_equal(again.shapedirs, head.shapedirs)
+
+
+@pytest.mark.parametrize("measure", (opening_mm, width_mm))
+def test_measuring_a_mouth_nobody_has_marked_is_refused(head, measure):
+    motion = SimpleNamespace(expression=np.zeros((1, head.channels)), jaw=np.zeros((1, 3)))
+    with pytest.raises(BadHead, match="bundled head"):
+        measure(motion, head)
+
+
+FRAMES = 60
+
+
+def performance(head, largest=0.3):
     rng = np.random.default_rng(4)
     jaw = np.stack(
         [rng.uniform(-0.02, 0.35, FRAMES), rng.uniform(-0.1, 0.1, FRAMES), np.zeros(FRAMES)], 1
     )
-    return Motion(rng.uniform(0, largest, (FRAMES, head.channels)), jaw)
+    still = np.zeros((FRAMES, 3))
+    return Motion(rng.uniform(0, largest, (FRAMES, head.channels)), jaw, still, still)
 
 
 @pytest.fixture(scope="module", params=["bundled", "random"])
@@ -75,9 +196,6 @@ def test_shapes_of_two_keys_come_in_as_the_engines_layer_has_them():
         torch.tensor(motion.jaw, dtype=torch.float64),
     ).numpy()
     assert np.abs(placed - expected[:, ids]).max() < 1e-6
-    plain = replace(head, corrective_pairs=(), correctives=np.zeros((0, 3, 0), np.float32))
-    without = SkinnedPoints.of(plain, lambda values: values[ids]).of_motion(motion)
-    assert np.abs(placed - without).max() > 1e-3, "none of them came in"
     assert face_meter().skinned.pair_shapes is not None
 
 
@@ -102,39 +220,36 @@ def test_the_gap_along_the_lips_is_that_of_their_middle_there():
     )
 
 
-def motion(seed=0, frames=60):
-    rng = np.random.default_rng(seed)
-    jaw = rng.normal(0, 0.02, (frames, 3))
-    jaw[:, 0] = rng.uniform(0, 0.3, frames)
-    return Motion(
-        rng.uniform(0, 0.3, (frames, load_head().channels)),
-        jaw,
-        np.zeros((frames, 3)),
-        np.zeros((frames, 3)),
-    )
-
-
 def distances(first, second):
     """Of two motions, at the lips, elsewhere on the face, of the head and of the eyes, [T] mm
     each."""
     return group_distances(positions(first) - positions(second)).T
 
 
-def test_the_gap_is_the_opening():
-    measure = face_meter()
-    gap = measure.gap(measure.points(motion()))
-    assert np.maximum(gap, 0) == pytest.approx(opening_mm(motion(), load_head()), abs=1e-3)
+def test_the_gap_is_the_opening_and_rest_is_a_closed_mouth():
+    measure, motion = face_meter(), performance(load_head())
+    gap = measure.gap(measure.points(motion))
+    assert np.maximum(gap, 0) == pytest.approx(opening_mm(motion, load_head()), abs=1e-3)
     assert gap.max() > 5
-
-
-def test_rest_is_a_closed_mouth():
     still = Motion(np.zeros((1, load_head().channels)), np.zeros((1, 3)))
-    assert face_meter().gap(face_meter().points(still)) == pytest.approx([0.0])
+    assert measure.gap(measure.points(still)) == pytest.approx([0.0])
+
+
+def test_turns_are_measured_at_their_levers():
+    still = performance(load_head())
+    turned = Motion(
+        still.expression, still.jaw, still.head + [0.01, 0, 0], still.eyes + [0, 0.02, 0]
+    )
+    lips, face, head, eyes = distances(turned, still)
+    assert not lips.any() and not face.any()
+    assert head == pytest.approx(np.full(FRAMES, 0.01 * NECK_LEVER_MM)) and eyes == pytest.approx(
+        np.full(FRAMES, 0.02 * EYE_LEVER_MM)
+    )
 
 
 @pytest.mark.parametrize("channel, place", [("mouthPucker", 0), ("browInnerUp", 1)])
 def test_a_channel_is_felt_where_it_moves_the_face(channel, place):
-    head, still = load_head(), motion()
+    head, still = load_head(), performance(load_head())
     expression = still.expression.copy()
     expression[7, head.channel(channel)] += 0.1
     off = distances(Motion(expression, still.jaw), still)
@@ -142,15 +257,3 @@ def test_a_channel_is_felt_where_it_moves_the_face(channel, place):
     assert off[place][7] == pytest.approx(most, rel=0.25)
     # nothing on the other frames
     assert sum(map(sum, off)) == pytest.approx(sum(part[7] for part in off))
-
-
-def test_turns_are_measured_at_their_levers():
-    still = motion()
-    turned = Motion(
-        still.expression, still.jaw, still.head + [0.01, 0, 0], still.eyes + [0, 0.02, 0]
-    )
-    lips, face, head, eyes = distances(turned, still)
-    assert not lips.any() and not face.any()
-    assert head == pytest.approx(np.full(60, 0.01 * NECK_LEVER_MM)) and eyes == pytest.approx(
-        np.full(60, 0.02 * EYE_LEVER_MM)
-    )

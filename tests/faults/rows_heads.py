@@ -37,7 +37,7 @@ def flame(folder, change=None, form: str = "pkl", **values):
         np.savez(path, **{name: value for name, value in data.items() if value is not None})
     else:
         # Protocol 4: FLAME files have 2, which writes these arrays ten times as slowly;
-        # test_flame.py reads that.
+        # test_skinning.py reads that.
         path.write_bytes(
             pickle.dumps({name: value for name, value in data.items() if value is not None}, 4)
         )
