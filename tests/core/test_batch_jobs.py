@@ -1,15 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Job files: what they say arrives, and everything wrong with them is said at once, with the job,
-the key and what is allowed."""
+"""Job files: what they say arrives, and everything wrong with them, with scenes and with sounds is said
+before jobs are baked."""
 
+import gzip
+import io
+import json
 import os
 import sys
+import types
 
+import numpy as np
 import pytest
+import soundfile
 
-from thunder_core.batch import job_file, settings
+from thunder_core.batch import inputs, job_file, settings
+from thunder_core.batch.inputs import Header
 from thunder_core.batch.job_file import Job
-from thunder_core.errors import BadRequest
+from thunder_core.engine.speech import audio
+from thunder_core.engine.speech.audio import read_sound
+from thunder_core.errors import BadRequest, BadSound
 
 GOOD = """
 out = "baked"
@@ -73,7 +82,7 @@ def test_a_job_has_its_own_settings_then_those_of_the_file_then_those_of_the_com
     assert "fps" not in scene  # its scene has a rate of its own
 
 
-def test_a_job_may_listen_or_be_idle(read):
+def test_a_job_may_listen_or_be_idle_and_its_arguments_are_options(read):
     text = "[jobs.a]\nlisten-to = 'his.wav'\n[jobs.b]\nseconds = 5\n[defaults]\naudio = 'a.wav'\n"
     heard, idle = (job.arguments("o") for job in read(text).jobs)
     assert (
@@ -81,6 +90,15 @@ def test_a_job_may_listen_or_be_idle(read):
         and "--seconds=5.0" in idle
     )
     assert not any(each.startswith("--audio") for each in heard + idle)
+    intro, scene = (job.arguments("there") for job in read(GOOD).jobs)
+    assert intro[0] == "--out=there" and {
+        "--takes=4",
+        "--outputs=npz,csv",
+        "--mood=warm=.6",
+        "--head-movement=0.5",
+        "--as-asked",
+    } <= set(intro)
+    assert "--no-as-asked" in scene and "--strip=Line 1" in scene
 
 
 def test_several_heads_may_speak_a_strip_and_the_best_take_be_committed(read, complaints):
@@ -100,18 +118,6 @@ def test_several_heads_may_speak_a_strip_and_the_best_take_be_committed(read, co
         "is none of ones, twos, threes"
         in complaints("[jobs.a]\naudio = 'a.wav'\ncommit = 'fours'\n")[0]
     )
-
-
-def test_the_arguments_of_a_job_are_options_of_the_command(read):
-    intro, scene = (job.arguments("there") for job in read(GOOD).jobs)
-    assert intro[0] == "--out=there" and {
-        "--takes=4",
-        "--outputs=npz,csv",
-        "--mood=warm=.6",
-        "--head-movement=0.5",
-        "--as-asked",
-    } <= set(intro)
-    assert "--no-as-asked" in scene and "--strip=Line 1" in scene
 
 
 def test_everything_wrong_is_said_at_once(complaints):
@@ -241,15 +247,12 @@ def test_a_wrong_file_is_said(complaints, text, words):
     assert any(words in line for line in complaints(text))
 
 
-def test_a_file_that_is_missing_or_no_text_is_said(tmp_path):
+def test_a_file_with_a_byte_order_mark_is_read_and_one_that_is_no_text_or_missing_said(tmp_path):
     with pytest.raises(BadRequest, match="There is no file .*: name another with --jobs"):
         job_file.read_file(str(tmp_path / "none.toml"))
     (tmp_path / "jobs.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(BadRequest, match="is not text in UTF-8: save it in this encoding"):
         job_file.read_file(str(tmp_path / "jobs.toml"))
-
-
-def test_a_file_that_begins_with_a_byte_order_mark_is_read(tmp_path):
     (tmp_path / "jobs.toml").write_bytes(b"\xef\xbb\xbf[jobs.a]\r\naudio = 'a.wav'\r\n")
     assert [job.name for job in job_file.read_file(str(tmp_path / "jobs.toml")).jobs] == ["a"]
 
@@ -286,7 +289,7 @@ def test_a_file_of_a_folder_that_cannot_be_baked_is_refused_alone(tmp_path):
     assert {job.name for job in read.jobs} - {*read.refused} == {"good", "😀" * 50}
 
 
-def test_names_that_come_from_a_scene_become_names_of_folders():
+def test_jobs_are_chosen_by_name_and_names_become_names_of_folders():
     jobs = job_file.name_jobs(
         [("Line: 1", {}, "Line: 1"), ("Line? 1", {}, "Line? 1"), ("..", {}, "..")], {}
     )
@@ -295,9 +298,6 @@ def test_names_that_come_from_a_scene_become_names_of_folders():
         "concert")] == [
         "Con.wav_", "batch.html_", "a.failed.json_", "concert",
     ]  # fmt: skip
-
-
-def test_jobs_are_chosen_by_name():
     jobs = (Job("intro"), Job("outro"))
     assert job_file.choose_jobs(jobs, ["outro", "outro"]) == jobs[1:]
     with pytest.raises(BadRequest, match="There is no job “intr”: did you mean “intro”?"):
@@ -316,3 +316,131 @@ def test_what_an_option_is_called_in_a_job_file():
         == "There is none: name another as “head”, or leave “fps” and “head-movement” out, or use "
         "--force"
     )
+
+
+OLD, LONG = b"BLENDER-v402RENDH" + bytes(99), b"BLENDER17-01v0501REND" + bytes(99)
+
+
+@pytest.mark.parametrize(
+    "data, header",
+    [
+        (OLD, Header((4, 2))),
+        (b"BLENDER_V279" + bytes(9), Header((2, 79))),
+        (LONG, Header((5, 1), True)),
+    ],
+)
+@pytest.mark.parametrize("pack", (bytes, gzip.compress))
+def test_the_version_is_read(tmp_path, data, header, pack):
+    (tmp_path / "a.blend").write_bytes(pack(data))
+    assert inputs.read_header(str(tmp_path / "a.blend")) == header
+
+
+def test_python_s_own_module_is_used_where_blender_s_is_missing(tmp_path, monkeypatch):
+    """Linux distributions build Blender with their Python, which has `compression.zstd` since 3.14;
+    it is played here."""
+    played = types.SimpleNamespace(ZstdFile=lambda file: io.BytesIO(LONG), ZstdError=OSError)
+    (tmp_path / "a.blend").write_bytes(b"\x28\xb5\x2f\xfd")
+    monkeypatch.setitem(sys.modules, "zstandard", None)  # an import of it fails
+    monkeypatch.setitem(sys.modules, "compression", types.ModuleType("compression"))
+    for own, header in ((None, None), (played, Header((5, 1), True))):
+        monkeypatch.setitem(sys.modules, "compression.zstd", own)
+        assert inputs.read_header(str(tmp_path / "a.blend")) == header
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"BLENDER", b"BLENDER-vxyz", b"RIFF", gzip.compress(OLD)[:8], b"\x28\xb5\x2f\xfdno"],
+)
+def test_what_is_no_header_is_none(tmp_path, data):
+    (tmp_path / "a.blend").write_bytes(data)
+    assert (
+        inputs.read_header(str(tmp_path / "a.blend")) is None
+        and inputs.read_header(str(tmp_path / "none")) is None
+    )
+
+
+def test_a_newer_file_is_refused_and_only_one_that_can_be_opened_is_allowed():
+    newer = Header((5, 0), True)
+    assert (
+        newer.refusal("a.blend", (5, 0))
+        == newer.refusal("a.blend", (5, 1))
+        == newer.refusal("a.blend", (4, 5), allow_newer=True)
+        == ""
+    )
+    words = newer.refusal("a.blend", (4, 2), allow_newer=True)
+    assert (
+        words
+        == "“a.blend” was saved by a newer Blender (5.0, this is 4.2): bake with Blender 5.0 or "
+        "newer"
+    )
+    assert (
+        Header((4, 5))
+        .refusal("a.blend", (4, 2))
+        .endswith("Blender 4.5 or newer, or use --allow-newer")
+    )
+    assert Header((4, 5)).refusal("a.blend", (4, 2), opens=False).endswith("Blender 4.5 or newer")
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Paths of a few sounds and others."""
+    noise = 0.1 * np.random.default_rng(0).standard_normal((48000 * 2, 2))
+    soundfile.write(tmp_path / "stereo.wav", noise, 48000)
+    soundfile.write(tmp_path / "fine.flac", noise[:, 0], 16000)
+    soundfile.write(tmp_path / "half a second.wav", noise[:8000, 0], 16000)
+    soundfile.write(tmp_path / "short.wav", noise[:1600, 0], 16000)
+    soundfile.write(tmp_path / "silent.wav", 0 * noise, 48000)
+    soundfile.write(
+        tmp_path / "nan.wav", np.where(np.arange(48000) == 700, np.nan, 0.1), 16000, subtype="FLOAT"
+    )
+    (tmp_path / "text.wav").write_text("no sound")
+    (tmp_path / "empty.wav").write_bytes(b"")
+    (tmp_path / "header.wav").write_bytes((tmp_path / "stereo.wav").read_bytes()[:44])
+    (tmp_path / "end is missing.wav").write_bytes((tmp_path / "stereo.wav").read_bytes()[:-100000])
+    return {path.name: str(path) for path in sorted(tmp_path.iterdir())}
+
+
+def test_the_check_says_what_the_engine_says(files):
+    refused = {}
+    for name, path in files.items():
+        try:
+            read_sound(path, may_be_silent=True)
+        except BadSound as error:
+            refused[name] = str(error)
+    assert set(refused) == {"short.wav", "nan.wav", "text.wav", "empty.wav", "header.wav"}
+    assert {
+        name: reason for name, path in files.items() if (reason := audio.problem(path))
+    } == refused
+    assert inputs.sound_problems(sys.executable, files.values()) == {
+        files[name]: reason for name, reason in refused.items()
+    }
+
+
+def test_usual_sounds_are_judged_without_reading_them_to_the_end(files, monkeypatch):
+    monkeypatch.delattr(audio, "read_sound")  # a call of it fails
+    assert [audio.problem(files[name]) for name in ("stereo.wav", "fine.flac", "silent.wav")] == [
+        "",
+        "",
+        "",
+    ]
+    with pytest.raises(NameError):
+        audio.problem(files["text.wav"])
+
+
+def test_a_check_that_fails_or_takes_too_long_refuses_nothing(files, tmp_path, monkeypatch):
+    assert (
+        inputs.sound_problems(str(tmp_path / "no python"), files.values())
+        == {}
+        == inputs.sound_problems(sys.executable, [])
+    )
+    slow = tmp_path / "slow.py"
+    slow.write_text(
+        f"import time\nprint('noise')\nprint({json.dumps([files['text.wav'], 'no'])!r}, "
+        f"flush=True)\ntime.sleep(60)\n"
+    )
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{slow}"\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(inputs, "LONGEST", 1.0)
+    if sys.platform != "win32":
+        assert inputs.sound_problems(str(python), files.values()) == {files["text.wav"]: "no"}

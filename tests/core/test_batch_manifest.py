@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 import os
+from functools import partial
 from html.parser import HTMLParser
 
 import pytest
@@ -149,8 +150,7 @@ def test_what_was_baked_is_up_to_date_but_not_when_it_was_killed_while_it_replac
 def test_a_report_with_a_number_that_json_has_not_is_damaged(why, folder, job, number):
     """Also one whose hash is in the list: what it says would make batch.json a file that no other
     program can read."""
-    report_file = folder / "report.json"
-    forged = report_file.read_text().replace("81.4", number)
+    forged = (folder / "report.json").read_text().replace("81.4", number)
     assert number in forged
     with Transaction(str(folder)) as out:
         out.write("report.json", forged)
@@ -160,26 +160,20 @@ def test_a_report_with_a_number_that_json_has_not_is_damaged(why, folder, job, n
 
 
 def test_the_weights_count_by_their_content(tmp_path):
-    (tmp_path / "a.safetensors").write_bytes(b"1")
-    (tmp_path / "README.md").write_bytes(b"1")
-    before = manifest.hash_of_weights(str(tmp_path))
-    (tmp_path / "README.md").write_bytes(b"2")
-    assert manifest.hash_of_weights(str(tmp_path)) == before
-    (tmp_path / "a.safetensors").write_bytes(b"2")
-    assert manifest.hash_of_weights(str(tmp_path)) != before
-    assert len(manifest.hash_of_weights(None)) == 64
+    hashes = []
+    for name, content in (("a.safetensors", b"1"), ("README.md", b"2"), ("a.safetensors", b"2")):
+        (tmp_path / name).write_bytes(content)
+        hashes.append(manifest.hash_of_weights(str(tmp_path)))
+    assert hashes[0] == hashes[1] != hashes[2] and len(manifest.hash_of_weights(None)) == 64
 
 
-def test_a_failure_is_kept_until_the_job_is_baked(tmp_path):
+def test_a_failure_is_kept_until_the_job_is_baked_and_a_file_of_somebody_else_is_none(tmp_path):
     manifest.note_failure(str(tmp_path / "out"), "intro", "There is no file", "a log")
     assert manifest.failure_of(str(tmp_path / "out"), "intro") == "There is no file"
     manifest.forget_failure(str(tmp_path / "out"), "intro")
     assert manifest.failure_of(str(tmp_path / "out"), "intro") == "" and os.listdir(
         tmp_path / "out"
     ) == [MANIFEST]
-
-
-def test_a_file_of_somebody_else_is_no_failure_and_stays(tmp_path):
     for content in ("[1]", '{"job": "intro", "sentence": "mine"}'):
         (tmp_path / "intro.failed.json").write_text(content)
         manifest.forget_failure(str(tmp_path), "intro")
@@ -397,21 +391,17 @@ def test_a_collected_scene_is_made_again_when_a_job_has_other_files_or_it_is_gon
     def baked(name, content):
         with Transaction(str(tmp_path / name)) as out:
             out.write("s.blend", content)
+        return manifest.sources_of_scene(str(tmp_path), jobs)
 
-    baked("a", "1")
-    assert list(manifest.sources_of_scene(str(tmp_path), jobs)) == ["a"]
-    baked("b", "2")
-    made_from = manifest.sources_of_scene(str(tmp_path), jobs)
-    assert not manifest.is_scene_up_to_date(str(tmp_path), scene, made_from)
+    assert list(baked("a", "1")) == ["a"]
+    made_from = baked("b", "2")
+    is_current = partial(manifest.is_scene_up_to_date, str(tmp_path), scene)
+    assert not is_current(made_from)
     (tmp_path / "s_takes.blend").write_bytes(b"whole")
     for damaged in ("", "[]", "{"):
         (tmp_path / "s_takes.json").write_text(damaged)
-        assert not manifest.is_scene_up_to_date(str(tmp_path), scene, made_from)
+        assert not is_current(made_from)
     (tmp_path / "s_takes.json").write_text(json.dumps({"made_from": made_from}))
-    assert manifest.is_scene_up_to_date(str(tmp_path), scene, made_from)
-    baked("b", "3")
-    assert not manifest.is_scene_up_to_date(
-        str(tmp_path), scene, manifest.sources_of_scene(str(tmp_path), jobs)
-    )
+    assert is_current(made_from) and not is_current(baked("b", "3"))
     (tmp_path / "s_takes.blend").unlink()
-    assert not manifest.is_scene_up_to_date(str(tmp_path), scene, made_from)
+    assert not is_current(made_from)

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check finds what is planted in a mouth, says it by word, and keeps quiet about a mouth that
-follows its voice."""
+"""Check finds what is planted in a mouth and keeps quiet about one that follows its voice; a capture is
+found in its voice by its mouth, or by its sound."""
 
 import numpy as np
 import pytest
 
 from thunder_core.engine import check
+from thunder_core.engine.alignment import best_shift, LIKELY, match_sound
 from thunder_core.engine.check import MouthCurves, Tolerance, TOLERANCE_OF
 from thunder_core.errors import BadRequest
 from thunder_core.findings import (
@@ -20,7 +21,7 @@ from thunder_core.findings import (
     STILL,
 )
 from thunder_core.request import Request
-from thunder_core.types import FPS, Motion
+from thunder_core.types import FPS, Motion, pack, RATE, Speech, unpack
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,9 @@ def test_a_line_that_is_late_or_early_is_one_finding(engine, sample, motion, fra
     assert str(2 * abs(frames)) in first.sentence(50)  # frames are the scene's
 
 
-def test_lips_that_do_not_meet_are_found_and_nothing_else(engine, sample, motion):
+def test_lips_that_do_not_meet_and_a_mouth_that_stands_still_in_speech_are_found(
+    engine, sample, motion
+):
     there = check.find_demands(engine.analyse(sample))[0][0]
     jaw = motion.jaw.copy()
     around = slice(round(there.start * FPS) - 3, round(there.end * FPS) + 3)
@@ -71,9 +74,6 @@ def test_lips_that_do_not_meet_are_found_and_nothing_else(engine, sample, motion
     assert found.kind == OPEN and found.size > 2
     assert abs(found.start - there.start) < 0.05 and found.sound == there.sound
     assert "mm apart" in found.sentence(25)
-
-
-def test_a_mouth_that_stands_still_in_speech_is_found(engine, sample, motion):
     at = np.arange(motion.frames)
     at[30:50] = 30
     found = engine.check(sample, Motion(motion.expression[at], motion.jaw[at]))
@@ -81,15 +81,12 @@ def test_a_mouth_that_stands_still_in_speech_is_found(engine, sample, motion):
     assert still.start < 1.7 and still.end > 1.5
 
 
-def test_a_mouth_that_moves_in_silence_is_found():
+def test_a_mouth_that_moves_in_silence_is_found_and_a_held_pose_is_allowed_when_snappy_or_cartoony():
     gap = np.concatenate([np.zeros(10), 5 * np.abs(np.sin(np.arange(30))), np.zeros(10)])
     found = check.find_moves(gap, np.zeros(50), Tolerance())
     assert kinds(found) == [MOVES] and 10 / FPS <= found[0].start < found[0].end <= 40 / FPS
     assert check.find_moves(gap, np.ones(50), Tolerance()) == []
     assert check.find_moves(np.linspace(0, 5, 50), np.zeros(50), Tolerance()) == []  # a breath
-
-
-def test_a_held_pose_is_allowed_when_snappy_and_when_cartoony():
     mouth = MouthCurves(np.full(10, 4.0), np.full(10, 50.0))
     speaking = np.ones(10, bool)
     found = {
@@ -97,9 +94,6 @@ def test_a_held_pose_is_allowed_when_snappy_and_when_cartoony():
         for name in (REALISTIC, CARTOONY, SNAPPY)
     }
     assert found == {REALISTIC: [STILL], CARTOONY: [], SNAPPY: []}
-
-
-def test_lips_that_never_meet_are_one_finding():
     demands = [check.Demand(second, second + 0.1, "m") for second in range(6)]
     found = check.find_open(np.full(200, 5.0), demands, Tolerance())
     assert len(found) == 1 and found[0].whole and "6 of 6" in found[0].sentence(25)
@@ -113,7 +107,7 @@ def test_what_is_noticed_first_comes_first(engine, sample, motion):
     assert [each.weight for each in found] == sorted((each.weight for each in found), reverse=True)
 
 
-def test_words_of_a_text_name_the_places():
+def test_words_of_a_text_name_the_places_and_findings_survive_json():
     words = [("and", 0.0, 0.4), ("then", 0.4, 0.9), ("but", 1.0, 1.3)]
     found = check._with_words(Finding(SHIFTED, 0.1, 0.8, 0.12, 1.0), words)
     assert found.sentence(25) == "Lips are late by 3 frames from “and” to “then”"
@@ -125,9 +119,87 @@ def test_words_of_a_text_name_the_places():
         Finding(MOVES, 2.0, 3.0, 1.0, 1.0).sentence(25, "240–262")
         == "The mouth moves in silence, 240–262: 1.0 s"
     )
-
-
-def test_findings_survive_json():
     finding = Finding(OPEN, 1.0, 1.1, 1.84, 1.0, "b", "but")
     assert Finding.of(finding.values()) == finding
     assert finding.frames(lambda seconds: 1 + 24 * seconds) == (25, 27)
+
+
+@pytest.fixture(scope="module")
+def performed(engine, sample):
+    """Takes of the sample, packed [T, n + 9]."""
+    return [pack(take.motion) for take in engine.generate(sample, Request(4, 5, "draft"))]
+
+
+def captured(rng, x, lead, first, last):
+    """Frames of a take as another camera sees them: after so many frames of rest, larger or
+    smaller, and noisy."""
+    y = np.concatenate([np.zeros((lead, x.shape[1])), x[first:last]]) * rng.uniform(0.6, 1.4)
+    return unpack(
+        (y + rng.normal(0, 0.05, y.shape) * np.r_[np.ones(x.shape[1] - 9), np.full(9, 0.1)]).astype(
+            np.float32
+        ),
+        x.shape[1] - 9,
+    )
+
+
+def test_a_mouth_is_found_within_a_frame(engine, sample, performed):
+    rng, off = np.random.default_rng(3), []
+    for x in performed:
+        for _ in range(5):
+            lead = int(rng.integers(0, 40))
+            first = int(rng.integers(0, 60))
+            last = len(x) - int(rng.integers(0, 40))
+            match, by = engine.align(sample, captured(rng, x, lead, first, last))
+            assert by == "mouth"
+            off.append(round(match.seconds * FPS) - (first - lead))
+    assert np.mean(np.abs(off) <= 1) >= 0.95, off
+
+
+def test_a_mouth_that_says_something_else_is_not_sure(engine, sample, performed):
+    rng = np.random.default_rng(1)
+    backwards = [captured(rng, x[::-1], 0, 0, len(x)) for x in performed]
+    assert np.mean([engine.align(sample, motion)[0].sure < LIKELY for motion in backwards]) >= 0.5
+    assert all(engine.align(sample, motion)[0].sure < 1 for motion in backwards)
+
+
+def test_the_sound_of_another_microphone_is_found_within_a_frame_and_asked_first(
+    engine, sample, performed
+):
+    rng = np.random.default_rng(2)
+    room = np.r_[1, rng.normal(0, 0.3, 800) * np.exp(-np.arange(800) / 200)]
+    heard = np.convolve(sample.samples, room)[: len(sample.samples)][RATE:]
+    heard = 0.1 * heard / heard.std()
+    heard = np.concatenate([np.zeros(RATE // 4), heard]) + rng.normal(
+        0, 0.05, len(heard) + RATE // 4
+    )
+    still = unpack(np.zeros_like(performed[0]), performed[0].shape[1] - 9)
+    match, by = engine.align(sample, still, Speech(heard.astype(np.float32)))
+    assert by == "sound" and match.sure >= 1 and match.seconds == pytest.approx(0.75, abs=0.02)
+
+
+def test_a_sound_of_something_else_leaves_it_to_the_mouth(engine, sample, performed):
+    noise = 0.1 * np.random.default_rng(0).standard_normal(4 * RATE).astype(np.float32)
+    assert match_sound(noise, sample.samples).sure < LIKELY
+    motion = unpack(performed[0], performed[0].shape[1] - 9)
+    match, by = engine.align(sample, motion, Speech(noise))
+    assert by == "mouth" and abs(match.seconds * FPS) <= 1
+
+
+@pytest.mark.parametrize(
+    "a, b",
+    [
+        (np.zeros((1, 2)), np.zeros((1, 2))),
+        (np.zeros((50, 2)), np.zeros((9, 2))),
+        (np.ones((3, 1)), np.eye(40, 1)),
+    ],
+)
+def test_what_stands_still_fits_nowhere(a, b):
+    seconds, margin = best_shift(a, b, 25.0)
+    assert np.isfinite(seconds) and margin == pytest.approx(0, abs=1e-6)
+
+
+def test_curves_are_found_by_the_shift_that_they_have():
+    x = np.random.default_rng(0).standard_normal((400, 3))
+    for shift in (-60, 0, 37):
+        seconds, margin = best_shift(x[100:300], x[100 + shift :], 25.0)
+        assert round(seconds * 25) == -shift and margin > 10

@@ -55,12 +55,14 @@ def temporary_folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def play(tmp_path):
-    """A client of an engine that does what a piece of Python says."""
+def play(tmp_path, monkeypatch):
+    """A client of an engine that does what a piece of Python says; deadlines are changed."""
     script = tmp_path / "engine"
     with Client(str(script)) as client:
 
-        def start(code):
+        def start(code, **deadlines):
+            for name, seconds in deadlines.items():
+                monkeypatch.setattr(worker_process, name, seconds)
             script.write_text(PLAYED + code)
             script.chmod(0o755)
             return client
@@ -163,6 +165,14 @@ def test_a_stopped_worker_ends_when_its_client_is_killed(tmp_path):
     until(lambda: not [name for name in os.listdir(tmp_path) if name.startswith("thunder-")], 5)
 
 
+LIFE = """
+ready()
+work = next(requests())
+for _ in range(20):
+    say(id=None, event="alive", working=work["id"])
+    time.sleep(0.05)
+say(id=work["id"], event="done", result={})
+"""
 BUSY = """
 ready()
 work = next(requests())
@@ -171,16 +181,8 @@ say(id=work["id"], event="done", result={})
 """
 
 
-def test_a_busy_worker_is_not_ended_when_nobody_cancelled(play, monkeypatch):
-    monkeypatch.setattr(worker_process, "CANCEL_DEADLINE", 0.2)
-    monkeypatch.setattr(worker_process, "STUCK_DEADLINE", 0.2)
-    client = play(BUSY)
-    assert client.request("release").wait(timeout=60) == {}
-
-
-def test_cancelling_a_request_that_waits_does_not_end_the_work_of_another(play, monkeypatch):
-    monkeypatch.setattr(worker_process, "CANCEL_DEADLINE", 0.2)
-    client = play("""
+def test_cancelling_a_request_that_waits_does_not_end_the_work_of_another(play):
+    code = """
 ready()
 asked = requests()
 work = next(asked)
@@ -188,7 +190,8 @@ say(id=work["id"], event="progress", fraction=0.1, message="at work")
 next(asked), next(asked)  # the second request and its cancellation, which are not answered
 next(asked)
 say(id=work["id"], event="done", result={"whole": True})
-""")
+"""
+    client = play(code, CANCEL_DEADLINE=0.2)
     working, waiting = client.request("work"), client.request("wait")
     until(lambda: working.poll())
     cancel(waiting)
@@ -208,15 +211,15 @@ say(id=work["id"], event="error", kind="Cancelled", message="Cancelled")
 """
 
 
-def test_a_worker_that_does_not_leave_its_cancelled_work_is_replaced(play, monkeypatch):
-    monkeypatch.setattr(worker_process, "STUCK_DEADLINE", 0.5)
+def test_a_worker_that_does_not_leave_its_cancelled_work_is_replaced(play):
     client = play(
         STUCK
         + """
 while True:
     say(id=None, event="alive", working=work["id"])
     time.sleep(0.05)
-"""
+""",
+        STUCK_DEADLINE=0.5,
     )
     stuck = client.request("work")
     first = client.pid
@@ -225,8 +228,7 @@ while True:
     until(lambda: not is_alive(first))
 
 
-def test_a_worker_that_leaves_its_cancelled_work_stays(play, monkeypatch):
-    monkeypatch.setattr(worker_process, "STUCK_DEADLINE", 0.5)
+def test_a_worker_that_leaves_its_cancelled_work_stays(play):
     client = play(
         STUCK
         + """
@@ -235,7 +237,8 @@ late = next(asked)
 time.sleep(1.2)
 say(id=late["id"], event="done", result={})
 time.sleep(600)
-"""
+""",
+        STUCK_DEADLINE=0.5,
     )
     left = client.request("work")
     cancel(left)
@@ -243,10 +246,8 @@ time.sleep(600)
     assert client.request("next").wait(timeout=60) == {} and client.pid == first
 
 
-def test_silence_is_told_and_ends_at_last(play, monkeypatch):
-    monkeypatch.setattr(worker_process, "SILENCE_SHOWN", 0.2)
-    monkeypatch.setattr(worker_process, "SILENCE_DEADLINE", 0.7)
-    client = play("ready()\ntime.sleep(600)\n")
+def test_silence_is_told_and_ends_at_last(play):
+    client = play("ready()\ntime.sleep(600)\n", SILENCE_SHOWN=0.2, SILENCE_DEADLINE=0.7)
     seen = []
     with pytest.raises(errors.WorkerDied, match="did not respond for"):
         client.request("work").wait(on_event=seen.append, timeout=60)
@@ -258,17 +259,14 @@ def test_silence_is_told_and_ends_at_last(play, monkeypatch):
     assert not client.running
 
 
-def test_signs_of_life_keep_a_silent_worker_alive(play, monkeypatch):
-    monkeypatch.setattr(worker_process, "SILENCE_DEADLINE", 0.5)
-    client = play("""
-ready()
-work = next(requests())
-for _ in range(20):
-    say(id=None, event="alive", working=work["id"])
-    time.sleep(0.05)
-say(id=work["id"], event="done", result={})
-""")
-    assert client.request("work").wait(timeout=60) == {}
+@pytest.mark.parametrize(
+    "code, deadlines",
+    [(BUSY, {"CANCEL_DEADLINE": 0.2, "STUCK_DEADLINE": 0.2}), (LIFE, {"SILENCE_DEADLINE": 0.5})],
+)
+def test_a_busy_worker_that_nobody_cancelled_and_a_silent_one_that_shows_life_are_waited_for(
+    play, code, deadlines
+):
+    assert play(code, **deadlines).request("work").wait(timeout=60) == {}
 
 
 def test_the_real_worker_shows_life_while_it_works(play):
@@ -296,24 +294,29 @@ worker.main()
 
 
 @pytest.mark.parametrize(
-    "code",
-    ["time.sleep(600)", "while True:\n    print('still here', flush=True)\n    time.sleep(0.02)\n"],
+    "code, sentence",
+    [
+        ("", "did not answer"),
+        (
+            "while True:\n    print('still here', flush=True)\n    time.sleep(0.02)\n",
+            "did not answer",
+        ),
+        *(
+            (f"say(id=None, event='ready', **{said!r})\n", "another version .*: reinstall")
+            for said in (
+                {"protocol": 1},
+                {"protocol": str(protocol.PROTOCOL)},
+                {"protocol": [2] * 999},
+                {},
+            )
+        ),
+    ],
 )
-def test_an_engine_that_is_never_ready_is_a_sentence(play, monkeypatch, code):
-    monkeypatch.setattr(worker_process, "READY_DEADLINE", 0.5)
-    client = play(code)
-    with pytest.raises(errors.NoEngine, match="did not answer"):
+def test_an_engine_that_is_never_ready_or_of_another_protocol_is_a_sentence(play, code, sentence):
+    client = play(code + "time.sleep(600)\n", READY_DEADLINE=0.5 if "answer" in sentence else 60)
+    with pytest.raises(errors.NoEngine, match=sentence):
         client.request("hello").wait(timeout=60)
-    assert not client.running
-
-
-@pytest.mark.parametrize(
-    "said", [{"protocol": 1}, {"protocol": str(protocol.PROTOCOL)}, {"protocol": [2] * 999}, {}]
-)
-def test_another_protocol_is_refused(play, said):
-    client = play(f"say(id=None, event='ready', **{said!r})\ntime.sleep(600)\n")
-    with pytest.raises(errors.NoEngine, match="another version .*: reinstall"):
-        client.request("hello").wait(timeout=60)
+    assert "answer" not in sentence or not client.running
 
 
 # -- an engine that makes no sense

@@ -23,11 +23,14 @@ def test_the_usual_style_is_the_origin_and_the_panels_sliders_are_numbers_of_it(
     assert set(SLIDERS) < set(Style().values())
 
 
-def test_a_speaker_is_known_by_name_alone():
+def test_a_speaker_is_known_by_name_and_readings_of_one_are_more_alike_than_speakers():
     assert Style.of_speaker("3331") == Style.of_speaker("3331") != Style.of_speaker("3332")
     assert Style.of_speaker("3331").energy == pytest.approx(1.132, abs=1e-3), (
         "corpora made before have other speakers"
     )
+    rng = np.random.default_rng(0)
+    readings = np.array([Style().draw_reading(rng).vector() for _ in range(300)])
+    assert (readings.std(0) < 0.7).all() and (readings.std(0) > 0.1).all()
 
 
 def test_speakers_differ_by_what_the_axes_say_and_stay_within_them():
@@ -41,23 +44,13 @@ def test_speakers_differ_by_what_the_axes_say_and_stay_within_them():
     )
 
 
-def test_readings_of_a_speaker_are_more_alike_than_speakers():
-    rng = np.random.default_rng(0)
-    readings = np.array([Style().draw_reading(rng).vector() for _ in range(300)])
-    assert (readings.std(0) < 0.7).all() and (readings.std(0) > 0.1).all()
-
-
 @pytest.mark.parametrize("mood", MOODS)
-def test_a_mood_changes_more_the_stronger_it_is(mood):
+def test_a_mood_changes_more_the_stronger_it_is_and_a_vector_leads_back(mood):
     def far(strength):
         return np.linalg.norm(Direction(mood=mood, strength=strength).style_in_mood.vector())
 
     assert far(0.0) == 0.0
     assert far(1.0) > far(0.4) > 0 if mood != NEUTRAL else far(1.0) == 0
-
-
-@pytest.mark.parametrize("mood", MOODS)
-def test_a_vector_leads_back_to_its_direction(mood):
     direction = Direction(SPEAKERS[3], mood, 0.6 if mood != NEUTRAL else 1.0)
     back = Direction.of_vector(direction.vector())
     assert back.mood == direction.mood and back.strength == pytest.approx(direction.strength)

@@ -57,10 +57,12 @@ def test_words(played, asked, shows, said):
     assert words(played, asked, visible=shows or None) == said
 
 
-def test_the_most_remarkable_comes_first_and_there_are_three_at_most():
+def test_the_most_remarkable_comes_first_and_a_direction_that_changes_is_said_by_its_mean():
     played = Direction(Style(energy=0.6, jaw=0.88, head=1.5, eyes=0.6), "warm", 0.5).vector()
     assert words(played) == "calm, warm, lively head"
     assert words(played, most=1) == "calm"
+    moving = np.stack([Direction(Style(energy=e)).vector() for e in np.linspace(0.5, 0.8, 9)])
+    assert words(moving) == "calm"
 
 
 @pytest.mark.parametrize("axis", AXES, ids=lambda axis: axis.name)
@@ -76,17 +78,19 @@ def test_every_mood_has_a_word(mood):
     assert words(Direction(mood=mood, strength=0.05).vector()) == "usual"
 
 
-def test_a_direction_that_changes_is_said_by_its_mean():
-    moving = np.stack([Direction(Style(energy=e)).vector() for e in np.linspace(0.5, 0.8, 9)])
-    assert words(moving) == "calm"
-
-
-def test_a_take_says_how_it_was_played():
+def test_a_take_says_how_it_was_played_and_what_was_heard_tells_none_from_another():
     asked, played = USUAL.tolist(), Direction(Style(smile=0.5)).vector().tolist()
     about = {"direction": asked, "reading": played, "spread": 0.5, "as_asked": False}
     assert words_of_take(about) == "smiling"
     assert words_of_take(about | {"as_asked": True}) == "as asked"
     assert words_of_take(about | {"reading": asked}) == "as asked"
+    requested, moved = USUAL.copy(), USUAL.copy()
+    requested[0], moved[0] = 1.5, 1.5
+    about = {"direction": USUAL.tolist(), "reading": moved.tolist(), "as_asked": False}
+    assert (
+        words_of_take(about) == "lively"
+        and words_of_take(about | {"requested": requested.tolist()}) == AS_ASKED
+    )
 
 
 @pytest.mark.parametrize("role", ["listens", "idle"])
@@ -176,7 +180,7 @@ def batch(*styles, **shows):
     return [plain | {"reading": Direction(style).vector().tolist()} for style in styles]
 
 
-def test_a_word_is_on_a_third_of_a_batch_at_most_and_on_those_that_deserve_it():
+def test_words_are_on_a_third_of_a_batch_at_most_and_begin_differently():
     takes = [
         each | {"shown": {"jaw": by}}
         for each, by in zip(batch(*[Style(jaw=1.3)] * 6), (1.0, 3.0, 1.5, 2.0, 0.9, 1.1))
@@ -184,9 +188,6 @@ def test_a_word_is_on_a_third_of_a_batch_at_most_and_on_those_that_deserve_it():
     said = direction_words.words_of_takes(takes)
     assert said == [NEARLY, "wide jaw", NEARLY, "wide jaw", NEARLY, NEARLY]
     assert direction_words.words_of_takes(takes[:1]) == ["wide jaw"]
-
-
-def test_all_words_begin_differently():
     moods = [mood.label.lower() for name, mood in MOODS.items() if name != NEUTRAL]
     some = [
         AS_ASKED,
@@ -226,13 +227,3 @@ def test_what_was_asked_is_said_where_it_is_known(damaged):
 def test_a_voice_has_a_word_and_no_emotion(heard, word):
     assert word_of_voice({"voice_sounds": heard}) == word
     assert word_of_voice({}) == "" and word not in MOODS or word == "tense"
-
-
-def test_what_was_heard_tells_no_take_from_another():
-    requested, moved = USUAL.copy(), USUAL.copy()
-    requested[0], moved[0] = 1.5, 1.5
-    about = {"direction": USUAL.tolist(), "reading": moved.tolist(), "as_asked": False}
-    assert (
-        words_of_take(about) == "lively"
-        and words_of_take(about | {"requested": requested.tolist()}) == AS_ASKED
-    )

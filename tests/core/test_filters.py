@@ -1,15 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Our filters, splines and easing give what scipy's give."""
+"""Small parts that all use: filters give what scipy's give, progress is scaled into the whole, a full cache
+forgets the oldest, columns are those of a packed motion."""
+
+from collections import OrderedDict
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, strategies
 from scipy.interpolate import CubicHermiteSpline, CubicSpline
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d, minimum_filter1d
 from scipy.signal import find_peaks, lfilter
 
-from thunder_core import filters
+from thunder_core import filters, types
+from thunder_core.face.head import load_head
 from thunder_core.filters import hermite, smoothstep
+from thunder_core.progress import in_turn, map_progress, rescale, result
+from thunder_core.recent import Recent
+from thunder_core.types import Columns, in_group, Motion, pack, unpack
 
 
 @pytest.mark.parametrize("mode", ["reflect", "nearest"])
@@ -79,3 +87,103 @@ def test_numbers_and_tensors_are_eased_alike(kind):
     assert [float(smoothstep(kind(x))) for x in X] == pytest.approx(
         smoothstep(X).tolist(), abs=1e-6
     )
+
+
+def work(closed=None):
+    try:
+        yield 0.0
+        yield 0.5
+        yield 1.0
+    finally:
+        if closed is not None:
+            closed.append(True)
+    return "value"
+
+
+def collected(generator):
+    seen = []
+    while True:
+        try:
+            seen.append(next(generator))
+        except StopIteration as end:
+            return seen, end.value
+
+
+def test_parts_run_from_their_start_to_their_end_give_their_values_and_nest():
+    def whole():
+        one = yield from rescale(work(), 0.0, 0.5)
+        two = yield from rescale(work(), 0.5, 1.0)
+        return one, two
+
+    assert collected(rescale(whole(), 0.0, 10.0)) == (
+        [0.0, 2.5, 5.0, 5.0, 7.5, 10.0],
+        ("value", "value"),
+    )
+
+
+def test_works_in_turn_share_the_progress_and_give_their_values():
+    assert collected(in_turn([work(), work()], 1.0, 3.0)) == (
+        [1.0, 1.5, 2.0, 2.0, 2.5, 3.0],
+        ["value", "value"],
+    )
+    assert collected(in_turn([], 0.0, 1.0)) == ([], [])
+    assert result(work()) == "value", "never its progress"
+
+
+def test_closing_the_outer_work_closes_the_inner_and_an_error_of_it_comes_through():
+    closed = []
+    outer = rescale(map_progress(work(closed), float), 0.0, 1.0)
+    next(outer)
+    assert not closed
+    outer.close()
+    assert closed
+    with pytest.raises(ZeroDivisionError):
+        collected(rescale((1 / n for n in (2, 1, 0)), 0.0, 1.0))
+
+
+@given(strategies.lists(strategies.integers(0, 6)), strategies.integers(1, 4))
+def test_it_holds_the_last_keys_that_were_added(keys, most):
+    cache, expected = Recent(most), OrderedDict()
+    for count, key in enumerate(keys):
+        cache[key] = count
+        if key not in expected and len(expected) == most:
+            expected.popitem(last=False)
+        expected[key] = count
+    assert cache == expected
+
+
+PARTS = ("expression", "jaw", "head", "eyes")
+
+
+@pytest.mark.parametrize("count", [1, 40, 100])
+def test_columns_are_where_the_parts_of_a_motion_are_packed(count):
+    motion = Motion(
+        *(np.full((2, width), value, np.float32) for value, width in enumerate((count, 3, 3, 3), 1))
+    )
+    packed, columns = pack(motion), Columns(count)
+    assert packed.shape[1] == columns.count
+    for value, part in enumerate(PARTS, 1):
+        assert set(packed[:, getattr(columns, part)].ravel()) == {value}
+        assert np.array_equal(getattr(unpack(packed, count), part), getattr(motion, part))
+
+
+def test_groups_name_channels_of_the_bundled_head():
+    names = load_head().expression_names
+    groups = {
+        name: value
+        for name, value in vars(types).items()
+        if name[0].isalpha() and name.isupper() and isinstance(value, tuple)
+    }
+    # gaze: joints; coefficients: of FLAME files
+    others = ("TURNS", "REGIONS", "GAZE", "COEFFICIENTS")
+    known = {name: in_group(names, group) for name, group in groups.items() if name not in others}
+    assert len(known) >= 8 and all(chosen.any() for chosen in known.values())
+    assert (
+        not (known["SPEECH"] & ~known["MOUTH"]).any()
+        and not (known["MOODS"] & ~known["SPEECH"]).any()
+    )
+
+
+def test_a_group_leaves_out_what_is_excepted():
+    names = ("mouthSmileLeft", "mouthPucker", "browDownLeft")
+    assert in_group(names, types.SPEECH, but=types.MOODS).tolist() == [False, True, False]

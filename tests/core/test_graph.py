@@ -1,30 +1,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Networks computed by ONNX Runtime are those of torch, for any number of takes and frames, and the
-engine needs torch for nothing else; hostile graphs are refused in a sentence."""
+"""Networks computed by ONNX Runtime are those of torch, for any number of takes and frames, and need
+neither torch nor what it brings."""
 
 import contextlib
 import json
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from thunder_core.engine.engine import Engine
+from research.harness import ROOT
 from thunder_core.engine.network import Graph, SHIPPED
 from thunder_core.engine.systems.thunder import Performance, Thunder
 from thunder_core.errors import BadWeights
 from thunder_core.face.head import load_head
 from thunder_core.networks.running import TorchNetwork
-from thunder_core.request import QUALITIES, Request, SYSTEMS
+from thunder_core.request import SYSTEMS
 from thunder_core.train.graphs import TRACED, write_graphs
-from thunder_core.types import RATE, Speech
 
 onnx = pytest.importorskip("onnx")
-ROOT = Path(__file__).resolve().parents[2]
-LENGTHS = [1, 2, 57, 500]
+LENGTHS = [1, 57, 500]
 
 
 def drawn(seed=0):
@@ -111,22 +108,22 @@ def test_every_graph_is_its_network_of_torch_at_any_length(name, frames):
 def test_the_denoisers_estimates_are_those_of_torch_whatever_takes_are_beside_them(
     name, takes, frames
 ):
-    graph, network = Graph(SHIPPED / name), TorchNetwork(SHIPPED / name, "cpu")
+    networks = Graph(SHIPPED / name), TorchNetwork(SHIPPED / name, "cpu")
     given, directed = denoised(takes, frames)
     anyhow = np.zeros((1, 1, directed.shape[2]), np.float32)
-    for style, free in ((directed, False), (directed[:, :1], False), (anyhow, True)):
-        for silent in (False, True):
-            more = {"silent": np.array([silent]), "free": np.array([free])}
-            [estimate], [expected] = (
-                each(**given, **more, style=style) for each in (graph, network)
-            )
-            assert estimate.dtype == np.float32 and np.allclose(estimate, expected, atol=3e-4)
-            [alone] = graph(
-                **given | {name: given[name][:1] for name in ("x", "events")},
-                **more,
-                style=style[:1],
-            )
-            assert np.array_equal(estimate[:1], alone)
+    for style, free, silent in (
+        (directed, False, False),
+        (directed[:, :1], False, True),
+        (anyhow, True, False),
+        (anyhow, True, True),
+    ):
+        asked = given | {"silent": np.array([silent]), "free": np.array([free]), "style": style}
+        [estimate], [expected] = (network(**asked) for network in networks)
+        assert estimate.dtype == np.float32 and np.allclose(estimate, expected, atol=3e-4)
+        [alone] = networks[0](
+            **asked | {part: asked[part][:1] for part in ("x", "events", "style")}
+        )
+        assert np.array_equal(estimate[:1], alone)
 
 
 def test_mesh_to_speech_reads_lips_alike_whether_it_speaks_or_not():
@@ -135,10 +132,6 @@ def test_mesh_to_speech_reads_lips_alike_whether_it_speaks_or_not():
         features, units, mels = network(**given | {"speakers": np.zeros((0, 256), np.float32)})
         assert mels.shape == (0, 74, 160)
         assert all(np.allclose(a, b, atol=5e-5) for a, b in zip((features, units), graph(**given)))
-
-
-def test_every_network_of_the_shipped_weights_is_compared():
-    assert {*CASES, "denoiser", "distilled"} == {path.stem for path in SHIPPED.glob("*.onnx")}
 
 
 @pytest.mark.parametrize("frames", [1, 37, 400])
@@ -153,10 +146,9 @@ def test_the_graphs_of_the_shipped_weights_are_up_to_date(tmp_path):
         if path.suffix in (".json", ".safetensors"):
             shutil.copy(path, tmp_path)
     names = {path.name for path in write_graphs(tmp_path)}
-    assert (
-        names == {path.name for path in SHIPPED.glob("*.onnx")}
-        and {name.split(".")[0] for name in names} <= TRACED.keys()
-    )
+    assert names == {path.name for path in SHIPPED.glob("*.onnx")}
+    compared = {*CASES, "denoiser", "distilled"}
+    assert {name.split(".")[0] for name in names} == compared <= TRACED.keys()
     for name in names:
         nodes = [
             onnx.load_from_string((folder / name).read_bytes()).graph.node
@@ -175,12 +167,6 @@ def without_graphs(tmp_path_factory):
         if path.suffix != ".onnx":
             shutil.copy(path, folder)
     return folder
-
-
-@pytest.fixture(scope="module")
-def engines(without_graphs):
-    """Engines that compute by graphs and by torch."""
-    return [Engine.load(folder, "cpu") for folder in (SHIPPED, without_graphs)]
 
 
 def test_the_first_call_opens_a_network_and_what_is_damaged_is_said_then(tmp_path):
@@ -205,24 +191,6 @@ def test_the_first_call_opens_a_network_and_what_is_damaged_is_said_then(tmp_pat
     assert [isinstance(network._run, Graph) for network in networks] == [True, False, True]
 
 
-@pytest.mark.parametrize("quality", QUALITIES)
-def test_weights_without_graphs_give_the_same_takes_by_torch(engines, sample, quality):
-    """Lips within a hundredth of a millimetre, scores within .2."""
-    takes = [
-        sorted(
-            engine.generate(Speech(sample.samples[: 4 * RATE]), Request(2, 1, quality=quality)),
-            key=lambda take: take.seed,
-        )
-        for engine in engines
-    ]
-    for one, other in zip(*takes):
-        lips = [engines[0].scorer.lips(take.motion) for take in (one, other)]
-        assert one.seed == other.seed and np.linalg.norm(lips[0] - lips[1], axis=-1).max() < 1e-5
-        assert abs(one.score.total - other.score.total) < 0.2
-    models = [engine.thunder.select_sampler(quality, True)[0] for engine in engines]
-    assert [type(model.network._run) for model in models] == [Graph, TorchNetwork]
-
-
 # ---- without torch
 
 WITHOUT = """
@@ -231,10 +199,10 @@ sys.modules["torch"] = sys.modules["torchaudio"] = None  # as where they are not
 """
 
 
-def sentences(code, *arguments, before=WITHOUT):
+def sentences(code, *arguments):
     """What code prints in a Python of its own, by lines of JSON."""
     run = subprocess.run(
-        [sys.executable, "-c", before + code, *map(str, arguments)], cwd=ROOT, capture_output=True,
+        [sys.executable, "-c", code, *map(str, arguments)], cwd=ROOT, capture_output=True,
         text=True, timeout=300
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
@@ -266,25 +234,20 @@ print(json.dumps([engine.device, engine.info()["versions"], sorted(name for name
 """
 
 
-@pytest.mark.parametrize("before", [WITHOUT, ""], ids=["not installed", "installed"])
-def test_usual_requests_need_no_torch_and_never_import_it(before, sample):
+def test_usual_requests_need_no_torch(sample):
     (
         scores,
         (again, measures),
         (samples, loudest),
         (sounds, words),
         (device, versions, imported),
-    ) = sentences(USUAL, before=before)
+    ) = sentences(WITHOUT + USUAL)
     assert len(scores) == 4 and all(0 < score < 100 for score in scores[:3]) and scores[3] is None
     assert 0 < again < 100 and measures
     assert samples == pytest.approx(len(sample.samples), abs=640) and 0.01 < loudest <= 0.9
     assert sounds > 0 and words > 0
-    if before:
-        assert device == "cpu" and imported == ["torch"], "the none that stands for it"
-        assert versions.keys() == {"onnxruntime"}
-    elif device == "cpu":
-        assert imported == []
-        assert versions.keys() == {"onnxruntime", "torch", "torchaudio"}
+    assert device == "cpu" and imported == ["torch"], "the none that stands for it"
+    assert versions.keys() == {"onnxruntime"}
 
 
 REFUSED = """
@@ -295,7 +258,7 @@ from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine import engine as engine_module
 from thunder_core.request import Request
 from thunder_core.shipped import SAMPLE
-from thunder_core.systems import SYSTEMS
+from thunder_core.request import SYSTEMS
 speech, engine = read_sound(SAMPLE), Engine.load()
 engine_module.available = lambda folder: list(SYSTEMS.values())  # as if weights held them
 for request in (Request(1, 1, speech_guidance=1.0), *(Request(1, 1, system=name) for name in SYSTEMS)):
@@ -313,7 +276,7 @@ except Exception as error:
 
 
 def test_what_needs_torch_says_so_where_it_is_not_installed(without_graphs):
-    pull, *systems, graphless = sentences(REFUSED, without_graphs)
+    pull, *systems, graphless = sentences(WITHOUT + REFUSED, without_graphs)
     assert (
         pull[0] == "BadRequest"
         and "Lip-Sync Guidance needs the engine for graphics cards: install it" in pull[1]
@@ -360,19 +323,42 @@ def test_a_graph_that_is_cut_off_or_has_changed_bytes_is_refused_or_opens(folder
 
 def test_files_that_a_graph_names_elsewhere_are_not_read(folder):
     model = onnx.load_from_string((SHIPPED / "distilled.onnx").read_bytes())
-    for tensor in model.graph.initializer:
-        for entry in tensor.external_data:
-            entry.value = "/etc/passwd"
+    for entry in (each for tensor in model.graph.initializer for each in tensor.external_data):
+        entry.value = "/etc/passwd"
     (folder / "distilled.onnx").write_bytes(model.SerializeToString())
-    x, audio = np.ones((1, 4, 53)), np.ones((1, 4, 234))
-    inputs = {
-        "x": x,
-        "step": [500],
-        "audio": audio,
-        "silent": [False],
-        "style": np.zeros((1, 1, 23)),
-        "free": [True],
-    }
-    inputs["events"] = np.zeros((1, 4, 14))
+    given, style = denoised(1, 4)
+    inputs = given | {"silent": [False], "style": style, "free": [True]}
     # what it says of files is not read
     assert np.array_equal(*(Graph(place / "distilled")(**inputs)[0] for place in (folder, SHIPPED)))
+
+
+LOADING = """
+import json, sys
+from thunder_core.engine.engine import Engine
+engine = Engine.load(device="cpu")
+before = sorted({name.partition(".")[0] for name in sys.modules})
+steps = sum(1 for step in engine.prepare())
+after = sorted({name.partition(".")[0] for name in sys.modules})
+from thunder_core.engine.speech.audio import read_sound
+from thunder_core.request import Request
+engine.generate(read_sound("assets/sample.wav"), Request(1, 1, system="teacher"))
+print(json.dumps([before, after, sorted({name.partition(".")[0] for name in sys.modules}), steps]))
+"""
+# by users
+NOT_INSTALLED = {
+    "torch",
+    "torchaudio",
+    "transformers",
+    "scipy",
+    "sklearn",
+    "matplotlib",
+    "diffusers",
+}
+
+
+def test_starting_imports_only_what_the_networks_need_and_preparing_the_rest():
+    [(before, after, taught, steps)] = sentences(LOADING)
+    assert "onnxruntime" not in before and "soundfile" not in before
+    assert {"onnxruntime", "soundfile"} <= set(after) and steps > 1
+    assert not NOT_INSTALLED & set(after)
+    assert not NOT_INSTALLED & set(taught), "the teacher performs in what users install"

@@ -10,6 +10,7 @@ import wave
 
 import numpy as np
 import pytest
+import soundfile
 from played_microphone import engine_with
 from processes import cancel
 
@@ -23,13 +24,6 @@ pytestmark = pytest.mark.skipif(
 RATE = microphone.RATE
 
 
-def write(path, samples, rate=RATE):
-    with wave.open(str(path), "wb") as file:
-        file.setparams((1, 2, rate, 0, "NONE", ""))
-        file.writeframes(np.asarray(samples, "<i2").tobytes())
-    return path
-
-
 def read(path):
     with wave.open(str(path)) as file:
         assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, RATE)
@@ -39,7 +33,9 @@ def read(path):
 @pytest.fixture
 def spoken(tmp_path):
     """Two seconds of noise."""
-    return write(tmp_path / "spoken.wav", np.random.default_rng(1).integers(-9000, 9000, 2 * RATE))
+    noise = np.random.default_rng(1).integers(-9000, 9000, 2 * RATE).astype("<i2")
+    soundfile.write(tmp_path / "spoken.wav", noise, RATE)
+    return tmp_path / "spoken.wav"
 
 
 @pytest.fixture

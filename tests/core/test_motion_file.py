@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A take as a file: all that is known of it comes back, and what is no take is refused with a
-sentence."""
+"""A take as a file: all that is known of it comes back, FLAME parameters are what smplx takes, and what is
+no take is refused with a sentence."""
+
+import inspect
 
 import numpy as np
 import pytest
+import smplx
 
 from thunder_core.animation import motion_file
 from thunder_core.direction import Direction, Style
@@ -87,3 +90,38 @@ def test_a_file_that_is_no_npz_is_refused(tmp_path):
         motion_file.read(tmp_path / "take.npz")
     with pytest.raises(BadRequest, match="“gone.npz” cannot be read"):
         motion_file.read(tmp_path / "gone.npz")
+
+
+FRAMES = 5
+TURNS = ("jaw_pose", "neck_pose", "leye_pose", "reye_pose")
+
+
+def some(rng, expression=100):
+    return motion_file.Parameters(
+        rng.normal(0, 1, (FRAMES, expression)),
+        *(rng.normal(0, 0.2, (FRAMES, 3)) for _ in range(4)),
+        np.tile(rng.normal(0, 1, 300), (FRAMES, 1)),
+        24.0,
+    )
+
+
+def test_smplx_takes_the_file_as_it_is(tmp_path):
+    """Names and shapes; tests of the FLAME extra pose the same model by it and by our formula."""
+    motion_file.write_parameters(str(tmp_path / "take.npz"), some(np.random.default_rng(0)))
+    with np.load(tmp_path / "take.npz") as file:
+        arrays = dict(file)
+    assert arrays.pop("fps") == 24.0
+    assert arrays.keys() <= set(inspect.signature(smplx.FLAME.forward).parameters)
+    assert {name: values.shape for name, values in arrays.items()} == {
+        "expression": (FRAMES, 100),
+        "betas": (FRAMES, 300),
+        **{name: (FRAMES, 3) for name in ("global_orient", "transl", *TURNS)},
+    }
+
+
+def test_what_is_not_finite_is_refused(tmp_path):
+    broken = some(np.random.default_rng(2))
+    broken.jaw_pose[2, 1] = np.nan
+    with pytest.raises(BadRequest, match="not finite"):
+        motion_file.write_parameters(str(tmp_path / "take.npz"), broken)
+    assert not list(tmp_path.iterdir())

@@ -8,12 +8,12 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from research.harness import ROOT
+
 FIVE = """
 voice = thunder.load("line.wav")
 takes = thunder.perform(voice, takes=8, mood="warm", seed=1)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from research.harness import ROOT
 from thunder_core import redaction
 from thunder_core.animation import timing
 from thunder_core.errors import BadSound
 
-ROOT = Path(__file__).resolve().parents[2]
 PLACES = [
     (str(ROOT), redaction.ADD_ON),
     (str(Path(np.__file__).parents[1]), "<python>"),
@@ -154,11 +154,6 @@ def test_a_traceback_of_our_code_comes_through_with_its_lines():
 
 
 def test_a_traceback_through_a_package_comes_through():
-    try:
-        np.zeros(3) @ np.zeros((2, 2))
-        np.linalg.inv(np.zeros((2, 2)))
-    except ValueError:
-        pass
     try:
         np.linalg.inv(np.zeros((2, 2)))
     except np.linalg.LinAlgError as error:
