@@ -4,6 +4,7 @@ what it does not do."""
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -75,66 +76,8 @@ def test_a_system_performs_and_its_seed_makes_its_take_again(engine, name):
     assert np.abs(pack(one.motion) - pack(other.motion)).max() > 1e-4
 
 
-def test_what_a_system_does_not_do_is_refused(engine):
-    voice, asked = a_voice(), Brief(Direction(Style(energy=1.5)).vector()[None])
-    kept = engine.generate(voice, Request(1, 1, steps=2))[0].motion
-    keep = Keep(kept, np.ones((kept.frames, engine.thunder.columns.count), bool))
-    for name, wish, sentence in (
-        ("flameformer", dict(keep=keep), "FlameFormer cannot keep parts of a take: choose THUNDER"),
-        ("diffposetalk", dict(speech_guidance=1.0), "has no Lip-Sync Guidance"),
-        ("flameselftalk", dict(guidance=2.0), "has no Voice Guidance"),
-        ("flameselftalk", dict(direction=asked), "cannot be directed"),
-        ("media2face", dict(direction=asked), "follows only the mood"),
-        (
-            "thunder",
-            dict(reference=np.zeros((40, 53))),
-            "takes no style from a motion: choose DiffPoseTalk",
-        ),
-        ("diffposetalk", dict(reference=np.zeros((4, 53))), "shorter than a second"),
-        ("faceformer", {}, "no engine “faceformer”"),
-    ):
-        with pytest.raises(BadRequest, match=sentence):
-            engine.generate(voice, Request(1, 1, steps=2, system=name, **wish))
-
-
-def test_a_mood_a_reference_and_a_direction_change_what_is_performed(engine):
-    voice, plain = a_voice(), {}
-    sad = replace(Brief(Direction(mood="sad").vector()[None]), spread=0.0)
-    reference = (
-        np.random.default_rng(0)
-        .standard_normal((60, engine.thunder.columns.count))
-        .astype(np.float32)
-    )
-    for name, wish in (
-        ("media2face", dict(direction=sad)),
-        ("diffposetalk", dict(reference=reference)),
-        ("teacher", dict(direction=sad)),
-    ):
-        plain = engine.generate(voice, Request(1, 1, steps=2, system=name))[0]
-        told = engine.generate(voice, Request(1, 1, steps=2, system=name, **wish))[0]
-        assert np.abs(pack(told.motion) - pack(plain.motion)).max() > 1e-4, name
-
-
-def test_a_listener_of_any_system_keeps_the_lips_shut(engine):
-    for name in ("flameformer", "teacher"):
-        take = engine.generate(a_voice(), Request(1, 1, steps=2, system=name, listening=True))[0]
-        assert take.provenance["role"] == "listens" and np.abs(take.motion.jaw[:, 0]).max() < 0.02
-
-
-def test_weights_of_another_encoder_are_refused(engine, tmp_path):
-    for path in engine.folder.iterdir():
-        if path.is_file():
-            shutil.copy(path, tmp_path)
-    kind = network_class("flameselftalk")
-    network = kind(kind.Config(motion=engine.thunder.columns.count, audio=7, speakers=2, **SMALL))
-    save_weights(
-        tmp_path / "systems" / "flameselftalk", network.state_dict(), network.settings(), {}
-    )
-    loaded = Engine.load(tmp_path, device="cpu")
-    with pytest.raises(BadWeights, match="another speech encoder"):
-        loaded.generate(a_voice(), Request(1, 1, system="flameselftalk"))
-    with pytest.raises(BadRequest, match="have no FlameFormer: choose another engine"):
-        loaded.generate(a_voice(), Request(1, 1, system="flameformer"))
+def one_take(engine, system, **wish):
+    return engine.generate(a_voice(), Request(1, 1, steps=2, system=system, **wish))[0]
 
 
 def a_face(size=64):
@@ -145,28 +88,103 @@ def a_face(size=64):
     ).astype(np.float32)
 
 
-def test_a_picture_changes_what_media2face_performs_and_its_moods_make_the_take_again(engine):
-    voice = a_voice()
-    plain = engine.generate(
-        voice,
-        Request(
-            1,
-            1,
-            steps=2,
-            system="media2face",
-            direction=replace(Brief(Direction().vector()[None]), spread=0.0),
+LOUD = Brief(Direction(Style(energy=1.5)).vector()[None])
+SAD = replace(Brief(Direction(mood="sad").vector()[None]), spread=0.0)
+
+
+@pytest.mark.parametrize(
+    "name, wish, sentence",
+    [
+        ("flameformer", "keep", "FlameFormer cannot keep parts of a take: choose THUNDER"),
+        ("diffposetalk", dict(speech_guidance=1.0), "has no Lip-Sync Guidance"),
+        ("flameselftalk", dict(guidance=2.0), "has no Voice Guidance"),
+        ("flameselftalk", dict(direction=LOUD), "cannot be directed"),
+        ("media2face", dict(direction=LOUD), "follows only the mood"),
+        (
+            "thunder",
+            dict(reference=np.zeros((40, 53))),
+            "takes no style from a motion: choose DiffPoseTalk",
         ),
-    )[0]
-    take = engine.generate(voice, Request(1, 1, steps=2, system="media2face", picture=a_face()))[0]
+        ("diffposetalk", dict(reference=np.zeros((4, 53))), "shorter than a second"),
+        ("faceformer", {}, "no engine “faceformer”"),
+        ("thunder", dict(picture=a_face()), "takes no mood from a picture: choose Media2Face"),
+        ("diffposetalk", dict(picture=a_face()), "takes no mood from a picture: choose Media2Face"),
+        ("media2face", dict(picture=a_face(40)), "has 40 × 40 pixels and needs 48 × 48"),
+        ("media2face", dict(picture=np.full((64, 64), 0.5, np.float32)), "shows nothing"),
+        ("media2face", dict(picture=np.full((64, 64, 3), np.nan, np.float32)), "cannot be read"),
+        ("media2face", dict(picture=np.full(11, 2.0, np.float32)), "cannot be read"),
+    ],
+)
+def test_what_a_system_does_not_do_and_a_picture_that_cannot_be_used_are_refused(
+    engine, name, wish, sentence
+):
+    if wish == "keep":
+        kept = one_take(engine, "thunder").motion
+        wish = {"keep": Keep(kept, np.ones((kept.frames, engine.thunder.columns.count), bool))}
+    with pytest.raises(BadRequest, match=sentence):
+        one_take(engine, name, **wish)
+
+
+@pytest.mark.parametrize(
+    "name, wish",
+    [
+        ("media2face", dict(direction=SAD)),
+        ("diffposetalk", dict(reference=np.random.default_rng(0).random((60, 53), np.float32))),
+        ("teacher", dict(direction=SAD)),
+    ],
+)
+def test_a_mood_a_reference_and_a_direction_change_what_is_performed(engine, name, wish):
+    plain, told = (pack(one_take(engine, name, **more).motion) for more in ({}, wish))
+    assert np.abs(told - plain).max() > 1e-4
+
+
+def engine_beside(engine, folder, name, **config):
+    """An engine of the same weights and an untrained network of one system."""
+    for path in filter(Path.is_file, engine.folder.iterdir()):
+        shutil.copy(path, folder)
+    kind, known = network_class(name), engine.thunder.denoiser.config
+    network = kind(kind.Config(**dict(motion=known.motion, audio=known.audio) | SMALL | config))
+    save_weights(folder / "systems" / name, network.state_dict(), network.settings(), {})
+    return Engine.load(folder, device="cpu")
+
+
+def test_weights_of_another_encoder_are_refused(engine, tmp_path):
+    loaded = engine_beside(engine, tmp_path, "flameselftalk", audio=7, speakers=2)
+    with pytest.raises(BadWeights, match="another speech encoder"):
+        one_take(loaded, "flameselftalk")
+    with pytest.raises(BadRequest, match="have no FlameFormer: choose another engine"):
+        one_take(loaded, "flameformer")
+
+
+def test_weights_that_see_through_clip_ask_for_its_folder(engine, tmp_path):
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    loaded = engine_beside(engine, tmp_path, "media2face", clip=16)
+    with pytest.raises(
+        BadRequest, match="through a CLIP network: put its folder at .*systems.*clip"
+    ):
+        one_take(loaded, "media2face", picture=a_face())
+    sizes = dict(hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2)
+    config = CLIPVisionConfig(projection_dim=16, image_size=32, patch_size=16, **sizes)
+    CLIPVisionModelWithProjection(config).save_pretrained(tmp_path / "systems" / "clip")
+    assert any(one_take(loaded, "media2face", picture=a_face()).provenance["picture"])
+
+
+@pytest.mark.parametrize("name", ["flameformer", "teacher"])
+def test_a_listener_of_any_system_keeps_the_lips_shut(engine, name):
+    take = one_take(engine, name, listening=True)
+    assert take.provenance["role"] == "listens" and np.abs(take.motion.jaw[:, 0]).max() < 0.02
+
+
+def test_a_picture_changes_what_media2face_performs_and_its_moods_make_the_take_again(engine):
+    usual = replace(Brief(Direction().vector()[None]), spread=0.0)
+    plain = one_take(engine, "media2face", direction=usual)
+    take = one_take(engine, "media2face", picture=a_face())
     moods = take.provenance["picture"]
     assert len(moods) == len(MOODS) - 1 and any(moods) and moods == [round(x, 3) for x in moods]
-    again = engine.generate(
-        voice, Request(1, 1, steps=2, system="media2face", picture=np.array(moods, np.float32))
-    )[0]
-    assert (
-        np.array_equal(pack(take.motion), pack(again.motion))
-        and again.provenance["picture"] == moods
-    )
+    again = one_take(engine, "media2face", picture=np.array(moods, np.float32))
+    assert np.array_equal(pack(take.motion), pack(again.motion))
+    assert again.provenance["picture"] == moods
     assert np.abs(pack(take.motion) - pack(plain.motion)).max() > 1e-4
 
 
@@ -185,50 +203,3 @@ def test_a_mood_that_is_asked_for_goes_over_the_picture_by_its_strength():
     assert alone.spread == 0 and alone.vectors[0] == pytest.approx(
         np.concatenate([np.zeros(len(AXES)), shown])
     )
-
-
-@pytest.mark.parametrize(
-    "name, picture, sentence",
-    [
-        ("thunder", a_face(), "takes no mood from a picture: choose Media2Face"),
-        ("diffposetalk", a_face(), "takes no mood from a picture: choose Media2Face"),
-        ("media2face", a_face(40), "has 40 × 40 pixels and needs 48 × 48"),
-        ("media2face", np.full((64, 64), 0.5, np.float32), "shows nothing"),
-        ("media2face", np.full((64, 64, 3), np.nan, np.float32), "cannot be read"),
-        ("media2face", np.full(11, 2.0, np.float32), "cannot be read"),
-    ],
-)
-def test_a_picture_that_cannot_be_used_is_refused_with_a_sentence(engine, name, picture, sentence):
-    with pytest.raises(BadRequest, match=sentence):
-        engine.generate(a_voice(), Request(1, 1, steps=2, system=name, picture=picture))
-
-
-def test_weights_that_see_through_clip_ask_for_its_folder(engine, tmp_path):
-    for path in engine.folder.iterdir():
-        if path.is_file():
-            shutil.copy(path, tmp_path)
-    kind, config = network_class("media2face"), engine.thunder.denoiser.config
-    network = kind(kind.Config(motion=config.motion, audio=config.audio, clip=16, **SMALL))
-    save_weights(tmp_path / "systems" / "media2face", network.state_dict(), network.settings(), {})
-    loaded = Engine.load(tmp_path, device="cpu")
-    with pytest.raises(
-        BadRequest, match="through a CLIP network: put its folder at .*systems.*clip"
-    ):
-        loaded.generate(a_voice(), Request(1, 1, steps=2, system="media2face", picture=a_face()))
-    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
-
-    sizes = dict(
-        hidden_size=16,
-        intermediate_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        image_size=32,
-        patch_size=16,
-    )
-    CLIPVisionModelWithProjection(CLIPVisionConfig(projection_dim=16, **sizes)).save_pretrained(
-        tmp_path / "systems" / "clip"
-    )
-    take = loaded.generate(
-        a_voice(), Request(1, 1, steps=2, system="media2face", picture=a_face())
-    )[0]
-    assert any(take.provenance["picture"])

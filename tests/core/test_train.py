@@ -1,30 +1,36 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every stage of training runs end to end on a corpus made here, resumes, and gives weights an
-engine loads."""
+"""Every stage of training runs end to end on a corpus made here, resumes, and gives weights an engine
+loads; performances and steps are the same on any number of processes."""
 
 import contextlib
 import io
+import itertools
 import json
 import re
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from made_motions import made_motions
 from torch import nn
 
 from research import __main__ as research
+from research.harness import ROOT
 from research.train.facegood import write_tracked
 from research.train.stages import STAGES as RESEARCH
+from thunder_core.direction import DIRECTION_NAMES, Style
 from thunder_core.engine.diffusion import alpha_bar, STEPS
 from thunder_core.engine.engine import Engine
+from thunder_core.engine.planning.lip_kernels import fitted_encoder
 from thunder_core.face.head import load_head
 from thunder_core.request import Request
-from thunder_core.train import __main__ as train
+from thunder_core.train import __main__ as train, motions as stage
 from thunder_core.train.adapt import pieces
 from thunder_core.train.card import write_card
 from thunder_core.train.corpus import (
@@ -37,12 +43,11 @@ from thunder_core.train.corpus import (
     TEST_SPEAKERS,
 )
 from thunder_core.train.denoiser import as_sampled
-from thunder_core.train.loop import fit, learning_rate, Schedule
-from thunder_core.train.motions import animate, VARIANTS
+from thunder_core.train.loop import fit, learning_rate, part_of_rows, Schedule
+from thunder_core.train.m2s import SpeechBatches
+from thunder_core.train.motions import animate, DIRECTIONS, MOTIONS, MotionSet, Row, STATE, VARIANTS
 from thunder_core.train.workspace import version
-from thunder_core.types import Motion, Speech
-
-ROOT = Path(__file__).resolve().parents[2]
+from thunder_core.types import Columns, Motion, Speech
 
 
 def test_own_estimates_take_the_truths_place_where_asked_and_only_under_noise():
@@ -321,7 +326,7 @@ def test_a_captured_performance_is_what_is_learned_and_the_teacher_fills_in_what
 
 
 @pytest.mark.slow
-def test_cards_say_what_made_the_weights(trained):
+def test_a_finished_stage_is_resumed_and_cards_say_what_made_the_weights(trained):
     folder, _ = trained
     for name in ("encoder", "m2s", "m2s-lips", "sv2s", "judge", "denoiser", "distilled"):
         card = json.loads((folder / "weights" / f"{name}.json").read_text())["card"]
@@ -332,10 +337,6 @@ def test_cards_say_what_made_the_weights(trained):
         assert card["voices"] == {"train": 1, "validation": [], "test": ["bob"]}
     page = write_card(folder / "weights").read_text()
     assert "Speakers that train: 1; validation and test: bob" in page and "LibriSpeech" not in page
-
-
-@pytest.mark.slow
-def test_a_finished_stage_is_resumed_not_repeated(trained):
     _, stage = trained
     assert "resumed" in stage("m2s", "--steps", "2")
 
@@ -354,8 +355,7 @@ def test_the_shipped_model_goes_on_learning_from_a_folder_of_ones_own(trained):
 
 
 def test_long_recordings_are_cut_where_it_is_quiet():
-    rng = np.random.default_rng(0)
-    samples = rng.uniform(-0.5, 0.5, 640 * 900).astype(np.float32)
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, 640 * 900).astype(np.float32)
     for frame in (262, 490, 755):
         samples[(frame - 4) * 640 : (frame + 4) * 640] *= 0.01
     clip = Clip("long", "mine", "Ada", "train", 6400, len(samples), tracked=100)
@@ -402,3 +402,209 @@ def test_a_card_names_the_commit_or_the_code_where_there_is_none(tmp_path):
     ):
         assert re.fullmatch(pattern, made)
     assert not changed.endswith(bare)
+
+
+CHANNELS = list(load_head().expression_names)
+WIDTH = 234
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """Three recordings of two speakers, one second each."""
+    source = tmp_path / "recordings"
+    source.mkdir()
+    rng = np.random.default_rng(0)
+    names = ("first.wav", "second.wav", "third.wav")
+    for name in names:
+        soundfile.write(source / name, 0.1 * rng.standard_normal(16000), 16000)
+    rows = [f"{name}\t{speaker}\thello" for name, speaker in zip(names, ("Ada", "Ada", "Bob"))]
+    (source / "transcripts.tsv").write_text("\n".join(["file\tspeaker\ttext", *rows]) + "\n")
+    return build(
+        tmp_path / "corpus",
+        [source],
+        0,
+        label=lambda samples, text: [("AA", 0.2, 0.5), ("M", 0.5, 0.6), ("IY", 0.6, 0.9)],
+        split=False,
+    )
+
+
+def heard(corpus, folder, encoder=""):
+    """A folder as `extract_features` leaves it, with a quiet clip at the end."""
+    folder.mkdir()
+    rows = [Row(25 * i, 25, "train", clip.speaker, i) for i, clip in enumerate(corpus.clips)]
+    rows.append(Row(25 * len(rows), 25, "train", "quiet", -1))
+    rng, frames = np.random.default_rng(1), 25 * len(rows)
+    for name, shape in (("features.f16", (frames, WIDTH)), ("logits.f16", (2 * frames, 40))):
+        rng.standard_normal(shape).astype(np.float16).tofile(folder / name)
+    about = {"width": WIDTH, "encoder": encoder, "rows": [asdict(row) for row in rows]}
+    (folder / "rows.json").write_text(json.dumps(about))
+    return folder
+
+
+def read(folder):
+    return np.fromfile(folder / MOTIONS, np.float16), np.load(folder / DIRECTIONS)
+
+
+def test_a_face_that_listens_keeps_its_mouth_shut_and_is_not_the_speaker_s(corpus, tmp_path):
+    folder = heard(corpus, tmp_path / "set")
+    about = json.loads((folder / "rows.json").read_text())
+    about["rows"][1] |= {"speaker": "listener", "clip": 0, "listens": True}
+    (folder / "rows.json").write_text(json.dumps(about))
+    animate(corpus, CHANNELS, folder)
+    for name, content in (("units.u8", bytes(200)), ("quiet.i16", bytes(2 * 16000))):
+        (folder / name).write_bytes(content)
+    np.save(folder / "voices.npy", np.zeros((4, 256), np.float32))
+    motions, columns = MotionSet(corpus, folder), Columns(len(CHANNELS))
+    jaw, head = (
+        motions.motions[..., part].astype(np.float32) for part in (columns.jaw, columns.head)
+    )
+    assert jaw[:, :25].max() > 0.03 > 0.001 > np.abs(jaw[:, 25:50]).max()
+    assert head[:, 25:50].std() > 0
+    usual = Style.of_speaker("Ada").vector()
+    assert np.abs(read(folder)[1][:, 1, : len(usual)] - usual).mean() > 0.5
+    assert motions.of("train") == [0, 2, 3] and motions.of("train", listening=True) == [0, 1, 2, 3]
+    assert not motions.samples(1, 0, 25).any() and motions.samples(0, 0, 25).any()
+
+
+def test_labels_are_kept_with_every_performance_and_speakers_are_themselves(corpus, tmp_path):
+    folder = heard(corpus, tmp_path / "set")
+    animate(corpus, CHANNELS, folder)
+    motions, directions = read(folder)
+    assert motions.size == VARIANTS * 100 * Columns(len(CHANNELS)).count
+    assert directions.shape == (VARIANTS, 4, len(DIRECTION_NAMES)) and np.isfinite(directions).all()
+    width = len(Style().vector())
+    for clip, speaker in enumerate(("Ada", "Ada", "Bob")):
+        usual = Style.of_speaker(speaker).vector()
+        assert np.abs(directions[:, clip, :width] - usual).mean() < 0.6, (
+            "a reading is near what its speaker does"
+        )
+
+
+def test_a_stopped_run_goes_on_where_it_was_and_ends_as_an_uninterrupted_one(
+    corpus, tmp_path, monkeypatch
+):
+    whole, part = heard(corpus, tmp_path / "whole"), heard(corpus, tmp_path / "part")
+    animate(corpus, CHANNELS, whole)
+    perform, asked = stage.perform_planned, []
+
+    def until_the_third_clip(*given, **more):
+        asked.append(1)
+        if len(asked) == 2 * VARIANTS + 1:
+            raise KeyboardInterrupt
+        return perform(*given, **more)
+
+    monkeypatch.setattr(stage, "_TOGETHER_SAVED", 1)
+    monkeypatch.setattr(stage, "perform_planned", until_the_third_clip)
+    with pytest.raises(KeyboardInterrupt):
+        animate(corpus, CHANNELS, part)
+    assert json.loads((part / STATE).read_text())["clips"] == 2
+    animate(corpus, CHANNELS, part)
+    assert len(asked) == 4 * VARIANTS + 1, "what was done is not done again"
+    assert all(map(np.array_equal, read(whole), read(part)))
+
+
+@pytest.mark.slow
+def test_several_processes_write_what_one_does(corpus, tmp_path):
+    made = []
+    for workers in (1, 2):
+        folder = heard(corpus, tmp_path / f"{workers}")
+        animate(corpus, CHANNELS, folder, workers=workers)
+        made.append(read(folder))
+    assert all(map(np.array_equal, *made))
+
+
+def test_features_are_read_only_of_the_encoder_that_lips_were_calibrated_with(corpus, tmp_path):
+    made = {}
+    for encoder in ("", "another encoder", fitted_encoder()):
+        folder = heard(corpus, tmp_path / f"set {len(made)}", encoder)
+        animate(corpus, CHANNELS, folder)
+        made[encoder] = read(folder)[0]
+    assert np.array_equal(made["another encoder"], made[""])
+    assert not np.array_equal(made[fitted_encoder()], made[""])
+
+
+TRAINED, BATCH, SEED = 150, 8, 3
+
+SCRIPT = """
+import sys
+sys.path[:0] = [{root!r}, {tests!r}, {here!r}]
+from test_train import fitted
+import torch
+from pathlib import Path
+torch.set_num_threads(1)
+fitted(Path(sys.argv[1]), together=False)
+"""
+
+
+def fitted(folder: Path, together: bool) -> None:
+    """A small network fitted to noisy data; together: one process draws what two would."""
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(4, 16), torch.nn.Tanh(), torch.nn.Linear(16, 1))
+    steps = itertools.count()
+
+    def batch(rng):
+        step = next(steps)
+        parts = [
+            np.random.default_rng(seeds) for seeds in ([SEED, step], [SEED, step, 1])
+        ] if together else [rng]  # fmt: skip
+        x = np.concatenate([each.standard_normal((BATCH, 5)) for each in parts]).astype(np.float32)
+        wanted = np.sin(x[:, :4].sum(1, keepdims=True)) + 0.3 * x[:, 4:]
+        return torch.from_numpy(x[:, :4]), torch.from_numpy(wanted)
+
+    def loss(model, item, rng):
+        off = model(item[0]) - item[1]
+        return {"total": off.square().mean(), "worst": off.detach().abs().mean()}
+
+    schedule = Schedule(steps=TRAINED, rate=0.02, warmup=10, half=False, average=0.9, seed=SEED)
+    torch.save(fit(model, batch, loss, schedule, folder).state_dict(), folder / "model.pt")
+
+
+@pytest.mark.slow
+def test_two_processes_have_the_loss_curve_of_one_with_the_doubled_batch(tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text(
+        SCRIPT.format(root=str(ROOT), tests=str(ROOT / "tests"), here=str(Path(__file__).parent))
+    )
+    run = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        str(script),
+        str(tmp_path / "two"),
+    ]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    fitted(tmp_path / "one", together=True)
+    one, two = (
+        np.array(
+            [
+                [json.loads(line)[term] for term in ("total", "worst")]
+                for line in (tmp_path / which / "log.jsonl").read_text().splitlines()
+            ]
+        )
+        for which in ("one", "two")
+    )
+    assert len(one) == 3 and one[0, 0] > 1.1 * one[-1, 0], "it learned something"
+    assert two == pytest.approx(one, abs=2e-4)
+    weights = [
+        torch.load(tmp_path / which / "model.pt", weights_only=True) for which in ("one", "two")
+    ]
+    assert all(torch.allclose(weights[0][name], weights[1][name], atol=1e-4) for name in weights[0])
+
+
+def test_batches_of_two_parts_come_from_different_rows_and_together_from_all(tmp_path):
+    motions = made_motions(tmp_path, load_head())
+    numbers = motions.of("train")
+    whole = SpeechBatches(motions, numbers, 20, 40, mel=False)
+    drawn = [
+        set(part(np.random.default_rng(1))["crop"][:, 0].tolist())
+        for part in (whole.part(0, 2), whole.part(1, 2))
+    ]
+    assert not drawn[0] & drawn[1] and sorted(drawn[0] | drawn[1]) == sorted(numbers)
+    assert (
+        whole.numbers == numbers
+        and [set(part_of_rows([1, 2], i, 3)) for i in range(3)] == [{1, 2}] * 3
+    ), "too few to part"

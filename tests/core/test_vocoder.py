@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The vocoder sings the pitch it is given, is silent on silence, and nothing that goes in makes it
-click or scream."""
-
-import copy
+"""The vocoder sings the pitch it is given, is silent on silence, and nothing that goes in makes it click or
+scream; who speaks is a unit vector."""
 
 import numpy as np
 import pytest
 import torch
+import torchaudio
 
 from research.train import shaped_sound as shaped
 from research.train.vocoder import (
@@ -17,6 +16,7 @@ from research.train.vocoder import (
     track_pitch,
     view_distance,
 )
+from thunder_core.engine.network import SHIPPED
 from thunder_core.engine.speech.acoustics import (
     CLASSES,
     classes,
@@ -35,26 +35,14 @@ from thunder_core.engine.vocoder import (
     pitch_of,
     pulse_train,
     shape_sound,
+    SpeakerEncoder,
     unit_noise,
     Vocoder,
     VocoderConfig,
 )
-from thunder_core.networks import vocoder as networks
+from thunder_core.networks import encoder as encoders, vocoder as networks
 from thunder_core.train.loop import fit, Schedule
 from thunder_core.types import RATE
-
-
-def speaking(network: networks.Vocoder) -> Vocoder:
-    """The engine's vocoder of a network in torch."""
-
-    @torch.no_grad()
-    def shape(**inputs: np.ndarray) -> list[np.ndarray]:
-        return [
-            made.numpy()
-            for made in network(**{name: torch.from_numpy(value) for name, value in inputs.items()})
-        ]
-
-    return Vocoder(network.config, shape)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +56,16 @@ def network():
 
 @pytest.fixture(scope="module")
 def vocoder(network):
-    return speaking(network)
+    """The engine's vocoder of the network in torch."""
+
+    @torch.no_grad()
+    def shape(**inputs: np.ndarray) -> list[np.ndarray]:
+        return [
+            made.numpy()
+            for made in network(**{name: torch.from_numpy(value) for name, value in inputs.items()})
+        ]
+
+    return Vocoder(network.config, shape)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +88,7 @@ def voice(seconds: float = 2.0) -> np.ndarray:
     return (0.08 * buzz * (np.sin(2 * np.pi * 1.5 * t) > -0.5)).astype(np.float32)
 
 
-def test_as_many_samples_as_the_mel_has_hops(vocoder, speaker, units):
+def test_as_many_samples_as_the_mel_has_hops_and_silence_stays_silent(vocoder, speaker, units):
     for frames in (1, 2, 3, 7, 50, 199):
         sound = vocoder.speak(
             np.full((frames, 80), -5.0, np.float32), units[: max(1, frames // 2)], speaker
@@ -99,9 +96,6 @@ def test_as_many_samples_as_the_mel_has_hops(vocoder, speaker, units):
         assert sound.shape == (160 * frames,) and sound.dtype == np.float32
     assert len(vocoder.speak(np.zeros((0, 80), np.float32), units, speaker)) == 0
     assert len(vocoder.speak(np.zeros((10, 80), np.float32), units[:0], speaker)) == 1600
-
-
-def test_silence_stays_silent(vocoder, speaker, units):
     for level in (LOG_FLOOR, -40.0):
         assert not vocoder.speak(np.full((200, 80), level, np.float32), units, speaker).any()
 
@@ -179,23 +173,6 @@ def test_noise_is_torch_s():
     )
 
 
-def test_pulses_have_the_pitch_asked_for_and_one_loudness_at_every_pitch():
-    window = torch.hann_window(640)
-    for hertz in (60.0, 131.0, 250.0, 480.0):
-        pitch = np.full(100, hertz, np.float32)
-        pulses = pulse_train(pitch, phase_in_turns(pitch))
-        assert np.isfinite(pulses).all()
-        assert np.abs(np.fft.rfft(pulses))[: int(1.5 * hertz)].argmax() == pytest.approx(
-            hertz, abs=1
-        )
-        mean = (
-            torch.stft(torch.from_numpy(pulses), 640, 160, 640, window, return_complex=True)
-            .abs()[10:290, 20:80]
-            .mean()
-        )
-        assert mean.item() == pytest.approx(1.0, abs=0.1)
-
-
 def test_pulses_are_all_harmonics_of_a_gliding_pitch_added_one_by_one():
     frames = np.linspace(90, 460, 30)
     pitch = np.interp(np.arange(29 * 160) / 160, np.arange(30), frames)
@@ -228,16 +205,13 @@ def test_the_smoothest_path_is_the_best_of_all_paths():
     assert tuple(smooth_path(score, leap).tolist()) == max(paths, key=total)
 
 
-def test_pitch_classes_and_their_numbers_agree():
+def test_pitch_classes_agree_and_the_pitch_of_a_voice_is_tracked():
     assert classes()[0] == pytest.approx(LOWEST) and classes()[-1] == pytest.approx(
         HIGHEST, rel=1e-4
     )
     assert np.allclose(class_of(classes()), np.arange(CLASSES), atol=1e-3)
     score = -((np.arange(CLASSES) - class_of(np.array(200.0))) ** 2)[None]
     assert hertz_along(score, score.argmax(-1))[0] == pytest.approx(200, rel=0.005)
-
-
-def test_the_pitch_of_a_voice_is_tracked_and_noise_has_none():
     t = np.arange(2 * RATE) / RATE
     for hertz in (70.0, 131.0, 233.0, 400.0):
         tone = 0.05 * sum(np.sin(2 * np.pi * hertz * k * t) / k for k in range(1, 8))
@@ -278,15 +252,69 @@ def test_it_learns_to_make_a_voice_from_its_mel(tmp_path, speaker, units):
     assert log[-1]["near"] < 0.8 * log[0]["near"] and log[-1]["pitch"] < 0.6 * log[0]["pitch"]
 
 
-def test_a_mel_is_read_in_units_of_the_spread_that_training_measured(network, speaker, units):
-    torch.manual_seed(0)
-    speaker, units = map(torch.from_numpy, (speaker, units))
-    mel, mean, std = torch.randn(1, 40, 80), 3 * torch.randn(80), torch.rand(80) + 0.5
-    trained = copy.deepcopy(network)
-    trained.mel_mean.copy_(mean)
-    trained.mel_std.copy_(std)
-    score, again = (
-        each(x, units[None], speaker[None])[0]
-        for each, x in ((network, mel), (trained, mel * std + mean))
+@pytest.fixture(scope="module")
+def listener():
+    return encoders.SpeakerEncoder.load(SHIPPED)
+
+
+@pytest.fixture(scope="module")
+def encoder(listener):
+    @torch.no_grad()
+    def vectors(mels: np.ndarray) -> list[np.ndarray]:
+        return [listener(torch.from_numpy(mels)).numpy()]
+
+    return SpeakerEncoder(vectors)
+
+
+def tone(seconds: float) -> np.ndarray:
+    """A tone that wavers, in the range of voices."""
+    return (
+        0.1 * np.sin(np.cumsum(0.05 + 0.01 * np.sin(np.arange(int(seconds * RATE)) * 1e-3)))
+    ).astype(np.float32)
+
+
+def test_a_voice_is_a_unit_vector_whatever_the_length_and_level(encoder):
+    for samples in (tone(3), tone(3)[:2000], 0.2 * tone(3)):
+        vector = encoder.embed(samples)
+        assert (
+            vector.shape == (256,)
+            and vector.dtype == np.float32
+            and np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
+        )
+    assert encoder.embed(tone(3)) @ encoder.embed(0.2 * tone(3)) > 0.999
+    assert np.isfinite(encoder.embed(np.zeros(2 * RATE, np.float32))).all(), "silence has one too"
+    shipped = SpeakerEncoder.load(SHIPPED).embed(tone(3))
+    assert np.abs(shipped - encoder.embed(tone(3))).max() < 1e-4
+
+
+def test_partials_are_torchaudio_s_spectra_at_one_loudness(encoder, listener):
+    samples = tone(1.6)
+    mel = torchaudio.transforms.MelSpectrogram(
+        RATE,
+        n_fft=400,
+        hop_length=160,
+        n_mels=40,
+        f_min=0.0,
+        f_max=RATE / 2,
+        power=2.0,
+        norm="slaney",
+        mel_scale="slaney",
     )
-    assert torch.allclose(score, again, atol=1e-4) and score.std() > 0.1
+    levelled = torch.from_numpy(samples * (10 ** (-30 / 20) / np.sqrt(np.square(samples).mean())))
+    with torch.no_grad():
+        expected = listener(mel(levelled)[None, :, :160].transpose(1, 2))[0]
+    assert np.allclose(encoder.embed(samples), expected, atol=1e-5)
+
+
+def test_pauses_are_left_out_and_a_long_sound_is_heard_in_some_places(listener):
+    counts = []
+
+    def counted(mels: np.ndarray) -> list[np.ndarray]:
+        counts.append(mels.shape)
+        return [np.eye(256, dtype=np.float32)[: len(mels)]]
+
+    encoder = SpeakerEncoder(counted)
+    spoken, long = np.concatenate([tone(3.2), np.zeros(20 * RATE, np.float32)]), tone(90)
+    for samples, most in ((spoken, 40), (long, 40), (long, 2)):
+        encoder.embed(samples, most)
+    assert 2 <= counts[0][0] <= 6 and 35 <= counts[1][0] <= 41 and counts[2] == (2, 160, 40)

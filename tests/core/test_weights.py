@@ -127,12 +127,17 @@ def test_a_configuration_that_cannot_be_meant_is_refused_before_it_costs_memory(
     refused(write(tmp_path, name, config=config), name, says)
 
 
-def test_a_card_of_gigabytes_is_not_read(tmp_path):
+def test_damaged_and_huge_cards_are_refused_before_they_cost_anything(tmp_path, monkeypatch):
     write(tmp_path, "units")
     with open(tmp_path / "units.json", "wb") as file:
         file.truncate(2**31)
     with held_at_most(2**22):
         refused(tmp_path, "units", r"units\.json.*larger than 1 MB")
+    write(tmp_path, "judge")
+    (tmp_path / "judge.json").write_text("{")
+    monkeypatch.setitem(sys.modules, "thunder_core.engine.engine", None)  # not imported
+    with pytest.raises(BadWeights, match="judge.json"):
+        worker.Worker(None, None, None, str(tmp_path), "cpu").load_engine(lambda *_: None)
 
 
 @pytest.mark.parametrize(("content", "says"), [(None, "is missing"), (b"PK", "is damaged")])
@@ -149,14 +154,6 @@ def test_a_head_that_cannot_be_used_is_named_as_a_file_of_the_weights(
     monkeypatch.setattr(network, "SHIPPED", tmp_path.resolve())
     with pytest.raises(BadWeights, match=": reinstall the extension$"):
         Engine.load(tmp_path, device="cpu")
-
-
-def test_a_damaged_card_is_reported_before_the_engine_is_imported(tmp_path, monkeypatch):
-    write(tmp_path, "judge")
-    (tmp_path / "judge.json").write_text("{")
-    monkeypatch.setitem(sys.modules, "thunder_core.engine.engine", None)  # not imported
-    with pytest.raises(BadWeights, match="judge.json"):
-        worker.Worker(None, None, None, str(tmp_path), "cpu").load_engine(lambda *_: None)
 
 
 def test_networks_of_two_trainings_are_not_put_together(tmp_path):
@@ -187,14 +184,11 @@ def test_what_is_saved_comes_back_and_a_failed_save_changes_nothing(tmp_path):
 # ---- which weights these are
 
 
-def test_the_list_of_sums_is_current():
+def test_the_list_of_sums_is_current_and_weights_that_differ_from_it_are_said_by_name(tmp_path):
     """After new weights: python -m thunder_core.train card."""
     rows = (SHIPPED / SUMS).read_text().splitlines()
     assert len(rows) == len([path for path in SHIPPED.iterdir() if path.suffix in ENDINGS])
     assert identify(SHIPPED).origin == "shipped" and identify(SHIPPED).sentence == ""
-
-
-def test_weights_that_differ_from_the_list_beside_them_are_said_by_name(tmp_path):
     write(tmp_path, "units", {"centroids": FILES["units"][0]["centroids"].flip(0)})
     write(tmp_path, "speaker")
     write_sums(tmp_path)
