@@ -19,9 +19,8 @@ from timing import until
 from thunder_core.engine.speech import audio
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.errors import BadSound, Cancelled
+from thunder_core.shipped import SAMPLE
 from thunder_core.types import Speech
-
-SAMPLE = Path(__file__).resolve().parents[2] / "assets" / "sample.wav"
 
 
 def tone(seconds=1.0, rate=16000, hertz=440.0, peak=0.5):
@@ -86,9 +85,17 @@ def test_what_16_khz_cannot_hold_is_not_folded_into_speech(rate):
     )
 
 
-def test_16_khz_is_not_touched():
+def test_sixteen_khz_is_not_touched_samples_beyond_one_are_scaled_and_hashes_are_of_the_sound(
+    tmp_path,
+):
     noise = np.random.default_rng(0).standard_normal(100_003).astype(np.float32)
     assert np.array_equal(resampled(noise, 16000), noise)
+    soundfile.write(tmp_path / "hot.wav", tone(peak=3.0), 16000, subtype="FLOAT")
+    assert_is_the_tone(read_sound(tmp_path / "hot.wav"), peak=1.0)
+    samples = soundfile.read(SAMPLE, dtype="float32")[0]
+    soundfile.write(tmp_path / "same.flac", samples, 16000, subtype="PCM_16")
+    assert read_sound(tmp_path / "same.flac").fingerprint == read_sound(SAMPLE).fingerprint
+    assert Speech(samples * 0.5).fingerprint != Speech(samples).fingerprint
 
 
 @pytest.mark.parametrize(
@@ -137,39 +144,15 @@ def test_seams_of_a_long_sound_are_exact(tmp_path, monkeypatch):
     assert np.allclose(read_sound(tmp_path / "noise.wav").samples, whole, rtol=0, atol=1e-7)
 
 
-def test_samples_beyond_one_are_scaled_not_clipped(tmp_path):
-    soundfile.write(tmp_path / "hot.wav", tone(peak=3.0), 16000, subtype="FLOAT")
-    assert_is_the_tone(read_sound(tmp_path / "hot.wav"), peak=1.0)
-
-
-def test_a_text_file_is_refused_without_ffmpeg_too(tmp_path, monkeypatch):
+def test_a_text_file_and_more_than_an_hour_are_refused(tmp_path, monkeypatch):
     (tmp_path / "notes.wav").write_text("Scene 4, the baker enters.\n" * 100)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BadSound, match="save it as WAV"):
         read_sound(tmp_path / "notes.wav")
-
-
-def test_more_than_an_hour_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(audio, "LONGEST", 2)
     soundfile.write(tmp_path / "long.wav", tone(2.5), 16000)
     with pytest.raises(BadSound, match="longer than"):
         read_sound(tmp_path / "long.wav")
-
-
-def test_the_hash_is_of_the_sound_not_of_its_file(tmp_path):
-    samples = soundfile.read(SAMPLE, dtype="float32")[0]
-    soundfile.write(tmp_path / "same.flac", samples, 16000, subtype="PCM_16")
-    assert read_sound(tmp_path / "same.flac").fingerprint == read_sound(SAMPLE).fingerprint
-    assert Speech(samples * 0.5).fingerprint != Speech(samples).fingerprint
-
-
-def test_a_higher_rate_costs_little_more_memory_than_the_result(tmp_path):
-    rate, seconds = 192000, 20
-    with soundfile.SoundFile(tmp_path / "still.flac", "w", rate, 1) as file:
-        for _ in range(seconds):
-            file.write(tone(rate=rate))
-    with held_at_most(4 * seconds * 16000 + 9e6):  # at its own rate it is 15 MB
-        read_sound(tmp_path / "still.flac")
 
 
 def test_many_channels_cost_no_more_memory_than_their_mean(tmp_path):
@@ -261,3 +244,22 @@ def test_a_stalled_ffmpeg_is_given_up(stalled, monkeypatch):
     with pytest.raises(BadSound, match="stopped half-way"):
         read_sound(sound)
     until(lambda: not is_alive(pid()))
+
+
+SOUNDS = {".wav", ".flac", ".mp3", ".ogg"}
+
+
+@pytest.mark.data
+def test_real_recordings_of_every_format_are_read():
+    folder = os.environ.get("THUNDER_DATA")
+    if not folder:
+        pytest.skip("THUNDER_DATA names no folder of recordings")
+    by_format = {}
+    for path in sorted((Path(folder) / "speech").rglob("*")):
+        if path.suffix.lower() in SOUNDS:
+            by_format.setdefault(path.suffix.lower(), []).append(path)
+    assert len(by_format) >= 2, "the folder of recordings holds fewer than two kinds of file"
+    for path in (path for paths in by_format.values() for path in paths[:3]):
+        speech = read_sound(path)
+        assert speech.rate == 16000 and 0.3 < speech.seconds < 3600
+        assert 0.005 < np.abs(speech.samples).max() <= 1.0

@@ -35,26 +35,22 @@ def test_they_are_those_of_the_prosody_that_the_teacher_plays(pitch):
     loud, speaking = voice([40, 90, 160, 200])
     labels = np.repeat(np.where(speaking > 0, 5, 0), 4)
     frames, weights = accents(loud[:, 0], speaking, pitch)
-    theirs = prosody(labels, loud, pitch)
-    assert frames == pytest.approx(25 * theirs.accents, abs=1)
+    assert frames == pytest.approx(25 * prosody(labels, loud, pitch).accents, abs=1)
     assert len(weights) == len(frames) and weights.min() >= 0 and weights.max() <= 1
 
 
-def test_silence_and_an_even_voice_have_none():
+def test_the_curve_is_high_at_accents_and_silence_has_none():
+    curve = accent_curve(np.array([40, 90]), 250)
+    assert curve.shape == (250,) and curve.max() <= 1
+    assert curve[41] > 0.9 and curve[91] > 0.9 and curve[65] < 0.05 and curve[200] == 0
+    ends = accent_curve(np.array([0, 59]), 60)
+    assert ends.shape == (60,) and np.isfinite(ends).all()
     loud, speaking = voice([])
     assert not len(accents(loud[:, 0], 0 * speaking)[0])
     assert (
         not len(accents(np.zeros(100), np.ones(100))[0])
         and not accent_curve(np.zeros(0, int), 100).any()
     )
-
-
-def test_the_curve_is_high_at_accents_and_low_between():
-    curve = accent_curve(np.array([40, 90]), 250)
-    assert curve.shape == (250,) and curve.max() <= 1
-    assert curve[41] > 0.9 and curve[91] > 0.9 and curve[65] < 0.05 and curve[200] == 0
-    ends = accent_curve(np.array([0, 59]), 60)
-    assert ends.shape == (60,) and np.isfinite(ends).all()
 
 
 def test_the_pitch_of_a_gliding_tone_is_followed_and_silence_has_none():
@@ -95,13 +91,9 @@ def test_phones_are_drawn_by_their_probabilities_and_unlikely_ones_more_rarely()
     assert 0 < (drawn_of(logits_of(400, AA=0.9, B=0.05)) == B).mean() < 0.04
 
 
-def test_whole_sounds_are_drawn():
-    drawn = cues.draw_phones(logits_of(5000, AA=0.5, B=0.49), 1)
-    changes = np.flatnonzero(np.diff(drawn)) + 1
+def test_whole_sounds_are_drawn_and_what_is_certain_stays():
+    changes = np.flatnonzero(np.diff(cues.draw_phones(logits_of(5000, AA=0.5, B=0.49), 1))) + 1
     assert 4 < np.diff(changes).mean() < 25  # 20 ms each: 80 to 500 ms
-
-
-def test_what_is_certain_stays_and_what_is_drawn_is_sure():
     logits = np.concatenate([logits_of(200, AA=0.999), logits_of(200, AA=0.5, S=0.45)])
     result = cues.hear_phones(logits, 3)
     assert np.array_equal(result[:190], logits[:190])

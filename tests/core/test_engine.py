@@ -3,12 +3,11 @@
 right motion."""
 
 import time
+import timeit
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 from styled_weights import weights_with_styles
 from timing import keeps
 
@@ -19,14 +18,11 @@ from thunder_core.engine.diffusion import windows
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.request import portions, threads_for
 from thunder_core.engine.scorer import DAMPED, evidence, heard_share, Measures
-from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.systems.thunder import Performance
 from thunder_core.events import EVENTS
-from thunder_core.face.lips import opening_mm
 from thunder_core.request import Request
 from thunder_core.types import in_group, Keep, Motion, pack, RATE, SPEECH, Speech, unpack
 
-ROOT = Path(__file__).resolve().parents[2]
 AROUND = Brief(as_asked=False)  # every take goes its own way, also the first
 
 
@@ -83,31 +79,6 @@ def test_heard_is_the_share_of_a_voices_surprise_that_a_mouth_takes_away(belief,
     assert heard_share(known, UNITS, PRIOR, np.array(counted)) == pytest.approx(share, abs=1e-4)
 
 
-@pytest.mark.parametrize(
-    "direction", [Direction(mood="warm"), Direction(Style(smile=0.8))], ids=["warm", "smile"]
-)
-def test_a_face_that_smiles_goes_on_smiling_where_nobody_speaks(engine, sample, direction):
-    second, asked = np.zeros(RATE, np.float32), Brief(direction.vector()[None], 0.0)
-    line = Speech(np.concatenate([second, sample.samples[: 4 * RATE], second]), RATE)
-    present = engine.analyse(line).presence
-    corners = [engine.head.channel("mouthSmile" + side) for side in ("Left", "Right")]
-
-    def smile(take, frames):
-        return take.motion.expression[frames][:, corners].mean()
-
-    for take in engine.generate(line, Request(2, 1, direction=asked)):
-        speaking, quiet = smile(take, present > 0.9), smile(take, present < 0.1)
-        assert speaking > 0.3 and 0.7 * speaking < quiet < 1.1 * speaking
-        assert opening_mm(take.motion, engine.head)[present < 0.05].max() < 0.1, (
-            "the lips stay shut"
-        )
-        assert take.score.total > (65 if take.provenance["as_asked"] else 55), (
-            "good; the other take draws what it hears"
-        )
-    [listener] = engine.generate(line, Request(1, 1, direction=asked, listening=True))
-    assert smile(listener, present >= 0) > 0.3
-
-
 def test_a_take_does_not_depend_on_how_many_were_asked_for(engine, sample, takes):
     (alone,) = engine.generate(sample, Request(1, 102, direction=AROUND))
     together = next(t for t in takes if t.seed == 102)
@@ -115,25 +86,6 @@ def test_a_take_does_not_depend_on_how_many_were_asked_for(engine, sample, takes
     assert alone.score.total == together.score.total and np.array_equal(
         alone.opening, together.opening
     )
-
-
-@pytest.mark.parametrize("seconds, guidance", [(1.0, 1.0), (2.03, 1.5)])
-def test_a_take_is_the_same_bit_for_bit_in_a_batch_of_any_size(engine, sample, seconds, guidance):
-    part = Speech(sample.samples[: int(seconds * RATE)], RATE)
-    voice = engine.thunder.analyse(part.samples, part.frames)
-
-    def perform(takes):
-        return engine.thunder.perform(
-            voice,
-            [Performance(seed) for seed in range(1, takes + 1)],
-            2,
-            guidance,
-            lambda fraction: None,
-        )
-
-    together = perform(8)
-    for takes in (1, 2, 3, 5, 6, 7):
-        assert all(same(a, b, 0.0) for a, b in zip(perform(takes), together))
 
 
 def test_guidance_goes_on_from_no_sound_past_the_sound(engine, sample, monkeypatch):
@@ -226,12 +178,8 @@ def test_a_direction_held_for_every_frame_is_the_same_as_one_for_the_line(direct
 
 def processor_seconds(work):
     """The least of three runs, after one that opens what is needed."""
-    spent = []
-    for _ in range(4):
-        start = time.process_time()
-        work()
-        spent.append(time.process_time() - start)
-    return min(spent[1:])
+    work()
+    return min(timeit.repeat(work, timer=time.process_time, number=1, repeat=3))
 
 
 def test_a_draft_in_a_direction_comes_while_a_slider_is_dragged(engine, sample):
@@ -249,16 +197,6 @@ def test_a_draft_in_a_direction_comes_while_a_slider_is_dragged(engine, sample):
     keeps(0.5, draft, "a draft of ten seconds in a direction, processor time")
 
 
-def test_takes_differ_and_come_best_first(takes):
-    assert [t.score.total for t in takes] == sorted((t.score.total for t in takes), reverse=True)
-    assert not same(takes[0].motion, takes[1].motion, 0.01)
-
-
-def test_lips_move_in_speech(takes):
-    for take in takes:
-        assert take.opening.std() > 0.8 and 3 < np.percentile(take.opening, 95) < 25
-
-
 @pytest.mark.parametrize("sound", ["silence", "hiss", "hum"])
 def test_the_mouth_rests_when_nobody_speaks(engine, sound):
     rng = np.random.default_rng(0)
@@ -271,22 +209,6 @@ def test_the_mouth_rests_when_nobody_speaks(engine, sound):
     for take in engine.generate(Speech(samples.astype(np.float32)), Request(3, 1)):
         assert take.opening.std() < 0.3, f"opening varies by {take.opening.std():.2f} mm"
         assert take.opening.mean() < 0.5
-
-
-@pytest.mark.parametrize(
-    "decibels, spike", [(-60, 0), pytest.param(-60, 5000, marks=pytest.mark.slow)]
-)
-def test_a_quiet_voice_moves_the_lips_as_far(engine, sample, tmp_path, decibels, spike):
-    samples = sample.samples * np.float32(10 ** (decibels / 20))
-    samples[60_000] += spike
-    soundfile.write(tmp_path / "quiet.wav", samples, RATE, subtype="FLOAT")
-    usual, quiet = (
-        engine.generate(sound, Request(1, 100, steps=4))[0]
-        for sound in (sample, read_sound(tmp_path / "quiet.wav"))
-    )
-    for measure in (np.mean, np.std, np.max):
-        assert measure(quiet.opening) == pytest.approx(measure(usual.opening), rel=0.03)
-    assert quiet.score.total == pytest.approx(usual.score.total, abs=2)
 
 
 def test_drift_shows_where_the_lips_are_wrong(engine, sample, takes):
@@ -315,23 +237,6 @@ def test_listening_gives_sound_of_the_same_length_that_follows_the_motion(engine
     a, b = envelope(sound.samples), envelope(sample.samples)
     m = min(len(a), len(b))
     assert np.corrcoef(a[:m], b[:m])[0, 1] > 0.5
-
-
-def test_listening_is_in_the_voice_that_is_given(engine, sample, takes):
-    """Of a voice and the same voice lowered by a third, each is the nearer one to what is heard in
-    it."""
-    motion = Motion(takes[0].motion.expression[:80], takes[0].motion.jaw[:80])
-    high = Speech(sample.samples[: 2 * RATE], RATE)
-    low = Speech(
-        np.interp(np.arange(2 * RATE) * 0.7, np.arange(2 * RATE), high.samples).astype(np.float32),
-        RATE,
-    )
-    given, heard = (
-        np.stack([engine.speaker.embed(voice.samples, 4) for voice in voices])
-        for voices in ((high, low), [engine.listen(motion, voice) for voice in (high, low)])
-    )
-    alike = given @ heard.T
-    assert (np.diag(alike) > np.diag(alike[:, ::-1]) + 0.02).all(), alike
 
 
 def test_ten_seconds_are_heard_in_a_second_and_a_half(engine, sample, takes):
@@ -372,15 +277,6 @@ def test_a_voice_among_others_is_named_as_unclear_and_a_clean_one_is_not(engine,
         noticed = []
         (take,) = engine.generate(sound, Request(1, 1, steps=2), on_note=noticed.append)
         assert noticed == wanted and ("unclear" in take.provenance) == (wanted == ["unclear"])
-
-
-def test_a_face_is_idle_where_nobody_speaks(engine, sample):
-    silent = Speech(np.zeros(4 * RATE, np.float32))
-    take = engine.generate(silent, Request(1, 100))[0]
-    assert take.score is None and take.provenance["role"] == "idle" and take.opening.max() < 0.05
-    pose = np.degrees(take.motion.head)
-    assert np.ptp(pose, axis=0).max() > 0.3  # alive
-    assert engine.score(silent, take.motion).total >= 0  # whoever asks gets a score all the same
 
 
 @pytest.mark.parametrize("seconds", [0.3, 0.77])
@@ -437,8 +333,7 @@ def test_features_of_long_sounds_do_not_pile_up(engine, sample, monkeypatch):
 
 def test_what_is_kept_stays_bit_for_bit_and_the_rest_is_new(engine, sample, takes):
     liked = takes[0].motion
-    columns = engine.head.channels + 9
-    mask = np.zeros((liked.frames, columns), bool)
+    mask = np.zeros((liked.frames, (engine.head.channels + 9)), bool)
     mask[40:90] = True  # a stretch of everything
     brows = [i for i, name in enumerate(engine.head.expression_names) if name.startswith("brow")]
     mask[:, brows] = True  # and the brows throughout

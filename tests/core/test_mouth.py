@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The engine's mouth moves as the mouth that mesh-to-speech learns from."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -54,15 +52,7 @@ def test_lip_points_are_four_of_the_vertices(head, motion):
     assert upper[1] >= lower[1] and left[0] > right[0]
 
 
-def test_shapes_of_two_keys_move_the_mouth(head, motion):
-    mouth, without = Mouth(head), Mouth(replace(head, corrective_pairs=()))
-    apart = mouth.vertices(motion.expression, motion.jaw) - without.vertices(
-        motion.expression, motion.jaw
-    )
-    assert np.abs(apart).max() > 1e-4
-
-
-@pytest.mark.parametrize("frames", [1, 499, 500, 501, 1234])
+@pytest.mark.parametrize("frames", [1, 500, 501, 1234])
 def test_windows_cover_a_motion_once_with_context_on_either_side(head, frames):
     jaw = np.zeros((frames, 3), np.float32)
     jaw[:, 0] = np.linspace(0, 0.3, frames)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The steps after sampling: their order, what no face does whatever was sampled, and what is said
-of a frame."""
+"""The steps after sampling: their order, what no face does whatever was sampled, when lips meet, and what
+the lower face does in long silence."""
 
 from types import SimpleNamespace
 
@@ -11,11 +11,14 @@ from hypothesis import given, settings, strategies
 from thunder_core.direction import AXES, Direction, MOODS, Style
 from thunder_core.engine.diffusion import Inpainting
 from thunder_core.engine.pipeline import Part, Pipeline
-from thunder_core.engine.planning.take_plan import plan_take
-from thunder_core.engine.speech.cues import Phrasing, prosody_of
+from thunder_core.engine.planning.plan import Manners
+from thunder_core.engine.planning.take_plan import plan_take, Resting
+from thunder_core.engine.speech.cues import demanded_closures, Phrasing, prosody_of, silent_phrasing
+from thunder_core.engine.speech.encoder import PHONES
+from thunder_core.face.lips import bundled_lips
 from thunder_core.face.mechanics import bundled_articulators, Sounds
 from thunder_core.steps import CONSTRAINT, explain, open_trace, REASONS, STEPS
-from thunder_core.types import LARGEST_VALUE
+from thunder_core.types import FPS, LARGEST_VALUE, Motion
 
 FRAMES = 100
 PIPELINE = Pipeline(bundled_articulators().names, bundled_articulators())
@@ -55,13 +58,7 @@ def bumps(rng, count: int, width: float = 2.5) -> np.ndarray:
     return result
 
 
-def style_of(rng) -> np.ndarray:
-    """A direction at the ends of its sliders, in one mood at full strength."""
-    ends = {axis.name: (axis.least, axis.most)[rng.integers(2)] for axis in AXES}
-    return Direction(Style(**ends), list(MOODS)[rng.integers(len(MOODS))], 1.0).vector()[None]
-
-
-def made(seed: int, listens: bool = False):
+def sampled_by(seed: int, listens: bool = False):
     """(sampled motion that no model would make, voice, part) by a seed."""
     rng = np.random.default_rng(seed)
     present = np.clip(1.5 - np.abs(np.arange(FRAMES) - 50) / 30, 0, 1)
@@ -72,13 +69,15 @@ def made(seed: int, listens: bool = False):
     sampled[:, len(NAMES) :] = 0.1 * np.sin(
         np.cumsum(noise[:, len(NAMES) :], axis=0)
     ) + 0.03 * noise[:, len(NAMES) :].clip(-2, 2)
-    style = style_of(rng)
+    # at the ends of all sliders, in one mood at full strength
+    ends = {axis.name: (axis.least, axis.most)[rng.integers(2)] for axis in AXES}
+    style = Direction(Style(**ends), rng.choice(list(MOODS)), 1.0).vector()[None]
     heard = prosody_of(phrased(), np.zeros(FRAMES), np.zeros(2 * FRAMES, int))
     return sampled, voice, Part(style, plan_take(heard, phrased(), seed, 1.0, style, listens))
 
 
 def test_a_take_passes_through_all_steps_in_this_order():
-    sampled, voice, part = made(1)
+    sampled, voice, part = sampled_by(1)
     kept = Inpainting(np.zeros(sampled.shape, bool), sampled)
     with open_trace() as trace:
         PIPELINE.finish(sampled, voice, Part(part.style, part.plan, kept))
@@ -92,9 +91,9 @@ def test_a_take_passes_through_all_steps_in_this_order():
 
 
 def test_nothing_is_recorded_and_nothing_changes_without_a_trace():
-    sampled, voice, part = made(2)
+    sampled, voice, part = sampled_by(2)
     before = sampled.copy()
-    plain = PIPELINE.finish(sampled, voice, made(2)[2])
+    plain = PIPELINE.finish(sampled, voice, sampled_by(2)[2])
     with open_trace() as trace:
         recorded = PIPELINE.finish(sampled, voice, part)
     assert (
@@ -110,7 +109,7 @@ def test_nothing_is_recorded_and_nothing_changes_without_a_trace():
 @settings(max_examples=20, deadline=None, derandomize=True)
 @given(seed=strategies.integers(0, 10**6), listens=strategies.booleans())
 def test_constraints_hold_whatever_was_sampled_and_directed(seed, listens):
-    sampled, voice, part = made(seed, listens)
+    sampled, voice, part = sampled_by(seed, listens)
     result = PIPELINE.finish(sampled, voice, part)
     x, columns = result[:, : len(NAMES)], PIPELINE.columns
     jaw = result[:, columns.jaw]
@@ -129,32 +128,20 @@ def test_constraints_hold_whatever_was_sampled_and_directed(seed, listens):
 
 
 def test_lips_rest_where_nobody_speaks():
-    silent = voice_of(*np.zeros((5, FRAMES)))
-    result = PIPELINE.finish(made(3)[0], silent, Part())
+    result = PIPELINE.finish(sampled_by(3)[0], voice_of(*np.zeros((5, FRAMES))), Part())
     speaking = result[:, : len(NAMES)][:, PIPELINE.speaking]
     assert (speaking == 0).all() and (result[:, PIPELINE.columns.jaw] == 0).all()
-
-
-def test_what_is_kept_stays_to_the_bit():
-    sampled, voice, part = made(4)
-    mask = np.zeros(sampled.shape, bool)
-    mask[40:60] = True
-    values = np.random.default_rng(0).random(sampled.shape).astype(np.float32)
-    result = PIPELINE.finish(sampled, voice, Part(part.style, part.plan, Inpainting(mask, values)))
-    assert np.array_equal(result[40:60], values[40:60]) and not np.array_equal(
-        result[:40], values[:40]
-    )
 
 
 @pytest.fixture(scope="module")
 def finished():
     """(sampled motion, voice, its trace, the take)."""
-    sampled, voice, part = made(7)
+    sampled, voice, part = sampled_by(7)
     with open_trace() as trace:
         return sampled, voice, trace, PIPELINE.finish(sampled, voice, part)
 
 
-def test_a_frame_is_explained_by_the_steps_that_changed_it(finished):
+def test_a_frame_and_a_channel_are_explained_by_the_steps_that_changed_them(finished):
     sampled, voice, trace, _ = finished
     frame = int(np.argmax(voice.sounds.labiodental * (voice.presence == 1)))
     said = explain(trace, NAMES, frame)
@@ -165,9 +152,6 @@ def test_a_frame_is_explained_by_the_steps_that_changed_it(finished):
     name, value = next(iter(said["sampled"].items()))
     assert name == NAMES[strongest]
     assert value == pytest.approx(float(sampled[frame, strongest]), abs=1e-3)
-
-
-def test_the_steps_of_a_channel_lead_from_what_was_sampled_to_the_take(finished):
     sampled, _, trace, result = finished
     column = COLUMN["browInnerUp"]
     for frame in range(0, FRAMES, 7):
@@ -178,3 +162,148 @@ def test_the_steps_of_a_channel_lead_from_what_was_sampled_to_the_take(finished)
             assert before == pytest.approx(value, abs=0.06), each["step"]
             value = after
         assert value == pytest.approx(float(result[frame, column]), abs=0.06)
+
+
+LINE = 50
+NOTHING, SPEAKS = np.zeros(LINE), np.ones(LINE)
+
+
+def heard(phone: str, probability: float, start: int, end: int) -> np.ndarray:
+    """Phone probabilities [2 LINE, 40]: silence, and a phone over frames start … end."""
+    belief = np.zeros((2 * LINE, len(PHONES)))
+    belief[2 * start : 2 * end, PHONES.index(phone)] = probability
+    belief[:, PHONES.index("SIL")] = 1 - belief.sum(1)
+    return belief
+
+
+@pytest.mark.parametrize("probability, shut", [(0.35, 0.0), (0.45, 1.0)])
+def test_lips_close_on_what_is_probably_a_bilabial(probability, shut):
+    assert demanded_closures(heard("B", probability, 20, 23), LINE).max() == shut
+
+
+@pytest.mark.parametrize("jaw_mm, meets", [(0.8, True), (6.0, False)])
+def test_lips_that_all_but_meet_on_a_bilabial_meet_and_others_stay_as_the_model_has_them(
+    jaw_mm, meets
+):
+    shut = demanded_closures(heard("B", 1.0, 20, 24), LINE)
+    given, _, made = articulated(Sounds(SPEAKS, *[NOTHING] * 3), 0.01 * jaw_mm, shut)
+    model, made = (bundled_lips().opening(Motion(*motion)) for motion in (given, made))
+    assert made[:15] == pytest.approx(model[:15], abs=0.05)
+    assert (made[21:23].max() < 0.05) == meets
+    assert meets or made[21:23] == pytest.approx(model[21:23], abs=0.05)
+
+
+def articulated(sounds, jaw=0.0, shut=NOTHING, **channels):
+    """A mouth [T, n] of channels, over a jaw by some radians, with its teeth and lips set for
+    sounds, and as it is articulated: two motions."""
+    given = np.zeros((LINE, len(PIPELINE.channels))), np.zeros((LINE, 3))
+    given[1][:, 0] = jaw
+    for name, values in channels.items():
+        given[0][:, PIPELINE.channels.index(name)] = values
+    voice = SimpleNamespace(sounds=sounds, shut=shut)
+    return (given, PIPELINE.mechanics.speak(*given, sounds), PIPELINE.articulate(*given, voice))
+
+
+def on(start, end, value=1.0):
+    """A curve [T] that has a value on some frames."""
+    return np.where((np.arange(LINE) >= start) & (np.arange(LINE) < end), value, 0.0)
+
+
+def test_lip_and_tongue_come_and_leave_in_more_than_a_frame():
+    _, before, made = articulated(Sounds(SPEAKS, NOTHING, on(24, 26), NOTHING), 0.12)
+    before, made = (motion[0][:, PIPELINE.roll] for motion in (before, made))
+    assert np.abs(np.diff(before)).max() > 0.6 and np.abs(np.diff(made)).max() <= 0.45 + 1e-6
+    assert made[24:26] == pytest.approx(before[24:26]) and (made >= before - 1e-9).all()
+    _, (before, _), (made, _) = articulated(
+        Sounds(SPEAKS, NOTHING, NOTHING, on(34, 36)),
+        0.1,
+        tongueTipUp=on(20, 22, 0.9) + on(31, 34, 0.9),
+    )
+    was, now = (x[:, PIPELINE.channels.index("tongueTipUp")] for x in (before, made))
+    assert np.abs(np.diff(was)).max() > 0.8 and np.abs(np.diff(now)).max() <= 0.35 + 1e-6
+    assert now[20:22] == pytest.approx(0.9) and now[17:19] == pytest.approx([0, 0.2])
+    assert made[34:36] == pytest.approx(before[34:36], abs=1e-6)
+
+
+CORNERS = ("mouthSmile", "mouthFrown", "mouthDimple")
+SEEDS = range(16)
+IDLE = silent_phrasing(500)
+# pauses just below 3 s
+SHORT = Phrasing(500, np.array([30]), np.array([0.5]), np.array([[10, 150], [224, 440]]))
+# 3.2 s, 6 s and 6.4 s of silence
+LONG = Phrasing(600, np.array([30]), np.array([0.5]), np.array([[80, 150], [300, 440]]))
+
+
+def rests(voice, listens=False, direction=Direction(), seeds=SEEDS):
+    return [Resting.of(voice, seed, Manners.of(direction), listens) for seed in seeds]
+
+
+def all_of(resting):
+    """What all channels do, [T, LOWER_FACE]."""
+    return np.stack(list(resting.channels.values()), 1)
+
+
+def played(resting, **values):
+    """Expression [T, PIPELINE.channels] of a resting face that holds these values."""
+    held = np.zeros((resting.frames, len(PIPELINE.channels)), np.float32)
+    for name, value in values.items():
+        held[:, PIPELINE.channels.index(name)] = value
+    return PIPELINE.rest_lower_face(held, resting.channels)
+
+
+def rises(curve, above):
+    """Frames at which a curve rises above a value."""
+    return np.flatnonzero((curve[1:] > above) & (curve[:-1] <= above))
+
+
+def test_an_idle_face_presses_its_lips_swallows_and_stirs_in_every_take():
+    presses, swallows, uneven = [], 0, []
+    for resting in rests(IDLE):
+        face = dict(zip(PIPELINE.channels, played(resting).T))
+        left, right = face["mouthPressLeft"], face["mouthPressRight"]
+        at, swallowed = rises(left, 0.1), rises(face["mouthShrugLower"], 0.08)
+        presses.append(len(at))
+        uneven.append(abs(left.max() - right.max()))
+        assert 0.12 < left.max() < 0.36 and 0.12 < right.max() < 0.36, "neither faint nor clenched"
+        assert (np.diff(at) > 1.2 * FPS).all(), "it does not chew"
+        swallows += len(swallowed)
+        assert len(resting.dips) == len(swallowed), "the head dips in a swallow"
+        corners = [v for name, v in face.items() if name.startswith(CORNERS)]
+        assert (np.ptp(corners, axis=1) > 0.02).sum() >= 3
+        assert 0.015 < np.ptp(face["noseSneerLeft"]) <= 0.04
+    assert min(presses) >= 1 and 2 <= np.mean(presses) <= 4.5
+    assert len(SEEDS) / 3 < swallows < 1.5 * len(SEEDS)
+    assert np.median(uneven) > 0.005
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        {},
+        {"mouthSmileLeft": 0.5, "mouthSmileRight": 0.5},
+        {"mouthFrownLeft": 0.4, "mouthFrownRight": 0.4},
+    ],
+)
+@pytest.mark.parametrize("listens", [False, True])
+def test_its_lips_stay_shut(held, listens):
+    lips, nothing = bundled_lips(), np.zeros((1, len(PIPELINE.channels)))
+    before = np.where(
+        np.isin(PIPELINE.channels, list(held)), max(held.values(), default=0), nothing
+    )
+    for resting in rests(LONG if listens else IDLE, listens, seeds=range(4)):
+        was, now = (
+            lips.gap(Motion(face, np.zeros((len(face), 3))), PIPELINE.channels)
+            for face in (before, played(resting, **held))
+        )
+        assert (now <= was + 0.1).all()
+
+
+def test_speech_and_shorter_pauses_are_left_alone():
+    for resting in rests(SHORT):
+        assert not all_of(resting).any()
+    for resting in rests(LONG):
+        moves = all_of(resting).any(1)
+        for start, end in LONG.phrases:
+            assert not moves[start - round(0.6 * FPS) : end + round(0.4 * FPS)].any()
+        assert moves[: 80 - 20].all() and moves[170:270].all() and moves[-100:].all()
+        assert not played(resting)[~moves].any(), "bit for bit"

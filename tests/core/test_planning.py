@@ -85,11 +85,15 @@ def test_speakers_move_on_accents_more_than_elsewhere_but_not_only_there():
     assert 1.15 * by_chance < near.mean() < 0.95
 
 
-def test_listeners_nod_after_phrases_and_not_before_the_first_accent():
+def test_listeners_nod_after_phrases_and_speakers_breathe_before_them():
     nods = np.concatenate([[nod.at for nod in each.plan.nods] for each in plans(listens=True)])
     ends = VOICE.phrases[:, 1] / FPS
     after = np.array([(nods > end) & (nods < end + 2) for end in ends]).any(0)
     assert after.mean() > 0.5 and nods.min() > ACCENTS[0] / FPS
+    drawn = np.array([each.breath.max() > 0 for each in plans()])
+    assert drawn.mean() > 0.8 and max(each.breath.max() for each in plans()) <= 0.026 + 1e-6
+    for each in plans(listens=True) + plans(silent_phrasing(500)):
+        assert not each.events[:, BREATH].any()
 
 
 def test_sliders_scale_gestures_and_move_none():
@@ -107,7 +111,11 @@ def test_sliders_scale_gestures_and_move_none():
     assert raised[0.4] < 0.6 * raised[1.0] and raised[1.8] > 1.4 * raised[1.0]
 
 
-def test_moods_have_habits_of_their_own():
+def test_moods_have_habits_of_their_own_from_where_they_come():
+    vectors = np.repeat([Direction().vector(), Direction(mood="amused").vector()], 250, 0)
+    how = Manners.of_styles(vectors)
+    assert how.at(2.0) == Manners.of(Direction()).at(0)
+    assert how.at(18.0) == Manners.of(Direction(mood="amused")).at(0)
     assert (
         curves(plans(mood="bored"))[..., HEAD].std(1).mean()
         < 0.6 * curves(plans(mood="amused"))[..., HEAD].std(1).mean()
@@ -117,22 +125,6 @@ def test_moods_have_habits_of_their_own():
         for mood in ("afraid", "angry")
     }
     assert rates["afraid"] > 1.3 * rates["angry"]
-
-
-def test_a_mood_that_comes_within_a_line_changes_what_is_planned_from_there_on():
-    vectors = np.repeat([Direction().vector()], VOICE.frames, 0)
-    vectors[250:] = Direction(mood="amused").vector()
-    how = Manners.of_styles(vectors)
-    assert how.at(2.0) == Manners.of(Direction()).at(0) and how.at(18.0) == Manners.of(
-        Direction(mood="amused")
-    ).at(0)
-    before, after = (
-        plan_take(heard(VOICE), VOICE, 4, 0.5, style)
-        for style in (Direction().vector()[None], vectors)
-    )
-    early = round(8 * FPS)
-    assert np.array_equal(before.events[:early, HEAD], after.events[:early, HEAD])
-    assert not np.array_equal(before.events, after.events)
 
 
 def test_half_of_takes_incline_to_each_side_but_contempt_to_that_of_its_smile():
@@ -182,14 +174,7 @@ def test_each_blink_says_why_it_is_there():
     assert seen == {f"a blink {reason}" for reason in reasons}
 
 
-def test_breaths_are_drawn_before_phrases_by_who_speaks():
-    drawn = np.array([each.breath.max() > 0 for each in plans()])
-    assert drawn.mean() > 0.8 and max(each.breath.max() for each in plans()) <= 0.026 + 1e-6
-    for each in plans(listens=True) + plans(silent_phrasing(500)):
-        assert not each.events[:, BREATH].any()
-
-
-def test_each_take_carries_its_brows_at_a_height_of_its_own_that_spread_scales():
+def test_brows_are_carried_at_a_height_of_each_take_s_own_and_frown_or_mood_place_them():
     raised = np.array([brow_height(seed, 0.5) for seed in range(64)])
     for some in (raised[:4], raised[8:16], raised):
         assert some.min() < 0 < some.max()
@@ -198,9 +183,6 @@ def test_each_take_carries_its_brows_at_a_height_of_its_own_that_spread_scales()
         and brow_height(3, 0.0) == 0
     )
     assert np.abs(raised).max() <= 0.5 * 0.22 * 3**0.5
-
-
-def test_frown_draws_brows_together_or_apart_and_a_mood_places_them_itself():
     together, apart = (plans(style=Style(frown=by), spread=0.0, seeds=[1])[0] for by in (1.0, -1.0))
     assert together.knit.min() > 0.3 and apart.knit.max() < 0 and apart.brows.min() > 0.1
     own, moody = (plans(mood=mood, seeds=[2])[0].brows[:, 0] for mood in (NEUTRAL, "sad"))

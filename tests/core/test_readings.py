@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Readings: a function of the seed, spread evenly around what is asked and what is heard, never beyond
-what a style may be; and the seed that a voice has."""
+what a style may be; the seed that a voice has; marks on words."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,33 +12,41 @@ from thunder_core.direction import (
     AS_HEARD,
     AXES,
     Brief,
+    CLOSED,
     Direction,
     DIRECTION_NAMES,
+    HELD,
+    Mark,
     MOOD_NAMES,
     MOODS,
+    MOVED,
+    OPEN,
+    read_mark,
+    read_marks,
+    SOUND,
+    STRESSED,
     Style,
+    THROWN_AWAY,
 )
 from thunder_core.engine import verbs
 from thunder_core.engine.network import SHIPPED
-from thunder_core.engine.readings import add_stresses, emphases, follow_voice, POINTS, reading
+from thunder_core.engine.readings import (
+    add_stresses,
+    emphases,
+    follow_voice,
+    held_points,
+    mark_direction,
+    mark_voice,
+    POINTS,
+    reading,
+)
 from thunder_core.engine.speech.cues import axis_deviations, Heard, read_arousal
-from thunder_core.engine.speech.encoder import SpeechEncoder
+from thunder_core.engine.speech.encoder import BILABIALS, PHONES, SILENCE, softmax, SpeechEncoder
 from thunder_core.errors import BadRequest
 from thunder_core.request import direction_arguments, DRAFT, Request, seed_of_voice
-from thunder_core.types import RATE, Speech
+from thunder_core.types import FPS, RATE, Speech
 
 USUAL = Direction().vector()[None]
-
-
-def test_without_spread_every_take_is_as_asked():
-    asked = Direction(Style(energy=1.4, smile=0.3), "sad", 0.6).vector()[None]
-    assert all(np.array_equal(reading(asked, seed, 0.0), asked) for seed in (0, 1, 99))
-
-
-def test_a_reading_depends_on_its_seed_alone():
-    first, again, other = (reading(USUAL, seed, 0.5) for seed in (12, 12, 13))
-    assert np.array_equal(first, again) and not np.allclose(first, other)
-    assert np.array_equal(USUAL, Direction().vector()[None])  # what was asked is not written to
 
 
 def test_eight_takes_differ_as_speakers_do_at_the_usual_spread():
@@ -114,8 +124,7 @@ def test_no_reading_takes_back_what_is_asked_of_a_slider_by_much():
 
 def test_a_direction_that_changes_within_a_line_is_followed_by_every_take():
     asked = np.stack([Direction(Style(energy=e)).vector() for e in np.linspace(0.8, 1.1, 50)])
-    take = reading(asked, 6, 0.5)
-    assert np.allclose(np.diff(take[:, 0]), np.diff(asked[:, 0]), atol=1e-5)
+    assert np.allclose(np.diff(reading(asked, 6, 0.5)[:, 0]), np.diff(asked[:, 0]), atol=1e-5)
 
 
 def test_no_reading_and_no_emphasis_leaves_the_range_of_a_style():
@@ -144,7 +153,16 @@ SILENT = np.zeros(200)
 ACCENTS = np.exp(-0.5 * ((np.arange(200)[:, None] - [30, 80, 150]) / 2.5) ** 2).max(1)
 
 
-def test_a_take_without_spread_has_the_voice_s_accents_and_none_of_its_own():
+def test_stressed_words_are_louder_and_brows_and_head_do_more_on_accents():
+    played = add_stresses(USUAL, 3, 0.5, SILENT)
+    column = {axis.name: played[:, i] for i, axis in enumerate(AXES)}
+    assert np.array_equal(played.any(0), np.isin(DIRECTION_NAMES, ("energy", "articulation")))
+    assert np.corrcoef(column["articulation"], column["energy"])[0, 1] > 0.95
+    assert np.log(1.2) < AXES[0].speakers * column["energy"].std() < np.log(1.5)
+    played = add_stresses(USUAL, 3, 0.0, ACCENTS)
+    for name in ("brows", "head"):
+        own = played[:, DIRECTION_NAMES.index(name)]
+        assert own[80] > 0.5 > 0 > own[110] and abs(own.mean()) < 0.05
     asked = Direction(Style(energy=1.3)).vector()[None]
     assert np.array_equal(add_stresses(asked, 3, 0.0, SILENT), np.repeat(asked, 200, 0))
     assert np.array_equal(
@@ -152,31 +170,22 @@ def test_a_take_without_spread_has_the_voice_s_accents_and_none_of_its_own():
     )
 
 
-def test_stressed_words_are_louder_and_clearer_and_nothing_else_changes():
-    played = add_stresses(USUAL, 3, 0.5, SILENT)
-    column = {axis.name: played[:, i] for i, axis in enumerate(AXES)}
-    assert np.array_equal(played.any(0), np.isin(DIRECTION_NAMES, ("energy", "articulation")))
-    assert np.corrcoef(column["articulation"], column["energy"])[0, 1] > 0.95
-    assert np.log(1.2) < AXES[0].speakers * column["energy"].std() < np.log(1.5)
-
-
-def test_brows_and_head_do_more_on_accents_and_as_much_as_asked_over_the_line():
-    played = add_stresses(USUAL, 3, 0.0, ACCENTS)
-    for name in ("brows", "head"):
-        own = played[:, DIRECTION_NAMES.index(name)]
-        assert own[80] > 0.5 > 0 > own[110] and abs(own.mean()) < 0.05
-
-
-def test_a_voice_has_the_same_seed_everywhere():
-    assert (
-        seed_of_voice("dialogue_03")
-        == seed_of_voice("dialogue_03.wav")
-        == seed_of_voice("Dialogue_03.WAV")
-        == 30648
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("dialogue_03", "dialogue_03.wav", "Dialogue_03.WAV"),
+        ("rec.wav.001", "rec.001", "rec.wav", "rec"),
+        ("rec.001.wav.002", "rec.001.wav"),
+    ],
+)
+def test_a_voice_and_both_parts_of_a_line_that_was_cut_have_the_same_seed_everywhere(names):
+    assert len(set(map(seed_of_voice, names))) == 1
+    assert seed_of_voice("dialogue_03") == 30648 and seed_of_voice("rec.001.wav") != seed_of_voice(
+        "rec"
     )
 
 
-def test_lines_of_a_scene_are_played_by_different_people():
+def test_lines_and_characters_of_a_scene_are_played_by_different_people():
     names = [f"line_{i:02d}.wav" for i in range(20)] + ["rec.001.wav", "rec.002.wav", "rec"]
     seeds = [seed_of_voice(name) for name in names]
     assert len(set(seeds)) == len(names) and all(
@@ -184,21 +193,6 @@ def test_lines_of_a_scene_are_played_by_different_people():
     )
     one, other = (reading(USUAL, seed + 1, 0.5) for seed in seeds[:2])
     assert abs(one - other).max() > 0.3
-
-
-def test_both_parts_of_a_line_that_was_cut_are_played_by_the_same_people():
-    assert (
-        seed_of_voice("rec.wav.001")
-        == seed_of_voice("rec.001")
-        == seed_of_voice("rec.wav")
-        == seed_of_voice("rec")
-    )
-    assert (
-        seed_of_voice("rec.001.wav.002") == seed_of_voice("rec.001.wav") != seed_of_voice("rec.wav")
-    )
-
-
-def test_characters_who_speak_in_one_sound_have_other_seeds():
     seeds = [seed_of_voice("scene_3.wav", character) for character in range(20)]
     assert (
         len(set(seeds)) == 20
@@ -334,7 +328,9 @@ def raised(sample):
     )
 
 
-def test_a_take_as_heard_moves_more_for_a_lively_voice_and_says_what_was_heard(engine, raised):
+def test_a_take_as_heard_moves_more_for_a_lively_voice_where_the_engine_follows_sliders(
+    engine, raised
+):
     asked = Brief.of(Direction(mood=AS_HEARD, strength=1.0), 0.0)
     (take,), (plain,) = (
         engine.generate(raised, Request(1, 3, DRAFT, direction=each))
@@ -355,10 +351,136 @@ def test_a_take_as_heard_moves_more_for_a_lively_voice_and_says_what_was_heard(e
     assert engine.score(raised, take.motion, asked, 3).total == pytest.approx(
         take.score.total, abs=0.05
     )
-
-
-def test_engines_that_follow_no_sliders_refuse_to_follow_the_voice(engine, raised):
     with pytest.raises(BadRequest, match="another mood than As Heard"):
         engine.generate(
             raised, Request(1, system="media2face", direction=Brief.of(Direction(mood=AS_HEARD)))
         )
+
+
+MARKS = [Mark(STRESSED, 0.4, 0.7), Mark(SOUND, 1.0, 1.1, "B"), Mark(MOVED, 2.0, 2.4, to=(2.1, 2.5))]
+
+
+@pytest.fixture(scope="module")
+def voice(engine, sample):
+    return engine.analyse(sample)
+
+
+def vowels(voice, seconds=0.4):
+    """(start, end) of a stretch of the voice without silence, m, b and p that has a vowel to
+    hold."""
+    phones, length = voice.logits.argmax(1), round(50 * seconds)
+    for start in range(0, len(phones) - length, 5):
+        if not np.isin(phones[start : start + length], (SILENCE, *BILABIALS)).any():
+            word = (start / 50, start / 50 + seconds)
+            if held_points(voice.logits, Mark(HELD, *word)):
+                return word
+    raise AssertionError("the sample has none")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [None, [], "stressed", ["loud", 0, 1], ["held", 0], ["held", 1, 1], ["held", 0, float("nan")],
+    ["sound", 0, 1], ["sound", 0, 1, ""],
+     ["moved", 0, 1], ["moved", 0, 1, 2, 2], ["stressed", 0, 1, "B"], ["held", "0", 1]],
+)  # fmt: skip
+def test_what_is_no_mark_is_refused(row):
+    with pytest.raises(BadRequest, match="is no mark of a word"):
+        read_mark(row)
+
+
+def test_rows_hold_all_of_a_mark_which_travels_to_the_engine_with_the_direction(put):
+    assert list(read_marks([mark.row() for mark in reversed(MARKS)])) == MARKS
+
+    asked = Brief(marks=tuple(MARKS))
+    assert verbs.read_brief(direction_arguments(asked, put)).marks == asked.marks
+    assert "marks" not in direction_arguments(Brief(), put)
+    with pytest.raises(BadRequest, match="must be a list"):
+        verbs.read_brief({"direction": put(Direction().vector()[None]), "marks": "stressed"})
+
+
+def test_a_line_that_begins_later_has_its_marks_earlier():
+    moved = Brief(marks=tuple(MARKS)).from_frame(10).marks
+    assert [mark.start for mark in moved] == pytest.approx(
+        [mark.start - 10 / FPS for mark in MARKS]
+    )
+    assert moved[2].to == pytest.approx((1.7, 2.1))
+
+
+def test_a_direction_changes_on_marked_words_alone():
+    usual = np.repeat(Direction().vector()[None], 100, axis=0)
+    energy = DIRECTION_NAMES.index("energy")
+    played = mark_direction(usual.copy(), [Mark(STRESSED, 1.0, 1.4), Mark(THROWN_AWAY, 2.4, 2.8)])
+    assert played[25:36, energy].min() > 1.5 and played[60:71, energy].max() < -1.5
+    beside = np.r_[0:22, 39:57, 74:100]
+    assert np.array_equal(played[beside], usual[beside])
+    assert np.array_equal(mark_direction(usual.copy(), [Mark(SOUND, 1.0, 1.1, "B")]), usual)
+
+
+def test_a_corrected_sound_is_sure_and_all_else_is_as_it_was(voice):
+    start, end = vowels(voice)
+    marked = mark_voice(voice, [Mark(SOUND, start, end, "B")])
+    rows = slice(round(50 * start), round(50 * end))
+    assert softmax(marked.logits[rows])[:, PHONES.index("B")].min() > 0.9
+    assert marked.shut[round(25 * start) + 1 : round(25 * end) - 1].min() > 0.9
+    others = np.r_[0 : rows.start, rows.stop : len(voice.logits)]
+    assert np.array_equal(marked.logits[others], voice.logits[others])
+    assert np.allclose(
+        marked.features[: round(25 * start) - 1], voice.features[: round(25 * start) - 1], atol=1e-5
+    )
+    with pytest.raises(BadRequest, match="is no sound"):
+        mark_voice(voice, [Mark(SOUND, start, end, "QQ")])
+
+
+def test_stressed_words_get_an_accent_and_thrown_away_ones_lose_theirs(voice):
+    start, end = vowels(voice)
+    inside = slice(round(25 * start), round(25 * end))
+    stressed, thrown = (
+        mark_voice(voice, [Mark(kind, start, end)]).phrasing for kind in (STRESSED, THROWN_AWAY)
+    )
+
+    def within(phrasing):
+        return phrasing.weights[
+            (phrasing.accents >= inside.start) & (phrasing.accents < inside.stop)
+        ]
+
+    assert within(stressed).max() == 1.0 and not len(within(thrown))
+
+
+def test_a_moved_word_is_said_later_and_the_line_around_it_as_before(voice):
+    start, end = vowels(voice)
+    marked = mark_voice(voice, [Mark(MOVED, start, end, to=(start + 0.2, end + 0.2))])
+    first, last = round(25 * start), round(25 * end)
+    assert np.allclose(marked.features[first + 6 : last + 4], voice.features[first + 1 : last - 1])
+    far = np.r_[0 : max(0, first - 9), last + 15 : voice.frames]
+    assert np.array_equal(marked.features[far], voice.features[far])
+    assert len(marked.units) == len(voice.units) and len(marked.logits) == len(voice.logits)
+
+
+def test_takes_do_what_marks_ask_for(engine, sample, voice):
+    start, end = vowels(voice)
+    inside, wanted = slice(round(25 * start) + 1, round(25 * end) - 1), Brief(spread=0.0)
+
+    def opening(*marks):
+        [take] = engine.generate(sample, Request(1, 1, direction=replace(wanted, marks=marks)))
+        assert take.provenance.get("marks", []) == [mark.row() for mark in marks]
+        return take.opening[inside]
+
+    usual = opening()
+    assert opening(Mark(STRESSED, start, end)).mean() > 1.1 * usual.mean()
+    assert opening(Mark(THROWN_AWAY, start, end)).mean() < 0.9 * usual.mean()
+    assert opening(Mark(OPEN, start, end)).mean() > 1.1 * usual.mean()
+    assert (opening(Mark(CLOSED, start, end)) < 0.6).mean() > 0.8
+    assert (opening(Mark(SOUND, start + 0.15, start + 0.25, "B")) < 0.6).any() and not (
+        usual < 0.6
+    ).any()
+
+
+def test_a_marked_take_is_scored_with_its_marks(engine, sample, voice):
+    asked = replace(Brief(spread=0.0), marks=(Mark(CLOSED, *vowels(voice)),))
+    [take] = engine.generate(sample, Request(1, 1, direction=asked))
+    assert engine.score(sample, take.motion, asked, 1).total == pytest.approx(
+        take.score.total, abs=0.5
+    )
+    assert (
+        engine.score(sample, take.motion, replace(asked, marks=()), 1).total < take.score.total - 2
+    )

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Both samplers on distributions whose denoiser is known in closed form: the solver, and the 1000
-steps of the paper."""
+"""Both samplers on distributions whose denoiser is known in closed form: the solver, and the 1000 steps
+of the paper; noise and Sobol points are what torch draws, so that a seed keeps its take."""
 
 from dataclasses import replace
 
@@ -9,6 +9,8 @@ import pytest
 import torch
 from diffusers import DPMSolverMultistepScheduler
 
+from thunder_core.direction import AXES
+from thunder_core.engine import readings
 from thunder_core.engine.diffusion import (
     alpha_bar,
     ancestral_sample,
@@ -24,6 +26,7 @@ from thunder_core.engine.diffusion import (
     WINDOW,
     windows,
 )
+from thunder_core.engine.readings import POINTS, sobol_point
 
 MEAN = np.array([1.5, -0.7, 0.0, 0.4], np.float32)
 DEVIATION = np.array([0.8, 0.2, 1.4, 0.0], np.float32)
@@ -144,7 +147,7 @@ def of_nothing(kept):
     ]
 
 
-def test_what_is_missed_at_a_border_is_carried_on_alike_to_both_sides_and_fades():
+def test_what_is_missed_at_a_border_fades_alike_to_both_sides_and_over_half_of_a_short_gap():
     """Beside kept values that rise outwards."""
     t = np.arange(60, dtype=np.float32)[:, None]
     kept = Inpainting((t >= 20) & (t < 40), np.abs(t - 29.5) / 10)
@@ -152,10 +155,6 @@ def test_what_is_missed_at_a_border_is_carried_on_alike_to_both_sides_and_fades(
     assert np.allclose(x, x[::-1]) and np.array_equal(x[20:40], kept.values[20:40, 0])
     # value and slope; gone within EASE frames
     assert x[19] > x[20] and (np.diff(x[14:20]) > 0).all() and np.abs(x[:15]).max() < 1e-6
-
-
-def test_in_a_short_gap_each_side_fades_over_half_of_it():
-    """Between 1 before frame 16 and 3 from frame 24 on."""
     t = np.arange(40)[:, None]
     x = of_nothing(Inpainting((t < 16) | (t >= 24), np.where(t < 20, np.float32(1), np.float32(3))))
     share = np.arange(1, 5) / 4.5  # the kept frames are 9 apart
@@ -174,7 +173,7 @@ def test_far_from_what_is_kept_samples_keep_their_spread_and_keeping_nothing_cha
 
 
 def test_normal_data_comes_out_with_its_mean_and_deviation():
-    noise = Normal(0).draw(100, 200, 4)
+    noise = Normal(0).draw(100, 100, 4)
     x = ancestral_sample(gaussian_denoiser, noise, Normal(1)).reshape(-1, 4)
     assert np.allclose(x.mean(0), MEAN, atol=0.03)
     assert np.allclose(x.std(0), DEVIATION, rtol=0.03, atol=0.005)
@@ -182,28 +181,6 @@ def test_normal_data_comes_out_with_its_mean_and_deviation():
     assert abs(correlation) < 0.05, (
         "unlike the solver's, these draws do not depend on where they started"
     )
-
-
-def test_one_step_is_a_draw_from_the_posterior_by_bayes():
-    """x̃_d → x̃_{d−1} for known x_0, against the product of the two normal densities that defines
-    it."""
-    d, x0 = 700, 0.3
-    a, b = (float(alpha_bar()[i]) for i in (d - 1, d))
-    drawn = {}
-
-    def denoise(x, step):
-        if step in (d, d - 1):
-            drawn[step] = x.astype(np.float64)
-        return np.full_like(x, x0)
-
-    ancestral_sample(denoise, Normal(2).draw(1, 40000, 1), Normal(3))
-    # x̃_d = √forward · x̃_{d−1} + √(1 − forward) ε, and x̃_{d−1} ~ N(√a x_0, 1 − a)
-    forward = b / a
-    precision = forward / (1 - forward) + 1 / (1 - a)
-    expected = (forward**0.5 * drawn[d] / (1 - forward) + a**0.5 * x0 / (1 - a)) / precision
-    missed = drawn[d - 1] - expected
-    assert abs(float(missed.mean())) < 4 * (1 / precision / 40000) ** 0.5
-    assert float(missed.std()) == pytest.approx(precision**-0.5, rel=0.02)
 
 
 def test_every_step_is_asked_once_from_most_noise_to_least():
@@ -217,3 +194,70 @@ def test_every_step_is_asked_once_from_most_noise_to_least():
     assert asked == list(range(STEPS - 1, -1, -1)) and counted == [
         done / STEPS for done in range(STEPS)
     ]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 7, 123_456_789, 2**32 - 1, 2**32, 2**40 + 3, 2**63 - 1])
+@pytest.mark.parametrize("count", [16, 17, 31, 32, 250 * 61])
+def test_numbers_are_torch_s_draw_after_draw(seed, count):
+    ours, theirs = Normal(seed), torch.Generator().manual_seed(seed)
+    for size in (count, 40, count):
+        made = ours.draw(size)
+        assert made.dtype == np.float32
+        assert np.abs(made - torch.randn(size, generator=theirs).numpy()).max() < 5e-7 * max(
+            1, np.abs(made).max()
+        )
+
+
+def test_noise_has_the_shape_asked_for_and_depends_on_its_own_seed_alone():
+    theirs = torch.randn(5, 7, 3, generator=torch.Generator().manual_seed(4)).numpy()
+    assert np.allclose(Normal(4).draw(5, 7, 3), theirs, atol=2e-6)
+    with pytest.raises(ValueError, match="At least 16"):
+        Normal(4).draw(3, 5)
+    many, one = seeded_noise([3, 2**40 + 4, 5], 20, 6), seeded_noise([2**40 + 4], 20, 6)
+    assert many.shape == (3, 20, 6) and many.dtype == np.float32 and np.array_equal(many[1], one[0])
+    assert np.allclose(
+        one[0],
+        torch.randn(20, 6, generator=torch.Generator().manual_seed(2**40 + 4)).numpy(),
+        atol=2e-6,
+    )
+    first, (a, b) = seeded_noise([1], 250, 61)[0], seeded_noise([2, 3], 250, 61, like=[1])
+    assert np.corrcoef(a.ravel(), first.ravel())[0, 1] == pytest.approx(0.75**0.5, abs=0.01)
+    assert np.corrcoef(a.ravel(), b.ravel())[0, 1] == pytest.approx(0.75, abs=0.02)
+    assert a.std() == pytest.approx(1, abs=0.01) and seeded_noise(
+        [2], 250, 61, like=[1, 9]
+    ).std() == pytest.approx(1, abs=0.01)
+
+
+def test_the_tables_are_torch_s_and_no_coordinate_is_zero_or_one():
+    made = torch.quasirandom.SobolEngine(len(AXES) + 2, scramble=True, seed=7)
+    assert np.array_equal(readings._DIRECTIONS, made.sobolstate[:, :16]) and np.array_equal(
+        readings._SHIFT, made.shift
+    )
+    numbers = np.arange(POINTS)
+    chosen = (numbers ^ (numbers >> 1))[:, None] >> np.arange(16) & 1
+    for directions, shift in zip(readings._DIRECTIONS, readings._SHIFT):
+        points = np.bitwise_xor.reduce(chosen * directions, axis=1) ^ shift
+        assert points.min() > 0 and points.max() < 2**30
+
+
+@pytest.mark.parametrize("start, count", [(0, 301), (5000, 1), (65535, 1)])
+def test_points_are_torch_s_and_start_over_beyond_the_last(start, count):
+    made = (
+        torch.quasirandom.SobolEngine(len(AXES) + 2, scramble=True, seed=7)
+        .fast_forward(start)
+        .draw(count, dtype=torch.float64)
+    )
+    for first in (start, start + 2**40 * POINTS):
+        assert np.array_equal([sobol_point(first + i) for i in range(count)], made)
+
+
+@pytest.mark.parametrize("start", [0, 1000, 123_456_789])
+def test_consecutive_seeds_fill_the_space_more_evenly_than_chance(start):
+    """The largest empty stretch of any axis among 16 takes; among 16 random numbers it is .2 on
+    average."""
+    points = np.sort([sobol_point(start + i) for i in range(16)], axis=0)
+    gaps = np.diff(
+        np.concatenate([np.zeros((1, points.shape[1])), points, np.ones((1, points.shape[1]))]),
+        axis=0,
+    ).max(0)
+    assert gaps.mean() < 0.15

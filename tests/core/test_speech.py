@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Features fall on the frames they belong to, whatever the sound's length and level."""
+"""Features fall on the frames they belong to, whatever the sound's length and level, and are what torch
+computes of it."""
 
 import sys
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+import torchaudio
 
 from research.train.encoder import adopt_network
 from thunder_core.engine.m2s import save_trained_mouth, trained_mouth
@@ -13,19 +16,28 @@ from thunder_core.engine.network import SHIPPED
 from thunder_core.engine.scorer import Scale, score_lips, stands_still
 from thunder_core.engine.speech import acoustics, encoder as encoder_module
 from thunder_core.engine.speech.acoustics import active_level, level, log_mel
+from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import (
+    at_frames,
     EncoderConfig,
     loudness,
     phone_index,
     PHONES,
+    phonetic,
+    presence,
+    SILENCE,
+    softmax,
     speech_features,
+    SpeechEncoder as SoundEncoder,
     Units,
 )
 from thunder_core.errors import Cancelled
 from thunder_core.face.head import load_head
 from thunder_core.grades import CHECK, GOOD, grade_take, POOR, WRONG
+from thunder_core.networks import encoder as encoder_network
 from thunder_core.networks.encoder import SpeechEncoder
 from thunder_core.networks.m2s import MeshToSpeech, Mouth
+from thunder_core.shipped import SAMPLE as SAMPLE_FILE
 from thunder_core.train.motions import fit_units
 from thunder_core.types import RATE
 
@@ -124,7 +136,7 @@ def test_a_stop_during_a_sound_ends_its_analysis(small_encoder, monkeypatch):
     assert told == [0, 0.25, 0.5]
 
 
-def test_units_find_clusters():
+def test_units_find_clusters_and_are_the_nearest_centroid(monkeypatch):
     centres = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]], np.float32)
     points = np.tile(centres, (50, 1)) + 0.1 * np.random.default_rng(0).standard_normal(
         (150, 2)
@@ -135,9 +147,6 @@ def test_units_find_clusters():
     assert np.isfinite(fit_units(points[:5], 12, seed=1).centroids).all(), (
         "a few seconds of speech have fewer frames than units"
     )
-
-
-def test_units_are_the_nearest_centroid_and_the_last_is_held(monkeypatch):
     rng = np.random.default_rng(0)
     units = Units(rng.standard_normal((20, 5)).astype(np.float32))
     x = rng.standard_normal((30, 5)).astype(np.float32)
@@ -296,3 +305,171 @@ def test_a_sound_that_is_hard_to_read_off_any_lips_is_no_drift():
     assert [score.total for score in with_hard] == [score.total for score in without], (
         "a hard sound's score is no better for it"
     )
+
+
+SAMPLE = read_sound(SAMPLE_FILE).samples
+
+
+def sample_of(seconds):
+    """The shipped sample, again and again, and a few samples more: no whole number of frames."""
+    return np.tile(SAMPLE, 1 + round(seconds * RATE) // len(SAMPLE))[: round(seconds * RATE) + 37]
+
+
+def hiss(seconds):
+    return (0.05 * np.random.default_rng(0).standard_normal(round(seconds * RATE))).astype(
+        np.float32
+    )
+
+
+def rare(seconds):
+    """A voice in a twentieth of the time or less."""
+    samples = 1e-4 * hiss(seconds)
+    samples[RATE : 3 * RATE] += SAMPLE[: 2 * RATE]
+    return samples
+
+
+def silence(seconds):
+    return np.zeros(round(seconds * RATE), np.float32)
+
+
+SOUNDS = [
+    (sample_of, 1),
+    (hiss, 1),
+    (sample_of, 10),
+    (hiss, 10),
+    (sample_of, 130),
+    (hiss, 130),
+    (rare, 90),
+    (silence, 2),
+]
+
+
+@pytest.fixture(params=SOUNDS, ids=lambda each: f"{each[0].__name__} {each[1]} s")
+def samples(request):
+    make, seconds = request.param
+    return make(seconds)
+
+
+def tensor(samples):
+    return torch.from_numpy(samples)[None]
+
+
+@pytest.mark.parametrize(("bins", "count"), [(257, 80), (321, 80), (8001, 80), (129, 20)])
+def test_mel_filters_are_torchaudios(bins, count):
+    theirs = torchaudio.functional.melscale_fbanks(
+        bins, 0.0, RATE / 2, count, RATE, norm="slaney", mel_scale="slaney"
+    ).numpy()
+    ours = acoustics.mel_filters(bins, count)
+    assert (
+        ours.dtype == np.float32
+        and ours.shape == (bins, count)
+        and np.abs(ours - theirs).max() < 1e-5 * theirs.max()
+    )
+
+
+@pytest.mark.parametrize(
+    ("window", "size", "pad"),
+    [(400, 512, "reflect"), (640, 640, "reflect"), (640, 640, "constant")],
+)
+@pytest.mark.parametrize("length", [RATE, RATE + 1, RATE - 1, 640])
+def test_the_transform_is_torchs(window, size, pad, length):
+    samples = hiss(2)[:length]
+    theirs = torch.stft(
+        torch.from_numpy(samples), size, acoustics.HOP, window, torch.hann_window(window),
+        pad_mode=pad, return_complex=True
+    ).T.numpy()  # fmt: skip
+    ours = acoustics.transform(samples, window, size, pad)
+    assert (
+        ours.dtype == np.complex64
+        and ours.shape == theirs.shape
+        and np.abs(ours - theirs).max() < 1e-5
+    )
+
+
+@pytest.mark.parametrize("window", [400, 640])
+def test_log_mels_are_torchaudios(samples, window):
+    theirs = encoder_network.LogMel(window)(tensor(samples))[0].numpy()
+    ours = acoustics.log_mel(samples, window)
+    assert ours.dtype == np.float32 and ours.shape == theirs.shape
+    # Of bands near the floor both know the last digits only.
+    assert np.abs(ours - theirs).max() < 4e-3 and np.abs(ours - theirs).mean() < 2e-5
+
+
+def test_loudness_is_the_level_of_windows_around_the_frames(samples):
+    frames = round(len(samples) / 640) + 3  # more than there are
+    levelled = np.concatenate(
+        [np.zeros(640), acoustics.level(samples).astype(float), np.zeros(4 * 640 + 1280)]
+    )
+    rms = (
+        np.array([np.sqrt(np.mean(levelled[640 * i : 640 * i + 1280] ** 2)) for i in range(frames)])
+        / 0.1
+    )
+    wanted = np.stack(
+        [2 * np.sqrt(rms.clip(0, 2)) - 1, (np.log10(rms.clip(1e-3)) + 1).clip(-2, 1)], 1
+    )
+    ours = loudness(samples, frames)
+    assert (
+        ours.dtype == np.float32
+        and ours.shape == (frames, 2)
+        and np.abs(ours - wanted).max() < 1e-5
+    )
+
+
+def test_features_at_frames_are_those_of_training_and_of_linear_interpolation():
+    rng = np.random.default_rng(0)
+    hidden, logits = (
+        rng.standard_normal((500, width)).astype(np.float32) for width in (7, len(PHONES))
+    )
+    theirs = encoder_network.phonetic(
+        torch.from_numpy(hidden), torch.from_numpy(logits), 260
+    ).numpy()
+    ours = phonetic(hidden, logits, 260)
+    assert (
+        ours.dtype == np.float32
+        and ours.shape == (260, 7 + len(PHONES))
+        and np.abs(ours - theirs).max() < 1e-3
+    )
+    wanted = [
+        np.interp(np.arange(260) / 25, np.arange(500) / 50 + 0.005, column) for column in hidden.T
+    ]
+    assert np.abs(ours[:, :7] - np.stack(wanted, 1)).max() < 1e-5
+    assert np.array_equal(at_frames(hidden[:1], 3), hidden[[0, 0, 0]])
+
+
+def test_probabilities_are_those_of_the_softmax_however_large_the_logits():
+    logits = np.array([[1e4, 0, -1e4], [0.5, 1.5, -3.0]], np.float32)
+    assert np.allclose(softmax(logits), torch.from_numpy(logits).softmax(-1).numpy(), atol=1e-7)
+
+
+@pytest.mark.parametrize("frames", [1, 5, 300])
+def test_presence_is_the_highest_probability_near_each_frame_eased(frames):
+    logits = 4 * np.random.default_rng(1).standard_normal((600, len(PHONES))).astype(np.float32)
+    logits[:, SILENCE] += np.repeat([14, -14, 14, 14, 5, 14], 100)
+    spoken = ((at_frames(1 - softmax(logits), frames)[:, SILENCE] - 0.3) / 0.4).clip(0, 1)
+    near = F.max_pool1d(torch.from_numpy(spoken)[None], 17, 1, 8)
+    kernel = torch.hann_window(11, periodic=False)[1:-1]
+    wanted = F.conv1d(
+        F.pad(near[None], (4, 4), mode="replicate"), (kernel / kernel.sum())[None, None]
+    )[0, 0].numpy()
+    ours = presence(logits, frames)
+    assert (
+        ours.dtype == np.float32
+        and ours.shape == (frames,)
+        and np.abs(ours - wanted.clip(0, 1)).max() < 1e-6
+    )
+
+
+def test_the_encoder_reads_a_sound_as_the_network_of_training_does():
+    samples = sample_of(9)
+    network = encoder_network.SpeechEncoder.load(SHIPPED)
+    with torch.no_grad():
+        theirs = [
+            each[0].numpy() for each in network(network.prepare(tensor(acoustics.level(samples))))
+        ]
+    for ours in (SoundEncoder.load(SHIPPED).analyse(samples), network.reader().analyse(samples)):
+        for one, other in zip(ours, theirs):
+            assert (
+                one.dtype == np.float32
+                and one.shape == other.shape
+                and np.abs(one - other).max() < 2e-3
+            )

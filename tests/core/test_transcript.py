@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The words of a text and their m, b and p are found in the voice, in order and in time, through an
-ear that mishears."""
+"""The words of a text and their m, b and p are found in the voice, in order and in time, through an ear
+that mishears, and are when filmed lips close; they are kept as text, and read from files of words and subtitles."""
+
+import os
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
 from memory import held_at_most
 
-from thunder_core.engine.speech.encoder import PHONES
+from thunder_core import spoken, subtitles
+from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.speech.encoder import PHONES, softmax
 from thunder_core.engine.speech.transcript import (
     _BAND,
     align,
@@ -17,7 +23,9 @@ from thunder_core.engine.speech.transcript import (
     split,
     words,
 )
+from thunder_core.errors import BadRequest
 from thunder_core.spoken import SAID
+from thunder_core.types import FPS
 
 # (text, phones with their lengths in rows of 20 ms): as pocketsphinx' dictionary has them.
 LINES = {
@@ -79,7 +87,7 @@ def test_a_bilabial_that_the_ear_missed_is_still_placed():
     assert abs(placed[place].seconds - wanted[place]) < 0.1 and placed[place].sure < 0.6
 
 
-def test_letters_that_are_silent_or_another_sound_close_no_lips():
+def test_letters_that_are_silent_close_no_lips_and_a_closure_knows_its_word():
     said = "".join(
         letter.text
         for letter in letters("A psychic's debt, a phone & a tomb — Émile!")
@@ -87,9 +95,6 @@ def test_letters_that_are_silent_or_another_sound_close_no_lips():
     )
     assert said == "mm"  # of “tomb” and of “Émile”
     assert [letter.text for letter in letters("puppy")] == [" ", "p", "u", "p", "y", " "]
-
-
-def test_a_closure_knows_the_word_that_it_is_in():
     belief, _ = belief_of(LINES["Mary bought a lamp, maybe a map."])
     placed = closures_and_words(belief, "Máry bought a lamp, may-be a map.")[0]
     assert [(c.text, c.word) for c in placed] == [
@@ -101,13 +106,6 @@ def test_a_closure_knows_the_word_that_it_is_in():
         ("m", "map"),
         ("p", "map"),
     ]
-
-
-def test_a_text_that_is_not_said_is_not_sure():
-    belief, _ = belief_of("SIL10 S5 IH6 T5 IH6 NG6 S5 T4 IH6 L6 SIL10")
-    assert all(c.sure < 0.3 for c in closures_and_words(belief, "bumper to bumper")[0])
-    assert closures_and_words(belief, "")[0] == []
-    assert closures_and_words(belief, "12 34")[0] == []
 
 
 def test_a_long_text_is_found_in_little_memory():
@@ -139,7 +137,7 @@ def test_each_word_is_found_as_it_is_written(text):
     )
 
 
-def test_a_word_that_is_not_said_is_doubted_and_another_line_does_not_match():
+def test_words_that_are_not_said_are_doubted_and_another_line_does_not_match():
     belief, _ = belief_of(LINES["Mary bought a lamp, maybe a map."], 0.3)
     found, matches = words(belief, "Mary bought a lamp, 1984 zebras, maybe a map.")
     assert matches and [word.text for word in found if word.sure < SAID] == ["1984", "zebras"]
@@ -149,6 +147,10 @@ def test_a_word_that_is_not_said_is_doubted_and_another_line_does_not_match():
         belief_of(LINES["Photographs of a happy puppy"])[0], "maybe a lamp " * 300
     )
     assert len(found) == 900 and not matches, "a text far too long for its sound ends all the same"
+    belief, _ = belief_of("SIL10 S5 IH6 T5 IH6 NG6 S5 T4 IH6 L6 SIL10")
+    assert all(c.sure < 0.3 for c in closures_and_words(belief, "bumper to bumper")[0])
+    assert closures_and_words(belief, "")[0] == []
+    assert closures_and_words(belief, "12 34")[0] == []
 
 
 @pytest.mark.parametrize(
@@ -231,3 +233,122 @@ def test_words_that_are_not_found_leave_the_sounds_as_heard():
     )
     assert not np.array_equal(said, np.log(belief))
     assert np.array_equal(other[start:end], np.log(belief)[start:end])
+
+
+ANSWER = {
+    "sounds": [
+        ["M", 0.2, 0.31234, 0.9, []],
+        ["AA", 0.31, 0.5, 0.5, [["OW", 0.3], ["AO", 0.1]]],
+        ["T", 0.5, 0.6, 0.8, [["D", 0.1]]],
+    ],
+    "words": [["Mot", 0.2, 0.6, 0.9], ["zebra", 0.6, 0.61, 0.1]],
+    "matches": True,
+}
+
+
+def test_what_is_kept_is_read_again_in_seconds_of_the_recording():
+    read = spoken.unpack(spoken.pack(ANSWER, 10.0, "Mot zebra"))
+    assert [(word.text, word.start, word.is_found) for word in read.words] == [
+        ("Mot", 10.2, True),
+        ("zebra", 10.6, False),
+    ]
+    start, end, kinds, sure = read.columns
+    assert start.tolist() == [10.2, 10.31, 10.5] and end[0] == 10.312
+    phones = " ".join(spoken.CLASSES.values()).split()
+    assert len(phones) == len(set(phones)), "every phone has one class at most"
+    assert [spoken.NAMES[kind] if kind < spoken.OTHER else "" for kind in kinds] == [
+        "M B P",
+        "AH",
+        "",
+    ]
+    # a and o open the mouth alike, t and d are no class
+    assert sure == pytest.approx([0.9, 0.6, 0.8])
+    assert read.chances(1) == [("AH", 0.6), ("OO", 0.3)] and read.chances(2) == [
+        ("t", 0.8),
+        ("d", 0.1),
+    ]
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "",
+        "{",
+        "[]",
+        '{"version": 99}',
+        '{"sounds": [["M", 1]], "words": [], "text": "", "matches": true}',
+    ],
+)
+def test_what_cannot_be_read_is_none(kept):
+    assert spoken.unpack(kept) is None
+
+
+SRT = """\ufeff1\r
+00:00:01,500 --> 00:00:03,000\r
+<i>Mary bought</i>\r
+- a lamp.\r
+\r
+2\r
+00:01:00,000 --> 00:01:02,250\r
+[door slams]\r
+Maybe!\r
+"""
+VTT = """WEBVTT - a line
+
+NOTE nobody says this
+
+intro
+00:01.500 --> 00:03.000 align:start
+<v Ruth>Mary bought
+a lamp.
+
+01:00.000 --> 01:02.250
+Maybe!
+"""
+
+
+@pytest.mark.parametrize("ending, text", [("srt", SRT), ("vtt", VTT)])
+def test_subtitles_are_read_with_their_times(tmp_path, ending, text):
+    file = tmp_path / f"line.{ending}"
+    file.write_bytes(text.encode())
+    assert [each[:2] for each in subtitles.cues_of(text)] == [(1.5, 3.0), (60.0, 62.25)]
+    assert subtitles.read_text(str(file), "…") == "Mary bought a lamp. Maybe!"
+    assert subtitles.read_text(str(file), "…", (0.0, 10.0)) == "Mary bought a lamp."
+    # times of a film, not of the recording
+    assert subtitles.read_text(str(file), "…", (100.0, 110.0)) == "Mary bought a lamp. Maybe!"
+
+
+@pytest.mark.parametrize(
+    "content, said",
+    [(b" \n", "holds no words"), (b"\xff\xfe\x00m", "not text in UTF-8"), (None, "choose another")],
+)
+def test_a_file_that_says_nothing_is_told_of(tmp_path, content, said):
+    file = tmp_path / "line.txt"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(BadRequest, match=said):
+        subtitles.read_text(str(file), "choose another")
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_lips_close_when_those_of_filmed_speakers_do(engine):
+    """Where the text's m, b and p are, against the frame on which the filmed mouth is shut furthest
+    there, on clips that set nothing."""
+    folder = Path(os.environ.get("THUNDER_DATA") or "nowhere") / "lips"
+    if not (folder / "split.toml").is_file():
+        pytest.skip("THUNDER_DATA holds no filmed lips")
+    late = []
+    for clip in tomllib.loads((folder / "split.toml").read_text())["check"]:
+        filmed = np.load(folder / f"{clip}.npz", allow_pickle=True)
+        middles = filmed["bilabials"].mean(1) if len(filmed["bilabials"]) else np.zeros(0)
+        times = np.arange(len(filmed["opening"])) / FPS
+        belief = softmax(engine.analyse(read_sound(folder / f"{clip}.wav")).logits)
+        for closure in closures_and_words(belief, str(filmed["transcript"]))[0]:
+            near = middles[np.abs(middles - closure.seconds) < 0.12]
+            if closure.sure > 0.3 and len(near):
+                around = np.flatnonzero(np.abs(times - near[0]) < 0.13)
+                late.append(closure.seconds - times[around[filmed["opening"][around].argmin()]])
+    assert len(late) > 20
+    # was 0.023 while they closed at the middle of the sound
+    assert abs(np.mean(late)) < 0.015, np.mean(late)

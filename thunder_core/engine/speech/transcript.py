@@ -97,7 +97,7 @@ _LEAST_PROBABILITY = 0.3
 # speech; a byte for each letter and row.
 _BAND = 1200
 # Seconds from the tightest lip closure to the middle of its sound: the mean of 46 closures of
-# filmed speakers is 25 ms (those of the fit split; tests/core/test_filmed_closures.py measures it
+# filmed speakers is 25 ms (those of the fit split; tests/core/test_transcript.py measures it
 # on the others).
 _EARLY = 0.025
 # seconds by which words are found later than by pocketsphinx, median of validation voices
