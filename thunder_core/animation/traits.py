@@ -59,13 +59,12 @@ def gaze_shifts(motion: Motion) -> np.ndarray:
     return run_starts(np.degrees(angular_speed(eyes.astype(float) + head)) > SACCADE)
 
 
-def _value_at(gap: float, gaps: np.ndarray, values: np.ndarray) -> float:
-    """The value at a given opening, by linear regression over all frames; their mean if they are
-    too few or too similar."""
+def _value_when_closed(gaps: np.ndarray, values: np.ndarray) -> float:
+    """The value where the lips meet, by linear regression over all frames; their mean if their gaps
+    are too few or too similar."""
     if len(gaps) < 10 or gaps.std() < 0.1:
         return float(values.mean()) if len(values) else 0.0
-    slope, start = np.polyfit(gaps, values, 1)
-    return float(start + slope * gap)
+    return float(np.polyfit(gaps, values, 1)[1])
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ class PerformanceMeter:
             "articulation": np.log(
                 max(1e-3, gap[speaking].std() / max(1e-3, gap[speaking].mean()))
             ),
-            "smile": _value_at(0.0, gap[speaking], corners[speaking]),
+            "smile": _value_when_closed(gap[speaking], corners[speaking]),
             "brows": np.abs(np.diff(skin[:, 2:, 1].mean(1))).mean() * FPS,
             "head": 0.0 if motion.head is None else np.degrees(angular_speed(motion.head)).mean(),
             "eyes": np.sqrt(events / (motion.frames / FPS)),  # whose noise is the same at any rate

@@ -151,32 +151,26 @@ class RunProgress:
             self._draw()
         elif self._baking:
             self._shown = now
-            self._print(self._log_line(now), self._stream)
+            line = f"{_INDENT}{self.summary()}; now {'; '.join(self._list_running())}"
+            self._print(line, self._stream)
 
-    def _log_line(self, now: float) -> str:
-        rows = list(self._baking.items())
-        listed = "; ".join(f"{job}: {_about(row, now)}" for job, row in rows[:LISTED])
-        more = f"; and {len(rows) - LISTED} more" if len(rows) > LISTED else ""
-        return f"{_INDENT}{self.summary()}; now {listed}{more}"
+    def _list_running(self) -> list[str]:
+        """What is being baked, a text for each job; of many the first, and how many more."""
+        rows = [f"{job}: {about}" for job, about in self.running().items()]
+        return rows if len(rows) <= LISTED else [*rows[:LISTED], f"and {len(rows) - LISTED} more"]
 
     # ---- the picture on a terminal
 
-    def _picture(self, now: float) -> list[str]:
-        rows = list(self._baking.items())
-        lines = [f"{_INDENT}{job}: {_about(row, now)}" for job, row in rows[:LISTED]]
-        if len(rows) > LISTED:
-            lines.append(f"{_INDENT}and {len(rows) - LISTED} more")
-        return [
-            *lines,
-            f"{_INDENT}{self.summary()}" + ("" if self._has_begun else "; starting Blender"),
-        ]
+    def _picture(self) -> list[str]:
+        summary = self.summary() + ("" if self._has_begun else "; starting Blender")
+        return [f"{_INDENT}{row}" for row in (*self._list_running(), summary)]
 
     def _draw(self) -> None:
         if not self.on_terminal or self._closed.is_set() or self.ended == self.count:
             return
         self._shown = time.monotonic()
         width = shutil.get_terminal_size().columns - 1
-        lines = [cut(line.translate(VISIBLE), width) for line in self._picture(self._shown)]
+        lines = [cut(line.translate(VISIBLE), width) for line in self._picture()]
         self._lines = len(lines)
         self._write("\n".join(lines))
 

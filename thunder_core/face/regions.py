@@ -75,19 +75,27 @@ def front_view(
     place = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
     column = first[which] + place % np.maximum(wide[which], 1)
     row = top[which] + place // np.maximum(wide[which], 1)
-    a, b, c = (corners[which, i] for i in range(3))
-    px, py = x[column], y[row]
-    area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (c[:, 0] - a[:, 0]) * (b[:, 1] - a[:, 1])
-    sound = np.abs(area) > 1e-14
-    area = np.where(sound, area, 1.0)
-    v = ((px - a[:, 0]) * (c[:, 1] - a[:, 1]) - (c[:, 0] - a[:, 0]) * (py - a[:, 1])) / area
-    w = ((b[:, 0] - a[:, 0]) * (py - a[:, 1]) - (px - a[:, 0]) * (b[:, 1] - a[:, 1])) / area
+    v, w, sound = _shares_at(corners[which], x[column], y[row])
     inside = sound & (v >= -1e-9) & (w >= -1e-9) & (v + w <= 1 + 1e-9)
-    depth = (a[:, 2] + v * (b[:, 2] - a[:, 2]) + w * (c[:, 2] - a[:, 2]))[inside]
+    a, b, c = corners[which, :, 2].T
+    depth = (a + v * (b - a) + w * (c - a))[inside]
     order = np.argsort(depth, kind="stable")  # the nearest is written last and stays
     ids = np.full(len(x) * len(y), -1, np.int64)
     ids[(row * len(x) + column)[inside][order]] = numbers[which[inside][order]]
     return FrontView(ids.reshape(len(y), len(x)), x, y)
+
+
+def _shares_at(corners, x, y):
+    """Barycentric shares of the second and third of corners [K, 3, 3] at x, y [K] in the front
+    view, [K] each, and whether the triangle has an area there."""
+    a, b, c = (corners[:, i] for i in range(3))
+    ab, ac, right, up = b - a, c - a, x - a[:, 0], y - a[:, 1]
+    area = ab[:, 0] * ac[:, 1] - ac[:, 0] * ab[:, 1]
+    sound = np.abs(area) > 1e-14
+    area = np.where(sound, area, 1e-14)
+    v = (right * ac[:, 1] - ac[:, 0] * up) / area
+    w = (ab[:, 0] * up - right * ab[:, 1]) / area
+    return v, w, sound
 
 
 def _overlaps(points, triangles, low, high):
@@ -107,11 +115,7 @@ def spots_seen(
     points: np.ndarray, triangles: np.ndarray, which: np.ndarray, x: np.ndarray, y: np.ndarray
 ) -> Spots:
     """The points of the triangles `which` [K] that lie at x, y [K] in the front view."""
-    a, b, c = (points[triangles[which, i], :2] for i in range(3))
-    area = (b - a)[:, 0] * (c - a)[:, 1] - (c - a)[:, 0] * (b - a)[:, 1]
-    area = np.where(np.abs(area) > 1e-14, area, 1e-14)
-    v = ((x - a[:, 0]) * (c - a)[:, 1] - (c - a)[:, 0] * (y - a[:, 1])) / area
-    w = ((b - a)[:, 0] * (y - a[:, 1]) - (x - a[:, 0]) * (b - a)[:, 1]) / area
+    v, w, _ = _shares_at(points[triangles[which]], x, y)
     shares = np.clip(np.stack([1 - v - w, v, w], 1), 0, 1)
     return Spots(triangles[which], shares / shares.sum(1, keepdims=True))
 
