@@ -20,10 +20,12 @@ AROUND = 40
 ROWS, COLUMNS = (12, 24), (15, 19)  # of the skin's grid, where the left ear replaces it
 _BRIDGE = (0.35, 0.7)  # rings on the skull: share of the way from the root to the hole's edge
 _CENTRE = np.array([71.0, -27.8, -17.0])  # centre of the left ear's base
-_LEAN, _FLARE = np.radians(16.0), np.radians(26.0)  # its top back, its back edge out
+_LEAN, _FLARE = np.radians(16.0), np.radians(24.0)  # its top back, its back edge out
+_BROAD = 1.07  # its breadth, as a share of what is drawn
 _TILT = 0.12  # how far its top leans out
 _POLE = np.array([0.8, -4.5])  # centre of the rings in the ear's plane
 _CURL = 0.4  # how far it leans inwards, as a share of its height
+_FIRM, _GROWN = 0.9, 4.5  # size of the bumps that fairing takes out: free, at the cheek
 _STEP, _SOFT = 1.2, 0.05  # between the points of a line that is drawn; how softly they are met
 
 # The ear's plane: first number backwards, second up, millimetres.
@@ -37,14 +39,14 @@ _EDGE = (
 # Lines along what rises and along what lies between, with their heights.
 _LINES = (
     # the helix, from its root in the concha up in front and round to the lobe
-    ((3.4, 0.6, -7.6), (0.6, 1.2, -4.6), (-2.4, 2.4, -2.4), (-4.6, 4.8, -1.2), (-5.8, 8.2, -0.6),
-     (-5.8, 13.0, 0.0), (-4.4, 18.6, 1.6), (-1.4, 23.8, 3.2), (3.0, 26.4, 4.2), (8.2, 24.2, 4.4),
-     (13.0, 18.6, 4.3), (15.8, 10.5, 4.0), (16.0, 2.0, 3.6), (14.0, -8.5, 3.0), (9.8, -18.5, 2.3),
-     (4.6, -25.0, 2.0), (-1.5, -28.0, 1.6)),
+    ((3.4, -0.4, -6.8), (0.6, 0.4, -4.2), (-2.4, 1.6, -1.8), (-5.2, 3.8, -0.4), (-6.8, 7.6, 0.5),
+     (-6.8, 12.8, 1.4), (-5.0, 18.6, 2.4), (-1.6, 23.6, 3.5), (3.2, 26.4, 4.2), (8.4, 24.0, 4.4),
+     (13.0, 18.4, 4.3), (15.8, 10.5, 4.0), (16.0, 2.0, 3.6), (14.2, -8.0, 3.0),
+     (10.0, -17.5, 2.4), (4.6, -24.6, 2.0), (-1.5, -28.0, 1.6)),
     # behind and within it
-    ((0.4, 6.4, -7.6), (-2.0, 9.8, -6.8), (-2.2, 14.2, -6.4), (-0.8, 18.6, -5.6),
-     (1.8, 21.4, -4.6), (4.8, 21.6, -3.6), (8.2, 18.8, -2.2), (11.0, 13.0, -1.0),
-     (12.4, 6.0, 0.0), (12.2, -2.0, 0.8), (10.6, -8.0, 1.7)),
+    ((-4.0, 10.6, -4.4), (-3.2, 14.4, -5.0), (-1.2, 18.6, -4.4), (1.8, 21.4, -3.4),
+     (5.0, 21.6, -2.8), (8.8, 18.6, -2.0), (11.4, 13.0, -1.2), (12.7, 6.0, -0.6),
+     (12.6, -2.0, 0.2), (10.8, -8.6, 1.5)),
     # its edge behind
     ((-3.6, 28.4, 1.0), (2.0, 30.3, 1.8), (8.9, 27.4, 2.0), (15, 20.6, 1.8), (18.1, 11.3, 1.4),
      (18.3, 2.1, 1.2), (16.2, -9.3, 0.8), (11.5, -19.6, 0.6), (5.2, -28.2, 0.5),
@@ -53,26 +55,27 @@ _LINES = (
     ((-7.8, 24.4, 0.4), (-10.4, 19.0, 0.2), (-12.0, 12.6, 0.2), (-13.2, 5.9, 0.3),
      (-13.6, 0.0, 0.4)),
     # the antihelix, from behind the notch, and its upper leg
-    ((-2.6, -16.4, 1.4), (0.8, -16.4, 2.0), (5.0, -13.8, 1.9), (8.2, -8.0, 2.1), (9.4, -1.0, 2.4),
-     (9.0, 5.0, 2.2), (8.0, 11.0, 1.2), (7.0, 15.0, -0.6)),
+    ((-2.6, -16.2, 1.5), (0.8, -16.2, 2.2), (4.8, -13.6, 2.4), (7.6, -8.4, 2.6), (8.7, -2.0, 2.9),
+     (8.3, 4.0, 2.8), (7.4, 9.6, 2.4), (6.8, 13.6, 1.6), (6.2, 16.6, 0.4)),
     # its lower leg
-    ((9.0, 5.0, 2.2), (5.8, 8.4, 1.0), (2.8, 9.8, -1.2), (0.4, 10.6, -4.0)),
+    ((8.3, 4.0, 2.8), (6.0, 6.2, 2.5), (3.0, 7.4, 1.9), (0.0, 7.8, 0.9), (-2.8, 8.0, -0.4)),
     # the concha: under the antihelix, above the root of the helix, beneath it
-    ((0.0, -12.4, -6.4), (3.0, -10.2, -7.2), (5.0, -6.0, -7.8), (5.4, -1.0, -7.8),
-     (4.6, 3.6, -8.0), (3.0, 6.0, -8.2)),
+    ((0.0, -12.4, -6.4), (2.8, -10.4, -7.2), (4.8, -6.0, -7.8), (5.2, -1.0, -7.8),
+     (4.2, 2.8, -7.4)),
+    ((3.6, 3.2, -6.4), (1.4, 4.2, -5.8), (-1.2, 4.8, -4.2)),
     ((-3.0, -3.0, -8.0), (0.0, -3.2, -9.0), (2.6, -3.0, -9.0)),
     ((1.4, -6.6, -9.4), (-1.6, -6.4, -9.8), (-4.0, -6.6, -9.0)),
     # between the legs
-    ((4.8, 12.8, -1.2), (2.8, 15.4, -3.6), (1.4, 17.6, -4.4)),
+    ((4.2, 12.0, -2.2), (2.0, 13.0, -4.6), (0.0, 14.6, -5.4)),
     # the tragus: its edge, within it, and on the cheek
-    ((-9.8, 0.0, 0.0), (-7.6, -2.6, 0.8), (-6.4, -6.4, 1.0), (-6.8, -10.6, 1.0),
-     (-9.0, -13.8, 0.6)),
-    ((-5.8, -0.8, -4.6), (-5.2, -3.6, -6.6), (-4.8, -7.0, -7.6), (-5.2, -10.4, -6.4)),
+    ((-9.8, 0.0, 0.4), (-7.5, -2.6, 1.1), (-6.3, -6.2, 1.5), (-6.7, -10.2, 1.4),
+     (-8.8, -13.4, 0.8)),
+    ((-5.6, -0.8, -4.6), (-5.0, -3.6, -6.6), (-4.6, -7.0, -7.6), (-5.0, -10.4, -6.4)),
     ((-13.6, -3.0, 0.5), (-13.6, -7.5, 0.7), (-13.8, -12.4, 0.6)),
     # the notch under it
-    ((-7.4, -14.6, -0.8), (-5.0, -13.4, -4.0)),
+    ((-7.2, -14.6, -0.6), (-4.8, -13.4, -3.8)),
     # the notch above it, before the root of the helix
-    ((-11.0, 1.8, 0.2), (-8.2, 1.8, -1.6)),
+    ((-11.0, 1.8, 0.2), (-8.4, 1.6, -0.6)),
     # the lobe
     ((-13.6, -18.0, 1.0), (-9.6, -19.0, 1.0), (-4.0, -20.4, 1.9), (1.0, -21.4, 1.9)),
     ((-11.0, -22.6, 0.9), (-7.0, -25.0, 1.3), (-1.0, -24.6, 2.1)),
@@ -86,7 +89,7 @@ _CONCHA = (6.0, 9.2, 12.0, 12.4, 11.2, 9.0, 7.4, 7.2, 8.6, 10.0, 9.8, 8.2, 6.4) 
 _THICK = (5.2, 5.2, 5.0, 6.5, 7.8, 7.0, 6.6, 7.6, 7.6, 6.5, 6.5, 5.8, 5.2)  # the rim
 # height from which it leans inwards
 _LEVEL = (1.2, 1.2, 1.2, -1, -3, -4, -2, -2, -1, 1, 1.2, 1.2, 1.2)
-_ATTACHED = (0, 0, 0.05, 0.5, 1, 1, 1, 1, 1, 0.75, 0.2, 0, 0)  # to the cheek
+_ATTACHED = (0, 0, 0.15, 0.75, 1, 1, 1, 1, 1, 1, 0.6, 0.05, 0)  # to the cheek
 _NEAR = (1, 1, 0.8, 0.7, 0.8, 0.88, 0.88, 0.88, 0.82, 0.55, 0.4, 1, 1)  # the cheek's rings
 _BOWL = (0.0, 0.28, 0.52, 0.74, 0.89, 1.0)  # the rings: shares of the concha's radius,
 _FLOOR = (0.22, 0.52, 0.80)  # of the way to the rim,
@@ -130,7 +133,7 @@ def _relief():
 
 def _point(at, height=0.0):
     """Points [n, 3] in the head's axes of places [n, 2] in the left ear's plane."""
-    back, up = at.T
+    back, up = at.T * [[_BROAD], [1]]
     back, up = (
         back * np.cos(_LEAN) + up * np.sin(_LEAN),
         up * np.cos(_LEAN) - back * np.sin(_LEAN),
@@ -191,6 +194,18 @@ def _smoothed(rings):
         np.roll(rings, 1, 0) + np.roll(rings, -1, 0) + np.roll(rings, 1, 1) + np.roll(rings, -1, 1)
     )
     return rings + soft * (mean - rings)
+
+
+def softness(index, count):
+    """Size [count] of the bumps that are taken out at the ears' vertices, mm: small but where they
+    are grown to the cheek. index: key → vertex."""
+    size = np.full(count, _FIRM)
+    attached = _by_angle(_ATTACHED, 2 * np.pi * np.arange(AROUND) / AROUND)
+    for key, i in index.items():
+        if key[0] == "ear" and len(key) == 4:
+            outwards = smooth_step(OUTLINE - 4, OUTLINE + 1, key[2])
+            size[i] += (_GROWN - _FIRM) * attached[key[3]] * outwards
+    return size
 
 
 def _on_head(ellipse, angle):

@@ -2,7 +2,8 @@
 """Fairing: the skin and what moves it without bumps and creases, by the smallest bending that stays
 near what was sculpted.
 
-Lips, lids, ears and the rest stay where they are; the skin bends into them without a crease.
+Lips, lids and the rest stay where they are; the skin bends into them without a crease. Ears are
+faired finely at rest, most where they have grown to the cheek, and stay where they are in keys.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import numpy as np
 from scipy.sparse import coo_matrix, diags
 from scipy.sparse.linalg import splu
 
+from . import ears
 from .form import EYE
 from .mesh import bump, smooth_step, triangulate
 
@@ -19,12 +21,13 @@ _TRACE = 0.04  # movement that is none, millimetres
 # Where finer forms stay, left side: centre, radii, size.
 _FINE = (
     ((0, -38, 104), (20, 15, 26), 0.8),  # tip of the nose
-    ((14, -40, 93), (12, 11, 20), 0.8),  # its wing
+    ((15.5, -40, 91), (13, 13, 22), 0.8),  # its wing
     ((0, -8, 92), (18, 34, 30), 2.0),  # its bridge
     ((31, 2, 70), (24, 15, 40), 2.5),  # about the eyes
     ((74, -18, -10), (20, 44, 30), 3.5),  # before the ears
-    ((0, -54, 97), (9, 8, 20), 3.0),  # philtrum
+    ((0, -54, 97), (9, 8, 20), 2.8),  # philtrum
     ((31, -54, 82), (16, 12, 22), 14.0),  # not between the wing and the lip
+    ((42, -74, 72), (18, 17, 26), 12.0),  # nor behind the corner of the mouth
     ((31, -40, 82), (13, 23, 24), 12.0),  # nor beside the wing
     ((19, -28, 86), (9, 8, 16), 5.0),
     ((0, -111, 78), (34, 18, 50), 8.0),  # the chin is round
@@ -35,16 +38,16 @@ class Fairing:
     """Smooths positions or displacements [V, 3] of a mesh's skin; built once for a mesh, whose
     points give the distances.
 
-    sizes, a number or [V]: how coarse it is, relative to the sculptor's.
+    sizes, a number or [V]: how coarse it is, relative to the sculptor's.  with_ears: ears too.
     """
 
-    def __init__(self, clay, sizes=1.0):
+    def __init__(self, clay, sizes=1.0, with_ears=False):
         p, n = clay.points, len(clay.points)
         skin = np.isin(clay.part, ("skin", "lid", "lips", "ear"))
         rim = np.zeros(n, bool)
         rim[[i for key, i in clay.index.items() if key[0] == "g" and key[1] >= 58]] = True
         self.free = np.flatnonzero(
-            np.isin(clay.part, ("skin", "lid"))
+            np.isin(clay.part, ("skin", "lid", "ear") if with_ears else ("skin", "lid"))
             & (clay.ring < 2)
             & _may_bend_at_the_eye(clay)
             & ~rim
@@ -60,7 +63,7 @@ class Fairing:
         own |= (clay.ring >= 2) & (clay.ring < 3)  # the lips' border continues the skin
         rows = diags(np.where(own, 1 / np.sqrt(np.maximum(area, 1e-6)), 0.0))
         energy = (bend.T @ rows @ rows @ bend).tocsr()
-        self.near = np.maximum(area, 1e-6)[self.free] / (sizes * _size(p))[self.free] ** 4
+        self.near = np.maximum(area, 1e-6)[self.free] / (sizes * _size(clay))[self.free] ** 4
         held = np.setdiff1d(np.arange(n), self.free)
         self.held = held[skin[held]]
         of_free = energy[self.free]
@@ -89,14 +92,15 @@ def _may_bend_at_the_eye(clay):
     return clay.lid_ring < np.where(clay.points[:, 1] < EYE[1] - 1.5, 3.0, 1.5)
 
 
-def _size(p):
-    """Size [V] of the bumps that are taken out at points [V, 3]."""
+def _size(clay):
+    """Size [V] of the bumps that are taken out."""
+    p = clay.points
     sides = p * [[[1, 1, 1]], [[-1, 1, 1]]]
     size = _HEAD + (_FACE - _HEAD) * np.clip((p[:, 2] - 10) / 40, 0, 1)
     for centre, radii, fine in _FINE:
         share = np.minimum(2.5 * bump(sides.reshape(-1, 3), centre, radii).reshape(2, -1).max(0), 1)
         size = size + share * (fine - size)
-    return size
+    return np.where(clay.part == "ear", ears.softness(clay.index, len(p)), size)
 
 
 def _bending(p, triangles):
@@ -121,5 +125,5 @@ def _bending(p, triangles):
 
 def faired(clay):
     """Points [V, 3] of the whole mesh with its skin made smooth."""
-    p = Fairing(clay)(clay.points)
+    p = Fairing(clay, with_ears=True)(clay.points)
     return 0.5 * (p + p[clay.mirror] * [-1, 1, 1])

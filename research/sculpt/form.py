@@ -52,8 +52,8 @@ def distance(p, nose=True):
     """Signed distance [n] of points [n, 3] to the skin, negative inside; symmetric in x."""
     p = p.copy()
     p[:, 0] = np.sqrt(p[:, 0] ** 2 + 1e-6)
-    d = ellipsoid(p, (0, 33, -16), (77, 73.5, 90), 2.12)
-    d = smooth_min(d, ellipsoid(p, (0, 29, 19.5), (57, 54, 59), 2.05), 30)  # forehead
+    d = ellipsoid(p, (0, 33, -16), (77, 75.5, 90), 2.12)
+    d = smooth_min(d, ellipsoid(p, (0, 30, 23.0), (57, 55, 59), 2.05), 30)  # forehead
     d = smooth_min(d, ellipsoid(p, (0, -8, -40), (62, 51, 60)), 24)  # back of the head
     d = smooth_min(d, ellipsoid(p, (0, -28, 6), (66, 54, 48)), 24)  # side of the face
     d = smooth_min(d, ellipsoid(p, (0, -34, 38), (53, 58, 46)), 24)
@@ -65,16 +65,21 @@ def distance(p, nose=True):
     d = smooth_min(d, capsule(p, (45, -77, 0), (18, -102, 58), 9, 10), 20)  # its edge
     d = smooth_min(d, ellipsoid(p, (0, -104, 64), (19, 12, 19)), 20)  # chin
     # neck
-    d = smooth_min(d, capsule(p, (0, -50, -24), (0, -240, -59), 52, 57, (1.03, 1.0, 1.0)), 20)
+    neck = smooth_min(
+        capsule(p, (0, -60, -23), (0, -126, -27), 51.5, 54, (1.03, 1.0, 1.0)),
+        capsule(p, (0, -126, -27), (0, -240, -60), 54, 58, (1.03, 1.0, 1.0)),
+        4,
+    )
+    d = smooth_min(d, neck, 20)
     # floor of the mouth, and the throat down from the bone of the tongue
     d = smooth_min(d, capsule(p, (0, -93, 64), (0, -99, 23), 14, 19), 9)
-    d = smooth_min(d, capsule(p, (0, -118, 25), (0, -178, -22), 17, 20), 9)
+    d = smooth_min(d, capsule(p, (0, -118, 26), (0, -184, -14), 17, 20), 9)
     # the muscle from behind the ear to the breastbone
     d = smooth_min(d, capsule(p, (53, -44, -28), (9, -204, 12), 8, 6), 18)
     d = smooth_min(d, ellipsoid(p, (0, -254, -44), (122, 64, 68)), 44)  # chest
     d = smooth_min(d, capsule(p, (26, -182, -60), (138, -236, -52), 22, 34), 44)  # shoulders
     d = smooth_min(d, capsule(p, (13, -199, 15), (104, -195, -12), 2.5, 4), 18)  # collar bones
-    d = smooth_min(d, capsule(p, (8, 17, 80), (45, 16, 60), 6.2, 6.5), 20)  # brow ridge
+    d = smooth_min(d, capsule(p, (8, 18, 84.5), (45, 16.5, 62), 6.2, 6.5), 20)  # brow ridge
     d = smooth_min(d, ellipsoid(p, (0, -68, 62), (34, 27, 29)), 18)  # dental arch
     socket = ellipsoid(p, (31.5, 4, 88), (22, 14, 17))
     d = smooth_max(d, -socket, 18)
@@ -89,15 +94,15 @@ def distance(p, nose=True):
 
 def _with_nose(d, p):
     """Distances d [n] of points of the left side to the face, joined with its nose."""
-    d = smooth_min(d, capsule(p, (0, 4, 65), (0, -27, 79), 10.5, 12.2), 12)  # its sides
-    d = smooth_min(d, capsule(p, (0, 7, 75.5), (0, -29, 95.8), 6.0, 8.8), 6)  # bridge
-    d = smooth_min(d, ellipsoid(p, (0, -36.0, 100.4), (10.8, 10.0, 10.0)), 5.0)  # tip
-    d = smooth_min(d, capsule(p, (10.8, -38.4, 96.5), (12.9, -41.2, 89.6), 5.2, 6.4), 3.0)  # wing
+    d = smooth_min(d, capsule(p, (0, 4, 68), (0, -27, 80), 10.5, 12.2), 12)  # its sides
+    d = smooth_min(d, capsule(p, (0, 7, 79.5), (0, -29, 97.0), 6.0, 8.8), 6)  # bridge
+    d = smooth_min(d, ellipsoid(p, (0, -36.0, 101.4), (10.8, 10.0, 10.0)), 5.0)  # tip
+    d = smooth_min(d, capsule(p, (10.6, -38.0, 96.5), (12.6, -40.2, 89.8), 5.4, 6.4), 3.0)  # wing
     # between the nostrils
     d = smooth_min(d, capsule(p, (0, -43.4, 102.4), (0, -45.4, 94.6), 3.6, 4.2), 4)
     line = np.array(_BEHIND_WING)
     apart = np.min([capsule(p, a, b, 0, 0) for a, b in zip(line, line[1:])], axis=0)
-    deep = 4.0 * smooth_step(-26, -35, p[:, 1])  # from nothing above the wing
+    deep = 5.5 * smooth_step(-26, -35, p[:, 1])  # from nothing above the wing
     return d + deep * np.exp(-((apart / 2.2) ** 2))
 
 
@@ -115,22 +120,22 @@ _BEHIND_WING = (
 # the middle, lie outside of all.
 _RELIEF = (
     ((62, 44, 48), (32, 36, 48), -2.8),  # temple
-    ((0, 35, 82), (58, 13, 46), -1.9),  # above the brows
-    ((0, 68, 70), (64, 36, 44), -3.0),  # the forehead leans back
+    ((0, 37, 84), (58, 13, 46), -0.8),  # above the brows
+    ((0, 72, 70), (64, 34, 44), -1.6),  # the forehead leans back
     ((60, -9, 56), (17, 14, 28), -1.2),  # beside the eye's outer corner
     ((76, 0, 20), (30, 27, 50), 2.3),  # the arch from there to the ear
     ((76, 36, 22), (24, 24, 40), -0.9),  # the temple behind
     ((58, -38, 58), (32, 28, 34), -2.2),  # the cheekbone is round
     ((62, -54, 28), (22, 22, 32), 1.6),  # and the cheek under it
     ((0, 30, 88), (24, 28, 40), -1.6),  # between the brows
-    ((0, 5, 88), (14, 15, 24), -5.4),  # root of the nose
+    ((0, 6, 90), (14, 13, 24), -6.4),  # root of the nose
     ((13, -1, 80), (9, 14, 18), -2.0),  # inner corner of the eye
     ((21, 6, 72), (9, 9, 18), 2.0),  # over it
     ((32, -26, 78), (32, 28, 32), -1.8),  # under the eye
-    ((33, 10, 72), (23, 11, 26), 2.8),  # over its lid
+    ((32, 10, 74), (23, 11, 26), 2.6),  # over its lid
     ((22, 19, 82), (24, 10, 26), 2.4),  # the bone under the brow
     ((48, 19, 66), (24, 12, 32), 3.4),
-    ((45, 7, 68), (13, 9, 20), -1.5),
+    ((44, 8, 66), (17, 11, 24), 2.8),  # skin hangs over the lid's outer half
     ((56, -62, 22), (30, 44, 46), 3.0),  # chewing muscle
     ((32, -118, 34), (30, 20, 52), -2.6),  # beneath the jaw
     ((54, -100, -8), (28, 26, 44), -5.4),
@@ -140,11 +145,11 @@ _RELIEF = (
     ((0, -106, 92), (30, 25, 36), 3.6),  # chin
     ((14, -111, 82), (14, 13, 28), 2.5),
     ((0, 14, -104), (60, 50, 44), 1.5),  # back of the skull
-    ((0, -52, -88), (50, 40, 44), -2.0),  # nape
+    ((0, -50, -86), (46, 30, 40), 1.5),  # nape
     ((0, -145, 26), (13, 18, 24), 2.0),  # larynx
     ((0, -51.5, 97), (17, 8, 22), 3.0),  # under the nose
-    ((0, -54, 97), (4.5, 8, 20), -1.4),  # philtrum
-    ((5.5, -54, 97), (3.5, 8, 20), 0.9),
+    ((0, -55, 97), (4.5, 8, 20), -1.7),  # philtrum
+    ((5.5, -55, 97), (3.5, 8, 20), 1.0),
     ((42, -24, 72), (32, 30, 36), -3.4),  # cheek under the eye
     ((52, -72, 42), (28, 30, 40), 1.5),  # lower cheek
 )

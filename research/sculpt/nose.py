@@ -30,7 +30,7 @@ _TABLE = {
         (9.6, -34.0, 101.5),
         (13.6, -35.4, 95.5),
         (17.2, -35.2, 90.4),
-        (17.4, -34.4, 85.6),
+        (16.2, -34.6, 85.4),
         (21.4, -33.6, 83.2),
     ),
     20: (
@@ -39,25 +39,25 @@ _TABLE = {
         (9.8, -38.6, 101.5),
         (15.0, -39.4, 96.5),
         (19.0, -39.6, 90.2),
-        (18.9, -40.0, 85.4),
+        (17.0, -40.0, 85.0),
         (22.9, -39.4, 83.6),
     ),
     21: (
         (0, -44.0, 107.2),
         (3.9, -43.4, 105.6),
-        (8.0, -41.4, 102.6),
-        (13.6, -42.0, 97.4),
-        (18.4, -44.4, 90.0),
-        (17.6, -45.2, 84.6),
+        (8.0, -43.8, 101.8),
+        (13.2, -43.8, 96.4),
+        (17.8, -43.8, 90.6),
+        (16.6, -45.0, 84.6),
         (23.2, -44.8, 84.2),
     ),
     22: (
         (0, -46.4, 102.4),
         (3.5, -46.0, 101.0),
-        (7.6, -31.5, 95.0),
+        (7.0, -25.5, 93.5),
         (13.0, -45.2, 92.0),
-        (15.8, -47.4, 89.6),
-        (16.8, -48.4, 86.2),
+        (14.8, -46.6, 90.6),
+        (16.0, -47.4, 86.4),
         (23.8, -48.8, 84.6),
     ),
     23: (
@@ -65,7 +65,7 @@ _TABLE = {
         (4.0, -48.4, 95.6),
         (8.0, -48.6, 93.6),
         (12.0, -49.0, 91.4),
-        (15.8, -50.2, 88.4),
+        (15.0, -49.8, 88.4),
         (20.6, -51.4, 85.4),
         (26.0, -53.0, 84.2),
     ),
@@ -77,8 +77,8 @@ _CREASE = 5  # column in the crease beside the wing
 _AS_DRAWN = ((21, 3), (21, 5), (22, 4), (22, 5), (23, 4))  # under the wing: not on the form
 POLE = (22, 2)  # row and column of the nostril's end
 _RIM = ((21, 1), (21, 2), (21, 3), (22, 3), (23, 3), (23, 2), (23, 1), (22, 1))
-# the nostril's rings: share of the way from its rim to its middle, and how far up [mm]
-_INSIDE = ((0.27, 0.5), (0.36, 4.5))
+# the nostril's rings: share of the way from its rim to its middle, how far up and back [mm]
+_INSIDE = ((0.04, 0.8, 0.3), (0.2, 7.0, 2.0))
 
 
 def add_nostrils(mesh):
@@ -88,10 +88,10 @@ def add_nostrils(mesh):
         rim = [("g", row, side * column) for row, column in _RIM]
         points = np.array([mesh.points[mesh.index[key]] for key in rim])
         rings = [rim]
-        for ring, (share, up) in enumerate(_INSIDE):
+        for ring, (share, up, back) in enumerate(_INSIDE):
             rings.append([("nostril", side, ring, k) for k in range(len(rim))])
             for key, point in zip(
-                rings[-1], points + share * (points.mean(0) - points) + [0, up, 0]
+                rings[-1], points + share * (points.mean(0) - points) + [0, up, -back]
             ):
                 mesh.add(key, point, "skin")
         mesh.rings([ring[::-1] for ring in rings] if side > 0 else rings, "Skin")

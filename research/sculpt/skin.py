@@ -140,7 +140,9 @@ def lid_margin(k):
     if up > 0:
         y = 4.95 * max(1 - abs(t + 0.04) ** (2.3 if t < 0 else 2.0), 0)
     else:
-        y = -5.3 * max(1 - abs(t - 0.08) ** 2.2, 0)
+        # a straight line to the outer corner, where the lids would else end in a box
+        reach, power = (0.92, 1.8) if t > 0.08 else (1.0, 2.2)
+        y = -5.3 * max(1 - (abs(t - 0.08) / reach) ** power, 0)
     if k % 16 == 0:
         y = 0.0
     return 31.3 + 14.6 * t, y + tilt - 0.5, t
@@ -161,7 +163,7 @@ _LID_RINGS = {
 # Lid ring → protrusion, up on the upper lid and down on the lower [mm]: skin hangs over the crease
 _LID_DEPTH = {1.5: (1.0, 0.2), 2: (0.4, 0.0), 2.5: (-0.1, 0.2)}
 # Lid ring → share of its depth from the form; the rest follows the eyeball
-_LID_ON_FORM = {1.5: 1.0, 2: 0.62, 2.5: 0.25, 3: 0.05}
+_LID_ON_FORM = {1.5: 1.0, 2: 0.72, 2.5: 0.34, 3: 0.08}
 
 
 def _eye_ring(ring):
