@@ -58,24 +58,29 @@ def run(tmp_path):
     return call
 
 
-def test_all_parts_are_run_and_nothing_failed(run):
-    code, lines, calls = run()
-    assert code == 0 and lines[-2:] == [
-        "Window tests that failed at their first try: 0",
-        "All parts passed",
-    ]
-    assert [call.split()[1] for call in calls] == ["lint", "test", "test-window", "weight"]
+FIRST_TRY = "Window tests that failed at their first try: "
+NAMED = ["  tests/gui/test_x.py::test_click[two words]", "  tests/gui/test_y.py::test_key"]
 
 
-def test_a_window_test_that_failed_once_is_counted_and_named(run):
-    code, lines, calls = run("test-window")
-    assert code == 0 and "make test-window [--last-failed]" in calls
-    assert lines[-4:] == [
-        "Window tests that failed at their first try: 2",
-        "  tests/gui/test_x.py::test_click[two words]",
-        "  tests/gui/test_y.py::test_key",
-        "All parts passed",
-    ]
+@pytest.mark.parametrize(
+    "broken, again, ends",
+    [
+        ("", False, [f"{FIRST_TRY}0", "All parts passed"]),
+        ("test-window", False, [f"{FIRST_TRY}2", *NAMED, "All parts passed"]),
+        ("test-window", True, [f"{FIRST_TRY}2", *NAMED, "FAILED: window"]),
+        *(
+            (part.split()[0], False, [f"FAILED: make {part}"])
+            for part in ("lint", "test ALSO=test-blender-oldest", "weight")
+        ),
+    ],
+)
+def test_all_parts_are_run_and_what_failed_is_named(run, broken, again, ends):
+    """Window tests are run once more, and named also where they pass then."""
+    code, lines, calls = run(broken, again)
+    assert code == ends[-1].startswith("FAILED") and lines[-len(ends) :] == ends
+    parts = [call.split()[1] for call in calls if "--last-failed" not in call]
+    assert parts == ["lint", "test", "test-window", "weight"]
+    assert ("make test-window [--last-failed]" in calls) == (broken == "test-window")
 
 
 def test_a_window_part_that_ended_without_a_result_is_counted_too(run, tmp_path):
@@ -90,18 +95,3 @@ def test_a_window_part_that_ended_without_a_result_is_counted_too(run, tmp_path)
         "Window tests that failed at their first try: 1",
         "  all of them: no test was named",
     ]
-
-
-def test_a_window_test_that_fails_twice_fails_the_check(run):
-    code, lines, _ = run("test-window", again=True)
-    assert (
-        code == 1
-        and lines[-1] == "FAILED: window"
-        and "  tests/gui/test_x.py::test_click[two words]" in lines
-    )
-
-
-@pytest.mark.parametrize("part", ["lint", "test", "weight"])
-def test_a_part_that_fails_fails_the_check_and_the_others_run(run, part):
-    code, lines, calls = run(part)
-    assert code == 1 and lines[-1].startswith(f"FAILED: make {part}") and len(calls) == 4
