@@ -211,39 +211,37 @@ say(id=work["id"], event="error", kind="Cancelled", message="Cancelled")
 """
 
 
-def test_a_worker_that_does_not_leave_its_cancelled_work_is_replaced(play):
-    client = play(
-        STUCK
-        + """
+@pytest.mark.parametrize(
+    "then, stays",
+    [
+        (
+            """
 while True:
     say(id=None, event="alive", working=work["id"])
     time.sleep(0.05)
 """,
-        STUCK_DEADLINE=0.5,
-    )
-    stuck = client.request("work")
-    first = client.pid
-    cancel(stuck)
-    assert client.request("next").wait(timeout=60) == {} and client.pid != first
-    until(lambda: not is_alive(first))
-
-
-def test_a_worker_that_leaves_its_cancelled_work_stays(play):
-    client = play(
-        STUCK
-        + """
+            False,
+        ),
+        (
+            """
 say(id=None, event="alive", working=None)
 late = next(asked)
 time.sleep(1.2)
 say(id=late["id"], event="done", result={})
 time.sleep(600)
 """,
-        STUCK_DEADLINE=0.5,
-    )
-    left = client.request("work")
-    cancel(left)
-    first = client.pid
-    assert client.request("next").wait(timeout=60) == {} and client.pid == first
+            True,
+        ),
+    ],
+)
+def test_a_worker_that_does_not_leave_its_cancelled_work_is_replaced_and_one_that_does_stays(
+    play, then, stays
+):
+    client = play(STUCK + then, STUCK_DEADLINE=0.5)
+    work, first = client.request("work"), client.pid
+    cancel(work)
+    assert client.request("next").wait(timeout=60) == {} and (client.pid == first) == stays
+    until(lambda: is_alive(first) == stays)
 
 
 def test_silence_is_told_and_ends_at_last(play):
