@@ -30,14 +30,17 @@ def _speakers(self, context):
     return [*_items(_heads(context), "speaks the strip"), _NO_SPEAKER]
 
 
-class THUNDER_OT_cast_strip(InstantWork, bpy.types.Operator):
+class _OnStrip(InstantWork):
+    strip: bpy.props.StringProperty(
+        name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip"
+    )
+
+
+class THUNDER_OT_cast_strip(_OnStrip, bpy.types.Operator):
     """Choose who speaks this strip"""
 
     bl_label = "Choose Speaker"
 
-    strip: bpy.props.StringProperty(
-        name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip"
-    )
     speaker: bpy.props.EnumProperty(
         name="Speaker", items=_speakers, description="Head that speaks the strip"
     )
@@ -57,14 +60,10 @@ class THUNDER_OT_cast_strip(InstantWork, bpy.types.Operator):
         dialogue.cast(context.scene, self.strip, speaker)
 
 
-class THUNDER_OT_go_to_strip(InstantWork, bpy.types.Operator):
+class THUNDER_OT_go_to_strip(_OnStrip, bpy.types.Operator):
     """Make this strip the voice and its speaker the head, and go to the strip's first frame"""
 
     bl_label = "Go To Strip"
-
-    strip: bpy.props.StringProperty(
-        name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip"
-    )
 
     def act(self, context):
         dialogue.speak(context, self.strip)
@@ -80,14 +79,11 @@ def _listeners(self, context):
     return _items([obj for obj in heads if obj != speaker], "listens to the strip")
 
 
-class THUNDER_OT_listen_to_strip(InstantWork, bpy.types.Operator):
+class THUNDER_OT_listen_to_strip(_OnStrip, bpy.types.Operator):
     """Choose a head that listens to this strip, for the next takes that are generated"""
 
     bl_label = "Listener"
 
-    strip: bpy.props.StringProperty(
-        name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip"
-    )
     listener: bpy.props.EnumProperty(
         name="Listener", items=_listeners, description="Head that listens to the strip"
     )
@@ -104,15 +100,12 @@ def _speakers_of_range(self, context):
     return _items(_heads(context), "speaks the frames")
 
 
-class THUNDER_OT_mark_speaker(InstantWork, bpy.types.Operator):
+class THUNDER_OT_mark_speaker(_OnStrip, bpy.types.Operator):
     """Choose who speaks the frames of the preview range or, without one, those from the playhead to
     the next range"""
 
     bl_label = "Mark Speaker"
 
-    strip: bpy.props.StringProperty(
-        name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip"
-    )
     speaker: bpy.props.EnumProperty(
         name="Speaker", items=_speakers_of_range, description="Head that speaks these frames"
     )

@@ -286,7 +286,7 @@ def is_outdated(rig: head.Rig, entry) -> bool:
 
 
 # Writes the shown take shortly afterwards, when nothing else is being dragged. The step is set by
-# operators/shape_take.py: a timer's changes are no undo step, an operator's are.
+# operators/shown_take.py: a timer's changes are no undo step, an operator's are.
 update = jobs.Task(lambda: None, any_time=True)
 
 

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make a new take of several, by parts of the face and cuts over time, or of one whose good parts
-stay while the rest is sampled again."""
+"""What is done with the shown take: mix it with others, keep parts and regenerate the rest, shape
+it, commit it; or commit one take of every line of the dialogue."""
 
 import math
 
 import bpy
 
 from ..scene.engine import connection
+from ..scene.heads import head
 from ..scene.host import jobs
+from ..scene.review import live_score
 from ..scene.takes import keep, mix, take_list
+from ..scene.takes.commit import committing
+from ..scene.takes.direction.live import is_dragging_keys
+from ..scene.takes.shape import applying
 from ..thunder_core.errors import attempt, BadRequest
 from .base import (
     InstantWork,
@@ -192,3 +197,174 @@ def _check_kept(context) -> None:
     """Raise ThunderError unless a part of the shown take is kept, and not all of it."""
     entry, rig = shown_take_and_rig(context)
     keep.masks_of(context.scene, rig, entry, max(1, entry.last - entry.first))
+
+
+class THUNDER_OT_apply_shape(NeedsShownTake, SlicedWork, bpy.types.Operator):
+    """Update the keys of the shown take from its sliders"""
+
+    bl_label = "Update Shape"
+
+    def begin(self, context):
+        entry, rig = shown_take_and_rig(context)
+        return "Shaping", jobs.stage(applying.apply(rig, entry), "Shaping the take")
+
+
+class _AtFrame(NeedsShownTake, SlicedWork):
+    """An operator whose generator `change(rig, entry, frame)` changes the shown take at the current
+    frame."""
+
+    def begin(self, context):
+        entry, rig = shown_take_and_rig(context)
+        return self.bl_label, jobs.stage(
+            self.change(rig, entry, context.scene.frame_current_final), self.bl_label
+        )
+
+
+class THUNDER_OT_add_closure(_AtFrame, bpy.types.Operator):
+    """Close the lips at the current frame, as for M, B or P"""
+
+    bl_label = "Close Lips"
+    change = staticmethod(applying.close_lips)
+
+
+class THUNDER_OT_remove_closure(_AtFrame, bpy.types.Operator):
+    """Remove the lip closure at or next to the current frame"""
+
+    bl_label = "Open Lips"
+    change = staticmethod(applying.open_lips)
+
+
+class THUNDER_OT_reset_shape(NeedsShownTake, InstantWork, bpy.types.Operator):
+    """Reset all sliders. Keys you edited are kept"""
+
+    bl_label = "Reset"
+    obstacles = (
+        lambda context: (
+            ""
+            if applying.is_shaped(take_list.shown_take(context.scene.thunder).action)
+            else "The take is not shaped: move one of the sliders first"
+        ),
+    )
+
+    def act(self, context):
+        entry, _ = shown_take_and_rig(context)
+        applying.reset(entry)
+
+
+class THUNDER_OT_animate_emotion(NeedsShownTake, InstantWork, bpy.types.Operator):
+    """Animate the emotion's strength with a curve that grows over the take"""
+
+    bl_label = "Animate Strength"
+
+    def act(self, context):
+        entry, rig = shown_take_and_rig(context)
+        applying.animate_strength(rig, entry)
+
+
+class THUNDER_OT_still_emotion(NeedsShownTake, InstantWork, bpy.types.Operator):
+    """Remove the curve. The slider then sets the strength for the whole take"""
+
+    bl_label = "Remove Strength Curve"
+
+    def act(self, context):
+        entry, rig = shown_take_and_rig(context)
+        applying.remove_strength_curve(rig, entry)
+        applying.follow(entry)
+
+
+def _update() -> float | None:
+    """Write the shown take: a timer's changes would be no undo step, an operator's are one."""
+    manager = bpy.context.window_manager
+    window = manager.windows[0] if manager is not None and manager.windows else None
+    if window is None:
+        return None
+    if is_dragging_keys():
+        return applying.UPDATE_SECONDS
+    with bpy.context.temp_override(window=window):
+        if bpy.ops.thunder.apply_shape.poll():
+            bpy.ops.thunder.apply_shape("INVOKE_DEFAULT", True)
+    return None
+
+
+def register():
+    applying.update.step = _update
+
+
+class THUNDER_OT_commit_take(SlicedWork, bpy.types.Operator):
+    """Apply the shown take to your animation with fewer keys. Your previous action is kept"""
+
+    bl_label = "Commit"
+    obstacles = (
+        lambda context: (
+            committing.why_none(context) if take_list.shown_index(context.scene.thunder) < 0 else ""
+        ),
+    )
+
+    def begin(self, context):
+        entry, rig = shown_take_and_rig(context)
+        head.check_animatable(rig)
+        return "Committing", committing.commit(
+            rig, entry, entry.voice, committing.choice_of(context.scene, entry)
+        )
+
+    def finish(self, context, report):
+        self.report({"INFO"}, report.sentence)
+        self.warn(report.warnings)
+        _score_soon()
+
+
+class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
+    """Commit a take of every line of the dialogue"""
+
+    bl_label = "Commit All Dialogue"
+    bl_description = (
+        "Commit one take of every line of the dialogue that is not committed yet: the one that is "
+        "shown, "
+        "else the best with a star, else the best by Lip-Sync"
+    )
+    obstacles = (
+        lambda context: (
+            "" if committing.has_takes(context.scene) else committing.why_no_line(context.scene)
+        ),
+    )
+
+    again: bpy.props.BoolProperty(
+        name="Commit Again",
+        description="Commit lines that are committed already once more, and replace their keys",
+        default=False,
+        options={"SKIP_SAVE"},
+    )
+    done = None
+
+    @classmethod
+    def description(cls, context, properties):
+        return (
+            cls.bl_description.replace(" that is not committed yet", " again")
+            if properties.again
+            else cls.bl_description
+        )
+
+    def begin(self, context):
+        self.done = committing.CommitLog()
+        return "Committing the dialogue", committing.commit_all(
+            context.scene, self.done, self.again
+        )
+
+    @property
+    def changed_so_far(self):
+        return self.done.sentence if self.done is not None and self.done.reports else ""
+
+    def finish(self, context, value):
+        self.report({"INFO"}, self.done.sentence)
+        if not self.done.reports:
+            return {"CANCELLED"}  # nothing to undo
+        self.warn(
+            [*self.done.warnings, *(f"Left out: {sentence}" for sentence in self.done.left_out)]
+        )
+        _score_soon()
+
+
+def _score_soon() -> None:
+    """Score the animator's new animation, which has no score yet."""
+    if not bpy.app.background:
+        live_score.live.score_soon()
