@@ -188,6 +188,14 @@ def rig(stage):
 
 
 @pytest.fixture
+def entry(stage):
+    """A take of four seconds of speech, listed and shown on the stage."""
+    from speaking import enter  # imports the extension
+
+    return enter(stage)
+
+
+@pytest.fixture
 def heads(blender, scene):
     """Two heads at 25 fps."""
     blender.ops.thunder.add_head()

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from commit_stage import curves_of
 from performances import reopen
-from running_engine import committed, connection, stop_engine  # noqa: F401  # noqa: F401
+from running_engine import committed, connection, stop_engine  # noqa: F401
 from thunder.cli import check
 from thunder.scene.animation import fcurves, keying
 from thunder.scene.heads import head

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from commit_stage import animate, choose, curves_of, numbers, path_of, seen, show, spoken, stage  # noqa: F401  # noqa: F401
+from commit_stage import animate, choose, curves_of, numbers, path_of, seen, show, spoken, stage  # noqa: F401
 from performances import show_take
 from thunder.scene.animation import display
 from thunder.scene.heads import head

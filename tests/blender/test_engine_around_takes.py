@@ -5,7 +5,7 @@ lips, and finds where an exported take, cut, belongs in its voice."""
 import numpy as np
 import pytest
 from performances import read_wav, write_wav
-from running_engine import connection, SAMPLE, scene, speak, stop_engine  # noqa: F401  # noqa: F401
+from running_engine import connection, SAMPLE, scene, speak, stop_engine  # noqa: F401
 from speaking import keys_of, tracks, values_of
 from thunder.scene.heads import head
 from thunder.scene.takes import keep, provenance

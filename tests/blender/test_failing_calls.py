@@ -6,8 +6,6 @@ Blender's own saving is made to fail by the largest size of file that the system
 THUNDER_ALL_CALLS=1 (`make faults`) lets every single call fail where a usual run tries a sample.
 """
 
-import hashlib
-import json
 import os
 import sys
 from pathlib import Path
@@ -19,7 +17,7 @@ import pytest
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1] / "faults")]
 
 from commit_stage import animate, everything
-from failing_calls import FailingCalls, sample
+from failing_calls import FailingCalls, is_whole, sample
 from performances import performance, show_take
 from thunder.cli import bake
 from thunder.scene.animation import display, fcurves
@@ -27,7 +25,7 @@ from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.takes.commit import committing as committing_module
 from thunder.scene.takes.commit.committing import Choice
-from thunder.thunder_core import errors, files, progress
+from thunder.thunder_core import errors, progress
 
 pytestmark = pytest.mark.one_blender
 
@@ -50,22 +48,6 @@ def baked(blender, client, voice):
         return bake.bake(bake.options(words))
 
     return run
-
-
-def is_whole(folder, takes):
-    """Whether a folder holds a complete bake of so many takes: what its list of files says is what
-    is there."""
-    listed = json.loads((folder / files.MANIFEST).read_text(encoding="utf-8"))
-    hashes = next(value for value in listed.values() if isinstance(value, dict))
-    there = {
-        name: hashlib.sha256(data).hexdigest()
-        for name, data in contents(folder).items()
-        if name != files.MANIFEST
-    }
-    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    return there == hashes and len(report["takes"]) == takes == len(
-        [name for name in there if name.endswith(".npz")]
-    )
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a voice to ranked takes and back to sound, with the real engine; what goes wrong costs
-nothing but the request."""
+"""From a voice to ranked takes and back to sound, with the real engine; what goes wrong costs nothing
+but the request, and an engine that hangs costs no more."""
 
 import os
 import signal
@@ -19,8 +19,8 @@ from thunder.scene.heads import head
 from thunder.scene.host import compat, jobs
 from thunder.scene.takes import generation, provenance
 from thunder.scene.voice import strip as strip_module
-from thunder.thunder_core import errors
-from timing import keeps
+from thunder.thunder_core import errors, protocol, worker_process
+from timing import keeps, until
 
 
 def contents(bpy):
@@ -288,3 +288,50 @@ def test_disabling_the_add_on_stops_the_engine(blender, scene, connection):
         addon_utils.enable(name)
     # what was made is kept with the file
     assert blender.context.scene.thunder.takes[0].seed in (11, 12)
+
+
+# ---- an engine that hangs
+
+HANGS = """#!{python}
+import json, sys, time
+def say(**event): print(json.dumps(event), flush=True)
+say(id=None, event="ready", protocol={protocol})
+work = json.loads(sys.stdin.readline())
+say(id=work["id"], event="progress", fraction=0.3, message="At work")
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def stuck(blender, voiced, tmp_path, monkeypatch):
+    """Takes are generated with an engine that hangs: its client and the operators' work."""
+    monkeypatch.setattr(worker_process.WorkerProcess, "patience", 0.2)
+    connection_module.stop()
+    program = tmp_path / "python"
+    program.write_text(HANGS.format(python=sys.executable, protocol=protocol.PROTOCOL))
+    program.chmod(0o755)
+    client, voice = connection_module.client(str(program)), strip_module.find(blender.context)
+    steps = generation.generate(
+        client, voice, voiced, head.find(voiced), 2, 1, provenance.Sampling()
+    )
+    yield client, jobs.begin("Generating takes", steps)
+    jobs.end()
+    connection_module.stop()
+
+
+@pytest.mark.one_blender
+@pytest.mark.skipif(os.name == "nt", reason="the engine is a POSIX script")
+def test_cancel_frees_the_window_at_once_and_the_stuck_engine_is_replaced(blender, stuck):
+    client, work = stuck
+    until(lambda: work.advance() or work.step.message == "At work")
+    before = client.pid
+    work.asked_to_stop = True
+    started = time.monotonic()
+    with pytest.raises(errors.Cancelled):
+        work.advance()
+    keeps(0.1, time.monotonic() - started, "Cancel in the window, of an engine that hangs")
+    until(lambda: not client.running)
+    keeps(2.0, time.monotonic() - started, "the end of an engine that hangs")
+    client.start()
+    assert client.running and client.pid != before
+    assert not len(blender.context.scene.thunder.takes)

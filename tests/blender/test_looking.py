@@ -5,7 +5,7 @@ they are freed."""
 import numpy as np
 import pytest
 from mathutils import Vector
-from speaking import enter, keys_of, same
+from speaking import keys_of, same
 from test_directing import client, direction, following, scene  # noqa: F401
 from thunder.scene.heads import head
 from thunder.scene.takes import provenance
@@ -53,8 +53,7 @@ def look(blender, scene, rig, entry, **how):
 
 
 @pytest.mark.parametrize("moves", ["nothing", "target", "head"])
-def test_eyes_aim_at_an_object_from_where_the_head_really_is(blender, stage, scene, rig, moves):
-    entry = enter(stage)
+def test_eyes_aim_at_an_object_from_where_the_head_really_is(blender, scene, rig, moves, entry):
     own = keys_of(rig, entry)
     target = add(blender, scene, "target", (0.25, -1.2, 0.15))
     rig.armature.rotation_euler.z = 0.2
@@ -78,8 +77,7 @@ def test_eyes_aim_at_an_object_from_where_the_head_really_is(blender, stage, sce
     assert all("eye" in track.path.lower() for track, a, b in changed if not same([a], [b]))
 
 
-def test_the_head_turns_part_of_the_way_and_eyes_still_meet_the_target(blender, stage, scene, rig):
-    entry = enter(stage)
+def test_the_head_turns_part_of_the_way_and_eyes_still_meet_the_target(blender, scene, rig, entry):
     own, head_before = keys_of(rig, entry), provenance.load(entry.action).motion.head
     target = add(blender, scene, "target", (1.0, -1.1, 0.0))  # 42° to its left
     look(
@@ -107,8 +105,7 @@ def test_the_head_turns_part_of_the_way_and_eyes_still_meet_the_target(blender, 
     )
 
 
-def test_takes_that_were_edited_keep_their_eyes(blender, stage, scene, rig):
-    entry = enter(stage)
+def test_takes_that_were_edited_keep_their_eyes(blender, scene, rig, entry):
     target = add(blender, scene, "target", (0.3, -1.0, 0.0))
     entry.action.thunder_shape.jaw = 0.5
     before = keys_of(rig, entry)
@@ -116,8 +113,7 @@ def test_takes_that_were_edited_keep_their_eyes(blender, stage, scene, rig):
     assert same(before, keys_of(rig, entry))
 
 
-def test_a_head_looks_where_the_eyes_of_another_are_in_its_animation(blender, stage, scene, rig):
-    entry = enter(stage)
+def test_a_head_looks_where_the_eyes_of_another_are_in_its_animation(blender, scene, rig, entry):
     blender.ops.thunder.add_head()
     other = next(head.resolve(obj) for obj in head.in_scene(scene) if obj != rig.mesh).armature
     other.location = (0.2, -0.5, -0.1)

@@ -132,8 +132,7 @@ def put_in(stage, entry, keep, new):
     return scene.thunder.takes[-1]
 
 
-def test_kept_frames_are_bit_for_bit_the_takes_own(blender, stage, scene, rig):
-    entry = enter(stage)
+def test_kept_frames_are_bit_for_bit_the_takes_own(blender, stage, scene, rig, entry):
     keep_module.add_range(scene, 30, 55)
     before = keys_of(rig, entry)
     keep = keep_of(stage, entry)
@@ -157,8 +156,7 @@ def test_kept_frames_are_bit_for_bit_the_takes_own(blender, stage, scene, rig):
     assert same(before, keys_of(rig, entry))
 
 
-def test_a_part_of_the_face_is_kept_all_along(blender, stage, scene, rig):
-    entry = enter(stage)
+def test_a_part_of_the_face_is_kept_all_along(blender, stage, scene, rig, entry):
     scene.thunder_keep.upper_face = scene.thunder_keep.head = True
     before, keep = keys_of(rig, entry), keep_of(stage, entry)
     now = keys_of(rig, put_in(stage, entry, keep, as_an_engine_would(entry, keep)))
@@ -169,8 +167,7 @@ def test_a_part_of_the_face_is_kept_all_along(blender, stage, scene, rig):
     )
 
 
-def test_selected_keys_are_kept(blender, stage, scene, rig):
-    entry = enter(stage)
+def test_selected_keys_are_kept(blender, stage, scene, rig, entry):
     curves = keying.curves(rig, entry)
     brow = tracks(rig, "browInnerUp")[0]
     for curve in curves:

@@ -40,9 +40,8 @@ def curve_of(rig, entry, path, index=0):
 
 
 @pytest.mark.parametrize("name", SLIDERS)
-def test_a_slider_to_zero_and_back_restores_every_key(blender, stage, name):
-    entry = enter(stage)
-    rig, shape = stage[1], entry.action.thunder_shape
+def test_a_slider_to_zero_and_back_restores_every_key(blender, name, rig, entry):
+    shape = entry.action.thunder_shape
     before = keys_of(rig, entry)
     for amount in (0.0, 0.37, 2.0):
         setattr(shape, name, amount)
@@ -52,11 +51,10 @@ def test_a_slider_to_zero_and_back_restores_every_key(blender, stage, name):
     assert not is_shaped(entry.action) and not provenance.is_edited(entry)
 
 
-def test_hand_edited_keys_survive_all_sliders(blender, stage):
+def test_hand_edited_keys_survive_all_sliders(blender, rig, entry):
     """Keys moved, added, removed, handles pulled: before the take is shaped, they are of the
     base."""
-    entry = enter(stage)
-    rig, shape = stage[1], entry.action.thunder_shape
+    shape = entry.action.thunder_shape
     jaw = curve_of(rig, entry, 'pose.bones["jaw"].rotation_euler')
     jaw.keyframe_points[30].co[1] = 0.31
     point = jaw.keyframe_points[31]
@@ -85,9 +83,8 @@ def test_hand_edited_keys_survive_all_sliders(blender, stage):
     assert (entry.first, entry.last) == (1, 97)
 
 
-def test_keys_edited_on_a_shaped_take_come_back_exactly(blender, stage):
-    entry = enter(stage)
-    rig, shape = stage[1], entry.action.thunder_shape
+def test_keys_edited_on_a_shaped_take_come_back_exactly(blender, rig, entry):
+    shape = entry.action.thunder_shape
     plain = keys_of(rig, entry)
     shape.jaw = 0.5
     jaw = curve_of(rig, entry, 'pose.bones["jaw"].rotation_euler')
@@ -117,9 +114,8 @@ def test_keys_edited_on_a_shaped_take_come_back_exactly(blender, stage):
     assert moved[30] == pytest.approx(0.1, abs=1e-6) and np.abs(np.delete(moved, 30)).max() < 1e-6
 
 
-def test_an_edit_where_the_slider_is_at_zero_is_not_lost(blender, stage):
-    entry = enter(stage)
-    rig, shape = stage[1], entry.action.thunder_shape
+def test_an_edit_where_the_slider_is_at_zero_is_not_lost(blender, rig, entry):
+    shape = entry.action.thunder_shape
     shape.upper_face = 0.0
     brow = curve_of(rig, entry, 'key_blocks["browInnerUp"].value')
     assert brow.evaluate(40) == pytest.approx(0.0, abs=1e-6)
@@ -132,8 +128,7 @@ def test_an_edit_where_the_slider_is_at_zero_is_not_lost(blender, stage):
     ) == pytest.approx(0.0, abs=1e-6)
 
 
-def test_intensity_scales_what_is_seen(blender, stage, scene, rig):
-    entry = enter(stage)
+def test_intensity_scales_what_is_seen(blender, scene, rig, entry):
     brow = rig.keys.key_blocks["browInnerUp"]
     neck = rig.armature.pose.bones["neck"]
     scene.frame_set(33)
@@ -145,8 +140,7 @@ def test_intensity_scales_what_is_seen(blender, stage, scene, rig):
     assert np.abs(np.array(neck.rotation_euler)).max() < 1e-6 < np.abs(was[1]).max()
 
 
-def test_the_shape_goes_with_the_file(blender, stage, rig, tmp_path):
-    entry = enter(stage)
+def test_the_shape_goes_with_the_file(blender, rig, tmp_path, entry):
     plain = keys_of(rig, entry)
     entry.action.thunder_shape.jaw = 0.3
     entry.action.thunder_shape.emotion = "FEAR"
@@ -164,8 +158,7 @@ def test_the_shape_goes_with_the_file(blender, stage, rig, tmp_path):
     assert sum(not same([a], [b]) for a, b in zip(plain, now)) == 1
 
 
-def test_undo_takes_a_shape_back(blender, stage, rig):
-    entry = enter(stage)
+def test_undo_takes_a_shape_back(blender, rig, entry):
     blender.ops.ed.undo_push(message="before")
     before = keys_of(rig, entry)
     entry.action.thunder_shape.jaw = 0.2
@@ -255,9 +248,8 @@ def test_a_closure_is_added_and_taken_away_at_a_frame(blender, stage, scene, rig
 
 
 @pytest.mark.parametrize("frames", [12.0, -3.0, 7.4])
-def test_a_shaped_take_that_moves_with_its_sound_is_still_shaped(blender, stage, rig, frames):
+def test_a_shaped_take_that_moves_with_its_sound_is_still_shaped(blender, rig, frames, entry):
     """As Re-sync moves it: its keys, and before them what the sliders need."""
-    entry = enter(stage)
     plain = keys_of(rig, entry)
     entry.action.thunder_shape.jaw = 0.4
     curve = curve_of(rig, entry, 'key_blocks["browInnerUp"].value')
@@ -280,8 +272,7 @@ def test_a_shaped_take_that_moves_with_its_sound_is_still_shaped(blender, stage,
             assert off.max() < 1e-4, track.path
 
 
-def test_a_copy_of_a_shaped_take_has_sliders_of_its_own(blender, stage, scene, rig):
-    entry = enter(stage)
+def test_a_copy_of_a_shaped_take_has_sliders_of_its_own(blender, scene, rig, entry):
     entry.action.thunder_shape.jaw = 0.5
     shaped = keys_of(rig, entry)
     assert blender.ops.thunder.duplicate_take() == {"FINISHED"}

@@ -1,16 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A take carries what it was keyed from, through saving, copying and edits."""
 
+import json
 import time
 
 import numpy as np
 import pytest
+import speaking
 from performances import list_take, performance
 from thunder.scene.animation import display
+from thunder.scene.heads import head_state
 from thunder.scene.host import compat
 from thunder.scene.takes import provenance
-from thunder.thunder_core import progress
+from thunder.scene.takes.shape import applying
+from thunder.scene.voice import fingerprint
+from thunder.thunder_core import progress, records
 from thunder.thunder_core.animation import timing
+from thunder.thunder_core.errors import BadRequest
 from thunder.thunder_core.face.lips import opening_mm
 
 pytestmark = pytest.mark.one_blender
@@ -99,3 +105,57 @@ def test_a_take_without_a_source_is_read_from_its_keys(blender, stage, rig):
     assert abs(read.motion.frames - made.motion.frames) <= 1
     inside = slice(2, made.motion.frames - 2)
     assert np.abs(read.motion.expression[inside] - made.motion.expression[inside]).max() < 5e-3
+
+
+# ---- records and their version
+
+
+def stored(rig, action):
+    """Every record of a shaped take and its head, by name, as a dict."""
+    return {
+        "provenance": action["thunder"].to_dict(),
+        "source": action["thunder_source"].to_dict(),
+        "shape": action["thunder_shaped"].to_dict(),
+        "voice": json.loads(action["thunder_strip"]),
+        "own": json.loads(head_state.of(rig.owner).own_state),
+    }
+
+
+@pytest.fixture
+def own(stage):
+    """A shaped and remembered take on our head: (scene, rig, entry)."""
+    entry = speaking.enter(stage, seconds=2.0, closed=(1.0,))
+    fingerprint.remember(entry.action, fingerprint.State("voice", "", "0", "", 1.0, 1, 49, 24.0))
+    entry.action.thunder_shape.jaw = 1.5
+    return *stage, entry
+
+
+def test_every_record_carries_the_version(blender, own):
+    scene, rig, entry = own
+    assert {
+        name: record.get("version") for name, record in stored(rig, entry.action).items()
+    } == dict.fromkeys(("provenance", "source", "shape", "voice", "own"), records.VERSION)
+    assert blender.ops.thunder.commit_take() == {"FINISHED"}
+    committed = [action for action in blender.data.actions if "thunder_lines" in action]
+    assert committed and all(
+        json.loads(action["thunder_lines"])["version"] == records.VERSION for action in committed
+    )
+    assert "version" not in provenance.load(entry.action).provenance
+
+
+def test_records_of_a_later_version_are_left_alone(own):
+    scene, rig, entry = own
+    later, action = records.VERSION + 1, entry.action
+    keys = speaking.keys_of(rig, entry)
+    action["thunder_shaped"]["version"] = action["thunder_source"]["version"] = later
+    action["thunder_strip"] = json.dumps(
+        {**json.loads(action["thunder_strip"]), "version": later, "more": "unknown"}
+    )
+    assert provenance.load(action) is None and provenance.clock_of(action) is None
+    assert fingerprint.state_of(action) is None and fingerprint.stale_takes(scene) == []
+    with pytest.raises(BadRequest, match="later version of Thunder"):
+        applying.follow(entry)
+    assert (
+        speaking.same(keys, speaking.keys_of(rig, entry))
+        and action["thunder_shaped"]["version"] == later
+    )

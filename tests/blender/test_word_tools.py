@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The word at the current frame: found, stepped through, looped, marked, moved, retaken, and said
-by another take's mouth."""
+"""The words and sounds of a voice are found by the engine, kept with it, and follow its strip; the
+word at the current frame is stepped to, looped, marked, moved, retaken, and said by another
+take's mouth."""
 
 import bpy
 import numpy as np
@@ -9,11 +10,13 @@ from performances import clicks, reopen
 from thunder.operators import word_tools
 from thunder.scene.heads import head
 from thunder.scene.host import compat
+from thunder.scene.host.jobs import session
 from thunder.scene.review import word_track
 from thunder.scene.takes import provenance, take_list, transcript, word_places
 from thunder.scene.takes.direction import asking
 from thunder.scene.takes.provenance import Sampling
 from thunder.scene.voice import strip
+from thunder.thunder_core import progress, spoken
 from thunder.thunder_core.direction import HELD, Mark, MOVED, SOUND, STRESSED, THROWN_AWAY
 
 pytestmark = pytest.mark.one_blender
@@ -21,16 +24,22 @@ START = 25
 
 
 @pytest.fixture
-def stage(stage, client, tmp_path):
-    """A head, a strip of four seconds from frame 25 on, whose words “a bump” are known."""
-    scene = stage[0]
+def voiced_scene(scene, client, tmp_path):
+    """A head, a strip of four seconds from frame 25 on, and an engine that hears an m and an a in
+    it."""
     compat.strips(scene.sequence_editor_create()).new_sound(
         "line", clicks(tmp_path / "voice.wav", (1.0,), 4.0), 1, START
     )
-    transcript.ensure(scene, "line").text = "a bump"
-    bpy.ops.thunder.find_words()
-    scene.frame_set(START + 5)
     return scene
+
+
+@pytest.fixture
+def worded(voiced_scene):
+    """The same, whose words “a bump” are known."""
+    transcript.ensure(voiced_scene, "line").text = "a bump"
+    bpy.ops.thunder.find_words()
+    voiced_scene.frame_set(START + 5)
+    return voiced_scene
 
 
 def sent(client):
@@ -42,14 +51,14 @@ def marks_of(scene):
     return transcript.of_line(scene, strip.find(bpy.context))
 
 
-def test_the_word_is_the_one_at_the_current_frame_or_before_it(blender, stage):
+def test_the_word_is_the_one_at_the_current_frame_or_before_it(blender, worded):
     assert word_places.current(blender.context).text == "a"
-    stage.frame_set(90)
+    worded.frame_set(90)
     assert word_places.current(blender.context).text == "bump"
-    stage.frame_set(1)
+    worded.frame_set(1)
     assert word_places.current(blender.context).text == "a"
     blender.ops.thunder.step_word(step=1)
-    assert word_places.current(blender.context).text == "bump" and stage.frame_current == START + 7
+    assert word_places.current(blender.context).text == "bump" and worded.frame_current == START + 7
     blender.ops.thunder.step_word(step=1)
     assert word_places.current(blender.context).text == "bump"
     assert (
@@ -58,11 +67,11 @@ def test_the_word_is_the_one_at_the_current_frame_or_before_it(blender, stage):
     )
 
 
-def test_looping_sets_the_preview_range_and_gives_it_back(blender, stage):
+def test_looping_sets_the_preview_range_and_gives_it_back(blender, worded):
     blender.ops.thunder.loop_word()
     assert (
-        stage.use_preview_range
-        and stage.frame_preview_start < word_places.current(blender.context).frames[0]
+        worded.use_preview_range
+        and worded.frame_preview_start < word_places.current(blender.context).frames[0]
     )
     for go in (
         lambda: blender.ops.thunder.step_word(step=1),
@@ -71,42 +80,42 @@ def test_looping_sets_the_preview_range_and_gives_it_back(blender, stage):
         go()
         assert word_places.current(blender.context).text == "bump"
         assert (
-            stage.use_preview_range
-            and stage.frame_preview_end > word_places.current(blender.context).frames[1]
+            worded.use_preview_range
+            and worded.frame_preview_end > word_places.current(blender.context).frames[1]
         )
-        stage.frame_set(START + 5)
+        worded.frame_set(START + 5)
     blender.ops.thunder.loop_word()
-    assert not stage.use_preview_range
+    assert not worded.use_preview_range
 
 
-def test_marks_follow_the_recording_and_are_sampled(blender, stage):
+def test_marks_follow_the_recording_and_are_sampled(blender, worded):
     assert blender.ops.thunder.mark_word(kind=STRESSED) == {"FINISHED"}
     voice = strip.find(blender.context)
-    [mark] = transcript.of_line(stage, voice)
+    [mark] = transcript.of_line(worded, voice)
     assert (mark.kind, mark.start, mark.end) == (STRESSED, pytest.approx(0.2), pytest.approx(0.3))
-    asked = asking.add_direction(Sampling.of(stage.thunder), head.find(stage).owner, voice).asked
+    asked = asking.add_direction(Sampling.of(worded.thunder), head.find(worded).owner, voice).asked
     assert asked.marks == (mark,)
-    line = strip.by_name(stage, "line")
+    line = strip.by_name(worded, "line")
     line.frame_start += 10
-    assert marks_of(stage) == (mark,)
+    assert marks_of(worded) == (mark,)
     line.frame_final_start += 3
-    [later] = marks_of(stage)
+    [later] = marks_of(worded)
     assert later.start == pytest.approx(0.2 - 3 / 24)
 
 
-def test_of_marks_on_a_whole_word_one_holds_and_a_second_press_removes_it(blender, stage):
+def test_of_marks_on_a_whole_word_one_holds_and_a_second_press_removes_it(blender, worded):
     voice = strip.find(blender.context)
     for kind in (STRESSED, THROWN_AWAY, HELD):
         blender.ops.thunder.mark_word(kind=kind)
-        assert [mark.kind for mark in transcript.of_line(stage, voice)] == [kind]
+        assert [mark.kind for mark in transcript.of_line(worded, voice)] == [kind]
     blender.ops.thunder.mark_word(kind=HELD)
-    assert not transcript.of_line(stage, voice)
+    assert not transcript.of_line(worded, voice)
 
 
-def test_a_sound_is_corrected_and_a_word_moved(blender, stage):
+def test_a_sound_is_corrected_and_a_word_moved(blender, worded):
     blender.ops.thunder.correct_sound(number=0, sound="F")
     blender.ops.thunder.move_word(start=2, end=2)
-    marks = marks_of(stage)
+    marks = marks_of(worded)
     assert {mark.kind for mark in marks} == {SOUND, MOVED}
     moved = next(mark for mark in marks if mark.kind == MOVED)
     assert moved.to == pytest.approx((0.2 + 2 / 24, 0.3 + 2 / 24))
@@ -114,29 +123,29 @@ def test_a_sound_is_corrected_and_a_word_moved(blender, stage):
     with pytest.raises(RuntimeError, match="a frame at least"):
         blender.ops.thunder.move_word(start=20, end=0)
     blender.ops.thunder.clear_word()
-    assert not marks_of(stage)
+    assert not marks_of(worded)
 
 
 def test_takes_are_made_with_the_marks_and_remember_them_and_the_file_too(
-    blender, stage, client, tmp_path
+    blender, worded, client, tmp_path
 ):
     blender.ops.thunder.mark_word(kind=STRESSED)
-    assert word_track.Track.of(tuple(word_places.spans(stage, stage))).texts == ("a ▲", "bump")
+    assert word_track.Track.of(tuple(word_places.spans(worded, worded))).texts == ("a ▲", "bump")
     blender.ops.thunder.generate()
     assert sent(client)["marks"] == [[STRESSED, pytest.approx(0.2), pytest.approx(0.3)]]
-    entry = take_list.shown_take(stage.thunder)
-    [mark] = Sampling.of_take(provenance.about_of(entry.action), stage.thunder).asked.marks
+    entry = take_list.shown_take(worded.thunder)
+    [mark] = Sampling.of_take(provenance.about_of(entry.action), worded.thunder).asked.marks
     assert isinstance(mark, Mark) and mark.kind == STRESSED
     assert [mark.kind for mark in marks_of(reopen(blender, tmp_path))] == [STRESSED]
 
 
-def test_a_word_is_retaken_and_all_else_stays(blender, stage, client):
-    stage.thunder.count = 1
+def test_a_word_is_retaken_and_all_else_stays(blender, worded, client):
+    worded.thunder.count = 1
     blender.ops.thunder.generate()
-    lead = take_list.shown_take(stage.thunder)
+    lead = take_list.shown_take(worded.thunder)
     before, first_name = provenance.load(lead.action).motion, lead.name
     blender.ops.thunder.retake(what="WORD")
-    made = [entry for entry in stage.thunder.takes if entry.kind == "RESAMPLED"]
+    made = [entry for entry in worded.thunder.takes if entry.kind == "RESAMPLED"]
     assert len(made) == 8 and all(entry.name.startswith(first_name) for entry in made)
     mask = client.arrays[sent(client)["keep_mask"]] > 0.5
     free = np.flatnonzero(~mask.all(axis=1))
@@ -147,15 +156,15 @@ def test_a_word_is_retaken_and_all_else_stays(blender, stage, client):
     )
 
 
-def test_another_takes_mouth_is_used_on_the_word_alone(blender, stage):
-    stage.thunder.count = 2
+def test_another_takes_mouth_is_used_on_the_word_alone(blender, worded):
+    worded.thunder.count = 2
     blender.ops.thunder.generate()
-    lead = take_list.shown_take(stage.thunder)
-    other = next(entry for entry in stage.thunder.takes if entry.action != lead.action)
+    lead = take_list.shown_take(worded.thunder)
+    other = next(entry for entry in worded.thunder.takes if entry.action != lead.action)
     lead_action, other_action = lead.action, other.action
-    stage.frame_set(START + 8)
+    worded.frame_set(START + 8)
     assert blender.ops.thunder.use_mouth(take=other.action.name) == {"FINISHED"}
-    mixed = take_list.shown_take(stage.thunder)
+    mixed = take_list.shown_take(worded.thunder)
     was, there, now = (
         provenance.load(action) for action in (lead_action, other_action, mixed.action)
     )
@@ -168,3 +177,106 @@ def test_another_takes_mouth_is_used_on_the_word_alone(blender, stage):
     assert np.allclose(mouths[2][30:], mouths[0][30:], atol=1e-3)
     with pytest.raises(RuntimeError, match="was deleted"):
         blender.ops.thunder.use_mouth(take="nothing")
+
+
+# ---- what is found in a voice
+
+
+def track_of(scene):
+    return word_track.Track.of(tuple(word_places.spans(scene, scene)))
+
+
+def line(scene):
+    return strip.by_name(scene, "line")
+
+
+def test_words_and_sounds_lie_where_the_strip_plays_them(blender, voiced_scene):
+    transcript.ensure(voiced_scene, "line").text = "a bump"
+    assert blender.ops.thunder.find_words() == {"FINISHED"}
+    track = track_of(voiced_scene)
+    assert track.texts == ("a", "bump")
+    assert track.words[:, 0] == pytest.approx([25 + 0.2 * 24, 25 + 0.3 * 24]) and track.sounds[
+        0, 0
+    ] == pytest.approx(25 + 0.2 * 24)
+    assert track.at(25 + 0.25 * 24) == ("a", [("M B P", 0.9)])
+    assert track.at(25 + 0.35 * 24) == ("bump", [("AH", 0.6), ("OO", 0.3)])  # a and o are one mouth
+    assert track.at(90) == ("", [])
+
+
+def test_they_follow_a_strip_that_is_moved_trimmed_cut_and_renamed(blender, voiced_scene):
+    transcript.ensure(voiced_scene, "line").text = "a bump"
+    blender.ops.thunder.find_words()
+    speaking = line(voiced_scene)
+    speaking.frame_start += 10
+    assert track_of(voiced_scene).words[0, 0] == pytest.approx(35 + 0.2 * 24)
+    speaking.frame_final_start = round(35 + 0.31 * 24)
+    assert (
+        track_of(voiced_scene).texts == ("bump",)
+        and not (track_of(voiced_scene).sounds[:, 0] < speaking.frame_final_start).any()
+    )
+    speaking.frame_final_start = 35
+    speaking.name = "renamed"
+    assert track_of(voiced_scene).texts == ("a", "bump")
+    assert speaking.split(60, "SOFT") is not None and track_of(voiced_scene).texts == ("a", "bump")
+
+
+def test_they_survive_saving_and_are_gone_with_another_recording(blender, voiced_scene, tmp_path):
+    blender.ops.thunder.find_words()
+    assert len(track_of(voiced_scene).sounds) == 2 and not track_of(voiced_scene).texts
+    scene = reopen(blender, tmp_path)
+    assert len(track_of(scene).sounds) == 2
+    line(scene).sound = blender.data.sounds.load(clicks(tmp_path / "other.wav", (2.0,), 4.0))
+    assert not len(track_of(scene).sounds)
+
+
+def test_a_pasted_text_and_subtitles_become_the_transcript(blender, voiced_scene, tmp_path):
+    blender.context.window_manager.clipboard = "  a \n bump "
+    if blender.context.window_manager.clipboard:  # without a window there may be none
+        blender.ops.thunder.paste_transcript()
+        assert transcript.of(voiced_scene, "line").text == "a bump"
+    file = tmp_path / "line.srt"
+    file.write_text(
+        "1\n00:00:00,100 --> 00:00:01,000\n<i>a lump</i>\n\n2\n00:01:00,100 --> "
+        "00:01:01,000\nelsewhere\n",
+        encoding="utf-8",
+    )
+    assert blender.ops.thunder.read_transcript(filepath=str(file)) == {"FINISHED"}
+    assert transcript.of(voiced_scene, "line").text == "a lump"
+    (tmp_path / "empty.txt").write_text(" \n")
+    with pytest.raises(RuntimeError, match="holds no words"):
+        blender.ops.thunder.read_transcript(filepath=str(tmp_path / "empty.txt"))
+    assert transcript.of(voiced_scene, "line").text == "a lump"
+
+
+def test_what_is_not_heard_is_named_word_by_word(blender, voiced_scene, client):
+    transcript.ensure(voiced_scene, "line").text = "a bump 1984"
+    found = progress.result(word_places.find(client, strip.find(blender.context)))
+    assert found.unheard == (("1984", round(25 + 0.4 * 24)),)
+    assert found.sentence == "Found 2 of 3 words and 2 sounds"
+    assert (
+        found.warning
+        == "Not heard in the voice: “1984” near frame 35. Check the transcript there, and write "
+        "numbers as words"
+    )
+    other = word_places.FoundWords(spoken.Spoken([], found.spoken.words, "a bump", False), ())
+    assert other.warning.startswith("The voice does not seem to say this transcript")
+
+
+def test_after_takes_they_are_found_once_blender_is_idle_and_again_after_an_undo(
+    blender, voiced_scene, client
+):
+    word_places.find_soon(voiced_scene, strip.find(blender.context))
+    assert idle_step() is not None
+    session.release("a step was undone", may_go_on=True)
+    while idle_step() is not None:
+        pass
+    assert (
+        len(track_of(voiced_scene).sounds) == 2
+        and [verb for verb, _ in client.asked][-1] == "spoken"
+    )
+    word_places.find_soon(voiced_scene, strip.find(blender.context))  # they are known
+    assert not word_places._waiting.voices
+
+
+def idle_step():
+    return word_places._waiting.step() if word_places._waiting.voices else None

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import builtins
 import errno
+import hashlib
 import io
+import json
 import os
 import subprocess
 import sys
@@ -163,6 +165,26 @@ def sample(count: int, wanted: int | None) -> list[int]:
     if wanted is None or wanted >= count:
         return list(range(1, count + 1))
     return sorted({1 + round(i * (count - 1) / (wanted - 1)) for i in range(wanted)})
+
+
+def is_whole(folder: Path, takes: int) -> bool:
+    """Whether a folder holds a complete bake of so many takes and nothing else."""
+    from thunder_core import files
+
+    try:
+        listed = json.loads((folder / files.MANIFEST).read_text(encoding="utf-8"))
+        hashes = next(value for value in listed.values() if isinstance(value, dict))
+        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, StopIteration):
+        return False
+    there = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.iterdir()
+        if path.name != files.MANIFEST
+    }
+    return there == hashes and len(report["takes"]) == takes == sum(
+        name.endswith(".npz") for name in there
+    )
 
 
 def main() -> None:

@@ -14,7 +14,6 @@ research/results/kills.txt.
 """
 
 import argparse
-import hashlib
 import json
 import os
 import random
@@ -34,6 +33,7 @@ sys.path[:0] = [
     str(Path(__file__).parent),
 ]
 
+from failing_calls import is_whole
 from harness import children_of, ROOT, SAMPLE
 from processes import is_alive
 
@@ -159,24 +159,6 @@ def bake(out: Path, takes: int, temporary: Path, *what):
         stderr=subprocess.STDOUT,
         text=True,
         env=os.environ | {"TMPDIR": str(temporary), "THUNDER_PYTHON": sys.executable},
-    )
-
-
-def is_whole(folder: Path, takes: int) -> bool:
-    """Whether a folder holds a complete bake of so many takes and nothing else."""
-    try:
-        listed = json.loads((folder / files.MANIFEST).read_text(encoding="utf-8"))
-        hashes = next(value for value in listed.values() if isinstance(value, dict))
-        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, StopIteration):
-        return False
-    there = {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in folder.iterdir()
-        if path.name != files.MANIFEST
-    }
-    return there == hashes and len(report["takes"]) == takes == sum(
-        name.endswith(".npz") for name in there
     )
 
 

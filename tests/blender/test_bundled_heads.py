@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shoulders, breath and wrinkles of a bundled head follow it by themselves, and takes know nothing
-of them."""
+"""Bundled heads: shoulders, breath and wrinkles follow them by themselves, every part has its own
+material, and each person comes with all channels, its own look and a place beside the others."""
 
 import numpy as np
 import pytest
 from characters import seen_points
+from thunder.scene.heads import head
 from thunder.scene.media import puppets
 
 SIDES = ("Left", "Right")
@@ -118,3 +119,67 @@ def test_copies_of_a_head_follow_themselves(still, scene, rig, blender):
     graph = blender.context.evaluated_depsgraph_get()
     assert mesh.evaluated_get(graph)["Thunder Wrinkles Left"][1] == 1.0
     assert rig.mesh.evaluated_get(graph)["Thunder Wrinkles Left"][1] == 0.0
+
+
+def principled(material):
+    return next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
+
+
+def test_every_part_is_painted_alike_for_the_viewport_and_for_renders(rig):
+    mesh = rig.mesh.data
+    assert {polygon.material_index for polygon in mesh.polygons} == set(range(len(mesh.materials)))
+    for material in mesh.materials:
+        colour = principled(material).inputs["Base Color"].default_value
+        assert tuple(material.diffuse_color) == pytest.approx(tuple(colour))
+        assert material.roughness == pytest.approx(
+            principled(material).inputs["Roughness"].default_value
+        )
+
+
+def test_skin_that_a_file_has_already_stays_as_it_is(blender):
+    earlier = blender.data.materials.new("Thunder Skin")
+    if earlier.node_tree is None:
+        earlier.use_nodes = True
+    blender.ops.thunder.add_head()
+    assert earlier in list(blender.context.scene.thunder.head.data.materials)
+    assert not principled(earlier).inputs["Normal"].is_linked
+
+
+@pytest.mark.one_blender
+def test_each_person_can_take_a_performance_and_all_stand_side_by_side_with_their_own_skin(blender):
+    scene = blender.context.scene
+    for person, name in head.PEOPLE.items():
+        assert blender.ops.thunder.add_head(person=person) == {"FINISHED"}
+        rig = head.find(scene)
+        assert rig.mesh.name == name and rig.channels == head.channel_names()
+        head.check_animatable(rig)
+    found = head.in_scene(scene)
+    assert (
+        len(found)
+        == len(head.PEOPLE)
+        == len({round(head.owner_of(mesh).location.x, 3) for mesh in found})
+    )
+    assert len({mesh.data.materials[0].name for mesh in found}) == len(found)
+    assert len({mesh.data.materials["Thunder Teeth"].name for mesh in found}) == 1
+
+
+@pytest.mark.one_blender
+@pytest.mark.parametrize("person", head.PEOPLE)
+def test_hair_is_an_object_that_follows_the_neck_and_may_be_hidden(blender, person):
+    blender.ops.thunder.add_head(person=person)
+    scene = blender.context.scene
+    rig = head.find(scene)
+    (hair,) = (obj for obj in rig.objects if obj not in (rig.mesh, rig.armature))
+    assert hair.parent == rig.armature and hair.data.shape_keys is None
+
+    still = seen_points(blender, hair)
+    rig.armature.pose.bones["jaw"].rotation_euler.x = 0.3
+    assert np.allclose(seen_points(blender, hair), still)
+    rig.armature.pose.bones["neck"].rotation_euler.x = 0.3
+    # less beside the joint, where long hair ends
+    moved = np.linalg.norm(seen_points(blender, hair) - still, axis=1)
+    assert moved.min() > 0.0001 and np.median(moved) > 0.01
+    blender.context.view_layer.objects.active = hair  # what is clicked on
+    assert head.guess(scene, hair) == rig.mesh
+    blender.data.objects.remove(hair)
+    assert head.find(scene).objects == (rig.mesh, rig.armature)
