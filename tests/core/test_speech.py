@@ -198,6 +198,8 @@ def test_lips_that_stop_while_somebody_speaks_are_seen():
     # before the first word, in a word, between two words
     lips[:12], lips[20:30], lips[38:52] = (lips[0], lips[20], lips[38])
     assert (np.flatnonzero(stands_still(lips, speaking)) == np.arange(21, 30)).all()
+    inside = (np.arange(80) >= 22) & (np.arange(80) < 29)
+    assert np.array_equal(stands_still(lips, inside), inside), "but not beyond what is said"
     assert not stands_still(lips, np.zeros(80, bool)).any()
 
 
