@@ -247,6 +247,20 @@ def test_ten_seconds_are_heard_in_a_second_and_a_half(engine, sample, takes):
     keeps(1.5, spent, "listening to ten seconds")
 
 
+def test_what_is_expected_follows_the_lips_that_a_voice_plans(engine, sample):
+    voice = engine.thunder.analyse(sample.samples, 100)
+    wider = replace(voice)
+    vars(wider)["lips"] = voice.lips + 1
+    usual, wide = engine.thunder.expect(voice, [Performance(0), Performance(0, voice=wider)])
+    assert wide.jaw[:, 0].mean() > 1.1 * usual.jaw[:, 0].mean() > 0
+
+
+def test_progress_of_takes_together_is_the_share_of_their_steps(engine, sample):
+    voice, told = engine.thunder.analyse(sample.samples, 100), []
+    engine.thunder.perform(voice, [Performance(1), Performance(2)], 4, 1.0, told.append)
+    assert len(told) == 4 and told == pytest.approx(np.arange(4) / 4)
+
+
 def test_a_listener_keeps_the_mouth_shut_and_has_no_score(engine, sample):
     listeners = engine.generate(sample, Request(3, 100, steps=5, direction=AROUND, listening=True))
     assert [take.seed for take in listeners] == [100, 101, 102]  # nothing ranks them
