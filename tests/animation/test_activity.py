@@ -121,3 +121,8 @@ def test_moments_of_faces_that_do_not_speak_are_their_gestures():
     assert (120, "nod") in activity.choose_quiet_moments(quiet(), 3, None, lids), (
         "with open eyes, if there is one"
     )
+
+
+def test_a_steady_sound_is_as_loud_at_its_ends():
+    peaks = np.tile([-0.5, 0.5], (200, 1))
+    assert activity.loudness(peaks, 100) == pytest.approx(np.ones(50))
