@@ -18,8 +18,10 @@ from thunder_core.engine.diffusion import windows
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.request import portions, threads_for
 from thunder_core.engine.scorer import DAMPED, evidence, heard_share, Measures
+from thunder_core.engine.speech.encoder import PHONES, softmax
 from thunder_core.engine.systems.thunder import Performance
 from thunder_core.events import EVENTS
+from thunder_core.face.lips import width_mm
 from thunder_core.request import Request
 from thunder_core.types import in_group, Keep, Motion, pack, RATE, SPEECH, Speech, unpack
 
@@ -40,6 +42,23 @@ def same(a: Motion, b: Motion, tolerance: float) -> bool:
 
 def rolled(motion: Motion, frames: int) -> Motion:
     return Motion(np.roll(motion.expression, frames, 0), np.roll(motion.jaw, frames, 0))
+
+
+def test_lips_round_as_far_as_is_seen_and_rounding_follows_its_slider(engine, sample):
+    belief = softmax(engine.analyse(sample).logits)
+    oo = np.unique(np.flatnonzero(belief[:, PHONES.index("UW")] > 0.5) // 2)
+
+    def narrowed(rounding: float) -> float:
+        """Millimetres by which the corners come in on “oo”, of four takes."""
+        asked = Brief.of(Direction(Style(rounding=rounding)), 0.2)
+        takes = engine.generate(sample, Request(4, 1, direction=asked))
+        closed = Motion(np.zeros((1, engine.head.channels)), np.zeros((1, 3)))
+        rest = width_mm(closed, engine.head)[0]
+        return rest - float(np.mean([take.width[oo] for take in takes]))
+
+    less, usual, more = (narrowed(rounding) for rounding in (0.6, 1.0, 1.6))
+    assert usual > 5.5, "on “oo” those of people come in by 4"
+    assert less < 0.75 * usual and more > 1.25 * usual
 
 
 def test_the_score_hears_lips_in_their_own_line_and_neither_in_another_nor_late(
