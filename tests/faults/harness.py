@@ -272,6 +272,35 @@ def wrong_sentence(text: str) -> list[str]:
     return wrong
 
 
+# ---- an installation
+
+
+def installers_environment(**more) -> dict[str, str]:
+    """The environment of a process that installs without what its user told pip."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+    return kept | {"PIP_CONFIG_FILE": os.devnull, "THUNDER_INSTALL_SCALE": "1e-4"} | more
+
+
+def run_installer(command, cwd=None, **environment):
+    """A command that installs, run to its end with stdin open, for the installer ends with it; what
+    came of it, and its events."""
+    stdin, held = os.pipe()
+    try:
+        done = subprocess.run(
+            [sys.executable, *map(str, command)],
+            stdin=stdin,
+            timeout=300,
+            capture_output=True,
+            text=True,
+            env=installers_environment(**environment),
+            cwd=cwd,
+        )
+    finally:
+        os.close(stdin)
+        os.close(held)
+    return done, [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+
 # ---- files, processes and memory
 
 

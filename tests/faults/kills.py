@@ -34,7 +34,7 @@ sys.path[:0] = [
 ]
 
 from failing_calls import is_whole
-from harness import children_of, ROOT, SAMPLE
+from harness import children_of, installers_environment, ROOT, SAMPLE
 from processes import is_alive
 
 from research.harness import keep, keep_json
@@ -268,14 +268,6 @@ def kill_installers(count: int, draw: random.Random, place: Path, tally: Tally) 
     lock = make_lock(wheels / "engine.txt", make_wheel(wheels, "alpha"), make_wheel(wheels, "beta"))
 
     def start(folder):
-        environment = {
-            name: value for name, value in os.environ.items() if not name.startswith("PIP_")
-        }
-        environment |= {
-            "PIP_CONFIG_FILE": os.devnull,
-            "THUNDER_INSTALL_SCALE": "1e-4",
-            "TMPDIR": tempfile.gettempdir(),
-        }
         return subprocess.Popen(
             [
                 sys.executable,
@@ -292,7 +284,7 @@ def kill_installers(count: int, draw: random.Random, place: Path, tally: Tally) 
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=environment,
+            env=installers_environment(TMPDIR=tempfile.gettempdir()),
         )
 
     def finish(folder):

@@ -2,12 +2,10 @@
 """Rows of the table of faults: the installer's folder, list of packages and wheels, and the
 environment a process finds itself in."""
 
-import json
 import os
-import subprocess
 import sys
 
-from harness import Case, Fault, ROOT
+from harness import Case, Fault, ROOT, run_installer
 
 HASH = "0" * 64
 LOCK = f"alpha==1.0 \\\n    --hash=sha256:{HASH}\n"
@@ -39,26 +37,12 @@ def setting(lock=LOCK, folder="engine", wheels="wheels", files=(), lock_name="en
 
 def install(case: Case):
     """Run the installer to its end with stdin open; (exit code, what it said)."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
-    stdin, held = os.pipe()
-    try:
-        done = subprocess.run(
-            [sys.executable, "-I", str(ROOT / "thunder_core" / "installer.py"), *case.given],
-            stdin=stdin,
-            timeout=120,
-            capture_output=True,
-            text=True,
-            env=environment | {"PIP_CONFIG_FILE": os.devnull},
-            cwd=case.folder,
-        )
-    finally:
-        os.close(stdin)
-        os.close(held)
-    said = done.stderr
-    for line in done.stdout.splitlines():
-        event = json.loads(line)
-        said += event["message"] + "\n" if event["event"] == "error" else ""
-    return done.returncode, said
+    program = ROOT / "thunder_core" / "installer.py"
+    done, events = run_installer(
+        ["-I", program, *case.given], case.folder, THUNDER_INSTALL_SCALE="1"
+    )
+    said = [event["message"] + "\n" for event in events if event["event"] == "error"]
+    return done.returncode, done.stderr + "".join(said)
 
 
 def _link(place):

@@ -6,9 +6,7 @@ tests/blender/test_failing_calls.py does the same to a bake, a commit and a pres
 THUNDER_ALL_CALLS=1 (`make faults`) lets every single call fail where a usual run tries a sample.
 """
 
-import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -22,7 +20,6 @@ from made_wheel import make_lock, make_wheel
 
 from thunder_core import files, installer
 
-ROOT = harness.ROOT
 ALL = bool(os.environ.get("THUNDER_ALL_CALLS"))
 
 
@@ -80,34 +77,9 @@ def packages(tmp_path_factory):
 def install(folder, packages, k=0, **more):
     """The installer in a process of its own, in which the k-th call fails: (exit code, its last
     event, calls, stderr)."""
-    command = [
-        sys.executable,
-        str(ROOT / "tests" / "faults" / "failing_calls.py"),
-        str(k),
-        str(folder),
-        installer.__file__,
-        "--folder",
-        str(folder),
-        "--lock",
-        str(packages[1]),
-        "--wheels",
-        str(packages[0]),
-    ]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
-    stdin, held = os.pipe()  # the installer ends when its stdin does
-    try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            stdin=stdin,
-            timeout=300,
-            env=environment | {"PIP_CONFIG_FILE": os.devnull, "THUNDER_INSTALL_SCALE": "1e-4"},
-        )
-    finally:
-        os.close(stdin)
-        os.close(held)
-    events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    shim = [harness.ROOT / "tests" / "faults" / "failing_calls.py", k, folder, installer.__file__]
+    given = ["--folder", folder, "--lock", packages[1], "--wheels", packages[0]]
+    done, events = harness.run_installer(shim + given)
     calls = [line for line in done.stderr.splitlines() if line.startswith("calls: ")]
     return (
         done.returncode,
