@@ -7,6 +7,7 @@ import pytest
 
 from thunder_core import findings
 from thunder_core.animation import keyframes, layered, placing
+from thunder_core.animation.commit.drawing import trim
 from thunder_core.animation.keys import Keys, reduce, turning_points
 
 FRAMES = np.arange(1.0, 61.0)
@@ -42,6 +43,14 @@ def test_both_halves_of_a_cut_say_what_the_whole_said():
     assert left["co"][-1, 0] == right["co"][0, 0] == 30.0
     for half, fine in ((left, np.linspace(1, 30, 200)), (right, np.linspace(30, 60, 200))):
         assert np.abs(keyframes.evaluate(half, fine) - keyframes.evaluate(keys, fine)).max() < 1e-4
+
+
+@pytest.mark.parametrize("first, last", [(1, 60), (1, 30), (30, 60), (20, 40)])
+def test_a_takes_keys_are_cut_to_a_span(first, last):
+    keys, fine = curve(), np.linspace(first, last, 200)
+    cut = trim(keys, placing.Span(first, last, 2), None)
+    assert cut["co"][[0, -1], 0].tolist() == [first, last]
+    assert np.abs(keyframes.evaluate(cut, fine) - keyframes.evaluate(keys, fine)).max() < 1e-4
 
 
 @pytest.mark.parametrize("ends", [(27.0, 31.0), (15.0, 36.0), (13.5, 14.5)])
