@@ -18,7 +18,7 @@ from thunder_core.engine.diffusion import windows
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.request import portions, threads_for
 from thunder_core.engine.scorer import DAMPED, evidence, heard_share, Measures
-from thunder_core.engine.speech.encoder import PHONES, softmax
+from thunder_core.engine.speech.encoder import LOUDNESS, PHONES, softmax
 from thunder_core.engine.systems.thunder import Performance
 from thunder_core.events import EVENTS
 from thunder_core.face.lips import width_mm
@@ -297,6 +297,13 @@ def test_a_listener_keeps_the_mouth_shut_and_has_no_score(engine, sample):
         Speech(np.zeros_like(sample.samples)), Request(1, 101, steps=5, direction=AROUND)
     )[0]
     assert not same(idle.motion, listeners[1].motion, 1e-3)
+
+
+def test_a_listener_hears_accents_and_an_idle_face_none(engine, sample):
+    voice = engine.analyse(sample)
+    listens, idle = voice.unspoken(voice.features[0, :-LOUDNESS]), voice.unspoken()
+    assert voice.accents.any() and np.array_equal(listens.accents, voice.accents)
+    assert not idle.accents.any() and not len(idle.phrasing.accents)
 
 
 def test_a_voice_among_others_is_named_as_unclear_and_a_clean_one_is_not(engine, sample):
