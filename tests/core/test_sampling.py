@@ -183,6 +183,22 @@ def test_normal_data_comes_out_with_its_mean_and_deviation():
     )
 
 
+def test_one_step_is_a_draw_from_the_posterior_by_bayes():
+    """x̃_1 → x̃_0 where x_0 is known to be 0: the product of the two normal densities."""
+    drawn = {}
+
+    def denoise(x, step):
+        drawn[min(step, 2)] = x
+        return np.zeros_like(x)
+
+    ancestral_sample(denoise, Normal(2).draw(1, 40000, 1), Normal(3))
+    a, b = (float(each) for each in alpha_bar()[:2])
+    forward = b / a  # x̃_1 = √forward · x̃_0 + √(1 − forward) ε, and x̃_0 ~ N(0, 1 − a)
+    precision = forward / (1 - forward) + 1 / (1 - a)
+    missed = drawn[0] - forward**0.5 * drawn[1] / (1 - forward) / precision
+    assert float(missed.std()) == pytest.approx(precision**-0.5, rel=0.02)
+
+
 def test_every_step_is_asked_once_from_most_noise_to_least():
     asked, counted = [], []
 
