@@ -133,6 +133,15 @@ def test_lips_rest_where_nobody_speaks():
     assert (speaking == 0).all() and (result[:, PIPELINE.columns.jaw] == 0).all()
 
 
+def test_additions_come_in_slowly_beside_a_kept_part():
+    mask = np.zeros((FRAMES, 1), bool)
+    mask[40:60] = True
+    spoken, acted = np.zeros((FRAMES, 1)), np.ones((FRAMES, 1))
+    added = PIPELINE.keep_fixed_part(acted, spoken, Inpainting(mask, spoken))[:, 0]
+    assert not added[40:60].any() and (added[[0, -1]] == 1).all()
+    assert np.abs(np.diff(added)).max() < 0.5
+
+
 @pytest.fixture(scope="module")
 def finished():
     """(sampled motion, voice, its trace, the take)."""
