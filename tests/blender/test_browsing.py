@@ -200,6 +200,8 @@ def test_a_duplicate_has_the_edits_and_leaves_the_original_alone(blender, stage,
     scene.thunder.takes[0].name = "Warm smile"
     blender.ops.thunder.duplicate_take(index=0)
     assert scene.thunder.takes[1].name == "Warm smile b"
+    scene.thunder.takes[0].name = ""
+    assert scene.thunder.takes[0].name == "Take 1"
 
 
 def test_deleting_the_shown_take_shows_the_next_and_undo_brings_it_back(blender, stage, scene):

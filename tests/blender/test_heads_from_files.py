@@ -348,6 +348,11 @@ class Runs:
         return os.system, (f"touch {self.path}",)
 
 
+def test_thunders_own_head_is_no_flame_file(blender):
+    with pytest.raises(RuntimeError, match="press Add Head"):
+        blender.ops.thunder.add_flame_head(filepath=str(heads_head.ASSET))
+
+
 def test_it_is_found_beside_other_heads_and_says_what_is_lost(blender, folder):
     mesh = add(blender, folder)
     assert (
