@@ -364,7 +364,7 @@ def _note(name: str, note: str) -> str:
     if note == OTHER_TEXT:
         return (
             f"“{name}” does not seem to say the transcript, so its takes are made without it: give "
-            f"what it says"
+            f"all its words, from the first to the last"
         )
     return (
         f"“{name}” is hard to understand, so its takes may miss some m, b, p, f and v: give its "

@@ -199,7 +199,8 @@ def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, l
     at = round(float(provenance.clock_of(entry.action).seconds(frame)) * FPS)
     if not 0 <= at < performance.motion.frames:
         raise BadRequest(
-            f"{name} plays from frame {entry.first} to {entry.last}: move the playhead there"
+            f"{name} plays from frame {entry.first} to {entry.last}, not at {frame}: choose a frame "
+            f"of it"
         )
     sampling = provenance.Sampling.of_take(performance.provenance, scene.thunder)
     seed = entry.seed
@@ -263,8 +264,8 @@ def say_unclear(name: str) -> str:
 def say_other_text(name: str) -> str:
     """The sentence that the voice of that name does not say its transcript."""
     return (
-        f"“{name}” does not seem to say its transcript, so its takes are made without it: give "
-        f"what it says"
+        f"“{name}” does not seem to say its transcript, so its takes are made without it: give all "
+        f"its words, from the first to the last"
     )
 
 

@@ -26,7 +26,7 @@ NAMES = PIPELINE.channels
 COLUMN = {name: i for i, name in enumerate(NAMES)}
 # Every step of a directed take in the order in which it runs.
 ORDER = """keep in bounds, rest without speech, breathe, hold tongue, meet lips, show teeth and tongue,
-turn jaw, tuck lip, unroll lip for tongue, set lips, put tongue out, make room for rolled lip, limit lip roll, limit tongue rate,
+turn jaw, tuck lip, unroll lip for tongue, set lips, put tongue out, make room for rolled lip, roll lip in time, limit tongue rate,
 apply moods, make room for rolled lip, keep eyes in sockets, carry brows, rest lower face, keep fixed part"""
 
 

@@ -113,7 +113,7 @@ class Pipeline:
         aim = self.mechanics.articulators.shape(x.astype(np.float64), jaw.astype(np.float64))
         aim = self.meet_lips(aim, voice.shut)
         x, jaw = self.mechanics.speak(x, jaw, sounds, show_teeth_and_tongue(aim, sounds), lips)
-        x = self.limit_lip_roll(x)
+        x = self.roll_lip_in_time(x)
         x = self.limit_tongue_rate(x)
         return x, jaw
 
@@ -157,7 +157,7 @@ class Pipeline:
         return Shape(aim.gap * (1 - shut * nearly), aim.rise, aim.incisors)
 
     @step(CONSTRAINT, "expression")
-    def limit_lip_roll(self, expression: np.ndarray) -> np.ndarray:
+    def roll_lip_in_time(self, expression: np.ndarray) -> np.ndarray:
         """Expression [T, n] whose lower lip takes its time to the teeth and back."""
         x = expression.copy()
         x[:, self.roll] = widen_peaks(x[:, self.roll], _UNROLLED)
