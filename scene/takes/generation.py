@@ -199,8 +199,8 @@ def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, l
     at = round(float(provenance.clock_of(entry.action).seconds(frame)) * FPS)
     if not 0 <= at < performance.motion.frames:
         raise BadRequest(
-            f"{name} plays from frame {entry.first} to {entry.last}, not at {frame}: choose a frame "
-            f"of it"
+            f"{name} plays from frame {entry.first} to {entry.last}, not at {frame}: choose a "
+            f"frame of it"
         )
     sampling = provenance.Sampling.of_take(performance.provenance, scene.thunder)
     seed = entry.seed

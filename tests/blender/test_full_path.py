@@ -107,7 +107,7 @@ def test_why_a_take_does_what_it_does_at_a_frame(blender, scene, connection):
     scene.frame_set(1)
     assert contents(blender) == before
     for frame, kind, said in (
-        (entry.last + 9, "SAMPLED", "move the playhead"),
+        (entry.last + 9, "SAMPLED", "choose a frame"),
         (entry.first, "MIXED", "is mixed"),
     ):
         entry.kind = kind
