@@ -247,6 +247,25 @@ def test_a_closure_is_added_and_taken_away_at_a_frame(blender, stage, scene, rig
             assert (a["co"][far] == b["co"][far]).all()
 
 
+def test_a_closure_that_keys_opened_on_a_shaped_take_is_restored_and_other_edits_stay(
+    blender, stage, scene, rig
+):
+    entry = enter(stage, closed=(2.4,))
+    entry.action.thunder_shape.upper_face = 0.5
+    jaw = curve_of(rig, entry, 'pose.bones["jaw"].rotation_euler')
+    kept = next(point for point in jaw.keyframe_points if round(point.co[0]) == 20)
+    for point in [p for p in jaw.keyframe_points if 56 <= p.co[0] <= 62] + [kept]:
+        point.co[1] += 0.12
+    jaw.update()
+    here = kept.co[1]
+    assert gap_on_the_mesh(blender, scene, rig, 59) > 1.0
+    assert blender.ops.thunder.add_closure() == {"FINISHED"}
+    assert gap_on_the_mesh(blender, scene, rig, 59) <= 0.3
+    jaw = curve_of(rig, entry, 'pose.bones["jaw"].rotation_euler')
+    assert jaw.evaluate(20) == pytest.approx(here, abs=1e-6)
+    assert jaw.evaluate(21) != pytest.approx(here, abs=1e-3)
+
+
 @pytest.mark.parametrize("frames", [12.0, -3.0, 7.4])
 def test_a_shaped_take_that_moves_with_its_sound_is_still_shaped(blender, rig, frames, entry):
     """As Re-sync moves it: its keys, and before them what the sliders need."""
