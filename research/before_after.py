@@ -44,7 +44,7 @@ def add_arguments(p: ArgumentParser) -> None:
     add_shared(p, "seed")
     p.add_argument("--before", default=BEFORE, help="commit whose take is on the left")
     p.add_argument(
-        "--names", nargs=2, default=["21 November", "25 November"], help="under the heads"
+        "--names", nargs=2, default=["21 November", "26 November"], help="under the heads"
     )
     p.add_argument("--sound", type=Path, default=SAMPLE, help="WAV, 16 kHz, 16 bit, mono")
     p.add_argument("--seconds", type=float, default=5.0)
