@@ -301,7 +301,7 @@ def bake(
             "--transcript is of a voice that the face speaks: leave it out, or give the voice with "
             "--audio or --strip"
         )
-    words = words_of(chosen.transcript) if chosen.transcript else ""
+    words = words_of(chosen.transcript)
     started = time.monotonic()
     check_engine(chosen.engine, chosen.weights)
     files.check_writable(chosen.out)
@@ -697,7 +697,11 @@ def pack_sound(sound_strip) -> None:
         sound_strip.sound.pack()
 
 
+# ---- how takes are played
+
+
 def add_direction_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that direct takes."""
     group = parser.add_argument_group(
         "how takes are played",
         "Without any of these takes are played as the head in the scene is directed, or around "
@@ -794,9 +798,11 @@ def report_direction(provenance: dict) -> dict:
     return {"direction": Preset("", wanted.mean, "", wanted.spread).data()}
 
 
-def words_of(given: str) -> str:
-    """The words that --transcript gives, or those in the file that it names, on one line. Raises
-    BadRequest."""
+def words_of(given: str | None) -> str:
+    """The words that --transcript gives, or those in the file that it names, on one line; "" where
+    it is left out. Raises BadRequest."""
+    if not given:
+        return ""
     if not settings.is_text_file(given):
         return " ".join(given.split())
     return subtitles.read_text(given, "name another with --transcript")

@@ -6,6 +6,10 @@ Each job gets a folder of its name in `--out`. A second run bakes only what has 
 after a kill. A job that fails leaves a sentence and the others continue. batch.json and batch.html
 report all of them. Ends with code 0, with 3 if some jobs failed, or with 1 (2 for a wrong option)
 if nothing could be started.
+
+Also the process that bakes them (`bake.py --baker`): it reads requests from stdin and answers on
+stdout, as described in thunder_core/batch/baker.py. It ends when its stdin is closed, even during a
+job, which then leaves no files.
 """
 
 import _thread
@@ -517,6 +521,9 @@ def _jobs(count: int) -> str:
 def _on(event: Mapping) -> str:
     """The machine of a job, as the end of a line; "" for this machine."""
     return f" (on {event['node']})" if event.get("node") else ""
+
+
+# ---- the process that bakes
 
 
 EVENT_PACE = 0.5  # interval of progress reports with the same message, s

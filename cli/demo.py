@@ -122,7 +122,7 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
     bar = Bar()
     sound = os.path.abspath(chosen.audio)
     npz = [f"take_{rank:02d}.npz" for rank in range(1, chosen.takes + 1)]
-    words = bake.words_of(chosen.transcript) if chosen.transcript else ""
+    words = bake.words_of(chosen.transcript)
     bake.check_engine(chosen.engine, chosen.weights)
     out = files.Transaction(chosen.out, chosen.force, [sound])
     wanted = (*PRODUCTS, *FILMS[chosen.film])

@@ -237,7 +237,7 @@ def test_scene_calls_no_operator_of_ours():
 
 
 def test_no_function_rebinds_a_global():
-    """State between events is a part of the session (scene/host/session.py)."""
+    """State between events is a part of the session (scene/host/jobs.py)."""
     places = [
         f"{path}:{node.lineno}"
         for path, node in nodes([*FOLDERS, "thunder_core"])

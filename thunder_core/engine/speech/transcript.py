@@ -108,10 +108,10 @@ _CUT = -8.0
 # probability of speech that the text leaves out, between its words
 _UNTOLD = 0.25
 # How a text is compared with a voice: whether the voice may say a part of it only, the probability
-# of speech that it leaves out, the mean log probability of the letters, over the rows that they are
-# spoken in, above which it matches. Of 60 validation lines all match their text, all halves and two
-# thirds of these voices the whole text, and 87 % of the voices a text that lacks a third to a half;
-# 1.7 % of texts of other lines match.
+# of speech that it leaves out, and the mean log probability of the letters, over the rows that they
+# are spoken in, above which it matches. Of 60 validation lines all match their text, all halves and
+# two thirds of these voices the whole text, and 87 % of the voices a text that lacks a third to a
+# half; 1.7 % of texts of other lines match.
 _WAYS = ((False, 0.0, -0.75), (True, 0.0, -0.65), (False, _UNTOLD, -0.43))
 _MOST_SAID = 0.8  # share of words said with which the first way is enough
 # Change of the log probability of phones that a letter is never read as, and where it closes the
