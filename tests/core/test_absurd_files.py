@@ -157,11 +157,9 @@ def png(width, height):
     )
 
 
-def jpeg(width, height, passes=1, before=b""):
+def jpeg(width, height, before=b""):
     frame = b"\xff\xc2\0\x11\x08" + struct.pack(">HH", height, width) + b"\x03" + bytes(9)
-    return (
-        b"\xff\xd8\xff\xe0\0\x04ab" + before + frame + passes * b"\xff\xda\0\x02data" + b"\xff\xd9"
-    )
+    return b"\xff\xd8\xff\xe0\0\x04ab" + before + frame + b"\xff\xda\0\x02data\xff\xd9"
 
 
 def webp(width, height, kind=b"VP8X"):
@@ -173,64 +171,20 @@ def webp(width, height, kind=b"VP8X"):
     return b"RIFF\0\0\0\0WEBP" + kind + bytes(4) + bodies[kind]
 
 
-def tiff(width, height, samples=3, tile=(), order="<", big=False, kind=4, count=1):
-    tags = [(256, width), (257, height), (277, samples), *zip((322, 323), tile)]
-    entry = (lambda tag, value: struct.pack(order + "HHQQ", tag, 16, 1, value)) if big else (
-        lambda tag, value: struct.pack(order + "HHII", tag, kind, count, value)
-    )  # fmt: skip
-    body = b"".join(entry(*tag) for tag in tags)
-    name = b"II" if order == "<" else b"MM"
-    if big:
-        return name + struct.pack(order + "HHHQQ", 43, 8, 0, 16, len(tags)) + body + bytes(20)
-    return name + struct.pack(order + "HIH", 42, 8, len(tags)) + body + bytes(20)
-
-
-def exr(width, height, channels=3, flags=0, tile=None, shown=None):
-    def attribute(name, kind, data):
-        return name + b"\0" + kind + b"\0" + struct.pack("<I", len(data)) + data
-
-    window = struct.pack("<iiii", -5, 7, width - 6, height + 6)
-    listed = b"".join(b"c%d\0" % n + bytes(16) for n in range(channels)) + b"\0"
-    parts = attribute(b"channels", b"chlist", listed) + attribute(b"dataWindow", b"box2i", window)
-    parts += attribute(
-        b"displayWindow", b"box2i", window if shown is None else struct.pack("<iiii", 0, 0, *shown)
-    )
-    parts += (
-        b"" if tile is None else attribute(b"tiles", b"tiledesc", struct.pack("<IIB", *tile, 0))
-    )
-    return struct.pack("<II", 20000630, 2 | flags) + parts + b"\0" + bytes(99)
-
-
 USUAL = [
-    png(1024, 1024), png(8192, 8192), jpeg(6000, 4000), jpeg(9000, 7000, 12,
-    b"\xff\xff\xe1\0\x06Exif"), webp(4000, 3000),
-    webp(4000, 3000, b"VP8L"), webp(4000, 3000, b"VP8 "), tiff(6000, 4000),
-    tiff(6000, 4000, 4, (256, 256), ">"), tiff(640, 480, big=True),
-    exr(4096, 2160, 30), exr(512, 512, 4, 0x200, (64, 64)),
+    png(1024, 1024), png(8192, 8192), jpeg(6000, 4000), jpeg(9000, 7000, b"\xff\xff\xe1\0\x06Exif"),
+    webp(4000, 3000), webp(4000, 3000, b"VP8L"), webp(4000, 3000, b"VP8 "),
 ]  # fmt: skip
 TOO_LARGE = [
     png(30000, 30000), png(2**31, 2**31), jpeg(65500, 65500), webp(2**24, 2**24),
     webp(16384, 16384, b"VP8L"), webp(16383, 16383, b"VP8 "),
-    tiff(30000, 30000), tiff(2**32 - 1, 2**32 - 1), tiff(4096, 4096, 60000),
-    tiff(100, 100, 3, (2**31, 2**31)),
-    tiff(2**40, 2**40, big=True),
-    exr(30000, 30000), exr(4096, 4096, 2000), exr(100, 100, 3, 0x200, (2**31, 2**31)),
-    exr(100, 100, shown=(2**30, 2**30)),
 ]  # fmt: skip
-MORE = r"^has [\d,]+ × [\d,]+ pixels.*, more than 8,192 × 8,192$"
+MORE = r"^has [\d,]+ × [\d,]+ pixels, more than 8,192 × 8,192$"
 BAD = [
     (b"", "is no PNG"), (b"BM" + bytes(99), "is no PNG"), (b"GIF89a" + bytes(99), "is no PNG"),
-    (png(0, 5), "damaged"),
-    (b"\x89PNG\r\n\x1a\n\0\0\0\x0dIEND" + bytes(99), "damaged"), (jpeg(0, 5), "damaged"),
-    (b"\xff\xd8\xff\xda\0\0", "damaged"),
-    (jpeg(600, 400, 5000), "more than 100 passes"), (b"\xff\xd8" + b"\xff\xe0\0\x02" * 20000,
-    "damaged"),
-    (tiff(640, 480, kind=11), "damaged"), (tiff(640, 480, count=2), "damaged"),
-    (b"II*\0\xff\xff\xff\xff" + bytes(9), "damaged"),
-    (b"II+\0\x08\0\0\0" + b"\xff" * 8, "damaged"), (exr(100, 100, flags=0x800), "deep"),
-    (exr(-50, 100), "damaged"),
-    (exr(100, 100)[:60], "damaged"), (b"\x76\x2f\x31\x01\x02\0\0\0" + b"a" * 999, "damaged"),
-    (b"RIFF\0\0\0\0WEBPANIM" + bytes(20), "damaged"),
+    (b"II*\0" + bytes(99), "is no PNG"), (b"\x76\x2f\x31\x01" + bytes(99), "is no PNG"),
+    (png(0, 5), "damaged"), (png(5, 5)[:20], "damaged"), (jpeg(0, 5), "damaged"),
+    (b"\xff\xd8\xff\xda\0\0", "damaged"), (b"\xff\xd8" + b"\xff\xe0\0\x02" * 20000, "damaged"),
 ]  # fmt: skip
 
 
