@@ -225,8 +225,8 @@ def generate(
     take_list.number_in_order(scene.thunder.takes)
     for take, entry in zip(sampled, scene.thunder.takes):
         say(
-            f"          {entry.name:<8s} lip-sync {take_list.points(take.score):>3}  seed "
-            f"{take.seed:<10d} {entry.curve}"
+            f"          {entry.name:<8s} lip-sync {take_list.points(take.score):>3}  "
+            f"seed {take.seed}"
         )
     best = scene.thunder.takes[0]
     scene.frame_end = best.last + best.lead_out

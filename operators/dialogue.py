@@ -165,7 +165,7 @@ class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):
         todo = dialogue.lines_to_generate(scene)
         client = connection.start_client()
         self.warnings = dialogue.warnings(scene, todo)
-        self.pieces = [piece.sentence for piece in dialogue.pieces(scene)]
+        self.pieces = dialogue.say_pieces(scene)
         self.takes, self.asked, self.strips = [], settings.count * len(todo), len(todo)
         return "Generating takes", dialogue.generate(
             client, scene, todo, settings.count, Sampling.of(settings), self.takes.append

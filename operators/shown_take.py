@@ -30,7 +30,7 @@ from .base import (
 def _takes(self, context):
     listed = [] if context is None else mix.candidates(context)
     return [
-        (entry.action.name, entry.name, entry.tooltip, index) for index, entry in enumerate(listed)
+        (entry.action.name, entry.name, entry.words, index) for index, entry in enumerate(listed)
     ]
 
 

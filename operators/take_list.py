@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The list of takes: show one, step through them, flip between two; star, hide, duplicate, delete
-and explain them."""
+"""The list of takes: show one, step through them, flip between two; star, duplicate, delete and
+explain them."""
 
 import textwrap
 
@@ -20,7 +20,6 @@ from .base import (
     why_none_shown,
 )
 
-_MOST_NAMED = 6  # takes that a message names
 LETTERS = 110  # per line of the list
 
 
@@ -112,22 +111,6 @@ class THUNDER_OT_star_take(_OnTake, bpy.types.Operator):
         settings.takes[index].star = not settings.takes[index].star
 
 
-class THUNDER_OT_hide_take(_OnTake, bpy.types.Operator):
-    """Hide the take, or list it again. If it is shown, the next take is shown instead"""
-
-    bl_label = "Hide"
-
-    def change(self, context, settings, index):
-        entry, following = settings.takes[index], _index_after(context, index)
-        if (
-            not entry.hidden
-            and not settings.show_hidden
-            and index == take_list.shown_index(settings)
-        ):
-            take_list.show(settings, following)
-        entry.hidden = not entry.hidden
-
-
 class THUNDER_OT_duplicate_take(_OnTake, bpy.types.Operator):
     """Copy the take with your edits and show the copy"""
 
@@ -150,7 +133,7 @@ class THUNDER_OT_delete_take(_OnTake, bpy.types.Operator):
             and (following := _index_after(context, index)) >= 0
         ):
             take_list.show(settings, following)
-        _report_kept(self, take_list.delete(context.scene, [index]))
+        take_list.delete(context.scene, [index])
 
 
 class THUNDER_OT_fold_takes(NeedsTakes, InstantWork, bpy.types.Operator):
@@ -184,7 +167,6 @@ class THUNDER_OT_delete_takes(NeedsTakes, SlicedWork, bpy.types.Operator):
     which: bpy.props.EnumProperty(
         name="Takes",
         items=[
-            ("HIDDEN", "Hidden", "Takes that are hidden"),
             (
                 "UNSTARRED",
                 "Without a Star",
@@ -199,7 +181,6 @@ class THUNDER_OT_delete_takes(NeedsTakes, SlicedWork, bpy.types.Operator):
     @classmethod
     def description(cls, context, properties):
         return {
-            "HIDDEN": "Delete the takes of this head and voice that are hidden",
             "UNSTARRED": "Delete the unfolded takes of this head and voice without a star. Edited, "
             "named and noted ones are kept",
             "EARLIER": "Delete the folded takes of earlier batches. Those with a star, a note, "
@@ -213,19 +194,14 @@ class THUNDER_OT_delete_takes(NeedsTakes, SlicedWork, bpy.types.Operator):
             if self.which == "EARLIER"
             else []
         )
-        reasons = [self._why_kept(entry) for entry in entries]
-        kept = _list_kept(
-            [(entry.name, reason) for entry, reason in zip(entries, reasons) if reason]
-        )
-        entries = [entry for entry, reason in zip(entries, reasons) if not reason]
-        if not entries:
+        count = sum(not self._is_kept(entry) for entry in entries)
+        if not count:
             return super().invoke(context, event)
         return context.window_manager.invoke_confirm(
             self,
             event,
-            title=f"Delete {len(entries)} Earlier Take{'s' * (len(entries) > 1)}",
-            message=f"They need {sum(map(take_list.size, entries)) / 1e6:.1f} "
-            f"MB{'. ' * bool(kept)}{kept}",
+            title=f"Delete {count} Earlier Take{'s' * (count > 1)}",
+            message=_say_kept(len(entries) - count),
             confirm_text="Delete",
         )
 
@@ -240,42 +216,34 @@ class THUNDER_OT_delete_takes(NeedsTakes, SlicedWork, bpy.types.Operator):
         places = range(len(entries)) if self.which == "LOST" else take_list.of_voice(context)
         return [place for place in places if self.which != "UNSTARRED" or not entries[place].folded]
 
-    def _why_kept(self, entry) -> str:
-        """The reason why a take is not deleted, "" if it is. Slow: detecting edits reads all
-        keys."""
-        if self.which == "HIDDEN":
-            return "" if entry.hidden else "listed"
-        if entry.action is None:
-            return ""
-        return "there" if self.which == "LOST" else take_list.why_kept(entry)
+    def _is_kept(self, entry) -> bool:
+        """Whether a take is not deleted. Slow: detecting edits reads all keys."""
+        return entry.action is not None and (self.which == "LOST" or take_list.holds_work(entry))
 
     def _steps(self, context):
         entries, places = context.scene.thunder.takes, self._places(context)
-        result, kept = [], []
+        result = []
         for number, place in enumerate(places):
-            if reason := self._why_kept(entries[place]):
-                kept.append((entries[place].name, reason))
-            else:
+            if not self._is_kept(entries[place]):
                 result.append(place)
             yield Step((number + 1) / len(places), "Checking takes", busy=True)
-        stays = _list_kept(kept) if self.which == "EARLIER" else ""
         if not result:
             raise BadRequest(
                 {
-                    "HIDDEN": "There are no hidden takes to delete",
                     "LOST": "No takes are missing: there is nothing to remove",
                     "UNSTARRED": "Every take has a star, a note, a name or edited keys: there is "
                     "nothing to delete",
-                    "EARLIER": f"No earlier take can be deleted: "
-                    f"{stays or 'fold the batch of those that are to go'}",
+                    "EARLIER": "No earlier take can be deleted: fold the batch of those that are "
+                    "to go. Takes with a star, a note, a name or edited keys stay",
                 }[self.which]
             )
-        return len(result), stays, take_list.delete(context.scene, result)
+        take_list.delete(context.scene, result)
+        return len(result), len(places) - len(result) if self.which == "EARLIER" else 0
 
-    def finish(self, context, value):
-        count, stays, kept = value
-        self.report({"INFO"}, f"{count} take{'s' * (count > 1)} deleted{'; ' * bool(stays)}{stays}")
-        _report_kept(self, kept)
+    def outcome(self, value):
+        count, kept = value
+        said = f"{count} take{'s' * (count > 1)} deleted"
+        return f"{said}. {_say_kept(kept)}" if kept else said
 
 
 class THUNDER_OT_adopt_takes(InstantWork, bpy.types.Operator):
@@ -308,28 +276,9 @@ def _index_after(context, index: int) -> int:
     return order[at + 1] if at + 1 < len(order) else order[at - 1]
 
 
-def _list_kept(kept: list[tuple[str, str]]) -> str:
-    """The takes that stay, with the reasons: “Take 1 (starred) and Take 3b (copy of Live) stay”.
-    kept: (name, reason) of each."""
-    named = [f"{name} ({reason})" for name, reason in kept[:_MOST_NAMED]]
-    if len(kept) > len(named):
-        named.append(f"{len(kept) - len(named)} more")
-    return (
-        f"{' and '.join(filter(None, (', '.join(named[:-1]), named[-1])))} "
-        f"stay{'s' * (len(kept) == 1)}"
-        if named
-        else ""
-    )
-
-
-def _report_kept(operator, kept: list[str]) -> None:
-    if kept:
-        operator.report(
-            {"INFO"},
-            f"{'The action' if len(kept) == 1 else 'Actions'} “{'”, “'.join(kept)}” "
-            f"{'stays' if len(kept) == 1 else 'stay'} in the file because something else uses "
-            f"{'it' if len(kept) == 1 else 'them'}",
-        )
+def _say_kept(count: int) -> str:
+    """The takes that stay, "" for none."""
+    return f"{count} with a star, a note, a name or edits stay{'s' * (count == 1)}" if count else ""
 
 
 class THUNDER_OT_explain_frame(NeedsShownTake, SlicedWork, bpy.types.Operator):

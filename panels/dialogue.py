@@ -45,12 +45,9 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
             mark = "MUTE_IPO_ON"
         elif speaker is not None and item.name in _committed_lines(speaker):
             mark = "CHECKMARK"
-        elif speaker is not None and dialogue.has_takes(scene, item.name, speaker):
-            mark = "ACTION"
-        elif (
-            speaker is not None
-            and (piece := dialogue.piece_of(scene, item.name, speaker)) is not None
-            and piece.played
+        elif speaker is not None and (
+            dialogue.has_takes(scene, item.name, speaker)
+            or dialogue.piece_of(scene, item.name, speaker)
         ):
             mark = "ACTION"
         else:

@@ -9,7 +9,7 @@ from ..scene.heads import head
 from ..scene.takes import take_list
 from ..scene.takes.direction import asking, looking, sliders
 from ..scene.takes.direction.live import live
-from ..thunder_core.direction import AS_HEARD, NEUTRAL, SLIDERS
+from ..thunder_core.direction import NEUTRAL, SLIDERS
 from ..thunder_core.direction_words import USUAL, words
 from ..thunder_core.errors import attempt
 from ..thunder_core.request import DIRECTION, FROM_MOTION, FROM_PICTURE, NOTHING, System, SYSTEMS
@@ -70,9 +70,6 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
         props(column, direction, *SLIDERS, slider=True)
         if direction.mood != NEUTRAL:
             column.prop(direction, "strength", slider=True)
-        entry = take_list.shown_take(context.scene.thunder)
-        if direction.mood == AS_HEARD and entry is not None and entry.voice_sounds:
-            grey(column).label(text=f"The voice of {entry.name} is {entry.voice_sounds}")
         column.prop(direction, "spread", slider=True)
         settings = context.scene.thunder
         if settings.live_direction and live.sentence and take_list.shown_index(settings) >= 0:

@@ -53,7 +53,7 @@ SECTIONS = {
     "takes#the-list": "generate *_take *_takes save_take_asset explain_frame ThunderTake "
     "ThunderAction ThunderScene.*seed "
     "ThunderScene.count ThunderScene.takes ThunderScene.active_take ThunderScene.sort "
-    "ThunderScene.only_starred ThunderScene.show_hidden "
+    "ThunderScene.only_starred "
     "ThunderScene.play_shown",
     "scenes#drop-files": "add_lines open_jobs",
     "scenes#speak-a-line": "record stop_recording ThunderRecording ThunderScene.recording "

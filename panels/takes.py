@@ -8,13 +8,10 @@ import bpy
 from ..scene.media import grid
 from ..scene.takes import browsing, provenance, take_list, transcript
 from ..scene.voice import fingerprint
-from .tab import buttons, grey, props, Tab, tune, wrapped_label
+from .tab import buttons, grey, Tab, tune, wrapped_label
 
 # Widths are in buttons: one is as wide as an icon button.
 
-# megabytes of all takes above which the panel suggests clearing earlier ones
-WORTH_CLEARING = 200.0
-MEGABYTES = 3.0  # width of the label with the megabytes of all takes
 _KINDS = {
     "MIXED": "NODE_COMPOSITING",
     "RESAMPLED": "LOOP_FORWARDS",
@@ -51,13 +48,13 @@ class THUNDER_UL_takes(bpy.types.UIList):
             row.alert = True
             row.label(text=f"{item.name} was deleted", icon="ERROR")
             return
-        row.active, mark = not item.hidden, mark_of(item)
+        mark = mark_of(item)
         icons = browsing.icons(item)
         picture = tune(row.row(align=True), scale_x=TILE)
         for tile in icons or (0,) * browsing.TILES:
             picture.label(text="", icon="NONE" if tile else "BLANK1", icon_value=tile)
         columns = [
-            (self._measure(item, index), _drawn.get("letters", 2)),
+            (self._measure(item), _drawn.get("letters", 2)),
             (take_list.heard_text(item), HEARD),
         ]
         numbers = 0.0
@@ -87,10 +84,7 @@ class THUNDER_UL_takes(bpy.types.UIList):
         if mark != "BLANK1":
             row.label(text="", icon=mark)
 
-    def _measure(self, item, index) -> str:
-        if _drawn.get("sort") == "DIVERSITY":
-            apart = _drawn["apart"].get(index)
-            return "" if apart is None else f"{apart:.1f}" if apart < 9.95 else f"{apart:.0f}"
+    def _measure(self, item) -> str:
         if not take_list.speaks(item):
             return "–"
         if _drawn.get("sort") == "HEARD" and not _drawn.get("two_numbers"):
@@ -105,9 +99,7 @@ class THUNDER_UL_takes(bpy.types.UIList):
     def draw_filter(self, context, layout):
         settings = context.scene.thunder
         layout.row(align=True).prop(settings, "sort", expand=True)
-        row = layout.row(align=True)
-        row.prop(settings, "only_starred", toggle=True, icon="SOLO_ON")
-        row.prop(settings, "show_hidden", toggle=True, icon="HIDE_OFF")
+        layout.prop(settings, "only_starred", toggle=True, icon="SOLO_ON")
 
     def filter_items(self, context, data, property_name):
         entries = getattr(data, property_name)
@@ -121,16 +113,13 @@ class THUNDER_UL_takes(bpy.types.UIList):
             wide=width(context) >= WIDE,
             two_numbers=has_two_numbers(context),
             rows=len(order),
-            apart=(browsing.differences(entries, order) if settings.sort == "DIVERSITY" else {}),
         )
         listed = set(order)
         flags = [self.bitflag_filter_item * (place in listed) for place in range(len(entries))]
         rows = order + [place for place in range(len(entries)) if place not in listed]
         row_of = {place: row for row, place in enumerate(rows)}
         # Scores of all rows have the width of the longest.
-        _drawn["letters"] = max(
-            (len(self._measure(entries[place], place)) for place in order), default=2
-        )
+        _drawn["letters"] = max((len(self._measure(entries[place])) for place in order), default=2)
         return flags, [row_of[place] for place in range(len(entries))]
 
 
@@ -165,17 +154,13 @@ def draw_words(layout, words: str, context):
 
 
 def mark_of(item) -> str:
-    """Icon for a take's most important state: hidden, voice changed, lips to check, edited, noted,
-    or how it was made."""
-    if item.hidden:
-        return "HIDE_ON"
+    """Icon for a take's most important state: voice changed, lips to check, noted, or how it was
+    made."""
     if item.as_pointer() in _drawn.get("stale", ()):
         return "FILE_REFRESH"
     # good takes get no icon: more room for words
     if (grade := provenance.grade_of(item)) is not None and grade.frame is not None:
         return grade.icon
-    if browsing.watch.is_edited(item):
-        return "GREASEPENCIL"
     return "TEXT" if item.note else _KINDS.get(item.kind, "BLANK1")
 
 
@@ -184,7 +169,7 @@ def draw_header(layout, settings, context):
     row = tune(layout.row(align=True), scale_y=0.6, active=False)
     row.label(text="", icon="BLANK1")
     tune(row.row(align=True), ui_units_x=TILE * browsing.TILES).label(text="Face")
-    names = ["Difference (mm)" if settings.sort == "DIVERSITY" else "Lip-Sync", "Heard"]
+    names = ["Lip-Sync", "Heard"]
     row.label(
         text=" · ".join(names) if has_two_numbers(context) else names[settings.sort == "HEARD"]
     )
@@ -204,11 +189,6 @@ class THUNDER_MT_takes(bpy.types.Menu):
             text="Remove Star" if index >= 0 and settings.takes[index].star else "Star",
         )
         column.operator("thunder.duplicate_take", icon="DUPLICATE")
-        column.operator(
-            "thunder.hide_take",
-            icon="HIDE_ON",
-            text="Unhide" if index >= 0 and settings.takes[index].hidden else "Hide",
-        )
         column.operator("thunder.delete_take", icon="TRASH")
         column.operator("thunder.select_take", text="Previous Take", icon="TRIA_UP").step = -1
         column.operator("thunder.select_take", text="Next Take", icon="TRIA_DOWN").step = 1
@@ -227,14 +207,9 @@ class THUNDER_MT_takes(bpy.types.Menu):
         )
         layout.separator()
         layout.prop_menu_enum(settings, "sort")
-        props(layout, settings, "only_starred", "show_hidden")
+        layout.prop(settings, "only_starred")
         layout.separator()
         layout.operator_context = "INVOKE_DEFAULT"
-        row = tune(
-            layout.row(),
-            enabled=any(settings.takes[place].hidden for place in take_list.of_voice(context)),
-        )
-        row.operator("thunder.delete_takes", text="Delete Hidden Takes").which = "HIDDEN"
         layout.operator(
             "thunder.delete_takes", text="Delete Takes Without a Star"
         ).which = "UNSTARRED"
@@ -293,11 +268,6 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
     def _shown(self, layout, entry, context):
         row = layout.row(align=True)
         draw_words(row, "" if entry is None else entry.words, context)
-        row.operator(
-            "thunder.hide_take",
-            text="",
-            icon="HIDE_ON" if entry is not None and entry.hidden else "HIDE_OFF",
-        )
         row.operator("thunder.delete_take", text="", icon="TRASH")
         row.popover("THUNDER_PT_note", text="", icon="TEXT")
 
@@ -309,34 +279,21 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
             wrapped_label(layout, WANTED, context)
 
     def _batches(self, layout, context):
-        """A heading for each batch, which a click folds or unfolds; below them the size of all
-        earlier takes."""
+        """A heading for each batch, which a click folds or unfolds."""
         batches = take_list.batches(context)
         if len(batches) < 2:
             return
         column = layout.column(align=True)
-        for batch, text in zip(batches, take_list.headings(batches)):
+        for batch in batches:
             row = column.row(align=True)
             heading = tune(row.row(align=True), alignment="LEFT")
             icon = "RIGHTARROW" if batch[0].folded else "DOWNARROW_HLT"
             heading.operator(
-                "thunder.fold_takes", text=text, icon=icon, emboss=False
+                "thunder.fold_takes", text=take_list.heading(batch), icon=icon, emboss=False
             ).batch = batch[0].batch
             tune(row.row(align=True), alignment="RIGHT", active=False).label(
                 text=f"{len(batch)} take{'s' * (len(batch) > 1)}"
             )
-        megabytes = sum(take_list.size(entry) for batch in batches for entry in batch) / 1e6
-        row = layout.row(align=True)
-        row.operator(
+        layout.operator(
             "thunder.delete_takes", text="Clear Earlier Takes", icon="TRASH"
         ).which = "EARLIER"
-        tune(row.row(align=True), ui_units_x=MEGABYTES, active=False).label(
-            text=f"{megabytes:.1f} MB"
-        )
-        if megabytes > WORTH_CLEARING:
-            wrapped_label(
-                layout,
-                f"These takes need {megabytes:.0f} MB of memory and of the file: "
-                "clear earlier ones",
-                context,
-            )

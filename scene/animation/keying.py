@@ -4,8 +4,9 @@ reads the current animation of a head, edited keys included, as a Motion."""
 
 import hashlib
 import math
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import bpy
 import numpy as np
@@ -186,12 +187,10 @@ def write_take(
             covered[curve.as_pointer()] = _bytes_of(curve, known.__getitem__)
             yield 0.4 + 0.4 * (index + 1) / len(rig.driver.tracks)
         for action in actions:
-            result = Checksum()
-            for curve in compat.all_curves(action):
-                result.digest.update(covered[curve.as_pointer()])
+            text = _checksum_of(covered[curve.as_pointer()] for curve in compat.all_curves(action))
             yield 0.9
             action.use_fake_user = True
-            remember(action, performance, result.text)
+            remember(action, performance, text)
         yield 1.0
         return actions
     except BaseException:  # also if closed at the last step, when nothing is listed yet
@@ -283,38 +282,27 @@ def _join(pieces: list[Keys], frames: np.ndarray) -> dict[str, np.ndarray]:
     return keyframes.concatenate(*joined)
 
 
-class Checksum:
-    """Checksum of an action's keys, taken curve by curve; it changes when the animator edits the
-    take.
+def checksum(action, like: object = None) -> str:
+    """The checksum of an action's keys; it changes when the animator edits the take. 1 ms per
+    minute of keys and curve.
 
     like: a checksum to compare it with. Those of earlier versions cover all handles; today's leave
     out those that Blender places by the keys beside them, which it may place again.
     """
-
-    def __init__(self, like: object = None):
-        self._all_handles = isinstance(like, str) and not like.startswith(_WITHOUT_PLACED)
-        self.digest = hashlib.sha256()  # over the bytes of its curves that are covered
-
-    def add(self, curve) -> None:
-        """Add a curve; 1 ms per minute of keys."""
-        self.digest.update(
-            _bytes_of(curve, lambda part: fcurves.read_part(curve, part), self._all_handles)
-        )
-
-    @property
-    def text(self) -> str:
-        """The checksum of what was added."""
-        return ("" if self._all_handles else _WITHOUT_PLACED) + self.digest.hexdigest()[
-            :_PRINT_LENGTH
-        ]
+    all_handles = isinstance(like, str) and not like.startswith(_WITHOUT_PLACED)
+    text = _checksum_of(
+        _bytes_of(curve, partial(fcurves.read_part, curve), all_handles)
+        for curve in compat.all_curves(action)
+    )
+    return text.removeprefix(_WITHOUT_PLACED) if all_handles else text
 
 
-def checksum(action, like: object = None) -> str:
-    """The checksum of an action's keys. like: see `Checksum`."""
-    result = Checksum(like)
-    for curve in compat.all_curves(action):
-        result.add(curve)
-    return result.text
+def _checksum_of(covered: Iterable[bytes]) -> str:
+    """The checksum of curves, given the bytes of each that it covers."""
+    digest = hashlib.sha256()
+    for part in covered:
+        digest.update(part)
+    return _WITHOUT_PLACED + digest.hexdigest()[:_PRINT_LENGTH]
 
 
 def _bytes_of(curve, part_of: Callable[[str], np.ndarray], all_handles: bool = False) -> bytes:

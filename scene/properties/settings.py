@@ -244,7 +244,6 @@ class ThunderTake(bpy.types.PropertyGroup):
     of_whole: BoolProperty(
         description="Whether the score is that of the whole line of which the take is a part"
     )
-    curve: StringProperty(description="Mouth opening over the length of the take")
     words: StringProperty(
         name="Played",
         description="How the take is played, in a few words; empty where it was not directed",
@@ -259,9 +258,6 @@ class ThunderTake(bpy.types.PropertyGroup):
     )
     star: BoolProperty(name="Star", description="Mark the take as a favorite")
     note: StringProperty(name="Note", description="Your note on this take")
-    hidden: BoolProperty(
-        name="Hidden", description="Leave the take out of the list without deleting it"
-    )
     made: IntProperty(name="Made", description="When it was made, seconds since 1970")
     batch: IntProperty(
         description="The same for takes that were generated together, and those made of them; 0 in "
@@ -269,9 +265,6 @@ class ThunderTake(bpy.types.PropertyGroup):
     )
     asked: StringProperty(
         description="What was asked of the take, in a few words; empty for nothing special"
-    )
-    voice_sounds: StringProperty(
-        description="How the voice sounds that the take was made of; empty where that is not known"
     )
     folded: BoolProperty(
         description="Whether the takes of its batch are folded: the list shows it only while it is "
@@ -744,7 +737,6 @@ class ThunderScene(bpy.types.PropertyGroup):
         name="Sort", items=browsing.SORTS, description="Order of the takes in the list"
     )
     only_starred: BoolProperty(name="Starred Only", description="List only takes with a star")
-    show_hidden: BoolProperty(name="Show Hidden", description="List hidden takes too")
     play_shown: BoolProperty(
         name="Play When Shown",
         description="Play a take from its first frame as soon as it is shown",

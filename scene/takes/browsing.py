@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The take list as the animator sees it: which takes, in what order, how far apart they are; the
-picture and the tooltip of each, and whether it was edited."""
+"""The take list as the animator sees it: which takes, in what order; the picture and the tooltip of
+each."""
 
 import math
 import time
@@ -14,8 +14,7 @@ from ...thunder_core.animation import activity as activities
 from ...thunder_core.direction_words import AS_ASKED, NEARLY
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.types import FPS
-from ..animation import display, keying
-from ..host import compat, jobs
+from ..host import jobs
 from . import provenance, take_list
 
 SORTS = (
@@ -54,19 +53,9 @@ def why_empty(context) -> str:
     settings = context.scene.thunder
     if not settings.takes:
         return "There are no takes yet: press Generate Takes"
-    if len(take_list.batches(context)) > 1:
-        return (
-            "All takes of the list are folded or filtered out: click a heading below the "
-            "list, or change its filter"
-        )
-    if take_list.of_voice(context):
-        return (
-            "All takes are filtered out: switch off the star and show hidden takes in the "
-            "list's filter"
-        )
     return (
-        "The list shows the takes of the chosen voice and head, and these have none: choose "
-        "others or press Generate Takes"
+        "All takes are folded or filtered out, or of another head or voice: click a heading below "
+        "the list, or change its filter"
     )
 
 
@@ -78,38 +67,22 @@ def arrange(entries, places: list[int], sort: str) -> list[int]:
     if sort == "HEARD":
         return sorted(by_score, key=lambda place: -entries[place].heard)
     if sort == "DIVERSITY":
-        farthest, _ = order_by_difference([_opening(entries[place]) for place in by_score])
+        farthest = order_by_difference([_opening(entries[place]) for place in by_score])
         return [by_score[i] for i in farthest]
     return by_score
 
 
-def differences(entries, places: list[int]) -> dict[int, float]:
-    """{index: distance of a take's mouth curve from the nearest one above it, mm} for `places`
-    ordered by diversity.
-
-    The first take and takes without a stored mouth curve are missing.
-    """
-    ordered, apart = order_by_difference(
-        [_opening(entries[place]) for place in places], keep_order=True
-    )
-    return {places[i]: value for i, value in zip(ordered, apart) if math.isfinite(value)}
-
-
-def order_by_difference(
-    openings: list[tuple[float, np.ndarray] | None], keep_order: bool = False
-) -> tuple[list[int], list[float]]:
-    """Order mouth curves so that each is as different as possible from those before it; the first
-    stays first.
+def order_by_difference(openings: list[tuple[float, np.ndarray] | None]) -> list[int]:
+    """The order of mouth curves in which each is as different as possible from those before it, by
+    the mean square difference in mm; the first stays first.
 
     openings: (seconds of the first sample, mm [T] at 25 fps) each, or None if unknown: those come
     last.
-    keep_order: only measure. Returns (order, distance of each to the nearest before it: the
-    root of the mean square difference in mm; infinite for the first).
     """
     known = [i for i, opening in enumerate(openings) if opening is not None]
     unknown = [i for i, opening in enumerate(openings) if opening is None]
     if not known:
-        return unknown, [math.inf] * len(unknown)
+        return unknown
     begin = min(openings[i][0] for i in known)
     starts = [round((openings[i][0] - begin) * FPS) for i in known]
     length = max(start + len(openings[i][1]) for i, start in zip(known, starts))
@@ -117,14 +90,13 @@ def order_by_difference(
     for row, i, start in zip(rows, known, starts):
         row[start : start + len(openings[i][1])] = openings[i][1]
     nearest = np.full(len(known), np.inf)
-    chosen, apart, left = [], [], list(range(len(known)))
+    chosen, left = [], list(range(len(known)))
     while left:
-        best = left[0] if keep_order or not chosen else max(left, key=lambda i: nearest[i])
+        best = max(left, key=lambda i: nearest[i])
         left.remove(best)
         chosen.append(best)
-        apart.append(float(nearest[best]))
-        nearest = np.minimum(nearest, np.sqrt(np.mean((rows - rows[best]) ** 2, axis=1)))
-    return [known[i] for i in chosen] + unknown, apart + [math.inf] * len(unknown)
+        nearest = np.minimum(nearest, np.mean((rows - rows[best]) ** 2, axis=1))
+    return [known[i] for i in chosen] + unknown
 
 
 def _opening(entry) -> tuple[float, np.ndarray] | None:
@@ -172,7 +144,7 @@ def describe(entry) -> str:
             if entry.words in (AS_ASKED, NEARLY)
             else f"Compared with what was asked: {entry.words}"
         )
-    if watch.is_edited(entry):
+    if provenance.is_edited(entry):
         lines.append("Its keys were edited")
     if entry.note:
         lines.append(f"Note: {entry.note}")
@@ -344,110 +316,3 @@ def levels(take: np.ndarray, line: list[np.ndarray]) -> tuple[np.ndarray, np.nda
         [np.quantile(takes[:, track], share) for track, share in enumerate(_FULL)], _LEAST_FULL
     )[:, None]
     return (take / full).clip(0, 1), (takes.mean(axis=0) / full).clip(0, 1)
-
-
-QUIET_SECONDS = 0.6  # delay after the last edit, so that nothing is checked while a key is dragged
-PAUSE_SECONDS = 0.08
-
-
-class _Look:
-    """The fingerprint of one action, curve by curve. Keeps no pointer into the file: an undo may
-    come between steps."""
-
-    def __init__(self, uid: int, remembered: object):
-        """remembered: the checksum that the action's take was keyed with."""
-        self.uid, self.place, self.now = uid, 0, keying.Checksum(remembered)
-
-    def advance(self, action, seconds: float) -> bool:
-        """Continue for about `seconds`; True when all curves are included."""
-        end = time.monotonic() + seconds
-        curves = compat.all_curves(action)
-        while self.place < len(curves):
-            self.now.add(curves[self.place])
-            self.place += 1
-            if time.monotonic() >= end:
-                break
-        return self.place >= len(curves)
-
-
-class EditWatch(jobs.Part):
-    """Results for the takes' actions, by session id."""
-
-    def __init__(self):
-        self.edited: dict[int, bool] = {}
-        self.waiting: dict[int, None] = {}  # actions to look at, in order
-        self.look: _Look | None = None
-        self.task = jobs.Task(self.step)
-
-    def is_edited(self, entry) -> bool:
-        """Whether a take is known to be edited, for the list. False until it was examined."""
-        return any(
-            self.edited.get(action.session_uid, False) for action in display.actions_of(entry)
-        )
-
-    def look_at(self, uids) -> None:
-        """Schedule actions for examination when Blender is idle."""
-        for uid in uids:
-            self.waiting.pop(uid, None)
-            self.waiting[uid] = None
-            if self.look is not None and self.look.uid == uid:
-                self.look = None
-        if self.waiting:
-            self.task.postpone(QUIET_SECONDS)
-
-    def step(self) -> float | None:
-        """Examine some curves."""
-        if self.look is None:
-            if not self.waiting:
-                return None
-            uid = next(iter(self.waiting))
-            del self.waiting[uid]
-            self.look = _Look(uid, _checksum_of(_of_takes().get(uid)))
-        look = self.look
-        action = _of_takes().get(look.uid)
-        if action is None:  # gone, or no take
-            self.edited.pop(look.uid, None)
-            self.look = None
-        elif look.advance(action, jobs.STEP_SECONDS):
-            now = _checksum_of(action) is None or look.now.text != _checksum_of(action)
-            if self.edited.get(look.uid, False) != now:
-                self.edited[look.uid] = now
-                jobs.redraw()
-            self.look = None
-        return PAUSE_SECONDS if self.waiting or self.look is not None else None
-
-    def close(self) -> None:
-        self.edited.clear()
-        self.waiting.clear()
-        self.look = None
-
-    def file_opened(self) -> None:
-        self.close()
-        self.look_at(_of_takes())
-
-    def actions_edited(self, scene, uids: set[int]) -> None:
-        takes = _of_takes()
-        self.look_at([uid for uid in uids if uid in takes])
-
-    def undone(self) -> None:
-        takes = _of_takes()
-        heads = (head for scene in bpy.data.scenes for head in scene.thunder.heads)
-        shown = [head.shown.session_uid for head in heads if head.shown is not None]
-        self.look_at([uid for uid in (*shown, *self.edited) if uid in takes])
-
-
-watch = jobs.session.add(EditWatch())
-
-
-def _checksum_of(action) -> object:
-    """The checksum that the keys of a take's action had when it was keyed; None without one."""
-    return keying.record_of(action).get("checksum")
-
-
-def _of_takes() -> dict[int, bpy.types.Action]:
-    return {
-        action.session_uid: action
-        for scene in bpy.data.scenes
-        for entry in scene.thunder.takes
-        for action in display.actions_of(entry)
-    }

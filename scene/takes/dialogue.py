@@ -124,29 +124,9 @@ def has_takes(scene, name: str, speaker: bpy.types.Object | None) -> bool:
     return any(True for _ in takes_of(scene, name, speaker))
 
 
-@dataclass(frozen=True)
-class Piece:
-    """A strip that was cut off another one, of which takes were made that include its sound.
-
-    strip: its name.  whole: the other one's.  played: whether these takes play it where it is; else
-    Re-sync gives it its part of them.
-    """
-
-    strip: str
-    whole: str
-    played: bool
-
-    @property
-    def sentence(self) -> str:
-        """Why it needs no separate takes."""
-        if self.played:
-            return f"The takes of “{self.whole}” include “{self.strip}”, which was cut off it"
-        return f"“{self.strip}” was cut off “{self.whole}”: Re-sync gives it its part of the takes"
-
-
-def piece_of(scene, name: str, speaker: bpy.types.Object | None) -> Piece | None:
-    """The strip that this one was cut off, if a head has takes that include it; None if it is a
-    separate line."""
+def piece_of(scene, name: str, speaker: bpy.types.Object | None) -> str:
+    """Name of the strip that this one was cut off, if a head has takes that include it; "" if it is
+    a separate line."""
     one, known = strip.by_name(scene, name), set()
     for entry in scene.thunder.takes:
         record = entry.action.get(fingerprint.STATE) if entry.action is not None else None
@@ -157,9 +137,9 @@ def piece_of(scene, name: str, speaker: bpy.types.Object | None) -> Piece | None
             and (entry.voice, record) not in known
         ):
             known.add((entry.voice, record))
-            if how := fingerprint.part_of_take(scene, entry, one):
-                return Piece(name, entry.voice, how == "PLAYED")
-    return None
+            if fingerprint.part_of_take(scene, entry, one):
+                return entry.voice
+    return ""
 
 
 def select(context, name: str) -> None:
@@ -244,17 +224,19 @@ def choose_index(settings, index: int) -> None:
 def lines_to_generate(scene) -> list[Line]:
     """The lines that can be spoken and have no fitting takes yet, nor has the strip that they were
     cut off."""
-    return [
-        line for line in _without_takes(scene) if piece_of(scene, line.strip, line.speaker) is None
-    ]
+    return [line for line in _without_takes(scene) if not piece_of(scene, line.strip, line.speaker)]
 
 
-def pieces(scene) -> list[Piece]:
-    """The lines without takes that are included in takes of the strip they were cut off."""
+def say_pieces(scene) -> list[str]:
+    """A sentence for each line without takes that is included in those of the strip it was cut
+    off."""
+    wholes = {
+        line.strip: piece_of(scene, line.strip, line.speaker) for line in _without_takes(scene)
+    }
     return [
-        piece
-        for line in _without_takes(scene)
-        if (piece := piece_of(scene, line.strip, line.speaker)) is not None
+        f"“{name}” was cut off “{whole}”, whose takes include it: use Re-sync if it was moved"
+        for name, whole in wholes.items()
+        if whole
     ]
 
 
@@ -262,18 +244,15 @@ def why_none(scene) -> str:
     """The reason why no line is `lines_to_generate`, and what to do about it."""
     listed = lines(scene)
     if not listed:
-        if strip.sound_strips(scene):
-            return (
-                "All sound strips are set to No Speaker: choose a speaker for those with dialogue"
-            )
-        return "There is no sound strip: add the dialogue to the sequencer"
-    why = next((line.why_not for line in listed if line.why_not), "") or next(
-        (piece.sentence for piece in pieces(scene)), ""
-    )
-    return (
-        why
-        or "All dialogue strips have takes that match them: press Generate Takes for more of the "
-        "chosen one"
+        return (
+            "There is no sound strip with a speaker: add the dialogue to the sequencer, or choose "
+            "a speaker"
+        )
+    reasons = [line.why_not for line in listed if line.why_not] or say_pieces(scene)
+    return next(
+        iter(reasons),
+        "All dialogue strips have takes that match them: press Generate Takes for more of the "
+        "chosen one",
     )
 
 
@@ -305,7 +284,7 @@ def generate(
     on_take gets each take once it is listed. A line that fails is left out and the others continue;
     returns a sentence for each failure. Raises ThunderError only if no line can continue.
     """
-    scene_name, left_out, earlier = scene.name, [], []
+    scene_name, left_out = scene.name, []
     todo = [(line.strip, line.speaker.name) for line in todo]
     # closed at the end: those of earlier lines list their takes again after an undo
     with ExitStack() as collectors:
@@ -341,9 +320,6 @@ def generate(
                         step.note,
                     ),
                 )
-                earlier.append(collector)
-                for each in earlier:
-                    yield from each.restore(share[1])
             except (Cancelled, NoEngine, WorkerDied):
                 raise
             except ThunderError as error:
@@ -395,21 +371,17 @@ def cut_pieces(scene) -> dict[str, str]:
 
 def follow(scene) -> dict[str, str]:
     """Call everything by the new names of `renamed_strips`, and let `cut_pieces` keep their
-    speaker; returns the new names.
-
-    Undo of the renaming restores the scene, but not the actions, which the animator did not change:
-    they are called by the restored name when this is run next.
-    """
+    speaker; returns the new names."""
     names, settings = renamed_strips(scene), scene.thunder
     for entry in settings.takes:
-        entry.voice = names.get(entry.voice, entry.voice)
+        if entry.voice in names:
+            entry.voice = names[entry.voice]
+            take_list.name_action(entry, bpy.context)
     chosen = {part.strip for part in settings.cast}
-    for place in reversed(range(len(settings.cast))):
-        name = names.get(settings.cast[place].strip)
-        if name in chosen:  # its speaker was chosen again under the new name
-            settings.cast.remove(place)
-        elif name is not None:
-            settings.cast[place].strip = name
+    for part in settings.cast:
+        # unless its speaker was chosen again under the new name
+        if part.strip in names and names[part.strip] not in chosen:
+            part.strip = names[part.strip]
     for record in scene.thunder_transcripts:
         record.voice = names.get(record.voice, record.voice)
     settings.strip = names.get(settings.strip, settings.strip)
@@ -417,15 +389,7 @@ def follow(scene) -> dict[str, str]:
         if state.voice in names:
             state.voice = names[state.voice]
     for name, other in cut_pieces(scene).items():
-        source = next(part for part in settings.cast if part.strip == other)
-        part = (
-            next((part for part in settings.cast if part.strip == name), None)
-            or settings.cast.add()
-        )
-        part.strip, part.head, part.silent = name, source.head, source.silent
-    for entry in settings.takes:
-        if take_list.is_misnamed(entry):
-            take_list.name_action(entry, bpy.context)
+        cast(scene, name, speaker_of(scene, other))
     return names
 
 
@@ -440,11 +404,7 @@ _follow_soon = jobs.Task(lambda: None)  # drawing must not change data
 
 def follow_soon(scene) -> None:
     """Follow renamed and cut strips of a scene shortly after, if there are any."""
-    if (
-        renamed_strips(scene)
-        or cut_pieces(scene)
-        or any(map(take_list.is_misnamed, scene.thunder.takes))
-    ):
+    if renamed_strips(scene) or cut_pieces(scene):
         _follow_soon.step = partial(_follow, scene.name)
         _follow_soon.start(0.0)
 

@@ -67,8 +67,8 @@ class ThunderMix(bpy.types.PropertyGroup):
 
 
 def candidates(context) -> list:
-    """The takes that may be mixed now: those of the chosen head and voice that are not hidden; from
-    folded batches only takes already chosen."""
+    """The takes that may be mixed now: those of the chosen head and voice; from folded batches only
+    takes already chosen."""
     entries, settings = context.scene.thunder.takes, context.scene.thunder_mix
     shown = take_list.shown_take(context.scene.thunder)
     unfolded = [getattr(settings, part) for part in mixing.PARTS] + [
@@ -78,7 +78,6 @@ def candidates(context) -> list:
         entry
         for entry in (entries[place] for place in take_list.of_voice(context))
         if entry.action is not None
-        and not entry.hidden
         and entry.head is not None
         and (not entry.folded or entry.action in unfolded)
     ]

@@ -6,10 +6,9 @@ import re
 import time
 
 import bpy
-import numpy as np
 
 from ...thunder_core.animation.timing import Clock
-from ...thunder_core.direction_words import word_of_voice, words_of_request, words_of_take
+from ...thunder_core.direction_words import words_of_request, words_of_take
 from ...thunder_core.errors import attempt, BadRequest
 from ...thunder_core.types import SPEAKS
 from ..animation import display, keying
@@ -18,19 +17,12 @@ from ..host import compat, jobs, playback
 from ..voice import strip
 from . import provenance
 
-_BARS = "▁▂▃▄▅▆▇█"
-_CURVE_STEPS = 7
 # property of the first action of a copy that Live made: its session, and the name that it got
 LIVE_COPY = "thunder_live_copy"
 # properties that a duplicate does not copy
-_OF_ITS_OWN = ("name", "number", "action", "star", "hidden", "kind", "made")
-# property of a take's action: the name that it was given last, which the animator may have changed
-# since
-NAMED = "thunder_named"
-_LONG_NAME = 50  # bytes of an action's name from which on it may be cut off
+_OF_ITS_OWN = ("name", "number", "action", "star", "kind", "made")
 LATEST = 2**31 - 1  # maximum of an integer property
 UNKNOWN = -1.0  # Heard of takes of which it was not measured
-_CURVE_BYTES, _KEY_BYTES = 500, 72  # of a curve without keys, and of a key, in Blender
 
 
 def add_to_list(
@@ -82,11 +74,8 @@ def _enter(
         min(int(time.time()), LATEST),
         provenance.role_of(performance.provenance).upper(),
     )
-    entry.curve, entry.words = bars(performance.opening), words_of_take(performance.provenance)
-    entry.asked, entry.voice_sounds = (
-        words_of_request(performance.provenance),
-        word_of_voice(performance.provenance),
-    )
+    entry.words = words_of_take(performance.provenance)
+    entry.asked = words_of_request(performance.provenance)
     entry.first, entry.last = int(frames[0]), int(frames[-1])
     return entry
 
@@ -94,7 +83,7 @@ def _enter(
 def marks_of(entry) -> dict[str, object]:
     """What the animator did with a take and its batch, by the names of its properties: for another
     take that is made of it."""
-    names = ("star", "note", "hidden", "batch", "folded")
+    names = ("star", "note", "batch", "folded")
     return {name: getattr(entry, name) for name in names}
 
 
@@ -163,24 +152,6 @@ def free_name(scene, name: str, mesh, voice: str, first: int = 2) -> str:
     )
 
 
-def _name_of_copy(scene, entry) -> str:
-    """Take 3 → Take 3b, Take 3b → Take 3c, Warm → Warm b: short, since a list is narrow."""
-    match = re.fullmatch(r"(.*\d)[b-z]|(.*) [b-z]", entry.name)
-    base = (match[1] or match[2]) if match else entry.name
-    taken = {
-        other.name
-        for other in scene.thunder.takes
-        if other.head == entry.head and other.voice == entry.voice
-    }
-    named = (
-        f"{base}{'' if base[-1:].isdigit() else ' '}{letter}"
-        for letter in "bcdefghijklmnopqrstuvwxyz"
-    )
-    return next((free for free in named if free not in taken), None) or free_name(
-        scene, f"{base} Copy", entry.head, entry.voice
-    )
-
-
 def name_action(entry, context) -> None:
     """Give a take's actions the animator's name for the take, for the dope sheet and for appending.
 
@@ -194,32 +165,6 @@ def name_action(entry, context) -> None:
     for index, action in enumerate(display.actions_of(entry)):
         # before 4.4, as compat.new_action names them
         action.name = name if index == 0 else f"{name} {action.id_root.title()}"
-        action[NAMED] = action.name
-
-
-def is_misnamed(entry) -> bool:
-    """Whether a take's action is still called by an earlier name of its voice, and the animator
-    gave it no other. Quick."""
-    action = entry.action
-    if (
-        action is None
-        or action.library is not None
-        or _is_called(action, f"{entry.voice} · {entry.name}")
-    ):
-        return False
-    if NAMED in action:
-        return action.name == action[NAMED]
-    record = action.get(provenance.SOURCE)
-    before = record.get("voice") if hasattr(record, "get") else None
-    return bool(before) and before != entry.voice and _is_called(action, f"{before} · {entry.name}")
-
-
-def _is_called(action, name: str) -> bool:
-    """Whether an action has a name, perhaps numbered or cut off by Blender."""
-    base_name = re.sub(r"\.\d{3}$", "", action.name)
-    return base_name == name or (
-        len(base_name.encode()) > _LONG_NAME and name.startswith(base_name)
-    )
 
 
 def points(score: float) -> str:
@@ -261,31 +206,16 @@ def score_text(entry) -> str:
     )
 
 
-def why_kept(entry) -> str:
-    """What a take holds of the animator's, in a word or two; "" if nothing. Slow: detecting edits
-    reads all keys."""
-    if entry.star:
-        return "starred"
-    if entry.note:
-        return "noted"
-    if entry.kind != "SAMPLED":
-        return entry.bl_rna.properties["kind"].enum_items[entry.kind].name.lower()
-    if is_renamed(entry):
-        copied_as = (
-            str(entry.action.get(LIVE_COPY, "")).partition(" ")[2]
-            if entry.action is not None
-            else ""
-        )
-        return "copy of Live" if copied_as == entry.name else "named"
-    return "edited" if provenance.is_edited(entry) else ""
-
-
-def bars(opening: np.ndarray) -> str:
-    """A mouth-opening curve as a few characters for a list."""
-    pieces = np.array_split(np.asarray(opening, dtype=float), min(_CURVE_STEPS, len(opening)))
-    tops = np.array([piece.max() for piece in pieces])
-    level = np.round((tops - tops.min()) / max(np.ptp(tops), 1.0) * (len(_BARS) - 1)).astype(int)
-    return "".join(_BARS[i] for i in level)
+def holds_work(entry) -> bool:
+    """Whether a take holds something of the animator's: a star, a note, a name, or edits. Slow:
+    detecting edits reads all keys."""
+    return bool(
+        entry.star
+        or entry.note
+        or entry.kind != "SAMPLED"
+        or is_renamed(entry)
+        or provenance.is_edited(entry)
+    )
 
 
 # ---- batches: takes that were generated together
@@ -311,21 +241,12 @@ def batches(context) -> list[list]:
     return [result[number] for number in sorted(result, reverse=True)]
 
 
-def headings(found: list[list]) -> list[str]:
-    """When the takes of each batch were made, and what was asked of them; to the second where two
-    would be the same."""
-    texts = [_heading(batch) for batch in found]
-    return [
-        _heading(batch, ":%S") if texts.count(text) > 1 else text
-        for batch, text in zip(found, texts)
-    ]
-
-
-def _heading(batch: list, seconds: str = "") -> str:
+def heading(batch: list) -> str:
+    """When the takes of a batch were made, and what was asked of them."""
     first = min(batch, key=lambda entry: entry.made)
     at = time.localtime(first.made)
     today = at[:3] == time.localtime()[:3]
-    when = time.strftime(("%H:%M" if today else "%d %b %H:%M") + seconds, at) if first.made else ""
+    when = time.strftime("%H:%M" if today else "%d %b %H:%M", at) if first.made else ""
     return ", ".join(filter(None, (when, first.asked))) or "Earlier"
 
 
@@ -341,30 +262,8 @@ def earlier_takes(context) -> list[int]:
     ]
 
 
-def size(entry) -> int:
-    """Bytes that a take occupies in memory, and about as many in the file: its keys and its
-    source."""
-    return sum(_size_of(action) for action in display.actions_of(entry))
-
-
-_sizes = jobs.session.add(
-    jobs.Memory()
-)  # session id of an action → its bytes: the panel asks at each redraw
-
-
-def _size_of(action) -> int:
-    if action.session_uid not in _sizes.known:
-        keys = sum(
-            _CURVE_BYTES + _KEY_BYTES * len(curve.keyframe_points)
-            for curve in compat.all_curves(action)
-        )
-        _sizes.known[action.session_uid] = keys + provenance.size(action)
-    return _sizes.known[action.session_uid]
-
-
-def remove(scene, index: int) -> list[str]:
-    """Remove an entry from the list, and its actions from the file; returns the names of actions
-    that stay because something uses them.
+def remove(scene, index: int) -> None:
+    """Remove an entry from the list, and those of its actions from the file that nothing else uses.
 
     The take must not be shown.
     """
@@ -375,27 +274,18 @@ def remove(scene, index: int) -> list[str]:
     ):
         if remembered.before in actions:
             remembered.before = None
-    kept = [
-        action.name
-        for action in actions
-        if action.asset_data is not None or action.users > int(action.use_fake_user)
-    ]
     for action in actions:
-        if action.name not in kept:
+        if action.asset_data is None and action.users <= int(action.use_fake_user):
             bpy.data.actions.remove(action)
-    return kept
 
 
-def delete(scene, indices: list[int]) -> list[str]:
-    """Delete takes; of a shown one the head gets the animator's animation back. Returns as
-    `remove`."""
-    kept = []
+def delete(scene, indices: list[int]) -> None:
+    """Delete takes; of a shown one the head gets the animator's animation back."""
     for index in sorted(indices, reverse=True):
         entry = scene.thunder.takes[index]
         if entry.action is not None and entry.head is not None and _is_on(entry):
             display.restore_animation(head.resolve(entry.head))
-        kept += remove(scene, index)
-    return kept
+        remove(scene, index)
 
 
 def duplicate(scene, index: int) -> int:
@@ -409,7 +299,8 @@ def duplicate(scene, index: int) -> int:
         raise BadRequest(
             f"The action of take “{entries[index].name}” was deleted: there is nothing to duplicate"
         )
-    name = _name_of_copy(scene, entries[index])
+    source = entries[index]
+    name = free_name(scene, source.name, source.head, source.voice)
     copy = entries.add()
     original = entries[index]  # adding may have moved it
     copies = [action.copy() for action in display.actions_of(original)]
@@ -469,7 +360,7 @@ def adopt(scene, rig: head.Rig, actions: list | None = None) -> int:
         )
         voice = about.get("voice", "")
         number = next_number(scene, rig.mesh, voice)
-        name = _name_given(action, voice, performance.seed) or numbered_name(number)
+        name = _name_given(action, performance.seed) or numbered_name(number)
         entry = _enter(scene, rig, [action, *more], performance, voice, clock, number, name)
         entry.batch = batch
         for part in (action, *more):
@@ -483,15 +374,11 @@ def adopt(scene, rig: head.Rig, actions: list | None = None) -> int:
     return count
 
 
-def _name_given(action, voice: str, seed: int) -> str:
+def _name_given(action, seed: int) -> str:
     """The name that the animator gave the take of an action, "" if the action is called by a number
     or a seed."""
-    before, _, name = action.name.partition(" · ")
-    if (before != voice and action.get(NAMED) != action.name) or re.fullmatch(
-        rf"(Take \d+|(seed )?{seed})(\.\d+)?", name
-    ):
-        return ""
-    return name
+    name = action.name.partition(" · ")[2]
+    return "" if re.fullmatch(rf"(Take \d+|(seed )?{seed})(\.\d+)?", name) else name
 
 
 def flip(scene, rig: head.Rig) -> str:
@@ -561,7 +448,7 @@ def check_voice(entry, voice: strip.Voice) -> strip.Voice:
 
 
 def of_voice(context) -> list[int]:
-    """Indices of the takes of the current head and voice, hidden ones included, in list order.
+    """Indices of the takes of the current head and voice, in list order.
 
     All takes of the head if it has takes of one voice only, or none of the current voice.
     """
@@ -591,13 +478,10 @@ def visible_places(context) -> list[int]:
 
 def _unfolded_places(context) -> list[int]:
     """Places of the takes that the list shows where no batch is folded."""
-    settings = context.scene.thunder
-    return [
-        place
-        for place in of_voice(context)
-        if (settings.show_hidden or not settings.takes[place].hidden)
-        and (not settings.only_starred or settings.takes[place].star)
-    ]
+    settings, places = context.scene.thunder, of_voice(context)
+    if not settings.only_starred:
+        return places
+    return [place for place in places if settings.takes[place].star]
 
 
 def shown_index(settings) -> int:
@@ -605,7 +489,8 @@ def shown_index(settings) -> int:
     take act on it.
 
     A take is the shown one if it is on its head and visible in the list. One on another head than
-    the chosen one, of another voice or hidden from the list is not; `why_none` explains that.
+    the chosen one, of another voice or without a star where only starred ones are listed is not;
+    `why_none` explains that.
     """
     on_heads = _on_heads(settings)
     if on_heads and settings.id_data == bpy.context.scene:
@@ -648,29 +533,11 @@ def why_none(context) -> str:
         return "Several heads show a take: choose one of them in the Thunder tab"
     if not on_heads:
         return "No take is shown: choose one in the list first"
-    entry, places = on_heads[0], of_voice(context)
-    if any(settings.takes[place] == entry for place in places):
-        which = "hidden" if entry.hidden and not settings.show_hidden else "without a star"
-        return (
-            f"The shown take “{entry.name}” is {which}, so it is not in the list: choose "
-            f"another or change what the list shows"
-        )
-    start = f"“{entry.head.name}” shows “{entry.name}” of “{entry.voice}”, which"
-    part = next((part for part in context.scene.thunder.cast if part.strip == entry.voice), None)
-    if part is not None and part.head is not None and part.head != entry.head:
-        return (
-            f"{start} “{part.head.name}” speaks now: choose a take in the list or choose "
-            f"“{entry.head.name}” as its speaker again"
-        )
-    editor = compat.sequencer_scene(context).sequence_editor
-    if settings.source == "STRIP" and entry.voice not in (
-        compat.strips_all(editor) if editor is not None else ()
-    ):
-        return (
-            f"{start} is no strip in the sequencer any more: undo, or add the sound again as "
-            f"a strip of that name"
-        )
-    return f"{start} is not in the list: choose a take or that voice"
+    entry = on_heads[0]
+    return (
+        f"“{entry.head.name}” shows “{entry.name}” of “{entry.voice}”, which is not in the list: "
+        f"choose a take, that voice, or what the list shows"
+    )
 
 
 def _on_heads(settings) -> list[int]:

@@ -156,9 +156,8 @@ def test_our_mouth_with_the_actors_brows_is_one_button_and_clearing_takes_keeps_
 ):
     sampled = scene.thunder.takes[0].action
     blender.ops.thunder.import_capture(filepath=write(tmp_path / "a.csv"))
-    assert (
-        mix.chosen_take(blender.context, "mouth").action == sampled
-        and take_list.why_kept(captured_take(scene)) == "captured"
+    assert mix.chosen_take(blender.context, "mouth").action == sampled and take_list.holds_work(
+        captured_take(scene)
     )
     assert blender.ops.thunder.mix_takes() == {"FINISHED"}
     made = next(entry for entry in scene.thunder.takes if entry.kind == "MIXED")

@@ -113,7 +113,8 @@ def test_all_strips_get_takes_on_the_heads_that_speak_them(
         takes_dialogue.cast(scene, name, None)
     assert (
         takes_dialogue.why_none(scene)
-        == "All sound strips are set to No Speaker: choose a speaker for those with dialogue"
+        == "There is no sound strip with a speaker: add the dialogue to the sequencer, or choose a "
+        "speaker"
     )
 
 

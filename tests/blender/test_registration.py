@@ -9,7 +9,6 @@ import addon_utils
 import pytest
 from thunder.cli import command
 from thunder.scene.review import live_score
-from thunder.scene.takes import browsing
 from thunder.scene.takes.shape import applying
 
 NAME = "bl_ext.user_default.thunder"
@@ -86,7 +85,6 @@ def disabled(blender):
     """The add-on disabled in the middle of things: a head, and timers that wait for their
     moment."""
     blender.ops.thunder.add_head()
-    browsing.watch.look_at([1])
     live_score.live.score_soon()
     applying.update.start(5.0)
     addon_utils.disable(NAME)

@@ -284,28 +284,23 @@ def test_takes_stay_with_what_is_left_of_a_strip_that_was_cut(speaking, scene, r
 
 def test_a_piece_of_a_cut_strip_is_not_sampled_again(blender, speaking, scene, rig, client):
     strip.keep_speaker(scene, "line", rig.mesh)
-    assert dialogue.lines_to_generate(scene) == [] == dialogue.pieces(scene)
+    assert dialogue.lines_to_generate(scene) == [] == dialogue.say_pieces(scene)
     left, right = cut(speaking, 60)
     last = right.split(90, "SOFT")
     dialogue.follow(scene)
     assert dialogue.lines_to_generate(scene) == [] and not blender.ops.thunder.generate_all.poll()
-    assert [(piece.strip, piece.whole, piece.played) for piece in dialogue.pieces(scene)] == [
-        (right.name, "line", True),
-        (last.name, "line", True),
-    ]
+    assert [dialogue.piece_of(scene, each.name, rig.mesh) for each in (right, last)] == ["line"] * 2
     for each in (left, right, last):
         strip.move(each, compat.content_start(each) + 200)
-    assert kinds(scene) == ["MOVED", "MOVED"] and all(
-        piece.played for piece in dialogue.pieces(scene)
-    ), "moved together"
+    assert kinds(scene) == ["MOVED", "MOVED"], "moved together"
     resync(scene, client)
-    assert len(scene.thunder.takes) == 2 and all(piece.played for piece in dialogue.pieces(scene))
+    assert len(scene.thunder.takes) == 2 == len(dialogue.say_pieces(scene))
 
 
 def test_resync_gives_a_piece_that_was_moved_its_part_of_the_takes(speaking, scene, rig):
     strip.keep_speaker(scene, "line", rig.mesh)
     first, second = scene.thunder.takes
-    first.star = second.hidden = True
+    first.star, second.note = True, "calm"
     first.number, second.number, second.name = 3, 1, "Fav brows"  # listed by score, not by number
     first.name = "Take 3"
     before = jaw(first)
@@ -313,14 +308,10 @@ def test_resync_gives_a_piece_that_was_moved_its_part_of_the_takes(speaking, sce
     strip.move(right, compat.content_start(right) + 50)
     dialogue.follow(scene)
     assert dialogue.lines_to_generate(scene) == [] and kinds(scene) == ["CUT", "CUT"]
-    (piece,) = dialogue.pieces(scene)
-    assert (piece.strip, piece.whole, piece.played) == (
-        right.name,
-        "line",
-        False,
-    ) and "Re-sync" in piece.sentence
+    (sentence,) = dialogue.say_pieces(scene)
+    assert sentence.startswith(f"“{right.name}” was cut off “line”") and "Re-sync" in sentence
     assert sorted(resync(scene, None)) == ["CUT", "CUT", "PIECE", "PIECE"]  # without the engine
-    assert kinds(scene) == [] and dialogue.lines_to_generate(scene) == [] == dialogue.pieces(scene)
+    assert kinds(scene) == [] and dialogue.lines_to_generate(scene) == []
     of_piece = [entry for entry in scene.thunder.takes if entry.voice == right.name]
     assert [(entry.seed, entry.star, entry.first) for entry in of_piece] == [
         (1, True, 110),
@@ -330,8 +321,8 @@ def test_resync_gives_a_piece_that_was_moved_its_part_of_the_takes(speaking, sce
         scene, right.name, rig.mesh
     )
     assert of_piece[0].action.name.startswith(f"{right.name} · Take 3")
-    named = [(entry.name, entry.number, entry.hidden) for entry in of_piece]
-    assert named == [("Take 3", 3, False), ("Fav brows", 1, True)], (
+    named = [(entry.name, entry.number, entry.note) for entry in of_piece]
+    assert named == [("Take 3", 3, ""), ("Fav brows", 1, "calm")], (
         "the same take has the same name in both pieces"
     )
     assert all(
@@ -341,9 +332,10 @@ def test_resync_gives_a_piece_that_was_moved_its_part_of_the_takes(speaking, sce
     assert "of the whole line" in of_piece[0].tooltip and live_score.score_of_take(
         scene, of_piece[0]
     ).text.endswith("Whole Line")
-    assert [
-        (entry.name, entry.hidden) for entry in scene.thunder.takes if entry.voice == "line"
-    ] == [("Take 3", False), ("Fav brows", True)]
+    assert [(entry.name, entry.note) for entry in scene.thunder.takes if entry.voice == "line"] == [
+        ("Take 3", ""),
+        ("Fav brows", "calm"),
+    ]
     moved = jaw(of_piece[0])
     inside = (moved[0] >= 110) & (moved[0] < 160)
     whole = np.isin(before[0], moved[0][inside] - 50)

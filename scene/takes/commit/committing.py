@@ -230,9 +230,7 @@ def take_of(scene, line: dialogue.Line):
 
     None if it has none that fits the line as it is.
     """
-    fitting = [
-        entry for entry in dialogue.takes_of(scene, line.strip, line.speaker) if not entry.hidden
-    ]
+    fitting = list(dialogue.takes_of(scene, line.strip, line.speaker))
     action = display.shown_action(head.resolve(line.speaker)) if fitting else None
 
     def rank(entry):

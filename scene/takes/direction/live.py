@@ -294,7 +294,7 @@ class Live(jobs.Part):
         values = result(keying.values_of(rig, made, clock))
         keying.key_again(rig, display.actions_of(entry), keying.curves(rig, entry), made, values)
         provenance.store(action, made, clock, entry.voice)
-        entry.curve, entry.score = take_list.bars(made.opening), made.score
+        entry.score = made.score
         take_list.set_heard(entry, made.heard)
         entry.words, entry.asked = words_of_take(made.provenance), words_of_request(made.provenance)
         browsing.thumbnails.forget(self.uid)

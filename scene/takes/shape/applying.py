@@ -368,7 +368,6 @@ def apply(
         driven = yield from rescale(keying.drive(rig, shaped), 0.6, 0.9)
         values = base.values + (driven - base.driven)
     _write(take, base, under, values, whole, neutral and (settle or not under.edits))
-    entry.curve = take_list.bars(bundled_lips().opening(shaped, head.channel_names()))
     yield 1.0
 
 
@@ -510,7 +509,6 @@ def change(
             if curve is not None and keys_then is not keys_now:
                 fcurves.write_changes(curve, keys_then, keys_now)
         rna_paths.tag(rig.targets)
-        entry.curve = take_list.bars(bundled_lips().opening(altered, head.channel_names()))
         yield 1.0
         return
     yield from rescale(
