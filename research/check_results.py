@@ -13,7 +13,6 @@ import re
 import subprocess
 from argparse import Namespace
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -29,7 +28,6 @@ _TAKES = (
     *_WEIGHTS,
 )
 _TEACHER = ("thunder_core/train/teacher*.py", "thunder_core/engine/planning/", "thunder_core/face/")
-_HEAD = ("weights/head.npz", "thunder_core/face/", "scene/heads/")
 _COMMIT = ("thunder_core/animation/", "scene/takes/commit/", "scene/animation/")
 _SPEECH = (
     "thunder_core/engine/m2s.py",
@@ -58,7 +56,6 @@ MEASURES: dict[str, tuple[str, ...]] = {
     "check_animation": ("thunder_core/findings.py", *_TAKES),
     "commit": (*_COMMIT, *_TAKES),
     "direction_takes": _TAKES,
-    "direction_teacher": _TEACHER,
     "events": _TAKES,
     "marks": _TAKES,
     "unclear": _TAKES,
@@ -66,7 +63,6 @@ MEASURES: dict[str, tuple[str, ...]] = {
     "faults": _FAULTS,
     "grades": _SCORE,
     "habits": (*_TAKES, *_TEACHER),
-    "head_keys": _HEAD,
     "heard_arousal": _VOICE,
     "words_aligned": (*_VOICE, "thunder_core/spoken.py"),
     "kills": _FAULTS,
@@ -74,8 +70,6 @@ MEASURES: dict[str, tuple[str, ...]] = {
     "listeners": _TAKES,
     "long": ("bake.py", "cli/", "scene/", *_TAKES),
     "moods_takes": (*_TAKES, *_TEACHER),
-    "moods_teacher": _TEACHER,
-    "mutations_*": ("thunder_core/", "tests/"),
     "paper_clips*": _PAPER,
     "paper_tables": _PAPER,
     "ranking": _SCORE,
@@ -85,76 +79,14 @@ MEASURES: dict[str, tuple[str, ...]] = {
     "table1": _SPEECH,
     "table[23]*": _PAPER,
     "transcripts": _TAKES,
-    "words*": ("thunder_core/animation/traits.py", *_TAKES),
+    "words": ("thunder_core/animation/traits.py", *_TAKES),
 }
 
 
-@dataclass(frozen=True)
-class Commit:
-    """One of the repository's commits: its hash, day, parents, and the changed files by their names
-    of today, also those `written` where they are, not moved there."""
-
-    sha: str
-    day: str
-    parents: tuple[str, ...]
-    changed: frozenset[str]
-    written: frozenset[str]
-
-
-def history(tree: Path) -> dict[str, Commit]:
-    """{hash: commit} of all commits up to the tree's, newest first. Raises SystemExit outside a
-    clone."""
-    command = [
-        "git",
-        "-C",
-        str(tree),
-        "-c",
-        "core.quotePath=false",
-        "log",
-        "--topo-order",
-        "--name-status",
-        "-M",
-        "--format=%x01%H %as %P",
-    ]
-    listed = subprocess.run(command, capture_output=True, text=True)
-    if listed.returncode:
-        raise SystemExit(
-            "This is no clone of the repository: nobody knows how old results and code are."
-        )
-    today: dict[str, str] = {}  # earlier name of a moved file → that of today
-    commits = {}
-    for block in listed.stdout.split("\1")[1:]:
-        first, *rows = block.splitlines()
-        sha, day, *parents = first.split()
-        changed, written = set(), set()
-        for kind, *names in (row.split("\t") for row in rows if row):
-            name = today.get(names[-1], names[-1])
-            if kind[0] == "R":
-                today[names[0]] = name
-            else:
-                written.add(name)
-            if kind != "R100":
-                changed.add(name)
-        commits[sha] = Commit(sha, day, tuple(parents), frozenset(changed), frozenset(written))
-    return commits
-
-
-def formatting_commits(tree: Path) -> set[str]:
-    """The hashes of commits that changed how code is laid out and nothing else, as git blame
-    ignores them."""
-    listed = tree / ".git-blame-ignore-revs"
-    lines = listed.read_text().splitlines() if listed.exists() else []
-    return {line for line in lines if line and not line.startswith("#")}
-
-
-def before(commits: dict[str, Commit], sha: str) -> set[str]:
-    """The hashes of a commit and of all before it."""
-    seen, left = set(), [sha]
-    while left:
-        if (one := left.pop()) not in seen and one in commits:
-            seen.add(one)
-            left += commits[one].parents
-    return seen
+def git(tree: Path, *words: str) -> list[str]:
+    """Lines that git prints about a tree; none where it fails."""
+    done = subprocess.run(["git", "-C", str(tree), *words], capture_output=True, text=True)
+    return done.stdout.splitlines() if done.returncode == 0 else []
 
 
 def named_commit(result: Path) -> str:
@@ -182,38 +114,21 @@ def measured_files(name: str) -> tuple[str, ...]:
     )
 
 
-def is_in(path: str, places: tuple[str, ...]) -> bool:
-    """Whether a file is one of these or in one of these folders."""
-    return any(
-        path.startswith(place) if place.endswith("/") else fnmatch(path, place) for place in places
-    )
-
-
 def older(tree: Path, results: Path) -> Iterator[str]:
     """A line for each result of a folder of the tree that is older than the code it measures."""
-    commits, formatting = history(tree), formatting_commits(tree)
     for result in sorted(path for path in results.iterdir() if path.suffix in (".txt", ".json")):
-        path = result.relative_to(tree).as_posix()
-        named, places = named_commit(result), measured_files(result.stem)
-        origin = next((sha for sha in commits if named and sha.startswith(named)), None)
-        origin = origin or next(
-            (sha for sha, commit in commits.items() if path in commit.written), None
-        )
-        if origin is None:
+        form = ["log", "--format=%as %h", "--abbrev=10"]
+        named = [*form, "-1", named_commit(result) or "none"]
+        written = [*form, "-1", "--", str(result.relative_to(tree))]
+        of = git(tree, *named) or git(tree, *written)
+        if not of:
             continue  # not committed yet
-        known = before(commits, origin)
-        since = [
-            one
-            for one in commits.values()
-            if one.sha not in known | formatting
-            and any(is_in(path, places) for path in one.changed)
-        ]
+        day, commit = of[0].split()
+        since = git(tree, *form, f"{commit}..", "--", *measured_files(result.stem))
         if since:
-            last = since[0]
             yield (
-                f"{result.name:30s} {commits[origin].day} {origin[:10]}   {len(since):4d} commits "
-                f"since changed what it measures, "
-                f"the last {last.day} {last.sha[:10]}"
+                f"{result.name:30s} {day} {commit}   {len(since):4d} commits since changed what it "
+                f"measures, the last {since[0]}"
             )
 
 

@@ -7,9 +7,8 @@ import pytest
 from posed_head import lips, LOWER, posed, UPPER
 from scipy.spatial import ConvexHull
 
-from research import head_keys
 from research.sculpt.form import EYE, EYE_RADIUS
-from thunder_core.face.head import JAW, load_head
+from thunder_core.face.head import EYE_LEFT, EYE_RIGHT, JAW, load_head
 
 TEETH = ("Teeth", "Back Teeth")
 TOUCH = 0.5  # mm: flesh that presses on a tooth or on flesh
@@ -225,7 +224,7 @@ def test_lids_follow_a_look_down_and_a_blink_on_top_of_it_only_shuts_them(head, 
 
 
 # Key → least share of the face's area that moves more than 1 mm at 1: 0.6 of what it is on a
-# scanned face (research/head_keys.py).
+# scanned face.
 REACH = {
     "mouthPucker": 0.31,
     "mouthFunnel": 0.30,
@@ -257,37 +256,53 @@ APEX = {"mouthSmileLeft": 11, "browDownLeft": 4, "noseSneerLeft": 6, "mouthUpper
 TINY = 0.02  # mm
 
 
+def key_of(head, name):
+    """Millimetres [V, 3] by which a key, both sides together, moves the head at 1."""
+    sides = (name, name + "Left", name + "Right")
+    both = np.isin(head.expression_names, sides)
+    return 1e3 * head.shapedirs[:, :, both].astype(float).sum(2)
+
+
 @pytest.fixture(scope="module")
-def face():
-    return head_keys.thunder_face()
+def face(head):
+    """Area of the face, brow line to chin, that each vertex of the skin stands for [V]."""
+    v = head.v_template.astype(float) * 1e3
+    quads = np.array([polygon for polygon in faces(head, "Skin", "Lips") if len(polygon) == 4])
+    a, b = v[quads[:, 2]] - v[quads[:, 0]], v[quads[:, 3]] - v[quads[:, 1]]
+    size = np.linalg.norm(np.cross(a, b), axis=1) / 8
+    x, y, z = (v - 1e3 * head.joints[[EYE_LEFT, EYE_RIGHT]].mean(0)).T
+    there = (z > -45) & (y > -115) & (y < 60) & (np.abs(x) < 68)
+    return there * sum(np.bincount(quads[:, corner], size, len(v)) for corner in range(4))
 
 
 @pytest.mark.parametrize("key", REACH)
-def test_a_key_moves_as_much_of_the_face_as_muscles_do(face, key):
-    assert face.figures(key)["share"] >= REACH[key]
+def test_a_key_moves_as_much_of_the_face_as_muscles_do(head, face, key):
+    moves = np.linalg.norm(key_of(head, key), axis=1) > 1
+    assert face[moves].sum() / face.sum() >= REACH[key]
 
 
-def test_a_pucker_brings_the_corners_forward(face):
-    figures = face.figures("mouthPucker")
-    assert figures["corner fwd"] >= 7 and figures["mid fwd"] >= 6
-    assert 4 < face.figures("mouthFunnel")["corner fwd"] < 10
+def test_a_pucker_brings_the_corners_forward(head):
+    corner, middle = head.mouth_corner_left, head.inner_lip_upper_mid
+    pucker = key_of(head, "mouthPucker")
+    assert pucker[corner, 2] >= 7 and pucker[middle, 2] >= 6
+    assert 4 < key_of(head, "mouthFunnel")[corner, 2] < 10
 
 
 @pytest.mark.parametrize("key", ["noseSneer", "mouthUpperUp"])
-def test_the_corners_ride_along_with_the_upper_lip(face, key):
-    assert 1.9 < face.figures(key)["corner up"] < 6.8
+def test_the_corners_ride_along_with_the_upper_lip(head, key):
+    assert 1.7 < key_of(head, key)[head.mouth_corner_left, 1] < 6.8
 
 
 @pytest.mark.parametrize("key", APEX)
-def test_a_key_fades_out_and_has_no_edge(face, key):
+def test_a_key_fades_out_and_has_no_edge(head, key):
     """Along no edge of the skin but the upper lid's crease, which closes over it, does a movement
     change by 0.45 of its largest."""
-    moved = np.linalg.norm(face.key(key), axis=1)
+    moved = 1e3 * np.linalg.norm(head.shapedirs[:, :, head.channel(key)], axis=1)
     assert moved.max() > APEX[key] * 0.9
-    head = head_keys.load_head()
     names = np.array(head.material_names)[head.polygon_material]
     quads = head.polygons[(names == "Skin") & (head.polygons[:, 3] >= 0)]
-    crease = (np.abs(np.abs(face.points[:, 0]) - 31) < 20) & (np.abs(face.points[:, 1] - 10) < 10)
+    points = 1e3 * (head.v_template - head.joints[[EYE_LEFT, EYE_RIGHT]].mean(0))
+    crease = (np.abs(np.abs(points[:, 0]) - 31) < 20) & (np.abs(points[:, 1] - 10) < 10)
     quads = quads[~crease[quads].any(1)]
     steps = np.concatenate(
         [np.abs(moved[quads[:, i]] - moved[quads[:, (i + 1) % 4]]) for i in range(4)]
@@ -296,8 +311,7 @@ def test_a_key_fades_out_and_has_no_edge(face, key):
 
 
 @pytest.mark.parametrize("key", [k for k in REACH if not k.startswith("eye")])
-def test_teeth_tongue_and_eyes_stay(key):
-    head = head_keys.load_head()
+def test_teeth_tongue_and_eyes_stay(head, key):
     names = np.array(head.material_names)[head.polygon_material]
     inner = np.unique(
         head.polygons[
