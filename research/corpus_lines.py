@@ -27,7 +27,6 @@ LEAST_SECONDS, MOST_SECONDS = 5.0, 10.0
 def add_line_arguments(p: ArgumentParser) -> None:
     """Add the options that these benches have in common."""
     add_shared(p, "cache", "weights", "steps", "results")
-    p.add_argument("--who", choices=("teacher", "takes"), default="takes")
     p.add_argument("--split", choices=("validation", "test"), default="validation")
     p.add_argument("--voices", type=int, default=20, help="unseen ones")
 

@@ -3,12 +3,10 @@
 head.
 
 CACHE is a folder in which `corpus` and `hear` were run. Voices of the validation speakers (`--split
-test` for the final figures) are performed in readings drawn for each of them, by the teacher
-(`--who teacher`) or as takes of the weights (`--who takes`);
-`thunder_core/animation/traits.py` measures each slider on the head's vertices. The table
-has requests in rows and measurements in columns, as Pearson's r within voices; off the diagonal
-with the part of a request that the other sliders' requests do not explain, since in few readings
-two sliders may rise together by chance. Written to research/results/direction_WHO.txt.
+test` for the final figures) are performed in readings drawn for each of them;
+`thunder_core/animation/traits.py` measures each slider on the head's vertices. The table has
+requests in rows and measurements in columns, as Pearson's r within voices. Written to
+research/results/direction_takes.txt.
 """
 
 from __future__ import annotations
@@ -59,18 +57,7 @@ def run(args: Namespace) -> None:
                 0  # moods move the same parts of a face: they are measured separately
             )
         seeds = [1000 * number + args.repeats * i for i in range(args.readings)]
-        if args.who == "takes":
-            motions = [
-                line.sample(x, args.repeats, seed, args.steps) for seed, x in zip(seeds, wanted)
-            ]
-        else:
-            performances = [
-                (Direction.of_vector(x[0]), np.random.default_rng(seed + i))
-                for seed, x in zip(seeds, wanted)
-                for i in range(args.repeats)
-            ]
-            flat = line.perform(performances)
-            motions = [flat[i : i + args.repeats] for i in range(0, len(flat), args.repeats)]
+        motions = [line.sample(x, args.repeats, seed, args.steps) for seed, x in zip(seeds, wanted)]
         for x, repeats in zip(wanted, motions):
             asked.append(x[0, COLUMNS])
             got.append(
@@ -79,21 +66,18 @@ def run(args: Namespace) -> None:
                 )
             )
             voices.append(number)
-    r = partial_agreement(np.array(asked), np.array(got), np.array(voices))
-    diagonal, other = np.diag(r), np.abs(r - np.diag(np.diag(r))).max(0)
+    r = agreement(np.array(asked), np.array(got), np.array(voices))
     lines = [
-        f"{args.who}, {args.voices} voices of {args.split}, {args.readings} readings each at "
-        f"spread {args.spread:g}, "
-        f"{args.repeats} performances a reading"
-        + (f", {effort(args.steps)}, weights {engine.weights}" if args.who == "takes" else ""),
+        f"takes, {args.voices} voices of {args.split}, {args.readings} readings each at spread "
+        f"{args.spread:g}, {args.repeats} performances a reading, {effort(args.steps)}, weights "
+        f"{engine.weights}",
         "",
         f"{'asked':>14} | " + " ".join(f"{name:>12}" for name in SLIDERS),
         *(f"{name:>14} | " + " ".join(f"{x:12.2f}" for x in row) for name, row in zip(SLIDERS, r)),
         "",
-        f"own slider r: least {diagonal.min():.2f} (bar .90); other sliders' |r|: most "
-        f"{other.max():.2f} (bar .30)",
+        f"own slider r: least {np.diag(r).min():.2f} (bar .90)",
     ]
-    report(results_file(args.results, f"direction_{args.who}.txt", args.split == "test"), lines)
+    report(results_file(args.results, "direction_takes.txt", args.split == "test"), lines)
 
 
 def agreement(asked: np.ndarray, got: np.ndarray, voices: np.ndarray) -> np.ndarray:
@@ -109,19 +93,3 @@ def agreement(asked: np.ndarray, got: np.ndarray, voices: np.ndarray) -> np.ndar
         got[same] -= got[same].mean(0)
     asked, got = (x / np.maximum(1e-9, np.linalg.norm(x, axis=0)) for x in (asked, got))
     return asked.T @ got
-
-
-def partial_agreement(asked: np.ndarray, got: np.ndarray, voices: np.ndarray) -> np.ndarray:
-    """As `agreement`; off the diagonal a slider's request counts only as far as it is no linear
-    function of the other sliders' requests."""
-    within = np.array(asked, float)
-    for voice in np.unique(voices):
-        within[voices == voice] -= within[voices == voice].mean(0)
-    r = agreement(asked, got, voices)
-    for slider in range(within.shape[1]):
-        others = np.delete(within, slider, 1)
-        alone = within.copy()
-        alone[:, slider] -= others @ np.linalg.lstsq(others, within[:, slider], rcond=None)[0]
-        row = agreement(alone, got, voices)[slider]
-        r[slider, np.arange(len(row)) != slider] = np.delete(row, slider)
-    return r

@@ -5,10 +5,9 @@ to held-out voices.
 CACHE is a folder in which `corpus` and `hear` were run. The teacher performs lines of training
 voices in every mood, each time in the style of another speaker; a linear discriminant learns the
 mood from the movement of channels and joints: their deviation, speed and skewness, without and with
-the mean pose. It then classifies lines of held-out voices: of the teacher (`--who teacher`) or of
-takes with a requested mood (`--who takes`). Chance is 1 in 12. The table has the share of correct
-answers, by the whole face and by mouth, jaw, cheeks and nose alone. Written to
-research/results/moods_WHO.txt.
+the mean pose. It then classifies takes of held-out voices with a requested mood. Chance is 1 in 12.
+The table has the share of correct answers, by the whole face and by mouth, jaw, cheeks and nose
+alone. Written to research/results/moods_takes.txt.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ class Discriminant:
 
 
 def packed_motions(
-    lines: list[Line], who: str, seed: int, strength: float, steps: int
+    lines: list[Line], by_teacher: bool, seed: int, strength: float, steps: int
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """(motions [T, C] of every line in every mood, the moods' numbers)."""
     motions, moods = [], []
@@ -66,7 +65,7 @@ def packed_motions(
             rng = np.random.default_rng([seed, number, mood])
             style = Style.of_speaker(f"{seed} {number} {mood}").draw_reading(rng)
             performances.append((Direction(style, name, strength), rng))
-        if who == "teacher":
+        if by_teacher:
             played = line.perform(performances)
         else:
             played = [
@@ -98,8 +97,8 @@ def run(args: Namespace) -> None:
         [Line.of(corpus, clip, engine) for clip in clips_of(corpus, split, count)]
         for split, count in (("train", args.learn), (args.split, args.voices))
     )
-    learned, labels = packed_motions(known, "teacher", 1, args.strength, args.steps)
-    asked, truth = packed_motions(unseen, args.who, 2, args.strength, args.steps)
+    learned, labels = packed_motions(known, True, 1, args.strength, args.steps)
+    asked, truth = packed_motions(unseen, False, 2, args.strength, args.steps)
 
     n = engine.head.channels
     lower = in_group(engine.head.expression_names, (*MOUTH, "cheek", "nose"))
@@ -108,10 +107,9 @@ def run(args: Namespace) -> None:
         "lower face": np.concatenate([np.flatnonzero(lower), [n, n + 1]]),
     }
     lines = [
-        f"{args.who}: {len(unseen)} lines of {args.split}, every mood at strength "
-        f"{args.strength:g}; learned from {len(labels)} "
-        "performances of the teacher"
-        + (f"; {effort(args.steps)}, weights {engine.weights}" if args.who == "takes" else ""),
+        f"takes: {len(unseen)} lines of {args.split}, every mood at strength {args.strength:g}; "
+        f"learned from {len(labels)} performances of the teacher; {effort(args.steps)}, weights "
+        f"{engine.weights}",
         "",
         f"{'share named rightly':28s}"
         + f"{'all':>7s}"
@@ -132,4 +130,4 @@ def run(args: Namespace) -> None:
             each = "".join(f"{right[truth == mood].mean():9.2f}" for mood in range(len(NAMES)))
             lines.append(f"{title + ', ' + basis:28s}{right.mean():7.2f}{each}")
     lines += ["", "bars: movement .80, with pose .90"]
-    report(results_file(args.results, f"moods_{args.who}.txt", args.split == "test"), lines)
+    report(results_file(args.results, "moods_takes.txt", args.split == "test"), lines)

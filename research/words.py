@@ -9,9 +9,8 @@ its batch, and that another take of the batch without the word deserves more, by
 people differ by; as words would be without the measurement, and as takes of a batch are listed;
 then how many words more than a third of a batch has. Below it is the scale that these takes would
 lay, for USUAL and BEYOND_EXPECTED of that
-file: take it from `validation`; `--seconds 3` cuts the lines, for the scale of short ones. `--role`
-has faces listen to these voices, or idle for 8 s, for QUIET. Written to research/results/words.txt,
-words_listens.txt or words_idle.txt.
+file: take it from `validation`; `--seconds 3` cuts the lines, for the scale of short ones. Written
+to research/results/words.txt.
 """
 
 from __future__ import annotations
@@ -22,30 +21,17 @@ import numpy as np
 
 from research.corpus_lines import add_line_arguments, clips_of, Line, MOST_SECONDS, open_corpus
 from research.harness import effort, report, results_file
-from thunder_core.animation.traits import (
-    BEYOND_EXPECTED,
-    deviations,
-    deviations_quiet,
-    Line as SpokenLine,
-    QUIET,
-    USUAL,
-)
+from thunder_core.animation.traits import BEYOND_EXPECTED, deviations, Line as SpokenLine, USUAL
 from thunder_core.direction import Brief, Direction, DIRECTION_NAMES
 from thunder_core.direction_words import AXIS_WORDS, CARRIED_WORDS, MEASURES, words, words_of_takes
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.scorer import Measures
 from thunder_core.request import Request
-from thunder_core.types import FPS, IDLE, LISTENS, RATE, SPEAKS, Speech
+from thunder_core.types import FPS, RATE, Speech
 
 COUNTS = ("words", "other side of usual", "other side of the batch", "another take's more")
 BY = 1.0  # deviations by which another take deserves a word more
 STEPS = USUAL | BEYOND_EXPECTED
-IDLE_SECONDS = 8.0
-OF_WHOM = {
-    SPEAKS: "of {} voices of {}",
-    LISTENS: "that listen to {} voices of {}",
-    IDLE: "of idle faces, {} batches,",
-}
 
 
 def scale(
@@ -117,56 +103,36 @@ def add_arguments(p: ArgumentParser) -> None:
     add_line_arguments(p)
     p.add_argument("--takes", type=int, default=8)
     p.add_argument("--seconds", type=float, default=MOST_SECONDS, help="at most, of each line")
-    p.add_argument("--role", choices=(SPEAKS, LISTENS, IDLE), default=SPEAKS)
 
 
 def run(args: Namespace) -> None:
     """Sample, measure and count; write the table."""
     corpus, engine = open_corpus(args.cache), Engine.load(args.weights)
     measures = Measures(engine.head)
-    usual, speaks = Brief(Direction().vector()[None], 0.5, as_asked=False), args.role == SPEAKS
-    names = list(STEPS if speaks else QUIET[args.role])
-    asked, values, shows, batch, plain, listed = [], {name: [] for name in names}, [], [], [], []
+    usual = Brief(Direction().vector()[None], 0.5, as_asked=False)
+    asked, values, shows, batch, plain, listed = [], {name: [] for name in STEPS}, [], [], [], []
     for number, clip in enumerate(clips_of(corpus, args.split, args.voices)):
         speech = Speech(Line.of(corpus, clip, engine).speech.samples[: round(args.seconds * RATE)])
-        if args.role == IDLE:
-            speech = Speech(np.zeros(round(min(IDLE_SECONDS, args.seconds) * RATE), np.float32))
-        takes = engine.generate(
-            speech,
-            Request(
-                args.takes,
-                100 * number + 1,
-                steps=args.steps,
-                direction=usual,
-                listening=args.role == LISTENS,
-            ),
-        )
+        request = Request(args.takes, 100 * number + 1, steps=args.steps, direction=usual)
+        takes = engine.generate(speech, request)
         voice = engine.analyse(speech)
-        expected = (
-            measures.of_style(engine.scorer.requested_motion(voice, usual), voice) if speaks else {}
-        )
+        expected = measures.of_style(engine.scorer.requested_motion(voice, usual), voice)
         line = SpokenLine.of(voice.frames / FPS, voice.phrasing.weights)
         for take in takes:
-            measured = (
-                measures.of_style(take.motion, voice) if speaks else measures.of_quiet(take.motion)
-            )
+            measured = measures.of_style(take.motion, voice)
             reading = np.array(take.provenance["reading"])
-            for name in names:
+            for name in STEPS:
                 level = expected.get(name, np.nan) if name in BEYOND_EXPECTED else 0.0
                 values[name].append(measured.get(name, np.nan) - level)
             asked.append(reading)
-            shows.append(
-                deviations(measured, expected, line)
-                if speaks
-                else deviations_quiet(measured, args.role, line.seconds)
-            )
+            shows.append(deviations(measured, expected, line))
             batch.append(number)
-            plain.append(words(reading, usual.vectors, speaks=speaks))
+            plain.append(words(reading, usual.vectors, speaks=True))
         direction = {"direction": usual.vectors.tolist()}
         listed += words_of_takes([take.provenance | direction for take in takes])
     asked, batch = np.array(asked), np.array(batch)
     lines = [
-        f"{len(batch)} takes {OF_WHOM[args.role].format(args.voices, args.split)} at spread 0.5, "
+        f"{len(batch)} takes of {args.voices} voices of {args.split} at spread 0.5, "
         f"of at most {args.seconds:g} s each, "
         f"{effort(args.steps)}, weights {engine.weights}",
         "",
@@ -187,5 +153,4 @@ def run(args: Namespace) -> None:
         f"scale of these takes: "
         f"{scale(asked, {name: np.array(measured) for name, measured in values.items()}, batch)}"
     ]
-    name = "words.txt" if speaks else f"words_{args.role}.txt"
-    report(results_file(args.results, name, args.split == "test"), lines)
+    report(results_file(args.results, "words.txt", args.split == "test"), lines)
