@@ -9,8 +9,7 @@ performs the aligned phones. The realistic head is driven by the names of its ke
 (ARKit's names), and with no more than 15 visemes (silence among them). To stdout and
 research/results/articulation.txt.
 
-Rest is the head as it is: mouth shut, the edges of the incisors past each other by the overlap that
-the table names. All heights are millimetres over rest. A sound counts as made where any of its
+Rest is the head as it is: mouth shut, the edges of the incisors past each other. A sound counts as made where any of its
 frames, one to either side, makes it; the words of these voices were recognised, not given, so that
 some of the phones were never spoken: the second share of f, v and th is that of the phones that the
 engine's encoder recognises too.
@@ -30,9 +29,9 @@ from research.commit import generate_missing
 from research.faces.lip_clips import SILENT, spoken_phones
 from research.harness import add_shared, keep, RESULTS, ROOT
 from thunder_core.face import conventions, jaw_balance, mapping
-from thunder_core.face.head import load_head, SkinnedPoints
+from thunder_core.face.head import load_head
 from thunder_core.face.lips import TOUCH_MM
-from thunder_core.face.mechanics import Articulators, bundled_articulators, Shape
+from thunder_core.face.mechanics import Articulators, bundled_articulators
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.types import FPS, Motion
 
@@ -62,18 +61,15 @@ def tongue_between_teeth(
 class Measured:
     """Movement of a face over a motion.
 
-    shape: of the mouth.  edges [T]: between the incisors' edges, negative where they pass each
-    other.  lip [T]: lower lip to upper teeth.  tongue [T]: tip in front of the upper edges while
-    between the rows.  corners [T]: their distance above rest. points [T, K, 3]: of the lips, for
-    measuring jerk.
+    gap [T]: between the lips.  edges [T]: between the incisors' edges over rest, negative where
+    they pass each other.  lip [T]: lower lip to upper teeth.  tongue [T]: tip in front of the upper
+    edges while between the rows.
     """
 
-    shape: Shape
+    gap: np.ndarray
     edges: np.ndarray
     lip: np.ndarray
     tongue: np.ndarray
-    corners: np.ndarray
-    points: np.ndarray
 
 
 class DefaultHead:
@@ -82,30 +78,17 @@ class DefaultHead:
     name = "default head"
 
     def __init__(self):
-        head = load_head()
         self.articulators = bundled_articulators()
-        lips = head.mouth_vertices[head.mouth_parts == 0]
-        corners = [head.mouth_corner_left, head.mouth_corner_right]
-        self.lips = SkinnedPoints.of(head, lambda values: values[np.concatenate([lips, corners])])
-        self.overlap = self.articulators.overlap
 
     def measure(self, motion: Motion) -> Measured:
         """Measure a motion on this head."""
         x, jaw = motion.expression, motion.jaw
         shape = self.articulators.shape(x, jaw)
-        points = 1e3 * self.lips.place(
-            np.asarray(x, np.float64), rotvec_to_matrix(np.asarray(jaw, np.float64))
-        )
-        corners = np.linalg.norm(points[:, -2] - points[:, -1], axis=1) - 1e3 * np.linalg.norm(
-            self.lips.rest[-2] - self.lips.rest[-1]
-        )
         return Measured(
-            shape,
-            shape.incisors - self.overlap,
+            shape.gap,
+            shape.incisors - self.articulators.overlap,
             self.articulators.lip_distance(self.articulators.lip_surface(x, jaw)),
             tongue_between_teeth(self.articulators, x, jaw),
-            corners,
-            points[:, :-2],
         )
 
 
@@ -138,7 +121,7 @@ class KeyedHead:
         }
         character_keys = keys(channel_keys)
         self.rules = self._rules(conventions.find(tuple(character_keys)).shapes, character_keys)
-        self.parts = self._parts(vertices, skin, teeth, channel_keys["jawOpen"], channel_keys)
+        self.parts = self._parts(vertices, skin, teeth, channel_keys["jawOpen"])
         self.rest = vertices[self.parts["all"]]
         self.offsets = {key: moved[self.parts["all"]] for key, moved in character_keys.items()}
         # Teeth have a vertex every three millimetres: distances to these alone would miss the
@@ -165,7 +148,7 @@ class KeyedHead:
         return [(rule.source, rule.target.name, rule.weight) for rule in plan.rules]
 
     @staticmethod
-    def _parts(v, skin, teeth, jaw, channels) -> dict:
+    def _parts(v, skin, teeth, jaw) -> dict:
         """Places of the points that are measured among those that are kept ("all")."""
         middle = skin[(np.abs(v[skin, 0]) < 0.5) & (np.abs(jaw[skin, 1]) > 0.5)]
         follows = np.abs(jaw[middle, 1]) > np.abs(jaw[skin, 1]).max() / 2
@@ -179,9 +162,6 @@ class KeyedHead:
             row = row[(np.abs(v[row, 0]) < 9) & (v[row, 2] > v[row, 2].max() - 12)]
             rows.append(row)
             rows.append(row[side * v[row, 1] > (side * v[row, 1]).max() - 0.35])
-        pucker = channels["mouthPucker"]
-        around = skin[(np.abs(v[skin] - v[upper[one]]) < (32, 16, 30)).all(1)]
-        corners = [around[np.argmin(side * pucker[around, 0])] for side in (1, -1)]
         lip = skin[
             (np.abs(v[skin, 0]) < 8)
             & (np.linalg.norm(v[skin] - v[lower[other]], axis=1) < 9)
@@ -192,7 +172,6 @@ class KeyedHead:
             "upper_edge": rows[1],
             "lower_edge": rows[3],
             "upper": rows[0],
-            "corners": np.array(corners),
             "lip": lip,
         }
         ends = np.cumsum([0, *map(len, groups.values())])
@@ -218,22 +197,15 @@ class KeyedHead:
         upper, lower = (
             height[:, self.parts[part]].mean(1) for part in ("upper_edge", "lower_edge")
         )
-        shape = Shape(mids[:, 0] - mids[:, 1], mids[:, 0], upper - lower)
         lip = placed[:, self.parts["lip"]]
         # that row is stiff, and hardly moves
         teeth = (placed - self.rest)[:, self.parts["upper"]].mean(1)
         near = self.teeth.query(lip - teeth[:, None])[0].min(1)
-        ends = placed[:, self.parts["corners"]]
-        corners = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1) - np.linalg.norm(
-            np.subtract(*self.rest[self.parts["corners"]])
-        )
         return Measured(
-            shape,
-            shape.incisors - self.overlap,
+            mids[:, 0] - mids[:, 1],
+            upper - lower - self.overlap,
             near,
             np.full(motion.frames, -np.inf),
-            corners,
-            lip,
         )
 
 
@@ -311,81 +283,40 @@ def realistic_heads(data: Path, channels) -> list[KeyedHead]:
 # ---- the phones of the voices
 
 
-@dataclass(frozen=True)
-class SpokenPhones:
-    """Phones of a voice: (symbol, first frame, behind last) and the label of each frame."""
-
-    phones: list[tuple[str, int, int]]
-    labels: np.ndarray
+# symbol, first frame, behind last
+Phones = list[tuple[str, int, int]]
 
 
-def read_phones(lips: Path, frames: dict[str, int]) -> dict[str, SpokenPhones]:
+def read_phones(lips: Path, frames: dict[str, int]) -> dict[str, Phones]:
     """The phones of each clip by its alignment. frames: of each clip."""
     result, aligned = {}, spoken_phones(lips)
     for clip in frames:
-        labels = np.full(frames[clip], "SIL", "<U4")
         phones = []
         for spoken, start, end, _ in aligned.get(clip, ()):
-            symbol = "SIL" if spoken in SILENT else spoken
-            labels[
-                (np.arange(frames[clip]) >= start * FPS) & (np.arange(frames[clip]) < end * FPS)
-            ] = symbol
             a, b = max(0, int(start * FPS) - 1), min(frames[clip], int(np.ceil(end * FPS)) + 1)
-            if b > a:
-                phones.append((symbol, a, b))
-        result[clip] = SpokenPhones(phones, labels)
+            if b > a and spoken not in SILENT:
+                phones.append((spoken, a, b))
+        result[clip] = phones
     return result
 
 
 # ---- the table
 
 
-def _slope(values: np.ndarray, reference: np.ndarray) -> float:
-    return float((values * reference).sum() / (reference**2).sum())
-
-
 def rows_of(
-    motions: dict[str, Motion],
-    voices: dict[str, SpokenPhones],
-    head,
-    beliefs: dict[str, np.ndarray] | None,
-    default,
+    motions: dict[str, Motion], voices: dict[str, Phones], head, beliefs: dict[str, np.ndarray]
 ) -> dict[str, str]:
-    """{measure: figures} of motions of one kind on one head; default: the bundled one."""
-    reference = (
-        None
-        if head is default
-        else np.concatenate(
-            [default.articulators.shape(m.expression, m.jaw).gap for m in motions.values()]
-        )
-    )
+    """{measure: figures} of motions of one kind on one head."""
     measured = {clip: head.measure(motion) for clip, motion in motions.items()}
-
-    def join_clips(take) -> np.ndarray:
-        return np.concatenate([take(measured[clip]) for clip in motions])
-
-    gap, rise, incisors = (
-        join_clips(lambda m, name=name: getattr(m.shape, name))
-        for name in ("gap", "rise", "incisors")
-    )
-    bare = gap - rise - incisors
-    edges, corners = join_clips(lambda m: m.edges), join_clips(lambda m: m.corners)
-    labels = np.concatenate([voices[clip].labels for clip in motions])
-    speech, sibilant = labels != "SIL", np.isin(labels, SIBILANTS)
-
-    def share(low, high=1e9) -> float:
-        some = speech & (gap > low) & (gap <= high)
-        return float((incisors[some] / gap[some]).mean()) if some.any() else float("nan")
 
     def instances(symbols, value, best=np.min, recognised_only=False) -> np.ndarray:
         rows = [
             best(value(measured[clip])[a:b])
             for clip in motions
-            for symbol, a, b in voices[clip].phones
+            for symbol, a, b in voices[clip]
             if symbol in symbols
             and (
                 not recognised_only
-                or beliefs is None
                 or beliefs[clip][a:b][:, [_PHONE[s] for s in symbols]].sum(1).max() > 0.4
             )
         ]
@@ -393,45 +324,21 @@ def rows_of(
 
     def share_of(symbols, value, made, best=np.min) -> str:
         alone = made(instances(symbols, value, best)).mean()
-        if beliefs is None:
-            return f"{alone:.0%}"
         return f"{alone:.0%} ({made(instances(symbols, value, best, True)).mean():.0%})"
 
-    some, open_ = speech & ~sibilant, speech & (gap > 3)
-    lips_shut = np.isin(labels, BILABIALS) & (gap < TOUCH_MM)
-    jerk, speed = (
-        np.concatenate(
-            [np.abs(np.diff(m.points, n, axis=0)).mean((1, 2)) for m in measured.values()]
-        )
-        for n in (3, 1)
-    )
     tongue = (
         "no key"
         if isinstance(head, KeyedHead)
         else share_of(DENTALS, lambda m: m.tongue, lambda v: v > 0, np.max)
     )
+    sibilants = instances(SIBILANTS, lambda m: np.abs(m.edges))
+    bilabials = instances(BILABIALS, lambda m: m.gap)
     return {
-        "opening against the default head's": f"{_slope(gap, reference):.2f}" if reference is not None else "1",
-        "incisors past each other at rest": f"{head.overlap:.1f} mm",
-        "incisors' share of the gap, 3–6 mm": f"{share(3, 6):.2f}",
-        "6–10 mm": f"{share(6, 10):.2f}",
-        "beyond 3 mm (≥ .5)": f"{share(3):.2f}", "beyond 10 mm (≥ .6)": f"{share(10):.2f}",
-        "upper lip's share, mean (≤ .25)": f"{(rise[open_] / gap[open_]).mean():.2f}",
-        "its most (≤ 3 mm)": f"{rise[speech].max():.1f}",
-        "lower teeth bared more, most (≤ 3 mm)": f"{bare[speech].max():.1f}",
-        "sibilants with edges ≤ 2 mm": f"{(instances(SIBILANTS, lambda m: np.abs(m.edges)) <= 2).mean():.0%}",
-        "their lowest edges (≥ rest's)": f"{edges[sibilant].min() + head.overlap:+.1f} mm",
-        "other frames ≥ 1 mm over rest (≥ 95 %)": f"{(incisors[some] >= 1).mean():.1%}",
+        "m, b, p: lips meet": f"{(bilabials <= TOUCH_MM).mean():.0%}",
         "f, v: lip to teeth ≤ .5 mm": share_of(LABIODENTALS, lambda m: m.lip, lambda v: v <= 0.5),
-        "its median, mm; of s, z": f"{np.median(instances(LABIODENTALS, lambda m: m.lip, np.min, True)):.1f}; "
-                                   f"{np.median(instances(['S', 'Z'], lambda m: m.lip)):.1f}",
         "th: tongue between the teeth": tongue,
-        "m, b, p whose lips meet": f"{(instances(BILABIALS, lambda m: m.shape.gap) <= TOUCH_MM).mean():.0%}",
-        "incisors behind shut lips, median": f"{np.median(incisors[lips_shut]):.1f} mm" if lips_shut.any() else "–",
-        "corners in or out there, mean": f"{corners[lips_shut].mean():+.1f} mm" if lips_shut.any() else "–",
-        "jerk of the lips; over their speed": f"{jerk.mean():.3f}; "
-                                              f"{jerk.mean() / max(speed.mean(), 1e-9):.2f}",
-    }  # fmt: skip
+        "sibilants with edges ≤ 2 mm": f"{(sibilants <= 2).mean():.0%}",
+    }
 
 
 _PHONE: dict[str, int] = {}
@@ -497,7 +404,7 @@ def run(args: Namespace) -> None:
     columns = {}
     for kind, motions in (("teacher", taught), ("takes", sampled)):
         for head in heads[: 2 if kind == "teacher" else None]:
-            columns[f"{kind}, {head.name}"] = rows_of(motions, voices, head, beliefs, heads[0])
+            columns[f"{kind}, {head.name}"] = rows_of(motions, voices, head, beliefs)
     lines = [
         f"{len(sampled)} voices, {sum(m.frames for m in sampled.values()) / FPS:.0f} s, one take "
         f"each; f, v and th: share of "

@@ -4,16 +4,14 @@
 DATA is a folder with `lips/` (tracked faces, sounds, phones). The faces are solved into the head's
 channels once (`--solved`, kept between runs). Per system: habits with their spread between clips,
 and between performances of one clip; how coherent movements are with the speech (1: no more than
-shuffled); how many nods and brow raises lie where three of four performances of the clip have one;
-what happens in pauses of 0.4 to 2 s. The teacher is measured in its usual style, in readings as the
-corpus has them (a speaker and a mood each), and in its moods. Table to stdout and
-research/results/habits.txt.
+shuffled); what happens in pauses of 0.4 to 2 s. The teacher is measured in its usual style. Table to
+stdout and research/results/habits.txt.
 """
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +22,7 @@ from research.harness import add_shared, effort, report, required, results_file,
 from research.measures import habits as measures
 from research.measures.habits import Coherence, Pause
 from research.measures.map_features import map_features
-from thunder_core.direction import Brief, Direction, DIRECTION_NAMES, MOODS, NEUTRAL
+from thunder_core.direction import Brief, Direction, DIRECTION_NAMES
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.cues import Prosody
@@ -42,12 +40,6 @@ HABITS = {
     "brow deviation": "brow_deviation", "gaze shifts a minute": "gaze_shifts_per_minute",
     "opening, mm/s": "opening_mm_per_second",
 }  # fmt: skip
-BARS = {
-    "blinks a minute": "18–28",
-    "head, °/s": "11–17",
-    "brow raise height": ".22–.30",
-    "opening, mm/s": "people's ± 15 %",
-}
 
 
 @dataclass(frozen=True)
@@ -63,18 +55,6 @@ class Clip:
     features: np.ndarray | None
     voice: Prosody
     real: Motion
-
-
-@dataclass
-class System:
-    """Performances of every clip by one performer, one or more each, and their measurements."""
-
-    motions: dict[str, list[Motion]]
-    rows: dict[str, list[dict[str, float]]] = field(default_factory=dict)
-
-    def of(self, habit: str) -> np.ndarray:
-        """Values [clips, performances] of a habit."""
-        return np.array([[row[HABITS[habit]] for row in rows] for rows in self.rows.values()])
 
 
 def read_clips(
@@ -114,18 +94,15 @@ def read_clips(
     return clips
 
 
-def teacher_motions(
-    clip: Clip, channels: list[str], seeds: range, direction: Direction | None
-) -> list[Motion]:
-    """The teacher's performances; without a direction each reading draws one."""
-
-    def perform_seed(seed: int) -> Motion:
-        rng = np.random.default_rng([seed, len(clip.loud)])
-        return perform(
-            clip.phones, clip.loud, channels, rng, direction, clip.pitch, features=clip.features
+def teacher_motions(clip: Clip, channels: list[str], seeds: range) -> list[Motion]:
+    """The teacher's performances in its usual style."""
+    return [
+        perform(
+            clip.phones, clip.loud, channels, np.random.default_rng([seed, len(clip.loud)]),
+            Direction(), clip.pitch, features=clip.features,
         )
-
-    return [perform_seed(seed) for seed in seeds]
+        for seed in seeds
+    ]  # fmt: skip
 
 
 def sampled_motions(clip: Clip, engine: Engine, args: Namespace) -> list[Motion]:
@@ -151,40 +128,27 @@ def sampled_motions(clip: Clip, engine: Engine, args: Namespace) -> list[Motion]
         return [Motion(*(data[f"{i}_{n}"] for n in PARTS)) for i in range(args.takes)]
 
 
-def measure(head: Head, system: System, clips: list[Clip]) -> dict[str, str]:
-    """Every figure of a system as text, by its name; fills in the system's rows."""
+def measure(head: Head, performed: dict[str, list[Motion]], clips: list[Clip]) -> dict[str, str]:
+    """Every figure of a performer's motions of each clip as text, by its name."""
     timing: dict[str, Coherence] = {}
-    common: dict[str, Coherence] = {}
     pauses: list[Pause] = []
-    quiet, spoken, breaths, open_mm = [], [], np.zeros(2), []
+    rows, breaths, open_mm = [], np.zeros(2), []
     for clip in clips:
-        motions = [m.part(slice(0, clip.voice.frames)) for m in system.motions[clip.name]]
-        system.rows[clip.name] = [measures.habits(head, m) for m in motions]
+        motions = [m.part(slice(0, clip.voice.frames)) for m in performed[clip.name]]
+        rows.append([measures.habits(head, m) for m in motions])
         for motion in motions:
             for name, value in measures.timing(head, motion, clip.voice).items():
                 timing[name] = timing.get(name, Coherence()) + value
             pauses += measures.pauses(head, motion, clip.voice)
             breaths += measures.breaths(head, motion, clip.voice)
             open_mm.append(measures.silent_opening(head, motion, clip.voice))
-        if len(motions) > 1:
-            low = [measures.low_points(m) for m in motions]
-            high = [measures.high_points(head, m) for m in motions]
-            for name, some in (("nods shared", low), ("brows shared", high)):
-                common[name] = common.get(name, Coherence()) + measures.count_shared(
-                    some, motions[0].frames
-                )
-            a, b = measures.pose_spread(motions, clip.voice)
-            if np.isfinite(a + b):
-                quiet.append(a), spoken.append(b)
     figures = {}
     for habit in HABITS:
-        values = system.of(habit)
+        values = np.array([[each[HABITS[habit]] for each in of_clip] for of_clip in rows])
         inside = f" · {np.sqrt(values.var(1, ddof=1).mean()):.3g}" if values.shape[1] > 1 else ""
         figures[habit] = f"{values.mean():.3g} ± {values.mean(1).std(ddof=1):.3g}{inside}"
     for name, value in timing.items():
         figures[name] = f"{value.ratio:.2f} × shuffled ({value.hits:.0f} of {value.expected:.0f})"
-    for name, value in common.items():
-        figures[name] = f"{value.ratio:.0%} of {value.expected:.0f}"
     if pauses:
         turned, fastest = (np.array([getattr(p, n) for p in pauses]) for n in ("turned", "fastest"))
         figures["pauses: head within 1.5°"] = (
@@ -199,8 +163,6 @@ def measure(head: Head, system: System, clips: list[Clip]) -> dict[str, str]:
             f"{np.mean([p.blinks for p in pauses]):.2f}, {np.mean([p.looks for p in pauses]):.2f}"
         )
         figures["pauses: path of the head"] = f"{np.median([p.moved for p in pauses]):.2f}°"
-    if quiet:
-        figures["poses of two: pauses, speech"] = f"{np.mean(quiet):.1f}°, {np.mean(spoken):.1f}°"
     figures["lips part before a phrase"] = f"{breaths[0]:.0f} of {breaths[1]:.0f}"
     silent = np.concatenate(open_mm)
     figures["lips in silence, mm"] = (
@@ -219,21 +181,6 @@ def table(columns: dict[str, dict[str, str]]) -> list[str]:
     ]
 
 
-def spreads(people: System, others: dict[str, System]) -> list[str]:
-    """Spread between performances of one clip against spread between people, by habit."""
-    lines = []
-    for habit in HABITS:
-        between = people.of(habit).std(ddof=1)
-        shares = ", ".join(
-            f"{name} {np.sqrt(s.of(habit).var(1, ddof=1).mean()) / between:.2f}"
-            for name, s in others.items()
-        )
-        lines.append(
-            f"{habit}: {shares}" + (f"; bar of the mean {BARS[habit]}" if habit in BARS else "")
-        )
-    return lines
-
-
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
     add_shared(p, "data", "solved", "steps", "seed", "weights", "results")
@@ -245,7 +192,7 @@ def add_arguments(p: ArgumentParser) -> None:
     )
     p.add_argument("--clips", nargs="+", help="only these (default: all)")
     p.add_argument("--takes", type=int, default=8, help="of each clip; 0: without THUNDER")
-    p.add_argument("--readings", type=int, default=8, help="of the teacher, of each clip")
+    p.add_argument("--readings", type=int, default=8, help="by the teacher, of each clip")
     p.add_argument(
         "--spread",
         type=float,
@@ -262,35 +209,15 @@ def run(args: Namespace) -> None:
     channels = list(head.expression_names)
     seeds = range(args.seed, args.seed + args.readings)
     systems = {
-        "people": System({c.name: [c.real] for c in clips}),
-        "teacher, usual": System(
-            {c.name: teacher_motions(c, channels, seeds, Direction()) for c in clips}
-        ),
-        "teacher, readings": System(
-            {c.name: teacher_motions(c, channels, seeds, None) for c in clips}
-        ),
+        "people": {c.name: [c.real] for c in clips},
+        "teacher": {c.name: teacher_motions(c, channels, seeds) for c in clips},
     }
-    of = {"usual": systems["teacher, usual"], "readings": systems["teacher, readings"]}
     weights = "none"
     if args.takes:
         engine = Engine.load(args.weights, device="cpu")
         weights = engine.weights
-        systems["takes"] = of["takes"] = System(
-            {c.name: sampled_motions(c, engine, args) for c in clips}
-        )
-    columns = {name: measure(head, system, clips) for name, system in systems.items()}
-    moods = {}
-    for mood in (m for m in MOODS if m != NEUTRAL):
-        moods[mood] = measure(
-            head,
-            System(
-                {
-                    c.name: teacher_motions(c, channels, range(2), Direction(mood=mood))
-                    for c in clips
-                }
-            ),
-            clips,
-        )
+        systems["takes"] = {c.name: sampled_motions(c, engine, args) for c in clips}
+    columns = {name: measure(head, motions, clips) for name, motions in systems.items()}
     voices = [c.voice for c in clips]
     minutes = sum(v.seconds for v in voices) / 60
     lines = [
@@ -303,10 +230,6 @@ def run(args: Namespace) -> None:
         f"{args.readings} readings, seed {args.seed}",
         "The teacher's sizes and rates were set by hand with all of these people in view: it is "
         "compared with them, not tested on them.",
-        "", *table(columns), "",
-        "Spread between performances of one clip, as a share of that between people (bar: .5, but "
-        "for gaze shifts):",
-        *spreads(systems["people"], of), "", "The teacher's moods at full strength, usual style:",
-        "", *table(moods),
+        "", *table(columns),
     ]  # fmt: skip
     report(results_file(args.results, "habits.txt", not args.clips and args.takes > 0), lines)

@@ -3,15 +3,13 @@
 
 DATA is a folder with `lips/` and `lips_more/`. For every clip that nothing was fitted to (`check`)
 8 takes are generated at Spread 0.5. These are compared with the measured mouth: the average take,
-the same as it was sampled, before any step after that, the best one by its lip-sync score, the mean
-curve of all, whichever take has a dip on an m, b or p; and beside them a linear map from the
-encoder's features that was fitted to the other clips (`fit`) just before, the teacher's readings of
-the phones that the encoder hears, one by one and their mean, and the real mouth itself. Then: on
-which m, b and p lips shut where real ones do, and where they do not; how fast lips part, beside
-people's; and how alike takes are, at Spread 0 too. Curves go to FOLDER, tables to stdout and
-research/results/lips.txt. Two minutes
-on one core; --spread, --clips and --takes ask for less; --split fit is for choosing
-constants, where the map has seen what it is compared with.
+the best one by its lip-sync score, the mean curve of all, whichever take has a dip on an m, b or p;
+and beside them a linear map from the encoder's features that was fitted to the other clips (`fit`)
+just before, the teacher's readings of the phones that the encoder hears, one by one and their mean,
+and the real mouth itself. Then: on which m, b and p lips shut where real ones do, and where they do
+not. Curves go to FOLDER, tables to stdout and research/results/lips.txt. Two minutes on one core;
+--clips and --takes ask for less; --split fit is for choosing constants, where the map has seen what
+it is compared with.
 
 A gap is measured beyond that at rest; it is below zero where lips are pressed together.
 """
@@ -20,9 +18,7 @@ from __future__ import annotations
 
 import platform
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -36,7 +32,6 @@ from research.faces.lip_clips import (
     fit_length,
     hear,
     LipClip,
-    mean_of,
     read_clips,
     Rows,
     shuts,
@@ -49,10 +44,8 @@ from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.face.lips import CLOSED_MM, Lips
 from thunder_core.request import Request
 from thunder_core.train.teacher import perform
-from thunder_core.types import FPS, Motion, pack, Take, unpack
+from thunder_core.types import FPS, Motion
 
-# change of the gap in one frame, and height of a peak of one frame, that people seldom reach
-FAST_MM = 6.0
 OPEN_MM = 2.0  # gap above which a real mouth is open
 SHIFTS = (25, 37, 50, 62)  # frames by which takes are shifted, for what closes by chance
 
@@ -88,52 +81,6 @@ def count_false_closures(opening: np.ndarray, real: np.ndarray) -> int:
     return sum(bool((real[max(0, a - 1) : b + 2] > OPEN_MM).all()) for a, b in zip(starts, ends))
 
 
-def peaks(opening: np.ndarray) -> np.ndarray:
-    """Heights of the peaks of one frame of an opening [T] in mm, which may have gaps (NaN)."""
-    above = opening[1:-1] - np.maximum(opening[:-2], opening[2:])
-    return above[np.isfinite(above) & (above > 0)]
-
-
-def fast(openings: Sequence[np.ndarray]) -> tuple[float, float]:
-    """Changes of more than FAST_MM in a frame, and peaks of one frame higher than that, a minute of
-    openings [T]."""
-    minutes = sum(len(opening) for opening in openings) / FPS / 60
-    steps = sum(np.nansum(np.abs(np.diff(opening)) > FAST_MM) for opening in openings)
-    return float(steps / minutes), sum(
-        int((peaks(opening) > FAST_MM).sum()) for opening in openings
-    ) / minutes
-
-
-def similarity(openings: np.ndarray) -> tuple[float, float]:
-    """(r between the openings of two takes [K, T], deviation over mean of the takes' mean
-    speed)."""
-    speeds = np.abs(np.diff(openings)).mean(1)
-    others = ~np.eye(len(openings), dtype=bool)
-    return float(np.corrcoef(openings)[others].mean()), float(speeds.std() / speeds.mean())
-
-
-def generate_with_samples(
-    engine: Engine, generate: Callable[[], list[Take]]
-) -> tuple[list[Take], list[Motion]]:
-    """Takes that `generate` returns, and their motions as sampled, before any later step."""
-    pipeline, sampled = engine.thunder.pipeline, {}
-    finish = pipeline.finish
-
-    def remember(x: np.ndarray, *more: Any) -> np.ndarray:
-        finished = finish(x, *more)
-        sampled[finished.tobytes()] = x
-        return finished
-
-    pipeline.finish = remember  # type: ignore[method-assign]
-    try:
-        takes = generate()
-    finally:
-        del pipeline.finish
-    return takes, [
-        unpack(sampled[pack(take.motion).tobytes()], engine.head.channels) for take in takes
-    ]
-
-
 def teacher_motion(
     engine: Engine, features: np.ndarray, phones: np.ndarray, seed: int = 1
 ) -> Motion:
@@ -156,13 +103,7 @@ def add_arguments(p: ArgumentParser) -> None:
     p.add_argument("--out", type=Path, default=ROOT / "out" / "lips")
     p.add_argument("--takes", type=int, default=8)
     p.add_argument("--guidance", type=float, default=1.0)
-    p.add_argument(
-        "--spread",
-        type=float,
-        nargs="+",
-        default=[0.5, 0.0],
-        help="the first is measured in full, of others how alike takes are",
-    )
+    p.add_argument("--spread", type=float, default=0.5)
     p.add_argument("--split", choices=("fit", "check"), default="check")
     p.add_argument("--clips", nargs="+", help="only these (default: all of the split)")
 
@@ -178,7 +119,6 @@ def run(args: Namespace) -> None:
         name: {}
         for name in (
             "average take",
-            "as sampled",
             "best by score",
             "mean of takes",
             "any of them",
@@ -189,77 +129,63 @@ def run(args: Namespace) -> None:
         )
     }
     shut: dict[str, list[np.ndarray]] = {}
-    of_takes: list[np.ndarray] = []
-    likeness: dict[float, list[tuple[float, float]]] = {spread: [] for spread in args.spread}
     wrongly: dict[str, list[float]] = {"the likeliest": [], "each other": []}  # a minute, by take
     args.out.mkdir(parents=True, exist_ok=True)
     for clip in check:
         speech = read_sound(clip.path)
-        for spread in args.spread:
-            asked = Brief(Direction().vector()[None], spread)
-            request = Request(
-                args.takes, args.seed, steps=args.steps, guidance=args.guidance, direction=asked
+        asked = Brief(Direction().vector()[None], args.spread)
+        request = Request(
+            args.takes, args.seed, steps=args.steps, guidance=args.guidance, direction=asked
+        )
+        takes = engine.generate(speech, request)
+        gaps = fit_length(
+            np.array([margins.beyond_rest(take.motion) for take in takes]), clip.frames
+        )
+        widths = fit_length(np.array([take.width for take in takes]), clip.frames)
+        first = [take.seed for take in takes].index(args.seed)
+        for number, gap in enumerate(gaps):
+            wrongly["the likeliest" if number == first else "each other"].append(
+                count_false_closures(gap, clip.opening)
             )
-            takes, sampled = generate_with_samples(
-                engine, lambda speech=speech, request=request: engine.generate(speech, request)
-            )
-            gaps = fit_length(
-                np.array([margins.beyond_rest(take.motion) for take in takes]), clip.frames
-            )
-            likeness[spread].append(similarity(gaps))
-            if spread != args.spread[0]:
-                continue
-            widths = fit_length(np.array([take.width for take in takes]), clip.frames)
-            of_takes.extend(gaps)
-            first = [take.seed for take in takes].index(args.seed)
-            for number, gap in enumerate(gaps):
-                wrongly["the likeliest" if number == first else "each other"].append(
-                    count_false_closures(gap, clip.opening)
-                )
-            for name, values in true_closures(gaps, first, clip).items():
-                shut.setdefault(name, []).append(values)
-            features, phones = hear(encoder, clip)
-            readings = [
-                teacher_motion(engine, features, phones, seed)
-                for seed in range(args.seed, args.seed + args.takes)
-            ]
-            teacher = tuple(
-                np.array([measure(motion) for motion in readings])
-                for measure in (margins.beyond_rest, margins.width)
-            )
-            curves = {
-                "average take": (gaps, widths),
-                "as sampled": tuple(
-                    np.array([measure(motion) for motion in sampled])
-                    for measure in (margins.beyond_rest, margins.width)
-                ),
-                "best by score": (gaps[:1], widths[:1]),
-                "mean of takes": (gaps.mean(0)[None], widths.mean(0)[None]),
-                "linear map": (bar(features, "opening")[None], bar(features, "width")[None]),
-                "teacher": teacher,
-                "mean of teacher": tuple(each.mean(0)[None] for each in teacher),
-            }
-            for name, (opening, width) in curves.items():
-                rows[name][clip.name] = figures(clip, opening, width)
-            seen = np.nan_to_num(clip.opening, nan=np.nanmedian(clip.opening))
-            for name, curves_of in (("any of them", gaps), ("real lips", seen[None])):
-                dip = np.any([dips(curve, clip) for curve in curves_of], axis=0)
-                rows[name][clip.name] = {"PBM": float(dip.mean())} if dip.size else {}
-            np.savez(
-                args.out / f"{clip.name}.npz",
-                seeds=[take.seed for take in takes],
-                openings=gaps,
-                widths=widths,
-            )
+        for name, values in true_closures(gaps, first, clip).items():
+            shut.setdefault(name, []).append(values)
+        features, phones = hear(encoder, clip)
+        readings = [
+            teacher_motion(engine, features, phones, seed)
+            for seed in range(args.seed, args.seed + args.takes)
+        ]
+        teacher = tuple(
+            np.array([measure(motion) for motion in readings])
+            for measure in (margins.beyond_rest, margins.width)
+        )
+        curves = {
+            "average take": (gaps, widths),
+            "best by score": (gaps[:1], widths[:1]),
+            "mean of takes": (gaps.mean(0)[None], widths.mean(0)[None]),
+            "linear map": (bar(features, "opening")[None], bar(features, "width")[None]),
+            "teacher": teacher,
+            "mean of teacher": tuple(each.mean(0)[None] for each in teacher),
+        }
+        for name, (opening, width) in curves.items():
+            rows[name][clip.name] = figures(clip, opening, width)
+        seen = np.nan_to_num(clip.opening, nan=np.nanmedian(clip.opening))
+        for name, curves_of in (("any of them", gaps), ("real lips", seen[None])):
+            dip = np.any([dips(curve, clip) for curve in curves_of], axis=0)
+            rows[name][clip.name] = {"PBM": float(dip.mean())} if dip.size else {}
+        np.savez(
+            args.out / f"{clip.name}.npz",
+            seeds=[take.seed for take in takes],
+            openings=gaps,
+            widths=widths,
+        )
     minutes = sum(clip.frames for clip in check) / FPS / 60
-    speeds = {"takes": fast(of_takes), "people": fast([clip.opening for clip in check])}
     lines = [
         f"machine: {platform.processor() or platform.machine()}, {torch.get_num_threads()} "
         f"threads, device {engine.device}; "
         f"weights {engine.weights}; {args.takes} takes, {effort(args.steps)}, guidance "
         f"{args.guidance}, seed {args.seed}",
         f"{sum(clip.frames for clip in check) / FPS:.0f} s of speech, {len(check)} clips of "
-        f"`{args.split}`, Spread {args.spread[0]:g}; the "
+        f"`{args.split}`, Spread {args.spread:g}; the "
         f"map is fitted to {len(fit)} of `fit`",
         "",
         *comparison_lines(rows, check),
@@ -273,17 +199,6 @@ def run(args: Namespace) -> None:
         + ", ".join(
             f"{name} {np.sum(values) / minutes / max(1, len(values) // len(check)):.1f}"
             for name, values in wrongly.items()
-        ),
-        f"changes of the gap by more than {FAST_MM:g} mm in a frame, and peaks of one frame "
-        f"higher than that, a minute: "
-        + "; ".join(f"{name} {steps:.1f}, {high:.1f}" for name, (steps, high) in speeds.items()),
-        *(
-            f"Spread {spread:g}: mouths' r "
-            f"{mean_of([r for r, _ in values], [clip.frames for clip in check]):.3f} between two "
-            f"takes, "
-            f"amplitude {np.mean([size for _, size in values]):.3f} (deviation over mean of the "
-            f"takes' mean speed)"
-            for spread, values in likeness.items()
         ),
         "",
         *clip_lines(

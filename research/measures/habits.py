@@ -7,7 +7,6 @@ of brows and head to accents, gaze shifts to phrase boundaries, and behaviour in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +16,7 @@ from scipy.signal import find_peaks
 from thunder_core.animation.traits import gaze_shifts, lid_closure, run_starts
 from thunder_core.engine.speech.cues import Prosody
 from thunder_core.face.head import Head
-from thunder_core.face.lips import opening_mm, width_mm
+from thunder_core.face.lips import opening_mm
 from thunder_core.rotation import angular_speed
 from thunder_core.train.teacher_timing import inside
 from thunder_core.types import FPS, Motion
@@ -29,9 +28,6 @@ ACCENT_REACH, BOUNDARY_REACH = 4, 5
 PAUSES = (0.4, 2.0)  # shortest and longest pause, s
 # limits for a head that rests in a pause: turn, degrees; speed per axis, degrees per second
 REST_DEGREES, FASTEST = 1.5, 40.0
-# share of the performances of a sound that move at a moment, from which it is common to them
-SHARED = 0.75
-LOW, HIGH = 3.0, 0.06  # nods and raised brows that are seen: degrees, channel value
 BREATH = 0.5  # time before a phrase in which lips may open, s
 ONSET = 0.2  # time before a phrase in which lips open for its first sound, s
 OPEN_MM = 0.25  # least gap at which lips count as open
@@ -61,30 +57,14 @@ def brow(head: Head, motion: Motion) -> np.ndarray:
 
 def habits(head: Head, motion: Motion) -> dict[str, float]:
     """Non-verbal behaviour of a face in numbers (rad, mm, s, per minute)."""
-    seconds = motion.frames / FPS
-    blink, raised = lid_closure(head, motion), brow(head, motion)
-    shut = run_starts(blink > 0.5)
-    lasting = [int(np.argmin(np.append(blink[a:] > 0.3, False))) / FPS for a in shut]
-    gap, width = opening_mm(motion, head).astype(float), width_mm(motion, head).astype(float)
-    jaw_mm = opening_mm(Motion(np.zeros_like(motion.expression), motion.jaw), head).astype(float)
-    turn = np.degrees(angular_speed(motion.head))
+    seconds, raised = motion.frames / FPS, brow(head, motion)
     return {
-        "seconds": seconds,
-        "blinks_per_minute": 60 * len(shut) / seconds,
-        "blink_seconds": float(np.median(lasting)) if lasting else float("nan"),
+        "blinks_per_minute": 60 * len(run_starts(lid_closure(head, motion) > 0.5)) / seconds,
         "brow_deviation": float(raised.std()),
-        "brow_raises_per_minute": 60 * len(run_starts(raised - np.median(raised) > 0.1)) / seconds,
         "brow_raise_height": float(np.quantile(raised, 0.98) - np.median(raised)),
-        **{f"head_deviation_{a}": float(motion.head[:, k].std()) for k, a in enumerate("xyz")},
-        "head_degrees_per_second": float(turn.mean()),
-        **{f"gaze_deviation_{a}": float(motion.eyes[:, k].std()) for k, a in enumerate("xy")},
+        "head_degrees_per_second": float(np.degrees(angular_speed(motion.head)).mean()),
         "gaze_shifts_per_minute": 60 * len(gaze_shifts(motion)) / seconds,
-        "opening_mean_mm": float(gap.mean()),
-        "opening_deviation_mm": float(gap.std()),
-        "opening_mm_per_second": float(np.abs(np.diff(gap)).mean() * FPS),
-        "width_deviation_mm": float(width.std()),
-        "jaw_share": float(np.polyfit(gap, jaw_mm, 1)[0]) if gap.std() > 0.1 else float("nan"),
-        "jaw_follows_opening_r": correlation(jaw_mm, gap),
+        "opening_mm_per_second": float(np.abs(np.diff(opening_mm(motion, head))).mean() * FPS),
     }
 
 
@@ -121,38 +101,6 @@ class Coherence:
         """Observed hits over those expected by chance: 1 where movements ignore the marks; NaN
         without marks."""
         return self.hits / self.expected if self.expected > 0 else float("nan")
-
-
-def peaks(values: np.ndarray, least: float) -> np.ndarray:
-    """Frames at which a curve [T] has come up by at least `least` from both sides, wherever it
-    does."""
-    return find_peaks(np.asarray(values, float), prominence=least, distance=5)[0]
-
-
-def count_shared(events: Sequence[np.ndarray], frames: int) -> Coherence:
-    """How many movements [frames] of the performances of one sound fall where most performances
-    have one: hits; `expected`: all movements."""
-    near = np.zeros((len(events), frames), bool)
-    for row, some in zip(near, events):
-        for at in np.asarray(some, int):
-            row[max(0, at - ACCENT_REACH) : at + ACCENT_REACH + 1] = True
-    common = np.flatnonzero(near.mean(0) >= SHARED)
-    hits = sum(
-        int(np.abs(common - at).min(initial=frames) <= ACCENT_REACH)
-        for some in events
-        for at in some
-    )
-    return Coherence(float(hits), float(sum(len(some) for some in events)))
-
-
-def low_points(motion: Motion) -> np.ndarray:
-    """Frames at which a nod has come down."""
-    return peaks(np.degrees(motion.head[:, 0]), LOW)
-
-
-def high_points(head: Head, motion: Motion) -> np.ndarray:
-    """Frames at which the brows are up."""
-    return peaks(brow(head, motion), HIGH)
 
 
 def coherence(events: np.ndarray, marks: np.ndarray, among: np.ndarray, reach: int) -> Coherence:
@@ -239,22 +187,6 @@ def pauses(head: Head, motion: Motion, voice: Prosody) -> list[Pause]:
             float(np.linalg.norm(speed, axis=1).sum()),
         ))  # fmt: skip
     return result
-
-
-def pose_spread(motions: list[Motion], voice: Prosody) -> tuple[float, float]:
-    """Mean angle, degrees, between the heads of two performances of one sound: in its pauses, and
-    in its speech; NaN without pauses."""
-    frames = min([voice.frames, *(m.frames for m in motions)])
-    poses = np.degrees(np.stack([m.head[:frames].astype(float) for m in motions]))
-    first, second = np.triu_indices(len(poses), 1)
-    apart = np.linalg.norm(poses[first] - poses[second], axis=2).mean(0)
-    quiet = np.zeros(frames, bool)
-    for span in spans(voice):
-        quiet[span] = True
-    spoken = voice.spoken[:frames] & ~quiet
-    return tuple(
-        float(apart[some].mean()) if some.any() else float("nan") for some in (quiet, spoken)
-    )  # type: ignore[return-value]
 
 
 def breaths(head: Head, motion: Motion, voice: Prosody) -> tuple[int, int]:
