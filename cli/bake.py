@@ -335,7 +335,6 @@ def bake(
     hashes_of_used = hashes_of(used)
     out = files.Transaction(chosen.out, chosen.force, [*inputs, *used])
     out.check(["report.json", *wanted.names()])
-    say_repaired(out)
     voice = choose_voice(scene, sound, chosen.strip, chosen.start)
     if not given:
         hashes |= hashes_of([strip.file_of(voice)])
@@ -599,17 +598,6 @@ def check_linked() -> None:
                     f"“{block.name}” is missing in “{path}”, from where the scene links it: link "
                     f"it again, or save the scene without it"
                 )
-
-
-def say_repaired(out) -> None:
-    """Print which files were restored because an earlier bake into the folder was killed while it
-    replaced them."""
-    names = ", ".join(f"“{name}”" for name in out.repaired if name != files.MANIFEST)
-    if names:
-        say(
-            f"      An earlier run was interrupted in “{out.folder}”; repaired to what was there "
-            f"before it: {names}"
-        )
 
 
 def say_kept(out) -> None:

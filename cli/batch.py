@@ -266,9 +266,7 @@ class Run:
     def _check(self, names: list[str]) -> None:
         """Raise ThunderError if these files, which the run writes beside the jobs' folders, are the
         user's or cannot be written."""
-        written = files.Transaction(self.out, self.chosen.force)
-        written.check(names)
-        bake.say_repaired(written)
+        files.Transaction(self.out, self.chosen.force).check(names)
 
     def _record(self, name: str, write: Callable[[], files.Transaction | None]) -> None:
         """Write a file of the run. Where that fails the jobs go on: it is said once, and the

@@ -127,7 +127,6 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
     out = files.Transaction(chosen.out, chosen.force, [sound])
     wanted = (*PRODUCTS, *FILMS[chosen.film])
     out.check([*wanted, *npz])
-    bake.say_repaired(out)
 
     bar.begin("Setting the stage")
     voice, line, rig = set_stage(chosen, sound)

@@ -14,17 +14,13 @@ import errno
 import hashlib
 import json
 import os
-import platform
 import re
 import secrets
 import stat
 import tempfile
-import threading
 import time
-import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
-from typing import BinaryIO, IO
+from typing import BinaryIO, IO, NamedTuple
 
 from . import system_calls
 from .errors import BadRequest, is_full_disk, NoSpace
@@ -35,31 +31,20 @@ PART_END = ".part"
 MANIFEST = "thunder-files.json"  # file in a Transaction's folder: the names and hashes of its files
 # file in such a folder during a replacement, so that a crash can be undone
 JOURNAL = PART + "journal" + PART_END
-# seconds to wait for another process that is replacing files in the same folder; it takes well
-# under one
+# seconds to wait for another process that writes into the same folder
 WAIT = 30.0
-PATIENCE = 10.0  # seconds that a drive may take to answer
+DAY = 86400.0  # seconds after which nobody writes a temporary file any more
 
-_asked: dict[str, threading.Thread] = {}  # by path: those that wait for a drive that did not answer
 _HEADING = "written by THUNDER"  # key of the table in MANIFEST
-_BEGINNING = f'{{\n "{_HEADING}"'.encode()  # of MANIFEST
-# used in names: process ids are per machine
-_MACHINE = f"{zlib.crc32(platform.node().encode('utf-8', 'replace')):08x}"
-# default on Windows
-_LINK_ITSELF = {"follow_symlinks": False} if os.link in os.supports_follow_symlinks else {}
-# what reading a MANIFEST may raise that is no list
-_NO_LIST = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
-_PART_NAME = re.compile(
-    re.escape(PART) + r"([0-9a-f]{8})-(\d{1,10})-[0-9a-f]{16}" + re.escape(PART_END) + r".*"
-)
+# what reading a file of ours may raise that is missing, or that somebody has changed
+_NO_LIST = (FileNotFoundError, ValueError, LookupError, TypeError, RecursionError)
 
 
 def not_a_file(path: str | os.PathLike) -> str:
     """Why a path is not a regular file that can be opened, as the beginning of a sentence; "" if it
     is one.
 
-    This includes files without content, which is how endless files of the system look, and files on
-    a drive that does not answer.
+    This includes files without content, which is how endless files of the system look.
     """
     name = os.fspath(path)
     reason = _reason(name)[1]
@@ -77,22 +62,7 @@ def open_input(path: str | os.PathLike, **options) -> IO:
 
 
 def _reason(name: str) -> tuple[int, str]:
-    """See `not_a_file`, with the number of the error; (0, "") for a file. A drive that hangs keeps
-    one thread for each file asked for."""
-    answers: list[tuple[int, str]] = []
-    thread = _asked.get(name)
-    if thread is None or not thread.is_alive():
-        _asked.pop(name, None)
-        thread = threading.Thread(target=lambda: answers.append(_reason_at_once(name)), daemon=True)
-        thread.start()
-        thread.join(PATIENCE)
-    if answers:
-        return answers[0]
-    _asked[name] = thread
-    return errno.ETIMEDOUT, "is on a drive that does not answer"
-
-
-def _reason_at_once(name: str) -> tuple[int, str]:
+    """See `not_a_file`, with the number of the error; (0, "") for a file."""
     try:
         about = os.stat(name)
         if stat.S_ISDIR(about.st_mode):
@@ -146,9 +116,7 @@ def part_of(path: str | os.PathLike) -> Iterator[str]:
     """
     path = os.fspath(path)
     folder, name = os.path.split(os.path.abspath(path))
-    # an interrupted transaction needs its kept files for the undo
-    if not os.path.lexists(os.path.join(folder, JOURNAL)):
-        remove_leftovers(folder)
+    remove_leftovers(folder, DAY)
     part = _new_part(folder, os.path.splitext(name)[1])
     try:
         yield part
@@ -199,42 +167,22 @@ def files_written(folder: str) -> dict[str, str]:
     """Names and hashes of the files that a `Transaction` wrote into a folder, also of those that
     are gone; empty for none."""
     try:
-        return _manifest(folder)
-    except (OSError, *_NO_LIST):
+        return _listed(folder) or {}
+    except OSError:
         return {}
 
 
-def is_damaged(folder: str) -> bool:
-    """Whether the list of the files that a `Transaction` wrote into a folder is there, but blank or
-    cut off."""
-    path = os.path.join(folder, MANIFEST)
+def remove_leftovers(folder: str, age: float) -> None:
+    """Remove the temporary files in a folder that are older than `age` seconds; not while a
+    transaction's journal needs them."""
     try:
-        _manifest(folder)
-    except OSError:
-        return False
-    except _NO_LIST:
-        if not os.path.isfile(path) or os.path.islink(path):
-            return False
-        with open(path, "rb") as file:
-            start = file.read(len(_BEGINNING))
-        return _is_blank(path) or start == _BEGINNING[: len(start)]
-    return False
-
-
-def remove_leftovers(folder: str) -> None:
-    """Remove the temporary files in a folder whose process died on this machine; other files are
-    left alone."""
-    try:
-        names = [name for name in os.listdir(folder) if name.startswith(PART)]
+        names = os.listdir(folder)
     except OSError:
         return
-    for name in names:
-        match = _PART_NAME.fullmatch(name)
-        if match is None or match[1] != _MACHINE or system_calls.is_running(int(match[2])):
-            continue
+    for name in filter(is_part, names if JOURNAL not in names else ()):
+        path = os.path.join(folder, name)
         with contextlib.suppress(OSError):
-            path = os.path.join(folder, name)
-            if _is_mine(path):
+            if _is_mine(path) and time.time() - os.lstat(path).st_mtime >= age:
                 os.remove(path)
 
 
@@ -258,7 +206,7 @@ class Transaction:
     they get their names when the block ends without an error. Any failure until then, in the block
     or after it, leaves every file of the folder unchanged. A process that is killed while names are
     being exchanged leaves a journal, and the next transaction in the folder first restores the
-    earlier files.
+    earlier files. The folder is locked during the block.
 
     Files of the animator are never lost: only files that an earlier transaction wrote, and that
     have not changed since, are replaced. MANIFEST in the folder lists them. Any other file is
@@ -267,8 +215,6 @@ class Transaction:
     inputs: paths of files that are read for the output; they are never replaced, even with `force`
     or if an earlier transaction wrote them.
     kept: new name of each file that `force` replaced. Known after the block.
-    repaired: names of the files whose earlier state was restored after another process died. Known
-    after `check`.
     """
 
     def __init__(self, folder: str, force: bool = False, inputs: Iterable[str] = ()):
@@ -276,10 +222,10 @@ class Transaction:
             raise BadRequest("The folder to write into has no name: name one")
         self.folder, self.force, self.inputs = os.path.abspath(folder), force, list(inputs)
         self.kept: dict[str, str] = {}
-        self.repaired: list[str] = []
         self._parts: dict[str, str] = {}
         self._removals: list[str] = []
         self._made: list[str] = []
+        self._lock = contextlib.ExitStack()
 
     def check(self, names: Iterable[str]) -> None:
         """Raise now, before long work, what would stop these files from being written: BadRequest
@@ -289,11 +235,9 @@ class Transaction:
             if os.path.isdir(self.folder):
                 with self._locked():
                     self._recover()
-            files = self._files_of_ours()
+            listed = _listed(self.folder)
             for name in (*names, MANIFEST):
-                # raises for a name that is too long
-                _has_entry(os.path.join(_existing_part_of(self.folder), name))
-                self._refuse(name, files)
+                self._refuse(name, listed)
         except OSError as error:
             raise write_error(self.folder, error) from error
 
@@ -309,11 +253,11 @@ class Transaction:
     def remove(self, pattern: re.Pattern) -> None:
         """Remove files of an earlier transaction whose names match and that are not written now, if
         they are unchanged."""
-        files = self._files_of_ours()
+        listed = _listed(self.folder)
         self._removals += [
             name
-            for name in files or ()
-            if pattern.fullmatch(name) and name not in self._parts and self._is_ours(name, files)
+            for name in listed or ()
+            if pattern.fullmatch(name) and name not in self._parts and self._is_ours(name, listed)
         ]
 
     def __enter__(self) -> Transaction:
@@ -323,10 +267,10 @@ class Transaction:
                 self._made.append(missing)
                 missing = os.path.dirname(missing)
             os.makedirs(self.folder, exist_ok=True)
-            with self._locked():
-                self._recover()
+            self._lock.enter_context(self._locked())
+            self._recover()
         except BaseException as error:
-            self._remove_made()
+            self._clean()
             if isinstance(error, OSError):
                 raise write_error(self.folder, error) from error
             raise
@@ -335,77 +279,61 @@ class Transaction:
     def __exit__(self, kind, error, trace) -> None:
         try:
             if error is None:
-                with self._locked():
-                    self._commit()
-        except BaseException as late:
-            error = late
-            if not isinstance(late, OSError):
-                raise
-        finally:
-            for part in self._parts.values():
-                with contextlib.suppress(OSError):
-                    os.remove(part)
-            if error is not None:
-                self._remove_made()
+                self._commit()
+                self._made = []
         # Saving in Blender raises RuntimeError where it cannot write.
+        except (OSError, RuntimeError) as late:
+            error = late
+        finally:
+            self._clean()
         if isinstance(error, (OSError, RuntimeError)):
             raise write_error(self.folder, error) from error
 
+    def _clean(self) -> None:
+        """Remove temporary files, and folders that were made for files which were not written;
+        unlock the folder."""
+        self._lock.close()
+        for part in self._parts.values():
+            with contextlib.suppress(OSError):
+                os.remove(part)
+        for folder in self._made:
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
+
     # ---- files that may be replaced
 
-    def _refuse(self, name: str, files: dict[str, str] | None) -> None:
+    def _refuse(self, name: str, listed: dict[str, str] | None) -> None:
         """Raise BadRequest if a file must not be replaced."""
         path = self._path(name)
-        if not _has_entry(path):
+        if not os.path.lexists(path):
             return
         if any(_is_same(path, given) for given in self.inputs):
             raise BadRequest(
                 f"“{path}” is read for this and would be replaced: choose another folder"
             )
-        if not self.force and not self._is_ours(name, files):
-            if files is None and is_damaged(self.folder):
-                raise BadRequest(
-                    f"“{MANIFEST}” in “{self.folder}” is damaged, as a power cut leaves a file, "
-                    f"and files of yours there cannot be told "
-                    f"from those that were written: move “{name}” and the others away, choose "
-                    f"another folder, or use --force to keep "
-                    f"each as NAME1"
-                )
+        if not self.force and not self._is_ours(name, listed):
             raise BadRequest(
                 f"“{path}” is a file of yours or has changed since it was written: choose another "
-                f"folder, or "
-                f"use --force to keep it as “{self._free_name(name)}”"
+                f"folder, or use --force to keep it as “{self._free_name(name)}”"
             )
 
-    def _is_ours(self, name: str, files: dict[str, str] | None) -> bool:
-        """Whether a file is as an earlier transaction wrote it, or blank, or a damaged list. files:
-        names and hashes, of _files_of_ours."""
+    def _is_ours(self, name: str, listed: dict[str, str] | None) -> bool:
+        """Whether a file is as an earlier transaction wrote it. listed: by MANIFEST, None without
+        one."""
         path = self._path(name)
-        if not stat.S_ISREG(os.lstat(path).st_mode):
+        if listed is None or not _is_plain_file(path):
             return False
-        if _is_blank(path):  # as a power cut leaves a file: no work is lost
-            return True
-        if name == MANIFEST:
-            return files is not None or is_damaged(self.folder)
-        return files is not None and name in files and files[name] == hash_of(path)
-
-    def _files_of_ours(self) -> dict[str, str] | None:
-        """Names and hashes of the files that earlier transactions wrote into this folder; None
-        without a manifest of ours."""
-        try:
-            files = _manifest(self.folder)
-        except (FileNotFoundError, *_NO_LIST):
-            return None
-        return {name: digest for name, digest in files.items() if os.path.lexists(self._path(name))}
+        return name == MANIFEST or listed.get(name) == hash_of(path)
 
     # ---- replacing
 
     def _commit(self) -> None:
         """Exchange the files, with a journal until all of them have their names."""
-        self._recover()
-        files = self._files_of_ours()
+        listed = _listed(self.folder)
         hashes = {
-            name: digest for name, digest in (files or {}).items() if name not in self._removals
+            name: digest
+            for name, digest in (listed or {}).items()
+            if name not in self._removals and os.path.lexists(self._path(name))
         }
         for name, part in self._parts.items():
             if not os.path.getsize(part):
@@ -414,64 +342,41 @@ class Transaction:
             _finish(part, self._path(name))
             hashes[name] = hash_of(part)
         self.write(MANIFEST, json.dumps({_HEADING: hashes}, indent=1, ensure_ascii=False))
-        _finish(self._parts[MANIFEST], self._path(MANIFEST))
-        replacements = [
-            _Replacement(
-                name,
-                os.path.basename(part),
-                self._place_for_old(name, files),
-                hashes[name] if name in hashes else hash_of(part),
-            )
+        manifest = self._parts[MANIFEST]
+        _finish(manifest, self._path(MANIFEST))
+        new_hashes = hashes | {MANIFEST: hash_of(manifest)}
+        moves = [
+            _Move(name, os.path.basename(part), self._place_for_old(name, listed), new_hashes[name])
             for name, part in self._parts.items()
         ]
-        replacements += [_Replacement(name, None, _part_name(), None) for name in self._removals]
+        moves += [_Move(name, None, _part_name(), None) for name in self._removals]
         try:
-            write_file(
-                self._path(JOURNAL),
-                json.dumps([asdict(replacement) for replacement in replacements]),
-            )
-            for replacement in replacements:
-                self._replace(replacement)
+            write_file(self._path(JOURNAL), json.dumps(moves))
+            for name, part, old, _ in moves:
+                if old:
+                    os.rename(self._path(name), self._path(old))
+                if part:
+                    os.replace(self._path(part), self._path(name))
             sync(self.folder)
             os.remove(self._path(JOURNAL))  # from here on the new files are the ones that stay
         except BaseException:
             self.kept = {}
-            self._undo(replacements)
+            self._undo(moves)
             raise
-        for replacement in replacements:
-            if replacement.old and is_part(replacement.old):
-                with contextlib.suppress(OSError):
-                    os.remove(self._path(replacement.old))
+        remove_leftovers(self.folder, 0.0)
         with contextlib.suppress(OSError):
             sync(self.folder)
 
-    def _place_for_old(self, name: str, files: dict[str, str] | None) -> str | None:
+    def _place_for_old(self, name: str, listed: dict[str, str] | None) -> str | None:
         """Name for a file that will be replaced: a temporary one for a file of ours; None if there
         is no file."""
-        path = self._path(name)
-        self._refuse(name, files)
-        if not os.path.lexists(path):
+        self._refuse(name, listed)
+        if not os.path.lexists(self._path(name)):
             return None
-        if self._is_ours(name, files):
+        if self._is_ours(name, listed):
             return _part_name()
         self.kept[name] = self._free_name(name)
         return self.kept[name]
-
-    def _replace(self, replacement: _Replacement) -> None:
-        """Give one file its new content, and its old content another name."""
-        path = self._path(replacement.name)
-        if replacement.old is not None:
-            old = self._path(replacement.old)
-            if replacement.part is None:
-                os.rename(path, old)
-                return
-            try:
-                os.link(path, old, **_LINK_ITSELF)  # so that the file is at no time missing
-            except OSError as error:  # a disk without links
-                if isinstance(error, FileExistsError):
-                    raise
-                os.rename(path, old)
-        os.replace(self._path(replacement.part), path)
 
     def _recover(self) -> None:
         """Restore the earlier files if another process died while it replaced them, and remove its
@@ -480,49 +385,32 @@ class Transaction:
         if os.path.lexists(path):
             if not _is_mine(path):
                 raise OSError(errno.EPERM, f"“{JOURNAL}” in it is not a file of yours")
-            with open(path, encoding="utf-8") as file:
-                try:
-                    replacements = [_Replacement(**entry) for entry in json.load(file)]
-                except (ValueError, TypeError, RecursionError):
-                    replacements = []
-            self.repaired += self._undo(
-                [replacement for replacement in replacements if replacement.is_valid()]
-            )
-        remove_leftovers(self.folder)
+            moves = []
+            with contextlib.suppress(*_NO_LIST), open(path, encoding="utf-8") as file:
+                rows = json.load(file)
+                if all(
+                    os.path.basename(name or "") == (name or "") for row in rows for name in row[:3]
+                ):
+                    moves = [_Move(*row) for row in rows]
+            self._undo(moves)
+        remove_leftovers(self.folder, 0.0)
 
-    def _undo(self, replacements: list[_Replacement]) -> list[str]:
-        """Restore the earlier files, whatever has been replaced of them; returns their names. May
-        be repeated."""
-        restored = []
-        for replacement in replacements:
-            path = self._path(replacement.name)
-            part = self._path(replacement.part) if replacement.part else None
-            old = self._path(replacement.old) if replacement.old else None
-            if old is not None and os.path.lexists(old):
-                if not os.path.lexists(path):
-                    os.rename(old, path)
-                    restored.append(replacement.name)
-                elif os.path.samestat(os.lstat(old), os.lstat(path)):
-                    os.remove(old)  # renaming one name of a file to another does nothing
-                elif _has_hash(path, replacement.sha256):
+    def _undo(self, moves: list[_Move]) -> None:
+        """Restore the earlier files, whatever has been replaced of them. May be repeated."""
+        for move in moves:
+            path, part, old = (self._path(name or "") for name in move[:3])
+            if move.old and os.path.lexists(old):
+                if not os.path.lexists(path) or _has_hash(path, move.sha256):
                     os.replace(old, path)
-                    restored.append(replacement.name)
-                elif is_part(replacement.old):  # somebody has written the file since: both stay
-                    os.rename(old, self._path(self._free_name(replacement.name)))
-            elif (
-                old is None
-                and part is not None
-                and not os.path.lexists(part)
-                and _has_hash(path, replacement.sha256)
-            ):
+                elif is_part(move.old):  # somebody has written the file since: both stay
+                    os.rename(old, self._path(self._free_name(move.name)))
+            elif not move.old and not os.path.lexists(part) and _has_hash(path, move.sha256):
                 os.remove(path)
-                restored.append(replacement.name)
-            if part is not None and os.path.lexists(part):
+            if move.part and os.path.lexists(part):
                 os.remove(part)
         sync(self.folder)
         with contextlib.suppress(FileNotFoundError):
             os.remove(self._path(JOURNAL))
-        return restored
 
     # ---- the folder
 
@@ -537,16 +425,10 @@ class Transaction:
             number += 1
         return f"{name}{number}"
 
-    def _remove_made(self) -> None:
-        """Remove the folders that were made for the files, where nothing else is in them."""
-        for folder in self._made:
-            with contextlib.suppress(OSError):
-                os.rmdir(folder)
-
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """Lock the folder: wait until no other process replaces files in it, and keep others
-        waiting. Raises NoSpace."""
+        """Lock the folder: wait until no other process writes into it, and keep others waiting.
+        Raises NoSpace."""
         # Windows locks no folders
         path = self._path(PART + "lock" + PART_END) if os.name == "nt" else self.folder
         handle = os.open(path, os.O_CREAT | os.O_RDWR if os.name == "nt" else os.O_RDONLY)
@@ -567,12 +449,11 @@ class Transaction:
                     os.remove(path)
 
 
-@dataclass(frozen=True)
-class _Replacement:
+class _Move(NamedTuple):
     """One file's change in a transaction. All are names in its folder, never paths.
 
-    part: the temporary file that becomes the file; None if the file is only removed.  old:
-    temporary name of the existing file; None if there is none.  sha256: of the new content.
+    part: the temporary file that becomes the file; None if the file is only removed.  old: new name
+    of the existing file; None if there is none.  sha256: of the new content.
     """
 
     name: str
@@ -580,55 +461,20 @@ class _Replacement:
     old: str | None
     sha256: str | None
 
-    def is_valid(self) -> bool:
-        """Whether it can be one of ours: a journal that somebody made up must not reach other
-        files."""
-        names = (self.name, self.part, self.old)
-        if not all(
-            name is None or (isinstance(name, str) and name and os.path.basename(name) == name)
-            for name in names
-        ):
-            return False
-        is_old_valid = (
-            self.old is None
-            or is_part(self.old)
-            or re.fullmatch(re.escape(self.name) + r"\d+", self.old) is not None
-        )
-        return (
-            self.name is not None
-            and not is_part(self.name)
-            and is_old_valid
-            and (self.part is None or is_part(self.part))
-        )
 
-
-def _is_blank(path: str) -> bool:
-    """Whether a file has no content, or nothing but zeros."""
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            if block.strip(b"\0"):
-                return False
-    return True
-
-
-def _manifest(folder: str) -> dict[str, str]:
-    """The list in a folder's MANIFEST. Raises OSError, or another error if it is not a valid
-    list."""
-    path = os.path.join(folder, MANIFEST)
-    if not stat.S_ISREG(os.lstat(path).st_mode):
-        raise ValueError(f"“{MANIFEST}” is no file")
-    with open(path, encoding="utf-8") as file:
-        files = json.load(file)[_HEADING]
-    return {
-        name: digest
-        for name, digest in files.items()
-        if os.path.basename(name) == name and is_utf8(name) and isinstance(digest, str)
-    }
+def _listed(folder: str) -> dict[str, str] | None:
+    """The list in a folder's MANIFEST: hashes by name; None where there is none, or it is damaged.
+    Raises OSError."""
+    try:
+        with open(os.path.join(folder, MANIFEST), encoding="utf-8") as file:
+            return dict(json.load(file)[_HEADING])
+    except _NO_LIST:
+        return None
 
 
 def _part_name(suffix: str = "") -> str:
-    """A new name for a temporary file of this process."""
-    return f"{PART}{_MACHINE}-{os.getpid()}-{secrets.token_hex(8)}{PART_END}{suffix}"
+    """A new name for a temporary file."""
+    return f"{PART}{secrets.token_hex(8)}{PART_END}{suffix}"
 
 
 def _new_part(folder: str, suffix: str) -> str:
@@ -664,21 +510,10 @@ def _finish(part: str, path: str) -> None:
 
 
 def _existing_part_of(folder: str) -> str:
-    """The folder itself or the nearest folder above it that exists. Raises OSError for a path that
-    cannot be one."""
-    while not _has_entry(folder) and os.path.dirname(folder) != folder:
+    """The folder itself or the nearest folder above it that exists, be it as a broken link."""
+    while not os.path.lexists(folder) and os.path.dirname(folder) != folder:
         folder = os.path.dirname(folder)
     return folder
-
-
-def _has_entry(path: str) -> bool:
-    """Whether a path exists, be it as a broken link. Raises OSError if no file can be: a name too
-    long, no permission."""
-    try:
-        os.lstat(path)
-        return True
-    except FileNotFoundError:
-        return False
 
 
 def _is_same(path: str, other_path: str) -> bool:
@@ -691,13 +526,12 @@ def _is_same(path: str, other_path: str) -> bool:
         )
 
 
+def _is_plain_file(path: str) -> bool:
+    return os.path.isfile(path) and not os.path.islink(path)
+
+
 def _has_hash(path: str, digest: str | None) -> bool:
-    return (
-        digest is not None
-        and os.path.isfile(path)
-        and not os.path.islink(path)
-        and hash_of(path) == digest
-    )
+    return digest is not None and _is_plain_file(path) and hash_of(path) == digest
 
 
 def _is_mine(path: str) -> bool:

@@ -132,26 +132,6 @@ def is_stopped(process: int) -> bool:
         return False
 
 
-def is_running(process: int) -> bool:
-    """Whether a process of this machine is alive."""
-    if WINDOWS:  # where os.kill would end it
-        import ctypes
-
-        handle = ctypes.windll.kernel32.OpenProcess(0x00100000, False, process)  # SYNCHRONIZE
-        if not handle:
-            return ctypes.windll.kernel32.GetLastError() == 5  # access denied: somebody else's
-        ended = ctypes.windll.kernel32.WaitForSingleObject(handle, 0) == 0
-        ctypes.windll.kernel32.CloseHandle(handle)
-        return not ended
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 def memory_used() -> int | None:
     """Bytes of main memory that this process uses (on macOS the most it ever used), None if it is
     unknown."""

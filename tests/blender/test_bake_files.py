@@ -12,7 +12,6 @@ from pathlib import Path
 import played_engine
 import pytest
 from thunder.cli import bake as command, script
-from thunder.thunder_core import files
 from thunder.thunder_core.direction_presets import Preset
 
 pytestmark = pytest.mark.one_blender
@@ -193,33 +192,6 @@ def test_what_a_library_no_longer_has_is_refused_before_sampling(
     code, sentence = bake("--blend", shot, "--out", tmp_path / "out")
     assert code == 1 and said in sentence
     assert client.asked == [] and not (tmp_path / "out").exists()
-
-
-def test_files_that_an_interrupted_bake_left_are_repaired_and_named(bake, tmp_path, monkeypatch):
-    out = tmp_path / "out"
-    assert "was interrupted in" not in bake("--out", out)[1]
-    before = content_of(out)
-    replace, undo = os.replace, files.Transaction._undo
-
-    def die(source, target):
-        if os.path.basename(target) == "report.json":
-            raise OSError(5, "as if it had been killed here")
-        replace(source, target)
-
-    monkeypatch.setattr(os, "replace", die)
-    monkeypatch.setattr(files.Transaction, "_undo", lambda *_: None)
-    assert (
-        bake("--out", out, "--seed", 9)[0] == 1
-        and (out / "line.blend").read_bytes() != before["line.blend"]
-    )
-    monkeypatch.setattr(os, "replace", replace)
-    monkeypatch.setattr(files.Transaction, "_undo", undo)
-    code, output = bake("--out", out)
-    assert (
-        code == 0
-        and f"An earlier run was interrupted in “{out}”" in output
-        and "before it: “line.blend”\n" in output
-    )
 
 
 @pytest.mark.skipif(

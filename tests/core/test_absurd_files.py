@@ -6,17 +6,14 @@ import contextlib
 import io
 import random
 import struct
-import threading
-import time
 
 import numpy as np
 import pytest
 from memory import held_at_most
 
-from thunder_core import files
 from thunder_core.animation import motion_file
 from thunder_core.direction_presets import Preset
-from thunder_core.errors import BadRequest, ThunderError
+from thunder_core.errors import ThunderError
 from thunder_core.face import livelink
 from thunder_core.face.mapping import Mapping
 from thunder_core.picture_size import BadPicture, check_picture
@@ -126,26 +123,7 @@ def test_takes_of_an_absurd_frame_rate(tmp_path, fps):
     assert refusal(motion_file.read, tmp_path / "take.npz")
 
 
-# ---- what is no file
-
-
-def test_a_drive_that_does_not_answer_is_named_and_keeps_one_thread(tmp_path, monkeypatch):
-    path, answers = tmp_path / "far.json", threading.Event()
-    path.write_text("{}")
-    monkeypatch.setattr(files, "PATIENCE", 0.1)
-    at_once = files._reason_at_once
-    monkeypatch.setattr(files, "_reason_at_once", lambda name: (answers.wait(10), at_once(name))[1])
-    threads = threading.active_count()
-    for _ in range(5):
-        assert files.not_a_file(path) == f"“{path}” is on a drive that does not answer"
-    with pytest.raises(BadRequest, match="it is on a drive that does not answer"):
-        Preset.read(path)
-    assert threading.active_count() == threads + 1
-    answers.set()
-    end = time.monotonic() + 5
-    while files.not_a_file(path) and time.monotonic() < end:
-        time.sleep(0.01)
-    assert not files.not_a_file(path)
+# ---- pictures
 
 
 def png(width, height):

@@ -87,8 +87,6 @@ REPORT_CHANGED = "its report was changed or is damaged"
         ("a.wav", None, "“a.wav” cannot be read"),
         ("hers.json", b"another", "the file of “style” changed"),
         ("skin.png", b"another", "“skin.png” changed"),
-        # as after a power cut
-        ("FOLDER/thunder-files.json", bytes(200), "“thunder-files.json” is damaged"),
         *(
             ("FOLDER/report.json", left, REPORT_CHANGED)
             for left in (b"", bytes(500), b'{"made_from": {"us')

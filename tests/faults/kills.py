@@ -439,7 +439,7 @@ def kill_blenders(count: int, draw: random.Random, place: Path, tally: Tally) ->
             os.replace(f"{scene}1", scene)
         if (now := opened()) != expected:
             tally.fault(f"blender {number}: {now} where {expected} was expected")
-        files.remove_leftovers(str(place))
+        files.remove_leftovers(str(place), 0.0)
         if left := [name for name in os.listdir(place) if files.is_part(name)]:
             tally.fault(f"blender {number}: left behind: {left}")
     opener.stdin.close()

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import cast
 
 from ..engine_python import ROOT
-from ..files import files_written, hash_of, is_damaged, JOURNAL, MANIFEST, Transaction
+from ..files import files_written, hash_of, JOURNAL, Transaction
 from ..shipped import WEIGHTS
 from .job_file import free_name, Job
 from .settings import path_names
@@ -141,7 +141,7 @@ def what_changed(job: Job, folder: str, maker: Maker, styles: Mapping[str, str])
     if os.path.lexists(os.path.join(folder, JOURNAL)):
         return NOT_YET
     if not report and os.path.lexists(os.path.join(folder, REPORT)):
-        return f"“{MANIFEST}” is {damage}" if (damage := _damage_of_list(folder)) else _NOT_OURS
+        return _NOT_OURS
     before = report.get(MADE_FROM)
     if not isinstance(before, dict):
         return NOT_YET
@@ -183,12 +183,6 @@ def _changed_output(folder: str) -> str:
         if hash_of(path) != digest:
             return f"“{name}” changed"
     return ""
-
-
-def _damage_of_list(folder: str) -> str:
-    """What is wrong with the list of the files in a job's folder, in a word; "" if it names the
-    report."""
-    return "" if REPORT in files_written(folder) else "damaged" if is_damaged(folder) else "missing"
 
 
 # ---- scenes of which several jobs bake strips: their takes are collected in one besides those of
