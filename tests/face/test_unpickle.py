@@ -86,7 +86,7 @@ def test_numpys_own_runners_are_refused(canary, name):
     [
         (b"ccopy_reg\n_reconstructor\n(cos\nsystem\nc__builtin__\nobject\nNtR.", "os.system"),
         (b"cnumpy.core.multiarray\n_reconstruct\n(Vposix.system\ntR.", "not an array"),
-        (b"c_codecs\nencode\n(Vaa\nVrot13\ntR.", "encoding"),
+        (b"c_codecs\nencode\n(Vaa\nVrot13\ntR.", "not a FLAME model"),
         (pickle.dumps({"v_template": np.array([CALLS[0], 1], dtype=object)}, 2), "asks for"),
         (pickle.dumps({"v_template": np.array([None, {}], dtype=object)}, 2), "numbers belong"),
         (pickle.dumps({"v_template": np.zeros(2, [("a", "f8")])}, 2), "numbers belong"),
@@ -108,17 +108,19 @@ def test_writing_on_the_stand_ins_changes_nothing_for_the_next_file(tmp_path):
 def test_arrays_that_claim_more_than_they_hold_are_refused(tmp_path):
     sound = pickle.dumps({"v_template": np.zeros((2, 3), np.uint8)}, 2)
     assert sound.count(b"K\x02K\x03\x86") == 1
-    refused(tmp_path / "evil.pkl", sound.replace(b"K\x02K\x03\x86", b"K\xffK\x03\x86"), "disagree")
+    refused(tmp_path / "evil.pkl", sound.replace(b"K\x02K\x03\x86", b"K\xffK\x03\x86"), "damaged")
     refused(
         tmp_path / "evil.pkl",
         sound.replace(b"K\x02K\x03\x86", b"J\xff\xff\xff\x7fJ\xff\xff\xff\x7f\x86"),
-        "impossible size",
+        "damaged",
     )
     matrix = scipy.sparse.csc_matrix(np.eye(3))
     matrix.indices = np.array([0, 1, 99], np.int32)
-    refused(
-        tmp_path / "evil.pkl", pickle.dumps({"J_regressor": matrix}, 2), "damaged sparse matrix"
-    )
+    refused(tmp_path / "evil.pkl", pickle.dumps({"J_regressor": matrix}, 2), "damaged")
+    matrix = scipy.sparse.csc_matrix((1, 1))
+    matrix._shape = (2**26, 1)
+    claims = pickle.dumps({"m": matrix}, 2)
+    refused(tmp_path / "one.pkl", claims, "claims more than 256 MB of arrays", MEGABYTE)
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
@@ -224,49 +226,6 @@ def test_an_npz_that_lies_is_refused(tmp_path, name, says, members):
 # ---- pickles
 
 
-def test_a_kilobyte_of_pickle_with_sparse_matrices_is_refused(tmp_path):
-    matrices = {}
-    for i in range(6):
-        matrix = scipy.sparse.csc_matrix((1, 1))
-        matrix._shape = (2**23, 1)  # 64 MB each, when every zero is written out
-        matrices[f"m{i}"] = matrix
-    content = pickle.dumps(matrices, 2)
-    assert len(content) < 3000
-    refused(tmp_path / "bomb.pkl", content, "claims more than 256 MB of arrays", 320 * MEGABYTE)
-    one = scipy.sparse.csc_matrix((1, 1))
-    one._shape = (2**26, 1)
-    refused(
-        tmp_path / "one.pkl",
-        pickle.dumps({"m": one}, 2),
-        "claims more than 256 MB of arrays",
-        MEGABYTE,
-    )
-
-
-def test_one_long_text_behind_a_thousand_arrays_is_counted_each_time(tmp_path):
-    text = "x" * MEGABYTE
-    array = (
-        b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01J"
-        + struct.pack("<i", len(text))
-        + b"\x85cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R\x89h\x00tb"
-    )
-    named = b"".join(b"U\x04%04d" % i + array for i in range(1000))
-    content = (
-        b"\x80\x02X" + struct.pack("<I", len(text)) + text.encode() + b"q\x000}(" + named + b"u."
-    )
-    refused(tmp_path / "arrays.pkl", content, "claims more than 256 MB of arrays", 400 * MEGABYTE)
-    encoded = b"c_codecs\nencode\nh\x00U\x06latin1\x86R"
-    content = (
-        b"\x80\x02X"
-        + struct.pack("<I", len(text))
-        + text.encode()
-        + b"q\x000]("
-        + 1000 * encoded
-        + b"e."
-    )
-    refused(tmp_path / "texts.pkl", content, "claims more than 256 MB of arrays", 400 * MEGABYTE)
-
-
 @pytest.mark.parametrize(
     "content",
     (
@@ -278,28 +237,6 @@ def test_bytes_that_are_not_there_are_not_reserved(tmp_path, content):
     refused(tmp_path / "claims.pkl", content, "nothing in it was run", MEGABYTE)
 
 
-def test_a_million_lists_or_a_key_that_takes_for_ever_to_hash_are_refused(tmp_path):
-    refused(
-        tmp_path / "lists.pkl",
-        b"\x80\x02" + b"]" * 1_000_000 + b".",
-        "more parts than a FLAME model",
-    )
-    # a pair of pairs of pairs …: 2 to the 60 of them
-    doubled = b"\x80\x02}N" + b"2\x86" * 60 + b"Ns."
-    refused(tmp_path / "pairs.pkl", doubled, "neither text nor number")
-    refused(
-        tmp_path / "pairs.pkl", doubled.replace(b"Ns.", b"N\x94(h\x00Nu."), "nothing in it was run"
-    )
-    refused(
-        tmp_path / "deep.pkl", b"\x80\x02}N" + b"\x85" * 90_000 + b"Ns.", "neither text nor number"
-    )
-    refused(
-        tmp_path / "set.pkl",
-        b"\x80\x04\x8f(N" + b"2\x86" * 60 + b"\x90.",
-        "neither text nor number",
-    )
-
-
 def test_lists_in_lists_are_not_unfolded(tmp_path):
     path = tmp_path / "laughs.pkl"
     level = []
@@ -307,12 +244,3 @@ def test_lists_in_lists_are_not_unfolded(tmp_path):
         level = [level] * 1000
     path.write_bytes(pickle.dumps({"a": level, "b": ["neck", 1, 2.0, b"x"]}, 2))
     assert unpickle(path) == {"a": [None] * 1000, "b": ["neck", 1, 2.0, "x"]}
-
-
-def test_a_shape_of_enormous_numbers_is_refused_at_once(tmp_path):
-    array = (
-        b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01("
-        + 500 * (b"\x8b\x00\x10\x00\x00" + b"\x7f" * 4096)
-        + b"tcnumpy\ndtype\nU\x02f8K\x00K\x01\x87RNU\x00tb"
-    )
-    refused(tmp_path / "shape.pkl", b"\x80\x02}U\x01a" + array + b"s.", "impossible size")

@@ -137,7 +137,7 @@ _HEADS = [
     ("there is no file", lambda folder: folder / "none.pkl", "There is no head file"),
     ("a folder in its place", lambda folder: folder, "is a folder, not a file: choose"),
     ("no bytes", raw(b""), "is empty: choose a file that is a head"),
-    ("text", raw(b"not a pickle"), "damaged or not a pickle"),
+    ("text", raw(b"not a pickle"), "damaged or not a FLAME model"),
     (
         "a pickle cut in half",
         raw(lambda: pickle.dumps({"v_template": np.zeros(999)}, 2)[:-400]),
@@ -167,8 +167,8 @@ _HEADS = [
         raw(lambda: pickle.dumps({"v_template": np.array([_Call(print, "run"), 1], object)}, 2)),
         ".",
     ),
-    ("an object kept elsewhere", raw(b"Pnose\n."), "outside the file"),
-    ("an extension code", raw(b"\x80\x02\x82\x01."), "extension"),
+    ("an object kept elsewhere", raw(b"Pnose\n."), "nothing in it was run"),
+    ("an extension code", raw(b"\x80\x02\x82\x01."), "nothing in it was run"),
     ("a sparse matrix of 16 GB in a kilobyte", raw(_sparse_bomb), "."),
     (
         "an array of text",

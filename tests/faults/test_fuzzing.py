@@ -224,7 +224,6 @@ PICKLE_WORDS = (
     + b"".join(words) + b"."),
 ))  # fmt: skip
 @example(content=b"\x80\x05\x96" + struct.pack("<Q", 2**33) + b"abc.")  # reserved 8 GB
-@example(content=b"\x80\x02}N" + b"2\x86" * 60 + b"Ns.")  # was hashed for ever
 def test_flame_pickles(folder, content):
     path = saved(folder, "head.pkl", content)
     with bounded():
