@@ -258,37 +258,18 @@ def _normals(v, quads):
         (lambda a: {"polygons": a["polygons"] + 0.5}, "polygons .* fractions"),
         (lambda a: {"polygons": a["polygons"].astype(np.int64) + 2**32}, "polygons .* too large"),
         (lambda a: {"mouth_vertices": a["mouth_vertices"] + 0.25}, "mouth_vertices .* fractions"),
-        (lambda a: {"mouth_parts": a["mouth_parts"] + 4}, "mouth_parts .* 0 to 3"),
         (
             lambda a: {"polygon_material": a["polygon_material"] + 2.0**40},
             "polygon_material .* too large",
         ),
         (lambda a: {"inner_lip_upper_mid": np.float64(3.5)}, "inner_lip_upper_mid .* fractions"),
-        (
-            lambda a: {
-                "expression_names": np.append(a["expression_names"][1:], a["expression_names"][-1:])
-            },
-            "repeated names",
-        ),
-        (
-            lambda a: {"corrective_pairs": np.array([["jaw", "nobody"]])},
-            "corrective_pairs .* channels or joints",
-        ),
         (lambda a: {"correctives": a["correctives"][:, :, :1]}, "correctives .* has shape"),
-        (
-            lambda a: {"corrective_pairs": a["corrective_pairs"][:, 0]},
-            "corrective_pairs .* channels or joints",
-        ),
+        (lambda a: {"corrective_pairs": a["corrective_pairs"][:, 0]}, "do not fit each other"),
         (
             lambda a: {"hair_polygons": a["hair_polygons"] + len(a["hair_vertices"])},
-            "hair .* do not exist",
+            "hair_polygons .* do not exist",
         ),
-        (
-            lambda a: {"hair_polygon_material": a["hair_polygon_material"] + 9},
-            "hair .* do not exist",
-        ),
-        (lambda a: {"hair_tints": a["hair_tints"][1:]}, "hair .* do not fit"),
-        (lambda a: {"material_names": np.array(["a\nb", *a["material_names"][1:]])}, "unreadable"),
+        (lambda a: {"hair_tints": a["hair_tints"][1:]}, "hair_tints .* has shape"),
     ],
 )
 def test_a_broken_head_of_ours_is_refused_with_a_sentence(tmp_path, bundled, change, says):

@@ -112,27 +112,9 @@ def test_the_same_model_as_pickle_and_as_npz_is_the_same_head(tmp_path, data, he
         assert np.array_equal(getattr(again, name), getattr(head, name)), name
 
 
-@pytest.mark.parametrize("unit", [100, 1000])
-def test_a_file_in_centimetres_or_millimetres_becomes_metres(tmp_path, data, head, unit):
-    scaled = data | {name: unit * data[name] for name in ("v_template", "shapedirs", "posedirs")}
-    np.savez(tmp_path / "flame.npz", **scaled)
-    again = load_head(tmp_path / "flame.npz")
-    for name in ("v_template", "shapedirs", "posedirs", "identity"):
-        assert np.allclose(getattr(again, name), getattr(head, name), rtol=1e-5, atol=1e-8), name
-
-
-def test_joint_names_of_flames_are_welcome_and_identity_is_kept(tmp_path, data, head):
-    np.savez(
-        tmp_path / "flame.npz",
-        **data,
-        joint_names=np.array(["global", "neck", "jaw", "left_eyeball", "right_eyeball"]),
-    )
-    again = load_head(tmp_path / "flame.npz")
-    assert (
-        np.array_equal(again.identity, data["shapedirs"][:, :, :300].astype(np.float32))
-        and again.identity.shape[2] == 300
-    )
-    assert np.array_equal(again.shapedirs, head.shapedirs)
+def test_identity_is_kept(data, head):
+    assert np.array_equal(head.identity, data["shapedirs"][:, :, :300].astype(np.float32))
+    assert np.array_equal(head.shapedirs, data["shapedirs"][:, :, 300:].astype(np.float32))
 
 
 @pytest.mark.parametrize("measure", (opening_mm, width_mm))

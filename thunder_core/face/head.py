@@ -27,6 +27,7 @@ from .unpickle import unpickle
 HEAD_FILE = WEIGHTS / "head.npz"
 JOINT_NAMES = ("root", "neck", "jaw", "eye_left", "eye_right")
 NECK, JAW, EYE_LEFT, EYE_RIGHT = 1, 2, 3, 4
+_PARENTS = [-1, 0, 1, 1, 1]  # of the joints
 FLAME_SHAPE_DIRECTIONS = 300  # FLAME files keep identity directions first, then expression
 # plausible distance between the eyes, metres, from a newborn to a troll
 _EYES_APART = (0.035, 0.12)
@@ -137,12 +138,11 @@ def load_head(path: str | Path | None = None) -> Head:
 
     No code in the file is ever run. Raises BadHead with a sentence if the file is not a head.
     """
-    path = Path(path) if path is not None else HEAD_FILE
+    if path is not None:
+        return read_head(Path(path))
     try:
-        return read_head(path)
+        return read_head(HEAD_FILE)
     except BadHead as error:
-        if path.resolve() != HEAD_FILE:
-            raise
         raise BadHead(
             f"The extension's own head cannot be used ({error.reason}): reinstall the extension"
         ) from error
@@ -156,10 +156,16 @@ def read_head(path: Path) -> Head:
     if not path.is_file():
         raise BadHead(f"There is no head file at {path}: choose a file that exists")
     data = unpickle(path) if path.suffix.lower() == ".pkl" else _read_npz(path)
-    if "expression_names" in data and "mouth_vertices" in data:
-        return _check(path, _ours(path, data))
-    head = _in_metres(path, _check(path, _flame(path, data)))
-    return replace(head, polygon_material=_eyes_of_flame(head))
+    is_ours = "expression_names" in data and "mouth_vertices" in data
+    try:
+        head = _ours(path, data) if is_ours else _flame(path, data)
+        _check(path, head)
+        return head if is_ours else replace(head, polygon_material=_eyes_of_flame(path, head))
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise BadHead(
+            f"The arrays of {path.name} do not fit each other ({str(error)[:60]}): choose another "
+            f"file"
+        ) from error
 
 
 def _read_npz(path):
@@ -178,15 +184,12 @@ def _read_npz(path):
 
 def _require_array(path, data, name):
     """An array of numbers that a file must have."""
-    if name not in data:
+    if data.get(name) is None:
         raise BadHead(
             f"{path.name} lacks {name}, which every FLAME-format head has: choose another file"
         )
-    try:
-        value = np.asarray(data[name])
-    except (TypeError, ValueError, OverflowError):
-        value = None
-    if value is None or value.dtype.kind not in "biuf":
+    value = np.asarray(data[name])
+    if value.dtype.kind not in "biuf":
         raise BadHead(f"{name} in {path.name} is not an array of numbers: choose another file")
     return value
 
@@ -206,160 +209,72 @@ def _integers(path, data, name):
     """Whole numbers of a file, such as the vertices of a face, as int32. Larger numbers would wrap
     round to others."""
     value = _require_array(path, data, name)
-    limits = np.iinfo(np.int32)
-    if value.size:
-        if value.dtype.kind == "f" and not (
-            np.isfinite(value).all() and (value == np.trunc(value)).all()
-        ):
-            raise BadHead(
-                f"{name} in {path.name} holds fractions where it must name vertices by whole "
-                f"numbers: download the file again"
-            )
-        if value.min() < limits.min or value.max() > limits.max:
-            raise BadHead(
-                f"{name} in {path.name} holds numbers too large to name anything in it: download "
-                f"the file again"
-            )
-    return np.ascontiguousarray(value, dtype=np.int32)
+    with np.errstate(invalid="ignore"):
+        whole = np.ascontiguousarray(value, dtype=np.int32)
+    if not (whole == value).all():
+        raise BadHead(
+            f"{name} in {path.name} holds fractions or numbers that are too large where it must "
+            f"name vertices: download the file again"
+        )
+    return whole
 
 
 def _rig(path, data):
     """Fields of `Head` that every FLAME-format file has."""
-    kintree = _require_array(
-        path, {"kintree_table": [[-1, 0, 1, 1, 1], range(5)]} | data, "kintree_table"
-    )
-    # FLAME files store the root's missing parent as an unsigned −1
-    kintree = np.where((kintree >= 0) & (kintree <= 4), kintree, 5).astype(np.int64)
-    kintree[kintree == 5] = -1
-    template = _array(path, data, "v_template")
-    if template.ndim != 2 or template.shape[1] != 3:
-        raise BadHead(
-            f"v_template in {path.name} has shape {template.shape} where three numbers a vertex "
-            f"are needed: choose another file"
-        )
+    kintree = np.asarray(data.get("kintree_table", [_PARENTS, range(5)])).astype(np.int64)
     return {
-        "v_template": template,
-        "J_regressor": _array(path, data, "J_regressor"),
-        "weights": _array(path, data, "weights"),
-        "posedirs": _array(path, data, "posedirs"),
-        "kintree_table": kintree,
+        name: _array(path, data, name)
+        for name in ("v_template", "J_regressor", "weights", "posedirs")
+    } | {
+        # FLAME files store the root's missing parent as an unsigned −1
+        "kintree_table": np.where((kintree >= 0) & (kintree <= 4), kintree, -1),
         "f": _integers(path, data, "f"),
     }
-
-
-def _names(path, data, name):
-    """A list of names in a file, none twice."""
-    value = np.asarray(data.get(name, ()))
-    if value.dtype.kind != "U" and value.size:
-        raise BadHead(f"{name} in {path.name} is not a list of names: choose another file")
-    names = tuple(str(v) for v in value.ravel())
-    if len(set(names)) < len(names) or not all(
-        each.isprintable() and each.strip() for each in names
-    ):
-        raise BadHead(
-            f"{name} in {path.name} holds empty, unreadable or repeated names: choose another file"
-        )
-    return names
 
 
 def _ours(path, data):
     """A head from a file of ours."""
     fields = _rig(path, data)
     fields |= {
-        name: _array(path, data, name) for name in ("shapedirs", "material_colors", "regions")
+        name: _array(path, data, name)
+        for name in ("shapedirs", "material_colors", "regions", "correctives", "tints")
+        if name in data
     }
     fields |= {
         name: _integers(path, data, name)
         for name in ("polygons", "polygon_material", "mouth_vertices", "mouth_parts")
     }
     fields |= {
-        name: _names(path, data, name)
+        name: tuple(map(str, data[name]))
         for name in ("expression_names", "material_names", "region_names")
     }
-    for name in _LANDMARKS:
-        value = _integers(path, data, name)
-        if value.size != 1:
-            raise BadHead(f"{name} in {path.name} is not one vertex number: choose another file")
-        fields[name] = int(value.ravel()[0])
-    if "corrective_pairs" in data:
-        pairs = np.asarray(data["corrective_pairs"])
-        names = {*fields["expression_names"], *JOINT_NAMES}
-        if (
-            pairs.dtype.kind != "U"
-            or pairs.ndim != 2
-            or pairs.shape[1] != 2
-            or not set(pairs.ravel().tolist()) <= names
-        ):
-            raise BadHead(
-                f"corrective_pairs in {path.name} are not pairs of its channels or joints: choose "
-                f"another file"
-            )
-        fields["corrective_pairs"] = tuple((str(a), str(b)) for a, b in pairs)
-        fields["correctives"] = _array(path, data, "correctives")
-    if "tints" in data:
-        fields["tints"] = _array(path, data, "tints")
+    fields |= {name: _integers(path, data, name).item() for name in _LANDMARKS}
+    pairs = tuple((str(a), str(b)) for a, b in data.get("corrective_pairs", ()))
     if "hair_vertices" in data:
-        fields["hair"] = _hair(path, data)
-    return Head(**fields, identity=np.zeros((len(fields["v_template"]), 3, 0), np.float32))
-
-
-def _hair(path, data):
-    hair = Hair(
-        vertices=_array(path, data, "hair_vertices"),
-        polygons=_integers(path, data, "hair_polygons"),
-        polygon_material=_integers(path, data, "hair_polygon_material"),
-        material_names=_names(path, data, "hair_material_names"),
-        material_colors=_array(path, data, "hair_material_colors"),
-        tints=_array(path, data, "hair_tints"),
-    )
-    count, faces, kinds = len(hair.vertices), len(hair.polygons), len(hair.material_names)
-    shapes = [
-        value.shape
-        for value in (
-            hair.vertices,
-            hair.polygons,
-            hair.polygon_material,
-            hair.material_colors,
-            hair.tints,
+        fields["hair"] = Hair(
+            vertices=_array(path, data, "hair_vertices"),
+            polygons=_integers(path, data, "hair_polygons"),
+            polygon_material=_integers(path, data, "hair_polygon_material"),
+            material_names=tuple(map(str, data["hair_material_names"])),
+            material_colors=_array(path, data, "hair_material_colors"),
+            tints=_array(path, data, "hair_tints"),
         )
-    ]
-    if shapes != [(count, 3), (faces, 4), (faces,), (kinds, 4), (count, 3)]:
-        raise BadHead(
-            f"The arrays of the hair in {path.name} do not fit each other: download the file again"
-        )
-    if (
-        faces
-        and not (
-            -1 <= hair.polygons.min()
-            and hair.polygons.max() < count
-            and 0 <= hair.polygon_material.min()
-        )
-        or hair.polygon_material.max(initial=-1) >= kinds
-        or _has_repeated_corners(hair.polygons)
-    ):
-        raise BadHead(
-            f"The hair in {path.name} names vertices or materials that do not exist: download the "
-            f"file again"
-        )
-    return hair
+    identity = np.zeros((len(fields["v_template"]), 3, 0), np.float32)
+    return Head(**fields, identity=identity, corrective_pairs=pairs)
 
 
 def _flame(path, data):
     """A head from a FLAME file."""
-    _check_joint_names(path, data)
     fields = _rig(path, data)
-    shapedirs = _array(path, data, "shapedirs")
-    if shapedirs.ndim != 3 or shapedirs.shape[2] <= FLAME_SHAPE_DIRECTIONS:
+    directions = _array(path, data, "shapedirs")
+    shapedirs = np.ascontiguousarray(directions[:, :, FLAME_SHAPE_DIRECTIONS:])
+    if not shapedirs.shape[2]:
         raise BadHead(
             f"{path.name} has no expression directions: FLAME keeps them after "
             f"{FLAME_SHAPE_DIRECTIONS} identity "
             "directions: choose the full FLAME model"
         )
-    identity = np.ascontiguousarray(shapedirs[:, :, :FLAME_SHAPE_DIRECTIONS])
-    shapedirs = np.ascontiguousarray(shapedirs[:, :, FLAME_SHAPE_DIRECTIONS:])
     faces = fields["f"]
-    if faces.ndim != 2 or faces.shape[1] != 3:
-        raise BadHead(f"f in {path.name} is not a list of triangles: choose another file")
     return Head(
         **fields,
         shapedirs=shapedirs,
@@ -373,15 +288,28 @@ def _flame(path, data):
         **dict.fromkeys(_LANDMARKS, -1),
         region_names=(),
         regions=np.zeros((0, len(fields["v_template"])), np.float32),
-        identity=identity,
+        identity=np.ascontiguousarray(directions[:, :, :FLAME_SHAPE_DIRECTIONS]),
     )
 
 
-def _eyes_of_flame(head):
+def _eyes_of_flame(path, head):
     """Material of every triangle of a FLAME head: skin, and on the eyeballs white, iris and pupil
-    by the angle from ahead."""
+    by the angle from ahead. Raises BadHead if its joints are not where a face has them."""
+    joints = head.joints
+    left, right = joints[EYE_LEFT], joints[EYE_RIGHT]
+    apart = np.linalg.norm(left - right)
+    if (
+        not _EYES_APART[0] <= apart <= _EYES_APART[1]
+        or left[0] - right[0] < 0.8 * apart
+        or min(left[1], right[1]) < joints[JAW, 1]
+        or min(left[2], right[2]) < joints[JAW, 2]
+    ):
+        raise BadHead(
+            f"The joints of {path.name} do not lie as FLAME's do (in metres, left eye towards +x, "
+            f"eyes above and before the jaw's hinge): choose a FLAME model, unchanged"
+        )
     result = np.zeros(len(head.f), np.int32)
-    middles, joints = head.v_template.astype(np.float64)[head.f].mean(1), head.joints
+    middles = head.v_template.astype(np.float64)[head.f].mean(1)
     for joint in (EYE_LEFT, EYE_RIGHT):
         ball = (head.weights[head.f, joint] > 0.5).all(1)
         out = middles - joints[joint]
@@ -390,127 +318,61 @@ def _eyes_of_flame(head):
     return result
 
 
-def _check_joint_names(path, data):
-    """Raise BadHead if a file names its joints (few do) and they are not FLAME's."""
-    for key in ("joint_names", "joints_name", "J_names"):
-        names = data.get(key, ())
-        if isinstance(names, np.ndarray):
-            names = names.tolist()
-        if not isinstance(names, (list, tuple)) or not names:
-            continue
-        plain = ["".join(c for c in str(n).lower() if c.isalpha()) for n in names]
-        wanted = (
-            ("root", "global", "head"),
-            ("neck",),
-            ("jaw",),
-            ("lefteye", "eyeleft", "leye"),
-            ("righteye", "eyeright", "reye"),
-        )
-        if len(plain) != 5 or any(
-            not any(w in n for w in words) for n, words in zip(plain, wanted)
-        ):
-            raise BadHead(
-                f"The joints of {path.name} are called {', '.join(map(str, names))[:80]} where "
-                f"FLAME has root, neck, jaw, "
-                "left eye and right eye: choose a FLAME model"
-            )
-
-
-def _in_metres(path, head):
-    """A FLAME head in metres, whatever unit its file is in; raise BadHead if its joints are not
-    where a face has them."""
-    joints = head.joints
-    left, right = joints[EYE_LEFT], joints[EYE_RIGHT]
-    apart = float(np.linalg.norm(left - right))
-    unit = next(
-        (unit for unit in (1.0, 0.01, 0.001) if _EYES_APART[0] <= apart * unit <= _EYES_APART[1]),
-        None,
-    )
-    if unit is None:
-        raise BadHead(
-            f"The eyes of {path.name} are {apart:.3g} apart, which fits no person in metres, "
-            f"centimetres or millimetres: "
-            "choose a FLAME model, unchanged"
-        )
-    if (
-        left[0] - right[0] < 0.8 * apart
-        or min(left[1], right[1]) < joints[JAW, 1]
-        or min(left[2], right[2]) < joints[JAW, 2]
-    ):
-        raise BadHead(
-            f"The joints of {path.name} do not lie as FLAME's do (left eye towards +x, eyes above "
-            f"and before the jaw's hinge): "
-            "choose a FLAME model that was not rotated"
-        )
-    if unit == 1.0:
-        return head
-    scaled = {
-        name: getattr(head, name) * np.float32(unit)
-        for name in ("v_template", "shapedirs", "posedirs", "identity")
-    }
-    return replace(head, **scaled)
-
-
 def _check(path, head):
-    """Raise BadHead unless all shapes agree; return the head."""
-    count = head.v_template.shape[0] if head.v_template.ndim else 0
-    n = len(head.expression_names)
-    wanted = {
-        "v_template": (count, 3),
-        "shapedirs": (count, 3, n),
-        "identity": (count, 3, head.identity.shape[-1]),
-        "posedirs": (count, 3, 36),
-        "J_regressor": (5, count),
-        "weights": (count, 5),
-        "kintree_table": (2, 5),
-        "f": (len(head.f), 3),
-        "correctives": (count if head.corrective_pairs else 0, 3, len(head.corrective_pairs)),
-        "tints": (count if len(head.tints) else 0, 3),
-        "polygons": (len(head.polygons), 4),
-        "polygon_material": (len(head.polygons),),
-        "mouth_parts": (len(head.mouth_vertices),),
-        "regions": (len(head.region_names), count),
-        "material_colors": (len(head.material_names), 4),
-    }
-    for name, shape in wanted.items():
-        value = getattr(head, name)
+    """Raise BadHead unless all shapes agree and faces and marks are vertices."""
+    count = len(head.v_template)
+    wanted = [
+        ("v_template", head.v_template, (count, 3)),
+        ("shapedirs", head.shapedirs, (count, 3, len(head.expression_names))),
+        ("identity", head.identity, (count, 3, head.identity.shape[2])),
+        ("posedirs", head.posedirs, (count, 3, 36)),
+        ("J_regressor", head.J_regressor, (5, count)),
+        ("weights", head.weights, (count, 5)),
+        ("kintree_table", head.kintree_table, (2, 5)),
+        ("f", head.f, (len(head.f), 3)),
+        ("polygons", head.polygons, (len(head.polygons), 4)),
+        ("polygon_material", head.polygon_material, (len(head.polygons),)),
+        ("material_colors", head.material_colors, (len(head.material_names), 4)),
+        ("mouth_parts", head.mouth_parts, (len(head.mouth_vertices),)),
+        ("regions", head.regions, (len(head.region_names), count)),
+    ]
+    faces = [("f", head.f, count), ("polygons", head.polygons, count)]
+    if head.corrective_pairs:
+        wanted.append(("correctives", head.correctives, (count, 3, len(head.corrective_pairs))))
+    if len(head.tints):
+        wanted.append(("tints", head.tints, (count, 3)))
+    if head.hair is not None:
+        hair, size = head.hair, len(head.hair.vertices)
+        wanted += [
+            ("hair_vertices", hair.vertices, (size, 3)),
+            ("hair_polygon_material", hair.polygon_material, (len(hair.polygons),)),
+            ("hair_material_colors", hair.material_colors, (len(hair.material_names), 4)),
+            ("hair_tints", hair.tints, (size, 3)),
+        ]
+        faces.append(("hair_polygons", hair.polygons, size))
+    for name, value, shape in wanted:
         if value.shape != shape:
             raise BadHead(
                 f"{name} in {path.name} has shape {value.shape} where {shape} is needed: "
                 "choose a FLAME model with five joints (root, neck, jaw, eyes)"
             )
-    landmarks = np.array([getattr(head, name) for name in _LANDMARKS])
-    for name, ids in (
-        ("f", head.f),
-        ("polygons", head.polygons),
-        ("mouth_vertices", head.mouth_vertices),
-        ("landmarks", landmarks),
-    ):
-        lowest = -1 if name in ("polygons", "landmarks") else 0
-        if ids.size and (ids.min() < lowest or ids.max() >= count):
-            raise BadHead(
-                f"{name} in {path.name} names vertices that do not exist: download the file again"
-            )
-    if not np.isin(head.mouth_parts, range(4)).all():
+    marks = [*head.mouth_vertices, *(getattr(head, name) for name in _LANDMARKS)]
+    if not len(head.f) or not -1 <= min(marks) <= max(marks) < count:
         raise BadHead(
-            f"mouth_parts in {path.name} holds other numbers than 0 to 3: download the file again"
+            f"{path.name} has no mesh or marks vertices that do not exist: choose another file"
         )
-    for name, corners in (("f", head.f), ("polygons", head.polygons)):
-        if _has_repeated_corners(corners):
+    for name, corners, vertices in faces:
+        ordered = np.sort(corners, axis=1)  # −1 in the fourth column pads a triangle
+        if (
+            corners[:, :3].min() < 0
+            or corners.max() >= vertices
+            or (ordered[:, 1:] == ordered[:, :-1]).any()
+        ):
             raise BadHead(
-                f"{name} in {path.name} has faces with fewer than three different corners: "
-                f"download the file again"
+                f"{name} in {path.name} has faces of vertices that do not exist, or of fewer than "
+                f"three: download the file again"
             )
-    if count == 0 or len(head.f) == 0:
-        raise BadHead(f"{path.name} has no mesh: choose another file")
-    if len(head.polygon_material) and (
-        head.polygon_material.min() < 0 or head.polygon_material.max() >= len(head.material_names)
-    ):
-        raise BadHead(
-            f"polygon_material in {path.name} names materials that do not exist: download the "
-            f"file again"
-        )
-    if list(head.parents) != [-1, 0, 1, 1, 1]:
+    if head.parents.tolist() != _PARENTS:
         raise BadHead(
             f"The joints of {path.name} are not FLAME's (root, neck, jaw, two eyes): choose a "
             f"FLAME model"
@@ -519,16 +381,6 @@ def _check(path, head):
         raise BadHead(
             f"The skinning weights of {path.name} do not sum to 1: download the file again"
         )
-    return head
-
-
-def _has_repeated_corners(corners):
-    """Whether some face [P, 3 or 4] names a vertex twice or has only two; −1 in the fourth column
-    pads a triangle."""
-    if (corners[:, :3] < 0).any():
-        return True
-    ordered = np.sort(corners, axis=1)
-    return bool((ordered[:, 1:] == ordered[:, :-1]).any())
 
 
 # ---- points that expression and jaw move

@@ -10,7 +10,7 @@ import csv
 import os
 import re
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TextIO
 
@@ -40,12 +40,9 @@ _SHAPES = (
     "tongueOut",
 )  # fmt: skip
 _RATES = (24, 25, 30, 50, 60, 100, 120)  # frame rates supported for timecodes
-_TIMECODE = re.compile(r"([0-9]{1,3}):([0-9]{2}):([0-9]{2})[:;]([0-9]{1,3}(?:\.[0-9]{1,9})?)")
 _LARGEST = 2**28  # largest file that is read, bytes
 _FARTHEST = 180.0  # largest value, far beyond any face: an angle in degrees
 _LONGEST = 4 * 3600.0  # seconds
-_MOST_ROWS = int(_LONGEST * RATE)
-_LONGEST_LINE = 2**14  # letters; the app writes about 900
 # columns that count instead of a timecode
 _FRAMES, _SECONDS = (("frame", "framenumber", "frameindex"), ("time", "seconds", "timestamp"))
 _FARTHEST_TURN = 4.0  # radians that no head turns: angles beyond them are degrees
@@ -130,19 +127,15 @@ def read(path: str | os.PathLike, channels: Sequence[str], rate: float = RATE) -
     name = os.path.basename(path)
     try:
         if os.path.getsize(path) > _LARGEST:
-            raise BadRequest(
-                f"“{name}” is larger than {_LARGEST >> 20} MB: choose a shorter recording"
-            )
+            raise ValueError(f"it is larger than {_LARGEST >> 20} MB")
         with open_input(path, mode="r", encoding="utf-8-sig", newline="") as file:
-            heading, clock, codes, values = _table_of(file, name)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or "it is no text of comma-separated values"
+            heading, seconds, values = _table_of(file, rate)
+    except (OSError, ValueError, IndexError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or ascii(str(error))[1:-1][:80]
         raise BadRequest(
-            f"“{name}” cannot be read ({reason}): choose a CSV file of Live Link Face"
+            f"“{name}” cannot be read ({reason}): choose a CSV file of Live Link Face, or export "
+            f"it again"
         ) from error
-    if not (np.abs(values) <= _FARTHEST).all():
-        raise BadRequest(f"“{name}” holds values that are not numbers: export the recording again")
-    seconds = _seconds(clock, codes, name, rate)
     wanted = np.arange(max(1, round(float(seconds[-1]) * FPS) + 1)) / FPS
     curves = {each: np.interp(wanted, seconds, column) for each, column in zip(heading, values.T)}
     motion = motion_of(
@@ -164,92 +157,37 @@ def _plain(name: str) -> str:
     return name.replace("_", "").replace(" ", "")
 
 
-def _table_of(file: TextIO, name: str) -> tuple[list[str], str, list[str], np.ndarray]:
-    """Names of the columns that are known, that of the column of times ("" for none), times [T],
-    values [T, columns]. Raises BadRequest, csv.Error."""
-    names, rows = {each.lower(): each for each in NAMES}, _rows_of(file, name)
+def _table_of(file: TextIO, rate: float) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Names of the columns that are known, times [T] in seconds from the first on, values [T,
+    columns]. Raises ValueError, IndexError, csv.Error."""
+    names, rows = {each.lower(): each for each in NAMES}, csv.reader(file)
     heading = {_plain(each): place for place, each in enumerate(next(rows, []))}
     columns = {names[each]: place for each, place in heading.items() if each in names}
     if "jawOpen" not in columns:
-        raise BadRequest(
-            f"“{name}” has no columns of ARKit, such as “JawOpen”: choose a CSV file of Live Link "
-            f"Face"
-        )
+        raise ValueError("it has no columns of ARKit, such as JawOpen")
     clock = next((each for each in ("timecode", *_SECONDS, *_FRAMES) if each in heading), "")
     codes: list[str] = []
-    values = array("d")
-    for row in rows:
-        try:
-            values.extend([float(row[place]) for place in columns.values()])
-            codes.append(row[heading[clock]] if clock else str(len(codes)))
-        except (ValueError, IndexError) as error:
-            raise BadRequest(
-                f"“{name}” has a row that is not whole ({ascii(str(error))[1:-1][:60]}): export "
-                f"the recording again"
-            ) from error
-        if len(codes) > _MOST_ROWS:
-            raise BadRequest(
-                f"“{name}” holds more than {_MOST_ROWS:,} frames: choose a shorter recording"
-            )
-    if not codes:
-        raise BadRequest(f"“{name}” holds no frames: record again")
-    return list(columns), clock, codes, np.array(values).reshape(len(codes), len(columns))
-
-
-def _rows_of(file: TextIO, name: str) -> Iterator[list[str]]:
-    """The rows of a file that hold something, one at a time: the text of a file takes ten times its
-    size in memory. Raises BadRequest, csv.Error."""
-    while line := file.readline(_LONGEST_LINE + 1):
-        if len(line) > _LONGEST_LINE:
-            raise BadRequest(
-                f"“{name}” has a line of more than {_LONGEST_LINE:,} letters: choose a CSV file "
-                f"of Live Link Face"
-            )
-        if row := next(csv.reader([line]), []):
-            yield row
-
-
-def _seconds(clock: str, codes: list[str], name: str, rate: float) -> np.ndarray:
-    """Times [T] from the first on, ascending, of what a column `clock` counts. Raises
-    BadRequest."""
-    seconds = (
-        _parse_timecodes(codes, name)
-        if clock == "timecode"
-        else _parse_numbers(codes, name) / (1.0 if clock in _SECONDS else rate)
-    )
-    seconds -= seconds[0]
+    numbers = array("d")
+    for row in filter(None, rows):
+        numbers.extend([float(row[place]) for place in columns.values()])
+        codes.append(row[heading[clock]] if clock else str(len(codes)))
+    values = np.array(numbers).reshape(-1, len(columns))
+    if not len(values) or not (np.abs(values) <= _FARTHEST).all():
+        raise ValueError("it holds no frames, or values that are not numbers")
+    seconds = _parse_timecodes(codes) if clock == "timecode" else np.array(codes, float)
+    if clock not in ("timecode", *_SECONDS):
+        seconds = seconds / rate
+    seconds = seconds - seconds[0]
     if not ((np.diff(seconds) >= 0).all() and seconds[-1] <= _LONGEST):
-        raise BadRequest(
-            f"“{name}” has timecodes that do not follow each other: export the recording again"
-        )
-    return seconds
+        raise ValueError("its times do not follow each other")
+    return list(columns), seconds, values
 
 
-def _parse_numbers(codes: list[str], name: str) -> np.ndarray:
-    """Seconds or numbers of frames [T]. Raises BadRequest."""
-    try:
-        return np.array([float(code) for code in codes])
-    except ValueError as error:
-        raise BadRequest(
-            f"“{name}” has a time that is not a number: export the recording again"
-        ) from error
-
-
-def _parse_timecodes(codes: list[str], name: str) -> np.ndarray:
-    """Times [T] of timecodes. Raises BadRequest."""
-    parts = [_TIMECODE.fullmatch(code.strip()) for code in codes]
-    if not all(parts):
-        bad = codes[[part is None for part in parts].index(True)]
-        raise BadRequest(
-            f"“{name}” has the timecode “{bad[:20]}”, which is not hours:minutes:seconds:frames: "
-            f"export the recording again"
-        )
-    numbers = np.array([[float(number) for number in part.groups()] for part in parts if part])
-    rate = next((rate for rate in _RATES if numbers[:, 3].max() < rate), None)
-    if rate is None:
-        raise BadRequest(
-            f"“{name}” counts more than {_RATES[-1]} frames a second: export the recording again"
-        )
+def _parse_timecodes(codes: list[str]) -> np.ndarray:
+    """Times [T] in seconds of timecodes, hours:minutes:seconds:frames. Raises ValueError,
+    IndexError."""
+    numbers = np.array([[float(part) for part in re.split("[:;]", code)] for code in codes])
+    rate = min(rate for rate in _RATES if rate > numbers[:, 3].max())
     seconds = numbers @ [3600.0, 60.0, 1.0, 1.0 / rate]
     # past midnight
     return seconds + 86400.0 * np.cumsum(np.diff(seconds, prepend=seconds[0]) < -43200)

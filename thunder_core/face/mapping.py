@@ -541,102 +541,55 @@ class Mapping:
         data = read_document(
             text, "thunder_mapping", VERSION, _LONGEST, "The mapping", advice, BadHead
         )
-        rules = tuple(_rule(item, i) for i, item in enumerate(_list(data, "rules")))
-        joints = tuple(_joint_rule(item, i) for i, item in enumerate(_list(data, "joints")))
-        parts = _list(data, "parts")
-        if not all(is_text(part) for part in parts):
-            raise BadHead(
-                "“parts” of the mapping holds something that is no object's name: map again"
+        try:
+            plan = cls(
+                data.get("name") or "Mapping",
+                tuple(
+                    Rule(item["source"], Target(**item["target"]), float(item.get("weight", 1.0)))
+                    for item in data.get("rules", ())
+                ),
+                tuple(JointRule(**item) for item in data.get("joints", ())),
+                data.get("convention", ""),
+                tuple(data.get("parts", ())),
+                data.get("forward", ""),
+                data.get("up", ""),
+                float(data.get("balance", 0.0)),
+                float(data.get("lower_per_jaw", LOWER_PER_JAW)),
             )
-        forward, up = _text(data, "forward", "the mapping"), _text(data, "up", "the mapping")
-        if forward not in FACINGS or up not in FACINGS or (forward and forward[-1:] == up[-1:]):
+            plan._check()
+        except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as problem:
             raise BadHead(
-                "“forward” and “up” of the mapping must be different axes such as “-Y” and “Z”: "
-                "map again"
-            )
-        balance = _number(data, "balance", "the mapping", 0.0)
-        lower_per_jaw = _number(data, "lower_per_jaw", "the mapping", LOWER_PER_JAW)
-        if abs(balance) > 1 or not 0 <= lower_per_jaw <= _MOST_PER_JAW:
-            raise BadHead(
-                "“balance” of the mapping is not between −1 and 1, or its “lower_per_jaw” is out "
-                "of range: map again"
-            )
-        return cls(
-            _text(data, "name", "the mapping") or "Mapping",
-            rules,
-            joints,
-            _text(data, "convention", "the mapping"),
-            tuple(parts),
-            forward,
-            up,
-            balance,
-            lower_per_jaw,
-        )
+                f"The mapping holds what no mapping has ({ascii(str(problem))[1:-1][:60]}): "
+                f"{advice[1]}"
+            ) from None
+        return plan
 
-
-def _list(data: dict, name: str) -> list:
-    """A list in the JSON of a mapping. Raises BadHead."""
-    value = data.get(name, [])
-    if not isinstance(value, list):
-        raise BadHead(f"“{name}” of the mapping is not a list: choose another file or map again")
-    return value
-
-
-def _text(data: dict, name: str, where: str) -> str:
-    """A text in the JSON of a mapping; `where` names the place in the error. Raises BadHead."""
-    value = data.get(name, "")
-    if not is_text(value):
-        raise BadHead(f"“{name}” of {where} is not text: choose another file or map again")
-    return value
-
-
-def _number(data: dict, name: str, where: str, default: float = 1.0) -> float:
-    """A number in the JSON of a mapping; `where` names the place in the error. Raises BadHead."""
-    value = data.get(name, default)
-    # The comparison is false for NaN, and right for whole numbers that no float can hold.
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, (int, float))
-        or not -LARGEST <= value <= LARGEST
-    ):
-        raise BadHead(f"“{name}” of {where} is not a number: choose another file or map again")
-    return float(value)
-
-
-def _rule(item, place: int) -> Rule:
-    where = f"rule {place + 1} of the mapping"
-    if not isinstance(item, dict) or not isinstance(item.get("target"), dict):
-        raise BadHead(f"{where.capitalize()} has no target: choose another file or map again")
-    target = item["target"]
-    kind, index = _text(target, "kind", where), target.get("index", 0)
-    if kind not in KINDS:
-        raise BadHead(
-            f"{where.capitalize()} has the target {json.dumps(kind)[:40]}, which is none of "
-            f"{', '.join(KINDS)}: map again"
-        )
-    if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index <= 2:
-        raise BadHead(f"“index” of {where} is not 0, 1 or 2: choose another file or map again")
-    texts = {name: _text(target, name, where) for name in ("name", "object", "bone", "path")}
-    if kind == "BONE" and (texts["path"] not in PATHS or not texts["bone"]):
-        raise BadHead(
-            f"{where.capitalize()} names no channel of a bone ({', '.join(PATHS)}): map again"
-        )
-    if kind != "BONE" and not texts["name"]:
-        raise BadHead(f"{where.capitalize()} does not name what it moves: map again")
-    source = _text(item, "source", where)
-    if not source:
-        raise BadHead(f"{where.capitalize()} has no source: choose another file or map again")
-    return Rule(source, Target(kind, index=index, **texts), _number(item, "weight", where))
-
-
-def _joint_rule(item, place: int) -> JointRule:
-    where = f"joint {place + 1} of the mapping"
-    if not isinstance(item, dict) or item.get("joint") not in JOINTS:
-        raise BadHead(
-            f"{where.capitalize()} is none of {', '.join(JOINTS)}: choose another file or map again"
-        )
-    if not _text(item, "bone", where):
-        raise BadHead(f"{where.capitalize()} has no bone: choose another file or map again")
-    return JointRule(
-        item["joint"], item["bone"], _text(item, "object", where), _number(item, "scale", where)
-    )
+    def _check(self) -> None:
+        """Raise ValueError unless all values are what they should be."""
+        for number, rule in enumerate(self.rules, 1):
+            to = rule.target
+            named = to.bone and to.path in PATHS if to.kind == "BONE" else to.name
+            if (
+                not all(map(is_text, (rule.source, to.name, to.object, to.bone, to.path)))
+                or not rule.source
+                or to.kind not in KINDS
+                or not named
+                or not (isinstance(to.index, int) and 0 <= to.index <= 2)
+                or not abs(rule.weight) <= LARGEST
+            ):
+                raise ValueError(f"rule {number}")
+        for number, joint in enumerate(self.joints, 1):
+            if (
+                joint.joint not in JOINTS
+                or not all(map(is_text, (joint.bone, joint.object)))
+                or not joint.bone
+                or not abs(joint.scale) <= LARGEST
+            ):
+                raise ValueError(f"joint {number}")
+        if not all(map(is_text, (self.name, self.convention, *self.parts))):
+            raise ValueError("a name that is no text")
+        is_facing = self.forward in FACINGS and self.up in FACINGS
+        if not is_facing or (self.forward and self.forward[-1:] == self.up[-1:]):
+            raise ValueError("forward and up are not two axes such as -Y and Z")
+        if not (abs(self.balance) <= 1 and 0 <= self.lower_per_jaw <= _MOST_PER_JAW):
+            raise ValueError("balance is not between -1 and 1")
