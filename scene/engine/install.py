@@ -222,7 +222,6 @@ class Installation:
                 continue
             if kind == "progress":
                 self.fraction, self.message = fraction, message
-                self.pace.note(fraction)
             elif kind in ("done", "error"):
                 ended = True
                 self.error = message

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What runs or lives between Blender's events, in this order: what a module adds to Blender while
 the add-on is enabled; the session, with the running job and a part for each module; long jobs in
-slices; and the one idle timer, which runs small tasks while nobody edits.
+slices; and small tasks that run while nobody edits.
 
 Undo, redo and opening a file free Blender's data-blocks and read them again; using an old reference
 to one, or to something in it, then crashes Blender. So all references are dropped before, in one
@@ -15,8 +15,6 @@ script, ends a job with a sentence, since it may hold Blender's data. A job that
 """
 
 import time
-import traceback
-from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, ExitStack
 from dataclasses import dataclass
@@ -296,7 +294,6 @@ register, unregister = registration(_HANDLERS)
 P = TypeVar("P")
 T = TypeVar("T")
 
-PACE_SECONDS = 30.0  # window over which the time left is estimated
 # work per timer call, plus at most one step: Blender must not block for more than 50 ms
 SLICE_SECONDS = 0.018
 # editors with curves and words over their frames
@@ -356,32 +353,17 @@ def restart_after_undo(make: Callable[[], Generator[P, None, T]]) -> Generator[P
 
 
 class Pace:
-    """Speed of a job over the last PACE_SECONDS."""
+    """Speed of work since it began, at a fraction of the whole."""
 
-    def __init__(self):
-        self.began = time.monotonic()
-        self.past: deque = deque([(self.began, 0.0)])  # (time, fraction)
-
-    def note(self, fraction: float, begins: bool = False) -> None:
-        """Record how far the work is now; begins: something else than before."""
-        now = time.monotonic()
-        if begins:
-            self.began, self.past = now, deque([(now, fraction)])
-        elif now - self.past[-1][0] > PACE_SECONDS / 20:
-            self.past.append((now, fraction))
-            # The window grows with the elapsed time, so that a pause of the engine does not change
-            # the estimate much.
-            while len(self.past) > 2 and now - self.past[1][0] > max(
-                PACE_SECONDS, 0.7 * (now - self.began)
-            ):
-                self.past.popleft()
+    def __init__(self, fraction: float = 0.0):
+        self.began, self.fraction = time.monotonic(), fraction
 
     def seconds_left(self, fraction: float) -> float | None:
         """Seconds that the rest will take at this pace; None while it is too early to know."""
-        now, (then, before) = time.monotonic(), self.past[0]
-        if fraction < 0.05 or now - then < 1.0 or fraction - before < 0.02:
+        elapsed, done = time.monotonic() - self.began, fraction - self.fraction
+        if elapsed < 1.0 or done < 0.02:
             return None
-        return (now - then) / (fraction - before) * (1.0 - fraction)
+        return elapsed / done * (1.0 - fraction)
 
     def time_left(self, fraction: float) -> str:
         """The same in words; "" while it is too early."""
@@ -437,7 +419,8 @@ class Job:
                 break
             self.note = self.note if self.step.note is None else self.step.note
             self.longest, now = max(self.longest, time.monotonic() - now), time.monotonic()
-            self.pace.note(self.step.fraction, self.step.begins)
+            if self.step.begins:
+                self.pace = Pace(self.step.fraction)
             # Steps that only wait for the engine end the slice at once, because there is nothing to
             # do. So does the first step that is no longer busy, because the animator's input has
             # been waiting.
@@ -538,20 +521,24 @@ PAUSE_SECONDS = 0.01
 LOOK_SECONDS = 0.3  # interval of checking whether playback or a job has ended
 
 
-@dataclass(eq=False)
-class Task:
-    """Work that is done when Blender is idle, a step at a time.
+class Task(Part):
+    """Work that is done when Blender is idle, a step at a time, by a timer of its own.
 
     step: does a little; returns the seconds until its next step, None when there is nothing left to
     do.
     any_time: also while the scene plays or a job runs.  any_file: continues when another file is
-    opened.
+    opened.  due: time.monotonic() of the next step, None while there is nothing to do.
     """
 
-    step: Callable[[], float | None]
-    any_time: bool = False
-    any_file: bool = False
-    due: float | None = None  # time.monotonic() of the next step, None while there is nothing to do
+    last_step = 0.0  # time.monotonic() at which the last step of any task ended
+
+    def __init__(
+        self, step: Callable[[], float | None], any_time: bool = False, any_file: bool = False
+    ):
+        self.step, self.any_time, self.any_file = step, any_time, any_file
+        self.due: float | None = None
+        self.timer = self.tick  # Blender knows a timer by this very object
+        session.add(self)
 
     def start(self, seconds: float) -> None:
         """Schedule the task in `seconds`; a task already scheduled keeps its time."""
@@ -560,85 +547,38 @@ class Task:
 
     def postpone(self, seconds: float) -> None:
         """Schedule the task `seconds` from now, replacing an earlier time."""
+        self.stop()
         self.due = time.monotonic() + seconds
-        _idle.add(self)
+        bpy.app.timers.register(self.timer, first_interval=seconds, persistent=True)
 
     def stop(self) -> None:
         """Forget it until it is started again."""
         self.due = None
+        if bpy.app.timers.is_registered(self.timer):
+            bpy.app.timers.unregister(self.timer)
 
-
-class _Idle(Part):
-    """The tasks that wait, and the timer."""
-
-    def __init__(self):
-        self.tasks: list[Task] = []
-        self.is_stepping = False
-
-    def add(self, task: Task) -> None:
-        if task not in self.tasks:
-            self.tasks.append(task)
-        if not self.is_stepping:  # else the timer's return value sets its next call
-            self.stop_timer()
-            bpy.app.timers.register(tick, first_interval=self.wait(), persistent=True)
-
-    def wait(self) -> float | None:
-        """Seconds until the timer is needed again, None if no task waits."""
-        self.tasks = [task for task in self.tasks if task.due is not None]
-        now, busy = time.monotonic(), is_busy()
-        waits = (
-            LOOK_SECONDS if busy and not task.any_time else max(PAUSE_SECONDS, task.due - now)
-            for task in self.tasks
-        )
-        return min(waits, default=None)
-
-    def step(self) -> None:
-        """Run a step of the task that is due longest."""
-        now, busy = time.monotonic(), is_busy()
-        ready = [
-            task
-            for task in self.tasks
-            if task.due is not None and task.due <= now and (task.any_time or not busy)
-        ]
-        if not ready:
-            return
-        task = min(ready, key=lambda task: task.due)
-        task.due = None
-        self.is_stepping = True
+    def tick(self) -> float | None:
+        """Called by Blender's timer: do a step. Returns the seconds until the next call, None for
+        no more."""
+        if not self.any_time and (session.job is not None or playback.is_on()):
+            return LOOK_SECONDS
+        if time.monotonic() - Task.last_step < PAUSE_SECONDS:
+            return PAUSE_SECONDS
+        self.due = None
         try:
-            pause = task.step()
-        except Exception:  # a bug: the other tasks continue
-            traceback.print_exc()
-            return
+            pause = self.step()
         finally:
-            self.is_stepping = False
-        if pause is not None and task.due is None:
-            task.due = time.monotonic() + pause
-
-    def stop_timer(self) -> None:
-        if bpy.app.timers.is_registered(tick):
-            bpy.app.timers.unregister(tick)
+            Task.last_step = time.monotonic()
+        if pause is None or self.due is not None:
+            return None
+        # longer than another task waits for its turn
+        pause = max(pause, 2 * PAUSE_SECONDS)
+        self.due = time.monotonic() + pause
+        return pause
 
     def file_opened(self) -> None:
-        for task in self.tasks:
-            if not task.any_file:
-                task.stop()
+        if not self.any_file:
+            self.stop()
 
     def close(self) -> None:
-        for task in self.tasks:
-            task.stop()
-        self.stop_timer()
-
-
-_idle = session.add(_Idle())
-
-
-def is_busy() -> bool:
-    """Whether a job runs or the scene plays."""
-    return session.job is not None or playback.is_on()
-
-
-def tick() -> float | None:
-    """Called by Blender's timer; returns the seconds until the next call, None for no more."""
-    _idle.step()
-    return _idle.wait()
+        self.stop()

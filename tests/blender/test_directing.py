@@ -7,11 +7,12 @@ import time
 import bpy
 import numpy as np
 import pytest
+from idle import tick
 from played_engine import PlayedClient
 from speaking import keys_of, same
 from thunder.scene.animation import keying
 from thunder.scene.heads import head
-from thunder.scene.host import compat, jobs
+from thunder.scene.host import compat
 from thunder.scene.host.jobs import session
 from thunder.scene.takes import browsing, provenance, take_list
 from thunder.scene.takes.direction import asking, similar, sliders
@@ -75,7 +76,7 @@ def following(monkeypatch):
         end = time.monotonic() + seconds
         while not until():
             assert time.monotonic() < end, "the take does not follow"
-            jobs.tick()
+            tick()
             time.sleep(0.002)
 
     yield wait
@@ -324,7 +325,7 @@ def test_drafts_come_one_at_a_time_and_the_last_wish_wins(
 ):
     for energy in (1.1, 1.2, 1.3, 1.4):
         direction.energy = energy
-        jobs.tick()
+        tick()
     following()
     requests = asked(client)[1:]
     assert len(requests) <= 3 and requests[-1]["quality"] == NORMAL
@@ -375,7 +376,7 @@ def test_a_take_that_is_edited_while_it_is_sampled_keeps_the_edit(
 ):
     rig = head.find(scene)
     direction.energy = 1.5
-    jobs.tick()
+    tick()
     shown = shown()
     curve = next(
         curve for curve in compat.all_curves(shown.action) if len(curve.keyframe_points) > 5

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small tasks share one timer and never hold the window for longer than one step; the status bar says
+"""Small tasks wait for their moment and never hold the window for longer than one step; the status bar says
 what long work does, how far it is, and how to stop it."""
 
 import time
@@ -7,18 +7,18 @@ from types import SimpleNamespace
 
 import bpy
 import pytest
+from idle import tick
 from thunder.operators import base as slices_module
 from thunder.scene.host import jobs
 from thunder.scene.host.jobs import Part, session
 from thunder.thunder_core import errors
-from timing import keeps
 
 pytestmark = pytest.mark.one_blender
 
 
 @pytest.fixture
 def tasks(blender):
-    """Makes tasks, which are stopped when the test ends."""
+    """Makes tasks, which are gone when the test ends."""
     made = []
 
     def make(step, **how):
@@ -28,20 +28,20 @@ def tasks(blender):
     yield make
     for task in made:
         task.stop()
+        session.parts.remove(task)
 
 
 def ticks(count):
-    """Let the timer be called so often, a moment apart."""
+    """Let due timers be called so often."""
     for _ in range(count):
-        jobs.tick()
-        time.sleep(0.002)
+        tick()
 
 
 def test_a_task_waits_for_its_moment_and_an_edit_postpones_it(tasks):
     steps = []
     task = tasks(lambda: steps.append("step"))
     task.postpone(100.0)
-    assert bpy.app.timers.is_registered(jobs.tick)
+    assert bpy.app.timers.is_registered(task.timer)
     due = task.due
     task.postpone(200.0)  # edited again
     assert task.due == pytest.approx(due + 100.0, abs=10.0)
@@ -52,82 +52,44 @@ def test_a_task_waits_for_its_moment_and_an_edit_postpones_it(tasks):
     assert steps == ["step"] and task.due is None
 
 
-def test_tasks_take_turns_one_step_in_a_call(tasks):
+def test_of_several_tasks_one_steps_and_the_others_wait_for_a_moment(tasks):
     steps = []
-
-    def working(name):
-        def step():
-            steps.append(name)
-            return 0.0 if steps.count(name) < 3 else None
-
-        return step
-
-    for name in "ab":
-        tasks(working(name)).start(0.0)
-    before = len(steps)
-    for _ in range(6):
-        jobs.tick()
-        assert len(steps) == before + 1
-        before = len(steps)
-    assert sorted(steps) == ["a", "a", "a", "b", "b", "b"] and steps != sorted(steps)
+    first, second = tasks(lambda: steps.append("a") or 0.0), tasks(lambda: steps.append("b"))
+    for task in (first, second):
+        task.start(0.0)
+    jobs.Task.last_step = 0.0
+    assert first.tick() > second.tick() == jobs.PAUSE_SECONDS and steps == ["a"]
+    time.sleep(jobs.PAUSE_SECONDS)
+    assert second.tick() is None and steps == ["a", "b"]
 
 
-def test_many_tasks_hold_the_window_no_longer_than_one(tasks):
-    def step():
-        end = time.process_time() + jobs.STEP_SECONDS
-        while time.process_time() < end:
-            pass
-        return 0.0
-
-    for _ in range(8):
-        tasks(step).start(0.0)
-    spent = []
-    for _ in range(20):
-        began = time.process_time()
-        jobs.tick()
-        spent.append(time.process_time() - began)
-    keeps(0.05, spent, "a call of the idle timer with eight tasks")
-
-
-def test_nothing_is_done_while_a_job_runs_but_what_is_meant_for_any_time(tasks):
+def test_nothing_is_done_while_a_job_runs_or_the_scene_plays_but_what_is_meant_for_any_time(
+    tasks, monkeypatch
+):
     steps = []
-    tasks(lambda: steps.append("quiet")).start(0.0)
-    tasks(lambda: steps.append("any time"), any_time=True).start(0.0)
+    quiet = tasks(lambda: steps.append("quiet"))
+    for task in (quiet, tasks(lambda: steps.append("any time"), any_time=True)):
+        task.start(0.0)
     jobs.begin("Working", (jobs.Step(0.5, "Working") for _ in range(10)))
     try:
         ticks(5)
-        assert steps == ["any time"]
-        assert 0.0 < jobs.tick() <= jobs.LOOK_SECONDS
+        assert steps == ["any time"] and quiet.tick() == jobs.LOOK_SECONDS
     finally:
         jobs.end()
-    ticks(2)
+    monkeypatch.setattr(jobs.playback, "is_on", lambda: True)
+    ticks(3)
+    assert steps == ["any time"]
+    monkeypatch.setattr(jobs.playback, "is_on", lambda: False)
+    ticks(1)
     assert steps == ["any time", "quiet"]
 
 
-def test_nothing_is_done_while_the_scene_plays(tasks, monkeypatch):
-    steps = []
-    tasks(lambda: steps.append("quiet")).start(0.0)
-    monkeypatch.setattr(jobs.playback, "is_on", lambda: True)
-    ticks(3)
-    assert steps == []
-    monkeypatch.setattr(jobs.playback, "is_on", lambda: False)
-    ticks(1)
-    assert steps == ["quiet"]
-
-
-def test_a_task_that_fails_ends_and_the_others_go_on(tasks, capsys):
-    steps = []
-
-    def failing():
-        raise ValueError("as a test wants it")
-
-    failed = tasks(failing)
-    failed.start(0.0)
-    tasks(lambda: steps.append("step")).start(0.0)
-    ticks(3)
-    assert (
-        steps == ["step"] and failed.due is None and "as a test wants it" in capsys.readouterr().err
-    )
+def test_a_task_that_fails_waits_for_nothing(tasks):
+    task = tasks(lambda: 1 / 0)
+    task.start(0.0)
+    with pytest.raises(ZeroDivisionError):  # which Blender prints
+        tick()
+    assert task.due is None
 
 
 def test_what_waits_for_the_file_is_dropped_with_it(tasks):
@@ -136,7 +98,7 @@ def test_what_waits_for_the_file_is_dropped_with_it(tasks):
     of_session.start(5.0)
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     assert of_file.due is None and of_session.due is not None
-    assert bpy.app.timers.is_registered(jobs.tick)
+    assert bpy.app.timers.is_registered(of_session.timer)
 
 
 def test_every_part_forgets_the_file_when_another_is_opened(blender):

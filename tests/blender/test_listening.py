@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+from idle import tick
 from performances import clicks, performance, read_wav, show_take, trim_start
 from played_engine import PlayedClient
 from thunder.scene.animation import display, keying
@@ -252,7 +253,7 @@ def test_an_edit_is_scored_when_it_is_quiet(blender, stage, engine):
     before = live_score.live.version
     live_score.live.score_soon()
     # while a key is dragged nothing is scored
-    assert 0 < jobs.tick() <= live_score.QUIET_SECONDS and not engine.asked
+    assert 0 < tick() <= live_score.QUIET_SECONDS and not engine.asked
     run()
     assert live_score.live.version == before + 1 and [verb for verb, _ in engine.asked] == ["score"]
     assert entry.score == pytest.approx(71.5) and entry.heard == pytest.approx(35.75)
@@ -334,7 +335,7 @@ def test_an_undo_or_an_edit_breaks_the_scoring_off(blender, stage, engine):
     live_score.live.score_soon()
     run_until_asked(engine, 2)
     live_score.live.score_soon()  # a further edit
-    assert engine.requests[1].cancelled and jobs.tick() > 0
+    assert engine.requests[1].cancelled and tick() > 0
     live_score.live.stop()
 
 

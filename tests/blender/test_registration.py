@@ -2,12 +2,12 @@
 """The add-on comes and goes: what it added to Blender is gone when it is disabled, and there again
 when it is enabled."""
 
-import sys
 import threading
 
 import addon_utils
 import pytest
 from thunder.cli import command
+from thunder.scene.host import jobs
 from thunder.scene.review import live_score
 from thunder.scene.takes.shape import applying
 
@@ -63,11 +63,9 @@ def left_of_ours(blender):
     result += [f"command {each.__module__}" for each in (command.main,) if command._registered]
     result += [f"class {name}" for name in dir(blender.types) if "THUNDER_" in name]
     result += [
-        f"timer {each.__module__}.{name}"
-        for module in list(sys.modules.values())
-        if is_ours_module(module)
-        for name, each in vars(module).items()
-        if callable(each) and is_ours(each) and blender.app.timers.is_registered(each)
+        f"timer {task.step}"
+        for task in jobs.session.parts
+        if isinstance(task, jobs.Task) and blender.app.timers.is_registered(task.timer)
     ]
     return result + [
         f"thread {thread.name}"

@@ -4,10 +4,11 @@ it again."""
 
 import numpy as np
 import pytest
+from idle import tick
 from performances import list_take, noise, performance, trim_end, trim_start
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
-from thunder.scene.host import compat, jobs
+from thunder.scene.host import compat
 from thunder.scene.review import live_score
 from thunder.scene.takes import dialogue, provenance, resync as resync_module, take_list
 from thunder.scene.takes.commit import committing
@@ -238,7 +239,7 @@ def test_takes_speaker_and_voice_follow_a_strip_that_is_renamed(speaking, scene,
     assert dialogue.follow(scene) == {}
     speaking.name = "Anna 1"
     dialogue.follow_soon(scene)
-    while jobs.tick() is not None and scene.thunder.takes[0].voice == "line":
+    while tick() is not None and scene.thunder.takes[0].voice == "line":
         pass
     assert [entry.voice for entry in scene.thunder.takes] == [
         "Anna 1"
