@@ -47,16 +47,11 @@ class THUNDER_PT_listen(Tab, bpy.types.Panel):
         if not known:
             live_score.request_score(context.scene, rig)
         text, grade = score.text if known else "Lip-Sync", score.grade if known else None
-        line = live_score.committed_line(context, rig)
         row = layout.row(align=True)
         if grade is not None:
             row.label(text="", icon=grade.icon)
             text = f"{grade.text.capitalize()}, {text}"
-        row.label(
-            text=text
-            + (f" · {line}" if known and line else "")
-            + (" …" if live_score.live.is_running else "")
-        )
+        row.label(text=text + " …" * live_score.live.is_running)
         row.prop(context.scene.thunder, "live_score", text="", icon="FILE_REFRESH")
         why = "" if known else live_score.why_none(rig)
         if why:

@@ -31,7 +31,7 @@ from ..host import compat
 from ..host.jobs import AddonChanges, registration, stage, Step
 from ..takes import generation, provenance, take_list, transcript
 from ..takes.shape import applying
-from ..voice import strip, voice_cache
+from ..voice import mixdown, strip, voice_cache
 from . import live_score
 
 _AROUND_SECONDS = 0.4  # preview range before and after a finding: a syllable
@@ -118,26 +118,21 @@ def check(
 
     Raises ThunderError.
     """
-    entry = take_list.on_head(scene, rig.mesh)
-    voice = voice or live_score.voice_of(scene, rig, entry)
+    voice = voice or strip.of_take(bpy.context, take_list.on_head(scene, rig.mesh))
     names, tolerance = (scene.name, rig.mesh.name), scene.thunder_check.tolerance.lower()
     record = transcript.of(scene, voice.name)
     text = "" if record is None else record.text
-    path = yield from voice_cache.sound(client, scene, voice)
-    cached = voice_cache.read(scene, voice, client.folder)
-    while cached is not None and cached.reading:
-        yield Step(0.1, "Reading the voice")
     clock = Clock.of(scene, voice.clock.start)
-    seconds = live_score.seconds_of(voice, clock, cached, entry)
-    if seconds <= 0:
-        raise BadRequest("The length of the voice is not known: choose a strip with sound")
+    seconds = yield from voice_cache.seconds_of(scene, voice)
     motion = yield from stage(
         keying.read(rig, head.channel_names(), clock, seconds), "Reading the animation", 0.1, 0.4
     )
-    how = {"sound": path, "tolerance": tolerance, "text": text}
-    answer = yield from generation.ask_about(
-        client, "check", motion, (0.4, 0.95), "Checking the lips", **how
-    )
+    with mixdown.sound_for_engine(client, voice) as (path, mixing):
+        yield from mixing
+        how = {"sound": path, "tolerance": tolerance, "text": text}
+        answer = yield from generation.ask_about(
+            client, "check", motion, (0.4, 0.95), "Checking the lips", **how
+        )
     scene, rig = generation.look_up(*names)
     return show(
         scene,

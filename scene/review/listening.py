@@ -5,6 +5,7 @@ compares it."""
 import math
 import os
 from collections.abc import Generator
+from contextlib import nullcontext
 
 import bpy
 import numpy as np
@@ -20,7 +21,7 @@ from ..host import compat
 from ..host.jobs import Memory, session, stage, Step
 from ..takes import provenance, take_list
 from ..takes.generation import ask_about
-from ..voice import strip, voice_cache
+from ..voice import mixdown, strip
 
 SHORTEST_SECONDS = 0.3  # shortest range for which speech is generated
 AROUND_SECONDS = 0.4  # length played before and after the edit: a syllable
@@ -120,12 +121,12 @@ def speak(
                 first = first + round(start / FPS * clock.fps)
                 last = min(last, first + math.ceil((end - start) / FPS * clock.fps) - 1)
                 motion = whole.part(slice(start, end))
-    reference = None
-    if voice is not None:
-        reference = yield from voice_cache.sound(client, scene, voice)
-    yield from ask_about(
-        client, "listen", motion, (0.3, 0.95), "Listening", voice=reference, out=out
-    )
+    mixed = nullcontext((None, ())) if voice is None else mixdown.sound_for_engine(client, voice)
+    with mixed as (reference, mixing):
+        yield from mixing
+        yield from ask_about(
+            client, "listen", motion, (0.3, 0.95), "Listening", voice=reference, out=out
+        )
     _before.known[key] = (clock.start, whole)
     return first, last
 

@@ -3,8 +3,8 @@
 in small steps."""
 
 import time
-from collections.abc import Callable, Generator
-from contextlib import nullcontext
+from collections.abc import Generator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 
 import bpy
@@ -16,7 +16,6 @@ from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import temporary_arrays
 from ...thunder_core.errors import attempt, BadRequest, ThunderError
 from ...thunder_core.face import displacement
-from ...thunder_core.progress import map_progress
 from ...thunder_core.request import DIRECTION, direction_arguments, PutArray, SYSTEMS
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, fcurves, keying
@@ -110,42 +109,9 @@ def is_animated(scene, active) -> bool:
     return rig is not None and (animator_action(rig) is not None or _is_in_strips(rig))
 
 
-def line_of(context, action) -> str:
-    """Name of the line that the score of the animator's action refers to: the current voice or, if
-    the action holds other lines, the one of them nearest to the current frame. "" if there is no
-    current voice."""
-    committed = line_records.lines_of(action) if action is not None else None
-    voice = strip.current(context)
-    current_line = "" if voice is None else voice.name
-    if (
-        committed is None
-        or not committed.lines
-        or current_line in {line.name for line in committed.lines}
-    ):
-        return current_line
-    now = context.scene.frame_current
-    return min(committed.lines, key=lambda line: max(line.first - now, now - line.last, 0)).name
-
-
-def committed_line(context, rig: head.Rig) -> str:
-    """Name of the line whose score is shown, if that is a committed line other than the current
-    one; else ""."""
-    action = animator_action(rig)
-    committed = (
-        line_records.lines_of(action)
-        if action is not None and take_list.on_head(context.scene, rig.mesh) is None
-        else None
-    )
-    if committed is None:
-        return ""
-    name, voice = line_of(context, action), strip.current(context)
-    return "" if voice is not None and voice.name == name else name
-
-
 def why_none(rig: head.Rig) -> str:
-    """The reason why the animator's animation on a head has no score although one was
-    requested, "" if it has one or waits for it."""
-    action = animator_action(rig)
+    """The reason why the animation on a head has no score although one was requested, "" if it has
+    one or waits for it."""
     entry = take_list.on_head(bpy.context.scene, rig.mesh)
     if entry is not None:
         return (
@@ -153,29 +119,27 @@ def why_none(rig: head.Rig) -> str:
             if take_list.speaks(entry)
             else f"“{entry.name}”: {take_list.score_text(entry).lower()}, so it has no Lip-Sync"
         )
-    if action is None and _is_in_strips(rig):
-        return (
-            ""
-            if shown_score(bpy.context.scene, rig) is not None
-            else "This animation is in NLA strips: press Listen to score it"
-        )
-    is_tried = (
-        action is not None
-        and (key := _key_of(rig)) in live.tried
-        and key not in live.animation_scores
-    )
-    return live.why_failed if is_tried and not live.is_running else ""
+    key = _key_of(rig)
+    if key in live.animation_scores or live.is_running:
+        return ""
+    if animator_action(rig) is None and _is_in_strips(rig):
+        return "This animation is in NLA strips: press Listen to score it"
+    return live.why_failed if key in live.tried else ""
 
 
 def _why_unscored(scene, rig: head.Rig) -> str:
-    """The reason why the animator's animation on a head has no score against the current line,
+    """The reason why the animator's animation on a head has no score against the current voice,
     "" if it may have one."""
-    action = animator_action(rig)
-    name = line_of(bpy.context, action) if action is not None else ""
-    speaker = dialogue.speaker_of(scene, name) if name else None
+    action, voice = animator_action(rig), strip.current(bpy.context)
+    committed = line_records.lines_of(action) if action is not None else None
+    if voice is None or action is None:
+        return ""
+    if committed is not None and voice.name not in {line.name for line in committed.lines}:
+        return f"“{voice.name}” is not committed: go to a line of this animation to score it"
+    speaker = dialogue.speaker_of(scene, voice.name)
     if speaker is None or speaker == rig.mesh:
         return ""
-    return f"“{speaker.name}” speaks “{name}”: a head that listens has no Lip-Sync"
+    return f"“{speaker.name}” speaks “{voice.name}”: a head that listens has no Lip-Sync"
 
 
 def _is_in_strips(rig: head.Rig) -> bool:
@@ -191,16 +155,20 @@ def _is_in_strips(rig: head.Rig) -> bool:
 
 
 def _key_of(rig: head.Rig) -> tuple:
-    """The key of the score of the animator's animation on a head: head, action and line."""
-    return *display.animation_of(rig), line_of(bpy.context, animator_action(rig))
+    """The key of the score of the animator's animation on a head: head, action and voice."""
+    return *display.animation_of(rig), _voice_name()
+
+
+def _voice_name() -> str:
+    """Name of the current voice, "" for none."""
+    voice = strip.current(bpy.context)
+    return "" if voice is None else voice.name
 
 
 def score_of_animation(scene, mesh, action) -> SyncScore | None:
-    """The score of the animator's animation on a head against the current line, None if it was
+    """The score of the animator's animation on a head against the current voice, None if it was
     not scored in this session."""
-    return live.animation_scores.get(
-        (mesh.session_uid, action.session_uid, line_of(bpy.context, action))
-    )
+    return live.animation_scores.get((mesh.session_uid, action.session_uid, _voice_name()))
 
 
 def request_score(scene, rig: head.Rig) -> None:
@@ -237,77 +205,20 @@ def opening(action) -> tuple[float, np.ndarray] | None:
 # ---- scoring, a little at a time
 
 
-def _score_current(scene) -> Generator[bool, None, str | None]:
-    """Score the current animation of a head; changes no Blender data. Yields whether it is only
-    waiting for the engine.
-
-    Returns why nothing was scored, None on success. It holds data-blocks between steps: close it
-    before any edit.
-    """
+def _score_current(scene) -> Generator[jobs.Step, None, None]:
+    """Steps that score the current animation of a head and change no Blender data. They hold
+    data-blocks: close them before any edit. Raises ThunderError with the reason why nothing is
+    scored."""
     rig = head.find(scene, head.active_object(bpy.context))
     entry = take_list.on_head(scene, rig.mesh)
-    if entry is not None and (_is_as_made(scene, entry) or not take_list.speaks(entry)):
-        return None
-    if entry is None and (sentence := _why_unscored(scene, rig)):
-        return sentence
-    voice = voice_of(scene, rig, entry)
+    if entry is not None and _keeps_score(scene, entry):
+        return
     client = connection.client()
     if not client.running:
         if not connection.current_python()[0] or not len(scene.thunder.takes):
-            return "The engine is not running"
+            raise BadRequest("The engine is not running")
         client.start()
-    return (yield from _score(client, scene, rig, entry, voice, keying.read_quietly))
-
-
-def voice_of(scene, rig: head.Rig, entry) -> strip.Voice:
-    """The voice against which a head's current animation is scored. Raises BadSound."""
-    action = animator_action(rig)
-    if entry is None and action is not None:
-        name = line_of(bpy.context, action)
-        for each in dict.fromkeys((scene, compat.sequencer_scene(bpy.context))):
-            named = strip.by_name(each, name) if name else None
-            if named is not None and named.type == "SOUND":
-                return strip.of_strip(each, named)
-    return strip.of_take(bpy.context, entry)
-
-
-def seconds_of(
-    voice: strip.Voice, clock: Clock, cached: voice_cache.CachedVoice | None, entry
-) -> float:
-    """Length of a voice in seconds, 0 if it is not known. cached: what was read of it."""
-    if voice.last is not None:
-        return (voice.last - voice.clock.start) / clock.fps
-    if cached is not None and cached.peaks is not None:
-        return len(cached.peaks) / voice_cache.PEAKS_PER_SECOND
-    return (entry.last - entry.first) / clock.fps if entry is not None else 0.0
-
-
-def score_steps(
-    client, scene, rig: head.Rig, voice: strip.Voice
-) -> Generator[jobs.Step, None, None]:
-    """Steps of a job that score the current animation of a head, whatever moves it. voice: the
-    current one, already read for `client`.
-
-    An unedited take keeps its score.
-    """
-    entry = take_list.on_head(scene, rig.mesh)
-    if (
-        entry is not None
-        and (_is_as_made(scene, entry) or not take_list.speaks(entry))
-        or entry is None
-        and _why_unscored(scene, rig)
-    ):
-        return
-    voice = (
-        voice_of(scene, rig, entry)
-        if entry is not None or animator_action(rig) is not None
-        else voice
-    )
-    path = yield from map_progress(
-        voice_cache.sound(client, scene, voice), lambda step: jobs.Step(0.96, "Scoring", step.busy)
-    )
-    steps = _score(client, scene, rig, entry, voice, keying.read, path)
-    yield from map_progress(steps, lambda waits: jobs.Step(0.97, "Scoring", not waits))
+    yield from score_steps(client, scene, rig, quietly=True)
 
 
 def listen(
@@ -323,43 +234,35 @@ def listen(
     names = scene.name, rig.mesh.name
     frames = yield from listening.listen(client, scene, rig, voice, first, last, edited)
     if voice is not None:
-        try:
-            yield from score_steps(client, *generation.look_up(*names), voice)
-        except BadRequest:  # the generated speech stays even without a score
-            pass
+        with suppress(BadRequest):  # the generated speech stays even without a score
+            yield from score_steps(client, *generation.look_up(*names))
     return frames
 
 
-def _score(
-    client,
-    scene,
-    rig: head.Rig,
-    entry,
-    voice: strip.Voice,
-    read: Callable[..., Generator],
-    path: str = "",
-) -> Generator[bool, None, str | None]:
-    """Read the animation of a head by `read`, ask the engine for its score and keep it. Yields
-    whether it only waits; returns why nothing was scored, None on success.
+def score_steps(
+    client, scene, rig: head.Rig, quietly: bool = False
+) -> Generator[jobs.Step, None, None]:
+    """Steps of a job that score the current animation of a head, whatever moves it, and keep the
+    score. An unedited take keeps its score.
 
-    entry: the take that plays, None for none.  path: a file of the voice, "" to wait until it is
-    read.
+    quietly: only what can be read without changing Blender's data. Raises ThunderError with the
+    reason why nothing is scored.
     """
-    cached = voice_cache.read(scene, voice, client.folder)
-    while cached is not None and cached.reading:
-        yield True
-    path = path or voice.path or (cached.path if cached is not None else "")
-    if not path:
-        return cached.failed if cached is not None else "The voice was removed"
-    clock = Clock.of(scene, voice.clock.start)
-    seconds = seconds_of(voice, clock, cached, entry)
-    if seconds <= 0:
-        return "The length of the voice is not known"
-    motion: Motion | None = yield from map_progress(
-        read(rig, head.channel_names(), clock, seconds), lambda _: False
+    entry = take_list.on_head(scene, rig.mesh)
+    if entry is not None and _keeps_score(scene, entry):
+        return
+    if entry is None and (sentence := _why_unscored(scene, rig)):
+        raise BadRequest(sentence)
+    voice = strip.of_take(bpy.context, entry)
+    clock, read = Clock.of(scene, voice.clock.start), keying.read
+    if quietly:
+        read = keying.read_quietly
+    seconds = yield from voice_cache.seconds_of(scene, voice)
+    motion: Motion | None = yield from jobs.stage(
+        read(rig, head.channel_names(), clock, seconds), "Scoring", 0.96, 0.97
     )
     if motion is None:
-        return (
+        raise BadRequest(
             "The head is moved by more than keys (NLA strips, drivers or constraints): press "
             "Listen to score it"
         )
@@ -369,37 +272,40 @@ def _score(
         len(provenance.opening_of(entry.action)) if clock_of_take is not None else motion.frames
     )
     spans, _ = attempt(turns.spans_of, scene, voice, rig.owner)
-    # Not what others say in the recording.
-    take_sound = (
-        mixdown.split_speakers(path, spans, voice.name) if spans else nullcontext((path, ""))
-    )
-    with take_sound as (path, _), temporary_arrays(client) as put:
+    with (
+        mixdown.sound_for_engine(client, voice, quietly) as (path, mixing),
+        ExitStack() as opened,
+        temporary_arrays(client) as put,
+    ):
         # without one the engine estimates it from the motion
         how = {} if entry is None else _direction_of(put, scene, entry, clock)
-        how |= {"sound": path, "expression": put(motion.expression), "jaw": put(motion.jaw)}
-        answer = yield from map_progress(
-            generation.ask(client, "score", (0.0, 1.0), "Scoring", **how), lambda _: True
+        how |= {"expression": put(motion.expression), "jaw": put(motion.jaw)}
+        yield from mixing
+        if spans:  # not what others say in the recording
+            path, _ = opened.enter_context(mixdown.split_speakers(path, spans))
+        answer = yield from generation.ask(
+            client, "score", (0.97, 0.98), "Scoring", sound=path, **how
         )
         per_frame = np.load(answer["per_frame"], allow_pickle=False)
     total, heard = float(answer["total"]), float(answer["heard"])
-    measure, gap = (yield from map_progress(displacement.prepare(), lambda _: False)), []
+    measure = yield from jobs.stage(displacement.prepare(), "Scoring", 0.98, 0.98)
+    gap = []
     for start in range(0, motion.frames, _MEASURED_AT_ONCE):
         gap.append(
             measure.gap(measure.points(motion.part(slice(start, start + _MEASURED_AT_ONCE))))
         )
-        yield False
+        yield jobs.Step(0.99, "Scoring", busy=True)
     live.openings[key[1]] = clock.start, np.maximum(np.concatenate(gap), 0).astype(np.float32)
     live.version += 1
     if entry is None:
         total, per_frame = _line_score(rig, voice.name, total, per_frame)
         live.animation_scores[(*key, voice.name)] = SyncScore(total, per_frame, clock)
-        return None
+        return
     # on the take's frames, independent of the voice's current position
     if clock_of_take is not None:
         place = np.arange(frames) + round((clock_of_take.start - clock.start) / clock.fps * FPS)
         per_frame = per_frame[np.clip(place, 0, len(per_frame) - 1)]
     _store(uid, total, per_frame, heard)
-    return None
 
 
 def _direction_of(put_array: PutArray, scene, entry, clock: Clock) -> dict:
@@ -442,10 +348,12 @@ def _line_score(
     return known.correct(total, per_frame)
 
 
-def _is_as_made(scene, entry) -> bool:
-    """Whether a take still has the engine's score of what it plays and neither its keys nor its
-    voice were changed. Scored again from keys on whole frames it would get a little less, so the
-    list would mix two kinds of scores."""
+def _keeps_score(scene, entry) -> bool:
+    """Whether a take speaks nothing, or still has the engine's score of what it plays and neither
+    its keys nor its voice were changed. Scored again from keys on whole frames it would get a
+    little less, so the list would mix two kinds of scores."""
+    if not take_list.speaks(entry):
+        return True
     first_score = keying.record_of(entry.action).get("score")
     if (
         entry.of_whole
@@ -482,12 +390,12 @@ class LiveScore(jobs.Part):
     """
 
     def __init__(self):
-        # animation other than takes: by head, action and voice
+        # animation other than takes: by head, action and voice, as of `_key_of`
         self.animation_scores: dict[tuple, SyncScore] = {}
         self.tried: set[tuple] = set()  # the same, with scores requested since the last edit
         # by action: mouth opening as last read, from which scene frame on
         self.openings: dict[int, tuple[float, np.ndarray]] = {}
-        self.job: Generator[bool, None, str | None] | None = None
+        self.job: Generator[jobs.Step, None, None] | None = None
         self.task = jobs.Task(self.step)
         self.why_failed = ""
         self.version = 0
@@ -540,11 +448,11 @@ class LiveScore(jobs.Part):
                 self.job = _score_current(scene)
             end = time.monotonic() + jobs.STEP_SECONDS
             while time.monotonic() < end:
-                if next(self.job):
+                if not next(self.job).busy:
                     break
             return PAUSE_SECONDS
-        except StopIteration as end:
-            self.why_failed = end.value or ""
+        except StopIteration:
+            self.why_failed = ""
         except (ThunderError, OSError) as error:
             self.why_failed = str(error)
         jobs.redraw(jobs.TIMELINES)

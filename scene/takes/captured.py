@@ -18,7 +18,7 @@ from ...thunder_core.types import FPS, LISTENS, Motion
 from ..animation import display, keying
 from ..heads import head
 from ..host.jobs import stage, Step
-from ..voice import fingerprint, strip, voice_cache
+from ..voice import fingerprint, mixdown, strip
 from . import take_list
 from .generation import ask_about, look_up
 from .provenance import CAPTURED
@@ -110,16 +110,19 @@ def list_capture(
     if voice is not None:
         place, frames = Place(offset or 0.0), _frames_of(voice)
         if client is not None:
-            sound = yield from voice_cache.sound(client, scene, voice)
-            alignment = yield from _find(
-                client, sound, motion, "" if offset is not None else sound_beside(path)
-            )
-            frames = max(1, round(alignment["sound_seconds"] * FPS))
-            if offset is None and not (listens and alignment["by"] == "mouth"):
-                place = _settle_place(alignment, motion, frames)
-        motion = recording.place_in_voice(motion, -place.seconds, frames or motion.frames)
-        if client is not None and not listens:
-            answer, unscored = yield from _score(client, sound, motion)
+            with mixdown.sound_for_engine(client, voice) as (sound, mixing):
+                yield from mixing
+                alignment = yield from _find(
+                    client, sound, motion, "" if offset is not None else sound_beside(path)
+                )
+                frames = max(1, round(alignment["sound_seconds"] * FPS))
+                if offset is None and not (listens and alignment["by"] == "mouth"):
+                    place = _settle_place(alignment, motion, frames)
+                motion = recording.place_in_voice(motion, -place.seconds, frames)
+                if not listens:
+                    answer, unscored = yield from _score(client, sound, motion)
+        else:
+            motion = recording.place_in_voice(motion, -place.seconds, frames or motion.frames)
     scene, rig = look_up(*names)
     clock = Clock.of(scene, scene.frame_current if voice is None else voice.clock.start)
     name = os.path.splitext(os.path.basename(path))[0][:_LONGEST_NAME]

@@ -28,7 +28,7 @@ from ..animation import display, keying
 from ..engine import connection
 from ..heads import head
 from ..host.jobs import Part, restart_after_undo, session, stage, Step
-from ..voice import fingerprint, mixdown, strip, voice_cache
+from ..voice import fingerprint, mixdown, strip
 from . import picture, provenance, take_list, turns
 from .direction import asking, looking
 
@@ -71,7 +71,7 @@ def ask(
     if pending.error is not None:
         if isinstance(pending.error, WorkerDied):
             connection.keep_log(pending.error.log)
-        raise mixdown.with_names(pending.error)
+        raise pending.error
     return pending.result
 
 
@@ -161,7 +161,7 @@ def _sample_turns(
     spans, alone = sampling.turns, replace(sampling, turns=())
     hears = replace(alone, listening=True, system=DEFAULT, style_from="", picture="")
     listening: dict[int, keying.Performance] = {}
-    with mixdown.split_speakers(sound, spans, name) as (spoken, others):
+    with mixdown.split_speakers(sound, spans) as (spoken, others):
         steps = sample_takes(
             client, others, count, seed, hears, lambda take: listening.update({take.seed: take})
         )
@@ -207,12 +207,13 @@ def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, l
     edited = provenance.is_edited(entry)
     weights, voice = performance.provenance.get("weights"), fingerprint.voice_of(scene, state)
 
-    def ask_engine(sound):
-        with temporary_arrays(client) as put:
-            request = {"frame": at, **_arguments(put, sound, 1, seed, sampling)}
-            return (yield from ask(client, "explain", _SAMPLING, "Starting engine", **request))
-
-    answer = yield from mixdown.with_sound(client, voice, ask_engine)
+    with (
+        mixdown.sound_for_engine(client, voice) as (sound, mixing),
+        temporary_arrays(client) as put,
+    ):
+        yield from mixing
+        request = {"frame": at, **_arguments(put, sound, 1, seed, sampling)}
+        answer = yield from ask(client, "explain", _SAMPLING, "Starting engine", **request)
     if answer["weights"] != weights:
         raise BadRequest(
             f"{name} was made with other weights than those in use: choose these in the "
@@ -383,14 +384,9 @@ def collect_takes(
     """Steps that sample takes of a voice and have a collector list them. Returns the takes, best
     first. Raises ThunderError."""
 
-    def gather_takes(sound):
-        takes = yield from collector.gather(client, sound, count, seed, sampling, keep)
-        scene = bpy.data.scenes.get(voice.scene)
-        if scene is not None and not voice.path:
-            voice_cache.keep(scene, voice, sound)  # the shown take may be sampled again
-        return takes
-
-    return (yield from mixdown.with_sound(client, voice, gather_takes))
+    with mixdown.sound_for_engine(client, voice) as (sound, mixing):
+        yield from mixing
+        return (yield from collector.gather(client, sound, count, seed, sampling, keep))
 
 
 class TakeCollector(Part):

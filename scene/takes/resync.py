@@ -201,11 +201,11 @@ def _sample(
     if fitted is not None:
         motion = pack(fitted.motion)
         keep = motion, np.repeat(inside[:, None], motion.shape[1], axis=1)
-    (take,) = yield from mixdown.with_sound(
-        client,
-        voice,
-        lambda sound: generation.sample_ranked(client, sound, 1, performance.seed, sampling, keep),
-    )
+    with mixdown.sound_for_engine(client, voice) as (sound, mixing):
+        yield from mixing
+        (take,) = yield from generation.sample_ranked(
+            client, sound, 1, performance.seed, sampling, keep
+        )
     return take
 
 

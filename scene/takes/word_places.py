@@ -410,13 +410,11 @@ def find(
     scene = bpy.context.scene
     name, record = scene.name, transcript.of(scene, voice.name)
     said = (record.text if record is not None else "") if text is None else text
-    answer = yield from mixdown.with_sound(
-        client,
-        voice,
-        lambda sound: generation.ask(
+    with mixdown.sound_for_engine(client, voice) as (sound, mixing):
+        yield from mixing
+        answer = yield from generation.ask(
             client, "spoken", (0.05, 1.0), "Finding words and sounds", sound=sound, text=said
-        ),
-    )
+        )
     scene = bpy.data.scenes.get(name)  # the animator has continued working meanwhile
     state = None if scene is None else fingerprint.of_voice(bpy.data.scenes.get(voice.scene), voice)
     if state is None:

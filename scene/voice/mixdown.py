@@ -9,14 +9,12 @@ import os
 import shutil
 import struct
 import tempfile
-import threading
 import time
 import wave
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import bpy
 import numpy as np
@@ -26,16 +24,16 @@ from ...thunder_core.errors import BadSound, Cancelled, is_full_disk, NoSpace, N
 from ...thunder_core.files import not_a_file, reason_of
 from ...thunder_core.progress import no_progress
 from ..host import compat
-from ..host.jobs import Memory, restart_after_undo, session, stage, Step
-from .strip import by_name, lineage, move, sound_name, Voice
+from ..host.jobs import restart_after_undo, stage, Step
+from .strip import by_name, lineage, Voice
 
-T = TypeVar("T")
 # seconds without a byte written: Blender 5.2 mixes down in the background and reports no failure
 MIX_PATIENCE = 5.0
 PIECE_SECONDS = 2.0  # length mixed down at once
 _HEADER = 44  # bytes of the header that `wav_header` makes
 _BYTES = 4  # bytes per sample: the mix-down is 32-bit float
-_LARGEST = 2**32 - (1 << 20)  # largest sound that a WAV file can hold, bytes
+_SPARE = 1 << 20  # bytes that must be left on a disk beside a sound
+_LARGEST = 2**32 - _SPARE  # largest sound that a WAV file can hold, bytes
 _EDGE = 0.02  # seconds in which a part of a sound fades in and out
 _ROUNDING = 4096  # bytes that a piece may be short, because Blender's buffers round its length
 
@@ -53,7 +51,6 @@ class Source:
     """
 
     rate: int
-    channels: int
     frames: int
     read: Callable[[int, int], np.ndarray]
 
@@ -76,40 +73,24 @@ class Plan:
     volume: np.ndarray
 
     @contextlib.contextmanager
-    def open(self, folder: str) -> Iterator[Source]:
-        """The sound file, to be read in blocks. folder: for unpacking or decoding; "" for none:
-        then formats that cannot be decoded from any sample may be off by some milliseconds from
-        block to block.
+    def open(self, folder: str = "") -> Iterator[Source]:
+        """The sound file by Blender's audaspace, to be read in blocks. folder: for decoding; ""
+        for none: then formats that cannot be decoded from any sample may be off by some
+        milliseconds from block to block.
 
-        Raises BadSound.
+        Raises BadSound, NoSpace or OSError.
         """
-        with contextlib.ExitStack() as opened:
-            path = self.path
-            if self.packed is not None:
-                place = opened.enter_context(
-                    tempfile.TemporaryDirectory(prefix="thunder_sound_", dir=folder or None)
-                )
-                path = os.path.join(place, "packed_sound")
-                Path(path).write_bytes(self.packed)
-            yield opened.enter_context(self._opened(path, folder))
-
-    @contextlib.contextmanager
-    def _opened(self, path: str, folder: str) -> Iterator[Source]:
-        """A sound file by Blender's audaspace. Raises BadSound or NoSpace."""
         bad = BadSound(
             f"The file of the strip “{self.name}” cannot be read as sound: choose another voice"
         )
-        if not_a_file(path):  # opening a pipe would block
+        if self.packed is None and not_a_file(self.path):  # opening a pipe would block
             raise bad
         try:
             import aud
         except ImportError:  # a Blender built without sound
-            with _open_wave(path) as source:
+            with _open_wave(self.path) as source:
                 yield source
             return
-        decoded = (
-            os.path.join(folder, f"decoded_sound_{threading.get_ident()}.wav") if folder else ""
-        )
         unreadable = RuntimeError, aud.error, OSError
 
         def read(first: int, last: int) -> np.ndarray:
@@ -120,29 +101,31 @@ class Plan:
                 raise bad from error
             return samples[first - begin * rate : last - begin * rate]
 
-        try:
-            sound = aud.Sound(path)
-            rate, channels = (int(number) for number in sound.specs)
-            if rate <= 0 or channels <= 0:
-                raise bad
-            with open(path, "rb") as file:
-                exact = file.read(4) in _EXACT
-            if decoded and not exact:
-                if self.seconds:
-                    sound = sound.limit(0, max(1, math.ceil(self.begin + self.seconds)))
-                check_space(decoded, max(0, int(sound.length)) * channels * 4)
-                sound.write(
-                    decoded, 0, 0, aud.FORMAT_FLOAT32, aud.CONTAINER_WAV, aud.CODEC_PCM, 0, 1 << 16
-                )
-                sound = aud.Sound(decoded)
-            source = Source(rate, channels, int(sound.length), read)
-        except unreadable as error:
-            raise bad from error
-        else:
-            yield source  # errors of the caller are not the sound's
-        finally:
-            if decoded and os.path.exists(decoded):
-                os.remove(decoded)
+        with tempfile.TemporaryDirectory(
+            prefix="thunder_sound_", dir=folder or None, ignore_cleanup_errors=True
+        ) as place:
+            path, decoded = self.path, os.path.join(place, "decoded.wav")
+            if self.packed is not None:
+                path = os.path.join(place, "packed")
+                Path(path).write_bytes(self.packed)
+            try:
+                sound = aud.Sound(path)
+                rate, channels = (int(number) for number in sound.specs)
+                if rate <= 0 or channels <= 0:
+                    raise bad
+                with open(path, "rb") as file:
+                    exact = file.read(4) in _EXACT
+                if folder and not exact:
+                    if self.seconds:
+                        sound = sound.limit(0, max(1, math.ceil(self.begin + self.seconds)))
+                    check_space(decoded, max(0, int(sound.length)) * channels * _BYTES)
+                    form = (aud.FORMAT_FLOAT32, aud.CONTAINER_WAV, aud.CODEC_PCM)
+                    sound.write(decoded, 0, 0, *form, 0, 1 << 16)
+                    sound = aud.Sound(decoded)
+                source = Source(rate, int(sound.length), read)
+            except unreadable as error:
+                raise bad from error
+            yield source
 
     def count(self, source: Source) -> int:
         """Number of samples that play."""
@@ -184,7 +167,7 @@ def _open_wave(path: str) -> Iterator[Source]:
                 )
                 return samples.reshape(-1, file.getnchannels())
 
-            yield Source(file.getframerate(), file.getnchannels(), file.getnframes(), read)
+            yield Source(file.getframerate(), file.getnframes(), read)
     except (wave.Error, EOFError) as error:
         raise BadSound(
             f"“{path}” is not a 16-bit WAV, the only format this Blender can read: save it as one"
@@ -253,17 +236,9 @@ def check_space(path: str, needed: int) -> None:
     """Raise NoSpace or ThunderError at once if a file of `needed` bytes cannot be written: Blender
     itself aborts when a mix-down fills the disk."""
     try:
-        with open(path, "wb") as file:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), 0, max(1, needed))
-            else:
-                file.write(bytes(4096))
-        if shutil.disk_usage(os.path.dirname(path)).free < (
-            0 if hasattr(os, "posix_fallocate") else needed
-        ):
+        if shutil.disk_usage(os.path.dirname(path)).free < needed:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     except OSError as error:
-        Path(path).unlink(missing_ok=True)
         raise no_space(path, error) from error
 
 
@@ -278,11 +253,19 @@ def no_space(path: str, error: OSError) -> ThunderError:
     )
 
 
-def mix_down(voice: Voice, path: str) -> Generator[float, None, None]:
+def too_long() -> BadSound:
+    """The error for a sound that is larger than a WAV file can be."""
+    return BadSound(
+        "The voice is too long for its sample rate and channels: cut its strip into shorter ones"
+    )
+
+
+def mix_down(voice: Voice, path: str, quietly: bool = False) -> Generator[float, None, None]:
     """Write the sound of a voice's strip alone to a WAV file, as a generator to be run to its end.
 
     The first sample is heard at voice.clock.start. Yields the fraction done; the caller must
-    prevent undo meanwhile. Raises BadSound, NoSpace or ThunderError, and then removes the file.
+    prevent undo meanwhile. quietly: without changing Blender's data. Raises BadSound, NoSpace or
+    ThunderError, and then removes the file.
     """
     scene = bpy.data.scenes.get(voice.scene)
     strip = by_name(scene, voice.strip)
@@ -291,10 +274,15 @@ def mix_down(voice: Voice, path: str) -> Generator[float, None, None]:
             f"The strip “{voice.strip}” is no longer in the sequencer: choose another voice"
         )
     plan = plan_of(scene, strip, int(voice.clock.start), int(voice.last), voice.clock.fps)
-    if plan is None:
-        yield from _mix_with_blender(voice, scene, strip, path)
-    else:
+    if plan is not None:
         yield from _write_in_thread(plan, path)
+    elif quietly:
+        raise BadSound(
+            f"“{voice.name}” is retimed, driven or has modifiers: press Listen to score it, or "
+            f"Generate Takes for new ones"
+        )
+    else:
+        yield from _mix_with_blender(voice, scene, strip, path)
 
 
 def _write_in_thread(plan: Plan, path: str) -> Generator[float, None, None]:
@@ -331,18 +319,11 @@ def write(plan: Plan, path: str, progress: Callable[[float], None] = no_progress
         with plan.open(os.path.dirname(path)) as source:
             size = plan.count(source) * _BYTES
             if size > _LARGEST:
-                raise BadSound(
-                    "The voice is too long for its sample rate and channels: cut its strip into "
-                    "shorter ones"
-                )
-            check_space(path, size + (1 << 20))
+                raise too_long()
+            check_space(path, size + _SPARE)
             with open(path, "wb") as file:
                 file.write(wav_header(1, source.rate, size))
                 for block in plan.blocks(source):
-                    before = (file.tell() - _HEADER) // _BYTES
-                    _check_numbers(
-                        plan.name, os.path.basename(plan.path), block[:, None], before, source.rate
-                    )
                     file.write(block)
                     progress(min(1.0, (file.tell() - _HEADER) / max(1, size)))
         written = True
@@ -357,59 +338,42 @@ def _mix_with_blender(voice: Voice, scene, strip, path: str) -> Generator[float,
     """As `mix_down`, for a strip that only Blender can mix down: a copy of the scene with
     everything else muted, at the sound's rate, a few seconds at a time so that no step takes
     long."""
-    if bpy.app.background and bpy.app.binary_path and (5, 2, 0) <= bpy.app.version < (5, 2, 3):
-        # There a mix-down is a job that never ends, and every later one is ignored.
-        raise BadSound(
-            f"The strip “{voice.strip}” is retimed or has modifiers, which Blender "
-            f"{bpy.app.version_string} "
-            "cannot mix down without a window: open a window, or use 5.2.3"
-        )
     first, last = int(voice.clock.start), int(voice.last)
-    wave = _format_of(voice, strip, first, last)
-    check_space(path, wave.bytes_between(first, last) + (1 << 20))
-    shift = max(0, -first)  # Blender cannot mix down frames before 0, though it plays them
-    bounds = [bound + shift for bound in _bounds(first, last, voice.clock.fps)]
-    alone = _copy_with_only(scene, strip, shift)
-    piece_path = f"{path}.piece.wav"
-    finished = False
+    if first < 0:
+        raise BadSound(
+            f"“{voice.strip}” begins before frame 0, where Blender cannot mix down a strip that is "
+            f"retimed, driven or has modifiers: move it later"
+        )
+    channels = 1 if strip.sound.channels == "MONO" else 2
+    rate = min(192000, max(8000, int(strip.sound.samplerate)))
+    bounds = _bounds(first, last, voice.clock.fps)
+    samples = [int(frame / voice.clock.fps * rate) for frame in bounds]  # as Blender counts
+    sizes = [int(size) * channels * _BYTES for size in np.diff(samples)]
+    if sum(sizes) > _LARGEST:
+        raise too_long()
+    check_space(path, sum(sizes) + _SPARE)
+    alone = _copy_with_only(scene, strip)
+    piece = Path(f"{path}.piece.wav")
+    is_finished = False
     try:
         yield 0.0  # a copy of the scene is enough for one slice
         with open(path, "wb") as file:
-            yield from _mix_pieces(voice, alone, wave, bounds, piece_path, file)
-        finished = True
+            file.write(wav_header(channels, rate, sum(sizes)))
+            for start, end, size in zip(bounds, bounds[1:], sizes):
+                alone.frame_start, alone.frame_end = start, end - 1
+                _mix_piece(voice, alone, piece, channels, rate)
+                fraction = (start - first) / (last - first)
+                sound = yield from _wait_until_written(voice, piece, size, fraction)
+                file.write(sound[:size].ljust(size, b"\0"))  # silence where it is shorter
+                piece.unlink()
+                yield (end - first) / (last - first)
+        is_finished = True
     except OSError as error:
         raise no_space(path, error) from error
     finally:
-        _remove_copy(alone, scene)
-        for leftover in (piece_path, *(() if finished else (path,))):
-            Path(leftover).unlink(missing_ok=True)
-
-
-@dataclass(frozen=True)
-class _Format:
-    """The WAV file of a mix-down: samples per second, channels, and frames of the scene per
-    second."""
-
-    rate: int
-    channels: int
-    fps: float
-
-    def sample(self, frame: int) -> int:
-        """The first sample of a scene frame, as Blender counts."""
-        return int(frame / self.fps * self.rate)
-
-    def bytes_between(self, first: int, last: int) -> int:
-        """Bytes of the sound from frame `first` up to `last`."""
-        return (self.sample(last) - self.sample(first)) * self.channels * _BYTES
-
-
-def _format_of(voice: Voice, strip, first: int, last: int) -> _Format:
-    """The sound's format; its rate is halved until a WAV file can hold the strip."""
-    channels = 1 if strip.sound.channels == "MONO" else 2
-    rate = min(192000, max(8000, int(strip.sound.samplerate)))
-    while (last - first + 1) / voice.clock.fps * rate * channels * _BYTES > _LARGEST:
-        rate //= 2
-    return _Format(rate, channels, voice.clock.fps)
+        bpy.data.scenes.remove(alone)
+        for leftover in (piece, *(() if is_finished else (Path(path),))):
+            leftover.unlink(missing_ok=True)
 
 
 def _bounds(first: int, last: int, fps: float) -> list[int]:
@@ -421,129 +385,70 @@ def _bounds(first: int, last: int, fps: float) -> list[int]:
     return bounds
 
 
-def _mix_pieces(
-    voice, alone, wave: _Format, bounds: list[int], piece_path: str, file
-) -> Generator[float, None, None]:
-    """Mix down a scene piece by piece into an open WAV file. Yields the fraction done; raises
-    BadSound or ThunderError."""
-    first, last = bounds[0], bounds[-1]
+def _mix_piece(voice, alone, piece: Path, channels: int, rate: int) -> None:
+    """Have Blender mix down a scene's frames into a WAV file. Raises ThunderError."""
     sequencer = {"sequencer_scene": alone} if hasattr(bpy.context, "sequencer_scene") else {}
-    file.write(wav_header(wave.channels, wave.rate, wave.bytes_between(first, last)))
-    for start, end in zip(bounds, bounds[1:]):
-        alone.frame_start, alone.frame_end = start, end - 1
-        size = wave.bytes_between(start, end)
-        try:
-            with bpy.context.temp_override(
-                scene=alone, view_layer=alone.view_layers[0], **sequencer
-            ):
-                # Esc, wherever it is pressed, sets a flag that ends Blender 5.2's mix-downs after
-                # their first block. This clears it, as rendering would; the copy has nothing to
-                # bake.
-                bpy.ops.ptcache.bake_all(bake=False)
-                bpy.ops.sound.mixdown(
-                    filepath=piece_path,
-                    check_existing=False,
-                    container="WAV",
-                    codec="PCM",
-                    format="F32",
-                    channels="MONO" if wave.channels == 1 else "STEREO",
-                    mixrate=wave.rate,
-                )
-        except RuntimeError as error:
-            raise _mix_error(voice, reason_of(error)) from error
-        yield from _wait_until_written(voice, piece_path, size, (start - first) / (last - first))
-        # silence where it is shorter
-        sound = Path(piece_path).read_bytes()[_data_of(piece_path)[0] :][:size].ljust(size, b"\0")
-        samples = np.frombuffer(sound, "<f4").reshape(-1, wave.channels)
-        before = (file.tell() - _HEADER) // samples.strides[0]
-        _check_numbers(
-            voice.strip, sound_name(by_name(alone, voice.strip)), samples, before, wave.rate
-        )
-        file.write(sound)
-        os.remove(piece_path)
-        yield (end - first) / (last - first)
+    try:
+        with bpy.context.temp_override(scene=alone, view_layer=alone.view_layers[0], **sequencer):
+            # Esc, wherever it is pressed, sets a flag that ends Blender 5.2's mix-downs after
+            # their first block. This clears it, as rendering would; the copy has nothing to
+            # bake.
+            bpy.ops.ptcache.bake_all(bake=False)
+            bpy.ops.sound.mixdown(
+                filepath=str(piece),
+                check_existing=False,
+                container="WAV",
+                codec="PCM",
+                format="F32",
+                channels="MONO" if channels == 1 else "STEREO",
+                mixrate=rate,
+            )
+    except RuntimeError as error:
+        raise _mix_error(voice, reason_of(error)) from error
 
 
-def _copy_with_only(scene, strip, shift: int):
-    """A copy of a scene, `shift` frames later, in which only one strip plays and no object has to
-    be evaluated."""
-    name, parents = strip.name, [meta.name for meta in lineage(scene, strip)[0]]
+def _copy_with_only(scene, strip):
+    """A copy of a scene in which only one strip plays and no object has to be evaluated."""
+    names = [strip.name, *(meta.name for meta in lineage(scene, strip)[0])]
     copy = scene.copy()
     for member in list(copy.collection.objects):
         copy.collection.objects.unlink(member)
     for child in list(copy.collection.children):
         copy.collection.children.unlink(child)
-    members = compat.strips_all(copy.sequence_editor)
-    for other in members:
-        other.mute = other.name != name and other.name not in parents
+    for other in compat.strips_all(copy.sequence_editor):
+        other.mute = other.name not in names
     copy.use_preview_range, copy.background_set = False, None
     copy.audio_volume, copy.use_audio = 1.0, True  # the master's volume is not the strip's
-    if shift:
-        action = copy.animation_data.action if copy.animation_data else None
-        slot = compat.slot_of(copy)
-        if action is not None:  # moving a strip moves its keys, which are still the animator's
-            copy.animation_data.action = None
-        outermost = members[parents[0] if parents else name]
-        move(outermost, compat.content_start(outermost) + shift)
-        if action is not None:
-            action = action.copy()
-            compat.shift(action, shift)
-            compat.assign_action(copy, action, slot)
     return copy
 
 
-def _remove_copy(copy, scene) -> None:
-    """Remove a copy that `_copy_with_only` made, and the action it may have been given."""
-    action = copy.animation_data.action if copy.animation_data else None
-    bpy.data.scenes.remove(copy)
-    if action is not None and (
-        scene.animation_data is None or action != scene.animation_data.action
-    ):
-        bpy.data.actions.remove(action)
-
-
 def _wait_until_written(
-    voice: Voice, path: str, expected: int, fraction: float
-) -> Generator[float, None, None]:
-    """Wait until a WAV file of `expected` bytes of sound is complete."""
+    voice: Voice, piece: Path, expected: int, fraction: float
+) -> Generator[float, None, bytes]:
+    """Wait until a WAV file of `expected` bytes of sound is complete; returns the sound."""
     size, grown = -1, time.monotonic()
-    while True:
-        have = _sound_bytes(path)
-        if have is not None:
-            if have >= expected - _ROUNDING:
-                return
-            raise ThunderError(
-                f"Esc stopped Blender's mix-down of “{voice.strip}”: try again, after rendering a "
-                f"frame (F12) if that does not help"
-            )
-        now = os.path.getsize(path) if os.path.exists(path) else 0
+    while (sound := _sound_of(piece)) is None:
+        now = piece.stat().st_size if piece.exists() else 0
         if now != size:
             size, grown = now, time.monotonic()
         elif time.monotonic() > grown + MIX_PATIENCE:
             raise _mix_error(voice, "Blender stopped writing")
         yield fraction
         time.sleep(0.002)
+    if len(sound) < expected - _ROUNDING:
+        raise ThunderError(
+            f"Esc stopped Blender's mix-down of “{voice.strip}”: try again, after rendering a "
+            f"frame (F12) if that does not help"
+        )
+    return sound
 
 
-def _data_of(path: str) -> tuple[int, int, int] | None:
-    """(where the sound of a WAV file begins, bytes its header declares, bytes it has)."""
-    try:
-        with open(path, "rb") as file:
-            head = file.read(4096)
-            length = file.seek(0, os.SEEK_END)
-    except OSError:
-        return None
-    at = head.find(b"data")
-    if at < 0 or len(head) < at + 8:
-        return None
-    return at + 8, struct.unpack("<I", head[at + 4 : at + 8])[0], length - at - 8
-
-
-def _sound_bytes(path: str) -> int | None:
-    """Bytes of sound in a finished WAV file; None while its header does not agree with its
-    length."""
-    result = _data_of(path)
-    return result[1] if result is not None and 0 < result[1] <= result[2] else None
+def _sound_of(piece: Path) -> bytes | None:
+    """The sound of a finished WAV file; None while its header does not agree with its length."""
+    data = piece.read_bytes() if piece.exists() else b""
+    at = data.find(b"data", 0, 4096) + 8
+    size = int.from_bytes(data[at - 4 : at], "little")
+    return data[at : at + size] if at > 8 and 0 < size <= len(data) - at else None
 
 
 def wav_header(channels: int, rate: int, size: int) -> bytes:
@@ -564,57 +469,35 @@ def _mix_error(voice, detail: str) -> ThunderError:
     )
 
 
-def _check_numbers(name: str, file_name: str, samples: np.ndarray, before: int, rate: int) -> None:
-    """Raise BadSound if samples [n, channels] of a strip and its file are not all numbers. before:
-    number of samples before them."""
-    good = np.isfinite(samples).all(axis=1)
-    if not good.all():
-        seconds = (before + int(np.argmin(good))) / rate
-        raise BadSound(
-            f"The strip “{name}” holds values that are not numbers (first {seconds:.2f} s after "
-            f"its beginning): export its sound file "
-            f"“{file_name}” again, and check the strip's volume and modifiers"
-        )
+@contextlib.contextmanager
+def sound_for_engine(
+    client: Client, voice: Voice, quietly: bool = False
+) -> Iterator[tuple[str, Iterable[Step]]]:
+    """(path of a voice's sound for the engine, Steps that put it there); what was mixed down is
+    removed afterwards. Errors that name its file name the voice instead.
 
-
-# name of a file that a voice was mixed down into → name of the voice
-_names = session.add(Memory())
-
-
-def name_file(path: str, name: str) -> None:
-    """Let `with_names` call a temporary file by the name of the voice that was mixed down into
-    it."""
-    _names.known[os.path.basename(path)] = name
-
-
-def with_names(error: ThunderError) -> ThunderError:
-    """An error of the engine that names a temporary file with the voice's name in its place; any
-    other error as it is."""
-    text = str(error)
-    file = (
-        next((file for file in _names.known if file in text), None)
-        if isinstance(error, BadSound | NoVoice)
-        else None
-    )
-    return error if file is None else type(error)(text.replace(file, _names.known[file]))
-
-
-def sound_for_engine(client: Client, voice: Voice) -> Generator[Step, None, str]:
-    """Steps that put the sound of a voice where the engine can read it. Returns the path."""
+    quietly: as of `mix_down`.
+    """
     if voice.path:
-        return voice.path
+        yield voice.path, ()
+        return
     path = os.path.join(client.folder, f"voice_{time.monotonic_ns()}.wav")
-    name_file(path, voice.name)
-    yield from stage(mix_down(voice, path), "Mixing down the voice", 0.0, 0.05)
-    return path
+
+    def mixing():
+        return stage(mix_down(voice, path, quietly), "Mixing down the voice", 0.0, 0.05)
+
+    try:
+        yield path, mixing() if quietly else restart_after_undo(mixing)
+    except (BadSound, NoVoice) as error:
+        raise type(error)(str(error).replace(os.path.basename(path), voice.name)) from error
+    finally:
+        Path(path).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def split_speakers(
-    path: str, spans: tuple[tuple[float, float], ...], name: str
-) -> Iterator[tuple[str, str]]:
+def split_speakers(path: str, spans: tuple[tuple[float, float], ...]) -> Iterator[tuple[str, str]]:
     """Two copies of the mix-down of a voice, one with these parts alone, seconds, and one with all
-    others; removed afterwards. name: of the voice."""
+    others; removed afterwards."""
     data = Path(path).read_bytes()
     channels, rate = struct.unpack("<HI", data[22:28])
     samples = np.frombuffer(data, "<f4", offset=_HEADER).reshape(-1, channels)
@@ -622,12 +505,9 @@ def split_speakers(
     heard = np.max(
         [np.minimum(times - begin, end - times) / _EDGE + 1.0 for begin, end in spans], axis=0
     ).clip(0.0, 1.0)[:, None]
-    copies = {
-        f"{path}.{number}.wav": samples * share for number, share in enumerate((heard, 1.0 - heard))
-    }
+    copies = {f"{path} (speaks)": samples * heard, f"{path} (listens)": samples * (1.0 - heard)}
     try:
         for copy, sound in copies.items():
-            name_file(copy, name)
             Path(copy).write_bytes(data[:_HEADER] + sound.astype("<f4").tobytes())
         yield tuple(copies)
     except OSError as error:
@@ -635,17 +515,3 @@ def split_speakers(
     finally:
         for copy in copies:
             Path(copy).unlink(missing_ok=True)
-
-
-def with_sound(
-    client: Client, voice: Voice, work: Callable[[str], Generator[Step, None, T]]
-) -> Generator[Step, None, T]:
-    """Steps of `work` with the path of a voice's sound for the engine; what was mixed down for it
-    is removed. Returns the value of `work`."""
-    sound = ""
-    try:
-        sound = yield from restart_after_undo(lambda: sound_for_engine(client, voice))
-        return (yield from work(sound))
-    finally:
-        if not voice.path and os.path.exists(sound):
-            os.remove(sound)

@@ -215,30 +215,21 @@ def test_a_voice_that_the_animator_muted_stays_muted(blender, rig, sequence, tmp
         strip.find(blender.context)
 
 
-def test_the_sound_of_a_voice_is_mixed_once_and_anew_when_it_changes(
-    blender, stage, sequence, tmp_path
-):
+def test_the_waveform_of_a_voice_is_read_once_and_anew_when_it_changes(blender, stage, sequence):
     scene, voice = sequence
     voice_cache.cache.file_opened()
 
-    class Client:
-        folder = str(tmp_path)
+    def waveform():
+        return voice_cache.read(scene, strip.find(blender.context))
 
-    def path():
-        return jobs.run_through(
-            "Mixing", voice_cache.sound(Client, scene, strip.find(blender.context))
-        )
-
-    first = path()
-    assert path() == first
+    first = waveform()
     strip.move(voice, 30)  # where it lies is not how it sounds
-    assert path() == first
+    assert waveform() is first
     trim_start(voice, 20)
-    second = path()
-    assert second != first and len(read_wav(second)[0]) < len(read_wav(first)[0])
-    cached = voice_cache.read(scene, strip.find(blender.context))
-    cached.thread.join()
-    assert cached.failed == "" and len(cached.peaks) == pytest.approx(
+    second = waveform()
+    assert second is not first
+    second.thread.join()
+    assert second.failed == "" and len(second.peaks) == pytest.approx(
         (SECONDS - 20 / 25) * 100, abs=2
     )
     voice_cache.cache.file_opened()
@@ -459,18 +450,16 @@ def test_an_edit_of_a_committed_line_moves_its_score_by_what_it_changes(
 
 
 @pytest.mark.one_blender
-def test_the_score_of_a_committed_line_is_against_its_own_voice(blender, entry, scene, rig, engine):
+def test_committed_lines_have_no_score_against_another_voice(blender, entry, scene, rig, engine):
     commit(scene, rig, entry)
     dialogue.select(blender.context, "two")
-    measured = score(scene, rig)
-    # line two begins at 126, and is not committed
-    assert measured.clock.start == 1 and measured.total == pytest.approx(80.0)
-    assert live_score.committed_line(blender.context, rig) == "one"
+    live_score.request_score(scene, rig)
+    assert score(scene, rig) is None and not engine.asked
+    live_score.request_score(scene, rig)
+    live_score.live.stop()
+    assert live_score.live.why_failed.startswith("“two” is not committed: go to a line")
     dialogue.select(blender.context, "one")
-    assert (
-        live_score.shown_score(scene, rig) is measured
-        and live_score.committed_line(blender.context, rig) == ""
-    )
+    assert score(scene, rig).total == pytest.approx(80.0)
 
 
 @pytest.mark.one_blender
@@ -488,8 +477,6 @@ def test_each_of_two_committed_lines_has_its_score(blender, entry, scene, rig, e
         assert score(scene, rig).total == pytest.approx(total)
     dialogue.select(blender.context, "two")
     assert live_score.shown_score(scene, rig).total == pytest.approx(66.0)
-    # the name is said of another line than the chosen one only
-    assert live_score.committed_line(blender.context, rig) == ""
 
 
 @pytest.mark.one_blender
@@ -503,7 +490,7 @@ def test_what_is_committed_to_a_strip_is_known_and_says_why_it_has_no_score(
         live_score.animator_action(rig) is None
         and live_score.why_none(rig) == "This animation is in NLA strips: press Listen to score it"
     )
-    progress.result(live_score.score_steps(engine, scene, rig, strip.find(blender.context)))
+    progress.result(live_score.score_steps(engine, scene, rig))
     assert (
         live_score.shown_score(scene, rig).total == pytest.approx(71.5)
         and live_score.why_none(rig) == ""

@@ -141,7 +141,7 @@ def test_a_trimmed_strip_cuts_its_takes(speaking, scene, rig, client):
     # it was cut in the middle of a word: the mouth comes from rest and returns
     assert cut[1][0] == cut[1][-1] == 0.0
     assert kinds(scene) == [] and scene.thunder.active_take == 1 and len(scene.thunder.takes) == 2
-    assert not live_score._is_as_made(scene, entry), "its score is still the whole line's"
+    assert not live_score._keeps_score(scene, entry), "its score is still the whole line's"
     live_score._store(entry.action.session_uid, 60.0, np.full(70, 60.0), 30.0)
     assert take_list.score_text(entry) == "60" and entry.tooltip.count("of the whole") == 0
     assert [entry.name for entry in scene.thunder.takes] == ["Take 1", "Take 2"]

@@ -29,7 +29,7 @@ from ...animation import display, keying
 from ...engine import connection
 from ...heads import head, head_state
 from ...host import jobs
-from ...voice import fingerprint, voice_cache
+from ...voice import fingerprint, mixdown
 from .. import browsing, generation, provenance, take_list, transcript
 from ..shape.applying import is_shaped
 from . import asking, looking, sliders
@@ -249,23 +249,12 @@ class Live(jobs.Part):
             asked=asked,
             sums=take_list.rig_of(scene, entry).sums,
         )
-        cached = voice_cache.of(scene, voice)
-        if cached is None or not cached.path:
-            cached = voice_cache.read(scene, voice, client.folder)
-        return self._sample_cached(client, voice, cached, entry.seed, sampling)
+        return self._sample_voice(client, voice, entry.seed, sampling)
 
-    def _sample_cached(
-        self, client, voice, cached, seed: int, sampling: provenance.Sampling
-    ) -> Generator:
-        while cached is not None and not cached.path and cached.reading:
-            yield
-        path = voice.path or (cached.path if cached is not None else "")
-        if not path:
-            raise BadRequest(
-                f"The shown take cannot follow: “{voice.name}” is retimed or has modifiers. Press "
-                f"Generate Takes instead"
-            )
-        return (yield from generation.sample_ranked(client, path, 1, seed, sampling))
+    def _sample_voice(self, client, voice, seed: int, sampling: provenance.Sampling) -> Generator:
+        with mixdown.sound_for_engine(client, voice, quietly=True) as (sound, mixing):
+            yield from mixing
+            return (yield from generation.sample_ranked(client, sound, 1, seed, sampling))
 
     def _write(self, rig: head.Rig, entry, made: keying.Performance, asked: Brief) -> None:
         """Key the take again. Raises BadRequest if the animator has edited it meanwhile."""
