@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from safetensors.torch import load_file, save_file
 from thunder_core.direction import Brief, Direction
 from thunder_core.engine.diffusion import sample, seeded_noise, solver_steps
 from thunder_core.engine.network import SHIPPED
-from thunder_core.engine.request import in_portions, SharedProgress, side_by_side
 from thunder_core.engine.systems import thunder as system
 from thunder_core.errors import BadWeights, Cancelled, is_out_of_device_memory
 from thunder_core.request import DRAFT, FINAL, NORMAL, Request
@@ -113,10 +111,10 @@ def test_a_request_that_is_cancelled_ends_in_every_thread(engine, speech, monkey
 
     at_work = []
 
-    def noted(action, *given):
+    def noted(action, *given, **more):
         at_work.append(1)
         try:
-            return action(*given)
+            return action(*given, **more)
         finally:
             at_work.append(-1)
 
@@ -130,84 +128,25 @@ def test_a_request_that_is_cancelled_ends_in_every_thread(engine, speech, monkey
     assert at_work and not sum(at_work), "nothing is at work any more"
 
 
-def test_an_error_of_one_task_stops_those_at_work_and_drops_the_others():
-    report, begun = SharedProgress(8, lambda fraction, message: None), []
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_error_of_one_take_ends_the_others(engine, speech, monkeypatch, count):
+    perform = engine.thunder.perform
 
-    def task(number):
-        begun.append(number)
-        if number == 1:
+    def fail(voice, takes, **more):
+        if takes[0].seed == 2:
             raise ValueError("broken")
-        for _ in range(1000 if number else 0):
-            report([number], 0.5, "")
-            time.sleep(0.01)
-        return number
+        return perform(voice, takes, **more)
 
-    began, results = time.monotonic(), []
-    with pytest.raises(ValueError, match="broken"):
-        side_by_side([lambda i=i: task(i) for i in range(8)], 2, results.append, report.stop)
-    assert time.monotonic() - began < 5 and len(begun) < 8
-    with pytest.raises(Cancelled):
-        report([5], 0.7, "")
+    monkeypatch.setattr(engine.thunder, "perform", fail)
+    arrived = []
+    with threads(count), pytest.raises(ValueError, match="broken"):
+        engine.generate(speech, Request(8, 1), on_take=arrived.append)
+    assert [take.seed for take in arrived] in ([], [1])
 
 
-def work_with_space_for(most, tried):
-    """Work that fails as torch does where more than `most` takes are asked for at once."""
-
-    def work(seeds):
-        tried.append(len(seeds))
-        if len(seeds) > most:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        return [10 * seed for seed in seeds]
-
-    return work
-
-
-@pytest.mark.parametrize(
-    "most, tried", [(16, [16, 16]), (8, [16, 8, 8, 8, 8]), (3, [16, 8, 4, *[2] * 16])]
-)
-def test_portions_are_halved_until_they_fit_and_stay_so(most, tried):
-    seen, given_back, done = [], [], []
-    portions = [list(range(16)), list(range(16, 32))]
-    in_portions(
-        portions, work_with_space_for(most, seen), done.extend, lambda: given_back.append(1)
-    )
-    assert seen == tried and len(given_back) == len([count for count in tried if count > most])
-    assert done == [10 * seed for seed in range(32)]
-
-
-def test_a_take_that_does_not_fit_alone_and_other_errors_are_raised():
-    with pytest.raises(torch.OutOfMemoryError):
-        in_portions([[1, 2]], work_with_space_for(0, []), [].extend, lambda: None)
-    with pytest.raises(ZeroDivisionError):
-        in_portions([[1, 2]], lambda seeds: 1 // 0, [].extend, lambda: None)
+def test_what_cards_say_when_their_memory_is_full_is_known():
     assert is_out_of_device_memory(torch.OutOfMemoryError("x"))
     assert not is_out_of_device_memory(RuntimeError("shapes differ"))
-
-
-def test_an_engine_whose_denoiser_runs_out_of_memory_once_gives_the_same_takes(engine, monkeypatch):
-    speech = Speech((0.1 * np.sin(np.arange(16000) * 0.08)).astype(np.float32))
-    with threads(1):  # as on a graphics card, where portions come one after another
-        usual = engine.generate(speech, Request(4, 1, steps=2))
-        sizes, estimate = [], engine.thunder.denoiser.estimate
-
-        def fail_once(x, *rest, **more):
-            sizes.append(len(x))
-            if len(sizes) == 1:
-                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-            return estimate(x, *rest, **more)
-
-        monkeypatch.setattr(engine.thunder.denoiser, "estimate", fail_once)
-        arrived = []
-        takes = engine.generate(
-            speech, Request(4, 1, steps=2), on_take=lambda take: arrived.append(take.seed)
-        )
-    assert sizes[0] == 4 and set(sizes[1:]) <= {1, 2} and 2 in sizes
-    assert arrived == [1, 2, 3, 4] and [take.seed for take in takes] == [
-        take.seed for take in usual
-    ]
-    assert all(
-        np.array_equal(a.motion.expression, b.motion.expression) for a, b in zip(takes, usual)
-    )
 
 
 @pytest.fixture(scope="module")

@@ -456,11 +456,11 @@ def test_takes_of_an_hour_are_not_worked_on_beside_each_other():
     "takes, frames, device, threads, sizes",
     [
         (8, 202, "cpu", 2, [1, 4, 3]),
-        (8, 50, "cpu", 1, [8]),
-        (8, 50, "cpu", 3, [1, 3, 2, 2]),
+        (8, 50, "cpu", 1, [1, 7]),
+        (8, 50, "cpu", 3, [1, 3, 3, 1]),
         (3, 1500, "cpu", 2, [1] * 3),
         (1, 20, "cpu", 2, [1]),
-        (20, 1500, "cuda:0", 1, [10, 10]),
+        (20, 1500, "cuda:0", 1, [16, 4]),
     ],
 )
 def test_takes_are_sampled_in_portions_that_let_the_first_come_early(

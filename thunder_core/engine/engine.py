@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -40,19 +41,9 @@ from .alignment import LIKELY, Match, match_mouth, match_sound
 from .check import find, MouthCurves, TOLERANCE_OF
 from .diffusion import Inpainting, Normal
 from .m2s import MARGIN, MeshToSpeech, Mouth, stored_head, trained_mouth
-from .network import (
-    advice,
-    best_device,
-    check_regular,
-    CPU,
-    identify,
-    Identity,
-    processors,
-    SHIPPED,
-    unusable,
-)
+from .network import advice, best_device, CPU, identify, Identity, processors, SHIPPED, unusable
 from .readings import follow_text, follow_voice, mark_voice, reading, style_of_take
-from .request import release_memory, RunningRequest, SharedProgress
+from .request import release_memory, RunningRequest
 from .scorer import Judge, Measures, opening_and_width, Scorer, SPOKEN
 from .speech import transcript
 from .speech.cues import axis_deviations
@@ -208,7 +199,6 @@ class Engine:
 
     def __init__(self, folder: Path, device: str):
         self.folder, self.device = folder, device
-        check_regular(folder)
         # Files are read for their checksums in parallel to loading; access to the identity waits
         # for the result.
         self._identity = ThreadPoolExecutor(1, "identity").submit(_identify, folder)
@@ -350,7 +340,7 @@ class Engine:
             raise BadRequest(f"The take has frames 0 to {speech.frames - 1}: choose one of them")
         running = self.begin(speech, request, no_progress, _ignore)
         with open_trace() as trace:
-            running.sample([request.seed])
+            running.sample_first()
         if not trace.changes:
             raise BadRequest(
                 f"Takes by {SYSTEMS[request.system].label} are not sampled, so no step explains "
@@ -421,23 +411,19 @@ class Engine:
         if picture_moods is not None:
             about["picture"] = [round(float(x), 3) for x in picture_moods]
 
-        def draw(takes: list[Performance], tell: Progress) -> list[Motion]:
-            if performer is None:
-                return self.thunder.perform(
-                    voice, takes, request.steps or request.quality, guidance, tell, kept, guide
-                )
-            return performer.perform(
-                voice,
-                takes,
-                request.steps or STEPS_OF[request.quality],
-                guidance,
-                tell,
-                request.reference,
+        draw = (
+            partial(
+                self.thunder.perform, voice, effort=request.steps or request.quality,
+                guidance=guidance, kept=kept, guide=guide,
             )
-
+            if performer is None
+            else partial(
+                performer.perform, voice, steps=request.steps or STEPS_OF[request.quality],
+                guidance=guidance, reference=request.reference,
+            )
+        )  # fmt: skip
         return RunningRequest(
-            self.scorer, self._measures, voice, seeds, asked, readings, draw, about,
-            SharedProgress(len(seeds), share(progress, 0.08, 1.0)),
+            self.scorer, self._measures, voice, seeds, asked, readings, draw, about, progress,
             role == SPEAKS, asked is not None and follows == DIRECTION,
             processors() if self.device == CPU and request.system == DEFAULT else 1, request.sums,
             None if kept is None else np.repeat(~kept.mask[:, self.thunder.columns.jaw].all(1), 2),
