@@ -79,8 +79,9 @@ class VideoToSpeech(MeshToSpeech):
     @classmethod
     def load(cls, folder: Path, name: str = NAME) -> VideoToSpeech:
         """A network among the weights of a folder. Raises BadWeights."""
+        path = folder / name
         return load_network(
-            folder / name, lambda config: cls(build_config(MeshToSpeechConfig, config))
+            path, lambda config: cls(build_config(path, config, MeshToSpeechConfig))
         )
 
     def look(self, mouths: Tensor) -> Tensor:

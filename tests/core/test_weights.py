@@ -5,16 +5,14 @@ is loaded."""
 import copy
 import itertools
 import json
-import os
 import shutil
-import sys
 
 import pytest
 import torch
 from memory import held_at_most
 from safetensors.torch import load_file, save_file
 
-from thunder_core.engine import network, worker
+from thunder_core.engine import network
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.network import ENDINGS, identify, SHIPPED, SUMS, write_sums
 from thunder_core.engine.speech.encoder import Units
@@ -71,54 +69,38 @@ def largest(name):
 @pytest.mark.parametrize("name", LOADERS)
 def test_every_network_refuses_whole_numbers_other_precision_and_other_shapes(tmp_path, name):
     key, tensor = largest(name)
-    refused(
-        write(tmp_path, name, {key: tensor.round().to(torch.int32)}),
-        name,
-        "int32.* where fractions belong",
-    )
+    refused(write(tmp_path, name, {key: tensor.round().to(torch.int32)}), name, "no training gives")
     refused(write(tmp_path, name, {key: tensor.half()}), name, "does not fit")
     refused(write(tmp_path, name, {key: tensor[:-1].clone()}), name, "does not fit")
-    refused(write(tmp_path, name, {key: tensor * 1e9}), name, "far beyond")
+    refused(write(tmp_path, name, {key: tensor * 1e9}), name, "no training gives")
     for spread, sign in itertools.product(SPREADS.get(name, ()), (0, -1)):
         changed = sign * FILES[name][0][spread]
-        refused(write(tmp_path, name, {spread: changed}), name, "spread that is not positive")
+        refused(write(tmp_path, name, {spread: changed}), name, "no training gives")
 
 
 @pytest.mark.parametrize(
     ("name", "config", "says"),
     [
-        ("denoiser", {"width": "128"}, "wrong kind of “width”"),
-        ("denoiser", {"width": 128.0}, "wrong kind of “width”"),
-        ("denoiser", {"heads": True}, "wrong kind of “heads”"),
+        ("denoiser", {"width": "128"}, r"denoiser\.json .*has a “width” that makes no sense"),
+        ("denoiser", {"width": 128.0}, "“width” that makes no sense"),
+        ("denoiser", {"heads": True}, "“heads” that makes no sense"),
         ("denoiser", {"heads": 5}, "128 for 5 heads"),
         ("denoiser", {"heads": 0}, "128 for 0 heads"),
-        ("denoiser", {"layers": -1}, "negative “layers”"),
-        ("denoiser", {"layers": 10**9}, r"denoiser\.json .*has a “layers” that makes no sense"),
-        ("denoiser", {"dropout": float("nan")}, "has a “dropout” that makes no sense"),
-        ("denoiser", {"colour": 1}, r"denoiser\.json .*unknown “colour”"),
-        ("denoiser", {"width": [1]}, "wrong kind of “width”"),
-        ("denoiser", {"motion": 10**40}, "has a “motion” that makes no sense"),
-        ("denoiser", {"width": 60_000}, "larger network than the file"),
+        ("denoiser", {"layers": -1}, "“layers” that makes no sense"),
+        ("denoiser", {"layers": 10**9}, "“layers” that makes no sense"),
+        ("denoiser", {"dropout": float("nan")}, "“dropout” that makes no sense"),
+        ("denoiser", {"colour": 1}, "“colour” that makes no sense"),
+        ("denoiser", {"width": [1]}, "“width” that makes no sense"),
+        ("denoiser", {"motion": 10**40}, "“motion” that makes no sense"),
+        ("denoiser", {"width": 60_000}, "does not fit"),
         ("units", {"count": 65_000, "width": 65_000}, "does not fit"),
-        ("units", {"count": None}, "wrong kind of “count”"),
-        ("m2s", {"inputs": 65_000}, "larger network than the file|does not fit"),
-        ("m2s", {"space": ["mouth"]}, "wrong kind of “space”"),
-        ("judge", {"dilations": [1, 2, "4", 1]}, "wrong kind of “dilations”"),
-        ("judge", {"dilations": [1, 2, -4, 1]}, "wrong kind of “dilations”"),
-        ("judge", {"dilations": 3}, "wrong kind of “dilations”"),
-        ("vocoder", {"kernel": 65_536}, "larger network than the file|does not fit"),
+        ("units", {"count": None}, "“count” that makes no sense"),
+        ("m2s", {"inputs": 65_000}, "does not fit"),
+        ("m2s", {"space": ["mouth"]}, "“space” that makes no sense"),
+        ("judge", {"dilations": [1, 2, "4", 1]}, "“dilations” that makes no sense"),
+        ("judge", {"dilations": [1, 2, -4, 1]}, "“dilations” that makes no sense"),
+        ("judge", {"dilations": 3}, "“dilations” that makes no sense"),
         ("encoder", {"body": {"model_type": "bert"}}, "does not fit"),
-        (
-            "encoder",
-            {"body": {"model_type": "wav2vec2", "hidden_size": 192, "num_hidden_layers": 5000}},
-            "“num_hidden_layers”",
-        ),
-        (
-            "encoder",
-            {"body": {"model_type": "wav2vec2", "hidden_size": 65_000}},
-            "larger network than the file",
-        ),
-        ("encoder", {"body": {"a": {"b": {"c": {"d": {"e": 1}}}}}}, "makes no sense"),
     ],
 )
 def test_a_configuration_that_cannot_be_meant_is_refused_before_it_costs_memory(
@@ -127,17 +109,12 @@ def test_a_configuration_that_cannot_be_meant_is_refused_before_it_costs_memory(
     refused(write(tmp_path, name, config=config), name, says)
 
 
-def test_damaged_and_huge_cards_are_refused_before_they_cost_anything(tmp_path, monkeypatch):
+def test_a_huge_card_is_refused_before_it_costs_anything(tmp_path):
     write(tmp_path, "units")
     with open(tmp_path / "units.json", "wb") as file:
         file.truncate(2**31)
     with held_at_most(2**22):
         refused(tmp_path, "units", r"units\.json.*larger than 1 MB")
-    write(tmp_path, "judge")
-    (tmp_path / "judge.json").write_text("{")
-    monkeypatch.setitem(sys.modules, "thunder_core.engine.engine", None)  # not imported
-    with pytest.raises(BadWeights, match="judge.json"):
-        worker.Worker(None, None, None, str(tmp_path), "cpu").load_engine(lambda *_: None)
 
 
 @pytest.mark.parametrize(("content", "says"), [(None, "is missing"), (b"PK", "is damaged")])
@@ -184,54 +161,14 @@ def test_what_is_saved_comes_back_and_a_failed_save_changes_nothing(tmp_path):
 # ---- which weights these are
 
 
-def test_the_list_of_sums_is_current_and_weights_that_differ_from_it_are_said_by_name(tmp_path):
+def test_the_list_of_sums_is_current_and_other_weights_are_told_from_the_shipped_ones(tmp_path):
     """After new weights: python -m thunder_core.train card."""
     rows = (SHIPPED / SUMS).read_text().splitlines()
     assert len(rows) == len([path for path in SHIPPED.iterdir() if path.suffix in ENDINGS])
     assert identify(SHIPPED).origin == "shipped" and identify(SHIPPED).sentence == ""
     write(tmp_path, "units", {"centroids": FILES["units"][0]["centroids"].flip(0)})
-    write(tmp_path, "speaker")
-    write_sums(tmp_path)
-    assert identify(tmp_path).origin == "own" and identify(tmp_path).unlike == ()
-    write(tmp_path, "units")
-    (tmp_path / "speaker.json").unlink()
-    assert identify(tmp_path).origin == "changed" and identify(tmp_path).unlike == (
-        "speaker.json",
-        "units.safetensors",
-    )
-    assert identify(tmp_path).sentence == (
-        f"The weights in “{tmp_path}” differ from the SHA256SUMS beside them (speaker.json, "
-        f"units.safetensors): copy them again, "
-        "or list them anew"
-    )
-    for damage in (b"", b"\xff\xfe", b"one\n", b"x" * 2**21):
-        (tmp_path / SUMS).write_bytes(damage)
-        assert identify(tmp_path).origin == "own"
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no pipes among files")
-@pytest.mark.parametrize("name", ["units.json", "units.safetensors", "head.npz", "more.json", SUMS])
-@pytest.mark.parametrize(
-    "make, says",
-    [
-        (lambda path: os.mkfifo(path), "is a pipe or a device"),
-        (os.mkdir, "is a folder"),
-        (lambda path: os.symlink("/dev/zero", path), "is a pipe or a device"),
-    ],
-)
-def test_a_pipe_or_folder_among_the_weights_is_refused_before_it_is_opened(
-    tmp_path, monkeypatch, name, make, says
-):
-    write(tmp_path, "units")
-    (tmp_path / name).unlink(missing_ok=True)
-    make(tmp_path / name)
-    monkeypatch.setitem(sys.modules, "thunder_core.engine.engine", None)  # not imported
-    for load in (
-        lambda: worker.Worker(None, None, None, str(tmp_path), "cpu").load_engine(lambda *_: None),
-        lambda: Engine.load(tmp_path, device="cpu"),
-    ):
-        with pytest.raises(BadWeights, match=f"{name}” {says}.*choose another weights folder"):
-            load()
+    assert identify(tmp_path).origin == "own"
+    assert identify(tmp_path).sentence == "These are not the shipped weights"
 
 
 def test_a_changed_file_in_the_shipped_folder_is_said_by_name(tmp_path, monkeypatch):
@@ -247,8 +184,6 @@ def test_a_changed_file_in_the_shipped_folder_is_said_by_name(tmp_path, monkeypa
     write(shipped, "units", {"centroids": FILES["units"][0]["centroids"].flip(0)})
     shutil.copy(SHIPPED / "units.json", shipped)
     changed = identify(shipped)
-    assert changed.origin == "changed" and changed.different == ("units.safetensors",)
+    assert changed.origin == "changed"
     assert "were changed (units.safetensors): install it again" in changed.sentence
     assert changed.fingerprint != identify(copied).fingerprint
-    (shipped / SUMS).write_text("no list\n")
-    assert identify(shipped).origin == "changed"

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..filters import smoothstep
 from ..progress import no_progress, Progress
-from .network import check_shapes, Network, read_some, sizes_of
+from .network import build_config, check_shapes, Network, read_weights
 
 # ---- the solver
 
@@ -327,8 +327,8 @@ class Denoiser:
     def __init__(self, folder: Path, device: str, name: str = "denoiser"):
         """Raises BadWeights."""
         path = folder / name
-        arrays, config = read_some(path, ["motion_mean", "motion_std"])
-        self.config: DenoiserConfig = sizes_of(path, config, DenoiserConfig)
+        arrays, config = read_weights(path, ["motion_mean", "motion_std"])
+        self.config: DenoiserConfig = build_config(path, config, DenoiserConfig)
         check_shapes(path, arrays, **dict.fromkeys(arrays, (self.config.motion,)))
         self.mean, self.deviation = arrays["motion_mean"], arrays["motion_std"]
         self.network = Network(path, device)

@@ -14,7 +14,7 @@ from ..face.head import Head, read_head, SkinnedPoints
 from ..files import part_of
 from ..rotation import rotvec_to_matrix
 from ..types import Motion
-from .network import check_shapes, Network, read_some, sizes_of, unusable
+from .network import build_config, check_shapes, Network, read_weights, unusable
 
 # frames that mesh-to-speech reads at once, and the context on either side
 _WINDOW, MARGIN = 500, 50
@@ -169,8 +169,8 @@ class MeshToSpeech:
     def __init__(self, folder: Path, device: str):
         """Raises BadWeights."""
         path = folder / "m2s"
-        arrays, config = read_some(path, ["unit_log_prior"])
-        self.config: MeshToSpeechConfig = sizes_of(path, config, MeshToSpeechConfig)
+        arrays, config = read_weights(path, ["unit_log_prior"])
+        self.config: MeshToSpeechConfig = build_config(path, config, MeshToSpeechConfig)
         check_shapes(path, arrays, unit_log_prior=(self.config.units,))
         # how often each unit is said, the logarithm [units]
         self.log_prior = arrays["unit_log_prior"]

@@ -6,9 +6,7 @@ number, refused with a sentence. ONNX Runtime computes a network's graph, torch 
 runs on a graphics card.
 
 A graph is NAME.onnx beside the weights NAME.safetensors, which it holds no copy of; `train.graphs`
-writes it. What it holds is read before ONNX Runtime is given it: only known operators, and no data
-but small constants. The format is protocol buffers: fields of a number and a kind, one after the
-other. Numbers of fields are those of onnx.proto3.
+writes it.
 """
 
 import contextlib
@@ -19,17 +17,16 @@ import math
 import os
 import threading
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from safetensors import safe_open, SafetensorError
-from safetensors.numpy import load_file
 
 from ..errors import BadWeights
-from ..files import hash_of, not_a_file, write_file
+from ..files import hash_of, write_file
 from ..shipped import WEIGHTS as SHIPPED
 
 # ---- cards of weight files
@@ -68,122 +65,58 @@ def read_error(path: Path, error: Exception) -> BadWeights:
     return unusable(path, f"is damaged ({reason})" if reason else "is damaged")
 
 
-def check_regular(folder: Path) -> None:
-    """Raise BadWeights if a weight file is a folder, a pipe or a device: opening a pipe would wait
-    for ever."""
-    for name in sorted(os.listdir(folder)) if folder.is_dir() else []:
-        if (name.endswith(ENDINGS) or name == SUMS) and (problem := not_a_file(folder / name)):
-            raise BadWeights(f"{problem}: {advice(folder)}")
-
-
-def check_cards(folder: Path) -> None:
-    """Read the JSON of every network in a folder. Raises BadWeights for the first that is missing
-    or damaged."""
-    check_regular(folder)
-    for weights in sorted(folder.glob("*.safetensors")):
-        read_config(weights.with_suffix(".json"))
-
-
 def read_config(path: Path) -> dict:
-    """The configuration in a network's JSON: a dictionary of permitted values. Raises
-    BadWeights."""
+    """The configuration in a network's JSON. Raises BadWeights."""
     try:
         if path.stat().st_size > _LONGEST_CARD:
             raise unusable(path, f"is larger than {_LONGEST_CARD >> 20} MB")
         card = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise read_error(path, error) from error
-    config = card.get("config") if isinstance(card, dict) else None
-    if not isinstance(config, dict):
+    if not isinstance(card, dict) or not isinstance(card.get("config"), dict):
         raise unusable(path, "has no configuration")
-    _check_values(config, path)
-    return config
-
-
-def _check_values(value, path: Path, depth: int = 0, name: str = "") -> None:
-    """Refuse a configuration with implausible numbers, texts or nesting, before anything is built
-    from it."""
-    if isinstance(value, dict) and depth < 4 and len(value) <= 500:
-        for key, inner in value.items():
-            _check_values(inner, path, depth + 1, str(key))
-        return
-    if isinstance(value, list) and depth < 4 and len(value) <= _DEEPEST:
-        for inner in value:
-            _check_values(inner, path, depth + 1, name)
-        return
-    most = _DEEPEST if "layers" in name else _WIDEST
-    possible = (
-        value is None or isinstance(value, bool) or (isinstance(value, str) and len(value) <= 200)
-    )
-    possible = (
-        possible
-        or (isinstance(value, int) and abs(value) <= most)
-        or (isinstance(value, float) and math.isfinite(value))
-    )
-    if not possible:
-        raise unusable(path, f"has a “{name[:40]}” that makes no sense")
+    return card["config"]
 
 
 # ---- arrays
 
-_LONGEST_SUMS = 2**20  # bytes
 # largest weight accepted; the shipped ones stay below 100, and far larger ones overflow
 _LARGEST = 1e6
 
 
-class Unusable(ValueError):
-    """A fault of a weight file, as the end of a sentence that begins with the file's name."""
-
-
-def read_weights(path: Path) -> tuple[dict[str, np.ndarray], dict]:
+def read_weights(path: Path, names: Sequence[str] = ()) -> tuple[dict[str, np.ndarray], dict]:
     """(arrays, config) of `path` without suffix: every array real and finite, the config a
-    dictionary of JSON values.
+    dictionary of JSON values.  names: of the arrays to read; none: all.
 
     Raises BadWeights.
     """
-    return _read(path, load_file)
-
-
-def read_some(path: Path, names: Sequence[str]) -> tuple[dict[str, np.ndarray], dict]:
-    """As `read_weights`, the arrays of these names alone. Raises BadWeights."""
-
-    def some(file: Path) -> dict[str, np.ndarray]:
-        with safe_open(file, "numpy") as opened:
-            return {name: opened.get_tensor(name) for name in names}
-
-    return _read(path, some)
-
-
-def _read(
-    path: Path, load: Callable[[Path], dict[str, np.ndarray]]
-) -> tuple[dict[str, np.ndarray], dict]:
-    config, arrays_path = read_config(path.with_suffix(".json")), path.with_suffix(".safetensors")
+    config, file = read_config(path.with_suffix(".json")), path.with_suffix(".safetensors")
     try:
-        arrays = load(arrays_path)
-        for name, array in arrays.items():
-            _check_array(name, array)
-        return arrays, config
-    except Unusable as reason:
-        raise unusable(arrays_path, str(reason)) from None
+        with safe_open(file, "numpy") as opened:
+            arrays = {name: opened.get_tensor(name) for name in names or opened.keys()}
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-        raise read_error(arrays_path, error) from error
+        raise read_error(file, error) from error
+    for name, array in arrays.items():
+        if not _can_be_trained(name, array):
+            raise unusable(file, f"holds numbers that no training gives (in {name})")
+    return arrays, config
 
 
-def read_sizes(path: Path, kind: Callable, **given: type):
+def _can_be_trained(name: str, array: np.ndarray) -> bool:
+    """Whether an array holds what a trained network may: fractions, finite, spreads above 0."""
+    if array.dtype.kind != "f":
+        return name.endswith("num_batches_tracked")  # a count that some networks keep
+    if not array.size:
+        return True
+    least, most = float(array.min()), float(array.max())
+    is_spread = name.endswith("_std") or name == "scale"
+    return -_LARGEST <= least <= most <= _LARGEST and (least > 0 or not is_spread)
+
+
+def read_sizes(path: Path, kind: Callable):
     """The configuration in the card of `path` without suffix, as `build_config`. Raises
     BadWeights."""
-    return sizes_of(path, read_config(path.with_suffix(".json")), kind, **given)
-
-
-def sizes_of(path: Path, config: dict, kind: Callable, **given: type):
-    """`build_config` of a configuration that was read from the card of `path`. Raises
-    BadWeights."""
-    try:
-        return build_config(kind, config, **given)
-    except Unusable as reason:
-        raise unusable(path.with_suffix(".json"), str(reason)) from None
-    except (TypeError, ValueError) as error:
-        raise misfit(path) from error
+    return build_config(path, read_config(path.with_suffix(".json")), kind)
 
 
 def check_shapes(path: Path, arrays: dict[str, np.ndarray], **shapes: tuple[int, ...]) -> None:
@@ -197,61 +130,38 @@ def misfit(path: Path) -> BadWeights:
     return unusable(path.with_suffix(".safetensors"), "does not fit this version")
 
 
-def _check_array(name: str, array: np.ndarray) -> None:
-    """Raise Unusable where an array holds what no trained network does."""
-    if array.dtype.kind != "f":
-        if not name.endswith("num_batches_tracked"):  # a count that some networks keep
-            raise Unusable(
-                f"holds whole numbers or others ({array.dtype}) for {name} where fractions belong"
-            )
-        return
-    if not array.size:
-        return
-    least, most = float(array.min()), float(array.max())
-    if not (math.isfinite(least) and math.isfinite(most)):
-        raise Unusable(f"holds values that are not numbers (in {name})")
-    if max(-least, most) > _LARGEST:
-        raise Unusable(f"holds values far beyond what training gives (in {name})")
-    if least <= 0 and (name.endswith("_std") or name == "scale"):
-        raise Unusable(f"holds a spread that is not positive (in {name})")
-
-
-def build_config(kind: Callable, config: dict, **given: type):
-    """kind(**config), if the values have the types of the dataclass's fields or of `given`.
-
-    Raises ValueError; callers turn it into BadWeights.
-    """
-    wanted = given or typing.get_type_hints(kind)
+def build_config(path: Path, config: dict, kind: Callable):
+    """kind(**config) of a configuration that was read from the card of `path`, if its values have
+    the types of the dataclass's fields and are plausible. Raises BadWeights."""
+    card, wanted = path.with_suffix(".json"), typing.get_type_hints(kind)
     for name, value in config.items():
-        if name not in wanted:
-            raise Unusable(f"has an unknown “{name[:40]}” in its configuration")
-        if not _has_type(value, wanted[name]):
-            raise Unusable(f"has the wrong kind of “{name}” in its configuration")
-        if isinstance(value, int) and value < 0:
-            raise Unusable(f"has a negative “{name}” in its configuration")
-    settings = kind(
-        **{
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in config.items()
-        }
-    )
+        most = _DEEPEST if name == "layers" else _WIDEST
+        if name not in wanted or not _fits(value, wanted[name], most):
+            raise unusable(card, f"has a “{name[:40]}” that makes no sense")
+    try:
+        settings = kind(
+            **{
+                name: tuple(value) if isinstance(value, list) else value
+                for name, value in config.items()
+            }
+        )
+    except TypeError as error:  # one is missing
+        raise misfit(path) from error
     width, heads = getattr(settings, "width", 1), getattr(settings, "heads", 1)
     if not heads or width % heads:
-        raise Unusable(f"has a width of {width} for {heads} heads in its configuration")
+        raise unusable(card, f"has a width of {width} for {heads} heads in its configuration")
     return settings
 
 
-def _has_type(value, kind) -> bool:
-    """Whether a JSON value fits a field of a type."""
-    if kind is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _fits(value, kind, most: int) -> bool:
+    """Whether a JSON value fits a field of a type; whole numbers are sizes, of at most `most`."""
     if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool)
+        return type(value) is int and 0 <= value <= most
+    if kind is float:
+        return type(value) in (int, float) and math.isfinite(value)
     if typing.get_origin(kind) is tuple:
-        item_type = typing.get_args(kind)[0]  # whole numbers are sizes, which are positive
-        return isinstance(value, (list, tuple)) and all(
-            _has_type(item, item_type) and (item > 0 or item_type is float) for item in value
-        )
+        inner = typing.get_args(kind)[0]
+        return isinstance(value, list) and all(_fits(item, inner, most) for item in value)
     return isinstance(value, kind)
 
 
@@ -265,33 +175,13 @@ class Identity:
     fingerprint: first 16 hexadecimal digits of the SHA-256 over every weights file but the graphs,
     in name order.
     origin: "shipped" (all files as released), "own" (another folder with other weights, which is
-    fine) or "changed" (the folder differs from its SHA256SUMS, or the extension's folder from the
-    release).
-    different: names of the files that are missing or differ from the release.
-    folder: the folder.  unlike: names of the files that are missing or differ from the folder's
-    SHA256SUMS.
+    fine) or "changed" (the extension's folder differs from the release).
+    sentence: for the log, "" for shipped weights.
     """
 
     fingerprint: str
     origin: str
-    different: tuple[str, ...] = ()
-    folder: str = ""
-    unlike: tuple[str, ...] = ()
-
-    @property
-    def sentence(self) -> str:
-        """A sentence for the log, "" for shipped weights."""
-        if self.unlike:
-            names = ", ".join(self.unlike[:3]) + (" …" if len(self.unlike) > 3 else "")
-            return (
-                f"The weights in “{self.folder}” differ from the {SUMS} beside them "
-                f"({names}): copy them again, or list them anew"
-            )
-        if self.origin == "changed":
-            return (
-                f"The bundled weights were changed ({', '.join(self.different)}): install it again"
-            )
-        return "These are not the shipped weights" if self.origin == "own" else ""
+    sentence: str
 
 
 def identify(folder: Path) -> Identity:
@@ -303,38 +193,17 @@ def identify(folder: Path) -> Identity:
             whole.update(path.name.encode())
             whole.update(content)
         sums[path.name] = hashlib.sha256(content).hexdigest()
-    released = _read_sums(SHIPPED)
-    different = tuple(
-        sorted(
-            name for name in sums.keys() | released.keys() if sums.get(name) != released.get(name)
-        )
-    )
-    is_custom = folder.resolve() != SHIPPED  # another folder than the extension's
-    unlike = (
-        tuple(
-            sorted(name for name, digest in _read_sums(folder).items() if sums.get(name) != digest)
-        )
-        if is_custom
-        else ()
-    )
-    origin = ("changed" if unlike or not is_custom else "own") if different or unlike else "shipped"
-    return Identity(whole.hexdigest()[:16], origin, different, str(folder), unlike)
-
-
-def _read_sums(folder: Path) -> dict[str, str]:
-    """Name → SHA-256 of each file of weights that a folder's SHA256SUMS lists; empty where the list
-    is missing or damaged."""
-    try:
-        path = folder / SUMS
-        if not path.is_file() or path.stat().st_size > _LONGEST_SUMS:
-            return {}
-        rows = [line.split(maxsplit=1) for line in path.read_text(encoding="utf-8").splitlines()]
-        sums = {
-            name.strip().lstrip("*").removeprefix("./"): digest.lower() for digest, name in rows
-        }
-        return {name: digest for name, digest in sums.items() if name.endswith(ENDINGS)}
-    except (OSError, ValueError):
-        return {}
+    rows = [line.split() for line in (SHIPPED / SUMS).read_text(encoding="utf-8").splitlines()]
+    released = {name: digest for digest, name in rows}
+    different = [name for name in sums | released if sums.get(name) != released.get(name)]
+    fingerprint = whole.hexdigest()[:16]
+    if not different:
+        return Identity(fingerprint, "shipped", "")
+    if folder.resolve() != SHIPPED:
+        return Identity(fingerprint, "own", "These are not the shipped weights")
+    names = ", ".join(sorted(different))
+    sentence = f"The bundled weights were changed ({names}): install it again"
+    return Identity(fingerprint, "changed", sentence)
 
 
 def write_sums(folder: Path) -> Path:
@@ -469,32 +338,25 @@ class Graph:
         options.enable_mem_pattern = False  # sounds have all lengths
         try:
             if file.stat().st_size > _LARGEST_GRAPH:
-                raise BadGraph(f"is larger than {_LARGEST_GRAPH >> 20} MB")
+                raise unusable(file, f"is larger than {_LARGEST_GRAPH >> 20} MB")
             content, (stored, _) = file.read_bytes(), read_weights(path)
-            wanted = weights_of(content)
             stored |= {name + TRANSPOSED: weight.T for name, weight in stored.items()}
-            if any(
-                name not in stored or stored[name].shape != shape for name, shape in wanted.items()
-            ):
-                raise BadGraph("does not fit the weights beside it")
+            wanted = [name for name in stored if _field(name) in content]
             # which the session does not copy
             self._weights = [np.asarray(stored[name], np.float32, "C") for name in wanted]
             options.add_external_initializers(
-                list(wanted),
-                [onnxruntime.OrtValue.ortvalue_from_numpy(each) for each in self._weights],
+                wanted, [onnxruntime.OrtValue.ortvalue_from_numpy(each) for each in self._weights]
             )
             # From memory: what a graph says of files beside it is never read.
             self._session = onnxruntime.InferenceSession(
                 content, options, providers=["CPUExecutionProvider"]
             )
-        except BadGraph as reason:
-            raise unusable(file, str(reason)) from None
         except BadWeights:
             raise
         except OSError as error:
             raise read_error(file, error) from error
         except Exception as error:  # ONNX Runtime's errors share no class
-            raise unusable(file, "is no graph that ONNX Runtime can compute") from error
+            raise unusable(file, "is no graph of the weights beside it") from error
         self._inputs = {node.name: _KINDS[node.type] for node in self._session.get_inputs()}
 
     def __call__(self, **inputs: np.ndarray) -> list[np.ndarray]:
@@ -511,117 +373,7 @@ class Graph:
         return self._session.run(None, given)
 
 
-# ---- what a graph file may hold
-
-OPERATORS = frozenset(
-    (
-        "Abs Add And AveragePool Cast Clip Concat Constant ConstantOfShape Conv Cos Div Equal Erf "
-        "Exp Expand Gather Gelu Gemm Greater "
-        "GreaterOrEqual InstanceNormalization IsNaN LSTM LayerNormalization Less LessOrEqual Log "
-        "MatMul MaxPool Min Mod Mul Neg Not Or Pad "
-        "Pow Range ReduceL2 ReduceMax ReduceMean ReduceSum Relu Reshape Shape Sigmoid Sin Slice "
-        "Softmax Split Sqrt Squeeze Sub Tile "
-        "Transpose Unsqueeze Where"
-    ).split()
-)
-_GRAPH, _FUNCTIONS = 7, 25  # fields of a model
-_NODE, _INITIALIZER, _SPARSE = 1, 5, 15  # of a graph
-_OPERATOR, _ATTRIBUTE, _DOMAIN = 4, 5, 7  # of a node
-_SUBGRAPH, _SUBGRAPHS = 6, 11  # of an attribute
-_DIMENSION, _NAME, _PLACE = 1, 8, 14  # of a tensor
-_ELSEWHERE = 1  # value of _PLACE: the data are not in the file
-_VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES = 0, 1, 2, 5  # kinds of fields
-
-
-class BadGraph(ValueError):
-    """A fault of a graph file, as the end of a sentence that begins with its name."""
-
-
-def weights_of(content: bytes) -> dict[str, tuple[int, ...]]:
-    """Name → shape of each weight that a graph is to be given. Raises BadGraph."""
-    result: dict[str, tuple[int, ...]] = {}
-    try:
-        for number, value in _fields(memoryview(content)):
-            if number == _FUNCTIONS:
-                raise BadGraph("defines operators of its own")
-            if number == _GRAPH:
-                for part, inner in _fields(_bytes(value)):
-                    if part == _NODE:
-                        _check_node(_bytes(inner))
-                    elif part == _INITIALIZER:
-                        result |= _weight(_bytes(inner))
-                    elif part == _SPARSE:
-                        raise BadGraph("holds sparse data")
-    except (IndexError, UnicodeDecodeError) as error:
-        raise BadGraph("is damaged") from error
-    return result
-
-
-def _check_node(node: memoryview) -> None:
-    for number, value in _fields(node):
-        if number == _OPERATOR and (name := str(_bytes(value), "utf-8")) not in OPERATORS:
-            raise BadGraph(f"has an operator that no network here has ({name[:40]})")
-        if number == _DOMAIN and len(_bytes(value)):
-            raise BadGraph("has operators that are not ONNX's own")
-        if number == _ATTRIBUTE and any(
-            inner in (_SUBGRAPH, _SUBGRAPHS) for inner, _ in _fields(_bytes(value))
-        ):
-            raise BadGraph("has loops or branches")
-
-
-def _weight(tensor: memoryview) -> dict[str, tuple[int, ...]]:
-    """Name and shape of a tensor whose data are not in the file; nothing of another."""
-    name, shape, elsewhere = "", [], False
-    for number, value in _fields(tensor):
-        if number == _NAME:
-            name = str(_bytes(value), "utf-8")
-        elif number == _DIMENSION:
-            shape += [value] if isinstance(value, int) else _numbers(value)
-        elif number == _PLACE:
-            elsewhere = value == _ELSEWHERE
-    return {name: tuple(shape)} if elsewhere else {}
-
-
-def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """(number, value) of each field of a message. Raises BadGraph, IndexError."""
-    at = 0
-    while at < len(message):
-        key, at = _number(message, at)
-        kind, value = key & 7, 0  # type: int, int | memoryview
-        if kind == _VARINT:
-            value, at = _number(message, at)
-        elif kind in (_EIGHT_BYTES, _FOUR_BYTES):
-            at += 8 if kind == _EIGHT_BYTES else 4
-        elif kind == _BYTES:
-            length, at = _number(message, at)
-            value, at = message[at : at + length], at + length
-        else:
-            raise BadGraph("is damaged")
-        if at > len(message):
-            raise BadGraph("is cut off")
-        yield key >> 3, value
-
-
-def _number(message: memoryview, position: int) -> tuple[int, int]:
-    """A number of variable length, and where it ends."""
-    value = 0
-    for shift in range(0, 70, 7):
-        byte = message[position]
-        value, position = value | (byte & 127) << shift, position + 1
-        if byte < 128:
-            return value, position
-    raise BadGraph("is damaged")
-
-
-def _numbers(packed: memoryview) -> list[int]:
-    result, at = [], 0
-    while at < len(packed):
-        value, at = _number(packed, at)
-        result.append(value)
-    return result
-
-
-def _bytes(value: int | memoryview) -> memoryview:
-    if isinstance(value, int):
-        raise BadGraph("is damaged")
-    return value
+def _field(name: str) -> bytes:
+    """How a graph, a message of protocol buffers, has the name of a weight: field 8 of a tensor."""
+    text = name.encode()
+    return bytes([8 << 3 | 2, len(text)]) + text

@@ -3,7 +3,6 @@
 reads."""
 
 import json
-import math
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -12,13 +11,10 @@ from typing import ClassVar, Self
 import torch
 from safetensors.torch import save_file
 from torch import nn, Tensor
-from torch.overrides import TorchFunctionMode
 
-from ..engine.network import build_config, GRAPH, misfit, read_weights, Unusable, unusable
+from ..engine.network import build_config, GRAPH, misfit, read_weights
 from ..errors import BadWeights
 from ..files import part_of, write_file
-
-_SPARE = 2**26  # bytes that a network may allocate beyond its file (filter banks, windows, noise)
 
 
 def save_weights(path: Path, tensors: dict[str, Tensor], config: dict, card: dict) -> None:
@@ -43,35 +39,6 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict]:
     return {name: torch.from_numpy(array) for name, array in arrays.items()}, config
 
 
-_DRAWN = {getattr(torch.nn.init, name) for name in ("uniform_", "normal_", "trunc_normal_",
-    "kaiming_uniform_", "kaiming_normal_",
-                                                    "xavier_uniform_", "xavier_normal_",
-                                                    "orthogonal_")}  # fmt: skip
-
-
-class _Bounded(TorchFunctionMode):
-    """Context in which tensors of a limited total size can be made, and a network's initial weights
-    are not drawn, since those of a file replace them."""
-
-    def __init__(self, most_bytes: int):
-        super().__init__()
-        self.left = most_bytes
-
-    def __torch_function__(self, function, types, args=(), kwargs=None):
-        if function in _DRAWN:
-            return (kwargs or {}).get("tensor", args[0] if args else None)
-        if function in (torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn):
-            size = (kwargs or {}).get(
-                "size", args[0] if args and isinstance(args[0], (tuple, list)) else args
-            )
-            self.left -= 4 * math.prod(int(n) for n in size)
-            if self.left < 0:
-                raise Unusable(
-                    "has a configuration for a larger network than the file of weights holds"
-                )
-        return function(*args, **(kwargs or {}))
-
-
 def load_network(path: Path, make: Callable[[dict], nn.Module]) -> nn.Module:
     """The network that `make` builds from the configuration of `path`, filled, frozen and in eval
     mode.
@@ -81,9 +48,12 @@ def load_network(path: Path, make: Callable[[dict], nn.Module]) -> nn.Module:
     another shape.
     """
     tensors, config = load_weights(path)
+    # a network that is wider than its tensors would cost memory before it is found not to fit
+    widest = max((max(tensor.shape, default=0) for tensor in tensors.values()), default=0)
     try:
-        with _Bounded(2 * sum(tensor.numel() * 4 for tensor in tensors.values()) + _SPARE):
-            network = make(config)
+        if isinstance(width := config.get("width"), int) and width > widest:
+            raise misfit(path)
+        network = make(config)
         wanted = network.state_dict()
         if wanted.keys() != tensors.keys() or any(
             wanted[name].shape != tensor.shape or wanted[name].dtype != tensor.dtype
@@ -91,8 +61,6 @@ def load_network(path: Path, make: Callable[[dict], nn.Module]) -> nn.Module:
         ):
             raise misfit(path)
         network.load_state_dict(tensors)
-    except Unusable as reason:
-        raise unusable(path.with_suffix(".json"), str(reason)) from None
     except (BadWeights, MemoryError):
         raise
     except Exception as error:  # a configuration that makes no sense can fail anywhere in a network
@@ -115,9 +83,8 @@ class Network(nn.Module):
     def load(cls, folder: Path, name: str = "") -> Self:
         """The network among the weights of a folder, under its usual name or another, frozen.
         Raises BadWeights."""
-        return load_network(
-            folder / (name or cls.file), lambda config: cls(build_config(cls.Config, config))
-        )
+        path = folder / (name or cls.file)
+        return load_network(path, lambda config: cls(build_config(path, config, cls.Config)))
 
     def start_from(self, start: dict[str, Tensor]) -> bool:
         """Take over another network's weights where names and shapes are the same; returns whether

@@ -19,7 +19,7 @@ import numpy as np
 from ... import filters
 from ...progress import no_progress
 from ...types import FPS, RATE
-from ..network import check_shapes, misfit, Network, read_some, read_weights, sizes_of
+from ..network import build_config, check_shapes, misfit, Network, read_weights
 from .acoustics import BINS, frame_rms, gain, HOP, level, log_mel
 
 PHONES = (
@@ -105,8 +105,8 @@ class SpeechEncoder:
         Raises BadWeights.
         """
         path = folder / name
-        arrays, config = read_some(path, ["mel_std"])
-        sizes = sizes_of(path, config, EncoderConfig)
+        arrays, config = read_weights(path, ["mel_std"])
+        sizes = build_config(path, config, EncoderConfig)
         check_shapes(path, arrays, mel_std=(BINS,))
         return cls(sizes, arrays["mel_std"], Network(path, device, threads))
 
@@ -265,7 +265,7 @@ class Units:
         """The units among the weights of a folder. Raises BadWeights."""
         path = folder / "units"
         arrays, config = read_weights(path)
-        sizes: UnitsConfig = sizes_of(path, config, UnitsConfig)
+        sizes: UnitsConfig = build_config(path, config, UnitsConfig)
         check_shapes(path, arrays, centroids=(sizes.count, sizes.width))
         if len(arrays) > 1 or arrays["centroids"].dtype != np.float32:
             raise misfit(path)
