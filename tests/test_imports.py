@@ -139,10 +139,7 @@ def test_the_core_outside_the_engine_needs_only_the_standard_library_and_numpy()
                 target = (*folder[: len(folder) - level + 1], *module.split("."))
                 assert target[0] not in ENGINE_SIDE, f"{file.relative_to(ROOT)} imports {module}"
             else:
-                # inventory runs in any Python that has pip
-                allowed = sys.stdlib_module_names | {
-                    "pip" if file.name == "inventory.py" else "numpy"
-                }
+                allowed = sys.stdlib_module_names | {"numpy"}
                 assert module.partition(".")[0] in allowed, (
                     f"{file.relative_to(ROOT)} imports {module}"
                 )

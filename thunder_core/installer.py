@@ -7,11 +7,11 @@ standard library only.
 
 Reports its progress as JSON lines on stdout: {"event": "progress", "fraction": 0…1, "message":
 str}, and last {"event": "done"} or {"event": "error", "message": str}. It ends when its stdin does,
-because its parent may die. Its child processes (pip) end with it, however it ends. Existing files
-are kept, so that the same call resumes after an interruption and repairs damage. The folder must be
-new, empty, or one that this script made: in any other it writes and removes nothing. With --extra
-the lock lists a few packages to add to a complete engine. Exit codes: 0 done, 1 failed, 2 wrong
-arguments, 3 stdin ended, 130 interrupted.
+because its parent may die. Its child processes (pip) end with it, however it ends. Another lock
+updates a complete environment; the same one, or an interruption, makes it again from the downloads
+that were kept. The folder must be new, empty, or one that this script made: in any other it writes
+and removes nothing. With --extra the lock lists a few packages to add to a complete engine. Exit
+codes: 0 done, 1 failed, 2 wrong arguments, 3 stdin ended, 130 interrupted.
 """
 
 import argparse
@@ -66,13 +66,13 @@ ENVIRONMENT = (
 OURS = (*ENVIRONMENT, DOWNLOADS, LOCK)
 LINUX = sys.platform.startswith("linux")
 STOPPED = "The installation was stopped: install again, downloads are kept"
-# approximate size of each package of an extra, as a share of the engine for graphics cards
-EXTRA_SHARE = 0.001
 _TICK = 0.25  # seconds between two updates of pip's progress
-INVENTORY = os.path.join(_HERE, "inventory.py")
 _WINDOWS = os.name == "nt"
-# format of the package list
-_PINNED, _HASH = (r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[^\]]*\])?==[^\s;]+", r"sha256:[0-9a-f]{64}")
+# a line of the package list; further lines hold its hashes
+_PINNED, _HASH = (
+    r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==\S+",
+    r"--hash=sha256:[0-9a-f]{64}\b",
+)
 
 
 class Size(NamedTuple):
@@ -182,52 +182,29 @@ def install(folder: str, lock: str, wheels: str | None, online: bool, extra: boo
         )
     if wheels and not os.path.isdir(wheels):
         raise Failed(f"There is no folder of wheels at “{wheels}”: choose another")
-    _check_lock(lock)
+    names = _read_lock(lock)
     folder = claim(folder)
-    if extra and not _is_file(os.path.join(folder, STAMP)):
+    stamp = os.path.join(folder, STAMP)
+    is_complete = _is_file(stamp)
+    if extra and not is_complete:
         raise Failed("The engine is not installed completely: install it first, then the extra")
+    if not (wheels or online):
+        raise Failed(
+            "Packages are needed, the network may not be used, and no folder of wheels was named: "
+            "allow online access, or choose a folder of wheels"
+        )
     progress(0.0, "Looking at what is there")
     os.makedirs(folder, exist_ok=True)
     with _locked(os.path.join(folder, LOCK)):
-        stamp = os.path.join(folder, STAMP)
-        packages = _check(folder, lock)
-        if (packages is None or packages["wanting"]) and not (wheels or online):
-            raise Failed(
-                "Packages are needed, the network may not be used, and no folder of wheels was "
-                "named: allow online "
-                "access, or choose a folder of wheels"
-            )
-        if packages is None and extra:
-            raise Failed(
-                "The engine's Python does not run: repair the engine first, then install the extra"
-            )
-        if packages is None:
-            progress(0.01, "Making the engine's own Python")
-            _make(folder)
-            packages = _check(folder, lock)
-            if packages is None:
-                raise Failed(
-                    f"The Python at “{sys.executable}” makes no virtual environment that has pip: "
-                    f"choose another Python"
-                )
-        if packages["wanting"]:
-            if os.path.lexists(stamp) and not extra:
+        size = Size(0.0, 0.0, 0) if extra else CARD if "torch" in names else PROCESSOR
+        if not extra:
+            _check_space(folder, size.peak)
+            if not (is_complete and _lock_in(stamp) != files.hash_of(lock) and _has_pip(folder)):
+                progress(0.01, "Making the engine's own Python")
+                _make(folder)
+            with contextlib.suppress(FileNotFoundError):
                 os.remove(stamp)  # not complete any more
-            share = (
-                EXTRA_SHARE * len(packages["wanting"])
-                if extra
-                else len(packages["wanting"]) / len(packages["needed"])
-            )
-            size = CARD if extra or "torch" in packages["needed"] else PROCESSOR
-            _check_space(folder, share * size.peak)
-            _pip(folder, packages, wheels, online, share * size.download)
-            packages = _check(folder, lock)
-            if packages is None or packages["wanting"]:
-                missing = ", ".join(packages["wanting"][:4]) if packages else "pip"
-                raise Failed(
-                    f"Some packages are still missing ({missing}): install again, what is there "
-                    f"is kept"
-                )
+        _pip(folder, lock, len(names), wheels, online, size.download, extra)
         if not extra:
             complete = {
                 "lock": files.hash_of(lock),
@@ -239,8 +216,8 @@ def install(folder: str, lock: str, wheels: str | None, online: bool, extra: boo
     progress(1.0, "The extra is installed" if extra else "The engine is installed")
 
 
-def _check_lock(lock: str) -> None:
-    """Refuse a damaged list of packages before anything is done by it. Raises Failed."""
+def _read_lock(lock: str) -> list[str]:
+    """The names of the packages that a lock lists. Raises Failed for a damaged one."""
     try:
         with open(lock, encoding="utf-8") as file:
             text = file.read()
@@ -249,44 +226,31 @@ def _check_lock(lock: str) -> None:
             f"The list of the engine's packages, “{lock}”, cannot be read ({_brief(error)}): "
             f"reinstall the extension"
         ) from error
-    lines = [line.partition("#")[0].strip() for line in text.replace("\\\n", " ").splitlines()]
-    entries = [line.split("--hash=") for line in lines if line]
-    if not entries or not all(
-        hashes
-        and re.match(_PINNED, package)
-        and all(re.fullmatch(_HASH, each.strip()) for each in hashes)
-        for package, *hashes in entries
-    ):
+    names = re.findall(_PINNED, text, re.M)
+    if not names or len(re.findall(_HASH, text)) < len(names):
         raise Failed(
             f"The list of the engine's packages, “{lock}”, is damaged: reinstall the extension, "
             f"what is installed is kept"
         )
+    return names
+
+
+def _lock_in(stamp: str) -> str:
+    """The hash of the lock from which a complete environment was made."""
+    with open(stamp, encoding="utf-8") as file:
+        return json.load(file)["lock"]
+
+
+def _has_pip(folder: str) -> bool:
+    """Whether the environment's Python runs and has pip."""
+    command = [python_in(folder), "-I", "-m", "pip", "--version"]
+    with _start(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
+        return child.wait() == 0
 
 
 def _version_text(version) -> str:
     """A version tuple as text."""
     return ".".join(map(str, version))
-
-
-def _check(folder: str, lock: str) -> dict | None:
-    """The output of inventory.py in the environment, None if it has no working Python or no pip.
-    Raises Failed."""
-    python = python_in(folder)
-    if not os.path.exists(python):
-        return None
-    with _start([python, "-I", INVENTORY, lock], stdout=subprocess.PIPE) as child:
-        answer = child.stdout.read()
-    try:
-        packages = json.loads(answer)
-    except ValueError:
-        return None
-    if "failed" in packages:  # the environment may be intact: nothing is removed from it
-        raise Failed(
-            f"The engine's packages cannot be looked through ({packages['failed']}): try again, "
-            f"or reinstall the "
-            "extension; what is installed is kept"
-        )
-    return None if "broken" in packages else packages
 
 
 def _make(folder: str) -> None:
@@ -359,18 +323,14 @@ def _scale() -> float:
     return float(os.environ.get("THUNDER_INSTALL_SCALE", "1"))
 
 
-def _pip(folder: str, packages: dict, wheels: str | None, online: bool, download: float) -> None:
-    """Let pip install the missing packages, about `download` bytes, and report progress by the
-    bytes on the disk. Raises Failed."""
+def _pip(
+    folder: str, lock: str, count: int, wheels: str | None, online: bool, download: float,
+    extra: bool,
+) -> None:  # fmt: skip
+    """Let pip install the lock's packages, about so many and as many bytes, and report progress by
+    the bytes on the disk. Raises Failed."""
     downloads, variables = os.path.join(folder, DOWNLOADS), _temporary(folder)
     temporary = variables["TMPDIR"]
-    for known in _dists(folder):
-        if not os.path.isfile(os.path.join(known, "RECORD")) and not os.path.islink(known):
-            # pip would refuse to replace the package; without this it writes over its files
-            shutil.rmtree(known)
-    listed = os.path.join(downloads, "wanting.txt")
-    with open(listed, "w", encoding="utf-8") as file:
-        file.writelines(packages["lines"][name].rstrip() + "\n" for name in packages["wanting"])
     command = [
         python_in(folder),
         "-I",
@@ -384,14 +344,15 @@ def _pip(folder: str, packages: dict, wheels: str | None, online: bool, download
         "off",
         "--require-hashes",
         "--no-deps",
-        "--force-reinstall",
         "--only-binary",
         ":all:",
         "--cache-dir",
         os.path.join(downloads, "cache"),
         "-r",
-        listed,
+        lock,
     ]
+    if extra:
+        command += ["--force-reinstall"]
     if wheels:
         command += ["--find-links", wheels]
     if not online:
@@ -411,22 +372,21 @@ def _pip(folder: str, packages: dict, wheels: str | None, online: bool, download
         errors="replace",
         env=environment,
     ) as pip:
-        lines = _follow(pip, folder, temporary, packages, download)
+        lines = _follow(pip, folder, temporary, count, download)
     shutil.rmtree(temporary, ignore_errors=True)
     for line in lines:
         print(line, file=sys.stderr)
     if pip.returncode:
-        raise Failed(why_failed(lines, wheels, online))
+        raise Failed(why_failed(lines, wheels))
 
 
-def _follow(pip, folder: str, temporary: str, packages: dict, download: float) -> list[str]:
+def _follow(pip, folder: str, temporary: str, count: int, download: float) -> list[str]:
     """Report pip's progress by the bytes on the disk until it ends; returns its last lines of
     output."""
     lines: list[str] = []
     doing = ["Asking for packages"]
     reading = threading.Thread(target=_read, args=(pip.stdout, lines, doing), daemon=True)
     reading.start()
-    count = len(packages["needed"])
     total = max(1.0, download * _scale())
     farthest = 0.02
     while pip.poll() is None:
@@ -451,23 +411,19 @@ def _follow(pip, folder: str, temporary: str, packages: dict, download: float) -
 def _read(stream, lines: list, doing: list) -> None:
     """Collect pip's last lines of output, and its current step in `doing`."""
     for line in stream:
-        line = line.rstrip()
-        lines.append(line)
+        lines.append(line.rstrip())
         del lines[:-300]
-        if match := re.match(r"\s*(Collecting|Downloading|Processing|Using cached) (\S+)", line):
-            name = re.split(r"[=<>-]", os.path.basename(match.group(2)))[0]
-            doing[0] = (
-                f"Downloading {name}" if match.group(1) != "Processing" else f"Reading {name}"
-            )
+        if match := re.match(r"\s*(?:Collecting|Downloading|Using cached) ([A-Za-z0-9._]+)", line):
+            doing[0] = f"Downloading {match[1]}"
         elif line.startswith("Installing collected"):
             doing[0] = "Installing"
 
 
-def why_failed(lines: list, wheels: str | None, online: bool) -> str:
+def why_failed(lines: list, wheels: str | None) -> str:
     """pip's last words as a sentence for an animator."""
     text = "\n".join(lines)
     errors = [line for line in lines if line.startswith("ERROR")]
-    last = (errors or lines or ["pip said nothing"])[-1].removeprefix("ERROR:").strip()
+    last = (errors or lines or ["pip said nothing"])[-1].removeprefix("ERROR:").strip()[:200]
     if "THESE PACKAGES DO NOT MATCH THE HASHES" in text:
         return (
             "A downloaded package is not the one that was locked: try again, and if it stays "
@@ -475,29 +431,12 @@ def why_failed(lines: list, wheels: str | None, online: bool) -> str:
         )
     if "No space left" in text or "not enough space" in text:
         return "The disk is full: free some space and install again, downloads are kept"
-    unreachable = re.search(
-        r"Connection|Temporary failure|timed? ?out|Max retries|SSLError|ProxyError|resolve", text
+    if wheels and "No matching distribution" in text:
+        return f"The folder “{wheels}” lacks a wheel ({last}): add it and install again"
+    return (
+        f"The packages could not be installed ({last}): check the connection and install again, "
+        f"downloads are kept"
     )
-    if ("No matching distribution" in text or "Could not find a version" in text) and not (
-        online and unreachable
-    ):
-        name = re.search(r"(?:for|requirement) ([A-Za-z0-9._-]+)", last)
-        what = f"“{name.group(1)}”" if name else "a package"
-        if wheels:
-            return (
-                f"The folder “{wheels}” has no wheel of {what} for this system: add it to the "
-                f"folder and install again"
-            )
-        return (
-            f"There is no wheel of {what} for this system where pip looks: try again later, "
-            f"or choose a folder of wheels that has it"
-        )
-    if unreachable:
-        return (
-            "The packages cannot be reached: check the connection and install again, "
-            "downloads are kept"
-        )
-    return f"The packages could not be installed ({last[:200]}): install again, see the log"
 
 
 def _dists(folder: str) -> list[str]:

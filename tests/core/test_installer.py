@@ -127,7 +127,6 @@ def test_a_folder_below_home_may_be_named_with_a_tilde(tmp_path, lock, monkeypat
         b"torch==1.0 \\\n    --hash=sha256:12ab",
         b"<html>404</html>\n",
         b"torch>=1.0\n",
-        b"torch==1.0 ; this is no marker \\\n    --hash=sha256:" + b"0" * 64 + b"\n",
         None,
     ],
 )
@@ -158,7 +157,7 @@ def test_mending_a_broken_environment_leaves_foreign_files_in_it_alone(installed
     assert (installed / "my notes" / "a.txt").read_text() == "mine"
 
 
-def test_a_package_that_pip_has_lost_track_of_is_installed_again(installed, lock, wheel):
+def test_a_damaged_package_is_installed_again(installed, lock, wheel):
     (known,) = installed.rglob("torch-1.0.dist-info")
     for name in ("RECORD", "METADATA", "INSTALLER", "WHEEL", "REQUESTED"):
         (known / name).unlink(missing_ok=True)
@@ -186,7 +185,7 @@ def test_an_extra_is_added_to_a_complete_engine_which_stays_as_it_is(installed, 
     (package,) = installed.rglob("site-packages/smplx/__init__.py")
     package.unlink()
     code, last = install(installed, extra[0], tmp_path, extra=True)
-    assert code == 1 and "no wheel of “smplx”" in last["message"]
+    assert code == 1 and "lacks a wheel" in last["message"] and "smplx" in last["message"]
     assert (installed / installer.STAMP).is_file()
     assert install(installed, *extra, extra=True) == (0, {"event": "done"})
     assert package.is_file()
@@ -200,16 +199,12 @@ def test_an_extra_is_added_to_a_complete_engine_which_stays_as_it_is(installed, 
 
 
 @pytest.mark.parametrize(
-    "said, wheels, online, sentence",
+    "said, wheels, sentence",
     [
         (
-            [
-                "ERROR: Could not find a version that satisfies the requirement torch==1.0",
-                "ERROR: No matching distribution found for torch",
-            ],
+            ["ERROR: No matching distribution found for torch==1.0"],
             "/w",
-            False,
-            "The folder “/w” has no wheel of “torch”",
+            "The folder “/w” lacks a wheel (No matching distribution found for torch==1.0)",
         ),
         (
             [
@@ -217,19 +212,13 @@ def test_an_extra_is_added_to_a_complete_engine_which_stays_as_it_is(installed, 
                 "ERROR: No matching distribution found for torch==1.0",
             ],
             None,
-            True,
             "check the connection",
         ),
-        (
-            ["ERROR: No matching distribution found for torch==1.0"],
-            None,
-            True,
-            "no wheel of “torch” for this system",
-        ),
+        (["ERROR: [Errno 28] No space left on device"], None, "The disk is full"),
     ],
 )
-def test_pips_words_become_the_right_sentence(said, wheels, online, sentence):
-    assert sentence in installer.why_failed(said, wheels, online)
+def test_pips_words_become_the_right_sentence(said, wheels, sentence):
+    assert sentence in installer.why_failed(said, wheels)
 
 
 # -- how it ends

@@ -66,7 +66,6 @@ _INSTALLATIONS = [
     ("a list cut in half", setting(lock=LOCK[:20]), "."),
     ("a list without hashes", setting(lock="alpha==1.0\n"), "."),
     ("a list of random bytes", setting(lock=b"\xff\xfe\x00alpha"), "."),
-    ("a list that names a server", setting(lock="--index-url https://example.org\n" + LOCK), "."),
     ("a list that is a folder", setting(lock_name="wheels"), "."),
     ("a folder of wheels that is gone", setting(wheels="gone"), "no folder of wheels"),
     ("neither wheels nor the network", setting(wheels=""), "network may not be used|online"),
