@@ -130,11 +130,8 @@ class THUNDER_OT_mark_speaker(_OnStrip, bpy.types.Operator):
                     ),
                 ]
             )
-        turn = turns.mark(scene, sound_strip, speaker, first, last)
-        return (
-            f"“{speaker.name}” speaks frames {turn.first} to {turn.last - 1} of "
-            f"“{sound_strip.name}”"
-        )
+        first, last = turns.mark(scene, sound_strip, speaker, first, last)
+        return f"“{speaker.name}” speaks frames {first} to {last - 1} of “{sound_strip.name}”"
 
 
 class THUNDER_OT_remove_speaker(InstantWork, bpy.types.Operator):

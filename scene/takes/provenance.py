@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import bpy
@@ -16,7 +16,7 @@ from ...thunder_core import grades, records
 from ...thunder_core.animation.gaze import GazeTarget
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.batch.settings import LARGEST_SEED, MOST_TAKES
-from ...thunder_core.direction import AXES, Brief, check, DIRECTION_NAMES, MOODS, read_marks
+from ...thunder_core.direction import AXES, Brief, check, DIRECTION_NAMES, read_marks
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face.lips import opening_mm, width_mm
 from ...thunder_core.face.mapping import Sums
@@ -88,49 +88,23 @@ class Sampling:
         does not store it."""
         if str(provenance.get("quality")) not in QUALITIES and "steps" not in provenance:
             return cls.of(settings)
+        numbers = ("quality", "steps", "guidance", "speech_guidance")
         try:
-            values = {
-                name: kind(provenance[name])
-                for name, kind in (
-                    ("quality", str),
-                    ("steps", int),
-                    ("guidance", float),
-                    ("speech_guidance", float),
-                )
-                if name in provenance
-            }
-        except records.UNREADABLE:
+            return cls(
+                **{name: provenance[name] for name in numbers if name in provenance},
+                asked=_brief_of(provenance), listening=role_of(provenance) == LISTENS,
+                system=_system(provenance.get("system")),
+                style_from=provenance.get("style_from", ""), picture=provenance.get("picture", ""),
+                moods=tuple(provenance.get("picture_moods", ())), turns=turns_of(provenance),
+            )  # fmt: skip
+        except (*records.UNREADABLE, BadRequest):
             return cls.of(settings)
-        role, system = role_of(provenance), _system(provenance.get("system"))
-        return cls(
-            **values, asked=_brief_of(provenance), listening=role == LISTENS, system=system,
-            style_from=str(provenance.get("style_from", "")),
-            picture=str(provenance.get("picture", "")), moods=_moods_of(provenance),
-            turns=turns_of(provenance),
-        )  # fmt: skip
 
-    def matches(self, provenance: Mapping) -> bool:
-        """Whether a speaking or listening take with this provenance was sampled so: with these
-        arguments, in this direction."""
-        wanted = {
-            "system": self.system,
-            "style_from": self.style_from,
-            "picture": self.picture,
-        } | self.arguments
-        defaults = {"system": DEFAULT, "style_from": "", "picture": ""}
-        if any(provenance.get(name, defaults.get(name)) != value for name, value in wanted.items()):
-            return False
-        if (role_of(provenance) == LISTENS) != self.listening or not np.array_equal(
-            turns_of(provenance), self.turns
-        ):
-            return False
-        before, now = _brief_of(provenance), self.asked
-        if before is None or now is None:
-            return before is now
-        alike = np.array_equal(before.vectors, now.vectors) and np.array_equal(
-            before.as_heard, now.as_heard
-        )
-        return before.spread == now.spread and before.text == now.text and alike
+    def matches(self, other: Sampling) -> bool:
+        """Whether a take that was sampled as another says was sampled so: with these arguments, in
+        this direction."""
+        one, two = (replace(each, asked=None, sums=None, moods=()) for each in (self, other))
+        return one == two and is_same_brief(self.asked, other.asked, ("spread", "text"))
 
     @property
     def arguments(self) -> dict:
@@ -224,23 +198,9 @@ def _name(settings, pointer: str) -> str:
     return "" if data is None else data.name
 
 
-def _moods_of(provenance: dict) -> tuple[float, ...]:
-    """The moods that were read off a take's picture, empty if none are stored or they are not
-    valid."""
-    try:
-        moods = tuple(float(x) for x in provenance["picture_moods"])
-    except records.UNREADABLE:
-        return ()
-    return moods if len(moods) == len(MOODS) - 1 and all(0 <= x <= 1 for x in moods) else ()
-
-
 def turns_of(provenance: Mapping) -> tuple[tuple[float, float], ...]:
-    """The parts of its sound that a take speaks, empty if all, or none that are valid are
-    stored."""
-    try:
-        stored = [float(seconds) for seconds in provenance["turns"]]
-    except records.UNREADABLE:
-        return ()
+    """The parts of its sound that a take speaks, empty if all."""
+    stored = list(provenance.get("turns", ()))
     return tuple(zip(stored[::2], stored[1::2]))
 
 
@@ -251,29 +211,21 @@ def role_of(provenance: Mapping) -> str:
 
 
 def _brief_of(provenance: dict) -> Brief | None:
-    """The direction that a take was sampled in, None if none is stored or it is not valid."""
-    try:
-        vectors, spread = _vectors(provenance["direction"]), float(provenance["spread"])
-        original = _vectors(provenance["original"]) if "original" in provenance else None
-        like = np.array(provenance.get("like", []), float).reshape(-1, 2)
-        heard = np.array(provenance.get("as_heard", [0.0]), np.float32).reshape(-1)
-        if not (
-            0 <= spread <= 1
-            and np.isfinite(like).all()
-            and (like >= 0).all()
-            and (like[:, 1] <= 1).all()
-        ):
-            return None
-        if not (len(heard) and (heard >= 0).all() and (heard <= 1).all()):
-            return None
-        around = tuple((int(seed), float(by)) for seed, by in like)
-        marks = read_marks(json.loads(provenance.get("marks", "[]")))
-        text = str(provenance.get("text", ""))
-        return Brief(
-            vectors, spread, bool(provenance["as_asked"]), original, around, heard, marks, text
-        )
-    except (*records.UNREADABLE, BadRequest):
+    """The direction that a take was sampled in, None if none is stored. Raises BadRequest or one of
+    records.UNREADABLE if it is damaged."""
+    if "direction" not in provenance:
         return None
+    like = np.array(provenance.get("like", []), float).reshape(-1, 2)
+    return Brief(
+        _vectors(provenance["direction"]),
+        float(provenance["spread"]),
+        bool(provenance["as_asked"]),
+        _vectors(provenance["original"]) if "original" in provenance else None,
+        tuple((int(seed), float(by)) for seed, by in like),
+        np.array(provenance.get("as_heard", [0.0]), np.float32).reshape(-1),
+        read_marks(json.loads(provenance.get("marks", "[]"))),
+        provenance.get("text", ""),
+    )
 
 
 def _vectors(stored) -> np.ndarray:
@@ -282,6 +234,19 @@ def _vectors(stored) -> np.ndarray:
     vectors = np.array(stored, np.float32).reshape(-1, len(DIRECTION_NAMES))
     check(vectors)
     return vectors
+
+
+def is_same_brief(
+    one: Brief | None,
+    other: Brief | None,
+    names: Sequence[str] = ("spread", "as_asked", "like", "marks", "text"),
+) -> bool:
+    """Whether two directions, and what is asked besides under these names, are the same."""
+    if one is None or other is None:
+        return one is other
+    pairs = (one.vectors, other.vectors), (one.as_heard, other.as_heard)
+    alike = all(a.shape == b.shape and np.allclose(a, b, rtol=0, atol=1e-5) for a, b in pairs)
+    return alike and all(getattr(one, name) == getattr(other, name) for name in names)
 
 
 # property of a take's first action: the motion and the start of its sound
@@ -335,49 +300,22 @@ def store(action, performance: keying.Performance, clock: Clock, voice: str) -> 
 
 
 def source_of(action):
-    """The properties that an action carries of its performance; None if it carries none, or if they
-    contradict each other.
-
-    A file of another program or of a later version, or a damaged one, may carry anything under the
-    same name.
-    """
+    """The properties that an action carries of its performance; None if it carries none, or if a
+    later version wrote them or they do not fit together."""
     record = action.get(SOURCE)
     try:
-        frames = record["frames"]
-        channels = len(record["channels"].split("\n"))
-        rates = (record["fps"], record["motion_fps"])
-        sizes = {
-            "expression": frames * channels,
-            "opening": frames,
-            "width": frames,
-            "jaw": 3 * frames,
-        }
-        sizes |= {name: 3 * frames for name in _ROTATIONS if name in record}
+        frames, channels = record["frames"], len(record["channels"].split("\n"))
+        sizes = {"expression": frames * channels, "opening": frames, "width": frames}
+        sizes |= {name: 3 * frames for name in _ROTATIONS if name == "jaw" or name in record}
         valid = (
             records.is_readable(record)
-            and isinstance(frames, int)
-            and frames >= 1
-            and isinstance(record.get("voice", ""), str)
-            and all(math.isfinite(rate) and rate > 0 for rate in rates)
             and math.isfinite(record["start"])
-            and all(
-                record[name].typecode in "fd" and len(record[name]) == size
-                for name, size in sizes.items()
-            )
+            and min(record["fps"], record["motion_fps"], frames) > 0
+            and all(len(record[name]) == size for name, size in sizes.items())
         )
     except records.UNREADABLE:
         return None
     return record if valid else None
-
-
-def size(action) -> int:
-    """Bytes that an action stores of its performance."""
-    record = source_of(action)
-    return (
-        0
-        if record is None
-        else 4 * sum(len(values) for values in record.values() if hasattr(values, "typecode"))
-    )
 
 
 def load(action) -> keying.Performance | None:
@@ -396,22 +334,15 @@ def load(action) -> keying.Performance | None:
         **rotations,
         fps=float(record["motion_fps"]),
     )
-    if not all(
-        np.isfinite(part).all()
-        for part in (motion.expression, motion.jaw, motion.head, motion.eyes)
-        if part is not None
-    ):
-        return None
     about = about_of(action)
-    seed, score = (_number(about.pop(name, 0)) for name in ("seed", "score"))
-    heard = _heard_in(about)
+    seed, score, heard = _numbers_in(about)
     return keying.Performance(
         motion,
         channels,
         _array(record["opening"]),
         _array(record["width"]),
-        int(seed),
-        math.nan if role_of(about) != SPEAKS else score,
+        seed,
+        score,
         about,
         sync_of(action),
         _look_of(action, frames),
@@ -428,8 +359,7 @@ def _look_of(action, frames: int) -> GazeTarget | None:
         sizes |= {"own_head": frames} if "own_head" in record else {}
         parts = {name: _array(record[name]).reshape(rows, 3) for name, rows in sizes.items()}
         leaves, follows = float(record["leaves"]), float(record.get("follows", 0.0))
-        valid = records.is_readable(record) and 0 <= leaves <= 1 and 0 <= follows <= 1
-        valid = valid and all(np.isfinite(part).all() for part in parts.values())
+        valid = records.is_readable(record)
     except records.UNREADABLE:
         return None
     look = GazeTarget(
@@ -470,8 +400,7 @@ def store_sync(action, per_frame: np.ndarray) -> None:
 def sync_of(action) -> np.ndarray | None:
     """Lip-sync of each frame of a take, float32 [T] at 25 fps, None if it was not measured."""
     values = action.get(SYNC)
-    sync = _array(values) if getattr(values, "typecode", "") in ("f", "d") else None
-    return sync if sync is not None and len(sync) and np.isfinite(sync).all() else None
+    return _array(values) if getattr(values, "typecode", "") in ("f", "d") else None
 
 
 def forget(action) -> None:
@@ -501,15 +430,9 @@ def read(rig: head.Rig, entry) -> Generator[float, None, keying.Performance]:
         rig, display.curves_of(rig, entry), channels, clock.frame(np.arange(frames) / FPS)
     )
     about = about_of(action)
+    seed, score, heard = _numbers_in(about)
     return keying.Performance(
-        motion,
-        channels,
-        opening_mm(motion),
-        width_mm(motion),
-        int(_number(about.pop("seed", entry.seed))),
-        float(_number(about.pop("score", entry.score))),
-        about,
-        heard=_heard_in(about),
+        motion, channels, opening_mm(motion), width_mm(motion), seed, score, about, heard=heard
     )
 
 
@@ -547,19 +470,12 @@ def _array(values) -> np.ndarray:
     return np.array(values, np.float32)
 
 
-def _heard_in(about: dict) -> float:
-    """Take *Heard* out of a take's provenance; not a number if it was not measured, as in files of
-    earlier versions."""
-    heard = about.pop("heard", math.nan)
-    return heard if isinstance(heard, float) and 0 <= heard <= 100 else math.nan
-
-
-def _number(value) -> float | int:
-    """A number of a take's provenance; 0 for an invalid one."""
-    is_number = (
-        isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    )
-    return value if is_number else 0
+def _numbers_in(about: dict) -> tuple[int, float, float]:
+    """Take the seed, the score and *Heard* out of a take's provenance; the last two are not numbers
+    where they were not measured."""
+    seed, score, heard = (about.pop(name, math.nan) for name in ("seed", "score", "heard"))
+    is_seed = isinstance(seed, int)
+    return seed if is_seed else 0, math.nan if role_of(about) != SPEAKS else score, heard
 
 
 _ICONS = {grades.GOOD: "CHECKMARK", grades.CHECK: "QUESTION", grades.POOR: "ERROR"}
@@ -674,13 +590,10 @@ def unused_seed(scene, mesh: bpy.types.Object, voice: strip.Voice, sampling: Sam
 
 def is_sampled(scene, mesh: bpy.types.Object, voice: str, seed: int, sampling: Sampling) -> bool:
     """Whether the take of a seed is listed that was sampled in this way."""
-    same = (
-        entry
-        for entry in scene.thunder.takes
-        if (entry.head, entry.voice, entry.seed) == (mesh, voice, seed)
-    )
     return any(
-        entry.action is not None and sampling.matches(about_of(entry.action)) for entry in same
+        sampling.matches(Sampling.of_take(about_of(entry.action), scene.thunder))
+        for entry in scene.thunder.takes
+        if (entry.head, entry.voice, entry.seed) == (mesh, voice, seed) and entry.action is not None
     )
 
 

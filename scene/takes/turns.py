@@ -54,61 +54,33 @@ def of_strip(scene, sound_strip) -> list[Turn]:
     return sorted(ranges, key=lambda turn: turn.first)
 
 
-def mark(scene, sound_strip, speaker: bpy.types.Object, first: int, last: int) -> Turn:
-    """Let a head speak a strip from frame `first` up to `last`. Raises BadRequest or BadSound, and
-    then nothing was changed."""
-    state, voice = fingerprint.of_strip(scene, sound_strip), strip.of_strip(scene, sound_strip)
+def mark(scene, sound_strip, speaker: bpy.types.Object, first: int, last: int) -> tuple[int, int]:
+    """Let a head speak a strip from frame `first` up to `last`, whoever spoke there before. Returns
+    these frames, cut to the strip. Raises BadRequest or BadSound, and then nothing was changed."""
+    state = fingerprint.of_strip(scene, sound_strip)
     if state.retiming:
         raise BadRequest(
             f"“{sound_strip.name}” is retimed, so its frames are not those of its "
             f"recording: remove the retiming first"
         )
-    if last <= state.first or first >= state.last:
-        raise BadRequest(
-            f"“{sound_strip.name}” plays from frame {state.first} to {state.last - 1}: "
-            f"choose frames of it"
-        )
-    ranges = of_strip(scene, sound_strip)
-    before = next(
-        (
-            turn
-            for turn in ranges
-            if turn.head not in (None, speaker) and turn.first < first < turn.last <= last
-        ),
-        None,
-    )
-    if before is not None:  # who spoke until the end speaks until the next one begins
-        scene.thunder.turns[before.index].end = (first - state.origin) / state.fps
-        ranges = of_strip(scene, sound_strip)
-    if other := next(
-        (
-            turn
-            for turn in ranges
-            if turn.head not in (None, speaker) and turn.first < last and first < turn.last
-        ),
-        None,
-    ):
-        raise BadRequest(
-            f"“{other.head.name}” speaks frames {other.first} to {other.last - 1}: remove that "
-            f"range, or choose others"
-        )
-    same = [
-        turn
-        for turn in ranges
-        if turn.head in (None, speaker) and turn.first <= last and first <= turn.last
-    ]
-    joined = [turn for turn in same if turn.head is not None]
-    part = strip.part_of(
-        voice, min([first, *(t.first for t in joined)]), max([last, *(t.last for t in joined)])
-    )
-    for turn in sorted(same, key=lambda turn: -turn.index):
-        scene.thunder.turns.remove(turn.index)
-    row = scene.thunder.turns.add()
-    row.sound, row.head = sound_strip.sound, speaker
-    row.begin, row.end = (
-        (frame - state.origin) / state.fps for frame in (part.clock.start, part.last)
-    )
-    return Turn(len(scene.thunder.turns) - 1, speaker, int(part.clock.start), int(part.last))
+    part = strip.part_of(strip.of_strip(scene, sound_strip), first, last)
+    first, last = int(part.clock.start), int(part.last)
+    begin, end = ((frame - state.origin) / state.fps for frame in (first, last))
+    rows = scene.thunder.turns
+    places = [place for place, row in enumerate(rows) if row.sound == sound_strip.sound]
+    before = [(rows[place].head, rows[place].begin, rows[place].end) for place in places]
+    for head_before, start, stop in before:
+        if head_before == speaker and start - _SAME <= end and begin <= stop + _SAME:
+            begin, end = min(begin, start), max(end, stop)
+    for place in reversed(places):
+        rows.remove(place)
+    left = [(head_before, start, min(stop, begin)) for head_before, start, stop in before]
+    left += [(head_before, max(start, end), stop) for head_before, start, stop in before]
+    for speaks, start, stop in (*left, (speaker, begin, end)):
+        if stop - start > _SAME:
+            row = rows.add()
+            row.sound, row.head, row.begin, row.end = sound_strip.sound, speaks, start, stop
+    return first, last
 
 
 def mark_all(scene, name: str, listed: list[tuple[str, str, str]]) -> None:

@@ -242,7 +242,7 @@ def test_a_copy_of_the_shown_take_follows_a_slider_with_its_own_seed(
     )
     shown, before = shown(), listed[source]
     assert (shown.name, shown.kind, shown.batch) == (
-        f"{source}b",
+        f"{source}.2",
         "SAMPLED",
         named(scene, source).batch,
     )

@@ -88,7 +88,7 @@ def directs(hand):
     yield from until(lambda: live.task.due is None)
 
     before = jaw(shown(hand))
-    assert shown(hand).name == f"{source}b"
+    assert shown(hand).name == f"{source}.2"
     bpy.ops.ed.undo_push(message="Before")
     direction = sliders.of(owner)
     for energy in (1.2, 1.0, 0.8, 0.6):

@@ -2,12 +2,10 @@
 """Puts the curves of a commit into the animator's actions, copies of them, new actions or NLA
 strips, and undoes it where that fails."""
 
-import zlib
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import bpy
-import numpy as np
 
 from ....thunder_core.animation import placing, posing
 from ....thunder_core.animation.commit import line_records
@@ -16,7 +14,7 @@ from ....thunder_core.animation.commit.drawing import Drawing, NewCurve, OF_SPEE
 from ....thunder_core.animation.commit.planning import Plan
 from ....thunder_core.progress import result as value_of
 from ...animation import display, fcurves
-from ...animation.keying import PROPERTY, record_of
+from ...animation.keying import checksum, PROPERTY, record_of
 from ...heads import head, head_state, rna_paths
 from ...host import compat
 from ...host.jobs import stage, Step
@@ -25,6 +23,9 @@ from ..shape import applying
 from . import reading
 
 Curves = Sequence[Sequence[NewCurve]]  # of each target
+# custom property of an action: checksum of its keys after the last commit to it. As long as it is
+# the same, stored copies of the action hold all of the animator's work
+AS_COMMITTED = "thunder_as_committed"
 
 
 def write(
@@ -55,7 +56,7 @@ def write(
         _label(actions[0], plan, drawing)
     for action in actions:
         _record(action, about, plan, drawing)
-        action[AS_COMMITTED] = _sum(action)
+        action[AS_COMMITTED] = checksum(action)
     for track, value in drawing.still:
         if rna_paths.exists(rig.targets[track.block], track.path):
             rna_paths.put(rig.targets[track.block], track.path, track.index, value)
@@ -242,7 +243,7 @@ class _Writing:
         for action in (
             dict.fromkeys(filter(None, self.animator_actions)) if self.plan.choice.backup else ()
         ):
-            if not any(self.drawing.edited) and is_as_committed(action):
+            if not any(self.drawing.edited) and action.get(AS_COMMITTED) == checksum(action):
                 needless.append(action)
             backup = action.copy()
             self.restore.made.append(backup)
@@ -394,52 +395,3 @@ def _remove_strips(target, strips: list) -> None:
         track.strips.remove(strip)
         if not track.strips:
             target.animation_data.nla_tracks.remove(track)
-
-
-# ---- whether an action is still as a commit left it: then stored copies of it hold all of the
-# animator's work
-
-# custom property of an action: checksum of its curves after the last commit to it
-AS_COMMITTED = "thunder_as_committed"
-# properties of a modifier that do not affect the curve
-_NOT_EDITED = ("is_valid", "rna_type", "show_expanded", "active")
-
-
-def is_as_committed(action) -> bool:
-    """Whether an action's curves and pose markers are unchanged since the last commit to it."""
-    return action.get(AS_COMMITTED) == _sum(action)
-
-
-def _sum(action) -> str:
-    """A sum of an action's curves: keys, handles, modifiers; and of its pose markers."""
-    total = 0
-    for curve in compat.all_curves(action):
-        modifiers = [
-            (name, _to_text(getattr(modifier, name)))
-            for modifier in curve.modifiers
-            for name in sorted(prop.identifier for prop in modifier.bl_rna.properties)
-            if name not in _NOT_EDITED
-        ]
-        about = (
-            curve.data_path,
-            curve.array_index,
-            curve.extrapolation,
-            curve.mute,
-            curve.group.name if curve.group else "",
-            modifiers,
-        )
-        total = zlib.crc32(repr(about).encode(), total)
-        for part in fcurves.read(curve).values():
-            total = zlib.crc32(np.ascontiguousarray(part).tobytes(), total)
-    markers = [(marker.name, marker.frame) for marker in action.pose_markers]
-    return f"{zlib.crc32(repr(markers).encode(), total):08x}"
-
-
-def _to_text(value):
-    """A setting as a value that is written out the same each time."""
-    if hasattr(value, "bl_rna"):
-        return ""
-    # points of an envelope
-    if hasattr(value, "foreach_get") and hasattr(next(iter(value), None), "frame"):
-        return [(point.frame, point.min, point.max) for point in value]
-    return tuple(value) if hasattr(value, "__len__") and not isinstance(value, str) else value

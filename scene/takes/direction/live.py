@@ -18,7 +18,6 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 
 import bpy
-import numpy as np
 
 from ....thunder_core.direction import Brief
 from ....thunder_core.direction_words import words_of_request, words_of_take
@@ -194,7 +193,7 @@ class Live(jobs.Part):
         is_resting = time.monotonic() - self.moved_at > _REST_SECONDS
         request = self.request
         if request is not None:
-            if request.is_final and not _same(request.asked, asked):
+            if request.is_final and not provenance.is_same_brief(request.asked, asked):
                 request.steps.close()  # the sliders have moved since
             else:
                 try:
@@ -205,8 +204,8 @@ class Live(jobs.Part):
                     self.written = request.asked, request.is_final
             self.request = None
             return _POLL_SECONDS
-        is_there, is_final = _same(self.written[0], asked), self.written[1]
-        as_before = self.original is not None and _same(
+        is_there, is_final = provenance.is_same_brief(self.written[0], asked), self.written[1]
+        as_before = self.original is not None and provenance.is_same_brief(
             provenance.Sampling.of_take(self.original.provenance, scene.thunder).asked, asked
         )
         if is_there and is_final:
@@ -364,17 +363,6 @@ def is_dragging_keys() -> bool:
         for op in getattr(window, "modal_operators", ())
     )
     return any(not name.startswith(("SCREEN_OT_animation", "THUNDER_OT")) for name in busy)
-
-
-def _same(one: Brief | None, other: Brief | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    pairs = (one.vectors, other.vectors), (one.as_heard, other.as_heard)
-    alike = all(a.shape == b.shape and bool((np.abs(a - b) < 1e-5).all()) for a, b in pairs)
-    return alike and all(
-        getattr(one, name) == getattr(other, name)
-        for name in ("spread", "as_asked", "like", "marks", "text")
-    )
 
 
 sliders.listeners.append(live.follow_slider)
