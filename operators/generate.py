@@ -8,6 +8,7 @@ import bpy
 
 from ..scene.engine import connection
 from ..scene.heads import head
+from ..scene.host import jobs
 from ..scene.takes import dialogue, generation, resync, take_list, transcript, word_places
 from ..scene.takes.direction import asking
 from ..scene.takes.provenance import is_sampled, role_of, Sampling, unused_seed
@@ -62,10 +63,10 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         steps = generation.generate(
             client, voice, context.scene, rig, settings.count, seed, sampling, self.takes.append
         )
-        return "Generating takes", steps
+        return "Generating takes", word_places.find_after(steps, client, voice)
 
     def finish(self, context, takes):
-        word_places.find_soon(context.scene, strip.current(context))
+        jobs.redraw(jobs.TIMELINES)
         best = takes[0]
         if (role := role_of(best.provenance)) != SPEAKS:
             many = f"{len(takes)} take{'' if len(takes) == 1 else 's'}"

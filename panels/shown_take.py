@@ -74,18 +74,13 @@ class THUNDER_PT_mix(OfShownTake, bpy.types.Panel):
         layout.label(text="Keep Part")
         grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
         props(grid, keep, "mouth", "upper_face", "eyes", "head", toggle=True)
-        row = layout.row(align=True)
-        row.prop(keep, "selected", toggle=True)
-        tune(row.row(align=True), active=context.scene.use_preview_range).prop(
-            keep, "preview", toggle=True
-        )
+        layout.prop(keep, "selected", toggle=True)
         if keep.ranges:
             layout.template_list(
                 "THUNDER_UL_kept", "", keep, "ranges", keep, "range_index", rows=2, maxrows=6
             )
         layout.operator_menu_enum("thunder.keep_frames", "which", icon="ADD")
-        row = layout.row(align=True)
-        props(row, keep, "count", "seed")
+        layout.prop(keep, "count")
         big_button(layout, "thunder.resample_rest", icon="FILE_REFRESH")
 
 

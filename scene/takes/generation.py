@@ -17,7 +17,7 @@ import numpy as np
 from ...thunder_core.animation.gaze import GazeTarget
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client, temporary_arrays
-from ...thunder_core.direction_words import words_of_takes
+from ...thunder_core.direction_words import words_of_take, words_of_takes
 from ...thunder_core.errors import BadHead, BadRequest, ThunderError, WorkerDied
 from ...thunder_core.progress import map_progress, result
 from ...thunder_core.protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
@@ -396,8 +396,9 @@ class TakeCollector(Part):
     the animator continues working meanwhile and may undo. Takes that an undo or redo removes are
     listed again; those that the animator deleted are not. Always `close` it.
 
-    was_undone: whether there was an undo or redo, and present: ids of the takes' actions that were
-    there before it.  lost: takes to be listed again.  count: takes that were asked for.
+    was_undone: whether there was an undo or redo.  lost: takes to be listed again.  count: takes
+    that were asked for.  compared: what replaces parts of the takes' provenance where their words
+    compare them with another take; None: they are compared with each other.
     """
 
     def __init__(
@@ -413,27 +414,29 @@ class TakeCollector(Part):
         self.voice = voice
         self.on_take = on_take
         self.may_show = show
-        # session id of a take's first action → its performance
+        # session id of a take's first action → its performance; but for those that were deleted
         self.made: dict[int, keying.Performance] = {}
         # all listed so far, including those that the animator has deleted since
         self.takes: list[keying.Performance] = []
         self.shown_before = _id(display.shown_action(rig))
         self.shown = None
-        self.was_undone, self.present = False, frozenset()
+        self.was_undone = False
         self.lost: deque[keying.Performance] = deque()
-        self.count = 0
+        self.count, self.compared = 0, None  # type: int, dict | None
         self.batch = take_list.next_batch(scene)
         self.target: GazeTarget | None = None
         self.strip_state = fingerprint.of_voice(scene, voice)
         session.add(self)
 
     def release(self) -> None:
-        self.present = self._present_ids() | (self.present if self.was_undone else frozenset())
+        if not self.was_undone:  # those that are missing were deleted by the animator
+            for uid in self._missing():
+                del self.made[uid]
         self.was_undone = True
 
-    def _present_ids(self) -> frozenset[int]:
-        """The ids of the actions of this request's takes that are in the file."""
-        return frozenset(self.made) & {_id(action) for action in bpy.data.actions}
+    def _missing(self) -> set[int]:
+        """The ids of the takes' actions that are not in the file."""
+        return set(self.made) - {_id(action) for action in bpy.data.actions}
 
     def close(self) -> None:
         """Sort the takes that have arrived; no more will."""
@@ -481,7 +484,7 @@ class TakeCollector(Part):
         while self.was_undone or self.lost:
             if self.was_undone:
                 self.was_undone = False
-                missing = self.present - self._present_ids()
+                missing = self._missing()
                 self.shown = None if self.shown in missing else self.shown
                 self.lost += [self.made.pop(uid) for uid in list(self.made) if uid in missing]
             else:
@@ -498,7 +501,7 @@ class TakeCollector(Part):
         entries = scene.thunder.takes
         uid = _id(entries[-1].action)
         take_list.open_batch(entries[-1])
-        entries.move(len(entries) - 1, self._count(entries))
+        entries.move(len(entries) - 1, sum(_id(entry.action) in self.made for entry in entries))
         self.made[uid] = performance
         if is_lost:
             self.lost.popleft()
@@ -605,20 +608,16 @@ class TakeCollector(Part):
             display.show(rig, entry)
             self.shown = uid
 
-    def _count(self, entries) -> int:
-        return sum(_id(entry.action) in self.made for entry in entries)
-
     def _describe(self, entries) -> None:
         """Describe how each take that has arrived differs from the others."""
         ours = [entry for entry in entries if _id(entry.action) in self.made]
-        for entry, said in zip(
-            ours, self.words_of([self.made[_id(entry.action)] for entry in ours])
-        ):
+        abouts = [self.made[_id(entry.action)].provenance for entry in ours]
+        if self.compared is None:
+            words = words_of_takes(abouts)
+        else:
+            words = [words_of_take(about | self.compared) for about in abouts]
+        for entry, said in zip(ours, words):
             entry.words = said
-
-    def words_of(self, performances: list[keying.Performance]) -> list[str]:
-        """The words of takes of this request."""
-        return words_of_takes([performance.provenance for performance in performances])
 
     def _order(self, scene) -> None:
         """Sort the best first, above the list's previous takes."""

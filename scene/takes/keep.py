@@ -11,14 +11,13 @@ import numpy as np
 from bpy.props import BoolProperty, CollectionProperty, IntProperty, PointerProperty
 
 from ...thunder_core.animation.timing import Clock
-from ...thunder_core.batch.settings import LARGEST_SEED
 from ...thunder_core.client import Client
-from ...thunder_core.errors import BadRequest, NoEngine
+from ...thunder_core.errors import BadRequest
 from ...thunder_core.face.mixing import PART_OF, PARTS
 from ...thunder_core.filters import smoothstep
 from ...thunder_core.progress import rescale
 from ...thunder_core.request import DEFAULT
-from ...thunder_core.types import Columns, FPS, LISTENS, Motion, pack, region_of
+from ...thunder_core.types import Columns, FPS, LISTENS, pack, region_of
 from ..animation import keying
 from ..heads import head
 from ..host.jobs import registration, stage, Step
@@ -27,8 +26,6 @@ from . import generation, mix, provenance, take_list, transcript
 from .direction import asking, similar
 
 EASE_SECONDS = 0.24  # length of the blend between kept and new values
-# largest difference between kept values as sent to the engine and as returned
-_KEPT_TOLERANCE = 1e-3
 
 
 class ThunderKeepRange(bpy.types.PropertyGroup):
@@ -51,10 +48,6 @@ class ThunderKeep(bpy.types.PropertyGroup):
         name="Selected Keys",
         description="Keep the keys that are selected in the dope sheet or the graph editor",
     )
-    preview: BoolProperty(
-        name="Preview Range",
-        description="Keep the scene's preview range (P in the timeline sets one)",
-    )
     ranges: CollectionProperty(type=ThunderKeepRange)
     range_index: IntProperty(name="Frames", description="A range of frames that is kept")
     count: IntProperty(
@@ -64,18 +57,12 @@ class ThunderKeep(bpy.types.PropertyGroup):
         max=64,
         description="How many new takes to sample around what is kept",
     )
-    seed: IntProperty(
-        name="Seed", default=1001, min=0, max=LARGEST_SEED, description="Seed of the first new take"
-    )
 
 
 def ranges_of(scene) -> list[tuple[int, int]]:
     """The ranges of frames that are kept, both ends included."""
-    keep = scene.thunder_keep
-    kept_ranges = [(min(each.first, each.last), max(each.first, each.last)) for each in keep.ranges]
-    if keep.preview and scene.use_preview_range:
-        kept_ranges.append((scene.frame_preview_start, scene.frame_preview_end))
-    return kept_ranges
+    ranges = scene.thunder_keep.ranges
+    return [(min(each.first, each.last), max(each.first, each.last)) for each in ranges]
 
 
 def keeps_anything(scene) -> bool:
@@ -246,17 +233,16 @@ class _AroundCollector(generation.TakeCollector):
     """Lists takes sampled around the kept parts of another take."""
 
     def __init__(
-        self, scene, rig: head.Rig, voice: strip.Voice, lead, performance: keying.Performance,
+        self, scene, rig: head.Rig, voice: strip.Voice, lead, frames: int,
         on_take: generation.OnTake | None, free=None
     ):  # fmt: skip
-        frames = performance.motion.frames
         self.kept = (
             masks_of(scene, rig, lead, frames)
             if free is None
             else masks_around(rig, lead, frames, *free)
         )
         super().__init__(scene, rig, voice, on_take)
-        self.lead, self.performance = lead.action.session_uid, performance
+        self.lead = lead.action.session_uid
 
     def check(self) -> None:
         """Nothing to check: the eyes look where those of the other take do."""
@@ -276,10 +262,7 @@ class _AroundCollector(generation.TakeCollector):
             raise BadRequest(
                 "The take was deleted while the rest was generated: show another and try again"
             )
-        yield from list_around(scene, rig, lead, self.kept, self.performance, performance)
-        keep = scene.thunder_keep
-        # pressing again samples new takes
-        keep.seed = max(keep.seed, min(performance.seed + 1, LARGEST_SEED))
+        yield from list_around(scene, rig, lead, self.kept, performance)
 
 
 def resample(
@@ -297,7 +280,8 @@ def resample(
     lead = take_list.shown_take(scene.thunder)
     rig = take_list.animatable_rig(scene, lead)
     voice = take_list.check_voice(lead, strip.find(context))
-    count, seed = count or scene.thunder_keep.count, scene.thunder_keep.seed
+    count = count or scene.thunder_keep.count
+    seed = provenance.next_seed(scene, lead.head, lead.voice)
     # only it can fit new parts to kept ones
     sampling = replace(
         provenance.Sampling.of(scene.thunder), system=DEFAULT, style_from="", picture=""
@@ -314,7 +298,7 @@ def resample(
     sampling = asking.add_direction(sampling, rig.owner, voice)
     sampling = replace(sampling, listening=lead.role == LISTENS.upper())
     with closing(
-        _AroundCollector(scene, rig, voice, lead, performance, on_take, free)
+        _AroundCollector(scene, rig, voice, lead, performance.motion.frames, on_take, free)
     ) as collector:
         keep = pack(performance.motion), collector.kept.mask
         return (
@@ -325,14 +309,13 @@ def resample(
 
 
 def list_around(
-    scene, rig: head.Rig, lead, keep: KeepMasks, old: keying.Performance, new: keying.Performance
+    scene, rig: head.Rig, lead, keep: KeepMasks, new: keying.Performance
 ) -> Generator[float, None, None]:
     """List a performance that was sampled around the kept part of a take; yields progress.
 
     Kept keys are bit-identical to the take's; within a quarter of a second around them the new ones
-    blend into them, in value and slope. Raises NoEngine if the engine did not keep them.
+    blend into them, in value and slope.
     """
-    _check_kept(keep, old.motion, new.motion)
     frames = keying.frames_of(lead)
     if len(frames) != len(keep.keys):
         raise BadRequest("The take's length changed while the rest was generated: try again")
@@ -351,17 +334,6 @@ def list_around(
         0.5,
         1.0,
     )
-
-
-def _check_kept(keep: KeepMasks, old: Motion, new: Motion) -> None:
-    one, other = pack(old), pack(new)
-    if one.shape != other.shape or (
-        keep.mask.any() and np.abs(one - other)[keep.mask].max() > _KEPT_TOLERANCE
-    ):
-        raise NoEngine(
-            "The engine did not keep what was chosen, as it is older than this extension: "
-            "reinstall it in the preferences"
-        )
 
 
 def ease_into(values: np.ndarray, was: np.ndarray, keep: np.ndarray, ease: int) -> np.ndarray:

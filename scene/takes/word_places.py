@@ -4,7 +4,8 @@ recording, placed where strips play them; and the word at the current frame: its
 marks, and the mouths of takes on it."""
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 
@@ -15,8 +16,8 @@ from ...thunder_core import spoken
 from ...thunder_core.client import Client
 from ...thunder_core.direction import MOVED, SOUND
 from ...thunder_core.errors import attempt, BadRequest, ThunderError
+from ...thunder_core.progress import map_progress
 from ...thunder_core.types import FPS
-from ..engine import connection
 from ..host import jobs
 from ..voice import fingerprint, mixdown, strip
 from . import generation, provenance, take_list, transcript
@@ -438,44 +439,14 @@ def find(
     return FoundWords(content, unheard)
 
 
-class _Waiting(jobs.Part):
-    """Voices whose words and sounds are found once Blender is idle."""
-
-    def __init__(self):
-        self.voices: list[strip.Voice] = []
-        self.work: Generator | None = None
-        self.task = jobs.Task(self.step)
-
-    def step(self) -> float | None:
-        """Work a little on the first voice."""
-        try:
-            self.work = self.work or find(connection.client(), self.voices[0])
-            next(self.work)
-            return jobs.PAUSE_SECONDS
-        except (StopIteration, ThunderError):  # found, or Find Words says why not
-            self.release()
-            self.voices.pop(0)
-        jobs.redraw(jobs.TIMELINES)
-        return jobs.PAUSE_SECONDS if self.voices else None
-
-    def release(self) -> None:
-        if self.work is not None:  # it begins again
-            self.work.close()
-        self.work = None
-
-    def file_opened(self) -> None:
-        self.release()
-        self.voices.clear()
-
-
-_waiting = jobs.session.add(_Waiting())
-
-
-def find_soon(scene, voice: strip.Voice | None) -> None:
-    """Find the words and sounds of a voice that are not known yet, once Blender is idle."""
-    if voice is not None and not is_known(scene, voice):
-        _waiting.voices.append(voice)
-        _waiting.task.start(0.0)
+def find_after(steps: Generator, client: Client, voice: strip.Voice) -> Generator:
+    """Steps that find the words and sounds of a voice after other work, if they are not known yet.
+    Returns the value of that work; what cannot be found is left to Find Words."""
+    value = yield from steps
+    with suppress(ThunderError):
+        if not is_known(bpy.context.scene, voice):
+            yield from map_progress(find(client, voice), lambda step: replace(step, fraction=1.0))
+    return value
 
 
 def is_known(scene, voice: strip.Voice) -> bool:

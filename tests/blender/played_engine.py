@@ -102,7 +102,8 @@ class PlayedClient:
                     }
                 ]
             )
-        self.asked.append((verb, args))
+        if verb != "spoken":  # which follows each generation
+            self.asked.append((verb, args))
         asked = Asked(getattr(self, f"_{verb}")(**args))
         self.requests.append(asked)
         return asked

@@ -29,7 +29,7 @@ def take(blender, scene):
 def test_the_rest_is_resampled_and_flows_into_what_is_kept(blender, take):
     scene, rig, entry = take
     frames = np.arange(entry.first, entry.last + 1)
-    action = entry.action.name
+    action, seed = entry.action.name, entry.seed
     was, before = values_of(rig, entry, frames), keys_of(rig, entry)
     scene.thunder_keep.count, scene.thunder_keep.head = 2, True
     keep.add_range(scene, 70, 120)
@@ -41,7 +41,7 @@ def test_the_rest_is_resampled_and_flows_into_what_is_kept(blender, take):
         if made.kind != "RESAMPLED":
             continue
         assert (
-            made.seed in (1001, 1002)
+            made.seed in (seed + 1, seed + 2)
             and 0 <= made.score <= 100
             and dict(made.action["thunder"])["kept"]
         )
@@ -66,7 +66,6 @@ def test_the_rest_is_resampled_and_flows_into_what_is_kept(blender, take):
             keys_of(rig, next(each for each in scene.thunder.takes if each.action.name == action)),
         )
     )
-    assert scene.thunder_keep.seed == 1003
 
 
 @pytest.mark.slow

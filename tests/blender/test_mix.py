@@ -128,7 +128,7 @@ def as_an_engine_would(entry, keep, seed=50):
 
 def put_in(stage, entry, keep, new):
     scene, rig = stage
-    list(keep_module.list_around(scene, rig, entry, keep, provenance.load(entry.action), new))
+    list(keep_module.list_around(scene, rig, entry, keep, new))
     return scene.thunder.takes[-1]
 
 

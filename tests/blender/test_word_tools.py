@@ -10,7 +10,6 @@ from performances import clicks, reopen
 from thunder.operators import word_tools
 from thunder.scene.heads import head
 from thunder.scene.host import compat
-from thunder.scene.host.jobs import session
 from thunder.scene.review import word_track
 from thunder.scene.takes import provenance, take_list, transcript, word_places
 from thunder.scene.takes.direction import asking
@@ -262,21 +261,9 @@ def test_what_is_not_heard_is_named_word_by_word(blender, voiced_scene, client):
     assert other.warning.startswith("The voice does not seem to say this transcript")
 
 
-def test_after_takes_they_are_found_once_blender_is_idle_and_again_after_an_undo(
-    blender, voiced_scene, client
-):
-    word_places.find_soon(voiced_scene, strip.find(blender.context))
-    assert idle_step() is not None
-    session.release("a step was undone", may_go_on=True)
-    while idle_step() is not None:
-        pass
-    assert (
-        len(track_of(voiced_scene).sounds) == 2
-        and [verb for verb, _ in client.asked][-1] == "spoken"
-    )
-    word_places.find_soon(voiced_scene, strip.find(blender.context))  # they are known
-    assert not word_places._waiting.voices
-
-
-def idle_step():
-    return word_places._waiting.step() if word_places._waiting.voices else None
+def test_after_takes_they_are_found(blender, voiced_scene, client):
+    assert not word_places.is_known(voiced_scene, strip.find(blender.context))
+    voiced_scene.thunder.count = 1
+    blender.ops.thunder.generate()
+    assert word_places.is_known(voiced_scene, strip.find(blender.context))
+    assert len(track_of(voiced_scene).sounds) == 2

@@ -242,15 +242,12 @@ class Live(jobs.Part):
     def _sample(self, scene, entry, asked: Brief, is_final: bool) -> Generator:
         """Steps that sample the take's seed again. Return a list of one Performance."""
         client = connection.start_client()
-        voice = fingerprint.voice_of(scene, fingerprint.of_take(entry))
+        voice, seed = fingerprint.voice_of(scene, fingerprint.of_take(entry)), entry.seed
         sampling = replace(
             self.sampling if is_final else self.sampling.with_effort(DRAFT),
             asked=asked,
             sums=take_list.rig_of(scene, entry).sums,
         )
-        return self._sample_voice(client, voice, entry.seed, sampling)
-
-    def _sample_voice(self, client, voice, seed: int, sampling: provenance.Sampling) -> Generator:
         with mixdown.sound_for_engine(client, voice, quietly=True) as (sound, mixing):
             yield from mixing
             return (yield from generation.sample_ranked(client, sound, 1, seed, sampling))
@@ -263,18 +260,16 @@ class Live(jobs.Part):
                 f"“{entry.name}” was edited, so it does not follow the sliders any more: press "
                 f"Generate Takes for new ones"
             )
-        source = provenance.load(action)
-        if source is None or source.motion.frames != made.motion.frames:
-            raise BadRequest(
-                f"The voice of “{entry.name}” has changed: press Generate Takes for new ones"
-            )
-        before = self.original
-        if before is not None and before.provenance.get("weights") != made.provenance.get(
-            "weights"
+        source, before = provenance.load(action), self.original
+        if (
+            source is None
+            or source.motion.frames != made.motion.frames
+            or before is not None
+            and before.provenance.get("weights") != made.provenance.get("weights")
         ):
             raise BadRequest(
-                f"“{entry.name}” was sampled with other weights, so it does not follow the "
-                f"sliders: press Generate Takes"
+                f"“{entry.name}” cannot be sampled again, because its voice or the weights have "
+                f"changed: press Generate Takes for new ones"
             )
         if source.look is not None and made.look is None:
             made = looking.aim_eyes(made, source.look)
@@ -306,20 +301,16 @@ def why_not(scene, entry) -> str:
     """The reason why a take does not follow the sliders, "" if it does. The animator's work is
     never sampled again."""
     name = f"“{entry.name}”"
-    if entry.kind != "SAMPLED":
-        return (
-            f"{name} is {entry.kind.lower()}, so it does not follow the sliders: press "
-            f"Generate Takes for new ones"
-        )
-    if is_shaped(entry.action) or provenance.is_edited(entry):
-        return (
-            f"{name} was edited, so it does not follow the sliders: press Generate Takes for "
-            f"new ones"
-        )
     performance, state = provenance.load(entry.action), fingerprint.of_take(entry)
-    if performance is None or state is None:
+    if (
+        entry.kind != "SAMPLED"
+        or performance is None
+        or state is None
+        or is_shaped(entry.action)
+        or provenance.is_edited(entry)
+    ):
         return (
-            f"{name} does not say how it was sampled, so it does not follow the sliders: "
+            f"{name} was edited, shaped, mixed or imported, so it does not follow the sliders: "
             f"press Generate Takes for new ones"
         )
     if performance.motion.frames / performance.motion.fps > LONGEST_SECONDS:

@@ -10,40 +10,14 @@ import numpy as np
 from ....thunder_core import records
 from ....thunder_core.client import Client
 from ....thunder_core.direction import AXES, Brief, DIRECTION_NAMES
-from ....thunder_core.direction_words import words_of_take
 from ....thunder_core.errors import BadRequest
 from ...animation import keying
-from ...heads import head
 from ...host.jobs import Step
 from ...voice import strip
 from .. import generation, provenance, take_list
 
 SPREAD = 0.2  # spread of new takes around the chosen one
 COUNT = 4
-
-
-class _BesideCollector(generation.TakeCollector):
-    """Lists takes beside the one that they are like.
-
-    asked: the direction that the original take's scores compare with; the new takes' words describe
-    differences from it too.
-    """
-
-    def __init__(
-        self,
-        scene,
-        rig: head.Rig,
-        voice: strip.Voice,
-        on_take: generation.OnTake | None,
-        asked: np.ndarray | None,
-    ):
-        super().__init__(scene, rig, voice, on_take)
-        self.asked = asked
-
-    def words_of(self, performances: list[keying.Performance]) -> list[str]:
-        # What the takes share tells them from the others in the list.
-        asked = {} if self.asked is None else {"direction": self.asked.tolist()}
-        return [words_of_take(performance.provenance | asked) for performance in performances]
 
 
 def why_not(entry) -> str:
@@ -134,8 +108,10 @@ def sample(
         )
     sampling = replace(before, asked=request)
     seed = provenance.next_seed(scene, entry.head, entry.voice)
-    with closing(_BesideCollector(scene, rig, voice, on_take, original)) as collector:
+    with closing(generation.TakeCollector(scene, rig, voice, on_take)) as collector:
         collector.batch = entry.batch
+        # what the takes share tells them from the others in the list
+        collector.compared = {} if original is None else {"direction": original.tolist()}
         return (
             yield from generation.collect_takes(client, voice, collector, COUNT, seed, sampling)
         )
