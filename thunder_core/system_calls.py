@@ -122,16 +122,6 @@ def how_it_ended(process: subprocess.Popen) -> str:
     )
 
 
-def is_stopped(process: int) -> bool:
-    """Whether a process of this machine was stopped by a signal and waits to be continued; False
-    where the system does not tell."""
-    try:
-        with open(f"/proc/{process}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()[0] in b"Tt"
-    except (OSError, IndexError):
-        return False
-
-
 def memory_used() -> int | None:
     """Bytes of main memory that this process uses (on macOS the most it ever used), None if it is
     unknown."""

@@ -25,14 +25,15 @@ from .errors import (
     ThunderError,
     WorkerDied,
 )
-from .protocol import is_sound, LONGEST_LINE, PROTOCOL, read_event
+from .protocol import LONGEST_LINE, PROTOCOL, read_event
 
 LOG_WIDTH = 4000  # bytes kept of a line of a process's stderr
 STOP_PATIENCE = 2.0  # seconds that a worker has to stop before it is ended
 # Deadlines in seconds of this process's running time: they pause while it sleeps.
 READY_DEADLINE = 60.0  # time until the first answer: Python has to start, perhaps from a slow disk
 CANCEL_DEADLINE = 1.5  # time until Cancel is answered
-STUCK_DEADLINE = 2.0  # time until a cancelled request ends when another one waits
+# time until cancelled work ends when another request waits, or the worker shows no sign of life
+STUCK_DEADLINE = 2.0
 # silence after which the animator gets a message; Python's lock may be held that long
 SILENCE_SHOWN = 10.0
 # silence after which the worker is ended without a Cancel: no valid work holds the lock that long
@@ -120,7 +121,7 @@ class Pending:
             self.result, self._over = event["result"], True
         elif event["event"] == "error":
             self.error = event.pop("_error", None) or KINDS.get(event["kind"], ThunderError)(
-                event["message"].strip()[:LONGEST_MESSAGE] or SILENT_ERROR
+                event["message"][:LONGEST_MESSAGE] or SILENT_ERROR
             )
             self._over = True
         return event
@@ -310,7 +311,7 @@ class WorkerProcess(PipedProcess):
             while line := self.popen.stdout.readline(LONGEST_LINE):
                 try:
                     self._handle_event(read_event(line))
-                except ValueError:
+                except (ValueError, TypeError):
                     self._note(line)
         self._wait()
         self._kill()  # it closed its pipe but still runs: it can no longer answer
@@ -354,22 +355,7 @@ class WorkerProcess(PipedProcess):
                 return
             pending.begun = True
             self.working = number
-            if not is_sound(event, pending.verb):
-                self.lines.append(
-                    f"an event of “{pending.verb}” that makes no sense: {str(event)[:500]}"
-                )
-                if kind == "progress":
-                    return
-                if kind not in ("done", "error"):
-                    self._put({"id": -number, "verb": "cancel", "args": {"request": number}})
-                error = ThunderError(
-                    f"The engine's answer to “{pending.verb}” cannot be read: reinstall the "
-                    f"engine and the extension"
-                )
-                event = {"id": number, "event": "error", "kind": error.kind, "message": str(error)}
-            elif kind == "progress":
-                event["fraction"] = min(1.0, max(0.0, event["fraction"]))
-            if event["event"] in ("done", "error"):
+            if kind in ("done", "error"):
                 self.since_answer.clear()
                 del self.owed[number]
                 if kind == "done" or number not in self.cancelled:
@@ -383,11 +369,11 @@ class WorkerProcess(PipedProcess):
             del self.cancelled[number]
 
     def _watch(self) -> None:
-        """Keeps the deadlines while an answer is owed."""
+        """Keeps the deadlines while an answer is owed, or cancelled work goes on."""
         last = time.monotonic()
         while True:
             with self.mutex:
-                if not self.owed and not self.dead:
+                if not self.owed and not self.cancelled and not self.dead:
                     self.changed.wait()
                     last, self.silence = time.monotonic(), 0.0
                 else:
@@ -403,47 +389,29 @@ class WorkerProcess(PipedProcess):
     def _advance_deadlines(self, seconds: float) -> list[Pending]:
         """Advance the deadlines. Ends the worker when one is over, and returns the requests that
         another worker is to answer."""
-        if not self.owed:
-            return []
-        self.age += seconds
         self.silence += seconds
         for number in self.cancelled:
             self.cancelled[number] += seconds
-        for number in [
-            n for n, since in self.cancelled.items() if since >= CANCEL_DEADLINE and n in self.owed
-        ]:
-            self.owed.pop(number)._fail(Cancelled("Cancelled, nothing was changed"))
-            if not any(
-                each.begun and each.number not in self.cancelled for each in self.owed.values()
-            ):
-                return self._give_up(
-                    WorkerDied(
-                        "The engine did not answer to Cancel and was ended: try again", self.log
-                    ),
-                    again=True,
-                )
-        if self.cancelled.get(self.working, 0.0) >= STUCK_DEADLINE and all(
-            not each.begun for each in self.owed.values()
-        ):
+            if self.cancelled[number] >= CANCEL_DEADLINE and number in self.owed:
+                self.owed.pop(number)._fail(Cancelled("Cancelled, nothing was changed"))
+        is_stuck = max(self.cancelled.values(), default=0.0) >= STUCK_DEADLINE
+        is_of_use = any(pending.begun for pending in self.owed.values())
+        if is_stuck and not is_of_use and (self.owed or self.silence >= STUCK_DEADLINE):
             return self._give_up(
                 WorkerDied(
                     "The engine did not stop the cancelled work and was ended: try again", self.log
                 ),
                 again=True,
             )
+        if not self.owed:
+            return []
+        self.age += seconds
         if not self.ready and self.age >= READY_DEADLINE:
             self._give_up(
                 NoEngine(
                     f"The Python at “{self.python}” was started but the engine did not answer "
                     f"within {READY_DEADLINE:.0f} s: {self.advice}"
                 )
-            )
-        elif self.silence >= SILENCE_SHOWN and system_calls.is_stopped(self.popen.pid):
-            return self._give_up(
-                WorkerDied(
-                    "The engine was stopped by another program and was ended: try again", self.log
-                ),
-                again=True,
             )
         elif self.silence >= SILENCE_DEADLINE:
             self._give_up(

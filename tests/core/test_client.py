@@ -2,7 +2,6 @@
 """The client against engines that hang, babble, lie about their version or send what makes no
 sense."""
 
-import json
 import os
 import shutil
 import signal
@@ -127,15 +126,6 @@ def test_a_request_that_fills_the_pipe_of_a_stopped_worker_holds_nobody(real):
     pending = real.request("spoken", text="x" * 2**21)
     keeps(0.5, time.monotonic() - started, "a request of 2 MB to a stopped worker")
     cancel(pending)
-
-
-def test_a_request_to_a_worker_that_was_stopped_while_idle_is_answered_by_another(
-    real, monkeypatch
-):
-    first = real.pid
-    monkeypatch.setattr(worker_process, "SILENCE_SHOWN", 0.3)
-    os.kill(first, signal.SIGSTOP)
-    assert real.request("release").wait(timeout=10) == {} and real.pid != first
 
 
 KILLED = """
@@ -315,87 +305,6 @@ def test_an_engine_that_is_never_ready_or_of_another_protocol_is_a_sentence(play
     with pytest.raises(errors.NoEngine, match=sentence):
         client.request("hello").wait(timeout=60)
     assert "answer" not in sentence or not client.running
-
-
-# -- an engine that makes no sense
-# -------------------------------------------------------------------------------------
-
-
-TAKE = {"seed": 1, "score": 50.0, "provenance": {}, "expression": "a.npy", "jaw": "b.npy"}
-ABOUT = {
-    "engine": "thunder",
-    "fps": 25,
-    "channels": ["jawOpen"],
-    "audio": "x",
-    "weights": "y",
-    "device": "cpu",
-    "folder": "/tmp",
-}
-
-
-@pytest.mark.parametrize(
-    "verb, event",
-    [
-        ("generate", {"event": "done", "result": [1]}),
-        ("generate", {"event": "done"}),
-        (
-            "generate",
-            {
-                "event": "done",
-                "result": {
-                    **ABOUT,
-                    "sound_seconds": 1,
-                    "seconds": 1,
-                    "takes": [{**TAKE, "score": "high"}],
-                },
-            },
-        ),
-        ("generate", {"event": "take", "take": TAKE, **ABOUT, "fps": None}),
-        ("generate", {"event": "take", "take": {**TAKE, "seed": None}, **ABOUT}),
-        ("generate", {"event": "take", "take": [TAKE], **ABOUT}),
-        ("generate", {"event": "take", "take": TAKE, **ABOUT, "channels": "jawOpen"}),
-        ("hello", {"event": "done", "result": {"protocol": protocol.PROTOCOL}}),
-        (
-            "score",
-            {
-                "event": "done",
-                "result": {"total": float("nan"), "heard": 50.0, "per_frame": "p.npy"},
-            },
-        ),
-        ("listen", {"event": "done", "result": {"sound": 3, "rate": 16000, "seconds": 1.0}}),
-        ("spoken", {"event": "done", "result": {"words": [["m", 1.0]], "sounds": []}}),
-        ("score", {"event": "error", "kind": ["BadSound"], "message": "no"}),
-        ("score", {"event": "error", "kind": "BadSound", "message": 7}),
-    ],
-)
-def test_an_answer_of_the_wrong_types_ends_its_request_with_a_sentence(play, verb, event):
-    client = play(f"""
-ready()
-asked = requests()
-say(id=next(asked)["id"], **json.loads({json.dumps(event)!r}))
-for each in asked:
-    if each["verb"] != "cancel":
-        say(id=each["id"], event="done", result={{}})
-""")
-    with pytest.raises(errors.ThunderError, match="cannot be read"):
-        client.request(verb, folder="/tmp").wait(timeout=60)
-    assert client.request("release").wait(timeout=60) == {}
-
-
-def test_progress_of_the_wrong_types_is_dropped_and_the_rest_clamped(play):
-    client = play("""
-ready()
-number = next(requests())["id"]
-for fraction, message in (("half", "a"), (None, "b"), (0.5, 4), (float("nan"), "c"), (10**400, "d"), (7, "e"), (-3.0, "f")):
-    say(id=number, event="progress", fraction=fraction, message=message)
-say(id=number, event="done", result={})
-""")
-    seen = []
-    client.request("release").wait(on_event=seen.append, timeout=60)
-    assert [(e["fraction"], e["message"]) for e in seen if e["event"] == "progress"] == [
-        (1.0, "e"),
-        (0.0, "f"),
-    ]
 
 
 # -- too little memory

@@ -568,12 +568,6 @@ _SURVIVED = [
 
 _ANSWERS = [
     (
-        "an answer without a result",
-        talks(_READY, '{"id": 1, "event": "done"}'),
-        "WorkerDied|BadRequest|NoEngine|ThunderError",
-        ".",
-    ),
-    (
         "an error of a kind nobody knows",
         talks(
             _READY,
@@ -581,12 +575,6 @@ _ANSWERS = [
         ),
         "ThunderError",
         "It broke",
-    ),
-    (
-        "an error without a message",
-        talks(_READY, '{"id": 1, "event": "error"}'),
-        "WorkerDied|BadRequest|NoEngine|ThunderError",
-        ".",
     ),
     (
         "an engine of another protocol",
