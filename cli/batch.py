@@ -94,17 +94,17 @@ def bake_all(chosen: argparse.Namespace) -> int:
     tasks = run.tasks(jobs)
     try:
         if tasks:
-            with run.progress:
-                tasks = run.without_refused(tasks, listed.refused, python)
-                with contextlib.closing(events_of(chosen, tasks, run.maker)) as events:
-                    for event in events:
-                        run.note(event)
+            tasks = run.without_refused(tasks, listed.refused, python)
+            with contextlib.closing(events_of(chosen, tasks, run.maker)) as events:
+                for event in events:
+                    run.note(event)
         if not chosen.only:
             run.collect()
     except KeyboardInterrupt:
         say(f"{run.counts()}: the same command goes on from here")
         raise
     finally:
+        run.progress.stop()
         run.write_report()
     return run.end()
 
