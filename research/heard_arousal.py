@@ -39,7 +39,6 @@ EACH = 20  # voices of each
 LONG_ENOUGH = 4.0  # seconds
 WIDER, FASTER, LOUDER, RISES = 1.4, 1.25, 10.0, 3.0  # factors, dB, dB an octave
 MIDDLE, LOWEST = 1000.0, 200.0  # Hz: where a tilt leaves the level, and below which it is flat
-QUIETER = 0.1
 CHANGES = {  # name → (arguments of `change_voice`, field of Heard, 1 if it goes up)
     "wider pitch": ({"wider": WIDER}, "pitch", 1),
     "narrower pitch": ({"wider": 1 / WIDER}, "pitch", -1),

@@ -33,17 +33,6 @@ ONSET = 0.2  # time before a phrase in which lips open for its first sound, s
 OPEN_MM = 0.25  # least gap at which lips count as open
 
 
-def correlation(x: np.ndarray, y: np.ndarray) -> float:
-    """Pearson's r of the frames where both are numbers; NaN where there are too few or one does not
-    change."""
-    ok = np.isfinite(x) & np.isfinite(y)
-    return (
-        float(np.corrcoef(x[ok], y[ok])[0, 1])
-        if ok.sum() > 10 and x[ok].std() > 0 and y[ok].std() > 0
-        else float("nan")
-    )
-
-
 def brow(head: Head, motion: Motion) -> np.ndarray:
     """Height of the brows [T]."""
     return (

@@ -20,7 +20,7 @@ from thunder_core.engine.speech.encoder import EncoderConfig, SILENCE
 from thunder_core.errors import BadWeights
 from thunder_core.networks.encoder import SpeechEncoder, transformers_package
 from thunder_core.train.corpus import Clip, Corpus, LABEL_HOP
-from thunder_core.train.loop import fit, part_of_rows, Schedule
+from thunder_core.train.loop import fit, Schedule
 from thunder_core.train.motions import noise
 from thunder_core.types import RATE
 
@@ -85,10 +85,6 @@ class PhoneBatches:
         self.odds /= self.odds.sum()
         # One level per clip; measured once, on its first ten seconds.
         self.gains = [gain(corpus.samples(c, 0, min(c.length, 10 * RATE))) for c in clips]
-
-    def part(self, number: int, count: int) -> PhoneBatches:
-        """The same from part `number` of `count` of the clips (`loop.part_of_rows`)."""
-        return PhoneBatches(self.corpus, list(part_of_rows(self.clips, number, count)))
 
     def __call__(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         n = CROP * 2 * LABEL_HOP
@@ -184,18 +180,6 @@ def phone_accuracy(encoder: SpeechEncoder, corpus: Corpus, clips: list[Clip]) ->
     return right / max(1, total)
 
 
-# A small network that reads the waveform, for comparison at equal cost and for tests without a
-# pretrained one.
-SMALL_WAVE = dict(
-    model_type="wav2vec2", hidden_size=192, num_hidden_layers=4, num_attention_heads=4,
-    intermediate_size=768, conv_dim=(96,) * 7,
-    num_conv_pos_embeddings=32, num_conv_pos_embedding_groups=8, do_stable_layer_norm=False,
-    feat_extract_norm="layer", hidden_dropout=0.0,
-    activation_dropout=0.0, attention_dropout=0.0, feat_proj_dropout=0.0, layerdrop=0.0,
-    apply_spec_augment=False,
-)  # fmt: skip
-
-
 def adopt_network(folder: Path) -> SpeechEncoder:
     """An encoder around the pretrained Wav2Vec2, HuBERT or WavLM network in a local folder; its
     heads are untrained.
@@ -230,7 +214,6 @@ def train_encoder(
     corpus: Corpus,
     folder: Path,
     schedule: Schedule,
-    config: EncoderConfig = EncoderConfig(),
     adopt: Path | None = None,
     device: str = "cpu",
     start: dict[str, Tensor] | None = None,
@@ -241,7 +224,7 @@ def train_encoder(
     Returns (encoder, figures on the unseen test voices).
     """
     torch.manual_seed(schedule.seed)
-    encoder = adopt_network(adopt) if adopt else SpeechEncoder(config)
+    encoder = adopt_network(adopt) if adopt else SpeechEncoder(EncoderConfig())
     if adopt:
         encoder.body.requires_grad_(False)
     clips = corpus.of("train")

@@ -10,7 +10,8 @@ import numpy as np
 import soundfile
 
 from thunder_core.files import write_file
-from thunder_core.train.tracked import BadTracking, load_arrays, numbers_of, sound_of
+from thunder_core.train.tracked import BadTracking, load_arrays, numbers_of, sound_beside
+from thunder_core.train.voices import read_recording
 from thunder_core.types import Motion, RATE
 
 
@@ -105,7 +106,9 @@ def convert_facegood(source: Path, out: Path, channels: list[str]) -> list[Path]
             numbers_of(path, data, "weights", len(names), None), names, channels, float(data["fps"])
         )
         write_tracked(out / path.name, motion, channels, speaker="facegood")
-        soundfile.write(out / f"{path.stem}.wav", sound_of(path), RATE, subtype="PCM_16")
+        soundfile.write(
+            out / f"{path.stem}.wav", read_recording(sound_beside(path)), RATE, subtype="PCM_16"
+        )
         written.append(out / path.name)
     if not written:
         raise BadTracking(

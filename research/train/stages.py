@@ -12,13 +12,13 @@ from research.faces.calibrate import calibrate
 from research.faces.head_motion import HeadStatistics, of_people, STATISTICS, with_heads
 from research.faces.real_faces import solve_folder
 from research.train import lip_video, sv2s
-from research.train.encoder import SMALL_WAVE, train_encoder
+from research.train.encoder import train_encoder
 from research.train.facegood import convert_facegood
 from research.train.paper import Budget, Chain, folder_of, select_stages, train_chain
 from research.train.speaker import import_resemblyzer
 from research.train.vocoder import train_vocoder
 from thunder_core.engine.planning.lip_kernels import KERNELS
-from thunder_core.engine.speech.encoder import EncoderConfig, SpeechEncoder
+from thunder_core.engine.speech.encoder import SpeechEncoder
 from thunder_core.networks.m2s import MeshToSpeech
 from thunder_core.networks.systems.denoisers import ClipImages
 from thunder_core.networks.weights import load_weights
@@ -28,8 +28,6 @@ from thunder_core.train.m2s import FRAMES
 from thunder_core.train.stages import optimisation, option, Stage, start_weights
 from thunder_core.train.workspace import Provenance, version, Workspace
 from thunder_core.types import Columns
-
-_OPENING_SECONDS = 12  # most that is used of each recording of the corpus
 
 
 def _speaker(workspace: Workspace, args: Namespace) -> str:
@@ -48,11 +46,10 @@ def _speaker(workspace: Workspace, args: Namespace) -> str:
 
 def _encoder(workspace: Workspace, args: Namespace) -> dict:
     schedule = Schedule(steps=args.steps, rate=args.rate, average=0.998, seed=workspace.seed)
-    config = EncoderConfig(body=SMALL_WAVE) if args.wave else EncoderConfig()
     start = load_weights(args.start / "encoder")[0] if args.start else None
     folder = workspace.runs / "encoder"
     network, figures = train_encoder(
-        workspace.corpus(), folder, schedule, config, args.adopt, workspace.device, start
+        workspace.corpus(), folder, schedule, args.adopt, workspace.device, start
     )
     what, data = "speech encoder, frame-wise phones", "corpus, training voices"
     workspace.export(
@@ -177,11 +174,6 @@ STAGES = {
             *optimisation(3600, 1.2e-3),
             option(
                 "--start", type=Path, help="weights folder to start from instead of from nothing"
-            ),
-            option(
-                "--wave",
-                action="store_true",
-                help="a Wav2Vec2Model of the waveform instead of filter banks and a conformer",
             ),
             option(
                 "--adopt",

@@ -89,8 +89,7 @@ def clip(engine, speech, takes):
     )
     return SampledClip(
         takes=x, teacher=x, plain=x, expected=expected, asked=expected, readings=readings,
-        steps=np.full(2, 5), guidance=np.ones(2),
-        features=voice.features, units=voice.units.astype(np.uint8), opening=voice.opening,
+        features=voice.features, opening=voice.opening,
     )  # fmt: skip
 
 
@@ -188,15 +187,15 @@ def test_a_size_that_energy_can_ask_for_is_no_fault(factor, energy, size):
 def test_a_take_as_the_teacher_does_it_is_right_damped_a_little_too_and_damped_too_far_or_late_is_not(
     lessons, clip
 ):
-    lesson = lessons.of(clip, clip, [["off", "damped", "still"], []], np.random.default_rng(0))
+    lesson = lessons.of(clip, clip, [["off", "damped"], []], np.random.default_rng(0))
     assert torch.equal(lesson.target[..., STRESSED], lesson.target[..., PLAIN]), (
         "the teacher stresses nothing"
     )
     error = (lesson.target[..., PLAIN].exp() - FLOOR).mean(1).numpy()
-    assert lesson.as_sampled.tolist() == [True, False, False, False, True]
-    assert error[[0, 4]] == pytest.approx([0, 0], abs=0.03)
-    right, off, damped, still = error[:4]
-    assert right + 0.2 < damped < still and off > 0.5
+    assert lesson.as_sampled.tolist() == [True, False, False, True]
+    assert error[[0, 3]] == pytest.approx([0, 0], abs=0.03)
+    right, off, damped = error[:3]
+    assert right + 0.2 < damped < off and off > 0.5
     seen = lessons._see(clip.takes[:1])[:, :, lessons.lip]
     assert (
         lip_error(
@@ -216,8 +215,6 @@ def test_spoils_are_what_they_say():
         bad, factor = corrupt(x, other, gap, kind, np.random.default_rng(1))
         assert bad.shape == x.shape and np.abs(bad - x).max() > 0.1
         assert (kind == "size") == bool(np.abs(factor - 1).max() > 0.1)
-    still, factor = corrupt(x, other, gap, "still", rng)
-    assert not still.any() and not factor.any()
     assert np.array_equal(corrupt(x, other, gap, "nothing", rng)[0], x)
     with pytest.raises(ValueError, match="upside down"):
         corrupt(x, other, gap, "upside down", rng)
@@ -298,13 +295,7 @@ def test_a_clip_in_a_batch_with_a_longer_one_is_judged_as_alone(judge, lessons, 
         name: getattr(clip, name)[:, :60]
         for name in ("takes", "teacher", "plain", "expected", "asked")
     }
-    short = replace(
-        clip,
-        **motions,
-        features=clip.features[:60],
-        units=clip.units[:120],
-        opening=clip.opening[:60],
-    )
+    short = replace(clip, **motions, features=clip.features[:60], opening=clip.opening[:60])
     cut = lessons.of(short, short, [[], []], np.random.default_rng(0))
     with torch.no_grad():
         alone, together = opinion(judge, collate([cut])), opinion(judge, collate([lesson, cut]))

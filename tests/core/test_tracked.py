@@ -11,6 +11,7 @@ import soundfile
 from research.train.facegood import convert_facegood, facegood_motion, write_tracked
 from thunder_core.face.head import load_head
 from thunder_core.train.tracked import BadTracking, read_tracked, resample, tracked_clips
+from thunder_core.train.voices import BadRecording
 from thunder_core.types import Motion
 
 CHANNELS = list(load_head().expression_names)
@@ -137,7 +138,7 @@ def test_folders_that_cannot_be_used_get_a_sentence(tmp_path):
     with pytest.raises(BadTracking, match="no sound beside"):
         list(tracked_clips(tmp_path, CHANNELS))
     sound.write_bytes(b"noise")
-    with pytest.raises(BadTracking, match="cannot be read as sound"):
+    with pytest.raises(BadRecording, match="cannot be read as sound"):
         list(tracked_clips(tmp_path, CHANNELS))
 
 

@@ -144,7 +144,7 @@ def test_files_that_hold_no_face_get_a_sentence(tmp_path, arrays, says):
         read_landmarks(tmp_path / "a.npz")
 
 
-def test_a_folder_of_faces_becomes_sequences_and_a_report(tmp_path, known):
+def test_a_folder_of_faces_becomes_sequences(tmp_path, known):
     motion, _ = performance(40)
     (tmp_path / "lips" / "landmarks").mkdir(parents=True)
     np.savez(
@@ -154,6 +154,6 @@ def test_a_folder_of_faces_becomes_sequences_and_a_report(tmp_path, known):
     )
     (tmp_path / "lips" / "split.toml").write_text("check = ['ada']\n")
     report = solve_folder(tmp_path / "lips", tmp_path / "out", HEAD)
-    assert "ada" in report and (tmp_path / "out" / "report.txt").read_text() == report
+    assert report.startswith("ada") and report.endswith(" mm")
     [(name, read, seen)] = solved_clips(tmp_path / "out" / "check", NAMES)
     assert name == "ada" and read.frames == 40 and seen.all()

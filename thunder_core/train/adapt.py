@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from ..networks.m2s import MeshToSpeech
 from ..networks.weights import load_weights
 from .corpus import BadCorpus, build, Clip
 from .denoiser import build_denoiser, SpeechTerm, train_denoiser
-from .label import Labeller
+from .label import label
 from .loop import Schedule
 from .motions import animate, extract_features, MotionSet, SAMPLES_PER_FRAME
 
@@ -66,7 +67,7 @@ def prepare(
     BadCorpus."""
     channels = list(head.expression_names)
     corpus = build(
-        cache / "corpus", sources, 0.0, label=Labeller(weights), channels=channels, split=False
+        cache / "corpus", sources, 0.0, partial(label, weights), channels=channels, split=False
     )
     parts = [
         part
@@ -113,11 +114,11 @@ def adapt(
     runs.mkdir(parents=True, exist_ok=True)
     # a new one, since training resumes what a folder holds
     with tempfile.TemporaryDirectory(prefix="before_", dir=runs) as folder:
-        untrained = build_denoiser(motions, schedule.seed, start, directed=False)
+        untrained = build_denoiser(motions, schedule.seed, start)
         _, before = train_denoiser(
             motions, head, Path(folder), replace(schedule, steps=0), untrained, device=device
         )
-    denoiser = build_denoiser(motions, schedule.seed, start, directed=False)
+    denoiser = build_denoiser(motions, schedule.seed, start)
     performer, after = train_denoiser(
         motions, head, runs / "denoiser", schedule, denoiser, SpeechTerm(m2s), device=device
     )

@@ -3,20 +3,22 @@
 memory-mapped file.
 
 A folder of recordings holds the sounds and, if there are any, `transcripts.tsv` (file, speaker,
-text) and `alignments.tsv` (file, phone, start_s, end_s; header line). Without alignments the texts
-are aligned by pocketsphinx; without texts the shipped encoder recognises the phones. A folder of
-tracked performances (docs/reference/tracked.md) adds real motion. The corpus is written once and
-then only read: `samples.i16` (all clips one after another, 16 kHz), `phones.u8` (one label per 10
-ms), `tracked.f16` (captured motion at 25 fps) and `clips.json`.
+text) and `alignments.tsv` (file, phone, start_s, end_s; header line). Without alignments the
+shipped encoder recognises the phones, with the help of a text. A folder of tracked performances
+(docs/reference/tracked.md) adds real motion. The corpus is written once and then only read:
+`samples.i16` (all clips one after another, 16 kHz), `phones.u8` (one label per 10 ms),
+`tracked.f16` (captured motion at 25 fps) and `clips.json`.
 """
 
 import csv
 import json
 import shutil
 import zlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
@@ -25,14 +27,15 @@ from tqdm import tqdm
 from ..engine.speech.encoder import phone_index, SILENCE
 from ..errors import ThunderError
 from ..types import pack, RATE
-from .tracked import FlameBasis, SOUNDS, speaker_of, tracked_clips
-from .voices import read_recording, synthesise
+from .tracked import FlameBasis, sound_beside, SOUNDS, speaker_of, tracked_clips
+from .voices import read_recording, reading, synthesise
 
 # LibriSpeech test-other speakers: never used in training, the held-out voices of every table.
 TEST_SPEAKERS = frozenset("533 367 3331 3080 3005 2609 2414 2033 1998 1688".split())
 LABEL_HOP = RATE // 100  # samples per phone label
 LONGEST_CROP = 5.0  # seconds of one recording that a stage needs at most, mesh-to-speech's
 SYNTHETIC_MINUTES = 60.0
+_DOUBTFUL = -24.0  # mean score of an alignment (align_quality.tsv) up to which it is left out
 _ONE_IN = 25  # of so many speakers one validates, and one tests if nobody of TEST_SPEAKERS is there
 
 
@@ -143,14 +146,13 @@ class Corpus:
 
 def voices_in_words(voices: dict) -> str:
     """`Corpus.voices` as a sentence."""
-    validation, test = (
-        f"{', '.join(names[:10])}{f' and {len(names) - 10} more' if len(names) > 10 else ''}"
-        for names in (voices["validation"], voices["test"])
-    )
-    watched = (
-        f"validation: {validation}; test: {test}" if validation else f"validation and test: {test}"
-    )
-    return f"Speakers that train: {voices['train']}; {watched}"
+    validation, test = (_few(voices[split]) for split in ("validation", "test"))
+    watched = f"validation: {validation}; test" if validation else "validation and test"
+    return f"Speakers that train: {voices['train']}; {watched}: {test}"
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
 
 
 def labels(phones: list[tuple[str, float, float]], n: int) -> np.ndarray:
@@ -168,35 +170,69 @@ def _rows(path: Path) -> list[list[str]]:
         return list(csv.reader(f, delimiter="\t", quoting=csv.QUOTE_NONE))[1:]
 
 
-def _recordings(
-    folder: Path, least_score: float
-) -> Iterator[tuple[str, str, Path, list | None, str]]:
-    """(name, speaker, path, phones or None, text) of every recording of a folder, doubtful
-    alignments left out.
+class Recording(NamedTuple):
+    """A sound or a tracked sequence that a folder holds. phones: (phone, start s, end s), None if
+    nobody wrote them down."""
 
-    Each file without a speaker counts as a separate speaker.
-    """
+    name: str
+    speaker: str
+    path: Path
+    phones: list[tuple[str, float, float]] | None = None
+    text: str = ""
+
+
+def list_recordings(folder: Path) -> list[Recording]:
+    """The tracked sequences of a folder, or else its recordings, doubtful alignments left out. Each
+    file without a speaker counts as a separate speaker. Raises BadTracking, BadCorpus."""
+    if tracked := sorted(folder.rglob("*.npz")):
+        return [Recording(path.stem, speaker_of(path), path) for path in tracked]
     transcripts = _rows(folder / "transcripts.tsv")
     speaker = {r[0]: r[1] for r in transcripts if len(r) > 1}
     text = {r[0]: r[2] for r in transcripts if len(r) > 2}
+    doubtful = {
+        r[0]
+        for r in _rows(folder / "align_quality.tsv")
+        if len(r) > 3 and (r[1] != "ok" or float(r[3]) <= _DOUBTFUL)
+    }
     phones: dict[str, list] = {}
     for r in _rows(folder / "alignments.tsv"):
         if len(r) >= 4:
             phones.setdefault(r[0], []).append((r[1], float(r[2]), float(r[3])))
-    quality = {
-        r[0]: float(r[3]) if r[1] == "ok" else -np.inf
-        for r in _rows(folder / "align_quality.tsv")
-        if len(r) > 3
-    }
-    if phones:
-        for name, times in sorted(phones.items()):
-            path = folder / name
-            if path.exists() and name in speaker and quality.get(name, 0.0) > least_score:
-                yield name, speaker[name], path, times, text.get(name, "")
-        return
-    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SOUNDS):
-        name = str(path.relative_to(folder))
-        yield name, speaker.get(name, f"{folder.name}/{name}"), path, None, text.get(name, "")
+    found = [
+        Recording(name, speaker[name], folder / name, times, text.get(name, ""))
+        for name, times in sorted(phones.items())
+        if (folder / name).exists() and name in speaker and name not in doubtful
+    ]
+    if not phones:
+        for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SOUNDS):
+            name = str(path.relative_to(folder))
+            who = speaker.get(name, f"{folder.name}/{name}")
+            found.append(Recording(name, who, path, None, text.get(name, "")))
+    if not found:
+        raise BadCorpus(
+            f"There are no recordings in {folder}. Name a folder with WAV, FLAC, OGG or MP3 files."
+        )
+    return found
+
+
+def split_recordings(recordings: list[Recording]) -> dict[str, str]:
+    """The split of every speaker. Raises BadCorpus, BadRecording, BadTracking."""
+    longest: dict[str, float] = {}
+    for each in recordings:
+        sound = sound_beside(each.path) if each.path.suffix == ".npz" else each.path
+        with reading(sound):
+            seconds = soundfile.info(sound).duration
+        longest[each.speaker] = max(longest.get(each.speaker, 0.0), seconds)
+    splits = splits_of(longest)
+    if not {"train", "test"} <= {splits[s] for s in longest if longest[s] >= LONGEST_CROP}:
+        raise BadCorpus(
+            f"Training needs two speakers with a recording of {LONGEST_CROP:g} seconds or more, "
+            f"one to learn from and one to be measured by; here speak {_few(sorted(longest))} "
+            f"(LibriSpeech's ten test-other speakers never train). Add longer recordings or "
+            f"somebody else's, say in transcripts.tsv who speaks, or adapt what ships with the "
+            f"stage adapt, to which one speaker is enough."
+        )
+    return splits
 
 
 def can_synthesise() -> bool:
@@ -204,128 +240,75 @@ def can_synthesise() -> bool:
     return bool(shutil.which("flite") and shutil.which("espeak-ng"))
 
 
+def _read(
+    source: Path, recordings: list[Recording], label: Callable, channels: list[str],
+    basis: FlameBasis | None,
+) -> Iterator[tuple]:  # fmt: skip
+    """(name, corpus, speaker, samples [n] at 16 kHz, phones, captured motion or None) of a folder's
+    recordings. Raises BadTracking, BadRecording."""
+    if recordings[0].path.suffix == ".npz":
+        for name, speaker, samples, motion in tqdm(
+            tracked_clips(source, channels, basis=basis), desc=source.name
+        ):
+            yield name, source.name, speaker, samples, label(samples, ""), motion
+        return
+    for each in tqdm(recordings, desc=source.name):
+        samples = read_recording(each.path)
+        phones = label(samples, each.text) if each.phones is None else each.phones
+        yield each.name, source.name, each.speaker, samples, phones, None
+
+
+def _synthesise(texts: list[str], minutes: float) -> Iterator[tuple]:
+    """As `_read`, of synthetic voices that read sentences."""
+    rng, seconds, number = np.random.default_rng(1), 0.0, 0
+    while texts and seconds < minutes * 60:
+        voice, samples, phones = synthesise(texts, rng)
+        yield f"{voice}-{number}", "synthetic", voice, samples, phones, None
+        seconds += len(samples) / RATE
+        number += 1
+
+
 def build(
-    folder: Path, sources: list[Path], synthetic_minutes: float = SYNTHETIC_MINUTES,
-    least_score: float = -24.0, label=None,
-    channels: list[str] = (), basis: FlameBasis | None = None, split: bool = True,
+    folder: Path, sources: list[Path], synthetic_minutes: float, label: Callable,
+    channels: Sequence[str] = (), basis: FlameBasis | None = None, split: bool = True,
 ) -> Corpus:  # fmt: skip
     """Write the corpus of all recordings in `sources` and of synthetic voices reading their
     sentences.
 
     A source with `.npz` files is one of tracked performances, read onto the head's `channels`, or
     in a FLAME file's `basis`. label(samples, text) → [(phone, start s, end s)] writes down
-    recordings that come without phone times (`label.Labeller`).
+    recordings that come without phone times (`label.label`).
     split: whether speakers are split, for which there must be enough of them; else all train.
-    Raises BadTracking, BadCorpus.
+    Raises BadTracking, BadRecording, BadCorpus.
     """
-    listed, speakers = [], set()
-    for source in sources:
-        tracked, recordings = sorted(source.rglob("*.npz")), []
-        if not tracked and not (recordings := list(_recordings(source, least_score))):
-            raise BadCorpus(
-                f"There are no recordings in {source}. Name a folder with WAV, FLAC, OGG or MP3 "
-                f"files."
-            )
-        listed.append(recordings)
-        speakers |= {speaker_of(path) for path in tracked} | {
-            speaker for _, speaker, *_ in recordings
-        }
-    if split and len(speakers) < 2:
-        raise BadCorpus(
-            f"All recordings are of one speaker, {', '.join(speakers)}. Training needs a second "
-            f"one to be measured by: add recordings of "
-            "somebody else, say in transcripts.tsv who speaks, or adapt what ships with the stage "
-            "adapt, to which one speaker is enough."
-        )
+    listed = [(source, list_recordings(source)) for source in sources]
+    recordings = [each for _, some in listed for each in some]
+    splits = split_recordings(recordings) if split else {r.speaker: "train" for r in recordings}
+    texts = [r.text for r in recordings if splits[r.speaker] == "train" and 20 < len(r.text) < 160]
+    read = (_read(source, some, label, list(channels), basis) for source, some in listed)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "clips.json").unlink(missing_ok=True)  # until the rest is written
     clips: list[dict] = []
-    said: list[tuple[str, str]] = []  # speaker, text
-    longest = dict.fromkeys(speakers, 0.0)
-    cursor = tracked_frames = 0
+    cursor = frames = 0
     with (
         (folder / "samples.i16").open("wb") as samples_file,
         (folder / "phones.u8").open("wb") as phones_file,
         (folder / "tracked.f16").open("wb") as tracked_file,
     ):
-
-        def add(name, corpus, speaker, samples, phones, motion=None):
-            nonlocal cursor, tracked_frames
+        for name, corpus, speaker, samples, phones, motion in chain(
+            *read, _synthesise(texts, synthetic_minutes)
+        ):
             n = len(samples) // LABEL_HOP * LABEL_HOP
             if n < RATE // 2 or not np.isfinite(samples).all():
-                return
+                continue
             samples_file.write((np.clip(samples[:n], -1, 1) * 32767).astype("<i2").tobytes())
             phones_file.write(labels(phones, n // LABEL_HOP).tobytes())
-            at = -1
+            part = splits.get(speaker) or split_of(speaker)
+            at = -1 if motion is None else frames
+            clips.append(asdict(Clip(name, corpus, speaker, part, cursor, n, at)))
             if motion is not None:
-                frames = n // 640
-                tracked_file.write(pack(motion)[:frames].astype(np.float16).tobytes())
-                at, tracked_frames = tracked_frames, tracked_frames + frames
-            clips.append(
-                dict(
-                    name=name,
-                    corpus=corpus,
-                    speaker=speaker,
-                    split="",
-                    start=cursor,
-                    length=n,
-                    tracked=at,
-                )
-            )
-            longest[speaker] = max(longest.get(speaker, 0.0), n / RATE)
+                tracked_file.write(pack(motion)[: n // 640].astype(np.float16).tobytes())
+                frames += n // 640
             cursor += n
-
-        for source, recordings in zip(sources, listed):
-            if not recordings:
-                for name, speaker, samples, motion in tqdm(
-                    tracked_clips(source, list(channels), basis=basis), desc=source.name
-                ):
-                    add(name, source.name, speaker, samples, label(samples, ""), motion)
-                continue
-            for name, speaker, path, phones, text in tqdm(recordings, desc=source.name):
-                samples = _read(path)
-                add(
-                    name,
-                    source.name,
-                    speaker,
-                    samples,
-                    label(samples, text) if phones is None else phones,
-                )
-                said.append((speaker, text))
-        splits = splits_of(longest) if split else dict.fromkeys(longest, "train")
-        if split and not {"train", "test"} <= {
-            splits[speaker] for speaker, seconds in longest.items() if seconds >= LONGEST_CROP
-        }:
-            raise BadCorpus(
-                f"Too few speakers have a recording of {LONGEST_CROP:g} seconds or more: two are "
-                f"needed at least, one to train on "
-                "and one to be measured by (LibriSpeech's ten test-other speakers never train). "
-                "Add longer recordings."
-            )
-        texts = [
-            text for speaker, text in said if splits[speaker] == "train" and 20 < len(text) < 160
-        ]
-        rng, seconds = np.random.default_rng(1), 0.0
-        bar = tqdm(total=synthetic_minutes, desc="synthetic voices", unit="min")
-        while texts and seconds < synthetic_minutes * 60:
-            voice, samples, phones = synthesise(texts, rng)
-            add(f"{voice}-{len(clips)}", "synthetic", voice, samples, phones)
-            seconds += len(samples) / RATE
-            bar.update(len(samples) / RATE / 60)
-        bar.close()
-    clips = [
-        clip | {"split": splits.get(clip["speaker"]) or split_of(clip["speaker"])} for clip in clips
-    ]
     (folder / "clips.json").write_text(json.dumps(clips))
     return Corpus(folder)
-
-
-def _read(path: Path) -> np.ndarray:
-    """float32 [n] at 16 kHz. Raises BadCorpus."""
-    try:
-        return read_recording(path)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise BadCorpus(
-            f"{path} cannot be read as sound ({error}). Save it as WAV, or take it out of the "
-            f"folder."
-        ) from None

@@ -292,24 +292,17 @@ def jitter_planned_axes(style: Tensor, rows: Tensor) -> Tensor:
 
 
 def build_denoiser(
-    motions: MotionSet, seed: int, start: dict[str, Tensor] | None = None, directed: bool = True
+    motions: MotionSet, seed: int, start: dict[str, Tensor] | None = None
 ) -> Denoiser:
     """A denoiser for these motions, with `start` weights where their shapes fit; standardised by
-    the motions unless all of them do.
-
-    Unless `directed`, styles are learned only if `start` knows them.
-    """
+    the motions unless all of them do."""
     torch.manual_seed(seed)
-    # Weights that know no styles may be adapted as they are; with styles to learn they would be
-    # standardised again.
-    style = len(DIRECTION_NAMES) if directed or start is None or "no_style" in start else 0
-    events = len(EVENTS) if directed or start is None or "no_events" in start else 0
     denoiser = Denoiser(
         DenoiserConfig(
             motion=motions.motions.shape[2],
             audio=motions.features.shape[1],
-            style=style,
-            events=events,
+            style=len(DIRECTION_NAMES),
+            events=len(EVENTS),
         )
     )
     if not denoiser.start_from(start or {}):  # from nothing, or with another encoder's features

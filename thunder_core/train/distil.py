@@ -139,9 +139,7 @@ def from_noise(
 ) -> list[Tensor]:
     """All estimates of the take during sampling from the noise of a batch, standardised [B, T, C];
     the last is the result."""
-    styled = denoiser.config.style > 0
-    style, free = (item["style"], item["free"]) if styled else (None, None)
-    conditions = {"style": style, "free": free, "events": item["events"]}
+    conditions = {name: item[name] for name in ("style", "free", "events")}
     estimates: list[Tensor] = []
 
     def denoise(x: Tensor, step: int) -> Tensor:
@@ -163,8 +161,8 @@ def distil(
     """Train a copy of the model `full` to reproduce in STEPS its result of WHOLE_STEPS, on `lines`
     lines of the training voices.
 
-    Returns (model, figures on lines of the validation voices: distance of lips and channels from
-    the whole model's take of the same noise, and the spread of its takes).
+    Returns (model, figures on lines of the validation voices: distance of lips from the whole
+    model's take of the same noise, and the spread of its takes).
     """
     folder.mkdir(parents=True, exist_ok=True)
     lines = min(lines, BATCH * schedule.steps)  # no more than are used
@@ -225,16 +223,9 @@ def distil(
         apart = (measure.mouth.of_packed(takes) - measure.mouth.of_packed(wanted)).norm(
             dim=-1
         ).mean() * 1e3
-        off = ((takes - wanted) / model.motion_std).square().mean().sqrt()
-        channels, neck = measure.columns.expression, measure.columns.head
-        spread = {
-            name: float(takes[..., c].std() / wanted[..., c].std())
-            for name, c in (("spread", channels), ("head_spread", neck))
-        }
-        speed = float(
-            takes.diff(dim=1)[..., channels].std() / wanted.diff(dim=1)[..., channels].std()
-        )
-        return {"mouth_mm": float(apart), "off": float(off), "speed": speed} | spread
+        channels = measure.columns.expression
+        spread = takes[..., channels].std() / wanted[..., channels].std()
+        return {"mouth_mm": float(apart), "spread": float(spread)}
 
     fit(model, batch, loss, schedule, folder, figures, validate_every=100, device=device)
     with torch.no_grad():

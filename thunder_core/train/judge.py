@@ -29,7 +29,6 @@ from ..engine.scorer import (
     OFF_FRAMES,
     opening_and_width,
     PLAIN,
-    Scale,
     shift_frames,
     STRESSED,
     voiced_weight,
@@ -92,8 +91,6 @@ def corrupt(
             return shift_frames(x, int(rng.choice([-1, 1])) * OFF_FRAMES), usual
         case "damped":
             return DAMPED * x, DAMPED * usual
-        case "still":
-            return 0 * x, 0 * usual
         case "shift":
             bad = _delay(x, rng.choice([-1, 1]) * rng.uniform(0.5, FURTHEST))
         case "size":
@@ -231,9 +228,7 @@ class Lessons:
         for number, of_take in enumerate(kinds):
             energy = energy_of(clip.readings[number])
             for kind in ("nothing", *of_take):
-                by_teacher = (
-                    kind not in ("nothing", "off", "damped", "still") and rng.random() < of_teacher
-                )
+                by_teacher = kind not in ("nothing", "off", "damped") and rng.random() < of_teacher
                 x = (clip.teacher if by_teacher else clip.takes)[number].astype(np.float32)
                 seen = self._see(x[None])[0]
                 gap = (
@@ -288,8 +283,8 @@ def draw_lessons(lessons: Lessons, clips: list[SampledClip], seed: int) -> Itera
         yield lessons.of(clip, clips[(number + 1) % len(clips)], kinds, rng, OF_TEACHER)
 
 
-WATCHED_SPOILED = 2  # validation takes per clip that are spoiled in every way
-WATCHED_KINDS = ("off", "damped", "still", "other", "smooth", "open")
+WATCHED_SPOILED = 2  # validation takes per clip that are spoiled too
+WATCHED_KINDS = ("off", "damped")
 
 
 def watched_lessons(lessons: Lessons, clips: list[SampledClip]) -> Iterator[Lesson]:
@@ -377,19 +372,15 @@ def set_map(judge: Judge, kernels: dict[str, Kernels], aligned: bool) -> None:
 def measure(
     judge: Judge, lessons: list[Lesson], device: str = "cpu", by: int = PLAIN
 ) -> dict[str, float]:
-    """Figures of a judge: how well it orders the takes of each clip and recognises spoiled ones,
-    and the merits that define its scale.
+    """Figures of a judge: how well it orders the takes of each clip, and the merits that define its
+    scale.
 
     by: the opinion that counts, and the lip error that it estimates.
-    rank: Spearman of merit and lip error within a clip, mean over clips; yardstick, by_model: the
-    same of the correlation of a take's opening with the opening that the map predicts, and with the
-    one that the model expects in the requested direction.  gain: how much less error the best by
-    merit has than the average take, as a share of what the best choice would.  lines: Spearman of
-    the clips' mean merits and errors.  auc_…: share of pairs in which a take has more merit than a
-    spoiled one.
+    rank: Spearman of merit and lip error within a clip, mean over clips.  right, off, damped: mean
+    merit of takes as they are, and of those that are spoiled so.
     """
-    ranks, yardsticks, by_model, gained, possible, of_clips = [], [], [], 0.0, 0.0, []
-    kinds: dict[str, list[float]] = {name: [] for name in ("right", *WATCHED_KINDS)}
+    ranks: list[float] = []
+    merits: dict[str, list[float]] = {name: [] for name in ("right", *WATCHED_KINDS)}
     for lesson in lessons:
         batch = collate([lesson], device)
         # the curve over time has no whole-clip term
@@ -398,58 +389,24 @@ def measure(
         error = clip_means(batch["target"].exp() - FLOOR, batch)[:, by].cpu()
         correct = lesson.as_sampled
         ranks.append(spearmanr(-merit[correct], error[correct]).statistic)
-        of_clips.append((-float(merit[correct].mean()), float(error[correct].mean())))
-        loud = voiced_weight(lesson.speech[:, -LOUDNESS:].numpy()) > 0
-        openings = opening_and_width(lesson.lips[correct])[0][:, loud]
-        predicted = judge.predict(batch["speech"][:1])[0, :1, loud].cpu().expand_as(openings)
-        for ranks_of, expected in (
-            (yardsticks, predicted),
-            (by_model, opening_and_width(lesson.asked[correct])[0][:, loud]),
-        ):
-            ranks_of.append(
-                spearmanr(
-                    [np.corrcoef(o, e)[0, 1] for o, e in zip(openings, expected)], -error[correct]
-                ).statistic
-            )
-        gained += float(error[correct].mean() - error[correct][merit[correct].argmax()])
-        possible += float(error[correct].mean() - error[correct].min())
-        kinds["right"] += merit[correct].tolist()
-        starts = np.flatnonzero(correct.numpy())[:WATCHED_SPOILED]
-        for i, name in enumerate(WATCHED_KINDS):
-            spoiled = [(s, s + 1 + i) for s in starts if s + 1 + i < len(merit)]
-            # Some faults need something to spoil: a take without closures, say, cannot lose one.
-            kinds[name] += [
-                float(merit[now])
-                for was, now in spoiled
-                if not torch.equal(lesson.lips[now], lesson.lips[was])
-            ]
-    right = np.array(kinds["right"])
-    means = {name: float(np.mean(values)) for name, values in kinds.items()}
-    # Still lips have no correlation, and no order.
-    figures = {
-        name: float(np.nan_to_num(values).mean())
-        for name, values in (("rank", ranks), ("yardstick", yardsticks), ("by_model", by_model))
-    }
-    figures["gain"] = gained / max(possible, 1e-6)
-    figures["lines"] = float(np.nan_to_num(spearmanr(*zip(*of_clips)).statistic))
-    figures |= {
-        f"auc_{name}": float(np.mean(right[:, None] > np.array(kinds[name])[None]))
-        for name in WATCHED_KINDS
-    }
-    return figures | {name: means[name] for name in ("right", "off", "damped")}
+        merits["right"] += merit[correct].tolist()
+        takes = np.flatnonzero(correct.numpy())[:WATCHED_SPOILED]
+        for place, name in enumerate(WATCHED_KINDS, 1):
+            merits[name] += merit[takes + place].tolist()
+    rank = float(np.nan_to_num(ranks).mean())  # still lips have no order
+    return {"rank": rank} | {name: float(np.mean(values)) for name, values in merits.items()}
 
 
 @torch.no_grad()
 def fit_mood_costs(
     judge: Judge, lessons: Lessons, clips: list[SampledClip], device: str = "cpu"
-) -> tuple[Judge, dict[str, float]]:
+) -> Judge:
     """Have requested moods cost no more points than they add to a lip error without held poses.
 
-    clips: of `sampled.MOODS_SPLIT`.  Returns (judge, points that the usual and the worst mood cost
-    before and cost now).
+    clips: of `sampled.MOODS_SPLIT`.
     """
     names = list(MOODS)
-    excess, opinions = np.zeros((2, len(clips), len(names), 2))
+    excess = np.zeros((len(clips), len(names), 2))
     for number, clip in enumerate(clips):
         takes = len(clip.takes)
         lesson = lessons.of(
@@ -462,8 +419,8 @@ def fit_mood_costs(
         batch = collate([lesson], device)
         of_clip = clip_means(opinion(judge, batch), batch)
         of_clip[:, PLAIN] += in_all(judge, batch)
-        by_mood = of_clip.cpu(), (of_clip - clip_means(batch["target"], batch)).cpu()
-        opinions[number], excess[number] = (x.reshape(len(names), -1, 2).mean(1) for x in by_mood)
+        more = (of_clip - clip_means(batch["target"], batch)).cpu()
+        excess[number] = more.reshape(len(names), -1, 2).mean(1)
     neutral = names.index(NEUTRAL)
     costs = np.delete((excess - excess[:, neutral, None]).mean(0), neutral, 0)
     judge.config = replace(
@@ -471,17 +428,7 @@ def fit_mood_costs(
         moods=tuple(float(x) for x in costs[:, PLAIN]),
         moods_near=tuple(float(x) for x in costs[:, STRESSED]),
     )
-    points = Scale((judge.config.off, judge.config.damped, judge.config.right))
-    merit, allowed = -opinions[..., PLAIN], np.insert(costs[:, PLAIN], neutral, 0.0)
-    before, now = (
-        (each[:, neutral, None] - each).mean(0) for each in (points(merit), points(merit + allowed))
-    )
-    moods = np.arange(len(names)) != neutral
-    return judge, {
-        f"{which}_mood{when}": round(float(value), 1)
-        for when, cost in (("_before", before[moods]), ("", now[moods]))
-        for which, value in (("usual", cost.mean()), ("worst", cost.max()))
-    }
+    return judge
 
 
 def train_judge(

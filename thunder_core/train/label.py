@@ -1,49 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Phone times for recordings without any: texts are aligned by pocketsphinx; without a text the
-encoder recognises the phones."""
+"""Phone times for recordings without any: the encoder recognises the phones, and a text rules out
+those that its letters are never read as."""
 
-import re
-from functools import cached_property
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from ..engine.speech.cues import runs
 from ..engine.speech.encoder import BILABIALS, ENCODER_RATE, PHONES, softmax, SpeechEncoder
-from ..engine.speech.transcript import likeliest_path
+from ..engine.speech.transcript import follow, likeliest_path
 
 _LIKELY = 0.5  # probability that an m, b or p must reach
 _CHANGE = 4.0  # cost of a change of phone in the Viterbi path, nats
-
-
-def align(samples: np.ndarray, text: str) -> list[tuple[str, float, float]] | None:
-    """Phones of a known text in float32 samples at 16 kHz, or None if pocketsphinx is not installed
-    or cannot align it."""
-    try:
-        from pocketsphinx import Decoder
-    except ImportError:
-        return None
-    words = re.sub(r"[^a-z' ]", " ", text.lower()).split()
-    decoder = Decoder(lm=None, bestpath=False, loglevel="FATAL")
-    if not words or any(decoder.lookup_word(w) is None for w in words):
-        return None
-    pcm = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
-    try:
-        decoder.set_align_text(" ".join(words))
-        for again in (False, True):
-            if again:
-                decoder.set_alignment()
-            decoder.start_utt()
-            decoder.process_raw(pcm, full_utt=True)
-            decoder.end_utt()
-        alignment = decoder.get_alignment()
-    except RuntimeError:
-        return None
-    return (
-        [(p.name, p.start / 100, (p.start + p.duration) / 100) for word in alignment for p in word]
-        if alignment
-        else None
-    )
 
 
 def best_path(logits: np.ndarray, change: float = _CHANGE) -> np.ndarray:
@@ -70,20 +39,14 @@ def segments(path: np.ndarray) -> list[tuple[str, float, float]]:
     return [(PHONES[path[a]], a / ENCODER_RATE, b / ENCODER_RATE) for a, b in zip(edges, edges[1:])]
 
 
-class Labeller:
-    """label(samples, text) → [(phone, start s, end s)]; loads the encoder of a weights folder when
-    it is first needed."""
+@lru_cache(1)
+def _encoder(weights: Path) -> SpeechEncoder:
+    """The encoder of a weights folder, loaded when it is first needed."""
+    return SpeechEncoder.load(weights)
 
-    def __init__(self, weights: Path):
-        self.weights = weights
 
-    @cached_property
-    def encoder(self) -> SpeechEncoder:
-        """The speech encoder of the weights folder."""
-        return SpeechEncoder.load(self.weights)
-
-    def __call__(self, samples: np.ndarray, text: str = "") -> list[tuple[str, float, float]]:
-        if text and (result := align(samples, text)):
-            return result
-        _, logits = self.encoder.analyse(np.ascontiguousarray(samples, np.float32))
-        return segments(likeliest(logits))
+def label(weights: Path, samples: np.ndarray, text: str = "") -> list[tuple[str, float, float]]:
+    """[(phone, start s, end s)] of samples at 16 kHz, by the encoder of a weights folder."""
+    _, logits = _encoder(weights).analyse(np.ascontiguousarray(samples, np.float32))
+    told = follow(logits, text) if text else None
+    return segments(likeliest(logits if told is None else told))

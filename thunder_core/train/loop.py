@@ -2,29 +2,25 @@
 """One training loop for every network: seeded per step, checkpointed, resumed bit for bit where the
 arithmetic allows.
 
-Under `torchrun --nproc-per-node N` every process draws its batch from its part of the rows, where
-the data can be split (`part_of_rows`), and gradients are averaged, as with a batch N times as
-large; the log has the means. On a CPU that is shared with other programs, two processes of one
-thread are almost twice as fast as one process of two threads.
+Under `torchrun --nproc-per-node N` every process draws a batch of its own, and gradients are
+averaged, as with a batch N times as large; the log has the means. On a CPU that is shared with
+other programs, two processes of one thread are almost twice as fast as one process of two threads.
 """
 
 import json
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from torch import nn, Tensor
 
-from ..files import part_of, write_file
-
-T = TypeVar("T")
+from ..files import part_of
 
 
 @dataclass(frozen=True)
@@ -66,13 +62,6 @@ def half_precision(device: str, wanted: bool = True) -> torch.autocast:
         kind != "cpu" or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     )
     return torch.autocast(kind, torch.bfloat16, enabled=wanted and fast)
-
-
-def part_of_rows(rows: Sequence[T], number: int, count: int) -> Sequence[T]:
-    """Part `number` of `count` of rows, in their order, so that a process reads one stretch of each
-    file; all rows if they are too few."""
-    first, last = (len(rows) * i // count for i in (number, number + 1))
-    return rows[first:last] if len(rows) >= count else rows
 
 
 def _average(gradients: list[Tensor], processes: int) -> None:
@@ -154,21 +143,13 @@ class _Training:
 class _Log:
     """Lines of log.jsonl, also printed: the mean of every term of the loss since the last line.
 
-    writes: whether this process keeps the file; then lines of steps after `first_step`, which are
-    done again, are taken out of it.
+    A run that goes on appends to it: steps behind the last checkpoint are there twice.
     """
 
-    def __init__(self, path: Path, first_step: int, writes: bool = True):
+    def __init__(self, path: Path, first_step: int):
         self.path, self.first_step, self.began = path, first_step, time.time()
         self.sums: dict[str, float] = {}
         self.count = 0
-        if writes and path.is_file():
-            kept = [
-                line + "\n"
-                for line in path.read_text().splitlines()
-                if 0 < _step_of(line) <= first_step
-            ]
-            write_file(path, "".join(kept))
 
     def add(self, terms: dict[str, Tensor]) -> None:
         """Count the terms of one step."""
@@ -197,14 +178,6 @@ class _Log:
             log.write(json.dumps(line) + "\n")
 
 
-def _step_of(line: str) -> int:
-    """The step of a line of log.jsonl; 0 where the line was cut off."""
-    try:
-        return int(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
-        return 0
-
-
 def fit(
     model: nn.Module,
     batch: Callable[[np.random.Generator], object],
@@ -219,20 +192,17 @@ def fit(
     export.
 
     `batch` draws from a generator seeded by (seed, step), so a resumed run draws the same batches
-    as an uninterrupted one. With more than one process it draws from this one's part of the data,
-    if it has a method `part(number, count)`, which limits it to that part. `loss` returns named
-    terms, the same at every step; "total" is minimised. State lies in `folder`/checkpoint.pt, the
-    log in log.jsonl. Under torchrun only the first process returns; the others end with SystemExit.
+    as an uninterrupted one. `loss` returns named terms, the same at every step; "total" is
+    minimised. State lies in `folder`/checkpoint.pt, the log in log.jsonl. Under torchrun only the
+    first process returns; the others end with SystemExit.
     """
     rank, processes = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     if processes > 1 and not dist.is_initialized():
         dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     folder.mkdir(parents=True, exist_ok=True)
     model.to(device).train()
-    if processes > 1 and hasattr(batch, "part"):
-        batch = batch.part(rank, processes)
     training = _Training(model, schedule, folder / "checkpoint.pt", device)
-    log = _Log(folder / "log.jsonl", training.step, writes=rank == 0)
+    log = _Log(folder / "log.jsonl", training.step)
     while training.step < schedule.steps:
         step = training.step
         rng = np.random.default_rng([schedule.seed, step, rank] if rank else [schedule.seed, step])

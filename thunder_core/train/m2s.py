@@ -2,10 +2,8 @@
 """Training of mesh-to-speech (§4.1): L = 10 · L1(mel) + 1 · CE(units), and the scale of the
 lip-sync score."""
 
-import copy
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import torch
@@ -19,7 +17,7 @@ from ..networks.judge import evidence
 from ..networks.m2s import MeshToSpeech, MeshToSpeechConfig, SPACES
 from ..types import FPS
 from .corpus import LONGEST_CROP
-from .loop import fit, part_of_rows, Schedule
+from .loop import fit, Schedule
 from .motions import MotionSet, TRUE_TO_SOUND, UNITS, VARIANTS
 
 FRAMES = round(LONGEST_CROP * FPS)  # 5 s, as in the paper
@@ -48,13 +46,6 @@ class SpeechBatches:
         self.variants = variants
         self.log_mel = LogMel(640) if mel else None
         self._gain: dict[int, float] = {}
-
-    def part(self, number: int, count: int) -> Self:
-        """The same from part `number` of `count` of the rows, one after the other in the files
-        (`loop.part_of_rows`)."""
-        portion = copy.copy(self)
-        portion.numbers = list(part_of_rows(self.numbers, number, count))
-        return portion
 
     def gain(self, number: int) -> float:
         """Factor that normalises a row's whole recording to one speech level."""

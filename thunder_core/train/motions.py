@@ -433,17 +433,12 @@ def _perform_clips(job: Job, numbers: range, workers: int) -> Iterator[tuple[np.
     if workers <= 1 or len(numbers) < 2:
         yield from map(partial(_perform, job), numbers)
         return
-    kept = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     # inherited by processes, so that their libraries start no threads
-    os.environ.update(dict.fromkeys(kept, "1"))
-    try:
-        with multiprocessing.get_context("spawn").Pool(
-            min(workers, len(numbers)), torch.set_num_threads, (1,)
-        ) as pool:
-            yield from pool.imap(partial(_perform, job), numbers, chunksize=4)
-    finally:
-        for name, value in kept.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
+    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+    with multiprocessing.get_context("spawn").Pool(
+        min(workers, len(numbers)), torch.set_num_threads, (1,)
+    ) as pool:
+        yield from pool.imap(partial(_perform, job), numbers, chunksize=4)
 
 
 def _perform(job: Job, number: int) -> tuple[np.ndarray, ...]:

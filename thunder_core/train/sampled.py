@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -55,9 +55,8 @@ class SampledClip:
     them; teacher: in the direction of each take with the take's stresses (`readings.add_stresses`),
     plain: without these; expected: what the model expects where the teacher plays `teacher`
     (`Thunder.expect`), asked: in the direction that was requested.  readings: float32 [K,
-    DIRECTION_NAMES], without stresses. steps [K], guidance [K]: settings of each take; 0 steps: at
-    normal quality.  features: float16 [T, d].  units: uint8 [2T].
-    opening: float32 [T], that the voice asks for.
+    DIRECTION_NAMES], without stresses.  features: float16 [T, d].  opening: float32 [T], that the
+    voice asks for.
     """
 
     takes: np.ndarray
@@ -66,17 +65,14 @@ class SampledClip:
     expected: np.ndarray
     asked: np.ndarray
     readings: np.ndarray
-    steps: np.ndarray
-    guidance: np.ndarray
     features: np.ndarray
-    units: np.ndarray
     opening: np.ndarray
 
     @staticmethod
     def load(path: Path) -> SampledClip:
         """The clip that `save` wrote."""
         with np.load(path, allow_pickle=False) as file:
-            return SampledClip(**file)
+            return SampledClip(**{field.name: file[field.name] for field in fields(SampledClip)})
 
     def save(self, path: Path) -> None:
         """Write the clip, whole or not at all."""
@@ -219,7 +215,7 @@ def sample_clip(
     frames = min(MOST_FRAMES, int(clip.length * FPS / RATE))
     samples = corpus.samples(clip)[: round(frames * RATE / FPS)]
     voice = thunder.analyse(samples, frames)
-    takes, seeds, asked, readings, played, steps, guidance = [], [], [], [], [], [], []
+    takes, seeds, asked, readings, played = [], [], [], [], []
     for plan in plans:
         directions = plan.directions
         styles = [
@@ -236,8 +232,6 @@ def sample_clip(
         asked += [*plan.asked]
         readings.append(directions)
         played += styles
-        steps += [plan.steps] * len(motions)
-        guidance += [plan.guidance] * len(motions)
     phones = corpus.phones(clip)[: 4 * frames]
     unstressed = [direction[None] for direction in np.concatenate(readings)]
     teacher, plain = (
@@ -254,8 +248,7 @@ def sample_clip(
     return SampledClip(
         *(np.stack(motions).astype(np.float16) for motions in (takes, teacher, plain, expected,
         requested)),
-        np.concatenate(readings).astype(np.float32), np.array(steps), np.array(guidance),
-        voice.features.astype(np.float16), voice.units.astype(np.uint8),
+        np.concatenate(readings).astype(np.float32), voice.features.astype(np.float16),
         voice.opening.astype(np.float32),
     )  # fmt: skip
 

@@ -5,6 +5,7 @@ what to print."""
 import os
 from argparse import Namespace
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,12 +26,12 @@ from ..networks.m2s import MeshToSpeech, Mouth, SPACES, weights_name
 from ..networks.weights import load_weights
 from .adapt import adapt
 from .card import write_card
-from .corpus import BadCorpus, build, can_synthesise, SYNTHETIC_MINUTES, voices_in_words
+from .corpus import build, can_synthesise, SYNTHETIC_MINUTES, voices_in_words
 from .denoiser import build_denoiser, SpeechTerm, train_denoiser
 from .distil import distil
 from .graphs import write_graphs
 from .judge import draw_lessons, fit_mood_costs, Lessons, load_clips, train_judge, watched_lessons
-from .label import Labeller
+from .label import label
 from .loop import Schedule
 from .m2s import train_m2s
 from .motions import animate, extract_features, QUIET_CLIPS
@@ -73,19 +74,11 @@ def _corpus(workspace: Workspace, args: Namespace) -> str:
     """Recordings with phone times and synthetic voices in one memory-mapped file; returns how many
     clips, and who is in which split."""
     minutes = args.synthetic_minutes
-    if minutes is None:
-        minutes = SYNTHETIC_MINUTES if can_synthesise() else 0.0
-        if not minutes:
-            print(
-                "without synthetic voices: flite and espeak-ng are not both installed", flush=True
-            )
-    elif minutes and not can_synthesise():
-        raise BadCorpus(
-            "flite and espeak-ng are not both installed. Install them, or leave out "
-            "--synthetic-minutes."
-        )
+    if minutes and not can_synthesise():
+        print("without synthetic voices: flite and espeak-ng are not both installed", flush=True)
+        minutes = 0.0
     corpus = build(
-        workspace.corpus_folder, args.folders, minutes, label=Labeller(workspace.weights),
+        workspace.corpus_folder, args.folders, minutes, partial(label, workspace.weights),
         channels=workspace.bundled_channels,
         basis=workspace.basis,
     )  # fmt: skip
@@ -271,8 +264,7 @@ def _judge(workspace: Workspace, args: Namespace) -> dict:
         map_fits(SpeechReader.load(workspace.weights)),
         workspace.device,
     )
-    network, of_moods = fit_mood_costs(network, lessons, in_moods, workspace.device)
-    figures |= of_moods
+    network = fit_mood_costs(network, lessons, in_moods, workspace.device)
     provenance = Provenance(
         "judge of lip-sync",
         "the model's own takes of the corpus, as they are and spoiled",
@@ -332,9 +324,8 @@ STAGES = {
         _corpus,
         "gather recordings with phone times, add synthetic voices (needs flite and espeak-ng)", (
             option("folders", type=Path, nargs="+"),
-            option("--synthetic-minutes", type=float,
-                   help=f"(default: {SYNTHETIC_MINUTES:g}, 0 where flite or espeak-ng is not "
-                        f"installed)"),
+            option("--synthetic-minutes", type=float, default=SYNTHETIC_MINUTES,
+            help="0 where flite or espeak-ng is not installed"),
         ),
     ),
     "hear": Stage(

@@ -422,25 +422,19 @@ def opening(z: np.ndarray, alive: np.ndarray, articulation: float) -> np.ndarray
     return asked * (usual @ alive) / max(asked @ alive, 1e-6)
 
 
-def opening_steps(
+def performed_opening(
     z: np.ndarray, alive: np.ndarray, shut: np.ndarray, bite: np.ndarray, sounds: Sounds,
     style: Style
-) -> dict[str, np.ndarray]:  # fmt: skip
-    """Millimetres [T] that lips are apart, after each step from the curve in deviations to what is
-    performed, the last.
+) -> np.ndarray:  # fmt: skip
+    """Millimetres [T] that lips are apart, of a curve in deviations.
 
     alive: [T] 0 … 1, how much the face speaks.  shut, bite, sounds: see `contacts`.
     """
-    steps = {"softplus": opening(z, alive, style.articulation) * style.energy}
-    steps["at rest in silence"] = steps["softplus"] * alive
-    steps["not too wide"] = gap = compress_wide(steps["at rest in silence"])
-    steps["teeth within reach"] = gap = gap - sounds.sibilant * np.maximum(
-        gap - SIBILANT_MOST_MM, 0.0
-    )
-    steps["m, b, p shut"] = gap = gap * (1 - shut)
-    steps["f, v within reach"] = gap = gap - bite * np.maximum(gap - BITE_MOST_MM, 0.0)
-    steps["not too fast"] = limit_speed(gap)
-    return steps
+    gap = compress_wide(opening(z, alive, style.articulation) * style.energy * alive)
+    gap = gap - sounds.sibilant * np.maximum(gap - SIBILANT_MOST_MM, 0.0)
+    gap = gap * (1 - shut)
+    gap = gap - bite * np.maximum(gap - BITE_MOST_MM, 0.0)
+    return limit_speed(gap)
 
 
 def mouth(
@@ -478,9 +472,7 @@ def mouth(
     size = float(np.exp(_SIZE_VARIES * rng.standard_normal()))
     planned = np.stack([size * (MEAN_OPENING + open_by), wide_by], 1) * alive[:, None]
     performed = replace(style, energy=style.energy * size)
-    gap = opening_steps(change_pace(open_by, pace), alive, shut, bite, sounds, performed)[
-        "not too fast"
-    ]
+    gap = performed_opening(change_pace(open_by, pace), alive, shut, bite, sounds, performed)
     wide = change_pace(wide_by, pace) * alive * WIDTH_MM * style.articulation
     wide = np.where(wide > 0, style.width, style.rounding) * wide
     rounded = _dominance(shares if belief is None else belief, ROUND) * alive * style.rounding

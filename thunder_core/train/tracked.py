@@ -14,7 +14,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation, Slerp
 
@@ -238,20 +237,14 @@ def read_tracked(
     return motion, speaker_of(path, data), data
 
 
-def sound_of(path: Path) -> np.ndarray:
-    """float32 [n] at 16 kHz of the sound beside a sequence. Raises BadTracking."""
-    files = [path.with_suffix(s) for s in SOUNDS if path.with_suffix(s).exists()]
-    if not files:
-        raise BadTracking(
-            f"{path.name} has no sound beside it. Put {path.stem}.wav (or .flac) into the same "
-            f"folder."
-        )
-    try:
-        return read_recording(files[0])
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise BadTracking(
-            f"{files[0].name} cannot be read as sound ({error}). Save it as WAV."
-        ) from None
+def sound_beside(path: Path) -> Path:
+    """The sound beside a sequence. Raises BadTracking."""
+    for file in map(path.with_suffix, SOUNDS):
+        if file.exists():
+            return file
+    raise BadTracking(
+        f"{path.name} has no sound beside it. Put {path.stem}.wav (or .flac) into the same folder."
+    )
 
 
 def tracked_clips(
@@ -278,7 +271,7 @@ def tracked_clips(
                 f"{path.name} is marked as a face to measure against, not to train on. Take it "
                 f"out of the folder."
             )
-        samples = sound_of(path)
+        samples = read_recording(sound_beside(path))
         seconds = len(samples) / RATE
         if abs(seconds - motion.frames / FPS) > _NEARLY_WHOLE:
             raise BadTracking(

@@ -8,6 +8,8 @@ import ctypes
 import subprocess
 import tempfile
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,6 +18,7 @@ import soundfile
 import torch
 import torchaudio
 
+from ..errors import ThunderError
 from ..types import RATE
 
 # ---- recordings
@@ -29,10 +32,26 @@ def at_rate(samples: np.ndarray, rate: int) -> np.ndarray:
     )
 
 
+class BadRecording(ThunderError):
+    """A sound that cannot be read; the message names it and says what to do."""
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Raises BadRecording where the block cannot read the sound of a file."""
+    try:
+        yield
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise BadRecording(
+            f"{path} cannot be read as sound ({error}). Save it as WAV, or take it out of the "
+            f"folder."
+        ) from None
+
+
 def read_recording(path: Path) -> np.ndarray:
-    """Samples float32 [n] at 16 kHz, the mean of a file's channels. Raises
-    soundfile.LibsndfileError or OSError."""
-    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    """Samples float32 [n] at 16 kHz, the mean of a file's channels. Raises BadRecording."""
+    with reading(path):
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
     return at_rate(samples.mean(1), rate)
 
 
@@ -152,15 +171,8 @@ _SEAM = 0.05  # s
 
 @lru_cache(maxsize=1)
 def _espeak() -> tuple[ctypes.CDLL, int]:
-    """The library, initialised once, and its sample rate in Hz. Raises RuntimeError if it is not
-    installed."""
-    try:
-        library = ctypes.CDLL("libespeak-ng.so.1")
-    except OSError as error:
-        raise RuntimeError(
-            "espeak-ng is not installed. Install the package espeak-ng, or build the corpus "
-            "without synthetic voices."
-        ) from error
+    """The library, initialised once, and its sample rate in Hz."""
+    library = ctypes.CDLL("libespeak-ng.so.1")
     return library, library.espeak_Initialize(_RETRIEVAL, 500, None, _PHONEME_EVENTS | _IPA)
 
 
@@ -185,8 +197,7 @@ def speak_espeak(
         return 0
 
     library.espeak_SetSynthCallback(receive)
-    if library.espeak_SetVoiceByName(voice.encode()) != 0:
-        raise RuntimeError(f"espeak-ng has no voice {voice}")
+    library.espeak_SetVoiceByName(voice.encode())
     for parameter, value in ((_SPEED, speed), (_PITCH, pitch), (_RANGE, span)):
         library.espeak_SetParameter(parameter, int(value), 0)
     data = text.encode()

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Folders that training reads and writes, and export of a trained network with its card."""
 
-import hashlib
 import subprocess
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,8 +18,6 @@ from .motions import MotionSet
 from .tracked import FlameBasis
 
 ROOT = Path(__file__).resolve().parents[2]
-_PACKAGE = "thunder_core"
-_CODE = (_PACKAGE, "research/train")  # folders whose code trains networks
 
 
 class Provenance(NamedTuple):
@@ -134,33 +131,11 @@ class Workspace:
 
 
 def version(root: Path = ROOT) -> str:
-    """How a card names the code that trained a network: the commit of the checkout, and a hash of
-    the code where it differs from the commit's, or where there is no checkout."""
-    code, commit = f"code {_code_hash(root)}", _git(root, "rev-parse", "--short=10", "HEAD")
-    # A folder that was copied into somebody else's checkout is not of its commit.
-    if not commit or not _git(root, "ls-files", f"{_PACKAGE}/__init__.py"):
-        return code
-    changed = _git(root, "status", "--porcelain", "--", *_CODE)
-    return f"{commit}, changed: {code}" if changed else commit
-
-
-def _git(root: Path, *words: str) -> str:
-    """What git prints about a folder, "" if it fails."""
+    """How a card names the code that trained a network: the commit of the checkout, "-dirty" with
+    changes; "unknown" where there is none."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"]
     try:
-        return subprocess.run(
-            ["git", *words], cwd=root, capture_output=True, text=True, timeout=60
-        ).stdout.strip()
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60)
     except (OSError, subprocess.SubprocessError):
-        return ""
-
-
-def _code_hash(root: Path) -> str:
-    """A hash of the code and constants that train, wherever they lie."""
-    digest = hashlib.sha256()
-    for path in sorted(
-        p for folder in _CODE for p in (root / folder).rglob("*") if p.suffix in (".py", ".json")
-    ):
-        digest.update(
-            path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0"
-        )
-    return digest.hexdigest()[:10]
+        return "unknown"
+    return done.stdout.strip() or "unknown"
