@@ -12,21 +12,18 @@ from __future__ import annotations
 import json
 import math
 import os
-import queue
 import shutil
-import stat
-import struct
 import subprocess
 import sys
-import threading
+import tempfile
 import time
 import wave
-from collections.abc import Iterator
 
 import numpy as np
 
 from ... import system_calls
 from ...errors import BadSound, NoVoice, ThunderError
+from ...files import not_a_file
 from ...progress import no_progress, Progress
 from ...types import RATE, Speech
 
@@ -37,8 +34,7 @@ LOWEST_RATE = 4000  # Hz; below it no speech survives (telephone: 8000)
 HIGHEST_RATE = 768000  # Hz; no recorder goes beyond, damaged headers do
 # samples, of all channels together, decoded at once, however many channels a file has
 DECODED = 1 << 18
-STALLED = 60  # seconds without a sample after which ffmpeg is ended
-POLL = 0.05  # seconds between two checks for cancellation while ffmpeg is silent
+POLL = 0.05  # seconds between two checks for cancellation while ffmpeg reads
 FRAME = 320  # samples; 20 ms
 # a spike is this many times louder than all but half a second of the loudest frames
 SPIKE_FRAMES, SPIKE_FACTOR = 25, 4.0
@@ -69,21 +65,10 @@ def read_sound(
     """
     path = os.fspath(path)
     name = os.fsencode(os.path.basename(path)).decode("utf-8", "replace")
-    try:
-        about = os.stat(path)
-        kind, size = about.st_mode, about.st_size
-    except (OSError, ValueError):
-        kind = size = 0
-    if stat.S_ISDIR(kind):
-        raise BadSound(f"“{name}” is a folder, not a sound file: choose a file in it")
-    if not kind:
+    if not os.path.exists(path):
         raise BadSound(f"There is no sound file “{name}”: check that it was not moved or deleted")
-    if not stat.S_ISREG(kind):
-        raise BadSound(f"“{name}” is a pipe or a device, not a file: save the sound as a file")
-    if not size:  # as with a file of the system that never ends
-        raise BadSound(f"“{name}” is empty: choose another sound file")
-    if not os.access(path, os.R_OK):
-        raise BadSound(f"“{name}” cannot be read: change its permissions or copy it elsewhere")
+    if problem := not_a_file(path):
+        raise BadSound(f"{problem}: choose another sound file")
 
     sound = _read_with_soundfile(path, name, progress)
     if sound is None:
@@ -275,108 +260,39 @@ def _read_with_ffmpeg(path: str, name: str, progress: Progress) -> _Mono:
 
     It ends with this process, and at once when `progress` raises.
     """
-    no_sound = BadSound(
-        f"“{name}” is not a sound that can be read here: save it as WAV, FLAC, OGG or MP3"
-    )
-    ffmpeg = shutil.which("ffmpeg")
-    if ffmpeg is None:
-        raise no_sound
-    command = [
-        ffmpeg, "-v", "error", "-nostdin", "-format_whitelist", FORMATS, "-protocol_whitelist",
-        "file",
-        "-i", "file:" + os.path.abspath(path), "-map", "0:a:0", "-map_metadata", "-1", "-ar",
-        str(RATE), "-t", str(LONGEST + 1),
-        "-c:a", "pcm_f32be", "-f", "au", "pipe:1",
-    ]  # fmt: skip
+    ffmpeg, sound = shutil.which("ffmpeg"), None
+    with tempfile.TemporaryDirectory() as folder:
+        made = os.path.join(folder, "sound.w64")
+        command = [
+            ffmpeg or "ffmpeg", "-v", "error", "-nostdin", "-format_whitelist", FORMATS,
+            "-protocol_whitelist", "file", "-i", "file:" + os.path.abspath(path), "-map", "0:a:0",
+            "-map_metadata", "-1", "-ar", str(RATE), "-t", str(LONGEST + 1), "-c:a", "pcm_f32le",
+            "-f", "w64", made,
+        ]  # fmt: skip
+        if ffmpeg and _run(command, progress):
+            sound = _read_with_soundfile(made, name, progress)
+    if sound is None:
+        raise BadSound(
+            f"“{name}” is not a sound that can be read here: save it as WAV, FLAC, OGG or MP3"
+        )
+    return sound
+
+
+def _run(command: list[str], progress: Progress) -> bool:
+    """Run a program, and call `progress` meanwhile; whether it did what it should."""
     try:
         process = system_calls.start_child(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-    except OSError as error:
-        raise no_sound from error
+    except OSError:
+        return False
     try:
-        mono = _Mono(RATE, name)
-        for block in _au_blocks(_chunks(process.stdout, name, progress)):
-            mono.add(block)
-        if process.wait() != 0 or not mono.frames:
-            raise no_sound
-    except (ValueError, struct.error) as error:
-        raise no_sound from error
+        while process.poll() is None:
+            progress(0.0)  # it does not report how far it is
+            time.sleep(POLL)
+        return process.returncode == 0
     finally:
         system_calls.end_child(process)
-    return mono
-
-
-def _chunks(pipe, name: str, progress: Progress) -> Iterator[bytes]:
-    """The bytes read from a pipe, with `progress` called while waiting. Raises BadSound after
-    waiting too long."""
-    arrived: queue.Queue = queue.Queue(maxsize=8)
-    stopped = threading.Event()
-
-    def read() -> None:
-        data = None
-        while data != b"" and not stopped.is_set():
-            try:
-                data = pipe.read1(1 << 18)
-            except (OSError, ValueError):  # closed: the process was ended
-                data = b""
-            while not stopped.is_set():
-                try:
-                    arrived.put(data, timeout=POLL)
-                    break
-                except queue.Full:
-                    pass
-
-    reader = threading.Thread(target=read, name="thunder ffmpeg", daemon=True)
-    reader.start()
-    last = time.monotonic()
-    try:
-        while True:
-            progress(0.0)  # ffmpeg does not report the remaining length
-            try:
-                data = arrived.get(timeout=POLL)
-            except queue.Empty:
-                if time.monotonic() > last + STALLED:
-                    raise BadSound(
-                        f"Reading “{name}” stopped half-way: copy the file to this computer's own "
-                        f"disk"
-                    ) from None
-                continue
-            if not data:
-                return
-            last = time.monotonic()
-            yield data
-    finally:
-        stopped.set()
-
-
-def _au_blocks(chunks: Iterator[bytes]) -> Iterator[np.ndarray]:
-    """Blocks float32 [n, channels] of a Sun audio stream of 32-bit floats. Raises ValueError for
-    anything else."""
-    data = b""
-    while len(data) < 24 and (more := next(chunks, b"")):
-        data += more
-    magic, offset, _, encoding, rate, channels = struct.unpack(">4s5I", data[:24])
-    if (
-        magic != b".snd"
-        or encoding != 6
-        or rate != RATE
-        or not 0 < channels <= 1024
-        or offset > 1 << 16
-    ):
-        raise ValueError("not the stream that was asked for")
-    while len(data) < offset and (more := next(chunks, b"")):
-        data += more
-    data = data[offset:]
-    while True:
-        whole = len(data) // (4 * channels) * (4 * channels)
-        if whole:
-            yield np.frombuffer(data[:whole], ">f4").astype(np.float32).reshape(-1, channels)
-        data = data[whole:]
-        more = next(chunks, b"")
-        if not more:
-            return
-        data += more
 
 
 # ---- a quick check of many files
