@@ -368,9 +368,7 @@ def test_machines_that_cannot_start_are_given_up_with_the_cause(spread):
     events = spread(ray)
     failed = [event for event in events if event["event"] == "failed"]
     assert [event["job"] for event in failed] == ["a", "b"]
-    assert len(ray.started) <= 3 * cluster.STARTS and {
-        ray.started.count(each) >= cluster.STARTS for each in ("one", "two")
-    } == {True}
+    assert {*ray.started} == {"one", "two"}
     sentence = failed[0]["sentence"]
     assert (
         "one one: ModuleNotFoundError: No module named 'pickled' of a long name" in sentence
@@ -382,21 +380,14 @@ def test_machines_that_cannot_start_are_given_up_with_the_cause(spread):
         and "bake again" in sentence
     )
     notes = [event["sentence"] for event in events if event["event"] == "note"]
-    assert len(notes) == 2 * cluster.STARTS and sum(
-        "trying again" in words for words in notes
-    ) == 2 * (cluster.STARTS - 1)
+    assert all(any(f"machine {name} {name}" in each for each in notes) for name in ("one", "two"))
 
 
-def test_a_machine_whose_start_hangs_is_given_up_after_a_time_and_keeps_no_job(spread, monkeypatch):
-    monkeypatch.setattr(cluster, "RAY_SECONDS", 0.2)
+def test_a_machine_whose_start_hangs_keeps_no_job(spread, monkeypatch):
+    monkeypatch.setattr(cluster, "PATIENCE", 0.2)
     events = spread(PlayedRay([node("stuck", 4), node("works", 4)], BAKES, stuck=("stuck",)))
     assert sorted(event["job"] for event in events if event["event"] == "done") == ["a", "b"]
-    ray = PlayedRay([node("stuck", 4)], BAKES, stuck=("stuck",))
-    events = spread(ray)
+    events = spread(PlayedRay([node("stuck", 4)], BAKES, stuck=("stuck",)))
     failed = [event for event in events if event["event"] == "failed"]
     assert [event["job"] for event in failed] == ["a", "b"]
-    assert ray.started == ["stuck"] * cluster.STARTS and len(ray.killed) == cluster.STARTS
-    assert (
-        "Ray started no process in" in failed[0]["sentence"]
-        and "ray status" in failed[0]["sentence"]
-    )
+    assert "No machine of the cluster can bake" in failed[0]["sentence"]

@@ -32,11 +32,10 @@ from ..errors import ThunderError
 from ..files import hash_of, Transaction
 
 ATTEMPTS = 3  # machines that a job may lose
-STARTS = 3  # attempts to start a baking process on a machine
-# longest start of it by Ray; the process itself says after START_SECONDS what its Blender waits for
-RAY_SECONDS = START_SECONDS + 60.0
 NEW_MACHINES = 10.0  # seconds between two checks for machines that joined
-PATIENCE = 300.0  # seconds to wait for a machine if there is none
+# seconds to wait where nothing is baked: a process says after START_SECONDS what its Blender waits
+# for
+PATIENCE = START_SECONDS + 60.0
 TURN = 0.5  # seconds between two checks for cancellation
 # codes that colour a terminal, which Ray's errors contain
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -178,14 +177,12 @@ class Spread:
     waiting: collections.deque = field(default_factory=collections.deque)
     attempts: collections.Counter = field(default_factory=collections.Counter)
     free: dict = field(default_factory=dict)  # slot → actor
-    # reference that `ready` resolves → (slot, actor, time of the start)
+    # reference that `ready` resolves → (slot, actor)
     starting: dict = field(default_factory=dict)
     # a job's events, as Ray gives them → (request, slot, actor)
     running: dict = field(default_factory=dict)
     # id of a machine that cannot bake → its name and the reason
     refused: dict = field(default_factory=dict)
-    # slot → attempts in a row
-    failed_starts: collections.Counter = field(default_factory=collections.Counter)
 
     def run(self) -> None:
         """Bake all requested jobs, or report for each job why it was not baked."""
@@ -197,7 +194,7 @@ class Spread:
                 self._look_for_machines()
             while self.waiting and self.free:
                 self._begin(*self.free.popitem())
-            if self.running or self.starting:
+            if self.running:
                 idle_since = time.monotonic()
             elif self._none_can_bake() or time.monotonic() - idle_since > PATIENCE:
                 self._give_up()
@@ -216,7 +213,7 @@ class Spread:
 
         used = {
             *self.free,
-            *(slot for slot, _, _ in self.starting.values()),
+            *(slot for slot, _ in self.starting.values()),
             *(slot for _, slot, _ in self.running.values()),
         }
         for slot in slots(self.ray.nodes(), self.request["cpus"]):
@@ -239,11 +236,7 @@ class Spread:
                 .options(**options)
                 .remote(self.request["root"], self.request["command"], self.request["cpus"])
             )
-            self.starting[actor.ready.options(num_returns=1).remote()] = (
-                slot,
-                actor,
-                time.monotonic(),
-            )
+            self.starting[actor.ready.options(num_returns=1).remote()] = slot, actor
 
     def _begin(self, slot: Slot, actor) -> None:
         """Start the next job in a slot."""
@@ -267,8 +260,7 @@ class Spread:
         self.running[stream] = (request, slot, actor)
 
     def _poll(self) -> None:
-        """Wait briefly for results of the machines, and handle them; give up starts that take too
-        long."""
+        """Wait briefly for results of the machines, and handle them."""
         awaited = [*self.starting, *self.running]
         if not awaited:
             time.sleep(TURN)
@@ -279,26 +271,14 @@ class Spread:
                 self._handle_start(reference)
             else:
                 self._handle_event(reference)
-        for reference, (slot, actor, since) in list(self.starting.items()):
-            if time.monotonic() - since > RAY_SECONDS:
-                del self.starting[reference]
-                self.ray.kill(actor)
-                advice = "look with “ray status”, free its processors or restart Ray there"
-                self._handle_failed_start(
-                    slot,
-                    f"Ray started no process in {RAY_SECONDS / 60:.0f} min, other work or a fault "
-                    f"keeps it: {advice}",
-                )
 
     def _handle_start(self, answer) -> None:
         """Handle that a slot is ready or cannot bake."""
-        slot, actor, _ = self.starting.pop(answer)
+        slot, actor = self.starting.pop(answer)
         try:
             maker, why = self.ray.get(answer)
         except self.ray.exceptions.RayError as error:
-            self._handle_failed_start(slot, cause(error))
-            return
-        del self.failed_starts[slot]
+            maker, why = {}, cause(error)
         for part, words in (("thunder", "THUNDER"), ("blender", "Blender"), ("weights", "weights")):
             if not why and maker[part] != self.request["maker"][part]:
                 theirs, ours = maker[part][:12], self.request["maker"][part][:12]
@@ -306,40 +286,13 @@ class Spread:
                     f"it has {words} {theirs} where this machine has {ours}: install the same "
                     f"on both"
                 )
-        if why:
-            self._refuse(slot, why)
-            self.ray.kill(actor)
+        if not why:
+            self.free[slot] = actor
             return
-        self.free[slot] = actor
-
-    def _handle_failed_start(self, slot: Slot, why: str) -> None:
-        """Handle that Ray could not start a baking process: it is tried again, a few times."""
-        before = max(
-            (count for other, count in self.failed_starts.items() if other.node == slot.node),
-            default=0,
-        )
-        self.failed_starts[slot] += 1
-        count = self.failed_starts[slot]
-        if count >= STARTS:
-            self._refuse(slot, why)
-        # the machine's first slot to fail so often: the others have the same reason
-        elif count > before:
-            sentence = (
-                f"On the machine {_name_of(slot)} no baking process could be started "
-                f"({why}): trying again"
-            )
-            self.put({"event": "note", "sentence": sentence, "node": _name_of(slot)})
-
-    def _refuse(self, slot: Slot, why: str) -> None:
-        """Use a machine no more."""
+        self.ray.kill(actor)
         if slot.node not in self.refused:
-            self.put(
-                {
-                    "event": "note",
-                    "sentence": f"The machine {_name_of(slot)} cannot bake: {why}",
-                    "node": _name_of(slot),
-                }
-            )
+            sentence = f"The machine {_name_of(slot)} cannot bake: {why}"
+            self.put({"event": "note", "sentence": sentence, "node": _name_of(slot)})
         self.refused[slot.node] = f"{_name_of(slot)}: {why}"
 
     def _handle_event(self, stream) -> None:
@@ -395,7 +348,7 @@ class Spread:
         why = "; ".join(sorted(self.refused.values()))
         sentence = (
             f"No machine of the cluster can bake "
-            f"({why or 'it has none with a processor'}): correct that and bake again"
+            f"({why or 'none has a free processor, see “ray status”'}): correct that and bake again"
         )
         for request in self.waiting:
             self.put({"event": "failed", "job": request["job"], "sentence": sentence})
@@ -449,10 +402,6 @@ def cause(error: Exception) -> str:
     return (lines or [type(error).__name__])[-1].rstrip(".")
 
 
-def _first_line(error: Exception) -> str:
-    return (_COLOUR.sub("", str(error)).strip().splitlines() or [type(error).__name__])[0]
-
-
 def main() -> int:
     """Read the request, bake, write events; the exit code."""
     request = json.loads(sys.stdin.buffer.readline())
@@ -488,9 +437,7 @@ def main() -> int:
             configure_logging=False,
         )
     except (OSError, RuntimeError, ValueError) as error:
-        sentence = (
-            f"No Ray cluster answers at “{request['address']}” ({_first_line(error)}): {ADVICE}"
-        )
+        sentence = f"No Ray cluster answers at “{request['address']}” ({cause(error)}): {ADVICE}"
         put({"event": "refused", "sentence": sentence})
         return 1
     threading.Thread(target=watch, name="thunder stop", daemon=True).start()
