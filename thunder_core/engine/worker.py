@@ -21,11 +21,9 @@ import sys
 import threading
 import time
 import traceback
-from pathlib import Path
 
 from ..errors import (
     BadRequest,
-    BadWeights,
     Cancelled,
     is_full_disk,
     is_out_of_device_memory,
@@ -266,36 +264,13 @@ class Worker:
             self._fail(number, explain(error, verb))
 
     def load_engine(self, progress):
-        """The engine, loaded at the first request that needs it. Raises BadWeights, OutOfMemory,
-        ImportError."""
+        """The engine, loaded at the first request that needs it. Raises BadWeights."""
         if self.engine is None:
             progress(0.02, "Loading the engine")  # after the sound is read
-            # importing makes millions of objects and drops few: looking for them takes a tenth of
-            # the time
-            gc.disable()
-            try:
-                from .engine import Engine
-                from .network import advice
+            from .engine import Engine
 
-                self.engine = Engine.load(self.weights, device=self.device)
-                self.preparation = self.engine.prepare()
-            except ThunderError:
-                raise
-            except Exception as error:
-                if is_out_of_memory(error):
-                    raise OutOfMemory(
-                        "There is too little memory to load the engine: close other programs and "
-                        "try again"
-                    ) from error
-                if isinstance(error, ImportError):
-                    raise
-                raise BadWeights(
-                    f"The weights in “{self.weights}” cannot be loaded ({_brief(error)}): "
-                    f"{advice(Path(self.weights))}"
-                ) from error
-            finally:
-                gc.enable()
-                gc.freeze()  # imports stay, and need not be checked again
+            self.engine = Engine.load(self.weights, device=self.device)
+            self.preparation = self.engine.prepare()
         return self.engine
 
     def _engine_is_on_gpu(self):
@@ -306,7 +281,6 @@ class Worker:
     def release(self):
         """Forget the engine, and give the memory of a graphics card back."""
         self.engine, self.preparation = None, iter(())
-        gc.unfreeze()
         gc.collect()
         torch = sys.modules.get("torch")
         if torch is not None and torch.cuda.is_available():
@@ -360,16 +334,11 @@ def explain(error, verb):
     """The ThunderError that explains `error`, raised while doing `verb`, to an animator."""
     if isinstance(error, ThunderError):
         return error
-    if is_out_of_memory(error):
-        return OutOfMemory(
-            "There is too little memory for this: ask for fewer takes or use a shorter piece of "
-            "sound"
-        )
     # no Ctrl-C reaches this process; numpy's OpenBLAS sends it when it can start no thread
-    if isinstance(error, KeyboardInterrupt):
+    if is_out_of_memory(error) or isinstance(error, KeyboardInterrupt):
         return OutOfMemory(
-            "The engine was interrupted, most often for lack of memory: close other programs and "
-            "try again"
+            "There is too little memory for this: close other programs, ask for fewer takes or use "
+            "a shorter piece of sound"
         )
     if is_full_disk(error):
         return NoSpace("No space is left on the disk for temporary files: free some and try again")

@@ -14,7 +14,7 @@ from ...engine.systems.thunder import Performance, Thunder, VoiceFeatures
 from ...errors import BadRequest
 from ...files import hash_of
 from ...progress import Progress
-from ...request import FOLDER, LEAST_PICTURE
+from ...request import FOLDER
 from ...types import Motion
 from . import load_system
 from .denoisers import CLIP_PICTURE, ClipImages, PICTURE
@@ -86,14 +86,6 @@ class NetworkPerformer:
         """
         if picture.shape == (_MOOD_COUNT,) and (np.abs(picture - 0.5) <= 0.5).all():
             return picture
-        if picture.ndim != 2 or not np.isfinite(picture).all():
-            raise BadRequest("The picture cannot be read: choose another one")
-        if min(picture.shape) < LEAST_PICTURE:
-            height, width = picture.shape
-            raise BadRequest(
-                f"The picture has {width} × {height} pixels and needs {LEAST_PICTURE} × "
-                f"{LEAST_PICTURE}: choose a larger one"
-            )
         if picture.std() < _SHOWS_NOTHING:
             raise BadRequest("The picture shows nothing, it has one colour: choose one of a face")
         if self.network.config.clip and self.network.clip is None:
