@@ -294,11 +294,7 @@ class THUNDER_OT_commit_take(SlicedWork, bpy.types.Operator):
     """Apply the shown take to your animation with fewer keys. Your previous action is kept"""
 
     bl_label = "Commit"
-    obstacles = (
-        lambda context: (
-            committing.why_none(context) if take_list.shown_index(context.scene.thunder) < 0 else ""
-        ),
-    )
+    obstacles = (why_none_shown,)
 
     def begin(self, context):
         entry, rig = shown_take_and_rig(context)
@@ -324,7 +320,10 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
     )
     obstacles = (
         lambda context: (
-            "" if committing.has_takes(context.scene) else committing.why_no_line(context.scene)
+            ""
+            if committing.has_takes(context.scene)
+            else "No line of the dialogue has takes of its speaker: generate some, or choose other "
+            "speakers"
         ),
     )
 

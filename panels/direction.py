@@ -88,7 +88,7 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
         if direction.look_at == "OBJECT":
             column.prop(direction, "look_object", text="")
         if direction.look_at != "NONE":
-            props(column, direction, "looks_away_percent", "head_follows", slider=True)
+            props(column, direction, "looks_away", "head_follows", slider=True)
         entry = take_list.shown_take(context.scene.thunder)
         if direction.look_at != "NONE" or (entry is not None and looking.is_aimed(entry)):
             column.operator("thunder.update_eyes")

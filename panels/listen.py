@@ -8,7 +8,7 @@ from ..scene.heads import head
 from ..scene.host.jobs import registration
 from ..scene.review import checking, listening, live_score
 from ..thunder_core.errors import attempt
-from .tab import Popover, props, Tab, tune, wrapped_label
+from .tab import Tab, tune, wrapped_label
 
 _ROWS = 4  # of the list, at least
 
@@ -58,24 +58,11 @@ class THUNDER_PT_listen(Tab, bpy.types.Panel):
             wrapped_label(layout, why, context)
 
 
-class THUNDER_PT_overlay(Popover, bpy.types.Panel):
-    bl_label = "Curves in the Timeline"
-    bl_ui_units_x = 9
-
-    def draw(self, context):
-        chosen = context.scene.thunder.overlay
-        self.layout.label(text=self.bl_label)
-        column = tune(self.layout.column(align=True), active=chosen.show)
-        props(column, chosen, "words", "waveform", "opening", "drift")
-
-
 def _switch(self, context):
-    """In a header: the curves on or off, and which, where there are takes."""
+    """In a header: the curves on or off, where there are takes."""
     scene = context.scene
     if scene is not None and scene.thunder.takes:
-        row = self.layout.row(align=True)
-        row.prop(scene.thunder.overlay, "show", text="", icon="RNDCURVE")
-        row.popover("THUNDER_PT_overlay", text="")
+        self.layout.prop(scene.thunder.overlay, "show", text="", icon="RNDCURVE")
 
 
 register, unregister = registration(

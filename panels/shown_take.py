@@ -146,7 +146,7 @@ class THUNDER_PT_commit(Tab, bpy.types.Panel):
         row.popover("THUNDER_PT_commit_options", text="", icon="PREFERENCES")
         row.operator("thunder.export_performance", text="", icon="EXPORT")
         if take_list.shown_index(context.scene.thunder) < 0:
-            wrapped_label(layout, committing.why_none(context), context)
+            wrapped_label(layout, take_list.why_none(context), context)
         column = layout.column(align=True)
         column.prop(chosen, "to", text="")
         if chosen.to != "NEW":

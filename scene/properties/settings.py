@@ -528,20 +528,6 @@ class ThunderOverlay(bpy.types.PropertyGroup):
         description="Draw voice, mouth and lip-sync of the shown take over the timeline, dope "
         "sheet and sequencer",
     )
-    waveform: BoolProperty(name="Voice", default=True, description="The sound of the voice")
-    opening: BoolProperty(
-        name="Mouth", default=True, description="How far the mouth of the shown take is open"
-    )
-    words: BoolProperty(
-        name="Words",
-        default=True,
-        description="The words and sounds of voices: doubtful sounds are pale",
-    )
-    drift: BoolProperty(
-        name="Lip-Sync",
-        default=True,
-        description="How well the lips match the voice, from red to green",
-    )
 
 
 class ThunderPart(bpy.types.PropertyGroup):

@@ -77,7 +77,6 @@ class _Content:
 def content_of(context) -> _Content | None:
     """The overlay's current content, None if there is none. Takes some tenths of a millisecond."""
     scene = context.scene
-    chosen = scene.thunder.overlay
     fps = scene.render.fps / scene.render.fps_base
     mesh, action = _head_and_action(context)
     entry = (
@@ -86,23 +85,22 @@ def content_of(context) -> _Content | None:
         else None
     )
     peaks, peaks_start, voice_key, spoken = None, 0.0, None, ()
-    if chosen.waveform:
-        try:
-            voice = strip.of_take(context, entry)
-            ranges = (
-                turns.of_strip(scene, strip.by_name(scene, voice.strip))
-                if voice.strip and scene.thunder.turns
-                else []
-            )
-            heads = list(dict.fromkeys(turn.head for turn in ranges))
-            spoken = tuple((turn.first, turn.last, heads.index(turn.head)) for turn in ranges)
-            cached = voice_cache.read(scene, voice)
-            if cached is not None:
-                peaks, peaks_start, voice_key = cached.peaks, voice.clock.start, id(cached)
-                if cached.reading:
-                    _reading.start(LOOK_SECONDS)
-        except ThunderError:
-            pass
+    try:
+        voice = strip.of_take(context, entry)
+        ranges = (
+            turns.of_strip(scene, strip.by_name(scene, voice.strip))
+            if voice.strip and scene.thunder.turns
+            else []
+        )
+        heads = list(dict.fromkeys(turn.head for turn in ranges))
+        spoken = tuple((turn.first, turn.last, heads.index(turn.head)) for turn in ranges)
+        cached = voice_cache.read(scene, voice)
+        if cached is not None:
+            peaks, peaks_start, voice_key = cached.peaks, voice.clock.start, id(cached)
+            if cached.reading:
+                _reading.start(LOOK_SECONDS)
+    except ThunderError:
+        pass
     opening, opening_start, score = None, 0.0, None
     if action is not None:
         score = (
@@ -110,10 +108,8 @@ def content_of(context) -> _Content | None:
             if entry is not None
             else live_score.score_of_animation(scene, mesh, action)
         )
-        if chosen.opening and (curve := live_score.opening(action)) is not None:
+        if (curve := live_score.opening(action)) is not None:
             opening_start, opening = curve
-    if not chosen.drift:
-        score = None
     if peaks is None and opening is None and score is None:
         return None
     key = (
@@ -124,9 +120,6 @@ def content_of(context) -> _Content | None:
         live_score.live.version,
         opening_start,
         None if score is None else (score.total, score.clock),
-        chosen.waveform,
-        chosen.opening,
-        chosen.drift,
         fps,
         spoken,
     )

@@ -383,11 +383,7 @@ def write(texts: Iterable[tuple], bottom: float = 0.0) -> None:
 def height(context, room: float, scale: float) -> float:
     """Pixels that the track of a context's scene takes of `room`, 0 where there is none or no room
     for it."""
-    if (
-        not context.scene.thunder.overlay.words
-        or room < SOUNDS * scale
-        or not len(tracks.of(context).sounds)
-    ):
+    if room < SOUNDS * scale or not len(tracks.of(context).sounds):
         return 0.0
     rows = rows_in(room, scale)
     return (SOUNDS + rows * ROW + GAP * (rows > 0)) * scale

@@ -253,14 +253,13 @@ def test_lines_that_are_committed_already_keep_their_edits(blender, heads, scene
     done = committed_all(scene)
     assert done.already == ["one"] and is_there() and not done.warnings
     assert done.sentence.startswith(
-        f"2 lines committed on 2 heads (“one” was committed before): {key_count(heads)} keys in "
+        f"2 lines committed on 2 heads, 1 before: {key_count(heads)} keys in "
     )
     nothing = committed_all(scene)
     assert not nothing.reports
     assert (
         nothing.sentence
-        == "Nothing to commit: “one”, “two”, “three” were committed before. Choose Commit Again to "
-        "replace the keys"
+        == "All lines were committed before. Choose Commit Again to replace their keys"
     )
     assert blender.ops.thunder.commit_all() == {"CANCELLED"}  # told as a note, and no step to undo
     before = head_module.resolve(heads[0]).keys.animation_data.action

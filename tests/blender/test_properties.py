@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, HealthCheck, Phase, settings, strategies as st
 from performances import performance, trim_end, trim_start, write_wav
-from thunder.scene.animation import keying
 from thunder.scene.host import compat
 from thunder.scene.takes import provenance, take_list
 from thunder.scene.voice import strip
@@ -75,65 +74,30 @@ def test_a_strips_voice_is_what_lies_between_its_handles(
             strip.part_of(voice, preview[0], sum(preview))
 
 
-ODD = st.sampled_from(
-    (
-        None,
-        0,
-        -1,
-        10**6,
-        1.5,
-        float("nan"),
-        float("inf"),
-        "",
-        "a\nb",
-        "x" * 300,
-        [1.0],
-        [],
-        [1, 2, 3],
-        [0.5] * 60,
-        {"a": 1},
-        True,
-    )
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("version", 99),
+        ("channels", None),
+        ("channels", "a\nb"),
+        ("frames", 0),
+        ("frames", 10**6),
+        ("fps", 0.0),
+        ("start", float("nan")),
+        ("jaw", None),
+        ("opening", [0.5] * 60),
+    ],
 )
-
-
-@settings(in_blender, max_examples=60)
-@given(changes=st.dictionaries(st.sampled_from(
-    ("version", "channels", "motion_fps", "start", "fps", "frames", "voice", "expression",
-    "opening", "width", "jaw", "head", "eyes")), ODD, min_size=1, max_size=3),  # noqa: E501
-    about=ODD, sync=ODD)  # fmt: skip
-def test_what_a_damaged_file_keeps_of_a_take_is_a_performance_or_none(
-    blender, changes, about, sync
-):
-    action = blender.data.actions.get("damaged") or blender.data.actions.new("damaged")
+def test_a_record_that_does_not_fit_together_is_no_performance(blender, name, value):
+    action = blender.data.actions.new("damaged")
     made = performance(seconds=0.4, closed_at=())
     provenance.store(action, made, timing.Clock(1.0, 24.0), "line")
-    assert provenance.source_of(action) is not None
-    for name, value in changes.items():
-        if value is None:
-            action[provenance.SOURCE].pop(name)
-        else:
-            action[provenance.SOURCE][name] = value
-    for name, value in (
-        (keying.PROPERTY, {"seed": about, "score": about} if about is not None else None),
-        (provenance.SYNC, sync),
-    ):
-        if value is not None:
-            action[name] = value
-    loaded = provenance.load(action)
-    clock = provenance.clock_of(action)
-    opening = provenance.opening_of(action)
-    assert (clock is None) == (opening is None) == (provenance.source_of(action) is None)
-    assert loaded is None or (
-        clock is not None and loaded.motion.expression.shape == (len(opening), len(loaded.channels))
-    )
-    if loaded is not None:
-        assert (
-            np.isfinite(loaded.motion.expression).all()
-            and clock.fps > 0
-            and loaded.score == loaded.score
-        )
-        assert len(clock.scene_frames(loaded.motion.frames)) >= 1
-    assert take_list.unlisted_actions(blender.context.scene) == (
-        [action] if clock is not None else []
-    )
+    assert provenance.load(action) is not None
+    assert take_list.unlisted_actions(blender.context.scene) == [action]
+    if value is None:
+        action[provenance.SOURCE].pop(name)
+    else:
+        action[provenance.SOURCE][name] = value
+    assert provenance.load(action) is provenance.clock_of(action) is None
+    assert provenance.opening_of(action) is None
+    assert take_list.unlisted_actions(blender.context.scene) == []

@@ -144,23 +144,6 @@ def is_committed(scene, mesh, entry) -> bool:
     return any(not line.regions or choice.regions <= line.regions for line in same_frames)
 
 
-def why_none(context) -> str:
-    """The reason why there is nothing to commit if no take is shown: one line if it was already
-    committed."""
-    mesh = take_list.chosen_mesh(context)
-    if (
-        mesh is not None
-        and take_list.on_head(context.scene, mesh) is None
-        and committed_lines(mesh)
-    ):
-        return "Committed: choose a take to commit again"
-    return take_list.why_none(context)
-
-
-_MOST_LINES = 3  # lines named in a message
-_LONGEST_LINE = 24  # bytes of each name there
-
-
 @dataclass
 class CommitLog:
     """Commits so far: the reports, their heads with each one's previous action, session ids of the
@@ -188,7 +171,7 @@ class CommitLog:
         lines, heads, actions = len(self.reports), len(self.heads), len(self.actions)
         if not lines:
             return (
-                f"Nothing to commit: {self._already}. Choose Commit Again to replace the keys"
+                "All lines were committed before. Choose Commit Again to replace their keys"
                 if self.already
                 else "No line was committed"
             )
@@ -197,21 +180,11 @@ class CommitLog:
             f"head{'' if heads == 1 else 's'}"
         )
         if self.already:
-            text += f" ({self._already})"
+            text += f", {len(self.already)} before"
         made = [action for action in bpy.data.actions if action.session_uid in self.actions]
         text += f": {reading.key_count(made)} keys in {actions} action{'' if actions == 1 else 's'}"
         errors = [report.error for report in self.reports if report.error is not None]
         return f"{text}, lips within {max(errors):.2f} mm" if errors else text
-
-    @property
-    def _already(self) -> str:
-        """Lines that were committed before and are left unchanged."""
-        names = [f"“{line_records.shorten(name, _LONGEST_LINE)}”" for name in self.already]
-        more = f" and {len(names) - _MOST_LINES} more" if len(names) > _MOST_LINES else ""
-        return (
-            f"{', '.join(names[:_MOST_LINES])}{more} {'was' if len(names) == 1 else 'were'} "
-            f"committed before"
-        )
 
     @property
     def warnings(self) -> list[str]:
@@ -252,26 +225,6 @@ def has_takes(scene) -> bool:
         for line in dialogue.lines(scene)
         for entry in scene.thunder.takes
     )
-
-
-def why_no_line(scene) -> str:
-    """The reason why no line can be committed, and what to do about it."""
-    lines = dialogue.lines(scene)
-    voices = {entry.voice for entry in scene.thunder.takes if entry.action is not None}
-    open_line = next(
-        (line for line in lines if line.speaker is None and line.strip in voices), None
-    )
-    if open_line is not None:
-        return (
-            f"No speaker is chosen for “{open_line.strip}”, which has takes: choose its "
-            f"speaker in the Dialogue list"
-        )
-    if any(line.strip in voices for line in lines):
-        return (
-            "The takes of these lines are of other heads: choose those as speakers in the "
-            "Dialogue list or generate again"
-        )
-    return "No line of the dialogue has takes: press Generate for All Dialogue Strips"
 
 
 def commit_all(scene, done: CommitLog, again: bool = False) -> Generator[Step, None, None]:

@@ -4,7 +4,7 @@
 from functools import partial
 
 import bpy
-from bpy.props import EnumProperty, FloatProperty, IntProperty, PointerProperty
+from bpy.props import EnumProperty, FloatProperty, PointerProperty
 
 from ....thunder_core.direction import (
     AS_HEARD,
@@ -135,17 +135,6 @@ class ThunderDirection(bpy.types.PropertyGroup):
         "Looks Away",
         0.3,
         "Share of the time that the eyes may leave the target, when the take's own gaze shifts",
-    )
-    looks_away_percent: IntProperty(
-        name="Looks Away",
-        subtype="PERCENTAGE",
-        min=0,
-        max=100,
-        options=set(),
-        get=lambda self: round(100 * self.looks_away),
-        set=lambda self, percent: setattr(self, "looks_away", percent / 100),
-        description="Share of the time that the eyes may leave the target, when the take's own "
-        "gaze shifts",
     )
     head_follows: _share(
         "Head Follows",

@@ -219,9 +219,6 @@ STRENGTH = "thunder_emotion"
 UPDATE_SECONDS = 0.3
 
 
-# actions that an undo left older than their curve → fingerprint of that curve
-
-
 def strength_curve(rig: head.Rig, entry):
     """The curve of a take's emotion over time, None if it has none."""
     curves = compat.curves_of(*display.part_of(display.actions_of(entry), rig, 0))
@@ -241,11 +238,6 @@ def animate_strength(rig: head.Rig, entry) -> None:
     if strength_curve(rig, entry) is not None:
         return
     action, slot = display.part_of(display.actions_of(entry), rig, 0)
-    if action is None:
-        raise BadRequest(
-            f"The action of “{entry.name}” was deleted: generate the take again from seed "
-            f"{entry.seed}"
-        )
     strength = entry.action.thunder_shape.strength
     curve = compat.new_curve(
         compat.curves_in(action, rig.targets[0], slot), STRENGTH, 0, "Thunder Emotion"
@@ -344,11 +336,6 @@ def apply(
     instead of the take's.  settle: edits on a take without a shape become part of its base.
     """
     action = entry.action
-    if action is None:
-        raise BadRequest(
-            f"The action of “{entry.name}” was deleted: generate the take again from seed "
-            f"{entry.seed}"
-        )
     shape, offset = action.thunder_shape.values(), action.thunder_shape.offset
     neutral = shape.is_neutral and offset == 0.0
     if shape.emotion and strength_curve(rig, entry) is not None:
@@ -462,83 +449,45 @@ def change(
     """Change a take's performance itself, under its shape, by alter(motion, first frame) → (motion,
     rows that changed); yields progress.
 
-    Rows outside keep their keys bit for bit. It sees the take with its edits; where a track
-    changes, they become part of the performance.
+    Rows outside keep their keys bit for bit. It sees the take with its edits, which become part of
+    the performance.
     """
     take = TakeCurves.of(rig, entry)
     under = read_shape(take)
-    keys, edits, frames = under.keys, under.edits, under.frames
     base = yield from rescale(_base(rig, entry, take.curves, under), 0.0, 0.6)
-    values, motion, driven = base.values, base.motion, base.driven
-    if edits:  # lips are changed as they are seen
-        values = _with_edits(base, edits)
-        motion = yield from rescale(
-            keying.motion(rig, values, provenance.clock_of_take(entry).fps), 0.6, 0.6
-        )
-        driven = yield from rescale(keying.drive(rig, motion), 0.6, 0.6)
-    altered, rows = alter(motion, float(frames[0]) + entry.action.thunder_shape.offset)
+    if under.edits:
+        keys = [
+            layered.to_absolute(under.edits[place], base.frames, base.values[:, place], 0)
+            if place in under.edits
+            else each
+            for place, each in enumerate(under.keys)
+        ]
+        under = replace(under, keys=keys, edits={})
+        values = _base_values(rig, keys, take.curves, under.frames)
+        base = yield from rescale(_driven(rig, entry, under, values), 0.6, 0.6)
+    altered, rows = alter(base.motion, float(under.frames[0]) + entry.action.thunder_shape.offset)
     part = yield from rescale(keying.drive(rig, altered.part(rows)), 0.6, 0.6)
-    by = part - driven[rows]
-    inside = frames[rows]
-    changed = list(keys)
+    by = part - base.driven[rows]
+    changed = list(under.keys)
     for place in np.flatnonzero(np.abs(by).max(axis=0) > _CHANGED):
-        if keys[place] is None:
-            continue
-        if place in edits:  # they become part of the base where it changes
-            touched = np.abs(by[:, place]) > _CHANGED
-            by[touched, place] += (values - base.values)[rows][touched, place]
-            on = {
-                part: values_[~np.isin(np.round(edits[place]["co"][:, 0]), inside[touched])]
-                for part, values_ in edits[place].items()
-            }
-            now = base.values[rows, place] + by[:, place]
-            new = layered.to_relative(
-                keyframes.on_every_frame(inside[touched].astype(float), now[touched]),
-                inside,
-                now,
-                0,
+        if changed[place] is not None and len(changed[place]["co"]):
+            changed[place] = layered.set_values(
+                changed[place],
+                under.frames[rows],
+                under.frames,
+                base.values[:, place],
+                by[:, place],
+                rows,
             )
-            both = {part: np.concatenate([on[part], new[part]]) for part in on}
-            order = np.argsort(both["co"][:, 0], kind="stable")
-            edits[place] = {part: values_[order] for part, values_ in both.items()}
-        changed[place] = layered.set_values(
-            keys[place], inside, frames, base.values[:, place], by[:, place], rows
-        )
-    if not is_shaped(entry.action):
-        for curve, keys_now, keys_then in zip(take.curves, take.now, changed):
-            if curve is not None and keys_then is not keys_now:
-                fcurves.write_changes(curve, keys_then, keys_now)
-        rna_paths.tag(rig.targets)
-        yield 1.0
+    if is_shaped(entry.action):
+        mark = (under.mark[0], layered.fingerprint_of(changed), *under.mark[2:])
+        yield from rescale(apply(rig, entry, replace(under, keys=changed, mark=mark)), 0.6, 1.0)
         return
-    yield from rescale(
-        apply(
-            rig,
-            entry,
-            replace(
-                under,
-                keys=changed,
-                mark=(under.mark[0], layered.fingerprint_of(changed), *under.mark[2:]),
-            ),
-        ),
-        0.6,
-        1.0,
-    )
-
-
-def _with_edits(base: Base, edits: dict[int, dict]) -> np.ndarray:
-    """The values [S, tracks] of a base with the edits on it."""
-    values = base.values.copy()
-    for place, edit in edits.items():
-        if len(edit["co"]):
-            keys = layered.to_absolute(edit, base.frames, base.values[:, place], 0)
-            base_values = keyframes.evaluate(keys, base.frames)
-            values[:, place] = (
-                np.interp(base.frames, keys["co"][:, 0], keys["co"][:, 1])
-                if base_values is None
-                else base_values
-            )
-    return values
+    for curve, keys_now, keys_then in zip(take.curves, take.now, changed):
+        if curve is not None and keys_then is not keys_now:
+            fcurves.write_changes(curve, keys_then, keys_now)
+    rna_paths.tag(rig.targets)
+    yield 1.0
 
 
 def _base(rig: head.Rig, entry, curves: list, under: StoredShape) -> Generator[float, None, Base]:
@@ -546,18 +495,24 @@ def _base(rig: head.Rig, entry, curves: list, under: StoredShape) -> Generator[f
     if under.mark in cached_bases.known:
         return cached_bases.known[under.mark]
     values = _base_values(rig, under.keys, curves, under.frames)
-    motion, drives = _sampled_motion(rig, entry, under.frames), values
+    motion = _sampled_motion(rig, entry, under.frames)
+    base = yield from _driven(rig, entry, under, values, motion)
+    cached_bases.known[under.mark] = base
+    return base
+
+
+def _driven(
+    rig: head.Rig, entry, under: StoredShape, values: np.ndarray, motion: Motion | None = None
+) -> Generator[float, None, Base]:
+    """The base with these values of its keys; the motion is read from them unless it is given."""
+    drives = values
     if motion is None:
         motion = yield from rescale(
             keying.motion(rig, values, provenance.clock_of_take(entry).fps), 0.0, 0.5
         )
         drives = yield from rescale(keying.drive(rig, motion), 0.5, 1.0)
-    lips = bundled_lips()
-    base = Base(
-        under.frames, under.keys, values, motion, drives, lips.gap(motion, head.channel_names())
-    )
-    cached_bases.known[under.mark] = base
-    return base
+    gap = bundled_lips().gap(motion, head.channel_names())
+    return Base(under.frames, under.keys, values, motion, drives, gap)
 
 
 def _base_values(rig: head.Rig, keys: list, curves: list, frames: np.ndarray) -> np.ndarray:
