@@ -5,7 +5,6 @@ editable; open the preferences; measure and fit a head from a FLAME file."""
 import os
 
 import bpy
-from mathutils import Vector
 
 from ..scene.engine import connection
 from ..scene.heads import family, flame, head, ict, mapping_table
@@ -18,8 +17,6 @@ from ..thunder_core.types import TONGUE
 from .base import ChoosesFile, Explained, InstantWork, SlicedWork, why_not_in_object_mode
 
 SAMPLE = str(shipped.SAMPLE)
-# clearance above an object that would hide the head, such as the default cube of a new file
-_ABOVE_METRES = 0.4
 
 
 class AddsHead(InstantWork):
@@ -34,7 +31,7 @@ class AddsHead(InstantWork):
             collection = context.scene.collection
         mesh = self.add(context, collection)
         head.fit_to_units(context.scene, mesh)
-        head.move_beside(context.scene, context.view_layer, mesh)
+        head.move_clear(context.scene, context.view_layer, mesh)
         context.scene.thunder.head = mesh
 
 
@@ -63,9 +60,6 @@ class THUNDER_OT_add_flame_head(ChoosesFile, AddsHead, bpy.types.Operator):
 
     bl_label = "Head from FLAME File…"
 
-    filepath: bpy.props.StringProperty(
-        name="File", subtype="FILE_PATH", description="FLAME model file, as downloaded"
-    )
     filter_glob: bpy.props.StringProperty(default="*.pkl;*.npz", options={"HIDDEN"})
     sliders: bpy.props.IntProperty(
         name="Identity Sliders",
@@ -134,36 +128,13 @@ class THUNDER_OT_make_editable(InstantWork, bpy.types.Operator):
         return f"“{face.name}” can be animated now. The linked file is not changed"
 
 
-def free_place(scene, place: Vector, unit: float) -> Vector:
-    """A point at `place`, or above the meshes around it that would hide a head there. unit: scene
-    units per metre."""
-    top = place.z
-    for obj in scene.objects:
-        if obj.type != "MESH" or not obj.visible_get():
-            continue
-        corners = [obj.matrix_world @ Vector(corner) for corner in obj.bound_box]
-        low, high = (
-            Vector(pick(corner[axis] for corner in corners) for axis in range(3))
-            for pick in (min, max)
-        )
-        if (
-            all(low[axis] <= place[axis] <= high[axis] for axis in (0, 1))
-            and low.z <= top <= high.z
-        ):
-            top = high.z + _ABOVE_METRES * unit
-    return Vector((place.x, place.y, top))
-
-
 class THUNDER_OT_first_head(AddsHead, bpy.types.Operator):
     """Add the bundled head and frame it in the view"""
 
     bl_label = "Add Head"
 
     def add(self, context, collection):
-        place = free_place(
-            context.scene, context.scene.cursor.location, head.units_in_metre(context.scene)
-        )
-        return head.build(collection, context.view_layer, place).mesh
+        return head.build(collection, context.view_layer, context.scene.cursor.location).mesh
 
     def execute(self, context):
         result = super().execute(context)
@@ -221,7 +192,6 @@ class THUNDER_OT_own_voice(ChoosesFile, _AddsVoice, bpy.types.Operator):
 
     bl_label = "Choose a Recording"
 
-    filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
     filter_sound: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
     filter_movie: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
     filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})

@@ -17,7 +17,7 @@ from ..scene.voice import recording, strip
 from ..thunder_core.animation.recording import ENDINGS
 from ..thunder_core.batch.job_file import SOUNDS
 from ..thunder_core.errors import attempt, BadRequest, ThunderError
-from .base import ChoosesFile, InstantWork, SlicedWork, why_busy
+from .base import ChoosesFile, InstantWork, SlicedWork
 
 _MOST_SHOWN = 12  # jobs that the dialog lists
 
@@ -110,13 +110,12 @@ class THUNDER_OT_add_lines(_AddsLines, bpy.types.Operator):
         return dialogue.sounds_of_files(context, paths, head.current(context))
 
 
-class THUNDER_OT_open_jobs(_AddsLines, bpy.types.Operator):
+class THUNDER_OT_open_jobs(_AddsLines, ChoosesFile, bpy.types.Operator):
     """Show what a file of jobs of bake.py holds, and add the sounds that it names as lines from the
     playhead on"""
 
     bl_label = "Open Jobs"
 
-    filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
     filter_glob: bpy.props.StringProperty(default="*.toml", options={"HIDDEN"})
 
     def invoke(self, context, event):
@@ -163,13 +162,12 @@ class THUNDER_FH_jobs(DropsInViewport, bpy.types.FileHandler):
     bl_file_extensions = ".toml"
 
 
-class THUNDER_OT_import_capture(SlicedWork, bpy.types.Operator):
+class THUNDER_OT_import_capture(SlicedWork, ChoosesFile, bpy.types.Operator):
     """Add a captured face as a take of the chosen head and voice: curves of Live Link Face or ARKit
     (.csv), or a take of ours (.npz)"""
 
     bl_label = "Import Captured Face"
 
-    filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
     filter_glob: bpy.props.StringProperty(
         default=";".join(f"*{ending}" for ending in ENDINGS), options={"HIDDEN"}
     )
@@ -200,26 +198,11 @@ class THUNDER_OT_import_capture(SlicedWork, bpy.types.Operator):
         description="Frame rate of curves without timecodes or seconds",
     )
 
-    @classmethod
-    def why_not(cls, context):
-        # a dropped file is answered with a sentence; no greyed button could show it
-        return ""
-
     def invoke(self, context, event):
         if not self.filepath:
             return ChoosesFile.invoke(self, context, event)
         choose_head_under(context, event)
-        return self._refuse_if_busy() or super().invoke(context, event)
-
-    def execute(self, context):
-        return self._refuse_if_busy() or super().execute(context)
-
-    def _refuse_if_busy(self):
-        """Report other work that is under way; returns the operator's result, None if there is no
-        other work."""
-        if sentence := why_busy():
-            self.report({"ERROR"}, sentence)
-        return {"CANCELLED"} if sentence else None
+        return super().invoke(context, event)
 
     def begin(self, context):
         path = bpy.path.abspath(self.filepath)

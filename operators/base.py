@@ -73,6 +73,10 @@ class InstantWork(Explained):
 class ChoosesFile:
     """An operator whose file or folder is chosen in the file browser first."""
 
+    filepath: bpy.props.StringProperty(
+        name="File", subtype="FILE_PATH", options={"SKIP_SAVE", "SKIP_PRESET"}
+    )
+
     def invoke(self, context, event):
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
@@ -174,8 +178,7 @@ def keep_alive(items: Callable) -> Callable:
 
 
 TICK_SECONDS = 0.05
-# least interval between status texts that differ only in numbers, because each one redraws the
-# window
+# interval between status texts, because each one redraws the window
 SHOW_SECONDS = 0.25
 
 
@@ -205,10 +208,9 @@ class SlicedWork(Explained):
     def execute(self, context):
         try:
             dialogue.follow(context.scene)  # the panel may not have been drawn since
-            value = jobs.run_through(*self.begin(context))
+            return self.finish(context, jobs.run_through(*self.begin(context))) or {"FINISHED"}
         except Exception as error:
             return self.fail(error)
-        return self.finish(context, value) or {"FINISHED"}
 
     def invoke(self, context, event):
         if bpy.app.background or context.window is None:
@@ -242,14 +244,13 @@ class SlicedWork(Explained):
                 else "PASS_THROUGH"
             }
         try:
-            over = jobs.session.job.advance()
+            if jobs.session.job.advance():
+                value = jobs.session.job.value
+                self.leave(context, None)
+                return self.finish(context, value) or {"FINISHED"}
         except Exception as error:
             self.leave(context, None)
             return self.fail(error)
-        if over:
-            value = jobs.session.job.value
-            self.leave(context, None)
-            return self.finish(context, value) or {"FINISHED"}
         self.show_progress(context)
         return {"RUNNING_MODAL" if jobs.session.job.step.busy else "PASS_THROUGH"}
 
@@ -268,21 +269,16 @@ class SlicedWork(Explained):
         return result
 
     def show_progress(self, context):
-        """Show how far the job is in the status bar and the panels, at most every SHOW_SECONDS for
-        the same message."""
-        step, left = jobs.session.job.step, jobs.session.job.time_left
-        now, message = time.monotonic(), (jobs.session.job.title, step.message)
-        if message == getattr(self, "shown_message", None) and now - self.shown_at < SHOW_SECONDS:
+        """Show how far the job is in the status bar and the panels, every SHOW_SECONDS."""
+        if time.monotonic() < getattr(self, "next_shown", 0.0):
             return
-        text = (
+        self.next_shown = time.monotonic() + SHOW_SECONDS
+        step, left = jobs.session.job.step, jobs.session.job.time_left
+        context.workspace.status_text_set(
             f"{jobs.session.job.title}: {step.message} "
             f"({step.fraction:.0%}{', ' if left else ''}{left}) · Esc cancels"
         )
-        # redraws are costly: only if there is something new
-        if text != getattr(self, "shown_text", None):
-            self.shown_text, self.shown_message, self.shown_at = text, message, now
-            context.workspace.status_text_set(text)
-            jobs.redraw()
+        jobs.redraw()
 
     def fail(self, error: Exception):
         """Report an error as one sentence; returns the operator's result."""
@@ -331,21 +327,12 @@ class PartialResults:
 
     survives_undo = True
 
-    def fail(self, error: Exception):
-        """As SlicedWork's, but takes that have arrived stay, as one undo step."""
+    @property
+    def changed_so_far(self) -> str:
         # An undo beyond the start takes the list along.
         listed = {entry.seed for entry in bpy.context.scene.thunder.takes}
         count = sum(take.seed in listed for take in getattr(self, "takes", ()))
-        if not count:
-            return super().fail(error)
-        kept = f"{count} of {self.asked} take{'' if self.asked == 1 else 's'} kept in the list"
-        if isinstance(error, Cancelled):
-            self.report({"INFO"}, f"Stopped: {kept}")
-        elif isinstance(error, ThunderError):
-            self.report({"ERROR"}, f"{error}; {kept}")
-        else:
-            super().fail(error)
-        return {"FINISHED"}  # an undo step: the list has changed
+        return f"{count} of {self.asked} takes kept in the list" if count else ""
 
 
 class THUNDER_OT_cancel(InstantWork, bpy.types.Operator):
@@ -360,41 +347,19 @@ class THUNDER_OT_cancel(InstantWork, bpy.types.Operator):
 
 
 class THUNDER_OT_report_problem(InstantWork, bpy.types.Operator):
-    """Collect versions, settings, the engine's log and the last error into a text to paste; nothing
-    is sent"""
+    """Copy versions, settings, the engine's log and the last error, without names and paths, to the
+    clipboard. No sounds are included, and nothing is sent"""
 
     bl_label = "Report a Problem"
 
-    names: bpy.props.BoolProperty(
-        name="Include Names and Paths",
-        options={"SKIP_SAVE"},
-        description="Keep the names of files, folders, strips and objects in the errors and the "
-        "log. When off, they are removed",
-    )
-
-    def invoke(self, context, event):
-        return context.window_manager.invoke_props_dialog(
-            self, width=380, confirm_text="Copy Report"
-        )
-
-    def draw(self, context):
-        column = self.layout.column(align=True)
-        for line in (
-            "Copies versions, settings, the engine's log and the last error.",
-            "No sounds are included, and nothing is sent.",
-            "Read the text before you paste it into an issue.",
-        ):
-            column.label(text=line)
-        self.layout.prop(self, "names")
-
     def act(self, context):
         text = bpy.data.texts.get(problem_report.TEXT) or bpy.data.texts.new(problem_report.TEXT)
-        words = problem_report.text(context, self.names)
+        words = problem_report.text(context)
         text.clear()
         text.write(words)
         text.cursor_set(0)
         context.window_manager.clipboard = words
         return (
             f"Report copied to the clipboard and saved as the text “{problem_report.TEXT}” in "
-            f"this file"
+            f"this file: read it before you paste it"
         )

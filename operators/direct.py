@@ -13,7 +13,7 @@ from ..scene.review import listening
 from ..scene.takes import take_list
 from ..scene.takes.direction import asking, looking, similar, sliders
 from ..thunder_core.animation import recording
-from ..thunder_core.errors import attempt, BadRequest, ThunderError
+from ..thunder_core.errors import attempt, BadRequest
 from .base import (
     ChoosesFile,
     chosen_head,
@@ -175,10 +175,7 @@ class THUNDER_OT_style_from_animation(SlicedWork, bpy.types.Operator):
         )
 
     def finish(self, context, read):
-        try:
-            direction = sliders.ensure(chosen_head(context).owner)
-        except ThunderError as error:  # the head was removed meanwhile
-            return self.fail(error)
+        direction = sliders.ensure(chosen_head(context).owner)
         self.report({"INFO"}, asking.use_style(direction, read))
 
 
@@ -189,7 +186,6 @@ class THUNDER_OT_style_from_file(ChoosesFile, InstantWork, bpy.types.Operator):
     bl_label = "Style from Recording"
     obstacles = (why_busy, why_no_head)
 
-    filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
     filter_glob: bpy.props.StringProperty(
         default=";".join(f"*{ending}" for ending in recording.ENDINGS), options={"HIDDEN"}
     )

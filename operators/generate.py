@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Generate takes: several sampled performances of the voice, listed as they arrive and ranked; and
-make them fit a voice that changed."""
+"""Generate takes: several sampled performances of the voice, listed as they arrive and ranked, or
+of all strips of the dialogue; who speaks which strip; and make takes fit a voice that changed."""
 
 from dataclasses import replace
 
@@ -8,14 +8,16 @@ import bpy
 
 from ..scene.engine import connection
 from ..scene.heads import head
-from ..scene.host import jobs
-from ..scene.takes import dialogue, generation, resync, take_list, transcript, word_places
+from ..scene.host import compat, jobs
+from ..scene.takes import dialogue, generation, resync, take_list, transcript, turns, word_places
 from ..scene.takes.direction import asking
 from ..scene.takes.provenance import is_sampled, role_of, Sampling, unused_seed
 from ..scene.voice import fingerprint, strip
-from ..thunder_core.errors import attempt
+from ..thunder_core.errors import BadRequest
 from ..thunder_core.types import LISTENS, SPEAKS
-from .base import PartialResults, SlicedWork
+from .base import InstantWork, keep_alive, PartialResults, SlicedWork
+
+_NO_SPEAKER = ("NO_SPEAKER", "No Speaker", "For music, sound effects and off-screen voices")
 
 
 class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
@@ -28,18 +30,6 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         options={"SKIP_SAVE"},
         description="Sound strip to make the voice first; empty for the chosen one",
     )
-
-    @classmethod
-    def description(cls, context, properties):
-        if properties.strip:
-            return "Generate takes of this strip on the head that speaks it, ranked by Lip-Sync"
-        rig, no_head = attempt(head.find, context.scene, context.object)
-        return (
-            attempt(strip.find, context)[1]
-            or no_head
-            or attempt(head.check_animatable, rig)[1]
-            or cls.__doc__
-        )
 
     def begin(self, context):
         settings, client = context.scene.thunder, connection.start_client() if self.strip else None
@@ -55,7 +45,6 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
             voice.name,
             strip.warning(voice),
         )
-        self.strip_name, self.strip_scene = voice.strip, voice.scene
         sampling = replace(Sampling.of(settings), listening=settings.head_role == "LISTENS")
         sampling = asking.add_direction(sampling, rig.owner, voice)
         seed = unused_seed(context.scene, rig.mesh, voice, sampling)
@@ -92,15 +81,6 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
             transcript.ensure(context.scene, self.voice)  # the panel has the field for it
         if self.again:
             self.report({"INFO"}, "These takes were there already: unlock the seed for new ones")
-        if (
-            self.strip_name
-            and strip.by_name(bpy.data.scenes.get(self.strip_scene), self.strip_name) is None
-        ):
-            sentence = (
-                f"The strip “{self.strip_name}” is gone: it was deleted, or its adding "
-                f"undone, while takes arrived"
-            )
-            self.report({"WARNING"}, f"{sentence}. Choose its sound again")
 
 
 _RESYNCED = {
@@ -146,3 +126,150 @@ class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
             for kind, done in _RESYNCED.items()
             if kind in self.kinds
         )
+
+
+# ---- the dialogue
+
+
+@keep_alive
+def _heads_of_scene(self, context):
+    """The heads of the scene; none if Blender calls without a scene."""
+    scene = getattr(context, "scene", None)
+    heads = head.in_scene(scene) if scene is not None else []
+    return [(obj.name, obj.name, f"Choose “{obj.name}”") for obj in heads]
+
+
+@keep_alive
+def _speakers(self, context):
+    return [*_heads_of_scene(self, context), _NO_SPEAKER]
+
+
+class _OnStrip(InstantWork):
+    strip: bpy.props.StringProperty(
+        name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip"
+    )
+
+
+class THUNDER_OT_cast_strip(_OnStrip, bpy.types.Operator):
+    """Choose who speaks this strip: a head, or nobody for music and off-screen voices"""
+
+    bl_label = "Choose Speaker"
+
+    speaker: bpy.props.EnumProperty(
+        name="Speaker", items=_speakers, description="Head that speaks the strip"
+    )
+
+    def act(self, context):
+        speaker = (
+            None if self.speaker == _NO_SPEAKER[0] else context.scene.objects.get(self.speaker)
+        )
+        dialogue.cast(context.scene, self.strip, speaker)
+
+
+class THUNDER_OT_go_to_strip(_OnStrip, bpy.types.Operator):
+    """Make this strip the voice and its speaker the head, and go to the strip's first frame"""
+
+    bl_label = "Go To Strip"
+
+    def act(self, context):
+        dialogue.speak(context, self.strip)
+        context.scene.frame_set(
+            compat.strip_span(strip.by_name(strip.scene_of_strips(context), self.strip))[0]
+        )
+
+
+class THUNDER_OT_listen_to_strip(_OnStrip, bpy.types.Operator):
+    """Choose a head that listens to this strip, for the next takes that are generated"""
+
+    bl_label = "Listener"
+
+    listener: bpy.props.EnumProperty(
+        name="Listener", items=_heads_of_scene, description="Head that listens to the strip"
+    )
+
+    def act(self, context):
+        listener = context.scene.objects.get(self.listener)
+        if listener is None or strip.by_name(context.scene, self.strip) is None:
+            raise BadRequest("The head or the strip is gone: choose a listener again")
+        dialogue.let_listen(context.scene, self.strip, listener)
+
+
+class THUNDER_OT_mark_speaker(_OnStrip, bpy.types.Operator):
+    """Choose who speaks the frames of the preview range or, without one, those from the playhead to
+    the next range"""
+
+    bl_label = "Mark Speaker"
+
+    speaker: bpy.props.EnumProperty(
+        name="Speaker", items=_heads_of_scene, description="Head that speaks these frames"
+    )
+
+    def act(self, context):
+        scene = context.scene
+        sound_strip = strip.by_name(context.scene, self.strip)
+        speaker = context.scene.objects.get(self.speaker)
+        if sound_strip is None or speaker is None:
+            raise BadRequest("The head or the strip is gone: choose a speaker again")
+        first, last = scene.frame_current, compat.strip_span(sound_strip)[1]
+        if scene.use_preview_range:
+            first, last = scene.frame_preview_start, scene.frame_preview_end + 1
+        else:
+            last = min(
+                [
+                    last,
+                    *(
+                        turn.first
+                        for turn in turns.of_strip(scene, sound_strip)
+                        if turn.first > first
+                    ),
+                ]
+            )
+        first, last = turns.mark(scene, sound_strip, speaker, first, last)
+        return f"“{speaker.name}” speaks frames {first} to {last - 1} of “{sound_strip.name}”"
+
+
+class THUNDER_OT_remove_speaker(InstantWork, bpy.types.Operator):
+    """Remove this range: nobody speaks its frames then"""
+
+    bl_label = "Remove Range"
+
+    index: bpy.props.IntProperty(
+        name="Range", options={"SKIP_SAVE"}, description="Number of the range, from 0"
+    )
+
+    def act(self, context):
+        context.scene.thunder.turns.remove(self.index)
+
+
+class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):
+    """Generate takes for every dialogue strip that has none yet, each on the head of its speaker"""
+
+    bl_label = "Generate for All Dialogue Strips"
+    obstacles = (
+        lambda context: (
+            "" if dialogue.lines_to_generate(context.scene) else dialogue.why_none(context.scene)
+        ),
+    )
+
+    def begin(self, context):
+        scene, settings = context.scene, context.scene.thunder
+        todo = dialogue.lines_to_generate(scene)
+        client = connection.start_client()
+        self.warnings = dialogue.warnings(scene, todo)
+        self.pieces = dialogue.say_pieces(scene)
+        self.takes, self.asked, self.strips = [], settings.count * len(todo), len(todo)
+        return "Generating takes", dialogue.generate(
+            client, scene, todo, settings.count, Sampling.of(settings), self.takes.append
+        )
+
+    def finish(self, context, left_out):
+        strips = self.strips - len(left_out)
+        takes = len(self.takes)
+        self.report(
+            {"INFO"},
+            f"Generated {takes} take{'' if takes == 1 else 's'} for {strips} "
+            f"strip{'' if strips == 1 else 's'}",
+        )
+        for sentence in self.pieces:
+            self.report({"INFO"}, sentence)
+        self.warn([*self.warnings, *(f"Skipped: {sentence}" for sentence in left_out)])

@@ -70,7 +70,8 @@ class _AddsExtra(_Installs):
 
 
 class THUNDER_OT_install_engine(_Installs, bpy.types.Operator):
-    """Install the engine into its own environment. Blender and other add-ons are not changed"""
+    """Install the engine into its own environment, or reinstall what is missing or damaged. Blender
+    and other add-ons are not changed"""
 
     bl_label = "Install Engine"
 
@@ -88,8 +89,6 @@ class THUNDER_OT_install_engine(_Installs, bpy.types.Operator):
                 "other engines. "
                 "Its size and its licence are shown first"
             )
-        if install.state().kind == "READY":
-            return "Check the engine's packages and reinstall missing or damaged ones"
         return cls.__doc__
 
     def invoke(self, context, event):

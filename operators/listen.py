@@ -75,13 +75,6 @@ class THUNDER_OT_original(InstantWork, bpy.types.Operator):
         ],
     )
 
-    @classmethod
-    def description(cls, context, properties):
-        return {
-            "ORIGINAL": "Hear the original voice and mute the generated speech",
-            "HEARD": "Hear the generated speech and mute the original voice",
-        }.get(properties.to, cls.__doc__)
-
     def act(self, context):
         listening.flip(
             context,

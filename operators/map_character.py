@@ -7,7 +7,6 @@ from dataclasses import replace
 import bpy
 
 from ..scene.heads import character, controls, detection, head, head_state, mapping_table
-from ..thunder_core.errors import ThunderError
 from .base import (
     chosen_head,
     InstantWork,
@@ -183,11 +182,7 @@ class THUNDER_OT_save_mapping(OnCharacter, bpy.types.Operator):
     )
 
     def invoke(self, context, event):
-        try:
-            self.name = mapping_table.face(context.scene, context.object).name
-        except ThunderError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
+        self.name = (context.scene.thunder.head or context.object).name
         return context.window_manager.invoke_props_dialog(self)
 
     def change(self, context, obj):

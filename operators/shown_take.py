@@ -14,7 +14,7 @@ from ..scene.takes import keep, mix, take_list
 from ..scene.takes.commit import committing
 from ..scene.takes.direction.live import is_dragging_keys
 from ..scene.takes.shape import applying
-from ..thunder_core.errors import attempt, BadRequest
+from ..thunder_core.errors import BadRequest
 from .base import (
     InstantWork,
     keep_alive,
@@ -167,13 +167,10 @@ class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.t
 
     bl_label = "Regenerate the Rest"
 
-    @classmethod
-    def description(cls, context, properties):
-        is_shown = take_list.shown_index(context.scene.thunder) >= 0
-        return (attempt(_check_kept, context)[1] if is_shown else "") or cls.__doc__
-
     def begin(self, context):
-        _check_kept(context)  # before the engine is started
+        entry, rig = shown_take_and_rig(context)
+        # before the engine is started
+        keep.masks_of(context.scene, rig, entry, max(1, entry.last - entry.first))
         client = connection.start_client()
         self.takes, self.asked = [], context.scene.thunder_keep.count
         return "Regenerating the rest", keep.resample(client, context, self.takes.append)
@@ -191,12 +188,6 @@ class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.t
             else ""
         )
         return f"{sentence}{best}"
-
-
-def _check_kept(context) -> None:
-    """Raise ThunderError unless a part of the shown take is kept, and not all of it."""
-    entry, rig = shown_take_and_rig(context)
-    keep.masks_of(context.scene, rig, entry, max(1, entry.last - entry.first))
 
 
 class THUNDER_OT_apply_shape(NeedsShownTake, SlicedWork, bpy.types.Operator):
@@ -310,14 +301,10 @@ class THUNDER_OT_commit_take(SlicedWork, bpy.types.Operator):
 
 
 class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
-    """Commit a take of every line of the dialogue"""
+    """Commit one take of every line of the dialogue that is not committed yet, or of all: the one
+    that is shown, else the best with a star, else the best by Lip-Sync"""
 
     bl_label = "Commit All Dialogue"
-    bl_description = (
-        "Commit one take of every line of the dialogue that is not committed yet: the one that is "
-        "shown, "
-        "else the best with a star, else the best by Lip-Sync"
-    )
     obstacles = (
         lambda context: (
             ""
@@ -334,14 +321,6 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
         options={"SKIP_SAVE"},
     )
     done = None
-
-    @classmethod
-    def description(cls, context, properties):
-        return (
-            cls.bl_description.replace(" that is not committed yet", " again")
-            if properties.again
-            else cls.bl_description
-        )
 
     def begin(self, context):
         self.done = committing.CommitLog()

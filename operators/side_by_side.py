@@ -8,7 +8,6 @@ import bpy
 
 from ..scene.heads import head
 from ..scene.host import playback
-from ..scene.host.jobs import session
 from ..scene.media import contact_sheet, grid, studio
 from ..scene.takes import browsing, take_list
 from ..scene.voice import strip, voice_cache
@@ -23,57 +22,24 @@ from .base import (
 )
 
 
-def _leave(operator):
-    """Leave the grid, and report the take that is shown now."""
-    name, problem = attempt(grid.leave_and_show)
-    if name or problem:
-        operator.report({"ERROR"} if problem else {"INFO"}, problem or f"Showing {name}")
-    return {"FINISHED"}
-
-
 class THUNDER_OT_play_grid(NeedsTakes, SlicedWork, bpy.types.Operator):
-    """Play all listed takes side by side. Click a head to choose its take, press Esc to leave"""
+    """Play all listed takes side by side. Click a head to choose its take; Esc, or this button
+    again, leaves and shows it"""
 
     bl_label = "Play All"
     bl_options = set()  # nothing in the file changes: there is nothing to undo
 
-    @classmethod
-    def description(cls, context, properties):
-        return (
-            "Leave the grid and show the take of the selected head"
-            if grid.is_running()
-            else cls.__doc__
-        )
-
     def invoke(self, context, event):
-        if grid.is_running():
-            playback.stop()
-            return _leave(self)
-        self.watches = False
-        return super().invoke(context, event)
-
-    def modal(self, context, event):
-        """Esc always ends it: while the heads are set up and while they play, wherever the mouse
-        is."""
-        escape = event.type == "ESC" and event.value == "PRESS"
-        if self.watches:
-            if not grid.is_running():
-                return {"FINISHED"}
-            if not escape:
-                return {"PASS_THROUGH"}
-            playback.stop()
-            return _leave(self)
-        if escape and session.job is not None:
-            session.job.asked_to_stop = True  # playback that started meanwhile continues
-            return {"RUNNING_MODAL"}
-        return super().modal(context, event)
-
-    def cancel(self, context):
-        super().cancel(context)
-        grid.leave()
+        return self.execute(context) if grid.is_running() else super().invoke(context, event)
 
     def execute(self, context):
-        return _leave(self) if grid.is_running() else super().execute(context)
+        if not grid.is_running():
+            return super().execute(context)
+        playback.stop()
+        name, problem = attempt(grid.leave_and_show)
+        if name or problem:
+            self.report({"ERROR"} if problem else {"INFO"}, problem or f"Showing {name}")
+        return {"FINISHED"}
 
     def begin(self, context):
         if not bpy.app.background and grid.viewport(context) is None:
@@ -88,10 +54,6 @@ class THUNDER_OT_play_grid(NeedsTakes, SlicedWork, bpy.types.Operator):
 
     def finish(self, context, value):
         grid.enter(context)
-        if bpy.app.background or context.window is None:
-            return {"FINISHED"}
-        self.watches = True
-        return {"RUNNING_MODAL"}
 
 
 class THUNDER_OT_contact_sheet(NeedsTakes, SlicedWork, bpy.types.Operator):

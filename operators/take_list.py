@@ -189,19 +189,13 @@ class THUNDER_OT_delete_takes(NeedsTakes, SlicedWork, bpy.types.Operator):
         }[properties.which]
 
     def invoke(self, context, event):
-        entries = (
-            [context.scene.thunder.takes[place] for place in self._places(context)]
-            if self.which == "EARLIER"
-            else []
-        )
-        count = sum(not self._is_kept(entry) for entry in entries)
-        if not count:
+        if self.which != "EARLIER" or not take_list.earlier_takes(context):
             return super().invoke(context, event)
         return context.window_manager.invoke_confirm(
             self,
             event,
-            title=f"Delete {count} Earlier Take{'s' * (count > 1)}",
-            message=_say_kept(len(entries) - count),
+            title="Clear Earlier Takes",
+            message=self.description(context, self),
             confirm_text="Delete",
         )
 
@@ -238,12 +232,10 @@ class THUNDER_OT_delete_takes(NeedsTakes, SlicedWork, bpy.types.Operator):
                 }[self.which]
             )
         take_list.delete(context.scene, result)
-        return len(result), len(places) - len(result) if self.which == "EARLIER" else 0
+        return len(result)
 
-    def outcome(self, value):
-        count, kept = value
-        said = f"{count} take{'s' * (count > 1)} deleted"
-        return f"{said}. {_say_kept(kept)}" if kept else said
+    def outcome(self, count):
+        return f"{count} take{'s' * (count > 1)} deleted"
 
 
 class THUNDER_OT_adopt_takes(InstantWork, bpy.types.Operator):
@@ -274,11 +266,6 @@ def _index_after(context, index: int) -> int:
         return -1
     at = order.index(index)
     return order[at + 1] if at + 1 < len(order) else order[at - 1]
-
-
-def _say_kept(count: int) -> str:
-    """The takes that stay, "" for none."""
-    return f"{count} with a star, a note, a name or edits stay{'s' * (count == 1)}" if count else ""
 
 
 class THUNDER_OT_explain_frame(NeedsShownTake, SlicedWork, bpy.types.Operator):

@@ -66,10 +66,6 @@ class THUNDER_OT_step_word(OnWord, InstantWork, bpy.types.Operator):
         name="Words", default=1, description="How many words later, or earlier below 0"
     )
 
-    @classmethod
-    def description(cls, context, properties):
-        return "Go to the next word" if properties.step > 0 else "Go to the previous word"
-
     def act(self, context):
         line = word_places.line(context)
         go_to(context, line.beside(line.current(context.scene), self.step))
@@ -221,7 +217,8 @@ class THUNDER_OT_move_word(OnWord, InstantWork, bpy.types.Operator):
 
 
 class THUNDER_OT_retake(OnWord, NeedsShownTake, PartialResults, SlicedWork, bpy.types.Operator):
-    """Generate new readings of the word or phrase in the shown take. All else stays as it is"""
+    """Generate eight new readings of the word, or of its phrase from pause to pause, in the shown
+    take. All else stays as it is"""
 
     bl_label = "Retake Word"
 
@@ -233,14 +230,6 @@ class THUNDER_OT_retake(OnWord, NeedsShownTake, PartialResults, SlicedWork, bpy.
             ("PHRASE", "Phrase", "The whole face, from pause to pause"),
         ],
     )
-
-    @classmethod
-    def description(cls, context, properties):
-        what = "phrase, from pause to pause," if properties.what == "PHRASE" else "word"
-        return (
-            f"Generate {READINGS} new readings of this {what} in the shown take. All else "
-            f"stays as it is"
-        )
 
     def begin(self, context):
         line, is_word = word_places.line(context), self.what == "WORD"
@@ -284,23 +273,23 @@ class THUNDER_OT_use_mouth(OnWord, NeedsShownTake, SlicedWork, bpy.types.Operato
         return f"Created take “{entry.name}”"
 
 
-class _OverTrack:
+class _OverTrack(Explained):
     """An operator that the mouse calls over an editor with a track."""
 
     bl_options = {"INTERNAL"}
-
-    @classmethod
-    def poll(cls, context):
-        return context.area is not None and context.area.type in (
-            "DOPESHEET_EDITOR",
-            "SEQUENCE_EDITOR",
-        )
+    obstacles = (
+        lambda context: (
+            ""
+            if context.area is not None
+            and context.area.type in ("DOPESHEET_EDITOR", "SEQUENCE_EDITOR")
+            else "There is no track of words in this editor"
+        ),
+    )
 
 
 class THUNDER_OT_hover_words(_OverTrack, bpy.types.Operator):
     """Tell which sounds the one under the mouse may be"""
 
-    bl_idname = "thunder.hover_words"
     bl_label = "Show Sound Under Mouse"
 
     def invoke(self, context, event):
@@ -312,7 +301,6 @@ class THUNDER_OT_hover_words(_OverTrack, bpy.types.Operator):
 class THUNDER_OT_click_word(_OverTrack, bpy.types.Operator):
     """Click a word on the track to loop it; drag one of its edges to move the lips"""
 
-    bl_idname = "thunder.click_word"
     bl_label = "Click Word"
 
     def invoke(self, context, event):
@@ -414,7 +402,6 @@ class THUNDER_OT_read_transcript(ChoosesFile, FindsWords, bpy.types.Operator):
 
     bl_label = "Read Transcript"
 
-    filepath: StringProperty(subtype="FILE_PATH")
     filter_glob: StringProperty(
         default=";".join(f"*{ending}" for ending in subtitles.ENDINGS), options={"HIDDEN"}
     )

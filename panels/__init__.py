@@ -15,7 +15,6 @@ def modules() -> tuple:
         shown_take,
         sidebar,
         takes,
-        words,
     )
 
     return (
@@ -25,7 +24,6 @@ def modules() -> tuple:
         dialogue,
         takes,
         shown_take,
-        words,
         listen,
         character,
         menus,

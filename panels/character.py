@@ -40,15 +40,9 @@ class THUNDER_UL_mapping(bpy.types.UIList):
         )
 
     def filter_items(self, context, data, property_name):
-        rows = getattr(data, property_name)
-        wanted = self.filter_name.lower()
-        flags = [
-            self.bitflag_filter_item
-            if not wanted or wanted in f"{row.source} {row.target} {row.bone}".lower()
-            else 0
-            for row in rows
-        ]
-        return flags, []
+        return bpy.types.UI_UL_list.filter_items_by_name(
+            self.filter_name, self.bitflag_filter_item, getattr(data, property_name), "source"
+        ), []
 
 
 class THUNDER_MT_mapping(bpy.types.Menu):
@@ -241,7 +235,7 @@ class THUNDER_PT_flame(OfData, bpy.types.Panel):
         layout = self.layout
         mesh = flame.chosen_mesh(context)
         armature = build.armature_of(mesh)
-        names = flame.names_of(mesh, armature)
+        names = flame.names_of(mesh)
         layout.label(text=f"{mesh.name}: {len(names)} expression directions", icon="USER")
         if armature.library is not None or mesh.library is not None:
             wrapped_label(

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The add-on's preferences: the engine's state, its device and weights, buttons to install or
-repair it, the keys."""
+repair it; the add-on's keys."""
 
 import os
 
@@ -13,12 +13,13 @@ from . import manual
 from .tab import in_lines, props, tune
 
 KEYMAP = "Screen"  # keymap that reaches every editor which does not use the keys itself
-KEYS = (  # operator, key, properties; none is used by Blender in the editors where takes are viewed
-    ("thunder.select_take", "DOWN_ARROW", {"step": 1}, "Next Take"),
-    ("thunder.select_take", "UP_ARROW", {"step": -1}, "Previous Take"),
-    ("thunder.flip_take", "X", {}, "A/B Flip"),
-    ("thunder.star_take", "Y", {}, "Star"),
-    ("wm.call_menu_pie", "U", {"name": "THUNDER_MT_pie"}, "Pie Menu"),
+# Operator, key, properties; none is used by Blender in the editors where takes are viewed
+KEYS = (
+    ("thunder.select_take", "DOWN_ARROW", {"step": 1}),
+    ("thunder.select_take", "UP_ARROW", {"step": -1}),
+    ("thunder.flip_take", "X", {}),
+    ("thunder.star_take", "Y", {}),
+    ("wm.call_menu_pie", "U", {"name": "THUNDER_MT_pie"}),
 )
 
 
@@ -86,34 +87,6 @@ class ThunderPreferences(bpy.types.AddonPreferences):
             more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
             text = f"Missing: {lacking[0]}{more}" if lacking else "All model files found"
             row.label(text=text, icon="ERROR" if lacking else "CHECKMARK")
-        layout.separator()
-        layout.label(text="Keys")
-        _draw_keys(layout, context)
-
-
-def _draw_keys(layout, context) -> None:
-    """The keys, each to be changed or switched off, for the preferences."""
-    # The animator's changes are in the user's configuration; the add-on's own has the defaults.
-    configuration = context.window_manager.keyconfigs.user
-    keymap = configuration.keymaps.get(KEYMAP) if configuration is not None else None
-    if keymap is None:
-        return
-    column = tune(layout.column(align=True), use_property_split=False)
-    column.context_pointer_set("keymap", keymap)
-    for name, _, properties, title in KEYS:
-        for item in keymap.keymap_items:
-            if item.idname != name or any(
-                getattr(item.properties, prop) != value for prop, value in properties.items()
-            ):
-                continue
-            split = column.split(factor=0.4)
-            row = split.row()
-            row.prop(item, "active", text="")
-            row.label(text=title)
-            row = tune(split.row(align=True), active=item.active)
-            row.prop(item, "type", text="", full_event=True)
-            if item.is_user_modified:
-                row.operator("preferences.keyitem_restore", text="", icon="BACK").item_id = item.id
 
 
 _ICONS = {
@@ -301,6 +274,6 @@ def _draw_sentence(layout, text: str, context) -> None:
 
 _KEYS = tuple(
     (name, key, {"value": "PRESS", "alt": True, "repeat": False}, properties)
-    for name, key, properties, _ in KEYS
+    for name, key, properties in KEYS
 )
 register, unregister = registration(keymap=KEYMAP, keys=_KEYS)

@@ -56,7 +56,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         if session.job is None:
             row = tune(layout.row(align=True), scale_y=1.5)
             column = row.column(align=True)
-            # greyed; a click or the tooltip gives the reason
+            # greyed; a click gives the reason
             column.active = ready and not connection.current_python()[1]
             column.operator("thunder.generate", icon="PLAY")
             row.popover("THUNDER_PT_sampling", text="", icon="PREFERENCES")

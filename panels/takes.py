@@ -2,7 +2,8 @@
 """Takes in the Thunder tab: the list with star, picture, lip-sync and changes of each, and the
 actions on the shown take."""
 
-import blf
+import textwrap
+
 import bpy
 
 from ..scene.media import grid
@@ -19,20 +20,15 @@ _KINDS = {
     "CAPTURED": "CAMERA_DATA",
 }
 TILE = 0.8  # width of an icon without the gap around it
-SCORE = (0.4, 0.4)  # width of a score: fixed part, and per letter
+NUMBER = 1.6  # width of a score
 NAME = (0.3, 0.3)  # width of a name: fixed part, and per letter
-HEARD = 2  # letters of the Heard column
+LETTERS = 2.3  # of words, in the width of a button
 # width of a sidebar from which rows have a column for Heard; in a narrower one it replaces the
 # score while the list is sorted by it
 TWO_NUMBERS = 15.0
-BESIDE = 3.8  # width of what a row has besides its columns: tabs, margins and the star
+BESIDE = 8.6  # width of what a row has besides its columns: star, picture, mark, margins and tabs
 ROWS = 8  # rows of the list; with more takes it has a scroll bar
-SCROLL = 0.7  # width of the scroll bar
-# width of a sidebar from which rows say grade and frame; in a narrower one an icon and the tooltip
-# do
-WIDE = 20.0
 AROUND_WORDS = 5.8  # width of what stands beside the words of the shown take
-FONT = 0  # of the interface, for `blf`
 WANTED = "This voice is hard to understand: enter its words above and generate again"
 # what rows need to know of the whole list; filled in filter_items, which Blender calls first
 _drawn: dict = {}
@@ -53,33 +49,18 @@ class THUNDER_UL_takes(bpy.types.UIList):
         picture = tune(row.row(align=True), scale_x=TILE)
         for tile in icons or (0,) * browsing.TILES:
             picture.label(text="", icon="NONE" if tile else "BLANK1", icon_value=tile)
-        columns = [
-            (self._measure(item), _drawn.get("letters", 2)),
-            (take_list.heard_text(item), HEARD),
-        ]
-        numbers = 0.0
-        for text, letters in columns[: 1 + has_two_numbers(context)]:
-            number = tune(
-                row.row(align=True), ui_units_x=SCORE[0] + SCORE[1] * letters, alignment="RIGHT"
-            )
-            number.label(text=text)
-            numbers += number.ui_units_x
+        numbers = [self._measure(item), take_list.heard_text(item)]
+        numbers = numbers[: 1 + has_two_numbers(context)]
+        for text in numbers:
+            tune(row.row(align=True), ui_units_x=NUMBER, alignment="RIGHT").label(text=text)
         name = row.row(align=True)
         name.prop(item, "name", text="", emboss=False)
         if item.words:
             name.ui_units_x = NAME[0] + NAME[1] * len(item.name)
             # What is left of the row is for the words: if they took more, Blender would cut the
             # name off, too.
-            left = (
-                width(context)
-                - BESIDE
-                - TILE * browsing.TILES
-                - numbers
-                - name.ui_units_x
-                - (mark != "BLANK1")
-            )
-            left -= SCROLL * (_drawn.get("rows", 0) > ROWS)
-            if said := shorten(item.words, left, context):
+            left = width(context) - BESIDE - NUMBER * len(numbers) - name.ui_units_x
+            if said := shorten(item.words, left):
                 tune(row.row(align=True), active=False, ui_units_x=left).label(text=said)
         if mark != "BLANK1":
             row.label(text="", icon=mark)
@@ -89,12 +70,7 @@ class THUNDER_UL_takes(bpy.types.UIList):
             return "–"
         if _drawn.get("sort") == "HEARD" and not _drawn.get("two_numbers"):
             return take_list.heard_text(item)
-        grade = provenance.grade_of(item) if _drawn.get("wide") else None
-        return (
-            take_list.points_of(item)
-            if grade is None
-            else f"{grade.text}  {take_list.points_of(item)}"
-        )
+        return take_list.points_of(item)
 
     def draw_filter(self, context, layout):
         settings = context.scene.thunder
@@ -105,21 +81,15 @@ class THUNDER_UL_takes(bpy.types.UIList):
         entries = getattr(data, property_name)
         settings = context.scene.thunder
         order = browsing.order(context)
-        _drawn["stale"] = {
-            entry.as_pointer() for entry, _ in fingerprint.stale_takes(context.scene)
-        }
         _drawn.update(
+            stale={entry.as_pointer() for entry, _ in fingerprint.stale_takes(context.scene)},
             sort=settings.sort,
-            wide=width(context) >= WIDE,
             two_numbers=has_two_numbers(context),
-            rows=len(order),
         )
         listed = set(order)
         flags = [self.bitflag_filter_item * (place in listed) for place in range(len(entries))]
         rows = order + [place for place in range(len(entries)) if place not in listed]
         row_of = {place: row for row, place in enumerate(rows)}
-        # Scores of all rows have the width of the longest.
-        _drawn["letters"] = max((len(self._measure(entries[place])) for place in order), default=2)
         return flags, [row_of[place] for place in range(len(entries))]
 
 
@@ -138,19 +108,15 @@ def has_two_numbers(context) -> bool:
     return width(context) >= TWO_NUMBERS
 
 
-def shorten(said: str, room: float, context) -> str:
-    """The words of a take, or as many letters as fit into `room`, in buttons, and an ellipsis:
-    Blender would cut the middle."""
-    blf.size(FONT, context.preferences.ui_styles[0].widget.points)
-    shortened = (f"{said[:count].rstrip(', ')}…" for count in range(len(said) - 1, 0, -1))
-    return next(
-        (text for text in (said, *shortened) if blf.dimensions(FONT, text)[0] <= 20 * room), ""
-    )
+def shorten(said: str, room: float) -> str:
+    """The first words of a take that fit into `room`, in buttons: Blender would cut the middle."""
+    letters = int(LETTERS * room)
+    return textwrap.shorten(said, letters, placeholder=" …") if letters > 1 else ""
 
 
 def draw_words(layout, words: str, context):
     """The words of the take that is shown, below the list: a row has room for the first of them."""
-    grey(layout).label(text=shorten(words, width(context) - AROUND_WORDS, context))
+    grey(layout).label(text=shorten(words, width(context) - AROUND_WORDS))
 
 
 def mark_of(item) -> str:

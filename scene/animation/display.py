@@ -233,12 +233,9 @@ def animator_states(rig: head.Rig) -> list[dict]:
     states = []
     with contextlib.suppress(*records.UNREADABLE):  # it may be damaged, or there is none
         record = json.loads(head_state.of(rig.owner).own_state)
-        states = list(record["targets"]) if records.is_readable(record) else []
-    are_states = all(
-        isinstance(state, dict) and isinstance(state.get("slot", ""), str) for state in states
-    )
-    if not are_states or len(states) != len(rig.targets):
-        return [{}] * len(rig.targets)
+        states = record["targets"] if records.is_readable(record) else []
+    if len(states) != len(rig.targets):
+        return [{} for _ in rig.targets]
     for state, action, target in zip(states, animator_actions(rig), rig.targets):
         if action is not None and not state.get("slot"):  # stored before 4.4, which had no slots
             state["slot"] = compat.slot_for(action, target)

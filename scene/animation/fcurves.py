@@ -115,8 +115,6 @@ def evaluate(curve, frames: np.ndarray) -> np.ndarray:
         inside = np.minimum(np.searchsorted(points[:, 0], frames - _NEAR), count - 1)
         if (np.abs(points[inside, 0] - frames) < _NEAR).all():
             return points[inside, 1]
-        if np.ptp(points[:, 1]) == 0 and count <= 2:
-            return np.full(len(frames), points[0, 1])
         is_within = curve.extrapolation == "CONSTANT" or (
             frames.min() >= points[0, 0] - _NEAR and frames.max() <= points[-1, 0] + _NEAR
         )

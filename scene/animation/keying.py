@@ -4,9 +4,8 @@ reads the current animation of a head, edited keys included, as a Motion."""
 
 import hashlib
 import math
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 
 import bpy
 import numpy as np
@@ -176,21 +175,17 @@ def write_take(
     try:
         if values is None:
             values = yield from rescale(values_of(rig, performance, clock), 0.0, 0.4)
-        covered: dict[int, bytes] = {}  # of each curve: the bytes its checksum covers
         for index, track in enumerate(rig.driver.tracks):
             curve = compat.new_curve(curves[track.block], track.path, track.index, track.group)
-            keys = keys_of(values, index)
-            write(curve, keys, track.rest, values.units[index])
-            # What is known is not read again: with a key on every frame that takes a quarter of the
-            # time.
-            known = keys if keyframes.are_automatic(keys) else fcurves.read(curve)
-            covered[curve.as_pointer()] = _bytes_of(curve, known.__getitem__)
+            write(curve, keys_of(values, index), track.rest, values.units[index])
             yield 0.4 + 0.4 * (index + 1) / len(rig.driver.tracks)
         for action in actions:
-            text = _checksum_of(covered[curve.as_pointer()] for curve in compat.all_curves(action))
-            yield 0.9
+            covered = []
+            for curve in compat.all_curves(action):
+                covered.append(_bytes_of(curve))
+                yield 0.9
             action.use_fake_user = True
-            remember(action, performance, text)
+            remember(action, performance, _checksum_of(covered))
         yield 1.0
         return actions
     except BaseException:  # also if closed at the last step, when nothing is listed yet
@@ -290,10 +285,7 @@ def checksum(action, like: object = None) -> str:
     out those that Blender places by the keys beside them, which it may place again.
     """
     all_handles = isinstance(like, str) and not like.startswith(_WITHOUT_PLACED)
-    text = _checksum_of(
-        _bytes_of(curve, partial(fcurves.read_part, curve), all_handles)
-        for curve in compat.all_curves(action)
-    )
+    text = _checksum_of(_bytes_of(curve, all_handles) for curve in compat.all_curves(action))
     return text.removeprefix(_WITHOUT_PLACED) if all_handles else text
 
 
@@ -305,12 +297,9 @@ def _checksum_of(covered: Iterable[bytes]) -> str:
     return _WITHOUT_PLACED + digest.hexdigest()[:_PRINT_LENGTH]
 
 
-def _bytes_of(curve, part_of: Callable[[str], np.ndarray], all_handles: bool = False) -> bytes:
+def _bytes_of(curve, all_handles: bool = False) -> bytes:
     """The bytes of a curve that its checksum covers: path, keys, handles, interpolation, modifiers,
-    mute.
-
-    part_of: gives the parts of its keys (`keyframes.PARTS`), as they are read from the curve.
-    """
+    mute."""
     points = curve.keyframe_points
     pieces = [
         f"{curve.data_path}|{curve.array_index}|{len(points)}|{len(curve.modifiers)}|{curve.mute}".encode()
@@ -320,12 +309,12 @@ def _bytes_of(curve, part_of: Callable[[str], np.ndarray], all_handles: bool = F
         if all_handles
         else ["co", "handle_left_type", "handle_right_type"]
     )
-    keys = {part: part_of(part) for part in [*parts, "interpolation"]}
+    keys = {part: fcurves.read_part(curve, part) for part in [*parts, "interpolation"]}
     pieces += [values.tobytes() for values in keys.values()]
     for side in () if all_handles else ("handle_left", "handle_right"):
         manual = keyframes.is_manual(keys[side + "_type"][:, 0])
         if manual.any():
-            pieces.append(part_of(side)[manual].tobytes())
+            pieces.append(fcurves.read_part(curve, side)[manual].tobytes())
     return b"".join(pieces)
 
 

@@ -7,7 +7,7 @@ import math
 import operator
 import re
 from collections.abc import Iterator, Mapping as Values
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import bpy
 import numpy as np
@@ -60,28 +60,15 @@ def detect(face: bpy.types.Object, anew: bool = False) -> mapping.Mapping:
 
 def _detect(face, parts, rigs, names, properties, bones) -> mapping.Mapping:
     others = tuple(obj.name for obj in (*parts, *rigs)) + bones
-    by_key = conventions.find(names, others) if names else None
+    recognised = conventions.find(names, others) if names else None
     by_property = conventions.find(properties, others) if properties else None
-    rules: list[mapping.Rule] = []
-    if by_key is not None:
-        rules = _rules_of_keys(by_key, parts)
-    recognised = by_key
-    moved = {rule.source for rule in rules}
-    if by_property is not None and len(by_property.shapes) > len(moved):
+    rules = _rules_of_keys(recognised, parts) if recognised is not None else []
+    if by_property is not None and len(by_property.shapes) > len({rule.source for rule in rules}):
         recognised, rules = by_property, _rules_of_properties(by_property, rigs + parts)
-        moved = {rule.source for rule in rules}
-    joints, more = _joints(recognised.convention if recognised else None, rigs, moved, parts, rules)
-    forward, up = facing(rigs, joints)
-    title = recognised.convention.title if recognised else "By Hand"
-    plan = mapping.Mapping(
-        title,
-        tuple(rules + more),
-        joints,
-        recognised.convention.name if recognised else "",
-        (),
-        forward,
-        up,
-    )
+    convention = recognised.convention if recognised is not None else None
+    joints, more = _joints(convention, rigs, parts, rules)
+    title, name = (convention.title, convention.name) if convention else ("By Hand", "")
+    plan = mapping.Mapping(title, tuple(rules + more), joints, name, (), *facing(rigs, joints))
     return _fit_to_keys(plan, parts)
 
 
@@ -123,11 +110,9 @@ def _rules_of_keys(recognised: conventions.Recognised, parts) -> list[mapping.Ru
             if None in curves:  # it moves freely on some object; copies follow it by drivers
                 rules.append(mapping.Rule(channel, mapping.Target("KEY", name), weight))
                 continue
-            control = next(
-                (control for curve in curves if (control := follow(curve)) is not None), None
-            )
-            if control is not None and control.target.kind != "KEY":
-                rules.append(mapping.Rule(channel, control.target, weight * control.weight))
+            target, distance = next(filter(None, map(follow, curves)), (None, 0.0))
+            if target is not None and target.kind != "KEY":
+                rules.append(mapping.Rule(channel, target, weight * distance))
     return list(dict.fromkeys(rules))
 
 
@@ -147,12 +132,13 @@ def _rules_of_properties(recognised: conventions.Recognised, objects) -> list[ma
 
 
 def _joints(
-    convention, rigs, moved: set[str], parts, found_rules
+    convention, rigs, parts, found_rules
 ) -> tuple[tuple[mapping.JointRule, ...], list[mapping.Rule]]:
     """Bones for jaw, eyes and neck if no key moves them; and the rule by which a jaw bone alone
     closes the lips."""
     known = {each.name: each for each in conventions.conventions()}
     order = [each for each in (convention, known.get("arkit"), *known.values()) if each is not None]
+    moved = {rule.source for rule in found_rules}
     joints, rules = [], []
 
     def usable(joint):
@@ -486,17 +472,9 @@ _FUNCTIONS = {
 }
 
 
-@dataclass(frozen=True)
-class Control:
-    """The control of a driven key.  weight: distance from rest at which the key is 1."""
-
-    target: mapping.Target
-    weight: float
-
-
-def follow(curve) -> Control | None:
-    """The control behind a driven value, None if it cannot be keyed or the dependence is not simple
-    arithmetic."""
+def follow(curve) -> tuple[mapping.Target, float] | None:
+    """The control behind a driven value, and its distance from rest at which the value is 1; None
+    if it cannot be keyed or the dependence is not simple arithmetic."""
     driver = curve.driver
     inputs = {variable.name: _input(variable) for variable in driver.variables}
     if not inputs or None in inputs.values():
@@ -504,7 +482,7 @@ def follow(curve) -> Control | None:
     rest = {name: at for name, (_, at) in inputs.items()}
     try:
         still = _value(curve, rest)
-        best = None
+        controls = []  # (slope, control)
         for name, (target, at) in inputs.items():
             for sign in (1, -1):
                 moved = (
@@ -514,11 +492,11 @@ def follow(curve) -> Control | None:
                 # Only movement that raises the value counts; the other direction belongs to another
                 # key.
                 slope = next((change / step for step, change in moved if change >= _SEEN), 0.0)
-                if slope > 0 and (best is None or slope > best[1]):
-                    best = Control(target, sign / slope), slope
+                if slope > 0:
+                    controls.append((slope, (target, sign / slope)))
     except (ValueError, ArithmeticError, KeyError, TypeError, SyntaxError, RecursionError):
         return None
-    return best[0] if best else None
+    return max(controls, key=lambda each: each[0], default=(0.0, None))[1]
 
 
 def _value(curve, inputs: dict[str, float]) -> float:
@@ -574,43 +552,29 @@ def _input(variable):
         return None
     if variable.type == "TRANSFORMS":
         match = _TRANSFORM.match(source.transform_type)
-        if (
-            not match
-            or not source.bone_target
-            or source.transform_space not in ("LOCAL_SPACE", "TRANSFORM_SPACE")
-        ):
-            return None
-        path = {"LOC": "location", "ROT": "rotation_euler", "SCALE": "scale"}[match[1]]
-        if source.bone_target not in source.id.pose.bones:
-            return None
-        return _bone(source.id, source.bone_target, path, "XYZ".index(match[2]))
+        if match and source.transform_space in ("LOCAL_SPACE", "TRANSFORM_SPACE"):
+            path = {"LOC": "location", "ROT": "rotation_euler", "SCALE": "scale"}[match[1]]
+            return _bone(source.id, source.bone_target, path, "XYZ".index(match[2]))
     if variable.type != "SINGLE_PROP":
         return None
-    if (channel := _BONE_CHANNEL.match(source.data_path)) and source.id.id_type == "OBJECT":
-        return _bone(
-            source.id,
-            channel[1],
-            channel[2],
-            int(channel[3]) if channel[3] else "xyz".index(channel[4]),
-        )
-    owner, name, custom = rna_paths.split(source.data_path)
-    if source.id.id_type == "KEY" and owner.startswith("key_blocks"):
-        return mapping.Target("KEY", owner[len('key_blocks["') : -2]), 0.0
-    if (
-        not custom
-        or source.id.id_type != "OBJECT"
-        or not rna_paths.exists(source.id, source.data_path)
-    ):
+    if channel := _BONE_CHANNEL.match(source.data_path):
+        index = int(channel[3]) if channel[3] else "xyz".index(channel[4])
+        return _bone(source.id, channel[1], channel[2], index)
+    path, name, custom = rna_paths.split(source.data_path)
+    if source.id.id_type == "KEY" and path.startswith("key_blocks"):
+        return mapping.Target("KEY", path[len('key_blocks["') : -2]), 0.0
+    is_found = custom and rna_paths.exists(source.id, source.data_path)
+    if not is_found or source.id.id_type != "OBJECT":
         return None
-    holder = source.id.path_resolve(owner) if owner else source.id
-    bone = owner[len('pose.bones["') : -2] if owner.startswith("pose.bones") else ""
+    holder = source.id.path_resolve(path) if path else source.id
+    bone = path[len('pose.bones["') : -2] if path.startswith("pose.bones") else ""
     return mapping.Target("PROPERTY", name, source.id.name, bone), rna_paths.rest_value(
         holder, name
     )
 
 
 def _bone(obj, bone: str, path: str, index: int):
-    pose = obj.pose.bones.get(bone) if obj.type == "ARMATURE" else None
+    pose = obj.pose.bones.get(bone) if obj.id_type == "OBJECT" and obj.pose else None
     if pose is None or (
         path == "rotation_euler" and pose.rotation_mode in ("QUATERNION", "AXIS_ANGLE")
     ):

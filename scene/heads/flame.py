@@ -2,13 +2,13 @@
 """A rig made from a FLAME file, read back as a head from its data; the file is not needed
 again."""
 
+import re
 import zlib
 from functools import lru_cache
 
 import bpy
 import numpy as np
 
-from ...thunder_core import records
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face import retarget
 from ...thunder_core.face.head import Head, load_head
@@ -18,11 +18,10 @@ from . import binding, build
 from .family import points_of
 
 MEASURED = "thunder_measured"  # armature property: the sentence that Measure reported
-# armature property: number of expression directions that its mesh has as keys
+# armature property: number of expression directions of the file
 COUNT = "thunder_flame"
-NAME = "expression{:03d}"
+_EXPRESSION = re.compile(r"expression\d{3,}")  # names of its expression keys
 _JOINTS = "thunder_joints"  # armature property: joints of the average person, [5, 3] metres
-_MOST = 10_000  # largest number of expression directions that is believed
 retargets: Recent = Recent(4)  # retargetings by their inputs; a session has a few rigs
 
 
@@ -49,11 +48,7 @@ def load(path: str, advice: str) -> Head:
 
 def is_flame(armature: bpy.types.Object | None) -> bool:
     """Whether an armature is that of a head made from a FLAME file."""
-    return (
-        armature is not None
-        and isinstance(count := armature.get(COUNT), int)
-        and 0 <= count <= _MOST
-    )
+    return armature is not None and COUNT in armature
 
 
 def chosen_mesh(context) -> bpy.types.Object | None:
@@ -69,11 +64,11 @@ def chosen_mesh(context) -> bpy.types.Object | None:
     return next((mesh for mesh in meshes if is_flame(build.armature_of(mesh))), None)
 
 
-def names_of(mesh: bpy.types.Object, armature: bpy.types.Object) -> tuple[str, ...]:
+def names_of(mesh: bpy.types.Object) -> tuple[str, ...]:
     """The expression keys of a FLAME head, in the file's order; those that were deleted are
     missing."""
     blocks = mesh.data.shape_keys.key_blocks if mesh.data.shape_keys else {}
-    return tuple(name for i in range(armature[COUNT]) if (name := NAME.format(i + 1)) in blocks)
+    return tuple(sorted(name for name in blocks.keys() if _EXPRESSION.fullmatch(name)))
 
 
 @lru_cache(maxsize=4)
@@ -89,7 +84,7 @@ def bind(
 ) -> tuple[tuple, retarget.RetargetDriver]:
     """The data-blocks a take on a FLAME head animates, and what turns a motion into their
     numbers."""
-    names = names_of(mesh, armature)
+    names = names_of(mesh)
     if not names:
         raise BadHead(
             f"“{mesh.name}” has lost the shape keys of its FLAME file: add the head from the file "
@@ -120,7 +115,7 @@ def model_of(mesh: bpy.types.Object, armature: bpy.types.Object) -> Head:
     Its joints are where the bones are, and expression does not move them.
     """
     data, blocks, count = mesh.data, mesh.data.shape_keys.key_blocks, len(mesh.data.vertices)
-    names = names_of(mesh, armature)
+    names = names_of(mesh)
 
     def offsets(block):
         return points_of(block.data) - points_of(block.relative_key.data)
@@ -204,14 +199,9 @@ def fit_bones(mesh: bpy.types.Object, armature: bpy.types.Object, view_layer) ->
 
     Needs object mode. Without it a jaw would swing about the average person's joint.
     """
-    try:
-        stored = np.array(armature.get(build.SHIFTS, ()), np.float64).reshape(-1, 5, 3)
-        heads = [tuple(armature.data.bones[name].head_local) for name in build.JOINTS]
-        joints = np.array(armature.get(_JOINTS, heads), np.float64).reshape(5, 3)
-    except records.UNREADABLE as error:
-        raise BadHead(
-            f"What “{armature.name}” knows of its joints is damaged: add the head again"
-        ) from error
+    stored = np.array(armature.get(build.SHIFTS, ()), np.float64).reshape(-1, 5, 3)
+    heads = [tuple(armature.data.bones[name].head_local) for name in build.JOINTS]
+    joints = np.array(armature.get(_JOINTS, heads), np.float64).reshape(5, 3)
     blocks = mesh.data.shape_keys.key_blocks
     values = [
         blocks[name].value

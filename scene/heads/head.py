@@ -2,10 +2,8 @@
 """Heads in a Blender file: adds the bundled ones, finds existing ones, explains why one cannot be
 used."""
 
-import os
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import bpy
 import numpy as np
@@ -26,7 +24,9 @@ PEOPLE = {"HEAD": "Thunder Head", "WOMAN": "Woman", "MAN": "Man", "OLDER_MAN": "
 _LINED = {"OLDER_MAN": 0.35}  # how deep wrinkles are at rest, 0 … 1
 # property of a temporary copy, which is never taken for one of the animator's heads
 PUPPET_MARK = "thunder_stand_in"
-_BESIDE = 0.1  # gap between an added head and its neighbour, as a share of the head's width
+# gaps between an added head and its neighbour, as a share of the head's width, and what is below
+# it, of its height
+_BESIDE, _ABOVE = 0.1, 1.2
 _SET = 20.0  # width in head widths above which a mesh is a set, not a body
 
 
@@ -106,11 +106,8 @@ def channel_names() -> tuple[str, ...]:
         ) from error
 
 
-@lru_cache(maxsize=len(PEOPLE))
-def _load_bundled(path: Path, changed: float):
-    """The bundled head, read once: reading takes half of the time that a second head needs.
-    changed: the file's time."""
-    return load_head(path)
+# reading takes half of the time that a second head needs
+_load_bundled = lru_cache(maxsize=len(PEOPLE))(load_head)
 
 
 def build(
@@ -123,8 +120,8 @@ def build(
     mode. Under a second."""
     path = ASSET if person == "HEAD" else WEIGHTS / f"head_{person.lower()}.npz"
     try:
-        model = _load_bundled(path, os.path.getmtime(path))
-    except (BadHead, OSError) as error:
+        model = _load_bundled(path)
+    except BadHead as error:
         raise BadHead(
             f"The bundled head cannot be read ({path.name}): reinstall the add-on"
         ) from error
@@ -163,44 +160,38 @@ def _root_object(mesh: bpy.types.Object) -> bpy.types.Object:
     return owner.parent if owner.parent is not None and owner.parent in rigs else owner
 
 
-def move_beside(scene, view_layer, mesh: bpy.types.Object) -> None:
-    """Move a newly added head to the right until it intersects no other head of the scene.
-
-    A head added at the world's origin, without a chosen position, is placed next to the nearest
-    other head, with their tops level, and in no visible mesh.
-    """
+def move_clear(scene, view_layer, mesh: bpy.types.Object) -> None:
+    """Move a newly added head to where it is seen: at the world's origin above what is there, such
+    as the cube of a new file, and to the right of other heads that it intersects."""
     view_layer.update()
     owner = _root_object(mesh)
-    taken = [
-        family.extent(other)
-        for other in in_scene(scene)
-        if other != mesh and _root_object(other) != owner
-    ]
-    if not taken:
-        return
     low, high = family.extent(mesh)
-    gap, shift = _BESIDE * (high[0] - low[0]), np.zeros(3)
-    if owner.parent is None and owner.location.length < 1e-6:
-        middle = (low + high) / 2
-        nearest = min(taken, key=lambda box: np.linalg.norm(sum(box) / 2 - middle))
-        shift = sum(nearest) / 2 - middle
-        shift[2] = nearest[1][2] - high[2]
-        parts = {mesh, owner, *owner.children_recursive}
-        taken += [
-            box
-            for obj in view_layer.objects
-            if obj.type == "MESH"
-            and obj not in parts
-            and obj.visible_get(view_layer=view_layer)
-            and (box := family.extent(obj))[1][0] - box[0][0] < _SET * (high[0] - low[0])
+    size, shift = high - low, np.zeros(3)
+    parts = {mesh, owner, *owner.children_recursive}
+    others = [obj for obj in in_scene(scene) if obj not in parts]
+    if owner.location.length < 1e-6:
+        seen = (obj for obj in view_layer.objects if obj.visible_get(view_layer=view_layer))
+        boxes = [
+            family.extent(obj)
+            for obj in seen
+            if obj.type == "MESH" and obj not in parts and obj not in others
         ]
-    for _ in taken:
-        for least, most in taken:
-            if (np.minimum(high + shift, most) > np.maximum(low + shift, least)).all():
-                shift[0] = most[0] - low[0] + gap
-    if shift.any():
-        owner.location = owner.location + Vector(shift)
-        view_layer.update()
+        tops = [
+            most[2]
+            for least, most in boxes
+            if _overlap(low, high, least, most) and (most - least)[0] < _SET * size[0]
+        ]
+        if tops:
+            shift[2] = max(tops) + _ABOVE * size[2] - low[2]
+    for least, most in sorted(map(family.extent, others), key=lambda box: box[0][0]):
+        if _overlap(low + shift, high + shift, least, most):
+            shift[0] = most[0] - low[0] + _BESIDE * size[0]
+    owner.location = owner.location + Vector(shift)
+    view_layer.update()
+
+
+def _overlap(low, high, least, most) -> bool:
+    return bool((np.minimum(high, most) > np.maximum(low, least)).all())
 
 
 # ---- finding

@@ -6,11 +6,7 @@ file is opened again. A mapping made in the character's file is stored on the ch
 goes with it into other files.
 """
 
-import re
-
 import bpy
-
-from ..host import compat
 
 
 def of(owner: bpy.types.Object):
@@ -31,28 +27,10 @@ def ensure(owner: bpy.types.Object):
             if here is not None and owner.name in here.objects
             else (owner.users_scene or (here,))[0]
         )
-        heads = scene.thunder.heads
-        for index in reversed(range(len(heads))):
-            if heads[index].object is None:  # of objects that were deleted
-                heads.remove(index)
-                _renumber(scene, index)
-        result = heads.add()
+        # those of deleted objects stay: paths of keyed settings hold their places
+        result = scene.thunder.heads.add()
         result.object = owner
     return result
-
-
-def _renumber(scene, removed: int) -> None:
-    """Update the paths of keyed head settings, which contain indices, when a head is removed."""
-    for curve in compat.curves_for(scene):
-        match = re.match(r"thunder\.heads\[(\d+)\]", curve.data_path)
-        if match is None or int(match[1]) < removed:
-            continue
-        if int(match[1]) == removed:
-            compat.curves_in(scene.animation_data.action, scene, compat.slot_of(scene)).remove(
-                curve
-            )
-        else:
-            curve.data_path = f"thunder.heads[{int(match[1]) - 1}]{curve.data_path[match.end() :]}"
 
 
 def mapping(owner: bpy.types.Object) -> str:

@@ -246,19 +246,12 @@ def end(scene) -> None:
     text, settings.preview_kept = settings.preview_kept, ""
     if settings.preview:
         settings.preview = False
-    values, targets = [], {}
+    targets = {}
     with contextlib.suppress(ThunderError, *records.UNREADABLE):
         record = json.loads(text)
-        values = [
-            (str(target), str(path), int(index), float(value))
-            for target, path, index, value in record["values"]
-        ]
-        targets = {
-            target.name: target
-            for target in head.resolve(bpy.data.objects[str(record["head"])]).targets
-        }
-    for name, path, index, value in values:
-        with contextlib.suppress(*records.UNREADABLE):
+        rig = head.resolve(bpy.data.objects[record["head"]])
+        targets = {target.name: target for target in rig.targets}
+        for name, path, index, value in record["values"]:
             if name in targets and rna_paths.exists(targets[name], path):
                 rna_paths.put(targets[name], path, index, value)
     if any(target.animation_data is not None for target in targets.values()):

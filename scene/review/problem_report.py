@@ -65,20 +65,18 @@ def note(doing: str, error: Exception) -> None:
     }
 
 
-def text(context, names: bool = False) -> str:
-    """The report as plain text. names: leave names and paths as they are."""
-    places = _places()
-    clean = (lambda words: words) if names else lambda words: redact(words, places)
+def text(context) -> str:
+    """The report as plain text."""
+    places, log = _places(), "\n".join(connection.log().splitlines()[-LOG_LINES:])
     parts = [
         ("Versions", versions()),
         ("Engine", engine()),
         ("Scene", _scene(context)),
         ("Settings Changed From Their Defaults", _settings(context)),
-        ("Last Error", _error(clean)),
-        ("Engine Log", clean("\n".join(connection.log().splitlines()[-LOG_LINES:])) or "empty"),
+        ("Last Error", _error(lambda words: redact(words, places))),
+        ("Engine Log", redact(log, places) or "empty"),
     ]
-    about = "with names and paths" if names else "names and paths are removed"
-    return f"Report of THUNDER for Blender, {about}\n" + "".join(
+    return "Report of THUNDER for Blender, names and paths are removed\n" + "".join(
         f"\n{title}\n{body.rstrip()}\n" for title, body in parts
     )
 

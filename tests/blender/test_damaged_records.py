@@ -136,8 +136,6 @@ def test_a_damaged_record_of_a_head_is_ignored_or_said(blender, entry, scene, ri
     states = [
         {"targets": [state] * count}
         for state in (
-            5,
-            {"slot": 5},
             {"modes": 5},
             {"values": [1]},
             {"action_influence": HUGE, "values": [["x"] * 3]},

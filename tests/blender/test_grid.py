@@ -2,16 +2,12 @@
 """Play All: a head for each take, side by side, each with its own take, and nothing of it left in
 the file."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from characters import deform, grid_mesh, rig_with
 from mathutils import Vector
 from performances import list_take, performance
-from thunder.operators import side_by_side
 from thunder.scene.heads import head
-from thunder.scene.host import jobs
 from thunder.scene.media import grid, studio
 from thunder.thunder_core import errors
 
@@ -135,35 +131,6 @@ def test_it_goes_when_nothing_plays_whoever_stopped_it(before, blender):
         and everything(blender) == before
         and grid.leave_when_stopped() is None
     )
-
-
-def key_press(blender, watches, kind):
-    """What the operator answers to a key."""
-    event = SimpleNamespace(type=kind, value="PRESS")
-    context = SimpleNamespace(screen=SimpleNamespace(is_animation_playing=True), workspace=None)
-    return side_by_side.THUNDER_OT_play_grid.modal(SimpleNamespace(watches=watches), context, event)
-
-
-def test_escape_leaves_it_for_certain_and_other_keys_do_not(before, blender):
-    assert key_press(blender, True, "A") == {"PASS_THROUGH"} and grid.is_running()
-    assert key_press(blender, True, "ESC") == {"FINISHED"}
-    assert not grid.is_running() and everything(blender) == before
-    # left in another way: nothing is watched any more
-    assert key_press(blender, True, "MOUSEMOVE") == {"FINISHED"}
-
-
-def test_escape_while_the_heads_are_set_up_stops_that_even_if_something_plays(
-    blender, stage, scene, rig
-):
-    enter(stage, 0.1, 1)
-    before = everything(blender)
-    running = jobs.begin("Play All", grid.build(scene, rig, list(scene.thunder.takes)))
-    try:
-        running.advance(0.0)
-        assert key_press(blender, False, "ESC") == {"RUNNING_MODAL"} and running.asked_to_stop
-    finally:
-        jobs.end()
-    assert everything(blender) == before
 
 
 def test_it_is_never_saved(before, blender, tmp_path):

@@ -155,13 +155,12 @@ def begin(blender, monkeypatch):
 
 
 def test_it_says_what_is_done_how_far_it_is_and_how_long_it_will_take(window, begin, monkeypatch):
-    left = iter([None, None, 12.0, 170.0])
+    left = iter([None, 12.0, 170.0])
     monkeypatch.setattr(jobs.Pace, "seconds_left", lambda self, fraction: next(left))
-    operator = begin([jobs.Step(part, "Sampling 8 takes") for part in (0.1, 0.1, 0.2, 0.3)])
-    for _ in range(4):
+    operator = begin([jobs.Step(part, "Sampling 8 takes") for part in (0.1, 0.2, 0.3)])
+    for _ in range(3):
         assert operator.modal(window, TICK) == {"PASS_THROUGH"}
     assert window.texts == [
-        # drawn once: nothing is new at the second tick
         "Generating takes: Sampling 8 takes (10%) · Esc cancels",
         "Generating takes: Sampling 8 takes (20%, 15 s left) · Esc cancels",
         "Generating takes: Sampling 8 takes (30%, 3 min left) · Esc cancels",

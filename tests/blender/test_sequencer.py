@@ -114,10 +114,10 @@ def test_no_letter_of_ours_is_a_key_of_blenders(blender):
         for name, _, content in data.generate_keymaps(data.Params())
         for item in content["items"]
     ]
-    for _, key, _, title in preferences.KEYS:
+    for name, key, _ in preferences.KEYS:
         taken = {
             name
             for name, event in events
             if event["type"] == key and event.get("alt") and not set(event) & {"ctrl", "shift"}
         }
-        assert not taken or len(key) > 1, (title, taken)
+        assert not taken or len(key) > 1, (name, taken)

@@ -1,21 +1,30 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Save mouths, moods and takes as assets, and put an asset on the chosen head."""
+"""Hand on what was made: mouths, moods and takes as assets, to put on a head; the head with its
+animation as a file for other programs."""
+
+import os
 
 import bpy
 
 from ..scene.animation import display
 from ..scene.heads import head
-from ..scene.media import assets
+from ..scene.host.jobs import registration
+from ..scene.media import assets, export
+from ..scene.review import listening
 from ..scene.takes import provenance, take_list
 from ..thunder_core.errors import BadRequest
 from .base import (
+    ChoosesFile,
     chosen_head,
     InstantWork,
     NeedsShownTake,
     shown_take_and_rig,
     SlicedWork,
+    why_busy,
     why_no_head,
 )
+
+_SUFFIXES = {form.suffix for form in export.FORMATS.values()}
 
 
 class THUNDER_OT_save_poses(SlicedWork, bpy.types.Operator):
@@ -122,3 +131,88 @@ class THUNDER_OT_apply_asset(InstantWork, bpy.types.Operator):
             )
         entry = take_list.entry_of(context.scene, action)
         display.show(take_list.rig_of(context.scene, entry), entry)
+
+
+class THUNDER_OT_export_performance(ChoosesFile, InstantWork, bpy.types.Operator):
+    """Export the head and its current animation for other programs"""
+
+    bl_label = "Export Performance"
+    bl_options = {"PRESET"}  # nothing in the scene changes: there is nothing to undo
+    obstacles = (why_busy, why_no_head)
+
+    filter_glob: bpy.props.StringProperty(
+        default=";".join(f"*{suffix}" for suffix in sorted(_SUFFIXES)), options={"HIDDEN"}
+    )
+    check_existing: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
+    form: bpy.props.EnumProperty(
+        name="Format",
+        items=[(key, form.name, form.carries) for key, form in export.FORMATS.items()],
+        description="File format",
+    )
+    frames: bpy.props.EnumProperty(
+        name="Frames", items=listening.FRAMES, description="Frames to export"
+    )
+    rate: bpy.props.FloatProperty(
+        name="Rows per Second",
+        default=60.0,
+        min=1.0,
+        max=240.0,
+        precision=3,
+        description="Sampling rate of the curves. Live Link Face records 60 rows per second, which "
+        "most importers expect",
+    )
+
+    from_zero: bpy.props.BoolProperty(
+        name="Start at Zero",
+        default=True,
+        description="Start the file at time 0 instead of the frame's time in the scene",
+    )
+
+    def invoke(self, context, event):
+        if not self.filepath:
+            folder = os.path.dirname(bpy.data.filepath) or os.path.expanduser("~")
+            self.filepath = os.path.join(folder, _file_name(context))
+        self.check(context)
+        return ChoosesFile.invoke(self, context, event)
+
+    def check(self, context):
+        """Keep the file's ending that of the format; whether it changed."""
+        stem, suffix = os.path.splitext(self.filepath)
+        path = (stem if suffix.lower() in _SUFFIXES else self.filepath) + export.FORMATS[
+            self.form
+        ].suffix
+        changed = path != self.filepath and bool(os.path.basename(self.filepath))
+        if changed:
+            self.filepath = path
+        return changed
+
+    def draw(self, context):
+        pass  # the options are a panel of the file browser
+
+    def act(self, context):
+        if not os.path.basename(self.filepath):
+            raise BadRequest("The file has no name: enter one")
+        self.check(context)
+        rig = head.find(context.scene, context.object)
+        first, last = listening.chosen_frames(context, rig, self.frames)
+        shot = export.Shot(
+            context.scene, context.view_layer, rig, first, last, self.rate, self.from_zero
+        )
+        notes = export.export(shot, export.FORMATS[self.form], bpy.path.abspath(self.filepath))
+        for note in notes:
+            self.report({"WARNING"}, note)
+        return f"Exported frames {first}–{last} to “{os.path.basename(self.filepath)}”"
+
+
+def _file_name(context) -> str:
+    """A name for the file: the shown take's, or the head's."""
+    rig = head.find(context.scene, context.object)
+    entry = take_list.on_head(context.scene, rig.mesh)
+    return bpy.path.clean_name(entry.action.name if entry is not None else rig.owner.name)
+
+
+def _in_menu(self, context):
+    self.layout.operator("thunder.export_performance", text="Thunder Performance…")
+
+
+register, unregister = registration(menus=(("TOPBAR_MT_file_export", _in_menu),))
