@@ -3,11 +3,7 @@
 and mouth do, and its face at the same key moments."""
 
 import os
-import shutil
-import struct
-import tempfile
 import textwrap
-import zlib
 from collections.abc import Generator
 from dataclasses import dataclass
 
@@ -16,16 +12,16 @@ import numpy as np
 from mathutils import Color, Matrix
 
 from ...thunder_core.animation import activity
-from ...thunder_core.errors import BadRequest, NoSpace
-from ...thunder_core.files import part_of
+from ...thunder_core.errors import BadRequest
+from ...thunder_core.files import part_of, reason_of
 from ...thunder_core.types import FPS, Motion
 from ..heads import head
 from ..host import playback
-from ..host.jobs import stage, Step
+from ..host.jobs import Step
 from ..takes import provenance, take_list
 from . import puppets
 
-NAME = "Thunder Contact Sheet"  # name of the temporary scene
+NAME = "Thunder Contact Sheet"  # name of the texts
 MOMENTS = 6
 # height of a row, pixels; widths of labels and curves, in row heights
 ROW_PIXELS, LABEL_CELLS, CURVE_CELLS = 150, 1.4, 3.2
@@ -36,13 +32,11 @@ TRACKS = {"mouth": (0.06, 0.46), "head": (0.54, 0.71), "brows": (0.79, 0.96)}
 QUIET_TRACKS = {"eyes" if name == "mouth" else name: extent for name, extent in TRACKS.items()}
 VOICE = (0.12, 0.42)  # that of the voice in the title
 LETTERS, LINES, LINE_CELLS = 24, 3, 0.135  # a take's words: letters per line, lines, line spacing
-BAND = 50  # picture rows packed at once
 GUTTER = 3  # empty pixels above and below a row
 HEAD_CELLS = 0.78  # height of the title
-SPREAD = 1.8  # distance between rendered faces, in cells; parts outside their cell are cut off
-FACE = 0.84  # share of the full-face square that is shown, since the lips are compared
-# cells by which the picture's centre lies below the face's, since chins go down when mouths open
-LOWER = 0.07
+# share of the full-face square that is shown, since the lips are compared, and by how much its
+# middle is lower, since chins go down when mouths open
+FACE = (0.84, 0.06)
 # linear RGB
 PAPER = (0.0085, 0.0095, 0.0125)
 INK = (0.8, 0.78, 0.74)
@@ -93,49 +87,30 @@ def make(
     rows = [_row(entry, speaks) for entry in listed]
     chosen, full = _moments(rows, loudness), activity.full_heights([row.tracks for row in rows])
     fps = scene.render.fps / scene.render.fps_base
-    try:  # Blender's temporary folder may be shared, so names must not be predictable
-        folder = tempfile.mkdtemp(prefix="thunder_sheet_", dir=bpy.app.tempdir)
-    except OSError as error:
-        raise NoSpace(
-            f"No temporary folder can be created in “{bpy.app.tempdir}” ({error.strerror}): free "
-            f"some space"
-        ) from error
-    sheet = _SheetScene(scene, rig)
-    parts = []
-    try:
+    with _Sheet(scene, rig, PAPER, ROW_PIXELS) as sheet:
         steps = len(rows) * (len(chosen) + 1) + 1
         yield Step(0.0, "Setting up the sheet", busy=True)
         title = f"{entries[0].voice}  ·  {len(rows)} take{'s' * (len(rows) > 1)}"
-        sheet.title(
-            title, chosen, len(rows) > 1, loudness is not None and np.max(loudness, initial=0.0) > 0
-        )
-        parts.append(_pixels(sheet.row(os.path.join(folder, "title.png"), HEAD_CELLS)))
-        done = 1
+        is_heard = loudness is not None and np.max(loudness, initial=0.0) > 0
+        parts, done = [sheet.title(title, chosen, len(rows) > 1, is_heard)], 1
         yield Step(done / steps, "Drawing the title", busy=True)
         for number, row in enumerate(rows, start=1):
             entry = take_list.entry_of(scene, bpy.data.actions.get(row.action))
             if entry is None:
                 raise BadRequest("A take was removed: make the contact sheet again")
-            sheet.label(entry, _places(row), full.get("mouth"))
             puppets.play(sheet.copy, rig, entry)
+            pictures = [sheet.label(entry, _places(row), full.get("mouth"))]
             message = f"Drawing take {number} of {len(rows)}"
-            for column, (seconds, _) in enumerate(chosen):
-                sheet.freeze(seconds * fps, column)
+            for seconds, _ in chosen:
                 done += 1
                 yield Step(done / steps, message, busy=True)
-            picture = sheet.row(os.path.join(folder, f"{number}.png"), 1.0)
-            yield Step(done / steps, message, busy=True)
-            parts.append(_pixels(picture))
+                playback.go_to(sheet.scene, seconds * fps)
+                pictures.append(sheet.take(*FACE)[::-1, :, :3])
+            parts.append(np.concatenate(pictures, axis=1))
             done += 1
             yield Step(done / steps, message, busy=True)
         _draw_curves(parts, rows, chosen, full, loudness)
-        yield from stage(_write(np.concatenate(parts), path), "Writing the picture", 1.0)
-        image = bpy.data.images.load(path)
-        image.name = os.path.splitext(os.path.basename(path))[0]
-        return image
-    finally:
-        sheet.end()
-        shutil.rmtree(folder, ignore_errors=True)
+        return _save(np.concatenate(parts), path)
 
 
 def free_path(title: str, ending: str = ".png") -> str:
@@ -197,24 +172,13 @@ def _moments(rows: list[_Row], loudness: np.ndarray | None) -> list[tuple[float,
     return [(start + frame / FPS, why) for frame, why in chosen]
 
 
-class _SheetScene(puppets.CopyScene):
-    """A separate scene in which a row is set up and rendered: a copy of the rig, still faces of it,
-    text.
+class _Sheet(puppets.Portrait):
+    """Portraits of the faces, and the texts beside them, which are written around the origin: their
+    unit is the height of a row; x to the right, y up, from 0 at a row's lower left corner."""
 
-    Its unit is the height of a row; x to the right, y up, from 0 at a row's lower left corner.
-    """
-
-    def __init__(self, scene, rig: head.Rig):
-        self.still: list = []  # objects of the current row
-        self.columns = MOMENTS
-        super().__init__(NAME, scene, rig, PAPER)
-        frame, size = puppets.face_frame(rig)
-        self.to_cell = (
-            Matrix.Translation((0.0, LOWER, 0.0)) @ Matrix.Scale(1.0 / (FACE * size), 4) @ frame
-        )
-        for obj in self.copy.objects:
-            obj.hide_render = True
-        self.inks = {}
+    def __init__(self, *args):
+        self.inks: dict[str, bpy.types.Material] = {}
+        super().__init__(*args)
         displayed = {"voice": SOUND, **activity.COLOURS}
         linear = {
             name: Color(colour).from_srgb_to_scene_linear() for name, colour in displayed.items()
@@ -224,15 +188,6 @@ class _SheetScene(puppets.CopyScene):
             self.inks[name].diffuse_color = (*colour, 1.0)
             self.inks[name].roughness = 1.0
 
-    @property
-    def width(self) -> float:
-        return LABEL_CELLS + CURVE_CELLS + self.columns * SPREAD
-
-    def middle(self, column: int) -> float:
-        """Position of a face: farther from its neighbours than in the sheet, so that none extends
-        into another's cell."""
-        return LABEL_CELLS + CURVE_CELLS + (column + 0.5) * SPREAD
-
     def _write(
         self, text: str, x: float, y: float, size: float, ink: str = "ink", align: str = "LEFT"
     ) -> None:
@@ -240,15 +195,14 @@ class _SheetScene(puppets.CopyScene):
             self.scene.collection, NAME, text, size, (align, "CENTER"), self.inks[ink]
         )
         obj.location = (x, y, 0.5)
-        self.still.append(obj)
 
-    def title(self, text: str, chosen: list, compared: bool, heard: bool) -> None:
-        """Set up the sheet's header: its subject, the names of its curves, and above each column
-        the reason and the frame.
+    def title(self, text: str, chosen: list, compared: bool, heard: bool) -> np.ndarray:
+        """The picture of the sheet's header: its subject, the names of its curves, and above each
+        column the reason and the frame.
 
         compared: whether there are several takes.  heard: whether the voice is drawn.
         """
-        self.columns, fps = len(chosen), self.scene.render.fps / self.scene.render.fps_base
+        fps, left = self.scene.render.fps / self.scene.render.fps_base, LABEL_CELLS + CURVE_CELLS
         self._write(text, 0.1, HEAD_CELLS - 0.17, 0.2)
         if heard:
             self._write(
@@ -257,21 +211,23 @@ class _SheetScene(puppets.CopyScene):
         if compared:
             self._write(
                 "white line: average of all takes",
-                LABEL_CELLS + CURVE_CELLS - 0.15,
+                left - 0.15,
                 HEAD_CELLS - 0.17,
                 0.11,
                 "faint",
                 "RIGHT",
             )
         for column, (seconds, why) in enumerate(chosen):
-            self._write(WORDS[why], self.middle(column), 0.29, 0.15, "ink", "CENTER")
-            self._write(
-                f"frame {seconds * fps:.0f}", self.middle(column), 0.11, 0.12, "faint", "CENTER"
-            )
+            x = left + column + 0.5
+            self._write(WORDS[why], x, 0.29, 0.15, "ink", "CENTER")
+            self._write(f"frame {seconds * fps:.0f}", x, 0.11, 0.12, "faint", "CENTER")
+        return self._texts(left + len(chosen), HEAD_CELLS)
 
-    def label(self, entry, places: dict[str, tuple[float, float]], widest: float | None) -> None:
-        """Set a row's words up: score, name, how the take is played, the names of its tracks, and
-        how high the mouth's is, mm, if it has one."""
+    def label(
+        self, entry, places: dict[str, tuple[float, float]], widest: float | None
+    ) -> np.ndarray:
+        """The picture of a row's words: score, name, how the take is played, the names of its
+        tracks, and how high the mouth's is, mm, if it has one."""
         score = take_list.score_text(entry)
         self._write(
             score, 0.1, 0.78, 0.34 if len(score) <= 3 else 0.2, "accent" if entry.star else "ink"
@@ -288,59 +244,34 @@ class _SheetScene(puppets.CopyScene):
             self._write(
                 f"{widest:.0f} mm", right, TRACKS["mouth"][1] - 0.04, 0.09, "faint", "RIGHT"
             )
+        return self._texts(LABEL_CELLS + CURVE_CELLS, 1.0)
 
-    def freeze(self, frame: float, column: int) -> None:
-        """Put the face that the copy makes at a frame of the scene into a cell of the row."""
-        playback.go_to(self.scene, frame)
-        depsgraph = self.scene.view_layers[0].depsgraph
-        place = Matrix.Translation((self.middle(column), 0.5, 0.0)) @ self.to_cell
+    def _texts(self, width: float, height: float) -> np.ndarray:
+        """The picture of the texts that were written, [height, width, 3] of 0 … 1 as it is
+        displayed, first row on top; then they are gone."""
+        camera = self.scene.camera
         for obj in self.copy.visible:
-            evaluated = obj.evaluated_get(depsgraph)
-            mesh = bpy.data.meshes.new_from_object(evaluated, depsgraph=depsgraph)
-            still = bpy.data.objects.new(NAME, mesh)
-            still.matrix_world = place @ evaluated.matrix_world
-            self.scene.collection.objects.link(still)
-            self.still.append(still)
+            obj.hide_render = True
+        camera.data.ortho_scale, camera.data.clip_start, camera.data.clip_end = width, 0.1, 100.0
+        camera.matrix_world = Matrix.Translation((width / 2, height / 2, 50.0))
+        picture = self.picture(round(width * ROW_PIXELS), round(height * ROW_PIXELS))
+        for obj in self.copy.visible:
+            obj.hide_render = False
+        self._remove_texts()
+        return picture[::-1, :, :3]
 
-    def row(self, path: str, height: float) -> str:
-        """Render the prepared objects, `height` cells high, into a PNG file, and remove them;
-        returns the path."""
-        self.scene.camera.data.ortho_scale = max(self.width, height)
-        self.scene.camera.location = (self.width / 2, height / 2, 50.0)
-        self.render(path, round(self.width * ROW_PIXELS), round(height * ROW_PIXELS))
-        self._clear()
-        return path
-
-    def _clear(self) -> None:
-        for obj in self.still:
-            data = obj.data
-            bpy.data.objects.remove(obj)
-            (bpy.data.meshes if isinstance(data, bpy.types.Mesh) else bpy.data.curves).remove(data)
-        self.still = []
+    def _remove_texts(self) -> None:
+        for obj in [obj for obj in self.scene.collection.objects if obj.type == "FONT"]:
+            bpy.data.curves.remove(obj.data)  # the object goes with it
 
     def end(self) -> None:
         """Remove everything from the file."""
-        self._clear()
+        self._remove_texts()
         super().end()
         puppets.drop_font()
 
 
 # ---- pixels
-
-
-def _pixels(path: str) -> np.ndarray:
-    """A rendered row as the sheet has it, [height, width, 3] of 0 … 1 as it is displayed, first row
-    on top."""
-    picture = puppets.pixels(path)[::-1, :, :3]
-    words = round((LABEL_CELLS + CURVE_CELLS) * ROW_PIXELS)
-    step = SPREAD * ROW_PIXELS
-    starts = [
-        words + round((column + 0.5) * step - ROW_PIXELS / 2)
-        for column in range(round((picture.shape[1] - words) / step))
-    ]
-    return np.concatenate(
-        [picture[:, :words], *(picture[:, start : start + ROW_PIXELS] for start in starts)], axis=1
-    )
 
 
 def _draw_curves(
@@ -432,43 +363,25 @@ def _draw_line(part: np.ndarray, level: np.ndarray, base: int, tall: int, colour
         part[base - high - 1 : base - low, x] = colour
 
 
-def _write(pixels: np.ndarray, path: str) -> Generator[float, None, None]:
-    """Write [height, width, 3] of 0 … 1 into a PNG file, a band of rows at a time.
-
-    The file gets its name when it is complete. Raises BadRequest if it cannot be written.
-    """
+def _save(pixels: np.ndarray, path: str) -> bpy.types.Image:
+    """Write [height, width, 3] of 0 … 1 into a PNG file and load it. Raises BadRequest if it cannot
+    be written."""
     height, width, _ = pixels.shape
+    image = bpy.data.images.new(NAME, width, height)
     try:
-        with part_of(path) as part, open(part, "wb") as file:
-
-            def chunk(kind: bytes, body: bytes) -> None:
-                file.write(
-                    struct.pack(">I", len(body))
-                    + kind
-                    + body
-                    + struct.pack(">I", zlib.crc32(kind + body))
-                )
-
-            file.write(b"\x89PNG\r\n\x1a\n")
-            chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-            packed = zlib.compressobj(6)
-            for start in range(0, height, BAND):
-                band = (
-                    np.round(pixels[start : start + BAND].clip(0, 1) * 255)
-                    .astype(np.uint8)
-                    .reshape(-1, 3 * width)
-                )
-                # each row's first byte: no filter
-                data = packed.compress(
-                    np.concatenate([np.zeros((len(band), 1), np.uint8), band], axis=1).tobytes()
-                )
-                if data:
-                    chunk(b"IDAT", data)
-                yield (start + len(band)) / height
-            chunk(b"IDAT", packed.flush())
-            chunk(b"IEND", b"")
-    except OSError as error:
+        opaque = np.ones((height, width, 4), np.float32)
+        opaque[..., :3] = pixels[::-1]
+        image.pixels.foreach_set(opaque.ravel())
+        image.file_format = "PNG"
+        with part_of(path) as part:
+            image.save(filepath=part)
+    except (OSError, RuntimeError) as error:
         raise BadRequest(
-            f"The contact sheet cannot be written to “{path}” ({error.strerror}): save the scene "
+            f"The contact sheet cannot be written to “{path}” ({reason_of(error)}): save the scene "
             f"in a folder that you can write to"
         ) from error
+    finally:
+        bpy.data.images.remove(image)
+    loaded = bpy.data.images.load(path)
+    loaded.name = os.path.splitext(os.path.basename(path))[0]
+    return loaded

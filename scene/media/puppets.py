@@ -12,6 +12,7 @@ import numpy as np
 from mathutils import Matrix, Vector
 
 from ...thunder_core.errors import BadRequest
+from ...thunder_core.files import write_error
 from ..animation import display
 from ..heads import binding, character, head, rna_paths
 from ..heads.family import points_of
@@ -326,10 +327,18 @@ class CopyScene:
         self.data.append(block)
         return block
 
-    def render(self, path: str, width: int, height: int) -> str:
-        """As `render_still`; returns the path."""
-        render_still(self.scene, path, width, height)
-        return path
+    def picture(self, width: int, height: int) -> np.ndarray:
+        """What the camera sees now, [height, width, 4], as `pixels`. Raises BadRequest or
+        NoSpace."""
+        try:
+            with tempfile.TemporaryDirectory(
+                prefix="thunder_picture_", dir=bpy.app.tempdir
+            ) as folder:
+                path = os.path.join(folder, "picture.png")
+                render_still(self.scene, path, width, height)
+                return pixels(path)
+        except (OSError, RuntimeError) as error:
+            raise write_error(bpy.app.tempdir, error) from error
 
     def __enter__(self):
         return self
@@ -363,7 +372,9 @@ def render_still(scene, path: str, width: int, height: int) -> None:
     render.filepath, render.use_file_extension = path, False
     if bpy.app.is_job_running("RENDER"):
         raise BadRequest("Blender is rendering: try again when it is done")
-    bpy.ops.render.render(write_still=True, scene=scene.name)
+    # of another scene than the context's Blender 5 renders the context's frame
+    with bpy.context.temp_override(scene=scene, view_layer=scene.view_layers[0]):
+        bpy.ops.render.render(write_still=True, scene=scene.name)
 
 
 def pixels(path: str) -> np.ndarray:
@@ -380,11 +391,11 @@ def pixels(path: str) -> np.ndarray:
 
 
 class Portrait(CopyScene):
-    """Portraits of a head, PIXELS high and wide, of which its copy strikes the poses."""
+    """Portraits of a head, some pixels high and wide, of which its copy strikes the poses."""
 
-    def __init__(self, scene, rig: head.Rig):
-        super().__init__(PORTRAIT, scene, rig, BACKGROUND)
-        self.rig, self.at = rig, face_frame(rig)
+    def __init__(self, scene, rig: head.Rig, background=BACKGROUND, size: int = PIXELS):
+        super().__init__(PORTRAIT, scene, rig, background)
+        self.rig, self.at, self.size = rig, face_frame(rig), size
         for obj in self.copy.objects:
             obj.hide_render = obj not in self.copy.visible
         stop(self.copy, rig)
@@ -396,12 +407,10 @@ class Portrait(CopyScene):
         rna_paths.tag(self.copy.targets)
 
     def take(self, share: float, lower: float) -> np.ndarray:
-        """The picture of the copy as it is, [PIXELS, PIXELS, 4], as `pixels`; of a share of the
-        face, its middle so much lower."""
+        """The picture of the copy as it is, of a share of the face, its middle so much lower."""
         (frame, size), camera = self.at, self.scene.camera
         camera.data.ortho_scale = share * size
         camera.data.clip_start = 0.01 * size
         camera.data.clip_end = 20 * size
         camera.matrix_world = frame.inverted() @ Matrix.Translation((0.0, -lower * size, 5 * size))
-        with tempfile.TemporaryDirectory(prefix="thunder_portrait_", dir=bpy.app.tempdir) as folder:
-            return pixels(self.render(os.path.join(folder, "portrait.png"), PIXELS, PIXELS))
+        return self.picture(self.size, self.size)

@@ -33,7 +33,6 @@ STILLS = {  # its settings while its frames are rendered
         ),
         False,
     ),
-    "render.resolution_percentage": 100,
     "use_preview_range": False,
     "frame_step": 1,
 }
@@ -112,8 +111,6 @@ def playblast(scene, path: str, percent: int, engine: str) -> Generator[Step, No
     """
     if camera_of(scene) is None:
         raise BadRequest("There is no camera to film through: press Light the Scene first")
-    if bpy.app.is_job_running("RENDER"):
-        raise BadRequest("Blender is rendering: film the takes when it is done")
     first, last = (
         (scene.frame_preview_start, scene.frame_preview_end)
         if scene.use_preview_range
@@ -127,25 +124,9 @@ def playblast(scene, path: str, percent: int, engine: str) -> Generator[Step, No
     copy, folder = scene.copy(), tempfile.mkdtemp(prefix="thunder_playblast_", dir=bpy.app.tempdir)
     pictures = [os.path.join(folder, f"{number:06d}.png") for number in range(last - first + 1)]
     try:
-        puppets.apply_settings(
-            copy,
-            {
-                "name": PLAYBLAST,
-                "camera": camera_of(scene),
-                "render.engine": engine or scene.render.engine,
-                **STILLS,
-            },
-        )
-        puppets.apply_settings(
-            copy,
-            {
-                "render.resolution_x": size[0],
-                "render.resolution_y": size[1],
-                "frame_start": first,
-                "frame_end": last,
-            },
-        )
-        compat.set_image_output(copy.render)
+        settings = {"camera": camera_of(scene), "render.engine": engine or scene.render.engine}
+        puppets.apply_settings(copy, settings | STILLS)
+        copy.frame_start, copy.frame_end = first, last
         with part_of(path) as part:
             for number, picture in enumerate(pictures):
                 yield Step(
@@ -154,8 +135,7 @@ def playblast(scene, path: str, percent: int, engine: str) -> Generator[Step, No
                     busy=True,
                 )
                 copy.frame_set(first + number)
-                copy.render.filepath = picture
-                bpy.ops.render.render(write_still=True, scene=copy.name)
+                puppets.render_still(copy, picture, *size)
             yield Step(1.0, "Writing the film", busy=True)
             puppets.apply_settings(copy, FILM)
             _show_only(copy, pictures)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from performances import list_take, performance
 from thunder.scene.heads import head as head_module
-from thunder.scene.media import contact_sheet
+from thunder.scene.media import contact_sheet, puppets
 from thunder.thunder_core import errors, progress
 from thunder.thunder_core.animation import activity
 from thunder.thunder_core.face.lips import opening_mm
@@ -177,3 +177,14 @@ def test_a_second_sheet_does_not_overwrite_the_first(blender, stage, tmp_path):
         "voice_takes.png",
         "voice_takes_2.png",
     }
+
+
+def test_a_portrait_is_of_its_own_scenes_frame(stage):
+    scene, rig = stage
+    entry = enter(stage, syllables(), seed=1)
+    with puppets.Portrait(scene, rig) as portrait:
+        puppets.play(portrait.copy, rig, entry)
+        portrait.scene.frame_set(1)
+        shut = portrait.take(*puppets.FACE)
+        portrait.scene.frame_set(4)
+        assert np.abs(portrait.take(*puppets.FACE) - shut).mean() > 1e-3
