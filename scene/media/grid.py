@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Shows all takes at once: a head for each, side by side in the viewport, playing with the sound;
-removed when playback stops. Under each head are its take's words, and the activity of brows, mouth
-and head over time."""
+removed when playback stops. Under each head are its take's score, name and words."""
 
 import contextlib
 import math
@@ -11,18 +10,16 @@ from copy import copy
 from dataclasses import dataclass, field
 
 import bpy
-import numpy as np
 from bpy.app.handlers import persistent
 from bpy_extras import view3d_utils
-from mathutils import Color, Matrix, Vector
+from mathutils import Matrix, Vector
 
 from ...thunder_core import records
-from ...thunder_core.animation import activity
 from ...thunder_core.errors import BadRequest
 from ..animation import display
 from ..heads import head
 from ..host import jobs, playback
-from ..takes import browsing, take_list
+from ..takes import take_list
 from . import puppets
 
 NAME = "Thunder Grid"
@@ -31,21 +28,18 @@ LOOK_SECONDS = 0.1  # interval of checking whether the scene still plays
 # property of the grid's collection: the scene's preview range before the grid
 RANGE = "thunder_preview_range"
 # distance between heads, and space for the text below one, in sizes of a head
-GAP, LABEL = 1.06, 0.58
-# distances below a head, in its heights: caption's middle, words' top, tracks' extent
-CAPTION, WORDS, TRACKS = (0.06, 0.125, (0.35, 0.53))
+GAP, LABEL = 1.06, 0.38
+# distances of the caption's middle and the words' top below a head, in its heights
+CAPTION, WORDS = (0.06, 0.125)
 CAPTION_SIZE, WORDS_SIZE = 0.085, 0.066  # text sizes, in heights of a head
 LINES, LETTER = 3, 0.47  # lines of words; mean width of a letter, in text sizes
-# vertical extent of each track, from below
-ROWS = {"brows": (0.76, 1.0), "mouth": (0.28, 0.72), "head": (0.0, 0.24)}
-SHARE = 0.9  # width of words and tracks, as a share of the distance between heads
+SHARE = 0.9  # width of words, as a share of the distance between heads
+INK = (0.9, 0.9, 0.9)  # linear RGB
 CLUTTER = {  # viewport settings that would draw over words or make them hard to read
     "shading": ("show_object_outline", "show_cavity"),
     "overlay": ("show_floor", "show_ortho_grid", "show_axis_x", "show_axis_y", "show_axis_z"),
 }
 VIEW = ("view_perspective", "view_distance", "view_rotation", "view_location")
-# behind the tracks, linear; of a track's colour where the take does what all do on average
-GROUND, DIM, WORDS_COLOUR = ((0.03, 0.034, 0.042), 0.5, (0.9, 0.9, 0.9))
 
 
 @dataclass
@@ -114,16 +108,13 @@ def build(scene, rig: head.Rig, entries: list) -> Generator[jobs.Step, None, Non
     group[head.PUPPET_MARK] = True
     scene.collection.children.link(group)
     take_of = {}
-    chosen = [(entry.action.name, _caption(entry)) for entry in entries]
+    chosen = [entry.action.name for entry in entries]
     first, last = min(entry.first for entry in entries), max(entry.last for entry in entries)
-    activities = {}
     try:
-        for action, _ in chosen:
-            yield jobs.Step(0.0, "Setting up the takes", busy=True)
-            activities[action] = browsing.thumbnails.activity(_entry(scene, action))
-        known = [bars for bars in activities.values() if bars is not None]
-        for number, (action, words) in enumerate(chosen):
-            entry = _entry(scene, action)
+        for number, action in enumerate(chosen):
+            entry = take_list.entry_of(scene, bpy.data.actions.get(action))
+            if entry is None:
+                raise BadRequest("A take was removed: play all again")
             at = Vector(
                 (
                     (number % columns - (columns - 1) / 2) * wide,
@@ -135,16 +126,10 @@ def build(scene, rig: head.Rig, entries: list) -> Generator[jobs.Step, None, Non
             puppets.play(copy, rig, entry)
             for obj in copy.objects:
                 obj.hide_set(obj not in copy.visible)
-                take_of[obj.name] = action
             under = at + Vector(((low.x + high.x) / 2, low.y, high.z))
             place = frame.inverted() @ Matrix.Translation(under)
-            levels = (
-                None if activities[action] is None else browsing.levels(activities[action], known)
-            )
-            for name in _add_text_and_bars(
-                group, entry, words, levels, place, (wide, high.y - low.y), axes
-            ):
-                take_of[name] = action
+            texts = _add_texts(group, entry, place, (wide, high.y - low.y), axes)
+            take_of |= dict.fromkeys((obj.name for obj in [*copy.objects, *texts]), action)
             yield jobs.Step(
                 (number + 1) / len(chosen),
                 f"Setting up take {number + 1} of {len(chosen)}",
@@ -161,14 +146,6 @@ def build(scene, rig: head.Rig, entries: list) -> Generator[jobs.Step, None, Non
     except BaseException:
         puppets.remove_marked()
         raise
-
-
-def _entry(scene, action: str):
-    """The take of the action of that name. Raises BadRequest if it is gone."""
-    entry = take_list.entry_of(scene, bpy.data.actions.get(action))
-    if entry is None:
-        raise BadRequest("A take was removed: play all again")
-    return entry
 
 
 def _loop_over(scene, group, first: int, last: int) -> None:
@@ -207,125 +184,34 @@ def _caption(entry) -> str:
     return f"{score}{entry.name}" + (" ★" if entry.star else "")
 
 
-def _add_text_and_bars(
-    group, entry, caption: str, levels, place: Matrix, size: tuple[float, float], axes: Matrix
-) -> list[str]:
-    """Text and bars under a head: its take's name, words and activity over time. Returns the names
-    of its objects.
+def _add_texts(
+    group, entry, place: Matrix, size: tuple[float, float], axes: Matrix
+) -> list[bpy.types.Object]:
+    """Texts that face the viewer under a head: its take's score and name, and its words.
 
-    levels: of its bars (`thumbnails.levels`), None if unknown.  place: matrix of the centre under
-    the head, from the face's axes to the world.  size: distance between heads, and the height of
-    one.
+    place: matrix of the centre under the head, from the face's axes to the world.  size: distance
+    between heads, and the height of one.
     """
     wide, tall = size
-    names = [
-        _label(
-            group, caption, place @ Vector((0.0, -CAPTION * tall, 0.0)), axes, CAPTION_SIZE * tall
-        )
-    ]
     letters = max(12, int(SHARE * wide / (LETTER * WORDS_SIZE * tall)))
     lines = textwrap.wrap(entry.words, letters, max_lines=LINES, placeholder=" …")
-    if lines:
-        names.append(
-            _label(
-                group,
-                "\n".join(lines),
-                place @ Vector((0.0, -WORDS * tall, 0.0)),
-                axes,
-                WORDS_SIZE * tall,
-                "TOP",
-            )
-        )
-    if levels is not None:
-        corner = place @ Vector((-SHARE * wide / 2, -TRACKS[1] * tall, 0.0))
-        shape = Matrix.Diagonal((SHARE * wide, (TRACKS[1] - TRACKS[0]) * tall, 1.0, 1.0))
-        names += _tracks(group, *levels, Matrix.Translation(corner) @ axes.to_4x4() @ shape, entry)
-    return names
-
-
-def _label(
-    group, words: str, place: Vector, axes: Matrix, size: float, above: str = "CENTER"
-) -> str:
-    """Text that faces the viewer; returns the name of its object. above: its vertical alignment,
-    Blender's align_y."""
-    ink = _ink("words", WORDS_COLOUR)
-    obj = puppets.add_text(group, NAME, words, size, ("CENTER", above), ink)
-    obj[head.PUPPET_MARK] = True
-    obj.matrix_world = Matrix.Translation(place) @ axes.to_4x4()
-    return obj.name
-
-
-def _tracks(group, heights: np.ndarray, usual: np.ndarray, place: Matrix, entry) -> list[str]:
-    """A take's activity over time as bars on a dark ground, bright above the average of the line's
-    takes, and a line at the current frame. Returns the names of the objects.
-
-    heights, usual: [3, bars] of 0 … 1 (`thumbnails.levels`).  place: of the unit square that they
-    fill, in the world.
-    """
-    corners, faces, looks = [], [], []
-
-    def box(left, low, right, high, look, depth):
-        faces.append(range(len(corners), len(corners) + 4))
-        corners.extend(
-            ((left, low, depth), (right, low, depth), (right, high, depth), (left, high, depth))
-        )
-        looks.append(look)
-
-    materials = [_ink("ground", GROUND)]
-    box(-0.01, -0.06, 1.01, 1.06, 0, 0.0)
-    count = heights.shape[1]
-    for row, name in enumerate(activity.TRACKS):
-        low, high = ROWS[name]
-        colour = Color(activity.COLOURS[name]).from_srgb_to_scene_linear()
-        materials += [_ink(name, colour), _ink(f"{name} as usual", colour * DIM)]
-        for bar in range(count):
-            top, common = heights[row, bar], min(heights[row, bar], usual[row, bar])
-            left, right = bar / count, (bar + 1) / count
-            if common > 0:
-                box(left, low, right, low + common * (high - low), 2 * row + 2, 1e-3)
-            if top > common:
-                box(
-                    left,
-                    low + common * (high - low),
-                    right,
-                    low + top * (high - low),
-                    2 * row + 1,
-                    1e-3,
-                )
-    mesh = bpy.data.meshes.new(NAME)
-    mesh.from_pydata(corners, [], list(faces))
-    for material in materials:
-        mesh.materials.append(material)
-    mesh.polygons.foreach_set("material_index", looks)
-    tracks = bpy.data.objects.new(NAME, mesh)
-    line = bpy.data.meshes.new(NAME)
-    line.from_pydata(
-        [(0.0, -0.06, 2e-3), (0.006, -0.06, 2e-3), (0.006, 1.06, 2e-3), (0.0, 1.06, 2e-3)],
-        [],
-        [range(4)],
-    )
-    line.materials.append(_ink("now", (1.0, 1.0, 1.0)))
-    now = bpy.data.objects.new(NAME, line)
-    for obj in (tracks, now):
-        obj[head.PUPPET_MARK] = True
-        group.objects.link(obj)
-    tracks.matrix_world = place
-    now.parent = tracks
-    driver = now.driver_add("location", 0).driver
-    driver.expression = f"clamp((frame - {entry.first}) / {max(1, entry.last - entry.first)})"
-    return [tracks.name, now.name]
-
-
-def _ink(name: str, colour) -> bpy.types.Material:
-    """The grid's material of a linear colour, made where it is not there."""
-    material = next(
-        (each for each in bpy.data.materials if each.get(head.PUPPET_MARK) == name), None
-    )
-    if material is None:
-        material = bpy.data.materials.new(f"{NAME} {name}")
-        material[head.PUPPET_MARK] = name
-        material.diffuse_color, material.roughness = (*colour, 1.0), 1.0
-    return material
+    ink = next((each for each in bpy.data.materials if head.PUPPET_MARK in each), None)
+    if ink is None:
+        ink = bpy.data.materials.new(NAME)
+        ink[head.PUPPET_MARK] = True
+        ink.diffuse_color, ink.roughness = (*INK, 1.0), 1.0
+    texts = []
+    for words, below, letter, above in (
+        (_caption(entry), CAPTION, CAPTION_SIZE, "CENTER"),
+        ("\n".join(lines), WORDS, WORDS_SIZE, "TOP"),
+    ):
+        if words:
+            obj = puppets.add_text(group, NAME, words, letter * tall, ("CENTER", above), ink)
+            obj[head.PUPPET_MARK] = True
+            at = place @ Vector((0.0, -below * tall, 0.0))
+            obj.matrix_world = Matrix.Translation(at) @ axes.to_4x4()
+            texts.append(obj)
+    return texts
 
 
 def enter(context) -> None:
