@@ -28,8 +28,6 @@ ROW_PIXELS, LABEL_CELLS, CURVE_CELLS = 150, 1.4, 3.2
 NAMES_CELLS = 0.46  # width of the track names, which stand in the curves' column
 # vertical extent of each track in its row, from below
 TRACKS = {"mouth": (0.06, 0.46), "head": (0.54, 0.71), "brows": (0.79, 0.96)}
-# of faces that do not speak
-QUIET_TRACKS = {"eyes" if name == "mouth" else name: extent for name, extent in TRACKS.items()}
 VOICE = (0.12, 0.42)  # that of the voice in the title
 LETTERS, LINES, LINE_CELLS = 24, 3, 0.135  # a take's words: letters per line, lines, line spacing
 GUTTER = 3  # empty pixels above and below a row
@@ -49,24 +47,17 @@ WORDS = {
     activity.LOUD: "loudest",
     activity.DIFFER: "takes differ",
     activity.OTHER: "in between",
-    activity.NOD: "nod",
-    activity.RAISED: "raised brows",
-    activity.SMILE: "smile",
-    activity.AWAY: "look away",
-    activity.BLINK: "blink",
 }
 
 
 @dataclass
 class _Row:
-    """A take's row in the sheet.  tracks: of TRACKS, or QUIET_TRACKS if no take of the sheet
-    speaks, at 25 fps from `start`, the seconds of its first sample in the scene.  lids: how far its
-    eyes are shut, likewise.  gestures: of `activity.gestures`, likewise."""
+    """A take's row in the sheet.  tracks: of TRACKS, at 25 fps from `start`, the seconds of its
+    first sample in the scene.  lids: how far its eyes are shut, likewise."""
 
     action: str
     tracks: dict[str, np.ndarray]
     lids: np.ndarray
-    gestures: dict[str, np.ndarray]
     start: float
 
 
@@ -83,9 +74,9 @@ def make(
     listed = [entry for entry in entries if entry.action is not None]
     if not listed:
         raise BadRequest("There are no takes to draw: generate some first")
-    speaks = any(take_list.speaks(entry) for entry in listed)
-    rows = [_row(entry, speaks) for entry in listed]
-    chosen, full = _moments(rows, loudness), activity.full_heights([row.tracks for row in rows])
+    rows = [_row(entry) for entry in listed]
+    full = activity.full_heights([row.tracks for row in rows])
+    chosen = _moments(rows, loudness, full)
     fps = scene.render.fps / scene.render.fps_base
     with _Sheet(scene, rig, PAPER, ROW_PIXELS) as sheet:
         steps = len(rows) * (len(chosen) + 1) + 1
@@ -99,7 +90,7 @@ def make(
             if entry is None:
                 raise BadRequest("A take was removed: make the contact sheet again")
             puppets.play(sheet.copy, rig, entry)
-            pictures = [sheet.label(entry, _places(row), full.get("mouth"))]
+            pictures = [sheet.label(entry, full["mouth"])]
             message = f"Drawing take {number} of {len(rows)}"
             for seconds, _ in chosen:
                 done += 1
@@ -123,52 +114,35 @@ def free_path(title: str, ending: str = ".png") -> str:
     return next(path for file in numbered if not os.path.exists(path := os.path.join(folder, file)))
 
 
-def _row(entry, speaks: bool) -> _Row:
-    """A take's row in a sheet on which some take `speaks`, or none."""
+def _row(entry) -> _Row:
+    """A take's row."""
     performance, clock = provenance.load(entry.action), provenance.clock_of(entry.action)
     # if nothing is known of it
     motion, channels, opening = (Motion(np.zeros((2, 0)), np.zeros((2, 3))), (), np.zeros(2))
     if performance is not None:
         motion, channels, opening = performance.motion, performance.channels, performance.opening
-    tracks = (
-        activity.tracks(motion, channels, opening)
-        if speaks
-        else activity.quiet_tracks(motion, channels)
-    )
-    start = 0.0 if clock is None else clock.start / clock.fps
     return _Row(
         entry.action.name,
-        tracks,
+        activity.tracks(motion, channels, opening),
         activity.lids(motion, channels),
-        activity.gestures(motion, channels),
-        start,
+        0.0 if clock is None else clock.start / clock.fps,
     )
 
 
-def _places(row: _Row) -> dict[str, tuple[float, float]]:
-    """Vertical extents of a row's tracks."""
-    return TRACKS if "mouth" in row.tracks else QUIET_TRACKS
-
-
-def _moments(rows: list[_Row], loudness: np.ndarray | None) -> list[tuple[float, str]]:
+def _moments(
+    rows: list[_Row], loudness: np.ndarray | None, full: dict[str, float]
+) -> list[tuple[float, str]]:
     """(seconds of the scene, why) of the moments, from what all takes have in common, and how they
-    differ."""
-    start, full = rows[0].start, activity.full_heights([row.tracks for row in rows])
+    differ. full: of `activity`."""
+    start = rows[0].start
     seconds = start + np.arange(len(rows[0].lids)) / FPS
     levels = {
         name: np.stack([_values_at(row, row.tracks[name], seconds) for row in rows])
-        for name in rows[0].tracks
+        for name in TRACKS
     }
     differences = sum(level.std(axis=0) / full[name] for name, level in levels.items())
     lids = np.stack([_values_at(row, row.lids, seconds) for row in rows])
-    if "mouth" in levels:
-        chosen = activity.choose_moments(levels["mouth"], loudness, MOMENTS, differences, lids)
-    else:
-        gestures = {
-            name: np.stack([_values_at(row, row.gestures[name], seconds) for row in rows])
-            for name in rows[0].gestures
-        }
-        chosen = activity.choose_quiet_moments(gestures, MOMENTS, differences, lids)
+    chosen = activity.choose_moments(levels["mouth"], loudness, MOMENTS, differences, lids)
     return [(start + frame / FPS, why) for frame, why in chosen]
 
 
@@ -223,11 +197,9 @@ class _Sheet(puppets.Portrait):
             self._write(f"frame {seconds * fps:.0f}", x, 0.11, 0.12, "faint", "CENTER")
         return self._texts(left + len(chosen), HEAD_CELLS)
 
-    def label(
-        self, entry, places: dict[str, tuple[float, float]], widest: float | None
-    ) -> np.ndarray:
+    def label(self, entry, widest: float) -> np.ndarray:
         """The picture of a row's words: score, name, how the take is played, the names of its
-        tracks, and how high the mouth's is, mm, if it has one."""
+        tracks, and how high the mouth's is, mm."""
         score = take_list.score_text(entry)
         self._write(
             score, 0.1, 0.78, 0.34 if len(score) <= 3 else 0.2, "accent" if entry.star else "ink"
@@ -238,12 +210,9 @@ class _Sheet(puppets.Portrait):
         ):
             self._write(line, 0.1, 0.35 - index * LINE_CELLS, 0.12)
         right = LABEL_CELLS + NAMES_CELLS - 0.06
-        for track, (low, high) in places.items():
+        for track, (low, high) in TRACKS.items():
             self._write(track, right, (low + high) / 2, 0.12, track, "RIGHT")
-        if widest is not None:
-            self._write(
-                f"{widest:.0f} mm", right, TRACKS["mouth"][1] - 0.04, 0.09, "faint", "RIGHT"
-            )
+        self._write(f"{widest:.0f} mm", right, TRACKS["mouth"][1] - 0.04, 0.09, "faint", "RIGHT")
         return self._texts(LABEL_CELLS + CURVE_CELLS, 1.0)
 
     def _texts(self, width: float, height: float) -> np.ndarray:
@@ -300,7 +269,7 @@ def _draw_curves(
         tall = round((VOICE[1] - VOICE[0]) * ROW_PIXELS)
         _dot(parts[0], columns, base, tall)
         _draw_track(parts[0][:, left : left + wide], level, base, tall, SOUND)
-    for name, (low, high) in _places(rows[0]).items():
+    for name, (low, high) in TRACKS.items():
         levels = [_values_at(row, row.tracks[name], seconds) / full[name] for row in rows]
         usual = np.mean(levels, axis=0)
         for part, level in zip(parts[1:], levels):

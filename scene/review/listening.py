@@ -13,26 +13,24 @@ import numpy as np
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
 from ...thunder_core.errors import attempt, BadRequest
-from ...thunder_core.progress import rescale
 from ...thunder_core.types import FPS, Motion
-from ..animation import display, fcurves, keying
+from ..animation import display, keying
 from ..heads import head
 from ..host import compat
 from ..host.jobs import Memory, session, stage, Step
-from ..takes import provenance, take_list
+from ..takes import take_list
 from ..takes.generation import ask_about
 from ..voice import mixdown, strip
 
 SHORTEST_SECONDS = 0.3  # shortest range for which speech is generated
 AROUND_SECONDS = 0.4  # length played before and after the edit: a syllable
-# least change that is an edit: in a channel, in radians of the jaw, or as a share of a track's
-# range
+# least change that is an edit: in a channel, or in radians of the jaw
 _EDITED = 1e-3
 
 
-# Of each animation (its head and action), as it was when Listen was last pressed:
-_before = session.add(Memory())  # scene frame of the start, and the motion
-_edited = session.add(Memory())  # frames that had been edited
+# Of each animation (its head and action), as of the last Listen: scene frame of the start, and the
+# motion
+_before = session.add(Memory())
 
 
 def frame_range(context, rig: head.Rig) -> tuple[int, int]:
@@ -109,12 +107,8 @@ def speak(
     key = display.animation_of(rig)
     motion = whole
     if edited:
-        span = edited_since_heard(rig, whole, clock)
-        if span is None and key not in _before.known:
-            span = yield from stage(edited_since_made(rig), "Looking for edits", 0.3, 0.3)
-        span = _overlap(span, first, last) or _overlap(_edited.known.get(key), first, last)
+        span = _overlap(edited_since_heard(rig, whole, clock), first, last)
         if span is not None:
-            _edited.known[key] = span
             start = max(0, math.floor((span[0] - first) / clock.fps * FPS))
             end = min(whole.frames, math.ceil((span[1] + 1 - first) / clock.fps * FPS))
             if (end - start) / FPS >= SHORTEST_SECONDS:
@@ -144,47 +138,10 @@ def edited_since_heard(rig: head.Rig, now: Motion, clock: Clock) -> tuple[int, i
     changed = np.abs(now.expression[:count] - before.expression[:count]).max(1) > _EDITED
     changed |= np.abs(now.jaw[:count] - before.jaw[:count]).max(1) > _EDITED
     rows = np.flatnonzero(changed)
-    return (
-        _with_margin(
-            float(clock.frame(rows[0] / FPS)), float(clock.frame(rows[-1] / FPS)), clock.fps
-        )
-        if len(rows)
-        else None
-    )
-
-
-def edited_since_made(rig: head.Rig) -> Generator[float, None, tuple[int, int] | None]:
-    """Compare the take on a head with what its keys were when it was made. Returns the first and
-    last scene frame that changed, None if none did."""
-    action = display.shown_action(rig)
-    performance = provenance.load(action) if action is not None else None
-    if performance is None:
+    if not len(rows):
         return None
-    clock = provenance.clock_of(action)
-    frames = clock.scene_frames(performance.motion.frames)
-    yield from rescale(rig.driver.prepare(), 0.0, 0.1)
-    motion = keying.on_scene_frames(performance, clock, frames)
-    values = yield from rescale(keying.drive(rig, motion, performance.channels), 0.1, 0.5)
-    curves = fcurves.of_tracks(rig, map(compat.curves_for, rig.targets))
-    changed = np.zeros(len(frames), bool)
-    for index, curve in enumerate(curves):
-        if curve is not None:
-            now = np.array([curve.evaluate(frame) for frame in frames.tolist()])
-            changed |= np.abs(now - values[:, index]) > _EDITED * max(
-                1.0, float(np.ptp(values[:, index]))
-            )
-        yield 0.5 + 0.5 * (index + 1) / len(curves)
-    rows = np.flatnonzero(changed)
-    return (
-        _with_margin(float(frames[rows[0]]), float(frames[rows[-1]]), clock.fps)
-        if len(rows)
-        else None
-    )
-
-
-def _with_margin(first: float, last: float, fps: float) -> tuple[int, int]:
-    """Scene frames with AROUND_SECONDS on either side."""
-    return math.floor(first - AROUND_SECONDS * fps), math.ceil(last + AROUND_SECONDS * fps)
+    edited, margin = clock.frame(rows[[0, -1]] / FPS), AROUND_SECONDS * clock.fps
+    return math.floor(edited[0] - margin), math.ceil(edited[1] + margin)
 
 
 def _overlap(span: tuple[int, int] | None, first: int, last: int) -> tuple[int, int] | None:
@@ -322,17 +279,6 @@ def play_both(context, start: float, end: float) -> None:
         if voice.strip
         else None
     )
-    original = (
-        _file_of(spoken.sound) if spoken is not None and spoken.sound is not None else voice.path
-    )
-    aud.Device().play(aud.Sound(_file_of(speech.sound)).join(aud.Sound(original).limit(start, end)))
-
-
-def _file_of(sound) -> str:
-    """The file of a sound; one that is packed is written to Blender's temporary folder."""
-    if sound.packed_file is None:
-        return bpy.path.abspath(sound.filepath, library=sound.library)
-    path = os.path.join(bpy.app.tempdir, bpy.path.basename(sound.filepath) or "sound.wav")
-    with open(path, "wb") as file:
-        file.write(sound.packed_file.data)
-    return path
+    sound = spoken.sound if spoken is not None else None
+    original = aud.Sound(voice.path) if sound is None else sound.factory
+    aud.Device().play(speech.sound.factory.join(original.limit(start, end)))

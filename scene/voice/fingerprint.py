@@ -124,19 +124,9 @@ def state_of(action) -> State | None:
         if not records.is_readable(record):
             return None
         record.pop(records.KEY, None)
-        state = State(**record)
+        return State(**record)
     except records.UNREADABLE:
         return None
-    numbers = (state.origin, state.first, state.last, state.fps)
-    texts = (state.strip, state.path, state.sound, state.retiming)
-    are_numbers = all(
-        isinstance(each, (int, float)) and abs(each) <= records.LARGEST for each in numbers
-    )
-    return (
-        state
-        if are_numbers and state.fps > 0 and all(isinstance(each, str) for each in texts)
-        else None
-    )
 
 
 def of_take(entry) -> State | None:

@@ -3,7 +3,6 @@
 sound."""
 
 import os
-import time
 from dataclasses import dataclass, replace
 
 import bpy
@@ -11,20 +10,15 @@ import bpy
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import attempt, BadSound, ThunderError
 from ...thunder_core.files import not_a_file, reason_of
-from ...thunder_core.recent import Recent
 from ...thunder_core.types import MOST_FPS
 from ...thunder_core.wav import missing_end
 from ..heads import head, head_state
 from ..host import compat
-from ..host.jobs import Memory, session
 
 LISTEN_MARK = "Thunder Listen"  # name of the add-on's strips, which are never used as a voice
 # property of a strip that is muted only while generated speech is compared with it
 FLIPPED = "thunder_flipped"
 SHORTEST_SECONDS = 0.3
-LOOK_SECONDS = 0.5  # time for which a sound's file that was found is taken to be there
-# path of a sound's file → time.monotonic() at which it was found
-_seen = session.add(Memory(Recent(256)))
 
 
 @dataclass(frozen=True)
@@ -251,7 +245,7 @@ def of_strip(scene, strip) -> Voice:
         raise BadSound(
             f"The strip “{strip.name}” has lost its sound: choose its file again in the sequencer"
         )
-    if sound.packed_file is None and not _is_there(
+    if sound.packed_file is None and not_a_file(
         bpy.path.abspath(sound.filepath, library=sound.library)
     ):
         raise BadSound(
@@ -270,17 +264,6 @@ def of_strip(scene, strip) -> Voice:
             f"The strip “{strip.name}” is too short or empty: it needs {SHORTEST_SECONDS} s or more"
         )
     return Voice(strip.name, scene.name, strip.name, "", clock, last)
-
-
-def _is_there(path: str) -> bool:
-    """Whether a file can be read. Panels ask at each redraw, so one that was there is not looked
-    for again at once."""
-    now = time.monotonic()
-    if now - _seen.known.get(path, -LOOK_SECONDS) >= LOOK_SECONDS:
-        _seen.known.pop(path, None)
-        if not not_a_file(path):
-            _seen.known[path] = now
-    return path in _seen.known
 
 
 def _clock(scene, start: float) -> Clock:

@@ -274,9 +274,7 @@ def test_no_room_for_the_sound_is_said_and_leaves_nothing(blender, scene, tmp_pa
     assert len(blender.data.scenes) == 1 and os.listdir(tiny) == []
 
 
-def test_a_voice_that_is_not_heard_is_said(blender, scene, tmp_path, monkeypatch):
-    # else a file that is lost is missed half a second later
-    monkeypatch.setattr(strip, "LOOK_SECONDS", 0)
+def test_a_voice_that_is_not_heard_is_said(blender, scene, tmp_path):
     line = place(scene, clicks(tmp_path / "a.wav", (0.5,), 2.0))
 
     def refused(said):

@@ -1,43 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measures the activity of brows, mouth or eyes, and head of a take over time, as shown in all
-pictures of takes, and chooses moments of a line for a contact sheet; numpy only.
+"""Measures the activity of brows, mouth and head of a take over time, as shown in all pictures of
+takes, and chooses moments of a line for a contact sheet; numpy only.
 
-Moments: closed lips, the loudest moment, the widest mouths, and where takes differ most; for faces
-that do not speak: nods, raised brows, smiles, looks away and a blink."""
+Moments: closed lips, the loudest moment, the widest mouths, and where takes differ most."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from ..face.lips import CLOSED_MM
-from ..filters import gaussian
 from ..types import BLINKS, BROWS, in_group, Motion
 
 TRACKS = ("brows", "mouth", "head")
 # Display colour of each track.
-COLOURS = {
-    "brows": (0.80, 0.64, 1.0),
-    "mouth": (1.0, 0.72, 0.30),
-    "eyes": (0.95, 0.60, 0.62),
-    "head": (0.45, 0.80, 0.45),
-}
+COLOURS = {"brows": (0.80, 0.64, 1.0), "mouth": (1.0, 0.72, 0.30), "head": (0.45, 0.80, 0.45)}
 # Full height of a track: a quantile over the frames of all takes of a line, and at least the second
-# number (brows 0 … 1, mouth mm, eyes and head degrees), so that small movement looks small.
-_FULL_HEIGHT = {
-    "brows": (0.995, 0.15),
-    "mouth": (1.0, 5.0),
-    "eyes": (0.995, 6.0),
-    "head": (0.995, 2.0),
-}
-_SMILE = "mouthSmile"
-# standard deviation of the moving average that a nod stands out from: slow sinking is no nod
-_NOD_FRAMES = 10.0
-
+# number (brows 0 … 1, mouth mm, head degrees), so that small movement looks small.
+_FULL_HEIGHT = {"brows": (0.995, 0.15), "mouth": (1.0, 5.0), "head": (0.995, 2.0)}
 CLOSED, WIDE, LOUD, DIFFER, OTHER = "closed", "wide", "loud", "differ", "other"
-# the first four as `gestures` names them
-NOD, RAISED, SMILE, AWAY, BLINK = "nod", "raised", "smile", "away", "blink"
-# smallest visible movement, in the units of `gestures`
-_LEAST_VISIBLE = {NOD: 1.5, RAISED: 0.06, SMILE: 0.06, AWAY: 3.0}
 APART = 8  # least distance between two chosen frames at 25 fps, in lines long enough
 _OPENED_WITHIN = 6  # frames on either side of a closure in which mouths open
 _OPENED_MM = 3.0  # mean opening on either side of a closure
@@ -70,37 +50,6 @@ def head(motion: Motion) -> np.ndarray:
     return np.degrees(np.linalg.norm(turns - np.median(turns, axis=0), axis=1))
 
 
-def eyes(motion: Motion) -> np.ndarray:
-    """Angle of a motion's gaze from where it usually rests, [T] degrees; eyes that make up for a
-    turn of the head stay where they are."""
-    head, eyes = motion.turns
-    gaze = (eyes.astype(float) + head)[:, :2]
-    return np.degrees(np.linalg.norm(gaze - np.median(gaze, axis=0), axis=1))
-
-
-def gestures(motion: Motion, channels: Sequence[str]) -> dict[str, np.ndarray]:
-    """Gestures of a face that does not speak, [T] each, 0 as usual: nod (degrees), raised brows and
-    smile (channel values), look away (degrees)."""
-    raised, smiles = (
-        motion.expression[
-            :, [column for column, name in enumerate(channels) if name.startswith(group)]
-        ].sum(axis=1)
-        / most
-        for group, most in ((("browInnerUp", "browOuterUp"), 3), ((_SMILE,), 2))
-    )
-    pitch = np.degrees(motion.turns[0][:, 0])
-    usual = {
-        "nod": gaussian(pitch, _NOD_FRAMES, "nearest"),
-        "raised": np.median(raised),
-        "smile": np.median(smiles),
-    }
-    above = {
-        name: np.maximum(values - usual[name], 0.0)
-        for name, values in (("nod", pitch), ("raised", raised), ("smile", smiles))
-    }
-    return above | {"away": eyes(motion)}
-
-
 def tracks(motion: Motion, channels: Sequence[str], opening: np.ndarray) -> dict[str, np.ndarray]:
     """Activity of a take by TRACKS, [T] each. opening: of its mouth, mm."""
     return {
@@ -108,11 +57,6 @@ def tracks(motion: Motion, channels: Sequence[str], opening: np.ndarray) -> dict
         "mouth": np.asarray(opening, np.float64),
         "head": head(motion),
     }
-
-
-def quiet_tracks(motion: Motion, channels: Sequence[str]) -> dict[str, np.ndarray]:
-    """Activity of a face that does not speak (brows, eyes and head), [T] each."""
-    return {"brows": brows(motion, channels), "eyes": eyes(motion), "head": head(motion)}
 
 
 def full_heights(takes: Sequence[dict[str, np.ndarray]]) -> dict[str, float]:
@@ -178,54 +122,6 @@ def choose_moments(
     choose(widest, WIDE, count)
     # for lines with little movement
     choose(np.linspace(0, frames - 1, 2 * count + 1).round().astype(int), OTHER, count)
-    return sorted(chosen.moments)
-
-
-def choose_quiet_moments(
-    gestures: Mapping[str, np.ndarray], count: int, differences: np.ndarray | None = None,
-    lids: np.ndarray | None = None
-) -> list[tuple[int, str]]:  # fmt: skip
-    """Moments as from `choose_moments`, for faces that do not speak.
-
-    gestures: [takes, T] of each that `gestures` measures.  differences, lids: as of
-    `choose_moments`. First the clearest moment of each gesture, in the most takes, and a blink, if
-    there are any; then where takes differ, more gestures, and any moments. Of equal moments those
-    with open eyes come first.
-    """
-    clear = {
-        name: np.asarray(values, np.float64) / _LEAST_VISIBLE[name]
-        for name, values in gestures.items()
-    }
-    frames = next(iter(clear.values())).shape[1]
-    shut = np.zeros((1, frames)) if lids is None else np.asarray(lids, np.float64)[:, :frames]
-    blinks = (shut > _SHUT_EYES).mean(axis=0)
-    chosen, ranked = _Chosen(frames, count), {}
-    for name, values in clear.items():
-        level = values.mean(axis=0)
-        seen = [i for i in _peaks(level) if values[:, i].max() >= 1]
-        ranked[name] = sorted(seen, key=lambda i: (blinks[i] > _BLINKING, -level[i]))
-    for name, places in ranked.items():
-        chosen.add(places, name, 1)
-    if blinks.any():
-        chosen.add(
-            sorted(np.flatnonzero(blinks), key=lambda i: (-blinks[i], -shut[:, i].mean())), BLINK, 1
-        )
-    if differences is not None and len(shut) > 1 and np.max(differences) > 0:
-        chosen.add(
-            sorted(_peaks(differences), key=lambda i: (blinks[i] > _BLINKING, -differences[i])),
-            DIFFER,
-            1,
-        )
-    for name, places in ranked.items():
-        chosen.add(places, name, 1)
-    chosen.add(
-        sorted(
-            np.linspace(0, frames - 1, 4 * count + 1).round().astype(int),
-            key=lambda i: blinks[i] > _BLINKING,
-        ),
-        OTHER,
-        count,
-    )
     return sorted(chosen.moments)
 
 
