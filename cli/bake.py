@@ -35,7 +35,7 @@ from ..scene.takes.provenance import first_seed, role_of, Sampling
 from ..scene.voice import strip
 from ..thunder_core import files, subtitles
 from ..thunder_core.animation import motion_file
-from ..thunder_core.batch import baker, inputs, run_progress, settings
+from ..thunder_core.batch import baker, run_progress, settings
 from ..thunder_core.direction import AXES, Brief, CHOICES, Direction, MOOD_NAMES, NEUTRAL
 from ..thunder_core.direction_presets import is_preset_file, Preset, same_name
 from ..thunder_core.engine_python import find_engine_python
@@ -43,20 +43,15 @@ from ..thunder_core.errors import BadHead, BadRequest, BadSound, BadWeights, NoS
 from ..thunder_core.request import FROM_PICTURE, NORMAL, QUALITIES, SYSTEMS, TAKES
 from ..thunder_core.types import RATE
 from . import products
-from .script import (
-    add_options,
-    between,
-    file_path,
-    Parser,
-    say,
-    setting,
-    takes_in_words,
-    utf8,
-    warn,
-    whole,
-)
+from .script import add_options, file_path, Parser, say, setting, takes_in_words, utf8, warn
 
 IDLE = "idle"  # name of a scene without a sound
+
+
+def _type(name: str) -> Callable[[str], Any]:
+    """What argparse makes of the option that a setting is called like."""
+    return setting(settings.SETTINGS[name].read)
+
 
 # What argparse is told of each option.
 _VOICES: dict[str, dict[str, Any]] = {  # one of which is given
@@ -67,7 +62,7 @@ _VOICES: dict[str, dict[str, Any]] = {  # one of which is given
         "help": "another's voice, a sound file that the face listens to",
     },
     "seconds": {
-        "type": between(1.0, 3600.0),
+        "type": _type("seconds"),
         "help": "length of takes in which nobody speaks: an idle face",
     },
     "strip": {
@@ -87,13 +82,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "type": file_path,
         "help": "folder to write into, made if it is missing (of --jobs: as the job file says)",
     },
-    "takes": {
-        "type": whole(1, settings.MOST_TAKES),
-        "default": TAKES,
-        "help": f"how many to sample ({TAKES})",
-    },
+    "takes": {"type": _type("takes"), "default": TAKES, "help": f"how many to sample ({TAKES})"},
     "seed": {
-        "type": whole(0, settings.LARGEST_SEED),
+        "type": _type("seed"),
         "help": "seed of the first take (the scene's, or the character's own)",
     },
     "quality": {
@@ -102,16 +93,16 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "how finely takes are sampled (normal)",
     },
     "steps": {
-        "type": whole(1, 1000),
+        "type": _type("steps"),
         "help": "sampling steps of the whole model, instead of what the quality says",
     },
     "guidance": {
-        "type": between(0.0, 3.0),
+        "type": _type("guidance"),
         "default": 1.0,
         "help": "how closely takes keep to the voice, 0 to 3; other than 1 twice the time (1)",
     },
     "speech-guidance": {
-        "type": between(0.0, 2.0),
+        "type": _type("speech-guidance"),
         "default": 0.0,
         "help": "how strongly mesh-to-speech pulls takes to the voice, 0 to 2; above 0 three times "
         "the time (0)",
@@ -125,12 +116,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "picture of a face, in whose mood the engine media2face performs",
     },
     "transcript": {
-        "type": setting(settings.transcript),
+        "type": _type("transcript"),
         "metavar": "TEXT",
         "help": "what the voice says, or a .txt, .srt or .vtt file: lips then follow its words",
     },
     "speakers": {
-        "type": setting(settings.speakers),
+        "type": _type("speakers"),
         "metavar": "LIST",
         "help": "who speaks which frames of the strip, where several do: “Anna 1-120, Ben 121-200”",
     },
@@ -140,19 +131,19 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "npz": {"action": "store_true", "help": "also write take_01.npz … in rank order"},
     "outputs": {
-        "type": setting(settings.outputs),
+        "type": _type("outputs"),
         "metavar": "LIST",
         "help": f"what to write: some of {', '.join(settings.OUTPUTS)} (blend)",
     },
     "export-takes": {
-        "type": whole(1, settings.MOST_TAKES),
+        "type": _type("export-takes"),
         "default": 1,
         "help": "how many of the best takes are exported and filmed (1)",
     },
     "blend": {"type": file_path, "help": "file to bake in, where none is open"},
     "head": {"type": utf8, "help": "object to animate (default: the scene's head, or a new one)"},
     "start": {
-        "type": between(-settings.LAST_FRAME, settings.LAST_FRAME),
+        "type": _type("start"),
         "help": "scene frame of the sound's first sample (the scene's first)",
     },
     "pack": {
@@ -160,7 +151,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "keep the sound in the .blend itself",
     },
     "fps": {
-        "type": between(1, 240),
+        "type": _type("fps"),
         "help": "frames per second of an empty scene, such as 25 or 29.97 (24)",
     },
     "weights": {
@@ -181,7 +172,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "bake in a file of a newer Blender, without what this Blender does not know",
     },
     "explain": {
-        "type": whole(0, settings.LAST_FRAME),
+        "type": setting(settings.number(0, settings.LAST_FRAME, whole=True)),
         "metavar": "FRAME",
         "help": "also say what made the best take do what it does at this scene frame",
     },
@@ -205,7 +196,7 @@ _OF_MANY: dict[str, dict[str, Any]] = {  # with --jobs alone
         "help": "Python that has Ray (the engine's)",
     },
     "cluster-cpus": {
-        "type": whole(1, 1024),
+        "type": setting(settings.number(1, 1024, whole=True)),
         "default": baker.CPUS,
         "help": f"processors of a job ({baker.CPUS})",
     },
@@ -216,7 +207,7 @@ _OF_MANY: dict[str, dict[str, Any]] = {  # with --jobs alone
         "that all of them have (back)",
     },
     "log-every": {
-        "type": between(1.0, 86400.0),
+        "type": setting(settings.number(1.0, 86400.0)),
         "default": run_progress.LOG_EVERY,
         "metavar": "SECONDS",
         "help": f"least time between two lines on progress where the output is no terminal "
@@ -544,16 +535,9 @@ def open_file(path: str | None, advice: str = "name another with --blend") -> No
         try:
             bpy.ops.wm.open_mainfile(filepath=os.path.abspath(path))
         except RuntimeError as error:
-            header = inputs.read_header(path)
-            if header is not None and (
-                problem := header.refusal(
-                    os.path.basename(path), bpy.app.version_file[:2], opens=False
-                )
-            ):
-                raise BadRequest(problem) from error
             raise BadRequest(
-                f"“{path}” cannot be opened ({files.reason_of(error)}): try a backup of it, or "
-                f"name another"
+                f"“{path}” cannot be opened ({files.reason_of(error)}): open it with the Blender "
+                f"that saved it, try a backup of it, or name another"
             ) from error
     elif not bpy.data.filepath:  # Blender starts with a default cube
         bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
@@ -713,13 +697,13 @@ def add_direction_options(parser: argparse.ArgumentParser) -> None:
         what = axis.description[0].lower() + axis.description[1:]
         group.add_argument(
             f"--{settings.option_of(axis.name)}",
-            type=between(axis.least, axis.most),
+            type=_type(settings.option_of(axis.name)),
             metavar="NUMBER",
             help=f"{what}: {axis.least:g} to {axis.most:g}, {axis.usual:g} is usual",
         )
     group.add_argument(
         "--spread",
-        type=between(0.0, 1.0),
+        type=_type("spread"),
         help="how far takes go from all this, 0 (not at all) to 1 (as people do) (0.5)",
     )
     group.add_argument(

@@ -15,6 +15,7 @@ job, which then leaves no files.
 import _thread
 import argparse
 import contextlib
+import functools
 import json
 import os
 import queue
@@ -33,15 +34,9 @@ from ..scene.engine import connection
 from ..scene.host.jobs import Step
 from ..scene.takes import dialogue, take_list
 from ..thunder_core import files
-from ..thunder_core.batch import baker as baker_process, inputs, job_file, manifest, report
+from ..thunder_core.batch import baker as baker_process, job_file, manifest, report
 from ..thunder_core.batch.run_progress import duration, RunProgress
-from ..thunder_core.batch.settings import (
-    DEFAULTS,
-    keys_for_options,
-    make_absolute,
-    SETTINGS,
-    VOICES,
-)
+from ..thunder_core.batch.settings import DEFAULTS, make_absolute, SETTINGS, VOICES
 from ..thunder_core.engine_python import find_engine_python, ROOT
 from ..thunder_core.errors import BadRequest, ThunderError
 from . import bake, check, checks, collect
@@ -74,6 +69,10 @@ def bake_all(chosen: argparse.Namespace) -> int:
     started."""
     listed = read_jobs(chosen)
     jobs = job_file.choose_jobs(listed.jobs, chosen.only) if chosen.only else listed.jobs
+    wrong = list(listed.mistakes)
+    if not chosen.list:
+        wrong += checks.mistakes(job for job in jobs if job.name not in listed.refused)
+    job_file.refuse(wrong)
     if chosen.list:
         for job in jobs:
             say(job.name)
@@ -85,12 +84,7 @@ def bake_all(chosen: argparse.Namespace) -> int:
         )
     bake.check_engine(chosen.engine, chosen.weights)
     python = engine_python(chosen)
-    given = defaults_of(chosen)
-    checks.check([job for job in jobs if job.name not in listed.refused], given, chosen.allow_newer)
-    checks.check_folders(os.path.abspath(out), listed.jobs)
-    run = Run(
-        chosen, os.path.abspath(out), listed.jobs, given if is_job_file(chosen.jobs) else None
-    )
+    run = Run(chosen, os.path.abspath(out), listed.jobs)
     tasks = run.tasks(jobs)
     try:
         if tasks:
@@ -139,11 +133,7 @@ def read_jobs(chosen: argparse.Namespace) -> job_file.Jobs:
     if os.path.isdir(path):
         listed = job_file.read_folder(path, defaults)
     elif is_job_file(path):
-        listed = job_file.read_file(
-            path,
-            defaults,
-            lambda jobs: checks.mistakes(map(with_preset_file, jobs), defaults, chosen.allow_newer),
-        )
+        listed = job_file.read_file(path, defaults)
     else:
         listed = of_scene(path, defaults, chosen.allow_newer)
     return replace(listed, jobs=tuple(map(with_preset_file, listed.jobs)))
@@ -214,71 +204,54 @@ def baker_command() -> list[str]:
     """The command that starts another Blender like this one with bake.py."""
     if not bpy.app.binary_path:
         return [sys.executable, os.path.join(ROOT, "bake.py")]
-    return command_like(bpy.app.binary_path, sys.argv, bpy.data.filepath)
+    return command_like(bpy.app.binary_path, sys.argv)
 
 
-def command_like(blender: str, arguments: list[str], opened: str) -> list[str]:
-    """The command that starts another Blender with the same arguments, up to those of bake.py,
-    without opening a file.
-
-    arguments: of the process.  opened: the file that is open, "" for none: each job opens one.
-    """
+def command_like(blender: str, arguments: list[str]) -> list[str]:
+    """The command that starts another Blender with the same arguments, up to those of bake.py.
+    arguments: of the process."""
     options_before = (
         arguments[1 : arguments.index("--")]
         if "--" in arguments
         else ["-b", "--python", os.path.join(ROOT, "bake.py")]
     )
-    is_open = [
-        bool(opened) and os.path.exists(each) and os.path.samefile(each, opened)
-        for each in options_before
-    ]
-    return [blender, *(each for each, skipped in zip(options_before, is_open) if not skipped), "--"]
+    return [blender, *options_before, "--"]
 
 
 # ---- a run
 
 
 class Run:
-    """The state of all jobs of a run; prints progress and writes the report into the folder `out`.
+    """The state of all jobs of a run; prints progress and writes the report into the folder
+    `out`."""
 
-    given: settings of the command, if the others are keys of a job file; else None.
-    """
-
-    def __init__(
-        self,
-        chosen: argparse.Namespace,
-        out: str,
-        jobs: tuple[job_file.Job, ...],
-        given: Mapping[str, object] | None = None,
-    ):
-        self.chosen, self.out, self.jobs, self.given = chosen, out, jobs, given
+    def __init__(self, chosen: argparse.Namespace, out: str, jobs: tuple[job_file.Job, ...]):
+        self.chosen, self.out, self.jobs = chosen, out, jobs
         self._check([] if chosen.only else [report.JSON_NAME, report.HTML_NAME])
-        self.maker = maker_of(chosen.weights, {})
+        self.maker = maker_of(chosen.weights)
         self.states: dict[str, str] = {}
         self.notes: defaultdict[str, dict] = defaultdict(dict)
         self.scenes: list[dict] = []  # with the takes of several jobs: rows of the report
-        self.warned: Counter[str] = Counter()  # beginning of a warning → jobs that have it
+        self.warned: set[str] = set()  # beginnings of warnings that were printed
         self.progress = RunProgress(0, say, sys.stdout)
         self.reported = time.monotonic()
-        # file of the run → the reason why it could not be written
-        self.unwritten: dict[str, str] = {}
+        self.unwritten: set[str] = set()  # why files of the run could not be written
 
     def _check(self, names: list[str]) -> None:
         """Raise ThunderError if these files, which the run writes beside the jobs' folders, are the
         user's or cannot be written."""
         files.Transaction(self.out, self.chosen.force).check(names)
 
-    def _record(self, name: str, write: Callable[[], files.Transaction | None]) -> None:
+    def _record(self, write: Callable[[], files.Transaction | None]) -> None:
         """Write a file of the run. Where that fails the jobs go on: it is said once, and the
         run does not end with 0."""
         try:
             if (written := write()) is not None:
                 bake.say_kept(written)
-            self.unwritten.pop(name, None)
         except ThunderError as error:
-            if self.unwritten.get(name) != str(error):
-                self.progress.say(f"“{name}” was not written: {error}", sys.stderr)
-            self.unwritten[name] = str(error)
+            if str(error) not in self.unwritten:
+                self.progress.say(str(error), sys.stderr)
+            self.unwritten.add(str(error))
 
     def tasks(self, chosen_jobs: tuple[job_file.Job, ...]) -> list[baker_process.Task]:
         """Tasks for the chosen jobs; prints how many there are, and why those that were baked
@@ -333,7 +306,7 @@ class Run:
             ]
             for task in tasks
         }
-        of_sounds = inputs.sound_problems(
+        of_sounds = baker_process.sound_problems(
             python, [path for paths in named.values() for path in paths]
         )
         for task in tasks:
@@ -385,19 +358,17 @@ class Run:
 
     def _note_failure(self, name: str, event: Mapping) -> None:
         self.states[name] = report.FAILED
-        sentence = self._with_keys(name, event["sentence"])
+        sentence, force = event["sentence"], self.chosen.force
         self.notes[name]["sentence"] = sentence
-        force = self.chosen.force
         self._record(
-            name + manifest.FAILED,
-            lambda: manifest.note_failure(self.out, name, sentence, event.get("log", ""), force),
+            lambda: manifest.note_failure(self.out, name, sentence, event.get("log", ""), force)
         )
         self.progress.end(name, False)
         lines = [f"    {line}" for line in event.get("log", "").splitlines()[-20:]]
         self._say(name, "\n".join([f"failed: {sentence}{_on(event)}", *lines]), sys.stderr)
 
     def _forget_failure(self, name: str) -> None:
-        self._record(name + manifest.FAILED, lambda: manifest.forget_failure(self.out, name))
+        self._record(lambda: manifest.forget_failure(self.out, name))
 
     def _note_success(self, name: str, event: Mapping) -> None:
         self.states[name] = report.BAKED
@@ -412,22 +383,9 @@ class Run:
         self._say(name, f"{takes_in_words(len(takes))} in {took}{best}{_on(event)}")
         for warning in event["report"].get("warnings", ()):
             kind = warning.partition(": ")[0]
-            self.warned[kind] += 1
-            if self.warned[kind] == 1:  # of a season's jobs many have the same one
+            if kind not in self.warned:  # of a season's jobs many have the same one
                 self.progress.say(f"      {name}: {warning}", sys.stderr)
-
-    def _with_keys(self, name: str, sentence: str) -> str:
-        """A sentence about options, reworded with the keys of the job file, except for options that
-        the command gave."""
-        if self.given is None:
-            return sentence
-        values = next(job.settings for job in self.jobs if job.name == name)
-        of_file = [
-            each
-            for each in SETTINGS
-            if each not in self.given or values.get(each) != self.given[each]
-        ]
-        return keys_for_options(sentence, of_file)
+            self.warned.add(kind)
 
     def write_report(self) -> None:
         """Write batch.json and batch.html. Not after a run of some jobs: on a farm many of these
@@ -441,7 +399,7 @@ class Run:
         content = (
             report.while_running(content, running, self.progress.summary()) if running else content
         )
-        self._record(report.HTML_NAME, lambda: report.write(self.out, content, self.chosen.force))
+        self._record(lambda: report.write(self.out, content, self.chosen.force))
         self.reported = time.monotonic()
 
     def collect(self) -> None:
@@ -485,10 +443,6 @@ class Run:
 
     def end(self) -> int:
         """Print the result; returns the exit code."""
-        for kind, count in self.warned.items():
-            if count > 1:
-                where = "report.json in their folders" if self.chosen.only else report.HTML_NAME
-                say(f"      {_jobs(count)} in all: {kind}: see {where}", sys.stderr)
         say(
             self.counts()
             if self.chosen.only
@@ -549,22 +503,14 @@ def serve(_chosen=None) -> None:
     threading.Thread(
         target=_queue_requests, args=(requests, busy), name="thunder requests", daemon=True
     ).start()
-    makers: dict[str | None, manifest.Maker] = {}
-    events.put("ready", maker=asdict(maker_of(None, makers)))
+    events.put("ready", maker=asdict(maker_of(None)))
     while (request := requests.get()) is not None:
         job = request["job"]
         busy.set()
         try:
-            events.put("done", job=job, report=_bake(request, events, makers))
+            events.put("done", job=job, report=_bake(request, events))
         except ThunderError as error:
             events.put("failed", job=job, sentence=str(error), log="")
-        except SystemExit:  # argparse has printed the error
-            events.put(
-                "failed",
-                job=job,
-                sentence="The options of this job are refused: see the log",
-                log="",
-            )
         except Exception as error:
             sentence = f"Unexpected error ({type(error).__name__}: {error}): see the log"
             events.put("failed", job=job, sentence=sentence, log=traceback.format_exc())
@@ -582,11 +528,11 @@ def _queue_requests(requests: queue.SimpleQueue, busy: threading.Event) -> None:
         _thread.interrupt_main(signal.SIGTERM)
 
 
-def _bake(request: dict, events: _Events, makers: dict) -> dict:
+def _bake(request: dict, events: _Events) -> dict:
     """Bake one job; returns its report. Raises what `bake.bake` does."""
     job = job_file.Job(request["job"], request["settings"])
     chosen = bake.options([*job.arguments(request["out"]), *request["options"]])
-    maker = maker_of(chosen.weights, makers)
+    maker = maker_of(chosen.weights)
     last, said = 0.0, ""
 
     def tell(step: Step) -> None:
@@ -608,11 +554,10 @@ def _bake(request: dict, events: _Events, makers: dict) -> dict:
     return bake.bake(chosen, tell, made_from)
 
 
-def maker_of(weights: str | None, known: dict[str | None, manifest.Maker]) -> manifest.Maker:
+@functools.cache
+def maker_of(weights: str | None) -> manifest.Maker:
     """This process's versions with a folder of weights, None for that of the preferences."""
-    if weights not in known:
-        folder = os.path.abspath(weights) if weights else connection.weights()
-        known[weights] = manifest.Maker(
-            manifest.version(), bpy.app.version_string, manifest.hash_of_weights(folder)
-        )
-    return known[weights]
+    folder = os.path.abspath(weights) if weights else connection.weights()
+    return manifest.Maker(
+        manifest.version(), bpy.app.version_string, manifest.hash_of_weights(folder)
+    )

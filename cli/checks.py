@@ -4,22 +4,19 @@ mistakes are reported at once."""
 
 import functools
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import bpy
 
 from ..scene.host import compat
 from ..scene.takes.direction.asking import all_presets
 from ..thunder_core import files
-from ..thunder_core.batch import inputs
 from ..thunder_core.batch.baker import Task
-from ..thunder_core.batch.job_file import Job, list_mistakes, Mistake, MOST_ALIKE
+from ..thunder_core.batch.job_file import Job
 from ..thunder_core.batch.settings import path_names, quote
 from ..thunder_core.direction_presets import is_preset_file, same_name
-from ..thunder_core.errors import attempt, BadRequest, suggest, ThunderError
+from ..thunder_core.errors import attempt, suggest, ThunderError
 from ..thunder_core.request import FROM_PICTURE
 from . import bake, products
 from .script import quiet
@@ -27,67 +24,16 @@ from .script import quiet
 _MOST_NAMES = 5  # jobs with the same mistake that are named
 
 
-def check(jobs: Iterable[Job], given: Mapping[str, object], allow_newer: bool) -> None:
-    """Raise BadRequest with a line for each mistake. given: settings of the command, which apply to
-    all jobs."""
-    if wrong := mistakes(jobs, given, allow_newer):
-        raise BadRequest(list_mistakes(wrong))
-
-
-def mistakes(jobs: Iterable[Job], given: Mapping[str, object], allow_newer: bool) -> list[Mistake]:
-    """Each mistake in what the jobs name, once, with all of its jobs. given: see `check`."""
-    jobs_of: dict[_Problem, list[str]] = {}
+def mistakes(jobs: Iterable[Job]) -> list[str]:
+    """Each mistake in what the jobs name, once, with all of its jobs."""
+    jobs_of: dict[str, list[str]] = {}
     for job in jobs:
-        for problem in _problems(job, given, allow_newer):
+        for problem in _problems(job):
             jobs_of.setdefault(problem, []).append(job.name)
-    kinds: Counter[str] = Counter()
-    wrong = []
-    for problem, names in jobs_of.items():
-        kinds[problem.key] += 1
-        hint = ""
-        if problem.missing and kinds[problem.key] <= MOST_ALIKE:  # slow for many
-            hint = (
-                _nearest(os.path.basename(problem.missing), _files_beside(problem.missing))
-                or ": name another"
-            )
-        wrong.append(
-            Mistake(f"file of {problem.key}", f"{_list_jobs(names)}: {problem.sentence}{hint}")
-        )
-    return wrong
-
-
-class _Problem(NamedTuple):
-    """What is wrong with a setting.  key: the setting as its sentence calls it.  missing: the path
-    of a missing file, else ""."""
-
-    key: str
-    sentence: str
-    missing: str = ""
-
-
-def check_folders(out: str, jobs: Iterable[Job]) -> None:
-    """Raise BadRequest where two jobs would write into one folder, because of a link."""
-    taken = {key: "" for key in _keys(out)}
-    for job in jobs:
-        path = os.path.join(out, job.name)
-        for key in _keys(path):
-            other = taken.setdefault(key, job.name)
-            if other != job.name:
-                whose = f"that of job “{other}”" if other else "the folder of all jobs"
-                raise BadRequest(
-                    f"“{path}” is the same folder as {whose}, through a link: remove the link or "
-                    f"rename the job"
-                )
-
-
-def _keys(path: str) -> list[object]:
-    """A key that all paths of one folder share, whether it exists or not."""
-    path = os.path.realpath(path)
-    try:
-        status = os.stat(path)
-    except OSError:
-        return [os.path.normcase(path)]
-    return [os.path.normcase(path), *([(status.st_dev, status.st_ino)] if status.st_ino else [])]
+    return [
+        f"Job{'s' if len(names) > 1 else ''} {list_names(names)}: {problem}"
+        for problem, names in jobs_of.items()
+    ]
 
 
 def not_replaceable(task: Task) -> str:
@@ -111,52 +57,30 @@ def not_replaceable(task: Task) -> str:
     )[1]
 
 
-def _problems(job: Job, given: Mapping[str, object], allow_newer: bool) -> Iterator[_Problem]:
-    """The mistakes in what a job names. What needs a setting whose value is wrong is left
-    out."""
-    settings = job.settings
-
-    def problem(name: str, sentence: str, missing: str = "") -> _Problem:
-        key = f"--{name}" if name in given and settings.get(name) == given[name] else f"“{name}”"
-        return _Problem(key, f"{key}{sentence}", missing)
-
-    missing = set()
+def _problems(job: Job) -> Iterator[str]:
+    """The mistakes in what a job names."""
+    settings, missing = job.settings, set()
     for name in path_names(settings):
-        path = str(settings[name])
-        if reason := files.not_a_file(path):
+        if reason := files.not_a_file(str(settings[name])):
             missing.add(name)
-            is_gone = reason.startswith("There")
-            yield problem(
-                name,
-                f": {reason[0].lower()}{reason[1:]}{'' if is_gone else ': name another'}",
-                path if is_gone else "",
-            )
+            yield f"“{name}”: {reason[0].lower()}{reason[1:]}: name another"
     style, blend = settings.get("style"), settings.get("blend")
     if style is not None and "style" not in missing and (reason := _problem_of_style(str(style))):
-        yield problem("style", reason)
-    if (
-        "picture" in settings
-        and "system" not in job.unread
-        and settings.get("system") != FROM_PICTURE
-    ):
-        picture = problem("picture", "").key
-        yield problem("picture", f' needs “system” = "{FROM_PICTURE}": add it, or remove {picture}')
+        yield f"“style”{reason}"
+    if "picture" in settings and settings.get("system") != FROM_PICTURE:
+        yield f'“picture” needs “system” = "{FROM_PICTURE}": add it, or remove “picture”'
     silent = next((voice for voice in ("listen-to", "seconds") if voice in settings), None)
     if "transcript" in settings and silent is not None:
-        yield problem(
-            "transcript", f" is of a voice that the face speaks: remove it, or “{silent}”"
-        )
-    if "head" in settings and blend is None and "blend" not in job.unread:
-        yield problem("head", " needs a scene that it is in: name it as “blend”")
+        yield f"“transcript” is of a voice that the face speaks: remove it, or “{silent}”"
+    if "head" in settings and blend is None:
+        yield "“head” needs a scene that it is in: name it as “blend”"
     elif blend is not None and "blend" not in missing:
-        if reason := _problem_of_scene(str(blend), allow_newer):
-            yield problem("blend", f": {reason}")
-        elif "head" in settings and (reason := _problem_of_head(str(blend), str(settings["head"]))):
-            yield problem("head", reason)
+        if "head" in settings and (reason := _problem_of_head(str(blend), str(settings["head"]))):
+            yield f"“head”{reason}"
         elif "strip" in settings and (
             reason := _problem_of_strip(str(blend), str(settings["strip"]))
         ):
-            yield problem("strip", reason)
+            yield f"“strip”{reason}"
 
 
 @functools.cache
@@ -164,24 +88,12 @@ def _problem_of_style(style: str) -> str:
     try:
         names = all_presets().names()
         if not is_preset_file(style) and same_name(style, names) is None:
-            return (
-                f" = {quote(style)} is no "
-                f"preset{_nearest(style, names) or ': choose ' + ', '.join(names)}"
-            )
+            near = suggest(style, names) or f"choose {', '.join(names)}"
+            return f" = {quote(style)} is no preset: {near}"
         all_presets().find(style)
     except ThunderError as error:
         return f": {error}"
     return ""
-
-
-@functools.cache
-def _problem_of_scene(path: str, allow_newer: bool) -> str:
-    header = inputs.read_header(path)
-    return (
-        ""
-        if header is None
-        else header.refusal(os.path.basename(path), bpy.app.version_file[:2], allow_newer)
-    )
 
 
 @functools.cache
@@ -208,14 +120,8 @@ def _problem_of_strip(path: str, strip: str) -> str:
 
 def _unknown(name: str, what: str, path: str, names: list[str]) -> str:
     """The end of the sentence that a file has nothing of that name."""
-    has = (
-        f": its {what}s are {', '.join(names[:20])}{' …' if len(names) > 20 else ''}"
-        if names
-        else ", which has none"
-    )
-    return (
-        f" = {quote(name)} is no {what} of “{os.path.basename(path)}”{_nearest(name, names) or has}"
-    )
+    has = suggest(name, names) or f"its {what}s are {', '.join(names[:20]) or 'none'}"
+    return f" = {quote(name)} is no {what} of “{os.path.basename(path)}”: {has}"
 
 
 @functools.cache
@@ -251,23 +157,6 @@ def _linked_scenes(path: str) -> list[bpy.types.Scene]:
 def _is_open(path: str) -> bool:
     """Whether Blender has this file open: it cannot link from it."""
     return os.path.realpath(path) == os.path.realpath(bpy.data.filepath)
-
-
-def _files_beside(path: str) -> list[str]:
-    try:
-        return os.listdir(os.path.dirname(path))
-    except OSError:
-        return []
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    near = suggest(name, known)
-    return f": {near}" if near else ""
-
-
-def _list_jobs(names: list[str]) -> str:
-    """The jobs as the beginning of a sentence."""
-    return f"Job{'s' if len(names) > 1 else ''} {list_names(names)}"
 
 
 def list_names(names: list[str]) -> str:

@@ -31,7 +31,7 @@ from ..thunder_core import files, shipped
 from ..thunder_core.batch import settings
 from ..thunder_core.direction_words import words_of_takes
 from . import bake, products
-from .script import add_options, file_path, quiet, run, say, takes_in_words, warn, whole
+from .script import add_options, file_path, quiet, run, say, takes_in_words, warn
 
 SCENE_FPS = 25
 PRODUCTS = ("scene.blend", "takes.png", "says.wav", "report.json")
@@ -56,11 +56,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {  # those that a bake has, and more
     **{
         name: bake.OPTIONS[name] for name in ("takes", "transcript", "quality", "weights", "engine")
     },
-    "seed": {
-        "type": whole(0, settings.LARGEST_SEED),
-        "default": 1,
-        "help": "seed of the first take (1)",
-    },
+    "seed": {**bake.OPTIONS["seed"], "default": 1, "help": "seed of the first take (1)"},
     "film": {
         "choices": [*FILMS],
         "default": "best",

@@ -83,27 +83,6 @@ def utf8(text: str) -> str:
     return text
 
 
-def whole(least: int, most: int):
-    """An option's type: a whole number from `least` to `most`."""
-    return between(least, most, int)
-
-
-def between(least: float, most: float, kind: type = float):
-    """An option's type: a number from `least` to `most`."""
-
-    def number(text: str):
-        try:
-            value = kind(text)
-        except ValueError:
-            what = "a whole number" if kind is int else "a number"
-            raise argparse.ArgumentTypeError(f"“{shorten(text)}” is not {what}") from None
-        if not least <= value <= most:
-            raise argparse.ArgumentTypeError(f"{shorten(text)} is not between {least} and {most}")
-        return value
-
-    return number
-
-
 def setting(read: Callable[[str], Any]):
     """An option's type: what a setting's `read` makes of it."""
 
@@ -111,7 +90,7 @@ def setting(read: Callable[[str], Any]):
         try:
             return read(text)
         except Wrong as reason:
-            raise argparse.ArgumentTypeError(f"“{text}” {reason}") from None
+            raise argparse.ArgumentTypeError(f"“{shorten(text)}” {reason}") from None
 
     return option
 

@@ -38,47 +38,29 @@ def bake(blender, client):
 # ---- what a job says is what the command knows
 
 
-def test_the_settings_of_a_job_are_options_of_the_command_with_the_same_bounds():
+def test_the_settings_of_a_job_are_options_of_the_command():
     texts = {
         "style": "Whisper",
         "mood": "warm=.5",
         "outputs": "npz,csv",
         "head": "Head",
         "blend": "a.blend",
-    }
-    texts |= {
         "quality": "draft",
         "system": "teacher",
         "picture": "face.png",
         "transcript": "hello",
         "commit": "twos",
+        "speakers": "Anna 1-20",
     }
-    texts |= {"speakers": "Anna 1-20"}
     for name, setting in settings.SETTINGS.items():
         if name in settings.VOICES:
             continue
-        value = texts.get(name)
-        if setting.is_flag:
-            value = False
-        elif value is None:  # a number
-            value = next(x for x in (1, 0) if accepts(setting, x))
+        value = False if setting.is_flag else texts.get(name, 1)
         of = "--strip=line" if name == "speakers" else "--audio=a.wav"
         chosen = command.options(
             [of, "--blend=a.blend", "--out=o", *setting.arguments(setting.read(value))]
         )
         assert isinstance(chosen, argparse.Namespace)
-        for beyond in (-1e9, 1e9):
-            if name not in texts and not setting.is_flag:
-                with pytest.raises(SystemExit):
-                    command.options(["--audio=a.wav", "--out=o", f"--{name}={beyond:g}"])
-                assert not accepts(setting, beyond)
-
-
-def accepts(setting, value):
-    try:
-        return [setting.read(value)]
-    except settings.Wrong:
-        return []
 
 
 def test_the_options_of_the_command_hold_for_all_jobs(blender, tmp_path):
@@ -437,15 +419,11 @@ def test_the_fault_of_a_job_costs_no_other(blender, client, tmp_path, monkeypatc
     def bake_here(_chosen, tasks, _maker):
         for task in tasks:
             events = type("Events", (), {"put": lambda *_, **__: None})
-            yield {
-                "event": "done",
-                "job": task.job,
-                "report": batch._bake(task.request(), events, {}),
-            }
+            yield {"event": "done", "job": task.job, "report": batch._bake(task.request(), events)}
 
     monkeypatch.setattr(batch, "events_of", bake_here)
     monkeypatch.setattr(batch, "engine_python", lambda _: sys.executable)
-    monkeypatch.setattr(batch.inputs, "sound_problems", lambda *_: {})
+    monkeypatch.setattr(batch.baker_process, "sound_problems", lambda *_: {})
     given = [
         "--jobs",
         str(folder),
@@ -483,7 +461,7 @@ def test_a_run_that_is_stopped_says_what_is_left(blender, tmp_path, monkeypatch,
     )
     monkeypatch.setattr(batch, "events_of", events)
     monkeypatch.setattr(batch, "engine_python", lambda _: sys.executable)
-    monkeypatch.setattr(batch.inputs, "sound_problems", lambda *_: {})
+    monkeypatch.setattr(batch.baker_process, "sound_problems", lambda *_: {})
     with pytest.raises(KeyboardInterrupt):
         batch.bake_all(command.options(["--jobs", str(tmp_path / "jobs.toml")]))
     said = capsys.readouterr().out.splitlines()
@@ -520,21 +498,18 @@ def test_a_wrong_job_file_is_said_before_anything_is_started(blender, tmp_path, 
         "'no.blend'\n"
         "[jobs.d]\nblend = 'shot.blend'\nhead = 'Thunder Hed'\n[jobs.e]\nhead = "
         "'x'\n[jobs.f]\npicture = 'shot.blend'\n"
-        "[jobs.g]\nblend = 'new.blend'\n[jobs.h]\nblend = 'shot.blend'\nstrip = 'Anna'\n"
+        "[jobs.h]\nblend = 'shot.blend'\nstrip = 'Anna'\n"
     )
     head.build(blender.context.scene.collection, blender.context.view_layer)
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"), compress=True)
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-    (tmp_path / "new.blend").write_bytes(b"BLENDER17-01v0901REND")
     code, _, complaints = start("--out", str(tmp_path / "out"))
     assert code == 1 and not (tmp_path / "out").exists()
     lines = complaints.removeprefix("bake.py: ").splitlines()
     assert (
         lines[0] == f"Job “a”: “audio”: there is no file “{tmp_path / 'nothere.wav'}”: name another"
     )
-    assert lines[1].startswith("Jobs “b”, “c”, “d”, “e”, “f” and 1 more: “audio”: there") and lines[
-        1
-    ].endswith("did you mean “shot.blend”?")
+    assert lines[1].startswith("Jobs “b”, “c”, “d”, “e”, “f”: “audio”: there")
     assert lines[2] == 'Job “b”: “style” = "Storytellr" is no preset: did you mean “Storyteller”?'
     assert lines[3].startswith(f"Job “c”: “blend”: there is no file “{tmp_path / 'no.blend'}”")
     assert (
@@ -544,10 +519,8 @@ def test_a_wrong_job_file_is_said_before_anything_is_started(blender, tmp_path, 
     )
     assert lines[5] == "Job “e”: “head” needs a scene that it is in: name it as “blend”"
     assert lines[6].startswith("Job “f”: “picture” needs “system” =")
-    assert lines[7].startswith(
-        "Job “g”: “blend”: “new.blend” was saved by a newer Blender (9.1, this is "
-    )
     assert (
-        lines[8] == 'Job “h”: “strip” = "Anna" is no sound strip of “shot.blend”, which has none'
-        and len(lines) == 9
+        lines[7]
+        == 'Job “h”: “strip” = "Anna" is no sound strip of “shot.blend”: its sound strips are none'
+        and len(lines) == 8
     )

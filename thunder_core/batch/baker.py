@@ -17,7 +17,8 @@ import contextlib
 import json
 import os
 import queue
-from collections.abc import Generator, Iterator, Mapping, Sequence
+import subprocess
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from .. import system_calls
@@ -294,3 +295,41 @@ def _request(cluster: Cluster, command: Sequence[str], tasks: Sequence[Task], ma
         "tasks": [task.request() | {"files": path_names(task.settings)} for task in tasks],
         "of_takes": OF_TAKES.pattern,
     }
+
+
+# ---- sounds, judged before they are baked by the engine's Python (engine/speech/audio.py)
+
+# seconds for all files; what has not been checked by then is noticed when it is baked
+LONGEST = 60.0
+_CHECK = f"{__package__.split('.')[-2]}.engine.speech.audio"
+
+
+def sound_problems(python: str, paths: Iterable[str]) -> dict[str, str]:
+    """Path → the reason, one sentence, of each file that the engine refuses. python: the engine's.
+    Files not judged are left out."""
+    asked = sorted(set(paths))
+    if not asked:
+        return {}
+    try:
+        done = subprocess.run(
+            [python, "-m", _CHECK],
+            input=json.dumps(asked).encode(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=LONGEST,
+            env={**os.environ, "PYTHONPATH": ROOT, "PYTHONUTF8": "1"},
+            **system_calls.new_group(),
+        )
+        answer = done.stdout
+    except subprocess.TimeoutExpired as error:
+        answer = error.stdout or b""
+    except OSError:  # which the bake then reports in full
+        return {}
+    answers = {}
+    for line in answer.decode("utf-8", "replace").splitlines():
+        try:
+            path, reason = json.loads(line)
+            answers[path] = reason
+        except ValueError:  # cut off at the end of the time, or not ours
+            continue
+    return {path: reason for path, reason in answers.items() if path in asked}

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads job files in TOML, or folders of sound files. All mistakes are reported at once, before
+"""Reads job files in TOML, or folders of sound files. All mistakes are found at once, before
 anything is baked."""
 
 import os
-import re
 import tomllib
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import BadRequest, suggest
 from ..files import is_utf8, MANIFEST, not_a_file, printable
@@ -40,62 +39,20 @@ _DEVICES = {
     "nul",
     *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)),
 }
-# Beginnings of tomllib's errors, and what is to be written instead.
-_EXPECTED = (
-    ("Invalid value", "after “=” write a text in quotes, a number, true, false or a list in [ ]"),
-    (
-        "Unescaped",
-        "in double quotes “\\” must be doubled: "
-        "write the text in single quotes, or a path with “/”",
-    ),
-    (
-        "Invalid hex",
-        "in double quotes “\\” must be doubled: "
-        "write the text in single quotes, or a path with “/”",
-    ),
-    ("Illegal character", "a text must end on its line: write the quote that closes it"),
-    ("Unterminated string", "a text must end: write the quote that closes it"),
-    ('Expected "\'"', "a text must end: write the quote that closes it"),
-    ("Unclosed array", "a list must end: write “]” after its last value, and “,” between values"),
-    ("Expected '='", "write a setting as KEY = VALUE, and a key of several words in quotes"),
-    (
-        "Expected ']'",
-        'write a job as [jobs.NAME], and a name of several words in quotes: [jobs."NAME"]',
-    ),
-    ("Expected newline", "write one setting per line, and a text in quotes"),
-    ("Invalid statement", "write a setting as KEY = VALUE, or a job as [jobs.NAME]"),
-    (
-        "Invalid initial character",
-        "a key or a name with other characters than letters, digits, - and _ is written in quotes",
-    ),
-    ("Cannot declare", "this heading is there twice: give the job another name, or remove one"),
-    ("Cannot overwrite", "this key has a value already: keep one of them"),
-    ("Cannot mutate", "this key has a value already: keep one of them"),
-)
 # endings of the files written next to the job folders
 _OURS = ("batch.json", "batch.html", ".failed.json", MANIFEST)
 LONGEST_NAME = 120  # letters of a job's name, which is also used for files next to its folder
 LONGEST_BYTES = 200  # bytes of it: most disks allow 255
-MOST_ALIKE = 10  # mistakes of one kind that are listed; the rest are counted
-
-
-class Mistake(NamedTuple):
-    """A mistake in a job file.  kind: what mistakes like it have in common: a key, or what is wrong
-    with a job.  sentence: what to say."""
-
-    kind: str
-    sentence: str
+_MOST_MISTAKES = 30  # that are listed; the rest are counted
 
 
 @dataclass(frozen=True)
 class Job:
     """One bake.  name: of its folder.  settings: by the names of SETTINGS, with absolute paths,
-    without unset ones.
-    unread: names of settings that have a wrong value, and are not among the others."""
+    without unset ones."""
 
     name: str
     settings: Mapping[str, object] = field(default_factory=dict)
-    unread: frozenset[str] = frozenset()
 
     def arguments(self, out: str) -> list[str]:
         """Options of `bake.py` that bake it into the folder `out`."""
@@ -114,26 +71,19 @@ class Jobs:
     """The content of a job file.  out: the folder that the file names, absolute; None if it names
     none.
 
-    refused: the reason why a job cannot be baked, by its name; the others can.
+    refused: the reason why a job cannot be baked, by its name; the others can.  mistakes: a
+    sentence each; the jobs lack the settings that are wrong.
     """
 
     jobs: tuple[Job, ...]
     out: str | None = None
     refused: Mapping[str, str] = field(default_factory=dict)
+    mistakes: tuple[str, ...] = ()
 
 
-# finds mistakes in what jobs name: missing files and the like
-Look = Callable[[list[Job]], list[Mistake]]
-
-
-def read_file(
-    path: str, defaults: Mapping[str, object] = DEFAULTS, look: Look | None = None
-) -> Jobs:
-    """The jobs of a job file. defaults: settings for jobs that do not set them.
-
-    Raises BadRequest with a line for each mistake. look: then finds what else is wrong with these
-    jobs, so that all is said at once.
-    """
+def read_file(path: str, defaults: Mapping[str, object] = DEFAULTS) -> Jobs:
+    """The jobs of a job file, and what is wrong with it. defaults: settings for jobs that do not
+    set them. Raises BadRequest if it cannot be read."""
     if problem := not_a_file(path):
         raise BadRequest(f"{problem}: name another with --jobs")
     name, folder = os.path.basename(path), os.path.dirname(os.path.abspath(path))
@@ -142,119 +92,66 @@ def read_file(
             # Windows' editors begin a file with a byte order mark
             text = file.read(LONGEST).decode("utf-8-sig")
         data = tomllib.loads(text)
-    except UnicodeDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise BadRequest(
-            f"“{name}” is not text in UTF-8: save it in this encoding, or name another with --jobs"
-        ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise BadRequest(_syntax_error(name, text, str(error))) from error
-    except ValueError as error:  # Python reads no number of more than 4300 digits
-        raise BadRequest(
-            f"“{name}” cannot be read as TOML (a number in it has too many digits): correct it"
-        ) from error
-    except RecursionError as error:
-        raise BadRequest(
-            f"“{name}” cannot be read as TOML (lists within too many lists): correct it"
+            f"“{name}” cannot be read as TOML ({shorten(str(error))}): correct it"
         ) from error
     except OSError as error:
         raise BadRequest(
             f"“{name}” cannot be read ({error.strerror}): name another with --jobs"
         ) from error
-    return read(data, name, folder, defaults, look)
+    return read(data, name, folder, defaults)
 
 
-def list_mistakes(mistakes: Iterable[Mistake]) -> str:
-    """A line for each mistake; of many of one kind the first MOST_ALIKE, and how many more there
-    are."""
-    mistakes = list(mistakes)
-    count, lines, shown_of = Counter(mistake.kind for mistake in mistakes), [], Counter[str]()
-    for kind, sentence in mistakes:
-        shown_of[kind] += 1
-        if shown_of[kind] <= MOST_ALIKE:
-            lines.append(sentence[0].upper() + sentence[1:])
-        if shown_of[kind] == MOST_ALIKE < count[kind]:
-            lines.append(f"… and {count[kind] - MOST_ALIKE} more like this")
-    return "\n".join(lines)
-
-
-def _syntax_error(name: str, text: str, reason: str) -> str:
-    """The sentence about a file that is not TOML: its line, and what is expected there. reason: of
-    tomllib."""
-    lines = text.split("\n")
-    last = len(text.rstrip().split("\n"))
-    number = min(
-        int(match[1]) if (match := re.search(r"at line (\d+)", reason)) else last, len(lines)
-    )
-    cause = re.sub(r" \(at .*\)$", "", reason)
-    expected = next(
-        (words for beginning, words in _EXPECTED if cause.startswith(beginning)),
-        f"TOML does not allow this ({cause})",
-    )
-    return f"“{name}”, line {number}, “{shorten(lines[number - 1].strip())}”: {expected}"
+def refuse(mistakes: Iterable[str]) -> None:
+    """Raise BadRequest with a line for each mistake, if there is any; of many the first, and how
+    many more."""
+    lines = [sentence[0].upper() + sentence[1:] for sentence in mistakes]
+    if len(lines) > _MOST_MISTAKES:
+        lines[_MOST_MISTAKES:] = [f"… and {len(lines) - _MOST_MISTAKES} more"]
+    if lines:
+        raise BadRequest("\n".join(lines))
 
 
 def read(
-    data: Mapping[str, Any],
-    name: str,
-    folder: str,
-    defaults: Mapping[str, object] = DEFAULTS,
-    look: Look | None = None,
+    data: Mapping[str, Any], name: str, folder: str, defaults: Mapping[str, object] = DEFAULTS
 ) -> Jobs:
-    """The jobs of a job file's content. name, folder: of the file. look: see `read_file`. Raises
-    BadRequest."""
+    """The jobs of a job file's content. name, folder: of the file. Raises BadRequest."""
     wrong = [
-        Mistake("unknown key", f"“{name}” has an unknown key “{shorten(key)}”{_nearest(key, TOP)}")
+        f"“{name}” has an unknown key “{shorten(key)}”{_nearest(key, TOP)}"
         for key in data
         if key not in TOP
     ]
     out, common, tables = data.get("out"), data.get("defaults", {}), data.get("jobs", {})
-    try:
-        out = None if out is None else read_text(out)
-    except Wrong as reason:
-        wrong.append(Mistake("out", f"“{name}”: “out” = {quote(out)} {reason}"))
-    for key, table in (("defaults", common), ("jobs", tables)):
+    for key, table in (("defaults", common), ("jobs.NAME", tables)):
         if not isinstance(table, dict):
             raise BadRequest(
-                f"“{name}”: “{key}” is no table: write "
-                f"[{key if key == 'defaults' else 'jobs.NAME'}] above its settings"
+                f"“{name}”: “{key.partition('.')[0]}” is no table: write [{key}] above its settings"
             )
-    for_each, unread_of_all, mistakes = _values(common, f"“{name}”: [defaults]")
-    wrong += mistakes
-    if not tables:
-        wrong.append(
-            Mistake(
-                "no jobs", f"“{name}” has no jobs: write [jobs.NAME] above the settings of each"
-            )
+    try:
+        out = (
+            None
+            if out is None
+            else os.path.normpath(os.path.join(folder, os.path.expanduser(read_text(out))))
         )
+    except Wrong as reason:
+        wrong.append(f"“{name}”: “out” = {quote(out)} {reason}")
+    for_each = _values(common, f"“{name}”: [defaults]", wrong)
     for_all = {**defaults, **make_absolute(for_each, folder)}
+    if not tables:
+        wrong.append(f"“{name}” has no jobs: write [jobs.NAME] above the settings of each")
     jobs = []
     for job, table in tables.items():
-        if not isinstance(table, dict):
-            sentence = (
-                f"“{name}”: job “{shorten(job)}” is no table: write [jobs.{shorten(job)}] "
-                f"above its settings"
-            )
-            wrong.append(Mistake("no table", sentence))
-            continue
         where = f"job “{shorten(job)}”"
-        given, unread, mistakes = _values(table, where)
-        wrong += mistakes + _lacking(table, {**defaults, **common, **table}, where)
-        settings = _merge(for_all, make_absolute(given, folder))
-        unread |= unread_of_all.difference(given)
-        jobs.append(
-            Job(
-                job,
-                {key: value for key, value in settings.items() if key not in unread},
-                frozenset(unread),
+        if not isinstance(table, dict):
+            wrong.append(
+                f"“{name}”: {where} is no table: write [jobs.{shorten(job)}] above its settings"
             )
-        )
-    wrong += [Mistake("name", sentence) for sentence in bad_names(tables)]
-    if wrong:
-        raise BadRequest(list_mistakes(wrong + (look(jobs) if look is not None else [])))
-    return Jobs(
-        tuple(jobs),
-        None if out is None else os.path.normpath(os.path.join(folder, os.path.expanduser(out))),
-    )
+            continue
+        given = _values(table, where, wrong)
+        wrong += _lacking(table, {**defaults, **common, **table}, where)
+        jobs.append(Job(job, _merge(for_all, make_absolute(given, folder))))
+    return Jobs(tuple(jobs), out, mistakes=(*wrong, *bad_names(tables)))
 
 
 def read_folder(path: str, defaults: Mapping[str, object] = DEFAULTS) -> Jobs:
@@ -370,70 +267,43 @@ def bad_names(names: Iterable[str]) -> list[str]:
     return wrong
 
 
-def _values(
-    table: Mapping[str, object], where: str
-) -> tuple[dict[str, object], set[str], list[Mistake]]:
-    """(values of the settings of a table, names of those whose value is wrong, what is wrong with
-    the table)."""
-    values, unread, wrong = {}, set(), []
+def _values(table: Mapping[str, object], where: str, wrong: list[str]) -> dict[str, object]:
+    """The values of the settings of a table; sentences about those that are wrong go to `wrong`."""
+    values = {}
     for key, value in table.items():
         if key not in SETTINGS:
             wrong.append(
-                Mistake(
-                    "unknown key",
-                    f"{where} has an unknown key “{shorten(key)}”{_nearest(key, tuple(SETTINGS))}",
-                )
+                f"{where} has an unknown key “{shorten(key)}”{_nearest(key, tuple(SETTINGS))}"
             )
             continue
         try:
             values[key] = SETTINGS[key].read(value)
         except Wrong as reason:
-            unread.add(key)
-            wrong.append(Mistake(key, f"{where}: “{key}” = {quote(value)} {reason}"))
-    return values, unread, wrong
+            wrong.append(f"{where}: “{key}” = {quote(value)} {reason}")
+    return values
 
 
-def _lacking(given: Mapping[str, object], table: Mapping[str, object], where: str) -> list[Mistake]:
+def _lacking(given: Mapping[str, object], table: Mapping[str, object], where: str) -> list[str]:
     """Missing or conflicting settings. given: the settings of the job's table; table: all settings
     in effect."""
     wrong = []
-    voices = [f"“{name}”" for name in VOICES if name in given] or [
-        name for name in VOICES if name in table
-    ]
+    voices = [f"“{name}”" for name in VOICES if name in given]
     if len(voices) > 1:
+        wrong.append(f"{where} has both {' and '.join(voices)}: keep one of them")
+    elif not any(name in table for name in VOICES):
         wrong.append(
-            Mistake("voices", f"{where} has both {' and '.join(voices)}: keep one of them")
+            f"{where} has no voice: name a sound file as “audio”, or a scene as “blend” and one of "
+            f"its strips as “strip”"
         )
-    elif not voices:
-        lacks = (
-            "has no voice: name a sound file as “audio”, or a scene as “blend” and one of "
-            "its strips as “strip”"
-        )
-        wrong.append(Mistake("no voice", f"{where} {lacks}"))
     elif "strip" in given and "blend" not in table:
-        wrong.append(
-            Mistake(
-                "no scene",
-                f"{where} has a “strip” but no scene that it lies in: name it as “blend”",
-            )
-        )
+        wrong.append(f"{where} has a “strip” but no scene that it lies in: name it as “blend”")
     if "speakers" in table and "strip" not in table:
-        wrong.append(
-            Mistake(
-                "speakers",
-                f"{where} has “speakers” but no “strip” of which they speak frames: name it",
-            )
-        )
-    for key, source in _GIVEN_BY.items():
-        if key in given and source in given:
-            wrong.append(
-                Mistake(
-                    "both",
-                    f"{where} has both “{key}” and “{source}”, which has one of its own: remove "
-                    f"“{key}”",
-                )
-            )
-    return wrong
+        wrong.append(f"{where} has “speakers” but no “strip” of which they speak frames: name it")
+    return wrong + [
+        f"{where} has both “{key}” and “{source}”, which has one of its own: remove “{key}”"
+        for key, source in _GIVEN_BY.items()
+        if key in given and source in given
+    ]
 
 
 def _merge(common: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:

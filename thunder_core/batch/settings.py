@@ -106,17 +106,18 @@ class Setting:
 
 
 def number(least: float, most: float, whole: bool = False) -> Callable[[object], float]:
-    """Reads a number within bounds."""
+    """Reads a number within bounds, or the text of one."""
+    kind = int if whole else float
 
     def read(value):
-        right = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
-        if not right or not least <= value <= most:
-            raise Wrong(
-                f"is not a whole number from {least} to {most}"
-                if whole
-                else f"is not a number from {least:.7g} to {most:.7g}"
-            )
-        return value if whole else float(value)
+        try:
+            result = kind(value) if isinstance(value, str) else value
+        except ValueError:
+            result = math.nan
+        right = isinstance(result, (int, kind)) and not isinstance(result, bool)
+        if not right or not least <= result <= most:
+            raise Wrong(f"is not a {'whole ' * whole}number from {least:.10g} to {most:.10g}")
+        return kind(result)
 
     return read
 
@@ -289,14 +290,6 @@ def make_absolute(settings: Mapping[str, object], folder: str) -> dict[str, obje
         for name in path_names(settings)
     }
     return dict(settings) | paths
-
-
-def keys_for_options(sentence: str, names: Iterable[str]) -> str:
-    """A sentence with the keys of a job file instead of the options of these names: “another with
-    --head” → “another as “head””."""
-    listed = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
-    sentence = re.sub(rf"\bwith --({listed})(?![\w-])", r"as “\1”", sentence)
-    return re.sub(rf"(?<![\w-])--({listed})(?![\w-])", r"“\1”", sentence)
 
 
 def quote(value) -> str:
