@@ -284,23 +284,16 @@ def _round(values: np.ndarray) -> list:
     return [_round(row) if row.ndim else float(f"{row:.4g}") for row in values]
 
 
-def calibrate(
-    data: Path, encoder: SpeechEncoder, everybody: bool = False, out: Path = KERNELS
-) -> dict:
+def calibrate(data: Path, encoder: SpeechEncoder, out: Path = KERNELS) -> dict:
     """Fit the constants on the `fit` clips of the folders of measured lips, write them, and return
-    r on both splits.
-
-    everybody: fit on all clips; figures of the split `check` are of clips that were fitted then.
-    Raises ValueError if there are too few.
-    """
+    r on both splits. Raises ValueError if there are too few."""
     parts = {
         part: [clip.name for clip in lip_clips.read_clips(data, part)] for part in ("fit", "check")
     }
-    names = parts["fit"] + parts["check"] if everybody else parts["fit"]
-    clips = hear_clips(lip_clips.read_clips(data), encoder, names)
+    clips = hear_clips(lip_clips.read_clips(data), encoder, parts["fit"])
     constants, figures = {}, {}
     for what in CURVES:
-        fit = Regressions(clips, names, what)
+        fit = Regressions(clips, parts["fit"], what)
         left_out = fit.cross_validate()
         share = max(share for share, r in left_out.items() if r >= max(left_out.values()) - _WORTH)
         phones, weights = fit.phone_kernels(fit.names), fit.feature_map(fit.names)
@@ -353,11 +346,6 @@ def calibrate(
             )
     # a split may have no reliable width
     figures = {name: value for name, value in figures.items() if np.isfinite(value)}
-    about = {
-        "phones": PHONES,
-        "fps": FPS,
-        "encoder": identity(encoder),
-        "fitted_on": "all clips" if everybody else "fit",
-    }
+    about = {"phones": PHONES, "fps": FPS, "encoder": identity(encoder), "fitted_on": "fit"}
     out.write_text(json.dumps(about | {"figures": figures} | constants) + "\n")
     return figures

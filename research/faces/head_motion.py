@@ -3,8 +3,8 @@
 for the paper's Table 3.
 
 A head's motion is the sum of a response to the voice's loudness, by a kernel, and of a stationary
-random motion with the residual's spectrum. The statistics are of people (`measure_heads`);
-they contain no person's motion, and none is trained on.
+random motion with the residual's spectrum. The statistics in head_motion.json are of six people,
+99 s, measured by the code of 27b9ac82; they contain no person's motion, and none is trained on.
 """
 
 from __future__ import annotations
@@ -12,17 +12,13 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from research.faces.real_faces import solved_clips
-from thunder_core.engine.speech.encoder import LOUDNESS, loudness
-from thunder_core.files import write_file
+from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.train.motions import MotionSet
-from thunder_core.train.voices import read_recording
 from thunder_core.types import FPS
 
 STATISTICS = Path(__file__).with_name("head_motion.json")
@@ -30,7 +26,6 @@ WINDOW = 70  # frames of a periodogram: 2.8 s, a training crop, which every reco
 REACH = 10  # largest lag between loudness and head movement, frames
 BINS = WINDOW // 2
 _HERTZ = FPS / WINDOW  # width of a bin
-_RIDGES = (30.0, 300.0, 3000.0)
 _MOST = 1.5  # largest deviation of size drawn; the six people measured lie within it
 _LINKED = (
     "features.f16",
@@ -51,33 +46,20 @@ class HeadStatistics:
     spectrum: [BINS, 3, 3] covariance of rotations about x, y and z, rad², of a person of middle
     size, in bins of 1 / 2.8 Hz.
     kernel: [2 · REACH + 1, 3] rad per unit of loudness (`encoder.loudness`, its level), of a person
-    of middle size; zeros where loudness does not predict other people's heads.  explained: share of
-    a head's variance predicted by a kernel of the other people.
-    spread: deviation of the logarithm of a person's size (root of the variance).  people, seconds:
-    numbers measured.
+    of middle size; zeros where loudness does not predict other people's heads.
+    spread: deviation of the logarithm of a person's size (root of the variance).
     """
 
     spectrum: np.ndarray
     kernel: np.ndarray
-    explained: float
     spread: float
-    people: int
-    seconds: float
-
-    def save(self, path: Path) -> None:
-        """Write as JSON."""
-        about = asdict(self) | {
-            name: np.round(getattr(self, name), 9).tolist() for name in ("spectrum", "kernel")
-        }
-        write_file(path, json.dumps(about) + "\n")
 
     @staticmethod
     def load(path: Path = STATISTICS) -> HeadStatistics:
-        """The statistics that `save` wrote."""
+        """The statistics in a file."""
         about = json.loads(path.read_text(encoding="utf-8"))
-        return HeadStatistics(
-            **about | {name: np.array(about[name]) for name in ("spectrum", "kernel")}
-        )
+        spectrum, kernel = (np.array(about[name]) for name in ("spectrum", "kernel"))
+        return HeadStatistics(spectrum, kernel, about["spread"])
 
     def size(self, person: str, seed: int) -> float:
         """Size of a person's head rotation relative to the median: always the same for a name and a
@@ -106,81 +88,12 @@ class HeadStatistics:
         return (size * (motion + _taps(loudness) @ self.kernel)).astype(np.float32)
 
 
-def measure_heads(heads: Sequence[np.ndarray], loudness: Sequence[np.ndarray]) -> HeadStatistics:
-    """Statistics of people's heads [T, 3], rad, and of how loud each was [T]; of T ≥ WINDOW frames
-    each, one recording a person.
-
-    Everybody counts alike, however long the recording and however large the movements.
-    """
-    sizes = np.array([np.sqrt(spectrum_of(head).trace(axis1=1, axis2=2).sum()) for head in heads])
-    heads = [head / size for head, size in zip(heads, sizes)]
-    kernel, explained = _kernel(heads, loudness)
-    left = [head - _taps(loud) @ kernel for head, loud in zip(heads, loudness)]
-    middle = float(np.exp(np.log(sizes).mean()))
-    spectrum = middle**2 * np.mean([spectrum_of(head) for head in left], 0)
-    spread = float(np.log(sizes).std(ddof=1)) if len(sizes) > 1 else 0.0
-    return HeadStatistics(
-        spectrum, middle * kernel, explained, spread, len(heads), sum(map(len, heads)) / FPS
-    )
-
-
-def spectrum_of(head: np.ndarray) -> np.ndarray:
-    """Covariance [BINS, 3, 3] of a motion [T, 3] in every bin, of windows that overlap by half; its
-    sum is the covariance within them."""
-    starts = range(0, len(head) - WINDOW + 1, WINDOW // 2)
-    windows = np.stack([head[a : a + WINDOW] for a in starts])
-    taper = np.hanning(WINDOW)[None, :, None]
-    waves = np.fft.rfft((windows - windows.mean(1, keepdims=True)) * taper, axis=1)[:, 1 : BINS + 1]
-    return (
-        2
-        * np.einsum("wka,wkb->kab", waves, waves.conj()).real
-        / (len(windows) * WINDOW * (taper**2).sum())
-    )
-
-
 def _taps(loudness: np.ndarray) -> np.ndarray:
     """Loudness [T] at the frames around each, [T, 2 · REACH + 1], less its mean."""
     level = np.asarray(loudness, float) - np.mean(loudness)
     return np.lib.stride_tricks.sliding_window_view(
         np.pad(level, REACH, mode="edge"), 2 * REACH + 1
     )
-
-
-def _kernel(
-    heads: Sequence[np.ndarray], loudness: Sequence[np.ndarray]
-) -> tuple[np.ndarray, float]:
-    """(kernel, share of a left-out person's variance that it predicts) by ridge regression; zeros
-    if it predicts nothing.
-
-    Both without movement slower than WINDOW, which such a short kernel cannot produce.
-    """
-    pairs = [
-        (_without_drift(_taps(loud)), _without_drift(head)) for head, loud in zip(heads, loudness)
-    ]
-    weights = [1 / len(x) for x, _ in pairs]
-
-    def solve(among: Sequence[int], ridge: float) -> np.ndarray:
-        normal = sum(weights[i] * pairs[i][0].T @ pairs[i][0] for i in among)
-        right = sum(weights[i] * pairs[i][0].T @ pairs[i][1] for i in among)
-        return np.linalg.solve(normal + ridge / WINDOW * np.eye(len(normal)), right)
-
-    best, explained = np.zeros((2 * REACH + 1, 3)), 0.0
-    everybody = range(len(pairs))
-    for ridge in _RIDGES if len(pairs) > 1 else ():
-        left_out = [(pairs[i], solve([j for j in everybody if j != i], ridge)) for i in everybody]
-        share = float(
-            np.mean([1 - ((y - x @ k) ** 2).sum() / (y**2).sum() for (x, y), k in left_out])
-        )
-        if share > explained:
-            best, explained = solve(everybody, ridge), share
-    return best, explained
-
-
-def _without_drift(x: np.ndarray) -> np.ndarray:
-    """[T, c] less its running mean over WINDOW frames."""
-    padded = np.pad(x, ((WINDOW // 2, WINDOW // 2), (0, 0)), mode="reflect")
-    total = np.cumsum(np.vstack([np.zeros((1, x.shape[1])), padded]), 0)
-    return x - (total[WINDOW:] - total[:-WINDOW])[: len(x)] / WINDOW
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:
@@ -232,23 +145,3 @@ def with_heads(
     # nobody planned these heads
     (folder / "events.f16").write_bytes(np.full(motions.events.shape, np.nan, np.float16).tobytes())
     return count
-
-
-def of_people(folder: Path, channels: list[str]) -> HeadStatistics:
-    """Statistics of every solved recording of a folder that is long enough, where the face was seen
-    throughout."""
-    heads, loud = [], []
-    for name, motion, seen in solved_clips(folder, channels):
-        samples = read_recording(folder / f"{name}.wav")
-        frames = min(motion.frames, len(samples) // 640)
-        if frames >= WINDOW:
-            turned = motion.head[:frames].astype(float)
-            turned[~seen[:frames]] = turned[seen[:frames]].mean(0)
-            heads.append(turned)
-            loud.append(loudness(samples[: 640 * frames], frames)[:, 1])
-    if not heads:
-        raise SystemExit(
-            f"“{folder}” has no solved face of {WINDOW} frames or more (python -m research train "
-            f"solve)"
-        )
-    return measure_heads(heads, loud)

@@ -9,7 +9,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from research.faces.calibrate import calibrate
-from research.faces.head_motion import HeadStatistics, of_people, STATISTICS, with_heads
+from research.faces.head_motion import HeadStatistics, with_heads
 from research.faces.real_faces import solve_folder
 from research.train import lip_video, sv2s
 from research.train.encoder import train_encoder
@@ -79,9 +79,7 @@ def _vocoder(workspace: Workspace, args: Namespace) -> dict:
 
 
 def _calibrate(workspace: Workspace, args: Namespace) -> str:
-    return (
-        f"{calibrate(args.data, SpeechEncoder.load(workspace.weights), args.everybody)} → {KERNELS}"
-    )
+    return f"{calibrate(args.data, SpeechEncoder.load(workspace.weights))} → {KERNELS}"
 
 
 def _solve(workspace: Workspace, args: Namespace) -> str:
@@ -133,27 +131,14 @@ def _sv2s(workspace: Workspace, args: Namespace) -> dict:
 
 
 def _heads(workspace: Workspace, args: Namespace) -> str:
-    done = []
-    if args.measure:
-        statistics = of_people(args.measure, workspace.channels)
-        statistics.save(STATISTICS)
-        done.append(
-            f"{statistics.people} people, {statistics.seconds:.0f} s; loudness explains "
-            f"{statistics.explained:.1%} of a head that was "
-            f"left out; sizes differ by a factor of {2.718**statistics.spread:.2f} → {STATISTICS}"
-        )
-    if args.to:
-        columns = Columns(workspace.head.channels)
-        source, folder = workspace.motions_folder, args.to / "motions"
-        count = with_heads(
-            workspace.motions(), source, folder, columns.head, HeadStatistics.load(), workspace.seed
-        )
-        (args.to / "corpus").unlink(missing_ok=True)
-        os.symlink(workspace.corpus_folder.resolve(), args.to / "corpus")
-        done.append(f"{count} performances with heads of their own → {args.to}")
-    if not done:
-        raise SystemExit("Nothing to do: name a cache with --to, or solved faces with --measure.")
-    return "\n".join(done)
+    columns = Columns(workspace.head.channels)
+    source, folder = workspace.motions_folder, args.to / "motions"
+    count = with_heads(
+        workspace.motions(), source, folder, columns.head, HeadStatistics.load(), workspace.seed
+    )
+    (args.to / "corpus").unlink(missing_ok=True)
+    os.symlink(workspace.corpus_folder.resolve(), args.to / "corpus")
+    return f"{count} performances with heads of their own → {args.to}"
 
 
 def _facegood(workspace: Workspace, args: Namespace) -> str:
@@ -191,14 +176,7 @@ STAGES = {
     "calibrate": Stage(
         _calibrate,
         "fit the teacher's lip kernels to measured lips",
-        (
-            option("data", type=Path, help="folder with lips/ and lips_more/"),
-            option(
-                "--everybody",
-                action="store_true",
-                help="fit to all clips, those of the split `check` too",
-            ),
-        ),
+        (option("data", type=Path, help="folder with lips/ and lips_more/"),),
     ),
     "solve": Stage(
         _solve,
@@ -274,12 +252,8 @@ STAGES = {
             option(
                 "--to",
                 type=Path,
+                required=True,
                 help="cache to write: the corpus and its performances, with other heads",
-            ),
-            option(
-                "--measure",
-                type=Path,
-                help="folder of solved faces: measure the statistics again first",
             ),
         ),
     ),
