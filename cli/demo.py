@@ -10,13 +10,12 @@ since, is replaced only with --force, which keeps it (scene.blend as scene.blend
 """
 
 import argparse
-import contextlib
 import json
 import os
-import platform
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import bpy
 
@@ -29,7 +28,7 @@ from ..scene.takes.provenance import Sampling
 from ..scene.voice import strip
 from ..thunder_core import files, shipped
 from ..thunder_core.batch import settings
-from ..thunder_core.direction_words import words_of_takes
+from ..thunder_core.batch.settings import file_of_take
 from . import bake, products
 from .script import add_options, file_path, quiet, run, say, takes_in_words, warn
 
@@ -83,101 +82,86 @@ def options(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-class Bar:
-    """Progress lines on the terminal, and how long each part took."""
-
-    def __init__(self):
-        self.started = self.part_started = time.monotonic()
-        self.part, self.last, self.seconds = "", "", {}
-        self.warnings: list[str] = []
-        self.terminal = os.dup(1)
-
-    def begin(self, part: str) -> None:
-        """Print that a part begins; the one before it ends."""
-        self.end()
-        self.part, self.part_started = part, time.monotonic()
-        say(f"[{self.part_started - self.started:5.1f} s] {part}")
-
-    def end(self) -> None:
-        """Note how long the part took."""
-        if self.part:
-            self.seconds[self.part] = round(time.monotonic() - self.part_started, 2)
-
-    def step(self, step) -> None:
-        """Print the progress of a job, where it has changed, and what it warns of."""
-        if step.note:
-            self.warnings += warn("demo.py", step.note)
-        line = f"          {step.fraction:4.0%}  {step.message}"
-        if line != self.last:
-            say(line)
-            self.last = line
-
-
 def demonstrate(chosen: argparse.Namespace) -> dict:
     """Run the whole path; returns the report. Raises ThunderError."""
-    bar = Bar()
+    started = time.monotonic()
     sound = os.path.abspath(chosen.audio)
-    npz = [f"take_{rank:02d}.npz" for rank in range(1, chosen.takes + 1)]
+    npz = [file_of_take("npz", rank) for rank in range(chosen.takes)]
     words = bake.words_of(chosen.transcript)
     bake.check_engine(chosen.engine, chosen.weights)
     out = files.Transaction(chosen.out, chosen.force, [sound])
     wanted = (*PRODUCTS, *FILMS[chosen.film])
     out.check([*wanted, *npz])
 
-    bar.begin("Setting the stage")
+    say("Setting the stage")
     voice, line, rig = set_stage(chosen, sound)
     scene = bpy.context.scene
     if words:
         transcript.ensure(scene, voice.name).text = words
     warnings = warn("demo.py", strip.warning(voice))
 
-    bar.begin(f"Generating {takes_in_words(chosen.takes)}")
-    client = bake.client_of(chosen)
-    sampled = generate(client, voice, rig, chosen, bar)
+    def tell(step: jobs.Step) -> None:
+        warnings.extend(warn("demo.py", step.note))
+        bake.tell_on_terminal(step)
 
-    npz = npz[: len(sampled)]
+    say(f"Generating {takes_in_words(chosen.takes)}")
+    client = bake.client_of(chosen)
+    sampled = generate(client, voice, rig, chosen, tell)
+    entries = list(scene.thunder.takes)
+
     with out:
         parts = {name: out.part(name) for name in (*npz, *wanted) if name != "report.json"}
         for name, take in zip(npz, sampled):
             products.write_npz(parts[name], take)
 
-        bar.begin("Listening to the best take")
-        listen(client, voice, line, rig, parts["says.wav"], bar)
+        say("Listening to the best take")
+        listen(client, voice, line, rig, parts["says.wav"], tell)
 
-        bar.begin("Saving the scene")
+        say("Saving the scene")
         scene.frame_set(scene.frame_start)
         scene.sync_mode = "AUDIO_SYNC"
         products.save_blend(parts["scene.blend"])
 
         if "best.mp4" in parts:
-            bar.begin("Filming the best take")
-            with quiet(), film_progress(bar, scene):
+            say("Filming the best take")
+            with quiet() as terminal, film_progress(terminal, scene):
                 studio.render_film(scene, parts["best.mp4"], FILM_PIXELS, FILM_PIXELS)
         if "takes.mp4" in parts:
-            bar.begin("Filming all takes")
+            say("Filming all takes")
             height = SMALL_PIXELS if chosen.small else TAKES_PIXELS
-            with quiet(), film_progress(bar, scene):
-                studio.render_grid(
-                    scene, rig, list(scene.thunder.takes), parts["takes.mp4"], height, chosen.small
-                )
+            with quiet() as terminal, film_progress(terminal, scene):
+                studio.render_grid(scene, rig, entries, parts["takes.mp4"], height, chosen.small)
 
-        bar.begin("Drawing the contact sheet")
+        say("Drawing the contact sheet")
         with quiet():
-            products.draw_sheet(
-                parts["takes.png"], scene, rig, voice, list(scene.thunder.takes), lambda _: None
-            )
-        bar.end()
+            products.draw_sheet(parts["takes.png"], scene, rig, voice, entries, lambda _: None)
 
-        report = report_of(sound, sampled, chosen.quality, [*warnings, *bar.warnings], parts, bar)
-        if words:
-            report["transcript"] = words
+        report = {
+            "audio": os.path.basename(sound),
+            "weights": sampled[0].provenance["weights"],
+            "quality": chosen.quality,
+            "transcript": words,
+            "warnings": warnings,
+            "takes": [
+                {
+                    "rank": rank,
+                    "seed": take.seed,
+                    "score": bake.round_score(take.score),
+                    "words": entry.words,
+                }
+                for rank, (take, entry) in enumerate(zip(sampled, entries), start=1)
+            ],
+            "sha256": {
+                name: files.hash_of(parts[name])
+                for name in sorted(parts)
+                if name.endswith((".npz", ".wav"))
+            },
+            "seconds": round(time.monotonic() - started, 2),
+        }
         out.write("report.json", json.dumps(report, indent=1, ensure_ascii=False))
         out.remove(settings.OF_TAKES)  # those of an earlier run with more takes
     bake.say_kept(out)
-    say(
-        f"[{report['seconds']['all']:5.1f} s] Done: {', '.join(sorted((*parts, 'report.json')))} "
-        f"in {out.folder}"
-    )
+    say(f"Done: {', '.join(sorted((*parts, 'report.json')))} in {out.folder}")
     return report
 
 
@@ -208,7 +192,11 @@ def set_stage(chosen: argparse.Namespace, sound: str):
 
 
 def generate(
-    client, voice: strip.Voice, rig: head.Rig, chosen: argparse.Namespace, bar: Bar
+    client,
+    voice: strip.Voice,
+    rig: head.Rig,
+    chosen: argparse.Namespace,
+    tell: Callable[[jobs.Step], None],
 ) -> list:
     """Generate the takes and list them on the terminal; returns the performances, best first.
     Raises ThunderError."""
@@ -216,7 +204,7 @@ def generate(
     steps = generation.generate(
         client, voice, scene, rig, chosen.takes, chosen.seed, Sampling(chosen.quality)
     )
-    sampled = jobs.run_through("Generating takes", steps, bar.step)
+    sampled = jobs.run_through("Generating takes", steps, tell)
     take_list.number_in_order(scene.thunder.takes)
     for take, entry in zip(sampled, scene.thunder.takes):
         say(
@@ -228,15 +216,15 @@ def generate(
     return sampled
 
 
-def listen(client, voice: strip.Voice, line, rig: head.Rig, out: str, bar: Bar) -> None:
+def listen(
+    client, voice: strip.Voice, line, rig: head.Rig, out: str, tell: Callable[[jobs.Step], None]
+) -> None:
     """Write the best take's speech to a WAV file and put it in the sequencer. Raises
     ThunderError."""
     scene = bpy.context.scene
     best = scene.thunder.takes[0]
     jobs.run_through(
-        "Listening",
-        listening.speak(client, scene, rig, voice, best.first, best.last, out),
-        bar.step,
+        "Listening", listening.speak(client, scene, rig, voice, best.first, best.last, out), tell
     )
     if line is not None:
         speech = listening.place(scene, out, f"{strip.LISTEN_MARK} {rig.mesh.name}", best.first)
@@ -244,48 +232,14 @@ def listen(client, voice: strip.Voice, line, rig: head.Rig, out: str, bar: Bar) 
         line.sound.pack()  # so that the scene has its sound after copying
 
 
-def report_of(
-    sound: str, sampled: list, quality: str, warnings, parts: dict[str, str], bar: Bar
-) -> dict:
-    """Report of inputs, outputs and times. parts: paths of the files by their names."""
-    return {
-        "audio": os.path.basename(sound),
-        "audio_sha256": files.hash_of(sound),
-        "weights": sampled[0].provenance["weights"],
-        "quality": quality,
-        "warnings": warnings,
-        "takes": [
-            {"rank": rank, "seed": take.seed, "score": bake.round_score(take.score), "words": words}
-            for rank, (take, words) in enumerate(
-                zip(sampled, words_of_takes([take.provenance for take in sampled])), start=1
-            )
-        ],
-        "sha256": {
-            name: files.hash_of(parts[name])
-            for name in sorted(parts)
-            if name.endswith((".npz", ".wav"))
-        },
-        "seconds": bar.seconds | {"all": round(time.monotonic() - bar.started, 2)},
-        "versions": {
-            "blender": bpy.app.version_string,
-            "python": platform.python_version(),
-            "system": platform.platform(),
-            "cores": os.cpu_count(),
-        },
-    }
+def film_progress(terminal: TextIO, scene):
+    """Print every tenth of a film's frames on a terminal, while Blender is silenced."""
 
+    def print_progress(done: int, count: int) -> None:
+        if done % max(1, count // 10) == 0:
+            say(f"{done / count:4.0%}  Frame {done} of {count}", terminal)
 
-@contextlib.contextmanager
-def film_progress(bar: Bar, scene):
-    """Print every tenth of a film's frames, although `quiet` silences Blender."""
-    with os.fdopen(os.dup(bar.terminal), "w") as terminal:
-
-        def print_progress(done: int, count: int) -> None:
-            if done % max(1, count // 10) == 0:
-                say(f"          {done / count:4.0%}  Frame {done} of {count}", terminal)
-
-        with products.frames_rendered(scene, print_progress):
-            yield
+    return products.frames_rendered(scene, print_progress)
 
 
 def main() -> None:

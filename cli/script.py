@@ -129,15 +129,15 @@ def takes_in_words(count: int) -> str:
 
 @contextlib.contextmanager
 def quiet():
-    """Keep what Blender itself writes on the terminal off it."""
+    """Keep what Blender itself writes on the terminal off it; yields a file that writes there."""
     sys.stdout.flush()
     sys.stderr.flush()
     kept = [os.dup(number) for number in (1, 2)]
-    with open(os.devnull, "w") as nowhere:
+    with open(os.devnull, "w") as nowhere, open(kept[0], "w", closefd=False) as terminal:
         try:
             for number in (1, 2):
                 os.dup2(nowhere.fileno(), number)
-            yield
+            yield terminal
         finally:
             sys.stdout.flush()  # Blender's operators print through it
             sys.stderr.flush()
