@@ -176,7 +176,7 @@ platforms:
 	@setup/python.sh lock.py --platforms
 
 weight:
-	@$(WITH_ENGINE) && "$$engine" setup/weight.py
+	@setup/python.sh weight.py
 
 package:
 	@setup/python.sh package.py --platforms "$(PLATFORMS)" --pythons "$(PYTHONS)"

@@ -155,9 +155,7 @@ def run(name: str, options, action) -> None:
     if not bpy.app.binary_path:
         # As a Python module Blender frees its panels after Python's shutdown, which has crashed:
         # the exit code would be lost.
-        remove_blender_session(
-            bpy.app.tempdir, bpy.context.preferences.filepaths.temporary_directory
-        )
+        remove_blender_session(bpy.app.tempdir)
         os._exit(code)
     if code:
         sys.exit(code)

@@ -86,30 +86,19 @@ def is_orphaned(folder: str) -> bool:
         return False
 
 
-def remove_blender_session(folder: str, *shared: str) -> bool:
+def remove_blender_session(folder: str) -> bool:
     """Remove the temporary folder of this process's Blender, which Blender as a Python module
     leaves behind; True if removed.
 
     folder: bpy.app.tempdir. If Blender could not make a private folder, that is the shared folder
-    for temporary files, which is left alone.
-     shared: further shared folders, such as the one in Blender's preferences.
+    for temporary files, which has another name and is left alone.
     """
     folder = os.path.abspath(folder)
-    try:
-        shared += (
-            tempfile.gettempdir(),
-            os.getcwd(),
-            os.path.expanduser("~"),
-            *map(os.environ.get, ("TMPDIR", "TEMP", "TMP")),
-        )
-        if not _is_private(folder, BLENDER_SESSION) or os.path.ismount(folder):
-            return False
-    except OSError:
-        return False
-    if any(other and os.path.exists(other) and os.path.samefile(folder, other) for other in shared):
-        return False
-    shutil.rmtree(folder, ignore_errors=True)
-    return not os.path.exists(folder)
+    with contextlib.suppress(OSError):
+        if _is_private(folder, BLENDER_SESSION):
+            shutil.rmtree(folder)
+            return True
+    return False
 
 
 def _is_private(folder: str, name: re.Pattern) -> bool:

@@ -59,23 +59,6 @@ def test_a_folder_of_another_name_or_mode_is_left_alone_and_the_one_that_blender
     assert remove_blender_session(f"{made}/") and not made.exists()
 
 
-@pytest.mark.parametrize("role", ["TMPDIR", "preferences", "current folder"])
-def test_a_folder_for_everybodys_files_is_left_alone_whatever_its_name(
-    temporary, monkeypatch, role
-):
-    """Blender names the temporary folder itself where it cannot make a folder in it; and that can
-    be another Blender's."""
-    folder = session(temporary)
-    if role == "TMPDIR":  # full: tempfile.gettempdir() has gone on to another
-        monkeypatch.setenv("TMPDIR", f"{folder}/")
-    elif role == "current folder":
-        monkeypatch.chdir(folder)
-    assert not remove_blender_session(
-        f"{folder}/", *([str(folder)] if role == "preferences" else [""])
-    )
-    assert (folder / "quit.blend").is_file()
-
-
 def test_a_folder_of_another_person_is_left_alone(temporary, monkeypatch):
     folder = session(temporary)
     monkeypatch.setattr(os, "getuid", lambda: os.stat(folder).st_uid + 1)

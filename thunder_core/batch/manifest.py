@@ -12,7 +12,6 @@ files of the user's stay.
 import contextlib
 import hashlib
 import json
-import math
 import os
 import re
 import tomllib
@@ -114,22 +113,13 @@ def read_report(folder: str) -> dict:
 
 
 def read_json(path: str) -> dict:
-    """The dictionary in a file; empty if there is none, it cannot be read, or holds what JSON has
-    no number for, such as NaN."""
+    """The dictionary in a file; empty if there is none, or it cannot be read."""
     try:
         with open(path, "rb") as file:
-            content = json.loads(file.read(_LONGEST), parse_float=_finite, parse_constant=_finite)
+            content = json.loads(file.read(_LONGEST))
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _finite(written: str) -> float:
-    """A number of a JSON file. Raises ValueError for NaN, Infinity and 1e999, which could not be
-    written to one again."""
-    if not math.isfinite(value := float(written)):
-        raise ValueError(f"{written} is no number of JSON")
-    return value
 
 
 def what_changed(job: Job, folder: str, maker: Maker, styles: Mapping[str, str]) -> str:
@@ -149,8 +139,6 @@ def what_changed(job: Job, folder: str, maker: Maker, styles: Mapping[str, str])
         return _changed_input(job, before, maker, styles) or _changed_output(folder)
     except OSError as error:
         return f"“{os.path.basename(error.filename or folder)}” cannot be read"
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-        return _NOT_OURS
 
 
 def _changed_input(job: Job, before: dict, maker: Maker, styles: Mapping[str, str]) -> str:

@@ -13,11 +13,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
 from .. import html
-from ..files import files_written, not_a_file, Transaction
+from ..files import files_written, Transaction
 from ..html import element, Html, jpeg, link
 from . import manifest
 from .job_file import Job
 from .manifest import Maker
+from .settings import OUTPUTS
 
 JSON_NAME, HTML_NAME = "batch.json", "batch.html"
 STATES = BAKED, UP_TO_DATE, FAILED, NOT_BAKED = "baked", "up to date", "failed", "not baked"
@@ -77,8 +78,7 @@ def write(out: str, report: dict, force: bool = False) -> Transaction:
     also for files of the user's."""
     text = json.dumps(report, indent=1, ensure_ascii=False) + "\n"
     with Transaction(out, force) as written:
-        # a hostile file holds halves of letters
-        written.write(JSON_NAME, text.encode("utf-8", "replace"))
+        written.write(JSON_NAME, text)
         written.write(HTML_NAME, page(out, report))
     return written
 
@@ -101,13 +101,12 @@ def _row(out: str, job: Job, state: str, notes: dict) -> dict:
 
 
 def page(out: str, report: dict) -> str:
-    """The report as a page of HTML. What the files of a job's folder say may be of any kind: the
-    folder may be somebody else's."""
+    """The report as a page of HTML."""
     counts = ", ".join(f"{count} {state}" for state, count in report["counts"].items() if count)
     # problems come first
     rows = sorted(report["jobs"], key=lambda row: (row["state"] != FAILED, row["state"] != BAKING))
     # each once
-    notes = dict.fromkeys(str(note) for row in rows for note in _of(row, "notes", list))
+    notes = dict.fromkeys(str(note) for row in rows for note in row.get("notes", ()))
     about = (
         f"THUNDER {report['thunder']}, Blender {report['blender']}, folder of weights "
         f"{report['weights'][:12]}"
@@ -144,16 +143,16 @@ def _section(out: str, row: dict) -> Html:
         parts.append(element("p", row["sentence"], class_="sentence"))
     if row.get("doing"):
         parts.append(element("p", row["doing"]))
-    parts += [element("p", each) for each in _of(row, "warnings", list)]
-    if data := _picture(os.path.join(out, row["name"]), _of(row, "thumbnail", str)):
+    parts += [element("p", each) for each in row.get("warnings", ())]
+    sheet, thumbnail = OUTPUTS["sheet"].names
+    if "thumbnail" in row and (data := _picture(os.path.join(out, row["name"], thumbnail))):
         image = element("img", alt=f"The takes of {row['name']} side by side", src=jpeg(data))
-        sheet = _of(row, "sheet", str)
-        parts.append(element("a", image, href=link(row["name"], sheet)) if sheet else image)
-    if takes := [take for take in _of(row, "takes", list) if isinstance(take, dict)]:
-        parts.append(_table(takes))
+        parts.append(element("a", image, href=link(row["name"], sheet)))
+    if "takes" in row:
+        parts.append(_table(row["takes"]))
     about = [_voice(row["settings"])]
-    if seconds := _of(row, "seconds", dict):
-        about.append(f"{_number(seconds.get('all'), 1)} s")
+    if "seconds" in row:
+        about.append(f"{row['seconds']['all']:.1f} s")
     if row.get("node"):
         about.append(f"on {row['node']}")
     parts.append(element("p", " · ".join(filter(None, about)), class_="quiet"))
@@ -178,7 +177,7 @@ def _table(takes: list[dict]) -> Html:
             element("td", _name(take)),
             element("td", _number(take.get("score")), class_="number"),
             element("td", _number(take.get("heard")), class_="number"),
-            element("td", take.get("seed", ""), class_="number"),
+            element("td", take["seed"], class_="number"),
             element("td", take.get("words", "")),
         )
         for take in takes
@@ -189,18 +188,13 @@ def _table(takes: list[dict]) -> Html:
 def _name(take: dict) -> str:
     """The name of a take, with that of its files if their number differs because the head already
     had takes of that voice."""
-    name, rank = _of(take, "name", str), _of(take, "rank", int)
-    return name if name == f"Take {rank}" else " · ".join(filter(None, (name, f"take_{rank:02d}")))
+    file = f"take_{take['rank']:02d}"
+    return take["name"] if take["name"] == f"Take {take['rank']}" else f"{take['name']} · {file}"
 
 
-def _number(value: object, decimals: int = 0) -> str:
+def _number(value: float | None) -> str:
     """A number of a report, “–” for none, as the score of a face that does not speak."""
-    return f"{value:.{decimals}f}" if isinstance(value, (int, float)) and abs(value) < 1e9 else "–"
-
-
-def _of(row: Mapping, name: str, kind: type):
-    """A value of a report that is of this kind, else an empty one."""
-    return value if isinstance(value := row.get(name), kind) else kind()
+    return "–" if value is None else f"{value:.0f}"
 
 
 def _voice(settings: Mapping[str, object]) -> str:
@@ -213,15 +207,10 @@ def _voice(settings: Mapping[str, object]) -> str:
     return f"listening to {sound}" if sound else os.path.basename(str(settings.get("audio", "")))
 
 
-def _picture(folder: str, name: str) -> bytes:
-    """A JPEG in a job's folder, nothing if there is none: the name is from a file, and must not
-    lead to a picture of somebody's."""
-    path = os.path.join(folder, name)
-    if os.path.basename(name) != name or os.path.islink(path) or not_a_file(path):
-        return b""
+def _picture(path: str) -> bytes:
+    """A JPEG in a job's folder, nothing if there is none."""
     try:
         with open(path, "rb") as file:
-            data = file.read(_LARGEST_PICTURE + 1)
+            return file.read(_LARGEST_PICTURE)
     except OSError:
         return b""
-    return data if data[:2] == b"\xff\xd8" and len(data) <= _LARGEST_PICTURE else b""
