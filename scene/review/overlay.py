@@ -4,7 +4,6 @@ take, where it drifts."""
 
 from dataclasses import dataclass
 
-import blf
 import bpy
 import gpu
 import numpy as np
@@ -15,7 +14,6 @@ from ...thunder_core.recent import Recent
 from ...thunder_core.types import FPS
 from ..heads import head, head_state
 from ..host import jobs
-from ..takes import turns
 from ..voice import strip, voice_cache
 from . import live_score, word_track
 
@@ -25,20 +23,12 @@ LOWEST = 18  # of the lowest band that has curves
 MARGIN = 14  # space below the band for the region's scroll bar
 RULER = 24  # space above the band for the frame numbers
 SYNC_HEIGHT = 6  # height of the lip-sync colours
-TURN_HEIGHT = 5  # height of the bars of who speaks
 # mouth opening that fills the band; a take that opens further is scaled to its widest
 WIDEST_MM = 12.0
 _BAND = (0.06, 0.07, 0.09, 0.62)
 _VOICE = (0.45, 0.62, 0.78, 0.85)
 _MOUTH_FILL, _MOUTH_LINE = (1.0, 0.68, 0.25, 0.28), (1.0, 0.72, 0.30, 0.95)
 _DRIFT_FILL = (0.95, 0.22, 0.18, 0.22)
-_SPEAKERS = (
-    (0.95, 0.75, 0.25, 0.9),
-    (0.35, 0.65, 0.95, 0.9),
-    (0.55, 0.85, 0.45, 0.9),
-    (0.9, 0.45, 0.75, 0.9),
-)
-_TEXT = (0.9, 0.9, 0.9, 0.85)
 # Colour of the lip-sync at each of these scores: red where the lips do not match the sound, green
 # where they do.
 _SYNC_SCORES = np.array([0.0, 45.0, 65.0, 80.0, 100.0])
@@ -70,8 +60,6 @@ class _Content:
     opening_start: float
     score: live_score.SyncScore | None
     fps: float
-    # ranges of the voice, first and last frame, and number of the head that speaks it
-    turns: tuple[tuple[int, int, int], ...] = ()
 
 
 def content_of(context) -> _Content | None:
@@ -84,16 +72,9 @@ def content_of(context) -> _Content | None:
         if action is not None
         else None
     )
-    peaks, peaks_start, voice_key, spoken = None, 0.0, None, ()
+    peaks, peaks_start, voice_key = None, 0.0, None
     try:
         voice = strip.of_take(context, entry)
-        ranges = (
-            turns.of_strip(scene, strip.by_name(scene, voice.strip))
-            if voice.strip and scene.thunder.turns
-            else []
-        )
-        heads = list(dict.fromkeys(turn.head for turn in ranges))
-        spoken = tuple((turn.first, turn.last, heads.index(turn.head)) for turn in ranges)
         cached = voice_cache.read(scene, voice)
         if cached is not None:
             peaks, peaks_start, voice_key = cached.peaks, voice.clock.start, id(cached)
@@ -121,9 +102,8 @@ def content_of(context) -> _Content | None:
         opening_start,
         None if score is None else (score.total, score.clock),
         fps,
-        spoken,
     )
-    return _Content(key, peaks, peaks_start, opening, opening_start, score, fps, spoken)
+    return _Content(key, peaks, peaks_start, opening, opening_start, score, fps)
 
 
 def _head_and_action(context):
@@ -174,12 +154,14 @@ class _Picture(word_track.Picture):
             if content.score is not None and content.score.per_frame is not None
             else 0.0
         )
-        if height < LOWEST * scale:  # a very low timeline: only the colours
-            if low:
-                self._sync(content.score, low)
-            self.text = ""
-            return
-        self._add("TRIS", word_track.box(0, 0, width, self.height), _BAND)
+        if height >= LOWEST * scale:  # in a very low timeline: only the colours
+            self._curves(content, low)
+        if low:
+            self._sync(content.score, low)
+
+    def _curves(self, content: _Content, low: float) -> None:
+        """Add drifts, waveform and mouth, from `low` up."""
+        self._add("TRIS", word_track.box(0, 0, self.width, self.height), _BAND)
         if content.score is not None:
             for begin, stop, _ in content.score.drifts():
                 self._add(
@@ -190,15 +172,7 @@ class _Picture(word_track.Picture):
         if content.peaks is not None:
             self._voice(content, low)
         if content.opening is not None:
-            self._mouth(content, low, scale)
-        for first, last, number in content.turns:
-            bar = word_track.box(self.x(first), height - TURN_HEIGHT * scale, self.x(last), height)
-            self._add("TRIS", bar, _SPEAKERS[number % len(_SPEAKERS)])
-        if low:
-            self._sync(content.score, low)
-        has_room = height > 2 * LOWEST * scale
-        is_known = content.score is not None and content.score.is_known
-        self.text = content.score.text if is_known and has_room else ""
+            self._mouth(content, low)
 
     def _add(self, kind, points, color) -> None:
         """Add a batch of one colour."""
@@ -243,7 +217,7 @@ class _Picture(word_track.Picture):
         )
         self._add("LINES", points.reshape(-1, 2), _VOICE)
 
-    def _mouth(self, content: _Content, low: float, scale: float) -> None:
+    def _mouth(self, content: _Content, low: float) -> None:
         """Add the mouth's opening, a filled curve."""
         opening = np.asarray(content.opening, float)
         frames = content.opening_start + np.arange(len(opening)) / FPS * content.fps
@@ -261,13 +235,7 @@ class _Picture(word_track.Picture):
         line = np.stack([x, y], 1)
         floor = np.stack([x, np.full(len(x), low)], 1)
         self._add("TRI_STRIP", np.stack([floor, line], 1).reshape(-1, 2), _MOUTH_FILL)
-        half = 0.75 * scale
-        run, rise = np.gradient(x), np.gradient(y)
-        length = np.maximum(np.hypot(run, rise), 1e-6)
-        across = np.stack([-rise / length, run / length], 1) * half
-        self._add(
-            "TRI_STRIP", np.stack([line - across, line + across], 1).reshape(-1, 2), _MOUTH_LINE
-        )
+        self._add("LINE_STRIP", line, _MOUTH_LINE)
 
     def _sync(self, score: live_score.SyncScore, high: float) -> None:
         """Add the colours of the lip-sync, a strip `high` pixels tall."""
@@ -324,14 +292,6 @@ def draw(name: str) -> None:
         _drawn, region, key, lambda: _Picture(content, start, end, region.width, height, scale)
     )
     picture.draw(MARGIN * scale)
-    if picture.text:
-        blf.size(0, 11 * scale)
-        blf.color(0, *_TEXT)
-        text_width, _ = blf.dimensions(0, picture.text)
-        blf.position(
-            0, region.width - text_width - 24 * scale, MARGIN * scale + height - 14 * scale, 0
-        )
-        blf.draw(0, picture.text)
 
 
 def _redraw_when_read() -> float | None:

@@ -17,7 +17,7 @@ import numpy as np
 from gpu_extras.batch import batch_for_shader
 
 from ...thunder_core.recent import Recent
-from ...thunder_core.spoken import CLEAR, name_of, SAID
+from ...thunder_core.spoken import CLEAR, SAID
 from ..host import compat, jobs
 from ..takes.word_places import read_next, Span, spans as spans_of
 
@@ -27,19 +27,16 @@ ROW = 15  # of a row of words
 GAP = 3  # between sounds and words
 ROWS = 2  # most rows of words
 LOOK_SECONDS = 0.3  # interval of checking whether strips have moved, while something is drawn
-# pixels per second from which sounds are drawn one by one; below it only where somebody speaks
-_SOUNDS_FROM = 8.0
+_TICKS_FROM = 8.0  # pixels per second from which words have ticks
+_MOST_SOUNDS = 2000  # that are drawn at once; of more, every second or third
 _WORDS_FROM = 2.0  # pixels per second from which words are written
 _MOST_WORDS = 120  # that are written at once
-_MOST_NAMES = 120  # of sounds that are written at once
-_PAUSE = 0.3  # seconds between sounds from which a pause is seen from afar
 _DOUBTFUL_OPACITY = 0.22  # of a sound that is hardly likely
 _CLEAR_OPACITY = 0.95
 _BACKGROUND = (0.06, 0.07, 0.09, 0.8)
 _TICK = (0.75, 0.78, 0.85, 0.55)
 _TEXT = (0.93, 0.93, 0.93, 1.0)
 _UNHEARD_TEXT = (1.0, 0.55, 0.42, 1.0)  # words of the transcript that were not heard
-_SPEECH = (0.62, 0.66, 0.74, 0.8)
 
 # Colours that the colour-blind can tell apart, in the order of spoken.NAMES, and the other sounds'.
 _COLORS = np.array(
@@ -92,13 +89,11 @@ class Track:
 
     sounds: start, end, class, probability, span, number in it [n, 6].  words: start, end,
     confidence, letters [m, 4].  texts: of the words.
-    speech: start and end of what is said without a pause [k, 2].
     """
 
     sounds: np.ndarray
     words: np.ndarray
     texts: tuple[str, ...]
-    speech: np.ndarray
     spans: tuple[Span, ...]
 
     @classmethod
@@ -120,13 +115,7 @@ class Track:
         all_sounds, all_words = np.concatenate(sounds), np.concatenate(said)
         all_sounds = all_sounds[all_sounds[:, 0].argsort(kind="stable")]
         order = all_words[:, 0].argsort(kind="stable")
-        return cls(
-            all_sounds,
-            all_words[order],
-            tuple(texts[n] for n in order),
-            _without_pauses(all_sounds, spans),
-            spans,
-        )
+        return cls(all_sounds, all_words[order], tuple(texts[n] for n in order), spans)
 
     def visible(self, rows: np.ndarray, start: float, end: float) -> slice:
         """Rows that a range of frames shows; the one that reaches into it included."""
@@ -154,17 +143,6 @@ def _in_frames(rows: np.ndarray, span: Span) -> np.ndarray:
     rows = rows[(span.first <= middle) & (middle < span.last)]
     rows[:, :2] = rows[:, :2].clip(span.first, span.last)
     return rows
-
-
-def _without_pauses(sounds: np.ndarray, spans: tuple[Span, ...]) -> np.ndarray:
-    """Start and end [k, 2] of what is said without a pause."""
-    if not len(sounds):
-        return np.zeros((0, 2))
-    ends = np.maximum.accumulate(sounds[:, 1])
-    begins = np.flatnonzero(
-        np.concatenate([[True], sounds[1:, 0] - ends[:-1] > _PAUSE * spans[0].fps])
-    )
-    return np.stack([sounds[begins, 0], ends[np.append(begins[1:], len(ends)) - 1]], 1)
 
 
 class _Tracks(jobs.Part):
@@ -250,15 +228,8 @@ class _Picture(Picture):
         self.texts, self.points, self.colors = [], [], []
         self._add(np.array(box(0, 0, width, height)), _BACKGROUND)
         fps = track.spans[0].fps
-        if self.per_frame * fps >= _SOUNDS_FROM:
-            self._sounds(track.sounds[track.visible(track.sounds, start, end)])
-        else:
-            self._boxes(
-                track.speech[track.visible(track.speech, start, end)],
-                0.3 * SOUNDS * scale,
-                0.7 * SOUNDS * scale,
-                _SPEECH,
-            )
+        sounds = track.sounds[track.visible(track.sounds, start, end)]
+        self._sounds(sounds[:: 1 + len(sounds) // _MOST_SOUNDS])
         if self.per_frame * fps >= _WORDS_FROM:
             self._words(track.visible(track.words, start, end), rows_in(height, scale))
         shader = gpu.shader.from_builtin("SMOOTH_COLOR")
@@ -284,7 +255,7 @@ class _Picture(Picture):
         self._add(np.stack([x, np.broadcast_to(corners[:, 1], x.shape)], -1).reshape(-1, 2), color)
 
     def _sounds(self, sounds: np.ndarray) -> None:
-        """Add the shapes of sounds, and their names where there is room."""
+        """Add the shapes of sounds."""
         left, right = self.x(sounds[:, 0]), self.x(sounds[:, 1])
         right = np.maximum(right - np.minimum(1.0, (right - left) * 0.15), left + 1)
         kinds, high = sounds[:, 2].astype(int), SOUNDS * self.scale
@@ -297,22 +268,6 @@ class _Picture(Picture):
         x = left[:, None] + shapes[:, :, 0] * (right - left)[:, None]
         points = np.stack([x, 1 + shapes[:, :, 1] * (high - 2)], -1).reshape(-1, 2)
         self._add(points, np.repeat(np.column_stack([_COLORS[kinds], opacity]), _CORNERS, 0))
-        size = 10 * self.scale
-        for number in np.flatnonzero(right - left > size)[:_MOST_NAMES].tolist():
-            span, place = self.track.spans[int(sounds[number, 4])], int(sounds[number, 5])
-            name = name_of(span.spoken.sounds[place][0]).replace(" ", "")
-            room = float(right[number] - left[number])
-            text_width = _width(name, size)
-            if text_width < room - 3 * self.scale:
-                self.texts.append(
-                    (
-                        float(left[number]) + (room - text_width) / 2,
-                        0.5 * high - 0.36 * size,
-                        name,
-                        size,
-                        _TEXT,
-                    )
-                )
 
     def _words(self, visible: slice, lines: int) -> None:
         """Add a tick where each word begins, and the words that `lines` rows have room for, longer
@@ -343,7 +298,7 @@ class _Picture(Picture):
                         _UNHEARD_TEXT if is_unheard[number] else _TEXT,
                     )
                 )
-        if lines and self.per_frame * self.track.spans[0].fps >= _SOUNDS_FROM:
+        if lines and self.per_frame * self.track.spans[0].fps >= _TICKS_FROM:
             for row in range(lines):
                 self._boxes(
                     rows[row_of == row][:, [0, 0]],
