@@ -29,7 +29,7 @@ def wheels_folder() -> str:
 
 
 def _why_installing(context) -> str:
-    return "" if install.installing.running is None else "The engine is being installed"
+    return "The engine is being installed or removed" if install.is_busy() else ""
 
 
 def _why_offline(context) -> str:
@@ -194,7 +194,7 @@ class THUNDER_OT_remove_engine(InstantWork, bpy.types.Operator):
     obstacles = (
         lambda _: (
             ""
-            if install.installing.running is None and install.state().kind != "ABSENT"
+            if not install.is_busy() and install.state().kind != "ABSENT"
             else "This add-on has no engine to remove"
         ),
     )
@@ -235,7 +235,3 @@ class THUNDER_OT_check_engine(SlicedWork, bpy.types.Operator):
         )
         connection.keep_answer(answer)
         yield Step(1.0, "Engine is running")
-
-
-def register():
-    install.sweep()

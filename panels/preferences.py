@@ -230,9 +230,7 @@ def _draw_running_engine(box) -> None:
             for name in ("python", "onnxruntime", "torch")
             if versions.get(name)
         )
-        memory = (
-            "not known" if (used := connection.memory_used()) is None else f"{used / 1e9:.1f} GB"
-        )
+        memory = "not known" if info["memory"] is None else f"{info['memory'] / 1e9:.1f} GB"
         for name, value in (
             ("Runs on", device),
             ("Memory", memory),

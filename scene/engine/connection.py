@@ -173,19 +173,6 @@ def running_engine() -> dict | None:
     return _engine.answer[1]
 
 
-def memory_used() -> int | None:
-    """Bytes of main memory that the engine uses now, None if the system does not report it."""
-    pid = _engine.client.pid if _engine.client is not None else None
-    if pid is None:
-        return None
-    try:
-        with open(f"/proc/{pid}/statm") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError):
-        about = running_engine()
-        return about.get("memory") if about else None
-
-
 def current_python() -> tuple[str | None, str]:
     """The Python that the next request would use, and ""; or None, and a sentence on what is
     missing."""

@@ -5,12 +5,10 @@ Blender."""
 import contextlib
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -26,7 +24,6 @@ CARD_LOCK, FLAME_LOCK, WAVEFORM_LOCK = (
     LOCK.with_name(f"{name}.txt") for name in ("card", "flame", "waveform")
 )
 STOP_PATIENCE = 2.0  # seconds that the installer has to stop
-_ASIDE = re.compile(r"engine\.removed-\d+")  # name of a folder that is being removed
 LOOK_SECONDS = 0.25  # interval of updating the installation's progress
 # Pythons tried if Blender's is not compatible
 _POSSIBLE = ("python3.13", "python3.12", "python3.11", "python3", "python")
@@ -213,18 +210,12 @@ class Installation:
         reading.start()
         ended = False
         for line in self._process.stdout:
-            try:
-                event = json.loads(line)
-                kind, message = event["event"], str(event.get("message", ""))
-                fraction = float(event["fraction"]) if kind == "progress" else 0.0
-            # output of something else
-            except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-                continue
-            if kind == "progress":
-                self.fraction, self.message = fraction, message
-            elif kind in ("done", "error"):
+            event = json.loads(line)
+            if event["event"] == "progress":
+                self.fraction, self.message = event["fraction"], event["message"]
+            else:
                 ended = True
-                self.error = message
+                self.error = event.get("message", "")
         self._process.wait()
         reading.join(STOP_PATIENCE)
         self._process.stdin.close()
@@ -238,9 +229,11 @@ class Installation:
 
 
 class _Installing(jobs.Part):
-    """The current installation.  error: that of the last one, shown in the preferences."""
+    """The current installation.  removal: the last one.  error: that of the last installation,
+    shown in the preferences."""
 
     running: Installation | None = None
+    removal: threading.Thread | None = None
     error: str = ""
 
     def close(self) -> None:
@@ -292,8 +285,8 @@ def settle() -> bool:
 
 
 def remove() -> None:
-    """Remove the environment from the disk, and nothing else in its folder. It is renamed at once;
-    a thread deletes the gigabytes. Raises ThunderError, OSError."""
+    """Remove the environment from the disk, and nothing else in its folder; a thread deletes the
+    gigabytes. Raises ThunderError, OSError."""
     place = folder()
     if place is None or not os.path.isdir(place):
         return
@@ -302,36 +295,26 @@ def remove() -> None:
             f"The folder “{place}” was not created by this add-on and is left alone: check what "
             f"is in it and delete it yourself"
         )
-    # on the same disk, also where `place` is a link
-    aside = f"{os.path.realpath(place)}.removed-{time.time_ns()}"
-    os.mkdir(aside)
-    for name in (name for name in installer.OURS if os.path.lexists(os.path.join(place, name))):
-        os.rename(os.path.join(place, name), os.path.join(aside, name))
-    if not os.listdir(place):
-        os.remove(place) if os.path.islink(place) else os.rmdir(place)
+    Path(place, installer.STAMP).unlink(missing_ok=True)  # incomplete from now on
+    installing.removal = threading.Thread(
+        target=_remove_files, args=(place,), name="engine removal", daemon=True
+    )
+    installing.removal.start()
+
+
+def _remove_files(place: str) -> None:
+    """In a thread; what cannot be removed stays, as of an incomplete installation."""
+    with contextlib.suppress(OSError):
+        installer.remove_from(place, installer.OURS)
+        if not os.listdir(place):
+            os.remove(place) if os.path.islink(place) else os.rmdir(place)
     versions_in.cache_clear()
-    _clear_up(aside)
 
 
-def sweep() -> None:
-    """Delete the rest of a removal that was interrupted by closing Blender."""
-    place = folder()
-    if place is None:
-        return
-    for left in Path(place).parent.glob("engine.removed-*"):
-        if _ASIDE.fullmatch(left.name) and left.is_dir() and not left.is_symlink():
-            _clear_up(left)
-
-
-def _clear_up(aside) -> None:
-    """Remove a folder into which `remove` has moved an environment; anything else in it stays."""
-
-    def clear():
-        with contextlib.suppress(OSError):
-            installer.remove_from(str(aside), installer.OURS)
-            os.rmdir(aside)
-
-    threading.Thread(target=clear, name="engine removal", daemon=True).start()
+def is_busy() -> bool:
+    """Whether the environment is being installed or removed."""
+    removal = installing.removal
+    return installing.running is not None or (removal is not None and removal.is_alive())
 
 
 # ---- the Python it is made with

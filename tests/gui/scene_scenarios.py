@@ -236,7 +236,7 @@ def sets_up_the_engine(hand):
     yield 0.5
     yield from done()
     assert connection.running_engine()["device"].startswith(("cpu", "cuda"))
-    assert connection.memory_used() > 5e7
+    assert connection.running_engine()["memory"] > 5e7
     yield from picture("checked")
     preferences.weights = hand.folder
     yield from picture("weights")
