@@ -168,7 +168,7 @@ class THUNDER_OT_fix_finding(_OnFinding, SlicedWork, bpy.types.Operator):
         if (chosen := checking.chosen_finding(context.scene)) is not None:
             checking.drop(context.scene, chosen[0])
         live_score.live.score_soon()
-        self.report({"INFO"}, mended.sentence)
+        self.report({"INFO"}, mended)
 
 
 class THUNDER_OT_show_better_take(_OnFinding, InstantWork, bpy.types.Operator):

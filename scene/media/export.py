@@ -23,7 +23,7 @@ from ...thunder_core.files import part_of, reason_of
 from ...thunder_core.progress import result
 from ...thunder_core.types import Motion
 from ..animation import fcurves, keying
-from ..heads import build, flame, flame as flame_rig, head
+from ..heads import build, flame, head
 from ..heads.family import points_of
 from ..heads.rna_paths import key_path
 from ..host import compat, playback
@@ -31,7 +31,6 @@ from ..host.jobs import stage, Step
 from ..takes import provenance, take_list
 from ..takes.generation import ask
 
-_JOINTS_EVERYWHERE = 4  # bones per vertex that every program supports
 # most bytes per vertex and frame (cache) or shape key: position, normal and framing
 _BYTES_CACHED, _BYTES_KEYED = 64, 36
 # beginning of the note on what no file of ARKit curves can hold
@@ -239,18 +238,16 @@ def _alone(shot: Shot) -> Iterator[None]:
 def why_missing(form: Format, rig: head.Rig) -> str:
     """The reason why this Blender cannot write a format for a head, and what to do, in a sentence;
     empty if it can."""
-    if form.flame and not flame_rig.is_flame(rig.armature):
+    if form.flame and not flame.is_flame(rig.armature):
         return (
             f"“{rig.mesh.name}” does not come from a FLAME file, as this format needs: choose "
             f"another format or head"
         )
     if not form.exporter or _operator(form.exporter) is not None:
         return ""
-    if form.exporter.startswith("wm."):
-        return f"This Blender was built without {form.name}: choose another format"
     return (
-        f"The exporter for {form.name} is switched off: enable “{form.name}” among the "
-        f"add-ons in the preferences"
+        f"This Blender was built without {form.name}, or its exporter is switched off: choose "
+        f"another format, or enable “{form.name}” among the add-ons in the preferences"
     )
 
 
@@ -306,7 +303,10 @@ def _write_gltf(shot: Shot, path: str) -> list[str]:
         export_lights=False,
         export_extras=False,
     )
-    return _gltf_notes(shot)
+    notes = _rig_notes(shot)
+    if shot.first < 0 and not shot.from_zero:
+        notes.append("glTF has no time before 0: frames below 0 are left out")
+    return notes
 
 
 def _write_fbx(shot: Shot, path: str) -> list[str]:
@@ -439,24 +439,6 @@ def _rig_notes(shot: Shot) -> list[str]:
         ("Modifiers are left out because a mesh with shape keys cannot apply them: {}", dropped),
         ("Shape keys go beyond 0 to 1, where some programs clip them: {}", beyond),
     )
-
-
-def _gltf_notes(shot: Shot) -> list[str]:
-    crowded = [
-        obj.name
-        for obj in _meshes(shot)
-        if any(m.type == "ARMATURE" for m in obj.modifiers)
-        and any(len(vertex.groups) > _JOINTS_EVERYWHERE for vertex in obj.data.vertices)
-    ]
-    notes = _rig_notes(shot) + _notes(
-        (
-            f"More than {_JOINTS_EVERYWHERE} bones move a vertex, which some programs ignore: {{}}",
-            crowded,
-        )
-    )
-    if shot.first < 0 and not shot.from_zero:
-        notes.append("glTF has no time before 0: frames below 0 are left out")
-    return notes
 
 
 def keys_beyond(shot: Shot) -> list[str]:

@@ -2,7 +2,6 @@
 """Copies of a head that play other takes beside it, and are removed completely; and a scene of its
 own for one, which Workbench draws while the animator's scene stays as it is."""
 
-import contextlib
 import os
 import tempfile
 from dataclasses import dataclass
@@ -92,9 +91,6 @@ def _relink(original, made: dict, shift: Vector) -> None:
         copied.matrix_world = Matrix.Translation(shift) @ at
     for modifier in copied.modifiers:
         _redirect(modifier, made)
-        for name in modifier.keys() if modifier.type == "NODES" else ():  # inputs of a node group
-            if isinstance(modifier[name], bpy.types.ID) and modifier[name] in made:
-                modifier[name] = made[modifier[name]]
     holders = [copied, *(copied.pose.bones if copied.pose else ())]
     for constraint in (constraint for holder in holders for constraint in holder.constraints):
         _redirect(constraint, made)
@@ -135,12 +131,8 @@ def stop(puppet: Puppet, rig: head.Rig) -> None:
 
 
 def remove(puppet: Puppet) -> None:
-    """Remove a copy from the file; parts that are gone already are skipped."""
-    for block in (*puppet.objects, *puppet.data):
-        with contextlib.suppress(ReferenceError):
-            container = bpy.data.objects if isinstance(block, bpy.types.Object) else bpy.data.meshes
-            if block.name in container:
-                container.remove(block)
+    """Remove a copy from the file."""
+    bpy.data.batch_remove([*puppet.objects, *puppet.data])
 
 
 def remove_marked() -> int:
@@ -299,25 +291,59 @@ LOOK = {
 FACE, MOUTH = (0.82, 0.06), (0.46, 0.16)
 
 
-class CopyScene:
-    """The scene, and in it the copy of a rig and a camera; `end` removes everything from the file.
-    data: other data-blocks that end with it."""
+def render_still(scene, path: str, width: int, height: int) -> None:
+    """Render a scene's current frame into a PNG file, by its camera and engine. Raises
+    BadRequest while Blender renders.
 
-    def __init__(self, name: str, scene, rig: head.Rig, background):
+    Blocking, because a background render job could not be stopped before its scene is removed.
+    """
+    render = scene.render
+    compat.set_image_output(render)
+    render.resolution_x, render.resolution_y, render.resolution_percentage = width, height, 100
+    render.filepath, render.use_file_extension = path, False
+    if bpy.app.is_job_running("RENDER"):
+        raise BadRequest("Blender is rendering: try again when it is done")
+    # of another scene than the context's Blender 5 renders the context's frame
+    with bpy.context.temp_override(scene=scene, view_layer=scene.view_layers[0]):
+        bpy.ops.render.render(write_still=True, scene=scene.name)
+
+
+def pixels(path: str) -> np.ndarray:
+    """A picture as it is displayed, [height, width, channels] of 0 … 1, last row first, as Blender
+    has pictures."""
+    image = bpy.data.images.load(path)
+    try:
+        image.colorspace_settings.name = "Non-Color"
+        buffer = np.empty(len(image.pixels), np.float32)
+        image.pixels.foreach_get(buffer)
+        return buffer.reshape(image.size[1], image.size[0], image.channels)
+    finally:
+        bpy.data.images.remove(image)
+
+
+class Portrait:
+    """Portraits of a head, some pixels high and wide, of which its copy strikes the poses in a
+    scene with a camera; `end` removes everything from the file."""
+
+    def __init__(self, scene, rig: head.Rig, background=BACKGROUND, size: int = PIXELS):
         self.had_result = any(image.type == "RENDER_RESULT" for image in bpy.data.images)
-        self.scene = new_scene = bpy.data.scenes.new(name)
-        self.data: list = []
+        self.rig, self.at, self.size = rig, face_frame(rig), size
+        self.scene = new_scene = bpy.data.scenes.new(PORTRAIT)
+        self.data: list = []  # other data-blocks that end with it
         self.copy: Puppet | None = None
         new_scene.render.fps, new_scene.render.fps_base = scene.render.fps, scene.render.fps_base
         try:
             self.copy = add(rig, new_scene.collection, Vector())
-            new_scene.world = self.remove_at_end(bpy.data.worlds.new(name))
+            new_scene.world = self.remove_at_end(bpy.data.worlds.new(PORTRAIT))
             apply_settings(new_scene, {"world.color": background, **LOOK})
             new_scene.camera = bpy.data.objects.new(
-                name, self.remove_at_end(bpy.data.cameras.new(name))
+                PORTRAIT, self.remove_at_end(bpy.data.cameras.new(PORTRAIT))
             )
-            new_scene.camera.data.type, new_scene.camera.data.clip_end = "ORTHO", 100.0
+            new_scene.camera.data.type = "ORTHO"
             new_scene.collection.objects.link(new_scene.camera)
+            for obj in self.copy.objects:
+                obj.hide_render = obj not in self.copy.visible
+            stop(self.copy, rig)
         except BaseException:
             self.end()
             raise
@@ -326,6 +352,21 @@ class CopyScene:
         """Remove a data-block at the end, too; returns it."""
         self.data.append(block)
         return block
+
+    def pose(self, values) -> None:
+        """Give the copy the values [tracks] of the rig's tracks."""
+        for track, value in zip(self.rig.driver.tracks, values):
+            rna_paths.put(self.copy.targets[track.block], track.path, track.index, float(value))
+        rna_paths.tag(self.copy.targets)
+
+    def take(self, share: float, lower: float) -> np.ndarray:
+        """The picture of the copy as it is, of a share of the face, its middle so much lower."""
+        (frame, size), camera = self.at, self.scene.camera
+        camera.data.ortho_scale = share * size
+        camera.data.clip_start = 0.01 * size
+        camera.data.clip_end = 20 * size
+        camera.matrix_world = frame.inverted() @ Matrix.Translation((0.0, -lower * size, 5 * size))
+        return self.picture(self.size, self.size)
 
     def picture(self, width: int, height: int) -> np.ndarray:
         """What the camera sees now, [height, width, 4], as `pixels`. Raises BadRequest or
@@ -358,59 +399,3 @@ class CopyScene:
                 [image for image in bpy.data.images if image.type == "RENDER_RESULT"]
             )
         bpy.data.batch_remove(self.data)
-
-
-def render_still(scene, path: str, width: int, height: int) -> None:
-    """Render a scene's current frame into a PNG file, by its camera and engine. Raises
-    BadRequest while Blender renders.
-
-    Blocking, because a background render job could not be stopped before its scene is removed.
-    """
-    render = scene.render
-    compat.set_image_output(render)
-    render.resolution_x, render.resolution_y, render.resolution_percentage = width, height, 100
-    render.filepath, render.use_file_extension = path, False
-    if bpy.app.is_job_running("RENDER"):
-        raise BadRequest("Blender is rendering: try again when it is done")
-    # of another scene than the context's Blender 5 renders the context's frame
-    with bpy.context.temp_override(scene=scene, view_layer=scene.view_layers[0]):
-        bpy.ops.render.render(write_still=True, scene=scene.name)
-
-
-def pixels(path: str) -> np.ndarray:
-    """A picture as it is displayed, [height, width, channels] of 0 … 1, last row first, as Blender
-    has pictures."""
-    image = bpy.data.images.load(path)
-    try:
-        image.colorspace_settings.name = "Non-Color"
-        buffer = np.empty(len(image.pixels), np.float32)
-        image.pixels.foreach_get(buffer)
-        return buffer.reshape(image.size[1], image.size[0], image.channels)
-    finally:
-        bpy.data.images.remove(image)
-
-
-class Portrait(CopyScene):
-    """Portraits of a head, some pixels high and wide, of which its copy strikes the poses."""
-
-    def __init__(self, scene, rig: head.Rig, background=BACKGROUND, size: int = PIXELS):
-        super().__init__(PORTRAIT, scene, rig, background)
-        self.rig, self.at, self.size = rig, face_frame(rig), size
-        for obj in self.copy.objects:
-            obj.hide_render = obj not in self.copy.visible
-        stop(self.copy, rig)
-
-    def pose(self, values) -> None:
-        """Give the copy the values [tracks] of the rig's tracks."""
-        for track, value in zip(self.rig.driver.tracks, values):
-            rna_paths.put(self.copy.targets[track.block], track.path, track.index, float(value))
-        rna_paths.tag(self.copy.targets)
-
-    def take(self, share: float, lower: float) -> np.ndarray:
-        """The picture of the copy as it is, of a share of the face, its middle so much lower."""
-        (frame, size), camera = self.at, self.scene.camera
-        camera.data.ortho_scale = share * size
-        camera.data.clip_start = 0.01 * size
-        camera.data.clip_end = 20 * size
-        camera.matrix_world = frame.inverted() @ Matrix.Translation((0.0, -lower * size, 5 * size))
-        return self.picture(self.size, self.size)

@@ -4,7 +4,6 @@ is allowed in the file, and mends a finding by the smallest change."""
 
 import json
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 
 import bpy
 import numpy as np
@@ -230,29 +229,8 @@ register, unregister = registration(
 _BEFORE, _AFTER = 0.2, 0.25  # seconds around a closure that its keys may change
 _CHANGED = 1e-3  # share of a track's movement below which it is not keyed
 _LEAST_MOVEMENT = 1e-6  # least movement of a track by a channel of the mouth that counts
-_MOST_NAMED = 3  # curves that a message lists
 
 Keys = dict[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class Fix:
-    """What was changed: number of keys of each curve, by its name."""
-
-    what: str
-    keys: dict[str, int]
-
-    @property
-    def sentence(self) -> str:
-        """The message for the animator."""
-        count, names = sum(self.keys.values()), list(self.keys)
-        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-        return (
-            f"{self.what}: {count} key{'s' * (count != 1)} on "
-            f"{', '.join(names[:_MOST_NAMED])}{more}"
-            if names
-            else self.what
-        )
 
 
 def why_not(finding: findings.Finding) -> str:
@@ -271,10 +249,10 @@ def why_not(finding: findings.Finding) -> str:
 
 def mend(
     scene, rig: head.Rig, finding: findings.Finding, start: float
-) -> Generator[float, None, Fix]:
+) -> Generator[float, None, str]:
     """Mend a finding on what a head plays now; start: scene frame of the voice's beginning. Yields
-    progress and changes nothing before its last step. Returns what was changed. Raises
-    BadRequest."""
+    progress and changes nothing before its last step. Returns a sentence on what was changed.
+    Raises BadRequest."""
     if sentence := why_not(finding):
         raise BadRequest(sentence)
     clock, entry = Clock.of(scene, start), take_list.on_head(scene, rig.mesh)
@@ -303,18 +281,16 @@ def mend(
 
 def _mend_take(
     rig: head.Rig, entry, finding: findings.Finding, clock: Clock
-) -> Generator[float, None, Fix]:
+) -> Generator[float, None, str]:
     """Mend a shown take."""
     if finding.kind == findings.OPEN:
         yield from applying.close_lips(
             rig, entry, round(float(clock.frame((finding.start + finding.end) / 2)))
         )
-        return Fix(f"Closed the lips of “{entry.name}” with keys of its mouth", {})
+        return f"Closed the lips of “{entry.name}” with keys of its mouth"
     if finding.kind == findings.SHIFTED and finding.whole:
         entry.action.thunder_shape.offset -= round(finding.size * clock.fps)  # writes the take
-        return Fix(
-            f"Set the offset of “{entry.name}” to {entry.action.thunder_shape.offset:g} frames", {}
-        )
+        return f"Set the offset of “{entry.name}” to {entry.action.thunder_shape.offset:g} frames"
     raise BadRequest(
         "This part of a take has no smaller fix: use Show Take, or keep the rest and regenerate "
         "this part"
@@ -358,28 +334,26 @@ def _mouth_tracks(rig: head.Rig) -> list[int]:
 
 def _rewrite(
     rig: head.Rig, curves: dict, what: str, change: Callable[[Keys], tuple[Keys, int]]
-) -> Fix:
-    """Change the keys of curves, at once."""
-    counts = {}
-    for place, curve in curves.items():
-        if curve is None:
-            continue
+) -> str:
+    """Change the keys of curves, at once. Returns a sentence."""
+    counts = []
+    for curve in filter(None, curves.values()):
         keys, count = change(fcurves.read(curve))
         if count:
             fcurves.write(curve, keys)
-            counts[_name(rig.driver.tracks[place])] = count
+            counts.append(count)
     if not counts:
         raise BadRequest(
             "There are no keys of the mouth on these frames: what moves it there is not a key of "
             "its action"
         )
     rna_paths.tag(rig.targets)
-    return Fix(what, counts)
+    return f"{what}: {sum(counts)} keys on {len(counts)} curves"
 
 
 def _close_lips(
     rig: head.Rig, curves: dict, clock: Clock, at: float
-) -> Generator[float, None, Fix]:
+) -> Generator[float, None, str]:
     """Close the lips at a scene frame with few keys."""
     frames = np.arange(np.floor(at - _BEFORE * clock.fps), np.ceil(at + _AFTER * clock.fps) + 1)
     yield from rescale(rig.driver.prepare(), 0.0, 0.1)
@@ -405,7 +379,7 @@ def _close_lips(
             {ends[0], max(middle - 1, ends[0]), middle, min(middle + 1, ends[1]), ends[1]}
         )
     ]
-    units, counts = keying.rounding_units(rig), {}
+    units, counts = keying.rounding_units(rig), []
     for place in curves:
         if np.abs(by[:, place]).max() <= max(
             _CHANGED * np.abs(values[:, place]).max(), units[place], 1e-4
@@ -416,14 +390,14 @@ def _close_lips(
             fcurves.read(curve), frames[span], values[span, place], by[span, place], rows_keyed
         )
         fcurves.write(curve, keys)
-        counts[_name(rig.driver.tracks[place])] = count
+        counts.append(count)
     if not counts:
         raise BadRequest(
             "This head has no control that brings its lips together: map mouthClose or its lips "
             "first"
         )
     rna_paths.tag(rig.targets)
-    return Fix("Closed the lips", counts)
+    return f"Closed the lips: {sum(counts)} keys on {len(counts)} curves"
 
 
 def _new_curve(rig: head.Rig, place: int, frame: float):
@@ -436,8 +410,3 @@ def _new_curve(rig: head.Rig, place: int, frame: float):
         track.path, index=track.index if is_array else -1, frame=frame, group=track.group
     )
     return compat.by_place(compat.curves_for(target))[track.path, track.index]
-
-
-def _name(track) -> str:
-    """A track as messages name it."""
-    return track.path.split('"')[1] if '"' in track.path else track.path
