@@ -273,8 +273,7 @@ class THUNDER_PT_record(bpy.types.Panel):
         preferences = connection.preferences()
         if preferences is not None:
             layout.prop(preferences, "microphone", placeholder="System Default")
-        props(layout, settings, "countdown", "punch_in", "mute_beneath")
-        layout.prop(settings, "folder", placeholder="Beside This File")
+        props(layout, settings, "countdown", "punch_in")
         for problem in filter(
             None, (connection.microphones.problem, recording.why_no_range(scene_of(context)))
         ):

@@ -323,22 +323,7 @@ class ThunderHead(bpy.types.PropertyGroup):
     )
 
 
-# largest errors of the lips, millimetres
-_ACCURACIES = (("ROUGH", "Rough", 1.2), ("NORMAL", "Normal", 0.6), ("EXACT", "Exact", 0.3))
-
-
-def _accuracy(self) -> int:
-    sizes = [error for *_, error in _ACCURACIES]
-    near = next(
-        (number for number, error in enumerate(sizes) if abs(self.error - error) < 1e-3), len(sizes)
-    )
-    return len(sizes) if self.is_custom else near
-
-
-def _choose_accuracy(self, number: int) -> None:
-    self.is_custom = number == len(_ACCURACIES)
-    if not self.is_custom:
-        self.error = _ACCURACIES[number][2]
+ACCURACIES = {"ROUGH": 1.2, "NORMAL": 0.6, "EXACT": 0.3}  # largest errors of the lips, millimetres
 
 
 def _region(name: str, what: str):
@@ -456,17 +441,14 @@ class ThunderCommit(bpy.types.PropertyGroup):
         name="Accuracy",
         items=[
             *(
-                (name, f"{label} ({error} mm)", f"Lips may deviate by {error} millimetres")
-                for name, label, error in _ACCURACIES
+                (name, f"{name.title()} ({error} mm)", f"Lips may deviate by {error} millimetres")
+                for name, error in ACCURACIES.items()
             ),
             ("CUSTOM", "Custom Accuracy", "Enter how far the lips may deviate"),
         ],
         default="NORMAL",
-        get=_accuracy,
-        set=_choose_accuracy,
         description="How closely the committed lips follow the take: the closer, the more keys",
     )
-    is_custom: BoolProperty(options={"HIDDEN"})
     error: FloatProperty(
         name="Max Lip Error",
         default=0.6,
@@ -478,6 +460,12 @@ class ThunderCommit(bpy.types.PropertyGroup):
         description="How far the lips may deviate, in millimetres, to save keys. Closed lips stay "
         "closed; 0 keeps the take's own keys",
     )
+
+    @property
+    def max_error(self) -> float:
+        """How far the lips may deviate as chosen, millimetres."""
+        return ACCURACIES.get(self.accuracy, self.error)
+
     blend: IntProperty(
         name="Blend",
         default=3,
@@ -506,16 +494,6 @@ class ThunderRecording(bpy.types.PropertyGroup):
         name="Punch In",
         description="Record in the preview range: it starts and ends there. Without it you record "
         "from the playhead until you stop",
-    )
-    mute_beneath: BoolProperty(
-        name="Mute Strips Beneath",
-        description="Mute the sound strips that play while you speak. They are kept",
-    )
-    folder: StringProperty(
-        name="Folder",
-        subtype="DIR_PATH",
-        description="Folder for recordings. Leave empty for that of this file; before it is saved "
-        "they are kept in your user folder",
     )
 
 

@@ -11,7 +11,6 @@ import bpy.utils.previews
 import numpy as np
 
 from ...thunder_core.animation import activity as activities
-from ...thunder_core.direction_words import AS_ASKED, NEARLY
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.types import FPS
 from ..host import jobs
@@ -119,36 +118,23 @@ def describe(entry) -> str:
         if entry.kind != "CAPTURED"
         else str(provenance.about_of(entry.action).get(provenance.CAPTURED, ""))
     )
-    lines = [
-        f"{kind}, {source}"
-        + (f", {time.strftime('%d %b %H:%M', time.localtime(entry.made))}" if entry.made else "")
-    ]
+    made = f", {time.strftime('%d %b %H:%M', time.localtime(entry.made))}" if entry.made else ""
+    lines = [f"{kind}, {source}{made}"]
     if not take_list.speaks(entry):
         lines.append(entry.bl_rna.properties["role"].enum_items[entry.role].description)
     elif math.isfinite(entry.score):
         grade = provenance.grade_of(entry)
-        said = (
-            f"Lip-Sync {take_list.points(entry.score)} of 100"
-            if grade is None
-            else f"Lip-Sync {grade.text}, {take_list.points(entry.score)} of 100"
-        )
+        said = f"{grade.text}, " if grade is not None else ""
         whole = ", of the whole line that it was cut from: Listen scores this part"
-        lines.append(said + whole * entry.of_whole)
-    if (heard := take_list.heard_text(entry)) != "–":
         lines.append(
-            f"Heard {heard} of 100: how much of the voice the engine reads off the lips alone"
+            f"Lip-Sync {said}{take_list.points(entry.score)} of 100{whole * entry.of_whole}"
         )
-    if entry.words:
-        lines.append(
-            f"Played {entry.words}"
-            if entry.words in (AS_ASKED, NEARLY)
-            else f"Compared with what was asked: {entry.words}"
-        )
+    lines.append(entry.words)
     if provenance.is_edited(entry):
         lines.append("Its keys were edited")
     if entry.note:
         lines.append(f"Note: {entry.note}")
-    return "\n".join(lines)
+    return "\n".join(filter(None, lines))
 
 
 TILES = 4

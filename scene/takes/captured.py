@@ -45,28 +45,16 @@ class Place:
     @property
     def sentence(self) -> str:
         """For the animator, after the name of the take."""
+        begins = f"begins {self.seconds:+.2f} s from the beginning of the voice"
         if not self.by:
-            return f"begins {_seconds(self.seconds)} the voice"
+            return begins
         if self.sure < LIKELY:
             return (
                 "begins with the voice, because neither its sound nor its mouth tells where "
                 "it belongs: move it by Offset in Shape"
             )
-        how = (
-            "for certain"
-            if self.sure >= 1
-            else "probably: check it, and move it by Offset in Shape"
-        )
-        return f"begins {_seconds(self.seconds)} the voice, found by its {self.by}, {how}"
-
-
-def _seconds(seconds: float) -> str:
-    """“0.52 s into”, “0.52 s before” or “with”, for a sentence."""
-    return (
-        f"{abs(seconds):.2f} s {'into' if seconds > 0 else 'before'}"
-        if abs(seconds) >= 0.005
-        else "with"
-    )
+        doubt = "" if self.sure >= 1 else ", probably: check it, and move it by Offset in Shape"
+        return f"{begins}, found by its {self.by}{doubt}"
 
 
 @dataclass(frozen=True)

@@ -308,9 +308,7 @@ def generate(
                     closing(generation.TakeCollector(scene, rig, voice, on_take, show))
                 )
                 yield from map_progress(
-                    generation.collect_takes(
-                        client, voice, collector, count, seed, sampling_of_line
-                    ),
+                    collector.gather(client, count, seed, sampling_of_line),
                     lambda step: jobs.Step(
                         share[0] + step.fraction * (share[1] - share[0]),
                         f"Strip {number + 1} of {len(todo)}: "

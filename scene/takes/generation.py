@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Generator
-from contextlib import closing, suppress
+from contextlib import closing, ExitStack, suppress
 from dataclasses import replace
 from itertools import chain
 
@@ -190,10 +190,8 @@ def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, l
     name = f"“{entry.name}”"
     performance = provenance.load(entry.action)
     state = fingerprint.of_take(entry)
-    if entry.kind != "SAMPLED":
-        raise BadRequest(f"{name} is {entry.kind.lower()}: choose a sampled take")
-    if performance is None or state is None:
-        raise BadRequest(f"{name} does not say how it was sampled: generate takes again")
+    if entry.kind != "SAMPLED" or performance is None or state is None:
+        raise BadRequest(f"{name} was not sampled as it is: choose a sampled take")
     if fingerprint.change(scene, entry) is not None:
         raise BadRequest(f"The voice of {name} has changed: re-sync the take first")
     at = round(float(provenance.clock_of(entry.action).seconds(frame)) * FPS)
@@ -359,34 +357,9 @@ def generate(
     arrived stay. on_take gets each take once it is listed. Returns the takes, best first. Raises
     ThunderError.
     """
+    sampling = asking.add_direction(sampling, rig.owner, voice)
     with closing(TakeCollector(scene, rig, voice, on_take)) as collector:
-        return (
-            yield from collect_takes(
-                client,
-                voice,
-                collector,
-                count,
-                seed,
-                asking.add_direction(sampling, rig.owner, voice),
-            )
-        )
-
-
-def collect_takes(
-    client: Client,
-    voice: strip.Voice,
-    collector: TakeCollector,
-    count: int,
-    seed: int,
-    sampling: provenance.Sampling,
-    keep: Kept | None = None,
-) -> Generator[Step, None, list[keying.Performance]]:
-    """Steps that sample takes of a voice and have a collector list them. Returns the takes, best
-    first. Raises ThunderError."""
-
-    with mixdown.sound_for_engine(client, voice) as (sound, mixing):
-        yield from mixing
-        return (yield from collector.gather(client, sound, count, seed, sampling, keep))
+        return (yield from collector.gather(client, count, seed, sampling))
 
 
 class TakeCollector(Part):
@@ -450,25 +423,25 @@ class TakeCollector(Part):
     def gather(
         self,
         client: Client,
-        sound: str,
         count: int,
         seed: int,
         sampling: provenance.Sampling,
         keep: Kept | None = None,
     ) -> Generator[Step, None, list[keying.Performance]]:
-        """Steps that sample takes of a sound file, list each on arrival and sort all at the end.
-        Returns the takes, best first."""
+        """Steps that sample takes of the voice, list each on arrival and sort all at the end.
+        Returns the takes, best first. Raises ThunderError."""
         self.check()
         self.count = count
-        _, rig = look_up(self.scene, self.mesh)
-        sampling = replace(sampling, sums=rig.sums)
         waiting: list[keying.Performance] = []
-        with closing(
-            sample_takes(
+        with ExitStack() as used:
+            sound, mixing = used.enter_context(mixdown.sound_for_engine(client, self.voice))
+            yield from mixing
+            _, rig = look_up(self.scene, self.mesh)
+            sampling = replace(sampling, sums=rig.sums)
+            steps = sample_takes(
                 client, sound, count, seed, sampling, waiting.append, self.voice.name, keep
             )
-        ) as steps:
-            for step in steps:
+            for step in used.enter_context(closing(steps)):
                 yield from self.restore(step.fraction)
                 if waiting:
                     yield from self.add(waiting.pop(), step.fraction)

@@ -301,11 +301,7 @@ def resample(
         _AroundCollector(scene, rig, voice, lead, performance.motion.frames, on_take, free)
     ) as collector:
         keep = pack(performance.motion), collector.kept.mask
-        return (
-            yield from generation.collect_takes(
-                client, voice, collector, count, seed, sampling, keep
-            )
-        )
+        return (yield from collector.gather(client, count, seed, sampling, keep))
 
 
 def list_around(

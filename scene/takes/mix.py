@@ -162,13 +162,10 @@ def mix_parts(scene, parts: dict, cuts: Sequence, fade: int) -> Generator[float,
     lead = parts["mouth"]
     rig = take_list.rig_of(scene, lead)
     for entry in entries:
-        if entry.head != lead.head:
+        if (entry.head, entry.voice) != (lead.head, lead.voice):
             raise BadRequest(
-                f"“{entry.name}” is a take of another head: choose takes of “{lead.head.name}”"
-            )
-        if entry.voice != lead.voice:
-            raise BadRequest(
-                f"“{entry.name}” is a take of another voice: choose takes of “{lead.voice}”"
+                f"“{entry.name}” is a take of another head or voice: choose takes of "
+                f"“{lead.head.name}” and “{lead.voice}”"
             )
     frames = keying.frames_of(lead)
     weights = np.zeros((len(frames), len(actions), len(mixing.PARTS)))
@@ -207,7 +204,6 @@ def _make(
         driven.append(
             (yield from rescale(keying.drive(rig, motions[-1]), start + part, start + 2 * part))
         )
-    yield from rescale(_load_bundled_head(motions[0]), 0.8, 0.8)
     mixed = mixing.mix(motions, head.channel_names(), weights)
     result = yield from rescale(keying.drive(rig, mixed), 0.8, 0.9)
     # Values from a single take use that take's keys.
@@ -231,16 +227,6 @@ def _make(
             key_and_list(scene, rig, lead, keys, performance, "MIXED", "Mix"), 0.9, 1.0
         )
     )
-
-
-def _load_bundled_head(motion: Motion) -> Generator[float, None, None]:
-    """Load the bundled head's data needed for a mix, one part per step; each is cached."""
-    mixing.channel_shares(head.channel_names())
-    yield 0.3
-    bundled_lips()
-    yield 0.6
-    opening_mm(motion.part(slice(0, 1)))
-    yield 1.0
 
 
 @dataclass(frozen=True)

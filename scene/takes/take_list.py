@@ -41,29 +41,10 @@ def add_to_list(
     """
     number = 0 if name else next_number(scene, rig.mesh, voice)
     provenance.store(actions[0], performance, clock, voice)
-    entry = _enter(
-        scene, rig, actions, performance, voice, clock, number, name or numbered_name(number)
-    )
-    entry.kind = kind
-    entry.lead_in, entry.lead_out = clock.leads()
-    return entry
-
-
-def _enter(
-    scene,
-    rig: head.Rig,
-    actions: list,
-    performance: keying.Performance,
-    voice: str,
-    clock: Clock,
-    number: int,
-    name: str,
-):
-    """A new entry of the list, but for how the take was made and its leads."""
     frames = clock.scene_frames(performance.motion.frames)
-    name = free_name(scene, name, rig.mesh, voice)
+    name = free_name(scene, name or numbered_name(number), rig.mesh, voice)
     entry = scene.thunder.takes.add()
-    entry.name, entry.number = name, number
+    entry.name, entry.number, entry.kind = name, number, kind
     entry.action = actions[0]
     for action in actions[1:]:
         entry.more.add().action = action
@@ -77,6 +58,7 @@ def _enter(
     entry.words = words_of_take(performance.provenance)
     entry.asked = words_of_request(performance.provenance)
     entry.first, entry.last = int(frames[0]), int(frames[-1])
+    entry.lead_in, entry.lead_out = clock.leads()
     return entry
 
 
@@ -358,18 +340,12 @@ def adopt(scene, rig: head.Rig, actions: list | None = None) -> int:
                 and provenance.SOURCE not in other
             ]
         )
-        voice = about.get("voice", "")
-        number = next_number(scene, rig.mesh, voice)
-        name = _name_given(action, performance.seed) or numbered_name(number)
-        entry = _enter(scene, rig, [action, *more], performance, voice, clock, number, name)
-        entry.batch = batch
         for part in (action, *more):
             part.use_fake_user = True
-        keyed = action.frame_range  # takes made by earlier versions have no leads
-        entry.lead_in, entry.lead_out = (
-            max(0, entry.first - round(keyed[0])),
-            max(0, round(keyed[1]) - entry.last),
-        )
+        name = _name_given(action, performance.seed)
+        add_to_list(
+            scene, rig, [action, *more], performance, about.get("voice", ""), clock, name=name
+        ).batch = batch
         count += 1
     return count
 

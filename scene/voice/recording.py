@@ -224,14 +224,10 @@ class Recording:
 
 
 def new_path(scene) -> str:
-    """A new empty file for a recording: in the chosen folder, or among the user's files while the
-    .blend has none. Raises BadRequest."""
-    chosen, is_saved = scene.thunder.recording.folder or "//", bool(bpy.data.filepath)
-    folder = (
-        Path(bpy.path.abspath(chosen))
-        if is_saved or not chosen.startswith("//")
-        else compat.user_folder("recordings")
-    )
+    """A new empty file for a recording: beside the .blend, or among the user's files while that is
+    not saved. Raises BadRequest."""
+    is_saved = bool(bpy.data.filepath)
+    folder = Path(bpy.path.abspath("//")) if is_saved else compat.user_folder("recordings")
     stem = Path(bpy.data.filepath).stem if is_saved else "untitled"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -259,12 +255,9 @@ def lay(scene, recording: Recording, result: dict):
         scene, result["path"], Path(result["path"]).stem, math.floor(start), span, above
     )
     added.sound_offset = (start - math.floor(start)) / recording.fps  # strips begin at whole frames
-    if scene.thunder.recording.mute_beneath:
-        for other in beneath:
-            other.mute = True
     if not bpy.data.filepath:
         added.sound.pack()  # so that it is saved with the file, wherever that will be
-    elif not scene.thunder.recording.folder:
+    else:
         added.sound.filepath = bpy.path.relpath(result["path"])
     return added
 

@@ -38,7 +38,7 @@ CLOSED = (0.6, 1.4, 2.2)  # seconds at which the lips meet for two frames
 @pytest.fixture
 def stage(stage):
     """A scene with our head at 24 fps, to which Dense Curves are committed: (scene, rig)."""
-    stage[0].thunder.commit.keys, stage[0].thunder.commit.error = "DENSE", 0.3
+    stage[0].thunder.commit.keys, stage[0].thunder.commit.accuracy = "DENSE", "EXACT"
     for name in living.SWITCHES:
         stage[1].armature[f"Thunder {name}"] = 0.0  # what moves by itself is not what is committed
     return stage
@@ -135,6 +135,8 @@ def values_of(rig, frames):
 
 
 def choose(scene, **how):
+    if "error" in how:
+        scene.thunder.commit.accuracy = "CUSTOM"
     for name, value in how.items():
         setattr(scene.thunder.commit, name, value)
 

@@ -44,7 +44,7 @@ ERROR = 0.6
 @pytest.fixture
 def poses(stage):
     """The stage of the commit tests, to which Poses are committed."""
-    stage[0].thunder.commit.keys, stage[0].thunder.commit.error = "POSES", ERROR
+    choose(stage[0], keys="POSES", error=ERROR)
     return stage
 
 

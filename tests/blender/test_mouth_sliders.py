@@ -82,7 +82,6 @@ def slide(bpy, rig, **values):
 @pytest.fixture
 def committed(stage, scene):
     """Our head with a take in its own animation: (scene, rig)."""
-    scene.thunder.commit.error = 0.6
     assert show(stage, start=21.0) and bpy.ops.thunder.commit_take() == {"FINISHED"}
     return scene, head.find(scene)
 

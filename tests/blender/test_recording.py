@@ -109,15 +109,6 @@ def test_a_marked_range_is_filled_above_the_old_line_and_its_handles_reach_the_r
     assert old.mute is False
 
 
-def test_what_plays_beneath_is_muted_if_the_animator_wants(booth, tmp_path):
-    scene, taken = booth(mute_beneath=True)
-    old, other = (
-        strip.add(scene, str(tmp_path / "spoken.wav"), "old", start) for start in (1, 150)
-    )
-    recording.lay(scene, taken, speak(taken))
-    assert old.mute and not other.mute
-
-
 def test_who_stops_in_the_countdown_keeps_nothing(booth):
     _, taken = booth(countdown=5)
     jobs.begin("Recording", taken.steps(), survives_undo=True)

@@ -92,7 +92,7 @@ def choice_of(scene, entry) -> Choice:
         last,
         wanted.to,
         how,
-        wanted.error,
+        wanted.max_error,
         blend,
         wanted.keys,
         regions,
@@ -101,47 +101,33 @@ def choice_of(scene, entry) -> Choice:
     )
 
 
-def _lines(rig: head.Rig, muted: bool) -> list:
-    """The lines in the animator's animation of a head: its action, also while a take is shown,
-    and NLA strips, or those not muted."""
+def committed_lines(mesh) -> set[str]:
+    """Names of the lines in the animator's animation of a head: its action, also while a take is
+    shown, and NLA strips."""
+    rig, _ = attempt(head.resolve, mesh)
+    if rig is None:
+        return set()
     playing = [
         target.animation_data.action for target in rig.targets if target.animation_data is not None
     ]
     actions = display.animator_actions(rig) if display.shown_action(rig) is not None else playing
-    tracks = [
-        track
-        for target in rig.targets
-        for track in reading.nla_tracks(target)
-        if muted or not track.mute
-    ]
-    played = [strip.action for track in tracks for strip in track.strips if muted or not strip.mute]
+    tracks = [track for target in rig.targets for track in reading.nla_tracks(target)]
+    played = [strip.action for track in tracks for strip in track.strips]
     known = (
         line_records.lines_of(action) for action in dict.fromkeys(filter(None, [*actions, *played]))
     )
-    return [line for lines in known if lines is not None for line in lines.lines]
-
-
-def committed_lines(mesh) -> set[str]:
-    """Names of the lines in the animator's animation of a head."""
-    rig, _ = attempt(head.resolve, mesh)
-    return set() if rig is None else {line.name for line in _lines(rig, muted=True)}
+    return {line.name for lines in known if lines is not None for line in lines.lines}
 
 
 def is_committed(scene, mesh, entry) -> bool:
-    """Whether the animation of a head has a take's line on the frames and with the regions that the
-    Commit settings choose.
+    """Whether the animation of a head has a take's line.
 
     A line whose take is shown is not: the animator has chosen what to commit. Into a new action
     every line has to go. Raises ThunderError.
     """
-    rig, choice = head.resolve(mesh), choice_of(scene, entry)
-    if entry.action == display.shown_action(rig) or choice.to == "NEW":
+    if entry.action == display.shown_action(head.resolve(mesh)):
         return False
-    frames = entry.voice, choice.first, choice.last
-    same_frames = [
-        line for line in _lines(rig, muted=False) if (line.name, line.first, line.last) == frames
-    ]
-    return any(not line.regions or choice.regions <= line.regions for line in same_frames)
+    return scene.thunder.commit.to != "NEW" and entry.voice in committed_lines(mesh)
 
 
 @dataclass

@@ -16,7 +16,6 @@ from ....thunder_core.animation.traits import style_of, StyleOfMotion
 from ....thunder_core.direction import AS_HEARD, AXES, Brief, Direction, MOOD_NAMES
 from ....thunder_core.direction_presets import Preset, Presets, USERS
 from ....thunder_core.direction_words import words
-from ....thunder_core.errors import BadRequest
 from ....thunder_core.types import FPS
 from ...animation import fcurves, keying
 from ...heads import head
@@ -163,10 +162,6 @@ def style_of_animation(
 ) -> Generator[float, None, StyleOfMotion]:
     """Read the style of a head's animation over these frames of its scene. Returns it. Raises
     BadRequest."""
-    if last <= first:
-        raise BadRequest(
-            f"Frames {first} to {last} are not a range: the first frame must come before the last"
-        )
     clock = Clock.of(scene, first)
     motion = yield from keying.read(
         rig, head.channel_names(), clock, min(MOST_SECONDS, (last - first + 1) / clock.fps)

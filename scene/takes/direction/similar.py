@@ -112,6 +112,4 @@ def sample(
         collector.batch = entry.batch
         # what the takes share tells them from the others in the list
         collector.compared = {} if original is None else {"direction": original.tolist()}
-        return (
-            yield from generation.collect_takes(client, voice, collector, COUNT, seed, sampling)
-        )
+        return (yield from collector.gather(client, COUNT, seed, sampling))

@@ -18,7 +18,7 @@ from bpy.props import EnumProperty, FloatProperty, IntProperty, PointerProperty
 
 from ....thunder_core import records
 from ....thunder_core.animation import keyframes, layered, timing
-from ....thunder_core.errors import attempt, BadRequest
+from ....thunder_core.errors import BadRequest
 from ....thunder_core.face import lip_closures, shaping
 from ....thunder_core.face.lips import bundled_lips, TOUCH_MM
 from ....thunder_core.progress import rescale, result
@@ -215,7 +215,7 @@ def _shift(action, frames: float) -> None:
 
 # property of a rig's first data-block: strength of the emotion, which a curve can animate
 STRENGTH = "thunder_emotion"
-# delay from a change of a slider or curve until the take is written, if not at once
+# delay from a change of a slider until the take is written, if not at once
 UPDATE_SECONDS = 0.3
 
 
@@ -281,36 +281,6 @@ def is_outdated(rig: head.Rig, entry) -> bool:
 # operators/shown_take.py: a timer's changes are no undo step, an operator's are.
 update = jobs.Task(lambda: None, any_time=True)
 
-
-class _OutdatedByUndo(jobs.Memory):
-    """Fingerprints of strengths that an undo left newer than their takes. These are not written
-    again: that would be a change that undo could never pass."""
-
-    def actions_edited(self, scene, uids: set[int]) -> None:
-        """Notes that the strength of a shown take's emotion was edited; the take follows when the
-        edit is over."""
-        if bpy.app.background:
-            return
-        entry = take_list.shown_take(scene.thunder)
-        if entry is None or entry.action.thunder_shape.emotion == "NONE":
-            return
-        rig, _ = attempt(take_list.rig_of, scene, entry)
-        if rig is None:  # the head was deleted: there is nothing to write
-            return
-        left = self.known.get(entry.action.session_uid)
-        if is_outdated(rig, entry) and left != strength_fingerprint(rig, entry):
-            update.start(UPDATE_SECONDS)
-
-    def undone(self) -> None:
-        self.known.clear()
-        for scene in bpy.data.scenes:
-            entry = take_list.shown_take(scene.thunder)
-            rig, _ = attempt(take_list.rig_of, scene, entry) if entry is not None else (None, "")
-            if rig is not None:
-                self.known[entry.action.session_uid] = strength_fingerprint(rig, entry)
-
-
-jobs.session.add(_OutdatedByUndo())
 
 # What moves the strength: on the data-blocks animated by a take's first action, so that its curve
 # is one of the take.
