@@ -245,6 +245,10 @@ def options(arguments: list[str], command: str = "bake.py") -> argparse.Namespac
         parser.error("argument --speakers: only with argument --strip")
     if chosen.strip is not None and chosen.start is not None:
         parser.error("argument --start: not allowed with argument --strip")
+    if chosen.picture and chosen.system != FROM_PICTURE and not chosen.jobs:
+        parser.error(f"argument --picture: only with --system {FROM_PICTURE}")
+    if chosen.transcript and (chosen.listen_to or chosen.seconds):
+        parser.error("argument --transcript: only of a voice that the face speaks")
     return chosen
 
 
@@ -264,61 +268,24 @@ def bake(
     made_from: paths of the files that the scene uses, hashes of all files that were read → the part
     of the report by which the next run detects changes.
     """
+    started = time.monotonic()
     given = chosen.audio or chosen.listen_to
-    text_file = (
-        chosen.transcript
-        if chosen.transcript and settings.is_text_file(chosen.transcript)
-        else None
-    )
-    named = [
-        given,
-        chosen.blend or bpy.data.filepath,
-        preset_file(chosen),
-        chosen.picture,
-        text_file,
-    ]
-    inputs = list(map(os.path.abspath, filter(None, named)))
+    inputs = _inputs_of(chosen)
     hashes = hashes_of(inputs)  # before any of them is read
     sampling = replace(
         Sampling.of(chosen), asked=direction_of(chosen), listening=chosen.listen_to is not None
     )
-    if chosen.picture and chosen.system != FROM_PICTURE:
-        raise BadRequest(
-            f"--picture is of the engine {FROM_PICTURE}: add --system {FROM_PICTURE}, or leave it "
-            f"out"
-        )
-    if chosen.transcript and (chosen.listen_to or chosen.seconds):
-        raise BadRequest(
-            "--transcript is of a voice that the face speaks: leave it out, or give the voice with "
-            "--audio or --strip"
-        )
     words = words_of(chosen.transcript)
-    started = time.monotonic()
     check_engine(chosen.engine, chosen.weights)
     files.check_writable(chosen.out)
-    open_file(chosen.blend)
-    check_file(chosen.allow_newer)
+    _open_scene(chosen)
     scene = bpy.context.scene
-    if chosen.fps is not None:
-        if bpy.data.filepath:
-            raise BadRequest(
-                f"“{os.path.basename(bpy.data.filepath)}” has a frame rate of its own: leave "
-                f"--fps out"
-            )
-        set_rate(scene, chosen.fps)
     if chosen.picture:
         sampling = replace(sampling, picture=picture.load(chosen.picture).name)
-    sound = (
-        os.path.abspath(given)
-        if given
-        else None
-        if chosen.strip is not None
-        else silence(chosen.seconds)
-    )
+    sound = None if chosen.strip is not None else os.path.abspath(given or silence(chosen.seconds))
     used = list(bpy.utils.blend_paths(absolute=True))
-    name = Path(bpy.data.filepath).stem or Path(sound or "").stem
     wanted = products.Outputs(
-        name,
+        Path(bpy.data.filepath or sound or "").stem,
         tuple(chosen.outputs or ["blend"]) + ("npz",) * chosen.npz,
         chosen.takes,
         chosen.export_takes,
@@ -363,41 +330,22 @@ def bake(
         best = generation.explain(client, scene, scene.thunder.takes[0], chosen.explain)
         explained = jobs.run_through("Explaining a frame", best, tell)
     keep_voice(scene, voice, sound if given else None, chosen)
-    scene.frame_end = max(
-        scene.frame_end, scene.thunder.takes[0].last + scene.thunder.takes[0].lead_out
-    )
     sampled = time.monotonic() - started
     entries = list(scene.thunder.takes)[: len(performances)]
+    scene.frame_end = max(scene.frame_end, entries[0].last + entries[0].lead_out)
     take_list.number_in_order(entries)
-    report = {
-        "role": role_of(performances[0].provenance),
+    report = _report_takes(performances, entries) | {
         "audio": None if chosen.seconds else sound or f"{bpy.data.filepath}: {chosen.strip}",
         "sha256": hashes.get(sound or bpy.data.filepath),
         "seed": seed,
         **sampling.arguments,
-        **report_direction(performances[0].provenance),
         **_report_picture(chosen.picture, performances[0].provenance),
         **({"transcript": words} if words else {}),
-        "blender": bpy.app.version_string,
-        "blend": f"{name}.blend" if "blend" in wanted.outputs else None,
-        "weights": performances[0].provenance["weights"],
+        "blend": f"{wanted.name}.blend" if "blend" in wanted.outputs else None,
         "warnings": warnings,
-        "notes": [],
         **({"explained": {"frame": chosen.explain, "lines": explained}} if explained else {}),
-        "takes": [
-            {
-                "rank": rank,
-                "name": entry.name,
-                "seed": take.seed,
-                "score": round_score(take.score),
-                "heard": round_score(take.heard),
-                "action": entry.action.name,
-                **_report_direction(take, entry.words),
-            }
-            for rank, (take, entry) in enumerate(zip(performances, entries), start=1)
-        ],
+        **_commit(scene, rig, entries[0], chosen.commit, tell),
     }
-    report |= _commit(scene, rig, entries[0], chosen.commit, tell)
     if made_from is not None:
         report["made_from"] = made_from(used, hashes_of_used | hashes)
     with out:
@@ -414,16 +362,66 @@ def bake(
         out.remove(settings.OF_TAKES)
     say_kept(out)
     best = performances[0]
-    what = f"{name}.blend and " if "blend" in wanted.outputs else ""
     of_best = (
         f"; the best has lip-sync {take_list.points(best.score)}, seed {best.seed}"
         if math.isfinite(best.score)
         else ""
     )
+    what = f"{report['blend']} and " if report["blend"] else ""
     say(f"100%  {what}{takes_in_words(len(performances))} in {chosen.out}{of_best}")
     if explained:
         say("\n".join([f"{entries[0].name} at frame {chosen.explain}:", *explained]))
     return report
+
+
+def _inputs_of(chosen: argparse.Namespace) -> list[str]:
+    """Absolute paths of the files that the options name."""
+    words = chosen.transcript
+    named = [
+        chosen.audio or chosen.listen_to,
+        chosen.blend or bpy.data.filepath,
+        preset_file(chosen),
+        chosen.picture,
+        words if words and settings.is_text_file(words) else None,
+    ]
+    return list(map(os.path.abspath, filter(None, named)))
+
+
+def _open_scene(chosen: argparse.Namespace) -> None:
+    """Open the scene that is baked in, and set its rate if it is a new one. Raises BadRequest."""
+    open_file(chosen.blend)
+    check_file(chosen.allow_newer)
+    if chosen.fps is None:
+        return
+    if bpy.data.filepath:
+        raise BadRequest(
+            f"“{os.path.basename(bpy.data.filepath)}” has a frame rate of its own: leave --fps out"
+        )
+    set_rate(bpy.context.scene, chosen.fps)
+
+
+def _report_takes(performances: list, entries: list) -> dict:
+    """The report on what the takes are, best first."""
+    provenance = performances[0].provenance
+    return {
+        "role": role_of(provenance),
+        **report_direction(provenance),
+        "blender": bpy.app.version_string,
+        "weights": provenance["weights"],
+        "notes": [],
+        "takes": [
+            {
+                "rank": rank,
+                "name": entry.name,
+                "seed": take.seed,
+                "score": round_score(take.score),
+                "heard": round_score(take.heard),
+                "action": entry.action.name,
+                **_report_direction(take, entry.words),
+            }
+            for rank, (take, entry) in enumerate(zip(performances, entries), start=1)
+        ],
+    }
 
 
 def _mark_speakers(scene, chosen: argparse.Namespace) -> str | None:

@@ -60,9 +60,7 @@ def pytest_unconfigure(config):
     left = [thread.name for thread in threading.enumerate() if thread.name.startswith("thunder")]
     shutil.rmtree(_home, ignore_errors=True)  # nothing runs after this that would remove it
     private_folder = importlib.import_module(f"{NAME}.thunder_core.private_folder")
-    private_folder.remove_blender_session(
-        bpy.app.tempdir, bpy.context.preferences.filepaths.temporary_directory
-    )
+    private_folder.remove_blender_session(bpy.app.tempdir)
     status = config.stash.get(_STATUS, 3)
     if left:
         print(f"the extension left threads running: {left}")

@@ -75,7 +75,7 @@ def test_transcripts_that_cannot_be_used_are_refused_in_a_sentence(client, baked
     ):
         with pytest.raises(BadRequest, match=sentence):
             baked("--transcript", str(tmp_path / name))
-    with pytest.raises(BadRequest, match="of a voice that the face speaks"):
+    with pytest.raises(SystemExit):
         baked("--transcript", "hello", voice=("--seconds", "2"))
     for wrong in (" ", "line.docx", "lines/"):
         with pytest.raises(SystemExit):
@@ -101,7 +101,7 @@ def test_a_job_names_the_words_of_its_voice_or_their_file(tmp_path):
         (5, "is not a text"),
         ("a" * 5000, "write more than 4096 into a .txt file"),
     ):
-        with pytest.raises(BadRequest, match=sentence):
-            job_file.read(
-                {"jobs": {"a": {"audio": "a.wav", "transcript": wrong}}}, "jobs.toml", str(tmp_path)
-            )
+        (mistake,) = job_file.read(
+            {"jobs": {"a": {"audio": "a.wav", "transcript": wrong}}}, "jobs.toml", str(tmp_path)
+        ).mistakes
+        assert sentence in mistake

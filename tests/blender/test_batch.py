@@ -57,8 +57,9 @@ def test_the_settings_of_a_job_are_options_of_the_command():
             continue
         value = False if setting.is_flag else texts.get(name, 1)
         of = "--strip=line" if name == "speakers" else "--audio=a.wav"
+        of_picture = ["--system=media2face"] * (name == "picture")
         chosen = command.options(
-            [of, "--blend=a.blend", "--out=o", *setting.arguments(setting.read(value))]
+            [of, *of_picture, "--blend=a.blend", "--out=o", *setting.arguments(setting.read(value))]
         )
         assert isinstance(chosen, argparse.Namespace)
 
