@@ -14,6 +14,8 @@
 #   make check-results which results are older than the code they measure; measures nothing
 #   make faults        every row of the table of faults, every single call failing, KILLS=200 processes killed: research/results/
 #   make fuzz          new input for every parser for MINUTES=10; what goes wrong is written to out/fuzz/
+#   make mutations     whether tests notice COUNT=150 changed operators, numbers and arguments of thunder_core, drawn by SEED:
+#                      research/results/mutations_SEED.txt; half an hour, and it goes on where it was stopped
 #   make train-smoke   every stage of training, a few steps each, on a corpus made for it (3 minutes)
 #   make retrain       diffusion model, mesh-to-speech, distilled model and score on new performances of SPEECH="folder …", into TRAINED/weights;
 #                      a run that was stopped goes on; CORES=2 trains in that many processes (docs/training.md)
@@ -50,6 +52,7 @@ JUDGE_STEPS ?= 600
 DISTIL_STEPS ?= 1200
 TOGETHER_STEPS ?= 1000
 KILLS ?= 200
+COUNT ?= 150
 VERSIONS ?= $(shell setup/python.sh environment.py versions 2>/dev/null)
 
 WITH_ENGINE = engine=$$(setup/python.sh environment.py engine) && export THUNDER_PYTHON="$$engine"
@@ -57,7 +60,7 @@ WITH_CARD = engine=$$(setup/python.sh environment.py engine --card) && export TH
 WITH_DEVELOP = engine=$$(setup/python.sh environment.py engine --develop) && export THUNDER_PYTHON="$$engine"
 WITH_TESTED_ENGINE = engine=$$(setup/python.sh environment.py engine --tests) && export THUNDER_PYTHON="$$engine"
 
-.PHONY: demo check-results faults fuzz test test-all test-core test-core-all test-core-slow platforms test-blender test-blender-slow test-blenders test-blender-oldest test-window test-window-slow test-cluster docs-pictures bench bench-speed train-smoke retrain engine develop package packages repository lint licences locks clean weight
+.PHONY: demo check-results faults fuzz mutations test test-all test-core test-core-all test-core-slow platforms test-blender test-blender-slow test-blenders test-blender-oldest test-window test-window-slow test-cluster docs-pictures bench bench-speed train-smoke retrain engine develop package packages repository lint licences locks clean weight
 
 # Both environments are made at once.
 demo:
@@ -139,6 +142,9 @@ faults:
 	@$(WITH_TESTED_ENGINE) && BPY_PYTHON=$$(setup/python.sh environment.py blender) && export BPY_PYTHON && \
 	"$$engine" -m research faults --kills $(KILLS)
 
+mutations:
+	@$(WITH_TESTED_ENGINE) && "$$engine" -m research mutations --seed $(SEED) --count $(COUNT)
+
 train-smoke:
 	@$(WITH_TESTED_ENGINE) && "$$engine" -m pytest tests/core/test_train.py
 
@@ -176,7 +182,7 @@ platforms:
 	@setup/python.sh lock.py --platforms
 
 weight:
-	@setup/python.sh weight.py
+	@$(WITH_ENGINE) && "$$engine" setup/weight.py
 
 package:
 	@setup/python.sh package.py --platforms "$(PLATFORMS)" --pythons "$(PYTHONS)"

@@ -28,6 +28,7 @@ _TAKES = (
     *_WEIGHTS,
 )
 _TEACHER = ("thunder_core/train/teacher*.py", "thunder_core/engine/planning/", "thunder_core/face/")
+_HEAD = ("weights/head.npz", "thunder_core/face/", "scene/heads/")
 _COMMIT = ("thunder_core/animation/", "scene/takes/commit/", "scene/animation/")
 _SPEECH = (
     "thunder_core/engine/m2s.py",
@@ -63,6 +64,7 @@ MEASURES: dict[str, tuple[str, ...]] = {
     "faults": _FAULTS,
     "grades": _SCORE,
     "habits": (*_TAKES, *_TEACHER),
+    "head_keys": _HEAD,
     "heard_arousal": _VOICE,
     "words_aligned": (*_VOICE, "thunder_core/spoken.py"),
     "kills": _FAULTS,
@@ -70,6 +72,7 @@ MEASURES: dict[str, tuple[str, ...]] = {
     "listeners": _TAKES,
     "long": ("bake.py", "cli/", "scene/", *_TAKES),
     "moods_takes": (*_TAKES, *_TEACHER),
+    "mutations_*": ("thunder_core/", "tests/"),
     "paper_clips*": _PAPER,
     "paper_tables": _PAPER,
     "ranking": _SCORE,

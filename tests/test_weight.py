@@ -81,6 +81,7 @@ def test_statements_modules_imports_numbers_and_words_of_each_folder(weight, tre
 
 def test_the_kept_figures_can_be_compared_with(weight):
     for name, kept in json.loads(weight.KEPT.read_text(encoding="utf-8")).items():
+        assert kept["take"]["modules"] > 20, name
         assert all(set(counts) == set(weight.FIGURES) for counts in kept["folders"].values()), name
         assert weight.totals_of(kept["folders"])["product without tests"]["statements"] > 30_000, (
             name

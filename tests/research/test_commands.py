@@ -52,6 +52,7 @@ BENCHES = {
     "faults": "--kills 1 --skip table,calls --results {out}",
     "habits": "--data {data} --solved {solved} --kept {out} --takes 2 --readings 2 --results "
     "{out}/x.txt",
+    "head_keys": "--data {data} --results {out}/x.txt",
     "words_aligned": "--data {source} --lines 2 --results {out}/x.txt",
     "heard_arousal": "--data {source} --voices 1 --results {out}/x.txt",
     "lips": "--data {data} --takes 2 --out {out} --results {out}/x.txt",
@@ -80,6 +81,7 @@ OF_WINDOW = {"reduction"}
 # others import them
 LIBRARIES = {"harness", "corpus_lines", "paper_rows", "viseme_tool"}
 CALLED = {"takes_in_blender", "takes_of_tree"}  # by commit, speed
+ALL_TESTS = {"mutations"}  # runs each of them once to list its lines
 
 # Targets: the rest is the tests themselves, what CI runs, or needs the network.
 TARGETS = {
@@ -91,7 +93,7 @@ TARGETS = {
 ELSEWHERE = set(
     "test test-all test-core test-core-all test-core-slow test-blender test-blender-slow "
     "test-blenders test-blender-oldest test-window "
-    "test-window-slow test-cluster docs-pictures train-smoke bench bench-speed faults "
+    "test-window-slow test-cluster docs-pictures train-smoke bench bench-speed faults mutations "
     "lint licences locks "
     "platforms clean weight packages repository".split()
 )
@@ -107,7 +109,7 @@ def test_the_makefile_names_benches_that_are_there():
 
 def test_every_bench_and_every_target_has_a_run_or_a_reason():
     modules = {path.stem for path in (ROOT / "research").glob("[a-z]*.py")}
-    benches = {*BENCHES, *IN_BLENDER}
+    benches = {*BENCHES, *IN_BLENDER, *ALL_TESTS}
     assert modules == {*benches, *LIBRARIES, *CALLED}
     assert {name for name, _ in parts()} == {*benches, "sculpt", "study", "train"}
     phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.M)[1].split()

@@ -22,7 +22,7 @@ BENCHES = [name for name, _ in parts() if name not in IN_BLENDER]
 
 def test_the_list_names_everything_with_a_sentence_and_imports_nothing_heavy():
     code = (
-        "import sys; from research.__main__ import main; main([]); "
+        "import sys; from research.__main__ import main; import research.mutations; main([]); "
         "sys.exit(bool({'torch', 'numpy', 'thunder_core'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
