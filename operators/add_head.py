@@ -7,13 +7,11 @@ import os
 import bpy
 
 from ..scene.engine import connection
-from ..scene.heads import family, flame, head, ict, mapping_table
+from ..scene.heads import family, flame, head, ict
 from ..scene.media import export
 from ..scene.voice import strip
 from ..thunder_core import files, shipped
 from ..thunder_core.errors import BadRequest
-from ..thunder_core.face import mapping
-from ..thunder_core.types import TONGUE
 from .base import ChoosesFile, Explained, InstantWork, SlicedWork, why_not_in_object_mode
 
 SAMPLE = str(shipped.SAMPLE)
@@ -37,8 +35,6 @@ class AddsHead(InstantWork):
 
 class THUNDER_OT_add_head(AddsHead, bpy.types.Operator):
     """Add the bundled head at the 3D cursor, ready to animate"""
-
-    bl_label = "Add Head"
 
     person: bpy.props.EnumProperty(
         name="Person",
@@ -116,7 +112,6 @@ def _why_nothing_linked(context) -> str:
 class THUNDER_OT_make_editable(InstantWork, bpy.types.Operator):
     """Make a library override of the linked character and its meshes, so that it can be animated"""
 
-    bl_label = "Make Editable"
     obstacles = (_why_nothing_linked, why_not_in_object_mode)
 
     def act(self, context):
@@ -202,25 +197,6 @@ class THUNDER_OT_own_voice(ChoosesFile, _AddsVoice, bpy.types.Operator):
         self.put(context, self.filepath, os.path.splitext(os.path.basename(self.filepath))[0])
 
 
-class THUNDER_OT_open_preferences(InstantWork, bpy.types.Operator):
-    """Open the add-on preferences to install the engine"""
-
-    bl_label = "Install the Engine"
-    bl_options = {"INTERNAL"}
-
-    def act(self, context):
-        try:
-            bpy.ops.preferences.addon_show(module=connection.PACKAGE)
-        except RuntimeError as error:
-            raise BadRequest(files.reason_of(error)) from error
-
-
-def _channels(self, context, text):
-    return [
-        name for name in (*mapping.DERIVED, *head.channel_names()) if not name.startswith(TONGUE)
-    ]
-
-
 class _NeedsFlameHead(Explained):
     obstacles = (
         lambda context: (
@@ -237,34 +213,6 @@ class _OfFlameHead(_NeedsFlameHead, InstantWork):
 
     def act(self, context):
         return self.change(context, head.resolve(flame.chosen_mesh(context)))
-
-
-class THUNDER_OT_preview_retarget(_OfFlameHead, bpy.types.Operator):
-    """Preview one of Thunder's channels on this head. An amount of 0 resets it"""
-
-    bl_label = "Show Channel"
-
-    channel: bpy.props.StringProperty(
-        name="Channel",
-        default="jawOpen",
-        search=_channels,
-        description="Channel to preview, with all others at rest",
-    )
-    amount: bpy.props.FloatProperty(
-        name="Amount",
-        default=1.0,
-        soft_min=0.0,
-        soft_max=1.0,
-        min=-2.0,
-        max=2.0,
-        description="Value of the channel; 0 resets the head",
-    )
-
-    def change(self, context, rig):
-        if self.amount == 0.0:
-            mapping_table.end(context.scene)
-        else:
-            mapping_table.show(context.scene, rig, self.channel, self.amount)
 
 
 class THUNDER_OT_measure_retarget(_OfFlameHead, bpy.types.Operator):

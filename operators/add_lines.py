@@ -17,7 +17,7 @@ from ..scene.voice import recording, strip
 from ..thunder_core.animation.recording import ENDINGS
 from ..thunder_core.batch.job_file import SOUNDS
 from ..thunder_core.errors import attempt, BadRequest, ThunderError
-from .base import ChoosesFile, InstantWork, SlicedWork
+from .base import ChoosesFile, FileWork, InstantWork, SlicedWork
 
 _MOST_SHOWN = 12  # jobs that the dialog lists
 
@@ -49,17 +49,16 @@ def choose_head_under(context, event) -> None:
 
 
 class _AddsLines(InstantWork):
-    """An operator that adds the sounds that `sounds(context)` lists as lines, and then offers to
-    generate their takes."""
+    """An operator that adds the sounds that `sounds(context)` lists as lines."""
 
     def act(self, context):
-        self.added, left_out = dialogue.add_sounds(context, self.sounds(context))
+        added, left_out = dialogue.add_sounds(context, self.sounds(context))
         for sentence in left_out:
             self.report({"WARNING"}, f"Left out: {sentence}")
         what = (
-            f"Added “{self.added[0]}”"
-            if len(self.added) == 1
-            else f"Added {len(self.added)} lines, one after the other"
+            f"Added “{added[0]}”"
+            if len(added) == 1
+            else f"Added {len(added)} lines, one after the other"
         )
         return (
             what
@@ -67,26 +66,10 @@ class _AddsLines(InstantWork):
             else f"{what}: add a head that speaks, then generate takes"
         )
 
-    def offer(self, context) -> None:
-        """Open a small menu with Generate Takes at the pointer."""
-        count, several = len(self.added), len(self.added) > 1
-        title = f"{count} Lines Added" if several else f"“{self.added[0]}” Added"
-
-        def draw(menu, context):
-            menu.layout.operator_context = "INVOKE_DEFAULT"
-            menu.layout.operator(
-                "thunder.generate_all" if several else "thunder.generate", icon="PLAY"
-            )
-
-        if head.is_any_in(context.scene):
-            context.window_manager.popup_menu(draw, title=title, icon="SPEAKER")
-
 
 class THUNDER_OT_add_lines(_AddsLines, bpy.types.Operator):
     """Add sound files to the sequencer from the playhead on, one after the other, as lines that the
     heads speak in turn"""
-
-    bl_label = "Add Lines"
 
     directory: bpy.props.StringProperty(subtype="DIR_PATH", options={"SKIP_SAVE", "HIDDEN"})
     files: bpy.props.CollectionProperty(
@@ -99,10 +82,7 @@ class THUNDER_OT_add_lines(_AddsLines, bpy.types.Operator):
         if not self.files:
             return ChoosesFile.invoke(self, context, event)
         choose_head_under(context, event)
-        result = self.execute(context)
-        if "FINISHED" in result and context.window is not None:
-            self.offer(context)
-        return result
+        return self.execute(context)
 
     def sounds(self, context):
         folder = bpy.path.abspath(self.directory)
@@ -113,8 +93,6 @@ class THUNDER_OT_add_lines(_AddsLines, bpy.types.Operator):
 class THUNDER_OT_open_jobs(_AddsLines, ChoosesFile, bpy.types.Operator):
     """Show what a file of jobs of bake.py holds, and add the sounds that it names as lines from the
     playhead on"""
-
-    bl_label = "Open Jobs"
 
     filter_glob: bpy.props.StringProperty(default="*.toml", options={"HIDDEN"})
 
@@ -149,20 +127,18 @@ class THUNDER_OT_open_jobs(_AddsLines, ChoosesFile, bpy.types.Operator):
 
 
 class THUNDER_FH_lines(DropsInViewport, bpy.types.FileHandler):
-    bl_idname = "THUNDER_FH_lines"
     bl_label = "Lines of Dialogue"
     bl_import_operator = "thunder.add_lines"
     bl_file_extensions = ";".join(sorted(SOUNDS))
 
 
 class THUNDER_FH_jobs(DropsInViewport, bpy.types.FileHandler):
-    bl_idname = "THUNDER_FH_jobs"
     bl_label = "Thunder Jobs"
     bl_import_operator = "thunder.open_jobs"
     bl_file_extensions = ".toml"
 
 
-class THUNDER_OT_import_capture(SlicedWork, ChoosesFile, bpy.types.Operator):
+class THUNDER_OT_import_capture(FileWork, bpy.types.Operator):
     """Add a captured face as a take of the chosen head and voice: curves of Live Link Face or ARKit
     (.csv), or a take of ours (.npz)"""
 
@@ -199,9 +175,8 @@ class THUNDER_OT_import_capture(SlicedWork, ChoosesFile, bpy.types.Operator):
     )
 
     def invoke(self, context, event):
-        if not self.filepath:
-            return ChoosesFile.invoke(self, context, event)
-        choose_head_under(context, event)
+        if self.filepath:
+            choose_head_under(context, event)
         return super().invoke(context, event)
 
     def begin(self, context):
@@ -231,7 +206,6 @@ class THUNDER_OT_import_capture(SlicedWork, ChoosesFile, bpy.types.Operator):
 
 
 class THUNDER_FH_captures(DropsInViewport, bpy.types.FileHandler):
-    bl_idname = "THUNDER_FH_captures"
     bl_label = "Captured Face"
     bl_import_operator = "thunder.import_capture"
     bl_file_extensions = ";".join(ENDINGS)
@@ -260,7 +234,6 @@ class THUNDER_OT_record(SlicedWork, bpy.types.Operator):
     """Record a line while the scene plays, and generate takes of it. Space or Esc ends it and keeps
     what was spoken"""
 
-    bl_label = "Record"
     obstacles = (
         lambda context: (
             "Recording needs a window: open the file in Blender"
@@ -322,7 +295,6 @@ class THUNDER_OT_record(SlicedWork, bpy.types.Operator):
 class THUNDER_OT_stop_recording(InstantWork, bpy.types.Operator):
     """End the recording and keep what was spoken"""
 
-    bl_label = "Stop Recording"
     bl_options = {"INTERNAL"}
     obstacles = (lambda _: "" if recording.is_on() else "Nothing is being recorded",)
 

@@ -21,15 +21,17 @@ class Explained:
     classes', gives a reason, which its greyed button shows.
 
     obstacles: functions of the context; each returns a sentence, "" if nothing is in the way. Those
-    of base classes come first. Its name is that of its class: THUNDER_OT_add_head is
-    thunder.add_head.
+    of base classes come first. Its name is that of its class, and its label too if it has none:
+    THUNDER_OT_add_head is thunder.add_head, “Add Head”.
     """
 
     obstacles: tuple[Callable[..., str], ...] = ()
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
-        cls.bl_idname = cls.__name__.replace("THUNDER_OT_", "thunder.")
+        name = cls.__name__.removeprefix("THUNDER_OT_")
+        cls.bl_idname = f"thunder.{name}"
+        cls.bl_label = vars(cls).get("bl_label", name.replace("_", " ").title())
 
     @classmethod
     def why_not(cls, context) -> str:
@@ -321,6 +323,19 @@ class SlicedWork(Explained):
             self.report({"WARNING"}, sentence)
 
 
+class FileWork(ChoosesFile, SlicedWork):
+    """A SlicedWork on a file that is chosen in the file browser, unless it was dropped or named."""
+
+    def invoke(self, context, event):
+        first = SlicedWork if self.filepath else ChoosesFile
+        return first.invoke(self, context, event)
+
+    def execute(self, context):
+        if bpy.app.background or context.window is None:
+            return super().execute(context)
+        return SlicedWork.invoke(self, context, None)  # after the file browser
+
+
 class PartialResults:
     """A SlicedWork that adds arriving takes to `self.takes`: if stopped or failed, they stay in the
     list. Undo and redo go past it."""
@@ -338,7 +353,6 @@ class PartialResults:
 class THUNDER_OT_cancel(InstantWork, bpy.types.Operator):
     """Cancel the running operation. Finished takes are kept, everything else stays as it was"""
 
-    bl_label = "Cancel"
     bl_options = {"INTERNAL"}
     obstacles = (lambda _: "Nothing is running" if jobs.session.job is None else "",)
 

@@ -117,7 +117,6 @@ class THUNDER_OT_more_like_this(NeedsShownTake, PartialResults, SlicedWork, bpy.
     """Sample takes that are played like the shown one, each a little differently. They are added to
     the list"""
 
-    bl_label = "More Like This"
     obstacles = (lambda context: similar.why_not(take_list.shown_take(context.scene.thunder)),)
 
     def begin(self, context):
@@ -138,8 +137,6 @@ class THUNDER_OT_more_like_this(NeedsShownTake, PartialResults, SlicedWork, bpy.
 class THUNDER_OT_update_eyes(NeedsShownTake, SlicedWork, bpy.types.Operator):
     """Aim the eyes of all takes of the shown one's line as Look At says now. Takes that you edited
     or shaped stay as they are"""
-
-    bl_label = "Update Eyes"
 
     def begin(self, context):
         entry, rig = shown_take_and_rig(context)

@@ -13,7 +13,6 @@ from ..scene.takes import dialogue, generation, resync, take_list, transcript, t
 from ..scene.takes.direction import asking
 from ..scene.takes.provenance import is_sampled, role_of, Sampling, unused_seed
 from ..scene.voice import fingerprint, strip
-from ..thunder_core.errors import BadRequest
 from ..thunder_core.types import LISTENS, SPEAKS
 from .base import InstantWork, keep_alive, PartialResults, SlicedWork
 
@@ -97,19 +96,13 @@ class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
     are kept"""
 
     bl_label = "Re-sync"
+    obstacles = (
+        lambda context: (
+            "" if fingerprint.stale_takes(context.scene) else "No voice of a take has changed"
+        ),
+    )
 
     kinds = ()
-
-    @classmethod
-    def why_not(cls, context):
-        if (busy := super().why_not(context)) or fingerprint.stale_takes(context.scene):
-            return busy
-        count = len(fingerprint.takes_without_voice(context.scene))
-        return (
-            f"The voice of {count} takes is gone, all others match theirs"
-            if count
-            else "All takes match their voice"
-        )
 
     def begin(self, context):
         client = connection.start_client() if resync.needs_engine(context.scene) else None
@@ -169,8 +162,6 @@ class THUNDER_OT_cast_strip(_OnStrip, bpy.types.Operator):
 class THUNDER_OT_go_to_strip(_OnStrip, bpy.types.Operator):
     """Make this strip the voice and its speaker the head, and go to the strip's first frame"""
 
-    bl_label = "Go To Strip"
-
     def act(self, context):
         dialogue.speak(context, self.strip)
         context.scene.frame_set(
@@ -188,17 +179,12 @@ class THUNDER_OT_listen_to_strip(_OnStrip, bpy.types.Operator):
     )
 
     def act(self, context):
-        listener = context.scene.objects.get(self.listener)
-        if listener is None or strip.by_name(context.scene, self.strip) is None:
-            raise BadRequest("The head or the strip is gone: choose a listener again")
-        dialogue.let_listen(context.scene, self.strip, listener)
+        dialogue.let_listen(context.scene, self.strip, context.scene.objects.get(self.listener))
 
 
 class THUNDER_OT_mark_speaker(_OnStrip, bpy.types.Operator):
     """Choose who speaks the frames of the preview range or, without one, those from the playhead to
     the next range"""
-
-    bl_label = "Mark Speaker"
 
     speaker: bpy.props.EnumProperty(
         name="Speaker", items=_heads_of_scene, description="Head that speaks these frames"
@@ -208,8 +194,6 @@ class THUNDER_OT_mark_speaker(_OnStrip, bpy.types.Operator):
         scene = context.scene
         sound_strip = strip.by_name(context.scene, self.strip)
         speaker = context.scene.objects.get(self.speaker)
-        if sound_strip is None or speaker is None:
-            raise BadRequest("The head or the strip is gone: choose a speaker again")
         first, last = scene.frame_current, compat.strip_span(sound_strip)[1]
         if scene.use_preview_range:
             first, last = scene.frame_preview_start, scene.frame_preview_end + 1

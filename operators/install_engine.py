@@ -73,8 +73,6 @@ class THUNDER_OT_install_engine(_Installs, bpy.types.Operator):
     """Install the engine into its own environment, or reinstall what is missing or damaged. Blender
     and other add-ons are not changed"""
 
-    bl_label = "Install Engine"
-
     card: bpy.props.BoolProperty(
         name="For Graphics Cards",
         options={"HIDDEN", "SKIP_SAVE"},
@@ -165,8 +163,6 @@ class THUNDER_OT_install_waveform_extra(_AddsExtra, bpy.types.Operator):
     """Add transformers to the engine, for weights that were trained with a Wav2Vec2, HuBERT or
     WavLM network (0.2 GB)"""
 
-    bl_label = "Install Waveform Extra"
-
     def begin(self, wheels, online):
         return install.begin(wheels, online, extra=install.WAVEFORM_LOCK)
 
@@ -189,7 +185,6 @@ class THUNDER_OT_stop_installation(InstantWork, bpy.types.Operator):
 class THUNDER_OT_remove_engine(InstantWork, bpy.types.Operator):
     """Delete the engine's environment. Heads, takes and settings are kept"""
 
-    bl_label = "Remove Engine"
     bl_options = {"INTERNAL"}
     obstacles = (
         lambda _: (
@@ -222,7 +217,6 @@ class THUNDER_OT_remove_engine(InstantWork, bpy.types.Operator):
 class THUNDER_OT_check_engine(SlicedWork, bpy.types.Operator):
     """Start the engine and show its device and versions"""
 
-    bl_label = "Check Engine"
     bl_options = {"INTERNAL"}
     obstacles = (_why_installing, lambda _: connection.current_python()[1])
 

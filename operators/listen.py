@@ -18,7 +18,6 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
     """Generate speech from the current animation, edited keys included, and add it to the
     sequencer"""
 
-    bl_label = "Listen"
     obstacles = (why_no_audio,)
 
     def begin(self, context):
@@ -55,7 +54,6 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
 class THUNDER_OT_original(InstantWork, bpy.types.Operator):
     """Switch between the original voice and the generated speech"""
 
-    bl_label = "Original"
     obstacles = (
         lambda context: (
             ""
@@ -85,7 +83,6 @@ class THUNDER_OT_original(InstantWork, bpy.types.Operator):
 class THUNDER_OT_check(SlicedWork, bpy.types.Operator):
     """Find where the lips of the current animation do not fit its voice, whatever made it"""
 
-    bl_label = "Check"
     obstacles = (why_no_head,)
 
     def begin(self, context):

@@ -49,8 +49,6 @@ class THUNDER_OT_map_by_poses(OnCharacter, bpy.types.Operator):
 class THUNDER_OT_show_mapping(OnCharacter, bpy.types.Operator):
     """Show the character's mapping as an editable table"""
 
-    bl_label = "Show Mapping"
-
     def change(self, context, obj):
         mapping_table.fill(context.scene, obj)
         context.scene.thunder.head = obj
@@ -106,8 +104,7 @@ class THUNDER_OT_learn_channel(_OfTable, bpy.types.Operator):
         source = settings.table[settings.table_index].source
         obj = settings.table_head
         plan = character.plan_of(obj)
-        amount = settings.preview_amount if settings.preview else 1.0
-        rules = detection.rules_of_pose(source, plan, character.objects_of(obj, plan), amount)
+        rules = detection.rules_of_pose(source, plan, character.objects_of(obj, plan))
         kept = tuple(rule for rule in plan.rules if rule.source != source)
         joints = tuple(rule for rule in plan.joints if rule.joint != source)
         mapping_table.keep_plan(
@@ -174,7 +171,6 @@ def _items(self, context):
 class THUNDER_OT_save_mapping(OnCharacter, bpy.types.Operator):
     """Save the character's mapping as a preset for other characters"""
 
-    bl_label = "Save Mapping"
     bl_options = {"REGISTER"}
 
     name: bpy.props.StringProperty(
@@ -194,7 +190,6 @@ class THUNDER_OT_save_mapping(OnCharacter, bpy.types.Operator):
 class THUNDER_OT_load_mapping(OnCharacter, bpy.types.Operator):
     """Use a saved mapping on this character"""
 
-    bl_label = "Load Mapping"
     obstacles = (
         lambda _: (
             ""
@@ -222,7 +217,6 @@ class _OnMouthSliders(InstantWork):
 class THUNDER_OT_add_mouth_sliders(_OnMouthSliders, bpy.types.Operator):
     """Add the sliders Open, Wide, Round and Smile, which add to your animation and can be keyed"""
 
-    bl_label = "Add Mouth Sliders"
     obstacles = (
         lambda context: (
             "This character has mouth sliders already"
@@ -243,7 +237,6 @@ class THUNDER_OT_add_mouth_sliders(_OnMouthSliders, bpy.types.Operator):
 class THUNDER_OT_remove_mouth_sliders(_OnMouthSliders, bpy.types.Operator):
     """Remove the mouth sliders, their keys and all that they move; your animation stays"""
 
-    bl_label = "Remove Mouth Sliders"
     obstacles = (
         lambda context: (
             "" if controls.are_on(chosen_head(context)) else "This character has no mouth sliders"

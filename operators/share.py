@@ -136,7 +136,6 @@ class THUNDER_OT_apply_asset(InstantWork, bpy.types.Operator):
 class THUNDER_OT_export_performance(ChoosesFile, InstantWork, bpy.types.Operator):
     """Export the head and its current animation for other programs"""
 
-    bl_label = "Export Performance"
     bl_options = {"PRESET"}  # nothing in the scene changes: there is nothing to undo
     obstacles = (why_busy, why_no_head)
 

@@ -68,15 +68,10 @@ class THUNDER_OT_add_cut(InstantWork, bpy.types.Operator):
 class THUNDER_OT_remove_cut(InstantWork, bpy.types.Operator):
     """Remove this cut. The previous take continues"""
 
-    bl_label = "Remove Cut"
-
     index: bpy.props.IntProperty(name="Cut", min=0, description="Place in the list of cuts")
 
     def act(self, context):
-        cuts = context.scene.thunder_mix.cuts
-        if self.index >= len(cuts):
-            raise BadRequest(f"There is no cut {self.index + 1}: the mix has {len(cuts)}")
-        cuts.remove(self.index)
+        context.scene.thunder_mix.cuts.remove(self.index)
 
 
 class THUNDER_OT_mix_takes(SlicedWork, bpy.types.Operator):
@@ -100,8 +95,6 @@ class THUNDER_OT_mix_takes(SlicedWork, bpy.types.Operator):
 
 class THUNDER_OT_keep_frames(NeedsShownTake, InstantWork, bpy.types.Operator):
     """Keep frames of the take unchanged"""
-
-    bl_label = "Keep Frames"
 
     which: bpy.props.EnumProperty(
         name="Frames",
@@ -156,10 +149,7 @@ class THUNDER_OT_free_frames(InstantWork, bpy.types.Operator):
     )
 
     def act(self, context):
-        ranges = context.scene.thunder_keep.ranges
-        if self.index >= len(ranges):
-            raise BadRequest(f"There is no range {self.index + 1}: {len(ranges)} are kept")
-        ranges.remove(self.index)
+        context.scene.thunder_keep.ranges.remove(self.index)
 
 
 class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.types.Operator):

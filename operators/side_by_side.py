@@ -15,6 +15,7 @@ from ..thunder_core.errors import attempt, BadRequest
 from .base import (
     ChoosesFile,
     chosen_head,
+    FileWork,
     InstantWork,
     NeedsTakes,
     SlicedWork,
@@ -58,8 +59,6 @@ class THUNDER_OT_play_grid(NeedsTakes, SlicedWork, bpy.types.Operator):
 
 class THUNDER_OT_contact_sheet(NeedsTakes, SlicedWork, bpy.types.Operator):
     """Render the listed takes side by side into an image, at the moments where they differ most"""
-
-    bl_label = "Contact Sheet"
 
     def begin(self, context):
         return "Contact Sheet", self._steps(context)
@@ -125,8 +124,8 @@ def _fit(name: str) -> None:
 
 
 class THUNDER_OT_light_scene(InstantWork, bpy.types.Operator):
-    """Set up a camera that frames the head, three lights and a backdrop, or fit them to the head
-    again"""
+    """Set up a camera that frames the chosen head, else all heads, three lights and a backdrop, or
+    fit them again"""
 
     bl_label = "Light the Scene"
     obstacles = (
@@ -136,9 +135,6 @@ class THUNDER_OT_light_scene(InstantWork, bpy.types.Operator):
         why_not_in_object_mode,
     )
 
-    all_heads: bpy.props.BoolProperty(
-        name="All Heads", description="Frame all heads of the scene instead of the chosen one"
-    )
     instead: bpy.props.BoolProperty(
         name="New Camera and Lights",
         description="Look through the new camera and add the new lights and backdrop though the "
@@ -147,9 +143,6 @@ class THUNDER_OT_light_scene(InstantWork, bpy.types.Operator):
     )
 
     def invoke(self, context, event):
-        self.all_heads = (
-            len(head.in_scene(context.scene)) > 1 and context.scene.thunder.head is None
-        )
         if studio.find(context.scene) is None and {"CAMERA", "LIGHT"} & studio.scene_types(
             context.scene
         ):
@@ -162,7 +155,7 @@ class THUNDER_OT_light_scene(InstantWork, bpy.types.Operator):
         context.view_layer.update()
         rigs = (
             [head.resolve(obj) for obj in head.in_scene(scene)]
-            if self.all_heads
+            if scene.thunder.head is None
             else [chosen_head(context)]
         )
         studio.set_up(scene, rigs, self.instead)
@@ -198,16 +191,12 @@ class THUNDER_OT_remove_stage(InstantWork, bpy.types.Operator):
         studio.remove(context.scene)
 
 
-class THUNDER_OT_playblast(SlicedWork, bpy.types.Operator):
+class THUNDER_OT_playblast(FileWork, bpy.types.Operator):
     """Film the scene's frames with their sound, through the stage's camera or the scene's, into a
     video next to the .blend"""
 
-    bl_label = "Playblast"
     bl_options = set()  # nothing in the file changes: there is nothing to undo
 
-    filepath: bpy.props.StringProperty(
-        name="File", subtype="FILE_PATH", options={"SKIP_SAVE"}, description="The video to write"
-    )
     filter_glob: bpy.props.StringProperty(default="*.mp4", options={"HIDDEN"})
     percent: bpy.props.IntProperty(
         name="Resolution",
@@ -226,32 +215,12 @@ class THUNDER_OT_playblast(SlicedWork, bpy.types.Operator):
         description="What renders the frames",
     )
 
-    choose: bpy.props.BoolProperty(
-        name="Choose the File",
-        options={"SKIP_SAVE", "HIDDEN"},
-        description="Ask where to write the video",
-    )
-
     def invoke(self, context, event):
-        self.choose = (self.choose or not bpy.data.filepath) and not self.filepath
-        if not self.choose:
-            return super().invoke(context, event)
-        self.filepath = contact_sheet.free_path("playblast", ".mp4")
+        self.filepath = _free_video()
         return ChoosesFile.invoke(self, context, event)
 
-    def execute(self, context):
-        if not self.choose:
-            return super().execute(context)
-        how = {name: getattr(self, name) for name in ("filepath", "percent", "engine")}
-        # the file browser would wait for the film
-        bpy.ops.thunder.playblast("INVOKE_DEFAULT", **how)
-        return {"CANCELLED"}
-
     def begin(self, context):
-        title = bpy.path.display_name_from_filepath(bpy.data.filepath) or "Scene"
-        path = bpy.path.abspath(self.filepath) or contact_sheet.free_path(
-            f"{title} playblast", ".mp4"
-        )
+        path = bpy.path.abspath(self.filepath) or _free_video()
         path = bpy.path.ensure_ext(path, ".mp4")
         return "Playblast", studio.playblast(
             context.scene, path, self.percent, "" if self.engine == "SCENE" else self.engine
@@ -259,3 +228,9 @@ class THUNDER_OT_playblast(SlicedWork, bpy.types.Operator):
 
     def outcome(self, value):
         return f"Playblast saved to {value}"
+
+
+def _free_video() -> str:
+    """A video beside the .blend that is not there yet."""
+    title = bpy.path.display_name_from_filepath(bpy.data.filepath) or "Scene"
+    return contact_sheet.free_path(f"{title} playblast", ".mp4")

@@ -140,29 +140,20 @@ class THUNDER_OT_fold_takes(NeedsTakes, InstantWork, bpy.types.Operator):
     """Fold or unfold the takes that were generated together. A folded take stays as it is, and is
     listed while it is shown"""
 
-    bl_label = "Fold Takes"
-
     batch: bpy.props.IntProperty(
         name="Batch", min=0, description="Number of the batch that the takes have in common"
     )
 
     def act(self, context):
-        batch = next(
-            (takes for takes in take_list.batches(context) if takes[0].batch == self.batch), None
-        )
-        if batch is None:
-            raise BadRequest(
-                f"There is no batch {self.batch} of this head and voice: choose one of the list"
-            )
-        folded = not batch[0].folded
-        for entry in batch:
-            entry.folded = folded
+        for takes in take_list.batches(context):
+            if takes[0].batch == self.batch:
+                folded = not takes[0].folded
+                for entry in takes:
+                    entry.folded = folded
 
 
 class THUNDER_OT_delete_takes(NeedsTakes, SlicedWork, bpy.types.Operator):
     """Delete several takes of this head and voice at once"""
-
-    bl_label = "Delete Takes"
 
     which: bpy.props.EnumProperty(
         name="Takes",

@@ -17,8 +17,8 @@ from ..thunder_core import subtitles
 from ..thunder_core.errors import attempt, BadRequest
 from ..thunder_core.face.mixing import PARTS
 from .base import (
-    ChoosesFile,
     Explained,
+    FileWork,
     InstantWork,
     NeedsShownTake,
     PartialResults,
@@ -74,8 +74,6 @@ class THUNDER_OT_step_word(OnWord, InstantWork, bpy.types.Operator):
 class THUNDER_OT_loop_word(OnWord, InstantWork, bpy.types.Operator):
     """Play the word again and again, with a little before it. Press again to stop"""
 
-    bl_label = "Loop Word"
-
     def act(self, context):
         if word_places.is_looped(context.scene):
             context.scene.use_preview_range = False
@@ -111,7 +109,6 @@ def _loop(context, place: word_places.Place) -> None:
 class THUNDER_OT_hear_word(OnWord, SlicedWork, bpy.types.Operator):
     """Hear what the lips say on this word now, then the voice"""
 
-    bl_label = "Hear Word"
     obstacles = (why_no_audio,)
 
     def begin(self, context):
@@ -136,8 +133,6 @@ class THUNDER_OT_hear_word(OnWord, SlicedWork, bpy.types.Operator):
 class THUNDER_OT_mark_word(OnWord, InstantWork, bpy.types.Operator):
     """Mark the word for new takes, or remove the mark. The shown take follows if it follows the
     sliders"""
-
-    bl_label = "Mark Word"
 
     kind: EnumProperty(
         name="Mark",
@@ -167,16 +162,12 @@ class THUNDER_OT_mark_word(OnWord, InstantWork, bpy.types.Operator):
 class THUNDER_OT_correct_sound(OnWord, InstantWork, bpy.types.Operator):
     """Have lips make another sound here than the one that was recognized"""
 
-    bl_label = "Correct Sound"
-
     number: IntProperty(name="Number", min=0, description="Which sound of the word")
     sound: EnumProperty(name="Sound", items=SOUNDS, description="What the lips do")
 
     def act(self, context):
         line = word_places.line(context)
         sounds = line.sounds(line.current(context.scene))
-        if self.number >= len(sounds):
-            raise BadRequest(f"The word has {len(sounds)} sounds: choose one of them")
         word_places.set_sound(context, sounds[self.number][0], self.sound)
         jobs.redraw(jobs.TIMELINES)
 
@@ -194,8 +185,6 @@ class THUNDER_OT_clear_word(OnWord, InstantWork, bpy.types.Operator):
 
 class THUNDER_OT_move_word(OnWord, InstantWork, bpy.types.Operator):
     """Move the edges of the word: lips say it earlier or later than the voice"""
-
-    bl_label = "Move Word"
 
     start: FloatProperty(
         name="Start",
@@ -252,8 +241,6 @@ class THUNDER_OT_retake(OnWord, NeedsShownTake, PartialResults, SlicedWork, bpy.
 class THUNDER_OT_use_mouth(OnWord, NeedsShownTake, SlicedWork, bpy.types.Operator):
     """Use this take's mouth on the word, in a new take. The shown take is not changed"""
 
-    bl_label = "Use Mouth"
-
     take: StringProperty(name="Take", description="Action of the take whose mouth is used")
 
     def begin(self, context):
@@ -300,8 +287,6 @@ class THUNDER_OT_hover_words(_OverTrack, bpy.types.Operator):
 
 class THUNDER_OT_click_word(_OverTrack, bpy.types.Operator):
     """Click a word on the track to loop it; drag one of its edges to move the lips"""
-
-    bl_label = "Click Word"
 
     def invoke(self, context, event):
         frame, per_frame = word_track.frame_at(
@@ -381,13 +366,9 @@ class THUNDER_OT_find_words(FindsWords, bpy.types.Operator):
     """Find the sounds of the voice and the words of its transcript, and show them over the
     timeline"""
 
-    bl_label = "Find Words"
-
 
 class THUNDER_OT_paste_transcript(FindsWords, bpy.types.Operator):
     """Take what the voice says from the clipboard, and find its words"""
-
-    bl_label = "Paste Transcript"
 
     def text(self, context, voice):
         pasted = " ".join(context.window_manager.clipboard.replace("\0", " ").split())
@@ -396,11 +377,9 @@ class THUNDER_OT_paste_transcript(FindsWords, bpy.types.Operator):
         return pasted
 
 
-class THUNDER_OT_read_transcript(ChoosesFile, FindsWords, bpy.types.Operator):
+class THUNDER_OT_read_transcript(FileWork, FindsWords, bpy.types.Operator):
     """Read what the voice says from a text or from subtitles (.txt, .srt, .vtt), and find its
     words"""
-
-    bl_label = "Read Transcript"
 
     filter_glob: StringProperty(
         default=";".join(f"*{ending}" for ending in subtitles.ENDINGS), options={"HIDDEN"}
@@ -411,11 +390,6 @@ class THUNDER_OT_read_transcript(ChoosesFile, FindsWords, bpy.types.Operator):
         part = state.seconds if state is not None and state.last else None
         return subtitles.read_text(bpy.path.abspath(self.filepath), "choose another", part)
 
-    def execute(self, context):
-        if bpy.app.background or context.window is None:
-            return super().execute(context)
-        return SlicedWork.invoke(self, context, None)
-
 
 def _voice_of(context) -> str:
     """Name of the shown take's voice, else of the current one. Raises BadSound."""
@@ -423,26 +397,12 @@ def _voice_of(context) -> str:
     return strip.find(context).name if entry is None else entry.voice
 
 
-def _why_no_voice(context) -> str:
-    return attempt(_voice_of, context)[1]
-
-
-class THUNDER_OT_add_transcript(InstantWork, bpy.types.Operator):
-    """Enter what the voice says: lips of new takes then follow its words"""
-
-    bl_label = "Add Transcript"
-    obstacles = (_why_no_voice,)
-
-    def act(self, context):
-        transcript.ensure(context.scene, _voice_of(context))
-
-
 class THUNDER_OT_edit_transcript(Explained, bpy.types.Operator):
     """Edit the transcript in a wide field, with all of it below"""
 
     bl_label = "Transcript"
     bl_options = {"UNDO", "INTERNAL"}
-    obstacles = (_why_no_voice,)
+    obstacles = (lambda context: attempt(_voice_of, context)[1],)
 
     def invoke(self, context, event):
         transcript.ensure(context.scene, _voice_of(context))

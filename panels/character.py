@@ -2,8 +2,6 @@
 """In the data of an object: the mapping of the animator's character, a bundled head's switches,
 identity of a FLAME head."""
 
-import re
-
 import bpy
 
 from ..scene.engine import connection
@@ -28,9 +26,7 @@ class THUNDER_UL_mapping(bpy.types.UIList):
         nothing = item.kind == "NONE" or not name
         row = tune(layout.row(align=True), active=not nothing)
         split = row.split(factor=0.55)
-        # the side must not be cut off
-        source = re.sub(r"(Left|Right)$", lambda side: f" {side[0][0]}", item.source)
-        split.label(text=source, icon="DOT" if nothing else _ICONS[item.kind])
+        split.label(text=item.source, icon="DOT" if nothing else _ICONS[item.kind])
         split.label(
             text="nothing"
             if nothing
@@ -221,9 +217,6 @@ class THUNDER_PT_head(OfData, bpy.types.Panel):
             column.prop(armature, rna_paths.slider_path(name), text=name, slider=True)
 
 
-SLIDERS_SHOWN = 10
-
-
 class THUNDER_PT_flame(OfData, bpy.types.Panel):
     bl_label = "Thunder FLAME Head"
 
@@ -241,9 +234,6 @@ class THUNDER_PT_flame(OfData, bpy.types.Panel):
             wrapped_label(
                 layout, "It is linked from another file and cannot be animated yet", context
             )
-        row = layout.row(align=True)
-        row.operator("thunder.preview_retarget", icon="HIDE_OFF")
-        row.operator("thunder.preview_retarget", text="", icon="LOOP_BACK").amount = 0.0
         layout.operator("thunder.measure_retarget", icon="DRIVER_DISTANCE")
         measured = armature.get(flame.MEASURED, "")
         if measured:
@@ -253,18 +243,7 @@ class THUNDER_PT_flame(OfData, bpy.types.Panel):
             column = layout.column(align=True)
             column.prop(chosen, "flame_file", text="")
             column.operator("thunder.check_with_smplx", icon="CHECKMARK")
-        blocks = mesh.data.shape_keys.key_blocks if mesh.data.shape_keys else {}
-        sliders = [
-            name for i in range(SLIDERS_SHOWN) if (name := build.IDENTITY.format(i + 1)) in blocks
-        ]
-        if sliders:
-            column = layout.column(align=True)
-            column.label(text="Identity")
-            for name in sliders:
-                column.prop(
-                    blocks[name], "value", text=name[len("identity") :].lstrip("0"), slider=True
-                )
-            column.operator("thunder.fit_flame_bones", icon="BONE_DATA")
+        layout.operator("thunder.fit_flame_bones", icon="BONE_DATA")
         layout.operator_context = "INVOKE_DEFAULT"
         layout.operator(
             "thunder.export_performance", text="Export FLAME Parameters…", icon="EXPORT"

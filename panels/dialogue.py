@@ -176,17 +176,9 @@ class THUNDER_PT_strip(bpy.types.Panel):
     def draw(self, context):
         layout, scene, strips_scene = self.layout, context.scene, compat.sequencer_scene(context)
         sound = active_sound(strips_scene)
-        if sound is None:
+        if sound is None or strips_scene != strip.scene_of_strips(context):
             wrapped_label(
-                layout, "Choose a sound strip to see who speaks it, and its takes", context
-            )
-            return
-        if strips_scene != strip.scene_of_strips(context):
-            wrapped_label(
-                layout,
-                f"The heads of “{scene.name}” speak the sounds of that scene: show it in the "
-                f"sequencer",
-                context,
+                layout, "Choose a sound strip of the scene to see its speaker and takes", context
             )
             return
         speaker = self._draw_cast(layout, scene, strips_scene, sound)
@@ -247,8 +239,6 @@ class THUNDER_PT_strip(bpy.types.Panel):
                 depress=on_head is not None and entry == on_head,
             )
             row.index = numbers[entry.as_pointer()]
-        if len(takes) > MOST_SHOWN:
-            grey(layout).label(text=f"{len(takes) - MOST_SHOWN} more in the 3D Viewport's sidebar")
 
 
 def draw_offer(self, context):

@@ -12,7 +12,7 @@ from ..scene.takes.direction.live import live
 from ..thunder_core.direction import NEUTRAL, SLIDERS
 from ..thunder_core.direction_words import USUAL, words
 from ..thunder_core.errors import attempt
-from ..thunder_core.request import DIRECTION, FROM_MOTION, FROM_PICTURE, NOTHING, System, SYSTEMS
+from ..thunder_core.request import FROM_MOTION, FROM_PICTURE, SYSTEMS
 from .tab import buttons, grey, Popover, props, Tab, tune, wrapped_label
 
 MOST_WORDS = 2  # words in the panel's header that describe the direction
@@ -81,10 +81,7 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
         column = layout.column(align=True)
         row = column.row(align=True)
         row.prop(direction, "look_at", text="", icon="HIDE_OFF")
-        row.popover(
-            "THUNDER_PT_fine_direction",
-            text=_changed_labels(direction) or THUNDER_PT_fine_direction.bl_label,
-        )
+        row.popover("THUNDER_PT_fine_direction")
         if direction.look_at == "OBJECT":
             column.prop(direction, "look_object", text="")
         if direction.look_at != "NONE":
@@ -104,12 +101,6 @@ class THUNDER_PT_fine_direction(Popover, bpy.types.Panel):
     def draw(self, context):
         direction = _current_direction(context)
         props(self.layout.column(align=True), direction, *sliders.FINE, slider=True)
-
-
-def _changed_labels(direction) -> str:
-    """The less usual sliders that are not as usual, "" for none."""
-    changed = sliders.changed_fine_labels(direction)
-    return ", ".join(changed[:MOST_WORDS]) + "…" * (len(changed) > MOST_WORDS)
 
 
 def _current_direction(context):
@@ -146,20 +137,6 @@ def _engine(layout, settings, context):
         if chosen.name == FROM_PICTURE:
             layout.label(text="Picture")
             layout.template_ID(settings, "picture_image", open="image.open")
-        if sentence := _list_ignored_settings(chosen):
-            wrapped_label(layout, sentence, context)
-
-
-def _list_ignored_settings(system: System) -> str:
-    """Settings that a system ignores, as a sentence; "" if there are none."""
-    missing = (
-        []
-        if system.follows == DIRECTION
-        else ["the direction" if system.follows == NOTHING else "the direction besides its mood"]
-    )
-    missing += [] if system.diffuses else ["Quality", "Voice Guidance"]
-    missing += [] if system.keeps else ["Lip-Sync Guidance", "kept parts"]
-    return f"{system.label} ignores {', '.join(missing)}" if missing else ""
 
 
 class THUNDER_PT_sampling(Popover, bpy.types.Panel):

@@ -13,7 +13,7 @@ PAGES, SOURCES = (Path(ROOT, "guide"), Path(ROOT, "docs", "guide"))
 # Section of a guide → operators, and property groups (ThunderX) or properties of them
 # (ThunderX.name); “*” stands for anything. The first section that fits is opened.
 SECTIONS = {
-    "heads#a-flame-file": "add_flame_head *_retarget fit_flame_bones check_with_smplx "
+    "heads#a-flame-file": "add_flame_head measure_retarget fit_flame_bones check_with_smplx "
     "install_flame_extra ThunderPreferences.flame_file",
     "heads#ict-facekit": "add_ict_head",
     "heads#linked-characters": "make_editable",
@@ -58,8 +58,7 @@ SECTIONS = {
     "scenes#drop-files": "add_lines open_jobs",
     "scenes#speak-a-line": "record stop_recording ThunderRecording ThunderScene.recording "
     "ThunderPreferences.microphone",
-    "scenes#the-engine": "*_engine *_waveform_extra *_installation open_preferences "
-    "ThunderPreferences",
+    "scenes#the-engine": "*_engine *_waveform_extra *_installation ThunderPreferences",
     "scenes#long-work": "cancel ThunderScene.quality ThunderScene.system ThunderScene.*guidance",
     "scenes#a-mood-from-a-picture": "ThunderScene.picture_image",
     "scenes#one-recording-with-several-speakers": "*_speaker ThunderTurn ThunderScene.turns",

@@ -72,7 +72,6 @@ def draw_stage(self, context):
     buttons(
         layout, ("thunder.light_scene", "LIGHT_AREA"), ("thunder.playblast", "RENDER_ANIMATION")
     )
-    layout.operator("thunder.playblast", text="Playblast As…", icon="FILE_MOVIE").choose = True
     if studio.find(context.scene) is not None:
         layout.operator("thunder.remove_stage", icon="X")
 
@@ -106,14 +105,11 @@ class THUNDER_PT_export_choices(bpy.types.Panel):
         layout.separator(factor=0.5)
         rig, lacking = attempt(head.find, context.scene, context.object)
         lacking = lacking or export.why_missing(form, rig)
-        if lacking:
-            layout.label(text="Cannot Be Written", icon="ERROR")
-            wrapped_label(layout, lacking, context)
-            return
-        layout.label(text="Carries", icon="CHECKMARK")
-        wrapped_label(layout, form.carries, context)
-        layout.label(text="Does Not Carry", icon="REMOVE")
-        wrapped_label(layout, form.loses, context)
+        layout.label(
+            text="Cannot Be Written" if lacking else "Does Not Carry",
+            icon="ERROR" if lacking else "REMOVE",
+        )
+        wrapped_label(layout, lacking or form.loses, context)
 
 
 _MENUS = (

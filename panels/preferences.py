@@ -81,12 +81,6 @@ class ThunderPreferences(bpy.types.AddonPreferences):
         layout.use_property_decorate = False
         _draw_engine(layout, context, self)
         props(layout, self, "device", "engine_python", "weights")
-        if self.weights:
-            lacking = connection.missing_weights(bpy.path.abspath(self.weights))
-            row = tune(layout.row(), alert=bool(lacking))
-            more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
-            text = f"Missing: {lacking[0]}{more}" if lacking else "All model files found"
-            row.label(text=text, icon="ERROR" if lacking else "CHECKMARK")
 
 
 _ICONS = {
@@ -133,12 +127,7 @@ def _draw_environment(box, context, preferences) -> None:
     if connection.is_packaged():
         _draw_packaged_engine(box, context, state)
         return
-    python, _ = connection.current_python()
-    if state.kind == "ABSENT" and python:  # next to the add-on's folder, as in a checkout
-        box.label(text="Engine found", icon="CHECKMARK")
-        _draw_fine_print(box, python)
-        return
-    box.label(text=state.text + _draw_versions(state.versions), icon=_ICONS[state.kind])
+    box.label(text=state.text, icon=_ICONS[state.kind])
     if install.installing.error:
         _draw_sentence(box, install.installing.error, context)
     offline = not install.may_download() and not preferences.wheels
@@ -153,10 +142,6 @@ def _draw_environment(box, context, preferences) -> None:
                 f"wheels",
                 context,
             )
-            if not bpy.app.online_access_override:
-                box.prop(
-                    context.preferences.system, "use_online_access", text="Allow Online Access"
-                )
         else:
             card = install.has("torch")
             needs = ("" if preferences.wheels else f"{install.download(card)}, ") + install.size(
@@ -179,8 +164,7 @@ def _draw_environment(box, context, preferences) -> None:
 def _draw_packaged_engine(box, context, state) -> None:
     """The engine that came with the package; an environment that an earlier version installed can
     be removed."""
-    box.label(text="The engine is included", icon="CHECKMARK")
-    _draw_fine_print(box, "Nothing needs to be installed")
+    box.label(text="The engine is included: nothing needs to be installed", icon="CHECKMARK")
     if install.installing.error:
         _draw_sentence(box, install.installing.error, context)
     box.operator("thunder.install_engine", text="Graphics Card…", icon="IMPORT").card = True
@@ -251,11 +235,6 @@ def _draw_running_engine(box) -> None:
         box.operator(
             "thunder.check_engine", text="Check Again" if info else "Check Engine", icon="VIEWZOOM"
         )
-
-
-def _draw_versions(versions: dict) -> str:
-    shown = (("Python", "python"), ("ONNX Runtime", "onnxruntime"), ("torch", "torch"))
-    return "".join(f" · {title} {versions[name]}" for title, name in shown if versions.get(name))
 
 
 def _draw_fine_print(layout, *lines: str) -> None:

@@ -185,11 +185,13 @@ def draw_transcript(layout, record) -> None:
     """The field for what the voice says, or a button that adds one. record: of the scene's, None if
     it has none."""
     row = layout.row(align=True)
-    if record is None:
-        row.operator("thunder.add_transcript", icon="ADD")
-    else:
+    if record is not None:
         row.prop(record, "text", text="", icon="TEXT", placeholder="What the voice says")
-        row.operator("thunder.edit_transcript", text="", icon="FULLSCREEN_ENTER")
+    row.operator(
+        "thunder.edit_transcript",
+        text="Add Transcript" if record is None else "",
+        icon="ADD" if record is None else "FULLSCREEN_ENTER",
+    )
     row.operator("thunder.paste_transcript", text="", icon="PASTEDOWN")
     row.operator("thunder.read_transcript", text="", icon="FILEBROWSER")
 
@@ -211,7 +213,9 @@ def draw_missing_engine(layout, context) -> None:
             problem if context.scene.thunder.takes else "One-time setup: install the engine",
             context,
         )
-        layout.operator("thunder.open_preferences", icon="IMPORT")
+        layout.operator(
+            "preferences.addon_show", text="Install the Engine", icon="IMPORT"
+        ).module = connection.PACKAGE
 
 
 def draw_first_steps(layout, context) -> None:
@@ -283,9 +287,6 @@ class THUNDER_PT_record(bpy.types.Panel):
 def _in_sequencer(self, context) -> None:
     if context.space_data.view_type == "PREVIEW":
         return
-    if recording.is_on():
-        row = tune(self.layout.row(), ui_units_x=WIDTH)
-        row.progress(factor=session.job.step.fraction, text=session.job.step.message)
     record_button(self.layout)
 
 

@@ -148,16 +148,12 @@ class THUNDER_MT_takes(bpy.types.Menu):
         layout = self.layout
         settings = context.scene.thunder
         index = take_list.shown_index(settings)
-        column = layout.column()
-        column.operator(
+        layout.operator(
             "thunder.star_take",
             icon="SOLO_ON",
             text="Remove Star" if index >= 0 and settings.takes[index].star else "Star",
         )
-        column.operator("thunder.duplicate_take", icon="DUPLICATE")
-        column.operator("thunder.delete_take", icon="TRASH")
-        column.operator("thunder.select_take", text="Previous Take", icon="TRIA_UP").step = -1
-        column.operator("thunder.select_take", text="Next Take", icon="TRIA_DOWN").step = 1
+        buttons(layout, ("thunder.duplicate_take", "DUPLICATE"), ("thunder.delete_take", "TRASH"))
         layout.separator()
         layout.operator("thunder.more_like_this")
         layout.operator("thunder.explain_frame", icon="QUESTION")

@@ -361,7 +361,7 @@ def _is_from_curves(rig: head.Rig, frames: np.ndarray) -> bool:
         if animation.action_blend_type != "REPLACE" or animation.action_influence != 1.0:
             return False
         base = display.base_tracks(target)
-        if len(animation.nla_tracks) > len(base) or (base and not _covers(rig, target, frames)):
+        if len(animation.nla_tracks) > len(base) or (base and not _covers(animation, frames)):
             return False
     armatures = [
         target for target in rig.targets if target.id_type == "OBJECT" and target.type == "ARMATURE"
@@ -371,14 +371,10 @@ def _is_from_curves(rig: head.Rig, frames: np.ndarray) -> bool:
     )
 
 
-def _covers(rig: head.Rig, target, frames: np.ndarray) -> bool:
-    """Whether the take on a data-block moves everything all the time, so that nothing under it is
-    seen."""
-    first, last = target.animation_data.action.frame_range
-    if frames[0] < first - 0.01 or frames[-1] > last + 0.01:
-        return False
-    moved = compat.by_place(curve for curve in compat.curves_for(target) if not curve.mute)
-    return all((track.path, track.index) in moved for _, track in rig.tracks_of(target))
+def _covers(animation, frames: np.ndarray) -> bool:
+    """Whether the take that is shown plays on all frames, so that nothing under it is seen."""
+    first, last = animation.action.frame_range
+    return frames[0] >= first - 0.01 and frames[-1] <= last + 0.01
 
 
 def motion_of(

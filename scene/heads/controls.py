@@ -224,8 +224,3 @@ def remove(rig: head.Rig) -> None:
     compat.remove_curves(owner, set(map(rna_paths.slider_path, SLIDERS)))
     for slider in SLIDERS:
         owner.pop(rna_paths.OWN_PREFIX + slider, None)
-    for target in (*rig.targets, owner):
-        if (animation := target.animation_data) and not (
-            animation.action or animation.drivers or animation.nla_tracks
-        ):
-            target.animation_data_clear()

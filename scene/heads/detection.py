@@ -260,16 +260,12 @@ def _letter(axis: np.ndarray) -> str:
 # ---- from a pose
 
 
-def rules_of_pose(
-    source: str, plan: mapping.Mapping, objects: list, amount: float = 1.0
-) -> list[mapping.Rule]:
-    """Rules by which a channel at `amount` makes the current pose of a character's objects.
+def rules_of_pose(source: str, plan: mapping.Mapping, objects: list) -> list[mapping.Rule]:
+    """Rules by which a channel at 1 makes the current pose of a character's objects.
 
     Shape keys, bones and custom properties that are not at rest are taken. Raises BadRequest if
     everything is at rest.
     """
-    if abs(amount) < _STILL:
-        raise BadRequest("A channel at 0 has no pose: preview it at another amount")
     posed = {
         target: moved
         for obj in objects
@@ -281,7 +277,7 @@ def rules_of_pose(
             f"Nothing is posed: pose the face as “{source}” at its strongest, then press Learn "
             f"again"
         )
-    return [mapping.Rule(source, target, moved / amount) for target, moved in posed.items()]
+    return [mapping.Rule(source, target, moved) for target, moved in posed.items()]
 
 
 def _displacements(

@@ -217,14 +217,10 @@ def fit_bones(mesh: bpy.types.Object, armature: bpy.types.Object, view_layer) ->
         float(np.linalg.norm(np.array(armature.data.bones[name].head_local) - place))
         for name, place in zip(build.JOINTS, wanted)
     )
-    active, selected = view_layer.objects.active, armature.select_get(view_layer=view_layer)
-    try:
-        with build.editing(armature, view_layer) as bones:
-            for name, place in zip(build.JOINTS, wanted):
-                build.place_bone(bones[name], place)
-    finally:
-        view_layer.objects.active = active
-        armature.select_set(selected, view_layer=view_layer)
+    with build.editing(armature, view_layer) as bones:
+        for name, place in zip(build.JOINTS, wanted):
+            build.place_bone(bones[name], place)
+    build.make_active(mesh, view_layer)
     return moved
 
 

@@ -354,34 +354,25 @@ def check_animatable(rig: Rig) -> None:
             f"The shape keys of “{name}” are absolute: turn Relative on in its shape keys"
         )
     for block in rig.targets:
-        if (
-            block.id_type == "OBJECT"
-            and block.type == "ARMATURE"
-            and block.data.pose_position == "REST"
-        ):
+        is_armature = block.id_type == "OBJECT" and block.type == "ARMATURE"
+        if is_armature and block.data.pose_position == "REST":
             raise BadHead(
                 f"“{block.name}” is in rest position: switch its armature to Pose Position"
             )
-    for block in rig.targets:
-        driven = (
-            {(curve.data_path, curve.array_index) for curve in block.animation_data.drivers}
-            if block.animation_data
-            else ()
-        )
-        for _, track in rig.tracks_of(block) if driven else ():
-            if (track.path, track.index) in driven:
+        driven = rna_paths.drivers_of(block)
+        for _, track in rig.tracks_of(block):
+            if track.path in driven:
                 raise BadHead(
                     f"{_label(track.path)} of “{name}” has a driver, which would override every "
-                    f"take: "
-                    "remove the driver or choose another head"
+                    f"take: remove the driver or choose another head"
                 )
-    for animation in filter(None, [block.animation_data for block in rig.targets]):
-        if animation.use_tweak_mode:
+        animation = block.animation_data
+        if animation is not None and animation.use_tweak_mode:
             raise BadHead(
                 f"An NLA strip of “{name}” is being tweaked: leave tweak mode first (Tab in the "
                 f"NLA editor)"
             )
-        if any(track.is_solo for track in animation.nla_tracks):
+        if animation is not None and any(track.is_solo for track in animation.nla_tracks):
             raise BadHead(
                 f"An NLA track of “{name}” is soloed and would hide every take: turn its star off"
             )

@@ -86,8 +86,9 @@ def add(
         shapes[file.stem] = points[kept]
     rest = mesh.vertices[kept]
     eyes = {bone: _vertices_of(mesh, polygons, material, words) for bone, words in _EYES.items()}
-    middles = [rest[ids].mean(axis=0) for ids in eyes.values() if len(ids)]
-    origin = np.mean(middles, axis=0) if middles else np.array([0.0, 3.6, 8.0])
+    if not all(map(len, eyes.values())):
+        raise BadHead(f"{NEUTRAL} has no eyes: download the folder again")
+    origin = np.mean([rest[ids].mean(axis=0) for ids in eyes.values()], axis=0)
     names = list(mesh.material_names)
     polygons, material = _open_eyes(rest, polygons, material, names, eyes)
     head = _mesh(
@@ -102,7 +103,6 @@ def add(
     collection.objects.link(rig)
     rig.location = location
     rig.data.display_type = "STICK"
-    eyes = {bone: ids for bone, ids in eyes.items() if len(ids)}
     neck = np.array(_NECK) - origin
     places = {
         "root": neck - [0.0, 8.0, 0.0],
@@ -161,12 +161,9 @@ def _open_eyes(rest, polygons, material, names: list[str], eyes):
     names += ["M_EyeWhite", "M_Pupil"]
     middles = np.zeros_like(rest)  # centre of the eye that a vertex belongs to
     for ids in eyes.values():
-        if len(ids):
-            middles[ids] = rest[ids].mean(axis=0)
+        middles[ids] = rest[ids].mean(axis=0)
     painted = np.array(material, np.int32)
     of_eyes = np.flatnonzero(np.isin(painted, outer + inner))
-    if not len(of_eyes):
-        return polygons, painted
     sizes = np.array([len(polygons[i]) for i in of_eyes], int)
     starts = np.cumsum(sizes) - sizes
     corners = np.array([v for i in of_eyes for v in polygons[i]], int)

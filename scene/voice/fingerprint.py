@@ -7,7 +7,7 @@ import json
 import math
 import os
 import stat
-from collections.abc import Container, Iterator
+from collections.abc import Container
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -141,22 +141,15 @@ def of_take(entry) -> State | None:
 def stale_takes(scene) -> list[tuple]:
     """(entry, change) of a scene's takes whose voice exists but has changed since they were
     made."""
-    return [(entry, changed) for entry, changed in _changes(scene) if changed.kind != "GONE"]
-
-
-def takes_without_voice(scene) -> list:
-    """A scene's takes whose voice is gone."""
-    return [entry for entry, changed in _changes(scene) if changed.kind == "GONE"]
-
-
-def _changes(scene) -> Iterator[tuple]:
+    stale = []
     known: dict[tuple, Change | None] = {}  # cached results; takes made together share one
     for entry in scene.thunder.takes:
         key = entry.action.get(STATE) if entry.action is not None else None, entry.voice
         if key not in known:
             known[key] = change(scene, entry)
-        if known[key] is not None:
-            yield entry, known[key]
+        if known[key] is not None and known[key].kind != "GONE":
+            stale.append((entry, known[key]))
+    return stale
 
 
 def change(scene, entry) -> Change | None:

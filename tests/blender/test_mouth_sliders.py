@@ -30,16 +30,13 @@ def everything(bpy):
             (c.data_path, c.array_index, [tuple(k.co) for k in c.keyframe_points])
             for c in compat.curves_for(block)
         ]
-        return (
-            None
-            if data is None
-            else (
-                data.action and data.action.name,
-                compat.slot_of(block),
-                sorted(curves),
-                list(map(driver, data.drivers)),
-            )
+        played = (
+            data and data.action and data.action.name,
+            compat.slot_of(block),
+            sorted(curves),
+            list(map(driver, data.drivers if data else ())),
         )
+        return played if any(played) else None
 
     def bones(obj):
         return (

@@ -374,7 +374,6 @@ def test_what_changes_the_file_can_be_undone(blender):
         "install_engine",
         "install_flame_extra",
         "install_waveform_extra",
-        "open_preferences",
         "play_grid",
         "playblast",
         "remove_engine",

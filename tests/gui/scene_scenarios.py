@@ -182,7 +182,7 @@ def sets_up_the_engine(hand):
 
     connection.find_engine_python = nothing
     yield from hand.open_tab("Thunder")
-    assert hand.call(bpy.ops.thunder.open_preferences, "INVOKE_DEFAULT") == {"FINISHED"}
+    assert hand.call(bpy.ops.preferences.addon_show, module=connection.PACKAGE) == {"FINISHED"}
     yield 1.5
     window = next(
         w

@@ -190,13 +190,3 @@ def put(direction: ThunderDirection, wanted: Direction) -> None:
         direction.mood = wanted.mood
     if wanted.mood != NEUTRAL:
         direction.strength = wanted.strength
-
-
-def changed_fine_labels(direction: ThunderDirection) -> list[str]:
-    """Labels of the sliders of FINE that are not at their usual value, moved by hand, by a preset
-    or by a style."""
-    return [
-        _AXES[name].label
-        for name in FINE
-        if abs(getattr(direction, name) - _AXES[name].usual) > 1e-3
-    ]
