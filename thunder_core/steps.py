@@ -2,17 +2,15 @@
 """Names the steps that change a sampled motion, records what each changed, and explains one frame;
 numpy only.
 
-A step is a function that takes curves over frames and returns them changed. `step` gives it its
-function's name, and the reason why it is there. While a `Trace` is open on a thread, each step that
-runs on it leaves a record of its curves before and after.
+A step is a method that takes curves over frames and returns them changed. `step` marks it with its
+name, and the reason why it is there. A copy of its object (`traced`) leaves a record of each step's
+curves before and after.
 """
 
+import copy
 import inspect
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
-from functools import wraps
 from typing import TypeVar
 
 import numpy as np
@@ -26,14 +24,18 @@ REASONS = {CONSTRAINT: "no face does otherwise", ADDED: "added to the model's mo
 F = TypeVar("F", bound=Callable)
 
 
+Causes = Mapping[str, str] | Callable[[Mapping], Mapping[str, np.ndarray]]
+
+
 @dataclass(frozen=True)
 class Step:
-    """A step: its name as a verb, one of REASONS, and the arguments that it changes, in the order
-    of its results."""
+    """A step: its name as a verb, one of REASONS, the arguments that it changes, in the order of
+    its results, and what it follows."""
 
     name: str
     reason: str
     changes: tuple[str, ...]
+    causes: Causes
 
 
 @dataclass(frozen=True)
@@ -53,73 +55,63 @@ class Change:
 
 @dataclass
 class Trace:
-    """The changes of all steps that ran while it was open, in order; planned: what the take planned
-    → 1 where it does it [T], else 0."""
+    """The changes of all steps that ran, in order; planned: what the take planned → 1 where it does
+    it [T], else 0."""
 
     changes: list[Change] = field(default_factory=list)
     planned: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 _MOST = 3  # channels that an explanation names of a step
-STEPS: dict[str, Step] = {}  # by the qualified names of their functions
-_open = threading.local()
-
-
-@contextmanager
-def open_trace() -> Iterator[Trace]:
-    """A Trace of the steps that run on this thread within the block."""
-    before, _open.trace = getattr(_open, "trace", None), Trace()
-    try:
-        yield _open.trace
-    finally:
-        _open.trace = before
-
-
-def record_plan(activities: Callable[[], Mapping[str, np.ndarray]]) -> None:
-    """Keep what a take plans in the open trace, if there is one."""
-    if (trace := getattr(_open, "trace", None)) is not None:
-        trace.planned = activities()
-
-
-Causes = Mapping[str, str] | Callable[[Mapping], Mapping[str, np.ndarray]]
+STEPS: dict[str, Step] = {}  # by the qualified names of their methods
 
 
 def step(reason: str, changes: str, causes: Causes | None = None) -> Callable[[F], F]:
-    """Mark a function as a step.
+    """Mark a method as a step.
 
     changes: names of the arguments that it changes and returns, with blanks between them.  causes:
     name of an argument with a curve [T] 0 … 1, or of a part of it as `sounds.dental` → what it is,
     in words; or a function that gets all arguments and returns such curves by their meaning.
     """
-    if reason not in REASONS:
-        raise ValueError(f"{reason} is none of {', '.join(REASONS)}")
-    named = tuple(changes.split())
 
     def mark(function: F) -> F:
-        signature = inspect.signature(function)
-        about = Step(function.__name__.strip("_").replace("_", " "), reason, named)
+        name = function.__name__.strip("_").replace("_", " ")
+        about = Step(name, reason, tuple(changes.split()), causes or {})
         STEPS[f"{function.__module__}.{function.__qualname__}"] = about
-
-        @wraps(function)
-        def run(*args, **more):
-            trace = getattr(_open, "trace", None)
-            if trace is None:
-                return function(*args, **more)
-            given = signature.bind(*args, **more)
-            given.apply_defaults()
-            before = [_copies(given.arguments[name]) for name in named]
-            result = function(*args, **more)
-            why = _find_causes(causes or {}, given.arguments)  # some are only found on the way
-            for name, was, now in zip(
-                named, before, result if isinstance(result, tuple) else (result,)
-            ):
-                for part, after in _copies(now).items():
-                    trace.changes.append(Change(about, part or name, was[part], after, why))
-            return result
-
-        return run  # type: ignore[return-value]
+        function.step = about  # type: ignore[attr-defined]
+        return function
 
     return mark
+
+
+def traced(acting, trace: Trace):
+    """A copy of an object whose steps, and those of objects that it has, are recorded."""
+    result = copy.copy(acting)
+    for name, value in vars(acting).items():
+        if any(hasattr(method, "step") for method in vars(type(value)).values()):
+            setattr(result, name, traced(value, trace))
+    for name, method in vars(type(acting)).items():
+        if hasattr(method, "step"):
+            setattr(result, name, _recorded(method.__get__(result), method.step, trace))
+    return result
+
+
+def _recorded(method: Callable, about: Step, trace: Trace) -> Callable:
+    """A step that adds to a trace what it changes."""
+
+    def run(*args, **more):
+        given = inspect.signature(method).bind(*args, **more)
+        given.apply_defaults()
+        before = [_copies(given.arguments[name]) for name in about.changes]
+        result = method(*args, **more)
+        why = _find_causes(about.causes, given.arguments)  # some are only found on the way
+        results = result if isinstance(result, tuple) else (result,)
+        for name, was, now in zip(about.changes, before, results):
+            for part, after in _copies(now).items():
+                trace.changes.append(Change(about, part or name, was[part], after, why))
+        return result
+
+    return run
 
 
 def _copies(curves) -> dict[str, np.ndarray]:

@@ -17,7 +17,7 @@ from thunder_core.engine.speech.cues import demanded_closures, Phrasing, prosody
 from thunder_core.engine.speech.encoder import PHONES
 from thunder_core.face.lips import bundled_lips
 from thunder_core.face.mechanics import bundled_articulators, Sounds
-from thunder_core.steps import CONSTRAINT, explain, open_trace, REASONS, STEPS
+from thunder_core.steps import CONSTRAINT, explain, REASONS, STEPS, Trace
 from thunder_core.types import FPS, LARGEST_VALUE, Motion
 
 FRAMES = 100
@@ -79,8 +79,8 @@ def sampled_by(seed: int, listens: bool = False):
 def test_a_take_passes_through_all_steps_in_this_order():
     sampled, voice, part = sampled_by(1)
     kept = Inpainting(np.zeros(sampled.shape, bool), sampled)
-    with open_trace() as trace:
-        PIPELINE.finish(sampled, voice, Part(part.style, part.plan, kept))
+    trace = Trace()
+    PIPELINE.recording(trace).finish(sampled, voice, Part(part.style, part.plan, kept))
     ran = [change.step.name for change in trace.changes]
     assert [name for i, name in enumerate(ran) if i == 0 or ran[i - 1] != name] == ORDER.replace(
         "\n", " "
@@ -94,16 +94,16 @@ def test_nothing_is_recorded_and_nothing_changes_without_a_trace():
     sampled, voice, part = sampled_by(2)
     before = sampled.copy()
     plain = PIPELINE.finish(sampled, voice, sampled_by(2)[2])
-    with open_trace() as trace:
-        recorded = PIPELINE.finish(sampled, voice, part)
+    trace = Trace()
+    recorded = PIPELINE.recording(trace).finish(sampled, voice, part)
+    changes = len(trace.changes)
+    PIPELINE.finish(sampled, voice, part)
     assert (
         np.array_equal(plain, recorded)
         and np.array_equal(sampled, before)
         and plain.dtype == np.float32
     )
-    with open_trace() as empty:
-        pass
-    assert trace.changes and not empty.changes
+    assert len(trace.changes) == changes > 0
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)
@@ -146,8 +146,8 @@ def test_additions_come_in_slowly_beside_a_kept_part():
 def finished():
     """(sampled motion, voice, its trace, the take)."""
     sampled, voice, part = sampled_by(7)
-    with open_trace() as trace:
-        return sampled, voice, trace, PIPELINE.finish(sampled, voice, part)
+    trace = Trace()
+    return sampled, voice, trace, PIPELINE.recording(trace).finish(sampled, voice, part)
 
 
 def test_a_frame_and_a_channel_are_explained_by_the_steps_that_changed_them(finished):

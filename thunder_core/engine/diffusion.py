@@ -3,6 +3,7 @@
 (`networks.denoiser` says what it computes), seeded noise, and the samplers of §4.2, DPM-Solver++
 and the paper's, with windows over long clips and inpainting."""
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -63,10 +64,8 @@ def solver_steps(count: int, least_noise: float = 0.0) -> Steps:
     return Steps(times, np.append(np.exp(wanted), 0.0))
 
 
-def sample(
-    denoise: Denoise, noise: Values, steps: int | Steps = 20, progress: Progress = no_progress
-) -> Values:  # fmt: skip
-    """Integrate from ε [B, T, C] to x_0 [B, T, C]. `progress` is called before each evaluation.
+def sample(denoise: Denoise, noise: Values, steps: int | Steps = 20) -> Values:
+    """Integrate from ε [B, T, C] to x_0 [B, T, C].
 
     DPM-Solver++ (2M) for a network that predicts x_0 (Lu et al. 2022, algorithm 2): its estimate is
     extrapolated in log-SNR from the last two evaluations; at the first step and towards the last
@@ -77,7 +76,6 @@ def sample(
     signal = (1 / np.sqrt(1 + levels.noise**2)).tolist()  # α of each level
     x, before, step_before = noise, None, 0.0
     for i, time in enumerate(levels.times.tolist()):
-        progress(i / count)
         x0 = denoise(x, time)
         if i == count - 1:  # without noise the factor of x is 0
             return x0
@@ -275,15 +273,13 @@ def seeded_noise(
 # ---- the paper's sampler
 
 
-def ancestral_sample(
-    denoise: Denoise, noise: np.ndarray, normal: Normal, progress: Progress = no_progress
-) -> np.ndarray:  # fmt: skip
+def ancestral_sample(denoise: Denoise, noise: np.ndarray, normal: Normal) -> np.ndarray:
     """From ε [B, T, C] to x_0 [B, T, C] in STEPS draws from q(x̃_{d−1} | x̃_d, x̂_0), noise from
     `normal`.
 
     With β_d, α_d = 1 − β_d and ᾱ_d = Π α the draw is normal, of variance β̃_d = β_d (1 − ᾱ_{d−1}) /
     (1 − ᾱ_d) and mean √ᾱ_{d−1} β_d / (1 − ᾱ_d) · x̂_0 + √α_d (1 − ᾱ_{d−1}) / (1 − ᾱ_d) · x̃_d. The
-    last one has no noise. `progress` is called before each evaluation.
+    last one has no noise.
     """
     beta = np.linspace(*BETA, STEPS)
     after = np.cumprod(1 - beta)  # ᾱ_d
@@ -292,8 +288,7 @@ def ancestral_sample(
     of_noisy = (np.sqrt(1 - beta) * (1 - before) / (1 - after)).tolist()
     deviation = np.sqrt(beta * (1 - before) / (1 - after)).tolist()
     x = noise
-    for done, d in enumerate(reversed(range(STEPS))):
-        progress(done / STEPS)
+    for d in reversed(range(STEPS)):
         x = of_estimate[d] * denoise(x, d) + of_noisy[d] * x
         if d:
             x = x + deviation[d] * normal.draw(*x.shape)
@@ -321,6 +316,28 @@ class DenoiserConfig:
     whole: str = ""  # SHA-256 of the undistilled model's file
 
 
+@dataclass(frozen=True)
+class Conditions:
+    """What takes are sampled for.
+
+    audio: speech features [T, audio] of each take, or one of all.  style: float32 [B, 1 or T,
+    style], None for any.  events: float32 [B, T, EVENTS] that the takes plan
+    (`thunder_core.events`), NaN where they plan nothing.
+    """
+
+    audio: Sequence[np.ndarray]
+    style: np.ndarray | None
+    events: np.ndarray
+
+    def part(self, a: int, b: int) -> dict[str, np.ndarray | None]:
+        """Those of frames a … b, as `Denoiser.estimate` takes them."""
+        style = self.style
+        if style is not None and style.shape[1] > 1:
+            style = style[:, a:b]
+        audio = np.stack([each[a:b] for each in self.audio])
+        return {"audio": audio, "style": style, "events": self.events[:, a:b]}
+
+
 class Denoiser:
     """A denoiser of a folder of weights."""
 
@@ -333,20 +350,47 @@ class Denoiser:
         self.mean, self.deviation = arrays["motion_mean"], arrays["motion_std"]
         self.network = Network(path, device)
 
+    def sample(
+        self, noise: np.ndarray, conditions: Conditions, steps: Steps, guidance: float = 1.0,
+        kept: Inpainting | None = None,
+        guide: Callable[[np.ndarray, int, int], np.ndarray] | None = None,
+        progress: Progress = no_progress,
+    ) -> np.ndarray:  # fmt: skip
+        """Packed motions [B, T, motion] of noise [B, T, motion], by DPM-Solver++ with
+        classifier-free guidance (§4.2).
+
+        kept: fixed part of the motions, not standardised.  guide(x̂_0, a, b): moves the estimate of
+        frames a … b at every step.  `progress` is called before each window of each step.
+        """
+        frames, done = noise.shape[1], itertools.count()
+        total = len(steps.times) * len(windows(frames))
+
+        def denoise(x: np.ndarray, step: int, a: int, b: int) -> np.ndarray:
+            progress(next(done) / total)
+            given = conditions.part(a, b)
+            x0 = self.estimate(x, step, **given)
+            if guidance != 1.0:
+                x0 = guidance * x0 + (1 - guidance) * self.estimate(x, step, silent=True, **given)
+            return x0 if guide is None else guide(x0, a, b)
+
+        denoise_line = in_windows(denoise, frames)
+        if kept is not None:
+            fixed = Inpainting(kept.mask, self.standardise(kept.values))
+            denoise_line = inpaint(denoise_line, fixed)
+        return self.restore(sample(denoise_line, noise, steps))
+
     def estimate(
         self, x: np.ndarray, step: int, audio: np.ndarray, silent: bool = False,
         style: np.ndarray | None = None,
         events: np.ndarray | None = None,
     ) -> np.ndarray:  # fmt: skip
         """x̂_0 [B, T, motion] of noisy standardised motions x at a diffusion step, of speech
-        features [T, audio] or [B, T, audio].
+        features [B or 1, T, audio].
 
-        silent: without the sound (classifier-free guidance).  style [B, T or 1, style]: None is any
-        style. events [B, T, EVENTS]: what the takes plan (`thunder_core.events`), NaN where they
-        plan nothing; None: nothing at all.
+        silent: without the sound (classifier-free guidance).  style, events: as of `Conditions`;
+        None: any style, nothing planned at all.
         """
         known_style = np.zeros((1, 1, self.config.style), np.float32) if style is None else style
-        audio = audio if audio.ndim == 3 else audio[None]
         if events is None:
             events = np.full((1, x.shape[1], self.config.events), np.nan, np.float32)
         return self.network(

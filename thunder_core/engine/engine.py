@@ -35,7 +35,7 @@ from ..request import (
     Request,
     SYSTEMS,
 )
-from ..steps import explain, open_trace
+from ..steps import explain, Trace
 from ..types import FPS, IDLE, Keep, LipSyncScore, LISTENS, Motion, pack, RATE, SPEAKS, Speech, Take
 from .alignment import LIKELY, Match, match_mouth, match_sound
 from .check import find, MouthCurves, TOLERANCE_OF
@@ -339,8 +339,12 @@ class Engine:
         if not 0 <= frame < speech.frames:
             raise BadRequest(f"The take has frames 0 to {speech.frames - 1}: choose one of them")
         running = self.begin(speech, request, no_progress, _ignore)
-        with open_trace() as trace:
+        trace, pipeline = Trace(), self.thunder.pipeline
+        self.thunder.pipeline = pipeline.recording(trace)
+        try:
             running.sample_first()
+        finally:
+            self.thunder.pipeline = pipeline
         if not trace.changes:
             raise BadRequest(
                 f"Takes by {SYSTEMS[request.system].label} are not sampled, so no step explains "
@@ -426,7 +430,7 @@ class Engine:
             self.scorer, self._measures, voice, seeds, asked, readings, draw, about, progress,
             role == SPEAKS, asked is not None and follows == DIRECTION,
             processors() if self.device == CPU and request.system == DEFAULT else 1, request.sums,
-            None if kept is None else np.repeat(~kept.mask[:, self.thunder.columns.jaw].all(1), 2),
+            kept,
         )  # fmt: skip
 
     def _speech_guidance(

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..direction import Direction, DIRECTION_NAMES
-from ..face.mechanics import Articulators, lips_of, Mechanics, Shape, show_teeth_and_tongue
+from ..face.mechanics import Articulators, lips_of, Mechanics, Shape
 from ..face.moods import MoodPoses
 from ..filters import limit_rate, smoothstep, widen_peaks
-from ..steps import ADDED, CONSTRAINT, step
+from ..steps import ADDED, CONSTRAINT, step, Trace, traced
 from ..types import Columns, in_group, LARGEST_VALUE, LIP_CLOSE, MOODS, SPEECH
 from .diffusion import Inpainting
 from .planning.take_plan import TakePlan
@@ -74,6 +74,18 @@ class Pipeline:
             self.columns_of[name] for name in (LIP_CLOSE, "tongueOut", "mouthRollLower")
         )
 
+    def recording(self, trace: Trace) -> Pipeline:
+        """A copy that adds to a trace what each step changes, and what takes plan."""
+        recorded = traced(self, trace)
+
+        def finish(sampled: np.ndarray, voice: VoiceFeatures, part: Part = Part()) -> np.ndarray:
+            if part.plan is not None:
+                trace.planned = part.plan.activities()
+            return Pipeline.finish(recorded, sampled, voice, part)
+
+        recorded.finish = finish
+        return recorded
+
     def finish(self, sampled: np.ndarray, voice: VoiceFeatures, part: Part = Part()) -> np.ndarray:
         """A sampled motion [T, C] (`types.pack`) as a face performs it, float32."""
         columns, style, plan, x = self.columns, part.style, part.plan, sampled.astype(np.float32)
@@ -112,7 +124,8 @@ class Pipeline:
         x = self.hold_tongue(expression, jaw)
         aim = self.mechanics.articulators.shape(x.astype(np.float64), jaw.astype(np.float64))
         aim = self.meet_lips(aim, voice.shut)
-        x, jaw = self.mechanics.speak(x, jaw, sounds, show_teeth_and_tongue(aim, sounds), lips)
+        aim = self.mechanics.show_teeth_and_tongue(aim, sounds)
+        x, jaw = self.mechanics.speak(x, jaw, sounds, aim, lips)
         x = self.roll_lip_in_time(x)
         x = self.limit_tongue_rate(x)
         return x, jaw

@@ -7,7 +7,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from ..face.mapping import Sums, visible_motion
 from ..progress import Progress
 from ..system_calls import release_free_memory
 from ..types import FPS, LipSyncScore, Motion, Take
+from .diffusion import Inpainting
 from .network import CPU
 from .readings import style_of_take
 from .scorer import Measures, Scorer
@@ -78,8 +79,8 @@ class RunningRequest:
     progress: of the whole request, one call at a time.  scored: whether takes get a score (somebody
     speaks).  follows: whether takes are sampled in directions that are known before.  threads: at
     most so many work in parallel.
-    sums: of the face that plays the takes, as `Request`'s.  again: bool [2T], rows whose mouth is
-    sampled again for other readings.
+    sums: of the face that plays the takes, as `Request`'s.  kept: the fixed part of
+    the takes.
     """
 
     scorer: Scorer
@@ -95,7 +96,7 @@ class RunningRequest:
     follows: bool
     threads: int
     sums: Sums | None = None
-    again: np.ndarray | None = None
+    kept: Inpainting | None = None
     _arrived: int = 0
     # first seed of a portion → number of its takes times their progress
     _done: dict[int, float] = field(default_factory=dict)
@@ -171,21 +172,24 @@ class RunningRequest:
         asked, first, hear = self.asked, self.seeds[0], self.scorer.thunder.hear
         if asked is None:
             return [Performance(seed) for seed in seeds]
-        result = []
+        again, result = None, []
+        if self.kept is not None:  # rows whose mouth is sampled again, for other readings
+            again = np.repeat(~self.kept.mask[:, self.scorer.thunder.columns.jaw].all(1), 2)
         for seed in seeds:
             voice = hear(self.voice, asked.hearing_seed(seed, first))
-            if self.again is not None:
-                voice = hear(voice, seed, self.again)
-            result.append(
-                Performance(
-                    seed,
-                    style_of_take(asked, self.readings[seed], seed, first, self.voice.accents),
-                    asked.gestures_of(seed, first),
-                    voice,
-                    tuple(whose for whose, _ in asked.like),
-                    asked.is_variation(seed, first),
-                )
+            if again is not None:
+                voice = hear(voice, seed, again)
+            performance = Performance(
+                seed,
+                style_of_take(asked, self.readings[seed], seed, first, self.voice.accents),
+                asked.gestures_of(seed, first),
+                voice,
+                tuple(whose for whose, _ in asked.like),
+                asked.is_variation(seed, first),
             )
+            # once for what is sampled and for what is expected
+            plan = self.scorer.thunder.plan(self.voice, performance, self.kept)
+            result.append(replace(performance, plan=plan))
         return result
 
     def _scores(

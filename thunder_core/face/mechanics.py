@@ -351,25 +351,6 @@ def _size(gap: np.ndarray, speech: np.ndarray) -> float:
 _TEETH = {"sounds.sibilant": "s, z or sh", "sounds.labiodental": "f or v", "sounds.dental": "th"}
 
 
-@step(CONSTRAINT, "aim", _TEETH)
-def show_teeth_and_tongue(aim: Shape, sounds: Sounds) -> Shape:
-    """The target opening, widened where teeth or tongue must be visible: to BITE_GAP_MM on f and v,
-    to DENTAL_GAP_MM on th, to SIBILANT_GAP_MM on s, z, sh …; less on f, v and sibilants in a
-    performance that opens less. Lips that are shut stay shut."""
-    size = _size(aim.gap, sounds.speech)
-    apart = sounds.speech * smoothstep(
-        ((aim.gap - _APART_MM[0]) / (_APART_MM[1] - _APART_MM[0])).clip(0, 1)
-    )
-    gap = aim.gap + sounds.sibilant * apart * np.maximum(size * SIBILANT_GAP_MM - aim.gap, 0.0)
-    gap += sounds.dental * apart * np.maximum(DENTAL_GAP_MM - gap, 0.0)
-    gap += (
-        sounds.labiodental
-        * apart
-        * (np.clip(gap, size * BITE_GAP_MM[0], size * BITE_GAP_MM[1]) - gap)
-    )
-    return Shape(gap, aim.rise, aim.incisors)
-
-
 class Mechanics:
     """Gives the jaw of one head its natural share of a motion's openings."""
 
@@ -408,7 +389,9 @@ class Mechanics:
         """
         x, turn = np.array(expression, np.float64), np.array(jaw, np.float64)
         aim = (
-            show_teeth_and_tongue(self.articulators.shape(x, turn), sounds) if aim is None else aim
+            self.show_teeth_and_tongue(self.articulators.shape(x, turn), sounds)
+            if aim is None
+            else aim
         )
         turn = self.turn_jaw(turn, x, aim, sounds, lips)
         x = self.tuck_lip(x, turn, aim, sounds, lips)
@@ -416,6 +399,24 @@ class Mechanics:
         x = self.set_lips(x, turn, aim, sounds, lips)
         x = self.put_tongue_out(x, turn, sounds)
         return self.make_room_for_rolled_lip(x), turn
+
+    @step(CONSTRAINT, "aim", _TEETH)
+    def show_teeth_and_tongue(self, aim: Shape, sounds: Sounds) -> Shape:
+        """The target opening, widened where teeth or tongue must be visible: to BITE_GAP_MM on f
+        and v, to DENTAL_GAP_MM on th, to SIBILANT_GAP_MM on s, z, sh …; less on f, v and sibilants
+        in a performance that opens less. Lips that are shut stay shut."""
+        size = _size(aim.gap, sounds.speech)
+        apart = sounds.speech * smoothstep(
+            ((aim.gap - _APART_MM[0]) / (_APART_MM[1] - _APART_MM[0])).clip(0, 1)
+        )
+        gap = aim.gap + sounds.sibilant * apart * np.maximum(size * SIBILANT_GAP_MM - aim.gap, 0.0)
+        gap += sounds.dental * apart * np.maximum(DENTAL_GAP_MM - gap, 0.0)
+        gap += (
+            sounds.labiodental
+            * apart
+            * (np.clip(gap, size * BITE_GAP_MM[0], size * BITE_GAP_MM[1]) - gap)
+        )
+        return Shape(gap, aim.rise, aim.incisors)
 
     @step(CONSTRAINT, "expression")
     def make_room_for_rolled_lip(self, expression: np.ndarray) -> np.ndarray:

@@ -19,19 +19,8 @@ from ...files import hash_of
 from ...filters import highest, smooth
 from ...progress import no_progress, Progress
 from ...request import DRAFT, FINAL, NORMAL
-from ...steps import record_plan
 from ...types import BLINKS, BROWS, Columns, FPS, in_group, Motion, RATE, unpack
-from ..diffusion import (
-    Denoiser,
-    in_windows,
-    inpaint,
-    Inpainting,
-    sample,
-    seeded_noise,
-    solver_steps,
-    STEPS,
-    Steps,
-)
+from ..diffusion import Conditions, Denoiser, Inpainting, seeded_noise, solver_steps, Steps
 from ..network import processors, unusable
 from ..pipeline import Part, Pipeline
 from ..planning.lip_kernels import map_fits, plan_lips
@@ -74,7 +63,6 @@ _QUIET_REACH, _QUIET_EASE = 3, 1.2
 # Added to every direction that the model performs: lips round 1.6 times as far as those of the
 # people that it learned from, whose rounding is hardly seen on a head.
 _ROUNDER = Direction(Style(rounding=1.6)).vector()
-_BATCH = 16  # takes denoised at once; bounds memory, not the number of takes
 # steps of the distilled model in a draft: half its steps give nearly the same takes
 _DRAFT_STEPS = 2
 _WHOLE_STEPS = {DRAFT: 3, NORMAL: 10, FINAL: 20}  # steps of the undistilled model at each quality
@@ -105,24 +93,6 @@ def _load_distilled(folder: Path, device: str, full: Denoiser) -> Denoiser | Non
     ):
         raise unusable(folder / "distilled.json", "does not fit the diffusion model beside it")
     return model
-
-
-def _styles(takes: Sequence[Performance], a: int, b: int) -> np.ndarray | None:
-    """Frames a … b of the styles of takes as the model performs them, float32 [B, T or 1, style];
-    None where they have none."""
-    if takes[0].style is None:
-        return None
-    styles = [take.style if len(take.style) == 1 else take.style[a:b] for take in takes]
-    return np.stack(styles).astype(np.float32) + _ROUNDER
-
-
-def _audio(voice: VoiceFeatures, takes: Sequence[Performance], a: int, b: int) -> np.ndarray:
-    """Frames a … b of the features that each take hears [B, T, d], of one voice [T, d] if they all
-    hear the same."""
-    voices = [take.voice or voice for take in takes]
-    if all(each is voices[0] for each in voices):
-        return voices[0].features[a:b]
-    return np.stack([each.features[a:b] for each in voices])
 
 
 @dataclass(frozen=True)
@@ -243,7 +213,7 @@ class Performance:
     gestures: seed of its plan, and how far it may be from usual ones, 0 … 1; None: the take's seed,
     0.  voice: as the take hears it (`Thunder.hear`); None: as it is.  around: seeds of takes that
     its noise is drawn around, as `seeded_noise`'s `like`.  is_variation: whether it is not played
-    just as requested.
+    just as requested.  plan: of `Thunder.plan`; None: to be made.
     """
 
     seed: int
@@ -252,6 +222,7 @@ class Performance:
     voice: VoiceFeatures | None = None
     around: tuple[int, ...] = ()
     is_variation: bool = False
+    plan: TakePlan | None = None
 
 
 class Thunder:
@@ -357,64 +328,44 @@ class Thunder:
         kept: Inpainting | None = None, guide: Callable[[np.ndarray, int, int], np.ndarray]
         | None = None,
     ) -> list[Motion]:  # fmt: skip
-        """Sample one motion per take, by DPM-Solver++ with classifier-free guidance (§4.2). All
-        takes have a style, or none has.
+        """Sample one motion per take (`Denoiser.sample`). All takes have a style, or none has.
 
         effort: one of QUALITIES, or a number of steps of the whole model.
         kept: fixed part of the motion [T, channels + 9] (not standardised; kept bit for bit).
-        guide(x̂_0, a, b): moves the estimate of frames a … b at every step
-        (`networks.m2s.SpeechGuidance`).  `progress` is called before each window of each step.
+        guide: as `networks.m2s.SpeechGuidance`.
         """
-        plans = [
-            self._plan(voice, take, 0.0 if kept is None else self._side_of(kept, take.style))
-            for take in takes
-        ]
-        events = self._events(plans, kept)
-        fixed = (
-            None if kept is None else Inpainting(kept.mask, self.denoiser.standardise(kept.values))
-        )
-        styled = takes[0].style is not None
-        is_plain = styled and guidance == 1.0 and kept is None and guide is None
+        plans = [take.plan or self.plan(voice, take, kept) for take in takes]
+        is_plain = takes[0].style is not None and guidance == 1.0 and kept is None and guide is None
         denoiser, steps = self.select_sampler(effort, is_plain)
-        frames, motions = voice.frames, []
-        for start in range(0, len(takes), _BATCH):
-            batch = takes[start : start + _BATCH]
-            planned = events[start : start + _BATCH]
-            done = 0.0  # share of the steps
-
-            def count(fraction: float, _: str = "") -> None:
-                nonlocal done
-                done = fraction
-
-            def denoise(
-                x: np.ndarray, step: int, a: int, b: int, start=start, batch=batch, planned=planned
-            ) -> np.ndarray:
-                progress((start + (done + a / frames / len(steps.times)) * len(batch)) / len(takes))
-                conditions = _styles(batch, a, b), planned[:, a:b]
-                audio = _audio(voice, batch, a, b)
-                x0 = denoiser.estimate(x, step, audio, False, *conditions)
-                if guidance != 1.0:
-                    x0 = guidance * x0 + (1 - guidance) * denoiser.estimate(
-                        x, step, audio, True, *conditions
-                    )
-                return x0 if guide is None else guide(x0, a, b)
-
-            noise = seeded_noise(
-                [take.seed for take in batch], frames, self.denoiser.config.motion, batch[0].around
-            )
-            denoise_line = in_windows(denoise, frames)
-            x = sample(
-                denoise_line if fixed is None else inpaint(denoise_line, fixed), noise, steps, count
-            )
-            for m, take, plan in zip(self.denoiser.restore(x), batch, plans[start:]):
-                record_plan(plan.activities)
-                motions.append(self._motion(m, take.voice or voice, Part(take.style, plan, kept)))
+        noise = seeded_noise(
+            [take.seed for take in takes], voice.frames, self.columns.count, takes[0].around
+        )
+        conditions = self._conditions(voice, takes, self._events(plans, kept))
+        sampled = denoiser.sample(noise, conditions, steps, guidance, kept, guide, progress)
+        motions = []
+        for x, take, plan in zip(sampled, takes, plans):
+            motions.append(self._motion(x, take.voice or voice, Part(take.style, plan, kept)))
         return motions
 
     @staticmethod
-    def _plan(voice: VoiceFeatures, take: Performance, side: float = 0.0) -> TakePlan:
-        """What a take plans; side: see `plan_take`."""
+    def _conditions(
+        voice: VoiceFeatures, takes: Sequence[Performance], events: np.ndarray
+    ) -> Conditions:
+        """What takes of a voice that plan these events are sampled for."""
+        voices = [take.voice or voice for take in takes]
+        if all(each is voices[0] for each in voices):
+            voices = voices[:1]
+        styles = None
+        if takes[0].style is not None:
+            styles = np.stack([take.style for take in takes]).astype(np.float32) + _ROUNDER
+        return Conditions([each.features for each in voices], styles, events)
+
+    def plan(
+        self, voice: VoiceFeatures, take: Performance, kept: Inpainting | None = None
+    ) -> TakePlan:
+        """What a take of a voice plans beside a kept part."""
         seed, spread = take.gestures or (take.seed, 0.0)
+        side = 0.0 if kept is None else self._side_of(kept, take.style)
         plan = plan_take(
             voice.prosody, voice.phrasing, seed, spread, take.style, voice.listens, side
         )
@@ -468,35 +419,20 @@ class Thunder:
 
         breathe: whether to draw the breaths that each take's gestures have.
         """
-        noise, motions = seeded_noise([0], voice.frames, self.denoiser.config.motion), []
-        for start in range(0, len(takes), _BATCH):
-            batch = takes[start : start + _BATCH]
-            events = np.full((len(batch), voice.frames, len(EVENTS)), np.nan, np.float32)
-            events[..., LIPS] = [(take.voice or voice).lips for take in batch]  # any other events
-
-            def denoise(
-                x: np.ndarray, step: int, a: int, b: int, batch=batch, events=events
-            ) -> np.ndarray:
-                return self.denoiser.estimate(
-                    x,
-                    step,
-                    _audio(voice, batch, a, b),
-                    style=_styles(batch, a, b),
-                    events=events[:, a:b],
-                )
-
-            x = in_windows(denoise, voice.frames)(
-                np.broadcast_to(noise, (len(batch), *noise.shape[1:])), STEPS - 1
-            )
-            for m, take in zip(self.denoiser.restore(x), batch):
-                plan = (
-                    self._plan(voice, replace(take, gestures=(take.gestures[0], 0.0)))
-                    if breathe
-                    else None
-                )
-                motions.append(
-                    self._motion(m, take.voice or voice, Part(take.style, plan, acts=False))
-                )
+        # any other events
+        events = np.full((len(takes), voice.frames, len(EVENTS)), np.nan, np.float32)
+        events[..., LIPS] = [(take.voice or voice).lips for take in takes]
+        noise = seeded_noise([0], voice.frames, self.columns.count)
+        sampled = self.denoiser.sample(
+            np.broadcast_to(noise, (len(takes), *noise.shape[1:])),
+            self._conditions(voice, takes, events),
+            solver_steps(1),
+        )
+        motions = []
+        for x, take in zip(sampled, takes):
+            plan = (take.plan or self.plan(voice, take)) if breathe else None
+            part = Part(take.style, plan, acts=False)
+            motions.append(self._motion(x, take.voice or voice, part))
         return motions
 
     def finish(self, x: np.ndarray, voice: VoiceFeatures) -> list[Motion]:

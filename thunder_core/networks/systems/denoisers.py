@@ -14,6 +14,7 @@ the strength of every mood
   small network of ours, or reads the features of the user's local CLIP network.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,15 @@ import torch.nn.functional as F
 from torch import nn, Tensor
 
 from ...direction import MOODS, NEUTRAL
-from ...engine.diffusion import ancestral_sample, in_windows, Normal, sample, seeded_noise, STEPS
+from ...engine.diffusion import (
+    ancestral_sample,
+    in_windows,
+    Normal,
+    sample,
+    seeded_noise,
+    STEPS,
+    windows,
+)
 from ...errors import BadRequest
 from ...progress import no_progress, Progress
 from ..denoiser import (
@@ -89,12 +98,13 @@ def sample_denoised(
     sampled as the paper does, one draw after the other (then a motion depends on how many are
     sampled with it).
     """
-    frames, state, device = audio.shape[1], {"done": 0.0}, audio.device
+    frames, device, done = audio.shape[1], audio.device, itertools.count()
+    total = steps * len(windows(frames))
     hide = torch.ones(1, dtype=torch.bool, device=device)
     per_frame = condition is not None and condition.shape[1] > 1
 
     def denoise(x: np.ndarray, step: int, a: int, b: int) -> np.ndarray:
-        progress(state["done"] + a / frames / steps)
+        progress(next(done) / total)
         part = condition[:, a:b] if per_frame else condition
         mixed = torch.from_numpy(np.ascontiguousarray(x)).to(device)
         now = torch.tensor([step], device=device)
@@ -106,13 +116,10 @@ def sample_denoised(
     noise = seeded_noise(seeds, frames, network.config.motion)
     denoise_line = in_windows(denoise, frames)
 
-    def count(fraction: float, _: str = "") -> None:
-        state["done"] = fraction
-
     motions = (
-        ancestral_sample(denoise_line, noise, Normal(seeds[0]), count)
+        ancestral_sample(denoise_line, noise, Normal(seeds[0]))
         if steps == STEPS
-        else sample(denoise_line, noise, steps, count)
+        else sample(denoise_line, noise, steps)
     )
     return network.restore(torch.from_numpy(motions).to(device))
 
