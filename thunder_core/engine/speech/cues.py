@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -205,11 +206,11 @@ class Prosody:
     hesitations: list[float]
     level: np.ndarray
 
-    @property
+    @cached_property
     def seconds(self) -> float:
         return self.frames / FPS
 
-    @property
+    @cached_property
     def pauses(self) -> list[tuple[float, float]]:
         """(start, end), s, of the silences between phrases."""
         return [(end, start) for (_, end), (start, _) in zip(self.phrases, self.phrases[1:])]
