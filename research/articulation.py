@@ -31,7 +31,7 @@ from research.harness import add_shared, keep, RESULTS, ROOT
 from thunder_core.face import conventions, jaw_balance, mapping
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import TOUCH_MM
-from thunder_core.face.mechanics import Articulators, bundled_articulators
+from thunder_core.face.points import Articulators, bundled_articulators
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.types import FPS, Motion
 

@@ -186,9 +186,12 @@ def widen_peaks(values: np.ndarray, most: float) -> np.ndarray:
 
 
 def limit_rate(values: np.ndarray, most: float, kept_low: np.ndarray) -> np.ndarray:
-    """A curve [T] that changes by at most `most` from frame to frame: raised around its peaks, but
-    not where `kept_low`, bool [T], whose values it leaves and reaches by coming down in time."""
+    """A curve [T], or each of [T, c], that changes by at most `most` from frame to frame: raised
+    around its peaks, but not where `kept_low`, bool [T], whose values it leaves and reaches by
+    coming down in time."""
     if not len(values):
         return values
+    if values.ndim == 2:
+        return np.stack([limit_rate(column, most, kept_low) for column in values.T], 1)
     ceiling = -widen_peaks(-np.where(kept_low, values, values.max()), most)
     return np.minimum(widen_peaks(values, most), ceiling)

@@ -27,7 +27,7 @@ from thunder_core.engine.speech.encoder import (
     SpeechEncoder,
 )
 from thunder_core.face.head import Head
-from thunder_core.face.mechanics import LIPS
+from thunder_core.face.points import LIPS
 from thunder_core.networks.flame import FlameLayer
 from thunder_core.networks.systems import load_system
 from thunder_core.networks.systems.denoisers import ClipImages

@@ -29,7 +29,7 @@ _FRONT_TEETH = 3  # front teeth on each side, up to the canines
 # The tongue along its length, from the tip (0) to the root (1), over 50 mm: half its width, the
 # height of its middle line, how far the surface beside that is above it, and its underside.
 # Articulation is measured at the tip and where each of the tongue's channels moves it most, on the
-# middle line of rings 0, 8 and 16 (face/mechanics.py, face/displacement.py): what lies there
+# middle line of rings 0, 8 and 16 (face/points.py, face/displacement.py): what lies there
 # stays, so that takes and their keys do.
 # share of the length of the first rings; the tip is round
 _TONGUE_RINGS_AT = (0.0, 0.014, 0.038, 0.075, 0.122, 0.18, 0.24, 0.30)

@@ -11,7 +11,8 @@ from characters import make_hero, seen_points
 from thunder.scene.heads import build, head, living
 from thunder.thunder_core import errors, rotation as rotation_module
 from thunder.thunder_core.face.displacement import face_meter
-from thunder.thunder_core.face.head import load_head, SkinnedPoints
+from thunder.thunder_core.face.head import load_head
+from thunder.thunder_core.face.points import SkinnedPoints
 from thunder.thunder_core.types import Motion
 from timing import keeps
 

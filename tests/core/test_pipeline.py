@@ -16,7 +16,8 @@ from thunder_core.engine.planning.take_plan import plan_take, Resting
 from thunder_core.engine.speech.cues import demanded_closures, Phrasing, prosody_of, silent_phrasing
 from thunder_core.engine.speech.encoder import PHONES
 from thunder_core.face.lips import bundled_lips
-from thunder_core.face.mechanics import bundled_articulators, Sounds
+from thunder_core.face.mechanics import Sounds
+from thunder_core.face.points import bundled_articulators
 from thunder_core.steps import CONSTRAINT, explain, REASONS, STEPS, Trace
 from thunder_core.types import FPS, LARGEST_VALUE, Motion
 

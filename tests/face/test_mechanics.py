@@ -11,7 +11,8 @@ from research.articulation import tongue_between_teeth
 from thunder_core.face import mechanics as mechanics_module
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import bundled_lips, TOUCH_MM
-from thunder_core.face.mechanics import Articulators, Mechanics, Sounds
+from thunder_core.face.mechanics import Mechanics, Sounds
+from thunder_core.face.points import Articulators
 from thunder_core.filters import smoothstep
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.types import Motion

@@ -8,8 +8,8 @@ import pytest
 from thunder_core.direction import Direction, MOODS, Style
 from thunder_core.face import mouths
 from thunder_core.face.lips import bundled_lips, TOUCH_MM
-from thunder_core.face.mechanics import bundled_articulators
 from thunder_core.face.moods import MoodPoses, POSES
+from thunder_core.face.points import bundled_articulators
 from thunder_core.types import Motion
 
 FRAMES = 60

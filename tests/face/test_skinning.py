@@ -20,8 +20,9 @@ from thunder_core.face.displacement import (
     NECK_LEVER_MM,
     positions,
 )
-from thunder_core.face.head import load_head, SkinnedPoints
+from thunder_core.face.head import load_head
 from thunder_core.face.lips import bundled_lips, opening_mm, width_mm
+from thunder_core.face.points import SkinnedPoints
 from thunder_core.networks.flame import BLOCK, FlameLayer, rotation_matrix
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.types import Motion

@@ -16,8 +16,9 @@ import numpy as np
 
 from ..direction import SLIDERS, Style
 from ..errors import BadRequest
-from ..face.head import Head, load_head, SkinnedPoints
-from ..face.mechanics import Articulators, jaw_of
+from ..face.head import Head, load_head
+from ..face.mechanics import jaw_of
+from ..face.points import Articulators, SkinnedPoints
 from ..rotation import angular_speed
 from ..types import FPS, IDLE, LISTENS, Motion, pack, reorder, unpack
 

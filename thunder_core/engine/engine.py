@@ -41,7 +41,17 @@ from .alignment import LIKELY, Match, match_mouth, match_sound
 from .check import find, MouthCurves, TOLERANCE_OF
 from .diffusion import Inpainting, Normal
 from .m2s import MARGIN, MeshToSpeech, Mouth, stored_head, trained_mouth
-from .network import advice, best_device, CPU, identify, Identity, processors, SHIPPED, unusable
+from .network import (
+    advice,
+    begin_opening,
+    best_device,
+    CPU,
+    identify,
+    Identity,
+    processors,
+    SHIPPED,
+    unusable,
+)
 from .readings import follow_text, follow_voice, mark_voice, reading, style_of_take
 from .request import release_memory, RunningRequest
 from .scorer import Judge, Measures, opening_and_width, Scorer, SPOKEN
@@ -281,16 +291,9 @@ class Engine:
 
     def _open_networks(self) -> None:
         """Begin to open, in parallel, the networks that make and score usual takes."""
-        networks: list = [
-            self.thunder.encoder.network,
-            self.thunder.denoiser.network,
-            self.judge.network,
-            self.m2s.network,
-        ]
-        for network in networks + (
-            [] if self.thunder.distilled is None else [self.thunder.distilled.network]
-        ):
-            network.begin()
+        owners = (self.thunder.encoder, self.thunder.denoiser, self.thunder.distilled, self.judge,
+                  self.m2s)  # fmt: skip
+        begin_opening([owner.network for owner in owners if owner is not None])
 
     def info(self) -> dict:
         """The answer to hello: engine, device, fingerprint and origin of the weights, channel
@@ -365,6 +368,7 @@ class Engine:
             picture_moods = performer.moods_of(request.picture)
             asked = apply_picture(asked, picture_moods)
         seeds = list(range(request.seed, request.seed + request.takes))
+        frames = speech.frames
         follows = SYSTEMS[request.system].follows
         self._open_networks()
         sound = speech.fingerprint
@@ -372,7 +376,7 @@ class Engine:
             speech, sound, request.listening, share(progress, 0.02, 0.08, "Analyzing the voice")
         )
         if asked is not None:
-            asked = follow_voice(asked, axis_deviations(voice.heard), speech.frames)
+            asked = follow_voice(asked, axis_deviations(voice.heard), frames)
             voice, says_text = self._follow_text(voice, asked.text)
             if not says_text:
                 on_note(OTHER_TEXT)
@@ -380,12 +384,12 @@ class Engine:
         readings = (
             {}
             if asked is None
-            else self._readings(asked, seeds, speech.frames, voice if role == SPEAKS else None)
+            else self._readings(asked, seeds, frames, voice if role == SPEAKS else None)
         )
         if follows == MOOD:
             for style in readings.values():
                 style[:, : len(AXES)] = 0.0
-        kept = None if request.keep is None else self._kept(request.keep, speech.frames)
+        kept = None if request.keep is None else self._kept(request.keep, frames)
         pull = float(request.speech_guidance)
         guide = self._speech_guidance(voice, pull) if pull and role == SPEAKS else None
         guidance = float(request.guidance)
@@ -611,8 +615,9 @@ class Engine:
                 > _REMEMBERED_FRAMES
             ):
                 self._known.pop(next(iter(self._known)))
-            self._known[key] = self.thunder.analyse(self._samples(speech), speech.frames, progress)
-            release_memory(speech.frames)
+            frames = speech.frames
+            self._known[key] = self.thunder.analyse(self._samples(speech), frames, progress)
+            release_memory(frames)
         return self._known[key]
 
     def _follow_text(self, voice: VoiceFeatures, text: str) -> tuple[VoiceFeatures, bool]:

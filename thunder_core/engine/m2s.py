@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import BadHead
-from ..face.head import Head, read_head, SkinnedPoints
+from ..face.head import Head, read_head
+from ..face.points import SkinnedPoints
 from ..files import part_of
 from ..rotation import rotvec_to_matrix
 from ..types import Motion
@@ -58,9 +59,10 @@ class Mouth:
     def windows(self, motion: Motion) -> Iterator[tuple[np.ndarray, slice]]:
         """Vertices [t, n_m, 3] of a motion window by window, so that length costs no memory, and
         the frames to keep of each."""
-        for start in range(0, motion.frames, _WINDOW):
-            end = min(start + _WINDOW, motion.frames)
-            a, b = max(0, start - MARGIN), min(motion.frames, end + MARGIN)
+        frames = motion.frames
+        for start in range(0, frames, _WINDOW):
+            end = min(start + _WINDOW, frames)
+            a, b = max(0, start - MARGIN), min(frames, end + MARGIN)
             yield self.vertices(motion.expression[a:b], motion.jaw[a:b]), slice(start - a, end - a)
 
 

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..direction import Direction, DIRECTION_NAMES
-from ..face.mechanics import Articulators, lips_of, Mechanics, Shape
+from ..face.mechanics import lips_of, Mechanics
 from ..face.moods import MoodPoses
+from ..face.points import Articulators, Shape
 from ..filters import limit_rate, smoothstep, widen_peaks
 from ..steps import ADDED, CONSTRAINT, step, Trace, traced
 from ..types import Columns, in_group, LARGEST_VALUE, LIP_CLOSE, MOODS, SPEECH
@@ -181,8 +182,8 @@ class Pipeline:
         """Expression [T, n] whose tongue takes its time to the palate and back."""
         x = expression.copy()
         out = x[:, self.tongue_out] > _OUT
-        for column in self.mechanics.raised:
-            x[:, column] = limit_rate(x[:, column], _TONGUE_STEP, out)
+        raised = self.mechanics.raised
+        x[:, raised] = limit_rate(x[:, raised], _TONGUE_STEP, out)
         return x
 
     @step(ADDED, "jaw", {"breath": "a breath before a phrase"})

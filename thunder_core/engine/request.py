@@ -108,8 +108,9 @@ class RunningRequest:
     def run(self, on_take: Callable[[Take], object]) -> list[Any]:
         """Sample all takes; returns them, best lip-sync first, each as `on_take` returns it
         (`Engine.generate`)."""
-        threads = threads_for(self.voice.frames, self.threads)
-        together = portions(self.seeds, self.voice.frames, self.scorer.thunder.device, threads)
+        frames = self.voice.frames
+        threads = threads_for(frames, self.threads)
+        together = portions(self.seeds, frames, self.scorer.thunder.device, threads)
         if threads == 1:
             return self._deliver(map(self._make_takes, together), on_take)
         with ThreadPoolExecutor(threads, "takes") as pool:

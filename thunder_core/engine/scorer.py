@@ -387,7 +387,8 @@ class Scorer:
             expectations = self._expect_of(motions, voice)
         for i, (motion, expectation) in enumerate(zip(motions, expectations)):
             progress(0.95 + 0.05 * i / len(motions), "Ranking by lip-sync")
-            opinion = self.opinion(motion, voice, expectation)
+            lips = self.lips(motion)
+            opinion = self.opinion(lips, voice, expectation)
             near = opinion.frames[:, STRESSED] - expectation.allowed
             total = opinion.frames[:, PLAIN] - allowed
             speaking = silence(voice.features) < SILENT
@@ -401,7 +402,7 @@ class Scorer:
                 near,
                 speaking,
             )
-            still = stands_still(self.lips(motion), speaking)
+            still = stands_still(lips, speaking)
             heard = heard_share(
                 self.heard(motion, voice), voice.units, self.m2s.log_prior, speaking
             )
@@ -445,10 +446,10 @@ class Scorer:
         """The lips that the model expects for a sound in the style of each take, each as `lips`."""
         return [self.lips(motion) for motion in self.thunder.expect(voice, takes, breathe)]
 
-    def opinion(self, motion: Motion, voice: VoiceFeatures, expectation: Expectation) -> Opinion:
-        """The judge's opinion of a motion of the sound."""
+    def opinion(self, lips: np.ndarray, voice: VoiceFeatures, expectation: Expectation) -> Opinion:
+        """The judge's opinion of the lips of a motion of the sound, as `lips`."""
         return self.judge.opinion(
-            voice.features, self.lips(motion), voice.opening[: motion.frames],
+            voice.features, lips, voice.opening[: len(lips)],
             expected=expectation.lips, asked=expectation.asked, plain=expectation.plain,
         )  # fmt: skip
 
@@ -485,15 +486,11 @@ class Scorer:
 
 
 class Measures:
-    """Measures of motions of one head; what they need of the head is worked out on first use."""
+    """Measures of motions of one head."""
 
     def __init__(self, head: Head):
-        self._head = head
-
-    @cached_property
-    def _margins(self) -> Lips:
-        """The margins of the head's lips. Raises BadHead if they are not known."""
-        return Lips.of(self._head)
+        """Raises BadHead if the position of its lips is not known."""
+        self._head, self._margins = head, Lips.of(head)
 
     @cached_property
     def _played(self) -> PerformanceMeter:

@@ -12,9 +12,10 @@ import numpy as np
 from ..errors import BadHead
 from ..progress import rescale, result
 from ..types import Motion
-from .head import HEAD_FILE, SkinnedPoints
+from .head import HEAD_FILE
 from .lips import height_gap
 from .mapping import Driver
+from .points import SkinnedPoints
 
 NECK_LEVER_MM = 120.0  # distance from the neck's joint to the lips
 # invisible movement: a fifth of a pixel if a face of 20 cm fills a picture of 2160 lines

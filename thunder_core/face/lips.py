@@ -14,7 +14,8 @@ from ..errors import BadHead
 from ..rotation import rotvec_to_matrix
 from ..types import LIP_OPENERS, LIP_PRESS, Motion, reorder
 from . import regions
-from .head import Head, load_head, SkinnedPoints
+from .head import Head, load_head
+from .points import SkinnedPoints
 
 # Two thresholds for the inner lips' gap. TOUCH_MM is for exact motions. CLOSED_MM is for motions
 # sampled at 25 fps or converted to scene frames, where the smallest gap may be between two frames.

@@ -21,7 +21,7 @@ from ..filters import highest, slow_changes, smooth, smoothstep
 from ..steps import ADDED, step
 from ..types import BLINKS, BROWS, JAW_OPEN_RADIANS, LARGEST_VALUE, LIP_CLOSE
 from .lips import press_together
-from .mechanics import Articulators
+from .points import Articulators
 
 _PARTED_MM = (0.6, 2.5)  # gaps between which movements that part the lips further come in
 # reach and deviation by which a mood makes way before closures, rounded sounds and speech

@@ -17,9 +17,10 @@ import numpy as np
 from ..rotation import rotvec_to_matrix
 from ..types import JAW_OPEN_RADIANS, Motion, reorder
 from . import regions
-from .head import Head, JAW, SkinnedPoints
+from .head import Head, JAW
 from .lips import TOUCH_MM
 from .mapping import Driver
+from .points import SkinnedPoints
 
 MOST = 10.0  # largest coefficient, the end of a shape key's slider
 

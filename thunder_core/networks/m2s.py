@@ -19,7 +19,7 @@ from torch import nn, Tensor
 from ..engine.m2s import lip_places, MeshToSpeechConfig, trained_mouth as trained_mouth
 from ..engine.speech.acoustics import BINS
 from ..face.head import Head
-from ..face.mechanics import LIPS
+from ..face.points import LIPS
 from ..types import Columns
 from .flame import FlameLayer
 from .weights import Network

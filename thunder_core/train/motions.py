@@ -298,6 +298,7 @@ _TEACHER = (
     "events.py",
     "engine/speech/cues.py",
     "face/mechanics.py",
+    "face/points.py",
     *(f"engine/planning/{name}.py" for name in ("lip_kernels", "plan", "take_plan")),
 )
 

@@ -22,15 +22,8 @@ from ..engine.planning.lip_kernels import kernels, MEAN_OPENING, occupancy, phon
 from ..engine.speech.cues import closure, runs, sounds_of
 from ..engine.speech.encoder import BILABIALS, DENTALS, LABIODENTALS, PHONES, SIBILANTS
 from ..errors import BadRequest
-from ..face.mechanics import (
-    bundled_articulators,
-    jaw_of,
-    lips_of,
-    Mechanics,
-    rise_of,
-    Shape,
-    Sounds,
-)
+from ..face.mechanics import jaw_of, lips_of, Mechanics, rise_of, Sounds
+from ..face.points import bundled_articulators, Shape
 from ..filters import smoothstep
 from ..types import FPS
 from .teacher_timing import wander

@@ -14,7 +14,8 @@ import numpy as np
 from ...direction import Direction, DIRECTION_NAMES, Style
 from ...events import BLINK, BREATH, BROWS as RAISED, EVENTS, HEAD, KNIT, LIPS, LOOK
 from ...face.head import Head
-from ...face.mechanics import Articulators, Sounds
+from ...face.mechanics import Sounds
+from ...face.points import Articulators
 from ...files import hash_of
 from ...filters import highest, smooth
 from ...progress import no_progress, Progress
