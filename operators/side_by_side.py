@@ -135,21 +135,6 @@ class THUNDER_OT_light_scene(InstantWork, bpy.types.Operator):
         why_not_in_object_mode,
     )
 
-    instead: bpy.props.BoolProperty(
-        name="New Camera and Lights",
-        description="Look through the new camera and add the new lights and backdrop though the "
-        "scene has its own. "
-        "Those stay, and its camera comes back when the stage is removed",
-    )
-
-    def invoke(self, context, event):
-        if studio.find(context.scene) is None and {"CAMERA", "LIGHT"} & studio.scene_types(
-            context.scene
-        ):
-            self.instead = True
-            return context.window_manager.invoke_props_dialog(self)
-        return self.execute(context)
-
     def act(self, context):
         scene = context.scene
         context.view_layer.update()
@@ -158,12 +143,8 @@ class THUNDER_OT_light_scene(InstantWork, bpy.types.Operator):
             if scene.thunder.head is None
             else [chosen_head(context)]
         )
-        studio.set_up(scene, rigs, self.instead)
-        if (
-            scene.camera == studio.camera_of(scene)
-            and context.area is not None
-            and context.area.type == "VIEW_3D"
-        ):
+        studio.set_up(scene, rigs)
+        if context.area is not None and context.area.type == "VIEW_3D":
             context.space_data.region_3d.view_perspective = "CAMERA"
 
 
@@ -198,22 +179,6 @@ class THUNDER_OT_playblast(FileWork, bpy.types.Operator):
     bl_options = set()  # nothing in the file changes: there is nothing to undo
 
     filter_glob: bpy.props.StringProperty(default="*.mp4", options={"HIDDEN"})
-    percent: bpy.props.IntProperty(
-        name="Resolution",
-        default=50,
-        min=5,
-        max=100,
-        subtype="PERCENTAGE",
-        description="Share of the scene's resolution",
-    )
-    engine: bpy.props.EnumProperty(
-        name="Engine",
-        items=[
-            ("BLENDER_WORKBENCH", "Workbench", "Quick, as the solid view"),
-            ("SCENE", "The Scene's Engine", "As renders look, and as slow"),
-        ],
-        description="What renders the frames",
-    )
 
     def invoke(self, context, event):
         self.filepath = _free_video()
@@ -222,9 +187,7 @@ class THUNDER_OT_playblast(FileWork, bpy.types.Operator):
     def begin(self, context):
         path = bpy.path.abspath(self.filepath) or _free_video()
         path = bpy.path.ensure_ext(path, ".mp4")
-        return "Playblast", studio.playblast(
-            context.scene, path, self.percent, "" if self.engine == "SCENE" else self.engine
-        )
+        return "Playblast", studio.playblast(context.scene, path)
 
     def outcome(self, value):
         return f"Playblast saved to {value}"

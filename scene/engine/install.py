@@ -337,16 +337,9 @@ def fitting_python() -> tuple[str | None, str]:
     blenders = _ask(sys.executable) or {"version": sys.version_info[:2], "venv": False}
     version = ".".join(map(str, blenders["version"]))
     oldest, newest = (".".join(map(str, bound)) for bound in (installer.OLDEST, installer.NEWEST))
-    if installer.OLDEST <= tuple(blenders["version"]) <= installer.NEWEST:
-        return None, (
-            f"Blender's Python {version} has no ensurepip, which makes environments: install "
-            f"Python {oldest} to "
-            f"{newest} with its venv package, then try again"
-        )
     return None, (
-        f"The engine needs Python {oldest} to {newest} and Blender's is {version}: install one of "
-        f"these with its venv "
-        "package, then try again"
+        f"The engine needs Python {oldest} to {newest} with ensurepip, which Blender's {version} "
+        f"is not or has not: install one of these with its venv package, then try again"
     )
 
 

@@ -38,7 +38,6 @@ _HEADER = (
     "# This is an Asset Catalog Definition file for Blender.\n#\n# "
     "UUID:catalog/path/for/assets:simple catalog name\n\nVERSION 1\n"
 )
-_LONGEST = 2**22  # largest catalog file that is read, letters
 
 
 # ---- catalogs
@@ -68,16 +67,10 @@ def add_catalogs() -> None:
     try:
         if os.path.lexists(path):
             with files.open_input(path, mode="r", encoding="utf-8", newline="") as file:
-                text = file.read(_LONGEST)
+                text = file.read()
         lines = [line.strip() for line in text.splitlines()]
-        if (
-            next((line for line in lines if line and not line.startswith("#")), "") != "VERSION 1"
-            or len(text) == _LONGEST
-        ):
-            raise BadRequest(
-                f"“{path}” is no catalog file of the version that Thunder knows (1): move it away "
-                f"and try again"
-            )
+        if "VERSION 1" not in lines:
+            raise ValueError
         there = {line.partition(":")[0].strip() for line in lines}
         end = "\r\n" if "\r\n" in text else "\n"
         added = [
@@ -87,9 +80,9 @@ def add_catalogs() -> None:
         ]
         if added:
             files.write_file(path, text + end * (not text.endswith("\n")) + "".join(added))
-    except UnicodeDecodeError as error:
+    except ValueError as error:
         raise BadRequest(
-            f"“{path}” is not text in UTF-8, so catalogs cannot be added to it: move it away and "
+            f"“{path}” is no catalog file of the version that Thunder knows (1): move it away and "
             f"try again"
         ) from error
     except OSError as error:

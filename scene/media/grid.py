@@ -301,7 +301,8 @@ def leave() -> str:
         return ""
     chosen = ""
     for window in bpy.context.window_manager.windows:
-        active = window.view_layer.objects.active
+        objects = window.view_layer.objects
+        active = objects.active
         if (
             active is not None
             and active.name in grid.takes
@@ -311,17 +312,15 @@ def leave() -> str:
         for area in window.screen.areas:
             if area.type == "VIEW_3D" and area.spaces.active.as_pointer() == grid.space:
                 _look_away(window, area, grid)
-    puppets.remove_marked()
-    scene = bpy.data.scenes.get(grid.scene)
-    if scene is not None:
-        scene.frame_set(grid.frame[0], subframe=grid.frame[1])
-    for window in bpy.context.window_manager.windows:
         if window.scene.name == grid.scene:
-            objects = window.view_layer.objects
             for name in grid.selected:
                 if name in objects:
                     objects[name].select_set(True)
             objects.active = objects.get(grid.active) if grid.active else None
+    puppets.remove_marked()
+    scene = bpy.data.scenes.get(grid.scene)
+    if scene is not None:
+        scene.frame_set(grid.frame[0], subframe=grid.frame[1])
     return chosen
 
 

@@ -33,6 +33,7 @@ STILLS = {  # its settings while its frames are rendered
         ),
         False,
     ),
+    "render.engine": "BLENDER_WORKBENCH",
     "use_preview_range": False,
     "frame_step": 1,
 }
@@ -101,12 +102,11 @@ def render_grid(
             obj.hide_render = False
 
 
-def playblast(scene, path: str, percent: int, engine: str) -> Generator[Step, None, str]:
+def playblast(scene, path: str) -> Generator[Step, None, str]:
     """Steps that film a scene's frames, or those of its preview range, with its sound into an MP4
-    file; returns its path.
+    file, as the solid view shows them and in half the scene's resolution; returns its path.
 
-    The stage's camera is used, else the scene's.  percent: of the scene's resolution.  engine:
-    Blender's name of it, "" for the scene's. The scene stays as it is: a copy is filmed. Raises
+    The stage's camera is used, else the scene's. The scene stays as it is: a copy is filmed. Raises
     BadRequest without a camera or while Blender renders, NoSpace.
     """
     if camera_of(scene) is None:
@@ -118,14 +118,14 @@ def playblast(scene, path: str, percent: int, engine: str) -> Generator[Step, No
     )
     # H.264's are even
     size = [
-        max(2, 2 * round(length * percent / 200))
+        max(2, 2 * round(length / 4))
         for length in (scene.render.resolution_x, scene.render.resolution_y)
     ]
     copy, folder = scene.copy(), tempfile.mkdtemp(prefix="thunder_playblast_", dir=bpy.app.tempdir)
     pictures = [os.path.join(folder, f"{number:06d}.png") for number in range(last - first + 1)]
     try:
-        settings = {"camera": camera_of(scene), "render.engine": engine or scene.render.engine}
-        puppets.apply_settings(copy, settings | STILLS)
+        copy.camera = camera_of(scene)
+        puppets.apply_settings(copy, STILLS)
         copy.frame_start, copy.frame_end = first, last
         with part_of(path) as part:
             for number, picture in enumerate(pictures):
@@ -208,17 +208,9 @@ def camera_of(scene) -> bpy.types.Object | None:
     )
 
 
-def scene_types(scene) -> set[str]:
-    """The types of a scene's objects that belong to no stage."""
-    return {obj.type for obj in scene.objects if MARK not in obj}
-
-
-def set_up(scene, rigs: list[head.Rig], instead: bool = False) -> None:
-    """Set up the stage around heads, or fit the one that is there to them.
-
-    The scene looks through its camera, and its lights and backdrop are added, where the scene has
-    none, or `instead` of the scene's.
-    """
+def set_up(scene, rigs: list[head.Rig]) -> None:
+    """Set up the stage around heads, or fit the one that is there to them. The scene looks through
+    its camera; what the scene has of its own stays."""
     group = find(scene)
     if group is None:
         group = bpy.data.collections.new(NAME)
@@ -241,21 +233,19 @@ def set_up(scene, rigs: list[head.Rig], instead: bool = False) -> None:
         to_world,
         VIEW.normalized() * max(width / size[0], height / size[1]) * max(size) * LENS_MM / 36.0,
     )
-    if scene.camera is None or instead:
-        scene.camera = camera
-    if "LIGHT" not in scene_types(scene) or instead:
-        for name, (place, watts, across, shine) in LIGHTS.items():
-            lamp = _member(group, name, lambda title: bpy.data.lights.new(title, "AREA"))
-            lamp.data.shape = "DISK"  # round in the eyes
-            lamp.data.energy = watts * reach**2
-            lamp.data.size = across * reach
-            lamp.data.specular_factor = shine
-            _aim(lamp, to_world, reach * Vector(place))
-        wall = _member(group, "Backdrop", _wall)
-        wall.hide_select, wall.matrix_world = (
-            True,
-            to_world @ Matrix.Translation((0.0, 0.0, -BEHIND * reach)) @ Matrix.Scale(reach, 4),
-        )
+    scene.camera = camera
+    for name, (place, watts, across, shine) in LIGHTS.items():
+        lamp = _member(group, name, lambda title: bpy.data.lights.new(title, "AREA"))
+        lamp.data.shape = "DISK"  # round in the eyes
+        lamp.data.energy = watts * reach**2
+        lamp.data.size = across * reach
+        lamp.data.specular_factor = shine
+        _aim(lamp, to_world, reach * Vector(place))
+    wall = _member(group, "Backdrop", _wall)
+    wall.hide_select, wall.matrix_world = (
+        True,
+        to_world @ Matrix.Translation((0.0, 0.0, -BEHIND * reach)) @ Matrix.Scale(reach, 4),
+    )
     if scene.world is None:
         scene.world = bpy.data.worlds.new(NAME)
         scene.world.color, scene.world[MARK] = DARK, "World"

@@ -22,7 +22,7 @@ from ...thunder_core import errors
 from ...thunder_core.engine_python import ROOT
 from ...thunder_core.redaction import ADD_ON, error_class, redact
 from ..engine import connection, install
-from ..heads import flame, head
+from ..heads import head
 from ..host.jobs import Part, session
 from ..voice import strip
 
@@ -159,19 +159,8 @@ def _scene(context) -> str:
     }
     try:
         rig = head.find(scene, getattr(context, "object", None))
-        kind = (
-            "FLAME"
-            if flame.is_flame(rig.armature)
-            else "bundled"
-            if rig.armature is not None
-            else "own character"
-        )
-        linked = (
-            "linked" if rig.owner.library else "override" if rig.owner.override_library else "local"
-        )
-        lines["Head"] = (
-            f"{kind}, {len(rig.channels)} channels, {len(rig.targets)} data-blocks, {linked}"
-        )
+        linked = "linked" if rig.owner.library or rig.owner.override_library else "local"
+        lines["Head"] = f"{len(rig.channels)} channels, {len(rig.targets)} data-blocks, {linked}"
     except errors.ThunderError as error:
         lines["Head"] = type(error).__name__
     try:

@@ -27,14 +27,12 @@ ROW = 15  # of a row of words
 GAP = 3  # between sounds and words
 ROWS = 2  # most rows of words
 LOOK_SECONDS = 0.3  # interval of checking whether strips have moved, while something is drawn
-_TICKS_FROM = 8.0  # pixels per second from which words have ticks
 _MOST_SOUNDS = 2000  # that are drawn at once; of more, every second or third
 _WORDS_FROM = 2.0  # pixels per second from which words are written
 _MOST_WORDS = 120  # that are written at once
 _DOUBTFUL_OPACITY = 0.22  # of a sound that is hardly likely
 _CLEAR_OPACITY = 0.95
 _BACKGROUND = (0.06, 0.07, 0.09, 0.8)
-_TICK = (0.75, 0.78, 0.85, 0.55)
 _TEXT = (0.93, 0.93, 0.93, 1.0)
 _UNHEARD_TEXT = (1.0, 0.55, 0.42, 1.0)  # words of the transcript that were not heard
 
@@ -246,14 +244,6 @@ class _Picture(Picture):
         self.points.append(points)
         self.colors.append(np.broadcast_to(np.asarray(colors, float), (len(points), 4)))
 
-    def _boxes(self, spans: np.ndarray, bottom: float, top: float, color) -> None:
-        """Add a box from start to end of each span [n, 2], a pixel wide at least."""
-        left = self.x(spans[:, 0])
-        right = np.maximum(self.x(spans[:, 1]), left + 1)
-        corners = np.array(box(0, bottom, 1, top))
-        x = left[:, None] + corners[:, 0] * (right - left)[:, None]
-        self._add(np.stack([x, np.broadcast_to(corners[:, 1], x.shape)], -1).reshape(-1, 2), color)
-
     def _sounds(self, sounds: np.ndarray) -> None:
         """Add the shapes of sounds."""
         left, right = self.x(sounds[:, 0]), self.x(sounds[:, 1])
@@ -270,14 +260,13 @@ class _Picture(Picture):
         self._add(points, np.repeat(np.column_stack([_COLORS[kinds], opacity]), _CORNERS, 0))
 
     def _words(self, visible: slice, lines: int) -> None:
-        """Add a tick where each word begins, and the words that `lines` rows have room for, longer
-        ones first."""
+        """Add the words that `lines` rows have room for, longer ones first."""
         rows = self.track.words[visible]
         base, size = (SOUNDS + GAP) * self.scale, 11 * self.scale
         lefts = self.x(rows[:, 0]).tolist()
         rights = self.x(rows[:, 1]).tolist()
         is_unheard = (rows[:, 2] < SAID).tolist()
-        taken, row_of = [bytearray(self.width + 2) for _ in range(lines)], np.zeros(len(rows))
+        taken = [bytearray(self.width + 2) for _ in range(lines)]
         # What one looks for is written first: words that were not found, then long ones.
         for number in np.lexsort((-rows[:, 3], rows[:, 2] >= SAID))[:_MOST_WORDS].tolist():
             text = self.track.texts[visible.start + number] + "?" * is_unheard[number]
@@ -287,7 +276,7 @@ class _Picture(Picture):
                 continue
             row = next((row for row in range(lines) if taken[row].find(1, first, last) < 0), None)
             if row is not None:
-                taken[row][first:last], row_of[number] = b"\1" * (last - first), row
+                taken[row][first:last] = b"\1" * (last - first)
                 y = base + (row * ROW + 0.2 * ROW) * self.scale
                 self.texts.append(
                     (
@@ -297,14 +286,6 @@ class _Picture(Picture):
                         size,
                         _UNHEARD_TEXT if is_unheard[number] else _TEXT,
                     )
-                )
-        if lines and self.per_frame * self.track.spans[0].fps >= _TICKS_FROM:
-            for row in range(lines):
-                self._boxes(
-                    rows[row_of == row][:, [0, 0]],
-                    SOUNDS * self.scale,
-                    base + (row * ROW + 4) * self.scale,
-                    _TICK,
                 )
 
     def draw(self, bottom: float) -> None:

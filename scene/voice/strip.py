@@ -187,16 +187,11 @@ def _strips_to_hear(context, strips: list, chosen: str) -> list:
     spoken_names = {
         part.strip for part in context.scene.thunder.cast if mesh is not None and part.head == mesh
     }
-    if chosen in spoken_names:
-        raise BadSound(
-            f"“{mesh.name}” speaks “{chosen}” and cannot listen to it: choose another voice or "
-            f"another head"
-        )
     others = [strip for strip in strips if strip.name not in spoken_names]
-    if strips and not others:
+    if chosen in spoken_names or (strips and not others):
         raise BadSound(
-            f"“{mesh.name}” speaks all sound strips: add the voice that it listens to, or choose "
-            f"another head"
+            f"“{mesh.name}” speaks {f'“{chosen}”' if chosen else 'all sound strips'} and cannot "
+            f"listen to it: choose another voice or another head"
         )
     return others
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The waveforms of voices, read in a thread and cached while their strips are unchanged."""
 
+import contextlib
 import threading
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -23,11 +24,10 @@ class CachedVoice:
     """The waveform of a voice.
 
     peaks: float32 [n, 2], lowest and highest sample of each hundredth of a second from the voice's
-    beginning on, None until it is read.  failed: the reason why it could not be read.
+    beginning on, None until it is read, and where it cannot be read.
     """
 
     peaks: np.ndarray | None = None
-    failed: str = ""
     thread: threading.Thread | None = None
 
     @property
@@ -81,7 +81,7 @@ def read(scene, voice: strip.Voice) -> CachedVoice | None:
     """The waveform of a voice; if it is not read yet, reading starts in a thread that does not use
     Blender's data.
 
-    None for a voice that is gone; `failed` is set for one that only Blender's mix-down can read.
+    None for a voice that is gone. One that only Blender's mix-down can read has no peaks.
     """
     key = _key(scene, voice)
     if key is None or key in cache.voices:
@@ -94,9 +94,7 @@ def read(scene, voice: strip.Voice) -> CachedVoice | None:
         plan = mixdown.plan_of(
             scene, speaking, int(voice.clock.start), int(voice.last), voice.clock.fps
         )
-    if plan is None:
-        cached.failed = "This strip is retimed, driven or has modifiers"
-    else:
+    if plan is not None:
         cached.thread = threading.Thread(
             target=_read, args=(cached, plan), name="thunder voice", daemon=True
         )
@@ -105,13 +103,11 @@ def read(scene, voice: strip.Voice) -> CachedVoice | None:
 
 
 def _read(cached: CachedVoice, plan: mixdown.Plan) -> None:
-    """In a thread: read the peaks, or note why they could not be read."""
-    try:
+    """In a thread: read the peaks, if they can be read."""
+    with contextlib.suppress(ThunderError, OSError, ImportError, ValueError):
         with plan.open() as source:
             peaks = [peaks_of(block, source.rate) for block in plan.blocks(source)]
         cached.peaks = np.concatenate(peaks) if peaks else np.zeros((1, 2), np.float32)
-    except (ThunderError, OSError, ImportError, ValueError) as error:
-        cached.failed = str(error) or type(error).__name__
 
 
 def peaks_of(samples: np.ndarray, rate: int) -> np.ndarray:
