@@ -290,14 +290,14 @@ def test_copies_of_my_action_are_one_for_each_state_that_the_animator_made(
     """Commits one after the other keep one copy; after an edit there is one more, and every state
     of the animator's is in one."""
     set_keys(rig)
-    action = rig.keys.animation_data.action
-    states = [as_it_was(action)]
+    states = [as_it_was(rig.keys.animation_data.action)]
 
     def copies():
         return [other for other in blender.data.actions if "before Commit" in other.name]
 
     for number, start in enumerate((ONE, ONE, TWO, ONE, ONE)):
         if number == 3:
+            action = head.find(scene).keys.animation_data.action
             action.name = "Scene 12"
             point = curves_of(head.find(scene))[path_of("mouthPucker"), 0].keyframe_points[0]
             point.handle_right_type = point.handle_left_type = "FREE"

@@ -154,7 +154,7 @@ class CommitLog:
     @property
     def sentence(self) -> str:
         """The message for the animator."""
-        lines, heads, actions = len(self.reports), len(self.heads), len(self.actions)
+        lines, heads = len(self.reports), len(self.heads)
         if not lines:
             return (
                 "All lines were committed before. Choose Commit Again to replace their keys"
@@ -168,7 +168,8 @@ class CommitLog:
         if self.already:
             text += f", {len(self.already)} before"
         made = [action for action in bpy.data.actions if action.session_uid in self.actions]
-        text += f": {reading.key_count(made)} keys in {actions} action{'' if actions == 1 else 's'}"
+        keys = reading.key_count(made)
+        text += f": {keys} keys in {len(made)} action{'' if len(made) == 1 else 's'}"
         errors = [report.error for report in self.reports if report.error is not None]
         return f"{text}, lips within {max(errors):.2f} mm" if errors else text
 

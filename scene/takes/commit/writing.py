@@ -23,8 +23,7 @@ from ..shape import applying
 from . import reading
 
 Curves = Sequence[Sequence[NewCurve]]  # of each target
-# custom property of an action: checksum of its keys after the last commit to it. As long as it is
-# the same, stored copies of the action hold all of the animator's work
+# custom property of an action: checksum of its keys after the last commit to it
 AS_COMMITTED = "thunder_as_committed"
 
 
@@ -66,8 +65,19 @@ def write(
         (action for action, count in zip(animator_actions, drawing.edited) if count),
         next(filter(None, animator_actions), None),
     )
-    earlier = work.restore.backups.get(edited) if plan.choice.to == "OWN" else edited
-    return actions, earlier.name if earlier is not None else ""
+    earlier = edited.name if edited is not None else ""
+    if plan.choice.to == "OWN":
+        for action in dict.fromkeys(filter(None, animator_actions)):
+            if not plan.choice.backup or (not any(drawing.edited) and is_as_committed(action)):
+                earlier = "" if action.name == earlier else earlier
+                bpy.data.actions.remove(action)
+    return actions, earlier
+
+
+def is_as_committed(action) -> bool:
+    """Whether an action's keys are as the last commit to it left them: then stored copies of it
+    hold all of the animator's work."""
+    return action.get(AS_COMMITTED) == checksum(action)
 
 
 def free_name(name: str, action=None) -> str:
@@ -105,15 +115,14 @@ def _label(action, plan: Plan, drawing: Drawing) -> None:
 class _Restore:
     """The state before a commit, to restore it if the commit fails or is cancelled.
 
-    made: the actions that are new so far.  backups: the animator's action → its backup copy.
+    made: the actions that are new so far.
     """
 
     def __init__(self, rig: head.Rig, entry, animator_actions: list):
         self.rig, self.entry = rig, entry
         self.made: list = []
-        self.backups: dict = {}
-        self._animator_actions = [
-            (action, action.name, action.use_fake_user)
+        self._fake_users = [
+            (action, action.use_fake_user)
             for action in dict.fromkeys(filter(None, animator_actions))
         ]
         self._nla_tracks = [
@@ -122,17 +131,8 @@ class _Restore:
 
     def undo(self) -> None:
         """Restore it, in whichever step the commit ended."""
-        # the animator's actions may be partly written, and have backups
-        if self.backups and len(self.backups) == len(self._animator_actions):
-            for action, name, had_user in self._animator_actions:
-                copy = self.backups[action]
-                action.user_remap(copy)
-                bpy.data.actions.remove(action)
-                copy.name, copy.use_fake_user = name, had_user
-                self.made.remove(copy)
-        else:
-            for action, _, had_user in self._animator_actions:
-                action.use_fake_user = had_user
+        for action, had_user in self._fake_users:
+            action.use_fake_user = had_user
         for target, before in zip(self.rig.targets, self._nla_tracks):
             for track in reading.nla_tracks(target):
                 if track.as_pointer() not in before:
@@ -164,7 +164,7 @@ class _Writing:
         """Steps that write the curves into the chosen actions, and others above the animator's NLA
         strips. Returns these actions. If it fails or is closed early, everything is restored."""
         put_curves = {
-            "OWN": self._in_place,
+            "OWN": self._in_copies,
             "COPY": self._in_copies,
             "NEW": self._in_new_actions,
             "STRIP": self._as_strips,
@@ -207,7 +207,19 @@ class _Writing:
         for action in copies:
             action.use_fake_user = True  # without a user the next save would drop it
         self._assign(results)
+        if self.plan.choice.to == "OWN":
+            self._replace_originals(copies)
         return list(dict.fromkeys(action for action, _ in results))
+
+    def _replace_originals(self, copies: dict) -> None:
+        """Let copies be played wherever the animator's actions are, under their names; the actions
+        themselves are backups then."""
+        for action, copy in copies.items():
+            name = action.name
+            action.name = free_name(f"{name} · before Commit", action)
+            copy.name = free_name(self.plan.names.in_place(name), copy)
+            action.user_remap(copy)
+            action.use_fake_user = True
 
     def _put_into(self, wanted: dict, written: Curves) -> Generator[Step, None, list]:
         """Steps that write the curves. wanted: the animator's action → the one that gets its
@@ -234,38 +246,6 @@ class _Writing:
             )
             results.append((result, slot))
         return results
-
-    def _in_place(self, written: Curves) -> Generator[Step, None, list]:
-        """Steps that write into the animator's actions, after a backup copy if chosen. A backup of
-        an action that was not edited since the last commit is removed again, because the earlier
-        backup contains all of the animator's work."""
-        needless = []
-        for action in (
-            dict.fromkeys(filter(None, self.animator_actions)) if self.plan.choice.backup else ()
-        ):
-            if not any(self.drawing.edited) and action.get(AS_COMMITTED) == checksum(action):
-                needless.append(action)
-            backup = action.copy()
-            self.restore.made.append(backup)
-            self.restore.backups[action] = backup
-            backup.name, backup.use_fake_user = (
-                free_name(f"{action.name} · before Commit", backup),
-                True,
-            )
-            yield Step(0.95, "Writing keys", busy=True)
-        # From here on without a pause, so that the animator's action is never visible half
-        # written.
-        edited = dict.fromkeys(filter(None, self.animator_actions))
-        results = value_of(self._put_into({action: action for action in edited}, written))
-        for action in edited:
-            if (name := self.plan.names.in_place(action.name)) != action.name:
-                action.name = free_name(name, action)
-        self._assign(results)
-        for action in needless:
-            copy = self.restore.backups.pop(action)
-            self.restore.made.remove(copy)
-            bpy.data.actions.remove(copy)
-        return list(dict.fromkeys(action for action, _ in results))
 
     def _in_new_actions(self, written: Curves) -> Generator[Step, None, list]:
         """Steps that put the curves into a new action, which the rig plays."""
