@@ -164,7 +164,6 @@ class THUNDER_OT_delete_takes(NeedsTakes, SlicedWork, bpy.types.Operator):
                 "Takes without a star, a note, edited keys or a name of their own, and not folded",
             ),
             ("EARLIER", "Earlier", "The same of earlier batches that are folded"),
-            ("LOST", "Missing", "Takes whose actions were deleted"),
         ],
         description="Takes to delete",
     )
@@ -176,7 +175,6 @@ class THUNDER_OT_delete_takes(NeedsTakes, SlicedWork, bpy.types.Operator):
             "named and noted ones are kept",
             "EARLIER": "Delete the folded takes of earlier batches. Those with a star, a note, "
             "edited keys or a name of their own are kept",
-            "LOST": "Remove takes whose actions were deleted",
         }[properties.which]
 
     def invoke(self, context, event):
@@ -198,12 +196,11 @@ class THUNDER_OT_delete_takes(NeedsTakes, SlicedWork, bpy.types.Operator):
         if self.which == "EARLIER":
             return take_list.earlier_takes(context)
         entries = context.scene.thunder.takes
-        places = range(len(entries)) if self.which == "LOST" else take_list.of_voice(context)
-        return [place for place in places if self.which != "UNSTARRED" or not entries[place].folded]
+        return [place for place in take_list.of_voice(context) if not entries[place].folded]
 
     def _is_kept(self, entry) -> bool:
         """Whether a take is not deleted. Slow: detecting edits reads all keys."""
-        return entry.action is not None and (self.which == "LOST" or take_list.holds_work(entry))
+        return entry.action is not None and take_list.holds_work(entry)
 
     def _steps(self, context):
         entries, places = context.scene.thunder.takes, self._places(context)
@@ -215,7 +212,6 @@ class THUNDER_OT_delete_takes(NeedsTakes, SlicedWork, bpy.types.Operator):
         if not result:
             raise BadRequest(
                 {
-                    "LOST": "No takes are missing: there is nothing to remove",
                     "UNSTARRED": "Every take has a star, a note, a name or edited keys: there is "
                     "nothing to delete",
                     "EARLIER": "No earlier take can be deleted: fold the batch of those that are "

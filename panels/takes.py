@@ -175,8 +175,6 @@ class THUNDER_MT_takes(bpy.types.Menu):
         layout.operator(
             "thunder.delete_takes", text="Delete Takes Without a Star"
         ).which = "UNSTARRED"
-        if any(entry.action is None for entry in settings.takes):
-            layout.operator("thunder.delete_takes", text="Remove Missing Takes").which = "LOST"
         if take_list.unlisted_actions(context.scene):
             layout.operator("thunder.adopt_takes")
         layout.operator("thunder.import_capture", icon="CAMERA_DATA")

@@ -127,38 +127,16 @@ def list_capture(
         0.7,
         0.98,
     )
-    entry = _add_entry(context, scene, rig, actions, performance, spoken, clock, name)
+    batch = take_list.next_batch(scene)
+    entry = take_list.add_to_list(
+        scene, rig, actions, performance, spoken, clock, kind="CAPTURED", name=name
+    )
+    entry.batch = batch
     fingerprint.remember(actions[0], state)
     if voice is not None and voice.strip and not listens:
         strip.keep_speaker(scene, voice.name, rig.mesh)
     display.show(rig, entry)
     return ImportedCapture(entry.name, place, entry.score, unscored)
-
-
-def _add_entry(
-    context,
-    scene,
-    rig: head.Rig,
-    actions: list,
-    made: keying.Performance,
-    voice: str,
-    clock: Clock,
-    name: str,
-):
-    """The entry of a keyed capture, in the unfolded batch of its head and voice."""
-    beside = [
-        entry.batch
-        for entry in scene.thunder.takes
-        if entry.head == rig.mesh and entry.voice == voice and not entry.folded
-    ]
-    batch = max(beside, default=take_list.next_batch(scene))
-    entry = take_list.add_to_list(
-        scene, rig, actions, made, voice, clock, "CAPTURED", take_list.free_name(scene, name,
-        rig.mesh, voice)
-    )  # fmt: skip
-    take_list.name_action(entry, context)
-    entry.batch = batch
-    return entry
 
 
 def _frames_of(voice: strip.Voice) -> int:

@@ -314,7 +314,7 @@ def apply(
         return
     take = TakeCurves.of(rig, entry)
     under = under or read_shape(take)
-    base = yield from rescale(_base(rig, entry, take.curves, under), 0.0, 0.6)
+    base = yield from rescale(_base(rig, entry, under), 0.0, 0.6)
     whole = int(np.round(offset))
     over_time = strength_at(rig, entry, under.frames + whole)
     shaped = shaping.shape_motion(base.motion, head.channel_names(), shape, over_time, base.gap)
@@ -424,7 +424,7 @@ def change(
     """
     take = TakeCurves.of(rig, entry)
     under = read_shape(take)
-    base = yield from rescale(_base(rig, entry, take.curves, under), 0.0, 0.6)
+    base = yield from rescale(_base(rig, entry, under), 0.0, 0.6)
     if under.edits:
         keys = [
             layered.to_absolute(under.edits[place], base.frames, base.values[:, place], 0)
@@ -433,7 +433,7 @@ def change(
             for place, each in enumerate(under.keys)
         ]
         under = replace(under, keys=keys, edits={})
-        values = _base_values(rig, keys, take.curves, under.frames)
+        values = _base_values(rig, keys, under.frames)
         base = yield from rescale(_driven(rig, entry, under, values), 0.6, 0.6)
     altered, rows = alter(base.motion, float(under.frames[0]) + entry.action.thunder_shape.offset)
     part = yield from rescale(keying.drive(rig, altered.part(rows)), 0.6, 0.6)
@@ -460,11 +460,11 @@ def change(
     yield 1.0
 
 
-def _base(rig: head.Rig, entry, curves: list, under: StoredShape) -> Generator[float, None, Base]:
+def _base(rig: head.Rig, entry, under: StoredShape) -> Generator[float, None, Base]:
     """Read the base into arrays, cached in the session while it is unchanged. Returns it."""
     if under.mark in cached_bases.known:
         return cached_bases.known[under.mark]
-    values = _base_values(rig, under.keys, curves, under.frames)
+    values = _base_values(rig, under.keys, under.frames)
     motion = _sampled_motion(rig, entry, under.frames)
     base = yield from _driven(rig, entry, under, values, motion)
     cached_bases.known[under.mark] = base
@@ -485,32 +485,19 @@ def _driven(
     return Base(under.frames, under.keys, values, motion, drives, gap)
 
 
-def _base_values(rig: head.Rig, keys: list, curves: list, frames: np.ndarray) -> np.ndarray:
-    """The values of base keys at their frames; those on every frame are read directly, others
-    evaluated by a curve that has them now."""
+def _base_values(rig: head.Rig, keys: list, frames: np.ndarray) -> np.ndarray:
+    """The values of base keys at their frames."""
     result = np.empty((len(frames), len(keys)))
     for index, (track, each) in enumerate(zip(rig.driver.tracks, keys)):
         if each is None or not len(each["co"]):
             result[:, index] = track.rest
         elif fcurves.is_on(each, frames):
             result[:, index] = each["co"][:, 1]
-        else:
-            result[:, index] = _evaluate(each, curves[index], frames)
+        elif (values := keyframes.evaluate(each, frames)) is not None:
+            result[:, index] = values
+        else:  # eased: straight from key to key
+            result[:, index] = np.interp(frames, each["co"][:, 0], each["co"][:, 1])
     return result
-
-
-def _evaluate(keys: dict, curve, frames: np.ndarray) -> np.ndarray:
-    """Values of keys at frames [T], by a curve that has them now or gets them for a moment."""
-    if curve is None or np.ptp(keys["co"][:, 1]) == 0:
-        return np.interp(frames, keys["co"][:, 0], keys["co"][:, 1])
-    now = fcurves.read(curve)
-    if layered.fingerprints_of([now])[0] == layered.fingerprints_of([keys])[0]:
-        return np.array([curve.evaluate(float(frame)) for frame in frames])
-    fcurves.write(curve, keys)
-    values = np.array([curve.evaluate(float(frame)) for frame in frames])
-    fcurves.write(curve, now)
-    fcurves.restore_handles(curve, now)
-    return values
 
 
 def _sampled_motion(rig: head.Rig, entry, frames: np.ndarray) -> Motion | None:
