@@ -508,7 +508,7 @@ def _report_picture(path: str | None, provenance: dict) -> dict:
 def check_engine(engine: str | None, weights: str | None) -> None:
     """Raise NoEngine or BadWeights if the named Python or folder of weights does not exist."""
     if engine:
-        find_engine_python(engine, option="--engine")
+        find_engine_python(engine)
     if weights and not os.path.isdir(weights):
         raise BadWeights(
             f"There is no folder “{weights}”: name another folder of model files with --weights"

@@ -119,9 +119,7 @@ def events_of(
 
 def engine_python(chosen: argparse.Namespace) -> str:
     """The Python that runs the engine. Raises NoEngine."""
-    return find_engine_python(
-        chosen.engine, connection.venvs(), option="--engine" if chosen.engine else ""
-    )
+    return find_engine_python(chosen.engine, connection.venvs())
 
 
 # ---- what is to be baked

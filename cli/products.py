@@ -67,7 +67,7 @@ class BakedTakes:
     """The takes of a bake: performances, best first, and their entries in the scene's list; and the
     report, to be completed.
 
-    losses: kind of loss of an export → (sentence, file) of each.
+    losses: kinds of losses of exports that the report names.
     """
 
     scene: bpy.types.Scene
@@ -76,7 +76,7 @@ class BakedTakes:
     performances: list
     entries: list
     report: dict
-    losses: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    losses: set[str] = field(default_factory=set)
 
 
 def write(
@@ -110,7 +110,6 @@ def write(
         with quiet():
             step.work(part_done)
         before += step.weight
-    _note_losses(baked)
 
 
 class _Step(NamedTuple):
@@ -215,8 +214,7 @@ def write_actions(path: str, entries: list) -> None:
 
 
 def _export(out: files.Transaction, baked: BakedTakes, output: str, rank: int, file: str) -> None:
-    """Write a take with an exporter; collect its losses and, for a table, note its hash in the
-    report."""
+    """Write a take with an exporter; note its losses and, for a table, its hash in the report."""
     entry, row, part = baked.entries[rank], baked.report["takes"][rank], out.part(file)
     display.show(baked.rig, entry)
     shot = export.Shot(
@@ -227,21 +225,14 @@ def _export(out: files.Transaction, baked: BakedTakes, output: str, rank: int, f
     if output == "csv":
         row["csv_sha256"] = files.hash_of(part)
     for note in notes:
-        baked.losses.setdefault(note.partition(": ")[0], []).append((note, file))
-
-
-def _note_losses(baked: BakedTakes) -> None:
-    """Note in the report what exports lost: a sentence for each kind of loss, about the first file
-    that has it."""
-    for notes in baked.losses.values():
-        (note, file), others = notes[0], len(notes) - 1
-        # the former is not about this take
-        kept = baked.report["notes" if note.startswith(export.WITHOUT_NAME) else "warnings"]
-        kept.append(
-            f"{note} ({file}{f' and {others} more' if others else ''})"
-            if kept is baked.report["warnings"]
-            else note
-        )
+        kind = note.partition(": ")[0]
+        if kind not in baked.losses:  # most takes lose the same
+            baked.losses.add(kind)
+            # the former is not about this take
+            is_of_all = note.startswith(export.WITHOUT_NAME)
+            baked.report["notes" if is_of_all else "warnings"].append(
+                note if is_of_all else f"{note} ({file})"
+            )
 
 
 def _draw_sheet(out: files.Transaction, baked: BakedTakes, done: PartDone) -> None:

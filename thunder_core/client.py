@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .engine_python import another_python, find_engine
+from .engine_python import find_engine
 from .errors import BadWeights, NoSpace, ThunderError
 from .private_folder import PrivateFolder, sweep
 from .worker_process import Pending, stopped_error, WorkerProcess
@@ -35,7 +35,6 @@ class Client:
     venvs:   further virtual environments to look in.
     weights: folder of the model files, None for those shipped with this package.
     device: "cpu", "cuda:0" …, None for the best available.
-    option:  of the command line that named `python`, "" if it comes from the preferences.
     """
 
     def __init__(
@@ -44,13 +43,11 @@ class Client:
         venvs=(),
         weights: str | None = None,
         device: str | None = None,
-        option: str = "",
     ):
         self.python = python
         self.venvs = tuple(venvs)
         self.weights = weights
         self.device = device
-        self.option = option
         self._process: WorkerProcess | None = None
         # guards _process; never taken while holding a process's lock
         self._mutex = threading.RLock()
@@ -106,7 +103,7 @@ class Client:
                 self._start(folder)
 
     def _start(self, folder: str) -> None:
-        python = find_engine(self.python, self.venvs, self.option)
+        python = find_engine(self.python, self.venvs)
         if self.weights and not os.path.isdir(self.weights):
             raise BadWeights(
                 f"There is no weights folder at “{self.weights}”: choose another, or leave it "
@@ -125,8 +122,7 @@ class Client:
             command += ["--device", self.device]
         if self._process is not None:
             self._last_log = self._process.log
-        advice = another_python(self.python, self.option)
-        self._process = WorkerProcess(command, folder, self._send_again, advice, python.libraries)
+        self._process = WorkerProcess(command, folder, self._send_again, python.libraries)
 
     def request(self, verb: str, **args) -> Pending:
         """Sends a request and returns at once. “generate” gets a new folder for its arrays if none

@@ -13,6 +13,11 @@ from .installer import python_in
 from .shipped import VENDOR
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# what to do about a Python that cannot run the engine, as the end of a sentence
+ADVICE = (
+    "reinstall the engine, or name another Python in the preferences, with --engine or in "
+    "THUNDER_PYTHON"
+)
 MADE_FOR = VENDOR / "made_for.json"  # file that names the Python that a package's libraries are for
 
 
@@ -24,36 +29,25 @@ class EnginePython(NamedTuple):
     libraries: str = ""
 
 
-def find_engine_python(python: str | None = None, venvs=(), option: str = "") -> str:
+def find_engine_python(python: str | None = None, venvs=()) -> str:
     """Path of the Python that runs the engine (`find_engine`). Raises NoEngine."""
-    return find_engine(python, venvs, option).executable
+    return find_engine(python, venvs).executable
 
 
-def find_engine(python: str | None = None, venvs=(), option: str = "") -> EnginePython:
+def find_engine(python: str | None = None, venvs=()) -> EnginePython:
     """The Python that runs the engine, and where its libraries are.
 
     In this order: `python` (an executable or the folder of a virtual environment; named in the
-    preferences, or by the command line's `option`), the environment variable THUNDER_PYTHON, the
-    virtual environments `venvs`, this process's Python with the libraries that came with a package,
-    the environment beside this extension. Raises NoEngine when the named one does not exist, or
-    none does, or the package is for another Python.
+    preferences or on the command line), the environment variable THUNDER_PYTHON, the virtual
+    environments `venvs`, this process's Python with the libraries that came with a package, the
+    environment beside this extension. Raises NoEngine when the named one does not exist, or none
+    does, or the package is for another Python.
     """
-    for given, source in (
-        (python, "in the preferences"),
-        (os.environ.get("THUNDER_PYTHON"), "in THUNDER_PYTHON"),
-    ):
-        if given:
-            executable = _python_of(given)
-            if executable is None:
-                if python and option:
-                    raise NoEngine(
-                        f"There is no Python at “{given}”: {another_python(python, option)}"
-                    )
-                raise NoEngine(
-                    f"There is no Python at “{given}”, named {source}: correct it or install the "
-                    f"engine"
-                )
-            return EnginePython(executable)
+    if given := python or os.environ.get("THUNDER_PYTHON"):
+        executable = _python_of(given)
+        if executable is None:
+            raise NoEngine(f"There is no Python at “{given}”: {ADVICE}")
+        return EnginePython(executable)
     wanted = packaged_python()
     for venv in (*venvs, *([] if wanted else [os.path.join(ROOT, ".venv", "engine")])):
         if executable := _python_of(venv):
@@ -110,18 +104,6 @@ def _this_python(wanted: str) -> str:
         f"Blender's own Python was not found in “{sys.prefix}”: reinstall Blender, or choose "
         f"another Python in the preferences"
     )
-
-
-def another_python(python: str | None, option: str) -> str:
-    """Advice about an engine's Python that cannot run it, as the end of a sentence; it depends on
-    where it was set."""
-    if python:
-        return (
-            f"name another with {option}" if option else "choose another Python in the preferences"
-        )
-    if os.environ.get("THUNDER_PYTHON"):
-        return "correct THUNDER_PYTHON"
-    return "reinstall the extension" if packaged_python() else "reinstall the engine"
 
 
 def _python_of(path: str) -> str | None:

@@ -14,40 +14,31 @@ from urllib.parse import quote
 from .files import VISIBLE
 
 _EMPTY = {"img", "meta"}  # elements without content or end
-_WITH_ADDRESS = {"href", "src"}
 
 
 class Html(str):
     """HTML that `element` made."""
 
 
-class Address(str):
-    """An address that `link` or `jpeg` made: neither leads out of the folder, and neither is a
-    script."""
-
-
 def element(kind: str, *content: object, **attributes: object) -> Html:
     """An element of HTML. content: its parts in order.  attributes: by name, `_` for “-” and at the
-    end of a word of Python."""
+    end of a word of Python; addresses are made by `link` or `jpeg`."""
     words = [kind]
     for name, value in attributes.items():
-        name = name.rstrip("_").replace("_", "-")
-        if name in _WITH_ADDRESS and not isinstance(value, Address):
-            raise TypeError(f"“{name}” takes an address made by link or jpeg")
-        words.append(f'{name}="{_escape(value)}"')
+        words.append(f'{name.rstrip("_").replace("_", "-")}="{_escape(value)}"')
     start = f"<{' '.join(words)}>"
     return Html(start if kind in _EMPTY else f"{start}{''.join(map(_escape, content))}</{kind}>")
 
 
-def link(*names: str) -> Address:
+def link(*names: str) -> str:
     """The address of a file below the page's folder, by the names of its folders and of the
     file."""
-    return Address("/".join(quote(name, safe="", errors="replace") for name in names if name))
+    return "/".join(quote(name, safe="", errors="replace") for name in names if name)
 
 
-def jpeg(data: bytes) -> Address:
+def jpeg(data: bytes) -> str:
     """A picture as an address that contains it."""
-    return Address(f"data:image/jpeg;base64,{base64.b64encode(data).decode()}")
+    return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
 
 
 def page(title: str, style: str, *content: object, refresh: int = 0) -> str:

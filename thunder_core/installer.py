@@ -11,7 +11,7 @@ because its parent may die. Its child processes (pip) end with it, however it en
 updates a complete environment; the same one, or an interruption, makes it again from the downloads
 that were kept. The folder must be new, empty, or one that this script made: in any other it writes
 and removes nothing. With --extra the lock lists a few packages to add to a complete engine. Exit
-codes: 0 done, 1 failed, 2 wrong arguments, 3 stdin ended, 130 interrupted.
+codes: 0 done, 1 failed, 2 wrong arguments, 3 stdin ended.
 """
 
 import argparse
@@ -21,7 +21,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import stat
 import subprocess
 import sys
@@ -510,16 +509,6 @@ def _locked(path: str):
         yield
 
 
-_interrupted: list = []  # signals received: an exception raised in a destructor, say, would be lost
-
-
-def _interrupt(number, frame) -> None:
-    """End the running processes and stop; `main` also checks _interrupted."""
-    _interrupted.append(number)
-    _kill_children()
-    raise KeyboardInterrupt
-
-
 def main() -> int:
     """Run the script; returns its exit code."""
     parser = argparse.ArgumentParser(prog="installer.py", description=__doc__.partition("\n")[0])
@@ -536,8 +525,6 @@ def main() -> int:
     parser.add_argument("--online", action="store_true", help="the network may be asked")
     options = parser.parse_args()
     threading.Thread(target=_end_with_stdin, daemon=True).start()
-    if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
-        signal.signal(signal.SIGINT, _interrupt)
     why = ""
     try:
         install(options.folder, options.lock, options.wheels, options.online, options.extra)
@@ -548,17 +535,12 @@ def main() -> int:
             f"The engine's folder “{options.folder}” cannot be written ({_brief(error)}): free "
             f"some space or choose another"
         )
-    except KeyboardInterrupt:
-        pass
     except Exception as error:
         traceback.print_exc()
         why = (
             f"Installation failed ({type(error).__name__}: {_brief(error)}): install again, "
             f"see the log"
         )
-    if _interrupted:  # also where it failed because its process was ended
-        report_event("error", message=STOPPED)
-        return 130
     if why:
         report_event("error", message=why)
         return 1

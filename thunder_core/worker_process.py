@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from . import system_calls
-from .engine_python import ROOT
+from .engine_python import ADVICE, ROOT
 from .errors import (
     Cancelled,
     KINDS,
@@ -223,13 +223,10 @@ class WorkerProcess(PipedProcess):
 
     send_again(process, pendings): called when the worker was ended, with the requests that it had
     not begun.
-    advice: what to do if its Python cannot run the engine, as the end of a sentence.
     libraries: folder of packages for this process alone, "" for none.
     """
 
-    def __init__(
-        self, command: list[str], folder: str, send_again, advice: str, libraries: str = ""
-    ):
+    def __init__(self, command: list[str], folder: str, send_again, libraries: str = ""):
         self.owed: dict[int, Pending] = {}
         # requests that were cancelled and may still be at work → seconds since
         self.cancelled: dict[int, float] = {}
@@ -246,8 +243,8 @@ class WorkerProcess(PipedProcess):
         self.shown = SILENCE_SHOWN  # silence at which the animator gets the next message
         self.refusal: ThunderError | None = None  # why this worker was ended by us
         self.send_again = send_again
-        self.python, self.advice = command[0], advice
-        super().__init__(command, _environment(libraries), advice, folder)
+        self.python = command[0]
+        super().__init__(command, _environment(libraries), ADVICE, folder)
         self._start_threads(
             log=self._read_log,
             replies=self._read_replies,
@@ -410,7 +407,7 @@ class WorkerProcess(PipedProcess):
             self._give_up(
                 NoEngine(
                     f"The Python at “{self.python}” was started but the engine did not answer "
-                    f"within {READY_DEADLINE:.0f} s: {self.advice}"
+                    f"within {READY_DEADLINE:.0f} s: {ADVICE}"
                 )
             )
         elif self.silence >= SILENCE_DEADLINE:
@@ -475,7 +472,7 @@ class WorkerProcess(PipedProcess):
         if not self.ready:
             reason = f" ({last.strip()[:200]})" if last else ""
             return NoEngine(
-                f"The Python at “{self.python}” cannot run the engine{reason}: {self.advice}"
+                f"The Python at “{self.python}” cannot run the engine{reason}: {ADVICE}"
             )
         if code == _KILLED:
             return WorkerDied(

@@ -124,9 +124,8 @@ def client(python: str | None = None, folder: str | None = None) -> Client:
     python, folder (of weights): from the command line, instead of the preferences. Raises
     BadWeights, and NoEngine if `python` is not a usable one.
     """
-    option = "--engine" if python else ""
     if python is not None:
-        find_engine_python(python, option=option)
+        find_engine_python(python)
     if folder is not None:
         check_weights(folder)
     chosen = preferences()
@@ -140,7 +139,7 @@ def client(python: str | None = None, folder: str | None = None) -> Client:
     ) != (python, device, folder):
         stop()
     if _engine.client is None:
-        _engine.client = Client(python, venvs=venvs(), weights=folder, device=device, option=option)
+        _engine.client = Client(python, venvs=venvs(), weights=folder, device=device)
     _engine.client.venvs = venvs()  # the engine may have been installed since
     return _engine.client
 
@@ -156,7 +155,7 @@ def recorder() -> Client:
     """A client of the same Python for one recording, so that a driver that hangs or crashes does
     not take the engine along. Raises as `client`."""
     engine = client()
-    return Client(engine.python, venvs=engine.venvs, option=engine.option)
+    return Client(engine.python, venvs=engine.venvs)
 
 
 def keep_answer(answer: dict) -> None:
