@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -73,32 +73,9 @@ STEPS_OF = {DRAFT: 8, NORMAL: 20, FINAL: 20}
 # ---- systems besides THUNDER
 
 
-class Performer(Protocol):
-    """A system that performs.  fingerprint: of its weights, "" if it has none."""
-
-    fingerprint: str
-
-    def perform(
-        self, voice: VoiceFeatures, takes: Sequence[Performance], steps: int, guidance: float,
-        progress: Progress,
-        reference: np.ndarray | None = None,
-    ) -> list[Motion]:  # fmt: skip
-        """One motion per take, by its seed and style.  reference: a packed motion [N, C] whose
-        style is taken, None for none."""
-        ...
-
-    def moods_of(self, picture: np.ndarray) -> np.ndarray:
-        """Of Media2Face alone: the strength of every mood but neutral, 0 … 1, that a grey picture
-        of a face [h, w], 0 … 1, shows.
-
-        Raises BadRequest.
-        """
-        ...
-
-
-def open_performer(name: str, folder: Path, thunder: Thunder) -> Performer:
-    """A system of SYSTEMS besides the default, with the weights of a folder. Raises BadRequest,
-    BadWeights."""
+def open_performer(name: str, folder: Path, thunder: Thunder) -> Any:
+    """A system of SYSTEMS besides the default, with the weights of a folder, as
+    `networks.systems.performing`. Raises BadRequest, BadWeights."""
     if SYSTEMS[name] not in available(folder):
         raise BadRequest(
             f"The weights in use have no {SYSTEMS[name].label}: choose another engine, or weights "
@@ -227,7 +204,7 @@ class Engine:
         self._known: dict[str, VoiceFeatures] = {}
         # the last voice with a text, the text, and what `follow_text` made of them
         self._followed: tuple[VoiceFeatures, str, tuple[VoiceFeatures, bool]] | None = None
-        self._performers: dict[str, Performer] = {}  # systems besides THUNDER, loaded on first use
+        self._performers: dict[str, Any] = {}  # systems besides THUNDER, loaded on first use
 
     @property
     def identity(self) -> Identity:
@@ -466,7 +443,7 @@ class Engine:
             return Brief()
         return request.direction
 
-    def _other_system(self, request: Request) -> Performer | None:
+    def _other_system(self, request: Request) -> Any:
         """The requested system, None for THUNDER. Raises BadRequest if it does not support the
         request, BadWeights."""
         check_request(request)

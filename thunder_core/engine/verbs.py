@@ -46,8 +46,6 @@ def _generate(worker, args, progress):
     folder = args.get("folder") or worker.folder
     speech = _sound(args, progress, may_be_silent=not request.listening)
     is_silent = not speech.samples.any()
-    if is_silent:  # said before anything is loaded
-        progress.give({"event": UNSPOKEN, "silent": True})
     engine = worker.load_engine(progress)
     number = itertools.count(1)
 
@@ -60,10 +58,7 @@ def _generate(worker, args, progress):
         return {**shared, "fps": FPS, "audio": running.about["audio"], "folder": folder}
 
     def send_note(what):
-        if what != UNSPOKEN:
-            progress.give({"event": what})
-        elif not is_silent:
-            progress.give({"event": UNSPOKEN, "silent": False})
+        progress.give({"event": what, **({"silent": is_silent} if what == UNSPOKEN else {})})
 
     def send_take(take):
         answer = _save_take(take, folder, next(number))

@@ -53,18 +53,6 @@ _NEAR = 25  # frames over which curves are compared near a frame
 _LEAST_DEVIATION = 0.3
 
 
-def evidence(logits: Tensor, units: Tensor, log_prior: Tensor) -> Tensor:
-    """Log-odds, in nats, that the mouth gives for the spoken units: log p(u | V_m) − log p(u), [B,
-    T] from [B, 2T, n], [2T].
-
-    The prior is taken off so that a clip full of common sounds does not score better than one of
-    rare ones.
-    """
-    log_p = F.log_softmax(logits.float(), -1)
-    indices = units.expand(len(logits), -1)[..., None]
-    return (log_p.gather(-1, indices)[..., 0] - log_prior[units]).unflatten(-1, (-1, 2)).mean(-1)
-
-
 def hann(frames: int, like: Tensor) -> Tensor:
     """A Hann window [1, 1, frames], as a kernel with the device and type of `like`."""
     return torch.hann_window(frames + 2, periodic=False)[1:-1].to(like)[None, None]

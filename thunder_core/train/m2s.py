@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..engine.scorer import evidence
 from ..engine.speech.acoustics import gain
 from ..face.head import Head
 from ..networks.encoder import LogMel
-from ..networks.judge import evidence
 from ..networks.m2s import MeshToSpeech, MeshToSpeechConfig, SPACES
 from ..types import FPS
 from .corpus import LONGEST_CROP
@@ -105,17 +105,16 @@ def speech_figures(model: MeshToSpeech, seen: Tensor, item: dict[str, Tensor]) -
     evidence in nats for the spoken units and for those of another clip, and how often the right
     clip has more."""
     logits, mel = model(seen, item["voices"])
+    read, prior = (each.detach().float().cpu().numpy() for each in (logits, model.unit_log_prior))
     true, other = (
-        torch.stack(
-            [evidence(g[None], u, model.unit_log_prior).mean() for g, u in zip(logits, units)]
-        )
+        np.array([evidence(g, u, prior).mean() for g, u in zip(read, units.cpu().numpy())])
         for units in (item["units"], item["units"].roll(1, 0))
     )
     terms = speech_loss(logits, mel, item)
     return {
         "mel": float(terms["mel"]), "units": float(terms["units"]),
         "evidence_true": float(true.mean()), "evidence_other": float(other.mean()),
-        "prefers_own_sound": float((true[:, None] > other[None]).float().mean()),
+        "prefers_own_sound": float((true[:, None] > other[None]).mean()),
     }  # fmt: skip
 
 

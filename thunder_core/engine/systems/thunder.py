@@ -248,18 +248,13 @@ class Thunder:
         )
         self.units = Units.load(folder)
         self.denoiser = Denoiser(folder, device)
-        if self.denoiser.config.motion != self.columns.count:
-            raise unusable(folder / "denoiser.safetensors", "was made for another head")
-        if self.denoiser.config.events != len(EVENTS):
-            raise unusable(
-                folder / "denoiser.safetensors",
-                "was trained for other planned events than this version knows",
-            )
-        if self.denoiser.config.style != len(DIRECTION_NAMES):
-            raise unusable(
-                folder / "denoiser.safetensors",
-                "was trained with other styles than this version knows",
-            )
+        for known, trained, reason in (
+            (self.columns.count, self.denoiser.config.motion, "was made for another head"),
+            (len(EVENTS), self.denoiser.config.events, "was trained for other planned events"),
+            (len(DIRECTION_NAMES), self.denoiser.config.style, "was trained with other styles"),
+        ):
+            if known != trained:
+                raise unusable(folder / "denoiser.safetensors", reason)
         self.distilled = _load_distilled(folder, device, self.denoiser)
         self.folder = folder
 

@@ -274,11 +274,6 @@ class ClipImages(nn.Module):
         super().__init__()
         from transformers import CLIPVisionModelWithProjection
 
-        if not (Path(folder) / "config.json").is_file():
-            raise BadRequest(
-                f"“{folder}” holds no CLIP network: choose a folder that transformers has saved "
-                f"one in"
-            )
         try:
             self.network = CLIPVisionModelWithProjection.from_pretrained(
                 str(folder), local_files_only=True, use_safetensors=True
