@@ -155,20 +155,10 @@ def _is_in_strips(rig: head.Rig) -> bool:
 
 
 def _key_of(rig: head.Rig) -> tuple:
-    """The key of the score of the animator's animation on a head: head, action and voice."""
-    return *display.animation_of(rig), _voice_name()
-
-
-def _voice_name() -> str:
-    """Name of the current voice, "" for none."""
+    """The key of the score of the animator's animation on a head: head, action and name of the
+    current voice, "" for none."""
     voice = strip.current(bpy.context)
-    return "" if voice is None else voice.name
-
-
-def score_of_animation(scene, mesh, action) -> SyncScore | None:
-    """The score of the animator's animation on a head against the current voice, None if it was
-    not scored in this session."""
-    return live.animation_scores.get((mesh.session_uid, action.session_uid, _voice_name()))
+    return *display.animation_of(rig), "" if voice is None else voice.name
 
 
 def request_score(scene, rig: head.Rig) -> None:

@@ -9,11 +9,12 @@ import gpu
 import numpy as np
 from gpu_extras.batch import batch_for_shader
 
-from ...thunder_core.errors import ThunderError
+from ...thunder_core.errors import attempt
 from ...thunder_core.recent import Recent
 from ...thunder_core.types import FPS
-from ..heads import head, head_state
+from ..heads import head
 from ..host import jobs
+from ..takes import take_list
 from ..voice import strip, voice_cache
 from . import live_score, word_track
 
@@ -63,34 +64,25 @@ class _Content:
 
 
 def content_of(context) -> _Content | None:
-    """The overlay's current content, None if there is none. Takes some tenths of a millisecond."""
+    """The overlay's current content, None if there is none. Takes a millisecond or two."""
     scene = context.scene
     fps = scene.render.fps / scene.render.fps_base
-    mesh, action = _head_and_action(context)
-    entry = (
-        next((e for e in scene.thunder.takes if e.action == action), None)
-        if action is not None
-        else None
-    )
+    rig, _ = attempt(head.find, scene, head.active_object(context))
+    entry = action = score = None
+    if rig is not None:
+        entry = take_list.on_head(scene, rig.mesh)
+        action = live_score.animator_action(rig) if entry is None else entry.action
+        score = live_score.shown_score(scene, rig)
     peaks, peaks_start, voice_key = None, 0.0, None
-    try:
-        voice = strip.of_take(context, entry)
-        cached = voice_cache.read(scene, voice)
-        if cached is not None:
-            peaks, peaks_start, voice_key = cached.peaks, voice.clock.start, id(cached)
-            if cached.reading:
-                _reading.start(LOOK_SECONDS)
-    except ThunderError:
-        pass
-    opening, opening_start, score = None, 0.0, None
-    if action is not None:
-        score = (
-            live_score.score_of_take(scene, entry)
-            if entry is not None
-            else live_score.score_of_animation(scene, mesh, action)
-        )
-        if (curve := live_score.opening(action)) is not None:
-            opening_start, opening = curve
+    voice, _ = attempt(strip.of_take, context, entry)
+    cached = None if voice is None else voice_cache.read(scene, voice)
+    if cached is not None:
+        peaks, peaks_start, voice_key = cached.peaks, voice.clock.start, id(cached)
+        if cached.reading:
+            _reading.start(LOOK_SECONDS)
+    opening, opening_start = None, 0.0
+    if action is not None and (curve := live_score.opening(action)) is not None:
+        opening_start, opening = curve
     if peaks is None and opening is None and score is None:
         return None
     key = (
@@ -104,38 +96,6 @@ def content_of(context) -> _Content | None:
         fps,
     )
     return _Content(key, peaks, peaks_start, opening, opening_start, score, fps)
-
-
-def _head_and_action(context):
-    """(owner of the current head, the action it plays: a take's or the animator's); (None, None)
-    without a head. Does not resolve a rig, so it is cheap."""
-    scene = context.scene
-    mesh = head.guess(scene, scene.thunder.head or head.active_object(context))
-    if mesh is None:
-        return None, None
-    state = head_state.of(head.owner_of(mesh))
-    played = _actions_of(head.owner_of(mesh))
-    if state is not None and state.shown is not None and state.shown in played:
-        return mesh, state.shown
-    return mesh, next(
-        (
-            action
-            for action in played
-            if live_score.score_of_animation(scene, mesh, action) is not None
-        ),
-        None,
-    )
-
-
-def _actions_of(owner) -> list:
-    """The actions that a head's data-blocks play."""
-    blocks = [owner, *owner.children]
-    blocks += [obj.data.shape_keys for obj in blocks if obj.type == "MESH" and obj.data.shape_keys]
-    return [
-        block.animation_data.action
-        for block in blocks
-        if block.animation_data and block.animation_data.action
-    ]
 
 
 # ---- drawing

@@ -14,7 +14,7 @@ from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat, jobs
 from thunder.scene.host.jobs import session
-from thunder.scene.review import listening, live_score
+from thunder.scene.review import listening, live_score, overlay
 from thunder.scene.takes import dialogue, provenance
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.committing import choice_of
@@ -501,3 +501,11 @@ def test_what_is_committed_to_a_strip_is_known_and_says_why_it_has_no_score(
         for track in target.animation_data.nla_tracks:
             track.mute = True
     assert live_score.why_none(rig) == ""
+
+
+def test_the_curves_are_of_the_shown_take_its_voice_and_its_score(blender, stage):
+    provenance.store_sync(show(stage, score=80.0).action, np.full(75, 80.0, np.float32))
+    overlay.content_of(blender.context)
+    voice_cache.cache.file_opened()  # waits for the voice
+    content = overlay.content_of(blender.context)
+    assert len(content.opening) == 75 and content.score.total == pytest.approx(80.0)
