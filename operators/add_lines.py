@@ -183,9 +183,7 @@ class THUNDER_OT_import_capture(FileWork, bpy.types.Operator):
         path = bpy.path.abspath(self.filepath)
         if not os.path.basename(path):
             raise BadRequest("No file was chosen: choose a recording")
-        client, self.no_engine = (
-            attempt(connection.start_client) if strip.current(context) is not None else (None, "")
-        )
+        client = connection.start_client() if strip.current(context) is not None else None
         offset = self.offset if self.begins == "TYPED" else None
         return "Importing the capture", captured.list_capture(
             client, context, path, self.rate, offset
@@ -202,7 +200,7 @@ class THUNDER_OT_import_capture(FileWork, bpy.types.Operator):
         )
         unsure = entered.place is None or (entered.place.by != "" and entered.place.sure < 1)
         self.report({"WARNING" if unsure else "INFO"}, f"“{entered.name}” {place}{score}")
-        self.warn([self.no_engine, entered.unscored])
+        self.warn([entered.unscored])
 
 
 class THUNDER_FH_captures(DropsInViewport, bpy.types.FileHandler):

@@ -10,8 +10,8 @@ import bpy
 from ..scene.engine import connection
 from ..scene.host import jobs
 from ..scene.review import listening
-from ..scene.takes import take_list
-from ..scene.takes.direction import asking, looking, similar, sliders
+from ..scene.takes import keep, take_list
+from ..scene.takes.direction import asking, looking, sliders
 from ..thunder_core.animation import recording
 from ..thunder_core.errors import attempt, BadRequest
 from .base import (
@@ -117,13 +117,13 @@ class THUNDER_OT_more_like_this(NeedsShownTake, PartialResults, SlicedWork, bpy.
     """Sample takes that are played like the shown one, each a little differently. They are added to
     the list"""
 
-    obstacles = (lambda context: similar.why_not(take_list.shown_take(context.scene.thunder)),)
+    obstacles = (lambda context: keep.why_none_alike(take_list.shown_take(context.scene.thunder)),)
 
     def begin(self, context):
         entry, _ = shown_take_and_rig(context)
         client = connection.start_client()
-        self.takes, self.asked, self.like = [], similar.COUNT, entry.name
-        return "Generating takes", similar.sample(client, context, self.takes.append)
+        self.takes, self.asked, self.like = [], keep.COUNT, entry.name
+        return "Generating takes", keep.sample_alike(client, context, self.takes.append)
 
     def outcome(self, takes):
         best = (

@@ -23,7 +23,6 @@ from ..engine import connection
 from ..heads import head
 from ..host import compat, jobs
 from ..takes import dialogue, generation, provenance, take_list, turns
-from ..takes.direction import similar
 from ..voice import fingerprint, mixdown, strip, voice_cache
 from . import listening
 
@@ -302,7 +301,7 @@ def _direction_of(put_array: PutArray, scene, entry, clock: Clock) -> dict:
     """The arguments of a request that say how a take is played, {} if it does not say so itself.
     clock: of the motion that is scored, which may start later in the line than the take."""
     about = provenance.of_mouth(entry.action)
-    if similar.reading_in(about) is None:
+    if provenance.reading_in(about) is None:
         return {}
     sampling, of_take = (
         provenance.Sampling.of_take(about, scene.thunder),

@@ -84,9 +84,9 @@ def list_capture(
 ) -> Generator[Step, None, ImportedCapture]:
     """Steps that list a capture as a take of the chosen head and voice, and show it.
 
-    client: None where no engine is installed; the take then begins with the voice and has no score.
-    rate: rows per second of curves without times.  offset: seconds of the voice at which it
-    begins, None to find it.  Raises ThunderError, and then nothing was changed.
+    client: None without a voice.  rate: rows per second of curves without times.  offset: seconds
+    of the voice at which it begins, None to find it.  Raises ThunderError, and then nothing was
+    changed.
     """
     scene, rig = context.scene, head.find(context.scene, context.object)
     head.check_animatable(rig)
@@ -96,21 +96,25 @@ def list_capture(
     yield Step(0.02, "Reading the capture")
     motion, place, answer, unscored = recording.read(path, head.channel_names(), rate), None, {}, ""
     if voice is not None:
-        place, frames = Place(offset or 0.0), _frames_of(voice)
-        if client is not None:
-            with mixdown.sound_for_engine(client, voice) as (sound, mixing):
-                yield from mixing
-                alignment = yield from _find(
-                    client, sound, motion, "" if offset is not None else sound_beside(path)
-                )
-                frames = max(1, round(alignment["sound_seconds"] * FPS))
-                if offset is None and not (listens and alignment["by"] == "mouth"):
-                    place = _settle_place(alignment, motion, frames)
-                motion = recording.place_in_voice(motion, -place.seconds, frames)
-                if not listens:
-                    answer, unscored = yield from _score(client, sound, motion)
-        else:
-            motion = recording.place_in_voice(motion, -place.seconds, frames or motion.frames)
+        place = Place(offset or 0.0)
+        with mixdown.sound_for_engine(client, voice) as (sound, mixing):
+            yield from mixing
+            recorded = sound_beside(path) if offset is None else ""
+            alignment = yield from ask_about(
+                client,
+                "align",
+                motion,
+                (0.05, 0.4),
+                "Starting engine",
+                sound=sound,
+                **({"recorded": recorded} if recorded else {}),
+            )
+            frames = max(1, round(alignment["sound_seconds"] * FPS))
+            if offset is None and not (listens and alignment["by"] == "mouth"):
+                place = _settle_place(alignment, motion, frames)
+            motion = recording.place_in_voice(motion, -place.seconds, frames)
+            if not listens:
+                answer, unscored = yield from _score(client, sound, motion)
     scene, rig = look_up(*names)
     clock = Clock.of(scene, scene.frame_current if voice is None else voice.clock.start)
     name = os.path.splitext(os.path.basename(path))[0][:_LONGEST_NAME]
@@ -139,15 +143,6 @@ def list_capture(
     return ImportedCapture(entry.name, place, entry.score, unscored)
 
 
-def _frames_of(voice: strip.Voice) -> int:
-    """Frames at 25 fps of a strip's voice; 0 of a file, whose length is not known."""
-    return (
-        0
-        if voice.last is None
-        else max(1, round((voice.last - voice.clock.start) / voice.clock.fps * FPS))
-    )
-
-
 def _settle_place(found: dict, motion: Motion, frames: int) -> Place:
     """The place that the engine found; the voice's beginning if that is uncertain, or nearly there
     for a capture of the same length."""
@@ -156,12 +151,6 @@ def _settle_place(found: dict, motion: Motion, frames: int) -> Place:
         abs(motion.frames - frames) <= _SAME_FRAMES and abs(place.seconds) * FPS <= _SAME_FRAMES
     )
     return Place(0.0, place.sure, place.by) if is_whole or place.sure < LIKELY else place
-
-
-def _find(client: Client, sound: str, motion: Motion, recorded: str) -> Generator[Step, None, dict]:
-    """Steps that ask the engine where a capture plays in a sound. Returns its answer."""
-    beside = {"recorded": recorded} if recorded else {}
-    return ask_about(client, "align", motion, (0.05, 0.4), "Starting engine", sound=sound, **beside)
 
 
 def _score(client: Client, sound: str, motion: Motion) -> Generator[Step, None, tuple[dict, str]]:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keeps parts of a take bit for bit while the rest is sampled again: frames, parts of the face,
-selected keys."""
+"""New takes around another one: parts of it are kept bit for bit while the rest is sampled again
+(frames, parts of the face, selected keys), or all of it is sampled like it (More Like This)."""
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
@@ -12,6 +12,7 @@ from bpy.props import BoolProperty, CollectionProperty, IntProperty, PointerProp
 
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
+from ...thunder_core.direction import AXES, Brief
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face.mixing import PART_OF, PARTS
 from ...thunder_core.filters import smoothstep
@@ -23,8 +24,10 @@ from ..heads import head
 from ..host.jobs import registration, stage, Step
 from ..voice import strip
 from . import generation, mix, provenance, take_list, transcript
-from .direction import asking, similar
+from .direction import asking
 
+SPREAD = 0.2  # spread of takes like another one around it
+COUNT = 4  # of them
 EASE_SECONDS = 0.24  # length of the blend between kept and new values
 
 
@@ -288,9 +291,9 @@ def resample(
     # the rest follows the take's requested direction
     before = provenance.Sampling.of_take(performance.provenance, scene.thunder).asked
     if before is not None:
-        reading_of_lead = None if free is None else similar.reading_of(lead.action)
+        reading_of_lead = None if free is None else provenance.reading_of(lead.action)
         if reading_of_lead is not None:
-            before = similar.exact_direction(before, reading_of_lead, lead.seed)
+            before = exact_direction(before, reading_of_lead, lead.seed)
         before = transcript.add_words(replace(before, as_asked=False), scene, voice)
     sampling = replace(sampling, asked=before)
     sampling = asking.add_direction(sampling, rig.owner, voice)
@@ -361,6 +364,71 @@ def ease_into(values: np.ndarray, was: np.ndarray, keep: np.ndarray, ease: int) 
                     difference[border, column] + slope * away
                 )
     return result
+
+
+# ---- More Like This
+
+
+def why_none_alike(entry) -> str:
+    """The reason why no takes like this one can be sampled, "" if they can. Quick: for buttons."""
+    if provenance.reading_of(entry.action) is None:
+        return (
+            f"“{entry.name}” does not say how it is played: it was mixed, or sampled with "
+            f"weights that know no styles"
+        )
+    return ""
+
+
+def with_mean(asked: np.ndarray, reading: np.ndarray) -> np.ndarray:
+    """A requested direction [1 or T, DIRECTION_NAMES], shifted to the mean of how the take was
+    played."""
+    mean = asked.mean(axis=0)
+    style = asked[:, : len(AXES)] + (reading - mean)[: len(AXES)]
+    least, most = (
+        np.array([axis.deviations(getattr(axis, end)) for axis in AXES])
+        for end in ("least", "most")
+    )
+    was, now = mean[len(AXES) :], reading[len(AXES) :]
+    moods = np.where(was > 1e-3, asked[:, len(AXES) :] * (now / np.maximum(was, 1e-3)), now)
+    return np.concatenate([np.clip(style, least, most), np.clip(moods, 0.0, 1.0)], axis=1).astype(
+        np.float32
+    )
+
+
+def exact_direction(asked: Brief, reading: np.ndarray, seed: int) -> Brief:
+    """The direction in which the take of a seed was played, with its stresses and gestures, for
+    other readings of it, or of a part of it."""
+    like = (*asked.like, (seed, 0.0 if asked.as_asked else asked.spread))
+    vectors = with_mean(asked.vectors, reading)
+    return replace(
+        asked, vectors=vectors, spread=0.0, as_asked=False, original=asked.requested, like=like
+    )
+
+
+def sample_alike(
+    client: Client, context, on_take: generation.OnTake | None = None
+) -> Generator[Step, None, list[keying.Performance]]:
+    """Steps that sample takes like the shown one and list each on arrival, as
+    `generation.generate`.
+
+    on_take gets each take once it is listed. Returns the takes, best first. Raises ThunderError.
+    """
+    scene = context.scene
+    entry = take_list.shown_take(scene.thunder)
+    if sentence := why_none_alike(entry):
+        raise BadRequest(sentence)
+    rig = take_list.animatable_rig(scene, entry)
+    voice = take_list.check_voice(entry, strip.find(context))
+    before = provenance.Sampling.of_take(provenance.about_of(entry.action), scene.thunder)
+    reading = provenance.reading_of(entry.action)
+    asked = exact_direction(before.asked or Brief(), reading, entry.seed)
+    sampling = replace(before, asked=replace(asked, spread=SPREAD))
+    seed = provenance.next_seed(scene, entry.head, entry.voice)
+    with closing(generation.TakeCollector(scene, rig, voice, on_take)) as collector:
+        collector.batch = entry.batch
+        # what the takes share tells them from the others in the list
+        collector.compared = {"direction": asked.requested.tolist()}
+        return (yield from collector.gather(client, COUNT, seed, sampling))
 
 
 register, unregister = registration(

@@ -444,6 +444,23 @@ def of_mouth(action) -> dict:
     return mouth if isinstance(mouth, dict) else {}
 
 
+def reading_of(action) -> np.ndarray | None:
+    """The direction of an action's take, float32 [DIRECTION_NAMES], the mean over its line; None if
+    not stored."""
+    return reading_in(keying.record_of(action))
+
+
+def reading_in(about) -> np.ndarray | None:
+    """The same of a take's provenance."""
+    try:
+        reading = np.array(about.get("reading"), np.float32)
+    except records.UNREADABLE:
+        return None
+    return (
+        reading if reading.shape == (len(DIRECTION_NAMES),) and np.isfinite(reading).all() else None
+    )
+
+
 def _flat(values) -> np.ndarray:
     return np.ascontiguousarray(values, np.float32).ravel()
 
@@ -525,7 +542,7 @@ def first_seed(scene, mesh: bpy.types.Object | None, voice: strip.Voice | None) 
 def default_seed(scene, mesh: bpy.types.Object | None, voice: strip.Voice | None) -> int:
     """The first seed of a head if none was chosen: the one that its takes began with; before there
     are any, that of the sound of its first line, or of the given voice if no strip is assigned to
-    it. Two heads of a scene never have the same.
+    it, and another one for each head of the scene.
 
     It depends on the saved scene alone, so that a bake of any line has the seeds that the panel
     shows.
@@ -534,14 +551,10 @@ def default_seed(scene, mesh: bpy.types.Object | None, voice: strip.Voice | None
         return seed_of_voice(_sound_of(scene, voice))
     if (known := _seed_of(mesh)) != UNKNOWN:
         return known
-    head_sound = _first_sound(scene, mesh) if voice is not None and voice.strip else ""
+    sound = _first_sound(scene, mesh) if voice is not None and voice.strip else ""
     heads = head.in_scene(scene)
-    others = [other for other in heads if other != mesh]
-    taken = {_seed_of(other) for other in others}
-    for other in heads[: heads.index(mesh)] if head_sound and mesh in heads else others:
-        if _seed_of(other) == UNKNOWN and (sound := _first_sound(scene, other)):
-            taken.add(_free_seed(sound, taken))
-    return _free_seed(head_sound or _sound_of(scene, voice), taken)
+    number = heads.index(mesh) if mesh in heads else 0
+    return seed_of_voice(sound or _sound_of(scene, voice), number)
 
 
 def next_seed(scene, mesh: bpy.types.Object, voice: str) -> int:
@@ -593,15 +606,6 @@ def remember_seed(scene, mesh: bpy.types.Object, voice: strip.Voice, seed: int) 
 def _seed_of(mesh: bpy.types.Object) -> int:
     state = head_state.of(head.owner_of(mesh))
     return UNKNOWN if state is None else state.first_seed
-
-
-def _free_seed(sound: str, taken: set[int]) -> int:
-    """The seed of a sound, another if a head of the scene has it: they may speak in one
-    recording."""
-    character = 0
-    while (seed := seed_of_voice(sound, character)) in taken:
-        character += 1
-    return seed
 
 
 def _first_sound(scene, mesh: bpy.types.Object) -> str:

@@ -8,11 +8,10 @@ import bpy
 import numpy as np
 import pytest
 from performances import noise, performance, write_wav
-from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.takes import captured, mix, provenance, take_list
 from thunder.scene.voice import strip
-from thunder.thunder_core import errors, progress
+from thunder.thunder_core import progress
 from thunder.thunder_core.animation import motion_file
 from thunder.thunder_core.face import livelink
 
@@ -137,16 +136,6 @@ def test_without_a_voice_it_begins_at_the_playhead(blender, scene, tmp_path):
     assert blender.ops.thunder.import_capture(filepath=write(tmp_path / "a.csv")) == {"FINISHED"}
     entry = captured_take(scene)
     assert entry.first == 40 and math.isnan(entry.score) and entry.voice == "a"
-
-
-def test_without_an_engine_it_begins_with_the_voice(blender, line, scene, tmp_path, monkeypatch):
-
-    def missing():
-        raise errors.NoEngine("The engine is not installed: install it")
-
-    monkeypatch.setattr(connection, "start_client", missing)
-    assert blender.ops.thunder.import_capture(filepath=write(tmp_path / "a.csv")) == {"FINISHED"}
-    assert captured_take(scene).first == 10 and math.isnan(captured_take(scene).score)
 
 
 def test_our_mouth_with_the_actors_brows_is_one_button_and_clearing_takes_keeps_the_capture(

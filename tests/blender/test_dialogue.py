@@ -101,7 +101,8 @@ def test_all_strips_get_takes_on_the_heads_that_speak_them(
     }
     # other people on every head
     assert seeds == {
-        name: [seed_of_voice(name), seed_of_voice(name) + 1] for name in ("one", "two")
+        name: [seed_of_voice(name, number), seed_of_voice(name, number) + 1]
+        for number, name in enumerate(("one", "two"))
     }
     for mesh in heads:
         assert display.shown_action(head.resolve(mesh)) is not None
@@ -149,7 +150,7 @@ def test_a_bake_of_any_line_has_the_seed_of_the_panel(
     arguments = ["--blend", str(tmp_path / "shot.blend"), "--strip", "two", "--takes", "1"]
     assert bake.bake(bake.options([*arguments, "--out", str(tmp_path / "out")]))[
         "seed"
-    ] == seed_of_voice("one")
+    ] == seed_of_voice("one", 1)
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "shot.blend"))
     blender.context.scene.thunder.first_seed = 5
     blender.ops.wm.save_mainfile()

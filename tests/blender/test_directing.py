@@ -14,8 +14,8 @@ from thunder.scene.animation import keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.host.jobs import session
-from thunder.scene.takes import browsing, provenance, take_list
-from thunder.scene.takes.direction import asking, similar, sliders
+from thunder.scene.takes import browsing, keep, provenance, take_list
+from thunder.scene.takes.direction import asking, sliders
 from thunder.scene.takes.direction.live import live, PENDING
 from thunder.thunder_core import direction as core
 from thunder.thunder_core.request import DRAFT, NORMAL
@@ -136,8 +136,8 @@ def test_more_like_this_adds_takes_around_the_shown_ones_reading(blender, scene,
     assert blender.ops.thunder.more_like_this() == {"FINISHED"}
     request = asked(client)[-1]
     assert np.allclose(client.arrays[request["direction"]], [liked], atol=1e-4)
-    assert (request["seed"], request["takes"]) == (4, similar.COUNT)
-    assert request["spread"] == similar.SPREAD and request["as_asked"] is False
+    assert (request["seed"], request["takes"]) == (4, keep.COUNT)
+    assert request["spread"] == keep.SPREAD and request["as_asked"] is False
     asked_first = client.arrays[asked(client)[0]["direction"]]
     assert np.allclose(client.arrays[request["original"]], asked_first), "they score as that take"
     assert request["like"] == [[3, asked(client)[0]["spread"]]], "and are like it"
@@ -146,7 +146,7 @@ def test_more_like_this_adds_takes_around_the_shown_ones_reading(blender, scene,
         np.allclose(about(entry)["original"], asked_first.ravel(), atol=1e-5) for entry in copies
     )
     assert before < {entry.action.name for entry in scene.thunder.takes}
-    assert sorted(entry.seed for entry in scene.thunder.takes) == list(range(1, 4 + similar.COUNT))
+    assert sorted(entry.seed for entry in scene.thunder.takes) == list(range(1, 4 + keep.COUNT))
     assert {entry.words for entry in scene.thunder.takes if entry.seed > 3} == {"lively"}, (
         "as the one they are like"
     )
@@ -162,7 +162,7 @@ def test_around_keeps_what_changes_over_a_line(blender):
     reading = asked.mean(axis=0)
     reading[0] += 0.5
     reading[12] *= 0.5
-    around = similar.with_mean(asked, reading)
+    around = keep.with_mean(asked, reading)
     assert np.allclose(around[:, 0], asked[:, 0] + 0.5) and np.allclose(
         around[:, 12], asked[:, 12] * 0.5
     )
