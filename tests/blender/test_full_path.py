@@ -108,7 +108,7 @@ def test_why_a_take_does_what_it_does_at_a_frame(blender, scene, connection):
     assert contents(blender) == before
     for frame, kind, said in (
         (entry.last + 9, "SAMPLED", "choose a frame"),
-        (entry.first, "MIXED", "is mixed"),
+        (entry.first, "MIXED", "was not sampled"),
     ):
         entry.kind = kind
         with pytest.raises(errors.BadRequest, match=said):

@@ -123,9 +123,9 @@ def save_poses(blender, client):
 def playblast(blender, client):
     scene = blender.context.scene
     scene.frame_start, scene.frame_end = 1, 2
-    return studio.playblast(
-        scene, os.path.join(client.folder, "playblast.mp4"), 5, "BLENDER_WORKBENCH"
-    )
+    scene.render.resolution_x = 192
+    scene.render.resolution_y = 108
+    return studio.playblast(scene, os.path.join(client.folder, "playblast.mp4"))
 
 
 def line(blender):
