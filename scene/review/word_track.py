@@ -19,7 +19,7 @@ from gpu_extras.batch import batch_for_shader
 from ...thunder_core.recent import Recent
 from ...thunder_core.spoken import CLEAR, SAID
 from ..host import compat, jobs
-from ..takes.word_places import read_next, Span, spans as spans_of
+from ..takes.word_places import Line, lines as lines_of, read_next
 
 # Heights at interface scale 1, pixels.
 SOUNDS = 16  # of the sounds
@@ -92,10 +92,10 @@ class Track:
     sounds: np.ndarray
     words: np.ndarray
     texts: tuple[str, ...]
-    spans: tuple[Span, ...]
+    spans: tuple[Line, ...]
 
     @classmethod
-    def of(cls, spans: tuple[Span, ...]) -> "Track":
+    def of(cls, spans: tuple[Line, ...]) -> "Track":
         """The track of everything that plays."""
         sounds, said, texts = [np.zeros((0, 6))], [np.zeros((0, 4))], []
         for index, span in enumerate(spans):
@@ -133,13 +133,14 @@ class Track:
         ) if len(sound) else []
 
 
-def _in_frames(rows: np.ndarray, span: Span) -> np.ndarray:
+def _in_frames(rows: np.ndarray, span: Line) -> np.ndarray:
     """Rows whose first two columns are seconds, in frames, as far as the strip plays them."""
     rows = rows.copy()
     rows[:, :2] = span.origin + rows[:, :2] * span.fps
     middle = rows[:, :2].mean(1)
-    rows = rows[(span.first <= middle) & (middle < span.last)]
-    rows[:, :2] = rows[:, :2].clip(span.first, span.last)
+    first, last = (span.origin + seconds * span.fps for seconds in (span.begin, span.end))
+    rows = rows[(first <= middle) & (middle < last)]
+    rows[:, :2] = rows[:, :2].clip(first, last)
     return rows
 
 
@@ -169,7 +170,7 @@ class _Tracks(jobs.Part):
             return 0.0
         self.wanted.clear()
         for scene, other in scenes:
-            spans, known = tuple(spans_of(scene, other)), self.tracks.get(scene.name)
+            spans, known = tuple(lines_of(scene, other)), self.tracks.get(scene.name)
             if known is None or known.spans != spans:
                 self.tracks[scene.name] = Track.of(spans)
                 if known is not None or spans:

@@ -59,12 +59,13 @@ class Place:
         return first - round(seconds * self.fps), last + round(seconds * self.fps)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Line:
-    """What the current voice says, and where its strip plays it.
+    """What a voice says, and where its strip, or file, plays it.
 
-    voice: its name.  origin: scene frame at which its recording begins.  begin, end: the seconds of
-    the recording that play.
+    voice: its name.  origin: scene frame at which its recording begins, trimmed or not.  begin,
+    end: the seconds of the recording that play.  marks: start, end (seconds of the recording) and
+    sign of each.
     """
 
     voice: str
@@ -73,6 +74,27 @@ class Line:
     fps: float
     begin: float
     end: float
+    marks: tuple[tuple[float, float, str], ...] = ()
+
+    @classmethod
+    def of(cls, record, spoken: spoken.Spoken, state: fingerprint.State) -> "Line":
+        """The line of a transcript, what it holds, and the strip or file that plays it."""
+        return cls(
+            record.voice,
+            spoken,
+            state.origin,
+            state.fps,
+            *(state.seconds if state.last else (0.0, float("inf"))),
+            tuple((mark.start, mark.end, transcript.LABELS[mark.kind][2]) for mark in record.marks),
+        )
+
+    def text(self, number: int) -> str:
+        """A word as it is written, with the signs of its marks."""
+        word = self.spoken.words[number]
+        signs = "".join(
+            sign for start, end, sign in self.marks if word.start < (start + end) / 2 < word.end
+        )
+        return f"{word.text} {signs}" if signs else word.text
 
     def _place(self, text: str, start: float, end: float) -> Place:
         return Place(self.voice, text, start, end, self.origin, self.fps)
@@ -154,13 +176,7 @@ def line(context) -> Line:
     )
     if content is None:
         raise BadRequest("The words of this voice are not known yet: press Find Words")
-    return Line(
-        voice.name,
-        content,
-        state.origin,
-        state.fps,
-        *(state.seconds if state.last else (0.0, float("inf"))),
-    )
+    return Line.of(record, content, state)
 
 
 def current(context) -> Place:
@@ -377,29 +393,6 @@ class FoundWords:
         )
 
 
-@dataclass(frozen=True)
-class Span:
-    """A strip, or file, that plays what was found in its recording. origin: scene frame at which
-    the recording begins, trimmed or not.
-    first, last: first frame that plays, and the one after the last.  marks: start, end (seconds of
-    the recording) and sign of each."""
-
-    spoken: spoken.Spoken
-    origin: float
-    first: int
-    last: float
-    fps: float
-    marks: tuple[tuple[float, float, str], ...] = ()
-
-    def text(self, number: int) -> str:
-        """A word as it is written, with the signs of its marks."""
-        word = self.spoken.words[number]
-        signs = "".join(
-            sign for start, end, sign in self.marks if word.start < (start + end) / 2 < word.end
-        )
-        return f"{word.text} {signs}" if signs else word.text
-
-
 def find(
     client: Client, voice: strip.Voice, text: str | None = None
 ) -> Generator[jobs.Step, None, FoundWords]:
@@ -478,7 +471,7 @@ def read_next(scene) -> bool:
     return unread is not None
 
 
-def spans(scene, strips_scene) -> Iterator[Span]:
+def lines(scene, strips_scene) -> Iterator[Line]:
     """Everything in a scene, and in the one whose sequencer is shown with it, that plays a
     recording whose words and sounds are known."""
     known = {record.recording: record for record in scene.thunder_transcripts if record.version}
@@ -495,9 +488,4 @@ def spans(scene, strips_scene) -> Iterator[Span]:
     for state in states:
         record = known.get(state.recording) if state is not None else None
         if record is not None and (content := read(record)) is not None:
-            marks = tuple(
-                (mark.start, mark.end, transcript.LABELS[mark.kind][2]) for mark in record.marks
-            )
-            yield Span(
-                content, state.origin, state.first, state.last or float("inf"), state.fps, marks
-            )
+            yield Line.of(record, content, state)
