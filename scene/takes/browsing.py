@@ -12,7 +12,6 @@ import numpy as np
 
 from ...thunder_core.animation import activity as activities
 from ...thunder_core.errors import BadRequest
-from ...thunder_core.types import FPS
 from ..host import jobs
 from . import provenance, take_list
 
@@ -71,39 +70,28 @@ def arrange(entries, places: list[int], sort: str) -> list[int]:
     return by_score
 
 
-def order_by_difference(openings: list[tuple[float, np.ndarray] | None]) -> list[int]:
+def order_by_difference(openings: list[np.ndarray | None]) -> list[int]:
     """The order of mouth curves in which each is as different as possible from those before it, by
     the mean square difference in mm; the first stays first.
 
-    openings: (seconds of the first sample, mm [T] at 25 fps) each, or None if unknown: those come
-    last.
+    openings: mm [T] at 25 fps each, or None if unknown: those come last.
     """
-    known = [i for i, opening in enumerate(openings) if opening is not None]
-    unknown = [i for i, opening in enumerate(openings) if opening is None]
-    if not known:
-        return unknown
-    begin = min(openings[i][0] for i in known)
-    starts = [round((openings[i][0] - begin) * FPS) for i in known]
-    length = max(start + len(openings[i][1]) for i, start in zip(known, starts))
-    rows = np.zeros((len(known), length), np.float32)
-    for row, i, start in zip(rows, known, starts):
-        row[start : start + len(openings[i][1])] = openings[i][1]
-    nearest = np.full(len(known), np.inf)
-    chosen, left = [], list(range(len(known)))
-    while left:
-        best = max(left, key=lambda i: nearest[i])
-        left.remove(best)
+    known = {i: opening for i, opening in enumerate(openings) if opening is not None}
+    unknown = [i for i in range(len(openings)) if i not in known]
+    length = max(map(len, known.values()), default=0)
+    rows = {i: np.pad(opening, (0, length - len(opening))) for i, opening in known.items()}
+    nearest, chosen = dict.fromkeys(known, math.inf), []
+    while nearest:
+        best = max(nearest, key=nearest.__getitem__)
         chosen.append(best)
-        nearest = np.minimum(nearest, np.mean((rows - rows[best]) ** 2, axis=1))
-    return [known[i] for i in chosen] + unknown
+        del nearest[best]
+        for i in nearest:
+            nearest[i] = min(nearest[i], float(np.mean((rows[i] - rows[best]) ** 2)))
+    return chosen + unknown
 
 
-def _opening(entry) -> tuple[float, np.ndarray] | None:
-    opening = provenance.opening_of(entry.action) if entry.action is not None else None
-    if opening is None:
-        return None
-    clock = provenance.clock_of(entry.action)
-    return clock.start / clock.fps, opening
+def _opening(entry) -> np.ndarray | None:
+    return provenance.opening_of(entry.action) if entry.action is not None else None
 
 
 def _score(entry) -> float:

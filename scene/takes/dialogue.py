@@ -81,16 +81,10 @@ def lines(scene) -> list[Line]:
     for each in strip.sound_strips(scene):
         if is_silent(scene, each.name):
             continue
-        if there := dict.fromkeys(turn.head for turn in turns.of_strip(scene, each)):
-            why_deleted = (
-                f"A head that speaks in “{each.name}” was deleted: mark its frames for "
-                f"another head, or remove its range"
-            )
+        speakers = dict.fromkeys(turn.head for turn in turns.of_strip(scene, each) if turn.head)
+        if speakers:
             why = attempt(strip.voice_of, scene, each)[1]
-            listed += [
-                Line(each.name, speaker, why if speaker is not None else why_deleted)
-                for speaker in there
-            ]
+            listed += [Line(each.name, speaker, why) for speaker in speakers]
             continue
         speaker, why = speaker_of(scene, each.name, heads), ""
         if speaker is None:

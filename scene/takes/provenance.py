@@ -152,27 +152,22 @@ class Sampling:
             if "picture" in made
             else {}
         )
-        if self.asked is None:
+        if (asked := self.asked) is None:
             return arguments
         reading = {
             name: made[name]
             for name in ("spread", "as_asked", "reading", "shown", "voice_sounds", "requested")
             if name in made
         }
-        around = (
-            {}
-            if self.asked.original is None
-            else {"original": self.asked.original.ravel().tolist()}
-        )
-        if self.asked.like:
-            around["like"] = [float(value) for pair in self.asked.like for value in pair]
-        if self.asked.as_heard.any():
-            around["as_heard"] = self.asked.as_heard.tolist()
-        if self.asked.marks:
-            around["marks"] = json.dumps([mark.row() for mark in self.asked.marks])
-        if self.asked.text:
-            around["text"] = self.asked.text
-        return arguments | {"direction": self.asked.vectors.ravel().tolist()} | around | reading
+        around = {
+            "original": [] if asked.original is None else asked.original.ravel().tolist(),
+            "like": [float(value) for pair in asked.like for value in pair],
+            "as_heard": asked.as_heard.tolist() if asked.as_heard.any() else [],
+            "marks": json.dumps([mark.row() for mark in asked.marks]) if asked.marks else "",
+            "text": asked.text,
+        }
+        around = {name: value for name, value in around.items() if value}
+        return arguments | {"direction": asked.vectors.ravel().tolist()} | around | reading
 
 
 def _system(name) -> str:
