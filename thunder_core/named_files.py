@@ -3,6 +3,7 @@
 Standard library only."""
 
 import json
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,20 +66,24 @@ class NamedFiles:
     def names(self) -> list[str]:
         """Names of all files, in order."""
         return sorted(
-            {unquote(path.stem) for path in self.folder.glob("*.json") if not is_part(path.name)},
+            {_name_of(path.stem) for path in self.folder.glob("*.json") if not is_part(path.name)},
             key=lambda name: (name.lower(), name),
         )
 
     def path(self, name: str) -> Path:
         """The file of a name, whether it exists or not."""
-        return self.folder / f"{_stem_of(name)}.json"
+        path = self.folder / f"{_stem_of(name)}.json"
+        if not os.path.exists(path) and Path(name).name == name:
+            older = self.folder / f"{name}.json"  # of an older version, which kept "%" as it is
+            return older if os.path.exists(older) else path
+        return path
 
     def write(self, name: str, text: str) -> Path:
         """Write a file, replacing one of that name. Raises BadRequest or NoSpace."""
         name = name.strip()
         if not name.strip(" ."):
             raise BadRequest("The preset has no name: give it one")
-        path = self.path(name)
+        path = self.folder / f"{_stem_of(name)}.json"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_file(path, text)
@@ -105,3 +110,10 @@ def _stem_of(name: str) -> str:
     """
     stem = _UNSAFE.sub(lambda match: f"%{ord(match[0]):02X}", name)
     return f"%{ord(stem[0]):02X}{stem[1:]}" if _DEVICE.match(stem) else stem
+
+
+def _name_of(stem: str) -> str:
+    """The name of the preset in a file; the file's name where `write` would not have named it so
+    (older presets)."""
+    name = unquote(stem)
+    return name if name and _stem_of(name) == stem else stem

@@ -35,8 +35,7 @@ def lock(wheels, tmp_path_factory):
 def installing(lock, monkeypatch):
     """scene.engine.install that reckons with the small packages, and with no configuration of pip
     on this machine."""
-    for name in ("LOCK", "CARD_LOCK"):  # the small torch makes it an engine for graphics cards
-        monkeypatch.setattr(install_module, name, lock)
+    monkeypatch.setattr(install_module, "LOCK", lock)
     install_module.lock_hash.cache_clear()
     install_module.versions_in.cache_clear()
     for name in [name for name in os.environ if name.startswith("PIP_")]:
@@ -248,8 +247,10 @@ def test_the_flame_extra_is_installed_after_its_licence_was_accepted(
 
 
 def test_install_and_remove_as_buttons_do(
-    blender, installing, installed, wheels, wheels_in, monkeypatch
+    blender, installing, installed, wheels, lock, wheels_in, monkeypatch
 ):
+    # the small torch makes it an engine for graphics cards
+    monkeypatch.setattr(installing, "CARD_LOCK", lock)
     monkeypatch.setattr(installing, "folder", lambda: str(installed))
     wheels_in(wheels[0])
     assert blender.ops.thunder.install_engine() == {"FINISHED"}
