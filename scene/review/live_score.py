@@ -332,7 +332,7 @@ def _line_score(
         }
         if not line_records.is_as_committed(action, line, curves, fcurves.read):
             return total, per_frame
-        known = known.with_committed(total, per_frame)
+        known = replace(known, made=float(total))
         line_records.remember_score(action, line, known)
     return known.correct(total, per_frame)
 

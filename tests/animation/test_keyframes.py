@@ -53,22 +53,6 @@ def test_a_takes_keys_are_cut_to_a_span(first, last):
     assert np.abs(keyframes.evaluate(cut, fine) - keyframes.evaluate(keys, fine)).max() < 1e-4
 
 
-@pytest.mark.parametrize("ends", [(27.0, 31.0), (15.0, 36.0), (13.5, 14.5)])
-def test_a_movement_that_was_cut_twice_is_joined_again(ends):
-    points = np.array([[12.0, 0.2], [40.0, 0.7]])
-    keys = keyframes.bezier_keys(points, points - [6, 0.1], points + [8, 0.3], keyframes.FREE)
-    cut = keys
-    for end in ends:
-        cut = keyframes.cut(cut, end, value_at(keys))
-    cut["handle_right"][1] += [0, 0.4]  # what lies between the ends is another curve by now
-    joined = keyframes.rejoin(cut, 0, 3)
-    fine = np.linspace(12, 40, 300)
-    now = keyframes.evaluate(keyframes.select(joined, np.array([0, 3])), fine)
-    assert np.abs(now - keyframes.evaluate(keys, fine)).max() < 5e-4
-    cut["co"][2, 1] += 0.01  # a key that was moved is no cut
-    assert keyframes.rejoin(cut, 0, 3) is None
-
-
 def test_an_unknown_interpolation_is_not_evaluated():
     keys = curve()
     keys["interpolation"][1] = 9

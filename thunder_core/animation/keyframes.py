@@ -34,12 +34,7 @@ _NEAR = 1e-3  # frames: closer keys count as one
 # most steps of Newton's method, and of bisection, that find a Bézier segment's value at a frame
 _NEWTON, _HALVINGS = 8, 40
 _ON_TIME = 1e-7  # frames: tolerance of that search
-_SAMPLES = 9  # of each piece, where a piece of a curve is compared with another curve
-_SAME_SHAPE = 1e-4  # distance below which two curves look the same
 _SAME = 1e-5  # difference below which values are equal
-# frames between the last key of a cycle and the first of the next if they differ; at 0.01 they
-# merge
-_APART = 0.02
 _MOST_CYCLES = 10_000
 
 
@@ -269,54 +264,6 @@ def _on_bezier(corners: np.ndarray, frames: np.ndarray) -> np.ndarray:
     return ((value[0] * s + value[1]) * s + value[2]) * s + value[3]
 
 
-def rejoin(keys: dict[str, np.ndarray], before: int, after: int) -> dict[str, np.ndarray] | None:
-    """The keys with new handles at `before` and `after`, so that one segment between them replaces
-    the pieces next to them; None if these are not pieces of one Bézier segment."""
-    if not (keys["interpolation"][[before, after - 1]] == BEZIER).all() or after - before < 2:
-        return None
-    first, last = (
-        np.array(
-            [keys["co"][a], keys["handle_right"][a], keys["handle_left"][a + 1], keys["co"][a + 1]],
-            float,
-        )
-        for a in (before, after - 1)
-    )
-    frames = np.concatenate(
-        [np.linspace(piece[0, 0], piece[3, 0], _SAMPLES) for piece in (first, last)]
-    )
-    wanted = evaluate(keys, frames)
-    if wanted is None:
-        return None
-    for segment in (_prolong(first, last[3]), _prolong(last[::-1], first[0])):
-        if segment is None:
-            continue
-        right, left = (
-            (segment[1], segment[2]) if segment[0, 0] < segment[3, 0] else (segment[2], segment[1])
-        )
-        joined = {part: values.copy() for part, values in keys.items()}
-        joined["handle_right"][before], joined["handle_left"][after] = right, left
-        for place in (before, after):
-            fix_handles(joined, place)
-        now = evaluate(select(joined, np.r_[: before + 1, after : len(keys["co"])]), frames)
-        if now is not None and np.abs(now - wanted).max() < _SAME_SHAPE:
-            return joined
-    return None
-
-
-def _prolong(piece: np.ndarray, end: np.ndarray) -> np.ndarray | None:
-    """Control points [4, 2] of the Bézier segment that begins with a piece [4, 2] and ends at `end`
-    [2]; None if there is none."""
-    a, b, c, d = piece
-    cubic = np.array([d - 3 * c + 3 * b - a, 3 * (c - 2 * b + a), 3 * (b - a), a])
-    roots = np.roots(cubic[:, 0] - [0, 0, 0, end[0]])
-    longer = roots.real[(np.abs(roots.imag) < 1e-6) & (roots.real > 1.0)]
-    if not len(longer):
-        return None
-    s = longer.min()  # how many times as long
-    slope = (3 * cubic[0] * s + 2 * cubic[1]) * s + cubic[2]
-    return np.array([a, a + (b - a) * s, end - slope * s / 3, end])
-
-
 def _cut_bezier(keys, place: int, frame: float) -> dict[str, np.ndarray]:
     """The keys with an additional one at a frame within the Bézier segment that starts at key
     `place`."""
@@ -363,11 +310,14 @@ class Cycles:
 def repeat(
     keys: dict, cycles: Cycles, low: float, high: float, value_at: Callable[[float], float]
 ) -> dict:
-    """Keys with those that a Cycles modifier adds, from frame `low` to `high` at least. value_at:
-    the curve with its cycles."""
+    """Keys with those that a Cycles modifier adds, from frame `low` to `high` at least; a key on
+    every frame where cycles are mirrored, do not join or count only in part. value_at: the curve
+    with its cycles."""
     times = keys["co"][:, 0].astype(float)
     period = times[-1] - times[0]
-    if not cycles.is_whole or period < 1.0:
+    rise, modes = float(keys["co"][-1, 1] - keys["co"][0, 1]), (cycles.before[0], cycles.after[0])
+    jumps = "REPEAT" in modes and abs(rise) > _SAME
+    if not cycles.is_whole or period < 1.0 or jumps or "MIRROR" in modes:
         return _on_every_frame(value_at, min(low, times[0]), max(high, times[-1]))
     keys = {part: values.copy() for part, values in keys.items()}
     for place in range(len(times)):
@@ -377,20 +327,16 @@ def repeat(
         (-1, *cycles.before, times[0] - low),
         (1, *cycles.after, high - times[-1]),
     ):
-        count = (
-            min(int(np.ceil(max(reach, 0.0) / period)) + 1, most or _MOST_CYCLES)
-            if mode != "NONE"
-            else 0
-        )
+        if mode == "NONE":
+            continue
+        count = min(int(np.ceil(max(reach, 0.0) / period)) + 1, most or _MOST_CYCLES)
         for number in range(1, count + 1):
-            copy = _mirror(keys) if mode == "MIRROR" and number % 2 else keys
-            rise = (
-                side * number * float(keys["co"][-1, 1] - keys["co"][0, 1])
-                if mode == "REPEAT_OFFSET"
-                else 0.0
+            copy = move(
+                keys,
+                side * number * period,
+                side * number * rise if mode == "REPEAT_OFFSET" else 0.0,
             )
-            copy = move(copy, side * number * period, rise)
-            result = _join_cycles(result, copy, 1) if side > 0 else _join_cycles(copy, result, 0)
+            result = join_at_key(result, copy) if side > 0 else join_at_key(copy, result)
     return result
 
 
@@ -400,39 +346,3 @@ def _on_every_frame(value_at: Callable[[float], float], low: float, high: float)
     keys = on_every_frame(frames, np.array([value_at(float(frame)) for frame in frames]))
     keys["interpolation"][:] = LINEAR
     return keys
-
-
-def _mirror(keys: dict) -> dict:
-    """Keys backwards in time, between the same first and last frame."""
-    middle = np.array([float(keys["co"][0, 0] + keys["co"][-1, 0]), 0.0])
-    left, right = ("handle_left", "handle_left_type"), ("handle_right", "handle_right_type")
-    opposite = dict(zip(left + right, right + left))
-    mirrored = {part: keys[opposite.get(part, part)][::-1].copy() for part in keys}
-    for part in ("co", "handle_left", "handle_right"):
-        mirrored[part] = (middle + mirrored[part] * np.array([-1.0, 1.0])).astype(np.float32)
-    # of the segment after a key
-    for part in ("interpolation", "easing", "amplitude", "back", "period"):
-        mirrored[part][:-1] = keys[part][:-1][::-1]
-    return mirrored
-
-
-def _join_cycles(first: dict, second: dict, late: int) -> dict:
-    """Two cycles joined at one frame, the last key of the first and the first key of the second:
-    one key if they agree. Otherwise the frame belongs to the first (late 1) or to the second (late
-    0)."""
-    if abs(first["co"][-1, 1] - second["co"][0, 1]) > _SAME:
-        last, start = select(first, np.array([-1])), select(second, np.arange(1))
-        last["interpolation"][:] = CONSTANT
-        for key, by, side in (
-            (last, -_APART * (1 - late), "handle_right"),
-            (start, _APART * late, "handle_left"),
-        ):
-            for part in ("co", side):
-                key[part] = key[part] + np.array([by, 0.0], np.float32)
-        return concatenate(
-            select(first, np.arange(len(first["co"]) - 1)),
-            last,
-            start,
-            select(second, np.arange(1, len(second["co"]))),
-        )
-    return join_at_key(first, second)

@@ -2,7 +2,7 @@
 """Inserts new keys among a curve's old ones, and takes keys out again: the curve blends into them
 and out within a few frames, and keeps its shape elsewhere."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -243,77 +243,26 @@ def _slope(keys: dict, place: int, handle: str) -> float:
 # ---- taking keys out
 
 
-@dataclass(frozen=True)
-class Remaining:
-    """The rest of a curve: its keys [R]; ends [R]: True for the outermost of the removed keys;
-    gaps: parts of the time that nobody animated."""
-
-    keys: dict
-    ends: np.ndarray
-    gaps: tuple[tuple[float, float], ...]
-
-
-def remove_keys(
-    keys: dict,
-    gone: np.ndarray,
-    put: np.ndarray,
-    ends_before: np.ndarray,
-    spans: Sequence[tuple[float, float]],
-    blend: float,
-) -> Remaining:
-    """A curve without some of its keys.
+def remove_keys(keys: dict, gone: np.ndarray, put: np.ndarray, blend: float) -> dict:
+    """The keys of a curve without some of them.
 
     keys: of the curve, without easing.  gone [K]: True for removed keys.  put [K]: True for keys
-    written by a commit, not the animator. ends_before [K]: True for those kept as outermost keys in
-    earlier removals.  spans: first and last frame of the replaced parts.
-    blend: frames over which the curve blends into a replaced part.
+    written by a commit, not the animator.  blend: frames over which the curve blends into a
+    replaced part.
 
     A key set next to a committed line begins or ends a movement at the line's last or first key,
     and before the line the curve holds the value of its first key. So the outermost removed keys
-    are kept if the adjacent curve would change, unless they cut one movement in two, which is then
-    rejoined. A gap extends to the next key if the movement to it exists only because of the line.
+    are kept if the adjacent curve would change.
     """
     times, gone = keys["co"][:, 0].astype(float), gone.copy()
-    gaps, ends_now = [], ends_before.copy()
     for run in runs(np.flatnonzero(gone)):
         first, last = int(run[0]), int(run[-1])
         sides = [
             _side(times, put, end, beside, blend)
             for end, beside in ((first, first - 1), (last, last + 1))
         ]
-        ends = _ends_that_stay(keys, gone, put, (first, last), sides)
-        if (
-            len(ends) == 2
-            and 0 < first
-            and last < len(times) - 1
-            and not put[first - 1]
-            and not put[last + 1]
-        ):
-            joined = keyframes.rejoin(keys, first - 1, last + 1)
-            # the line was inside one movement of the animator, which is restored
-            if joined is not None:
-                keys = joined
-                continue
-        gone[list(ends)] = False
-        for end, of_spans in (
-            (first, [start for start, _ in spans]),
-            (last, [end for _, end in spans]),
-        ):
-            # else the adjacent movement existed when the line was committed, and the key leads into
-            # it
-            ends_now[end] |= end in ends and any(
-                abs(times[end] - frame) < 0.5 for frame in of_spans
-            )
-        gaps.append(
-            (
-                _gap_end(times, first, first - 1, sides[0], bool(ends_now[first])),
-                _gap_end(times, last, last + 1, sides[1], bool(ends_now[last])),
-            )
-        )
-    # movements to the animator's keys next to ends of earlier, longer lines
-    for end in np.flatnonzero(ends_before & ~gone).tolist():
-        gaps.append((float(times[max(end - 1, 0)]), float(times[min(end + 1, len(times) - 1)])))
-    return Remaining(keyframes.select(keys, ~gone), ends_now[~gone], tuple(gaps))
+        gone[list(_ends_that_stay(keys, gone, put, (first, last), sides))] = False
+    return keyframes.select(keys, ~gone)
 
 
 def _side(
@@ -348,12 +297,3 @@ def _ends_that_stay(
             if now is not None and np.abs(now - wanted).max(initial=0.0) < _NEAR:
                 return tried
     return tuple(end for end in ends if put[end])
-
-
-def _gap_end(
-    times: np.ndarray, end: int, beside: int, side: np.ndarray | None, is_end: bool
-) -> float:
-    """End of a run's gap on one side."""
-    return float(
-        times[beside] if 0 <= beside < len(times) and (is_end or side is None) else times[end]
-    )

@@ -29,7 +29,6 @@ from ...heads import head, rna_paths
 from ...host import compat
 from ...host.jobs import stage, Step
 from ...voice import fingerprint
-from .. import provenance
 from ..shape.applying import STRENGTH
 
 # NLA track, strip and action of the still pose under a committed strip
@@ -76,7 +75,6 @@ def read(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, Non
             and bool(voice.strip)
             and not voice.limited,  # each part of a strip is a line
             entry.score,
-            provenance.sync_of(actions[0]),
             changed.sentence if changed is not None else "",
         ),
         tuple(blocks),
@@ -89,7 +87,6 @@ def read(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, Non
             for track in rig.driver.tracks
         ),
         line_records.keys_of(next(filter(None, animator_actions), None)),
-        key_count(animator_actions),
         scene.frame_start,
         scene.frame_end,
         scene.render.fps / scene.render.fps_base,

@@ -136,27 +136,17 @@ class StripCurve:
     key_times: np.ndarray
     value_at: Callable[[float], float]
 
-    @property
-    def lines(self) -> tuple[Line, ...]:
-        """The lines that its strip plays."""
-        return self.strip.lines
-
-    def moves(self, start: int, end: int, before: int = 0, after: int = 0) -> bool:
-        """Whether the strip plays a key of the curve from one scene frame to another, or a change
-        of it, fades included. Where the strip only holds its first or last value it plays
-        nothing."""
-        strip, start, end = self.strip, start - before, end + after
-        frames = np.arange(np.ceil(max(start, strip.start)), np.floor(min(end, strip.end)) + 1)
-        if not len(frames):
-            return False
-        if strip.has_animated_time:
-            return True
+    def moves(self, first: int, last: int, before: int = 0, after: int = 0) -> bool:
+        """Whether the strip plays a key of the curve from `before` frames before one scene frame to
+        `after` frames after another, or a change of it. Where the strip only holds its first or
+        last value it plays nothing."""
+        strip, first, last = self.strip, first - before, last + after
+        frames = np.arange(np.ceil(max(first, strip.start)), np.floor(min(last, strip.end)) + 1)
+        if not len(frames) or strip.has_animated_time:
+            return bool(len(frames))
         times = strip.action_times(frames)
-        if len(self.key_times) and np.abs(self.key_times[:, None] - times).min() < 0.5 / abs(
-            strip.scale or 1.0
-        ):
-            return True
-        return bool(np.ptp([self.value_at(time) for time in times]) > STILL)
+        near = np.abs(self.key_times[:, None] - times) < 0.5 / abs(strip.scale or 1.0)
+        return bool(near.any() or np.ptp([self.value_at(time) for time in times]) > STILL)
 
 
 @dataclass(frozen=True)
@@ -181,8 +171,7 @@ class Take:
 
     line: its line.  first, last: scene frames of its sound.  lead_in, lead_out: frames before and
     after that.  is_unique: whether its line exists once, because it is a whole strip of the
-    sequencer.  score, sync_per_frame: its lip-sync.  change: how the voice has changed since, as a
-    sentence, or "".
+    sequencer.  score: its lip-sync.  change: how the voice has changed since, as a sentence, or "".
     """
 
     line: str
@@ -192,7 +181,6 @@ class Take:
     lead_out: int = 0
     is_unique: bool = False
     score: float = float("nan")
-    sync_per_frame: np.ndarray | None = None
     change: str = ""
 
 
@@ -203,8 +191,7 @@ class Before:
     meter: of the rig.  rotation_modes: of the rotations of `meter`, Blender's names. Of each of its
     tracks: regions; limits: least and greatest value that it shows, None for any; still: its value
     before the take was shown.
-    line_keys: what lines have set in the first of the animator's actions.  key_count: keys of all
-    of these actions.
+    line_keys: what lines have set in the first of the animator's actions.
     scene_first, scene_last: frames of the scene.  fps: of the scene, fps_base included.  left_out:
     paths of curves of the take that are not committed, because its keys contain their effect.
     """
@@ -217,7 +204,6 @@ class Before:
     limits: tuple[tuple[float, float] | None, ...]
     still: tuple[float, ...]
     line_keys: Mapping[str, LineKeys]
-    key_count: int
     scene_first: int
     scene_last: int
     fps: float

@@ -25,10 +25,9 @@ OF_SPEECH = frozenset({"Mouth", "Jaw"})  # regions that a line's score depends o
 class NewCurve:
     """Keys for one curve of a data-block.
 
-    span: frames of the keys that the take sets.  of_take: only those keys and the fades'.  ends:
-    keys that stay as ends of the replaced line; both None where the take does not move it.
-    replaced: number of the animator's keys that are replaced.  edited: how many of these were set
-    or edited on a line.
+    span: frames of the keys that the take sets.  of_take: only those keys and the fades'; None
+    where the take does not move it.  edited: number of the animator's keys, set or edited on a
+    line, that are replaced.
     """
 
     path: str
@@ -37,8 +36,6 @@ class NewCurve:
     keys: dict
     span: placing.Span
     of_take: dict | None = None
-    ends: dict | None = None
-    replaced: int = 0
     edited: int = 0
 
 
@@ -59,13 +56,9 @@ class Drawing:
     score: line_records.LineScore | None
 
     @property
-    def replaced(self) -> int:
-        """Number of the animator's keys that are replaced."""
-        return sum(curve.replaced for curves in self.curves for curve in curves)
-
-    @property
     def edited(self) -> list[int]:
-        """Of each data-block the number of these that the animator had set or edited on a line."""
+        """Of each data-block the number of keys, set or edited by the animator on a line, that are
+        replaced."""
         return [sum(curve.edited for curve in curves) for curves in self.curves]
 
 
@@ -117,15 +110,14 @@ def draw(
             before.meter, sampled.frames, sampled.values, fitted.columns[0], before.fps, line
         )
         yield 1.0
-    score = None  # of a line whose lips come only from the take
-    if (
+    # whether the line's lips come only from the take
+    is_scored = (
         choice.how != "ADD"
         and OF_SPEECH <= choice.regions
         and line == (before.take.first, before.take.last)
-    ):
-        score = line_records.score_of_take(
-            before.take.score, before.take.sync_per_frame, choice.error
-        )
+        and np.isfinite(before.take.score)
+    )
+    score = line_records.LineScore(float(before.take.score)) if is_scored else None
     known = _line_keys(before, plan, curves)
     return Drawing(
         tuple(map(tuple, curves)),
@@ -240,8 +232,6 @@ def _place(
         keys,
         new.span,
         _committed_keys(keys, new.span, old, is_inserted),
-        keyframes.select(old.keys, old.ends) if old is not None and old.ends is not None else None,
-        _count_replaced(new.span, old, name, plan.line_keys.get(plan.line), is_inserted),
         _count_edited(old, name, plan.line_keys, plan.names.before, new.span, bool(plan.earlier))
         if choice.how == "REPLACE"
         else 0,
@@ -262,27 +252,6 @@ def _committed_keys(
         is_old = (np.abs(keys["co"].astype(np.float32)[:, None] - old_points) < STILL).all(2).any(1)
         is_set |= _is_on(times, span.start, span.end) & ~is_old
     return keyframes.select(keys, is_set)
-
-
-def _count_replaced(
-    span: placing.Span,
-    old: KeptCurve | None,
-    name: str,
-    of_line: LineKeys | None,
-    is_inserted: bool,
-) -> int:
-    """Number of a curve's keys that the take replaces, including those written by the fades of an
-    earlier commit of the line.
-
-    name: of the curve in `of_line`, the keys that earlier commits of the line set.
-    """
-    if old is None or is_inserted:
-        return 0
-    times = old.keys["co"][:, 0]
-    gone = _is_on(times, span.first, span.last)
-    if of_line is not None:
-        gone |= _is_on(times, span.start, span.end) & of_line.has(name, old.keys)
-    return old.dropped + int(gone.sum())
 
 
 def _count_edited(
@@ -382,7 +351,6 @@ def _line_keys(before: Before, plan: Plan, curves: list[list[NewCurve]]) -> dict
         line_records.curve_name(block, curve.path, curve.index): (
             curve.keys,
             none if plan.choice.how == "ADD" else curve.of_take,
-            none if curve.ends is None else curve.ends,
         )
         for block, of_block in enumerate(curves)
         for curve in of_block
@@ -491,10 +459,9 @@ def report(
     written = [curve for curves in (*drawing.curves, *drawing.above) for curve in curves]
     times = np.concatenate([np.zeros(0), *(curve.keys["co"][:, 0] for curve in written)])
     on_take = times[(times > choice.first - 0.5) & (times < choice.last + 0.5)]
-    stays = 0 if plan.is_alone else before.key_count - drawing.replaced
     return Report(
         actions,
-        total - stays,
+        sum(len((curve.of_take or curve.keys)["co"]) for curve in written),
         total,
         len(np.unique(np.rint(on_take))),
         choice.first,

@@ -22,7 +22,6 @@ from ... import records
 
 LINES = "thunder_lines"  # custom property of an action: the lines committed to it
 _LONGEST = 60  # bytes of a name; Blender cuts longer ones, before 5.0 at 63
-_LONGEST_PART = 24  # letters of the name's first part, and of each line if there are several
 BLENDERS_NUMBER = re.compile(r"\.\d{3,}$")  # suffix that Blender appends to a name in use
 _NUMBER = re.compile(r"(\.\d{3,}| \d+)$")  # the same, or the number appended here
 # custom property of an action: checksums of the keys that each committed line wrote
@@ -30,7 +29,6 @@ KEYS = "thunder_keys"
 _DIGITS = 6  # hexadecimal digits of a key's checksum
 # custom property of an action: the take's score and the committed score of each line
 SCORES = "thunder_line_scores"
-UNSEEN_MM = 0.6  # invisible lip error; a commit's loss within it is not counted
 
 
 # ---- names
@@ -71,22 +69,10 @@ class Lines:
 
     @property
     def name(self) -> str:
-        """“one + two”, or “Scene 12 · one + two” where an animator named the action; too many lines
-        for a name are “one + two + 7 more”."""
-        names = list(
-            dict.fromkeys(line.name for line in sorted(self.lines, key=lambda line: line.first))
-        )
-        start = f"{shorten(self.base, _LONGEST_PART)} · " if self.base else ""
-        for listed in range(len(names), 0, -1):
-            more = len(names) - listed
-            rest = f" + {more} more" if more else ""
-            left = _LONGEST - _length(start) - _length(rest)
-            joined = " + ".join(
-                shorten(name, _LONGEST_PART if len(names) > 1 else left) for name in names[:listed]
-            )
-            if _length(joined) <= left:
-                return start + joined + rest
-        return f"{start}{len(names)} lines"
+        """“one + two”, or “Scene 12 · one + two” where an animator named the action."""
+        names = dict.fromkeys(line.name for line in sorted(self.lines, key=lambda line: line.first))
+        start = f"{self.base} · " if self.base else ""
+        return shorten(start + " + ".join(names), _LONGEST)
 
     def with_line(self, line: Line, how: str, shift: int) -> Lines:
         """These lines with one more; `how` as in ThunderCommit: REPLACE drops those it covers,
@@ -213,37 +199,25 @@ class LineKeys:
     """The keys that commits of one line set.
 
     shift: frames by which they have moved since.  curves: hashes of these keys, by curve name
-    (`curve_name`).  ends: of these, keys kept as the ends of a replaced line (`placing.Remaining`).
+    (`curve_name`).
     """
 
     shift: int = 0
     curves: dict[str, frozenset[str]] = field(default_factory=dict)
-    ends: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def has(self, curve: str, keys: dict) -> np.ndarray:
         """Mask [count] of a curve's keys that are unchanged since they were set."""
-        return _is_among(keys, self.shift, self.curves.get(curve, frozenset()))
+        known = self.curves.get(curve, frozenset())
+        return np.array([each in known for each in _sums(keys, self.shift)], bool)
 
-    def has_end(self, curve: str, keys: dict) -> np.ndarray:
-        """Mask [count] of a curve's keys that were kept as the end of a replaced line."""
-        return _is_among(keys, self.shift, self.ends.get(curve, frozenset()))
-
-    def with_keys(self, curves: dict[str, tuple[dict, dict, dict]]) -> LineKeys:
-        """Add what a commit set. curves: {name: (all keys now, keys it set, kept ends)}. Hashes of
-        keys that no longer exist are dropped."""
-        all_curves, all_ends = dict(self.curves), dict(self.ends)
-        for name, (now, set_now, ends) in curves.items():
-            there, new = _sums(now, self.shift), frozenset(_sums(set_now, self.shift))
-            all_curves[name] = all_curves.get(name, frozenset()).union(new).intersection(there)
-            all_ends[name] = (
-                all_ends.get(name, frozenset())
-                .union(_sums(ends, self.shift))
-                .difference(new)
-                .intersection(there)
-            )
-        return replace(
-            self, curves=all_curves, ends={name: sums for name, sums in all_ends.items() if sums}
-        )
+    def with_keys(self, curves: dict[str, tuple[dict, dict]]) -> LineKeys:
+        """Add what a commit set. curves: {name: (all keys now, keys it set)}. Hashes of keys that
+        no longer exist are dropped."""
+        known = dict(self.curves)
+        for name, (now, new) in curves.items():
+            set_keys = known.get(name, frozenset()).union(_sums(new, self.shift))
+            known[name] = set_keys.intersection(_sums(now, self.shift))
+        return replace(self, curves=known)
 
     def later(self, frames: int) -> LineKeys:
         """The same keys moved by `frames`."""
@@ -264,13 +238,6 @@ def curve_name(block: int, path: str, index: int) -> str:
     return f"{block} {index} {path}"
 
 
-def _is_among(keys: dict, shift: int, known: frozenset[str]) -> np.ndarray:
-    """True for keys with a recorded checksum, a mask [count]."""
-    return np.array(
-        [one in known for one in _sums(keys, shift)] if known else np.zeros(len(keys["co"])), bool
-    )
-
-
 def _sums(keys: dict, shift: int) -> list[str]:
     """A sum of every key's time and value, `shift` frames earlier."""
     times = np.rint(100 * (keys["co"][:, 0].astype(float) - shift)).astype("<i8")
@@ -286,31 +253,25 @@ def keys_of(action) -> dict[str, LineKeys]:
     custom properties."""
     try:
         return {
-            # older records have no ends
-            str(name): LineKeys(records.frames(shift), *map(_split_sums, (curves, *more)))
-            for name, (shift, curves, *more) in _record(action, KEYS)["lines"].items()
+            str(name): LineKeys(
+                records.frames(shift),
+                {
+                    str(curve): frozenset(
+                        sums[at : at + _DIGITS] for at in range(0, len(sums), _DIGITS)
+                    )
+                    for curve, sums in curves.items()
+                },
+            )
+            for name, (shift, curves, *_) in _record(action, KEYS)["lines"].items()
         }
     except records.UNREADABLE:
         return {}
 
 
-def _split_sums(curves: dict[str, str]) -> dict[str, frozenset[str]]:
-    """The sums of each curve from one text."""
-    return {
-        str(curve): frozenset(sums[at : at + _DIGITS] for at in range(0, len(sums), _DIGITS))
-        for curve, sums in curves.items()
-    }
-
-
-def _join_sums(curves: dict[str, frozenset[str]]) -> dict[str, str]:
-    """The sums of each curve as one text."""
-    return {curve: "".join(sorted(sums)) for curve, sums in curves.items()}
-
-
 def remember_keys(action, lines: Mapping[str, LineKeys]) -> None:
     """Store in an action the keys that lines set in it."""
     kept = {
-        name: [line.shift, _join_sums(line.curves), *([_join_sums(line.ends)] if line.ends else [])]
+        name: [line.shift, {curve: "".join(sorted(sums)) for curve, sums in line.curves.items()}]
         for name, line in lines.items()
     }
     action[KEYS] = json.dumps({records.KEY: records.VERSION, "lines": kept})
@@ -321,86 +282,28 @@ def remember_keys(action, lines: Mapping[str, LineKeys]) -> None:
 
 @dataclass(frozen=True)
 class LineScore:
-    """Data of a committed line's lip-sync; scores are 0 … 100, per frame [T] at 25 fps from the
-    sound's start on.
-
-    take, take_per_frame: of the take that was committed.  made, made_per_frame: of the keys as they
-    were committed, None until they were scored.  share: of their difference that is not counted, 0
-    … 1.
-    """
+    """Lip-sync of a committed line, 0 … 100. take: of the take that was committed.  made: of the
+    keys as they were committed, None until they were scored."""
 
     take: float
-    take_per_frame: np.ndarray | None
-    share: float
     made: float | None = None
-    made_per_frame: np.ndarray | None = None
-
-    def with_committed(self, total: float, per_frame: np.ndarray) -> LineScore:
-        """The same with the score of the keys as they were committed."""
-        return replace(self, made=float(total), made_per_frame=np.asarray(per_frame, np.float32))
 
     def correct(self, total: float, per_frame: np.ndarray) -> tuple[float, np.ndarray]:
         """The score to show where the line's keys now score total and per_frame [T]. As they are
         until `made` is known."""
-        if self.made is None or self.made_per_frame is None:
-            return total, per_frame
-        corrected = _correct(
-            np.array([total]), np.array([self.take]), np.array([self.made]), self.share
-        )
-        take, made = (
-            np.full(len(per_frame), total_score, float) for total_score in (self.take, self.made)
-        )
-        for values, known in ((take, self.take_per_frame), (made, self.made_per_frame)):
-            if known is not None and self.take_per_frame is not None:
-                count = min(len(values), len(known))
-                values[:count] = known[:count]
-        return float(corrected[0]), _correct(
-            np.asarray(per_frame, float), take, made, self.share
-        ).astype(np.float32)
-
-
-def _correct(now: np.ndarray, take: np.ndarray, made: np.ndarray, share: float) -> np.ndarray:
-    """Scores with the correction; lips that match less than the committed ones get less of it, so
-    that they do not rank higher."""
-    alike = np.minimum(1.0, now / np.maximum(made, 1.0))
-    return np.clip(now + share * (take - made) * alike, 0.0, 100.0)
-
-
-def score_of_take(total: float, per_frame: np.ndarray | None, error_mm: float) -> LineScore | None:
-    """The score of a line that was just committed from a take, None if the take has none yet.
-
-    error_mm: by which its lips may be off.
-    """
-    if not np.isfinite(total):
-        return None
-    return LineScore(
-        float(total), per_frame, min(1.0, UNSEEN_MM / error_mm) if error_mm > 0 else 1.0
-    )
+        loss = 0.0 if self.made is None else self.take - self.made
+        return float(np.clip(total + loss, 0, 100)), np.clip(per_frame + loss, 0, 100)
 
 
 def score_of(action, line: str) -> LineScore | None:
     """The score of a line that is stored in an action, None if there is none."""
     try:
         record = action[SCORES]["lines"][line] if records.is_readable(action[SCORES]) else {}
-        arrays = {
-            name: np.array(record[name], np.float32) if name in record else None
-            for name in ("take_per_frame", "made_per_frame")
-        }
-        numbers = [
-            float(record[name])
-            for name in ("take", "share", *(("made",) if "made" in record else ()))
-        ]
+        made = float(record["made"]) if "made" in record else None
+        score = LineScore(float(record["take"]), made)
     except records.UNREADABLE:
         return None  # written by something else, or not at all
-    present = [array for array in arrays.values() if array is not None]
-    if not np.isfinite(numbers).all() or any(
-        array.ndim != 1 or not np.isfinite(array).all() for array in present
-    ):
-        return None
-    made = numbers[2] if len(numbers) > 2 else None
-    return LineScore(
-        numbers[0], arrays["take_per_frame"], numbers[1], made, arrays["made_per_frame"]
-    )
+    return score if np.isfinite([score.take, score.made or 0.0]).all() else None
 
 
 def remember_score(action, line: str, score: LineScore | None) -> None:
@@ -408,22 +311,13 @@ def remember_score(action, line: str, score: LineScore | None) -> None:
     stored = action.get(SCORES)
     lines = (
         dict(stored["lines"].to_dict())
-        if hasattr(stored, "to_dict") and "lines" in stored and hasattr(stored["lines"], "to_dict")
+        if hasattr(stored, "to_dict") and hasattr(stored.get("lines"), "to_dict")
         else {}
     )
     lines.pop(line, None)
     if score is not None:
-        lines[line] = {
-            name: np.asarray(value, np.float32).ravel()
-            if isinstance(value, np.ndarray)
-            else float(value)
-            for name, value in vars(score).items()
-            if value is not None
-        }
-    if lines:
-        action[SCORES] = {records.KEY: records.VERSION, "lines": lines}
-    elif SCORES in action:
-        del action[SCORES]
+        lines[line] = {name: value for name, value in vars(score).items() if value is not None}
+    action[SCORES] = {records.KEY: records.VERSION, "lines": lines}
 
 
 def is_as_committed(action, line: str, curves: dict, read: Callable) -> bool:

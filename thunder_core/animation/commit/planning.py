@@ -12,8 +12,7 @@ from . import line_records, stepping
 from .before import Before, Block, Choice, Curve, Place, STILL, StripCurve, Take
 from .line_records import Line, LineKeys, Lines, Naming
 
-# least frames between the animator's key and a lead; with fewer the curve would jump
-_SHORTEST_FADE = 2
+_BESIDE = 1  # frames: a key of the animator's so near beside a lead would make the curve jump
 
 Track = tuple[int, str, int]  # block, path and index of an f-curve
 
@@ -25,58 +24,33 @@ class KeptCurve:
 
     keys: those that stay.  dropped: number of keys removed: those an earlier commit of this line
     set, and later edits on its frames.
-    edited: number of these edits.  lines: lines committed to the curve's action.  of_line: mask of
-    the keys set by a commit of this line, None if there are none.  ends, gaps: see
-    `placing.Remaining`.  led: outer frames of the leads the line had here."""
+    edited: number of these edits.  of_line: mask of the keys set by a commit of this line, None if
+    there are none.  earlier: commits of the line whose keys are dropped."""
 
     curve: Curve
     keys: dict
     dropped: int = 0
-    lines: tuple[Line, ...] = ()
     edited: int = 0
     of_line: np.ndarray | None = None
-    ends: np.ndarray | None = None
-    gaps: tuple[tuple[float, float], ...] = ()
-    led: tuple[int, ...] = ()
+    earlier: tuple[Line, ...] = ()
 
-    def moves(self, start: int, end: int, before: int = 0, after: int = 0) -> bool:
-        """Whether the animator has a key in start … end, or the curve changes there or in the
-        fades.
-
-        before, after: frames of the fades; they begin at the animator's last key before start and
-        end at the first after end. A key right beside a lead counts too, unless the line already
-        had that lead.
-        """
-        keys = self.keys["co"][:, 0]
-        if not len(keys):
-            return False
-        others = keys if self.of_line is None else keys[~self.of_line]
-        had_lead = start in self.led or end in self.led
-        nearest_before, nearest_after = (
-            0 if had_lead else min(fade, _SHORTEST_FADE - 1) for fade in (before, after)
-        )
-        if ((others > start - nearest_before - 0.5) & (others < end + nearest_after + 0.5)).any():
+    def moves(self, first: int, last: int, before: int = 0, after: int = 0) -> bool:
+        """Whether the curve changes from one frame to another, outside of the line's earlier
+        commits, or the animator or another line has a key there or up to so many frames before or
+        after."""
+        if any(old.start == first or old.end == last for old in self.earlier):
+            before = after = 0  # what is beside the lead that the line had came later
+        times = self.keys["co"][:, 0]
+        on_frames = (times > first - before - 0.5) & (times < last + after + 0.5)
+        if (on_frames if self.of_line is None else on_frames & ~self.of_line).any():
             return True
-        first = max([start - before, *others[others < start]])
-        last = min([end + after, *others[others > end]])
-        frames = np.arange(np.ceil(first), np.floor(last) + 1)
-        known = ~np.any(
-            [
-                np.zeros(len(frames), bool),
-                *((frames > low) & (frames < high) for low, high in self.gaps),
-            ],
-            axis=0,
-        )
-        values = self.at(frames)
-        stretches = np.split(values, np.flatnonzero(np.diff(known)) + 1)[0 if known[0] else 1 :: 2]
-        return any(np.ptp(stretch) > STILL for stretch in stretches)
-
-    def at(self, frames: np.ndarray) -> np.ndarray:
-        """Its values [T] without the keys that are dropped."""
-        if self.dropped:
-            values = keyframes.evaluate(self.keys, frames)
-            return np.zeros(len(frames)) if values is None else values
-        return np.array([self.curve.value_at(float(frame)) for frame in frames])
+        frames = np.arange(first, last + 1.0)
+        for old in self.earlier:
+            frames = frames[(frames < old.start) | (frames > old.end)]
+        values = keyframes.evaluate(self.keys, frames) if self.dropped else None
+        if values is None:
+            values = np.array([self.curve.value_at(frame) for frame in frames])
+        return bool(len(times) and len(values) and np.ptp(values) > STILL)
 
     def shape(self, horizon: tuple[float, float]) -> placing.Shape:
         """The curve without the keys that are dropped; at least one must be left."""
@@ -134,7 +108,7 @@ def plan(before: Before, choice: Choice) -> Generator[float, None, Plan]:
     is_whole = (choice.first, choice.last) == (take.first, take.last)
     again = is_whole and choice.to == "STRIP"
     old_strips = tuple(_strips_of_line(block, take, choice) if again else () for block in blocks)
-    strips = [_strip_curves(block, gone) for block, gone in zip(blocks, old_strips)]
+    strips = [_strip_curves(block, take.line, gone) for block, gone in zip(blocks, old_strips)]
     by_strips = [frozenset(set(curves) & set(block.take)) for curves, block in zip(strips, blocks)]
     keeps, takes_part = choice.to == "NEW", True
     if any(by_strips) and (
@@ -158,12 +132,9 @@ def plan(before: Before, choice: Choice) -> Generator[float, None, Plan]:
     curves: list[dict[Place, KeptCurve]] = []
     for number, block in enumerate(blocks):
         curves.append({})
-        lines_here = block.lines.lines if takes_part and block.lines is not None else ()
         for place, curve in block.curves.items():
             name = line_records.curve_name(number, *place)
-            curves[number][place] = _keep(
-                curve, take.line, name, earlier, lines_here, known, choice
-            )
+            curves[number][place] = _keep(curve, take.line, name, earlier, known, choice)
             yield 0.0
     is_chosen = np.array(
         [
@@ -176,22 +147,21 @@ def plan(before: Before, choice: Choice) -> Generator[float, None, Plan]:
     spans: dict[Track, placing.Span] = {}
     if choice.how != "INSERT":
         is_in_strip = is_above | (choice.to == "STRIP")
-        under: dict[Track, tuple[list, str]] = {}
+        under: dict[Track, list[KeptCurve | StripCurve]] = {}
         for number in np.flatnonzero(is_chosen).tolist():
             track, at = tracks[number], (tracks[number].path, tracks[number].index)
-            played = strips[track.block].get(at, []) if is_in_strip[number] else []
-            kept = (
-                [curves[track.block][at]]
-                if takes_part and choice.to != "NEW" and at in curves[track.block]
-                else []
-            )
-            under[track.block, *at] = [*played, *kept], before.regions[number]
+            there: list[KeptCurve | StripCurve] = []
+            if is_in_strip[number]:
+                there += strips[track.block].get(at, [])
+            if takes_part and choice.to != "NEW" and at in curves[track.block]:
+                there.append(curves[track.block][at])
+            under[track.block, *at] = there
         together = {
             (track.block, track.path, track.index)
             for track, chosen in zip(tracks, is_chosen & is_in_strip)
             if chosen
         }
-        with_leads, spans = _with_leads(choice, take, under, together, known)
+        with_leads, spans = _with_leads(choice, take, under, together)
     grid = before.scene_first, choice.step
     first, last = stepping.on_grid(with_leads.first, with_leads.last, *grid)
     with_leads = replace(with_leads, first=first, last=last)
@@ -259,13 +229,16 @@ def _strips_of_line(block: Block, take: Take, choice: Choice) -> tuple[int, ...]
     return tuple(replaced)
 
 
-def _strip_curves(block: Block, without: Collection[int]) -> dict[Place, list[StripCurve]]:
-    """Places of the take that the animator's NLA strips move, and their curves. without: indices of
-    strips left out."""
+def _strip_curves(
+    block: Block, line: str, without: Collection[int]
+) -> dict[Place, list[StripCurve]]:
+    """Places of the take that the animator's NLA strips move, and their curves, but for those of
+    strips with the line itself and of still poses. without: indices of strips left out."""
     curves: dict[Place, list[StripCurve]] = {}
     for number, (strip, of_strip) in enumerate(block.strips):
+        is_own = strip.is_still_pose or any(old.name == line for old in strip.lines)
         for place, curve in of_strip.items() if number not in without else ():
-            curves.setdefault(place, []).extend([] if strip.is_still_pose else [curve])
+            curves.setdefault(place, []).extend([] if is_own else [curve])
     return curves
 
 
@@ -289,107 +262,78 @@ def _keep(
     line: str,
     name: str,
     earlier: Collection[Line],
-    lines: tuple[Line, ...],
     line_keys: Mapping[str, LineKeys],
     choice: Choice,
 ) -> KeptCurve:
     """A curve of the animator's for a commit.
 
     name: of the curve in `line_keys`, the keys set by each line.  earlier: commits of the line that
-    are replaced.  lines: of the curve's action.  choice: the committed frames: keys on them that
-    were edited since do not count as the animator's.
+    are replaced.  choice: the committed frames: keys on them that were edited since do not count as
+    the animator's.
     """
     keys, of_line = curve.keys, line_keys.get(line)
-    if of_line is None or not earlier or not curve.is_plain:
-        return KeptCurve(curve, keys, 0, lines)
     times = keys["co"][:, 0]
-    on_line = np.any(
-        [(times > old.start - 0.5) & (times < old.end + 0.5) for old in earlier], axis=0
-    )
+    if of_line is None:
+        return KeptCurve(curve, keys)
     is_of_line = of_line.has(name, keys)
+    on_line = np.zeros(len(times), bool)
+    for old in earlier:
+        on_line |= (times > old.start - 0.5) & (times < old.end + 0.5)
     unedited = is_of_line & on_line
-    if not unedited.any():  # everything is the animator's
-        return KeptCurve(curve, keys, 0, lines)
-    since = on_line & ~unedited & (times > choice.first - 0.5) & (times < choice.last + 0.5)
-    if keyframes.evaluate(keys, times[:1].astype(float)) is None:
+    if (
+        not unedited.any()  # everything is the animator's
+        or not curve.is_plain
         # easing between keys cannot be evaluated without Blender's curve
-        return KeptCurve(curve, keys, 0, lines)
-    replaced = [(old.start, old.end) for old in earlier]
-    left = placing.remove_keys(
-        keys, unedited | since, is_of_line, of_line.has_end(name, keys), replaced, choice.blend
-    )
-    dropped = len(times) - len(left.keys["co"])
+        or keyframes.evaluate(keys, times[:1].astype(float)) is None
+    ):
+        return KeptCurve(curve, keys, of_line=is_of_line)
+    since = on_line & ~unedited & (times > choice.first - 0.5) & (times < choice.last + 0.5)
+    left = placing.remove_keys(keys, unedited | since, is_of_line, choice.blend)
     # A nearby line may have written keys on this one's frames.
     edited = ~line_records.of_any_line(line_keys, name, keyframes.select(keys, since))
-    # A lead ends with a key at the end of the line's frames.
-    led = tuple(
-        frame
-        for old in earlier
-        for frame, has_lead in ((old.start, old.start < old.first), (old.end, old.end > old.last))
-        if has_lead and (unedited & (np.abs(times - frame) < 0.5)).any()
-    )
     return KeptCurve(
         curve,
-        left.keys,
-        dropped,
-        lines,
+        left,
+        len(times) - len(left["co"]),
         int(edited.sum()),
-        of_line.has(name, left.keys),
-        left.ends,
-        left.gaps,
-        led,
+        of_line.has(name, left),
+        tuple(earlier),
     )
 
 
 def _with_leads(
     choice: Choice,
     take: Take,
-    under: Mapping[Track, tuple],
+    under: Mapping[Track, list[KeptCurve | StripCurve]],
     together: set[Track],
-    line_keys: Mapping[str, LineKeys],
 ) -> tuple[Choice, dict[Track, placing.Span]]:
     """Returns the choice extended by the take's lead in and lead out, and the span of each curve
     that loses one of them because the animator has keys or movement there.
 
-    under: (the curves under it, its region) of each chosen track that the take moves.  together:
-    the tracks that share one strip: all of them get a lead or none.  line_keys: the keys each line
-    set in the action. A lead that this line had on the same frames is replaced; the animator's keys
-    in it stay.
+    under: the curves under it of each chosen track that the take moves.  together: the tracks that
+    share one strip: all of them get a lead or none.
     """
 
-    def is_busy(
-        track: Track, curve, region: str, frames: tuple[int, int, int, int], is_same
-    ) -> bool:
-        if isinstance(curve, KeptCurve) and curve.dropped:  # without the keys of the line
-            return curve.moves(*frames)
-        replaced = [line for line in curve.lines if is_same(line) and region in line.regions]
-        return (
-            not replaced
-            or _has_other_keys(curve, line_records.curve_name(*track), replaced, line_keys)
-        ) and curve.moves(*frames)
-
-    def busy(frames: tuple[int, int, int, int], is_same) -> set[Track]:
-        moving = {
+    def busy(first: int, last: int, before: int, after: int) -> set[Track]:
+        keyed = {
             track
-            for track, (curves, region) in under.items()
-            if any(is_busy(track, curve, region, frames, is_same) for curve in curves)
+            for track, curves in under.items()
+            if any(curve.moves(first, last, before, after) for curve in curves)
         }
-        return moving | together if moving & together else moving
+        return keyed | together if keyed & together else keyed
 
-    def has_lead(moving: set[Track]) -> bool:
-        return not moving or len(moving) < len(under)
+    def has_lead(keyed: set[Track]) -> bool:
+        return not keyed or len(keyed) < len(under)
 
     first, last = choice.first, choice.last
     without_lead_in: set[Track] = set()
     without_lead_out: set[Track] = set()
     if first == take.first:
-        frames = take.first - take.lead_in, first, choice.blend, 0
-        without_lead_in = busy(frames, lambda line: line.first == take.first > line.start)
+        without_lead_in = busy(first - take.lead_in, first, _BESIDE, 0)
         if has_lead(without_lead_in):
             first -= take.lead_in
     if last == take.last:
-        frames = last, take.last + take.lead_out, 0, choice.blend
-        without_lead_out = busy(frames, lambda line: line.last == take.last < line.end)
+        without_lead_out = busy(last, last + take.lead_out, 0, _BESIDE)
         if has_lead(without_lead_out):
             last += take.lead_out
     spans = {
@@ -401,23 +345,3 @@ def _with_leads(
         for track in without_lead_in | without_lead_out
     }
     return replace(choice, first=first, last=last), spans
-
-
-def _has_other_keys(
-    curve, name: str, replaced: list[Line], line_keys: Mapping[str, LineKeys]
-) -> bool:
-    """Whether a curve of the action that lines put keys on has others in the leads of some of
-    them."""
-    if not isinstance(curve, KeptCurve) or not any(
-        of_line.curves.get(name) for of_line in line_keys.values()
-    ):
-        return False  # keys written by an earlier version are not recorded
-    times = curve.keys["co"][:, 0]
-    foreign = ~line_records.of_any_line(line_keys, name, curve.keys)
-    leads = [
-        (times > line.start - 0.5)
-        & (times < line.end + 0.5)
-        & ((times < line.first) | (times > line.last))
-        for line in replaced
-    ]
-    return bool((foreign & np.any(leads, axis=0)).any())
