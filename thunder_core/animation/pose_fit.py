@@ -15,7 +15,6 @@ from .keys import BULGE, LEAST, relative_error, ROWS, SAMPLES, STILL, turning_po
 # ---- which frames get keys
 
 _SHORTEST_HOLD = 5  # frames
-_HOLD_SNAP = 4  # frames that a hold may lose to begin or end on a frame with keys
 _EXTREME_MOVE = 2.0  # movement, in allowed errors, after which a turning point is an extreme
 
 
@@ -124,25 +123,6 @@ def find_holds(
     return holds
 
 
-def snap_to_used(hold: tuple[int, int], used: set[int]) -> tuple[int, int]:
-    """A hold that begins and ends on frames that have keys already, if it gets shorter by a few
-    frames only."""
-    first, last = hold
-    later = next(
-        (frame for frame in range(first, min(first + _HOLD_SNAP, last - 1) + 1) if frame in used),
-        first,
-    )
-    earlier = next(
-        (
-            frame
-            for frame in range(last, max(last - _HOLD_SNAP, later + 1) - 1, -1)
-            if frame in used
-        ),
-        last,
-    )
-    return later, earlier
-
-
 def find_extremes(curves: np.ndarray, flat: np.ndarray) -> np.ndarray:
     """Frames on which a region's largest movements turn back."""
     values = curves[::SAMPLES] - curves[::SAMPLES].mean(0)
@@ -175,11 +155,9 @@ _MOST_KEYS = 16
 # factor of the allowed error before values are fitted, since fitting reduces the error
 _FIRST_TOLERANCE = 1.3
 _ADDING_ROUNDS = 10  # that add keys to a piece
-_REMOVING_ROUNDS = 2  # that remove some of them
 _SPARING_ROUNDS = 3  # that remove key frames of a region
-# factors of the allowed error above which no fit can help
-_HOPELESS = 1.5  # of a piece
-_SPARE_HOPELESS = 2.0  # of a few keys around a removed one
+# factor of the allowed error above which no fit of a few keys around a removed one can help
+_SPARE_HOPELESS = 2.0
 _BEGINS_LEVEL = 0.25  # share of the allowed error per frame: slower curves start or end level
 _REFITTED_AROUND = 3  # keys on either side of a removed one whose values are refitted
 _SNAP = 3  # distance that a key may move to a frame already in use, frames
@@ -333,10 +311,6 @@ def fit_values(
     return best
 
 
-# placeholder for a fit that missed the allowed error
-_TOO_FAR = Fitted(*[np.zeros(0)] * 3, np.array([np.inf]))
-
-
 @dataclass(frozen=True)
 class Region:
     """The curves of regions that are keyed together, and their limits.
@@ -351,11 +325,6 @@ class Region:
     slack: np.ndarray
     low: np.ndarray
     high: np.ndarray
-
-    @cached_property
-    def _fits(self) -> dict[int, Fitted]:
-        """Earlier fits by hash."""
-        return {}
 
     @cached_property
     def level_ends(self) -> tuple[bool, bool]:
@@ -387,22 +356,18 @@ class Region:
         begins_level, ends_level = self.level_ends
         flat_ends = begins_level and first == 0, ends_level and rows.stop == len(self.curves)
         bounds = slack, self.low, self.high
-        weight = self.weight[rows]
-        tried = hash((tuple(keys), last_try, None if ends is None else ends.tobytes()))
-        if tried in self._fits:
-            return self._fits[tried]
-        fitted = yield from fit_values(
-            self.curves[rows],
-            np.array(keys) - first,
-            flat_ends,
-            self.flat,
-            weight,
-            bounds,
-            last_try,
-            ends,
+        return (
+            yield from fit_values(
+                self.curves[rows],
+                np.array(keys) - first,
+                flat_ends,
+                self.flat,
+                self.weight[rows],
+                bounds,
+                last_try,
+                ends,
+            )
         )
-        self._fits[tried] = fitted if not last_try or fitted.off.max() <= 1.0 else _TOO_FAR
-        return fitted
 
 
 def _more(keys: list[int], off: np.ndarray) -> set[int]:
@@ -426,8 +391,8 @@ def _more(keys: list[int], off: np.ndarray) -> set[int]:
 def fit_piece(
     region: Region, cost: np.ndarray, price: np.ndarray, first: int, last: int, level: set[int]
 ) -> Generator[float, None, tuple[list[int], Fitted]]:
-    """Returns keys from frame first to last, whose values are kept, and their fit: as few keys as
-    the error allows."""
+    """Returns keys from frame first to last, whose values are kept, and their fit within the
+    error."""
     keys = yield from cheapest_path(cost, price, first, last, _FIRST_TOLERANCE)
     if len(keys) > _MOST_KEYS:
         middle = keys[len(keys) // 2]
@@ -449,32 +414,6 @@ def fit_piece(
         if len(wanted) == len(keys):
             break
         keys, fitted = wanted, (yield from region.fit(wanted, level))
-    for turn in range(_REMOVING_ROUNDS):
-        before = len(keys)
-        for key in sorted(keys[1:-1], key=lambda frame: -price[frame]):
-            if key not in keys:
-                continue
-            place = keys.index(key)
-            a, b = keys[place - 1], keys[place + 1]
-            if b - a >= len(cost) or cost[b - a, a] > _HOPELESS:
-                continue
-            fewer = [frame for frame in keys if frame != key]
-            tries = [fewer]
-            if turn:  # also with the adjacent keys moved towards the gap
-                tries += [
-                    sorted({*fewer, to} - {frame})
-                    for frame, to in ((a, a + 1), (b, b - 1))
-                    if frame not in (first, last)
-                ]
-            for wanted in tries:
-                if len(wanted) != len(fewer):
-                    continue
-                trial = yield from region.fit(wanted, level, last_try=True)
-                if trial.off.max() <= 1.0:
-                    keys, fitted = wanted, trial
-                    break
-        if turn and len(keys) == before:
-            break
     return keys, fitted
 
 

@@ -23,15 +23,7 @@ from ..face.displacement import UNSEEN_MM
 from ..filters import runs
 from ..progress import in_turn, rescale
 from .keys import BULGE, Measure, PoseKeys, SAMPLES, shift_distances, STILL
-from .pose_fit import (
-    Columns,
-    find_extremes,
-    find_holds,
-    find_segments,
-    fit_piece,
-    Region,
-    snap_to_used,
-)
+from .pose_fit import Columns, find_extremes, find_holds, find_segments, fit_piece, Region
 from .pose_thinning import Curve, Thinning
 
 REGIONS = ("Brows", "Eyes", "Cheeks & Nose", "Mouth", "Jaw", "Tongue", "Head")
@@ -155,7 +147,6 @@ def _plan(region: Region, closed: np.ndarray, used: set[int]) -> Generator[float
     )
     extremes = set(find_extremes(region.curves, region.flat).tolist())
     holds = yield from rescale(find_holds(region.curves, region.flat), 0.4, 0.4)
-    holds = [snap_to_used(hold, used) for hold in holds]
     closures = [(int(run[0]), int(run[-1])) for run in runs(closed)]
     level = set(closed.tolist())
     ends = {0, frames - 1, *(frame for closure in closures for frame in closure)}
