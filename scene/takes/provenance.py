@@ -262,7 +262,6 @@ def store(action, performance: keying.Performance, clock: Clock, voice: str) -> 
         parts = {
             name: _flat(getattr(look, name))
             for name in ("points", "joint", "eyes", "own", "own_head")
-            if getattr(look, name) is not None
         }
         action[LOOK] = {
             records.KEY: records.VERSION,
@@ -330,25 +329,15 @@ def load(action) -> keying.Performance | None:
 def _look_of(action, frames: int) -> GazeTarget | None:
     """The target of the eyes of a take of `frames` frames, None if its action has no valid one."""
     record = action.get(LOOK)
+    sizes = {"points": frames, "own": frames, "own_head": frames, "joint": 1, "eyes": 1}
     try:
-        sizes = {"points": frames, "own": frames, "joint": 1, "eyes": 1}
-        # earlier versions left the head alone
-        sizes |= {"own_head": frames} if "own_head" in record else {}
         parts = {name: _array(record[name]).reshape(rows, 3) for name, rows in sizes.items()}
-        leaves, follows = float(record["leaves"]), float(record.get("follows", 0.0))
+        shares = {name: float(record[name]) for name in ("leaves", "follows")}
         valid = records.is_readable(record)
     except records.UNREADABLE:
         return None
-    look = GazeTarget(
-        parts["points"],
-        parts["joint"][0],
-        parts["eyes"][0],
-        leaves,
-        parts["own"],
-        follows,
-        parts.get("own_head"),
-    )
-    return look if valid else None
+    places = {name: parts.pop(name)[0] for name in ("joint", "eyes")}
+    return GazeTarget(**parts, **places, **shares) if valid else None
 
 
 def clock_of(action) -> Clock | None:

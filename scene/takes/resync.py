@@ -15,11 +15,10 @@ from ...thunder_core.progress import map_progress, rescale
 from ...thunder_core.types import FPS, LISTENS, Motion, pack, unpack
 from ..animation import display, keying
 from ..heads import head, rna_paths
-from ..host import compat
 from ..host.jobs import stage, Step
 from ..voice import fingerprint, mixdown, strip
 from . import generation, provenance, take_list, turns
-from .shape.applying import shift
+from .shape.applying import move
 
 _FADE = 6  # motion frames of the blend between resampled and kept frames
 _SAME_SCORE = 1e-3  # difference of scores that is rounding
@@ -69,7 +68,10 @@ def resync(
                 _key_part(scene, entry, piece), lambda fraction: Step(share[0], message, True)
             )
         elif changed.kind == "MOVED":
-            _move(entry, fingerprint.of_take(entry), changed.now)
+            yield from map_progress(
+                _move(scene, entry, fingerprint.of_take(entry), changed.now),
+                lambda fraction: Step(share[0], message, True),
+            )
         else:
             yield from map_progress(
                 _remake(client, scene, entry, changed),
@@ -88,29 +90,23 @@ def needs_engine(scene) -> bool:
     return any(changed.kind == "CHANGED" for _, changed in fingerprint.stale_takes(scene))
 
 
-def _move(entry, then: fingerprint.State, now: fingerprint.State) -> None:
+def _move(
+    scene, entry, then: fingerprint.State, now: fingerprint.State
+) -> Generator[float, None, None]:
     """Shift a take's keys, and all records of their position, along with its voice."""
     frames = now.origin - then.origin
-    edited = provenance.is_edited(entry)
-    shift(entry.action, frames)
-    for action in display.actions_of(entry):
-        compat.shift(action, frames)
-        if not edited and keying.record_of(action):
-            action[keying.PROPERTY]["checksum"] = keying.checksum(action)
+    rig, edited = take_list.rig_of(scene, entry), provenance.is_edited(entry)
+    first, last = round(entry.first + frames), round(entry.last + frames)
     source = provenance.source_of(entry.action)
     if source is not None:
         source["start"] = float(source["start"]) + frames
-    entry.first, entry.last = round(entry.first + frames), round(entry.last + frames)
+    yield from move(rig, entry, frames)
+    for action in display.actions_of(entry):
+        if not edited and keying.record_of(action):
+            action[keying.PROPERTY]["checksum"] = keying.checksum(action)
+    entry.first, entry.last = first, last
     fingerprint.remember(entry.action, now)
-    rna_paths.tag(
-        filter(
-            None,
-            (
-                entry.head,
-                entry.head.data.shape_keys if entry.head and entry.head.type == "MESH" else None,
-            ),
-        )
-    )
+    rna_paths.tag(rig.targets)
 
 
 def _remake(

@@ -8,10 +8,10 @@ from performances import reopen
 from speaking import enter, keys_of, same
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import head as heads_head
-from thunder.scene.host import compat
 from thunder.scene.takes import provenance
 from thunder.scene.takes.shape import applying
-from thunder.scene.takes.shape.applying import is_shaped, shift
+from thunder.scene.takes.shape.applying import is_shaped, move
+from thunder.thunder_core import progress
 from thunder.thunder_core.face import head as face_head
 
 SLIDERS = ("mouth", "jaw", "upper_face", "head", "blinks")
@@ -274,10 +274,7 @@ def test_a_shaped_take_that_moves_with_its_sound_is_still_shaped(blender, rig, f
     curve = curve_of(rig, entry, 'key_blocks["browInnerUp"].value')
     curve.keyframe_points[30].co[1] = 0.9
     curve.update()
-    for action in display.actions_of(entry):
-        shift(action, frames)
-        compat.shift(action, frames)
-    entry.first, entry.last = round(entry.first + frames), round(entry.last + frames)
+    progress.result(move(rig, entry, frames))
     moved = keys_of(rig, entry)
     entry.action.thunder_shape.jaw = 1.5
     entry.action.thunder_shape.jaw = 0.4

@@ -43,8 +43,8 @@ def free_eyes(performance: keying.Performance) -> keying.Performance:
     look, motion = performance.look, performance.motion
     if look is None:
         return performance
-    own_head = motion.head if look.own_head is None else look.own_head
-    return replace(performance, motion=replace(motion, eyes=look.own, head=own_head), look=None)
+    motion = replace(motion, eyes=look.own, head=look.own_head)
+    return replace(performance, motion=motion, look=None)
 
 
 def target_of(

@@ -6,9 +6,7 @@ The record holds the base under the shape, the edits on it, and the values writt
 
 from __future__ import annotations
 
-import contextlib
 import json
-import zlib
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, fields, replace
 
@@ -170,47 +168,6 @@ def _read(take: TakeCurves, state) -> StoredShape:
                 fcurves.read(curves[place]), times, written[:, place], shift
             )
     return StoredShape(base_keys, edits, times, mark)
-
-
-def shift(action, frames: float) -> None:
-    """Prepare a shaped take for moving its keys by `frames`; call it before moving them.
-
-    Its base and edits are moved along, so that the sliders keep working.
-    """
-    with contextlib.suppress(*records.UNREADABLE):  # the sliders say that a record is damaged
-        if is_shaped(action) and records.is_readable(action[STATE]):
-            _shift(action, frames)
-
-
-def _shift(action, frames: float) -> None:
-    entry = entry_of(action)
-    now = TakeCurves.of(take_list.rig_of(entry.id_data, entry), entry).now
-    state = action[STATE]
-    known = np.array(state["prints"], np.int32) == layered.fingerprints_of(now)
-    by = np.array([frames, 0], np.float32)
-    moved = layered.fingerprints_of(
-        [
-            None
-            if keys is None
-            else keys
-            | {
-                part: keys[part] + by
-                for part in ("co", "handle_left", "handle_right")
-                if part in keys
-            }
-            for keys in now
-        ]
-    )
-    # edits made since stay different
-    state["prints"] = np.where(known, moved, ~moved).astype(np.int32)
-    for name in ("base", "edits"):
-        packed = state[name]
-        for part in ("co", "handle_left", "handle_right") if "co" in packed else ():
-            flat = np.array(packed[part])
-            flat[::2] += np.array(frames, flat.dtype)
-            packed[part] = flat
-    state["first"] = float(state["first"]) + frames
-    state["mark"] = (int(state["mark"]) + 1 + zlib.crc32(repr(frames).encode())) & 0x7FFFFFFF
 
 
 # property of a rig's first data-block: strength of the emotion, which a curve can animate
@@ -411,6 +368,26 @@ def _delay(motion: Motion, gap: np.ndarray, by: float) -> Motion:
         at(motion.eyes, plain),
         motion.fps,
     )
+
+
+def move(rig: head.Rig, entry, frames: float) -> Generator[float, None, None]:
+    """Move all keys of a take, with the base and the edits of its shape, so that the sliders keep
+    working; yields progress."""
+    under = read_shape(TakeCurves.of(rig, entry)) if is_shaped(entry.action) else None
+    for action in display.actions_of(entry):
+        compat.shift(action, frames)
+    if under is None:
+        return
+    keys = [None if each is None else keyframes.move(each, frames) for each in under.keys]
+    edits = {place: keyframes.move(each, frames) for place, each in under.edits.items()}
+    times = under.frames + frames
+    mark = (
+        under.mark[0],
+        layered.fingerprint_of(keys),
+        float(times[0]),
+        float(times[0]) + len(times),
+    )
+    yield from apply(rig, entry, StoredShape(keys, edits, times, mark))
 
 
 def change(
