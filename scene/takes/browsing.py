@@ -176,41 +176,29 @@ class Previews(jobs.Part):
         self.icons.clear()
 
 
-class Thumbnails(Previews):
-    """Drawn pictures of takes by the session id of their action, each against takes of its line.
-
-    activities: of each take, None if its action does not store it.
-    """
-
-    def __init__(self):
-        super().__init__()
-        self.activities: dict[int, np.ndarray | None] = {}
-
-    def activity(self, entry) -> np.ndarray | None:
-        """Activity of a take, as `activity`; None if its action does not store it."""
-        uid = entry.action.session_uid
-        if uid not in self.activities:
-            performance = provenance.load(entry.action)
-            self.activities[uid] = None if performance is None else activity(performance)
-        return self.activities[uid]
-
-    def forget(self, uid: int) -> None:
-        """Draw the picture of an action again: the take was sampled again."""
-        self.icons.pop(uid, None)
-        self.activities.pop(uid, None)
-
-    def file_opened(self) -> None:
-        super().file_opened()
-        self.activities.clear()
+thumbnails = jobs.session.add(Previews())  # by the session id of a take's action
+# session id of a take's action → its activity, as `activity`; None if the action does not store it
+_activities = jobs.session.add(jobs.Memory())
 
 
-thumbnails = jobs.session.add(Thumbnails())
+def forget(uid: int) -> None:
+    """Draw the picture of an action again: the take was sampled again."""
+    thumbnails.icons.pop(uid, None)
+    _activities.known.pop(uid, None)
+
+
+def _activity_of(entry) -> np.ndarray | None:
+    uid = entry.action.session_uid
+    if uid not in _activities.known:
+        performance = provenance.load(entry.action)
+        _activities.known[uid] = None if performance is None else activity(performance)
+    return _activities.known[uid]
 
 
 def icons(entry) -> tuple[int, ...]:
     """Icons of a take's picture from left to right; none if its action does not store what it was
     made from."""
-    activity_of_take = thumbnails.activity(entry) if entry.action is not None else None
+    activity_of_take = _activity_of(entry) if entry.action is not None else None
     if activity_of_take is None:
         return ()
     uid, (line, others) = entry.action.session_uid, _takes_of_line(entry)
@@ -233,9 +221,9 @@ def _takes_of_line(entry) -> tuple[frozenset[int], list[np.ndarray]]:
             entry.batch,
         ):
             continue
-        if other.action.session_uid not in thumbnails.activities and time.monotonic() > end:
+        if other.action.session_uid not in _activities.known and time.monotonic() > end:
             continue
-        its_activity = thumbnails.activity(other)
+        its_activity = _activity_of(other)
         if its_activity is not None:
             known[other.action.session_uid] = its_activity
     return frozenset(known), list(known.values())

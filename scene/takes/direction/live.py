@@ -84,7 +84,7 @@ class Live(jobs.Part):
         scene = bpy.context.scene
         entry = take_list.shown_take(scene.thunder) if scene is not None else None
         if entry is not None:
-            browsing.thumbnails.forget(entry.action.session_uid)
+            browsing.forget(entry.action.session_uid)
             self.resume(entry)
 
     def file_opened(self) -> None:
@@ -280,7 +280,7 @@ class Live(jobs.Part):
         entry.score = made.score
         take_list.set_heard(entry, made.heard)
         entry.words, entry.asked = words_of_take(made.provenance), words_of_request(made.provenance)
-        browsing.thumbnails.forget(self.uid)
+        browsing.forget(self.uid)
         jobs.redraw()
 
     def _discard_copy(self, scene, entry) -> None:

@@ -141,7 +141,7 @@ def update(scene, rig: head.Rig, entries: list) -> Generator[float, None, tuple[
         values = yield from rescale(keying.values_of(rig, aimed, clock), 0.9, 0.9)
         keying.key_again(rig, display.actions_of(entry), keying.curves(rig, entry), aimed, values)
         provenance.store(entry.action, aimed, clock, entry.voice)
-        browsing.thumbnails.forget(uid)
+        browsing.forget(uid)
         yield 0.9 + 0.1 * (number + 1) / len(ready)
     return len(ready), len(entries) - len(ready)
 
