@@ -478,11 +478,18 @@ class TakeCollector(Part):
     ) -> Generator[Step, None, keying.Performance]:
         """Steps that key a take and list it last. Returns it, with eyes that are aimed."""
         performance = yield from stage(self.aim(performance), "Aiming the eyes", fraction, fraction)
+        _, rig, clock = self._place()
         values = yield from stage(
-            self.prepare(performance), message, fraction, fraction, busy=False
+            keying.values_of(rig, performance, clock), message, fraction, fraction, busy=False
         )
-        yield from stage(self.enter(performance, values), message, fraction, fraction)
+        place = rig.driver.tracks, clock
+        yield from stage(self.enter(performance, values, place), message, fraction, fraction)
         return performance
+
+    def _place(self) -> tuple[bpy.types.Scene, head.Rig, Clock]:
+        """The scene, the head, and where the voice is, looked up again."""
+        scene, rig = look_up(self.scene, self.mesh)
+        return scene, rig, Clock.of(scene, self.voice.clock.start)
 
     def check(self) -> None:
         """Raise BadRequest if the takes cannot follow the head's direction."""
@@ -492,41 +499,22 @@ class TakeCollector(Part):
         """Let the eyes of a take look at the target in the head's direction. Returns the take."""
         if performance.look is not None:
             return performance
-        scene, rig = look_up(self.scene, self.mesh)
+        scene, rig, clock = self._place()
         if self.target is None or len(self.target.points) != performance.motion.frames:
-            clock = Clock.of(scene, self.voice.clock.start)
             self.target = yield from looking.target_of(scene, rig, clock, performance.motion.frames)
         return performance if self.target is None else looking.aim_eyes(performance, self.target)
 
-    def prepare(
-        self, performance: keying.Performance
-    ) -> Generator[float, None, keying.TrackValues | None]:
-        """Work out the few keys of a long take; the file may change meanwhile. Returns what
-        `keying.values_of` does, None for other takes and where the head, its mapping or the scene's
-        rate was changed meanwhile."""
-        if not keying.is_long(performance):
-            return None
-
-        def state():
-            scene, rig = look_up(self.scene, self.mesh)
-            return rig, Clock.of(scene, self.voice.clock.start)
-
-        rig, clock = state()
-        values = yield from keying.values_of(rig, performance, clock)
-        then = rig.driver.tracks, clock
-        rig, clock = state()
-        return values if (rig.driver.tracks, clock) == then else None
-
     def enter(
-        self, performance: keying.Performance, values: keying.TrackValues | None = None
+        self, performance: keying.Performance, values: keying.TrackValues | None, place: tuple
     ) -> Generator[float, None, None]:
         """Key a take, a piece at a time, and list it last of all. Closed before its end it leaves
         nothing.
 
-        values: what `prepare` returned."""
-        scene, rig = look_up(self.scene, self.mesh)
+        values: of its tracks, computed for a `place`: the head's tracks, and the clock. If these
+        were changed meanwhile, they are computed again."""
+        scene, rig, clock = self._place()
         head.check_animatable(rig)
-        clock = Clock.of(scene, self.voice.clock.start)
+        values = values if (rig.driver.tracks, clock) == place else None
         number = take_list.next_number(scene, rig.mesh, self.voice.name)
         actions = yield from keying.write_take(
             rig, performance, clock, take_list.action_name(self.voice.name, number), values
