@@ -84,11 +84,9 @@ def test_a_cancellation_keeps_what_has_arrived_and_earlier_takes(blender, voiced
     ]
 
 
-def test_a_worker_that_dies_costs_only_the_takes_that_had_not_come_and_that_is_said(
-    blender, voiced, client
-):
+def test_a_worker_that_dies_costs_only_the_takes_that_had_not_come(blender, voiced, client):
     client.error, client.fails_after, voiced.thunder.count = client.error_of, 2, 4
-    with pytest.raises(RuntimeError, match="signal 9.*2 of 4 takes"):
+    with pytest.raises(RuntimeError, match="signal 9"):
         blender.ops.thunder.generate()
     assert [entry.score for entry in voiced.thunder.takes] == [90.0, 80.0]
 
