@@ -97,22 +97,17 @@ def _chosen(context):
     return context.scene.thunder.head or context.object
 
 
-def _why_nothing_linked(context) -> str:
-    """The reason why there is nothing to make editable."""
-    chosen = _chosen(context)
-    subject = "Nothing here is" if chosen is None else f"“{chosen.name}” is not"
-    is_linked = family.find_linked(context.scene, chosen) is not None
-    return (
-        ""
-        if is_linked
-        else f"{subject} linked from another file: there is nothing to make editable"
-    )
-
-
 class THUNDER_OT_make_editable(InstantWork, bpy.types.Operator):
     """Make a library override of the linked character and its meshes, so that it can be animated"""
 
-    obstacles = (_why_nothing_linked, why_not_in_object_mode)
+    obstacles = (
+        lambda context: (
+            ""
+            if family.find_linked(context.scene, _chosen(context))
+            else "Nothing here is linked from another file"
+        ),
+        why_not_in_object_mode,
+    )
 
     def act(self, context):
         scene = context.scene

@@ -147,25 +147,6 @@ class THUNDER_OT_import_capture(FileWork, bpy.types.Operator):
     filter_glob: bpy.props.StringProperty(
         default=";".join(f"*{ending}" for ending in ENDINGS), options={"HIDDEN"}
     )
-    begins: bpy.props.EnumProperty(
-        name="Begins",
-        items=[
-            (
-                "FOUND",
-                "By Sound",
-                "Where its own sound fits the voice, or else its mouth. A sound beside it has the "
-                "same name",
-            ),
-            ("TYPED", "At Offset", "So many seconds after the beginning of the voice"),
-        ],
-        options={"SKIP_SAVE"},  # what is dropped next is looked for again
-        description="How its place in the voice is found",
-    )
-    offset: bpy.props.FloatProperty(
-        name="Offset",
-        unit="TIME_ABSOLUTE",
-        description="Seconds of the voice at which the capture begins, below 0 for earlier",
-    )
     rate: bpy.props.FloatProperty(
         name="Rows per Second",
         default=60.0,
@@ -184,10 +165,7 @@ class THUNDER_OT_import_capture(FileWork, bpy.types.Operator):
         if not os.path.basename(path):
             raise BadRequest("No file was chosen: choose a recording")
         client = connection.start_client() if strip.current(context) is not None else None
-        offset = self.offset if self.begins == "TYPED" else None
-        return "Importing the capture", captured.list_capture(
-            client, context, path, self.rate, offset
-        )
+        return "Importing the capture", captured.list_capture(client, context, path, self.rate)
 
     def finish(self, context, entered):
         place = (

@@ -125,26 +125,7 @@ class THUNDER_OT_go_to_finding(_OnFinding, InstantWork, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO_GROUPED"}
     bl_undo_group = "Frame Change"
 
-    to: bpy.props.EnumProperty(
-        name="Go To",
-        options={"SKIP_SAVE"},
-        description="Problem to go to",
-        items=[
-            ("CHOSEN", "Chosen", "The one chosen in the list"),
-            ("NEXT", "Next", "Next in time"),
-            ("PREVIOUS", "Previous", "Previous in time"),
-        ],
-    )
-
     def act(self, context):
-        checked, now = context.scene.thunder_check, context.scene.frame_current
-        if self.to != "CHOSEN":
-            order = sorted(
-                range(len(checked.findings)), key=lambda place: checked.findings[place].first
-            )
-            later = [place for place in order if checked.findings[place].first > now]
-            earlier = [place for place in order if checked.findings[place].first < now]
-            checked.index = (later or order)[0] if self.to == "NEXT" else (earlier or order)[-1]
         checking.go(context, checking.chosen_finding(context.scene)[0])
 
 

@@ -7,14 +7,7 @@ from dataclasses import replace
 import bpy
 
 from ..scene.heads import character, controls, detection, head, head_state, mapping_table
-from .base import (
-    chosen_head,
-    InstantWork,
-    keep_alive,
-    OnCharacter,
-    why_no_head,
-    why_not_in_object_mode,
-)
+from .base import chosen_head, InstantWork, OnCharacter, why_no_head, why_not_in_object_mode
 
 
 class THUNDER_OT_find_mapping(OnCharacter, bpy.types.Operator):
@@ -160,14 +153,6 @@ class THUNDER_OT_swap_sides(OnCharacter, bpy.types.Operator):
         )
 
 
-@keep_alive
-def _items(self, context):
-    named = [
-        (name, name, f"Use the saved mapping “{name}”") for name in mapping_table.presets().names()
-    ]
-    return named or [("", "None Saved Yet", "Save a mapping first")]
-
-
 class THUNDER_OT_save_mapping(OnCharacter, bpy.types.Operator):
     """Save the character's mapping as a preset for other characters"""
 
@@ -190,15 +175,7 @@ class THUNDER_OT_save_mapping(OnCharacter, bpy.types.Operator):
 class THUNDER_OT_load_mapping(OnCharacter, bpy.types.Operator):
     """Use a saved mapping on this character"""
 
-    obstacles = (
-        lambda _: (
-            ""
-            if mapping_table.presets().names()
-            else "No mapping was saved yet: press Save as Preset first"
-        ),
-    )
-
-    name: bpy.props.EnumProperty(name="Preset", items=_items, description="Saved mapping")
+    name: bpy.props.StringProperty(name="Preset", description="Saved mapping")
 
     def change(self, context, obj):
         mapping_table.keep_plan(

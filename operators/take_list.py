@@ -24,7 +24,7 @@ LETTERS = 110  # per line of the list
 
 
 class THUNDER_OT_select_take(NeedsTakes, InstantWork, bpy.types.Operator):
-    """Show a take on its head. Your own animation is kept: press My Animation to see it again"""
+    """Show a take on its head, or your own animation again, which is kept"""
 
     bl_label = "Show Take"
 
@@ -37,20 +37,6 @@ class THUNDER_OT_select_take(NeedsTakes, InstantWork, bpy.types.Operator):
         options={"SKIP_SAVE"},
         description="Number of takes to move on from the shown one, ignoring Take",
     )
-
-    @classmethod
-    def description(cls, context, properties):
-        if properties.step:
-            return (
-                "Show the next take of the list"
-                if properties.step > 0
-                else "Show the previous take of the list"
-            )
-        return (
-            "Show your own animation again"
-            if properties.index < 0
-            else "Show this take on its head"
-        )
 
     def act(self, context):
         settings = context.scene.thunder

@@ -5,7 +5,7 @@ identity of a FLAME head."""
 import bpy
 
 from ..scene.engine import connection
-from ..scene.heads import build, character, family, flame, head, living, mapping_table, rna_paths
+from ..scene.heads import build, character, family, flame, head, mapping_table, rna_paths
 from ..thunder_core.errors import attempt, ThunderError
 from ..thunder_core.face import conventions
 from .tab import buttons, offer_editable, props, tune, wrapped_label
@@ -181,10 +181,7 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
         row.operator("thunder.remove_rule", text="Remove", icon="REMOVE")
         if 0 <= settings.table_index < len(settings.table):
             self._row(layout.box(), settings.table[settings.table_index])
-        heading, body = layout.panel("THUNDER_balance", default_closed=True)
-        heading.label(text="Jaw or Lips")
-        if body is not None:
-            body.prop(settings, "balance", slider=True)
+        layout.prop(settings, "balance", slider=True)
 
     def _row(self, box, item):
         box.use_property_split, box.use_property_decorate = True, False
@@ -208,12 +205,12 @@ class THUNDER_PT_head(OfData, bpy.types.Panel):
     @classmethod
     def poll(cls, context):
         chosen = _chosen(context)
-        return chosen is not None and living.switches_of(chosen) is not None
+        return chosen is not None and build.switches_of(chosen) is not None
 
     def draw(self, context):
         column = self.layout.column(align=True)
-        armature = living.switches_of(_chosen(context))
-        for name in living.SWITCHES:
+        armature = build.switches_of(_chosen(context))
+        for name in build.SWITCHES:
             column.prop(armature, rna_paths.slider_path(name), text=name, slider=True)
 
 

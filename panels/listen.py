@@ -187,12 +187,6 @@ def draw_check(layout, context) -> None:
     )
     if (chosen := checking.chosen_finding(scene)) is not None:
         wrapped_label(layout, f"{chosen[0].first}: {chosen[0].sentence}", context)
-    buttons = layout.column(align=True)
-    row = buttons.row(align=True)
-    row.operator("thunder.go_to_finding", text="", icon="TRIA_LEFT").to = "PREVIOUS"
-    row.operator("thunder.go_to_finding").to = "CHOSEN"
-    row.operator("thunder.go_to_finding", text="", icon="TRIA_RIGHT").to = "NEXT"
-    row = buttons.row(align=True)
-    row.operator("thunder.fix_finding")
-    row.operator("thunder.show_better_take")
-    row.operator("thunder.ignore_finding")
+    row = layout.row(align=True)
+    for name in ("go_to_finding", "fix_finding", "show_better_take", "ignore_finding"):
+        row.operator(f"thunder.{name}")

@@ -20,13 +20,10 @@ _KINDS = {
     "CAPTURED": "CAMERA_DATA",
 }
 TILE = 0.8  # width of an icon without the gap around it
-NUMBER = 1.6  # width of a score
+NUMBER = 1.5  # width of a score
 NAME = (0.3, 0.3)  # width of a name: fixed part, and per letter
 LETTERS = 2.3  # of words, in the width of a button
-# width of a sidebar from which rows have a column for Heard; in a narrower one it replaces the
-# score while the list is sorted by it
-TWO_NUMBERS = 15.0
-BESIDE = 8.6  # width of what a row has besides its columns: star, picture, mark, margins and tabs
+BESIDE = 11.6  # width of what a row has besides name and words
 ROWS = 8  # rows of the list; with more takes it has a scroll bar
 AROUND_WORDS = 5.8  # width of what stands beside the words of the shown take
 WANTED = "This voice is hard to understand: enter its words above and generate again"
@@ -49,9 +46,8 @@ class THUNDER_UL_takes(bpy.types.UIList):
         picture = tune(row.row(align=True), scale_x=TILE)
         for tile in icons or (0,) * browsing.TILES:
             picture.label(text="", icon="NONE" if tile else "BLANK1", icon_value=tile)
-        numbers = [self._measure(item), take_list.heard_text(item)]
-        numbers = numbers[: 1 + has_two_numbers(context)]
-        for text in numbers:
+        points = take_list.points_of(item) if take_list.speaks(item) else "–"
+        for text in (points, take_list.heard_text(item)):
             tune(row.row(align=True), ui_units_x=NUMBER, alignment="RIGHT").label(text=text)
         name = row.row(align=True)
         name.prop(item, "name", text="", emboss=False)
@@ -59,18 +55,11 @@ class THUNDER_UL_takes(bpy.types.UIList):
             name.ui_units_x = NAME[0] + NAME[1] * len(item.name)
             # What is left of the row is for the words: if they took more, Blender would cut the
             # name off, too.
-            left = width(context) - BESIDE - NUMBER * len(numbers) - name.ui_units_x
+            left = width(context) - BESIDE - name.ui_units_x
             if said := shorten(item.words, left):
                 tune(row.row(align=True), active=False, ui_units_x=left).label(text=said)
         if mark != "BLANK1":
             row.label(text="", icon=mark)
-
-    def _measure(self, item) -> str:
-        if not take_list.speaks(item):
-            return "–"
-        if _drawn.get("sort") == "HEARD" and not _drawn.get("two_numbers"):
-            return take_list.heard_text(item)
-        return take_list.points_of(item)
 
     def draw_filter(self, context, layout):
         settings = context.scene.thunder
@@ -79,13 +68,9 @@ class THUNDER_UL_takes(bpy.types.UIList):
 
     def filter_items(self, context, data, property_name):
         entries = getattr(data, property_name)
-        settings = context.scene.thunder
         order = browsing.order(context)
-        _drawn.update(
-            stale={entry.as_pointer() for entry, _ in fingerprint.stale_takes(context.scene)},
-            sort=settings.sort,
-            two_numbers=has_two_numbers(context),
-        )
+        stale = fingerprint.stale_takes(context.scene)
+        _drawn["stale"] = {entry.as_pointer() for entry, _ in stale}
         listed = set(order)
         flags = [self.bitflag_filter_item * (place in listed) for place in range(len(entries))]
         rows = order + [place for place in range(len(entries)) if place not in listed]
@@ -100,12 +85,6 @@ def width(context) -> float:
         if context.region is None
         else context.region.width / (20 * context.preferences.system.ui_scale)
     )
-
-
-def has_two_numbers(context) -> bool:
-    """Whether rows have a column for Heard beside the score. Without it Heard replaces the score
-    while the list is sorted by it."""
-    return width(context) >= TWO_NUMBERS
 
 
 def shorten(said: str, room: float) -> str:
@@ -130,15 +109,12 @@ def mark_of(item) -> str:
     return "TEXT" if item.note else _KINDS.get(item.kind, "BLANK1")
 
 
-def draw_header(layout, settings, context):
+def draw_header(layout):
     """The names of the list's columns, above it."""
     row = tune(layout.row(align=True), scale_y=0.6, active=False)
     row.label(text="", icon="BLANK1")
     tune(row.row(align=True), ui_units_x=TILE * browsing.TILES).label(text="Face")
-    names = ["Lip-Sync", "Heard"]
-    row.label(
-        text=" · ".join(names) if has_two_numbers(context) else names[settings.sort == "HEARD"]
-    )
+    row.label(text="Lip-Sync · Heard")
 
 
 class THUNDER_MT_takes(bpy.types.Menu):
@@ -195,7 +171,7 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
             layout.operator("thunder.adopt_takes", icon="IMPORT")
             return
         shown = take_list.shown_index(settings)
-        draw_header(layout, settings, context)
+        draw_header(layout)
         layout.template_list(
             "THUNDER_UL_takes",
             "",

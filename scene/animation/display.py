@@ -187,10 +187,9 @@ def restore_animation(rig: head.Rig) -> None:
     """Give a head back the animation and the still pose that it had before takes were shown."""
     mapping_table.end_all()
     before = shown_action(rig)
-    if before is None:
-        remove_base(rig)
-        return
     remove_base(rig)
+    if before is None:
+        return
     _move_to_rest(rig)
     for target, action, state in zip(rig.targets, animator_actions(rig), animator_states(rig)):
         compat.assign_action(target, action, state.get("slot", ""))
@@ -202,15 +201,11 @@ def restore_animation(rig: head.Rig) -> None:
 
 
 def _put_state(target, state: dict) -> None:
-    """Give a target the blending, rotation modes and still values in the record of its
-    state."""
+    """Give a target the blending and still values in the record of its state."""
     animation = target.animation_data
     for name in _BLENDING:
         if name in state:
             setattr(animation, name, state[name])
-    for bone, mode in state.get("modes", {}).items():
-        if bone in target.pose.bones:
-            target.pose.bones[bone].rotation_mode = mode
     for path, index, value in state.get("values", ()):
         if rna_paths.exists(target, path):
             rna_paths.put(target, path, index, value)
@@ -252,29 +247,19 @@ def remember_animation(rig: head.Rig) -> None:
     for target in rig.targets:
         animation = target.animation_data
         remembered.own.add().action = animation.action if animation else None
-        states.append(_playing_state(target) | _still_values(rig, target))
+        states.append(_playing_state(target) | {"values": _still_values(rig, target)})
     remembered.own_state = json.dumps({records.KEY: records.VERSION, "targets": states})
 
 
-def _still_values(rig: head.Rig, target) -> dict:
-    """The state of a target without keys: values of its tracks (of all its shape keys), rotation
-    modes of its bones."""
+def _still_values(rig: head.Rig, target) -> list[tuple[str, int, float]]:
+    """The values of a target without keys: those of its tracks, and of all its shape keys."""
     if target.id_type == "KEY":
-        return {
-            "values": [
-                (rna_paths.key_path(block.name), 0, block.value) for block in target.key_blocks
-            ]
-        }
-    values, modes = [], {}
-    for _, track in rig.tracks_of(target):
-        if rna_paths.exists(target, track.path):
-            values.append(
-                (track.path, track.index, rna_paths.value(target, track.path, track.index))
-            )
-        bone = rna_paths.bone_of(track.path)
-        if bone is not None:
-            modes[bone[0]] = target.pose.bones[bone[0]].rotation_mode
-    return {"values": values, "modes": modes}
+        return [(rna_paths.key_path(block.name), 0, block.value) for block in target.key_blocks]
+    return [
+        (track.path, track.index, rna_paths.value(target, track.path, track.index))
+        for _, track in rig.tracks_of(target)
+        if rna_paths.exists(target, track.path)
+    ]
 
 
 def _move_to_rest(rig: head.Rig) -> None:

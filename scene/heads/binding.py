@@ -40,152 +40,96 @@ def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = 
     objects are called otherwise.
     """
     plan = jaw_balance.apply_balance(plan)
-    binder = _Binder(objects, first)
-    binder.rules(plan)
-    binder.joints(plan)
-    turning = binder.rotations(plan)
-    return Binding(
-        tuple(binder.targets),
-        mapping.Driver(binder.tracks, binder.parts, turning),
-        tuple(binder.unmet),
-    )
+    blocks = {data: number for number, data in enumerate(first)}
+    shapes = {obj: _Shapes.of(obj.data.shape_keys) for obj in objects if _has_keys(obj)}
+    tracks: dict[mapping.Track, int] = {}
+    turns: dict[tuple[int, str], list] = {}  # sources of a bone's rotation, by (block, bone)
+    parts, unmet = [], []
+    for rule in plan.rules:
+        places = _places(rule.target, _objects_named(rule.target.object, objects), shapes)
+        for data, path, index, group, rest in places:
+            block = blocks.setdefault(data, len(blocks))
+            if path == ROTATION:
+                turns.setdefault((block, group), []).append((rule.source, index, rule.weight))
+            else:
+                track = mapping.Track(block, path, index, group, rest)
+                parts.append((rule.source, tracks.setdefault(track, len(tracks)), rule.weight))
+        if not places:
+            unmet.append(rule)
+    for joint in plan.joints:
+        armatures = _having_bone(joint.bone, _objects_named(joint.object, objects))
+        for armature in armatures:
+            block = blocks.setdefault(armature, len(blocks))
+            added = [(f"{joint.joint}.{axis}", i, joint.scale) for i, axis in enumerate("xyz")]
+            turns.setdefault((block, joint.bone), []).extend(added)
+        if not armatures:
+            unmet.append(joint)
+    targets, driven, turning = tuple(blocks), list(tracks), []
+    for (block, bone), added in turns.items():
+        mode = targets[block].pose.bones[bone].rotation_mode
+        turn = mapping.Turn(len(driven), mode, basis(targets[block], bone, plan), tuple(added))
+        path = f"{rna_paths.bone_path(bone)}.{mapping.rotation_path(mode)}"
+        driven += [
+            mapping.Track(block, path, index, bone, rest)
+            for index, rest in enumerate(mapping.rotation_rest(mode))
+        ]
+        turning.append(turn)
+    return Binding(targets, mapping.Driver(driven, parts, turning), tuple(unmet))
 
 
-class _Binder:
-    """A mapping being bound.
+ROTATION = "rotation"  # path of a bone's turn, whatever its rotation mode
 
-    keys, names, driven: of each object its shape keys, looked up once, and of these the paths that
-    have drivers.
-    tracks: driven properties; numbers: index of a track by (block, path, index).  parts: (source,
-    track, weight).  turns: sources of a bone's rotation, by (block, bone).  unmet: rules without a
-    target.
-    """
 
-    def __init__(self, objects: list[bpy.types.Object], first: tuple):
-        self.objects, self.targets = objects, list(first)
-        self.places = {data: number for number, data in enumerate(self.targets)}
-        self.keys = {
-            obj: obj.data.shape_keys
-            for obj in objects
-            if obj.type == "MESH" and obj.data and obj.data.shape_keys
-        }
-        self.names = {obj: set(keys.key_blocks.keys()) for obj, keys in self.keys.items()}
-        self.driven = {keys: set(rna_paths.drivers_of(keys)) for keys in self.keys.values()}
-        self.numbers: dict[tuple[int, str, int], int] = {}
-        self.tracks: list[mapping.Track] = []
-        self.parts: list[tuple[str, int, float]] = []
-        self.turns: dict[tuple[int, str], list] = {}
-        self.unmet: list = []
+@dataclass(frozen=True)
+class _Shapes:
+    """Shape keys of an object, looked up once.  names: of its keys.  driven: paths with drivers."""
 
-    def block(self, data) -> int:
-        if data not in self.places:
-            self.places[data] = len(self.targets)
-            self.targets.append(data)
-        return self.places[data]
+    keys: bpy.types.Key
+    names: frozenset
+    driven: frozenset
 
-    def add(self, rule, data, path: str, group: str, index: int = 0, rest: float = 0.0) -> None:
-        place = (self.block(data), path, index)
-        if place not in self.numbers:
-            self.numbers[place] = len(self.tracks)
-            self.tracks.append(mapping.Track(*place, group, rest))
-        self.parts.append((rule.source, self.numbers[place], rule.weight))
+    @classmethod
+    def of(cls, keys: bpy.types.Key):
+        return cls(keys, frozenset(keys.key_blocks.keys()), frozenset(rna_paths.drivers_of(keys)))
 
-    def rules(self, plan: mapping.Mapping) -> None:
-        """Bind what moves a key, a bone or a property."""
-        kinds = {"KEY": self._keys, "BONE": self._bones}
-        for rule in plan.rules:
-            if not kinds.get(rule.target.kind, self._properties)(
-                rule, _objects_named(rule.target.object, self.objects)
-            ):
-                self.unmet.append(rule)
 
-    def _keys(self, rule, objects: list) -> bool:
-        path = rna_paths.key_path(rule.target.name)
+def _has_keys(obj: bpy.types.Object) -> bool:
+    return obj.type == "MESH" and bool(obj.data) and bool(obj.data.shape_keys)
+
+
+def _having_bone(bone: str, objects: list) -> list:
+    return [obj for obj in objects if obj.type == "ARMATURE" and bone in obj.pose.bones]
+
+
+def _places(target: mapping.Target, objects: list, shapes: dict) -> list[tuple]:
+    """What a rule's target is among objects: (data-block, path, index, group, value at rest) of
+    each."""
+    if target.kind == "KEY":
+        path = rna_paths.key_path(target.name)
         # Objects may share one mesh, so each set of keys counts once; keys that copy another by a
         # driver follow it.
-        keys_there = dict.fromkeys(
-            self.keys[obj] for obj in objects if rule.target.name in self.names.get(obj, ())
-        )
-        free = [keys for keys in keys_there if path not in self.driven[keys]]
-        for keys in free or keys_there:
-            self.add(rule, keys, path, "Thunder")
-        return bool(keys_there)
-
-    def _bones(self, rule, objects: list) -> bool:
-        target = rule.target
-        armatures = [
-            obj for obj in objects if obj.type == "ARMATURE" and target.bone in obj.pose.bones
-        ]
-        for obj in armatures:
-            if target.path == "rotation":
-                self.turns.setdefault((self.block(obj), target.bone), []).append(
-                    (rule.source, target.index, rule.weight)
-                )
-            else:
-                path = f"{rna_paths.bone_path(target.bone)}.{target.path}"
-                self.add(
-                    rule,
-                    obj,
-                    path,
-                    target.bone,
-                    target.index,
-                    1.0 if target.path == "scale" else 0.0,
-                )
-        return bool(armatures)
-
-    def _properties(self, rule, objects: list) -> bool:
-        target, met = rule.target, False
-        for obj in objects:
-            owner = (
-                obj
-                if not target.bone
-                else obj.pose.bones.get(target.bone)
-                if obj.type == "ARMATURE"
-                else None
-            )
-            if owner is not None and isinstance(owner.get(target.name), (int, float)):
-                path = (
-                    rna_paths.bone_path(target.bone) if target.bone else ""
-                ) + rna_paths.property_path(target.name)
-                self.add(
-                    rule,
-                    obj,
-                    path,
-                    target.bone or "Thunder",
-                    rest=rna_paths.rest_value(owner, target.name),
-                )
-                met = True
-        return met
-
-    def joints(self, plan: mapping.Mapping) -> None:
-        """Bind what turns a bone as a whole."""
-        for rule in plan.joints:
-            armatures = [
-                obj
-                for obj in _objects_named(rule.object, self.objects)
-                if obj.type == "ARMATURE" and rule.bone in obj.pose.bones
-            ]
-            for obj in armatures:
-                turns = self.turns.setdefault((self.block(obj), rule.bone), [])
-                turns += [(f"{rule.joint}.{axis}", i, rule.scale) for i, axis in enumerate("xyz")]
-            if not armatures:
-                self.unmet.append(rule)
-
-    def rotations(self, plan: mapping.Mapping) -> list[mapping.Turn]:
-        """The rotations of bones, with a track for each value of a bone's rotation."""
-        turning = []
-        for (number, bone), added in self.turns.items():
-            armature = self.targets[number]
-            mode = armature.pose.bones[bone].rotation_mode
-            path = f"{rna_paths.bone_path(bone)}.{mapping.rotation_path(mode)}"
-            turning.append(
-                mapping.Turn(len(self.tracks), mode, basis(armature, bone, plan), tuple(added))
-            )
-            self.tracks += [
-                mapping.Track(number, path, index, bone, rest)
-                for index, rest in enumerate(mapping.rotation_rest(mode))
-            ]
-        return turning
+        having = {
+            shapes[obj].keys: shapes[obj].driven
+            for obj in objects
+            if obj in shapes and target.name in shapes[obj].names
+        }
+        free = [keys for keys, driven in having.items() if path not in driven]
+        return [(keys, path, 0, "Thunder", 0.0) for keys in free or having]
+    armatures = _having_bone(target.bone, objects)
+    if target.kind == "BONE":
+        path, rest = target.path, float(target.path == "scale")
+        if path != ROTATION:
+            path = f"{rna_paths.bone_path(target.bone)}.{path}"
+        return [(armature, path, target.index, target.bone, rest) for armature in armatures]
+    path, owners = rna_paths.property_path(target.name), [(obj, obj) for obj in objects]
+    if target.bone:
+        path = rna_paths.bone_path(target.bone) + path
+        owners = [(armature, armature.pose.bones[target.bone]) for armature in armatures]
+    return [
+        (obj, path, 0, target.bone or "Thunder", rna_paths.rest_value(owner, target.name))
+        for obj, owner in owners
+        if isinstance(owner.get(target.name), (int, float))
+    ]
 
 
 def _objects_named(name: str, objects: list) -> list:

@@ -190,24 +190,21 @@ def _joints(
 def _moves_only_lids(bone: str, names: set[str], parts) -> bool:
     """Whether gaze keys leave a bone's eyeball where it is: then they move only the lids, and the
     bone the eye."""
-    compared = False
-    for part in parts:
-        group = part.vertex_groups.get(bone)
-        if group is None:
-            continue
+    are_still = []
+    for part in [part for part in parts if bone in part.vertex_groups]:
+        group = part.vertex_groups[bone].index
         ids = [
             v.index
             for v in part.data.vertices
             for g in v.groups
-            if g.group == group.index and g.weight > 0.5
+            if g.group == group and g.weight > 0.5
         ]
-        keys, rest = part.data.shape_keys, points_of(part.data.shape_keys.reference_key.data)
-        least = 1e-3 * max(part.dimensions)
+        keys, least = part.data.shape_keys, 1e-3 * max(part.dimensions)
+        rest = points_of(keys.reference_key.data)[ids]
         for name in names & set(key_names(part)) if ids else ():
-            compared = True
-            if np.abs(points_of(keys.key_blocks[name].data)[ids] - rest[ids]).max() > least:
-                return False
-    return compared
+            moved = np.abs(points_of(keys.key_blocks[name].data)[ids] - rest).max()
+            are_still.append(moved <= least)
+    return bool(are_still) and all(are_still)
 
 
 def _is_free(rig, bone: str) -> bool:

@@ -15,8 +15,8 @@ from ...thunder_core.face.head import load_head
 from ...thunder_core.face.mapping import Driver, shows_all, Sums, Track
 from ...thunder_core.shipped import WEIGHTS
 from ...thunder_core.types import TONGUE
-from . import binding, character, family, flame, living, rna_paths
-from .build import armature_of, build as _build, HAIR_MARK
+from . import binding, character, family, flame, rna_paths
+from .build import armature_of, build as _build, enliven, HAIR_MARK
 
 ASSET = WEIGHTS / "head.npz"
 # bundled heads by file, with menu names
@@ -126,7 +126,7 @@ def build(
             f"The bundled head cannot be read ({path.name}): reinstall the add-on"
         ) from error
     mesh, armature = _build(model, PEOPLE[person], collection, view_layer, location)
-    living.add(mesh, armature, model, _LINED.get(person, 0.0))
+    enliven(mesh, armature, model, _LINED.get(person, 0.0))
     return resolve(mesh)
 
 
@@ -167,14 +167,15 @@ def move_clear(scene, view_layer, mesh: bpy.types.Object) -> None:
     owner = _root_object(mesh)
     low, high = family.extent(mesh)
     size, shift = high - low, np.zeros(3)
-    parts = {mesh, owner, *owner.children_recursive}
+    parts = {mesh, *owner.children_recursive}
     others = [obj for obj in in_scene(scene) if obj not in parts]
     if owner.location.length < 1e-6:
-        seen = (obj for obj in view_layer.objects if obj.visible_get(view_layer=view_layer))
+        for other in others:
+            parts |= {other, *owner_of(other).children_recursive}
         boxes = [
             family.extent(obj)
-            for obj in seen
-            if obj.type == "MESH" and obj not in parts and obj not in others
+            for obj in view_layer.objects
+            if obj.type == "MESH" and obj not in parts and obj.visible_get(view_layer=view_layer)
         ]
         tops = [
             most[2]

@@ -42,10 +42,10 @@ _LOOKS = (
     ("", Look(roughness=0.5, under=0.25, depth=0.004, specular=0.45, pores=True)),
 )
 TINT = "Tint"  # colour attribute of a head: factors of its materials' colours
-# Vectors of a bundled head's mesh, which `living.add` stores: how deep wrinkles may be, as shares
-# of WRINKLE. Properties of its object have the same names and say how much of that shows now. Each
-# has three numbers: forehead, frown and nose on the left; the same on the right; crow's feet of the
-# left and the right eye, and where lids are wet.
+# Vectors of a bundled head's mesh, which `build.enliven` stores: how deep wrinkles may be, in
+# shares of WRINKLE. Properties of its object have the same names and say how much of that shows
+# now. Each has three numbers: forehead, frown and nose on the left; the same on the right; crow's
+# feet of the left and the right eye, and where lids are wet.
 WRINKLES = ("Thunder Wrinkles Left", "Thunder Wrinkles Right", "Thunder Wrinkles Eyes")
 # vector of its mesh: whole at the bottom of lines of the forehead; of frowns and crow's feet; of
 # the nose

@@ -80,13 +80,12 @@ def sound_beside(path: str) -> str:
 
 
 def list_capture(
-    client: Client | None, context, path: str, rate: float, offset: float | None
+    client: Client | None, context, path: str, rate: float
 ) -> Generator[Step, None, ImportedCapture]:
     """Steps that list a capture as a take of the chosen head and voice, and show it.
 
-    client: None without a voice.  rate: rows per second of curves without times.  offset: seconds
-    of the voice at which it begins, None to find it.  Raises ThunderError, and then nothing was
-    changed.
+    client: None without a voice.  rate: rows per second of curves without times.  Raises
+    ThunderError, and then nothing was changed.
     """
     scene, rig = context.scene, head.find(context.scene, context.object)
     head.check_animatable(rig)
@@ -96,10 +95,10 @@ def list_capture(
     yield Step(0.02, "Reading the capture")
     motion, place, answer, unscored = recording.read(path, head.channel_names(), rate), None, {}, ""
     if voice is not None:
-        place = Place(offset or 0.0)
+        place = Place(0.0)
         with mixdown.sound_for_engine(client, voice) as (sound, mixing):
             yield from mixing
-            recorded = sound_beside(path) if offset is None else ""
+            recorded = sound_beside(path)
             alignment = yield from ask_about(
                 client,
                 "align",
@@ -110,7 +109,7 @@ def list_capture(
                 **({"recorded": recorded} if recorded else {}),
             )
             frames = max(1, round(alignment["sound_seconds"] * FPS))
-            if offset is None and not (listens and alignment["by"] == "mouth"):
+            if not (listens and alignment["by"] == "mouth"):
                 place = _settle_place(alignment, motion, frames)
             motion = recording.place_in_voice(motion, -place.seconds, frames)
             if not listens:

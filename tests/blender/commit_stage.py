@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from performances import performance, show_take
 from thunder.scene.animation import display, keying
-from thunder.scene.heads import head as head_module, living, rna_paths
+from thunder.scene.heads import build, head as head_module, rna_paths
 from thunder.scene.host import compat
 from thunder.scene.takes import take_list
 from thunder.scene.takes.commit import committing
@@ -39,7 +39,7 @@ CLOSED = (0.6, 1.4, 2.2)  # seconds at which the lips meet for two frames
 def stage(stage):
     """A scene with our head at 24 fps, to which Dense Curves are committed: (scene, rig)."""
     stage[0].thunder.commit.keys, stage[0].thunder.commit.accuracy = "DENSE", "EXACT"
-    for name in living.SWITCHES:
+    for name in build.SWITCHES:
         stage[1].armature[f"Thunder {name}"] = 0.0  # what moves by itself is not what is committed
     return stage
 

@@ -98,23 +98,16 @@ def test_it_begins_where_it_fits_the_voice(blender, line, scene, client, tmp_pat
     assert abs(made[-1 if begins < 0 else 0]) < 0.01  # at rest where it has nothing
 
 
-def test_what_is_typed_counts_and_the_sound_beside_it_is_asked(
-    blender, line, scene, client, tmp_path
-):
+def test_the_sound_beside_it_is_asked(blender, line, client, tmp_path):
     client.place = {"seconds": 0.8, "sure": 1.4, "by": "mouth"}
     recorded = write_wav(tmp_path / "a.wav", np.zeros(8000))
     blender.ops.thunder.import_capture(filepath=write(tmp_path / "a.csv"))
     assert next(args for verb, args in client.asked if verb == "align")["recorded"] == recorded
-    blender.ops.thunder.import_capture(
-        filepath=write(tmp_path / "b.csv"), begins="TYPED", offset=0.4
-    )
-    jaw = provenance.load(take_list.shown_take(scene.thunder).action).motion.jaw[:, 0]
-    assert jaw[10 + 25] < 0.05 < jaw[10 + 22]  # the closure of 1.0 s
 
 
 def test_an_unsure_place_is_the_beginning_and_said(blender, line, client, tmp_path):
     client.place = {"seconds": 0.8, "sure": 0.2, "by": "mouth"}
-    steps = captured.list_capture(client, blender.context, write(tmp_path / "a.csv"), 60.0, None)
+    steps = captured.list_capture(client, blender.context, write(tmp_path / "a.csv"), 60.0)
     entered = progress.result(steps)
     assert (
         entered.place.seconds == 0.0 and "neither its sound nor its mouth" in entered.place.sentence

@@ -8,7 +8,7 @@ import bpy
 import numpy as np
 import pytest
 from characters import make_hero, seen_points
-from thunder.scene.heads import build, head, living
+from thunder.scene.heads import build, head
 from thunder.thunder_core import errors, rotation as rotation_module
 from thunder.thunder_core.face.displacement import face_meter
 from thunder.thunder_core.face.head import load_head
@@ -66,7 +66,7 @@ def test_the_head_is_built_within_a_second_with_the_skeleton_of_the_asset(blende
 def test_the_rig_moves_as_flame_does(blender, asset, seed):
     blender.ops.thunder.add_head()
     rig = head.find(blender.context.scene)
-    for name in living.SWITCHES:  # in which it differs on purpose
+    for name in build.SWITCHES:  # in which it differs on purpose
         rig.armature[f"Thunder {name}"] = 0.0
     g = np.random.default_rng(seed)
     expression = g.normal(0, 0.6, len(rig.channels))
@@ -185,7 +185,7 @@ def test_points_of_a_head_and_the_meter_are_where_blender_puts_them(mesh):
     for name, value in pose.items():
         mesh.data.shape_keys.key_blocks[name].value = value
     mesh.parent.pose.bones["jaw"].rotation_euler.x = 0.25
-    for name in living.SWITCHES:
+    for name in build.SWITCHES:
         mesh.parent[f"Thunder {name}"] = 0.0  # the bust, of which they know nothing
     x, depth, height = seen_points(bpy, mesh).T
     seen = np.stack([x, height, -depth], 1)
@@ -195,3 +195,11 @@ def test_points_of_a_head_and_the_meter_are_where_blender_puts_them(mesh):
     assert np.abs(placed - seen).max() < 5e-6
     points = face_meter().points(motion)[0]
     assert np.linalg.norm(points[:, None] - 1e3 * seen, axis=2).min(axis=1).max() < 5e-3
+
+
+def test_a_head_added_to_a_new_file_stands_clear_of_its_cube_and_of_other_heads(blender):
+    blender.ops.mesh.primitive_cube_add(size=2.0)
+    for _ in range(2):
+        assert blender.ops.thunder.add_head() == {"FINISHED"}
+    first, second = (head.owner_of(mesh).location for mesh in head.in_scene(blender.context.scene))
+    assert first.z > 1.2 and abs(second.z - first.z) < 0.01 and abs(second.x - first.x) > 0.15

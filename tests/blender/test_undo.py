@@ -159,7 +159,7 @@ def capture(blender, client):
             provenance.load(shown(blender)[2].action).motion, head.channel_names()
         ),
     )
-    return captured.list_capture(client, blender.context, path, 60.0, None)
+    return captured.list_capture(client, blender.context, path, 60.0)
 
 
 GO_ON = {
