@@ -2,9 +2,7 @@
 """The stages of a commit before anything is written: what they plan, sample, fit and draw for a rig
 of a few tracks."""
 
-import copy
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
@@ -19,7 +17,6 @@ from thunder_core.animation.commit.before import (
     Strip,
     StripCurve,
     Take,
-    TakeCurve,
 )
 from thunder_core.animation.commit.line_records import Line
 from thunder_core.animation.keyframes import Cycles
@@ -99,10 +96,7 @@ def take_curves(block):
     for track in TRACKS:
         if track.block == block:
             keys = keyframes.on_every_frame(frames, performed(track)(frames))
-            curve = Curve.of_keys(keys)
-            made[track.path, track.index] = TakeCurve(
-                performed(track), curve.value_at, partial(copy.deepcopy, keys)
-            )
+            made[track.path, track.index] = replace(Curve.of_keys(keys), sampled=performed(track))
     return made
 
 

@@ -87,35 +87,22 @@ def read(path: str | os.PathLike) -> tuple[Motion, tuple[str, ...]]:
         ) from error
     except (Unreadable, MemoryError) as error:
         raise BadRequest(f"“{name}” {error}: choose a file that was written as a take") from error
-    lacks = [
-        each
-        for each in ("expression", "jaw", "head", "eyes", "channels", "fps")
-        if each not in data
-    ]
-    if lacks:
+    try:
+        channels, fps = tuple(map(str, data["channels"].ravel())), float(data["fps"].item())
+        parts = [data[each].astype(np.float32) for each in ("expression", "jaw", "head", "eyes")]
+        widths = (len(channels), 3, 3, 3)
+        fits = all(x.shape == (len(parts[0]), width) for x, width in zip(parts, widths))
+    except (KeyError, ValueError, TypeError):
+        fits = False
+    if not (fits and len(parts[0]) and 0 < fps <= MOST_FPS):
         raise BadRequest(
-            f"“{name}” lacks “{lacks[0]}”: choose a file that was written as a take, by this "
-            f"version"
+            f"“{name}” lacks arrays of a take, or they do not belong together: choose a file that "
+            f"was written as a take, by this version"
         )
-    channels, fps = tuple(map(str, data["channels"].ravel())), data["fps"]
-    parts = [data[each] for each in ("expression", "jaw", "head", "eyes")]
-    fits = (
-        fps.size == 1
-        and fps.dtype.kind in "fiu"
-        and all(x.ndim == 2 and x.dtype.kind == "f" for x in parts)
-        and len(parts[0])
-    )
-    if not fits or any(
-        x.shape != (len(parts[0]), width) for x, width in zip(parts, (len(channels), 3, 3, 3))
-    ):
-        raise BadRequest(
-            f"“{name}” has arrays of shapes that do not belong together: choose a file that was "
-            f"written as a take"
-        )
-    if not (0 < float(fps) <= MOST_FPS and all(np.isfinite(x).all() for x in parts)):
+    if not all(np.isfinite(x).all() for x in parts):
         raise BadRequest(f"“{name}” holds values that are not numbers: choose another file")
-    expression, jaw, head, eyes = (x.astype(np.float32) for x in parts)
-    return Motion(expression, jaw, head, eyes, float(fps)), channels
+    expression, jaw, head, eyes = parts
+    return Motion(expression, jaw, head, eyes, fps), channels
 
 
 # ---- FLAME

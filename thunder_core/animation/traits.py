@@ -499,16 +499,14 @@ def style_of(motion: Motion, channels: Sequence[str]) -> StyleOfMotion:
     )
 
 
-def style_of_mouth(motion: Motion, channels: Sequence[str]) -> Style:
-    """Read the style of a motion from expression and jaw only, so that head and eyes do not affect
-    it.
+def style_of_mouth(motion: Motion) -> Style:
+    """Read the style of a motion of the bundled head at 25 fps from expression and jaw only, so
+    that head and eyes do not affect it.
 
     The usual style if the mouth speaks too briefly.
     """
     meter, reader = bundled_meter(), shipped_reader()
-    motion = at_model_rate(
-        Motion(motion.expression, motion.jaw, fps=motion.fps), channels, meter.head
-    )
+    motion = Motion(motion.expression, motion.jaw)
     frames = find_speech(gap_of(meter, motion))
     if frames.sum() < LEAST_SECONDS * FPS:
         return Style()

@@ -460,10 +460,7 @@ class Scorer:
     def _expect_of(self, motions: list[Motion], voice: VoiceFeatures) -> list[Expectation]:
         """As `expect` of motions whose direction is not known: style and stressed words are read
         off the motions."""
-        directions = [
-            Direction(style_of_mouth(motion, self.head.expression_names)).vector()
-            for motion in motions
-        ]
+        directions = [Direction(style_of_mouth(motion)).vector() for motion in motions]
         plain = self.expected_lips(
             voice, [Performance(0, direction[None]) for direction in directions]
         )

@@ -3,14 +3,12 @@
 only."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
 
 from ..filters import runs, smoothstep
-from ..types import BLINKS, GAZE, Motion, region_of, SPEECH
+from ..types import Motion, region_of
 from . import lip_closures
-from .head import load_head
 from .lips import bundled_lips
 
 # Parts of the face that a take is chosen for; lips and jaw belong together, because they speak
@@ -23,40 +21,7 @@ PART_OF = {
     "eyes": "eyes",
     "head": "head",
 }
-# Never blended: half a blink of each of two takes would leave the eyes half closed, and half a gaze
-# has no target.
-_WHOLE = (*BLINKS, *GAZE, *SPEECH)
 _AROUND = 3  # frames around a fade in which its closures are checked
-_FAINT = 0.12  # share of a channel's movement below which a part is ignored
-
-
-@lru_cache(maxsize=4)
-def channel_shares(channels: tuple[str, ...]) -> np.ndarray:
-    """Share of each part of the face in each channel: [n, 4], rows sum to 1.
-
-    Proportional to the squared movement of the part by the channel; lips, gaze and blinks belong to
-    one part only.
-    """
-    head = load_head()
-    result = np.zeros((len(channels), len(PARTS)))
-    moved = (head.shapedirs.astype(np.float64) ** 2).sum(1)  # [V, n]
-    place = [PARTS.index(PART_OF[name]) for name in head.region_names]
-    of_parts = np.zeros((len(PARTS), len(head.v_template)))
-    np.add.at(of_parts, place, head.regions)
-    for row, name in enumerate(channels):
-        part_of_channel = PARTS.index(PART_OF[region_of(name)])
-        result[row, part_of_channel] = 1.0
-        if name.startswith(_WHOLE) or name not in head.expression_names:
-            continue
-        column = moved[:, head.expression_names.index(name)]
-        if not column.sum():
-            continue
-        weights = of_parts @ column / column.sum()
-        # the skin between the parts turns with the head and is in none of them
-        weights[PARTS.index("head")] = 0.0
-        weights[weights < _FAINT] = 0.0
-        result[row] = weights / weights.sum()
-    return result
 
 
 def take_weights(
@@ -98,10 +63,10 @@ def mix(motions: Sequence[Motion], channels: Sequence[str], weights: np.ndarray)
     Where all the mouths mixed in a frame are closed the result is closed; where one fades in, its
     gap does too.
     """
-    shares = channel_shares(tuple(channels))
+    parts = [PARTS.index(PART_OF[region_of(name)]) for name in channels]
     # rounded, so that values from a single take are bit-identical to it
     expression = sum(
-        motion.expression * np.round(weights[:, take] @ shares.T, 12)
+        motion.expression * np.round(weights[:, take, parts], 12)
         for take, motion in enumerate(motions)
     )
     mouth, _, gaze, head = (weights[:, :, part] for part in range(len(PARTS)))

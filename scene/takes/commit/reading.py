@@ -19,7 +19,6 @@ from ....thunder_core.animation.commit.before import (
     Strip,
     StripCurve,
     Take,
-    TakeCurve,
 )
 from ....thunder_core.animation.keyframes import Cycles
 from ....thunder_core.animation.placing import Span
@@ -58,7 +57,7 @@ def read(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, Non
                 action.name if action is not None else None,
                 line_records.lines_of(action),
                 curves,
-                {place: _take_curve(curve) for place, curve in take.items()},
+                {place: _curve(curve) for place, curve in take.items()},
                 tuple(_strip(strip, take) for _, strip in played_strips(target)),
             )
         )
@@ -132,7 +131,7 @@ def _check_local(actions: list) -> None:
 
 
 def _curve(curve) -> Curve:
-    """A curve of the animator's."""
+    """A curve of the animator's or the take's."""
     return Curve(
         fcurves.read(curve),
         curve.evaluate,
@@ -140,14 +139,7 @@ def _curve(curve) -> Curve:
         not len(curve.modifiers) and curve.extrapolation == "CONSTANT",
         cycles_of(curve),
         evaluate_unmodified(curve),
-    )
-
-
-def _take_curve(curve) -> TakeCurve:
-    """A curve of the take."""
-    group = curve.group.name if curve.group else ""
-    return TakeCurve(
-        partial(fcurves.evaluate, curve), curve.evaluate, partial(fcurves.read, curve), group
+        curve.group.name if curve.group else "",
     )
 
 

@@ -51,11 +51,12 @@ class Choice:
 
 @dataclass(frozen=True)
 class Curve:
-    """An f-curve of the animator's.
+    """An f-curve of the animator's or the take's.
 
     keys: its keys.  value_at: the curve at a frame.  sampled: at frames [S].  is_plain: whether it
     has no modifiers and holds its outer keys.  cycles: the modifier that repeats it.
-    unmodified_at: the curve at a frame without other modifiers; value_at if it has none.
+    unmodified_at: the curve at a frame without other modifiers; value_at if it has none.  group:
+    its group's name.
     """
 
     keys: dict
@@ -64,6 +65,7 @@ class Curve:
     is_plain: bool = True
     cycles: Cycles | None = None
     unmodified_at: Callable[[float], float] | None = None
+    group: str = ""
 
     def shape(self, low: float, high: float) -> Shape:
         """The curve without modifiers, its cycles as keys from frame `low` to `high` at least."""
@@ -85,17 +87,6 @@ class Curve:
             return values
 
         return Curve(keys, lambda frame: float(sample(np.array([frame]))[0]), sample)
-
-
-@dataclass(frozen=True)
-class TakeCurve:
-    """An f-curve of the take. sampled: its values at times [S].  value_at: the curve at a frame.
-    read: gives its keys.  group: its group's name."""
-
-    sampled: Callable[[np.ndarray], np.ndarray]
-    value_at: Callable[[float], float]
-    read: Callable[[], dict]
-    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -161,7 +152,7 @@ class Block:
     action: str | None
     lines: Lines | None
     curves: Mapping[Place, Curve]
-    take: Mapping[Place, TakeCurve]
+    take: Mapping[Place, Curve]
     strips: tuple[tuple[Strip, Mapping[Place, StripCurve]], ...] = ()
 
 

@@ -11,7 +11,7 @@ from .. import keyframes, placing, posing, reduction
 from ..keys import Keys, PoseKeys, SAMPLES
 from ..poses import Column, poses_in, REGIONS
 from . import line_records
-from .before import Before, Block, Choice, Curve, STILL, TakeCurve
+from .before import Before, Block, Choice, Curve, STILL
 from .fitting import Fitted, Sampled
 from .line_records import LineKeys, Lines
 from .planning import KeptCurve, Plan
@@ -185,12 +185,12 @@ def _keys_of_take(
     return keyframes.from_poses(posed, frames, fitted.kind_of(before.regions[place]))
 
 
-def part_of(curve: TakeCurve, first: int, last: int) -> dict:
+def part_of(curve: Curve, first: int, last: int) -> dict:
     """A curve's keys between two frames, cut there."""
-    return keyframes.keys_between(curve.read(), first, last, curve.value_at)
+    return keyframes.keys_between(curve.keys, first, last, curve.value_at)
 
 
-def trim(keys: dict, span: placing.Span, curve: TakeCurve | None) -> dict:
+def trim(keys: dict, span: placing.Span, curve: Curve | None) -> dict:
     """Keys of a take's curve, cut to a span. curve: the curve itself; None: as its keys say."""
     if len(keys["co"]) < 2 or (
         keys["co"][0, 0] >= span.first - 0.5 and keys["co"][-1, 0] <= span.last + 0.5
@@ -297,7 +297,7 @@ def _other_curves(before: Before, plan: Plan) -> list[tuple[int, NewCurve]]:
     choice = plan.choice
     steps = np.arange(choice.first, choice.last + 1.0, choice.step)
 
-    def keys_of(curve: TakeCurve) -> dict:
+    def keys_of(curve: Curve) -> dict:
         if choice.step == 1:
             return part_of(curve, choice.first, choice.last)
         return keyframes.on_every_frame(steps, curve.sampled(steps))
