@@ -301,7 +301,7 @@ def _direction_of(put_array: PutArray, scene, entry, clock: Clock) -> dict:
     """The arguments of a request that say how a take is played, {} if it does not say so itself.
     clock: of the motion that is scored, which may start later in the line than the take."""
     about = provenance.of_mouth(entry.action)
-    if provenance.reading_in(about) is None:
+    if "reading" not in about:
         return {}
     sampling, of_take = (
         provenance.Sampling.of_take(about, scene.thunder),

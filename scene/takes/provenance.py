@@ -13,6 +13,7 @@ import bpy
 import numpy as np
 
 from ...thunder_core import grades, records
+from ...thunder_core.animation import motion_file
 from ...thunder_core.animation.gaze import GazeTarget
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.batch.settings import LARGEST_SEED, MOST_TAKES
@@ -431,18 +432,7 @@ def of_mouth(action) -> dict:
 def reading_of(action) -> np.ndarray | None:
     """The direction of an action's take, float32 [DIRECTION_NAMES], the mean over its line; None if
     not stored."""
-    return reading_in(keying.record_of(action))
-
-
-def reading_in(about) -> np.ndarray | None:
-    """The same of a take's provenance."""
-    try:
-        reading = np.array(about.get("reading"), np.float32)
-    except records.UNREADABLE:
-        return None
-    return (
-        reading if reading.shape == (len(DIRECTION_NAMES),) and np.isfinite(reading).all() else None
-    )
+    return motion_file.reading_of(keying.record_of(action))
 
 
 def _flat(values) -> np.ndarray:

@@ -3,7 +3,8 @@
 strips, and undoes it where that fails."""
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import bpy
 
@@ -41,9 +42,8 @@ def write(
         [strip for number, strip in enumerate(reading.played_strips(t)) if number in old]
         for t, old in zip(rig.targets, plan.old_strips)
     ]
-    work = _Writing(
-        rig, before, plan, drawing, animator_actions, states, _Restore(rig, entry, animator_actions)
-    )
+    tracks = [{track.as_pointer() for track in reading.nla_tracks(t)} for t in rig.targets]
+    work = _Writing(rig, entry, before, plan, drawing, animator_actions, states, tracks)
     actions = yield from work.put()
     # From here on without a pause.
     for target, strips in zip(rig.targets, old_strips):
@@ -112,53 +112,23 @@ def _label(action, plan: Plan, drawing: Drawing) -> None:
             action.pose_markers.new(text).frame = frame
 
 
-class _Restore:
-    """The state before a commit, to restore it if the commit fails or is cancelled.
-
-    made: the actions that are new so far.
-    """
-
-    def __init__(self, rig: head.Rig, entry, animator_actions: list):
-        self.rig, self.entry = rig, entry
-        self.made: list = []
-        self._fake_users = [
-            (action, action.use_fake_user)
-            for action in dict.fromkeys(filter(None, animator_actions))
-        ]
-        self._nla_tracks = [
-            {track.as_pointer() for track in reading.nla_tracks(target)} for target in rig.targets
-        ]
-
-    def undo(self) -> None:
-        """Restore it, in whichever step the commit ended."""
-        for action, had_user in self._fake_users:
-            action.use_fake_user = had_user
-        for target, before in zip(self.rig.targets, self._nla_tracks):
-            for track in reading.nla_tracks(target):
-                if track.as_pointer() not in before:
-                    target.animation_data.nla_tracks.remove(track)
-        # restore_animation does nothing if no take is shown
-        for index, target in enumerate(self.rig.targets):
-            compat.assign_action(
-                target, *display.part_of(display.actions_of(self.entry), self.rig, index)
-            )
-        display.restore_animation(self.rig)
-        bpy.data.batch_remove(self.made)
-        display.show(self.rig, self.entry)
-
-
 @dataclass(frozen=True)
 class _Writing:
-    """A commit while it is written. animator_actions: of each target, or None.
-    states: how each target played it."""
+    """A commit while it is written.
+
+    animator_actions: of each target, or None.  states: how each target played it.  old_tracks:
+    pointers to the NLA tracks of each target.  made: the actions that are new so far.
+    """
 
     rig: head.Rig
+    entry: Any
     before: Before
     plan: Plan
     drawing: Drawing
     animator_actions: list
     states: list[dict]
-    restore: _Restore
+    old_tracks: list[set[int]]
+    made: list = field(default_factory=list)
 
     def put(self) -> Generator[Step, None, list]:
         """Steps that write the curves into the chosen actions, and others above the animator's NLA
@@ -174,17 +144,32 @@ class _Writing:
             above = (yield from self._make_actions(strips)) if any(strips) else []
             actions = yield from put_curves(self.drawing.curves)
         except BaseException:  # a cancel too
-            self.restore.undo()
+            self._undo()
             raise
         for index, target in enumerate(self.rig.targets):
             if strips[index]:
                 self._lay(target, above[min(index, len(above) - 1)], index, strips[index][0].span)
         return actions + above
 
+    def _undo(self) -> None:
+        """Restore the state before the commit, in whichever step it ended."""
+        for target, before in zip(self.rig.targets, self.old_tracks):
+            for track in reading.nla_tracks(target):
+                if track.as_pointer() not in before:
+                    target.animation_data.nla_tracks.remove(track)
+        # restore_animation does nothing if no take is shown
+        for index, target in enumerate(self.rig.targets):
+            compat.assign_action(
+                target, *display.part_of(display.actions_of(self.entry), self.rig, index)
+            )
+        display.restore_animation(self.rig)
+        bpy.data.batch_remove(self.made)
+        display.show(self.rig, self.entry)
+
     def _make_actions(self, written: Curves) -> Generator[Step, None, list]:
         """Steps that make an action (before 4.4 one for each target) of the take alone."""
         actions, curves = compat.new_action(free_name(self.plan.names.lines.name), self.rig.targets)
-        self.restore.made += actions
+        self.made.extend(actions)
         for collection, wanted in zip(curves, written):
             yield from stage(self._write(collection, wanted), "Writing keys", 0.95, 0.95)
         return actions
@@ -195,7 +180,7 @@ class _Writing:
         for action in self.animator_actions:
             if action is not None and action not in copies:
                 copies[action] = action.copy()
-                self.restore.made.append(copies[action])
+                self.made.append(copies[action])
                 copies[action].name = free_name(
                     self.plan.names.of_copy(action.name), copies[action]
                 )
@@ -204,9 +189,9 @@ class _Writing:
         if not copies:
             return (yield from self._in_new_actions(written))
         results = yield from self._put_into(copies, written)
+        self._assign(results)
         for action in copies:
             action.use_fake_user = True  # without a user the next save would drop it
-        self._assign(results)
         if self.plan.choice.to == "OWN":
             self._replace_originals(copies)
         return list(dict.fromkeys(action for action, _ in results))
@@ -219,7 +204,7 @@ class _Writing:
             action.name = free_name(f"{name} · before Commit", action)
             copy.name = free_name(self.plan.names.in_place(name), copy)
             action.user_remap(copy)
-            action.use_fake_user = True
+            action.use_fake_user = True  # which the copy has taken
 
     def _put_into(self, wanted: dict, written: Curves) -> Generator[Step, None, list]:
         """Steps that write the curves. wanted: the animator's action → the one that gets its
@@ -237,7 +222,7 @@ class _Writing:
                 (result,), _ = compat.new_action(
                     free_name(f"{self.plan.names.lines.name} {target.id_type.title()}"), [target]
                 )
-                self.restore.made.append(result)
+                self.made.append(result)
             yield from stage(
                 self._write(compat.curves_in(result, target, slot), curves),
                 "Writing keys",
@@ -313,7 +298,7 @@ class _Writing:
         if not any(wanted):
             return [None] * len(self.rig.targets)
         actions, collections = compat.new_action(reading.STILL_POSE, self.rig.targets)
-        self.restore.made += actions
+        self.made.extend(actions)
         for collection, curves in zip(collections, wanted):
             value_of(self._write(collection, curves))
         for action in actions:
