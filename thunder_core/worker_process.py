@@ -41,6 +41,10 @@ SILENCE_DEADLINE = 300.0
 LONGEST_MESSAGE = 500  # letters of an engine's error that the animator reads
 # said where an engine sends an error without a message
 SILENT_ERROR = "The engine failed and gave no reason: try again, or use Report a Problem"
+MISUNDERSTOOD = (
+    "The engine does not answer as expected: install the extension and the engine again, or use "
+    "Report a Problem"
+)
 _KILLED = -9  # Linux's exit code when memory runs out; Windows has none
 _TICK = 0.1  # interval of checking deadlines while an answer is pending
 
@@ -115,15 +119,18 @@ class Pending:
 
     def _seen(self, event: dict) -> dict:
         """Update the request's fields by an event; returns the event."""
-        if event["event"] == "progress":
-            self.fraction = event["fraction"]
-        elif event["event"] == "done":
-            self.result, self._over = event["result"], True
-        elif event["event"] == "error":
-            self.error = event.pop("_error", None) or KINDS.get(event["kind"], ThunderError)(
-                event["message"][:LONGEST_MESSAGE] or SILENT_ERROR
-            )
-            self._over = True
+        try:
+            if event["event"] == "progress":
+                self.fraction = event["fraction"]
+            elif event["event"] == "done":
+                self.result, self._over = {**event["result"]}, True
+            elif event["event"] == "error":
+                self.error = event.pop("_error", None) or KINDS.get(event["kind"], ThunderError)(
+                    event["message"][:LONGEST_MESSAGE] or SILENT_ERROR
+                )
+                self._over = True
+        except (KeyError, TypeError):  # it lacks a field, or has one of another type
+            self.error, self._over = ThunderError(MISUNDERSTOOD), True
         return event
 
     def _fail(self, error: ThunderError) -> None:

@@ -63,6 +63,30 @@ def test_of_several_tasks_one_steps_and_the_others_wait_for_a_moment(tasks):
     assert second.tick() is None and steps == ["a", "b"]
 
 
+def test_tasks_that_are_due_at_once_hold_the_window_no_longer_than_50_ms(tasks, monkeypatch):
+    """As Blender calls timers: all that are due, one after another, before it draws."""
+    clock, steps = [100.0], [0] * 8
+    monkeypatch.setattr(jobs.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(jobs.Task, "last_step", 0.0)
+
+    def working(number):
+        def step():
+            clock[0] += jobs.STEP_SECONDS
+            steps[number] += 1
+            return 0.0 if steps[number] < 3 else None
+
+        return step
+
+    due = {tasks(working(number)): clock[0] for number in range(8)}
+    while due:
+        began = clock[0] = max(clock[0], min(due.values()))
+        for task in [task for task, at in due.items() if at <= began]:
+            pause = task.tick()
+            due.pop(task) if pause is None else due.update({task: clock[0] + pause})
+        assert clock[0] - began <= 0.05
+    assert steps == [3] * 8
+
+
 def test_nothing_is_done_while_a_job_runs_or_the_scene_plays_but_what_is_meant_for_any_time(
     tasks, monkeypatch
 ):
