@@ -83,12 +83,11 @@ def bake_all(chosen: argparse.Namespace) -> int:
             "There is no folder to write into: name one with --out, or as “out” in the job file"
         )
     bake.check_engine(chosen.engine, chosen.weights)
-    python = engine_python(chosen)
     run = Run(chosen, os.path.abspath(out), listed.jobs)
     tasks = run.tasks(jobs)
     try:
         if tasks:
-            tasks = run.without_refused(tasks, listed.refused, python)
+            tasks = run.without_refused(tasks, listed.refused)
             with contextlib.closing(events_of(chosen, tasks, run.maker)) as events:
                 for event in events:
                     run.note(event)
@@ -291,25 +290,12 @@ class Run:
         return tasks
 
     def without_refused(
-        self, tasks: list[baker_process.Task], reasons: Mapping[str, str], python: str
+        self, tasks: list[baker_process.Task], reasons: Mapping[str, str]
     ) -> list[baker_process.Task]:
-        """The tasks that can be baked; the others fail at once, not when their turn comes at night.
-
-        reasons: known ones, by job; others are sounds that the engine refuses, and files in the
-        way.  python: the engine's.
-        """
-        named = {
-            task.job: [
-                str(task.settings[key]) for key in ("audio", "listen-to") if key in task.settings
-            ]
-            for task in tasks
-        }
-        of_sounds = baker_process.sound_problems(
-            python, [path for paths in named.values() for path in paths]
-        )
+        """The tasks that can be baked; the others fail at once, not when their turn comes at night:
+        for reasons known by job, or for files in the way."""
         for task in tasks:
-            of_sound = next((of_sounds[path] for path in named[task.job] if path in of_sounds), "")
-            if reason := reasons.get(task.job) or of_sound or checks.not_replaceable(task):
+            if reason := reasons.get(task.job) or checks.not_replaceable(task):
                 self.note({"event": "failed", "job": task.job, "sentence": reason})
         return [task for task in tasks if self.states[task.job] != report.FAILED]
 

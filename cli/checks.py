@@ -3,13 +3,9 @@
 mistakes are reported at once."""
 
 import functools
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import bpy
-
-from ..scene.host import compat
 from ..scene.takes.direction.asking import all_presets
 from ..thunder_core import files
 from ..thunder_core.batch.baker import Task
@@ -19,7 +15,6 @@ from ..thunder_core.direction_presets import is_preset_file, same_name
 from ..thunder_core.errors import attempt, suggest, ThunderError
 from ..thunder_core.request import FROM_PICTURE
 from . import bake, products
-from .script import quiet
 
 _MOST_NAMES = 5  # jobs with the same mistake that are named
 
@@ -64,7 +59,7 @@ def _problems(job: Job) -> Iterator[str]:
         if reason := files.not_a_file(str(settings[name])):
             missing.add(name)
             yield f"“{name}”: {reason[0].lower()}{reason[1:]}: name another"
-    style, blend = settings.get("style"), settings.get("blend")
+    style = settings.get("style")
     if style is not None and "style" not in missing and (reason := _problem_of_style(str(style))):
         yield f"“style”{reason}"
     if "picture" in settings and settings.get("system") != FROM_PICTURE:
@@ -72,15 +67,8 @@ def _problems(job: Job) -> Iterator[str]:
     silent = next((voice for voice in ("listen-to", "seconds") if voice in settings), None)
     if "transcript" in settings and silent is not None:
         yield f"“transcript” is of a voice that the face speaks: remove it, or “{silent}”"
-    if "head" in settings and blend is None:
+    if "head" in settings and "blend" not in settings:
         yield "“head” needs a scene that it is in: name it as “blend”"
-    elif blend is not None and "blend" not in missing:
-        if "head" in settings and (reason := _problem_of_head(str(blend), str(settings["head"]))):
-            yield f"“head”{reason}"
-        elif "strip" in settings and (
-            reason := _problem_of_strip(str(blend), str(settings["strip"]))
-        ):
-            yield f"“strip”{reason}"
 
 
 @functools.cache
@@ -94,69 +82,6 @@ def _problem_of_style(style: str) -> str:
     except ThunderError as error:
         return f": {error}"
     return ""
-
-
-@functools.cache
-def _problem_of_head(path: str, head: str) -> str:
-    """The reason why a scene has no such head. Reads the names of its objects without opening
-    it."""
-    try:
-        if _is_open(path):
-            names = [each.name for each in bpy.data.objects]
-        else:
-            with bpy.data.libraries.load(path, link=False) as (source, _):
-                names = list(source.objects)
-    except OSError as error:
-        return f": “{path}” cannot be opened ({files.reason_of(error)}): try a backup of it"
-    return "" if head in names else _unknown(head, "object", path, names)
-
-
-def _problem_of_strip(path: str, strip: str) -> str:
-    """The reason why a scene has no such sound strip; "" also where that cannot be known without
-    opening it."""
-    names = sound_strips(path)
-    return "" if names is None or strip in names else _unknown(strip, "sound strip", path, names)
-
-
-def _unknown(name: str, what: str, path: str, names: list[str]) -> str:
-    """The end of the sentence that a file has nothing of that name."""
-    has = suggest(name, names) or f"its {what}s are {', '.join(names[:20]) or 'none'}"
-    return f" = {quote(name)} is no {what} of “{os.path.basename(path)}”: {has}"
-
-
-@functools.cache
-def sound_strips(path: str) -> list[str] | None:
-    """The names of the sound strips in a file's scenes, read without opening it; None if they
-    cannot be read."""
-    before = set(bpy.data.libraries)
-    try:
-        scenes = (
-            [scene for scene in bpy.data.scenes if scene.library is None]
-            if _is_open(path)
-            else _linked_scenes(path)
-        )
-    except OSError:
-        return None
-    editors = [scene.sequence_editor for scene in scenes if scene.sequence_editor is not None]
-    names = [
-        strip.name
-        for editor in editors
-        for strip in compat.strips_all(editor)
-        if strip.type == "SOUND"
-    ]
-    bpy.data.batch_remove(set(bpy.data.libraries) - before)
-    return names
-
-
-def _linked_scenes(path: str) -> list[bpy.types.Scene]:
-    with quiet(), bpy.data.libraries.load(path, link=True) as (source, target):
-        target.scenes = source.scenes
-    return target.scenes
-
-
-def _is_open(path: str) -> bool:
-    """Whether Blender has this file open: it cannot link from it."""
-    return os.path.realpath(path) == os.path.realpath(bpy.data.filepath)
 
 
 def list_names(names: list[str]) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from performances import noise
-from thunder.cli import bake as command, batch, checks, products, script
+from thunder.cli import bake as command, batch, products, script
 from thunder.scene.animation import display
 from thunder.scene.heads import head
 from thunder.scene.takes import dialogue
@@ -187,51 +187,6 @@ def test_a_bake_exports_and_films_its_best_takes(bake, voice, tmp_path):
     assert report["takes"][1]["video"] == "take_02.mp4" and "glb" not in report["takes"][2]
 
 
-def test_the_sound_strips_of_a_file_are_known_without_opening_it(
-    needs_sound, blender, scene_file, tmp_path
-):
-
-    def sound_strips(path):
-        checks.sound_strips.cache_clear()
-        return checks.sound_strips(path)
-
-    scene = blender.context.scene
-    strip_module.add(scene, str(tmp_path / "line.wav"), "Bert “ü” 名", 90)
-    length = {"length": 20} if blender.app.version >= (5, 0) else {"frame_end": 200}
-    strips = (
-        scene.sequence_editor.strips
-        if hasattr(scene.sequence_editor, "strips")
-        else scene.sequence_editor.sequences
-    )
-    strips.new_effect(name="Colour", type="COLOR", channel=9, frame_start=120, **length)
-    for compress in (False, True):
-        path = str(tmp_path / f"{compress}.blend")
-        blender.ops.wm.save_as_mainfile(filepath=path, compress=compress, copy=True)
-        assert sorted(sound_strips(path)) == ["Bert “ü” 名", "First: line", "Second"]
-        content = Path(path).read_bytes()
-        for length in (0, 5, 100, len(content) // 2, len(content) - 100):
-            (tmp_path / "cut.blend").write_bytes(content[:length])
-            assert sound_strips(str(tmp_path / "cut.blend")) is None
-    assert (
-        sound_strips(str(tmp_path / "line.wav")) is None
-        and sound_strips(str(tmp_path / "none")) is None
-    )
-    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-    with blender.data.libraries.load(str(tmp_path / "False.blend"), link=True) as (there, wanted):
-        wanted.scenes = there.scenes[:1]
-    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "links.blend"))
-    # the strips of a linked scene are in another file
-    assert sound_strips(str(tmp_path / "links.blend")) == []
-    path = str(tmp_path / "True.blend")
-    blender.ops.wm.open_mainfile(filepath=path)  # from which Blender cannot link
-    assert sorted(sound_strips(path)) == ["Bert “ü” 名", "First: line", "Second"]
-    assert (
-        checks._problem_of_head(path, blender.data.objects[0].name)
-        == ""
-        != checks._problem_of_head(path, "no head")
-    )
-
-
 @pytest.fixture
 def scene_file(needs_sound, blender, scene, voice, tmp_path):
     """A saved scene with a head and two strips that it speaks."""
@@ -336,7 +291,7 @@ def test_strips_that_nobody_speaks_yet_fail_before_the_first_job(
     listed = batch.read_jobs(chosen)
     assert listed.refused == {"Second": "Choose who speaks “Second”"}
     run = batch.Run(chosen, str(tmp_path / "out"), listed.jobs)
-    tasks = run.without_refused(run.tasks(listed.jobs), listed.refused, sys.executable)
+    tasks = run.without_refused(run.tasks(listed.jobs), listed.refused)
     scene = blender.context.scene
     with pytest.raises(errors.BadHead, match="“Second” has no speaker and .* --head"):
         # a job file may name it: not on whichever head was chosen last
@@ -373,9 +328,7 @@ def test_files_in_the_way_of_a_job_are_noticed_before_the_first_job(
         chosen = command.options(["--jobs", str(tmp_path / "jobs.toml"), *arguments])
         listed = batch.read_jobs(chosen)
         run = batch.Run(chosen, listed.out, listed.jobs)
-        return [
-            task.job for task in run.without_refused(run.tasks(listed.jobs), {}, sys.executable)
-        ]
+        return [task.job for task in run.without_refused(run.tasks(listed.jobs), {})]
 
     assert left() == ["b"]  # writes take_01 and take_02 alone
     said = capsys.readouterr().err
@@ -423,8 +376,6 @@ def test_the_fault_of_a_job_costs_no_other(blender, client, tmp_path, monkeypatc
             yield {"event": "done", "job": task.job, "report": batch._bake(task.request(), events)}
 
     monkeypatch.setattr(batch, "events_of", bake_here)
-    monkeypatch.setattr(batch, "engine_python", lambda _: sys.executable)
-    monkeypatch.setattr(batch.baker_process, "sound_problems", lambda *_: {})
     given = [
         "--jobs",
         str(folder),
@@ -461,8 +412,6 @@ def test_a_run_that_is_stopped_says_what_is_left(blender, tmp_path, monkeypatch,
         "out = 'out'\n[jobs.a]\naudio = 'line.wav'\n[jobs.b]\naudio = 'line.wav'\n"
     )
     monkeypatch.setattr(batch, "events_of", events)
-    monkeypatch.setattr(batch, "engine_python", lambda _: sys.executable)
-    monkeypatch.setattr(batch.baker_process, "sound_problems", lambda *_: {})
     with pytest.raises(KeyboardInterrupt):
         batch.bake_all(command.options(["--jobs", str(tmp_path / "jobs.toml")]))
     said = capsys.readouterr().out.splitlines()
@@ -497,31 +446,17 @@ def test_a_wrong_job_file_is_said_before_anything_is_started(blender, tmp_path, 
         "[defaults]\naudio = 'shott.blend'\n"
         "[jobs.a]\naudio = 'nothere.wav'\n[jobs.b]\nstyle = 'Storytellr'\n[jobs.c]\nblend = "
         "'no.blend'\n"
-        "[jobs.d]\nblend = 'shot.blend'\nhead = 'Thunder Hed'\n[jobs.e]\nhead = "
-        "'x'\n[jobs.f]\npicture = 'shot.blend'\n"
-        "[jobs.h]\nblend = 'shot.blend'\nstrip = 'Anna'\n"
+        "[jobs.e]\nhead = 'x'\n[jobs.f]\npicture = 'face.png'\n"
     )
-    head.build(blender.context.scene.collection, blender.context.view_layer)
-    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"), compress=True)
-    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    (tmp_path / "face.png").write_bytes(b"a picture")
     code, _, complaints = start("--out", str(tmp_path / "out"))
     assert code == 1 and not (tmp_path / "out").exists()
     lines = complaints.removeprefix("bake.py: ").splitlines()
     assert (
         lines[0] == f"Job “a”: “audio”: there is no file “{tmp_path / 'nothere.wav'}”: name another"
     )
-    assert lines[1].startswith("Jobs “b”, “c”, “d”, “e”, “f”: “audio”: there")
+    assert lines[1].startswith("Jobs “b”, “c”, “e”, “f”: “audio”: there")
     assert lines[2] == 'Job “b”: “style” = "Storytellr" is no preset: did you mean “Storyteller”?'
     assert lines[3].startswith(f"Job “c”: “blend”: there is no file “{tmp_path / 'no.blend'}”")
-    assert (
-        lines[4]
-        == 'Job “d”: “head” = "Thunder Hed" is no object of “shot.blend”: did you mean “Thunder '
-        "Head”?"
-    )
-    assert lines[5] == "Job “e”: “head” needs a scene that it is in: name it as “blend”"
-    assert lines[6].startswith("Job “f”: “picture” needs “system” =")
-    assert (
-        lines[7]
-        == 'Job “h”: “strip” = "Anna" is no sound strip of “shot.blend”: its sound strips are none'
-        and len(lines) == 8
-    )
+    assert lines[4] == "Job “e”: “head” needs a scene that it is in: name it as “blend”"
+    assert lines[5].startswith("Job “f”: “picture” needs “system” =") and len(lines) == 6

@@ -24,7 +24,7 @@ import json, os, signal, sys, time
 def put(**event): print(json.dumps(event), flush=True)
 print("Blender 9.9 (a greeting)", flush=True)
 open(os.environ["STARTS"], "a").write("x")
-put(event="ready", maker={"thunder": "1"})
+put(event="ready", maker={"thunder": "1", "blender": "5.0.1", "weights": "f"})
 for line in sys.stdin:
     job = json.loads(line)["job"]
     put(event="progress", job=job, fraction=0.5, message="Baking")
@@ -117,34 +117,6 @@ MAKER = Maker("0.1.0", "5.0.1", "f" * 64)
 BAKES = {"thunder": "1", "blender": "5.0.1", "weights": "f"}
 
 
-def node(name, cpus, gpus=0, alive=True):
-    return {
-        "NodeID": name,
-        "Alive": alive,
-        "NodeManagerHostname": name,
-        "Resources": {"CPU": cpus, **({"GPU": gpus} if gpus else {})},
-    }
-
-
-@pytest.mark.parametrize(
-    "nodes, slots",
-    [
-        ([node("a", 9), node("b", 4)], [("a", 4, 0), ("b", 4, 0), ("a", 4, 0)]),
-        ([node("a", 2), node("b", 0), node("c", 8, alive=False),
-        {"NodeID": "d", "Alive": True, "Resources": {}}], [("a", 2, 0)]),
-        ([node("a", 64), node("b", 16, gpus=2), node("c", 1, gpus=4)],
-        [("b", 4, 1), ("c", 1, 1), ("b", 4, 1)]),
-    ],
-    ids=[
-        "a job for each share of the processors, first one each", "one on a small machine, none "
-                                                                  "without processors or power",
-        "on graphics cards alone where there are any",
-    ],
-)  # fmt: skip
-def test_jobs_are_placed(nodes, slots):
-    assert [(slot.node, slot.cpus, slot.gpus) for slot in cluster.slots(nodes, 4)] == slots
-
-
 def test_files_of_a_job_are_brought_where_they_are_not_there(tmp_path):
     (tmp_path / "here.wav").write_bytes(b"voice")
     other = {"audio": (hashlib.sha256(b"other").hexdigest(), b"other")}
@@ -211,183 +183,129 @@ DRIVER = """
 import json, os, sys
 request = json.loads(sys.stdin.readline())
 jobs = [task["job"] for task in request["tasks"]]
-print(json.dumps({"event": "ready"}), flush=True)
 print(json.dumps({"event": "done", "job": jobs[0], "report": {}, "node": "n"}), flush=True)
 os._exit(1)
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a script that stands for a Python")
-def test_a_connection_that_is_lost_is_made_again_for_the_jobs_that_are_left(tmp_path):
-    """Ray ends the process that speaks to it with the machine that it is connected by; here a
-    script does that after each job."""
+def test_a_connection_that_is_lost_is_said_of_the_jobs_that_are_left(tmp_path):
+    """Ray ends the process that speaks to it with the machine that it is connected by."""
     (tmp_path / "driver.py").write_text(DRIVER)
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{tmp_path}/driver.py"\n')
     python.chmod(0o755)
-    tasks = [Task(name, {}, str(tmp_path)) for name in "abcde"]
+    tasks = [Task(name, {}, str(tmp_path)) for name in "abc"]
     events = list(client.bake_on(client.Cluster("auto"), str(python), ["blender"], tasks, MAKER))
-    assert [(event["event"], event.get("job")) for event in events if event["event"] != "note"] == [
-        ("done", "a"), ("done", "b"), ("done", "c"), ("failed", "d"), ("failed", "e"),
-    ]  # fmt: skip
-    assert "was lost 3 times" in events[-1]["sentence"]
+    ends = [(event["event"], event["job"]) for event in events]
+    assert ends == [("done", "a"), ("failed", "b"), ("failed", "c")]
+    assert "was lost: bake again" in events[-1]["sentence"]
 
 
 def test_what_is_sent_to_a_machine_names_nothing_that_it_may_not_have():
-    """Ray unpacks the class before any of its methods can say where the add-on is."""
-    methods = [
-        value for value in vars(cluster.NodeBaker).values() if isinstance(value, types.FunctionType)
-    ]
-    named = {
-        each.argval
-        for method in methods
-        for each in dis.get_instructions(method)
-        if each.opname == "LOAD_GLOBAL"
-    }
+    """Ray unpacks the function before it can say where the add-on is."""
+    instructions = dis.get_instructions(cluster.bake_there)
+    named = {each.argval for each in instructions if each.opname == "LOAD_GLOBAL"}
     assert {"sys", "importlib"} <= named and all(
         name in sys.stdlib_module_names for name in named & vars(cluster).keys()
     )
-
-
-def test_a_machine_without_the_add_on_says_so(monkeypatch, tmp_path):
-    def absent(name):
-        raise ModuleNotFoundError(f"No module named {name!r}")
-
-    monkeypatch.setattr(cluster.importlib, "import_module", absent)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    maker, why = cluster.NodeBaker(str(tmp_path), ["blender"], 1).ready()
-    assert (
-        maker == {}
-        and f"“{tmp_path}”" in why
-        and "No module named 'thunder_core.batch.baker'" in why
-        and "install it" in why
-    )
-
-
-RAY_ERROR = (
-    "The actor died because of an error raised in its creation task, "
-    "\x1b[36mray::NodeBaker.__init__()\x1b[39m (pid=1, repr=<cluster>)\n"
-    "  File \"x.py\", line 3\nModuleNotFoundError: No module named 'pickled'"
-    + " of a long name" * 30
-    + "\n"
-)
 
 
 class RayError(Exception):
     pass
 
 
-def remote(function):
-    """What Ray calls as `.options(…).remote(…)`."""
-    return types.SimpleNamespace(
-        options=lambda **chosen: types.SimpleNamespace(
-            remote=lambda *given: function(*given, **chosen)
-        )
-    )
-
-
 class PlayedRay:
-    """Ray whose machines bake at once as `maker`; those of some names cannot start anything or
-    never answer."""
+    """Ray, whose machines “one”, “two” … run a task each at once: as a function from the name of a
+    machine to its events says."""
 
     exceptions = types.SimpleNamespace(RayError=RayError)
-    util = None
 
-    def __init__(self, nodes, maker=None, failing=(), stuck=()):
-        self.nodes = lambda: nodes
-        self.maker, self.failing, self.stuck = maker, failing, stuck
-        self.started, self.killed = [], []
-        self.kill = self.killed.append
-
-    def remote(self, kind):
-        return remote(self.begin)
-
-    def begin(self, *_, scheduling_strategy, **__):
-        node = scheduling_strategy.node_id
-        self.started.append(node)
-        return types.SimpleNamespace(
-            ready=remote(lambda **_: (node, len(self.started))),
-            bake=remote(
-                lambda request, *_, **__: iter(
-                    [{"event": "done", "job": request["job"], "report": {}}]
-                )
-            ),
-        )
-
-    def wait(self, awaited, **_):
-        time.sleep(0.01)
-        there = [one for one in awaited if not isinstance(one, tuple) or one[0] not in self.stuck]
-        return there[:1], [one for one in awaited if one not in there[:1]]
-
-    def get(self, answer):
-        if isinstance(answer, dict):
-            return answer
-        if answer[0] in self.failing:
-            raise RayError(RAY_ERROR)
-        return self.maker, ""
-
-
-@pytest.fixture
-def spread(monkeypatch):
-    """Run a request of two jobs on a Ray that fails; its events."""
-    strategy = types.SimpleNamespace(
-        NodeAffinitySchedulingStrategy=lambda node_id, soft: types.SimpleNamespace(node_id=node_id)
-    )
-    for name in ("ray", "ray.util", "ray.util.scheduling_strategies"):
-        monkeypatch.setitem(sys.modules, name, strategy)
-    monkeypatch.setattr(cluster, "NEW_MACHINES", 0.0)
-    monkeypatch.setattr(cluster, "TURN", 0.0)
-
-    def run(ray):
-        tasks = [
-            {"job": name, "settings": {}, "out": "", "options": [], "files": []} for name in "ab"
+    def __init__(self, answers, **resources):
+        self.answers, self.chosen = answers, []
+        self.cluster_resources = lambda: {"CPU": 1}
+        self.nodes = lambda: [
+            {"NodeID": name, "Alive": True, "Resources": {"CPU": 8, **resources}}
+            for name in ("one", "two")
         ]
-        request = {
-            "tasks": tasks,
-            "cpus": 4,
-            "root": "",
-            "command": [],
-            "maker": BAKES,
-            "results": "back",
-            "of_takes": "",
-        }
-        events, stopped = [], threading.Event()
-        # a run that retries for ever fails instead of hanging
-        guard = threading.Timer(20.0, stopped.set)
-        guard.start()
-        cluster.Spread(ray, request, events.append, stopped).run()
-        guard.cancel()
-        assert not stopped.is_set()
-        return events
 
-    return run
+    def remote(self, function):
+        def options(**chosen):
+            self.chosen.append(chosen)
+            refused = str(chosen["label_selector"])
+            node = next(name for name in ("one", "two") if name not in refused)
+            return types.SimpleNamespace(remote=lambda *given: self.run(node, given[2]["job"]))
+
+        return types.SimpleNamespace(options=options)
+
+    def run(self, node, job):
+        for event in self.answers(node):
+            yield event if event is None else {"job": job, "node": node, "node_id": node} | event
+
+    def wait(self, running, **_):
+        return running[:1], running[1:]
+
+    def get(self, event):
+        if event is None:
+            raise RayError("\x1b[36mlost\x1b[39m")
+        return event
 
 
-def test_machines_that_cannot_start_are_given_up_with_the_cause(spread):
-    ray = PlayedRay([node("one", 8), node("two", 4)], failing=("one", "two"))
-    events = spread(ray)
-    failed = [event for event in events if event["event"] == "failed"]
-    assert [event["job"] for event in failed] == ["a", "b"]
-    assert {*ray.started} == {"one", "two"}
-    sentence = failed[0]["sentence"]
-    assert (
-        "one one: ModuleNotFoundError: No module named 'pickled' of a long name" in sentence
-        and "two two: Module" in sentence
-    )
-    assert (
-        sentence.count("of a long name") == 60
-        and "\x1b" not in sentence
-        and "bake again" in sentence
-    )
+def spread(ray):
+    """The events of a request of two jobs."""
+    tasks = [{"job": name, "settings": {}, "out": "", "options": [], "files": []} for name in "ab"]
+    request = {"tasks": tasks, "cpus": 4, "root": "", "results": "back", "of_takes": ""}
+    events, stopped = [], threading.Event()
+    # a run that retries for ever fails instead of hanging
+    guard = threading.Timer(20.0, stopped.set)
+    guard.start()
+    cluster.Spread(ray, request, events.append).run(stopped)
+    guard.cancel()
+    assert not stopped.is_set()
+    return events
+
+
+DONE, UNFIT = {"event": "done", "report": {}}, {"event": "unfit", "sentence": "it has Blender 9"}
+
+
+@pytest.mark.parametrize("resources, cpus, cards", [({}, 4, 0), ({"GPU": 2}, 1, 1)])
+def test_a_job_gets_its_processors_or_a_graphics_card(resources, cpus, cards):
+    ray = PlayedRay(lambda node: [DONE], **resources)
+    assert [event["event"] for event in spread(ray)] == ["done", "done"]
+    assert {(each["num_cpus"], each["num_gpus"]) for each in ray.chosen} == {(cpus, cards)}
+
+
+def test_a_machine_that_cannot_bake_gets_no_more_jobs():
+    events = spread(PlayedRay(lambda node: [UNFIT] if node == "one" else [DONE]))
+    assert sorted(e["job"] for e in events if e["event"] == "done") == ["a", "b"]
     notes = [event["sentence"] for event in events if event["event"] == "note"]
-    assert all(any(f"machine {name} {name}" in each for each in notes) for name in ("one", "two"))
+    assert notes == ["The machine one cannot bake: it has Blender 9"]
+    failed = [e for e in spread(PlayedRay(lambda node: [UNFIT])) if e["event"] == "failed"]
+    assert sorted(event["job"] for event in failed) == ["a", "b"]
+    assert "one: it has Blender 9; two: it has" in failed[0]["sentence"]
 
 
-def test_a_machine_whose_start_hangs_keeps_no_job(spread, monkeypatch):
-    monkeypatch.setattr(cluster, "PATIENCE", 0.2)
-    events = spread(PlayedRay([node("stuck", 4), node("works", 4)], BAKES, stuck=("stuck",)))
-    assert sorted(event["job"] for event in events if event["event"] == "done") == ["a", "b"]
-    events = spread(PlayedRay([node("stuck", 4)], BAKES, stuck=("stuck",)))
+def test_a_job_is_given_up_when_it_has_lost_several_machines():
+    events = spread(PlayedRay(lambda node: [{"event": "progress"}, None]))
     failed = [event for event in events if event["event"] == "failed"]
-    assert [event["job"] for event in failed] == ["a", "b"]
-    assert "No machine of the cluster can bake" in failed[0]["sentence"]
+    assert sorted(event["job"] for event in failed) == ["a", "b"]
+    assert "3 machines were lost" in failed[0]["sentence"] and failed[0]["log"] == "lost"
+    notes = [event["sentence"] for event in events if event["event"] == "note"]
+    assert len(notes) == 4 and "The machine one was lost while it baked" in notes[0]
+
+
+def test_a_machine_that_differs_or_whose_process_cannot_start_is_unfit(command):
+    request = {"command": command, "cpus": 1, "results": "shared", "maker": BAKES}
+    job = {"job": "a", "settings": {}, "out": "", "options": []}
+
+    def events(**changed):
+        cluster._baker.cache_clear()
+        return list(cluster.bake_job({**request, **changed}, job, {}))
+
+    assert [event["event"] for event in events()] == ["progress", "done"]
+    different = events(maker={**BAKES, "blender": "9"})
+    assert (
+        different[0]["event"] == "unfit" and "has Blender 5.0.1 where" in different[0]["sentence"]
+    )
+    cannot = events(command=["no such program"])
+    assert cannot[0]["event"] == "unfit" and "cannot be run" in cannot[0]["sentence"]

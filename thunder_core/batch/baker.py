@@ -17,8 +17,7 @@ import contextlib
 import json
 import os
 import queue
-import subprocess
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from .. import system_calls
@@ -131,24 +130,24 @@ class LineProcess(PipedProcess):
         self._events.put(None)
 
 
-class Baker:
+class Baker(LineProcess):
     """A process that bakes, started at once. `maker`: its versions and weights, known once it is
     ready."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None):
         self.maker: dict | None = None
-        self._process = LineProcess([*command, "--baker"], environment)
+        super().__init__([*command, "--baker"], environment)
 
     def wait(self) -> dict:
         """Wait until it is ready; returns `maker`. Raises NoEngine if it cannot bake at all, or is
         not ready after START_SECONDS."""
         if self.maker is None:
             try:
-                event = self._process.next(START_SECONDS)
+                event = self.next(START_SECONDS)
             except TimeoutError:
                 what = (
                     f"not ready to bake after {duration(START_SECONDS)} (its last line: "
-                    f"{self._process.last_line})"
+                    f"{self.last_line})"
                 )
                 raise NoEngine(
                     f"Blender was {what}: start it in a terminal to see what it waits for, and "
@@ -156,7 +155,7 @@ class Baker:
                 ) from None
             if event is None:
                 raise NoEngine(
-                    f"No Blender could be started to bake in ({self._process.last_line}): correct "
+                    f"No Blender could be started to bake in ({self.last_line}): correct "
                     f"that and bake again"
                 )
             self.maker = event["maker"]
@@ -166,29 +165,23 @@ class Baker:
         """The events of a job, the last of them “done” or “failed”. Raises NoEngine, or BakerDied
         if the process ends or, for STALL_SECONDS, does nothing."""
         self.wait()
-        self._process.send(task.request())
+        self.send(task.request())
         doing = "nothing yet"
         while True:
             try:
-                event = self._process.next(STALL_SECONDS)
-                why = f"{system_calls.how_it_ended(self._process.popen)} while it baked this"
+                event = self.next(STALL_SECONDS)
+                why = f"{system_calls.how_it_ended(self.popen)} while it baked this"
             except TimeoutError:
                 event = None
                 why = (
                     f"did not go on for {duration(STALL_SECONDS)} and was ended (the last: {doing})"
                 )
             if event is None:
-                raise BakerDied(
-                    f"Blender {why}: bake it alone, with --only, to see why", self._process.log
-                )
+                raise BakerDied(f"Blender {why}: bake it alone, with --only, to see why", self.log)
             doing = event.get("message", doing)
             yield event
             if event["event"] in ("done", "failed"):
                 return
-
-    def close(self) -> None:
-        """End it. May be called twice."""
-        self._process.close()
 
 
 def bake_here(command: Sequence[str], tasks: Sequence[Task]) -> Generator[dict, None, None]:
@@ -216,7 +209,6 @@ def bake_here(command: Sequence[str], tasks: Sequence[Task]) -> Generator[dict, 
 BACK, SHARED = "back", "shared"  # transfer of results: over Ray, or through a shared disk
 _DRIVER = f"{__package__.split('.')[-2]}.engine.cluster"
 _ENVIRONMENT = {"PYTHONPATH": ROOT, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
-ATTEMPTS = 3  # attempts to connect to a cluster
 CPUS = 4  # processors per job; the engine of a bake uses as many threads
 
 
@@ -239,51 +231,27 @@ def bake_on(
     python: a Python that has Ray.  command: starts a baking Blender there.  maker: versions and
     weights that the machines must have. Raises NoEngine if nothing can be baked.
     """
-    waiting = {task.job: task for task in tasks}
-    lost = 0
-    while waiting:
-        process = LineProcess([python, "-m", _DRIVER], _ENVIRONMENT)
-        try:
-            yield from _answers(
-                process, _request(cluster, command, list(waiting.values()), maker), waiting
+    waiting = [task.job for task in tasks]
+    process = LineProcess([python, "-m", _DRIVER], _ENVIRONMENT)
+    try:
+        process.send(_request(cluster, command, tasks, maker))
+        event = process.next()
+        if event is None:  # Ray ends a process that finds no cluster without an error
+            raise NoEngine(
+                f"No Ray cluster answers at “{cluster.address}” ({process.last_line}): {ADVICE}"
             )
-            if not waiting:
-                return
-            lost += 1
-            if lost == ATTEMPTS:
-                for job in waiting:
-                    yield failure_event(
-                        job,
-                        f"The connection to the cluster was lost {lost} times: bake again",
-                        process.log,
-                    )
-                return
-            yield {
-                "event": "note",
-                "sentence": "The connection to the cluster was lost: connecting again",
-            }
-        finally:
-            process.close()
-
-
-def _answers(process: LineProcess, request: dict, waiting: dict[str, Task]) -> Iterator[dict]:
-    """The events of one connection, until all jobs have ended or it is lost; jobs that ended leave
-    `waiting`."""
-    process.send(request)
-    connected = False
-    while waiting and (event := process.next()) is not None:
-        if event["event"] == "refused":
-            raise NoEngine(event["sentence"])
-        connected = True
-        if event["event"] in ("done", "failed"):
-            waiting.pop(event["job"], None)
-        if event["event"] != "ready":
+        while waiting and event is not None:
+            if event["event"] == "refused":
+                raise NoEngine(event["sentence"])
+            if event["event"] in ("done", "failed"):
+                waiting.remove(event["job"])
             yield event
-    # Ray ends a process that finds no cluster without an error that could be caught
-    if not connected:
-        raise NoEngine(
-            f"No Ray cluster answers at “{request['address']}” ({process.last_line}): {ADVICE}"
-        )
+            event = process.next() if waiting else None
+        for job in waiting:
+            why = "The connection to the cluster was lost: bake again"
+            yield failure_event(job, why, process.log)
+    finally:
+        process.close()
 
 
 def _request(cluster: Cluster, command: Sequence[str], tasks: Sequence[Task], maker: Maker) -> dict:
@@ -295,41 +263,3 @@ def _request(cluster: Cluster, command: Sequence[str], tasks: Sequence[Task], ma
         "tasks": [task.request() | {"files": path_names(task.settings)} for task in tasks],
         "of_takes": OF_TAKES.pattern,
     }
-
-
-# ---- sounds, judged before they are baked by the engine's Python (engine/speech/audio.py)
-
-# seconds for all files; what has not been checked by then is noticed when it is baked
-LONGEST = 60.0
-_CHECK = f"{__package__.split('.')[-2]}.engine.speech.audio"
-
-
-def sound_problems(python: str, paths: Iterable[str]) -> dict[str, str]:
-    """Path → the reason, one sentence, of each file that the engine refuses. python: the engine's.
-    Files not judged are left out."""
-    asked = sorted(set(paths))
-    if not asked:
-        return {}
-    try:
-        done = subprocess.run(
-            [python, "-m", _CHECK],
-            input=json.dumps(asked).encode(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=LONGEST,
-            env={**os.environ, "PYTHONPATH": ROOT, "PYTHONUTF8": "1"},
-            **system_calls.new_group(),
-        )
-        answer = done.stdout
-    except subprocess.TimeoutExpired as error:
-        answer = error.stdout or b""
-    except OSError:  # which the bake then reports in full
-        return {}
-    answers = {}
-    for line in answer.decode("utf-8", "replace").splitlines():
-        try:
-            path, reason = json.loads(line)
-            answers[path] = reason
-        except ValueError:  # cut off at the end of the time, or not ours
-            continue
-    return {path: reason for path, reason in answers.items() if path in asked}

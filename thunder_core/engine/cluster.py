@@ -2,15 +2,16 @@
 """Spreads bakes over the machines of a Ray cluster: `python -m thunder_core.engine.cluster`, in a
 Python that has Ray.
 
-thunder_core/batch/baker.py starts it, sends one request and reads events. Each machine runs
-processes that bake one job after another (thunder_core/batch/baker.py), so that an engine starts
-once. Machines with graphics cards get a job per card; if there are such machines, the others get
-none, because takes are identical only on one kind of device. A job whose machine is lost is baked
-by another one.
+thunder_core/batch/baker.py starts it, sends one request and reads events. Each job is a task that
+Ray runs where processors are free; its process keeps a Blender that bakes one job after another, so
+that an engine starts once. Where machines have graphics cards a task gets a card, and the other
+machines get none, because takes are identical only on one kind of device. A job whose machine is
+lost is baked by another one.
 """
 
 import collections
 import contextlib
+import functools
 import hashlib
 import importlib
 import json
@@ -21,122 +22,93 @@ import socket
 import sys
 import tempfile
 import threading
-import time
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..batch.baker import ADVICE, START_SECONDS
-from ..errors import ThunderError
+from ..batch.baker import ADVICE, Baker, BakerDied, failure_event, Task
+from ..errors import NoEngine, ThunderError
 from ..files import hash_of, Transaction
 
 ATTEMPTS = 3  # machines that a job may lose
-NEW_MACHINES = 10.0  # seconds between two checks for machines that joined
-# seconds to wait where nothing is baked: a process says after START_SECONDS what its Blender waits
-# for
-PATIENCE = START_SECONDS + 60.0
 TURN = 0.5  # seconds between two checks for cancellation
 # codes that colour a terminal, which Ray's errors contain
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
-@dataclass(frozen=True)
-class Slot:
-    """A slot that bakes one job after another.  node: id of the machine.  number: index of the slot
-    on the machine."""
-
-    node: str
-    host: str
-    number: int
-    cpus: float
-    gpus: float
+# ---- on a machine of the cluster
 
 
-def slots(nodes: list[dict], cpus: int) -> list[Slot]:
-    """The slots of a cluster. nodes: of ray.nodes(). cpus: of a job; a smaller machine still gets
-    one slot."""
-    alive = [node for node in nodes if node.get("Alive") and node["Resources"].get("CPU", 0) > 0]
-    with_gpus = [node for node in alive if node["Resources"].get("GPU", 0) >= 1]
-    places = []
-    for node in with_gpus or alive:
-        has, gpus = node["Resources"]["CPU"], int(node["Resources"].get("GPU", 0))
-        count = max(1, min(gpus, int(has)) if gpus else int(has // cpus))
-        each = min(float(cpus), has / count)
-        each = float(int(each)) if each >= 1 else each  # Ray takes fractions below 1 only
-        places += [
-            Slot(
-                node["NodeID"], node.get("NodeManagerHostname", ""), number, each, float(bool(gpus))
-            )
-            for number in range(count)
-        ]
-    # the first job of each machine before the second of any
-    return sorted(places, key=lambda slot: (slot.number, slot.node))
+def bake_there(root: str, *given) -> Iterator[dict]:
+    """The events of `bake_job`, with the machine's name, on one that has the add-on in the folder
+    `root`.
 
-
-class NodeBaker:
-    """A process that bakes on one machine. Ray sends its code there and runs it as an actor.
-
-    Its methods use only Python's standard library: a machine knows the add-on only once `ready` has
-    said where it is.
+    Ray sends this function there. It uses what a Python with Ray has until it has found the add-on.
     """
+    node = importlib.import_module("ray").get_runtime_context().get_node_id()
+    # and the beginning of its id, since a test's machines share their name
+    about = {"node": f"{socket.gethostname()} {node[:6]}", "node_id": node}
+    if root not in sys.path:
+        sys.path.insert(0, root)
+    try:
+        there = importlib.import_module("thunder_core.engine.cluster")
+    except Exception as error:
+        why = f"the add-on cannot be loaded from “{root}” there ({type(error).__name__}: {error})"
+        yield {"event": "unfit", "sentence": f"{why}: install it at the same path", **about}
+        return
+    for event in there.bake_job(*given):
+        yield event | about
 
-    def __init__(self, root: str, command: list[str], threads: int):
-        self.root, self.module, self.transfer = root, None, None
-        self.command = command
-        self.environment = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-        self.baker = None
 
-    def ready(self) -> tuple[dict, str]:
-        """(description of this machine's baker, "" or the reason why it cannot bake)."""
-        try:
-            if self.root not in sys.path:
-                sys.path.insert(0, self.root)
-            self.module = importlib.import_module("thunder_core.batch.baker")
-            self.transfer = importlib.import_module("thunder_core.engine.cluster")
-        except Exception as error:
+@functools.cache
+def _baker(command: tuple[str, ...], threads: int) -> Baker:
+    """The process that bakes for this one. Raises NoEngine."""
+    return Baker(command, {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)})
+
+
+def bake_job(request: dict, job: dict, inputs: dict) -> Iterator[dict]:
+    """The events of a job of a request. “unfit” has a sentence if this machine cannot bake at all;
+    where the folder of results is not shared, the last event holds its files.
+
+    inputs: setting → (hash, content) of the files that it names.
+    """
+    folder = tempfile.mkdtemp(prefix="thunder_job_")
+    try:
+        baker = _baker(tuple(request["command"]), request["cpus"])
+        if why := _difference(baker.wait(), request["maker"]):
+            yield {"event": "unfit", "sentence": why}
+            return
+        settings, brought = with_inputs(job["settings"], inputs, folder)
+        packs = ["--pack"] if {"audio", "listen-to"} & set(brought) else []
+        is_shared = request["results"] == "shared"
+        out = job["out"] if is_shared else os.path.join(folder, "out")
+        for event in baker.bake(Task(job["job"], settings, out, [*job["options"], *packs])):
+            if event["event"] == "done" and not is_shared:
+                event = event | {"files": content_of(out)}
+            yield event
+    except NoEngine as error:
+        _baker.cache_clear()
+        yield {"event": "unfit", "sentence": str(error)}
+    except BakerDied as error:
+        baker.close()
+        _baker.cache_clear()
+        yield failure_event(job["job"], str(error), error.log)
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+        yield failure_event(job["job"], f"The machine could not bake this ({why}): bake it again")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _difference(theirs: dict, ours: dict) -> str:
+    """Why a machine with these versions and weights would not bake the same, "" if it would."""
+    for part, words in (("thunder", "THUNDER"), ("blender", "Blender"), ("weights", "weights")):
+        if theirs[part] != ours[part]:
             return (
-                {},
-                f"the add-on cannot be loaded from “{self.root}” there ({type(error).__name__}: "
-                f"{error}): install it at the same path",
+                f"it has {words} {theirs[part][:12]} where this machine has {ours[part][:12]}: "
+                f"install the same on both"
             )
-        try:
-            self.baker = self.baker or self.module.Baker(self.command, self.environment)
-            return self.baker.wait(), ""
-        except Exception as error:  # its class may be unknown where it would arrive
-            if self.baker is not None:
-                self.baker.close()
-            self.baker = None
-            return {}, str(error)
-
-    def bake(self, request: dict, inputs: dict, shared: bool) -> Iterator[dict]:
-        """The events of a job. inputs: setting → (hash, content) of the files that it names;
-        shared: whether its folder is that of the process that asks; else the last event holds its
-        files."""
-        folder = tempfile.mkdtemp(prefix="thunder_job_")
-        try:
-            settings, brought = self.transfer.with_inputs(request["settings"], inputs, folder)
-            options = [
-                *request["options"],
-                *(["--pack"] if {"audio", "listen-to"} & set(brought) else []),
-            ]
-            out = request["out"] if shared else os.path.join(folder, "out")
-            self.baker = self.baker or self.module.Baker(self.command, self.environment)
-            for event in self.baker.bake(self.module.Task(request["job"], settings, out, options)):
-                if event["event"] == "done" and not shared:
-                    event = event | {"files": self.transfer.content_of(out)}
-                yield event
-        except self.module.BakerDied as error:
-            self.baker.close()
-            self.baker = None
-            yield self.module.failed(request["job"], str(error), error.log)
-        except Exception as error:
-            yield self.module.failed(
-                request["job"],
-                f"The machine could not bake this ({type(error).__name__}: {error}): bake it again",
-            )
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+    return ""
 
 
 def with_inputs(settings: dict, inputs: dict, folder: str) -> tuple[dict, list[str]]:
@@ -166,193 +138,116 @@ def content_of(folder: str) -> dict[str, bytes]:
     }
 
 
-@dataclass
+# ---- on the machine that asks
+
+
 class Spread:
-    """State of one request: waiting jobs, busy slots, lost machines. put: gets each event."""
+    """The jobs of one request on the machines of a cluster. put: gets each event."""
 
-    ray: object
-    request: dict
-    put: object
-    stopped: threading.Event
-    waiting: collections.deque = field(default_factory=collections.deque)
-    attempts: collections.Counter = field(default_factory=collections.Counter)
-    free: dict = field(default_factory=dict)  # slot → actor
-    # reference that `ready` resolves → (slot, actor)
-    starting: dict = field(default_factory=dict)
-    # a job's events, as Ray gives them → (request, slot, actor)
-    running: dict = field(default_factory=dict)
-    # id of a machine that cannot bake → its name and the reason
-    refused: dict = field(default_factory=dict)
+    def __init__(self, ray, request: dict, put):
+        self.ray, self.put = ray, put
+        self.request = {name: value for name, value in request.items() if name != "tasks"}
+        self.waiting = collections.deque(request["tasks"])
+        self.running: dict = {}  # a job's events, as Ray gives them → the job
+        self.nodes: dict[str, str] = {}  # job → name of the machine that bakes it
+        self.lost: collections.Counter[str] = collections.Counter()  # machines, by job
+        self.refused: dict[str, str] = {}  # id of a machine that cannot bake → its name and why
+        machines = [node["Resources"] for node in self._nodes()]
+        has_cards = any(machine.get("GPU", 0) >= 1 for machine in machines)
+        most = max((machine["CPU"] for machine in machines), default=1)
+        self.options = {
+            "num_cpus": 1 if has_cards else min(request["cpus"], int(most)),
+            "num_gpus": int(has_cards),
+            "num_returns": "streaming",
+            "max_retries": 0,  # progress that was told cannot be told again
+            "scheduling_strategy": "SPREAD",
+        }
 
-    def run(self) -> None:
+    def _nodes(self) -> list[dict]:
+        """The machines that have processors for bakes, as Ray describes them."""
+        return [
+            node
+            for node in self.ray.nodes()
+            if node.get("Alive") and node["Resources"].get("CPU", 0) > 0
+        ]
+
+    def run(self, stopped: threading.Event) -> None:
         """Bake all requested jobs, or report for each job why it was not baked."""
-        self.waiting.extend(self.request["tasks"])
-        looked, idle_since = -NEW_MACHINES, time.monotonic()
-        while (self.waiting or self.running) and not self.stopped.is_set():
-            if self.waiting and time.monotonic() - looked >= NEW_MACHINES:
-                looked = time.monotonic()
-                self._look_for_machines()
-            while self.waiting and self.free:
-                self._begin(*self.free.popitem())
-            if self.running:
-                idle_since = time.monotonic()
-            elif self._none_can_bake() or time.monotonic() - idle_since > PATIENCE:
+        while (self.waiting or self.running) and not stopped.is_set():
+            if self.refused and all(node["NodeID"] in self.refused for node in self._nodes()):
                 self._give_up()
                 return
-            self._poll()
+            # few more than can run: Ray holds their files
+            while self.waiting and len(self.running) <= self.ray.cluster_resources().get("CPU", 0):
+                self._begin(self.waiting.popleft())
+            if self.running:
+                ready, _ = self.ray.wait(list(self.running), num_returns=1, timeout=TURN)
+                for stream in ready:
+                    self._handle_event(stream)
 
-    def _none_can_bake(self) -> bool:
-        """Whether there are machines, and none of them can bake."""
-        return bool(self.refused) and all(
-            slot.node in self.refused for slot in slots(self.ray.nodes(), self.request["cpus"])
-        )
-
-    def _look_for_machines(self) -> None:
-        """Start a baking process in each empty slot, at most one per waiting job."""
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-        used = {
-            *self.free,
-            *(slot for slot, _ in self.starting.values()),
-            *(slot for _, slot, _ in self.running.values()),
-        }
-        for slot in slots(self.ray.nodes(), self.request["cpus"]):
-            if (
-                slot in used
-                or slot.node in self.refused
-                or len(self.free) + len(self.starting) >= len(self.waiting)
-            ):
-                continue
-            options = {
-                "num_cpus": slot.cpus,
-                "num_gpus": slot.gpus,
-                "max_restarts": 0,
-                "scheduling_strategy": NodeAffinitySchedulingStrategy(
-                    node_id=slot.node, soft=False
-                ),
-            }
-            actor = (
-                self.ray.remote(NodeBaker)
-                .options(**options)
-                .remote(self.request["root"], self.request["command"], self.request["cpus"])
-            )
-            self.starting[actor.ready.options(num_returns=1).remote()] = slot, actor
-
-    def _begin(self, slot: Slot, actor) -> None:
-        """Start the next job in a slot."""
-        request = self.waiting.popleft()
+    def _begin(self, job: dict) -> None:
+        """Give a job to Ray."""
         try:
-            inputs = _read_inputs(request)
+            inputs = _read_inputs(job)
         except OSError as error:
-            self.free[slot] = actor
             name = os.path.basename(error.filename or "")
-            self.put(
-                {
-                    "event": "failed",
-                    "job": request["job"],
-                    "sentence": f"“{name}” cannot be read ({error.strerror}): name another",
-                }
-            )
+            why = f"“{name}” cannot be read ({error.strerror}): name another"
+            self.put(failure_event(job["job"], why))
             return
-        stream = actor.bake.options(num_returns="streaming").remote(
-            request, inputs, self.request["results"] == "shared"
-        )
-        self.running[stream] = (request, slot, actor)
-
-    def _poll(self) -> None:
-        """Wait briefly for results of the machines, and handle them."""
-        awaited = [*self.starting, *self.running]
-        if not awaited:
-            time.sleep(TURN)
-            return
-        ready, _ = self.ray.wait(awaited, num_returns=1, timeout=TURN)
-        for reference in ready:
-            if reference in self.starting:
-                self._handle_start(reference)
-            else:
-                self._handle_event(reference)
-
-    def _handle_start(self, answer) -> None:
-        """Handle that a slot is ready or cannot bake."""
-        slot, actor = self.starting.pop(answer)
-        try:
-            maker, why = self.ray.get(answer)
-        except self.ray.exceptions.RayError as error:
-            maker, why = {}, cause(error)
-        for part, words in (("thunder", "THUNDER"), ("blender", "Blender"), ("weights", "weights")):
-            if not why and maker[part] != self.request["maker"][part]:
-                theirs, ours = maker[part][:12], self.request["maker"][part][:12]
-                why = (
-                    f"it has {words} {theirs} where this machine has {ours}: install the same "
-                    f"on both"
-                )
-        if not why:
-            self.free[slot] = actor
-            return
-        self.ray.kill(actor)
-        if slot.node not in self.refused:
-            sentence = f"The machine {_name_of(slot)} cannot bake: {why}"
-            self.put({"event": "note", "sentence": sentence, "node": _name_of(slot)})
-        self.refused[slot.node] = f"{_name_of(slot)}: {why}"
+        labels = {"ray.io/node-id": f"!in({','.join(self.refused)})"} if self.refused else {}
+        task = self.ray.remote(bake_there).options(**self.options, label_selector=labels)
+        self.running[task.remote(self.request["root"], self.request, job, inputs)] = job
 
     def _handle_event(self, stream) -> None:
         """Handle the next event of a job."""
-        request, slot, actor = self.running[stream]
+        job = self.running[stream]
         try:
             event = self.ray.get(next(stream))
         except StopIteration:
-            event = {
-                "event": "failed",
-                "job": request["job"],
-                "sentence": "The machine gave no answer: bake again",
-            }
+            event = failure_event(job["job"], "The machine gave no answer: bake again")
         except self.ray.exceptions.RayError as error:
-            self._handle_loss(stream, error)
+            del self.running[stream]
+            self._handle_loss(job, error)
             return
-        if event["event"] not in ("done", "failed"):
-            self.put(event | {"node": _name_of(slot)})
+        node_id = event.pop("node_id", "")
+        self.nodes[job["job"]] = event.get("node", "")
+        if event["event"] == "progress":
+            self.put(event)
             return
         del self.running[stream]
-        self.free[slot] = actor
+        if event["event"] == "unfit":
+            self.waiting.appendleft(job)
+            if node_id not in self.refused:
+                sentence = f"The machine {event['node']} cannot bake: {event['sentence']}"
+                self.put({"event": "note", "sentence": sentence})
+            self.refused[node_id] = f"{event['node']}: {event['sentence']}"
+            return
         files = event.pop("files", None)
         if files is not None:
-            event = _write_result(request, event, files, re.compile(self.request["of_takes"]))
-        self.put(event | {"node": _name_of(slot)})
+            event = _write_result(job, event, files, re.compile(self.request["of_takes"]))
+        self.put(event)
 
-    def _handle_loss(self, stream, error: Exception) -> None:
+    def _handle_loss(self, job: dict, error: Exception) -> None:
         """Give a job whose machine is lost to another machine."""
-        request, slot, _ = self.running.pop(stream)
-        job, node = request["job"], _name_of(slot)
-        self.attempts[job] += 1
-        if self.attempts[job] >= ATTEMPTS:
+        name, node = job["job"], self.nodes.get(job["job"], "")
+        self.lost[name] += 1
+        if self.lost[name] >= ATTEMPTS:
             sentence = (
                 f"{ATTEMPTS} machines were lost while they baked this, the last one "
                 f"{node}: bake it alone, with --only, to see why"
             )
-            self.put(
-                {
-                    "event": "failed",
-                    "job": job,
-                    "sentence": sentence,
-                    "log": _COLOUR.sub("", str(error)),
-                    "node": node,
-                }
-            )
+            self.put(failure_event(name, sentence, _COLOUR.sub("", str(error))))
             return
-        sentence = f"The machine {node} was lost while it baked “{job}”: another one bakes it"
-        self.put({"event": "note", "sentence": sentence, "node": node, "job": job})
-        self.waiting.appendleft(request)
+        sentence = f"The machine {node} was lost while it baked “{name}”: another one bakes it"
+        self.put({"event": "note", "sentence": sentence, "job": name})
+        self.waiting.appendleft(job)
 
     def _give_up(self) -> None:
-        """Report for all waiting jobs that there is no machine for them."""
+        """Report for all jobs that are left that there is no machine for them."""
         why = "; ".join(sorted(self.refused.values()))
-        sentence = (
-            f"No machine of the cluster can bake "
-            f"({why or 'none has a free processor, see “ray status”'}): correct that and bake again"
-        )
-        for request in self.waiting:
-            self.put({"event": "failed", "job": request["job"], "sentence": sentence})
-        self.waiting.clear()
+        for job in [*self.waiting, *self.running.values()]:
+            sentence = f"No machine of the cluster can bake ({why}): correct that and bake again"
+            self.put(failure_event(job["job"], sentence))
 
 
 def _read_inputs(request: dict) -> dict[str, tuple[str, bytes]]:
@@ -379,12 +274,6 @@ def _write_result(
         return event
     except ThunderError as error:
         return {"event": "failed", "job": request["job"], "sentence": str(error), "log": ""}
-
-
-def _name_of(slot: Slot) -> str:
-    """A readable name of a machine: its name and the beginning of its id, since a test's machines
-    share their name."""
-    return f"{slot.host} {slot.node[:6]}".strip()
 
 
 def _check_address(address: str) -> None:
@@ -442,9 +331,8 @@ def main() -> int:
         return 1
     threading.Thread(target=watch, name="thunder stop", daemon=True).start()
     node_id = ray.get_runtime_context().get_node_id()[:6]
-    put({"event": "ready"})
     put({"event": "note", "sentence": f"Connected to the cluster by its machine {node_id}"})
-    Spread(ray, request, put, stopped).run()
+    Spread(ray, request, put).run(stopped)
     ray.shutdown()
     return 0
 

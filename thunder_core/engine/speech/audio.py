@@ -1,20 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reads any sound file as 16 kHz mono speech for the models, or raises an error that explains why
-it cannot.
-
-`python -m thunder_core.engine.speech.audio`, with paths as a JSON list on stdin, finds sound files
-that cannot be used, quickly: it prints a line [path, sentence] for each file that the engine would
-refuse. Most are judged by their header and first samples; the others are read.
-"""
+it cannot."""
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 import wave
@@ -22,7 +15,7 @@ import wave
 import numpy as np
 
 from ... import system_calls
-from ...errors import BadSound, NoVoice, ThunderError
+from ...errors import BadSound, NoVoice
 from ...files import not_a_file
 from ...progress import no_progress, Progress
 from ...types import RATE, Speech
@@ -293,51 +286,3 @@ def _run(command: list[str], progress: Progress) -> bool:
         return process.returncode == 0
     finally:
         system_calls.end_child(process)
-
-
-# ---- a quick check of many files
-
-# Files within these bounds are not read to their end. Wider ones may be right too: the engine's
-# reader decides.
-SECONDS, RATES = (1.0, 3000.0), (8000, 192000)
-START = 16000  # samples read of a file
-
-
-def is_plain(path: str) -> bool:
-    """Whether a file's header and first samples leave no doubt that it is a sound of usual
-    length."""
-    import soundfile
-
-    try:
-        with soundfile.SoundFile(path if os.name == "nt" else os.fsencode(path)) as sound:
-            if (
-                not RATES[0] <= sound.samplerate <= RATES[1]
-                or not SECONDS[0] <= sound.frames / sound.samplerate <= SECONDS[1]
-            ):
-                return False
-            block = sound.read(START, dtype="float32", always_2d=True)
-            return len(block) == min(START, sound.frames) and bool(np.isfinite(block).all())
-    except (soundfile.LibsndfileError, TypeError, OSError):
-        return False
-
-
-def problem(path: str) -> str:
-    """The reason why the engine refuses a sound file, "" if it reads it."""
-    if is_plain(path):
-        return ""
-    try:
-        read_sound(path, may_be_silent=True)
-    except ThunderError as error:
-        return str(error)
-    return ""
-
-
-def main() -> None:
-    """Check the files of the request, in their order."""
-    for path in json.loads(sys.stdin.buffer.read()):
-        if reason := problem(path):
-            print(json.dumps([path, reason]), flush=True)
-
-
-if __name__ == "__main__":
-    main()
