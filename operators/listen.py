@@ -26,15 +26,13 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
         voice = strip.current(context)  # without a voice the sound has an average timbre
         client = connection.start_client()
         edited = context.scene.thunder.listen_range == "EDITED"
-        self.whole = (first, last) if edited else None
         return "Listening", live_score.listen(
             client, context.scene, rig, voice, first, last, edited
         )
 
     def finish(self, context, frames):
         first, last = frames
-        which = "the whole line, " if (first, last) == self.whole else ""
-        self.report({"INFO"}, f"Generated speech for {which}frames {first}–{last}")
+        self.report({"INFO"}, f"Generated speech for frames {first}–{last}")
         if (
             not bpy.app.background
             and context.window is not None

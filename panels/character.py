@@ -227,10 +227,6 @@ class THUNDER_PT_flame(OfData, bpy.types.Panel):
         armature = build.armature_of(mesh)
         names = flame.names_of(mesh)
         layout.label(text=f"{mesh.name}: {len(names)} expression directions", icon="USER")
-        if armature.library is not None or mesh.library is not None:
-            wrapped_label(
-                layout, "It is linked from another file and cannot be animated yet", context
-            )
         layout.operator("thunder.measure_retarget", icon="DRIVER_DISTANCE")
         measured = armature.get(flame.MEASURED, "")
         if measured:

@@ -131,7 +131,6 @@ def test_jobs_become_lines_of_the_heads_that_they_name(blender, scene, sounds, t
 
 @pytest.mark.parametrize("text, sentence", [
     ("[jobs.a]\nseconds = 3\n", "name no sound files"),
-    ("[jobs.a]\n", "has no voice"),
     ("jobs = [", "jobs.toml"),
 ])  # fmt: skip
 def test_a_file_of_jobs_that_gives_no_line_is_refused(blender, stage, tmp_path, text, sentence):
