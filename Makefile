@@ -25,7 +25,7 @@
 #   make locks         requirements/*.txt from requirements/*.in (needs uv)
 #   make licences      docs/reference/licences.md: the licences of everything a user installs
 #   make platforms     whether every locked package has a wheel for Linux, Windows and macOS (needs uv)
-#   make weight        what the repository weighs: statements, modules, imports, numbers, words, beside docs/development/weight.json
+#   make weight        what the repository weighs: statements, modules, imports, words, beside docs/development/weight.json
 #   make package       out/packages/thunder-VERSION-PLATFORM-pyXY.zip, what Blender installs; PLATFORMS="linux-x64 …" PYTHONS="3.11 …"
 #   make packages      the same for every platform and Python
 #   make repository    out/packages/index.json, for Blender to install and update from
@@ -182,7 +182,7 @@ platforms:
 	@setup/python.sh lock.py --platforms
 
 weight:
-	@$(WITH_ENGINE) && "$$engine" setup/weight.py
+	@setup/python.sh weight.py
 
 package:
 	@setup/python.sh package.py --platforms "$(PLATFORMS)" --pythons "$(PYTHONS)"

@@ -17,8 +17,7 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.encoder import loudness
 from thunder_core.request import Request
 from thunder_core.train.corpus import Clip, Corpus
-from thunder_core.train.teacher import perform
-from thunder_core.train.teacher_timing import semitones
+from thunder_core.train.teacher import perform, semitones
 from thunder_core.types import FPS, Motion, RATE, Speech
 
 LEAST_SECONDS, MOST_SECONDS = 5.0, 10.0

@@ -31,8 +31,7 @@ from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import loudness
 from thunder_core.face.lips import Lips, opening_mm, width_mm
 from thunder_core.request import Request
-from thunder_core.train.label import best_path, segments
-from thunder_core.train.teacher import perform
+from thunder_core.train.teacher import best_path, perform, segments
 from thunder_core.types import FPS
 
 PICTURES = ROOT / "docs" / "pictures"

@@ -29,8 +29,7 @@ from thunder_core.engine.speech.cues import Prosody
 from thunder_core.engine.speech.encoder import loudness, SpeechEncoder
 from thunder_core.face.head import Head, load_head
 from thunder_core.request import Request
-from thunder_core.train.teacher import perform
-from thunder_core.train.teacher_timing import prosody, semitones
+from thunder_core.train.teacher import perform, prosody, semitones
 from thunder_core.types import Motion, Speech
 
 PARTS = ("expression", "jaw", "head", "eyes")

@@ -26,8 +26,7 @@ from thunder_core.engine.speech.cues import Prosody
 from thunder_core.engine.speech.encoder import loudness
 from thunder_core.face.head import Head
 from thunder_core.request import Request
-from thunder_core.train.teacher import perform
-from thunder_core.train.teacher_timing import prosody, semitones
+from thunder_core.train.teacher import perform, prosody, semitones
 from thunder_core.types import Motion, Speech
 
 # Answers are delayed: mean delay in seconds, and tolerance in frames.

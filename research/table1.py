@@ -55,8 +55,7 @@ from thunder_core.files import hash_of, write_file
 from thunder_core.networks.m2s import Lips, MeshToSpeech, Mouth, SPACES, weights_name
 from thunder_core.request import Request
 from thunder_core.train.corpus import Corpus
-from thunder_core.train.teacher import perform
-from thunder_core.train.teacher_timing import semitones
+from thunder_core.train.teacher import perform, semitones
 from thunder_core.types import Motion, pack, RATE, Speech
 
 TITLES = {

@@ -21,8 +21,8 @@ import numpy as np
 from research.harness import bootstrap, required
 from thunder_core.engine.planning.lip_kernels import stack_neighbours
 from thunder_core.engine.speech.encoder import speech_features, SpeechEncoder
-from thunder_core.train.label import likeliest
-from thunder_core.train.voices import read_recording
+from thunder_core.train.teacher import likeliest
+from thunder_core.train.tracked import read_recording
 from thunder_core.types import FPS
 
 FOLDERS = ("lips", "lips_more")

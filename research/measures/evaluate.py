@@ -32,10 +32,8 @@ from thunder_core.networks.flame import FlameLayer
 from thunder_core.networks.systems import load_system
 from thunder_core.networks.systems.denoisers import ClipImages
 from thunder_core.train.motions import MotionSet, SAMPLES_PER_FRAME
-from thunder_core.train.teacher import perform
-from thunder_core.train.teacher_timing import semitones
-from thunder_core.train.tracked import FlameBasis
-from thunder_core.train.voices import read_recording
+from thunder_core.train.teacher import perform, semitones
+from thunder_core.train.tracked import FlameBasis, read_recording
 from thunder_core.types import Columns, pack
 
 SAMPLES = 32  # S of the paper

@@ -18,7 +18,7 @@ from thunder_core.engine.speech.cues import Prosody
 from thunder_core.face.head import Head
 from thunder_core.face.lips import opening_mm
 from thunder_core.rotation import angular_speed
-from thunder_core.train.teacher_timing import inside
+from thunder_core.train.teacher import inside
 from thunder_core.types import FPS, Motion
 
 # speeds above which a movement is a stroke: degrees per second, brow units per second

@@ -10,8 +10,13 @@ import numpy as np
 import soundfile
 
 from thunder_core.files import write_file
-from thunder_core.train.tracked import BadTracking, load_arrays, numbers_of, sound_beside
-from thunder_core.train.voices import read_recording
+from thunder_core.train.tracked import (
+    BadTracking,
+    load_arrays,
+    numbers_of,
+    read_recording,
+    sound_beside,
+)
 from thunder_core.types import Motion, RATE
 
 

@@ -9,7 +9,7 @@ from thunder_core.engine.speech import cues
 from thunder_core.engine.speech.acoustics import semitones
 from thunder_core.engine.speech.cues import accent_curve, accents
 from thunder_core.engine.speech.encoder import PHONES, SILENCE, softmax
-from thunder_core.train.teacher_timing import prosody
+from thunder_core.train.teacher import prosody
 
 
 def voice(peaks, frames=250):

@@ -106,7 +106,7 @@ def test_four_tracked_sequences_become_a_network_that_performs(file, basis, tmp_
         "cpu",
     ]
     for stage in (
-        ["corpus", str(tmp_path / "tracked"), "--synthetic-minutes", "0"],
+        ["corpus", str(tmp_path / "tracked")],
         ["hear", "--quiet-clips", "2"], ["animate", "--workers", "1"],
         ["m2s", "--steps", "2"], ["paper", "--steps", "2", "--together-steps", "2", "--batch", "2",
         "--only", "thunder*", "diffposetalk*"],

@@ -12,10 +12,8 @@ from thunder_core.engine.speech.encoder import phone_index, PHONES
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import opening_mm, width_mm
 from thunder_core.face.points import bundled_articulators
-from thunder_core.train.label import best_path, likeliest
-from thunder_core.train.teacher import perform
+from thunder_core.train.teacher import best_path, likeliest, PAUSE, perform, presence
 from thunder_core.train.teacher_mouth import middles, MOST_SHUT
-from thunder_core.train.teacher_timing import PAUSE, presence
 
 HEAD = load_head()
 CHANNELS = list(HEAD.expression_names)

@@ -10,8 +10,13 @@ import soundfile
 
 from research.train.facegood import convert_facegood, facegood_motion, write_tracked
 from thunder_core.face.head import load_head
-from thunder_core.train.tracked import BadTracking, read_tracked, resample, tracked_clips
-from thunder_core.train.voices import BadRecording
+from thunder_core.train.tracked import (
+    BadRecording,
+    BadTracking,
+    read_tracked,
+    resample,
+    tracked_clips,
+)
 from thunder_core.types import Motion
 
 CHANNELS = list(load_head().expression_names)

@@ -30,8 +30,6 @@ from thunder_core.engine.planning.lip_kernels import fitted_encoder
 from thunder_core.face.head import load_head
 from thunder_core.request import Request
 from thunder_core.train import __main__ as train, motions as stage
-from thunder_core.train.adapt import pieces
-from thunder_core.train.card import write_card
 from thunder_core.train.corpus import (
     BadCorpus,
     build,
@@ -44,7 +42,8 @@ from thunder_core.train.corpus import (
 from thunder_core.train.denoiser import as_sampled
 from thunder_core.train.loop import fit, learning_rate, Schedule
 from thunder_core.train.motions import animate, DIRECTIONS, MOTIONS, MotionSet, Row, STATE, VARIANTS
-from thunder_core.train.workspace import version
+from thunder_core.train.stages import pieces
+from thunder_core.train.workspace import version, write_card
 from thunder_core.types import Columns, Motion, Speech
 
 
@@ -107,10 +106,7 @@ def test_a_corpus_that_is_too_small_is_refused_in_a_sentence(tmp_path, speakers,
         soundfile.write(folder / f"{i}.wav", np.zeros(seconds * 16000), 16000)
     with pytest.raises(BadCorpus, match=said):
         build(
-            tmp_path / "corpus",
-            [folder],
-            0,
-            label=lambda samples, text: labelled.append(text) or [],
+            tmp_path / "corpus", [folder], label=lambda samples, text: labelled.append(text) or []
         )
     assert not (tmp_path / "corpus").exists() and not labelled
 
@@ -249,7 +245,7 @@ def trained(tmp_path_factory):
         return said.getvalue()
 
     command = [sys.executable, "-m", "thunder_core.train", *map(str, places), "corpus", str(voices)]
-    subprocess.run([*command, "--synthetic-minutes", "0"], cwd=ROOT, check=True)
+    subprocess.run(command, cwd=ROOT, check=True)
     stage("encoder", "--steps", "2")
     stage("hear", "--quiet-clips", "2")
     stage("animate")
@@ -295,7 +291,6 @@ def test_a_captured_performance_is_what_is_learned_and_the_teacher_fills_in_what
     corpus = build(
         tmp_path / "corpus",
         [captures],
-        0,
         label=lambda samples, text: [("AA", 0.2, 1.8)],
         channels=names,
         split=False,
@@ -401,7 +396,6 @@ def corpus(tmp_path):
     return build(
         tmp_path / "corpus",
         [source],
-        0,
         label=lambda samples, text: [("AA", 0.2, 0.5), ("M", 0.5, 0.6), ("IY", 0.6, 0.9)],
         split=False,
     )

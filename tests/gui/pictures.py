@@ -13,6 +13,7 @@ checks that no scenario of a picture uses made takes. Nothing is written where a
 
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from functools import partial
@@ -25,7 +26,6 @@ from PIL import Image, ImageDraw, ImageFont
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[2])]
 from conftest import PICTURES as TAKEN, RealBlender, ROOT
 
-from thunder_core.train.voices import speak_flite
 from thunder_core.types import RATE
 
 OUT = ROOT / "docs" / "pictures"
@@ -253,7 +253,10 @@ def speak_minute(out: Path) -> None:
     """Let flite say MINUTE into a WAV file, 16 kHz, its peak at −3 dB."""
     parts = []
     for text, pause in MINUTE:
-        said, _ = speak_flite(text, "slt", MINUTE_STRETCH)
+        stretch = f"duration_stretch={MINUTE_STRETCH}"
+        command = ["flite", "-voice", "slt", "--setf", stretch, "-t", text, "-o", out]
+        subprocess.run(command, check=True)
+        said, _ = soundfile.read(out, dtype="float32")
         loud = np.flatnonzero(np.abs(said) > 0.01)
         parts += [said[loud[0] : loud[-1]], np.zeros(round(pause * RATE), np.float32)]
     samples = np.concatenate([np.zeros(round(0.4 * RATE), np.float32), *parts])

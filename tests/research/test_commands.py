@@ -153,7 +153,7 @@ def trained(voices, tmp_path_factory):
     """{cache}, {runs}, {heads}: what the benches of a training measure."""
     folder = tmp_path_factory.mktemp("training")
     places = ["--cache", folder / "cache", "--runs", folder / "runs"]
-    train(*places, "corpus", voices, "--synthetic-minutes", "0")
+    train(*places, "corpus", voices)
     train(*places, "hear", "--same-units", "--quiet-clips", "2")
     train("--seed", "5", *places, "animate")  # in which the one who validates plays strong moods
     train(*places, "heads", "--to", folder / "heads", of=RESEARCH)

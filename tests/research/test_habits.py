@@ -13,8 +13,7 @@ from thunder_core.direction import Direction
 from thunder_core.engine.speech.encoder import phone_index, SILENCE
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import opening_mm
-from thunder_core.train.teacher import perform
-from thunder_core.train.teacher_timing import phrases_of, prosody
+from thunder_core.train.teacher import perform, phrases_of, prosody
 from thunder_core.types import FPS, Motion
 
 HEAD = load_head()

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The training corpus: recordings with phone times, and synthetic voices with exact ones, in one
-memory-mapped file.
+"""The training corpus: recordings with phone times, in one memory-mapped file.
 
 A folder of recordings holds the sounds and, if there are any, `transcripts.tsv` (file, speaker,
 text) and `alignments.tsv` (file, phone, start_s, end_s; header line). Without alignments the
@@ -12,7 +11,6 @@ shipped encoder recognises the phones, with the help of a text. A folder of trac
 
 import csv
 import json
-import shutil
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -27,14 +25,20 @@ from tqdm import tqdm
 from ..engine.speech.encoder import phone_index, SILENCE
 from ..errors import ThunderError
 from ..types import pack, RATE
-from .tracked import FlameBasis, sound_beside, SOUNDS, speaker_of, tracked_clips
-from .voices import read_recording, reading, synthesise
+from .tracked import (
+    FlameBasis,
+    read_recording,
+    reading,
+    sound_beside,
+    SOUNDS,
+    speaker_of,
+    tracked_clips,
+)
 
 # LibriSpeech test-other speakers: never used in training, the held-out voices of every table.
 TEST_SPEAKERS = frozenset("533 367 3331 3080 3005 2609 2414 2033 1998 1688".split())
 LABEL_HOP = RATE // 100  # samples per phone label
 LONGEST_CROP = 5.0  # seconds of one recording that a stage needs at most, mesh-to-speech's
-SYNTHETIC_MINUTES = 60.0
 _DOUBTFUL = -24.0  # mean score of an alignment (align_quality.tsv) up to which it is left out
 _ONE_IN = 25  # of so many speakers one validates, and one tests if nobody of TEST_SPEAKERS is there
 
@@ -235,11 +239,6 @@ def split_recordings(recordings: list[Recording]) -> dict[str, str]:
     return splits
 
 
-def can_synthesise() -> bool:
-    """Whether flite and espeak-ng are installed, which speak the synthetic voices."""
-    return bool(shutil.which("flite") and shutil.which("espeak-ng"))
-
-
 def _read(
     source: Path, recordings: list[Recording], label: Callable, channels: list[str],
     basis: FlameBasis | None,
@@ -258,22 +257,11 @@ def _read(
         yield each.name, source.name, each.speaker, samples, phones, None
 
 
-def _synthesise(texts: list[str], minutes: float) -> Iterator[tuple]:
-    """As `_read`, of synthetic voices that read sentences."""
-    rng, seconds, number = np.random.default_rng(1), 0.0, 0
-    while texts and seconds < minutes * 60:
-        voice, samples, phones = synthesise(texts, rng)
-        yield f"{voice}-{number}", "synthetic", voice, samples, phones, None
-        seconds += len(samples) / RATE
-        number += 1
-
-
 def build(
-    folder: Path, sources: list[Path], synthetic_minutes: float, label: Callable,
+    folder: Path, sources: list[Path], label: Callable,
     channels: Sequence[str] = (), basis: FlameBasis | None = None, split: bool = True,
 ) -> Corpus:  # fmt: skip
-    """Write the corpus of all recordings in `sources` and of synthetic voices reading their
-    sentences.
+    """Write the corpus of all recordings in `sources`.
 
     A source with `.npz` files is one of tracked performances, read onto the head's `channels`, or
     in a FLAME file's `basis`. label(samples, text) → [(phone, start s, end s)] writes down
@@ -284,7 +272,6 @@ def build(
     listed = [(source, list_recordings(source)) for source in sources]
     recordings = [each for _, some in listed for each in some]
     splits = split_recordings(recordings) if split else {r.speaker: "train" for r in recordings}
-    texts = [r.text for r in recordings if splits[r.speaker] == "train" and 20 < len(r.text) < 160]
     read = (_read(source, some, label, list(channels), basis) for source, some in listed)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "clips.json").unlink(missing_ok=True)  # until the rest is written
@@ -295,17 +282,14 @@ def build(
         (folder / "phones.u8").open("wb") as phones_file,
         (folder / "tracked.f16").open("wb") as tracked_file,
     ):
-        for name, corpus, speaker, samples, phones, motion in chain(
-            *read, _synthesise(texts, synthetic_minutes)
-        ):
+        for name, corpus, speaker, samples, phones, motion in chain.from_iterable(read):
             n = len(samples) // LABEL_HOP * LABEL_HOP
             if n < RATE // 2 or not np.isfinite(samples).all():
                 continue
             samples_file.write((np.clip(samples[:n], -1, 1) * 32767).astype("<i2").tobytes())
             phones_file.write(labels(phones, n // LABEL_HOP).tobytes())
-            part = splits.get(speaker) or split_of(speaker)
             at = -1 if motion is None else frames
-            clips.append(asdict(Clip(name, corpus, speaker, part, cursor, n, at)))
+            clips.append(asdict(Clip(name, corpus, speaker, splits[speaker], cursor, n, at)))
             if motion is not None:
                 tracked_file.write(pack(motion)[: n // 640].astype(np.float16).tobytes())
                 frames += n // 640

@@ -47,8 +47,7 @@ from ..engine.vocoder import SpeakerEncoder
 from ..events import EVENTS, LIPS
 from ..types import COEFFICIENTS, Columns, FPS, in_group, MOUTH, pack, RATE, TONGUE
 from .corpus import Corpus
-from .teacher import perform_planned
-from .teacher_timing import semitones
+from .teacher import perform_planned, semitones
 from .tracked import FlameBasis
 
 # ---- features of the corpus

@@ -26,8 +26,7 @@ from ..request import NORMAL
 from ..types import FPS, pack, RATE
 from .corpus import Clip, Corpus
 from .motions import teacher_code
-from .teacher import perform
-from .teacher_timing import semitones
+from .teacher import perform, semitones
 
 TRAINING_TAKES, WATCHED_TAKES = 8, 16  # takes per clip
 MOODS_SPLIT = "moods"  # name of files of watched voices in every mood

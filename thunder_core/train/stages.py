@@ -2,9 +2,13 @@
 """The stages of training: what each is for, its options, and a function that runs it and returns
 what to print."""
 
+import json
 import os
+import shutil
+import tempfile
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,29 +18,28 @@ import torch
 from torch import Tensor
 
 from ..engine.m2s import save_trained_mouth
-from ..engine.network import write_sums
+from ..engine.network import ENDINGS, write_sums
 from ..engine.planning.lip_kernels import map_fits
 from ..engine.speech.encoder import SpeechEncoder as SpeechReader, Units
 from ..engine.systems.thunder import Thunder
 from ..engine.vocoder import SpeakerEncoder
+from ..face.head import Head
 from ..files import hash_of
 from ..networks.denoiser import Denoiser
 from ..networks.encoder import SpeechEncoder
 from ..networks.m2s import MeshToSpeech, Mouth, SPACES, weights_name
 from ..networks.weights import load_weights
-from .adapt import adapt
-from .card import write_card
-from .corpus import build, can_synthesise, SYNTHETIC_MINUTES, voices_in_words
+from .corpus import BadCorpus, build, Clip, voices_in_words
 from .denoiser import build_denoiser, SpeechTerm, train_denoiser
 from .distil import distil
 from .graphs import write_graphs
 from .judge import draw_lessons, fit_mood_costs, Lessons, load_clips, train_judge, watched_lessons
-from .label import label
 from .loop import Schedule
 from .m2s import train_m2s
-from .motions import animate, extract_features, QUIET_CLIPS
+from .motions import animate, extract_features, MotionSet, QUIET_CLIPS, SAMPLES_PER_FRAME
 from .sampled import folder_of, MOODS_SPLIT, sample_takes, watched_split
-from .workspace import Provenance, Workspace
+from .teacher import label
+from .workspace import Provenance, Workspace, write_card
 
 _OF_MOTIONS = "teacher's motions over the corpus"
 
@@ -71,14 +74,10 @@ def optimisation(steps: int, rate: float) -> tuple[Option, ...]:
 
 
 def _corpus(workspace: Workspace, args: Namespace) -> str:
-    """Recordings with phone times and synthetic voices in one memory-mapped file; returns how many
-    clips, and who is in which split."""
-    minutes = args.synthetic_minutes
-    if minutes and not can_synthesise():
-        print("without synthetic voices: flite and espeak-ng are not both installed", flush=True)
-        minutes = 0.0
+    """Recordings with phone times in one memory-mapped file; returns how many clips, and who is in
+    which split."""
     corpus = build(
-        workspace.corpus_folder, args.folders, minutes, partial(label, workspace.weights),
+        workspace.corpus_folder, args.folders, partial(label, workspace.weights),
         channels=workspace.bundled_channels,
         basis=workspace.basis,
     )  # fmt: skip
@@ -286,6 +285,113 @@ def _card(workspace: Workspace, args: Namespace) -> str:
     return f"{write_card(workspace.weights)}\n{write_sums(workspace.weights)}"
 
 
+# ---- adaptation: what ships goes on with a user's recordings or captures. Encoder, units, mesh-to-
+# speech and judge stay as they are, so that scores mean the same before and after.
+
+PIECE, SLACK = 250, 50  # length of a piece, and search range for a quiet cut, frames (10 s and 2 s)
+HOLD_OUT = 8  # step of the held-out pieces: every eighth is for measuring
+
+
+def pieces(clip: Clip, samples: np.ndarray) -> Iterator[Clip]:
+    """A clip cut at its quietest moments into parts of 8 … 12 s."""
+    frames = clip.length // SAMPLES_PER_FRAME
+    loud = np.abs(samples[: frames * SAMPLES_PER_FRAME]).reshape(frames, -1).max(1)
+    start = 0
+    while frames - start > PIECE + SLACK:
+        around = loud[start + PIECE - SLACK : start + PIECE + SLACK]
+        end = (
+            start
+            + PIECE
+            - SLACK
+            + int(np.argmin(np.convolve(around, np.ones(5), "same")[5:-5]))
+            + 5
+        )
+        yield _part(clip, start, end)
+        start = end
+    yield _part(clip, start, frames)
+
+
+def _part(clip: Clip, start: int, end: int) -> Clip:
+    return replace(
+        clip, name=f"{clip.name}#{start}", start=clip.start + start * SAMPLES_PER_FRAME,
+        length=(end - start) * SAMPLES_PER_FRAME,
+        tracked=clip.tracked + start if clip.tracked >= 0 else -1,
+    )  # fmt: skip
+
+
+def prepare(
+    sources: list[Path], cache: Path, weights: Path, head: Head, seed: int = 1
+) -> MotionSet:
+    """Corpus, features and performances of a user's folders, in `cache`. Raises BadTracking,
+    BadCorpus."""
+    channels = list(head.expression_names)
+    corpus = build(
+        cache / "corpus", sources, partial(label, weights), channels=channels, split=False
+    )
+    parts = [
+        part
+        for clip in corpus.clips
+        for part in pieces(clip, corpus.samples(clip))
+        if part.length >= 75 * SAMPLES_PER_FRAME
+    ]
+    if len(parts) < 2:
+        raise BadCorpus(
+            "There is too little to learn from. Give at least 20 seconds of speech, in WAV, FLAC, "
+            "OGG or MP3."
+        )
+    hold = min(HOLD_OUT, len(parts))
+    corpus.clips = [
+        replace(part, split="test" if i % hold == hold - 1 else "train")
+        for i, part in enumerate(parts)
+    ]
+    (cache / "corpus" / "clips.json").write_text(json.dumps([asdict(c) for c in corpus.clips]))
+    networks = (SpeechReader.load(weights), SpeakerEncoder.load(weights))
+    units = Units.load(weights)
+    extract_features(corpus, *networks, cache / "motions", seed, units, quiet_clips=0, listened=0)
+    animate(corpus, channels, cache / "motions", seed)
+    return MotionSet(corpus, cache / "motions")
+
+
+def adapt(
+    sources: list[Path],
+    cache: Path,
+    runs: Path,
+    weights: Path,
+    out: Path,
+    head: Head,
+    schedule: Schedule,
+    device: str = "cpu",
+) -> tuple:
+    """Continue training the diffusion model of `weights` on the user's `sources`; returns
+    (performer, figures before, figures after).
+
+    `out` becomes a complete weights folder except for the diffusion model, which the caller exports
+    into it; the model distilled from the old one is left out.
+    """
+    motions = prepare(sources, cache, weights, head, schedule.seed)
+    start, m2s = load_weights(weights / "denoiser")[0], MeshToSpeech.load(weights)
+    runs.mkdir(parents=True, exist_ok=True)
+    # a new one, since training resumes what a folder holds
+    with tempfile.TemporaryDirectory(prefix="before_", dir=runs) as folder:
+        untrained = build_denoiser(motions, schedule.seed, start)
+        _, before = train_denoiser(
+            motions, head, Path(folder), replace(schedule, steps=0), untrained, device=device
+        )
+    denoiser = build_denoiser(motions, schedule.seed, start)
+    performer, after = train_denoiser(
+        motions, head, runs / "denoiser", schedule, denoiser, SpeechTerm(m2s), device=device
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    for path in weights.iterdir():
+        if (
+            path.stem != "distilled"
+            and path.suffix in ENDINGS
+            and path.resolve().parent != out.resolve()
+        ):
+            shutil.copyfile(path, out / path.name)
+    return performer, before, after
+
+
 def _adapt(workspace: Workspace, args: Namespace) -> str:
     """Adapt and export the diffusion model; returns its figures before and after, a line each."""
     schedule = Schedule(
@@ -322,11 +428,7 @@ def _adapt(workspace: Workspace, args: Namespace) -> str:
 STAGES = {
     "corpus": Stage(
         _corpus,
-        "gather recordings with phone times, add synthetic voices (needs flite and espeak-ng)", (
-            option("folders", type=Path, nargs="+"),
-            option("--synthetic-minutes", type=float, default=SYNTHETIC_MINUTES,
-            help="0 where flite or espeak-ng is not installed"),
-        ),
+        "gather recordings with phone times", (option("folders", type=Path, nargs="+"),),
     ),
     "hear": Stage(
         _hear, "features, units and voices of the corpus; exports the units", (

@@ -3,11 +3,15 @@
 directed; also as an engine, which performs the speech encoder's phones.
 
 The mouth is in `teacher_mouth`, lids, brows, gaze and head are here; each draws from a separate
-random generator, so that one can change without the other.
+random generator, so that one can change without the other. Here too: phone times for recordings
+without any (the encoder recognises phones, and a text rules out those that its letters are never
+read as), and what phones say about presence, accents and phrases.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
@@ -24,15 +28,31 @@ from ..engine.planning.plan import (
     silences,
 )
 from ..engine.planning.take_plan import event_curves
-from ..engine.speech.cues import closure, Prosody
-from ..engine.speech.encoder import BILABIALS, LOUDNESS, PHONES, SILENCE
+from ..engine.speech.acoustics import level, track
+from ..engine.speech.cues import (
+    closure,
+    LABELS_PER_SECOND,
+    prominence_curve,
+    Prosody,
+    prosody_from,
+    runs,
+)
+from ..engine.speech.encoder import (
+    BILABIALS,
+    ENCODER_RATE,
+    LOUDNESS,
+    PHONES,
+    SILENCE,
+    softmax,
+    SpeechEncoder,
+)
+from ..engine.speech.transcript import follow, likeliest_path
 from ..engine.systems.thunder import Performance, Thunder, VoiceFeatures
 from ..events import BLINK, BREATH, BROWS, HEAD, KNIT, LIPS, LOOK
+from ..filters import smoothstep
 from ..progress import Progress
 from ..types import FPS, Motion
-from .label import likeliest
 from .teacher_mouth import mouth
-from .teacher_timing import presence, prosody
 
 # Hz, and degrees of nod, turn and tilt
 _SWAY = ((0.16, (1.1, 2.0, 1.3)), (0.6, (0.35, 2.8, 2.0)), (1.4, (0.12, 1.2, 0.9)))
@@ -48,6 +68,139 @@ _FURTHEST_LOOK = 24.0  # largest turn of an eye in its socket, degrees
 _LID_DOWN, _LID_UP = 0.005, 0.006
 _MOST_DROOP = 0.44  # largest eyeBlink value outside a blink
 _BROW_REST, _STIR = 0.04, 0.022  # brow channels between raises: mean and size of small movements
+
+
+# ---- phones of recordings
+
+_LIKELY = 0.5  # probability that an m, b or p must reach
+_CHANGE = 4.0  # cost of a change of phone in the Viterbi path, nats
+
+
+def best_path(logits: np.ndarray, change: float = _CHANGE) -> np.ndarray:
+    """The likeliest phone of each row of logits [N, 40] where every change of phone costs `change`
+    nats: int [N]."""
+    return likeliest_path(np.log(softmax(logits).clip(1e-30, None)), change)
+
+
+def likeliest(logits: np.ndarray, change: float = _CHANGE) -> np.ndarray:
+    """`best_path` whose m, b and p are likelier than not: lips that shut on another sound are seen
+    at once."""
+    path, probability, lips = best_path(logits, change), softmax(logits), list(BILABIALS)
+    for a, b in runs(np.isin(path, lips)):
+        if probability[a:b, lips].sum(1).max() < _LIKELY:
+            path[a:b] = np.delete(np.arange(len(PHONES)), lips)[
+                np.delete(probability[a:b], lips, 1).argmax(1)
+            ]
+    return path
+
+
+def segments(path: np.ndarray) -> list[tuple[str, float, float]]:
+    """Frames of one phone [N] at 50 Hz → [(phone, start s, end s)]."""
+    edges = np.flatnonzero(np.diff(path, prepend=-1, append=-1))
+    return [(PHONES[path[a]], a / ENCODER_RATE, b / ENCODER_RATE) for a, b in zip(edges, edges[1:])]
+
+
+@lru_cache(1)
+def _encoder(weights: Path) -> SpeechEncoder:
+    """The encoder of a weights folder, loaded when it is first needed."""
+    return SpeechEncoder.load(weights)
+
+
+def label(weights: Path, samples: np.ndarray, text: str = "") -> list[tuple[str, float, float]]:
+    """[(phone, start s, end s)] of samples at 16 kHz, by the encoder of a weights folder."""
+    _, logits = _encoder(weights).analyse(np.ascontiguousarray(samples, np.float32))
+    told = follow(logits, text) if text else None
+    return segments(likeliest(logits if told is None else told))
+
+
+# ---- what phones say about time
+
+PHRASE_PAUSE = 0.25  # silence that separates phrases, s
+_APART = 9  # least distance between accents, frames
+_PROMINENT = 0.45  # least prominence of an accent over its surroundings, standard deviations
+_MOST_SEMITONES = 8.0
+# labels (10 ms) of silence after which lips come to rest: in shorter pauses real lips follow the
+# map
+PAUSE = 80
+
+
+def presence(phones: np.ndarray, frames: int) -> np.ndarray:
+    """Presence of speech [T]: 1 in speech, 0 in longer pauses, eased in ahead of the sound.
+
+    phones: 10 ms labels [M].
+    """
+    quiet = phones == SILENCE
+    for a, b in runs(quiet):
+        if b - a < PAUSE and a > 0 and b < len(phones):
+            quiet[a:b] = False
+    active = (~quiet).astype(float)
+    active = filters.highest(active, 13, origin=-1) if len(active) > 13 else active
+    active = filters.gaussian(np.pad(active, 40, mode="edge"), 6.0)[40:-40]
+    at = (np.arange(frames) * 4).clip(0, len(active) - 1)
+    return smoothstep(np.clip((active[at] - 0.08) / 0.84, 0, 1))
+
+
+def semitones(samples: np.ndarray, frames: int) -> np.ndarray:
+    """Pitch [frames] of float32 samples at 16 kHz: semitones above the voice's median, 0 where
+    nothing is voiced."""
+    if len(samples) < 1600:
+        return np.zeros(frames)
+    hertz, voiced = track(level(samples))
+    if not voiced.any():
+        return np.zeros(frames)
+    above = 12 * np.log2(hertz / np.median(hertz[voiced]))
+    above = np.where(voiced, np.clip(above, -_MOST_SEMITONES, _MOST_SEMITONES), 0.0)
+    at = np.minimum(np.arange(frames) * int(LABELS_PER_SECOND / FPS), len(above) - 1)
+    return filters.gaussian(above, 2.0)[at]
+
+
+def phrases_of(phones: np.ndarray) -> list[tuple[float, float]]:
+    """(start, end), s, of stretches of speech in 10 ms labels [M] that no silence as long as a
+    pause interrupts."""
+    result: list[tuple[float, float]] = []
+    for a, b in runs(np.asarray(phones) != SILENCE):
+        start, end = a / LABELS_PER_SECOND, b / LABELS_PER_SECOND
+        if result and start - result[-1][1] < PHRASE_PAUSE:
+            result[-1] = (result[-1][0], end)
+        else:
+            result.append((start, end))
+    return result
+
+
+def inside(spans: list[tuple[float, float]], frames: int) -> np.ndarray:
+    """bool [frames]: True for animation frames in spans of (start, end), s."""
+    t = np.arange(frames) / FPS
+    within = np.zeros(frames, bool)
+    for start, end in spans:
+        within |= (t >= start) & (t < end)
+    return within
+
+
+def prosody(phones: np.ndarray, loudness: np.ndarray, pitch: np.ndarray | None = None) -> Prosody:
+    """Prosody of 10 ms labels [M], loudness [T, 2] (`encoder.loudness`) and, if known, pitch [T]
+    (`semitones`)."""
+    phrases, loud = phrases_of(phones), loudness[:, 0]
+    spoken = inside(phrases, len(loudness))
+    return prosody_from(
+        phrases, spoken, _accents(loud, pitch, spoken), np.asarray(phones), LABELS_PER_SECOND, loud
+    )
+
+
+def _accents(
+    loud: np.ndarray, pitch: np.ndarray | None, spoken: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Times, s, and weights of the peaks of loudness [T] and pitch [T] within speech."""
+    if spoken.sum() < 5:
+        return np.zeros(0), np.zeros(0)
+    standing = prominence_curve(loud, pitch, spoken, "reflect")
+    peaks, rises = filters.peaks(
+        np.pad(standing, 1, constant_values=standing.min()), _APART, _PROMINENT
+    )
+    keep = spoken[peaks - 1] & (standing[peaks - 1] > 0)
+    return (peaks[keep] - 1) / FPS, np.clip((rises[keep] - _PROMINENT) / 3.0, 0, 1)
+
+
+# ---- lids, brows, gaze and head
 
 
 def _drift(clock: np.ndarray, hertz: float, rng: np.random.Generator) -> np.ndarray:
@@ -202,7 +355,7 @@ def perform_planned(
     """Animate phones (10 ms labels [M]) with loudness `heard` [T, 2] (see `encoder.loudness`) →
     (Motion of T frames, the curves of its events [T, EVENTS]).
 
-    pitch [T]: see `teacher_timing.semitones`; it improves accents.  listens: the voice is
+    pitch [T]: see `semitones`; it improves accents.  listens: the voice is
     another's, whose accents and phrase ends are answered with a shut mouth.  features [T, d]: of
     the speech encoder that `lip_kernels` were fitted to; without them lips follow the phones alone.
     Without a direction one is drawn for a random speaker. Raises BadRequest unless `channels` are

@@ -26,10 +26,16 @@ from ..face.mechanics import jaw_of, lips_of, Mechanics, rise_of, Sounds
 from ..face.points import bundled_articulators, Shape
 from ..filters import smoothstep
 from ..types import FPS
-from .teacher_timing import wander
 
 PLOSIVES, POSTALVEOLARS = ("B", "P"), ("SH", "ZH", "CH", "JH")
 OPEN_MM, WIDE_MM = 8.0, 3.0  # opening and width at which the cues `open` and `wide` are 1
+
+
+def wander(frames: int, rng: np.random.Generator, hertz: float) -> np.ndarray:
+    """Slow smooth noise [T] of unit deviation around `hertz`."""
+    pad = int(2 * FPS / hertz)
+    x = filters.gaussian(rng.standard_normal(frames + 2 * pad), FPS / (2 * np.pi * hertz))
+    return (x / (x.std() + 1e-9))[pad : pad + frames]
 
 
 def pulse(frames: int, at: float, rise: float, fall: float) -> np.ndarray:

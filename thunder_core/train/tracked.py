@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads tracked performances, so that a studio can train on its captures: `.npz` motion with its
-sound next to it.
+"""Reads recordings, and tracked performances, so that a studio can train on its captures: `.npz`
+motion with its sound next to it. The engine reads users' files itself (speech/audio.py).
 
 The format is docs/reference/tracked.md. Channels are read by name, in any order and of any number;
 coefficients without names belong to another basis (`FlameBasis`), which is trained on with
@@ -9,11 +9,15 @@ coefficients without names belong to another basis (`FlameBasis`), which is trai
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import soundfile
+import torch
+import torchaudio
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation, Slerp
 
@@ -22,10 +26,35 @@ from ..face import regions
 from ..face.head import Head, load_head
 from ..face.retarget import MOST, Retarget, to_head
 from ..types import FPS, Motion, RATE
-from .voices import read_recording
 
 COEFFICIENTS = 100  # coefficients that the paper most likely used; files hold as many or fewer
 _OF_THE_MOUTH = 0.5  # share of the mouth's region from which a vertex is an input of mesh-to-speech
+
+
+class BadRecording(ThunderError):
+    """A sound that cannot be read; the message names it and says what to do."""
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Raises BadRecording where the block cannot read the sound of a file."""
+    try:
+        yield
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise BadRecording(
+            f"{path} cannot be read as sound ({error}). Save it as WAV, or take it out of the "
+            f"folder."
+        ) from None
+
+
+def read_recording(path: Path) -> np.ndarray:
+    """Samples float32 [n] at 16 kHz, the mean of a file's channels. Raises BadRecording."""
+    with reading(path):
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    mono = torch.from_numpy(np.ascontiguousarray(samples.mean(1), np.float32))
+    if rate != RATE:
+        mono = torchaudio.functional.resample(mono, rate, RATE)
+    return mono.numpy()
 
 
 class FlameBasis:

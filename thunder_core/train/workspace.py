@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Folders that training reads and writes, and export of a trained network with its card."""
+"""Folders that training reads and writes, and export of a trained network with its card.
 
+The weights' card, weights/README.md, is written from the JSON beside each file, so that it cannot
+disagree with them.
+"""
+
+import json
 import subprocess
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,10 +14,11 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from ..engine.planning.lip_kernels import count_constants, KERNELS
 from ..face.head import Head, load_head
 from ..files import hash_of
 from ..networks.weights import save_weights
-from .corpus import Corpus
+from .corpus import Corpus, TEST_SPEAKERS, voices_in_words
 from .loop import Schedule
 from .motions import MotionSet
 from .tracked import FlameBasis
@@ -139,3 +145,101 @@ def version(root: Path = ROOT) -> str:
     except (OSError, subprocess.SubprocessError):
         return "unknown"
     return done.stdout.strip() or "unknown"
+
+
+# ---- the weights' card
+
+SHOWN = 6  # figures of a file that the page has; the JSON beside it has all
+HEAD = """# Weights
+
+Nothing is pretrained but the speaker network. Files are safetensors beside a JSON with configuration and all figures; reading them runs
+no code. `python -m research sculpt` makes the heads again, bit for bit. The engine says where a file differs from `SHA256SUMS`.
+
+| file | what | MB | steps | commit | figures |
+|---|---|---|---|---|---|
+"""  # noqa: E501
+
+HEADS = """
+
+`head.npz` (sha256 {}…) is the default head, `head_*.npz` are others by the same sculptor, `m2s_mouth.npz` is what mouth2s learned on.
+"""  # noqa: E501
+
+TAIL = """
+## Data
+
+- LibriSpeech excerpts: 7.9 hours, CC BY 4.0
+- LJSpeech excerpts: 0.3 hours, public domain
+- speechocean762 excerpts, Mandarin-native speakers of English: 0.6 hours, free for any use
+- AN4 and LibriVox samples: 0.03 hours, any purpose, public domain
+- synthetic voices of flite and espeak-ng: 1.0 hour, free licences
+
+Phones of recordings are pocketsphinx alignments. Ten LibriSpeech test-other speakers (533 367 3331 3080 3005 2609 2414 2033 1998 1688) train
+nothing and give the figures above; those of the distilled model and the judge are of validation voices. Progress was watched on the ten too,
+so figures are a little flattering. Motion is the teacher's. Its {count} lip constants (`lip_kernels.json`) are
+fitted to measured lips of real speakers ({fitted_on} of 38; r left out {opening} for opening, {width} for width); sizes and rates of nods, brows,
+blinks and looks were set by hand beside those of 13. No network was trained on footage.
+
+## Make them again
+
+```
+python -m thunder_core.train corpus FOLDER…        # folders with sounds, transcripts.tsv, alignments.tsv
+python -m research train speaker resemblyzer/pretrained.pt
+python -m research train encoder --start weights --steps {encoder} --rate 5e-4
+python -m research train calibrate DATA            # optional: the constants are in the repository
+python -m thunder_core.train hear --same-units
+python -m thunder_core.train animate
+python -m thunder_core.train denoiser --start weights --steps 1000 --rate 5e-4
+python -m thunder_core.train m2s --start weights --steps {m2s} --rate 5e-4
+python -m thunder_core.train denoiser --m2s mouth --start weights --steps {denoiser} --rate 4e-4
+python -m research train vocoder --steps {vocoder}
+python -m thunder_core.train distil --lines 800 --steps {distilled}
+python -m thunder_core.train takes --clips 90
+python -m thunder_core.train judge --steps {judge}
+python -m thunder_core.train graphs
+python -m thunder_core.train card
+```
+
+Encoder, m2s and denoiser, each by `torchrun --nproc-per-node 2 -m -- … --threads 1`, started from earlier weights (6000, 4380 and 17,020 steps), the denoiser
+this time without synthetic voices.
+"""  # noqa: E501
+
+
+OWN_TAIL = """
+## Data
+
+{files} learned from recordings of one's own; the other files are as Thunder ships them. {voices}. Figures are of
+the speakers that test, those of the distilled model and the judge of the speakers that validate. Motion is the teacher's
+(`thunder_core/train/teacher.py`).
+"""  # noqa: E501
+
+
+def write_card(weights: Path) -> Path:
+    """Write weights/README.md from the cards of all files in `weights`."""
+    lines, steps, voices, trained = [], {}, {}, []
+    for path in sorted(weights.glob("*.safetensors")):
+        card = json.loads(path.with_suffix(".json").read_text())["card"]
+        steps[path.stem] = card.get("steps", "")
+        if "voices" in card:
+            voices = card["voices"]
+            trained.append(path.stem)
+        figures = ", ".join(f"{k} {v}" for k, v in list(card["figures"].items())[:SHOWN])
+        origin = f"{card.get('steps', '')} | {card.get('commit', '')}"
+        lines.append(
+            f"| `{path.name}` | {card['what']}; {card['data']} | {path.stat().st_size / 1e6:.1f} "
+            f"| {origin} | {figures} |"
+        )
+    kernels = json.loads(KERNELS.read_text())
+    left_out = {name: kernels["figures"][f"{name}_r_left_out"] for name in ("opening", "width")}
+    of_stages = {
+        k: steps.get(k, "") for k in ("encoder", "m2s", "judge", "vocoder", "denoiser", "distilled")
+    }
+    tail = TAIL.format(
+        count=count_constants(), fitted_on=kernels["fitted_on"], **left_out, **of_stages
+    )
+    if voices and set(voices["test"]) != TEST_SPEAKERS:  # not the data that the tail describes
+        tail = OWN_TAIL.format(files=", ".join(trained), voices=voices_in_words(voices))
+    out = weights / "README.md"
+    out.write_text(
+        HEAD + "\n".join(lines) + HEADS.format(hash_of(weights / "head.npz")[:16]) + tail
+    )
+    return out
