@@ -198,16 +198,6 @@ def pieces(count: int, triangles: np.ndarray) -> np.ndarray:
         label = new
 
 
-def normals(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """Outward unit normals of the vertices, [V, 3]; zero where a vertex has no triangle."""
-    corners = points[triangles]
-    face = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    total = np.zeros(points.shape)
-    for i in range(3):
-        np.add.at(total, triangles[:, i], face)
-    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-20)
-
-
 # Mouth vertices of the bundled head: the lips come first, as rings from the skin inwards, each
 # starting at the left corner along the upper lip.
 LIP_RINGS, LIP_AROUND, CONTACT_RING = 7, 40, 5
@@ -215,13 +205,9 @@ LIP_RINGS, LIP_AROUND, CONTACT_RING = 7, 40, 5
 UPPER, LOWER = (np.arange(1, 20), np.arange(39, 20, -1))
 
 _FACE_POINTS = 420  # skin points, besides the lips, that describe a face's movement
-_FITTING_POINTS = 260  # skin points used to fit one head to another
-_RIGID_ROUNDS = 3
-# stiffness and farthest match of each round, in distances between the eyes
-_ROUNDS = ((0.3, 0.25), (0.08, 0.15))
-# stiffness at the known places, in the same unit: they are accurate to half a millimetre
+# stiffness at the known places, in distances between the eyes: they are accurate to half a
+# millimetre
 _PLACES_STIFF = 0.01
-_FACING = 0.5  # least cosine between the normals of two points that match
 
 # In distances between the eyes (62 mm in an adult): the window in which a mouth is searched, and
 # its pixels.
@@ -494,34 +480,10 @@ def bundled_face() -> Face:
 
 
 def lay_over(source: Face, target: Face) -> Warp:
-    """The map that lays one head over another: eyes, lips, nose and chin on each other, the skin
-    close to the skin."""
-    chosen = _spread_vertices(source, _front(source), _FITTING_POINTS)
-    line = source.seam.along(np.linspace(-1, 1, 33))
-    chosen = chosen[_distances(source.points[chosen], line).min(1) > 0.12 * source.unit]
-    skin = source.points[chosen]
-    source_normals = normals(source.points, source.skin)[chosen]
-    target_normals = normals(target.points, target.skin)
-
-    def pairs(warp, farthest):
-        """The known places and the skin that matches now, on both heads."""
-        spots, distance = nearest_spots(warp(skin), target.points, target.skin, tries=8)
-        facing = (spots.of(target_normals) * source_normals).sum(1) > _FACING
-        good = facing & (distance < farthest * target.unit)
-        return np.concatenate([source.places, skin[good]]), np.concatenate(
-            [target.places, spots.at(good).of(target.points)]
-        )
-
-    warp = Warp.rigid(source.places, target.places)
-    for _ in range(_RIGID_ROUNDS):
-        warp = Warp.rigid(*pairs(warp, 0.4))
-    base = warp
-    for stiffness, farthest in _ROUNDS:
-        source_points, target_points = pairs(warp, farthest)
-        stiff = np.full(len(source_points), stiffness * source.unit)
-        stiff[: len(source.places)] = _PLACES_STIFF * source.unit
-        warp = base.bend(source_points, target_points, stiff)
-    return warp
+    """The map that lays one head over another: eyes, lips, nose and chin on each other."""
+    stiffness = np.full(len(source.places), _PLACES_STIFF * source.unit)
+    rigid = Warp.rigid(source.places, target.places)
+    return rigid.bend(source.places, target.places, stiffness)
 
 
 def _front(face: Face) -> np.ndarray:
