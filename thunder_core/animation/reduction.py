@@ -20,11 +20,10 @@ _LOOK = 0.5  # share of the worst linear error above which the face itself is me
 # (half of TOUCH_MM).
 _CLOSED_SHARE, _CLOSED_MM = 1 / 3, 0.15
 _SHARE = 0.7  # share of the error that one track alone may use; the sum is measured
-_SHRINK = 0.6
-_ROUNDS = 12
+_SHRINK = 0.85  # of that share around samples where the sum is too large, in each round
+_ROUNDS = 20
 _LINEAR = 0.92  # share of the limits while errors are summed linearly over tracks
 _TRIES = 6
-_MOST_BLAMED = 5  # tracks that get another key where the summed error is too large
 
 
 @dataclass(frozen=True)
@@ -68,38 +67,24 @@ def fit(
     reduced = np.empty(coarse.shape)
     # share of the limits that a single track may use at each sample
     share = np.full(len(coarse), _SHARE)
-    exact = [set((meeting * every).tolist()) if on_lips else set() for on_lips in lips]
     for attempt in range(_TRIES):
-        waiting, count = set(range(count_of_tracks)), 0
         for turn in range(_ROUNDS):
-            for place in sorted(waiting):
+            for place in range(count_of_tracks):
                 still = 1e-3 * float(np.ptp(values[:, place])) + 1e-6
                 allowed = share / needs[place] if needs[place] > 0 else np.full(len(coarse), still)
-                tolerance = (
-                    np.where(closed, allowed * share_at_closed_lips(error), allowed)
-                    if lips[place]
-                    else allowed
-                )
-                curves[place] = reduce(
-                    times[::_STRIDE],
-                    coarse[:, place],
-                    tolerance,
-                    np.array(sorted(exact[place]), int),
-                    every,
-                )
+                exact = np.zeros(0, int)
+                if lips[place]:
+                    allowed = np.where(closed, allowed * share_at_closed_lips(error), allowed)
+                    exact = meeting * every
+                curves[place] = reduce(times[::_STRIDE], coarse[:, place], allowed, exact, every)
                 reduced[:, place] = curves[place].at(times[::_STRIDE])
                 yield 0.25 + 0.5 * (attempt + (turn + place / count_of_tracks) / _ROUNDS) / _TRIES
             done = 0.3 + 0.5 * (attempt + turn / _ROUNDS) / _TRIES
             added = yield from rescale(_sum_of_errors(reduced - coarse, pull), done, done)
             wrong = (added / (limit * _LINEAR)).max(1)
-            before, count = count, sum(len(keys.index) for keys in curves.values())
-            # no more keys are possible
-            if wrong.max() <= 1.0 or (turn > _ROUNDS // 2 and count == before):
+            if wrong.max() <= 1.0:
                 break
-            waiting = _blame(wrong, np.abs(reduced - coarse) * needs, exact, every)
-            if turn >= _ROUNDS // 2 or not waiting:
-                share[_widen(np.flatnonzero(wrong > 1.0), every, len(share))] *= _SHRINK
-                waiting = set(range(count_of_tracks))
+            share[_widen(np.flatnonzero(wrong > 1.0), every, len(share))] *= _SHRINK
         whole = [Keys(keys.index // every, keys.value, keys.slope) for keys in curves.values()]
         measuring = _measure(meter, values, whole, pull, _limits(error, _expand_mask(closed)))
         off, beyond = yield from rescale(
@@ -196,21 +181,3 @@ def _limits(error: float, closed: np.ndarray) -> np.ndarray:
 def share_at_closed_lips(error: float) -> float:
     """The part of the error, millimetres, that is allowed where lips are closed."""
     return min(_CLOSED_SHARE, _CLOSED_MM / error)
-
-
-def _blame(wrong: np.ndarray, parts: np.ndarray, exact: list[set], every: int) -> set[int]:
-    """Give keys, on the frame nearest to the worst sample of every stretch that is too far off, to
-    the tracks that are most to blame.
-
-    wrong [S]: over 1 where too far off.  parts [S, tracks]: each track's share.  exact: samples on
-    which each track has keys.  every: samples in a frame.  Returns the tracks that got some.
-    """
-    blamed = set()
-    for run in runs(np.flatnonzero(wrong > 1.0)):
-        worst = int(run[wrong[run].argmax()])
-        frame = (worst + every // 2) // every * every
-        for place in np.argsort(-parts[worst])[:_MOST_BLAMED]:
-            if parts[worst, place] > 0.05 and frame not in exact[place]:
-                exact[place].add(frame)
-                blamed.add(int(place))
-    return blamed
