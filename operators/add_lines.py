@@ -14,7 +14,7 @@ from ..scene.heads import head
 from ..scene.host import compat, jobs
 from ..scene.takes import captured, dialogue, take_list
 from ..scene.voice import recording, strip
-from ..thunder_core.animation.recording import ENDINGS
+from ..thunder_core.animation.motion_file import RECORDINGS
 from ..thunder_core.batch.job_file import SOUNDS
 from ..thunder_core.errors import attempt, BadRequest, ThunderError
 from .base import ChoosesFile, FileWork, InstantWork, SlicedWork
@@ -145,7 +145,7 @@ class THUNDER_OT_import_capture(FileWork, bpy.types.Operator):
     bl_label = "Import Captured Face"
 
     filter_glob: bpy.props.StringProperty(
-        default=";".join(f"*{ending}" for ending in ENDINGS), options={"HIDDEN"}
+        default=";".join(f"*{ending}" for ending in RECORDINGS), options={"HIDDEN"}
     )
     rate: bpy.props.FloatProperty(
         name="Rows per Second",
@@ -184,7 +184,7 @@ class THUNDER_OT_import_capture(FileWork, bpy.types.Operator):
 class THUNDER_FH_captures(DropsInViewport, bpy.types.FileHandler):
     bl_label = "Captured Face"
     bl_import_operator = "thunder.import_capture"
-    bl_file_extensions = ";".join(ENDINGS)
+    bl_file_extensions = ";".join(RECORDINGS)
 
 
 def _in_menu(self, context):

@@ -26,7 +26,7 @@ from ..scene.takes import (
 from ..scene.takes.direction import asking, looking, sliders
 from ..scene.takes.provenance import is_sampled, role_of, Sampling, unused_seed
 from ..scene.voice import fingerprint, strip
-from ..thunder_core.animation import recording
+from ..thunder_core.animation import motion_file
 from ..thunder_core.errors import attempt, BadRequest
 from ..thunder_core.types import LISTENS, SPEAKS
 from .base import (
@@ -444,7 +444,7 @@ class THUNDER_OT_style_from_file(ChoosesFile, InstantWork, bpy.types.Operator):
     obstacles = (why_busy, why_no_head)
 
     filter_glob: bpy.props.StringProperty(
-        default=";".join(f"*{ending}" for ending in recording.ENDINGS), options={"HIDDEN"}
+        default=";".join(f"*{ending}" for ending in motion_file.RECORDINGS), options={"HIDDEN"}
     )
 
     def act(self, context):

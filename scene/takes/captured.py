@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...thunder_core.animation import recording
+from ...thunder_core.animation import motion_file
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadSound, NoVoice, OutOfMemory
@@ -93,7 +93,12 @@ def list_capture(
     state = None if voice is None else fingerprint.of_voice(scene, voice)
     listens = context.scene.thunder.head_role == LISTENS.upper()
     yield Step(0.02, "Reading the capture")
-    motion, place, answer, unscored = recording.read(path, head.channel_names(), rate), None, {}, ""
+    motion, place, answer, unscored = (
+        motion_file.read_recording(path, head.channel_names(), rate),
+        None,
+        {},
+        "",
+    )
     if voice is not None:
         place = Place(0.0)
         with mixdown.sound_for_engine(client, voice) as (sound, mixing):
@@ -111,7 +116,7 @@ def list_capture(
             frames = max(1, round(alignment["sound_seconds"] * FPS))
             if not (listens and alignment["by"] == "mouth"):
                 place = _settle_place(alignment, motion, frames)
-            motion = recording.place_in_voice(motion, -place.seconds, frames)
+            motion = motion_file.place_in_voice(motion, -place.seconds, frames)
             if not listens:
                 answer, unscored = yield from _score(client, sound, motion)
     scene, rig = look_up(*names)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from thunder_core import findings
-from thunder_core.animation import keyframes, layered, placing
+from thunder_core.animation import keyframes, placing
 from thunder_core.animation.commit.drawing import trim
 from thunder_core.animation.keys import Keys, reduce, turning_points
 
@@ -276,21 +276,21 @@ def same(one, other):
 
 def test_packed_keys_come_back_bit_for_bit():
     tracks = [noisy_keys(1), None, noisy_keys(2, SPAN[:7]), noisy_keys(3, SPAN[:0]), noisy_keys(4)]
-    packed = layered.pack(tracks)
-    back = layered.unpack(packed)
+    packed = keyframes.pack(tracks)
+    back = keyframes.unpack(packed)
     assert len(back) == len(tracks) and all(same(one, other) for one, other in zip(tracks, back))
     # what all share is stored once
     assert [len(packed[part]) for part in ("interpolation", "type", "easing")] == [1, 1, 1]
     assert not same(tracks[0], back[4])
-    assert layered.unpack(layered.pack([None, None])) == [None, None]
+    assert keyframes.unpack(keyframes.pack([None, None])) == [None, None]
 
 
 @pytest.mark.parametrize("part", ["co", "interpolation", "handle_left_type"])
 def test_a_fingerprint_tells_changed_keys_apart(part):
     changed = {name: values.copy() for name, values in noisy_keys().items()}
     changed[part][3] += 1
-    one, none, other = layered.fingerprints_of([noisy_keys(), None, changed])
-    assert one == layered.fingerprints_of([noisy_keys()])[0] and one != other and none == 0
+    one, none, other = keyframes.fingerprints_of([noisy_keys(), None, changed])
+    assert one == keyframes.fingerprints_of([noisy_keys()])[0] and one != other and none == 0
 
 
 def test_handles_count_only_where_somebody_placed_them():
@@ -298,7 +298,9 @@ def test_handles_count_only_where_somebody_placed_them():
     by_hand["handle_left_type"][:] = by_hand["handle_right_type"][:] = keyframes.FREE
     for one, differs in ((automatic, False), (by_hand, True)):
         moved = one | {"handle_left": one["handle_left"] + np.float32(0.25)}
-        assert (layered.fingerprints_of([one])[0] != layered.fingerprints_of([moved])[0]) == differs
+        assert (
+            keyframes.fingerprints_of([one])[0] != keyframes.fingerprints_of([moved])[0]
+        ) == differs
         assert keyframes.are_automatic(one) != differs
 
 
@@ -306,16 +308,18 @@ def test_handles_count_only_where_somebody_placed_them():
 def test_an_edit_comes_back_bit_for_bit_on_the_curve_it_was_made_on(shift):
     edited = noisy_keys(7)
     under = np.sin(SPAN)
-    on_curve = layered.to_relative(
+    on_curve = keyframes.to_relative(
         keyframes.move(edited, shift), SPAN, under.astype(np.float32).astype(np.float64), shift
     )
-    back = layered.to_absolute(on_curve, SPAN, under, shift)
+    back = keyframes.to_absolute(on_curve, SPAN, under, shift)
     assert same(back, keyframes.move(edited, shift))
 
 
 def test_an_edit_keeps_its_distance_from_a_curve_that_moves():
     edited, under = noisy_keys(7), np.sin(SPAN)
-    back = layered.to_absolute(layered.to_relative(edited, SPAN, under, 0), SPAN, under + 2.0, 0)
+    back = keyframes.to_absolute(
+        keyframes.to_relative(edited, SPAN, under, 0), SPAN, under + 2.0, 0
+    )
     assert np.abs(back["co"][:, 1] - edited["co"][:, 1] - 2.0).max() < 1e-5
 
 
@@ -325,7 +329,7 @@ def test_new_values_within_rows_leave_the_other_frames_alone(dense):
     was = noisy_keys(2) if dense else keyframes.select(noisy_keys(2), np.array([0, 39]))
     said = keyframes.evaluate(was, SPAN)
     rows = slice(10, 20)
-    now = layered.set_values(was, frames[rows], frames, said, np.full(10, 0.5), rows)
+    now = keyframes.set_values(was, frames[rows], frames, said, np.full(10, 0.5), rows)
     values = keyframes.evaluate(now, SPAN)
     assert np.abs(values[rows] - said[rows] - 0.5).max() < 1e-6
     outside = np.ones(40, bool)

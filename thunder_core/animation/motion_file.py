@@ -1,19 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Saves a performance as an .npz with motion, channel names, rate and how it was played, or as
-FLAME parameters, which smplx and other FLAME programs read directly. numpy only."""
+FLAME parameters, which smplx and other FLAME programs read directly; reads it, and recordings of
+faces. numpy only."""
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..arrays import read_npz, Unreadable
 from ..direction import AXES, Direction, DIRECTION_NAMES, NEUTRAL
 from ..errors import BadRequest, NoSpace
+from ..face import livelink
 from ..files import write_file
-from ..types import MOST_FPS, Motion
+from ..filters import smoothstep
+from ..types import FPS, MOST_FPS, Motion, pack, reorder, unpack
+from .timing import monotone_cubic
 
+RECORDINGS = (".csv", ".npz")  # endings of recorded performances
+_EASE_SECONDS = 0.5  # from the ends of a recording to rest
 SHAPE = 300  # identity coefficients of a FLAME model
 
 
@@ -103,6 +109,43 @@ def read(path: str | os.PathLike) -> tuple[Motion, tuple[str, ...]]:
         raise BadRequest(f"“{name}” holds values that are not numbers: choose another file")
     expression, jaw, head, eyes = parts
     return Motion(expression, jaw, head, eyes, fps), channels
+
+
+# ---- recordings: curves of Live Link Face or ARKit, and takes of ours
+
+
+def read_recording(path: str, channels: tuple[str, ...], rate: float = livelink.RATE) -> Motion:
+    """The motion of a recording at 25 fps, its expression columns `channels`.  rate: as of
+    `livelink.read`. Raises BadRequest."""
+    ending = os.path.splitext(path)[1].lower()
+    if ending not in RECORDINGS:
+        raise BadRequest(
+            f"“{os.path.basename(path)}” is no recording: choose a .csv of Live Link Face or an "
+            f".npz of bake.py or Export"
+        )
+    if ending == ".csv":
+        return livelink.read(path, channels, rate)
+    motion, names = read(path)
+    motion = replace(
+        motion, expression=reorder(motion.expression, names, channels).astype(np.float32)
+    )
+    count = max(1, round((motion.frames - 1) / motion.fps * FPS) + 1)
+    return unpack(
+        monotone_cubic(
+            pack(motion), np.clip(np.arange(count) * motion.fps / FPS, 0, motion.frames - 1)
+        ),
+        len(channels),
+    )
+
+
+def place_in_voice(motion: Motion, seconds: float, frames: int) -> Motion:
+    """So many frames of a motion from `seconds` on (below 0: before its beginning). Beyond its ends
+    the face eases to rest."""
+    position, last = np.arange(frames) + seconds * FPS, motion.frames - 1
+    beyond = np.maximum(-position, position - last) / (_EASE_SECONDS * FPS)
+    weight = 1.0 - smoothstep(beyond.clip(0.0, 1.0))
+    values = monotone_cubic(pack(motion).astype(np.float64), position.clip(0, last))
+    return unpack(values * weight[:, None], motion.expression.shape[1])
 
 
 # ---- FLAME

@@ -9,12 +9,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from ..errors import BadHead
 from ..types import GAZE, region_of
-from .mapping import DERIVED, JOINTS
+from .mapping import DERIVED
 
 FOLDER = Path(__file__).with_name("conventions")
-VERSION = 1  # version of the convention format
 
 # For a channel without a shape: the nearest other one that has part of its effect, with a weight. A
 # closing jaw closes the lips as well as mouthClose does, but moves the chin too; it also replaces
@@ -90,7 +88,6 @@ class Convention:
 
     name: str
     title: str
-    about: str
     order: int
     keys: dict[str, tuple[dict[str, float], ...]]
     bones: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -113,47 +110,24 @@ class Recognised:
 
 @lru_cache(maxsize=1)
 def conventions() -> tuple[Convention, ...]:
-    """All known conventions in the order they are preferred. Raises BadHead if a file of ours is
-    damaged."""
+    """All known conventions in the order they are preferred."""
     result = [_load(path) for path in sorted(FOLDER.glob("*.json"))]
     return tuple(sorted(result, key=lambda convention: (convention.order, convention.name)))
 
 
 def _load(path: Path) -> Convention:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        if data["thunder_convention"] != VERSION:
-            raise ValueError(f"version {data['thunder_convention']}")
-        keys = {
-            channel: tuple(
-                _alternative(item) for item in (value if isinstance(value, list) else [value])
-            )
-            for channel, value in data["keys"].items()
-        }
-        bones = {
-            joint: tuple(names) for joint, names in data.get("bones", {}).items() if joint in JOINTS
-        }
-        return Convention(
-            data["name"],
-            data["title"],
-            data["about"],
-            int(data["order"]),
-            keys,
-            bones,
-            tuple(data.get("marks", ())),
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadHead(
-            f"The naming convention {path.name} cannot be read ({error}): reinstall the add-on"
-        ) from error
+    data = json.loads(path.read_text(encoding="utf-8"))
+    keys = {
+        channel: tuple(map(_alternative, value if isinstance(value, list) else [value]))
+        for channel, value in data["keys"].items()
+    }
+    bones = {joint: tuple(names) for joint, names in data.get("bones", {}).items()}
+    marks = tuple(data.get("marks", ()))
+    return Convention(data["name"], data["title"], data["order"], keys, bones, marks)
 
 
 def _alternative(item) -> dict[str, float]:
-    return (
-        {item: 1.0}
-        if isinstance(item, str)
-        else {str(name): float(weight) for name, weight in item.items()}
-    )
+    return {item: 1.0} if isinstance(item, str) else item
 
 
 # ---- spelling
@@ -329,22 +303,14 @@ def missing(used, channels: Sequence[str]) -> list[tuple[str, str]]:
     A rotation counts as present by its joint or by its keys. A still head is seen at once, so it
     comes right after a still jaw.
     """
-    rows = []
-    if "jaw" not in used and "jawOpen" not in used:
-        rows.append(("jawOpen", loss("jawOpen")))
-    if "neck" not in used:
-        rows.append(("neck", loss("neck")))
-    rows += [(name, loss(name)) for name in _IMPORTANT if name in channels and name not in used]
-    rows += [(name, loss(name)) for name in channels if name not in used and name not in _IMPORTANT]
-    if "jaw" not in used and not {"jawLeft", "jawRight"} <= set(used):
-        rows.append(("jawLeft", loss("jawLeft")))
-    eyes = any(name.startswith(GAZE) for name in used)
-    rows += [
-        (joint, loss(joint))
-        for joint in ("eye_left", "eye_right")
-        if joint not in used and not eyes
-    ]
-    return rows
+    present = set(used)
+    if "jaw" in present:
+        present |= {"jawOpen", "jawLeft"}
+    if any(name.startswith(GAZE) for name in used):
+        present |= {"eye_left", "eye_right"}
+    important = [name for name in _IMPORTANT if name in channels]
+    wanted = ("jawOpen", "neck", *important, *channels, "jawLeft", "eye_left", "eye_right")
+    return [(name, loss(name)) for name in dict.fromkeys(wanted) if name not in present]
 
 
 _IMPORTANT = (

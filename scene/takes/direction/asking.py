@@ -10,7 +10,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from ....thunder_core.animation import recording
+from ....thunder_core.animation import motion_file
 from ....thunder_core.animation.timing import Clock
 from ....thunder_core.animation.traits import style_of, StyleOfMotion
 from ....thunder_core.direction import AS_HEARD, AXES, Brief, Direction, MOOD_NAMES
@@ -172,7 +172,7 @@ def style_of_animation(
 def style_of_file(path: str) -> StyleOfMotion:
     """Read the style of a recording. Raises BadRequest."""
     channels = head.channel_names()
-    motion = recording.read(path, channels)
+    motion = motion_file.read_recording(path, channels)
     return style_of(motion.part(slice(0, round(MOST_SECONDS * FPS))), channels)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from bpy.props import EnumProperty, FloatProperty, IntProperty, PointerProperty
 
 from ....thunder_core import records
-from ....thunder_core.animation import keyframes, layered, timing
+from ....thunder_core.animation import keyframes, timing
 from ....thunder_core.errors import BadRequest
 from ....thunder_core.face import lip_closures, shaping
 from ....thunder_core.face.lips import bundled_lips, TOUCH_MM
@@ -80,7 +80,7 @@ class StoredShape:
     """A take without its shape.
 
     keys: of each track, None if it has no curve.  edits: by track, as distances
-    (thunder_core/animation/layered.py). frames [S]: of the base.  mark: identifies the base.
+    (thunder_core/animation/keyframes.py). frames [S]: of the base.  mark: identifies the base.
     """
 
     keys: list
@@ -118,7 +118,7 @@ def read_shape(take: TakeCurves) -> StoredShape:
             keys,
             {},
             keying.frames_of(entry),
-            (action.session_uid, layered.fingerprint_of(now), entry.first, entry.last),
+            (action.session_uid, keyframes.fingerprint_of(now), entry.first, entry.last),
         )
     try:
         return _read(take, state)
@@ -146,15 +146,15 @@ def _read(take: TakeCurves, state) -> StoredShape:
     base_keys = (
         cached_bases.known[mark].keys
         if mark in cached_bases.known
-        else layered.unpack(state["base"])
+        else keyframes.unpack(state["base"])
     )
     edited_tracks = json.loads(state["edited"])
-    edits = dict(zip(edited_tracks, layered.unpack(state["edits"]))) if edited_tracks else {}
+    edits = dict(zip(edited_tracks, keyframes.unpack(state["edits"]))) if edited_tracks else {}
     if len(base_keys) != len(now) or not all(
         isinstance(place, int) and 0 <= place < len(now) for place in edits
     ):
         raise ValueError("it is of other tracks")
-    changed = np.flatnonzero(layered.fingerprints_of(now) != np.array(state["prints"], np.int32))
+    changed = np.flatnonzero(keyframes.fingerprints_of(now) != np.array(state["prints"], np.int32))
     if len(changed):
         written = np.array(state["written"], np.float32).reshape(count, -1).astype(np.float64)
     for place in changed:
@@ -164,7 +164,7 @@ def _read(take: TakeCurves, state) -> StoredShape:
                 for part, (_, length) in keyframes.PARTS.items()
             }
         else:
-            edits[int(place)] = layered.to_relative(
+            edits[int(place)] = keyframes.to_relative(
                 fcurves.read(curves[place]), times, written[:, place], shift
             )
     return StoredShape(base_keys, edits, times, mark)
@@ -222,7 +222,7 @@ def strength_at(rig: head.Rig, entry, frames: np.ndarray) -> np.ndarray | None:
 def strength_fingerprint(rig: head.Rig, entry) -> int:
     """Fingerprint of the curve of a take's emotion, 0 for none."""
     curve = strength_curve(rig, entry)
-    return 0 if curve is None else int(layered.fingerprints_of([fcurves.read(curve)])[0])
+    return 0 if curve is None else int(keyframes.fingerprints_of([fcurves.read(curve)])[0])
 
 
 def is_outdated(rig: head.Rig, entry) -> bool:
@@ -299,7 +299,7 @@ def _write(
     wanted = []
     for place, keys in enumerate(base.keys):
         if place in edits:
-            keys = layered.to_absolute(edits[place], base.frames, written[:, place], shift)
+            keys = keyframes.to_absolute(edits[place], base.frames, written[:, place], shift)
         elif keys is not None:
             keys = fcurves.shift_values(
                 keys, base.frames, base.values[:, place], values[:, place] - base.values[:, place]
@@ -318,7 +318,7 @@ def _write(
         if STATE not in action or int(action[STATE]["mark"]) != under.mark[1]:
             action[STATE] = {
                 records.KEY: records.VERSION,
-                "base": layered.pack(base.keys),
+                "base": keyframes.pack(base.keys),
                 "first": float(base.frames[0]),
                 "count": len(base.frames),
                 "mark": under.mark[1],
@@ -328,7 +328,7 @@ def _write(
         state["shift"], state["strength"] = shift, strength_fingerprint(take.rig, entry)
         # A separate count of edits, because arrays in a file cannot be empty.
         state["edited"] = json.dumps(sorted(edits))
-        state["edits"] = layered.pack([edits[place] for place in sorted(edits)]) if edits else {}
+        state["edits"] = keyframes.pack([edits[place] for place in sorted(edits)]) if edits else {}
         # Handles placed by hand are read back: Blender may have straightened one against the other.
         present_keys = [
             None
@@ -340,7 +340,7 @@ def _write(
         ]
         state["written"], state["prints"] = (
             np.ascontiguousarray(written).ravel(),
-            layered.fingerprints_of(present_keys),
+            keyframes.fingerprints_of(present_keys),
         )
     rna_paths.tag(take.rig.targets)
 
@@ -383,7 +383,7 @@ def move(rig: head.Rig, entry, frames: float) -> Generator[float, None, None]:
     times = under.frames + frames
     mark = (
         under.mark[0],
-        layered.fingerprint_of(keys),
+        keyframes.fingerprint_of(keys),
         float(times[0]),
         float(times[0]) + len(times),
     )
@@ -404,7 +404,7 @@ def change(
     base = yield from rescale(_base(rig, entry, under), 0.0, 0.6)
     if under.edits:
         keys = [
-            layered.to_absolute(under.edits[place], base.frames, base.values[:, place], 0)
+            keyframes.to_absolute(under.edits[place], base.frames, base.values[:, place], 0)
             if place in under.edits
             else each
             for place, each in enumerate(under.keys)
@@ -418,7 +418,7 @@ def change(
     changed = list(under.keys)
     for place in np.flatnonzero(np.abs(by).max(axis=0) > _CHANGED):
         if changed[place] is not None and len(changed[place]["co"]):
-            changed[place] = layered.set_values(
+            changed[place] = keyframes.set_values(
                 changed[place],
                 under.frames[rows],
                 under.frames,
@@ -427,7 +427,7 @@ def change(
                 rows,
             )
     if is_shaped(entry.action):
-        mark = (under.mark[0], layered.fingerprint_of(changed), *under.mark[2:])
+        mark = (under.mark[0], keyframes.fingerprint_of(changed), *under.mark[2:])
         yield from rescale(apply(rig, entry, replace(under, keys=changed, mark=mark)), 0.6, 1.0)
         return
     for curve, keys_now, keys_then in zip(take.curves, take.now, changed):
