@@ -41,8 +41,19 @@ class THUNDER_OT_play_grid(NeedsTakes, SlicedWork, bpy.types.Operator):
     bl_label = "Play All"
     bl_options = set()  # nothing in the file changes: there is nothing to undo
 
+    plays = False
+
     def invoke(self, context, event):
         return self.execute(context) if grid.is_running() else super().invoke(context, event)
+
+    def modal(self, context, event):
+        """Esc ends it wherever the pointer is."""
+        if not self.plays:
+            return super().modal(context, event)
+        if not grid.is_running():
+            return {"FINISHED"}
+        is_escape = event.type == "ESC" and event.value == "PRESS"
+        return self.execute(context) if is_escape else {"PASS_THROUGH"}
 
     def execute(self, context):
         if not grid.is_running():
@@ -66,6 +77,8 @@ class THUNDER_OT_play_grid(NeedsTakes, SlicedWork, bpy.types.Operator):
 
     def finish(self, context, value):
         grid.enter(context)
+        self.plays = not bpy.app.background and context.window is not None
+        return {"RUNNING_MODAL"} if self.plays else {"FINISHED"}
 
 
 class THUNDER_OT_contact_sheet(NeedsTakes, SlicedWork, bpy.types.Operator):

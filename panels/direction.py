@@ -12,7 +12,7 @@ from ..scene.takes.direction.live import live
 from ..thunder_core.direction import NEUTRAL, SLIDERS
 from ..thunder_core.direction_words import USUAL, words
 from ..thunder_core.errors import attempt
-from ..thunder_core.request import FROM_PICTURE, SYSTEMS
+from ..thunder_core.request import FROM_MOTION, FROM_PICTURE, SYSTEMS
 from .tab import buttons, grey, Popover, props, Tab, tune, wrapped_label
 
 MOST_WORDS = 2  # words in the panel's header that describe the direction
@@ -132,6 +132,8 @@ def _engine(layout, settings, context):
             context,
         )
     else:
+        if chosen.name == FROM_MOTION:
+            layout.prop(settings, "style_action")
         if chosen.name == FROM_PICTURE:
             layout.label(text="Picture")
             layout.template_ID(settings, "picture_image", open="image.open")

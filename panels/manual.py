@@ -23,7 +23,7 @@ SECTIONS = {
     "ThunderRow ThunderObject ThunderScene.table* "
     "ThunderScene.preview* ThunderScene.balance",
     "directing#listening": "ThunderScene.role",
-    "directing#style-from-a-performance": "style_from_*",
+    "directing#style-from-a-performance": "style_from_* ThunderScene.style_action",
     "directing#look-at": "update_eyes ThunderDirection.look* ThunderDirection.head_follows",
     "directing#live": "ThunderScene.live_direction",
     "directing#reading-the-list": "more_like_this",

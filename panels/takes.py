@@ -99,13 +99,15 @@ def draw_words(layout, words: str, context):
 
 
 def mark_of(item) -> str:
-    """Icon for a take's most important state: voice changed, lips to check, noted, or how it was
-    made."""
+    """Icon for a take's most important state: voice changed, lips to check, edited, noted, or
+    how it was made."""
     if item.as_pointer() in _drawn.get("stale", ()):
         return "FILE_REFRESH"
     # good takes get no icon: more room for words
     if (grade := provenance.grade_of(item)) is not None and grade.frame is not None:
         return grade.icon
+    if browsing.watch.is_edited(item):
+        return "GREASEPENCIL"
     return "TEXT" if item.note else _KINDS.get(item.kind, "BLANK1")
 
 

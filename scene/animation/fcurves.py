@@ -4,6 +4,7 @@ back exactly."""
 
 from collections.abc import Iterable
 
+import bpy
 import numpy as np
 
 from ...thunder_core.animation import keyframes
@@ -124,6 +125,18 @@ def evaluate(curve, frames: np.ndarray) -> np.ndarray:
             if values is not None:
                 return values
     return np.array([curve.evaluate(float(frame)) for frame in frames])
+
+
+def evaluate_keys(keys: dict[str, np.ndarray], target, frames: np.ndarray) -> np.ndarray:
+    """Values [S] at frames of a curve that has these keys; one at least. target: a data-block."""
+    values = keyframes.evaluate(keys, frames)
+    if values is None:  # eased, which Blender alone can do
+        (action,), (curves,) = compat.new_action("Thunder Curve", [target])
+        curve = compat.new_curve(curves, "eased", 0, "")
+        write(curve, keys)
+        values = evaluate(curve, frames)
+        bpy.data.actions.remove(action)
+    return values
 
 
 # ---- keys with other values

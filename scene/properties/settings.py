@@ -623,6 +623,12 @@ class ThunderScene(bpy.types.PropertyGroup):
             for number, system in enumerate(SYSTEMS.values())
         ],
     )
+    style_action: PointerProperty(
+        name="Style From",
+        type=bpy.types.Action,
+        poll=lambda self, action: provenance.SOURCE in action,
+        description="Take whose style DiffPoseTalk performs in. Leave empty for any style",
+    )
     picture_image: PointerProperty(
         name="Picture",
         type=bpy.types.Image,

@@ -125,6 +125,52 @@ def describe(entry) -> str:
     return "\n".join(filter(None, lines))
 
 
+class EditWatch(jobs.Memory):
+    """Whether the keys of takes were edited, by the session ids of their actions, as far as it was
+    found out; waiting: actions to look at while nobody edits."""
+
+    def __init__(self):
+        super().__init__()
+        self.waiting: list[int] = []
+        self.task = jobs.Task(self._step)
+
+    def is_edited(self, entry) -> bool:
+        """Whether a take is known to be edited; one that is not known is looked at soon."""
+        uid = entry.action.session_uid
+        if uid not in self.known:
+            self.known[uid] = False
+            self._look_at([uid])
+        return self.known[uid]
+
+    def _look_at(self, uids: Iterable[int]) -> None:
+        self.waiting += [uid for uid in uids if uid not in self.waiting]
+        if self.waiting:
+            self.task.postpone(_QUIET_SECONDS)
+
+    def _step(self) -> float | None:
+        uid = self.waiting.pop()
+        entries = (take_list.by_uid(scene, uid) for scene in bpy.data.scenes)
+        entry = next(filter(None, entries), None)
+        if entry is not None:
+            self.known[uid] = provenance.is_edited(entry)
+        if not self.waiting:
+            jobs.redraw()
+        return 0.0 if self.waiting else None
+
+    def actions_edited(self, scene, uids: set[int]) -> None:
+        self._look_at(uids & self.known.keys())
+
+    def undone(self) -> None:
+        self._look_at(self.known)
+
+    def file_opened(self) -> None:
+        super().file_opened()
+        self.waiting.clear()
+
+
+_QUIET_SECONDS = 0.3  # time without edits after which takes are looked at
+watch = jobs.session.add(EditWatch())
+
 TILES = 4
 SIZE = 32  # side of a tile, pixels: an icon's at twice the usual scale
 BARS = TILES * SIZE // 2  # bars across the picture, one pixel each at the usual scale

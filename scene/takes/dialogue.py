@@ -11,6 +11,7 @@ from pathlib import Path
 
 import bpy
 
+from ...thunder_core.animation.commit import line_records
 from ...thunder_core.batch import job_file
 from ...thunder_core.client import Client
 from ...thunder_core.errors import (
@@ -374,6 +375,9 @@ def follow(scene) -> dict[str, str]:
         # unless its speaker was chosen again under the new name
         if part.strip in names and names[part.strip] not in chosen:
             part.strip = names[part.strip]
+    for action in bpy.data.actions if names else ():
+        if action.library is None:
+            line_records.rename_lines(action, names)
     for record in scene.thunder_transcripts:
         record.voice = names.get(record.voice, record.voice)
     settings.strip = names.get(settings.strip, settings.strip)

@@ -23,7 +23,7 @@ from ...thunder_core.progress import map_progress, result
 from ...thunder_core.protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
 from ...thunder_core.request import DEFAULT, PutArray
 from ...thunder_core.steps import explanation_lines
-from ...thunder_core.types import FPS, LISTENS, Motion
+from ...thunder_core.types import FPS, LISTENS, Motion, pack
 from ..animation import display, keying
 from ..engine import connection
 from ..heads import head
@@ -159,7 +159,7 @@ def _sample_turns(
     """`sample_takes` of a face that speaks parts of a sound: it listens to the rest, in takes of
     the same seeds."""
     spans, alone = sampling.turns, replace(sampling, turns=())
-    hears = replace(alone, listening=True, system=DEFAULT, picture="")
+    hears = replace(alone, listening=True, system=DEFAULT, style_from="", picture="")
     listening: dict[int, keying.Performance] = {}
     with mixdown.split_speakers(sound, spans) as (spoken, others):
         steps = sample_takes(
@@ -234,7 +234,12 @@ def _arguments(
             if sampling.moods
             else picture.read_brightness(sampling.picture)
         )
-    wanted = sampling.request(count, seed, pixels_or_moods)
+    wanted = sampling.request(
+        count,
+        seed,
+        _reference(sampling.style_from) if sampling.style_from else None,
+        pixels_or_moods,
+    )
     return {"sound": sound, **wanted.arguments(put_array)}
 
 
@@ -261,6 +266,19 @@ def say_other_text(name: str) -> str:
         f"“{name}” does not seem to say its transcript, so its takes are made without it: give all "
         f"its words, from the first to the last"
     )
+
+
+def _reference(name: str) -> np.ndarray:
+    """The motion [T, n + 9] of the take of an action, whose style another takes. Raises
+    BadRequest."""
+    action = bpy.data.actions.get(name)
+    performance = provenance.load(action) if action is not None else None
+    if performance is None or tuple(performance.channels) != tuple(head.channel_names()):
+        raise BadRequest(
+            f"“{name}”, whose style is to be taken, is no take in this file: choose another under "
+            f"Style From"
+        )
+    return pack(performance.motion)
 
 
 def sample_ranked(

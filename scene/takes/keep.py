@@ -286,7 +286,9 @@ def resample(
     count = count or scene.thunder_keep.count
     seed = provenance.next_seed(scene, lead.head, lead.voice)
     # only it can fit new parts to kept ones
-    sampling = replace(provenance.Sampling.of(scene.thunder), system=DEFAULT, picture="")
+    sampling = replace(
+        provenance.Sampling.of(scene.thunder), system=DEFAULT, style_from="", picture=""
+    )
     performance = yield from stage(provenance.read(rig, lead), "Reading the take", 0.0, 0.02)
     # the rest follows the take's requested direction
     before = provenance.Sampling.of_take(performance.provenance, scene.thunder).asked

@@ -25,6 +25,7 @@ from ...thunder_core.recent import Recent
 from ...thunder_core.request import (
     DEFAULT,
     DIRECTION,
+    FROM_MOTION,
     FROM_PICTURE,
     MOOD,
     NORMAL,
@@ -48,7 +49,8 @@ class Sampling:
     steps: of the whole diffusion model, instead of the quality's; 0: the quality's.
     asked: requested directions; None: any style.  listening: the face listens to the voice instead
     of speaking it.
-    system: which of SYSTEMS performs.
+    system: which of SYSTEMS performs.  style_from: name of the take's action whose style
+    DiffPoseTalk takes, "" for none.
     picture: name of the image whose mood Media2Face takes, "" for none.  moods: the strength of
     every mood but neutral that was read off it, empty before that; they make a take again where the
     picture has changed.  sums: of the head that plays the take (`Rig.sums`).
@@ -63,6 +65,7 @@ class Sampling:
     listening: bool = False
     steps: int = 0
     system: str = DEFAULT
+    style_from: str = ""
     picture: str = ""
     moods: tuple[float, ...] = ()
     sums: Sums | None = None
@@ -72,11 +75,12 @@ class Sampling:
     def of(cls, settings) -> Sampling:
         """From settings with these names: a scene's, or a command's options."""
         system = _system(getattr(settings, "system", None))
-        image = getattr(settings, "picture_image", None) if system == FROM_PICTURE else None
+        style_from = _name(settings, "style_action") if system == FROM_MOTION else ""
+        picture = _name(settings, "picture_image") if system == FROM_PICTURE else ""
         return cls(
             settings.quality.lower(), settings.guidance, settings.speech_guidance,
             steps=getattr(settings, "steps", None) or 0,
-            system=system, picture="" if image is None else image.name,
+            system=system, style_from=style_from, picture=picture,
         )  # fmt: skip
 
     @classmethod
@@ -91,7 +95,7 @@ class Sampling:
                 **{name: provenance[name] for name in numbers if name in provenance},
                 asked=_brief_of(provenance), listening=role_of(provenance) == LISTENS,
                 system=_system(provenance.get("system")),
-                picture=provenance.get("picture", ""),
+                style_from=provenance.get("style_from", ""), picture=provenance.get("picture", ""),
                 moods=tuple(provenance.get("picture_moods", ())), turns=turns_of(provenance),
             )  # fmt: skip
         except (*records.UNREADABLE, BadRequest):
@@ -135,12 +139,19 @@ class Sampling:
             return replace(asked, vectors=moods, as_heard=np.zeros(1, np.float32))
         return asked if follows == DIRECTION else None
 
-    def request(self, takes: int, seed: int, picture: np.ndarray | None = None) -> Request:
-        """A request for takes. picture: what `picture` names. Raises BadRequest."""
+    def request(
+        self,
+        takes: int,
+        seed: int,
+        reference: np.ndarray | None = None,
+        picture: np.ndarray | None = None,
+    ) -> Request:
+        """A request for takes. reference, picture: what `style_from` and `picture` name. Raises
+        BadRequest."""
         return Request(
             takes, seed, self.quality, self.steps, self.guidance, self.speech_guidance, self.asked,
             listening=self.listening,
-            system=self.system, picture=picture, sums=self.sums,
+            system=self.system, reference=reference, picture=picture, sums=self.sums,
         )  # fmt: skip
 
     def provenance(self, made: dict) -> dict:
@@ -148,6 +159,7 @@ class Sampling:
         `of_take` reads it."""
         arguments = self.arguments | ({"role": role} if (role := role_of(made)) != SPEAKS else {})
         arguments |= {"unclear": True} if made.get("unclear") else {}
+        arguments |= {"style_from": self.style_from} if self.style_from else {}
         arguments |= (
             {"picture": self.picture, "picture_moods": [float(x) for x in made["picture"]]}
             if "picture" in made
@@ -174,6 +186,12 @@ class Sampling:
 def _system(name) -> str:
     """A name of SYSTEMS; the default for an unknown one, as in a file of a later version."""
     return name if isinstance(name, str) and name in SYSTEMS else DEFAULT
+
+
+def _name(settings, pointer: str) -> str:
+    """The name of the data that a setting points to, "" for none."""
+    data = getattr(settings, pointer, None)
+    return "" if data is None else data.name
 
 
 def turns_of(provenance: Mapping) -> tuple[tuple[float, float], ...]:

@@ -28,6 +28,7 @@ from thunder.scene.host.jobs import session
 from thunder.scene.takes import dialogue as takes_dialogue
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.committing import choice_of
+from thunder.scene.takes.shape import applying
 from thunder.scene.voice import strip
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation import posing
@@ -221,6 +222,12 @@ def test_lines_that_cannot_be_committed_are_named_and_cost_only_themselves(blend
     display.show(head_module.resolve(heads[0]), scene.thunder.takes[0])
     done = committed_all(scene)
     assert len(done.reports) == 1 and sorted(done.already) == ["three", "two"]
+    for entry in scene.thunder.takes:
+        if entry.voice == "two":
+            progress.result(applying.move(head_module.resolve(entry.head), entry, 3))
+            entry.first, entry.last = entry.first + 3, entry.last + 3
+    done = committed_all(scene)  # where it is now, instead of where it was
+    assert len(done.reports) == 1 and sorted(done.already) == ["one", "three"]
 
 
 def key_count(heads):

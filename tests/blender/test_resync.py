@@ -15,6 +15,7 @@ from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.committing import Choice
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import progress
+from thunder.thunder_core.animation.commit import line_records
 
 SECONDS = 4.0
 LEAD_IN, LEAD_OUT = 10, 13  # frames of a take before and after its sound, at 25 fps
@@ -233,10 +234,15 @@ def test_another_scene_rate_keys_the_same_performance_again(speaking, scene, cli
         assert angles[(np.abs(frames - (first + seconds * fps / base)) <= 0.5 + 1e-6)].min() < 1e-5
 
 
-def test_takes_speaker_and_voice_follow_a_strip_that_is_renamed(speaking, scene, rig):
+def test_takes_speaker_and_voice_follow_a_strip_that_is_renamed(blender, speaking, scene, rig):
     strip.keep_speaker(scene, "line", rig.mesh)
     scene.thunder.strip, scene.thunder.takes[0].star = "line", True
     assert dialogue.follow(scene) == {}
+    committed = blender.data.actions.new("Scene 12 · line")
+    lines = line_records.Lines("Scene 12", (line_records.Line("line", 1, 9),))
+    line_records.remember_lines(committed, lines)
+    line_records.remember_keys(committed, {"line": line_records.LineKeys(3)})
+    line_records.remember_score(committed, "line", line_records.LineScore(70.0, 66.0))
     speaking.name = "Anna 1"
     dialogue.follow_soon(scene)
     while tick() is not None and scene.thunder.takes[0].voice == "line":
@@ -245,6 +251,10 @@ def test_takes_speaker_and_voice_follow_a_strip_that_is_renamed(speaking, scene,
         "Anna 1"
     ] * 2 and scene.thunder.strip == "Anna 1"
     assert [(part.strip, part.head) for part in scene.thunder.cast] == [("Anna 1", rig.mesh)]
+    assert [line.name for line in line_records.lines_of(committed).lines] == ["Anna 1"]
+    assert committed.name == "Scene 12 · Anna 1" and "Anna 1" in line_records.keys_of(committed)
+    assert line_records.score_of(committed, "Anna 1").made == 66.0
+    assert line_records.score_of(committed, "line") is None
     assert kinds(scene) == []
     trim_start(speaking, 10)  # what happens to the strip under its new name is seen
     assert kinds(scene) == ["CUT", "CUT"]

@@ -21,6 +21,7 @@ from thunder.thunder_core.direction import AS_HEARD, AXES, Direction, STRENGTH, 
 from thunder.thunder_core.direction_presets import Preset, SHIPPED
 from thunder.thunder_core.errors import BadRequest
 from thunder.thunder_core.request import seed_of_voice
+from thunder.thunder_core.types import pack
 
 pytestmark = pytest.mark.one_blender
 
@@ -234,6 +235,25 @@ def test_the_chosen_engine_is_asked_for_what_it_does_and_its_takes_remember_it(
         style, moods = np.split(client.arrays[request["direction"]], [len(AXES)], axis=1)
         assert moods.any() and style.any() == (follows is True)
     assert of_take(scene.thunder.takes[0], scene).system == engine
+
+
+def test_a_take_gives_diffposetalk_its_style(blender, scene, client):
+    action = enter(blender, scene, steps=11).action
+    motion = pack(provenance.load(action).motion)
+    scene.thunder.system, scene.thunder.style_action = "diffposetalk", action
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    ((_, request),) = client.asked
+    assert np.allclose(client.arrays[request["reference"]], motion)
+    assert scene.thunder.style_action == action  # new takes replace it in the list, not in the file
+    made = next(entry for entry in scene.thunder.takes if entry.action != action)
+    assert provenance.load(made.action).provenance["style_from"] == action.name
+    scene.thunder.system = (
+        "flameformer"  # knows no style: the take chosen for another engine is not sent
+    )
+    assert not provenance.Sampling.of(scene.thunder).style_from
+    lost = provenance.Sampling(system="diffposetalk", style_from="gone")
+    with pytest.raises(BadRequest, match="“gone”.*Style From"):
+        progress.result(generation.sample_ranked(client, "line.wav", 1, 1, lost))
 
 
 def test_the_rest_is_resampled_by_the_engine_that_can_keep(blender, scene, client):

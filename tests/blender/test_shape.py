@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from performances import reopen
 from speaking import enter, keys_of, same
-from thunder.scene.animation import display, keying
+from thunder.scene.animation import display, fcurves, keying
 from thunder.scene.heads import head as heads_head
 from thunder.scene.takes import provenance
 from thunder.scene.takes.shape import applying
@@ -49,6 +49,18 @@ def test_a_slider_to_zero_and_back_restores_every_key(blender, name, rig, entry)
     setattr(shape, name, 1.0)
     assert same(before, keys_of(rig, entry))
     assert not is_shaped(entry.action) and not provenance.is_edited(entry)
+
+
+def test_eased_keys_are_read_as_blender_plays_them(blender, rig, entry):
+    jaw = curve_of(rig, entry, 'pose.bones["jaw"].rotation_euler')
+    for _ in range(9):
+        jaw.keyframe_points.remove(jaw.keyframe_points[20])
+    jaw.keyframe_points[19].interpolation = "ELASTIC"
+    jaw.update()
+    frames, actions = np.arange(entry.first, entry.last + 1.0), len(blender.data.actions)
+    values = fcurves.evaluate_keys(fcurves.read(jaw), rig.armature, frames)
+    assert np.array_equal(values, [jaw.evaluate(frame) for frame in frames])
+    assert len(blender.data.actions) == actions
 
 
 def test_hand_edited_keys_survive_all_sliders(blender, rig, entry):

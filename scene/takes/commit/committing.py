@@ -101,12 +101,12 @@ def choice_of(scene, entry) -> Choice:
     )
 
 
-def committed_lines(mesh) -> set[str]:
-    """Names of the lines in the animator's animation of a head: its action, also while a take is
-    shown, and NLA strips."""
+def _lines(mesh) -> list[line_records.Line]:
+    """The lines in the animator's animation of a head: its action, also while a take is shown, and
+    NLA strips."""
     rig, _ = attempt(head.resolve, mesh)
     if rig is None:
-        return set()
+        return []
     playing = [
         target.animation_data.action for target in rig.targets if target.animation_data is not None
     ]
@@ -116,18 +116,26 @@ def committed_lines(mesh) -> set[str]:
     known = (
         line_records.lines_of(action) for action in dict.fromkeys(filter(None, [*actions, *played]))
     )
-    return {line.name for lines in known if lines is not None for line in lines.lines}
+    return [line for lines in known if lines is not None for line in lines.lines]
+
+
+def committed_lines(mesh) -> set[str]:
+    """Names of the lines in the animator's animation of a head."""
+    return {line.name for line in _lines(mesh)}
 
 
 def is_committed(scene, mesh, entry) -> bool:
-    """Whether the animation of a head has a take's line.
+    """Whether the animation of a head has a take's line on the frames of the Commit settings.
 
     A line whose take is shown is not: the animator has chosen what to commit. Into a new action
     every line has to go. Raises ThunderError.
     """
     if entry.action == display.shown_action(head.resolve(mesh)):
         return False
-    return scene.thunder.commit.to != "NEW" and entry.voice in committed_lines(mesh)
+    choice = choice_of(scene, entry)
+    place = entry.voice, choice.first, choice.last
+    known = {(line.name, line.first, line.last) for line in _lines(mesh)}
+    return choice.to != "NEW" and place in known
 
 
 @dataclass

@@ -16,7 +16,7 @@ from bpy.props import EnumProperty, FloatProperty, IntProperty, PointerProperty
 
 from ....thunder_core import records
 from ....thunder_core.animation import keyframes, timing
-from ....thunder_core.errors import BadRequest
+from ....thunder_core.errors import attempt, BadRequest
 from ....thunder_core.face import lip_closures, shaping
 from ....thunder_core.face.lips import bundled_lips, TOUCH_MM
 from ....thunder_core.progress import rescale, result
@@ -238,6 +238,33 @@ def is_outdated(rig: head.Rig, entry) -> bool:
 # operators/shown_take.py: a timer's changes are no undo step, an operator's are.
 update = jobs.Task(lambda: None, any_time=True)
 
+
+def _newer_strength(scene) -> int | None:
+    """Fingerprint of the curve of the shown take's emotion that the take does not follow yet, None
+    if there is none."""
+    entry = take_list.shown_take(scene.thunder)
+    rig, _ = attempt(take_list.rig_of, scene, entry) if entry is not None else (None, "")
+    is_newer = rig is not None and is_outdated(rig, entry)
+    return strength_fingerprint(rig, entry) if is_newer else None
+
+
+class _EmotionWatch(jobs.Part):
+    """Lets the shown take follow the edited curve of its emotion. One that an undo has left newer
+    than the take stays so: a new step would be one that undo can never pass.
+
+    left: its fingerprint."""
+
+    left: int | None = None
+
+    def actions_edited(self, scene, uids: set[int]) -> None:
+        if not bpy.app.background and _newer_strength(scene) not in (None, self.left):
+            update.start(UPDATE_SECONDS)
+
+    def undone(self) -> None:
+        self.left = _newer_strength(bpy.context.scene)
+
+
+jobs.session.add(_EmotionWatch())
 
 # What moves the strength: on the data-blocks animated by a take's first action, so that its curve
 # is one of the take.
@@ -470,10 +497,8 @@ def _base_values(rig: head.Rig, keys: list, frames: np.ndarray) -> np.ndarray:
             result[:, index] = track.rest
         elif fcurves.is_on(each, frames):
             result[:, index] = each["co"][:, 1]
-        elif (values := keyframes.evaluate(each, frames)) is not None:
-            result[:, index] = values
-        else:  # eased: straight from key to key
-            result[:, index] = np.interp(frames, each["co"][:, 0], each["co"][:, 1])
+        else:
+            result[:, index] = fcurves.evaluate_keys(each, rig.targets[track.block], frames)
     return result
 
 

@@ -179,6 +179,22 @@ def new_name(name: str, before: Lines | None, now: Lines) -> str | None:
     return now.name + _NUMBER.sub("", name[len(before.name) :])
 
 
+def rename_lines(action, names: Mapping[str, str]) -> None:
+    """Call lines of an action by new names: {old: new}."""
+    before, keys = lines_of(action), keys_of(action)
+    renamed = {line.name for line in before.lines if line.name in names} if before else ()
+    if not renamed:
+        return
+    lines = (replace(line, name=names.get(line.name, line.name)) for line in before.lines)
+    now = Lines(before.base, tuple(lines))
+    remember_lines(action, now)
+    remember_keys(action, {names.get(name, name): of_line for name, of_line in keys.items()})
+    action.name = new_name(action.name, before, now) or action.name
+    scores = {names[old]: score_of(action, old) for old in renamed}
+    for name, score in [*((old, None) for old in renamed), *scores.items()]:
+        remember_score(action, name, score)
+
+
 def _length(text: str) -> int:
     """Length in bytes."""
     return len(text.encode())
