@@ -150,7 +150,7 @@ def draws_curves(hand, takes=list_takes):
         on = yield from redrawn("curves_on")
     gone = yield from redrawn("curves_gone")
     # pixels of the mouth's line
-    assert plain - off > 500 and on - off > 500 and gone == off
+    assert plain - off > 300 and on - off > 300 and gone == off
     area.type = "VIEW_3D"
     yield 0.5
 

@@ -181,8 +181,8 @@ def new_name(name: str, before: Lines | None, now: Lines) -> str | None:
 
 def rename_lines(action, names: Mapping[str, str]) -> None:
     """Call lines of an action by new names: {old: new}."""
-    before, keys = lines_of(action), keys_of(action)
-    renamed = {line.name for line in before.lines if line.name in names} if before else ()
+    before, keys = lines_of(action) or Lines(), keys_of(action)
+    renamed = {line.name for line in before.lines if line.name in names}
     if not renamed:
         return
     lines = (replace(line, name=names.get(line.name, line.name)) for line in before.lines)
