@@ -24,7 +24,6 @@
 #   make lint          ruff's checks and layout of every Python file, and types by mypy
 #   make locks         requirements/*.txt from requirements/*.in (needs uv)
 #   make licences      docs/reference/licences.md: the licences of everything a user installs
-#   make platforms     whether every locked package has a wheel for Linux, Windows and macOS (needs uv)
 #   make weight        what the repository weighs: statements, modules, imports, words, beside docs/development/weight.json
 #   make package       out/packages/thunder-VERSION-PLATFORM-pyXY.zip, what Blender installs; PLATFORMS="linux-x64 …" PYTHONS="3.11 …"
 #   make packages      the same for every platform and Python
@@ -60,7 +59,7 @@ WITH_CARD = engine=$$(setup/python.sh environment.py engine --card) && export TH
 WITH_DEVELOP = engine=$$(setup/python.sh environment.py engine --develop) && export THUNDER_PYTHON="$$engine"
 WITH_TESTED_ENGINE = engine=$$(setup/python.sh environment.py engine --tests) && export THUNDER_PYTHON="$$engine"
 
-.PHONY: demo check-results faults fuzz mutations test test-all test-core test-core-all test-core-slow platforms test-blender test-blender-slow test-blenders test-blender-oldest test-window test-window-slow test-cluster docs-pictures bench bench-speed train-smoke retrain engine develop package packages repository lint licences locks clean weight
+.PHONY: demo check-results faults fuzz mutations test test-all test-core test-core-all test-core-slow test-blender test-blender-slow test-blenders test-blender-oldest test-window test-window-slow test-cluster docs-pictures bench bench-speed train-smoke retrain engine develop package packages repository lint licences locks clean weight
 
 # Both environments are made at once.
 demo:
@@ -177,9 +176,6 @@ licences:
 
 locks:
 	@setup/python.sh lock.py
-
-platforms:
-	@setup/python.sh lock.py --platforms
 
 weight:
 	@setup/python.sh weight.py

@@ -210,8 +210,7 @@ _OF_MANY: dict[str, dict[str, Any]] = {  # with --jobs alone
         "type": setting(settings.number(1.0, 86400.0)),
         "default": run_progress.LOG_EVERY,
         "metavar": "SECONDS",
-        "help": f"least time between two lines on progress where the output is no terminal "
-        f"({run_progress.LOG_EVERY:g})",
+        "help": f"least time between two lines on progress ({run_progress.LOG_EVERY:g})",
     },
     "list": {
         "action": "store_true",

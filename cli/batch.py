@@ -230,7 +230,7 @@ class Run:
         self.notes: defaultdict[str, dict] = defaultdict(dict)
         self.scenes: list[dict] = []  # with the takes of several jobs: rows of the report
         self.warned: set[str] = set()  # beginnings of warnings that were printed
-        self.progress = RunProgress(0, say, sys.stdout)
+        self.progress = RunProgress(0, say)
         self.reported = time.monotonic()
         self.unwritten: set[str] = set()  # why files of the run could not be written
 
@@ -247,7 +247,7 @@ class Run:
                 bake.say_kept(written)
         except ThunderError as error:
             if str(error) not in self.unwritten:
-                self.progress.say(str(error), sys.stderr)
+                say(str(error), sys.stderr)
             self.unwritten.add(str(error))
 
     def tasks(self, chosen_jobs: tuple[job_file.Job, ...]) -> list[baker_process.Task]:
@@ -286,7 +286,7 @@ class Run:
         for why, names in reasons.items():
             if why != manifest.NOT_YET or up_to_date:
                 say(f"      {checks.list_names(names)}: {why}")
-        self.progress = RunProgress(len(tasks), say, sys.stdout, log_every=self.chosen.log_every)
+        self.progress = RunProgress(len(tasks), say, self.chosen.log_every)
         return tasks
 
     def without_refused(
@@ -326,7 +326,7 @@ class Run:
         if event["event"] == "note":
             if event.get("job"):
                 self.progress.forget(event["job"])
-            self.progress.say(f"      {event['sentence']}")
+            say(f"      {event['sentence']}")
             return
         name, now = event["job"], time.monotonic()
         if event["event"] == "progress":
@@ -368,7 +368,7 @@ class Run:
         for warning in event["report"].get("warnings", ()):
             kind = warning.partition(": ")[0]
             if kind not in self.warned:  # of a season's jobs many have the same one
-                self.progress.say(f"      {name}: {warning}", sys.stderr)
+                say(f"      {name}: {warning}", sys.stderr)
             self.warned.add(kind)
 
     def write_report(self) -> None:
@@ -446,7 +446,7 @@ class Run:
 
     def _say(self, name: str, words: str, stream=None) -> None:
         """Print how a job ended."""
-        self.progress.say(f"[{self.progress.ended}/{self.progress.count}] {name}: {words}", stream)
+        say(f"[{self.progress.ended}/{self.progress.count}] {name}: {words}", stream)
 
 
 def _jobs(count: int) -> str:

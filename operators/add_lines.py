@@ -225,11 +225,8 @@ class THUNDER_OT_record(SlicedWork, bpy.types.Operator):
     def begin(self, context):
         # While somebody speaks, the engine loads what the first take needs.
         connection.start_client().request("hello")
-        preferences = connection.preferences()
         self.scene = scene_of(context).name
-        self.recording = recording.Recording(
-            connection.recorder(), scene_of(context), preferences.microphone if preferences else ""
-        )
+        self.recording = recording.Recording(connection.recorder(), scene_of(context))
         return "Recording", self.recording.steps()
 
     def modal(self, context, event):

@@ -56,8 +56,7 @@ SECTIONS = {
     "ThunderScene.only_starred "
     "ThunderScene.play_shown",
     "scenes#drop-files": "add_lines open_jobs",
-    "scenes#speak-a-line": "record stop_recording ThunderRecording ThunderScene.recording "
-    "ThunderPreferences.microphone",
+    "scenes#speak-a-line": "record stop_recording ThunderRecording ThunderScene.recording",
     "scenes#the-engine": "*_engine *_waveform_extra *_installation ThunderPreferences",
     "scenes#long-work": "cancel ThunderScene.quality ThunderScene.system ThunderScene.*guidance",
     "scenes#a-mood-from-a-picture": "ThunderScene.picture_image",

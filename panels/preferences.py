@@ -69,12 +69,6 @@ class ThunderPreferences(bpy.types.AddonPreferences):
         description="Device that the engine runs on",
     )
 
-    microphone: bpy.props.StringProperty(
-        name="Microphone",
-        search=lambda self, context, text: list(connection.microphones.names),
-        description="Microphone to record with. Leave empty for the system's own choice",
-    )
-
     def draw(self, context):
         layout = self.layout
         layout.use_property_split = True

@@ -270,17 +270,11 @@ class THUNDER_PT_record(bpy.types.Panel):
 
     def draw(self, context):
         layout, settings = self.layout, scene_of(context).thunder.recording
-        connection.look_for_microphones()
         big_button(layout, "thunder.record", icon="REC")
         layout.use_property_split = True
         layout.use_property_decorate = False
-        preferences = connection.preferences()
-        if preferences is not None:
-            layout.prop(preferences, "microphone", placeholder="System Default")
         props(layout, settings, "countdown", "punch_in")
-        for problem in filter(
-            None, (connection.microphones.problem, recording.why_no_range(scene_of(context)))
-        ):
+        if problem := recording.why_no_range(scene_of(context)):
             in_lines(layout.column(align=True), problem, LETTERS, "ERROR")
 
 

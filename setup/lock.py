@@ -3,18 +3,15 @@
 nothing.
 
 lock.py [LIST …]      makes X.txt from X.in; without LIST all of them. Versions that still fit are
-kept. lock.py --platforms   a line for each list and platform: whether every locked package has a
-wheel there; exit code 1 if one lacks it
+kept.
 """
 
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 LISTS = Path(__file__).resolve().parent.parent / "requirements"
-PLATFORMS = ("x86_64-unknown-linux-gnu", "x86_64-pc-windows-msvc", "aarch64-apple-darwin")
 # a later list is constrained by the earlier ones
 ORDER = ("engine", "card", "waveform", "develop", "flame", "test", "cluster", "guides")
 # triton (0.6 GB) compiles models for graphics cards by torch.compile, which the engine never uses;
@@ -63,38 +60,8 @@ def make_lock(uv: str, name: str) -> bool:
     return False
 
 
-def has_wheels(uv: str, name: str, platform: str) -> bool:
-    """Whether every package of a lock has a wheel for a platform; prints a line about it."""
-    with tempfile.TemporaryDirectory() as target:
-        command = [
-            uv,
-            "pip",
-            "install",
-            "--dry-run",
-            "--quiet",
-            "--no-config",
-            "--no-deps",
-            "--require-hashes",
-            "--only-binary",
-            ":all:",
-            "--python-platform",
-            platform,
-            "--python-version",
-            python_of(name),
-            "--target",
-            target,
-            "-r",
-            str(LISTS / f"{name}.txt"),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True)
-    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-    said = "a wheel of every package" if done.returncode == 0 else lines[-1] if lines else "failed"
-    print(f"{name:10} {platform:26} {said}", flush=True)
-    return done.returncode == 0
-
-
 def main() -> int:
-    """Lock the requested lists, or check all locks; the exit code."""
+    """Lock the requested lists; the exit code."""
     uv = shutil.which("uv")
     if uv is None:
         print(
@@ -102,16 +69,6 @@ def main() -> int:
             file=sys.stderr,
         )
         return 1
-    if sys.argv[1:] == ["--platforms"]:
-        return int(
-            not all(
-                [
-                    has_wheels(uv, lock.stem, platform)
-                    for lock in sorted(LISTS.glob("*.txt"))
-                    for platform in PLATFORMS
-                ]
-            )
-        )
     names = sys.argv[1:] or [
         *ORDER,
         "package",

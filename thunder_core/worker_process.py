@@ -224,6 +224,62 @@ class PipedProcess:
         self.lines.append(line[:LOG_WIDTH].decode("utf-8", "replace").rstrip())
 
 
+class LineProcess(PipedProcess):
+    """A process that reads JSON lines from its stdin and answers by events on its stdout, started
+    at once. patience: seconds that it has to stop."""
+
+    log_lines = 60
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], patience: float):
+        super().__init__(command, environment, "check the path")
+        self.patience = patience
+        self._events: queue.SimpleQueue[dict | None] = queue.SimpleQueue()
+        self._start_threads(log=self._read_log, events=self._read_events)
+
+    @property
+    def last_line(self) -> str:
+        """The last of the lines of its log that is not empty."""
+        return next(
+            (line.strip()[:300] for line in reversed(list(self.lines)) if line.strip()),
+            "no reason was given",
+        )
+
+    def send(self, request: Mapping) -> None:
+        """Send a request; if the process has ended, reading reports it."""
+        with contextlib.suppress(OSError):
+            self.popen.stdin.write(json.dumps(request).encode() + b"\n")
+            self.popen.stdin.flush()
+
+    def next(self, seconds: float | None = None) -> dict | None:
+        """The next event; None when the process has ended. Raises TimeoutError if none comes in so
+        many seconds, and then ends it."""
+        try:
+            return self._events.get(timeout=seconds)
+        except queue.Empty:
+            self._kill()
+            self._end()
+            raise TimeoutError from None
+
+    def close(self) -> None:
+        """End it: politely at first. Returns when it is gone. May be called twice."""
+        with contextlib.suppress(OSError):
+            self.popen.stdin.close()
+        self._end()
+        self.popen.stdout.close()
+
+    def _read_events(self) -> None:
+        """Thread: queue the events, then None. What else is printed on its stdout (Blender's
+        greeting) is skipped."""
+        for line in self.popen.stdout:
+            with contextlib.suppress(ValueError):
+                event = json.loads(line)
+                if isinstance(event, dict) and "event" in event:
+                    self._events.put(event)
+        self._wait()
+        self.threads[0].join(self.patience)  # the log first, the reason may be in it
+        self._events.put(None)
+
+
 class WorkerProcess(PipedProcess):
     """A running worker, the threads that serve its pipes and its deadlines, and the requests it
     still owes an answer.

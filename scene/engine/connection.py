@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The one engine process of a Blender session: started by the first request, stopped with the
-add-on or Blender; and microphones."""
+add-on or Blender."""
 
 import os
-import threading
-import time
 from pathlib import Path
 
 import bpy
@@ -18,7 +16,6 @@ from ..host.compat import PACKAGE
 from ..host.jobs import Part, session
 from . import install
 
-FRESH_SECONDS = 10.0  # age up to which the list of microphones is taken as it is: they come and go
 LOG_TEXT = "Thunder Engine Log"
 # torch calls AMD cards cuda too, through ROCm
 DEVICES = {"AUTO": None, "CPU": "cpu", "CUDA": "cuda:0", "MPS": "mps"}
@@ -205,38 +202,3 @@ def keep_log(log: str) -> None:
     text = bpy.data.texts.get(LOG_TEXT) or bpy.data.texts.new(LOG_TEXT)
     text.clear()
     text.write(log)
-
-
-# ---- the microphones of this machine
-
-
-class _Microphones(Part):
-    """The names in the last answer, and the reason why there are none, "" while unknown."""
-
-    names: tuple[str, ...] = ()
-    problem = ""
-    asked_at = -FRESH_SECONDS  # time.monotonic()
-
-
-microphones = session.add(_Microphones())
-
-
-def look_for_microphones() -> None:
-    """Ask for a newer list in the background, if the last one is old. Quick: for panels."""
-    if time.monotonic() - microphones.asked_at >= FRESH_SECONDS:
-        microphones.asked_at = time.monotonic()
-        client, microphones.problem = attempt(recorder)
-        if client is not None:
-            threading.Thread(
-                target=_ask_for_microphones, args=(client,), name="thunder microphones", daemon=True
-            ).start()
-
-
-def _ask_for_microphones(client: Client) -> None:
-    """Thread: wait for the answer."""
-    with client:
-        answer, problem = attempt(lambda: client.request("microphones").wait())
-    microphones.names = tuple(answer["names"]) if answer else ()
-    microphones.problem = (
-        problem if problem or microphones.names else "No microphone was found: connect one"
-    )

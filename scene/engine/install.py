@@ -17,6 +17,7 @@ import bpy
 
 from ...thunder_core import files, installer, system_calls
 from ...thunder_core.errors import ThunderError
+from ...thunder_core.worker_process import LineProcess
 from ..host import compat, jobs
 
 LOCK = Path(__file__).resolve().parents[2] / "requirements" / "engine.txt"
@@ -148,10 +149,10 @@ class Installation:
             lock or str(LOCK),
             extra,
         )
-        self.fraction, self.message, self.error, self.log = 0.0, "Looking for a Python", "", []
+        self.fraction, self.message, self.error = 0.0, "Looking for a Python", ""
         self.over = self.stopped = False
         self.pace = jobs.Pace()
-        self._process = None
+        self._process: LineProcess | None = None
         self._mutex = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="thunder install", daemon=True)
         self._thread.start()
@@ -167,9 +168,7 @@ class Installation:
         with self._mutex:
             process = self._process
         if process is not None:
-            threading.Thread(
-                target=_end, args=(process,), name="thunder install end", daemon=True
-            ).start()
+            threading.Thread(target=process.close, name="thunder install end", daemon=True).start()
 
     def wait(self, seconds: float | None = None) -> bool:
         """Block until it has ended, at most `seconds`; returns whether it has."""
@@ -198,34 +197,17 @@ class Installation:
         with self._mutex:
             if self.stopped:
                 return
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=_environment(),
-                **system_calls.new_group(),
-            )
-        reading = threading.Thread(target=self._read_log, name="thunder install log", daemon=True)
-        reading.start()
+            self._process = LineProcess(command, _environment(), STOP_PATIENCE)
         ended = False
-        for line in self._process.stdout:
-            event = json.loads(line)
+        while (event := self._process.next()) is not None:
             if event["event"] == "progress":
                 self.fraction, self.message = event["fraction"], event["message"]
             else:
                 ended = True
                 self.error = event.get("message", "")
-        self._process.wait()
-        reading.join(STOP_PATIENCE)
-        self._process.stdin.close()
+        self._process.close()
         if not ended and not self.stopped:
             self.error = "The installation was interrupted: install again, downloads are kept"
-
-    def _read_log(self) -> None:
-        for line in self._process.stderr:
-            self.log.append(line.decode("utf-8", "replace").rstrip())
-            del self.log[:-400]
 
 
 class _Installing(jobs.Part):
@@ -372,11 +354,3 @@ def _environment() -> dict:
         "__PYVENV_LAUNCHER__",
     )
     return {name: value for name, value in os.environ.items() if name not in led_astray_by}
-
-
-def _end(process) -> None:
-    try:
-        process.stdin.close()
-        process.wait(STOP_PATIENCE)
-    except (OSError, subprocess.TimeoutExpired):
-        system_calls.kill_group(process)

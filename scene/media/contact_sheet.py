@@ -83,7 +83,7 @@ def make(
         yield Step(0.0, "Setting up the sheet", busy=True)
         title = f"{entries[0].voice}  ·  {len(rows)} take{'s' * (len(rows) > 1)}"
         is_heard = loudness is not None and np.max(loudness, initial=0.0) > 0
-        parts, done = [sheet.title(title, chosen, len(rows) > 1, is_heard)], 1
+        parts, done = [sheet.title(title, chosen, is_heard)], 1
         yield Step(done / steps, "Drawing the title", busy=True)
         for number, row in enumerate(rows, start=1):
             entry = take_list.entry_of(scene, bpy.data.actions.get(row.action))
@@ -100,7 +100,7 @@ def make(
             parts.append(np.concatenate(pictures, axis=1))
             done += 1
             yield Step(done / steps, message, busy=True)
-        _draw_curves(parts, rows, chosen, full, loudness)
+        _draw_curves(parts, rows, full, loudness)
         return _save(np.concatenate(parts), path)
 
 
@@ -170,26 +170,14 @@ class _Sheet(puppets.Portrait):
         )
         obj.location = (x, y, 0.5)
 
-    def title(self, text: str, chosen: list, compared: bool, heard: bool) -> np.ndarray:
+    def title(self, text: str, chosen: list, heard: bool) -> np.ndarray:
         """The picture of the sheet's header: its subject, the names of its curves, and above each
-        column the reason and the frame.
-
-        compared: whether there are several takes.  heard: whether the voice is drawn.
-        """
+        column the reason and the frame. heard: whether the voice is drawn."""
         fps, left = self.scene.render.fps / self.scene.render.fps_base, LABEL_CELLS + CURVE_CELLS
         self._write(text, 0.1, HEAD_CELLS - 0.17, 0.2)
         if heard:
             self._write(
                 "voice", LABEL_CELLS + NAMES_CELLS - 0.06, sum(VOICE) / 2, 0.12, "voice", "RIGHT"
-            )
-        if compared:
-            self._write(
-                "white line: average of all takes",
-                left - 0.15,
-                HEAD_CELLS - 0.17,
-                0.11,
-                "faint",
-                "RIGHT",
             )
         for column, (seconds, why) in enumerate(chosen):
             x = left + column + 0.5
@@ -244,12 +232,11 @@ class _Sheet(puppets.Portrait):
 
 
 def _draw_curves(
-    parts: list[np.ndarray], rows: list[_Row], chosen: list, full: dict[str, float],
+    parts: list[np.ndarray], rows: list[_Row], full: dict[str, float],
     loudness: np.ndarray | None
 ) -> None:  # fmt: skip
-    """Draw what each take's brows, head and mouth do into its row, all to one scale, with the
-    average of all takes as a thin line and a dotted one at each moment; and the voice into the
-    title.
+    """Draw what each take's brows, head and mouth do into its row, all to one scale; and the voice
+    into the title.
 
     parts: the title and every row.  full: of `activity`.
     """
@@ -258,40 +245,19 @@ def _draw_curves(
     begin = min(row.start for row in rows)
     end = max(row.start + len(row.lids) / FPS for row in rows)
     seconds = begin + (np.arange(wide) + 0.5) / wide * (end - begin)
-    columns = [
-        min(left + int((moment - begin) / (end - begin) * wide), left + wide - 1)
-        for moment, _ in chosen
-    ]
     if loudness is not None and np.max(loudness) > 0:
         times = rows[0].start + np.arange(len(loudness)) / FPS
         level = np.interp(seconds, times, loudness / np.max(loudness), left=0.0, right=0.0)
         base = len(parts[0]) - round(VOICE[0] * ROW_PIXELS)
         tall = round((VOICE[1] - VOICE[0]) * ROW_PIXELS)
-        _dot(parts[0], columns, base, tall)
         _draw_track(parts[0][:, left : left + wide], level, base, tall, SOUND)
     for name, (low, high) in TRACKS.items():
-        levels = [_values_at(row, row.tracks[name], seconds) / full[name] for row in rows]
-        usual = np.mean(levels, axis=0)
-        for part, level in zip(parts[1:], levels):
-            height = len(part)
-            base, tall = round(height * (1 - low)), round(height * (high - low))
-            _dot(part, columns, base, tall)
-            _draw_track(
-                part[:, left : left + wide],
-                level,
-                base,
-                tall,
-                activity.COLOURS[name],
-                usual if len(rows) > 1 else None,
-            )
+        for part, row in zip(parts[1:], rows):
+            level = _values_at(row, row.tracks[name], seconds) / full[name]
+            base, tall = round(len(part) * (1 - low)), round(len(part) * (high - low))
+            _draw_track(part[:, left : left + wide], level, base, tall, activity.COLOURS[name])
     for part in parts[1:]:
         part[:GUTTER] = part[-GUTTER:] = Color(PAPER).from_scene_linear_to_srgb()
-
-
-def _dot(part: np.ndarray, columns: list[int], base: int, tall: int) -> None:
-    """Draw a dotted line at each moment, `tall` pixels high."""
-    for column in columns:
-        part[base - tall : base : 4, column] = Color(FAINT).from_scene_linear_to_srgb()
 
 
 def _values_at(row: _Row, values: np.ndarray, seconds: np.ndarray) -> np.ndarray:
@@ -299,37 +265,16 @@ def _values_at(row: _Row, values: np.ndarray, seconds: np.ndarray) -> np.ndarray
     return np.interp(seconds, row.start + np.arange(len(values)) / FPS, values, left=0.0, right=0.0)
 
 
-def _draw_track(
-    part: np.ndarray,
-    level: np.ndarray,
-    base: int,
-    tall: int,
-    colour,
-    usual: np.ndarray | None = None,
-) -> None:
+def _draw_track(part: np.ndarray, level: np.ndarray, base: int, tall: int, colour) -> None:
     """Draw levels, 0 … 1 for each column of a part of the picture, as a filled curve `tall` pixels
-    high that stands on row `base`.
-
-    usual: levels of the average take, a line behind the curve, so that it is seen where the
-    take is not like it.
-    """
+    high that stands on row `base`."""
     colour, tops = np.array(colour, np.float32), (level.clip(0, 1) * tall).astype(int)
     for x, y in enumerate(tops):
         filled = part[base - y : base, x]
         filled[:] = filled * 0.65 + colour * 0.35
-    if usual is not None:
-        _draw_line(part, usual, base, tall, Color(INK).from_scene_linear_to_srgb())
-    _draw_line(part, level, base, tall, colour)
-    part[base] = Color(FAINT).from_scene_linear_to_srgb()
-
-
-def _draw_line(part: np.ndarray, level: np.ndarray, base: int, tall: int, colour) -> None:
-    """Draw levels, 0 … 1 for each column of a part of the picture, as a line without gaps, as
-    `_draw_track`."""
-    tops = (level.clip(0, 1) * tall).astype(int)
-    for x, y in enumerate(tops):
-        low, high = sorted((int(tops[max(0, x - 1)]), int(y)))
+        low, high = sorted((int(tops[max(0, x - 1)]), int(y)))  # a line without gaps above it
         part[base - high - 1 : base - low, x] = colour
+    part[base] = Color(FAINT).from_scene_linear_to_srgb()
 
 
 def _save(pixels: np.ndarray, path: str) -> bpy.types.Image:

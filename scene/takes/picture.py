@@ -2,15 +2,13 @@
 """Reads a picture of a face, an image of the file, as Media2Face takes a mood from it: square and
 grey."""
 
-import io
 import os
 
 import bpy
 import numpy as np
 
 from ...thunder_core.errors import BadRequest
-from ...thunder_core.files import not_a_file, open_input
-from ...thunder_core.picture_size import BadPicture, check_picture, MOST_PIXELS
+from ...thunder_core.files import not_a_file
 from ...thunder_core.request import LEAST_PICTURE, MOST_PICTURE
 
 _GREY = (0.2126, 0.7152, 0.0722)  # shares of red, green and blue in brightness (Rec. 709)
@@ -87,28 +85,6 @@ def _pixels(image: bpy.types.Image) -> np.ndarray:
 
 
 def _check(image: bpy.types.Image) -> None:
-    """Raise BadRequest if an image is no single picture, or would take memory without bound when
-    Blender loads it."""
-    if image.has_data:  # it is loaded
-        return
-    try:
-        if image.source == "GENERATED":
-            if image.generated_width * image.generated_height > MOST_PIXELS:
-                raise BadPicture("is too large")
-        elif image.source != "FILE":
-            raise BadPicture("is no single picture")
-        elif image.packed_file is not None:
-            check_picture(io.BytesIO(image.packed_file.data))
-        else:
-            with open_input(bpy.path.abspath(image.filepath, library=image.library)) as file:
-                check_picture(file)
-    except BadPicture as reason:
-        raise BadRequest(
-            f"The picture “{image.name}” {reason}: save it as a PNG of at most 8,192 × 8,192 "
-            f"pixels, or {_CHOOSE}"
-        ) from None
-    except OSError as error:
-        raise BadRequest(
-            f"The picture “{image.name}” cannot be read ({error.strerror}): find its file, or "
-            f"{_CHOOSE}"
-        ) from error
+    """Raise BadRequest if an image is no single picture."""
+    if image.source not in ("FILE", "GENERATED"):
+        raise BadRequest(f"“{image.name}” is no single picture: save it as a PNG, or {_CHOOSE}")

@@ -78,11 +78,11 @@ class Recording:
     infinite while nothing plays.
     """
 
-    def __init__(self, client: Client, scene, microphone: str):
+    def __init__(self, client: Client, scene):
         settings = scene.thunder.recording
         if problem := why_no_range(scene):
             raise BadRequest(problem)
-        self.client, self.scene, self.microphone = client, scene.name, microphone
+        self.client, self.scene = client, scene.name
         self.fps, self.countdown = Clock.of(scene, 0).fps, float(settings.countdown)
         self.first, self.last = scene.frame_current, None
         if settings.punch_in:
@@ -104,9 +104,7 @@ class Recording:
         try:
             _under_way.recording = self
             with handled("frame_change_pre", self._note_frame):
-                pending = self.pending = self.client.request(
-                    "record", microphone=self.microphone, path=self.path
-                )
+                pending = self.pending = self.client.request("record", path=self.path)
                 while not pending.done:
                     now = time.perf_counter()
                     levels = (event for event in pending.poll() if event["event"] == LEVEL)
@@ -129,7 +127,7 @@ class Recording:
         if isinstance(error, WorkerDied):  # all but its last block is in the file
             error = NoMicrophone(
                 "The microphone's driver failed: check that Blender may use it, or choose another "
-                "microphone"
+                "in the system's settings"
             )
         if not self.spoken:
             raise error or NoMicrophone("The microphone delivered no sound in time: record again")

@@ -39,7 +39,7 @@ def booth(needs_sound, blender, tmp_path, monkeypatch):
     def make(fault="", **settings):
         for name, value in {"countdown": 0, **settings}.items():
             setattr(scene.thunder.recording, name, value)
-        return scene, recording.Recording(Client(engine_with(tmp_path, sound, fault)), scene, "")
+        return scene, recording.Recording(Client(engine_with(tmp_path, sound, fault)), scene)
 
     yield make
     jobs.end()

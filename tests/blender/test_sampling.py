@@ -394,7 +394,7 @@ def test_a_picture_gives_media2face_its_mood_and_its_takes_are_made_again_withou
     "wrong, sentence",
     [
         ("small", "“small” has 20 × 30 pixels and needs 48 × 48"),
-        ("lost", "“lost” cannot be read"),
+        ("lost", "“lost” is missing or damaged"),
         ("gone", "“gone” is no longer in"),
     ],
 )

@@ -1,11 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Files with values that nobody means: each is read, or refused in one short sentence at once, in little
-memory; a picture's is known from its header."""
-
-import contextlib
-import io
-import random
-import struct
+memory."""
 
 import numpy as np
 import pytest
@@ -16,7 +11,6 @@ from thunder_core.direction_presets import Preset
 from thunder_core.errors import ThunderError
 from thunder_core.face import livelink
 from thunder_core.face.mapping import Mapping
-from thunder_core.picture_size import BadPicture, check_picture
 
 ABSURD = (
     "9" * 5000, "-" + "9" * 4000, "9" * 400, "3e8", "1e400", "NaN", "-Infinity", '"a\\u0000b"',
@@ -123,71 +117,3 @@ def test_takes_of_an_absurd_frame_rate(tmp_path, fps):
     }
     np.savez(tmp_path / "take.npz", channels=np.array(["jawOpen"]), fps=np.array(fps), **parts)
     assert refusal(motion_file.read, tmp_path / "take.npz")
-
-
-# ---- pictures
-
-
-def png(width, height):
-    return (
-        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
-        + struct.pack(">II", width, height)
-        + b"\x08\x02\0\0\0"
-        + bytes(99)
-    )
-
-
-def jpeg(width, height, before=b""):
-    frame = b"\xff\xc2\0\x11\x08" + struct.pack(">HH", height, width) + b"\x03" + bytes(9)
-    return b"\xff\xd8\xff\xe0\0\x04ab" + before + frame + b"\xff\xda\0\x02data\xff\xd9"
-
-
-def webp(width, height, kind=b"VP8X"):
-    bodies = {
-        b"VP8X": bytes(4) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little"),
-        b"VP8L": b"\x2f" + (width - 1 | height - 1 << 14).to_bytes(5, "little")[:4] + bytes(5),
-        b"VP8 ": bytes(3) + b"\x9d\x01\x2a" + struct.pack("<HH", width & 0x3FFF, height & 0x3FFF),
-    }
-    return b"RIFF\0\0\0\0WEBP" + kind + bytes(4) + bodies[kind]
-
-
-USUAL = [
-    png(1024, 1024), png(8192, 8192), jpeg(6000, 4000), jpeg(9000, 7000, b"\xff\xff\xe1\0\x06Exif"),
-    webp(4000, 3000), webp(4000, 3000, b"VP8L"), webp(4000, 3000, b"VP8 "),
-]  # fmt: skip
-TOO_LARGE = [
-    png(30000, 30000), png(2**31, 2**31), jpeg(65500, 65500), webp(2**24, 2**24),
-    webp(16384, 16384, b"VP8L"), webp(16383, 16383, b"VP8 "),
-]  # fmt: skip
-MORE = r"^has [\d,]+ × [\d,]+ pixels, more than 8,192 × 8,192$"
-BAD = [
-    (b"", "is no PNG"), (b"BM" + bytes(99), "is no PNG"), (b"GIF89a" + bytes(99), "is no PNG"),
-    (b"II*\0" + bytes(99), "is no PNG"), (b"\x76\x2f\x31\x01" + bytes(99), "is no PNG"),
-    (png(0, 5), "damaged"), (png(5, 5)[:20], "damaged"), (jpeg(0, 5), "damaged"),
-    (b"\xff\xd8\xff\xda\0\0", "damaged"), (b"\xff\xd8" + b"\xff\xe0\0\x02" * 20000, "damaged"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("content", USUAL, ids=range(len(USUAL)))
-def test_usual_pictures_pass(content):
-    check_picture(io.BytesIO(content))
-
-
-@pytest.mark.parametrize(
-    "content, says",
-    [*BAD, *((content, MORE) for content in TOO_LARGE)],
-    ids=range(len(BAD) + len(TOO_LARGE)),
-)
-def test_what_is_no_picture_or_has_more_pixels_than_memory_is_refused_in_words(content, says):
-    with pytest.raises(BadPicture, match=says):
-        check_picture(io.BytesIO(content))
-
-
-def test_damaged_headers_pass_or_are_refused_and_nothing_else():
-    chance = random.Random(1)
-    for _ in range(3000):
-        data = bytearray(chance.choice(USUAL))
-        for _ in range(chance.randrange(1, 6)):
-            data[chance.randrange(len(data))] = chance.randrange(256)
-        with contextlib.suppress(BadPicture):
-            check_picture(io.BytesIO(data[: chance.randrange(1, len(data) + 1)]))

@@ -105,7 +105,7 @@ def test_a_job_that_does_not_go_on_is_ended_and_the_next_one_is_baked(
 
 
 def test_stopping_in_the_middle_ends_the_process(command, monkeypatch):
-    monkeypatch.setattr(baker.LineProcess, "patience", 0.2)
+    monkeypatch.setattr(baker, "PATIENCE", 0.2)
     events = bake_here(command, [Task("wait", {}, "")])
     assert next(events)["event"] == "progress"
     begun = time.monotonic()

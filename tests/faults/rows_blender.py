@@ -12,9 +12,7 @@ import io
 import json
 import os
 import shutil
-import struct
 import sys
-import zlib
 from unittest import mock
 
 from harness import Case, Fault, maker, ROOT, SAMPLE
@@ -196,27 +194,6 @@ def _pipe(folder, option, *more):
     ]
 
 
-def a_png(width: int, height: int) -> bytes:
-    """A grey picture, packed as tightly as can be."""
-
-    def chunk(kind, data):
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
-
-    packer = zlib.compressobj(9)
-    rows = (
-        packer.compress(bytes(width + 1))
-        + b"".join(packer.compress(bytes(width + 1)) for _ in range(height // 100))
-        + packer.flush()
-    )
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
-        + chunk(b"IDAT", rows)
-    )
-
-
 _OF_PICTURE = ("--system", "media2face")
 
 
@@ -326,20 +303,6 @@ _REFUSED = [
         "a file of the system that never ends for a sound",
         arguments(audio="/proc/kmsg"),
         "kmsg” (is empty|may not be read|There is no)",
-    ),
-    (
-        "a picture of 400 kB that would take 15 GB",
-        arguments(
-            "--picture", HERE + "/face.png", *_OF_PICTURE, files={"face.png": a_png(30000, 30000)}
-        ),
-        "“face.png” has 30,000 × 30,000 pixels, more than 8,192 × 8,192: save it",
-    ),
-    (
-        "a picture in a format that we do not know",
-        arguments(
-            "--picture", HERE + "/face.bmp", *_OF_PICTURE, files={"face.bmp": b"BM" + bytes(99)}
-        ),
-        "“face.bmp” is no PNG, JPEG or WebP file: save it",
     ),
     (
         "a .blend of no bytes",

@@ -67,8 +67,6 @@ def records(hand):
     timeline = next(area for area in hand.window.screen.areas if area.type == "DOPESHEET_EDITOR")
     timeline.type = "SEQUENCE_EDITOR"  # whose header has the button, too
     hand.call(bpy.ops.wm.call_panel, name="THUNDER_PT_record", keep_open=True)
-    yield from until(lambda: connection.microphones.names)
-    assert [*connection.microphones.names] == ["Booth", "Desk"]
     yield 1.0
     hand.press("ESC")
     yield 0.5

@@ -13,17 +13,14 @@ events:  ready (maker: versions and the weights' hash), progress (job, fraction,
          again), and refused (sentence) if it cannot be used at all.
 """
 
-import contextlib
-import json
 import os
-import queue
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from .. import system_calls
 from ..engine_python import ROOT
 from ..errors import NoEngine, ThunderError
-from ..worker_process import PipedProcess
+from ..worker_process import LineProcess
 from .manifest import Maker
 from .run_progress import duration
 from .settings import OF_TAKES, path_names
@@ -35,7 +32,6 @@ START_SECONDS = 300.0
 STALL_SECONDS = 1800.0
 # advice if no cluster answers
 ADVICE = "start one with “ray start --head”, or name another with --cluster"
-EVENTS = ("ready", "progress", "done", "failed", "note", "refused")
 
 
 @dataclass(frozen=True)
@@ -70,73 +66,13 @@ def failure_event(job: str, sentence: str, log: str = "") -> dict:
     return {"event": "failed", "job": job, "sentence": sentence, "log": log}
 
 
-class LineProcess(PipedProcess):
-    """A process that reads JSON lines from its stdin and answers by events on its stdout, started
-    at once."""
-
-    log_lines = 60
-    patience = PATIENCE
-
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None):
-        super().__init__(
-            command,
-            None if environment is None else {**os.environ, **environment},
-            "check the path",
-        )
-        self._events: queue.SimpleQueue[dict | None] = queue.SimpleQueue()
-        self._start_threads(log=self._read_log, events=self._read_events)
-
-    @property
-    def last_line(self) -> str:
-        """The last of the lines of its log that is not empty."""
-        return next(
-            (line.strip()[:300] for line in reversed(list(self.lines)) if line.strip()),
-            "no reason was given",
-        )
-
-    def send(self, request: Mapping) -> None:
-        """Send a request; if the process has ended, reading reports it."""
-        with contextlib.suppress(OSError):
-            self.popen.stdin.write(json.dumps(request).encode() + b"\n")
-            self.popen.stdin.flush()
-
-    def next(self, seconds: float | None = None) -> dict | None:
-        """The next event; None when the process has ended. Raises TimeoutError if none comes in so
-        many seconds, and then ends it."""
-        try:
-            return self._events.get(timeout=seconds)
-        except queue.Empty:
-            self._kill()
-            self._end()
-            raise TimeoutError from None
-
-    def close(self) -> None:
-        """End it: politely at first. Returns when it is gone. May be called twice."""
-        with contextlib.suppress(OSError):
-            self.popen.stdin.close()
-        self._end()
-        self.popen.stdout.close()
-
-    def _read_events(self) -> None:
-        """Thread: queue the events, then None. What else is printed on its stdout (Blender's
-        greeting) is skipped."""
-        for line in self.popen.stdout:
-            with contextlib.suppress(ValueError):
-                event = json.loads(line)
-                if isinstance(event, dict) and event.get("event") in EVENTS:
-                    self._events.put(event)
-        self._wait()
-        self.threads[0].join(self.patience)  # the log first, the reason may be in it
-        self._events.put(None)
-
-
 class Baker(LineProcess):
     """A process that bakes, started at once. `maker`: its versions and weights, known once it is
     ready."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None):
         self.maker: dict | None = None
-        super().__init__([*command, "--baker"], environment)
+        super().__init__([*command, "--baker"], {**os.environ, **(environment or {})}, PATIENCE)
 
     def wait(self) -> dict:
         """Wait until it is ready; returns `maker`. Raises NoEngine if it cannot bake at all, or is
@@ -232,7 +168,7 @@ def bake_on(
     weights that the machines must have. Raises NoEngine if nothing can be baked.
     """
     waiting = [task.job for task in tasks]
-    process = LineProcess([python, "-m", _DRIVER], _ENVIRONMENT)
+    process = LineProcess([python, "-m", _DRIVER], {**os.environ, **_ENVIRONMENT}, PATIENCE)
     try:
         process.send(_request(cluster, command, tasks, maker))
         event = process.next()

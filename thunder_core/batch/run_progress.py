@@ -1,22 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shows how far a run of many bakes is: in one line on a terminal, which is written again and
-again; elsewhere (a log file, a pipe) as a line every now and then."""
+"""Shows how far a run of many bakes is: a line every now and then, on a terminal and in a log."""
 
-import shutil
 import time
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TextIO
 
-from ..files import VISIBLE
 from ..progress import time_in_words
 
-LOG_EVERY = 30.0  # least seconds between two lines where the output is no terminal
-DRAW_EVERY = 0.25  # least seconds between two lines on a terminal
+LOG_EVERY = 30.0  # least seconds between two lines
 LISTED = 8  # most jobs that are listed at once; a cluster may bake more
 _LEAST_SECONDS, _LEAST_JOBS = 5.0, 0.25  # what must be done before the time left is guessed
-_INDENT = "      "
 
 
 @dataclass
@@ -31,29 +24,18 @@ class _Baking:
 
 
 class RunProgress:
-    """Progress of a run of `count` jobs. Everything that the run prints meanwhile goes through
-    `say`.
+    """Progress of a run of `count` jobs.
 
-    print_line: prints a line on a stream.  stream: of the progress.  log_every: least seconds
-    between two lines where it is no terminal.
+    say: prints a line.  log_every: least seconds between two lines.
     """
 
-    def __init__(
-        self,
-        count: int,
-        print_line: Callable[[str, TextIO], None],
-        stream: TextIO,
-        log_every: float = LOG_EVERY,
-    ):
+    def __init__(self, count: int, say: Callable[[str], None], log_every: float = LOG_EVERY):
         self.count, self.ended = count, 0
         self._baked = 0
-        self._print, self._stream = print_line, stream
-        self._on_terminal = stream.isatty()
-        self._every = DRAW_EVERY if self._on_terminal else log_every
+        self._say, self._every = say, log_every
         self._baking: dict[str, _Baking] = {}
         self._begun: float | None = None  # time of the first event
         self._shown = time.monotonic()
-        self._width = 0  # of the line on the terminal
 
     def update(self, job: str, fraction: float, message: str, node: str = "") -> None:
         """Note how far a job is, 0 … 1, and what it does."""
@@ -66,7 +48,9 @@ class RunProgress:
         row.fraction, row.message = min(1.0, max(0.0, fraction)), message
         if now - self._shown >= self._every:
             self._shown = now
-            self._show()
+            rows = [f"{name}: {about}" for name, about in self.running().items()]
+            more = [f"and {len(rows) - LISTED} more"] if len(rows) > LISTED else []
+            self._say(f"      {self.summary()}; now {'; '.join(rows[:LISTED] + more)}")
 
     def end(self, job: str, is_baked: bool) -> float:
         """Note that a job has ended; returns the seconds that it took. A failed one says nothing
@@ -82,13 +66,7 @@ class RunProgress:
 
     def stop(self) -> None:
         """Note that no job is being baked any more."""
-        self._erase()
         self._baking.clear()
-
-    def say(self, text: str, stream: TextIO | None = None) -> None:
-        """Print lines that stay."""
-        self._erase()
-        self._print(text, stream or self._stream)
 
     def summary(self) -> str:
         """Jobs that have ended, and a guess of the time left: “12 of 140 done, 3 h left”."""
@@ -105,29 +83,6 @@ class RunProgress:
         now = time.monotonic()
         return {job: _about(row, now) for job, row in self._baking.items()}
 
-    def _show(self) -> None:
-        rows = [f"{job}: {about}" for job, about in self.running().items()]
-        more = [f"and {len(rows) - LISTED} more"] if len(rows) > LISTED else []
-        line = f"{_INDENT}{self.summary()}; now {'; '.join(rows[:LISTED] + more)}"
-        if self._on_terminal:
-            self._erase()
-            self._width = shutil.get_terminal_size().columns - 1
-            self._write(cut(line.translate(VISIBLE), self._width))
-        else:
-            self._print(line, self._stream)
-
-    def _erase(self) -> None:
-        if self._width:
-            self._write(f"\r{' ' * self._width}\r")
-            self._width = 0
-
-    def _write(self, text: str) -> None:
-        try:
-            self._stream.write(text)
-            self._stream.flush()
-        except (OSError, ValueError):  # the terminal was closed
-            self._on_terminal, self._width = False, 0
-
 
 def _about(row: _Baking, now: float) -> str:
     """What a job does: “45 %, 2 of 4 sampled, for 2 min (on anna)”."""
@@ -142,13 +97,3 @@ def duration(seconds: float) -> str:
     if seconds < 99.5:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 99.5 * 60 else f"{seconds / 3600:.1f} h"
-
-
-def cut(line: str, width: int) -> str:
-    """A line that fits on a terminal of so many columns: one that wraps could not be erased."""
-    columns = 0
-    for place, letter in enumerate(line):
-        columns += 2 if unicodedata.east_asian_width(letter) in "WF" else 1
-        if columns > width:
-            return line[: max(0, place - 1)] + "…"
-    return line

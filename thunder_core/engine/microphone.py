@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The microphone: its names, and a recording whose file is complete after every block, so that
+"""The system's microphone: a recording whose file is complete after every block, so that
 whatever ends it loses nothing.
 
 A driver may hang, so it is called in a thread that nobody waits for longer than PATIENCE.
@@ -37,13 +37,8 @@ BACKENDS = [each for each in miniaudio.Backend if each.name not in ("NULL", "CUS
 Block = tuple[float, bytes]  # time.perf_counter() at which samples arrived, and the samples
 
 
-def names() -> list[str]:
-    """Names of the microphones of this machine, perhaps none. Raises NoMicrophone."""
-    return [each["name"] for each in _call_driver(PATIENCE, "", _list_devices)]
-
-
-def record(name: str, path: str, enough: Event, on_level: Callable[[dict], None]) -> dict:
-    """Record a microphone ("" for the system's choice) to a WAV file, 16 bits, mono, until `enough`
+def record(path: str, enough: Event, on_level: Callable[[dict], None]) -> dict:
+    """Record the microphone that the system has chosen to a WAV file, 16 bits, mono, until `enough`
     is set.
 
     on_level gets {"peak": 0 … 1 of the last block, "seconds": recorded so far, "began":
@@ -53,16 +48,17 @@ def record(name: str, path: str, enough: Event, on_level: Callable[[dict], None]
     """
     blocks: queue.SimpleQueue[Block] = queue.SimpleQueue()
     _check_space(path)
-    device = _call_driver(PATIENCE, name, _open, name, blocks)
+    device = _call_driver(PATIENCE, _open, blocks)
     try:
         about = _write(path, blocks, enough, on_level)
     finally:
         with contextlib.suppress(NoMicrophone):
-            _call_driver(CLOSING, name, device.close)
+            _call_driver(CLOSING, device.close)
     if not about["seconds"]:
         Path(path).unlink()
         raise NoMicrophone(
-            f"{_subject(name)} delivers no sound: reconnect it, or choose another microphone"
+            "The microphone delivers no sound: reconnect it, or choose another in the system's "
+            "settings"
         )
     return about
 
@@ -110,32 +106,20 @@ def _check_space(path: str) -> None:
         )
 
 
-def _list_devices() -> list[dict]:
-    """The microphones as miniaudio lists them."""
-    try:
-        return miniaudio.Devices(BACKENDS).get_captures()
-    except miniaudio.MiniaudioError:
-        return []  # this machine has no sound at all
-
-
-def _open(name: str, blocks: "queue.SimpleQueue[Block]"):
-    """The microphone of that name, which has begun to record. Raises NoMicrophone."""
-    found = _list_devices()
+def _open(blocks: "queue.SimpleQueue[Block]"):
+    """The microphone, which has begun to record. Raises NoMicrophone."""
+    found = None
+    with contextlib.suppress(miniaudio.MiniaudioError):  # this machine has no sound at all
+        found = miniaudio.Devices(BACKENDS).get_captures()
     if not found:
         raise NoMicrophone(
             "No microphone was found: connect one, and check that the system lists it"
-        )
-    chosen = next((each for each in found if each["name"] == name), None)
-    if name and chosen is None:
-        raise NoMicrophone(
-            f"{_subject(name)} is not connected: connect it, or choose another microphone"
         )
     try:
         device = miniaudio.CaptureDevice(
             nchannels=1,
             sample_rate=RATE,
             buffersize_msec=BLOCK_MS,
-            device_id=chosen and chosen["id"],
             backends=BACKENDS,
             app_name="Blender",
         )
@@ -144,8 +128,7 @@ def _open(name: str, blocks: "queue.SimpleQueue[Block]"):
         device.start(listener)
     except miniaudio.MiniaudioError as error:
         raise NoMicrophone(
-            f"{_subject(name)} cannot be opened ({error.args[0]}): close other programs that "
-            f"record, "
+            f"The microphone cannot be opened ({error.args[0]}): close other programs that record, "
             "and check that Blender may use the microphone"
         ) from error
     return device
@@ -158,20 +141,16 @@ def _listener(blocks: "queue.SimpleQueue[Block]") -> Generator[None, bytearray, 
         blocks.put((time.perf_counter(), bytes(samples)))
 
 
-def _call_driver(seconds: float, name: str, call: Callable, *args):
-    """What a call of the driver of a microphone returns. Raises NoMicrophone, also if it takes
+def _call_driver(seconds: float, call: Callable, *args):
+    """What a call of the microphone's driver returns. Raises NoMicrophone, also if it takes
     longer."""
     pool = ThreadPoolExecutor(1)
     try:
         return pool.submit(call, *args).result(seconds)
     except TimeoutError as error:
         raise NoMicrophone(
-            f"{_subject(name)} does not respond: reconnect it, or choose another microphone"
+            "The microphone does not respond: reconnect it, or choose another in the system's "
+            "settings"
         ) from error
     finally:
         pool.shutdown(wait=False)
-
-
-def _subject(name: str) -> str:
-    """The beginning of a sentence about a microphone."""
-    return f"The microphone “{name}”" if name else "The microphone"

@@ -147,21 +147,12 @@ def _listen(worker, args, progress):
     return {"sound": out, "rate": int(speech.rate), "seconds": speech.seconds}
 
 
-def _microphones(worker, args, progress):
-    from . import microphone
-
-    return {"names": microphone.names()}
-
-
 def _record(worker, args, progress):
     from . import microphone
 
     worker.enough.clear()
     return microphone.record(
-        args.get("microphone") or "",
-        args["path"],
-        worker.enough,
-        lambda level: progress.give({"event": LEVEL, **level}),
+        args["path"], worker.enough, lambda level: progress.give({"event": LEVEL, **level})
     )
 
 
@@ -201,7 +192,6 @@ VERBS = {
     "check": _check,
     "spoken": _spoken,
     "listen": _listen,
-    "microphones": _microphones,
     "record": _record,
     "check_flame": _check_flame,
     "release": _release,

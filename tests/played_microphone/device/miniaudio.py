@@ -30,7 +30,7 @@ class Devices:
 
 
 class CaptureDevice:
-    def __init__(self, nchannels, sample_rate, buffersize_msec, device_id, backends, app_name):
+    def __init__(self, nchannels, sample_rate, buffersize_msec, backends, app_name):
         if FAULT == "busy":
             raise MiniaudioError("failed to init device", -17)
         while FAULT == "hang":
