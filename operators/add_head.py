@@ -34,7 +34,8 @@ class AddsHead(InstantWork):
 
 
 class THUNDER_OT_add_head(AddsHead, bpy.types.Operator):
-    """Add the bundled head at the 3D cursor, ready to animate"""
+    """Add the bundled head at the 3D cursor, ready to animate. The first head of a scene is framed
+    in the view"""
 
     person: bpy.props.EnumProperty(
         name="Person",
@@ -48,6 +49,16 @@ class THUNDER_OT_add_head(AddsHead, bpy.types.Operator):
         return head.build(
             collection, context.view_layer, context.scene.cursor.location, self.person
         ).mesh
+
+    def execute(self, context):
+        is_first, area = not head.is_any_in(context.scene), context.area
+        result = super().execute(context)
+        if is_first and result == {"FINISHED"} and area is not None and area.type == "VIEW_3D":
+            region = next(region for region in area.regions if region.type == "WINDOW")
+            with context.temp_override(area=area, region=region):
+                bpy.ops.view3d.view_axis(type="FRONT")
+                bpy.ops.view3d.view_selected()
+        return result
 
 
 class THUNDER_OT_add_flame_head(ChoosesFile, AddsHead, bpy.types.Operator):
@@ -116,30 +127,6 @@ class THUNDER_OT_make_editable(InstantWork, bpy.types.Operator):
         )
         scene.thunder.head = face
         return f"“{face.name}” can be animated now. The linked file is not changed"
-
-
-class THUNDER_OT_first_head(AddsHead, bpy.types.Operator):
-    """Add the bundled head and frame it in the view"""
-
-    bl_label = "Add Head"
-
-    def add(self, context, collection):
-        return head.build(collection, context.view_layer, context.scene.cursor.location).mesh
-
-    def execute(self, context):
-        result = super().execute(context)
-        area = context.area if context.area is not None and context.area.type == "VIEW_3D" else None
-        region = (
-            next((region for region in area.regions if region.type == "WINDOW"), None)
-            if area
-            else None
-        )
-        if result == {"FINISHED"} and region is not None:
-            context.view_layer.update()
-            with context.temp_override(area=area, region=region):
-                bpy.ops.view3d.view_axis(type="FRONT")
-                bpy.ops.view3d.view_selected()
-        return result
 
 
 class _AddsVoice(InstantWork):

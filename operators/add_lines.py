@@ -16,10 +16,8 @@ from ..scene.takes import captured, dialogue, take_list
 from ..scene.voice import recording, strip
 from ..thunder_core.animation.motion_file import RECORDINGS
 from ..thunder_core.batch.job_file import SOUNDS
-from ..thunder_core.errors import attempt, BadRequest, ThunderError
+from ..thunder_core.errors import attempt, BadRequest
 from .base import ChoosesFile, FileWork, InstantWork, SlicedWork
-
-_MOST_SHOWN = 12  # jobs that the dialog lists
 
 
 class DropsInViewport:
@@ -91,34 +89,13 @@ class THUNDER_OT_add_lines(_AddsLines, bpy.types.Operator):
 
 
 class THUNDER_OT_open_jobs(_AddsLines, ChoosesFile, bpy.types.Operator):
-    """Show what a file of jobs of bake.py holds, and add the sounds that it names as lines from the
-    playhead on"""
+    """Add the sounds that a file of jobs of bake.py names as lines from the playhead on. Moods and
+    other settings in it are for bake.py"""
 
     filter_glob: bpy.props.StringProperty(default="*.toml", options={"HIDDEN"})
 
     def invoke(self, context, event):
-        if not self.filepath:
-            return ChoosesFile.invoke(self, context, event)
-        try:
-            jobs = dialogue.read_jobs(bpy.path.abspath(self.filepath)).jobs
-        except ThunderError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        self.names = [f"{job.name}   {dialogue.summary_of(job)}" for job in jobs]
-        title = f"{os.path.basename(self.filepath)}: {len(jobs)} Job{'s' * (len(jobs) > 1)}"
-        return context.window_manager.invoke_props_dialog(
-            self, width=420, title=title, confirm_text="Add Lines"
-        )
-
-    def draw(self, context):
-        column = self.layout.column(align=True)
-        for name in self.names[:_MOST_SHOWN]:
-            column.label(text=name, icon="SPEAKER")
-        if len(self.names) > _MOST_SHOWN:
-            column.label(text=f"and {len(self.names) - _MOST_SHOWN} more")
-        self.layout.label(
-            text="Adds their sounds as lines. Moods and other settings are for bake.py", icon="INFO"
-        )
+        return self.execute(context) if self.filepath else super().invoke(context, event)
 
     def sounds(self, context):
         return dialogue.sounds_of_jobs(

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import bpy
 
-from ..scene.heads import character, controls, detection, head, head_state, mapping_table
+from ..scene.heads import character, controls, detection, head, mapping_table
 from .base import chosen_head, InstantWork, OnCharacter, why_no_head, why_not_in_object_mode
 
 
@@ -16,8 +16,7 @@ class THUNDER_OT_find_mapping(OnCharacter, bpy.types.Operator):
     bl_label = "Find by Names"
 
     def change(self, context, obj):
-        parts = character.plan_of(obj).parts if head_state.mapping(obj) else ()
-        plan = replace(detection.detect(obj, anew=True), parts=parts)
+        plan = detection.detect(obj, anew=True)
         mapping_table.keep_plan(context.scene, obj, plan)
         context.scene.thunder.head = obj
         if not plan.rules:
@@ -108,39 +107,6 @@ class THUNDER_OT_learn_channel(_OfTable, bpy.types.Operator):
         return f"“{source}” moves {len(rules)} target{'s' * (len(rules) != 1)} now"
 
 
-class THUNDER_OT_use_objects(OnCharacter, bpy.types.Operator):
-    """Apply the mapping only to the selected objects (face, teeth, tongue, lashes, rig), or find
-    them automatically"""
-
-    bl_label = "Use Selected Objects"
-
-    by_place: bpy.props.BoolProperty(
-        name="Find Automatically",
-        options={"SKIP_SAVE"},
-        description="Find the objects by armature, parent and position",
-    )
-
-    def change(self, context, obj):
-        chosen = (
-            ()
-            if self.by_place
-            else tuple(
-                other.name
-                for other in context.selected_objects
-                if other.type in ("MESH", "ARMATURE")
-            )
-        )
-        if obj.name not in chosen and not self.by_place:
-            chosen = (obj.name, *chosen)
-        mapping_table.keep_plan(context.scene, obj, replace(character.plan_of(obj), parts=chosen))
-        head.resolve(obj)
-        return (
-            "The character's objects are found by armature, parent and position"
-            if self.by_place
-            else f"{len(chosen)} objects are used"
-        )
-
-
 class THUNDER_OT_swap_sides(OnCharacter, bpy.types.Operator):
     """Swap left and right, for a character named from the viewer's side"""
 
@@ -178,9 +144,7 @@ class THUNDER_OT_load_mapping(OnCharacter, bpy.types.Operator):
     name: bpy.props.StringProperty(name="Preset", description="Saved mapping")
 
     def change(self, context, obj):
-        mapping_table.keep_plan(
-            context.scene, obj, replace(mapping_table.preset(self.name), parts=())
-        )
+        mapping_table.keep_plan(context.scene, obj, mapping_table.preset(self.name))
         context.scene.thunder.head = obj
         return f"{len(head.resolve(obj).channels)} channels are mapped by “{self.name}”"
 

@@ -4,9 +4,9 @@ playblast; mouths, moods and takes as assets, to put on a head; the head with it
 file for other programs."""
 
 import os
-from functools import partial
 
 import bpy
+from bpy_extras.io_utils import ExportHelper
 
 from ..scene.animation import display
 from ..scene.heads import head
@@ -133,18 +133,6 @@ def _open(context, image) -> None:
     area = max(window.screen.areas, key=lambda area: area.width * area.height)
     area.type = "IMAGE_EDITOR"
     area.spaces.active.image = image
-    # once the editor has been drawn
-    bpy.app.timers.register(partial(_fit, image.name), first_interval=0.3)
-
-
-def _fit(name: str) -> None:
-    """Show all of an image in the editors that show it."""
-    for window, area in _image_editors(bpy.context):
-        if area.spaces.active.image is not None and area.spaces.active.image.name == name:
-            region = next(region for region in area.regions if region.type == "WINDOW")
-            with bpy.context.temp_override(window=window, area=area, region=region):
-                if bpy.ops.image.view_all.poll():
-                    bpy.ops.image.view_all(fit_view=True)
 
 
 class THUNDER_OT_light_scene(InstantWork, bpy.types.Operator):
@@ -329,7 +317,7 @@ class THUNDER_OT_apply_asset(InstantWork, bpy.types.Operator):
         display.show(take_list.rig_of(context.scene, entry), entry)
 
 
-class THUNDER_OT_export_performance(ChoosesFile, InstantWork, bpy.types.Operator):
+class THUNDER_OT_export_performance(ExportHelper, ChoosesFile, InstantWork, bpy.types.Operator):
     """Export the head and its current animation for other programs"""
 
     bl_options = {"PRESET"}  # nothing in the scene changes: there is nothing to undo
@@ -363,23 +351,15 @@ class THUNDER_OT_export_performance(ChoosesFile, InstantWork, bpy.types.Operator
         description="Start the file at time 0 instead of the frame's time in the scene",
     )
 
+    @property
+    def filename_ext(self):
+        return export.FORMATS[self.form].suffix
+
     def invoke(self, context, event):
         if not self.filepath:
             folder = os.path.dirname(bpy.data.filepath) or os.path.expanduser("~")
-            self.filepath = os.path.join(folder, _file_name(context))
-        self.check(context)
-        return ChoosesFile.invoke(self, context, event)
-
-    def check(self, context):
-        """Keep the file's ending that of the format; whether it changed."""
-        stem, suffix = os.path.splitext(self.filepath)
-        path = (stem if suffix.lower() in _SUFFIXES else self.filepath) + export.FORMATS[
-            self.form
-        ].suffix
-        changed = path != self.filepath and bool(os.path.basename(self.filepath))
-        if changed:
-            self.filepath = path
-        return changed
+            self.filepath = os.path.join(folder, _file_name(context) + self.filename_ext)
+        return super().invoke(context, event)
 
     def draw(self, context):
         pass  # the options are a panel of the file browser

@@ -57,14 +57,7 @@ class THUNDER_MT_mapping(bpy.types.Menu):
         for name in mapping_table.presets().names():
             layout.operator("thunder.load_mapping", text=name, icon="PRESET").name = name
         layout.separator()
-        buttons(
-            layout,
-            ("thunder.swap_sides", "ARROW_LEFTRIGHT"),
-            ("thunder.use_objects", "RESTRICT_SELECT_OFF"),
-        )
-        layout.operator(
-            "thunder.use_objects", text="Find Objects Automatically", icon="OUTLINER"
-        ).by_place = True
+        layout.operator("thunder.swap_sides", icon="ARROW_LEFTRIGHT")
 
 
 class OfData:

@@ -143,7 +143,7 @@ def _switch(self, context):
     """In a header: the curves on or off, where there are takes."""
     scene = context.scene
     if scene is not None and scene.thunder.takes:
-        self.layout.prop(scene.thunder.overlay, "show", text="", icon="RNDCURVE")
+        self.layout.prop(scene.thunder, "curves", text="", icon="RNDCURVE")
 
 
 register, unregister = registration(

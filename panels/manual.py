@@ -19,7 +19,7 @@ SECTIONS = {
     "heads#linked-characters": "make_editable",
     "heads#the-bundled-head": "add_head",
     "heads#mouths-and-moods-as-assets": "save_poses apply_asset",
-    "heads#the-table": "*_mapping map_by_poses *_rule learn_channel use_objects swap_sides "
+    "heads#the-table": "*_mapping map_by_poses *_rule learn_channel swap_sides "
     "ThunderRow ThunderObject ThunderScene.table* "
     "ThunderScene.preview* ThunderScene.balance",
     "directing#listening": "ThunderScene.role",
@@ -39,7 +39,7 @@ SECTIONS = {
     "words#retake": "retake use_mouth",
     "words": "*_word",
     "listen#words-and-sounds": "find_words hover_words",
-    "listen#curves-over-the-timeline": "ThunderOverlay ThunderScene.overlay",
+    "listen#curves-over-the-timeline": "ThunderScene.curves",
     "commit#all-dialogue-at-once": "commit_all",
     "commit#on-twos-and-threes": "ThunderCommit.step",
     "commit#mouth-sliders": "*_mouth_sliders",
@@ -66,7 +66,7 @@ SECTIONS = {
     "ThunderScene.head* ThunderScene.cast ThunderScene.dialogue_index",
     "scenes#the-sound-changes": "resync",
     "scenes#something-goes-wrong": "report_problem",
-    "scenes#the-first-face-in-three-clicks": "first_head *_voice ThunderScene.source "
+    "scenes#the-first-face-in-three-clicks": "*_voice ThunderScene.source "
     "ThunderScene.strip ThunderScene.voice "
     "ThunderScene.sound_file ThunderScene.only_preview",
 }

@@ -225,7 +225,7 @@ def draw_first_steps(layout, context) -> None:
         return
     layout.separator(type="LINE")
     layout.label(text="Getting Started")
-    _draw_step(layout, 1, "Add a head", done[0], ("thunder.first_head", "USER"))
+    _draw_step(layout, 1, "Add a head", done[0], ("thunder.add_head", "USER"))
     _draw_step(
         layout,
         2,

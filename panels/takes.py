@@ -146,9 +146,6 @@ class THUNDER_MT_takes(bpy.types.Menu):
             ("thunder.save_take_asset", "ASSET_MANAGER"),
         )
         layout.separator()
-        layout.prop_menu_enum(settings, "sort")
-        layout.prop(settings, "only_starred")
-        layout.separator()
         layout.operator_context = "INVOKE_DEFAULT"
         layout.operator(
             "thunder.delete_takes", text="Delete Takes Without a Star"

@@ -18,13 +18,8 @@ _mirrored: Recent = Recent(CACHE_MOST)
 
 
 def objects_of(face: bpy.types.Object, plan: Mapping) -> list[bpy.types.Object]:
-    """The objects a character's mapping may move: those it names as parts, else its relatives; and
-    rule's objects."""
-    scenes = face.users_scene
-    named = [
-        scene.objects[name] for scene in scenes for name in plan.parts if name in scene.objects
-    ]
-    result = [face, *(named or relatives(face))]
+    """The objects a character's mapping may move: its relatives, and objects that rules name."""
+    scenes, result = face.users_scene, [face, *relatives(face)]
     wanted = {rule.target.object for rule in plan.rules} | {rule.object for rule in plan.joints}
     for name in sorted(wanted - {""} - {other.name for other in result}):
         # a separate control rig

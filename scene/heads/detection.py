@@ -68,7 +68,7 @@ def _detect(face, parts, rigs, names, properties, bones) -> mapping.Mapping:
     convention = recognised.convention if recognised is not None else None
     joints, more = _joints(convention, rigs, parts, rules)
     title, name = (convention.title, convention.name) if convention else ("By Hand", "")
-    plan = mapping.Mapping(title, tuple(rules + more), joints, name, (), *facing(rigs, joints))
+    plan = mapping.Mapping(title, tuple(rules + more), joints, name, *facing(rigs, joints))
     return _fit_to_keys(plan, parts)
 
 

@@ -227,11 +227,6 @@ class ThunderTake(bpy.types.PropertyGroup):
     voice: StringProperty(
         name="Voice", description="Strip or file that this take was generated for"
     )
-    number: IntProperty(
-        name="Number",
-        description="Number of the take among those of its head and voice; 0 in files of earlier "
-        "versions",
-    )
     tooltip: StringProperty(get=browsing.describe, description="What is known of the take")
     seed: IntProperty(name="Seed", description="Number that makes this take again")
     score: FloatProperty(name="Lip-Sync", description="How well the lips match the voice, 0 to 100")
@@ -497,17 +492,6 @@ class ThunderRecording(bpy.types.PropertyGroup):
     )
 
 
-class ThunderOverlay(bpy.types.PropertyGroup):
-    """Settings of the curves over the timeline and the sequencer."""
-
-    show: BoolProperty(
-        name="Curves in the Timeline",
-        default=True,
-        description="Draw voice, mouth and lip-sync of the shown take over the timeline, dope "
-        "sheet and sequencer",
-    )
-
-
 class ThunderPart(bpy.types.PropertyGroup):
     """The speaker of a dialogue strip."""
 
@@ -695,7 +679,12 @@ class ThunderScene(bpy.types.PropertyGroup):
         "stays. Takes that you edited, shaped or mixed are not copied",
     )
     commit: PointerProperty(type=ThunderCommit)
-    overlay: PointerProperty(type=ThunderOverlay)
+    curves: BoolProperty(
+        name="Curves in the Timeline",
+        default=True,
+        description="Draw voice, mouth and lip-sync of the shown take over the timeline, dope "
+        "sheet and sequencer",
+    )
     takes: CollectionProperty(type=ThunderTake)
     sort: EnumProperty(
         name="Sort", items=browsing.SORTS, description="Order of the takes in the list"

@@ -230,7 +230,7 @@ def draw(name: str) -> None:
     """Draw the band in the region that is being drawn."""
     context = bpy.context
     scene, region = context.scene, context.region
-    if scene is None or region is None or not scene.thunder.overlay.show:
+    if scene is None or region is None or not scene.thunder.curves:
         return
     if name == "SpaceSequenceEditor" and context.space_data.view_type == "PREVIEW":
         return

@@ -178,7 +178,6 @@ def _settings(context) -> str:
     groups = {
         "": scene.thunder,
         "Commit › ": scene.thunder.commit,
-        "Curves › ": scene.thunder.overlay,
         "Keep › ": scene.thunder_keep,
         "Mix › ": scene.thunder_mix,
     }

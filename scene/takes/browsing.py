@@ -163,10 +163,6 @@ class EditWatch(jobs.Memory):
     def undone(self) -> None:
         self._look_at(self.known)
 
-    def file_opened(self) -> None:
-        super().file_opened()
-        self.waiting.clear()
-
 
 _QUIET_SECONDS = 0.3  # time without edits after which takes are looked at
 watch = jobs.session.add(EditWatch())

@@ -2,7 +2,6 @@
 """The dialogue of a scene with several heads: speakers of strips, takes for all of them at once,
 and what follows a strip that the animator renames or cuts."""
 
-import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, ExitStack
 from dataclasses import dataclass
@@ -453,18 +452,6 @@ def read_jobs(path: str) -> job_file.Jobs:
         raise BadRequest(
             str(error).replace("name another with --jobs", "choose another file")
         ) from error
-
-
-def summary_of(job: job_file.Job) -> str:
-    """The voice of a job in a few words: the name of its file or strip, or how long it is idle."""
-    values = job.settings
-    if "strip" in values:
-        return f"strip “{values['strip']}” of {os.path.basename(str(values['blend']))}"
-    return (
-        f"{values['seconds']:g} s idle"
-        if "seconds" in values
-        else os.path.basename(str(values.get("audio") or values["listen-to"]))
-    )
 
 
 def add_sounds(context, sounds: Sequence[Sound]) -> tuple[list[str], list[str]]:

@@ -533,9 +533,9 @@ class TakeCollector(Part):
         scene, rig, clock = self._place()
         head.check_animatable(rig)
         values = values if (rig.driver.tracks, clock) == place else None
-        number = take_list.next_number(scene, rig.mesh, self.voice.name)
+        name = take_list.next_name(scene, rig.mesh, self.voice.name)
         actions = yield from keying.write_take(
-            rig, performance, clock, take_list.action_name(self.voice.name, number), values
+            rig, performance, clock, f"{self.voice.name} · {name}", values
         )
         take_list.add_to_list(
             scene, rig, actions, performance, self.voice.name, clock

@@ -159,10 +159,10 @@ def _pieces(scene, entry) -> list[fingerprint.State]:
 
 def _key_part(scene, entry, piece: fingerprint.State) -> Generator[float, None, None]:
     """Key the part of a take that a piece of its voice plays, and list it as a take of the piece,
-    with the same number and name. Yields progress."""
+    with the same name. Yields progress."""
     rig = take_list.animatable_rig(scene, entry)
     then = fingerprint.of_take(entry)
-    kind, role, number = entry.kind, entry.role, entry.number
+    kind, role = entry.kind, entry.role
     kept = take_list.marks_of(entry) | {"name": entry.name, "of_whole": True}
     performance = yield from rescale(provenance.read(rig, entry), 0.0, 0.3)
     fitted, _ = cut_to(
@@ -172,12 +172,10 @@ def _key_part(scene, entry, piece: fingerprint.State) -> Generator[float, None, 
     )
     clock, mesh_name, scene_name = Clock(float(piece.first), piece.fps), rig.mesh.name, scene.name
     scene, rig = generation.look_up(scene_name, mesh_name)
-    action = take_list.action_name(
-        piece.strip, number or take_list.next_number(scene, rig.mesh, piece.strip)
-    )
-    actions = yield from rescale(keying.write_take(rig, fitted, clock, action), 0.3, 1.0)
+    name = f"{piece.strip} · {kept['name']}"
+    actions = yield from rescale(keying.write_take(rig, fitted, clock, name), 0.3, 1.0)
     new_entry = take_list.add_to_list(scene, rig, actions, fitted, piece.strip, clock, kind)
-    take_list.set_all(new_entry, kept | {"number": number or new_entry.number})
+    take_list.set_all(new_entry, kept)
     fingerprint.remember(actions[0], piece)
     if role != LISTENS.upper():
         strip.keep_speaker(scene, piece.strip, rig.mesh)
@@ -326,8 +324,8 @@ def _replace(
         # the animator's version stays and is no longer compared with its voice
         old.action.pop(fingerprint.STATE, None)
         return
-    named = {"number": old.number, "name": old.name}
+    name = old.name
     if shown:
         display.show(rig, new_entry)
     take_list.remove(scene, index + 1)
-    take_list.set_all(entries[index], named)
+    entries[index].name = name

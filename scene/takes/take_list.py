@@ -20,7 +20,7 @@ from . import provenance
 # property of the first action of a copy that Live made: its session, and the name that it got
 LIVE_COPY = "thunder_live_copy"
 # properties that a duplicate does not copy
-_OF_ITS_OWN = ("name", "number", "action", "star", "kind", "made")
+_OF_ITS_OWN = ("name", "action", "star", "kind", "made")
 LATEST = 2**31 - 1  # maximum of an integer property
 UNKNOWN = -1.0  # Heard of takes of which it was not measured
 
@@ -39,12 +39,11 @@ def add_to_list(
 
     kind: of ThunderTake.  name: in the list, made unique; without one it gets the next number.
     """
-    number = 0 if name else next_number(scene, rig.mesh, voice)
     provenance.store(actions[0], performance, clock, voice)
     frames = clock.scene_frames(performance.motion.frames)
-    name = free_name(scene, name or numbered_name(number), rig.mesh, voice)
+    name = free_name(scene, name or next_name(scene, rig.mesh, voice), rig.mesh, voice)
     entry = scene.thunder.takes.add()
-    entry.name, entry.number, entry.kind = name, number, kind
+    entry.name, entry.kind = name, kind
     entry.action = actions[0]
     for action in actions[1:]:
         entry.more.add().action = action
@@ -75,46 +74,34 @@ def set_all(entry, values: dict[str, object]) -> None:
         setattr(entry, name, value)
 
 
-def numbered_name(number: int) -> str:
-    """The name of a take that the animator has not named."""
-    return f"Take {number}"
+_NUMBERED = re.compile(r"Take (\d+)$")  # name of a take that the animator has not named
 
 
-def action_name(voice: str, number: int) -> str:
-    """The name of a take's action."""
-    return f"{voice} · {numbered_name(number)}"
-
-
-def next_number(scene, mesh, voice: str) -> int:
-    """The number of the next take of a head and a voice: they count up, and a take keeps its
-    number."""
-    return 1 + max(
-        (
-            entry.number
-            for entry in scene.thunder.takes
-            if entry.head == mesh and entry.voice == voice
-        ),
-        default=0,
+def next_name(scene, mesh, voice: str) -> str:
+    """The name of the next take of a head and a voice: Take 1, Take 2 …"""
+    numbered = (
+        _NUMBERED.match(entry.name)
+        for entry in scene.thunder.takes
+        if entry.head == mesh and entry.voice == voice
     )
+    return f"Take {1 + max((int(each[1]) for each in numbered if each), default=0)}"
 
 
 def number_in_order(entries) -> None:
     """Number new takes of one voice in their order in the list, so that names of takes and actions
     agree with files named by rank."""
     entries = list(entries)
+    names = sorted((entry.name for entry in entries), key=lambda name: (len(name), name))
     for action in (action for entry in entries for action in display.actions_of(entry)):
         action.name = "·"  # so that no name is taken
-    for number, entry in zip(sorted(entry.number for entry in entries), entries):
-        entry.number = number
-        entry.name = numbered_name(number)  # names its actions too
+    for name, entry in zip(names, entries):
+        entry.name = name  # names its actions too
 
 
 def is_renamed(entry) -> bool:
     """Whether the animator gave a take its name. In files of earlier versions takes are called by
     their seeds."""
-    if entry.number:
-        return entry.name != numbered_name(entry.number)
-    return entry.name.partition(".")[0] != str(entry.seed)
+    return not _NUMBERED.match(entry.name) and entry.name.partition(".")[0] != str(entry.seed)
 
 
 def free_name(scene, name: str, mesh, voice: str, first: int = 2) -> str:
@@ -137,11 +124,10 @@ def free_name(scene, name: str, mesh, voice: str, first: int = 2) -> str:
 def name_action(entry, context) -> None:
     """Give a take's actions the animator's name for the take, for the dope sheet and for appending.
 
-    Without a name the take is called by its number again.
+    Without a name the take is called by a number again.
     """
     if not entry.name:
-        entry.number = entry.number or next_number(entry.id_data, entry.head, entry.voice)
-        entry.name = numbered_name(entry.number)  # comes back here
+        entry.name = next_name(entry.id_data, entry.head, entry.voice)  # comes back here
         return
     name = f"{entry.voice} · {entry.name}"
     for index, action in enumerate(display.actions_of(entry)):

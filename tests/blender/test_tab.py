@@ -55,10 +55,10 @@ def visible(blender):
 def test_few_panels_and_controls_are_shown_before_the_first_take(blender, tmp_path):
     assert 4 <= len(in_tab(blender)) <= MOST_PANELS
     empty = visible(blender)
-    assert {"thunder.first_head", "thunder.sample_voice", "thunder.generate"} <= set(empty) and len(
+    assert {"thunder.add_head", "thunder.sample_voice", "thunder.generate"} <= set(empty) and len(
         empty
     ) <= MOST_CONTROLS, empty
-    blender.ops.thunder.first_head()
+    blender.ops.thunder.add_head()
     assert len(visible(blender)) <= MOST_CONTROLS
     if blender.ops.thunder.sample_voice.poll():
         blender.ops.thunder.sample_voice()

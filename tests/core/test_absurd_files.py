@@ -54,15 +54,14 @@ READERS = {
     ),
     "mapping": (
         Mapping.from_json,
-        {"name": '"x"', "convention": '"x"', "parts": "[]", "joints": "[]", "forward": '""'}
+        {"name": '"x"', "convention": '"x"', "joints": "[]", "forward": '""'}
         | {"thunder_mapping": "1", "rules": f'[{{"source": "jawOpen", "target": {TARGET}}}]'}
         | {"balance": "0", "lower_per_jaw": "0.3"},
-        {(name, "[]") for name in ("parts", "joints", "rules")}
-        | {(name, "{}") for name in ("parts", "joints", "rules")}
-        | {(name, '""') for name in ("parts", "joints", "rules", "convention", "forward")}
+        {(name, "[]") for name in ("joints", "rules")}
+        | {(name, "{}") for name in ("joints", "rules")}
+        | {(name, '""') for name in ("joints", "rules", "convention", "forward")}
         | {("name", empty) for empty in ("{}", "[]", "null", '""')}
-        | {(name, "true") for name in ("balance", "lower_per_jaw")}
-        | {("parts", text) for text in ABSURD},
+        | {(name, "true") for name in ("balance", "lower_per_jaw")},
     ),
     "rule": (
         of_rule,

@@ -323,7 +323,6 @@ def _plan(**changes) -> str:
         "name": "Heroine",
         "rules": [{"source": "jawOpen", "weight": 1.0, "target": {"kind": "KEY", "name": "A"}}],
         "joints": [{"joint": "jaw", "bone": "Jaw"}],
-        "parts": [],
         "forward": "-Y",
         "up": "Z",
     }
@@ -376,7 +375,6 @@ _MAPPINGS = [
     ("a number of 5000 digits", '{"thunder_mapping": ' + "9" * 5000 + "}", "."),
     ("a joint nobody has", _plan(joints=[{"joint": "tail", "bone": "Tail"}]), "joint 1"),
     ("a joint without a bone", _plan(joints=[{"joint": "jaw"}]), "what no mapping has"),
-    ("parts that are numbers", _plan(parts=[1, 2]), "no text"),
     ("forward and up alike", _plan(forward="Z", up="-Z"), "forward and up"),
     ("a direction that does not exist", _plan(forward="W"), "forward and up"),
 ]

@@ -364,7 +364,7 @@ def test_obj_files(folder, content):
 
 PLAN = Mapping("Hero", (Rule("jawOpen", Target("KEY", "jawOpen"), 0.5), Rule("tongueOut",
     Target("BONE", "", "Rig", "lip", "location", 2), -0.1)),  # noqa: E501
-               (JointRule("neck", "Head", "Rig", 0.5),), "arkit", ("Face",), "-Y", "Z")  # fmt: skip
+               (JointRule("neck", "Head", "Rig", 0.5),), "arkit", "-Y", "Z")  # fmt: skip
 JSON_WORDS = (
     b"{",
     b"[",

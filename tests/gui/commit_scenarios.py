@@ -144,9 +144,9 @@ def draws_curves(hand, takes=list_takes):
         assert {name for _, name in spent} == {"SpaceDopeSheetEditor", "SpaceSequenceEditor"}
         assert len(spent) > 20
         hand.keeps(0.002, sorted(spent)[len(spent) // 2][0], "a redraw of the curves, median")
-        hand.scene.thunder.overlay.show = False
+        hand.scene.thunder.curves = False
         off = yield from redrawn("curves_off")
-        hand.scene.thunder.overlay.show = True
+        hand.scene.thunder.curves = True
         on = yield from redrawn("curves_on")
     gone = yield from redrawn("curves_gone")
     # pixels of the mouth's line

@@ -35,7 +35,7 @@ def first_steps(hand):
     """Three clicks from the file with the cube to a moving face."""
     yield 1.0
     hand.photograph("getting_started")
-    assert hand.button(bpy.ops.thunder.first_head) == ["FINISHED"]
+    assert hand.button(bpy.ops.thunder.add_head) == ["FINISHED"]
     yield 1.0
     assert hand.button(bpy.ops.thunder.sample_voice) == ["FINISHED"]
     yield 2.0

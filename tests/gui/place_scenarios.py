@@ -60,7 +60,7 @@ def first_steps(hand):
     yield from hand.open_tab("Thunder")
     pictures = {"start": (yield from photograph_sidebar(hand, "start"))}
     for name, operator in (
-        ("head", bpy.ops.thunder.first_head),
+        ("head", bpy.ops.thunder.add_head),
         ("voice", bpy.ops.thunder.sample_voice),
     ):
         assert hand.button(operator) == ["FINISHED"]

@@ -26,7 +26,7 @@ def booth(hand):
 def shot(hand):
     """Steps that make a shot with a head, saved in a folder of its own."""
     hand.clear()
-    hand.call(bpy.ops.thunder.first_head)
+    hand.call(bpy.ops.thunder.add_head)
     hand.scene.render.fps, hand.scene.frame_end = 25, 200
     hand.scene.thunder.count, hand.scene.thunder.seed = 2, 11
     bpy.ops.wm.save_as_mainfile(filepath=os.path.join(hand.folder, "shot.blend"))

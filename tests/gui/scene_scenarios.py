@@ -44,7 +44,7 @@ def works_on(hand, count, seconds, name):
     that asks for the window every 10 ms notes when it gets it."""
     hand.clear()
     hand.scene.render.fps = 25
-    assert hand.call(bpy.ops.thunder.first_head) == {"FINISHED"}
+    assert hand.call(bpy.ops.thunder.add_head) == {"FINISHED"}
     assert hand.call(bpy.ops.thunder.own_voice, filepath=long_voice(hand, seconds)) == {"FINISHED"}
     hand.scene.thunder.count = count
     only_open("main", "takes")

@@ -97,7 +97,7 @@ def steps(hand):
     from thunder.scene.host.jobs import session
 
     buttons = (
-        ("head", bpy.ops.thunder.first_head, "Add Head"),
+        ("head", bpy.ops.thunder.add_head, "Add Head"),
         ("voice", bpy.ops.thunder.sample_voice, "Use a Sample Voice"),
     )
     for name, operator, text in buttons:

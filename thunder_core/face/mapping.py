@@ -488,7 +488,6 @@ class Mapping:
 
     name: given by the animator.  convention: the detected naming convention, "" for a mapping made
     by hand.
-    parts: names of the character's objects; empty: detected by parent, armature and position.
     forward, up: the character's facing and up axes in its armature; empty: detected.
     balance: share of an opening made by the jaw, −1 more lips … 1 more jaw; 0 as in the
     performance.
@@ -500,7 +499,6 @@ class Mapping:
     rules: tuple[Rule, ...] = ()
     joints: tuple[JointRule, ...] = ()
     convention: str = ""
-    parts: tuple[str, ...] = ()
     forward: str = ""
     up: str = ""
     balance: float = 0.0
@@ -521,7 +519,6 @@ class Mapping:
             "thunder_mapping": VERSION,
             "name": self.name,
             "convention": self.convention,
-            "parts": list(self.parts),
             "forward": self.forward,
             "up": self.up,
             "balance": self.balance,
@@ -550,7 +547,6 @@ class Mapping:
                 ),
                 tuple(JointRule(**item) for item in data.get("joints", ())),
                 data.get("convention", ""),
-                tuple(data.get("parts", ())),
                 data.get("forward", ""),
                 data.get("up", ""),
                 float(data.get("balance", 0.0)),
@@ -586,7 +582,7 @@ class Mapping:
                 or not abs(joint.scale) <= LARGEST
             ):
                 raise ValueError(f"joint {number}")
-        if not all(map(is_text, (self.name, self.convention, *self.parts))):
+        if not all(map(is_text, (self.name, self.convention))):
             raise ValueError("a name that is no text")
         is_facing = self.forward in FACINGS and self.up in FACINGS
         if not is_facing or (self.forward and self.forward[-1:] == self.up[-1:]):
