@@ -33,7 +33,7 @@ _COMMIT = ("thunder_core/animation/", "scene/takes/commit/", "scene/animation/")
 _SPEECH = (
     "thunder_core/engine/m2s.py",
     "thunder_core/engine/vocoder.py",
-    "thunder_core/networks/m2s.py",
+    "thunder_core/networks/speech.py",
     "weights/m2s.safetensors",
     "weights/vocoder.safetensors",
     *_TEACHER,

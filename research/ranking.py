@@ -58,7 +58,7 @@ from thunder_core.engine.speech.encoder import LOUDNESS, speech_features
 from thunder_core.face.lips import opening_mm
 from thunder_core.grades import CHECK, GOOD, grade_take, POOR
 from thunder_core.networks.judge import Judge
-from thunder_core.networks.m2s import Mouth
+from thunder_core.networks.speech import Mouth
 from thunder_core.request import Request
 from thunder_core.train.corpus import Corpus, split_of
 from thunder_core.train.judge import allowed_scale, energy_of, lip_error, size_of, without_closures

@@ -52,7 +52,7 @@ from thunder_core.engine.speech.acoustics import level, log_mel
 from thunder_core.engine.speech.encoder import loudness
 from thunder_core.engine.vocoder import WINDOW
 from thunder_core.files import hash_of, write_file
-from thunder_core.networks.m2s import Lips, MeshToSpeech, Mouth, SPACES, weights_name
+from thunder_core.networks.speech import Lips, MeshToSpeech, Mouth, SPACES, weights_name
 from thunder_core.request import Request
 from thunder_core.train.corpus import Corpus
 from thunder_core.train.teacher import perform, semitones

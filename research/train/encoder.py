@@ -18,7 +18,7 @@ from research.train.augment import augment, change_speed, music
 from thunder_core.engine.speech.acoustics import gain, HOP, level
 from thunder_core.engine.speech.encoder import EncoderConfig, SILENCE
 from thunder_core.errors import BadWeights
-from thunder_core.networks.encoder import SpeechEncoder, transformers_package
+from thunder_core.networks.speech import SpeechEncoder, transformers_package
 from thunder_core.train.corpus import Clip, Corpus, LABEL_HOP
 from thunder_core.train.loop import fit, Schedule
 from thunder_core.train.motions import noise

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from thunder_core.networks.encoder import SpeakerEncoder
+from thunder_core.networks.speech import SpeakerEncoder
 
 
 def import_resemblyzer(checkpoint: Path) -> SpeakerEncoder:

@@ -19,7 +19,7 @@ from research.train.speaker import import_resemblyzer
 from research.train.vocoder import train_vocoder
 from thunder_core.engine.planning.lip_kernels import KERNELS
 from thunder_core.engine.speech.encoder import SpeechEncoder
-from thunder_core.networks.m2s import MeshToSpeech
+from thunder_core.networks.speech import MeshToSpeech
 from thunder_core.networks.systems.denoisers import ClipImages
 from thunder_core.networks.weights import load_weights
 from thunder_core.train.denoiser import M2S_WEIGHT

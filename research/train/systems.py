@@ -23,7 +23,7 @@ from research.train.pictures import pictures_for, vary_tone, Views
 from thunder_core.engine.speech.encoder import SILENCE
 from thunder_core.face.head import Head
 from thunder_core.networks.denoiser import DenoiserConfig
-from thunder_core.networks.encoder import SpeechEncoder
+from thunder_core.networks.speech import SpeechEncoder
 from thunder_core.networks.systems.denoisers import (
     ClipImages,
     DiffPoseTalk,

@@ -21,9 +21,7 @@ from research.train.shaped_sound import limit_mel, ShapedSound, turns
 from thunder_core.engine.speech.acoustics import CLASSES, HIGHEST, LOWEST, track
 from thunder_core.engine.vocoder import LOG_FLOOR, pitch_of, unit_noise, VocoderConfig
 from thunder_core.face.head import Head
-from thunder_core.networks.encoder import LogMel
-from thunder_core.networks.m2s import MeshToSpeech, SPACES
-from thunder_core.networks.vocoder import Vocoder
+from thunder_core.networks.speech import LogMel, MeshToSpeech, SPACES, Vocoder
 from thunder_core.train.loop import fit, Schedule
 from thunder_core.train.m2s import SpeechBatches
 from thunder_core.train.motions import MotionSet, UNITS

@@ -37,7 +37,7 @@ from thunder_core.engine.systems.thunder import Performance
 from thunder_core.errors import BadWeights
 from thunder_core.face.mapping import visible_motion
 from thunder_core.networks.judge import doubt, FLOOR, held_smile, Judge, quiet, score_weight, TAPS
-from thunder_core.networks.m2s import Mouth
+from thunder_core.networks.speech import Mouth
 from thunder_core.request import Request
 from thunder_core.train import sampled
 from thunder_core.train.judge import (

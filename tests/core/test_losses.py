@@ -16,7 +16,7 @@ from thunder_core.direction import DIRECTION_NAMES
 from thunder_core.engine.network import SHIPPED
 from thunder_core.engine.speech.encoder import SILENCE
 from thunder_core.face.head import load_head
-from thunder_core.networks.m2s import MeshToSpeech
+from thunder_core.networks.speech import MeshToSpeech
 from thunder_core.train.corpus import LABEL_HOP
 from thunder_core.train.denoiser import DenoiserLoss, FRAMES, jitter_planned_axes, SpeechTerm
 from thunder_core.train.distil import _line, FRAMES as LINE_FRAMES

@@ -8,7 +8,7 @@ import torch
 from thunder_core.engine.m2s import MARGIN, Mouth, trained_mouth
 from thunder_core.engine.network import SHIPPED
 from thunder_core.face.head import load_head
-from thunder_core.networks import m2s as networks
+from thunder_core.networks import speech as networks
 from thunder_core.types import Motion
 
 FRAMES = 60

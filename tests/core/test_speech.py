@@ -34,9 +34,8 @@ from thunder_core.engine.speech.encoder import (
 from thunder_core.errors import Cancelled
 from thunder_core.face.head import load_head
 from thunder_core.grades import CHECK, GOOD, grade_take, POOR, WRONG
-from thunder_core.networks import encoder as encoder_network
-from thunder_core.networks.encoder import SpeechEncoder
-from thunder_core.networks.m2s import MeshToSpeech, Mouth
+from thunder_core.networks import speech as encoder_network
+from thunder_core.networks.speech import MeshToSpeech, Mouth, SpeechEncoder
 from thunder_core.shipped import SAMPLE as SAMPLE_FILE
 from thunder_core.train.motions import fit_units
 from thunder_core.types import RATE

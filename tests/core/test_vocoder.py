@@ -40,7 +40,7 @@ from thunder_core.engine.vocoder import (
     Vocoder,
     VocoderConfig,
 )
-from thunder_core.networks import encoder as encoders, vocoder as networks
+from thunder_core.networks import speech as networks
 from thunder_core.train.loop import fit, Schedule
 from thunder_core.types import RATE
 
@@ -254,7 +254,7 @@ def test_it_learns_to_make_a_voice_from_its_mel(tmp_path, speaker, units):
 
 @pytest.fixture(scope="module")
 def listener():
-    return encoders.SpeakerEncoder.load(SHIPPED)
+    return networks.SpeakerEncoder.load(SHIPPED)
 
 
 @pytest.fixture(scope="module")

@@ -18,10 +18,8 @@ from thunder_core.engine.network import ENDINGS, identify, SHIPPED, SUMS, write_
 from thunder_core.engine.speech.encoder import Units
 from thunder_core.errors import BadWeights
 from thunder_core.networks.denoiser import Denoiser
-from thunder_core.networks.encoder import SpeakerEncoder, SpeechEncoder
 from thunder_core.networks.judge import Judge
-from thunder_core.networks.m2s import MeshToSpeech
-from thunder_core.networks.vocoder import Vocoder
+from thunder_core.networks.speech import MeshToSpeech, SpeakerEncoder, SpeechEncoder, Vocoder
 from thunder_core.networks.weights import load_weights, save_weights
 
 LOADERS = {

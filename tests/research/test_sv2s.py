@@ -11,7 +11,7 @@ from research.train import sv2s
 from research.train.lip_video import film, LipFilms, LipVideo, PIXELS
 from research.train.rasteriser import nearest_triangles
 from thunder_core.face.head import load_head
-from thunder_core.networks.m2s import MeshToSpeech, MeshToSpeechConfig
+from thunder_core.networks.speech import MeshToSpeech, MeshToSpeechConfig
 from thunder_core.train.loop import Schedule
 from thunder_core.types import Columns, JAW_OPEN_RADIANS
 

@@ -424,7 +424,7 @@ class Engine:
                 "Lip-Sync Guidance needs the engine for graphics cards: install it in the "
                 "preferences, or set it to 0"
             )
-        from ..networks.m2s import SpeechGuidance
+        from ..networks.speech import SpeechGuidance
 
         denoiser = self.thunder.denoiser
         return SpeechGuidance(

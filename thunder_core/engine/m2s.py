@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mesh-to-speech as the engine uses it, in arrays (`networks.m2s` says what it computes), and the
-mouth that it reads (§4.1): the vertices, and the lip points that the judge sees, of a motion's
+"""Mesh-to-speech as the engine uses it, in arrays (`networks.speech` says what it computes), and
+the mouth that it reads (§4.1): the vertices, and the lip points that the judge sees, of a motion's
 expression and jaw."""
 
 from collections.abc import Iterator
@@ -154,7 +154,7 @@ class MeshToSpeechConfig:
     """Sizes of a mesh-to-speech network, as its card stores them."""
 
     inputs: int  # input values per frame
-    space: str = "mouth"  # entry of `networks.m2s.SPACES`
+    space: str = "mouth"  # entry of `networks.speech.SPACES`
     units: int = 200
     speaker: int = 256
     width: int = 192

@@ -2,13 +2,13 @@
 """The vocoder: sound from a mel spectrogram, speech units and a speaker, by shaping a pulse train
 and noise in the Fourier domain.
 
-A network (`networks.vocoder`) predicts the pitch and how loud pulses and noise sound in every band
+A network (`networks.speech`) predicts the pitch and how loud pulses and noise sound in every band
 of every frame of 10 ms. Here the phase of the pitch is summed up over time, and the products of
 both spectra come back by one inverse transform. The mel itself sets the level and the network can
 add at most 13 dB to it, so no input makes the sound dangerously loud.
 
 `SpeakerEncoder` says whose voice a sound is: the embedding 𝒮(w) by Resemblyzer's GE2E network
-(`networks.encoder`), the very one the paper names."""
+(`networks.speech`), the very one the paper names."""
 
 from __future__ import annotations
 

@@ -12,10 +12,8 @@ import torch
 from torch import Tensor
 
 from .denoiser import Denoiser
-from .encoder import SpeakerEncoder, SpeechEncoder
 from .judge import Judge
-from .m2s import MeshToSpeech
-from .vocoder import Vocoder
+from .speech import MeshToSpeech, SpeakerEncoder, SpeechEncoder, Vocoder
 
 
 class JudgeOfLips(Judge):

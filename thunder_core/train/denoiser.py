@@ -21,8 +21,7 @@ from ..engine.speech.encoder import LOUDNESS
 from ..events import EVENTS, LIPS
 from ..face.head import Head
 from ..networks.denoiser import Denoiser, DenoiserConfig, noisy
-from ..networks.encoder import phonetic, SpeechEncoder
-from ..networks.m2s import MeshToSpeech, Mouth, SPACES
+from ..networks.speech import MeshToSpeech, Mouth, phonetic, SPACES, SpeechEncoder
 from ..types import COEFFICIENTS, Columns, in_group, MOUTH
 from .loop import fit, Schedule
 from .m2s import speech_loss, SpeechBatches

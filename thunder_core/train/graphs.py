@@ -19,9 +19,8 @@ from ..engine.network import GRAPH, TRANSPOSED
 from ..engine.speech.acoustics import BINS
 from ..files import write_file
 from ..networks.denoiser import Denoiser
-from ..networks.encoder import SpeakerEncoder, SpeechEncoder
 from ..networks.running import JudgeOfLips, KINDS, SeenMouth
-from ..networks.vocoder import Vocoder
+from ..networks.speech import SpeakerEncoder, SpeechEncoder, Vocoder
 
 _OPERATORS = 20  # version of ONNX's operators
 _FRAMES, _TAKES = 40, 2  # of the inputs that a network is traced with; it takes any number

@@ -36,7 +36,7 @@ from ..engine.scorer import (
 from ..engine.speech.encoder import LOUDNESS, PHONES
 from ..face.lips import CLOSED_MM, height_gap
 from ..networks.judge import astray, FLOOR, Judge, left_open, mean, score_weight, smooth, TAPS
-from ..networks.m2s import Mouth
+from ..networks.speech import Mouth
 from ..types import in_group, SPEECH
 from .loop import fit, Schedule
 from .sampled import SampledClip

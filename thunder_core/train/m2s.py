@@ -13,8 +13,7 @@ from torch import Tensor
 from ..engine.scorer import evidence
 from ..engine.speech.acoustics import gain
 from ..face.head import Head
-from ..networks.encoder import LogMel
-from ..networks.m2s import MeshToSpeech, MeshToSpeechConfig, SPACES
+from ..networks.speech import LogMel, MeshToSpeech, MeshToSpeechConfig, SPACES
 from ..types import FPS
 from .corpus import LONGEST_CROP
 from .loop import fit, Schedule
@@ -123,8 +122,8 @@ def train_m2s(
     device: str = "cpu",
     start: dict[str, Tensor] | None = None,
 ):  # fmt: skip
-    """Train one of `networks.m2s.SPACES` on the teacher's motions, from `start` weights where their
-    shapes fit.
+    """Train one of `networks.speech.SPACES` on the teacher's motions, from `start` weights where
+    their shapes fit.
 
     Returns (model, figures on the unseen test voices).
     """

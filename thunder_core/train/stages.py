@@ -26,8 +26,7 @@ from ..engine.vocoder import SpeakerEncoder
 from ..face.head import Head
 from ..files import hash_of
 from ..networks.denoiser import Denoiser
-from ..networks.encoder import SpeechEncoder
-from ..networks.m2s import MeshToSpeech, Mouth, SPACES, weights_name
+from ..networks.speech import MeshToSpeech, Mouth, SPACES, SpeechEncoder, weights_name
 from ..networks.weights import load_weights
 from .corpus import BadCorpus, build, Clip, voices_in_words
 from .denoiser import build_denoiser, SpeechTerm, train_denoiser

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the engine hears in a sound, in arrays: the speech encoder's features and phones
-(`networks.encoder` says what it computes), and the speech units that are read off its features.
+(`networks.speech` says what it computes), and the speech units that are read off its features.
 
 The encoder replaces the paper's wav2vec 2.0 base (§4.2, 𝒜): features of the waveform, interpolated
 to exactly T animation frames. Loudness is appended, because the jaw follows it as well as the

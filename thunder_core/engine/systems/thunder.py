@@ -328,7 +328,7 @@ class Thunder:
 
         effort: one of QUALITIES, or a number of steps of the whole model.
         kept: fixed part of the motion [T, channels + 9] (not standardised; kept bit for bit).
-        guide: as `networks.m2s.SpeechGuidance`.
+        guide: as `networks.speech.SpeechGuidance`.
         """
         plans = [take.plan or self.plan(voice, take, kept) for take in takes]
         is_plain = takes[0].style is not None and guidance == 1.0 and kept is None and guide is None

@@ -1,0 +1,524 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The networks of speech. They hear: the speech encoder, of a small wav2vec 2.0 family (filter
+banks in, conformer), trained to recognise phones, and the speaker embedding. They speak:
+mesh-to-speech and the vocoder.
+
+`engine.speech.encoder`, `engine.m2s` and `engine.vocoder` say what they are for, and use them.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Self
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+import torchaudio
+from torch import nn, Tensor
+from torchaudio.functional import melscale_fbanks
+
+from ..engine.m2s import lip_places, MeshToSpeechConfig, trained_mouth as trained_mouth
+from ..engine.speech import encoder as speech
+from ..engine.speech.acoustics import BINS, CLASSES, FLOOR, HOP
+from ..engine.speech.encoder import ENCODER_RATE, EncoderConfig, LOUD, OFFSET, PHONES
+from ..engine.vocoder import VocoderConfig, WIDTH as SPEAKER_WIDTH
+from ..errors import BadWeights
+from ..face.head import Head
+from ..face.points import LIPS
+from ..types import Columns, FPS, RATE
+from .conformer import Conformer
+from .flame import FlameLayer
+from .weights import load_network, Network
+
+_LACKS = 40  # samples
+_BODIES = ("wav2vec2", "hubert", "wavlm")
+# ignored: could name code or files elsewhere
+_NOT_ITS_SHAPE = ("attn_implementation", "quantization_config", "auto_map")
+
+
+def transformers_package() -> ModuleType:
+    """The package, which most users do without. Raises BadWeights if it is not installed."""
+    try:
+        import transformers
+    except ImportError as error:
+        raise BadWeights(
+            "These weights have a speech network of the package transformers, which is not "
+            "installed: install the waveform extra in the "
+            "preferences, or requirements/waveform.txt into the engine's Python"
+        ) from error
+    return transformers
+
+
+def _body_config(body: dict):
+    """The configuration of a transformers network of the waveform, from the settings that its kind
+    knows and no others.
+
+    Raises ValueError for another kind of network, BadWeights without the package transformers.
+    """
+    AutoConfig = transformers_package().AutoConfig
+
+    kind = body.get("model_type")
+    if kind not in _BODIES:
+        raise ValueError(f"a speech network of the kind {str(kind)[:40]!r}")
+    known = AutoConfig.for_model(kind).to_dict().keys()
+    settings = {
+        name: value
+        for name, value in body.items()
+        if name in known and name[0] != "_" and name not in _NOT_ITS_SHAPE
+    }
+    return AutoConfig.for_model(**settings | {"model_type": kind})
+
+
+class LogMel(nn.Module):
+    """Waveform [B, samples] at 16 kHz → natural-log mel [B, frames, 80]; frame j is centred on j ·
+    10 ms.
+
+    `window` in samples: 400 (25 ms) resolves stops for the encoder; 640 (40 ms) is what Choi et al.
+    draw with M2S. Window and filters are not stored with a network's weights: their last bits
+    depend on the machine.
+    """
+
+    def __init__(self, window: int):
+        super().__init__()
+        self.size = max(512, window)
+        filters = melscale_fbanks(
+            self.size // 2 + 1, 0.0, RATE / 2, BINS, RATE, norm="slaney", mel_scale="slaney"
+        )
+        self.register_buffer("filters", filters, persistent=False)
+        self.register_buffer("window", torch.hann_window(window), persistent=False)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """Log-mel [B, frames, 80] of [B, samples]."""
+        spectrum = torch.stft(
+            samples.float(), self.size, HOP, len(self.window), self.window, return_complex=True
+        )
+        return (spectrum.abs().transpose(1, 2) @ self.filters).clamp_min(FLOOR).log()
+
+
+class SpeechEncoder(Network):
+    """Waveform [B, samples] at 16 kHz → hidden features [B, N, width] at 50 Hz and phone logits [B,
+    N, 40]."""
+
+    Config, file = EncoderConfig, "encoder"
+
+    def __init__(self, config: EncoderConfig = EncoderConfig()):
+        super().__init__(config)
+        self.log_mel = LogMel(400)
+        self.register_buffer("mel_std", torch.full((BINS,), 1.5))
+        if config.body:
+            self.body = transformers_package().AutoModel.from_config(_body_config(config.body))
+        else:
+            self.body = Conformer(
+                4 * BINS, config.width, config.layers, config.heads, config.kernel
+            )
+        self.phone_head = nn.Linear(config.width, len(PHONES))
+        self.ctc_head = nn.Linear(config.width, len(PHONES))  # silence is its blank
+
+    def prepare(self, samples: Tensor) -> Tensor:
+        """Input of `forward` from [B, samples]: log-mel [B, 2N, 80], or [B, N, 320] for a network
+        that reads the waveform."""
+        if not self.config.body:
+            return self.spectrogram(samples)
+        n = samples.shape[-1] // (2 * HOP)
+        x = samples[:, : n * 2 * HOP]
+        x = (x - x.mean(-1, keepdim=True)) / (x.std(-1, keepdim=True) + 1e-5)
+        return x.unflatten(-1, (n, 2 * HOP))
+
+    def spectrogram(self, samples: Tensor) -> Tensor:
+        """Standardised log-mel [B, 2N, 80] of [B, samples], an even number of 10 ms frames, two per
+        feature frame.
+
+        The mean over the clip's loud frames is taken away, and with it the microphone, the room's
+        colour and the gain.
+        """
+        n = samples.shape[-1] // (2 * HOP)
+        mel = self.log_mel(samples)[:, : 2 * n]
+        energy = mel.mean(-1, keepdim=True)
+        peak = torch.quantile(energy, 0.95, dim=1, keepdim=True)
+        loud = torch.sigmoid(2 * (energy - peak + LOUD))
+        return (mel - (loud * mel).sum(1, keepdim=True) / loud.sum(1, keepdim=True)) / self.mel_std
+
+    def forward(self, mel: Tensor, chunk: int | None = None) -> tuple[Tensor, Tensor]:
+        """Result of `prepare` → hidden [B, N, width], phone logits [B, N, 40].
+
+        chunk: frames that are heard together, before those behind them (`Conformer.forward`); None:
+        all.
+        """
+        if self.config.body:
+            # Its first layers see 25 ms: half of the missing samples are padded on either side, so
+            # that N steps give N frames.
+            hidden = self.body(F.pad(mel.flatten(1), (_LACKS, _LACKS))).last_hidden_state
+            return hidden, self.phone_head(hidden)
+        ahead = self.config.ahead
+        # Frames 2i − 1 … 2i + 2 for feature frame i, those beyond the ends as the first and the
+        # last one.
+        around = torch.cat([mel[:, :1], mel, mel[:, -1:].expand(-1, 1 + 2 * ahead, -1)], 1)
+        stacked = torch.cat([around[:, i : around.shape[1] - 3 + i : 2] for i in range(4)], -1)
+        hidden = self.body(stacked, chunk)[-1][:, ahead:]
+        return hidden, self.phone_head(hidden)
+
+    def reader(self) -> speech.SpeechEncoder:
+        """What reads sounds of any length with this network, as the engine does."""
+        return speech.SpeechEncoder(self.config, self.mel_std.cpu().numpy(), self._of_arrays)
+
+    @torch.no_grad()
+    def _of_arrays(self, mel: np.ndarray) -> list[np.ndarray]:
+        return [
+            each.float().cpu().numpy()
+            for each in self(torch.from_numpy(mel).to(self.mel_std.device))
+        ]
+
+
+class SpeakerEncoder(nn.Module):
+    """The speaker embedding 𝒮(w), GE2E of Resemblyzer (Apache-2.0): power mels of 1.6 s → unit
+    vector [256], three LSTM layers over 40 mels. `engine.vocoder` embeds a sound by it."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(40, SPEAKER_WIDTH, 3, batch_first=True)
+        self.linear = nn.Linear(SPEAKER_WIDTH, SPEAKER_WIDTH)
+
+    @classmethod
+    def load(cls, folder: Path, name: str = "speaker") -> Self:
+        """The speaker network among the weights of a folder. Raises BadWeights."""
+        return load_network(folder / name, lambda config: cls())
+
+    def forward(self, mels: Tensor) -> Tensor:
+        """Power mels [B, 160, 40] → unit vectors [B, 256]."""
+        _, (hidden, _) = self.lstm(mels)
+        return F.normalize(F.relu(self.linear(hidden[-1])), dim=-1)
+
+
+def at_frames(features: Tensor, frames: int) -> Tensor:
+    """Linear interpolation of 50 Hz features [..., N, d] at the times t/25 s of animation frames →
+    [..., frames, d], with gradients."""
+    last = features.shape[-2] - 1
+    t = (torch.arange(frames, device=features.device) / FPS - OFFSET) * ENCODER_RATE
+    t = t.clamp(0, last)
+    i = t.floor().long().clamp(max=max(0, last - 1))
+    w = (t - i)[:, None].to(features.dtype)
+    return features[..., i, :] * (1 - w) + features[..., (i + 1).clamp(max=last), :] * w
+
+
+def phonetic(hidden: Tensor, logits: Tensor, frames: int) -> Tensor:
+    """Hidden features [..., N, width] and how likely each phone is, from logits [..., N, 40] →
+    [..., frames, width + 40]."""
+    return at_frames(torch.cat([hidden, logits.softmax(-1)], -1).float(), frames)
+
+
+# ---- mesh-to-speech (§4.1): speech units and a mel spectrogram from the mouth, frame by frame;
+# and guidance by it, which moves each estimate during sampling towards mouths that say the spoken
+# units. Its input is one of SPACES: the mouth's vertices, its lips alone, the whole face's, or
+# the coefficients themselves.
+
+
+# ---- the input
+
+
+class _Space(nn.Module):
+    """An input of mesh-to-speech: a function of expression and jaw. channels: n of the expression
+    basis."""
+
+    channels: int
+
+    def of_packed(self, x: Tensor) -> Tensor:
+        """The same of packed motions x [B, T, n + 9]."""
+        columns = Columns(self.channels)
+        return self(x[..., columns.expression], x[..., columns.jaw])
+
+
+class _Vertices(_Space):
+    """Expression [B, T, n] and jaw [B, T, 3] → offsets of some vertices [B, T, m, 3], metres from
+    the rest pose.
+
+    The head's rotation is left out, because it does not change what a mouth says.
+    """
+
+    shake = 2e-4  # noise in training, metres: samples are not as smooth as the teacher's motion
+
+    def __init__(self, head: Head, ids: np.ndarray):
+        super().__init__()
+        self.channels = head.channels
+        self.layer = FlameLayer(head, ids)
+        self.register_buffer(
+            "rest", torch.from_numpy(head.v_template[ids].astype(np.float32)), persistent=False
+        )
+
+    @property
+    def size(self) -> int:
+        """Values per frame."""
+        return 3 * len(self.rest)
+
+    def forward(self, expression: Tensor, jaw: Tensor) -> Tensor:
+        """Expression [B, T, n] and jaw [B, T, 3] → offsets [B, T, m, 3], metres."""
+        return (self.layer(expression.flatten(0, 1), jaw.flatten(0, 1)) - self.rest).unflatten(
+            0, jaw.shape[:2]
+        )
+
+
+class Mouth(_Vertices):
+    """`mouth2s`: V_m [B, T, n_m, 3], the mouth that listening and scoring use.
+
+    inner: bool [n_m], teeth and tongue.  lips: indices [4] of the inner lips' middles, upper and
+    lower, and of the corners.
+    """
+
+    def __init__(self, head: Head):
+        super().__init__(head, head.mouth_vertices)
+        self.register_buffer("lips", torch.from_numpy(lip_places(head)), persistent=False)
+        self.register_buffer("inner", torch.from_numpy(head.mouth_parts != LIPS), persistent=False)
+
+    def shape(self, moved: Tensor) -> Tensor:
+        """Gap of the inner lips and distance of the corners [B, T, 2], metres, of offsets [B, T,
+        n_m, 3]."""
+        upper, lower, left, right = (moved[:, :, self.lips] + self.rest[self.lips]).unbind(2)
+        return torch.stack([(upper - lower).norm(dim=-1), (left - right).norm(dim=-1)], -1)
+
+
+class Lips(Mouth):
+    """`mouth2s` with lips only: the mouth [B, T, n_m, 3], in which teeth and tongue hold still."""
+
+    def forward(self, expression: Tensor, jaw: Tensor) -> Tensor:
+        """Expression [B, T, n] and jaw [B, T, 3] → offsets [B, T, m, 3], metres."""
+        return super().forward(expression, jaw) * ~self.inner[:, None]
+
+
+class Face(_Vertices):
+    """`face2s`: V [B, T, n_v, 3], every vertex of the head."""
+
+    def __init__(self, head: Head):
+        super().__init__(head, np.arange(len(head.v_template)))
+
+
+class Coefficients(_Space):
+    """`exp2s`: x = [ψ | θ_jaw] [B, T, n + 3], each in units of about its spread."""
+
+    shake = 0.1
+
+    def __init__(self, head: Head):
+        super().__init__()
+        self.channels = head.channels
+        self.register_buffer(
+            "unit",
+            torch.cat([torch.full((head.channels,), 0.15), torch.full((3,), 0.05)]),
+            persistent=False,
+        )
+
+    @property
+    def size(self) -> int:
+        """Values per frame."""
+        return len(self.unit)
+
+    def forward(self, expression: Tensor, jaw: Tensor) -> Tensor:
+        """Expression [B, T, n] and jaw [B, T, 3] → [B, T, n + 3]."""
+        return torch.cat([expression, jaw], -1) / self.unit
+
+
+SPACES: dict[str, Callable[[Head], _Space]] = {
+    "mouth": Mouth,
+    "face": Face,
+    "exp": Coefficients,
+    "lips": Lips,
+}
+
+
+def weights_name(space: str) -> str:
+    """File name, without ending, of the mesh-to-speech for a space; mouth2s is the one that
+    ships."""
+    return "m2s" if space == "mouth" else f"m2s-{space}"
+
+
+# ---- the network
+
+# standard deviations that an average channel moves per sampling step at strength 1; .1 already says
+# less, not more
+STEP = 0.03
+
+
+class MeshToSpeech(Network):
+    """`mouth2s`, `face2s` or `exp2s`: inputs by `SPACES` [B, T, …] and speaker [B, 256]
+    → unit logits [B, 2T, units] at 50 Hz and log-mel [B, 4T, 80] at 100 Hz."""
+
+    Config, file = MeshToSpeechConfig, "m2s"
+
+    def __init__(self, config: MeshToSpeechConfig):
+        super().__init__(config)
+        self.mouth: Head | None = None  # whose movements it learned, if not the current head's
+        w = config.width
+        # Inputs are brought to unit spread by one number, so that directions keep their relative
+        # size.
+        self.register_buffer("scale", torch.tensor(0.003))
+        self.register_buffer("mel_mean", torch.zeros(BINS))
+        self.register_buffer("mel_std", torch.ones(BINS))
+        self.register_buffer("unit_log_prior", torch.zeros(config.units))
+        self.mesh_in = nn.Sequential(
+            nn.Linear(config.inputs, 2 * w), nn.GELU(), nn.Linear(2 * w, w), nn.LayerNorm(w)
+        )
+        self.body = torchaudio.models.Conformer(
+            w,
+            config.heads,
+            config.feedforward,
+            config.layers,
+            config.kernel,
+            config.dropout,
+            use_group_norm=True,
+        )
+        self.between = nn.Conv1d(w, w, 3, padding=1)  # 25 → 50 Hz: repetition, then this
+        self.unit_head = nn.Linear(w, config.units)
+        self.mel_head = nn.Sequential(
+            nn.Conv1d(w + config.speaker, 2 * w, 5, padding=2), nn.GELU(),
+            nn.Conv1d(2 * w, 2 * w, 5, padding=2), nn.GELU(),
+            nn.Conv1d(2 * w, 2 * BINS, 1),
+        )  # fmt: skip
+
+    @classmethod
+    def load(cls, folder: Path, name: str = "") -> Self:
+        """A network among the weights of a folder, the embedded mouth2s unless another is named.
+        Raises BadWeights."""
+        network = super().load(folder, name)
+        network.mouth = trained_mouth(folder) if network.config.space == "mouth" else None
+        return network
+
+    def look(self, mouths: Tensor) -> Tensor:
+        """Features [B, T, width] of each frame by itself."""
+        return self.mesh_in(mouths.flatten(2) / self.scale)
+
+    def encode(self, mouths: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of the mouth's speech: [B, T, width] at 25 fps, and [B, 2T, width] at 50 Hz."""
+        x = self.look(mouths)
+        x = x.transpose(0, 1)
+        # as the conformer itself, which would mask frames beyond a batch's shorter ones
+        for layer in self.body.conformer_layers:
+            x = layer(x, None)
+        x = x.transpose(0, 1)
+        twice = torch.stack([x, x], 2).reshape(len(x), -1, x.shape[2])
+        return x, twice + F.gelu(self.between(twice.transpose(1, 2)).transpose(1, 2))
+
+    def forward(self, mouths: Tensor, speaker: Tensor) -> tuple[Tensor, Tensor]:
+        """Unit logits [B, 2T, units] and log-mel [B, 4T, 80] of inputs [B, T, …] and a speaker [B,
+        256]."""
+        _, twice = self.encode(mouths)
+        return self.unit_head(twice), self.mel_of(twice, speaker)
+
+    def mel_of(self, twice: Tensor, speaker: Tensor) -> Tensor:
+        """Log-mel [B, 4T, 80] of features at 50 Hz [B, 2T, width], in the voice of a speaker [B,
+        256]."""
+        return self.pairs_of(twice, speaker).reshape(len(twice), -1, BINS)
+
+    def pairs_of(self, twice: Tensor, speaker: Tensor) -> Tensor:
+        """As `mel_of`, pairs of 10 ms frames beside each other: [B, 2T, 2 · 80]."""
+        voiced = torch.cat([twice, speaker[:, None].expand(-1, twice.shape[1], -1)], -1)
+        return self.mel_head(voiced.transpose(1, 2)).transpose(1, 2) * self.mel_std.repeat(
+            2
+        ) + self.mel_mean.repeat(2)
+
+
+class SpeechGuidance:
+    """Gradient of the evidence for the spoken units [2T] with respect to x̂_0, in steps of known
+    size.
+
+    weight [T]: 0 where nobody speaks.  mean, std [C]: standardisation of x̂_0.
+    """
+
+    def __init__(
+        self, folder: Path, head: Head, units: np.ndarray, weight: np.ndarray, mean: np.ndarray,
+        std: np.ndarray, strength: float,
+        device: str,
+    ):  # fmt: skip
+        """By the mesh-to-speech in a folder of weights. Raises BadWeights."""
+        self.m2s, self.strength = MeshToSpeech.load(folder).to(device), strength
+        self.mouth = Mouth(self.m2s.mouth or head).to(device)
+        self.units, self.weight, self.mean, self.std = (
+            torch.from_numpy(np.ascontiguousarray(each)).to(device)
+            for each in (units, weight, mean, std)
+        )
+
+    def __call__(self, x0: np.ndarray, a: int, b: int) -> np.ndarray:
+        """x̂_0 [B, b − a, C] of the frames a … b, pulled."""
+        start = torch.from_numpy(np.ascontiguousarray(x0)).to(self.mean.device)
+        with torch.enable_grad():
+            x = start.clone().requires_grad_()
+            motion = x * self.std + self.mean
+            _, twice = self.m2s.encode(self.mouth.of_packed(motion))
+            units = self.units[2 * a : 2 * b].expand(len(x), -1)
+            miss = F.cross_entropy(
+                self.m2s.unit_head(twice).float().transpose(1, 2), units, reduction="none"
+            )
+            weight = self.weight[a:b].repeat_interleave(2)
+            (gradient,) = torch.autograd.grad((miss * weight).sum(), x)
+        size = gradient.square().mean((1, 2), keepdim=True).sqrt().clamp_min(1e-8)
+        # Clipped, so that a frame with a steep gradient does not jump.
+        return (start - self.strength * STEP * (gradient / size).clamp(-3, 3)).cpu().numpy()
+
+
+# ---- the vocoder: an inverse-STFT network that shapes a pulse train and noise. A network that
+# draws each spectral frame for itself cannot know how far a tone's phase has moved since the last
+# one, nor do mesh-to-speech's soft mels show it. So the pitch is predicted from the frames, its
+# phase is summed up over time, and the network (ConvNeXt blocks at 100 Hz) decides how loud the
+# pulses and how loud the noise sound in every band of every frame. Both are products in the
+# short-time Fourier domain and come back by one inverse transform. `engine.vocoder` makes that
+# sound.
+
+
+_MOST = 1.5  # nats (13 dB) that the network may add to the mel's level
+
+
+class Block(nn.Module):
+    """ConvNeXt in one dimension: a depthwise convolution over time, then a two-layer perceptron per
+    frame, added to the input."""
+
+    def __init__(self, width: int, kernel: int, expansion: int, scale: float):
+        super().__init__()
+        self.over_time = nn.Conv1d(width, width, kernel, padding=kernel // 2, groups=width)
+        self.norm = nn.LayerNorm(width)
+        self.up, self.down = (
+            nn.Linear(width, expansion * width),
+            nn.Linear(expansion * width, width),
+        )
+        self.scale = nn.Parameter(torch.full((width,), scale))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [B, N, width] → [B, N, width]."""
+        y = self.norm(self.over_time(x.transpose(1, 2)).transpose(1, 2))
+        return x + self.scale * self.down(F.gelu(self.up(y)))
+
+
+class Vocoder(Network):
+    """Log-mel [B, N, 80] at 100 Hz, units [B, N / 2] at 50 Hz and speaker [B, 256] → the spectrum
+    of each frame."""
+
+    Config, file = VocoderConfig, "vocoder"
+
+    def __init__(self, config: VocoderConfig = VocoderConfig()):
+        super().__init__(config)
+        w = config.width
+        self.register_buffer("mel_mean", torch.zeros(BINS))
+        self.register_buffer("mel_std", torch.ones(BINS))
+        self.mel_in = nn.Conv1d(BINS, w, config.kernel, padding=config.kernel // 2)
+        self.unit_in = nn.Embedding(config.units, w)
+        self.speaker_in = nn.Linear(config.speaker, w)
+        self.norm_in = nn.LayerNorm(w)
+        self.blocks = nn.ModuleList(
+            Block(w, config.kernel, config.expansion, 1 / config.layers)
+            for _ in range(config.layers)
+        )
+        self.norm_out = nn.LayerNorm(w)
+        self.pitch_head = nn.Linear(w, CLASSES)
+        self.share_head = nn.Linear(w, 2 * BINS)
+        nn.init.normal_(self.unit_in.weight, std=0.3)
+        nn.init.zeros_(self.share_head.weight)
+        # pulses and noise start at two thirds of the mel's level each
+        nn.init.constant_(self.share_head.bias, -1.8)
+
+    def forward(self, mel: Tensor, units: Tensor, speaker: Tensor) -> tuple[Tensor, Tensor]:
+        """Spectrum of each frame: pitch scores [B, N, 96] and log amplitudes [B, N, 2, 80] of
+        pulses and noise."""
+        x = self.mel_in(((mel - self.mel_mean) / self.mel_std).transpose(1, 2)).transpose(1, 2)
+        at = (torch.arange(mel.shape[1], device=mel.device) // 2).clamp(max=units.shape[1] - 1)
+        x = self.norm_in(x + self.unit_in(units)[:, at] + self.speaker_in(speaker)[:, None])
+        for block in self.blocks:
+            x = block(x)
+        x = self.norm_out(x)
+        share = F.logsigmoid(self.share_head(x).float()).unflatten(-1, (2, BINS)) + _MOST
+        return self.pitch_head(x).float(), share + mel.float()[:, :, None]
