@@ -34,7 +34,7 @@ from ..scene.engine import connection
 from ..scene.host.jobs import Step
 from ..scene.takes import dialogue, take_list
 from ..thunder_core import files
-from ..thunder_core.batch import baker as baker_process, job_file, manifest, report
+from ..thunder_core.batch import baker as baker_process, job_file, manifest
 from ..thunder_core.batch.run_progress import duration, RunProgress
 from ..thunder_core.batch.settings import DEFAULTS, make_absolute, SETTINGS, VOICES
 from ..thunder_core.engine_python import find_engine_python, ROOT
@@ -224,7 +224,7 @@ class Run:
 
     def __init__(self, chosen: argparse.Namespace, out: str, jobs: tuple[job_file.Job, ...]):
         self.chosen, self.out, self.jobs = chosen, out, jobs
-        self._check([] if chosen.only else [report.JSON_NAME, report.HTML_NAME])
+        self._check([] if chosen.only else [manifest.JSON_NAME, manifest.HTML_NAME])
         self.maker = maker_of(chosen.weights)
         self.states: dict[str, str] = {}
         self.notes: defaultdict[str, dict] = defaultdict(dict)
@@ -262,7 +262,7 @@ class Run:
                     if why == manifest.NOT_YET and manifest.failure_of(self.out, job.name)
                     else why
                 )
-                self.states[job.name] = report.NOT_BAKED
+                self.states[job.name] = manifest.NOT_BAKED
                 reasons.setdefault(why, []).append(job.name)
                 tasks.append(
                     baker_process.Task(
@@ -270,9 +270,9 @@ class Run:
                     )
                 )
             else:
-                self.states[job.name] = report.UP_TO_DATE
+                self.states[job.name] = manifest.UP_TO_DATE
                 self._forget_failure(job.name)
-        self._check([f"{task.job}{manifest.FAILED}" for task in tasks])
+        self._check([f"{task.job}{manifest.FAILED_FILE}" for task in tasks])
         up_to_date = len(chosen_jobs) - len(tasks)
         if tasks:
             say(
@@ -297,7 +297,7 @@ class Run:
         for task in tasks:
             if reason := reasons.get(task.job) or checks.not_replaceable(task):
                 self.note({"event": "failed", "job": task.job, "sentence": reason})
-        return [task for task in tasks if self.states[task.job] != report.FAILED]
+        return [task for task in tasks if self.states[task.job] != manifest.FAILED]
 
     def _what_changed(self, job: job_file.Job) -> str:
         try:
@@ -341,7 +341,7 @@ class Run:
             self.write_report()
 
     def _note_failure(self, name: str, event: Mapping) -> None:
-        self.states[name] = report.FAILED
+        self.states[name] = manifest.FAILED
         sentence, force = event["sentence"], self.chosen.force
         self.notes[name]["sentence"] = sentence
         self._record(
@@ -355,7 +355,7 @@ class Run:
         self._record(lambda: manifest.forget_failure(self.out, name))
 
     def _note_success(self, name: str, event: Mapping) -> None:
-        self.states[name] = report.BAKED
+        self.states[name] = manifest.BAKED
         self._forget_failure(name)
         takes = event["report"]["takes"]
         best = (
@@ -376,14 +376,13 @@ class Run:
         run at the same time."""
         if self.chosen.only:
             return
-        content = report.collect_report(
+        content = manifest.collect_report(
             self.out, self.jobs, self.states, self.maker, self.notes, self.scenes
         )
         running = self.progress.running()
-        content = (
-            report.while_running(content, running, self.progress.summary()) if running else content
-        )
-        self._record(lambda: report.write(self.out, content, self.chosen.force))
+        if running:
+            content = manifest.while_running(content, running, self.progress.summary())
+        self._record(lambda: manifest.write_report(self.out, content, self.chosen.force))
         self.reported = time.monotonic()
 
     def collect(self) -> None:
@@ -393,7 +392,7 @@ class Run:
             baked = [
                 job
                 for job in shared.jobs
-                if self.states.get(job.name) in (report.BAKED, report.UP_TO_DATE)
+                if self.states.get(job.name) in (manifest.BAKED, manifest.UP_TO_DATE)
             ]
             made_from = manifest.sources_of_scene(self.out, baked)
             row: dict[str, object] = {
@@ -430,19 +429,19 @@ class Run:
         say(
             self.counts()
             if self.chosen.only
-            else f"{self.counts()}; see {os.path.join(self.out, report.HTML_NAME)}"
+            else f"{self.counts()}; see {os.path.join(self.out, manifest.HTML_NAME)}"
         )
         is_whole = not self.unwritten and not any("sentence" in row for row in self.scenes)
         return (
             0
-            if is_whole and not {report.FAILED, report.NOT_BAKED} & set(self.states.values())
+            if is_whole and not {manifest.FAILED, manifest.NOT_BAKED} & set(self.states.values())
             else SOME_FAILED
         )
 
     def counts(self) -> str:
         """The number of jobs per result: “3 baked, 1 failed”."""
         counts = Counter(self.states.values())
-        return ", ".join(f"{counts[state]} {state}" for state in report.STATES if counts[state])
+        return ", ".join(f"{counts[state]} {state}" for state in manifest.STATES if counts[state])
 
     def _say(self, name: str, words: str, stream=None) -> None:
         """Print how a job ended."""

@@ -32,7 +32,6 @@ _HEAD = ("weights/head.npz", "thunder_core/face/", "scene/heads/")
 _COMMIT = ("thunder_core/animation/", "scene/takes/commit/", "scene/animation/")
 _SPEECH = (
     "thunder_core/engine/m2s.py",
-    "thunder_core/engine/vocoder.py",
     "thunder_core/networks/speech.py",
     "weights/m2s.safetensors",
     "weights/vocoder.safetensors",

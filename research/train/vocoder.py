@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from torch import nn, Tensor
 
 from research.train.shaped_sound import limit_mel, ShapedSound, turns
+from thunder_core.engine.m2s import LOG_FLOOR, pitch_of, unit_noise, VocoderConfig
 from thunder_core.engine.speech.acoustics import CLASSES, HIGHEST, LOWEST, track
-from thunder_core.engine.vocoder import LOG_FLOOR, pitch_of, unit_noise, VocoderConfig
 from thunder_core.face.head import Head
 from thunder_core.networks.speech import LogMel, MeshToSpeech, SPACES, Vocoder
 from thunder_core.train.loop import fit, Schedule

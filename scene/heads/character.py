@@ -9,7 +9,7 @@ import numpy as np
 
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face.mapping import Mapping
-from ...thunder_core.recent import Recent
+from ..host.jobs import Recent
 from . import binding, head_state
 from .detection import CACHE_MOST, detect
 from .family import face_of, points_of, relatives

@@ -15,10 +15,10 @@ from mathutils import Vector
 
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face import conventions, jaw_balance, mapping
-from ...thunder_core.recent import Recent
 from ...thunder_core.rotation import quaternion_to_rotvec
 from ...thunder_core.types import GAZE, JAW_OPEN_RADIANS
 from ..host import compat
+from ..host.jobs import Recent
 from . import binding, rna_paths
 from .family import key_names, owners_of, points_of, property_names, relatives
 

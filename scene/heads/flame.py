@@ -13,7 +13,7 @@ from ...thunder_core.errors import BadHead
 from ...thunder_core.face import retarget
 from ...thunder_core.face.head import Head, load_head
 from ...thunder_core.face.mapping import JointRule, Mapping, Rule, Target
-from ...thunder_core.recent import Recent
+from ..host.jobs import Recent
 from . import binding, build
 from .family import points_of
 

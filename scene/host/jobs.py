@@ -293,6 +293,8 @@ register, unregister = registration(_HANDLERS)
 
 P = TypeVar("P")
 T = TypeVar("T")
+K = TypeVar("K")
+V = TypeVar("V")
 
 # work per timer call, plus at most one step: Blender must not block for more than 50 ms
 SLICE_SECONDS = 0.018
@@ -350,6 +352,20 @@ def restart_after_undo(make: Callable[[], Generator[P, None, T]]) -> Generator[P
         finally:
             session.held.remove(work)
             work.close()
+
+
+class Recent(dict[K, V]):
+    """A dict of at most `most` entries: a new one replaces the one that was added first. Reading
+    does not make an entry newer."""
+
+    def __init__(self, most: int):
+        super().__init__()
+        self.most = most
+
+    def __setitem__(self, key: K, value: V) -> None:
+        while key not in self and len(self) >= self.most:
+            self.pop(next(iter(self)), None)  # another thread may have removed it meanwhile
+        super().__setitem__(key, value)
 
 
 class Pace:

@@ -10,7 +10,6 @@ import numpy as np
 from gpu_extras.batch import batch_for_shader
 
 from ...thunder_core.errors import attempt
-from ...thunder_core.recent import Recent
 from ...thunder_core.types import FPS
 from ..heads import head
 from ..host import jobs
@@ -47,7 +46,7 @@ _SPACES = ("SpaceDopeSheetEditor", "SpaceSequenceEditor")
 LOOK_SECONDS = 0.1  # interval of checking whether the voice has been read
 
 _handles: list = []
-_drawn: Recent = Recent(8)  # space → what was built for it, and its inputs
+_drawn: jobs.Recent = jobs.Recent(8)  # space → what was built for it, and its inputs
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ import gpu
 import numpy as np
 from gpu_extras.batch import batch_for_shader
 
-from ...thunder_core.recent import Recent
 from ...thunder_core.spoken import CLEAR, SAID
 from ..host import compat, jobs
 from ..takes.word_places import Line, lines as lines_of, read_next
@@ -151,7 +150,7 @@ class _Tracks(jobs.Part):
 
     def __init__(self):
         self.tracks: dict[str, Track] = {}
-        self.pictures: Recent = Recent(8)  # region → what was drawn there, and its inputs
+        self.pictures: jobs.Recent = jobs.Recent(8)  # region → what was drawn there, and its inputs
         self.wanted: dict[str, str] = {}
         self.hover: tuple[int, str, int] | None = None
         self.task = jobs.Task(self.look, any_time=True)
@@ -207,7 +206,7 @@ class Picture:
         gpu.state.blend_set("NONE")
 
 
-def picture_of(pictures: Recent, region, key: tuple, make: Callable[[], Picture]) -> Picture:
+def picture_of(pictures: jobs.Recent, region, key: tuple, make: Callable[[], Picture]) -> Picture:
     """The picture of a region, made again where its key is another than before."""
     place = region.as_pointer()
     if place not in pictures or pictures[place][0] != key:

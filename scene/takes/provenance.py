@@ -21,7 +21,6 @@ from ...thunder_core.direction import AXES, Brief, check, DIRECTION_NAMES, read_
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face.lips import opening_mm, width_mm
 from ...thunder_core.face.mapping import Sums
-from ...thunder_core.recent import Recent
 from ...thunder_core.request import (
     DEFAULT,
     DIRECTION,
@@ -37,7 +36,7 @@ from ...thunder_core.request import (
 from ...thunder_core.types import FPS, IDLE, LISTENS, Motion, SPEAKS
 from ..animation import display, keying
 from ..heads import head, head_state
-from ..host.jobs import Memory, session
+from ..host.jobs import Memory, Recent, session
 from ..voice import strip
 
 

@@ -10,9 +10,8 @@ import numpy as np
 
 from ...thunder_core.animation import activity
 from ...thunder_core.errors import BadRequest, ThunderError
-from ...thunder_core.recent import Recent
 from ...thunder_core.types import FPS
-from ..host.jobs import Part, session, Step
+from ..host.jobs import Part, Recent, session, Step
 from . import fingerprint, mixdown, strip
 
 PEAKS_PER_SECOND = 100  # peaks per second of a waveform

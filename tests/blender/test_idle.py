@@ -259,3 +259,10 @@ def test_a_slice_of_busy_work_uses_the_time_that_the_window_may_be_held(monkeypa
     assert max(slices([0.001] * 50 + [0.03] + [0.001] * 100 + [0.03] * 5)) <= 0.0701
     assert max(slices([0.001] * 50 + [0.03] + [0.001] * 100)[3:]) <= 0.021
     assert max(slices([0.001] * 100, busy=False)) <= 0.02  # the animator works on in between
+
+
+def test_a_small_cache_forgets_what_was_added_first():
+    cache = jobs.Recent(2)
+    for key in "abac":
+        cache[key] = len(cache)
+    assert list(cache) == ["b", "c"]

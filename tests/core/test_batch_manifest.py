@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from thunder_core.batch import manifest, report
+from thunder_core.batch import manifest
 from thunder_core.batch.job_file import Job
 from thunder_core.errors import BadRequest
 from thunder_core.files import JOURNAL, MANIFEST, Transaction
@@ -167,21 +167,21 @@ def test_a_failure_is_kept_until_the_job_is_baked_and_a_file_of_somebody_else_is
         assert (tmp_path / "intro.failed.json").read_text() == content
 
 
-@pytest.mark.parametrize("name", [report.JSON_NAME, report.HTML_NAME])
+@pytest.mark.parametrize("name", [manifest.JSON_NAME, manifest.HTML_NAME])
 def test_a_report_of_the_users_own_stays(tmp_path, job, folder, name):
     out = tmp_path / "out"
     (out / name).write_text("mine")
-    data = report.collect_report(str(out), [job], {job.name: report.BAKED}, MAKER)
+    data = manifest.collect_report(str(out), [job], {job.name: manifest.BAKED}, MAKER)
     with pytest.raises(BadRequest, match=f"{name}” is a file of yours .* --force"):
-        report.write(str(out), data)
+        manifest.write_report(str(out), data)
     assert (
         sorted(os.listdir(out)) == sorted([job.name, name]) and (out / name).read_text() == "mine"
     )
     assert (
-        report.write(str(out), data, force=True).kept == {name: f"{name}1"}
+        manifest.write_report(str(out), data, force=True).kept == {name: f"{name}1"}
         and (out / f"{name}1").read_text() == "mine"
     )
-    report.write(str(out), data)  # now it is ours
+    manifest.write_report(str(out), data)  # now it is ours
 
 
 def test_the_report_holds_takes_words_pictures_and_failures_and_opens_anywhere(
@@ -190,14 +190,14 @@ def test_the_report_holds_takes_words_pictures_and_failures_and_opens_anywhere(
     out = str(tmp_path / "out")
     other = Job("a & b", {"audio": "/none.wav"})
     manifest.note_failure(out, other.name, "There is no file “<none>”")
-    data = report.collect_report(
+    data = manifest.collect_report(
         out,
         [job, other],
-        {job.name: report.BAKED, other.name: report.FAILED},
+        {job.name: manifest.BAKED, other.name: manifest.FAILED},
         MAKER,
         {job.name: {"node": "n1"}},
     )
-    report.write(out, data)
+    manifest.write_report(out, data)
     read = json.loads((tmp_path / "out" / "batch.json").read_text())
     assert read["counts"] == {"baked": 1, "up to date": 0, "failed": 1, "not baked": 0}
     assert set(read["jobs"][0]["files"]) == {"take_01.npz", "takes_small.jpg", "report.json"}
@@ -217,7 +217,7 @@ def test_the_report_holds_takes_words_pictures_and_failures_and_opens_anywhere(
         'href="intro/take_01.npz"',
     ):
         assert words in page
-    twice = report.page(out, {**data, "jobs": data["jobs"] * 2})
+    twice = manifest.page(out, {**data, "jobs": data["jobs"] * 2})
     # it says nothing about a single job
     assert twice.count("ARKit has no name for tongueTipUp") == 1
     assert (
@@ -229,9 +229,10 @@ def test_the_report_holds_takes_words_pictures_and_failures_and_opens_anywhere(
 
 def test_the_page_of_a_run_that_goes_on_says_what_it_does_and_is_read_again(tmp_path, job, folder):
     out, other = str(tmp_path / "out"), Job("next", {"audio": "/none.wav"})
-    data = report.collect_report(out, [job, other], {job.name: report.BAKED}, MAKER)
-    page = report.page(
-        out, report.while_running(data, {"next": "38%, 6 of <8> sampled"}, "1 of 2 done, 3 h left")
+    data = manifest.collect_report(out, [job, other], {job.name: manifest.BAKED}, MAKER)
+    page = manifest.page(
+        out,
+        manifest.while_running(data, {"next": "38%, 6 of <8> sampled"}, "1 of 2 done, 3 h left"),
     )
     assert (
         page.index("next") < page.index("intro")
@@ -239,7 +240,9 @@ def test_the_page_of_a_run_that_goes_on_says_what_it_does_and_is_read_again(tmp_
         and "38%, 6 of &lt;8&gt; sampled" in page
     )
     assert "1 of 2 done, 3 h left at " in page and 'http-equiv="refresh"' in page
-    assert "refresh" not in report.page(out, data) and "being baked" not in report.page(out, data)
+    assert "refresh" not in manifest.page(out, data) and "being baked" not in manifest.page(
+        out, data
+    )
     assert data["jobs"][1]["state"] == "not baked"  # the data are as they were
 
 
@@ -273,8 +276,10 @@ def test_nothing_that_a_folder_says_becomes_a_part_of_the_page(tmp_path, job):
     with Transaction(str(tmp_path / "out" / job.name)) as out:
         out.write("\"><script>'.npz", b"values")
         out.write("report.json", json.dumps(said | {"made_from": {}}))
-    content = report.collect_report(str(tmp_path / "out"), [job], {job.name: report.BAKED}, MAKER)
-    report.write(str(tmp_path / "out"), content)
+    content = manifest.collect_report(
+        str(tmp_path / "out"), [job], {job.name: manifest.BAKED}, MAKER
+    )
+    manifest.write_report(str(tmp_path / "out"), content)
     page = Page((tmp_path / "out" / "batch.html").read_text())
     kinds = {
         "html",

@@ -2,12 +2,9 @@
 """Small parts that all use: filters give what scipy's give, progress is scaled into the whole, a full cache
 forgets the oldest, columns are those of a packed motion."""
 
-from collections import OrderedDict
-
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, strategies
 from scipy.interpolate import CubicHermiteSpline, CubicSpline
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d, minimum_filter1d
 from scipy.signal import find_peaks, lfilter
@@ -16,7 +13,6 @@ from thunder_core import filters, types
 from thunder_core.face.head import load_head
 from thunder_core.filters import hermite, smoothstep
 from thunder_core.progress import in_turn, map_progress, rescale, result
-from thunder_core.recent import Recent
 from thunder_core.types import Columns, in_group, Motion, pack, unpack
 
 
@@ -139,17 +135,6 @@ def test_closing_the_outer_work_closes_the_inner_and_an_error_of_it_comes_throug
     assert closed
     with pytest.raises(ZeroDivisionError):
         collected(rescale((1 / n for n in (2, 1, 0)), 0.0, 1.0))
-
-
-@given(strategies.lists(strategies.integers(0, 6)), strategies.integers(1, 4))
-def test_it_holds_the_last_keys_that_were_added(keys, most):
-    cache, expected = Recent(most), OrderedDict()
-    for count, key in enumerate(keys):
-        cache[key] = count
-        if key not in expected and len(expected) == most:
-            expected.popitem(last=False)
-        expected[key] = count
-    assert cache == expected
 
 
 PARTS = ("expression", "jaw", "head", "eyes")

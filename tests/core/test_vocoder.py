@@ -16,18 +16,7 @@ from research.train.vocoder import (
     track_pitch,
     view_distance,
 )
-from thunder_core.engine.network import SHIPPED
-from thunder_core.engine.speech.acoustics import (
-    CLASSES,
-    classes,
-    hertz_along,
-    HIGHEST,
-    log_mel,
-    LOWEST,
-    smooth_path,
-    track,
-)
-from thunder_core.engine.vocoder import (
+from thunder_core.engine.m2s import (
     bands_to_bins,
     limit_mel,
     LOG_FLOOR,
@@ -39,6 +28,17 @@ from thunder_core.engine.vocoder import (
     unit_noise,
     Vocoder,
     VocoderConfig,
+)
+from thunder_core.engine.network import SHIPPED
+from thunder_core.engine.speech.acoustics import (
+    CLASSES,
+    classes,
+    hertz_along,
+    HIGHEST,
+    log_mel,
+    LOWEST,
+    smooth_path,
+    track,
 )
 from thunder_core.networks import speech as networks
 from thunder_core.train.loop import fit, Schedule
@@ -138,7 +138,7 @@ def test_same_input_same_sound_and_seams_are_not_heard(vocoder, speaker, units, 
     mel = log_mel(voice(), 640)[:200]
     whole = vocoder.speak(mel, units, speaker)
     assert np.array_equal(whole, vocoder.speak(mel, units, speaker))
-    monkeypatch.setattr("thunder_core.engine.vocoder._CHUNK", 60)
+    monkeypatch.setattr("thunder_core.engine.m2s._CHUNK", 60)
     assert np.allclose(vocoder.speak(mel, units, speaker), whole, atol=2e-4)
 
 

@@ -40,7 +40,16 @@ from ..types import FPS, IDLE, Keep, LipSyncScore, LISTENS, Motion, pack, RATE, 
 from .alignment import LIKELY, Match, match_mouth, match_sound
 from .check import find, MouthCurves, TOLERANCE_OF
 from .diffusion import Inpainting, Normal
-from .m2s import MARGIN, MeshToSpeech, Mouth, stored_head, trained_mouth
+from .m2s import (
+    MARGIN,
+    MeshToSpeech,
+    Mouth,
+    SpeakerEncoder,
+    stored_head,
+    trained_mouth,
+    Vocoder,
+    WIDTH as SPEAKER,
+)
 from .network import (
     advice,
     begin_opening,
@@ -60,7 +69,6 @@ from .speech.cues import axis_deviations
 from .speech.encoder import LOUDNESS, PHONES, softmax
 from .speech.transcript import recognise, Sound, Word
 from .systems.thunder import Performance, Thunder, VoiceFeatures
-from .vocoder import SpeakerEncoder, Vocoder, WIDTH as SPEAKER
 
 # cached sounds, and their total frames (one hour, 90 MB)
 _REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Mesh-to-speech as the engine uses it, in arrays (`networks.speech` says what it computes), and
 the mouth that it reads (§4.1): the vertices, and the lip points that the judge sees, of a motion's
-expression and jaw."""
+expression and jaw. And its sound: a vocoder, and whose voice it is."""
 
-from collections.abc import Iterator
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +18,21 @@ from ..face.head import Head, read_head
 from ..face.points import SkinnedPoints
 from ..files import part_of
 from ..rotation import rotvec_to_matrix
-from ..types import Motion
-from .network import build_config, check_shapes, Network, read_weights, unusable
+from ..types import Motion, RATE
+from .diffusion import Normal
+from .network import build_config, check_shapes, Network, read_sizes, read_weights, unusable
+from .speech.acoustics import (
+    active_level,
+    BINS,
+    FLOOR,
+    frame_rms,
+    hann,
+    hertz_along,
+    HOP,
+    mel_filters,
+    smooth_path,
+    transform,
+)
 
 # frames that mesh-to-speech reads at once, and the context on either side
 _WINDOW, MARGIN = 500, 50
@@ -190,3 +207,267 @@ class MeshToSpeech:
             mouths=mouths.reshape(1, len(mouths), -1), speakers=speaker[None]
         )
         return logits[0], pairs[0].reshape(4 * len(mouths), -1)
+
+
+# ---- the vocoder: sound from a mel spectrogram, speech units and a speaker, by shaping a pulse
+# train and noise in the Fourier domain. A network (`networks.speech`) predicts the pitch and how
+# loud pulses and noise sound in every band of every frame of 10 ms. Here the phase of the pitch is
+# summed up over time, and the products of both spectra come back by one inverse transform. The mel
+# itself sets the level and the network can add at most 13 dB to it, so no input makes the sound
+# dangerously loud. `SpeakerEncoder` says whose voice a sound is: the embedding 𝒮(w) by
+# Resemblyzer's GE2E network (`networks.speech`), the very one the paper names.
+
+
+WINDOW = 640  # samples, 40 ms: window of mesh-to-speech's spectrogram
+LOG_FLOOR = math.log(FLOOR)
+TOP = 7600.0  # Hz: the highest harmonic; the next one fades in below it to avoid clicks
+# logsumexp of twice a frame's log-mel, for the loudest of 12 800 frames of levelled speech
+LOUDEST = 2.1
+BREATH = 0.886 * 240**0.5  # mean magnitude of unit noise under this window
+TO_BINS = 3.219  # ln 25: from the mel filters' area to one bin
+DEEPEST = -9.0  # log magnitude below which no filter's phase follows
+NOISE_SEAM = 1 << 17  # samples after which the noise repeats (8 s)
+_LEAP = 0.35  # path cost in nats per pitch class and frame
+_SPECTRUM = WINDOW // 2 + 1
+_SILENT = -200.0  # log amplitude of a band at the floor: digital silence
+# mel frames synthesised at once, and the context on either side (more than the network's reach)
+_CHUNK, _MARGIN = 3000, 40
+
+
+@dataclass(frozen=True)
+class VocoderConfig:
+    """Sizes of a vocoder, as its card stores them."""
+
+    units: int = 200
+    speaker: int = 256
+    width: int = 224
+    layers: int = 6
+    expansion: int = 3
+    kernel: int = 7  # frames of 10 ms
+
+
+class Vocoder:
+    """The vocoder of a folder of weights.
+
+    network: from mel [1, N, 80], units [1, M] and speaker [1, 256] to pitch scores [1, N, 96] and
+    log amplitudes [1, N, 2, 80] of pulses and noise.
+    """
+
+    def __init__(self, config: VocoderConfig, network: Callable[..., list[np.ndarray]]):
+        self.config, self.network = config, network
+
+    @classmethod
+    def load(cls, folder: Path, device: str = "cpu") -> Vocoder:
+        """Raises BadWeights, and `speak` does where the card alone is good."""
+        return cls(
+            read_sizes(folder / "vocoder", VocoderConfig), Network(folder / "vocoder", device)
+        )
+
+    def speak(self, mel: np.ndarray, units: np.ndarray, speaker: np.ndarray) -> np.ndarray:
+        """Log-mel [N, 80], units [N / 2] and speaker [256] → waveform float32 [160 N] at 16 kHz,
+        peak at most 0.9. Deterministic.
+
+        Any values are accepted: NaN becomes silence, and levels above speech are reduced. Raises
+        BadWeights.
+        """
+        count = len(mel)
+        if not count:
+            return np.zeros(0, np.float32)
+        mel = limit_mel(mel)
+        speaker = np.nan_to_num(np.asarray(speaker, np.float32), nan=0.0, posinf=0.0, neginf=0.0)[
+            None
+        ]
+        units = (
+            np.asarray(units, np.int64).clip(0, self.config.units - 1)
+            if len(units)
+            else np.zeros(1, np.int64)
+        )
+        spans = []
+        for start in range(0, count, _CHUNK):
+            end = min(start + _CHUNK, count)
+            # even, as units are two frames long
+            spans.append((start, end, max(0, start - _MARGIN), min(count, end + _MARGIN)))
+        scores, amplitudes = [], []
+        for start, end, a, b in spans:
+            part_units = units[min(a // 2, len(units) - 1) : -(-b // 2)]
+            score, amplitude = self.network(
+                mel=mel[None, a:b], units=part_units[None], speaker=speaker
+            )
+            scores.append(score[0, start - a : end - a])
+            amplitudes.append(amplitude[0, start - a : end - a])
+        hertz = pitch_of(np.concatenate(scores))
+        amplitude = np.where(
+            mel[:, None] <= LOG_FLOOR + 0.4, np.float32(_SILENT), np.concatenate(amplitudes)
+        )
+        turned, noise = phase_in_turns(hertz), unit_noise()
+        pieces = []
+        for start, end, a, b in spans:
+            hiss = noise[np.arange(a * HOP, b * HOP) % NOISE_SEAM]
+            made = shape_sound(amplitude[a:b], hertz[a:b], turned[a:b], hiss)
+            pieces.append(made[(start - a) * HOP : (end - a) * HOP])
+        sound = np.concatenate(pieces)
+        return sound * np.float32(0.9 / max(0.9, np.abs(sound).max()))
+
+
+def limit_mel(mel: np.ndarray) -> np.ndarray:
+    """Log-mel float32 [N, 80] in the range of voices: no missing numbers, nothing under the floor,
+    no frame louder than speech."""
+    mel = np.nan_to_num(
+        np.asarray(mel, np.float32), nan=LOG_FLOOR, posinf=20.0, neginf=LOG_FLOOR
+    ).clip(LOG_FLOOR, 20.0)
+    return np.maximum(mel - np.maximum(_log_sum_exp(2 * mel) - LOUDEST, 0) / 2, LOG_FLOOR)
+
+
+def _log_sum_exp(x: np.ndarray) -> np.ndarray:
+    """Logarithm [N, 1] of the sum of exp of rows [N, n]."""
+    highest = x.max(-1, keepdims=True)
+    return highest + np.log(np.exp(x - highest).sum(-1, keepdims=True))
+
+
+def pitch_of(score: np.ndarray) -> np.ndarray:
+    """Pitch float32 [N] in Hz along the smoothest path through scores [N, 96] of its classes."""
+    return hertz_along(score, smooth_path(score - _log_sum_exp(score), _LEAP))
+
+
+def phase_in_turns(hertz: np.ndarray) -> np.ndarray:
+    """Phase [N] in whole turns, float64, at every frame of a pitch [N] in Hz that is linear between
+    frames."""
+    pitch = np.asarray(hertz, np.float64)
+    step = (HOP * pitch[:-1] + (HOP - 1) / 2 * np.diff(pitch)) / RATE
+    return np.append(0.0, np.cumsum(step))
+
+
+def pulse_train(hertz: np.ndarray, phase: np.ndarray) -> np.ndarray:
+    """Pulses float32 [160 N] at a pitch [N] in Hz whose phase at every frame is `phase` [N]: all
+    its harmonics up to 7.6 kHz at one amplitude, such that the mean magnitude of their short-time
+    spectrum is 1 whatever the pitch.
+
+    Closed form (Dirichlet's kernel), so that cost does not grow with the number of harmonics.
+    """
+    i = np.arange(HOP, dtype=np.float64)
+    at_frame = np.asarray(hertz, np.float64)[:, None]
+    rise = np.diff(at_frame, axis=0, append=at_frame[-1:])
+    angle = phase[:, None] + (i * at_frame + rise * i * (i - 1) / (2 * HOP)) / RATE
+    angle = ((angle - np.round(angle)) * (2 * math.pi)).ravel().astype(np.float32)
+    pitch = (at_frame + rise * i / HOP).ravel().astype(np.float32)
+    count = np.floor(TOP / pitch)
+    half = np.sin(angle / 2)
+    near = np.abs(half) < 1e-4
+    kernel = np.where(
+        near, count, np.sin((count + 0.5) * angle) / np.where(near, 1, 2 * half) - 0.5
+    )
+    last = (TOP / pitch - count) * np.cos((count + 1) * angle)
+    return (kernel + last) * (pitch / (RATE / 2))
+
+
+def shape_sound(
+    amplitude: np.ndarray, hertz: np.ndarray, turned: np.ndarray, noise: np.ndarray
+) -> np.ndarray:
+    """Waveform float32 [160 N] of log amplitudes [N, 2, 80] of pulses and noise, a pitch [N] in Hz
+    whose phase at every frame is `turned` [N] (float64, whole turns), and noise [160 N] of unit
+    variance."""
+    pulses, hiss = (
+        transform(sound, WINDOW, WINDOW, "constant")
+        for sound in (pulse_train(hertz, turned), noise)
+    )
+    log = np.concatenate([amplitude, amplitude[-1:]]) + np.float32(TO_BINS)
+    voiced, breath = (log[:, kind] @ bands_to_bins() for kind in (0, 1))
+    loud, phase = np.exp(voiced), _minimum_phase(voiced)
+    filters = np.empty_like(pulses)
+    filters.real, filters.imag = loud * np.cos(phase), loud * np.sin(phase)
+    return _inverse_transform(pulses * filters + hiss * (np.exp(breath) / np.float32(BREATH)))
+
+
+def _minimum_phase(log: np.ndarray) -> np.ndarray:
+    """Phase float32 [N, 321] of the minimum-phase filters with log magnitudes [N, 321]: a pulse
+    rings after it, not before."""
+    cepstrum = np.fft.irfft(np.maximum(log, DEEPEST), WINDOW)
+    cepstrum[:, 1 : WINDOW // 2] *= 2
+    cepstrum[:, WINDOW // 2 + 1 :] = 0
+    return np.fft.rfft(cepstrum).imag.astype(np.float32, copy=False)
+
+
+def _inverse_transform(spectrum: np.ndarray) -> np.ndarray:
+    """The sound float32 [160 N] whose short-time transform (`mel.transform`) is nearest to [N + 1,
+    321]."""
+    window, parts = hann(WINDOW), WINDOW // HOP
+    frames = (
+        (np.fft.irfft(spectrum, WINDOW) * window)
+        .reshape(-1, parts, HOP)
+        .astype(np.float32, copy=False)
+    )
+    square = np.square(window).reshape(parts, HOP)
+    total = np.zeros((len(frames) + parts - 1, HOP), np.float32)
+    weight = np.zeros_like(total)
+    for part in range(parts):
+        total[part : part + len(frames)] += frames[:, part]
+        weight[part : part + len(frames)] += square[part]
+    # from the middle of the first frame to that of the last
+    inner = slice(parts // 2, parts // 2 + len(frames) - 1)
+    return (total[inner] / weight[inner]).ravel()
+
+
+@lru_cache
+def bands_to_bins() -> np.ndarray:
+    """Float32 [80, 321]: linear interpolation between the mel bands' middles at the frequencies of
+    the spectrum's bins."""
+    middles = mel_filters(RATE // 2 + 1, BINS).argmax(0)  # Hz, on a grid of 1 Hz
+    bins = np.arange(_SPECTRUM) * (RATE / WINDOW)
+    return np.stack([np.interp(bins, middles, band) for band in np.eye(BINS)]).astype(np.float32)
+
+
+@lru_cache
+def unit_noise() -> np.ndarray:
+    """The noise float32 [NOISE_SEAM] of every sound, of unit variance."""
+    return Normal(1).draw(NOISE_SEAM)
+
+
+# ---- the speaker
+
+WIDTH = 256
+_SPEAKER_WINDOW, _MELS = 400, 40  # samples (25 ms) of the network's spectrogram, and its bands
+_PARTIAL = 160  # mel frames (1.6 s) per partial utterance
+_STRIDE = 77  # 1.3 partials a second
+_LOUDNESS = 10 ** (-30 / 20)  # RMS that a sound is brought to
+_VOICED = 0.2  # of the level of speech: a partial below it holds no voice
+
+
+class SpeakerEncoder:
+    """The speaker network of a folder of weights.
+
+    network: from power mels [B, 160, 40] to unit vectors [B, 256]. Resemblyzer trims silence with a
+    compiled voice detector before embedding; here partials without voice are left out by their
+    level, which needs nothing compiled.
+    """
+
+    def __init__(self, network: Callable[..., list[np.ndarray]]):
+        self.network = network
+
+    @classmethod
+    def load(cls, folder: Path, device: str = "cpu") -> SpeakerEncoder:
+        """The network is read at the first use."""
+        return cls(Network(folder / "speaker", device))
+
+    def embed(self, samples: np.ndarray, most_partials: int = 40) -> np.ndarray:
+        """Sound [n] at 16 kHz → unit vector float32 [256], the mean over partials.
+
+        Sounds shorter than 1.6 s are repeated; long ones are embedded at `most_partials` places.
+        Raises BadWeights.
+        """
+        samples, least = np.asarray(samples, np.float32), _PARTIAL * HOP
+        if len(samples) < least:
+            samples = np.tile(samples, -(-least // max(1, len(samples))))
+        samples = samples * np.float32(_LOUDNESS / max(1e-7, float(frame_rms(samples[None])[0])))
+        apart = max(_STRIDE * HOP, (len(samples) - least) // most_partials + 1)
+        partials = np.lib.stride_tricks.sliding_window_view(samples, least)[::apart]
+        loud = frame_rms(partials) > _VOICED * active_level(samples)
+        filters = mel_filters(_SPEAKER_WINDOW // 2 + 1, _MELS)
+        spectra = [
+            transform(partial, _SPEAKER_WINDOW, _SPEAKER_WINDOW)[:_PARTIAL]
+            for partial in (partials[loud] if loud.any() else partials)
+        ]
+        (vectors,) = self.network(
+            mels=np.stack([np.square(np.abs(spectrum)) @ filters for spectrum in spectra])
+        )
+        mean = vectors.mean(0)
+        return mean / max(1e-12, float(np.linalg.norm(mean)))

@@ -3,7 +3,7 @@
 banks in, conformer), trained to recognise phones, and the speaker embedding. They speak:
 mesh-to-speech and the vocoder.
 
-`engine.speech.encoder`, `engine.m2s` and `engine.vocoder` say what they are for, and use them.
+`engine.speech.encoder`, `engine.m2s` and `engine.m2s` say what they are for, and use them.
 """
 
 from collections.abc import Callable
@@ -18,11 +18,16 @@ import torchaudio
 from torch import nn, Tensor
 from torchaudio.functional import melscale_fbanks
 
-from ..engine.m2s import lip_places, MeshToSpeechConfig, trained_mouth as trained_mouth
+from ..engine.m2s import (
+    lip_places,
+    MeshToSpeechConfig,
+    trained_mouth as trained_mouth,
+    VocoderConfig,
+    WIDTH as SPEAKER_WIDTH,
+)
 from ..engine.speech import encoder as speech
 from ..engine.speech.acoustics import BINS, CLASSES, FLOOR, HOP
 from ..engine.speech.encoder import ENCODER_RATE, EncoderConfig, LOUD, OFFSET, PHONES
-from ..engine.vocoder import VocoderConfig, WIDTH as SPEAKER_WIDTH
 from ..errors import BadWeights
 from ..face.head import Head
 from ..face.points import LIPS
@@ -172,7 +177,7 @@ class SpeechEncoder(Network):
 
 class SpeakerEncoder(nn.Module):
     """The speaker embedding 𝒮(w), GE2E of Resemblyzer (Apache-2.0): power mels of 1.6 s → unit
-    vector [256], three LSTM layers over 40 mels. `engine.vocoder` embeds a sound by it."""
+    vector [256], three LSTM layers over 40 mels. `engine.m2s` embeds a sound by it."""
 
     def __init__(self):
         super().__init__()
@@ -457,7 +462,7 @@ class SpeechGuidance:
 # one, nor do mesh-to-speech's soft mels show it. So the pitch is predicted from the frames, its
 # phase is summed up over time, and the network (ConvNeXt blocks at 100 Hz) decides how loud the
 # pulses and how loud the noise sound in every band of every frame. Both are products in the
-# short-time Fourier domain and come back by one inverse transform. `engine.vocoder` makes that
+# short-time Fourier domain and come back by one inverse transform. `engine.m2s` makes that
 # sound.
 
 

@@ -22,6 +22,7 @@ import torch
 from tqdm import tqdm
 
 from ..direction import Direction, DIRECTION_NAMES
+from ..engine.m2s import SpeakerEncoder
 from ..engine.network import processors
 from ..engine.planning.lip_kernels import (
     fitted_encoder,
@@ -43,7 +44,6 @@ from ..engine.speech.encoder import (
     SpeechEncoder,
     Units,
 )
-from ..engine.vocoder import SpeakerEncoder
 from ..events import EVENTS, LIPS
 from ..types import COEFFICIENTS, Columns, FPS, in_group, MOUTH, pack, RATE, TONGUE
 from .corpus import Corpus

@@ -17,12 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..engine.m2s import save_trained_mouth
+from ..engine.m2s import save_trained_mouth, SpeakerEncoder
 from ..engine.network import ENDINGS, write_sums
 from ..engine.planning.lip_kernels import map_fits
 from ..engine.speech.encoder import SpeechEncoder as SpeechReader, Units
 from ..engine.systems.thunder import Thunder
-from ..engine.vocoder import SpeakerEncoder
 from ..face.head import Head
 from ..files import hash_of
 from ..networks.denoiser import Denoiser

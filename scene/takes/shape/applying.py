@@ -20,7 +20,6 @@ from ....thunder_core.errors import attempt, BadRequest
 from ....thunder_core.face import lip_closures, shaping
 from ....thunder_core.face.lips import bundled_lips, TOUCH_MM
 from ....thunder_core.progress import rescale, result
-from ....thunder_core.recent import Recent
 from ....thunder_core.types import in_group, Motion, SPEECH
 from ...animation import display, fcurves, keying
 from ...heads import head, rna_paths
@@ -71,7 +70,7 @@ class Base:
 
 
 cached_bases = jobs.session.add(
-    jobs.Memory(Recent(4))
+    jobs.Memory(jobs.Recent(4))
 )  # bases that were read into arrays, by their mark
 
 
