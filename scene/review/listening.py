@@ -270,5 +270,16 @@ def play_both(context, start: float, end: float) -> None:
         else None
     )
     sound = spoken.sound if spoken is not None else None
-    original = aud.Sound(voice.path) if sound is None else sound.factory
-    aud.Device().play(speech.sound.factory.join(original.limit(start, end)))
+    original = voice.path if sound is None else _file_of(sound)
+    aud.Device().play(aud.Sound(_file_of(speech.sound)).join(aud.Sound(original).limit(start, end)))
+
+
+def _file_of(sound) -> str:
+    """The file of a sound; one that is packed is written to Blender's temporary folder. (What its
+    `factory` is, Blender knows only once it has played it.)"""
+    if sound.packed_file is None:
+        return bpy.path.abspath(sound.filepath, library=sound.library)
+    path = os.path.join(bpy.app.tempdir, bpy.path.basename(sound.filepath) or "sound.wav")
+    with open(path, "wb") as file:
+        file.write(sound.packed_file.data)
+    return path
