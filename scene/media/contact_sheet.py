@@ -53,11 +53,10 @@ WORDS = {
 @dataclass
 class _Row:
     """A take's row in the sheet.  tracks: of TRACKS, at 25 fps from `start`, the seconds of its
-    first sample in the scene.  lids: how far its eyes are shut, likewise."""
+    first sample in the scene."""
 
     action: str
     tracks: dict[str, np.ndarray]
-    lids: np.ndarray
     start: float
 
 
@@ -124,7 +123,6 @@ def _row(entry) -> _Row:
     return _Row(
         entry.action.name,
         activity.tracks(motion, channels, opening),
-        activity.lids(motion, channels),
         0.0 if clock is None else clock.start / clock.fps,
     )
 
@@ -135,14 +133,13 @@ def _moments(
     """(seconds of the scene, why) of the moments, from what all takes have in common, and how they
     differ. full: of `activity`."""
     start = rows[0].start
-    seconds = start + np.arange(len(rows[0].lids)) / FPS
+    seconds = start + np.arange(len(rows[0].tracks["mouth"])) / FPS
     levels = {
         name: np.stack([_values_at(row, row.tracks[name], seconds) for row in rows])
         for name in TRACKS
     }
     differences = sum(level.std(axis=0) / full[name] for name, level in levels.items())
-    lids = np.stack([_values_at(row, row.lids, seconds) for row in rows])
-    chosen = activity.choose_moments(levels["mouth"], loudness, MOMENTS, differences, lids)
+    chosen = activity.choose_moments(levels["mouth"], loudness, MOMENTS, differences)
     return [(start + frame / FPS, why) for frame, why in chosen]
 
 
@@ -243,7 +240,7 @@ def _draw_curves(
     left = round((LABEL_CELLS + NAMES_CELLS) * ROW_PIXELS)
     wide = round((CURVE_CELLS - NAMES_CELLS - 0.15) * ROW_PIXELS)
     begin = min(row.start for row in rows)
-    end = max(row.start + len(row.lids) / FPS for row in rows)
+    end = max(row.start + len(row.tracks["mouth"]) / FPS for row in rows)
     seconds = begin + (np.arange(wide) + 0.5) / wide * (end - begin)
     if loudness is not None and np.max(loudness) > 0:
         times = rows[0].start + np.arange(len(loudness)) / FPS

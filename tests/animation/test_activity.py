@@ -49,8 +49,6 @@ def test_moments_are_the_loudest_closures_and_the_widest():
     assert len(chosen) == 6 and [frame for frame, _ in chosen] == sorted(
         frame for frame, _ in chosen
     )
-    behind = np.where(np.arange(100) == 84, 1.0, 0.0)  # two frames behind the widest mouth of 82
-    assert (82, "loud") in activity.choose_moments(line(), behind, 6), "with the mouth open"
     still = activity.choose_moments(np.zeros((1, 50)), None, 6)
     assert len(still) == 6 and min(np.diff([frame for frame, _ in still])) >= 7
     assert "wide" not in [why for _, why in still], "no mouth is open"
@@ -58,24 +56,6 @@ def test_moments_are_the_loudest_closures_and_the_widest():
     nearly[:, 83:] = 0.2
     nearly[:, 90] = 0.5
     assert (90, "wide") not in activity.choose_moments(nearly, None, 8)
-
-
-def test_moments_have_open_eyes_where_there_are_such():
-    openings, lids = line(), np.zeros((2, 100))
-    openings[:, 38:43] = 15.0, 15.0, 16.0, 15.0, 10.0
-    lids[0, 39:46] = 1.0  # a blink over the widest mouth and after it
-    lids[1, 60] = 1.0  # on a closure
-    chosen = activity.choose_moments(openings, None, 4, None, lids)
-    assert {(38, "wide"), (20, "closed")} <= set(chosen) and 60 not in [
-        frame for frame, _ in chosen
-    ]
-    assert 60 in [frame for frame, _ in activity.choose_moments(openings, None, 6)], (
-        "nobody is known to blink"
-    )
-    lids[:] = 1.0
-    assert activity.choose_moments(openings, None, 4, None, lids) == activity.choose_moments(
-        openings, None, 4
-    ), "there are no others"
 
 
 def test_a_steady_sound_is_as_loud_at_its_ends():

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from ..face.lips import CLOSED_MM
-from ..types import BLINKS, BROWS, in_group, Motion
+from ..types import BROWS, in_group, Motion
 
 TRACKS = ("brows", "mouth", "head")
 # Display colour of each track.
@@ -24,12 +24,6 @@ _OPENED_MM = 3.0  # mean opening on either side of a closure
 _SHUT_LIPS = 0.5  # least share of the takes whose lips are shut at a closure
 _WIDE_MM = 1.0  # least mean opening of a wide mouth
 _WIDE_SHARE = 0.3  # the same as a share of the widest
-# frames on either side of the loudest moment that are searched for the widest mouth
-_BESIDE_LOUD = 3
-_SHUT_EYES = 0.5  # lid closure above which a face blinks
-_BESIDE_BLINKS = 2  # frames by which a moment may be moved to where fewer faces blink
-_BLINKING = 0.12  # share of faces that may blink at a moment if there are other such moments
-_AS_OPEN = 0.85  # least share of its opening that the mouth keeps where a moment is moved
 # seconds before and after a frame over which a voice's loudness is measured
 _LOUDNESS_SECONDS = 0.06
 
@@ -37,11 +31,6 @@ _LOUDNESS_SECONDS = 0.06
 def brows(motion: Motion, channels: Sequence[str]) -> np.ndarray:
     """The strongest of a motion's brow channels, [T] 0 … 1."""
     return np.abs(motion.expression[:, in_group(channels, BROWS)]).max(axis=1, initial=0.0)
-
-
-def lids(motion: Motion, channels: Sequence[str]) -> np.ndarray:
-    """Closure of a motion's eyes, [T] 0 … 1: the larger of both."""
-    return motion.expression[:, in_group(channels, BLINKS)].max(axis=1, initial=0.0)
 
 
 def head(motion: Motion) -> np.ndarray:
@@ -74,73 +63,40 @@ def full_heights(takes: Sequence[dict[str, np.ndarray]]) -> dict[str, float]:
 
 
 def choose_moments(
-    openings: np.ndarray, loudness: np.ndarray | None, count: int,
-    differences: np.ndarray | None = None, lids: np.ndarray | None = None
-) -> list[tuple[int, str]]:  # fmt: skip
+    openings: np.ndarray,
+    loudness: np.ndarray | None,
+    count: int,
+    differences: np.ndarray | None = None,
+) -> list[tuple[int, str]]:
     """(frame, reason) of at most `count` moments, in order of time.
 
     openings: [takes, T], mm at 25 fps.  loudness: [T] of any scale, or None if it is unknown.
-    differences: [T], how much takes differ in everything, of any scale, or None.  lids: [takes, T]
-    0 … 1, how far their eyes are shut, or None. One is the loudest moment, moved to the widest
-    mouth near it. Of the others a third are closures if there are any, one is the widest mouth, two
-    are the largest differences, and the rest are wide mouths or, where there are too few, any
-    moments. Moments at which many faces blink are moved by a frame or two, and come last.
+    differences: [T], how much takes differ in everything, of any scale, or None. One is the loudest
+    moment. Of the others a third are closures if there are any, one is the widest mouth, two are
+    the largest differences, and the rest are wide mouths or, where there are too few, any moments.
     """
     mean = np.asarray(openings, np.float64).mean(axis=0)
     frames = len(mean)
-    shut = (np.asarray(openings) <= CLOSED_MM).mean(axis=0)
-    blinks = (
-        np.zeros(frames)
-        if lids is None
-        else (np.asarray(lids)[:, :frames] > _SHUT_EYES).mean(axis=0)
-    )
-    chosen = _Chosen(frames, count)
-
-    def move_off_blinks(frame: int, why: str) -> int:
-        """The nearest frame with the fewest blinks on which the mouths are the same."""
-        beside = range(max(0, frame - _BESIDE_BLINKS), min(frames, frame + _BESIDE_BLINKS + 1))
-        if why == CLOSED:
-            alike = [i for i in beside if shut[i] >= shut[frame]]
-        else:
-            alike = [i for i in beside if mean[i] >= _AS_OPEN * mean[frame]]
-        return min(alike, key=lambda i: (blinks[i], abs(i - frame)))
-
-    def choose(candidates, why: str, most: int) -> None:
-        places = [move_off_blinks(int(frame), why) for frame in candidates]
-        chosen.add(sorted(places, key=lambda i: blinks[i] > _BLINKING), why, most)
-
-    if loudness is not None and np.max(loudness[:frames], initial=0.0) > 0:
-        loudest = int(np.argmax(loudness[:frames]))
-        beside = range(max(0, loudest - _BESIDE_LOUD), min(frames, loudest + _BESIDE_LOUD + 1))
-        choose([max(beside, key=lambda i: (mean[i], -abs(i - loudest)))], LOUD, 1)
-    choose(_closures(np.asarray(openings)), CLOSED, count // 3)
     least = max(_WIDE_MM, _WIDE_SHARE * mean.max(initial=0.0))
     widest = sorted((i for i in _peaks(mean) if mean[i] >= least), key=lambda i: -mean[i])
-    choose(widest, WIDE, 1)
+    wanted: list[tuple[Iterable[int], str, int]] = [
+        (_closures(np.asarray(openings)), CLOSED, count // 3),
+        (widest, WIDE, 1),
+    ]
+    if loudness is not None and np.max(loudness[:frames], initial=0.0) > 0:
+        wanted.insert(0, ([int(np.argmax(loudness[:frames]))], LOUD, 1))
     if differences is not None and len(openings) > 1 and np.max(differences) > 0:
-        choose(sorted(_peaks(differences), key=lambda i: -differences[i]), DIFFER, 2)
-    choose(widest, WIDE, count)
-    # for lines with little movement
-    choose(np.linspace(0, frames - 1, 2 * count + 1).round().astype(int), OTHER, count)
-    return sorted(chosen.moments)
-
-
-class _Chosen:
-    """Moments (frame, reason) that were chosen so far, at most `count`, each far enough from the
-    others."""
-
-    def __init__(self, frames: int, count: int):
-        self.moments: list[tuple[int, str]] = []
-        self._count, self._apart = count, max(1, min(APART, frames // (count + 1)))
-
-    def add(self, candidates: Iterable[int], why: str, most: int) -> None:
-        """Add the first `most` of some frames that are far enough from those chosen."""
-        for frame in candidates:
-            if most <= 0 or len(self.moments) >= self._count:
-                return
-            if all(abs(frame - other) >= self._apart for other, _ in self.moments):
-                self.moments.append((int(frame), why))
-                most -= 1
+        wanted.append((sorted(_peaks(differences), key=lambda i: -differences[i]), DIFFER, 2))
+    anywhere = np.linspace(0, frames - 1, 2 * count + 1).round()  # for lines with little movement
+    wanted += [(widest, WIDE, count), (anywhere, OTHER, count)]
+    chosen: list[tuple[int, str]] = []
+    apart = max(1, min(APART, frames // (count + 1)))
+    for candidates, why, most in wanted:
+        end = min(count, len(chosen) + most)
+        for frame in map(int, candidates):
+            if len(chosen) < end and all(abs(frame - other) >= apart for other, _ in chosen):
+                chosen.append((frame, why))
+    return sorted(chosen)
 
 
 def _peaks(values: np.ndarray) -> list[int]:

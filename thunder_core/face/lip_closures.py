@@ -200,25 +200,19 @@ def _closure_at(gap: np.ndarray, frame: float, fps: float) -> tuple[int, int]:
 
     Raises BadRequest if no lips close, or if they stay closed too long for a speech sound.
     """
-    reach = max(1, round(0.1 * fps))
-    around = np.arange(
-        max(0, int(round(frame)) - reach), min(len(gap), int(round(frame)) + reach + 1)
+    reach, furthest = max(1, round(0.1 * fps)), max(2, round(_FURTHEST * fps))
+    closed = np.flatnonzero(
+        (np.abs(np.arange(len(gap)) - round(frame)) <= reach) & (gap < PARTED_MM / 2)
     )
-    closed = around[gap[around] < PARTED_MM / 2] if len(around) else around
     if not len(closed):
         raise BadRequest(
             "The lips do not close at this frame: go to the frame of the closure that should not "
             "be there"
         )
-    first = last = int(closed[np.argmin(np.abs(closed - frame))])
-    while first > 0 and gap[first - 1] < PARTED_MM / 2:
-        first -= 1
-    while last < len(gap) - 1 and gap[last + 1] < PARTED_MM / 2:
-        last += 1
-    furthest = max(2, round(_FURTHEST * fps))
-    left = _reopening_frame(gap, first, -1, furthest)
-    right = _reopening_frame(gap, last, 1, furthest)
-    if min(gap[left], gap[right]) < PARTED_MM / 2 or (last - first + 1) / fps > 0.5:
+    place = int(closed[np.argmin(np.abs(closed - frame))])
+    left = place - _reopens_after(gap[max(0, place - furthest) : place + 1][::-1])
+    right = place + _reopens_after(gap[place : place + furthest + 1])
+    if min(gap[left], gap[right]) < PARTED_MM / 2:
         raise BadRequest(
             "The lips rest together around this frame, they do not close for a sound: there is "
             "nothing to open"
@@ -226,19 +220,11 @@ def _closure_at(gap: np.ndarray, frame: float, fps: float) -> tuple[int, int]:
     return left, right
 
 
-def _reopening_frame(gap: np.ndarray, start: int, step: int, furthest: int) -> int:
-    """The frame beside a closure at which the mouth is open again: well open, or as open as it
-    gets."""
-    result = start
-    for frame in range(start + step, start + step * (furthest + 1), step):
-        if not 0 <= frame < len(gap):
-            break
-        if gap[frame] < gap[result] and gap[result] >= PARTED_MM / 2:
-            break
-        result = frame
-        if gap[frame] >= _OPEN_MM:
-            break
-    return result
+def _reopens_after(gap: np.ndarray) -> int:
+    """Frames from a closure, where a gap [T] in mm begins, to where the mouth is well open, or as
+    open as it gets."""
+    wide = np.flatnonzero(gap >= _OPEN_MM)
+    return int(wide[0] if len(wide) else gap.argmax())
 
 
 def _with_rows(motion: Motion, part: Motion, rows: slice) -> Motion:

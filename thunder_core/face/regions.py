@@ -61,8 +61,7 @@ def front_view(
     """
     x = np.arange(low[0] + step / 2, high[0], step)
     y = np.arange(high[1] - step / 2, low[1], -step)
-    numbers = np.flatnonzero(_overlaps(points[:, :2], triangles, low, high))
-    corners = points[triangles[numbers]]  # [F', 3, 3]
+    corners = points[triangles]  # [F, 3, 3]
     first = np.floor((corners[:, :, 0].min(1) - low[0]) / step).astype(np.int64).clip(0, len(x))
     last = np.ceil((corners[:, :, 0].max(1) - low[0]) / step).astype(np.int64).clip(0, len(x))
     top = np.floor((high[1] - corners[:, :, 1].max(1)) / step).astype(np.int64).clip(0, len(y))
@@ -71,7 +70,7 @@ def front_view(
     count = wide * (bottom - top)
     if count.sum() > _MOST_CANDIDATES:
         raise ValueError("the window is too fine for the mesh")
-    which = np.repeat(np.arange(len(numbers)), count)
+    which = np.repeat(np.arange(len(triangles)), count)
     place = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
     column = first[which] + place % np.maximum(wide[which], 1)
     row = top[which] + place // np.maximum(wide[which], 1)
@@ -81,7 +80,7 @@ def front_view(
     depth = (a + v * (b - a) + w * (c - a))[inside]
     order = np.argsort(depth, kind="stable")  # the nearest is written last and stays
     ids = np.full(len(x) * len(y), -1, np.int64)
-    ids[(row * len(x) + column)[inside][order]] = numbers[which[inside][order]]
+    ids[(row * len(x) + column)[inside][order]] = which[inside][order]
     return FrontView(ids.reshape(len(y), len(x)), x, y)
 
 
@@ -96,19 +95,6 @@ def _shares_at(corners, x, y):
     v = (right * ac[:, 1] - ac[:, 0] * up) / area
     w = (ab[:, 0] * up - right * ab[:, 1]) / area
     return v, w, sound
-
-
-def _overlaps(points, triangles, low, high):
-    """True for triangles whose box meets the box from low to high, [F]."""
-    below, above = (points < low).any(1), (points > high).any(1)
-    if not (below.any() or above.any()):
-        return np.ones(len(triangles), bool)
-    out = np.zeros(len(triangles), bool)
-    for axis in range(points.shape[1]):  # outside if all corners lie beyond one side
-        out |= (points[:, axis] < low[axis])[triangles].all(1) | (points[:, axis] > high[axis])[
-            triangles
-        ].all(1)
-    return ~out
 
 
 def spots_seen(
@@ -127,10 +113,6 @@ def nearest_spots(
 
     Exact among the `tries` triangles whose middles are nearest.
     """
-    low, high = queries.min(0), queries.max(0)
-    margin = 0.25 * np.linalg.norm(high - low)  # mesh points beyond it are nearest to no query
-    close = triangles[_overlaps(points, triangles, low - margin, high + margin)]
-    triangles = close if len(close) >= tries else triangles
     middles = points[triangles].mean(1).astype(np.float32)
     queries32 = queries.astype(np.float32)
     tries = min(tries, len(triangles))
