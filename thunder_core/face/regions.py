@@ -33,10 +33,6 @@ class Spots:
         shares = self.shares.reshape(self.shares.shape + (1,) * (values.ndim - 1))
         return (values[self.vertices] * shares).sum(1)
 
-    def at(self, index) -> Spots:
-        """Some of the points."""
-        return Spots(self.vertices[index], self.shares[index])
-
 
 @dataclass(frozen=True)
 class FrontView:
@@ -108,11 +104,9 @@ def spots_seen(
 
 def nearest_spots(
     queries: np.ndarray, points: np.ndarray, triangles: np.ndarray, tries: int = 24
-) -> tuple[Spots, np.ndarray]:
-    """The nearest point of a mesh to each of the queries [K, 3], and its distance [K] in metres.
-
-    Exact among the `tries` triangles whose middles are nearest.
-    """
+) -> Spots:
+    """About the nearest point of a mesh to each of the queries [K, 3], of the `tries` triangles
+    whose middles are nearest."""
     middles = points[triangles].mean(1).astype(np.float32)
     queries32 = queries.astype(np.float32)
     tries = min(tries, len(triangles))
@@ -127,7 +121,7 @@ def nearest_spots(
     distance = np.linalg.norm(points_on - queries[:, None], axis=2)
     best = distance.argmin(1)
     rows = np.arange(len(queries))
-    return Spots(triangles[near[rows, best]], shares[rows, best]), distance[rows, best]
+    return Spots(triangles[near[rows, best]], shares[rows, best])
 
 
 def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -138,31 +132,17 @@ def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _nearest_shares(query, corners):
-    """Barycentric shares of the points of triangles [..., 3, 3] that are nearest to queries [...,
-    3]."""
+    """Barycentric shares of points of triangles [..., 3, 3] near queries [..., 3]: the nearest
+    where these lie over the triangle, else one on its edge."""
     a, b, c = (corners[..., i, :] for i in range(3))
     ab, ac, aq = b - a, c - a, query - a
     d00, d01, d11 = (ab * ab).sum(-1), (ab * ac).sum(-1), (ac * ac).sum(-1)
     d20, d21 = (aq * ab).sum(-1), (aq * ac).sum(-1)
     det = d00 * d11 - d01 * d01
-    sound = det > 1e-20
-    det = np.where(sound, det, 1.0)
+    det = np.where(det > 1e-20, det, 1.0)
     v, w = (d11 * d20 - d01 * d21) / det, (d00 * d21 - d01 * d20) / det
-    inside = sound & (v >= 0) & (w >= 0) & (v + w <= 1)
-    best = np.stack([1 - v - w, v, w], -1)
-    least = np.where(
-        inside, ((best[..., None] * corners).sum(-2) - query).__pow__(2).sum(-1), np.inf
-    )
-    for i, j in ((0, 1), (1, 2), (2, 0)):
-        start, side = corners[..., i, :], corners[..., j, :] - corners[..., i, :]
-        length = (side * side).sum(-1)
-        t = np.clip(((query - start) * side).sum(-1) / np.where(length > 0, length, 1.0), 0, 1)
-        squared = ((start + t[..., None] * side - query) ** 2).sum(-1)
-        closer = squared < least
-        shares = np.zeros(best.shape)
-        shares[..., i], shares[..., j] = 1 - t, t
-        best, least = np.where(closer[..., None], shares, best), np.where(closer, squared, least)
-    return best
+    shares = np.clip(np.stack([1 - v - w, v, w], -1), 0, 1)
+    return shares / shares.sum(-1, keepdims=True)
 
 
 def pieces(count: int, triangles: np.ndarray) -> np.ndarray:
@@ -208,8 +188,7 @@ _NARROWEST, _WIDEST = 0.35, 1.3
 class Seam:
     """The line on which closed lips meet, from the head's right to its left corner.
 
-    upper, lower: the lips' margins [M] that meet.  x: [M] metres.  left, right: [3], the mouth's
-    corners.
+    upper, lower: the lips' margins [M] that meet.  x: [M], middle: [M, 3], metres.
     upper_pull, lower_pull: [M], how much the margins follow the jaw.
     """
 
@@ -217,17 +196,13 @@ class Seam:
     lower: Spots
     x: np.ndarray
     middle: np.ndarray
-    left: np.ndarray
-    right: np.ndarray
     upper_pull: np.ndarray
     lower_pull: np.ndarray
 
     def along(self, u: np.ndarray) -> np.ndarray:
         """Points [K, 3] of the line at u [K]: −1 is the right corner, 1 the left."""
-        x = np.concatenate([[self.right[0]], self.x, [self.left[0]]])
-        points = np.concatenate([self.right[None], self.middle, self.left[None]])
-        places = self.right[0] + (np.asarray(u) + 1) / 2 * (self.left[0] - self.right[0])
-        return np.stack([np.interp(places, x, points[:, i]) for i in range(3)], 1)
+        places = self.x[0] + (np.asarray(u) + 1) / 2 * (self.x[-1] - self.x[0])
+        return np.stack([np.interp(places, self.x, self.middle[:, i]) for i in range(3)], 1)
 
 
 def find_seam(head: Head) -> Seam:
@@ -246,7 +221,7 @@ def find_seam(head: Head) -> Seam:
     except ValueError:
         raise BadHead(_LOST) from None
     pull = head.weights[:, JAW].astype(np.float64)
-    above, below = _breaks(view, points, triangles, pull)
+    above, below = _breaks(view, triangles, pull)
     columns = _longest_run(above, view, middle[0])
     if columns is None or not _NARROWEST < np.ptp(view.x[columns]) / eye_distance < _WIDEST:
         raise BadHead(_LOST)
@@ -256,8 +231,7 @@ def find_seam(head: Head) -> Seam:
     upper = spots_seen(points, triangles, view.triangle[rows_above, columns], x, view.y[rows_above])
     lower = spots_seen(points, triangles, view.triangle[rows_below, columns], x, view.y[rows_below])
     line = (upper.of(points) + lower.of(points)) / 2
-    right, left = (_corner(points, view, triangles, columns, above, below, end) for end in (0, -1))
-    return Seam(upper, lower, x, line, left, right, upper.of(pull), lower.of(pull))
+    return Seam(upper, lower, x, line, upper.of(pull), lower.of(pull))
 
 
 _LOST = (
@@ -267,7 +241,7 @@ _LOST = (
 )
 
 
-def _breaks(view, points, triangles, pull):
+def _breaks(view, triangles, pull):
     """Per column the row above and the row below the break with the largest jump of the jaw's pull;
     −1 for none."""
     tri = view.triangle
@@ -276,7 +250,7 @@ def _breaks(view, points, triangles, pull):
     a, b = tri[rows, columns], tri[rows + 1, columns]
     both = (a >= 0) & (b >= 0)
     adjacent = np.zeros(len(a), bool)
-    adjacent[both] = _are_adjacent(triangles, len(points), a[both], b[both])
+    adjacent[both] = _share_a_vertex(triangles, a[both], b[both])
     rows, columns = rows[~adjacent], columns[~adjacent]
     above, below = np.full(tri.shape[1], -1), np.full(tri.shape[1], -1)
     jump = np.full(tri.shape[1], _JUMP)
@@ -298,17 +272,9 @@ def _breaks(view, points, triangles, pull):
     return above, below
 
 
-def _are_adjacent(triangles, count, a, b):
-    """Whether the triangles a and b [K] share a vertex or have vertices that an edge joins."""
-    edges = np.sort(
-        np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]), axis=1
-    ).astype(np.int64)
-    keys = np.unique(edges[:, 0] * count + edges[:, 1])  # each with the lower vertex first
-    first, second = triangles[a].astype(np.int64), triangles[b].astype(np.int64)  # [K, 3]
-    p, q = np.repeat(first, 3, axis=1), np.tile(second, (1, 3))
-    pair = np.minimum(p, q) * count + np.maximum(p, q)
-    place = np.searchsorted(keys, pair).clip(0, len(keys) - 1)
-    return ((p == q) | (keys[place] == pair)).any(1)
+def _share_a_vertex(triangles, a, b):
+    """Whether the triangles a and b [K] share a vertex."""
+    return (triangles[a][:, :, None] == triangles[b][:, None, :]).any((1, 2))
 
 
 def _longest_run(above, view, middle):
@@ -337,32 +303,13 @@ def _extend_to_corners(columns, above, below, view, triangles):
             )
             a, b = tri[rows, column], tri[rows + 1, column]
             is_break = (a != b) & (a >= 0) & (b >= 0)
-            is_break[is_break] = ~(
-                triangles[a[is_break]][:, :, None] == triangles[b[is_break]][:, None, :]
-            ).any((1, 2))
+            is_break[is_break] = ~_share_a_vertex(triangles, a[is_break], b[is_break])
             if not is_break.any():
                 break
             row = rows[is_break][np.abs(rows[is_break] - above[last]).argmin()]
             above[column], below[column] = row, row + 1
             result.insert(0 if end == 0 else len(result), column)
     return np.array(result)
-
-
-def _corner(points, view, triangles, columns, above, below, end):
-    """Corner of the mouth: the vertex near the line's end that the triangles beyond it share;
-    [3]."""
-    last = columns[end]
-    step = -1 if end == 0 else 1
-    at_end = np.unique(triangles[view.triangle[[above[last], below[last]], last]])
-    beyond = view.triangle[
-        max(above[last] - _REACH, 0) : below[last] + _REACH,
-        min(max(last + step, 0), len(view.x) - 1),
-    ]
-    shared = np.intersect1d(np.unique(triangles[np.unique(beyond[beyond >= 0])]), at_end)
-    x, y = view.x[last], (view.y[above[last]] + view.y[below[last]]) / 2
-    outward = shared[(points[shared, 0] - x) * step > -1e-9]
-    shared = outward if len(outward) else at_end
-    return points[shared[np.hypot(points[shared, 0] - x, points[shared, 1] - y).argmin()]]
 
 
 # ---- one head over another
@@ -519,14 +466,14 @@ def match(source: Face, target: Face) -> Match:
     face = _spread_vertices(source, np.setdiff1d(_front(source), lips), _FACE_POINTS)
     ids = np.concatenate([lips, face])
     carried = warp(source.points[ids])
-    spots, _ = nearest_spots(carried, target.points, target.skin)
+    spots = nearest_spots(carried, target.points, target.skin)
     # adjacent at rest, apart when the mouth opens: each lip is searched on its own side
     pull = target.head.weights[:, JAW].astype(np.float64)[target.skin].mean(1)
     between = (np.median(target.seam.upper_pull) + np.median(target.seam.lower_pull)) / 2
     vertices, shares = spots.vertices.copy(), spots.shares.copy()
     for columns, side in ((UPPER, pull < between), (LOWER, pull > between)):
         place = (np.arange(LIP_RINGS)[:, None] * LIP_AROUND + columns).ravel()
-        spots_on_lip, _ = nearest_spots(carried[place], target.points, target.skin[side])
+        spots_on_lip = nearest_spots(carried[place], target.points, target.skin[side])
         vertices[place], shares[place] = spots_on_lip.vertices, spots_on_lip.shares
     middle = source.seam.along(np.zeros(1))[0]
     near = np.exp(
@@ -549,7 +496,7 @@ def mark_regions(head: Head) -> Head:
     def strongest(spots, index):
         return int(spots.vertices[index, spots.shares[index].argmax()])
 
-    middle = int(np.abs(seam.x - (seam.left[0] + seam.right[0]) / 2).argmin())
+    middle = int(np.abs(seam.x - (seam.x[0] + seam.x[-1]) / 2).argmin())
     skin = np.unique(face.skin)
 
     def nearest(point):
@@ -560,8 +507,8 @@ def mark_regions(head: Head) -> Head:
         head,
         inner_lip_upper_mid=strongest(seam.upper, middle),
         inner_lip_lower_mid=strongest(seam.lower, middle),
-        mouth_corner_left=nearest(seam.left),
-        mouth_corner_right=nearest(seam.right),
+        mouth_corner_left=nearest(seam.middle[-1]),
+        mouth_corner_right=nearest(seam.middle[0]),
         region_names=model.head.region_names,
         regions=_regions(model, face, warp),
     )
