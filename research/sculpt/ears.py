@@ -25,7 +25,7 @@ _BROAD = 1.07  # its breadth, as a share of what is drawn
 _TILT = 0.12  # how far its top leans out
 _POLE = np.array([0.8, -4.5])  # centre of the rings in the ear's plane
 _CURL = 0.4  # how far it leans inwards, as a share of its height
-_FIRM, _GROWN = 0.9, 4.5  # size of the bumps that fairing takes out: free, at the cheek
+_FIRM, _GROWN = 0.9, 7.0  # size of the bumps that fairing takes out: free, at the cheek
 _STEP, _SOFT = 1.2, 0.05  # between the points of a line that is drawn; how softly they are met
 
 # The ear's plane: first number backwards, second up, millimetres.
@@ -89,7 +89,7 @@ _CONCHA = (6.0, 9.2, 12.0, 12.4, 11.2, 9.0, 7.4, 7.2, 8.6, 10.0, 9.8, 8.2, 6.4) 
 _THICK = (5.2, 5.2, 5.0, 6.5, 7.8, 7.0, 6.6, 7.6, 7.6, 6.5, 6.5, 5.8, 5.2)  # the rim
 # height from which it leans inwards
 _LEVEL = (1.2, 1.2, 1.2, -1, -3, -4, -2, -2, -1, 1, 1.2, 1.2, 1.2)
-_ATTACHED = (0, 0, 0.15, 0.75, 1, 1, 1, 1, 1, 1, 0.6, 0.05, 0)  # to the cheek
+_ATTACHED = (0, 0, 0.15, 0.75, 1, 1, 1, 1, 1, 0.8, 0.3, 0.05, 0)  # to the cheek
 _NEAR = (1, 1, 0.8, 0.7, 0.8, 0.88, 0.88, 0.88, 0.82, 0.55, 0.4, 1, 1)  # the cheek's rings
 _BOWL = (0.0, 0.28, 0.52, 0.74, 0.89, 1.0)  # the rings: shares of the concha's radius,
 _FLOOR = (0.22, 0.52, 0.80)  # of the way to the rim,

@@ -22,9 +22,9 @@ _TRACE = 0.04  # movement that is none, millimetres
 _FINE = (
     ((0, -38, 104), (20, 15, 26), 0.8),  # tip of the nose
     ((15.5, -40, 91), (13, 13, 22), 0.8),  # its wing
-    ((0, -8, 92), (18, 34, 30), 2.0),  # its bridge
+    ((0, -8, 92), (18, 34, 30), 3.4),  # its bridge
     ((31, 2, 70), (24, 15, 40), 2.5),  # about the eyes
-    ((74, -18, -10), (20, 44, 30), 3.5),  # before the ears
+    ((74, -18, -4), (20, 46, 34), 8.0),  # before the ears
     ((0, -54, 97), (9, 8, 20), 2.8),  # philtrum
     ((31, -54, 82), (16, 12, 22), 14.0),  # not between the wing and the lip
     ((42, -74, 72), (18, 17, 26), 12.0),  # nor behind the corner of the mouth

@@ -95,11 +95,11 @@ def distance(p, nose=True):
 def _with_nose(d, p):
     """Distances d [n] of points of the left side to the face, joined with its nose."""
     d = smooth_min(d, capsule(p, (0, 4, 68), (0, -27, 80), 10.5, 12.2), 12)  # its sides
-    d = smooth_min(d, capsule(p, (0, 7, 79.5), (0, -29, 97.0), 6.0, 8.8), 6)  # bridge
-    d = smooth_min(d, ellipsoid(p, (0, -36.0, 101.4), (10.8, 10.0, 10.0)), 5.0)  # tip
-    d = smooth_min(d, capsule(p, (10.6, -38.0, 96.5), (12.6, -40.2, 89.8), 5.4, 6.4), 3.0)  # wing
+    d = smooth_min(d, capsule(p, (0, 7, 79.5), (0, -27.2, 96.0), 5.2, 8.4), 9)  # bridge
+    d = smooth_min(d, ellipsoid(p, (0, -33.8, 99.8), (10.4, 9.4, 10.0)), 5.5)  # tip
+    d = smooth_min(d, capsule(p, (10.2, -34.6, 96.5), (12.2, -36.6, 89.6), 5.1, 6.2), 3.5)  # wing
     # between the nostrils
-    d = smooth_min(d, capsule(p, (0, -43.4, 102.4), (0, -45.4, 94.6), 3.6, 4.2), 4)
+    d = smooth_min(d, capsule(p, (0, -41.4, 100.4), (0, -44.0, 94.0), 3.6, 4.4), 4)
     line = np.array(_BEHIND_WING)
     apart = np.min([capsule(p, a, b, 0, 0) for a, b in zip(line, line[1:])], axis=0)
     deep = 5.5 * smooth_step(-26, -35, p[:, 1])  # from nothing above the wing
@@ -108,11 +108,11 @@ def _with_nose(d, p):
 
 # the crease about it
 _BEHIND_WING = (
-    (10.5, -30.5, 97.0),
-    (15.0, -30.5, 91.0),
-    (18.2, -33.0, 87.0),
-    (19.6, -39.5, 85.4),
-    (18.4, -47.0, 86.2),
+    (10.3, -28.6, 97.0),
+    (14.6, -28.6, 91.0),
+    (17.7, -31.0, 87.0),
+    (19.0, -37.3, 85.4),
+    (18.0, -45.0, 86.2),
 )
 
 
@@ -128,7 +128,7 @@ _RELIEF = (
     ((58, -38, 58), (32, 28, 34), -2.2),  # the cheekbone is round
     ((62, -54, 28), (22, 22, 32), 1.6),  # and the cheek under it
     ((0, 30, 88), (24, 28, 40), -1.6),  # between the brows
-    ((0, 6, 90), (14, 13, 24), -6.4),  # root of the nose
+    ((0, 6, 90), (14, 13, 24), -7.0),  # root of the nose
     ((13, -1, 80), (9, 14, 18), -2.0),  # inner corner of the eye
     ((21, 6, 72), (9, 9, 18), 2.0),  # over it
     ((32, -26, 78), (32, 28, 32), -1.8),  # under the eye
@@ -136,11 +136,11 @@ _RELIEF = (
     ((22, 19, 82), (24, 10, 26), 2.4),  # the bone under the brow
     ((48, 19, 66), (24, 12, 32), 3.4),
     ((44, 8, 66), (17, 11, 24), 2.8),  # skin hangs over the lid's outer half
-    ((56, -62, 22), (30, 44, 46), 3.0),  # chewing muscle
+    ((56, -62, 22), (30, 44, 46), 2.2),  # chewing muscle
     ((32, -118, 34), (30, 20, 52), -2.6),  # beneath the jaw
-    ((54, -100, -8), (28, 26, 44), -5.4),
-    ((66, -64, -24), (18, 34, 20), -3.0),  # behind its branch
-    ((58, -78, 2), (22, 20, 30), 2.2),  # its angle
+    ((54, -100, -8), (32, 30, 48), -4.4),
+    ((66, -64, -24), (20, 36, 24), -2.0),  # behind its branch
+    ((58, -78, 2), (24, 22, 34), 1.8),  # its angle
     ((73, -30, -18), (16, 24, 18), -1.5),  # beneath the ear
     ((0, -106, 92), (30, 25, 36), 3.6),  # chin
     ((14, -111, 82), (14, 13, 28), 2.5),

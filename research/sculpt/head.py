@@ -83,7 +83,7 @@ def sculpt(person=people.PEOPLE[0]):
         "polygon_material": np.array(clay.materials, np.int32),
         "material_names": np.array(names),
         "material_colors": colours,
-        "tints": tints.tints(clay, person.stubble, person.fold),
+        "tints": tints.tints(clay, person.stubble, person.fold, people.red_of_lips(person)),
         "expression_names": np.array(shapes.CHANNELS),
         "corrective_pairs": np.array(list(pairs)),
         "correctives": np.ascontiguousarray(_metres(np.stack(list(pairs.values()), 2))),

@@ -124,6 +124,9 @@ def lip_ring(ring):
         points = 0.5 * (lip_ring(2) + lip_ring(3))
         points[:, 2] += 0.5 * (ground(*points[:, :2].T) - points[:, 2])
         return points
+    if ring == 6.5:  # it closes the crease to a line, while the rings beside it stay apart
+        red, contact = lip_ring(6), lip_ring(CONTACT)
+        return red + [0.5, 0.8, 0.22] * (contact - red)
     if ring != int(ring):
         a, b, c, d = (lip_ring(int(ring) + i) for i in (-1, 0, 1, 2))
         return (9 * (b + c) - a - d) / 16

@@ -52,7 +52,7 @@ class Person:
     eyes: float = 0.0
     lashes: float = 1.0
     skull: float = 1.0
-    stubble: float = 0.22
+    stubble: float = 0.06
     hills: tuple[tuple[tuple[float, float, float], ...], ...] = ()
     hair: Cut = Cut(1150, 4, (38.0, 34.0, 9.0), lift=0.26, width=5.4, height=8.0, parting=30.0)
     colours: tuple[tuple[str, tuple[float, float, float]], ...] = ()
@@ -267,6 +267,12 @@ def colours(person: Person) -> tuple[tuple[str, ...], np.ndarray]:
         [(*own[name], 1.0) if name in own else colour for name, colour in zip(MATERIALS, COLORS)],
         np.float32,
     )
+
+
+def red_of_lips(person: Person) -> np.ndarray:
+    """Factors [3] that make the colour of the person's skin that of the lips."""
+    rows = dict(zip(MATERIALS, colours(person)[1][:, :3]))
+    return rows["Lips"] / rows["Skin"]
 
 
 def hair_colours(person: Person) -> tuple[tuple[str, ...], np.ndarray]:

@@ -13,24 +13,33 @@ from .shapes import above_middle
 
 # On the skin, left side: centre, radii, factor of red, green, blue in the middle.
 _SKIN = (
-    ((43, -38, 66), (28, 26, 50), (1.03, 0.88, 0.86)),  # cheek
-    ((0, -38, 108), (17, 16, 26), (1.02, 0.86, 0.84)),  # tip of the nose
-    ((18, -42, 94), (10, 10, 18), (1.00, 0.90, 0.88)),  # its wing
-    ((31, -12, 74), (19, 9, 26), (0.93, 0.86, 0.90)),  # under the eye
+    ((44, -38, 64), (34, 30, 54), (1.01, 0.965, 0.96)),  # cheek
+    ((0, -38, 108), (17, 16, 26), (1.01, 0.92, 0.91)),  # tip of the nose
+    ((18, -42, 94), (10, 10, 18), (1.00, 0.94, 0.93)),  # its wing
+    ((31, -12, 74), (19, 9, 26), (0.95, 0.92, 0.93)),  # under the eye
     ((0, -108, 80), (24, 16, 50), (1.02, 0.93, 0.92)),  # chin
     ((0, 46, 82), (52, 32, 60), (1.02, 1.03, 1.00)),  # forehead
 )
-_LID = (0.97, 0.84, 0.83)
-_EDGE_OF_LID = (1.02, 0.72, 0.70)
+_LID = (0.98, 0.95, 0.94)
+_EDGE_OF_LID = (1.0, 0.90, 0.88)
 _IN_FOLDS = (0.84, 0.76, 0.74)
 _STUBBLE = (0.62, 0.68, 0.76)
 _ROOT = (0.86, 0.78, 0.68)
-_EAR = (1.02, 0.86, 0.84)
+_EAR = (1.01, 0.94, 0.93)
 _NOSTRIL = ((0.62, 0.46, 0.42), (0.16, 0.10, 0.09), (0.10, 0.06, 0.05))  # its rings, its end
 
 
-def tints(clay, stubble: float, age: float) -> np.ndarray:
-    """Factors [V, 3]; stubble: how dark the beard's shadow is, age: how dark folds are, 0 … 1."""
+# Ring of the mouth → how red it is; how dark, where the lips meet.
+_RED = (2.0, 2.5, 3.0, 4.0, 4.5, 5.0, 8.5, 9.0), (0.0, 0.04, 0.14, 0.62, 0.86, 0.95, 1.0, 0.0)
+_CREASE = (6.0, 6.5, 7.0, 8.0, 8.5, 9.0), (0.0, 0.05, 0.25, 0.45, 0.45, 0.0)
+
+# Ring of the mouth → where the corners are lighter, and by how much.
+_CORNERS, _LIT = ((6.0, 7.0, 9.0, 11.0), (0.0, 1.0, 1.0, 0.0)), 0.3
+
+
+def tints(clay, stubble: float, age: float, red) -> np.ndarray:
+    """Factors [V, 3]; stubble: how dark the beard's shadow is, age: how dark folds are, 0 … 1; red:
+    factors [3] that make skin the red of lips."""
     p, part = clay.points, clay.part
     tint = np.ones((len(p), 3))
     skin = np.isin(part, ("skin", "lid")).astype(float)
@@ -60,12 +69,15 @@ def tints(clay, stubble: float, age: float) -> np.ndarray:
             tint[i] = _NOSTRIL[key[2]]
         elif key in (("g", *POLE), ("g", POLE[0], -POLE[1])):
             tint[i] = _NOSTRIL[-1]
-    # the red's edge is soft: the skin reddens towards it
-    for ring, factor in ((3, (1.0, 0.95, 0.95)), (4, (0.97, 0.84, 0.83))):
-        tint[clay.ring == ring] = factor
+    # the red fades into the skin around it, and towards the corners
+    corner = smooth_step(1.0, 0.7, np.abs(clay.u))
+    red_share = np.interp(clay.ring, *_RED) * (0.3 + 0.7 * corner) * (clay.ring >= 0)
+    tint *= 1 + red_share[:, None] * (np.array(red) - 1)
     # the crease where the lips meet: no lamp reaches it, but Eevee lights it as if they were apart
-    for ring, share in ((6.5, 0.85), (7, 0.5), (8, 0.38)):
-        tint[clay.ring == ring] = share
+    dark = np.interp(clay.ring, *_CREASE) * (0.1 + 0.9 * corner) * (clay.ring >= 0)
+    tint *= 1 - dark[:, None]
+    # near the corners lips hang over it, and it would be a black wedge
+    tint *= 1 + (_LIT * np.interp(clay.ring, *_CORNERS) * (1 - corner))[:, None]
     # the inner mouth is dark
     inside = np.isin(part, ("bag", "teeth_upper", "teeth_lower"))
     tint *= np.where(inside, 1 - 0.62 * smooth_step(84, 44, p[:, 2]), 1.0)[:, None]
@@ -80,7 +92,7 @@ def tints(clay, stubble: float, age: float) -> np.ndarray:
         aside = np.degrees(
             np.arccos(np.clip(away[:, 2] / np.maximum(np.linalg.norm(away, axis=1), 1e-9), -1, 1))
         )
-        rim = smooth_step(38, 75, aside)[:, None] * (np.array([0.86, 0.62, 0.58]) - 1)
+        rim = smooth_step(38, 75, aside)[:, None] * (np.array([0.93, 0.84, 0.82]) - 1)
         # the iris: light about the pupil, and rays
         angle = np.arctan2(away[:, 1], side * away[:, 0])
         rays = 1 + 0.16 * np.cos(12 * angle) + 0.07 * np.cos(5 * angle + 1.0)

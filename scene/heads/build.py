@@ -123,15 +123,21 @@ def _part(name: str, points: np.ndarray, part: Head | Hair) -> bpy.types.Object:
     faces = [
         row[:3] if short else row for row, short in zip(part.polygons.tolist(), padded.tolist())
     ]
-    looks = [
-        materials.material(
-            f"Thunder {title}",
-            colour.tolist(),
-            materials.look_of(str(title)),
-            tinted=len(part.tints) > 0,
+    colours = dict(zip(map(str, part.material_names), part.material_colors.tolist()))
+    skin = next((colour for title, colour in colours.items() if title.startswith("Skin")), None)
+    looks = []
+    for title, colour in colours.items():
+        # the red of lips is a tint of skin, so that it has no edge
+        is_tint = title.startswith("Lips") and len(part.tints) > 0
+        looks.append(
+            materials.material(
+                f"Thunder {title.replace('Lips', 'Lip Tint') if is_tint else title}",
+                skin if is_tint else colour,
+                materials.look_of(title),
+                tinted=len(part.tints) > 0,
+                solid=colour,
+            )
         )
-        for title, colour in zip(part.material_names, part.material_colors)
-    ]
     obj = add_mesh(
         name, flame_to_blender(points.astype(np.float64)), faces, looks, part.polygon_material
     )

@@ -65,18 +65,21 @@ def look_of(name: str) -> Look:
     return next(look for word, look in _LOOKS if word in name.lower())
 
 
-def material(title: str, colour, look: Look, tinted: bool = False) -> bpy.types.Material:
+def material(
+    title: str, colour, look: Look, tinted: bool = False, solid=None
+) -> bpy.types.Material:
     """The material of a part of a head; several heads of a file share it, and an animator's changes
     to it stay.
 
-    colour: linear RGBA.  tinted: the colour is multiplied by the mesh's colour attribute. A linked
-    material of that title is left alone.
+    colour: linear RGBA.  tinted: the colour is multiplied by the mesh's colour attribute.  solid:
+    the colour in Workbench and the solid view, where it differs. A linked material of that title
+    is left alone.
     """
     result = bpy.data.materials.get(title)
     if result is not None and result.library is None:
         return result
     made = bpy.data.materials.new(title)
-    made.diffuse_color = colour  # Workbench and the solid view
+    made.diffuse_color = solid or colour  # Workbench and the solid view
     made.roughness = look.roughness
     made.specular_intensity = 0.25 + 0.75 * look.wet if look.wet else 0.2
     if made.node_tree is None:
