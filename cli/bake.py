@@ -35,7 +35,7 @@ from ..scene.takes.provenance import first_seed, role_of, Sampling
 from ..scene.voice import strip
 from ..thunder_core import files, subtitles
 from ..thunder_core.animation import motion_file
-from ..thunder_core.batch import baker, run_progress, settings
+from ..thunder_core.batch import baker, settings
 from ..thunder_core.direction import AXES, Brief, CHOICES, Direction, MOOD_NAMES, NEUTRAL
 from ..thunder_core.direction_presets import is_preset_file, Preset, same_name
 from ..thunder_core.engine_python import find_engine_python
@@ -208,9 +208,9 @@ _OF_MANY: dict[str, dict[str, Any]] = {  # with --jobs alone
     },
     "log-every": {
         "type": setting(settings.number(1.0, 86400.0)),
-        "default": run_progress.LOG_EVERY,
+        "default": baker.LOG_EVERY,
         "metavar": "SECONDS",
-        "help": f"least time between two lines on progress ({run_progress.LOG_EVERY:g})",
+        "help": f"least time between two lines on progress ({baker.LOG_EVERY:g})",
     },
     "list": {
         "action": "store_true",

@@ -35,7 +35,6 @@ from ..scene.host.jobs import Step
 from ..scene.takes import dialogue, take_list
 from ..thunder_core import files
 from ..thunder_core.batch import baker as baker_process, job_file, manifest
-from ..thunder_core.batch.run_progress import duration, RunProgress
 from ..thunder_core.batch.settings import DEFAULTS, make_absolute, SETTINGS, VOICES
 from ..thunder_core.engine_python import find_engine_python, ROOT
 from ..thunder_core.errors import BadRequest, ThunderError
@@ -230,7 +229,7 @@ class Run:
         self.notes: defaultdict[str, dict] = defaultdict(dict)
         self.scenes: list[dict] = []  # with the takes of several jobs: rows of the report
         self.warned: set[str] = set()  # beginnings of warnings that were printed
-        self.progress = RunProgress(0, say)
+        self.progress = baker_process.RunProgress(0, say)
         self.reported = time.monotonic()
         self.unwritten: set[str] = set()  # why files of the run could not be written
 
@@ -286,7 +285,7 @@ class Run:
         for why, names in reasons.items():
             if why != manifest.NOT_YET or up_to_date:
                 say(f"      {checks.list_names(names)}: {why}")
-        self.progress = RunProgress(len(tasks), say, self.chosen.log_every)
+        self.progress = baker_process.RunProgress(len(tasks), say, self.chosen.log_every)
         return tasks
 
     def without_refused(
@@ -363,7 +362,7 @@ class Run:
             if takes[0]["score"] is None
             else f", the best has lip-sync {take_list.points(takes[0]['score'])}"
         )
-        took = duration(self.progress.end(name, True))
+        took = baker_process.duration(self.progress.end(name, True))
         self._say(name, f"{takes_in_words(len(takes))} in {took}{best}{_on(event)}")
         for warning in event["report"].get("warnings", ()):
             kind = warning.partition(": ")[0]

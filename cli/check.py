@@ -4,7 +4,8 @@
 In every file each line of the dialogue is checked against what its speaker's head plays, whatever
 made that. Prints what is found, most noticeable first, as text, JSON or JUnit, and with --pictures
 draws the faces of the worst five. Files are read and never written. Ends with code 0 where nothing
-is found, 3 where something is, 1 where a file cannot be checked (2 for a wrong option).
+is found, 3 where something is, 1 where a file cannot be checked (2 for a wrong option). Also what
+`blender -c thunder info` prints.
 """
 
 import argparse
@@ -18,17 +19,18 @@ from dataclasses import dataclass, field
 import bpy
 from mathutils import Matrix
 
+from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host import jobs
 from ..scene.media import puppets
-from ..scene.review import checking
-from ..scene.takes import dialogue
+from ..scene.review import checking, problem_report
+from ..scene.takes import dialogue, generation, take_list
 from ..scene.voice import strip
 from ..thunder_core import files
 from ..thunder_core.errors import attempt, BadRequest
 from ..thunder_core.findings import Finding, REALISTIC, TOLERANCES
 from . import bake
-from .script import file_path, Parser, quiet, say, utf8
+from .script import file_path, Parser, quiet, say, takes_in_words, utf8
 
 FOUND, FAILED = 3, 1  # exit codes
 FORMATS = ("text", "json", "junit")
@@ -246,3 +248,55 @@ def _photograph(scene, rig: head.Rig, frame: int, path: str) -> None:
         raise BadRequest(
             f"The face cannot be drawn ({str(error).strip()}): leave --pictures out"
         ) from error
+
+
+# ---- `blender -c thunder info`: versions, the engine with its device and weights, heads and takes
+
+
+def info_options(arguments: list[str], command: str) -> argparse.Namespace:
+    """The command line's options; ends the process with code 2 if one is wrong. command: how the
+    command is called."""
+    parser = Parser(
+        prog=command,
+        description="Versions, the engine with its device and weights, and the heads of a file.",
+    )
+    parser.add_argument(
+        "file", nargs="?", type=file_path, help="a .blend whose heads and takes are listed"
+    )
+    for name in ("engine", "weights"):
+        parser.add_argument(f"--{name}", **bake.OPTIONS[name])
+    return parser.parse_args(arguments)
+
+
+def show_info(chosen: argparse.Namespace) -> None:
+    """Print everything. Raises ThunderError; NoEngine after printing what needs no engine."""
+    if chosen.file:
+        bake.open_file(chosen.file)
+    say(f"Versions\n{problem_report.versions()}")
+    for scene in bpy.data.scenes if bpy.data.filepath else ():
+        say(f"Heads of “{scene.name}” in {os.path.basename(bpy.data.filepath)}\n{heads_of(scene)}")
+    bake.check_engine(chosen.engine, chosen.weights)
+    client = bake.client_of(chosen)
+    connection.keep_answer(
+        jobs.run_through(
+            "Starting the engine", generation.ask(client, "hello", (0.0, 1.0), "Starting engine")
+        )
+    )
+    say(f"Engine\n{problem_report.engine()}")
+
+
+def heads_of(scene) -> str:
+    """A line for each head of a scene: what it can show, and its takes."""
+    lines = []
+    for mesh in head.in_scene(scene):
+        rig, problem = attempt(head.resolve, mesh)
+        shows = problem or f"{len(rig.channels)} of {len(head.channel_names())} channels"
+        scores = [
+            entry.score
+            for entry in scene.thunder.takes
+            if entry.head == mesh and take_list.speaks(entry)
+        ]
+        takes = takes_in_words(sum(entry.head == mesh for entry in scene.thunder.takes))
+        best = f", the best has lip-sync {take_list.points(max(scores))}" if scores else ""
+        lines.append(f"{head.owner_of(mesh).name}: {shows}, {takes}{best}\n")
+    return "".join(lines) or "none\n"

@@ -23,13 +23,13 @@ _registered: list = []
 def main(arguments: list[str]) -> int:
     """Run the command that the first argument names with the others; returns the exit code."""
     # only now: every start of Blender registers the command
-    from . import bake, batch, check, info, script
+    from . import bake, batch, check, script
 
     name, given = (arguments or ["--help"])[0], arguments[1:]
     command = f"{NAME} {name}"
     if name == "info":
         return script.exit_code(
-            command, lambda words: info.options(words, command), info.show, given
+            command, lambda words: check.info_options(words, command), check.show_info, given
         )
     if name == "check":
         return script.exit_code(

@@ -3,8 +3,8 @@
 
 import pytest
 
-from thunder_core.batch import run_progress
-from thunder_core.batch.run_progress import RunProgress
+from thunder_core.batch import baker as run_progress
+from thunder_core.batch.baker import RunProgress
 
 
 @pytest.fixture
