@@ -1,25 +1,33 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What this repository weighs (`make weight`): statements, modules, imports and words, beside those
-of the last release.
+"""What this repository weighs (`make weight`): statements, modules, imports, numbers and words,
+beside those of the last release.
 
 For each top folder: statements (docstrings not counted), modules, imports between modules of this
-repository (pairs of files), and words of its pages. docs/development/weight.json has the figures
+repository (pairs of files), numbers in the code (constants with a name, and literals; 0, 1, 2 and
+.5 of either sign not counted), and words of its pages. In the engine's Python also what one take of
+the sample passes through, from the request to the take: modules, entries from one into another, and
+re-entries, into a module that was entered before. docs/development/weight.json has the figures
 compared with.
 """
 
 import argparse
 import ast
+import importlib.util
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "docs" / "development" / "weight.json"
 LABORATORY, TESTS = ("bench", "research", "tools"), "tests"
-FIGURES = ("statements", "modules", "imports", "words")
+TRIVIAL = {0, 1, 2, 0.5}  # numbers that are not counted
+FIGURES = ("statements", "modules", "imports", "named numbers", "literals", "words")
 TOTALS = ("product without tests", "laboratory", "tests")
 
 Figures = dict[str, int]
@@ -39,6 +47,37 @@ def tracked_files(tree: Path) -> list[Path]:
     ]
     names = subprocess.run(command, capture_output=True, check=True).stdout.decode().split("\0")
     return [tree / name for name in names if name and (tree / name).is_file()]
+
+
+def is_number(node: ast.AST) -> bool:
+    """Whether a node is a number that counts."""
+    return (
+        isinstance(node, ast.Constant)
+        and type(node.value) in (int, float)
+        and node.value not in TRIVIAL
+    )
+
+
+def named_values(module: ast.Module) -> Iterator[ast.expr]:
+    """The values of a module's constants: what is assigned, outside functions, to a name in
+    capitals."""
+    for node in module.body:
+        targets = (
+            node.targets
+            if isinstance(node, ast.Assign)
+            else [node.target]
+            if isinstance(node, ast.AnnAssign)
+            else []
+        )
+        names = [
+            name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)
+        ]
+        if (
+            names
+            and all(name.isupper() for name in names)
+            and (value := getattr(node, "value", None)) is not None
+        ):
+            yield value
 
 
 def is_docstring(node: ast.AST) -> bool:
@@ -105,12 +144,15 @@ def figures_of(tree: Path) -> dict[str, Figures]:
             counts["words"] += len(text.split())
             continue
         module = ast.parse(text)
+        named = sum(is_number(node) for value in named_values(module) for node in ast.walk(value))
         nodes = list(ast.walk(module))
         counts["statements"] += sum(
             isinstance(node, ast.stmt) and not is_docstring(node) for node in nodes
         )
         counts["modules"] += 1
         counts["imports"] += len(imported_files(path, nodes, files, tree))
+        counts["named numbers"] += named
+        counts["literals"] += sum(map(is_number, nodes)) - named
     return dict(sorted(result.items()))
 
 
@@ -124,8 +166,66 @@ def totals_of(folders: dict[str, Figures]) -> dict[str, Figures]:
     return result
 
 
+class Trace:
+    """Calls from one module of a folder into another while it is the thread's profiler; what
+    importing a module calls is left out.
+
+    path: the modules in the order in which control passed into them by a call from another.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder, self.path = str(folder), []  # type: str, list[str]
+        # of each running call: the innermost module of the folder; None while one is imported
+        self._stack: list[str | None] = []
+
+    def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
+        if event == "call":
+            caller = self._stack[-1] if self._stack else ""
+            code = frame.f_code
+            module = caller
+            if caller is not None and code.co_filename.startswith(self.folder):
+                module = None if code.co_name == "<module>" else code.co_filename
+            if module and module != caller:
+                self.path.append(module)
+            self._stack.append(module)
+        elif event == "return" and self._stack:
+            self._stack.pop()
+
+    def figures(self) -> Figures:
+        """The number of modules, of entries from one into another, and of those into a module
+        entered before."""
+        modules = set(self.path)
+        return {
+            "modules": len(modules),
+            "entries": len(self.path),
+            "re-entries": len(self.path) - len(modules),
+        }
+
+
+def trace_take(tree: Path) -> Figures:
+    """What one take of the sample, in the usual direction, passes through in thunder_core; runs in
+    the engine's Python."""
+    sys.path.insert(0, str(tree))
+    direction = import_module("thunder_core.direction")
+    module = import_module("thunder_core.engine.engine")
+    engine = module.Engine.load(device="cpu")
+    speech = import_module("thunder_core.engine.speech.audio").read_sound(
+        tree / "assets" / "sample.wav"
+    )
+    vars(module)["processors"] = lambda: 1  # so that all of it runs in this thread
+    asked = direction.Brief(direction.Direction().vector()[None], 0.0)
+    request = import_module("thunder_core.request").Request(1, 1, direction=asked)
+    trace = Trace(tree / "thunder_core")
+    sys.setprofile(trace)
+    try:
+        engine.generate(speech, request)
+    finally:
+        sys.setprofile(None)
+    return trace.figures()
+
+
 def weigh(tree: Path) -> dict[str, Any]:
-    """Commit, day, and the figures of each folder."""
+    """Commit, day, the figures of each folder, and of one take where this Python has the engine."""
     head = subprocess.run(
         ["git", "-C", str(tree), "show", "-s", "--format=%h %cs"],
         capture_output=True,
@@ -133,24 +233,31 @@ def weigh(tree: Path) -> dict[str, Any]:
         text=True,
     )
     commit, day = head.stdout.split()
-    return {"commit": commit, "day": day, "folders": figures_of(tree)}
+    result: dict[str, Any] = {"commit": commit, "day": day, "folders": figures_of(tree)}
+    if importlib.util.find_spec("onnxruntime"):
+        result["take"] = trace_take(tree)
+    return result
 
 
 def table(now: dict[str, Any], base: dict[str, Any], name: str) -> Iterator[str]:
     """Lines that show figures beside those of a base, as their difference."""
 
-    def row(title: str, new: Figures, old: Figures) -> str:
-        cells = [f"{new.get(f, 0):>9,} {new.get(f, 0) - old.get(f, 0):>+7}" for f in FIGURES]
+    def row(title: str, new: Figures, old: Figures, figures: tuple[str, ...]) -> str:
+        cells = [f"{new.get(f, 0):>9,} {new.get(f, 0) - old.get(f, 0):>+7}" for f in figures]
         return f"{title:22s}" + "".join(cells)
 
     since = f"{name} ({base['commit']}, {base['day']})"
     yield f"what the repository weighs, and how much more than {since}"
     yield f"{'':22s}" + "".join(f"{figure:>17s}" for figure in FIGURES)
     for folder in sorted({*now["folders"], *base["folders"]}):
-        yield row(folder, now["folders"].get(folder, {}), base["folders"].get(folder, {}))
+        yield row(folder, now["folders"].get(folder, {}), base["folders"].get(folder, {}), FIGURES)
     new, old = totals_of(now["folders"]), totals_of(base["folders"])
     for title in TOTALS:
-        yield row(title, new[title], old[title])
+        yield row(title, new[title], old[title], FIGURES)
+    if "take" in now:
+        figures = tuple(now["take"])
+        yield f"{'':22s}" + "".join(f"{figure:>17s}" for figure in figures)
+        yield row("one take", now["take"], base.get("take", {}), figures)
 
 
 def main() -> None:
