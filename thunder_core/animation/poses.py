@@ -81,7 +81,7 @@ class Poses:
     curves: tuple[PoseKeys | None, ...]
     columns: tuple[tuple[Column, ...], ...]
     off: float
-    parts: list[tuple[np.ndarray, _Plan, Thinning] | None] = field(compare=False, repr=False)
+    parts: list[_Part | None] = field(compare=False, repr=False)
 
     def mend(
         self, off: np.ndarray, apart: Sequence[int] | np.ndarray = ()
@@ -116,8 +116,7 @@ class Poses:
 class _Plan:
     """The key frames of regions that are keyed together, while they are chosen.
 
-    columns: frames with values and slopes.  level: closed frames.  ends: frames that keep a key;
-    stay: these, and the ends of holds.
+    columns: frames with values and slopes.  level: closed frames.  stay: frames that keep a key.
     closures, holds: their first and last frames.  extremes: frames on which the largest movements
     turn.
     """
@@ -125,15 +124,13 @@ class _Plan:
     region: Region
     columns: Columns
     level: set[int]
-    ends: set[int]
     stay: set[int]
     closures: list[tuple[int, int]]
     holds: list[tuple[int, int]]
     extremes: list[int]
 
-    def snap(self, used: set[int]) -> Generator[float, None, None]:
-        """Move key frames to nearby frames that are used already. Yields progress."""
-        return self.columns.snap(self.region, used, self.level, self.ends)
+
+_Part = tuple[np.ndarray, _Plan, Thinning]  # channels, how they are keyed, their curves
 
 
 def _plan(region: Region, closed: np.ndarray, used: set[int]) -> Generator[float, None, _Plan]:
@@ -167,12 +164,11 @@ def _plan(region: Region, closed: np.ndarray, used: set[int]) -> Generator[float
         into += list(fitted.into)
     columns = Columns(keys, value, out, into)
     yield from rescale(columns.remove_spare(region, cost, price, level, stay), 0.6, 0.95)
-    plan = _Plan(region, columns, level, ends, stay, closures, holds, sorted(extremes))
-    yield from rescale(plan.snap(used), 0.95, 1.0)
-    return plan
+    yield from rescale(columns.snap(region, used, level, ends), 0.95, 1.0)
+    return _Plan(region, columns, level, stay, closures, holds, sorted(extremes))
 
 
-def _current_poses(count: int, parts: list[tuple[np.ndarray, _Plan, Thinning] | None]) -> Poses:
+def _current_poses(count: int, parts: list[_Part | None]) -> Poses:
     """The poses of `count` channels as they are keyed now."""
     curves: list[PoseKeys | None] = [None] * count
     columns: list[tuple[Column, ...]] = []
@@ -350,18 +346,15 @@ def fit(
     strength = np.linalg.norm(measure.pull / measure.allowed[:, None], axis=2).max(1)
     most = np.linalg.norm(measure.pull, axis=2).max(1)
     moves = ((high - low) * strength > STILL / 4) & ((high - low) * most > UNSEEN_MM)
-    plans: list[tuple[np.ndarray, _Plan] | None] = []
+    parts: list[_Part | None] = []
     used: set[int] = set()
-    # Progress at which the key frames of each entry are chosen, and at which its curves have their
-    # keys: most of it is the mouth's.
-    planned = [0.0, *np.linspace(0.5, 0.6, len(TOGETHER))]
-    keyed = [0.8, *np.linspace(0.95, 1.0, len(TOGETHER))]
+    progress = [0.0, *np.linspace(0.8, 1.0, len(TOGETHER))]  # most of it is the mouth's
     for number, together in enumerate(TOGETHER):
         chosen = np.flatnonzero(
             [moving and region in together for moving, region in zip(moves, regions)]
         )
         if not len(chosen) or frames < 2:
-            plans.append(None)
+            parts.append(None)
             continue
         mouth = "Mouth" in together
         flat = measure.flat(chosen)
@@ -382,24 +375,17 @@ def fit(
             high[chosen],
         )
         closed = np.flatnonzero(gap[::SAMPLES] < closed_mm) if mouth else np.zeros(0, int)
-        plans.append(
-            (
-                chosen,
-                (yield from rescale(_plan(region, closed, used), *planned[number : number + 2])),
-            )
+        plan, thinning = yield from rescale(
+            _fit_region(region, closed, used), *progress[number : number + 2]
         )
-        used |= set(plans[-1][1].columns.keys)
-    for place, entry in enumerate(plans):  # now that all frames are known
-        others = set().union(
-            *(other[1].columns.keys for other in plans if other is not None and other is not entry)
-        )
-        if entry is not None:
-            yield from rescale(entry[1].snap(others), 0.6 + 0.05 * place, 0.6 + 0.05 * (place + 1))
-    parts: list[tuple[np.ndarray, _Plan, Thinning] | None] = [None] * len(plans)
-    for number, entry in enumerate(plans):
-        if entry is not None:
-            parts[number] = (
-                *entry,
-                (yield from rescale(_key_curves(entry[1]), *keyed[number : number + 2])),
-            )
+        parts.append((chosen, plan, thinning))
+        used |= set(plan.columns.keys)
     return _current_poses(curves.shape[1], parts)
+
+
+def _fit_region(
+    region: Region, closed: np.ndarray, used: set[int]
+) -> Generator[float, None, tuple[_Plan, Thinning]]:
+    """Returns the plan of a region, which prefers frames that are used already, and its curves."""
+    plan = yield from rescale(_plan(region, closed, used), 0.0, 0.75)
+    return plan, (yield from rescale(_key_curves(plan), 0.75, 1.0))
