@@ -5,8 +5,7 @@
 def modules() -> tuple:
     """The modules with operators."""
     from . import (
-        add_head,
-        add_lines,
+        add,
         base,
         generate,
         install_engine,
@@ -19,11 +18,10 @@ def modules() -> tuple:
     )
 
     return (
-        add_head,
+        add,
         map_character,
         install_engine,
         generate,
-        add_lines,
         base,
         take_list,
         shown_take,

@@ -17,13 +17,13 @@ from ..scene.takes import (
     dialogue,
     generation,
     keep,
-    resync,
     take_list,
     transcript,
     turns,
+    voice_fit,
     word_places,
 )
-from ..scene.takes.direction import asking, looking, sliders
+from ..scene.takes.direction import asking, sliders
 from ..scene.takes.provenance import is_sampled, role_of, Sampling, unused_seed
 from ..scene.voice import fingerprint, strip
 from ..thunder_core.animation import motion_file
@@ -131,9 +131,9 @@ class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
     kinds = ()
 
     def begin(self, context):
-        client = connection.start_client() if resync.needs_engine(context.scene) else None
+        client = connection.start_client() if voice_fit.needs_engine(context.scene) else None
         self.kinds = []
-        return "Re-syncing takes", resync.resync(client, context.scene, self.kinds)
+        return "Re-syncing takes", voice_fit.resync(client, context.scene, self.kinds)
 
     def outcome(self, value):
         return f"Re-synced takes: {self.changed_so_far}"
@@ -400,11 +400,11 @@ class THUNDER_OT_update_eyes(NeedsShownTake, SlicedWork, bpy.types.Operator):
 
     def begin(self, context):
         entry, rig = shown_take_and_rig(context)
-        if sentence := looking.why_not(rig):
+        if sentence := asking.why_no_target(rig):
             raise BadRequest(sentence)
-        entries = looking.entries_of(context.scene, entry.head, entry.voice)
+        entries = asking.entries_of(context.scene, entry.head, entry.voice)
         return "Aiming the eyes", jobs.stage(
-            looking.update(context.scene, rig, entries), "Aiming the eyes"
+            asking.update_eyes(context.scene, rig, entries), "Aiming the eyes"
         )
 
     def outcome(self, counts):

@@ -7,7 +7,7 @@ import bpy
 from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.takes import take_list
-from ..scene.takes.direction import asking, looking, sliders
+from ..scene.takes.direction import asking, sliders
 from ..scene.takes.direction.live import live
 from ..thunder_core.direction import NEUTRAL, SLIDERS
 from ..thunder_core.direction_words import USUAL, words
@@ -76,7 +76,7 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
             wrapped_label(layout, live.sentence, context)
 
     def _eyes(self, layout, context, rig, direction):
-        if (sentence := looking.why_not(rig)) and direction.look_at != "NONE":
+        if (sentence := asking.why_no_target(rig)) and direction.look_at != "NONE":
             wrapped_label(layout, sentence, context)
         column = layout.column(align=True)
         row = column.row(align=True)
@@ -87,7 +87,7 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
         if direction.look_at != "NONE":
             props(column, direction, "looks_away", "head_follows", slider=True)
         entry = take_list.shown_take(context.scene.thunder)
-        if direction.look_at != "NONE" or (entry is not None and looking.is_aimed(entry)):
+        if direction.look_at != "NONE" or (entry is not None and asking.is_aimed(entry)):
             column.operator("thunder.update_eyes")
 
 

@@ -4,7 +4,7 @@ Started, or the dialogue of several strips."""
 
 import bpy
 
-from ..operators.add_lines import scene_of
+from ..operators.add import scene_of
 from ..scene.engine import connection, install
 from ..scene.heads import family, head
 from ..scene.host.jobs import registration, session

@@ -30,7 +30,7 @@ from ..heads import head
 from ..host.jobs import Part, restart_after_undo, session, stage, Step
 from ..voice import fingerprint, mixdown, strip
 from . import picture, provenance, take_list, turns
-from .direction import asking, looking
+from .direction import asking
 
 _SAMPLING = (0.05, 0.99)  # part of the progress bar for the engine's progress
 OnTake = Callable[[keying.Performance], None]  # gets each take on arrival
@@ -511,7 +511,7 @@ class TakeCollector(Part):
 
     def check(self) -> None:
         """Raise BadRequest if the takes cannot follow the head's direction."""
-        looking.check(*look_up(self.scene, self.mesh))
+        asking.check_target(*look_up(self.scene, self.mesh))
 
     def aim(self, performance: keying.Performance) -> Generator[float, None, keying.Performance]:
         """Let the eyes of a take look at the target in the head's direction. Returns the take."""
@@ -519,8 +519,8 @@ class TakeCollector(Part):
             return performance
         scene, rig, clock = self._place()
         if self.target is None or len(self.target.points) != performance.motion.frames:
-            self.target = yield from looking.target_of(scene, rig, clock, performance.motion.frames)
-        return performance if self.target is None else looking.aim_eyes(performance, self.target)
+            self.target = yield from asking.target_of(scene, rig, clock, performance.motion.frames)
+        return performance if self.target is None else asking.aim_eyes(performance, self.target)
 
     def enter(
         self, performance: keying.Performance, values: keying.TrackValues | None, place: tuple

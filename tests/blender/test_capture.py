@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from performances import noise, performance, write_wav
 from thunder.scene.heads import head
-from thunder.scene.takes import captured, mix, provenance, take_list
+from thunder.scene.takes import mix, provenance, take_list, voice_fit
 from thunder.scene.voice import strip
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation import motion_file
@@ -107,7 +107,7 @@ def test_the_sound_beside_it_is_asked(blender, line, client, tmp_path):
 
 def test_an_unsure_place_is_the_beginning_and_said(blender, line, client, tmp_path):
     client.place = {"seconds": 0.8, "sure": 0.2, "by": "mouth"}
-    steps = captured.list_capture(client, blender.context, write(tmp_path / "a.csv"), 60.0)
+    steps = voice_fit.list_capture(client, blender.context, write(tmp_path / "a.csv"), 60.0)
     entered = progress.result(steps)
     assert (
         entered.place.seconds == 0.0 and "neither its sound nor its mouth" in entered.place.sentence
@@ -116,12 +116,12 @@ def test_an_unsure_place_is_the_beginning_and_said(blender, line, client, tmp_pa
 
 def test_the_words_say_how_sure_it_is():
     assert (
-        captured.Place(0.5, 1.2, "sound").sentence
+        voice_fit.Place(0.5, 1.2, "sound").sentence
         == "begins +0.50 s from the beginning of the voice, found by its sound"
     )
-    unsure = captured.Place(-0.5, 0.7, "mouth").sentence
+    unsure = voice_fit.Place(-0.5, 0.7, "mouth").sentence
     assert "probably" in unsure and "-0.50 s" in unsure
-    assert captured.Place(0.4).sentence == "begins +0.40 s from the beginning of the voice"
+    assert voice_fit.Place(0.4).sentence == "begins +0.40 s from the beginning of the voice"
 
 
 def test_without_a_voice_it_begins_at_the_playhead(blender, scene, tmp_path):

@@ -10,7 +10,7 @@ from drawing import draw
 from speaking import enter, keys_of, same
 from thunder.scene.animation import display
 from thunder.scene.heads import head_state, mapping_table
-from thunder.scene.takes import provenance, resync, take_list
+from thunder.scene.takes import provenance, take_list, voice_fit
 from thunder.scene.takes.provenance import Sampling
 from thunder.scene.takes.shape import applying
 from thunder.scene.voice import fingerprint
@@ -57,7 +57,7 @@ def use_all(blender, scene, rig, entry, operators=False):
         provenance.of_mouth(action)),
         lambda: list(provenance.read(rig, entry)),
         lambda: (fingerprint.stale_takes(scene), fingerprint.change(scene, entry),
-        resync.needs_engine(scene)),
+        voice_fit.needs_engine(scene)),
         lambda: applying.follow(entry),
         lambda: Sampling.of_take(provenance.about_of(action), scene.thunder),
         lambda: words_of_take(provenance.about_of(action)),

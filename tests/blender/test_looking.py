@@ -9,7 +9,7 @@ from speaking import keys_of, same
 from test_directing import client, direction, following, scene  # noqa: F401
 from thunder.scene.heads import head
 from thunder.scene.takes import provenance
-from thunder.scene.takes.direction import looking, sliders
+from thunder.scene.takes.direction import asking, sliders
 from thunder.scene.voice import fingerprint
 from thunder.thunder_core import progress
 
@@ -49,7 +49,7 @@ def look(blender, scene, rig, entry, **how):
     direction = sliders.ensure(rig.owner)
     for name, value in how.items():
         setattr(direction, name, value)
-    return progress.result(looking.update(scene, rig, [entry]))
+    return progress.result(asking.update_eyes(scene, rig, [entry]))
 
 
 @pytest.mark.parametrize("moves", ["nothing", "target", "head"])
@@ -138,7 +138,7 @@ def test_generated_takes_look_at_the_camera_and_go_on_when_they_follow_a_slider(
     scene.camera, direction.look_at, direction.looks_away = camera, "CAMERA", 0.0
     blender.ops.thunder.generate()
     assert blender.ops.thunder.update_eyes() == {"FINISHED"}
-    assert all(looking.is_aimed(entry) for entry in scene.thunder.takes)
+    assert all(asking.is_aimed(entry) for entry in scene.thunder.takes)
     rig = head.find(scene)
     assert off_target(blender, scene, rig, camera, range(10, 40, 10)).max() < 2.0
     shown = scene.thunder.takes[scene.thunder.active_take]

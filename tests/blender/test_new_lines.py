@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import bpy
 import pytest
 from performances import noise
-from thunder.operators import add_lines
+from thunder.operators import add
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.takes import dialogue
@@ -196,7 +196,7 @@ def test_files_are_taken_over_the_viewport_alone(blender):
         assert not handler.poll_drop(SimpleNamespace(area=SimpleNamespace(type="SEQUENCE_EDITOR")))
         assert not handler.poll_drop(SimpleNamespace(area=None))
         assert handler.bl_import_operator.partition(".")[2] in dir(bpy.ops.thunder)
-    assert not add_lines.DropsInViewport.poll_drop(blender.context)
+    assert not add.DropsInViewport.poll_drop(blender.context)
     endings = ";".join(handler.bl_file_extensions for handler in handlers).split(";")
     assert {".wav", ".mp3", ".flac", ".csv", ".npz", ".toml"} <= set(endings) and len(
         endings

@@ -21,7 +21,7 @@ from timing import until
 pytestmark = pytest.mark.skipif(
     os.name == "nt", reason="the engine's Python is a shell script here"
 )
-operators = importlib.import_module("thunder.operators.add_lines")
+operators = importlib.import_module("thunder.operators.add")
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.review import live_score
-from thunder.scene.takes import dialogue, provenance, resync as resync_module, take_list
+from thunder.scene.takes import dialogue, provenance, take_list, voice_fit
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.committing import Choice
 from thunder.scene.voice import fingerprint, strip
@@ -72,7 +72,7 @@ def kinds(scene):
 
 
 def resync(scene, client):
-    return progress.result(resync_module.resync(client, scene))
+    return progress.result(voice_fit.resync(client, scene))
 
 
 def jaw(entry):
@@ -169,7 +169,7 @@ def test_what_is_heard_in_addition_alone_is_sampled(speaking, scene, rig, client
     trim_end(speaking, 50)
     before = jaw(enter(scene, rig, speaking, 3, seconds=2.0, closed_at=(1.0,)))
     trim_end(speaking, 0)
-    assert kinds(scene) == ["CHANGED"] and resync_module.needs_engine(scene)
+    assert kinds(scene) == ["CHANGED"] and voice_fit.needs_engine(scene)
     assert resync(scene, client) == ["CHANGED"]
     ((verb, asked),) = client.asked
     assert verb == "generate" and asked["seed"] == 3 and asked["takes"] == 1

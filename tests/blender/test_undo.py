@@ -19,20 +19,19 @@ from thunder.scene.host.jobs import session
 from thunder.scene.media import assets, contact_sheet, grid, studio
 from thunder.scene.review import checking
 from thunder.scene.takes import (
-    captured,
     dialogue,
     generation,
     keep,
     mix,
     provenance,
-    resync,
     take_list,
     turns,
+    voice_fit,
     word_places,
 )
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.committing import choice_of
-from thunder.scene.takes.direction import looking
+from thunder.scene.takes.direction import asking
 from thunder.scene.takes.provenance import Sampling
 from thunder.scene.takes.shape import applying
 from thunder.scene.voice import strip
@@ -106,7 +105,7 @@ def fix(blender, client):
 def update_eyes(blender, client):
     scene, rig, entry = shown(blender)
     return jobs.stage(
-        looking.update(scene, rig, looking.entries_of(scene, entry.head, entry.voice)),
+        asking.update_eyes(scene, rig, asking.entries_of(scene, entry.head, entry.voice)),
         "Aiming the eyes",
     )
 
@@ -159,7 +158,7 @@ def capture(blender, client):
             provenance.load(shown(blender)[2].action).motion, head.channel_names()
         ),
     )
-    return captured.list_capture(client, blender.context, path, 60.0)
+    return voice_fit.list_capture(client, blender.context, path, 60.0)
 
 
 GO_ON = {
@@ -174,7 +173,7 @@ ARE_CANCELLED = {
     "commit all": lambda blender, client: committing.commit_all(
         blender.context.scene, committing.CommitLog()
     ),
-    "re-sync": lambda blender, client: resync.resync(client, blender.context.scene),
+    "re-sync": lambda blender, client: voice_fit.resync(client, blender.context.scene),
     "close lips": close_lips,
     "check": check,
     "fix": fix,

@@ -31,7 +31,7 @@ from ...host import jobs
 from ...voice import fingerprint, mixdown
 from .. import browsing, generation, provenance, take_list, transcript
 from ..shape.applying import is_shaped
-from . import asking, looking, sliders
+from . import asking, sliders
 
 # property of a take's first action while its keys do not yet match the sliders
 PENDING = "thunder_live"
@@ -272,7 +272,7 @@ class Live(jobs.Part):
                 f"changed: press Generate Takes for new ones"
             )
         if source.look is not None and made.look is None:
-            made = looking.aim_eyes(made, source.look)
+            made = asking.aim_eyes(made, source.look)
         clock = provenance.clock_of(action)
         values = result(keying.values_of(rig, made, clock))
         keying.key_again(rig, display.actions_of(entry), keying.curves(rig, entry), made, values)
