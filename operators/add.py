@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Add heads, bundled or from files, voices, lines from sounds, a file of jobs or the microphone, and
-takes from recordings of a face, also where files are dropped in the viewport; make a linked
+"""Add heads, bundled or from files, voices, lines from sounds, a file of jobs or the microphone,
+and takes from recordings of a face, also where files are dropped in the viewport; make a linked
 character editable; measure and fit a head from a FLAME file."""
 
 import contextlib
