@@ -4,6 +4,7 @@ playblast; mouths, moods and takes as assets, to put on a head; the head with it
 file for other programs."""
 
 import os
+import textwrap
 
 import bpy
 from bpy_extras.io_utils import ExportHelper
@@ -32,6 +33,7 @@ from .base import (
 )
 
 _SUFFIXES = {form.suffix for form in export.FORMATS.values()}
+LETTERS = 34  # of a line beside the file browser
 
 
 class THUNDER_OT_play_grid(NeedsTakes, SlicedWork, bpy.types.Operator):
@@ -362,7 +364,23 @@ class THUNDER_OT_export_performance(ExportHelper, ChoosesFile, InstantWork, bpy.
         return super().invoke(context, event)
 
     def draw(self, context):
-        pass  # the options are a panel of the file browser
+        layout, form = self.layout, export.FORMATS[self.form]
+        layout.use_property_split, layout.use_property_decorate = True, False
+        layout.prop(self, "form")
+        layout.prop(self, "frames")
+        if form.timed:
+            layout.prop(self, "from_zero")
+        if form.rated:
+            layout.prop(self, "rate")
+        rig, lacking = attempt(head.find, context.scene, context.object)
+        lacking = lacking or export.why_missing(form, rig)
+        column = layout.column(align=True)
+        column.label(
+            text="Cannot Be Written" if lacking else "Does Not Carry",
+            icon="ERROR" if lacking else "REMOVE",
+        )
+        for line in textwrap.wrap(lacking or form.loses, LETTERS):
+            column.label(text=line, icon="BLANK1")
 
     def act(self, context):
         if not os.path.basename(self.filepath):

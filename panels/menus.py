@@ -7,10 +7,9 @@ import bpy
 from ..scene.heads import head
 from ..scene.heads.detection import TAG
 from ..scene.host.jobs import registration
-from ..scene.media import export, studio
+from ..scene.media import studio
 from ..scene.takes import keep
-from ..thunder_core.errors import attempt
-from .tab import buttons, props, tune, wrapped_label
+from .tab import buttons
 
 
 class THUNDER_MT_pie(bpy.types.Menu):
@@ -79,37 +78,6 @@ def draw_stage(self, context):
 def _in_browser(self, context):
     if context.asset is not None and context.asset.id_type == "ACTION":
         self.layout.operator("thunder.apply_asset", text="Apply to Thunder Head")
-
-
-class THUNDER_PT_export_choices(bpy.types.Panel):
-    bl_space_type = "FILE_BROWSER"
-    bl_region_type = "TOOL_PROPS"
-    bl_label = "Performance"
-    bl_parent_id = "FILE_PT_operator"
-    bl_options = {"HIDE_HEADER"}
-
-    @classmethod
-    def poll(cls, context):
-        operator = context.space_data.active_operator
-        return operator is not None and operator.bl_idname == "THUNDER_OT_export_performance"
-
-    def draw(self, context):
-        layout, operator = self.layout, context.space_data.active_operator
-        form = export.FORMATS[operator.form]
-        column = tune(layout.column(), use_property_split=True, use_property_decorate=False)
-        props(column, operator, "form", "frames")
-        if form.timed:
-            column.prop(operator, "from_zero")
-        if form.rated:
-            column.prop(operator, "rate")
-        layout.separator(factor=0.5)
-        rig, lacking = attempt(head.find, context.scene, context.object)
-        lacking = lacking or export.why_missing(form, rig)
-        layout.label(
-            text="Cannot Be Written" if lacking else "Does Not Carry",
-            icon="ERROR" if lacking else "REMOVE",
-        )
-        wrapped_label(layout, lacking or form.loses, context)
 
 
 _MENUS = (

@@ -9,12 +9,9 @@ import numpy as np
 
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face.mapping import Mapping
-from ..host.jobs import Recent
 from . import binding, head_state
-from .detection import CACHE_MOST, detect
+from .detection import detect
 from .family import face_of, points_of, relatives
-
-_mirrored: Recent = Recent(CACHE_MOST)
 
 
 def objects_of(face: bpy.types.Object, plan: Mapping) -> list[bpy.types.Object]:
@@ -105,10 +102,7 @@ def is_mirrored(character: Character) -> bool:
     blocks = face.data.shape_keys.key_blocks
     if left.name not in blocks or right.name not in blocks:
         return False
-    signature = (face.session_uid, left.name, right.name, len(face.data.vertices))
-    if signature not in _mirrored:
-        _mirrored[signature] = _closes_other_eye(face, blocks[left.name], blocks[right.name])
-    return _mirrored[signature]
+    return _closes_other_eye(face, blocks[left.name], blocks[right.name])
 
 
 def _closes_other_eye(face, left, right) -> bool:
