@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..filters import hermite
+from ..filters import hermite, runs
 from ..progress import rescale
 from .keys import BULGE, LEAST, relative_error, ROWS, SAMPLES, STILL, turning_points
 
@@ -92,35 +92,13 @@ def cheapest_path(
     return frames[::-1]
 
 
-def find_holds(
-    curves: np.ndarray, flat: np.ndarray
-) -> Generator[float, None, list[tuple[int, int]]]:
-    """Returns the stretches of frames (first, last) in which nothing of a region moves by more than
-    `STILL`."""
-    places = (curves[::SAMPLES] @ flat.astype(float))[:, :-3].reshape(len(curves[::SAMPLES]), -1, 3)
-    holds, first = [], 0
-    low = high = places[0]
-    for frame in range(1, len(places) + 1):
-        if frame % 200 == 0:
-            yield frame / len(places)
-        if frame < len(places):
-            lower, higher = np.minimum(low, places[frame]), np.maximum(high, places[frame])
-            if np.linalg.norm(higher - lower, axis=1).max() <= STILL:
-                low, high = lower, higher
-                continue
-        if frame - 1 - first >= _SHORTEST_HOLD:
-            holds.append((first, frame - 1))
-        # A run may share its last frames with the next one: go back to where they start to agree.
-        if frame < len(places):
-            first = frame
-            low = high = places[frame]
-            while first > (holds[-1][1] + 1 if holds else 0):
-                lower = np.minimum(low, places[first - 1])
-                higher = np.maximum(high, places[first - 1])
-                if np.linalg.norm(higher - lower, axis=1).max() > STILL:
-                    break
-                first, low, high = first - 1, lower, higher
-    return holds
+def find_holds(curves: np.ndarray, flat: np.ndarray) -> list[tuple[int, int]]:
+    """The stretches of frames (first, last) in which nothing of a region moves visibly from frame
+    to frame."""
+    places = (curves[::SAMPLES] @ flat.astype(float))[:, :-3]
+    steps = np.diff(places, axis=0).reshape(len(places) - 1, -1, 3)
+    still = np.flatnonzero(np.linalg.norm(steps, axis=2).max(1) <= STILL / _SHORTEST_HOLD)
+    return [(int(run[0]), int(run[-1]) + 1) for run in runs(still) if len(run) >= _SHORTEST_HOLD]
 
 
 def find_extremes(curves: np.ndarray, flat: np.ndarray) -> np.ndarray:

@@ -143,7 +143,7 @@ def _plan(region: Region, closed: np.ndarray, used: set[int]) -> Generator[float
         0.4,
     )
     extremes = set(find_extremes(region.curves, region.flat).tolist())
-    holds = yield from rescale(find_holds(region.curves, region.flat), 0.4, 0.4)
+    holds = find_holds(region.curves, region.flat)
     closures = [(int(run[0]), int(run[-1])) for run in runs(closed)]
     level = set(closed.tolist())
     ends = {0, frames - 1, *(frame for closure in closures for frame in closure)}
