@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from ..filters import hermite
-from .keys import BULGE, LEAST, PoseKeys, relative_error, ROWS, SAMPLES, STILL
+from .keys import BULGE, LEAST, PoseKeys, relative_error, ROWS, SAMPLES
 from .pose_fit import Region
 
 _KINK_COST = 0.5  # share of the allowed error traded for a curve without a kink
@@ -190,19 +190,14 @@ class Thinning:
         curve.out[start:end], curve.into[start:end] = new.out, new.into
         return True
 
-    def even_out(self, channel: int, holds: list[tuple[int, int]]) -> Generator[float, None, None]:
+    def even_out(self, channel: int) -> Generator[float, None, None]:
         """Give neighbouring keys that hardly differ one value: the curve holds there. The outer
-        keys keep theirs. Within holds of the region they may differ by more. Yields progress."""
+        keys keep theirs. Yields progress."""
         curve, near = self.curves[channel], _LEVEL / max(self.strength[channel], LEAST)
         start, final = 0, len(curve.frames) - 1
         while start < final:
-            hold = next(
-                (hold for hold in holds if hold[0] <= curve.frames[start] < hold[1]), (0, -1)
-            )
             end = start
-            while end < final and (one := abs(curve.value[end + 1] - curve.value[start])) < near * (
-                1 if curve.frames[end + 1] > hold[1] else STILL / _LEVEL
-            ):
+            while end < final and (one := abs(curve.value[end + 1] - curve.value[start])) < near:
                 end += 1
             if end > start and (start > 0 or end < final or one == 0.0):
                 a, b = max(start - 1, 0), min(end + 1, final)

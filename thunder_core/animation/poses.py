@@ -258,7 +258,7 @@ def _key_curves(plan: _Plan) -> Generator[float, None, Thinning]:
     thinning = Thinning(region, curves, plan.level)
     yield from rescale(thinning.measure(), 0.0, 0.0)
     order = _least_seen_first(thinning)
-    yield from in_turn([thinning.even_out(channel, plan.holds) for channel in order], 0.0, 0.25)
+    yield from in_turn([thinning.even_out(channel) for channel in order], 0.0, 0.25)
     yield from in_turn(
         [thinning.thin(channel, growth) for growth in _THINNING_GROWTH for channel in order],
         0.25,
