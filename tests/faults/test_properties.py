@@ -213,8 +213,7 @@ PLANS = st.builds(
     Mapping, TEXTS.filter(bool), st.lists(st.builds(Rule, st.sampled_from((*CHANNELS, *DERIVED,
     *COMPONENTS)), TARGETS, WEIGHTS), max_size=5).map(tuple),  # noqa: E501
     st.lists(st.builds(JointRule, st.sampled_from(JOINTS), TEXTS.filter(bool), TEXTS, WEIGHTS),
-    max_size=4).map(tuple), TEXTS,
-    st.lists(TEXTS, max_size=3).map(tuple), *[st.sampled_from(FACINGS)] * 2,
+    max_size=4).map(tuple), TEXTS, *[st.sampled_from(FACINGS)] * 2,
 ).filter(lambda plan: not plan.forward or plan.forward[-1:] != plan.up[-1:])  # fmt: skip
 
 
