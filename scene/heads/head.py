@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import bpy
 import numpy as np
+from mathutils import Vector
 
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face.displacement import RigMeter
@@ -23,7 +24,9 @@ PEOPLE = {"HEAD": "Thunder Head", "WOMAN": "Woman", "MAN": "Man", "OLDER_MAN": "
 _LINED = {"OLDER_MAN": 0.35}  # how deep wrinkles are at rest, 0 … 1
 # property of a temporary copy, which is never taken for one of the animator's heads
 PUPPET_MARK = "thunder_stand_in"
-_BESIDE = 0.1  # gap between an added head and its neighbour, as a share of the head's width
+# gaps between an added head and its neighbour, as a share of the head's width, and what is below
+# it, of its height
+_BESIDE, _ABOVE = 0.1, 1.2
 _SET = 20.0  # width in head widths above which a mesh is a set, not a body
 
 
@@ -158,27 +161,38 @@ def _root_object(mesh: bpy.types.Object) -> bpy.types.Object:
 
 
 def move_clear(scene, view_layer, mesh: bpy.types.Object) -> None:
-    """Move a newly added head to where it is seen: to the right of other heads that it intersects,
-    and at the world's origin of anything else there, such as the cube of a new file."""
+    """Move a newly added head to where it is seen: at the world's origin above what is there, such
+    as the cube of a new file, and to the right of other heads that it intersects."""
     view_layer.update()
     owner = _root_object(mesh)
     low, high = family.extent(mesh)
-    size, shift = high - low, 0.0
+    size, shift = high - low, np.zeros(3)
     parts = {mesh, *owner.children_recursive}
     others = [obj for obj in in_scene(scene) if obj not in parts]
     if owner.location.length < 1e-6:
-        others += [
-            obj
+        for other in others:
+            parts |= {other, *owner_of(other).children_recursive}
+        boxes = [
+            family.extent(obj)
             for obj in view_layer.objects
             if obj.type == "MESH" and obj not in parts and obj.visible_get(view_layer=view_layer)
         ]
+        tops = [
+            most[2]
+            for least, most in boxes
+            if _overlap(low, high, least, most) and (most - least)[0] < _SET * size[0]
+        ]
+        if tops:
+            shift[2] = max(tops) + _ABOVE * size[2] - low[2]
     for least, most in sorted(map(family.extent, others), key=lambda box: box[0][0]):
-        overlaps = (np.minimum(high, most) > np.maximum(low, least))[1:].all()
-        if overlaps and low[0] + shift < most[0] and least[0] < high[0] + shift:
-            if (most - least)[0] < _SET * size[0]:
-                shift = most[0] - low[0] + _BESIDE * size[0]
-    owner.location.x += shift
+        if _overlap(low + shift, high + shift, least, most):
+            shift[0] = most[0] - low[0] + _BESIDE * size[0]
+    owner.location = owner.location + Vector(shift)
     view_layer.update()
+
+
+def _overlap(low, high, least, most) -> bool:
+    return bool((np.minimum(high, most) > np.maximum(low, least)).all())
 
 
 # ---- finding
