@@ -379,7 +379,7 @@ def _inputs_of(chosen: argparse.Namespace) -> list[str]:
     named = [
         chosen.audio or chosen.listen_to,
         chosen.blend or bpy.data.filepath,
-        preset_file(chosen),
+        chosen.style if chosen.style is not None and is_preset_file(chosen.style) else None,
         chosen.picture,
         words if words and settings.is_text_file(words) else None,
     ]
@@ -709,11 +709,6 @@ def add_direction_options(parser: argparse.ArgumentParser) -> None:
         default=True,
         help="whether the take of the first seed is played just as asked (yes)",
     )
-
-
-def preset_file(chosen: argparse.Namespace) -> str | None:
-    """The file that --style names, None if it names a preset or is not there."""
-    return chosen.style if chosen.style is not None and is_preset_file(chosen.style) else None
 
 
 def direction_of(chosen: argparse.Namespace) -> Brief | None:

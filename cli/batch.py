@@ -128,16 +128,11 @@ def read_jobs(chosen: argparse.Namespace) -> job_file.Jobs:
     path, defaults = os.path.abspath(chosen.jobs), defaults_of(chosen)
     if os.path.isdir(path):
         listed = job_file.read_folder(path, defaults)
-    elif is_job_file(path):
-        listed = job_file.read_file(path, defaults)
-    else:
+    elif path.lower().endswith(".blend"):
         listed = of_scene(path, defaults, chosen.allow_newer)
+    else:
+        listed = job_file.read_file(path, defaults)
     return replace(listed, jobs=tuple(map(with_preset_file, listed.jobs)))
-
-
-def is_job_file(path: str) -> bool:
-    """Whether --jobs names a job file, not a folder or a scene."""
-    return not os.path.isdir(path) and not path.lower().endswith(".blend")
 
 
 def with_preset_file(job: job_file.Job) -> job_file.Job:
@@ -197,21 +192,13 @@ def of_scene(path: str, defaults: Mapping[str, object], allow_newer: bool) -> jo
 
 
 def baker_command() -> list[str]:
-    """The command that starts another Blender like this one with bake.py."""
+    """The command that starts another Blender like this one, with the same arguments up to those
+    of bake.py."""
+    script = os.path.join(ROOT, "bake.py")
     if not bpy.app.binary_path:
-        return [sys.executable, os.path.join(ROOT, "bake.py")]
-    return command_like(bpy.app.binary_path, sys.argv)
-
-
-def command_like(blender: str, arguments: list[str]) -> list[str]:
-    """The command that starts another Blender with the same arguments, up to those of bake.py.
-    arguments: of the process."""
-    options_before = (
-        arguments[1 : arguments.index("--")]
-        if "--" in arguments
-        else ["-b", "--python", os.path.join(ROOT, "bake.py")]
-    )
-    return [blender, *options_before, "--"]
+        return [sys.executable, script]
+    options = sys.argv[1 : sys.argv.index("--")] if "--" in sys.argv else ["-b", "--python", script]
+    return [bpy.app.binary_path, *options, "--"]
 
 
 # ---- a run

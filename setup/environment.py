@@ -128,7 +128,7 @@ def environment(name: str, base: str, locks: list[Path], what: str) -> Path:
     if works(python) and all(written.get(lock) == value for lock, value in hashes.items()):
         return python
     if not works(python):
-        if not has_venv(base):
+        if ask(base, "import venv, ensurepip; print('yes')") != "yes":
             install_packages(
                 [f"python{version_of(base)}-venv"], f"“{base}” cannot make virtual environments"
             )
@@ -196,11 +196,6 @@ def version_of(python: str | Path) -> str | None:
 def works(python: Path) -> bool:
     """Whether an environment's interpreter exists and has pip."""
     return python.exists() and ask(python, "import pip; print('yes')") == "yes"
-
-
-def has_venv(python: str) -> bool:
-    """Whether an interpreter can make virtual environments."""
-    return ask(python, "import venv, ensurepip; print('yes')") == "yes"
 
 
 def ask(python: str | Path, code: str) -> str | None:

@@ -30,12 +30,19 @@ from .errors import BadRequest, is_full_disk, NoSpace, suggest
 from .face import livelink
 from .files import part_of
 from .progress import no_progress, Progress
-from .protocol import OTHER_TEXT, UNSPOKEN
+from .protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
 from .request import check_number, DIRECTION, NORMAL, Request, seed_of_voice, SYSTEMS, TAKES
 from .shipped import SAMPLE
 from .types import FPS, LipSyncScore, LISTENS, pack, Speech, unpack
 
 _SLIDERS = {axis.name: axis for axis in AXES}
+_NOTES = {  # on a sound whose takes are unusual
+    UNSPOKEN: "Nobody speaks in “{}”, so its takes show an idle face",
+    OTHER_TEXT: "“{}” does not seem to say the transcript, so its takes are made without it: give "
+    "all its words, from the first to the last",
+    UNCLEAR: "“{}” is hard to understand, so its takes may miss some m, b, p, f and v: give its "
+    "transcript, or use a cleaner recording",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,7 +255,7 @@ tense, angry, afraid, surprised, disgusted, contemptuous, doubtful, bored
     notes: list[str] = []
     made = engine.generate(voice, request, progress, on_note=notes.append)
     for note in notes:
-        warnings.warn(_note(voice.name, note), stacklevel=2)
+        warnings.warn(_NOTES[note].format(voice.name), stacklevel=2)
     return Takes(_take(take, engine, direction) for take in made)
 
 
@@ -355,21 +362,6 @@ def _take(take: types.Take, engine: Engine, brief: Brief | None) -> Take:
     follows = SYSTEMS[about["engine"]].follows == DIRECTION and "as_asked" in about
     direction = replace(brief or Brief(), as_asked=about["as_asked"]) if follows else None
     return Take(**values, channels=tuple(engine.head.expression_names), direction=direction)
-
-
-def _note(name: str, note: str) -> str:
-    """A sentence on a sound whose takes are unusual."""
-    if note == UNSPOKEN:
-        return f"Nobody speaks in “{name}”, so its takes show an idle face"
-    if note == OTHER_TEXT:
-        return (
-            f"“{name}” does not seem to say the transcript, so its takes are made without it: give "
-            f"all its words, from the first to the last"
-        )
-    return (
-        f"“{name}” is hard to understand, so its takes may miss some m, b, p, f and v: give its "
-        f"transcript, or use a cleaner recording"
-    )
 
 
 def _write(path: str | os.PathLike, write: Callable[[str], None]) -> None:

@@ -7,8 +7,6 @@ pipes, and when a worker counts as stuck. Nothing here touches bpy, and nothing 
 and `Client.stop` ever blocks.
 """
 
-from __future__ import annotations
-
 import atexit
 import contextlib
 import itertools
@@ -56,7 +54,7 @@ class Client:
         self._private: PrivateFolder | None = None
         self._last_log = ""
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> "Client":
         return self
 
     def __exit__(self, *exc) -> None:

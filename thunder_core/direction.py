@@ -384,16 +384,6 @@ MOOD_NAMES = tuple(name for name in MOODS if name != NEUTRAL)
 DIRECTION_NAMES = (*_AXIS, *(f"mood.{name}" for name in MOOD_NAMES))
 
 
-class Played(NamedTuple):
-    """A direction as it is played.  style: as the mood changes it.  tempo: speed of movements, 1 as
-    usual."""
-
-    mood: str
-    strength: float
-    style: Style
-    tempo: float
-
-
 @dataclass(frozen=True)
 class Direction:
     """The direction of a performance. mood: one of CHOICES.  strength: of the mood, 0 … 1."""
@@ -411,16 +401,6 @@ class Direction:
     def tempo(self) -> float:
         """Speed of movements, 1 as usual."""
         return CHOICES[self.mood].tempo ** self.strength
-
-    @property
-    def played(self) -> Played:
-        """How it is played."""
-        return Played(self.mood, self.strength, self.style_in_mood, self.tempo)
-
-    @staticmethod
-    def played_by(vectors: np.ndarray) -> list[Played]:
-        """How the directions that vectors [n, DIRECTION_NAMES] describe are played."""
-        return [Direction.of_vector(each).played for each in vectors]
 
     def share(self, mood: str) -> float:
         """The strength of a mood of MOODS, 0 where it is another."""

@@ -2,8 +2,6 @@
 """Directions kept by name: those that are shipped and those that an animator saved, JSON files;
 numpy only."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterable
@@ -74,7 +72,7 @@ class Preset:
         return json.dumps(self.data(), indent=1, ensure_ascii=False) + "\n"
 
     @staticmethod
-    def from_json(text: str, name: str = "") -> Preset:
+    def from_json(text: str, name: str = "") -> "Preset":
         """The preset in a JSON text. name: of the file, for messages and where the text has none.
         Raises BadRequest."""
         where = f"The preset “{name}”" if name else "The preset"
@@ -109,7 +107,7 @@ class Preset:
         )
 
     @staticmethod
-    def read(path: Path) -> Preset:
+    def read(path: Path) -> "Preset":
         """The preset in a file. Raises BadRequest."""
         try:
             with open_input(path, mode="r", encoding="utf-8") as file:

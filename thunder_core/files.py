@@ -7,8 +7,6 @@ together. Standard library only. Everything that writes a file an animator may k
 here.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import hashlib
@@ -260,7 +258,7 @@ class Transaction:
             if pattern.fullmatch(name) and name not in self._parts and self._is_ours(name, listed)
         ]
 
-    def __enter__(self) -> Transaction:
+    def __enter__(self) -> "Transaction":
         try:
             present, missing = _existing_part_of(self.folder), self.folder
             while missing != present:
@@ -395,7 +393,7 @@ class Transaction:
             self._undo(moves)
         remove_leftovers(self.folder, 0.0)
 
-    def _undo(self, moves: list[_Move]) -> None:
+    def _undo(self, moves: "list[_Move]") -> None:
         """Restore the earlier files, whatever has been replaced of them. May be repeated."""
         for move in moves:
             path, part, old = (self._path(name or "") for name in move[:3])

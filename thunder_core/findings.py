@@ -2,8 +2,6 @@
 """What is wrong with an animation's lip-sync: where in the voice, and a sentence; the engine finds
 it (`engine.check`). And how keys are mended there."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 
@@ -43,7 +41,7 @@ class Finding:
     whole: bool = False
 
     @classmethod
-    def of(cls, values: dict) -> Finding:
+    def of(cls, values: dict) -> "Finding":
         """A finding from `asdict` of one."""
         return cls(**{field.name: values[field.name] for field in fields(cls)})
 

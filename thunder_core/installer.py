@@ -479,14 +479,10 @@ def _end_with_stdin() -> None:
         # read
         while os.read(0, 4096):
             pass
-    _kill_children()
-    report_event("error", message=STOPPED)
-    os._exit(3)
-
-
-def _kill_children() -> None:
     for child in list(_children):
         system_calls.kill_group(child)
+    report_event("error", message=STOPPED)
+    os._exit(3)
 
 
 @contextlib.contextmanager

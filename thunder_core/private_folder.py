@@ -48,30 +48,25 @@ class PrivateFolder:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
-def sweep() -> int:
-    """Removes the private folders of clients that died without doing it; returns how many."""
-    removed = 0
+def sweep() -> None:
+    """Removes the private folders of clients that died without doing it."""
     for folder in glob.glob(os.path.join(glob.escape(tempfile.gettempdir()), f"{PREFIX}*")):
         with contextlib.suppress(OSError):
             if time.time() - os.lstat(folder).st_mtime >= YOUNG and is_orphaned(folder):
                 shutil.rmtree(folder, ignore_errors=True)
-                removed += 1
-    return removed
 
 
-def remove_if_orphaned(folder: str | None, patience: float = 0.0) -> bool:
-    """Removes `folder` as soon as its client is dead, waiting `patience` seconds for that; True
-    when removed."""
+def remove_if_orphaned(folder: str | None, patience: float = 0.0) -> None:
+    """Removes `folder` as soon as its client is dead, waiting `patience` seconds for that."""
     end = time.monotonic() + patience
     while folder and os.path.isdir(folder):
         if is_orphaned(folder):
             os.chdir(os.path.dirname(folder))  # Windows cannot remove a process's current folder
             shutil.rmtree(folder, ignore_errors=True)
-            return True
+            return
         if time.monotonic() >= end:
-            break
+            return
         time.sleep(0.05)
-    return False
 
 
 def is_orphaned(folder: str) -> bool:
@@ -86,9 +81,9 @@ def is_orphaned(folder: str) -> bool:
         return False
 
 
-def remove_blender_session(folder: str) -> bool:
+def remove_blender_session(folder: str) -> None:
     """Remove the temporary folder of this process's Blender, which Blender as a Python module
-    leaves behind; True if removed.
+    leaves behind.
 
     folder: bpy.app.tempdir. If Blender could not make a private folder, that is the shared folder
     for temporary files, which has another name and is left alone.
@@ -97,8 +92,6 @@ def remove_blender_session(folder: str) -> bool:
     with contextlib.suppress(OSError):
         if _is_private(folder, BLENDER_SESSION):
             shutil.rmtree(folder)
-            return True
-    return False
 
 
 def _is_private(folder: str, name: re.Pattern) -> bool:

@@ -4,7 +4,7 @@ systems that can perform it; numpy only."""
 
 import os
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -161,11 +161,15 @@ class Request:
     def __post_init__(self):
         check_whole("takes", self.takes, 1, MOST_TAKES)
         check_whole("seed", self.seed, 0, LAST_SEED)
-        check_one_of("quality", self.quality, QUALITIES)
+        if not isinstance(self.quality, str) or self.quality not in QUALITIES:
+            raise BadRequest(
+                f"“quality” is {_quote(self.quality)} but must be one of {', '.join(QUALITIES)}"
+            )
         check_whole("steps", self.steps, 0, MOST_STEPS)
         check_number("guidance", self.guidance, -MOST_GUIDANCE, MOST_GUIDANCE)
         check_number("speech_guidance", self.speech_guidance, 0.0, MOST_SPEECH_GUIDANCE)
-        check_flag("listening", self.listening)
+        if not isinstance(self.listening, bool):
+            raise BadRequest(f"“listening” is {_quote(self.listening)} but must be true or false")
         if not isinstance(self.system, str) or self.system not in SYSTEMS:
             raise BadRequest(
                 f"There is no engine “{str(self.system)[:_LONGEST_VALUE]}”: choose one of "
@@ -239,8 +243,8 @@ def direction_arguments(direction: Brief, put_array: PutArray) -> dict:
     return values
 
 
-def check_whole(name: str, value: object, low: int, high: int) -> int:
-    """The value, if it is a whole number from `low` to `high`. Raises BadRequest."""
+def check_whole(name: str, value: object, low: int, high: int) -> None:
+    """Raise BadRequest unless a value is a whole number from `low` to `high`."""
     if (
         isinstance(value, bool)
         or not isinstance(value, (int, np.integer))
@@ -249,7 +253,6 @@ def check_whole(name: str, value: object, low: int, high: int) -> int:
         raise BadRequest(
             f"“{name}” is {_quote(value)} but must be a whole number from {low} to {high}"
         )
-    return int(value)
 
 
 def check_number(name: str, value: object, low: float, high: float) -> float:
@@ -262,20 +265,6 @@ def check_number(name: str, value: object, low: float, high: float) -> float:
             f"“{name}” is {_quote(value)} but must be a number from {low:g} to {high:g}"
         )
     return float(value)  # type: ignore[arg-type]
-
-
-def check_one_of(name: str, value: object, names: Sequence[str]) -> str:
-    """The value, if it is one of `names`. Raises BadRequest."""
-    if not isinstance(value, str) or value not in names:
-        raise BadRequest(f"“{name}” is {_quote(value)} but must be one of {', '.join(names)}")
-    return value
-
-
-def check_flag(name: str, value: object) -> bool:
-    """The value, if it is true or false. Raises BadRequest."""
-    if not isinstance(value, bool):
-        raise BadRequest(f"“{name}” is {_quote(value)} but must be true or false")
-    return value
 
 
 def _quote(value: object) -> str:

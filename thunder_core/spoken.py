@@ -48,7 +48,8 @@ def name_of(phone: str) -> str:
 
 @dataclass(frozen=True)
 class Word:
-    """A word of a voice's text. sure: how well the voice bears it out, 0 … 1."""
+    """A word of a voice's text, as it is written there, and when it is said, seconds. sure: how
+    well the voice bears it out, 0 … 1."""
 
     text: str
     start: float

@@ -2,8 +2,6 @@
 """The engine's process on the client's side: started, asked over pipes, watched, ended; and the
 requests that it owes an answer."""
 
-from __future__ import annotations
-
 import collections
 import contextlib
 import json
@@ -52,8 +50,10 @@ _TICK = 0.1  # interval of checking deadlines while an answer is pending
 class Pending:
     """A request that was sent; its events arrive while the caller does something else."""
 
-    def __init__(self, number: int, verb: str, args: dict, send_cancel: Callable[[Pending], None]):
-        """send_cancel: asks the worker to stop this request."""
+    def __init__(
+        self, number: int, verb: str, args: dict, send_cancel: "Callable[[Pending], None]"
+    ):
+        """send_cancel: gets this request, and asks the worker to stop it."""
         self.number, self.verb, self.args, self._send_cancel = number, verb, args, send_cancel
         self.fraction = 0.0  # how far the work was when it was last looked at
         self.begun = False  # the worker has sent an event about it
@@ -271,10 +271,8 @@ class LineProcess(PipedProcess):
         """Thread: queue the events, then None. What else is printed on its stdout (Blender's
         greeting) is skipped."""
         for line in self.popen.stdout:
-            with contextlib.suppress(ValueError):
-                event = json.loads(line)
-                if isinstance(event, dict) and "event" in event:
-                    self._events.put(event)
+            with contextlib.suppress(ValueError, RecursionError):
+                self._events.put(read_event(line))
         self._wait()
         self.threads[0].join(self.patience)  # the log first, the reason may be in it
         self._events.put(None)
@@ -371,7 +369,7 @@ class WorkerProcess(PipedProcess):
             while line := self.popen.stdout.readline(LONGEST_LINE):
                 try:
                     self._handle_event(read_event(line))
-                except (ValueError, TypeError):
+                except (ValueError, TypeError, RecursionError):
                     self._note(line)
         self._wait()
         self._kill()  # it closed its pipe but still runs: it can no longer answer

@@ -41,7 +41,8 @@ def test_what_cannot_be_removed_stays_without_an_error(temporary, monkeypatch):
 
     monkeypatch.setattr(os, "rmdir", refused)
     own.remove()
-    assert not remove_blender_session(str(folder)) and folder.is_dir() and os.path.isdir(own.path)
+    remove_blender_session(str(folder))
+    assert folder.is_dir() and os.path.isdir(own.path)
 
 
 @pytest.mark.parametrize(
@@ -53,16 +54,19 @@ def test_a_folder_of_another_name_or_mode_is_left_alone_and_the_one_that_blender
 ):
     folder, link = session(temporary, name, mode), temporary / "blender_LiNk01"
     link.symlink_to(folder)
-    assert not remove_blender_session(str(folder)) and not remove_blender_session(f"{link}/")
+    remove_blender_session(str(folder))
+    remove_blender_session(f"{link}/")
     assert (folder / "quit.blend").is_file()
     made = session(temporary, "blender_aB3dEg")
-    assert remove_blender_session(f"{made}/") and not made.exists()
+    remove_blender_session(f"{made}/")
+    assert not made.exists()
 
 
 def test_a_folder_of_another_person_is_left_alone(temporary, monkeypatch):
     folder = session(temporary)
     monkeypatch.setattr(os, "getuid", lambda: os.stat(folder).st_uid + 1)
-    assert not remove_blender_session(str(folder)) and (folder / "quit.blend").is_file()
+    remove_blender_session(str(folder))
+    assert (folder / "quit.blend").is_file()
 
 
 @pytest.mark.parametrize(
@@ -80,7 +84,8 @@ def test_a_worker_removes_the_folder_of_a_dead_client_and_no_other(
     monkeypatch.chdir(tmp_path)
     folder = session(tmp_path, name, mode)
     (folder / LOCK).write_text("")
-    assert remove_if_orphaned(str(folder)) == removed and folder.exists() != removed
+    remove_if_orphaned(str(folder))
+    assert folder.exists() != removed
 
 
 _HOLES = """

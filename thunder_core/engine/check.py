@@ -8,8 +8,6 @@ three correlations. Around each frame the same is done within two seconds. Thres
 the split `fit` of measured lips by `python -m research check_animation`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -77,7 +75,7 @@ class MouthCurves:
     gap: np.ndarray
     width: np.ndarray
 
-    def shift(self, frames: float) -> MouthCurves:
+    def shift(self, frames: float) -> "MouthCurves":
         """The curves so many frames later, their ends held."""
         time = np.arange(len(self.gap)) - frames
         return MouthCurves(

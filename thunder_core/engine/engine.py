@@ -2,8 +2,6 @@
 """The engine's three operations: generate takes from a sound by any system, score a motion,
 generate speech from a motion."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +33,7 @@ from ..request import (
     Request,
     SYSTEMS,
 )
+from ..spoken import Word
 from ..steps import explain, Trace
 from ..types import FPS, IDLE, Keep, LipSyncScore, LISTENS, Motion, pack, RATE, SPEAKS, Speech, Take
 from .alignment import LIKELY, Match, match_mouth, match_sound
@@ -50,24 +49,14 @@ from .m2s import (
     Vocoder,
     WIDTH as SPEAKER,
 )
-from .network import (
-    advice,
-    begin_opening,
-    best_device,
-    CPU,
-    identify,
-    Identity,
-    processors,
-    SHIPPED,
-    unusable,
-)
+from .network import advice, best_device, CPU, identify, Identity, processors, SHIPPED, unusable
 from .readings import follow_text, follow_voice, mark_voice, reading, style_of_take
 from .request import release_memory, RunningRequest
 from .scorer import Judge, Measures, opening_and_width, Scorer, SPOKEN
 from .speech import transcript
 from .speech.cues import axis_deviations
 from .speech.encoder import LOUDNESS, PHONES, softmax
-from .speech.transcript import recognise, Sound, Word
+from .speech.transcript import recognise, Sound
 from .systems.thunder import Performance, Thunder, VoiceFeatures
 
 # cached sounds, and their total frames (one hour, 90 MB)
@@ -225,7 +214,7 @@ class Engine:
         return self.identity.fingerprint
 
     @classmethod
-    def load(cls, weights: str | Path | None = None, device: str | None = None) -> Engine:
+    def load(cls, weights: str | Path | None = None, device: str | None = None) -> "Engine":
         """Load the weights in a folder (default: the embedded ones) on "cpu", "cuda:0" … (default:
         GPU if there is one).
 
@@ -278,7 +267,9 @@ class Engine:
         """Begin to open, in parallel, the networks that make and score usual takes."""
         owners = (self.thunder.encoder, self.thunder.denoiser, self.thunder.distilled, self.judge,
                   self.m2s)  # fmt: skip
-        begin_opening([owner.network for owner in owners if owner is not None])
+        for owner in owners:
+            if owner is not None:
+                owner.network.begin()
 
     def info(self) -> dict:
         """The answer to hello: engine, device, fingerprint and origin of the weights, channel

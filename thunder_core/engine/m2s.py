@@ -3,8 +3,6 @@
 the mouth that it reads (§4.1): the vertices, and the lip points that the judge sees, of a motion's
 expression and jaw. And its sound: a vocoder, and whose voice it is."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -257,7 +255,7 @@ class Vocoder:
         self.config, self.network = config, network
 
     @classmethod
-    def load(cls, folder: Path, device: str = "cpu") -> Vocoder:
+    def load(cls, folder: Path, device: str = "cpu") -> "Vocoder":
         """Raises BadWeights, and `speak` does where the card alone is good."""
         return cls(
             read_sizes(folder / "vocoder", VocoderConfig), Network(folder / "vocoder", device)
@@ -444,7 +442,7 @@ class SpeakerEncoder:
         self.network = network
 
     @classmethod
-    def load(cls, folder: Path, device: str = "cpu") -> SpeakerEncoder:
+    def load(cls, folder: Path, device: str = "cpu") -> "SpeakerEncoder":
         """The network is read at the first use."""
         return cls(Network(folder / "speaker", device))
 

@@ -17,7 +17,7 @@ import math
 import os
 import threading
 import typing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -271,12 +271,6 @@ class Network:
             self.open()
         assert self._run is not None
         return self._run(**inputs)
-
-
-def begin_opening(networks: Iterable[Network]) -> None:
-    """Open networks in parallel to other work; errors are raised by the first call of each."""
-    for network in networks:
-        network.begin()
 
 
 def best_device() -> str:

@@ -260,5 +260,5 @@ def _lips_of(style: np.ndarray) -> float:
     first, count = [0], None
     if not (columns == columns[0]).all():
         _, first, count = np.unique(columns, axis=0, return_index=True, return_counts=True)
-    played = Direction.played_by(style[first])
-    return lips_of(float(np.average([each.style.jaw for each in played], weights=count)))
+    jaws = [Direction.of_vector(each).style_in_mood.jaw for each in style[first]]
+    return lips_of(float(np.average(jaws, weights=count)))

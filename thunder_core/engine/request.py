@@ -2,8 +2,6 @@
 """One request for takes: portions of it are sampled, scored and described, beside each other on a
 processor where memory allows."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor

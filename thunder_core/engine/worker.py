@@ -7,8 +7,6 @@ library is imported before the first request, so that a Python without the engin
 still report what is missing.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import gc
@@ -75,10 +73,7 @@ class Worker:
         self._send({"id": None, "event": "ready", "protocol": PROTOCOL})
         threading.Thread(target=self._listen_to_client, name="requests", daemon=True).start()
         threading.Thread(target=self._show_life, name="heartbeat", daemon=True).start()
-        while True:
-            request = self._next_request()
-            if request is None:
-                break
+        while (request := self._next_request()) is not None:
             flag = self.cancelled.get(request[0])
             self.working = request[0]
             self._answer(request)
@@ -93,10 +88,8 @@ class Worker:
         """The next request, None for the end. While idle, parts needed by the first takes are
         loaded."""
         while True:
-            try:
+            with contextlib.suppress(queue.Empty):
                 return self.waiting.get_nowait()
-            except queue.Empty:
-                pass
             try:
                 next(self.preparation)
             except StopIteration:
@@ -124,13 +117,18 @@ class Worker:
     # ------------------------------------------------------------------------------------
 
     def _listen_to_client(self):
-        try:
+        """Thread: handle requests; when the client is gone, end what still runs."""
+        with contextlib.suppress(OSError, ValueError):  # a broken pipe is the same as its end
             for line in self.requests:
                 if line.strip():
                     self._handle_line(line)
-        except (OSError, ValueError):
-            pass  # the pipe broke: the same as its end
-        self._client_is_gone()
+        with self.lock:
+            for flag in self.cancelled.values():
+                flag.set()
+        self.waiting.put(None)
+        if not self.finished.wait(GRACE):
+            # a long computation in the main thread must not keep an orphaned process alive
+            self.leave()
 
     def _handle_line(self, line):
         try:
@@ -169,15 +167,6 @@ class Worker:
             threading.Timer(CANCEL_PATIENCE, self._fail, (target, _cancellation())).start()
         self._done(number, {"found": flag is not None})
 
-    def _client_is_gone(self):
-        with self.lock:
-            for flag in self.cancelled.values():
-                flag.set()
-        self.waiting.put(None)
-        if not self.finished.wait(GRACE):
-            # a long computation in the main thread must not keep an orphaned process alive
-            self.leave()
-
     # -- replies
     # ------------------------------------------------------------------------------------
 
@@ -193,11 +182,9 @@ class Worker:
                 if last:
                     self.answered.add(number)
                     self.cancelled.pop(number, None)
-            try:
+            # the client may be gone: stdin ends too, which ends this process
+            with contextlib.suppress(OSError):
                 self.replies.write(line)
-                self.replies.flush()
-            except OSError:
-                pass  # the client is gone: stdin ends too, which ends this process
 
     def _done(self, number, result):
         self._send({"id": number, "event": "done", "result": result}, last=True)

@@ -21,8 +21,6 @@ time, the second the total. The output depends only on sound and motion and is c
 clips.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 
@@ -115,7 +113,7 @@ class Guesses:
     lag_weight: Tensor
 
     @classmethod
-    def of(cls, curves: Tensor, weight: Tensor) -> Guesses:
+    def of(cls, curves: Tensor, weight: Tensor) -> "Guesses":
         """The guesses of standardised curves [B, c, k, T] over frames of weight [B, T]."""
         count = _near_sums(torch.ones_like(weight), weight).clamp_min(1e-3)
         near, square = _near_sums(torch.stack([curves, curves * curves], 1), weight).unbind(1)
@@ -231,7 +229,7 @@ class Expected:
     unit: Tensor
 
     @classmethod
-    def of(cls, lips: Tensor, silence: Tensor, weight: Tensor) -> Expected:
+    def of(cls, lips: Tensor, silence: Tensor, weight: Tensor) -> "Expected":
         """The expectation of lips [B, T, 4, 3]; silence [B, T]: where nobody speaks (`quiet`);
         weight [B, T] of the frames that count."""
         held = held_smile(lips, silence)

@@ -7,8 +7,6 @@ take's direction. Size within the range of *Energy* is no error either: the teac
 scaled to the take's, within that range.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -178,7 +176,7 @@ class Lesson:
     target: Tensor
     as_sampled: Tensor
 
-    def some(self, rows: np.ndarray) -> Lesson:
+    def some(self, rows: np.ndarray) -> "Lesson":
         """The lesson of some of the motions."""
         return Lesson(
             self.speech,

@@ -6,8 +6,6 @@ Each set of weights has a separate folder, with one file per clip, so that the j
 on samples of several of them, and interrupted sampling can be resumed.
 """
 
-from __future__ import annotations
-
 import hashlib
 import zlib
 from collections.abc import Iterator
@@ -68,7 +66,7 @@ class SampledClip:
     opening: np.ndarray
 
     @staticmethod
-    def load(path: Path) -> SampledClip:
+    def load(path: Path) -> "SampledClip":
         """The clip that `save` wrote."""
         with np.load(path, allow_pickle=False) as file:
             return SampledClip(**{field.name: file[field.name] for field in fields(SampledClip)})

@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from ...direction import Direction, HABITS, Habits, NEUTRAL, Played
+from ...direction import Direction, HABITS, Habits, NEUTRAL
 from ...events import Blink, Look, Nod, Plan, Pose, Raise
 from ...types import FPS
 from ..speech.cues import Prosody
@@ -108,19 +108,19 @@ def _blend(usual, other, share: float):
     return usual + share * (other - usual)
 
 
-def manner_of(played: Played) -> Manner:
+def manner_of(direction: Direction) -> Manner:
     """The manner of a direction: its mood's, as strong as it is, with the style's sliders."""
-    style, mood = played.style, MOODS[played.mood]
+    style, mood = direction.style_in_mood, MOODS[direction.mood]
     manner = Manner(
         **{
-            f.name: _blend(getattr(USUAL, f.name), getattr(mood, f.name), played.strength)
+            f.name: _blend(getattr(USUAL, f.name), getattr(mood, f.name), direction.strength)
             for f in fields(Manner)
         }
     )
     frown = max(0.0, style.frown)
     manner = replace(
         manner,
-        tempo=manner.tempo * played.tempo,
+        tempo=manner.tempo * direction.tempo,
         sway=manner.sway * style.head * style.energy**0.3,
         nods=manner.nods * style.head,
         raises=manner.raises * style.brows,
@@ -133,7 +133,7 @@ def manner_of(played: Played) -> Manner:
         one_sided=manner.one_sided + 0.6 * style.asymmetry,
         # Doubt raises the brow of the side that moves more, where one does.
         side=-min(1.0, max(-1.0, 2 * style.asymmetry))
-        if played.mood == "doubtful"
+        if direction.mood == "doubtful"
         else manner.side,
     )
     return replace(manner, **{name: max(0.0, getattr(manner, name)) for name in _NEVER_NEGATIVE})
@@ -154,7 +154,7 @@ class Manners:
     @classmethod
     def of(cls, direction: Direction) -> Manners:
         """The manners of a direction that stays."""
-        return cls((manner_of(direction.played),))
+        return cls((manner_of(direction),))
 
     @classmethod
     def of_styles(cls, styles: np.ndarray) -> Manners:
@@ -169,7 +169,7 @@ class Manners:
                 for at in starts
             )
             around = [styles[span].mean(0) for span in spans]
-        return cls(tuple(map(manner_of, Direction.played_by(around))))
+        return cls(tuple(manner_of(Direction.of_vector(each)) for each in around))
 
     def of_listener(self) -> Manners:
         """The manners of a listener: the head moves less."""

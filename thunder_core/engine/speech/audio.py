@@ -2,8 +2,6 @@
 """Reads any sound file as 16 kHz mono speech for the models, or raises an error that explains why
 it cannot."""
 
-from __future__ import annotations
-
 import math
 import os
 import shutil
@@ -94,7 +92,7 @@ def sound_of(samples: np.ndarray, rate: int, name: str) -> Speech:
 
 
 def _check_sound(
-    sound: _Mono, name: str, may_be_silent: bool, progress: Progress = no_progress
+    sound: "_Mono", name: str, may_be_silent: bool, progress: Progress = no_progress
 ) -> Speech:
     """A collected sound as speech, if it can be used. Raises BadSound, NoVoice."""
     mono = sound.samples()

@@ -9,8 +9,6 @@ probabilities. So takes differ where the sound leaves a choice, and a closure or
 likeliest reading misses is in some of them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -126,7 +124,7 @@ class Phrasing:
     weights: np.ndarray
     phrases: np.ndarray
 
-    def part(self, start: int, end: int) -> Phrasing:
+    def part(self, start: int, end: int) -> "Phrasing":
         """The marks of frames start … end, counted from start."""
         inside = (self.accents >= start) & (self.accents < end)
         phrases = self.phrases[(self.phrases[:, 1] > start) & (self.phrases[:, 0] < end)]

@@ -8,8 +8,6 @@ phones. Units U are k-means classes of the features at 50 Hz. The phone alphabet
 and silence) labels both the encoder's outputs and the teacher's cues.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +96,7 @@ class SpeechEncoder:
     @classmethod
     def load(
         cls, folder: Path, name: str = "encoder", device: str = "cpu", threads: int = 1
-    ) -> SpeechEncoder:
+    ) -> "SpeechEncoder":
         """An encoder among the weights of a folder; its network is opened by the first sound.
         Arguments as `Network`.
 
@@ -261,7 +259,7 @@ class Units:
         self.centroids = centroids
 
     @classmethod
-    def load(cls, folder: Path) -> Units:
+    def load(cls, folder: Path) -> "Units":
         """The units among the weights of a folder. Raises BadWeights."""
         path = folder / "units"
         arrays, config = read_weights(path)

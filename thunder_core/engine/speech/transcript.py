@@ -18,7 +18,7 @@ from itertools import groupby
 
 import numpy as np
 
-from ...spoken import SAID
+from ...spoken import Word
 from .encoder import PHONES, SILENCE, softmax
 
 RATE = 50.0  # rows of the encoder's phones per second
@@ -132,17 +132,6 @@ class Letter:
     closes: bool
     word: str = ""
     number: int = -1
-
-
-@dataclass(frozen=True)
-class Word:
-    """A word of a text, as it is written there, when it is said (seconds), and how well the voice
-    bears it out, 0 … 1."""
-
-    text: str
-    start: float
-    end: float
-    sure: float
 
 
 @dataclass(frozen=True)
@@ -350,7 +339,7 @@ def follow(logits: np.ndarray, text: str) -> np.ndarray | None:
     for letter, (start, end) in zip(sequence, places):
         if start < 0 or not letter.phones or letter.number < 0:
             continue
-        if found[letter.number].sure >= SAID:
+        if found[letter.number].is_found:
             ruled_out = np.setdiff1d(np.arange(len(PHONES)), (*letter.phones, SILENCE))
             result[start:end, ruled_out] += _RULED_OUT_BY_LIPS if letter.closes else _RULED_OUT
     return result
@@ -372,7 +361,7 @@ def _place(
         ]
         better = float(np.concatenate(likelihood).mean()) - least if likelihood else -np.inf
         tried.append((better, places, found))
-        if better > 0 and np.mean([word.sure >= SAID for word in found]) >= _MOST_SAID:
+        if better > 0 and np.mean([word.is_found for word in found]) >= _MOST_SAID:
             break
     better, places, found = max(tried, key=lambda each: each[0])
     return sequence, places, found, better > 0
