@@ -396,15 +396,22 @@ def _open_scene(chosen: argparse.Namespace) -> None:
         raise BadRequest(
             f"“{os.path.basename(bpy.data.filepath)}” has a frame rate of its own: leave --fps out"
         )
-    set_rate(bpy.context.scene, chosen.fps)
+    render, whole = bpy.context.scene.render, round(chosen.fps)
+    # a rate such as 29.97 is a whole one divided by 1.001
+    is_drop = abs(chosen.fps - whole) > 0.001 and abs(whole / 1.001 - chosen.fps) < 0.01
+    render.fps = whole
+    render.fps_base = 1.001 if is_drop else whole / chosen.fps
 
 
 def _report_takes(performances: list, entries: list) -> dict:
     """The report on what the takes are, best first."""
     provenance = performances[0].provenance
+    wanted = Sampling.of_take(provenance, None).asked
+    # as the content of a preset file; of a direction that changes within the line its mean
+    direction = wanted and Preset("", wanted.mean, "", wanted.spread).data()
     return {
         "role": role_of(provenance),
-        **report_direction(provenance),
+        **({"direction": direction} if direction else {}),
         "blender": bpy.app.version_string,
         "weights": provenance["weights"],
         "notes": [],
@@ -587,14 +594,6 @@ def say_kept(out) -> None:
         say(f"      “{name}” was there and is kept as “{kept}”")
 
 
-def set_rate(scene, fps: float) -> None:
-    """Set a scene's frames per second; a rate such as 29.97 is a whole one divided by 1.001."""
-    scene.render.fps = round(fps)
-    scene.render.fps_base = round(fps) / fps
-    if abs(fps - round(fps)) > 0.001 and abs(round(fps) / 1.001 - fps) < 0.01:
-        scene.render.fps_base = 1.001
-
-
 def choose_voice(scene, sound: str | None, name: str | None, start: float | None) -> strip.Voice:
     """The voice that is baked: a sound file from a frame on, or the strip of that name. Raises
     BadSound."""
@@ -748,18 +747,6 @@ def user_preset_file(values: Mapping[str, object]) -> str | None:
     presets = all_presets()
     name = same_name(str(values.get("style", "")), presets.user_names())
     return None if name is None else str(presets.user_path(name))
-
-
-def report_direction(provenance: dict) -> dict:
-    """The direction of takes as a report has it, from the provenance of one of them: the content of
-    a preset file.
-
-    Of a direction that changes within the line its mean; nothing where takes were not directed.
-    """
-    wanted = Sampling.of_take(provenance, None).asked
-    if wanted is None:
-        return {}
-    return {"direction": Preset("", wanted.mean, "", wanted.spread).data()}
 
 
 def words_of(given: str | None) -> str:

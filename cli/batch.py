@@ -450,39 +450,25 @@ def _on(event: Mapping) -> str:
 EVENT_PACE = 0.5  # interval of progress reports with the same message, s
 
 
-class _Events:
-    """Writer of events to the original stdout. All other output goes to stderr from now on."""
-
-    def __init__(self):
-        sys.stdout.flush()
-        self.file = os.fdopen(os.dup(1), "wb", buffering=0)
-        os.dup2(2, 1)
-
-    def put(self, event: str, **more) -> None:
-        """Write an event; if nobody reads it any more, the end of stdin ends this process."""
-        with contextlib.suppress(OSError):
-            self.file.write(json.dumps({"event": event, **more}).encode() + b"\n")
-
-
 def serve(_chosen=None) -> None:
     """Bake requested jobs until stdin ends."""
-    events = _Events()
+    events = baker_process.EventWriter()
     requests: queue.SimpleQueue[dict | None] = queue.SimpleQueue()
     busy = threading.Event()
     threading.Thread(
         target=_queue_requests, args=(requests, busy), name="thunder requests", daemon=True
     ).start()
-    events.put("ready", maker=asdict(maker_of(None)))
+    events.put({"event": "ready", "maker": asdict(maker_of(None))})
     while (request := requests.get()) is not None:
         job = request["job"]
         busy.set()
         try:
-            events.put("done", job=job, report=_bake(request, events))
+            events.put({"event": "done", "job": job, "report": _bake(request, events)})
         except ThunderError as error:
-            events.put("failed", job=job, sentence=str(error), log="")
+            events.put(baker_process.failure_event(job, str(error)))
         except Exception as error:
             sentence = f"Unexpected error ({type(error).__name__}: {error}): see the log"
-            events.put("failed", job=job, sentence=sentence, log=traceback.format_exc())
+            events.put(baker_process.failure_event(job, sentence, traceback.format_exc()))
         finally:
             busy.clear()
 
@@ -497,7 +483,7 @@ def _queue_requests(requests: queue.SimpleQueue, busy: threading.Event) -> None:
         _thread.interrupt_main(signal.SIGTERM)
 
 
-def _bake(request: dict, events: _Events) -> dict:
+def _bake(request: dict, events: baker_process.EventWriter) -> dict:
     """Bake one job; returns its report. Raises what `bake.bake` does."""
     job = job_file.Job(request["job"], request["settings"])
     chosen = bake.options([*job.arguments(request["out"]), *request["options"]])
@@ -510,7 +496,12 @@ def _bake(request: dict, events: _Events) -> dict:
         if step.message != said or time.monotonic() - last >= EVENT_PACE:
             last, said = time.monotonic(), step.message
             events.put(
-                "progress", job=job.name, fraction=round(step.fraction, 3), message=step.message
+                {
+                    "event": "progress",
+                    "job": job.name,
+                    "fraction": round(step.fraction, 3),
+                    "message": step.message,
+                }
             )
 
     styles = bake.named_styles(job.settings)

@@ -14,7 +14,7 @@ import os
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import bpy
 from mathutils import Matrix
@@ -160,7 +160,7 @@ def as_json(checked: list[CheckedLine]) -> str:
 
     def found(each: CheckedLine) -> list[dict]:
         return [
-            finding.values() | {"frames": frames, "sentence": sentence}
+            asdict(finding) | {"frames": frames, "sentence": sentence}
             for frames, finding, sentence in each.found
         ]
 

@@ -16,7 +16,7 @@ info [FILE]       versions, the engine with its device and weights, and the head
 
 {NAME} COMMAND --help lists the options of a command."""
 # command → the option of bake.py that its first word belongs to
-_BAKES = {"bake": [], "jobs": ["--jobs"], "explain": ["--explain"]}
+_BAKES: dict[str, list[str]] = {"bake": [], "jobs": ["--jobs"], "explain": ["--explain"]}
 _registered: list = []
 
 
@@ -27,19 +27,16 @@ def main(arguments: list[str]) -> int:
 
     name, given = (arguments or ["--help"])[0], arguments[1:]
     command = f"{NAME} {name}"
-    if name == "info":
-        return script.exit_code(
-            command, lambda words: check.info_options(words, command), check.show_info, given
-        )
-    if name == "check":
-        return script.exit_code(
-            command, lambda words: check.options(words, command), check.check, given
-        )
-    if name in _BAKES:
-        words = given if given[:1] in (["-h"], ["--help"]) else [*_BAKES[name], *given]
-        return script.exit_code(
-            command, lambda words: bake.options(words, command), batch.start, words
-        )
+    commands = {
+        "info": (check.info_options, check.show_info),
+        "check": (check.options, check.check),
+        **dict.fromkeys(_BAKES, (bake.options, batch.start)),
+    }
+    if name in commands:
+        options, action = commands[name]
+        if given[:1] not in (["-h"], ["--help"]):
+            given = [*_BAKES.get(name, []), *given]
+        return script.exit_code(command, lambda words: options(words, command), action, given)
     if name in ("-h", "--help"):
         script.say(HELP)
         return 0

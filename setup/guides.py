@@ -42,11 +42,6 @@ def page(title: str, *parts: str) -> str:
     )
 
 
-def anchor_of(heading: str) -> str:
-    """The anchor of a heading, as GitHub makes it."""
-    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-
-
 def of_page(address: str) -> str:
     """The address of a link's target on the made pages; "" for targets that are not packaged."""
     name, _, anchor = address.partition("#")
@@ -63,7 +58,8 @@ def adapt(tokens: list[Token], folder: Path) -> list[str]:
     for token, following in zip(tokens, [*tokens[1:], *tokens[-1:]]):
         if token.type == "heading_open":
             words = "".join(child.content for child in following.children or ())
-            anchors.append(anchor_of(words))
+            # as GitHub makes it
+            anchors.append(re.sub(r"[^\w\- ]", "", words.lower()).replace(" ", "-"))
             token.attrs["id"] = anchors[-1]
         elif token.type == "link_open" and (address := of_page(str(token.attrs["href"]))):
             token.attrs["href"] = address

@@ -97,30 +97,28 @@ class Client:
         when a path leads nowhere, NoSpace."""
         with self._mutex:
             folder = self.folder  # also for a worker that runs: it may have been cleaned away
-            if not self.running:
-                self._start(folder)
-
-    def _start(self, folder: str) -> None:
-        python = find_engine(self.python, self.venvs)
-        if self.weights and not os.path.isdir(self.weights):
-            raise BadWeights(
-                f"There is no weights folder at “{self.weights}”: choose another, or leave it "
-                f"empty to use the bundled ones"
-            )
-        command = [
-            python.executable,
-            "-m",
-            __package__.rpartition(".")[2] + ".engine.worker",
-            "--folder",
-            folder,
-        ]
-        if self.weights:
-            command += ["--weights", os.path.abspath(self.weights)]
-        if self.device:
-            command += ["--device", self.device]
-        if self._process is not None:
-            self._last_log = self._process.log
-        self._process = WorkerProcess(command, folder, self._send_again, python.libraries)
+            if self.running:
+                return
+            python = find_engine(self.python, self.venvs)
+            if self.weights and not os.path.isdir(self.weights):
+                raise BadWeights(
+                    f"There is no weights folder at “{self.weights}”: choose another, or leave it "
+                    f"empty to use the bundled ones"
+                )
+            command = [
+                python.executable,
+                "-m",
+                __package__.rpartition(".")[2] + ".engine.worker",
+                "--folder",
+                folder,
+            ]
+            if self.weights:
+                command += ["--weights", os.path.abspath(self.weights)]
+            if self.device:
+                command += ["--device", self.device]
+            if self._process is not None:
+                self._last_log = self._process.log
+            self._process = WorkerProcess(command, folder, self._send_again, python.libraries)
 
     def request(self, verb: str, **args) -> Pending:
         """Sends a request and returns at once. “generate” gets a new folder for its arrays if none

@@ -3,7 +3,7 @@
 it (`engine.check`). And how keys are mended there."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -39,15 +39,6 @@ class Finding:
     word: str = ""
     last_word: str = ""
     whole: bool = False
-
-    @classmethod
-    def of(cls, values: dict) -> "Finding":
-        """A finding from `asdict` of one."""
-        return cls(**{field.name: values[field.name] for field in fields(cls)})
-
-    def values(self) -> dict:
-        """Its fields, for JSON."""
-        return asdict(self)
 
     @property
     def key(self) -> str:

@@ -82,11 +82,6 @@ class Size(NamedTuple):
     disk: float
     minutes: int
 
-    @property
-    def peak(self) -> float:
-        """Disk space while pip unpacks, when both exist."""
-        return self.download + self.disk
-
 
 # Wheels and what pip unpacks, measured on 24 November 2026. Only Linux's torch includes libraries
 # for graphics cards.
@@ -197,7 +192,7 @@ def install(folder: str, lock: str, wheels: str | None, online: bool, extra: boo
     with _locked(os.path.join(folder, LOCK)):
         size = Size(0.0, 0.0, 0) if extra else CARD if "torch" in names else PROCESSOR
         if not extra:
-            _check_space(folder, size.peak)
+            _check_space(folder, size.download + size.disk)  # both while pip unpacks
             if not (is_complete and _lock_in(stamp) != files.hash_of(lock) and _has_pip(folder)):
                 progress(0.01, "Making the engine's own Python")
                 _make(folder)

@@ -57,15 +57,11 @@ class Pending:
         self.number, self.verb, self.args, self._send_cancel = number, verb, args, send_cancel
         self.fraction = 0.0  # how far the work was when it was last looked at
         self.begun = False  # the worker has sent an event about it
+        # the last event was seen by poll or wait: `result` or `error` is set
+        self.done = False
         self.result: dict | None = None
         self.error: ThunderError | None = None
         self._events: queue.SimpleQueue = queue.SimpleQueue()
-        self._over = False
-
-    @property
-    def done(self) -> bool:
-        """Whether the last event was seen by poll or wait; then `result` or `error` is set."""
-        return self._over
 
     def poll(self) -> list[dict]:
         """The events that arrived since the last call, oldest first; never blocks, never raises.
@@ -88,7 +84,7 @@ class Pending:
         Raises TimeoutError after `timeout` seconds; the request then continues.
         """
         end = None if timeout is None else time.monotonic() + timeout
-        while not self._over:
+        while not self.done:
             left = None if end is None else end - time.monotonic()
             try:
                 # Short waits: an uninterruptible lock would swallow Ctrl-C on Windows.
@@ -114,7 +110,7 @@ class Pending:
         CANCEL_DEADLINE is ended, the request ends with Cancelled all the same, and those that
         waited behind it go to a new worker.
         """
-        if not self._over:
+        if not self.done:
             self._send_cancel(self)
 
     def _seen(self, event: dict) -> dict:
@@ -123,14 +119,14 @@ class Pending:
             if event["event"] == "progress":
                 self.fraction = event["fraction"]
             elif event["event"] == "done":
-                self.result, self._over = {**event["result"]}, True
+                self.result, self.done = {**event["result"]}, True
             elif event["event"] == "error":
                 self.error = event.pop("_error", None) or KINDS.get(event["kind"], ThunderError)(
                     event["message"][:LONGEST_MESSAGE] or SILENT_ERROR
                 )
-                self._over = True
+                self.done = True
         except (KeyError, TypeError):  # it lacks a field, or has one of another type
-            self.error, self._over = ThunderError(MISUNDERSTOOD), True
+            self.error, self.done = ThunderError(MISUNDERSTOOD), True
         return event
 
     def _fail(self, error: ThunderError) -> None:

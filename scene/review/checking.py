@@ -4,6 +4,7 @@ is allowed in the file, and mends a finding by the smallest change."""
 
 import json
 from collections.abc import Callable, Generator
+from dataclasses import asdict
 
 import bpy
 import numpy as np
@@ -106,7 +107,7 @@ def chosen_finding(scene) -> tuple[ThunderFinding, findings.Finding] | None:
     if not 0 <= checked.index < len(checked.findings):
         return None
     row = checked.findings[checked.index]
-    return row, findings.Finding.of(json.loads(row.values))
+    return row, findings.Finding(**json.loads(row.values))
 
 
 def check(
@@ -134,11 +135,7 @@ def check(
         )
     scene, rig = generation.look_up(*names)
     return show(
-        scene,
-        rig,
-        voice.name,
-        clock,
-        [findings.Finding.of(values) for values in answer["findings"]],
+        scene, rig, voice.name, clock, [findings.Finding(**values) for values in answer["findings"]]
     )
 
 
@@ -152,7 +149,7 @@ def show(
     checked.findings.clear()
     for each in listed:
         row = checked.findings.add()
-        row.values, (row.first, row.last) = json.dumps(each.values()), each.frames(clock.frame)
+        row.values, (row.first, row.last) = json.dumps(asdict(each)), each.frames(clock.frame)
         row.sentence = each.sentence(clock.fps, f"{row.first}–{row.last}")
     with _addon_changes:
         checked.index = 0

@@ -3,7 +3,7 @@
 as the real one tells them."""
 
 import wave
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 from performances import performance
@@ -135,7 +135,7 @@ class PlayedClient:
         """Lips that do not meet half a second in."""
         finding = Finding(OPEN, 0.5, 0.6, 4.0, 1.0, "m")
         going = {"event": "progress", "fraction": 0.5, "message": "Checking the lips"}
-        return [going, going, {"event": "done", "result": {"findings": [finding.values()]}}]
+        return [going, going, {"event": "done", "result": {"findings": [asdict(finding)]}}]
 
     def _score(self, sound, expression, jaw, **how):
         """Each take that is scored has a point more than the one before."""

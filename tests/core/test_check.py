@@ -2,6 +2,8 @@
 """Check finds what is planted in a mouth and keeps quiet about one that follows its voice; a capture is
 found in its voice by its mouth, or by its sound."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
@@ -115,7 +117,7 @@ def test_words_of_a_text_name_the_places_and_findings_survive_json():
         == "The mouth moves in silence, 240–262: 1.0 s"
     )
     finding = Finding(OPEN, 1.0, 1.1, 1.84, 1.0, "b", "but")
-    assert Finding.of(finding.values()) == finding
+    assert Finding(**asdict(finding)) == finding
     assert finding.frames(lambda seconds: 1 + 24 * seconds) == (25, 27)
 
 

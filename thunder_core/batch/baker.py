@@ -13,7 +13,10 @@ events:  ready (maker: versions and the weights' hash), progress (job, fraction,
          again), and refused (sentence) if it cannot be used at all.
 """
 
+import contextlib
+import json
 import os
+import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -60,6 +63,21 @@ class BakerDied(ThunderError):
     def __init__(self, message: str, log: str):
         super().__init__(message)
         self.log = log
+
+
+class EventWriter:
+    """Writes events to the original stdout of this process. All other output goes to stderr from
+    then on."""
+
+    def __init__(self):
+        sys.stdout.flush()
+        self._file = os.fdopen(os.dup(1), "wb", buffering=0)
+        os.dup2(2, 1)
+
+    def put(self, event: Mapping) -> None:
+        """Write an event; if nobody reads it any more, the end of stdin ends this process."""
+        with contextlib.suppress(OSError):
+            self._file.write(json.dumps(event).encode() + b"\n")
 
 
 def failure_event(job: str, sentence: str, log: str = "") -> dict:

@@ -26,7 +26,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..batch.baker import ADVICE, Baker, BakerDied, failure_event, Task
+from ..batch.baker import ADVICE, Baker, BakerDied, EventWriter, failure_event, Task
 from ..errors import NoEngine, ThunderError
 from ..files import hash_of, Transaction
 
@@ -273,7 +273,7 @@ def _write_result(
             out.remove(of_takes)
         return event
     except ThunderError as error:
-        return {"event": "failed", "job": request["job"], "sentence": str(error), "log": ""}
+        return failure_event(request["job"], str(error))
 
 
 def _check_address(address: str) -> None:
@@ -300,13 +300,7 @@ def main() -> int:
         sys.stdin.buffer.read()
         stopped.set()
 
-    out = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)  # Ray's output is not an event
-
-    def put(event: dict) -> None:
-        with contextlib.suppress(OSError):
-            out.write(json.dumps(event).encode() + b"\n")
-
+    put = EventWriter().put  # Ray's output is not an event
     try:
         import ray
     except ImportError:

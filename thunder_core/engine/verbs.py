@@ -14,7 +14,7 @@ import itertools
 import os
 import sys
 import time
-from dataclasses import astuple
+from dataclasses import asdict, astuple
 from importlib.metadata import version
 
 import numpy as np
@@ -117,7 +117,7 @@ def _check(worker, args, progress):
     progress(0.2, "Checking the lips")
     return {
         "findings": [
-            each.values()
+            asdict(each)
             for each in engine.check(speech, motion, args.get("tolerance", "realistic"), text)
         ]
     }

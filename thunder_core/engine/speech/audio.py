@@ -113,7 +113,7 @@ def _check_sound(
         )
     mean = float(mono.mean(dtype=np.float64))
     if max(highest - mean, mean - lowest) < SILENCE:
-        if sound.swing >= 100 * SILENCE:
+        if np.max(sound.highest - sound.lowest) / 2 >= 100 * SILENCE:
             raise BadSound(
                 f"The channels of “{name}” cancel each other when mixed to one: use a single "
                 f"channel of it"
@@ -157,7 +157,7 @@ def _peak_but_for_spikes(mono: np.ndarray) -> float:
 class _Mono:
     """Collects blocks of a sound [n, channels] at `rate` as mono samples at 16 kHz.
 
-    swing: half the widest swing of any channel.  first_bad: seconds before the first sample that is
+    lowest, highest: sample of each channel.  first_bad: seconds before the first sample that is
     not a number, None if all are.
     """
 
@@ -169,7 +169,7 @@ class _Mono:
 
             self.resampler = soxr.ResampleStream(rate, RATE, 1, "float32", "HQ")
         self.frames = 0
-        self.lowest = self.highest = None
+        self.lowest, self.highest = np.float32(np.inf), np.float32(-np.inf)
         self.first_bad: float | None = None
         self.done: list[np.ndarray] = []
 
@@ -180,9 +180,8 @@ class _Mono:
             raise BadSound(
                 f"“{self.name}” is longer than {LONGEST // 60} minutes: cut it into shorter strips"
             )
-        low, high = block.min(axis=0), block.max(axis=0)
-        self.lowest = low if self.lowest is None else np.fmin(self.lowest, low)
-        self.highest = high if self.highest is None else np.fmax(self.highest, high)
+        self.lowest = np.fmin(self.lowest, block.min(axis=0))
+        self.highest = np.fmax(self.highest, block.max(axis=0))
         mono = block.mean(axis=1)
         # Before the filter, which spreads such a sample over those around it.
         if self.first_bad is None and not (finite := np.isfinite(mono)).all():
@@ -201,11 +200,6 @@ class _Mono:
             out[at : at + len(part)] = part
             at += len(part)
         return out
-
-    @property
-    def swing(self) -> float:
-        """Half the widest swing of any channel, 0 before anything was added."""
-        return 0.0 if self.lowest is None else float(np.max(self.highest - self.lowest)) / 2
 
 
 def _read_with_soundfile(path: str, name: str, progress: Progress) -> _Mono | None:

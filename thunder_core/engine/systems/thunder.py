@@ -338,10 +338,10 @@ class Thunder:
         )
         conditions = self._conditions(voice, takes, self._events(plans, kept))
         sampled = denoiser.sample(noise, conditions, steps, guidance, kept, guide, progress)
-        motions = []
-        for x, take, plan in zip(sampled, takes, plans):
-            motions.append(self._motion(x, take.voice or voice, Part(take.style, plan, kept)))
-        return motions
+        return [
+            self._motion(x, take.voice or voice, Part(take.style, plan, kept))
+            for x, take, plan in zip(sampled, takes, plans)
+        ]
 
     @staticmethod
     def _conditions(
