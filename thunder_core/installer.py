@@ -450,32 +450,25 @@ def _bytes_in(folder: str) -> int:
     return size
 
 
-_children: list = []  # processes that must not outlive this one
-
-
 @contextlib.contextmanager
 def _start(command: list[str], **options):
     """A process that ends with this one, however that ends, and with all that it started itself;
     waited for at the end."""
     child = system_calls.start_child(command, **options)
-    _children.append(child)
     try:
         yield child
         child.wait()
     finally:
         system_calls.end_child(child)
-        _children.remove(child)
 
 
 def _end_with_stdin() -> None:
-    """End pip and this process when the parent closes our stdin, or dies."""
+    """End this process, and pip with it (`_start`), when the parent closes our stdin, or dies."""
     with contextlib.suppress(OSError):
         # not by sys.stdin: the interpreter aborts at its end while a thread holds its buffer in a
         # read
         while os.read(0, 4096):
             pass
-    for child in list(_children):
-        system_calls.kill_group(child)
     report_event("error", message=STOPPED)
     os._exit(3)
 

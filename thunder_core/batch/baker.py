@@ -47,15 +47,6 @@ class Task:
     out: str
     options: Sequence[str] = ()
 
-    def request(self) -> dict:
-        """The request for one job."""
-        return {
-            "job": self.job,
-            "settings": dict(self.settings),
-            "out": self.out,
-            "options": list(self.options),
-        }
-
 
 class BakerDied(ThunderError):
     """The process ended in the middle of a job; `log` holds the last lines it printed."""
@@ -120,7 +111,7 @@ class Baker(LineProcess):
         """The events of a job, the last of them “done” or “failed”. Raises NoEngine, or BakerDied
         if the process ends or, for STALL_SECONDS, does nothing."""
         self.wait()
-        self.send(task.request())
+        self.send(asdict(task))
         doing = "nothing yet"
         while True:
             try:
@@ -215,7 +206,7 @@ def _request(cluster: Cluster, command: Sequence[str], tasks: Sequence[Task], ma
         "root": ROOT,
         "command": list(command),
         "maker": asdict(maker),
-        "tasks": [task.request() | {"files": path_names(task.settings)} for task in tasks],
+        "tasks": [asdict(task) | {"files": path_names(task.settings)} for task in tasks],
         "of_takes": OF_TAKES.pattern,
     }
 

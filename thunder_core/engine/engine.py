@@ -610,7 +610,7 @@ class Engine:
         IDLE without speech, else SPEAKS."""
         voice = self.analyse(speech, sound, progress)
         if listening:
-            return self.thunder.overhear(voice), LISTENS
+            return voice.unspoken(self.thunder.silence), LISTENS
         return (
             (voice, SPEAKS) if float(voice.presence.max()) >= SPOKEN else (voice.unspoken(), IDLE)
         )

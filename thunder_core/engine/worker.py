@@ -227,7 +227,8 @@ class Worker:
             try:
                 result = action(self, args, progress)
             except BaseException as error:
-                if not (is_out_of_device_memory(error) and self._engine_is_on_gpu()):
+                # memory may end while the engine is loaded: then the device is the worker's
+                if not is_out_of_device_memory(error) or (self.engine or self).device == "cpu":
                     raise
                 # The failed attempt must not stay referenced, or its memory is not released.
                 error.__traceback__ = None
@@ -259,11 +260,6 @@ class Worker:
             self.engine = Engine.load(self.weights, device=self.device)
             self.preparation = self.engine.prepare()
         return self.engine
-
-    def _engine_is_on_gpu(self):
-        return (
-            self.device if self.engine is None else self.engine.device
-        ) != "cpu"  # None while loading: the memory may end there
 
     def release(self):
         """Forget the engine, and give the memory of a graphics card back."""

@@ -304,13 +304,8 @@ class Thunder:
             logits = np.where(again[: len(logits), None], logits, voice.logits)
         return voice.with_phones(logits)
 
-    def overhear(self, voice: VoiceFeatures) -> VoiceFeatures:
-        """Features for a face that listens to a voice: silence, with the loudness, accents and
-        phrases of the voice."""
-        return voice.unspoken(self._silence)
-
     @cached_property
-    def _silence(self) -> np.ndarray:
+    def silence(self) -> np.ndarray:
         """What the encoder hears in silence, float32 [d − LOUDNESS]."""
         quiet = np.zeros(_SILENCE * RATE, np.float32)
         frames = _SILENCE * int(FPS)
