@@ -74,12 +74,10 @@ def read_mark(row: object) -> Mark:
     if kind == SOUND:
         sound = times.pop() if times else ""
     wanted = 4 if kind == MOVED else 2
-    if len(times) != wanted or not all(
-        isinstance(each, (int, float)) and math.isfinite(each) for each in times
-    ):
-        raise wrong
     if (
-        not all(start < end for start, end in zip(times[::2], times[1::2]))
+        len(times) != wanted
+        or not all(isinstance(each, (int, float)) and math.isfinite(each) for each in times)
+        or not all(start < end for start, end in zip(times[::2], times[1::2]))
         or not isinstance(sound, str)
         or (kind == SOUND) != bool(sound)
     ):

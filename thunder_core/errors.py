@@ -34,15 +34,14 @@ def is_out_of_memory(error: BaseException) -> bool:
     chain = set()
     while error is not None and id(error) not in chain:
         chain.add(id(error))
-        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-            return True
-        if isinstance(error, OSError) and (
-            error.errno == errno.ENOMEM or getattr(error, "winerror", None) in _WINDOWS_MEMORY
+        says_so = isinstance(error, (RuntimeError, ImportError, OSError, SystemError))
+        if (
+            isinstance(error, MemoryError)
+            or type(error).__name__ == "OutOfMemoryError"
+            or getattr(error, "errno", None) == errno.ENOMEM
+            or getattr(error, "winerror", None) in _WINDOWS_MEMORY
+            or (says_so and says_memory_ran_out(str(error)))
         ):
-            return True
-        if isinstance(
-            error, (RuntimeError, ImportError, OSError, SystemError)
-        ) and says_memory_ran_out(str(error)):
             return True
         error = error.__cause__ or error.__context__
     return False
@@ -91,13 +90,8 @@ _MEMORY_WORDS = (
 
 
 class ThunderError(Exception):
-    """Base of every error that is shown to a person; `kind` is its name on the wire between worker
-    and client."""
-
-    @property
-    def kind(self) -> str:
-        """Name of the class, as the worker sends it to the client."""
-        return type(self).__name__
+    """Base of every error that is shown to a person; worker and client know it by its class's name
+    (KINDS)."""
 
     @property
     def reason(self) -> str:
@@ -122,8 +116,8 @@ class NoMicrophone(ThunderError):
 
 
 class WorkerDied(ThunderError):
-    """The engine's process ended in the middle of its work; `log` holds the last lines it wrote to
-    stderr."""
+    """The engine's process, or one that bakes, ended in the middle of its work; `log` holds the
+    last lines it wrote to stderr."""
 
     def __init__(self, message: str = "", log: str = ""):
         super().__init__(message)

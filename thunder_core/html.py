@@ -23,9 +23,13 @@ class Html(str):
 def element(kind: str, *content: object, **attributes: object) -> Html:
     """An element of HTML. content: its parts in order.  attributes: by name, `_` for “-” and at the
     end of a word of Python; addresses are made by `link` or `jpeg`."""
-    words = [kind]
-    for name, value in attributes.items():
-        words.append(f'{name.rstrip("_").replace("_", "-")}="{_escape(value)}"')
+    words = [
+        kind,
+        *(
+            f'{name.rstrip("_").replace("_", "-")}="{_escape(value)}"'
+            for name, value in attributes.items()
+        ),
+    ]
     start = f"<{' '.join(words)}>"
     return Html(start if kind in _EMPTY else f"{start}{''.join(map(_escape, content))}</{kind}>")
 

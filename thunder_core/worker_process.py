@@ -135,7 +135,7 @@ class Pending:
             {
                 "id": self.number,
                 "event": "error",
-                "kind": error.kind,
+                "kind": type(error).__name__,
                 "message": str(error),
                 "_error": error,
             }

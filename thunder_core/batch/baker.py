@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 
 from .. import system_calls
 from ..engine_python import ROOT
-from ..errors import NoEngine, ThunderError
+from ..errors import NoEngine, WorkerDied
 from ..progress import time_in_words
 from ..worker_process import LineProcess
 from .manifest import Maker
@@ -46,14 +46,6 @@ class Task:
     settings: Mapping[str, object]
     out: str
     options: Sequence[str] = ()
-
-
-class BakerDied(ThunderError):
-    """The process ended in the middle of a job; `log` holds the last lines it printed."""
-
-    def __init__(self, message: str, log: str):
-        super().__init__(message)
-        self.log = log
 
 
 class EventWriter:
@@ -108,7 +100,7 @@ class Baker(LineProcess):
         return self.maker
 
     def bake(self, task: Task) -> Iterator[dict]:
-        """The events of a job, the last of them “done” or “failed”. Raises NoEngine, or BakerDied
+        """The events of a job, the last of them “done” or “failed”. Raises NoEngine, or WorkerDied
         if the process ends or, for STALL_SECONDS, does nothing."""
         self.wait()
         self.send(asdict(task))
@@ -123,7 +115,7 @@ class Baker(LineProcess):
                     f"did not go on for {duration(STALL_SECONDS)} and was ended (the last: {doing})"
                 )
             if event is None:
-                raise BakerDied(f"Blender {why}: bake it alone, with --only, to see why", self.log)
+                raise WorkerDied(f"Blender {why}: bake it alone, with --only, to see why", self.log)
             doing = event.get("message", doing)
             yield event
             if event["event"] in ("done", "failed"):
@@ -141,7 +133,7 @@ def bake_here(command: Sequence[str], tasks: Sequence[Task]) -> Generator[dict, 
                 baker = Baker(command)
             try:
                 yield from baker.bake(task)
-            except BakerDied as error:
+            except WorkerDied as error:
                 baker.close()
                 baker = None
                 yield failure_event(task.job, str(error), error.log)

@@ -26,8 +26,8 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..batch.baker import ADVICE, Baker, BakerDied, EventWriter, failure_event, Task
-from ..errors import NoEngine, ThunderError
+from ..batch.baker import ADVICE, Baker, EventWriter, failure_event, Task
+from ..errors import NoEngine, ThunderError, WorkerDied
 from ..files import hash_of, Transaction
 
 ATTEMPTS = 3  # machines that a job may lose
@@ -89,7 +89,7 @@ def bake_job(request: dict, job: dict, inputs: dict) -> Iterator[dict]:
     except NoEngine as error:
         _baker.cache_clear()
         yield {"event": "unfit", "sentence": str(error)}
-    except BakerDied as error:
+    except WorkerDied as error:
         baker.close()
         _baker.cache_clear()
         yield failure_event(job["job"], str(error), error.log)

@@ -194,7 +194,7 @@ class Worker:
             {
                 "id": number,
                 "event": "error",
-                "kind": error.kind,
+                "kind": type(error).__name__,
                 "message": str(error)[:LONGEST_MESSAGE],
             },
             last=True,
