@@ -110,7 +110,7 @@ class THUNDER_PT_listen(Tab, bpy.types.Panel):
         row.operator("thunder.listen", icon="SPEAKER")
         row.prop(settings, "listen_range", text="")
         row.prop(settings, "listen_play", text="", icon="PLAY")
-        if listening.can_compare(context):
+        if listening.listening_strip(context)[1] is not None:
             generated = listening.plays_generated(context)
             row = layout.row(align=True)
             row.operator("thunder.original", text="Original", depress=not generated).to = "ORIGINAL"

@@ -163,7 +163,7 @@ class Session:
         self.job = None  # the long work that runs (jobs.Job)
         # parts of long work that refer to Blender's data between steps, and begin again
         # (jobs.restart_after_undo)
-        self.held: list[Generator] = []
+        self.held: set[Generator] = set()
         self.parts: list[Part] = []
 
     def add(self, part: AnyPart) -> AnyPart:
@@ -175,6 +175,7 @@ class Session:
         """Let go of all of Blender's data, which are about to be replaced. why: the reason, for a
         sentence.  may_go_on: whether work that looks its data up again goes on afterwards."""
         with ExitStack() as last_to_first:  # all of it, whatever one of them raises
+            last_to_first.callback(self.held.clear)
             for part in self.parts:
                 last_to_first.callback(part.release)
             if self.job is not None:
@@ -339,19 +340,13 @@ def restart_after_undo(make: Callable[[], Generator[P, None, T]]) -> Generator[P
     of the work."""
     while True:
         work = make()
-        session.held.append(work)
+        session.held.add(work)
         try:
-            while True:
-                try:
-                    progress = next(work)
-                except StopIteration as end:
-                    return end.value
-                yield progress
-                if work.gi_frame is None:  # closed meanwhile
-                    break
+            value = yield from work
+            if work in session.held:  # else an undo has closed it
+                return value
         finally:
-            session.held.remove(work)
-            work.close()
+            session.held.discard(work)
 
 
 class Recent(dict[K, V]):
@@ -484,19 +479,14 @@ def run_through(
 ) -> T:
     """Run a job to its end, for Blender without a window. on_step gets every step with a note, and
     other steps that differ from the one before, at most two a second. Returns the job's value."""
-
-    def report_note(step: Step) -> Step:
-        if step.note and on_step is not None:
-            on_step(step)
-        return step
-
-    job = begin(title, map_progress(steps, report_note))
+    job = begin(title, steps)
     try:
-        last = None
-        while not job.advance(0.5):
-            if on_step is not None and job.step != last and not job.step.note:
+        last, due = None, 0.0
+        while not job.advance(0.0):
+            is_due = job.step != last and time.monotonic() >= due
+            if on_step is not None and (is_due or job.step.note):
                 on_step(job.step)
-                last = job.step
+                last, due = job.step, time.monotonic() + 0.5
             time.sleep(0.0 if job.step.busy else 0.01)
         return job.value
     finally:

@@ -104,17 +104,12 @@ def speak(
     whole = yield from stage(
         keying.read(rig, head.channel_names(), clock, seconds), "Reading the animation", 0.0, 0.3
     )
-    key = display.animation_of(rig)
-    motion = whole
-    if edited:
-        span = _overlap(edited_since_heard(rig, whole, clock), first, last)
-        if span is not None:
-            start = max(0, math.floor((span[0] - first) / clock.fps * FPS))
-            end = min(whole.frames, math.ceil((span[1] + 1 - first) / clock.fps * FPS))
-            if (end - start) / FPS >= SHORTEST_SECONDS:
-                first = first + round(start / FPS * clock.fps)
-                last = min(last, first + math.ceil((end - start) / FPS * clock.fps) - 1)
-                motion = whole.part(slice(start, end))
+    key, motion = display.animation_of(rig), whole
+    part = _edited_since_heard(rig, whole, clock) if edited else None
+    if part is not None:
+        motion = whole.part(part)
+        first = first + round(part.start / FPS * clock.fps)
+        last = min(last, first + math.ceil(motion.frames / FPS * clock.fps) - 1)
     mixed = nullcontext((None, ())) if voice is None else mixdown.sound_for_engine(client, voice)
     with mixed as (reference, mixing):
         yield from mixing
@@ -125,9 +120,9 @@ def speak(
     return first, last
 
 
-def edited_since_heard(rig: head.Rig, now: Motion, clock: Clock) -> tuple[int, int] | None:
-    """First and last scene frame that changed since Listen was last pressed on this animation; None
-    for none, or never.
+def _edited_since_heard(rig: head.Rig, now: Motion, clock: Clock) -> slice | None:
+    """The rows of a motion that changed since Listen was last pressed on this animation, with what
+    is played around them; None for none, or never.
 
     now: the motion from clock.start on.
     """
@@ -140,15 +135,8 @@ def edited_since_heard(rig: head.Rig, now: Motion, clock: Clock) -> tuple[int, i
     rows = np.flatnonzero(changed)
     if not len(rows):
         return None
-    edited, margin = clock.frame(rows[[0, -1]] / FPS), AROUND_SECONDS * clock.fps
-    return math.floor(edited[0] - margin), math.ceil(edited[1] + margin)
-
-
-def _overlap(span: tuple[int, int] | None, first: int, last: int) -> tuple[int, int] | None:
-    """The part of a range inside first … last, None if there is none."""
-    if span is None or span[1] < first or span[0] > last:
-        return None
-    return max(span[0], first), min(span[1], last)
+    around = round(AROUND_SECONDS * FPS)
+    return slice(max(0, rows[0] - around), min(now.frames, rows[-1] + 1 + around))
 
 
 def listen(
@@ -194,8 +182,7 @@ def place(scene, path: str, name: str, first: int):
         if s.type == "SOUND" and (s.name == name or s.name.startswith(name + "."))
     ]:
         strip.remove(scene, old)
-    for voice in [s for s in strip.sound_strips(scene) if strip.FLIPPED in s]:
-        strip.flip_back(voice)  # the new sound starts muted, so the original plays again
+    _flip_back(scene)  # the new sound starts muted
     strip_ = strip.add(scene, path, name, first)
     strip_.mute = True
     strip_.sound.name = name
@@ -225,32 +212,33 @@ def plays_generated(context) -> bool:
     return speech is not None and not speech.mute
 
 
-def can_compare(context) -> bool:
-    """Whether there is generated speech to compare with the voice."""
-    return listening_strip(context)[1] is not None
-
-
 def flip(context, generated: bool) -> None:
     """Play the generated speech instead of the voice (generated), or the voice again. Raises
     BadRequest."""
     scene, speech = listening_strip(context)
     if speech is None:
         raise BadRequest("There is no generated speech yet: press Listen first")
-    voices = [s for s in strip.sound_strips(scene) if strip.FLIPPED in s]
+    speech.mute = not generated
     if not generated:
-        speech.mute = True
-        for voice in voices:
-            strip.flip_back(voice)
+        _flip_back(scene)
         return
     voice = strip.current(context)
     original = (
         strip.by_name(scene, voice.strip)
-        if voice is not None and voice.strip and voice.scene == scene.name
+        if voice is not None and voice.scene == scene.name
         else None
     )
-    speech.mute = False
     if original is not None and not original.mute:
-        strip.flip_away(original)
+        original.mute = True
+        original[strip.FLIPPED] = True
+
+
+def _flip_back(scene) -> None:
+    """Play the voices again that are muted while generated speech plays instead of them."""
+    for voice in strip.sound_strips(scene):
+        if strip.FLIPPED in voice:
+            voice.mute = False
+            del voice[strip.FLIPPED]
 
 
 def play_both(context, start: float, end: float) -> None:

@@ -324,18 +324,6 @@ def _why_silent(scene, strip) -> str:
     return ""
 
 
-def flip_away(strip) -> None:
-    """Mute a voice while the generated speech is compared with it; it stays the voice."""
-    strip.mute = True
-    strip[FLIPPED] = True
-
-
-def flip_back(strip) -> None:
-    """Unmute a voice that `flip_away` muted."""
-    strip.mute = False
-    strip.pop(FLIPPED, None)
-
-
 def lineage(scene, strip):
     """The meta strips that contain a strip, outermost first, and (what holds the channels, member)
     pairs."""
