@@ -84,34 +84,19 @@ def check_weights(place: str) -> str:
             f"There is no weights folder at “{place}”: choose another, or leave it empty to use "
             f"the bundled ones"
         )
-    if lacking := missing_weights(place):
+    models = {path.name for kind in ("head.npz", "*.safetensors") for path in WEIGHTS.glob(kind)}
+    if lacking := models - set(os.listdir(place)):
         raise BadWeights(
-            f"The weights folder “{place}” lacks {', '.join(lacking)}: choose another, or none "
-            f"for those of the extension"
+            f"The weights folder “{place}” lacks {', '.join(sorted(lacking))}: choose another, or "
+            f"none for those of the extension"
         )
     return place
 
 
-def missing_weights(place: str) -> list[str]:
-    """The add-on's model files that are missing from a folder."""
-    names = (
-        name for name in os.listdir(WEIGHTS) if name == "head.npz" or name.endswith(".safetensors")
-    )
-    lacking = [name for name in names if not os.path.isfile(os.path.join(place, name))]
-    return sorted(lacking, key=lambda name: (name != "head.npz", name))
-
-
-def _weights_in_use() -> Path:
-    """The folder of the weights that the next request would use. Raises BadWeights."""
-    return Path((_engine.client.weights if _engine.client is not None else weights()) or WEIGHTS)
-
-
 def systems() -> tuple[System, ...]:
     """The systems that a request can use now. Quick: for panels."""
-    try:
-        return tuple(available(_weights_in_use()))
-    except BadWeights:
-        return tuple(available(Path(WEIGHTS)))
+    folder = _engine.client.weights if _engine.client else attempt(weights)[0]
+    return tuple(available(Path(folder or WEIGHTS)))
 
 
 def client(python: str | None = None, folder: str | None = None) -> Client:

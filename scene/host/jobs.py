@@ -44,15 +44,18 @@ def registration(
     keys: of Blender's keymap of the name `keymap`: (operator, event, more of the keymap item,
     properties of the operator).
     """
-    items: list = []
+    added = ExitStack()
 
     def register():
         for owner, name, prop in properties:
             setattr(owner, name, prop)
+            added.callback(delattr, owner, name)
         for name, handler in handlers:
-            getattr(bpy.app.handlers, name).append(handler)
+            added.enter_context(handled(name, handler))
         for name, draw in menus:
-            getattr(bpy.types, name).append(draw)
+            menu = getattr(bpy.types, name)
+            menu.append(draw)
+            added.callback(menu.remove, draw)
         configuration = bpy.context.window_manager.keyconfigs.addon if keys else None
         # Blender without a window has no keys
         for operator, event, how, settings in keys if configuration is not None else ():
@@ -60,34 +63,22 @@ def registration(
             item = into.keymap_items.new(operator, event, **how)
             for name, setting in settings.items():
                 setattr(item.properties, name, setting)
-            items.append((into, item))
+            added.callback(into.keymap_items.remove, item)
 
-    def unregister():
-        while items:
-            into, item = items.pop()
-            into.keymap_items.remove(item)
-        for name, draw in reversed(menus):
-            getattr(bpy.types, name).remove(draw)
-        for name, handler in handlers:
-            functions = getattr(bpy.app.handlers, name)
-            if handler in functions:  # Blender drops others than persistent ones with the file
-                functions.remove(handler)
-        for owner, name, _ in reversed(properties):
-            delattr(owner, name)
-
-    return register, unregister
+    return register, added.close
 
 
 @contextmanager
 def handled(name: str, handler: Callable):
     """Have Blender call a function while the block runs. name: of the list in
     bpy.app.handlers."""
-    register, unregister = registration(((name, handler),))
-    register()
+    functions = getattr(bpy.app.handlers, name)
+    functions.append(handler)
     try:
         yield
     finally:
-        unregister()
+        if handler in functions:  # Blender drops others than persistent ones with the file
+            functions.remove(handler)
 
 
 def classes_of(module) -> list[type]:

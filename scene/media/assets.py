@@ -15,10 +15,8 @@ from ...thunder_core.errors import BadRequest, NoSpace
 from ...thunder_core.face import mouths
 from ...thunder_core.types import JAW_OPEN_RADIANS, MOUTH
 from ..animation import display
-from ..heads import head, rna_paths
-from ..heads.detection import TAG
-from ..host import compat
-from ..host.jobs import Step
+from ..heads import detection, head, rna_paths
+from ..host import compat, jobs
 from ..takes import provenance
 from . import puppets
 
@@ -100,7 +98,7 @@ def _mark(action, name: str, catalog: str, picture: np.ndarray, words: str) -> N
         action.asset_data.catalog_id = CATALOGS[catalog]
     about = action.asset_data
     about.description = words
-    for tag in (TAG, name):
+    for tag in (detection.TAG, name):
         about.tags.new(tag, skip_if_exists=True)
     preview = action.preview_ensure()
     preview.image_size = picture.shape[1], picture.shape[0]
@@ -110,7 +108,7 @@ def _mark(action, name: str, catalog: str, picture: np.ndarray, words: str) -> N
 # ---- saving
 
 
-def save_poses(scene, rig: head.Rig) -> Generator[Step, None, int]:
+def save_poses(scene, rig: head.Rig) -> Generator[jobs.Step, None, int]:
     """Steps that make assets of the mouths and moods on a head, replacing those it has. Returns how
     many there are.
 
@@ -119,7 +117,7 @@ def save_poses(scene, rig: head.Rig) -> Generator[Step, None, int]:
     library_folder()
     channels, saved = head.channel_names(), []
     with puppets.Portrait(scene, rig) as portrait:
-        yield Step(0.0, "Setting up the portraits", busy=True)
+        yield jobs.Step(0.0, "Setting up the portraits", busy=True)
         for catalog, poses, moved, shown in SETS:
             every = dict.fromkeys((name for name in channels if name.startswith(moved)), 1.0) | {
                 "jaw": JAW_OPEN_RADIANS
@@ -136,7 +134,7 @@ def save_poses(scene, rig: head.Rig) -> Generator[Step, None, int]:
                 saved.append(
                     (name, catalog, np.where(moves, numbers, np.nan), portrait.take(*shown))
                 )
-                yield Step(
+                yield jobs.Step(
                     len(saved) / sum(len(some[1]) for some in SETS), f"Drawing “{name}”", busy=True
                 )
     add_catalogs()

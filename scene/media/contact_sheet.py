@@ -16,8 +16,7 @@ from ...thunder_core.errors import BadRequest
 from ...thunder_core.files import part_of, reason_of
 from ...thunder_core.types import FPS, Motion
 from ..heads import head
-from ..host import playback
-from ..host.jobs import Step
+from ..host import jobs, playback
 from ..takes import provenance, take_list
 from . import puppets
 
@@ -55,14 +54,13 @@ class _Row:
     """A take's row in the sheet.  tracks: of TRACKS, at 25 fps from `start`, the seconds of its
     first sample in the scene."""
 
-    action: str
     tracks: dict[str, np.ndarray]
     start: float
 
 
 def make(
     scene, rig: head.Rig, entries: list, path: str, loudness: np.ndarray | None = None
-) -> Generator[Step, None, bpy.types.Image]:
+) -> Generator[jobs.Step, None, bpy.types.Image]:
     """Steps that draw the sheet of takes of one head into a new PNG file and load it. Returns the
     image.
 
@@ -79,26 +77,23 @@ def make(
     fps = scene.render.fps / scene.render.fps_base
     with _Sheet(scene, rig, PAPER, ROW_PIXELS) as sheet:
         steps = len(rows) * (len(chosen) + 1) + 1
-        yield Step(0.0, "Setting up the sheet", busy=True)
+        yield jobs.Step(0.0, "Setting up the sheet", busy=True)
         title = f"{entries[0].voice}  ·  {len(rows)} take{'s' * (len(rows) > 1)}"
         is_heard = loudness is not None and np.max(loudness, initial=0.0) > 0
         parts, done = [sheet.title(title, chosen, is_heard)], 1
-        yield Step(done / steps, "Drawing the title", busy=True)
-        for number, row in enumerate(rows, start=1):
-            entry = take_list.entry_of(scene, bpy.data.actions.get(row.action))
-            if entry is None:
-                raise BadRequest("A take was removed: make the contact sheet again")
+        yield jobs.Step(done / steps, "Drawing the title", busy=True)
+        for number, entry in enumerate(listed, start=1):
             puppets.play(sheet.copy, rig, entry)
             pictures = [sheet.label(entry, full["mouth"])]
             message = f"Drawing take {number} of {len(rows)}"
             for seconds, _ in chosen:
                 done += 1
-                yield Step(done / steps, message, busy=True)
+                yield jobs.Step(done / steps, message, busy=True)
                 playback.go_to(sheet.scene, seconds * fps)
                 pictures.append(sheet.take(*FACE)[::-1, :, :3])
             parts.append(np.concatenate(pictures, axis=1))
             done += 1
-            yield Step(done / steps, message, busy=True)
+            yield jobs.Step(done / steps, message, busy=True)
         _draw_curves(parts, rows, full, loudness)
         return _save(np.concatenate(parts), path)
 
@@ -121,7 +116,6 @@ def _row(entry) -> _Row:
     if performance is not None:
         motion, channels, opening = performance.motion, performance.channels, performance.opening
     return _Row(
-        entry.action.name,
         activity.tracks(motion, channels, opening),
         0.0 if clock is None else clock.start / clock.fps,
     )
@@ -215,8 +209,10 @@ class _Sheet(puppets.Portrait):
         return picture[::-1, :, :3]
 
     def _remove_texts(self) -> None:
-        for obj in [obj for obj in self.scene.collection.objects if obj.type == "FONT"]:
-            bpy.data.curves.remove(obj.data)  # the object goes with it
+        # the objects go with them
+        bpy.data.batch_remove(
+            [obj.data for obj in self.scene.collection.objects if obj.type == "FONT"]
+        )
 
     def end(self) -> None:
         """Remove everything from the file."""

@@ -23,13 +23,9 @@ from ...thunder_core.files import part_of, reason_of
 from ...thunder_core.progress import result
 from ...thunder_core.types import Motion
 from ..animation import fcurves, keying
-from ..heads import build, flame, head
-from ..heads.family import points_of
-from ..heads.rna_paths import key_path
-from ..host import compat, playback
-from ..host.jobs import stage, Step
-from ..takes import provenance, take_list
-from ..takes.generation import ask
+from ..heads import build, family, flame, head, rna_paths
+from ..host import compat, jobs, playback
+from ..takes import generation, provenance, take_list
 
 # most bytes per vertex and frame (cache) or shape key: position, normal and framing
 _BYTES_CACHED, _BYTES_KEYED = 64, 36
@@ -189,19 +185,24 @@ def _alone(shot: Shot) -> Iterator[None]:
     hidden = [
         obj for obj in objects if obj.name in layer.objects and obj.hide_get(view_layer=layer)
     ]
-    locked = [
-        (obj, name)
+    changes = [
+        (obj, name, False)
         for obj in objects
         for name in ("hide_viewport", "hide_select")
         if getattr(obj, name)
     ]
-    timing = (scene.frame_start, scene.frame_end, scene.use_preview_range)
+    changes += [
+        (scene, "frame_start", shot.first),
+        (scene, "frame_end", shot.last),
+        (scene, "use_preview_range", False),
+    ]
+    before = [(owner, name, getattr(owner, name)) for owner, name, _ in changes]
     with playback.returning(scene):
         try:
             if mode != "OBJECT":
                 bpy.ops.object.mode_set(mode="OBJECT")
-            for obj, name in locked:
-                setattr(obj, name, False)
+            for owner, name, value in changes:
+                setattr(owner, name, value)
             for obj in hidden:
                 obj.hide_set(False, view_layer=layer)
             layer.update()
@@ -215,19 +216,15 @@ def _alone(shot: Shot) -> Iterator[None]:
                     f"to export it"
                 )
             layer.objects.active = shot.rig.owner
-            scene.frame_start = shot.first
-            scene.frame_end = shot.last
-            scene.use_preview_range = False
             scene.frame_set(shot.first)
             yield
         finally:
-            scene.frame_start, scene.frame_end, scene.use_preview_range = timing
             for obj in hidden:
                 obj.hide_set(True, view_layer=layer)
             _select(layer, selected)
             layer.objects.active = active
-            for obj, name in locked:
-                setattr(obj, name, True)
+            for owner, name, value in before:
+                setattr(owner, name, value)
             if mode != "OBJECT":
                 bpy.ops.object.mode_set(mode=mode)
 
@@ -500,7 +497,9 @@ def parameters_of(
     expression = np.zeros((len(values), int(armature[flame.COUNT])))
     places = {track.path: index for index, track in enumerate(driver.tracks)}
     for name in driver.names:
-        expression[:, int(name[len("expression") :]) - 1] = values[:, places[key_path(name)]]
+        expression[:, int(name[len("expression") :]) - 1] = values[
+            :, places[rna_paths.key_path(name)]
+        ]
     poses = {}
     for turn in driver.turns:
         local = rotation_vectors(values[:, turn.first : turn.first + turn.length], turn.mode)
@@ -524,7 +523,7 @@ def parameters_of(
 # ---- compared with smplx
 
 
-def compare_with_smplx(client: Client, scene, rig, model: Head) -> Generator[Step, None, dict]:
+def compare_with_smplx(client: Client, scene, rig, model: Head) -> Generator[jobs.Step, None, dict]:
     """Steps that compare the head as it is seen on this frame with smplx. Returns the engine's
     answer to “check_flame”.
 
@@ -536,7 +535,7 @@ def compare_with_smplx(client: Client, scene, rig, model: Head) -> Generator[Ste
         name: getattr(model, name)
         for name in ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "identity")
     }
-    arrays |= yield from stage(_pose(scene, rig), "Reading the pose", 0.05, 0.25)
+    arrays |= yield from jobs.stage(_pose(scene, rig), "Reading the pose", 0.05, 0.25)
     betas = np.zeros(model.identity.shape[2], np.float32)
     count = min(len(betas), len(arrays["betas"]))
     betas[:count] = arrays["betas"][:count]
@@ -544,9 +543,11 @@ def compare_with_smplx(client: Client, scene, rig, model: Head) -> Generator[Ste
     with temporary_arrays(client) as put:
         for name, array in (arrays | {"betas": betas}).items():
             files[name] = put(array)
-            yield Step(0.28, "Writing the model")
+            yield jobs.Step(0.28, "Writing the model")
         return (
-            yield from ask(client, "check_flame", (0.3, 0.95), "Checking with smplx", arrays=files)
+            yield from generation.ask(
+                client, "check_flame", (0.3, 0.95), "Checking with smplx", arrays=files
+            )
         )
 
 
@@ -571,7 +572,7 @@ def _visible_points(rig) -> np.ndarray:
     FLAME's axes."""
     graph = bpy.context.evaluated_depsgraph_get()
     graph.update()
-    return build.blender_to_flame(points_of(rig.mesh.evaluated_get(graph).data.vertices))
+    return build.blender_to_flame(family.points_of(rig.mesh.evaluated_get(graph).data.vertices))
 
 
 FORMATS = {

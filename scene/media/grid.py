@@ -108,13 +108,9 @@ def build(scene, rig: head.Rig, entries: list) -> Generator[jobs.Step, None, Non
     group[head.PUPPET_MARK] = True
     scene.collection.children.link(group)
     take_of = {}
-    chosen = [entry.action.name for entry in entries]
     first, last = min(entry.first for entry in entries), max(entry.last for entry in entries)
     try:
-        for number, action in enumerate(chosen):
-            entry = take_list.entry_of(scene, bpy.data.actions.get(action))
-            if entry is None:
-                raise BadRequest("A take was removed: play all again")
+        for number, entry in enumerate(entries):
             at = Vector(
                 (
                     (number % columns - (columns - 1) / 2) * wide,
@@ -129,10 +125,11 @@ def build(scene, rig: head.Rig, entries: list) -> Generator[jobs.Step, None, Non
             under = at + Vector(((low.x + high.x) / 2, low.y, high.z))
             place = frame.inverted() @ Matrix.Translation(under)
             texts = _add_texts(group, entry, place, (wide, high.y - low.y), axes)
-            take_of |= dict.fromkeys((obj.name for obj in [*copy.objects, *texts]), action)
+            names = (obj.name for obj in [*copy.objects, *texts])
+            take_of |= dict.fromkeys(names, entry.action.name)
             yield jobs.Step(
-                (number + 1) / len(chosen),
-                f"Setting up take {number + 1} of {len(chosen)}",
+                (number + 1) / len(entries),
+                f"Setting up take {number + 1} of {len(entries)}",
                 busy=True,
             )
         size = Vector((columns * wide, rows * tall, high.z - low.z))

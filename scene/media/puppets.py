@@ -13,8 +13,7 @@ from mathutils import Matrix, Vector
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.files import write_error
 from ..animation import display
-from ..heads import binding, character, head, rna_paths
-from ..heads.family import points_of
+from ..heads import binding, character, family, head, rna_paths
 from ..host import compat
 
 MOVED = 0.2  # share of a key's largest movement above which a vertex belongs to the face
@@ -55,25 +54,20 @@ def add(rig: head.Rig, collection, shift: Vector) -> Puppet:
         collection.objects.link(copied)
         copied.hide_select = copied.hide_viewport = copied.hide_render = False
     for original in originals:
-        _relink(original, made, shift)
-    drivers = [
-        curve.driver
-        for block in made.values()
-        if block.animation_data is not None
-        for curve in block.animation_data.drivers
-    ]
-    for target in (
-        target for driver in drivers for variable in driver.variables for target in variable.targets
-    ):
-        if target.id in made:
-            target.id = made[target.id]
-    data = [block for block in made.values() if isinstance(block, bpy.types.Mesh)]
-    visible = [made[original] for original in originals if _is_visible(rig, original)]
+        made[original].parent = made.get(original.parent)
+        if original.parent not in made:
+            made[original].matrix_world = Matrix.Translation(shift) @ original.matrix_world
+    for referring in (each for block in made.values() for each in _referring(block)):
+        for prop in referring.bl_rna.properties:
+            if prop.type == "POINTER" and not prop.is_readonly:
+                value = getattr(referring, prop.identifier)
+                if isinstance(value, bpy.types.ID) and value in made:
+                    setattr(referring, prop.identifier, made[value])
     return Puppet(
         [made[original] for original in originals],
-        visible,
+        [made[original] for original in originals if _is_visible(rig, original)],
         tuple(made[target] for target in rig.targets),
-        data,
+        [block for block in made.values() if isinstance(block, bpy.types.Mesh)],
     )
 
 
@@ -81,30 +75,21 @@ def _is_visible(rig: head.Rig, obj) -> bool:
     return obj.type == "MESH" and (obj == rig.mesh or obj.visible_get())
 
 
-def _relink(original, made: dict, shift: Vector) -> None:
-    copied = made[original]
-    if original.parent in made:
-        copied.parent = made[original.parent]
-    else:
-        at = original.matrix_world.copy()
-        copied.parent = None
-        copied.matrix_world = Matrix.Translation(shift) @ at
-    for modifier in copied.modifiers:
-        _redirect(modifier, made)
-    holders = [copied, *(copied.pose.bones if copied.pose else ())]
-    for constraint in (constraint for holder in holders for constraint in holder.constraints):
-        _redirect(constraint, made)
-        for target in getattr(constraint, "targets", ()):
-            _redirect(target, made)
-
-
-def _redirect(struct, made: dict) -> None:
-    """Let pointers of a struct to originals point to the copies."""
-    for prop in struct.bl_rna.properties:
-        if prop.type == "POINTER" and not prop.is_readonly:
-            value = getattr(struct, prop.identifier)
-            if isinstance(value, bpy.types.ID) and value in made:
-                setattr(struct, prop.identifier, made[value])
+def _referring(block) -> list:
+    """What of a data-block refers to others: modifiers, constraints, and what drivers read."""
+    bones = getattr(getattr(block, "pose", None), "bones", ())
+    constraints = [
+        constraint
+        for holder in (block, *bones)
+        for constraint in getattr(holder, "constraints", ())
+    ]
+    targets = [
+        target for constraint in constraints for target in getattr(constraint, "targets", ())
+    ]
+    drivers = block.animation_data.drivers if block.animation_data is not None else ()
+    variables = [variable for curve in drivers for variable in curve.driver.variables]
+    read = [target for variable in variables for target in variable.targets]
+    return [*getattr(block, "modifiers", ()), *constraints, *targets, *read]
 
 
 def play(puppet: Puppet, rig: head.Rig, entry) -> None:
@@ -135,19 +120,13 @@ def remove(puppet: Puppet) -> None:
     bpy.data.batch_remove([*puppet.objects, *puppet.data])
 
 
-def remove_marked() -> int:
-    """Remove every copy from the file, also those of an earlier session; how many objects that
-    were."""
-    result = [obj for obj in bpy.data.objects if head.PUPPET_MARK in obj]
-    data = {obj.data for obj in result if obj.type in ("MESH", "FONT") and obj.data is not None}
-    bpy.data.batch_remove([group for group in bpy.data.collections if head.PUPPET_MARK in group])
-    for obj in result:
-        bpy.data.objects.remove(obj)
-    for block in data:
-        if block.users == 0:
-            (bpy.data.meshes if isinstance(block, bpy.types.Mesh) else bpy.data.curves).remove(
-                block
-            )
+def remove_marked() -> None:
+    """Remove every copy from the file, also those of an earlier session."""
+    copies = [obj for obj in bpy.data.objects if head.PUPPET_MARK in obj]
+    data = {obj.data for obj in copies if obj.type in ("MESH", "FONT") and obj.data is not None}
+    groups = [group for group in bpy.data.collections if head.PUPPET_MARK in group]
+    bpy.data.batch_remove([*groups, *copies])
+    bpy.data.batch_remove([block for block in data if not block.users])
     bpy.data.batch_remove(
         [
             material
@@ -155,9 +134,8 @@ def remove_marked() -> int:
             if head.PUPPET_MARK in material and not material.users
         ]
     )
-    if result:
+    if copies:
         drop_font()
-    return len(result)
 
 
 def add_text(
@@ -174,10 +152,9 @@ def add_text(
 
 def drop_font() -> None:
     """Remove Blender's font from the file if our text added it and no other text uses it."""
-    for font in [
-        font for font in bpy.data.fonts if font.users == 0 and font.filepath == "<builtin>"
-    ]:
-        bpy.data.fonts.remove(font)
+    bpy.data.batch_remove(
+        [font for font in bpy.data.fonts if font.users == 0 and font.filepath == "<builtin>"]
+    )
 
 
 # ---- where a face is
@@ -236,13 +213,15 @@ def _moving_points(rig: head.Rig) -> np.ndarray:
         for block in keys.key_blocks
         if rna_paths.split(rna_paths.key_path(block.name))[0] in wanted
     ]
-    rest = points_of(keys.reference_key.data)
+    rest = family.points_of(keys.reference_key.data)
     moved = np.zeros(len(rest), bool)
     for block in blocks[:: max(1, len(blocks) // KEYS_LOOKED_AT)]:
         base = (
-            rest if block.relative_key == keys.reference_key else points_of(block.relative_key.data)
+            rest
+            if block.relative_key == keys.reference_key
+            else family.points_of(block.relative_key.data)
         )
-        far = np.linalg.norm(points_of(block.data) - base, axis=1)
+        far = np.linalg.norm(family.points_of(block.data) - base, axis=1)
         moved |= far > MOVED * max(far.max(), 1e-9)
     places = rest[moved] if moved.any() else rest
     matrix = np.array(rig.mesh.matrix_world)
@@ -391,11 +370,9 @@ class Portrait:
         """Remove everything from the file."""
         if self.copy is not None:
             remove(self.copy)
-        if self.scene.camera is not None:
-            bpy.data.objects.remove(self.scene.camera)
         bpy.data.scenes.remove(self.scene)
         if not self.had_result:
             bpy.data.batch_remove(
                 [image for image in bpy.data.images if image.type == "RENDER_RESULT"]
             )
-        bpy.data.batch_remove(self.data)
+        bpy.data.batch_remove(self.data)  # the camera's object goes with it

@@ -17,8 +17,7 @@ from ...thunder_core import records
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.files import part_of, write_error
 from ..heads import head, materials
-from ..host import compat
-from ..host.jobs import Step
+from ..host import compat, jobs
 from . import grid, puppets
 
 GRID_MARGIN = 1.02  # size of the picture relative to the grid
@@ -102,7 +101,7 @@ def render_grid(
             obj.hide_render = False
 
 
-def playblast(scene, path: str) -> Generator[Step, None, str]:
+def playblast(scene, path: str) -> Generator[jobs.Step, None, str]:
     """Steps that film a scene's frames, or those of its preview range, with its sound into an MP4
     file, as the solid view shows them and in half the scene's resolution; returns its path.
 
@@ -129,14 +128,14 @@ def playblast(scene, path: str) -> Generator[Step, None, str]:
         copy.frame_start, copy.frame_end = first, last
         with part_of(path) as part:
             for number, picture in enumerate(pictures):
-                yield Step(
+                yield jobs.Step(
                     number / len(pictures),
                     f"Filming frame {number + 1} of {len(pictures)}",
                     busy=True,
                 )
                 copy.frame_set(first + number)
                 puppets.render_still(copy, picture, *size)
-            yield Step(1.0, "Writing the film", busy=True)
+            yield jobs.Step(1.0, "Writing the film", busy=True)
             puppets.apply_settings(copy, FILM)
             _show_only(copy, pictures)
             render_film(copy, part, *size)

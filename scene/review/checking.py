@@ -27,8 +27,7 @@ from ...thunder_core.progress import rescale
 from ...thunder_core.types import FPS, in_group, Motion, SPEECH
 from ..animation import display, fcurves, keying
 from ..heads import head, rna_paths
-from ..host import compat
-from ..host.jobs import AddonChanges, registration, stage, Step
+from ..host import compat, jobs
 from ..takes import generation, provenance, take_list, transcript
 from ..takes.shape import applying
 from ..voice import mixdown, strip, voice_cache
@@ -36,7 +35,7 @@ from . import live_score
 
 _AROUND_SECONDS = 0.4  # preview range before and after a finding: a syllable
 
-_addon_changes = AddonChanges()
+_addon_changes = jobs.AddonChanges()
 
 
 def _jump_to_finding(checked, context):
@@ -112,7 +111,7 @@ def chosen_finding(scene) -> tuple[ThunderFinding, findings.Finding] | None:
 
 def check(
     client: Client, scene, rig: head.Rig, voice: strip.Voice | None = None
-) -> Generator[Step, None, list[findings.Finding]]:
+) -> Generator[jobs.Step, None, list[findings.Finding]]:
     """Steps that check the current animation of a head against a voice (None: the head's), list
     what is found, and return it.
 
@@ -124,7 +123,7 @@ def check(
     text = "" if record is None else record.text
     clock = Clock.of(scene, voice.clock.start)
     seconds = yield from voice_cache.seconds_of(scene, voice)
-    motion = yield from stage(
+    motion = yield from jobs.stage(
         keying.read(rig, head.channel_names(), clock, seconds), "Reading the animation", 0.1, 0.4
     )
     with mixdown.sound_for_engine(client, voice) as (path, mixing):
@@ -218,7 +217,7 @@ def _is_right(action, start: float, finding: findings.Finding) -> bool:
     return bool(opening[max(0, first - 1) : last + 2].min(initial=np.inf) < CLOSED_MM)
 
 
-register, unregister = registration(
+register, unregister = jobs.registration(
     properties=((bpy.types.Scene, "thunder_check", PointerProperty(type=ThunderCheck)),)
 )
 

@@ -16,10 +16,8 @@ from ...thunder_core.errors import attempt, BadRequest
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, keying
 from ..heads import head
-from ..host import compat
-from ..host.jobs import Memory, session, stage, Step
-from ..takes import take_list
-from ..takes.generation import ask_about
+from ..host import compat, jobs
+from ..takes import generation, take_list
 from ..voice import mixdown, strip
 
 SHORTEST_SECONDS = 0.3  # shortest range for which speech is generated
@@ -30,7 +28,7 @@ _EDITED = 1e-3
 
 # Of each animation (its head and action), as of the last Listen: scene frame of the start, and the
 # motion
-_before = session.add(Memory())
+_before = jobs.session.add(jobs.Memory())
 
 
 def frame_range(context, rig: head.Rig) -> tuple[int, int]:
@@ -91,7 +89,7 @@ def speak(
     last: int,
     out: str,
     edited: bool = False,
-) -> Generator[Step, None, tuple[int, int]]:
+) -> Generator[jobs.Step, None, tuple[int, int]]:
     """Steps that read the animation of frames first … last and write its generated speech to the
     WAV file `out`.
 
@@ -101,7 +99,7 @@ def speak(
     """
     clock = Clock.of(scene, first)
     seconds = (last - first + 1) / clock.fps
-    whole = yield from stage(
+    whole = yield from jobs.stage(
         keying.read(rig, head.channel_names(), clock, seconds), "Reading the animation", 0.0, 0.3
     )
     key, motion = display.animation_of(rig), whole
@@ -113,7 +111,7 @@ def speak(
     mixed = nullcontext((None, ())) if voice is None else mixdown.sound_for_engine(client, voice)
     with mixed as (reference, mixing):
         yield from mixing
-        yield from ask_about(
+        yield from generation.ask_about(
             client, "listen", motion, (0.3, 0.95), "Listening", voice=reference, out=out
         )
     _before.known[key] = (clock.start, whole)
@@ -147,7 +145,7 @@ def listen(
     first: int,
     last: int,
     edited: bool = False,
-) -> Generator[Step, None, tuple[int, int]]:
+) -> Generator[jobs.Step, None, tuple[int, int]]:
     """Steps that generate the animation's speech and add it to the sequencer as a muted strip,
     replacing that of an earlier Listen for the same head. The sound is packed into the .blend file.
     Returns the first and last frame with sound."""
@@ -156,7 +154,7 @@ def listen(
     out = os.path.join(client.folder, f"{bpy.path.clean_name(name)}.wav")
     try:
         first, last = yield from speak(client, scene, rig, voice, first, last, out, edited)
-        yield Step(0.97, "Placing the sound", busy=True)
+        yield jobs.Step(0.97, "Placing the sound", busy=True)
         scene = bpy.data.scenes.get(scene_name)
         if scene is None:
             raise BadRequest("The scene was removed: listen again")

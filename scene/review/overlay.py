@@ -181,16 +181,8 @@ class _Picture(word_track.Picture):
         opening = np.asarray(content.opening, float)
         frames = content.opening_start + np.arange(len(opening)) / FPS * content.fps
         x = self.x(frames)
-        visible = np.flatnonzero((x > -self.per_frame * 4) & (x < self.width + self.per_frame * 4))
-        if len(visible) < 2:
-            return
-        x, opening = x[visible[0] : visible[-1] + 1], opening[visible[0] : visible[-1] + 1]
-        top = max(WIDEST_MM, float(np.max(content.opening)))
+        top = max(WIDEST_MM, float(np.max(opening, initial=0.0)))
         y = low + opening / top * (self.height - low) * 0.94
-        if len(x) > 2 * self.width:  # more samples than pixels: the widest of each
-            step = int(np.ceil(len(x) / self.width))
-            starts = np.arange(0, len(x), step)
-            x, y = x[starts], np.maximum.reduceat(y, starts)
         line = np.stack([x, y], 1)
         floor = np.stack([x, np.full(len(x), low)], 1)
         self._add("TRI_STRIP", np.stack([floor, line], 1).reshape(-1, 2), _MOUTH_FILL)

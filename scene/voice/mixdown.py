@@ -23,8 +23,7 @@ from ...thunder_core.client import Client
 from ...thunder_core.errors import BadSound, Cancelled, is_full_disk, NoSpace, NoVoice, ThunderError
 from ...thunder_core.files import not_a_file, reason_of
 from ...thunder_core.progress import no_progress
-from ..host import compat
-from ..host.jobs import restart_after_undo, stage, Step
+from ..host import compat, jobs
 from .strip import by_name, lineage, Voice
 
 # seconds without a byte written: Blender 5.2 mixes down in the background and reports no failure
@@ -264,8 +263,8 @@ def mix_down(voice: Voice, path: str, quietly: bool = False) -> Generator[float,
     """Write the sound of a voice's strip alone to a WAV file, as a generator to be run to its end.
 
     The first sample is heard at voice.clock.start. Yields the fraction done; the caller must
-    prevent undo meanwhile. quietly: without changing Blender's data. Raises BadSound, NoSpace or
-    ThunderError, and then removes the file.
+    prevent undo meanwhile, and remove the file. quietly: without changing Blender's data. Raises
+    BadSound, NoSpace or ThunderError.
     """
     scene = bpy.data.scenes.get(voice.scene)
     strip = by_name(scene, voice.strip)
@@ -354,7 +353,6 @@ def _mix_with_blender(voice: Voice, scene, strip, path: str) -> Generator[float,
     check_space(path, sum(sizes) + _SPARE)
     alone = _copy_with_only(scene, strip)
     piece = Path(f"{path}.piece.wav")
-    is_finished = False
     try:
         yield 0.0  # a copy of the scene is enough for one slice
         with open(path, "wb") as file:
@@ -367,13 +365,11 @@ def _mix_with_blender(voice: Voice, scene, strip, path: str) -> Generator[float,
                 file.write(sound[:size].ljust(size, b"\0"))  # silence where it is shorter
                 piece.unlink()
                 yield (end - first) / (last - first)
-        is_finished = True
     except OSError as error:
         raise no_space(path, error) from error
     finally:
         bpy.data.scenes.remove(alone)
-        for leftover in (piece, *(() if is_finished else (Path(path),))):
-            leftover.unlink(missing_ok=True)
+        piece.unlink(missing_ok=True)
 
 
 def _bounds(first: int, last: int, fps: float) -> list[int]:
@@ -472,7 +468,7 @@ def _mix_error(voice, detail: str) -> ThunderError:
 @contextlib.contextmanager
 def sound_for_engine(
     client: Client, voice: Voice, quietly: bool = False
-) -> Iterator[tuple[str, Iterable[Step]]]:
+) -> Iterator[tuple[str, Iterable[jobs.Step]]]:
     """(path of a voice's sound for the engine, Steps that put it there); what was mixed down is
     removed afterwards. Errors that name its file name the voice instead.
 
@@ -484,10 +480,10 @@ def sound_for_engine(
     path = os.path.join(client.folder, f"voice_{time.monotonic_ns()}.wav")
 
     def mixing():
-        return stage(mix_down(voice, path, quietly), "Mixing down the voice", 0.0, 0.05)
+        return jobs.stage(mix_down(voice, path, quietly), "Mixing down the voice", 0.0, 0.05)
 
     try:
-        yield path, mixing() if quietly else restart_after_undo(mixing)
+        yield path, mixing() if quietly else jobs.restart_after_undo(mixing)
     except (BadSound, NoVoice) as error:
         raise type(error)(str(error).replace(os.path.basename(path), voice.name)) from error
     finally:

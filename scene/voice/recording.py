@@ -19,8 +19,7 @@ from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client, Pending
 from ...thunder_core.errors import BadRequest, Cancelled, NoMicrophone, WorkerDied
 from ...thunder_core.protocol import FULL, LEVEL, LOST
-from ..host import compat, playback
-from ..host.jobs import handled, Part, session, Step
+from ..host import compat, jobs, playback
 from . import strip
 
 QUIETEST = 2 / 32767  # peak of a sound in which nothing is; one bit of noise is nothing
@@ -34,24 +33,15 @@ _ENDINGS = {
 }
 
 
-class _Current(Part):
-    """The recording that runs; it ends with its job, also where another file is opened."""
-
-    recording: "Recording | None" = None
-
-
-_under_way = session.add(_Current())
-
-
 def is_on() -> bool:
     """Whether the microphone records, or the countdown runs."""
-    return _under_way.recording is not None
+    return Recording.running is not None
 
 
 def stop() -> None:
     """Let the recording that runs end; what was spoken is kept."""
-    if _under_way.recording is not None:
-        _under_way.recording.asked_to_stop = True
+    if Recording.running is not None:
+        Recording.running.asked_to_stop = True
 
 
 def why_no_range(scene) -> str:
@@ -71,12 +61,15 @@ class Recording:
     stopped. The scene plays from frame `begin` on, so that `first` comes when the countdown is
     over; where the scene has less before it, it waits `hold` seconds on `begin`.
 
+    running: the one that runs; it ends with its job, also where another file is opened.
     client: whose worker records, and ends with the recording.  path: the file.
     level: the latest event, None before the first.  heard_at: time.perf_counter() of it.  loudest:
     peak so far.
     began: time.perf_counter() at which `first` played or will play, by the frames seen so far;
     infinite while nothing plays.
     """
+
+    running: "Recording | None" = None
 
     def __init__(self, client: Client, scene):
         settings = scene.thunder.recording
@@ -98,12 +91,12 @@ class Recording:
         self.loudest, self.latest = 0.0, self.begin
         self.asked_to_stop = self.plays = self.ends = False
 
-    def steps(self) -> Generator[Step, None, dict]:
+    def steps(self) -> Generator[jobs.Step, None, dict]:
         """Steps that record. Returns the worker's result, `ended` being a sentence. Raises
         ThunderError; what was spoken stays on disk."""
         try:
-            _under_way.recording = self
-            with handled("frame_change_pre", self._note_frame):
+            Recording.running = self
+            with jobs.handled("frame_change_pre", self._note_frame):
                 pending = self.pending = self.client.request("record", path=self.path)
                 while not pending.done:
                     now = time.perf_counter()
@@ -117,7 +110,7 @@ class Recording:
                         self._advance(now)
                         yield self._step(now)
         finally:
-            _under_way.recording = None
+            Recording.running = None
             playback.stop()
             if self.pending is not None:
                 self.pending.cancel()  # if it is not done
@@ -191,10 +184,10 @@ class Recording:
                 playback.stop()
             self.latest = frame
 
-    def _step(self, now: float) -> Step:
+    def _step(self, now: float) -> jobs.Step:
         """What the panel shows: how loud it is, as the bar, and how long."""
         if self.level is None:
-            return Step(0.0, "Opening microphone", begins=True)
+            return jobs.Step(0.0, "Opening microphone", begins=True)
         loud = max(0.0, 1 - 20 * math.log10(max(1e-6, self.level["peak"])) / FLOOR)
         left, spoken = self.started - now, int(self.spoken)
         message = (
@@ -202,7 +195,7 @@ class Recording:
             if left > 0
             else f"Recording {spoken // 60}:{spoken % 60:02d}"
         )
-        return Step(
+        return jobs.Step(
             loud,
             message,
             begins=True,

@@ -72,7 +72,7 @@ def records(hand):
     yield 0.5
     scene.thunder.recording.countdown = 1
     press_record(hand)
-    took, spoken = recording._under_way.recording, []
+    took, spoken = recording.Recording.running, []
     yield from until(lambda: took.spoken > 0)
     while took.spoken < 4.0:
         spoken.append(time.perf_counter() - scene.frame_current / took.fps)
@@ -128,7 +128,7 @@ def films_speaking(hand):
     yield 1.0
     photograph(1500, "Record, beside the voice")
     press_record(hand)
-    took = recording._under_way.recording
+    took = recording.Recording.running
     yield 0.4
     photograph(800, "It counts")
     yield from until(lambda: took.spoken > 0)
