@@ -463,11 +463,10 @@ class _Move(NamedTuple):
 def _listed(folder: str) -> dict[str, str] | None:
     """The list in a folder's MANIFEST: hashes by name; None where there is none, or it is damaged.
     Raises OSError."""
-    try:
-        with open(os.path.join(folder, MANIFEST), encoding="utf-8") as file:
-            return dict(json.load(file)[_HEADING])
-    except _NO_LIST:
-        return None
+    path = os.path.join(folder, MANIFEST)
+    with contextlib.suppress(*_NO_LIST), open(path, encoding="utf-8") as file:
+        return dict(json.load(file)[_HEADING])
+    return None
 
 
 def _part_name(suffix: str = "") -> str:

@@ -72,13 +72,11 @@ def remove_if_orphaned(folder: str | None, patience: float = 0.0) -> None:
 def is_orphaned(folder: str) -> bool:
     """Whether `folder` is a private folder of this user whose client is dead: its lock is free."""
     path = os.path.join(folder, LOCK)
-    try:
-        if not (_is_private(folder, PRIVATE) and stat.S_ISREG(os.lstat(path).st_mode)):
-            return False
-        _lock(path).close()
-        return True
-    except OSError:
-        return False
+    with contextlib.suppress(OSError):
+        if _is_private(folder, PRIVATE) and stat.S_ISREG(os.lstat(path).st_mode):
+            _lock(path).close()
+            return True
+    return False
 
 
 def remove_blender_session(folder: str) -> None:

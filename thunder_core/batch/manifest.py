@@ -117,12 +117,10 @@ def read_report(folder: str) -> dict:
 
 def read_json(path: str) -> dict:
     """The dictionary in a file; empty if there is none, or it cannot be read."""
-    try:
-        with open(path, "rb") as file:
-            content = json.loads(file.read(_LONGEST))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
+    with contextlib.suppress(OSError, ValueError, RecursionError), open(path, "rb") as file:
+        content = json.loads(file.read(_LONGEST))
+        return content if isinstance(content, dict) else {}
+    return {}
 
 
 def what_changed(job: Job, folder: str, maker: Maker, styles: Mapping[str, str]) -> str:
@@ -459,8 +457,6 @@ def _voice(settings: Mapping[str, object]) -> str:
 
 def _picture(path: str) -> bytes:
     """A JPEG in a job's folder, nothing if there is none."""
-    try:
-        with open(path, "rb") as file:
-            return file.read(_LARGEST_PICTURE)
-    except OSError:
-        return b""
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        return file.read(_LARGEST_PICTURE)
+    return b""

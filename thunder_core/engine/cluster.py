@@ -188,12 +188,13 @@ class Spread:
     def _begin(self, job: dict) -> None:
         """Give a job to Ray."""
         try:
-            inputs = _read_inputs(job)
+            content = {name: Path(job["settings"][name]).read_bytes() for name in job["files"]}
         except OSError as error:
             name = os.path.basename(error.filename or "")
             why = f"“{name}” cannot be read ({error.strerror}): name another"
             self.put(failure_event(job["job"], why))
             return
+        inputs = {name: (hashlib.sha256(data).hexdigest(), data) for name, data in content.items()}
         labels = {"ray.io/node-id": f"!in({','.join(self.refused)})"} if self.refused else {}
         task = self.ray.remote(bake_there).options(**self.options, label_selector=labels)
         self.running[task.remote(self.request["root"], self.request, job, inputs)] = job
@@ -250,12 +251,6 @@ class Spread:
             self.put(failure_event(job["job"], sentence))
 
 
-def _read_inputs(request: dict) -> dict[str, tuple[str, bytes]]:
-    """Hash and content of the files that the settings of a job name. Raises OSError."""
-    content = {name: Path(request["settings"][name]).read_bytes() for name in request["files"]}
-    return {name: (hashlib.sha256(data).hexdigest(), data) for name, data in content.items()}
-
-
 def _write_result(
     request: dict, event: dict, content: dict[str, bytes], of_takes: re.Pattern
 ) -> dict:
@@ -274,14 +269,6 @@ def _write_result(
         return event
     except ThunderError as error:
         return failure_event(request["job"], str(error))
-
-
-def _check_address(address: str) -> None:
-    """Raise OSError if nothing answers at HOST:PORT, because Ray would wait a minute and then end
-    the process."""
-    host, _, port = address.rpartition(":")
-    if host and port.isdigit():
-        socket.create_connection((host, int(port)), 5.0).close()
 
 
 def cause(error: Exception) -> str:
@@ -311,7 +298,9 @@ def main() -> int:
         put({"event": "refused", "sentence": sentence})
         return 1
     try:
-        _check_address(request["address"])
+        host, _, port = request["address"].rpartition(":")
+        if host and port.isdigit():  # Ray would wait a minute for an answer and end the process
+            socket.create_connection((host, int(port)), 5.0).close()
         ray.init(
             address=request["address"],
             log_to_driver=False,

@@ -28,7 +28,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
-from ..direction import AXES, DIRECTION_NAMES
 from ..engine.scorer import (
     JudgeConfig,
     OFF_FRAMES,
@@ -377,11 +376,6 @@ class Judge(Network):
 
     def __init__(self, config: JudgeConfig = JudgeConfig()):
         super().__init__(config)
-        if any(
-            len(each) not in (0, len(DIRECTION_NAMES) - len(AXES))
-            for each in (config.moods, config.moods_near)
-        ):
-            raise ValueError("a judge with other moods")
         w = config.width
         # How speech features nearby predict opening and width, in deviations; measured on real
         # faces, not learned.

@@ -404,15 +404,12 @@ class MeshToSpeech(Network):
         """Unit logits [B, 2T, units] and log-mel [B, 4T, 80] of inputs [B, T, …] and a speaker [B,
         256]."""
         _, twice = self.encode(mouths)
-        return self.unit_head(twice), self.mel_of(twice, speaker)
-
-    def mel_of(self, twice: Tensor, speaker: Tensor) -> Tensor:
-        """Log-mel [B, 4T, 80] of features at 50 Hz [B, 2T, width], in the voice of a speaker [B,
-        256]."""
-        return self.pairs_of(twice, speaker).reshape(len(twice), -1, BINS)
+        mel = self.pairs_of(twice, speaker).reshape(len(twice), -1, BINS)
+        return self.unit_head(twice), mel
 
     def pairs_of(self, twice: Tensor, speaker: Tensor) -> Tensor:
-        """As `mel_of`, pairs of 10 ms frames beside each other: [B, 2T, 2 · 80]."""
+        """Log-mel of features at 50 Hz [B, 2T, width], in the voice of a speaker [B, 256]; pairs of
+        10 ms frames beside each other: [B, 2T, 2 · 80]."""
         voiced = torch.cat([twice, speaker[:, None].expand(-1, twice.shape[1], -1)], -1)
         return self.mel_head(voiced.transpose(1, 2)).transpose(1, 2) * self.mel_std.repeat(
             2

@@ -342,16 +342,9 @@ class Media2Face(ConditionedDenoiser):
         self.__dict__["clip"] = clip
 
     def encoder_input(self, pictures: Tensor) -> Tensor:
-        """Input of the image encoder for grey pictures [B, h, w]: the pictures, or CLIP's features.
-        Raises BadRequest without CLIP."""
-        if not self.config.clip:
-            return pictures
-        if self.clip is None:
-            raise BadRequest(
-                "This Media2Face sees pictures through a CLIP network: give its folder, or direct "
-                "it by a mood"
-            )
-        return self.clip(pictures)
+        """Input of the image encoder for grey pictures [B, h, w]: the pictures, or the features of
+        the CLIP network that was given (`look_through`)."""
+        return self.clip(pictures) if self.config.clip else pictures
 
     @torch.no_grad()
     def condition_of(self, pictures: Tensor) -> Tensor:
