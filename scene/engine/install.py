@@ -316,9 +316,10 @@ def fitting_python() -> tuple[str | None, str]:
             and answer["venv"]
         ):
             return path, ""
-    blenders = _ask(sys.executable) or {"version": sys.version_info[:2], "venv": False}
-    version = ".".join(map(str, blenders["version"]))
-    oldest, newest = (".".join(map(str, bound)) for bound in (installer.OLDEST, installer.NEWEST))
+    version, oldest, newest = (
+        ".".join(map(str, each))
+        for each in (sys.version_info[:2], installer.OLDEST, installer.NEWEST)
+    )
     return None, (
         f"The engine needs Python {oldest} to {newest} with ensurepip, which Blender's {version} "
         f"is not or has not: install one of these with its venv package, then try again"

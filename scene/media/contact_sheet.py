@@ -76,24 +76,21 @@ def make(
     chosen = _moments(rows, loudness, full)
     fps = scene.render.fps / scene.render.fps_base
     with _Sheet(scene, rig, PAPER, ROW_PIXELS) as sheet:
-        steps = len(rows) * (len(chosen) + 1) + 1
         yield jobs.Step(0.0, "Setting up the sheet", busy=True)
         title = f"{entries[0].voice}  ·  {len(rows)} take{'s' * (len(rows) > 1)}"
         is_heard = loudness is not None and np.max(loudness, initial=0.0) > 0
-        parts, done = [sheet.title(title, chosen, is_heard)], 1
-        yield jobs.Step(done / steps, "Drawing the title", busy=True)
+        parts = [sheet.title(title, chosen, is_heard)]
         for number, entry in enumerate(listed, start=1):
+            message = f"Drawing take {number} of {len(rows)}"
+            yield jobs.Step(number / (len(rows) + 1), message, busy=True)
             puppets.play(sheet.copy, rig, entry)
             pictures = [sheet.label(entry, full["mouth"])]
-            message = f"Drawing take {number} of {len(rows)}"
-            for seconds, _ in chosen:
-                done += 1
-                yield jobs.Step(done / steps, message, busy=True)
+            for column, (seconds, _) in enumerate(chosen):
+                done = number + column / len(chosen)
+                yield jobs.Step(done / (len(rows) + 1), message, busy=True)
                 playback.go_to(sheet.scene, seconds * fps)
                 pictures.append(sheet.take(*FACE)[::-1, :, :3])
             parts.append(np.concatenate(pictures, axis=1))
-            done += 1
-            yield jobs.Step(done / steps, message, busy=True)
         _draw_curves(parts, rows, full, loudness)
         return _save(np.concatenate(parts), path)
 

@@ -21,8 +21,7 @@ from ...thunder_core import findings
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadRequest
-from ...thunder_core.face import lip_closures
-from ...thunder_core.face.lips import CLOSED_MM
+from ...thunder_core.face import lip_closures, lips
 from ...thunder_core.progress import rescale
 from ...thunder_core.types import FPS, in_group, Motion, SPEECH
 from ..animation import display, fcurves, keying
@@ -214,7 +213,7 @@ def _is_right(action, start: float, finding: findings.Finding) -> bool:
         return False
     late = (start - clock.start) / clock.fps
     first, last = (round((seconds + late) * FPS) for seconds in (finding.start, finding.end))
-    return bool(opening[max(0, first - 1) : last + 2].min(initial=np.inf) < CLOSED_MM)
+    return bool(opening[max(0, first - 1) : last + 2].min(initial=np.inf) < lips.CLOSED_MM)
 
 
 register, unregister = jobs.registration(

@@ -241,11 +241,9 @@ def _flip_back(scene) -> None:
 
 def play_both(context, start: float, end: float) -> None:
     """Play the generated speech, and then the voice from start to end of its recording, seconds;
-    the current frame stays. In a Blender whose Python cannot play sounds nothing happens."""
-    try:
-        import aud
-    except ImportError:
-        return
+    the current frame stays."""
+    import aud  # which a Blender without sound lacks
+
     _, speech = listening_strip(context)
     voice = strip.current(context)
     if speech is None or voice is None:

@@ -142,26 +142,18 @@ class _Picture(word_track.Picture):
             )
             self.batches.append((shader, batch, color))
 
-    def _columns(self, at: float, per_frame: float, count: int):
-        """The pixel columns that samples from frame `at` on cover, and the first sample of each and
-        of the one after."""
-        first = max(0, int(self.x(at)))
-        last = min(self.width, int(np.ceil(self.x(at + count / per_frame))))
-        if last <= first:
-            return np.zeros(0), np.zeros(0, int), np.zeros(0, int)
-        columns = np.arange(first, last)
-        places = ((columns / self.per_frame + self.start - at) * per_frame).astype(int)
-        following = (((columns + 1) / self.per_frame + self.start - at) * per_frame).astype(int)
-        return columns, places.clip(0, count - 1), following.clip(1, count)
-
     def _voice(self, content: _Content, low: float) -> None:
-        """Add the waveform."""
-        peaks = content.peaks
-        columns, places, following = self._columns(
-            content.peaks_start, voice_cache.PEAKS_PER_SECOND / content.fps, len(peaks)
+        """Add the waveform, a line for each column of pixels."""
+        peaks, at = content.peaks, content.peaks_start
+        per_frame = voice_cache.PEAKS_PER_SECOND / content.fps
+        columns = np.arange(
+            max(0, int(self.x(at))),
+            min(self.width, int(np.ceil(self.x(at + len(peaks) / per_frame)))),
         )
         if not len(columns):
             return
+        places = ((columns / self.per_frame + self.start - at) * per_frame).astype(int)
+        places = places.clip(0, len(peaks) - 1)
         loudest = max(float(np.abs(peaks).max()), 1e-4)
         lowest = np.minimum(np.minimum.reduceat(peaks[:, 0], places), peaks[places, 0]) / loudest
         highest = np.maximum(np.maximum.reduceat(peaks[:, 1], places), peaks[places, 1]) / loudest

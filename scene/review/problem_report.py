@@ -50,18 +50,13 @@ last_error = session.add(_LastError())
 
 def note(doing: str, error: Exception) -> None:
     """Remember the last error for a report. doing: the label of the operator."""
-    lines = (
-        "".join(traceback.format_exception(error))
-        if not isinstance(error, errors.ThunderError)
-        else ""
-    )
-    kind = error_class(error)
+    is_bug = not isinstance(error, errors.ThunderError)
     last_error.error = {
         "when": time.time(),
         "doing": doing,
-        "kind": kind,
+        "kind": error_class(error),
         "sentence": str(error),
-        "traceback": lines,
+        "traceback": "".join(traceback.format_exception(error)) if is_bug else "",
     }
 
 

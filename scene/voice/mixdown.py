@@ -32,7 +32,7 @@ PIECE_SECONDS = 2.0  # length mixed down at once
 _HEADER = 44  # bytes of the header that `wav_header` makes
 _BYTES = 4  # bytes per sample: the mix-down is 32-bit float
 _SPARE = 1 << 20  # bytes that must be left on a disk beside a sound
-_LARGEST = 2**32 - _SPARE  # largest sound that a WAV file can hold, bytes
+_LARGEST = 2**32  # largest WAV file, bytes
 _EDGE = 0.02  # seconds in which a part of a sound fades in and out
 _ROUNDING = 4096  # bytes that a piece may be short, because Blender's buffers round its length
 
@@ -232,8 +232,13 @@ def _volume(scene, strip, first: int, last: int) -> np.ndarray:
 
 
 def check_space(path: str, needed: int) -> None:
-    """Raise NoSpace or ThunderError at once if a file of `needed` bytes cannot be written: Blender
-    itself aborts when a mix-down fills the disk."""
+    """Raise BadSound, NoSpace or ThunderError at once if a WAV file of `needed` bytes cannot be
+    written: Blender itself aborts when a mix-down fills the disk."""
+    if needed > _LARGEST:
+        raise BadSound(
+            "The voice is too long for its sample rate and channels: cut its strip into shorter "
+            "ones"
+        )
     try:
         if shutil.disk_usage(os.path.dirname(path)).free < needed:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -249,13 +254,6 @@ def no_space(path: str, error: OSError) -> ThunderError:
     return ThunderError(
         f"The sound cannot be written to “{folder}” ({error.strerror or error}): try again, or "
         f"restart Blender"
-    )
-
-
-def too_long() -> BadSound:
-    """The error for a sound that is larger than a WAV file can be."""
-    return BadSound(
-        "The voice is too long for its sample rate and channels: cut its strip into shorter ones"
     )
 
 
@@ -317,8 +315,6 @@ def write(plan: Plan, path: str, progress: Callable[[float], None] = no_progress
     try:
         with plan.open(os.path.dirname(path)) as source:
             size = plan.count(source) * _BYTES
-            if size > _LARGEST:
-                raise too_long()
             check_space(path, size + _SPARE)
             with open(path, "wb") as file:
                 file.write(wav_header(1, source.rate, size))
@@ -348,8 +344,6 @@ def _mix_with_blender(voice: Voice, scene, strip, path: str) -> Generator[float,
     bounds = _bounds(first, last, voice.clock.fps)
     samples = [int(frame / voice.clock.fps * rate) for frame in bounds]  # as Blender counts
     sizes = [int(size) * channels * _BYTES for size in np.diff(samples)]
-    if sum(sizes) > _LARGEST:
-        raise too_long()
     check_space(path, sum(sizes) + _SPARE)
     alone = _copy_with_only(scene, strip)
     piece = Path(f"{path}.piece.wav")

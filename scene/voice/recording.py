@@ -240,7 +240,13 @@ def lay(scene, recording: Recording, result: dict):
     start = recording.first + (result["began"] - recording.started) * recording.fps
     end = math.ceil(start + result["seconds"] * recording.fps)
     span = recording.first, end if recording.last is None else min(end, recording.last + 1)
-    beneath = _playing(scene, *span)
+    beneath = [
+        other
+        for other in strip.sound_strips(scene)
+        if not other.mute
+        and other.parent_meta() is None
+        and _overlap(compat.strip_span(other), span)
+    ]
     above = max((other.channel for other in beneath), default=0)
     added = strip.add(
         scene, result["path"], Path(result["path"]).stem, math.floor(start), span, above
@@ -253,11 +259,6 @@ def lay(scene, recording: Recording, result: dict):
     return added
 
 
-def _playing(scene, first: int, last: int) -> list:
-    """The sound strips of a scene that play between two frames."""
-    spans = [(other, compat.strip_span(other)) for other in strip.sound_strips(scene)]
-    return [
-        other
-        for other, (begin, end) in spans
-        if begin < last and end > first and not other.mute and other.parent_meta() is None
-    ]
+def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether two spans of frames have frames in common."""
+    return one[0] < other[1] and other[0] < one[1]

@@ -404,10 +404,7 @@ def remove(scene, strip) -> None:
 
 def move(strip, start: float) -> None:
     """Let the content of a strip begin at a scene frame, fraction included."""
-    if hasattr(strip, "content_start"):
-        strip.content_start = start
-    else:
-        strip.frame_start = start
+    setattr(strip, "content_start" if hasattr(strip, "content_start") else "frame_start", start)
 
 
 def has_audio() -> bool:
