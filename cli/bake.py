@@ -668,6 +668,39 @@ def pack_sound(sound_strip) -> None:
 # ---- how takes are played
 
 
+_MOODS = ", ".join(name for name in CHOICES if name != NEUTRAL)
+_OF_DIRECTION: dict[str, dict[str, Any]] = {
+    "style": {
+        "type": utf8,
+        "metavar": "NAME",
+        "help": "a preset: its name (Newsreader, Whisper, one of yours) or its .json file",
+    },
+    "mood": {
+        "type": setting(settings.read_mood),
+        "metavar": "MOOD=STRENGTH",
+        "help": f"such as warm=.6; strength 0 to 1 (1). Moods: {_MOODS}",
+    },
+    **{
+        settings.option_of(axis.name): {
+            "type": _type(settings.option_of(axis.name)),
+            "metavar": "NUMBER",
+            "help": f"{axis.description[0].lower()}{axis.description[1:]}: {axis.least:g} to "
+            f"{axis.most:g}, {axis.usual:g} is usual",
+        }
+        for axis in AXES
+    },
+    "spread": {
+        "type": _type("spread"),
+        "help": "how far takes go from all this, 0 (not at all) to 1 (as people do) (0.5)",
+    },
+    "as-asked": {
+        "action": argparse.BooleanOptionalAction,
+        "default": True,
+        "help": "whether the take of the first seed is played just as asked (yes)",
+    },
+}
+
+
 def add_direction_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that direct takes."""
     group = parser.add_argument_group(
@@ -676,38 +709,7 @@ def add_direction_options(parser: argparse.ArgumentParser) -> None:
         "what is usual. What is given goes "
         "before what a preset says.",
     )
-    group.add_argument(
-        "--style",
-        type=utf8,
-        metavar="NAME",
-        help="a preset: its name (Newsreader, Whisper, one of yours) or its .json file",
-    )
-    moods = ", ".join(name for name in CHOICES if name != NEUTRAL)
-    group.add_argument(
-        "--mood",
-        type=setting(settings.read_mood),
-        metavar="MOOD=STRENGTH",
-        help=f"such as warm=.6; strength 0 to 1 (1). Moods: {moods}",
-    )
-    for axis in AXES:
-        what = axis.description[0].lower() + axis.description[1:]
-        group.add_argument(
-            f"--{settings.option_of(axis.name)}",
-            type=_type(settings.option_of(axis.name)),
-            metavar="NUMBER",
-            help=f"{what}: {axis.least:g} to {axis.most:g}, {axis.usual:g} is usual",
-        )
-    group.add_argument(
-        "--spread",
-        type=_type("spread"),
-        help="how far takes go from all this, 0 (not at all) to 1 (as people do) (0.5)",
-    )
-    group.add_argument(
-        "--as-asked",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="whether the take of the first seed is played just as asked (yes)",
-    )
+    add_options(group, _OF_DIRECTION)
 
 
 def direction_of(chosen: argparse.Namespace) -> Brief | None:

@@ -15,6 +15,7 @@ import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import bpy
 from mathutils import Matrix
@@ -30,12 +31,27 @@ from ..thunder_core import files
 from ..thunder_core.errors import attempt, BadRequest
 from ..thunder_core.findings import Finding, REALISTIC, TOLERANCES
 from . import bake
-from .script import file_path, Parser, quiet, say, takes_in_words, utf8
+from .script import add_options, file_path, Parser, quiet, say, takes_in_words, utf8
 
 FOUND, FAILED = 3, 1  # exit codes
 FORMATS = ("text", "json", "junit")
 WORST, PIXELS = 5, 480  # pictures, and their size
 _AWAY = 4.0  # distance of the camera, in face sizes
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "format": {"choices": FORMATS, "default": "text", "help": "of what is printed"},
+    "tolerance": {"choices": TOLERANCES, "default": REALISTIC, "help": "how much is allowed"},
+    "strip": {"type": utf8, "metavar": "NAME", "help": "only the line of this strip"},
+    "pictures": {
+        "type": file_path,
+        "metavar": "FOLDER",
+        "help": f"draw the faces of the worst {WORST} there",
+    },
+    "force": {
+        "action": "store_true",
+        "help": "replace pictures of yours, and keep them under another name",
+    },
+}
+_OF_ENGINE = {name: bake.OPTIONS[name] for name in ("engine", "weights")}
 
 
 @dataclass
@@ -57,24 +73,7 @@ def options(arguments: list[str], command: str = "bake.py check") -> argparse.Na
     parser.add_argument(
         "files", nargs="+", type=file_path, metavar="FILE", help="the .blend files to check"
     )
-    parser.add_argument("--format", choices=FORMATS, default="text", help="of what is printed")
-    parser.add_argument(
-        "--tolerance", choices=TOLERANCES, default=REALISTIC, help="how much is allowed"
-    )
-    parser.add_argument("--strip", type=utf8, metavar="NAME", help="only the line of this strip")
-    parser.add_argument(
-        "--pictures",
-        type=file_path,
-        metavar="FOLDER",
-        help=f"draw the faces of the worst {WORST} there",
-    )
-    parser.add_argument(
-        "--force",
-        action="store_true",
-        help="replace pictures of yours, and keep them under another name",
-    )
-    for name in ("engine", "weights"):
-        parser.add_argument(f"--{name}", **bake.OPTIONS[name])
+    add_options(parser, _OPTIONS | _OF_ENGINE)
     return parser.parse_args(arguments)
 
 
@@ -263,8 +262,7 @@ def info_options(arguments: list[str], command: str) -> argparse.Namespace:
     parser.add_argument(
         "file", nargs="?", type=file_path, help="a .blend whose heads and takes are listed"
     )
-    for name in ("engine", "weights"):
-        parser.add_argument(f"--{name}", **bake.OPTIONS[name])
+    add_options(parser, _OF_ENGINE)
     return parser.parse_args(arguments)
 
 

@@ -216,7 +216,7 @@ def test_numbers_are_torch_s_draw_after_draw(seed, count):
 def test_noise_has_the_shape_asked_for_and_depends_on_its_own_seed_alone():
     theirs = torch.randn(5, 7, 3, generator=torch.Generator().manual_seed(4)).numpy()
     assert np.allclose(Normal(4).draw(5, 7, 3), theirs, atol=2e-6)
-    with pytest.raises(ValueError, match="At least 16"):
+    with pytest.raises(ValueError):  # not in another way than torch
         Normal(4).draw(3, 5)
     many, one = seeded_noise([3, 2**40 + 4, 5], 20, 6), seeded_noise([2**40 + 4], 20, 6)
     assert many.shape == (3, 20, 6) and many.dtype == np.float32 and np.array_equal(many[1], one[0])

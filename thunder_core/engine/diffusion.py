@@ -219,11 +219,8 @@ class Normal:
         self._bits = np.random.RandomState(seed % 2**32)
 
     def draw(self, *shape: int) -> np.ndarray:
-        """The next numbers, float32 [*shape]. Raises ValueError for fewer than 16, which torch
-        draws in another way."""
+        """The next numbers, float32 [*shape], at least 16: fewer torch draws in another way."""
         count = math.prod(shape)
-        if count < _AT_ONCE:
-            raise ValueError(f"At least {_AT_ONCE} numbers are drawn at once, not {count}")
         x = self._uniform(count)
         rest = count % _AT_ONCE
         numbers = np.empty(count, np.float32)
@@ -254,7 +251,7 @@ def seeded_noise(
     device and in every batch.
 
     like: seeds of a chain of takes, each sampled around the one before; these are sampled around
-    the last one. Raises ValueError for fewer than 16 values of a take.
+    the last one. A take has at least 16 values.
     """
 
     def draw_noise(near: np.ndarray | None, seed: int) -> np.ndarray:

@@ -14,41 +14,29 @@ import torch
 
 from ..errors import ThunderError
 from ..shipped import WEIGHTS
-from .stages import Stage, STAGES
+from .stages import option, Stage, STAGES
 from .workspace import ROOT, Workspace
+
+_SHARED = (
+    option("--cache", type=Path, default=ROOT / "cache",
+           help="corpus and features (not for version control)"),
+    option("--runs", type=Path, default=ROOT / "runs",
+           help="checkpoints and logs; a stage found there is resumed"),
+    option("--weights", type=Path, default=WEIGHTS, help="where stages read and export weights"),
+    option("--seed", type=int, default=1,
+           help="of every draw: the same seed trains the same network"),
+    option("--device", default="cuda:0" if torch.cuda.is_available() else "cpu",
+           help="cpu, or cuda:0 where torch finds it"),
+    option("--threads", type=int, default=os.cpu_count(), help="of torch; 1 under torchrun"),
+    option("--flame", type=Path,
+           help="a FLAME file: train in its own expression space (docs/training.md)"),
+)  # fmt: skip
 
 
 def add_arguments(p: argparse.ArgumentParser, stages: dict[str, Stage]) -> None:
     """Add the options that all stages share, and a subcommand for each of these stages."""
-    p.add_argument(
-        "--cache",
-        type=Path,
-        default=ROOT / "cache",
-        help="corpus and features (not for version control)",
-    )
-    p.add_argument(
-        "--runs",
-        type=Path,
-        default=ROOT / "runs",
-        help="checkpoints and logs; a stage found there is resumed",
-    )
-    p.add_argument(
-        "--weights", type=Path, default=WEIGHTS, help="where stages read and export weights"
-    )
-    p.add_argument(
-        "--seed", type=int, default=1, help="of every draw: the same seed trains the same network"
-    )
-    p.add_argument(
-        "--device",
-        default="cuda:0" if torch.cuda.is_available() else "cpu",
-        help="cpu, or cuda:0 where torch finds it",
-    )
-    p.add_argument("--threads", type=int, default=os.cpu_count(), help="of torch; 1 under torchrun")
-    p.add_argument(
-        "--flame",
-        type=Path,
-        help="a FLAME file: train in its own expression space (docs/training.md)",
-    )
+    for argument, settings in _SHARED:
+        p.add_argument(argument, **settings)
     subparsers = p.add_subparsers(dest="stage", required=True)
     for name, stage in stages.items():
         parser = subparsers.add_parser(name, help=stage.help)
