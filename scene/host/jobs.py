@@ -27,11 +27,12 @@ from ...thunder_core.errors import Cancelled, ThunderError, Undone
 from ...thunder_core.progress import map_progress, time_in_words
 from . import playback
 
-Handlers = tuple[tuple[str, object], ...]  # (name of the list in bpy.app.handlers, function)
+P = TypeVar("P")
+T = TypeVar("T")
 
 
 def registration(
-    handlers: Handlers = (),
+    handlers: tuple[tuple[str, object], ...] = (),
     properties: tuple[tuple[type, str, object], ...] = (),
     menus: tuple[tuple[str, object], ...] = (),
     keymap: str = "",
@@ -39,6 +40,7 @@ def registration(
 ) -> tuple[Callable[[], None], Callable[[], None]]:
     """The functions `register` and `unregister` of a module.
 
+    handlers: (name of the list in bpy.app.handlers, function).
     properties: (Blender's type that gets one, its name, the property).  menus: (Blender's menu or
     header, function that draws in it).
     keys: of Blender's keymap of the name `keymap`: (operator, event, more of the keymap item,
@@ -143,9 +145,6 @@ class Memory(Part):
         self.known.clear()
 
 
-AnyPart = TypeVar("P", bound=Part)
-
-
 class Session:
     """Everything the add-on remembers while it is enabled. A part may use those that were added
     before it."""
@@ -157,7 +156,7 @@ class Session:
         self.held: set[Generator] = set()
         self.parts: list[Part] = []
 
-    def add(self, part: AnyPart) -> AnyPart:
+    def add(self, part: T) -> T:
         """Hold a module's part; returns it."""
         self.parts.append(part)
         return part
@@ -269,24 +268,18 @@ def _changed(scene, depsgraph):
         session.tell("actions_edited", scene, {each.original.session_uid for each in actions})
 
 
-_HANDLERS = (
-    ("undo_pre", _before("a step was undone", may_go_on=True)),
-    ("redo_pre", _before("a step was redone", may_go_on=True)),
-    ("load_pre", _before("another file was opened", may_go_on=False)),
-    ("undo_post", _after),
-    ("redo_post", _after),
-    ("load_post", _file_opened),
-    ("depsgraph_update_post", _changed),
+register, unregister = registration(
+    (
+        ("undo_pre", _before("a step was undone", may_go_on=True)),
+        ("redo_pre", _before("a step was redone", may_go_on=True)),
+        ("load_pre", _before("another file was opened", may_go_on=False)),
+        ("undo_post", _after),
+        ("redo_post", _after),
+        ("load_post", _file_opened),
+        ("depsgraph_update_post", _changed),
+    )
 )
 
-
-register, unregister = registration(_HANDLERS)
-
-
-P = TypeVar("P")
-T = TypeVar("T")
-K = TypeVar("K")
-V = TypeVar("V")
 
 # work per timer call, plus at most one step: Blender must not block for more than 50 ms
 SLICE_SECONDS = 0.018
@@ -340,7 +333,7 @@ def restart_after_undo(make: Callable[[], Generator[P, None, T]]) -> Generator[P
             session.held.discard(work)
 
 
-class Recent(dict[K, V]):
+class Recent(dict):
     """A dict of at most `most` entries: a new one replaces the one that was added first. Reading
     does not make an entry newer."""
 
@@ -348,7 +341,7 @@ class Recent(dict[K, V]):
         super().__init__()
         self.most = most
 
-    def __setitem__(self, key: K, value: V) -> None:
+    def __setitem__(self, key, value) -> None:
         while key not in self and len(self) >= self.most:
             self.pop(next(iter(self)), None)  # another thread may have removed it meanwhile
         super().__setitem__(key, value)

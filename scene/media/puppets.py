@@ -115,11 +115,6 @@ def stop(puppet: Puppet, rig: head.Rig) -> None:
             rna_paths.rest(target, track.path, track.index, track.rest)
 
 
-def remove(puppet: Puppet) -> None:
-    """Remove a copy from the file."""
-    bpy.data.batch_remove([*puppet.objects, *puppet.data])
-
-
 def remove_marked() -> None:
     """Remove every copy from the file, also those of an earlier session."""
     copies = [obj for obj in bpy.data.objects if head.PUPPET_MARK in obj]
@@ -309,10 +304,10 @@ class Portrait:
         self.rig, self.at, self.size = rig, face_frame(rig), size
         self.scene = new_scene = bpy.data.scenes.new(PORTRAIT)
         self.data: list = []  # other data-blocks that end with it
-        self.copy: Puppet | None = None
         new_scene.render.fps, new_scene.render.fps_base = scene.render.fps, scene.render.fps_base
         try:
             self.copy = add(rig, new_scene.collection, Vector())
+            self.data += [*self.copy.objects, *self.copy.data]
             new_scene.world = self.remove_at_end(bpy.data.worlds.new(PORTRAIT))
             apply_settings(new_scene, {"world.color": background, **LOOK})
             new_scene.camera = bpy.data.objects.new(
@@ -368,8 +363,6 @@ class Portrait:
 
     def end(self) -> None:
         """Remove everything from the file."""
-        if self.copy is not None:
-            remove(self.copy)
         bpy.data.scenes.remove(self.scene)
         if not self.had_result:
             bpy.data.batch_remove(
