@@ -177,6 +177,37 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "also say what made the best take do what it does at this scene frame",
     },
 }
+_MOODS = ", ".join(name for name in CHOICES if name != NEUTRAL)
+_OF_DIRECTION: dict[str, dict[str, Any]] = {
+    "style": {
+        "type": utf8,
+        "metavar": "NAME",
+        "help": "a preset: its name (Newsreader, Whisper, one of yours) or its .json file",
+    },
+    "mood": {
+        "type": setting(settings.read_mood),
+        "metavar": "MOOD=STRENGTH",
+        "help": f"such as warm=.6; strength 0 to 1 (1). Moods: {_MOODS}",
+    },
+    **{
+        settings.option_of(axis.name): {
+            "type": _type(settings.option_of(axis.name)),
+            "metavar": "NUMBER",
+            "help": f"{axis.description[0].lower()}{axis.description[1:]}: {axis.least:g} to "
+            f"{axis.most:g}, {axis.usual:g} is usual",
+        }
+        for axis in AXES
+    },
+    "spread": {
+        "type": _type("spread"),
+        "help": "how far takes go from all this, 0 (not at all) to 1 (as people do) (0.5)",
+    },
+    "as-asked": {
+        "action": argparse.BooleanOptionalAction,
+        "default": True,
+        "help": "whether the take of the first seed is played just as asked (yes)",
+    },
+}
 _OF_MANY: dict[str, dict[str, Any]] = {  # with --jobs alone
     "only": {
         "type": utf8,
@@ -226,7 +257,12 @@ def options(arguments: list[str], command: str = "bake.py") -> argparse.Namespac
     parser.set_defaults(command=command)
     add_options(parser.add_mutually_exclusive_group(required=True), _VOICES)
     add_options(parser, OPTIONS)
-    add_direction_options(parser)
+    direction = parser.add_argument_group(
+        "how takes are played",
+        "Without any of these takes are played as the head in the scene is directed, or around "
+        "what is usual. What is given goes before what a preset says.",
+    )
+    add_options(direction, _OF_DIRECTION)
     many = parser.add_argument_group(
         "many bakes",
         "With --jobs; what other options say holds for jobs that do not say otherwise.",
@@ -666,50 +702,6 @@ def pack_sound(sound_strip) -> None:
 
 
 # ---- how takes are played
-
-
-_MOODS = ", ".join(name for name in CHOICES if name != NEUTRAL)
-_OF_DIRECTION: dict[str, dict[str, Any]] = {
-    "style": {
-        "type": utf8,
-        "metavar": "NAME",
-        "help": "a preset: its name (Newsreader, Whisper, one of yours) or its .json file",
-    },
-    "mood": {
-        "type": setting(settings.read_mood),
-        "metavar": "MOOD=STRENGTH",
-        "help": f"such as warm=.6; strength 0 to 1 (1). Moods: {_MOODS}",
-    },
-    **{
-        settings.option_of(axis.name): {
-            "type": _type(settings.option_of(axis.name)),
-            "metavar": "NUMBER",
-            "help": f"{axis.description[0].lower()}{axis.description[1:]}: {axis.least:g} to "
-            f"{axis.most:g}, {axis.usual:g} is usual",
-        }
-        for axis in AXES
-    },
-    "spread": {
-        "type": _type("spread"),
-        "help": "how far takes go from all this, 0 (not at all) to 1 (as people do) (0.5)",
-    },
-    "as-asked": {
-        "action": argparse.BooleanOptionalAction,
-        "default": True,
-        "help": "whether the take of the first seed is played just as asked (yes)",
-    },
-}
-
-
-def add_direction_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that direct takes."""
-    group = parser.add_argument_group(
-        "how takes are played",
-        "Without any of these takes are played as the head in the scene is directed, or around "
-        "what is usual. What is given goes "
-        "before what a preset says.",
-    )
-    add_options(group, _OF_DIRECTION)
 
 
 def direction_of(chosen: argparse.Namespace) -> Brief | None:
