@@ -115,7 +115,8 @@ def commit_take(path: Path, kind: str, error: float) -> dict:
     channels = head.channel_names()
     before, _ = visible_values(rig, times)
     settings = scene.thunder.commit
-    settings.to, settings.keys, settings.error = "NEW", kind, error
+    settings.to, settings.keys = "NEW", kind
+    settings.accuracy, settings.error = "CUSTOM", error
     report = progress.result(committing.commit(rig, entry, "committed", choice_of(scene, entry)))
     spoken = progress.result(
         keying.read_quietly(rig, channels, clock, take.motion.frames / types.FPS)
