@@ -178,7 +178,7 @@ locks:
 	@setup/python.sh lock.py
 
 weight:
-	@$(WITH_ENGINE) && "$$engine" setup/weight.py
+	@$(WITH_ENGINE) && "$$engine" -m research weight
 
 package:
 	@setup/python.sh package.py --platforms "$(PLATFORMS)" --pythons "$(PYTHONS)"

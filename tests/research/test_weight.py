@@ -6,6 +6,8 @@ import subprocess
 
 import pytest
 
+from research import weight
+
 FILES = {
     "README.md": "five words of a page",
     "thunder_core/__init__.py": '"""A package."""\n',
@@ -39,11 +41,6 @@ class A:
 }
 
 
-@pytest.fixture(scope="module")
-def weight(setup_script):
-    return setup_script("weight")
-
-
 @pytest.fixture
 def tree(tmp_path):
     for name, text in FILES.items():
@@ -54,7 +51,7 @@ def tree(tmp_path):
     return tmp_path / "tree"
 
 
-def test_statements_modules_imports_numbers_and_words_of_each_folder(weight, tree):
+def test_statements_modules_imports_numbers_and_words_of_each_folder(tree):
     counted = weight.figures_of(tree)
     assert set(counted) == {".", "thunder_core", "tests", "tools"}
     assert counted["."] == dict.fromkeys(weight.FIGURES, 0) | {"words": 5}
@@ -79,7 +76,7 @@ def test_statements_modules_imports_numbers_and_words_of_each_folder(weight, tre
     ]["words"] == 5
 
 
-def test_the_kept_figures_can_be_compared_with(weight):
+def test_the_kept_figures_can_be_compared_with():
     for name, kept in json.loads(weight.KEPT.read_text(encoding="utf-8")).items():
         assert kept["take"]["modules"] > 20, name
         assert all(set(counts) == set(weight.FIGURES) for counts in kept["folders"].values()), name

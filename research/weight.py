@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What this repository weighs (`make weight`): statements, modules, imports, numbers and words,
 beside those of the last release.
@@ -23,7 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "docs" / "development" / "weight.json"
 LABORATORY, TESTS = ("bench", "research", "tools"), "tests"
 TRIVIAL = {0, 1, 2, 0.5}  # numbers that are not counted
@@ -260,13 +259,13 @@ def table(now: dict[str, Any], base: dict[str, Any], name: str) -> Iterator[str]
         yield row("one take", now["take"], base.get("take", {}), figures)
 
 
-def main() -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the name to store the figures under."""
+    parser.add_argument("--keep", metavar="NAME", help="store these figures there, under this name")
+
+
+def run(args: argparse.Namespace) -> None:
     """Print the table; with --keep store the figures too."""
-    p = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    p.add_argument("--keep", metavar="NAME", help="store these figures there, under this name")
-    args = p.parse_args()
     kept = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
     now = weigh(ROOT)
     base = next(reversed(kept), args.keep or "nothing")
@@ -274,7 +273,3 @@ def main() -> None:
     if args.keep:
         kept[args.keep] = now
         KEPT.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
