@@ -5,7 +5,7 @@ Python; fails when a licence is unknown or does not allow commercial use.
 """
 
 import re
-import sys
+from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -197,15 +197,14 @@ def page(listed: list[Package]) -> str:
     )
 
 
-def main() -> int:
-    """Write the page; the exit code."""
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the page's path."""
+    parser.add_argument("out", type=Path, nargs="?", default=PAGE)
+
+
+def run(args: Namespace) -> None:
+    """Write the page. Raises SystemExit with what is refused."""
     try:
-        PAGE.write_text(page(packages()), encoding="utf-8")
+        args.out.write_text(page(packages()), encoding="utf-8")
     except Refused as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        raise SystemExit(str(error)) from error
