@@ -68,8 +68,7 @@ def render_grid(
     """
     visible = [obj for obj in dict.fromkeys((rig.mesh, *rig.objects)) if not obj.hide_render]
     before = scene.camera, scene.render.engine
-    for _ in grid.build(scene, rig, entries):
-        pass
+    list(grid.build(scene, rig, entries))  # all steps
     camera = bpy.data.objects.new(grid.NAME, bpy.data.cameras.new(grid.NAME))
     try:
         layout = grid.state.grid

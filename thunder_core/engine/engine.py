@@ -47,9 +47,21 @@ from .m2s import (
     stored_head,
     trained_mouth,
     Vocoder,
+    VocoderConfig,
     WIDTH as SPEAKER,
 )
-from .network import advice, best_device, CPU, identify, Identity, processors, SHIPPED, unusable
+from .network import (
+    advice,
+    best_device,
+    CPU,
+    identify,
+    Identity,
+    Network,
+    processors,
+    read_sizes,
+    SHIPPED,
+    unusable,
+)
 from .readings import follow_text, follow_voice, mark_voice, reading, style_of_take
 from .request import release_memory, RunningRequest
 from .scorer import Judge, Measures, opening_and_width, Scorer, SPOKEN
@@ -193,8 +205,10 @@ class Engine:
         self.m2s = MeshToSpeech(folder, device)
         self.mouth = Mouth(trained_mouth(folder) or self.head)
         self.judge = Judge(folder, device)
-        self.vocoder = Vocoder.load(folder, device)
-        self.speaker = SpeakerEncoder.load(folder, device)
+        self.vocoder = Vocoder(
+            read_sizes(folder / "vocoder", VocoderConfig), Network(folder / "vocoder", device)
+        )
+        self.speaker = SpeakerEncoder(Network(folder / "speaker", device))
         self.scorer = Scorer(self.head, self.thunder, self.m2s, self.mouth, self.judge)
         self._measures = Measures(self.head)
         self._check_that_all_fit()
