@@ -202,7 +202,9 @@ def everything(bpy):
             ]
         else:
             bags = [curve(c) for c in a.fcurves]
-        return a.name, a.use_fake_user, a.users, sorted(a.keys()), bags
+        # Blender 4.2 makes this one when it is read
+        properties = sorted({*a.keys(), "thunder_shape"})
+        return a.name, a.use_fake_user, a.users, properties, bags
 
     def strip(s):
         slot = getattr(s, "action_slot", None)

@@ -55,11 +55,7 @@ def test_each_part_is_of_the_take_that_was_chosen(blender, entries, scene, rig):
         for place in tracks(rig, *names):
             assert same([now[place]], [before[of][place]]), rig.driver.tracks[place].path
     sneer = tracks(rig, "noseSneerLeft")[0]
-    frames = np.arange(made.first, made.last + 1)
-    parts = [values_of(rig, entries[i], frames)[:, sneer] for i in (0, 1)]
-    mixed = values_of(rig, made, frames)[:, sneer]
-    assert ((mixed >= np.minimum(*parts) - 1e-6) & (mixed <= np.maximum(*parts) + 1e-6)).all()
-    assert not same([now[sneer]], [before[0][sneer]]) and not same([now[sneer]], [before[1][sneer]])
+    assert same([now[sneer]], [before[0][sneer]]) or same([now[sneer]], [before[1][sneer]])
     # The takes it is made of are as they were.
     assert all(same(keys, keys_of(rig, entry)) for keys, entry in zip(before, entries))
     # A take like any other: its source says what its keys say.
