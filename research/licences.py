@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The licences of everything a user installs (`make licences`): Thunder's files, and the
-engine's packages, whose metadata it reads. Writes docs/reference/licences.md. Runs in the engine's
-Python; fails when a licence is unknown or does not allow commercial use.
+"""Writes the page of licences of everything a user installs (`make licences`).
+
+Of Thunder's files, and of the engine's packages, whose metadata it reads: docs/reference/licences.md.
+Runs in the engine's Python; fails when a licence is unknown or does not allow commercial use.
 """
 
 import re

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Samples takes with the engine of one tree, today's or an older one's, when asked:
-research/speed.py runs two of these in turn, research/before_after.py films what they make.
+research/speed.py runs two of these in turn.
 
 `python research/takes_of_tree.py TREE SOUND THREADS`; a JSON line {"takes": n, "seed": s} in, one
 out with the seconds of “again” (encoder, sampling, scoring; what is loaded once is done) and of the

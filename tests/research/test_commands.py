@@ -75,13 +75,10 @@ BENCHES = {
     "unclear": "--data {source} --voices 2 --results {out}/x.txt",
     "words": f"{OF_CORPUS} --takes 2",
 }
-IN_BLENDER = {
-    "before_after": "--before HEAD --seconds 0.1 --height 40 --out {out}/x.mp4",
-    "head_sheet": "{out}/x.png --workbench --size 30 --samples 1 --poses jawOpen",
-}
+IN_BLENDER = {"head_sheet": "{out}/x.png --workbench --size 30 --samples 1 --poses jawOpen"}
 OF_WINDOW = {"reduction"}
 # others import them
-LIBRARIES = {"harness", "corpus_lines", "paper_rows", "viseme_tool"}
+LIBRARIES = {"harness", "corpus_lines", "paper_rows", "lines_run", "viseme_tool"}
 CALLED = {"takes_in_blender", "takes_of_tree"}  # by commit, speed
 ALL_TESTS = {"mutations"}  # runs each of them once to list its lines
 

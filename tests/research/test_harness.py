@@ -16,7 +16,7 @@ from research.__main__ import GATES, main, parts
 from research.check_results import measured_files, MEASURES, named_commit, older
 from research.harness import DATA, keep, keep_json, RESULTS, results_file, ROOT
 
-IN_BLENDER = {"before_after", "head_sheet"}  # they import bpy
+IN_BLENDER = {"head_sheet"}  # they import bpy
 BENCHES = [name for name, _ in parts() if name not in IN_BLENDER]
 
 
