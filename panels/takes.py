@@ -49,6 +49,7 @@ class THUNDER_UL_takes(bpy.types.UIList):
         points = take_list.points_of(item) if take_list.speaks(item) else "–"
         for text in (points, take_list.heard_text(item)):
             tune(row.row(align=True), ui_units_x=NUMBER, alignment="RIGHT").label(text=text)
+        row.separator(factor=0.5)
         name = row.row(align=True)
         name.prop(item, "name", text="", emboss=False)
         if item.words:
