@@ -13,24 +13,24 @@ from .shapes import above_middle
 
 # On the skin, left side: centre, radii, factor of red, green, blue in the middle.
 _SKIN = (
-    ((44, -38, 64), (34, 30, 54), (1.01, 0.965, 0.96)),  # cheek
-    ((0, -38, 108), (17, 16, 26), (1.01, 0.92, 0.91)),  # tip of the nose
-    ((18, -42, 94), (10, 10, 18), (1.00, 0.94, 0.93)),  # its wing
-    ((31, -12, 74), (19, 9, 26), (0.95, 0.92, 0.93)),  # under the eye
+    ((44, -38, 64), (34, 30, 54), (1.02, 0.90, 0.88)),  # cheek
+    ((0, -38, 108), (17, 16, 26), (1.02, 0.88, 0.86)),  # tip of the nose
+    ((18, -42, 94), (10, 10, 18), (1.00, 0.92, 0.90)),  # its wing
+    ((31, -12, 74), (19, 9, 26), (0.94, 0.89, 0.91)),  # under the eye
     ((0, -108, 80), (24, 16, 50), (1.02, 0.93, 0.92)),  # chin
     ((0, 46, 82), (52, 32, 60), (1.02, 1.03, 1.00)),  # forehead
 )
-_LID = (0.98, 0.95, 0.94)
-_EDGE_OF_LID = (1.0, 0.90, 0.88)
+_LID = (0.97, 0.89, 0.88)
+_EDGE_OF_LID = (1.02, 0.80, 0.78)
 _IN_FOLDS = (0.84, 0.76, 0.74)
 _STUBBLE = (0.62, 0.68, 0.76)
 _ROOT = (0.86, 0.78, 0.68)
-_EAR = (1.01, 0.94, 0.93)
+_EAR = (1.02, 0.89, 0.87)
 _NOSTRIL = ((0.62, 0.46, 0.42), (0.16, 0.10, 0.09), (0.10, 0.06, 0.05))  # its rings, its end
 
 
 # Ring of the mouth → how red it is; how dark, where the lips meet.
-_RED = (2.0, 2.5, 3.0, 4.0, 4.5, 5.0, 8.5, 9.0), (0.0, 0.04, 0.14, 0.62, 0.86, 0.95, 1.0, 0.0)
+_RED = (2.0, 2.5, 3.0, 4.0, 4.5, 5.0, 8.5, 9.0), (0.0, 0.03, 0.12, 0.78, 0.97, 1.0, 1.0, 0.0)
 _CREASE = (6.0, 6.5, 7.0, 8.0, 8.5, 9.0), (0.0, 0.05, 0.25, 0.45, 0.45, 0.0)
 
 # Ring of the mouth → where the corners are lighter, and by how much.
@@ -61,7 +61,7 @@ def tints(clay, stubble: float, age: float, red) -> np.ndarray:
     tint *= 1 + lid[:, None] * (np.array(_LID) - 1)
     tint[clay.lid_ring >= 5] = _EDGE_OF_LID
     ear = (part == "ear").astype(float)
-    for _ in range(4):  # it fades into the cheek
+    for _ in range(2):  # it fades into the cheek
         ear = clay.neighbour_mean(ear)
     tint *= 1 + ear[:, None] * (np.array(_EAR) - 1)
     for key, i in clay.index.items():
