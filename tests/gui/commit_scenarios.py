@@ -127,13 +127,13 @@ def draws_curves(hand, takes=list_takes):
     # where the sample lies does not matter
     area.spaces.active.timeline_overlay.show_strip_source = False
     yield 0.5
-    plain = count_red(hand.photograph("curves_sequencer"), area)
+    plain = count_red(hand.photograph("curves_sequencer"))
 
     def redrawn(name):
         for each in hand.window.screen.areas:
             each.tag_redraw()
         yield 0.7
-        return count_red(hand.photograph(name), area)
+        return count_red(hand.photograph(name))
 
     with timed_draws() as spent:
         for frame in range(2, 40, 2):
@@ -155,8 +155,7 @@ def draws_curves(hand, takes=list_takes):
     yield 0.5
 
 
-def count_red(pixels, area):
-    """Pixels of the mouth's line, orange as nothing else in a sequencer is."""
-    below = pixels[::-1][area.y : area.y + area.height]
-    red, green, blue = below[..., 0], below[..., 1], below[..., 2]
+def count_red(pixels):
+    """Pixels of the mouth's line, orange as nothing else of Blender's is."""
+    red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
     return int(((red > 0.75) & (green > 0.45) & (green < 0.75) & (blue < 0.4)).sum())
