@@ -172,7 +172,7 @@ lint:
 	@$(WITH_TESTED_ENGINE) && "$$engine" -m ruff check . && "$$engine" -m ruff format --check . && "$$engine" -m mypy
 
 licences:
-	@$(WITH_CARD) && "$$engine" -m research licences
+	@$(WITH_CARD) && "$$engine" setup/licences.py
 
 locks:
 	@setup/python.sh lock.py

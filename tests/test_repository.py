@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from research import licences
-
 ROOT = Path(__file__).resolve().parents[1]
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 TEXT = {".py", ".toml", ".md", ".txt", ".in", ".json", ".sh", ".cfg", ".yml", ""}
@@ -236,6 +234,11 @@ def test_the_workflow_names_every_blender_with_its_python():
     assert dict(re.findall(r'version: "([\d.]+)", python: "([\d.]+)"', workflow)) == blenders
 
 
+@pytest.fixture(scope="module")
+def licences(setup_script):
+    return setup_script("licences")
+
+
 def about(**fields):
     message = Message()
     for name, value in fields.items():
@@ -243,7 +246,7 @@ def about(**fields):
     return message
 
 
-def licence_of_file(path):
+def licence_of_file(licences, path):
     """The licence of one of Thunder's own files: that of the first pattern that it matches."""
     return next(
         licence
@@ -266,7 +269,9 @@ def names_in(lock):
     ("lock", "package", "count"),
     [("card", "torch", 25), ("cluster", "ray", 2), ("waveform", "transformers", 2)],
 )
-def test_every_licence_of_what_is_installed_here_allows_commercial_use(lock, package, count):
+def test_every_licence_of_what_is_installed_here_allows_commercial_use(
+    licences, lock, package, count
+):
     listed = licences.locked_versions(
         (ROOT / "requirements" / f"{lock}.txt").read_text(encoding="utf-8")
     )
@@ -277,7 +282,7 @@ def test_every_licence_of_what_is_installed_here_allows_commercial_use(lock, pac
             licences.licence_of(name, licences.metadata_of(name))
 
 
-def test_the_page_lists_every_package_of_the_lock_with_its_version_and_licence():
+def test_the_page_lists_every_package_of_the_lock_with_its_version_and_licence(licences):
     lines = re.findall(
         r"^- \*\*(.+?)\*\*: (.+)\.$", licences.PAGE.read_text(encoding="utf-8"), re.M
     )
@@ -297,14 +302,14 @@ def test_the_page_lists_every_package_of_the_lock_with_its_version_and_licence()
             )
 
 
-def test_code_is_gpl_and_every_asset_is_gpl_or_cc0_on_the_page_and_in_the_manifest():
+def test_code_is_gpl_and_every_asset_is_gpl_or_cc0_on_the_page_and_in_the_manifest(licences):
     files = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    assert {licence_of_file(path) for path in files} == {licences.GPL, licences.CC0}
+    assert {licence_of_file(licences, path) for path in files} == {licences.GPL, licences.CC0}
     for path in files:
         if path.endswith(".py"):
-            assert licence_of_file(path) == licences.GPL
+            assert licence_of_file(licences, path) == licences.GPL
             assert (
                 f"SPDX-License-Identifier: {licences.GPL}"
                 in (ROOT / path).read_text(encoding="utf-8")[:200]
@@ -317,7 +322,7 @@ def test_code_is_gpl_and_every_asset_is_gpl_or_cc0_on_the_page_and_in_the_manife
     ).read_text(encoding="utf-8")
 
 
-def test_no_exception_is_left_of_a_package_that_is_gone():
+def test_no_exception_is_left_of_a_package_that_is_gone(licences):
     assert set(licences.EXCEPTIONS) <= names_in("card")
 
 
@@ -331,7 +336,7 @@ def test_no_exception_is_left_of_a_package_that_is_gone():
         {"License": "the whole text of MIT …", "License_Expression": "MIT"},
     ],
 )
-def test_a_licence_that_allows_commercial_use_passes(said):
+def test_a_licence_that_allows_commercial_use_passes(licences, said):
     licences.licence_of("new", about(**said))
 
 
@@ -352,12 +357,12 @@ def test_a_licence_that_allows_commercial_use_passes(said):
         {"License_Expression": "LicenseRef-NVIDIA-Proprietary"},
     ],
 )
-def test_a_licence_that_is_unknown_or_restricts_use_is_refused(said):
+def test_a_licence_that_is_unknown_or_restricts_use_is_refused(licences, said):
     with pytest.raises(licences.Refused, match="new: .* no licence known to allow commercial use"):
         licences.licence_of("new", about(**said))
 
 
-def test_what_smplx_says_of_itself_would_be_refused():
+def test_what_smplx_says_of_itself_would_be_refused(licences):
     smplx = licences.metadata_of("smplx")
     if smplx is None:
         pytest.skip("the FLAME extra is not installed")
@@ -392,7 +397,7 @@ def test_nothing_needs_the_part_of_torch_whose_library_is_left_out():
 
 
 @pytest.mark.parametrize("name", ("waveform", "develop", "test"))
-def test_versions_in_two_lists_are_the_same(name):
+def test_versions_in_two_lists_are_the_same(licences, name):
     engine = licences.locked_versions(licences.LOCK.read_text(encoding="utf-8"))
     other = licences.locked_versions(
         (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")

@@ -45,7 +45,6 @@ BENCHES = {
     "check_animation": "--data {data} --solved {solved} --takes 1 --read 1 --results {out}/x.txt",
     "check_results": "",
     "weight": "",
-    "licences": "{out}/page.md",
     "commit": "--data {data} --takes {out}/takes --results {out}/x.txt",
     "curves": "--data {data} --clips grid_lbbc2a grid_lrwp9a --seconds 1 --out {out}/x.png "
     "--real-out {out}/y.png",

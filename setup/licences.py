@@ -6,7 +6,7 @@ Runs in the engine's Python; fails when a licence is unknown or does not allow c
 """
 
 import re
-from argparse import ArgumentParser, Namespace
+import sys
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -198,14 +198,15 @@ def page(listed: list[Package]) -> str:
     )
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Add the page's path."""
-    parser.add_argument("out", type=Path, nargs="?", default=PAGE)
-
-
-def run(args: Namespace) -> None:
-    """Write the page. Raises SystemExit with what is refused."""
+def main() -> int:
+    """Write the page; the exit code."""
     try:
-        args.out.write_text(page(packages()), encoding="utf-8")
+        PAGE.write_text(page(packages()), encoding="utf-8")
     except Refused as error:
-        raise SystemExit(str(error)) from error
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
