@@ -319,7 +319,7 @@ class Transaction:
         """Whether a file is as an earlier transaction wrote it. listed: by MANIFEST, None without
         one."""
         path = self._path(name)
-        if listed is None or not _is_plain_file(path):
+        if listed is None or not is_plain_file(path):
             return False
         return name == MANIFEST or listed.get(name) == hash_of(path)
 
@@ -523,12 +523,13 @@ def _is_same(path: str, other_path: str) -> bool:
         )
 
 
-def _is_plain_file(path: str) -> bool:
+def is_plain_file(path: str) -> bool:
+    """Whether a path is a regular file, not a link to one."""
     return os.path.isfile(path) and not os.path.islink(path)
 
 
 def _has_hash(path: str, digest: str | None) -> bool:
-    return digest is not None and _is_plain_file(path) and hash_of(path) == digest
+    return digest is not None and is_plain_file(path) and hash_of(path) == digest
 
 
 def _is_mine(path: str) -> bool:

@@ -21,7 +21,6 @@ import json
 import os
 import re
 import shutil
-import stat
 import subprocess
 import sys
 import threading
@@ -121,7 +120,7 @@ def python_in(folder: str) -> str:
 def is_ours(folder: str) -> bool:
     """Whether a folder was made by this script: it holds our mark. Raises OSError."""
     path = os.path.join(folder, LOCK)
-    if not _is_file(path):
+    if not files.is_plain_file(path):
         return False
     with open(path, "rb") as file:
         return file.read(len(MARK)) == MARK
@@ -136,14 +135,6 @@ def remove_from(folder: str, names: tuple[str, ...]) -> None:
             shutil.rmtree(path)
         elif os.path.lexists(path):
             os.remove(path)
-
-
-def _is_file(path: str) -> bool:
-    """Whether the path is a regular file, not a link to one."""
-    try:
-        return stat.S_ISREG(os.lstat(path).st_mode)
-    except OSError:
-        return False
 
 
 def claim(folder: str) -> str:
@@ -179,7 +170,7 @@ def install(folder: str, lock: str, wheels: str | None, online: bool, extra: boo
     names = _read_lock(lock)
     folder = claim(folder)
     stamp = os.path.join(folder, STAMP)
-    is_complete = _is_file(stamp)
+    is_complete = files.is_plain_file(stamp)
     if extra and not is_complete:
         raise Failed("The engine is not installed completely: install it first, then the extra")
     if not (wheels or online):
