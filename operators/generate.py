@@ -3,7 +3,6 @@
 performances of the voice, listed as they arrive and ranked, or of all strips of the dialogue; who
 speaks which strip; more takes like the shown one; and make takes fit a voice that changed."""
 
-import math
 import os
 from dataclasses import replace
 
@@ -386,12 +385,7 @@ class THUNDER_OT_more_like_this(NeedsShownTake, PartialResults, SlicedWork, bpy.
         return "Generating takes", keep.sample_alike(client, context, self.takes.append)
 
     def outcome(self, takes):
-        best = (
-            f", the best with Lip-Sync {take_list.points(takes[0].score)}"
-            if math.isfinite(takes[0].score)
-            else ""
-        )
-        return f"{len(takes)} new takes like “{self.like}”{best}"
+        return f"{len(takes)} new takes like “{self.like}”{take_list.best_in_words(takes)}"
 
 
 class THUNDER_OT_update_eyes(NeedsShownTake, SlicedWork, bpy.types.Operator):

@@ -2,8 +2,6 @@
 """What is done with the shown take: mix it with others, keep parts and regenerate the rest, shape
 it, commit it; or commit one take of every line of the dialogue."""
 
-import math
-
 import bpy
 
 from ..scene.engine import connection
@@ -172,12 +170,7 @@ class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.t
             if count > 1
             else "A new take around what you kept"
         )
-        best = (
-            f",{' the best' if count > 1 else ''} with Lip-Sync {take_list.points(takes[0].score)}"
-            if math.isfinite(takes[0].score)
-            else ""
-        )
-        return f"{sentence}{best}"
+        return f"{sentence}{take_list.best_in_words(takes)}"
 
 
 class THUNDER_OT_apply_shape(NeedsShownTake, SlicedWork, bpy.types.Operator):

@@ -141,6 +141,14 @@ def points(score: float) -> str:
     return str(math.floor(score + 0.5)) if math.isfinite(score) else "…"
 
 
+def best_in_words(takes: list) -> str:
+    """The score of the first of new takes, which is the best, as the end of a sentence; "" where
+    nobody speaks."""
+    if not math.isfinite(takes[0].score):
+        return ""
+    return f",{' the best' * (len(takes) > 1)} with Lip-Sync {points(takes[0].score)}"
+
+
 def set_heard(entry, heard: float) -> None:
     """Store how much of its voice mesh-to-speech reads off a take's lips; not a number if
     unknown."""
