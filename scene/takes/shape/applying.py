@@ -242,25 +242,29 @@ def _newer_strength(scene) -> int | None:
     """Fingerprint of the curve of the shown take's emotion that the take does not follow yet, None
     if there is none."""
     entry = take_list.shown_take(scene.thunder)
-    rig, _ = attempt(take_list.rig_of, scene, entry) if entry is not None else (None, "")
+    if (
+        entry is None or entry.action.thunder_shape.emotion == "NONE"
+    ):  # cheap: this runs at every edit
+        return None
+    rig, _ = attempt(take_list.rig_of, scene, entry)
     is_newer = rig is not None and is_outdated(rig, entry)
     return strength_fingerprint(rig, entry) if is_newer else None
 
 
 class _EmotionWatch(jobs.Part):
-    """Lets the shown take follow the edited curve of its emotion. One that an undo has left newer
-    than the take stays so: a new step would be one that undo can never pass.
+    """Lets the shown take follow the edited curve of its emotion, but not one that an undo has made
+    newer than the take: the update is an undo step, and would follow each undo.
 
-    left: its fingerprint."""
+    from_undo: the fingerprint of that curve."""
 
-    left: int | None = None
+    from_undo: int | None = None
 
     def actions_edited(self, scene, uids: set[int]) -> None:
-        if not bpy.app.background and _newer_strength(scene) not in (None, self.left):
+        if not bpy.app.background and _newer_strength(scene) not in (None, self.from_undo):
             update.start(UPDATE_SECONDS)
 
     def undone(self) -> None:
-        self.left = _newer_strength(bpy.context.scene)
+        self.from_undo = _newer_strength(bpy.context.scene)
 
 
 jobs.session.add(_EmotionWatch())
