@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What this repository weighs (`make weight`): statements, modules, imports, numbers and words,
-beside those of the last release.
+beside the figures that were stored last.
 
 For each top folder: statements (docstrings not counted), modules, imports between modules of this
 repository (pairs of files), numbers in the code (constants with a name, and literals; 0, 1, 2 and
@@ -22,7 +22,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+from research.harness import ROOT
+
 KEPT = ROOT / "docs" / "development" / "weight.json"
 LABORATORY, TESTS = ("bench", "research", "tools"), "tests"
 TRIVIAL = {0, 1, 2, 0.5}  # numbers that are not counted

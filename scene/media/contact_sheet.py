@@ -193,7 +193,7 @@ class _Sheet(puppets.Portrait):
 
     def _texts(self, width: float, height: float) -> np.ndarray:
         """The picture of the texts that were written, [height, width, 3] of 0 … 1 as it is
-        displayed, first row on top; then they are gone."""
+        displayed, first row on top. The texts are removed."""
         camera = self.scene.camera
         for obj in self.copy.visible:
             obj.hide_render = True

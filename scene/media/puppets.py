@@ -334,7 +334,7 @@ class Portrait:
         rna_paths.tag(self.copy.targets)
 
     def take(self, share: float, lower: float) -> np.ndarray:
-        """The picture of the copy as it is, of a share of the face, its middle so much lower."""
+        """A picture of a share of the copy's face, its middle lower by a share of the face."""
         (frame, size), camera = self.at, self.scene.camera
         camera.data.ortho_scale = share * size
         camera.data.clip_start = 0.01 * size

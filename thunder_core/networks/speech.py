@@ -3,7 +3,7 @@
 banks in, conformer), trained to recognise phones, and the speaker embedding. They speak:
 mesh-to-speech and the vocoder.
 
-`engine.speech.encoder`, `engine.m2s` and `engine.m2s` say what they are for, and use them.
+`engine.speech.encoder` and `engine.m2s` say what they are for, and use them.
 """
 
 from collections.abc import Callable

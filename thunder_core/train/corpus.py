@@ -265,7 +265,7 @@ def build(
 
     A source with `.npz` files is one of tracked performances, read onto the head's `channels`, or
     in a FLAME file's `basis`. label(samples, text) → [(phone, start s, end s)] writes down
-    recordings that come without phone times (`label.label`).
+    recordings that come without phone times (`teacher.label`).
     split: whether speakers are split, for which there must be enough of them; else all train.
     Raises BadTracking, BadRecording, BadCorpus.
     """
