@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import NamedTuple
@@ -395,11 +395,6 @@ class Direction:
         """The style as the mood changes it."""
         return self.style.shift(CHOICES[self.mood].changes, self.strength)
 
-    @property
-    def tempo(self) -> float:
-        """Speed of movements, 1 as usual."""
-        return CHOICES[self.mood].tempo ** self.strength
-
     def share(self, mood: str) -> float:
         """The strength of a mood of MOODS, 0 where it is another."""
         return self.strength if mood == self.mood else 0.0
@@ -433,6 +428,12 @@ class Direction:
             MOOD_NAMES[rng.integers(len(MOOD_NAMES))],
             float(rng.uniform(_LEAST_STRENGTH, 1.0)),
         )
+
+
+def in_moods(vectors: Iterable[np.ndarray]) -> list[tuple[Direction, Style]]:
+    """The direction that each vector describes, and its style as the mood changes it."""
+    each = [Direction.of_vector(vector) for vector in vectors]
+    return [(direction, direction.style_in_mood) for direction in each]
 
 
 def check(vectors: np.ndarray) -> None:

@@ -30,12 +30,6 @@ def hermite(x: Values) -> tuple[Values, Values, Values, Values]:
     return (1 + 2 * x) * y * y, smoothstep(x), x * y * y, -x * x * y
 
 
-def gaussian_kernel(deviation: float, reach: int) -> np.ndarray:
-    """A Gaussian of a standard deviation in samples, up to `reach` samples to either side; not
-    normalised."""
-    return np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
-
-
 def extend(values: np.ndarray, before: int, after: int, mode: str) -> np.ndarray:
     """Values [T > 0, …] that go on before and after, by modes of `gaussian`: in a third of the time
     of `np.pad`."""
@@ -57,7 +51,7 @@ def gaussian(
     """
     values = np.asarray(values, float)
     reach = int(4 * deviation + 0.5) if reach is None else reach
-    kernel = gaussian_kernel(deviation, reach)
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
     kernel /= kernel.sum()
     extended = extend(values, reach, reach, mode)
     if values.ndim == 1:
@@ -93,13 +87,10 @@ def lowest(values: np.ndarray, size: int) -> np.ndarray:
     return -highest(-np.asarray(values), size)
 
 
-def low_pass(values: np.ndarray, decay: float) -> np.ndarray:
-    """First-order low-pass of [T, c] from rest at 0: each result is `decay` of the last one and 1 −
-    decay of the value."""
-    result, last = np.empty_like(values, float), np.zeros(values.shape[1:])
-    for at, value in enumerate(values):
-        result[at] = last = decay * last + (1 - decay) * value
-    return result
+def widen(values: np.ndarray, reach: int, deviation: float) -> np.ndarray:
+    """A curve [T] that rises `reach` frames before its peaks and falls as late behind them,
+    smoothed by a deviation in frames."""
+    return smooth(highest(values, 2 * reach + 1), deviation)
 
 
 def spline(values: np.ndarray, positions: np.ndarray) -> np.ndarray:
@@ -158,40 +149,3 @@ def _prominence(values: np.ndarray, peak: int) -> float:
     left = values[before[-1] + 1 if len(before) else 0 : peak + 1].min()
     right = values[peak : after[0] if len(after) else len(values)].min()
     return float(values[peak] - max(left, right))
-
-
-def slow_changes(
-    values: np.ndarray, changes: tuple[float, float], near: int, deviation: float
-) -> np.ndarray:
-    """Curves [T, c] that are smoothed by a Gaussian of a deviation in frames, fully `near` frames
-    around changes from frame to frame of the second of `changes`, and not at all where they are
-    below the first."""
-    if len(values) < 2:
-        return values
-    speed = np.abs(np.diff(values, axis=0, prepend=values[:1])).max(1)
-    share = smooth(
-        highest(np.clip((speed - changes[0]) / (changes[1] - changes[0]), 0.0, 1.0), 2 * near + 1),
-        near / 2,
-    )[:, None]
-    return (values + share * (smooth(values, deviation) - values)).astype(values.dtype)
-
-
-def widen_peaks(values: np.ndarray, most: float) -> np.ndarray:
-    """Raises a curve [T] around its peaks until it changes by at most `most` a frame."""
-    result = np.array(values)
-    for _ in range(int(np.ceil(np.ptp(values) / most)) if len(values) else 0):
-        result[1:] = np.maximum(result[1:], result[:-1] - most)
-        result[:-1] = np.maximum(result[:-1], result[1:] - most)
-    return result
-
-
-def limit_rate(values: np.ndarray, most: float, kept_low: np.ndarray) -> np.ndarray:
-    """A curve [T], or each of [T, c], that changes by at most `most` from frame to frame: raised
-    around its peaks, but not where `kept_low`, bool [T], whose values it leaves and reaches by
-    coming down in time."""
-    if not len(values):
-        return values
-    if values.ndim == 2:
-        return np.stack([limit_rate(column, most, kept_low) for column in values.T], 1)
-    ceiling = -widen_peaks(-np.where(kept_low, values, values.max()), most)
-    return np.minimum(widen_peaks(values, most), ceiling)

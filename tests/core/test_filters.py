@@ -10,6 +10,7 @@ from scipy.ndimage import gaussian_filter1d, maximum_filter1d, minimum_filter1d
 from scipy.signal import find_peaks, lfilter
 
 from thunder_core import filters, types
+from thunder_core.engine.planning import take_plan
 from thunder_core.face.head import load_head
 from thunder_core.filters import hermite, smoothstep
 from thunder_core.progress import in_turn, map_progress, rescale, result
@@ -34,11 +35,11 @@ def test_neighbours(size, origin):
     assert (filters.lowest(values, size) == minimum_filter1d(values, size)).all()
 
 
-def test_a_low_pass():
+def test_springs_are_two_low_passes():
     values = np.random.default_rng(3).standard_normal((50, 2))
-    assert np.allclose(
-        filters.low_pass(values, 0.8), lfilter([0.2], [1, -0.8], values, axis=0), atol=1e-12
-    )
+    twice = lfilter([0.04], [1, -1.6, 0.64], values - values[:1], axis=0)
+    followed = take_plan._follow_on_springs(values, -np.log(0.8), 1.0)
+    assert np.allclose(followed, twice + values[:1], atol=1e-12)
 
 
 @pytest.mark.parametrize("count", [4, 5, 60])

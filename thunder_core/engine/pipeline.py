@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..direction import Direction, DIRECTION_NAMES
+from ..direction import DIRECTION_NAMES, in_moods
 from ..face.mechanics import lips_of, Mechanics
 from ..face.moods import MoodPoses
 from ..face.points import Articulators, Shape
-from ..filters import limit_rate, smoothstep, widen_peaks
+from ..filters import smoothstep
 from ..steps import ADDED, CONSTRAINT, step, Trace, traced
 from ..types import Columns, in_group, LARGEST_VALUE, LIP_CLOSE, MOODS, SPEECH
 from .diffusion import Inpainting
@@ -253,6 +253,24 @@ def add_with_room(values: np.ndarray, addition: np.ndarray) -> np.ndarray:
     )
 
 
+def widen_peaks(values: np.ndarray, most: float) -> np.ndarray:
+    """Raises curves [T, …] around their peaks until they change by at most `most` a frame."""
+    result = np.array(values)
+    for _ in range(int(np.ceil(np.ptp(values) / most)) if len(values) else 0):
+        result[1:] = np.maximum(result[1:], result[:-1] - most)
+        result[:-1] = np.maximum(result[:-1], result[1:] - most)
+    return result
+
+
+def limit_rate(values: np.ndarray, most: float, kept_low: np.ndarray) -> np.ndarray:
+    """Curves [T, c] that change by at most `most` from frame to frame: raised around their peaks,
+    but not where `kept_low`, bool [T], whose values they leave and reach by coming down in time."""
+    if not len(values):
+        return values
+    ceiling = -widen_peaks(-np.where(kept_low[:, None], values, values.max(0)), most)
+    return np.minimum(widen_peaks(values, most), ceiling)
+
+
 def _lips_of(style: np.ndarray) -> float:
     """How much the lips move (`face.mechanics.lips_of`) in a style [n, DIRECTION_NAMES], on
     average."""
@@ -260,5 +278,5 @@ def _lips_of(style: np.ndarray) -> float:
     first, count = [0], None
     if not (columns == columns[0]).all():
         _, first, count = np.unique(columns, axis=0, return_index=True, return_counts=True)
-    jaws = [Direction.of_vector(each).style_in_mood.jaw for each in style[first]]
+    jaws = [played.jaw for _, played in in_moods(style[first])]
     return lips_of(float(np.average(jaws, weights=count)))

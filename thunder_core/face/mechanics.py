@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..filters import highest, smooth, smoothstep
+from ..filters import smooth, smoothstep, widen
 from ..rotation import rotvec_to_matrix
 from ..steps import CONSTRAINT, step
 from ..types import LARGEST_VALUE
@@ -51,14 +51,11 @@ _HOLD_FRAMES, _EASE_FRAMES = 4, 2.0
 _JAW_EASE = 0.8  # standard deviation of the jaw's smoothing, frames
 _HARDLY = 0.02  # weight of a sound below which it is ignored
 
-_TUCKS = 2  # rounds of rolling the lower lip in: a lip that rolls also rises
 _ROLLS = (0.15, 0.45)  # roll of the lower lip between which tongue and corners give way to it
 # most of the corners' channels over a rolled lip
 _CORNERS_MOST = {"mouthSmile": 0.7, "mouthDimple": 0.1, "mouthStretch": 0.1}
 # how much earlier and later corners give way, and the standard deviation of its smoothing; frames
 _CORNER_FRAMES, _CORNER_EASE = 2, 1.5
-
-_CLOSE, _ROLL, _TONGUE, _TIP_UP = "mouthClose", "mouthRollLower", "tongueOut", "tongueTipUp"
 
 
 @dataclass(frozen=True)
@@ -123,12 +120,10 @@ class Mechanics:
                 names.index(name) for name in (stem, stem + "Left", stem + "Right") if name in names
             ]
 
-        self.upper, self.lower = sides("mouthUpperUp"), sides("mouthLowerDown")
-        self.close, self.roll, self.tongue, self.tip_up = (
-            names.index(name) for name in (_CLOSE, _ROLL, _TONGUE, _TIP_UP)
-        )
+        self.lips = sides("mouthUpperUp"), sides("mouthLowerDown"), names.index("mouthClose")
+        self.roll, self.tongue = names.index("mouthRollLower"), names.index("tongueOut")
         self.corners = [(sides(stem), most) for stem, most in _CORNERS_MOST.items()]
-        self.raised = [names.index(name) for name in (_TIP_UP, "tongueBladeUp", "tongueBack")]
+        self.raised = [names.index(name) for name in ("tongueTipUp", "tongueBladeUp", "tongueBack")]
 
     def speak(
         self,
@@ -192,18 +187,22 @@ class Mechanics:
         )
         x[:, self.tongue] *= 1 - rolled
         # A smile that gives way in one frame flickers.
-        soft = np.maximum(rolled, smooth(highest(rolled, 2 * _CORNER_FRAMES + 1), _CORNER_EASE))
+        soft = np.maximum(rolled, widen(rolled, _CORNER_FRAMES, _CORNER_EASE))
         for columns, most in self.corners:
             x[:, columns] = np.minimum(
                 x[:, columns], (LARGEST_VALUE + soft * (most - LARGEST_VALUE))[:, None]
             )
         return x
 
-    def _jaw(self, aim: Shape, sounds: Sounds, lips: float) -> np.ndarray:
-        """Millimetres [T] between the incisors, more than at rest."""
+    @step(CONSTRAINT, "jaw", {"sounds.speech": "speech", **_TEETH})
+    def turn_jaw(
+        self, jaw: np.ndarray, expression: np.ndarray, aim: Shape, sounds: Sounds, lips: float
+    ) -> np.ndarray:
+        """Jaw [T, 3] turned until the incisors have the distance that people's have at the target
+        opening."""
         overlap = self.articulators.overlap
         wanted = jaw_of(aim.gap, lips)
-        held = smooth(highest(wanted, 2 * _HOLD_FRAMES + 1), _EASE_FRAMES) * _HOLD
+        held = widen(wanted, _HOLD_FRAMES, _EASE_FRAMES) * _HOLD
         wanted = np.maximum(wanted, np.maximum(np.minimum(held, _HOLD_MOST), SPEAKING_MM))
         wanted = np.maximum(wanted, aim.incisors)
         wanted += sounds.dental * np.maximum(DENTAL_MM + overlap - wanted, 0.0)
@@ -213,15 +212,8 @@ class Mechanics:
         wanted = np.maximum(
             wanted, aim.gap - np.minimum(aim.rise, rise_of(aim.gap, lips)) - _BARE_LIMIT
         )
-        return aim.incisors + sounds.speech * (wanted - aim.incisors)
-
-    @step(CONSTRAINT, "jaw", {"sounds.speech": "speech", **_TEETH})
-    def turn_jaw(
-        self, jaw: np.ndarray, expression: np.ndarray, aim: Shape, sounds: Sounds, lips: float
-    ) -> np.ndarray:
-        """Jaw [T, 3] turned until the incisors have the distance that people's have at the target
-        opening."""
-        return self.articulators.open_jaw(expression, jaw, self._jaw(aim, sounds, lips))
+        wanted = aim.incisors + sounds.speech * (wanted - aim.incisors)
+        return self.articulators.open_jaw(expression, jaw, wanted)
 
     @step(CONSTRAINT, "expression", {"sounds.dental": "th"})
     def unroll_lip_for_tongue(self, expression: np.ndarray, sounds: Sounds) -> np.ndarray:
@@ -237,17 +229,17 @@ class Mechanics:
         """Expression [T, n] with the lips at their gap, at the jaw's rotation matrices [T, 3, 3]:
         the upper lip by its part, the lower lip or mouthClose by the rest."""
         x = expression.copy()
-        self._lips(x, rotation, aim, sounds, lips)
+        rise = self._rise(aim, sounds, lips)
+        self.articulators.set_lips(x, rotation, rise, aim.gap, self.lips)
         return x
 
-    def _lips(self, x, rotation, aim: Shape, sounds: Sounds, lips: float) -> None:
-        """The same in place, at the jaw's rotation matrices [T, 3, 3]."""
-        # which are shown by the upper lip
+    @staticmethod
+    def _rise(aim: Shape, sounds: Sounds, lips: float) -> np.ndarray:
+        """Rise of the upper lip [T], millimetres, which shows the teeth where they are seen."""
         teeth = np.maximum(sounds.labiodental * BITE_RISE_MM, sounds.sibilant * SIBILANT_RISE_MM)
         teeth = np.minimum(teeth, np.maximum(aim.gap, 0.0))
         rise = np.maximum(np.minimum(aim.rise, rise_of(aim.gap, lips) + teeth), teeth)
-        rise = aim.rise + sounds.speech * (rise - aim.rise)
-        self.articulators.set_lips(x, rotation, rise, aim.gap, self.upper, self.lower, self.close)
+        return aim.rise + sounds.speech * (rise - aim.rise)
 
     @step(CONSTRAINT, "expression", {"sounds.labiodental": "f or v"})
     def tuck_lip(
@@ -256,16 +248,14 @@ class Mechanics:
         """Expression [T, n] whose lower lip rolls in until it touches the upper teeth on f and
         v."""
         x = expression.copy()
-        rows = np.flatnonzero(sounds.labiodental * sounds.speech > _HARDLY)
-        if not len(rows):
-            return x
-        active, turn, part = x[rows].copy(), rotation[rows], sounds.at(rows)
-        goal = Shape(aim.gap[rows], aim.rise[rows], aim.incisors[rows])
-        for _ in range(_TUCKS):
-            self._lips(active, turn, goal, part, lips)
-            low = self.articulators.roll_to_teeth(active, turn, self.roll)
-            active[:, self.roll] = low
-        x[rows, self.roll] += part.labiodental * part.speech * (low - x[rows, self.roll])
+        share = sounds.labiodental * sounds.speech
+        rows = np.flatnonzero(share > _HARDLY)
+        if len(rows):
+            active, rise = x[rows], self._rise(aim, sounds, lips)[rows]
+            self.articulators.tuck_lip(
+                active, rotation[rows], rise, aim.gap[rows], self.lips, self.roll
+            )
+            x[rows, self.roll] += share[rows] * (active[:, self.roll] - x[rows, self.roll])
         return x
 
     @step(CONSTRAINT, "expression", {"sounds.dental": "th"})
@@ -277,14 +267,10 @@ class Mechanics:
         x = expression.copy()
         share = sounds.dental * sounds.speech
         rows = np.flatnonzero(share > _HARDLY)
-        if not len(rows):
-            return x
-        active = x[rows].copy()
-
-        active[:, self.raised] = 0.0
-        self.articulators.place_tongue(
-            active, rotation[rows], self.tongue, self.tip_up, TIP_MM, TIP_BELOW_MM
-        )
-        moved = [self.tongue, *self.raised]
-        x[np.ix_(rows, moved)] += share[rows, None] * (active[:, moved] - x[np.ix_(rows, moved)])
+        if len(rows):
+            active, moved = x[rows], [self.tongue, *self.raised]
+            active[:, self.raised] = 0.0
+            self.articulators.place_tongue(active, rotation[rows], moved[:2], TIP_MM, TIP_BELOW_MM)
+            by = active[:, moved] - x[np.ix_(rows, moved)]
+            x[np.ix_(rows, moved)] += share[rows, None] * by
         return x

@@ -17,7 +17,7 @@ from types import MappingProxyType
 import numpy as np
 
 from ..direction import AXES, DIRECTION_NAMES, MOOD_NAMES, MOODS
-from ..filters import highest, slow_changes, smooth, smoothstep
+from ..filters import highest, smooth, smoothstep, widen
 from ..steps import ADDED, step
 from ..types import BLINKS, BROWS, JAW_OPEN_RADIANS, LARGEST_VALUE, LIP_CLOSE
 from .lips import press_together
@@ -51,7 +51,7 @@ _CORNERS = ("mouthSmile", "mouthStretch", "mouthDimple")
 # it.
 _HELD_CORNERS, _SMILED, _CHEEKS = 0.47, 0.5, 0.35
 _LIVES = 0.2  # share of its movement that a channel keeps below what is held
-# of `slow_changes`, for the corners of a face that smiles
+# of `_slow_changes`, for the corners of a face that smiles
 _CORNER_CHANGES, _CORNER_NEAR, _CORNER_SLOWS = ((0.06, 0.14), 3, 2.0)
 _HELD_EASE = 1.5  # standard deviation of the smoothing of what is added, frames
 # least and largest share of a side in what is added, and a level too faint to tell the sides by
@@ -146,7 +146,7 @@ _CORNERS_OF_MOODS = np.array(
 def _ahead(values: np.ndarray) -> np.ndarray:
     """Values [T] 0 … 1 that rise a little before and fall a little after they do, without a jump
     from frame to frame."""
-    return smooth(highest(values, 2 * _AHEAD_FRAMES + 1), _EASE_FRAMES)
+    return widen(values, _AHEAD_FRAMES, _EASE_FRAMES)
 
 
 def _compress(values: np.ndarray, amount: np.ndarray) -> np.ndarray:
@@ -167,6 +167,21 @@ def _raise(values: np.ndarray, amount: np.ndarray) -> np.ndarray:
     return np.clip(
         values + np.maximum(amount - beyond, np.minimum(amount, 0.0)), 0.0, LARGEST_VALUE
     )
+
+
+def _slow_changes(
+    values: np.ndarray, changes: tuple[float, float], near: int, deviation: float
+) -> np.ndarray:
+    """Curves [T, c] that are smoothed by a Gaussian of a deviation in frames, fully `near` frames
+    around changes from frame to frame of the second of `changes`, and not at all where they are
+    below the first."""
+    if len(values) < 2:
+        return values
+    speed = np.abs(np.diff(values, axis=0, prepend=values[:1])).max(1)
+    share = widen(
+        np.clip((speed - changes[0]) / (changes[1] - changes[0]), 0.0, 1.0), near, near / 2
+    )[:, None]
+    return (values + share * (smooth(values, deviation) - values)).astype(values.dtype)
 
 
 def _held_levels(style: np.ndarray, strengths: np.ndarray) -> dict[str, np.ndarray]:
@@ -261,7 +276,7 @@ class MoodPoses:
             self._hold(x, name, least * where_quiet)
             if name == "mouthSmile":  # sampled smiles collapse within two or three frames
                 columns = self._columns(name)
-                x[:, columns] = slow_changes(
+                x[:, columns] = _slow_changes(
                     x[:, columns], _CORNER_CHANGES, _CORNER_NEAR, _CORNER_SLOWS
                 )
         return x

@@ -205,6 +205,7 @@ _NEAR_MM = 8.0  # distance from the midline within which the lower lip meets the
 _SPLIT = 4
 CONTACT_MM = 0.15  # lower lip to upper teeth on f and v
 _STEP, _ROUNDS = 1e-3, 3  # radians by which a slope is measured, and rounds of Newton's method
+_TUCKS = 2  # rounds of rolling the lower lip in: a lip that rolls also rises
 _HALVINGS = 7  # of the interval in which a lip touches the teeth
 _FRAMES_ROLLED = 4000  # frames whose lips are rolled to the teeth at once: one needs 60 kB
 _TINY = 1e-6
@@ -346,11 +347,6 @@ class Articulators:
         """The surface of the lower lip."""
         return self.points.part(self.lip)
 
-    def moves_lip_straight(self, channel: int) -> bool:
-        """Whether the lower lip's surface moves straight over the whole range of a channel: shapes
-        of two keys end at 1."""
-        return not (self._lip.pairs == channel).any()
-
     def lip_surface(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
         """Positions [T, K, 3] of the lower lip's surface in millimetres."""
         return 1e3 * self._lip.place(np.asarray(expression, np.float64), rotvec_to_matrix(jaw))
@@ -392,14 +388,15 @@ class Articulators:
 
     def set_lips(
         self, x: np.ndarray, rotation: np.ndarray, rise: np.ndarray, gap: np.ndarray,
-        upper: Sequence[int], lower: Sequence[int], close: int,
+        channels: tuple[Sequence[int], Sequence[int], int],
     ) -> None:  # fmt: skip
         """Set channels of an expression [T, n] in place so that the upper lip rises by `rise` [T]
         mm and the lips are `gap` [T] mm apart, at the jaw's rotation matrices [T, 3, 3].
 
-        upper, lower: channels that raise the upper and bare the lower lip.  close: the one that
+        channels: those that raise the upper lip, those that bare the lower one, and the one that
         shuts lips that are still too far apart.
         """
+        upper, lower, close = channels
         leans = [_lean(x, columns) for columns in (upper, lower)]
         x[:, [*lower, close]] = 0.0
         self._amount(x, rotation, upper, leans[0], "rise", rise)
@@ -423,17 +420,24 @@ class Articulators:
         )
         x[:, columns] = np.clip(amount[:, None] * lean, 0.0, LARGEST_VALUE)
 
-    def roll_to_teeth(self, x: np.ndarray, rotation: np.ndarray, roll: int) -> np.ndarray:
+    def tuck_lip(
+        self, x: np.ndarray, rotation: np.ndarray, rise: np.ndarray, gap: np.ndarray,
+        channels: tuple[Sequence[int], Sequence[int], int], roll: int,
+    ) -> None:  # fmt: skip
+        """Set channels of an expression [T, n] in place as `set_lips`, and `roll`, the one that
+        rolls the lower lip in, until it touches the upper teeth."""
+        for start in range(0, len(x), _FRAMES_ROLLED):
+            rows = slice(start, start + _FRAMES_ROLLED)
+            for _ in range(_TUCKS):
+                self.set_lips(x[rows], rotation[rows], rise[rows], gap[rows], channels)
+                x[rows, roll] = self._roll_to_teeth(x[rows], rotation[rows], roll)
+
+    def _roll_to_teeth(self, x: np.ndarray, rotation: np.ndarray, roll: int) -> np.ndarray:
         """Value [T] of the channel that rolls the lower lip in, at which it touches the upper
         teeth; overwrites it in x [T, n]. rotation: the jaw's matrices [T, 3, 3]."""
-        parts = (slice(start, start + _FRAMES_ROLLED) for start in range(0, len(x), _FRAMES_ROLLED))
-        return np.concatenate([self._roll_of_part(x[part], rotation[part], roll) for part in parts])
-
-    def _roll_of_part(self, x, rotation, roll) -> np.ndarray:
-        """As `roll_to_teeth`, all in memory."""
-        straight = self.moves_lip_straight(roll)
-        # between these the lip moves straight
-        rolls = (0.0, LARGEST_VALUE) if straight else (0.0, 1.0, LARGEST_VALUE)
+        # between these the lip moves straight: shapes of two keys end at 1
+        bends = (1.0,) if (self._lip.pairs == roll).any() else ()
+        rolls = (0.0, *bends, LARGEST_VALUE)
         surfaces = []
         for value in rolls:
             x[:, roll] = value
@@ -451,14 +455,14 @@ class Articulators:
         return low
 
     def place_tongue(
-        self, x: np.ndarray, rotation: np.ndarray, out: int, up: int, tip: float, below: float
+        self, x: np.ndarray, rotation: np.ndarray, channels: Sequence[int], tip: float, below: float
     ) -> None:  # fmt: skip
         """Set channels of an expression [T, n] in place so that the tongue's tip is `tip` mm in
         front of the upper incisors' edges and `below` mm under them.
 
-        out, up: the channels that put the tongue out and its tip up.  rotation: the jaw's matrices
-        [T, 3, 3].
+        channels: that put the tongue out and its tip up.  rotation: the jaw's matrices [T, 3, 3].
         """
+        out, up = channels
 
         def beyond(column: int, value: float) -> np.ndarray:
             x[:, column] = value

@@ -281,7 +281,7 @@ def upper_face(
     A channel without a side applies to both. Rotation vectors in radians; breath: opening of the
     jaw for air, radians.
     """
-    frames, manner = voice.frames, manner_of(direction)
+    frames, manner = voice.frames, manner_of(direction, direction.style_in_mood)
     t = np.arange(frames) / FPS
     how = Manners((manner,)).of_listener() if listens else Manners((manner,))
     manner, plan = how.usual, (plan_listener if listens else plan_speaker)(voice, how, rng)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from ...direction import Direction, HABITS, Habits, NEUTRAL
+from ...direction import CHOICES, Direction, HABITS, Habits, in_moods, NEUTRAL, Style
 from ...events import Blink, Look, Nod, Plan, Pose, Raise
 from ...types import FPS
 from ..speech.cues import Prosody
@@ -108,9 +108,10 @@ def _blend(usual, other, share: float):
     return usual + share * (other - usual)
 
 
-def manner_of(direction: Direction) -> Manner:
-    """The manner of a direction: its mood's, as strong as it is, with the style's sliders."""
-    style, mood = direction.style_in_mood, MOODS[direction.mood]
+def manner_of(direction: Direction, style: Style) -> Manner:
+    """The manner of a direction: its mood's, as strong as it is, with the sliders of its style in
+    the mood."""
+    mood = MOODS[direction.mood]
     manner = Manner(
         **{
             f.name: _blend(getattr(USUAL, f.name), getattr(mood, f.name), direction.strength)
@@ -120,7 +121,7 @@ def manner_of(direction: Direction) -> Manner:
     frown = max(0.0, style.frown)
     manner = replace(
         manner,
-        tempo=manner.tempo * direction.tempo,
+        tempo=CHOICES[direction.mood].tempo ** direction.strength,
         sway=manner.sway * style.head * style.energy**0.3,
         nods=manner.nods * style.head,
         raises=manner.raises * style.brows,
@@ -154,7 +155,7 @@ class Manners:
     @classmethod
     def of(cls, direction: Direction) -> Manners:
         """The manners of a direction that stays."""
-        return cls((manner_of(direction),))
+        return cls((manner_of(direction, direction.style_in_mood),))
 
     @classmethod
     def of_styles(cls, styles: np.ndarray) -> Manners:
@@ -169,7 +170,7 @@ class Manners:
                 for at in starts
             )
             around = [styles[span].mean(0) for span in spans]
-        return cls(tuple(manner_of(Direction.of_vector(each)) for each in around))
+        return cls(tuple(manner_of(*each) for each in in_moods(around)))
 
     def of_listener(self) -> Manners:
         """The manners of a listener: the head moves less."""

@@ -17,10 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ... import filters
 from ...direction import AXES, DIRECTION_NAMES, over_frames
 from ...events import BREATH, EVENTS, HEAD, Look, Nod, Plan, Raise
-from ...filters import gaussian, gaussian_kernel
+from ...filters import gaussian
 from ...types import FPS
 from ..speech.cues import Phrasing, Prosody
 from .plan import BREATH_JAW, Manners, plan_listener, plan_speaker
@@ -269,7 +268,7 @@ def smooth_noise(frames: int, columns: int, hertz: float, rng: np.random.Generat
     """
     deviation = FPS / (2 * np.pi * hertz)
     reach = int(3 * deviation) + 1
-    kernel = gaussian_kernel(deviation, reach)
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
     noise = rng.standard_normal((frames + 2 * reach, columns))
     return np.stack(
         [np.convolve(column, kernel / np.linalg.norm(kernel), "valid") for column in noise.T], 1
@@ -310,11 +309,11 @@ def event_curves(plan: Plan, frames: int, tempo: float = 1.0) -> np.ndarray:
 def _follow_on_springs(target: np.ndarray, rate: float, hertz: float) -> np.ndarray:
     """[N, c] on critically damped springs of `rate` 1/s towards a target [N, c] at `hertz`, at rest
     on the first."""
-    a = np.exp(-rate / hertz)
-    first = target[:1]
-    moved = target - first
-    for _ in range(2):
-        moved = filters.low_pass(moved, a)
+    kept, first = np.exp(-rate / hertz), target[:1]
+    moved, once, twice = target - first, 0.0, 0.0
+    for at, value in enumerate(moved):  # two low-passes of first order
+        once = kept * once + (1 - kept) * value
+        moved[at] = twice = kept * twice + (1 - kept) * once
     return moved + first
 
 
@@ -537,16 +536,14 @@ def brows_of_style(
     *Frown*, which the model follows too faintly to be seen, draws them together or apart; where
     they are to be apart nothing else lowers them.
     """
-    free = 1 - _smooth_changes(styles[:, len(AXES) :].sum(1).clip(0, 1) ** 2, frames)
-    brows = np.repeat(free * brow_height(seed, spread), 3, 1)
-    frown = _smooth_changes(np.clip(AXES[_FROWN].speakers * styles[:, _FROWN], -1, 1), frames)
+    moods = styles[:, len(AXES) :].sum(1).clip(0, 1) ** 2
+    frowns = np.clip(AXES[_FROWN].speakers * styles[:, _FROWN], -1, 1)
+    wide = np.broadcast_to(over_frames(np.stack([moods, frowns], 1), frames), (frames, 2))
+    # without jumps
+    wide = gaussian(wide, _CHANGE_EASE, "nearest", int(3 * _CHANGE_EASE) + 1)
+    mood, frown = wide[:, :1], wide[:, 1:]
+    brows = np.repeat((1 - mood) * brow_height(seed, spread), 3, 1)
     together, apart = np.maximum(frown, 0), np.maximum(-frown, 0)
     return brows + apart * (_APART_UP - np.minimum(brows, 0)), (
         _FROWN_DOWN * together + _APART_DOWN * apart
     )[:, 0]
-
-
-def _smooth_changes(values: np.ndarray, frames: int) -> np.ndarray:
-    """Values [1 or T] for `frames` frames without jumps, [frames, 1]."""
-    wide = np.broadcast_to(over_frames(values[:, None], frames), (frames, 1))
-    return gaussian(wide, _CHANGE_EASE, "nearest", int(3 * _CHANGE_EASE) + 1)

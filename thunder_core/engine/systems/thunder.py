@@ -17,7 +17,7 @@ from ...face.head import Head
 from ...face.mechanics import Sounds
 from ...face.points import Articulators
 from ...files import hash_of
-from ...filters import highest, smooth
+from ...filters import widen
 from ...progress import no_progress, Progress
 from ...request import DRAFT, FINAL, NORMAL
 from ...types import BLINKS, BROWS, Columns, FPS, in_group, Motion, RATE, unpack
@@ -137,7 +137,7 @@ class VoiceFeatures:
         nobody = 1 - self.presence.astype(float)
         for start, end in self.phrasing.silences:
             nobody[start:end] = 1.0
-        return smooth(highest(nobody, 2 * _QUIET_REACH + 1), _QUIET_EASE)
+        return widen(nobody, _QUIET_REACH, _QUIET_EASE)
 
     def part(self, start: int, end: int) -> VoiceFeatures:
         """Frames start … end of it."""
@@ -370,7 +370,7 @@ class Thunder:
             names = (*self.channel_names, *("jaw",) * 3, *("head",) * 3, *("eyes",) * 3)
             for group, curves in _KEPT_BY.items():
                 held = kept.mask[:, in_group(names, group)].any(1).astype(float)
-                free = 1 - smooth(highest(held, 2 * _KEPT_REACH + 1), _KEPT_EASE).clip(0, 1)
+                free = 1 - widen(held, _KEPT_REACH, _KEPT_EASE).clip(0, 1)
                 events[:, :, curves] *= free[:, None]
         return events
 
