@@ -32,16 +32,16 @@ from ..scene.takes import dialogue, generation, picture, take_list, transcript, 
 from ..scene.takes.commit import committing
 from ..scene.takes.direction.asking import all_presets
 from ..scene.takes.provenance import first_seed, role_of, Sampling
-from ..scene.voice import strip
+from ..scene.voice import strip, voice_cache
 from ..thunder_core import files, subtitles
 from ..thunder_core.animation import motion_file
 from ..thunder_core.batch import baker, settings
 from ..thunder_core.direction import AXES, Brief, CHOICES, Direction, MOOD_NAMES, NEUTRAL
 from ..thunder_core.direction_presets import is_preset_file, Preset, same_name
 from ..thunder_core.engine_python import find_engine_python
-from ..thunder_core.errors import BadHead, BadRequest, BadSound, BadWeights, NoSpace
+from ..thunder_core.errors import attempt, BadHead, BadRequest, BadSound, BadWeights, NoSpace
 from ..thunder_core.request import FROM_PICTURE, NORMAL, QUALITIES, SYSTEMS, TAKES
-from ..thunder_core.types import RATE
+from ..thunder_core.types import FPS, RATE
 from . import products
 from .script import add_options, file_path, Parser, say, setting, takes_in_words, utf8, warn
 
@@ -332,6 +332,8 @@ def bake(
     if not given:
         hashes |= hashes_of([strip.file_of(voice)])
     warnings = warn(chosen.command, strip.warning(voice))
+    if chosen.explain is not None:
+        check_frame(scene, voice, chosen.explain)
     first_speaker = _mark_speakers(scene, chosen)
     rig = choose_head(scene, first_speaker if chosen.head is None else chosen.head, chosen.strip)
     head.check_animatable(rig)
@@ -642,6 +644,19 @@ def choose_voice(scene, sound: str | None, name: str | None, start: float | None
             f"--strip"
         )
     return strip.voice_of(scene, speaking)
+
+
+def check_frame(scene, voice: strip.Voice, frame: int) -> None:
+    """Raise BadRequest if a voice does not play at a scene frame. One whose length is not known
+    passes."""
+    steps = voice_cache.seconds_of(scene, voice)
+    seconds, _ = attempt(jobs.run_through, "Reading the voice", steps)
+    at = round(float(voice.clock.seconds(frame)) * FPS)
+    if seconds is not None and not 0 <= at < round(seconds * FPS):
+        raise BadRequest(
+            f"“{voice.name}” plays from frame {math.floor(voice.clock.start)} to "
+            f"{math.floor(voice.clock.frame(seconds))}, not at {frame}: choose a frame of it"
+        )
 
 
 def choose_head(scene, name: str | None, speaks: str | None = None):

@@ -56,13 +56,12 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
     )
 
     def begin(self, context):
-        settings, client = context.scene.thunder, connection.start_client() if self.strip else None
+        settings, client = context.scene.thunder, connection.start_client()
         if self.strip:
             dialogue.choose_strip(context, self.strip)
         voice = strip.find(context)
         rig = head.find(context.scene, context.object)
         head.check_animatable(rig)
-        client = client or connection.start_client()
         self.takes, self.asked, self.voice, self.warning = (
             [],
             settings.count,

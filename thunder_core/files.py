@@ -114,7 +114,7 @@ def part_of(path: str | os.PathLike) -> Iterator[str]:
     """
     path = os.fspath(path)
     folder, name = os.path.split(os.path.abspath(path))
-    remove_leftovers(folder, DAY)
+    remove_leftovers(folder)
     part = _new_part(folder, os.path.splitext(name)[1])
     try:
         yield part
@@ -170,9 +170,9 @@ def files_written(folder: str) -> dict[str, str]:
         return {}
 
 
-def remove_leftovers(folder: str, age: float) -> None:
-    """Remove the temporary files in a folder that are older than `age` seconds; not while a
-    transaction's journal needs them."""
+def remove_leftovers(folder: str) -> None:
+    """Remove the temporary files in a folder that are older than a day; not while a transaction's
+    journal needs them."""
     try:
         names = os.listdir(folder)
     except OSError:
@@ -180,7 +180,7 @@ def remove_leftovers(folder: str, age: float) -> None:
     for name in filter(is_part, names if JOURNAL not in names else ()):
         path = os.path.join(folder, name)
         with contextlib.suppress(OSError):
-            if _is_mine(path) and time.time() - os.lstat(path).st_mtime >= age:
+            if _is_mine(path) and time.time() - os.lstat(path).st_mtime >= DAY:
                 os.remove(path)
 
 
@@ -361,7 +361,8 @@ class Transaction:
             self.kept = {}
             self._undo(moves)
             raise
-        remove_leftovers(self.folder, 0.0)
+        # removed at the end; not all temporary files: another process may write one of its own
+        self._parts |= {move.old: self._path(move.old) for move in moves if is_part(move.old or "")}
         with contextlib.suppress(OSError):
             sync(self.folder)
 
@@ -377,7 +378,7 @@ class Transaction:
         return self.kept[name]
 
     def _recover(self) -> None:
-        """Restore the earlier files if another process died while it replaced them, and remove its
+        """Restore the earlier files if another process died while it replaced them, and remove old
         temporary files."""
         path = self._path(JOURNAL)
         if os.path.lexists(path):
@@ -391,7 +392,7 @@ class Transaction:
                 ):
                     moves = [_Move(*row) for row in rows]
             self._undo(moves)
-        remove_leftovers(self.folder, 0.0)
+        remove_leftovers(self.folder)
 
     def _undo(self, moves: "list[_Move]") -> None:
         """Restore the earlier files, whatever has been replaced of them. May be repeated."""

@@ -249,7 +249,7 @@ def of_strip(scene, strip) -> Voice:
         )
     if sound.samplerate == 0:
         raise BadSound(
-            f"The file of the strip “{strip.name}” cannot be read as sound: choose another voice"
+            f"“{sound_name(strip)}” is not a sound that can be read: choose another voice"
         )
     first, last = compat.strip_span(strip)
     clock = _clock(scene, first)

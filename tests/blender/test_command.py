@@ -31,9 +31,12 @@ def test_the_first_word_of_jobs_and_explain_is_what_they_are_about(
     blender, voice, tmp_path, capfd, monkeypatch
 ):
     assert run(capfd, "jobs", tmp_path, "--list") == (0, "line\n", "")
+    out = tmp_path / "out"
+    code, said, complaints = run(capfd, "explain", 900, "--audio", voice, "--out", out)
+    assert code == 1 and said == "" and "plays from frame 1 to " in complaints
     # the engine that is played here explains nothing
     monkeypatch.setattr(batch, "start", lambda chosen: chosen.explain)
-    assert run(capfd, "explain", 4, "--audio", voice, "--out", tmp_path / "out") == (4, "", "")
+    assert run(capfd, "explain", 4, "--audio", voice, "--out", out) == (4, "", "")
     code, _, complaints = run(capfd, "jobs")
     assert code == 2 and "--jobs: expected one argument" in complaints
 

@@ -299,6 +299,9 @@ def test_a_voice_that_is_not_heard_is_said(blender, scene, tmp_path):
     refused("several sound strips")
     scene.sequence_editor.active_strip = other
     assert strip.find(blender.context).strip == other.name
+    (tmp_path / "notes.txt").write_text("not a sound")
+    with pytest.raises(errors.BadSound, match="“notes.txt” is not a sound that can be read"):
+        strip.add_voice(scene, str(tmp_path / "notes.txt"), "notes", 1)
 
 
 def test_a_sound_file_is_a_voice_from_the_first_frame_and_what_is_none_is_named(blender, tmp_path):

@@ -79,6 +79,12 @@ def kill_at(process, seconds: float) -> bool:
         return True
 
 
+def let_a_day_pass(folder: Path) -> None:
+    """Make temporary files of ours in a folder older than a day."""
+    for name in filter(files.is_part, os.listdir(folder)):
+        os.utime(folder / name, (0, 0))
+
+
 def leftovers(folder: Path) -> list[str]:
     """Private folders that the next client does not clear up, and files of ours in a temporary
     folder."""
@@ -194,6 +200,7 @@ def kill_runs(count, draw: random.Random, place: Path, tally: Tally, folders, *w
             tally.fault(f"bake {number}: {left} still run")
         finished = set()
         for name in folders:
+            let_a_day_pass(out / name)
             files.Transaction(str(out / name)).check([])  # what the next run begins with
             if is_whole(out / name, 2):
                 finished.add(name)
@@ -439,7 +446,8 @@ def kill_blenders(count: int, draw: random.Random, place: Path, tally: Tally) ->
             os.replace(f"{scene}1", scene)
         if (now := opened()) != expected:
             tally.fault(f"blender {number}: {now} where {expected} was expected")
-        files.remove_leftovers(str(place), 0.0)
+        let_a_day_pass(place)
+        files.remove_leftovers(str(place))
         if left := [name for name in os.listdir(place) if files.is_part(name)]:
             tally.fault(f"blender {number}: left behind: {left}")
     opener.stdin.close()
