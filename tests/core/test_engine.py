@@ -110,7 +110,7 @@ def test_a_take_does_not_depend_on_how_many_were_asked_for(engine, sample, takes
 def test_guidance_goes_on_from_no_sound_past_the_sound(engine, sample, monkeypatch):
     """§4.2: x̂(silent) + s (x̂(sound) − x̂(silent)); in one step what is sampled is this
     estimate."""
-    monkeypatch.setattr(engine.thunder, "_motion", lambda x, *rest: x)
+    monkeypatch.setattr(engine.thunder, "_motion", lambda x, *rest, **more: x)
     # plans follow the sound too
     nothing = np.full((1, 25, len(EVENTS)), np.nan, np.float32)
     monkeypatch.setattr(engine.thunder, "_events", lambda *given: nothing)
@@ -417,7 +417,7 @@ def test_guidance_by_mesh_to_speech_pulls_takes_to_what_was_said(engine, sample,
     pulled = [take.motion for take in engine.generate(sample, Request(2, 100, speech_guidance=1.0))]
 
     def nats(motions):
-        return np.mean([engine.scorer.heard(m, voice).mean() for m in motions])
+        return np.mean([engine.scorer.read(m, voice)[1].mean() for m in motions])
 
     assert nats(pulled) > nats(plain)
 

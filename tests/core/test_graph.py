@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from research.harness import ROOT
-from thunder_core.engine.network import Graph, SHIPPED
+from thunder_core.engine.network import Graph, Network, SHIPPED
 from thunder_core.engine.systems.thunder import Performance, Thunder
 from thunder_core.errors import BadWeights
 from thunder_core.face.head import load_head
@@ -176,7 +176,9 @@ def test_the_first_call_opens_a_network_and_what_is_damaged_is_said_then(tmp_pat
     networks = thunder.encoder.network, thunder.distilled.network, thunder.denoiser.network
     assert all(network._run is None for network in networks)
     (tmp_path / "encoder.onnx").write_bytes(b"no graph")
-    thunder.encoder.network.begin()  # what goes wrong beside other work is raised by the call
+    Network.begin(
+        [thunder.encoder.network]
+    )  # what goes wrong beside other work is raised by the call
     for _ in range(2):
         with pytest.raises(BadWeights, match="encoder.onnx"):
             thunder.analyse(np.zeros(8000, np.float32), 12)

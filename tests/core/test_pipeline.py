@@ -10,11 +10,12 @@ from hypothesis import given, settings, strategies
 
 from thunder_core.direction import AXES, Direction, MOODS, Style
 from thunder_core.engine.diffusion import Inpainting
-from thunder_core.engine.pipeline import Part, Pipeline
+from thunder_core.engine.pipeline import Pipeline
 from thunder_core.engine.planning.plan import Manners
 from thunder_core.engine.planning.take_plan import plan_take, Resting
 from thunder_core.engine.speech.cues import demanded_closures, Phrasing, prosody_of, silent_phrasing
 from thunder_core.engine.speech.encoder import PHONES
+from thunder_core.engine.systems.thunder import Performance
 from thunder_core.face.lips import bundled_lips
 from thunder_core.face.mechanics import Sounds
 from thunder_core.face.points import bundled_articulators
@@ -60,7 +61,7 @@ def bumps(rng, count: int, width: float = 2.5) -> np.ndarray:
 
 
 def sampled_by(seed: int, listens: bool = False):
-    """(sampled motion that no model would make, voice, part) by a seed."""
+    """(sampled motion that no model would make, voice, performance, plan) by a seed."""
     rng = np.random.default_rng(seed)
     present = np.clip(1.5 - np.abs(np.arange(FRAMES) - 50) / 30, 0, 1)
     voice = voice_of(bumps(rng, 4), bumps(rng, 3), bumps(rng, 3), bumps(rng, 2), present, listens)
@@ -74,14 +75,15 @@ def sampled_by(seed: int, listens: bool = False):
     ends = {axis.name: (axis.least, axis.most)[rng.integers(2)] for axis in AXES}
     style = Direction(Style(**ends), rng.choice(list(MOODS)), 1.0).vector()[None]
     heard = prosody_of(phrased(), np.zeros(FRAMES), np.zeros(2 * FRAMES, int))
-    return sampled, voice, Part(style, plan_take(heard, phrased(), seed, 1.0, style, listens))
+    plan = plan_take(heard, phrased(), seed, 1.0, style, listens)
+    return sampled, voice, Performance(0, style), plan
 
 
 def test_a_take_passes_through_all_steps_in_this_order():
-    sampled, voice, part = sampled_by(1)
+    sampled, voice, *part = sampled_by(1)
     kept = Inpainting(np.zeros(sampled.shape, bool), sampled)
     trace = Trace()
-    PIPELINE.recording(trace).finish(sampled, voice, Part(part.style, part.plan, kept))
+    PIPELINE.recording(trace).finish(sampled, voice, *part, kept=kept)
     ran = [change.step.name for change in trace.changes]
     assert [name for i, name in enumerate(ran) if i == 0 or ran[i - 1] != name] == ORDER.replace(
         "\n", " "
@@ -92,13 +94,13 @@ def test_a_take_passes_through_all_steps_in_this_order():
 
 
 def test_nothing_is_recorded_and_nothing_changes_without_a_trace():
-    sampled, voice, part = sampled_by(2)
+    sampled, voice, *part = sampled_by(2)
     before = sampled.copy()
-    plain = PIPELINE.finish(sampled, voice, sampled_by(2)[2])
+    plain = PIPELINE.finish(sampled, voice, *sampled_by(2)[2:])
     trace = Trace()
-    recorded = PIPELINE.recording(trace).finish(sampled, voice, part)
+    recorded = PIPELINE.recording(trace).finish(sampled, voice, *part)
     changes = len(trace.changes)
-    PIPELINE.finish(sampled, voice, part)
+    PIPELINE.finish(sampled, voice, *part)
     assert (
         np.array_equal(plain, recorded)
         and np.array_equal(sampled, before)
@@ -110,8 +112,8 @@ def test_nothing_is_recorded_and_nothing_changes_without_a_trace():
 @settings(max_examples=20, deadline=None, derandomize=True)
 @given(seed=strategies.integers(0, 10**6), listens=strategies.booleans())
 def test_constraints_hold_whatever_was_sampled_and_directed(seed, listens):
-    sampled, voice, part = sampled_by(seed, listens)
-    result = PIPELINE.finish(sampled, voice, part)
+    sampled, voice, *part = sampled_by(seed, listens)
+    result = PIPELINE.finish(sampled, voice, *part)
     x, columns = result[:, : len(NAMES)], PIPELINE.columns
     jaw = result[:, columns.jaw]
     assert (
@@ -129,7 +131,7 @@ def test_constraints_hold_whatever_was_sampled_and_directed(seed, listens):
 
 
 def test_lips_rest_where_nobody_speaks():
-    result = PIPELINE.finish(sampled_by(3)[0], voice_of(*np.zeros((5, FRAMES))), Part())
+    result = PIPELINE.finish(sampled_by(3)[0], voice_of(*np.zeros((5, FRAMES))), Performance(0))
     speaking = result[:, : len(NAMES)][:, PIPELINE.speaking]
     assert (speaking == 0).all() and (result[:, PIPELINE.columns.jaw] == 0).all()
 
@@ -146,9 +148,9 @@ def test_additions_come_in_slowly_beside_a_kept_part():
 @pytest.fixture(scope="module")
 def finished():
     """(sampled motion, voice, its trace, the take)."""
-    sampled, voice, part = sampled_by(7)
+    sampled, voice, *part = sampled_by(7)
     trace = Trace()
-    return sampled, voice, trace, PIPELINE.recording(trace).finish(sampled, voice, part)
+    return sampled, voice, trace, PIPELINE.recording(trace).finish(sampled, voice, *part)
 
 
 def test_a_frame_and_a_channel_are_explained_by_the_steps_that_changed_them(finished):

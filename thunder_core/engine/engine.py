@@ -281,9 +281,7 @@ class Engine:
         """Begin to open, in parallel, the networks that make and score usual takes."""
         owners = (self.thunder.encoder, self.thunder.denoiser, self.thunder.distilled, self.judge,
                   self.m2s)  # fmt: skip
-        for owner in owners:
-            if owner is not None:
-                owner.network.begin()
+        Network.begin([owner.network for owner in owners if owner is not None])
 
     def info(self) -> dict:
         """The answer to hello: engine, device, fingerprint and origin of the weights, channel
@@ -358,6 +356,7 @@ class Engine:
             picture_moods = performer.moods_of(request.picture)
             asked = apply_picture(asked, picture_moods)
         seeds = list(range(request.seed, request.seed + request.takes))
+        readings: dict[int, np.ndarray] = {}
         frames = speech.frames
         follows = SYSTEMS[request.system].follows
         self._open_networks()
@@ -366,16 +365,13 @@ class Engine:
             speech, sound, request.listening, share(progress, 0.02, 0.08, "Analyzing the voice")
         )
         if asked is not None:
-            asked = follow_voice(asked, axis_deviations(voice.heard), frames)
+            heard = axis_deviations(voice.heard)
+            asked = follow_voice(asked, heard, frames)
             voice, says_text = self._follow_text(voice, asked.text)
             if not says_text:
                 on_note(OTHER_TEXT)
             voice = mark_voice(voice, asked.marks)
-        readings = (
-            {}
-            if asked is None
-            else self._readings(asked, seeds, frames, voice if role == SPEAKS else None)
-        )
+            readings = self._readings(asked, seeds, frames, heard if role == SPEAKS else None)
         if follows == MOOD:
             for style in readings.values():
                 style[:, : len(AXES)] = 0.0
@@ -469,12 +465,11 @@ class Engine:
 
     @staticmethod
     def _readings(
-        asked: Brief, seeds: Sequence[int], frames: int, voice: VoiceFeatures | None
+        asked: Brief, seeds: Sequence[int], frames: int, heard: np.ndarray | None
     ) -> dict[int, np.ndarray]:
-        """The direction of each seed's take, the first seed first.  voice: that the face speaks
-        with, None for none."""
-        vectors = over_frames(asked.vectors, frames)
-        heard = None if voice is None or asked.as_heard.any() else axis_deviations(voice.heard)
+        """The direction of each seed's take, the first seed first.  heard: deviations that the
+        voice asks for, None for none."""
+        vectors, heard = over_frames(asked.vectors, frames), None if asked.as_heard.any() else heard
         return {
             seed: reading(vectors, seed, asked.spread_of(seed, seeds[0]), heard) for seed in seeds
         }
@@ -491,18 +486,19 @@ class Engine:
         frames = min(motion.frames, speech.frames)
         voice, expectations = self.analyse(speech), None
         if asked is not None:
-            asked = follow_voice(asked, axis_deviations(voice.heard), speech.frames)
+            by_voice = axis_deviations(voice.heard)
+            asked = follow_voice(asked, by_voice, speech.frames)
             voice = mark_voice(self._follow_text(voice, asked.text)[0], asked.marks)
             # Stresses depend on the length of the sound, which a motion may not have.
             style = style_of_take(
                 asked,
-                self._readings(asked, [seed], speech.frames, voice)[seed],
+                self._readings(asked, [seed], speech.frames, by_voice)[seed],
                 seed,
                 seed,
                 voice.accents,
             )[:frames]
-            start = voice.part(0, frames)
-            heard = self.thunder.hear(start, asked.hearing_seed(seed, seed))
+            voice = voice.part(0, frames)
+            heard = self.thunder.hear(voice, asked.hearing_seed(seed, seed))
             take = Performance(
                 seed,
                 style,
@@ -512,11 +508,13 @@ class Engine:
                 asked.is_variation(seed, seed),
             )
             expectations = self.scorer.expect(
-                start,
+                voice,
                 [take],
-                lambda: self.scorer.lips(self.scorer.requested_motion(start, asked)),
+                lambda: self.scorer.lips(self.scorer.requested_motion(voice, asked)),
                 breathe=True,
             )
+        else:
+            voice = voice.part(0, frames)
         return self.scorer.score([motion.part(slice(0, frames))], voice, expectations, asked)[0]
 
     def check(

@@ -240,15 +240,18 @@ class Network:
             if self._run is None:
                 self._run = self._open()
 
-    def begin(self) -> None:
-        """Open it in parallel to other work; errors are raised by the first call."""
+    @staticmethod
+    def begin(networks: Sequence["Network"]) -> None:
+        """Open networks in parallel to other work; errors are raised by the first call of each."""
 
-        def open_it() -> None:
+        def open_it(network: "Network") -> None:
             with contextlib.suppress(Exception):
-                self.open()
+                network.open()
 
-        if self._run is None:
-            threading.Thread(target=open_it, name=f"opens {self.path.name}", daemon=True).start()
+        for network in networks:
+            if network._run is None:
+                name = f"opens {network.path.name}"
+                threading.Thread(target=open_it, args=(network,), name=name, daemon=True).start()
 
     def _open(self) -> Callable[..., list[np.ndarray]]:
         if self.device == CPU and self.path.with_suffix(GRAPH).exists():

@@ -10,13 +10,11 @@ is there because no face does otherwise, *added* because it adds behaviour to th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..direction import DIRECTION_NAMES, in_moods
-from ..face.mechanics import lips_of, Mechanics
+from ..face.mechanics import Mechanics
 from ..face.moods import MoodPoses
 from ..face.points import Articulators, Shape
 from ..filters import smoothstep
@@ -26,7 +24,7 @@ from .diffusion import Inpainting
 from .planning.take_plan import TakePlan
 
 if TYPE_CHECKING:
-    from .systems.thunder import VoiceFeatures
+    from .systems.thunder import Performance, VoiceFeatures
 
 _FURTHEST_LOOK = np.float32(np.radians(24.0))  # largest turn of an eye in its socket
 _FELT_ON_ACCENTS = 0.12  # how much more a mood shows on an accent
@@ -41,23 +39,6 @@ _SPEAKS = 3.0  # factor of the presence of speech: above 1, lips are as the mode
 _MEET = (1.0, 2.0)
 # jaw angles (radians) at which the tongue begins to fit and fully fits between the teeth
 _TONGUE_FITS = (0.02, 0.06)
-_MOUTH_AND_MOODS = [
-    i for i, name in enumerate(DIRECTION_NAMES) if name == "jaw" or name.startswith("mood.")
-]
-
-
-@dataclass(frozen=True)
-class Part:
-    """What a take performs besides the voice.
-
-    style: [1 or T, DIRECTION_NAMES] that it was sampled in; None: any.  plan: that it was sampled
-    for.  acts: whether brows and a resting face are performed too; else only the mouth is of use.
-    """
-
-    style: np.ndarray | None = None
-    plan: TakePlan | None = None
-    kept: Inpainting | None = None
-    acts: bool = True
 
 
 class Pipeline:
@@ -79,22 +60,29 @@ class Pipeline:
         """A copy that adds to a trace what each step changes, and what takes plan."""
         recorded = traced(self, trace)
 
-        def finish(sampled: np.ndarray, voice: VoiceFeatures, part: Part = Part()) -> np.ndarray:
-            if part.plan is not None:
-                trace.planned = part.plan.activities()
-            return Pipeline.finish(recorded, sampled, voice, part)
+        def finish(sampled, voice, take, plan=None, **more) -> np.ndarray:
+            if plan is not None:
+                trace.planned = plan.activities()
+            return Pipeline.finish(recorded, sampled, voice, take, plan, **more)
 
         recorded.finish = finish
         return recorded
 
-    def finish(self, sampled: np.ndarray, voice: VoiceFeatures, part: Part = Part()) -> np.ndarray:
-        """A sampled motion [T, C] (`types.pack`) as a face performs it, float32."""
-        columns, style, plan, x = self.columns, part.style, part.plan, sampled.astype(np.float32)
+    def finish(
+        self, sampled: np.ndarray, voice: VoiceFeatures, take: Performance,
+        plan: TakePlan | None = None, kept: Inpainting | None = None, acts: bool = True,
+    ) -> np.ndarray:  # fmt: skip
+        """A sampled motion [T, C] (`types.pack`) as a face performs it, float32.
+
+        plan: that it was sampled for.  acts: whether brows and a resting face are performed too;
+        else only the mouth is of use.
+        """
+        columns, style, x = self.columns, take.style, sampled.astype(np.float32)
         expression, jaw = self.keep_in_bounds(x[:, columns.expression], x[:, columns.jaw])
         expression, jaw = self.rest_without_speech(expression, jaw, voice.presence)
         if plan is not None:
             jaw = self.breathe(jaw, plan.breath)
-        expression, jaw = self.articulate(expression, jaw, voice, style)
+        expression, jaw = self.articulate(expression, jaw, voice, take.lips)
         jaw = jaw.astype(np.float32)
         if style is not None:
             felt = (
@@ -109,19 +97,18 @@ class Pipeline:
         turns = jaw, x[:, columns.head], self.keep_eyes_in_sockets(x[:, columns.eyes])
         spoken = np.concatenate([expression.astype(np.float32), *turns], 1)
         acted = spoken
-        if part.acts and plan is not None:
+        if acts and plan is not None:
             expression = self.carry_brows(expression, plan.brows, plan.knit)
             expression = self.rest_lower_face(expression, plan.resting.channels)
             acted = np.concatenate([expression, *turns], 1).astype(np.float32)
-        return acted if part.kept is None else self.keep_fixed_part(acted, spoken, part.kept)
+        return acted if kept is None else self.keep_fixed_part(acted, spoken, kept)
 
     def articulate(
-        self, expression: np.ndarray, jaw: np.ndarray, voice: VoiceFeatures,
-        style: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+        self, expression: np.ndarray, jaw: np.ndarray, voice: VoiceFeatures, lips: float = 1.0
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The part of `finish` for a speaking mouth: expression [T, n] and jaw [T, 3] with lips,
-        teeth and tongue where the sounds have them."""
-        sounds, lips = voice.sounds, 1.0 if style is None else _lips_of(style)
+        teeth and tongue where the sounds have them. lips: as `Mechanics.speak`'s."""
+        sounds = voice.sounds
         x = self.hold_tongue(expression, jaw)
         aim = self.mechanics.articulators.shape(x.astype(np.float64), jaw.astype(np.float64))
         aim = self.meet_lips(aim, voice.shut)
@@ -269,14 +256,3 @@ def limit_rate(values: np.ndarray, most: float, kept_low: np.ndarray) -> np.ndar
         return values
     ceiling = -widen_peaks(-np.where(kept_low[:, None], values, values.max(0)), most)
     return np.minimum(widen_peaks(values, most), ceiling)
-
-
-def _lips_of(style: np.ndarray) -> float:
-    """How much the lips move (`face.mechanics.lips_of`) in a style [n, DIRECTION_NAMES], on
-    average."""
-    columns = style[:, _MOUTH_AND_MOODS]  # frames that are equal in these are evaluated once
-    first, count = [0], None
-    if not (columns == columns[0]).all():
-        _, first, count = np.unique(columns, axis=0, return_index=True, return_counts=True)
-    jaws = [played.jaw for _, played in in_moods(style[first])]
-    return lips_of(float(np.average(jaws, weights=count)))

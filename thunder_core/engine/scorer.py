@@ -18,7 +18,6 @@ from ..face.head import Head
 from ..face.lips import Lips
 from ..filters import runs
 from ..grades import WRONG
-from ..progress import no_progress, Progress
 from ..types import FPS, LipSyncScore, Motion
 from .m2s import MeshToSpeech, Mouth
 from .network import misfit, Network, read_sizes
@@ -197,7 +196,8 @@ def shift_frames(x: np.ndarray, frames: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Scale:
-    """Maps merits (see `merit_of`) to points 0 … 100, by three anchors.
+    """Maps merits to points 0 … 100, by three anchors. A merit is minus the mean log relative lip
+    error over the voiced frames: higher is better.
 
     merits: mean merit of takes 120 ms off, damped to 15 %, and unchanged. `train.judge.measure`
     measures them on validation voices; they are stored in the judge's card.  points: of these
@@ -244,13 +244,6 @@ def stands_still(lips: np.ndarray, speaking: np.ndarray) -> np.ndarray:
     )
 
 
-def merit_of(opinion: np.ndarray, loudness: np.ndarray) -> float:
-    """Merit of opinions [T]: minus the mean log relative lip error over the voiced frames. Higher
-    is better."""
-    weight = voiced_weight(loudness)
-    return -float((opinion * weight).sum() / weight.sum())
-
-
 def score_lips(
     opinion: np.ndarray, loudness: np.ndarray, scale: Scale,
     usual_opinion: np.ndarray | None = None, near_scale: Scale | None = None,
@@ -268,12 +261,10 @@ def score_lips(
     near_opinion = opinion if near_opinion is None else near_opinion
     weight = voiced_weight(loudness)
     near = np.convolve(np.pad(weight, SMOOTH // 2), np.hanning(SMOOTH + 2)[1:-1], "valid")
-    total = float(scale(np.float64(merit_of(opinion, loudness) - whole_clip_term)))
-    expected = (
-        0.0
-        if usual_opinion is None
-        else usual_opinion - (usual_opinion * weight).sum() / weight.sum()
-    )
+    merit = -float((opinion * weight).sum() / weight.sum()) - whole_clip_term
+    total, expected = float(scale(np.float64(merit))), 0.0
+    if usual_opinion is not None:
+        expected = usual_opinion - (usual_opinion * weight).sum() / weight.sum()
     # Without speech nothing can drift: those frames get the clip's score, and none is wrong. The
     # half second that a value is a mean of would reach before the first word and behind the last
     # one.
@@ -365,52 +356,33 @@ class Scorer:
 
     def score(
         self, motions: list[Motion], voice: VoiceFeatures,
-        expectations: Sequence[Expectation] | None, asked: Brief | None = None,
-        progress: Progress = no_progress,
+        expectations: Sequence[Expectation] | None, asked: Brief | None = None
     ) -> list[LipSyncScore]:  # fmt: skip
-        """Scores of motions of one length against the start of a sound that was analysed before.
+        """Scores of motions that are as long as a sound that was analysed before.
 
         expectations: the model's expectation in the direction of each, None if the directions are
         to be estimated from the motions.
         asked: the requested direction, if it is known.
         """
-        config, frames, scores = self.judge.config, motions[0].frames, []
-        voice, scale = voice.part(0, frames), Scale((config.off, config.damped, config.right))
+        config, scores, allowed = self.judge.config, [], np.zeros(1)
+        scale = Scale((config.off, config.damped, config.right))
         near_scale = Scale((config.off_near, config.damped_near, config.right_near))
-        progress(0.9, "Ranking by lip-sync")
-        allowed = (
-            0.0
-            if asked is None
-            else self.judge.allowance(over_frames(asked.requested, frames))[:, PLAIN]
-        )
+        speaking, loudness = silence(voice.features) < SILENT, voice.features[:, -LOUDNESS:]
+        if asked is not None:
+            allowed = self.judge.allowance(over_frames(asked.requested, voice.frames))[:, PLAIN]
         if expectations is None:
             expectations = self._expect_of(motions, voice)
-        for i, (motion, expectation) in enumerate(zip(motions, expectations)):
-            progress(0.95 + 0.05 * i / len(motions), "Ranking by lip-sync")
-            lips = self.lips(motion)
+        for motion, expectation in zip(motions, expectations):
+            lips, log_odds = self.read(motion, voice)
             opinion = self.opinion(lips, voice, expectation)
-            near = opinion.frames[:, STRESSED] - expectation.allowed
-            total = opinion.frames[:, PLAIN] - allowed
-            speaking = silence(voice.features) < SILENT
             score = score_lips(
-                total,
-                voice.features[:, -LOUDNESS:],
-                scale,
-                opinion.usual,
-                near_scale,
-                opinion.whole_clip_term,
-                near,
+                opinion.frames[:, PLAIN] - allowed, loudness, scale, opinion.usual, near_scale,
+                opinion.whole_clip_term, opinion.frames[:, STRESSED] - expectation.allowed,
                 speaking,
-            )
-            still = stands_still(lips, speaking)
-            heard = heard_share(
-                self.heard(motion, voice), voice.units, self.m2s.log_prior, speaking
-            )
-            scores.append(
-                replace(
-                    score, per_frame=np.where(still, np.float32(0), score.per_frame), heard=heard
-                )
-            )
+            )  # fmt: skip
+            per_frame = np.where(stands_still(lips, speaking), np.float32(0), score.per_frame)
+            heard = heard_share(log_odds, voice.units, self.m2s.log_prior, speaking)
+            scores.append(replace(score, per_frame=per_frame, heard=heard))
         return scores
 
     def expect(
@@ -449,7 +421,7 @@ class Scorer:
     def opinion(self, lips: np.ndarray, voice: VoiceFeatures, expectation: Expectation) -> Opinion:
         """The judge's opinion of the lips of a motion of the sound, as `lips`."""
         return self.judge.opinion(
-            voice.features, lips, voice.opening[: len(lips)],
+            voice.features, lips, voice.lips[:, 0],
             expected=expectation.lips, asked=expectation.asked, plain=expectation.plain,
         )  # fmt: skip
 
@@ -472,14 +444,16 @@ class Scorer:
             )
         return [replace(each, plain=lips) for each, lips in zip(self.expect(voice, takes), plain)]
 
-    def heard(self, motion: Motion, voice: VoiceFeatures) -> np.ndarray:
-        """Nats per frame [T] that the mouth of a motion gives for the speech units of a sound."""
-        log_odds, at = [], 0
+    def read(self, motion: Motion, voice: VoiceFeatures) -> tuple[np.ndarray, np.ndarray]:
+        """The lips of a motion as `lips`, and the nats per frame [T] that its mouth gives for the
+        speech units of a sound."""
+        lips, log_odds, at = [], [], 0
         for seen, keep in self.mouth.windows(motion):
+            lips.append(seen[keep][:, self.mouth.lips])
             said = self.m2s.read(seen)[2 * keep.start : 2 * keep.stop]
             log_odds.append(evidence(said, voice.units[at : at + len(said)], self.m2s.log_prior))
             at += len(said)
-        return np.concatenate(log_odds)
+        return np.concatenate(lips), np.concatenate(log_odds)
 
 
 class Measures:

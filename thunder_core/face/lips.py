@@ -81,7 +81,7 @@ class Lips:
     @cached_property
     def _middle(self) -> SkinnedPoints:
         """The middle pair."""
-        return self._along.part([self.middle, self.middle + len(self._along.rest) // 2])
+        return self.points.part([self.middle, self.middle + len(self.points.rest) // 2 - 1])
 
     @cached_property
     def _corners(self) -> SkinnedPoints:

@@ -71,12 +71,6 @@ class Sounds:
     labiodental: np.ndarray
     dental: np.ndarray
 
-    def at(self, rows) -> Sounds:
-        """Some of the frames."""
-        return Sounds(
-            self.speech[rows], self.sibilant[rows], self.labiodental[rows], self.dental[rows]
-        )
-
 
 def rise_of(gap: np.ndarray, lips: float = 1.0) -> np.ndarray:
     """Rise of the upper lip at an opening, millimetres; lips: a person's use of the lips, 1 as most

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -412,7 +413,7 @@ class TakePlan:
     knit: np.ndarray
     resting: Resting
 
-    @property
+    @cached_property
     def breath(self) -> np.ndarray:
         """Opening of the jaw for air before phrases [T], radians."""
         return BREATH_JAW * self.events[:, BREATH]

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ...direction import Direction, DIRECTION_NAMES, Style
+from ...direction import Direction, DIRECTION_NAMES, in_moods, Style
 from ...events import BLINK, BREATH, BROWS as RAISED, EVENTS, HEAD, KNIT, LIPS, LOOK
 from ...face.head import Head
-from ...face.mechanics import Sounds
+from ...face.mechanics import lips_of, Sounds
 from ...face.points import Articulators
 from ...files import hash_of
 from ...filters import widen
@@ -23,7 +23,7 @@ from ...request import DRAFT, FINAL, NORMAL
 from ...types import BLINKS, BROWS, Columns, FPS, in_group, Motion, RATE, unpack
 from ..diffusion import Conditions, Denoiser, Inpainting, seeded_noise, solver_steps, Steps
 from ..network import processors, unusable
-from ..pipeline import Part, Pipeline
+from ..pipeline import Pipeline
 from ..planning.lip_kernels import map_fits, plan_lips
 from ..planning.plan import Manners
 from ..planning.take_plan import plan_take, TakePlan, vary_lips
@@ -66,6 +66,9 @@ _QUIET_REACH, _QUIET_EASE = 3, 1.2
 _ROUNDER = Direction(Style(rounding=1.6)).vector()
 # steps of the distilled model in a draft: half its steps give nearly the same takes
 _DRAFT_STEPS = 2
+_MOUTH_AND_MOODS = [
+    i for i, name in enumerate(DIRECTION_NAMES) if name == "jaw" or name.startswith("mood.")
+]
 _WHOLE_STEPS = {DRAFT: 3, NORMAL: 10, FINAL: 20}  # steps of the undistilled model at each quality
 
 
@@ -146,7 +149,7 @@ class VoiceFeatures:
             self.units[2 * start : 2 * end],
             self.presence[start:end],
             self.shut[start:end],
-            self.sounds.at(slice(start, end)),
+            Sounds(*(weights[start:end] for weights in vars(self.sounds).values())),
             self.accents[start:end],
             self.phrasing.part(start, end),
             self.logits[2 * start : 2 * end],
@@ -224,6 +227,18 @@ class Performance:
     around: tuple[int, ...] = ()
     is_variation: bool = False
     plan: TakePlan | None = None
+
+    @cached_property
+    def lips(self) -> float:
+        """How much the lips move (`face.mechanics.lips_of`), on average."""
+        if self.style is None:
+            return 1.0
+        # frames that are equal in these are evaluated once
+        _, first, count = np.unique(
+            self.style[:, _MOUTH_AND_MOODS], axis=0, return_index=True, return_counts=True
+        )
+        jaws = [style.jaw for _, style in in_moods(self.style[first])]
+        return lips_of(float(np.average(jaws, weights=count)))
 
 
 class Thunder:
@@ -334,7 +349,7 @@ class Thunder:
         conditions = self._conditions(voice, takes, self._events(plans, kept))
         sampled = denoiser.sample(noise, conditions, steps, guidance, kept, guide, progress)
         return [
-            self._motion(x, take.voice or voice, Part(take.style, plan, kept))
+            self._motion(x, voice, take, plan=plan, kept=kept)
             for x, take, plan in zip(sampled, takes, plans)
         ]
 
@@ -419,18 +434,17 @@ class Thunder:
             self._conditions(voice, takes, events),
             solver_steps(1),
         )
-        motions = []
-        for x, take in zip(sampled, takes):
-            plan = (take.plan or self.plan(voice, take)) if breathe else None
-            part = Part(take.style, plan, acts=False)
-            motions.append(self._motion(x, take.voice or voice, part))
-        return motions
+        plans = [(take.plan or self.plan(voice, take)) if breathe else None for take in takes]
+        return [
+            self._motion(x, voice, take, plan=plan, acts=False)
+            for x, take, plan in zip(sampled, takes, plans)
+        ]
 
     def finish(self, x: np.ndarray, voice: VoiceFeatures) -> list[Motion]:
         """Packed motions [S, T, C] of any system as faces perform them: channels within bounds,
         closures, rest in silence."""
-        return [self._motion(packed, voice) for packed in x]
+        return [self._motion(packed, voice, Performance(0)) for packed in x]
 
-    def _motion(self, x: np.ndarray, voice: VoiceFeatures, part: Part = Part()) -> Motion:
-        """A sampled motion [T, C] as a face performs it."""
-        return unpack(self.pipeline.finish(x, voice, part), self.channels)
+    def _motion(self, x: np.ndarray, voice: VoiceFeatures, take: Performance, **more) -> Motion:
+        """A sampled motion [T, C] as a face performs it. more: as `Pipeline.finish`."""
+        return unpack(self.pipeline.finish(x, take.voice or voice, take, **more), self.channels)
