@@ -42,6 +42,12 @@ BILABIALS = ["M", "B", "P"]
 _ALONG = 13  # points along the sides of a tooth's faces, which are 3 mm long, 10 mm at most
 
 
+def lip_to_teeth(articulators: Articulators, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
+    """Distance of the lower lip from the upper incisors over a motion, [T] mm."""
+    placed = articulators.lip_surface.place(expression, rotvec_to_matrix(jaw))
+    return articulators.lip_distance(1e3 * placed)
+
+
 def tongue_between_teeth(
     articulators: Articulators, expression: np.ndarray, jaw: np.ndarray
 ) -> np.ndarray:
@@ -87,7 +93,7 @@ class DefaultHead:
         return Measured(
             shape.gap,
             shape.incisors - self.articulators.overlap,
-            self.articulators.lip_distance(self.articulators.lip_surface(x, jaw)),
+            lip_to_teeth(self.articulators, x, jaw),
             tongue_between_teeth(self.articulators, x, jaw),
         )
 

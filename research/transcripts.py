@@ -17,7 +17,7 @@ from functools import partial
 
 import numpy as np
 
-from research.articulation import BILABIALS, LABIODENTALS
+from research.articulation import BILABIALS, LABIODENTALS, lip_to_teeth
 from research.harness import add_shared, bootstrap, report, required, results_file
 from research.words_aligned import Line, lines_of
 from thunder_core.direction import Brief
@@ -39,8 +39,8 @@ def made_sounds(line: Line, motion: Motion, lips: Lips) -> dict[str, list[bool]]
     """Whether a take makes each sound of KINDS in a line, and "wrong": one entry for each wrong
     closure."""
     articulators, gap = bundled_articulators(), lips.beyond_rest(motion)
-    surface = articulators.lip_surface(motion.expression.astype(float), motion.jaw.astype(float))
-    made = dict(zip(KINDS, (gap <= CLOSED_MM, articulators.lip_distance(surface) <= NEAR_MM)))
+    apart = lip_to_teeth(articulators, motion.expression.astype(float), motion.jaw)
+    made = dict(zip(KINDS, (gap <= CLOSED_MM, apart <= NEAR_MM)))
     spoken, result = np.full(len(gap), "SIL"), defaultdict(list)
     for phone, start, end in line.phones:
         spoken[max(0, round(start * FPS)) : round(end * FPS)] = phone

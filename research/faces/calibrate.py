@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from research.faces import lip_clips
-from research.faces.lip_clips import CURVES, LipClip, spoken_phones, standardise
+from research.faces.lip_clips import CURVES, LipClip, spoken_phones, stack_neighbours, standardise
 from research.train.augment import augment, change_speed
 from thunder_core.engine.planning.lip_kernels import (
     identity,
@@ -34,7 +34,6 @@ from thunder_core.engine.planning.lip_kernels import (
     occupancy,
     phone_probabilities,
     REACH,
-    stack_neighbours,
     TAPS,
 )
 from thunder_core.engine.speech.encoder import (
@@ -129,7 +128,7 @@ class Clip:
         """Phone shares and loudness within ±160 ms of every frame [T, 9 · 42], for each
         labelling."""
         return [
-            np.hstack([stack_neighbours(shares), stack_neighbours(self.loudness)])
+            np.hstack([stack_neighbours(shares, REACH), stack_neighbours(self.loudness, REACH)])
             for shares in self.shares
         ]
 

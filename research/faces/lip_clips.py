@@ -19,7 +19,6 @@ from typing import NamedTuple
 import numpy as np
 
 from research.harness import bootstrap, required
-from thunder_core.engine.planning.lip_kernels import stack_neighbours
 from thunder_core.engine.speech.encoder import speech_features, SpeechEncoder
 from thunder_core.train.teacher import likeliest
 from thunder_core.train.tracked import read_recording
@@ -41,6 +40,12 @@ _MAP_REACH, _MAP_PULL = 2, 1500.0
 # percentile below which real lips count as closed, and below which another curve must be then
 _LOWEST, _LOW = 15, 25
 _BEFORE = 1  # frames by which lips lead the sound of m, b and p
+
+
+def stack_neighbours(x: np.ndarray, reach: int) -> np.ndarray:
+    """[T, c] → [T, (2 · reach + 1) · c]: the frames to either side of each, edges repeated."""
+    padded = np.pad(x, ((reach, reach), (0, 0)), mode="edge")
+    return np.concatenate([padded[k : k + len(x)] for k in range(2 * reach + 1)], 1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,17 +10,13 @@ import numpy as np
 import pytest
 import torch
 
+from research.faces.lip_clips import stack_neighbours
 from thunder_core.direction import AXES, Brief, check, Direction, DIRECTION_NAMES, Style
 from thunder_core.engine import scorer as scorer_module
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s import trained_mouth
 from thunder_core.engine.network import SHIPPED
-from thunder_core.engine.planning.lip_kernels import (
-    kernels,
-    MAP_REACH,
-    phone_probabilities,
-    stack_neighbours,
-)
+from thunder_core.engine.planning.lip_kernels import kernels, MAP_REACH, phone_probabilities
 from thunder_core.engine.readings import reading
 from thunder_core.engine.scorer import (
     add_energy,

@@ -13,7 +13,7 @@ from thunder_core.engine.diffusion import Inpainting
 from thunder_core.engine.pipeline import Pipeline
 from thunder_core.engine.planning.plan import Manners
 from thunder_core.engine.planning.take_plan import plan_take, Resting
-from thunder_core.engine.speech.cues import demanded_closures, Phrasing, prosody_of, silent_phrasing
+from thunder_core.engine.speech.cues import confident_sounds, Phrasing, prosody_of, silent_phrasing
 from thunder_core.engine.speech.encoder import PHONES
 from thunder_core.engine.systems.thunder import Performance
 from thunder_core.face.lips import bundled_lips
@@ -40,10 +40,9 @@ def phrased(frames: int = FRAMES) -> Phrasing:
 def voice_of(shut, s, f, th, present, listens=False):
     """A voice with these curves [FRAMES], as the pipeline reads it."""
     only = 1 - shut  # as `cues.sounds_of` has them: closed lips win
-    sounds = Sounds(present.astype(float), s * only, f * only, th * only * (1 - s * only))
+    sounds = Sounds(present.astype(float), s * only, f * only, th * only * (1 - s * only), shut)
     return SimpleNamespace(
         sounds=sounds,
-        shut=shut,
         presence=present.astype(np.float32),
         quiet=1 - present,
         accents=np.zeros(FRAMES),
@@ -190,29 +189,29 @@ def heard(phone: str, probability: float, start: int, end: int) -> np.ndarray:
 
 @pytest.mark.parametrize("probability, shut", [(0.35, 0.0), (0.45, 1.0)])
 def test_lips_close_on_what_is_probably_a_bilabial(probability, shut):
-    assert demanded_closures(heard("B", probability, 20, 23), LINE).max() == shut
+    assert confident_sounds(heard("B", probability, 20, 23), SPEAKS).shut.max() == shut
 
 
 @pytest.mark.parametrize("jaw_mm, meets", [(0.8, True), (6.0, False)])
 def test_lips_that_all_but_meet_on_a_bilabial_meet_and_others_stay_as_the_model_has_them(
     jaw_mm, meets
 ):
-    shut = demanded_closures(heard("B", 1.0, 20, 24), LINE)
-    given, _, made = articulated(Sounds(SPEAKS, *[NOTHING] * 3), 0.01 * jaw_mm, shut)
+    shut = confident_sounds(heard("B", 1.0, 20, 24), SPEAKS).shut
+    given, _, made = articulated(Sounds(SPEAKS, *[NOTHING] * 3, shut), 0.01 * jaw_mm)
     model, made = (bundled_lips().opening(Motion(*motion)) for motion in (given, made))
     assert made[:15] == pytest.approx(model[:15], abs=0.05)
     assert (made[21:23].max() < 0.05) == meets
     assert meets or made[21:23] == pytest.approx(model[21:23], abs=0.05)
 
 
-def articulated(sounds, jaw=0.0, shut=NOTHING, **channels):
+def articulated(sounds, jaw=0.0, **channels):
     """A mouth [T, n] of channels, over a jaw by some radians, with its teeth and lips set for
     sounds, and as it is articulated: two motions."""
     given = np.zeros((LINE, len(PIPELINE.channels))), np.zeros((LINE, 3))
     given[1][:, 0] = jaw
     for name, values in channels.items():
         given[0][:, PIPELINE.channels.index(name)] = values
-    voice = SimpleNamespace(sounds=sounds, shut=shut)
+    voice = SimpleNamespace(sounds=sounds)
     return (given, PIPELINE.mechanics.speak(*given, sounds), PIPELINE.articulate(*given, voice))
 
 
@@ -222,12 +221,12 @@ def on(start, end, value=1.0):
 
 
 def test_lip_and_tongue_come_and_leave_in_more_than_a_frame():
-    _, before, made = articulated(Sounds(SPEAKS, NOTHING, on(24, 26), NOTHING), 0.12)
+    _, before, made = articulated(Sounds(SPEAKS, NOTHING, on(24, 26), NOTHING, NOTHING), 0.12)
     before, made = (motion[0][:, PIPELINE.roll] for motion in (before, made))
     assert np.abs(np.diff(before)).max() > 0.6 and np.abs(np.diff(made)).max() <= 0.45 + 1e-6
     assert made[24:26] == pytest.approx(before[24:26]) and (made >= before - 1e-9).all()
     _, (before, _), (made, _) = articulated(
-        Sounds(SPEAKS, NOTHING, NOTHING, on(34, 36)),
+        Sounds(SPEAKS, NOTHING, NOTHING, on(34, 36), NOTHING),
         0.1,
         tongueTipUp=on(20, 22, 0.9) + on(31, 34, 0.9),
     )

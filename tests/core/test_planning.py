@@ -5,13 +5,9 @@ large as is asked, to both sides; lips as planned from a voice's features."""
 import numpy as np
 import pytest
 
+from research.faces.lip_clips import stack_neighbours
 from thunder_core.direction import Direction, NEUTRAL, Style
-from thunder_core.engine.planning.lip_kernels import (
-    apply_kernel,
-    kernels,
-    plan_lips,
-    stack_neighbours,
-)
+from thunder_core.engine.planning.lip_kernels import apply_kernel, kernels, plan_lips
 from thunder_core.engine.planning.plan import (
     AFTER_LOUDEST,
     AT_PHRASE_END,

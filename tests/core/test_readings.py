@@ -418,7 +418,7 @@ def test_a_corrected_sound_is_sure_and_all_else_is_as_it_was(voice):
     marked = mark_voice(voice, [Mark(SOUND, start, end, "B")])
     rows = slice(round(50 * start), round(50 * end))
     assert softmax(marked.logits[rows])[:, PHONES.index("B")].min() > 0.9
-    assert marked.shut[round(25 * start) + 1 : round(25 * end) - 1].min() > 0.9
+    assert marked.sounds.shut[round(25 * start) + 1 : round(25 * end) - 1].min() > 0.9
     others = np.r_[0 : rows.start, rows.stop : len(voice.logits)]
     assert np.array_equal(marked.logits[others], voice.logits[others])
     assert np.allclose(

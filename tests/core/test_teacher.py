@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from research.articulation import tongue_between_teeth
+from research.articulation import lip_to_teeth, tongue_between_teeth
 from thunder_core.direction import Direction, Style
 from thunder_core.engine.planning.lip_kernels import occupancy
 from thunder_core.engine.speech.cues import closure
@@ -98,7 +98,7 @@ def test_jaw_lips_teeth_and_tongue_are_set_as_mechanics_set_them():
     assert np.abs(shape.incisors - own.overlap).min() <= 2 and shape.incisors.min() >= -0.01
     assert shape.gap[shut].max() < 0.3 and np.median(shape.incisors[shut]) > 2
     assert motion.expression[shut, HEAD.channel("mouthPressLeft")].min() > 0.3
-    lip = own.lip_distance(own.lip_surface(motion.expression, motion.jaw))
+    lip = lip_to_teeth(own, motion.expression, motion.jaw)
     assert -0.5 <= lip.min() <= 0.5
     assert tongue_between_teeth(own, motion.expression, motion.jaw).max() > 0
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from research.articulation import tongue_between_teeth
+from research.articulation import lip_to_teeth, tongue_between_teeth
 from thunder_core.face import mechanics as mechanics_module
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import bundled_lips, TOUCH_MM
@@ -24,11 +24,6 @@ LOWER_LIP = ("mouthLowerDownLeft", "mouthLowerDownRight")
 def bared(shape):
     """Additional height of the lower teeth shown by the lower lip, relative to rest, [T] mm."""
     return shape.gap - shape.rise - shape.incisors
-
-
-def lip_to_teeth(mechanics, made):
-    """Distance of the lower lip from the upper incisors in a motion (expression, jaw), [T] mm."""
-    return mechanics.articulators.lip_distance(mechanics.articulators.lip_surface(*made))
 
 
 def stronger(head, **by):
@@ -80,7 +75,7 @@ def sounds(**at):
     made = {name: ease(1.6 - np.abs(frames - frame) / 2.5) for name, frame in at.items()}
     return Sounds(
         ease((40.5 - np.abs(frames - 50)) / 4),
-        *(made.get(name, 0.0 * frames) for name in ("sibilant", "labiodental", "dental")),
+        *(made.get(name, 0.0 * frames) for name in ("sibilant", "labiodental", "dental", "shut")),
     )
 
 
@@ -180,7 +175,8 @@ def test_f_and_v_put_the_lower_lip_to_the_upper_teeth_and_s_does_not(mechanics, 
     """Also where the mouth is widest."""
     labiodental, sibilant = (
         lip_to_teeth(
-            mechanics, spoken(mechanics, said, talking(mechanics, said, (51, 3, share)))[0]
+            mechanics.articulators,
+            *spoken(mechanics, said, talking(mechanics, said, (51, 3, share)))[0],
         )[51]
         for said in (sounds(labiodental=51), sounds(sibilant=51))
     )
@@ -194,7 +190,7 @@ def test_f_and_v_show_the_upper_teeth_over_the_lower_lip(mechanics):
         spoken(mechanics, some, hushed) for some in (sounds(), said)
     )
     assert closed.gap[51] < 1.8 and 1.9 <= bitten.gap[51] <= 3.7 and bitten.rise[51] > 1.0
-    assert lip_to_teeth(mechanics, made)[48:55].min() > -0.2
+    assert lip_to_teeth(mechanics.articulators, *made)[48:55].min() > -0.2
     assert np.abs(bitten.gap - closed.gap)[said.labiodental == 0].max() < 0.1
     assert np.abs(np.diff(bitten.gap - closed.gap)).max() < 1.6, (
         "it comes and goes over several frames"

@@ -135,9 +135,9 @@ def agreement(
     total: sums a curve [T] over the line, or around each frame.
     """
     frames, spoken = len(mouth.gap), (voice.presence > 0.5).astype(float)
-    loudest = voice.opening.std() or 1.0
+    opening = voice.lips[:, 0]
     pairs = (
-        (mouth.gap, voice.opening / loudest),
+        (mouth.gap, opening / (opening.std() or 1.0)),
         (mouth.gap, expected.gap),
         (mouth.width, expected.width),
     )
@@ -224,14 +224,6 @@ def _noticeability(noticed: float, seconds: float) -> float:
 # ---- lips that do not meet
 
 
-def _predicted_opening(voice: VoiceFeatures, rows: int) -> np.ndarray:
-    """The opening that the encoder's inner layers predict, in deviations within speech, at 50 Hz
-    [rows]."""
-    spoken = voice.opening[voice.presence > 0.5] if (voice.presence > 0.5).any() else voice.opening
-    at_frames = (voice.opening - spoken.mean()) / (spoken.std() or 1.0)
-    return np.interp(np.arange(rows) / ENCODER_RATE * FPS, np.arange(voice.frames), at_frames)
-
-
 def find_demands(voice: VoiceFeatures, text: str = "") -> tuple[list[Demand], Words]:
     """Sounds that demand closed lips, and words, of a voice and a text.
 
@@ -239,15 +231,18 @@ def find_demands(voice: VoiceFeatures, text: str = "") -> tuple[list[Demand], Wo
     """
     belief = softmax(voice.logits)
     lips = belief[:, list(BILABIALS)]
+    # what the encoder's inner layers predict, in deviations within speech, at 50 Hz
+    opening = voice.lips[:, 0]
+    spoken = opening[voice.presence > 0.5] if (voice.presence > 0.5).any() else opening
+    opening = (opening - spoken.mean()) / (spoken.std() or 1.0)
+    opening = np.interp(np.arange(len(lips)) / ENCODER_RATE * FPS, np.arange(voice.frames), opening)
     heard = [
         Demand(
             start / ENCODER_RATE,
             end / ENCODER_RATE,
             PHONES[BILABIALS[int(lips[start:end].sum(0).argmax())]].lower(),
         )
-        for start, end in runs(
-            lips.sum(1) - _OPENS * (1 + _predicted_opening(voice, len(lips))) > SURE
-        )
+        for start, end in runs(lips.sum(1) - _OPENS * (1 + opening) > SURE)
     ]
     if not text.strip():
         return heard, []

@@ -548,18 +548,14 @@ class Engine:
             match = match_sound(self._samples(recorded), self._samples(speech))
             if match.sure >= LIKELY:
                 return match, "sound"
-        seen = np.stack(opening_and_width(self.scorer.lips(motion)), 1)
-        return match_mouth(seen, self.expected_mouth(speech)), "mouth"
-
-    def expected_mouth(self, speech: Speech) -> np.ndarray:
-        """Opening and width [T, 2] of the mouth that a sound suggests; only their shapes over time
-        count."""
         voice = self.analyse(speech)
         opening, width = opening_and_width(self.scorer.expected_lips(voice, [NEUTRAL_TAKE])[0])
+        # only the curves' shapes over time count
         opening, by_map = (
-            (curve - curve.mean()) / (curve.std() + 1e-6) for curve in (opening, voice.opening)
+            (curve - curve.mean()) / (curve.std() + 1e-6) for curve in (opening, voice.lips[:, 0])
         )
-        return np.stack([opening + by_map, width], 1)
+        seen = np.stack(opening_and_width(self.scorer.lips(motion)), 1)
+        return match_mouth(seen, np.stack([opening + by_map, width], 1)), "mouth"
 
     def spoken(self, speech: Speech, text: str) -> tuple[list[Sound], list[Word], bool]:
         """The sounds that are recognised in a voice, the words of a text in it, and whether the

@@ -111,7 +111,7 @@ class Pipeline:
         sounds = voice.sounds
         x = self.hold_tongue(expression, jaw)
         aim = self.mechanics.articulators.shape(x.astype(np.float64), jaw.astype(np.float64))
-        aim = self.meet_lips(aim, voice.shut)
+        aim = self.meet_lips(aim, sounds.shut)
         aim = self.mechanics.show_teeth_and_tongue(aim, sounds)
         x, jaw = self.mechanics.speak(x, jaw, sounds, aim, lips)
         x = self.roll_lip_in_time(x)

@@ -33,7 +33,7 @@ from ..direction import (
 from ..errors import BadRequest
 from ..types import FPS
 from .speech import transcript
-from .speech.cues import accent_curve, confident_sounds, demanded_closures, Phrasing, runs
+from .speech.cues import accent_curve, confident_sounds, Phrasing, runs
 from .speech.encoder import BILABIALS, ENCODER_RATE, LOUDNESS, PHONES, softmax, VOWELS
 from .systems.thunder import VoiceFeatures
 
@@ -231,7 +231,7 @@ def mark_voice(voice: VoiceFeatures, marks: Sequence[Mark]) -> VoiceFeatures:
     accented = _mark_accents(voice.phrasing, voice.features[:, -LOUDNESS], marks)
     return replace(
         voice, features=features, units=voice.units[rows], presence=presence, logits=logits,
-        shut=demanded_closures(belief, voice.frames), sounds=confident_sounds(belief, presence),
+        sounds=confident_sounds(belief, presence),
         phrasing=accented, accents=accent_curve(accented.accents, voice.frames),
     )  # fmt: skip
 

@@ -56,19 +56,6 @@ def release_memory(frames: int) -> None:
         release_free_memory()
 
 
-@dataclass(frozen=True)
-class Requested:
-    """What the model expects of a line in the requested direction.
-
-    lips: as `Expectation`'s.  measures: as `animation.traits.measure`.  seen: the same of what the
-    face shows of it.
-    """
-
-    lips: np.ndarray
-    measures: dict[str, float]
-    seen: dict[str, float]
-
-
 @dataclass
 class RunningRequest:
     """A request for takes at work; samples and scores portions of it on any thread.
@@ -100,7 +87,7 @@ class RunningRequest:
     _done: dict[int, float] = field(default_factory=dict)
     _stopped: bool = False
     _reporting: threading.Lock = field(default_factory=threading.Lock)
-    _requested: Requested | None = None
+    _requested: tuple[np.ndarray, list[dict[str, float]]] | None = None
     _requesting: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, on_take: Callable[[Take], object]) -> list[Any]:
@@ -202,14 +189,15 @@ class RunningRequest:
             # With the stresses, breaths and sounds of each take, which would otherwise count as
             # errors.
             expectations = self.scorer.expect(
-                self.voice, performances, lambda: self._expect_requested().lips, breathe=True
+                self.voice, performances, lambda: self._expect_requested()[0], breathe=True
             )
         self._report([each.seed for each in performances], 0.95, "Ranking by lip-sync")
         visible = [self._visible(motion) for motion in motions]
         return self.scorer.score(visible, self.voice, expectations, self.asked)
 
-    def _expect_requested(self) -> Requested:
-        """What the model expects in the requested direction."""
+    def _expect_requested(self) -> tuple[np.ndarray, list[dict[str, float]]]:
+        """What the model expects in the requested direction: lips as `Expectation`'s, and measures
+        (`animation.traits.measure`) of the motion and of what the face shows of it."""
         with self._requesting:  # threads that need it at the same time wait for the first
             if self._requested is None:
                 motion = self.scorer.requested_motion(self.voice, self.asked)
@@ -217,7 +205,7 @@ class RunningRequest:
                     self.measures.of_style(each, self.voice)
                     for each in self._made_and_visible(motion)
                 ]
-                self._requested = Requested(self.scorer.lips(motion), measures[0], measures[-1])
+                self._requested = self.scorer.lips(motion), measures
             return self._requested
 
     def _visible(self, motion: Motion) -> Motion:
@@ -256,8 +244,7 @@ class RunningRequest:
             role, seconds = self.about["role"], motion.frames / FPS
             return [deviations_quiet(self.measures.of_quiet(each), role, seconds) for each in both]
         line = Line.of(motion.frames / FPS, self.voice.phrasing.weights)
-        requested = self._expect_requested()
         return [
             deviations(self.measures.of_style(each, self.voice), wanted, line)
-            for each, wanted in zip(both, (requested.measures, requested.seen))
+            for each, wanted in zip(both, self._expect_requested()[1])
         ]

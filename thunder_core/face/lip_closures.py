@@ -25,13 +25,6 @@ _FURTHEST = 0.24  # seconds to either side of a removed closure that are searche
 _LEAST_MM = 1.5  # least opening where a closure was removed
 
 
-def contact_weight(gap: np.ndarray) -> np.ndarray:
-    """Weight of a gap in millimetres as a closure: 1 where lips touch, eased to 0 where they are
-    well apart."""
-    x = np.clip((gap - TOUCH_MM) / (PARTED_MM - TOUCH_MM), 0.0, 1.0)
-    return 1 - smoothstep(x)
-
-
 def preserve_contacts(
     before: Motion, after: Motion, channels: Sequence[str], gap: np.ndarray | None = None
 ) -> Motion:
@@ -46,7 +39,8 @@ def preserve_contacts(
     lips, names = bundled_lips(), list(channels)
     was = lips.gap(before, channels) if gap is None else gap
     middle = was[:, lips.middle]
-    share = contact_weight(middle)
+    # 1 where lips touch, eased to 0 where they are well apart
+    share = 1 - smoothstep(np.clip((middle - TOUCH_MM) / (PARTED_MM - TOUCH_MM), 0.0, 1.0))
     expression, jaw = after.expression.astype(np.float64), after.jaw.astype(np.float64)
     for column, name in enumerate(names):
         if name.startswith(LIP_OPENERS):

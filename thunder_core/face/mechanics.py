@@ -63,13 +63,14 @@ class Sounds:
     """Sounds that matter for jaw, lips and tongue: weights [T], 0 … 1, eased over time.
 
     speech: whether somebody speaks.  sibilant: s, z, sh, zh, ch, jh.  labiodental: f, v.  dental:
-    th, dh.
+    th, dh.  shut: required closure of the lips on m, b and p.
     """
 
     speech: np.ndarray
     sibilant: np.ndarray
     labiodental: np.ndarray
     dental: np.ndarray
+    shut: np.ndarray
 
 
 def rise_of(gap: np.ndarray, lips: float = 1.0) -> np.ndarray:

@@ -322,13 +322,6 @@ class Articulators:
             shares.mean(0, keepdims=True) if np.ptp(self.points.jaw_weight[edge]) == 0 else shares
         )
 
-    def gap_and_rise_slopes(self, channels: Sequence[int], turn: np.ndarray) -> np.ndarray:
-        """Derivatives of `Shape`'s gap and rise by some channels, [2, T, C] mm, at the jaw's
-        rotation matrices [T, 3, 3]; they are the same at every value of the channels, but for
-        shapes of key pairs, which move nothing where the lips meet."""
-        upper, lower = 1e3 * self._measured[0].height_slopes(channels, turn)[..., :2].T
-        return np.stack([upper - lower, upper])
-
     @cached_property
     def _tongue_tip(self) -> SkinnedPoints:
         """The tongue's tip and the upper edge."""
@@ -336,20 +329,10 @@ class Articulators:
             np.concatenate([np.eye(3, len(self.points.rest))[2:], self._shares_of(self.upper_edge)])
         )
 
-    def tongue_tip(self, expression: np.ndarray, turn: np.ndarray) -> np.ndarray:
-        """Height and depth of the tongue's tip beyond the upper incisors' edges, [T, 2] mm, at the
-        jaw's rotation matrices [T, 3, 3]."""
-        placed = 1e3 * self._tongue_tip.place(np.asarray(expression, np.float64), turn)[..., 1:]
-        return placed[:, 0] - placed[:, 1:].mean(1)
-
     @cached_property
-    def _lip(self) -> SkinnedPoints:
-        """The surface of the lower lip."""
+    def lip_surface(self) -> SkinnedPoints:
+        """The surface of the lower lip's middle."""
         return self.points.part(self.lip)
-
-    def lip_surface(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
-        """Positions [T, K, 3] of the lower lip's surface in millimetres."""
-        return 1e3 * self._lip.place(np.asarray(expression, np.float64), rotvec_to_matrix(jaw))
 
     def lip_distance(self, lip: np.ndarray) -> np.ndarray:
         """Distance of a lower lip's surface [T, K, 3] from the upper incisors, [T] millimetres;
@@ -412,8 +395,9 @@ class Articulators:
         amount = x[:, columns].mean(1)
         x[:, columns] = amount[:, None] * lean
         now = getattr(self.shape_at(x, rotation), measure)
-        gap, rise = self.gap_and_rise_slopes(columns, rotation)
-        slope = ((rise if measure == "rise" else gap) * lean).sum(1)
+        # the same at every value, but for key pairs, which move nothing where the lips meet
+        rise, sink = 1e3 * self._measured[0].height_slopes(columns, rotation)[..., :2].T
+        slope = ((rise if measure == "rise" else rise - sink) * lean).sum(1)
         step = np.where(np.isfinite(wanted), wanted, now) - now
         amount = np.clip(
             amount + step / np.where(np.abs(slope) > _TINY, slope, np.inf), 0.0, LARGEST_VALUE
@@ -436,12 +420,12 @@ class Articulators:
         """Value [T] of the channel that rolls the lower lip in, at which it touches the upper
         teeth; overwrites it in x [T, n]. rotation: the jaw's matrices [T, 3, 3]."""
         # between these the lip moves straight: shapes of two keys end at 1
-        bends = (1.0,) if (self._lip.pairs == roll).any() else ()
+        bends = (1.0,) if (self.lip_surface.pairs == roll).any() else ()
         rolls = (0.0, *bends, LARGEST_VALUE)
         surfaces = []
         for value in rolls:
             x[:, roll] = value
-            surfaces.append(1e3 * self._lip.place(x, rotation))
+            surfaces.append(1e3 * self.lip_surface.place(x, rotation))
         low, high = np.zeros(len(x)), np.full(len(x), LARGEST_VALUE)
         for _ in range(_HALVINGS):
             value = (low + high) / 2
@@ -466,7 +450,8 @@ class Articulators:
 
         def beyond(column: int, value: float) -> np.ndarray:
             x[:, column] = value
-            return self.tongue_tip(x, rotation)
+            placed = 1e3 * self._tongue_tip.place(x, rotation)[..., 1:]
+            return placed[:, 0] - placed[:, 1:].mean(1)
 
         for _ in range(2):
             near, far = beyond(out, 0.2)[:, 1], beyond(out, 0.5)[:, 1]

@@ -152,11 +152,6 @@ def lip_error(lips: Tensor, truth: Tensor, other: Tensor, size: Tensor | float =
     return smooth(astray(lips, size[..., None, None] * truth)) / (size.mean(1, keepdim=True) * unit)
 
 
-def without_pose(lips: Tensor, loud: Tensor) -> Tensor:
-    """Lips [B, T, n, 3] without the pose that they hold over loud frames (bool [T])."""
-    return lips - lips[:, loud].mean(1, keepdim=True)
-
-
 @dataclass(frozen=True)
 class Lesson:
     """Motions of one sound of T frames, and the judge's targets for them.
@@ -249,7 +244,11 @@ class Lessons:
         truths = (truth[whose][:, :, self.lip] for truth in (taught, plain))
         compared = [(moved, truth, elsewhere) for truth in truths]
         if not poses:
-            compared = [tuple(without_pose(lips, sounds) for lips in each) for each in compared]
+            # without the pose that lips hold over loud frames
+            compared = [
+                tuple(lips - lips[:, sounds].mean(1, keepdim=True) for lips in each)
+                for each in compared
+            ]
         error = torch.stack([lip_error(*each, size) for each in compared], -1)
         sound = torch.from_numpy(clip.features.astype(np.float32))
         lips = seen[:, :, self.mouth.lips].cpu()

@@ -246,7 +246,7 @@ def sample_clip(
         *(np.stack(motions).astype(np.float16) for motions in (takes, teacher, plain, expected,
         requested)),
         np.concatenate(readings).astype(np.float32), voice.features.astype(np.float16),
-        voice.opening.astype(np.float32),
+        voice.lips[:, 0].astype(np.float32),
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from .. import filters
 from ..direction import Direction, MOODS, Style
+from ..engine.pipeline import widen_peaks
 from ..engine.planning.lip_kernels import kernels, MEAN_OPENING, occupancy, phone_probabilities
 from ..engine.speech.cues import closure, runs, sounds_of
 from ..engine.speech.encoder import BILABIALS, DENTALS, LABIODENTALS, PHONES, SIBILANTS
@@ -376,29 +377,8 @@ def contacts(
         where_demanded(phones, kind, belief)
         for kind in (BILABIALS, LABIODENTALS, SIBILANTS, DENTALS)
     )
-    shut = closure(middles(bilabial), len(alive))
-    return (
-        shut,
-        closure(labiodental, len(alive)) * (1 - shut),
-        sounds_of(alive, sibilant, labiodental, dental, middles(bilabial)),
-    )
-
-
-def compress_wide(gap: np.ndarray) -> np.ndarray:
-    """Openings [T] in millimetres that a mouth can make: the wider, the harder."""
-    wide = MOST_OPEN_MM - EASY_MM
-    return np.where(gap > EASY_MM, EASY_MM + wide * np.tanh((gap - EASY_MM) / wide), gap)
-
-
-def limit_speed(gap: np.ndarray) -> np.ndarray:
-    """Openings [T] mm limited to MOST_MM_PER_FRAME in both directions: no wide opening right beside
-    a closure."""
-    gap = gap.copy()
-    for frames in (range(1, len(gap)), range(len(gap) - 2, -1, -1)):
-        step = 1 if frames.step > 0 else -1
-        for t in frames:
-            gap[t] = min(gap[t], gap[t - step] + MOST_MM_PER_FRAME)
-    return gap
+    sounds = sounds_of(alive, sibilant, labiodental, dental, middles(bilabial))
+    return sounds.shut, closure(labiodental, len(alive)) * (1 - sounds.shut), sounds
 
 
 def change_pace(curve: np.ndarray, tempo: float) -> np.ndarray:
@@ -429,11 +409,14 @@ def performed_opening(
 
     alive: [T] 0 … 1, how much the face speaks.  shut, bite, sounds: see `contacts`.
     """
-    gap = compress_wide(opening(z, alive, style.articulation) * style.energy * alive)
+    gap, wide = opening(z, alive, style.articulation) * style.energy * alive, MOST_OPEN_MM - EASY_MM
+    # the wider, the harder
+    gap = np.where(gap > EASY_MM, EASY_MM + wide * np.tanh((gap - EASY_MM) / wide), gap)
     gap = gap - sounds.sibilant * np.maximum(gap - SIBILANT_MOST_MM, 0.0)
     gap = gap * (1 - shut)
     gap = gap - bite * np.maximum(gap - BITE_MOST_MM, 0.0)
-    return limit_speed(gap)
+    # limited in both directions: no wide opening right beside a closure
+    return -widen_peaks(-gap, MOST_MM_PER_FRAME)
 
 
 def mouth(

@@ -38,15 +38,9 @@ def occupancy(phones: np.ndarray, frames: int) -> np.ndarray:
     return np.eye(len(PHONES), dtype=np.float32)[phones[at]].mean(1)
 
 
-def stack_neighbours(x: np.ndarray, reach: int = REACH) -> np.ndarray:
-    """[T, c] → [T, (2 · reach + 1) · c]: the frames to either side of each, edges repeated."""
-    padded = np.pad(x, ((reach, reach), (0, 0)), mode="edge")
-    return np.concatenate([padded[k : k + len(x)] for k in range(2 * reach + 1)], 1)
-
-
 def apply_kernel(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """`stack_neighbours(x) @ kernel.ravel()` [T] of x [T, c] and a kernel [taps, c], without
-    that matrix: it would be large for an hour."""
+    """Curve [T] of x [T, c]: the sum of each frame's neighbours, weighed by a kernel [taps, c];
+    edges are repeated."""
     reach, products = len(kernel) // 2, x @ kernel.T
     padded = np.pad(products, ((reach, reach), (0, 0)), mode="edge")
     return sum(padded[k : k + len(x), k] for k in range(len(kernel)))

@@ -147,13 +147,6 @@ def silent_phrasing(frames: int) -> Phrasing:
     return Phrasing(frames, np.zeros(0, int), np.zeros(0), np.zeros((0, 2), int))
 
 
-def quiet_frames(belief: np.ndarray, frames: int) -> np.ndarray:
-    """True for frames [frames] without speech, from phone probabilities [N, 40] at 50 Hz."""
-    at = np.minimum(np.arange(frames) * len(belief) // max(1, frames), len(belief) - 1)
-    padded = np.pad(belief[:, SILENCE].astype(float), _BLUR // 2, mode="edge")
-    return np.convolve(padded, np.full(_BLUR, 1 / _BLUR), "valid")[at] > _QUIET
-
-
 def runs(flags: np.ndarray) -> np.ndarray:
     """int [n, 2]: first frame of every run of True in [T], and first frame after it."""
     return np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(int))).reshape(
@@ -169,7 +162,10 @@ def phrasing(
     frames = len(presence)
     if presence.max(initial=0.0) <= _SPEAKS:
         return silent_phrasing(frames)
-    sound = ~quiet_frames(belief, frames) & (presence > _SPEAKS)
+    at = np.minimum(np.arange(frames) * len(belief) // max(1, frames), len(belief) - 1)
+    padded = np.pad(belief[:, SILENCE].astype(float), _BLUR // 2, mode="edge")
+    quiet = np.convolve(padded, np.full(_BLUR, 1 / _BLUR), "valid")[at] > _QUIET
+    sound = ~quiet & (presence > _SPEAKS)
     for start, end in runs(~sound):
         if 0 < start and end < frames and end - start < _JOINED:
             sound[start:end] = True
@@ -359,9 +355,8 @@ def axis_deviations(heard: Heard) -> np.ndarray:
 LABELS_PER_SECOND = 100
 # Probability above which a sound is a bilabial: .4 demands 90 % of the m, b and p of validation
 # voices and .6 83 %, with as few others (12 and 10 of 120, by hand); between .4 and .8 real lips
-# close equally often.
+# close equally often. The same for f, v, th and sibilants.
 SURE = 0.4
-_CLEAR = 0.4  # the same for f, v, th and sibilants
 _TONGUE_BEFORE, _TONGUE_AFTER = 0.08, 0.08  # seconds in which jaw and tongue reach and leave a th
 # the same for teeth on sibilants, and for lip and teeth on f and v, which must not open or shut
 # their neighbours
@@ -402,18 +397,13 @@ def closure(
     return smoothstep(shut)
 
 
-def demanded_closures(belief: np.ndarray, frames: int) -> np.ndarray:
-    """Required lip closure [frames], 0 … 1, from phone probabilities [N, 40] at 50 Hz."""
-    return closure(where_likely(belief, BILABIALS, SURE), frames)
-
-
 def confident_sounds(belief: np.ndarray, spoken: np.ndarray) -> Sounds:
     """The sounds that jaw, lips and tongue follow, from phone probabilities [N, 40] at 50 Hz and
     whether somebody speaks [frames]."""
     return sounds_of(
         spoken,
         *(
-            where_likely(belief, phones, _CLEAR)
+            where_likely(belief, phones, SURE)
             for phones in (SIBILANTS, LABIODENTALS, DENTALS, BILABIALS)
         ),
     )
@@ -432,7 +422,8 @@ def sounds_of(
     f = closure(labiodental, len(speech), _TEETH_BEFORE, _TEETH_AFTER)
     th = closure(dental, len(speech), _TONGUE_BEFORE, _TONGUE_AFTER)
     s = s * (1 - shut)
-    return Sounds(np.asarray(speech, np.float64), s, f * (1 - shut), th * (1 - shut) * (1 - s))
+    th = th * (1 - shut) * (1 - s)
+    return Sounds(np.asarray(speech, np.float64), s, f * (1 - shut), th, shut)
 
 
 # ---- what a take hears

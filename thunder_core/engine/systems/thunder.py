@@ -31,7 +31,6 @@ from ..speech.acoustics import semitones
 from ..speech.cues import (
     accent_curve,
     confident_sounds,
-    demanded_closures,
     hear_phones,
     Heard,
     Phrasing,
@@ -105,8 +104,7 @@ class VoiceFeatures:
 
     features: [T, d], speech features a.  units: int64 [2T].  presence: [T] 0 … 1, whether somebody
     speaks.
-    shut: float64 [T] 0 … 1, required closure of the lips on m, b and p.  sounds: further
-    articulation of jaw, lips and tongue.
+    sounds: articulation of jaw, lips and tongue.
     accents: float64 [T] 0 … 1, stressed syllables.
     phrasing: accents and phrases of the voice that the face speaks or listens to.  logits: [2T,
     40], of the encoder's phones at 50 Hz.
@@ -117,7 +115,6 @@ class VoiceFeatures:
     features: np.ndarray
     units: np.ndarray
     presence: np.ndarray
-    shut: np.ndarray
     sounds: Sounds
     accents: np.ndarray
     phrasing: Phrasing
@@ -148,7 +145,6 @@ class VoiceFeatures:
             self.features[start:end],
             self.units[2 * start : 2 * end],
             self.presence[start:end],
-            self.shut[start:end],
             Sounds(*(weights[start:end] for weights in vars(self.sounds).values())),
             self.accents[start:end],
             self.phrasing.part(start, end),
@@ -162,11 +158,6 @@ class VoiceFeatures:
     def lips(self) -> np.ndarray:
         """Opening and width of the lips that the voice asks for, float32 [T, 2] (`plan_lips`)."""
         return plan_lips(self.features, self.presence, self.map_fits)
-
-    @property
-    def opening(self) -> np.ndarray:
-        """How far the voice asks lips to open [T], in deviations above closed."""
-        return self.lips[:, 0]
 
     @cached_property
     def prosody(self) -> Prosody:
@@ -186,7 +177,6 @@ class VoiceFeatures:
         belief = softmax(logits)
         return replace(
             self, features=self.features_with(logits), logits=logits,
-            shut=demanded_closures(belief, self.frames),
             sounds=confident_sounds(belief, self.presence),
         )  # fmt: skip
 
@@ -202,8 +192,8 @@ class VoiceFeatures:
             )
         listens = silence is not None
         return replace(
-            self, features=features, presence=nobody, shut=nothing,
-            sounds=Sounds(nothing, nothing, nothing, nothing),
+            self, features=features, presence=nobody,
+            sounds=Sounds(*[nothing] * 5),
             accents=self.accents if listens else nothing,
             phrasing=self.phrasing if listens else silent_phrasing(self.frames), listens=listens,
         )  # fmt: skip
@@ -292,7 +282,7 @@ class Thunder:
         pitch = semitones(samples, frames)
         marks = phrasing(features[:, -LOUDNESS], present, belief, pitch)
         return VoiceFeatures(
-            features, self.units.over(hidden, frames), present, demanded_closures(belief, frames),
+            features, self.units.over(hidden, frames), present,
             confident_sounds(belief, present), accent_curve(marks.accents, frames), marks, logits,
             heard=read_arousal(samples, belief, pitch), map_fits=self._map_fits,
         )  # fmt: skip
