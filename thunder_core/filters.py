@@ -82,11 +82,6 @@ def highest(values: np.ndarray, size: int, origin: int = 0) -> np.ndarray:
     ).max(1)
 
 
-def lowest(values: np.ndarray, size: int) -> np.ndarray:
-    """The smallest of `size` neighbours of each value [T], ends mirrored."""
-    return -highest(-np.asarray(values), size)
-
-
 def widen(values: np.ndarray, reach: int, deviation: float) -> np.ndarray:
     """A curve [T] that rises `reach` frames before its peaks and falls as late behind them,
     smoothed by a deviation in frames."""

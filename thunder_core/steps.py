@@ -24,9 +24,6 @@ REASONS = {CONSTRAINT: "no face does otherwise", ADDED: "added to the model's mo
 F = TypeVar("F", bound=Callable)
 
 
-Causes = Mapping[str, str] | Callable[[Mapping], Mapping[str, np.ndarray]]
-
-
 @dataclass(frozen=True)
 class Step:
     """A step: its name as a verb, one of REASONS, the arguments that it changes, in the order of
@@ -35,7 +32,7 @@ class Step:
     name: str
     reason: str
     changes: tuple[str, ...]
-    causes: Causes
+    causes: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -66,12 +63,12 @@ _MOST = 3  # channels that an explanation names of a step
 STEPS: dict[str, Step] = {}  # by the qualified names of their methods
 
 
-def step(reason: str, changes: str, causes: Causes | None = None) -> Callable[[F], F]:
+def step(reason: str, changes: str, causes: Mapping[str, str] | None = None) -> Callable[[F], F]:
     """Mark a method as a step.
 
     changes: names of the arguments that it changes and returns, with blanks between them.  causes:
     name of an argument with a curve [T] 0 … 1, or of a part of it as `sounds.dental` → what it is,
-    in words; or a function that gets all arguments and returns such curves by their meaning.
+    in words.
     """
 
     def mark(function: F) -> F:
@@ -104,7 +101,11 @@ def _recorded(method: Callable, about: Step, trace: Trace) -> Callable:
         given.apply_defaults()
         before = [_copies(given.arguments[name]) for name in about.changes]
         result = method(*args, **more)
-        why = _find_causes(about.causes, given.arguments)  # some are only found on the way
+        why = {
+            words: curve
+            for path, words in about.causes.items()
+            if (curve := _part(given.arguments, path)) is not None
+        }
         results = result if isinstance(result, tuple) else (result,)
         for name, was, now in zip(about.changes, before, results):
             for part, after in _copies(now).items():
@@ -119,17 +120,6 @@ def _copies(curves) -> dict[str, np.ndarray]:
     if is_dataclass(curves):
         return {each.name: np.array(getattr(curves, each.name)) for each in fields(curves)}
     return {"": np.array(curves)}
-
-
-def _find_causes(causes: Causes, arguments: Mapping[str, object]) -> Mapping[str, np.ndarray]:
-    """The curves that a step followed, by their meaning."""
-    if callable(causes):
-        return causes(arguments)
-    return {
-        words: curve
-        for path, words in causes.items()
-        if (curve := _part(arguments, path)) is not None
-    }
 
 
 def _part(arguments: Mapping[str, object], path: str) -> np.ndarray | None:

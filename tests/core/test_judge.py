@@ -85,7 +85,7 @@ def clip(engine, speech, takes):
     )
     return SampledClip(
         takes=x, teacher=x, plain=x, expected=expected, asked=expected, readings=readings,
-        features=voice.features, opening=voice.opening,
+        features=voice.features, opening=voice.lips[:, 0],
     )  # fmt: skip
 
 
@@ -279,7 +279,7 @@ def test_what_a_judge_reads_of_a_take_is_what_it_was_trained_on(
         voice, [Performance(0, reading[None]) for reading in clip.readings]
     )
     scored = [
-        engine.scorer.opinion(engine.scorer.lips(take.motion), voice, each).frames
+        engine.scorer.opinion(engine.scorer.lips(take.motion), voice, each)[0]
         for take, each in zip(takes, expected)
     ]
     assert np.stack(scored) == pytest.approx(trained_on, abs=5e-3)
@@ -339,7 +339,9 @@ def test_doubt_and_the_frames_that_count_are_those_of_training():
 @pytest.mark.parametrize("frames", [1, 3, 90])
 def test_an_opinion_is_that_of_the_network(judge, frames):
     speech, opening, lips = heard_sound(frames, 1)
-    ours = scorer_module.Judge(SHIPPED, "cpu").opinion(speech, lips.pop("lips"), opening, **lips)
+    ours, whole_clip, usual = scorer_module.Judge(SHIPPED, "cpu").opinion(
+        speech, lips.pop("lips"), opening, **lips
+    )
     lips = heard_sound(frames, 1)[2]
     sound, seen, expected, asked, plain, curve = batch_of_one(speech, *lips.values(), opening)
     everywhere = torch.ones(1, frames, dtype=torch.bool)
@@ -347,10 +349,10 @@ def test_an_opinion_is_that_of_the_network(judge, frames):
         of_frames = judge(sound, seen, expected, asked, everywhere)[0].numpy()
         hard = judge.hard(sound, expected, everywhere)[0].numpy()
         in_all = float(judge.in_all(sound, seen, plain, curve, everywhere))
-    assert ours.frames.shape == (frames, 2) and np.allclose(ours.frames, of_frames, atol=1e-5)
-    assert ours.usual.shape == (frames,) and np.allclose(ours.usual, hard, atol=1e-5)
-    assert isinstance(ours.whole_clip_term, float)
-    assert ours.whole_clip_term == pytest.approx(in_all, abs=1e-5)
+    assert ours.shape == (frames, 2) and np.allclose(ours, of_frames, atol=1e-5)
+    assert usual.shape == (frames,) and np.allclose(usual, hard, atol=1e-5)
+    assert isinstance(whole_clip, float)
+    assert whole_clip == pytest.approx(in_all, abs=1e-5)
 
 
 # ---- an absolute score

@@ -246,7 +246,10 @@ LONG = Phrasing(600, np.array([30]), np.array([0.5]), np.array([[80, 150], [300,
 
 
 def rests(voice, listens=False, direction=Direction(), seeds=SEEDS):
-    return [Resting.of(voice, seed, Manners.of(direction), listens) for seed in seeds]
+    return [
+        Resting.of(voice, seed, Manners.of_styles(direction.vector()[None]), listens)
+        for seed in seeds
+    ]
 
 
 def all_of(resting):

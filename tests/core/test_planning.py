@@ -110,8 +110,8 @@ def test_sliders_scale_gestures_and_move_none():
 def test_moods_have_habits_of_their_own_from_where_they_come():
     vectors = np.repeat([Direction().vector(), Direction(mood="amused").vector()], 250, 0)
     how = Manners.of_styles(vectors)
-    assert how.at(2.0) == Manners.of(Direction()).at(0)
-    assert how.at(18.0) == Manners.of(Direction(mood="amused")).at(0)
+    assert how.at(2.0) == Manners.of_styles(Direction().vector()[None]).at(0)
+    assert how.at(18.0) == Manners.of_styles(Direction(mood="amused").vector()[None]).at(0)
     assert (
         curves(plans(mood="bored"))[..., HEAD].std(1).mean()
         < 0.6 * curves(plans(mood="amused"))[..., HEAD].std(1).mean()

@@ -192,9 +192,12 @@ _CODA = 0.1  # seconds in which a held word's last sounds are said
 
 def mark_direction(played: np.ndarray, marks: Sequence[Mark]) -> np.ndarray:
     """A direction as a take plays it, float32 [T, DIRECTION_NAMES], changed in place by marks."""
-    energy, accent = np.zeros(len(played)), np.zeros(len(played))
+    at, energy, accent = np.arange(len(played)), *np.zeros((2, len(played)))
     for mark in marks:
-        shape = _mark_shape(mark, len(played))
+        start, end = (FPS * seconds for seconds in (mark.to or (mark.start, mark.end)))
+        outside = np.maximum(np.maximum(start - at, at - end), 0)
+        # where its word is, 0 … 1, eased before and behind it
+        shape = 0.5 + 0.5 * np.cos(np.pi * np.minimum(outside / _EASE, 1))
         energy += _MARK_ENERGY.get(mark.kind, 0.0) * shape
         accent += _MARK_ACCENT.get(mark.kind, 0.0) * shape
     if not (energy.any() or accent.any()):
@@ -234,14 +237,6 @@ def mark_voice(voice: VoiceFeatures, marks: Sequence[Mark]) -> VoiceFeatures:
         sounds=confident_sounds(belief, presence),
         phrasing=accented, accents=accent_curve(accented.accents, voice.frames),
     )  # fmt: skip
-
-
-def _mark_shape(mark: Mark, frames: int) -> np.ndarray:
-    """Where a mark's word is [frames], 0 … 1, eased within _EASE frames before and behind it."""
-    start, end = (FPS * seconds for seconds in (mark.to or (mark.start, mark.end)))
-    at = np.arange(frames)
-    outside = np.maximum(np.maximum(start - at, at - end), 0)
-    return 0.5 + 0.5 * np.cos(np.pi * np.minimum(outside / _EASE, 1))
 
 
 def _rows(mark: Mark, count: int) -> slice:

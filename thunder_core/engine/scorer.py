@@ -84,19 +84,6 @@ def doubt(speech: np.ndarray, weight: np.ndarray) -> float:
     return float((-(phones * np.log(phones)).sum(-1) * weight).sum() / max(weight.sum(), 1.0))
 
 
-@dataclass(frozen=True)
-class Opinion:
-    """What the judge thinks of the lips of one take.
-
-    frames [T, 2]: log(FLOOR + relative lip error), STRESSED and PLAIN.  whole_clip_term:
-    added to their mean.  usual [T]: the opinion that usual takes of the sound get at each frame.
-    """
-
-    frames: np.ndarray
-    whole_clip_term: float
-    usual: np.ndarray
-
-
 class Judge:
     """The judge of a folder of weights."""
 
@@ -112,9 +99,11 @@ class Judge:
 
     def opinion(
         self, speech: np.ndarray, lips: np.ndarray, opening: np.ndarray, **others: np.ndarray
-    ) -> Opinion:
+    ) -> tuple[np.ndarray, float, np.ndarray]:
         """The opinion of lips [T, 4, 3], offsets from rest in metres, of a sound with features [T,
-        d] and predicted opening [T].
+        d] and predicted opening [T]: log(FLOOR + relative lip error) of the frames [T, 2], STRESSED
+        and PLAIN; a term of the whole clip that is added to their mean; and the opinion [T] that
+        usual takes of the sound get.
 
         others: what the model expects of the sound, [T, 4, 3] each: `expected` in the motion's
         direction, `asked` in the requested one, `plain` as asked or in the motion's without
@@ -124,7 +113,7 @@ class Judge:
         frames, whole_clip, usual = self.network(
             **{name: value[None] for name, value in given.items()}
         )
-        return Opinion(frames[0], float(whole_clip[0]), usual[0])
+        return frames[0], float(whole_clip[0]), usual[0]
 
     def allowance(self, direction: np.ndarray) -> np.ndarray:
         """What is subtracted from the opinions, float32 [n, 2], for the moods of a direction [n,
@@ -374,11 +363,10 @@ class Scorer:
             expectations = self._expect_of(motions, voice)
         for motion, expectation in zip(motions, expectations):
             lips, log_odds = self.read(motion, voice)
-            opinion = self.opinion(lips, voice, expectation)
+            opinion, whole_clip_term, usual = self.opinion(lips, voice, expectation)
             score = score_lips(
-                opinion.frames[:, PLAIN] - allowed, loudness, scale, opinion.usual, near_scale,
-                opinion.whole_clip_term, opinion.frames[:, STRESSED] - expectation.allowed,
-                speaking,
+                opinion[:, PLAIN] - allowed, loudness, scale, usual, near_scale, whole_clip_term,
+                opinion[:, STRESSED] - expectation.allowed, speaking,
             )  # fmt: skip
             per_frame = np.where(stands_still(lips, speaking), np.float32(0), score.per_frame)
             heard = heard_share(log_odds, voice.units, self.m2s.log_prior, speaking)
@@ -418,7 +406,9 @@ class Scorer:
         """The lips that the model expects for a sound in the style of each take, each as `lips`."""
         return [self.lips(motion) for motion in self.thunder.expect(voice, takes, breathe)]
 
-    def opinion(self, lips: np.ndarray, voice: VoiceFeatures, expectation: Expectation) -> Opinion:
+    def opinion(
+        self, lips: np.ndarray, voice: VoiceFeatures, expectation: Expectation
+    ) -> tuple[np.ndarray, float, np.ndarray]:
         """The judge's opinion of the lips of a motion of the sound, as `lips`."""
         return self.judge.opinion(
             voice.features, lips, voice.lips[:, 0],

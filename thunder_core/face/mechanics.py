@@ -91,15 +91,6 @@ def lips_of(jaw: float) -> float:
     return float(np.clip((1 - _JAW_SHARE * jaw) / _LIP_SHARE, 0.4, 1.15))
 
 
-def _size(gap: np.ndarray, speech: np.ndarray) -> float:
-    """Mean opening of a performance's speech relative to a usual one: a mouth that hardly opens
-    shows teeth and tongue less."""
-    spoken = speech.sum()
-    return (
-        float(np.clip((gap * speech).sum() / spoken / USUAL_GAP_MM, *_SIZES)) if spoken > 0 else 1.0
-    )
-
-
 _TEETH = {"sounds.sibilant": "s, z or sh", "sounds.labiodental": "f or v", "sounds.dental": "th"}
 
 
@@ -156,7 +147,9 @@ class Mechanics:
         """The target opening, widened where teeth or tongue must be visible: to BITE_GAP_MM on f
         and v, to DENTAL_GAP_MM on th, to SIBILANT_GAP_MM on s, z, sh …; less on f, v and sibilants
         in a performance that opens less. Lips that are shut stay shut."""
-        size = _size(aim.gap, sounds.speech)
+        # mean opening of its speech relative to a usual one
+        mean = (aim.gap * sounds.speech).sum() / max(sounds.speech.sum(), 1e-9)
+        size = np.clip(mean / USUAL_GAP_MM, *_SIZES)
         apart = sounds.speech * smoothstep(
             ((aim.gap - _APART_MM[0]) / (_APART_MM[1] - _APART_MM[0])).clip(0, 1)
         )

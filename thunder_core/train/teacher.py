@@ -218,7 +218,7 @@ def _clock(voice: Prosody, tempo: float) -> np.ndarray:
     """Time [T], s, that runs as usual in speech, hardly in pauses, slowly in long silence."""
     t = np.arange(voice.frames) / FPS
     # phrases end slowly
-    rate = np.where(filters.lowest(voice.spoken.astype(float), _CLOCK_AHEAD) > 0, 1.0, _PAUSE_CLOCK)
+    rate = np.where(filters.highest(~voice.spoken, _CLOCK_AHEAD), _PAUSE_CLOCK, 1.0)
     for a, b in silences(voice):
         rate[(t > a + 1.5) & (t < b - 0.3)] = _IDLE_CLOCK
     return np.cumsum(filters.gaussian(rate, _CLOCK_EASE, mode="nearest")) / FPS * tempo

@@ -153,11 +153,6 @@ class Manners:
     rows: tuple[Manner, ...]
 
     @classmethod
-    def of(cls, direction: Direction) -> Manners:
-        """The manners of a direction that stays."""
-        return cls((manner_of(direction, direction.style_in_mood),))
-
-    @classmethod
     def of_styles(cls, styles: np.ndarray) -> Manners:
         """The manners of a direction over a line, [1 or T, DIRECTION_NAMES]: stressed words are
         averaged out, a mood that comes is not."""
