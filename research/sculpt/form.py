@@ -8,6 +8,8 @@ nasion to chin, pupils 63 mm apart, outer eye corners 90 mm apart, mouth 50 mm w
 
 from __future__ import annotations
 
+from functools import reduce
+
 import numpy as np
 
 from .mesh import bump, smooth_step
@@ -48,6 +50,33 @@ def capsule(p, a, b, ra, rb, squash=(1.0, 1.0, 1.0)):
     return (d - (ra + (rb - ra) * t)) * min(squash)
 
 
+def string(p, beads, k):
+    """Approximate signed distance to capsules in a row, blended over k; beads of x, y, z,
+    radius."""
+    parts = [capsule(p, a[:3], b[:3], a[3], b[3]) for a, b in zip(beads, beads[1:])]
+    return reduce(lambda d, part: smooth_min(d, part, k), parts)
+
+
+# the lower jaw's edge, from its angle to the chin
+_JAW = (
+    (46, -75, -2, 8.5),
+    (43, -86, 16, 9.0),
+    (35.5, -93.5, 39, 10.5),
+    (17, -104, 60, 12.0),
+    (0, -105.5, 64, 13.5),
+)
+
+_STERNOMASTOID = (
+    (62, -44, -32, 7.0),
+    (53, -84, -18, 8.0),
+    (39, -124, 3, 9.0),
+    (23, -164, 7, 7.5),
+    (8, -200, 13, 5.0),
+)
+
+_BROW = ((5, 16.5, 82.8, 5.8), (21, 19.5, 78.4, 6.2), (36, 20.5, 69.2, 6.4), (49, 14, 57, 6.0))
+
+
 def distance(p, nose=True):
     """Signed distance [n] of points [n, 3] to the skin, negative inside; symmetric in x."""
     p = p.copy()
@@ -61,25 +90,24 @@ def distance(p, nose=True):
     d = smooth_min(d, ellipsoid(p, (33, -42, 57), (19, 24, 17)), 26)  # cheek beside the nose
     d = smooth_min(d, ellipsoid(p, (0, -74, 22), (50, 38, 48)), 26)  # jaw
     # its branch, up to the ear
-    d = smooth_min(d, capsule(p, (52, -24, -2), (38, -74, 0), 9, 9), 30)
-    d = smooth_min(d, capsule(p, (45, -77, 0), (18, -102, 58), 9, 10), 20)  # its edge
-    d = smooth_min(d, ellipsoid(p, (0, -104, 64), (19, 12, 19)), 20)  # chin
+    d = smooth_min(d, capsule(p, (52, -24, -2), (39, -74, 2), 9, 9), 30)
+    d = smooth_min(d, string(p, _JAW, 8), 20)
     # neck
     neck = smooth_min(
-        capsule(p, (0, -60, -23), (0, -126, -27), 51.5, 54, (1.03, 1.0, 1.0)),
-        capsule(p, (0, -126, -27), (0, -240, -60), 54, 58, (1.03, 1.0, 1.0)),
-        4,
+        capsule(p, (0, -60, -24), (0, -118, -27), 51, 53, (1.03, 1.0, 1.0)),
+        capsule(p, (0, -118, -27), (0, -240, -66), 53, 60, (1.03, 1.0, 1.0)),
+        8,
     )
     d = smooth_min(d, neck, 20)
     # floor of the mouth, and the throat down from the bone of the tongue
     d = smooth_min(d, capsule(p, (0, -93, 64), (0, -99, 23), 14, 19), 9)
-    d = smooth_min(d, capsule(p, (0, -118, 26), (0, -184, -14), 17, 20), 9)
+    d = smooth_min(d, capsule(p, (0, -118, 26), (0, -190, -18), 17, 20), 9)
     # the muscle from behind the ear to the breastbone
-    d = smooth_min(d, capsule(p, (53, -44, -28), (9, -204, 12), 8, 6), 18)
-    d = smooth_min(d, ellipsoid(p, (0, -254, -44), (122, 64, 68)), 44)  # chest
-    d = smooth_min(d, capsule(p, (26, -182, -60), (138, -236, -52), 22, 34), 44)  # shoulders
-    d = smooth_min(d, capsule(p, (13, -199, 15), (104, -195, -12), 2.5, 4), 18)  # collar bones
-    d = smooth_min(d, capsule(p, (8, 18, 84.5), (45, 16.5, 62), 6.2, 6.5), 20)  # brow ridge
+    d = smooth_min(d, string(p, _STERNOMASTOID, 8), 14)
+    d = smooth_min(d, ellipsoid(p, (0, -256, -48), (122, 64, 66)), 40)  # chest
+    d = smooth_min(d, capsule(p, (20, -168, -62), (98, -199, -54), 18, 25), 40)  # shoulders
+    d = smooth_min(d, capsule(p, (12, -200, 12), (96, -190, -22), 2.5, 4), 24)  # collar bones
+    d = smooth_min(d, string(p, _BROW, 8), 20)
     d = smooth_min(d, ellipsoid(p, (0, -68, 62), (34, 27, 29)), 18)  # dental arch
     socket = ellipsoid(p, (31.5, 4, 88), (22, 14, 17))
     d = smooth_max(d, -socket, 18)
@@ -122,7 +150,7 @@ _RELIEF = (
     ((62, 44, 48), (32, 36, 48), -2.8),  # temple
     ((0, 37, 84), (58, 13, 46), -0.8),  # above the brows
     ((0, 72, 70), (64, 34, 44), -1.6),  # the forehead leans back
-    ((60, -9, 56), (17, 14, 28), -1.2),  # beside the eye's outer corner
+    ((60, -9, 56), (19, 18, 30), -1.0),  # beside the eye's outer corner
     ((76, 0, 20), (30, 27, 50), 2.3),  # the arch from there to the ear
     ((76, 36, 22), (24, 24, 40), -0.9),  # the temple behind
     ((58, -38, 58), (32, 28, 34), -2.2),  # the cheekbone is round
@@ -133,25 +161,25 @@ _RELIEF = (
     ((21, 6, 72), (9, 9, 18), 2.0),  # over it
     ((32, -26, 78), (32, 28, 32), -1.8),  # under the eye
     ((32, 10, 74), (23, 11, 26), 2.6),  # over its lid
-    ((22, 19, 82), (24, 10, 26), 2.4),  # the bone under the brow
-    ((48, 19, 66), (24, 12, 32), 3.4),
+    ((24, 19, 80), (26, 13, 28), 2.0),  # the bone under the brow
+    ((48, 18, 64), (28, 18, 36), 2.8),
     ((44, 8, 66), (17, 11, 24), 2.8),  # skin hangs over the lid's outer half
     ((56, -62, 22), (30, 44, 46), 2.2),  # chewing muscle
-    ((32, -118, 34), (30, 20, 52), -2.6),  # beneath the jaw
-    ((54, -100, -8), (32, 30, 48), -4.4),
+    ((32, -118, 34), (30, 20, 52), -1.2),  # beneath the jaw
+    ((48, -102, 8), (32, 20, 44), -2.6),
     ((66, -64, -24), (20, 36, 24), -2.0),  # behind its branch
     ((58, -78, 2), (24, 22, 34), 1.8),  # its angle
     ((73, -30, -18), (16, 24, 18), -1.5),  # beneath the ear
     ((0, -106, 92), (30, 25, 36), 3.6),  # chin
     ((14, -111, 82), (14, 13, 28), 2.5),
     ((0, 14, -104), (60, 50, 44), 1.5),  # back of the skull
-    ((0, -50, -86), (46, 30, 40), 1.5),  # nape
+    ((0, -54, -84), (48, 34, 40), 4.0),  # nape
     ((0, -145, 26), (13, 18, 24), 2.0),  # larynx
     ((0, -51.5, 97), (17, 8, 22), 3.0),  # under the nose
     ((0, -55, 97), (4.5, 8, 20), -1.7),  # philtrum
     ((5.5, -55, 97), (3.5, 8, 20), 1.0),
     ((42, -24, 72), (32, 30, 36), -3.4),  # cheek under the eye
-    ((52, -72, 42), (28, 30, 40), 1.5),  # lower cheek
+    ((50, -76, 48), (28, 32, 40), 2.2),  # lower cheek
 )
 
 
