@@ -17,7 +17,6 @@ from .muzzle import ground
 
 EYE = np.array([31.5, 0.0, 61.0])  # centre of the left eyeball
 EYE_RADIUS = 12.6
-LID_RADIUS = 14.8  # outer radius of the lids over the eyeball; the form itself is hollow there
 
 
 def smooth_min(a, b, k):

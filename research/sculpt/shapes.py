@@ -12,7 +12,7 @@ from .mouth import lip_gates, mouth_shapes, outside, turned_rings
 from .muzzle import CONTACT
 from .riders import riders
 from .rig import lip_fade
-from .skin import EYE_RING, MARGIN
+from .skin import corner_flesh, EYE_RING, MARGIN
 
 CHANNELS = tuple(
     "browDownLeft browDownRight browInnerUp browOuterUpLeft browOuterUpRight cheekPuff "
@@ -127,11 +127,31 @@ def _with_width(field, corner, value):
     return field
 
 
-# share of the lid margin's turn for each lid ring, from the skin above the crease (1.5) to the fold
-# behind the lid (6)
-_LID_SLIDE = {1.5: 0.05, 2: 0.2, 2.5: 0.45, 3: 0.72, 3.5: 0.9, 4: 1.0, 5: 1.0, 6: 0.9}
+# share of the lid margin's turn for each lid ring, from the skin over the crease, which unfolds, to
+# the fold behind the lid (6)
+_LID_SLIDE = {
+    0.5: 0.03,
+    1: 0.12,
+    1.5: 0.28,
+    2: 0.44,
+    2.5: 0.6,
+    3: 0.78,
+    3.5: 0.92,
+    4: 1.0,
+    5: 1.0,
+    6: 0.9,
+}
 _LID_LIFT = {1.5: 0.3, 2: 0.5, 2.5: 0.7, 3: 0.85, 3.5: 0.95, 4: 1.0, 5: 1.0, 6: 1.0}
 _LOWER_RISE = 0.14  # share of the gap that the lower lid closes in a blink
+
+
+def _slides(k):
+    """Lid ring → slide at ring position k: less on the lower lid, none of the corners' flesh."""
+    return {
+        ring: slide
+        for ring, slide in _LID_SLIDE.items()
+        if (k < 16 or ring > 2) and not (ring == 6 and corner_flesh(k))
+    }
 
 
 def lids(clay):
@@ -148,10 +168,9 @@ def lids(clay):
             own, other = (p[clay.index["e", side, MARGIN, i]] for i in (k, EYE_RING - k))
             gap = _pitch(other - centre) - _pitch(own - centre)
             upper = k < 16
-            for ring in _LID_SLIDE:
+            for ring, slide in _slides(k).items():
                 i = clay.index["e", side, ring, k]
-                slide = _LID_SLIDE[ring] if upper or ring > 2 else 0.0
-                lift = _LID_LIFT[ring] if upper else slide
+                lift = _LID_LIFT.get(ring, 0.0) if upper else slide
                 share = 1 - _LOWER_RISE if upper else _LOWER_RISE
                 blink[i] = _turned(p[i] - centre, gap * slide * share)
                 squint[i] = _turned(p[i] - centre, gap * slide * (0.11 if upper else 0.41))
@@ -188,10 +207,7 @@ def lids_follow(clay):
             up = 1 if 0 < k < 16 else -1
             at = 1 - (k if k <= 16 else EYE_RING - k) / 8.0
             turn = -_LOOK * _FOLLOWS[up] * (1 - at**2) ** 0.5
-            moving = [
-                (clay.index["e", side, ring, k], slide if up > 0 or ring > 2 else 0.0)
-                for ring, slide in _LID_SLIDE.items()
-            ]
+            moving = [(clay.index["e", side, ring, k], slide) for ring, slide in _slides(k).items()]
             moving += [
                 (clay.index["lash", side, row, k], 1.0)
                 for row in range(3)

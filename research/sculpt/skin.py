@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import ears, nose as nose_table
-from .form import drop_onto, EYE, EYE_RADIUS, LID_RADIUS, surface_z
+from .form import drop_onto, EYE, surface_z
 from .mesh import edges, smooth_step
 from .muzzle import lip_ring, LIP_RINGS, RING, RINGS
 from .nose import POLE
@@ -132,38 +132,54 @@ def eye_border(side):
 
 
 def lid_margin(k):
-    """(x, y) of the lid opening at ring position k of the left eye."""
+    """(x, y, t) of the lid opening at ring position k of the left eye; t −1 inner … 1 outer
+    corner."""
     up = 1 if 0 < k < 16 else -1
     t = 1 - (k if k <= 16 else EYE_RING - k) / 8.0
     t = 0.6 * t + 0.4 * np.sin(np.pi * t / 2)
-    tilt = 0.1 * t
     if up > 0:
-        y = 4.95 * max(1 - abs(t + 0.04) ** (2.3 if t < 0 else 2.0), 0)
+        y = 4.8 * max(1 - abs(t + 0.04) ** (2.1 if t < 0 else 2.0), 0)
     else:
-        # a straight line to the outer corner, where the lids would else end in a box
-        reach, power = (0.92, 1.8) if t > 0.08 else (1.0, 2.2)
-        y = -5.3 * max(1 - (abs(t - 0.08) / reach) ** power, 0)
+        # a straight line to the outer corner, where the lids would else end in a box; the inner
+        # one is round
+        reach, power = (0.92, 1.8) if t > 0.08 else (1.08, 2.2)
+        y = -5.1 * max(1 - (abs(t - 0.08) / reach) ** power, 0)
     if k % 16 == 0:
         y = 0.0
-    return 31.3 + 14.6 * t, y + tilt - 0.5, t
+    return 31.3 + 14.6 * t, y + 0.8 * t - 0.5, t
 
 
 # Lid ring → distance beyond the lid's edge [mm]: sideways at the corners, up on the upper lid, down
 # on the lower.
 _LID_RINGS = {
-    1.5: (6.6, 4.8, 8.6),
-    2: (4.6, 3.2, 5.9),
-    2.5: (2.8, 2.3, 3.8),
-    3: (1.6, 1.5, 2.2),
-    3.5: (0.7, 0.8, 0.9),
+    1.5: (6.6, 4.1, 8.6),
+    2: (4.6, 2.9, 5.9),
+    2.5: (2.8, 2.2, 3.8),
+    3: (1.6, 1.4, 2.2),
+    3.5: (0.6, 0.6, 0.8),
     4: (0, 0, 0),
-    5: (-0.5, -0.9, -1.0),
+    5: (-0.5, -0.7, -0.8),
     6: (-0.5, 5.0, 5.0),
 }
+# Lid ring → its distance from the middle of the eye [mm], upper and lower lid: a thin edge
+_LID_RADII = {3: (14.5, 14.2), 3.5: (14.6, 14.1), 4: (14.4, 13.85), 5: (12.95, 12.95)}
 # Lid ring → protrusion, up on the upper lid and down on the lower [mm]: skin hangs over the crease
-_LID_DEPTH = {1.5: (1.0, 0.2), 2: (0.4, 0.0), 2.5: (-0.1, 0.2)}
+_LID_DEPTH = {1.5: (2.0, 0.3), 2: (0.6, 0.3), 2.5: (0.5, 0.4)}
 # Lid ring → share of its depth from the form; the rest follows the eyeball
 _LID_ON_FORM = {1.5: 1.0, 2: 0.72, 2.5: 0.34, 3: 0.08}
+# Between the lids in the corners: steps from the corner → (x, half height, z) of ring 6, which is
+# flesh there and ends in the eyeball
+_CARUNCLE = {0: (17.3, 0, 66.3), 1: (18.6, -0.1, 67.0), 2: (20.3, -0.1, 66.2), 3: (22, 1, 66.8)}
+_OUTER_FLESH = {0: (45.5, 0, 62.9), 1: (43.4, -0.1, 63.2), 2: (42.2, 1, 63.5)}
+
+
+def corner_flesh(k):
+    """Point of the flesh in a corner of the left eye at ring position k, None between them."""
+    table, steps = (_CARUNCLE, abs(k - 16)) if 8 < k < 24 else (_OUTER_FLESH, min(k, EYE_RING - k))
+    if steps not in table:
+        return None
+    x, half, z = table[steps]
+    return x, (-1.15 if table is _CARUNCLE else 0.2) + (half if k < 16 else -half), z
 
 
 def _eye_ring(ring):
@@ -176,16 +192,15 @@ def _eye_ring(ring):
         out = _LID_RINGS[ring]
         x = x + t * out[0]
         y = y + up * arch * (out[1] if up > 0 else out[2])
-        radius = {4: LID_RADIUS - 0.25, 5: EYE_RADIUS + 0.35, 6: EYE_RADIUS + 0.35}.get(
-            ring, LID_RADIUS
-        ) + ((0.5 if up > 0 else -1.0) * arch if ring < 5 else 0)
+        radii = _LID_RADII[min(max(ring, 3), 5)]
+        radius = radii[up < 0] - 0.5 * smooth_step(0.4, 0.9, t)
         flat = (x - EYE[0]) ** 2 + (y - EYE[1]) ** 2
-        z = (
-            EYE[2]
-            + np.sqrt(max(radius**2 - flat, 3.6**2 if ring >= 4 else 4.2**2))
-            - 1.2 * t * smooth_step(0.6, 1.0, abs(t))
-        )
+        # lids leave the eyeball towards the inner corner
+        least = (6.2 if t < 0 else 2.4) - 0.8 * (ring > 4)
+        z = EYE[2] + (max(radius**2 - flat, 0) ** 2 + least**4) ** 0.25
         points.append((x, y, z - (2.0 if ring == 6 else 0)))
+        if ring == 6 and (flesh := corner_flesh(k)):
+            points[-1] = flesh
     return np.array(points)
 
 

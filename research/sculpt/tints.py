@@ -13,15 +13,15 @@ from .shapes import above_middle
 
 # On the skin, left side: centre, radii, factor of red, green, blue in the middle.
 _SKIN = (
-    ((44, -38, 64), (34, 30, 54), (1.02, 0.90, 0.88)),  # cheek
-    ((0, -38, 108), (17, 16, 26), (1.02, 0.88, 0.86)),  # tip of the nose
-    ((18, -42, 94), (10, 10, 18), (1.00, 0.92, 0.90)),  # its wing
-    ((31, -12, 74), (19, 9, 26), (0.94, 0.89, 0.91)),  # under the eye
-    ((0, -108, 80), (24, 16, 50), (1.02, 0.93, 0.92)),  # chin
-    ((0, 46, 82), (52, 32, 60), (1.02, 1.03, 1.00)),  # forehead
+    ((44, -38, 64), (34, 30, 54), (1.01, 0.95, 0.94)),  # cheek
+    ((0, -38, 108), (17, 16, 26), (1.01, 0.94, 0.93)),  # tip of the nose
+    ((18, -42, 94), (10, 10, 18), (1.00, 0.96, 0.95)),  # its wing
+    ((31, -12, 74), (19, 9, 26), (0.98, 0.965, 0.975)),  # under the eye
+    ((0, -108, 80), (24, 16, 50), (1.01, 0.965, 0.96)),  # chin
+    ((0, 46, 82), (52, 32, 60), (1.01, 1.015, 1.00)),  # forehead
 )
-_LID = (0.97, 0.89, 0.88)
-_EDGE_OF_LID = (1.02, 0.80, 0.78)
+_LID = (0.99, 0.96, 0.955)
+_EDGE_OF_LID = (1.03, 0.90, 0.88)
 _IN_FOLDS = (0.84, 0.76, 0.74)
 _STUBBLE = (0.62, 0.68, 0.76)
 _ROOT = (0.86, 0.78, 0.68)
@@ -98,7 +98,7 @@ def tints(clay, stubble: float, age: float, red) -> np.ndarray:
         rays = 1 + 0.16 * np.cos(12 * angle) + 0.07 * np.cos(5 * angle + 1.0)
         iris = (aside > 12) & (aside < 24)
         glow = np.where(aside < 15, 0.75, 1.35) * rays
-        shade = 1 - 0.22 * smooth_step(0.2, 0.9, away[:, 1] / EYE_RADIUS)  # of the upper lid
+        shade = 1 - 0.34 * smooth_step(0.08, 0.44, away[:, 1] / EYE_RADIUS)  # of the upper lid
         tint = np.where(
             ball[:, None], (1 + rim) * shade[:, None] * np.where(iris, glow, 1.0)[:, None], tint
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import bpy
 import numpy as np
-from mathutils import noise, Vector
+from mathutils import Vector
 
 from ...thunder_core.face.head import EYE_LEFT, EYE_RIGHT, Hair, Head, JOINT_NAMES, NECK
 from ...thunder_core.filters import smoothstep
@@ -332,60 +332,41 @@ _FOREHEAD = (1.0, (0, 47, 84), (52, 24, 46))
 _FROWN = (0.8, (0, 15, 90), (15, 20, 20))
 _NOSE = (0.45, (9, -11, 90), (11, 15, 14))
 _CROWS_FEET = (0.35, (55, -1, 62), (13, 16, 18))
-_LINES = 8.0  # distance from one line of the forehead to the next, millimetres
+_YOUNG = 0.4  # share of the depth without lines at rest
+_LINES = 9.5  # distance from one line of the forehead to the next, millimetres
 _NOSE_LINES = 7.0  # the same on the nose
 _FROWNS_AT = 5.5  # distance of the frown lines from the middle, millimetres
 _CORNER = (41.0, -1.0)  # corner of the eye, where crow's feet come from, millimetres
 _RAYS = 24.0  # angle from one crow's foot to the next, degrees
-_WET = 12.3  # distance from the middle of the eye at which an edge of a lid is wet, millimetres
+_WET = 13.2  # distance from the middle of the eye at which an edge of a lid is wet, millimetres
 # What makes them on a side: an expression of the values a, b … of the keys after it.
 _FOLDS = (("max(a,b)", "browInnerUp", "browOuterUp{}"), ("a", "browDown{}"), ("a", "noseSneer{}"))
 _SIDES = ("Left", "Right")
+_FROM = 0.35  # value of that expression up to which skin stays smooth
 _EYE_FOLD = ("0.6*a+0.5*b+0.6*c", "eyeSquint{}", "cheekSquint{}", "mouthSmile{}")
 
-_FLUSH = 1.45  # factor of what the tint of skin takes away
-_DARK = 0.6  # tint below which skin is dark already, as in nostrils
 # materials of the inner mouth
 _INNER_MOUTH = ("Mouth", "Mouth Lining", "Gums", "Teeth", "Back Teeth", "Tongue")
 _LIGHTER = 0.5  # power to which their tint is raised: below 1 is lighter
-# of uneven blood: how many in a metre, and the share of green and blue in one
-_BLOTCHES = ((40.0, 0.05), (130.0, 0.03))
 
 
 def enliven(
     mesh: bpy.types.Object, armature: bpy.types.Object, model: Head, lined: float = 0.0
 ) -> None:
-    """Give a bundled head that was just built uneven blood, wrinkles, shoulders and breath. lined:
+    """Give a bundled head that was just built a lit mouth, wrinkles, shoulders and breath. lined:
     how deep its wrinkles are at rest, 0 … 1."""
-    _flush(mesh, model)
+    _light_mouth(mesh, model)
     _add_wrinkles(mesh, model, lined)
     _add_bust(mesh, armature, model)
 
 
-def _flush(mesh: bpy.types.Object, model: Head) -> None:
-    """Make the tint of the skin stronger and uneven, and that of the inner mouth weaker: lamps make
-    it dark enough."""
-    skin, mouth = (_vertices_of(model, names) for names in (("Skin",), _INNER_MOUTH))
-    tint = np.c_[model.tints, np.ones(len(model.tints))]
-    places = model.v_template[skin].tolist()
-    paler = np.array(
-        [
-            sum(size * noise.noise(often * Vector(place)) for often, size in _BLOTCHES)
-            for place in places
-        ]
-    )
-    flushed = np.maximum(1 + _FLUSH * (tint[skin, :3] - 1), np.minimum(tint[skin, :3], _DARK))
-    tint[skin, :3] = flushed * (1 + paler[:, None] * (0.2, 1.0, 0.9))
+def _light_mouth(mesh: bpy.types.Object, model: Head) -> None:
+    """Make the tint of the inner mouth weaker: lamps make it dark enough."""
+    inner = np.isin(np.array(model.material_names)[model.polygon_material], _INNER_MOUTH)
+    mouth = np.setdiff1d(model.polygons[inner], -1)
+    tint = np.c_[model.tints, np.ones(len(model.tints))].astype(np.float32)
     tint[mouth, :3] **= _LIGHTER
-    mesh.data.color_attributes[materials.TINT].data.foreach_set(
-        "color", tint.astype(np.float32).ravel()
-    )
-
-
-def _vertices_of(model: Head, names: tuple[str, ...]) -> np.ndarray:
-    """The vertices of the parts with materials of these names."""
-    wanted = np.isin(np.array(model.material_names)[model.polygon_material], names)
-    return np.setdiff1d(model.polygons[wanted], -1)
+    mesh.data.color_attributes[materials.TINT].data.foreach_set("color", tint.ravel())
 
 
 def _add_wrinkles(mesh: bpy.types.Object, model: Head, lined: float) -> None:
@@ -404,10 +385,11 @@ def _add_wrinkles(mesh: bpy.types.Object, model: Head, lined: float) -> None:
     x, y, z = p.T
     half = np.c_[np.abs(x), y, z]  # both halves as the left one
     is_left = smoothstep(np.clip(x / 16 + 0.5, 0, 1))
-    skin = np.stack(
-        [deepest * _hill(half, *place) for deepest, *place in (_FOREHEAD, _FROWN, _NOSE)], 1
+    *skin, feet = (
+        min(_YOUNG + 2 * lined, 1) * deepest * _hill(half, *place)
+        for deepest, *place in (_FOREHEAD, _FROWN, _NOSE, _CROWS_FEET)
     )
-    feet = _CROWS_FEET[0] * _hill(half, *_CROWS_FEET[1:])
+    skin = np.stack(skin, 1)
     wet = np.linalg.norm(half - _EYE, axis=1) < _WET
     # A whole number is the bottom of a line: of the forehead; between the brows, and of crow's
     # feet; on the nose.
@@ -435,7 +417,7 @@ def _add_wrinkles(mesh: bpy.types.Object, model: Head, lined: float) -> None:
             driver = mesh.driver_add(rna_paths.property_path(name), index).driver
             for letter, key in zip("abc", keys):
                 add_input(driver, letter, mesh.data.shape_keys, rna_paths.key_path(key))
-            driver.expression = f"min(max({expression},0)+{lined},1)"
+            driver.expression = f"min(max({expression}-{_FROM},0)/{1 - _FROM}+{lined},1)"
 
 
 def _for_side(fold: tuple[str, ...], side: str) -> tuple[str, ...]:

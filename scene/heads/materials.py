@@ -132,8 +132,7 @@ def _add_pores(tree: bpy.types.NodeTree, shader: bpy.types.Node) -> None:
     across = _vector(tree, "MULTIPLY_ADD", patches, (_WAVY,) * 3, across)
     wave = _vector(tree, "COSINE", _vector(tree, "MULTIPLY", across, (2 * math.pi,) * 3))
     wave = _vector(tree, "MULTIPLY_ADD", wave, (0.5,) * 3, (0.5,) * 3)
-    # narrow grooves between wide ridges
-    lines = _vector(tree, "MULTIPLY", wave, _vector(tree, "MULTIPLY", wave, wave))
+    lines = _vector(tree, "MULTIPLY", wave, wave)  # grooves between wider ridges
     depth = _vector(
         tree, "MULTIPLY_ADD", left, left_now, _vector(tree, "MULTIPLY", right, right_now)
     )

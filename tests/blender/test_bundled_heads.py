@@ -72,9 +72,11 @@ def test_a_breath_lifts_the_bust_and_leaves_the_face(scene, rig, blender):
     "key, place",
     [("browInnerUp", 0), ("browOuterUpLeft", 0), ("browDownLeft", 1), ("noseSneerLeft", 2)],
 )
-def test_wrinkles_are_as_deep_as_the_key_that_makes_them(still, rig, blender, key, place):
-    assert wrinkles(blender, rig, "Left") == wrinkles(blender, rig, "Right") == (0.0, 0.0, 0.0)
-    rig.keys.key_blocks[key].value = 0.5
+def test_wrinkles_deepen_with_the_key_that_makes_them(still, rig, blender, key, place):
+    for faint in (0.0, 0.35):
+        rig.keys.key_blocks[key].value = faint
+        assert wrinkles(blender, rig, "Left") == wrinkles(blender, rig, "Right") == (0, 0, 0)
+    rig.keys.key_blocks[key].value = 0.675  # half of the way from there to 1
     assert wrinkles(blender, rig, "Left")[place] == pytest.approx(0.5)
     assert sum(wrinkles(blender, rig, "Left")) == pytest.approx(0.5)
     assert sum(wrinkles(blender, rig, "Right")) == pytest.approx(
@@ -94,9 +96,9 @@ def test_lines_lie_where_the_skin_folds(still, rig):
         for name in (*SIDES, "Eyes")
     }
     place = np.array([vertex.co for vertex in rig.mesh.data.vertices])
-    forehead = place[at["Left"][:, 0] > 0.5]
+    forehead = place[at["Left"][:, 0] > 0.2]
     assert len(forehead) > 20 and forehead[:, 2].min() > 0.025 and forehead[:, 0].max() > 0.02
-    feet = place[at["Eyes"][:, 0] > 0.15]
+    feet = place[at["Eyes"][:, 0] > 0.06]
     assert len(feet) > 5 and feet[:, 0].min() > 0.042 and np.abs(feet[:, 2]).max() < 0.02
     assert max(part[place[:, 2] < -0.04, :2].max() for part in at.values()) == 0.0
 
