@@ -24,61 +24,63 @@ _LEAN, _FLARE = np.radians(16.0), np.radians(24.0)  # its top back, its back edg
 _BROAD = 1.07  # its breadth, as a share of what is drawn
 _TILT = 0.12  # how far its top leans out
 _POLE = np.array([0.8, -4.5])  # centre of the rings in the ear's plane
-_CURL = 0.4  # how far it leans inwards, as a share of its height
-_FIRM, _GROWN = 0.9, 7.0  # size of the bumps that fairing takes out: free, at the cheek
+_CURL = 0.5  # how far it leans inwards, as a share of its height
+_FIRM, _GROWN = 0.6, 3.0  # size of the bumps that fairing takes out: free, at the cheek
 _STEP, _SOFT = 1.2, 0.05  # between the points of a line that is drawn; how softly they are met
 
 # The ear's plane: first number backwards, second up, millimetres.
 # the rim; in front a line on the cheek before helix and tragus, and where the lobe begins
 _EDGE = (
-    (18.3, 2.1), (18.1, 11.3), (15, 20.6), (8.9, 27.4), (2.0, 30.3), (-3.6, 28.4), (-7.8, 24.4),
-    (-10.4, 19.0), (-12.0, 12.6), (-13.2, 5.9), (-13.6, -1), (-13.6, -7), (-13.8, -12.4),
+    (18.3, 2.1), (18.1, 11.3), (15, 20.6), (8.9, 27.4), (2.0, 30.3), (-3.4, 28.6), (-7.2, 24.6),
+    (-9.7, 19.0), (-11.2, 12.6), (-12.8, 5.9), (-13.6, -1), (-13.6, -7), (-13.8, -12.4),
     (-13.6, -18.0), (-12.6, -23.4), (-8.8, -28.4), (-2.4, -31.6), (5.2, -28.2), (11.5, -19.6),
     (16.2, -9.3),
 )  # fmt: skip
 # Lines along what rises and along what lies between, with their heights.
 _LINES = (
     # the helix, from its root in the concha up in front and round to the lobe
-    ((3.4, -0.4, -6.8), (0.6, 0.4, -4.2), (-2.4, 1.6, -1.8), (-5.2, 3.8, -0.4), (-6.8, 7.6, 0.5),
-     (-6.8, 12.8, 1.4), (-5.0, 18.6, 2.4), (-1.6, 23.6, 3.5), (3.2, 26.4, 4.2), (8.4, 24.0, 4.4),
-     (13.0, 18.4, 4.3), (15.8, 10.5, 4.0), (16.0, 2.0, 3.6), (14.2, -8.0, 3.0),
-     (10.0, -17.5, 2.4), (4.6, -24.6, 2.0), (-1.5, -28.0, 1.6)),
+    ((4.0, -1.0, -7.4), (1.2, 0.2, -4.6), (-1.8, 1.4, -2.2), (-4.8, 3.6, -0.2), (-7.0, 7.6, 1.8),
+     (-7.2, 12.8, 3.4), (-5.6, 18.6, 4.4), (-2.2, 24.2, 5.0), (3.0, 27.2, 5.2), (8.4, 24.9, 5.4),
+     (13.0, 19.0, 5.4), (15.9, 10.5, 5.2), (16.1, 2.0, 4.8), (14.5, -8.0, 4.2),
+     (10.4, -17.5, 3.2), (4.6, -24.6, 2.3), (-1.5, -28.0, 1.7)),
     # behind and within it
-    ((-4.0, 10.6, -4.4), (-3.2, 14.4, -5.0), (-1.2, 18.6, -4.4), (1.8, 21.4, -3.4),
-     (5.0, 21.6, -2.8), (8.8, 18.6, -2.0), (11.4, 13.0, -1.2), (12.7, 6.0, -0.6),
-     (12.6, -2.0, 0.2), (10.8, -8.6, 1.5)),
+    ((-4.2, 10.6, -3.6), (-3.8, 14.4, -3.6), (-2.2, 18.8, -2.4), (1.0, 22.4, -1.4),
+     (4.8, 23.2, -1.2), (8.6, 20.6, -0.9), (11.4, 14.6, -0.6), (12.9, 7.0, -0.2),
+     (13.0, -1.0, 0.4), (11.8, -8.6, 1.6), (9.2, -14.0, 2.4)),
     # its edge behind
-    ((-3.6, 28.4, 1.0), (2.0, 30.3, 1.8), (8.9, 27.4, 2.0), (15, 20.6, 1.8), (18.1, 11.3, 1.4),
-     (18.3, 2.1, 1.2), (16.2, -9.3, 0.8), (11.5, -19.6, 0.6), (5.2, -28.2, 0.5),
-     (-2.4, -31.6, 0.5), (-8.8, -28.4, 0.5), (-12.6, -23.4, 0.6)),
+    ((-3.4, 28.6, 2.0), (2.0, 30.3, 2.8), (8.9, 27.4, 3.0), (15, 20.6, 2.4), (18.1, 11.3, 1.8),
+     (18.3, 2.1, 1.6), (16.2, -9.3, 1.4), (11.5, -19.6, 1.2), (5.2, -28.2, 0.8),
+     (-2.4, -31.6, 0.5), (-8.8, -28.4, 0.5), (-12.6, -23.4, 0.5)),
     # the cheek before it
-    ((-7.8, 24.4, 0.4), (-10.4, 19.0, 0.2), (-12.0, 12.6, 0.2), (-13.2, 5.9, 0.3),
+    ((-7.6, 24.8, 0.6), (-10.4, 19.0, -0.8), (-11.8, 12.6, -1.0), (-13.0, 5.9, 0.0),
      (-13.6, 0.0, 0.4)),
     # the antihelix, from behind the notch, and its upper leg
-    ((-2.6, -16.2, 1.5), (0.8, -16.2, 2.2), (4.8, -13.6, 2.4), (7.6, -8.4, 2.6), (8.7, -2.0, 2.9),
-     (8.3, 4.0, 2.8), (7.4, 9.6, 2.4), (6.8, 13.6, 1.6), (6.2, 16.6, 0.4)),
+    ((-2.0, -16.2, 2.6), (1.0, -15.2, 4.8), (4.8, -13.4, 3.8), (7.6, -8.4, 3.7), (8.6, -2.0, 4.2),
+     (8.6, 3.6, 4.4), (8.2, 9.0, 4.2), (7.4, 14.0, 3.6), (6.0, 18.4, 2.2), (4.6, 21.4, 0.6)),
     # its lower leg
-    ((8.3, 4.0, 2.8), (6.0, 6.2, 2.5), (3.0, 7.4, 1.9), (0.0, 7.8, 0.9), (-2.8, 8.0, -0.4)),
+    ((8.6, 3.6, 4.4), (6.0, 6.4, 3.9), (3.0, 7.6, 3.2), (0.0, 8.2, 2.0), (-3.0, 8.4, 0.2)),
     # the concha: under the antihelix, above the root of the helix, beneath it
-    ((0.0, -12.4, -6.4), (2.8, -10.4, -7.2), (4.8, -6.0, -7.8), (5.2, -1.0, -7.8),
-     (4.2, 2.8, -7.4)),
-    ((3.6, 3.2, -6.4), (1.4, 4.2, -5.8), (-1.2, 4.8, -4.2)),
-    ((-3.0, -3.0, -8.0), (0.0, -3.2, -9.0), (2.6, -3.0, -9.0)),
-    ((1.4, -6.6, -9.4), (-1.6, -6.4, -9.8), (-4.0, -6.6, -9.0)),
+    ((0.6, -11.4, -6.4), (3.0, -10.0, -7.2), (4.8, -6.0, -7.8), (5.6, -1.0, -7.6),
+     (4.8, 3.0, -7.0)),
+    ((3.4, 4.2, -6.4), (1.2, 5.2, -5.8), (-1.6, 5.4, -4.2)),
+    ((-3.0, -3.0, -8.4), (0.0, -3.2, -9.4), (2.6, -3.4, -9.2)),
+    ((2.4, -7.0, -9.4), (-1.0, -6.8, -10.8), (-3.4, -6.6, -11.0)),
     # between the legs
-    ((4.2, 12.0, -2.2), (2.0, 13.0, -4.6), (0.0, 14.6, -5.4)),
-    # the tragus: its edge, within it, and on the cheek
-    ((-9.8, 0.0, 0.4), (-7.5, -2.6, 1.1), (-6.3, -6.2, 1.5), (-6.7, -10.2, 1.4),
-     (-8.8, -13.4, 0.8)),
-    ((-5.6, -0.8, -4.6), (-5.0, -3.6, -6.6), (-4.6, -7.0, -7.6), (-5.0, -10.4, -6.4)),
-    ((-13.6, -3.0, 0.5), (-13.6, -7.5, 0.7), (-13.8, -12.4, 0.6)),
+    ((4.6, 11.4, -0.4), (2.6, 12.4, -2.4), (0.4, 13.4, -3.6), (-1.6, 13.6, -4.0)),
+    ((3.0, 16.4, -1.6), (1.0, 18.2, -2.2)),
+    # the tragus: its edge, before and within it, and on the cheek
+    ((-9.6, 0.6, 0.7), (-7.6, -1.4, 2.1), (-6.2, -4.4, 3.4), (-5.7, -7.4, 3.8),
+     (-6.0, -10.6, 3.2), (-7.8, -13.6, 1.2)),
+    ((-9.4, -2.2, 1.8), (-8.2, -5.0, 3.0), (-7.9, -7.8, 3.3), (-8.4, -10.6, 2.6)),
+    ((-6.2, 0.4, -2.2), (-4.7, -3.2, -5.2), (-4.2, -7.0, -6.6), (-4.2, -10.8, -5.2)),
+    ((-13.6, -3.0, 0.6), (-13.6, -7.5, 0.8), (-13.8, -12.4, 0.5)),
     # the notch under it
-    ((-7.2, -14.6, -0.6), (-4.8, -13.4, -3.8)),
+    ((-7.4, -15.4, -1.0), (-4.8, -13.6, -4.4)),
     # the notch above it, before the root of the helix
-    ((-11.0, 1.8, 0.2), (-8.4, 1.6, -0.6)),
+    ((-11.0, 2.4, 0.1), (-8.2, 2.0, -0.8)),
     # the lobe
-    ((-13.6, -18.0, 1.0), (-9.6, -19.0, 1.0), (-4.0, -20.4, 1.9), (1.0, -21.4, 1.9)),
-    ((-11.0, -22.6, 0.9), (-7.0, -25.0, 1.3), (-1.0, -24.6, 2.1)),
+    ((-13.6, -18.0, 0.6), (-9.6, -19.4, 1.0), (-4.0, -20.6, 1.8), (1.0, -21.0, 1.6)),
+    ((-11.0, -22.6, 0.8), (-7.0, -25.0, 1.6), (-1.0, -24.6, 2.5)),
 )  # fmt: skip
 _ROOT = ((-3.0, -3.0), (9.0, 22.0))  # ellipse where its back meets the skull: centre, radii
 _HOLE = ((-5.0, -3.0), (23.0, 35.0))  # ellipse of the hole's edge
@@ -88,11 +90,11 @@ _ANGLES = (0, 40, 78, 104, 129, 154, 178, 199, 217, 243, 261, 300, 332)
 _CONCHA = (6.0, 9.2, 12.0, 12.4, 11.2, 9.0, 7.4, 7.2, 8.6, 10.0, 9.8, 8.2, 6.4)  # radius
 _THICK = (5.2, 5.2, 5.0, 6.5, 7.8, 7.0, 6.6, 7.6, 7.6, 6.5, 6.5, 5.8, 5.2)  # the rim
 # height from which it leans inwards
-_LEVEL = (1.2, 1.2, 1.2, -1, -3, -4, -2, -2, -1, 1, 1.2, 1.2, 1.2)
+_LEVEL = (1.2, 1.2, 1.2, 0, -1, -3, -2, -1, -1, 0, 1.2, 1.2, 1.2)
 _ATTACHED = (0, 0, 0.15, 0.75, 1, 1, 1, 1, 1, 0.8, 0.3, 0.05, 0)  # to the cheek
 _NEAR = (1, 1, 0.8, 0.7, 0.8, 0.88, 0.88, 0.88, 0.82, 0.55, 0.4, 1, 1)  # the cheek's rings
-_BOWL = (0.0, 0.28, 0.52, 0.74, 0.89, 1.0)  # the rings: shares of the concha's radius,
-_FLOOR = (0.22, 0.52, 0.80)  # of the way to the rim,
+_BOWL = (0.0, 0.34, 0.64, 0.86, 1.0)  # the rings: shares of the concha's radius,
+_FLOOR = (0.2, 0.42, 0.64, 0.84)  # of the way to the rim,
 _RIM = (1.00, 0.80, 0.58, 0.34, 0.12, 0.00)  # and of the rim's thickness, from within
 OUTLINE = len(_BOWL) + len(_FLOOR) + len(_RIM) - 1  # the rim's ring
 # the back: depth inside the rim and height; on the cheek: way ahead and share of the crest's height
@@ -156,21 +158,26 @@ def _surface(at, height, attached):
     return flat + share[:, None] * (cheek - flat)
 
 
-def _rings(angle):
-    """(points [AROUND, 3], whether they are the cheek's [AROUND]) of every ring up to the root."""
-    towards = np.stack([np.cos(angle), np.sin(angle)], -1)
-    edge, concha, thick, level, attached = (
-        _edge(angle),
-        *(_by_angle(values, angle) for values in (_CONCHA, _THICK, _LEVEL, _ATTACHED)),
-    )
-    near = _by_angle(_NEAR, angle)
+def _rings_of_the_plane(angle):
+    """(places [AROUND, 2], heights [AROUND]) in the ear's plane of the rings up to the rim."""
+    edge, concha, thick = _edge(angle), _by_angle(_CONCHA, angle), _by_angle(_THICK, angle)
     concha = np.minimum(concha, edge - thick - 1.0)
     rings = [share * concha for share in _BOWL]
     rings += [concha + share * (edge - thick - concha) for share in _FLOOR]
     rings += [edge - share * thick for share in _RIM]
     for radius in rings:
-        at = _POLE + radius[:, None] * towards
-        height = _relief()(at)
+        at = _POLE + radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], -1)
+        yield at, _relief()(at)
+
+
+def _rings(angle):
+    """(points [AROUND, 3], whether they are the cheek's [AROUND]) of every ring up to the root."""
+    towards = np.stack([np.cos(angle), np.sin(angle)], -1)
+    edge, level, attached, near = (
+        _edge(angle),
+        *(_by_angle(values, angle) for values in (_LEVEL, _ATTACHED, _NEAR)),
+    )
+    for at, height in _rings_of_the_plane(angle):
         # what stands up leans inwards
         over = at - _CURL * np.maximum(height - level, 0)[:, None] * towards
         yield _surface(over, height, attached), np.zeros(AROUND, bool)
@@ -187,13 +194,24 @@ def _rings(angle):
 def _smoothed(rings):
     """Rings [R, AROUND, 3] without what is sharp, but for the rim where it is free."""
     rim = np.arange(OUTLINE - len(_RIM) + 1, OUTLINE)
-    soft = np.full((len(rings), AROUND, 1), 0.35)
+    soft = np.full((len(rings), AROUND, 1), 0.2)
     soft[rim] *= _by_angle(_ATTACHED, 2 * np.pi * np.arange(AROUND) / AROUND)[:, None]
     soft[[0, -1]] = 0
     mean = 0.25 * (
         np.roll(rings, 1, 0) + np.roll(rings, -1, 0) + np.roll(rings, 1, 1) + np.roll(rings, -1, 1)
     )
     return rings + soft * (mean - rings)
+
+
+def depth(index, count):
+    """Share [count] of depth of the ears' vertices: 0 on crests, 1 in the concha."""
+    angle = 2 * np.pi * np.arange(AROUND) / AROUND
+    deep = [smooth_step(1.5, -11.0, height) for _, height in _rings_of_the_plane(angle)]
+    share = np.zeros(count)
+    for key, i in index.items():
+        if key[0] == "ear" and key[2] < len(deep):
+            share[i] = deep[key[2]][key[3] if key[2] else 0]
+    return share
 
 
 def softness(index, count):
@@ -203,7 +221,7 @@ def softness(index, count):
     attached = _by_angle(_ATTACHED, 2 * np.pi * np.arange(AROUND) / AROUND)
     for key, i in index.items():
         if key[0] == "ear" and len(key) == 4:
-            outwards = smooth_step(OUTLINE - 4, OUTLINE + 1, key[2])
+            outwards = smooth_step(OUTLINE - 3, OUTLINE + 3, key[2])
             size[i] += (_GROWN - _FIRM) * attached[key[3]] * outwards
     return size
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from . import ears
 from .form import EYE, EYE_RADIUS, fold, furrows
 from .mesh import bump, smooth_step
 from .nose import POLE
@@ -25,7 +26,7 @@ _EDGE_OF_LID = (1.03, 0.90, 0.88)
 _IN_FOLDS = (0.84, 0.76, 0.74)
 _STUBBLE = (0.62, 0.68, 0.76)
 _ROOT = (0.86, 0.78, 0.68)
-_EAR = (1.02, 0.89, 0.87)
+_EAR, _IN_EAR = (1.01, 0.965, 0.955), (0.90, 0.76, 0.73)
 _NOSTRIL = ((0.62, 0.46, 0.42), (0.16, 0.10, 0.09), (0.10, 0.06, 0.05))  # its rings, its end
 
 
@@ -64,6 +65,7 @@ def tints(clay, stubble: float, age: float, red) -> np.ndarray:
     for _ in range(2):  # it fades into the cheek
         ear = clay.neighbour_mean(ear)
     tint *= 1 + ear[:, None] * (np.array(_EAR) - 1)
+    tint *= 1 + ears.depth(clay.index, len(p))[:, None] * (np.array(_IN_EAR) - 1)
     for key, i in clay.index.items():
         if key[0] == "nostril":
             tint[i] = _NOSTRIL[key[2]]
