@@ -30,12 +30,12 @@ _DRAWN = {
     -34.0: (98.0, 97.0, 93.5, 88.6, 85.4, 84.2, 82.4, 78.0),
     -42.0: (97.2, 95.9, 92.3, 88.0, 84.9, 82.4, 79.6, 74.4),
     -49.0: (95.7, 94.7, 92.0, 87.9, 84.3, 80.8, 77.0, 70.6),
-    -56.0: (94.9, 94.2, 91.6, 87.8, 83.7, 79.0, 74.4, 66.8),
-    -62.0: (97.7, 96.9, 93.4, 88.4, 83.1, 77.6, 71.6, 63.2),
-    -70.0: (97.0, 96.0, 92.6, 87.2, 82.0, 75.9, 68.8, 59.4),
-    -78.0: (95.6, 94.8, 91.6, 86.6, 81.4, 74.4, 65.6, 54.8),
-    -83.0: (91.8, 91.4, 89.6, 85.8, 80.4, 73.1, 64.0, 52.7),
-    -89.0: (89.5, 89.3, 88.0, 84.7, 79.1, 71.2, 61.6, 49.7),
+    -56.0: (94.5, 93.9, 91.4, 87.7, 83.7, 79.0, 74.4, 66.8),
+    -62.0: (96.1, 95.3, 92.2, 87.7, 82.9, 77.6, 71.6, 63.2),
+    -70.0: (96.0, 95.0, 91.7, 86.8, 81.9, 75.9, 68.8, 59.4),
+    -78.0: (94.0, 93.2, 90.2, 85.9, 81.2, 74.4, 65.6, 54.8),
+    -83.0: (91.4, 91.0, 89.2, 85.6, 80.4, 73.1, 64.0, 52.7),
+    -89.0: (90.0, 89.7, 88.2, 84.8, 79.1, 71.2, 61.6, 49.7),
     -95.0: (91.1, 90.6, 88.5, 84.0, 77.6, 68.8, 58.3, 45.6),
     -102.0: (92.6, 91.6, 88.1, 82.4, 74.5, 64.3, 52.4, 38.4),
     -109.0: (91.0, 89.7, 85.5, 78.6, 69.2, 57.4, 43.5, 27.5),
@@ -58,11 +58,11 @@ def ground(x, y):
     # philtrum: a groove between two ridges that part towards the lip's peaks
     along = np.exp(-(((y + 55.0) / 6.5) ** 4))
     ridge = 4.4 + 0.10 * np.maximum(-50.0 - y, 0)
-    z = z + along * (0.75 * np.exp(-(((x - ridge) / 2.0) ** 2)) - 0.75 * np.exp(-((x / 2.6) ** 2)))
+    z = z + along * (1.0 * np.exp(-(((x - ridge) / 2.0) ** 2)) - 1.1 * np.exp(-((x / 2.6) ** 2)))
     # the muscle knot next to the corner, the corner's dimple, and the hollow between it and the
     # chin
-    z = z + 1.2 * np.exp(-(((x - 32.5) / 5.0) ** 2) - ((y + 71.0) / 8.0) ** 2)
-    z = z - 0.9 * np.exp(-(((x - 26.0) / 3.2) ** 2) - ((y + 71.2) / 3.4) ** 2)
+    z = z + 0.5 * np.exp(-(((x - 33.0) / 6.0) ** 2) - ((y + 71.0) / 9.0) ** 2)
+    z = z - 0.8 * np.exp(-(((x - 27.0) / 3.4) ** 2) - ((y + 71.2) / 4.0) ** 2)
     z = z - 0.6 * np.exp(-(((x - 22.0) / 7.0) ** 2) - ((y + 82.0) / 5.0) ** 2)
     return z
 
@@ -92,21 +92,35 @@ def red_height(u, up):
     below."""
     a = np.abs(u)
     x = a * MOUTH_WIDTH
-    upper = 8.3 * np.maximum(1 - a**1.45, 0) ** 0.92
+    upper = 8.3 * np.maximum(1 - a**1.25, 0) ** 1.02
     upper = upper * (
-        1 - 0.15 * np.exp(-((x / 2.6) ** 2)) + 0.06 * np.exp(-(((x - 5.6) / 3.0) ** 2))
+        1 - 0.15 * np.exp(-((x / 2.6) ** 2)) + 0.08 * np.exp(-(((x - 5.6) / 3.0) ** 2))
     )
     lower = 9.7 * np.maximum(1 - a**2.5, 0) ** 1.1
     return np.where(up > 0, upper, lower)
 
 
-# Ring → its extent beyond the corner [mm].
+# Ring behind the lips' contact → its depth z, from the corner to the middle.
+_INSIDE = {
+    7: (80.7017, 82.2712, 84.0718, 85.9222, 87.8714, 89.8253,
+        91.5619, 92.9321, 93.8672, 94.3797, 94.5345),
+    8: (78.1368, 79.5159, 81.0602, 82.6818, 84.4287, 86.1979,
+        87.7804, 89.0404, 89.9072, 90.3874, 90.5345),
+    9: (76.9508, 78.2035, 79.8391, 81.5411, 83.3575, 85.2332,
+        86.9395, 88.3037, 89.2480, 89.7732, 89.9345),
+    10: (74.4966, 75.1066, 76.5706, 78.7567, 80.9792, 83.2688,
+        85.4511, 87.2150, 88.4435, 89.1265, 89.3345),
+    11: (66.4040, 67.4243, 68.2206, 70.0377, 72.7490, 75.4186,
+        78.0515, 80.2600, 81.8088, 82.6729, 82.9345),
+}  # fmt: skip
+# Ring → its extent beyond the corner [mm]; the red ends before it, and closes the crease there.
 _BEYOND = {
     2: 8.0,
     3: 3.4,
-    4: 1.4,
-    5: 0.5,
-    6: 0.2,
+    4: 1.0,
+    5: -0.2,
+    6: -1.4,
+    6.5: -2.2,
     7: 0.0,
     8: -0.4,
     9: 0.6,
@@ -115,6 +129,8 @@ _BEYOND = {
     12: 8.0,
     13: 2.0,
 }
+# Ring of the red → how far it lies before the contact [mm]: upper and lower lip, corner.
+_BEFORE = {5: (3.3, 2.6, 2.3), 6: (1.6, 1.7, 2.8), 6.5: (0.95, 0.9, 3.1)}
 
 
 def lip_ring(ring):
@@ -124,10 +140,7 @@ def lip_ring(ring):
         points = 0.5 * (lip_ring(2) + lip_ring(3))
         points[:, 2] += 0.5 * (ground(*points[:, :2].T) - points[:, 2])
         return points
-    if ring == 6.5:  # it closes the crease to a line, while the rings beside it stay apart
-        red, contact = lip_ring(6), lip_ring(CONTACT)
-        return red + [0.5, 0.8, 0.22] * (contact - red)
-    if ring != int(ring):
+    if ring != int(ring) and ring != 6.5:
         a, b, c, d = (lip_ring(int(ring) + i) for i in (-1, 0, 1, 2))
         return (9 * (b + c) - a - d) / 16
     u, up = np.array([ring_position(k) for k in range(RING)]).T
@@ -140,9 +153,9 @@ def lip_ring(ring):
         2: red + 1.9 + np.where(above, 3.6, 5.4) * arch,
         3: red + 0.8 + 1.9 * arch,
         4: red,
-        5: np.where(above, 0.56 - 0.08 * tubercle, 0.60) * red,
-        # the lips bulge over the line where they meet: from the front and the side it is a crease
-        6: 0.16 * red,
+        5: np.where(above, 0.62 - 0.06 * tubercle, 0.5) * red,
+        6: 0.08 * red + 0.25 * arch,
+        6.5: 0 * red,
         7: 0 * red,
         8: 0 * red,
         9: 2.9 * arch,
@@ -153,31 +166,21 @@ def lip_ring(ring):
     }[ring]
     x = u * (MOUTH_WIDTH + _BEYOND[ring])
     y = line + up * away
-    at_line = ground(x, line)
     full = arch**0.9
     if ring <= 4:
         z = (
             ground(x, y)
-            + {2: 0.0, 3: 0.5, 4: 1.5}[ring] * full
-            - {2: 0.0, 3: 0.7, 4: 1.6}[ring] * a**6
+            + {2: 0.0, 3: 0.2, 4: 0.6}[ring] * full
+            - {2: 0.0, 3: 0.2, 4: 0.4}[ring] * a**6
         )
-    elif ring <= 6:
-        bulge = np.where(
-            above,
-            {5: 3.3, 6: 1.9}[ring] + {5: 0.6, 6: 0.3}[ring] * tubercle,
-            {5: 3.9, 6: 3.0}[ring],
-        )
+    elif ring < CONTACT:
+        upper, lower, corner = _BEFORE[ring]
         # the lower lip's faint cleft
-        bulge = bulge - 0.5 * np.exp(-((u * MOUTH_WIDTH / 3.0) ** 2)) * (up < 0)
-        z = at_line + bulge * full - {5: 1.6, 6: 2.0}[ring] * a**4
-    elif ring <= 10:
-        z = (
-            at_line
-            + {7: -2.4, 8: -6.4, 9: -7.0, 10: -7.6}[ring]
-            + {7: -0.3, 8: 0.8, 9: 1.0, 10: 0.4}[ring] * a**3
-        )
-    elif ring == 11:
-        z = at_line - 14.0
+        before = np.where(above, upper + 0.3 * tubercle, lower)
+        before = before - 0.3 * np.exp(-((u * MOUTH_WIDTH / 3.0) ** 2)) * (up < 0)
+        z = lip_ring(CONTACT)[:, 2] + corner + (before - corner) * full
+    elif ring in _INSIDE:
+        z = np.array(_INSIDE[ring])[[min(k % 20, 20 - k % 20) for k in range(RING)]]
     else:
         z = np.full(RING, 58.0 if ring == 12 else 32.0) + 8.0 * arch
     return np.stack([x, y, z], 1)
