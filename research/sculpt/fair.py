@@ -21,7 +21,6 @@ _TRACE = 0.04  # movement that is none, millimetres
 # Where finer forms stay, left side: centre, radii, size.
 _FINE = (
     ((0, -38, 104), (20, 15, 26), 0.8),  # tip of the nose
-    ((15.5, -40, 91), (13, 13, 22), 0.8),  # its wing
     ((0, -8, 92), (18, 34, 30), 3.4),  # its bridge
     ((31, 2, 70), (24, 15, 40), 2.5),  # about the eyes
     ((74, -18, -4), (20, 46, 34), 8.0),  # before the ears
@@ -29,7 +28,7 @@ _FINE = (
     ((31, -54, 82), (16, 12, 22), 14.0),  # not between the wing and the lip
     ((42, -74, 72), (18, 17, 26), 12.0),  # nor behind the corner of the mouth
     ((31, -40, 82), (13, 23, 24), 12.0),  # nor beside the wing
-    ((19, -28, 86), (9, 8, 16), 5.0),
+    ((16, -38, 89), (11, 16, 18), 0.8),  # its wing and the crease about it
     ((0, -111, 78), (34, 18, 50), 8.0),  # the chin is round
 )  # fmt: skip
 

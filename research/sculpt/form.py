@@ -120,27 +120,10 @@ def distance(p, nose=True):
 
 
 def _with_nose(d, p):
-    """Distances d [n] of points of the left side to the face, joined with its nose."""
-    d = smooth_min(d, capsule(p, (0, 4, 68), (0, -27, 80), 10.5, 12.2), 12)  # its sides
-    d = smooth_min(d, capsule(p, (0, 7, 79.5), (0, -27.2, 96.0), 5.2, 8.4), 9)  # bridge
-    d = smooth_min(d, ellipsoid(p, (0, -33.8, 99.8), (10.4, 9.4, 10.0)), 5.5)  # tip
-    d = smooth_min(d, capsule(p, (10.2, -34.6, 96.5), (12.2, -36.6, 89.6), 5.1, 6.2), 3.5)  # wing
-    # between the nostrils
-    d = smooth_min(d, capsule(p, (0, -41.4, 100.4), (0, -44.0, 94.0), 3.6, 4.4), 4)
-    line = np.array(_BEHIND_WING)
-    apart = np.min([capsule(p, a, b, 0, 0) for a, b in zip(line, line[1:])], axis=0)
-    deep = 5.5 * smooth_step(-26, -35, p[:, 1])  # from nothing above the wing
-    return d + deep * np.exp(-((apart / 2.2) ** 2))
-
-
-# the crease about it
-_BEHIND_WING = (
-    (10.3, -28.6, 97.0),
-    (14.6, -28.6, 91.0),
-    (17.7, -31.0, 87.0),
-    (19.0, -37.3, 85.4),
-    (18.0, -45.0, 86.2),
-)
+    """Distances d [n] of points of the left side to the face, joined with the bridge of its nose;
+    tip and wings are drawn in nose.py."""
+    d = smooth_min(d, capsule(p, (0, 4, 68), (0, -27, 80), 8.5, 14.0), 14)  # its sides
+    return smooth_min(d, capsule(p, (0, 7, 79.5), (0, -27.2, 96.6), 4.0, 7.6), 8)  # bridge
 
 
 # What bone and muscle raise or hollow: centre, radii, height [mm]; the lips' rings, above −90 near

@@ -1,84 +1,117 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The nose: its midline, bridge, tip, wings and nostrils as a small table over the skin's grid."""
+"""The nose: its bridge, tip, wings and nostrils as a small table over the skin's grid."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from .form import distance, drop_onto
+from .form import distance
 
-# Row of the grid → points (x, y, z) of columns 0 to 6, over the crease beside the wing.
+# Row of the grid → points (x, y, z) of columns 0 to 6: 0 is the nose's middle, 4 the wing, 5 the
+# crease behind it. The bridge, rows up to 16, lies on the form, the rest is as drawn here.
 _TABLE = {
     10: ((0, 12.0, 90.0), (4.8, 12.0, 89.2)),
-    11: ((0, 6.5, 87.8), (5.0, 6.5, 86.5)),
-    12: ((0, 1.0, 88.9), (4.9, 1.0, 86.9)),
-    13: ((0, -4.5, 91.8), (5.0, -4.5, 89.4)),
-    14: ((0, -10.0, 94.9), (5.2, -10.0, 92.4)),
-    15: ((0, -15.5, 98.3), (5.3, -15.4, 95.7)),
-    16: ((0, -21.0, 101.8), (5.2, -20.8, 99.3), (9.2, -20.4, 93.5)),
-    17: ((0, -24.6, 105.2), (5.4, -24.4, 102.8), (9.6, -24.2, 97.0), (13.8, -24.0, 89.0)),
+    11: ((0, 6.5, 87.8), (4.8, 6.5, 86.5)),
+    12: ((0, 1.0, 88.9), (4.0, 1.0, 86.9)),
+    13: ((0, -4.5, 91.8), (4.0, -4.5, 89.4)),
+    14: ((0, -10.0, 94.9), (4.6, -10.0, 92.4)),
+    15: ((0, -15.5, 98.3), (4.7, -15.4, 95.7)),
+    16: ((0, -21.0, 101.8), (4.3, -20.8, 99.3), (9.0, -20.4, 93.5)),
+    17: ((0, -24.9, 105.0), (4.4, -24.5, 103.0), (9.4, -24.2, 96.4), (14.0, -23.9, 89.6)),
+    17.5: (
+        (0, -26.8, 106.5),
+        (4.8, -26.5, 104.6),
+        (9.6, -26.2, 97.8),
+        (13.4, -25.8, 90.6),
+        (17.2, -25.4, 84.8),
+    ),
     18: (
-        (0, -28.4, 108.6),
-        (5.4, -28.3, 107.0),
-        (9.4, -28.1, 101.0),
-        (12.4, -27.9, 92.0),
-        (17.0, -27.9, 85.0),
+        (0, -28.8, 107.9),
+        (5.2, -28.4, 106.3),
+        (10.0, -28.2, 99.5),
+        (13.0, -27.6, 91.9),
+        (16.4, -27.0, 85.4),
+        (20.6, -27.2, 81.8),
+    ),
+    18.5: (
+        (0, -30.9, 109.2),
+        (5.5, -30.4, 107.8),
+        (10.4, -30.2, 101.2),
+        (12.6, -29.6, 93.0),
+        (15.2, -29.2, 85.8),
+        (19.0, -29.2, 82.6),
     ),
     19: (
-        (0, -32.6, 111.2),
-        (5.2, -32.2, 109.6),
-        (9.6, -31.6, 101.5),
-        (13.6, -33.0, 95.5),
-        (17.2, -32.8, 90.4),
-        (16.2, -32.2, 85.4),
-        (21.4, -32.2, 83.2),
+        (0, -33.2, 110.0),
+        (5.6, -32.8, 108.9),
+        (10.7, -32.4, 102.4),
+        (12.9, -31.6, 94.6),
+        (15.6, -31.2, 86.6),
+        (17.8, -31.2, 83.6),
+        (21.0, -31.8, 82.2),
+    ),
+    19.5: (
+        (0, -35.8, 110.0),
+        (5.6, -35.2, 109.0),
+        (10.8, -34.8, 103.0),
+        (14.5, -33.6, 96.8),
+        (17.6, -33.4, 89.2),
+        (16.6, -33.6, 83.8),
+        (21.0, -34.8, 82.4),
     ),
     20: (
-        (0, -37.2, 110.4),
-        (4.8, -37.0, 108.6),
-        (9.8, -36.2, 101.5),
-        (15.0, -37.0, 96.5),
-        (19.0, -37.2, 90.2),
-        (17.0, -37.6, 85.0),
-        (22.9, -38.0, 83.6),
+        (0, -38.4, 109.3),
+        (5.3, -37.7, 108.3),
+        (10.2, -37.4, 103.3),
+        (15.1, -36.2, 97.4),
+        (19.2, -36.2, 90.0),
+        (16.4, -36.6, 83.4),
+        (20.6, -37.8, 82.6),
+    ),
+    20.5: (
+        (0, -40.9, 107.9),
+        (4.9, -40.3, 106.9),
+        (9.2, -39.9, 103.2),
+        (14.5, -38.8, 98.0),
+        (19.2, -39.3, 90.6),
+        (16.3, -39.8, 83.6),
+        (20.8, -40.8, 82.8),
     ),
     21: (
-        (0, -41.6, 107.2),
-        (3.9, -41.0, 105.6),
-        (8.0, -40.8, 101.6),
-        (13.2, -40.0, 96.2),
-        (17.8, -40.6, 90.6),
-        (16.8, -42.0, 84.6),
-        (23.2, -43.4, 84.2),
+        (0, -43.2, 105.6),
+        (4.4, -43.2, 103.6),
+        (7.2, -42.2, 102.0),
+        (11.4, -41.1, 98.4),
+        (17.9, -42.3, 90.6),
+        (16.2, -42.8, 84.2),
+        (20.8, -43.8, 83.2),
     ),
     22: (
-        (0, -44.8, 102.0),
-        (3.5, -44.2, 100.6),
-        (7.0, -24.1, 93.5),
-        (13.2, -41.4, 92.0),
-        (15.2, -43.0, 90.4),
-        (16.6, -44.4, 86.2),
-        (23.8, -47.4, 84.6),
+        (0, -45.8, 101.6),
+        (3.6, -45.4, 99.6),
+        (7.0, -28.0, 94.5),
+        (12.8, -43.4, 94.0),
+        (15.4, -45.6, 90.8),
+        (15.6, -46.0, 85.8),
+        (21.6, -47.0, 84.2),
     ),
     23: (
-        (0, -46.6, 97.0),
-        (4.0, -46.6, 95.4),
-        (8.0, -46.0, 93.4),
-        (12.0, -45.6, 91.2),
-        (15.0, -47.4, 88.4),
-        (20.6, -50.0, 85.4),
-        (26.0, -51.6, 84.2),
+        (0, -47.6, 97.0),
+        (4.6, -46.6, 96.0),
+        (7.6, -46.8, 93.6),
+        (10.8, -45.9, 92.0),
+        (14.2, -47.8, 87.6),
+        (18.8, -49.4, 86.2),
+        (24.9, -51.4, 84.4),
     ),
 }
-BETWEEN = (17.5, 18.5, 19.5, 20.5)  # rows in the middle between two of the table
-# the last row over the nose's underside; depth of the line in its middle, millimetres
-_LAST_ROUND, _MIDDLE = 20.5, 80.0
-_CREASE = 5  # column in the crease beside the wing
-_AS_DRAWN = ((21, 3), (21, 5), (22, 4), (22, 5), (23, 4))  # under the wing: not on the form
+BETWEEN = (17.5, 18.5, 19.5, 20.5)  # rows in the middle between two others
+_LAST_ON_FORM = 16
+_MIDDLE = 80.0  # depth of the line in the bridge's middle, millimetres
 POLE = (22, 2)  # row and column of the nostril's end
 _RIM = ((21, 1), (21, 2), (21, 3), (22, 3), (23, 3), (23, 2), (23, 1), (22, 1))
 # the nostril's rings: share of the way from its rim to its middle, how far up and back [mm]
-_INSIDE = ((0.04, 0.8, 0.3), (0.2, 7.0, 2.0))
+_INSIDE = ((0.1, 1.5, 0.3), (0.25, 7.0, 2.0))
 
 
 def add_nostrils(mesh):
@@ -103,24 +136,13 @@ def add_nostrils(mesh):
 
 def points():
     """Grid key → point [3], millimetres, of every vertex of the nose, both sides."""
-    table = {row: np.array(columns, float) for row, columns in _TABLE.items()}
-    for row in BETWEEN:
-        above, below = table[row - 0.5], table[row + 0.5]
-        count = min(len(above), len(below))
-        table[row] = 0.5 * (above[:count] + below[:count])
-    seeds = {
-        ("g", row, column): point
-        for row, columns in table.items()
+    found = {
+        ("g", row, column): np.array(point, float)
+        for row, columns in _TABLE.items()
         for column, point in enumerate(columns)
     }
-    # the table says where along the form: under the nose and on the cheek by its slope, elsewhere
-    # straight away from its middle line
-    round_it = [key for key in seeds if key[1] <= _LAST_ROUND and key[2] <= _CREASE]
-    under = [key for key in seeds if key not in round_it and key[1:] != POLE]
-    found = dict(zip(under, drop_onto(np.array([seeds[key] for key in under]))))
-    found |= dict(zip(round_it, _away_from_the_middle(np.array([seeds[key] for key in round_it]))))
-    for place in (POLE, *_AS_DRAWN):
-        found[("g", *place)] = seeds[("g", *place)]
+    bridge = [key for key in found if key[1] <= _LAST_ON_FORM]
+    found |= dict(zip(bridge, _away_from_the_middle(np.array([found[key] for key in bridge]))))
     found = {key: point * [key[2] != 0, 1, 1] for key, point in found.items()}
     return found | {
         ("g", row, -column): point * [-1, 1, 1]
