@@ -129,6 +129,83 @@ def test_constraints_hold_whatever_was_sampled_and_directed(seed, listens):
     assert np.abs(result[:, columns.eyes]).max() <= np.radians(24) + 1e-6
 
 
+# (step, what it changes) → what is so of (that before it, after it, the voice, all such pairs), in
+# any performance
+TONGUE, ROLL, TIP = COLUMN["tongueOut"], COLUMN["mouthRollLower"], COLUMN["tongueTipUp"]
+AIM = "show teeth and tongue", "gap"
+CLAIMS = {
+    ("rest without speech", "jaw"): lambda was, now, voice, _: (
+        not now[voice.presence == 0].any() and np.allclose(*of(was, now, voice.presence > 0.4))
+    ),
+    ("hold tongue", "expression"): lambda was, now, _, pairs: (
+        not now[pairs["turn jaw", "jaw"][0][:, 0] < 0.02, TONGUE].any() and (now <= was).all()
+    ),
+    ("meet lips", "gap"): lambda was, now, voice, _: (
+        (now <= np.maximum(was, 0)).all()
+        and not now[(voice.shut == 1) & (was > 0) & (was < 1)].any()
+        and np.array_equal(*of(was, now, (voice.shut == 0) | (was > 2)))
+    ),
+    AIM: lambda was, now, voice, _: (
+        np.array_equal(*of(was, now, was < 0.1))
+        and now[(voice.sounds.sibilant == 1) & only(voice) & (was > 0.35)].min(initial=9) > 2
+    ),
+    ("turn jaw", "jaw"): lambda was, now, voice, _: (
+        now[:, 0].min() >= 0 and np.allclose(*of(was, now, voice.presence == 0), atol=1e-3)
+    ),
+    ("tuck lip", "expression"): lambda was, now, voice, _: (
+        np.array_equal(*of(was, now, voice.sounds.labiodental * voice.presence == 0))
+        and now[:, ROLL].min() >= 0
+    ),
+    ("unroll lip for tongue", "expression"): lambda _, now, voice, __: (
+        not now[(voice.sounds.dental == 1) & only(voice), ROLL].any()
+    ),
+    ("set lips", "expression"): lambda was, now, voice, pairs: (
+        np.allclose(*of(gap_of(now, pairs["turn jaw", "jaw"][1]), pairs[AIM][1], pairs[AIM][1] > 0))
+        and np.allclose(*of(was, now, voice.presence == 0), atol=0.05)
+        and now.min() >= 0
+    ),
+    ("put tongue out", "expression"): lambda was, now, voice, _: np.array_equal(
+        *of(was, now, voice.sounds.dental * voice.presence == 0)
+    ),
+    ("make room for rolled lip", "expression"): lambda was, now, _, __: (
+        (now <= was).all() and not now[now[:, ROLL] > 0.45, TONGUE].any()
+    ),
+    ("roll lip in time", "expression"): lambda was, now, _, __: (
+        (now >= was).all() and np.abs(np.diff(now[:, ROLL])).max() <= 0.45 + 1e-6
+    ),
+    ("limit tongue rate", "expression"): lambda _, now, __, ___: (
+        np.abs(np.diff(now[:, TIP])).max() <= 0.35 + 1e-6
+    ),
+}
+
+
+def of(was, now, frames):
+    """Two curves on some of the frames."""
+    return was[frames], now[frames]
+
+
+def only(voice):
+    """Frames on which somebody speaks, and no lip is at the teeth."""
+    return (voice.presence == 1) & (voice.sounds.labiodental == 0)
+
+
+def gap_of(expression, jaw):
+    """The distance of the lips [T], millimetres."""
+    return PIPELINE.mechanics.articulators.shape(expression, jaw).gap
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(seed=strategies.integers(0, 10**6))
+def test_each_constraint_does_what_it_is_there_for_in_any_performance(seed):
+    sampled, voice, part = sampled_by(seed)
+    trace, pairs = Trace(), {}
+    PIPELINE.recording(trace).finish(sampled, voice, part)
+    for change in trace.changes:
+        pairs[change.step.name, change.what] = change.before, change.after
+    for name, holds in CLAIMS.items():
+        assert holds(*pairs[name], voice, pairs), name
+
+
 def test_lips_rest_where_nobody_speaks():
     result = PIPELINE.finish(sampled_by(3)[0], voice_of(*np.zeros((5, FRAMES))), Performance(0))
     speaking = result[:, : len(NAMES)][:, PIPELINE.speaking]
