@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.ndimage import gaussian_filter1d, minimum_filter1d
 from scipy.stats import spearmanr
 from torch import Tensor
 from tqdm import tqdm
@@ -33,6 +32,7 @@ from ..engine.scorer import (
 )
 from ..engine.speech.encoder import LOUDNESS, PHONES
 from ..face.lips import CLOSED_MM, height_gap
+from ..filters import gaussian, highest
 from ..networks.judge import astray, FLOOR, Judge, left_open, mean, score_weight, smooth, TAPS
 from ..networks.speech import Mouth
 from ..types import in_group, SPEECH
@@ -63,7 +63,7 @@ def _delay(x: np.ndarray, frames: float) -> np.ndarray:
 
 def without_closures(x: np.ndarray, opening: np.ndarray) -> np.ndarray:
     """Closures removed: where the lips meet between open frames, the motion glides over it."""
-    shut = (opening < CLOSED_MM) & (minimum_filter1d(-opening, 9) < -2.0)
+    shut = (opening < CLOSED_MM) & (highest(opening, 9) > 2.0)
     if not shut.any():
         return x
     keep = np.flatnonzero(~np.convolve(shut, np.ones(5), "same").astype(bool))
@@ -97,11 +97,11 @@ def corrupt(
         case "other":
             bad = other
         case "smooth":
-            bad = gaussian_filter1d(x, rng.uniform(1.0, 4.0), axis=0)
+            bad = gaussian(x, rng.uniform(1.0, 4.0))
         case "open":
             bad = without_closures(x, opening)
         case "shake":
-            rough = gaussian_filter1d(rng.standard_normal(x.shape), rng.uniform(0.5, 2.0), axis=0)
+            rough = gaussian(rng.standard_normal(x.shape), rng.uniform(0.5, 2.0))
             bad = x + rough / rough.std(0) * x.std(0) * rng.uniform(0.2, 1.0)
         case _:
             raise ValueError(kind)

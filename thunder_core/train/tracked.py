@@ -18,13 +18,13 @@ import numpy as np
 import soundfile
 import torch
 import torchaudio
-from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation, Slerp
 
 from ..errors import BadHead, ThunderError
 from ..face import regions
 from ..face.head import Head, load_head
 from ..face.retarget import MOST, Retarget, to_head
+from ..filters import gaussian
 from ..types import FPS, Motion, RATE
 
 COEFFICIENTS = 100  # coefficients that the paper most likely used; files hold as many or fewer
@@ -199,7 +199,7 @@ def resample(x: np.ndarray, fps: float, to: float = FPS, rotations: bool = False
     at = np.arange(max(1, int(np.floor((len(x) - 1) / fps * to + 1e-6)) + 1)) / to * fps
     # faster captures are smoothed first, or jitter would be folded into the motion
     if fps > 1.5 * to:
-        x = gaussian_filter1d(x, 0.35 * fps / to, axis=0, mode="nearest")
+        x = gaussian(x, 0.35 * fps / to, "nearest")
     if len(x) == 1:
         return x[:1].repeat(len(at), 0)
     if rotations:
