@@ -24,7 +24,7 @@
 #   make lint          ruff's checks and layout of every Python file, and types by mypy
 #   make locks         requirements/*.txt from requirements/*.in (needs uv)
 #   make licences      docs/reference/licences.md: the licences of everything a user installs
-#   make weight        what the repository weighs: statements, modules, imports, numbers, words, beside docs/development/weight.json
+#   make weight        what the repository weighs: statements, modules, imports, numbers, words, beside the last release
 #   make package       out/packages/thunder-VERSION-PLATFORM-pyXY.zip, what Blender installs; PLATFORMS="linux-x64 …" PYTHONS="3.11 …"
 #   make packages      the same for every platform and Python
 #   make repository    out/packages/index.json, for Blender to install and update from

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What this repository weighs (`make weight`): statements, modules, imports, numbers and words,
-beside the figures that were stored last.
+beside those of the last release.
 
 For each top folder: statements (docstrings not counted), modules, imports between modules of this
 repository (pairs of files), numbers in the code (constants with a name, and literals; 0, 1, 2 and
 .5 of either sign not counted), and words of its pages. In the engine's Python also what one take of
 the sample passes through, from the request to the take: modules, entries from one into another, and
-re-entries, into a module that was entered before. docs/development/weight.json has the figures
-compared with.
+re-entries, into a module that was entered before; and of the modules that the steps after sampling
+enter, the numbers (tables have names; these steps read no file). docs/development/weight.json has
+the figures compared with.
 """
 
 import argparse
@@ -27,7 +28,8 @@ from research.harness import ROOT
 KEPT = ROOT / "docs" / "development" / "weight.json"
 LABORATORY, TESTS = ("bench", "research", "tools"), "tests"
 TRIVIAL = {0, 1, 2, 0.5}  # numbers that are not counted
-FIGURES = ("statements", "modules", "imports", "named numbers", "literals", "words")
+NUMBERS = ("named numbers", "literals")
+FIGURES = ("statements", "modules", "imports", *NUMBERS, "words")
 TOTALS = ("product without tests", "laboratory", "tests")
 
 Figures = dict[str, int]
@@ -78,6 +80,12 @@ def named_values(module: ast.Module) -> Iterator[ast.expr]:
             and (value := getattr(node, "value", None)) is not None
         ):
             yield value
+
+
+def count_numbers(module: ast.Module) -> Figures:
+    """How many numbers a module has: in constants with a name, and others."""
+    named = sum(is_number(node) for value in named_values(module) for node in ast.walk(value))
+    return {"named numbers": named, "literals": sum(map(is_number, ast.walk(module))) - named}
 
 
 def is_docstring(node: ast.AST) -> bool:
@@ -144,15 +152,14 @@ def figures_of(tree: Path) -> dict[str, Figures]:
             counts["words"] += len(text.split())
             continue
         module = ast.parse(text)
-        named = sum(is_number(node) for value in named_values(module) for node in ast.walk(value))
         nodes = list(ast.walk(module))
         counts["statements"] += sum(
             isinstance(node, ast.stmt) and not is_docstring(node) for node in nodes
         )
         counts["modules"] += 1
         counts["imports"] += len(imported_files(path, nodes, files, tree))
-        counts["named numbers"] += named
-        counts["literals"] += sum(map(is_number, nodes)) - named
+        for name, count in count_numbers(module).items():
+            counts[name] += count
     return dict(sorted(result.items()))
 
 
@@ -202,9 +209,9 @@ class Trace:
         }
 
 
-def trace_take(tree: Path) -> Figures:
-    """What one take of the sample, in the usual direction, passes through in thunder_core; runs in
-    the engine's Python."""
+def trace_take(tree: Path) -> tuple[Figures, Figures]:
+    """What one take of the sample, in the usual direction, passes through in thunder_core, and the
+    modules of the steps after sampling with their numbers; runs in the engine's Python."""
     sys.path.insert(0, str(tree))
     direction = import_module("thunder_core.direction")
     module = import_module("thunder_core.engine.engine")
@@ -215,17 +222,33 @@ def trace_take(tree: Path) -> Figures:
     vars(module)["processors"] = lambda: 1  # so that all of it runs in this thread
     asked = direction.Brief(direction.Direction().vector()[None], 0.0)
     request = import_module("thunder_core.request").Request(1, 1, direction=asked)
-    trace = Trace(tree / "thunder_core")
-    sys.setprofile(trace)
+    whole, after = Trace(tree / "thunder_core"), Trace(tree / "thunder_core")
+    sys.setprofile(whole)
     try:
         engine.generate(speech, request)
     finally:
         sys.setprofile(None)
-    return trace.figures()
+    pipeline = import_module("thunder_core.engine.pipeline").Pipeline
+    finish = pipeline.finish
+
+    def traced(*args, **more):
+        sys.setprofile(after)
+        try:
+            return finish(*args, **more)
+        finally:
+            sys.setprofile(None)
+
+    pipeline.finish = traced
+    engine.generate(speech, request)
+    modules = [ast.parse(Path(each).read_text(encoding="utf-8")) for each in set(after.path)]
+    numbers = [count_numbers(module) for module in modules]
+    sums = {name: sum(each[name] for each in numbers) for name in NUMBERS}
+    return whole.figures(), {"modules": len(modules)} | sums
 
 
 def weigh(tree: Path) -> dict[str, Any]:
-    """Commit, day, the figures of each folder, and of one take where this Python has the engine."""
+    """Commit, day, the figures of each folder, and of one take and the steps after sampling where
+    this Python has the engine."""
     head = subprocess.run(
         ["git", "-C", str(tree), "show", "-s", "--format=%h %cs"],
         capture_output=True,
@@ -235,7 +258,7 @@ def weigh(tree: Path) -> dict[str, Any]:
     commit, day = head.stdout.split()
     result: dict[str, Any] = {"commit": commit, "day": day, "folders": figures_of(tree)}
     if importlib.util.find_spec("onnxruntime"):
-        result["take"] = trace_take(tree)
+        result["take"], result["after sampling"] = trace_take(tree)
     return result
 
 
@@ -254,10 +277,11 @@ def table(now: dict[str, Any], base: dict[str, Any], name: str) -> Iterator[str]
     new, old = totals_of(now["folders"]), totals_of(base["folders"])
     for title in TOTALS:
         yield row(title, new[title], old[title], FIGURES)
-    if "take" in now:
-        figures = tuple(now["take"])
-        yield f"{'':22s}" + "".join(f"{figure:>17s}" for figure in figures)
-        yield row("one take", now["take"], base.get("take", {}), figures)
+    for name, title in (("take", "one take"), ("after sampling", "after sampling")):
+        if name in now:
+            figures = tuple(now[name])
+            yield f"{'':22s}" + "".join(f"{figure:>17s}" for figure in figures)
+            yield row(title, now[name], base.get(name, {}), figures)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
