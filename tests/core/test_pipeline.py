@@ -288,8 +288,11 @@ def articulated(sounds, jaw=0.0, **channels):
     given[1][:, 0] = jaw
     for name, values in channels.items():
         given[0][:, PIPELINE.channels.index(name)] = values
-    voice = SimpleNamespace(sounds=sounds)
-    return (given, PIPELINE.mechanics.speak(*given, sounds), PIPELINE.articulate(*given, voice))
+    return (
+        given,
+        PIPELINE.mechanics.speak(*given, sounds),
+        PIPELINE.mechanics.articulate(*given, sounds),
+    )
 
 
 def on(start, end, value=1.0):
@@ -299,7 +302,7 @@ def on(start, end, value=1.0):
 
 def test_lip_and_tongue_come_and_leave_in_more_than_a_frame():
     _, before, made = articulated(Sounds(SPEAKS, NOTHING, on(24, 26), NOTHING, NOTHING), 0.12)
-    before, made = (motion[0][:, PIPELINE.roll] for motion in (before, made))
+    before, made = (motion[0][:, PIPELINE.mechanics.roll] for motion in (before, made))
     assert np.abs(np.diff(before)).max() > 0.6 and np.abs(np.diff(made)).max() <= 0.45 + 1e-6
     assert made[24:26] == pytest.approx(before[24:26]) and (made >= before - 1e-9).all()
     _, (before, _), (made, _) = articulated(

@@ -2,10 +2,10 @@
 """The steps after sampling, in their order: from the motion that a diffusion model has sampled to
 one that a face performs; numpy only.
 
-`Pipeline.finish` is the list. What it does to a speaking mouth is listed in `Pipeline.articulate`,
-and of that the jaw, lips and tongue in `face.mechanics.Mechanics.speak`. A step marked *constraint*
-is there because no face does otherwise, *added* because it adds behaviour to the model's (`steps`).
-`explain` says what each did to one frame, and why."""
+`Pipeline.finish` is the list. What it does to a speaking mouth is listed in
+`face.mechanics.Mechanics.articulate`. A step marked *constraint* is there because no face does
+otherwise, *added* because it adds behaviour to the model's (`steps`). `explain` says what each did
+to one frame, and why."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ import numpy as np
 
 from ..face.mechanics import Mechanics
 from ..face.moods import MoodPoses
-from ..face.points import Articulators, Shape
-from ..filters import smoothstep
+from ..face.points import Articulators
 from ..steps import ADDED, CONSTRAINT, step, Trace, traced
-from ..types import Columns, in_group, LARGEST_VALUE, LIP_CLOSE, MOODS, SPEECH
+from ..types import Columns, in_group, LARGEST_VALUE, MOODS, SPEECH
 from .diffusion import Inpainting
 from .planning.take_plan import TakePlan
 
@@ -28,17 +27,7 @@ if TYPE_CHECKING:
 
 _FURTHEST_LOOK = np.float32(np.radians(24.0))  # largest turn of an eye in its socket
 _FELT_ON_ACCENTS = 0.12  # how much more a mood shows on an accent
-# most by which the lower lip rolls in or out from frame to frame on its way to and from the teeth
-_UNROLLED = 0.45
-# most by which a channel that raises the tongue changes from frame to frame: tip and palate meet in
-# two frames or more
-_TONGUE_STEP = 0.35
-_OUT = 0.02  # tongueOut above which a tongue that is raised would come through the upper teeth
 _SPEAKS = 3.0  # factor of the presence of speech: above 1, lips are as the model has them
-# gaps of lips, mm, below which they meet on m, b and p, and above which they stay as they are
-_MEET = (1.0, 2.0)
-# jaw angles (radians) at which the tongue begins to fit and fully fits between the teeth
-_TONGUE_FITS = (0.02, 0.06)
 
 
 class Pipeline:
@@ -52,9 +41,6 @@ class Pipeline:
         # stay.
         self.speaking = in_group(channels, SPEECH, but=MOODS)
         self.columns_of = {name: i for i, name in enumerate(channels)}
-        self.close, self.tongue_out, self.roll = (
-            self.columns_of[name] for name in (LIP_CLOSE, "tongueOut", "mouthRollLower")
-        )
 
     def recording(self, trace: Trace) -> Pipeline:
         """A copy that adds to a trace what each step changes, and what takes plan."""
@@ -82,7 +68,7 @@ class Pipeline:
         expression, jaw = self.rest_without_speech(expression, jaw, voice.presence)
         if plan is not None:
             jaw = self.breathe(jaw, plan.breath)
-        expression, jaw = self.articulate(expression, jaw, voice, take.lips)
+        expression, jaw = self.mechanics.articulate(expression, jaw, voice.sounds, take.lips)
         jaw = jaw.astype(np.float32)
         if style is not None:
             felt = (
@@ -102,21 +88,6 @@ class Pipeline:
             expression = self.rest_lower_face(expression, plan.resting.channels)
             acted = np.concatenate([expression, *turns], 1).astype(np.float32)
         return acted if kept is None else self.keep_fixed_part(acted, spoken, kept)
-
-    def articulate(
-        self, expression: np.ndarray, jaw: np.ndarray, voice: VoiceFeatures, lips: float = 1.0
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The part of `finish` for a speaking mouth: expression [T, n] and jaw [T, 3] with lips,
-        teeth and tongue where the sounds have them. lips: as `Mechanics.speak`'s."""
-        sounds = voice.sounds
-        x = self.hold_tongue(expression, jaw)
-        aim = self.mechanics.articulators.shape(x.astype(np.float64), jaw.astype(np.float64))
-        aim = self.meet_lips(aim, sounds.shut)
-        aim = self.mechanics.show_teeth_and_tongue(aim, sounds)
-        x, jaw = self.mechanics.speak(x, jaw, sounds, aim, lips)
-        x = self.roll_lip_in_time(x)
-        x = self.limit_tongue_rate(x)
-        return x, jaw
 
     # ---- steps
 
@@ -142,36 +113,6 @@ class Pipeline:
         alive: [T] 0 … 1."""
         spoken = np.minimum(_SPEAKS * alive, 1)[:, None]
         return expression * np.where(self.speaking, spoken, 1.0).astype(np.float32), jaw * spoken
-
-    @step(CONSTRAINT, "expression")
-    def hold_tongue(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
-        """Expression [T, n] whose tongue comes out only where the jaw [T, 3] is open enough."""
-        x = expression.copy()
-        free = ((jaw[:, 0] - _TONGUE_FITS[0]) / (_TONGUE_FITS[1] - _TONGUE_FITS[0])).clip(0, 1)
-        x[:, self.tongue_out] *= smoothstep(free)
-        return x
-
-    @step(CONSTRAINT, "aim", {"shut": "m, b or p"})
-    def meet_lips(self, aim: Shape, shut: np.ndarray) -> Shape:
-        """The mouth's target, in which lips that all but meet where `shut` [T] is 1 do meet."""
-        nearly = 1 - smoothstep(((aim.gap - _MEET[0]) / (_MEET[1] - _MEET[0])).clip(0, 1))
-        return Shape(aim.gap * (1 - shut * nearly), aim.rise, aim.incisors)
-
-    @step(CONSTRAINT, "expression")
-    def roll_lip_in_time(self, expression: np.ndarray) -> np.ndarray:
-        """Expression [T, n] whose lower lip takes its time to the teeth and back."""
-        x = expression.copy()
-        x[:, self.roll] = widen_peaks(x[:, self.roll], _UNROLLED)
-        return x
-
-    @step(CONSTRAINT, "expression")
-    def limit_tongue_rate(self, expression: np.ndarray) -> np.ndarray:
-        """Expression [T, n] whose tongue takes its time to the palate and back."""
-        x = expression.copy()
-        out = x[:, self.tongue_out] > _OUT
-        raised = self.mechanics.raised
-        x[:, raised] = limit_rate(x[:, raised], _TONGUE_STEP, out)
-        return x
 
     @step(ADDED, "jaw", {"breath": "a breath before a phrase"})
     def breathe(self, jaw: np.ndarray, breath: np.ndarray) -> np.ndarray:
@@ -238,21 +179,3 @@ def add_with_room(values: np.ndarray, addition: np.ndarray) -> np.ndarray:
     return np.maximum(
         0, values + np.where(addition > 0, _MOST * room * np.tanh(addition / _MOST), addition)
     )
-
-
-def widen_peaks(values: np.ndarray, most: float) -> np.ndarray:
-    """Raises curves [T, …] around their peaks until they change by at most `most` a frame."""
-    result = np.array(values)
-    for _ in range(int(np.ceil(np.ptp(values) / most)) if len(values) else 0):
-        result[1:] = np.maximum(result[1:], result[:-1] - most)
-        result[:-1] = np.maximum(result[:-1], result[1:] - most)
-    return result
-
-
-def limit_rate(values: np.ndarray, most: float, kept_low: np.ndarray) -> np.ndarray:
-    """Curves [T, c] that change by at most `most` from frame to frame: raised around their peaks,
-    but not where `kept_low`, bool [T], whose values they leave and reach by coming down in time."""
-    if not len(values):
-        return values
-    ceiling = -widen_peaks(-np.where(kept_low[:, None], values, values.max(0)), most)
-    return np.minimum(widen_peaks(values, most), ceiling)

@@ -54,6 +54,16 @@ _HARDLY = 0.02  # weight of a sound below which it is ignored
 _ROLLS = (0.15, 0.45)  # roll of the lower lip between which tongue and corners give way to it
 # most of the corners' channels over a rolled lip
 _CORNERS_MOST = {"mouthSmile": 0.7, "mouthDimple": 0.1, "mouthStretch": 0.1}
+# most by which the lower lip rolls in or out from frame to frame on its way to and from the teeth
+_UNROLLED = 0.45
+# most by which a channel that raises the tongue changes from frame to frame: tip and palate meet in
+# two frames or more
+_TONGUE_STEP = 0.35
+_OUT = 0.02  # tongueOut above which a tongue that is raised would come through the upper teeth
+# gaps of lips, mm, below which they meet on m, b and p, and above which they stay as they are
+_MEET = (1.0, 2.0)
+# jaw angles (radians) at which the tongue begins to fit and fully fits between the teeth
+_TONGUE_FITS = (0.02, 0.06)
 # how much earlier and later corners give way, and the standard deviation of its smoothing; frames
 _CORNER_FRAMES, _CORNER_EASE = 2, 1.5
 
@@ -111,6 +121,19 @@ class Mechanics:
         self.corners = [(sides(stem), most) for stem, most in _CORNERS_MOST.items()]
         self.raised = [names.index(name) for name in ("tongueTipUp", "tongueBladeUp", "tongueBack")]
 
+    def articulate(
+        self, expression: np.ndarray, jaw: np.ndarray, sounds: Sounds, lips: float = 1.0
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """A sampled motion's expression [T, n] and jaw [T, 3] with lips, teeth and tongue where the
+        sounds have them. lips: as `speak`'s."""
+        x = self.hold_tongue(expression, jaw)
+        aim = self.articulators.shape(x.astype(np.float64), jaw.astype(np.float64))
+        aim = self.meet_lips(aim, sounds.shut)
+        aim = self.show_teeth_and_tongue(aim, sounds)
+        x, jaw = self.speak(x, jaw, sounds, aim, lips)
+        x = self.roll_lip_in_time(x)
+        return self.limit_tongue_rate(x), jaw
+
     def speak(
         self,
         expression: np.ndarray,
@@ -141,6 +164,20 @@ class Mechanics:
         x = self.set_lips(x, rotation, aim, sounds, lips)
         x = self.put_tongue_out(x, rotation, sounds)
         return self.make_room_for_rolled_lip(x), turn
+
+    @step(CONSTRAINT, "expression")
+    def hold_tongue(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
+        """Expression [T, n] whose tongue comes out only where the jaw [T, 3] is open enough."""
+        x = expression.copy()
+        free = ((jaw[:, 0] - _TONGUE_FITS[0]) / (_TONGUE_FITS[1] - _TONGUE_FITS[0])).clip(0, 1)
+        x[:, self.tongue] *= smoothstep(free)
+        return x
+
+    @step(CONSTRAINT, "aim", {"shut": "m, b or p"})
+    def meet_lips(self, aim: Shape, shut: np.ndarray) -> Shape:
+        """The mouth's target, in which lips that all but meet where `shut` [T] is 1 do meet."""
+        nearly = 1 - smoothstep(((aim.gap - _MEET[0]) / (_MEET[1] - _MEET[0])).clip(0, 1))
+        return Shape(aim.gap * (1 - shut * nearly), aim.rise, aim.incisors)
 
     @step(CONSTRAINT, "aim", _TEETH)
     def show_teeth_and_tongue(self, aim: Shape, sounds: Sounds) -> Shape:
@@ -262,3 +299,36 @@ class Mechanics:
             by = active[:, moved] - x[np.ix_(rows, moved)]
             x[np.ix_(rows, moved)] += share[rows, None] * by
         return x
+
+    @step(CONSTRAINT, "expression")
+    def roll_lip_in_time(self, expression: np.ndarray) -> np.ndarray:
+        """Expression [T, n] whose lower lip takes its time to the teeth and back."""
+        x = expression.copy()
+        x[:, self.roll] = widen_peaks(x[:, self.roll], _UNROLLED)
+        return x
+
+    @step(CONSTRAINT, "expression")
+    def limit_tongue_rate(self, expression: np.ndarray) -> np.ndarray:
+        """Expression [T, n] whose tongue takes its time to the palate and back."""
+        x = expression.copy()
+        out = x[:, self.tongue] > _OUT
+        x[:, self.raised] = limit_rate(x[:, self.raised], _TONGUE_STEP, out)
+        return x
+
+
+def widen_peaks(values: np.ndarray, most: float) -> np.ndarray:
+    """Raises curves [T, …] around their peaks until they change by at most `most` a frame."""
+    result = np.array(values)
+    for _ in range(int(np.ceil(np.ptp(values) / most)) if len(values) else 0):
+        result[1:] = np.maximum(result[1:], result[:-1] - most)
+        result[:-1] = np.maximum(result[:-1], result[1:] - most)
+    return result
+
+
+def limit_rate(values: np.ndarray, most: float, kept_low: np.ndarray) -> np.ndarray:
+    """Curves [T, c] that change by at most `most` from frame to frame: raised around their peaks,
+    but not where `kept_low`, bool [T], whose values they leave and reach by coming down in time."""
+    if not len(values):
+        return values
+    ceiling = -widen_peaks(-np.where(kept_low[:, None], values, values.max(0)), most)
+    return np.minimum(widen_peaks(values, most), ceiling)

@@ -18,12 +18,11 @@ import numpy as np
 
 from .. import filters
 from ..direction import Direction, MOODS, Style
-from ..engine.pipeline import widen_peaks
 from ..engine.planning.lip_kernels import kernels, MEAN_OPENING, occupancy, phone_probabilities
 from ..engine.speech.cues import closure, runs, sounds_of
 from ..engine.speech.encoder import BILABIALS, DENTALS, LABIODENTALS, PHONES, SIBILANTS
 from ..errors import BadRequest
-from ..face.mechanics import jaw_of, lips_of, Mechanics, rise_of, Sounds
+from ..face.mechanics import jaw_of, lips_of, Mechanics, rise_of, Sounds, widen_peaks
 from ..face.points import bundled_articulators, Shape
 from ..filters import smoothstep
 from ..types import FPS

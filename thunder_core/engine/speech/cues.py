@@ -135,7 +135,7 @@ class Phrasing:
             np.clip(phrases, start, end) - start,
         )
 
-    @property
+    @cached_property
     def silences(self) -> np.ndarray:
         """int [n + 1, 2]: pauses before the first phrase, between phrases and after the last one;
         some may be empty."""
