@@ -19,7 +19,7 @@ from thunder_core.engine.systems.thunder import Performance
 from thunder_core.face.lips import bundled_lips
 from thunder_core.face.mechanics import Sounds
 from thunder_core.face.points import bundled_articulators
-from thunder_core.steps import CONSTRAINT, explain, REASONS, STEPS, Trace
+from thunder_core.steps import CONSTRAINT, explain, REASONS, STEPS, Trace, traced
 from thunder_core.types import FPS, LARGEST_VALUE, Motion
 
 FRAMES = 100
@@ -82,7 +82,7 @@ def test_a_take_passes_through_all_steps_in_this_order():
     sampled, voice, *part = sampled_by(1)
     kept = Inpainting(np.zeros(sampled.shape, bool), sampled)
     trace = Trace()
-    PIPELINE.recording(trace).finish(sampled, voice, *part, kept=kept)
+    traced(PIPELINE, trace).finish(sampled, voice, *part, kept=kept)
     ran = [change.step.name for change in trace.changes]
     assert [name for i, name in enumerate(ran) if i == 0 or ran[i - 1] != name] == ORDER.replace(
         "\n", " "
@@ -97,7 +97,7 @@ def test_nothing_is_recorded_and_nothing_changes_without_a_trace():
     before = sampled.copy()
     plain = PIPELINE.finish(sampled, voice, *sampled_by(2)[2:])
     trace = Trace()
-    recorded = PIPELINE.recording(trace).finish(sampled, voice, *part)
+    recorded = traced(PIPELINE, trace).finish(sampled, voice, *part)
     changes = len(trace.changes)
     PIPELINE.finish(sampled, voice, *part)
     assert (
@@ -225,8 +225,8 @@ def test_additions_come_in_slowly_beside_a_kept_part():
 def finished():
     """(sampled motion, voice, its trace, the take)."""
     sampled, voice, *part = sampled_by(7)
-    trace = Trace()
-    return sampled, voice, trace, PIPELINE.recording(trace).finish(sampled, voice, *part)
+    trace = Trace(planned=part[1].activities())
+    return sampled, voice, trace, traced(PIPELINE, trace).finish(sampled, voice, *part)
 
 
 def test_a_frame_and_a_channel_are_explained_by_the_steps_that_changed_them(finished):

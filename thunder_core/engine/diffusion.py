@@ -139,30 +139,26 @@ def inpaint(denoise: Denoise, kept: Inpainting) -> Denoise:
         np.where((before >= 0) & (after < frames), (after - before) / 2.0, EASE), EASE
     )
 
-    def fade(distance: np.ndarray, has_neighbour: np.ndarray) -> np.ndarray:
+    ends = []
+    for nearest, distance, inside, has_neighbour in (
+        (before, t - before, -1, before >= 0),
+        (after, after - t, 1, after < frames),
+    ):
         x = (distance / np.maximum(span, 1e-6)).clip(0, 1)
-        return np.where(has_neighbour & ~mask, 1 - smoothstep(x), 0.0).astype(np.float32)
-
-    from_left, from_right = fade(t - before, before >= 0), fade(after - t, after < frames)
-    left, right = before.clip(0, None), after.clip(None, frames - 1)
-    # The slope of the remaining error, from the kept neighbour further inside, if there is one.
-    further_left, further_right = (left - 1).clip(0, None), (right + 1).clip(None, frames - 1)
-    sloped_left = np.take_along_axis(mask, further_left, 0) & (left > 0)
-    sloped_right = np.take_along_axis(mask, further_right, 0) & (right < frames - 1)
-    to_left, to_right = (t - before).astype(np.float32), (after - t).astype(np.float32)
+        fade = np.where(has_neighbour & ~mask, 1 - smoothstep(x), 0.0).astype(np.float32)
+        border = nearest.clip(0, frames - 1)
+        # the kept neighbour further inside, which gives the error's slope where there is one
+        further = (border + inside).clip(0, frames - 1)
+        slopes = np.take_along_axis(mask, further, 0) & (further != border)
+        ends.append((fade, border[None], further[None], slopes, distance.astype(np.float32)))
 
     def denoise_rest(x: np.ndarray, step: int) -> np.ndarray:
         guess = denoise(x, step)
-        missed = np.where(mask, values - guess, np.float32(0))
-
-        def take_at(index: np.ndarray) -> np.ndarray:
-            return np.take_along_axis(missed, index[None], 1)
-
-        slope_left = np.where(sloped_left, take_at(left) - take_at(further_left), np.float32(0))
-        slope_right = np.where(sloped_right, take_at(right) - take_at(further_right), np.float32(0))
-        carried = from_left * (take_at(left) + slope_left * to_left) + from_right * (
-            take_at(right) + slope_right * to_right
-        )
+        missed, carried = np.where(mask, values - guess, np.float32(0)), np.float32(0)
+        for fade, border, further, slopes, distance in ends:
+            error = np.take_along_axis(missed, border, 1)
+            slope = np.where(slopes, error - np.take_along_axis(missed, further, 1), np.float32(0))
+            carried = carried + fade * (error + slope * distance)
         return np.where(mask, values, guess + carried)
 
     return denoise_rest
@@ -326,7 +322,7 @@ class Conditions:
     style: np.ndarray | None
     events: np.ndarray
 
-    def part(self, a: int, b: int) -> dict[str, np.ndarray | None]:
+    def part(self, a: int, b: int) -> dict[str, Any]:
         """Those of frames a … b, as `Denoiser.estimate` takes them."""
         style = self.style
         if style is not None and style.shape[1] > 1:
@@ -377,26 +373,22 @@ class Denoiser:
         return self.restore(sample(denoise_line, noise, steps))
 
     def estimate(
-        self, x: np.ndarray, step: int, audio: np.ndarray, silent: bool = False,
-        style: np.ndarray | None = None,
-        events: np.ndarray | None = None,
+        self, x: np.ndarray, step: int, audio: np.ndarray, style: np.ndarray | None,
+        events: np.ndarray, silent: bool = False,
     ) -> np.ndarray:  # fmt: skip
         """x̂_0 [B, T, motion] of noisy standardised motions x at a diffusion step, of speech
         features [B or 1, T, audio].
 
-        silent: without the sound (classifier-free guidance).  style, events: as of `Conditions`;
-        None: any style, nothing planned at all.
+        style, events: as of `Conditions`.  silent: without the sound (classifier-free guidance).
         """
-        known_style = np.zeros((1, 1, self.config.style), np.float32) if style is None else style
-        if events is None:
-            events = np.full((1, x.shape[1], self.config.events), np.nan, np.float32)
+        free = style is None
         return self.network(
             x=x,
             step=np.array([step]),
             audio=audio,
             silent=np.array([silent]),
-            style=known_style,
-            free=np.array([style is None]),
+            style=np.zeros((1, 1, self.config.style), np.float32) if free else style,
+            free=np.array([free]),
             events=events,
         )[0]
 

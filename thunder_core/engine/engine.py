@@ -34,7 +34,7 @@ from ..request import (
     SYSTEMS,
 )
 from ..spoken import Word
-from ..steps import explain, Trace
+from ..steps import explain, Trace, traced
 from ..types import FPS, IDLE, Keep, LipSyncScore, LISTENS, Motion, pack, RATE, SPEAKS, Speech, Take
 from .alignment import LIKELY, Match, match_mouth, match_sound
 from .check import find, MouthCurves, TOLERANCE_OF
@@ -247,7 +247,7 @@ class Engine:
             ("encoder and denoiser", features, thunder.denoiser.config.audio),
             ("encoder and judge", features, self.judge.config.speech),
             ("m2s and head", (m2s.space, m2s.inputs), ("mouth", self.mouth.size)),
-            ("m2s and units", m2s.units, thunder.units.count),
+            ("m2s and units", m2s.units, len(thunder.units.centroids)),
             ("m2s and vocoder", m2s.units, self.vocoder.config.units),
             ("m2s and speaker", m2s.speaker, SPEAKER),
             ("vocoder and speaker", self.vocoder.config.speaker, SPEAKER),
@@ -331,9 +331,9 @@ class Engine:
             raise BadRequest(f"The take has frames 0 to {speech.frames - 1}: choose one of them")
         running = self.begin(speech, request, no_progress, _ignore)
         trace, pipeline = Trace(), self.thunder.pipeline
-        self.thunder.pipeline = pipeline.recording(trace)
+        self.thunder.pipeline = traced(pipeline, trace)
         try:
-            running.sample_first()
+            plan = running.sample_first().plan
         finally:
             self.thunder.pipeline = pipeline
         if not trace.changes:
@@ -341,6 +341,7 @@ class Engine:
                 f"Takes by {SYSTEMS[request.system].label} are not sampled, so no step explains "
                 f"them: choose THUNDER"
             )
+        trace.planned = {} if plan is None else plan.activities()
         return explain(trace, self.head.expression_names, frame)
 
     def begin(

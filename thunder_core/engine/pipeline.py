@@ -17,7 +17,7 @@ import numpy as np
 from ..face.mechanics import Mechanics
 from ..face.moods import MoodPoses
 from ..face.points import Articulators
-from ..steps import ADDED, CONSTRAINT, step, Trace, traced
+from ..steps import ADDED, CONSTRAINT, step
 from ..types import Columns, in_group, LARGEST_VALUE, MOODS, SPEECH
 from .diffusion import Inpainting
 from .planning.take_plan import TakePlan
@@ -41,18 +41,6 @@ class Pipeline:
         # stay.
         self.speaking = in_group(channels, SPEECH, but=MOODS)
         self.columns_of = {name: i for i, name in enumerate(channels)}
-
-    def recording(self, trace: Trace) -> Pipeline:
-        """A copy that adds to a trace what each step changes, and what takes plan."""
-        recorded = traced(self, trace)
-
-        def finish(sampled, voice, take, plan=None, **more) -> np.ndarray:
-            if plan is not None:
-                trace.planned = plan.activities()
-            return Pipeline.finish(recorded, sampled, voice, take, plan, **more)
-
-        recorded.finish = finish
-        return recorded
 
     def finish(
         self, sampled: np.ndarray, voice: VoiceFeatures, take: Performance,

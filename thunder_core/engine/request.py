@@ -137,9 +137,11 @@ class RunningRequest:
             share = sum(self._done.values()) / len(self.seeds)
             self.progress(_ANALYSED + (1 - _ANALYSED) * share, message)
 
-    def sample_first(self) -> Motion:
-        """The motion of the first seed's take."""
-        return self._sample(self._performances(self.seeds[:1]))[0]
+    def sample_first(self) -> Performance:
+        """Sample the first seed's take; returns how it is performed."""
+        performances = self._performances(self.seeds[:1])
+        self._sample(performances)
+        return performances[0]
 
     def _sample(self, performances: list[Performance]) -> list[Motion]:
         """The motions of some takes, finished and not scored."""

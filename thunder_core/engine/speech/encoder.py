@@ -279,8 +279,3 @@ class Units:
         """Units [2 · frames] of the sound behind hidden features [N, width], the last one held
         where they end early."""
         return self(hidden)[np.minimum(np.arange(2 * frames), len(hidden) - 1)]
-
-    @property
-    def count(self) -> int:
-        """Number of units."""
-        return len(self.centroids)
