@@ -287,7 +287,7 @@ class Engine:
         """The answer to hello: engine, device, fingerprint and origin of the weights, channel
         names, library versions."""
         return {
-            "engine": self.thunder.name,
+            "engine": DEFAULT,
             "device": self.device,
             "weights": self.weights,
             "weights_origin": self.identity.origin,
@@ -381,7 +381,7 @@ class Engine:
         guide = self._speech_guidance(voice, pull) if pull and role == SPEAKS else None
         guidance = float(request.guidance)
         about = {
-            "engine": self.thunder.name, "weights": self.weights,
+            "engine": DEFAULT, "weights": self.weights,
             "weights_origin": self.identity.origin, "audio": sound,
             "guidance": guidance, "speech_guidance": pull,
             **({"steps": request.steps} if request.steps else {"quality": request.quality}),

@@ -194,7 +194,7 @@ class RunningRequest:
                 self.voice, performances, lambda: self._expect_requested()[0], breathe=True
             )
         self._report([each.seed for each in performances], 0.95, "Ranking by lip-sync")
-        visible = [self._visible(motion) for motion in motions]
+        visible = [self._made_and_visible(motion)[-1] for motion in motions]
         return self.scorer.score(visible, self.voice, expectations, self.asked)
 
     def _expect_requested(self) -> tuple[np.ndarray, list[dict[str, float]]]:
@@ -210,17 +210,10 @@ class RunningRequest:
                 self._requested = self.scorer.lips(motion), measures
             return self._requested
 
-    def _visible(self, motion: Motion) -> Motion:
-        """What the face shows of a motion."""
-        return (
-            motion
-            if self.sums is None
-            else visible_motion(motion, self.scorer.head.expression_names, self.sums)
-        )
-
     def _made_and_visible(self, motion: Motion) -> list[Motion]:
         """A motion and, if that is another, what the face shows of it."""
-        return [motion] if self.sums is None else [motion, self._visible(motion)]
+        names = self.scorer.head.expression_names
+        return [motion] if self.sums is None else [motion, visible_motion(motion, names, self.sums)]
 
     def _describe(
         self, performance: Performance, motion: Motion, score: LipSyncScore | None

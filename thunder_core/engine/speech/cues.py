@@ -9,7 +9,6 @@ probabilities. So takes differ where the sound leaves a choice, and a closure or
 likeliest reading misses is in some of them.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -364,12 +363,6 @@ _SIBILANT_BEFORE, _SIBILANT_AFTER = 0.08, 0.07
 _TEETH_BEFORE, _TEETH_AFTER = 0.05, 0.05
 
 
-def where_likely(belief: np.ndarray, phones: Sequence[int], above: float) -> np.ndarray:
-    """Where some phones are more probable than `above`, bool [2N] at LABELS_PER_SECOND, from phone
-    probabilities [N, 40] at 50 Hz."""
-    return np.repeat(belief[:, list(phones)].sum(1) > above, int(LABELS_PER_SECOND / ENCODER_RATE))
-
-
 def closure(
     demanded: np.ndarray, frames: int, before: float = 0.04, after: float = 0.04
 ) -> np.ndarray:
@@ -400,13 +393,9 @@ def closure(
 def confident_sounds(belief: np.ndarray, spoken: np.ndarray) -> Sounds:
     """The sounds that jaw, lips and tongue follow, from phone probabilities [N, 40] at 50 Hz and
     whether somebody speaks [frames]."""
-    return sounds_of(
-        spoken,
-        *(
-            where_likely(belief, phones, SURE)
-            for phones in (SIBILANTS, LABIODENTALS, DENTALS, BILABIALS)
-        ),
-    )
+    kinds = (SIBILANTS, LABIODENTALS, DENTALS, BILABIALS)
+    likely = np.stack([belief[:, phones].sum(1) > SURE for phones in kinds])
+    return sounds_of(spoken, *likely.repeat(int(LABELS_PER_SECOND / ENCODER_RATE), 1))
 
 
 def sounds_of(

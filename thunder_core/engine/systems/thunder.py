@@ -234,13 +234,10 @@ class Performance:
 class Thunder:
     """Engine interface: `analyse` a sound once, `perform` it for any seeds."""
 
-    name = "thunder"
-
     def __init__(self, folder: Path, device: str, head: Head):
         channel_names = head.expression_names
         self.channel_names = list(channel_names)
         self.device = device
-        self.channels = len(channel_names)
         self.columns = Columns(len(channel_names))
         self.pipeline = Pipeline(channel_names, Articulators.of(head))
         # sounds are analysed one at a time; takes are sampled beside each other, each by one thread
@@ -261,7 +258,6 @@ class Thunder:
             if known != trained:
                 raise unusable(folder / "denoiser.safetensors", reason)
         self.distilled = _load_distilled(folder, device, self.denoiser)
-        self.folder = folder
 
     def analyse(
         self, samples: np.ndarray, frames: int, progress: Progress = no_progress
@@ -437,4 +433,6 @@ class Thunder:
 
     def _motion(self, x: np.ndarray, voice: VoiceFeatures, take: Performance, **more) -> Motion:
         """A sampled motion [T, C] as a face performs it. more: as `Pipeline.finish`."""
-        return unpack(self.pipeline.finish(x, take.voice or voice, take, **more), self.channels)
+        return unpack(
+            self.pipeline.finish(x, take.voice or voice, take, **more), len(self.channel_names)
+        )
