@@ -141,6 +141,7 @@ _LID_SLIDE = {
     5: 1.0,
     6: 0.9,
 }
+_UNFOLDS = {1.5: 0.2, 2: 1.0, 2.5: 0.5}  # how far a blink draws a ring of the upper lid out, mm
 _LID_LIFT = {1.5: 0.3, 2: 0.5, 2.5: 0.7, 3: 0.85, 3.5: 0.95, 4: 1.0, 5: 1.0, 6: 1.0}
 _LOWER_RISE = 0.14  # share of the gap that the lower lid closes in a blink
 
@@ -173,6 +174,8 @@ def lids(clay):
                 lift = _LID_LIFT.get(ring, 0.0) if upper else slide
                 share = 1 - _LOWER_RISE if upper else _LOWER_RISE
                 blink[i] = _turned(p[i] - centre, gap * slide * share)
+                if upper:
+                    blink[i, 2] += _UNFOLDS.get(ring, 0.0) * np.sin(np.pi * k / 16)
                 squint[i] = _turned(p[i] - centre, gap * slide * (0.11 if upper else 0.41))
                 wide[i] = _turned(p[i] - centre, gap * lift * (-0.31 if upper else -0.08))
             for row in range(3):  # lashes follow the lid's edge

@@ -162,15 +162,15 @@ _LID_RINGS = {
     6: (-0.5, 5.0, 5.0),
 }
 # Lid ring → its distance from the middle of the eye [mm], upper and lower lid: a thin edge
-_LID_RADII = {3: (14.5, 14.2), 3.5: (14.6, 14.1), 4: (14.4, 13.85), 5: (12.95, 12.95)}
+_LID_RADII = {3: (14.5, 14.7), 3.5: (14.6, 14.25), 4: (14.25, 13.85), 5: (12.95, 12.95)}
 # Lid ring → protrusion, up on the upper lid and down on the lower [mm]: skin hangs over the crease
-_LID_DEPTH = {1.5: (2.0, 0.3), 2: (0.6, 0.3), 2.5: (0.5, 0.4)}
-# Lid ring → share of its depth from the form; the rest follows the eyeball
-_LID_ON_FORM = {1.5: 1.0, 2: 0.72, 2.5: 0.34, 3: 0.08}
+_LID_DEPTH = {1.5: (2.0, 0.6), 2: (0.7, 1.0), 2.5: (0.5, 0.9)}
+# Lid ring → share of its depth from the form, and in the corners; the rest follows the eyeball
+_LID_ON_FORM = {1.5: (1.0, 1.0), 2: (0.72, 0.8), 2.5: (0.34, 0.55), 3: (0.08, 0.3), 3.5: (0, 0.1)}
 # Between the lids in the corners: steps from the corner → (x, half height, z) of ring 6, which is
 # flesh there and ends in the eyeball
-_CARUNCLE = {0: (17.3, 0, 66.3), 1: (18.6, -0.1, 67.0), 2: (20.3, -0.1, 66.2), 3: (22, 1, 66.8)}
-_OUTER_FLESH = {0: (45.5, 0, 62.9), 1: (43.4, -0.1, 63.2), 2: (42.2, 1, 63.5)}
+_CARUNCLE = {0: (17.3, 0, 67.0), 1: (18.6, -0.1, 67.6), 2: (20.3, -0.1, 66.4), 3: (22, 1, 66.8)}
+_OUTER_FLESH = {0: (45.5, 0, 63.3), 1: (43.4, -0.1, 63.4), 2: (42.2, 1, 63.5)}
 
 
 def corner_flesh(k):
@@ -193,10 +193,10 @@ def _eye_ring(ring):
         x = x + t * out[0]
         y = y + up * arch * (out[1] if up > 0 else out[2])
         radii = _LID_RADII[min(max(ring, 3), 5)]
-        radius = radii[up < 0] - 0.5 * smooth_step(0.4, 0.9, t)
+        radius = radii[up < 0] - (0.5 * smooth_step(0.4, 0.9, t) if ring > 3 else 0)
         flat = (x - EYE[0]) ** 2 + (y - EYE[1]) ** 2
         # lids leave the eyeball towards the inner corner
-        least = (6.2 if t < 0 else 2.4) - 0.8 * (ring > 4)
+        least = (7.0 if t < 0 else 2.8) - 0.8 * (ring > 4)
         z = EYE[2] + (max(radius**2 - flat, 0) ** 2 + least**4) ** 0.25
         points.append((x, y, z - (2.0 if ring == 6 else 0)))
         if ring == 6 and (flesh := corner_flesh(k)):
@@ -385,7 +385,9 @@ def _relax(mesh, rounds=24):
     for _ in range(6):
         points[rim] = drop_onto(points[rim], 1) * [1, 0, 1] + points[rim] * [0, 1, 0]
     for side in (1, -1):
-        for ring, share in _LID_ON_FORM.items():
+        corner = smooth_step(0.6, 1.0, np.abs([lid_margin(k)[2] for k in range(EYE_RING)]))
+        for ring, (share, in_corner) in _LID_ON_FORM.items():
+            share = share + (in_corner - share) * corner
             ids = [mesh.index["e", side, ring, k] for k in range(EYE_RING)]
             points[ids, 2] += share * (surface_z(*points[ids, :2].T) - points[ids, 2])
         for ring, depths in _LID_DEPTH.items():  # the upper lid folds in under the skin of the brow
