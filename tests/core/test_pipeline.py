@@ -142,8 +142,8 @@ CLAIMS = {
     ),
     ("meet lips", "gap"): lambda was, now, voice, _: (
         (now <= np.maximum(was, 0)).all()
-        and not now[(voice.shut == 1) & (was > 0) & (was < 1)].any()
-        and np.array_equal(*of(was, now, (voice.shut == 0) | (was > 2)))
+        and not now[(voice.sounds.shut == 1) & (was > 0) & (was < 1)].any()
+        and np.array_equal(*of(was, now, (voice.sounds.shut == 0) | (was > 2)))
     ),
     AIM: lambda was, now, voice, _: (
         np.array_equal(*of(was, now, was < 0.1))
@@ -197,9 +197,9 @@ def gap_of(expression, jaw):
 @settings(max_examples=20, deadline=None, derandomize=True)
 @given(seed=strategies.integers(0, 10**6))
 def test_each_constraint_does_what_it_is_there_for_in_any_performance(seed):
-    sampled, voice, part = sampled_by(seed)
+    sampled, voice, *part = sampled_by(seed)
     trace, pairs = Trace(), {}
-    PIPELINE.recording(trace).finish(sampled, voice, part)
+    traced(PIPELINE, trace).finish(sampled, voice, *part)
     for change in trace.changes:
         pairs[change.step.name, change.what] = change.before, change.after
     for name, holds in CLAIMS.items():

@@ -196,7 +196,7 @@ def test_a_mood_that_is_asked_for_goes_over_the_picture_by_its_strength():
     )
     assert moods.vectors[0, len(AXES) :] == pytest.approx(shown)
     assert moods.vectors[1, len(AXES) :] == pytest.approx(sad[len(AXES) :] + 0.25 * shown)
-    alone = apply_picture(None, shown)
+    alone = apply_picture(Brief(Direction().vector()[None], 0.0), shown)
     assert alone.spread == 0 and alone.vectors[0] == pytest.approx(
         np.concatenate([np.zeros(len(AXES)), shown])
     )

@@ -67,7 +67,7 @@ from .request import release_memory, RunningRequest
 from .scorer import Judge, Measures, opening_and_width, Scorer, SPOKEN
 from .speech import transcript
 from .speech.cues import axis_deviations
-from .speech.encoder import LOUDNESS, PHONES, softmax
+from .speech.encoder import softmax
 from .speech.transcript import recognise, Sound
 from .systems.thunder import Performance, Thunder, VoiceFeatures
 
@@ -155,15 +155,9 @@ def check_request(request: Request) -> None:
             raise BadRequest(f"{system.label} {sentence}")
 
 
-def apply_picture(asked: Brief | None, moods: np.ndarray) -> Brief:
+def apply_picture(asked: Brief, moods: np.ndarray) -> Brief:
     """The direction in which a picture's moods [MOODS but neutral] are played wherever none is
-    asked for.
-
-    A mood that is asked for takes the picture's place by its own strength. Without a direction the
-    picture alone counts.
-    """
-    if asked is None:
-        asked = Brief(Direction().vector()[None], 0.0)
+    asked for. A mood that is asked for takes the picture's place by its own strength."""
     requested = asked.vectors[:, len(AXES) :]
     free = 1 - requested.sum(1, keepdims=True).clip(0, 1)
     return replace(
@@ -239,9 +233,7 @@ class Engine:
     def _check_that_all_fit(self) -> None:
         """Raise BadWeights if networks of one folder were not trained for each other."""
         thunder, m2s = self.thunder, self.m2s.config
-        features = (
-            (thunder.feature_encoder or thunder.encoder).config.width + len(PHONES) + LOUDNESS
-        )
+        features = (thunder.feature_encoder or thunder.encoder).feature_width
         for pair, first, second in (
             ("encoder and units", thunder.encoder.config.width, thunder.units.centroids.shape[1]),
             ("encoder and denoiser", features, thunder.denoiser.config.audio),
@@ -355,7 +347,7 @@ class Engine:
         if request.picture is not None:
             # `check_request` accepts a picture for Media2Face alone
             picture_moods = performer.moods_of(request.picture)
-            asked = apply_picture(asked, picture_moods)
+            asked = apply_picture(asked or Brief(), picture_moods)
         seeds = list(range(request.seed, request.seed + request.takes))
         readings: dict[int, np.ndarray] = {}
         frames = speech.frames

@@ -12,7 +12,7 @@ lips: every channel either presses them or moves both of them by as much.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -149,7 +149,7 @@ class Resting:
         for each, u in _draw_moments(
             first, last, _FIRST_SWALLOW, _SWALLOW_EVERY, swallows, how, rarity
         ):
-            times = _durations(_SWALLOWING, u)
+            times = [_interpolate(*each) for each in zip(_SWALLOWING, u)]
             over = each + sum(times) * FPS
             swallowed.append((each, over))
             if each < begins or over > ends:
@@ -169,7 +169,7 @@ class Resting:
                 )
             )
         for each, u in _draw_moments(first, last, _FIRST_PRESS, _PRESS_EVERY, presses, how, rarity):
-            times = _durations(_PRESSING, u)
+            times = [_interpolate(*each) for each in zip(_PRESSING, u)]
             over = each + sum(times) * FPS
             near = any(
                 start - _APART * FPS < over and each < end + _APART * FPS
@@ -188,7 +188,7 @@ class Resting:
     def _press(
         self,
         at: float,
-        times: tuple[float, ...],
+        times: Sequence[float],
         size: float,
         uneven: float,
         lower: float,
@@ -240,10 +240,6 @@ def _draw_moments(
         yield at, u[:7]
         u = rng.random(8)
         at += FPS * _interpolate(every, u[7]) * rarity / how.at(at / FPS).tempo
-
-
-def _durations(times: tuple[tuple[float, float], ...], u: np.ndarray) -> tuple[float, ...]:
-    return tuple(_interpolate(each, by) for each, by in zip(times, u))
 
 
 def _interpolate(bounds: tuple[float, float], u: float) -> float:
