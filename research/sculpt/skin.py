@@ -166,10 +166,10 @@ _LID_RADII = {3: (14.5, 14.7), 3.5: (14.6, 14.25), 4: (14.25, 13.85), 5: (12.95,
 # Lid ring → protrusion, up on the upper lid and down on the lower [mm]: skin hangs over the crease
 _LID_DEPTH = {1.5: (2.0, 0.6), 2: (0.7, 1.0), 2.5: (0.5, 0.9)}
 # Lid ring → share of its depth from the form, and in the corners; the rest follows the eyeball
-_LID_ON_FORM = {1.5: (1.0, 1.0), 2: (0.72, 0.8), 2.5: (0.34, 0.55), 3: (0.08, 0.3), 3.5: (0, 0.1)}
+_LID_ON_FORM = {1.5: (1.0, 1.0), 2: (0.72, 0.8), 2.5: (0.34, 0.55), 3: (0.08, 0.36), 3.5: (0, 0.14)}
 # Between the lids in the corners: steps from the corner → (x, half height, z) of ring 6, which is
 # flesh there and ends in the eyeball
-_CARUNCLE = {0: (17.3, 0, 67.0), 1: (18.6, -0.1, 67.6), 2: (20.3, -0.1, 66.4), 3: (22, 1, 66.8)}
+_CARUNCLE = {0: (17.3, 0, 67.5), 1: (18.6, -0.1, 68.0), 2: (20.3, -0.1, 66.4), 3: (22, 1, 66.8)}
 _OUTER_FLESH = {0: (45.5, 0, 63.3), 1: (43.4, -0.1, 63.4), 2: (42.2, 1, 63.5)}
 
 
@@ -196,7 +196,7 @@ def _eye_ring(ring):
         radius = radii[up < 0] - (0.5 * smooth_step(0.4, 0.9, t) if ring > 3 else 0)
         flat = (x - EYE[0]) ** 2 + (y - EYE[1]) ** 2
         # lids leave the eyeball towards the inner corner
-        least = (7.0 if t < 0 else 2.8) - 0.8 * (ring > 4)
+        least = (7.6 if t < 0 else 2.8) - 0.8 * (ring > 4)
         z = EYE[2] + (max(radius**2 - flat, 0) ** 2 + least**4) ** 0.25
         points.append((x, y, z - (2.0 if ring == 6 else 0)))
         if ring == 6 and (flesh := corner_flesh(k)):
@@ -385,7 +385,7 @@ def _relax(mesh, rounds=24):
     for _ in range(6):
         points[rim] = drop_onto(points[rim], 1) * [1, 0, 1] + points[rim] * [0, 1, 0]
     for side in (1, -1):
-        corner = smooth_step(0.6, 1.0, np.abs([lid_margin(k)[2] for k in range(EYE_RING)]))
+        corner = smooth_step(0.35, 0.95, np.abs([lid_margin(k)[2] for k in range(EYE_RING)]))
         for ring, (share, in_corner) in _LID_ON_FORM.items():
             share = share + (in_corner - share) * corner
             ids = [mesh.index["e", side, ring, k] for k in range(EYE_RING)]
