@@ -20,7 +20,7 @@ _FACE, _HEAD = 6.0, 9.0  # size of the bumps that are taken out, millimetres
 _TRACE = 0.04  # movement that is none, millimetres
 # Where finer forms stay, left side: centre, radii, size.
 _FINE = (
-    ((0, -38, 104), (20, 15, 26), 0.8),  # tip of the nose
+    ((0, -39, 104), (20, 17, 26), 0.8),  # tip of the nose
     ((0, -8, 92), (18, 34, 30), 3.4),  # its bridge
     ((31, 2, 70), (24, 15, 40), 2.5),  # about the eyes
     ((74, -18, -4), (20, 46, 34), 8.0),  # before the ears

@@ -123,7 +123,7 @@ def _with_nose(d, p):
     """Distances d [n] of points of the left side to the face, joined with the bridge of its nose;
     tip and wings are drawn in nose.py."""
     d = smooth_min(d, capsule(p, (0, 4, 68), (0, -27, 80), 8.5, 14.0), 14)  # its sides
-    return smooth_min(d, capsule(p, (0, 7, 79.5), (0, -27.2, 96.6), 4.0, 7.6), 8)  # bridge
+    return smooth_min(d, capsule(p, (0, 7, 81.0), (0, -27.2, 97.2), 4.0, 7.6), 8)  # bridge
 
 
 # What bone and muscle raise or hollow: centre, radii, height [mm]; the lips' rings, above −90 near
@@ -139,6 +139,7 @@ _RELIEF = (
     ((62, -54, 28), (22, 22, 32), 1.6),  # and the cheek under it
     ((0, 30, 88), (24, 28, 40), -1.6),  # between the brows
     ((0, 6, 90), (14, 13, 24), -7.0),  # root of the nose
+    ((9, -2, 88), (8, 15, 14), -1.4),  # its sides are hollow there
     ((13, -1, 80), (9, 14, 18), -2.0),  # inner corner of the eye
     ((21, 6, 72), (9, 9, 18), 2.0),  # over it
     ((32, -26, 78), (32, 28, 32), -1.8),  # under the eye
