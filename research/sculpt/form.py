@@ -143,7 +143,7 @@ _RELIEF = (
     ((13, -1, 80), (9, 14, 18), -2.0),  # inner corner of the eye
     ((21, 6, 72), (9, 9, 18), 2.0),  # over it
     ((32, -26, 78), (32, 28, 32), -1.8),  # under the eye
-    ((32, 10, 74), (23, 11, 26), 2.6),  # over its lid
+    ((32, 10, 74), (23, 11, 26), 1.3),  # over its lid
     ((24, 19, 80), (26, 13, 28), 2.0),  # the bone under the brow
     ((48, 18, 64), (28, 18, 36), 2.8),
     ((44, 8, 66), (17, 11, 24), 2.8),  # skin hangs over the lid's outer half
