@@ -138,7 +138,7 @@ _RELIEF = (
     ((58, -38, 58), (32, 28, 34), -2.2),  # the cheekbone is round
     ((62, -54, 28), (22, 22, 32), 1.6),  # and the cheek under it
     ((0, 30, 88), (24, 28, 40), -1.6),  # between the brows
-    ((0, 6, 90), (14, 13, 24), -7.0),  # root of the nose
+    ((0, 6, 90), (14, 13, 24), -7.5),  # root of the nose
     ((9, -2, 88), (8, 15, 14), -1.4),  # its sides are hollow there
     ((13, -1, 80), (9, 14, 18), -2.0),  # inner corner of the eye
     ((21, 6, 72), (9, 9, 18), 2.0),  # over it
