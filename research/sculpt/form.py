@@ -59,10 +59,10 @@ def string(p, beads, k):
 # the lower jaw's edge, from its angle to the chin
 _JAW = (
     (46, -75, -2, 8.5),
-    (43, -86, 16, 9.0),
-    (35.5, -93.5, 39, 10.5),
-    (17, -104, 60, 12.0),
-    (0, -105.5, 64, 13.5),
+    (44.5, -86, 17, 9.3),
+    (35.5, -92, 41, 10.5),
+    (15.5, -103, 65, 12.2),
+    (0, -104, 71, 14.4),
 )
 
 _STERNOMASTOID = (
@@ -73,7 +73,7 @@ _STERNOMASTOID = (
     (8, -200, 13, 5.0),
 )
 
-_BROW = ((5, 16.5, 82.8, 5.8), (21, 19.5, 78.4, 6.2), (36, 20.5, 69.2, 6.4), (49, 14, 57, 6.0))
+_BROW = ((4, 17, 84.4, 6.2), (21, 19.5, 78.4, 6.2), (36, 20.5, 69.2, 6.4), (49, 14, 57, 6.0))
 
 
 def distance(p, nose=True):
@@ -99,8 +99,8 @@ def distance(p, nose=True):
     )
     d = smooth_min(d, neck, 20)
     # floor of the mouth, and the throat down from the bone of the tongue
-    d = smooth_min(d, capsule(p, (0, -93, 64), (0, -99, 23), 14, 19), 9)
-    d = smooth_min(d, capsule(p, (0, -118, 26), (0, -190, -18), 17, 20), 9)
+    d = smooth_min(d, capsule(p, (0, -93, 64), (0, -103, 23), 14, 19.5), 9)
+    d = smooth_min(d, capsule(p, (0, -121, 25), (0, -190, -18), 17, 20), 9)
     # the muscle from behind the ear to the breastbone
     d = smooth_min(d, string(p, _STERNOMASTOID, 8), 14)
     d = smooth_min(d, ellipsoid(p, (0, -256, -48), (122, 64, 66)), 40)  # chest
@@ -148,6 +148,7 @@ _RELIEF = (
     ((48, 18, 64), (28, 18, 36), 2.8),
     ((44, 8, 66), (17, 11, 24), 2.8),  # skin hangs over the lid's outer half
     ((56, -62, 22), (30, 44, 46), 2.2),  # chewing muscle
+    ((40, -90, 58), (20, 26, 30), 2.0),  # the cheek beside the chin
     ((32, -118, 34), (30, 20, 52), -1.2),  # beneath the jaw
     ((48, -102, 8), (32, 20, 44), -2.6),
     ((66, -64, -24), (20, 36, 24), -2.0),  # behind its branch
@@ -156,7 +157,7 @@ _RELIEF = (
     ((0, -106, 92), (30, 25, 36), 3.6),  # chin
     ((14, -111, 82), (14, 13, 28), 2.5),
     ((0, 14, -104), (60, 50, 44), 1.5),  # back of the skull
-    ((0, -54, -84), (48, 34, 40), 4.0),  # nape
+    ((0, -58, -83), (50, 38, 42), 5.0),  # nape
     ((0, -145, 26), (13, 18, 24), 2.0),  # larynx
     ((0, -51.5, 97), (17, 8, 22), 3.0),  # under the nose
     ((0, -55, 97), (4.5, 8, 20), -1.7),  # philtrum

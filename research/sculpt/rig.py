@@ -42,7 +42,7 @@ def jaw_weights(clay):
     reach = np.hypot(p[:, 1] - j[1], p[:, 2] - j[2])
     w *= smooth_step(22, 62, reach)
     # the throat stays with the neck: fade from the chin's underside backwards and down
-    w *= smooth_step(4, 66, p[:, 2] + 0.55 * np.maximum(p[:, 1] + 118, -40))
+    w *= smooth_step(12, 74, p[:, 2] + 0.55 * np.maximum(p[:, 1] + 118, -40))
     w *= smooth_step(-178, -114, p[:, 1])
     return np.where(clay.ring >= 2, 0.5 - 0.5 * clay.up * lip_fade(clay), w)
 
