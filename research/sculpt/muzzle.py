@@ -56,9 +56,9 @@ def ground(x, y):
     x, y = np.abs(np.asarray(x, float)), np.clip(np.asarray(y, float), -116.0, -34.0)
     z = _surface().ev(y, np.minimum(x, 52.0))
     # philtrum: a groove between two ridges that part towards the lip's peaks
-    along = np.exp(-(((y + 55.0) / 6.5) ** 4))
+    along = np.exp(-(((y + 57.5) / 7.5) ** 4))
     ridge = 4.4 + 0.10 * np.maximum(-50.0 - y, 0)
-    z = z + along * (1.0 * np.exp(-(((x - ridge) / 2.0) ** 2)) - 1.1 * np.exp(-((x / 2.6) ** 2)))
+    z = z + along * (0.6 * np.exp(-(((x - ridge) / 2.2) ** 2)) - 0.7 * np.exp(-((x / 2.8) ** 2)))
     # the muscle knot next to the corner, the corner's dimple, and the hollow between it and the
     # chin
     z = z + 0.5 * np.exp(-(((x - 33.0) / 6.0) ** 2) - ((y + 71.0) / 9.0) ** 2)
@@ -102,16 +102,16 @@ def red_height(u, up):
 
 # Ring behind the lips' contact → its depth z, from the corner to the middle.
 _INSIDE = {
-    7: (80.7017, 82.2712, 84.0718, 85.9222, 87.8714, 89.8253,
-        91.5619, 92.9321, 93.8672, 94.3797, 94.5345),
-    8: (78.1368, 79.5159, 81.0602, 82.6818, 84.4287, 86.1979,
-        87.7804, 89.0404, 89.9072, 90.3874, 90.5345),
-    9: (76.9508, 78.2035, 79.8391, 81.5411, 83.3575, 85.2332,
-        86.9395, 88.3037, 89.2480, 89.7732, 89.9345),
-    10: (74.4966, 75.1066, 76.5706, 78.7567, 80.9792, 83.2688,
-        85.4511, 87.2150, 88.4435, 89.1265, 89.3345),
-    11: (66.4040, 67.4243, 68.2206, 70.0377, 72.7490, 75.4186,
-        78.0515, 80.2600, 81.8088, 82.6729, 82.9345),
+    7: (80.70170, 82.27118, 84.07177, 85.92224, 87.87135, 89.82528,
+        91.56187, 92.93214, 93.86723, 94.37967, 94.53446),
+    8: (78.13682, 79.51587, 81.06022, 82.68182, 84.42871, 86.19793,
+        87.78037, 89.04040, 89.90715, 90.38737, 90.53446),
+    9: (76.95081, 78.20351, 79.83913, 81.54112, 83.35748, 85.23317,
+        86.93954, 88.30368, 89.24800, 89.77322, 89.93446),
+    10: (74.49661, 75.10664, 76.57057, 78.75672, 80.97923, 83.26878,
+        85.45106, 87.21495, 88.44347, 89.12650, 89.33446),
+    11: (66.40402, 67.42425, 68.22062, 70.03766, 72.74896, 75.41862,
+        78.05152, 80.26003, 81.80880, 82.67290, 82.93446),
 }  # fmt: skip
 # Ring → its extent beyond the corner [mm]; the red ends before it, and closes the crease there.
 _BEYOND = {
@@ -176,7 +176,7 @@ def lip_ring(ring):
     elif ring < CONTACT:
         upper, lower, corner = _BEFORE[ring]
         # the lower lip's faint cleft
-        before = np.where(above, upper + 0.3 * tubercle, lower)
+        before = np.where(above, upper + 0.2 * tubercle, lower)
         before = before - 0.3 * np.exp(-((u * MOUTH_WIDTH / 3.0) ** 2)) * (up < 0)
         z = lip_ring(CONTACT)[:, 2] + corner + (before - corner) * full
     elif ring in _INSIDE:
