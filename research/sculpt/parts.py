@@ -240,7 +240,7 @@ def add_eyeballs(mesh):
     """Two eyeballs with pole on the optical axis: pupil, iris, white; the iris bulges as
     the cornea would."""
     around = 24
-    polar = np.radians([0, 6.0, 10.5, 18.0, 25.0, 28.5, 31.0, 40, 55, 72, 90, 110, 130, 150, 180])
+    polar = np.radians([0, 5.7, 9.9, 17.0, 23.8, 27.0, 29.5, 40, 55, 72, 90, 110, 130, 150, 180])
     for side in (1, -1):
         centre = EYE * [side, 1, 1]
         keys = []

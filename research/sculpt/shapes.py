@@ -141,9 +141,10 @@ _LID_SLIDE = {
     5: 1.0,
     6: 0.9,
 }
-_UNFOLDS = {1.5: 0.2, 2: 1.0, 2.5: 0.5}  # how far a blink draws a ring of the upper lid out, mm
+_UNFOLDS = 0.2  # how far a blink draws the upper lid's crease out, mm
+_DOME = (2, 2.5, 3, 3.5), 0.068  # rings of a shut lid over the cornea; their curve, 1/mm
 _LID_LIFT = {1.5: 0.3, 2: 0.5, 2.5: 0.7, 3: 0.85, 3.5: 0.95, 4: 1.0, 5: 1.0, 6: 1.0}
-_LOWER_RISE = 0.14  # share of the gap that the lower lid closes in a blink
+_LOWER_RISE = 0.2  # share of the gap that the lower lid closes in a blink
 
 
 def _slides(k):
@@ -174,10 +175,12 @@ def lids(clay):
                 lift = _LID_LIFT.get(ring, 0.0) if upper else slide
                 share = 1 - _LOWER_RISE if upper else _LOWER_RISE
                 blink[i] = _turned(p[i] - centre, gap * slide * share)
-                if upper:
-                    blink[i, 2] += _UNFOLDS.get(ring, 0.0) * np.sin(np.pi * k / 16)
+                if upper and ring == 1.5:
+                    blink[i, 2] += _UNFOLDS * np.sin(np.pi * k / 16)
                 squint[i] = _turned(p[i] - centre, gap * slide * (0.11 if upper else 0.41))
                 wide[i] = _turned(p[i] - centre, gap * lift * (-0.31 if upper else -0.08))
+            if upper:
+                _round_shut_lid(clay, side, k, blink)
             for row in range(3):  # lashes follow the lid's edge
                 i = clay.index.get(("lash", side, row, k))
                 if i is not None:
@@ -192,6 +195,17 @@ def lids(clay):
             wide,
         )
     return shapes
+
+
+def _round_shut_lid(clay, side, k, blink):
+    """Make the shut upper lid one dome from its crease to its edge at ring position k; less towards
+    the inner corner, where it falls back."""
+    rings, curve = _DOME
+    ids = [clay.index["e", side, ring, k] for ring in (1.5, *rings, MARGIN)]
+    y, z = (clay.points[ids] + blink[ids])[:, 1:].T
+    along = (y[0] - y[1:-1]) / (y[0] - y[-1])
+    dome = z[0] + along * (z[-1] - z[0]) + curve * (y[0] - y[1:-1]) * (y[1:-1] - y[-1])
+    blink[ids[1:-1], 2] += np.interp(k, (8, 12, 14), (1, 0.45, 0.3)) * (dome - z[1:-1])
 
 
 # eye angle at which the lids touch the eyeball again [rad]: the shape moves in a line, the lid on a

@@ -164,12 +164,12 @@ _LID_RINGS = {
 # Lid ring → its distance from the middle of the eye [mm], upper and lower lid: a thin edge
 _LID_RADII = {3: (14.5, 14.7), 3.5: (14.6, 14.25), 4: (14.25, 13.85), 5: (12.95, 12.95)}
 # Lid ring → protrusion, up on the upper lid and down on the lower [mm]: skin hangs over the crease
-_LID_DEPTH = {1.5: (2.7, 0.6), 2: (1.2, 1.0), 2.5: (0.5, 0.9)}
+_LID_DEPTH = {1.5: (2.7, 0.5), 2: (1.2, 0.8), 2.5: (0.5, 0.7)}
 # Lid ring → share of its depth from the form, and in the corners; the rest follows the eyeball
-_LID_ON_FORM = {1.5: (1.0, 1.0), 2: (0.72, 0.8), 2.5: (0.34, 0.55), 3: (0.08, 0.36), 3.5: (0, 0.14)}
+_LID_ON_FORM = {1.5: (1.0, 1.0), 2: (0.72, 0.92), 2.5: (0.34, 0.75), 3: (0.08, 0.5), 3.5: (0, 0.2)}
 # Between the lids in the corners: steps from the corner → (x, half height, z) of ring 6, which is
 # flesh there and ends in the eyeball
-_CARUNCLE = {0: (17.3, 0, 67.5), 1: (18.6, -0.1, 68.0), 2: (20.3, -0.1, 66.4), 3: (22, 1, 66.8)}
+_CARUNCLE = {0: (17.3, 0, 68.0), 1: (18.6, -0.1, 68.4), 2: (20.3, -0.1, 66.6), 3: (22, 1, 66.8)}
 _OUTER_FLESH = {0: (45.5, 0, 63.3), 1: (43.4, -0.1, 63.4), 2: (42.2, 1, 63.5)}
 
 
@@ -196,7 +196,7 @@ def _eye_ring(ring):
         radius = radii[up < 0] - (0.5 * smooth_step(0.4, 0.9, t) if ring > 3 else 0)
         flat = (x - EYE[0]) ** 2 + (y - EYE[1]) ** 2
         # lids leave the eyeball towards the inner corner
-        least = (7.6 if t < 0 else 2.8) - 0.8 * (ring > 4)
+        least = (8.1 if t < 0 else 2.8) - 0.8 * (ring > 4)
         z = EYE[2] + (max(radius**2 - flat, 0) ** 2 + least**4) ** 0.25
         points.append((x, y, z - (2.0 if ring == 6 else 0)))
         if ring == 6 and (flesh := corner_flesh(k)):

@@ -19,9 +19,10 @@ _SKIN = (
     ((18, -42, 94), (10, 10, 18), (1.00, 0.96, 0.95)),  # its wing
     ((0, -108, 80), (24, 16, 50), (1.01, 0.965, 0.96)),  # chin
     ((0, 46, 82), (52, 32, 60), (1.01, 1.015, 1.00)),  # forehead
+    ((15, -1, 70), (10, 9, 16), (1.01, 1.07, 1.08)),  # inner corner of the eye, in red shadow
 )
 _LID = (1.00, 0.98, 0.975)
-_EDGE_OF_LID = (1.02, 0.92, 0.90)
+_EDGE_OF_LID = (1.02, 0.95, 0.93)
 _IN_FOLDS = (0.84, 0.76, 0.74)
 _STUBBLE = (0.62, 0.68, 0.76)
 _ROOT = (0.86, 0.78, 0.68)
@@ -59,7 +60,7 @@ def tints(clay, stubble: float, age: float, red) -> np.ndarray:
     tint *= 1 + (stubble * beard)[:, None] * (np.array(_STUBBLE) - 1)
     lid = np.where(part == "lid", np.interp(clay.lid_ring, (1.5, 2.5, 3.5), (0.0, 0.6, 1.0)), 0)
     tint *= 1 + lid[:, None] * (np.array(_LID) - 1)
-    tint[clay.lid_ring >= 5] = _EDGE_OF_LID
+    tint[clay.lid_ring >= 5] *= _EDGE_OF_LID
     ear = (part == "ear").astype(float)
     for _ in range(2):  # it fades into the cheek
         ear = clay.neighbour_mean(ear)
@@ -96,13 +97,11 @@ def tints(clay, stubble: float, age: float, red) -> np.ndarray:
         rim = smooth_step(38, 75, aside)[:, None] * (np.array([0.93, 0.84, 0.82]) - 1)
         # the iris: light about the pupil, and rays
         angle = np.arctan2(away[:, 1], side * away[:, 0])
-        rays = 1 + 0.16 * np.cos(12 * angle) + 0.07 * np.cos(5 * angle + 1.0)
-        iris = (aside > 12) & (aside < 24)
-        glow = np.where(aside < 15, 0.75, 1.35) * rays
+        rays = 1 + 0.10 * np.cos(12 * angle) + 0.07 * np.cos(5 * angle + 1.0)
+        iris = (aside > 12) & (aside < 20)
+        glow = np.where(iris, 1.35 * rays, np.interp(aside, (24, 27, 29.5, 34), (1, 0.9, 0.9, 1)))
         shade = 1 - 0.34 * smooth_step(0.08, 0.44, away[:, 1] / EYE_RADIUS)  # of the upper lid
-        tint = np.where(
-            ball[:, None], (1 + rim) * shade[:, None] * np.where(iris, glow, 1.0)[:, None], tint
-        )
+        tint = np.where(ball[:, None], (1 + rim) * shade[:, None] * glow[:, None], tint)
     return np.round(0.5 * (tint + tint[clay.mirror]), 4).astype(np.float32)
 
 
