@@ -28,7 +28,7 @@ _FINE = (
     ((31, -54, 82), (16, 12, 22), 14.0),  # not between the wing and the lip
     ((42, -74, 72), (18, 17, 26), 12.0),  # nor behind the corner of the mouth
     ((31, -40, 82), (13, 23, 24), 12.0),  # nor beside the wing
-    ((16, -38, 89), (11, 16, 18), 0.8),  # its wing and the crease about it
+    ((17, -38, 88), (13, 16, 20), 0.8),  # its wing and the crease about it
     ((0, -111, 78), (34, 18, 50), 8.0),  # the chin is round
 )  # fmt: skip
 

@@ -73,6 +73,8 @@ _STERNOMASTOID = (
     (8, -200, 13, 5.0),
 )
 
+_BRIDGE = ((0, 7, 81.4, 3.6), (0, -8, 87.8, 6.0), (0, -18, 93.6, 5.8), (0, -27.2, 97.2, 7.6))
+
 _BROW = ((4, 17, 84.4, 6.2), (21, 19.5, 78.4, 6.2), (36, 20.5, 69.2, 6.4), (49, 14, 57, 6.0))
 
 
@@ -123,7 +125,7 @@ def _with_nose(d, p):
     """Distances d [n] of points of the left side to the face, joined with the bridge of its nose;
     tip and wings are drawn in nose.py."""
     d = smooth_min(d, capsule(p, (0, 4, 68), (0, -27, 80), 8.5, 14.0), 14)  # its sides
-    return smooth_min(d, capsule(p, (0, 7, 81.0), (0, -27.2, 97.2), 4.0, 7.6), 8)  # bridge
+    return smooth_min(d, string(p, _BRIDGE, 4), 8)
 
 
 # What bone and muscle raise or hollow: centre, radii, height [mm]; the lips' rings, above −90 near
@@ -159,9 +161,9 @@ _RELIEF = (
     ((0, 14, -104), (60, 50, 44), 1.5),  # back of the skull
     ((0, -58, -83), (50, 38, 42), 5.0),  # nape
     ((0, -145, 26), (13, 18, 24), 2.0),  # larynx
-    ((0, -51.5, 97), (17, 8, 22), 3.0),  # under the nose
-    ((0, -55, 97), (4.5, 8, 20), -1.0),  # philtrum
-    ((5.5, -55, 97), (3.5, 8, 20), 0.7),
+    ((0, -52.5, 97), (16, 8.5, 22), 3.4),  # under the nose
+    ((0, -58, 97), (4.5, 7, 20), -1.0),  # philtrum
+    ((5.5, -57, 97), (3.5, 8, 20), 0.7),
     ((42, -24, 72), (32, 30, 36), -3.4),  # cheek under the eye
     ((50, -76, 48), (28, 32, 40), 2.2),  # lower cheek
 )

@@ -27,7 +27,7 @@ _IN_FOLDS = (0.84, 0.76, 0.74)
 _STUBBLE = (0.62, 0.68, 0.76)
 _ROOT = (0.86, 0.78, 0.68)
 _EAR, _IN_EAR = (1.01, 0.965, 0.955), (0.90, 0.76, 0.73)
-_NOSTRIL = ((0.80, 0.67, 0.63), (0.24, 0.16, 0.14), (0.10, 0.06, 0.05))  # its rings, its end
+_NOSTRIL = ((0.90, 0.80, 0.77), (0.32, 0.22, 0.20), (0.12, 0.07, 0.06))  # its rings, its end
 
 
 # Ring of the mouth → how red it is; how dark, where the lips meet.
