@@ -60,8 +60,8 @@ def string(p, beads, k):
 _JAW = (
     (46, -75, -2, 8.5),
     (44.5, -86, 17, 9.3),
-    (35.5, -92, 41, 10.5),
-    (15.5, -103, 65, 12.2),
+    (36.5, -93.5, 41, 10.8),
+    (17.5, -103, 64.5, 12.4),
     (0, -104, 71, 14.4),
 )
 
@@ -75,7 +75,7 @@ _STERNOMASTOID = (
 
 _BRIDGE = ((0, 7, 81.4, 3.6), (0, -8, 87.8, 6.0), (0, -18, 93.6, 5.8), (0, -27.2, 97.2, 7.6))
 
-_BROW = ((4, 17, 84.4, 6.2), (21, 19.5, 78.4, 6.2), (36, 20.5, 69.2, 6.4), (49, 14, 57, 6.0))
+_BROW = ((4, 17, 84.4, 6.2), (21, 19.5, 78.4, 6.2), (36, 20.5, 70.0, 6.4), (50, 14.5, 58, 6.2))
 
 
 def distance(p, nose=True):
@@ -92,7 +92,7 @@ def distance(p, nose=True):
     d = smooth_min(d, ellipsoid(p, (0, -74, 22), (50, 38, 48)), 26)  # jaw
     # its branch, up to the ear
     d = smooth_min(d, capsule(p, (52, -24, -2), (39, -74, 2), 9, 9), 30)
-    d = smooth_min(d, string(p, _JAW, 8), 20)
+    d = smooth_min(d, string(p, _JAW, 8), 16)
     # neck
     neck = smooth_min(
         capsule(p, (0, -60, -24), (0, -118, -27), 51, 53, (1.03, 1.0, 1.0)),
@@ -101,7 +101,7 @@ def distance(p, nose=True):
     )
     d = smooth_min(d, neck, 20)
     # floor of the mouth, and the throat down from the bone of the tongue
-    d = smooth_min(d, capsule(p, (0, -93, 64), (0, -103, 23), 14, 19.5), 9)
+    d = smooth_min(d, capsule(p, (0, -94, 65), (0, -108.5, 27), 14, 18.5), 16)
     d = smooth_min(d, capsule(p, (0, -121, 25), (0, -190, -18), 17, 20), 9)
     # the muscle from behind the ear to the breastbone
     d = smooth_min(d, string(p, _STERNOMASTOID, 8), 14)
@@ -132,32 +132,33 @@ def _with_nose(d, p):
 # the middle, lie outside of all.
 _RELIEF = (
     ((62, 44, 48), (32, 36, 48), -2.8),  # temple
-    ((0, 37, 84), (58, 13, 46), -0.8),  # above the brows
+    ((0, 38, 84), (58, 14, 46), -1.4),  # above the brows
     ((0, 72, 70), (64, 34, 44), -1.6),  # the forehead leans back
-    ((60, -9, 56), (19, 18, 30), -1.0),  # beside the eye's outer corner
+    ((60, -4, 55), (20, 19, 32), -2.4),  # beside the eye's outer corner
     ((76, 0, 20), (30, 27, 50), 2.3),  # the arch from there to the ear
     ((76, 36, 22), (24, 24, 40), -0.9),  # the temple behind
-    ((58, -38, 58), (32, 28, 34), -2.2),  # the cheekbone is round
-    ((62, -54, 28), (22, 22, 32), 1.6),  # and the cheek under it
-    ((0, 30, 88), (24, 28, 40), -1.6),  # between the brows
-    ((0, 6, 90), (14, 13, 24), -7.5),  # root of the nose
+    ((53, -26, 58), (26, 22, 34), 1.5),  # the cheekbone
+    ((58, -40, 58), (34, 32, 36), -2.0),  # is round
+    ((64, -49, 26), (28, 32, 40), 2.6),  # and the cheek under it
+    ((0, 30, 88), (24, 28, 40), -0.6),  # between the brows
+    ((0, 5, 90), (14, 13, 24), -8.5),  # root of the nose
     ((9, -2, 88), (8, 15, 14), -1.4),  # its sides are hollow there
     ((13, -1, 80), (9, 14, 18), -2.0),  # inner corner of the eye
     ((21, 6, 72), (9, 9, 18), 2.0),  # over it
     ((32, -26, 78), (32, 28, 32), -1.4),  # under the eye
     ((32, 10, 74), (23, 11, 26), 1.3),  # over its lid
-    ((24, 19, 80), (26, 13, 28), 2.0),  # the bone under the brow
-    ((48, 18, 64), (28, 18, 36), 2.8),
+    ((24, 19, 80), (26, 13, 28), 2.6),  # the bone under the brow
+    ((49, 18, 62), (26, 16, 34), 3.8),
     ((44, 8, 66), (17, 11, 24), 2.8),  # skin hangs over the lid's outer half
     ((56, -62, 22), (30, 44, 46), 2.2),  # chewing muscle
     ((40, -90, 58), (20, 26, 30), 2.0),  # the cheek beside the chin
-    ((32, -118, 34), (30, 20, 52), -1.2),  # beneath the jaw
-    ((48, -102, 8), (32, 20, 44), -2.6),
+    ((30, -119, 36), (28, 17, 46), -1.4),  # beneath the jaw
+    ((48, -104, 6), (30, 19, 48), -3.6),
     ((66, -64, -24), (20, 36, 24), -2.0),  # behind its branch
     ((58, -78, 2), (24, 22, 34), 1.8),  # its angle
     ((73, -30, -18), (16, 24, 18), -1.5),  # beneath the ear
-    ((0, -106, 92), (30, 25, 36), 3.6),  # chin
-    ((14, -111, 82), (14, 13, 28), 2.5),
+    ((0, -106, 90), (38, 22, 36), 2.8),  # chin
+    ((17, -110, 80), (17, 14, 28), 2.6),
     ((0, 14, -104), (60, 50, 44), 1.5),  # back of the skull
     ((0, -58, -83), (50, 38, 42), 5.0),  # nape
     ((0, -145, 26), (13, 18, 24), 2.0),  # larynx

@@ -130,11 +130,13 @@ _JAW_NARROWS = 10.0  # inward movement of each corner per sine of the jaw's angl
 
 def drawn_in(clay):
     """Displacements [V, 3] per sine of the jaw's turn, mm: an opening mouth draws its corners
-    in, and the chin pushes the skin of the throat before it."""
+    in, the jaw's sides stay as wide as they were, and the chin pushes the skin of the throat
+    before it."""
     p = clay.points
     narrow = _along(0, -_JAW_NARROWS / MOUTH_WIDTH * p[:, 0] * _around_mouth(p) * outside(clay))
+    wide = np.sign(p[:, 0]) * bump(np.abs(p), (42, 94, 36), (26, 30, 44)) * (p[:, 1] < 0)
     throat = bump(p, (0, -124, 38), (40, 28, 34)) * (clay.part == "skin")
-    return narrow + throat[:, None] * [0.0, -16.0, 14.0]
+    return narrow + throat[:, None] * [0.0, -16.0, 14.0] + _along(0, 12.0 * wide * outside(clay))
 
 
 def _around_mouth(p):
