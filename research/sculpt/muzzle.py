@@ -29,9 +29,9 @@ _ACROSS = (0.0, 7.0, 14.0, 21.0, 28.0, 36.0, 44.0, 52.0)
 _DRAWN = {
     -34.0: (98.0, 97.0, 93.5, 88.6, 85.4, 84.2, 82.4, 78.0),
     -42.0: (97.2, 95.9, 92.3, 88.0, 84.9, 82.4, 79.6, 74.4),
-    -49.0: (95.7, 94.7, 92.0, 87.9, 84.3, 80.8, 77.0, 70.6),
-    -56.0: (94.5, 93.9, 91.4, 87.7, 83.7, 79.0, 74.4, 66.8),
-    -62.0: (96.1, 95.3, 92.2, 87.7, 82.9, 77.6, 71.6, 63.2),
+    -49.0: (95.8, 94.8, 92.0, 87.9, 84.3, 80.8, 77.0, 70.6),
+    -56.0: (95.0, 94.2, 91.4, 87.7, 83.7, 79.0, 74.4, 66.8),
+    -62.0: (95.5, 94.9, 92.0, 87.7, 82.9, 77.6, 71.6, 63.2),
     -70.0: (96.0, 95.0, 91.7, 86.8, 81.9, 75.9, 68.8, 59.4),
     -78.0: (94.0, 93.2, 90.2, 85.9, 81.2, 74.4, 65.6, 54.8),
     -83.0: (91.8, 91.4, 89.5, 85.6, 80.4, 73.1, 64.0, 52.7),
@@ -56,7 +56,7 @@ def ground(x, y):
     x, y = np.abs(np.asarray(x, float)), np.clip(np.asarray(y, float), -116.0, -34.0)
     z = _surface().ev(y, np.minimum(x, 52.0))
     # philtrum: a groove between two ridges that part towards the lip's peaks
-    along = np.exp(-(((y + 57.5) / 7.5) ** 4))
+    along = np.exp(-(((y + 58.0) / 7.5) ** 4))
     ridge = 4.4 + 0.10 * np.maximum(-50.0 - y, 0)
     z = z + along * (0.6 * np.exp(-(((x - ridge) / 2.2) ** 2)) - 0.7 * np.exp(-((x / 2.8) ** 2)))
     # the muscle knot next to the corner, the corner's dimple, and the hollow between it and the
@@ -92,11 +92,11 @@ def red_height(u, up):
     below."""
     a = np.abs(u)
     x = a * MOUTH_WIDTH
-    upper = 8.3 * np.maximum(1 - a**1.25, 0) ** 1.02
+    upper = 8.3 * np.maximum(1 - a**1.42, 0) ** 0.97
     upper = upper * (
-        1 - 0.15 * np.exp(-((x / 2.6) ** 2)) + 0.08 * np.exp(-(((x - 5.6) / 3.0) ** 2))
+        1 - 0.19 * np.exp(-((x / 2.6) ** 2)) + 0.10 * np.exp(-(((x - 5.6) / 3.0) ** 2))
     )
-    lower = 9.7 * np.maximum(1 - a**2.5, 0) ** 1.1
+    lower = 9.7 * np.maximum(1 - a**2.7, 0) ** 1.0
     return np.where(up > 0, upper, lower)
 
 
@@ -117,10 +117,10 @@ _INSIDE = {
 _BEYOND = {
     2: 8.0,
     3: 3.4,
-    4: 1.0,
-    5: -0.2,
-    6: -1.4,
-    6.5: -2.2,
+    4: 1.2,
+    5: 0.6,
+    6: -0.6,
+    6.5: -1.6,
     7: 0.0,
     8: -0.4,
     9: 0.6,
@@ -165,12 +165,12 @@ def lip_ring(ring):
         13: np.where(above, 8.0, 20.0) * arch,
     }[ring]
     x = u * (MOUTH_WIDTH + _BEYOND[ring])
-    y = line + up * away
+    y = line + up * away - (0.4 * a**8 if ring < CONTACT else 0.0)
     full = arch**0.9
     if ring <= 4:
         z = (
             ground(x, y)
-            + {2: 0.0, 3: 0.2, 4: 0.6}[ring] * full
+            + {2: 0.0, 3: 0.15, 4: 0.5}[ring] * full
             - {2: 0.0, 3: 0.2, 4: 0.4}[ring] * a**6
         )
     elif ring < CONTACT:

@@ -26,7 +26,7 @@ def corner_fade(u, power=0.45):
 def lip_fade(clay):
     """corner_fade [V] of the mouth rings, softer on skin and red than where the lips meet: the
     opening tapers to its corners."""
-    return corner_fade(clay.u, np.interp(clay.ring, (6.5, 7), (0.75, 0.45)))
+    return corner_fade(clay.u, np.interp(clay.ring, (6.5, 7), (0.85, 0.45)))
 
 
 def jaw_weights(clay):

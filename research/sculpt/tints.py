@@ -31,11 +31,13 @@ _NOSTRIL = ((0.90, 0.80, 0.77), (0.32, 0.22, 0.20), (0.12, 0.07, 0.06))  # its r
 
 
 # Ring of the mouth → how red it is; how dark, where the lips meet.
-_RED = (2.0, 2.5, 3.0, 4.0, 4.5, 5.0, 8.5, 9.0), (0.0, 0.0, 0.05, 0.75, 0.98, 1.0, 1.0, 0.0)
+_RED = (2.0, 2.5, 3.0, 4.0, 4.5, 5.0, 8.5, 9.0), (0.0, 0.0, 0.06, 0.85, 1.0, 1.0, 1.0, 0.0)
 _CREASE = (6.0, 6.5, 7.0, 8.0, 8.5, 9.0), (0.0, 0.05, 0.15, 0.4, 0.45, 0.0)
 
 # Ring of the mouth → where the corners are lighter, and by how much.
-_CORNERS, _LIT = ((6.0, 7.0, 9.0, 11.0), (0.0, 1.0, 1.0, 0.0)), 0.6
+_CORNERS, _LIT = ((6.0, 7.0, 9.0, 11.0), (0.0, 1.0, 1.0, 0.3)), 0.9
+# What little light falls between lips that are just apart: factors on the lining, on the teeth.
+_LINING, _CROWNS = (2.2, 1.7, 1.6), 1.4
 
 
 def tints(clay, stubble: float, age: float, red) -> np.ndarray:
@@ -73,7 +75,7 @@ def tints(clay, stubble: float, age: float, red) -> np.ndarray:
             tint[i] = _NOSTRIL[-1]
     # the red fades into the skin around it, and towards the corners
     corner = smooth_step(1.0, 0.7, np.abs(clay.u))
-    red_share = np.interp(clay.ring, *_RED) * (0.3 + 0.7 * corner) * (clay.ring >= 0)
+    red_share = np.interp(clay.ring, *_RED) * (0.65 + 0.35 * corner) * (clay.ring >= 0)
     tint *= 1 + red_share[:, None] * (np.array(red) - 1)
     # the crease where the lips meet: no lamp reaches it, but Eevee lights it as if they were apart
     dark = np.interp(clay.ring, *_CREASE) * (0.1 + 0.9 * corner) * (clay.ring >= 0)
@@ -81,10 +83,12 @@ def tints(clay, stubble: float, age: float, red) -> np.ndarray:
     # near the corners lips hang over it, and it would be a black wedge
     tint *= 1 + (_LIT * np.interp(clay.ring, *_CORNERS) * (1 - corner))[:, None]
     # the inner mouth is dark
-    inside = np.isin(part, ("bag", "teeth_upper", "teeth_lower"))
-    tint *= np.where(inside, 1 - 0.62 * smooth_step(84, 44, p[:, 2]), 1.0)[:, None]
-    tint *= _of_the_tongue(clay)
+    deep = smooth_step(84, 44, p[:, 2])
     teeth = np.isin(part, ("teeth_upper", "teeth_lower"))
+    tint *= 1 - (deep * (0.62 * teeth + 0.35 * (part == "bag")))[:, None]
+    for share, factor in (((1 - deep) * (part == "bag"), _LINING), ((1 - deep) * teeth, _CROWNS)):
+        tint *= 1 + share[:, None] * (np.array(factor) - 1)
+    tint *= _of_the_tongue(clay)
     # crowns darken towards the gums
     root = np.where(teeth, smooth_step(2.5, 10.0, np.abs(p[:, 1] - EDGE_UPPER)), 0.0)[:, None]
     tint *= 1 + root * (np.array(_ROOT) - 1)
