@@ -135,6 +135,7 @@ _RELIEF = (
     ((0, 38, 84), (58, 14, 46), -1.4),  # above the brows
     ((0, 72, 70), (64, 34, 44), -1.6),  # the forehead leans back
     ((60, -4, 55), (20, 19, 32), -2.4),  # beside the eye's outer corner
+    ((52, -4, 62), (10, 9, 16), 0.9),  # outer corner of the eye
     ((76, 0, 20), (30, 27, 50), 2.3),  # the arch from there to the ear
     ((76, 36, 22), (24, 24, 40), -0.9),  # the temple behind
     ((53, -26, 58), (26, 22, 34), 1.5),  # the cheekbone
@@ -145,11 +146,11 @@ _RELIEF = (
     ((9, -2, 88), (8, 15, 14), -1.4),  # its sides are hollow there
     ((13, -1, 80), (9, 14, 18), -2.0),  # inner corner of the eye
     ((21, 6, 72), (9, 9, 18), 2.0),  # over it
-    ((32, -26, 78), (32, 28, 32), -1.4),  # under the eye
+    ((32, -26, 78), (32, 28, 32), -1.1),  # under the eye
     ((32, 10, 74), (23, 11, 26), 1.3),  # over its lid
     ((24, 19, 80), (26, 13, 28), 2.6),  # the bone under the brow
     ((49, 18, 62), (26, 16, 34), 3.8),
-    ((44, 8, 66), (17, 11, 24), 2.8),  # skin hangs over the lid's outer half
+    ((44, 8, 66), (17, 11, 24), 2.3),  # skin hangs over the lid's outer half
     ((56, -62, 22), (30, 44, 46), 2.2),  # chewing muscle
     ((40, -90, 58), (20, 26, 30), 2.0),  # the cheek beside the chin
     ((30, -119, 36), (28, 17, 46), -1.4),  # beneath the jaw

@@ -164,7 +164,7 @@ _LID_RINGS = {
 # Lid ring → its distance from the middle of the eye [mm], upper and lower lid: a thin edge
 _LID_RADII = {3: (14.5, 14.7), 3.5: (14.6, 14.25), 4: (14.25, 13.85), 5: (12.95, 12.95)}
 # Lid ring → protrusion, up on the upper lid and down on the lower [mm]: skin hangs over the crease
-_LID_DEPTH = {1.5: (2.7, 0.5), 2: (1.2, 0.8), 2.5: (0.5, 0.7)}
+_LID_DEPTH = {1.5: (2.7, 1.1), 2: (1.2, 1.4), 2.5: (0.5, 1.1)}
 # Lid ring → share of its depth from the form, and in the corners; the rest follows the eyeball
 _LID_ON_FORM = {1.5: (1.0, 1.0), 2: (0.72, 0.92), 2.5: (0.34, 0.75), 3: (0.08, 0.5), 3.5: (0, 0.2)}
 # Between the lids in the corners: steps from the corner → (x, half height, z) of ring 6, which is
