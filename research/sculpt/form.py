@@ -49,10 +49,10 @@ def capsule(p, a, b, ra, rb, squash=(1.0, 1.0, 1.0)):
     return (d - (ra + (rb - ra) * t)) * min(squash)
 
 
-def string(p, beads, k):
-    """Approximate signed distance to capsules in a row, blended over k; beads of x, y, z,
+def chain(p, nodes, k):
+    """Approximate signed distance to capsules end to end, blended over k; nodes of x, y, z,
     radius."""
-    parts = [capsule(p, a[:3], b[:3], a[3], b[3]) for a, b in zip(beads, beads[1:])]
+    parts = [capsule(p, a[:3], b[:3], a[3], b[3]) for a, b in zip(nodes, nodes[1:])]
     return reduce(lambda d, part: smooth_min(d, part, k), parts)
 
 
@@ -64,7 +64,7 @@ _JAW = (
     (17.5, -103, 64.5, 12.4),
     (0, -104, 71, 14.4),
 )
-
+# the muscle from behind the ear to the breastbone
 _STERNOMASTOID = (
     (62, -44, -32, 7.0),
     (53, -84, -18, 8.0),
@@ -72,9 +72,9 @@ _STERNOMASTOID = (
     (23, -164, 7, 7.5),
     (8, -200, 13, 5.0),
 )
-
+# the nose's bridge, from its root to the tip
 _BRIDGE = ((0, 7, 81.4, 3.6), (0, -8, 87.8, 6.0), (0, -18, 93.6, 5.8), (0, -27.2, 97.2, 7.6))
-
+# the brow ridge, from its middle outwards
 _BROW = ((4, 17, 84.4, 6.2), (21, 19.5, 78.4, 6.2), (36, 20.5, 70.0, 6.4), (50, 14.5, 58, 6.2))
 
 
@@ -92,7 +92,7 @@ def distance(p, nose=True):
     d = smooth_min(d, ellipsoid(p, (0, -74, 22), (50, 38, 48)), 26)  # jaw
     # its branch, up to the ear
     d = smooth_min(d, capsule(p, (52, -24, -2), (39, -74, 2), 9, 9), 30)
-    d = smooth_min(d, string(p, _JAW, 8), 16)
+    d = smooth_min(d, chain(p, _JAW, 8), 16)
     # neck
     neck = smooth_min(
         capsule(p, (0, -60, -24), (0, -118, -27), 51, 53, (1.03, 1.0, 1.0)),
@@ -103,12 +103,11 @@ def distance(p, nose=True):
     # floor of the mouth, and the throat down from the bone of the tongue
     d = smooth_min(d, capsule(p, (0, -94, 65), (0, -108.5, 27), 14, 18.5), 16)
     d = smooth_min(d, capsule(p, (0, -121, 25), (0, -190, -18), 17, 20), 9)
-    # the muscle from behind the ear to the breastbone
-    d = smooth_min(d, string(p, _STERNOMASTOID, 8), 14)
+    d = smooth_min(d, chain(p, _STERNOMASTOID, 8), 14)
     d = smooth_min(d, ellipsoid(p, (0, -256, -48), (122, 64, 66)), 40)  # chest
     d = smooth_min(d, capsule(p, (20, -168, -62), (98, -199, -54), 18, 25), 40)  # shoulders
     d = smooth_min(d, capsule(p, (12, -200, 12), (96, -190, -22), 2.5, 4), 24)  # collar bones
-    d = smooth_min(d, string(p, _BROW, 8), 20)
+    d = smooth_min(d, chain(p, _BROW, 8), 20)
     d = smooth_min(d, ellipsoid(p, (0, -68, 62), (34, 27, 29)), 18)  # dental arch
     socket = ellipsoid(p, (31.5, 4, 88), (22, 14, 17))
     d = smooth_max(d, -socket, 18)
@@ -125,7 +124,7 @@ def _with_nose(d, p):
     """Distances d [n] of points of the left side to the face, joined with the bridge of its nose;
     tip and wings are drawn in nose.py."""
     d = smooth_min(d, capsule(p, (0, 4, 68), (0, -27, 80), 8.5, 14.0), 14)  # its sides
-    return smooth_min(d, string(p, _BRIDGE, 4), 8)
+    return smooth_min(d, chain(p, _BRIDGE, 4), 8)
 
 
 # What bone and muscle raise or hollow: centre, radii, height [mm]; the lips' rings, above −90 near

@@ -100,7 +100,8 @@ def red_height(u, up):
     return np.where(up > 0, upper, lower)
 
 
-# Ring behind the lips' contact → its depth z, from the corner to the middle.
+# Ring where the lips meet, and those behind it → depth z, from the corner to the middle. Takes are
+# made for these: the skin before them is drawn anew without moving them.
 _INSIDE = {
     7: (80.70170, 82.27118, 84.07177, 85.92224, 87.87135, 89.82528,
         91.56187, 92.93214, 93.86723, 94.37967, 94.53446),

@@ -138,7 +138,7 @@ def lid_margin(k):
     t = 1 - (k if k <= 16 else EYE_RING - k) / 8.0
     t = 0.6 * t + 0.4 * np.sin(np.pi * t / 2)
     if up > 0:
-        y = 4.8 * max(1 - abs(t + 0.04) ** (2.1 if t < 0 else 2.0), 0)
+        y = 4.7 * max(1 - abs(t + 0.04) ** (2.1 if t < 0 else 2.0), 0)
     else:
         # a straight line to the outer corner, where the lids would else end in a box; the inner
         # one is round
