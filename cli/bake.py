@@ -651,12 +651,10 @@ def check_frame(scene, voice: strip.Voice, frame: int) -> None:
     passes."""
     steps = voice_cache.seconds_of(scene, voice)
     seconds, _ = attempt(jobs.run_through, "Reading the voice", steps)
-    at = round(float(voice.clock.seconds(frame)) * FPS)
-    if seconds is not None and not 0 <= at < round(seconds * FPS):
-        raise BadRequest(
-            f"“{voice.name}” plays from frame {math.floor(voice.clock.start)} to "
-            f"{math.floor(voice.clock.frame(seconds))}, not at {frame}: choose a frame of it"
-        )
+    if seconds is not None:
+        first, last = (math.floor(voice.clock.frame(at)) for at in (0.0, seconds))
+        name, frames = f"“{voice.name}”", round(seconds * FPS)
+        generation.motion_frame(name, voice.clock, frames, first, last, frame)
 
 
 def choose_head(scene, name: str | None, speaks: str | None = None):

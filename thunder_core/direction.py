@@ -395,6 +395,11 @@ class Direction:
         """The style as the mood changes it."""
         return self.style.shift(CHOICES[self.mood].changes, self.strength)
 
+    @property
+    def tempo(self) -> float:
+        """Speed of movements, 1 as usual."""
+        return CHOICES[self.mood].tempo ** self.strength
+
     def share(self, mood: str) -> float:
         """The strength of a mood of MOODS, 0 where it is another."""
         return self.strength if mood == self.mood else 0.0

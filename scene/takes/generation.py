@@ -181,6 +181,17 @@ def _sample_turns(
         )
 
 
+def motion_frame(name: str, clock: Clock, frames: int, first: int, last: int, frame: int) -> int:
+    """The frame at 25 fps, of `frames`, that a motion has at a scene frame. Raises BadRequest where
+    it does not play; name, first, last: the sentence says them."""
+    at = round(float(clock.seconds(frame)) * FPS)
+    if not 0 <= at < frames:
+        raise BadRequest(
+            f"{name} plays from frame {first} to {last}, not at {frame}: choose a frame of it"
+        )
+    return at
+
+
 def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, list[str]]:
     """Steps that say why a take does what it does at a scene frame: what the model sampled, and
     what each step after it changed there.
@@ -194,12 +205,8 @@ def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, l
         raise BadRequest(f"{name} was not sampled as it is: choose a sampled take")
     if fingerprint.change(scene, entry) is not None:
         raise BadRequest(f"The voice of {name} has changed: re-sync the take first")
-    at = round(float(provenance.clock_of(entry.action).seconds(frame)) * FPS)
-    if not 0 <= at < performance.motion.frames:
-        raise BadRequest(
-            f"{name} plays from frame {entry.first} to {entry.last}, not at {frame}: choose a "
-            f"frame of it"
-        )
+    clock = provenance.clock_of(entry.action)
+    at = motion_frame(name, clock, performance.motion.frames, entry.first, entry.last, frame)
     sampling = provenance.Sampling.of_take(performance.provenance, scene.thunder)
     seed = entry.seed
     edited = provenance.is_edited(entry)

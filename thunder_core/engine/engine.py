@@ -47,7 +47,6 @@ from .m2s import (
     stored_head,
     trained_mouth,
     Vocoder,
-    VocoderConfig,
     WIDTH as SPEAKER,
 )
 from .network import (
@@ -58,7 +57,6 @@ from .network import (
     Identity,
     Network,
     processors,
-    read_sizes,
     SHIPPED,
     unusable,
 )
@@ -199,10 +197,8 @@ class Engine:
         self.m2s = MeshToSpeech(folder, device)
         self.mouth = Mouth(trained_mouth(folder) or self.head)
         self.judge = Judge(folder, device)
-        self.vocoder = Vocoder(
-            read_sizes(folder / "vocoder", VocoderConfig), Network(folder / "vocoder", device)
-        )
-        self.speaker = SpeakerEncoder(Network(folder / "speaker", device))
+        self.vocoder = Vocoder.load(folder, device)
+        self.speaker = SpeakerEncoder.load(folder, device)
         self.scorer = Scorer(self.head, self.thunder, self.m2s, self.mouth, self.judge)
         self._measures = Measures(self.head)
         self._check_that_all_fit()

@@ -18,7 +18,7 @@ from ..files import part_of
 from ..rotation import rotvec_to_matrix
 from ..types import Motion, RATE
 from .diffusion import Normal
-from .network import build_config, check_shapes, Network, read_weights, unusable
+from .network import build_config, check_shapes, Network, read_sizes, read_weights, unusable
 from .speech.acoustics import (
     active_level,
     BINS,
@@ -254,6 +254,13 @@ class Vocoder:
     def __init__(self, config: VocoderConfig, network: Callable[..., list[np.ndarray]]):
         self.config, self.network = config, network
 
+    @classmethod
+    def load(cls, folder: Path, device: str = "cpu") -> "Vocoder":
+        """Raises BadWeights, and `speak` does where the card alone is good."""
+        return cls(
+            read_sizes(folder / "vocoder", VocoderConfig), Network(folder / "vocoder", device)
+        )
+
     def speak(self, mel: np.ndarray, units: np.ndarray, speaker: np.ndarray) -> np.ndarray:
         """Log-mel [N, 80], units [N / 2] and speaker [256] → waveform float32 [160 N] at 16 kHz,
         peak at most 0.9. Deterministic.
@@ -433,6 +440,11 @@ class SpeakerEncoder:
 
     def __init__(self, network: Callable[..., list[np.ndarray]]):
         self.network = network
+
+    @classmethod
+    def load(cls, folder: Path, device: str = "cpu") -> "SpeakerEncoder":
+        """The network is read at the first use."""
+        return cls(Network(folder / "speaker", device))
 
     def embed(self, samples: np.ndarray, most_partials: int = 40) -> np.ndarray:
         """Sound [n] at 16 kHz → unit vector float32 [256], the mean over partials.

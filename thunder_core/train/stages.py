@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..engine.m2s import save_trained_mouth, SpeakerEncoder
-from ..engine.network import ENDINGS, Network, write_sums
+from ..engine.network import ENDINGS, write_sums
 from ..engine.planning.lip_kernels import map_fits
 from ..engine.speech.encoder import SpeechEncoder as SpeechReader, Units
 from ..engine.systems.thunder import Thunder
@@ -88,10 +88,7 @@ def _hear(workspace: Workspace, args: Namespace) -> str:
     """Write features, units and voices, and export units that are new; returns where."""
     weights = workspace.weights
     units = Units.load(weights) if args.same_units else None
-    encoder, speaker = (
-        SpeechReader.load(weights),
-        SpeakerEncoder(Network(weights / "speaker", "cpu")),
-    )
+    encoder, speaker = SpeechReader.load(weights), SpeakerEncoder.load(weights)
     made = extract_features(
         workspace.corpus(),
         encoder,
@@ -346,7 +343,7 @@ def prepare(
         for i, part in enumerate(parts)
     ]
     (cache / "corpus" / "clips.json").write_text(json.dumps([asdict(c) for c in corpus.clips]))
-    networks = (SpeechReader.load(weights), SpeakerEncoder(Network(weights / "speaker", "cpu")))
+    networks = (SpeechReader.load(weights), SpeakerEncoder.load(weights))
     units = Units.load(weights)
     extract_features(corpus, *networks, cache / "motions", seed, units, quiet_clips=0, listened=0)
     animate(corpus, channels, cache / "motions", seed)

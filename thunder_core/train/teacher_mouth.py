@@ -429,11 +429,7 @@ def mouth(
     accents: (s, weight) that gestures mark.  features [T, d]: of the encoder that `lip_kernels`
     were fitted to.
     """
-    style, frames, tempo = (
-        direction.style_in_mood,
-        len(heard),
-        MOODS[direction.mood].tempo ** direction.strength,
-    )
+    style, frames, tempo = direction.style_in_mood, len(heard), direction.tempo
     index = {name: i for i, name in enumerate(channels)}
     x = np.zeros((frames, len(channels)))
     asymmetry, lips = ASYMMETRY * style.asymmetry, lips_of(style.jaw)

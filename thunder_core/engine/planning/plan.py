@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from ...direction import CHOICES, Direction, HABITS, Habits, in_moods, NEUTRAL, Style
+from ...direction import Direction, HABITS, Habits, in_moods, NEUTRAL, Style
 from ...events import Blink, Look, Nod, Plan, Pose, Raise
 from ...types import FPS
 from ..speech.cues import Prosody
@@ -121,7 +121,7 @@ def manner_of(direction: Direction, style: Style) -> Manner:
     frown = max(0.0, style.frown)
     manner = replace(
         manner,
-        tempo=CHOICES[direction.mood].tempo ** direction.strength,
+        tempo=direction.tempo,
         sway=manner.sway * style.head * style.energy**0.3,
         nods=manner.nods * style.head,
         raises=manner.raises * style.brows,
