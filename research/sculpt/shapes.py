@@ -131,9 +131,9 @@ def _with_width(field, corner, value):
 # the fold behind the lid (6)
 _LID_SLIDE = {
     0.5: 0.03,
-    1: 0.12,
-    1.5: 0.28,
-    2: 0.44,
+    1: 0.10,
+    1.5: 0.2,
+    2: 0.4,
     2.5: 0.6,
     3: 0.78,
     3.5: 0.92,
@@ -141,8 +141,9 @@ _LID_SLIDE = {
     5: 1.0,
     6: 0.9,
 }
-_UNFOLDS = 0.2  # how far a blink draws the upper lid's crease out, mm
-_DOME = (2, 2.5, 3, 3.5), 0.068  # rings of a shut lid over the cornea; their curve, 1/mm
+# ring of a shut upper lid → how far it lies behind where it was: the hollow over the ball's dome
+_HOLLOW = {0.5: 0.8, 1: 1.7, 1.5: 0.2}
+_DOME = (2, 2.5, 3, 3.5), 0.095  # rings of a shut lid over the cornea; their curve, 1/mm
 _LID_LIFT = {1.5: 0.3, 2: 0.5, 2.5: 0.7, 3: 0.85, 3.5: 0.95, 4: 1.0, 5: 1.0, 6: 1.0}
 _LOWER_RISE = 0.2  # share of the gap that the lower lid closes in a blink
 
@@ -175,8 +176,8 @@ def lids(clay):
                 lift = _LID_LIFT.get(ring, 0.0) if upper else slide
                 share = 1 - _LOWER_RISE if upper else _LOWER_RISE
                 blink[i] = _turned(p[i] - centre, gap * slide * share)
-                if upper and ring == 1.5:
-                    blink[i, 2] += _UNFOLDS * np.sin(np.pi * k / 16)
+                if upper and ring in _HOLLOW:
+                    blink[i, 2] = -_HOLLOW[ring] * np.sin(np.pi * k / 16)
                 squint[i] = _turned(p[i] - centre, gap * slide * (0.11 if upper else 0.41))
                 wide[i] = _turned(p[i] - centre, gap * lift * (-0.31 if upper else -0.08))
             if upper:

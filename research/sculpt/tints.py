@@ -19,14 +19,14 @@ _SKIN = (
     ((18, -42, 94), (10, 10, 18), (1.00, 0.96, 0.95)),  # its wing
     ((0, -108, 80), (24, 16, 50), (1.01, 0.965, 0.96)),  # chin
     ((0, 46, 82), (52, 32, 60), (1.01, 1.015, 1.00)),  # forehead
-    ((16, -3, 70), (10, 11, 17), (1.04, 1.12, 1.13)),  # inner corner of the eye, in red shadow
+    ((16, -3, 70), (10, 11, 17), (1.05, 1.20, 1.22)),  # inner corner of the eye, in red shadow
 )
 _LID = (1.00, 0.98, 0.975)
 _EDGE_OF_LID = (1.02, 0.95, 0.93)
 _IN_FOLDS = (0.84, 0.76, 0.74)
 _STUBBLE = (0.62, 0.68, 0.76)
 _ROOT = (0.86, 0.78, 0.68)
-_EAR, _IN_EAR = (1.01, 0.965, 0.955), (0.90, 0.76, 0.73)
+_EAR, _IN_EAR = (1.01, 0.965, 0.955), (0.92, 0.81, 0.79)
 _NOSTRIL = ((0.90, 0.80, 0.77), (0.32, 0.22, 0.20), (0.12, 0.07, 0.06))  # its rings, its end
 
 
@@ -103,7 +103,9 @@ def tints(clay, stubble: float, age: float, red) -> np.ndarray:
         angle = np.arctan2(away[:, 1], side * away[:, 0])
         rays = 1 + 0.10 * np.cos(12 * angle) + 0.07 * np.cos(5 * angle + 1.0)
         iris = (aside > 12) & (aside < 20)
-        glow = np.where(iris, 1.35 * rays, np.interp(aside, (24, 27, 29.5, 34), (1, 0.9, 0.9, 1)))
+        glow = np.where(
+            iris, 1.35 * rays, np.interp(aside, (17, 24, 27, 29.5, 34), (1, 0.8, 0.8, 0.9, 1))
+        )
         shade = 1 - 0.34 * smooth_step(0.08, 0.44, away[:, 1] / EYE_RADIUS)  # of the upper lid
         tint = np.where(ball[:, None], (1 + rim) * shade[:, None] * glow[:, None], tint)
     return np.round(0.5 * (tint + tint[clay.mirror]), 4).astype(np.float32)
