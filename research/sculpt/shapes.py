@@ -145,7 +145,8 @@ _LID_SLIDE = {
 _HOLLOW = {0.5: 0.8, 1: 1.7, 1.5: 0.2}
 _DOME = (2, 2.5, 3, 3.5), 0.095  # rings of a shut lid over the cornea; their curve, 1/mm
 _LID_LIFT = {1.5: 0.3, 2: 0.5, 2.5: 0.7, 3: 0.85, 3.5: 0.95, 4: 1.0, 5: 1.0, 6: 1.0}
-_LOWER_RISE = 0.2  # share of the gap that the lower lid closes in a blink
+_CORNER_FALLS = (((47, 0, 64), (13, 11, 15), (0, -1.2, 0)),)  # in a blink, both lids there alike
+_LOWER_RISE = 0.26  # share of the gap that the lower lid closes in a blink
 
 
 def _slides(k):
@@ -188,6 +189,8 @@ def lids(clay):
                     for shape, turn in ((blink, 1 - _LOWER_RISE), (squint, 0.11), (wide, -0.31)):
                         shape[i] = _turned(p[i] - centre, gap * turn)
         soft = np.isin(clay.part, ("skin",))
+        corner = np.isin(clay.part, ("skin", "lid", "lash"))[:, None]
+        blink += corner * _moved(clay, side, _CORNER_FALLS, 1)
         crease = bump(p[soft], (side * 31, 14, 76), (28, 13, 30))
         wide[soft] += crease[:, None] * np.array([0, 1.2, 0.3])
         shapes["eyeBlink" + tag], shapes["eyeSquint" + tag], shapes["eyeWide" + tag] = (

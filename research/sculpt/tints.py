@@ -19,14 +19,16 @@ _SKIN = (
     ((18, -42, 94), (10, 10, 18), (1.00, 0.96, 0.95)),  # its wing
     ((0, -108, 80), (24, 16, 50), (1.01, 0.965, 0.96)),  # chin
     ((0, 46, 82), (52, 32, 60), (1.01, 1.015, 1.00)),  # forehead
-    ((16, -3, 70), (10, 11, 17), (1.05, 1.20, 1.22)),  # inner corner of the eye, in red shadow
+    ((16, -3, 70), (10, 11, 17), (1.05, 1.20, 1.21)),  # inner corner of the eye, in red shadow
+    ((24, -8, 74), (11, 8, 14), (1.00, 1.03, 1.03)),
 )
 _LID = (1.00, 0.98, 0.975)
 _EDGE_OF_LID = (1.02, 0.95, 0.93)
+_CARUNCLE = (1.02, 0.80, 0.80)
 _IN_FOLDS = (0.84, 0.76, 0.74)
 _STUBBLE = (0.62, 0.68, 0.76)
 _ROOT = (0.86, 0.78, 0.68)
-_EAR, _IN_EAR = (1.01, 0.965, 0.955), (0.92, 0.81, 0.79)
+_EAR, _IN_EAR = (1.01, 0.965, 0.955), (0.94, 0.85, 0.835)
 _NOSTRIL = ((0.90, 0.80, 0.77), (0.32, 0.22, 0.20), (0.12, 0.07, 0.06))  # its rings, its end
 
 
@@ -63,6 +65,7 @@ def tints(clay, stubble: float, age: float, red) -> np.ndarray:
     lid = np.where(part == "lid", np.interp(clay.lid_ring, (1.5, 2.5, 3.5), (0.0, 0.6, 1.0)), 0)
     tint *= 1 + lid[:, None] * (np.array(_LID) - 1)
     tint[clay.lid_ring >= 5] *= _EDGE_OF_LID
+    tint[(clay.lid_ring == 6) & (np.abs(p[:, 0]) < 22)] *= _CARUNCLE
     ear = (part == "ear").astype(float)
     for _ in range(2):  # it fades into the cheek
         ear = clay.neighbour_mean(ear)
