@@ -73,9 +73,9 @@ _STERNOMASTOID = (
     (8, -200, 13, 5.0),
 )
 # the nose's bridge, from its root to the tip
-_BRIDGE = ((0, 7, 81.4, 3.6), (0, -8, 87.8, 6.0), (0, -18, 93.6, 5.8), (0, -27.2, 97.2, 7.6))
+_BRIDGE = ((0, 7, 82.4, 1.6), (0, -8, 89.4, 2.2), (0, -18, 95.1, 2.6), (0, -27.2, 98.2, 6))
 # the brow ridge, from its middle outwards
-_BROW = ((4, 17, 84.4, 6.2), (21, 19.5, 78.4, 6.2), (36, 20.5, 70.0, 6.4), (50, 14.5, 58, 6.2))
+_BROW = ((5, 12, 82.4, 5.8), (20, 15.5, 77.6, 6.0), (35, 17.5, 69.6, 6.2), (49, 12.5, 58, 6.2))
 
 
 def distance(p, nose=True):
@@ -109,7 +109,7 @@ def distance(p, nose=True):
     d = smooth_min(d, capsule(p, (12, -200, 12), (96, -190, -22), 2.5, 4), 24)  # collar bones
     d = smooth_min(d, chain(p, _BROW, 8), 20)
     d = smooth_min(d, ellipsoid(p, (0, -68, 62), (34, 27, 29)), 18)  # dental arch
-    socket = ellipsoid(p, (31.5, 4, 88), (22, 14, 17))
+    socket = ellipsoid(p, (31.5, 1.5, 88), (21, 12.5, 16.5))
     d = smooth_max(d, -socket, 18)
     drawn = _muzzle_share(p)
     near = drawn > 0
@@ -123,8 +123,8 @@ def distance(p, nose=True):
 def _with_nose(d, p):
     """Distances d [n] of points of the left side to the face, joined with the bridge of its nose;
     tip and wings are drawn in nose.py."""
-    d = smooth_min(d, capsule(p, (0, 4, 68), (0, -27, 80), 8.5, 14.0), 14)  # its sides
-    return smooth_min(d, chain(p, _BRIDGE, 4), 8)
+    d = smooth_min(d, capsule(p, (0, 4, 64.6), (0, -27, 77.6), 10, 19.0), 15)  # its sides
+    return smooth_min(d, chain(p, _BRIDGE, 4), 12)
 
 
 # What bone and muscle raise or hollow: centre, radii, height [mm]; the lips' rings, above −90 near
@@ -140,15 +140,15 @@ _RELIEF = (
     ((53, -26, 58), (26, 22, 34), 1.5),  # the cheekbone
     ((58, -40, 58), (34, 32, 36), -2.0),  # is round
     ((64, -49, 26), (28, 32, 40), 2.6),  # and the cheek under it
-    ((0, 30, 88), (24, 28, 40), -0.6),  # between the brows
-    ((0, 5, 90), (14, 13, 24), -8.5),  # root of the nose
+    ((0, 24, 88), (20, 16, 40), 0.5),  # between the brows
+    ((0, 6, 90), (11, 11, 24), -9.6),  # root of the nose
     ((9, -2, 88), (8, 15, 14), -1.4),  # its sides are hollow there
     ((13, -1, 80), (9, 14, 18), -2.0),  # inner corner of the eye
     ((21, 6, 72), (9, 9, 18), 2.0),  # over it
     ((32, -26, 78), (32, 28, 32), -1.1),  # under the eye
     ((32, 10, 74), (23, 11, 26), 1.3),  # over its lid
-    ((24, 19, 80), (26, 13, 28), 2.6),  # the bone under the brow
-    ((49, 18, 62), (26, 16, 34), 3.8),
+    ((24, 16, 80), (26, 13, 28), 2.2),  # the bone under the brow
+    ((49, 15.5, 62), (26, 16, 34), 3.6),
     ((44, 8, 66), (17, 11, 24), 2.3),  # skin hangs over the lid's outer half
     ((56, -62, 22), (30, 44, 46), 2.2),  # chewing muscle
     ((40, -90, 58), (20, 26, 30), 2.0),  # the cheek beside the chin
@@ -162,7 +162,7 @@ _RELIEF = (
     ((0, 14, -104), (60, 50, 44), 1.5),  # back of the skull
     ((0, -58, -83), (50, 38, 42), 5.0),  # nape
     ((0, -145, 26), (13, 18, 24), 2.0),  # larynx
-    ((0, -52.5, 97), (16, 8.5, 22), 3.4),  # under the nose
+    ((0, -52.5, 97), (16, 8.5, 22), 2.2),  # under the nose
     ((0, -58, 97), (4.5, 7, 20), -1.0),  # philtrum
     ((5.5, -57, 97), (3.5, 8, 20), 0.7),
     ((42, -24, 72), (32, 30, 36), -3.4),  # cheek under the eye
