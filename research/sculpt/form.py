@@ -75,7 +75,7 @@ _STERNOMASTOID = (
 # the nose's bridge, from its root to the tip
 _BRIDGE = ((0, 7, 82.4, 1.6), (0, -8, 89.4, 2.2), (0, -18, 95.1, 2.6), (0, -27.2, 98.2, 6))
 # the brow ridge, from its middle outwards
-_BROW = ((5, 12, 82.4, 5.8), (20, 15.5, 77.6, 6.0), (35, 17.5, 69.6, 6.2), (49, 12.5, 58, 6.2))
+_BROW = ((5, 12, 82.4, 5.8), (20, 17, 77.6, 6.0), (35, 20.5, 69.6, 6.2), (49, 15.5, 58, 6.2))
 
 
 def distance(p, nose=True):
@@ -109,7 +109,7 @@ def distance(p, nose=True):
     d = smooth_min(d, capsule(p, (12, -200, 12), (96, -190, -22), 2.5, 4), 24)  # collar bones
     d = smooth_min(d, chain(p, _BROW, 8), 20)
     d = smooth_min(d, ellipsoid(p, (0, -68, 62), (34, 27, 29)), 18)  # dental arch
-    socket = ellipsoid(p, (31.5, 1.5, 88), (21, 12.5, 16.5))
+    socket = ellipsoid(p, (32, 2.5, 88), (20.5, 13, 16.5))
     d = smooth_max(d, -socket, 18)
     drawn = _muzzle_share(p)
     near = drawn > 0
@@ -142,14 +142,14 @@ _RELIEF = (
     ((64, -49, 26), (28, 32, 40), 2.6),  # and the cheek under it
     ((0, 24, 88), (20, 16, 40), 0.5),  # between the brows
     ((0, 6, 90), (11, 11, 24), -9.6),  # root of the nose
-    ((9, -2, 88), (8, 15, 14), -1.4),  # its sides are hollow there
-    ((13, -1, 80), (9, 14, 18), -2.0),  # inner corner of the eye
-    ((21, 6, 72), (9, 9, 18), 2.0),  # over it
+    ((9, -2, 88), (8, 15, 14), -0.9),  # its sides are hollow there
+    ((13, -1, 80), (9, 14, 18), -1.0),  # inner corner of the eye
+    ((20, 6, 72), (10, 10, 18), 2.5),  # over it
     ((32, -26, 78), (32, 28, 32), -1.1),  # under the eye
-    ((32, 10, 74), (23, 11, 26), 1.3),  # over its lid
+    ((34, 10, 74), (22, 11, 26), 2.9),  # over its lid
     ((24, 16, 80), (26, 13, 28), 2.2),  # the bone under the brow
-    ((49, 15.5, 62), (26, 16, 34), 3.6),
-    ((44, 8, 66), (17, 11, 24), 2.3),  # skin hangs over the lid's outer half
+    ((49, 18, 62), (26, 16, 34), 3.6),
+    ((44, 8, 66), (17, 11, 24), 1.5),  # skin hangs over the lid's outer half
     ((56, -62, 22), (30, 44, 46), 2.2),  # chewing muscle
     ((40, -90, 58), (20, 26, 30), 2.0),  # the cheek beside the chin
     ((30, -119, 36), (28, 17, 46), -1.4),  # beneath the jaw
