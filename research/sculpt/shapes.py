@@ -130,6 +130,7 @@ def _with_width(field, corner, value):
 # share of the lid margin's turn for each lid ring, from the skin over the crease, which unfolds, to
 # the fold behind the lid (6)
 _LID_SLIDE = {
+    0: 0.0,
     0.5: 0.03,
     1: 0.10,
     1.5: 0.2,
@@ -142,7 +143,7 @@ _LID_SLIDE = {
     6: 0.9,
 }
 # ring of a shut upper lid → how far it lies behind where it was: the hollow over the ball's dome
-_HOLLOW = {0.5: 0.8, 1: 1.7, 1.5: 0.2}
+_HOLLOW = {0: 0.5, 0.5: 1.6, 1: 2.4, 1.5: -1.0}
 _DOME = (2, 2.5, 3, 3.5), 0.095  # rings of a shut lid over the cornea; their curve, 1/mm
 _LID_LIFT = {1.5: 0.3, 2: 0.5, 2.5: 0.7, 3: 0.85, 3.5: 0.95, 4: 1.0, 5: 1.0, 6: 1.0}
 _CORNER_FALLS = (((47, 0, 64), (13, 11, 15), (0, -1.2, 0)),)  # in a blink, both lids there alike
