@@ -179,7 +179,9 @@ def lids(clay):
                 share = 1 - _LOWER_RISE if upper else _LOWER_RISE
                 blink[i] = _turned(p[i] - centre, gap * slide * share)
                 if upper and ring in _HOLLOW:
-                    blink[i, 2] = -_HOLLOW[ring] * np.sin(np.pi * k / 16)
+                    blink[i, 2] = -_HOLLOW[ring] * np.interp(
+                        k, (0, 4, 8, 12, 16), (0, 0.75, 1, 0.5, 0)
+                    )
                 squint[i] = _turned(p[i] - centre, gap * slide * (0.11 if upper else 0.41))
                 wide[i] = _turned(p[i] - centre, gap * lift * (-0.31 if upper else -0.08))
             if upper:
@@ -210,7 +212,7 @@ def _round_shut_lid(clay, side, k, blink):
     y, z = (clay.points[ids] + blink[ids])[:, 1:].T
     along = (y[0] - y[1:-1]) / (y[0] - y[-1])
     dome = z[0] + along * (z[-1] - z[0]) + curve * (y[0] - y[1:-1]) * (y[1:-1] - y[-1])
-    blink[ids[1:-1], 2] += np.interp(k, (8, 12, 14), (1, 0.45, 0.3)) * (dome - z[1:-1])
+    blink[ids[1:-1], 2] += np.interp(k, (8, 12, 14), (1, 0.6, 0.4)) * (dome - z[1:-1])
 
 
 # eye angle at which the lids touch the eyeball again [rad]: the shape moves in a line, the lid on a

@@ -169,7 +169,7 @@ _LID_DEPTH = {1.5: (2.7, 1.1), 2: (1.2, 1.4), 2.5: (0.5, 1.1)}
 _LID_ON_FORM = {1.5: (1.0, 1.0), 2: (0.72, 0.92), 2.5: (0.34, 0.75), 3: (0.08, 0.5), 3.5: (0, 0.2)}
 # Between the lids in the corners: steps from the corner → (x, half height, z) of ring 6, which is
 # flesh there and ends in the eyeball
-_CARUNCLE = {0: (17.3, 0, 68.8), 1: (18.6, -0.3, 69.5), 2: (20.9, -0.3, 67), 3: (23, 1, 67)}
+_CARUNCLE = {0: (17.3, 0, 69.4), 1: (18.6, -0.3, 70), 2: (20.9, -0.3, 67), 3: (23, 1, 67)}
 _OUTER_FLESH = {0: (45.5, 0, 64.9), 1: (43.0, -0.1, 65.2), 2: (42.2, 1, 63.5)}
 
 
@@ -196,8 +196,8 @@ def _eye_ring(ring):
         radius = radii[up < 0] - (0.5 * smooth_step(0.4, 0.9, t) if ring > 3 else 0)
         flat = (x - EYE[0]) ** 2 + (y - EYE[1]) ** 2
         # lids leave the eyeball towards the inner corner
-        least = (9.2 if t < 0 else 4.4) - 0.8 * (ring > 4)
-        z = EYE[2] + (max(radius**2 - flat, 0) ** 2 + least**4) ** 0.25
+        least = (9.8 if t < 0 else 4.4) - 0.8 * (ring > 4)
+        z = EYE[2] + (max(radius**2 - flat, 0) ** 4 + least**8) ** 0.125
         points.append((x, y, z - (2.0 if ring == 6 else 0)))
         if ring == 6 and (flesh := corner_flesh(k)):
             points[-1] = flesh
