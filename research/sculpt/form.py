@@ -73,9 +73,9 @@ _STERNOMASTOID = (
     (8, -200, 13, 5.0),
 )
 # the nose's bridge, from its root to the tip
-_BRIDGE = ((0, 7, 82.4, 1.6), (0, -8, 89.4, 2.2), (0, -18, 95.1, 2.6), (0, -27.2, 98.2, 6))
+_BRIDGE = ((0, 7, 82.4, 1.4), (0, -8, 90.0, 1.8), (0, -18, 95.9, 2.0), (0, -27.2, 98.4, 5.6))
 # the brow ridge, from its middle outwards
-_BROW = ((5, 12, 82.4, 5.8), (20, 17, 77.6, 6.0), (35, 20.5, 69.6, 6.2), (49, 15.5, 58, 6.2))
+_BROW = ((5, 12, 82.2, 5.8), (19, 16.2, 77.8, 6.0), (34, 20.8, 70.4, 6.2), (49, 17, 58.4, 6.2))
 
 
 def distance(p, nose=True):
@@ -109,21 +109,21 @@ def distance(p, nose=True):
     d = smooth_min(d, capsule(p, (12, -200, 12), (96, -190, -22), 2.5, 4), 24)  # collar bones
     d = smooth_min(d, chain(p, _BROW, 8), 20)
     d = smooth_min(d, ellipsoid(p, (0, -68, 62), (34, 27, 29)), 18)  # dental arch
-    socket = ellipsoid(p, (32, 2.5, 88), (20.5, 13, 16.5))
+    socket = ellipsoid(p, (30.5, 2.8, 88), (21, 13, 17))
     d = smooth_max(d, -socket, 18)
     drawn = _muzzle_share(p)
     near = drawn > 0
     if near.any():
         d[near] += drawn[near] * (0.85 * (p[near, 2] - ground(p[near, 0], p[near, 1])) - d[near])
     groove, cheek = fold(p)
-    d = d + 0.5 * groove - 0.4 * cheek - _relief(p)
+    d = d + 0.2 * groove - 0.25 * cheek - _relief(p)
     return _with_nose(d, p) if nose else d
 
 
 def _with_nose(d, p):
     """Distances d [n] of points of the left side to the face, joined with the bridge of its nose;
     tip and wings are drawn in nose.py."""
-    d = smooth_min(d, capsule(p, (0, 4, 64.6), (0, -27, 77.6), 10, 19.0), 15)  # its sides
+    d = smooth_min(d, capsule(p, (0, 4, 64.6), (0, -27, 78), 9.5, 17.0), 14)  # its sides
     return smooth_min(d, chain(p, _BRIDGE, 4), 12)
 
 
@@ -133,21 +133,21 @@ _RELIEF = (
     ((62, 44, 48), (32, 36, 48), -2.8),  # temple
     ((0, 38, 84), (58, 14, 46), -1.4),  # above the brows
     ((0, 72, 70), (64, 34, 44), -1.6),  # the forehead leans back
-    ((60, -4, 55), (20, 19, 32), -2.4),  # beside the eye's outer corner
+    ((60, -4, 55), (20, 19, 32), -1.8),  # beside the eye's outer corner
     ((52, -4, 62), (10, 9, 16), 0.9),  # outer corner of the eye
-    ((76, 0, 20), (30, 27, 50), 2.3),  # the arch from there to the ear
+    ((76, 0, 20), (30, 34, 50), 1.3),  # the arch from there to the ear
     ((76, 36, 22), (24, 24, 40), -0.9),  # the temple behind
     ((53, -26, 58), (26, 22, 34), 1.5),  # the cheekbone
-    ((58, -40, 58), (34, 32, 36), -2.0),  # is round
+    ((58, -40, 58), (34, 32, 36), -1.2),  # is round
     ((64, -49, 26), (28, 32, 40), 2.6),  # and the cheek under it
     ((0, 24, 88), (20, 16, 40), 0.5),  # between the brows
     ((0, 6, 90), (11, 11, 24), -9.6),  # root of the nose
     ((9, -2, 88), (8, 15, 14), -0.9),  # its sides are hollow there
     ((13, -1, 80), (9, 14, 18), -1.0),  # inner corner of the eye
-    ((20, 6, 72), (10, 10, 18), 2.5),  # over it
+    ((20, 6, 72), (10, 10, 18), 1.2),  # over it
     ((32, -26, 78), (32, 28, 32), -1.1),  # under the eye
     ((34, 10, 74), (22, 11, 26), 2.9),  # over its lid
-    ((24, 16, 80), (26, 13, 28), 2.2),  # the bone under the brow
+    ((24, 18, 80), (26, 13, 28), 2.0),  # the bone under the brow
     ((49, 18, 62), (26, 16, 34), 3.6),
     ((44, 8, 66), (17, 11, 24), 1.5),  # skin hangs over the lid's outer half
     ((56, -62, 22), (30, 44, 46), 2.2),  # chewing muscle
@@ -165,7 +165,7 @@ _RELIEF = (
     ((0, -52.5, 97), (16, 8.5, 22), 2.2),  # under the nose
     ((0, -58, 97), (4.5, 7, 20), -1.0),  # philtrum
     ((5.5, -57, 97), (3.5, 8, 20), 0.7),
-    ((42, -24, 72), (32, 30, 36), -3.4),  # cheek under the eye
+    ((42, -26, 72), (34, 32, 36), -1.8),  # cheek under the eye
     ((50, -76, 48), (28, 32, 40), 2.2),  # lower cheek
 )
 
