@@ -25,77 +25,83 @@ _BROAD = 1.07  # its breadth, as a share of what is drawn
 _TILT = 0.12  # how far its top leans out
 _POLE = np.array([0.8, -4.5])  # centre of the rings in the ear's plane
 _CURL = 0.5  # how far it leans inwards, as a share of its height
+_UNDER = 0.45  # how far the canal runs forward under the tragus, as a share of its depth
 _FIRM, _GROWN = 0.6, 3.0  # size of the bumps that fairing takes out: free, at the cheek
+_ABOUT = 5.0  # how far about a place light comes to it from
 _STEP, _SOFT = 1.2, 0.05  # between the points of a line that is drawn; how softly they are met
 
 # The ear's plane: first number backwards, second up, millimetres.
 # the rim; in front a line on the cheek before helix and tragus, and where the lobe begins
 _EDGE = (
-    (18.3, 2.1), (18.1, 11.3), (15, 20.6), (8.9, 27.4), (2.0, 30.3), (-3.4, 28.6), (-7.2, 24.6),
-    (-9.7, 19.0), (-11.2, 12.6), (-12.8, 5.9), (-13.6, -1), (-13.6, -7), (-13.8, -12.4),
-    (-13.6, -18.0), (-12.6, -23.4), (-8.8, -28.4), (-1.8, -31.8), (5.8, -28.8), (12.0, -20.2),
-    (16.2, -9.3),
+    (18.3, 2.1), (18.3, 11.3), (15.8, 20.6), (9.7, 27.4), (2.2, 30.3), (-4.2, 28.6), (-8.4, 24.2),
+    (-10.6, 18.6), (-11.8, 12.4), (-13.0, 5.9), (-13.6, -1), (-13.6, -7), (-13.8, -12.4),
+    (-13.6, -18.0), (-12.6, -23.4), (-8.8, -28.4), (-3.2, -31.8), (3.8, -28.8), (10.4, -20.2),
+    (15.4, -9.3),
 )  # fmt: skip
 # Lines along what rises and along what lies between, with their heights.
 _LINES = (
     # the helix, from its root in the concha up in front and round to the lobe
-    ((4.6, -1.0, -6.8), (1.2, 0.4, -3.8), (-1.8, 1.6, -1.4), (-4.8, 3.6, -0.2), (-7.0, 7.6, 1.8),
-     (-7.2, 12.8, 3.4), (-5.6, 18.6, 4.4), (-2.2, 24.2, 5.0), (3.0, 27.2, 5.2), (8.4, 24.9, 5.4),
-     (13.3, 19.1, 5.5), (16.3, 10.5, 5.3), (16.5, 2.0, 5.0), (14.8, -8.0, 4.3),
-     (10.6, -17.9, 3.3), (4.8, -25.0, 3.0), (-1.5, -28.2, 2.7)),
+    ((4.8, -2.6, -6.8), (1.6, -1.0, -2.4), (-1.6, 0.4, 0.6), (-4.6, 2.4, 2.4), (-7.2, 6.4, 3.2),
+     (-8.4, 12.2, 4.2), (-7.2, 18.2, 5.2), (-3.2, 23.6, 5.8), (2.8, 26.9, 6.0), (8.8, 24.9, 6.2),
+     (13.8, 19.1, 6.2), (16.4, 10.5, 5.8), (16.4, 2.0, 5.0), (14.0, -8.0, 4.0),
+     (9.3, -17.6, 3.4), (3.2, -24.6, 3.5), (-2.6, -27.6, 3.3)),
     # behind and within it
-    ((-4.2, 10.6, -3.6), (-3.8, 14.4, -3.6), (-2.2, 18.8, -2.4), (1.0, 22.4, -1.4),
-     (4.8, 23.2, -1.2), (8.8, 20.6, -1.2), (11.8, 14.8, -1.2), (13.5, 7.4, -0.8),
-     (13.8, -1.0, 0.0), (12.6, -8.6, 1.2), (9.2, -14.0, 2.4)),
+    ((-4.8, 11.6, -4.2), (-4.6, 15.2, -4.4), (-2.6, 19.4, -3.6), (1.2, 22.6, -1.6),
+     (5.2, 22.9, -0.6), (9.2, 20.3, -0.4), (12.0, 14.6, 0.0), (13.3, 7.4, 0.8),
+     (13.4, -1.0, 2.2), (12.0, -8.6, 2.7), (8.8, -14.8, 2.8)),
     # its edge behind
-    ((-3.4, 28.6, 2.0), (2.0, 30.3, 2.8), (8.9, 27.4, 3.0), (15, 20.6, 2.4), (18.1, 11.3, 1.8),
-     (18.3, 2.1, 1.6), (16.2, -9.3, 1.4), (12.0, -20.2, 1.5), (5.8, -28.8, 1.6),
-     (-1.8, -31.8, 1.3), (-8.8, -28.4, 0.7), (-12.6, -23.4, 0.5)),
+    ((-4.2, 28.6, 2.0), (2.2, 30.3, 2.8), (9.7, 27.4, 3.0), (15.8, 20.6, 2.4), (18.3, 11.3, 1.8),
+     (18.3, 2.1, 1.6), (15.4, -9.3, 1.4), (10.4, -20.2, 1.5), (3.8, -28.8, 1.6),
+     (-3.2, -31.8, 1.3), (-8.8, -28.4, 0.7), (-12.6, -23.4, 0.5)),
     # the cheek before it
-    ((-7.6, 24.8, 0.6), (-10.2, 19.0, -1.6), (-11.6, 12.6, -1.8), (-13.0, 5.9, -0.6),
+    ((-8.8, 24.4, 0.6), (-11.1, 18.6, -1.6), (-12.2, 12.4, -1.8), (-13.2, 5.9, -0.6),
      (-13.6, 0.0, 0.4)),
     # the antihelix, from behind the notch, and its upper leg
-    ((-2.0, -16.8, 1.6), (1.2, -15.8, 2.8), (5.2, -13.8, 3.2), (8.3, -8.6, 3.8), (9.6, -2.0, 4.2),
-     (9.6, 4.4, 4.6), (8.9, 9.8, 4.8), (7.8, 14.4, 4.4), (6.4, 18.4, 3.0), (4.8, 21.6, 0.8)),
+    ((-2.8, -14.8, 2.4), (-0.2, -14.8, 3.6), (3.6, -13.6, 3.2), (6.9, -10.8, 3.2),
+     (9.1, -6.6, 3.6), (10.2, -1.8, 4.2),
+     (10.0, 3.4, 4.6), (8.8, 9.4, 4.8), (7.4, 14.6, 4.4), (6.0, 18.6, 3.2), (4.6, 21.4, 0.6)),
     # its lower leg
-    ((9.6, 4.4, 4.6), (6.8, 7.8, 3.5), (3.4, 9.2, 2.6), (0.2, 9.8, 1.4), (-2.8, 9.8, 0.2)),
-    # the concha: under the antihelix, above the root of the helix, beneath it
-    ((0.6, -11.2, -4.6), (3.0, -9.6, -5.4), (5.0, -6.0, -6.2), (5.8, -1.0, -6.2),
-     (5.0, 3.2, -5.6)),
-    ((3.4, 4.8, -5.0), (1.0, 5.8, -4.2), (-1.6, 6.0, -3.2)),
-    ((-3.0, -3.0, -7.4), (0.0, -3.2, -8.2), (2.6, -3.4, -8.0)),
-    ((2.4, -7.0, -8.2), (-1.0, -6.8, -9.2), (-3.0, -6.6, -8.4)),
+    ((10.0, 3.4, 4.6), (8.2, 6.9, 4.2), (5.6, 9.2, 3.4), (2.4, 10.7, 2.4), (-0.6, 11.4, 0.8),
+     (-3.4, 11.4, -2.6)),
+    # the concha: under the antihelix and above the root of the helix, beneath it
+    ((0.6, -11.0, -4.8), (3.4, -9.4, -5.8), (5.6, -6.0, -6.6), (6.2, -1.0, -6.6),
+     (4.6, 2.8, -7.4), (1.6, 5.0, -8.2), (-1.4, 6.4, -8.0), (-4.0, 8.2, -5.8)),
+    ((-2.2, -2.6, -8.0), (1.0, -3.8, -8.6), (2.4, -7.0, -8.4), (-1.0, -8.0, -9.0)),
+    # the canal
+    ((-4.6, -3.0, -10.0), (-4.2, -5.6, -13.0), (-4.2, -8.6, -10.0)),
+    ((-2.4, -5.4, -10.8),),
     # between the legs
-    ((5.6, 12.0, -0.2), (3.4, 13.2, -3.0), (0.6, 14.4, -4.0), (-1.6, 14.4, -4.0)),
-    ((3.4, 17.2, -2.0), (1.0, 18.8, -2.6)),
+    ((5.0, 13.4, 1.4), (3.0, 14.4, -1.8), (0.2, 15.4, -3.4), (-2.2, 15.6, -4.0)),
+    ((3.4, 18.2, -1.2), (0.6, 19.6, -2.4)),
     # the tragus: its edge, before and within it, and on the cheek
-    ((-9.8, 1.8, 0.9), (-8.0, -0.6, 2.0), (-7.0, -3.6, 2.7), (-6.6, -7.0, 2.9),
-     (-6.9, -10.4, 2.5), (-8.4, -13.6, 1.2)),
-    ((-10.2, -1.8, 1.5), (-9.6, -5.0, 2.3), (-9.4, -7.8, 2.4), (-9.8, -10.6, 2.0)),
-    ((-6.6, 0.2, -1.6), (-5.2, -3.2, -3.6), (-4.8, -7.0, -4.6), (-4.8, -10.8, -3.6)),
+    ((-9.8, 1.4, 0.9), (-7.4, -1.0, 2.2), (-6.3, -3.6, 2.7), (-6.1, -6.4, 2.8),
+     (-6.5, -9.4, 2.5), (-7.5, -12.0, 1.8), (-8.8, -14.4, 1.0)),
+    ((-10.2, -1.8, 1.5), (-9.2, -5.0, 2.5), (-9.0, -7.8, 2.6), (-9.6, -10.6, 2.0)),
+    ((-7.4, -2.6, 2.8), (-7.1, -6.4, 3.1), (-7.7, -9.8, 2.7)),
     ((-13.6, -3.0, 0.6), (-13.6, -7.5, 0.8), (-13.8, -12.4, 0.5)),
     # the notch under it
-    ((-7.6, -15.6, 0.0), (-5.0, -13.8, -2.2), (-2.8, -11.8, -4.8)),
+    ((-7.2, -16.6, 0.2), (-5.6, -14.4, -2.4), (-3.4, -11.8, -5.4)),
     # the notch above it, before the root of the helix
-    ((-11.0, 2.4, 0.1), (-8.2, 2.0, -0.8)),
+    ((-11.0, 2.4, 0.1), (-8.2, 2.2, -0.8), (-6.0, 0.4, -2.2)),
     # the lobe
-    ((-13.6, -18.0, 0.6), (-9.6, -19.4, 1.0), (-4.0, -20.6, 1.8), (1.0, -21.0, 1.6)),
-    ((-11.0, -22.6, 0.9), (-7.0, -25.0, 2.0), (-1.0, -24.6, 3.1)),
+    ((-13.6, -18.0, 0.6), (-9.6, -19.4, 0.9), (-4.0, -19.8, 1.3), (1.0, -19.6, 1.5)),
+    ((-11.0, -22.6, 0.9), (-7.0, -25.0, 2.4), (-2.0, -24.4, 3.5)),
 )  # fmt: skip
 _ROOT = ((-3.0, -3.0), (9.0, 22.0))  # ellipse where its back meets the skull: centre, radii
 _HOLE = ((-5.0, -3.0), (23.0, 35.0))  # ellipse of the hole's edge
 
 # By angle about the pole, 0 backwards, 90 up: millimetres.
 _ANGLES = (0, 40, 78, 104, 129, 154, 178, 199, 217, 243, 261, 300, 332)
-_CONCHA = (7.0, 10.4, 13.4, 13.8, 12.0, 9.2, 7.4, 7.2, 8.6, 10.4, 10.6, 9.0, 7.4)  # radius
-_THICK = (4.7, 4.7, 4.8, 6.2, 7.8, 7.0, 6.6, 7.6, 7.6, 6.5, 6.5, 5.6, 4.9)  # the rim
+_CONCHA = (7.9, 10.0, 13.2, 13.8, 12.0, 9.2, 7.4, 7.2, 8.4, 9.6, 9.4, 8.6, 7.8)  # radius
+_THICK = (4.7, 4.7, 4.8, 5.8, 7.2, 7.0, 6.6, 7.6, 7.6, 6.5, 6.5, 5.6, 4.9)  # the rim
 # height from which it leans inwards
 _LEVEL = (1.2, 1.2, 1.2, 0.6, 0, 0, 1, 1, 0.6, 1, 1.2, 1.2, 1.2)
 _ATTACHED = (0, 0, 0.15, 0.75, 1, 1, 1, 1, 1, 0.8, 0.3, 0.05, 0)  # to the cheek
 _NEAR = (1, 1, 0.8, 0.7, 0.8, 0.88, 0.88, 0.88, 0.82, 0.55, 0.4, 1, 1)  # the cheek's rings
-_BOWL = (0.0, 0.34, 0.64, 0.86, 1.0)  # the rings: shares of the concha's radius,
+_CANAL = np.array([-4.2, -5.6])  # centre of the concha's rings
+_BOWL = (0.0, 0.14, 0.3, 0.48, 0.74, 1.0)  # the rings: shares of the way to the concha's edge,
 _FLOOR = (0.2, 0.42, 0.64, 0.84)  # of the way to the rim,
-_RIM = (1.00, 0.80, 0.58, 0.34, 0.12, 0.00)  # and of the rim's thickness, from within
+_RIM = (1.00, 0.72, 0.42, 0.14, 0.00)  # and of the rim's thickness, from within
 OUTLINE = len(_BOWL) + len(_FLOOR) + len(_RIM) - 1  # the rim's ring
 # the back: depth inside the rim and height; on the cheek: way ahead and share of the crest's height
 _BACK = (
@@ -126,7 +132,7 @@ def _relief():
         span = np.linalg.norm(np.diff(line[:, :2], axis=0), axis=1)
         length = np.append(0, np.cumsum(span))
         at = np.linspace(0, length[-1], 1 + int(np.ceil(length[-1] / _STEP)))
-        pieces.append(PchipInterpolator(length, line)(at))
+        pieces.append(PchipInterpolator(length, line)(at) if len(line) > 1 else line)
     drawn = np.concatenate(pieces)
     _, once = np.unique(np.round(drawn[:, :2], 2), axis=0, return_index=True)  # where lines meet
     drawn = drawn[np.sort(once)]
@@ -162,11 +168,12 @@ def _rings_of_the_plane(angle):
     """(places [AROUND, 2], heights [AROUND]) in the ear's plane of the rings up to the rim."""
     edge, concha, thick = _edge(angle), _by_angle(_CONCHA, angle), _by_angle(_THICK, angle)
     concha = np.minimum(concha, edge - thick - 1.0)
-    rings = [share * concha for share in _BOWL]
-    rings += [concha + share * (edge - thick - concha) for share in _FLOOR]
-    rings += [edge - share * thick for share in _RIM]
-    for radius in rings:
-        at = _POLE + radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], -1)
+    rings = [(share, share * concha) for share in _BOWL]
+    rings += [(1, concha + share * (edge - thick - concha)) for share in _FLOOR]
+    rings += [(1, edge - share * thick) for share in _RIM]
+    for share, radius in rings:
+        centre = _CANAL + share * (_POLE - _CANAL)
+        at = centre + radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], -1)
         yield at, _relief()(at)
 
 
@@ -180,6 +187,7 @@ def _rings(angle):
     for at, height in _rings_of_the_plane(angle):
         # what stands up leans inwards
         over = at - _CURL * np.maximum(height - level, 0)[:, None] * towards
+        over[:, 0] -= _UNDER * np.maximum(-6 - height, 0)
         yield _surface(over, height, attached), np.zeros(AROUND, bool)
     crest = height
     for inside, height, ahead, share in _BACK:
@@ -204,9 +212,18 @@ def _smoothed(rings):
 
 
 def depth(index, count):
-    """Share [count] of depth of the ears' vertices: 0 on crests, 1 in the concha."""
+    """Share [count] of depth of the ears' vertices below what surrounds them: 0 on crests, 1 in
+    the canal."""
     angle = 2 * np.pi * np.arange(AROUND) / AROUND
-    deep = [smooth_step(1.5, -11.0, height) for _, height in _rings_of_the_plane(angle)]
+    about = _ABOUT * np.stack([np.cos(angle), np.sin(angle)], -1)
+    deep = [
+        smooth_step(
+            0.5,
+            -4.5,
+            height - _relief()((at[:, None] + about).reshape(-1, 2)).reshape(AROUND, -1).mean(1),
+        )
+        for at, height in _rings_of_the_plane(angle)
+    ]
     share = np.zeros(count)
     for key, i in index.items():
         if key[0] == "ear" and key[2] < len(deep):
