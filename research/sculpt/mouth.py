@@ -26,6 +26,7 @@ _PLUMP = (
     (4, 1.0, 1.5),
     (5, 0.4, 2.6),
     (6, -0.6, 2.1),
+    (6.5, -0.45, 1.25),
     (7, 0, 0.4),
     (8, 0, 0),
 )
@@ -39,7 +40,8 @@ _FLARE = (
     (2, 1.8, 1.0),
     (4, 3.8, 3.1),
     (5, 3.4, 3.5),
-    (6, 3.1, 3.1),
+    (6, 2.8, 3.1),
+    (6.5, 2.6, 2.7),
     (7, 3.0, 2.2),
     (8, 3.0, 1.3),
     (9, 2.4, 0.7),
@@ -52,7 +54,8 @@ _FLARE_LOWER = (
     (2, 2.2, 0.4),
     (4, 4.4, 3.2),
     (5, 3.8, 3.7),
-    (6, 3.3, 3.2),
+    (6, 2.9, 3.2),
+    (6.5, 2.6, 2.8),
     (7, 3.0, 2.2),
     # its red turns out further
     (8, 3.0, 1.3),
@@ -68,8 +71,9 @@ _ROLL = (
     (2, -4.2, -1.7),
     (3, -6.6, -3.4),
     (4, -8.0, -5.4),
-    (5, -5.0, -8.4),
-    (6, -0.9, -8.6),
+    (5, -4.2, -8.2),
+    (6, -1.6, -8.6),
+    (6.5, -0.8, -7.9),
     (7, -0.1, -7.2),
     (8, -0.2, -3.3),
     (9, 0.5, -2.8),
@@ -236,8 +240,8 @@ def _round(clay, depth):
     # the red's outline round; where the lips meet as every channel parts them, so that they can be
     # closed again
     outline = np.maximum(
-        1 - np.abs(clay.u) ** np.interp(clay.ring, (5, 7), (3.0, 2.0)), 0
-    ) ** np.interp(clay.ring, (5, 7), (0.5, 0.45))
+        1 - np.abs(clay.u) ** np.interp(clay.ring, (5, 6.5, 7), (3.0, 2.0, 2.0)), 0
+    ) ** np.interp(clay.ring, (4, 5, 6, 6.5, 7), (0.5, 0.6, 1.1, 1.5, 0.45))
     flare = np.where(clay.ring >= 2, outline, 1 - clay.u**2)
     plump = turned_rings(clay, _PLUMP, corner_fade(clay.u, 0.25))
     round_red = _rounded(clay)

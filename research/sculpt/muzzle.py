@@ -92,7 +92,7 @@ def red_height(u, up):
     below."""
     a = np.abs(u)
     x = a * MOUTH_WIDTH
-    upper = 8.3 * np.maximum(1 - a**1.42, 0) ** 0.97
+    upper = 8.3 * np.maximum(1 - a**1.6, 0) ** 0.95
     upper = upper * (
         1 - 0.19 * np.exp(-((x / 2.6) ** 2)) + 0.10 * np.exp(-(((x - 5.6) / 3.0) ** 2))
     )
@@ -114,14 +114,15 @@ _INSIDE = {
     11: (66.40402, 67.42425, 68.22062, 70.03766, 72.74896, 75.41862,
         78.05152, 80.26003, 81.80880, 82.67290, 82.93446),
 }  # fmt: skip
-# Ring → its extent beyond the corner [mm]; the red ends before it, and closes the crease there.
+# Ring → its extent beyond the corner [mm]; the red's inner edge ends before it, so that an open
+# mouth has round corners.
 _BEYOND = {
     2: 8.0,
     3: 3.4,
     4: 1.2,
-    5: 0.6,
-    6: -0.6,
-    6.5: -1.6,
+    5: 0.4,
+    6: -1.6,
+    6.5: -3.0,
     7: 0.0,
     8: -0.4,
     9: 0.6,
@@ -131,7 +132,7 @@ _BEYOND = {
     13: 2.0,
 }
 # Ring of the red → how far it lies before the contact [mm]: upper and lower lip, corner.
-_BEFORE = {5: (2.1, 2.4, 2.3), 6: (0.7, 1.7, 2.8), 6.5: (0.5, 0.9, 3.1)}
+_BEFORE = {5: (2.1, 2.4, 2.3), 6: (0.7, 1.7, 2.0), 6.5: (0.5, 0.9, 1.3)}
 
 
 def lip_ring(ring):
@@ -168,6 +169,8 @@ def lip_ring(ring):
     x = u * (MOUTH_WIDTH + _BEYOND[ring])
     y = line + up * away - (0.4 * a**8 if ring < CONTACT else 0.0)
     full = arch**0.9
+    if 5 < ring < CONTACT:  # the lower lip's red rises behind it: no gap is seen straight through
+        y = y - 0.35 * arch**3 * (1 - 0.6 * np.exp(-((u * MOUTH_WIDTH / 6.0) ** 2)))
     if ring <= 4:
         z = (
             ground(x, y)
@@ -179,7 +182,8 @@ def lip_ring(ring):
         # the lower lip's faint cleft
         before = np.where(above, upper + 0.2 * tubercle, lower)
         before = before - 0.3 * np.exp(-((u * MOUTH_WIDTH / 3.0) ** 2)) * (up < 0)
-        z = lip_ring(CONTACT)[:, 2] + corner + (before - corner) * full
+        z = corner + (before - corner) * full
+        z = z + np.interp(np.abs(x), MOUTH_WIDTH * u[10::-1], _INSIDE[CONTACT][::-1])
     elif ring in _INSIDE:
         z = np.array(_INSIDE[ring])[[min(k % 20, 20 - k % 20) for k in range(RING)]]
     else:

@@ -25,8 +25,8 @@ def corner_fade(u, power=0.45):
 
 def lip_fade(clay):
     """corner_fade [V] of the mouth rings, softer on skin and red than where the lips meet: the
-    opening tapers to its corners."""
-    return corner_fade(clay.u, np.interp(clay.ring, (6.5, 7), (0.85, 0.45)))
+    opening closes to its corners."""
+    return corner_fade(clay.u, np.interp(clay.ring, (2, 4, 6.5, 7), (0.85, 0.65, 0.65, 0.45)))
 
 
 def jaw_weights(clay):

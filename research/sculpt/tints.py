@@ -57,7 +57,7 @@ def tints(clay, stubble: float, age: float, red) -> np.ndarray:
         smooth_step(0, 12, line - p[:, 1])
         * smooth_step(-146, -122, p[:, 1])
         * smooth_step(-6, 14, p[:, 2])
-        * (part == "skin")
+        * np.where(clay.ring >= 2, np.interp(clay.ring, (3, 4), (1, 0)), part == "skin")
     )
     lines = np.maximum(fold(p)[0], -furrows(p)) * skin
     tint *= 1 + (age * lines)[:, None] * (np.array(_IN_FOLDS) - 1)
