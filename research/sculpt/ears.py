@@ -24,7 +24,7 @@ _LEAN, _FLARE = np.radians(16.0), np.radians(24.0)  # its top back, its back edg
 _BROAD = 1.07  # its breadth, as a share of what is drawn
 _TILT = 0.12  # how far its top leans out
 _POLE = np.array([0.8, -4.5])  # centre of the rings in the ear's plane
-_CURL = 0.5  # how far it leans inwards, as a share of its height
+_CURL = 0.6  # how far it leans inwards, as a share of its height
 _UNDER = 0.45  # how far the canal runs forward under the tragus, as a share of its depth
 _FIRM, _GROWN = 0.6, 3.0  # size of the bumps that fairing takes out: free, at the cheek
 _ABOUT = 5.0  # how far about a place light comes to it from
@@ -57,11 +57,11 @@ _LINES = (
     ((-8.8, 24.4, 0.6), (-11.1, 18.6, -1.6), (-12.2, 12.4, -1.8), (-13.2, 5.9, -0.6),
      (-13.6, 0.0, 0.4)),
     # the antihelix, from behind the notch, and its upper leg
-    ((-2.8, -14.8, 2.4), (-0.2, -14.8, 3.6), (3.6, -13.6, 3.2), (6.9, -10.8, 3.2),
+    ((-2.8, -14.8, 2.4), (-0.2, -14.8, 3.6), (3.6, -13.6, 2.6), (6.9, -10.8, 2.7),
      (9.1, -6.6, 3.6), (10.2, -1.8, 4.2),
      (10.0, 3.4, 4.6), (8.8, 9.4, 4.8), (7.4, 14.6, 4.4), (6.0, 18.6, 3.2), (4.6, 21.4, 0.6)),
     # its lower leg
-    ((10.0, 3.4, 4.6), (8.2, 6.9, 4.2), (5.6, 9.2, 3.4), (2.4, 10.7, 2.4), (-0.6, 11.4, 0.8),
+    ((10.0, 3.4, 4.6), (8.2, 6.9, 4.6), (5.6, 9.2, 4.2), (2.4, 10.7, 3.2), (-0.6, 11.4, 1.2),
      (-3.4, 11.4, -2.6)),
     # the concha: under the antihelix and above the root of the helix, beneath it
     ((0.6, -11.0, -4.8), (3.4, -9.4, -5.8), (5.6, -6.0, -6.6), (6.2, -1.0, -6.6),
@@ -74,7 +74,7 @@ _LINES = (
     ((5.0, 13.4, 1.4), (3.0, 14.4, -1.8), (0.2, 15.4, -3.4), (-2.2, 15.6, -4.0)),
     ((3.4, 18.2, -1.2), (0.6, 19.6, -2.4)),
     # the tragus: its edge, before and within it, and on the cheek
-    ((-9.8, 1.4, 0.9), (-7.4, -1.0, 2.2), (-6.3, -3.6, 2.7), (-6.1, -6.4, 2.8),
+    ((-9.8, 1.4, 1.0), (-7.4, -1.0, 2.1), (-6.3, -3.6, 2.7), (-6.1, -6.4, 2.8),
      (-6.5, -9.4, 2.5), (-7.5, -12.0, 1.8), (-8.8, -14.4, 1.0)),
     ((-10.2, -1.8, 1.5), (-9.2, -5.0, 2.5), (-9.0, -7.8, 2.6), (-9.6, -10.6, 2.0)),
     ((-7.4, -2.6, 2.8), (-7.1, -6.4, 3.1), (-7.7, -9.8, 2.7)),
@@ -82,7 +82,7 @@ _LINES = (
     # the notch under it
     ((-7.2, -16.6, 0.2), (-5.6, -14.4, -2.4), (-3.4, -11.8, -5.4)),
     # the notch above it, before the root of the helix
-    ((-11.0, 2.4, 0.1), (-8.2, 2.2, -0.8), (-6.0, 0.4, -2.2)),
+    ((-11.0, 2.4, 0.3), (-8.4, 2.2, 0.2), (-6.4, 0.6, -1.2)),
     # the lobe
     ((-13.6, -18.0, 0.6), (-9.6, -19.4, 0.9), (-4.0, -19.8, 1.3), (1.0, -19.6, 1.5)),
     ((-11.0, -22.6, 0.9), (-7.0, -25.0, 2.4), (-2.0, -24.4, 3.5)),
@@ -96,7 +96,7 @@ _CONCHA = (7.9, 10.0, 13.2, 13.8, 12.0, 9.2, 7.4, 7.2, 8.4, 9.6, 9.4, 8.6, 7.8) 
 _THICK = (4.7, 4.7, 4.8, 5.8, 7.2, 7.0, 6.6, 7.6, 7.6, 6.5, 6.5, 5.6, 4.9)  # the rim
 # height from which it leans inwards
 _LEVEL = (1.2, 1.2, 1.2, 0.6, 0, 0, 1, 1, 0.6, 1, 1.2, 1.2, 1.2)
-_ATTACHED = (0, 0, 0.15, 0.75, 1, 1, 1, 1, 1, 0.8, 0.3, 0.05, 0)  # to the cheek
+_ATTACHED = (0, 0, 0.02, 0.3, 0.9, 1, 1, 1, 1, 0.8, 0.3, 0.05, 0)  # to the cheek
 _NEAR = (1, 1, 0.8, 0.7, 0.8, 0.88, 0.88, 0.88, 0.82, 0.55, 0.4, 1, 1)  # the cheek's rings
 _CANAL = np.array([-4.2, -5.6])  # centre of the concha's rings
 _BOWL = (0.0, 0.14, 0.3, 0.48, 0.74, 1.0)  # the rings: shares of the way to the concha's edge,
