@@ -75,7 +75,7 @@ _STERNOMASTOID = (
 # the nose's bridge, from its root to the tip
 _BRIDGE = ((0, 7, 82.4, 1.4), (0, -8, 90.0, 1.8), (0, -18, 95.9, 2.0), (0, -27.2, 98.4, 5.6))
 # the brow ridge, from its middle outwards
-_BROW = ((5, 12, 82.2, 5.8), (19, 16.2, 77.8, 6.0), (34, 20.8, 70.4, 6.2), (49, 17, 58.4, 6.2))
+_BROW = ((5, 11.5, 82.2, 5.8), (19, 15, 77.8, 6.0), (34, 19.4, 70.4, 6.2), (49, 16, 58.4, 6.2))
 
 
 def distance(p, nose=True):
@@ -146,8 +146,9 @@ _RELIEF = (
     ((13, -1, 80), (9, 14, 18), -1.0),  # inner corner of the eye
     ((20, 6, 72), (10, 10, 18), 1.2),  # over it
     ((32, -26, 78), (32, 28, 32), -1.1),  # under the eye
-    ((34, 10, 74), (22, 11, 26), 2.9),  # over its lid
-    ((24, 18, 80), (26, 13, 28), 2.0),  # the bone under the brow
+    ((34, 9, 74), (21, 9, 26), 2.9),  # over its lid
+    ((30, 12.8, 80), (20, 7, 26), -1.9),  # the hollow between lid and brow
+    ((24, 18, 80), (26, 12, 28), 2.2),  # the bone under the brow
     ((49, 18, 62), (26, 16, 34), 3.6),
     ((44, 8, 66), (17, 11, 24), 1.5),  # skin hangs over the lid's outer half
     ((56, -62, 22), (30, 44, 46), 2.2),  # chewing muscle
