@@ -25,7 +25,7 @@ _BROAD = 1.07  # its breadth, as a share of what is drawn
 _TILT = 0.12  # how far its top leans out
 _POLE = np.array([0.8, -4.5])  # centre of the rings in the ear's plane
 _CURL = 0.6  # how far it leans inwards, as a share of its height
-_UNDER = 0.45  # how far the canal runs forward under the tragus, as a share of its depth
+_UNDER = 0.65  # how far the canal runs forward under the tragus, as a share of its depth
 _FIRM, _GROWN = 0.6, 3.0  # size of the bumps that fairing takes out: free, at the cheek
 _ABOUT = 5.0  # how far about a place light comes to it from
 _STEP, _SOFT = 1.2, 0.05  # between the points of a line that is drawn; how softly they are met
@@ -35,8 +35,8 @@ _STEP, _SOFT = 1.2, 0.05  # between the points of a line that is drawn; how soft
 _EDGE = (
     (18.3, 2.1), (18.3, 11.3), (15.8, 20.6), (9.7, 27.4), (2.2, 30.3), (-4.2, 28.6), (-8.4, 24.2),
     (-10.6, 18.6), (-11.8, 12.4), (-13.0, 5.9), (-13.6, -1), (-13.6, -7), (-13.8, -12.4),
-    (-13.6, -18.0), (-12.6, -23.4), (-8.8, -28.4), (-3.2, -31.8), (3.8, -28.8), (10.4, -20.2),
-    (15.4, -9.3),
+    (-13.6, -18.0), (-12.6, -23.4), (-8.8, -28.4), (-3.2, -31.8), (3.6, -29.0), (10.2, -20.6),
+    (15.2, -9.6),
 )  # fmt: skip
 # Lines along what rises and along what lies between, with their heights.
 _LINES = (
@@ -64,7 +64,7 @@ _LINES = (
     ((10.0, 3.4, 4.6), (8.2, 6.9, 4.6), (5.6, 9.2, 4.2), (2.4, 10.7, 3.2), (-0.6, 11.4, 1.2),
      (-3.4, 11.4, -2.6)),
     # the concha: under the antihelix and above the root of the helix, beneath it
-    ((0.6, -11.0, -4.8), (3.4, -9.4, -5.8), (5.6, -6.0, -6.6), (6.2, -1.0, -6.6),
+    ((0.6, -10.8, -4.4), (3.2, -9.0, -4.8), (5.6, -5.8, -6.0), (6.2, -1.0, -6.6),
      (4.6, 2.8, -7.4), (1.6, 5.0, -8.2), (-1.4, 6.4, -8.0), (-4.0, 8.2, -5.8)),
     ((-2.2, -2.6, -8.0), (1.0, -3.8, -8.6), (2.4, -7.0, -8.4), (-1.0, -8.0, -9.0)),
     # the canal
@@ -96,7 +96,7 @@ _CONCHA = (7.9, 10.0, 13.2, 13.8, 12.0, 9.2, 7.4, 7.2, 8.4, 9.6, 9.4, 8.6, 7.8) 
 _THICK = (4.7, 4.7, 4.8, 5.8, 7.2, 7.0, 6.6, 7.6, 7.6, 6.5, 6.5, 5.6, 4.9)  # the rim
 # height from which it leans inwards
 _LEVEL = (1.2, 1.2, 1.2, 0.6, 0, 0, 1, 1, 0.6, 1, 1.2, 1.2, 1.2)
-_ATTACHED = (0, 0, 0.02, 0.3, 0.9, 1, 1, 1, 1, 0.8, 0.3, 0.05, 0)  # to the cheek
+_ATTACHED = (0, 0, 0.02, 0.3, 1, 1, 1, 1, 1, 0.8, 0.3, 0.05, 0)  # to the cheek
 _NEAR = (1, 1, 0.8, 0.7, 0.8, 0.88, 0.88, 0.88, 0.82, 0.55, 0.4, 1, 1)  # the cheek's rings
 _CANAL = np.array([-4.2, -5.6])  # centre of the concha's rings
 _BOWL = (0.0, 0.14, 0.3, 0.48, 0.74, 1.0)  # the rings: shares of the way to the concha's edge,
@@ -218,8 +218,8 @@ def depth(index, count):
     about = _ABOUT * np.stack([np.cos(angle), np.sin(angle)], -1)
     deep = [
         smooth_step(
-            0.5,
-            -4.5,
+            0.8,
+            -5.2,
             height - _relief()((at[:, None] + about).reshape(-1, 2)).reshape(AROUND, -1).mean(1),
         )
         for at, height in _rings_of_the_plane(angle)
