@@ -56,14 +56,6 @@ def chain(p, nodes, k):
     return reduce(lambda d, part: smooth_min(d, part, k), parts)
 
 
-# the lower jaw's edge, from its angle to the chin
-_JAW = (
-    (46, -75, -2, 8.5),
-    (44.5, -86, 17, 9.3),
-    (38.5, -93.5, 41, 11.4),
-    (19.5, -103, 64, 12.8),
-    (0, -104, 71, 14.4),
-)
 # the muscle from behind the ear to the breastbone
 _STERNOMASTOID = (
     (62, -44, -32, 7.0),
@@ -92,7 +84,8 @@ def distance(p, nose=True):
     d = smooth_min(d, ellipsoid(p, (0, -74, 22), (50, 38, 48)), 26)  # jaw
     # its branch, up to the ear
     d = smooth_min(d, capsule(p, (52, -24, -2), (39, -74, 2), 9, 9), 30)
-    d = smooth_min(d, chain(p, _JAW, 8), 16)
+    d = smooth_min(d, capsule(p, (45, -77, 0), (19, -102, 58), 9, 10.5), 20)  # its edge
+    d = smooth_min(d, ellipsoid(p, (0, -104, 64), (20, 12, 19)), 20)  # chin
     # neck
     neck = smooth_min(
         capsule(p, (0, -60, -24), (0, -118, -27), 51, 53, (1.03, 1.0, 1.0)),
@@ -130,16 +123,15 @@ def _with_nose(d, p):
 # What bone and muscle raise or hollow: centre, radii, height [mm]; the lips' rings, above −90 near
 # the middle, lie outside of all.
 _RELIEF = (
-    ((62, 44, 48), (32, 36, 48), -2.8),  # temple
+    ((62, 44, 48), (34, 38, 48), -1.8),  # temple
     ((0, 38, 84), (58, 14, 46), -1.4),  # above the brows
     ((0, 72, 70), (64, 34, 44), -1.6),  # the forehead leans back
-    ((60, -4, 55), (20, 19, 32), -1.8),  # beside the eye's outer corner
+    ((60, -6, 55), (20, 20, 32), -1.0),  # beside the eye's outer corner
     ((52, -4, 62), (10, 9, 16), 0.9),  # outer corner of the eye
-    ((76, 0, 20), (30, 34, 50), 1.3),  # the arch from there to the ear
-    ((76, 36, 22), (24, 24, 40), -0.9),  # the temple behind
-    ((53, -26, 58), (26, 22, 34), 1.5),  # the cheekbone
-    ((58, -40, 58), (34, 32, 36), -1.2),  # is round
-    ((64, -49, 26), (28, 32, 40), 2.6),  # and the cheek under it
+    ((76, 0, 20), (30, 36, 50), 1.0),  # the arch from there to the ear
+    ((76, 36, 22), (24, 24, 40), -0.4),  # the temple behind
+    ((58, -38, 58), (34, 32, 36), -1.0),  # the cheekbone is round
+    ((63, -52, 26), (28, 32, 40), 2.0),  # and the cheek under it
     ((0, 24, 88), (20, 16, 40), 0.5),  # between the brows
     ((0, 6, 90), (11, 11, 24), -9.6),  # root of the nose
     ((9, -2, 88), (8, 15, 14), -0.9),  # its sides are hollow there
@@ -149,14 +141,14 @@ _RELIEF = (
     ((34, 9, 74), (21, 9, 26), 2.9),  # over its lid
     ((30, 12.8, 80), (20, 7, 26), -1.9),  # the hollow between lid and brow
     ((24, 18, 80), (26, 12, 28), 2.2),  # the bone under the brow
-    ((49, 18, 62), (26, 16, 34), 3.6),
+    ((49, 18, 62), (26, 18, 34), 2.8),
     ((44, 8, 66), (17, 11, 24), 1.5),  # skin hangs over the lid's outer half
-    ((56, -62, 22), (30, 44, 46), 2.2),  # chewing muscle
-    ((40, -90, 58), (20, 26, 30), 2.0),  # the cheek beside the chin
+    ((56, -62, 22), (32, 44, 46), 1.6),  # chewing muscle
+    ((40, -90, 58), (22, 26, 30), 0.8),  # the cheek beside the chin
     ((30, -119, 36), (28, 17, 46), -1.4),  # beneath the jaw
-    ((48, -104, 6), (30, 19, 48), -3.6),
+    ((48, -104, 4), (32, 24, 48), -2.4),
     ((66, -64, -24), (20, 36, 24), -2.0),  # behind its branch
-    ((58, -78, 2), (24, 22, 34), 1.8),  # its angle
+    ((58, -78, 2), (24, 24, 34), 1.2),  # its angle
     ((73, -30, -18), (16, 24, 18), -1.5),  # beneath the ear
     ((0, -106, 90), (38, 22, 36), 2.8),  # chin
     ((17, -110, 80), (17, 14, 28), 2.6),
@@ -167,7 +159,7 @@ _RELIEF = (
     ((0, -58, 97), (4.5, 7, 20), -1.0),  # philtrum
     ((5.5, -57, 97), (3.5, 8, 20), 0.7),
     ((42, -26, 72), (34, 32, 36), -1.8),  # cheek under the eye
-    ((50, -76, 48), (28, 32, 40), 2.2),  # lower cheek
+    ((52, -74, 44), (30, 34, 42), 1.8),  # lower cheek
 )
 
 

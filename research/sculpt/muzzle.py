@@ -132,7 +132,7 @@ _BEYOND = {
     13: 2.0,
 }
 # Ring of the red → how far it lies before the contact [mm]: upper and lower lip, corner.
-_BEFORE = {5: (2.1, 2.4, 2.3), 6: (0.7, 1.7, 2.0), 6.5: (0.5, 0.9, 1.3)}
+_BEFORE = {5: (2.2, 2.5, 2.3), 6: (1.2, 1.7, 2.0), 6.5: (0.5, 0.7, 1.3)}
 
 
 def lip_ring(ring):

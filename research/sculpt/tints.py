@@ -14,27 +14,27 @@ from .shapes import above_middle
 
 # On the skin, left side: centre, radii, factor of red, green, blue in the middle.
 _SKIN = (
-    ((44, -38, 64), (34, 30, 54), (1.01, 0.95, 0.94)),  # cheek
-    ((0, -38, 108), (17, 16, 26), (1.01, 0.94, 0.93)),  # tip of the nose
-    ((18, -42, 94), (10, 10, 18), (1.00, 0.96, 0.95)),  # its wing
-    ((0, -108, 80), (24, 16, 50), (1.01, 0.965, 0.96)),  # chin
-    ((0, 46, 82), (52, 32, 60), (1.01, 1.015, 1.00)),  # forehead
+    ((44, -38, 64), (34, 30, 54), (1.02, 0.91, 0.895)),  # cheek
+    ((0, -38, 108), (17, 16, 26), (1.02, 0.90, 0.885)),  # tip of the nose
+    ((18, -42, 94), (10, 10, 18), (1.00, 0.935, 0.92)),  # its wing
+    ((0, -108, 80), (24, 16, 50), (1.02, 0.94, 0.93)),  # chin
+    ((0, 46, 82), (52, 32, 60), (1.02, 1.025, 1.00)),  # forehead
     ((16, -3, 70), (10, 11, 17), (1.04, 1.14, 1.15)),  # inner corner of the eye, in red shadow
     ((24, -8, 74), (11, 8, 14), (1.00, 1.03, 1.03)),
 )
-_LID = (1.00, 0.98, 0.975)
-_EDGE_OF_LID = (1.02, 0.95, 0.93)
+_LID = (0.985, 0.93, 0.92)
+_EDGE_OF_LID = (1.02, 0.88, 0.86)
 _CARUNCLE = (1.03, 0.88, 0.88)
 _IN_FOLDS = (0.84, 0.76, 0.74)
 _STUBBLE = (0.62, 0.68, 0.76)
 _ROOT = (0.86, 0.78, 0.68)
-_EAR, _IN_EAR = (1.01, 0.965, 0.955), (0.90, 0.79, 0.77)
+_EAR, _IN_EAR = (1.02, 0.91, 0.895), (0.90, 0.79, 0.77)
 _NOSTRIL = ((0.90, 0.80, 0.77), (0.32, 0.22, 0.20), (0.12, 0.07, 0.06))  # its rings, its end
 
 
 # Ring of the mouth → how red it is; how dark, where the lips meet.
 _RED = (2.0, 2.5, 3.0, 4.0, 4.5, 5.0, 8.5, 9.0), (0.0, 0.0, 0.06, 0.85, 1.0, 1.0, 1.0, 0.0)
-_CREASE = (6.0, 6.5, 7.0, 8.0, 8.5, 9.0), (0.0, 0.05, 0.15, 0.4, 0.45, 0.0)
+_CREASE = (6.0, 6.5, 7.0, 8.0, 8.5, 9.0), (0.0, 0.12, 0.35, 0.5, 0.5, 0.0)
 
 # Ring of the mouth → where the corners are lighter, and by how much.
 _CORNERS, _LIT = ((6.0, 7.0, 9.0, 11.0), (0.0, 1.0, 1.0, 0.3)), 0.9
@@ -78,7 +78,7 @@ def tints(clay, stubble: float, age: float, red) -> np.ndarray:
             tint[i] = _NOSTRIL[-1]
     # the red fades into the skin around it, and towards the corners
     corner = smooth_step(1.0, 0.7, np.abs(clay.u))
-    red_share = np.interp(clay.ring, *_RED) * (0.65 + 0.35 * corner) * (clay.ring >= 0)
+    red_share = np.interp(clay.ring, *_RED) * (0.45 + 0.55 * corner) * (clay.ring >= 0)
     tint *= 1 + red_share[:, None] * (np.array(red) - 1)
     # the crease where the lips meet: no lamp reaches it, but Eevee lights it as if they were apart
     dark = np.interp(clay.ring, *_CREASE) * (0.1 + 0.9 * corner) * (clay.ring >= 0)
