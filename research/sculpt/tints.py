@@ -33,8 +33,8 @@ _NOSTRIL = ((0.90, 0.80, 0.77), (0.32, 0.22, 0.20), (0.12, 0.07, 0.06))  # its r
 
 
 # Ring of the mouth → how red it is; how dark, where the lips meet.
-_RED = (2.0, 2.5, 3.0, 4.0, 4.5, 5.0, 8.5, 9.0), (0.0, 0.0, 0.06, 0.85, 1.0, 1.0, 1.0, 0.0)
-_CREASE = (6.0, 6.5, 7.0, 8.0, 8.5, 9.0), (0.0, 0.12, 0.35, 0.5, 0.5, 0.0)
+_RED = (2.0, 2.5, 3.0, 4.0, 4.5, 5.0, 8.5, 9.0), (0.0, 0.0, 0.06, 0.92, 1.0, 1.0, 1.0, 0.0)
+_CREASE = (6.0, 6.5, 7.0, 8.0, 8.5, 9.0), (0.0, 0.25, 0.55, 0.6, 0.55, 0.0)
 
 # Ring of the mouth → where the corners are lighter, and by how much.
 _CORNERS, _LIT = ((6.0, 7.0, 9.0, 11.0), (0.0, 1.0, 1.0, 0.3)), 0.9
@@ -78,7 +78,7 @@ def tints(clay, stubble: float, age: float, red) -> np.ndarray:
             tint[i] = _NOSTRIL[-1]
     # the red fades into the skin around it, and towards the corners
     corner = smooth_step(1.0, 0.7, np.abs(clay.u))
-    red_share = np.interp(clay.ring, *_RED) * (0.45 + 0.55 * corner) * (clay.ring >= 0)
+    red_share = np.interp(clay.ring, *_RED) * (0.6 + 0.4 * corner) * (clay.ring >= 0)
     tint *= 1 + red_share[:, None] * (np.array(red) - 1)
     # the crease where the lips meet: no lamp reaches it, but Eevee lights it as if they were apart
     dark = np.interp(clay.ring, *_CREASE) * (0.1 + 0.9 * corner) * (clay.ring >= 0)
