@@ -65,7 +65,7 @@ _STERNOMASTOID = (
     (8, -200, 13, 5.0),
 )
 # the nose's bridge, from its root to the tip
-_BRIDGE = ((0, 7, 82.4, 1.4), (0, -8, 90.0, 1.8), (0, -18, 95.9, 2.0), (0, -27.2, 98.4, 5.6))
+_BRIDGE = ((0, 7, 82.6, 1.2), (0, -8, 90.2, 1.6), (0, -18, 95.4, 2.4), (0, -27.2, 97.4, 6.6))
 # the brow ridge, from its middle outwards
 _BROW = ((5, 11.5, 82.2, 5.8), (19, 15, 77.8, 6.0), (34, 19.4, 70.4, 6.2), (49, 16, 58.4, 6.2))
 
@@ -74,17 +74,17 @@ def distance(p, nose=True):
     """Signed distance [n] of points [n, 3] to the skin, negative inside; symmetric in x."""
     p = p.copy()
     p[:, 0] = np.sqrt(p[:, 0] ** 2 + 1e-6)
-    d = ellipsoid(p, (0, 33, -16), (77, 75.5, 90), 2.12)
+    d = ellipsoid(p, (0, 33, -16), (77.5, 75.5, 90), 2.05)
     d = smooth_min(d, ellipsoid(p, (0, 30, 23.0), (57, 55, 59), 2.05), 30)  # forehead
     d = smooth_min(d, ellipsoid(p, (0, -8, -40), (62, 51, 60)), 24)  # back of the head
-    d = smooth_min(d, ellipsoid(p, (0, -28, 6), (66, 54, 48)), 24)  # side of the face
+    d = smooth_min(d, ellipsoid(p, (0, -24, 6), (69, 58, 50)), 24)  # side of the face
     d = smooth_min(d, ellipsoid(p, (0, -34, 38), (53, 58, 46)), 24)
     d = smooth_min(d, ellipsoid(p, (39, -25, 44), (23, 16, 20)), 26)  # cheekbone
     d = smooth_min(d, ellipsoid(p, (33, -42, 57), (19, 24, 17)), 26)  # cheek beside the nose
     d = smooth_min(d, ellipsoid(p, (0, -74, 22), (50, 38, 48)), 26)  # jaw
     # its branch, up to the ear
     d = smooth_min(d, capsule(p, (52, -24, -2), (39, -74, 2), 9, 9), 30)
-    d = smooth_min(d, capsule(p, (45, -77, 0), (19, -102, 58), 9, 10.5), 20)  # its edge
+    d = smooth_min(d, capsule(p, (48, -77, 0), (18.5, -103, 58), 9.5, 10), 20)  # its edge
     d = smooth_min(d, ellipsoid(p, (0, -104, 64), (20, 12, 19)), 20)  # chin
     # neck
     neck = smooth_min(
@@ -116,22 +116,22 @@ def distance(p, nose=True):
 def _with_nose(d, p):
     """Distances d [n] of points of the left side to the face, joined with the bridge of its nose;
     tip and wings are drawn in nose.py."""
-    d = smooth_min(d, capsule(p, (0, 4, 64.6), (0, -27, 78), 9.5, 17.0), 14)  # its sides
+    d = smooth_min(d, capsule(p, (0, 4, 63.4), (0, -27, 77), 8.6, 17.0), 12)  # its sides
     return smooth_min(d, chain(p, _BRIDGE, 4), 12)
 
 
 # What bone and muscle raise or hollow: centre, radii, height [mm]; the lips' rings, above −90 near
 # the middle, lie outside of all.
 _RELIEF = (
-    ((62, 44, 48), (34, 38, 48), -1.8),  # temple
+    ((62, 40, 48), (34, 38, 48), -0.4),  # temple
     ((0, 38, 84), (58, 14, 46), -1.4),  # above the brows
     ((0, 72, 70), (64, 34, 44), -1.6),  # the forehead leans back
-    ((60, -6, 55), (20, 20, 32), -1.0),  # beside the eye's outer corner
+    ((63, 4, 48), (22, 24, 36), 1.0),  # beside the eye's outer corner
     ((52, -4, 62), (10, 9, 16), 0.9),  # outer corner of the eye
-    ((76, 0, 20), (30, 36, 50), 1.0),  # the arch from there to the ear
-    ((76, 36, 22), (24, 24, 40), -0.4),  # the temple behind
+    ((76, 10, 16), (24, 34, 50), 1.2),  # the arch from there to the ear
+    ((76, 36, 22), (24, 24, 40), 0.4),  # the temple behind
     ((58, -38, 58), (34, 32, 36), -1.0),  # the cheekbone is round
-    ((63, -52, 26), (28, 32, 40), 2.0),  # and the cheek under it
+    ((64, -50, 28), (30, 34, 42), 2.6),  # and the cheek under it
     ((0, 24, 88), (20, 16, 40), 0.5),  # between the brows
     ((0, 6, 90), (11, 11, 24), -9.6),  # root of the nose
     ((9, -2, 88), (8, 15, 14), -0.9),  # its sides are hollow there
@@ -144,14 +144,14 @@ _RELIEF = (
     ((49, 18, 62), (26, 18, 34), 2.8),
     ((44, 8, 66), (17, 11, 24), 1.5),  # skin hangs over the lid's outer half
     ((56, -62, 22), (32, 44, 46), 1.6),  # chewing muscle
-    ((40, -90, 58), (22, 26, 30), 0.8),  # the cheek beside the chin
+    ((42, -90, 52), (26, 26, 36), 0.3),  # the cheek beside the chin
     ((30, -119, 36), (28, 17, 46), -1.4),  # beneath the jaw
-    ((48, -104, 4), (32, 24, 48), -2.4),
-    ((66, -64, -24), (20, 36, 24), -2.0),  # behind its branch
+    ((48, -106, 8), (32, 22, 50), -2.0),
+    ((66, -64, -24), (20, 36, 24), -0.9),  # behind its branch
     ((58, -78, 2), (24, 24, 34), 1.2),  # its angle
     ((73, -30, -18), (16, 24, 18), -1.5),  # beneath the ear
     ((0, -106, 90), (38, 22, 36), 2.8),  # chin
-    ((17, -110, 80), (17, 14, 28), 2.6),
+    ((16, -110, 80), (17, 14, 28), 1.8),
     ((0, 14, -104), (60, 50, 44), 1.5),  # back of the skull
     ((0, -58, -83), (50, 38, 42), 5.0),  # nape
     ((0, -145, 26), (13, 18, 24), 2.0),  # larynx

@@ -2,8 +2,8 @@
 """Hair as a separate mesh: a thin shell over the scalp, with locks that hide its edge; both follow
 the neck's joint only.
 
-A lock is a tapered blade with a ridge along its middle. It starts on the skin and follows it at its
-own height, so that no lock intersects the head. Millimetres.
+A lock is a tapered blade with a ridge along its middle. It starts at the shell, at the skin near the
+hairline, and follows the head at its own height, so that no lock intersects it. Millimetres.
 """
 
 from __future__ import annotations
@@ -126,6 +126,11 @@ def _height(cut, p):
     return cut.height * (0.45 + 0.55 * smooth_step(30.0, 92.0, p[:, 1]))
 
 
+def _stands(cut, p):
+    """Height [n] of the shell over the skin at points p, 0 at the hairline."""
+    return _height(cut, p) * smooth_step(-2.0, 22.0, _covered(cut, p)) ** 0.8
+
+
 def _locks(cut, clay, points):
     """(vertices, polygons, shades, tints) of the locks."""
     roots, moved, noise = _roots(cut, clay, points)
@@ -147,14 +152,8 @@ def _locks(cut, clay, points):
     along = np.cos(turn) * fall + np.sin(turn) * side
     lift = cut.lift * (0.5 + noise[:, 2])[:, None]
     width = cut.width * (0.7 + 0.6 * noise[:, 3]) * (0.48 + 0.52 * top)
-    sunk = (
-        -0.8
-        if not cut.ends
-        else np.maximum(_height(cut, roots) * smooth_step(-2.0, 22.0, inside) ** 0.8 - 0.6, -0.8)[
-            :, None
-        ]
-    )
-    path, heading = roots + sunk * normal, along * (1 - lift) + normal * lift
+    start = np.maximum(_stands(cut, roots) - 0.6, -0.8)[:, None]
+    path, heading = roots + start * normal, along * (1 - lift) + normal * lift
     heading /= np.linalg.norm(heading, axis=1, keepdims=True)
 
     rows = []
@@ -189,9 +188,8 @@ def _locks(cut, clay, points):
         path = path + step[:, None] * heading
         # back to the lock's height there: above the skin and the shell
         normal = _normals(path)
-        low = _height(cut, path) * smooth_step(-2.0, 22.0, _covered(cut, path)) ** 0.8
         wanted = (
-            low
+            _stands(cut, path)
             + 0.6
             + (noise[:, 5] * 1.6 + length * cut.lift * 0.45) * min(1.0, t + 1.0 / cut.rows)
         )

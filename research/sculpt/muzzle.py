@@ -29,9 +29,9 @@ _ACROSS = (0.0, 7.0, 14.0, 21.0, 28.0, 36.0, 44.0, 52.0)
 _DRAWN = {
     -34.0: (98.0, 97.0, 93.5, 88.6, 85.4, 84.2, 82.4, 78.0),
     -42.0: (97.2, 95.9, 92.3, 88.0, 84.9, 82.4, 79.6, 74.4),
-    -49.0: (95.8, 94.8, 92.0, 87.9, 84.3, 80.8, 77.0, 70.6),
-    -56.0: (94.9, 94.2, 91.5, 87.8, 83.7, 79.0, 74.4, 66.8),
-    -62.0: (96.8, 96.3, 93.2, 88.2, 82.9, 77.6, 71.6, 63.2),
+    -49.0: (96.0, 95.0, 92.2, 88.0, 84.3, 80.8, 77.0, 70.6),
+    -56.0: (95.5, 94.9, 92.2, 88.2, 83.7, 79.0, 74.4, 66.8),
+    -62.0: (97.0, 96.5, 93.3, 88.2, 82.9, 77.6, 71.6, 63.2),
     -70.0: (96.0, 95.0, 91.7, 86.8, 81.9, 75.9, 68.8, 59.4),
     -77.0: (96.1, 95.3, 92.2, 86.9, 81.3, 74.6, 66.2, 55.6),
     -82.0: (92.8, 92.3, 90.3, 85.7, 80.6, 73.3, 64.2, 53.0),
@@ -58,7 +58,7 @@ def ground(x, y):
     # philtrum: a groove between two ridges that part towards the lip's peaks
     along = np.exp(-(((y + 58.0) / 7.5) ** 4))
     ridge = 4.4 + 0.10 * np.maximum(-50.0 - y, 0)
-    z = z + along * (0.9 * np.exp(-(((x - ridge) / 2.2) ** 2)) - 0.8 * np.exp(-((x / 2.8) ** 2)))
+    z = z + along * (1.2 * np.exp(-(((x - ridge) / 2.2) ** 2)) - 1.1 * np.exp(-((x / 2.6) ** 2)))
     # the muscle knot next to the corner, the corner's dimple, and the hollow between it and the
     # chin
     z = z + 0.5 * np.exp(-(((x - 33.0) / 6.0) ** 2) - ((y + 71.0) / 9.0) ** 2)
@@ -92,11 +92,11 @@ def red_height(u, up):
     below."""
     a = np.abs(u)
     x = a * MOUTH_WIDTH
-    upper = 8.3 * np.maximum(1 - a**1.6, 0) ** 0.95
+    upper = 7.8 * np.maximum(1 - a**1.45, 0) ** 0.95
     upper = upper * (
-        1 - 0.19 * np.exp(-((x / 2.6) ** 2)) + 0.10 * np.exp(-(((x - 5.6) / 3.0) ** 2))
+        1 - 0.16 * np.exp(-((x / 2.6) ** 2)) + 0.06 * np.exp(-(((x - 5.6) / 3.0) ** 2))
     )
-    lower = 8.7 * np.maximum(1 - a**2.7, 0) ** 1.0
+    lower = 8.1 * np.maximum(1 - a**2.3, 0) ** 1.05
     return np.where(up > 0, upper, lower)
 
 
@@ -132,7 +132,7 @@ _BEYOND = {
     13: 2.0,
 }
 # Ring of the red → how far it lies before the contact [mm]: upper and lower lip, corner.
-_BEFORE = {5: (2.2, 2.5, 2.3), 6: (1.2, 1.7, 2.0), 6.5: (0.5, 0.7, 1.3)}
+_BEFORE = {5: (1.8, 2.5, 1.9), 6: (0.9, 1.7, 1.6), 6.5: (0.4, 0.7, 1.1)}
 
 
 def lip_ring(ring):
@@ -153,7 +153,7 @@ def lip_ring(ring):
     tubercle = np.exp(-((u * MOUTH_WIDTH / 4.0) ** 2)) * above
     away = {
         2: red + 1.9 + np.where(above, 3.6, 5.4) * arch,
-        3: red + 0.8 + 1.9 * arch,
+        3: red + 0.7 + 0.6 * arch,
         4: red,
         5: np.where(above, 0.62 - 0.06 * tubercle, 0.5) * red,
         6: 0.08 * red + 0.25 * arch,

@@ -47,12 +47,12 @@ class Person:
     neck: float = 1.0
     throat: float = 0.0
     ears: float = 1.0
-    brows: float = 1.12
+    brows: float = 1.3
     fold: float = 0.0
     eyes: float = 0.0
     lashes: float = 1.0
     skull: float = 1.0
-    stubble: float = 0.06
+    stubble: float = 0.16
     hills: tuple[tuple[tuple[float, float, float], ...], ...] = ()
     hair: Cut = Cut(1150, 4, (38.0, 34.0, 9.0), lift=0.26, width=5.4, height=8.0, parting=30.0)
     colours: tuple[tuple[str, tuple[float, float, float]], ...] = ()

@@ -15,21 +15,21 @@ from .shapes import above_middle
 # On the skin, left side: centre, radii, factor of red, green, blue in the middle.
 _SKIN = (
     ((44, -38, 64), (34, 30, 54), (1.03, 0.87, 0.85)),  # cheek
-    ((0, -38, 108), (17, 16, 26), (1.03, 0.85, 0.83)),  # tip of the nose
+    ((0, -37, 106), (22, 20, 30), (1.03, 0.89, 0.875)),  # tip of the nose
     ((18, -42, 94), (10, 10, 18), (1.00, 0.90, 0.88)),  # its wing
     ((0, -108, 80), (24, 16, 50), (1.03, 0.91, 0.895)),  # chin
     ((0, 46, 82), (52, 32, 60), (1.02, 1.03, 1.00)),  # forehead
-    ((16, -3, 70), (10, 11, 17), (1.04, 1.14, 1.15)),  # inner corner of the eye, in red shadow
+    ((16, -3, 70), (10, 11, 17), (1.03, 1.2, 1.22)),  # inner corner of the eye, in red shadow
     ((24, -8, 74), (11, 8, 14), (1.00, 1.03, 1.03)),
 )
 _LID = (0.98, 0.90, 0.89)
 _EDGE_OF_LID = (1.02, 0.88, 0.86)
-_CARUNCLE = (1.03, 0.88, 0.88)
+_CARUNCLE = (1.02, 0.95, 0.94)
 _IN_FOLDS = (0.84, 0.76, 0.74)
 _STUBBLE = (0.62, 0.68, 0.76)
 _ROOT = (0.86, 0.78, 0.68)
 _EAR, _IN_EAR = (1.03, 0.86, 0.835), (0.90, 0.79, 0.77)
-_NOSTRIL = ((0.90, 0.80, 0.77), (0.32, 0.22, 0.20), (0.12, 0.07, 0.06))  # its rings, its end
+_NOSTRIL = ((0.55, 0.42, 0.40), (0.12, 0.08, 0.07), (0.06, 0.04, 0.035))  # its rings, its end
 
 
 # Ring of the mouth → how red it is; how dark, where the lips meet.
@@ -39,7 +39,7 @@ _CREASE = (6.0, 6.5, 7.0, 8.0, 8.5, 9.0), (0.0, 0.25, 0.55, 0.6, 0.55, 0.0)
 # Ring of the mouth → where the corners are lighter, and by how much.
 _CORNERS, _LIT = ((6.0, 7.0, 9.0, 11.0), (0.0, 1.0, 1.0, 0.3)), 0.9
 # What little light falls between lips that are just apart: factors on the lining, on the teeth.
-_LINING, _CROWNS = (2.2, 1.7, 1.6), 1.4
+_LINING, _CROWNS = (3.2, 2.3, 2.2), 1.4
 
 
 def tints(clay, stubble: float, age: float, red) -> np.ndarray:
@@ -78,7 +78,8 @@ def tints(clay, stubble: float, age: float, red) -> np.ndarray:
             tint[i] = _NOSTRIL[-1]
     # the red fades into the skin around it, and towards the corners
     corner = smooth_step(1.0, 0.7, np.abs(clay.u))
-    red_share = np.interp(clay.ring, *_RED) * (0.6 + 0.4 * corner) * (clay.ring >= 0)
+    ends = 0.2 + 0.8 * smooth_step(1.0, 0.84, np.abs(clay.u))
+    red_share = np.interp(clay.ring, *_RED) * ends * (clay.ring >= 0)
     tint *= 1 + red_share[:, None] * (np.array(red) - 1)
     # the crease where the lips meet: no lamp reaches it, but Eevee lights it as if they were apart
     dark = np.interp(clay.ring, *_CREASE) * (0.1 + 0.9 * corner) * (clay.ring >= 0)
@@ -88,7 +89,7 @@ def tints(clay, stubble: float, age: float, red) -> np.ndarray:
     # the inner mouth is dark
     deep = smooth_step(84, 44, p[:, 2])
     teeth = np.isin(part, ("teeth_upper", "teeth_lower"))
-    tint *= 1 - (deep * (0.62 * teeth + 0.35 * (part == "bag")))[:, None]
+    tint *= 1 - (deep * (0.62 * teeth + 0.1 * (part == "bag")))[:, None]
     for share, factor in (((1 - deep) * (part == "bag"), _LINING), ((1 - deep) * teeth, _CROWNS)):
         tint *= 1 + share[:, None] * (np.array(factor) - 1)
     tint *= _of_the_tongue(clay)
