@@ -2,8 +2,8 @@
 """Hair as a separate mesh: a thin shell over the scalp, with locks that hide its edge; both follow
 the neck's joint only.
 
-A lock is a tapered blade with a ridge along its middle. It starts at the shell, at the skin near the
-hairline, and follows the head at its own height, so that no lock intersects it. Millimetres.
+A lock is a tapered blade with a ridge along its middle. It starts at the shell, or at the skin near
+the hairline, and follows the head at its own height, so that no lock cuts into it. Millimetres.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def _height(cut, p):
 
 
 def _stands(cut, p):
-    """Height [n] of the shell over the skin at points p, 0 at the hairline."""
+    """Height [n] over the skin at points p where locks start: the shell's, 0 at the hairline."""
     return _height(cut, p) * smooth_step(-2.0, 22.0, _covered(cut, p)) ** 0.8
 
 

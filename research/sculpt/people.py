@@ -92,7 +92,7 @@ PEOPLE = (
     Person(
         "head_man", jaw=3.6, chin=(3.0, 3.2), brow=1.4, forehead=-0.6, cheekbone=0.8, cheek=-1.4,
         nose=1.08, tip=0.6, lips=0.86,
-        neck=1.1, throat=2.4, ears=1.03, brows=1.3, eyes=-0.15, stubble=0.6,
+        neck=1.1, throat=2.4, ears=1.03, eyes=-0.15, stubble=0.6,
         hills=(
             ((20, 15, 86), (34, 11, 30), (0, -0.8, 0.4)), ((17, -40, 92), (12, 13, 24), (-0.6, 0, 0)),
             ((0, 5, 88), (18, 14, 26), (0, 0, 0.6)),
@@ -109,7 +109,7 @@ PEOPLE = (
     Person(
         "head_older_man", jaw=2.6, chin=(1.6, 2.2), brow=2.0, forehead=-0.8, cheekbone=1.6,
         cheek=-3.4, nose=1.1, tip=2.2, lips=0.72,
-        neck=1.0, throat=2.4, ears=1.14, brows=1.3, fold=1.0, eyes=-0.3, lashes=0.7, stubble=0.3,
+        neck=1.0, throat=2.4, ears=1.14, fold=1.0, eyes=-0.3, lashes=0.7, stubble=0.3,
         hills=(
             ((30, 18, 80), (46, 16, 44), (0, -2.0, 0.6)), ((40, 10, 72), (20, 10, 26), (0, -1.2,
             1.0)),  # low brows, hoods
