@@ -106,8 +106,7 @@ def _shell(cut, clay, points):
     used = sorted({i for polygon in polygons for i in polygon if i >= 0})
     number = {i: n for n, i in enumerate(used)} | {-1: -1}
     p = clay.points[used]
-    grows = smooth_step(-2.0, 22.0, _covered(cut, p)) ** 0.8
-    out = (_height(cut, p) + _SUNK) * grows - _SUNK
+    out = _shell_height(cut, p, _SUNK)
     return points[used] + out[:, None] * _normals(p), np.array(
         [[number[i] for i in polygon] for polygon in polygons]
     )
@@ -121,14 +120,10 @@ def _can_grow(clay):
     return (clay.part == "skin") & (clay.ring < 0) & ~behind
 
 
-def _height(cut, p):
-    """Height [n] of the shell over the skin at points p, within the hair."""
-    return cut.height * (0.45 + 0.55 * smooth_step(30.0, 92.0, p[:, 1]))
-
-
-def _stands(cut, p):
-    """Height [n] over the skin at points p where locks start: the shell's, 0 at the hairline."""
-    return _height(cut, p) * smooth_step(-2.0, 22.0, _covered(cut, p)) ** 0.8
+def _shell_height(cut, p, sunk=0.0):
+    """Height [n] of the shell over the skin at points p; beyond the hairline it is sunk so far."""
+    whole = cut.height * (0.45 + 0.55 * smooth_step(30.0, 92.0, p[:, 1]))
+    return (whole + sunk) * smooth_step(-2.0, 22.0, _covered(cut, p)) ** 0.8 - sunk
 
 
 def _locks(cut, clay, points):
@@ -152,7 +147,7 @@ def _locks(cut, clay, points):
     along = np.cos(turn) * fall + np.sin(turn) * side
     lift = cut.lift * (0.5 + noise[:, 2])[:, None]
     width = cut.width * (0.7 + 0.6 * noise[:, 3]) * (0.48 + 0.52 * top)
-    start = np.maximum(_stands(cut, roots) - 0.6, -0.8)[:, None]
+    start = np.maximum(_shell_height(cut, roots) - 0.6, -0.8)[:, None]
     path, heading = roots + start * normal, along * (1 - lift) + normal * lift
     heading /= np.linalg.norm(heading, axis=1, keepdims=True)
 
@@ -189,7 +184,7 @@ def _locks(cut, clay, points):
         # back to the lock's height there: above the skin and the shell
         normal = _normals(path)
         wanted = (
-            _stands(cut, path)
+            _shell_height(cut, path)
             + 0.6
             + (noise[:, 5] * 1.6 + length * cut.lift * 0.45) * min(1.0, t + 1.0 / cut.rows)
         )

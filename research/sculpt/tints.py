@@ -77,11 +77,11 @@ def tints(clay, stubble: float, age: float, red) -> np.ndarray:
         elif key in (("g", *POLE), ("g", POLE[0], -POLE[1])):
             tint[i] = _NOSTRIL[-1]
     # the red fades into the skin around it, and towards the corners
-    corner = smooth_step(1.0, 0.7, np.abs(clay.u))
-    ends = 0.2 + 0.8 * smooth_step(1.0, 0.84, np.abs(clay.u))
-    red_share = np.interp(clay.ring, *_RED) * ends * (clay.ring >= 0)
+    fade = 0.2 + 0.8 * smooth_step(1.0, 0.84, np.abs(clay.u))
+    red_share = np.interp(clay.ring, *_RED) * fade * (clay.ring >= 0)
     tint *= 1 + red_share[:, None] * (np.array(red) - 1)
     # the crease where the lips meet: no lamp reaches it, but Eevee lights it as if they were apart
+    corner = smooth_step(1.0, 0.7, np.abs(clay.u))
     dark = np.interp(clay.ring, *_CREASE) * (0.1 + 0.9 * corner) * (clay.ring >= 0)
     tint *= 1 - dark[:, None]
     # near the corners lips hang over it, and it would be a black wedge
