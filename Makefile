@@ -11,7 +11,8 @@
 #   make docs-pictures the pictures of the docs, taken from a real window: BLENDER=/path/to/blender
 #   make bench         the tables README quotes, into research/results/ (real lips where THUNDER_DATA is set)
 #   make bench-speed   speed beside an earlier commit: research/results/speed.json; some ten minutes on an idle machine of two cores
-#   make check-results which results are older than the code they measure; measures nothing
+#   make check-results which results other code or data made than what is here; measures nothing
+#   make results       measures those again, on an idle machine (hours); one that was stopped goes on; THUNDER_DATA, and of training CACHE …
 #   make faults        every row of the table of faults, every single call failing, KILLS=200 processes killed: research/results/
 #   make fuzz          new input for every parser for MINUTES=10; what goes wrong is written to out/fuzz/
 #   make mutations     whether tests notice COUNT=150 changed operators, numbers and arguments of thunder_core, drawn by SEED:
@@ -59,7 +60,7 @@ WITH_CARD = engine=$$(setup/python.sh environment.py engine --card) && export TH
 WITH_DEVELOP = engine=$$(setup/python.sh environment.py engine --develop) && export THUNDER_PYTHON="$$engine"
 WITH_TESTED_ENGINE = engine=$$(setup/python.sh environment.py engine --tests) && export THUNDER_PYTHON="$$engine"
 
-.PHONY: demo check-results faults fuzz mutations test test-all test-core test-core-all test-core-slow test-blender test-blender-slow test-blenders test-blender-oldest test-window test-window-slow test-cluster docs-pictures bench bench-speed train-smoke retrain engine develop package packages repository lint licences locks clean weight
+.PHONY: demo check-results results faults fuzz mutations test test-all test-core test-core-all test-core-slow test-blender test-blender-slow test-blenders test-blender-oldest test-window test-window-slow test-cluster docs-pictures bench bench-speed train-smoke retrain engine develop package packages repository lint licences locks clean weight
 
 # Both environments are made at once.
 demo:
@@ -133,6 +134,9 @@ bench-speed:
 
 check-results:
 	@python3 -m research check_results
+
+results:
+	@$(WITH_DEVELOP) && "$$engine" -m research check_results --measure
 
 fuzz:
 	@$(WITH_TESTED_ENGINE) && "$$engine" tests/faults/fuzz.py "$(MINUTES)"

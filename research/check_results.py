@@ -1,141 +1,266 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lists results that are older than the code they measure.
+"""Lists results that other code or other data made than what is here now.
 
-`make check-results` (`python -m research check_results`); nothing is measured, and it fails for
-nothing. A result is as old as the commit that it names, or, if it names none or was made with
-uncommitted changes, as the commit that wrote it. Moved files count as unchanged.
+`make check-results` (`python -m research check_results`) measures nothing and fails for nothing. A
+result depends, by content, on the definitions that its bench reaches (by name, through the modules
+that these import) and on the data files that they name, both as they were at the commit that the
+result names; if it names none, or was made with uncommitted changes, at the one that wrote it.
+Comments, docstrings, and code that is only moved do not count, nor does what heads look like.
+
+`make results` (--measure) runs, in this order, the command of every result that is old, and leaves
+out those for which something is missing; one that was stopped goes on. Use an idle machine.
 """
 
 from __future__ import annotations
 
-import json
+import ast
+import hashlib
+import io
+import os
 import re
+import shlex
 import subprocess
-from argparse import Namespace
-from collections.abc import Iterator
+import sys
+import tempfile
+import zipfile
+from argparse import ArgumentParser, Namespace
+from collections import namedtuple
 from fnmatch import fnmatch
-from pathlib import Path
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
 
-from research.harness import RESULTS, ROOT
+from research.harness import blenders, DATA, RESULTS, ROOT
+from research.weight import imported_files, is_docstring
 
-_WEIGHTS = ("weights/*.safetensors",)
-_VOICE = ("thunder_core/engine/speech/", "weights/encoder.safetensors")
-_TAKES = (
-    "thunder_core/engine/",
-    "thunder_core/face/",
-    "thunder_core/types.py",
-    "thunder_core/direction.py",
-    *_WEIGHTS,
-)
-_TEACHER = ("thunder_core/train/teacher*.py", "thunder_core/engine/planning/", "thunder_core/face/")
-_HEAD = ("weights/head.npz", "thunder_core/face/", "scene/heads/")
-_COMMIT = ("thunder_core/animation/", "scene/takes/commit/", "scene/animation/")
-_SPEECH = (
-    "thunder_core/engine/m2s.py",
-    "thunder_core/networks/speech.py",
-    "weights/m2s.safetensors",
-    "weights/vocoder.safetensors",
-    *_TEACHER,
-)
-_PAPER = (
-    "research/train/", "research/measures/", "thunder_core/networks/",
-    "thunder_core/engine/diffusion.py",
-    "thunder_core/train/denoiser.py", "thunder_core/train/loop.py", *_TEACHER,
-)  # fmt: skip
-_SCORE = (
-    "thunder_core/engine/scorer.py",
-    "thunder_core/networks/judge.py",
-    "thunder_core/grades.py",
-    *_TAKES,
-)
-_FAULTS = ("thunder_core/", "scene/", "operators/", "cli/", "bake.py", "tests/faults/")
-
-# result without its ending → files and folders (with /) that it measures
-MEASURES: dict[str, tuple[str, ...]] = {
-    "articulation": _TAKES,
-    "check_animation": ("thunder_core/findings.py", *_TAKES),
-    "commit": (*_COMMIT, *_TAKES),
-    "direction_takes": _TAKES,
-    "events": _TAKES,
-    "marks": _TAKES,
-    "unclear": _TAKES,
-    "retakes": _TAKES,
-    "faults": _FAULTS,
-    "grades": _SCORE,
-    "habits": (*_TAKES, *_TEACHER),
-    "head_keys": _HEAD,
-    "heard_arousal": _VOICE,
-    "words_aligned": (*_VOICE, "thunder_core/spoken.py"),
-    "kills": _FAULTS,
-    "lips": (*_TAKES, *_TEACHER),
-    "listeners": _TAKES,
-    "long": ("bake.py", "cli/", "scene/", *_TAKES),
-    "moods_takes": (*_TAKES, *_TEACHER),
-    "mutations_*": ("thunder_core/", "tests/"),
-    "paper_clips*": _PAPER,
-    "paper_tables": _PAPER,
-    "ranking": _SCORE,
-    "reduction": ("thunder_core/animation/",),
-    "speed": ("scene/animation/", *_TAKES),
-    "style_from": ("thunder_core/animation/", *_TEACHER),
-    "table1": _SPEECH,
-    "table[23]*": _PAPER,
-    "transcripts": _TAKES,
-    "words": ("thunder_core/animation/traits.py", *_TAKES),
+# results without ending → their command; in braces what must be there, see `places`
+_CACHED = "--cache {cache} --split test"
+COMMANDS = {
+    "speed": "speed",
+    "lips": "lips --data {thunder_data} --out {scratch}",
+    "habits": "habits --data {thunder_data} --kept {scratch} --solved {scratch}",
+    "articulation": "articulation --data {thunder_data} --takes {scratch}",
+    "commit": "commit --data {thunder_data} --takes {scratch}",
+    "transcripts": "transcripts --data {thunder_data}",
+    "events": "events --data {thunder_data}",
+    "check_animation": "check_animation --data {thunder_data} --solved {scratch}",
+    "unclear": "unclear --data {thunder_data}",
+    "marks": "marks --data {thunder_data}",
+    "retakes": "retakes --data {thunder_data}",
+    "listeners": "listeners --data {thunder_data}",
+    "words_aligned": "words_aligned --data {thunder_data}",
+    "heard_arousal": "heard_arousal --data {thunder_data}",
+    "head_keys": "head_keys --data {thunder_data}",
+    "ranking": f"ranking --data {{thunder_data}} {_CACHED}",
+    "grades": "ranking --grades --data {thunder_data} --split test",
+    "words": f"words {_CACHED}",
+    "direction_takes": f"direction {_CACHED}",
+    "moods_takes": f"moods {_CACHED}",
+    "style_from": "style_from --cache {cache}",
+    "long": "long {bpy}",
+    "faults": "faults",
+    "kills": "faults",
+    "mutations_1": "mutations",
+    "reduction": "reduction",
+    "table1": "table1 --cache {cache} --data {thunder_data} --spaces {spaces} --clips 20 --seconds 3 8",
+    "table2": "paper --cache {cache} --runs {runs}",
+    "paper_clips": "paper --cache {cache} --runs {runs}",
+    "table2_people": "paper --cache {cache} --runs {runs} --samples 8 --people {thunder_data} "
+    "--solved {scratch}",
+    "table2_steps": "paper --cache {cache} --runs {runs} --only thunder --seeds 1 --clips 8 "
+    "--samples 4 --steps 10 20 1000 --results {results} --docs {page}",
+    "table3": "paper --heads --cache {heads_cache} --runs {heads_runs}",
+    "paper_clips_heads": "paper --heads --cache {heads_cache} --runs {heads_runs}",
+    "table3_people": "paper --heads --cache {heads_cache} --runs {heads_runs} --seeds 1 2 "
+    "--samples 8 --people {thunder_data} --solved {scratch}",
 }
+# bench → what it reads and runs that neither its imports nor its texts name
+ALSO = {
+    "faults": ("tests/faults/*.py", "scene/*.py", "operators/*.py"),
+    "long": ("bake.py", "cli/*.py", "scene/*.py", "thunder_core/engine/worker.py"),
+    "mutations": ("thunder_core/*.py", "tests/*.py"),
+    "reduction": ("tests/gui/speed_scenarios.py",),
+    "commit": ("research/takes_in_blender.py",),
+    "speed": ("research/takes_of_tree.py",),
+}
+NEEDED = ("THUNDER_DATA", "CACHE", "RUNS", "SPACES", "HEADS_CACHE", "HEADS_RUNS")
+_DATA = (".json", ".npz", ".safetensors", ".onnx", ".wav", ".toml")
+# arrays of a head's file that no bench measures
+_LOOKS = re.compile(r"(material_|tints|polygon_material|hair_).*")
 
 
-def git(tree: Path, *words: str) -> list[str]:
-    """Lines that git prints about a tree; none where it fails."""
-    done = subprocess.run(["git", "-C", str(tree), *words], capture_output=True, text=True)
-    return done.stdout.splitlines() if done.returncode == 0 else []
+def git(tree: Path, *words: str) -> bytes:
+    """What git prints about a tree; nothing where it fails."""
+    done = subprocess.run(["git", "-C", str(tree), *words], capture_output=True)
+    return done.stdout if done.returncode == 0 else b""
+
+
+# A statement outside functions: its file, the names it defines (none: it runs on import), its nodes
+# and their checksum ("" of an import).
+Part = namedtuple("Part", "module names nodes content")
+
+
+@lru_cache(maxsize=None)
+def read_parts(tree: Path, module: Path, blob: str) -> tuple[Part, ...]:
+    """The parts of a Python file of git's store, without docstrings and what type checkers alone
+    read."""
+    parts = []
+    for statement in ast.parse(git(tree, "cat-file", "blob", blob)).body:
+        for node in ast.walk(statement):
+            if isinstance(getattr(node, "body", None), list):
+                node.body = [each for each in node.body if not is_docstring(each)]
+        targets = getattr(statement, "targets", [getattr(statement, "target", ast.Pass())])
+        nodes = [node for target in targets for node in ast.walk(target)]
+        names = {node.id for node in nodes if isinstance(node, ast.Name)}
+        names |= {getattr(statement, "name", "")} - {""}
+        imports = isinstance(statement, (ast.Import, ast.ImportFrom))
+        content = "" if imports else hashlib.sha256(ast.dump(statement).encode()).hexdigest()
+        test = ast.unparse(statement.test) if isinstance(statement, ast.If) else ""
+        if not is_docstring(statement) and test not in ("TYPE_CHECKING", "__name__ == '__main__'"):
+            parts.append(Part(module, names, list(ast.walk(statement)), content))
+    return tuple(parts)
+
+
+class Reach:
+    """What a bench reaches in the Python files of a commit: `parts`, and the `texts` in them.
+
+    Names are followed into the module that they are imported from; a class is reached as a whole.
+    """
+
+    def __init__(self, tree: Path, blobs: dict[str, str], bench: str):
+        self.tree, self.blobs = tree, blobs
+        self.files = {Path(path) for path in blobs if path.endswith(".py")}
+        self.modules: dict[Path, tuple[Part, ...]] = {}
+        self.defined: dict[tuple[Path, str], Part] = {}
+        # what a name of a module is: a name ("": all) of another
+        self.imported: dict[Path, dict[str, tuple[Path, str]]] = {}
+        self.parts: dict[int, Part] = {}
+        self.texts: set[str] = set()
+        for start in {Path("research", f"{bench}.py")} & self.files:
+            for name in ("run", "add_arguments"):
+                self.follow(start, name)
+            for path in self.files:
+                if any(fnmatch(path.as_posix(), each) for each in ALSO.get(bench, ())):
+                    self.add(*self.load(path))
+
+    def load(self, module: Path) -> tuple[Part, ...]:
+        """The parts of a module; those that run when it is imported are added."""
+        if module not in self.modules:
+            self.modules[module] = read_parts(self.tree, module, self.blobs[module.as_posix()])
+            parts, self.imported[module] = self.modules[module], {}
+            self.defined |= {(module, name): part for part in parts for name in part.names}
+            self.add(*(part for part in parts if not part.names))
+        return self.modules[module]
+
+    def follow(self, module: Path, name: str) -> None:
+        """Add what a name of a module is."""
+        self.load(module)
+        part = self.defined.get((module, name))
+        if part is not None:
+            self.add(part)
+        elif self.imported[module].get(name, (module, ""))[1]:
+            self.follow(*self.imported[module][name])
+
+    def add(self, *parts: Part) -> None:
+        """Add parts, and what they reach."""
+        new = {id(part): part for part in parts if id(part) not in self.parts}
+        self.parts |= new
+        nodes = [(part.module, node) for part in new.values() for node in part.nodes]
+        for module, node in nodes:
+            for alias in node.names if isinstance(node, (ast.Import, ast.ImportFrom)) else ():
+                one = type(node)(**vars(node) | {"names": [alias]})
+                for target in imported_files(module, [one], self.files, Path()):
+                    whole = alias.name.split(".")[-1] in (target.stem, target.parent.name)
+                    self.imported[module][alias.asname or alias.name] = (
+                        target,
+                        "" if whole else alias.name,
+                    )
+                    self.load(target)
+        for module, node in nodes:
+            if isinstance(node, ast.Name):
+                self.follow(module, node.id)
+            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                target, name = self.imported[module].get(node.value.id, (module, "-"))
+                self.follow(target, name or node.attr)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                self.texts.add(node.value)
+
+
+@lru_cache(maxsize=None)
+def inputs_of(tree: Path, commit: str, bench: str) -> dict[str, str]:
+    """{checksum: what it is of} of all that a bench depends on at a commit; nothing where it has no
+    such bench."""
+    listed = git(tree, "ls-tree", "-r", "--full-tree", commit).decode().splitlines()
+    blobs = {path: about.split()[2] for about, path in (row.split("\t", 1) for row in listed)}
+    reach = Reach(tree, blobs, bench)
+    result = {
+        part.content: f"{part.module.name}: {', '.join(sorted(part.names)) or 'on import'}"
+        for part in reach.parts.values()
+        if part.content
+    }
+    for path, blob in blobs.items():
+        place = PurePosixPath(path)
+        network = f"weights/{place.stem}.safetensors" in blobs and place.stem in reach.texts
+        if place.suffix not in _DATA or not (network or place.name in reach.texts):
+            continue
+        result[f"{path} {blob}"] = path
+        if place.suffix == ".npz":
+            del result[f"{path} {blob}"]
+            with zipfile.ZipFile(io.BytesIO(git(tree, "cat-file", "blob", blob))) as archive:
+                for array in archive.infolist():
+                    if not _LOOKS.match(array.filename):
+                        result[f"{path} {array.filename} {array.CRC}"] = f"{place.name}: {array.filename}"
+    return result
 
 
 def named_commit(result: Path) -> str:
     """The hash that a result was made from; "" if it names none or other files were changed."""
     text = result.read_text(encoding="utf-8")
-    if result.suffix != ".json":
-        found = re.findall(r"^commit (\S+?),?(?:\s|$)", text, re.M)
-        named = found[-1] if found else ""
-    else:
-        record = json.loads(text)
-        record = record[0] if isinstance(record, list) and record else record
-        named = str(record.get("commit", "")) if isinstance(record, dict) else ""
-    return named if re.fullmatch(r"[0-9a-f]{7,40}", named) else ""
+    return next(iter(re.findall(r'^\W*commit\W+([0-9a-f]{7,40})(?:[",\s]|$)', text, re.M)), "")
 
 
-def measured_files(name: str) -> tuple[str, ...]:
-    """Files and folders that a result (its name without ending) measures. Raises SystemExit for one
-    without a row in MEASURES."""
-    for pattern, places in MEASURES.items():
-        if fnmatch(name, pattern):
-            return places
-    raise SystemExit(
-        f"{name} has no row in MEASURES of research/check_results.py: say there which code it "
-        f"measures"
-    )
+def changes(tree: Path, result: Path, command: str) -> tuple[str, list[str]]:
+    """(day and commit, what changed since) of a result of a tree: of what its command reaches or
+    reads, by content. Nothing changed of one that is not committed yet."""
+    form = ["log", "-1", "--format=%as %h", "--abbrev=10"]
+    written = [*form, "--", str(result.relative_to(tree))]
+    of = (git(tree, *form, named_commit(result) or "none") or git(tree, *written)).decode()
+    bench = re.split(r"[ {]", command)[0]
+    then, now = (inputs_of(tree, commit, bench) for commit in (of[11:].strip() or "HEAD", "HEAD"))
+    changed = {(then | now)[content] for content in then.keys() ^ now.keys()}
+    return of.strip(), sorted(changed if then else ["its bench was another"])
 
 
-def older(tree: Path, results: Path) -> Iterator[str]:
-    """A line for each result of a folder of the tree that is older than the code it measures."""
-    for result in sorted(path for path in results.iterdir() if path.suffix in (".txt", ".json")):
-        form = ["log", "--format=%as %h", "--abbrev=10"]
-        named = [*form, "-1", named_commit(result) or "none"]
-        written = [*form, "-1", "--", str(result.relative_to(tree))]
-        of = git(tree, *named) or git(tree, *written)
-        if not of:
-            continue  # not committed yet
-        day, commit = of[0].split()
-        since = git(tree, *form, f"{commit}..", "--", *measured_files(result.stem))
-        if since:
-            yield (
-                f"{result.name:30s} {day} {commit}   {len(since):4d} commits since changed what it "
-                f"measures, the last {since[0]}"
-            )
+def measure(commands: dict[str, None]) -> None:
+    """Run commands of which everything is there, one after the other. Raises SystemExit if one
+    fails."""
+    if git(ROOT, "status", "--porcelain", "--", ".", ":!research/results", ":!docs"):
+        raise SystemExit("There are uncommitted changes, which no result could name: commit them")
+    there = {"bpy": str([*blenders().values()][0])} if blenders() else {}
+    there |= {name.lower(): os.environ[name] for name in NEEDED if os.environ.get(name)}
+    for command in commands:
+        with tempfile.TemporaryDirectory() as scratch:
+            missing = set(re.findall(r"{(\w+)}", command)) - {*there, "scratch"}
+            words = "" if missing else command.format_map(there | {"scratch": scratch})
+            print(f"== {words or command}: {', '.join(missing)} missing".removesuffix(":  missing"))
+            if words:
+                subprocess.run([sys.executable, "-m", "research", *words.split()], cwd=ROOT)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add this part's options."""
+    parser.add_argument("--measure", action="store_true", help="measure what is old again")
 
 
 def run(args: Namespace) -> None:
-    """Print the list."""
-    old = list(older(ROOT, RESULTS))
-    count = sum(path.suffix in (".txt", ".json") for path in RESULTS.iterdir())
-    print("\n".join([f"{len(old)} of {count} results are older than the code they measure", *old]))
+    """Print the list, or measure what is on it again."""
+    results = sorted(path for path in RESULTS.iterdir() if path.suffix in (".txt", ".json"))
+    old = {}
+    for result in results:
+        when, changed = changes(ROOT, result, COMMANDS[result.stem])
+        if changed:
+            few = "; ".join(changed[:3]) + "; …" * (len(changed) > 3)
+            old[result.name] = f"{result.name:24s} {when}  {len(changed):4d} changed: {few}"
+    print(f"{len(old)} of {len(results)} results are of other code or data than what is here")
+    print("\n".join(old.values()))
+    if args.measure:
+        measure({command: None for name, command in COMMANDS.items() if {f"{name}.txt", f"{name}.json"} & old.keys()})

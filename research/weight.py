@@ -107,7 +107,7 @@ def imported_files(file: Path, nodes: list[ast.AST], files: set[Path], tree: Pat
         return next(
             (
                 path
-                for path in (place.with_suffix(".py"), place / "__init__.py")
+                for path in (place.parent / f"{place.name}.py", place / "__init__.py")
                 if parts and path in files
             ),
             None,

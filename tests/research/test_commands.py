@@ -93,7 +93,7 @@ ELSEWHERE = set(
     "test-blenders test-blender-oldest test-window "
     "test-window-slow test-cluster docs-pictures train-smoke bench bench-speed faults mutations "
     "lint licences locks "
-    "clean weight packages repository".split()
+    "clean weight packages repository results".split()
 )
 
 
