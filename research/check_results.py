@@ -37,6 +37,8 @@ _CACHED = "--cache {cache} --split test"
 COMMANDS = {
     "speed": "speed",
     "lips": "lips --data {thunder_data} --out {scratch}",
+    "lips_other_plan": "lips --data {thunder_data} --out {scratch} --other-plan "
+    "--results research/results/lips_other_plan.txt",
     "habits": "habits --data {thunder_data} --kept {scratch} --solved {scratch}",
     "articulation": "articulation --data {thunder_data} --takes {scratch}",
     "commit": "commit --data {thunder_data} --takes {scratch}",

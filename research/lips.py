@@ -9,7 +9,8 @@ just before, the teacher's readings of the phones that the encoder hears, one by
 and the real mouth itself. Then: on which m, b and p lips shut where real ones do, and where they do
 not. Curves go to FOLDER, tables to stdout and research/results/lips.txt. Two minutes on one core;
 --clips and --takes ask for less; --split fit is for choosing constants, where the map has seen what
-it is compared with.
+it is compared with; --other-plan gives takes the lip plan of half a clip later, with the right
+sound.
 
 A gap is measured beyond that at rest; it is below zero where lips are pressed together.
 """
@@ -39,8 +40,10 @@ from research.faces.lip_clips import (
 from research.harness import add_shared, effort, keep, RESULTS, ROOT
 from thunder_core.direction import Brief, Direction
 from thunder_core.engine.engine import Engine
+from thunder_core.engine.planning.lip_kernels import plan_lips
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS
+from thunder_core.engine.systems import thunder
 from thunder_core.face.lips import CLOSED_MM, Lips
 from thunder_core.request import Request
 from thunder_core.train.teacher import perform
@@ -106,6 +109,7 @@ def add_arguments(p: ArgumentParser) -> None:
     p.add_argument("--spread", type=float, default=0.5)
     p.add_argument("--split", choices=("fit", "check"), default="check")
     p.add_argument("--clips", nargs="+", help="only these (default: all of the split)")
+    p.add_argument("--other-plan", action="store_true", help="plan lips of half a clip later")
 
 
 def run(args: Namespace) -> None:
@@ -113,6 +117,8 @@ def run(args: Namespace) -> None:
     fit, check = (read_clips(args.data, part) for part in ("fit", args.split))
     check = [clip for clip in check if not args.clips or clip.name in args.clips]
     engine = Engine.load(args.weights)
+    if args.other_plan:
+        setattr(thunder, "plan_lips", lambda *of: np.roll(plan_lips(*of), -(len(of[0]) // 2), 0))
     margins, encoder = Lips.of(engine.head), engine.thunder.encoder
     bar = fit_bar(fit, {clip.name: hear(encoder, clip)[0] for clip in fit})
     rows: Rows = {
@@ -185,7 +191,8 @@ def run(args: Namespace) -> None:
         f"weights {engine.weights}; {args.takes} takes, {effort(args.steps)}, guidance "
         f"{args.guidance}, seed {args.seed}",
         f"{sum(clip.frames for clip in check) / FPS:.0f} s of speech, {len(check)} clips of "
-        f"`{args.split}`, Spread {args.spread:g}; the "
+        f"`{args.split}`{', lip plan of half a clip later' * args.other_plan}, Spread "
+        f"{args.spread:g}; the "
         f"map is fitted to {len(fit)} of `fit`",
         "",
         *comparison_lines(rows, check),
