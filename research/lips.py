@@ -135,6 +135,7 @@ def run(args: Namespace) -> None:
         )
     }
     shut: dict[str, list[np.ndarray]] = {}
+    on_top = 0  # lists that the take as asked leads
     wrongly: dict[str, list[float]] = {"the likeliest": [], "each other": []}  # a minute, by take
     args.out.mkdir(parents=True, exist_ok=True)
     for clip in check:
@@ -149,6 +150,7 @@ def run(args: Namespace) -> None:
         )
         widths = fit_length(np.array([take.width for take in takes]), clip.frames)
         first = [take.seed for take in takes].index(args.seed)
+        on_top += first == 0
         for number, gap in enumerate(gaps):
             wrongly["the likeliest" if number == first else "each other"].append(
                 count_false_closures(gap, clip.opening)
@@ -207,6 +209,7 @@ def run(args: Namespace) -> None:
             f"{name} {np.sum(values) / minutes / max(1, len(values) // len(check)):.1f}"
             for name, values in wrongly.items()
         ),
+        f"the take as asked is on top of {on_top} of {len(check)} lists",
         "",
         *clip_lines(
             {name: row for name, row in rows.items() if name not in ("any of them", "real lips")},
