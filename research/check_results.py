@@ -18,7 +18,6 @@ import hashlib
 import io
 import os
 import re
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -29,7 +28,7 @@ from fnmatch import fnmatch
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
-from research.harness import blenders, DATA, RESULTS, ROOT
+from research.harness import blenders, RESULTS, ROOT
 from research.weight import imported_files, is_docstring
 
 # results without ending → their command; in braces what must be there, see `places`
@@ -69,7 +68,8 @@ COMMANDS = {
     "table2_people": "paper --cache {cache} --runs {runs} --samples 8 --people {thunder_data} "
     "--solved {scratch}",
     "table2_steps": "paper --cache {cache} --runs {runs} --only thunder --seeds 1 --clips 8 "
-    "--samples 4 --steps 10 20 1000 --results {results} --docs {page}",
+    "--samples 4 --steps 10 20 1000 --results research/results "
+    "--docs research/results/paper_tables.md",
     "table3": "paper --heads --cache {heads_cache} --runs {heads_runs}",
     "paper_clips_heads": "paper --heads --cache {heads_cache} --runs {heads_runs}",
     "table3_people": "paper --heads --cache {heads_cache} --runs {heads_runs} --seeds 1 2 "
@@ -210,7 +210,9 @@ def inputs_of(tree: Path, commit: str, bench: str) -> dict[str, str]:
             with zipfile.ZipFile(io.BytesIO(git(tree, "cat-file", "blob", blob))) as archive:
                 for array in archive.infolist():
                     if not _LOOKS.match(array.filename):
-                        result[f"{path} {array.filename} {array.CRC}"] = f"{place.name}: {array.filename}"
+                        result[f"{path} {array.filename} {array.CRC}"] = (
+                            f"{place.name}: {array.filename}"
+                        )
     return result
 
 
@@ -265,4 +267,10 @@ def run(args: Namespace) -> None:
     print(f"{len(old)} of {len(results)} results are of other code or data than what is here")
     print("\n".join(old.values()))
     if args.measure:
-        measure({command: None for name, command in COMMANDS.items() if {f"{name}.txt", f"{name}.json"} & old.keys()})
+        measure(
+            {
+                command: None
+                for name, command in COMMANDS.items()
+                if {f"{name}.txt", f"{name}.json"} & old.keys()
+            }
+        )
