@@ -14,6 +14,7 @@ out those for which something is missing; one that was stopped goes on. Use an i
 from __future__ import annotations
 
 import ast
+import fnmatch
 import hashlib
 import io
 import os
@@ -24,7 +25,6 @@ import tempfile
 import zipfile
 from argparse import ArgumentParser, Namespace
 from collections import namedtuple
-from fnmatch import fnmatch
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
@@ -131,18 +131,16 @@ class Reach:
     def __init__(self, tree: Path, blobs: dict[str, str], bench: str):
         self.tree, self.blobs = tree, blobs
         self.files = {Path(path) for path in blobs if path.endswith(".py")}
-        self.modules: dict[Path, tuple[Part, ...]] = {}
-        self.defined: dict[tuple[Path, str], Part] = {}
-        # what a name of a module is: a name ("": all) of another
-        self.imported: dict[Path, dict[str, tuple[Path, str]]] = {}
-        self.parts: dict[int, Part] = {}
-        self.texts: set[str] = set()
+        # {module: its parts}, {(module, name): part}, and, of names that a module imports, {module:
+        # {name: (module, name there; "": the whole)}}
+        self.modules, self.defined, self.imported = {}, {}, {}  # type: dict, dict, dict
+        self.parts, self.texts = {}, set()  # type: dict[int, Part], set[str]
         for start in {Path("research", f"{bench}.py")} & self.files:
-            for name in ("run", "add_arguments"):
-                self.follow(start, name)
-            for path in self.files:
-                if any(fnmatch(path.as_posix(), each) for each in ALSO.get(bench, ())):
-                    self.add(*self.load(path))
+            self.follow(start, "run")
+            self.follow(start, "add_arguments")
+            for pattern in ALSO.get(bench, ()):
+                for path in fnmatch.filter(map(str, self.files), pattern):
+                    self.add(*self.load(Path(path)))
 
     def load(self, module: Path) -> tuple[Part, ...]:
         """The parts of a module; those that run when it is imported are added."""
@@ -156,9 +154,8 @@ class Reach:
     def follow(self, module: Path, name: str) -> None:
         """Add what a name of a module is."""
         self.load(module)
-        part = self.defined.get((module, name))
-        if part is not None:
-            self.add(part)
+        if (module, name) in self.defined:
+            self.add(self.defined[module, name])
         elif self.imported[module].get(name, (module, ""))[1]:
             self.follow(*self.imported[module][name])
 
@@ -187,6 +184,14 @@ class Reach:
                 self.texts.add(node.value)
 
 
+def contents_of(tree: Path, path: str, blob: str) -> list[tuple[str, object]]:
+    """(name, checksum) of a data file of git's store, or of the arrays in it but _LOOKS."""
+    if not path.endswith(".npz"):
+        return [(path, blob)]
+    arrays = zipfile.ZipFile(io.BytesIO(git(tree, "cat-file", "blob", blob))).infolist()
+    return [(f"{path}: {a.filename}", a.CRC) for a in arrays if not _LOOKS.match(a.filename)]
+
+
 @lru_cache(maxsize=None)
 def inputs_of(tree: Path, commit: str, bench: str) -> dict[str, str]:
     """{checksum: what it is of} of all that a bench depends on at a commit; nothing where it has no
@@ -202,32 +207,18 @@ def inputs_of(tree: Path, commit: str, bench: str) -> dict[str, str]:
     for path, blob in blobs.items():
         place = PurePosixPath(path)
         network = f"weights/{place.stem}.safetensors" in blobs and place.stem in reach.texts
-        if place.suffix not in _DATA or not (network or place.name in reach.texts):
-            continue
-        result[f"{path} {blob}"] = path
-        if place.suffix == ".npz":
-            del result[f"{path} {blob}"]
-            with zipfile.ZipFile(io.BytesIO(git(tree, "cat-file", "blob", blob))) as archive:
-                for array in archive.infolist():
-                    if not _LOOKS.match(array.filename):
-                        result[f"{path} {array.filename} {array.CRC}"] = (
-                            f"{place.name}: {array.filename}"
-                        )
+        if place.suffix in _DATA and (network or place.name in reach.texts):
+            result |= {f"{name} {content}": name for name, content in contents_of(tree, path, blob)}
     return result
-
-
-def named_commit(result: Path) -> str:
-    """The hash that a result was made from; "" if it names none or other files were changed."""
-    text = result.read_text(encoding="utf-8")
-    return next(iter(re.findall(r'^\W*commit\W+([0-9a-f]{7,40})(?:[",\s]|$)', text, re.M)), "")
 
 
 def changes(tree: Path, result: Path, command: str) -> tuple[str, list[str]]:
     """(day and commit, what changed since) of a result of a tree: of what its command reaches or
     reads, by content. Nothing changed of one that is not committed yet."""
     form = ["log", "-1", "--format=%as %h", "--abbrev=10"]
-    written = [*form, "--", str(result.relative_to(tree))]
-    of = (git(tree, *form, named_commit(result) or "none") or git(tree, *written)).decode()
+    named = re.search(r'^\W*commit\W+([0-9a-f]{7,40})(?:[",\s]|$)', result.read_text(), re.M)
+    of = git(tree, *form, named[1]) if named else b""
+    of = (of or git(tree, *form, "--", str(result.relative_to(tree)))).decode()
     bench = re.split(r"[ {]", command)[0]
     then, now = (inputs_of(tree, commit, bench) for commit in (of[11:].strip() or "HEAD", "HEAD"))
     changed = {(then | now)[content] for content in then.keys() ^ now.keys()}
@@ -235,8 +226,7 @@ def changes(tree: Path, result: Path, command: str) -> tuple[str, list[str]]:
 
 
 def measure(commands: dict[str, None]) -> None:
-    """Run commands of which everything is there, one after the other. Raises SystemExit if one
-    fails."""
+    """Run commands of which everything is there, one after the other."""
     if git(ROOT, "status", "--porcelain", "--", ".", ":!research/results", ":!docs"):
         raise SystemExit("There are uncommitted changes, which no result could name: commit them")
     there = {"bpy": str([*blenders().values()][0])} if blenders() else {}

@@ -137,7 +137,7 @@ def test_a_change_of_what_a_bench_reaches_makes_its_result_old(tree, name, old, 
 def test_a_change_of_a_heads_shape_makes_a_result_old_that_reads_it(tree):
     save_head(tree, v_template=np.ones((2, 3)))
     commit(tree)
-    assert set(changed(tree)) == {"head.npz: v_template.npy"}
+    assert set(changed(tree)) == {"weights/head.npz: v_template.npy"}
 
 
 def test_a_result_made_with_uncommitted_changes_is_of_the_commit_that_wrote_it(tree):
