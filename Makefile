@@ -26,8 +26,8 @@
 #   make locks         requirements/*.txt from requirements/*.in (needs uv)
 #   make licences      docs/reference/licences.md: the licences of everything a user installs
 #   make weight        what the repository weighs: statements, modules, imports, numbers, words, beside the last release
-#   make package       out/packages/thunder-VERSION-PLATFORM-pyXY.zip, what Blender installs; PLATFORMS="linux-x64 …" PYTHONS="3.11 …"
-#   make packages      the same for every platform and Python
+#   make package       out/packages/thunder-VERSION-PLATFORM.zip, what Blender installs; PLATFORMS="linux-x64 …", else this machine's
+#   make packages      the same for every platform
 #   make repository    out/packages/index.json, for Blender to install and update from
 #   make clean         removes out/ and the environments
 #
@@ -45,7 +45,6 @@ SPEECH ?=
 TRAINED ?= out/trained
 CORES ?=
 PLATFORMS ?=
-PYTHONS ?=
 DENOISER_STEPS ?= 4200
 M2S_STEPS ?= 4000
 JUDGE_STEPS ?= 600
@@ -185,7 +184,7 @@ weight:
 	@$(WITH_ENGINE) && "$$engine" -m research weight
 
 package:
-	@setup/python.sh package.py --platforms "$(PLATFORMS)" --pythons "$(PYTHONS)"
+	@setup/python.sh package.py --platforms "$(PLATFORMS)"
 
 packages:
 	@setup/python.sh package.py --all

@@ -11,7 +11,7 @@ from ..scene.host.jobs import registration, session
 from ..scene.takes import transcript
 from ..scene.takes.dialogue import follow_soon
 from ..scene.voice import fingerprint, recording, strip
-from ..thunder_core.engine_python import packaged_python
+from ..thunder_core.engine_python import packaged_pythons
 from ..thunder_core.errors import attempt
 from . import character, dialogue
 from .menus import draw_stage
@@ -204,14 +204,11 @@ def draw_missing_engine(layout, context) -> None:
         layout.progress(
             factor=running.fraction, text=f"Installing the engine {running.fraction:.0%}"
         )
-    elif problem and packaged_python():
-        # it brings an engine, for another Python
-        wrapped_label(layout, problem, context, icon="ERROR")
     elif problem:
+        # A package brings an engine: why it does not serve must be said.
+        is_strange = context.scene.thunder.takes or packaged_pythons()
         wrapped_label(
-            layout,
-            problem if context.scene.thunder.takes else "One-time setup: install the engine",
-            context,
+            layout, problem if is_strange else "One-time setup: install the engine", context
         )
         layout.operator(
             "preferences.addon_show", text="Install the Engine", icon="IMPORT"

@@ -2,12 +2,12 @@
 """Builds the packages that Blender installs, with its extension tool: of the Blender that
 BLENDER names, else of a bpy module.
 
-package.py [--platforms "linux-x64 …"] [--pythons "3.11 3.13"]
-out/packages/thunder-VERSION-PLATFORM-pyXY.zip, each with the engine's
-                                                                 libraries; without --platforms for
-                                                                 this machine
-package.py --all          for every platform and Python
-package.py --repository   out/packages/index.json, for Blender to install and update from
+package.py [--platforms "linux-x64 …"]   out/packages/thunder-VERSION-PLATFORM.zip, each with the
+                                         engine's libraries for every Python of its Blenders;
+                                         without --platforms for this machine
+package.py --all                         for every platform
+package.py --repository                  out/packages/index.json, for Blender to install and update
+                                         from
 """
 
 import argparse
@@ -30,16 +30,14 @@ PACKAGES = ROOT / "out" / "packages"
 LARGEST = 110  # largest package, MB
 MANIFEST = "blender_manifest.toml"
 OLDEST = re.compile(r'^blender_version_min = ".+"$', re.M)
-# name of a package
-FILE = re.compile(r".+-(?P<platform>[a-z]+-[a-z0-9]+)-py(?P<major>\d)(?P<minor>\d+)\.zip")
 
 
-def build(out: Path, tool: list[str], platform: str, python: str) -> Path:
-    """The package for a platform and a Python that the extension tool `tool` builds in the folder
-    `out`, validated. Raises Missing."""
+def build(out: Path, tool: list[str], platform: str) -> Path:
+    """The package for a platform that the extension tool `tool` builds in the folder `out`,
+    validated. Raises Missing."""
     out.mkdir(parents=True, exist_ok=True)
     name, version = (field(key) for key in ("id", "version"))
-    package = out / f"{name}-{version}-{vendor.name_of(platform, python)}.zip"
+    package = out / f"{name}-{version}-{platform}.zip"
     package.unlink(missing_ok=True)
     # Below out/, as a Blender in another root may see no other folder.
     (ROOT / "out").mkdir(exist_ok=True)
@@ -47,9 +45,9 @@ def build(out: Path, tool: list[str], platform: str, python: str) -> Path:
         stage = Path(temporary) / name
         copy_code(stage)
         make_guides(stage / "guide")
-        vendor.fetch(platform, python, stage / "vendor")
+        vendor.fetch(platform, stage / "vendor")
         (stage / MANIFEST).unlink()
-        (stage / MANIFEST).write_text(manifest(platform, python), encoding="utf-8")
+        (stage / MANIFEST).write_text(manifest(platform), encoding="utf-8")
         run(tool, "build", "--source-dir", stage, "--output-filepath", package)
     # Blender exits with 0 even if the build failed, so the file is checked instead.
     if not package.is_file() or "Success" not in (output := run(tool, "validate", package)):
@@ -72,16 +70,11 @@ def field(key: str) -> str:
     return re.findall(rf'^{key} = "(.+)"', (ROOT / MANIFEST).read_text(encoding="utf-8"), re.M)[0]
 
 
-def manifest(platform: str, python: str) -> str:
-    """The manifest of a package: the repository's, which names no platform, and what the libraries
-    inside need."""
-    first, beyond = vendor.PYTHONS[python]
-    lines = [
-        f'blender_version_min = "{first}"',
-        *([f'blender_version_max = "{beyond}"'] if beyond else []),
-        f'platforms = ["{platform}"]',
-    ]
-    text, count = OLDEST.subn("\n".join(lines), (ROOT / MANIFEST).read_text(encoding="utf-8"))
+def manifest(platform: str) -> str:
+    """The manifest of a package: the repository's, which names no platform, with the one that its
+    libraries are for."""
+    line = rf'\g<0>\nplatforms = ["{platform}"]'
+    text, count = OLDEST.subn(line, (ROOT / MANIFEST).read_text(encoding="utf-8"))
     if count != 1:
         raise Missing(f"{MANIFEST} names blender_version_min {count} times, not once")
     return text
@@ -120,22 +113,18 @@ def make_index(folder: Path, tool: list[str]) -> Path:
     if not index.is_file():
         raise Missing(f"Blender's extension tool made no index:\n{output}")
     listed = json.loads(index.read_text(encoding="utf-8"))
-    newest: dict[tuple[str, ...], dict] = {}
+    # Of two packages that fit, Blender takes the one that is listed last, whatever their versions.
+    newest: dict[str, dict] = {}
     for item in listed["data"]:
-        about = FILE.fullmatch(item["archive_url"].rpartition("/")[2])
-        if about is None:
+        fitting = [each for each in vendor.PLATFORMS if item["archive_url"].endswith(f"-{each}.zip")]
+        if not fitting:
             raise Missing(
                 f"“{item['archive_url']}” is none of our packages: remove it from {folder}"
             )
-        # Blender reads this off wheels, which our packages do not name; by it a Blender chooses the
-        # package for its Python.
-        item["python_versions"] = [f"{about['major']}.{about['minor']}"]
-        kept = newest.setdefault(about.groups(), item)
+        kept = newest.setdefault(fitting[0], item)
         if release(item) > release(kept):
-            newest[about.groups()] = item
-    # Of two packages that fit, Blender takes the one that is listed last, whatever their versions.
-    # Should one not look at the Python, it is an early 4.2, whose Python is the oldest.
-    listed["data"] = [newest[target] for target in sorted(newest, reverse=True)]
+            newest[fitting[0]] = item
+    listed["data"] = list(newest.values())
     index.write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
     return index
 
@@ -198,24 +187,11 @@ def this_platform() -> str:
     return f"{system}-{'arm64' if machine.machine().lower() in ('arm64', 'aarch64') else 'x64'}"
 
 
-def chosen_targets(platforms: list[str], pythons: list[str]) -> list[tuple[str, str]]:
-    """The packages of these platforms and Pythons. Raises Missing."""
-    known = {"platform": set(vendor.PLATFORMS), "Python": set(vendor.PYTHONS)}
-    for kind, names in (("platform", platforms), ("Python", pythons)):
-        if unknown := set(names) - known[kind]:
-            raise Missing(
-                f"No package is made for the {kind} {', '.join(sorted(unknown))}: choose of "
-                f"{', '.join(sorted(known[kind]))}"
-            )
-    return [target for target in vendor.TARGETS if target[0] in platforms and target[1] in pythons]
-
-
 def main() -> int:
     """Build what was asked for and print its paths; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--platforms", default="", help="of " + ", ".join(vendor.PLATFORMS))
-    parser.add_argument("--pythons", default="", help="of " + ", ".join(vendor.PYTHONS))
-    parser.add_argument("--all", action="store_true", help="every platform and Python")
+    parser.add_argument("--all", action="store_true", help="every platform")
     parser.add_argument(
         "--repository", action="store_true", help="the index of the packages that were built"
     )
@@ -224,14 +200,17 @@ def main() -> int:
         list(vendor.PLATFORMS) if options.all else [this_platform()]
     )
     try:
+        if unknown := set(platforms) - set(vendor.PLATFORMS):
+            raise Missing(
+                f"No package is made for {', '.join(sorted(unknown))}: choose of "
+                f"{', '.join(vendor.PLATFORMS)}"
+            )
         tool = extension_tool()
         if options.repository:
             print(make_index(PACKAGES, tool))
             return 0
-        for platform, python in chosen_targets(
-            platforms, options.pythons.split() or list(vendor.PYTHONS)
-        ):
-            print(build(PACKAGES, tool, platform, python), flush=True)
+        for platform in platforms:
+            print(build(PACKAGES, tool, platform), flush=True)
     except Missing as error:
         print(error, file=sys.stderr)
         return 1

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fetches the wheels of requirements/package.txt for one platform and one Python, and unpacks what
-the engine needs of them.
+"""Fetches the wheels of requirements/package.txt for one platform and every Python that its Blenders
+have, and unpacks what the engine needs of them, side by side: each Python loads its own binaries.
 
 What is never imported when networks run stays out; every licence text travels along. The wheels are
 kept in out/wheels/, so that a second build needs no network.
@@ -23,7 +23,7 @@ from licences import FILE_LICENCES, licence_of
 
 LOCK = ROOT / "requirements" / "package.txt"
 WHEELS = ROOT / "out" / "wheels"
-ABOUT = "made_for.json"  # file in vendor/ that says for which Python and platform it is
+ABOUT = "made_for.json"  # file in vendor/ that says for which platform and Pythons it is
 
 # Blender's name of a platform → pip's names of it. Windows on arm64 has no wheel of soxr; Intel
 # Macs have none of this onnxruntime.
@@ -35,17 +35,17 @@ PLATFORMS = {
     "windows-x64": ("win_amd64",),
     "macos-arm64": ("macosx_14_0_arm64",),
 }
-# A Python → the oldest Blender that may have it, and the first that has none so old. Blender's
-# makers build 4.2 to 5.0 with 3.11 and what follows with 3.13; distributions build any with theirs:
-# Debian 13 has Blender 4.3 with 3.13.
-PYTHONS = {"3.11": ("4.2.0", "5.1.0"), "3.13": ("4.2.0", None), "3.14": ("4.2.0", None)}
-# the packages that are built
-TARGETS = tuple(
-    (platform, python)
-    for platform in PLATFORMS
-    for python in PYTHONS
-    if python != "3.14" or platform == "linux-x64"
-)
+# Platform → the Pythons of its Blenders, oldest first. Blender's makers build 4.2 to 5.0 with 3.11
+# and what follows with 3.13; distributions build any with theirs: Debian 13 has Blender 4.3 with
+# 3.13, what came after it 5.2 with 3.14.
+PYTHONS = {
+    "linux-x64": ("3.11", "3.13", "3.14"),
+    "linux-arm64": ("3.11", "3.13", "3.14"),
+    "windows-x64": ("3.11", "3.13"),
+    "macos-arm64": ("3.11", "3.13"),
+}
+# platform → how a module's name says which Python it was compiled for, where its wheel does not
+TAGS = {"windows-x64": "cp{}-win_amd64", "macos-arm64": "cpython-{}-darwin"}
 
 # platform → locked packages that have no wheel for it; the engine does without them
 WITHOUT = {"linux-arm64": ("miniaudio",)}
@@ -83,7 +83,7 @@ OF_PYTHON = re.compile(r"[.-](?:cpython-|cp)(\d)(\d+)[.-]")
 def wheels(platform: str, python: str) -> list[Path]:
     """The locked wheels for a platform and a Python ("3.11"), from out/wheels/ or, where they are
     not there, from where pip looks. Raises Missing."""
-    kept = WHEELS / name_of(platform, python)
+    kept = WHEELS / f"{platform}-py{python}"
     output = ""
     for source in (["--no-index", "--find-links", str(kept)], []):
         if source and not kept.is_dir():
@@ -108,11 +108,6 @@ def wheels(platform: str, python: str) -> list[Path]:
                 shutil.copytree(fresh, kept)
                 return sorted(kept.glob("*.whl"))
     raise Missing(f"The wheels for {platform}, Python {python}, could not be fetched:\n{output}")
-
-
-def name_of(platform: str, python: str) -> str:
-    """The name of a platform and a Python in file names."""
-    return f"{platform}-py{python.replace('.', '')}"
 
 
 def lock_for(platform: str) -> str:
@@ -150,11 +145,11 @@ def python_with_pip() -> str:
     return sys.executable if here else str(engine(()))
 
 
-def unpack(files: Iterable[Path], folder: Path, platform: str, python: str) -> None:
-    """Unpack wheels into a new folder, with a note of what it was made for and a list of licences.
-    Raises Missing."""
+def unpack(files: Iterable[Path], folder: Path, platform: str) -> None:
+    """Unpack the wheels of a platform into a new folder, with a note of what it was made for and a
+    list of licences. files: those of its oldest Python first. Raises Missing."""
     folder.mkdir(parents=True)
-    versions, rows = {}, []
+    versions, rows = {}, {}
     for wheel in files:
         with zipfile.ZipFile(wheel) as archive:
             for entry in archive.infolist():
@@ -165,23 +160,31 @@ def unpack(files: Iterable[Path], folder: Path, platform: str, python: str) -> N
                         f"{wheel.name} holds “{entry.filename}”, which is more than a folder can "
                         f"take up"
                     )
-                archive.extract(entry, folder)
+                content = archive.read(entry)
+                entry.filename = tagged(entry.filename, wheel.name, platform)
+                there = folder / entry.filename
+                if not there.exists():
+                    archive.extract(entry, folder)
+                # What keeps to Python's stable interface is taken as the oldest compiled it.
+                elif there.read_bytes() != content and not (
+                    ".dist-info/" in entry.filename or there.match("*.abi3.so")
+                ):
+                    raise Missing(f"{wheel.name} holds another “{entry.filename}” than an earlier")
             info = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
             about = HeaderParser().parsestr(archive.read(info).decode("utf-8"))
         versions[about["Name"]] = about["Version"]
-        rows.append(
+        rows[info] = (
             f"{about['Name']} {about['Version']}: {licence_of(about['Name'], about)[0]}, "
             f"{info.rpartition('/')[0]}/\n"
         )
-    check_binaries(folder, platform, python)
-    (folder / ABOUT).write_text(
-        json.dumps({"platform": platform, "python": python, "packages": versions}, indent=1) + "\n"
-    )
+    check_binaries(folder, platform)
+    made_for = {"platform": platform, "pythons": PYTHONS[platform], "packages": versions}
+    (folder / ABOUT).write_text(json.dumps(made_for, indent=1) + "\n")
     file_rows = [
         f"{pattern}: {licence}, {source}\n" for pattern, (licence, source) in FILE_LICENCES.items()
     ]
     (folder / "LICENCES.txt").write_text(
-        LICENCES + "".join(rows) + FILES_HEAD + "".join(file_rows), encoding="utf-8"
+        LICENCES + "".join(rows.values()) + FILES_HEAD + "".join(file_rows), encoding="utf-8"
     )
     if not any(folder.glob("soundfile-*.dist-info/LICENSE*")) or not any(
         folder.glob("soxr-*.dist-info/licenses/COPYING.LGPL")
@@ -189,10 +192,19 @@ def unpack(files: Iterable[Path], folder: Path, platform: str, python: str) -> N
         raise Missing("The licence texts of soundfile or soxr are missing from their wheels")
 
 
-def check_binaries(folder: Path, platform: str, python: str) -> int:
+def tagged(name: str, wheel: str, platform: str) -> str:
+    """The name of a file of a wheel, with the Python if it is a module that only this one loads:
+    some wheels name it in their own name alone."""
+    only = re.search(r"-cp(\d+)-cp\1-", wheel)
+    if not only or platform not in TAGS or Path(name).name.count(".") != 1:
+        return name
+    return re.sub(r"(?=\.(?:so|pyd)$)", "." + TAGS[platform].format(only[1]), name)
+
+
+def check_binaries(folder: Path, platform: str) -> int:
     """Look at every file of a folder; how many are binaries. Raises Missing if one of them is for
-    another platform or Python, or none is there."""
-    count = 0
+    another platform, or for a Python that its Blenders do not have, or one of these has none."""
+    count, pythons = 0, set()
     for path in sorted(each for each in folder.rglob("*") if each.is_file()):
         with open(path, "rb") as file:
             made_for = platform_of(file.read(HEAD))
@@ -202,12 +214,13 @@ def check_binaries(folder: Path, platform: str, python: str) -> int:
         if made_for != platform:
             raise Missing(f"{path.relative_to(folder)} is for {made_for}, not for {platform}")
         tag = OF_PYTHON.search(path.name)
-        if tag and ".".join(tag.groups()) != python:
-            raise Missing(
-                f"{path.relative_to(folder)} is for Python {'.'.join(tag.groups())}, not {python}"
-            )
-    if not count:
-        raise Missing(f"The wheels for {platform} hold nothing that was compiled")
+        if tag:
+            pythons.add(".".join(tag.groups()))
+    if pythons != set(PYTHONS[platform]):
+        raise Missing(
+            f"The wheels for {platform} are for Python {', '.join(sorted(pythons)) or 'none'}, not "
+            f"{', '.join(PYTHONS[platform])}"
+        )
     return count
 
 
@@ -243,7 +256,11 @@ Thunder's own files, each by the first line that fits it:
 """
 
 
-def fetch(platform: str, python: str, folder: Path) -> None:
-    """Make `folder` the engine's libraries for a platform and a Python. Raises Missing."""
-    say(f"libraries for {platform}, Python {python}")
-    unpack(wheels(platform, python), folder, platform, python)
+def fetch(platform: str, folder: Path) -> None:
+    """Make `folder` the engine's libraries for a platform and its Pythons. Raises Missing."""
+    say(f"libraries for {platform}, Python {', '.join(PYTHONS[platform])}")
+    unpack(
+        [each for python in PYTHONS[platform] for each in wheels(platform, python)],
+        folder,
+        platform,
+    )

@@ -18,7 +18,7 @@ ADVICE = (
     "reinstall the engine, or name another Python in the preferences, with --engine or in "
     "THUNDER_PYTHON"
 )
-MADE_FOR = VENDOR / "made_for.json"  # file that names the Python that a package's libraries are for
+MADE_FOR = VENDOR / "made_for.json"  # file that names the Pythons of a package's libraries
 
 
 class EnginePython(NamedTuple):
@@ -41,53 +41,52 @@ def find_engine(python: str | None = None, venvs=()) -> EnginePython:
     preferences or on the command line), the environment variable THUNDER_PYTHON, the virtual
     environments `venvs`, this process's Python with the libraries that came with a package, the
     environment beside this extension. Raises NoEngine when the named one does not exist, or none
-    does, or the package is for another Python.
+    does, or the package has nothing for this Python.
     """
     if given := python or os.environ.get("THUNDER_PYTHON"):
         executable = _python_of(given)
         if executable is None:
             raise NoEngine(f"There is no Python at “{given}”: {ADVICE}")
         return EnginePython(executable)
-    wanted = packaged_python()
-    for venv in (*venvs, *([] if wanted else [os.path.join(ROOT, ".venv", "engine")])):
+    pythons = packaged_pythons()
+    for venv in (*venvs, *([] if pythons else [os.path.join(ROOT, ".venv", "engine")])):
         if executable := _python_of(venv):
             return EnginePython(executable)
-    if wanted:
-        return EnginePython(_this_python(wanted), str(VENDOR))
+    if pythons:
+        return EnginePython(_this_python(pythons), str(VENDOR))
     raise NoEngine(
         "The engine is not installed: install it (make engine in a clone), or name its Python in "
         "the preferences, with --engine or in THUNDER_PYTHON"
     )
 
 
-def packaged_python() -> str:
-    """The Python ("3.11") for which libraries came with this package, "" for a clone, which has
-    none. Quick: for panels."""
+def packaged_pythons() -> list[str]:
+    """The Pythons (["3.11", …]) for which libraries came with this package, none in a clone.
+    Quick: for panels."""
     try:
         with open(MADE_FOR, encoding="utf-8") as file:
-            return str(json.load(file)["python"])
+            return [str(each) for each in json.load(file)["pythons"]]
     except (OSError, ValueError, KeyError, TypeError):
-        return ""
+        return []
 
 
 def has_fitting_libraries() -> bool:
-    """Whether libraries came with this package and are for this process's Python. Quick: for
-    panels."""
-    return packaged_python() == _version()
+    """Whether libraries for this process's Python came with this package. Quick: for panels."""
+    return _version() in packaged_pythons()
 
 
 def _version() -> str:
     return "{}.{}".format(*sys.version_info)
 
 
-def _this_python(wanted: str) -> str:
-    """This process's Python as a program: in Blender the one that it brings, or its system's, never
-    Blender itself. Raises NoEngine."""
-    if wanted != _version():
+def _this_python(pythons: list[str]) -> str:
+    """This process's Python as a program, if it is one of `pythons`: in Blender the one that it
+    brings, or its system's, never Blender itself. Raises NoEngine."""
+    if _version() not in pythons:
         raise NoEngine(
-            f"This package of Thunder is for Python {wanted} and this Blender has Python "
-            f"{_version()}: install the package whose name ends "
-            f"with py{_version().replace('.', '')}"
+            f"This package of Thunder is for Python {', '.join(pythons)} and this Blender has "
+            f"Python {_version()}: use a Blender from blender.org, or install the engine in the "
+            f"preferences"
         )
     program = "python" + _version()
     candidates = (
