@@ -116,7 +116,9 @@ def make_index(folder: Path, tool: list[str]) -> Path:
     # Of two packages that fit, Blender takes the one that is listed last, whatever their versions.
     newest: dict[str, dict] = {}
     for item in listed["data"]:
-        fitting = [each for each in vendor.PLATFORMS if item["archive_url"].endswith(f"-{each}.zip")]
+        fitting = [
+            each for each in vendor.PLATFORMS if item["archive_url"].endswith(f"-{each}.zip")
+        ]
         if not fitting:
             raise Missing(
                 f"“{item['archive_url']}” is none of our packages: remove it from {folder}"

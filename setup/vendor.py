@@ -201,16 +201,15 @@ def tagged(name: str, wheel: str, platform: str) -> str:
     return re.sub(r"(?=\.(?:so|pyd)$)", "." + TAGS[platform].format(only[1]), name)
 
 
-def check_binaries(folder: Path, platform: str) -> int:
-    """Look at every file of a folder; how many are binaries. Raises Missing if one of them is for
-    another platform, or for a Python that its Blenders do not have, or one of these has none."""
-    count, pythons = 0, set()
+def check_binaries(folder: Path, platform: str) -> None:
+    """Look at every file of a folder. Raises Missing if a binary is for another platform or for a
+    Python that its Blenders do not have, or there is none for one that they have."""
+    pythons = set()
     for path in sorted(each for each in folder.rglob("*") if each.is_file()):
         with open(path, "rb") as file:
             made_for = platform_of(file.read(HEAD))
         if made_for is None:
             continue
-        count += 1
         if made_for != platform:
             raise Missing(f"{path.relative_to(folder)} is for {made_for}, not for {platform}")
         tag = OF_PYTHON.search(path.name)
@@ -221,7 +220,6 @@ def check_binaries(folder: Path, platform: str) -> int:
             f"The wheels for {platform} are for Python {', '.join(sorted(pythons)) or 'none'}, not "
             f"{', '.join(PYTHONS[platform])}"
         )
-    return count
 
 
 def platform_of(head: bytes) -> str | None:

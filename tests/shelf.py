@@ -17,14 +17,11 @@ EARLIER = "0.0.9"
 SESSION = Path(__file__).with_name("shelf_session.py")
 
 
-def stand_in(packaging, folder, platform, python, version=None):
-    """A package of a platform and a Python that holds hardly more than its manifest; its path."""
+def stand_in(packaging, folder, platform, version=None):
+    """A package of a platform that holds hardly more than its manifest; its path."""
     version = version or packaging.field("version")
-    path = (
-        folder
-        / f"{packaging.field('id')}-{version}-{packaging.vendor.name_of(platform, python)}.zip"
-    )
-    manifest = packaging.manifest(platform, python).replace(
+    path = folder / f"{packaging.field('id')}-{version}-{platform}.zip"
+    manifest = packaging.manifest(platform).replace(
         f'version = "{packaging.field("version")}"', f'version = "{version}"'
     )
     with zipfile.ZipFile(path, "w") as archive:
@@ -32,9 +29,7 @@ def stand_in(packaging, folder, platform, python, version=None):
         archive.writestr(
             "__init__.py", "def register():\n    pass\n\n\ndef unregister():\n    pass\n"
         )
-        archive.writestr(
-            "vendor/made_for.json", json.dumps({"platform": platform, "python": python})
-        )
+        archive.writestr("vendor/made_for.json", json.dumps({"platform": platform}))
     return path
 
 

@@ -115,12 +115,7 @@ def tool(packaging):
 @pytest.fixture(scope="session")
 def package(packaging, tool, tmp_path_factory):
     """What an animator with this Blender installs."""
-    return packaging.build(
-        tmp_path_factory.mktemp("package"),
-        tool,
-        packaging.this_platform(),
-        "{}.{}".format(*sys.version_info),
-    )
+    return packaging.build(tmp_path_factory.mktemp("package"), tool, packaging.this_platform())
 
 
 @pytest.fixture

@@ -97,12 +97,47 @@ def test_the_package_is_small_and_holds_what_is_needed_and_nothing_else(package)
     ]
 
 
-def test_it_names_its_platform_and_the_blenders_of_its_python(package):
+# a module that the engine loads → what its Python may call it, best first
+MODULES = (
+    "onnxruntime/capi/onnxruntime_pybind11_state",
+    "soxr/soxr_ext",
+    "safetensors/_safetensors_rust",
+    "_cffi_backend",
+    "_miniaudio",
+)
+ENDINGS = {
+    "linux-x64": (".cpython-{}-x86_64-linux-gnu.so", ".abi3.so"),
+    "linux-arm64": (".cpython-{}-aarch64-linux-gnu.so", ".abi3.so"),
+    "windows-x64": (".cp{}-win_amd64.pyd", ".pyd"),
+    "macos-arm64": (".cpython-{}-darwin.so", ".abi3.so"),
+}
+
+
+def check_modules(names, platform, pythons):
+    """Each Python finds each module: under its own tag, or as one that keeps to the stable
+    interface."""
+    for python in pythons:
+        endings = [each.format(python.replace(".", "")) for each in ENDINGS[platform]]
+        for module in MODULES:
+            if module == "_miniaudio" and platform == "linux-arm64":
+                continue
+            found = [module + ending for ending in endings if module + ending in names]
+            assert found, (platform, python, module)
+            if module.startswith(("onnx", "_cffi")):  # never of the stable interface
+                assert found[0].endswith(endings[0]), (platform, python, found)
+
+
+def test_one_package_serves_every_python_of_its_platforms_blenders(packaging, package):
     with zipfile.ZipFile(package) as archive:
         manifest = archive.read("blender_manifest.toml").decode()
         about = json.loads(archive.read("vendor/made_for.json"))
-    assert f'platforms = ["{about["platform"]}"]' in manifest and "wheels" not in manifest
-    assert package.stem.endswith(f"{about['platform']}-py{about['python'].replace('.', '')}")
+        names = {name.removeprefix("vendor/") for name in archive.namelist()}
+    platform = packaging.this_platform()
+    assert about["platform"] == platform and package.stem.endswith(f"-{platform}")
+    assert f'\nplatforms = ["{platform}"]\n' in manifest
+    assert "wheels" not in manifest and "blender_version_max" not in manifest
+    assert PYTHON in about["pythons"] and {"3.11", "3.13"} <= set(about["pythons"])
+    check_modules(names, platform, about["pythons"])
 
 
 DRAGGED_IN = """
@@ -160,53 +195,95 @@ def test_dragged_in_it_performs_without_anything_installed(package, tmp_path):
 def test_every_package_holds_binaries_of_its_platform_alone(packaging, tmp_path):
     """The wheels of each are fetched, or taken from out/wheels/."""
     vendor = packaging.vendor
-    for platform, python in vendor.TARGETS:
-        folder = tmp_path / vendor.name_of(platform, python)
+    for platform, pythons in vendor.PYTHONS.items():
+        folder = tmp_path / platform
         try:
-            vendor.fetch(platform, python, folder)
+            vendor.fetch(platform, folder)
         except packaging.Missing as error:
             pytest.skip(str(error)[:300])
-        assert vendor.check_binaries(folder, platform, python) == (
-            5 if platform in vendor.WITHOUT else 6
-        ), platform
+        names = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+        check_modules(names, platform, pythons)
         for other in [each for each in vendor.PLATFORMS if each != platform]:
             with pytest.raises(packaging.Missing, match=f"is for {platform}, not for {other}"):
-                vendor.check_binaries(folder, other, python)
+                vendor.check_binaries(folder, other)
 
 
 def test_a_binary_of_another_platform_or_python_is_refused(packaging, tmp_path):
     vendor, missing = packaging.vendor, packaging.Missing
     (tmp_path / "notes.txt").write_text("MZ, as a text may begin")
-    with pytest.raises(missing, match="nothing that was compiled"):
-        vendor.check_binaries(tmp_path, "linux-x64", "3.11")
-    library = tmp_path / "x.cpython-311-x86_64-linux-gnu.so"
-    library.write_bytes(b"\x7fELF" + bytes(14) + b"\x3e\x00" + bytes(100))
-    assert vendor.check_binaries(tmp_path, "linux-x64", "3.11") == 1
+    with pytest.raises(missing, match=r"are for Python none, not 3\.11, 3\.13, 3\.14"):
+        vendor.check_binaries(tmp_path, "linux-x64")
+    for python in vendor.PYTHONS["linux-x64"]:
+        with pytest.raises(missing, match="The wheels for linux-x64 are for Python"):
+            vendor.check_binaries(tmp_path, "linux-x64")
+        library = tmp_path / f"x.cpython-{python.replace('.', '')}-x86_64-linux-gnu.so"
+        library.write_bytes(b"\x7fELF" + bytes(14) + b"\x3e\x00" + bytes(100))
+    vendor.check_binaries(tmp_path, "linux-x64")
     with pytest.raises(missing, match="is for linux-x64, not for windows-x64"):
-        vendor.check_binaries(tmp_path, "windows-x64", "3.11")
-    with pytest.raises(missing, match=r"is for Python 3\.11, not 3\.13"):
-        vendor.check_binaries(tmp_path, "linux-x64", "3.13")
-    library.write_bytes(b"\xca\xfe\xba\xbe" + bytes(100))
+        vendor.check_binaries(tmp_path, "windows-x64")
+    library.rename(tmp_path / "x.cpython-312-x86_64-linux-gnu.so")
+    with pytest.raises(missing, match=r"for Python 3\.11, 3\.12, 3\.13, not"):
+        vendor.check_binaries(tmp_path, "linux-x64")
+    (tmp_path / "a.so").write_bytes(b"\xca\xfe\xba\xbe" + bytes(100))
     with pytest.raises(missing, match="another machine"):
-        vendor.check_binaries(tmp_path, "macos-arm64", "3.11")
+        vendor.check_binaries(tmp_path, "macos-arm64")
 
 
-def test_a_package_for_another_python_says_which_one_to_install(blender, monkeypatch, tmp_path):
+def test_modules_of_several_pythons_lie_side_by_side(packaging, tmp_path):
+    """Wheels for Windows and macOS name the Python only in their own names; of a module with the
+    stable interface the oldest Python's stays; nothing else may differ."""
+    vendor, binary = packaging.vendor, b"\xcf\xfa\xed\xfe\x0c\x00\x00\x01"
+    files = [made(tmp_path, python, binary) for python in ("311", "313")]
+    with pytest.raises(packaging.Missing, match="licence texts of soundfile"):  # the last check
+        vendor.unpack(files, tmp_path / "vendor", "macos-arm64")
+    names = {path.name: path for path in (tmp_path / "vendor" / "x").iterdir()}
+    assert names.pop("y.cpython-311-darwin.so").read_bytes() == binary + b"311"
+    assert names.pop("y.cpython-313-darwin.so").read_bytes() == binary + b"313"
+    assert names.pop("z.abi3.so").read_bytes() == binary + b"311"
+    assert names.keys() == {"__init__.py"}
+    for name, wheel, expected in (
+        ("x/y.pyd", "x-1-cp313-cp313-win_amd64.whl", "x/y.cp313-win_amd64.pyd"),
+        ("x/y.cp313-win_amd64.pyd", "x-1-cp313-cp313-win_amd64.whl", "x/y.cp313-win_amd64.pyd"),
+        ("x/y.pyd", "x-1-cp312-abi3-win_amd64.whl", "x/y.pyd"),
+        ("x/y.dll", "x-1-cp313-cp313-win_amd64.whl", "x/y.dll"),
+    ):
+        assert vendor.tagged(name, wheel, "windows-x64") == expected
+    files.append(made(tmp_path, "314", binary, code="changed = True"))
+    with pytest.raises(packaging.Missing, match=r"cp314.*holds another “x/__init__\.py”"):
+        vendor.unpack(files, tmp_path / "again", "macos-arm64")
+
+
+def made(folder, python, binary, code=""):
+    """A wheel for macOS and one Python."""
+    path = folder / f"x-1-cp{python}-cp{python}-macosx_14_0_arm64.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x/__init__.py", code)
+        for name in ("x/y.so", "x/z.abi3.so"):
+            archive.writestr(name, binary + python.encode())
+        archive.writestr(
+            "x-1.dist-info/METADATA", "Name: numpy\nVersion: 1\nLicense-Expression: MIT\n\n"
+        )
+        archive.writestr("x-1.dist-info/WHEEL", f"Tag: cp{python}")
+    return path
+
+
+def test_a_python_that_the_package_does_not_serve_is_told_what_to_do(
+    blender, monkeypatch, tmp_path
+):
     """Blender refuses no package for its Python; so the panel tells, and what generates."""
     made_for = tmp_path / "made_for.json"
-    made_for.write_text('{"python": "3.99"}')
+    made_for.write_text('{"pythons": ["3.98", "3.99"]}')
     monkeypatch.setattr(engine_python, "MADE_FOR", made_for)
     monkeypatch.delenv("THUNDER_PYTHON", raising=False)
-    wanted = (
-        f"install the package whose name ends with py{sys.version_info[0]}{sys.version_info[1]}"
+    problem = (
+        f"This package of Thunder is for Python 3.98, 3.99 and this Blender has Python {PYTHON}: "
+        f"use a Blender from blender.org, or install the engine in the preferences"
     )
-    assert connection.current_python() == (
-        None,
-        f"This package of Thunder is for Python 3.99 and this Blender has Python {PYTHON}: {wanted}",
-    )
+    assert connection.current_python() == (None, problem)
     layout, preferences = MagicMock(), SimpleNamespace(system=SimpleNamespace(ui_scale=1))
     context = SimpleNamespace(
         scene=blender.context.scene, preferences=preferences, region=SimpleNamespace(width=10_000)
     )
     sidebar.draw_missing_engine(layout, context)
-    assert wanted in layout.column().label.call_args.kwargs["text"]
+    assert layout.column().label.call_args.kwargs["text"] == problem
+    assert layout.operator.call_args.kwargs["text"] == "Install the Engine"

@@ -9,8 +9,6 @@ import sys
 import pytest
 import shelf
 
-PYTHON = "{}.{}".format(*sys.version_info)
-
 
 def act(part, folder, url):
     """A session of this Blender; what it saw."""
@@ -30,61 +28,40 @@ def act(part, folder, url):
 def stand_ins(packaging, tmp_path):
     folder = tmp_path / "shelf"
     folder.mkdir()
-    for platform, python in packaging.vendor.TARGETS:
-        shelf.stand_in(packaging, folder, platform, python)
+    for platform in packaging.vendor.PLATFORMS:
+        shelf.stand_in(packaging, folder, platform)
     return folder
 
 
-def test_a_blender_gets_the_package_of_its_platform_and_python(
-    packaging, tool, stand_ins, tmp_path
-):
-    seen = act("choose", tmp_path, packaging.make_index(stand_ins, tool).as_uri())
-    assert (
-        seen["made_for"] == {"platform": packaging.this_platform(), "python": PYTHON}
-        and seen["enabled"]
-    ), seen
-
-
-def test_pythons_are_told_apart_in_any_order_of_the_list(packaging, tool, stand_ins, tmp_path):
-    """A Blender that did not look at the Python would take the last that its version allows."""
+def test_a_blender_gets_the_package_of_its_platform(packaging, tool, stand_ins, tmp_path):
     index = packaging.make_index(stand_ins, tool)
-    listed = json.loads(index.read_text())
-    listed["data"].sort(key=lambda item: item["python_versions"] != [PYTHON])
-    index.write_text(json.dumps(listed))
-    assert listed["data"][-1]["python_versions"] != [PYTHON]
-    assert act("choose", tmp_path, index.as_uri())["made_for"]["python"] == PYTHON
+    for order in (-1, 1):  # wherever it stands in the list
+        listed = json.loads(index.read_text())
+        listed["data"].sort(key=lambda item: item["platforms"])
+        listed["data"] = listed["data"][::order]
+        index.write_text(json.dumps(listed))
+        (folder := tmp_path / f"user{order}").mkdir()
+        seen = act("choose", folder, index.as_uri())
+        assert seen["made_for"]["platform"] == packaging.this_platform() and seen["enabled"], seen
 
 
 @pytest.mark.one_blender
-def test_the_index_lists_the_newest_of_each_target_alone(packaging, tool, stand_ins):
+def test_the_index_lists_the_newest_of_each_platform_alone(packaging, tool, stand_ins):
     here = packaging.this_platform()
     for version in ("0.0.9", "10.0.0", "10.0.0-beta", "9.0.0"):
-        shelf.stand_in(packaging, stand_ins, here, "3.11", version)
+        shelf.stand_in(packaging, stand_ins, here, version)
     listed = json.loads(packaging.make_index(stand_ins, tool).read_text())["data"]
-    assert len(listed) == len(packaging.vendor.TARGETS)
-    versions = {(*item["platforms"], *item["python_versions"]): item["version"] for item in listed}
-    assert versions.pop((here, "3.11")) == "10.0.0" and set(versions.values()) == {
+    versions = {tuple(item["platforms"]): item["version"] for item in listed}
+    assert len(listed) == len(versions) == len(packaging.vendor.PLATFORMS)
+    assert versions.pop((here,)) == "10.0.0" and set(versions.values()) == {
         packaging.field("version")
     }
 
 
 @pytest.mark.one_blender
-def test_a_blender_that_does_not_look_at_the_python_takes_that_of_the_first_blenders(
-    packaging, tool, stand_ins
-):
-    listed = json.loads(packaging.make_index(stand_ins, tool).read_text())["data"]
-    for platform in packaging.vendor.PLATFORMS:
-        fitting = [
-            item
-            for item in listed
-            if item["platforms"] == [platform] and item["blender_version_min"] == "4.2.0"
-        ]
-        assert len(fitting) > 1 and fitting[-1]["python_versions"] == ["3.11"]
-
-
-@pytest.mark.one_blender
 def test_what_is_none_of_our_packages_is_refused(packaging, tool, stand_ins):
-    (stand_ins / "stranger.zip").write_bytes(next(stand_ins.glob("*.zip")).read_bytes())
+    stranger = stand_ins / "thunder-0.0.9-linux-x64-py311.zip"  # as they were named
+    stranger.write_bytes(next(stand_ins.glob("*.zip")).read_bytes())
     with pytest.raises(packaging.Missing, match="none of our packages"):
         packaging.make_index(stand_ins, tool)
 

@@ -79,13 +79,6 @@ class RealBlender:
             timeout=timeout,
         )
 
-    def python(self):
-        """The version of its Python: "3.14"."""
-        said = self.run(
-            "--python-expr", "import sys; print('PYTHON', '{}.{}'.format(*sys.version_info))"
-        ).stdout
-        return said.split("PYTHON ")[1].split()[0]
-
     def act(self, scenario, timeout=400, simulated=True, package=None, size=(1400, 900)):
         """Acts out a scenario in a window; returns what was seen. Pictures are kept in
         out/window/SCENARIO.
@@ -182,9 +175,7 @@ def package(real_blender, packaging):
     """What an animator with this Blender installs, built by its own tool."""
     # below out/, as a Blender in a root of its own may see no other folder
     out = PICTURES.parent / "window_package"
-    return packaging.build(
-        out, packaging.extension_tool(), packaging.this_platform(), real_blender.python()
-    )
+    return packaging.build(out, packaging.extension_tool(), packaging.this_platform())
 
 
 @pytest.fixture

@@ -204,16 +204,13 @@ def film_first_take(folder: Path, seen: dict, out: Path) -> None:
     join(frames, durations, out, FIRST_QUALITY, FIRST_BYTES)
 
 
-def make_package(blender: RealBlender) -> Path:
-    """The package that this Blender installs."""
+def make_package() -> Path:
+    """The package that a Blender on this machine installs."""
     sys.path.insert(0, str(ROOT / "setup"))
     import package
 
     return package.build(
-        TAKEN.parent / "window_package",
-        package.extension_tool(),
-        package.this_platform(),
-        blender.python(),
+        TAKEN.parent / "window_package", package.extension_tool(), package.this_platform()
     )
 
 
@@ -297,7 +294,7 @@ def make(blender: RealBlender, names: list[str]) -> None:
             continue
         if name in OF_SCENARIOS:
             scenario, join_pictures, out = OF_SCENARIOS[name]
-            folder = act(scenario, package=make_package(blender) if name == FIRST_FILM else None)
+            folder = act(scenario, package=make_package() if name == FIRST_FILM else None)
             join_pictures(folder, made[scenario], OUT / f"part.{out}")
         else:
             (scenario, picture, box), out = PICTURES[name], f"{name}.png"
