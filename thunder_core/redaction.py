@@ -119,7 +119,7 @@ def _public_words() -> frozenset[str]:
     texts = [_MESSAGES, *map(os.strerror, errno.errorcode), *vars(builtins), *_PACKAGES]
     for name in CODE:
         place = Path(ROOT, name)
-        for path in [place] if place.suffix else place.rglob("*.py"):
+        for path in [place] if place.is_file() else place.rglob("*.py"):
             texts.append(path.read_text(encoding="utf-8"))
     names = {name for text in texts for name in _WORD.findall(text)}
     return frozenset(names.union(*(name.split(".") for name in names)))

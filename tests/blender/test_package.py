@@ -155,6 +155,14 @@ assert bpy.ops.thunder.sample_voice() == {{"FINISHED"}}
 assert bpy.ops.thunder.generate() == {{"FINISHED"}}
 from bl_ext.user_default.thunder.scene.engine import connection
 info = connection.client().request("hello").wait(timeout=60)
+context = bpy.context.scene.thunder
+context.source, context.sound_file = "FILE", "/nowhere.wav"
+try:
+    bpy.ops.thunder.generate()
+except RuntimeError as error:
+    assert "nowhere.wav" in str(error) and "Traceback" not in str(error), error
+else:
+    raise AssertionError("a missing voice was not refused")
 versions = sorted(name for name, version in info["versions"].items() if version)
 print("takes", len(bpy.context.scene.thunder.takes), "on", info["device"], *versions)
 assert sys.path == before and not {{"onnxruntime", "safetensors", "soxr"}} & set(sys.modules), "the libraries are the worker's alone"
