@@ -45,11 +45,12 @@ _EXACT = (b"RIFF", b"RF64", b"fLaC", b"FORM")
 class Source:
     """A sound file that is read piece by piece.
 
-    read(first, last): samples float32 [≤ last − first, channels].  frames: how many samples it has,
-    at least.
+    begin: seconds into it at which the part begins.  frames: how many samples it claims to have.
+    read(first, last): samples float32 [≤ last − first, channels], fewer where it ends.
     """
 
     rate: int
+    begin: float
     frames: int
     read: Callable[[int, int], np.ndarray]
 
@@ -73,8 +74,8 @@ class Plan:
 
     @contextlib.contextmanager
     def open(self, folder: str = "") -> Iterator[Source]:
-        """The sound file by Blender's audaspace, to be read in blocks. folder: for decoding; ""
-        for none: then formats that cannot be decoded from any sample may be off by some
+        """The sound file by Blender's audaspace, to be read in blocks. folder: for decoding the
+        part; "" for none: then formats that cannot be decoded from any sample may be off by some
         milliseconds from block to block.
 
         Raises BadSound, NoSpace or OSError.
@@ -87,7 +88,7 @@ class Plan:
         try:
             import aud
         except ImportError:  # a Blender built without sound
-            with _open_wave(self.path) as source:
+            with _open_wave(self.path, self.begin) as source:
                 yield source
             return
         unreadable = RuntimeError, aud.error, OSError
@@ -114,14 +115,18 @@ class Plan:
                     raise bad
                 with open(path, "rb") as file:
                     exact = file.read(4) in _EXACT
+                begin = self.begin
                 if folder and not exact:
-                    if self.seconds:
-                        sound = sound.limit(0, max(1, math.ceil(self.begin + self.seconds)))
-                    check_space(decoded, max(0, int(sound.length)) * channels * _BYTES)
+                    seconds = math.ceil(self.seconds)
+                    check_space(decoded, seconds * rate * channels * _BYTES)
+                    # As the sequencer plays it: found where its decoder finds it, then silence.
+                    # Neither is so in `sound.write`, whose last buffer repeats older samples.
+                    played = aud.Sequence(channels, rate, 1.0, False)
+                    played.add(sound, 0.0, seconds, max(0.0, begin))
                     form = (aud.FORMAT_FLOAT32, aud.CONTAINER_WAV, aud.CODEC_PCM)
-                    sound.write(decoded, 0, 0, *form, 0, 1 << 16)
-                    sound = aud.Sound(decoded)
-                source = Source(rate, int(sound.length), read)
+                    played.limit(0, seconds).write(decoded, 0, 0, *form, 0, 1 << 16)
+                    sound, begin = aud.Sound(decoded), min(0.0, begin)
+                source = Source(rate, begin, int(sound.length), read)
             except unreadable as error:
                 raise bad from error
             yield source
@@ -134,13 +139,13 @@ class Plan:
         """The samples that play, the mean of the channels, float32 [n], BLOCK seconds at a time.
         Raises BadSound."""
         count = self.count(source)
-        offset = int(round(self.begin * source.rate))
+        offset = int(round(source.begin * source.rate))
         size = BLOCK * source.rate
         places = np.linspace(0, 1, len(self.volume))
         for start in range(0, count, size):
             end = min(count, start + size)
             block = np.zeros(end - start, np.float32)
-            first, last = max(0, start + offset), min(source.frames, end + offset)
+            first, last = max(0, start + offset), end + offset
             if first < last:
                 samples = source.read(first, last).mean(axis=1)
                 block[first - offset - start :][: len(samples)] = samples
@@ -152,7 +157,7 @@ class Plan:
 
 
 @contextlib.contextmanager
-def _open_wave(path: str) -> Iterator[Source]:
+def _open_wave(path: str, begin: float) -> Iterator[Source]:
     """A 16-bit WAV file by Python alone. Raises BadSound."""
     try:
         with wave.open(path) as file:
@@ -160,13 +165,13 @@ def _open_wave(path: str) -> Iterator[Source]:
                 raise wave.Error
 
             def read(first: int, last: int) -> np.ndarray:
-                file.setpos(first)
+                file.setpos(min(first, file.getnframes()))
                 samples = (
                     np.frombuffer(file.readframes(last - first), "<i2").astype(np.float32) / 32768
                 )
                 return samples.reshape(-1, file.getnchannels())
 
-            yield Source(file.getframerate(), file.getnframes(), read)
+            yield Source(file.getframerate(), begin, file.getnframes(), read)
     except (wave.Error, EOFError) as error:
         raise BadSound(
             f"“{path}” is not a 16-bit WAV, the only format this Blender can read: save it as one"

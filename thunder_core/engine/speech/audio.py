@@ -247,12 +247,12 @@ def _read_with_ffmpeg(path: str, name: str, progress: Progress) -> _Mono:
     """
     ffmpeg, sound = shutil.which("ffmpeg"), None
     with tempfile.TemporaryDirectory() as folder:
-        made = os.path.join(folder, "sound.w64")
+        made = os.path.join(folder, "sound.wav")
         command = [
             ffmpeg or "ffmpeg", "-v", "error", "-nostdin", "-format_whitelist", FORMATS,
             "-protocol_whitelist", "file", "-i", "file:" + os.path.abspath(path), "-map", "0:a:0",
             "-map_metadata", "-1", "-ar", str(RATE), "-t", str(LONGEST + 1), "-c:a", "pcm_f32le",
-            "-f", "w64", made,
+            "-f", "wav", "-rf64", "auto", made,
         ]  # fmt: skip
         if ffmpeg and _run(command, progress):
             sound = _read_with_soundfile(made, name, progress)
