@@ -29,6 +29,7 @@ from .strip import by_name, lineage, Voice
 # seconds without a byte written: Blender 5.2 mixes down in the background and reports no failure
 MIX_PATIENCE = 5.0
 PIECE_SECONDS = 2.0  # length mixed down at once
+LONGEST = 60 * 60  # seconds of a sound of unknown length that are read
 _HEADER = 44  # bytes of the header that `wav_header` makes
 _BYTES = 4  # bytes per sample: the mix-down is 32-bit float
 _SPARE = 1 << 20  # bytes that must be left on a disk beside a sound
@@ -39,13 +40,15 @@ _ROUNDING = 4096  # bytes that a piece may be short, because Blender's buffers r
 BLOCK = 5  # seconds of a sound in memory at once
 # signatures of formats that can be decoded from any sample
 _EXACT = (b"RIFF", b"RF64", b"fLaC", b"FORM")
+# of those without places to decode from: Ogg, MP3, ADTS, where Blender is now and then 25 ms off
+_STREAMS = (b"OggS", b"ID3", b"\xff")
 
 
 @dataclass(frozen=True)
 class Source:
     """A sound file that is read piece by piece.
 
-    begin: seconds into it at which the part begins.  frames: how many samples it claims to have.
+    begin: seconds into it at which the part begins.  frames: how many samples it has at most.
     read(first, last): samples float32 [≤ last − first, channels], fewer where it ends.
     """
 
@@ -114,19 +117,25 @@ class Plan:
                 if rate <= 0 or channels <= 0:
                     raise bad
                 with open(path, "rb") as file:
-                    exact = file.read(4) in _EXACT
+                    form = file.read(4)
                 begin = self.begin
-                if folder and not exact:
-                    seconds = math.ceil(self.seconds)
+                if folder and not form.startswith(_EXACT):
+                    skipped = max(0.0, begin)
+                    if form.startswith(_STREAMS):
+                        seconds = math.ceil(skipped + self.seconds)
+                        played = sound.join(aud.Sound.silence(rate).rechannel(channels))
+                    else:  # where the sequencer finds it, which may be a second off
+                        seconds, begin = math.ceil(self.seconds), min(0.0, begin)
+                        played = aud.Sequence(channels, rate, 1.0, False)
+                        played.add(sound, 0.0, seconds, skipped)
                     check_space(decoded, seconds * rate * channels * _BYTES)
-                    # As the sequencer plays it: found where its decoder finds it, then silence.
-                    # Neither is so in `sound.write`, whose last buffer repeats older samples.
-                    played = aud.Sequence(channels, rate, 1.0, False)
-                    played.add(sound, 0.0, seconds, max(0.0, begin))
-                    form = (aud.FORMAT_FLOAT32, aud.CONTAINER_WAV, aud.CODEC_PCM)
-                    played.limit(0, seconds).write(decoded, 0, 0, *form, 0, 1 << 16)
-                    sound, begin = aud.Sound(decoded), min(0.0, begin)
-                source = Source(rate, begin, int(sound.length), read)
+                    # With silence after its end: what `write` adds to the last buffer is noise.
+                    kind = (aud.FORMAT_FLOAT32, aud.CONTAINER_WAV, aud.CODEC_PCM)
+                    played.limit(0, seconds).write(decoded, 0, 0, *kind, 0, 1 << 16)
+                    sound = aud.Sound(decoded)
+                # a stream does not tell its length
+                frames = int(sound.length) if sound.length > 0 else LONGEST * rate
+                source = Source(rate, begin, frames, read)
             except unreadable as error:
                 raise bad from error
             yield source
@@ -149,6 +158,9 @@ class Plan:
             if first < last:
                 samples = source.read(first, last).mean(axis=1)
                 block[first - offset - start :][: len(samples)] = samples
+                if not self.seconds and len(samples) < last - first:
+                    yield block[: len(samples)]
+                    return
             if (self.volume != 1).any():
                 block *= np.interp(
                     np.arange(start, end) / max(1, count - 1), places, self.volume

@@ -16,6 +16,7 @@ from performances import (
     trim_start,
     write_wav,
 )
+from running_engine import SAMPLE
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.review import listening
@@ -179,6 +180,37 @@ def test_what_is_read_from_the_file_is_what_blender_mixes(blender, scene, tmp_pa
         sorted(os.listdir(tmp_path)) == ["by_blender.wav", "mixed.wav", "n.wav", "other.wav"]
         and len(blender.data.scenes) == 1
     )
+
+
+@pytest.mark.parametrize("kind", ["MP3", "OGG", "MATROSKA"])
+@pytest.mark.parametrize("trim, longer", [(0, 0), (13, 0), (0, 40), (-5, 40)])
+def test_a_compressed_strip_is_silent_beside_its_sound(
+    blender, scene, tmp_path, kind, trim, longer
+):
+    """And is the sound between, as it is decoded from its beginning or, of a film, as it is
+    played."""
+    aud = pytest.importorskip("aud")
+    codecs = {"MP3": aud.CODEC_MP3, "OGG": aud.CODEC_VORBIS, "MATROSKA": aud.CODEC_AAC}
+    to = aud.FORMAT_S16, getattr(aud, f"CONTAINER_{kind}"), codecs[kind], 128000, 4096
+    path = str(tmp_path / "line")
+    aud.Sound(SAMPLE).limit(0, 2.5).resample(48000, True).write(path, 48000, 1, *to)
+    line = place(scene, path, start=11)
+    scene.render.fps = 25
+    trim_start(line, trim)
+    line.frame_final_end += longer
+    voice = strip.of_strip(scene, line)
+    read, rate = mixed(voice, tmp_path)
+    if kind == "MATROSKA":
+        scene.frame_start, scene.frame_end, played = 1, voice.last - 1, str(tmp_path / "played.wav")
+        blender.ops.sound.mixdown(
+            filepath=played, container="WAV", codec="PCM", format="F32", channels="MONO",
+            mixrate=rate,
+        )  # fmt: skip
+        expected, start = read_wav(played)[0], int(voice.clock.start) - 1
+    else:
+        expected, start = aud.Sound(path).data().mean(axis=1), trim
+    expected = np.r_[np.zeros(rate), expected, np.zeros(2 * rate)][rate * (25 + start) // 25 :]
+    assert len(read) > rate and np.abs(expected[: len(read)] - read).max() < 1e-4
 
 
 def drive_volume(line):
