@@ -110,11 +110,12 @@ SPEAKS, LISTENS, IDLE = "speaks", "listens", "idle"  # roles of a face for the s
 class Speech:
     """A mono recording.
 
-    samples: float32 [n], −1..1.  rate: Hz.
+    samples: float32 [n], −1..1.  rate: Hz.  channel: of its file, from 1; 0: the mean of all.
     """
 
     samples: np.ndarray
     rate: int = RATE
+    channel: int = 0
 
     @property
     def seconds(self) -> float:

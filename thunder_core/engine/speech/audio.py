@@ -13,10 +13,12 @@ import wave
 import numpy as np
 
 from ... import system_calls
+from ...channels import MIX
 from ...errors import BadSound, NoVoice
 from ...files import not_a_file
 from ...progress import no_progress, Progress
 from ...types import RATE, Speech
+from . import speaking_channel
 
 SHORTEST = 0.3  # seconds; less than a syllable, and less than the encoder's receptive field
 LONGEST = 60 * 60  # seconds; more than an hour of one strip is a mistake
@@ -39,9 +41,14 @@ FORMATS = (
 
 
 def read_sound(
-    path: str | os.PathLike, progress: Progress = no_progress, may_be_silent: bool = False
+    path: str | os.PathLike,
+    progress: Progress = no_progress,
+    may_be_silent: bool = False,
+    channel: int | None = None,
 ) -> Speech:
-    """The sound in `path`, mono (mean of the channels), 16 kHz, float32 −1..1.
+    """The sound in `path`, mono, 16 kHz, float32 −1..1.
+
+    channel: of `channels`; None: the mean of all, or the one that speaks where that would blur it.
 
     Reads what libsndfile reads (WAV, FLAC, OGG, MP3, AIFF …) and, where an ffmpeg is on PATH, what
     that reads, block by
@@ -51,7 +58,7 @@ def read_sound(
     off, since it would hide the voice.
 
     Raises BadSound (no file, not a sound, shorter than 0.3 s, longer than 60 min, not-a-number
-    samples, channels that cancel each other) and, unless it `may_be_silent`, NoVoice (digital
+    samples, no such channel, channels that cancel each other) and, unless it `may_be_silent`, NoVoice (digital
     silence).
     """
     path = os.fspath(path)
@@ -61,15 +68,17 @@ def read_sound(
     if problem := not_a_file(path):
         raise BadSound(f"{problem}: choose another sound file")
 
-    sound = _read_with_soundfile(path, name, progress)
+    sound = _read_with_soundfile(path, name, progress, channel)
     if sound is None:
-        sound = _read_with_ffmpeg(path, name, progress)
+        sound = _read_with_ffmpeg(path, name, progress, channel)
     return _check_sound(sound, name, may_be_silent, progress)
 
 
-def sound_of(samples: np.ndarray, rate: int, name: str) -> Speech:
+def sound_of(
+    samples: np.ndarray, rate: int, name: str, channel: int | None = MIX
+) -> Speech:
     """Samples [n] or [n, channels] at `rate` Hz as speech: floating-point −1..1, or whole numbers
-    of any size; they may be silent.
+    of any size; they may be silent. channel: as of `read_sound`.
 
     Raises BadSound as `read_sound`.
     """
@@ -84,10 +93,17 @@ def sound_of(samples: np.ndarray, rate: int, name: str) -> Speech:
         samples = (samples.astype(np.float64) - (limits.min + limits.max + 1) // 2) / 2 ** (
             limits.bits - 1
         )
-    mono = _Mono(_check_rate(rate, name), name)
     samples = samples.reshape(len(samples), -1).astype(np.float32)
-    for start in range(0, len(samples), DECODED):
-        mono.add(samples[start : start + DECODED])
+
+    def read(channel):
+        mono = _Mono(_check_rate(rate, name), name, channel)
+        for start in range(0, len(samples), DECODED):
+            mono.add(samples[start : start + DECODED])
+        return mono
+
+    mono = read(channel)
+    if best := mono.best_channel():
+        mono = read(best)
     return _check_sound(mono, name, True)
 
 
@@ -119,7 +135,7 @@ def _check_sound(
                 f"channel of it"
             )
         if may_be_silent:
-            return Speech(np.zeros_like(mono))
+            return Speech(np.zeros_like(mono), RATE, sound.channel or MIX)
         raise NoVoice(
             f"“{name}” is silent: choose a sound with a voice in it, or turn up its volume"
         )
@@ -131,7 +147,7 @@ def _check_sound(
             peak = ceiling
         mono /= np.float32(peak)
     progress(1.0)
-    return Speech(samples=mono, rate=RATE)
+    return Speech(mono, RATE, sound.channel or MIX)
 
 
 def write_sound(path: str | os.PathLike, speech: Speech) -> None:
@@ -157,12 +173,14 @@ def _peak_but_for_spikes(mono: np.ndarray) -> float:
 class _Mono:
     """Collects blocks of a sound [n, channels] at `rate` as mono samples at 16 kHz.
 
-    lowest, highest: sample of each channel.  first_bad: seconds before the first sample that is
+    channel: as of `read_sound`; while it is None, the mean is collected and the one that speaks is
+    looked for.  lowest, highest: sample of each channel.  first_bad: seconds before the first sample that is
     not a number, None if all are.
     """
 
-    def __init__(self, rate: int, name: str):
-        self.rate, self.name = rate, name
+    def __init__(self, rate: int, name: str, channel: int | None = MIX):
+        self.rate, self.name, self.channel = rate, name, channel
+        self.finder = speaking_channel.ChannelFinder(rate)
         self.resampler = None
         if rate != RATE:
             import soxr
@@ -180,6 +198,15 @@ class _Mono:
             raise BadSound(
                 f"“{self.name}” is longer than {LONGEST // 60} minutes: cut it into shorter strips"
             )
+        if self.channel is None and 1 < block.shape[1] <= speaking_channel.MOST:
+            self.finder.add(block)
+        if self.channel:
+            if self.channel > block.shape[1]:
+                raise BadSound(
+                    f"“{self.name}” has no channel {self.channel}: choose one of its "
+                    f"{block.shape[1]}"
+                )
+            block = block[:, self.channel - 1 : self.channel]
         self.lowest = np.fmin(self.lowest, block.min(axis=0))
         self.highest = np.fmax(self.highest, block.max(axis=0))
         mono = block.mean(axis=1)
@@ -187,6 +214,10 @@ class _Mono:
         if self.first_bad is None and not (finite := np.isfinite(mono)).all():
             self.first_bad = (before + int(np.argmin(finite))) / self.rate
         self.done.append(mono if self.resampler is None else self.resampler.resample_chunk(mono))
+
+    def best_channel(self) -> int:
+        """The channel to read instead of the mean, MIX for none. To be called once, at the end."""
+        return self.finder.best() if self.channel is None else MIX
 
     def samples(self) -> np.ndarray:
         """All samples, float32 [ceil(n · 16000 / rate)]. To be called once, at the end."""
@@ -202,7 +233,9 @@ class _Mono:
         return out
 
 
-def _read_with_soundfile(path: str, name: str, progress: Progress) -> _Mono | None:
+def _read_with_soundfile(
+    path: str, name: str, progress: Progress, channel: int | None
+) -> _Mono | None:
     """The sound as libsndfile reads it; None when that does not know the format."""
     import soundfile
 
@@ -212,7 +245,7 @@ def _read_with_soundfile(path: str, name: str, progress: Progress) -> _Mono | No
     except (soundfile.LibsndfileError, TypeError, OSError):
         return None
     with sound:
-        mono = _Mono(_check_rate(sound.samplerate, name), name)
+        mono = _Mono(_check_rate(sound.samplerate, name), name, channel)
         # The header may promise more than the file holds (a stream, a broken copy), so it is used
         # for progress only; the samples read are counted.
         claimed = max(1, min(sound.frames, LONGEST * mono.rate))
@@ -226,6 +259,8 @@ def _read_with_soundfile(path: str, name: str, progress: Progress) -> _Mono | No
             # sound.
             if not mono.frames:
                 return None
+    if best := mono.best_channel():
+        return _read_with_soundfile(path, name, lambda _: progress(1.0), best)
     return mono
 
 
@@ -239,7 +274,7 @@ def _check_rate(rate: int, name: str) -> int:
     return rate
 
 
-def _read_with_ffmpeg(path: str, name: str, progress: Progress) -> _Mono:
+def _read_with_ffmpeg(path: str, name: str, progress: Progress, channel: int | None) -> _Mono:
     """The sound as the ffmpeg on PATH reads it, from this local file alone; BadSound when that
     fails too.
 
@@ -255,7 +290,7 @@ def _read_with_ffmpeg(path: str, name: str, progress: Progress) -> _Mono:
             "-f", "wav", "-rf64", "auto", made,
         ]  # fmt: skip
         if ffmpeg and _run(command, progress):
-            sound = _read_with_soundfile(made, name, progress)
+            sound = _read_with_soundfile(made, name, progress, channel)
     if sound is None:
         raise BadSound(
             f"“{name}” is not a sound that can be read here: save it as WAV, FLAC, OGG or MP3"
