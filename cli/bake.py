@@ -33,7 +33,7 @@ from ..scene.takes.commit import committing
 from ..scene.takes.direction.asking import all_presets
 from ..scene.takes.provenance import first_seed, role_of, Sampling
 from ..scene.voice import strip, voice_cache
-from ..thunder_core import files, subtitles
+from ..thunder_core import channels, files, subtitles
 from ..thunder_core.animation import motion_file
 from ..thunder_core.batch import baker, settings
 from ..thunder_core.direction import AXES, Brief, CHOICES, Direction, MOOD_NAMES, NEUTRAL
@@ -119,6 +119,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "type": _type("transcript"),
         "metavar": "TEXT",
         "help": "what the voice says, or a .txt, .srt or .vtt file: lips then follow its words",
+    },
+    "channel": {
+        "type": _type("channel"),
+        "help": "what of the sound is the voice: auto, mix, left, right or a number (auto)",
     },
     "speakers": {
         "type": _type("speakers"),
@@ -328,7 +332,7 @@ def bake(
     hashes_of_used = hashes_of(used)
     out = files.Transaction(chosen.out, chosen.force, [*inputs, *used])
     out.check(["report.json", *wanted.names()])
-    voice = choose_voice(scene, sound, chosen.strip, chosen.start)
+    voice = choose_voice(scene, sound, chosen.strip, chosen.start, chosen.channel)
     if not given:
         hashes |= hashes_of([strip.file_of(voice)])
     warnings = warn(chosen.command, strip.warning(voice))
@@ -367,6 +371,7 @@ def bake(
         best = generation.explain(client, scene, scene.thunder.takes[0], chosen.explain)
         explained = jobs.run_through("Explaining a frame", best, tell)
     keep_voice(scene, voice, sound if given else None, chosen)
+    heard_channel = performances[0].provenance.get("channel", channels.MIX)
     sampled = time.monotonic() - started
     entries = list(scene.thunder.takes)[: len(performances)]
     scene.frame_end = max(scene.frame_end, entries[0].last + entries[0].lead_out)
@@ -375,6 +380,7 @@ def bake(
         "audio": None if chosen.seconds else sound or f"{bpy.data.filepath}: {chosen.strip}",
         "sha256": hashes.get(sound or bpy.data.filepath),
         "seed": seed,
+        "channel": heard_channel or "mix",
         **sampling.arguments,
         **_report_picture(chosen.picture, performances[0].provenance),
         **({"transcript": words} if words else {}),
@@ -632,18 +638,27 @@ def say_kept(out) -> None:
         say(f"      “{name}” was there and is kept as “{kept}”")
 
 
-def choose_voice(scene, sound: str | None, name: str | None, start: float | None) -> strip.Voice:
-    """The voice that is baked: a sound file from a frame on, or the strip of that name. Raises
-    BadSound."""
+def choose_voice(
+    scene, sound: str | None, name: str | None, start: float | None, channel: str | None
+) -> strip.Voice:
+    """The voice that is baked: a sound file from a frame on, or the strip of that name; channel:
+    the one chosen, None for that of the scene. Raises BadSound."""
     if name is None:
-        return strip.of_file(scene, sound, scene.frame_start if start is None else start)
+        scene.thunder.property_unset("file_channel")  # of another file
+        voice = strip.of_file(scene, sound, scene.frame_start if start is None else start)
+        if channel is not None:
+            voice = strip.choose_channel(scene, voice, channels.read_channel(channel))
+        return voice
     speaking = strip.by_name(scene, name)
     if speaking is None or speaking.type != "SOUND":
         raise BadSound(
             f"There is no sound strip “{name}” in the scene “{scene.name}”: name another with "
             f"--strip"
         )
-    return strip.voice_of(scene, speaking)
+    voice = strip.voice_of(scene, speaking)
+    if channel is not None:
+        voice = strip.choose_channel(scene, voice, channels.read_channel(channel))
+    return voice
 
 
 def check_frame(scene, voice: strip.Voice, frame: int) -> None:
@@ -704,6 +719,8 @@ def place_voice(scene, sound: str, voice):
             return present
     added = strip.add(scene, sound, Path(sound).stem, int(voice.clock.start))
     strip.move(added, voice.clock.start)
+    if voice.channel is not None:
+        added[strip.CHANNEL] = voice.channel
     scene.thunder.voice = added.name
     return added
 

@@ -68,7 +68,7 @@ SECTIONS = {
     "scenes#something-goes-wrong": "report_problem",
     "scenes#the-first-face-in-three-clicks": "*_voice ThunderScene.source "
     "ThunderScene.strip ThunderScene.voice "
-    "ThunderScene.sound_file ThunderScene.only_preview",
+    "ThunderScene.sound_file ThunderScene.only_preview ThunderScene.*channel",
 }
 
 

@@ -29,7 +29,7 @@ from .tab import (
 )
 
 # widths of the voice's length in seconds and of the head's role, in button heights
-LENGTH_WIDTH, ROLE_WIDTH = 2.6, 3.8
+LENGTH_WIDTH, ROLE_WIDTH, CHANNEL_WIDTH = 2.6, 3.8, 4.4
 
 
 def has_voice(context) -> bool:
@@ -88,6 +88,8 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
                 length.label(text=f" {(voice.last - voice.clock.start) / voice.clock.fps:.1f} s")
             if context.scene.use_preview_range:
                 row.prop(settings, "only_preview", text="", icon="PREVIEW_RANGE")
+        if voice is not None and strip.has_channels(voice):
+            tune(row.row(align=True), ui_units_x=CHANNEL_WIDTH).prop(settings, "channel", text="")
         row.menu("THUNDER_MT_add_voice", text="", icon="ADD")
         record_button(row)
         if voice is None:

@@ -22,6 +22,7 @@ import numpy as np
 from . import types
 from .animation import motion_file
 from .animation.timing import at_scene_frames, Clock
+from .channels import read_channel, say_chosen
 from .direction import AXES, Brief, CHOICES, Mark, NEUTRAL, STRENGTH
 from .direction_presets import Preset, Presets, SHIPPED
 from .engine.engine import Engine
@@ -48,7 +49,7 @@ _NOTES = {  # on a sound whose takes are unusual
 @dataclass(frozen=True, eq=False)
 class Voice(Speech):
     """A sound: `samples` float32 [n] −1 … 1, `rate` 16000 Hz, `seconds`, `frames` at 25 fps. name:
-    of its file."""
+    of its file.  channel: of the file, 0 for the mix."""
 
     name: str = "voice"
 
@@ -158,9 +159,14 @@ class Takes(tuple[Take, ...]):
         return self[0]
 
 
-def load(sound: str | os.PathLike | np.ndarray, rate: int | None = None) -> Voice:
+def load(
+    sound: str | os.PathLike | np.ndarray, rate: int | None = None, channel: str | int = "auto"
+) -> Voice:
     """A voice from a sound file (WAV, FLAC, OGG, MP3 …; with ffmpeg any other), or from samples [n]
     or [n, channels] at `rate` Hz.
+
+    channel: “mix”, “left”, “right” or a number from 1; “auto”: the mix, or the channel that speaks
+    where the mix would blur it, with a warning.
 
     >>> thunder.load("line.wav")
     <Voice “line.wav”, 2.0 s>
@@ -172,15 +178,23 @@ def load(sound: str | os.PathLike | np.ndarray, rate: int | None = None) -> Voic
 
     Raises BadSound.
     """
+    try:
+        number = read_channel(channel)
+    except ValueError as error:
+        raise BadRequest(f"The channel “{channel}” {error}: choose one of these") from error
     if isinstance(sound, (str, os.PathLike)):
         if rate is not None:
             raise BadRequest("A sound file has a rate of its own: leave rate out")
-        speech, name = read_sound(sound, may_be_silent=True), os.path.basename(sound)
+        name = os.path.basename(sound)
+        speech = read_sound(sound, may_be_silent=True, channel=number)
     elif rate is None:
         raise BadRequest("Samples do not tell their rate: add rate, such as rate=48000")
     else:
-        speech, name = sound_of(sound, rate, "voice"), "voice"
-    return Voice(speech.samples, speech.rate, os.fsdecode(name))
+        speech, name = sound_of(sound, rate, "voice", number), "voice"
+    name = os.fsdecode(name)
+    if number is None and speech.channel:
+        warnings.warn(say_chosen(name, speech.channel), stacklevel=2)
+    return Voice(speech.samples, speech.rate, name, channel=speech.channel)
 
 
 def sample() -> Voice:

@@ -115,7 +115,7 @@ class Speech:
 
     samples: np.ndarray
     rate: int = RATE
-    channel: int = 0
+    channel: int = field(default=0, kw_only=True)
 
     @property
     def seconds(self) -> float:

@@ -33,6 +33,13 @@ _ROLES = [
         "it",
     ),
 ]
+_CHANNELS = [
+    ("AUTO", "Automatic", "All channels, or the one that speaks where others would blur it"),
+    ("MIX", "Mix", "All channels"),
+    ("LEFT", "Left", "The left channel alone"),
+    ("RIGHT", "Right", "The right channel alone"),
+    *((str(n), f"Channel {n}", f"Channel {n} alone") for n in range(3, 17)),
+]
 _AXES = [(axis, axis, f"The {axis} axis") for axis in "XYZ"]
 
 
@@ -63,6 +70,16 @@ def _choose_voice(self, name: str) -> None:
         self.strip = name
     else:
         head_state.ensure(head.owner_of(mesh)).voice = name
+
+
+def _channel(self) -> int:
+    voice, _ = attempt(strip.find, bpy.context)
+    channel = None if voice is None else voice.channel
+    return min(strip.AUTOMATIC if channel is None else channel, len(_CHANNELS) - 2) + 1
+
+
+def _choose_channel(self, number: int) -> None:
+    strip.choose_channel(self.id_data, strip.find(bpy.context), number - 1 if number else None)
 
 
 def _role(self) -> int:
@@ -536,7 +553,20 @@ class ThunderScene(bpy.types.PropertyGroup):
     sound_file: StringProperty(
         name="Sound File",
         subtype="FILE_PATH",
+        update=lambda self, context: self.property_unset("file_channel"),
         description="Sound file to generate takes for, starting at the scene's first frame",
+    )
+    channel: EnumProperty(
+        name="Channel",
+        items=_CHANNELS,
+        get=_channel,
+        set=_choose_channel,
+        description="Channel of the strip, or of the sound file, that is the voice",
+    )
+    file_channel: IntProperty(
+        default=strip.AUTOMATIC,
+        min=strip.AUTOMATIC,
+        description="Channel of the sound file; −1 for an automatic choice, 0 for all",
     )
     head: PointerProperty(
         name="Head",

@@ -14,13 +14,14 @@ from itertools import chain
 import bpy
 import numpy as np
 
+from ...thunder_core import channels
 from ...thunder_core.animation.gaze import GazeTarget
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client, temporary_arrays
 from ...thunder_core.direction_words import words_of_take, words_of_takes
 from ...thunder_core.errors import BadHead, BadRequest, ThunderError, WorkerDied
 from ...thunder_core.progress import map_progress, result
-from ...thunder_core.protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
+from ...thunder_core.protocol import CHANNEL, OTHER_TEXT, UNCLEAR, UNSPOKEN
 from ...thunder_core.request import DEFAULT, PutArray
 from ...thunder_core.steps import explanation_lines
 from ...thunder_core.types import FPS, LISTENS, Motion, pack
@@ -118,6 +119,8 @@ def sample_takes(
     notes: list[str] = []
 
     def on_event(event):
+        if event["event"] == CHANNEL and name:
+            notes.append(channels.say_chosen(name, event["channel"]))
         if event["event"] == UNSPOKEN and name:
             notes.append(say_unspoken(name, event["silent"]))
         if event["event"] == OTHER_TEXT and name:
@@ -141,7 +144,7 @@ def sample_takes(
                 # after its end too: takes may have arrived at last
                 for step in chain(asking, [None]):
                     while notes:
-                        yield replace(step or before, note=notes.pop())
+                        yield replace(step or before, note=notes.pop(0))
                     while arrived:
                         on_take(_performance(client, arrived.popleft(), sampling))
                         yield before

@@ -157,7 +157,7 @@ class Sampling:
         """The provenance stored with a take; made: the engine's provenance of the take.
         `of_take` reads it."""
         arguments = self.arguments | ({"role": role} if (role := role_of(made)) != SPEAKS else {})
-        arguments |= {"unclear": True} if made.get("unclear") else {}
+        arguments |= {name: made[name] for name in ("unclear", "channel") if made.get(name)}
         arguments |= {"style_from": self.style_from} if self.style_from else {}
         arguments |= (
             {"picture": self.picture, "picture_moods": [float(x) for x in made["picture"]]}

@@ -25,6 +25,7 @@ _SAME_FRAME = 1e-3  # frames
 _SAME_SECONDS = 0.02
 # bytes hashed at the start, middle and end of a recording, enough to identify it
 _PIECE_BYTES = 1 << 16
+_OF = "#"  # between a sound and its channel
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class State:
     """Sound and position of a voice.
 
     strip: its name, "" for a file.  path: the file, "" for a strip.  sound: fingerprint of the
-    recording.
+    recording, and its channel if one was chosen.
     retiming: JSON of the strip's retiming keys, "" for none.
     origin: scene frame at which the recording itself begins, trimmed or not.  first, last: first
     frame with sound, and the one after the last; last is 0 for a file.  fps: of the scene.
@@ -88,7 +89,7 @@ def of_voice(scene, voice: strip.Voice) -> State | None:
     return State(
         "",
         voice.path,
-        of_file(voice.path),
+        _mark(of_file(voice.path), voice.channel),
         "",
         voice.clock.start,
         math.floor(voice.clock.start),
@@ -166,6 +167,8 @@ def change(scene, entry) -> Change | None:
         return Change("GONE", f"The voice “{name}” was removed", None)
     if now.sound != then.sound or now.retiming != then.retiming:
         how = "replaced" if now.sound != then.sound else "retimed"
+        if now.sound.partition(_OF)[0] == then.sound.partition(_OF)[0] and how == "replaced":
+            how = "given another channel"
         return Change("CHANGED", f"The sound of “{name}” was {how} since its takes were made", now)
     if then.last:
         before, after = then.seconds, now.seconds
@@ -188,7 +191,7 @@ def change(scene, entry) -> Change | None:
 def _state_now(scene, then: State) -> State | None:
     """The current state of the same voice, None if it is gone."""
     if not then.strip:
-        sound = of_file(then.path)
+        sound = _mark(of_file(then.path), strip.channel_of(scene))
         return dataclasses.replace(then, sound=sound, fps=Clock.of(scene, 0).fps) if sound else None
     strip_now = strip.by_name(scene, then.strip)
     if strip_now is None or strip_now.type != "SOUND":
@@ -321,13 +324,19 @@ def of_strip(scene, speaking) -> State:
     return State(
         speaking.name,
         "",
-        _of_sound(speaking.sound),
+        _mark(_of_sound(speaking.sound), strip.channel_of(None, speaking)),
         json.dumps(keys) if keys else "",
         float(origin),
         first,
         last,
         fps,
     )
+
+
+def _mark(sound: str, channel: int | None) -> str:
+    """A fingerprint that tells which channel was chosen; as in files of earlier versions where none
+    was."""
+    return sound if channel is None or not sound else f"{sound}{_OF}{channel}"
 
 
 def _of_sound(sound) -> str:

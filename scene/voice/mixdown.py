@@ -19,12 +19,13 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from ...thunder_core.channels import MIX
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadSound, Cancelled, is_full_disk, NoSpace, NoVoice, ThunderError
 from ...thunder_core.files import not_a_file, reason_of
 from ...thunder_core.progress import no_progress
 from ..host import compat, jobs
-from .strip import by_name, lineage, Voice
+from .strip import by_name, channel_of, lineage, Voice
 
 # seconds without a byte written: Blender 5.2 mixes down in the background and reports no failure
 MIX_PATIENCE = 5.0
@@ -37,6 +38,15 @@ _LARGEST = 2**32  # largest WAV file, bytes
 _EDGE = 0.02  # seconds in which a part of a sound fades in and out
 _ROUNDING = 4096  # bytes that a piece may be short, because Blender's buffers round its length
 
+# layouts that a mix-down has, by Blender's names of a sound's
+_LAYOUTS = {
+    "MONO": ("MONO", 1),
+    "STEREO": ("STEREO", 2),
+    "SURROUND4": ("SURROUND4", 4),
+    "STEREO_LFE": ("SURROUND51", 6),
+    "SURROUND5": ("SURROUND51", 6),
+    "SURROUND51": ("SURROUND51", 6),
+}
 BLOCK = 5  # seconds of a sound in memory at once
 # signatures of formats that can be decoded from any sample
 _EXACT = (b"RIFF", b"RF64", b"fLaC", b"FORM")
@@ -53,6 +63,7 @@ class Source:
     """
 
     rate: int
+    channels: int
     begin: float
     frames: int
     read: Callable[[int, int], np.ndarray]
@@ -60,12 +71,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Plan:
-    """All data for assembling a strip's sound, as mono, without Blender's data, in a thread if
-    necessary.
+    """All data for assembling a strip's sound without Blender's data, in a thread if necessary.
 
     path: of the sound file.  packed: its bytes if it is packed.  begin: seconds into the sound.
     seconds: length used; 0 for all of it.
-    volume: [n] over the strip, at even distances.
+    volume: [n] over the strip, at even distances.  channel: as in `channels`; None for all.
     """
 
     name: str
@@ -74,6 +84,7 @@ class Plan:
     begin: float
     seconds: float
     volume: np.ndarray
+    channel: int | None = MIX
 
     @contextlib.contextmanager
     def open(self, folder: str = "") -> Iterator[Source]:
@@ -135,7 +146,7 @@ class Plan:
                     sound = aud.Sound(decoded)
                 # a stream does not tell its length
                 frames = int(sound.length) if sound.length > 0 else LONGEST * rate
-                source = Source(rate, begin, frames, read)
+                source = Source(rate, channels, begin, frames, read)
             except unreadable as error:
                 raise bad from error
             yield source
@@ -145,27 +156,36 @@ class Plan:
         return int(round(self.seconds * source.rate)) if self.seconds else source.frames
 
     def blocks(self, source: Source) -> Iterator[np.ndarray]:
-        """The samples that play, the mean of the channels, float32 [n], BLOCK seconds at a time.
+        """The samples that play, float32 [n], or [n, channels] of all, BLOCK seconds at a time.
         Raises BadSound."""
+        if self.channel and self.channel > source.channels:
+            raise BadSound(
+                f"“{self.name}” has no channel {self.channel}: choose one of its {source.channels}"
+            )
         count = self.count(source)
         offset = int(round(source.begin * source.rate))
         size = BLOCK * source.rate
         places = np.linspace(0, 1, len(self.volume))
         for start in range(0, count, size):
             end = min(count, start + size)
-            block = np.zeros(end - start, np.float32)
+            block = np.zeros((end - start, source.channels), np.float32)
             first, last = max(0, start + offset), end + offset
             if first < last:
-                samples = source.read(first, last).mean(axis=1)
+                samples = source.read(first, last)
                 block[first - offset - start :][: len(samples)] = samples
                 if not self.seconds and len(samples) < last - first:
-                    yield block[: len(samples)]
-                    return
+                    count, block = 0, block[: len(samples)]
             if (self.volume != 1).any():
-                block *= np.interp(
-                    np.arange(start, end) / max(1, count - 1), places, self.volume
-                ).astype(np.float32)
-            yield block
+                times = np.arange(start, start + len(block)) / max(1, count - 1)
+                block *= np.interp(times, places, self.volume)[:, None].astype(np.float32)
+            yield block if self.channel is None else _single(block, self.channel)
+            if not count:
+                return
+
+
+def _single(samples: np.ndarray, channel: int) -> np.ndarray:
+    """One channel of [n, channels], or their mean, [n]."""
+    return np.ascontiguousarray(samples[:, channel - 1]) if channel else samples.mean(axis=1)
 
 
 @contextlib.contextmanager
@@ -183,7 +203,8 @@ def _open_wave(path: str, begin: float) -> Iterator[Source]:
                 )
                 return samples.reshape(-1, file.getnchannels())
 
-            yield Source(file.getframerate(), begin, file.getnframes(), read)
+            channels = file.getnchannels()
+            yield Source(file.getframerate(), channels, begin, file.getnframes(), read)
     except (wave.Error, EOFError) as error:
         raise BadSound(
             f"“{path}” is not a 16-bit WAV, the only format this Blender can read: save it as one"
@@ -195,7 +216,7 @@ def plan_of(scene, strip, first: int, last: int, fps: float) -> Plan | None:
     that only Blender can mix down: retimed, with modifiers, or with a volume that is driven or
     perhaps animated in the NLA.
 
-    Pan is ignored: mixed to mono, it is not heard.
+    Pan is ignored: it is not of the voice.
     """
     members = [*lineage(scene, strip)[0], strip]
     paths = tuple(_volume_path(scene, member) for member in members)
@@ -218,6 +239,7 @@ def plan_of(scene, strip, first: int, last: int, fps: float) -> Plan | None:
         begin,
         (last - first) / fps,
         np.prod([_volume(scene, member, first, last) for member in members], axis=0),
+        channel_of(scene, strip),
     )
 
 
@@ -323,7 +345,7 @@ def _write_in_thread(plan: Plan, path: str) -> Generator[float, None, None]:
 
 
 def write(plan: Plan, path: str, progress: Callable[[float], None] = no_progress) -> None:
-    """Write the sound of a strip's file to a mono WAV file. `progress` is called with 0 … 1 and may
+    """Write the sound of a strip's file to a WAV file. `progress` is called with 0 … 1 and may
     raise to stop.
 
     Raises BadSound, NoSpace or ThunderError; whatever is raised, the file is then removed.
@@ -331,10 +353,11 @@ def write(plan: Plan, path: str, progress: Callable[[float], None] = no_progress
     written = False
     try:
         with plan.open(os.path.dirname(path)) as source:
-            size = plan.count(source) * _BYTES
+            channels = source.channels if plan.channel is None else 1
+            size = plan.count(source) * channels * _BYTES
             check_space(path, size + _SPARE)
             with open(path, "wb") as file:
-                file.write(wav_header(1, source.rate, size))
+                file.write(wav_header(channels, source.rate, size))
                 for block in plan.blocks(source):
                     file.write(block)
                     progress(min(1.0, (file.tell() - _HEADER) / max(1, size)))
@@ -356,24 +379,31 @@ def _mix_with_blender(voice: Voice, scene, strip, path: str) -> Generator[float,
             f"“{voice.strip}” begins before frame 0, where Blender cannot mix down a strip that is "
             f"retimed, driven or has modifiers: move it later"
         )
-    channels = 1 if strip.sound.channels == "MONO" else 2
+    layout, channels = _LAYOUTS.get(strip.sound.channels, ("SURROUND71", 8))
+    channel = channel_of(scene, strip)
+    if channel and channel > channels:
+        raise BadSound(f"“{voice.name}” has no channel {channel}: choose one of its {channels}")
+    kept = channels if channel is None else 1
     rate = min(192000, max(8000, int(strip.sound.samplerate)))
     bounds = _bounds(first, last, voice.clock.fps)
     samples = [int(frame / voice.clock.fps * rate) for frame in bounds]  # as Blender counts
-    sizes = [int(size) * channels * _BYTES for size in np.diff(samples)]
+    counts = np.diff(samples).tolist()
+    sizes = [count * channels * _BYTES for count in counts]
     check_space(path, sum(sizes) + _SPARE)
     alone = _copy_with_only(scene, strip)
     piece = Path(f"{path}.piece.wav")
     try:
         yield 0.0  # a copy of the scene is enough for one slice
         with open(path, "wb") as file:
-            file.write(wav_header(channels, rate, sum(sizes)))
+            file.write(wav_header(kept, rate, sum(counts) * kept * _BYTES))
             for start, end, size in zip(bounds, bounds[1:], sizes):
                 alone.frame_start, alone.frame_end = start, end - 1
-                _mix_piece(voice, alone, piece, channels, rate)
+                _mix_piece(voice, alone, piece, layout, rate)
                 fraction = (start - first) / (last - first)
                 sound = yield from _wait_until_written(voice, piece, size, fraction)
-                file.write(sound[:size].ljust(size, b"\0"))  # silence where it is shorter
+                sound = sound[:size].ljust(size, b"\0")  # silence where it is shorter
+                mixed = np.frombuffer(sound, "<f4").reshape(-1, channels)
+                file.write(mixed if channel is None else _single(mixed, channel))
                 piece.unlink()
                 yield (end - first) / (last - first)
     except OSError as error:
@@ -392,7 +422,7 @@ def _bounds(first: int, last: int, fps: float) -> list[int]:
     return bounds
 
 
-def _mix_piece(voice, alone, piece: Path, channels: int, rate: int) -> None:
+def _mix_piece(voice, alone, piece: Path, layout: str, rate: int) -> None:
     """Have Blender mix down a scene's frames into a WAV file. Raises ThunderError."""
     sequencer = {"sequencer_scene": alone} if hasattr(bpy.context, "sequencer_scene") else {}
     try:
@@ -407,7 +437,7 @@ def _mix_piece(voice, alone, piece: Path, channels: int, rate: int) -> None:
                 container="WAV",
                 codec="PCM",
                 format="F32",
-                channels="MONO" if channels == 1 else "STEREO",
+                channels=layout,
                 mixrate=rate,
             )
     except RuntimeError as error:
@@ -479,14 +509,14 @@ def _mix_error(voice, detail: str) -> ThunderError:
 @contextlib.contextmanager
 def sound_for_engine(
     client: Client, voice: Voice, quietly: bool = False
-) -> Iterator[tuple[str, Iterable[jobs.Step]]]:
-    """(path of a voice's sound for the engine, Steps that put it there); what was mixed down is
-    removed afterwards. Errors that name its file name the voice instead.
+) -> Iterator[tuple[str | list, Iterable[jobs.Step]]]:
+    """(a voice's sound for the engine: a path, or a file's [path, channel]; Steps that put it
+    there); what was mixed down is removed afterwards. Errors that name its file name the voice instead.
 
     quietly: as of `mix_down`.
     """
     if voice.path:
-        yield voice.path, ()
+        yield voice.path if voice.channel is None else [voice.path, voice.channel], ()
         return
     path = os.path.join(client.folder, f"voice_{time.monotonic_ns()}.wav")
 

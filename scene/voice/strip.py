@@ -18,6 +18,8 @@ from ..host import compat
 LISTEN_MARK = "Thunder Listen"  # name of the add-on's strips, which are never used as a voice
 # property of a strip that is muted only while generated speech is compared with it
 FLIPPED = "thunder_flipped"
+CHANNEL = "thunder_channel"  # property of a strip: its channel, as a number
+AUTOMATIC = -1  # such a number where none was chosen; others are as in `channels`
 SHORTEST_SECONDS = 0.3
 
 
@@ -25,7 +27,8 @@ SHORTEST_SECONDS = 0.3
 class Voice:
     """The voice of takes: a strip of a scene's sequencer, or a sound file that starts at a frame.
 
-    strip: name of the strip, "" for a file.  path: the file, "" for a strip.
+    strip: name of the strip, "" for a file.  path: the file, "" for a strip.  channel: of the
+    sound, as in `channels`.
     clock: scene frame of the first sample sent to the engine, and the scene's rate.
     last: the scene frame after the last one with sound; None for a file whose length is unknown.
     """
@@ -36,6 +39,29 @@ class Voice:
     path: str
     clock: Clock
     last: int | None
+    channel: int | None = None
+
+
+def channel_of(scene, strip=None) -> int | None:
+    """The channel that was chosen for a strip, or for the scene's sound file."""
+    number = scene.thunder.file_channel if strip is None else strip.get(CHANNEL, AUTOMATIC)
+    return None if number == AUTOMATIC else int(number)
+
+
+def choose_channel(scene, voice: Voice, channel: int | None) -> Voice:
+    """The voice after its strip or file was given another channel."""
+    number = AUTOMATIC if channel is None else channel
+    if voice.strip:
+        by_name(bpy.data.scenes[voice.scene], voice.strip)[CHANNEL] = number
+    else:
+        scene.thunder.file_channel = number
+    return replace(voice, channel=channel)
+
+
+def has_channels(voice: Voice) -> bool:
+    """Whether there is a channel to choose: not in a strip of a mono sound."""
+    speaking = by_name(bpy.data.scenes.get(voice.scene), voice.strip)
+    return speaking is None or speaking.sound.channels != "MONO"
 
 
 def sound_strips(scene) -> list:
@@ -225,8 +251,9 @@ def of_file(scene, path: str, start: float | None = None) -> Voice:
         raise BadSound(f"{problem}: choose another sound file")
     clock = _clock(scene, scene.frame_start if start is None else start)
     return Voice(
-        os.path.splitext(os.path.basename(absolute))[0], scene.name, "", absolute, clock, None
-    )
+        os.path.splitext(os.path.basename(absolute))[0], scene.name, "", absolute, clock, None,
+        channel_of(scene),
+    )  # fmt: skip
 
 
 def of_strip(scene, strip) -> Voice:
@@ -258,7 +285,7 @@ def of_strip(scene, strip) -> Voice:
         raise BadSound(
             f"The strip “{strip.name}” is too short or empty: it needs {SHORTEST_SECONDS} s or more"
         )
-    return Voice(strip.name, scene.name, strip.name, "", clock, last)
+    return Voice(strip.name, scene.name, strip.name, "", clock, last, channel_of(scene, strip))
 
 
 def _clock(scene, start: float) -> Clock:

@@ -2,6 +2,7 @@
 """The waveforms of voices, read in a thread and cached while their strips are unchanged."""
 
 import contextlib
+import dataclasses
 import threading
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...thunder_core.animation import activity
+from ...thunder_core.channels import MIX
 from ...thunder_core.errors import BadRequest, ThunderError
 from ...thunder_core.types import FPS
 from ..host.jobs import Part, Recent, session, Step
@@ -87,7 +89,9 @@ def read(scene, voice: strip.Voice) -> CachedVoice | None:
         return cache.voices.get(key)
     cached = cache.voices[key] = CachedVoice()
     if voice.path:
-        plan = mixdown.Plan(voice.name, voice.path, None, 0.0, 0.0, np.ones(2, np.float32))
+        plan = mixdown.Plan(
+            voice.name, voice.path, None, 0.0, 0.0, np.ones(2, np.float32), voice.channel
+        )
     else:
         speaking = strip.by_name(scene, voice.strip)
         plan = mixdown.plan_of(
@@ -104,6 +108,8 @@ def read(scene, voice: strip.Voice) -> CachedVoice | None:
 def _read(cached: CachedVoice, plan: mixdown.Plan) -> None:
     """In a thread: read the peaks, if they can be read."""
     with contextlib.suppress(ThunderError, OSError, ImportError, ValueError):
+        # of the engine's own choice nothing is known here
+        plan = dataclasses.replace(plan, channel=plan.channel or MIX)
         with plan.open() as source:
             peaks = [peaks_of(block, source.rate) for block in plan.blocks(source)]
         cached.peaks = np.concatenate(peaks) if peaks else np.zeros((1, 2), np.float32)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from ..channels import read_channel
 from ..direction import AXES, CHOICES
 from ..direction_presets import is_preset_file
 from ..errors import suggest
@@ -160,6 +161,15 @@ def is_text_file(words: str) -> bool:
     return words.lower().endswith(ENDINGS)
 
 
+def channel(value) -> str:
+    """Reads a channel of a sound, such as “left” or 3."""
+    try:
+        read_channel(value)
+    except ValueError as error:
+        raise Wrong(str(error)) from error
+    return str(value)
+
+
 def yes_or_no(value) -> bool:
     """Reads true or false."""
     if not isinstance(value, bool):
@@ -229,6 +239,7 @@ def speakers(value) -> list[str]:
 SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for setting in (
     Setting("audio", text, is_path=True),
     Setting("listen-to", text, is_path=True),
+    Setting("channel", channel),
     Setting("seconds", number(1.0, 3600.0)),
     Setting("strip", text),
     Setting("speakers", speakers),

@@ -381,6 +381,8 @@ class Engine:
             about["unclear"] = True
         if role != SPEAKS:
             about["role"] = role
+        if speech.channel:
+            about["channel"] = speech.channel
         if performer is not None:
             about |= {"engine": request.system} | (
                 {"system_weights": performer.fingerprint} if performer.fingerprint else {}

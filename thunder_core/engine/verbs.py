@@ -19,9 +19,10 @@ from importlib.metadata import version
 
 import numpy as np
 
+from ..channels import read_channel
 from ..direction import Brief, check, read_marks
 from ..errors import BadRequest, BadSound
-from ..protocol import LEVEL, PROTOCOL, UNSPOKEN
+from ..protocol import CHANNEL, LEVEL, PROTOCOL, UNSPOKEN
 from ..request import Request
 from ..system_calls import memory_used
 from ..types import FPS, Keep, Motion, unpack
@@ -165,12 +166,25 @@ def _check_flame(worker, args, progress):
 
 
 def _sound(args, progress, name="sound", may_be_silent=False):
-    """The sound that a request names, read as the first 2 % of the work. Raises BadSound."""
-    if not isinstance(args.get(name), str) or not args[name]:
+    """The sound that a request names, a path or [path, channel], read as the first 2 % of the work;
+    says which channel was chosen if none is given. Raises BadSound."""
+    given = args.get(name)
+    path, channel = given if isinstance(given, list) and len(given) == 2 else (given, None)
+    if not isinstance(path, str) or not path:
         raise BadSound("No sound was given: choose a strip or a sound file")
-    return read_sound(
-        args[name], lambda fraction: progress(0.02 * fraction, "Reading the sound"), may_be_silent
+    try:
+        channel = read_channel(channel)
+    except ValueError as error:
+        raise BadSound(f"The channel of a sound {error}: choose one of these") from error
+    speech = read_sound(
+        path,
+        lambda fraction: progress(0.02 * fraction, "Reading the sound"),
+        may_be_silent,
+        channel,
     )
+    if channel is None and speech.channel:
+        progress.give({"event": CHANNEL, "channel": speech.channel})
+    return speech
 
 
 def _motion(args):

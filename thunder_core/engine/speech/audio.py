@@ -74,9 +74,7 @@ def read_sound(
     return _check_sound(sound, name, may_be_silent, progress)
 
 
-def sound_of(
-    samples: np.ndarray, rate: int, name: str, channel: int | None = MIX
-) -> Speech:
+def sound_of(samples: np.ndarray, rate: int, name: str, channel: int | None = MIX) -> Speech:
     """Samples [n] or [n, channels] at `rate` Hz as speech: floating-point −1..1, or whole numbers
     of any size; they may be silent. channel: as of `read_sound`.
 
@@ -135,7 +133,7 @@ def _check_sound(
                 f"channel of it"
             )
         if may_be_silent:
-            return Speech(np.zeros_like(mono), RATE, sound.channel or MIX)
+            return Speech(np.zeros_like(mono), channel=sound.channel or MIX)
         raise NoVoice(
             f"“{name}” is silent: choose a sound with a voice in it, or turn up its volume"
         )
@@ -147,7 +145,7 @@ def _check_sound(
             peak = ceiling
         mono /= np.float32(peak)
     progress(1.0)
-    return Speech(mono, RATE, sound.channel or MIX)
+    return Speech(mono, RATE, channel=sound.channel or MIX)
 
 
 def write_sound(path: str | os.PathLike, speech: Speech) -> None:
