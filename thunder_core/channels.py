@@ -8,7 +8,7 @@ NAMES = {"auto": None, "mix": MIX, "left": LEFT, "right": RIGHT}
 
 
 def read_channel(value: object) -> int | None:
-    """The number of “auto”, “mix”, “left”, “right” or n, or of such a number. Raises ValueError, the message being the
+    """The number of “auto”, “mix”, “left”, “right” or n. Raises ValueError, the message being the
     end of a sentence."""
     if value is None or value in NAMES:
         return None if value is None else NAMES[str(value)]

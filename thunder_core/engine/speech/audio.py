@@ -58,8 +58,8 @@ def read_sound(
     off, since it would hide the voice.
 
     Raises BadSound (no file, not a sound, shorter than 0.3 s, longer than 60 min, not-a-number
-    samples, no such channel, channels that cancel each other) and, unless it `may_be_silent`, NoVoice (digital
-    silence).
+    samples, no such channel, channels that cancel each other) and, unless it `may_be_silent`,
+    NoVoice (digital silence).
     """
     path = os.fspath(path)
     name = os.fsencode(os.path.basename(path)).decode("utf-8", "replace")
@@ -172,8 +172,8 @@ class _Mono:
     """Collects blocks of a sound [n, channels] at `rate` as mono samples at 16 kHz.
 
     channel: as of `read_sound`; while it is None, the mean is collected and the one that speaks is
-    looked for.  lowest, highest: sample of each channel.  first_bad: seconds before the first sample that is
-    not a number, None if all are.
+    looked for.  lowest, highest: sample of each channel.  first_bad: seconds before the first
+    sample that is not a number, None if all are.
     """
 
     def __init__(self, rate: int, name: str, channel: int | None = MIX):

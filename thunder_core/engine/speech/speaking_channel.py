@@ -23,7 +23,7 @@ VOICE = 2.4
 # with timecode or a melody as loud.
 BLURRED = 0.75
 OTHER = 0.6  # of the best's likeness, below which another channel holds something else
-DISTURBING = 0.1  # its power by that of the voice, from which on it is heard beside it
+DISTURBING = 0.05  # its power by that of the voice, from which on it is heard beside it
 
 
 class ChannelFinder:
