@@ -511,7 +511,8 @@ def sound_for_engine(
     client: Client, voice: Voice, quietly: bool = False
 ) -> Iterator[tuple[str | list, Iterable[jobs.Step]]]:
     """(a voice's sound for the engine: a path, or a file's [path, channel]; Steps that put it
-    there); what was mixed down is removed afterwards. Errors that name its file name the voice instead.
+    there); what was mixed down is removed afterwards. Errors that name its file name the voice
+    instead.
 
     quietly: as of `mix_down`.
     """

@@ -14,6 +14,7 @@ from thunder.thunder_core.findings import Finding, OPEN
 
 def seconds_of(path):
     """Length of a WAV file, whatever its format."""
+    path = path[0] if isinstance(path, list) else path  # [path, channel]
     try:
         with wave.open(str(path)) as file:
             return file.getnframes() / file.getframerate()

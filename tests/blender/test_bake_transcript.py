@@ -6,7 +6,8 @@ import pytest
 from thunder.cli import bake
 from thunder.scene.takes import generation, provenance, transcript
 from thunder.scene.takes.provenance import Sampling
-from thunder.thunder_core.batch import job_file
+from thunder.scene.voice import fingerprint, strip
+from thunder.thunder_core.batch import job_file, settings
 from thunder.thunder_core.errors import BadRequest
 
 
@@ -105,3 +106,25 @@ def test_a_job_names_the_words_of_its_voice_or_their_file(tmp_path):
             {"jobs": {"a": {"audio": "a.wav", "transcript": wrong}}}, "jobs.toml", str(tmp_path)
         ).mistakes
         assert sentence in mistake
+
+
+@pytest.mark.one_blender
+def test_a_bake_takes_the_channel_that_is_named(blender, client, baked, tmp_path):
+    """It stays with the strip that is placed, and takes notice another."""
+    baked("--channel", "left")
+    assert [args["sound"][1] for verb, args in client.asked if verb == "generate"] == [1]
+    scene = blender.context.scene
+    (line,) = strip.sound_strips(scene)
+    assert strip.of_strip(scene, line).channel == 1
+    with pytest.raises(SystemExit):
+        baked("--channel", "middle")
+    with pytest.raises(settings.Wrong, match="is none of auto, mix, left, right and 1 to 64"):
+        settings.SETTINGS["channel"].read("middle")
+    (entry, *_), scene.thunder.source = scene.thunder.takes, "STRIP"
+    voice = strip.of_strip(scene, line)
+    fingerprint.remember(entry.action, fingerprint.of_voice(scene, voice))
+    entry.voice = line.name
+    assert fingerprint.change(scene, entry) is None
+    scene.thunder.voice, scene.thunder.channel = line.name, "MIX"
+    assert line[strip.CHANNEL] == 0 and scene.thunder.channel == "MIX"
+    assert "was given another channel" in fingerprint.change(scene, entry).sentence

@@ -213,6 +213,28 @@ def test_a_compressed_strip_is_silent_beside_its_sound(
     assert len(read) > rate and np.abs(expected[: len(read)] - read).max() < 1e-4
 
 
+@pytest.mark.parametrize("channel", [None, 0, 1, 2])
+def test_a_strip_keeps_its_channels_or_the_one_that_was_chosen(scene, tmp_path, channel):
+    """Read from its file or, as a retimed one, mixed by Blender."""
+    scene.render.fps = 25
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (2 * 16000, 2))
+    line = place(scene, write_wav(tmp_path / "n.wav", noise, 16000), start=1)
+    voice = strip.choose_channel(scene, strip.of_strip(scene, line), channel)
+    assert strip.of_strip(scene, line) == voice
+    kept = {None: noise, 0: noise.mean(axis=1), 1: noise[:, 0], 2: noise[:, 1]}[channel]
+    read, by_blender = str(tmp_path / "read.wav"), str(tmp_path / "by_blender.wav")
+    progress.result(mixdown.mix_down(voice, read))
+    progress.result(mixdown._mix_with_blender(voice, scene, line, by_blender))
+    for path in (read, by_blender):
+        data = open(path, "rb").read()
+        assert data[22] == (2 if channel is None else 1)
+        samples = np.frombuffer(data, "<f4", offset=44).reshape(-1, *kept.shape[1:])
+        assert np.abs(samples[:32000] - kept).max() < 1e-4
+    strip.choose_channel(scene, voice, 3)
+    with pytest.raises(errors.BadSound, match="has no channel 3: choose one of its 2"):
+        heard(line, tmp_path)
+
+
 def drive_volume(line):
     line.driver_add("volume").driver.expression = "0.5"
 
