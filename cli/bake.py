@@ -371,7 +371,6 @@ def bake(
         best = generation.explain(client, scene, scene.thunder.takes[0], chosen.explain)
         explained = jobs.run_through("Explaining a frame", best, tell)
     keep_voice(scene, voice, sound if given else None, chosen)
-    heard_channel = performances[0].provenance.get("channel", channels.MIX)
     sampled = time.monotonic() - started
     entries = list(scene.thunder.takes)[: len(performances)]
     scene.frame_end = max(scene.frame_end, entries[0].last + entries[0].lead_out)
@@ -380,7 +379,8 @@ def bake(
         "audio": None if chosen.seconds else sound or f"{bpy.data.filepath}: {chosen.strip}",
         "sha256": hashes.get(sound or bpy.data.filepath),
         "seed": seed,
-        "channel": heard_channel or "mix",
+        # of a strip's chosen channel the engine knows nothing
+        "channel": voice.channel or performances[0].provenance.get("channel", "mix"),
         **sampling.arguments,
         **_report_picture(chosen.picture, performances[0].provenance),
         **({"transcript": words} if words else {}),

@@ -111,7 +111,7 @@ def test_a_job_names_the_words_of_its_voice_or_their_file(tmp_path):
 @pytest.mark.one_blender
 def test_a_bake_takes_the_channel_that_is_named(blender, client, baked, tmp_path):
     """It stays with the strip that is placed, and takes notice another."""
-    baked("--channel", "left")
+    assert baked("--channel", "left")["channel"] == 1
     assert [args["sound"][1] for verb, args in client.asked if verb == "generate"] == [1]
     scene = blender.context.scene
     (line,) = strip.sound_strips(scene)

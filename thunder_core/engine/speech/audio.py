@@ -74,7 +74,7 @@ def read_sound(
     return _check_sound(sound, name, may_be_silent, progress)
 
 
-def sound_of(samples: np.ndarray, rate: int, name: str, channel: int | None = MIX) -> Speech:
+def sound_of(samples: np.ndarray, rate: int, name: str, channel: int | None = None) -> Speech:
     """Samples [n] or [n, channels] at `rate` Hz as speech: floating-point −1..1, or whole numbers
     of any size; they may be silent. channel: as of `read_sound`.
 
