@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a WAV file holds all the sound that its header promises. Standard library only."""
+"""WAV files whose header says another length than they hold. Standard library only."""
 
+import io
 import os
 import struct
 
@@ -26,19 +27,51 @@ def missing_end(path: str | os.PathLike) -> str:
     )
 
 
+class Unsized(io.FileIO):
+    """A WAV file that tells no size of its sound, 0, as a stream's header does that nobody mended:
+    reads as if it told the largest. Raises ValueError for every other file."""
+
+    def __init__(self, path: str | os.PathLike | bytes):
+        super().__init__(path)
+        try:
+            _, start, length = _find_data(self)
+        except struct.error:
+            length = -1
+        if length:
+            self.close()
+            raise ValueError
+        self._size = start - 4
+        self.seek(0)
+
+    def readinto(self, buffer) -> int:
+        begin = self.tell()
+        count = super().readinto(buffer)
+        first, last = max(begin, self._size), min(begin + count, self._size + 4)
+        if first < last:
+            buffer[first - begin : last - begin] = b"\xff" * (last - first)
+        return count
+
+
 def _seconds(file, size: int) -> tuple[float, float]:
     """Seconds of sound that an open WAV file of `size` bytes promises and holds. Raises
     struct.error for anything else."""
+    bytes_a_second, start, length = _find_data(file)
+    held = max(0, size - start)
+    promised = held if length >= _UNKNOWN or not length else length
+    return promised / bytes_a_second, min(promised, held) / bytes_a_second
+
+
+def _find_data(file) -> tuple[int, int, int]:
+    """Bytes a second of the sound of an open WAV file, where it begins, and its size in bytes as
+    the header tells it. Raises struct.error for anything else."""
     riff, _, wave = struct.unpack("<4sI4s", file.read(12))
     bytes_a_second = 0
     for _ in range(_MOST_CHUNKS if (riff, wave) == (b"RIFF", b"WAVE") else 0):
         name, length = struct.unpack("<4sI", file.read(8))
         start = file.tell()
         if name == b"data":
-            held = max(0, size - start)
-            promised = held if length >= _UNKNOWN or not length else length
-            return promised / bytes_a_second, min(promised, held) / bytes_a_second
+            return bytes_a_second, start, length
         if name == b"fmt ":
             bytes_a_second = struct.unpack("<HHII", file.read(12))[3]
         file.seek(start + length + length % 2)
-    return 0.0, 0.0
+    raise struct.error

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A WAV file that ends before its header says is reported, and no other file is."""
+"""A WAV file that ends before its header says is reported, and no other file is; one that does not
+say its length is read to its end."""
 
 import struct
 import sys
@@ -12,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))  # rows_sounds.py
 
 from rows_sounds import pcm, voice, wav
 
+from thunder_core.engine.speech.audio import read_sound
 from thunder_core.wav import missing_end
 
 SOUND = pcm(voice(1.0))
@@ -76,3 +78,12 @@ def test_whole_files_streams_and_other_files_are_not_reported(tmp_path, data):
 
 def test_what_is_no_file_is_not_reported(tmp_path):
     assert missing_end(tmp_path) == missing_end(tmp_path / "none.wav") == ""
+
+
+@pytest.mark.parametrize("before", [b"", b"LIST" + struct.pack("<I", 3) + b"abc\0"])
+def test_a_stream_that_tells_no_length_is_read_whole(tmp_path, monkeypatch, before):
+    monkeypatch.setenv("PATH", str(tmp_path))  # without ffmpeg
+    for name, told in (("told.wav", {}), ("stream.wav", {"claimed": 0, "riff": 0})):
+        (tmp_path / name).write_bytes(wav(SOUND, before=before, **told))
+    whole, stream = (read_sound(tmp_path / name).samples for name in ("told.wav", "stream.wav"))
+    assert len(stream) == 16000 and np.array_equal(stream, whole)

@@ -2,6 +2,7 @@
 """Reads any sound file as 16 kHz mono speech for the models, or raises an error that explains why
 it cannot."""
 
+import contextlib
 import math
 import os
 import shutil
@@ -18,6 +19,7 @@ from ...errors import BadSound, NoVoice
 from ...files import not_a_file
 from ...progress import no_progress, Progress
 from ...types import RATE, Speech
+from ...wav import Unsized
 from . import speaking_channel
 
 SHORTEST = 0.3  # seconds; less than a syllable, and less than the encoder's receptive field
@@ -237,9 +239,12 @@ def _read_with_soundfile(
     """The sound as libsndfile reads it; None when that does not know the format."""
     import soundfile
 
+    file = path if os.name == "nt" else os.fsencode(path)  # a name need not be UTF-8
     try:
-        # a name need not be UTF-8
-        sound = soundfile.SoundFile(path if os.name == "nt" else os.fsencode(path))
+        sound = soundfile.SoundFile(file)
+        if not sound.frames:
+            with contextlib.suppress(ValueError):
+                sound = soundfile.SoundFile(Unsized(file))
     except (soundfile.LibsndfileError, TypeError, OSError):
         return None
     with sound:
