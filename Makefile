@@ -32,7 +32,8 @@
 #   make clean         removes out/ and the environments
 #
 # A BLENDER that is a wrapper around a root of its own gets told in BLENDER_BIND which folders it must see.
-# Tests read THUNDER_DATA (a folder of recordings) and BLENDER; what is unset is skipped, with the reason.
+# Tests read THUNDER_DATA (a folder of recordings) and BLENDER; what is unset is skipped, with the reason. CI allows no other
+# reason (.ci/skipped). Where the machine has no ffmpeg, tests use one of requirements/test.txt.
 
 AUDIO ?=
 TEXT ?=

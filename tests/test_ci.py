@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The script that checks a clean clone names what failed, also what passed when it was run once
-more."""
+more, and fails where a test was skipped."""
 
+import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ pytestmark = pytest.mark.skipif(
 
 MAKE = """#!/usr/bin/env bash
 echo "make $* [${PYTEST_ADDOPTS-}]" >> "$CALLS"
+[ "$1" != test ] || printf '%s' "$TRIED" >> "$THUNDER_TRIED"
 echo "2 tests - 1 a minute"
 case " $* " in
   *" $BROKEN "*) echo "FAILED tests/gui/test_x.py::test_click[two words] - lost"; echo "ERROR tests/gui/test_y.py::test_key - no window"
@@ -27,10 +30,10 @@ exit 0
 
 @pytest.fixture
 def run(tmp_path):
-    """The script beside a `make` that only notes its calls: run(what fails, whether again) gives
-    exit code, lines, calls."""
+    """The script beside a `make` that only notes its calls: run(what fails, whether again, what was
+    tried, **environment) gives exit code, lines, calls."""
     for path, text in (
-        (".ci/run", (ROOT / ".ci" / "run").read_text(encoding="utf-8")),
+        *((f".ci/{name}", (ROOT / ".ci" / name).read_text("utf-8")) for name in ("run", "skipped")),
         ("bin/make", MAKE),
         ("setup/python.sh", "#!/bin/sh\ntrue\n"),
         # which the script waits for before it installs the Blenders
@@ -40,18 +43,20 @@ def run(tmp_path):
         (tmp_path / "clone" / path).write_text(text)
         (tmp_path / "clone" / path).chmod(0o755)
 
-    def call(broken="", again=False):
+    def call(broken="", again=False, tried=(["a test", ""],), **more):
         calls = tmp_path / "calls"
         environment = os.environ | {
             "PATH": f"{tmp_path / 'clone' / 'bin'}{os.pathsep}{os.environ['PATH']}",
             "CALLS": str(calls),
             "BROKEN": broken or "nothing",
             "TWICE": "yes" if again else "no",
+            "TRIED": "".join(f"{json.dumps(each)}\n" for each in tried),
         }
-        environment.pop("PYTEST_ADDOPTS", None)
+        for name in ("PYTEST_ADDOPTS", "THUNDER_DATA", "BLENDER"):
+            environment.pop(name, None)
         script = str(tmp_path / "clone" / ".ci" / "run")
         done = subprocess.run(
-            ["bash", script], env=environment, capture_output=True, text=True, timeout=60
+            ["bash", script], env=environment | more, capture_output=True, text=True, timeout=60
         )
         return done.returncode, done.stdout.splitlines(), calls.read_text().splitlines()
 
@@ -94,4 +99,64 @@ def test_a_window_part_that_ended_without_a_result_is_counted_too(run, tmp_path)
     assert code == 0 and lines[-3:-1] == [
         "Window tests that failed at their first try: 1",
         "  all of them: no test was named",
+    ]
+
+
+NO_DATA, NO_FFMPEG = "THUNDER_DATA names no folder of recordings", "no ffmpeg on PATH"
+OLD = "from 5.0 on Blender offers no path beside the file here"
+
+
+@pytest.mark.parametrize(
+    "tried, environment, ran, skipped, is_right",
+    [
+        ([["a", ""], ["b", OLD], ["b", ""]], {}, 2, 0, True),  # another Blender ran it
+        ([["a", ""], ["b", NO_DATA]], {}, 1, 1, True),
+        ([["a", ""], ["b", NO_DATA]], {"THUNDER_DATA": "named"}, 1, 1, False),
+        ([["a", ""], ["b", NO_FFMPEG]], {}, 1, 1, False),
+        ([], {}, 0, 0, False),
+    ],
+)
+def test_a_skipped_test_fails_unless_ci_cannot_bring_what_it_needs(
+    run, tried, environment, ran, skipped, is_right
+):
+    code, lines, _ = run(tried=tried, **environment)
+    assert f"{ran} tests ran, {skipped} were skipped" in lines
+    assert (code, lines[-1]) == ((0, "All parts passed") if is_right else (1, "FAILED: skipped"))
+    assert ("    b" in lines) == (skipped and not is_right)
+
+
+TESTS = """
+import pytest
+
+def test_that_runs(): pass
+def test_that_fails(): assert False
+@pytest.mark.skipif(True, reason="of a mark")
+def test_of_a_mark(): pass
+def test_of_a_call(): pytest.skip("of a call")
+@pytest.fixture
+def lacking(): pytest.importorskip("no_such_module", reason="of a fixture")
+def test_of_a_fixture(lacking): pass
+@pytest.mark.xfail
+def test_expected_to_fail(): assert False
+"""
+
+
+def test_ci_is_told_of_every_test(tmp_path):
+    (tmp_path / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text("utf-8"))
+    (tmp_path / "test_some.py").write_text(TESTS)
+    (tmp_path / "test_module.py").write_text(
+        'import pytest\npytest.skip("of a module", allow_module_level=True)\n'
+    )
+    (tmp_path / "pytest.ini").write_text(f"[pytest]\npythonpath = {ROOT / 'tests'}\n")
+    environment = os.environ | {"THUNDER_TRIED": str(tmp_path / "tried")}
+    subprocess.run([sys.executable, "-m", "pytest"], cwd=tmp_path, env=environment, timeout=120)
+    told = [json.loads(line) for line in (tmp_path / "tried").read_text().splitlines()]
+    assert sorted((test.rpartition("::")[2], reason) for test, reason in told) == [
+        ("test_expected_to_fail", ""),
+        ("test_module.py", "of a module"),
+        ("test_of_a_call", "of a call"),
+        ("test_of_a_fixture", "of a fixture"),
+        ("test_of_a_mark", "of a mark"),
+        ("test_that_fails", ""),
+        ("test_that_runs", ""),
     ]

@@ -8,7 +8,7 @@ import pytest
 from running_engine import connection, stop_engine  # noqa: F401
 from thunder.thunder_core import engine_python
 
-pytestmark = pytest.mark.one_blender
+ONE = pytest.mark.one_blender
 
 
 @pytest.fixture
@@ -28,7 +28,12 @@ def environment(connection, tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="a shell script stands for the Python")
 @pytest.mark.parametrize(
-    "named", ["{}", "{}/bin/python", "//env"], ids=["environment", "executable", "beside the file"]
+    "named",
+    [
+        pytest.param("{}", id="environment", marks=ONE),
+        pytest.param("{}/bin/python", id="executable", marks=ONE),
+        pytest.param("//env", id="beside the file"),
+    ],
 )
 def test_the_python_that_is_named_runs_the_engine(blender, connection, environment, named):
     if named.startswith("//") and blender.app.version >= (5, 0):
