@@ -99,7 +99,8 @@ def _hear(workspace: Workspace, args: Namespace) -> str:
         args.quiet_clips,
     )
     if units is None:
-        config = {"count": made.count, "width": made.centroids.shape[1]}
+        count, width = made.centroids.shape
+        config = {"count": count, "width": width}
         tensors = {"centroids": torch.from_numpy(made.centroids)}
         workspace.export(
             "units",
