@@ -25,7 +25,7 @@ class LipReader(nn.Module):
     ):
         super().__init__()
         # metres: about the spread of a mouth's vertices
-        self.register_buffer("scale", torch.tensor(0.003))
+        self.scale = nn.Buffer(torch.tensor(0.003))
         self.lips_in = nn.Linear(3 * vertices, width)
         self.layers = nn.ModuleList(ParallelLayer(width, heads, 2 * width) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
@@ -33,7 +33,7 @@ class LipReader(nn.Module):
         self.to_audio = nn.Linear(width, audio)
         # two a frame: more phones are said in a second than 25 frames can hold
         self.to_text = nn.Linear(width, 2 * len(PHONES))
-        self.register_buffer("slopes", alibi_slopes(heads), persistent=False)
+        self.slopes = nn.Buffer(alibi_slopes(heads), persistent=False)
 
     def forward(self, lips: Tensor) -> tuple[Tensor, Tensor]:
         """lips [B, T, V, 3], metres from rest → (speech features [B, T, audio], text

@@ -77,9 +77,9 @@ class LipVideo(nn.Module):
         grey = torch.tensor([_GREY.get(name, _SKIN) for name in names])
         inside = torch.tensor([name in _MOUTH_PARTS for name in names])
         fade = (1 - (lips - centre[torch.from_numpy(kept), 2]) * 1e3 / _FADE).clamp(0.2, 1)
-        self.register_buffer("triangles", torch.from_numpy(local.reshape(-1, 3)), persistent=False)
-        self.register_buffer("grey", torch.where(inside, grey * fade, grey), persistent=False)
-        self.register_buffer("light", torch.tensor(_LIGHT), persistent=False)
+        self.triangles = nn.Buffer(torch.from_numpy(local.reshape(-1, 3)), persistent=False)
+        self.grey = nn.Buffer(torch.where(inside, grey * fade, grey), persistent=False)
+        self.light = nn.Buffer(torch.tensor(_LIGHT), persistent=False)
 
     @torch.no_grad()
     def of_packed(self, x: Tensor) -> Tensor:

@@ -27,8 +27,8 @@ class ShapedSound(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.register_buffer("window", torch.hann_window(WINDOW), persistent=False)
-        self.register_buffer("spread", torch.from_numpy(bands_to_bins()), persistent=False)
+        self.window = nn.Buffer(torch.hann_window(WINDOW), persistent=False)
+        self.spread = nn.Buffer(torch.from_numpy(bands_to_bins()), persistent=False)
 
     def forward(self, amplitude: Tensor, hertz: Tensor, turned: Tensor, noise: Tensor) -> Tensor:
         """Waveform [B, 160 N] of log amplitudes [B, N, 2, 80], a pitch [B, N] in Hz whose phase at

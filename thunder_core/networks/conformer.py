@@ -9,6 +9,7 @@ the engine. `attention` is that of all networks here.
 
 import math
 from collections import OrderedDict
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -160,15 +161,16 @@ class Conformer(nn.Module):
         self.head_width = width // heads
         # without effect, but present in weight files
         self.masked_spec_embed = nn.Parameter(torch.zeros(width))
+        projection = nn.Linear(inputs, width)
         self.feature_projection = nn.Sequential(
-            OrderedDict(layer_norm=nn.LayerNorm(inputs), projection=nn.Linear(inputs, width))
+            OrderedDict(layer_norm=nn.LayerNorm(inputs), projection=projection)
         )
-        self.encoder = nn.Module()
+        self.encoder: Any = nn.Module()
         self.encoder.layers = nn.ModuleList(Layer(width, heads, kernel) for _ in range(layers))
         self.apply(_initialise)
         bound = math.sqrt(1 / inputs)
-        nn.init.uniform_(self.feature_projection.projection.weight, -bound, bound)
-        nn.init.uniform_(self.feature_projection.projection.bias, -bound, bound)
+        nn.init.uniform_(projection.weight, -bound, bound)
+        nn.init.uniform_(projection.bias, -bound, bound)
 
     def forward(self, x: Tensor, chunk: int | None = None) -> list[Tensor]:
         """Output [B, N, width] of every layer, of stacked spectra [B, N, inputs]; the last one's

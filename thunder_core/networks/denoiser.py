@@ -123,10 +123,10 @@ class Standardised(Network):
 
     def __init__(self, config):
         super().__init__(config)
-        self.register_buffer("motion_mean", torch.zeros(config.motion))
-        self.register_buffer("motion_std", torch.ones(config.motion))
-        self.register_buffer("audio_mean", torch.zeros(config.audio))
-        self.register_buffer("audio_std", torch.ones(config.audio))
+        self.motion_mean = nn.Buffer(torch.zeros(config.motion))
+        self.motion_std = nn.Buffer(torch.ones(config.motion))
+        self.audio_mean = nn.Buffer(torch.zeros(config.audio))
+        self.audio_std = nn.Buffer(torch.ones(config.audio))
 
     def standardise(self, motion: Tensor) -> Tensor:
         """Packed motion [B, T, C] in the units of the network: mean 0, deviation 1 over the
@@ -160,14 +160,11 @@ class Denoiser(Standardised):
         if config.style:
             # "any style", for performances without a direction
             self.no_style = nn.Parameter(torch.zeros(config.style))
-            self.style_in = nn.Sequential(
-                nn.Linear(config.style, config.width),
-                nn.SiLU(),
-                nn.Linear(config.width, 3 * config.width),
-            )
+            last = nn.Linear(config.width, 3 * config.width)
+            self.style_in = nn.Sequential(nn.Linear(config.style, config.width), nn.SiLU(), last)
             # a new model with styles behaves like one without
-            nn.init.zeros_(self.style_in[-1].weight)
-            nn.init.zeros_(self.style_in[-1].bias)
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
         if config.events:
             # "any event", where nothing is planned
             self.no_events = nn.Parameter(torch.zeros(config.events))
@@ -175,17 +172,17 @@ class Denoiser(Standardised):
             # a new model with events behaves like one without
             nn.init.zeros_(self.events_in.weight)
             nn.init.zeros_(self.events_in.bias)
-            self.register_buffer("event_sizes", torch.from_numpy(SIZES.copy()), persistent=False)
+            self.event_sizes = nn.Buffer(torch.from_numpy(SIZES.copy()), persistent=False)
         self.layers = nn.ModuleList(
             DecoderLayer(config, DiagonalCrossAttention, config.dropout)
             for _ in range(config.layers)
         )
         self.norm = nn.LayerNorm(config.width)
         self.motion_out = nn.Linear(config.width, config.motion)
-        self.register_buffer("slopes", alibi_slopes(config.heads), persistent=False)
+        self.slopes = nn.Buffer(alibi_slopes(config.heads), persistent=False)
         if config.style:
-            self.register_buffer("style_mean", torch.zeros(config.style))
-            self.register_buffer("style_std", torch.ones(config.style))
+            self.style_mean = nn.Buffer(torch.zeros(config.style))
+            self.style_std = nn.Buffer(torch.ones(config.style))
 
     def forward(
         self, x: Tensor, step: Tensor, audio: Tensor, silent: Tensor | None = None,

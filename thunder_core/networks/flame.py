@@ -5,6 +5,7 @@
 
 from dataclasses import replace
 from importlib import metadata
+from typing import Any
 
 import numpy as np
 import torch
@@ -70,19 +71,17 @@ class FlameLayer(nn.Module):
             used[~of_jaw].tolist(),
         )
         self.moving = [joint for joint in range(1, 5) if np.any(weights[:, joint])]
-        self.add_buffer("template", head.v_template[ids].T.reshape(-1))  # [3·m]
+        self.template = self._buffer(head.v_template[ids].T.reshape(-1))  # [3·m]
         # the jaw's correctives are directions like the channels', so that speech costs one product
-        self.add_buffer(
-            "directions",
-            np.concatenate([directions, correctives[used[of_jaw]]]).reshape(-1, 3 * len(weights)),
+        self.directions = self._buffer(
+            np.concatenate([directions, correctives[used[of_jaw]]]).reshape(-1, 3 * len(weights))
         )
-        self.add_buffer("joints", regressor @ head.v_template.astype(np.float64))  # [5, 3]
-        self.add_buffer(
-            "joint_directions",
-            np.einsum("jv,vcn->njc", regressor, shapedirs).reshape(head.channels, -1),
+        self.joints = self._buffer(regressor @ head.v_template.astype(np.float64))  # [5, 3]
+        self.joint_directions = self._buffer(
+            np.einsum("jv,vcn->njc", regressor, shapedirs).reshape(head.channels, -1)
         )
-        self.add_buffer("correctives", correctives[used[~of_jaw]].reshape(-1, 3 * len(weights)))
-        self.add_buffer("weights", weights.T)  # [5, m]
+        self.correctives = self._buffer(correctives[used[~of_jaw]].reshape(-1, 3 * len(weights)))
+        self.weights = self._buffer(weights.T)  # [5, m]
         pairs = (
             np.moveaxis(head.correctives[ids], (0, 1, 2), (2, 1, 0))
             if head.corrective_pairs
@@ -94,13 +93,12 @@ class FlameLayer(nn.Module):
         self.pairs = [
             tuple(places.index(name) for name in head.corrective_pairs[number]) for number in moving
         ]
-        self.add_buffer("products", pairs[moving].reshape(-1, 3 * len(weights)))
+        self.products = self._buffer(pairs[moving].reshape(-1, 3 * len(weights)))
 
-    def add_buffer(self, name: str, array: np.ndarray) -> None:
-        """Register an array as a buffer, which is not stored with a network's weights."""
-        self.register_buffer(
-            name, torch.tensor(np.ascontiguousarray(array), dtype=self.dtype), persistent=False
-        )
+    def _buffer(self, array: np.ndarray) -> nn.Buffer:
+        """An array as a buffer, which is not stored with a network's weights."""
+        array = np.ascontiguousarray(array)
+        return nn.Buffer(torch.tensor(array, dtype=self.dtype), persistent=False)
 
     def forward(
         self,
@@ -261,7 +259,7 @@ def _head(arrays: dict[str, np.ndarray]) -> Head:
         )
     if not all(np.isfinite(arrays[name]).all() for name in (*POSE, "seen")):
         raise BadRequest("The head's pose is not finite: look for a broken driver or key")
-    model = {name: np.asarray(arrays[name], np.float32) for name in MODEL}
+    model: dict[str, Any] = {name: np.asarray(arrays[name], np.float32) for name in MODEL}
     # FLAME has none of ours
     return replace(
         load_head(), corrective_pairs=(), correctives=np.zeros((0, 3, 0), np.float32), **model

@@ -379,15 +379,15 @@ class Judge(Network):
         w = config.width
         # How speech features nearby predict opening and width, in deviations; measured on real
         # faces, not learned.
-        self.register_buffer("map", torch.zeros(2, config.speech, TAPS))
-        self.register_buffer("map_offset", torch.zeros(2))
+        self.map = nn.Buffer(torch.zeros(2, config.speech, TAPS))
+        self.map_offset = nn.Buffer(torch.zeros(2))
         self.speech_in = nn.Linear(SAID, w)
         self.lips_in = nn.Linear(8 * _PLACES + 20 + 6 * len(LAGS) + 4, w)
         self.body = _Convolutions(w, config.kernel, config.dilations)
         self.out = nn.Linear(w, 2)
         # Weights of the correlations of a whole clip's opening with the model's expectation, and
         # with what inner layers predict; set after training.
-        self.register_buffer("by_correlation", torch.zeros(2))
+        self.by_correlation = nn.Buffer(torch.zeros(2))
         # Parts of the opinions: the distance from the expectation in the motion's direction near a
         # frame, and of the clip; and in the requested one.
         self.by_distance = nn.Parameter(

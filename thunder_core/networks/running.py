@@ -14,6 +14,7 @@ from torch import Tensor
 from .denoiser import Denoiser
 from .judge import Judge
 from .speech import MeshToSpeech, SpeakerEncoder, SpeechEncoder, Vocoder
+from .weights import Network
 
 
 class JudgeOfLips(Judge):
@@ -48,7 +49,7 @@ class SeenMouth(MeshToSpeech):
         )
 
 
-KINDS = {
+KINDS: dict[str, type[Network] | type[SpeakerEncoder]] = {
     "denoiser": Denoiser, "distilled": Denoiser, "encoder": SpeechEncoder,
     "encoder-t": SpeechEncoder,
     "judge": JudgeOfLips, "m2s": SeenMouth, "vocoder": Vocoder, "speaker": SpeakerEncoder,
@@ -68,7 +69,7 @@ class TorchNetwork:
     def __call__(self, **inputs: np.ndarray) -> list[np.ndarray]:
         """Outputs for inputs by name; those that the network does not have are ignored."""
         given = {
-            name: torch.from_numpy(np.require(value, None, "CW"))
+            name: torch.from_numpy(np.require(value, None, ["C", "W"]))
             for name, value in inputs.items()
             if name in self._inputs
         }

@@ -90,8 +90,8 @@ class LogMel(nn.Module):
         filters = melscale_fbanks(
             self.size // 2 + 1, 0.0, RATE / 2, BINS, RATE, norm="slaney", mel_scale="slaney"
         )
-        self.register_buffer("filters", filters, persistent=False)
-        self.register_buffer("window", torch.hann_window(window), persistent=False)
+        self.filters = nn.Buffer(filters, persistent=False)
+        self.window = nn.Buffer(torch.hann_window(window), persistent=False)
 
     def forward(self, samples: Tensor) -> Tensor:
         """Log-mel [B, frames, 80] of [B, samples]."""
@@ -110,7 +110,7 @@ class SpeechEncoder(Network):
     def __init__(self, config: EncoderConfig = EncoderConfig()):
         super().__init__(config)
         self.log_mel = LogMel(400)
-        self.register_buffer("mel_std", torch.full((BINS,), 1.5))
+        self.mel_std = nn.Buffer(torch.full((BINS,), 1.5))
         if config.body:
             self.body = transformers_package().AutoModel.from_config(_body_config(config.body))
         else:
@@ -221,11 +221,13 @@ def phonetic(hidden: Tensor, logits: Tensor, frames: int) -> Tensor:
 # ---- the input
 
 
-class _Space(nn.Module):
+class Space(nn.Module):
     """An input of mesh-to-speech: a function of expression and jaw. channels: n of the expression
-    basis."""
+    basis. size: values per frame. shake: noise on them in training."""
 
     channels: int
+    size: int
+    shake: float
 
     def of_packed(self, x: Tensor) -> Tensor:
         """The same of packed motions x [B, T, n + 9]."""
@@ -233,7 +235,7 @@ class _Space(nn.Module):
         return self(x[..., columns.expression], x[..., columns.jaw])
 
 
-class _Vertices(_Space):
+class _Vertices(Space):
     """Expression [B, T, n] and jaw [B, T, 3] → offsets of some vertices [B, T, m, 3], metres from
     the rest pose.
 
@@ -246,14 +248,10 @@ class _Vertices(_Space):
         super().__init__()
         self.channels = head.channels
         self.layer = FlameLayer(head, ids)
-        self.register_buffer(
-            "rest", torch.from_numpy(head.v_template[ids].astype(np.float32)), persistent=False
+        self.rest = nn.Buffer(
+            torch.from_numpy(head.v_template[ids].astype(np.float32)), persistent=False
         )
-
-    @property
-    def size(self) -> int:
-        """Values per frame."""
-        return 3 * len(self.rest)
+        self.size = 3 * len(self.rest)
 
     def forward(self, expression: Tensor, jaw: Tensor) -> Tensor:
         """Expression [B, T, n] and jaw [B, T, 3] → offsets [B, T, m, 3], metres."""
@@ -271,8 +269,8 @@ class Mouth(_Vertices):
 
     def __init__(self, head: Head):
         super().__init__(head, head.mouth_vertices)
-        self.register_buffer("lips", torch.from_numpy(lip_places(head)), persistent=False)
-        self.register_buffer("inner", torch.from_numpy(head.mouth_parts != LIPS), persistent=False)
+        self.lips = nn.Buffer(torch.from_numpy(lip_places(head)), persistent=False)
+        self.inner = nn.Buffer(torch.from_numpy(head.mouth_parts != LIPS), persistent=False)
 
     def shape(self, moved: Tensor) -> Tensor:
         """Gap of the inner lips and distance of the corners [B, T, 2], metres, of offsets [B, T,
@@ -296,7 +294,7 @@ class Face(_Vertices):
         super().__init__(head, np.arange(len(head.v_template)))
 
 
-class Coefficients(_Space):
+class Coefficients(Space):
     """`exp2s`: x = [ψ | θ_jaw] [B, T, n + 3], each in units of about its spread."""
 
     shake = 0.1
@@ -304,23 +302,18 @@ class Coefficients(_Space):
     def __init__(self, head: Head):
         super().__init__()
         self.channels = head.channels
-        self.register_buffer(
-            "unit",
+        self.unit = nn.Buffer(
             torch.cat([torch.full((head.channels,), 0.15), torch.full((3,), 0.05)]),
             persistent=False,
         )
-
-    @property
-    def size(self) -> int:
-        """Values per frame."""
-        return len(self.unit)
+        self.size = len(self.unit)
 
     def forward(self, expression: Tensor, jaw: Tensor) -> Tensor:
         """Expression [B, T, n] and jaw [B, T, 3] → [B, T, n + 3]."""
         return torch.cat([expression, jaw], -1) / self.unit
 
 
-SPACES: dict[str, Callable[[Head], _Space]] = {
+SPACES: dict[str, Callable[[Head], Space]] = {
     "mouth": Mouth,
     "face": Face,
     "exp": Coefficients,
@@ -353,10 +346,10 @@ class MeshToSpeech(Network):
         w = config.width
         # Inputs are brought to unit spread by one number, so that directions keep their relative
         # size.
-        self.register_buffer("scale", torch.tensor(0.003))
-        self.register_buffer("mel_mean", torch.zeros(BINS))
-        self.register_buffer("mel_std", torch.ones(BINS))
-        self.register_buffer("unit_log_prior", torch.zeros(config.units))
+        self.scale = nn.Buffer(torch.tensor(0.003))
+        self.mel_mean = nn.Buffer(torch.zeros(BINS))
+        self.mel_std = nn.Buffer(torch.ones(BINS))
+        self.unit_log_prior = nn.Buffer(torch.zeros(config.units))
         self.mesh_in = nn.Sequential(
             nn.Linear(config.inputs, 2 * w), nn.GELU(), nn.Linear(2 * w, w), nn.LayerNorm(w)
         )
@@ -495,8 +488,8 @@ class Vocoder(Network):
     def __init__(self, config: VocoderConfig = VocoderConfig()):
         super().__init__(config)
         w = config.width
-        self.register_buffer("mel_mean", torch.zeros(BINS))
-        self.register_buffer("mel_std", torch.ones(BINS))
+        self.mel_mean = nn.Buffer(torch.zeros(BINS))
+        self.mel_std = nn.Buffer(torch.ones(BINS))
         self.mel_in = nn.Conv1d(BINS, w, config.kernel, padding=config.kernel // 2)
         self.unit_in = nn.Embedding(config.units, w)
         self.speaker_in = nn.Linear(config.speaker, w)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, Self, TypeVar
 
 import torch
 from safetensors.torch import save_file
@@ -15,6 +15,8 @@ from torch import nn, Tensor
 from ..engine.network import build_config, GRAPH, misfit, read_weights
 from ..errors import BadWeights
 from ..files import part_of, write_file
+
+N = TypeVar("N", bound=nn.Module)
 
 
 def save_weights(path: Path, tensors: dict[str, Tensor], config: dict, card: dict) -> None:
@@ -39,7 +41,7 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict]:
     return {name: torch.from_numpy(array) for name, array in arrays.items()}, config
 
 
-def load_network(path: Path, make: Callable[[dict], nn.Module]) -> nn.Module:
+def load_network(path: Path, make: Callable[[dict], N]) -> N:
     """The network that `make` builds from the configuration of `path`, filled, frozen and in eval
     mode.
 

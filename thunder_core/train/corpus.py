@@ -130,6 +130,7 @@ class Corpus:
         None without one."""
         if clip.tracked < 0:
             return None
+        assert self._tracked is not None
         return self._tracked.reshape(-1, columns)[
             clip.tracked : clip.tracked + clip.length // 640
         ].astype(np.float32)

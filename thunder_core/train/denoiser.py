@@ -20,8 +20,8 @@ from ..engine.diffusion import alpha_bar, STEPS
 from ..engine.speech.encoder import LOUDNESS
 from ..events import EVENTS, LIPS
 from ..face.head import Head
-from ..networks.denoiser import Denoiser, DenoiserConfig, noisy
-from ..networks.speech import MeshToSpeech, Mouth, phonetic, SPACES, SpeechEncoder
+from ..networks.denoiser import Denoiser, DenoiserConfig, noisy, Standardised
+from ..networks.speech import MeshToSpeech, Mouth, phonetic, Space, SPACES, SpeechEncoder
 from ..types import COEFFICIENTS, Columns, in_group, MOUTH
 from .loop import fit, Schedule
 from .m2s import speech_loss, SpeechBatches
@@ -44,7 +44,7 @@ M2S_WEIGHT = 0.5
 LEAST_SPREAD = 0.02
 
 
-def standardise(denoiser: nn.Module, batches: SpeechBatches) -> None:
+def standardise(denoiser: Standardised, batches: SpeechBatches) -> None:
     """Set mean and deviation of motion and speech features from a sample of the training set."""
     rng = np.random.default_rng(0)
     items = [batches(rng) for _ in range(40)]
@@ -76,10 +76,9 @@ class Performer(nn.Module):
             return item["features"]
         with torch.no_grad(), torch.autocast(item["waves"].device.type, enabled=False):
             prepared = self.encoder.prepare(item["waves"])
-        frames = item["features"].shape[1]
-        return torch.cat(
-            [phonetic(*self.encoder(prepared), frames), item["features"][..., -LOUDNESS:]], -1
-        )
+        hidden, logits = self.encoder(prepared)
+        read = phonetic(hidden, logits, item["features"].shape[1])
+        return torch.cat([read, item["features"][..., -LOUDNESS:]], -1)
 
     def style(self, item: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """The denoiser's condition besides the sound, [B, 1 or T, style], and the rows for which it
@@ -123,7 +122,8 @@ class DenoiserLoss:
         names = [*head.expression_names, *["jaw"] * 3, *[""] * 6]
         self.speaking = torch.tensor(in_group(names, (*MOUTH, *COEFFICIENTS)), device=device)
         self.spread = _spreads(batches, self.mouth, denoiser.to(device))
-        self.m2s, self.m2s_weight, self.m2s_view = None, 0.0, self.mouth
+        self.m2s, self.m2s_weight = None, 0.0
+        self.m2s_view: Space = self.mouth
         if speech is not None:
             self.m2s = speech.m2s.to(device).eval().requires_grad_(False)
             self.m2s_weight = speech.weight
@@ -161,7 +161,7 @@ class DenoiserLoss:
         )
 
     def compare(
-        self, network: nn.Module, x0: Tensor, truth: Tensor, item: dict[str, Tensor],
+        self, network: Standardised, x0: Tensor, truth: Tensor, item: dict[str, Tensor],
         more: Callable[[Tensor, Tensor], dict[str, Tensor]] | None = None,
         supervised: Tensor | None = None,
     ) -> dict[str, Tensor]:  # fmt: skip
@@ -201,9 +201,8 @@ class DenoiserLoss:
         if not rows.any():
             return view.new_zeros(()), 0.0
         true = {name: item[name][rows] for name in ("mel", "units")}
-        return speech_loss(*m2s(view[rows], item["voices"][rows]), true)["total"], float(
-            rows.float().mean()
-        )
+        logits, mel = m2s(view[rows], item["voices"][rows])
+        return speech_loss(logits, mel, true)["total"], float(rows.float().mean())
 
     def _with_estimates(
         self, denoiser: Denoiser, truth: Tensor, noise: Tensor, step: Tensor,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn, Tensor
+from torch import Tensor
 from tqdm import tqdm
 
 from ..direction import Direction
@@ -197,7 +197,7 @@ def distil(
         )
 
     def loss(
-        model: nn.Module, item: dict[str, Tensor], rng: np.random.Generator
+        model: Denoiser, item: dict[str, Tensor], rng: np.random.Generator
     ) -> dict[str, Tensor]:
         item = {name: value.to(device) for name, value in item.items()}
         estimates = [x.float() for x in from_noise(model, item, STEPS, LEAST_NOISE)]

@@ -130,9 +130,10 @@ def write_graphs(folder: Path) -> list[Path]:
     """Write the graph of every network of a folder of weights that has one; returns the files."""
     written = []
     for name, trace in TRACED.items():
-        network = KINDS[name].load(folder, name) if (folder / f"{name}.json").exists() else None
-        traced = None if network is None else trace(network)
-        if traced is not None:
+        if not (folder / f"{name}.json").exists():
+            continue
+        network = KINDS[name].load(folder, name)
+        if traced := trace(network):
             written.append((folder / name).with_suffix(GRAPH))
             write_file(written[-1], graph_of(network, traced))
     return written

@@ -242,25 +242,26 @@ class Lessons:
         size = torch.from_numpy(np.stack(sizes)).float().to(self.device)
         moved = seen[:, :, self.lip]
         truths = (truth[whose][:, :, self.lip] for truth in (taught, plain))
-        compared = [(moved, truth, elsewhere) for truth in truths]
+        compared: list[tuple[Tensor, ...]] = [(moved, truth, elsewhere) for truth in truths]
         if not poses:
             # without the pose that lips hold over loud frames
             compared = [
                 tuple(lips - lips[:, sounds].mean(1, keepdim=True) for lips in each)
                 for each in compared
             ]
-        error = torch.stack([lip_error(*each, size) for each in compared], -1)
+        error = torch.stack(
+            [lip_error(seen, truth, wrong, size) for seen, truth, wrong in compared], -1
+        )
         sound = torch.from_numpy(clip.features.astype(np.float32))
         lips = seen[:, :, self.mouth.lips].cpu()
         first = torch.tensor([i == 0 for of_take in kinds for i in range(1 + len(of_take))])
-        return Lesson(
-            sound, torch.from_numpy(clip.opening), *(self._see(x)[whose][:, :,
-            self.mouth.lips].cpu() for x in (clip.expected, clip.asked)),
-            lips,
-            torch.log(FLOOR + error).cpu() + left_open(sound[None].expand(len(lips), -1, -1),
-            lips)[..., None],
-            first,
-        )  # fmt: skip
+        expected, asked = (
+            self._see(x)[whose][:, :, self.mouth.lips].cpu() for x in (clip.expected, clip.asked)
+        )
+        penalty = left_open(sound[None].expand(len(lips), -1, -1), lips)[..., None]
+        target = torch.log(FLOOR + error).cpu() + penalty
+        opening = torch.from_numpy(clip.opening)
+        return Lesson(sound, opening, expected, asked, lips, target, first)
 
 
 def load_clips(folders: list[Path], split: str) -> list[SampledClip]:
@@ -360,7 +361,7 @@ def set_map(judge: Judge, kernels: dict[str, Kernels], aligned: bool) -> None:
             (1 - share) * constants.phones,
             (1 - share) * constants.loudness,
         )
-        if share:
+        if share and constants.map is not None:
             kernel[REACH - MAP_REACH : REACH + MAP_REACH + 1] += share * constants.map
         judge.map[row] = torch.from_numpy(kernel.T / constants.deviation_both).float()
         judge.map_offset[row] = -constants.mean_both / constants.deviation_both
@@ -465,12 +466,16 @@ def train_judge(
                 x
             )
 
-        both = guess, item["target"]
+        target = item["target"]
         moments = F.smooth_l1_loss(
-            *(from_clip_mean(x[correct])[there[correct]] for x in both), beta=0.1
+            from_clip_mean(guess[correct])[there[correct]],
+            from_clip_mean(target[correct])[there[correct]],
+            beta=0.1,
         )
         rank = F.smooth_l1_loss(
-            *(from_clip_mean(clip_means(x, item)[correct]) for x in both), beta=0.1
+            from_clip_mean(clip_means(guess, item)[correct]),
+            from_clip_mean(clip_means(target, item)[correct]),
+            beta=0.1,
         )
         usual = model.hard(
             *(item[name][correct] for name in ("speech", "expected", "there"))

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +22,9 @@ import torch.distributed as dist
 from torch import nn, Tensor
 
 from ..files import part_of
+
+N = TypeVar("N", bound=nn.Module)
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -73,11 +77,11 @@ def _average(gradients: list[Tensor], processes: int) -> None:
         gradient.copy_(mean.view_as(gradient))
 
 
-class _Training:
+class _Training(Generic[N]):
     """The content of a checkpoint: the model, its optimiser, the moving average of its weights, the
     number of steps done."""
 
-    def __init__(self, model: nn.Module, schedule: Schedule, path: Path, device: str):
+    def __init__(self, model: N, schedule: Schedule, path: Path, device: str):
         self.model, self.path, self.step = model, path, 0
         self.trainable = [p for p in model.parameters() if p.requires_grad]
         self.optimiser = torch.optim.AdamW(
@@ -128,7 +132,7 @@ class _Training:
                     self.averaged[k].copy_(v)
         self.step += 1
 
-    def validate(self, measure: Callable[[nn.Module], dict[str, float]]) -> dict[str, float]:
+    def validate(self, measure: Callable[[N], dict[str, float]]) -> dict[str, float]:
         """Figures of the averaged weights, rounded; the current weights are put back."""
         current = self._weights()
         self.model.load_state_dict(self.averaged)
@@ -179,15 +183,15 @@ class _Log:
 
 
 def fit(
-    model: nn.Module,
-    batch: Callable[[np.random.Generator], object],
-    loss: Callable[[nn.Module, object, np.random.Generator], dict[str, Tensor]],
+    model: N,
+    batch: Callable[[np.random.Generator], Item],
+    loss: Callable[[N, Item, np.random.Generator], dict[str, Tensor]],
     schedule: Schedule,
     folder: Path,
-    validate: Callable[[nn.Module], dict[str, float]] | None = None,
+    validate: Callable[[N], dict[str, float]] | None = None,
     validate_every: int = 500,
     device: str = "cpu",
-) -> nn.Module:
+) -> N:
     """Train `model` in place and return it with its averaged weights, in evaluation mode, ready to
     export.
 

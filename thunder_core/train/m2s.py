@@ -13,7 +13,7 @@ from torch import Tensor
 from ..engine.scorer import evidence
 from ..engine.speech.acoustics import gain
 from ..face.head import Head
-from ..networks.speech import LogMel, MeshToSpeech, MeshToSpeechConfig, SPACES
+from ..networks.speech import LogMel, MeshToSpeech, MeshToSpeechConfig, Mouth, SPACES
 from ..types import FPS
 from .corpus import LONGEST_CROP
 from .loop import fit, Schedule
@@ -145,17 +145,20 @@ def train_m2s(
         item = {k: v.to(device) for k, v in item.items()}
         with torch.no_grad(), torch.autocast(torch.device(device).type, enabled=False):
             seen = see(item)
-            if space == "mouth":
+            if type(view) is Mouth:
                 hidden = torch.from_numpy(rng.random(len(seen)) < HIDE_INNER).to(device)
                 seen = seen * ~(hidden[:, None, None] & view.inner)[..., None]
             seen = seen + view.shake * float(rng.random()) * torch.randn_like(seen)
-        return speech_loss(*model(seen, item["voices"]), item)
+        logits, mel = model(seen, item["voices"])
+        return speech_loss(logits, mel, item)
 
-    held_out = (
+    watched, test = (
         SpeechBatches(motions, rows, FRAMES, 32, variants=TRUE_TO_SOUND)
         for rows in (motions.watched_rows(FRAMES), motions.of("test", FRAMES))
     )
-    return model, fit_and_measure(model, see, loss, (batches, *held_out), schedule, folder, device)
+    return model, fit_and_measure(
+        model, see, loss, (batches, watched, test), schedule, folder, device
+    )
 
 
 def fit_and_measure(

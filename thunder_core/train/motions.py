@@ -519,7 +519,8 @@ def complete_capture(
         for group in _TOGETHER
     ]
     x, columns = performed.copy(), Columns(len(channels))
-    for group in (*groups, columns.head, columns.eyes):
+    parts: list[np.ndarray | slice] = [*groups, columns.head, columns.eyes]
+    for group in parts:
         if captured[:, group].any():  # FLAME's coefficients are one group
             x[:, group] = captured[:, group]
     return x

@@ -20,6 +20,7 @@ from ..engine.readings import add_stresses, reading
 from ..engine.speech.encoder import LOUDNESS
 from ..engine.systems.thunder import Performance, Thunder, VoiceFeatures
 from ..files import write_file
+from ..progress import no_progress
 from ..request import NORMAL
 from ..types import FPS, pack, RATE
 from .corpus import Clip, Corpus
@@ -216,13 +217,13 @@ def sample_clip(
     for plan in plans:
         directions = plan.directions
         styles = [
-            add_stresses(d[None], *each, voice.accents)
-            for d, *each in zip(directions, plan.seeds, plan.spreads)
+            add_stresses(direction[None], seed, spread, voice.accents)
+            for direction, seed, spread in zip(directions, plan.seeds, plan.spreads)
         ]
         every = zip(plan.seeds, styles, plan.spreads)
         performances = [Performance(seed, style, (seed, spread)) for seed, style, spread in every]
         motions = thunder.perform(
-            voice, performances, plan.steps or NORMAL, plan.guidance, lambda fraction: None
+            voice, performances, plan.steps or NORMAL, plan.guidance, no_progress
         )
         takes += [pack(motion) for motion in motions]
         seeds += plan.seeds
@@ -242,12 +243,13 @@ def sample_clip(
         pack(motion)
         for motion in thunder.expect(voice, [Performance(0, each[None]) for each in asked])
     ]
+    packed = dict(takes=takes, teacher=teacher, plain=plain, expected=expected, asked=requested)
     return SampledClip(
-        *(np.stack(motions).astype(np.float16) for motions in (takes, teacher, plain, expected,
-        requested)),
-        np.concatenate(readings).astype(np.float32), voice.features.astype(np.float16),
-        voice.lips[:, 0].astype(np.float32),
-    )  # fmt: skip
+        **{name: np.stack(each).astype(np.float16) for name, each in packed.items()},
+        readings=np.concatenate(readings).astype(np.float32),
+        features=voice.features.astype(np.float16),
+        opening=voice.lips[:, 0].astype(np.float32),
+    )
 
 
 def teacher_mean(

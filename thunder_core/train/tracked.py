@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -226,13 +227,13 @@ def read_tracked(
     """
     path = Path(path)
     data = load_arrays(path)
-    fps = np.asarray(data.get("fps", np.nan))
-    if fps.dtype.kind not in "fiu" or fps.size != 1 or not 1 <= float(fps.ravel()[0]) <= 1000:
+    rate = np.asarray(data.get("fps", np.nan))
+    if rate.dtype.kind not in "fiu" or rate.size != 1 or not 1 <= float(rate.ravel()[0]) <= 1000:
         raise BadTracking(
             f"{path.name} has no frame rate between 1 and 1000. Save fps, the frames per second "
             f"of its arrays."
         )
-    fps = float(fps.ravel()[0])
+    fps = float(rate.ravel()[0])
     coefficients = numbers_of(path, data, "expression", None, None)
     frames = len(coefficients)
     jaw = numbers_of(path, data, "jaw", 3, frames)
@@ -246,13 +247,13 @@ def read_tracked(
                 f"{name} in {path.name} turns by {np.abs(x).max():.1f}, too far for radians. Save "
                 f"rotation vectors in radians."
             )
-    is_in_basis = basis is not None and "channels" not in data
+    own = None if "channels" in data else basis
     expression = (
-        basis.to_channels(coefficients)
-        if is_in_basis
+        own.to_channels(coefficients)
+        if own is not None
         else np.clip(_channels(path, data, coefficients, channels), -1.0, 1.5)
     )
-    still = {
+    still: dict[str, Any] = {
         part: None if x is None else resample(x, fps, rotations=True).astype(np.float32)
         for part, x in turns.items()
     }
@@ -261,7 +262,7 @@ def read_tracked(
         resample(jaw, fps, rotations=True).astype(np.float32),
         **still,
     )
-    if basis is not None and not is_in_basis:
+    if basis is not None and own is None:
         motion = basis.of_bundled(motion, channels)
     return motion, speaker_of(path, data), data
 

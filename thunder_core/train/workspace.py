@@ -10,7 +10,7 @@ import subprocess
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -121,7 +121,7 @@ class Workspace:
         """Write `name`.safetensors and .json, whose card tells how the network was made, from which
         commit, and who of the corpus is in which split.  folder: None for that of the weights."""
         schedule, figures = provenance.schedule, provenance.figures
-        card = {
+        card: dict[str, Any] = {
             "what": provenance.what,
             "data": provenance.data,
             "commit": version(),

@@ -145,7 +145,7 @@ class ConditionedDenoiser(Standardised):
         )
         self.norm = nn.LayerNorm(w)
         self.motion_out = nn.Linear(w, config.motion)
-        self.register_buffer("slopes", alibi_slopes(config.heads), persistent=False)
+        self.slopes = nn.Buffer(alibi_slopes(config.heads), persistent=False)
 
     def forward(
         self, x: Tensor, step: Tensor, audio: Tensor, silent: Tensor | None = None,
@@ -197,7 +197,7 @@ class StyleEncoder(nn.Module):
         self.motion_in = nn.Linear(2 * motion, style)
         self.layers = nn.ModuleList(ParallelLayer(style, heads, 2 * style) for _ in range(layers))
         self.style_out = nn.Linear(2 * style, style)
-        self.register_buffer("slopes", alibi_slopes(heads), persistent=False)
+        self.slopes = nn.Buffer(alibi_slopes(heads), persistent=False)
 
     def forward(self, motion: Tensor) -> Tensor:
         """motion [B, T, C], standardised, T of at least 2."""
@@ -283,8 +283,8 @@ class ClipImages(nn.Module):
                 f"The CLIP network in “{folder}” cannot be read ({error}): choose another folder"
             ) from error
         self.network.eval().requires_grad_(False)
-        self.register_buffer("mean", torch.tensor(_MEAN)[:, None, None], persistent=False)
-        self.register_buffer("deviation", torch.tensor(_DEVIATION)[:, None, None], persistent=False)
+        self.mean = nn.Buffer(torch.tensor(_MEAN)[:, None, None], persistent=False)
+        self.deviation = nn.Buffer(torch.tensor(_DEVIATION)[:, None, None], persistent=False)
 
     @property
     def width(self) -> int:

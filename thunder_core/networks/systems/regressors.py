@@ -166,7 +166,7 @@ class Regressor(Standardised):
         )
         self.norm = nn.LayerNorm(w)
         self.motion_out = nn.Linear(w, config.motion)
-        self.register_buffer("slopes", alibi_slopes(config.heads), persistent=False)
+        self.slopes = nn.Buffer(alibi_slopes(config.heads), persistent=False)
 
     @torch.no_grad()
     def sample(
@@ -217,7 +217,7 @@ class FlameFormer(Regressor):
         # by how many frames ago
         row = causal_bias(min(frames, CONTEXT), self.slopes, self.config.period)[:, -1:].flip(-1)
         before = audio.new_zeros(len(speaker), 1, self.config.motion)
-        memories = [None] * len(self.layers)
+        memories: list[tuple[Tensor, Tensor] | None] = [None] * len(self.layers)
         result = []
         for t in range(frames):
             progress(t / frames)
