@@ -17,7 +17,7 @@
 #   make fuzz          new input for every parser for MINUTES=10; what goes wrong is written to out/fuzz/
 #   make mutations     whether tests notice COUNT=150 changed operators, numbers and arguments of thunder_core, drawn by SEED:
 #                      research/results/mutations_SEED.txt; half an hour, and it goes on where it was stopped
-#   make train-smoke   every stage of training, a few steps each, on a corpus made for it (3 minutes)
+#   make train-smoke   every stage of training, a step each, on a corpus made for it (a minute)
 #   make retrain       diffusion model, mesh-to-speech, distilled model and score on new performances of SPEECH="folder …", into TRAINED/weights;
 #                      a run that was stopped goes on; CORES=2 trains in that many processes (docs/training.md)
 #   make engine        only the engine's environment, as users have it, without torch

@@ -2,11 +2,13 @@
 """Every stage of training runs end to end on a corpus made here, resumes, and gives weights an engine
 loads; performances and steps are the same on any number of processes."""
 
+import argparse
 import contextlib
 import io
 import itertools
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -21,6 +23,7 @@ from torch import nn
 
 from research import __main__ as research
 from research.harness import ROOT
+from research.train import encoder, sv2s, vocoder
 from research.train.facegood import write_tracked
 from research.train.stages import STAGES as RESEARCH
 from thunder_core.direction import DIRECTION_NAMES, Style
@@ -28,8 +31,9 @@ from thunder_core.engine.diffusion import alpha_bar, STEPS
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.planning.lip_kernels import fitted_encoder
 from thunder_core.face.head import load_head
+from thunder_core.networks.speech import SPACES
 from thunder_core.request import Request
-from thunder_core.train import __main__ as train, motions as stage
+from thunder_core.train import __main__ as train, denoiser, distil, m2s, motions as stage, sampled
 from thunder_core.train.corpus import (
     BadCorpus,
     build,
@@ -42,7 +46,7 @@ from thunder_core.train.corpus import (
 from thunder_core.train.denoiser import as_sampled
 from thunder_core.train.loop import fit, learning_rate, Schedule
 from thunder_core.train.motions import animate, DIRECTIONS, MOTIONS, MotionSet, Row, STATE, VARIANTS
-from thunder_core.train.stages import pieces
+from thunder_core.train.stages import pieces, STAGES
 from thunder_core.train.workspace import version, write_card
 from thunder_core.types import Columns, Motion, Speech
 
@@ -193,10 +197,62 @@ def test_a_stage_without_what_it_needs_says_which_stage_makes_it(tmp_path, stage
         begun_by(stage)(["--cache", str(tmp_path), "--threads", "1", "--device", "cpu", stage])
 
 
+PAGES = ("docs/training.md", "docs/reference/tracked.md", "weights/README.md")
+# Stages of which only the first words are run here, and where the rest is tested.
+ELSEWHERE = {
+    "paper": "test_flame_training", "facegood": "test_tracked", "calibrate": "test_lip_clips", "solve": "test_solve",
+    "speaker": "needs Resemblyzer's checkpoint",
+}  # fmt: skip
+# What makes a documented command short: said after its own options, of which the last one counts.
+SIZES = {
+    "hear": "--quiet-clips 1", "animate": "--workers 1", "distil": "--lines 1",
+    "takes": "--clips 1 --watched 1 --moods 1", "sv2s": "--minutes .1", "heads": "--to cache-heads",
+}  # fmt: skip
+TAKE_STEPS = {
+    name for name, stage in {**STAGES, **RESEARCH}.items() if "--steps" in dict(stage.options)
+}
+
+
+def documented():
+    """The words of every command of training that a page or the Makefile names, in the order of the pages."""
+    pages, found = [(ROOT / page).read_text() for page in PAGES], []
+    for line in pages[0].splitlines():
+        spans = re.findall("`([^`]+)`", line)
+        if line.startswith("`corpus` →"):
+            found += spans
+        elif line.startswith("- `"):
+            stage, options = spans[0].split()[0], [span for span in spans if span.startswith("--")]
+            found += [span for span in spans if span.partition(" ")[0] in STAGES]
+            found += [f"{stage} {option}" for option in options]
+            if options:  # its other values
+                option = options[0].split()[0]
+                found += [f"{stage} {option} {span}" for span in spans if span in SPACES]
+        elif line.startswith("`python -m research train` has"):
+            found += [span for span in spans if span.split()[0] in RESEARCH]
+    program = r"(?:python -m (?:thunder_core[.]train|research train)|[$]T) ([^`\n#;\"]+)"
+    for page in pages:
+        found += [words for words in re.findall(program, page) if not words.startswith("STAGE")]
+    recipe = (ROOT / "Makefile").read_text().partition("\nretrain:")[2].partition("\n\n")[0]
+    found += re.findall(r"\bstage ([a-z][^;&}]*)", recipe)
+    commands = []
+    for words in found:
+        words = [word for word in shlex.split(words) if word != "$W"]
+        at = [i for i, word in enumerate(words) if word in STAGES or word in RESEARCH]
+        commands += [[w for w in words[i:] if not re.search("[A-Z]+…", w)] for i in at[:1]]
+    return commands
+
+
+def parsed(words):
+    """A command as its parser reads it. Raises SystemExit where an option or a value has gone."""
+    parser = argparse.ArgumentParser()
+    train.add_arguments(parser, {**STAGES, **RESEARCH})
+    return parser.parse_args(words)
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """Weights of all stages after two steps each, on four recordings of hummed syllables by two
-    speakers."""
+    """Weights of every documented command, a step each, on four recordings of hummed syllables by two
+    speakers; (folder, run a stage, said by each of the chain's stages)."""
     folder = tmp_path_factory.mktemp("training")
     voices, rng = folder / "recordings", np.random.default_rng(0)
     voices.mkdir()
@@ -219,58 +275,80 @@ def trained(tmp_path_factory):
     (voices / "alignments.tsv").write_text("\n".join(alignments) + "\n")
     weights = folder / "weights"
     weights.mkdir()
-    for name in ("head.npz", "speaker.safetensors", "speaker.json"):
+    copied = re.search(
+        "for name in (.*); do", (ROOT / "Makefile").read_text().partition("retrain:")[2]
+    )[1].split()
+    for name in (
+        "head.npz",
+        *(f"{name}.{kind}" for name in copied for kind in ("safetensors", "json")),
+    ):
         shutil.copy(ROOT / "weights" / name, weights / name)
 
-    places = [
-        "--cache",
-        folder / "cache",
-        "--runs",
-        folder / "runs",
-        "--weights",
-        weights,
-        "--threads",
-        "1",
-        "--device",
-        "cpu",
-    ]
-
-    def stage(*words):
+    def stage(*words, runs="runs"):
+        places = {"--cache": "cache", "--runs": runs, "--weights": "weights"}
+        common = [word for place in places.items() for word in (place[0], str(folder / place[1]))]
         said, threads = io.StringIO(), torch.get_num_threads()
         try:
             with contextlib.redirect_stdout(said):
-                begun_by(words[0])([*map(str, places), *words])
+                begun_by(words[0])([*common, "--threads", "1", "--device", "cpu", *words])
         finally:
             torch.set_num_threads(threads)
         return said.getvalue()
 
-    command = [sys.executable, "-m", "thunder_core.train", *map(str, places), "corpus", str(voices)]
-    subprocess.run(command, cwd=ROOT, check=True)
-    stage("encoder", "--steps", "2")
-    stage("hear", "--quiet-clips", "2")
-    stage("animate")
-    stage("m2s", "--steps", "2")
-    stage("m2s", "--steps", "2", "--space", "lips", "--start", str(weights))
-    stage("sv2s", "--steps", "2", "--minutes", "0.2", "--start", str(weights))
-    stage("vocoder", "--steps", "2")
-    stage("denoiser", "--steps", "2")
-    stage("denoiser", "--steps", "2", "--m2s", "mouth", "--start", str(weights))
-    stage("distil", "--steps", "2", "--lines", "2")
-    stage("takes", "--clips", "2", "--watched", "1")
-    stage("judge", "--steps", "2")
-    return folder, stage
+    def short(words):
+        """A documented command on this folder, of one step."""
+        name, *rest = [*words, *SIZES.get(words[0], "").split()]
+        rest = [
+            re.sub(r"^([$]\(TRAINED\)/weights|weights|FOLDER)$", str(weights), word)
+            for word in rest
+        ]
+        rest = [re.sub(r"^[$]\(\w+_STEPS\)$", "1", word) for word in rest if word != "$(SPEECH)"]
+        rest = [re.sub("^(my_weights|cache-heads)$", rf"{folder}/\1", word) for word in rest]
+        rest += [str(voices)] if name in ("corpus", "adapt") else []
+        return [name, *rest, *["--steps", "1"] * (name in TAKE_STEPS)]
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (m2s, denoiser, distil, encoder, vocoder, sv2s):
+            patch.setattr(module, "BATCH", 2)
+        patch.setattr(m2s, "MEASURED", 2)
+        for name in ("TRAINING_TAKES", "WATCHED_TAKES"):
+            patch.setattr(sampled, name, 4)
+        done = {}
+        for words in documented():
+            if words[0] in ELSEWHERE:
+                continue
+            words = short(words)
+            known = tuple(sorted(map(str, vars(parsed(words)).items())))
+            if known in done:
+                continue
+            fresh = any(each[0] == words[0] for each in done.values())
+            stage(*words, runs=f"runs{len(done)}" if fresh else "runs")
+            if words[0] == "hear":  # of other features, which are performed anew
+                done = {key: each for key, each in done.items() if each[0] != "animate"}
+            done[known] = words
+            if words[0] == "card" and not (folder / "page").exists():
+                shutil.copytree(weights, folder / "page")
+    return folder, stage, list(done.values())
 
 
-@pytest.mark.slow
+def test_what_the_pages_and_the_makefile_tell_people_to_run_is_every_stage():
+    """Each of these is run by `trained`, but for those that are tested elsewhere."""
+    names = {words[0] for words in documented()}
+    assert names == {*STAGES, *RESEARCH}
+    chain = "corpus hear animate m2s denoiser denoiser distil takes judge graphs card".split()
+    assert [words[0] for words in documented()][: len(chain)] == chain
+
+
 def test_every_stage_runs_and_the_engine_loads_what_it_made(trained):
-    folder, _ = trained
+    folder, _, ran = trained
+    assert {words[0] for words in ran} == {*STAGES, *RESEARCH} - set(ELSEWHERE)
     corpus = Corpus(folder / "cache" / "corpus")
     assert [len(corpus.of(s)) for s in ("train", "validation", "test")] == [2, 0, 2]
     rows = json.loads((folder / "cache" / "motions" / "rows.json").read_text())["rows"]
     assert [row["split"] for row in rows if row["listens"]] == ["train"] * 2, (
         "every voice is listened to, but no unseen one"
     )
-    engine = Engine.load(folder / "weights", device="cpu")
+    engine = Engine.load(folder / "page", device="cpu")
     speech = Speech((0.1 * np.sin(np.arange(16000) * 0.08)).astype(np.float32))
     assert engine.thunder.distilled is not None
     takes = engine.generate(speech, Request(2, 1))
@@ -316,31 +394,48 @@ def test_a_captured_performance_is_what_is_learned_and_the_teacher_fills_in_what
     assert learned[:, :, n + 3 : n + 6].std(1).max() > 0
 
 
-@pytest.mark.slow
 def test_a_finished_stage_is_resumed_and_cards_say_what_made_the_weights(trained):
-    folder, _ = trained
+    folder, stage, _ = trained
     for name in ("encoder", "m2s", "m2s-lips", "sv2s", "judge", "denoiser", "distilled"):
         card = json.loads((folder / "weights" / f"{name}.json").read_text())["card"]
         assert {"what", "data", "commit", "steps", "seed", "figures"} <= set(card)
-        assert ("start" in card) == (name in ("m2s-lips", "sv2s")), (
+        assert ("start" in card) == (name == "m2s"), (
             "cards name the weights that training went on from"
         )
         assert card["voices"] == {"train": 1, "validation": [], "test": ["bob"]}
-    page = write_card(folder / "weights").read_text()
+    assert "resumed" in stage("m2s", "--steps", "1")
+
+
+def test_the_page_of_own_weights_says_what_was_copied_and_what_was_learned(trained):
+    page = (trained[0] / "page" / "README.md").read_text()
+    learned = dict(re.findall(r"^- `(\S+)`: (.*)", page, re.M))
+    assert set(learned) == {"units", "m2s", "denoiser", "distilled", "judge"}
+    assert learned["denoiser"] == (
+        "diffusion model, THUNDER-F with mouth2s loss; teacher's motions over the corpus; stage denoiser, steps 1, "
+        "seed 1, rate 0.001, 0.4 minutes of recordings"
+    )
+    assert "stage hear, 0.4 minutes of recordings" in learned["units"]
+    sums = dict(
+        reversed(line.split()) for line in (ROOT / "weights/SHA256SUMS").read_text().splitlines()
+    )
+    copied = ", ".join(
+        f"`{n}` ({sums[f'{n}.safetensors'][:16]}…)" for n in ("encoder", "speaker", "vocoder")
+    )
+    assert f"Copied from the weights that ship, with sha256: {copied}." in page
     assert "Speakers that train: 1; validation and test: bob" in page and "LibriSpeech" not in page
-    _, stage = trained
-    assert "resumed" in stage("m2s", "--steps", "2")
 
 
-@pytest.mark.slow
+def test_the_page_of_what_ships_is_the_one_in_the_repository(tmp_path):
+    shutil.copytree(ROOT / "weights", tmp_path / "weights")
+    assert write_card(tmp_path / "weights").read_text() == (ROOT / "weights/README.md").read_text()
+
+
 def test_the_shipped_model_goes_on_learning_from_a_folder_of_ones_own(trained):
-    folder, stage = trained
-    said = stage("adapt", str(folder / "recordings"), "--out", str(folder / "mine"), "--steps", "2")
-    assert "held out" in said
-    card = json.loads((folder / "mine" / "denoiser.json").read_text())["card"]
+    folder, _, _ = trained
+    card = json.loads((folder / "my_weights" / "denoiser.json").read_text())["card"]
     assert set(card["figures"]) == {"before", "after"} and card["data"] == "recordings"
     speech = Speech((0.1 * np.sin(np.arange(16000) * 0.08)).astype(np.float32))
-    engine = Engine.load(folder / "mine", device="cpu")
+    engine = Engine.load(folder / "my_weights", device="cpu")
     assert engine.thunder.distilled is None, "it was distilled from another model"
     assert engine.generate(speech, Request(1, 1))[0].motion.frames == 25
 
@@ -488,10 +583,10 @@ def test_several_processes_write_what_one_does(corpus, tmp_path):
 
 def test_features_are_read_only_of_the_encoder_that_lips_were_calibrated_with(corpus, tmp_path):
     made = {}
-    for encoder in ("", "another encoder", fitted_encoder()):
-        folder = heard(corpus, tmp_path / f"set {len(made)}", encoder)
+    for read_by in ("", "another encoder", fitted_encoder()):
+        folder = heard(corpus, tmp_path / f"set {len(made)}", read_by)
         animate(corpus, CHANNELS, folder)
-        made[encoder] = read(folder)[0]
+        made[read_by] = read(folder)[0]
     assert np.array_equal(made["another encoder"], made[""])
     assert not np.array_equal(made[fitted_encoder()], made[""])
 

@@ -49,12 +49,9 @@ def run(args: argparse.Namespace, stages: dict[str, Stage]) -> None:
     cannot."""
     torch.set_num_threads(args.threads)
     try:
-        print(
-            stages[args.stage].run(
-                Workspace(args.cache, args.runs, args.weights, args.seed, args.device, args.flame),
-                args,
-            )
-        )
+        folders = args.cache, args.runs, args.weights
+        workspace = Workspace(*folders, args.seed, args.device, args.flame, args.stage)
+        print(stages[args.stage].run(workspace, args))
     except ThunderError as error:
         raise SystemExit(str(error)) from None
 

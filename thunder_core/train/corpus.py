@@ -149,6 +149,14 @@ class Corpus:
         return speakers | {"train": len(speakers["train"])}
 
 
+def minutes_of(clips: list[Clip]) -> dict[str, float]:
+    """Minutes of sound by folder of recordings."""
+    minutes: dict[str, float] = {}
+    for clip in clips:
+        minutes[clip.corpus] = minutes.get(clip.corpus, 0.0) + clip.length / RATE / 60
+    return {name: round(value, 1) for name, value in minutes.items()}
+
+
 def voices_in_words(voices: dict) -> str:
     """`Corpus.voices` as a sentence."""
     validation, test = (_few(voices[split]) for split in ("validation", "test"))

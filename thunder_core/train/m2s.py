@@ -20,7 +20,7 @@ from .loop import fit, Schedule
 from .motions import MotionSet, TRUE_TO_SOUND, UNITS, VARIANTS
 
 FRAMES = round(LONGEST_CROP * FPS)  # 5 s, as in the paper
-BATCH = 16
+BATCH, MEASURED = 16, 32  # crops that a step learns from, and that it is measured by
 # share of crops without movement of teeth and tongue, so that lips alone must suffice
 HIDE_INNER = 0.5
 
@@ -153,7 +153,7 @@ def train_m2s(
         return speech_loss(logits, mel, item)
 
     watched, test = (
-        SpeechBatches(motions, rows, FRAMES, 32, variants=TRUE_TO_SOUND)
+        SpeechBatches(motions, rows, FRAMES, MEASURED, variants=TRUE_TO_SOUND)
         for rows in (motions.watched_rows(FRAMES), motions.of("test", FRAMES))
     )
     return model, fit_and_measure(

@@ -39,7 +39,7 @@ from .sampled import folder_of, MOODS_SPLIT, sample_takes, watched_split
 from .teacher import label
 from .workspace import Provenance, Workspace, write_card
 
-_OF_MOTIONS = "teacher's motions over the corpus"
+_OF_MOTIONS, _VOICES = "teacher's motions over the corpus", "corpus, training voices"
 
 Option = tuple[str, dict[str, Any]]
 
@@ -106,7 +106,7 @@ def _hear(workspace: Workspace, args: Namespace) -> str:
             "units",
             tensors,
             config,
-            Provenance("speech units, k-means of encoder features", "corpus, training voices"),
+            Provenance("speech units, k-means of encoder features", _VOICES, figures={}),
         )
     return f"features and units → {workspace.motions_folder}"
 

@@ -18,7 +18,8 @@ from ..engine.planning.lip_kernels import count_constants, KERNELS
 from ..face.head import Head, load_head
 from ..files import hash_of
 from ..networks.weights import save_weights
-from .corpus import Corpus, TEST_SPEAKERS, voices_in_words
+from ..shipped import WEIGHTS
+from .corpus import Corpus, minutes_of, TEST_SPEAKERS, voices_in_words
 from .loop import Schedule
 from .motions import MotionSet
 from .tracked import FlameBasis
@@ -42,7 +43,8 @@ class Workspace:
     """The folders of a training run.
 
     cache: corpus and features.  runs: checkpoints and logs.  weights: what stages read and export.
-    flame: file in whose expression space is trained, None for the default head's.
+    flame: file in whose expression space is trained, None for the default head's.  stage: the one
+    that runs, for cards.
     """
 
     cache: Path
@@ -51,6 +53,7 @@ class Workspace:
     seed: int
     device: str
     flame: Path | None = None
+    stage: str = ""
 
     @property
     def corpus_folder(self) -> Path:
@@ -126,11 +129,13 @@ class Workspace:
             "data": provenance.data,
             "commit": version(),
             "figures": figures or {},
+            "stage": self.stage,
         }
         if schedule:
             card |= {"steps": schedule.steps, "seed": schedule.seed, "rate": schedule.rate}
-        if figures and folder is None:
-            card["voices"] = self.corpus().voices()
+        if figures is not None and folder is None:
+            corpus = self.corpus()
+            card |= {"voices": corpus.voices(), "minutes": minutes_of(corpus.clips)}
         if provenance.start:
             card["start"] = f"m2s {hash_of(provenance.start / 'm2s.safetensors')[:10]}"
         save_weights((folder or self.weights) / name, tensors, config, card)
@@ -207,21 +212,44 @@ this time without synthetic voices.
 OWN_TAIL = """
 ## Data
 
-{files} learned from recordings of one's own; the other files are as Thunder ships them. {voices}. Figures are of
-the speakers that test, those of the distilled model and the judge of the speakers that validate. Motion is the teacher's
-(`thunder_core/train/teacher.py`).
+Learned from recordings of one's own:
+
+{learned}
+
+Copied from the weights that ship, with sha256: {copied}.
+
+{voices}. Figures are of the speakers that test, those of the distilled model and the judge of the speakers that validate.
+Motion that nobody captured is the teacher's (`thunder_core/train/teacher.py`).
 """  # noqa: E501
+
+
+def _is_copied(path: Path, card: dict) -> bool:
+    """Whether a network is one that ships: the same file, not trained again in its place."""
+    shipped = WEIGHTS / path.name
+    trained_again = set(card.get("voices", {}).get("test", TEST_SPEAKERS)) != TEST_SPEAKERS
+    return not trained_again and shipped.exists() and hash_of(path) == hash_of(shipped)
+
+
+def _learned(name: str, card: dict) -> str:
+    """A line of the page about how a network was trained."""
+    facts = ("stage", "steps", "seed", "rate", "start")
+    how = [f"{fact} {card[fact]}" for fact in facts if card.get(fact)]
+    how += [f"{minutes} minutes of {folder}" for folder, minutes in card.get("minutes", {}).items()]
+    return f"- `{name}`: {card['what']}; {card['data']}; {', '.join(how)}"
 
 
 def write_card(weights: Path) -> Path:
     """Write weights/README.md from the cards of all files in `weights`."""
-    lines, steps, voices, trained = [], {}, {}, []
+    lines, steps, learned, copied = [], {}, [], []
+    voices: dict[str, Any] = {}
     for path in sorted(weights.glob("*.safetensors")):
         card = json.loads(path.with_suffix(".json").read_text())["card"]
         steps[path.stem] = card.get("steps", "")
-        if "voices" in card:
-            voices = card["voices"]
-            trained.append(path.stem)
+        if _is_copied(path, card):
+            copied.append(f"`{path.stem}` ({hash_of(path)[:16]}…)")
+        else:
+            voices = card.get("voices", voices)
+            learned.append(_learned(path.stem, card))
         figures = ", ".join(f"{k} {v}" for k, v in list(card["figures"].items())[:SHOWN])
         origin = f"{card.get('steps', '')} | {card.get('commit', '')}"
         lines.append(
@@ -236,8 +264,11 @@ def write_card(weights: Path) -> Path:
     tail = TAIL.format(
         count=count_constants(), fitted_on=kernels["fitted_on"], **left_out, **of_stages
     )
-    if voices and set(voices["test"]) != TEST_SPEAKERS:  # not the data that the tail describes
-        tail = OWN_TAIL.format(files=", ".join(trained), voices=voices_in_words(voices))
+    if learned:  # not from the data that the tail describes
+        tail = OWN_TAIL.format(
+            learned="\n".join(learned), copied=", ".join(copied) or "nothing",
+            voices=voices_in_words(voices) if voices else "Pieces that were held out test",
+        )  # fmt: skip
     out = weights / "README.md"
     out.write_text(
         HEAD + "\n".join(lines) + HEADS.format(hash_of(weights / "head.npz")[:16]) + tail
