@@ -3,9 +3,9 @@
 `research/mutations.py`: `-p lines_run` with LINES_RUN=folder.
 
 Writes a JSON file for each file of tests: {"of": {file: SHA-256 of the tests' file and of each that
-they ran}, "tests": {name: {"seconds": …, "passed": …, "lines": {file: [line, …]}}}}. Lines that a
-fixture of a module or session runs count for every test that uses it. Other processes are not
-watched. Tests of timings are left out: they would notice a changed line by chance.
+they ran}, "tests": {name: {"seconds": …, "alone": seconds with all its fixtures, "passed": …,
+"lines": {file: [line, …]}}}}. Lines that a fixture of a module or session runs count for every test
+that uses it. Other processes are not watched. Tests of timings are left out: they would notice a changed line by chance.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import json
 import os
 import sys
 import threading
+import time
 from collections import defaultdict
 from pathlib import Path
 from types import CodeType, FrameType
@@ -29,6 +30,7 @@ TIMINGS = ("keeps(", "perf_counter", "monotonic(", "time.time(")
 # lines of each function that the present test or fixture has not run yet
 left: dict[CodeType, set[int]] = {}
 of_fixtures: dict[object, dict[CodeType, set[int]]] = {}
+seconds_of: dict[object, float] = {}  # of each fixture
 tests: dict[str, dict] = {}
 
 
@@ -70,9 +72,10 @@ def pytest_fixture_setup(fixturedef, request):
     if fixturedef.scope == "function":
         yield
         return
-    before, left = left, {}
+    before, left, began = left, {}, time.perf_counter()
     yield
     of_fixtures[fixturedef], left = left, before
+    seconds_of[fixturedef] = time.perf_counter() - began
 
 
 def pytest_collection_modifyitems(items):
@@ -86,6 +89,7 @@ def pytest_collection_modifyitems(items):
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item):
     left.clear()
+    made_before = set(seconds_of)
     tests[item.nodeid] = {"seconds": 0.0, "passed": True}
     threading.settrace(trace_call)
     sys.settrace(trace_call)
@@ -93,12 +97,14 @@ def pytest_runtest_protocol(item):
     sys.settrace(None)
     threading.settrace(None)
     used = [
-        of_fixtures[each]
+        each
         for defs in item._fixtureinfo.name2fixturedefs.values()
         for each in defs
         if each in of_fixtures
     ]
-    tests[item.nodeid]["lines"] = lines_of([left, *used])
+    tests[item.nodeid]["lines"] = lines_of([left, *(of_fixtures[each] for each in used)])
+    made = sum(seconds_of[each] for each in used if each in made_before)
+    tests[item.nodeid]["alone"] = tests[item.nodeid]["seconds"] + made
     left.clear()
 
 

@@ -15,12 +15,24 @@ from research.train.systems import _pairs, build_learner, Labels, REFERENCE
 from thunder_core.direction import DIRECTION_NAMES
 from thunder_core.engine.network import SHIPPED
 from thunder_core.engine.speech.encoder import SILENCE
+from thunder_core.events import LIPS
 from thunder_core.face.head import load_head
 from thunder_core.networks.speech import MeshToSpeech
+from thunder_core.networks.denoiser import noisy
+from thunder_core.train import m2s as training
 from thunder_core.train.corpus import LABEL_HOP
-from thunder_core.train.denoiser import DenoiserLoss, FRAMES, jitter_planned_axes, SpeechTerm
+from thunder_core.train.denoiser import (
+    build_denoiser,
+    DenoiserLoss,
+    FRAMES,
+    jitter_planned_axes,
+    Performer,
+    SpeechTerm,
+)
 from thunder_core.train.distil import _line, FRAMES as LINE_FRAMES
+from thunder_core.train.loop import Schedule
 from thunder_core.train.m2s import speech_figures, speech_loss, SpeechBatches
+from thunder_core.train.motions import TRUE_TO_SOUND
 from thunder_core.types import Columns
 
 
@@ -81,6 +93,157 @@ def test_reconstruction_and_velocity_count_each_part_in_units_of_its_own_spread(
         expected = each[:4].mean() + each[4:7].mean() + each[7:].mean()
         expected += (change(off) ** 2).mean() / points + (change(shape) ** 2 / openings).mean()
         assert float(parts[kind]) == pytest.approx(float(expected), rel=1e-5)
+
+
+@pytest.fixture(scope="module")
+def denoiser(motions):
+    return build_denoiser(motions, 0)
+
+
+def test_a_still_average_face_costs_one_in_every_part_of_reconstruction_and_velocity(denoiser):
+    """Of motion whose frames keep 0.9 of the one before: its velocity has 2 (1 − 0.9) of its
+    variance, as channels, as vertices and as gap and width."""
+    rng = np.random.default_rng(0)
+    channels, deviation = len(denoiser.motion_mean), 0.02
+    small = SimpleNamespace(
+        config=denoiser.config,
+        motion_mean=torch.zeros(channels),
+        to=lambda device: small,
+        standardise=lambda x: x / deviation,
+    )
+
+    def batches(_):
+        steps = rng.standard_normal((64, 70, channels))
+        x = np.empty_like(steps)
+        x[:, 0] = steps[:, 0]
+        for t in range(1, 70):
+            x[:, t] = 0.9 * x[:, t - 1] + (1 - 0.9**2) ** 0.5 * steps[:, t]
+        return {"motion": torch.from_numpy(deviation * x).float()}
+
+    loss = DenoiserLoss(load_head(), small, batches, None, "cpu")
+    for rec, vel in zip(loss.spread["rec"], loss.spread["vel"]):
+        assert (vel / rec).numpy() == pytest.approx(0.2, rel=0.1)
+    assert loss.spread["rec"][0].numpy() == pytest.approx(1)
+    motion = batches(None)["motion"]
+    seen = loss.mouth.of_packed(motion)
+    still = seen.mean((0, 1), keepdim=True).expand_as(seen)
+    costs = loss.reconstruction(small.standardise(motion), still, seen)
+    # three parts of the channels, the vertices, gap and width
+    assert [float(costs[kind]) for kind in ("rec", "vel")] == pytest.approx([5, 5], rel=0.1)
+
+
+def watch(denoiser, monkeypatch):
+    """What a denoiser is given from now on, by name; its estimate is nothing."""
+    given = []
+    names = ("x", "step", "audio", "silent", "style", "free", "events")
+
+    def forward(*arguments):
+        given.append(dict(zip(names, arguments)))
+        return torch.zeros_like(arguments[0])
+
+    monkeypatch.setattr(denoiser, "forward", forward)
+    return given
+
+
+def test_sound_style_and_plan_are_hidden_as_often_as_they_should_be(
+    motions, denoiser, monkeypatch
+):
+    """A fifth of the rows without sound, a fifth without style (§4.2), half with own estimates;
+    .19 without the plan of lips, .19 without that of the rest, .1 + .9 · .01 without any."""
+    batches = SpeechBatches(motions, motions.of("train", 4), 4, 1500, mel=False)
+    item = batches(np.random.default_rng(1))
+    loss = DenoiserLoss(load_head(), denoiser, batches, None, "cpu")
+    given = watch(denoiser, monkeypatch)
+    loss(Performer(denoiser), item, np.random.default_rng(0))
+    own, whole = given
+    hidden = whole["events"].isnan()
+    assert (hidden == hidden[:, :1]).all(), "throughout a crop"
+    lips = np.isin(np.arange(hidden.shape[2]), np.r_[LIPS])
+    of_lips, of_rest = hidden[:, 0, lips], hidden[:, 0, ~lips]
+    assert (of_lips == of_lips[:, :1]).all() and (of_rest == of_rest[:, :1]).all()
+    shares = [
+        whole["silent"], whole["free"], of_lips[:, 0], of_rest[:, 0],
+        of_lips[:, 0] & of_rest[:, 0],
+    ]  # fmt: skip
+    assert [float(x.float().mean()) for x in shares] == pytest.approx(
+        [0.2, 0.2, 0.19, 0.19, 0.109], abs=0.04
+    )
+    assert len(own["x"]) / 1500 == pytest.approx(0.5, abs=0.04)
+    assert int(whole["step"].min()) < 10 and int(whole["step"].max()) > 989
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_mesh_to_speech_counts_rows_that_say_what_is_heard_and_whose_sound_is_shown(
+    motions, denoiser, monkeypatch, masked
+):
+    batches = SpeechBatches(motions, motions.of("train", 20), 20, 24)
+    item = batches(np.random.default_rng(0))
+    term = SpeechTerm(MeshToSpeech.load(SHIPPED), 0.3, masked)
+    loss = DenoiserLoss(load_head(), denoiser, batches, term, "cpu")
+    given = watch(denoiser, monkeypatch)
+    terms = loss(Performer(denoiser), item, np.random.default_rng(0))
+    silent = given[-1]["silent"]
+    heard, rows = item["crop"][:, 2] < TRUE_TO_SOUND, range(len(silent))
+    counted = torch.tensor([bool(heard[i]) and not (masked and bool(silent[i])) for i in rows])
+    assert silent.any() and not heard.all() and counted.any()
+    truth = denoiser.standardise(item["motion"])
+    expected = loss.compare(
+        denoiser, torch.zeros_like(truth), truth, item, supervised=counted
+    )
+    assert {name: float(x) for name, x in terms.items()} == pytest.approx(
+        {name: float(x) for name, x in expected.items()}, rel=1e-5
+    )
+
+
+def test_own_estimates_replace_what_speaks_and_neither_brows_eyes_nor_head(
+    motions, denoiser, monkeypatch
+):
+    """Where the estimate is nothing: √(1 − ᾱ) of the truth is gone."""
+    head = load_head()
+    batches = SpeechBatches(motions, motions.of("train", 4), 4, 3, mel=False)
+    loss = DenoiserLoss(head, denoiser, batches, None, "cpu")
+    given = watch(denoiser, monkeypatch)
+    truth, noise = torch.randn(3, 4, len(denoiser.motion_mean)), torch.randn(3, 4, 1)
+    noise = noise.expand_as(truth)
+    step, rows = torch.tensor([0, 500, 999]), torch.tensor([False, True, True])
+    clean = loss._with_estimates(denoiser, truth, noise, step, (step,), rows)
+    assert torch.equal(given[0]["x"], noisy(truth[1:], noise[1:], step[1:], loss.alpha))
+    assert torch.equal(given[0]["step"], step[1:]) and torch.equal(given[0]["audio"], step[1:])
+    changed = (1 - clean / truth).numpy()
+    alpha = np.cumprod(1 - np.linspace(1e-4, 0.02, 1000))[step.numpy()]
+    names = [*head.expression_names, "jaw", "jaw", "jaw", *["neck"] * 3, *["eye"] * 3]
+    for column, name in enumerate(names):
+        speaks = name.startswith(("mouth", "jaw", "tongue")) or name == "cheekPuff"
+        share = np.where(rows.numpy() & speaks, np.sqrt(1 - alpha), 0)
+        assert changed[:, :, column] == pytest.approx(share[:, None].repeat(4, 1), abs=1e-4), name
+
+
+def test_mesh_to_speech_learns_from_lips_alone_in_half_of_the_crops(motions, monkeypatch, tmp_path):
+    """Teeth and tongue hold still there, but for the noise; lips never do."""
+    taken = {}
+
+    def keep(model, see, loss, data, *rest):
+        taken.update(see=see, loss=loss, batches=data[0])
+        return {}
+
+    monkeypatch.setattr(training, "fit_and_measure", keep)
+    head = load_head()
+    training.train_m2s(motions, head, tmp_path, Schedule(steps=1))
+    inner = head.mouth_parts != 0
+    item, hidden, rng = taken["batches"](np.random.default_rng(0)), [], np.random.default_rng(1)
+    moved = taken["see"](item).std(1).amax(-1)
+
+    def model(seen, voices):
+        moves = seen.std(1).amax(-1) > 0.5 * moved
+        assert moves[:, ~inner][moved[:, ~inner] > 1e-3].all()
+        moves = moves[:, inner & (moved > 1e-3).all(0).numpy()].float().mean(1)
+        assert ((moves == 0) | (moves == 1)).all()
+        hidden.extend((moves == 0).tolist())
+        return torch.zeros(*item["units"].shape, 200), torch.zeros_like(item["mel"])
+
+    for _ in range(20):
+        taken["loss"](model, item, rng)
+    assert np.mean(hidden) == pytest.approx(0.5, abs=0.1)
 
 
 @pytest.mark.parametrize(

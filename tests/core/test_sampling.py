@@ -3,6 +3,7 @@
 of the paper; noise and Sobol points are what torch draws, so that a seed keeps its take."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from thunder_core.engine.diffusion import (
     alpha_bar,
     ancestral_sample,
     BETA,
+    Conditions,
+    Denoiser,
     in_windows,
     inpaint,
     Inpainting,
@@ -22,11 +25,13 @@ from thunder_core.engine.diffusion import (
     OVERLAP,
     sample,
     seeded_noise,
+    solver_steps,
     STEPS,
     WINDOW,
     windows,
 )
 from thunder_core.engine.readings import POINTS, sobol_point
+from thunder_core.networks.systems.denoisers import sample_denoised
 
 MEAN = np.array([1.5, -0.7, 0.0, 0.4], np.float32)
 DEVIATION = np.array([0.8, 0.2, 1.4, 0.0], np.float32)
@@ -46,6 +51,48 @@ def test_a_gaussian_is_sampled_with_its_mean_and_spread(steps):
     assert x.dtype == np.float32 and np.abs(x - (MEAN + DEVIATION * noise)).max() < 0.12
     assert np.allclose(x.mean(0), MEAN, atol=0.02)
     assert np.allclose(x.std(0), DEVIATION, rtol=0.05, atol=0.005)
+
+
+HEARD, UNHEARD = np.array([2.0, -1.0], np.float32), np.array([0.5, 1.0], np.float32)
+
+
+def two_means(x, step, silent):
+    """E[x_0 | x̃] for x_0 ~ N(HEARD or, without the sound, UNHEARD, 0.5²), exactly."""
+    a = alpha_bar()[int(step)]
+    mean = UNHEARD if bool(silent) else HEARD
+    return mean + a**0.5 * 0.25 / (a * 0.25 + 1 - a) * (x - a**0.5 * mean)
+
+
+def sampled_by_engine(seeds, frames, guidance):
+    """By the denoiser of the engine; its motions are standardised by 0.1 and 2."""
+    made = Denoiser.__new__(Denoiser)
+    made.config, made.mean, made.deviation = SimpleNamespace(style=0), np.float32(0.1), 2.0
+    made.network = lambda x, step, silent, **more: [two_means(x, step[0], silent[0])]
+    heard = Conditions([np.zeros((frames, 1), np.float32)], None, np.zeros((1, frames, 1)))
+    noise = seeded_noise(seeds, frames, 2)
+    return (made.sample(noise, heard, solver_steps(20), guidance) - 0.1) / 2
+
+
+class TwoMeans(SimpleNamespace):
+    """The same as a system of the comparison."""
+
+    def __call__(self, x, step, audio, silent=False, style=None):
+        return torch.from_numpy(two_means(x.numpy(), step, silent))
+
+
+def sampled_by_a_system(seeds, frames, guidance):
+    network = TwoMeans(config=SimpleNamespace(motion=2), restore=lambda x: x)
+    return sample_denoised(network, torch.zeros(1, frames, 1), seeds, guidance=guidance).numpy()
+
+
+@pytest.mark.parametrize("guidance", [0.0, 1.0, 2.5])
+@pytest.mark.parametrize("sampled", [sampled_by_engine, sampled_by_a_system])
+def test_guidance_moves_the_mean_along_the_line_from_no_sound_past_the_sound(sampled, guidance):
+    """§4.2. Guided between two normal distributions of one deviation, what is sampled is normal,
+    too, around UNHEARD + guidance · (HEARD − UNHEARD)."""
+    x = sampled([3], 520, guidance)  # two windows
+    expected = UNHEARD + guidance * (HEARD - UNHEARD) + 0.5 * seeded_noise([3], 520, 2)
+    assert np.abs(x - expected).max() < 0.1 and np.abs(x - expected).mean() < 0.03
 
 
 @pytest.mark.parametrize("steps", [1, 2, 4, 10, 20, 50])
