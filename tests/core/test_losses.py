@@ -100,36 +100,31 @@ def denoiser(motions):
     return build_denoiser(motions, 0)
 
 
-def test_a_still_average_face_costs_one_in_every_part_of_reconstruction_and_velocity(denoiser):
-    """Of motion whose frames keep 0.9 of the one before: its velocity has 2 (1 − 0.9) of its
-    variance, as channels, as vertices and as gap and width."""
-    rng = np.random.default_rng(0)
-    channels, deviation = len(denoiser.motion_mean), 0.02
-    small = SimpleNamespace(
-        config=denoiser.config,
-        motion_mean=torch.zeros(channels),
-        to=lambda device: small,
-        standardise=lambda x: x / deviation,
-    )
+@pytest.mark.parametrize("jaw", [0.0, 0.3])
+def test_velocity_is_in_units_of_its_own_spread(denoiser, jaw):
+    """Of motion whose frames keep 0.9 of the one before velocity has 2 (1 − 0.9) of its variance,
+    as channels, as vertices around rest, and as gap and width of an open mouth."""
+    rng, deviation = np.random.default_rng(0), 0.02
+    usual = torch.zeros(len(denoiser.motion_mean))
+    usual[Columns(load_head().channels).jaw.start] = jaw
+    small = SimpleNamespace(motion_mean=usual, standardise=lambda x: (x - usual) / deviation)
+    small.to = lambda device: small
 
     def batches(_):
-        steps = rng.standard_normal((64, 70, channels))
-        x = np.empty_like(steps)
-        x[:, 0] = steps[:, 0]
+        x = rng.standard_normal((64, 70, len(usual)))
         for t in range(1, 70):
-            x[:, t] = 0.9 * x[:, t - 1] + (1 - 0.9**2) ** 0.5 * steps[:, t]
-        return {"motion": torch.from_numpy(deviation * x).float()}
+            x[:, t] = 0.9 * x[:, t - 1] + (1 - 0.9**2) ** 0.5 * x[:, t]
+        return {"motion": usual + deviation * torch.from_numpy(x).float()}
 
     loss = DenoiserLoss(load_head(), small, batches, None, "cpu")
-    for rec, vel in zip(loss.spread["rec"], loss.spread["vel"]):
-        assert (vel / rec).numpy() == pytest.approx(0.2, rel=0.1)
-    assert loss.spread["rec"][0].numpy() == pytest.approx(1)
-    motion = batches(None)["motion"]
-    seen = loss.mouth.of_packed(motion)
-    still = seen.mean((0, 1), keepdim=True).expand_as(seen)
-    costs = loss.reconstruction(small.standardise(motion), still, seen)
-    # three parts of the channels, the vertices, gap and width
-    assert [float(costs[kind]) for kind in ("rec", "vel")] == pytest.approx([5, 5], rel=0.1)
+    seen = torch.cat([loss.mouth.of_packed(batches(None)["motion"]) for _ in range(8)])
+    expected = (1.0, float(seen.var()), loss.mouth.shape(seen).var((0, 1)).numpy())
+    for rec, known in zip(loss.spread["rec"], expected):
+        assert rec.numpy() == pytest.approx(known, rel=0.1)
+    (_, points, shape), (channels, moved, changed) = loss.spread["rec"], loss.spread["vel"]
+    assert channels.numpy() == pytest.approx(0.2, rel=0.1)
+    ratios = (changed / shape).numpy() if jaw else (moved / points).numpy()
+    assert ratios == pytest.approx(0.2, rel=0.1)
 
 
 def watch(denoiser, monkeypatch):
