@@ -45,6 +45,7 @@ KNOWN = ROOT / "out" / "mutations"
 PACKAGES = {"research", "thunder_core"}
 TESTS = ["tests/core", "tests/animation", "tests/face", "tests/faults", "tests/research"]
 SECONDS = 20  # of tests that a mutation is tried against, as their lines were listed
+FILES = 6  # of tests whose lines are listed together; what is listed stays where this is stopped
 SHORT = 40  # characters of a change that is named with its line
 SERVER = multiprocessing.get_context("forkserver")  # has loaded once what every run of tests needs
 SERVER.set_forkserver_preload(
@@ -263,13 +264,15 @@ def listed_tests(jobs: int) -> dict[str, dict]:
     if stale:
         print(f"listing the lines that the tests of {len(stale)} files run", flush=True)
 
-        def list_lines(number: int) -> None:
-            files, tree = stale[number::jobs], copy_tree(f"tree_{number}")
-            if files:
-                test_in(tree, ["-p", "lines_run", *files], LINES_RUN=str(KNOWN / "lines"))
+        trees = [copy_tree(f"tree_{number}") for number in range(jobs)]
+
+        def list_lines(start: int) -> None:
+            tree, files = trees.pop(), stale[start : start + FILES]
+            test_in(tree, ["-p", "lines_run", *files], LINES_RUN=str(KNOWN / "lines"))
+            trees.append(tree)
 
         with ThreadPoolExecutor(jobs) as pool:
-            list(pool.map(list_lines, range(jobs)))
+            list(pool.map(list_lines, range(0, len(stale), FILES)))
         # all of its tests are slow
         for path in filter(lambda path: not made[path].exists(), stale):
             made[path].write_text(

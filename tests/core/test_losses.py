@@ -17,7 +17,7 @@ from thunder_core.engine.network import SHIPPED
 from thunder_core.engine.speech.encoder import SILENCE
 from thunder_core.events import LIPS
 from thunder_core.face.head import load_head
-from thunder_core.networks.speech import MeshToSpeech
+from thunder_core.networks.speech import MeshToSpeech, MeshToSpeechConfig
 from thunder_core.networks.denoiser import noisy
 from thunder_core.train import m2s as training
 from thunder_core.train.corpus import LABEL_HOP
@@ -213,6 +213,26 @@ def test_own_estimates_replace_what_speaks_and_neither_brows_eyes_nor_head(
         assert changed[:, :, column] == pytest.approx(share[:, None].repeat(4, 1), abs=1e-4), name
 
 
+def test_mesh_to_speech_is_calibrated_to_units_counted_once_more_and_the_spread_of_mels():
+    """An input of deviation 3; every seventh unit of the set counts, and one more of each."""
+    model = MeshToSpeech(MeshToSpeechConfig(inputs=2, space="mouth", units=200))
+    units = np.repeat([[5, 9]], 350, 0)
+    units[100:, 0] = 7
+
+    def batches(rng):
+        mel = torch.from_numpy(rng.standard_normal((4, 100, 80))).float()
+        return {"mel": 2 * mel + torch.arange(80), "seen": 3 * mel}
+
+    training.calibrate(model, lambda item: item["seen"], batches, SimpleNamespace(units=units))
+    counts = np.ones(200)
+    for unit in units.ravel()[::7]:
+        counts[unit] += 1
+    assert np.exp(model.unit_log_prior.numpy()) == pytest.approx(counts / counts.sum(), rel=1e-4)
+    assert float(model.scale) == pytest.approx(3, rel=0.02)
+    assert model.mel_mean.numpy() == pytest.approx(np.arange(80), abs=0.2)
+    assert model.mel_std.numpy() == pytest.approx(2, rel=0.1)
+
+
 def test_mesh_to_speech_learns_from_lips_alone_in_half_of_the_crops(motions, monkeypatch, tmp_path):
     """Teeth and tongue hold still there, but for the noise; lips never do."""
     taken = {}
@@ -265,6 +285,10 @@ def test_the_diffusion_model_minimises_reconstruction_half_the_velocity_and_the_
         lambda *_: {"more": torch.tensor(7.0)},
         supervised,
     )
+    seen, true = (loss.mouth.of_packed(x) for x in (learner.denoiser.restore(truth + 0.3), item["motion"]))
+    parts = loss.reconstruction(torch.full_like(truth, 0.3), seen, true)
+    for kind in ("rec", "vel"):  # not in half precision
+        assert float(terms[kind]) == pytest.approx(float(parts[kind]), rel=1e-4)
     expected = terms["rec"] + 0.5 * terms["vel"] + 0.3 * share * terms["m2s"] + 7
     assert float(terms["total"]) == pytest.approx(float(expected), rel=1e-5) and (
         float(terms["m2s"]) > 0

@@ -7,7 +7,7 @@ import pytest
 
 from research.faces.lip_clips import stack_neighbours
 from thunder_core.direction import Direction, NEUTRAL, Style
-from thunder_core.engine.planning.lip_kernels import apply_kernel, kernels, plan_lips
+from thunder_core.engine.planning.lip_kernels import apply_kernel, Kernels, kernels, plan_lips
 from thunder_core.engine.planning.plan import (
     AFTER_LOUDEST,
     AT_PHRASE_END,
@@ -225,6 +225,20 @@ def features(frames=90, seed=0):
     believed = rng.dirichlet(np.full(len(PHONES), 0.05), frames)
     x[:, -2 - len(PHONES) : -2] = believed
     return x
+
+
+def test_the_map_has_its_share_of_the_blend_and_the_kernels_the_rest():
+    """Kernels say 2 for every frame and the map 10; its share is a quarter."""
+    flat = np.zeros((9, len(PHONES)))
+    flat[4] = 2.0
+    of_map = np.zeros((5, len(PHONES) + 2))
+    of_map[2, 0] = 10.0
+    blended = Kernels(flat, np.zeros((9, 2)), of_map, 0.25, 0.5, 4.0, 1.0, 2.0)
+    shares = np.eye(len(PHONES))[np.zeros(6, int)]
+    features = np.concatenate([shares, np.zeros((6, 2))], 1)
+    given = shares, np.zeros((6, 2)), np.zeros(6, bool)
+    assert blended.curve(*given, features) == pytest.approx((0.75 * 2 + 0.25 * 10 - 1.0) / 2.0)
+    assert blended.curve(*given) == pytest.approx((2 - 0.5) / 4.0), "without the map"
 
 
 @pytest.mark.parametrize("frames", [1, 90])

@@ -139,9 +139,11 @@ def test_windows_that_disagree_are_cross_faded():
     """A denoiser whose answer is the window's own start must ramp, not jump, from one window to the
     next."""
     frames = 900
-    x0 = in_windows(lambda x, step, a, b: np.full_like(x, a), frames)(
-        np.zeros((1, frames, 1), np.float32), 0
-    )[0, :, 0]
+    x = np.zeros((2, frames, 3), np.float32)
+    made = in_windows(lambda x, step, a, b: np.full_like(x, a), frames)(x, 0)
+    x0 = made[0, :, 0]
+    assert made.shape == x.shape and (made == x0[:, None]).all()
+    assert x0[400:500] == pytest.approx(400 * np.arange(1, 101) / 101, rel=1e-5)
     assert x0[0] == 0 and x0[-1] == frames - WINDOW
     assert np.abs(np.diff(x0)).max() < 1.5 * (frames - WINDOW) / OVERLAP
 
@@ -175,6 +177,44 @@ def test_what_is_kept_comes_out_and_the_rest_flows_into_it():
     bend = np.quantile(np.abs(np.diff(free, 2, 1)), 0.95)
     for border in (20, 40):  # value and slope go on across it
         assert np.quantile(np.abs(np.diff(x, 2, 1)[:, border - 3 : border + 2]), 0.9) < 1.5 * bend
+
+
+def inpainted_frame_by_frame(guess, kept):
+    """What `inpaint` says that it does, in loops: guess [T, C] with the kept values, and the error
+    of value and slope at the nearest kept frames, faded over a side's share of the gap."""
+    mask, values, result = kept.mask, kept.values, guess.copy()
+    for c in range(mask.shape[1]):
+        keys = np.flatnonzero(mask[:, c])
+        for t in range(len(mask)):
+            if mask[t, c]:
+                result[t, c] = values[t, c]
+                continue
+            before, after = keys[keys < t][-1:], keys[keys > t][:1]
+            span = 6.0
+            if len(before) and len(after):
+                span = min(6.0, (after[0] - before[0]) / 2)
+            for border, inside in ((before, -1), (after, 1)):
+                if not len(border):
+                    continue
+                at, away = border[0], abs(t - border[0])
+                error, slope = values[at, c] - guess[at, c], 0.0
+                if at + inside in keys:
+                    slope = error - (values[at + inside, c] - guess[at + inside, c])
+                x = min(away / span, 1.0)
+                result[t, c] += (1 - x * x * (3 - 2 * x)) * (error + slope * away)
+    return result
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_inpainting_is_that_of_a_loop_over_frames(seed):
+    """Also where the first or the last frame is kept, or single ones beside each other."""
+    rng = np.random.default_rng(seed)
+    kept = Inpainting(rng.random((50, 4)) < 0.2, rng.standard_normal((50, 4)).astype(np.float32))
+    kept.mask[[0, -1], 0], kept.mask[[1, -2], 1], kept.mask[[0, -1], 1] = True, True, False
+    kept.mask[10:30, 2], kept.mask[:, 3] = False, False
+    guess = rng.standard_normal((50, 4)).astype(np.float32)
+    x = inpaint(lambda x, step: guess[None], kept)(np.zeros((1, 50, 4), np.float32), 0)[0]
+    assert x == pytest.approx(inpainted_frame_by_frame(guess, kept), abs=1e-5)
 
 
 def of_nothing(kept):

@@ -44,7 +44,7 @@ from thunder_core.train.corpus import (
     TEST_SPEAKERS,
 )
 from thunder_core.train.denoiser import as_sampled
-from thunder_core.train.loop import fit, learning_rate, Schedule
+from thunder_core.train.loop import fit, half_precision, learning_rate, Schedule
 from thunder_core.train.motions import animate, DIRECTIONS, MOTIONS, MotionSet, Row, STATE, VARIANTS
 from thunder_core.train.stages import pieces, STAGES
 from thunder_core.train.workspace import version, write_card
@@ -118,7 +118,21 @@ def test_a_corpus_that_is_too_small_is_refused_in_a_sentence(tmp_path, speakers,
 def test_learning_rate_warms_up_and_falls():
     schedule = Schedule(steps=1000, rate=1.0, warmup=100)
     rates = [learning_rate(schedule, s) for s in range(1000)]
-    assert rates[0] < 0.02 and max(rates) == rates[99] == 1.0 and rates[-1] < 0.02
+    assert rates[:100] == pytest.approx(np.arange(1, 101) / 100)
+    assert rates[100:601] == [1.0] * 501, "a plateau until the last two fifths"
+    # the cosine at a quarter, a half and three quarters of its way from 1 to 0.01
+    assert [rates[700], rates[800], rates[900]] == pytest.approx(
+        [0.01 + 0.99 * (0.5 + 0.5**1.5), 0.505, 0.01 + 0.99 * (0.5 - 0.5**1.5)]
+    )
+    assert rates[-1] == pytest.approx(0.01, abs=1e-4)
+
+
+def test_half_precision_is_used_only_where_it_is_wanted(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    for wanted in (True, False):
+        with half_precision("cpu", wanted):
+            made = torch.ones(2, 2) @ torch.ones(2, 2)
+        assert (made.dtype == torch.bfloat16) == wanted
 
 
 def small_fit(folder, stop=None):
