@@ -303,7 +303,10 @@ def draw_mutations(
                 of_line[file, line].add(name)
     groups: dict[str, list] = {group: [] for group in GROUPS}
     for path in sorted((ROOT / "thunder_core").rglob("*.py")):
-        within, file = path.relative_to(ROOT / "thunder_core").as_posix(), path.relative_to(ROOT).as_posix()
+        within, file = (
+            path.relative_to(ROOT / "thunder_core").as_posix(),
+            path.relative_to(ROOT).as_posix(),
+        )
         if within in LEFT_OUT:
             continue
         group = next(group for group, pattern in GROUPS.items() if re.match(pattern, within))

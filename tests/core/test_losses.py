@@ -17,8 +17,8 @@ from thunder_core.engine.network import SHIPPED
 from thunder_core.engine.speech.encoder import SILENCE
 from thunder_core.events import LIPS
 from thunder_core.face.head import load_head
-from thunder_core.networks.speech import MeshToSpeech, MeshToSpeechConfig
 from thunder_core.networks.denoiser import noisy
+from thunder_core.networks.speech import MeshToSpeech, MeshToSpeechConfig
 from thunder_core.train import m2s as training
 from thunder_core.train.corpus import LABEL_HOP
 from thunder_core.train.denoiser import (
@@ -140,9 +140,7 @@ def watch(denoiser, monkeypatch):
     return given
 
 
-def test_sound_style_and_plan_are_hidden_as_often_as_they_should_be(
-    motions, denoiser, monkeypatch
-):
+def test_sound_style_and_plan_are_hidden_as_often_as_they_should_be(motions, denoiser, monkeypatch):
     """A fifth of the rows without sound, a fifth without style (§4.2), half with own estimates;
     .19 without the plan of lips, .19 without that of the rest, .1 + .9 · .01 without any."""
     batches = SpeechBatches(motions, motions.of("train", 4), 4, 1500, mel=False)
@@ -182,9 +180,7 @@ def test_mesh_to_speech_counts_rows_that_say_what_is_heard_and_whose_sound_is_sh
     counted = torch.tensor([bool(heard[i]) and not (masked and bool(silent[i])) for i in rows])
     assert silent.any() and not heard.all() and counted.any()
     truth = denoiser.standardise(item["motion"])
-    expected = loss.compare(
-        denoiser, torch.zeros_like(truth), truth, item, supervised=counted
-    )
+    expected = loss.compare(denoiser, torch.zeros_like(truth), truth, item, supervised=counted)
     assert {name: float(x) for name, x in terms.items()} == pytest.approx(
         {name: float(x) for name, x in expected.items()}, rel=1e-5
     )
@@ -285,7 +281,9 @@ def test_the_diffusion_model_minimises_reconstruction_half_the_velocity_and_the_
         lambda *_: {"more": torch.tensor(7.0)},
         supervised,
     )
-    seen, true = (loss.mouth.of_packed(x) for x in (learner.denoiser.restore(truth + 0.3), item["motion"]))
+    seen, true = (
+        loss.mouth.of_packed(x) for x in (learner.denoiser.restore(truth + 0.3), item["motion"])
+    )
     parts = loss.reconstruction(torch.full_like(truth, 0.3), seen, true)
     for kind in ("rec", "vel"):  # not in half precision
         assert float(terms[kind]) == pytest.approx(float(parts[kind]), rel=1e-4)
