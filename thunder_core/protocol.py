@@ -6,11 +6,12 @@ Standard library only; both sides import it. docs/reference/protocol.md describe
 
 import json
 
-PROTOCOL = 3
+PROTOCOL = 4
 HEARTBEAT = 0.5  # seconds between two heartbeats of a busy worker
 # events before takes: one channel of the sound was chosen, nobody speaks in the sound, its text is
 # another's, it is hard to understand
 CHANNEL, UNSPOKEN, OTHER_TEXT, UNCLEAR = "channel", "unspoken", "other_text", "unclear"
+SCORE = "score"  # event of a take that was sent before: its score
 LEVEL = "level"  # event of a recording: how loud it is, and how long
 LOST, FULL = "lost", "full"  # why a recording ended by itself: no more sound, no more disk
 LONGEST_LINE = 2**24  # bytes; longer than any answer

@@ -292,6 +292,7 @@ class Engine:
         self, speech: Speech, request: Request, progress: Progress = no_progress,
         on_take: Callable[[Take], object] = _ignore,
         on_note: Callable[[str], None] = _ignore,
+        on_sampled: Callable[[Take], object] = _ignore,
     ) -> list[Any]:  # fmt: skip
         """Sample the takes that a request asks for, best lip-sync first.
 
@@ -299,7 +300,8 @@ class Engine:
         of their seeds and have the role in their provenance ("role"); those of a picture have its
         moods under "picture"; those of a voice that is hard to understand say so ("unclear").
         `progress` is called with (0 … 1, message) before each step and may raise to cancel.
-        `on_take` gets every take as soon as it is sampled and scored, in the order of the seeds;
+        `on_sampled` gets every take as soon as it is sampled, without a score, in the order of the
+        seeds; `on_take` gets it again once it is scored, in that order too;
         what it returns, unless None, replaces the take in the result: eight takes of an hour would
         need .4 GB.
         on_note: is called before takes are sampled, with UNSPOKEN if the sound has no speech, so
@@ -307,7 +309,7 @@ class Engine:
         direction, which then changes nothing, and with UNCLEAR if its phones are hard to recognise.
         Raises BadRequest.
         """
-        return self.begin(speech, request, progress, on_note).run(on_take)
+        return self.begin(speech, request, progress, on_note).run(on_take, on_sampled)
 
     def explain(self, speech: Speech, request: Request, frame: int) -> dict:
         """What happened at a frame of the take of a request's first seed, which is sampled again

@@ -3,9 +3,12 @@
 processor where memory allows."""
 
 import threading
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -20,7 +23,7 @@ from ..types import FPS, LipSyncScore, Motion, Take
 from .diffusion import Inpainting
 from .network import CPU
 from .readings import style_of_take
-from .scorer import Measures, Scorer
+from .scorer import Expectation, Measures, Scorer
 from .systems.thunder import Performance, VoiceFeatures
 
 _MOST = 16  # takes denoised together; on a graphics card they cost little more than one
@@ -90,43 +93,72 @@ class RunningRequest:
     _requested: tuple[np.ndarray, list[dict[str, float]]] | None = None
     _requesting: threading.Lock = field(default_factory=threading.Lock)
 
-    def run(self, on_take: Callable[[Take], object]) -> list[Any]:
+    def run(
+        self, on_take: Callable[[Take], object], on_sampled: Callable[[Take], object]
+    ) -> list[Any]:
         """Sample all takes; returns them, best lip-sync first, each as `on_take` returns it
         (`Engine.generate`)."""
         frames = self.voice.frames
         threads = threads_for(frames, self.threads)
         together = portions(self.seeds, frames, self.scorer.thunder.device, threads)
+        with closing(self._stages(together, threads)) as stages:
+            return self._deliver(stages, on_take, on_sampled)
+
+    def _stages(self, together: list[list[int]], threads: int) -> Generator[tuple[bool, list[Take]]]:
+        """What `_make_takes` yields of all portions; each is sampled before the next one, and at
+        most `threads` wait for their scores."""
         if threads == 1:
-            return self._deliver(map(self._make_takes, together), on_take)
+            yield from chain.from_iterable(map(self._make_takes, together))
+            return
         with ThreadPoolExecutor(threads, "takes") as pool:
+            # what a single portion is compared with is computed beside it
+            beside = pool if len(together) < threads else None
+            all_makes = (self._make_takes(seeds, beside) for seeds in together)
+            at_work = deque((pool.submit(next, one), one) for one in islice(all_makes, threads))
             try:
-                return self._deliver(pool.map(self._make_takes, together), on_take)
-            except BaseException:
+                while at_work:
+                    future, makes = at_work.popleft()
+                    is_scored, takes = future.result()
+                    if not is_scored:
+                        following = makes, *islice(all_makes, 1)
+                        at_work += ((pool.submit(next, one), one) for one in following)
+                    yield is_scored, takes
+            finally:
                 self._stopped = True
-                raise
 
     def _deliver(
-        self, portions: Iterable[list[Take]], on_take: Callable[[Take], object]
+        self,
+        stages: Iterable[tuple[bool, list[Take]]],
+        on_take: Callable[[Take], object],
+        on_sampled: Callable[[Take], object],
     ) -> list[Any]:
         ranked = []
-        for takes in portions:
+        for is_scored, takes in stages:
             for take in takes:
-                self._arrived += 1
+                if not is_scored:
+                    self._arrived += 1
+                    on_sampled(take)
+                    continue
                 rank = (0.0 if take.score is None else -take.score.total, take.seed)
                 ranked.append((rank, on_take(take) or take))
         return [kept for _, kept in sorted(ranked, key=lambda each: each[0])]
 
-    def _make_takes(self, seeds: list[int]) -> list[Take]:
-        """The takes of a portion."""
+    def _make_takes(
+        self, seeds: list[int], beside: Executor | None = None
+    ) -> Iterator[tuple[bool, list[Take]]]:
+        """The takes of a portion, twice: as soon as they are sampled, and scored, which is said
+        before.  beside: computes what they are compared with meanwhile, if there is one."""
         performances = self._performances(seeds)
+        expected = None if beside is None else beside.submit(self._expect, performances)
         motions = self._sample(performances)
         release_memory(self.voice.frames)
-        takes = [
-            self._describe(*each)
-            for each in zip(performances, motions, self._scores(performances, motions))
-        ]
+        takes = [self._describe(*each) for each in zip(performances, motions)]
+        yield False, takes
+        expectations = self._expect(performances) if expected is None else expected.result()
+        scores = self._scores(takes, expectations)
+        scored = [self._add_score(*each) for each in zip(takes, performances, scores)]
         release_memory(self.voice.frames)
-        return takes
+        yield True, scored
 
     def _report(self, seeds: list[int], fraction: float, message: str) -> None:
         """Note how far the takes of some seeds are, 0 … 1. Raises Cancelled once nobody waits."""
@@ -180,21 +212,24 @@ class RunningRequest:
             result.append(replace(performance, plan=plan))
         return result
 
+    def _expect(self, performances: list[Performance]) -> list[Expectation] | None:
+        """What the judge compares takes with; None where nobody speaks, or their directions are to
+        be read off them."""
+        if not (self.scored and self.follows):
+            return None
+        # With the stresses, breaths and sounds of each take, which would otherwise count as errors.
+        return self.scorer.expect(
+            self.voice, performances, lambda: self._expect_requested()[0], breathe=True
+        )
+
     def _scores(
-        self, performances: list[Performance], motions: list[Motion]
+        self, takes: list[Take], expectations: list[Expectation] | None
     ) -> list[LipSyncScore] | list[None]:
         """The scores of takes; None where nobody speaks."""
         if not self.scored:
-            return [None] * len(motions)
-        expectations = None
-        if self.follows:
-            # With the stresses, breaths and sounds of each take, which would otherwise count as
-            # errors.
-            expectations = self.scorer.expect(
-                self.voice, performances, lambda: self._expect_requested()[0], breathe=True
-            )
-        self._report([each.seed for each in performances], 0.95, "Ranking by lip-sync")
-        visible = [self._made_and_visible(motion)[-1] for motion in motions]
+            return [None] * len(takes)
+        self._report([take.seed for take in takes], 0.95, "Ranking by lip-sync")
+        visible = [self._made_and_visible(take.motion)[-1] for take in takes]
         return self.scorer.score(visible, self.voice, expectations, self.asked)
 
     def _expect_requested(self) -> tuple[np.ndarray, list[dict[str, float]]]:
@@ -215,22 +250,25 @@ class RunningRequest:
         names = self.scorer.head.expression_names
         return [motion] if self.sums is None else [motion, visible_motion(motion, names, self.sums)]
 
-    def _describe(
-        self, performance: Performance, motion: Motion, score: LipSyncScore | None
-    ) -> Take:
-        """A take with its provenance; that of one that varies a direction has how much it shows of
-        it."""
+    def _describe(self, performance: Performance, motion: Motion) -> Take:
+        """A take with its provenance, not scored."""
         seed = performance.seed
         about = self.about | {"seed": seed}
-        if score is not None:
-            about["score"] = score.total
         if self.asked is not None:
             about["spread"] = self.asked.spread
             about["as_asked"] = self.asked.is_as_asked(seed, self.seeds[0])
             about["reading"] = [round(float(x), 4) for x in self.readings[seed].mean(0)]
+        return Take(motion, seed, None, *self.measures.opening_and_width(motion), about)
+
+    def _add_score(self, take: Take, performance: Performance, score: LipSyncScore | None) -> Take:
+        """A take with its score; the provenance of one that varies a direction has how much it
+        shows of it."""
+        about = dict(take.provenance)
+        if score is not None:
+            about["score"] = score.total
         if self.follows and performance.is_variation:
-            about["shown"] = visible_deviations(*self._deviations(motion))
-        return Take(motion, seed, score, *self.measures.opening_and_width(motion), about)
+            about["shown"] = visible_deviations(*self._deviations(take.motion))
+        return replace(take, score=score, provenance=about)
 
     def _deviations(self, motion: Motion) -> list[dict[str, float]]:
         """How a motion, and what the face shows of it, differ from what was requested."""

@@ -22,7 +22,7 @@ import numpy as np
 from ..channels import read_channel
 from ..direction import Brief, check, read_marks
 from ..errors import BadRequest, BadSound
-from ..protocol import CHANNEL, LEVEL, PROTOCOL, UNSPOKEN
+from ..protocol import CHANNEL, LEVEL, PROTOCOL, SCORE, UNSPOKEN
 from ..request import Request
 from ..system_calls import memory_used
 from ..types import FPS, Keep, Motion, unpack
@@ -48,7 +48,7 @@ def _generate(worker, args, progress):
     speech = _sound(args, progress, may_be_silent=not request.listening)
     is_silent = not speech.samples.any()
     engine = worker.load_engine(progress)
-    number = itertools.count(1)
+    number, sent = itertools.count(1), {}
 
     @functools.cache
     def about():
@@ -62,14 +62,18 @@ def _generate(worker, args, progress):
         progress.give({"event": what, **({"silent": is_silent} if what == UNSPOKEN else {})})
 
     def send_take(take):
-        answer = _save_take(take, folder, next(number))
-        progress.give({"event": "take", "take": answer, **about()})
+        sent[take.seed] = _save_take(take, folder, next(number))
+        progress.give({"event": "take", "take": sent[take.seed], **about()})
+
+    def send_score(take):
+        answer = sent[take.seed] | _save_score(take, folder)
+        progress.give({"event": SCORE, "take": answer, **about()})
         return answer
 
     running, sound_seconds = engine.begin(speech, request, progress, send_note), speech.seconds
     del speech  # an hour of it is .23 GB, and takes need only its features
     return {
-        "takes": running.run(send_take),
+        "takes": running.run(send_score, send_take),
         **about(),
         "sound_seconds": sound_seconds,
         "seconds": time.monotonic() - started,
@@ -216,13 +220,9 @@ VERBS = {
 
 
 def _save_take(take, folder, number):
-    """Write a take's arrays to files; returns the take's entry for the client."""
+    """Write a take's arrays to files; returns the take's entry for the client, not scored."""
     arrays = {name: getattr(take.motion, name) for name in ("expression", "jaw", "head", "eyes")}
-    arrays |= {
-        "opening": take.opening,
-        "width": take.width,
-        "drift": take.score and take.score.per_frame,
-    }
+    arrays |= {"opening": take.opening, "width": take.width}
     files = {
         name: None if array is None else f"take_{number:02d}_{name}.npy"
         for name, array in arrays.items()
@@ -230,11 +230,18 @@ def _save_take(take, folder, number):
     for name, file in files.items():
         if file is not None:
             save_array(os.path.join(folder, file), arrays[name])
-    score = {
-        "score": take.score and float(take.score.total),
-        "heard": take.score and float(take.score.heard),
-    }
-    return {"seed": int(take.seed), **score, "provenance": take.provenance, **files}
+    unknown = dict.fromkeys(("score", "heard", "drift"))
+    return {"seed": int(take.seed), **unknown, "provenance": take.provenance, **files}
+
+
+def _save_score(take, folder):
+    """What a take's score adds to its entry for the client; its curve is written to a file."""
+    about, score = {"provenance": take.provenance}, take.score
+    if score is None:
+        return about
+    file = f"take_of_{take.seed}_drift.npy"
+    save_array(os.path.join(folder, file), score.per_frame)
+    return about | {"score": float(score.total), "heard": float(score.heard), "drift": file}
 
 
 def save_array(path, array):
