@@ -109,7 +109,7 @@ def evidence_of(engine: Engine, speech: Speech, takes: list[Take]) -> np.ndarray
     nats, where there is sound."""
     voice = engine.thunder.analyse(speech.samples, speech.frames)
     loud = voiced_weight(voice.features[:, -LOUDNESS:]) > 0
-    return np.array([engine.scorer.read(take.motion, voice)[1][loud].mean() for take in takes])
+    return np.array([engine.scorer.read([take.motion], voice)[0][loud].mean() for take in takes])
 
 
 @dataclass(frozen=True)

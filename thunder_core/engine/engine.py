@@ -572,8 +572,8 @@ class Engine:
     def _draw(self, motion: Motion, speaker: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Motion → log-mel [4T, 80] and speech units [2T] of its speech."""
         mels, units = [], []
-        for seen, keep in self.mouth.windows(motion):
-            logits, mel = self.m2s.speak(seen, speaker)
+        for seen, keep in self.mouth.windows([motion]):
+            logits, mel = self.m2s.speak(seen[0], speaker)
             mels.append(mel[4 * keep.start : 4 * keep.stop])
             units.append(logits[2 * keep.start : 2 * keep.stop].argmax(-1))
         return np.concatenate(mels), np.concatenate(units)

@@ -104,7 +104,9 @@ class RunningRequest:
         with closing(self._stages(together, threads)) as stages:
             return self._deliver(stages, on_take, on_sampled)
 
-    def _stages(self, together: list[list[int]], threads: int) -> Generator[tuple[bool, list[Take]]]:
+    def _stages(
+        self, together: list[list[int]], threads: int
+    ) -> Generator[tuple[bool, list[Take]]]:
         """What `_make_takes` yields of all portions; each is sampled before the next one, and at
         most `threads` wait for their scores."""
         if threads == 1:

@@ -361,15 +361,16 @@ class Scorer:
             allowed = self.judge.allowance(over_frames(asked.requested, voice.frames))[:, PLAIN]
         if expectations is None:
             expectations = self._expect_of(motions, voice)
-        for motion, expectation in zip(motions, expectations):
-            lips, log_odds = self.read(motion, voice)
+        log_odds = self.read(motions, voice)
+        for motion, expectation, nats in zip(motions, expectations, log_odds):
+            lips = self.lips(motion)
             opinion, whole_clip_term, usual = self.opinion(lips, voice, expectation)
             score = score_lips(
                 opinion[:, PLAIN] - allowed, loudness, scale, usual, near_scale, whole_clip_term,
                 opinion[:, STRESSED] - expectation.allowed, speaking,
             )  # fmt: skip
             per_frame = np.where(stands_still(lips, speaking), np.float32(0), score.per_frame)
-            heard = heard_share(log_odds, voice.units, self.m2s.log_prior, speaking)
+            heard = heard_share(nats, voice.units, self.m2s.log_prior, speaking)
             scores.append(replace(score, per_frame=per_frame, heard=heard))
         return scores
 
@@ -434,16 +435,16 @@ class Scorer:
             )
         return [replace(each, plain=lips) for each, lips in zip(self.expect(voice, takes), plain)]
 
-    def read(self, motion: Motion, voice: VoiceFeatures) -> tuple[np.ndarray, np.ndarray]:
-        """The lips of a motion as `lips`, and the nats per frame [T] that its mouth gives for the
-        speech units of a sound."""
-        lips, log_odds, at = [], [], 0
-        for seen, keep in self.mouth.windows(motion):
-            lips.append(seen[keep][:, self.mouth.lips])
-            said = self.m2s.read(seen)[2 * keep.start : 2 * keep.stop]
-            log_odds.append(evidence(said, voice.units[at : at + len(said)], self.m2s.log_prior))
-            at += len(said)
-        return np.concatenate(lips), np.concatenate(log_odds)
+    def read(self, motions: Sequence[Motion], voice: VoiceFeatures) -> np.ndarray:
+        """The nats per frame [B, T] that the mouth of each motion gives for the speech units of a
+        sound; all are as long as it."""
+        log_odds, at = [], 0
+        for seen, keep in self.mouth.windows(motions):
+            said = self.m2s.read(seen)[:, 2 * keep.start : 2 * keep.stop]
+            units = voice.units[at : at + said.shape[1]]
+            log_odds.append([evidence(each, units, self.m2s.log_prior) for each in said])
+            at += said.shape[1]
+        return np.concatenate(log_odds, 1)
 
 
 class Measures:

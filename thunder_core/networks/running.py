@@ -39,13 +39,13 @@ class SeenMouth(MeshToSpeech):
     without one it costs two thirds."""
 
     def forward(self, mouths: Tensor, speakers: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
-        """Mouths [1, T, …] and speakers [S, 256] → features [1, T, width], unit logits [1, 2T,
-        units], pairs of log-mels [S, 2T, 160]."""
+        """Mouths [B, T, …] and speakers [S, 256] → features [B, T, width], unit logits [B, 2T,
+        units], pairs of log-mels of the first mouth [S, 2T, 160]."""
         once, twice = self.encode(mouths)
         return (
             once,
             self.unit_head(twice),
-            self.pairs_of(twice.expand(speakers.shape[0], -1, -1), speakers),
+            self.pairs_of(twice[:1].expand(speakers.shape[0], -1, -1), speakers),
         )
 
 

@@ -390,7 +390,7 @@ class MeshToSpeech(Network):
         for layer in self.body.conformer_layers:
             x = layer(x, None)
         x = x.transpose(0, 1)
-        twice = torch.stack([x, x], 2).reshape(len(x), -1, x.shape[2])
+        twice = torch.stack([x, x], 2).reshape(x.shape[0], -1, x.shape[2])
         return x, twice + F.gelu(self.between(twice.transpose(1, 2)).transpose(1, 2))
 
     def forward(self, mouths: Tensor, speaker: Tensor) -> tuple[Tensor, Tensor]:

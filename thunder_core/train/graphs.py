@@ -32,13 +32,14 @@ class _Traced:
     """What a network is traced with: inputs by name, names of its outputs, and which axes of both
     have any length.
 
-    paced: the input [B, T, …] with the length of everything that layers normalise, if there is one.
+    paced: the input [B, T, …] with the length of everything that layers normalise; "": each is as
+    long as it is; None: they are computed as they are.
     """
 
     inputs: dict[str, Tensor]
     outputs: list[str]
     axes: Axes
-    paced: str = ""
+    paced: str | None = None
 
 
 def _denoiser(network: Denoiser) -> _Traced:
@@ -90,12 +91,13 @@ def _judge(network: JudgeOfLips) -> _Traced:
 def _m2s(network: SeenMouth) -> _Traced:
     config = network.config
     inputs = {
-        "mouths": 1e-3 * torch.randn(1, _FRAMES, config.inputs),
+        "mouths": 1e-3 * torch.randn(_TAKES, _FRAMES, config.inputs),
         "speakers": torch.randn(1, config.speaker),
     }
-    axes: Axes = {"mouths": {1: "frames"}, "features": {1: "frames"}, "units": {1: "half frames"}}
+    axes: Axes = {name: {0: "takes", 1: "frames"} for name in ("mouths", "features")}
+    axes["units"] = {0: "takes", 1: "half frames"}
     axes |= {"speakers": {0: "speakers"}, "mels": {0: "speakers", 1: "half frames"}}
-    return _Traced(inputs, ["features", "units", "mels"], axes)
+    return _Traced(inputs, ["features", "units", "mels"], axes, paced="")
 
 
 def _vocoder(network: Vocoder) -> _Traced:
@@ -200,7 +202,7 @@ def _normalise_rows(graph, paced: str) -> None:
     """Have layers normalise [B, T, width] as instances: ONNX Runtime needs a fifth of the time for
     it.
 
-    paced: input [B, T, …].
+    paced: input [B, T, …], or "".
     """
     import onnx
 
@@ -211,23 +213,32 @@ def _normalise_rows(graph, paced: str) -> None:
         return onnx.numpy_helper.from_array(np.array(values), name)
 
     graph.initializer.extend([constant("first axis", [1]), constant("second axis", [2])])
-    nodes = [
-        node("Shape", [paced], "shape of all"),
-        node("Slice", ["shape of all", "first axis", "second axis"], "frames of all"),
-    ]
-    for name, value in (("ones", 1), ("zeros", 0)):
-        of_one = onnx.numpy_helper.from_array(np.array([value], np.float32))
-        nodes.append(node("ConstantOfShape", ["frames of all"], name, value=of_one))
+
+    def numbers(of: str, ending: str) -> list:
+        """The ones and zeros that go with an array: as many as its second axis is long."""
+        axes, made = ["first axis", "second axis"], f"frames of all{ending}"
+        fills = {
+            name: onnx.numpy_helper.from_array(np.array([value], np.float32))
+            for name, value in (("ones", 1), ("zeros", 0))
+        }
+        return [
+            node("Shape", [of], f"shape of all{ending}"),
+            node("Slice", [f"shape of all{ending}", *axes], made),
+            *(node("ConstantOfShape", [made], name + ending, value=fills[name]) for name in fills),
+        ]
+
+    nodes = numbers(paced, "") if paced else []
     for old in graph.node:
         if old.op_type != "LayerNormalization":
             nodes.append(old)
             continue
         (x, weight, bias), result = old.input, old.output[0]
         epsilon = next(each.f for each in old.attribute if each.name == "epsilon")
+        ending = "" if paced else f" of {result}"
+        nodes += [] if paced else numbers(x, ending)
+        inputs = [x, f"ones{ending}", f"zeros{ending}"]
         nodes += [
-            node(
-                "InstanceNormalization", [x, "ones", "zeros"], f"{result} normal", epsilon=epsilon
-            ),
+            node("InstanceNormalization", inputs, f"{result} normal", epsilon=epsilon),
             node("Mul", [f"{result} normal", weight], f"{result} scaled"),
             node("Add", [f"{result} scaled", bias], result),
         ]
@@ -257,7 +268,7 @@ def graph_of(network: nn.Module, traced: _Traced) -> bytes:
         )  # fmt: skip
     model = onnx.load_from_string(file.getvalue())
     _transpose_weights(model.graph, stored)
-    if traced.paced:
+    if traced.paced is not None:
         _normalise_rows(model.graph, traced.paced)
     weights = [
         tensor

@@ -306,11 +306,13 @@ def event_curves(plan: Plan, frames: int, tempo: float = 1.0) -> np.ndarray:
 def _follow_on_springs(target: np.ndarray, rate: float, hertz: float) -> np.ndarray:
     """[N, c] on critically damped springs of `rate` 1/s towards a target [N, c] at `hertz`, at rest
     on the first."""
-    kept, first = np.exp(-rate / hertz), target[:1]
-    moved, once, twice = target - first, 0.0, 0.0
-    for at, value in enumerate(moved):  # two low-passes of first order
-        once = kept * once + (1 - kept) * value
-        moved[at] = twice = kept * twice + (1 - kept) * once
+    kept, first = float(np.exp(-rate / hertz)), target[:1]
+    moved = target - first
+    for column in moved.T:  # numbers of Python's own, a tenth of the time of short arrays
+        once = twice = 0.0
+        for at, value in enumerate(column.tolist()):  # two low-passes of first order
+            once = kept * once + (1 - kept) * value
+            column[at] = twice = kept * twice + (1 - kept) * once
     return moved + first
 
 
