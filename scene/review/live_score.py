@@ -161,13 +161,13 @@ def _key_of(rig: head.Rig) -> tuple:
 
 
 def request_score(scene, rig: head.Rig) -> None:
-    """Score the animator's animation on a head if the current line has no score yet. Quick: for
-    panels."""
-    action = animator_action(rig)
+    """Score what a head plays if it has no score yet: the animator's animation against the current
+    line, a take whose score did not come. Quick: for panels."""
+    action, entry = animator_action(rig), take_list.on_head(scene, rig.mesh)
     if (
         not scene.thunder.live_score
         or action is None
-        or take_list.on_head(scene, rig.mesh) is not None
+        or (entry is not None and _keeps_score(scene, entry))
     ):
         return
     key = _key_of(rig)
@@ -338,10 +338,10 @@ def _line_score(
 
 
 def _keeps_score(scene, entry) -> bool:
-    """Whether a take speaks nothing, or still has the engine's score of what it plays and neither
-    its keys nor its voice were changed. Scored again from keys on whole frames it would get a
-    little less, so the list would mix two kinds of scores."""
-    if not take_list.speaks(entry):
+    """Whether a take speaks nothing, waits for the engine's score, or still has that of what it
+    plays and neither its keys nor its voice were changed. Scored again from keys on whole frames
+    it would get a little less, so the list would mix two kinds of scores."""
+    if not take_list.speaks(entry) or entry.batch in take_list.arriving():
         return True
     first_score = keying.record_of(entry.action).get("score")
     if (

@@ -32,7 +32,12 @@ SORTS = (
 def order(context) -> list[int]:
     """Places in the scene's list of the takes that are listed now, from the top."""
     settings = context.scene.thunder
-    return arrange(settings.takes, take_list.visible_places(context), settings.sort)
+    entries, arriving = settings.takes, take_list.arriving()
+    places = take_list.visible_places(context)
+    # rows do not move under the mouse while takes and scores arrive
+    still = [place for place in places if entries[place].batch in arriving]
+    rest = [place for place in places if entries[place].batch not in arriving]
+    return still + arrange(entries, rest, settings.sort)
 
 
 def of_one_head(context) -> list:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator
 from contextlib import closing, ExitStack, suppress
 from dataclasses import replace
 from itertools import chain
+from typing import NamedTuple
 
 import bpy
 import numpy as np
@@ -21,14 +22,14 @@ from ...thunder_core.client import Client, temporary_arrays
 from ...thunder_core.direction_words import words_of_take, words_of_takes
 from ...thunder_core.errors import BadHead, BadRequest, ThunderError, WorkerDied
 from ...thunder_core.progress import map_progress, result
-from ...thunder_core.protocol import CHANNEL, OTHER_TEXT, UNCLEAR, UNSPOKEN
+from ...thunder_core.protocol import CHANNEL, OTHER_TEXT, SCORE, UNCLEAR, UNSPOKEN
 from ...thunder_core.request import DEFAULT, PutArray
 from ...thunder_core.steps import explanation_lines
 from ...thunder_core.types import FPS, LISTENS, Motion, pack
 from ..animation import display, keying
 from ..engine import connection
 from ..heads import head
-from ..host.jobs import Part, restart_after_undo, session, stage, Step
+from ..host.jobs import restart_after_undo, session, stage, Step
 from ..voice import fingerprint, mixdown, strip
 from . import picture, provenance, take_list, turns
 from .direction import asking
@@ -37,6 +38,14 @@ _SAMPLING = (0.05, 0.99)  # part of the progress bar for the engine's progress
 OnTake = Callable[[keying.Performance], None]  # gets each take on arrival
 # a packed motion [T, n + 9], and of it what a take keeps, bool of the same shape
 Kept = tuple[np.ndarray, np.ndarray]
+
+
+class Receiver(NamedTuple):
+    """Gets takes on arrival: `take` each take, not scored; `score` its seed and its score later,
+    fields of its performance."""
+
+    take: OnTake
+    score: Callable[[int, dict], None]
 
 
 def ask(
@@ -100,19 +109,19 @@ def sample_takes(
     count: int,
     seed: int,
     sampling: provenance.Sampling,
-    on_take: OnTake,
+    receiver: Receiver,
     name: str = "",
     keep: Kept | None = None,
 ) -> Generator[Step, None, None]:
-    """Steps that sample takes of a sound file. on_take gets each take in the order of seeds, at
-    most one per step, so that the caller never holds two unprocessed takes.
+    """Steps that sample takes of a sound file. receiver gets takes in the order of seeds, at most
+    one per step, so that the caller never holds two unprocessed takes.
 
     name: of the voice; with it, a step before the first take has a note if nobody speaks in the
     sound, or not clearly.
     keep: what is not sampled. Closing the generator cancels the request.
     """
     if sampling.turns and not sampling.listening:
-        yield from _sample_turns(client, sound, count, seed, sampling, on_take, name, keep)
+        yield from _sample_turns(client, sound, count, seed, sampling, receiver, name, keep)
         return
     arrived: deque = deque()
     seeds: set[int] = set()
@@ -130,6 +139,8 @@ def sample_takes(
         if event["event"] == "take" and event["take"]["seed"] not in seeds:
             seeds.add(event["take"]["seed"])
             arrived.append(event)
+        if event["event"] == SCORE:
+            arrived.append(event)
 
     before = Step(_SAMPLING[0], "Starting engine")
     folder = client.new_folder()
@@ -146,7 +157,12 @@ def sample_takes(
                     while notes:
                         yield replace(step or before, note=notes.pop(0))
                     while arrived:
-                        on_take(_performance(client, arrived.popleft(), sampling))
+                        event = arrived.popleft()
+                        if event["event"] == SCORE:
+                            score = _score(client, event, sampling)
+                            receiver.score(event["take"]["seed"], score)
+                            continue
+                        receiver.take(_performance(client, event, sampling))
                         yield before
                     if step is not None:
                         yield step
@@ -157,7 +173,7 @@ def sample_takes(
 
 
 def _sample_turns(
-    client, sound, count, seed, sampling, on_take, name, keep
+    client, sound, count, seed, sampling, receiver, name, keep
 ) -> Generator[Step, None, None]:
     """`sample_takes` of a face that speaks parts of a sound: it listens to the rest, in takes of
     the same seeds."""
@@ -165,20 +181,17 @@ def _sample_turns(
     hears = replace(alone, listening=True, system=DEFAULT, style_from="", picture="")
     listening: dict[int, keying.Performance] = {}
     with mixdown.split_speakers(sound, spans) as (spoken, others):
-        steps = sample_takes(
-            client, others, count, seed, hears, lambda take: listening.update({take.seed: take})
+        hearing = Receiver(
+            lambda take: listening.update({take.seed: take}), lambda seed, score: None
         )
+        steps = sample_takes(client, others, count, seed, hears, hearing)
         yield from map_progress(steps, lambda step: replace(step, fraction=step.fraction / 2))
-        steps = sample_takes(
-            client,
-            spoken,
-            count,
-            seed,
-            alone,
-            lambda take: on_take(turns.join_takes(take, listening[take.seed], spans, keep)),
-            name,
-            keep,
+        speaking = receiver._replace(
+            take=lambda take: receiver.take(
+                turns.join_takes(take, listening[take.seed], spans, keep)
+            )
         )
+        steps = sample_takes(client, spoken, count, seed, alone, speaking, name, keep)
         yield from map_progress(
             steps, lambda step: replace(step, fraction=(1.0 + step.fraction) / 2)
         )
@@ -300,9 +313,18 @@ def sample_ranked(
     keep: Kept | None = None,
 ) -> Generator[Step, None, list[keying.Performance]]:
     """Steps that sample takes of a sound file. Returns them, best first."""
-    takes: list[keying.Performance] = []
-    yield from sample_takes(client, sound, count, seed, sampling, takes.append, keep=keep)
-    return rank(takes)
+    takes: dict[int, keying.Performance] = {}
+    receiver = Receiver(
+        lambda take: takes.update({take.seed: take}),
+        lambda seed, score: takes.update({seed: add_score(takes[seed], score)}),
+    )
+    yield from sample_takes(client, sound, count, seed, sampling, receiver, keep=keep)
+    return rank(list(takes.values()))
+
+
+def add_score(take: keying.Performance, score: dict) -> keying.Performance:
+    """A take that has arrived, with its score as `Receiver` gets it."""
+    return replace(take, **score | {"provenance": take.provenance | score["provenance"]})
 
 
 def rank(takes: list[keying.Performance]) -> list[keying.Performance]:
@@ -319,34 +341,42 @@ def _performance(client: Client, event: dict, sampling: provenance.Sampling) -> 
     take = event["take"]
     array = {
         name: client.get_array(event, take.get(name))
-        for name in ("expression", "jaw", "head", "eyes", "opening", "width", "drift")
+        for name in ("expression", "jaw", "head", "eyes", "opening", "width")
     }
     motion = Motion(
         array["expression"], array["jaw"], array["head"], array["eyes"], float(event["fps"])
     )
-    record = take.get("provenance", {})
+    score = _score(client, event, sampling)
     about = {
         "engine": event.get("engine", "thunder"),
         "weights": event.get("weights", ""),
         "audio": event.get("audio", ""),
         "head": "thunder",
-        **sampling.provenance(record),
+        **score.pop("provenance"),
     }
-    # none: the face is silent
-    score, heard = (
-        math.nan if take.get(name) is None else float(take[name]) for name in ("score", "heard")
-    )
     return keying.Performance(
         motion,
         tuple(event["channels"]),
         array["opening"],
         array["width"],
         int(take["seed"]),
-        score,
-        about,
-        array["drift"],
-        heard=heard,
+        provenance=about,
+        **score,
     )
+
+
+def _score(client: Client, event: dict, sampling: provenance.Sampling) -> dict:
+    """The fields of a performance that the score in an engine event gives."""
+    take = event["take"]
+    # none: the face is silent, or the take is not scored yet
+    score, heard = (
+        math.nan if take.get(name) is None else float(take[name]) for name in ("score", "heard")
+    )
+    return {
+        "score": score, "heard": heard,
+        "sync_per_frame": client.get_array(event, take.get("drift")),
+        "provenance": sampling.provenance(take.get("provenance", {})),
+    }  # fmt: skip
 
 
 def generate(
@@ -372,8 +402,8 @@ def generate(
         return (yield from collector.gather(client, count, seed, sampling))
 
 
-class TakeCollector(Part):
-    """Lists the takes of one request on arrival.
+class TakeCollector(take_list.Arriving):
+    """Lists the takes of one request on arrival, and gives each its score when that arrives.
 
     All data are looked up again on each use, actions by the id that they keep through undo, because
     the animator continues working meanwhile and may undo. Takes that an undo or redo removes are
@@ -448,8 +478,9 @@ class TakeCollector(Part):
             yield from mixing
             _, rig = look_up(self.scene, self.mesh)
             sampling = replace(sampling, sums=rig.sums)
+            receiver = Receiver(waiting.append, self.score)
             steps = sample_takes(
-                client, sound, count, seed, sampling, waiting.append, self.voice.name, keep
+                client, sound, count, seed, sampling, receiver, self.voice.name, keep
             )
             for step in used.enter_context(closing(steps)):
                 yield from self.restore(step.fraction)
@@ -470,6 +501,7 @@ class TakeCollector(Part):
                 missing = self._missing()
                 self.shown = None if self.shown in missing else self.shown
                 self.lost += [self.made.pop(uid) for uid in list(self.made) if uid in missing]
+                self._store_scores()  # those that the undo took away
             else:
                 yield from self.add(self.lost[0], fraction)
 
@@ -489,7 +521,8 @@ class TakeCollector(Part):
         if is_lost:
             self.lost.popleft()
         self._describe(entries)
-        if not any(take is performance for take in self.takes):  # appears twice: an undo removed it
+        # appears twice: an undo removed it
+        if all(take.seed != performance.seed for take in self.takes):
             self.takes.append(performance)
             if self.on_take is not None:
                 self.on_take(performance)
@@ -500,6 +533,26 @@ class TakeCollector(Part):
         ):
             yield Step(fraction, message)
             self._show(uid)
+
+    def score(self, seed: int, score: dict) -> None:
+        """Store the score of the take of a seed, which was listed before (`Receiver`)."""
+
+        def scored(take: keying.Performance) -> keying.Performance:
+            return add_score(take, score) if take.seed == seed else take
+
+        self.takes = [scored(take) for take in self.takes]
+        self.made = {uid: scored(take) for uid, take in self.made.items()}
+        self._store_scores()
+
+    def _store_scores(self) -> None:
+        """Give the listed takes the scores that they lack, and their words."""
+        scene = bpy.data.scenes.get(self.scene)
+        entries = scene.thunder.takes if scene is not None else ()
+        for entry in entries:
+            performance = self.made.get(_id(entry.action))
+            if performance is not None and not math.isfinite(entry.score):
+                take_list.set_score(entry, performance)
+        self._describe(entries)
 
     def key(
         self, performance: keying.Performance, message: str, fraction: float

@@ -4,6 +4,7 @@
 import math
 import re
 import time
+from dataclasses import replace
 
 import bpy
 
@@ -149,6 +150,19 @@ def best_in_words(takes: list) -> str:
     return f",{' the best' * (len(takes) > 1)} with Lip-Sync {points(takes[0].score)}"
 
 
+def set_score(entry, performance: keying.Performance) -> None:
+    """Store the score of a take that was listed without one, and what its provenance says of it;
+    its keys may have been edited meanwhile."""
+    about = provenance.about_of(entry.action) | performance.provenance
+    for action in display.actions_of(entry):
+        checksum = keying.record_of(action).get("checksum")
+        keying.remember(action, replace(performance, provenance=about), checksum)
+    if performance.sync_per_frame is not None:
+        provenance.store_sync(entry.action, performance.sync_per_frame)
+    entry.score = performance.score
+    set_heard(entry, performance.heard)
+
+
 def set_heard(entry, heard: float) -> None:
     """Store how much of its voice mesh-to-speech reads off a take's lips; not a number if
     unknown."""
@@ -156,9 +170,11 @@ def set_heard(entry, heard: float) -> None:
 
 
 def heard_text(entry) -> str:
-    """*Heard* as it is shown everywhere; "–" where it is not known, as of takes of earlier
-    versions, and where nobody speaks."""
-    return points(entry.heard) if speaks(entry) and entry.heard >= 0 else "–"
+    """*Heard* as it is shown everywhere; "…" while a take is still being ranked, "–" where
+    it is not known, as of takes of earlier versions, and where nobody speaks."""
+    known = entry.heard if entry.heard >= 0 else entry.score
+    is_known = entry.heard >= 0 or not math.isfinite(known)
+    return points(known) if speaks(entry) and is_known else "–"
 
 
 def points_of(entry) -> str:
@@ -195,6 +211,17 @@ def holds_work(entry) -> bool:
 
 
 # ---- batches: takes that were generated together
+
+
+class Arriving(jobs.Part):
+    """Takes of a batch, or their scores, still arrive."""
+
+    batch = 0
+
+
+def arriving() -> set[int]:
+    """The numbers of the batches whose takes or scores still arrive."""
+    return {part.batch for part in jobs.session.parts if isinstance(part, Arriving)}
 
 
 def next_batch(scene) -> int:
