@@ -161,7 +161,8 @@ def test_what_is_saved_comes_back_and_a_failed_save_changes_nothing(tmp_path):
 
 def test_the_list_of_sums_is_current_and_other_weights_are_told_from_the_shipped_ones(tmp_path):
     """After new weights: python -m thunder_core.train card."""
-    rows = (SHIPPED / SUMS).read_text().splitlines()
+    comment, *rows = (SHIPPED / SUMS).read_text().splitlines()
+    assert comment == f"# {identify(SHIPPED).fingerprint}"
     assert len(rows) == len([path for path in SHIPPED.iterdir() if path.suffix in ENDINGS])
     assert identify(SHIPPED).origin == "shipped" and identify(SHIPPED).sentence == ""
     write(tmp_path, "units", {"centroids": FILES["units"][0]["centroids"].flip(0)})
@@ -185,3 +186,15 @@ def test_a_changed_file_in_the_shipped_folder_is_said_by_name(tmp_path, monkeypa
     assert changed.origin == "changed"
     assert "were changed (units.safetensors): install it again" in changed.sentence
     assert changed.fingerprint != identify(copied).fingerprint
+
+
+def test_a_changed_graph_beside_unchanged_weights_is_said_by_name(tmp_path, monkeypatch):
+    for name in ("judge.json", "judge.safetensors", "judge.onnx"):
+        shutil.copy(SHIPPED / name, tmp_path)
+    write_sums(tmp_path)
+    monkeypatch.setattr(network, "SHIPPED", tmp_path)
+    before = identify(tmp_path)
+    with open(tmp_path / "judge.onnx", "ab") as graph:
+        graph.write(b"more")
+    assert identify(tmp_path).fingerprint == before.fingerprint and before.origin == "shipped"
+    assert "were changed (judge.onnx): install it again" in identify(tmp_path).sentence

@@ -266,8 +266,8 @@ class Engine:
         )
 
     def _open_networks(self) -> None:
-        """Begin to open, in parallel, the networks that make and score usual takes."""
-        owners = (self.thunder.encoder, self.thunder.denoiser, self.thunder.distilled, self.judge,
+        """Begin to open the networks that make usual takes and then those that score them."""
+        owners = (self.thunder.encoder, self.thunder.distilled, self.thunder.denoiser, self.judge,
                   self.m2s)  # fmt: skip
         Network.begin([owner.network for owner in owners if owner is not None])
 

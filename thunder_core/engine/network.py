@@ -32,6 +32,7 @@ from ..shipped import WEIGHTS as SHIPPED
 # ---- cards of weight files
 
 SUMS = "SHA256SUMS"  # checksums of the weights in a folder, in the format of sha256sum
+COMMENT = "#"  # before the fingerprint of the weights in that file
 GRAPH = ".onnx"  # ending of a network's graph, which follows from the sizes in its card
 ENDINGS = (".safetensors", ".json", ".npz", GRAPH)  # endings of weight files
 _LONGEST_CARD = 2**20  # bytes
@@ -186,17 +187,21 @@ class Identity:
 
 def identify(folder: Path) -> Identity:
     """Identity of the weights in a folder; reads every file once."""
-    whole, sums = hashlib.sha256(), {}
+    whole, contents = hashlib.sha256(), {}
     for path in _files(folder):
-        content = path.read_bytes()
+        contents[path.name] = content = path.read_bytes()
         if path.suffix != GRAPH:  # takes are known by their weights
             whole.update(path.name.encode())
             whole.update(content)
-        sums[path.name] = hashlib.sha256(content).hexdigest()
+    fingerprint = whole.hexdigest()[:16]
     rows = [line.split() for line in (SHIPPED / SUMS).read_text(encoding="utf-8").splitlines()]
     released = {name: digest for digest, name in rows}
+    if released.pop(fingerprint, "") == COMMENT:  # graphs alone may differ
+        contents = {name: each for name, each in contents.items() if name.endswith(GRAPH)}
+        released = {name: each for name, each in released.items() if name.endswith(GRAPH)}
+    released = {name: digest for name, digest in released.items() if digest != COMMENT}
+    sums = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     different = [name for name in sums | released if sums.get(name) != released.get(name)]
-    fingerprint = whole.hexdigest()[:16]
     if not different:
         return Identity(fingerprint, "shipped", "")
     if folder.resolve() != SHIPPED:
@@ -208,9 +213,9 @@ def identify(folder: Path) -> Identity:
 
 def write_sums(folder: Path) -> Path:
     """Write the SHA-256 of every weights file of a folder, in the format that `sha256sum --check`
-    reads."""
+    reads, and the fingerprint of all as a comment."""
     rows = [f"{hash_of(path)}  {path.name}\n" for path in _files(folder)]
-    write_file(folder / SUMS, "".join(rows))
+    write_file(folder / SUMS, f"{COMMENT} {identify(folder).fingerprint}\n" + "".join(rows))
     return folder / SUMS
 
 
@@ -242,16 +247,17 @@ class Network:
 
     @staticmethod
     def begin(networks: Sequence["Network"]) -> None:
-        """Open networks in parallel to other work; errors are raised by the first call of each."""
+        """Open networks one after the other beside other work, the first of which may need the
+        first of them; errors are raised by the first call of each."""
+        closed = [network for network in networks if network._run is None]
 
-        def open_it(network: "Network") -> None:
-            with contextlib.suppress(Exception):
-                network.open()
+        def open_them() -> None:
+            for network in closed:
+                with contextlib.suppress(Exception):
+                    network.open()
 
-        for network in networks:
-            if network._run is None:
-                name = f"opens {network.path.name}"
-                threading.Thread(target=open_it, args=(network,), name=name, daemon=True).start()
+        if closed:
+            threading.Thread(target=open_them, name="opens networks", daemon=True).start()
 
     def _open(self) -> Callable[..., list[np.ndarray]]:
         if self.device == CPU and self.path.with_suffix(GRAPH).exists():
