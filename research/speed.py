@@ -38,15 +38,13 @@ from research.harness import (
     SAMPLE,
     usual_direction,
 )
-from research.long import memory
-from thunder_core.client import Client
-from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.request import NORMAL, QUALITIES, Request
 from thunder_core.types import RATE, Speech
 
 TORCH = "6e38f97"  # the last commit whose engine ran in torch: its takes are compared
+EARLIER = "f4f12002"  # the commit whose engine's start is compared
 SECONDS, TAKES = 10.0, 8  # length and takes of the usual request
 PAGE = ROOT / "docs" / "speed.md"  # has the last run's tables
 
@@ -74,6 +72,20 @@ def processor_name() -> str:
         )
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
+
+
+def unpack(commit: str, folder: str) -> Path | None:
+    """A commit's tree below a folder; None where this is no clone that has it."""
+    tree = Path(folder, commit)
+    tree.mkdir()
+    try:
+        packed = subprocess.run(
+            ["git", "archive", commit], cwd=ROOT, capture_output=True, check=True
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    subprocess.run(["tar", "-x", "-C", tree], input=packed, check=True)
+    return tree
 
 
 class Bench:
@@ -137,15 +149,9 @@ class Bench:
         Empty where TORCH is not here.
         """
         with tempfile.TemporaryDirectory() as folder:
-            older, samples = Path(folder, TORCH), Path(folder, "sound.npy")
-            older.mkdir()
-            try:
-                packed = subprocess.run(
-                    ["git", "archive", TORCH], cwd=ROOT, capture_output=True, check=True
-                ).stdout
-            except (OSError, subprocess.CalledProcessError):
+            older, samples = unpack(TORCH, folder), Path(folder, "sound.npy")
+            if older is None:
                 return {}
-            subprocess.run(["tar", "-x", "-C", older], input=packed, check=True)
             np.save(samples, sound(3.0 if self.quick else SECONDS))
             command = [sys.executable, str(ROOT / "research" / "takes_of_tree.py")]
             sides = [
@@ -185,34 +191,30 @@ class Bench:
 
     def start(self) -> Figures:
         """Medians of the time until a new engine process is ready, until one has sent the first of
-        TAKES takes, and of its most memory."""
+        TAKES takes, and of its most memory; and the ratios of both times to those of EARLIER, in
+        turns."""
         import soundfile
 
-        ready, first, most = [], [], []
+        script, runs = str(ROOT / "research" / "start_of_tree.py"), 1 if self.quick else 11
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "line.wav")
             soundfile.write(path, sound(SECONDS), RATE)
-            for _ in range(1 if self.quick else 5):
-                with Client(sys.executable) as client:
-                    ready.append(seconds_of(lambda: client.request("hello").wait()))
-                with Client(sys.executable) as client:
-                    arrived: list[float] = []
-                    direction = client.put_array(Direction().vector()[None])
-                    began = time.perf_counter()
+            trees = [str(tree) for tree in (ROOT, unpack(EARLIER, folder)) if tree is not None]
+            commands = [[sys.executable, script, tree, path, str(TAKES)] for tree in trees]
+            turns = [
+                [json.loads(subprocess.check_output(command, cwd=folder)) for command in commands]
+                for _ in range(runs)
+            ]
 
-                    def note(
-                        event: dict, began: float = began, arrived: list[float] = arrived
-                    ) -> None:
-                        if event["event"] == "take":
-                            arrived.append(time.perf_counter() - began)
+        def of(key: str, value: Callable[[list[dict]], float]) -> dict[str, float]:
+            return {key: statistics.median(value(turn) for turn in turns)}
 
-                    client.request(
-                        "generate", sound=path, takes=TAKES, seed=1, direction=direction
-                    ).wait(note)
-                    first.append(arrived[0])
-                    most.append(memory(client.pid)[1])
-        names = "worker_ready_seconds", "first_take_seconds", "engine_memory_gb"
-        return dict(zip(names, map(statistics.median, (ready, first, most))))
+        figures: Figures = {}
+        for name, key in (("worker_ready", "ready"), ("first_take", "first")):
+            figures |= of(f"{name}_seconds", lambda turn: turn[0][key])
+            if len(trees) > 1:
+                figures |= of(f"{name}_over_{EARLIER}", lambda turn: turn[0][key] / turn[1][key])
+        return figures | of("engine_memory_gb", lambda turn: turn[0]["memory"])
 
     def keying(self) -> Figures:
         """Keying takes of a minute in the newest Blender installed, and their size in a saved
@@ -276,13 +278,15 @@ class Bench:
 SECTIONS = ("takes", "busy", "start", "keying", "quality", "hour")
 BARS = {  # figure → what it is, unit, and the most that is wanted
     "takes8_seconds": ("eight takes of 10 s", "s", None),
-    "takes8_over_torch": ("the same, over the engine in torch", "×", 1.3),
+    "takes8_over_torch": ("the same, over the engine in torch", "×", 1.05),
     "one_take_seconds": ("one take of 10 s", "s", None),
-    "one_take_over_torch": ("the same, over the engine in torch", "×", 1.15),
+    "one_take_over_torch": ("the same, over the engine in torch", "×", 1.1),
     "takes8_busy_over_torch": ("eight takes over torch's, while every processor is busy", "×", 1),
     "one_take_busy_over_torch": ("one take over torch's, while every processor is busy", "×", 1),
     "worker_ready_seconds": ("engine ready, from cold", "s", 0.5),
+    f"worker_ready_over_{EARLIER}": (f"the same, over {EARLIER}", "×", 0.75),
     "first_take_seconds": ("first of eight takes after the click, from cold", "s", 1),
+    f"first_take_over_{EARLIER}": (f"the same, over {EARLIER}", "×", 0.75),
     "engine_memory_gb": ("engine's most memory for eight takes of 10 s", "GB", 0.7),
     "keying_seconds": ("keying eight takes of a minute", "s", 0.5),
     "blend_mb_per_take_minute": ("compressed file, per minute of a take", "MB", 1),
