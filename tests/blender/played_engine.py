@@ -68,6 +68,7 @@ class PlayedClient:
             fails_after,
         )
         self.unspoken, self.unclear, self.says_text = unspoken, False, True
+        self.scores_late = False  # all scores come after the last take
         self.origin, self.note = "shipped", ""  # of the weights
         self.place = {"seconds": 0.0, "sure": 2.0, "by": "mouth"}  # where it finds captures
         # what it hears of a text, and how many takes it has scored
@@ -185,7 +186,7 @@ class PlayedClient:
         events = [] if self.unspoken is None else [{"event": "unspoken", "silent": self.unspoken}]
         events += [{"event": "unclear"}] if self.unclear else []
         events += [{"event": "other_text"}] if text and not self.says_text else []
-        unclear = {"unclear": True} if self.unclear else {}
+        unclear, scores = {"unclear": True} if self.unclear else {}, []
         for number in range(takes):
             event = {
                 "event": "progress",
@@ -236,8 +237,11 @@ class PlayedClient:
                     continue
                 event[name] = f"{len(self.arrays)}_{name}"
                 self.arrays[event[name]] = array
-            events.append({"event": "take", "take": event, **common})
-        return [*events, {"event": "done", "result": {**common, "takes": []}}]
+            unscored = event | dict.fromkeys(("score", "heard", "drift"))
+            events.append({"event": "take", "take": unscored, **common})
+            later = scores if self.scores_late else events
+            later.append({"event": "score", "take": event, **common})
+        return [*events, *scores, {"event": "done", "result": {**common, "takes": []}}]
 
 
 def seeds(scene):

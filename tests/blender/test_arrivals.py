@@ -2,12 +2,15 @@
 """Takes are listed one by one while the rest is sampled; what has arrived survives a cancellation,
 a failure and an undo."""
 
+import math
+import time
 from contextlib import nullcontext
 
 import pytest
 from played_engine import listed, seeds
 from thunder.scene.heads import head
-from thunder.scene.takes import generation, provenance
+from thunder.scene.review import live_score
+from thunder.scene.takes import browsing, generation, provenance, take_list
 from thunder.scene.voice import strip
 from thunder.thunder_core import errors
 
@@ -43,6 +46,42 @@ def test_each_take_is_listed_as_it_comes_and_all_are_ranked_at_the_end(blender, 
     assert seen == [[11], [11, 12], [11, 12, 13], [11, 12, 13, 14], [12, 14, 11, 13]]
     assert fractions == sorted(fractions)
     assert voiced.thunder.active_take == 0
+
+
+def test_takes_are_listed_before_their_scores_and_rows_move_once_all_are_scored(
+    blender, voiced, client
+):
+    client.scores_late = True
+    steps = start(blender, voiced, client)
+    listed(voiced, 4, steps)
+    entries = voiced.thunder.takes
+    assert seeds(voiced) == [11, 12, 13, 14]
+    assert {(take_list.points_of(each), take_list.heard_text(each)) for each in entries} == {
+        ("…", "…")
+    }
+    while not math.isfinite(entries[2].score):
+        next(steps)
+    assert browsing.order(blender.context) == [0, 1, 2, 3], "with some scored, all stay"
+    finish(steps)
+    assert seeds(voiced) == [12, 14, 11, 13]
+    assert not any("…" in take_list.points_of(each) for each in entries)
+
+
+def test_takes_whose_scores_did_not_come_stay_and_are_scored_when_shown(blender, voiced, client):
+    client.scores_late, client.running, voiced.thunder.live_score = True, True, True
+    steps = start(blender, voiced, client)
+    listed(voiced, 3, steps)
+    steps.close()
+    entries = voiced.thunder.takes
+    assert len(entries) >= 3 and not any(math.isfinite(each.score) for each in entries)
+    blender.ops.thunder.select_take(index=1)
+    live_score.request_score(voiced, head.find(voiced))
+    end = time.monotonic() + 60
+    while live_score.live.step() is not None:
+        assert time.monotonic() < end, live_score.live.why_failed
+        time.sleep(0.005)
+    live_score.live.task.stop()
+    assert [math.isfinite(each.score) for each in entries][:3] == [False, True, False]
 
 
 def test_the_first_is_shown_when_it_comes_and_one_that_the_animator_chooses_stays(
