@@ -2,11 +2,15 @@
 """What takes plan: a function of the seed, on the voice's accents and phrase ends and off them, as
 large as is asked, to both sides; lips as planned from a voice's features."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from research.faces.lip_clips import stack_neighbours
 from thunder_core.direction import Direction, NEUTRAL, Style
+from thunder_core.engine.diffusion import Inpainting
 from thunder_core.engine.planning.lip_kernels import apply_kernel, Kernels, kernels, plan_lips
 from thunder_core.engine.planning.plan import (
     AFTER_LOUDEST,
@@ -17,10 +21,18 @@ from thunder_core.engine.planning.plan import (
     WITH_GAZE,
 )
 from thunder_core.engine.planning.take_plan import brow_height, plan_take, vary_lips
-from thunder_core.engine.speech.cues import Phrasing, phrasing, prosody_of, silent_phrasing
+from thunder_core.engine.speech.cues import (
+    hear_phones,
+    Phrasing,
+    phrasing,
+    prosody_of,
+    silent_phrasing,
+)
 from thunder_core.engine.speech.encoder import PHONES, SILENCE
-from thunder_core.events import BLINK, BREATH, BROWS, EVENTS, HEAD, SIDE
-from thunder_core.types import FPS
+from thunder_core.engine.systems.thunder import Performance, Thunder, VoiceFeatures
+from thunder_core.events import BLINK, BREATH, BROWS, EVENTS, HEAD, KNIT, LOOK, SIDE
+from thunder_core.face.mechanics import lips_of, Sounds
+from thunder_core.types import Columns, FPS
 
 ACCENTS = np.array([20, 45, 70, 95, 150, 175, 200, 225, 330, 360, 390, 420])
 VOICE = Phrasing(
@@ -257,3 +269,79 @@ def test_lips_rest_where_nobody_speaks_and_follow_what_is_heard_elsewhere():
     x[:, :40] += 1.0  # features that are no phones
     assert np.array_equal(plan_lips(x, presence, map_fits=False), of_phones)
     assert not np.allclose(plan_lips(x, presence), lips)
+
+
+# ---- what `Thunder` makes of a voice, a style and a kept part
+
+
+def test_a_take_hears_a_voice_in_its_own_way_where_somebody_speaks():
+    """Of three phones each is half as likely as the one before."""
+    logits = np.full((80, len(PHONES)), -9.0)
+    logits[:, [PHONES.index(phone) for phone in ("AA", "AE", "EH")]] = np.log([4, 2, 1])
+    nothing = np.zeros(40)
+    voice = VoiceFeatures(
+        features(40), np.zeros(80, int), np.eye(40)[5], Sounds(*[nothing] * 5), nothing,
+        silent_phrasing(40), logits,
+    )  # fmt: skip
+    assert Thunder.hear(voice, None) is voice, "the likeliest"
+    silent = replace(voice, presence=nothing)
+    assert Thunder.hear(silent, 3) is silent
+    heard = Thunder.hear(voice, 3)
+    assert np.array_equal(heard.logits, hear_phones(logits, 3))
+    assert not np.array_equal(heard.logits, logits)
+    assert np.array_equal(heard.features, voice.features_with(heard.logits))
+    rows = np.arange(90) % 3 == 0  # more than there are
+    again, freely = Thunder.hear(voice, 3, rows).logits, hear_phones(logits, 3, freely=True)
+    assert not np.array_equal(freely, heard.logits)
+    assert np.array_equal(again, np.where(rows[:80, None], freely, logits))
+
+
+def test_lips_are_used_as_the_mean_of_a_take_s_jaw_asks_and_as_usual_without_a_style():
+    assert Performance(0).lips == 1.0
+    small, large = (Direction(Style(jaw=by)).vector() for by in (0.95, 1.15))
+    for style, jaw in (([small], 0.95), ([large], 1.15), ([small, large, small, small], 1.0)):
+        lips = Performance(0, np.stack(style)).lips
+        assert lips == pytest.approx(lips_of(jaw)) and 0.4 < lips < 1.15
+
+
+def bare_thunder():
+    """Without weights, for two channels."""
+    thunder = Thunder.__new__(Thunder)
+    thunder.columns, thunder.channel_names = Columns(2), ["mouthFunnel", "browInnerUp"]
+    return thunder
+
+
+@pytest.mark.parametrize("mood, usual", [(None, 1), ("warm", 1), ("doubtful", -1)])
+@pytest.mark.parametrize("tilt, side", [(2.0, 1), (-2.0, -1), (0.9, 0), (-0.9, 0), (1.1, 1)])
+def test_a_head_that_goes_on_inclines_to_where_what_is_kept_does(mood, usual, tilt, side):
+    """Seen in the frames of which any rotation of the head is kept."""
+    thunder = bare_thunder()
+    head = thunder.columns.head.start
+    kept = Inpainting(np.zeros((30, 11), bool), np.full((30, 11), -1.0))
+    style = None if mood is None else Direction(mood=mood).vector()[None]
+    assert thunder._side_of(kept, style) == 0, "nothing is kept"
+    kept.mask[:5], kept.mask[:, :head] = False, True
+    assert thunder._side_of(kept, style) == 0, "but for the mouth"
+    kept.mask[10:20, head + 2] = True
+    kept.values[10:20, head + 2] = np.radians(tilt) + np.linspace(-0.1, 0.1, 10)
+    assert thunder._side_of(kept, style) == side * usual
+
+
+@pytest.mark.parametrize(
+    "column, curves", [(5, HEAD), (8, LOOK), (1, slice(BROWS.start, KNIT + 1)), (2, [BREATH])]
+)
+def test_nothing_is_planned_beside_a_kept_part_of_the_face_that_would_perform_it(column, curves):
+    thunder, kept = bare_thunder(), Inpainting(np.zeros((200, 11), bool), np.zeros((200, 11)))
+    kept.mask[90:110, column] = True
+    [plan] = plans(VOICE.part(0, 200), seeds=[1])
+    plan.events[:] = 1.0
+    free = np.ones((200, len(EVENTS)))
+    events = thunder._events([plan], kept)[0]
+    assert np.array_equal(thunder._events([plan])[0], free)
+    # 12 frames further to either side, smoothed by a deviation of 6
+    rise, fall = (norm.cdf((np.arange(200) - at) / 6) for at in (77.5, 121.5))
+    assert events[:, curves].T == pytest.approx(
+        np.tile(1 - rise + fall, (len(free[0, curves]), 1)), abs=0.01
+    )
+    events[:, curves] = 1.0
+    assert np.array_equal(events, free), "all else stays"

@@ -217,6 +217,46 @@ def test_inpainting_is_that_of_a_loop_over_frames(seed):
     assert x == pytest.approx(inpainted_frame_by_frame(guess, kept), abs=1e-5)
 
 
+def test_freedom_grows_with_the_distance_to_the_nearest_kept_frame_of_each_channel():
+    """Beside a kept first and last frame, in a short and a long gap, and where nothing is kept."""
+    kept = [[0], [29], [4, 10, 29], [0, 29], []]
+    free = Inpainting(np.array([[t in each for each in kept] for t in range(30)]), None).free
+    assert free.dtype == np.float32
+    for c, each in enumerate(kept):
+        x = np.array([min([abs(t - at) / 6 for at in each] + [1.0]) for t in range(30)])
+        assert free[:, c] == pytest.approx(x * x * (3 - 2 * x), abs=1e-6), each
+
+
+def test_the_engine_asks_of_every_window_at_every_step_with_its_own_conditions():
+    """Events and style of a window's frames; the guide sees each, and progress counts them from 0."""
+    made, frames, seen = Denoiser.__new__(Denoiser), WINDOW + 20, []
+    made.config, made.mean, made.deviation = SimpleNamespace(style=2), np.float32(0.5), 2.0
+
+    def network(x, step, audio, silent, style, free, events):
+        assert x.shape[1] == audio.shape[1] == style.shape[1] == events.shape[1] == WINDOW
+        seen.append((int(step[0]), audio[0, 0, 0], style[0, 0, 0], events[0, 0, 0], bool(free[0])))
+        return [np.zeros_like(x)]
+
+    made.network = network
+    count = np.arange(frames, dtype=np.float32)[None, :, None]
+    given = Conditions([count[0]], np.repeat(count + 0.25, 2, 2), count + 0.5)
+    kept = Inpainting(np.zeros((frames, 2), bool), np.full((frames, 2), 7.0, np.float32))
+    kept.mask[3, 1] = True
+    done, spans, steps = [], [], solver_steps(3)
+
+    def guide(x0, a, b):
+        spans.append((a, b))
+        return x0 + 1
+
+    noise = seeded_noise([0], frames, 2)
+    x = made.sample(noise, given, steps, kept=kept, guide=guide, progress=done.append)
+    assert x[0, 3, 1] == 7 and np.allclose(x[0, 20:], 2.5), "of an estimate 1 that is restored"
+    assert done == pytest.approx(np.arange(6) / 6) and spans == 3 * windows(frames)
+    assert seen == [
+        (t, a, a + 0.25, a + 0.5, False) for t in steps.times for a, _ in windows(frames)
+    ]
+
+
 def of_nothing(kept):
     """An estimate of nothing beside kept values, [T]."""
     shape = kept.mask.shape
