@@ -2,6 +2,8 @@
 """What training draws and minimises: lines and crops are of whom they should be, and every loss is the
 sum that the paper or its docstring says."""
 
+from copy import copy
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,7 +21,7 @@ from thunder_core.events import LIPS
 from thunder_core.face.head import load_head
 from thunder_core.networks.denoiser import noisy
 from thunder_core.networks.speech import MeshToSpeech, MeshToSpeechConfig
-from thunder_core.train import m2s as training
+from thunder_core.train import denoiser as of_denoiser, distil, m2s as training
 from thunder_core.train.corpus import LABEL_HOP
 from thunder_core.train.denoiser import (
     build_denoiser,
@@ -28,8 +30,8 @@ from thunder_core.train.denoiser import (
     jitter_planned_axes,
     Performer,
     SpeechTerm,
+    train_denoiser,
 )
-from thunder_core.train.distil import _line, FRAMES as LINE_FRAMES
 from thunder_core.train.loop import Schedule
 from thunder_core.train.m2s import speech_figures, speech_loss, SpeechBatches
 from thunder_core.train.motions import TRUE_TO_SOUND
@@ -132,8 +134,8 @@ def watch(denoiser, monkeypatch):
     given = []
     names = ("x", "step", "audio", "silent", "style", "free", "events")
 
-    def forward(*arguments):
-        given.append(dict(zip(names, arguments)))
+    def forward(*arguments, **more):
+        given.append(dict(zip(names, arguments)) | more)
         return torch.zeros_like(arguments[0])
 
     monkeypatch.setattr(denoiser, "forward", forward)
@@ -163,6 +165,86 @@ def test_sound_style_and_plan_are_hidden_as_often_as_they_should_be(motions, den
     )
     assert len(own["x"]) / 1500 == pytest.approx(0.5, abs=0.04)
     assert int(whole["step"].min()) < 10 and int(whole["step"].max()) > 989
+
+
+class Ends(np.random.Generator):
+    """Draws the least and the greatest integers of every range in turns."""
+
+    def integers(self, low, high=None, size=None):
+        ends = np.array([0, low - 1] if high is None else [low, high - 1])
+        return ends[int(2 * self.random())] if size is None else np.resize(ends, size)
+
+
+def test_every_step_of_noise_is_learned_and_every_crop_of_a_clip_drawn(
+    motions, denoiser, monkeypatch
+):
+    batches = SpeechBatches(motions, motions.of("train"), 4, 60, mel=False)
+    item = batches(Ends(np.random.PCG64(0)))
+    assert {tuple(crop[1:]) for crop in item["crop"].tolist()} == {
+        (start, variant) for start in (0, 126) for variant in (0, 2)
+    }
+    assert {int(row) for row in item["crop"][:, 0]} == set(motions.of("train"))
+    loss = DenoiserLoss(load_head(), denoiser, batches, None, "cpu")
+    given = watch(denoiser, monkeypatch)
+    loss(Performer(denoiser), item, Ends(np.random.PCG64(0)))
+    assert given[-1]["step"].tolist() == [0, 999] * 30
+
+
+def test_figures_are_of_an_estimate_from_pure_noise(motions, denoiser, monkeypatch):
+    held_out = SpeechBatches(motions, motions.of("test", 30), 30, 2, mel=False)
+    loss = DenoiserLoss(load_head(), denoiser, held_out, None, "cpu")
+    given = watch(denoiser, monkeypatch)
+    figures = loss.figures(Performer(denoiser), held_out)
+    item, [asked] = held_out(np.random.default_rng(0)), given
+    assert asked["step"].tolist() == [999, 999] and not asked["free"].any()
+    assert asked["x"].mean() == pytest.approx(0, abs=0.1) and asked["x"].std() > 0.9
+    assert torch.equal(asked["audio"], item["features"])
+    assert torch.equal(asked["events"], item["events"])
+    assert torch.equal(asked["style"], item["direction"])
+    guess = denoiser.motion_mean.expand_as(item["motion"])
+    off = (loss.mouth.of_packed(guess) - loss.mouth.of_packed(item["motion"])).numpy()
+    worst = np.linalg.norm(off, axis=-1).max(-1).mean()
+    assert figures["worst_vertex_mm"] == pytest.approx(1000 * worst, rel=1e-4)
+    moved = item["motion"].clone()
+    moved[0, :, loss.columns.jaw] *= -3.0
+    assert loss.errors(moved, item["motion"])["jaw_r"] == pytest.approx(0, abs=1e-3)
+    moved[0, :, loss.columns.jaw] = 0.0  # has no correlation
+    assert loss.errors(moved, item["motion"])["jaw_r"] == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_the_diffusion_model_learns_also_from_listeners_and_is_measured_by_unseen_voices(
+    motions, denoiser, monkeypatch, tmp_path, whole
+):
+    """Whole: with the loss of mesh-to-speech and an encoder whose phones stay."""
+    motions, fitted = copy(motions), {}
+    motions.rows = [replace(motions.rows[0], listens=True), *motions.rows[1:]]
+    names = ("model", "batches", "loss", "schedule", "folder", "validate")
+    monkeypatch.setattr(
+        of_denoiser, "fit", lambda *given, **more: fitted.update(zip(names, given), **more)
+    )
+    monkeypatch.setattr(
+        DenoiserLoss, "figures", lambda self, model, data: {"rows": len(data.numbers) + 1 / 3}
+    )
+    monkeypatch.setattr(of_denoiser, "_spreads", lambda *given: {})
+    term = encoder = None
+    if whole:
+        term, encoder = SpeechTerm(MeshToSpeech.load(SHIPPED)), torch.nn.Module()
+        encoder.body, encoder.ctc_head = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+        encoder.requires_grad_(False)
+    schedule = Schedule(steps=1)
+    performer, figures = train_denoiser(
+        motions, load_head(), tmp_path, schedule, denoiser, term, encoder
+    )
+    batches = fitted["batches"]
+    assert (batches.numbers, batches.frames, batches.batch) == ([0, 1, 2], 70, 48)
+    assert (batches.log_mel is not None, batches.waves) == (whole, whole)
+    assert fitted["model"] is performer and performer.denoiser is denoiser
+    assert fitted["schedule"] is schedule and fitted["folder"] == tmp_path
+    assert figures == {"test_rows": pytest.approx(3.3333)}
+    assert fitted["validate"](performer) == {"rows": pytest.approx(4 / 3)}
+    if encoder is not None:
+        assert [p.requires_grad for p in encoder.parameters()] == [True, True, False, False]
 
 
 @pytest.mark.parametrize("masked", [True, False])
@@ -293,6 +375,73 @@ def test_the_diffusion_model_minimises_reconstruction_half_the_velocity_and_the_
     ) == (share > 0)
 
 
+def test_the_distilled_model_learns_the_take_and_on_the_way_there_a_tenth_as_much(
+    motions, denoiser, monkeypatch, tmp_path
+):
+    """Estimates that are 1, 2, 3 and at last 0.3 off; figures of a take of twice the movement."""
+    count, asked, fitted, measures = 11, [], {}, []
+    rng = np.random.default_rng(0)
+    takes = rng.standard_normal((count, 70, len(denoiser.motion_mean))).astype(np.float16)
+    one, ones = np.zeros((count, 70, 1), np.float16), np.zeros((count, 3), np.float16)
+    lines = distil.Lines(one, one, ones, np.zeros(count, bool), np.arange(count), takes)
+    monkeypatch.setattr(distil, "_sample_lines", lambda *given: asked.append(given[2:]) or lines)
+    names = ("model", "batch", "loss", "schedule", "folder", "figures")
+    monkeypatch.setattr(
+        distil, "fit", lambda *given, **more: fitted.update(zip(names, given), **more)
+    )
+    width, measure = takes.shape[2], distil.DenoiserLoss
+
+    def spreads(batches, *given):
+        assert (batches.numbers, batches.frames) == (motions.of("train", 70), 70)
+        return dict.fromkeys(("rec", "vel"), (torch.full((width,), 2.0), 0.3, torch.tensor([1, 2])))
+
+    monkeypatch.setattr(of_denoiser, "_spreads", spreads)
+    monkeypatch.setattr(
+        distil, "DenoiserLoss", lambda *given: measures.append(measure(*given)) or measures[-1]
+    )
+
+    def from_noise(model, item, steps, least_noise):
+        assert (steps, least_noise) == (4, 0.3) and model is fitted.get("model", model)
+        return [item["takes"] * factor + off for off in (1.0, 2.0, 3.0, last)]
+
+    monkeypatch.setattr(distil, "from_noise", from_noise)
+    last, factor, head, runs = 0.0, 2.0, load_head(), tmp_path / "runs" / "distil"
+    for lines_asked, steps, used in (
+        (960, 2, 16),
+        (10, 2, 10),
+    ):  # the folder is there the next time
+        model, figures = distil.distil(
+            motions, head, denoiser, runs, Schedule(steps=steps, seed=5), lines_asked
+        )
+        rows, watched = motions.of("train", listening=True), motions.watched_rows()
+        assert asked[-2:] == [
+            (rows, used, 5, runs / "lines.npz", "cpu"),
+            (watched, min(64, used), 0, runs / "watched.npz", "cpu"),
+        ]
+    assert (model.config.steps, model.config.least_noise) == (4, 0.3)
+    assert all(p.requires_grad for p in model.parameters()) and fitted["validate_every"] == 100
+    true = torch.from_numpy(takes.astype(np.float32))
+    vertices = [measures[-1].mouth.of_packed(model.restore(x)) for x in (true * 2, true)]
+    assert figures["mouth_mm"] == pytest.approx(
+        float((vertices[0] - vertices[1]).norm(dim=-1).mean()) * 1000, abs=1e-3
+    )
+    played = [model.restore(x)[..., : head.channels].std() for x in (true * 2, true)]
+    assert figures["spread"] == pytest.approx(float(played[0] / played[1]), abs=1e-4)
+    item = fitted["batch"](np.random.default_rng(0))
+    assert item["noise"].shape == (8, 70, takes.shape[2])
+    numbers = [int((true == take).all(2).all(1).nonzero()) for take in item["takes"]]
+    assert numbers == sorted(set(numbers))
+    last, factor = 0.3, 1.0
+    terms = fitted["loss"](model, item, None)
+    seen = [measures[-1].mouth.of_packed(model.restore(item["takes"] + off)) for off in (0.3, 0)]
+    parts = measures[-1].reconstruction(torch.full_like(item["takes"], 0.3), *seen)
+    assert float(terms["way"]) == pytest.approx((1 + 4 + 9) / 3, rel=1e-5)
+    for kind in ("rec", "vel"):
+        assert float(terms[kind]) == pytest.approx(float(parts[kind]), rel=1e-4)
+    expected = parts["rec"] + 0.5 * parts["vel"] + 0.1 * terms["way"]
+    assert float(terms["total"]) == pytest.approx(float(expected), rel=1e-4)
+
+
 def test_a_line_is_of_one_voice_and_of_no_more_pieces_than_it_takes():
     rows = [SimpleNamespace(start=110 * i, frames=110) for i in range(4)]
     features = np.stack([np.arange(440), np.repeat(np.arange(4), 110)], 1)
@@ -302,10 +451,12 @@ def test_a_line_is_of_one_voice_and_of_no_more_pieces_than_it_takes():
             features_of=lambda at, variant: features[at],
             events=np.zeros((3, 440, 14), np.float16),
         )
-        line, events = _line(set_, {"ada": [0, 2], "bob": [1, 3]}, np.random.default_rng(seed))
+        line, events = distil._line(
+            set_, {"ada": [0, 2], "bob": [1, 3]}, np.random.default_rng(seed)
+        )
         line = line.astype(int)
-        assert events.shape == (LINE_FRAMES, 14)
-        assert len(line) == LINE_FRAMES and len(set(line[:, 1] % 2)) == 1
+        assert events.shape == (distil.FRAMES, 14)
+        assert len(line) == distil.FRAMES and len(set(line[:, 1] % 2)) == 1
         assert line[0, 0] % 110 == 0 and (np.diff(line[:, 0]) != 1).sum() <= 1, (
             "two clips of 110 frames are enough for 200"
         )

@@ -7,12 +7,15 @@ import pytest
 from research.articulation import lip_to_teeth, tongue_between_teeth
 from thunder_core.direction import Direction, Style
 from thunder_core.engine.planning.lip_kernels import occupancy
+from thunder_core.engine.planning.plan import Manner
 from thunder_core.engine.speech.cues import closure
 from thunder_core.engine.speech.encoder import phone_index, PHONES
+from thunder_core.events import BLINK
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import opening_mm, width_mm
 from thunder_core.face.points import bundled_articulators
-from thunder_core.train.teacher import best_path, likeliest, PAUSE, perform, presence
+from thunder_core.train import teacher
+from thunder_core.train.teacher import best_path, likeliest, PAUSE, perform, presence, prosody
 from thunder_core.train.teacher_mouth import middles, MOST_SHUT
 
 HEAD = load_head()
@@ -187,3 +190,51 @@ def test_an_m_that_is_unlikely_is_heard_as_something_else():
     ).all()
     logits[10:20, phone_index("M")] = 1.0
     assert (likeliest(logits) == best_path(logits)).all()
+
+
+# ---- the upper face
+
+LIMITS = {
+    "browInnerUp": 1.0, "browOuterUpLeft": 1.0, "browOuterUpRight": 1.0, "browDownLeft": 0.9,
+    "browDownRight": 0.9, "eyeWide": 0.9, "eyeSquint": 0.9,
+}  # fmt: skip
+
+
+def upper(monkeypatch, **manner):
+    """The upper face of a sentence in this manner, and the shares of its blinks."""
+    monkeypatch.setattr(teacher, "manner_of", lambda *given: Manner(**manner))
+    labels, loud = say(*SENTENCE, each=9)
+    channels, head, eyes, _, events = teacher.upper_face(
+        prosody(labels, loud), Direction(), np.random.default_rng(0)
+    )
+    return channels, np.degrees(head), np.degrees(eyes), events[:, BLINK]
+
+
+def test_brows_and_lids_rest_stop_at_their_ends_and_shut_in_a_blink(monkeypatch):
+    channels, head, eyes, shut = upper(monkeypatch)
+    assert set(channels) == {*LIMITS, "eyeBlink"} and 0.9 < shut.max() <= 1 and not shut.min()
+    assert {name for name, x in channels.items() if np.median(x) > 0.2} == set()
+    assert 0 < np.median(channels["eyeSquint"]) < 0.05
+    ends = dict.fromkeys(("inner", "outer", "down", "wide", "squint"), 9.0)
+    most, *_, shut = upper(monkeypatch, **ends)
+    assert {name: most[name].max() for name in LIMITS} == LIMITS
+    assert most["eyeWide"][shut > 0.99].max(initial=0) < 0.9 and (most["eyeSquint"] == 0.9).all()
+    least, *_ = upper(monkeypatch, **{name: -9.0 for name in ends})
+    assert {name: x.max() for name, x in least.items() if name in LIMITS} == dict.fromkeys(
+        LIMITS, 0
+    )
+    tired, *_, shut = upper(monkeypatch, droop=9.0)
+    assert tired["eyeBlink"] == pytest.approx(0.44 + 0.56 * shut)
+
+
+def test_eyes_look_on_where_the_head_turns_until_they_can_no_further(monkeypatch):
+    for pose in ((8.0, 0.0, 0.0), (0.0, -8.0, 0.0), (0.0, 0.0, 8.0)):
+        _, head, eyes, _ = upper(monkeypatch, pose=pose)
+        turned = np.array(pose)[[0, 1]] != 0
+        still = np.abs(head.mean(0)[:2] + eyes.mean(0)[:2] / 0.95)
+        assert (still < 3.0).all() and not eyes[:, 2].any()
+        assert (np.abs(eyes.mean(0)[:2])[turned] > 3.0).all()
+    for by in (90.0, -90.0):
+        _, head, eyes, _ = upper(monkeypatch, pose=(by, by, 0.0))
+        assert eyes[:, 0] == pytest.approx(-np.sign(by) * 24)
+        assert np.abs(eyes[:, 1]) == pytest.approx(24)

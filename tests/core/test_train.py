@@ -14,6 +14,7 @@ import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -33,7 +34,16 @@ from thunder_core.engine.planning.lip_kernels import fitted_encoder
 from thunder_core.face.head import load_head
 from thunder_core.networks.speech import SPACES
 from thunder_core.request import Request
-from thunder_core.train import __main__ as train, denoiser, distil, m2s, motions as stage, sampled
+from thunder_core.train import (
+    __main__ as train,
+    denoiser,
+    distil,
+    loop,
+    m2s,
+    motions as stage,
+    sampled,
+    stages,
+)
 from thunder_core.train.corpus import (
     BadCorpus,
     build,
@@ -158,6 +168,102 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         small_fit(tmp_path / "part", stop=13)
     assert torch.equal(whole.weight, small_fit(tmp_path / "part").weight)
+
+
+def test_a_run_logs_validates_and_saves_as_often_as_it_should_and_skips_a_broken_batch(
+    tmp_path, monkeypatch
+):
+    model, saved, validated, was = nn.Linear(1, 1), [], [], []
+    save = loop._Training.save
+    monkeypatch.setattr(loop._Training, "save", lambda self: saved.append(self.step) or save(self))
+
+    def loss(model, item, rng):
+        assert model.training
+        was.append(model.weight.item())
+        broken = float("nan") if len(was) == 3 else 1.0
+        return {
+            "total": broken * (model.weight - 5).square().sum(),
+            "number": torch.tensor(len(was)),
+        }
+
+    def validate(model):
+        assert not model.training and not torch.is_grad_enabled()
+        validated.append(len(was))
+        return {"figure": 1 / 3}
+
+    schedule = Schedule(steps=130, rate=0.1, warmup=0, half=False, checkpoint_every=60)
+    fitted = fit(
+        model, lambda rng: None, loss, schedule, tmp_path / "a" / "b", validate, validate_every=100
+    )
+    assert not fitted.training and saved == [60, 120, 130] and validated == [100, 130]
+    lines = [json.loads(line) for line in (tmp_path / "a/b/log.jsonl").read_text().splitlines()]
+    assert [(x["step"], x["number"], x.get("figure")) for x in lines] == [
+        (50, 25.5, None), (100, 75.5, 0.3333), (130, 115.5, 0.3333),
+    ]  # fmt: skip
+    assert was[2] == was[3] and len(set(was)) == 129, "but for the broken one every step moves it"
+
+
+def test_the_speed_that_a_log_tells_is_of_the_steps_since_a_run_went_on(
+    tmp_path, monkeypatch, capsys
+):
+    now = [1000.0]
+    monkeypatch.setattr(loop, "time", SimpleNamespace(time=lambda: now[0]))
+    log = loop._Log(tmp_path / "log.jsonl", 100)
+    now[0] = 1050.0
+    for value in (1.0, 2.0):
+        log.add({"total": torch.tensor(value)})
+    assert log.next_line(110, 1) == {"step": 110, "seconds_per_step": 5.0, "total": 1.5}
+    assert log.next_line(100, 1) == {"step": 100, "seconds_per_step": 50.0}
+    for line in ({"step": 1}, {"step": 2}):
+        log.write(line)
+    assert (
+        capsys.readouterr().out
+        == (tmp_path / "log.jsonl").read_text()
+        == ('{"step": 1}\n{"step": 2}\n')
+    )
+
+
+@pytest.mark.parametrize(
+    "name, trains, steps, expected",
+    [
+        ("m2s", "train_m2s", 5000, dict(warmup=200, checkpoint_every=50)),
+        ("m2s", "train_m2s", 100, dict(warmup=20, checkpoint_every=50)),
+        ("m2s", "train_m2s", 3, dict(warmup=1, checkpoint_every=50)),
+        ("denoiser", "train_denoiser", 5000, dict(warmup=200, average=0.9995)),
+        ("denoiser", "train_denoiser", 100, dict(warmup=25, average=0.9995)),
+        ("distil", "distil", 5000, dict(warmup=50, average=0.995, checkpoint_every=50)),
+        ("distil", "distil", 100, dict(warmup=25, average=0.995, checkpoint_every=50)),
+        ("adapt", "adapt", 5000, dict(warmup=200, average=0.998)),
+        ("adapt", "adapt", 100, dict(warmup=25, average=0.998)),
+    ],
+)
+def test_a_stage_warms_up_and_averages_as_long_as_its_network_needs(
+    monkeypatch, tmp_path, name, trains, steps, expected
+):
+    class Asked(Exception):
+        pass
+
+    def ask(*given):
+        raise Asked(next(each for each in given if isinstance(each, Schedule)))
+
+    monkeypatch.setattr(stages, trains, ask)
+    monkeypatch.setattr(stages, "Denoiser", SimpleNamespace(load=lambda weights: None))
+    monkeypatch.setattr(stages, "build_denoiser", lambda *given: None)
+    words = [
+        name,
+        "--steps",
+        str(steps),
+        "--rate",
+        "0.25",
+        *["--out", str(tmp_path), str(tmp_path)][: 3 * (name == "adapt")],
+    ]
+    workspace = SimpleNamespace(
+        cache=tmp_path, weights=tmp_path, runs=tmp_path, seed=7, device="cpu", head=None,
+        motions=lambda: None,
+    )  # fmt: skip
+    with pytest.raises(Asked) as asked:
+        STAGES[name].run(workspace, parsed(words))
+    assert asked.value.args[0] == Schedule(steps=steps, rate=0.25, seed=7, **expected)
 
 
 def test_what_is_exported_is_the_moving_average_of_the_weights(tmp_path):
