@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The teacher's promises: closures close, silence rests, style varies, speech does not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,10 +15,11 @@ from thunder_core.engine.speech.encoder import phone_index, PHONES
 from thunder_core.events import BLINK
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import opening_mm, width_mm
+from thunder_core.face.mechanics import Sounds
 from thunder_core.face.points import bundled_articulators
-from thunder_core.train import teacher
+from thunder_core.train import teacher, teacher_mouth
 from thunder_core.train.teacher import best_path, likeliest, PAUSE, perform, presence, prosody
-from thunder_core.train.teacher_mouth import middles, MOST_SHUT
+from thunder_core.train.teacher_mouth import middles, MOST_SHUT, OF_MOODS
 
 HEAD = load_head()
 CHANNELS = list(HEAD.expression_names)
@@ -190,6 +193,124 @@ def test_an_m_that_is_unlikely_is_heard_as_something_else():
     ).all()
     logits[10:20, phone_index("M")] = 1.0
     assert (likeliest(logits) == best_path(logits)).all()
+
+
+def cues(frames=20):
+    """A cue of every kind, each of another constant value."""
+    names = sorted(
+        {part.cue for parts in (teacher_mouth.SPOKEN, *OF_MOODS.values()) for part in parts}
+    )
+    return {name: np.full(frames, 0.1 + 0.05 * i) for i, name in enumerate(names)}
+
+
+@pytest.mark.parametrize("style, mood", [
+    (Style(), "neutral"), (Style(asymmetry=0.8), "contemptuous"),
+    (Style(asymmetry=-0.8), "contemptuous"), (Style(asymmetry=-0.5), "doubtful"),
+    (Style(smile=0.5, energy=1.5), "neutral"), (Style(smile=-0.5, articulation=0.7), "sad"),
+    (Style(tension=0.6), "tense"),
+])  # fmt: skip
+def test_gestures_are_the_sums_of_their_parts_more_on_the_side_that_leads(style, mood, monkeypatch):
+    """Without what varies between performances."""
+    monkeypatch.setattr(teacher_mouth, "_VARIES", 0.0)
+    given, direction = {name: x[0] for name, x in cues().items()}, Direction(style, mood)
+    style = direction.style_in_mood
+    expected = dict.fromkeys(CHANNELS, 0.0)
+    first = "Right" if style.asymmetry < 0 else "Left"
+
+    def add(channel, value, leaning=False):
+        if channel in CHANNELS:
+            expected[channel] += value
+        elif leaning:
+            expected[channel + first] += value
+        else:
+            expected[channel + "Left"] += (1 + 0.25 * style.asymmetry) * value
+            expected[channel + "Right"] += (1 - 0.25 * style.asymmetry) * value
+
+    strength = {
+        teacher_mouth.SPOKEN: style.articulation * style.energy**0.5,
+        tuple(OF_MOODS.get(mood, ())): 1.0,
+    }
+    for parts, share in strength.items():
+        for part in parts:
+            channel = "mouth" + first if part.channel == "mouthLeft" else part.channel
+            add(channel, share * part.amount * given[part.cue], part.leaning)
+    alive, end, shut, drift = (given[name] for name in ("always", "end", "shut", "drift"))
+    add("mouthSmile", 0.7 * max(style.smile, 0) * alive)
+    add("cheekSquint", 0.21 * max(style.smile, 0) * alive)
+    add("mouthFrown", 0.6 * max(-style.smile, 0) * alive)
+    tight = max(style.tension, 0)
+    add("mouthPress", tight * (0.1 * alive + 0.25 * shut + 0.2 * end))
+    add("mouthDimple", tight * (0.08 * alive + 0.1 * end))
+    add("mouthRollUpper", 0.12 * tight * shut)
+    add("mouthRollLower", 0.12 * tight * shut)
+    aside = 0.5 * style.asymmetry * 0.05 * (alive + given["open"]) + 0.02 * drift
+    add("mouthLeft", max(aside, 0))
+    add("mouthRight", max(-aside, 0))
+    made = teacher_mouth.gestures(cues(), CHANNELS, direction, np.random.default_rng(0))
+    assert {name: float(x[3]) for name, x in made.items() if x.any()} == pytest.approx(
+        {name: x for name, x in expected.items() if x}
+    )
+
+
+def test_lips_part_less_the_wider_and_on_sounds_that_want_them_close():
+    """Deviations so slow that no limit of speed matters; nothing is said at the end."""
+    z, nothing = np.linspace(-3, 4, 200), np.zeros(200)
+    alive = np.repeat([1.0, 0.0], [190, 10])
+
+    def opened(shut=0.0, bite=0.0, sibilant=0.0, **style):
+        sounds = Sounds(*[nothing] * 5)
+        return teacher_mouth.performed_opening(
+            z, alive, nothing + shut, nothing + bite, replace(sounds, sibilant=nothing + sibilant),
+            Style(**style),
+        )  # fmt: skip
+
+    usual = 4.5 * np.log1p(np.exp(4 * (teacher_mouth.MEAN_OPENING + z))) / 4
+
+    def ease(x):
+        return np.where(x > 12, 12 + 12 * np.tanh((x - 12) / 12), x)
+
+    said = slice(0, 185)
+    assert opened()[said] == pytest.approx(ease(usual)[said]) and opened()[190:] == pytest.approx(0)
+    assert opened(energy=1.4)[said] == pytest.approx(ease(1.4 * usual)[said])
+    clear = 4.5 * np.log1p(np.exp(4 * (teacher_mouth.MEAN_OPENING + 1.3 * z))) / 4
+    clear *= usual[:190].sum() / clear[:190].sum()
+    assert opened(articulation=1.3)[said] == pytest.approx(ease(clear)[said])
+    assert opened(shut=0.75)[said] == pytest.approx(0.25 * ease(usual)[said])
+    for kind, most in (("bite", 3.6), ("sibilant", 7.0)):
+        wide = np.maximum(ease(usual) - most, 0)
+        for share in (0.5, 1.0):
+            assert opened(**{kind: share})[said] == pytest.approx(
+                (ease(usual) - share * wide)[said]
+            )
+
+
+def test_a_label_counts_unless_the_encoder_hears_nothing_of_it_and_a_sure_sound_without_one():
+    labels, belief = np.zeros(400, int), np.zeros((100, len(PHONES)))
+    b, p = BILABIALS[0], BILABIALS[-1]
+    labels[40:60], labels[100:120], labels[200:220] = b, p, b
+    belief[8:17, b] = belief[9:16, p] = 0.03  # together enough
+    belief[28, b] = 0.05  # beside its label, near enough
+    belief[70:80, p], belief[90:95, p] = 0.6, 0.5
+    found = teacher_mouth.where_demanded(labels, tuple(BILABIALS), None)
+    assert np.array_equal(found, np.isin(labels, BILABIALS))
+    found = teacher_mouth.where_demanded(labels, tuple(BILABIALS), belief)
+    assert found[40:60].all() and found[100:120].all() and not found[200:220].any()
+    sure = np.flatnonzero(found[220:]) + 220
+    assert (
+        abs(sure[0] - 280) <= 1 and abs(sure[-1] - 316) <= 1 and len(sure) == sure[-1] - sure[0] + 1
+    )
+
+
+def test_a_quick_tempo_sharpens_a_curve_and_a_slow_one_smooths_it_around_its_mean():
+    curve = np.sin(np.arange(200) * 0.5)
+    slow, same, quick = (teacher_mouth.change_pace(curve, by) for by in (0.8, 1.0, 1.25))
+    assert np.allclose(same, curve)
+    middle = slice(30, 170)
+    # a Gaussian of deviation s keeps exp(−(s ω)² / 2) of a sine
+    kept = np.exp(-((2.5 * (1 / 0.8 - 1) * 0.5) ** 2) / 2)
+    assert slow[middle] == pytest.approx(kept * curve[middle], abs=0.02)
+    gain = 1 + 0.25 * (1 - np.exp(-((1.5 * 0.5) ** 2) / 2))
+    assert quick[middle] == pytest.approx(gain * curve[middle], abs=0.02)
 
 
 # ---- the upper face
