@@ -27,7 +27,7 @@ from research.harness import ROOT
 from research.train import encoder, sv2s, vocoder
 from research.train.facegood import write_tracked
 from research.train.stages import STAGES as RESEARCH
-from thunder_core.direction import DIRECTION_NAMES, Style
+from thunder_core.direction import Direction, DIRECTION_NAMES, MOODS, Style
 from thunder_core.engine.diffusion import alpha_bar, STEPS
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.planning.lip_kernels import fitted_encoder
@@ -282,6 +282,66 @@ def test_what_is_exported_is_the_moving_average_of_the_weights(tmp_path):
         decay = min(0.5, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay) * weight
     assert torch.allclose(average, expected) and not torch.allclose(average, last, rtol=0.01)
+
+
+def test_takes_for_the_judge_are_asked_for_as_users_do_in_every_mood_and_in_many_ways():
+    usual, moods = sampled._usual_plan(3), sampled._mood_plan(3)
+    assert usual.seeds == [48 + i for i in range(16)] and usual.spreads == [0.5] * 16
+    assert (usual.steps, usual.guidance) == (0, 1.0)
+    assert np.array_equal(usual.asked, np.tile(Direction().vector(), (16, 1)))
+    count = 2 * len(MOODS)
+    assert moods.seeds == [3 * count + i for i in range(count)]
+    assert moods.spreads == [0.0, 0.5] * len(MOODS)
+    for mood, (exact, around) in zip(MOODS, moods.asked.reshape(len(MOODS), 2, -1)):
+        assert np.array_equal(exact, Direction(mood=mood).vector())
+        assert np.array_equal(around, exact)
+    assert np.allclose(moods.directions[::2], moods.asked[::2], atol=1e-5)
+    assert (np.abs(moods.directions - moods.asked)[1::2].max(1) > 0.05).all()
+    plans = [plan for number in range(100) for plan in sampled._training_plans(number, 1)]
+    again = list(sampled._training_plans(0, 1))
+    assert [plan.seeds for plan in plans[:2]] == [plan.seeds for plan in again]
+    assert len(plans) == 200 and {len(plan.seeds) for plan in plans} == {4}
+    shares = {
+        "plain": np.mean(
+            [(x == Direction().vector()).all(1).mean() for x in (p.asked for p in plans)]
+        ),
+        "guided": np.mean([plan.guidance != 1 for plan in plans]),
+        "normal": np.mean([plan.steps == 0 for plan in plans]),
+        "exact": np.mean([by == 0 for plan in plans for by in plan.spreads]),
+    }
+    assert shares == pytest.approx(dict(plain=0.5, guided=0.5, normal=0.2, exact=0.25), abs=0.08)
+    assert {plan.steps for plan in plans} == {0, 5, 8, 12, 20}
+
+
+def test_a_changing_direction_is_played_between_its_calmest_and_its_most_energetic_frame(
+    monkeypatch,
+):
+    """A teacher whose performance is its direction, and the number of its generator's draw."""
+    asked, draws = [], []
+
+    def perform(phones, heard, channels, rng, direction, pitch, features=None):
+        asked.append(direction.vector())
+        draws.append(rng.random())
+        flat = np.broadcast_to(asked[-1], (4, len(asked[-1])))
+        return SimpleNamespace(values=flat + draws[-1] * 1000, features=features)
+
+    monkeypatch.setattr(sampled, "perform", perform)
+    monkeypatch.setattr(sampled, "pack", lambda motion: motion.values)
+    monkeypatch.setattr(sampled, "semitones", lambda samples, frames: None)
+    voice = SimpleNamespace(features=np.zeros((4, 8)), frames=4, map_fits=False)
+    once = Direction(Style(energy=1.2, brows=1.3)).vector()[None]
+    made = sampled.teacher_mean(None, None, voice, [], once)
+    both = [np.random.default_rng(seed).random() for seed in (0, 1)]
+    assert draws == both and np.allclose(made, once + 1000 * np.mean(both))
+    styles = [Style(energy=e, brows=b) for e, b in ((0.6, 1.0), (1.2, 1.4), (0.9, 1.0), (0.6, 1.0))]
+    played = np.stack([Direction(style).vector() for style in styles])
+    made = sampled.teacher_mean(None, None, voice, [], played) - 1000 * np.mean(both)
+    names = list(DIRECTION_NAMES)
+    low, high = np.array([played.mean(0)] * 2)
+    for name in ("energy", "articulation"):
+        low[names.index(name)], high[names.index(name)] = played[[0, 1], names.index(name)]
+    share = np.array([0.0, 1.0, 0.5, 0.0])[:, None]
+    assert made == pytest.approx((1 - share) * low + share * high, abs=1e-3)
 
 
 def begun_by(stage):
