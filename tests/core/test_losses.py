@@ -339,6 +339,71 @@ def test_mesh_to_speech_learns_from_lips_alone_in_half_of_the_crops(motions, mon
     assert np.mean(hidden) == pytest.approx(0.5, abs=0.1)
 
 
+def test_mesh_to_speech_is_fitted_to_what_is_heard_and_measured_by_the_voices_kept_for_it(
+    motions, monkeypatch, tmp_path
+):
+    kept, fitted, space = {}, {}, "mouth"
+    measure = training.fit_and_measure
+    monkeypatch.setattr(
+        training, "fit_and_measure", lambda *given: kept.update(given=given) or {"a": 1.0}
+    )
+    monkeypatch.setattr(training, "calibrate", lambda *given: kept.update(calibrated=given))
+    schedule = Schedule(steps=1, seed=4)
+    model, figures = training.train_m2s(motions, load_head(), tmp_path, schedule, space)
+    batches, watched, test = kept["given"][3]
+    assert kept["calibrated"][0] is model and kept["calibrated"][2:] == (batches, motions)
+    rows = motions.of("train", 125), motions.watched_rows(125), motions.of("test", 125)
+    assert [each.numbers for each in kept["given"][3]] == list(rows)
+    assert [each.frames for each in kept["given"][3]] == [125] * 3
+    assert [each.batch for each in kept["given"][3]] == [16, 32, 32]
+    assert [each.variants for each in kept["given"][3]] == [TRUE_TO_SOUND] * 3
+    assert kept["given"][4:] == (schedule, tmp_path, "cpu") and figures == {"a": 1.0}
+    torch.manual_seed(4)
+    started = MeshToSpeech(model.config)
+    assert torch.equal(model.unit_head.weight, started.unit_head.weight)
+
+    names = ("model", "batches", "loss", "schedule", "folder", "validate")
+    monkeypatch.setattr(
+        training, "fit", lambda *given, **more: fitted.update(zip(names, given), **more)
+    )
+    asked = []
+
+    def speech_figures(model, seen, item):
+        asked.append((seen, torch.is_grad_enabled()))
+        return {"mel": 1 / 3, "rows": float(len(seen))}
+
+    monkeypatch.setattr(training, "speech_figures", speech_figures)
+    data = [lambda rng, n=n: {"seen": torch.full((n,), float(rng.random()))} for n in (1, 2, 3)]
+    given = (model, lambda item: item["seen"], "loss", data, schedule, tmp_path, "cpu")
+    assert measure(*given) == {"test_mel": 0.3333, "test_rows": 3.0} and not asked[0][1]
+    assert fitted["validate"](model)["rows"] == 2 and fitted["batches"] is data[0]
+    drawn = float(np.random.default_rng(0).random())
+    assert all(seen.tolist() == pytest.approx([drawn] * len(seen)) for seen, _ in asked)
+
+
+def test_a_batch_holds_what_its_crops_say(motions):
+    batches = SpeechBatches(motions, [0], 20, 3, waves=True)
+    crops = [(0, 5, 0), (1, 0, 2), (4, 110, 1)]
+    item = batches.item(crops)
+    for i, (row, start, variant) in enumerate(crops):
+        at = slice(130 * row + start, 130 * row + start + 20)
+        assert np.array_equal(item["motion"][i], motions.motions[variant, at].astype(np.float32))
+        assert np.array_equal(item["events"][i], motions.events[variant, at].astype(np.float32))
+        assert np.array_equal(item["direction"][i, 0], motions.directions[variant, row])
+        assert np.array_equal(item["units"][i], motions.units[at].ravel())
+        assert np.array_equal(item["voices"][i], motions.voices[row])
+        features = motions.features[at].astype(np.float32)
+        if variant == 2:
+            features[:, -42:-2] = motions.heard[0, at]
+        assert np.array_equal(item["features"][i], features)
+        assert item["crop"][i].tolist() == [row, start, variant]
+        said = motions.samples(row, start, 20) * training.gain(motions.samples(row, 0, 130))
+        assert np.allclose(item["waves"][i], said)
+    assert item["mel"].shape == (3, 80, 80) and item["waves"].shape == (3, 20 * 640)
+    assert torch.equal(item["mel"], batches.log_mel(item["waves"])[:, :80])
+    assert not {"mel", "waves"} & set(SpeechBatches(motions, [0], 20, 3, mel=False).item(crops))
+
+
 @pytest.mark.parametrize(
     "rows, share",
     [(None, 1.0), ([True, False, True], 2 / 3), ([False] * 3, 0.0)],

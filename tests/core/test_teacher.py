@@ -207,7 +207,7 @@ def cues(frames=20):
     (Style(), "neutral"), (Style(asymmetry=0.8), "contemptuous"),
     (Style(asymmetry=-0.8), "contemptuous"), (Style(asymmetry=-0.5), "doubtful"),
     (Style(smile=0.5, energy=1.5), "neutral"), (Style(smile=-0.5, articulation=0.7), "sad"),
-    (Style(tension=0.6), "tense"),
+    (Style(tension=0.6), "tense"), (Style(), "doubtful"), (Style(), "bored"),
 ])  # fmt: skip
 def test_gestures_are_the_sums_of_their_parts_more_on_the_side_that_leads(style, mood, monkeypatch):
     """Without what varies between performances."""
