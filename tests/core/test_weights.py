@@ -162,7 +162,7 @@ def test_what_is_saved_comes_back_and_a_failed_save_changes_nothing(tmp_path):
 def test_the_list_of_sums_is_current_and_other_weights_are_told_from_the_shipped_ones(tmp_path):
     """After new weights: python -m thunder_core.train card."""
     comment, *rows = (SHIPPED / SUMS).read_text().splitlines()
-    assert comment == f"# {identify(SHIPPED).fingerprint}"
+    assert comment == f"# fingerprint {network._fingerprint(SHIPPED)}"
     assert len(rows) == len([path for path in SHIPPED.iterdir() if path.suffix in ENDINGS])
     assert identify(SHIPPED).origin == "shipped" and identify(SHIPPED).sentence == ""
     write(tmp_path, "units", {"centroids": FILES["units"][0]["centroids"].flip(0)})

@@ -32,7 +32,6 @@ from ..shipped import WEIGHTS as SHIPPED
 # ---- cards of weight files
 
 SUMS = "SHA256SUMS"  # checksums of the weights in a folder, in the format of sha256sum
-COMMENT = "#"  # before the fingerprint of the weights in that file
 GRAPH = ".onnx"  # ending of a network's graph, which follows from the sizes in its card
 ENDINGS = (".safetensors", ".json", ".npz", GRAPH)  # endings of weight files
 _LONGEST_CARD = 2**20  # bytes
@@ -186,24 +185,14 @@ class Identity:
 
 
 def identify(folder: Path) -> Identity:
-    """Identity of the weights in a folder; reads every file once."""
-    whole, contents = hashlib.sha256(), {}
-    for path in _files(folder):
-        contents[path.name] = content = path.read_bytes()
-        if path.suffix != GRAPH:  # takes are known by their weights
-            whole.update(path.name.encode())
-            whole.update(content)
-    fingerprint = whole.hexdigest()[:16]
-    rows = [line.split() for line in (SHIPPED / SUMS).read_text(encoding="utf-8").splitlines()]
-    released = {name: digest for digest, name in rows}
-    if released.pop(fingerprint, "") == COMMENT:  # graphs alone may differ
-        contents = {name: each for name, each in contents.items() if name.endswith(GRAPH)}
-        released = {name: each for name, each in released.items() if name.endswith(GRAPH)}
-    released = {name: digest for name, digest in released.items() if digest != COMMENT}
-    sums = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    """Identity of the weights in a folder; reads every file once, and those of others twice."""
+    sums = {path.name: hash_of(path) for path in _files(folder)}
+    first, *lines = (SHIPPED / SUMS).read_text(encoding="utf-8").splitlines()
+    released = {name: digest for digest, name in map(str.split, lines)}
     different = [name for name in sums | released if sums.get(name) != released.get(name)]
     if not different:
-        return Identity(fingerprint, "shipped", "")
+        return Identity(first.split()[-1], "shipped", "")
+    fingerprint = _fingerprint(folder)
     if folder.resolve() != SHIPPED:
         return Identity(fingerprint, "own", "These are not the shipped weights")
     names = ", ".join(sorted(different))
@@ -211,11 +200,21 @@ def identify(folder: Path) -> Identity:
     return Identity(fingerprint, "changed", sentence)
 
 
+def _fingerprint(folder: Path) -> str:
+    """That of `Identity`."""
+    whole = hashlib.sha256()
+    for path in _files(folder):
+        if path.suffix != GRAPH:  # takes are known by their weights
+            whole.update(path.name.encode())
+            whole.update(path.read_bytes())
+    return whole.hexdigest()[:16]
+
+
 def write_sums(folder: Path) -> Path:
-    """Write the SHA-256 of every weights file of a folder, in the format that `sha256sum --check`
-    reads, and the fingerprint of all as a comment."""
+    """Write the fingerprint of a folder's weights, as a comment, and the SHA-256 of every file, in
+    the format that `sha256sum --check` reads."""
     rows = [f"{hash_of(path)}  {path.name}\n" for path in _files(folder)]
-    write_file(folder / SUMS, f"{COMMENT} {identify(folder).fingerprint}\n" + "".join(rows))
+    write_file(folder / SUMS, "".join([f"# fingerprint {_fingerprint(folder)}\n", *rows]))
     return folder / SUMS
 
 

@@ -119,6 +119,8 @@ def extract_features(
     as another's voice to which a face listens.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    for name in (STATE, DIRECTIONS):  # performances of earlier features
+        (folder / name).unlink(missing_ok=True)
     rng = np.random.default_rng(seed)
     if units is None:  # of at most 200 training clips
         clips = corpus.of("train")
