@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import torchaudio.functional as AF
 from torch import Tensor
 
 from research.train.augment import augment, change_speed, music
+from research.train.whisper import read_whisper
 from thunder_core.engine.speech.acoustics import gain, HOP, level
 from thunder_core.engine.speech.encoder import EncoderConfig, SILENCE
 from thunder_core.errors import BadWeights
@@ -28,6 +30,9 @@ CROP = 160  # feature frames, 3.2 s
 BATCH = 16
 CTC_WEIGHT = 0.2
 _BABBLE, _VOICES = 0.2, 6  # share of crops with other voices behind, and how many there are at most
+# of an encoder on a Whisper: components of its features; layers and heads of what reads phones of
+# them; clips in which the components are found
+_COMPONENTS, _PHONE_LAYERS, _PHONE_HEADS, _LISTENED = 256, 2, 4, 300
 # share of batches that are heard chunk by chunk, and the shortest chunk, feature frames (.2 s)
 _LIMITED, _LEAST_CHUNK = 0.3, 10
 
@@ -210,23 +215,61 @@ def adopt_network(folder: Path) -> SpeechEncoder:
     return encoder
 
 
+def adopt_whisper(path: Path, heard: Sequence[int], corpus: Corpus) -> SpeechEncoder:
+    """An encoder on the layers that are `heard` of a Whisper in `path` (`read_whisper`): its hidden
+    features are their principal components in the corpus' training voices; its conformer and heads
+    are untrained.
+
+    Raises BadWeights.
+    """
+    whisper = read_whisper(path, heard)
+    settings = EncoderConfig(_COMPONENTS, _PHONE_LAYERS, _PHONE_HEADS, body=whisper.config())
+    encoder = SpeechEncoder(settings)
+    encoder.body.load_state_dict(whisper.state_dict())
+    encoder.narrow.weight.data, encoder.narrow.bias.data = components(encoder, corpus)
+    return encoder
+
+
+@torch.no_grad()
+def components(encoder: SpeechEncoder, corpus: Corpus) -> tuple[Tensor, Tensor]:
+    """Weight [width, heard] and bias [width] that bring what is heard of Whisper to its first
+    principal components, each divided by the root of its deviation: what varies most still counts
+    most, but less."""
+    clips = corpus.of("train")
+    heard = torch.cat(
+        [
+            encoder.body(encoder.prepare(torch.from_numpy(level(corpus.samples(clip)))[None]))[0]
+            for clip in clips[:: max(1, len(clips) // _LISTENED)]
+        ]
+    ).double()
+    mean, deviation = heard.mean(0), heard.std(0) + 1e-6
+    standardised = (heard - mean) / deviation
+    squares, directions = torch.linalg.eigh(standardised.T @ standardised / len(heard))
+    best = directions.flip(-1)[:, : encoder.config.width]
+    spread = squares.flip(-1)[: encoder.config.width].clamp_min(1e-6).sqrt()
+    weight = (best / spread.sqrt()).T / deviation
+    return weight.float(), -(weight @ mean).float()
+
+
 def train_encoder(
     corpus: Corpus,
     folder: Path,
     schedule: Schedule,
-    adopt: Path | None = None,
+    adopted: SpeechEncoder | None = None,
     device: str = "cpu",
     start: dict[str, Tensor] | None = None,
 ) -> tuple[SpeechEncoder, dict[str, float]]:
-    """Train on the corpus' training voices, from `start` weights; of a pretrained network in the
-    folder `adopt` only the phone heads.
+    """Train on the corpus' training voices, from `start` weights; of an `adopted` pretrained
+    network only what reads phones of it.
 
     Returns (encoder, figures on the unseen test voices).
     """
     torch.manual_seed(schedule.seed)
-    encoder = adopt_network(adopt) if adopt else SpeechEncoder(EncoderConfig())
-    if adopt:
+    encoder = adopted or SpeechEncoder(EncoderConfig())
+    if adopted:
         encoder.body.requires_grad_(False)
+    if encoder.config.is_whisper:
+        encoder.narrow.requires_grad_(False)
     clips = corpus.of("train")
     if not encoder.start_from(start or {}) and not encoder.config.body:
         calibrate_spectrum(encoder, corpus, clips)
@@ -239,9 +282,10 @@ def train_encoder(
             if not model.config.body:
                 prepared = mask_spectrum(prepared, rng)
         limited = rng.random() < _LIMITED and not model.config.body
-        hidden, logits = model(prepared, int(rng.integers(_LEAST_CHUNK, CROP)) if limited else None)
-        ce = F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), label_smoothing=0.05)
-        ctc = sequence_loss(model.ctc_head(hidden).float(), labels)
+        _, told = model.listen(prepared, int(rng.integers(_LEAST_CHUNK, CROP)) if limited else None)
+        logits = model.phone_head(told).float()
+        ce = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), label_smoothing=0.05)
+        ctc = sequence_loss(model.ctc_head(told).float(), labels)
         return {"total": ce + CTC_WEIGHT * ctc, "phones": ce, "ctc": ctc}
 
     test = corpus.of("test")

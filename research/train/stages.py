@@ -12,7 +12,7 @@ from research.faces.calibrate import calibrate
 from research.faces.head_motion import HeadStatistics, with_heads
 from research.faces.real_faces import solve_folder
 from research.train import lip_video, sv2s
-from research.train.encoder import train_encoder
+from research.train.encoder import adopt_network, adopt_whisper, train_encoder
 from research.train.facegood import convert_facegood
 from research.train.paper import Budget, Chain, folder_of, select_stages, train_chain
 from research.train.speaker import import_resemblyzer
@@ -47,10 +47,12 @@ def _speaker(workspace: Workspace, args: Namespace) -> str:
 def _encoder(workspace: Workspace, args: Namespace) -> dict:
     schedule = Schedule(steps=args.steps, rate=args.rate, average=0.998, seed=workspace.seed)
     start = load_weights(args.start / "encoder")[0] if args.start else None
-    folder = workspace.runs / "encoder"
-    network, figures = train_encoder(
-        workspace.corpus(), folder, schedule, args.adopt, workspace.device, start
-    )
+    folder, corpus, adopted = workspace.runs / "encoder", workspace.corpus(), None
+    if args.adopt and args.whisper:
+        adopted = adopt_whisper(args.adopt, args.whisper, corpus)
+    elif args.adopt:
+        adopted = adopt_network(args.adopt)
+    network, figures = train_encoder(corpus, folder, schedule, adopted, workspace.device, start)
     what, data = "speech encoder, frame-wise phones", "corpus, training voices"
     workspace.export(
         "encoder",
@@ -164,7 +166,14 @@ STAGES = {
                 "--adopt",
                 type=Path,
                 help="local folder of a pretrained Wav2Vec2, HuBERT or WavLM network to take its "
-                "place",
+                "place, or, with --whisper, of a Whisper to stand on (or its CTranslate2 model.bin)",
+            ),
+            option(
+                "--whisper",
+                type=int,
+                nargs="+",
+                metavar="LAYER",
+                help="layers of the adopted Whisper that are heard: 3 of base, 2 of tiny",
             ),
         ),
     ),

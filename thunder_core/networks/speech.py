@@ -26,7 +26,15 @@ from ..engine.m2s import (
     WIDTH as SPEAKER_WIDTH,
 )
 from ..engine.speech import encoder as speech
-from ..engine.speech.acoustics import BINS, CLASSES, FLOOR, HOP
+from ..engine.speech.acoustics import (
+    BINS,
+    CLASSES,
+    FLOOR,
+    HOP,
+    LEAST_POWER,
+    whisper_scale,
+    WHISPER_WINDOW,
+)
 from ..engine.speech.encoder import ENCODER_RATE, EncoderConfig, LOUD, OFFSET, PHONES
 from ..errors import BadWeights
 from ..face.head import Head
@@ -35,6 +43,7 @@ from ..types import Columns, FPS, RATE
 from .conformer import Conformer
 from .flame import FlameLayer
 from .weights import load_network, Network
+from .whisper import Whisper
 
 _LACKS = 40  # samples
 _BODIES = ("wav2vec2", "hubert", "wavlm")
@@ -84,9 +93,10 @@ class LogMel(nn.Module):
     depend on the machine.
     """
 
-    def __init__(self, window: int):
+    def __init__(self, window: int, size: int = 0):
+        """window, size: samples of a window, and of a transform (0: as `acoustics.log_mel`)."""
         super().__init__()
-        self.size = max(512, window)
+        self.size = size or max(512, window)
         filters = melscale_fbanks(
             self.size // 2 + 1, 0.0, RATE / 2, BINS, RATE, norm="slaney", mel_scale="slaney"
         )
@@ -95,10 +105,28 @@ class LogMel(nn.Module):
 
     def forward(self, samples: Tensor) -> Tensor:
         """Log-mel [B, frames, 80] of [B, samples]."""
+        return (self._spectrum(samples) @ self.filters).clamp_min(FLOOR).log()
+
+    def _spectrum(self, samples: Tensor) -> Tensor:
+        """Amplitudes [B, frames, size / 2 + 1] of [B, samples]."""
         spectrum = torch.stft(
             samples.float(), self.size, HOP, len(self.window), self.window, return_complex=True
         )
-        return (spectrum.abs().transpose(1, 2) @ self.filters).clamp_min(FLOOR).log()
+        return spectrum.abs().transpose(1, 2)
+
+
+class WhisperMel(LogMel):
+    """Waveform [B, samples] → log-mel [B, samples // 160, 80] as Whisper hears it;
+    `acoustics.whisper_mel` says what that is."""
+
+    def __init__(self):
+        super().__init__(WHISPER_WINDOW, WHISPER_WINDOW)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """Log-mel [B, samples // 160, 80] of [B, samples]."""
+        power = self._spectrum(samples)[:, : samples.shape[-1] // HOP].square() @ self.filters
+        decades = power.clamp_min(LEAST_POWER).log10()
+        return whisper_scale(decades, decades.amax((1, 2), keepdim=True))
 
 
 class SpeechEncoder(Network):
@@ -109,9 +137,15 @@ class SpeechEncoder(Network):
 
     def __init__(self, config: EncoderConfig = EncoderConfig()):
         super().__init__(config)
-        self.log_mel = LogMel(400)
+        self.log_mel = WhisperMel() if config.is_whisper else LogMel(400)
         self.mel_std = nn.Buffer(torch.full((BINS,), 1.5))
-        if config.body:
+        if config.is_whisper:
+            self.body = Whisper.of_config(config.body)
+            self.narrow = nn.Linear(self.body.heard_width, config.width)
+            self.reader_of_phones = Conformer(
+                config.width, config.width, config.layers, config.heads, config.kernel
+            )
+        elif config.body:
             self.body = transformers_package().AutoModel.from_config(_body_config(config.body))
         else:
             self.body = Conformer(
@@ -123,9 +157,11 @@ class SpeechEncoder(Network):
     def prepare(self, samples: Tensor) -> Tensor:
         """Input of `forward` from [B, samples]: log-mel [B, 2N, 80], or [B, N, 320] for a network
         that reads the waveform."""
+        n = samples.shape[-1] // (2 * HOP)
+        if self.config.is_whisper:
+            return self.log_mel(samples)[:, : 2 * n]
         if not self.config.body:
             return self.spectrogram(samples)
-        n = samples.shape[-1] // (2 * HOP)
         x = samples[:, : n * 2 * HOP]
         x = (x - x.mean(-1, keepdim=True)) / (x.std(-1, keepdim=True) + 1e-5)
         return x.unflatten(-1, (n, 2 * HOP))
@@ -150,18 +186,28 @@ class SpeechEncoder(Network):
         chunk: frames that are heard together, before those behind them (`Conformer.forward`); None:
         all.
         """
+        hidden, told = self.listen(mel, chunk)
+        return hidden, self.phone_head(told)
+
+    def listen(self, mel: Tensor, chunk: int | None = None) -> tuple[Tensor, Tensor]:
+        """As `forward`, with what the phone heads read [B, N, width] instead of what they say."""
+        ahead = self.config.ahead
+        if self.config.is_whisper:
+            hidden = self.narrow(self.body(mel))
+            # its convolutions only look back
+            padded = F.pad(hidden, (0, 0, 0, ahead))
+            return hidden, self.reader_of_phones(padded, chunk)[-1][:, ahead:]
         if self.config.body:
             # Its first layers see 25 ms: half of the missing samples are padded on either side, so
             # that N steps give N frames.
             hidden = self.body(F.pad(mel.flatten(1), (_LACKS, _LACKS))).last_hidden_state
-            return hidden, self.phone_head(hidden)
-        ahead = self.config.ahead
+            return hidden, hidden
         # Frames 2i − 1 … 2i + 2 for feature frame i, those beyond the ends as the first and the
         # last one.
         around = torch.cat([mel[:, :1], mel, mel[:, -1:].expand(-1, 1 + 2 * ahead, -1)], 1)
         stacked = torch.cat([around[:, i : around.shape[1] - 3 + i : 2] for i in range(4)], -1)
         hidden = self.body(stacked, chunk)[-1][:, ahead:]
-        return hidden, self.phone_head(hidden)
+        return hidden, hidden
 
     def reader(self) -> speech.SpeechEncoder:
         """What reads sounds of any length with this network, as the engine does."""

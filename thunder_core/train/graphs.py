@@ -67,7 +67,7 @@ def _denoiser(network: Denoiser) -> _Traced:
 
 
 def _encoder(network: SpeechEncoder) -> _Traced | None:
-    if network.config.body:  # networks of the waveform run in torch
+    if network.config.reads_waveform:  # runs in torch
         return None
     axes: Axes = {"mel": {1: "rows"}, "hidden": {1: "frames"}, "phones": {1: "frames"}}
     return _Traced({"mel": torch.randn(1, 2 * _FRAMES, BINS)}, ["hidden", "phones"], axes)

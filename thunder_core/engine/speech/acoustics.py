@@ -3,6 +3,7 @@
 mesh-to-speech) and its pitch: classes of a logarithmic scale, the smooth path through the classes'
 scores of every frame, and the scores that recordings have by their normalised autocorrelation."""
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Literal
 
@@ -78,16 +79,47 @@ def log_mel(samples: np.ndarray, window: int) -> np.ndarray:
     """
     size = max(_SHORTEST, window)
     filters = mel_filters(size // 2 + 1, BINS)
-    piece, frames = PIECE * RATE // HOP, len(samples) // HOP + 1
+    result = np.empty((len(samples) // HOP + 1, BINS), np.float32)
+    for start, spectrum in _spectra(samples, window, size, len(result)):
+        at = slice(start, start + len(spectrum))
+        np.log(np.maximum(np.abs(spectrum) @ filters, FLOOR), out=result[at])
+    return result
+
+
+def _spectra(
+    samples: np.ndarray, window: int, size: int, frames: int
+) -> Iterator[tuple[int, np.ndarray]]:
+    """The first `frames` frames of `transform` in pieces: (number of its first frame, complex64
+    [n, size / 2 + 1])."""
+    piece = PIECE * RATE // HOP
     around = size // 2 // HOP + 1  # frames on either side that are affected by a piece's ends
-    result = np.empty((frames, BINS), np.float32)
     for start in range(0, frames, piece):
         first, end = max(0, start - around), min(start + piece, frames)
-        spectrum = transform(samples[first * HOP : (start + piece + around) * HOP], window, size)[
-            start - first : end - first
-        ]
-        np.log(np.maximum(np.abs(spectrum) @ filters, FLOOR), out=result[start:end])
-    return result
+        part = samples[first * HOP : (start + piece + around) * HOP]
+        yield start, transform(part, window, size)[start - first : end - first]
+
+
+WHISPER_WINDOW = 400  # samples, 25 ms
+LEAST_POWER = 1e-10
+_DECADES = 8.0  # from the loudest point of a sound to its floor
+
+
+def whisper_mel(samples: np.ndarray) -> np.ndarray:
+    """Log-mel float32 [n // 160, 80] of a sound [n] at 16 kHz as Whisper hears it: decades of
+    power, the floor 8 below the loudest point of the whole sound. Long sounds are processed a piece
+    at a time, with the same result."""
+    filters = mel_filters(WHISPER_WINDOW // 2 + 1, BINS)
+    mel = np.empty((len(samples) // HOP, BINS), np.float32)
+    for start, spectrum in _spectra(samples, WHISPER_WINDOW, WHISPER_WINDOW, len(mel)):
+        power = np.square(np.abs(spectrum))
+        np.log10(np.maximum(power @ filters, LEAST_POWER), out=mel[start : start + len(power)])
+    return whisper_scale(mel, mel.max(initial=-_DECADES))
+
+
+def whisper_scale(decades, loudest):
+    """What Whisper reads of decades of power, arrays or tensors: the floor is raised to 8 below the
+    `loudest`, and all is brought to about −1 … 1."""
+    return (decades.clip(loudest - _DECADES) + 4.0) / 4.0
 
 
 def active_level(samples: np.ndarray) -> float:

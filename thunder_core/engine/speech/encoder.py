@@ -18,7 +18,7 @@ from ... import filters
 from ...progress import no_progress
 from ...types import FPS, RATE
 from ..network import build_config, check_shapes, misfit, Network, read_weights
-from .acoustics import BINS, frame_rms, gain, HOP, level, log_mel
+from .acoustics import BINS, frame_rms, gain, HOP, level, log_mel, whisper_mel
 
 PHONES = (
     "SIL AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW "
@@ -72,9 +72,21 @@ class EncoderConfig:
     heads: int = 4
     kernel: int = 31  # width of the depthwise convolution, frames of 20 ms
     ahead: int = 8  # delay in frames, because this family's convolutions only look back
-    # Configuration of a transformers network that reads the waveform (Wav2Vec2, HuBERT, WavLM);
-    # none: filter banks and a conformer.
+    # What listens before it. None: nothing, the conformer reads filter banks. Of "model_type"
+    # "whisper": sizes of Whisper's first layers, whose outputs a linear layer narrows to `width`
+    # and the conformer reads for phones. Else: configuration of a transformers network that reads
+    # the waveform (Wav2Vec2, HuBERT, WavLM), without a conformer.
     body: dict | None = None
+
+    @property
+    def is_whisper(self) -> bool:
+        """Whether it stands on Whisper's layers."""
+        return bool(self.body) and self.body.get("model_type") == "whisper"
+
+    @property
+    def reads_waveform(self) -> bool:
+        """Whether its network is handed the waveform instead of log-mels."""
+        return bool(self.body) and not self.is_whisper
 
 
 class SpeechEncoder:
@@ -122,7 +134,7 @@ class SpeechEncoder:
         `progress` is called with 0 … 1 before each 20 s and may raise to stop.
         """
         prepared = self.prepare(samples)
-        each = 1 if self.config.body else 2  # rows per feature frame
+        each = 1 if self.config.reads_waveform else 2  # rows per feature frame
         n = prepared.shape[1] // each
         hidden, logits = [], []
         for start in range(0, n, _CHUNK):
@@ -141,6 +153,8 @@ class SpeechEncoder:
             samples = np.pad(samples, (0, _SHORTEST - len(samples)))
         samples = level(samples)
         n = len(samples) // (2 * HOP)
+        if self.config.is_whisper:
+            return whisper_mel(samples)[None, : 2 * n]
         if not self.config.body:
             return self._spectrogram(log_mel(samples, _WINDOW)[: 2 * n])[None]
         samples = samples[: n * 2 * HOP]
