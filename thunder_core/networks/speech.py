@@ -139,9 +139,10 @@ class SpeechEncoder(Network):
         super().__init__(config)
         self.log_mel = WhisperMel() if config.is_whisper else LogMel(400)
         self.mel_std = nn.Buffer(torch.full((BINS,), 1.5))
-        if config.is_whisper:
-            self.body = Whisper.of_config(config.body)
-            self.narrow = nn.Linear(self.body.heard_width, config.width)
+        self.body: nn.Module
+        if config.body and config.is_whisper:
+            self.body = whisper = Whisper.of_config(config.body)
+            self.narrow = nn.Linear(whisper.heard_width, config.width)
             self.reader_of_phones = Conformer(
                 config.width, config.width, config.layers, config.heads, config.kernel
             )

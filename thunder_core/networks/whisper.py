@@ -66,6 +66,7 @@ class Whisper(nn.Module):
         """heard: numbers of the layers whose outputs are given, from 1; none: of all."""
         super().__init__()
         self.width, self.heard = width, tuple(heard) or tuple(range(1, layers + 1))
+        self.sizes = width, layers, heads, inner
         self.conv1 = nn.Conv1d(BINS, width, 3, padding=1)
         self.conv2 = nn.Conv1d(width, width, 3, stride=2, padding=1)
         self.layers = nn.ModuleList(WhisperLayer(width, heads, inner) for _ in range(layers))
@@ -81,9 +82,7 @@ class Whisper(nn.Module):
 
     def config(self) -> dict:
         """Its sizes, for a card, in transformers' words."""
-        first = self.layers[0]
-        sizes = (self.width, len(self.layers), first.self_attn.heads, first.fc1.out_features)
-        return {"model_type": "whisper", **dict(zip(_SIZES, sizes)), "heard": list(self.heard)}
+        return {"model_type": "whisper", **dict(zip(_SIZES, self.sizes)), "heard": list(self.heard)}
 
     @property
     def heard_width(self) -> int:
