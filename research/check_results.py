@@ -82,7 +82,7 @@ ALSO = {
     "mutations": ("thunder_core/*.py", "tests/*.py"),
     "reduction": ("tests/gui/speed_scenarios.py",),
     "commit": ("research/takes_in_blender.py",),
-    "speed": ("research/takes_of_tree.py",),
+    "speed": ("research/takes_of_tree.py", "research/start_of_tree.py"),
 }
 NEEDED = ("THUNDER_DATA", "CACHE", "RUNS", "SPACES", "HEADS_CACHE", "HEADS_RUNS")
 _DATA = (".json", ".npz", ".safetensors", ".onnx", ".wav", ".toml")

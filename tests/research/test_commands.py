@@ -78,7 +78,7 @@ IN_BLENDER = {"head_sheet": "{out}/x.png --workbench --size 30 --samples 1 --pos
 OF_WINDOW = {"reduction"}
 # others import them
 LIBRARIES = {"harness", "corpus_lines", "paper_rows", "lines_run", "viseme_tool"}
-CALLED = {"takes_in_blender", "takes_of_tree"}  # by commit, speed
+CALLED = {"takes_in_blender", "takes_of_tree", "start_of_tree"}  # by commit, speed
 ALL_TESTS = {"mutations"}  # runs each of them once to list its lines
 
 # Targets: the rest is the tests themselves, what CI runs, or needs the network.
