@@ -113,8 +113,14 @@ def test_takes_come_best_first_with_their_arrays_and_before_the_last_is_done(war
     arrived = [event for event in events if event["event"] == "take"]
     assert [event["take"]["seed"] for event in arrived] == list(range(3, 19))
     about = {name: result[name] for name in ("fps", "channels", "folder", "weights", "audio")}
+    scored = [event for event in events if event["event"] == "score"]
     assert all(event["take"] in result["takes"] and about.items() <= event.items()
-               for event in arrived)  # fmt: skip
+               for event in scored)  # fmt: skip
+    for sampled, score in zip(arrived, scored, strict=True):
+        assert events.index(sampled) < events.index(score)
+        of_score = {"score", "heard", "drift", "provenance"}
+        both = [{k: v for k, v in e["take"].items() if k not in of_score} for e in (sampled, score)]
+        assert both[0] == both[1] and sampled["take"]["score"] is None
     between = events[events.index(arrived[0]) : events.index(arrived[-1])]
     assert any("ampl" in event.get("message", "") for event in between)
 

@@ -185,7 +185,7 @@ class Engine:
     """Everything that is loaded: head, encoder, diffusion model, mesh-to-speech with its judge and
     vocoder, speaker network."""
 
-    def __init__(self, folder: Path, device: str):
+    def __init__(self, folder: Path, device: str, at_once: bool = False):
         self.folder, self.device = folder, device
         # Files are read for their checksums in parallel to loading; access to the identity waits
         # for the result.
@@ -193,7 +193,7 @@ class Engine:
         if not (folder / "head.npz").is_file():
             raise unusable(folder / "head.npz", "is missing")
         self.head = stored_head(folder / "head.npz")
-        self.thunder = Thunder(folder, device, self.head)
+        self.thunder = Thunder(folder, device, self.head, at_once)
         self.m2s = MeshToSpeech(folder, device)
         self.mouth = Mouth(trained_mouth(folder) or self.head)
         self.judge = Judge(folder, device)
@@ -218,13 +218,15 @@ class Engine:
         return self.identity.fingerprint
 
     @classmethod
-    def load(cls, weights: str | Path | None = None, device: str | None = None) -> "Engine":
+    def load(
+        cls, weights: str | Path | None = None, device: str | None = None, at_once: bool = False
+    ) -> "Engine":
         """Load the weights in a folder (default: the embedded ones) on "cpu", "cuda:0" … (default:
         GPU if there is one).
 
-        Raises BadWeights.
+        at_once: takes are wanted now.  Raises BadWeights.
         """
-        return cls(Path(weights) if weights else SHIPPED, device or best_device())
+        return cls(Path(weights) if weights else SHIPPED, device or best_device(), at_once)
 
     def _check_that_all_fit(self) -> None:
         """Raise BadWeights if networks of one folder were not trained for each other."""

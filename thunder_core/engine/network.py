@@ -10,7 +10,7 @@ writes it.
 """
 
 import contextlib
-import ctypes.util
+import ctypes
 import hashlib
 import json
 import math
@@ -225,6 +225,7 @@ def _files(folder: Path) -> list[Path]:
 # ---- networks
 
 CPU = "cpu"
+_DRIVERS = ("libcuda.so.1", "nvcuda.dll")  # of graphics cards, on Linux and on Windows
 
 
 class Network:
@@ -281,14 +282,19 @@ class Network:
         return self._run(**inputs)
 
 
+def _can_load(library: str) -> bool:
+    """Whether the system has a library. `find_library` would run a compiler for it."""
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
 def best_device() -> str:
     """ "cuda:0" if torch is installed and finds a graphics card, else "cpu"."""
     # torch takes seconds to import, so it is asked only where a card's driver is.
-    if find_spec("torch") and (
-        ctypes.util.find_library("cuda")
-        or ctypes.util.find_library("nvcuda")
-        or os.path.exists("/dev/kfd")
-    ):
+    if find_spec("torch") and (any(map(_can_load, _DRIVERS)) or os.path.exists("/dev/kfd")):
         import torch
 
         if torch.cuda.is_available():

@@ -47,7 +47,7 @@ def _generate(worker, args, progress):
     folder = args.get("folder") or worker.folder
     speech = _sound(args, progress, may_be_silent=not request.listening)
     is_silent = not speech.samples.any()
-    engine = worker.load_engine(progress)
+    engine = worker.load_engine(progress, at_once=True)
     number, sent = itertools.count(1), {}
 
     @functools.cache

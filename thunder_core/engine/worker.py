@@ -251,13 +251,14 @@ class Worker:
             traceback.print_exception(type(error), error, error.__traceback__)
             self._fail(number, explain(error, verb))
 
-    def load_engine(self, progress):
-        """The engine, loaded at the first request that needs it. Raises BadWeights."""
+    def load_engine(self, progress, at_once=False):
+        """The engine, loaded at the first request that needs it. at_once: as of `Engine.load`.
+        Raises BadWeights."""
         if self.engine is None:
             progress(0.02, "Loading the engine")  # after the sound is read
             from .engine import Engine
 
-            self.engine = Engine.load(self.weights, device=self.device)
+            self.engine = Engine.load(self.weights, self.device, at_once)
             self.preparation = self.engine.prepare()
         return self.engine
 

@@ -22,7 +22,7 @@ from ...progress import no_progress, Progress
 from ...request import DRAFT, FINAL, NORMAL
 from ...types import BLINKS, BROWS, Columns, FPS, in_group, Motion, RATE, unpack
 from ..diffusion import Conditions, Denoiser, Inpainting, seeded_noise, solver_steps, Steps
-from ..network import processors, unusable
+from ..network import Network, processors, unusable
 from ..pipeline import Pipeline
 from ..planning.lip_kernels import map_fits, plan_lips
 from ..planning.plan import Manners
@@ -234,15 +234,18 @@ class Performance:
 class Thunder:
     """Engine interface: `analyse` a sound once, `perform` it for any seeds."""
 
-    def __init__(self, folder: Path, device: str, head: Head):
+    def __init__(self, folder: Path, device: str, head: Head, at_once: bool = False):
+        """at_once: a sound is analysed next."""
         channel_names = head.expression_names
         self.channel_names = list(channel_names)
         self.device = device
         self.columns = Columns(len(channel_names))
-        self.pipeline = Pipeline(channel_names, Articulators.of(head))
         # sounds are analysed one at a time; takes are sampled beside each other, each by one thread
         threads = processors()
         self.encoder = SpeechEncoder.load(folder, "encoder", device, threads)
+        if at_once:  # it takes longest, and is needed first
+            Network.begin([self.encoder.network])  # type: ignore[list-item]
+        self.pipeline = Pipeline(channel_names, Articulators.of(head))
         # THUNDER-T has a separate encoder for the features; phones come from the shared one.
         has_encoder = (folder / "encoder-t.json").exists()
         self.feature_encoder = (
