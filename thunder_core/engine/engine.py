@@ -268,10 +268,10 @@ class Engine:
         )
 
     def _open_networks(self) -> None:
-        """Begin to open the networks that make usual takes and then those that score them."""
-        owners = (self.thunder.encoder, self.thunder.distilled, self.thunder.denoiser, self.judge,
-                  self.m2s)  # fmt: skip
-        Network.begin([owner.network for owner in owners if owner is not None])
+        """Begin to open the networks that make usual takes; those that score them would compete
+        with these for processors, and are opened when they are called."""
+        owners = self.thunder.encoder, self.thunder.distilled or self.thunder.denoiser
+        Network.begin([owner.network for owner in owners])
 
     def info(self) -> dict:
         """The answer to hello: engine, device, fingerprint and origin of the weights, channel
