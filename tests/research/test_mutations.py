@@ -2,7 +2,6 @@
 """Mutations are drawn from every group that is named, and shares have the interval that they should."""
 
 import pytest
-from scipy.stats import binom
 
 from research.harness import ROOT
 from research.mutations import group_of, GROUPS, interval, LEFT_OUT, Z
