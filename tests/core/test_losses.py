@@ -17,9 +17,9 @@ from thunder_core.engine.network import SHIPPED
 from thunder_core.engine.speech.encoder import SILENCE
 from thunder_core.events import LIPS
 from thunder_core.face.head import load_head
-from thunder_core.networks.denoiser import noisy
+from thunder_core.networks.denoiser import Denoiser, noisy
 from thunder_core.networks.speech import MeshToSpeech, MeshToSpeechConfig
-from thunder_core.train import m2s as training
+from thunder_core.train import distil as distillation, m2s as training
 from thunder_core.train.corpus import LABEL_HOP
 from thunder_core.train.denoiser import (
     build_denoiser,
@@ -291,6 +291,47 @@ def test_the_diffusion_model_minimises_reconstruction_half_the_velocity_and_the_
     assert float(terms["total"]) == pytest.approx(float(expected), rel=1e-5) and (
         float(terms["m2s"]) > 0
     ) == (share > 0)
+
+
+def test_distillation_weighs_the_last_estimate_and_a_tenth_of_those_on_the_way(
+    motions, monkeypatch, tmp_path
+):
+    """Three estimates are off by 1, 2 and 3, the last by 0.5; a tenth of the lines has no style,
+    and at the last step noise is 0.3 of the signal."""
+    taken, steps = {}, []
+
+    def keep(model, batch, loss, *rest, **more):
+        taken.update(batch=batch, loss=loss)
+        return model
+
+    monkeypatch.setattr(distillation, "fit", keep)
+    whole = build_denoiser(motions, 0)
+    monkeypatch.setattr(Denoiser, "forward", lambda self, x, *rest, **more: torch.zeros_like(x))
+    distillation.distil(motions, load_head(), whole, tmp_path, Schedule(steps=25), lines=200)
+    with np.load(tmp_path / "lines.npz") as lines:
+        assert len(lines["free"]) == 200
+        assert lines["free"].mean() == pytest.approx(0.1, abs=0.05)
+        usual = np.abs(lines["style"].astype(float)).mean()
+    assert 0.1 < usual < 2
+    item = taken["batch"](np.random.default_rng(0))
+    item["takes"] = 0.02 * torch.randn(item["takes"].shape)
+    off = iter([1.0, 2.0, 3.0, 0.5])
+
+    def estimate(self, x, step, *rest, **more):
+        steps.append(int(step[0]))
+        return item["takes"] + next(off)
+
+    monkeypatch.setattr(Denoiser, "forward", estimate)
+    terms = {k: float(v) for k, v in taken["loss"](whole, item, np.random.default_rng(0)).items()}
+    assert terms["way"] == pytest.approx((1 + 4 + 9) / 3, rel=1e-5)
+    expected = terms["rec"] + 0.5 * terms["vel"] + 0.1 * terms["way"]
+    assert terms["total"] == pytest.approx(expected, rel=1e-5)
+    # three groups of channels, each off by 0.5 throughout, beside the mouth's
+    assert terms["rec"] > 3 * 0.25 and terms["vel"] < terms["rec"]
+    alpha = np.cumprod(1 - np.linspace(1e-4, 0.02, 1000))
+    levels = np.sqrt((1 - alpha[steps]) / alpha[steps])
+    assert steps[0] == 999 and levels[-1] == pytest.approx(0.3, rel=0.02)
+    assert np.diff(np.log(levels)) == pytest.approx(np.log(0.3 / levels[0]) / 3, rel=0.02)
 
 
 def test_a_line_is_of_one_voice_and_of_no_more_pieces_than_it_takes():
