@@ -13,7 +13,7 @@ from thunder_core.face.head import load_head
 from thunder_core.face.lips import opening_mm, width_mm
 from thunder_core.face.points import bundled_articulators
 from thunder_core.train.teacher import best_path, likeliest, PAUSE, perform, presence
-from thunder_core.train.teacher_mouth import middles, MOST_SHUT
+from thunder_core.train.teacher_mouth import change_pace, gestures, middles, MOST_SHUT
 
 HEAD = load_head()
 CHANNELS = list(HEAD.expression_names)
@@ -187,3 +187,95 @@ def test_an_m_that_is_unlikely_is_heard_as_something_else():
     ).all()
     logits[10:20, phone_index("M")] = 1.0
     assert (likeliest(logits) == best_path(logits)).all()
+
+
+# ---- by known values
+
+
+def test_movements_of_another_pace_keep_their_mean_and_a_steady_mouth_stays_as_it_is():
+    """Quicker: what a bell of 1.5 frames takes away is added, more with the tempo; slower: a bell of
+    2.5 frames at half the tempo."""
+    assert change_pace(np.full(30, 3.0), 0.5) == pytest.approx(3)
+    assert change_pace(np.full(30, 3.0), 1.6) == pytest.approx(3)
+    click = np.eye(61)[30]
+    bell = np.exp(-0.5 * (np.arange(-30, 31) / 2.5) ** 2)
+    assert change_pace(click, 0.5) == pytest.approx(bell / bell.sum(), abs=1e-3)
+    bell = np.exp(-0.5 * (np.arange(-30, 31) / 1.5) ** 2)
+    assert change_pace(click, 1.4) == pytest.approx(1.4 * click - 0.4 * bell / bell.sum(), abs=1e-3)
+    assert np.array_equal(change_pace(click, 1.0), click)
+
+
+class Usual:
+    """Draws nothing but means: a performance like no other's."""
+
+    def standard_normal(self, *shape):
+        return np.zeros(shape) if shape else 0.0
+
+
+CUES = ("always", "end", "shut", "open", "wide", "drift", "accent", "bite", "sibilant", "rounded",
+        "postalveolar", "plosive", "chuckle", "tremble")  # fmt: skip
+
+
+def gestured(mood="neutral", **style):
+    """Channels by what a style adds to those of the usual one, where cues are the numbers of an
+    alphabet: `always` .1, `end` .2, `shut` .3, `open` .4 …"""
+    cues = {name: np.full(3, (place + 1) / 10) for place, name in enumerate(CUES)}
+    cues["drift"] = np.zeros(3)
+    given, usual = (
+        gestures(cues, CHANNELS, Direction(Style(**how), which), Usual())
+        for how, which in ((style, mood), ({}, "neutral"))
+    )
+    more = {name: given[name][0] - np.ravel(usual.get(name, 0.0))[0] for name in given}
+    return {name: value for name, value in more.items() if abs(value) > 1e-9}
+
+
+def both(**channels):
+    return {name + side: value for name, value in channels.items() for side in ("Left", "Right")}
+
+
+def test_a_style_adds_smile_frown_and_tension_to_both_sides():
+    assert gestured(smile=0.5) == pytest.approx(
+        both(mouthSmile=0.7 * 0.5 * 0.1, cheekSquint=0.3 * 0.7 * 0.5 * 0.1)
+    )
+    assert gestured(smile=-0.5) == pytest.approx(both(mouthFrown=0.6 * 0.5 * 0.1))
+    press = 0.5 * (0.10 * 0.1 + 0.25 * 0.3 + 0.20 * 0.2)
+    dimple = 0.5 * (0.08 * 0.1 + 0.10 * 0.2)
+    roll = 0.5 * 0.12 * 0.3
+    assert gestured(tension=0.5) == pytest.approx(
+        both(mouthPress=press, mouthDimple=dimple)
+        | {"mouthRollUpper": roll, "mouthRollLower": roll}
+    )
+    assert gestured(tension=-0.5) == {}
+
+
+@pytest.mark.parametrize("asymmetry, side", [(0.6, "Left"), (-0.6, "Right")])
+def test_the_stronger_side_smiles_more_draws_the_mouth_and_alone_shows_contempt(asymmetry, side):
+    other = "Right" if side == "Left" else "Left"
+    uneven, smiling = gestured(asymmetry=asymmetry), gestured(asymmetry=asymmetry, smile=0.5)
+    even = 0.7 * 0.5 * 0.1
+    for which, sign in ((side, 1), (other, -1)):
+        name = "mouthSmile" + which
+        more = smiling[name] - uneven.get(name, 0.0)
+        assert more == pytest.approx(even * (1 + sign * 0.25 * 0.6))
+    assert uneven["mouth" + side] == pytest.approx(0.3 * (0.05 * 0.1 + 0.05 * 0.4))
+    scornful = gestured("contemptuous", asymmetry=asymmetry)
+    alone = {name: scornful[name] - uneven.get(name, 0.0) for name in scornful}
+    assert alone["mouthDimple" + side] > 0.05 > 0.01 > abs(alone.get("mouthDimple" + other, 0))
+
+
+def test_rounded_sounds_pucker_and_wide_ones_do_not():
+    """On average over performances: the corners come in by pucker, which only narrowing needs."""
+    pucker = HEAD.channel("mouthPucker")
+    round_, wide = (
+        np.mean([play(p, p, p, seed=seed)[1].expression[16:22, pucker].mean() for seed in range(4)])
+        for p in ("UW", "IY")
+    )
+    assert round_ > 0.2 > 0.05 > wide
+
+
+def test_presence_begins_before_speech_and_speech_at_either_end_is_whole():
+    labels = np.full(200, 1, np.uint8)
+    assert presence(labels, 50) == pytest.approx(1, abs=1e-6)
+    labels[:120] = 0
+    alive = presence(labels, 50)
+    assert alive[:22].max() == 0 and 0 < alive[27] < 1 and alive[29:].min() > 0.5
