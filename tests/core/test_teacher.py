@@ -203,6 +203,9 @@ def test_movements_of_another_pace_keep_their_mean_and_a_steady_mouth_stays_as_i
     bell = np.exp(-0.5 * (np.arange(-30, 31) / 1.5) ** 2)
     assert change_pace(click, 1.4) == pytest.approx(1.4 * click - 0.4 * bell / bell.sum(), abs=1e-3)
     assert np.array_equal(change_pace(click, 1.0), click)
+    # before its first frame a mouth is as on it
+    held = bell[:31].sum() / bell.sum()
+    assert change_pace(np.eye(61)[0], 1.4)[0] == pytest.approx(1.4 - 0.4 * held, abs=1e-3)
 
 
 class Usual:
