@@ -291,6 +291,14 @@ def listed_tests(jobs: int) -> dict[str, dict]:
     return tests
 
 
+def group_of(file: str) -> str:
+    """The group of a file of thunder_core, "" if nothing is drawn from it."""
+    within = file.removeprefix("thunder_core/")
+    if within in LEFT_OUT:
+        return ""
+    return next(group for group, pattern in GROUPS.items() if re.match(pattern, within))
+
+
 def draw_mutations(
     seed: int, count: int, tests: dict[str, dict]
 ) -> Iterator[tuple[str, str, bytes, list[str]]]:
@@ -399,6 +407,16 @@ def run(options: Namespace) -> None:
     write_report(options, {name: group for name, (group, *_) in chosen.items()}, known, equivalent)
 
 
+def interval(noticed: int, total: int) -> tuple[float, float]:
+    """The 90 % interval of a share by Wilson (1927)."""
+    if not total:
+        return 0.0, 1.0
+    share, more = noticed / total, Z**2 / total
+    middle = share + more / 2
+    reach = Z * (share * (1 - share) / total + more / (4 * total)) ** 0.5
+    return (middle - reach) / (1 + more), (middle + reach) / (1 + more)
+
+
 def write_report(
     options: Namespace, groups: dict[str, str], known: dict[str, dict], equivalent: dict[str, str]
 ) -> None:
@@ -423,13 +441,24 @@ def write_report(
         group: Counter(by[name] for name in groups if groups[name] == group) for group in GROUPS
     }
     rows["all"] = sum(rows.values(), Counter())
+    rows["of takes"] = sum((rows[group] for group in OF_TAKES), Counter())
     lines += [
-        f"{'':10}{'drawn':>8}{'noticed':>10}{'survived':>10}{'equivalent':>12}{'noticed of all':>16}"
+        f"{'':10}{'drawn':>8}{'noticed':>10}{'survived':>10}{'equivalent':>12}"
+        f"{'noticed of all':>16}{'of changes':>12}{'90 % interval':>15}"
     ]
     for group, row in rows.items():
         noticed, total = row["noticed"], row.total()
+        changed = noticed + row["survived"]
+        low, high = interval(noticed, changed)
         counts = f"{total:8}{noticed:10}{row['survived']:10}{row['equivalent']:12}"
-        lines += [f"{group:10}{counts}{noticed / total:16.0%}"]
+        shares = f"{noticed / max(total, 1):16.0%}{noticed / max(changed, 1):12.0%}"
+        lines += [f"{group:10}{counts}{shares}{f'{low:.2f} … {high:.2f}':>15}"]
+    lines += [
+        "",
+        "Equally many are drawn of each group. “of changes”: without those that change nothing.",
+        f"“of takes”: {', '.join(OF_TAKES)}. Intervals by Wilson. Left out:",
+        *(f"thunder_core/{file}: {why}" for file, why in LEFT_OUT.items()),
+    ]
     lines += ["", "No test noticed:", *sorted(name for name in groups if by[name] == "survived")]
     lines += [
         "",

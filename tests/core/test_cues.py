@@ -7,7 +7,7 @@ import pytest
 
 from thunder_core.engine.speech import cues
 from thunder_core.engine.speech.acoustics import semitones
-from thunder_core.engine.speech.cues import accent_curve, accents
+from thunder_core.engine.speech.cues import accent_curve, accents, closure
 from thunder_core.engine.speech.encoder import PHONES, SILENCE, softmax
 from thunder_core.train.teacher import prosody
 
@@ -123,3 +123,16 @@ def test_other_readings_of_a_word_draw_unlikely_phones_more_often():
     logits = logits_of(400, AA=0.7, B=0.1, IY=0.1)
     usual, freely = (drawn_of(logits, how) for how in (False, True))
     assert all((freely == phone).mean() > (usual == phone).mean() for phone in (B, EE))
+
+
+def test_lips_close_ahead_of_a_sound_hold_for_it_and_open_behind_it():
+    """A sound from 0.4 to 0.6 s: shut from 0.39 to 0.58 s, eased over 0.08 s before and 0.2 s
+    behind; one of a single label, of 0.02 s, on the nearest frame."""
+    demanded = np.zeros(200, bool)
+    demanded[40:60], demanded[150] = True, True
+    shut, t = closure(demanded, 50, 0.08, 0.2), np.arange(50) / 25
+    ramp = np.where(t < 0.39, 1 - (0.39 - t) / 0.08, 1 - (t - 0.58).clip(0) / 0.2).clip(0, 1)
+    expected = ramp * ramp * (3 - 2 * ramp)
+    assert shut[:30] == pytest.approx(expected[:30])
+    assert shut[38] == 1 and shut[30:37].max() < 1
+    assert closure(demanded[:80], 16, 0.08, 0.2) == pytest.approx(expected[:16]), "cut off in it"
