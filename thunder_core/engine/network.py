@@ -93,13 +93,19 @@ def read_weights(path: Path, names: Sequence[str] = ()) -> tuple[dict[str, np.nd
     config, file = read_config(path.with_suffix(".json")), path.with_suffix(".safetensors")
     try:
         with safe_open(file, "numpy") as opened:
-            arrays = {name: opened.get_tensor(name) for name in names or opened.keys()}
+            arrays = {name: _read(opened, name) for name in names or opened.keys()}
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise read_error(file, error) from error
     for name, array in arrays.items():
         if not _can_be_trained(name, array):
             raise unusable(file, f"holds numbers that no training gives (in {name})")
     return arrays, config
+
+
+def _read(file, name: str) -> np.ndarray:
+    """An array of an open file; halves, in which weights are stored, as float32."""
+    array = file.get_tensor(name)
+    return array.astype(np.float32) if array.dtype == np.float16 else array
 
 
 def _can_be_trained(name: str, array: np.ndarray) -> bool:

@@ -94,7 +94,7 @@ def fit_units(features: np.ndarray, count: int, seed: int) -> Units:
         sizes = torch.bincount(labels, minlength=count)
         fresh = points[torch.randint(len(points), (count,), generator=generator)]
         centroids = torch.where(sizes[:, None] > 0, sums / sizes.clamp_min(1)[:, None], fresh)
-    return Units(centroids.numpy())
+    return Units(centroids.half().float().numpy())  # as they are stored
 
 
 def noise(n: int, rng: np.random.Generator) -> np.ndarray:

@@ -449,9 +449,10 @@ def mouth(
     open_by, wide_by = (
         curves[what].curve(shares, heard, spoken, features) for what in ("opening", "width")
     )
-    open_by = open_by + varied
     size = float(np.exp(_SIZE_VARIES * rng.standard_normal()))
+    # what varies between words is not planned: the model draws it
     planned = np.stack([size * (MEAN_OPENING + open_by), wide_by], 1) * alive[:, None]
+    open_by = open_by + varied
     performed = replace(style, energy=style.energy * size)
     gap = performed_opening(change_pace(open_by, pace), alive, shut, bite, sounds, performed)
     wide = change_pace(wide_by, pace) * alive * WIDTH_MM * style.articulation

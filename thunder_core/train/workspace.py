@@ -121,8 +121,9 @@ class Workspace:
         provenance: Provenance,
         folder: Path | None = None,
     ) -> None:
-        """Write `name`.safetensors and .json, whose card tells how the network was made, from which
-        commit, and who of the corpus is in which split.  folder: None for that of the weights."""
+        """Write `name`.safetensors, in halves, and .json, whose card tells how the network was
+        made, from which commit, and who of the corpus is in which split.  folder: None for that of
+        the weights."""
         schedule, figures = provenance.schedule, provenance.figures
         card: dict[str, Any] = {
             "what": provenance.what,
@@ -138,7 +139,8 @@ class Workspace:
             card |= {"voices": corpus.voices(), "minutes": minutes_of(corpus.clips)}
         if provenance.start:
             card["start"] = f"m2s {hash_of(provenance.start / 'm2s.safetensors')[:10]}"
-        save_weights((folder or self.weights) / name, tensors, config, card)
+        halves = {key: x.half() if x.is_floating_point() else x for key, x in tensors.items()}
+        save_weights((folder or self.weights) / name, halves, config, card)
 
 
 def version(root: Path = ROOT) -> str:
