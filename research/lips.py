@@ -10,7 +10,8 @@ and the real mouth itself. Then: on which m, b and p lips shut where real ones d
 not. Curves go to FOLDER, tables to stdout and research/results/lips.txt. Two minutes on one core;
 --clips and --takes ask for less; --split fit is for choosing constants, where the map has seen what
 it is compared with; --other-plan gives takes the lip plan of half a clip later, with the right
-sound.
+sound; --no-plan gives them none; --against FOLDER compares with an earlier run's curves, clip by
+clip.
 
 A gap is measured beyond that at rest; it is below zero where lips are pressed together.
 """
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import platform
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +34,9 @@ from research.faces.lip_clips import (
     fit_bar,
     fit_length,
     hear,
+    interval,
     LipClip,
+    mean_of,
     read_clips,
     Rows,
     shuts,
@@ -100,6 +104,34 @@ def teacher_motion(
     )
 
 
+def against_lines(folder: Path, earlier: Path, clips: Sequence[LipClip]) -> list[str]:
+    """Lines: what curves in a folder are better by than an earlier run's, paired over clips."""
+
+    def read(of: Path, clip: LipClip) -> dict[str, dict[str, float]]:
+        with np.load(of / f"{clip.name}.npz") as file:
+            takes, widths = file["openings"], file["widths"]
+            rows = {
+                "average take": figures(clip, takes, widths),
+                "mean of takes": figures(clip, takes.mean(0)[None], widths.mean(0)[None]),
+                "linear map": figures(clip, file["map_openings"], file["map_widths"]),
+            }
+        wrong = np.mean([count_false_closures(take, clip.opening) for take in takes])
+        rows["average take"]["wrong closures"] = float(wrong) * FPS * 60 / clip.frames
+        return rows
+
+    now, before = ([read(of, clip) for clip in clips] for of in (folder, earlier))
+    seconds = [clip.frames for clip in clips]
+    lines = [f"over {earlier}, paired over clips, with 90 % intervals:"]
+    for system in now[0]:
+        parts = []
+        for what in now[0][system]:
+            by = [a[system][what] - b[system][what] for a, b in zip(now, before)]
+            low, high = interval(by, seconds)
+            parts.append(f"{what} {mean_of(by, seconds):+.3f} [{low:+.3f}, {high:+.3f}]")
+        lines.append(f"{system:16s}" + ", ".join(parts))
+    return [*lines, ""]
+
+
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
     add_shared(p, "data", "steps", "seed", "weights", results=RESULTS / "lips.txt")
@@ -110,6 +142,8 @@ def add_arguments(p: ArgumentParser) -> None:
     p.add_argument("--split", choices=("fit", "check"), default="check")
     p.add_argument("--clips", nargs="+", help="only these (default: all of the split)")
     p.add_argument("--other-plan", action="store_true", help="plan lips of half a clip later")
+    p.add_argument("--no-plan", action="store_true", help="plan no lips: the model hears them")
+    p.add_argument("--against", type=Path, help="folder of curves (--out) of an earlier run")
 
 
 def run(args: Namespace) -> None:
@@ -119,6 +153,8 @@ def run(args: Namespace) -> None:
     engine = Engine.load(args.weights)
     if args.other_plan:
         setattr(thunder, "plan_lips", lambda *of: np.roll(plan_lips(*of), -(len(of[0]) // 2), 0))
+    if args.no_plan:
+        setattr(thunder, "plan_lips", lambda *of: np.full_like(plan_lips(*of), np.nan))
     margins, encoder = Lips.of(engine.head), engine.thunder.encoder
     bar = fit_bar(fit, {clip.name: hear(encoder, clip)[0] for clip in fit})
     rows: Rows = {
@@ -185,6 +221,8 @@ def run(args: Namespace) -> None:
             seeds=[take.seed for take in takes],
             openings=gaps,
             widths=widths,
+            map_openings=curves["linear map"][0],
+            map_widths=curves["linear map"][1],
         )
     minutes = sum(clip.frames for clip in check) / FPS / 60
     lines = [
@@ -193,7 +231,8 @@ def run(args: Namespace) -> None:
         f"weights {engine.weights}; {args.takes} takes, {effort(args.steps)}, guidance "
         f"{args.guidance}, seed {args.seed}",
         f"{sum(clip.frames for clip in check) / FPS:.0f} s of speech, {len(check)} clips of "
-        f"`{args.split}`{', lip plan of half a clip later' * args.other_plan}, Spread "
+        f"`{args.split}`{', lip plan of half a clip later' * args.other_plan}"
+        f"{', no lip plan' * args.no_plan}, Spread "
         f"{args.spread:g}; the "
         f"map is fitted to {len(fit)} of `fit`",
         "",
@@ -211,6 +250,7 @@ def run(args: Namespace) -> None:
         ),
         f"the take as asked is on top of {on_top} of {len(check)} lists",
         "",
+        *(against_lines(args.out, args.against, check) if args.against else ()),
         *clip_lines(
             {name: row for name, row in rows.items() if name not in ("any of them", "real lips")},
             check,
