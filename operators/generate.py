@@ -23,7 +23,7 @@ from ..scene.takes import (
     word_places,
 )
 from ..scene.takes.direction import asking, sliders
-from ..scene.takes.provenance import is_sampled, role_of, Sampling, unused_seed
+from ..scene.takes.provenance import is_sampled, role_of, Sampling, unused_seed, weights_of
 from ..scene.voice import fingerprint, strip
 from ..thunder_core.animation import motion_file
 from ..thunder_core.errors import attempt, BadRequest
@@ -111,6 +111,7 @@ _RESYNCED = {
     "CUT": "shortened",
     "RATE": "converted to the scene's frame rate",
     "CHANGED": "regenerated",
+    "OTHER_WEIGHTS": "regenerated with other weights than before",
     "PIECE": "added for pieces of a cut strip",
 }
 
@@ -381,10 +382,14 @@ class THUNDER_OT_more_like_this(NeedsShownTake, PartialResults, SlicedWork, bpy.
         entry, _ = shown_take_and_rig(context)
         client = connection.start_client()
         self.takes, self.asked, self.like = [], keep.COUNT, entry.name
+        self.weights = weights_of(entry)
         return "Generating takes", keep.sample_alike(client, context, self.takes.append)
 
     def outcome(self, takes):
-        return f"{len(takes)} new takes like “{self.like}”{take_list.best_in_words(takes)}"
+        return (
+            f"{len(takes)} new takes like “{self.like}”{take_list.best_in_words(takes)}"
+            f"{take_list.other_weights_in_words(self.weights, takes)}"
+        )
 
 
 class THUNDER_OT_update_eyes(NeedsShownTake, SlicedWork, bpy.types.Operator):

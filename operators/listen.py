@@ -14,6 +14,26 @@ from ..thunder_core.errors import attempt
 from .base import chosen_head, Explained, InstantWork, SlicedWork, why_no_audio, why_no_head
 
 
+class THUNDER_OT_score_again(SlicedWork, bpy.types.Operator):
+    """Score the takes of this line whose scores are of other weights than those in use. Takes and
+    keys stay as they are"""
+
+    obstacles = (
+        lambda context: (
+            ""
+            if live_score.old_scores(context)
+            else "No score of this line's takes is of other weights"
+        ),
+    )
+
+    def begin(self, context):
+        steps = live_score.score_again(connection.start_client(), context)
+        return "Scoring takes", steps
+
+    def outcome(self, count):
+        return f"Scored {count} take{'' if count == 1 else 's'} again"
+
+
 class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
     """Generate speech from the current animation, edited keys included, and add it to the
     sequencer"""

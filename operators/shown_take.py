@@ -11,6 +11,7 @@ from ..scene.review import live_score
 from ..scene.takes import keep, mix, take_list
 from ..scene.takes.commit import committing
 from ..scene.takes.direction.live import is_dragging_keys
+from ..scene.takes.provenance import weights_of
 from ..scene.takes.shape import applying
 from ..thunder_core.errors import BadRequest
 from .base import (
@@ -161,6 +162,7 @@ class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.t
         keep.masks_of(context.scene, rig, entry, max(1, entry.last - entry.first))
         client = connection.start_client()
         self.takes, self.asked = [], context.scene.thunder_keep.count
+        self.weights = weights_of(entry)
         return "Regenerating the rest", keep.resample(client, context, self.takes.append)
 
     def outcome(self, takes):
@@ -170,7 +172,8 @@ class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.t
             if count > 1
             else "A new take around what you kept"
         )
-        return f"{sentence}{take_list.best_in_words(takes)}"
+        other = take_list.other_weights_in_words(self.weights, takes)
+        return f"{sentence}{take_list.best_in_words(takes)}{other}"
 
 
 class THUNDER_OT_apply_shape(NeedsShownTake, SlicedWork, bpy.types.Operator):

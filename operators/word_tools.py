@@ -11,7 +11,7 @@ from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host import jobs
 from ..scene.review import listening, word_track
-from ..scene.takes import keep, mix, take_list, transcript, word_places
+from ..scene.takes import keep, mix, provenance, take_list, transcript, word_places
 from ..scene.voice import fingerprint, strip
 from ..thunder_core import subtitles
 from ..thunder_core.errors import attempt, BadRequest
@@ -226,6 +226,7 @@ class THUNDER_OT_retake(OnWord, NeedsShownTake, PartialResults, SlicedWork, bpy.
         place = word if is_word else line.phrase(word)
         self.is_clear = is_word and line.is_clear(word)
         self.takes, self.asked, client = [], READINGS, connection.start_client()
+        self.weights = provenance.weights_of(shown_take_and_rig(context)[0])
         free = place.frames, ("mouth",) if is_word else PARTS
         return "Retaking", keep.resample(client, context, self.takes.append, READINGS, free)
 
@@ -235,7 +236,8 @@ class THUNDER_OT_retake(OnWord, NeedsShownTake, PartialResults, SlicedWork, bpy.
             if self.is_clear
             else ""
         )
-        return f"{len(takes)} new readings{clear}"
+        other = take_list.other_weights_in_words(self.weights, takes)
+        return f"{len(takes)} new readings{clear}{other}"
 
 
 class THUNDER_OT_use_mouth(OnWord, NeedsShownTake, SlicedWork, bpy.types.Operator):

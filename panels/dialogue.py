@@ -8,7 +8,7 @@ import bpy
 from ..scene.heads import head
 from ..scene.host import compat
 from ..scene.host.jobs import registration, session
-from ..scene.takes import dialogue, take_list, turns
+from ..scene.takes import dialogue, provenance, take_list, turns
 from ..scene.takes.commit.committing import committed_lines
 from ..scene.voice import strip
 from .tab import big_button, grey, progress_row, tune, wrapped_label
@@ -186,7 +186,7 @@ class THUNDER_PT_strip(bpy.types.Panel):
             layout.menu("THUNDER_MT_add_head", text="Add Head", icon="ADD")
         elif speaker is not None:
             takes = sorted(
-                dialogue.takes_of(scene, sound.name, speaker), key=lambda entry: -entry.score
+                dialogue.takes_of(scene, sound.name, speaker), key=provenance.rank, reverse=True
             )
             self._draw_generate(layout, sound)
             self._draw_takes(layout, scene, takes)

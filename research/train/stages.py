@@ -19,6 +19,7 @@ from research.train.speaker import import_resemblyzer
 from research.train.vocoder import train_vocoder
 from thunder_core.engine.planning.lip_kernels import KERNELS
 from thunder_core.engine.speech.encoder import SpeechEncoder
+from thunder_core.files import hash_of
 from thunder_core.networks.speech import MeshToSpeech
 from thunder_core.networks.systems.denoisers import ClipImages
 from thunder_core.networks.weights import load_weights
@@ -74,7 +75,7 @@ def _vocoder(workspace: Workspace, args: Namespace) -> dict:
     workspace.export(
         "vocoder",
         network.state_dict(),
-        network.settings(),
+        network.settings() | {"of_units": hash_of(weights / "units.safetensors")},
         Provenance(what, data, schedule, figures),
     )
     return figures

@@ -3,6 +3,7 @@
 add-on or Blender."""
 
 import os
+from functools import lru_cache
 from pathlib import Path
 
 import bpy
@@ -25,11 +26,15 @@ class _Engine(Part):
     """The engine's client, and data about the process.
 
     log: the log of the previous client.  answer: the process that answered last, and its answer.
+    fingerprints: of the weights that have answered, by their folder, None for the bundled ones.
     """
 
     client: Client | None = None
     log: str = ""
     answer: tuple[int, dict] | None = None
+
+    def __init__(self):
+        self.fingerprints: dict[str | None, str] = {}
 
     def close(self) -> None:
         stop()
@@ -72,9 +77,35 @@ def is_packaged() -> bool:
 def weights() -> str | None:
     """The folder of weights that the preferences name, None for the ones that come with the add-on.
     Raises BadWeights."""
-    chosen = preferences()
-    place = bpy.path.abspath(chosen.weights) if chosen and chosen.weights else ""
+    place = _chosen_weights()
     return check_weights(place) if place else None
+
+
+def _chosen_weights() -> str | None:
+    """The folder that the preferences name, whatever is in it."""
+    chosen = preferences()
+    return bpy.path.abspath(chosen.weights) if chosen and chosen.weights else None
+
+
+def weights_in_use() -> str:
+    """The fingerprint of the weights that the preferences choose, "" where it is not known: a
+    folder of one's own has to answer a request first. Quick: for every redraw."""
+    folder = _chosen_weights()
+    return _engine.fingerprints.get(folder) or ("" if folder else shipped_fingerprint())
+
+
+@lru_cache(maxsize=1)
+def shipped_fingerprint() -> str:
+    """The fingerprint of the bundled weights, which the list of their sums begins with."""
+    with open(WEIGHTS / "SHA256SUMS", encoding="utf-8") as file:
+        return file.readline().split()[-1]
+
+
+def keep_fingerprint(folder: str | None, answer: dict) -> None:
+    """Remember the fingerprint in an engine's answer, if it has one, as that of its folder of
+    weights (None: the bundled ones)."""
+    if answer.get("weights"):
+        _engine.fingerprints[folder] = answer["weights"]
 
 
 def check_weights(place: str) -> str:

@@ -200,7 +200,7 @@ def better_take(scene, rig: head.Rig, finding: findings.Finding):
     ]
     of_line = [each for each in takes if each.head == rig.mesh and each.voice == checked.voice]
     right = [each for each in of_line if _is_right(each.action, checked.start, finding)]
-    return max(right, key=lambda each: each.score, default=None)
+    return max(right, key=provenance.rank, default=None)
 
 
 def _is_right(action, start: float, finding: findings.Finding) -> bool:

@@ -15,7 +15,7 @@ from ...thunder_core.animation.commit import line_records
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import temporary_arrays
 from ...thunder_core.errors import attempt, BadRequest, ThunderError
-from ...thunder_core.face import displacement
+from ...thunder_core.face import displacement, mapping
 from ...thunder_core.request import DIRECTION, direction_arguments, PutArray, SYSTEMS
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, fcurves, keying
@@ -260,23 +260,10 @@ def score_steps(
     frames = (
         len(provenance.opening_of(entry.action)) if clock_of_take is not None else motion.frames
     )
-    spans, _ = attempt(turns.spans_of, scene, voice, rig.owner)
-    with (
-        mixdown.sound_for_engine(client, voice, quietly) as (path, mixing),
-        ExitStack() as opened,
-        temporary_arrays(client) as put,
-    ):
-        # without one the engine estimates it from the motion
-        how = {} if entry is None else _direction_of(put, scene, entry, clock)
-        how |= {"expression": put(motion.expression), "jaw": put(motion.jaw)}
-        yield from mixing
-        if spans:  # not what others say in the recording
-            path, _ = opened.enter_context(mixdown.split_speakers(path, spans))
-        answer = yield from generation.ask(
-            client, "score", (0.97, 0.98), "Scoring", sound=path, **how
-        )
-        per_frame = np.load(answer["per_frame"], allow_pickle=False)
-    total, heard = float(answer["total"]), float(answer["heard"])
+    answer, per_frame = yield from _ask_score(
+        client, scene, rig, voice, (motion, clock), entry, (0.97, 0.98), quietly
+    )
+    total = float(answer["total"])
     measure = yield from jobs.stage(displacement.prepare(), "Scoring", 0.98, 0.98)
     gap = []
     for start in range(0, motion.frames, _MEASURED_AT_ONCE):
@@ -294,7 +281,81 @@ def score_steps(
     if clock_of_take is not None:
         place = np.arange(frames) + round((clock_of_take.start - clock.start) / clock.fps * FPS)
         per_frame = per_frame[np.clip(place, 0, len(per_frame) - 1)]
-    _store(uid, total, per_frame, heard)
+    _store(uid, total, per_frame, answer)
+
+
+def _ask_score(
+    client, scene, rig: head.Rig, voice: strip.Voice, played: tuple[Motion, Clock], entry,
+    span: tuple[float, float], quietly: bool = False,
+) -> Generator[jobs.Step, None, tuple[dict, np.ndarray]]:  # fmt: skip
+    """Steps in which the engine scores a motion with a voice. Returns its answer to “score” and the
+    score of each frame [T].
+
+    played: the motion, and the clock of its first frame.  entry: the take whose motion it is, None
+    for none; it is not used after the first step.  span: the part of the progress bar.
+    """
+    motion, clock = played
+    spans, _ = attempt(turns.spans_of, scene, voice, rig.owner)
+    with (
+        mixdown.sound_for_engine(client, voice, quietly) as (path, mixing),
+        ExitStack() as opened,
+        temporary_arrays(client) as put,
+    ):
+        # without one the engine estimates it from the motion
+        how = {} if entry is None else _direction_of(put, scene, entry, clock)
+        how |= {"expression": put(motion.expression), "jaw": put(motion.jaw)}
+        yield from mixing
+        if spans:  # not what others say in the recording
+            path, _ = opened.enter_context(mixdown.split_speakers(path, spans))
+        answer = yield from generation.ask(client, "score", span, "Scoring", sound=path, **how)
+        return answer, np.load(answer["per_frame"], allow_pickle=False)
+
+
+def old_scores(context) -> list:
+    """The takes of the current head and voice whose scores are of other weights than those in use
+    and can be renewed: their voice is as it was. Quick: for panels."""
+    scene = context.scene
+    entries = (scene.thunder.takes[place] for place in take_list.of_voice(context))
+    old = [entry for entry in entries if provenance.has_old_score(entry)]
+    return [entry for entry in old if fingerprint.change(scene, entry) is None]
+
+
+def score_again(client, context) -> Generator[jobs.Step, None, int]:
+    """Steps that score the takes of `old_scores` as they are keyed now. Returns how many.
+
+    Their keys stay, and until the last step their scores. Raises ThunderError.
+    """
+    name, made = context.scene.name, {}
+    uids = [entry.action.session_uid for entry in old_scores(context)]
+    for number, uid in enumerate(uids):
+        scene = bpy.data.scenes.get(name)
+        entry = take_list.by_uid(scene, uid)
+        if entry is None:  # deleted meanwhile
+            continue
+        start, end = number / len(uids), (number + 1) / len(uids)
+        rig, state = take_list.rig_of(scene, entry), fingerprint.of_take(entry)
+        read = yield from jobs.stage(provenance.read(rig, entry), "Scoring", start, start)
+        voice = (
+            strip.of_take(bpy.context, entry)
+            if state is None
+            else fingerprint.voice_of(scene, state)
+        )
+        motion, sums, clock = read.motion, rig.sums, provenance.clock_of_take(entry)
+        if sums is not None:  # new takes are scored by what the face shows of them
+            motion = mapping.visible_motion(motion, read.channels, sums)
+        answer, per_frame = yield from _ask_score(
+            client, scene, rig, voice, (motion, clock), entry, (start, end)
+        )
+        made[uid] = replace(
+            read, score=float(answer["total"]), heard=float(answer["heard"]),
+            sync_per_frame=per_frame, provenance={provenance.SCORED_BY: answer["weights"]},
+        )  # fmt: skip
+    entries = {uid: take_list.by_uid(bpy.data.scenes.get(name), uid) for uid in made}
+    for uid, entry in entries.items():
+        if entry is not None:
+            take_list.set_score(entry, made[uid])
+            entry.of_whole = False
+    return len(made)
 
 
 def _direction_of(put_array: PutArray, scene, entry, clock: Clock) -> dict:
@@ -357,15 +418,17 @@ def _keeps_score(scene, entry) -> bool:
     )
 
 
-def _store(uid: int, total: float, per_frame: np.ndarray, heard: float) -> None:
-    """Store a new score for an action's take. Not a separate undo step: undoing the edit restores
-    the earlier score."""
+def _store(uid: int, total: float, per_frame: np.ndarray, answer: dict) -> None:
+    """Store a new score for an action's take, and the weights of the engine's answer. Not a
+    separate undo step: undoing the edit restores the earlier score."""
     entries = (entry for scene in bpy.data.scenes for entry in scene.thunder.takes)
     for entry in entries:
         if entry.action is not None and entry.action.session_uid == uid:
             entry.score, entry.of_whole = total, False
-            take_list.set_heard(entry, heard)
+            take_list.set_heard(entry, float(answer["heard"]))
             provenance.store_sync(entry.action, per_frame)
+            if keying.record_of(entry.action):
+                entry.action[keying.PROPERTY][provenance.SCORED_BY] = answer["weights"]
 
 
 # ---- when

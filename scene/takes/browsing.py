@@ -63,12 +63,16 @@ def why_empty(context) -> str:
 
 
 def arrange(entries, places: list[int], sort: str) -> list[int]:
-    """Places in the order of a sort; equal takes, and those without a score, keep their order."""
-    by_score = sorted(places, key=lambda place: -_score(entries[place]))
+    """Places in the order of a sort; equal takes, and those without a score, keep their order.
+    Behind scores of the weights in use come those of others."""
+    rank = {place: provenance.rank(entries[place]) for place in places}
+    by_score = sorted(places, key=rank.__getitem__, reverse=True)
     if sort == "TIME":
         return sorted(places, key=lambda place: -entries[place].made)
     if sort == "HEARD":
-        return sorted(by_score, key=lambda place: -entries[place].heard)
+        return sorted(
+            by_score, key=lambda place: (rank[place][0], entries[place].heard), reverse=True
+        )
     if sort == "DIVERSITY":
         farthest = order_by_difference([_opening(entries[place]) for place in by_score])
         return [by_score[i] for i in farthest]
@@ -99,10 +103,6 @@ def _opening(entry) -> np.ndarray | None:
     return provenance.opening_of(entry.action) if entry.action is not None else None
 
 
-def _score(entry) -> float:
-    return entry.score if math.isfinite(entry.score) else -1.0
-
-
 def describe(entry) -> str:
     """Text of a take's tooltip in the list: origin, seed, score and changes."""
     kind = entry.bl_rna.properties["kind"].enum_items[entry.kind].description
@@ -119,8 +119,10 @@ def describe(entry) -> str:
         grade = provenance.grade_of(entry)
         said = f"{grade.text}, " if grade is not None else ""
         whole = ", of the whole line that it was cut from: Listen scores this part"
+        old = ", by other weights than those in use: Score Again"
         lines.append(
             f"Lip-Sync {said}{take_list.points(entry.score)} of 100{whole * entry.of_whole}"
+            f"{old * provenance.has_old_score(entry)}"
         )
     lines.append(entry.words)
     if provenance.is_edited(entry):

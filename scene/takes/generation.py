@@ -82,6 +82,7 @@ def ask(
         if isinstance(pending.error, WorkerDied):
             connection.keep_log(pending.error.log)
         raise pending.error
+    connection.keep_fingerprint(client.weights, pending.result)
     return pending.result
 
 

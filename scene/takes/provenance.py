@@ -35,6 +35,7 @@ from ...thunder_core.request import (
 )
 from ...thunder_core.types import FPS, IDLE, LISTENS, Motion, SPEAKS
 from ..animation import display, keying
+from ..engine import connection
 from ..heads import head, head_state
 from ..host.jobs import Memory, Recent, session
 from ..voice import strip
@@ -250,6 +251,7 @@ SYNC = "thunder_drift"  # likewise: lip-sync of each frame, 0 … 100, 25 fps
 LOOK = "thunder_look"  # likewise: the eyes' target and their original movement
 MOUTH = "mouth_of"  # of a mix: provenance of the take whose mouth it has
 CAPTURED = "captured"  # of a captured take: the name of its file
+SCORED_BY = "scored_by"  # of a take scored later than made: fingerprint of the weights that did
 _ROTATIONS = ("jaw", "head", "eyes")
 
 
@@ -444,6 +446,30 @@ def of_mouth(action) -> dict:
     about = about_of(action)
     mouth = about.get(MOUTH) if "mixed" in about else about
     return mouth if isinstance(mouth, dict) else {}
+
+
+def weights_of(entry) -> str | None:
+    """The fingerprint of the weights that made the mouth of a take, None where it is not known."""
+    return of_mouth(entry.action).get("weights")
+
+
+def has_old_score(entry) -> bool:
+    """Whether other weights than those in use have scored a take, so that its score cannot be
+    compared with new ones. Quick: for every redraw."""
+    about, in_use = keying.record_of(entry.action), connection.weights_in_use()
+    return (
+        bool(about and in_use)
+        and entry.role == SPEAKS.upper()
+        and math.isfinite(entry.score)
+        and about.get(SCORED_BY, about.get("weights")) != in_use
+    )
+
+
+def rank(entry) -> tuple[bool, float]:
+    """How good a take is by its score, more is better: scores of the weights in use are above
+    others, takes without a score last."""
+    score = entry.score if math.isfinite(entry.score) else -1.0
+    return score >= 0 and not has_old_score(entry), score
 
 
 def reading_of(action) -> np.ndarray | None:

@@ -128,7 +128,11 @@ def list_capture(
     scene, rig = look_up(*names)
     clock = Clock.of(scene, scene.frame_current if voice is None else voice.clock.start)
     name = os.path.splitext(os.path.basename(path))[0][:_LONGEST_NAME]
-    about = {CAPTURED: os.path.basename(path), **({"role": LISTENS} if listens else {})}
+    about = {
+        CAPTURED: os.path.basename(path),
+        **({"role": LISTENS} if listens else {}),
+        **({provenance.SCORED_BY: answer["weights"]} if answer else {}),
+    }
     performance = keying.Performance(
         motion, head.channel_names(), opening_mm(motion), width_mm(motion), 0,
         answer.get("total", math.nan), about,
@@ -195,8 +199,9 @@ def resync(
     motion and listed with it.
 
     client may be None if nothing needs the engine (`needs_engine`). Returns the kind of each
-    change, as in fingerprint.Change, and PIECE for each take that a piece got. kinds: a list that
-    receives them as they are made. Raises ThunderError.
+    change, as in fingerprint.Change, OTHER_WEIGHTS for one that was sampled with other weights than
+    before, and PIECE for each take that a piece got. kinds: a list that receives them as they are
+    made. Raises ThunderError.
     """
     scene_name, kinds = scene.name, [] if kinds is None else kinds
     stale = [entry for entry, _ in fingerprint.stale_takes(scene)]
@@ -216,9 +221,10 @@ def resync(
         )
         if entry is None:
             continue
-        message = f"Re-syncing take {number + 1} of {len(todo)}"
+        message, kind = f"Re-syncing take {number + 1} of {len(todo)}", changed.kind
         yield Step(share[0], message, busy=True)
         if piece is not None:
+            kind = "PIECE"
             yield from map_progress(
                 _key_part(scene, entry, piece), lambda fraction: Step(share[0], message, True)
             )
@@ -228,7 +234,7 @@ def resync(
                 lambda fraction: Step(share[0], message, True),
             )
         else:
-            yield from map_progress(
+            has_other_weights = yield from map_progress(
                 _remake(client, scene, entry, changed),
                 lambda step: Step(
                     share[0] + step.fraction * (share[1] - share[0]),
@@ -236,7 +242,9 @@ def resync(
                     step.busy,
                 ),
             )
-        kinds.append("PIECE" if piece is not None else changed.kind)
+            if has_other_weights:
+                kind = "OTHER_WEIGHTS"
+        kinds.append(kind)
     return kinds
 
 
@@ -266,8 +274,9 @@ def _move(
 
 def _remake(
     client: Client | None, scene, entry, changed: fingerprint.Change
-) -> Generator[Step, None, None]:
-    """Steps that key a take again for the current voice, and replace the previous one."""
+) -> Generator[Step, None, bool]:
+    """Steps that key a take again for the current voice, and replace the previous one. Returns
+    whether it was sampled with other weights than before."""
     rig = take_list.animatable_rig(scene, entry)
     uid = entry.action.session_uid
     mesh_name = rig.mesh.name
@@ -295,13 +304,15 @@ def _remake(
     other = now.sound != then.sound and entry_kind != "SAMPLED"
     scene = bpy.data.scenes.get(scene_name)
     if scene is None:
-        return
+        return False
     _, rig = generation.look_up(scene_name, mesh_name)
     name = next((action.name for action in bpy.data.actions if action.session_uid == uid), "take")
     actions = yield from stage(
         keying.write_take(rig, fitted, clock, name), "Writing keys of the take", 0.95, 0.95
     )
     _replace(scene, rig, uid, actions, fitted, clock, now, other)
+    before = performance.provenance.get("weights")
+    return before not in (None, fitted.provenance.get("weights"))
 
 
 def _pieces(scene, entry) -> list[fingerprint.State]:

@@ -5,6 +5,7 @@ import wave
 
 import numpy as np
 from thunder.scene.animation import display, keying
+from thunder.scene.engine import connection
 from thunder.scene.heads import head as head_module
 from thunder.scene.takes import take_list
 from thunder.thunder_core import progress, types
@@ -31,7 +32,7 @@ def performance(seconds=3.0, closed_at=(1.0,), seed=7, score=80.0, shut=False, h
     opening = jaw[:, 0] / 0.3 * 30
     provenance = {
         "engine": "thunder",
-        "weights": "w",
+        "weights": connection.shipped_fingerprint(),
         "audio": "a",
         "steps": 20,
         "guidance": 1.0,

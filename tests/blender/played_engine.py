@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 from performances import performance
+from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.thunder_core import types
 from thunder.thunder_core.findings import Finding, OPEN
@@ -69,6 +70,7 @@ class PlayedClient:
         )
         self.unspoken, self.unclear, self.says_text = unspoken, False, True
         self.scores_late = False  # all scores come after the last take
+        self.weights, self.fingerprint = None, connection.shipped_fingerprint()
         self.origin, self.note = "shipped", ""  # of the weights
         self.place = {"seconds": 0.0, "sure": 2.0, "by": "mouth"}  # where it finds captures
         # what it hears of a text, and how many takes it has scored
@@ -151,6 +153,7 @@ class PlayedClient:
                     "total": 50.0 + self.scored,
                     "heard": 40.0 + self.scored,
                     "per_frame": path,
+                    "weights": self.fingerprint,
                 },
             }
         ]
@@ -179,7 +182,7 @@ class PlayedClient:
             "engine": "thunder",
             "fps": 25.0,
             "channels": list(head.channel_names()),
-            "weights": "w",
+            "weights": self.fingerprint,
             "audio": "a",
             "folder": folder,
         }

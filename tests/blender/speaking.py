@@ -5,6 +5,7 @@ them."""
 import numpy as np
 from performances import show_take
 from thunder.scene.animation import fcurves, keying
+from thunder.scene.engine import connection
 from thunder.scene.heads import head as head_module
 from thunder.thunder_core import progress, types
 from thunder.thunder_core.face import lip_closures
@@ -50,7 +51,7 @@ def speak(seconds=4.0, seed=0, closed=(0.6, 1.3, 1.5, 2.4, 3.3), rest=0.4):
     opening = bundled_lips().opening(motion, names)
     about = {
         "engine": "thunder",
-        "weights": "w",
+        "weights": connection.shipped_fingerprint(),
         "audio": "a",
         "steps": 20,
         "guidance": 1.0,

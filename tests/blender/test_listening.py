@@ -85,6 +85,7 @@ class Engine(PlayedClient):
         per_frame = f"{self.folder}/per_frame.npy"
         np.save(per_frame, drift)
         result = {"total": self.total, "heard": 0.5 * self.total, "per_frame": per_frame}
+        result["weights"] = self.fingerprint
         return [{"event": "done", "result": result}] if self.answers else []
 
     def _listen(self, out, expression, **how):

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..direction import AXES, Brief, Direction, over_frames
 from ..errors import BadRequest, BadWeights
+from ..files import hash_of
 from ..findings import Finding, REALISTIC
 from ..progress import no_progress, Progress, share
 from ..protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
@@ -231,6 +232,7 @@ class Engine:
     def _check_that_all_fit(self) -> None:
         """Raise BadWeights if networks of one folder were not trained for each other."""
         thunder, m2s = self.thunder, self.m2s.config
+        units = hash_of(self.folder / "units.safetensors")
         features = (thunder.feature_encoder or thunder.encoder).feature_width
         for pair, first, second in (
             ("encoder and units", thunder.encoder.config.width, thunder.units.centroids.shape[1]),
@@ -238,6 +240,8 @@ class Engine:
             ("encoder and judge", features, self.judge.config.speech),
             ("m2s and head", (m2s.space, m2s.inputs), ("mouth", self.mouth.size)),
             ("m2s and units", m2s.units, len(thunder.units.centroids)),
+            ("m2s and units", m2s.of_units or units, units),
+            ("vocoder and units", self.vocoder.config.of_units or units, units),
             ("m2s and vocoder", m2s.units, self.vocoder.config.units),
             ("m2s and speaker", m2s.speaker, SPEAKER),
             ("vocoder and speaker", self.vocoder.config.speaker, SPEAKER),

@@ -179,6 +179,7 @@ class MeshToSpeechConfig:
     feedforward: int = 768
     kernel: int = 15  # width of the depthwise convolution, frames of 40 ms
     dropout: float = 0.1
+    of_units: str = ""  # SHA-256 of the units.safetensors that it names, "" where not known
 
 
 class MeshToSpeech:
@@ -243,6 +244,7 @@ class VocoderConfig:
     layers: int = 6
     expansion: int = 3
     kernel: int = 7  # frames of 10 ms
+    of_units: str = ""  # as that of `MeshToSpeechConfig`
 
 
 class Vocoder:

@@ -91,10 +91,16 @@ def _explain(worker, args, progress):
 def _score(worker, args, progress):
     motion, asked = _motion(args), read_brief(args)
     speech = _sound(args, progress)
-    score = worker.load_engine(progress).score(speech, motion, asked, args.get("seed", 0))
+    engine = worker.load_engine(progress)
+    score = engine.score(speech, motion, asked, args.get("seed", 0))
     file = os.path.join(args.get("folder") or worker.folder, "score_per_frame.npy")
     save_array(file, score.per_frame)
-    return {"total": float(score.total), "heard": float(score.heard), "per_frame": file}
+    return {
+        "total": float(score.total),
+        "heard": float(score.heard),
+        "per_frame": file,
+        "weights": engine.weights,
+    }
 
 
 def _align(worker, args, progress):

@@ -147,7 +147,8 @@ def _m2s(workspace: Workspace, args: Namespace) -> dict:
     provenance = Provenance(
         f"{args.space}2s mesh-to-speech", _OF_MOTIONS, schedule, figures, args.start
     )
-    workspace.export(name, network.state_dict(), network.settings(), provenance)
+    config = network.settings() | {"of_units": hash_of(workspace.weights / "units.safetensors")}
+    workspace.export(name, network.state_dict(), config, provenance)
     if args.space == "mouth":
         save_trained_mouth(workspace.weights, head)
     return figures

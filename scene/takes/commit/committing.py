@@ -19,7 +19,7 @@ from ....thunder_core.progress import map_progress
 from ...animation import display
 from ...heads import head
 from ...host.jobs import stage, Step
-from .. import dialogue, take_list
+from .. import dialogue, provenance, take_list
 from . import reading, writing
 
 
@@ -207,7 +207,7 @@ def take_of(scene, line: dialogue.Line):
             entry.star,
             not entry.folded,
             take_list.speaks(entry),
-            entry.score,
+            provenance.rank(entry),
         )
 
     return max(fitting, key=rank, default=None)

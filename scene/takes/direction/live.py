@@ -327,6 +327,11 @@ def why_not(scene, entry) -> str:
         )
     if fingerprint.change(scene, entry) is not None:
         return f"The voice of {name} has changed: re-sync it first, or press Generate Takes"
+    if connection.weights_in_use() not in ("", performance.provenance.get("weights")):
+        return (
+            f"{name} was made with other weights than those in use, so it does not follow the "
+            f"sliders: press Generate Takes for new ones"
+        )
     return ""
 
 
