@@ -9,27 +9,34 @@ LAYOUTS = ("row", "column", "box", "split", "grid_flow", "column_flow", "menu_pi
 
 class Layout:
     """Notes what is drawn on it and on layouts inside: `notes` holds (kind, words, options), words
-    as (…) of the texts that were given."""
+    as (…) of the texts that were given, and `greyed` the texts of those that are inactive."""
 
-    def __init__(self, notes=None):
-        self.__dict__["notes"] = [] if notes is None else notes
+    def __init__(self, notes=None, greyed=None, active=True):
+        self.__dict__.update(notes=[] if notes is None else notes, active=active)
+        self.__dict__["greyed"] = [] if greyed is None else greyed
 
     def __getattr__(self, kind):
         return lambda *given, **how: self._draw(kind, given, how)
 
     def __setattr__(self, name, value):
-        pass  # how it is aligned, scaled and enabled
+        """How it is aligned, scaled and enabled, of which only the last is noted."""
+        self.__dict__["active"] = self.active and (value or name != "active")
+
+    def _inside(self):
+        return Layout(self.notes, self.greyed, self.active)
 
     def _draw(self, kind, given, how):
         if kind in LAYOUTS or kind.startswith("template"):
-            return Layout(self.notes)
+            return self._inside()
         if kind in ("panel", "panel_prop"):
-            return Layout(self.notes), Layout(self.notes)
+            return self._inside(), self._inside()
         self.notes.append((kind, tuple(each for each in given if isinstance(each, str)), how))
         if kind == "operator":
             how["set"] = SimpleNamespace()
             return how["set"]
-        return Layout(self.notes)
+        if not self.active and how.get("text"):
+            self.greyed.append(how["text"])
+        return self._inside()
 
     def of(self, kind):
         """The first words of what was drawn of a kind, or its text."""

@@ -146,7 +146,10 @@ class PlayedClient:
         path = f"{self.folder}/per_frame.npy"
         np.save(path, np.full(len(np.load(jaw)), 60.0, np.float32))
         self.scored += 1
+        going = {"event": "progress", "fraction": 0.5, "message": "Scoring"}
         return [
+            going,
+            going,
             {
                 "event": "done",
                 "result": {
@@ -155,7 +158,7 @@ class PlayedClient:
                     "per_frame": path,
                     "weights": self.fingerprint,
                 },
-            }
+            },
         ]
 
     def take(self, seconds, seed, score=80.0):

@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Takes of earlier weights: their scores are greyed and come behind, Score Again renews them and
+leaves keys as they are, and what samples them again says that the weights are others."""
+
+import bpy
+import numpy as np
+import pytest
+from drawing import draw, Layout
+from performances import noise, reopen
+from speaking import keys_of, same
+from thunder.panels.takes import THUNDER_UL_takes
+from thunder.scene.animation import display, keying
+from thunder.scene.engine import connection
+from thunder.scene.heads import head
+from thunder.scene.host import jobs
+from thunder.scene.review import live_score
+from thunder.scene.takes import browsing, provenance, take_list
+from thunder.scene.takes.direction import live
+from thunder.thunder_core import progress
+from thunder.thunder_core.errors import Cancelled
+
+EARLIER = "0123456789abcdef"  # the fingerprint of weights that nobody has
+
+
+@pytest.fixture
+def scene(voiced, client):
+    """A head with three takes of a voice of two seconds: seed 2 has the best score, then 1 and 3."""
+    voiced.thunder.count, voiced.thunder.seed = 3, 1
+    assert bpy.ops.thunder.generate() == {"FINISHED"}
+    return voiced
+
+
+def of_seed(seed):
+    return next(each for each in bpy.context.scene.thunder.takes if each.seed == seed)
+
+
+def make_earlier(*seeds):
+    """Let the takes of these seeds be made by earlier weights; the takes."""
+    for entry in map(of_seed, seeds):
+        for action in display.actions_of(entry):
+            action[keying.PROPERTY]["weights"] = EARLIER
+    return [of_seed(seed) for seed in seeds]
+
+
+def order():
+    entries = bpy.context.scene.thunder.takes
+    return [entries[place].seed for place in browsing.order(bpy.context)]
+
+
+def greyed(entry):
+    """The greyed texts of a take's row."""
+    entry.words, layout = "", Layout()  # of the words a row shows what it has room for
+    THUNDER_UL_takes.draw_item(None, bpy.context, layout, None, entry, 0, None, "", 0)
+    return layout.greyed
+
+
+def offered():
+    """Whether the panel has the button."""
+    panel = draw(bpy.types.THUNDER_PT_takes, bpy.context)
+    return "thunder.score_again" in panel.of("operator")
+
+
+def record(entry):
+    return entry.action[keying.PROPERTY].to_dict()
+
+
+def push(name):
+    bpy.context.preferences.edit.use_global_undo = True
+    bpy.ops.ed.undo_push(message=name)
+
+
+@pytest.mark.one_blender
+def test_a_score_of_other_weights_is_greyed_and_comes_behind_those_in_use(scene):
+    assert order() == [2, 1, 3] and not offered() and "90" not in greyed(of_seed(2))
+    (entry,) = make_earlier(2)
+    assert order() == [1, 3, 2] and offered()
+    assert {"90", "45"} <= set(greyed(entry)) and "80" not in greyed(of_seed(1))
+    assert "90 of 100, by other weights than those in use: Score Again" in entry.tooltip
+    assert "other weights" not in of_seed(1).tooltip
+    scene.thunder.sort = "HEARD"
+    assert order() == [1, 3, 2]
+    assert max(scene.thunder.takes, key=provenance.rank).seed == 1
+    with pytest.raises(RuntimeError, match="No score of this line's takes is of other weights"):
+        make_current = record(entry) | {"weights": connection.weights_in_use()}
+        entry.action[keying.PROPERTY] = make_current
+        bpy.ops.thunder.score_again()
+
+
+@pytest.mark.one_blender
+def test_a_take_that_has_no_score_is_not_greyed(scene):
+    entries = make_earlier(1, 2)
+    entries[0].score, entries[1].role = float("nan"), "LISTENS"
+    assert not any(map(provenance.has_old_score, entries)) and not offered()
+
+
+def test_score_again_renews_scores_and_leaves_keys_edits_and_marks(scene, client):
+    edited, other = make_earlier(2, 3)
+    rig = head.find(scene)
+    curve = keying.curves(rig, edited)[0]
+    for point in curve.keyframe_points:
+        point.co[1] += 0.25
+    curve.update()
+    edited.star, edited.note, edited.of_whole = True, "softer", True
+    before = {seed: keys_of(rig, of_seed(seed)) for seed in (1, 2, 3)}
+    was, kept = record(edited), take_list.marks_of(edited)
+    client.asked.clear()
+    assert bpy.ops.thunder.score_again() == {"FINISHED"}
+    assert [verb for verb, _ in client.asked] == ["score", "score"]
+    (_, of_edited), (_, of_other) = sorted(client.asked, key=lambda each: each[1]["seed"])
+    # what is scored is what the keys say: of unedited ones the motion that they were made from
+    made = provenance.load(other.action).motion
+    assert np.array_equal(client.arrays[of_other["jaw"]], made.jaw)
+    assert np.array_equal(client.arrays[of_other["expression"]], made.expression)
+    sampled, scored = provenance.load(edited.action).motion, client.arrays[of_edited["expression"]]
+    keyed = progress.result(provenance.read(rig, edited)).motion
+    assert np.array_equal(scored, keyed.expression)
+    assert not np.allclose(
+        np.hstack([scored, keyed.jaw]), np.hstack([sampled.expression, sampled.jaw])
+    )
+    # scores and who made them are new, all else is as it was
+    assert {edited.score, other.score} == {51.0, 52.0} and {edited.heard, other.heard} == {
+        41.0,
+        42.0,
+    }
+    assert of_seed(1).score == 80.0 and provenance.SCORED_BY not in record(of_seed(1))
+    now = record(edited)
+    assert now.pop(provenance.SCORED_BY) == connection.weights_in_use() != EARLIER
+    assert now == was | {"score": edited.score, "heard": edited.heard}, "it was made by the same"
+    assert (provenance.sync_of(edited.action) == 60.0).all() and not edited.of_whole
+    assert all(same(keys, keys_of(rig, of_seed(seed))) for seed, keys in before.items())
+    assert provenance.is_edited(edited) and not provenance.is_edited(other)
+    assert take_list.marks_of(edited) == kept and edited.star
+    assert (
+        not offered()
+        and not greyed(other)
+        and order() == [1, *sorted((2, 3), key=lambda seed: -of_seed(seed).score)]
+    )
+
+
+def test_undo_and_a_reopened_file_restore_the_score_and_the_new_one(blender, scene, tmp_path):
+    make_earlier(1, 2, 3)
+    reopened = reopen(blender, tmp_path)
+    assert all(map(provenance.has_old_score, reopened.thunder.takes))
+    push("before")
+    assert bpy.ops.thunder.score_again() == {"FINISHED"}
+    push("Score Again")
+    new = sorted(entry.score for entry in bpy.context.scene.thunder.takes)
+    assert new == [51.0, 52.0, 53.0]
+    bpy.ops.ed.undo()
+    takes = bpy.context.scene.thunder.takes
+    assert sorted(entry.score for entry in takes) == [70.0, 80.0, 90.0]
+    assert all(map(provenance.has_old_score, takes))
+    assert {provenance.sync_of(entry.action)[0] for entry in takes} == {70.0, 80.0, 90.0}
+    bpy.ops.ed.redo()
+    takes = reopen(blender, tmp_path).thunder.takes
+    assert sorted(entry.score for entry in takes) == new
+    assert not any(map(provenance.has_old_score, takes))
+
+
+@pytest.mark.one_blender
+def test_scoring_that_is_cancelled_leaves_every_score(scene, client):
+    make_earlier(1, 2, 3)
+    job = jobs.begin("Scoring takes", live_score.score_again(client, bpy.context))
+    while client.scored < 2:
+        assert not job.advance(0.0)
+    job.asked_to_stop = True
+    with pytest.raises(Cancelled):
+        job.advance()
+    jobs.end()
+    assert [of_seed(seed).score for seed in (1, 2, 3)] == [80.0, 90.0, 70.0]
+    assert all(map(provenance.has_old_score, scene.thunder.takes))
+
+
+@pytest.mark.one_blender
+def test_a_take_that_is_deleted_meanwhile_is_left_out(scene, client):
+    make_earlier(1, 2, 3)
+    steps = live_score.score_again(client, bpy.context)
+    while client.scored < 3:
+        next(steps)
+    take_list.delete(scene, [list(scene.thunder.takes).index(of_seed(2))])
+    assert progress.result(steps) == 3
+    assert {entry.seed for entry in scene.thunder.takes} == {1, 3}
+    assert all(
+        entry.score > 50 and not provenance.has_old_score(entry) for entry in scene.thunder.takes
+    )
+
+
+@pytest.mark.one_blender
+def test_takes_whose_voice_has_changed_are_synced_again_first(scene):
+    make_earlier(1, 2)
+    noise(scene.thunder.sound_file, 2.0, seed=9)
+    assert not offered(), "Re-sync samples them again"
+
+
+@pytest.mark.one_blender
+def test_an_edit_that_is_scored_live_is_of_the_weights_in_use(scene):
+    (entry,) = make_earlier(2)
+    answer = {"heard": 30.0, "weights": connection.weights_in_use()}
+    live_score._store(entry.action.session_uid, 60.0, np.full(50, 60.0), answer)
+    assert not provenance.has_old_score(entry) and record(entry)["weights"] == EARLIER
+
+
+SAID = "The earlier take was made with other weights; new ones are made with those in use"
+
+
+@pytest.mark.one_blender
+@pytest.mark.parametrize("earlier", [True, False])
+def test_what_samples_a_take_anew_says_that_its_weights_are_others(scene, capfd, earlier):
+    entry = of_seed(2)
+    entry.action[keying.PROPERTY]["reading"] = [0.0] * 23
+    if earlier:
+        make_earlier(2)
+    scene.thunder_keep.upper_face = True
+    for name, how in (("resample_rest", {}), ("retake", {"what": "WORD"}), ("more_like_this", {})):
+        display.show(head.find(scene), of_seed(2))
+        capfd.readouterr()
+        assert getattr(bpy.ops.thunder, name)(**how) == {"FINISHED"}
+        assert (SAID in capfd.readouterr().out) == earlier, name
+
+
+def test_a_take_that_is_sampled_for_another_sound_is_counted_as_of_other_weights(scene, capfd):
+    make_earlier(1, 2)
+    noise(scene.thunder.sound_file, 2.0, seed=9)
+    capfd.readouterr()
+    assert bpy.ops.thunder.resync() == {"FINISHED"}
+    said = capfd.readouterr().out
+    assert "Re-synced takes: 1 regenerated, 2 regenerated with other weights than before" in said
+    assert not any(map(provenance.has_old_score, scene.thunder.takes)) and not offered()
+    assert {record(entry)["weights"] for entry in scene.thunder.takes} == {
+        connection.weights_in_use()
+    }
+
+
+@pytest.mark.one_blender
+def test_a_slider_does_not_sample_a_take_of_other_weights(scene):
+    (entry,) = make_earlier(2)
+    assert "made with other weights than those in use" in live.why_not(scene, entry)
+    assert live.why_not(scene, of_seed(1)) == ""
+
+
+# ---- which weights are in use
+
+
+@pytest.mark.one_blender
+def test_weights_of_ones_own_are_known_once_their_engine_has_answered(scene, client, tmp_path):
+    make_earlier(2)
+    preferences, client.weights = connection.preferences(), str(tmp_path / "own")
+    shipped = connection.weights_in_use()
+    try:
+        preferences.weights = client.weights
+        assert connection.weights_in_use() == "" and not offered()
+        client.fingerprint, scene.thunder.seed = EARLIER, 11
+        assert bpy.ops.thunder.generate() == {"FINISHED"}
+        assert connection.weights_in_use() == EARLIER and not provenance.has_old_score(of_seed(2))
+        assert provenance.has_old_score(of_seed(1)), "it is of the bundled ones"
+    finally:
+        preferences.weights = ""
+    assert connection.weights_in_use() == shipped and provenance.has_old_score(of_seed(2))
+
+
+def test_a_take_of_an_earlier_version_keeps_its_keys_and_its_score_is_greyed(open_saved):
+    scene, rig = open_saved("saved_0_1_0")
+    before = [keys_of(rig, entry) for entry in scene.thunder.takes]
+    assert [entry.score for entry in scene.thunder.takes] == [80.0, 80.0]
+    assert all(map(provenance.has_old_score, scene.thunder.takes))
+    assert greyed(scene.thunder.takes[0])[0] == "80" and not offered(), "its voice is gone"
+    assert all(same(*pair) for pair in zip(before, (keys_of(rig, e) for e in scene.thunder.takes)))
