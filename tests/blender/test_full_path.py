@@ -95,6 +95,29 @@ def test_a_strip_becomes_ranked_takes_and_is_heard_again(blender, scene, connect
     assert not os.path.exists(folder) and not is_alive(pid)
 
 
+def test_a_take_that_is_scored_again_by_the_same_weights_has_the_same_score(
+    blender, scene, connection
+):
+    speak(scene)
+    blender.ops.thunder.generate()
+    takes = scene.thunder.takes
+    before = [(entry.seed, entry.score, entry.heard) for entry in takes]
+    in_use = takes[0].action["thunder"]["weights"]
+    assert in_use == connection_module.weights_in_use() == connection_module.shipped_fingerprint()
+    for entry in takes:
+        entry.action["thunder"]["weights"] = "earlier"
+    assert blender.ops.thunder.score_again() == {"FINISHED"}
+    for entry, (seed, score, heard) in zip(takes, before):
+        assert entry.action["thunder"]["scored_by"] == in_use
+        assert (entry.seed, entry.score, entry.heard) == (
+            seed,
+            pytest.approx(score, abs=0.01),
+            pytest.approx(heard, abs=0.01),
+        )
+    with pytest.raises(RuntimeError, match="is of other weights"):
+        blender.ops.thunder.score_again()
+
+
 def test_why_a_take_does_what_it_does_at_a_frame(blender, scene, connection):
     speak(scene)
     blender.ops.thunder.generate()

@@ -17,7 +17,7 @@ from thunder.scene.heads import head
 from thunder.scene.host import compat, jobs
 from thunder.scene.host.jobs import session
 from thunder.scene.media import assets, contact_sheet, grid, studio
-from thunder.scene.review import checking
+from thunder.scene.review import checking, live_score
 from thunder.scene.takes import (
     dialogue,
     generation,
@@ -93,6 +93,13 @@ def close_lips(blender, client):
 def check(blender, client):
     scene, rig, _ = shown(blender)
     return checking.check(client, scene, rig)
+
+
+def score_again(blender, client):
+    """The takes that the panel lists, one of them edited."""
+    for entry in blender.context.scene.thunder.takes:
+        entry.action[keying.PROPERTY]["weights"] = "earlier"
+    return live_score.score_again(client, blender.context)
 
 
 def fix(blender, client):
@@ -176,6 +183,7 @@ ARE_CANCELLED = {
     "re-sync": lambda blender, client: voice_fit.resync(client, blender.context.scene),
     "close lips": close_lips,
     "check": check,
+    "score again": score_again,
     "fix": fix,
     "update eyes": update_eyes,
     "play all": play_all,

@@ -6,7 +6,9 @@ import copy
 import itertools
 import json
 import shutil
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from memory import held_at_most
@@ -15,12 +17,15 @@ from safetensors.torch import load_file, save_file
 from thunder_core.engine import network
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.network import ENDINGS, identify, SHIPPED, SUMS, write_sums
-from thunder_core.engine.speech.encoder import Units
+from thunder_core.engine.speech.encoder import EncoderConfig, LOUDNESS, PHONES, Units
 from thunder_core.errors import BadWeights
-from thunder_core.networks.denoiser import Denoiser
+from thunder_core.files import hash_of
+from thunder_core.networks.denoiser import Denoiser, DenoiserConfig
 from thunder_core.networks.judge import Judge
 from thunder_core.networks.speech import MeshToSpeech, SpeakerEncoder, SpeechEncoder, Vocoder
 from thunder_core.networks.weights import load_weights, save_weights
+from thunder_core.request import Request
+from thunder_core.types import RATE, Speech
 
 LOADERS = {
     "encoder": SpeechEncoder.load, "units": Units.load, "speaker": SpeakerEncoder.load,
@@ -141,6 +146,76 @@ def test_networks_of_two_trainings_are_not_put_together(tmp_path):
         {},
     )
     with pytest.raises(BadWeights, match="m2s and units were not trained together"):
+        Engine.load(tmp_path, device="cpu")
+
+
+@pytest.mark.parametrize("name", ["m2s", "vocoder"])
+def test_networks_that_name_units_are_refused_beside_others_of_the_same_size(tmp_path, name):
+    for path in SHIPPED.iterdir():
+        shutil.copy(path, tmp_path / path.name)
+    write(tmp_path, name, config={"of_units": hash_of(tmp_path / "units.safetensors")})
+    assert Engine.load(tmp_path, device="cpu").identity.origin == "own"
+    write(tmp_path, "units", {"centroids": FILES["units"][0]["centroids"].flip(0)})
+    with pytest.raises(
+        BadWeights,
+        match=f"“{tmp_path}”, {name} and units were not trained together: take all files from one "
+        f"training, or choose another weights folder",
+    ):
+        Engine.load(tmp_path, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def earlier(tmp_path_factory):
+    """A complete folder of a training whose encoder has another width, and so other features, than
+    the shipped one: numbers at random."""
+    folder, width = tmp_path_factory.mktemp("earlier"), 96
+    for path in SHIPPED.iterdir():
+        if path.suffix not in (".onnx", ".md"):
+            shutil.copy(path, folder / path.name)
+    torch.manual_seed(0)
+    encoder = SpeechEncoder(EncoderConfig(width=width, layers=1))
+    features = width + len(PHONES) + LOUDNESS
+    made = (
+        encoder,
+        Denoiser(replace(DenoiserConfig(**FILES["denoiser"][1]["config"]), audio=features)),
+        Judge(replace(Judge.Config(**FILES["judge"][1]["config"]), speech=features)),
+    )
+    for model, name in zip(made, ("encoder", "denoiser", "judge")):
+        save_weights(folder / name, model.state_dict(), model.settings(), {})
+    centroids = torch.randn(200, width)
+    save_weights(folder / "units", {"centroids": centroids}, {"count": 200, "width": width}, {})
+    return folder
+
+
+def test_a_whole_folder_of_an_earlier_training_goes_on_working(earlier):
+    loaded = Engine.load(earlier, device="cpu")
+    assert loaded.identity.origin == "own" and not loaded.thunder._map_fits
+    samples = 0.1 * np.random.default_rng(0).standard_normal(RATE).astype(np.float32)
+    (take,) = loaded.generate(Speech(samples), Request(1, 5, steps=2))
+    assert take.provenance["weights"] == loaded.weights != identify(SHIPPED).fingerprint
+    assert np.isfinite(take.motion.jaw).all() and np.isfinite(take.motion.expression).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "pair"),
+    [
+        ("encoder", "encoder and units"),
+        ("units", "encoder and units"),
+        ("denoiser", "encoder and denoiser"),
+        ("judge", "encoder and judge"),
+    ],
+)
+def test_a_shipped_network_among_those_of_an_earlier_training_is_refused(
+    tmp_path, earlier, name, pair
+):
+    for path in earlier.iterdir():
+        shutil.copy(path, tmp_path / path.name)
+    write(tmp_path, name)
+    with pytest.raises(
+        BadWeights,
+        match=f"^In the weights in “{tmp_path}”, {pair} were not trained together: take all files "
+        f"from one training, or choose another weights folder$",
+    ):
         Engine.load(tmp_path, device="cpu")
 
 
