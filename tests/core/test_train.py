@@ -32,6 +32,7 @@ from thunder_core.engine.diffusion import alpha_bar, STEPS
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.planning.lip_kernels import fitted_encoder
 from thunder_core.face.head import load_head
+from thunder_core.files import hash_of
 from thunder_core.networks.speech import SPACES
 from thunder_core.request import Request
 from thunder_core.train import (
@@ -584,6 +585,8 @@ def test_a_finished_stage_is_resumed_and_cards_say_what_made_the_weights(trained
         )
         assert card["voices"] == {"train": 1, "validation": [], "test": ["bob"]}
     assert "resumed" in stage("m2s", "--steps", "1")
+    config = json.loads((folder / "weights" / "m2s.json").read_text())["config"]
+    assert config["of_units"] == hash_of(folder / "weights" / "units.safetensors")
 
 
 def test_the_page_of_own_weights_says_what_was_copied_and_what_was_learned(trained):
