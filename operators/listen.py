@@ -27,8 +27,7 @@ class THUNDER_OT_score_again(SlicedWork, bpy.types.Operator):
     )
 
     def begin(self, context):
-        steps = live_score.score_again(connection.start_client(), context)
-        return "Scoring takes", steps
+        return "Scoring takes", live_score.score_again(connection.start_client(), context)
 
     def outcome(self, count):
         return f"Scored {count} take{'' if count == 1 else 's'} again"

@@ -172,8 +172,10 @@ class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.t
             if count > 1
             else "A new take around what you kept"
         )
-        other = take_list.other_weights_in_words(self.weights, takes)
-        return f"{sentence}{take_list.best_in_words(takes)}{other}"
+        return (
+            f"{sentence}{take_list.best_in_words(takes)}"
+            f"{take_list.other_weights_in_words(self.weights, takes)}"
+        )
 
 
 class THUNDER_OT_apply_shape(NeedsShownTake, SlicedWork, bpy.types.Operator):

@@ -236,8 +236,10 @@ class THUNDER_OT_retake(OnWord, NeedsShownTake, PartialResults, SlicedWork, bpy.
             if self.is_clear
             else ""
         )
-        other = take_list.other_weights_in_words(self.weights, takes)
-        return f"{len(takes)} new readings{clear}{other}"
+        return (
+            f"{len(takes)} new readings{clear}"
+            f"{take_list.other_weights_in_words(self.weights, takes)}"
+        )
 
 
 class THUNDER_OT_use_mouth(OnWord, NeedsShownTake, SlicedWork, bpy.types.Operator):

@@ -28,7 +28,6 @@ BESIDE = 11.6  # width of what a row has besides name and words
 ROWS = 8  # rows of the list; with more takes it has a scroll bar
 AROUND_WORDS = 5.8  # width of what stands beside the words of the shown take
 WANTED = "This voice is hard to understand: enter its words above and generate again"
-OLD_SCORES = "Greyed scores are by other weights than those in use: they cannot be compared"
 # what rows need to know of the whole list; filled in filter_items, which Blender calls first
 _drawn: dict = {}
 
@@ -49,10 +48,9 @@ class THUNDER_UL_takes(bpy.types.UIList):
         for tile in icons or (0,) * browsing.TILES:
             picture.label(text="", icon="NONE" if tile else "BLANK1", icon_value=tile)
         points = take_list.points_of(item) if take_list.speaks(item) else "–"
-        is_new = not provenance.has_old_score(item)
+        numbers = tune(row.row(align=True), active=not provenance.has_old_score(item))
         for text in (points, take_list.heard_text(item)):
-            number = tune(row.row(align=True), ui_units_x=NUMBER, alignment="RIGHT", active=is_new)
-            number.label(text=text)
+            tune(numbers.row(align=True), ui_units_x=NUMBER, alignment="RIGHT").label(text=text)
         row.separator(factor=0.5)
         name = row.row(align=True)
         name.prop(item, "name", text="", emboss=False)
@@ -204,7 +202,11 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         if shown < 0 and on_head is not None:
             wrapped_label(layout, take_list.why_none(context), context)
         if live_score.old_scores(context):
-            wrapped_label(layout, OLD_SCORES, context)
+            wrapped_label(
+                layout,
+                "Greyed scores are by other weights and do not compare with new ones",
+                context,
+            )
             layout.operator("thunder.score_again", icon="FILE_REFRESH")
         self._batches(layout, context)
 

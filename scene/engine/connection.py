@@ -97,15 +97,13 @@ def weights_in_use() -> str:
 @lru_cache(maxsize=1)
 def shipped_fingerprint() -> str:
     """The fingerprint of the bundled weights, which the list of their sums begins with."""
-    with open(WEIGHTS / "SHA256SUMS", encoding="utf-8") as file:
-        return file.readline().split()[-1]
+    return (WEIGHTS / "SHA256SUMS").read_text(encoding="utf-8").split()[2]
 
 
 def keep_fingerprint(folder: str | None, answer: dict) -> None:
     """Remember the fingerprint in an engine's answer, if it has one, as that of its folder of
     weights (None: the bundled ones)."""
-    if answer.get("weights"):
-        _engine.fingerprints[folder] = answer["weights"]
+    _engine.fingerprints[folder] = answer.get("weights") or _engine.fingerprints.get(folder, "")
 
 
 def check_weights(place: str) -> str:

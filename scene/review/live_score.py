@@ -281,7 +281,7 @@ def score_steps(
     if clock_of_take is not None:
         place = np.arange(frames) + round((clock_of_take.start - clock.start) / clock.fps * FPS)
         per_frame = per_frame[np.clip(place, 0, len(per_frame) - 1)]
-    _store(uid, total, per_frame, answer)
+    _store(uid, answer, per_frame)
 
 
 def _ask_score(
@@ -314,10 +314,12 @@ def _ask_score(
 def old_scores(context) -> list:
     """The takes of the current head and voice whose scores are of other weights than those in use
     and can be renewed: their voice is as it was. Quick: for panels."""
-    scene = context.scene
-    entries = (scene.thunder.takes[place] for place in take_list.of_voice(context))
-    old = [entry for entry in entries if provenance.has_old_score(entry)]
-    return [entry for entry in old if fingerprint.change(scene, entry) is None]
+    entries = (context.scene.thunder.takes[place] for place in take_list.of_voice(context))
+    return [
+        entry
+        for entry in entries
+        if provenance.has_old_score(entry) and fingerprint.change(context.scene, entry) is None
+    ]
 
 
 def score_again(client, context) -> Generator[jobs.Step, None, int]:
@@ -332,29 +334,19 @@ def score_again(client, context) -> Generator[jobs.Step, None, int]:
         entry = take_list.by_uid(scene, uid)
         if entry is None:  # deleted meanwhile
             continue
-        start, end = number / len(uids), (number + 1) / len(uids)
         rig, state = take_list.rig_of(scene, entry), fingerprint.of_take(entry)
+        start, end = number / len(uids), (number + 1) / len(uids)
         read = yield from jobs.stage(provenance.read(rig, entry), "Scoring", start, start)
-        voice = (
-            strip.of_take(bpy.context, entry)
-            if state is None
-            else fingerprint.voice_of(scene, state)
-        )
-        motion, sums, clock = read.motion, rig.sums, provenance.clock_of_take(entry)
-        if sums is not None:  # new takes are scored by what the face shows of them
-            motion = mapping.visible_motion(motion, read.channels, sums)
-        answer, per_frame = yield from _ask_score(
+        motion, clock = read.motion, provenance.clock_of_take(entry)
+        if rig.sums is not None:  # new takes are scored by what the face shows of them
+            motion = mapping.visible_motion(motion, read.channels, rig.sums)
+        voice = fingerprint.voice_of(scene, state) if state else strip.of_take(bpy.context, entry)
+        made[uid] = yield from _ask_score(
             client, scene, rig, voice, (motion, clock), entry, (start, end)
         )
-        made[uid] = replace(
-            read, score=float(answer["total"]), heard=float(answer["heard"]),
-            sync_per_frame=per_frame, provenance={provenance.SCORED_BY: answer["weights"]},
-        )  # fmt: skip
-    entries = {uid: take_list.by_uid(bpy.data.scenes.get(name), uid) for uid in made}
-    for uid, entry in entries.items():
-        if entry is not None:
-            take_list.set_score(entry, made[uid])
-            entry.of_whole = False
+    for uid, (answer, per_frame) in made.items():
+        _store(uid, answer, per_frame, score=answer["total"], heard=answer["heard"])
+    live.version += 1
     return len(made)
 
 
@@ -418,17 +410,22 @@ def _keeps_score(scene, entry) -> bool:
     )
 
 
-def _store(uid: int, total: float, per_frame: np.ndarray, answer: dict) -> None:
-    """Store a new score for an action's take, and the weights of the engine's answer. Not a
-    separate undo step: undoing the edit restores the earlier score."""
+def _store(uid: int, answer: dict, per_frame: np.ndarray, **first: float) -> None:
+    """Store a new score for an action's take: the engine's answer to “score”, and the score of each
+    frame. Not a separate undo step: undoing the edit restores the earlier score.
+
+    first: score and heard where they take the place of those that it was made with.
+    """
     entries = (entry for scene in bpy.data.scenes for entry in scene.thunder.takes)
     for entry in entries:
         if entry.action is not None and entry.action.session_uid == uid:
-            entry.score, entry.of_whole = total, False
-            take_list.set_heard(entry, float(answer["heard"]))
+            entry.score, entry.of_whole = answer["total"], False
+            take_list.set_heard(entry, answer["heard"])
             provenance.store_sync(entry.action, per_frame)
             if keying.record_of(entry.action):
-                entry.action[keying.PROPERTY][provenance.SCORED_BY] = answer["weights"]
+                entry.action[keying.PROPERTY].update(
+                    {**first, provenance.SCORED_BY: answer["weights"]}
+                )
 
 
 # ---- when

@@ -153,9 +153,8 @@ def best_in_words(takes: list) -> str:
 def other_weights_in_words(before: str | None, takes: list) -> str:
     """The end of a sentence on new takes that were sampled after another one, made with weights of
     the fingerprint `before` (None: unknown): that theirs are others, "" if not."""
-    if before in (None, takes[0].provenance.get("weights")):
-        return ""
-    return ". The earlier take was made with other weights; new ones are made with those in use"
+    said = ". The earlier take was made with other weights; new ones are made with those in use"
+    return said * (before not in (None, takes[0].provenance.get("weights")))
 
 
 def set_score(entry, performance: keying.Performance) -> None:
@@ -163,7 +162,7 @@ def set_score(entry, performance: keying.Performance) -> None:
     its keys may have been edited meanwhile."""
     about = provenance.about_of(entry.action) | performance.provenance
     for action in display.actions_of(entry):
-        checksum = keying.record_of(action).get("checksum", "")
+        checksum = keying.record_of(action).get("checksum")
         keying.remember(action, replace(performance, provenance=about), checksum)
     if performance.sync_per_frame is not None:
         provenance.store_sync(entry.action, performance.sync_per_frame)

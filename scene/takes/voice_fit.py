@@ -224,7 +224,6 @@ def resync(
         message, kind = f"Re-syncing take {number + 1} of {len(todo)}", changed.kind
         yield Step(share[0], message, busy=True)
         if piece is not None:
-            kind = "PIECE"
             yield from map_progress(
                 _key_part(scene, entry, piece), lambda fraction: Step(share[0], message, True)
             )
@@ -234,7 +233,7 @@ def resync(
                 lambda fraction: Step(share[0], message, True),
             )
         else:
-            has_other_weights = yield from map_progress(
+            kind = yield from map_progress(
                 _remake(client, scene, entry, changed),
                 lambda step: Step(
                     share[0] + step.fraction * (share[1] - share[0]),
@@ -242,9 +241,7 @@ def resync(
                     step.busy,
                 ),
             )
-            if has_other_weights:
-                kind = "OTHER_WEIGHTS"
-        kinds.append(kind)
+        kinds.append("PIECE" if piece is not None else kind)
     return kinds
 
 
@@ -274,9 +271,9 @@ def _move(
 
 def _remake(
     client: Client | None, scene, entry, changed: fingerprint.Change
-) -> Generator[Step, None, bool]:
-    """Steps that key a take again for the current voice, and replace the previous one. Returns
-    whether it was sampled with other weights than before."""
+) -> Generator[Step, None, str]:
+    """Steps that key a take again for the current voice, and replace the previous one. Returns the
+    kind of the change, OTHER_WEIGHTS if it was sampled with others than before."""
     rig = take_list.animatable_rig(scene, entry)
     uid = entry.action.session_uid
     mesh_name = rig.mesh.name
@@ -304,7 +301,7 @@ def _remake(
     other = now.sound != then.sound and entry_kind != "SAMPLED"
     scene = bpy.data.scenes.get(scene_name)
     if scene is None:
-        return False
+        return changed.kind
     _, rig = generation.look_up(scene_name, mesh_name)
     name = next((action.name for action in bpy.data.actions if action.session_uid == uid), "take")
     actions = yield from stage(
@@ -312,7 +309,8 @@ def _remake(
     )
     _replace(scene, rig, uid, actions, fitted, clock, now, other)
     before = performance.provenance.get("weights")
-    return before not in (None, fitted.provenance.get("weights"))
+    is_same = before in (None, fitted.provenance.get("weights"))
+    return changed.kind if is_same else "OTHER_WEIGHTS"
 
 
 def _pieces(scene, entry) -> list[fingerprint.State]:

@@ -5,8 +5,9 @@ leaves keys as they are, and what samples them again says that the weights are o
 import bpy
 import numpy as np
 import pytest
+from characters import make_hero
 from drawing import draw, Layout
-from performances import noise, reopen
+from performances import list_take, noise, performance, reopen
 from speaking import keys_of, same
 from thunder.panels.takes import THUNDER_UL_takes
 from thunder.scene.animation import display, keying
@@ -158,6 +159,22 @@ def test_undo_and_a_reopened_file_restore_the_score_and_the_new_one(blender, sce
 
 
 @pytest.mark.one_blender
+def test_a_character_is_scored_by_what_it_can_show(blender, scene, client):
+    """As new takes are; the head has a jaw and nothing else, and its take no record of its voice."""
+    face = make_hero(blender, "jawOpen")
+    scene.thunder.head, rig = face, head.resolve(face)
+    entry = list_take((scene, rig), performance(2.0, seed=5), voice="line.wav")
+    entry.action[keying.PROPERTY]["weights"] = EARLIER
+    before = live_score.live.version
+    assert live_score.old_scores(bpy.context) == [entry]
+    assert bpy.ops.thunder.score_again() == {"FINISHED"} and entry.score == 51.0
+    sent = client.arrays[client.asked[-1][1]["expression"]]
+    brow, made = head.channel_names().index("browInnerUp"), provenance.load(entry.action).motion
+    assert made.expression[:, brow].max() > 0.8 and not sent[:, brow].any()
+    assert live_score.live.version > before, "curves over the timeline are drawn anew"
+
+
+@pytest.mark.one_blender
 def test_scoring_that_is_cancelled_leaves_every_score(scene, client):
     make_earlier(1, 2, 3)
     job = jobs.begin("Scoring takes", live_score.score_again(client, bpy.context))
@@ -195,8 +212,8 @@ def test_takes_whose_voice_has_changed_are_synced_again_first(scene):
 @pytest.mark.one_blender
 def test_an_edit_that_is_scored_live_is_of_the_weights_in_use(scene):
     (entry,) = make_earlier(2)
-    answer = {"heard": 30.0, "weights": connection.weights_in_use()}
-    live_score._store(entry.action.session_uid, 60.0, np.full(50, 60.0), answer)
+    answer = {"total": 60.0, "heard": 30.0, "weights": connection.weights_in_use()}
+    live_score._store(entry.action.session_uid, answer, np.full(50, 60.0))
     assert not provenance.has_old_score(entry) and record(entry)["weights"] == EARLIER
 
 
