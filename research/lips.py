@@ -9,9 +9,9 @@ just before, the teacher's readings of the phones that the encoder hears, one by
 and the real mouth itself. Then: on which m, b and p lips shut where real ones do, and where they do
 not. Curves go to FOLDER, tables to stdout and research/results/lips.txt. Two minutes on one core;
 --clips and --takes ask for less; --split fit is for choosing constants, where the map has seen what
-it is compared with; --other-plan gives takes the lip plan of half a clip later, with the right
-sound; --no-plan gives them none; --against FOLDER compares with an earlier run's curves, clip by
-clip.
+it is compared with, and --split grid measures people who read GRID; --other-plan gives takes the
+lip plan of half a clip later, with the right sound; --no-plan gives them none; --against FOLDER
+compares with an earlier run's curves, clip by clip.
 
 A gap is measured beyond that at rest; it is below zero where lips are pressed together.
 """
@@ -40,6 +40,7 @@ from research.faces.lip_clips import (
     LipClip,
     mean_of,
     read_clips,
+    read_grid,
     Rows,
     shuts,
 )
@@ -47,14 +48,14 @@ from research.harness import add_shared, effort, keep, RESULTS, ROOT
 from thunder_core.direction import Brief, Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.planning.lip_kernels import map_fits, occupancy, plan_lips
-from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.speech.audio import sound_of
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.engine.systems import thunder
 from thunder_core.face.lips import CLOSED_MM, Lips
 from thunder_core.progress import no_progress
 from thunder_core.request import NORMAL, Request
 from thunder_core.train.teacher import perform
-from thunder_core.types import FPS, Motion
+from thunder_core.types import FPS, Motion, RATE
 
 OPEN_MM = 2.0  # gap above which a real mouth is open
 SHIFTS = (25, 37, 50, 62)  # frames by which takes are shifted, for what closes by chance
@@ -110,7 +111,7 @@ def teacher_motion(
 def noise_share(engine: Engine, clip: LipClip, takes: int) -> float:
     """Share of the variance of a clip's openings that noise alone makes: between takes of one
     plan, in the usual direction."""
-    voice = engine.analyse(read_sound(clip.path))
+    voice = engine.analyse(sound_of(clip.samples, RATE, clip.name))
     style = Direction().vector()[None]
     asked = [thunder.Performance(seed, style, (1, 0.0)) for seed in range(1, takes + 1)]
     motions = engine.thunder.perform(voice, asked, NORMAL, 1.0, no_progress)
@@ -154,7 +155,7 @@ def add_arguments(p: ArgumentParser) -> None:
     p.add_argument("--takes", type=int, default=8)
     p.add_argument("--guidance", type=float, default=1.0)
     p.add_argument("--spread", type=float, default=0.5)
-    p.add_argument("--split", choices=("fit", "check"), default="check")
+    p.add_argument("--split", choices=("fit", "check", "grid"), default="check")
     p.add_argument("--clips", nargs="+", help="only these (default: all of the split)")
     p.add_argument("--other-plan", action="store_true", help="plan lips of half a clip later")
     p.add_argument("--no-plan", action="store_true", help="plan no lips: the model hears them")
@@ -163,7 +164,8 @@ def add_arguments(p: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Generate takes of the clips, measure them; write the tables."""
-    fit, check = (read_clips(args.data, part) for part in ("fit", args.split))
+    fit = read_clips(args.data, "fit")
+    check = read_grid(args.data) if args.split == "grid" else read_clips(args.data, args.split)
     check = [clip for clip in check if not args.clips or clip.name in args.clips]
     engine = Engine.load(args.weights)
     if args.other_plan:
@@ -175,7 +177,7 @@ def run(args: Namespace) -> None:
     spoken = {
         clip.name: occupancy(phones, clip.frames)
         for folder in {clip.folder for clip in (*fit, *check)}
-        for phones_of in (aligned_phones(folder),)
+        for phones_of in (aligned_phones(folder) if folder.name != "grid" else {},)
         for clip in (*fit, *check)
         if (phones := phones_of.get(clip.name)) is not None and clip.folder == folder
     }
@@ -200,7 +202,7 @@ def run(args: Namespace) -> None:
     wrongly: dict[str, list[float]] = {"the likeliest": [], "each other": []}  # a minute, by take
     args.out.mkdir(parents=True, exist_ok=True)
     for clip in check:
-        speech = read_sound(clip.path)
+        speech = sound_of(clip.samples, RATE, clip.name)
         asked = Brief(Direction().vector()[None], args.spread)
         request = Request(
             args.takes, args.seed, steps=args.steps, guidance=args.guidance, direction=asked
