@@ -646,16 +646,14 @@ def choose_voice(
     if name is None:
         scene.thunder.property_unset("file_channel")  # of another file
         voice = strip.of_file(scene, sound, scene.frame_start if start is None else start)
-        if channel is not None:
-            voice = strip.choose_channel(scene, voice, channels.read_channel(channel))
-        return voice
-    speaking = strip.by_name(scene, name)
-    if speaking is None or speaking.type != "SOUND":
-        raise BadSound(
-            f"There is no sound strip “{name}” in the scene “{scene.name}”: name another with "
-            f"--strip"
-        )
-    voice = strip.voice_of(scene, speaking)
+    else:
+        speaking = strip.by_name(scene, name)
+        if speaking is None or speaking.type != "SOUND":
+            raise BadSound(
+                f"There is no sound strip “{name}” in the scene “{scene.name}”: name another with "
+                f"--strip"
+            )
+        voice = strip.voice_of(scene, speaking)
     if channel is not None:
         voice = strip.choose_channel(scene, voice, channels.read_channel(channel))
     return voice

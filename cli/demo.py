@@ -138,6 +138,7 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
 
         report = {
             "audio": os.path.basename(sound),
+            "channel": sampled[0].provenance.get("channel", "mix"),
             "weights": sampled[0].provenance["weights"],
             "quality": chosen.quality,
             "transcript": words,

@@ -9,9 +9,9 @@ just before, the teacher's readings of the phones that the encoder hears, one by
 and the real mouth itself. Then: on which m, b and p lips shut where real ones do, and where they do
 not. Curves go to FOLDER, tables to stdout and research/results/lips.txt. Two minutes on one core;
 --clips and --takes ask for less; --split fit is for choosing constants, where the map has seen what
-it is compared with; --other-plan gives takes the lip plan of half a clip later, with the right
-sound; --no-plan gives them none; --against FOLDER compares with an earlier run's curves, clip by
-clip.
+it is compared with, and --split grid measures people who read GRID; --other-plan gives takes the
+lip plan of half a clip later, with the right sound; --no-plan gives them none; --against FOLDER
+compares with an earlier run's curves, clip by clip.
 
 A gap is measured beyond that at rest; it is below zero where lips are pressed together.
 """
@@ -26,9 +26,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from research.faces.calibrate import aligned_phones
 from research.faces.lip_clips import (
     clip_lines,
     comparison_lines,
+    CURVES,
     dips,
     figures,
     fit_bar,
@@ -38,20 +40,22 @@ from research.faces.lip_clips import (
     LipClip,
     mean_of,
     read_clips,
+    read_grid,
     Rows,
     shuts,
 )
 from research.harness import add_shared, effort, keep, RESULTS, ROOT
 from thunder_core.direction import Brief, Direction
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.planning.lip_kernels import plan_lips
-from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.planning.lip_kernels import map_fits, occupancy, plan_lips
+from thunder_core.engine.speech.audio import sound_of
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.engine.systems import thunder
 from thunder_core.face.lips import CLOSED_MM, Lips
-from thunder_core.request import Request
+from thunder_core.progress import no_progress
+from thunder_core.request import NORMAL, Request
 from thunder_core.train.teacher import perform
-from thunder_core.types import FPS, Motion
+from thunder_core.types import FPS, Motion, RATE
 
 OPEN_MM = 2.0  # gap above which a real mouth is open
 SHIFTS = (25, 37, 50, 62)  # frames by which takes are shifted, for what closes by chance
@@ -100,8 +104,20 @@ def teacher_motion(
         channels,
         np.random.default_rng(seed),
         Direction(),
-        features=features,
+        features=features if map_fits(engine.thunder.encoder) else None,
     )
+
+
+def noise_share(engine: Engine, clip: LipClip, takes: int) -> float:
+    """Share of the variance of a clip's openings that noise alone makes: between takes of one
+    plan, in the usual direction."""
+    voice = engine.analyse(sound_of(clip.samples, RATE, clip.name))
+    style = Direction().vector()[None]
+    asked = [thunder.Performance(seed, style, (1, 0.0)) for seed in range(1, takes + 1)]
+    motions = engine.thunder.perform(voice, asked, NORMAL, 1.0, no_progress)
+    margins = Lips.of(engine.head)
+    gaps = np.array([margins.beyond_rest(motion) for motion in motions])
+    return float(gaps.var(0, ddof=1).mean() / gaps.var(ddof=1))
 
 
 def against_lines(folder: Path, earlier: Path, clips: Sequence[LipClip]) -> list[str]:
@@ -139,7 +155,7 @@ def add_arguments(p: ArgumentParser) -> None:
     p.add_argument("--takes", type=int, default=8)
     p.add_argument("--guidance", type=float, default=1.0)
     p.add_argument("--spread", type=float, default=0.5)
-    p.add_argument("--split", choices=("fit", "check"), default="check")
+    p.add_argument("--split", choices=("fit", "check", "grid"), default="check")
     p.add_argument("--clips", nargs="+", help="only these (default: all of the split)")
     p.add_argument("--other-plan", action="store_true", help="plan lips of half a clip later")
     p.add_argument("--no-plan", action="store_true", help="plan no lips: the model hears them")
@@ -148,7 +164,8 @@ def add_arguments(p: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Generate takes of the clips, measure them; write the tables."""
-    fit, check = (read_clips(args.data, part) for part in ("fit", args.split))
+    fit = read_clips(args.data, "fit")
+    check = read_grid(args.data) if args.split == "grid" else read_clips(args.data, args.split)
     check = [clip for clip in check if not args.clips or clip.name in args.clips]
     engine = Engine.load(args.weights)
     if args.other_plan:
@@ -157,6 +174,14 @@ def run(args: Namespace) -> None:
         setattr(thunder, "plan_lips", lambda *of: np.full_like(plan_lips(*of), np.nan))
     margins, encoder = Lips.of(engine.head), engine.thunder.encoder
     bar = fit_bar(fit, {clip.name: hear(encoder, clip)[0] for clip in fit})
+    spoken = {
+        clip.name: occupancy(phones, clip.frames)
+        for folder in {clip.folder for clip in (*fit, *check)}
+        for phones_of in (aligned_phones(folder) if folder.name != "grid" else {},)
+        for clip in (*fit, *check)
+        if (phones := phones_of.get(clip.name)) is not None and clip.folder == folder
+    }
+    phone_bar = fit_bar([clip for clip in fit if clip.name in spoken], spoken)
     rows: Rows = {
         name: {}
         for name in (
@@ -165,17 +190,19 @@ def run(args: Namespace) -> None:
             "mean of takes",
             "any of them",
             "linear map",
+            "aligned phones, ridge",
             "teacher",
             "mean of teacher",
             "real lips",
         )
     }
     shut: dict[str, list[np.ndarray]] = {}
+    noise: list[float] = []
     on_top = 0  # lists that the take as asked leads
     wrongly: dict[str, list[float]] = {"the likeliest": [], "each other": []}  # a minute, by take
     args.out.mkdir(parents=True, exist_ok=True)
     for clip in check:
-        speech = read_sound(clip.path)
+        speech = sound_of(clip.samples, RATE, clip.name)
         asked = Brief(Direction().vector()[None], args.spread)
         request = Request(
             args.takes, args.seed, steps=args.steps, guidance=args.guidance, direction=asked
@@ -210,6 +237,11 @@ def run(args: Namespace) -> None:
             "teacher": teacher,
             "mean of teacher": tuple(each.mean(0)[None] for each in teacher),
         }
+        said = spoken.get(clip.name)
+        rows["aligned phones, ridge"][clip.name] = (
+            {} if said is None else figures(clip, *(phone_bar(said, what)[None] for what in CURVES))
+        )
+        noise.append(noise_share(engine, clip, args.takes))
         for name, (opening, width) in curves.items():
             rows[name][clip.name] = figures(clip, opening, width)
         seen = np.nan_to_num(clip.opening, nan=np.nanmedian(clip.opening))
@@ -248,11 +280,17 @@ def run(args: Namespace) -> None:
             f"{name} {np.sum(values) / minutes / max(1, len(values) // len(check)):.1f}"
             for name, values in wrongly.items()
         ),
+        f"between takes of one plan noise makes {mean_of(noise, [clip.frames for clip in check]):.1%} "
+        f"of the variance of openings",
         f"the take as asked is on top of {on_top} of {len(check)} lists",
         "",
         *(against_lines(args.out, args.against, check) if args.against else ()),
         *clip_lines(
-            {name: row for name, row in rows.items() if name not in ("any of them", "real lips")},
+            {
+                name: row
+                for name, row in rows.items()
+                if name not in ("any of them", "real lips", "aligned phones, ridge")
+            },
             check,
         ),
     ]

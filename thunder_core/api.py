@@ -38,7 +38,8 @@ from .types import FPS, LipSyncScore, LISTENS, pack, Speech, unpack
 
 _SLIDERS = {axis.name: axis for axis in AXES}
 _NOTES = {  # on a sound whose takes are unusual
-    UNSPOKEN: "Nobody speaks in “{}”, so its takes show an idle face",
+    UNSPOKEN: "Nobody speaks in “{}”, so its takes show an idle face: if somebody should, "
+    "give another sound or channel",
     OTHER_TEXT: "“{}” does not seem to say the transcript, so its takes are made without it: give "
     "all its words, from the first to the last",
     UNCLEAR: "“{}” is hard to understand, so its takes may miss some m, b, p, f and v: give its "

@@ -23,6 +23,11 @@ def name_of(channel: int) -> str:
     return {LEFT: "left channel", RIGHT: "right channel"}.get(channel, f"channel {channel}")
 
 
+def say_missing(name: str, channel: int, count: int) -> str:
+    """The sentence that a sound of that name has no such channel but so many."""
+    return f"“{name}” has no channel {channel}, it has {count}: choose another Channel"
+
+
 def say_chosen(name: str, channel: int) -> str:
     """The sentence that a single channel of a sound of that name was chosen."""
     return (

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import tomllib
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,7 @@ import numpy as np
 
 from research.harness import bootstrap, required
 from thunder_core.engine.speech.encoder import speech_features, SpeechEncoder
+from thunder_core.train.motions import SAMPLES_PER_FRAME
 from thunder_core.train.teacher import likeliest
 from thunder_core.train.tracked import read_recording
 from thunder_core.types import FPS
@@ -110,6 +112,35 @@ def read_clips(data: Path, part: str | None = None) -> list[LipClip]:
                         str(file["tier"]),
                     )
                 )
+    return clips
+
+
+_OF_ONE = 60  # clips of a speaker of GRID that are read: one has 446
+
+
+def read_grid(data: Path) -> list[LipClip]:
+    """Clips of GRID's speakers (`grid/`), with their sounds; m, b and p by `phones.tsv`."""
+    folder, bilabials = data / "grid", defaultdict(list)
+    with (folder / "phones.tsv").open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file, delimiter="\t"):
+            if row["phone"] in "PBM":
+                span = float(row["start_s"]), float(row["end_s"])
+                bilabials[row["speaker"], row["clip"]].append(span)
+    clips = []
+    for path in sorted(folder.glob("s*.npz")):
+        if "_" in path.stem:
+            continue
+        sound = read_recording(path.with_suffix(".ogg"))
+        with np.load(path, allow_pickle=False) as file:
+            ends = file["offsets"]
+            opening, width = (EYES_MM * file[what].astype(float) for what in CURVES)
+            for name, a, b in [*zip(file["clips"], ends, ends[1:])][:_OF_ONE]:
+                said = np.array(bilabials[path.stem, name]).reshape(-1, 2)
+                clip = LipClip(
+                    folder, f"{path.stem} {name}", opening[a:b], width[a:b], said, "en", "A"
+                )
+                vars(clip)["samples"] = sound[a * SAMPLES_PER_FRAME : b * SAMPLES_PER_FRAME]
+                clips.append(clip)
     return clips
 
 

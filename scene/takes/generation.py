@@ -270,8 +270,11 @@ def _arguments(
 def say_unspoken(name: str, is_silent: bool) -> str:
     """The sentence that nobody speaks in a voice of that name, whose takes are going to be idle."""
     reason = f"“{name}” is silent" if is_silent else f"Nobody speaks in “{name}”"
-    advice = "turn up its volume or choose another sound" if is_silent else "choose another sound"
-    return f"{reason}, so its takes will show an idle face: if somebody should speak, {advice}"
+    advice = "turn up its volume, choose" if is_silent else "choose"
+    return (
+        f"{reason}, so its takes will show an idle face: if somebody should speak, {advice} "
+        f"another sound or Channel"
+    )
 
 
 def say_unclear(name: str) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from ...thunder_core.channels import MIX
+from ...thunder_core.channels import MIX, say_missing
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadSound, Cancelled, is_full_disk, NoSpace, NoVoice, ThunderError
 from ...thunder_core.files import not_a_file, reason_of
@@ -159,9 +159,7 @@ class Plan:
         """The samples that play, float32 [n], or [n, channels] of all, BLOCK seconds at a time.
         Raises BadSound."""
         if self.channel and self.channel > source.channels:
-            raise BadSound(
-                f"“{self.name}” has no channel {self.channel}: choose one of its {source.channels}"
-            )
+            raise BadSound(say_missing(self.name, self.channel, source.channels))
         count = self.count(source)
         offset = int(round(source.begin * source.rate))
         size = BLOCK * source.rate
@@ -382,7 +380,7 @@ def _mix_with_blender(voice: Voice, scene, strip, path: str) -> Generator[float,
     layout, channels = _LAYOUTS.get(strip.sound.channels, ("SURROUND71", 8))
     channel = channel_of(scene, strip)
     if channel and channel > channels:
-        raise BadSound(f"“{voice.name}” has no channel {channel}: choose one of its {channels}")
+        raise BadSound(say_missing(voice.name, channel, channels))
     kept = channels if channel is None else 1
     rate = min(192000, max(8000, int(strip.sound.samplerate)))
     bounds = _bounds(first, last, voice.clock.fps)

@@ -231,7 +231,7 @@ def test_a_strip_keeps_its_channels_or_the_one_that_was_chosen(scene, tmp_path, 
         samples = np.frombuffer(data, "<f4", offset=44).reshape(-1, *kept.shape[1:])
         assert np.abs(samples[:32000] - kept).max() < 1e-4
     strip.choose_channel(scene, voice, 3)
-    with pytest.raises(errors.BadSound, match="has no channel 3: choose one of its 2"):
+    with pytest.raises(errors.BadSound, match="has no channel 3, it has 2: choose another Channel"):
         heard(line, tmp_path)
 
 

@@ -81,5 +81,5 @@ def test_a_channel_of_a_file_is_heard_by_choice_or_with_a_warning(tmp_path):
         voice = api.load(path, channel=given)
         expected = read_sound(path, channel=read_channel(given))
         assert voice.channel == number and voice.fingerprint == expected.fingerprint
-    with pytest.raises(BadSound, match="has no channel 3: choose one of its 2"):
+    with pytest.raises(BadSound, match="has no channel 3, it has 2: choose another Channel"):
         read_sound(path, channel=3)

@@ -14,7 +14,7 @@ import wave
 import numpy as np
 
 from ... import system_calls
-from ...channels import MIX
+from ...channels import MIX, say_missing
 from ...errors import BadSound, NoVoice
 from ...files import not_a_file
 from ...progress import no_progress, Progress
@@ -202,10 +202,7 @@ class _Mono:
             self.finder.add(block)
         if self.channel:
             if self.channel > block.shape[1]:
-                raise BadSound(
-                    f"“{self.name}” has no channel {self.channel}: choose one of its "
-                    f"{block.shape[1]}"
-                )
+                raise BadSound(say_missing(self.name, self.channel, block.shape[1]))
             block = block[:, self.channel - 1 : self.channel]
         self.lowest = np.fmin(self.lowest, block.min(axis=0))
         self.highest = np.fmax(self.highest, block.max(axis=0))
