@@ -309,8 +309,7 @@ def _remake(
     )
     _replace(scene, rig, uid, actions, fitted, clock, now, other)
     before = performance.provenance.get("weights")
-    is_same = before in (None, fitted.provenance.get("weights"))
-    return changed.kind if is_same else "OTHER_WEIGHTS"
+    return changed.kind if before in (None, fitted.provenance.get("weights")) else "OTHER_WEIGHTS"
 
 
 def _pieces(scene, entry) -> list[fingerprint.State]:
