@@ -68,6 +68,11 @@ FILE_LICENCES = {
     "weights/*.npz": (CC0, "heads that `python -m research sculpt` makes"),
     "docs/pictures/*": (CC0, "pictures of Thunder; in the repository alone"),
     "weights/speaker.*": (GPL, "Resemblyzer 0.1.4 (Apache-2.0), converted"),
+    "weights/encoder.*": (
+        GPL,
+        "OpenAI's Whisper base (MIT, weights/LICENSE-whisper), three layers; the rest trained here",
+    ),
+    "weights/LICENSE-whisper": ("MIT", "the licence of Whisper, © 2022 OpenAI"),
     "weights/*": (GPL, "trained here (weights/README.md)"),
     "*": (GPL, "code, its data, and text"),
 }

@@ -55,6 +55,8 @@ def _encoder(workspace: Workspace, args: Namespace) -> dict:
         adopted = adopt_network(args.adopt)
     network, figures = train_encoder(corpus, folder, schedule, adopted, workspace.device, start)
     what, data = "speech encoder, frame-wise phones", "corpus, training voices"
+    if network.config.is_whisper:
+        what = f"layers {args.whisper} of a Whisper (OpenAI, MIT), with what reads phones of them"
     workspace.export(
         "encoder",
         network.state_dict(),
