@@ -13,6 +13,7 @@ import torchaudio
 from research.train.encoder import adopt_network
 from thunder_core.engine.m2s import save_trained_mouth, trained_mouth
 from thunder_core.engine.network import SHIPPED
+from thunder_core.engine.planning.lip_kernels import plan_lips, presence_in
 from thunder_core.engine.scorer import Scale, score_lips, stands_still
 from thunder_core.engine.speech import acoustics, encoder as encoder_module
 from thunder_core.engine.speech.acoustics import active_level, level, log_mel
@@ -474,3 +475,20 @@ def test_the_encoder_reads_a_sound_as_the_network_of_training_does():
                 and one.shape == other.shape
                 and np.abs(one - other).max() < 2e-3
             )
+
+
+@pytest.mark.parametrize("chunk", [400, 700])
+def test_what_lips_do_hardly_depends_on_where_pieces_of_a_long_sound_fall(monkeypatch, chunk):
+    """Whisper counts frames from the beginning of a piece, so that features differ; of its phones
+    one in twenty does, and the lips' plan as good as not at all."""
+    samples, encoder = sample_of(45), SoundEncoder.load(SHIPPED)
+    frames, heard = len(samples) // 640, []
+    for pieces in (encoder_module._CHUNK, chunk):
+        monkeypatch.setattr(encoder_module, "_CHUNK", pieces)
+        hidden, logits = encoder.analyse(samples)
+        features = speech_features(hidden, logits, samples, frames)
+        heard.append((logits.argmax(1), plan_lips(features, presence_in(features))))
+    (phones, lips), (other_phones, other_lips) = heard
+    assert (phones == other_phones).mean() > 0.93
+    for plan, other_plan in zip(lips.T, other_lips.T):
+        assert np.corrcoef(plan, other_plan)[0, 1] > 0.97
