@@ -306,7 +306,11 @@ def test_code_is_gpl_and_every_asset_is_gpl_or_cc0_on_the_page_and_in_the_manife
     files = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    assert {licence_of_file(licences, path) for path in files} == {licences.GPL, licences.CC0, "MIT"}
+    assert {licence_of_file(licences, path) for path in files} == {
+        licences.GPL,
+        licences.CC0,
+        "MIT",
+    }
     for path in files:
         if path.endswith(".py"):
             assert licence_of_file(licences, path) == licences.GPL

@@ -196,19 +196,21 @@ python -m research train calibrate DATA            # optional: the constants are
 python -m thunder_core.train hear
 python -m thunder_core.train animate
 python -m thunder_core.train m2s --start EARLIER --steps {m2s} --rate 5e-4
-python -m thunder_core.train denoiser --start EARLIER --steps 4000 --rate 5e-4
+python -m thunder_core.train denoiser --start EARLIER --steps 4000 --rate 5e-4    # stopped after 1500
+python -m thunder_core.train --seed 2 denoiser --start weights --steps 2600 --rate 5e-4
 python -m thunder_core.train denoiser --m2s mouth --start weights --steps {denoiser} --rate 4e-4
-python -m research train vocoder --steps {vocoder}
+python -m research train vocoder --start EARLIER --steps {vocoder} --rate 5e-4
 python -m thunder_core.train distil --lines 800 --steps {distilled}
-python -m thunder_core.train takes --clips 90
+python -m thunder_core.train takes --clips 90      # of EARLIER, as the next one: the judge got the new map alone
 python -m thunder_core.train judge --steps {judge}
 python -m thunder_core.train graphs
 python -m thunder_core.train card
 ```
 
 `model.bin` is Whisper base as CTranslate2 stores it (sha256 d01c3014881c9c6f…; MIT, `LICENSE-whisper`): its filter banks, convolutions and first
-three layers stay as they are. EARLIER has the weights before it, of which mesh-to-speech (4620 steps) and the diffusion model (18,320) keep
-what does not depend on the encoder.
+three layers stay as they are. EARLIER has the weights before it, of which mesh-to-speech (4620 steps), the diffusion model (18,320) and the
+vocoder (2200) keep what does not depend on the encoder. In the first 1500 steps of the diffusion model the plan of lips was hidden from a fifth of
+the rows instead of half, and told them how words vary.
 """  # noqa: E501
 
 
