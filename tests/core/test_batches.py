@@ -26,9 +26,8 @@ from thunder_core.types import RATE, Speech
 
 
 @pytest.fixture(scope="module")
-def speech():
-    t = np.arange(67200) / 16000  # long enough for two threads to share a take
-    return Speech((0.1 * np.sin(800 * t) * np.sin(9 * t)).astype(np.float32))
+def speech(sample):
+    return Speech(sample.samples[:67200])  # long enough for two threads to share a take
 
 
 @contextlib.contextmanager

@@ -189,7 +189,7 @@ def test_a_take_as_the_teacher_does_it_is_right_damped_a_little_too_and_damped_t
     )
     error = (lesson.target[..., PLAIN].exp() - FLOOR).mean(1).numpy()
     assert lesson.as_sampled.tolist() == [True, False, False, True]
-    assert error[[0, 3]] == pytest.approx([0, 0], abs=0.03)
+    assert error[[0, 3]] == pytest.approx([0, 0], abs=0.04)
     right, off, damped = error[:3]
     assert right + 0.2 < damped < off and off > 0.5
     seen = lessons._see(clip.takes[:1])[:, :, lessons.lip]
@@ -245,9 +245,10 @@ def test_the_prediction_is_the_calibrated_one(engine):
     """The same curves that the teacher's lips follow, of phones as the encoder believes them, from
     constants in the weights."""
     rng = np.random.default_rng(0)
-    features = rng.standard_normal((60, 234))
+    width = engine.thunder.encoder.feature_width
+    features = rng.standard_normal((60, width))
     features[:, -42:-2] = rng.dirichlet(np.ones(40), 60)
-    judge = Judge(JudgeConfig())
+    judge = Judge(JudgeConfig(speech=width))
     set_map(judge, kernels(), aligned=True)
     got = judge.predict(torch.from_numpy(features).float()[None])[0].numpy()
     for row, what in enumerate(("opening", "width")):
@@ -258,7 +259,7 @@ def test_the_prediction_is_the_calibrated_one(engine):
                 stack_neighbours(features, MAP_REACH) @ one.map.ravel()
             )
         assert got[row] == pytest.approx((z - one.mean_both) / one.deviation_both, abs=1e-3)
-    assert judge.map.shape == (2, 234, TAPS)
+    assert judge.map.shape == (2, width, TAPS)
     set_map(judge, kernels(), aligned=False)
     features[:, :100] += 1  # what only the map reads
     phones_alone = judge.predict(torch.from_numpy(features).float()[None])[0, 0].numpy()

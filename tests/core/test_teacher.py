@@ -8,10 +8,10 @@ import pytest
 
 from research.articulation import lip_to_teeth, tongue_between_teeth
 from thunder_core.direction import Direction, Style
-from thunder_core.engine.planning.lip_kernels import occupancy
+from thunder_core.engine.planning.lip_kernels import kernels, occupancy
 from thunder_core.engine.planning.plan import Manner
 from thunder_core.engine.speech.cues import closure
-from thunder_core.engine.speech.encoder import phone_index, PHONES
+from thunder_core.engine.speech.encoder import LOUDNESS, phone_index, PHONES
 from thunder_core.events import BLINK
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import opening_mm, width_mm
@@ -148,12 +148,16 @@ def test_lips_are_no_faster_than_lips_can_be(seed):
 
 def test_what_the_encoder_cannot_hear_is_not_performed_and_what_it_is_sure_of_is():
     labels, loud = say("AA", "P", "AA", "T", "AA", each=12)
-    features = np.zeros((len(loud), 234), np.float32)
-    features[:, 192 + PHONES.index("AA")] = 1.0  # the label P is misplaced: nothing of it is heard
+    width = kernels()["opening"].map.shape[1]
+    features = np.zeros((len(loud), width), np.float32)
+    first = width - LOUDNESS - len(PHONES)
+    features[:, first + PHONES.index("AA")] = (
+        1.0  # the label P is misplaced: nothing of it is heard
+    )
     features[:, -2:] = loud
     heard = features.copy()
     middle = round((0.5 + 0.12 * 3.5) * 25)  # where T is labelled, M is heard
-    heard[middle - 1 : middle + 2, 192 + PHONES.index("M")] = 1.0
+    heard[middle - 1 : middle + 2, first + PHONES.index("M")] = 1.0
 
     def gap(features):
         return opening_mm(

@@ -142,7 +142,7 @@ def test_networks_of_two_trainings_are_not_put_together(tmp_path):
     save_weights(
         tmp_path / "units",
         {"centroids": FILES["units"][0]["centroids"][:100]},
-        {"count": 100, "width": 192},
+        {"count": 100, "width": 256},
         {},
     )
     with pytest.raises(BadWeights, match="m2s and units were not trained together"):
@@ -155,6 +155,7 @@ def test_networks_that_name_units_are_refused_beside_others_of_the_same_size(tmp
         shutil.copy(path, tmp_path / path.name)
     write(tmp_path, name, config={"of_units": hash_of(tmp_path / "units.safetensors")})
     assert Engine.load(tmp_path, device="cpu").identity.origin == "own"
+    write(tmp_path, "m2s" if name == "vocoder" else "vocoder", config={"of_units": ""})
     write(tmp_path, "units", {"centroids": FILES["units"][0]["centroids"].flip(0)})
     with pytest.raises(
         BadWeights,
@@ -182,6 +183,8 @@ def earlier(tmp_path_factory):
     )
     for model, name in zip(made, ("encoder", "denoiser", "judge")):
         save_weights(folder / name, model.state_dict(), model.settings(), {})
+    for name in ("m2s", "vocoder"):  # which did not say of which units they are
+        write(folder, name, config={"of_units": ""})
     centroids = torch.randn(200, width)
     save_weights(folder / "units", {"centroids": centroids}, {"count": 200, "width": width}, {})
     return folder

@@ -45,7 +45,7 @@ class JudgeConfig:
     """Sizes of a judge and the scale of its scores, as its card stores them."""
 
     heard: int = 0  # always 0: version 0.2.0 could also train judges that asked mesh-to-speech
-    speech: int = 234  # width of the speech features
+    speech: int = 298  # width of the speech features
     width: int = 64
     kernel: int = 5
     dilations: tuple[int, ...] = (1, 2, 4, 1)
