@@ -54,6 +54,8 @@ def _encoder(workspace: Workspace, args: Namespace) -> dict:
         adopted = adopt_network(args.adopt)
     network, figures = train_encoder(corpus, folder, schedule, adopted, workspace.device, start)
     what, data = "speech encoder, frame-wise phones", "corpus, training voices"
+    if network.config.is_whisper:
+        what = f"layers {args.whisper} of a Whisper (OpenAI, MIT), with what reads phones of them"
     workspace.export(
         "encoder",
         network.state_dict(),
@@ -67,8 +69,9 @@ def _vocoder(workspace: Workspace, args: Namespace) -> dict:
     weights, folder = workspace.weights, workspace.runs / "vocoder"
     schedule = Schedule(steps=args.steps, rate=args.rate, average=0.998, seed=workspace.seed)
     m2s = MeshToSpeech.load(weights) if (weights / "m2s.safetensors").exists() else None
+    start = start_weights(args.start, weights, "vocoder") if args.start else None
     network, figures = train_vocoder(
-        workspace.motions(), workspace.head, folder, schedule, workspace.device, m2s
+        workspace.motions(), workspace.head, folder, schedule, workspace.device, m2s, start=start
     )
     what, data = "vocoder, pulses and noise through an inverse STFT", "corpus, training voices"
     workspace.export(
@@ -180,7 +183,10 @@ STAGES = {
     "vocoder": Stage(
         _vocoder,
         "train the vocoder, on mels of the exported mesh-to-speech too, if there is one",
-        optimisation(4000, 1e-3),
+        (
+            *optimisation(4000, 1e-3),
+            option("--start", type=Path, help="weights folder to start from instead of nothing"),
+        ),
     ),
     "calibrate": Stage(
         _calibrate,

@@ -241,10 +241,10 @@ class VocoderLoss:
 def train_vocoder(
     motions: MotionSet, head: Head, folder: Path, schedule: Schedule, device: str = "cpu",
     m2s: MeshToSpeech | None = None,
-    batch: int = BATCH,
+    batch: int = BATCH, start: dict[str, Tensor] | None = None,
 ) -> tuple[Vocoder, dict[str, float]]:  # fmt: skip
-    """Train the vocoder on the corpus' recordings; returns (vocoder, figures on the held-out test
-    voices).
+    """Train the vocoder on the corpus' recordings, from `start` weights; returns (vocoder, figures
+    on the held-out test voices).
 
     With `m2s` part of the crops use its mels of the teacher's motion.
     """
@@ -252,6 +252,7 @@ def train_vocoder(
     vocoder = Vocoder(VocoderConfig(units=UNITS))
     batches = SpeechBatches(motions, motions.of("train", FRAMES), FRAMES, batch, waves=True)
     _calibrate(vocoder, batches)
+    vocoder.start_from(start or {})
     model, loss = SpeakingVocoder(vocoder), VocoderLoss(head, m2s, device)
     watched, test = (
         SpeechBatches(motions, rows, FRAMES, 24, waves=True)

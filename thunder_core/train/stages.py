@@ -41,6 +41,8 @@ from .workspace import Provenance, Workspace, write_card
 
 _OF_MOTIONS, _VOICES = "teacher's motions over the corpus", "corpus, training voices"
 
+_OF_UNITS = ("unit_head.", "unit_in.", "unit_log_prior")
+
 Option = tuple[str, dict[str, Any]]
 
 
@@ -153,13 +155,13 @@ def _m2s(workspace: Workspace, args: Namespace) -> dict:
     return figures
 
 
-def start_weights(folder: Path, weights: Path) -> dict[str, Tensor]:
-    """Mesh-to-speech's weights in a folder, without the layer that names units where those of
-    `weights` are others."""
-    state = load_weights(folder / "m2s")[0]
+def start_weights(folder: Path, weights: Path, network: str = "m2s") -> dict[str, Tensor]:
+    """The weights in a folder of mesh-to-speech or the vocoder, without the layer that names units
+    where those of `weights` are others."""
+    state = load_weights(folder / network)[0]
     if np.array_equal(Units.load(folder).centroids, Units.load(weights).centroids):
         return state
-    return {name: value for name, value in state.items() if not name.startswith("unit_head.")}
+    return {name: value for name, value in state.items() if not name.startswith(_OF_UNITS)}
 
 
 def _denoiser(workspace: Workspace, args: Namespace) -> dict:

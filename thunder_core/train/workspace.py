@@ -121,9 +121,8 @@ class Workspace:
         provenance: Provenance,
         folder: Path | None = None,
     ) -> None:
-        """Write `name`.safetensors, in halves, and .json, whose card tells how the network was
-        made, from which commit, and who of the corpus is in which split.  folder: None for that of
-        the weights."""
+        """Write `name`.safetensors and .json, whose card tells how the network was made, from which
+        commit, and who of the corpus is in which split.  folder: None for that of the weights."""
         schedule, figures = provenance.schedule, provenance.figures
         card: dict[str, Any] = {
             "what": provenance.what,
@@ -139,8 +138,7 @@ class Workspace:
             card |= {"voices": corpus.voices(), "minutes": minutes_of(corpus.clips)}
         if provenance.start:
             card["start"] = f"m2s {hash_of(provenance.start / 'm2s.safetensors')[:10]}"
-        halves = {key: x.half() if x.is_floating_point() else x for key, x in tensors.items()}
-        save_weights((folder or self.weights) / name, halves, config, card)
+        save_weights((folder or self.weights) / name, tensors, config, card)
 
 
 def version(root: Path = ROOT) -> str:
@@ -159,8 +157,8 @@ def version(root: Path = ROOT) -> str:
 SHOWN = 6  # figures of a file that the page has; the JSON beside it has all
 HEAD = """# Weights
 
-Nothing is pretrained but the speaker network. Files are safetensors beside a JSON with configuration and all figures; reading them runs
-no code. `python -m research sculpt` makes the heads again, bit for bit. The engine says where a file differs from `SHA256SUMS`.
+What names no other source is trained here. Files are safetensors, in halves, beside a JSON with configuration and all figures; reading them
+runs no code. `python -m research sculpt` makes the heads again, bit for bit. The engine says where a file differs from `SHA256SUMS`.
 
 | file | what | MB | steps | commit | figures |
 |---|---|---|---|---|---|
@@ -178,7 +176,6 @@ TAIL = """
 - LJSpeech excerpts: 0.3 hours, public domain
 - speechocean762 excerpts, Mandarin-native speakers of English: 0.6 hours, free for any use
 - AN4 and LibriVox samples: 0.03 hours, any purpose, public domain
-- synthetic voices of flite and espeak-ng: 1.0 hour, free licences
 
 Phones of recordings are pocketsphinx alignments. Ten LibriSpeech test-other speakers (533 367 3331 3080 3005 2609 2414 2033 1998 1688) train
 nothing and give the figures above; those of the distilled model and the judge are of validation voices. Progress was watched on the ten too,
@@ -191,12 +188,13 @@ blinks and looks were set by hand beside those of 13. No network was trained on 
 ```
 python -m thunder_core.train corpus FOLDER…        # folders with sounds, transcripts.tsv, alignments.tsv
 python -m research train speaker resemblyzer/pretrained.pt
-python -m research train encoder --start weights --steps {encoder} --rate 5e-4
+python -m research train encoder --adopt model.bin --whisper 3 --steps 1500
+python -m research train --seed 2 encoder --adopt model.bin --whisper 3 --start weights --steps {encoder} --rate 6e-4
 python -m research train calibrate DATA            # optional: the constants are in the repository
-python -m thunder_core.train hear --same-units
+python -m thunder_core.train hear
 python -m thunder_core.train animate
-python -m thunder_core.train denoiser --start weights --steps 1000 --rate 5e-4
-python -m thunder_core.train m2s --start weights --steps {m2s} --rate 5e-4
+python -m thunder_core.train m2s --start EARLIER --steps {m2s} --rate 5e-4
+python -m thunder_core.train denoiser --start EARLIER --steps 4000 --rate 5e-4
 python -m thunder_core.train denoiser --m2s mouth --start weights --steps {denoiser} --rate 4e-4
 python -m research train vocoder --steps {vocoder}
 python -m thunder_core.train distil --lines 800 --steps {distilled}
@@ -206,8 +204,9 @@ python -m thunder_core.train graphs
 python -m thunder_core.train card
 ```
 
-Encoder, m2s and denoiser, each by `torchrun --nproc-per-node 2 -m -- … --threads 1`, started from earlier weights (6000, 4380 and 17,020 steps), the denoiser
-this time without synthetic voices.
+`model.bin` is Whisper base as CTranslate2 stores it (sha256 d01c3014881c9c6f…; MIT, `LICENSE-whisper`): its filter banks, convolutions and first
+three layers stay as they are. EARLIER has the weights before it, of which mesh-to-speech (4620 steps) and the diffusion model (18,320) keep
+what does not depend on the encoder.
 """  # noqa: E501
 
 
