@@ -137,7 +137,7 @@ def against_lines(folder: Path, earlier: Path, clips: Sequence[LipClip]) -> list
 
     now, before = ([read(of, clip) for clip in clips] for of in (folder, earlier))
     seconds = [clip.frames for clip in clips]
-    lines = [f"over {earlier}, paired over clips, with 90 % intervals:"]
+    lines = [f"over {earlier.name}, paired over clips, with 90 % intervals:"]
     for system in now[0]:
         parts = []
         for what in now[0][system]:

@@ -528,7 +528,9 @@ def test_what_the_pages_and_the_makefile_tell_people_to_run_is_every_stage():
     """Each of these is run by `trained`, but for those that are tested elsewhere."""
     names = {words[0] for words in documented()}
     assert names == {*STAGES, *RESEARCH}
-    chain = "corpus hear animate m2s vocoder denoiser denoiser distil takes judge graphs card".split()
+    chain = (
+        "corpus hear animate m2s vocoder denoiser denoiser distil takes judge graphs card".split()
+    )
     assert [words[0] for words in documented()][: len(chain)] == chain
 
 
@@ -615,9 +617,7 @@ def test_the_page_of_own_weights_says_what_was_copied_and_what_was_learned(train
         reversed(line.split())
         for line in (ROOT / "weights/SHA256SUMS").read_text().splitlines()[1:]
     )
-    copied = ", ".join(
-        f"`{n}` ({sums[f'{n}.safetensors'][:16]}…)" for n in ("encoder", "speaker")
-    )
+    copied = ", ".join(f"`{n}` ({sums[f'{n}.safetensors'][:16]}…)" for n in ("encoder", "speaker"))
     assert f"Copied from the weights that ship, with sha256: {copied}." in page
     assert "Speakers that train: 1; validation and test: bob" in page and "LibriSpeech" not in page
 

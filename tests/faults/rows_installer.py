@@ -233,6 +233,6 @@ ROWS = [
             slow=megabytes
             == 150,  # where Python itself may fail with an error that names no memory
         )
-        for megabytes in (20, 150, 300, 400)
+        for megabytes in (20, 150, 250, 300)
     ),
 ]

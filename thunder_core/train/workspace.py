@@ -191,7 +191,7 @@ blinks and looks were set by hand beside those of 13. No network was trained on 
 python -m thunder_core.train corpus FOLDER…        # folders with sounds, transcripts.tsv, alignments.tsv
 python -m research train speaker resemblyzer/pretrained.pt
 python -m research train encoder --adopt model.bin --whisper 3 --steps 1500
-python -m research train --seed 2 encoder --adopt model.bin --whisper 3 --start weights --steps {encoder} --rate 6e-4
+python -m research train --seed 2 encoder --adopt model.bin --whisper 3 --start weights --steps 550 --rate 6e-4
 python -m research train calibrate DATA            # optional: the constants are in the repository
 python -m thunder_core.train hear
 python -m thunder_core.train animate
@@ -263,9 +263,7 @@ def write_card(weights: Path) -> Path:
         )
     kernels = json.loads(KERNELS.read_text())
     left_out = {name: kernels["figures"][f"{name}_r_left_out"] for name in ("opening", "width")}
-    of_stages = {
-        k: steps.get(k, "") for k in ("encoder", "m2s", "judge", "vocoder", "denoiser", "distilled")
-    }
+    of_stages = {k: steps.get(k, "") for k in ("m2s", "judge", "vocoder", "denoiser", "distilled")}
     tail = TAIL.format(
         count=count_constants(), fitted_on=kernels["fitted_on"], **left_out, **of_stages
     )
