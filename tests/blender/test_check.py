@@ -115,14 +115,16 @@ def test_an_open_closure_is_found_gone_to_and_closed_with_few_keys(blender, own)
 
 
 def closures_of(scene):
-    """Scene frames on which the lips are pressed together."""
+    """Scene frames on which the lips are pressed together, those far from others first."""
     values = fcurves.read(curve_of(scene, "mouthPressLeft"))["co"]
     peaks = [
         n
         for n in range(1, len(values) - 1)
         if values[n, 1] >= max(0.15, values[n - 1, 1], values[n + 1, 1])
     ]
-    return [round(values[n, 0]) for n in peaks if 12 < values[n, 0] < values[-1, 0] - 20]
+    frames = [round(values[n, 0]) for n in peaks]
+    inside = [frame for frame in frames if 12 < frame < values[-1, 0] - 20]
+    return sorted(inside, key=lambda at: -min(abs(at - each) for each in frames if each != at))
 
 
 def test_what_is_ignored_stays_out_of_the_list_in_the_file_too(blender, own, tmp_path):
