@@ -38,6 +38,8 @@ COMMANDS = {
     "lips": "lips --data {thunder_data} --out {scratch}",
     "lips_other_plan": "lips --data {thunder_data} --out {scratch} --other-plan "
     "--results research/results/lips_other_plan.txt",
+    "lips_grid": "lips --data {thunder_data} --out {scratch} --split grid --takes 4 "
+    "--results research/results/lips_grid.txt",
     "habits": "habits --data {thunder_data} --kept {scratch} --solved {scratch}",
     "articulation": "articulation --data {thunder_data} --takes {scratch}",
     "commit": "commit --data {thunder_data} --takes {scratch}",
