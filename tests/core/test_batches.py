@@ -181,6 +181,45 @@ def test_plain_sampling_uses_the_distilled_model_whose_steps_may_end_at_any_nois
     assert np.allclose(sample(lambda x, step: point, seeded_noise([1, 2], 6, 3), steps), point)
 
 
+@pytest.mark.parametrize("styled, guidance, is_kept, is_guided, is_plain", [
+    (True, 1.0, False, False, True), (False, 1.0, False, False, False),
+    (True, 1.5, False, False, False), (True, 1.0, True, False, False),
+    (True, 1.0, False, True, False),
+])  # fmt: skip
+def test_sampling_is_plain_in_a_style_without_guidance_and_kept_parts(
+    engine, sample, monkeypatch, styled, guidance, is_kept, is_guided, is_plain
+):
+    thunder, seen = engine.thunder, []
+
+    def select(effort, plain):
+        seen.append(plain)
+        raise Cancelled("seen")
+
+    monkeypatch.setattr(thunder, "select_sampler", select)
+    voice = engine.analyse(Speech(sample.samples[:RATE]))
+    style = Direction().vector()[None] if styled else None
+    count = thunder.columns.count
+    kept = (
+        system.Inpainting(np.zeros((25, count), np.float32), np.zeros((25, count), bool))
+        if is_kept
+        else None
+    )
+    with pytest.raises(Cancelled):
+        thunder.perform(
+            voice, [system.Performance(1, style)], NORMAL, guidance, lambda done: None, kept,
+            (lambda x, a, b: x) if is_guided else None,
+        )  # fmt: skip
+    assert seen == [is_plain]
+
+
+def test_a_part_of_a_voice_has_two_units_and_two_rows_of_phones_a_frame(engine, sample):
+    voice = engine.analyse(Speech(sample.samples[: 4 * RATE]))
+    part = voice.part(10, 40)
+    assert part.frames == len(part.features) == 30
+    for name in ("units", "logits"):
+        assert np.array_equal(getattr(part, name), getattr(voice, name)[20:80]), name
+
+
 def test_a_take_says_its_quality_and_is_about_the_same_at_each(takes, engine, sample):
     curves = {q: np.stack([take.opening for take in takes[q]]) for q in takes}
 

@@ -17,7 +17,7 @@ from research.train.systems import _pairs, build_learner, Labels, REFERENCE
 from thunder_core.direction import DIRECTION_NAMES
 from thunder_core.engine.network import SHIPPED
 from thunder_core.engine.speech.encoder import SILENCE
-from thunder_core.events import LIPS
+from thunder_core.events import EVENTS, LIPS
 from thunder_core.face.head import load_head
 from thunder_core.networks.denoiser import noisy
 from thunder_core.networks.speech import MeshToSpeech, MeshToSpeechConfig
@@ -476,12 +476,13 @@ def test_the_distilled_model_learns_the_take_and_on_the_way_there_a_tenth_as_muc
         (10, 2, 10),
     ):  # the folder is there the next time
         model, figures = distil.distil(
-            motions, head, denoiser, runs, Schedule(steps=steps, seed=5), lines_asked
+            motions, head, denoiser, runs, Schedule(steps=steps, seed=5), lines_asked, "cpu:0"
         )
+        assert fitted["device"] == "cpu:0"
         rows, watched = motions.of("train", listening=True), motions.watched_rows()
         assert asked[-2:] == [
-            (rows, used, 5, runs / "lines.npz", "cpu"),
-            (watched, min(64, used), 0, runs / "watched.npz", "cpu"),
+            (rows, used, 5, runs / "lines.npz", "cpu:0"),
+            (watched, min(64, used), 0, runs / "watched.npz", "cpu:0"),
         ]
     assert (model.config.steps, model.config.least_noise) == (4, 0.3)
     assert all(p.requires_grad for p in model.parameters()) and fitted["validate_every"] == 100
@@ -548,6 +549,22 @@ def test_only_planned_axes_of_rows_with_a_plan_are_jittered():
     changed = (jitter_planned_axes(style, shown) != style)[:, 0].numpy()
     planned = np.isin(DIRECTION_NAMES, ("brows", "eyes"))
     assert (changed == shown.numpy()[:, None] & planned).all()
+
+
+@pytest.mark.parametrize("is_shown", [True, False])
+def test_a_style_is_noisy_where_a_crop_s_plan_is_shown(motions, denoiser, monkeypatch, is_shown):
+    def hide(count, rng):
+        return np.full((count, 1, len(EVENTS)), not is_shown)
+
+    monkeypatch.setattr(of_denoiser, "draw_hidden_events", hide)
+    batches = SpeechBatches(motions, motions.of("train", 4), 4, 30, mel=False)
+    item = batches(np.random.default_rng(1))
+    loss = DenoiserLoss(load_head(), denoiser, batches, None, "cpu")
+    given = watch(denoiser, monkeypatch)
+    loss(Performer(denoiser), item, np.random.default_rng(0))
+    known = item["direction"].nan_to_num()
+    assert (given[-1]["style"] != known).any(2).all() == is_shown
+    assert torch.equal(given[-1]["style"], known) != is_shown
 
 
 def test_labels_are_where_their_sound_is_at_any_speed(monkeypatch):
