@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from research.faces.calibrate import aligned_phones
+from research.faces.calibrate import phones_of
 from research.faces.lip_clips import (
     clip_lines,
     comparison_lines,
@@ -108,14 +108,13 @@ def teacher_motion(
     )
 
 
-def noise_share(engine: Engine, clip: LipClip, takes: int) -> float:
+def noise_share(engine: Engine, margins: Lips, clip: LipClip, takes: int) -> float:
     """Share of the variance of a clip's openings that noise alone makes: between takes of one
     plan, in the usual direction."""
     voice = engine.analyse(sound_of(clip.samples, RATE, clip.name))
     style = Direction().vector()[None]
     asked = [thunder.Performance(seed, style, (1, 0.0)) for seed in range(1, takes + 1)]
     motions = engine.thunder.perform(voice, asked, NORMAL, 1.0, no_progress)
-    margins = Lips.of(engine.head)
     gaps = np.array([margins.beyond_rest(motion) for motion in motions])
     return float(gaps.var(0, ddof=1).mean() / gaps.var(ddof=1))
 
@@ -174,12 +173,11 @@ def run(args: Namespace) -> None:
         setattr(thunder, "plan_lips", lambda *of: np.full_like(plan_lips(*of), np.nan))
     margins, encoder = Lips.of(engine.head), engine.thunder.encoder
     bar = fit_bar(fit, {clip.name: hear(encoder, clip)[0] for clip in fit})
+    phones_by_clip = phones_of(fit)  # of the other split too, which is in the same folders
     spoken = {
-        clip.name: occupancy(phones, clip.frames)
-        for folder in {clip.folder for clip in (*fit, *check)}
-        for phones_of in (aligned_phones(folder) if folder.name != "grid" else {},)
+        clip.name: occupancy(phones_by_clip[clip.name], clip.frames)
         for clip in (*fit, *check)
-        if (phones := phones_of.get(clip.name)) is not None and clip.folder == folder
+        if clip.name in phones_by_clip
     }
     phone_bar = fit_bar([clip for clip in fit if clip.name in spoken], spoken)
     rows: Rows = {
@@ -241,7 +239,7 @@ def run(args: Namespace) -> None:
         rows["aligned phones, ridge"][clip.name] = (
             {} if said is None else figures(clip, *(phone_bar(said, what)[None] for what in CURVES))
         )
-        noise.append(noise_share(engine, clip, args.takes))
+        noise.append(noise_share(engine, margins, clip, args.takes))
         for name, (opening, width) in curves.items():
             rows[name][clip.name] = figures(clip, opening, width)
         seen = np.nan_to_num(clip.opening, nan=np.nanmedian(clip.opening))

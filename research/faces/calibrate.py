@@ -90,6 +90,15 @@ def aligned_phones(lips: Path) -> dict[str, np.ndarray]:
     return phones
 
 
+def phones_of(clips: Sequence[LipClip]) -> dict[str, np.ndarray]:
+    """`aligned_phones` of all folders that clips are in."""
+    return {
+        name: labels
+        for folder in {clip.folder for clip in clips}
+        for name, labels in aligned_phones(folder).items()
+    }
+
+
 @dataclass(frozen=True)
 class Version:
     """One copy of a clip's sound: features [T, d], and the measured curves [T] at the same
@@ -141,12 +150,7 @@ def hear_clips(
     clips: Sequence[LipClip], encoder: SpeechEncoder, fitted: Sequence[str], seed: int = 1
 ) -> dict[str, Clip]:
     """Clips by name, those of `fitted` with the copies that the map is fitted to."""
-    heard, rng = {}, np.random.default_rng(seed)
-    phones = {
-        name: labels
-        for folder in {clip.folder for clip in clips}
-        for name, labels in aligned_phones(folder).items()
-    }
+    heard, rng, phones = {}, np.random.default_rng(seed), phones_of(clips)
     for clip in clips:
         sound, frames = torch.from_numpy(clip.samples), clip.frames
         curves = {what: clip.curve(what) for what in CURVES if clip.curve(what) is not None}

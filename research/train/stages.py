@@ -56,7 +56,10 @@ def _encoder(workspace: Workspace, args: Namespace) -> dict:
     network, figures = train_encoder(corpus, folder, schedule, adopted, workspace.device, start)
     what, data = "speech encoder, frame-wise phones", "corpus, training voices"
     if network.config.is_whisper:
-        what = f"layers {args.whisper} of a Whisper (OpenAI, MIT), with what reads phones of them"
+        layers = network.config.body["encoder_layers"]
+        what = (
+            f"the first {layers} layers of a Whisper (OpenAI, MIT), and what reads phones of them"
+        )
     workspace.export(
         "encoder",
         network.state_dict(),

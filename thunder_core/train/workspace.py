@@ -159,7 +159,7 @@ def version(root: Path = ROOT) -> str:
 SHOWN = 6  # figures of a file that the page has; the JSON beside it has all
 HEAD = """# Weights
 
-What names no other source is trained here. Files are safetensors, in halves, beside a JSON with configuration and all figures; reading them
+Networks are trained here unless their row names another source. Files are safetensors, in halves, beside a JSON with configuration and all figures; reading them
 runs no code. `python -m research sculpt` makes the heads again, bit for bit. The engine says where a file differs from `SHA256SUMS`.
 
 | file | what | MB | steps | commit | figures |
@@ -200,7 +200,7 @@ python -m thunder_core.train denoiser --start EARLIER --steps 4000 --rate 5e-4  
 python -m thunder_core.train --seed 2 denoiser --start weights --steps 2600 --rate 5e-4
 python -m thunder_core.train denoiser --m2s mouth --start weights --steps {denoiser} --rate 4e-4
 python -m research train vocoder --start EARLIER --steps {vocoder} --rate 5e-4
-python -m thunder_core.train distil --lines 800 --steps {distilled}
+python -m thunder_core.train distil --lines 640 --steps {distilled}
 python -m thunder_core.train takes --clips 90      # of EARLIER, as the next one: the judge got the new map alone
 python -m thunder_core.train judge --steps {judge}
 python -m thunder_core.train graphs
@@ -208,7 +208,7 @@ python -m thunder_core.train card
 ```
 
 `model.bin` is Whisper base as CTranslate2 stores it (sha256 d01c3014881c9c6f…; MIT, `LICENSE-whisper`): its filter banks, convolutions and first
-three layers stay as they are. EARLIER has the weights before it, of which mesh-to-speech (4620 steps), the diffusion model (18,320) and the
+three layers stay as they are. Its second run, and `denoiser --m2s mouth`, by `torchrun --nproc-per-node 2 -m -- … --threads 1`. EARLIER has the weights before it, of which mesh-to-speech (4620 steps), the diffusion model (18,320) and the
 vocoder (2200) keep what does not depend on the encoder. In the first 1500 steps of the diffusion model the plan of lips was hidden from a fifth of
 the rows instead of half, and told them how words vary.
 """  # noqa: E501
