@@ -308,7 +308,7 @@ def _follow_on_springs(target: np.ndarray, rate: float, hertz: float) -> np.ndar
     on the first."""
     kept, first = float(np.exp(-rate / hertz)), target[:1]
     moved = target - first
-    for column in moved.T:  # numbers of Python's own, a tenth of the time of short arrays
+    for column in moved.T:  # Python floats take a tenth of the time of short arrays
         once = twice = 0.0
         for at, value in enumerate(column.tolist()):  # two low-passes of first order
             once = kept * once + (1 - kept) * value
