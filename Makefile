@@ -18,7 +18,7 @@
 #   make mutations     whether tests notice COUNT=150 changed operators, numbers and arguments of thunder_core, drawn by SEED:
 #                      research/results/mutations_SEED.txt; half an hour, and it goes on where it was stopped
 #   make train-smoke   every stage of training, a step each, on a corpus made for it (a minute)
-#   make retrain       diffusion model, mesh-to-speech, distilled model and score on new performances of SPEECH="folder …", into TRAINED/weights;
+#   make retrain       diffusion model, mesh-to-speech and distilled model on new performances of SPEECH="folder …", into TRAINED/weights;
 #                      a run that was stopped goes on; CORES=2 trains in that many processes (docs/training.md)
 #   make engine        only the engine's environment, as users have it, without torch
 #   make develop       the same with what training and the benches need
@@ -48,7 +48,6 @@ CORES ?=
 PLATFORMS ?=
 DENOISER_STEPS ?= 4200
 M2S_STEPS ?= 4000
-JUDGE_STEPS ?= 600
 DISTIL_STEPS ?= 1200
 TOGETHER_STEPS ?= 1000
 KILLS ?= 200
@@ -164,7 +163,7 @@ retrain:
 	if [ -n "$(CORES)" ]; then launch="-m torch.distributed.run --nproc-per-node $(CORES) -m --" threads="--threads 1"; fi && \
 	stage denoiser --steps $(DENOISER_STEPS) && stage m2s --steps $(M2S_STEPS) && \
 	stage denoiser --m2s mouth --start "$(TRAINED)/weights" --steps $(TOGETHER_STEPS) --rate 4e-4 && \
-	launch=-m threads= && stage distil --steps $(DISTIL_STEPS) && stage takes && stage judge --steps $(JUDGE_STEPS) && stage graphs && stage card
+	launch=-m threads= && stage distil --steps $(DISTIL_STEPS) && stage graphs && stage card
 
 engine:
 	@setup/python.sh environment.py engine

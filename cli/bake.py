@@ -31,7 +31,7 @@ from ..scene.host import compat, jobs
 from ..scene.takes import dialogue, generation, picture, take_list, transcript, turns
 from ..scene.takes.commit import committing
 from ..scene.takes.direction.asking import all_presets
-from ..scene.takes.provenance import first_seed, role_of, Sampling
+from ..scene.takes.provenance import first_seed, grade_of, role_of, Sampling
 from ..scene.voice import strip, voice_cache
 from ..thunder_core import channels, files, subtitles
 from ..thunder_core.animation import motion_file
@@ -465,7 +465,7 @@ def _report_takes(performances: list, entries: list) -> dict:
                 "name": entry.name,
                 "seed": take.seed,
                 "score": round_score(take.score),
-                "heard": round_score(take.heard),
+                **report_verdict(entry),
                 "action": entry.action.name,
                 **_report_direction(take, entry.words),
             }
@@ -526,6 +526,12 @@ def silence(seconds: float) -> str:
             f"some space"
         ) from error
     return path
+
+
+def report_verdict(entry) -> dict:
+    """The grade of a take and its reason as reports have them; {} of a face that does not speak."""
+    grade = grade_of(entry)
+    return {} if grade is None else {"grade": grade.name, "why": grade.reason}
 
 
 def round_score(score: float) -> float | None:

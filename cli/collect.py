@@ -51,7 +51,7 @@ def collect(
                 "action": entry.action.name,
                 "head": rig.mesh.name,
             }
-            | {key: row[key] for key in ("seed", "score", "heard", "words") if key in row}
+            | {key: row[key] for key in ("seed", "score", "words") if key in row}
             for entry, row in entries
         ]
         if rig.mesh.name not in heads and entries:  # a head shows the best take of its first line

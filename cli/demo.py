@@ -24,7 +24,7 @@ from ..scene.host import jobs
 from ..scene.media import studio
 from ..scene.review import listening
 from ..scene.takes import generation, take_list, transcript
-from ..scene.takes.provenance import Sampling
+from ..scene.takes.provenance import grade_of, Sampling
 from ..scene.voice import strip
 from ..thunder_core import files, shipped
 from ..thunder_core.batch import settings
@@ -210,7 +210,7 @@ def generate(
     for take, entry in zip(sampled, scene.thunder.takes):
         say(
             f"          {entry.name:<8s} lip-sync {take_list.points(take.score):>3}  "
-            f"seed {take.seed}"
+            f"{take_list.verdict(entry, grade_of(entry)):<5s}  seed {take.seed}"
         )
     best = scene.thunder.takes[0]
     scene.frame_end = best.last + best.lead_out

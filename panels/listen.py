@@ -131,9 +131,12 @@ class THUNDER_PT_listen(Tab, bpy.types.Panel):
         row = layout.row(align=True)
         if grade is not None:
             row.label(text="", icon=grade.icon)
-            text = f"{grade.text.capitalize()}, {text}"
+            text = grade.name.capitalize()
         row.label(text=text + " …" * live_score.live.is_running)
+        row.popover("THUNDER_PT_score", text="", icon="QUESTION")
         row.prop(context.scene.thunder, "live_score", text="", icon="FILE_REFRESH")
+        if grade is not None and grade.reason:
+            wrapped_label(layout, grade.reason, context)
         why = "" if known else live_score.why_none(rig)
         if why:
             wrapped_label(layout, why, context)

@@ -6,10 +6,13 @@ import textwrap
 
 import bpy
 
+from ..scene.heads import head
 from ..scene.media import grid
 from ..scene.review import live_score
 from ..scene.takes import browsing, provenance, take_list, transcript
 from ..scene.voice import fingerprint
+from ..thunder_core import grades
+from ..thunder_core.errors import attempt
 from .tab import buttons, grey, Tab, tune, wrapped_label
 
 # Widths are in buttons: one is as wide as an icon button.
@@ -21,12 +24,12 @@ _KINDS = {
     "CAPTURED": "CAMERA_DATA",
 }
 TILE = 0.8  # width of an icon without the gap around it
-NUMBER = 1.5  # width of a score
+VERDICT = 2.4  # width of a grade
 NAME = (0.3, 0.3)  # width of a name: fixed part, and per letter
 LETTERS = 2.3  # of words, in the width of a button
-BESIDE = 11.6  # width of what a row has besides name and words
+BESIDE = 10.5  # width of what a row has besides name and words
 ROWS = 8  # rows of the list; with more takes it has a scroll bar
-AROUND_WORDS = 5.8  # width of what stands beside the words of the shown take
+AROUND_WORDS = 6.8  # width of what stands beside the words of the shown take
 WANTED = "This voice is hard to understand: enter its words above and generate again"
 # what rows need to know of the whole list; filled in filter_items, which Blender calls first
 _drawn: dict = {}
@@ -42,16 +45,15 @@ class THUNDER_UL_takes(bpy.types.UIList):
             row.alert = True
             row.label(text=f"{item.name} was deleted", icon="ERROR")
             return
-        mark = mark_of(item)
+        mark, grade = mark_of(item), provenance.grade_of(item)
         icons = browsing.icons(item)
         picture = tune(row.row(align=True), scale_x=TILE)
         for tile in icons or (0,) * browsing.TILES:
             picture.label(text="", icon="NONE" if tile else "BLANK1", icon_value=tile)
-        points = take_list.points_of(item) if take_list.speaks(item) else "–"
-        numbers = tune(row.row(align=True), active=not provenance.has_old_score(item))
-        for text in (points, take_list.heard_text(item)):
-            tune(numbers.row(align=True), ui_units_x=NUMBER, alignment="RIGHT").label(text=text)
-        row.separator(factor=0.5)
+        verdict = tune(row.row(align=True), active=not provenance.has_old_score(item))
+        verdict.ui_units_x = VERDICT
+        verdict.alert = grade is not None and grade.name == grades.POOR
+        verdict.label(text=take_list.verdict(item, grade))
         name = row.row(align=True)
         name.prop(item, "name", text="", emboss=False)
         if item.words:
@@ -102,13 +104,9 @@ def draw_words(layout, words: str, context):
 
 
 def mark_of(item) -> str:
-    """Icon for a take's most important state: voice changed, lips to check, edited, noted, or
-    how it was made."""
+    """Icon for a take's most important state: voice changed, edited, noted, or how it was made."""
     if item.as_pointer() in _drawn.get("stale", ()):
         return "FILE_REFRESH"
-    # good takes get no icon: more room for words
-    if (grade := provenance.grade_of(item)) is not None and grade.frame is not None:
-        return grade.icon
     if browsing.watch.is_edited(item):
         return "GREASEPENCIL"
     return "TEXT" if item.note else _KINDS.get(item.kind, "BLANK1")
@@ -119,7 +117,29 @@ def draw_header(layout):
     row = tune(layout.row(align=True), scale_y=0.6, active=False)
     row.label(text="", icon="BLANK1")
     tune(row.row(align=True), ui_units_x=TILE * browsing.TILES).label(text="Face")
-    row.label(text="Lip-Sync · Heard")
+    row.label(text="Lip-Sync")
+
+
+class THUNDER_PT_score(bpy.types.Panel):
+    """Points of the animation on the head, and of what they are the sum"""
+
+    bl_label = "Why This Score?"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "HEADER"
+    bl_ui_units_x = 11
+
+    def draw(self, context):
+        layout = self.layout
+        rig, _ = attempt(head.find, context.scene, context.object)
+        score = None if rig is None else live_score.shown_score(context.scene, rig)
+        if score is None or not score.is_known:
+            layout.label(text="Not scored yet")
+            return
+        layout.label(text=f"{score.text} of 100")
+        column = layout.column(align=True)
+        for name, said in grades.PARTS.items():
+            if name in score.parts:
+                column.progress(text=said, factor=score.parts[name])
 
 
 class THUNDER_MT_takes(bpy.types.Menu):
@@ -213,8 +233,12 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
     def _shown(self, layout, entry, context):
         row = layout.row(align=True)
         draw_words(row, "" if entry is None else entry.words, context)
+        row.popover("THUNDER_PT_score", text="", icon="QUESTION")
         row.operator("thunder.delete_take", text="", icon="TRASH")
         row.popover("THUNDER_PT_note", text="", icon="TEXT")
+        grade = None if entry is None else provenance.grade_of(entry)
+        if grade is not None and grade.reason:
+            wrapped_label(layout, grade.reason, context)
 
     def _transcript(self, layout, context, voice):
         """For a voice that is hard to understand: a request for its words."""

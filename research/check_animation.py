@@ -29,8 +29,8 @@ from research.faces.real_faces import solve_folder
 from research.harness import add_shared, report, results_file, usual_direction
 from research.train.facegood import facegood_motion
 from research.viseme_tool import key_visemes, LABELS_PER_SECOND
-from thunder_core.engine.check import find, MouthCurves, Tolerance
-from thunder_core.engine.engine import Engine, NEUTRAL_TAKE
+from thunder_core.engine.check import find, find_demands, MouthCurves, Tolerance
+from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import phone_index, softmax
 from thunder_core.engine.speech.transcript import closures_and_words
@@ -60,7 +60,6 @@ class Line:
     group: str
     name: str
     mouth: MouthCurves
-    expected: MouthCurves
     voice: VoiceFeatures
     bilabials: Sequence[tuple[float, float]] = ()
     words: Sequence[tuple[float, float]] = ()
@@ -81,13 +80,10 @@ class Line:
                 if a * FPS >= start and b * FPS <= end
             ]
 
-        curves = [
-            MouthCurves(each.gap[start:end], each.width[start:end])
-            for each in (self.mouth, self.expected)
-        ]
+        mouth = MouthCurves(self.mouth.gap[start:end], self.mouth.width[start:end])
         seen = None if self.seen is None else self.seen[start:end]
         return replace(
-            self, mouth=curves[0], expected=curves[1], voice=self.voice.part(start, end), seen=seen,
+            self, mouth=mouth, voice=self.voice.part(start, end), seen=seen,
             bilabials=inside(self.bilabials), words=inside(self.words),
         )  # fmt: skip
 
@@ -99,7 +95,7 @@ class Line:
 
     def check(self, mouth: MouthCurves, tolerance: Tolerance) -> list[Finding]:
         """The findings on a mouth in this line, without frames that show no face."""
-        found = find(mouth, self.expected, self.voice, tolerance, self.text)
+        found = find(mouth, self.voice, tolerance, *find_demands(self.voice, self.text))
         if self.seen is None:
             return found
         return [
@@ -115,7 +111,7 @@ class Reader:
     def __init__(self, args: Namespace):
         self.engine, self.args = Engine.load(args.weights), args
         self.channels = list(self.engine.head.expression_names)
-        self.known: dict[str, tuple[VoiceFeatures, MouthCurves]] = {}
+        self.known: dict[str, VoiceFeatures] = {}
 
     def curves(self, motion: Motion) -> MouthCurves:
         """Gap and width of a motion."""
@@ -124,16 +120,10 @@ class Reader:
     def line(self, group: str, name: str, speech: Speech, motion: Motion, **about) -> Line:
         """A whole line, as long as the shorter of sound and motion."""
         if name not in self.known:
-            voice = self.engine.analyse(speech)
-            self.known[name] = (
-                voice,
-                self.curves(self.engine.thunder.expect(voice, [NEUTRAL_TAKE])[0]),
-            )
-        voice, expected = self.known[name]
+            self.known[name] = self.engine.analyse(speech)
+        voice = self.known[name]
         frames = min(motion.frames, voice.frames)
-        return replace(
-            Line(group, name, self.curves(motion), expected, voice, **about).part(0, frames)
-        )
+        return Line(group, name, self.curves(motion), voice, **about).part(0, frames)
 
     def people_and_takes(self, clips: Sequence[LipClip], part: str) -> Iterator[Line]:
         """Tracked people, takes of their voices, and what a viseme tool keys for them."""

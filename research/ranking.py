@@ -1,23 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measures how well the lip-sync score orders usable takes, and separates spoiled takes from them.
+"""Measures how well the lip-sync score orders usable takes, tells spoiled takes from them, and
+grades both.
 
-`python -m research ranking --cache CACHE [--data DATA] [--split test]`; CACHE is a training cache,
-DATA a folder with `lips/`.
+`python -m research ranking --data DATA [--split test]`; DATA is a folder with `lips/`, `grid/` and
+`speech/`. Five minutes for each split on two cores.
 
-Order: 16 takes of every line at *Spread* .5, whose lips are compared with the teacher's performance
-of the same sound in the take's direction, as large as the take is (`train.judge.lip_error`),
-without the take's stresses and with them; Spearman of score and error within a line, and what the
-best by score gains against the average take and the best possible choice. Real lips: the same
-takes' r with the measured mouths of DATA's split `check`, at the best lag, of five sets of seeds.
-The yardstick is the correlation of a take's opening with a linear map's prediction from the speech
-features; mesh2speech is the evidence that mesh-to-speech reads off a take for the sound's units.
-Spoiled takes: AUC of the score against that of the same takes late, early, damped … To stdout and,
-with a cache, research/results/ranking.txt. Without a cache the shipped sample's takes are spoiled
-and the table is only printed.
+Order: 16 takes of every line at *Spread* .5 in readings of their own, r of their opening with the
+measured mouth at the best lag; five sets of seeds of the clips of `check`. Spoiled takes: AUC of
+the score against that of the same takes late, early, damped … of recordings of the split's voices,
+the first of each line as asked, and of takes that were asked to be smaller or larger. Grades: of
+the same. Every table is shown with mesh-to-speech's part of the score and without it. To stdout
+and research/results/ranking.txt.
 
-Grades: `--grades` alone, with DATA's `speech/`, how takes of recordings of the split are graded
-(`thunder_core.grades`) as they are and with faults planted in them. To stdout and
-research/results/grades.txt.
+`--fit` prints the weights of the parts (`engine.scorer.WEIGHTS`) that fit best: the order of takes
+by real mouths of `fit` and of GRID, and faults planted in takes of validation voices.
 """
 
 from __future__ import annotations
@@ -26,17 +22,16 @@ import csv
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import soundfile
-import torch
 from scipy.ndimage import gaussian_filter1d
+from scipy.optimize import minimize
 from scipy.stats import spearmanr
 
-from research.corpus_lines import clips_of, LEAST_SECONDS, Line, MOST_SECONDS
-from research.faces.lip_clips import fit_length, r_at_best_lag, read_clips
+from research.corpus_lines import LEAST_SECONDS, MOST_SECONDS
+from research.faces.lip_clips import fit_length, LipClip, r_at_best_lag, read_clips, read_grid
 from research.harness import (
     add_shared,
     bootstrap,
@@ -46,283 +41,97 @@ from research.harness import (
     report,
     required,
     results_file,
-    SAMPLE,
 )
-from thunder_core.direction import Brief, Direction
+from thunder_core.direction import Brief, Direction, DIRECTION_NAMES
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.m2s import trained_mouth
-from thunder_core.engine.readings import add_stresses, reading
-from thunder_core.engine.scorer import DAMPED, shift_frames, voiced_weight
-from thunder_core.engine.speech.audio import read_sound
-from thunder_core.engine.speech.encoder import LOUDNESS, speech_features
-from thunder_core.face.lips import opening_mm
-from thunder_core.grades import CHECK, GOOD, grade_take, POOR
-from thunder_core.networks.judge import Judge
-from thunder_core.networks.speech import Mouth
+from thunder_core.engine.scorer import WEIGHTS
+from thunder_core.engine.speech.audio import read_sound, sound_of
+from thunder_core.face.lips import CLOSED_MM, opening_mm
+from thunder_core.filters import highest
+from thunder_core.grades import CHECK, GOOD, LipSyncScore, POOR
 from thunder_core.request import Request
-from thunder_core.train.corpus import Corpus, split_of
-from thunder_core.train.judge import allowed_scale, energy_of, lip_error, size_of, without_closures
-from thunder_core.train.sampled import teacher_mean
-from thunder_core.types import FPS, in_group, pack, RATE, SPEECH, Speech, Take, TONGUE, unpack
+from thunder_core.train.corpus import split_of
+from thunder_core.types import FPS, in_group, Motion, pack, RATE, SPEECH, Speech, Take, unpack
 
 TAKES, SPREAD, SETS = 16, 0.5, 5
-GRADED = 4  # takes of a line whose grades are counted
-WITHOUT, WITH = "without its stresses", "with its stresses"
+SPOILED = 4  # takes of a line that are spoiled
 SHIFTS = (2, 3, 5)  # frames of 40 ms
 GRADES = (GOOD, CHECK, POOR)
+AS_ASKED, READING = "as asked", "in readings of their own"
+DAMPED = "damped to 15 %"
+# what counts as a fault whose grade should be poor
 FAULTS = (
     "120 ms late", "120 ms early", "200 ms late", "200 ms early", "never closing", "stops for 1 s",
-    "stops for 2 s",
-    "stops after a half", "stops after a quarter", "still",
+    "stops for 2 s", "stops after a half", "stops after a quarter", "still",
 )  # fmt: skip
-# changes that *Energy* can request, so not faults
-ALLOWED = ("damped to 60 %", "exaggerated by half")
+ASKED = {"asked for ×.7": -1.5, "asked for ×1.4": 1.5}  # deviations of *Energy*
+# faults whose AUC weights are fitted to
+FITTED = (
+    "80 ms late", "80 ms early", "never closing", "smoothed over 80 ms", DAMPED, "half size",
+    "2.5 times as large", "mumbled", "stops for 1 s", "another sentence",
+)  # fmt: skip
+
+
+# ---- takes and how they are spoiled
+
+
+def direction(as_asked: bool = False, energy: float = 0.0) -> Brief:
+    """The usual direction, or one of another *Energy* in deviations, at SPREAD."""
+    vector = Direction().vector()
+    vector[DIRECTION_NAMES.index("energy")] = energy
+    return Brief(vector[None], SPREAD, as_asked=as_asked)
 
 
 def generate_takes(
-    engine: Engine, speech: Speech, takes: int, seed: int, spread: float, steps: int,
-    as_asked: bool = False,
-) -> list[Take]:  # fmt: skip
-    """Takes around the usual direction, in the order of their seeds. as_asked: the first is played
-    just as requested, as in a user's batch."""
-    asked = Brief(Direction().vector()[None], spread, as_asked=as_asked)
-    return sorted(
-        engine.generate(speech, Request(takes, seed, steps=steps, direction=asked)),
-        key=lambda take: take.seed,
-    )
+    engine: Engine, speech: Speech, asked: Brief, takes: int, seed: int, steps: int
+) -> list[Take]:
+    """Takes in a direction, in the order of their seeds."""
+    request = Request(takes, seed, steps=steps, direction=asked)
+    return sorted(engine.generate(speech, request), key=lambda take: take.seed)
 
 
-def yardstick(engine: Engine, speech: Speech, takes: list[Take]) -> np.ndarray:
-    """Correlation [K] of each take's opening with a linear map's prediction from the sound, where
-    there is sound."""
-    features = speech_features(
-        *engine.thunder.encoder.analyse(speech.samples), speech.samples, speech.frames
-    )
-    with torch.no_grad():
-        expected = Judge.load(engine.folder).predict(torch.from_numpy(features)[None])[0, 0].numpy()
-    loud = voiced_weight(features[:, -LOUDNESS:]) > 0
-    return np.array([np.corrcoef(take.opening[loud], expected[loud])[0, 1] for take in takes])
+def without_closures(x: np.ndarray, opening: np.ndarray) -> np.ndarray:
+    """A packed motion [T, C] that glides over closures: where lips meet between open frames."""
+    shut = (opening < CLOSED_MM) & (highest(opening, 9) > 2.0)
+    keep = np.flatnonzero(~np.convolve(shut, np.ones(5), "same").astype(bool))
+    if not shut.any() or len(keep) < 2:
+        return x
+    at = np.arange(len(x))
+    return np.stack([np.interp(at, keep, column[keep]) for column in x.T], 1)
 
 
-def evidence_of(engine: Engine, speech: Speech, takes: list[Take]) -> np.ndarray:
-    """Mean evidence [K] that mesh-to-speech reads off each take's mouth for the units of the sound,
-    nats, where there is sound."""
-    voice = engine.thunder.analyse(speech.samples, speech.frames)
-    loud = voiced_weight(voice.features[:, -LOUDNESS:]) > 0
-    return np.array([engine.scorer.read([take.motion], voice)[0][loud].mean() for take in takes])
+def spoil_motion(
+    engine: Engine, motion: Motion, other: np.ndarray, speaking: np.ndarray
+) -> dict[str, Motion]:
+    """Versions of a motion whose mouth is spoiled. other: a packed motion of another line.
+    speaking: bool [T]."""
+    x, n = pack(motion), engine.head.channels
+    mouth = np.append(in_group(engine.head.expression_names, SPEECH), [True] * 3 + [False] * 6)
+    at = np.arange(len(x))
 
+    def hold(start: int, end: int) -> np.ndarray:
+        return np.where(((at >= start) & (at < end))[:, None], x[start], x)
 
-@dataclass(frozen=True)
-class Ordered:
-    """Takes of one line, [K] each. score; yard: of `yardstick`; read: of `evidence_of`.  good: more
-    is better, minus the lip error or the r with a real mouth.  weight: of the line."""
-
-    score: np.ndarray
-    yard: np.ndarray
-    read: np.ndarray
-    good: np.ndarray
-    weight: float = 1.0
-
-
-def order_table(lines: list[Ordered], what: str) -> list[str]:
-    """Table of how well scores and the yardstick order the takes of each line."""
-    weights = np.array([line.weight for line in lines])
-
-    def mean(values: Iterable[float]) -> float:
-        return float(np.average(list(values), weights=weights))
-
-    def row(name: str, which) -> str:
-        ranks = [spearmanr(which(line), line.good).statistic for line in lines]
-        average = mean(line.good.mean() for line in lines)
-        best = mean(line.good[which(line).argmax()] for line in lines)
-        possible = mean(line.good.max() for line in lines)
-        share = (best - average) / max(1e-9, possible - average)
-        return (
-            f"{name:12s} {mean(ranks):9.2f} {np.min(ranks):7.2f} {average:9.3f} {best:9.3f} "
-            f"{possible:9.3f} {share:9.2f}"
-        )
-
-    return [
-        f"\n#### {what}: {len(lines)} lines, {len(lines[0].score)} takes of each",
-        f"{'':12s} {'Spearman':>9s} {'worst':>7s} {'average':>9s} {'its best':>9s} "
-        f"{'possible':>9s} {'of gain':>9s}",
-        row("score", lambda line: line.score),
-        row("yardstick", lambda line: line.yard),
-        row("mesh2speech", lambda line: line.read),
-    ]
-
-
-def order_by_teacher(
-    engine: Engine, corpus: Corpus, split: str, voices: int, steps: int
-) -> dict[str, list[Ordered]]:
-    """Takes of lines of unseen voices, and how far their lips are from the teacher's in each take's
-    direction, without the take's stresses and with them."""
-    lip = ~mouth_of(engine).inner
-    result = {WITHOUT: [], WITH: []}
-    channels = list(engine.head.expression_names)
-    before = None
-    for number, clip in enumerate(clips_of(corpus, split, voices)):
-        line = Line.of(corpus, clip, engine)
-        takes = generate_takes(engine, line.speech, TAKES, number * TAKES, SPREAD, steps)
-        voice = engine.thunder.analyse(line.speech.samples, line.speech.frames)
-        vectors = [reading(Direction().vector()[None], take.seed, SPREAD)[0] for take in takes]
-        directions = {
-            WITHOUT: [v[None] for v in vectors],
-            WITH: [
-                add_stresses(v[None], take.seed, SPREAD, voice.accents)
-                for v, take in zip(vectors, takes)
-            ],
-        }
-        by = (
-            np.array([take.score.total for take in takes]),
-            yardstick(engine, line.speech, takes),
-            evidence_of(engine, line.speech, takes),
-        )
-        taken = mouth_vertices(engine, np.stack([pack(take.motion) for take in takes]))
-        loud, other = voiced_weight(voice.features[:, -LOUDNESS:]) > 0, None
-        for name, played in directions.items():
-            truth = np.stack(
-                [
-                    teacher_mean(line.phones, line.speech.samples, voice, channels, each)
-                    for each in played
-                ]
-            )
-            if other is None:  # of the first line: the same backwards
-                other = truth[:1, ::-1] if before is None else np.resize(before, truth[:1].shape)
-                before = truth[:1]
-            true, wrong = mouth_vertices(engine, truth), mouth_vertices(engine, other)
-            size = allowed_sizes(engine, taken, true, loud, vectors)
-            error = lip_error(taken[:, :, lip], true[:, :, lip], wrong[:, :, lip], size)
-            result[name].append(Ordered(*by, -error[:, loud].mean(1).numpy()))
-    return result
-
-
-def allowed_sizes(
-    engine: Engine,
-    taken: torch.Tensor,
-    true: torch.Tensor,
-    loud: torch.Tensor,
-    vectors: Sequence[np.ndarray],
-) -> torch.Tensor:
-    """Sizes [K, 1] of the teacher's lips with which takes in their directions are compared.
-    taken, true: mouths [K, T, n, 3]."""
-    sizes = size_of(
-        taken[:, :, mouth_of(engine).lips], true[:, :, mouth_of(engine).lips], loud
-    ).numpy()
-    return torch.from_numpy(
-        np.array([allowed_scale(size, energy_of(v)) for size, v in zip(sizes, vectors)], np.float32)
-    )[:, None]
-
-
-@lru_cache(maxsize=1)
-def mouth_of(engine: Engine) -> Mouth:
-    """The mouth that the engine's mesh-to-speech reads, in torch."""
-    return Mouth(trained_mouth(engine.folder) or engine.head)
-
-
-def mouth_vertices(engine: Engine, motions: np.ndarray) -> torch.Tensor:
-    """Vertices of the mouth in packed motions [K, T, C]."""
-    return mouth_of(engine).of_packed(torch.from_numpy(np.ascontiguousarray(motions, np.float32)))
-
-
-def order_by_people(
-    engine: Engine, data: Path, split: str, steps: int, as_asked: bool
-) -> list[Ordered]:
-    """Takes of clips of real speakers, and the r of their opening with the measured one: SETS of
-    each clip. as_asked: of `generate_takes`."""
-    result = []
-    for clip in read_clips(data, split):
-        speech = read_sound(clip.path)
-        for first in range(1, 1 + SETS * TAKES, TAKES):
-            takes = generate_takes(engine, speech, TAKES, first, SPREAD, steps, as_asked)
-            r = np.array(
-                [
-                    r_at_best_lag(fit_length(take.opening, clip.frames), clip.opening)
-                    for take in takes
-                ]
-            )
-            by = (
-                np.array([take.score.total for take in takes]),
-                yardstick(engine, speech, takes),
-                evidence_of(engine, speech, takes),
-            )
-            result.append(Ordered(*by, r, speech.seconds))
-    return result
-
-
-def mean_over_clips(lines: list[Ordered]) -> str:
-    """A line: Spearman of score and r, mean over clips of the mean of their sets of seeds, and its
-    interval over clips."""
-    ranks = (
-        np.array([spearmanr(line.score, line.good).statistic for line in lines])
-        .reshape(-1, SETS)
-        .mean(1)
-    )
-    low, high = bootstrap(lambda drawn: float(ranks[drawn].mean()), len(ranks), 0.9)
-    return (
-        f"Spearman of the score, mean over {len(ranks)} clips: {ranks.mean():.2f} [90 %: "
-        f"{low:.2f}, {high:.2f}]"
-    )
-
-
-def spoil_motion(engine: Engine, x: np.ndarray, other: np.ndarray) -> dict[str, np.ndarray]:
-    """Versions of a packed motion [T, C] that are spoiled, and two that are not."""
-    n, names = engine.head.channels, engine.head.expression_names
-    tongue = np.append(in_group(names, TONGUE), [False] * 9)
-    mouth = np.append(in_group(names, SPEECH), [True] * 3 + [False] * 6)
-    opening = opening_mm(unpack(x, n), engine.head)
-    made = {"as it is": x}
-    for s in SHIFTS:
-        made[f"{40 * s} ms late"], made[f"{40 * s} ms early"] = (
-            shift_frames(x, s),
-            shift_frames(x, -s),
-        )
-    made[f"damped to {DAMPED:.0%}"] = np.where(mouth, DAMPED * x, x)
-    made["two and a half times as large"] = np.where(mouth, 2.5 * x, x)
-    made["never closing"] = np.where(mouth, without_closures(x, opening), x)
-    made["smoothed over 80 ms"] = np.where(mouth, gaussian_filter1d(x, 2.0, axis=0), x)
-    made["another sentence"] = np.where(mouth, np.resize(other, x.shape), x)
-    made["right tongue, still lips"] = np.where(tongue | ~mouth, x, 0.0)
-    made["still"] = np.where(mouth, 0.0, x)
-    made[ALLOWED[0]], made[ALLOWED[1]] = np.where(mouth, 0.6 * x, x), np.where(mouth, 1.5 * x, x)
-    return {k: v.astype(np.float32) for k, v in made.items()}
-
-
-def auc(right: np.ndarray, wrong: np.ndarray) -> float:
-    """Share of pairs in which the right one scores higher, ties half."""
-    return float(
-        np.mean(right[:, None] > wrong[None]) + 0.5 * np.mean(right[:, None] == wrong[None])
-    )
-
-
-def fault_table(engine: Engine, sounds: list[Speech], takes: int, steps: int) -> list[str]:
-    """Scores of takes just as the usual direction asks, as they are and spoiled."""
-    points: dict[str, list[list[float]]] = {}  # line by line, take by take
-    before = None
-    for number, speech in enumerate(sounds):
-        line: dict[str, list[float]] = {}
-        for take in generate_takes(engine, speech, takes, number * takes, 0.0, steps):
-            x = pack(take.motion)
-            for name, y in spoil_motion(engine, x, x[::-1] if before is None else before).items():
-                line.setdefault(name, []).append(
-                    engine.score(speech, unpack(y, engine.head.channels)).total
-                )
-        before = x
-        for name, scores in line.items():
-            points.setdefault(name, []).append(scores)
-    right = np.array(points["as it is"])
-    lines = [
-        f"\n#### Spoiled takes: {len(sounds)} lines, {takes} takes of each",
-        f"{'':30s} {'mean':>6s} {'AUC':>6s} {'paired':>7s}",
-    ]
-    for name, values in points.items():
-        v = np.array(values)
-        note = "   (not a fault)" if name in ALLOWED else ""
-        lines.append(
-            f"{name:30s} {v.mean():6.1f} {auc(right.ravel(), v.ravel()):6.3f} "
-            f"{np.mean(right > v):7.3f}{note}"
-        )
-    return lines
+    made = {}
+    for frames in SHIFTS:
+        for name, by in (("late", frames), ("early", -frames)):
+            made[f"{40 * frames} ms {name}"] = x[np.clip(at - by, 0, len(x) - 1)]
+    made |= {
+        DAMPED: 0.15 * x,
+        "half size": 0.5 * x,
+        "2.5 times as large": 2.5 * x,
+        "never closing": without_closures(x, opening_mm(motion, engine.head)),
+        "smoothed over 80 ms": gaussian_filter1d(x, 2.0, axis=0),
+        "mumbled": gaussian_filter1d(0.5 * x, 1.5, axis=0),
+        "another sentence": np.resize(other, x.shape),
+        "still": 0.0 * x,
+        "stops after a half": hold(len(x) // 2, len(x)),
+        "stops after a quarter": hold(len(x) // 4, len(x)),
+    }
+    for seconds in (1, 2):
+        first = int(np.convolve(speaking, np.ones(round(seconds * FPS)), "valid").argmax())
+        made[f"stops for {seconds} s"] = hold(first, first + round(seconds * FPS))
+    return {name: unpack(np.where(mouth, y, x).astype(np.float32), n) for name, y in made.items()}
 
 
 def recordings(data: Path, split: str, count: int) -> list[Path]:
@@ -341,128 +150,233 @@ def recordings(data: Path, split: str, count: int) -> list[Path]:
     ]
 
 
-def stop_mouth(x: np.ndarray, mouth: np.ndarray, loud: np.ndarray) -> dict[str, np.ndarray]:
-    """Versions of a packed motion [T, C] whose mouth stops while somebody speaks (loud [T])."""
-
-    def hold(start: int, end: int) -> np.ndarray:
-        y = x.copy()
-        y[start:end, mouth] = x[start, mouth]
-        return y
-
-    made = {
-        f"stops after {share}": hold(len(x) // by, len(x))
-        for share, by in (("a half", 2), ("a quarter", 4))
-    }
-    for seconds in (1, 2):
-        spoken = np.convolve(loud, np.ones(round(seconds * FPS)), "valid")
-        made[f"stops for {seconds} s"] = hold(
-            int(spoken.argmax()), int(spoken.argmax()) + round(seconds * FPS)
-        )
-    return made
+# ---- scores
 
 
-def grade_table(engine: Engine, sounds: list[Speech]) -> list[str]:
-    """Grades of takes as they are (the first of each line as asked, the others in other readings)
-    and with planted faults."""
-    n, names = engine.head.channels, engine.head.expression_names
-    mouth = np.append(in_group(names, SPEECH), [True] * 3 + [False] * 6)
-    found: dict[str, list[tuple[str, float]]] = {}
+def parts_of(scores: Iterable[LipSyncScore]) -> np.ndarray:
+    """The parts [K, WEIGHTS] of scores."""
+    return np.array([[score.parts[name] for name in WEIGHTS] for score in scores])
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """Takes of one line: parts [K, WEIGHTS] of their scores, and r [K] of the opening with the real
+    mouth."""
+
+    name: str
+    seconds: float
+    parts: np.ndarray
+    r: np.ndarray
+
+
+def order_by_people(
+    engine: Engine, clips: Sequence[LipClip], sets: int, steps: int
+) -> list[Ordered]:
+    """Takes of clips of real speakers, so many sets of seeds of each."""
+    result = []
+    for clip in clips:
+        speech = sound_of(clip.samples, RATE, clip.name)
+        for first in range(1, 1 + sets * TAKES, TAKES):
+            takes = generate_takes(engine, speech, direction(), TAKES, first, steps)
+            curves = (fit_length(take.opening, clip.frames) for take in takes)
+            r = np.array([r_at_best_lag(curve, clip.opening) for curve in curves])
+            scores = [take.score for take in takes if take.score is not None]
+            result.append(Ordered(clip.name, speech.seconds, parts_of(scores), r))
+    return result
+
+
+Spoiled = dict[str, list[LipSyncScore]]
+
+
+def score_spoiled(engine: Engine, sounds: Sequence[Speech], steps: int) -> Spoiled:
+    """Scores by how takes were spoiled; and of takes as they are, by AS_ASKED, READING and ASKED."""
+    result: Spoiled = {}
+    other = None
     for number, speech in enumerate(sounds):
-        voice, seed = engine.analyse(speech), 5000 + TAKES * number
-        loud = voiced_weight(voice.features[:, -LOUDNESS:])
-        asked = Brief(Direction().vector()[None], SPREAD)
-        for take in engine.generate(speech, Request(GRADED, seed, direction=asked)):
-            x, is_first = pack(take.motion), take.seed == seed
-            versions = {
-                name: unpack(y, n)
-                for name, y in (
-                    spoil_motion(engine, x, x[::-1]) | stop_mouth(x, mouth, loud)
-                ).items()
-            }
-            of_take = replace(asked, as_asked=is_first)
-            for name, motion in versions.items():
+        seed, speaking = 5000 + TAKES * number, engine.analyse(speech).speaking
+        for take in generate_takes(engine, speech, direction(True), SPOILED, seed, steps):
+            first = take.seed == seed
+            of_take = replace(direction(True), as_asked=first)
+            made = {AS_ASKED if first else READING: take.motion}
+            backwards = pack(take.motion)[::-1]
+            made |= spoil_motion(
+                engine, take.motion, backwards if other is None else other, speaking
+            )
+            for name, motion in made.items():
                 score = engine.score(speech, motion, of_take, take.seed)
-                title = (
-                    name
-                    if name != "as it is"
-                    else "as asked"
-                    if is_first
-                    else "in readings of their own"
-                )
-                found.setdefault(title, []).append(
-                    (grade_take(score.total, score.per_frame)[0], score.total)
-                )
+                result.setdefault(name, []).append(score)
+        other = backwards
+        for name, energy in ASKED.items():
+            takes = generate_takes(engine, speech, direction(True, energy), SPOILED, seed, steps)
+            result.setdefault(name, []).extend(take.score for take in takes)
+    return result
+
+
+def auc(right: np.ndarray, wrong: np.ndarray) -> float:
+    """Share of pairs in which the right one scores higher, ties half."""
+    return float(
+        np.mean(right[:, None] > wrong[None]) + 0.5 * np.mean(right[:, None] == wrong[None])
+    )
+
+
+WITH = np.array([*WEIGHTS.values()])
+WITHOUT = WITH * [name != "heard" for name in WEIGHTS]
+
+
+# ---- tables
+
+
+def order_table(lines: Sequence[Ordered], what: str) -> list[str]:
+    """How well the score orders the takes of each line, with mesh-to-speech and without."""
+    seconds = np.array([line.seconds for line in lines])
+    names = np.array([line.name for line in lines])
     rows = [
-        f"\n#### Grades: {len(sounds)} lines, {GRADED} takes of each",
-        f"{'':44s} {'takes':>6s}" + "".join(f"{g:>7s}" for g in GRADES) + "  score",
+        f"\n#### {what}: {len(set(names))} clips, {len(lines)} lists of {TAKES} takes",
+        f"{'':24s} {'Spearman':>9s} {'clips':>22s} {'worst':>6s} {'average':>8s} {'its best':>9s} "
+        f"{'possible':>9s} {'of gain':>18s}",
     ]
-    for name, of in found.items():
-        shares = "".join(f"{np.mean([grade == g for grade, _ in of]):7.3f}" for g in GRADES)
-        rows.append(f"{name:44s} {len(of):6d}{shares} {np.mean([total for _, total in of]):6.1f}")
-    faults = [grade for name in FAULTS for grade, _ in found[name]]
+    for title, weights in (("score", WITH), ("without mesh-to-speech", WITHOUT)):
+        totals = [line.parts @ weights for line in lines]
+        ranks = np.nan_to_num(
+            [spearmanr(total, line.r).statistic for total, line in zip(totals, lines)]
+        )
+        average, best, possible = (
+            np.array([choose(total, line.r) for total, line in zip(totals, lines)])
+            for choose in (
+                lambda total, r: r.mean(),
+                lambda total, r: r[total.argmax()],
+                lambda total, r: r.max(),
+            )
+        )
+        clips = list(dict.fromkeys(names))
+        of_clip = np.array([ranks[names == name].mean() for name in clips])
+
+        def gain(chosen: np.ndarray) -> float:
+            rows = np.concatenate([np.flatnonzero(names == clips[number]) for number in chosen])
+            means = [
+                np.average(each[rows], weights=seconds[rows]) for each in (average, best, possible)
+            ]
+            return float((means[1] - means[0]) / (means[2] - means[0]))
+
+        low, high = bootstrap(lambda drawn: float(of_clip[drawn].mean()), len(clips), 0.9)
+        gain_low, gain_high = bootstrap(gain, len(clips), 0.9)
+        mean = [np.average(each, weights=seconds) for each in (ranks, average, best, possible)]
+        rows.append(
+            f"{title:24s} {mean[0]:9.2f} {of_clip.mean():8.2f} [{low:5.2f}, {high:5.2f}] "
+            f"{of_clip.min():6.2f} {mean[1]:8.3f} {mean[2]:9.3f} {mean[3]:9.3f} "
+            f"{gain(np.arange(len(clips))):6.2f} [{gain_low:.2f}, {gain_high:.2f}]"
+        )
+    return rows
+
+
+def fault_table(spoiled: Spoiled, lines: int) -> list[str]:
+    """Points of takes as they are and spoiled, and AUC of those as they are against the others."""
+    rows = [
+        f"\n#### Spoiled takes: {lines} lines, {SPOILED} takes of each",
+        f"{'':28s} {'mean':>6s} {'AUC':>6s} {'without mesh-to-speech':>24s}",
+    ]
+    right = parts_of(spoiled[AS_ASKED] + spoiled[READING])
+    for name, scores in spoiled.items():
+        parts = parts_of(scores)
+        both = [auc(right @ weights, parts @ weights) for weights in (WITH, WITHOUT)]
+        rows.append(f"{name:28s} {(parts @ WITH).mean():6.1f} {both[0]:6.3f} {both[1]:24.3f}")
+    return rows
+
+
+def grade_table(spoiled: Spoiled, lines: int) -> list[str]:
+    """Grades of takes as they are and spoiled."""
+    rows = [
+        f"\n#### Grades: {lines} lines, {SPOILED} takes of each",
+        f"{'':28s} {'takes':>6s}" + "".join(f"{grade:>7s}" for grade in GRADES),
+    ]
+    for name, scores in spoiled.items():
+        shares = "".join(
+            f"{np.mean([score.grade == grade for score in scores]):7.3f}" for grade in GRADES
+        )
+        rows.append(f"{name:28s} {len(scores):6d}{shares}")
+    grades = [score.grade for name in FAULTS for score in spoiled[name]]
     rows.append(
-        f"planted faults ({', '.join(FAULTS)}): {len(faults)}, poor "
-        f"{np.mean([g == POOR for g in faults]):.3f}, "
-        f"good {sum(g == GOOD for g in faults)}"
+        f"planted faults ({', '.join(FAULTS)}): {len(grades)}, poor "
+        f"{np.mean([grade == POOR for grade in grades]):.3f}, "
+        f"good {np.mean([grade == GOOD for grade in grades]):.3f}"
     )
     return rows
 
 
+# ---- weights
+
+_SOFT = 4.0  # points: differences that are no more hardly count as right or wrong
+_LEAST = np.log(1.0)  # logarithm of the least points of a part
+
+
+def fit_weights(people: Sequence[Sequence[Ordered]], spoiled: Spoiled) -> np.ndarray:
+    """Points of each part [WEIGHTS], 100 together, that order takes best: logistic loss of pairs of
+    takes of a line, by how much their r differ, and of takes as they are against FITTED faults."""
+    right = parts_of(spoiled[AS_ASKED] + spoiled[READING])
+    faults = [parts_of(spoiled[name]) for name in FITTED]
+
+    def wrong(better: np.ndarray, worse: np.ndarray) -> np.ndarray:
+        return np.logaddexp(0, -(better[:, None] - worse[None]) / _SOFT)
+
+    def loss(logarithms: np.ndarray) -> float:
+        weights = np.exp(logarithms)
+        weights *= 100 / weights.sum()
+        lost = float(np.mean([wrong(right @ weights, each @ weights).mean() for each in faults]))
+        for group in people:
+            each_line = []
+            for line in group:
+                total = line.parts @ weights
+                by = np.maximum(line.r[:, None] - line.r[None], 0)
+                each_line.append((wrong(total, total) * by).sum() / by.sum())
+            lost += float(np.mean(each_line))
+        return lost
+
+    found = minimize(
+        loss, np.log(WITH), method="L-BFGS-B", bounds=[(_LEAST, np.log(100))] * len(WITH)
+    )
+    weights = np.exp(found.x)
+    return 100 * weights / weights.sum()
+
+
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_shared(p, "cache", "weights", "steps", "results", data=DATA)
+    add_shared(p, "weights", "steps", "results", data=DATA)
     p.add_argument(
         "--split",
         choices=("validation", "test"),
         default="validation",
-        help="whose voices; test for final figures",
+        help="whose voices are spoiled; test for final figures",
     )
-    p.add_argument("--voices", type=int, default=20, help="lines by unseen voices")
-    p.add_argument("--takes", type=int, default=2, help="of each line that are spoiled")
-    p.add_argument(
-        "--grades", action="store_true", help="only the grades of takes of DATA's recordings"
-    )
+    p.add_argument("--voices", type=int, default=40, help="lines that are spoiled")
+    p.add_argument("--fit", action="store_true", help="fit the weights of the parts")
 
 
 def run(args: Namespace) -> None:
-    if args.grades:
-        required((args.data or Path("DATA")) / "speech", "the folder of recordings")
+    data = required(args.data or Path("DATA"), "the folder of recordings and measured lips")
     engine = Engine.load(args.weights, device="cpu")
-    if args.grades:
-        paths = recordings(args.data, args.split, args.voices)
-        sounds = [Speech(read_sound(path).samples[: int(MOST_SECONDS * RATE)]) for path in paths]
-        lines = [
-            f"weights {engine.weights}; recordings of the split {args.split}; {effort(args.steps)}",
-            *grade_table(engine, sounds),
+    sounds = [
+        Speech(read_sound(path).samples[: int(MOST_SECONDS * RATE)])
+        for path in recordings(data, args.split, args.voices)
+    ]
+    if args.fit:
+        people = [
+            order_by_people(engine, clips, 1, args.steps)
+            for clips in (read_clips(data, "fit"), read_grid(data))
         ]
-        report(results_file(args.results, "grades.txt", args.split == "test"), lines)
+        weights = fit_weights(people, score_spoiled(engine, sounds, args.steps))
+        for name, points in zip(WEIGHTS, weights):
+            print(f"{name:10s} {points:5.1f}")
         return
-    cached = (args.cache / "corpus" / "clips.json").exists()
-    whose = (
-        f"voices of the split {args.split}" if cached else "the shipped sample, a synthetic voice"
-    )
-    lines = [f"weights {engine.weights}; {whose}; {effort(args.steps)}"]
-    if cached:
-        corpus = Corpus(args.cache / "corpus")
-        taken = order_by_teacher(engine, corpus, args.split, args.voices, args.steps)
-        for name, items in taken.items():
-            lines += order_table(
-                items,
-                f"Order: minus the lip error against the teacher in the take's direction, {name}",
-            )
-        sounds = [
-            Line.of(corpus, clip, engine).speech
-            for clip in clips_of(corpus, args.split, args.voices)
-        ]
-    else:
-        sounds = [read_sound(SAMPLE)]
-    if args.data is not None:
-        what = f"Order: r of the opening with real mouths, by seconds, {SETS} sets of seeds"
-        for batch, as_asked in (
-            ("the first as requested, as in a user's batch", True),
-            ("all in readings of their own", False),
-        ):
-            people = order_by_people(engine, args.data, "check", args.steps, as_asked)
-            lines += [*order_table(people, f"{what}, {batch}"), mean_over_clips(people)]
-    lines += fault_table(engine, sounds, args.takes, args.steps)
-    report(results_file(args.results, "ranking.txt", cached), lines)
+    lines = [f"weights {engine.weights}; voices of the split {args.split}; {effort(args.steps)}"]
+    for what, clips, sets in (
+        ("check", read_clips(data, "check"), SETS),
+        ("GRID", read_grid(data), 1),
+    ):
+        lines += order_table(
+            order_by_people(engine, clips, sets, args.steps),
+            f"Order: r of the opening with real mouths, {what}, takes in readings of their own",
+        )
+    spoiled = score_spoiled(engine, sounds, args.steps)
+    lines += fault_table(spoiled, len(sounds)) + grade_table(spoiled, len(sounds))
+    name = "ranking.txt" if args.split == "validation" else "ranking_test.txt"
+    report(results_file(args.results, name, True), lines)

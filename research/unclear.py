@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measures when a voice counts as hard to understand: `UNCLEAR` of thunder_core/engine/scorer.py,
-to be measured again with every encoder.
+"""Measures when a voice counts as hard to understand: `UNCLEAR` of
+thunder_core/engine/systems/thunder.py, to be measured again with every encoder.
 
 `python -m research unclear --data DATA [--voices 40] [--split test]`; DATA has `speech/`. One
 recording of each unseen voice, as it is and with noise or four other voices beneath it. Of each:
-the doubt about its phones (`doubt`), median and the range of four fifths; the share of recordings
+the doubt about its phones (`VoiceFeatures.doubt`), median and the range of four fifths; the share of recordings
 over the threshold; and in how many of the frames with speech the encoder still finds the phone that
 it finds in the clean recording. Last the threshold that tells best the recordings with four voices
 5 dB below from clean ones. Where DATA has `lips/` too: how well eight takes follow the mouths of
@@ -23,9 +23,9 @@ from research.faces.lip_clips import fit_bar, fit_length, FOLDERS, follows, hear
 from research.harness import add_shared, report, required, results_file, usual_direction
 from research.ranking import recordings
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.scorer import doubt, SAID, silence, SILENT, UNCLEAR, voiced_weight
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.engine.speech.encoder import LOUDNESS
+from thunder_core.engine.speech.encoder import LOUDNESS, PHONES
+from thunder_core.engine.systems.thunder import UNCLEAR
 from thunder_core.face.lips import Lips
 from thunder_core.request import Request
 from thunder_core.train.motions import noise
@@ -123,13 +123,11 @@ def run(args: Namespace) -> None:
     for number in range(len(sounds)):
         clean = None
         for name, samples in versions(sounds, number).items():
-            features = engine.thunder.analyse(samples, Speech(samples).frames).features
-            phones = features[:, -SAID:-LOUDNESS].argmax(-1)
+            heard = engine.thunder.analyse(samples, Speech(samples).frames)
+            phones = heard.features[:, -LOUDNESS - len(PHONES) : -LOUDNESS].argmax(-1)
             if clean is None:
-                clean, said = phones, silence(features) < SILENT
-            doubts.setdefault(name, []).append(
-                doubt(features, voiced_weight(features[:, -LOUDNESS:]))
-            )
+                clean, said = phones, heard.speaking
+            doubts.setdefault(name, []).append(heard.doubt)
             alike.setdefault(name, []).append((phones == clean)[said].mean())
     lines = [
         f"weights {engine.weights}; {len(sounds)} voices of the split {args.split}; threshold "

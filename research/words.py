@@ -25,6 +25,7 @@ from thunder_core.animation.traits import BEYOND_EXPECTED, deviations, Line as S
 from thunder_core.direction import Brief, Direction, DIRECTION_NAMES
 from thunder_core.direction_words import AXIS_WORDS, CARRIED_WORDS, MEASURES, words, words_of_takes
 from thunder_core.engine.engine import Engine
+from thunder_core.engine.readings import requested_style
 from thunder_core.engine.scorer import Measures
 from thunder_core.request import Request
 from thunder_core.types import FPS, RATE, Speech
@@ -116,7 +117,9 @@ def run(args: Namespace) -> None:
         request = Request(args.takes, 100 * number + 1, steps=args.steps, direction=usual)
         takes = engine.generate(speech, request)
         voice = engine.analyse(speech)
-        expected = measures.of_style(engine.scorer.requested_motion(voice, usual), voice)
+        expected = measures.of_style(
+            engine.thunder.expect(voice, requested_style(usual, voice.frames)), voice
+        )
         line = SpokenLine.of(voice.frames / FPS, voice.phrasing.weights)
         for take in takes:
             measured = measures.of_style(take.motion, voice)

@@ -30,11 +30,12 @@ from .engine.speech.audio import read_sound, sound_of, write_sound
 from .errors import BadRequest, is_full_disk, NoSpace, suggest
 from .face import livelink
 from .files import part_of
+from .grades import LipSyncScore
 from .progress import no_progress, Progress
 from .protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
 from .request import check_number, DIRECTION, NORMAL, Request, seed_of_voice, SYSTEMS, TAKES
 from .shipped import SAMPLE
-from .types import FPS, LipSyncScore, LISTENS, pack, Speech, unpack
+from .types import FPS, LISTENS, pack, Speech, unpack
 
 _SLIDERS = {axis.name: axis for axis in AXES}
 _NOTES = {  # on a sound whose takes are unusual
@@ -64,8 +65,7 @@ class Voice(Speech):
 
 @dataclass(frozen=True, eq=False)
 class Take(types.Take):
-    """A performance: `curves`, `seed`, `score` (`.total` 0 … 100, `.per_frame` [T]; None where
-    nobody speaks), `heard`.
+    """A performance: `curves`, `seed`, and `score` as of `thunder.score`; None where nobody speaks.
 
     motion: the head's channels and rotation vectors.  opening, width: of the mouth, float32 [T],
     millimetres.
@@ -275,8 +275,8 @@ tense, angry, afraid, surprised, disgusted, contemptuous, doubtful, bored
 
 
 def score(take: Take, voice: Voice, engine: Engine | None = None) -> LipSyncScore:
-    """Lip-sync of a take with a sound, 0 … 100: `.total`, and `.per_frame` float32 [T]; and
-    `.heard`.
+    """Lip-sync of a take with a sound: `.total`, 0 … 100, the `.parts` that it is the sum of,
+    `.per_frame` float32 [T], `.findings`, and `.grade`: good, check or poor.
 
     >>> abs(thunder.score(takes.best, voice).total - takes.best.score.total) < 0.05
     True

@@ -10,6 +10,7 @@ import numpy as np
 from .animation import keyframes
 
 SHIFTED, OPEN, STILL, MOVES, OTHER = "shifted", "open", "still", "moves", "other"
+SIZE = "size"
 REALISTIC, CARTOONY, SNAPPY = "realistic", "cartoony", "snappy"
 TOLERANCES = {
     REALISTIC: "As people move: what a viewer of a film would notice",
@@ -24,7 +25,8 @@ class Finding:
 
     start, end: seconds from the voice's beginning.  size: SHIFTED: seconds, above zero where the
     lips are late; OPEN: millimetres between the lips; STILL, MOVES: seconds; OTHER: correlation
-    with the voice.  sound: the one that demands it, "m", "b" or "p".
+    with the voice; SIZE: the mouth's opening, as a ratio of what the voice asks for.
+    sound: the one that demands it, "m", "b" or "p".
     word, last_word: the words at its start and its end, "" where no text is known. whole: it
     concerns the whole line.
     weight: how much it is noticed; 1 is just noticeable.
@@ -54,6 +56,12 @@ class Finding:
         """What is wrong. place: words for where it is, for a finding without words of a text."""
         if self.kind == OTHER:
             return "The mouth does not follow the voice: it may be of another line"
+        if self.kind == SIZE:
+            return (
+                f"The mouth opens only {self.size:.0%} of what voice and direction ask for"
+                if self.size < 1
+                else f"The mouth opens {self.size:.1f} times as far as voice and direction ask for"
+            )
         if self.kind == OPEN:
             where = f"“{self.word}” ({self.sound})" if self.word else self.sound
             return f"Lips do not meet on {where}: {self.size:.1f} mm apart"

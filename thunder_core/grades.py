@@ -1,41 +1,73 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The grade of a lip-sync: good, to be checked or poor, and the stretches where lips drift, from
-the score of each frame; numpy only."""
+"""The lip-sync score of a motion with its parts and what is wrong with it, and its grade: good, to
+be checked or poor; numpy only."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from .filters import runs
+from .findings import Finding
 
 GOOD, CHECK, POOR = "good", "check", "poor"
-# a frame below this score is wrong in any take; between the anchors of 120 ms off (8) and damped
-# lips (45)
-WRONG = 26.0
-# Wrong frames in a row that make a take poor, and that make it one to check; least score of a good
-# one. Set on validation voices, where lips 120 ms off, opened closures and a mouth that stops were
-# planted (`python -m research ranking --faults`).
-_POOR_FRAMES, _CHECK_FRAMES, _LEAST_GOOD = 8, 2, 55.0
-# a frame below this score, and as far below the take's total, drifts too
-_DRIFTING, _BELOW_TOTAL = 65.0, 12.0
-_SHORTEST_DRIFT, _BRIDGE = 2, 5  # frames: shorter drifts are ignored, gaps up to this are bridged
+# What a person who does not know the code is told of the parts of a score.
+PARTS = {
+    "opening": "opens with the voice",
+    "width": "widens with the voice",
+    "speed": "moves in time",
+    "size": "size",
+    "closures": "m, b, p",
+    "bites": "f, v",
+    "places": "no late or still places",
+    "heard": "read off the lips",
+}
+# Weight of a finding that alone makes an animation poor, as one of the whole line does. Set on
+# validation voices (`python -m research ranking --grades`).
+_POOR = 3.0
 
 
-def drifts(total: float, per_frame: np.ndarray) -> list[np.ndarray]:
-    """Stretches where the lips drift, as frame numbers, of a take with this score (not finite if
-    unknown) and these of its frames [T]."""
-    usual = (total if np.isfinite(total) else 100.0) - _BELOW_TOTAL
-    low = np.flatnonzero(per_frame < max(WRONG, min(_DRIFTING, usual)))
-    return [run for run in runs(low, _BRIDGE) if len(run) >= _SHORTEST_DRIFT]
+@dataclass(frozen=True)
+class LipSyncScore:
+    """Lip-sync of a motion with a sound.
+
+    total: 0 … 100, on one scale for all sounds and weights: the sum of the parts (`engine.scorer`).
+    per_frame: float32 [T], points of each frame; low where the lips disagree with the voice.
+    parts: 0 … 1, by the names of PARTS.  findings: what a viewer would notice, most noticeable
+    first.
+    """
+
+    total: float
+    per_frame: np.ndarray = field(repr=False)
+    parts: dict[str, float] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def grade(self) -> str:
+        """GOOD, CHECK or POOR."""
+        return grade(self.findings)
+
+    def to_record(self) -> dict:
+        """Parts, and findings as JSON, for the provenance of a take."""
+        parts = {name: round(part, 3) for name, part in self.parts.items()}
+        return {"parts": parts} | record_of(self.findings)
 
 
-def grade_take(total: float, per_frame: np.ndarray) -> tuple[str, int]:
-    """GOOD, CHECK or POOR for a take with this score and these of its frames [T], and the frame
-    that is worst: in the longest run of wrong ones, else where lips drift."""
-    wrong = np.flatnonzero(per_frame < WRONG)
-    run = max(runs(wrong), key=len, default=wrong)
-    places = (
-        run if len(run) else np.concatenate(drifts(total, per_frame) or [np.arange(len(per_frame))])
-    )
-    place = places[per_frame[places].argmin()]
-    if len(run) >= _POOR_FRAMES:
-        return POOR, int(place)
-    return (GOOD if len(run) < _CHECK_FRAMES and total >= _LEAST_GOOD else CHECK), int(place)
+def record_of(findings: Sequence[Finding]) -> dict:
+    """Findings as `findings_of` reads them."""
+    return {"findings": json.dumps([asdict(each) for each in findings])}
+
+
+def findings_of(record: Mapping) -> tuple[Finding, ...] | None:
+    """The findings in what `LipSyncScore.to_record` gave; None if there are none in it."""
+    try:
+        return tuple(Finding(**values) for values in json.loads(record["findings"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def grade(findings: Sequence[Finding]) -> str:
+    """GOOD, CHECK or POOR, by what is found in an animation."""
+    if any(each.whole or each.weight >= _POOR for each in findings):
+        return POOR
+    return CHECK if findings else GOOD

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The few types that both processes share: speech, motion, takes and their scores; and the channels
+"""The few types that both processes share: speech, motion and takes; and the channels
 of a motion: their columns when packed, the groups of them that speak, the angles of ARKit's keys.
 
 Groups are beginnings of ARKit's names (`name.startswith(SPEECH)`, or `in_group` for many). Every
@@ -9,11 +9,14 @@ set of channels that “speak” is one of these or derived from one here.
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from .grades import LipSyncScore
 
 # the rotation vectors of a motion, in the order of its packed columns
 TURNS = ("jaw", "head", "eyes")
@@ -189,25 +192,6 @@ class Motion:
 
 
 @dataclass(frozen=True)
-class LipSyncScore:
-    """Lip-sync of a motion with a sound, 0 … 100, on one scale for all sounds.
-
-    Three mean scores of takes of validation voices set the scale, in the direction that they were
-    sampled in: 8 where they are 120 ms off, 45 damped to 15 %, 75 unchanged; takes as asked get
-    some ten more. Without a direction, size is no fault: it is read off the motion. What other
-    takes get: `research/results/grades.txt`.
-
-    per_frame: float32 [T], the same scale per animation frame; low where the lips drift.
-    heard: 0 … 100, how much of the voice mesh-to-speech reads off the lips
-    (`engine.scorer.heard_share`); no part of the total; not a number where it was not measured.
-    """
-
-    total: float
-    per_frame: np.ndarray = field(repr=False)
-    heard: float = math.nan
-
-
-@dataclass(frozen=True)
 class Take:
     """One sampled performance of a line.
 
@@ -222,12 +206,6 @@ class Take:
     opening: np.ndarray
     width: np.ndarray
     provenance: dict = field(default_factory=dict)
-
-    @property
-    def heard(self) -> float | None:
-        """How much of the voice mesh-to-speech reads off the lips, 0 … 100; None if the face does
-        not speak."""
-        return None if self.score is None else self.score.heard
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 reads the current animation of a head, edited keys included, as a Motion."""
 
 import hashlib
-import math
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -51,8 +50,6 @@ class Performance:
     settings.
     sync_per_frame: float32 [T], lip-sync of each frame, 0 … 100, None if not measured.
     look: the eyes' target, None if they move freely.
-    heard: how much of the voice mesh-to-speech reads off the lips, 0 … 100; not a number if not
-    measured.
     """
 
     motion: Motion
@@ -64,7 +61,6 @@ class Performance:
     provenance: dict
     sync_per_frame: np.ndarray | None = None
     look: GazeTarget | None = None
-    heard: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -223,7 +219,6 @@ def remember(action, performance: Performance, checksum: str) -> None:
         records.KEY: records.VERSION,
         "seed": performance.seed,
         "score": performance.score,
-        "heard": performance.heard,
         "checksum": checksum,
     }
 

@@ -247,12 +247,6 @@ class ThunderTake(bpy.types.PropertyGroup):
     tooltip: StringProperty(get=browsing.describe, description="What is known of the take")
     seed: IntProperty(name="Seed", description="Number that makes this take again")
     score: FloatProperty(name="Lip-Sync", description="How well the lips match the voice, 0 to 100")
-    heard: FloatProperty(
-        name="Heard",
-        default=takes.UNKNOWN,
-        description="How much of the voice mesh-to-speech reads off the lips alone, 0 to 100; "
-        "below 0 where it was not measured",
-    )
     of_whole: BoolProperty(
         description="Whether the score is that of the whole line of which the take is a part"
     )

@@ -17,7 +17,7 @@ from bpy.props import (
     StringProperty,
 )
 
-from ...thunder_core import findings
+from ...thunder_core import findings, grades
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadRequest
@@ -27,9 +27,9 @@ from ...thunder_core.types import FPS, in_group, Motion, SPEECH
 from ..animation import display, fcurves, keying
 from ..heads import head, rna_paths
 from ..host import compat, jobs
-from ..takes import generation, provenance, take_list, transcript
+from ..takes import generation, provenance, take_list
 from ..takes.shape import applying
-from ..voice import mixdown, strip, voice_cache
+from ..voice import strip, voice_cache
 from . import live_score
 
 _AROUND_SECONDS = 0.4  # preview range before and after a finding: a syllable
@@ -118,23 +118,17 @@ def check(
     """
     voice = voice or strip.of_take(bpy.context, take_list.on_head(scene, rig.mesh))
     names, tolerance = (scene.name, rig.mesh.name), scene.thunder_check.tolerance.lower()
-    record = transcript.of(scene, voice.name)
-    text = "" if record is None else record.text
     clock = Clock.of(scene, voice.clock.start)
     seconds = yield from voice_cache.seconds_of(scene, voice)
     motion = yield from jobs.stage(
         keying.read(rig, head.channel_names(), clock, seconds), "Reading the animation", 0.1, 0.4
     )
-    with mixdown.sound_for_engine(client, voice) as (path, mixing):
-        yield from mixing
-        how = {"sound": path, "tolerance": tolerance, "text": text}
-        answer = yield from generation.ask_about(
-            client, "check", motion, (0.4, 0.95), "Checking the lips", **how
-        )
-    scene, rig = generation.look_up(*names)
-    return show(
-        scene, rig, voice.name, clock, [findings.Finding(**values) for values in answer["findings"]]
+    entry = take_list.on_head(scene, rig.mesh)
+    answer, _ = yield from live_score.ask_score(
+        client, scene, rig, voice, (motion, clock), entry, (0.4, 0.95), tolerance=tolerance
     )
+    scene, rig = generation.look_up(*names)
+    return show(scene, rig, voice.name, clock, list(grades.findings_of(answer) or ()))
 
 
 def show(
@@ -232,6 +226,8 @@ def why_not(finding: findings.Finding) -> str:
     """The reason why a finding has no fix, "" if it has."""
     if finding.kind == findings.STILL:
         return "A mouth that stands still needs new keys: show a take that moves there"
+    if finding.kind == findings.SIZE:
+        return "Its size is a matter of direction: generate with more or less Energy, or use Shape"
     if finding.kind == findings.OTHER:
         return "This mouth is of another line: choose the strip that it speaks"
     if finding.kind == findings.OPEN and finding.whole:

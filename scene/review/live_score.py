@@ -5,7 +5,7 @@ in small steps."""
 import time
 from collections.abc import Generator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import bpy
 import numpy as np
@@ -22,7 +22,7 @@ from ..animation import display, fcurves, keying
 from ..engine import connection
 from ..heads import head
 from ..host import compat, jobs
-from ..takes import dialogue, generation, provenance, take_list, turns
+from ..takes import dialogue, generation, provenance, take_list, transcript, turns
 from ..voice import fingerprint, mixdown, strip, voice_cache
 from . import listening
 
@@ -36,12 +36,16 @@ class SyncScore:
     """Lip-sync of an animation with its voice.
 
     total: 0 … 100.  per_frame: [T] at 25 fps from scene frame clock.start on, None if not measured.
-    of_whole: whether the total is of the whole line that a take was cut from.
+    grade: with what is found, None if that is not known.  parts: of the total, by the names of
+    `grades.PARTS`.  of_whole: whether the total is of the
+    whole line that a take was cut from.
     """
 
     total: float
     per_frame: np.ndarray | None
     clock: Clock
+    grade: provenance.Grade | None = None
+    parts: dict[str, float] = field(default_factory=dict)
     of_whole: bool = False
 
     @property
@@ -53,27 +57,6 @@ class SyncScore:
     def is_known(self) -> bool:
         """False for a take that is still being ranked."""
         return bool(np.isfinite(self.total))
-
-    def frame(self, place: int) -> int:
-        """Scene frame of a motion frame."""
-        return round(float(self.clock.frame(place / FPS)))
-
-    def drifts(self) -> list[tuple[int, int, int]]:
-        """Stretches where the lips drift, in order of time: scene frames of begin, end and worst
-        moment."""
-        if self.per_frame is None or not len(self.per_frame):
-            return []
-        return [
-            (self.frame(run[0]), self.frame(run[-1]), self.frame(run[self.per_frame[run].argmin()]))
-            for run in grades.drifts(self.total, self.per_frame)
-        ]
-
-    @property
-    def grade(self) -> provenance.Grade | None:
-        """Its grade, None if it is not known, or of more than these frames."""
-        return (
-            None if self.of_whole else provenance.Grade.of(self.total, self.per_frame, self.clock)
-        )
 
 
 def shown_score(scene, rig: head.Rig | None = None) -> SyncScore | None:
@@ -92,6 +75,8 @@ def score_of_take(scene, entry) -> SyncScore:
         entry.score,
         provenance.sync_of(entry.action),
         provenance.clock_of_take(entry),
+        provenance.grade_of(entry),
+        provenance.parts_of(entry),
         entry.of_whole,
     )
 
@@ -260,7 +245,7 @@ def score_steps(
     frames = (
         len(provenance.opening_of(entry.action)) if clock_of_take is not None else motion.frames
     )
-    answer, per_frame = yield from _ask_score(
+    answer, per_frame = yield from ask_score(
         client, scene, rig, voice, (motion, clock), entry, (0.97, 0.98), quietly
     )
     total = float(answer["total"])
@@ -275,34 +260,42 @@ def score_steps(
     live.version += 1
     if entry is None:
         total, per_frame = _line_score(rig, voice.name, total, per_frame)
-        live.animation_scores[(*key, voice.name)] = SyncScore(total, per_frame, clock)
+        grade = provenance.Grade.of(grades.findings_of(answer) or (), clock)
+        live.animation_scores[(*key, voice.name)] = SyncScore(
+            total, per_frame, clock, grade, answer["parts"]
+        )
         return
     # on the take's frames, independent of the voice's current position
     if clock_of_take is not None:
         place = np.arange(frames) + round((clock_of_take.start - clock.start) / clock.fps * FPS)
         per_frame = per_frame[np.clip(place, 0, len(per_frame) - 1)]
+        answer = provenance.move_findings(answer, (clock.start - clock_of_take.start) / clock.fps)
     _store(uid, answer, per_frame)
 
 
-def _ask_score(
+def ask_score(
     client, scene, rig: head.Rig, voice: strip.Voice, played: tuple[Motion, Clock], entry,
-    span: tuple[float, float], quietly: bool = False,
+    span: tuple[float, float], quietly: bool = False, **how,
 ) -> Generator[jobs.Step, None, tuple[dict, np.ndarray]]:  # fmt: skip
     """Steps in which the engine scores a motion with a voice. Returns its answer to “score” and the
     score of each frame [T].
 
     played: the motion, and the clock of its first frame.  entry: the take whose motion it is, None
-    for none; it is not used after the first step.  span: the part of the progress bar.
+    for none; it is not used after the first step.  span: the part of the progress bar.  how: more
+    arguments.
     """
     motion, clock = played
+    record = transcript.of(scene, voice.name)
     spans, _ = attempt(turns.spans_of, scene, voice, rig.owner)
     with (
         mixdown.sound_for_engine(client, voice, quietly) as (path, mixing),
         ExitStack() as opened,
         temporary_arrays(client) as put,
     ):
-        # without one the engine estimates it from the motion
-        how = {} if entry is None else _direction_of(put, scene, entry, clock)
+        if entry is not None:
+            how |= _direction_of(put, scene, entry, clock)
+        if record is not None:
+            how |= {"text": record.text}
         how |= {"expression": put(motion.expression), "jaw": put(motion.jaw)}
         yield from mixing
         if spans:  # not what others say in the recording
@@ -341,11 +334,11 @@ def score_again(client, context) -> Generator[jobs.Step, None, int]:
         if rig.sums is not None:  # new takes are scored by what the face shows of them
             motion = mapping.visible_motion(motion, read.channels, rig.sums)
         voice = fingerprint.voice_of(scene, state) if state else strip.of_take(bpy.context, entry)
-        made[uid] = yield from _ask_score(
+        made[uid] = yield from ask_score(
             client, scene, rig, voice, (motion, clock), entry, (start, end)
         )
     for uid, (answer, per_frame) in made.items():
-        _store(uid, answer, per_frame, score=answer["total"], heard=answer["heard"])
+        _store(uid, answer, per_frame, score=answer["total"])
     live.version += 1
     return len(made)
 
@@ -414,18 +407,15 @@ def _store(uid: int, answer: dict, per_frame: np.ndarray, **first: float) -> Non
     """Store a new score for an action's take: the engine's answer to “score”, and the score of each
     frame. Not a separate undo step: undoing the edit restores the earlier score.
 
-    first: score and heard where they take the place of those that it was made with.
+    first: the score where it takes the place of the one that it was made with.
     """
     entries = (entry for scene in bpy.data.scenes for entry in scene.thunder.takes)
     for entry in entries:
         if entry.action is not None and entry.action.session_uid == uid:
             entry.score, entry.of_whole = answer["total"], False
-            take_list.set_heard(entry, answer["heard"])
             provenance.store_sync(entry.action, per_frame)
             if keying.record_of(entry.action):
-                entry.action[keying.PROPERTY].update(
-                    {**first, provenance.SCORED_BY: answer["weights"]}
-                )
+                entry.action[keying.PROPERTY].update(first | provenance.scored(answer))
 
 
 # ---- when

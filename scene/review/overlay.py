@@ -121,8 +121,8 @@ class _Picture(word_track.Picture):
     def _curves(self, content: _Content, low: float) -> None:
         """Add drifts, waveform and mouth, from `low` up."""
         self._add("TRIS", word_track.box(0, 0, self.width, self.height), _BAND)
-        if content.score is not None:
-            for begin, stop, _ in content.score.drifts():
+        if content.score is not None and content.score.grade is not None:
+            for begin, stop in content.score.grade.spans:
                 self._add(
                     "TRIS",
                     word_track.box(self.x(begin - 0.5), low, self.x(stop + 0.5), self.height),

@@ -17,7 +17,6 @@ from . import provenance, take_list
 
 SORTS = (
     ("SCORE", "Lip-Sync", "Best lip-sync first", "NONE", 0),
-    ("HEARD", "Heard", "First the takes whose lips alone tell most about the voice", "NONE", 3),
     (
         "DIVERSITY",
         "Diversity",
@@ -69,10 +68,6 @@ def arrange(entries, places: list[int], sort: str) -> list[int]:
     by_score = sorted(places, key=rank.__getitem__, reverse=True)
     if sort == "TIME":
         return sorted(places, key=lambda place: -entries[place].made)
-    if sort == "HEARD":
-        return sorted(
-            by_score, key=lambda place: (rank[place][0], entries[place].heard), reverse=True
-        )
     if sort == "DIVERSITY":
         farthest = order_by_difference([_opening(entries[place]) for place in by_score])
         return [by_score[i] for i in farthest]
@@ -117,11 +112,11 @@ def describe(entry) -> str:
         lines.append(entry.bl_rna.properties["role"].enum_items[entry.role].description)
     elif math.isfinite(entry.score):
         grade = provenance.grade_of(entry)
-        said = f"{grade.text}, " if grade is not None else ""
+        said = f"{grade.text.capitalize()}\n" if grade is not None else ""
         whole = ", of the whole line that it was cut from: Listen scores this part"
         old = ", by other weights than those in use: Score Again"
         lines.append(
-            f"Lip-Sync {said}{take_list.points(entry.score)} of 100{whole * entry.of_whole}"
+            f"{said}Lip-Sync {take_list.points(entry.score)} of 100{whole * entry.of_whole}"
             f"{old * provenance.has_old_score(entry)}"
         )
     lines.append(entry.words)

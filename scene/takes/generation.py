@@ -373,14 +373,11 @@ def _score(client: Client, event: dict, sampling: provenance.Sampling) -> dict:
     """The fields of a performance that the score in an engine event gives."""
     take = event["take"]
     # none: the face is silent, or the take is not scored yet
-    score, heard = (
-        math.nan if take.get(name) is None else float(take[name]) for name in ("score", "heard")
-    )
     return {
-        "score": score, "heard": heard,
+        "score": math.nan if take.get("score") is None else float(take["score"]),
         "sync_per_frame": client.get_array(event, take.get("drift")),
         "provenance": sampling.provenance(take.get("provenance", {})),
-    }  # fmt: skip
+    }
 
 
 def generate(

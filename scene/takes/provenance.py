@@ -21,6 +21,7 @@ from ...thunder_core.direction import AXES, Brief, check, DIRECTION_NAMES, read_
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face.lips import opening_mm, width_mm
 from ...thunder_core.face.mapping import Sums
+from ...thunder_core.findings import Finding
 from ...thunder_core.request import (
     DEFAULT,
     DIRECTION,
@@ -331,7 +332,7 @@ def load(action) -> keying.Performance | None:
         fps=float(record["motion_fps"]),
     )
     about = about_of(action)
-    seed, score, heard = _numbers_in(about)
+    seed, score = _numbers_in(about)
     return keying.Performance(
         motion,
         channels,
@@ -342,7 +343,6 @@ def load(action) -> keying.Performance | None:
         about,
         sync_of(action),
         _look_of(action, frames),
-        heard,
     )
 
 
@@ -416,9 +416,9 @@ def read(rig: head.Rig, entry) -> Generator[float, None, keying.Performance]:
         rig, display.curves_of(rig, entry), channels, clock.frame(np.arange(frames) / FPS)
     )
     about = about_of(action)
-    seed, score, heard = _numbers_in(about)
+    seed, score = _numbers_in(about)
     return keying.Performance(
-        motion, channels, opening_mm(motion), width_mm(motion), seed, score, about, heard=heard
+        motion, channels, opening_mm(motion), width_mm(motion), seed, score, about
     )
 
 
@@ -486,12 +486,11 @@ def _array(values) -> np.ndarray:
     return np.array(values, np.float32)
 
 
-def _numbers_in(about: dict) -> tuple[int, float, float]:
-    """Take the seed, the score and *Heard* out of a take's provenance; the last two are not numbers
-    where they were not measured."""
-    seed, score, heard = (about.pop(name, math.nan) for name in ("seed", "score", "heard"))
-    is_seed = isinstance(seed, int)
-    return seed if is_seed else 0, math.nan if role_of(about) != SPEAKS else score, heard
+def _numbers_in(about: dict) -> tuple[int, float]:
+    """Take the seed and the score out of a take's provenance; the latter is not a number where it
+    was not measured."""
+    seed, score = (about.pop(name, math.nan) for name in ("seed", "score"))
+    return seed if isinstance(seed, int) else 0, math.nan if role_of(about) != SPEAKS else score
 
 
 _ICONS = {grades.GOOD: "CHECKMARK", grades.CHECK: "QUESTION", grades.POOR: "ERROR"}
@@ -499,30 +498,57 @@ _ICONS = {grades.GOOD: "CHECKMARK", grades.CHECK: "QUESTION", grades.POOR: "ERRO
 
 @dataclass(frozen=True)
 class Grade:
-    """icon: Blender's name.  name: good, check or poor.  frame: scene frame that is worst, None of
-    good ones."""
+    """The verdict on a lip-sync.
 
-    icon: str
+    name: good, check or poor.  icon: Blender's name.  reason: what is most noticeable, "" of good
+    ones.  spans: scene frames, first and last, of what is found, most noticeable first.
+    """
+
     name: str
-    frame: int | None
+    icon: str
+    reason: str = ""
+    spans: tuple[tuple[int, int], ...] = ()
 
     @classmethod
-    def of(cls, total: float, per_frame: np.ndarray | None, clock: Clock) -> "Grade | None":
-        """The grade of a score and its per-frame scores, at 25 fps [T] from clock.start on; None if
-        one is not known."""
-        if per_frame is None or not len(per_frame) or not np.isfinite(total):
-            return None
-        name, place = grades.grade_take(total, per_frame)
-        return cls(
-            _ICONS[name],
-            name,
-            None if name == grades.GOOD else round(float(clock.frame(place / FPS))),
-        )
+    def of(cls, found: Sequence[Finding], clock: Clock) -> "Grade":
+        """The grade of what was found in an animation whose sound begins at clock.start."""
+        name = grades.grade(found)
+        spans = tuple(each.frames(clock.frame) for each in found)
+        reason = found[0].sentence(clock.fps, "frames {}–{}".format(*spans[0])) if found else ""
+        return cls(name, _ICONS[name], reason, spans)
 
     @property
     def text(self) -> str:
         """As it is shown."""
-        return self.name if self.frame is None else f"{self.name} · frame {self.frame}"
+        return f"{self.name}: {self.reason}" if self.reason else self.name
+
+
+def scored(answer: Mapping) -> dict:
+    """What the provenance of an animation says of the engine's answer to “score”."""
+    return {name: answer[name] for name in ("parts", "findings")} | {SCORED_BY: answer["weights"]}
+
+
+def move_findings(answer: dict, seconds: float) -> dict:
+    """An answer to “score” whose findings are so many seconds later."""
+    if not seconds:
+        return answer
+    moved = [
+        replace(each, start=each.start + seconds, end=each.end + seconds)
+        for each in grades.findings_of(answer) or ()
+    ]
+    return answer | grades.record_of(moved)
+
+
+def parts_of(entry) -> dict[str, float]:
+    """The parts of a take's score, by the names of `grades.PARTS`; those that are not known are
+    left out."""
+    known = keying.record_of(entry.action).get("parts")
+    known = known.to_dict() if hasattr(known, "to_dict") else {}
+    return {
+        name: float(known[name])
+        for name in grades.PARTS
+        if isinstance(known.get(name), (int, float))
+    }
 
 
 # grades of takes, by their action, score and first frame
@@ -536,7 +562,8 @@ def grade_of(entry) -> Grade | None:
         return None
     key = entry.action.session_uid, entry.score, entry.first
     if key not in _grades.known:
-        _grades.known[key] = Grade.of(entry.score, sync_of(entry.action), clock_of_take(entry))
+        found = grades.findings_of(keying.record_of(entry.action))
+        _grades.known[key] = None if found is None else Grade.of(found, clock_of_take(entry))
     return _grades.known[key]
 
 

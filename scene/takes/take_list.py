@@ -23,7 +23,6 @@ LIVE_COPY = "thunder_live_copy"
 # properties that a duplicate does not copy
 _OF_ITS_OWN = ("name", "action", "star", "kind", "made")
 LATEST = 2**31 - 1  # maximum of an integer property
-UNKNOWN = -1.0  # Heard of takes of which it was not measured
 
 
 def add_to_list(
@@ -50,7 +49,6 @@ def add_to_list(
         entry.more.add().action = action
     entry.head, entry.voice = rig.mesh, voice
     entry.seed, entry.score = performance.seed, performance.score
-    set_heard(entry, performance.heard)
     entry.made, entry.role = (
         min(int(time.time()), LATEST),
         provenance.role_of(performance.provenance).upper(),
@@ -167,27 +165,20 @@ def set_score(entry, performance: keying.Performance) -> None:
     if performance.sync_per_frame is not None:
         provenance.store_sync(entry.action, performance.sync_per_frame)
     entry.score = performance.score
-    set_heard(entry, performance.heard)
-
-
-def set_heard(entry, heard: float) -> None:
-    """Store how much of its voice mesh-to-speech reads off a take's lips; not a number if
-    unknown."""
-    entry.heard = heard if math.isfinite(heard) else UNKNOWN
-
-
-def heard_text(entry) -> str:
-    """*Heard* as it is shown everywhere; "…" while a take is still being ranked, "–" where
-    it is not known, as of takes of earlier versions, and where nobody speaks."""
-    known = entry.heard if entry.heard >= 0 else entry.score
-    is_known = entry.heard >= 0 or not math.isfinite(known)
-    return points(known) if speaks(entry) and is_known else "–"
 
 
 def points_of(entry) -> str:
     """The score of a take that speaks; "~" before one that was measured on the whole line that it
     was cut from."""
     return "~" * (entry.of_whole and math.isfinite(entry.score)) + points(entry.score)
+
+
+def verdict(entry, grade: provenance.Grade | None) -> str:
+    """A take's grade in its row; "…" while it is still being ranked, its points where there are
+    only these, as of earlier versions, and "–" where nobody speaks."""
+    if not speaks(entry):
+        return "–"
+    return grade.name if grade is not None and math.isfinite(entry.score) else points_of(entry)
 
 
 def speaks(entry) -> bool:

@@ -131,12 +131,12 @@ def list_capture(
     about = {
         CAPTURED: os.path.basename(path),
         **({"role": LISTENS} if listens else {}),
-        **({provenance.SCORED_BY: answer["weights"]} if answer else {}),
+        **(provenance.scored(answer) if answer else {}),
     }
     performance = keying.Performance(
         motion, head.channel_names(), opening_mm(motion), width_mm(motion), 0,
         answer.get("total", math.nan), about,
-        answer.get("per_frame"), heard=answer.get("heard", math.nan),
+        answer.get("per_frame"),
     )  # fmt: skip
     spoken = name if voice is None else voice.name
     actions = yield from stage(
@@ -168,7 +168,7 @@ def _settle_place(found: dict, motion: Motion, frames: int) -> Place:
 
 
 def _score(client: Client, sound: str, motion: Motion) -> Generator[Step, None, tuple[dict, str]]:
-    """Steps that score a motion with a sound. Returns `total`, `heard` and `per_frame` [T], and "";
+    """Steps that score a motion with a sound. Returns the answer with `per_frame` [T], and "";
     or {} and why it has no score."""
     try:
         answer = yield from ask_about(

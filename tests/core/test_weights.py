@@ -13,6 +13,7 @@ import pytest
 import torch
 from memory import held_at_most
 from safetensors.torch import load_file, save_file
+from thunder_core.networks.judge import Judge
 
 from thunder_core.engine import network
 from thunder_core.engine.engine import Engine
@@ -21,7 +22,6 @@ from thunder_core.engine.speech.encoder import EncoderConfig, LOUDNESS, PHONES, 
 from thunder_core.errors import BadWeights
 from thunder_core.files import hash_of
 from thunder_core.networks.denoiser import Denoiser, DenoiserConfig
-from thunder_core.networks.judge import Judge
 from thunder_core.networks.speech import MeshToSpeech, SpeakerEncoder, SpeechEncoder, Vocoder
 from thunder_core.networks.weights import load_weights, save_weights
 from thunder_core.request import Request

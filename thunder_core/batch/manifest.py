@@ -415,16 +415,16 @@ def _section(out: str, row: dict) -> Html:
 
 
 def _table(takes: list[dict]) -> Html:
-    """Name, score, Heard, seed and words of each take, best first."""
+    """Name, score, verdict, seed and words of each take, best first."""
     heading = element(
-        "tr", *(element("th", name) for name in ("Take", "Lip-sync", "Heard", "Seed", "Played"))
+        "tr", *(element("th", name) for name in ("Take", "Lip-sync", "Verdict", "Seed", "Played"))
     )
     rows = [
         element(
             "tr",
             element("td", _name(take)),
             element("td", _number(take.get("score")), class_="number"),
-            element("td", _number(take.get("heard")), class_="number"),
+            element("td", ": ".join(filter(None, (take.get("grade"), take.get("why"))))),
             element("td", take["seed"], class_="number"),
             element("td", take.get("words", "")),
         )

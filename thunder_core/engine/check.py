@@ -1,21 +1,31 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Checks any animation of a mouth against its voice: where lips are late, apart on m, b and p,
-still while somebody speaks, or moving in silence.
+still while somebody speaks, moving in silence, or much too small or large.
 
-Lateness is the shift at which the opening and the width of the mouth agree best with what the model
-expects of the voice, and the opening with what the encoder's inner layers predict: the mean of
-three correlations. Around each frame the same is done within two seconds. Thresholds were set on
-the split `fit` of measured lips by `python -m research check_animation`.
+Lateness is the shift at which the opening and the width of the mouth agree best with what the
+encoder predicts of real lips (`planning.lip_kernels`): the mean of two correlations. Around each
+frame the same is done within two seconds. Thresholds were set on the split `fit` of measured lips
+by `python -m research check_animation`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..findings import CARTOONY, Finding, MOVES, OPEN, OTHER, REALISTIC, SHIFTED, SNAPPY, STILL
+from ..findings import (
+    CARTOONY,
+    Finding,
+    MOVES,
+    OPEN,
+    OTHER,
+    REALISTIC,
+    SHIFTED,
+    SIZE,
+    SNAPPY,
+    STILL,
+)
 from ..types import FPS
-from .scorer import silence, SILENT
 from .speech import transcript
 from .speech.cues import runs, SURE
 from .speech.encoder import BILABIALS, ENCODER_RATE, PHONES, softmax
@@ -23,6 +33,7 @@ from .systems.thunder import VoiceFeatures
 
 REACH = 10  # frames by which the lips may be late or early
 _AROUND = 30  # frames to either side by which lateness at a frame is measured
+_WINDOW = np.hanning(2 * _AROUND + 3)[1:-1]
 _LEAST_VARIANCE = 0.05  # of curves, mm²; below it there is nothing to agree with
 _LEAST_SPEECH = 25  # least frames of speech in which a shift can be measured
 _UNLIKE = 0.2  # agreement below which the mouth is of another line
@@ -98,25 +109,24 @@ Words = Sequence[tuple[str, float, float]]  # word, and the seconds of its begin
 
 
 def find(
-    mouth: MouthCurves, expected: MouthCurves, voice: VoiceFeatures, tolerance: Tolerance,
-    text: str = ""
+    mouth: MouthCurves, voice: VoiceFeatures, tolerance: Tolerance,
+    demands: Sequence[Demand], words: Words = (), asked_size: float | None = None,
 ) -> list[Finding]:  # fmt: skip
     """What a viewer would notice of a mouth that speaks with a voice of the same length, most
     noticeable first.
 
-    expected: what the model expects of the voice.  text: what the voice says, "" if it is not
-    known.
+    demands, words: of `find_demands`.  asked_size: as of `size_of`.
     """
-    demands, words = find_demands(voice, text)
-    shift_finding, late = find_shift(mouth, expected, voice, tolerance)
+    shift_finding, late = find_shift(mouth, voice, tolerance)
     if shift_finding is not None and shift_finding.kind == OTHER:
         return [shift_finding]
     in_time = mouth.shift(-late)
     findings = [] if shift_finding is None else [shift_finding]
-    findings += find_late_stretches(in_time, expected, voice, tolerance)
+    findings += find_late_stretches(in_time, voice, tolerance)
     findings += find_open(in_time.gap, demands, tolerance)
-    findings += find_still(mouth, silence(voice.features) < SILENT, tolerance)
+    findings += find_still(mouth, voice.speaking, tolerance)
     findings += find_moves(mouth.gap, voice.presence, tolerance)
+    findings += find_size(mouth.gap, voice, asked_size)
     return sorted((_with_words(each, words) for each in findings), key=lambda each: -each.weight)
 
 
@@ -124,25 +134,18 @@ def find(
 
 
 def agreement(
-    mouth: MouthCurves,
-    expected: MouthCurves,
-    voice: VoiceFeatures,
-    total: Callable[[np.ndarray], np.ndarray],
-) -> np.ndarray:
-    """How well a mouth agrees with a voice if it is late by −REACH … REACH frames: [1 or T, 2 ·
-    REACH + 1], −1 … 1.
+    mouth: MouthCurves, voice: VoiceFeatures, total: Callable[[np.ndarray], np.ndarray],
+    lags: Sequence[int] = range(-REACH, REACH + 1),
+) -> np.ndarray:  # fmt: skip
+    """How well a mouth agrees with a voice if it is late by each of so many frames: [1 or T, lags],
+    −1 … 1.
 
     total: sums a curve [T] over the line, or around each frame.
     """
     frames, spoken = len(mouth.gap), (voice.presence > 0.5).astype(float)
-    opening = voice.lips[:, 0]
-    pairs = (
-        (mouth.gap, opening / (opening.std() or 1.0)),
-        (mouth.gap, expected.gap),
-        (mouth.width, expected.width),
-    )
+    pairs = (mouth.gap, voice.lips[:, 0]), (mouth.width, voice.lips[:, 1])
     result = []
-    for late in range(-REACH, REACH + 1):
+    for late in lags:
         at = np.arange(frames) + late
         weight = spoken * ((at >= 0) & (at < frames))
         at, count = at.clip(0, frames - 1), total(weight) + 1e-6
@@ -157,18 +160,23 @@ def agreement(
                 np.maximum(spread_x, _LEAST_VARIANCE) * np.maximum(spread_y, _LEAST_VARIANCE)
             )
         result.append(each / len(pairs))
-    return np.stack(result, -1).reshape(-1, 2 * REACH + 1)
+    return np.stack(result, -1).reshape(-1, len(lags))
+
+
+def near(curve: np.ndarray) -> np.ndarray:
+    """Sums of a curve [T] around each frame, [T]."""
+    return np.convolve(curve, _WINDOW, "same")
 
 
 def find_shift(
-    mouth: MouthCurves, expected: MouthCurves, voice: VoiceFeatures, tolerance: Tolerance
-) -> tuple[Finding | None, float]:  # fmt: skip
+    mouth: MouthCurves, voice: VoiceFeatures, tolerance: Tolerance
+) -> tuple[Finding | None, float]:
     """(what is wrong with the whole line: SHIFTED or OTHER, frames by which it is late: 0 if that
     is allowed)."""
     spoken = voice.presence > 0.5
     if spoken.sum() < _LEAST_SPEECH:
         return None, 0.0
-    agrees = agreement(mouth, expected, voice, np.sum)[0]
+    agrees = agreement(mouth, voice, np.sum)[0]
     best = int(agrees.argmax())
     start, end = (float(edge) / FPS for edge in np.flatnonzero(spoken)[[0, -1]])
     if agrees[best] < _UNLIKE:
@@ -193,11 +201,10 @@ def _peak(curve: np.ndarray, best: int) -> float:
 
 
 def find_late_stretches(
-    mouth: MouthCurves, expected: MouthCurves, voice: VoiceFeatures, tolerance: Tolerance
+    mouth: MouthCurves, voice: VoiceFeatures, tolerance: Tolerance
 ) -> list[Finding]:
     """Stretches that are late or early although the line is not."""
-    window = np.hanning(2 * _AROUND + 3)[1:-1]
-    agrees = agreement(mouth, expected, voice, lambda curve: np.convolve(curve, window, "same"))
+    agrees = agreement(mouth, voice, near)
     late = agrees.argmax(1) - REACH
     gain = agrees.max(1) - agrees[:, REACH - 1 : REACH + 2].max(1)
     findings = []
@@ -258,13 +265,19 @@ def find_demands(voice: VoiceFeatures, text: str = "") -> tuple[list[Demand], Wo
     return demands, words
 
 
+def gaps_on(gap: np.ndarray, demands: Sequence[Demand]) -> Iterator[tuple[Demand, float]]:
+    """The least gap, mm, on each sound within a line that demands closed lips."""
+    for each in demands:
+        start = max(0, round(each.start * FPS) - _BEFORE)
+        if start < len(gap):
+            yield each, float(gap[start : round(each.end * FPS) + 1].min())
+
+
 def find_open(gap: np.ndarray, demands: Sequence[Demand], tolerance: Tolerance) -> list[Finding]:
     """Closures on which lips stay apart."""
     findings = []
-    for each in demands:
-        start = max(0, round(each.start * FPS) - _BEFORE)
-        apart = float(gap[start : round(each.end * FPS) + 1].min(initial=np.inf))
-        if tolerance.apart < apart < np.inf:
+    for each, apart in gaps_on(gap, demands):
+        if apart > tolerance.apart:
             weight = _noticeability(apart / tolerance.apart, each.end - each.start)
             findings.append(
                 Finding(OPEN, each.start, each.end, apart, weight, each.sound, each.word)
@@ -342,6 +355,43 @@ def swings(curve: np.ndarray, size: float) -> list[int]:
             going, lowest = -1, value
             turns.append(frame)
     return turns
+
+
+# ---- too small or too large
+
+_MM = 4.5  # millimetres that takes as asked open per deviation that the voice asks for, on average
+# Ratios of the opening to that which voice and direction ask for, beyond which it is found; without
+# a direction those that one real speaker in twenty is beyond.
+_AS_ASKED, _OF_ANYBODY = (0.45, 2.2), (0.35, 2.8)
+SIZE_OF_ANYBODY = 1.0  # the logarithm beyond which it costs points of the score
+
+
+def size_of(gap: np.ndarray, voice: VoiceFeatures, asked_size: float | None) -> float:
+    """Ratio of a mouth's mean opening in speech to that which voice and direction ask for.
+
+    asked_size: factor of `Thunder.asked_size`; None: no direction is known.
+    """
+    spoken = voice.presence > 0.5
+    if not spoken.any():
+        return 1.0
+    asked = _MM * np.maximum(voice.lips[spoken, 0], 0).mean() * (asked_size or 1.0)
+    return float((np.maximum(gap[spoken], 0).mean() + 0.01) / (asked + 0.01))
+
+
+def find_size(gap: np.ndarray, voice: VoiceFeatures, asked_size: float | None) -> list[Finding]:
+    """Whether the mouth is much smaller or larger than voice and direction ask for; arguments as
+    of `size_of`."""
+    spoken = np.flatnonzero(voice.presence > 0.5)
+    if len(spoken) < _LEAST_SPEECH:
+        return []
+    size = size_of(gap, voice, asked_size)
+    least, most = _OF_ANYBODY if asked_size is None else _AS_ASKED
+    if least <= size <= most:
+        return []
+    start, end = spoken[[0, -1]] / FPS
+    noticed = least / size if size < least else size / most
+    weight = _noticeability(noticed, end - start)
+    return [Finding(SIZE, float(start), float(end), size, weight, whole=True)]
 
 
 # ---- words

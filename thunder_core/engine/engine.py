@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from ..direction import AXES, Brief, Direction, over_frames
+from ..direction import AXES, Brief, over_frames
 from ..errors import BadRequest, BadWeights
 from ..files import hash_of
-from ..findings import Finding, REALISTIC
+from ..findings import REALISTIC
+from ..grades import LipSyncScore
 from ..progress import no_progress, Progress, share
 from ..protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
 from ..request import (
@@ -36,9 +37,8 @@ from ..request import (
 )
 from ..spoken import Word
 from ..steps import explain, Trace, traced
-from ..types import FPS, IDLE, Keep, LipSyncScore, LISTENS, Motion, pack, RATE, SPEAKS, Speech, Take
+from ..types import FPS, IDLE, Keep, LISTENS, Motion, pack, RATE, SPEAKS, Speech, Take
 from .alignment import LIKELY, Match, match_mouth, match_sound
-from .check import find, MouthCurves, TOLERANCE_OF
 from .diffusion import Inpainting, Normal
 from .m2s import (
     MARGIN,
@@ -63,17 +63,15 @@ from .network import (
 )
 from .readings import follow_text, follow_voice, mark_voice, reading, style_of_take
 from .request import release_memory, RunningRequest
-from .scorer import Judge, Measures, opening_and_width, Scorer, SPOKEN
+from .scorer import Measures, Scorer
 from .speech import transcript
 from .speech.cues import axis_deviations
 from .speech.encoder import softmax
 from .speech.transcript import recognise, Sound
-from .systems.thunder import Performance, Thunder, VoiceFeatures
+from .systems.thunder import Performance, SPOKEN, Thunder, VoiceFeatures
 
 # cached sounds, and their total frames (one hour, 90 MB)
 _REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000
-# the take whose expectation stands for a sound alone
-NEUTRAL_TAKE = Performance(0, Direction().vector()[None])
 # diffusion steps at each quality; these systems are not distilled
 STEPS_OF = {DRAFT: 8, NORMAL: 20, FINAL: 20}
 
@@ -183,8 +181,8 @@ def _ignore(what: object) -> None:
 
 
 class Engine:
-    """Everything that is loaded: head, encoder, diffusion model, mesh-to-speech with its judge and
-    vocoder, speaker network."""
+    """Everything that is loaded: head, encoder, diffusion model, mesh-to-speech with its vocoder,
+    speaker network."""
 
     def __init__(self, folder: Path, device: str, at_once: bool = False):
         self.folder, self.device = folder, device
@@ -197,11 +195,11 @@ class Engine:
         self.thunder = Thunder(folder, device, self.head, at_once)
         self.m2s = MeshToSpeech(folder, device)
         self.mouth = Mouth(trained_mouth(folder) or self.head)
-        self.judge = Judge(folder, device)
         self.vocoder = Vocoder.load(folder, device)
         self.speaker = SpeakerEncoder.load(folder, device)
-        self.scorer = Scorer(self.head, self.thunder, self.m2s, self.mouth, self.judge)
         self._measures = Measures(self.head)
+        articulators = self.thunder.pipeline.mechanics.articulators
+        self.scorer = Scorer(articulators, self.m2s, self.mouth, self._measures)
         self._check_that_all_fit()
         self._known: dict[str, VoiceFeatures] = {}
         # the last voice with a text, the text, and what `follow_text` made of them
@@ -237,7 +235,6 @@ class Engine:
         for pair, first, second in (
             ("encoder and units", thunder.encoder.config.width, thunder.units.centroids.shape[1]),
             ("encoder and denoiser", features, thunder.denoiser.config.audio),
-            ("encoder and judge", features, self.judge.config.speech),
             ("m2s and head", (m2s.space, m2s.inputs), ("mouth", self.mouth.size)),
             ("m2s and units", m2s.units, len(thunder.units.centroids)),
             ("m2s and units", m2s.of_units or units, units),
@@ -268,7 +265,7 @@ class Engine:
         voice = self.thunder.analyse(0.1 * Normal(0).draw(int(frames / FPS * RATE)), frames)
         yield
         self.scorer.score(
-            self.thunder.perform(voice, [Performance(0)], 1, 1.0, no_progress), voice, None
+            self.thunder.perform(voice, [Performance(0)], 1, 1.0, no_progress), voice, [None]
         )
 
     def _open_networks(self) -> None:
@@ -384,7 +381,7 @@ class Engine:
         }  # fmt: skip
         if role == IDLE:
             on_note(UNSPOKEN)
-        if role == SPEAKS and self.scorer.is_unclear(voice):
+        if role == SPEAKS and voice.is_unclear:
             on_note(UNCLEAR)
             about["unclear"] = True
         if role != SPEAKS:
@@ -416,7 +413,8 @@ class Engine:
             )
         )  # fmt: skip
         return RunningRequest(
-            self.scorer, self._measures, voice, seeds, asked, readings, draw, about, progress,
+            self.thunder, self.scorer, self._measures, voice, seeds, asked, readings, draw, about,
+            progress,
             role == SPEAKS, asked is not None and follows == DIRECTION,
             processors() if self.device == CPU and request.system == DEFAULT else 1, request.sums,
             kept,
@@ -474,66 +472,35 @@ class Engine:
         }
 
     def score(
-        self, speech: Speech, motion: Motion, asked: Brief | None = None, seed: int = 0
-    ) -> LipSyncScore:
+        self, speech: Speech, motion: Motion, asked: Brief | None = None, seed: int = 0,
+        tolerance: str = REALISTIC, text: str = "",
+    ) -> LipSyncScore:  # fmt: skip
         """Lip-sync score of a motion with a sound. Both start together and are cut to the shorter.
 
         asked, seed: the motion is that of the take of this seed, sampled in this direction: exactly
-        so if `as_asked`. Without a direction one is estimated from the motion. Raises BadRequest.
+        so if `as_asked`. Without a direction sizes that some people have are no fault.
+        tolerance: of what is found, one of TOLERANCES.  text: what the voice says, "" if it is not
+        known, or the direction tells it. Raises BadRequest.
         """
         motion = self._check_motion(motion)
         frames = min(motion.frames, speech.frames)
-        voice, expectations = self.analyse(speech), None
+        voice, size = self.analyse(speech), None
+        text = (asked.text if asked is not None else "") or text
+        voice = self._follow_text(voice, text)[0]
         if asked is not None:
             by_voice = axis_deviations(voice.heard)
             asked = follow_voice(asked, by_voice, speech.frames)
-            voice = mark_voice(self._follow_text(voice, asked.text)[0], asked.marks)
+            voice = mark_voice(voice, asked.marks)
             # Stresses depend on the length of the sound, which a motion may not have.
-            style = style_of_take(
-                asked,
-                self._readings(asked, [seed], speech.frames, by_voice)[seed],
-                seed,
-                seed,
-                voice.accents,
-            )[:frames]
-            voice = voice.part(0, frames)
+            readings = self._readings(asked, [seed], speech.frames, by_voice)
+            style = style_of_take(asked, readings[seed], seed, seed, voice.accents)
+            gestures = asked.gestures_of(seed, seed)
             heard = self.thunder.hear(voice, asked.hearing_seed(seed, seed))
-            take = Performance(
-                seed,
-                style,
-                asked.gestures_of(seed, seed),
-                heard,
-                (),
-                asked.is_variation(seed, seed),
-            )
-            expectations = self.scorer.expect(
-                voice,
-                [take],
-                lambda: self.scorer.lips(self.scorer.requested_motion(voice, asked)),
-                breathe=True,
-            )
-        else:
-            voice = voice.part(0, frames)
-        return self.scorer.score([motion.part(slice(0, frames))], voice, expectations, asked)[0]
-
-    def check(
-        self, speech: Speech, motion: Motion, tolerance: str = REALISTIC, text: str = ""
-    ) -> list[Finding]:
-        """What a viewer would notice of a motion's lips with a sound, most noticeable first. Both
-        start together.
-
-        tolerance: one of TOLERANCES.  text: what the voice says, "" if it is not known. Raises
-        BadRequest.
-        """
-        motion = self._check_motion(motion)
-        frames = min(motion.frames, speech.frames)
-        voice = self.analyse(speech).part(0, frames)
-        expected = self.thunder.expect(voice, [NEUTRAL_TAKE])[0]
-        curves = [
-            MouthCurves(*self._measures.gap_and_width(each))
-            for each in (motion.part(slice(0, frames)), expected)
-        ]
-        return find(curves[0], curves[1], voice, TOLERANCE_OF[tolerance], text)
+            size = self.thunder.asked_size(voice, Performance(seed, style, gestures, heard))
+        (score,) = self.scorer.score(
+            [motion.part(slice(0, frames))], voice.part(0, frames), [size], text, tolerance
+        )
+        return score
 
     def align(
         self, speech: Speech, motion: Motion, recorded: Speech | None = None
@@ -548,13 +515,8 @@ class Engine:
             if match.sure >= LIKELY:
                 return match, "sound"
         voice = self.analyse(speech)
-        opening, width = opening_and_width(self.scorer.expected_lips(voice, [NEUTRAL_TAKE])[0])
-        # only the curves' shapes over time count
-        opening, by_map = (
-            (curve - curve.mean()) / (curve.std() + 1e-6) for curve in (opening, voice.lips[:, 0])
-        )
-        seen = np.stack(opening_and_width(self.scorer.lips(motion)), 1)
-        return match_mouth(seen, np.stack([opening + by_map, width], 1)), "mouth"
+        seen = np.stack(self._measures.gap_and_width(motion), 1)
+        return match_mouth(seen, voice.lips), "mouth"
 
     def spoken(self, speech: Speech, text: str) -> tuple[list[Sound], list[Word], bool]:
         """The sounds that are recognised in a voice, the words of a text in it, and whether the

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Mesh-to-speech as the engine uses it, in arrays (`networks.speech` says what it computes), and
-the mouth that it reads (§4.1): the vertices, and the lip points that the judge sees, of a motion's
-expression and jaw. And its sound: a vocoder, and whose voice it is."""
+the mouth that it reads (§4.1): the vertices of a motion's expression and jaw. And its sound: a
+vocoder, and whose voice it is."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -54,7 +54,7 @@ class Mouth:
         ids = head.mouth_vertices
         self.lips = lip_places(head)
         points = SkinnedPoints.of(head, lambda values: values[ids])
-        self._points, self._lip_points = points.in_single(), points.part(self.lips.tolist())
+        self._points = points.in_single()
 
     @property
     def size(self) -> int:
@@ -65,11 +65,6 @@ class Mouth:
         """Offsets float32 [T, n_m, 3] of the vertices from rest, metres; expression [T, n], jaw [T,
         3] rotation vectors in radians."""
         return _offsets(self._points, expression, jaw)
-
-    def lip_points(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
-        """Offsets of the four lip points alone, float32 [T, 4, 3], in less time and more exactly;
-        arguments as for `vertices`."""
-        return _offsets(self._lip_points, expression, jaw)
 
     def windows(self, motions: Sequence[Motion]) -> Iterator[tuple[np.ndarray, slice]]:
         """Vertices [B, t, n_m, 3] of motions of one length window by window, so that length costs
@@ -207,6 +202,41 @@ class MeshToSpeech:
             mouths=mouths.reshape(1, len(mouths), -1), speakers=speaker[None]
         )
         return logits[0], pairs[0].reshape(4 * len(mouths), -1)
+
+
+def evidence(logits: np.ndarray, units: np.ndarray, log_prior: np.ndarray) -> np.ndarray:
+    """Log-odds, in nats, that the mouth gives for the spoken units: log p(u | V_m) − log p(u), [T]
+    from [2T, n], [2T].
+
+    The prior is taken off so that a clip full of common sounds does not score better than one of
+    rare ones.
+    """
+    highest = logits.max(-1)
+    log_p = (
+        logits[np.arange(len(units)), units]
+        - highest
+        - np.log(np.exp(logits - highest[:, None]).sum(-1))
+    )
+    return (log_p - log_prior[units]).reshape(-1, 2).mean(-1)
+
+
+def heard_share(
+    log_odds: np.ndarray, units: np.ndarray, log_prior: np.ndarray, speaking: np.ndarray
+) -> float:
+    """How much of a voice mesh-to-speech reads off a mouth, 0 … 1.
+
+    The share of the units' information, −log p(u), that the mouth gives, log p(u | V_m) − log p(u),
+    both over the frames with speech; p(u): how often a unit is said. 0: the mouth tells no more
+    than the usual frequencies do, as if it said something else; 1: it tells every unit for
+    certain. So there is no scale to be set when a network is trained anew, lines full of rare
+    sounds score no higher, and short lines work. A mouth that is confident of wrong sounds would
+    get less than 0, which counts as 0: so do lips of another line, and those that are three frames
+    late.
+
+    log_odds: [T], of `evidence`.  units: [2T].  speaking: bool [T].
+    """
+    information = -log_prior[units].reshape(-1, 2).mean(-1)[speaking].sum()
+    return max(0.0, float(log_odds[speaking].sum() / information)) if information else 0.0
 
 
 # ---- the vocoder: sound from a mel spectrogram, speech units and a speaker, by shaping a pulse

@@ -155,6 +155,15 @@ def add_stresses(
     return move_axes(played, changes)
 
 
+def requested_style(asked: Brief, frames: int) -> np.ndarray:
+    """The direction that was requested, with its marks, float32 [1 or T, DIRECTION_NAMES]."""
+    wanted = over_frames(asked.requested, frames)
+    if not asked.marks:
+        return wanted
+    whole = np.repeat(wanted, frames, 0) if len(wanted) == 1 else wanted.copy()
+    return mark_direction(whole, asked.marks)
+
+
 def style_of_take(
     asked: Brief, reading: np.ndarray, seed: int, first: int, accents: np.ndarray
 ) -> np.ndarray:

@@ -5,7 +5,7 @@ processor where memory allows."""
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
@@ -17,14 +17,15 @@ from ..animation.traits import deviations, deviations_quiet, Line, visible_devia
 from ..direction import Brief
 from ..errors import Cancelled
 from ..face.mapping import Sums, visible_motion
+from ..grades import LipSyncScore
 from ..progress import Progress
 from ..system_calls import release_free_memory
-from ..types import FPS, LipSyncScore, Motion, Take
+from ..types import FPS, Motion, Take
 from .diffusion import Inpainting
 from .network import CPU
-from .readings import style_of_take
-from .scorer import Expectation, Measures, Scorer
-from .systems.thunder import Performance, VoiceFeatures
+from .readings import requested_style, style_of_take
+from .scorer import Measures, Scorer
+from .systems.thunder import Performance, Thunder, VoiceFeatures
 
 _MOST = 16  # takes denoised together; on a graphics card they cost little more than one
 # frames denoised together on a processor: fewer is less efficient, more delays the first take
@@ -71,6 +72,7 @@ class RunningRequest:
     the takes.
     """
 
+    thunder: Thunder
     scorer: Scorer
     measures: Measures
     voice: VoiceFeatures
@@ -90,7 +92,7 @@ class RunningRequest:
     _done: dict[int, float] = field(default_factory=dict)
     _stopped: bool = False
     _reporting: threading.Lock = field(default_factory=threading.Lock)
-    _requested: tuple[np.ndarray, list[dict[str, float]]] | None = None
+    _requested: list[dict[str, float]] | None = None
     _requesting: threading.Lock = field(default_factory=threading.Lock)
 
     def run(
@@ -100,7 +102,7 @@ class RunningRequest:
         (`Engine.generate`)."""
         frames = self.voice.frames
         threads = threads_for(frames, self.threads)
-        together = portions(self.seeds, frames, self.scorer.thunder.device, threads)
+        together = portions(self.seeds, frames, self.thunder.device, threads)
         with closing(self._stages(together, threads)) as stages:
             return self._deliver(stages, on_take, on_sampled)
 
@@ -113,9 +115,7 @@ class RunningRequest:
             yield from chain.from_iterable(map(self._make_takes, together))
             return
         with ThreadPoolExecutor(threads, "takes") as pool:
-            # what a single portion is compared with is computed beside it
-            beside = pool if len(together) < threads else None
-            all_makes = (self._make_takes(seeds, beside) for seeds in together)
+            all_makes = (self._make_takes(seeds) for seeds in together)
             at_work = deque((pool.submit(next, one), one) for one in islice(all_makes, threads))
             try:
                 while at_work:
@@ -145,19 +145,15 @@ class RunningRequest:
                 ranked.append((rank, on_take(take) or take))
         return [kept for _, kept in sorted(ranked, key=lambda each: each[0])]
 
-    def _make_takes(
-        self, seeds: list[int], beside: Executor | None = None
-    ) -> Iterator[tuple[bool, list[Take]]]:
+    def _make_takes(self, seeds: list[int]) -> Iterator[tuple[bool, list[Take]]]:
         """The takes of a portion, twice: as soon as they are sampled, and scored, which is said
-        before.  beside: computes what they are compared with meanwhile, if there is one."""
+        before."""
         performances = self._performances(seeds)
-        expected = None if beside is None else beside.submit(self._expect, performances)
         motions = self._sample(performances)
         release_memory(self.voice.frames)
         takes = [self._describe(*each) for each in zip(performances, motions)]
         yield False, takes
-        expectations = self._expect(performances) if expected is None else expected.result()
-        scores = self._scores(takes, expectations)
+        scores = self._scores(takes, performances)
         scored = [self._add_score(*each) for each in zip(takes, performances, scores)]
         release_memory(self.voice.frames)
         yield True, scored
@@ -181,7 +177,7 @@ class RunningRequest:
         """The motions of some takes, finished and not scored."""
         seeds = [each.seed for each in performances]
         of = f"{len(self.seeds)} take{'s' if len(self.seeds) > 1 else ''}"
-        on = "" if self.scorer.thunder.device == CPU else " on the graphics card"
+        on = "" if self.thunder.device == CPU else " on the graphics card"
 
         def tell(fraction: float, _: str = "") -> None:
             message = f"{self._arrived} of {of} sampled" if self._arrived else f"Sampling {of}{on}"
@@ -191,12 +187,12 @@ class RunningRequest:
 
     def _performances(self, seeds: list[int]) -> list[Performance]:
         """How takes are performed."""
-        asked, first, hear = self.asked, self.seeds[0], self.scorer.thunder.hear
+        asked, first, hear = self.asked, self.seeds[0], self.thunder.hear
         if asked is None:
             return [Performance(seed) for seed in seeds]
         again, result = None, []
         if self.kept is not None:  # rows whose mouth is sampled again, for other readings
-            again = np.repeat(~self.kept.mask[:, self.scorer.thunder.columns.jaw].all(1), 2)
+            again = np.repeat(~self.kept.mask[:, self.thunder.columns.jaw].all(1), 2)
         for seed in seeds:
             voice = hear(self.voice, asked.hearing_seed(seed, first))
             if again is not None:
@@ -209,47 +205,42 @@ class RunningRequest:
                 tuple(whose for whose, _ in asked.like),
                 asked.is_variation(seed, first),
             )
-            # once for what is sampled and for what is expected
-            plan = self.scorer.thunder.plan(self.voice, performance, self.kept)
+            plan = self.thunder.plan(self.voice, performance, self.kept)
             result.append(replace(performance, plan=plan))
         return result
 
-    def _expect(self, performances: list[Performance]) -> list[Expectation] | None:
-        """What the judge compares takes with; None where nobody speaks, or their directions are to
-        be read off them."""
-        if not (self.scored and self.follows):
-            return None
-        # With the stresses, breaths and sounds of each take, which would otherwise count as errors.
-        return self.scorer.expect(
-            self.voice, performances, lambda: self._expect_requested()[0], breathe=True
-        )
-
     def _scores(
-        self, takes: list[Take], expectations: list[Expectation] | None
+        self, takes: list[Take], performances: list[Performance]
     ) -> list[LipSyncScore] | list[None]:
         """The scores of takes; None where nobody speaks."""
         if not self.scored:
             return [None] * len(takes)
         self._report([take.seed for take in takes], 0.95, "Ranking by lip-sync")
         visible = [self._made_and_visible(take.motion)[-1] for take in takes]
-        return self.scorer.score(visible, self.voice, expectations, self.asked)
+        sizes = [
+            self.thunder.asked_size(self.voice, each) if self.follows else None
+            for each in performances
+        ]
+        text = "" if self.asked is None else self.asked.text
+        return self.scorer.score(visible, self.voice, sizes, text)
 
-    def _expect_requested(self) -> tuple[np.ndarray, list[dict[str, float]]]:
-        """What the model expects in the requested direction: lips as `Expectation`'s, and measures
-        (`animation.traits.measure`) of the motion and of what the face shows of it."""
+    def _measure_requested(self) -> list[dict[str, float]]:
+        """Measures (`animation.traits.measure`) of the motion that the model expects in the
+        requested direction, and of what the face shows of it."""
         with self._requesting:  # threads that need it at the same time wait for the first
             if self._requested is None:
-                motion = self.scorer.requested_motion(self.voice, self.asked)
-                measures = [
+                motion = self.thunder.expect(
+                    self.voice, requested_style(self.asked, self.voice.frames)
+                )
+                self._requested = [
                     self.measures.of_style(each, self.voice)
                     for each in self._made_and_visible(motion)
                 ]
-                self._requested = self.scorer.lips(motion), measures
             return self._requested
 
     def _made_and_visible(self, motion: Motion) -> list[Motion]:
         """A motion and, if that is another, what the face shows of it."""
-        names = self.scorer.head.expression_names
+        names = self.thunder.channel_names
         return [motion] if self.sums is None else [motion, visible_motion(motion, names, self.sums)]
 
     def _describe(self, performance: Performance, motion: Motion) -> Take:
@@ -267,7 +258,7 @@ class RunningRequest:
         shows of it."""
         about = dict(take.provenance)
         if score is not None:
-            about["score"] = score.total
+            about |= {"score": score.total, **score.to_record()}
         if self.follows and performance.is_variation:
             about["shown"] = visible_deviations(*self._deviations(take.motion))
         return replace(take, score=score, provenance=about)
@@ -281,5 +272,5 @@ class RunningRequest:
         line = Line.of(motion.frames / FPS, self.voice.phrasing.weights)
         return [
             deviations(self.measures.of_style(each, self.voice), wanted, line)
-            for each, wanted in zip(both, self._expect_requested()[1])
+            for each, wanted in zip(both, self._measure_requested())
         ]

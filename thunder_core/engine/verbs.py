@@ -14,7 +14,7 @@ import itertools
 import os
 import sys
 import time
-from dataclasses import asdict, astuple
+from dataclasses import astuple
 from importlib.metadata import version
 
 import numpy as np
@@ -22,6 +22,7 @@ import numpy as np
 from ..channels import read_channel
 from ..direction import Brief, check, read_marks
 from ..errors import BadRequest, BadSound
+from ..findings import REALISTIC
 from ..protocol import CHANNEL, LEVEL, PROTOCOL, SCORE, UNSPOKEN
 from ..request import Request
 from ..system_calls import memory_used
@@ -92,12 +93,15 @@ def _score(worker, args, progress):
     motion, asked = _motion(args), read_brief(args)
     speech = _sound(args, progress)
     engine = worker.load_engine(progress)
-    score = engine.score(speech, motion, asked, args.get("seed", 0))
+    score = engine.score(
+        speech, motion, asked, args.get("seed", 0), args.get("tolerance", REALISTIC),
+        _transcript(args.get("text", "")),
+    )  # fmt: skip
     file = os.path.join(args.get("folder") or worker.folder, "score_per_frame.npy")
     save_array(file, score.per_frame)
     return {
         "total": float(score.total),
-        "heard": float(score.heard),
+        **score.to_record(),
         "per_frame": file,
         "weights": engine.weights,
     }
@@ -118,19 +122,6 @@ def _align(worker, args, progress):
         "sure": match.sure,
         "by": found_by,
         "sound_seconds": speech.seconds,
-    }
-
-
-def _check(worker, args, progress):
-    motion, text = _motion(args), _transcript(args.get("text", ""))
-    speech = _sound(args, progress)
-    engine = worker.load_engine(progress)
-    progress(0.2, "Checking the lips")
-    return {
-        "findings": [
-            asdict(each)
-            for each in engine.check(speech, motion, args.get("tolerance", "realistic"), text)
-        ]
     }
 
 
@@ -213,7 +204,6 @@ VERBS = {
     "explain": _explain,
     "score": _score,
     "align": _align,
-    "check": _check,
     "spoken": _spoken,
     "listen": _listen,
     "record": _record,
@@ -236,7 +226,7 @@ def _save_take(take, folder, number):
     for name, file in files.items():
         if file is not None:
             save_array(os.path.join(folder, file), arrays[name])
-    unknown = dict.fromkeys(("score", "heard", "drift"))
+    unknown = dict.fromkeys(("score", "drift"))
     return {"seed": int(take.seed), **unknown, "provenance": take.provenance, **files}
 
 
@@ -247,7 +237,7 @@ def _save_score(take, folder):
         return about
     file = f"take_of_{take.seed}_drift.npy"
     save_array(os.path.join(folder, file), score.per_frame)
-    return about | {"score": float(score.total), "heard": float(score.heard), "drift": file}
+    return about | {"score": float(score.total), "drift": file}
 
 
 def save_array(path, array):

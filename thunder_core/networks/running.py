@@ -12,26 +12,8 @@ import torch
 from torch import Tensor
 
 from .denoiser import Denoiser
-from .judge import Judge
 from .speech import MeshToSpeech, SpeakerEncoder, SpeechEncoder, Vocoder
 from .weights import Network
-
-
-class JudgeOfLips(Judge):
-    """A judge that gives all that the engine asks of it at once."""
-
-    def forward(  # type: ignore[override]
-        self, speech: Tensor, lips: Tensor, expected: Tensor, asked: Tensor, plain: Tensor,
-        opening: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-        """Arguments as `scorer.Judge.opinion`, with a batch's dimension → opinions [B, T, 2],
-        in_all [B], hard [B, T]."""
-        everywhere = torch.ones(speech.shape[:2], dtype=torch.bool, device=speech.device)
-        return (
-            Judge.forward(self, speech, lips, expected, asked, everywhere),
-            self.in_all(speech, lips, plain, opening, everywhere),
-            self.hard(speech, expected, everywhere),
-        )
 
 
 class SeenMouth(MeshToSpeech):
@@ -52,7 +34,7 @@ class SeenMouth(MeshToSpeech):
 KINDS: dict[str, type[Network] | type[SpeakerEncoder]] = {
     "denoiser": Denoiser, "distilled": Denoiser, "encoder": SpeechEncoder,
     "encoder-t": SpeechEncoder,
-    "judge": JudgeOfLips, "m2s": SeenMouth, "vocoder": Vocoder, "speaker": SpeakerEncoder,
+    "m2s": SeenMouth, "vocoder": Vocoder, "speaker": SpeakerEncoder,
 }  # fmt: skip
 
 

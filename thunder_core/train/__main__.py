@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`python -m thunder_core.train STAGE`: all stages of training, resumable, seeded, in this order:
 
-corpus → hear → animate → m2s → denoiser → denoiser --m2s → distil → takes → judge; each exports
+corpus → hear → animate → m2s → denoiser → denoiser --m2s → distil; each exports
 what the next one needs. Encoder, vocoder and speaker network are trained by `python -m research
 train`.
 """

@@ -19,7 +19,7 @@ from ..engine.network import GRAPH, TRANSPOSED
 from ..engine.speech.acoustics import BINS
 from ..files import write_file
 from ..networks.denoiser import Denoiser
-from ..networks.running import JudgeOfLips, KINDS, SeenMouth
+from ..networks.running import KINDS, SeenMouth
 from ..networks.speech import SpeakerEncoder, SpeechEncoder, Vocoder
 
 _OPERATORS = 20  # version of ONNX's operators
@@ -73,21 +73,6 @@ def _encoder(network: SpeechEncoder) -> _Traced | None:
     return _Traced({"mel": torch.randn(1, 2 * _FRAMES, BINS)}, ["hidden", "phones"], axes)
 
 
-def _judge(network: JudgeOfLips) -> _Traced:
-    config = network.config
-    lips = {
-        name: 1e-3 * torch.randn(1, _FRAMES, 4, 3)
-        for name in ("lips", "expected", "asked", "plain")
-    }
-    inputs = {
-        "speech": torch.rand(1, _FRAMES, config.speech),
-        **lips,
-        "opening": torch.randn(1, _FRAMES),
-    }
-    outputs = ["opinions", "in_all", "hard"]
-    return _Traced(inputs, outputs, {name: {1: "frames"} for name in (*inputs, "opinions", "hard")})
-
-
 def _m2s(network: SeenMouth) -> _Traced:
     config = network.config
     inputs = {
@@ -124,7 +109,7 @@ def _speaker(network: SpeakerEncoder) -> _Traced:
 
 TRACED: dict[str, Callable[..., _Traced | None]] = {
     "denoiser": _denoiser, "distilled": _denoiser, "encoder": _encoder, "encoder-t": _encoder,
-    "judge": _judge, "m2s": _m2s, "vocoder": _vocoder, "speaker": _speaker,
+    "m2s": _m2s, "vocoder": _vocoder, "speaker": _speaker,
 }  # fmt: skip
 
 

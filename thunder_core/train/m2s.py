@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..engine.scorer import evidence
+from ..engine.m2s import evidence
 from ..engine.speech.acoustics import gain
 from ..face.head import Head
 from ..networks.speech import LogMel, MeshToSpeech, MeshToSpeechConfig, Mouth, SPACES

@@ -19,23 +19,19 @@ from torch import Tensor
 
 from ..engine.m2s import save_trained_mouth, SpeakerEncoder
 from ..engine.network import ENDINGS, write_sums
-from ..engine.planning.lip_kernels import map_fits
 from ..engine.speech.encoder import SpeechEncoder as SpeechReader, Units
-from ..engine.systems.thunder import Thunder
 from ..face.head import Head
 from ..files import hash_of
 from ..networks.denoiser import Denoiser
-from ..networks.speech import MeshToSpeech, Mouth, SPACES, SpeechEncoder, weights_name
+from ..networks.speech import MeshToSpeech, SPACES, SpeechEncoder, weights_name
 from ..networks.weights import load_weights
 from .corpus import BadCorpus, build, Clip, voices_in_words
 from .denoiser import build_denoiser, SpeechTerm, train_denoiser
 from .distil import distil
 from .graphs import write_graphs
-from .judge import draw_lessons, fit_mood_costs, Lessons, load_clips, train_judge, watched_lessons
 from .loop import Schedule
 from .m2s import train_m2s
 from .motions import animate, extract_features, MotionSet, QUIET_CLIPS, SAMPLES_PER_FRAME
-from .sampled import folder_of, MOODS_SPLIT, sample_takes, watched_split
 from .teacher import label
 from .workspace import Provenance, Workspace, write_card
 
@@ -231,51 +227,6 @@ def _distil(workspace: Workspace, args: Namespace) -> dict:
     return figures
 
 
-def _takes(workspace: Workspace, args: Namespace) -> str:
-    """Sample the corpus with the model, for the judge to learn from; returns where."""
-    folder = folder_of(workspace.cache, workspace.weights, workspace.seed)
-    thunder = Thunder(workspace.weights, workspace.device, workspace.head)
-    corpus = workspace.corpus()
-    clips = {watched_split(corpus): args.watched, MOODS_SPLIT: args.moods, "train": args.clips}
-    sample_takes(corpus, thunder, workspace.channels, folder, clips, workspace.seed)
-    return f"takes → {folder}"
-
-
-def _judge(workspace: Workspace, args: Namespace) -> dict:
-    """Train and export the judge; returns its figures."""
-    newest = folder_of(workspace.cache, workspace.weights, workspace.seed)
-    held_out = load_clips([newest], watched_split(workspace.corpus()))
-    in_moods = load_clips([newest], MOODS_SPLIT)
-    if not held_out or not in_moods:
-        raise SystemExit(
-            f"{newest} holds no takes of these weights, or none in moods: run the stage takes first"
-        )
-    mouth = Mouth(MeshToSpeech.load(workspace.weights).mouth or workspace.head)
-    lessons = Lessons(mouth, workspace.channels, workspace.device)
-    schedule = Schedule(steps=args.steps, rate=1e-3, average=0.99, half=False, seed=workspace.seed)
-    # Samples of earlier weights too: their errors are useful examples.
-    clips = load_clips(
-        sorted(folder for folder in newest.parent.iterdir() if folder.is_dir()), "train"
-    )
-    network, figures = train_judge(
-        list(draw_lessons(lessons, clips, workspace.seed)),
-        list(watched_lessons(lessons, held_out)),
-        workspace.runs / "judge",
-        schedule,
-        map_fits(SpeechReader.load(workspace.weights)),
-        workspace.device,
-    )
-    network = fit_mood_costs(network, lessons, in_moods, workspace.device)
-    provenance = Provenance(
-        "judge of lip-sync",
-        "the model's own takes of the corpus, as they are and spoiled",
-        schedule,
-        figures,
-    )
-    workspace.export("judge", network.state_dict(), network.settings(), provenance)
-    return figures
-
-
 def _graphs(workspace: Workspace, args: Namespace) -> str:
     """Write what ONNX Runtime computes, of every network of a folder of weights; returns the
     files."""
@@ -287,8 +238,8 @@ def _card(workspace: Workspace, args: Namespace) -> str:
     return f"{write_card(workspace.weights)}\n{write_sums(workspace.weights)}"
 
 
-# ---- adaptation: what ships goes on with a user's recordings or captures. Encoder, units, mesh-to-
-# speech and judge stay as they are, so that scores mean the same before and after.
+# ---- adaptation: what ships goes on with a user's recordings or captures. Encoder, units and
+# mesh-to-speech stay as they are, so that scores mean the same before and after.
 
 PIECE, SLACK = 250, 50  # length of a piece, and search range for a quiet cut, frames (10 s and 2 s)
 HOLD_OUT = 8  # step of the held-out pieces: every eighth is for measuring
@@ -469,20 +420,6 @@ STAGES = {
             *optimisation(1200, 3e-4),
             option("--lines", type=int, default=960,
             help="that the diffusion model samples for it first"),
-        ),
-    ),
-    "takes": Stage(
-        _takes, "sample takes of the corpus with the diffusion model, for the judge", (
-            option("--clips", type=int, default=240, help="of training voices"),
-            option("--watched", type=int, default=20,
-            help="of voices that the judge is watched on"),
-            option("--moods", type=int, default=20, help="of these, in every mood"),
-        ),
-    ),
-    "judge": Stage(
-        _judge, "train the judge of lip-sync, which scores takes, on what the stage takes sampled",
-        (
-            optimisation(600, 1e-3)[0],
         ),
     ),
     "graphs": Stage(

@@ -180,7 +180,7 @@ TAIL = """
 - AN4 and LibriVox samples: 0.03 hours, any purpose, public domain
 
 Phones of recordings are pocketsphinx alignments. Ten LibriSpeech test-other speakers (533 367 3331 3080 3005 2609 2414 2033 1998 1688) train
-nothing and give the figures above; those of the distilled model and the judge are of validation voices. Progress was watched on the ten too,
+nothing and give the figures above; those of the distilled model are of validation voices. Progress was watched on the ten too,
 so figures are a little flattering. Motion is the teacher's. Its {count} lip constants (`lip_kernels.json`) are
 fitted to measured lips of real speakers ({fitted_on} of 38; r left out {opening} for opening, {width} for width); sizes and rates of nods, brows,
 blinks and looks were set by hand beside those of 13. No network was trained on footage.
@@ -201,8 +201,6 @@ python -m thunder_core.train --seed 2 denoiser --start weights --steps 2600 --ra
 python -m thunder_core.train denoiser --m2s mouth --start weights --steps {denoiser} --rate 4e-4
 python -m research train vocoder --start EARLIER --steps {vocoder} --rate 5e-4
 python -m thunder_core.train distil --lines 640 --steps {distilled}
-python -m thunder_core.train takes --clips 90      # of EARLIER, as the next one: the judge got the new map alone
-python -m thunder_core.train judge --steps {judge}
 python -m thunder_core.train graphs
 python -m thunder_core.train card
 ```
@@ -223,7 +221,7 @@ Learned from recordings of one's own:
 
 Copied from the weights that ship, with sha256: {copied}.
 
-{voices}. Figures are of the speakers that test, those of the distilled model and the judge of the speakers that validate.
+{voices}. Figures are of the speakers that test, those of the distilled model of the speakers that validate.
 Motion that nobody captured is the teacher's (`thunder_core/train/teacher.py`).
 """  # noqa: E501
 
@@ -263,7 +261,7 @@ def write_card(weights: Path) -> Path:
         )
     kernels = json.loads(KERNELS.read_text())
     left_out = {name: kernels["figures"][f"{name}_r_left_out"] for name in ("opening", "width")}
-    of_stages = {k: steps.get(k, "") for k in ("m2s", "judge", "vocoder", "denoiser", "distilled")}
+    of_stages = {k: steps.get(k, "") for k in ("m2s", "vocoder", "denoiser", "distilled")}
     tail = TAIL.format(
         count=count_constants(), fitted_on=kernels["fitted_on"], **left_out, **of_stages
     )

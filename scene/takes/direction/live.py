@@ -278,7 +278,6 @@ class Live(jobs.Part):
         keying.key_again(rig, display.actions_of(entry), keying.curves(rig, entry), made, values)
         provenance.store(action, made, clock, entry.voice)
         entry.score = made.score
-        take_list.set_heard(entry, made.heard)
         entry.words, entry.asked = words_of_take(made.provenance), words_of_request(made.provenance)
         browsing.forget(self.uid)
         jobs.redraw()

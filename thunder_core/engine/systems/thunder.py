@@ -55,6 +55,14 @@ from ..speech.encoder import (
 _TELLS = np.radians(1.0)  # mean tilt of a kept head that shows to which side it inclines
 # frames beside a kept part in which nothing is planned, and deviation of the smoothing
 _KEPT_REACH, _KEPT_EASE = 12, 6.0
+SPOKEN = 0.5  # presence (0 … 1) above which a sound counts as containing speech
+_LEAST_SIZE = 1e-3  # deviations of the opening, added where two are compared
+_SILENT = 0.5  # probability of silence above which nobody speaks
+_LOUD = -1.0  # loudness channel 1 below this (40 dB under the voice) is silence
+# Doubt above which phones are hard to recognise: of 40 validation voices 3 are so as they are, 14
+# with noise 5 dB below, 36 with four other voices. `python -m research unclear --data DATA`
+# measures it, and says what another encoder needs.
+UNCLEAR = 1.4
 # amplitude below which there is no sound, and the logit of silence there
 _NOTHING, _SURELY = 1e-6, 9.0
 _SILENCE = 2  # seconds of silence by which the features of a silent listener are measured
@@ -130,17 +138,36 @@ class VoiceFeatures:
     @cached_property
     def quiet(self) -> np.ndarray:
         """Where nobody speaks [T], 0 … 1, eased within a few frames of speech: also pauses too
-        short for `presence` to fall.
-
-        `networks.judge.quiet` tells it from the features alone, and says why.
-        """
+        short for `presence` to fall."""
         nobody = 1 - self.presence.astype(float)
         for start, end in self.phrasing.silences:
             nobody[start:end] = 1.0
         return widen(nobody, _QUIET_REACH, _QUIET_EASE)
 
+    @cached_property
+    def speaking(self) -> np.ndarray:
+        """Frames on which a phone sounds, bool [T]: short pauses in speech are none."""
+        return self.features[:, SILENCE - LOUDNESS - len(PHONES)] < _SILENT
+
+    @cached_property
+    def doubt(self) -> float:
+        """How hard the phones of the speech are to recognise: the mean entropy of their
+        probabilities, nats; 0 without speech."""
+        loud = self.features[:, -1] > _LOUD
+        phones = np.maximum(self.features[loud, -LOUDNESS - len(PHONES) : -LOUDNESS], 1e-6)
+        phones = phones / phones.sum(-1, keepdims=True)
+        return float(-(phones * np.log(phones)).sum(-1).mean()) if loud.any() else 0.0
+
+    @property
+    def is_unclear(self) -> bool:
+        """Whether the phones are so hard to recognise that takes may miss closures; False of less
+        than a second of speech."""
+        return bool((self.features[:, -1] > _LOUD).sum() >= FPS and self.doubt > UNCLEAR)
+
     def part(self, start: int, end: int) -> VoiceFeatures:
         """Frames start … end of it."""
+        if (start, end) == (0, self.frames):  # with all that was derived from it
+            return self
         return VoiceFeatures(
             self.features[start:end],
             self.units[2 * start : 2 * end],
@@ -367,6 +394,20 @@ class Thunder:
         plan.events[:, LIPS] = vary_lips((take.voice or voice).lips, voice.presence, seed, spread)
         return plan
 
+    @staticmethod
+    def asked_size(voice: VoiceFeatures, take: Performance) -> float:
+        """By which factor a take of a voice is asked to open the mouth further, or less, than the
+        voice alone asks for: by its direction, and because no two takes are equally large."""
+        spoken, size = voice.presence > SPOKEN, 1.0
+        if take.style is not None:
+            size = Direction.of_vector(take.style.mean(0)).style_in_mood.energy
+        if not spoken.any():
+            return size
+        seed, spread = take.gestures or (take.seed, 0.0)
+        lips = vary_lips((take.voice or voice).lips, voice.presence, seed, spread)
+        asked, usual = (np.maximum(each[spoken, 0], 0).mean() for each in (lips, voice.lips))
+        return float(size * (asked + _LEAST_SIZE) / (usual + _LEAST_SIZE))
+
     def _events(self, plans: Sequence[TakePlan], kept: Inpainting | None = None) -> np.ndarray:
         """The curves of plans [B, T, EVENTS]. Nothing is planned where something is kept."""
         events = np.stack([plan.events for plan in plans])
@@ -405,29 +446,18 @@ class Thunder:
             _WHOLE_STEPS[effort] if isinstance(effort, str) else effort
         )
 
-    def expect(
-        self, voice: VoiceFeatures, takes: Sequence[Performance], breathe: bool = False
-    ) -> list[Motion]:
-        """The model's expectation for a sound in the style of each take: its estimate from pure
-        noise in one step, about the mean of all its performances in that style. Head, eyes and
-        brows are as the model has them.
-
-        breathe: whether to draw the breaths that each take's gestures have.
-        """
+    def expect(self, voice: VoiceFeatures, style: np.ndarray) -> Motion:
+        """The model's expectation for a sound in a style [1 or T, DIRECTION_NAMES]: its estimate
+        from pure noise in one step, about the mean of all its performances in that style. Head,
+        eyes and brows are as the model has them."""
+        take = Performance(0, style)
         # any other events
-        events = np.full((len(takes), voice.frames, len(EVENTS)), np.nan, np.float32)
-        events[..., LIPS] = [(take.voice or voice).lips for take in takes]
+        events = np.full((1, voice.frames, len(EVENTS)), np.nan, np.float32)
+        events[..., LIPS] = voice.lips
         noise = seeded_noise([0], voice.frames, self.columns.count)
-        sampled = self.denoiser.sample(
-            np.broadcast_to(noise, (len(takes), *noise.shape[1:])),
-            self._conditions(voice, takes, events),
-            solver_steps(1),
-        )
-        plans = [(take.plan or self.plan(voice, take)) if breathe else None for take in takes]
-        return [
-            self._motion(x, voice, take, plan=plan, acts=False)
-            for x, take, plan in zip(sampled, takes, plans)
-        ]
+        conditions = self._conditions(voice, [take], events)
+        (sampled,) = self.denoiser.sample(noise, conditions, solver_steps(1))
+        return self._motion(sampled, voice, take, acts=False)
 
     def finish(self, x: np.ndarray, voice: VoiceFeatures) -> list[Motion]:
         """Packed motions [S, T, C] of any system as faces perform them: channels within bounds,
