@@ -20,7 +20,7 @@ from ...animation import display
 from ...heads import head
 from ...host.jobs import stage, Step
 from .. import dialogue, provenance, take_list
-from . import reading, writing
+from . import following, reading, writing
 
 
 def commit(
@@ -105,18 +105,7 @@ def _lines(mesh) -> list[line_records.Line]:
     """The lines in the animator's animation of a head: its action, also while a take is shown, and
     NLA strips."""
     rig, _ = attempt(head.resolve, mesh)
-    if rig is None:
-        return []
-    playing = [
-        target.animation_data.action for target in rig.targets if target.animation_data is not None
-    ]
-    actions = display.animator_actions(rig) if display.shown_action(rig) is not None else playing
-    tracks = [track for target in rig.targets for track in reading.nla_tracks(target)]
-    played = [strip.action for track in tracks for strip in track.strips]
-    known = (
-        line_records.lines_of(action) for action in dict.fromkeys(filter(None, [*actions, *played]))
-    )
-    return [line for lines in known if lines is not None for line in lines.lines]
+    return [] if rig is None else following.lines_of(rig)
 
 
 def committed_lines(mesh) -> set[str]:
