@@ -139,6 +139,7 @@ class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
         return "Re-syncing takes", voice_fit.resync(client, context.scene, self.kinds, self.left)
 
     def finish(self, context, value):
+        listening.follow(strip.scene_of_strips(context))
         self.report({"INFO"}, f"Re-synced takes: {self.changed_so_far or 'nothing was moved'}")
         self.warn(self.left)
 

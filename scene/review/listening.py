@@ -9,6 +9,7 @@ from contextlib import nullcontext
 
 import bpy
 import numpy as np
+from bpy.app.handlers import persistent
 
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
@@ -18,7 +19,7 @@ from ..animation import display, keying
 from ..heads import head
 from ..host import compat, jobs
 from ..takes import generation, take_list
-from ..voice import mixdown, strip
+from ..voice import fingerprint, mixdown, strip
 
 SHORTEST_SECONDS = 0.3  # shortest range for which speech is generated
 AROUND_SECONDS = 0.4  # length played before and after the edit: a syllable
@@ -158,7 +159,9 @@ def listen(
         scene = bpy.data.scenes.get(scene_name)
         if scene is None:
             raise BadRequest("The scene was removed: listen again")
-        place(scene, out, name, first)
+        speech = place(scene, out, name, first)
+        if voice is not None:
+            fingerprint.remember(speech, fingerprint.of_voice(scene, voice))
     finally:
         if os.path.exists(out):
             os.remove(out)
@@ -180,7 +183,7 @@ def place(scene, path: str, name: str, first: int):
         if s.type == "SOUND" and (s.name == name or s.name.startswith(name + "."))
     ]:
         strip.remove(scene, old)
-    _flip_back(scene)  # the new sound starts muted
+    restore()  # the new sound starts muted
     strip_ = strip.add(scene, path, name, first)
     strip_.mute = True
     strip_.sound.name = name
@@ -218,8 +221,9 @@ def flip(context, generated: bool) -> None:
         raise BadRequest("There is no generated speech yet: press Listen first")
     speech.mute = not generated
     if not generated:
-        _flip_back(scene)
+        restore()
         return
+    speech[strip.FLIPPED] = True
     voice = strip.current(context)
     original = (
         strip.by_name(scene, voice.strip)
@@ -231,12 +235,34 @@ def flip(context, generated: bool) -> None:
         original[strip.FLIPPED] = True
 
 
-def _flip_back(scene) -> None:
-    """Play the voices again that are muted while generated speech plays instead of them."""
-    for voice in strip.sound_strips(scene):
-        if strip.FLIPPED in voice:
-            voice.mute = False
-            del voice[strip.FLIPPED]
+@persistent
+def restore(*_) -> None:
+    """Play the voices again that are muted while generated speech plays instead of them: when
+    playback stops, on undo, before a file is saved, and when it is opened."""
+    for editor in (scene.sequence_editor for scene in bpy.data.scenes if scene.sequence_editor):
+        strips = [each for each in compat.strips_all(editor) if each.type == "SOUND"]
+        flipped = [each for each in strips if strip.FLIPPED in each]
+        for each in flipped:
+            each.mute = False
+            del each[strip.FLIPPED]
+        for each in strips if flipped else ():
+            each.mute |= each.name.startswith(strip.LISTEN_MARK)
+
+
+def follow(scene) -> None:
+    """Move generated speech along with the voice that it was made for; remove it if that plays
+    another sound, or another part of it."""
+    editor = scene.sequence_editor
+    for speech in [] if editor is None else list(compat.strips(editor)):
+        is_speech = speech.type == "SOUND" and speech.name.startswith(strip.LISTEN_MARK)
+        then = fingerprint.state_of(speech) if is_speech else None
+        changed = then and fingerprint.change_since(scene, then)
+        if changed and changed.kind == "MOVED":
+            shift = changed.now.origin - then.origin
+            strip.move(speech, compat.content_start(speech) + shift)
+            fingerprint.remember(speech, changed.now)
+        elif changed and changed.kind != "GONE":
+            strip.remove(scene, speech)
 
 
 def play_both(context, start: float, end: float) -> None:
@@ -267,3 +293,11 @@ def _file_of(sound) -> str:
     with open(path, "wb") as file:
         file.write(sound.packed_file.data)
     return path
+
+
+register, unregister = jobs.registration(
+    handlers=tuple(
+        (name, restore)
+        for name in ("animation_playback_post", "save_pre", "load_post", "undo_post", "redo_post")
+    )
+)
