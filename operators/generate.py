@@ -168,6 +168,14 @@ def _speakers(self, context):
     return [*_heads_of_scene(self, context), _NO_SPEAKER]
 
 
+@keep_alive
+def _listeners(self, context):
+    speaker = dialogue.speaker_of(context.scene, self.strip) if context is not None else None
+    return [
+        item for item in _heads_of_scene(self, context) if item[0] != getattr(speaker, "name", "")
+    ]
+
+
 class _OnStrip(InstantWork):
     strip: bpy.props.StringProperty(
         name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip"
@@ -187,7 +195,10 @@ class THUNDER_OT_cast_strip(_OnStrip, bpy.types.Operator):
         speaker = (
             None if self.speaker == _NO_SPEAKER[0] else context.scene.objects.get(self.speaker)
         )
+        chosen = dialogue.chosen_strip(context)
         dialogue.cast(context.scene, self.strip, speaker)
+        if chosen and (chosen == self.strip or dialogue.chosen_strip(context) != chosen):
+            dialogue.select(context, chosen)
 
 
 class THUNDER_OT_go_to_strip(_OnStrip, bpy.types.Operator):
@@ -206,7 +217,7 @@ class THUNDER_OT_listen_to_strip(_OnStrip, bpy.types.Operator):
     bl_label = "Listener"
 
     listener: bpy.props.EnumProperty(
-        name="Listener", items=_heads_of_scene, description="Head that listens to the strip"
+        name="Listener", items=_listeners, description="Head that listens to the strip"
     )
 
     def act(self, context):

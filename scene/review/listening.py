@@ -34,7 +34,10 @@ _before = jobs.session.add(jobs.Memory())
 
 def frame_range(context, rig: head.Rig) -> tuple[int, int]:
     """First and last scene frame that Listen speaks, by the scene's settings. Raises BadRequest."""
-    first, last = chosen_frames(context, rig, context.scene.thunder.listen_range)
+    choice = context.scene.thunder.listen_range
+    if choice in ("TAKE", "EDITED"):
+        choice = "TAKE" if take_list.on_head(context.scene, rig.mesh) is not None else "VOICE"
+    first, last = chosen_frames(context, rig, choice)
     if (last - first + 1) / Clock.of(context.scene, first).fps < SHORTEST_SECONDS:
         raise BadRequest(f"Frames {first} to {last} are too short: choose a longer range")
     return first, last
@@ -42,23 +45,29 @@ def frame_range(context, rig: head.Rig) -> tuple[int, int]:
 
 # the choices of an operator for `chosen_frames`
 FRAMES = (
-    ("TAKE", "Take", "The frames of the take, or of the voice"),
+    ("TAKE", "Take", "The frames of the shown take"),
+    ("VOICE", "Voice", "The frames of the voice, or of the animation without one"),
     ("PREVIEW", "Preview Range", "The scene's preview range"),
     ("SCENE", "Scene", "The scene's frame range"),
 )
 
 
 def chosen_frames(context, rig: head.Rig, choice: str) -> tuple[int, int]:
-    """First and last scene frame of the take or voice (TAKE, EDITED), the preview range (PREVIEW)
-    or the scene (SCENE).
+    """First and last scene frame of the shown take (TAKE), the voice (VOICE), the preview range
+    (PREVIEW) or the scene (SCENE).
 
     Raises BadRequest if there is no such range.
     """
     scene = context.scene
     if choice == "SCENE":
         return scene.frame_start, scene.frame_end
-    if choice in ("TAKE", "EDITED"):
-        return _of_take(context, rig)
+    if choice == "VOICE":
+        return _of_voice(context, rig)
+    if choice == "TAKE":
+        entry = take_list.on_head(scene, rig.mesh)
+        if entry is None:
+            raise BadRequest("No take is shown: show one, or choose Voice or Scene as the frames")
+        return entry.first, entry.last
     if not scene.use_preview_range:
         raise BadRequest(
             "This scene has no preview range: set one in the timeline (P) or choose other frames"
@@ -66,12 +75,8 @@ def chosen_frames(context, rig: head.Rig, choice: str) -> tuple[int, int]:
     return scene.frame_preview_start, scene.frame_preview_end
 
 
-def _of_take(context, rig: head.Rig) -> tuple[int, int]:
-    """First and last frame of the take on the head, else of the voice, else of the animation."""
-    scene = context.scene
-    entry = take_list.on_head(scene, rig.mesh)
-    if entry is not None:
-        return entry.first, entry.last
+def _of_voice(context, rig: head.Rig) -> tuple[int, int]:
+    """First and last frame of the voice, else of the animation."""
     voice = strip.current(context)
     if voice is not None and voice.last is not None:
         return math.floor(voice.clock.start), voice.last - 1

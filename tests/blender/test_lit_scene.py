@@ -7,6 +7,7 @@ import pytest
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Vector
 from performances import read_wav
+from thunder.scene.heads import head
 from thunder.scene.media import studio
 from thunder.scene.voice import strip
 from thunder.thunder_core import shipped
@@ -61,6 +62,19 @@ def test_it_goes_as_a_whole_and_settings_come_back(scene, blender):
     assert counts(blender) == before
     with pytest.raises(RuntimeError, match="nothing to remove"):
         blender.ops.thunder.remove_stage()
+
+
+def test_all_heads_are_framed_whichever_is_chosen(scene, rig, blender):
+    blender.ops.thunder.add_head()
+    for obj in head.in_scene(scene):
+        if obj != rig.mesh:
+            head.resolve(obj).armature.location.x = 0.6
+            scene.thunder.head = obj
+    blender.context.view_layer.update()
+    blender.ops.thunder.light_scene()
+    for obj in head.in_scene(scene):
+        places = seen(scene, head.resolve(obj))
+        assert ((places > 0.02) & (places < 0.98)).all()
 
 
 def test_a_camera_lights_and_a_world_of_the_animators_stay(scene, blender):
