@@ -183,7 +183,7 @@ class THUNDER_OT_remove_stage(InstantWork, bpy.types.Operator):
 
 class THUNDER_OT_playblast(FileWork, bpy.types.Operator):
     """Film the scene's frames with their sound, through the stage's camera or the scene's, into a
-    video next to the .blend"""
+    video next to the .blend. A slate says line, take and frame"""
 
     bl_options = set()  # nothing in the file changes: there is nothing to undo
 

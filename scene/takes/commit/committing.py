@@ -108,6 +108,11 @@ def _lines(mesh) -> list[line_records.Line]:
     return [] if rig is None else following.lines_of(rig)
 
 
+def lines_at(mesh, frame: int) -> list[line_records.Line]:
+    """The committed lines that a head speaks at a frame."""
+    return [line for line in _lines(mesh) if line.first <= frame <= line.last]
+
+
 def committed_lines(mesh) -> set[str]:
     """Names of the lines in the animator's animation of a head."""
     return {line.name for line in _lines(mesh)}
