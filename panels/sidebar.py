@@ -9,6 +9,7 @@ from ..scene.engine import connection, install
 from ..scene.heads import family, head
 from ..scene.host.jobs import registration, session
 from ..scene.takes import transcript
+from ..scene.takes.commit.following import stale_lines
 from ..scene.takes.dialogue import follow_soon
 from ..scene.voice import fingerprint, recording, strip
 from ..thunder_core.engine_python import packaged_pythons
@@ -102,17 +103,17 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         return True
 
     def _draw_stale(self, layout, context):
-        """Changes of the voice since takes were made, and the Re-sync button."""
-        stale = fingerprint.stale_takes(context.scene)
-        if not stale or session.job is not None:
+        """Changes of voices since takes were made or lines committed, and the Re-sync button."""
+        if session.job is not None:
             return
-        wrapped_label(layout, stale[0][1].sentence, context, icon="FILE_REFRESH")
-        count = len(stale)
-        layout.operator(
-            "thunder.resync",
-            text=f"Re-sync {count} Take{'' if count == 1 else 's'}",
-            icon="FILE_REFRESH",
-        )
+        takes = [change for _, change in fingerprint.stale_takes(context.scene)]
+        lines = [line.change for line in stale_lines(context.scene)]
+        if not takes and not lines:
+            return
+        wrapped_label(layout, (takes + lines)[0].sentence, context, icon="FILE_REFRESH")
+        counted = ((len(takes), "Take"), (len(lines), "Line"))
+        what = " and ".join(f"{n} {word}{'s' * (n > 1)}" for n, word in counted if n)
+        layout.operator("thunder.resync", text=f"Re-sync {what}", icon="FILE_REFRESH")
 
     def _draw_head(self, layout, below, context, settings):
         row = layout.row(align=True)

@@ -166,6 +166,7 @@ class THUNDER_MT_takes(bpy.types.Menu):
         buttons(
             layout,
             ("thunder.contact_sheet", "IMAGE_DATA"),
+            ("thunder.playblast", "RENDER_ANIMATION"),
             ("thunder.save_take_asset", "ASSET_MANAGER"),
         )
         layout.separator()
@@ -215,6 +216,7 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         ).index = -1
         row.operator("thunder.play_grid", text="", icon="X" if grid.is_running() else "MESH_GRID")
         row.operator("thunder.contact_sheet", text="", icon="IMAGE_DATA")
+        row.operator("thunder.playblast", text="", icon="RENDER_ANIMATION")
         row.prop(settings, "play_shown", text="", icon="PLAY")
         row.menu("THUNDER_MT_takes", text="", icon="DOWNARROW_HLT")
         if shown >= 0:

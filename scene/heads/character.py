@@ -88,31 +88,12 @@ def is_mirrored(character: Character) -> bool:
 
     Its facing is known from its shape: lids are in front of its middle. False if that is unclear.
     """
-    rules = {rule.source: rule.target for rule in character.plan.rules if rule.target.kind == "KEY"}
-    left, right = rules.get("eyeBlinkLeft"), rules.get("eyeBlinkRight")
     face = character.face
-    if (
-        left is None
-        or right is None
-        or left == right
-        or face.type != "MESH"
-        or face.data.shape_keys is None
-    ):
+    lids = lids_of(face, character.plan)
+    if lids is None:
         return False
-    blocks = face.data.shape_keys.key_blocks
-    if left.name not in blocks or right.name not in blocks:
-        return False
-    return _closes_other_eye(face, blocks[left.name], blocks[right.name])
-
-
-def _closes_other_eye(face, left, right) -> bool:
     rest = points_of(face.data.shape_keys.reference_key.data)
-    eyes = []
-    for block in (left, right):
-        moved = np.linalg.norm(points_of(block.data) - rest, axis=1)
-        if moved.max() < 1e-9:
-            return False
-        eyes.append(np.average(rest, axis=0, weights=moved))
+    eyes = lids @ rest
     turn = np.array(face.matrix_world.to_3x3())
     rest, eyes = rest @ turn.T, np.array(eyes) @ turn.T
     ahead = (eyes.mean(axis=0) - (rest.min(axis=0) + rest.max(axis=0)) / 2)[:2]
@@ -124,6 +105,26 @@ def _closes_other_eye(face, left, right) -> bool:
     return float(to_the_left @ apart) < -0.5 * float(
         np.linalg.norm(to_the_left) * np.linalg.norm(apart)
     )
+
+
+def lids_of(face: bpy.types.Object, plan: Mapping) -> np.ndarray | None:
+    """Weights [2, K] of a face's points whose mean is where its left and its right eye is: of those
+    that its blinks move. None if it has no shape keys for these, or they move nothing."""
+    rules = {rule.source: rule.target for rule in plan.rules if rule.target.kind == "KEY"}
+    targets = [rules.get(source) for source in ("eyeBlinkLeft", "eyeBlinkRight")]
+    keys = face.data.shape_keys if face.type == "MESH" else None
+    if keys is None or None in targets or targets[0] == targets[1]:
+        return None
+    if any(target.name not in keys.key_blocks for target in targets):
+        return None
+    rest = points_of(keys.reference_key.data)
+    moved = np.array(
+        [
+            np.linalg.norm(points_of(keys.key_blocks[target.name].data) - rest, axis=1)
+            for target in targets
+        ]
+    )
+    return moved / moved.sum(axis=1, keepdims=True) if moved.max(axis=1).min() > 1e-9 else None
 
 
 def swap_sides(plan: Mapping) -> Mapping:

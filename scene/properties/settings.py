@@ -697,7 +697,7 @@ class ThunderScene(bpy.types.PropertyGroup):
     )
     live_direction: BoolProperty(
         name="Live",
-        default=True,
+        default=False,
         description="While a slider of the direction is moved, sample a copy of the shown take "
         "again, with its own seed. The take itself "
         "stays. Takes that you edited, shaped or mixed are not copied",

@@ -393,6 +393,7 @@ def add(
     editor = scene.sequence_editor or scene.sequence_editor_create()
     members = compat.strips(editor)
     strip = members.new_sound(name, path, 1, start)
+    compat.show_in_sequencer(scene)
     if span is not None:
         compat.trim(strip, *span)
     first, last = compat.strip_span(strip)

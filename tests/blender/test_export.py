@@ -4,6 +4,7 @@ the scene stays as it was."""
 
 import csv
 import json
+import os
 import struct
 
 import numpy as np
@@ -264,6 +265,18 @@ def test_the_operator_writes_the_frames_that_are_chosen_with_the_formats_ending(
             filepath=str(tmp_path / "no.csv"), form="ARKIT", frames="PREVIEW"
         )
     assert not (tmp_path / "no.csv").exists()
+
+
+def test_frames_of_a_take_are_refused_where_none_is_shown(blender, shown, tmp_path):
+    _, rig, _ = shown()
+    display.restore_animation(rig)
+    path = str(tmp_path / "line.csv")
+    with pytest.raises(RuntimeError, match="No take is shown: show one, or choose Voice or Scene"):
+        blender.ops.thunder.export_performance(filepath=path, form="ARKIT", frames="TAKE")
+    assert not os.path.exists(path)
+    assert blender.ops.thunder.export_performance(filepath=path, form="ARKIT", frames="SCENE") == {
+        "FINISHED"
+    }
 
 
 def test_a_blender_built_without_a_format_says_so(blender, shown, monkeypatch):

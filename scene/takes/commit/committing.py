@@ -20,7 +20,7 @@ from ...animation import display
 from ...heads import head
 from ...host.jobs import stage, Step
 from .. import dialogue, provenance, take_list
-from . import reading, writing
+from . import following, reading, writing
 
 
 def commit(
@@ -105,18 +105,12 @@ def _lines(mesh) -> list[line_records.Line]:
     """The lines in the animator's animation of a head: its action, also while a take is shown, and
     NLA strips."""
     rig, _ = attempt(head.resolve, mesh)
-    if rig is None:
-        return []
-    playing = [
-        target.animation_data.action for target in rig.targets if target.animation_data is not None
-    ]
-    actions = display.animator_actions(rig) if display.shown_action(rig) is not None else playing
-    tracks = [track for target in rig.targets for track in reading.nla_tracks(target)]
-    played = [strip.action for track in tracks for strip in track.strips]
-    known = (
-        line_records.lines_of(action) for action in dict.fromkeys(filter(None, [*actions, *played]))
-    )
-    return [line for lines in known if lines is not None for line in lines.lines]
+    return [] if rig is None else following.lines_of(rig)
+
+
+def lines_at(mesh, frame: int) -> list[line_records.Line]:
+    """The committed lines that a head speaks at a frame."""
+    return [line for line in _lines(mesh) if line.first <= frame <= line.last]
 
 
 def committed_lines(mesh) -> set[str]:
@@ -223,15 +217,16 @@ def has_takes(scene) -> bool:
 
 
 def commit_all(scene, done: CommitLog, again: bool = False) -> Generator[Step, None, None]:
-    """Steps that commit a take for every line of a scene's dialogue as the Commit settings say.
+    """Steps that commit a take for every line of a scene's dialogue, and what heads show as
+    listeners, as the Commit settings say.
 
     again: lines that are committed already too; otherwise they stay as they are, unless their head
     shows a take of them. done receives the results. A head's later lines go into the action of its
     first, so that one action has them all. Raises ThunderError only if no line can be committed,
     and then nothing is changed. If all are already committed, nothing is done.
     """
-    todo = []
-    for line in dialogue.lines(scene):
+    todo, lines = [], dialogue.lines(scene)
+    for line in lines:
         if line.why_not:
             done.left_out.append(f"“{line.strip}”: {line.why_not}")
         elif (entry := take_of(scene, line)) is None:
@@ -240,6 +235,15 @@ def commit_all(scene, done: CommitLog, again: bool = False) -> Generator[Step, N
             done.already.append(line.strip)
         else:
             todo.append((line, entry))  # one that cannot be committed too: its commit reports why
+    chosen, spoken = [entry for _, entry in todo], {(line.strip, line.speaker) for line in lines}
+    for mesh in head.in_scene(scene):
+        shown = take_list.on_head(scene, mesh)
+        if shown is None or shown in chosen:
+            continue
+        if take_list.speaks(shown) and (shown.voice, mesh) in spoken:
+            done.left_out.append(f"“{shown.name}” of “{shown.voice}”, shown, does not fit its line")
+        else:  # as a listener; before the lines that its head speaks, which win where both play
+            todo.insert(0, (dialogue.Line(shown.voice, mesh, ""), shown))
     error: ThunderError | None = None
     for number, (line, entry) in enumerate(todo):
         try:
