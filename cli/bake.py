@@ -76,6 +76,12 @@ _VOICES: dict[str, dict[str, Any]] = {  # one of which is given
         "help": "bake many: a job file (.toml), a folder of sound files, or the dialogue of a "
         ".blend",
     },
+    "picks": {
+        "type": file_path,
+        "metavar": "FILE",
+        "help": "commit the takes that were picked on batch.html, the page in --out, and saved as "
+        "this file",
+    },
 }
 OPTIONS: dict[str, dict[str, Any]] = {
     "out": {
@@ -325,7 +331,11 @@ def bake(
     used = list(bpy.utils.blend_paths(absolute=True))
     wanted = products.Outputs(
         Path(bpy.data.filepath or sound or "").stem,
-        tuple(chosen.outputs or ["blend"]) + ("npz",) * chosen.npz,
+        (
+            *(chosen.outputs or ["blend"]),
+            *["npz"] * chosen.npz,
+            *["dailies"] * (made_from is not None),
+        ),
         chosen.takes,
         chosen.export_takes,
     )

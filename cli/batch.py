@@ -38,10 +38,9 @@ from ..thunder_core.batch import baker as baker_process, job_file, manifest
 from ..thunder_core.batch.settings import DEFAULTS, make_absolute, SETTINGS, VOICES
 from ..thunder_core.engine_python import find_engine_python, ROOT
 from ..thunder_core.errors import BadRequest, ThunderError
-from . import bake, check, checks, collect
-from .script import quiet, run, say, script_arguments, takes_in_words
+from . import bake, check, checks, collect, picks
+from .script import quiet, run, say, script_arguments, SOME_FAILED, takes_in_words
 
-SOME_FAILED = 3  # exit code
 PACE = 10.0  # interval of reports, s
 FAILED_BEFORE = "failed in the last run"
 
@@ -58,8 +57,10 @@ def main() -> None:
 
 
 def start(chosen: argparse.Namespace) -> int | dict:
-    """Bake once or many times, as the options say; returns the exit code, or the report of one
-    bake. Raises ThunderError."""
+    """Bake once or many times, or commit what was picked, as the options say; returns the exit
+    code, or the report of one bake. Raises ThunderError."""
+    if chosen.picks:
+        return picks.commit_picks(chosen)
     return bake_all(chosen) if chosen.jobs else bake.bake(chosen)
 
 

@@ -216,6 +216,19 @@ def has_takes(scene) -> bool:
     )
 
 
+def commit_line(scene, entry, done: CommitLog) -> Generator[Step, None, None]:
+    """Steps that commit a take of one line of several as the Commit settings say; done receives the
+    result, and has those of the lines before: a head's later lines go into the action of its
+    first. Raises ThunderError."""
+    rig = head.resolve(entry.head)
+    head.check_animatable(rig)
+    choice = choice_of(scene, entry)
+    if rig.owner.name in done.heads and choice.to != "STRIP":
+        choice = replace(choice, to="OWN", backup=False)
+    report = yield from commit(rig, entry, entry.voice, choice)
+    done.add(rig.owner.name, report)
+
+
 def commit_all(scene, done: CommitLog, again: bool = False) -> Generator[Step, None, None]:
     """Steps that commit a take for every line of a scene's dialogue, and what heads show as
     listeners, as the Commit settings say.
@@ -247,20 +260,14 @@ def commit_all(scene, done: CommitLog, again: bool = False) -> Generator[Step, N
     error: ThunderError | None = None
     for number, (line, entry) in enumerate(todo):
         try:
-            rig = head.resolve(line.speaker)
-            head.check_animatable(rig)
-            choice = choice_of(scene, entry)
-            if rig.owner.name in done.heads and choice.to != "STRIP":
-                choice = replace(choice, to="OWN", backup=False)
-            report = yield from map_progress(
-                commit(rig, entry, entry.voice, choice),
+            yield from map_progress(
+                commit_line(scene, entry, done),
                 lambda step: Step(
                     (number + step.fraction) / len(todo),
                     f"Line {number + 1} of {len(todo)}: {step.message.lower()}",
                     step.busy,
                 ),
             )
-            done.add(rig.owner.name, report)
         except ThunderError as failed:
             error = error or failed
             done.left_out.append(f"“{line.strip}”: {failed}")
