@@ -10,7 +10,7 @@ import numpy as np
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face.mapping import Mapping
 from . import binding, head_state
-from .detection import detect
+from .detection import detect, unused_of
 from .family import face_of, points_of, relatives
 
 
@@ -67,9 +67,10 @@ def resolve(obj: bpy.types.Object) -> Character:
             f"map it by hand"
         )
     if not {"jawOpen", "jaw.x"} & bound.driver.used:
+        unused = "".join(f" ({reason})" for reason in unused_of(face)[:1])
         raise BadHead(
-            f"“{face.name}” has no jaw: it needs a shape key such as “jawOpen” or a jaw bone, map "
-            f"one by hand"
+            f"“{face.name}” has no jaw{unused}: it needs a shape key such as “jawOpen” or a jaw "
+            f"bone, map one by hand"
         )
     return Character(face, plan, objects, bound)
 
