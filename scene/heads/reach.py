@@ -88,6 +88,7 @@ class Meter:
         self._keys: dict[tuple[int, str], Moved] = {}
         self._rest: dict[tuple[int, str], np.ndarray] = {}
         self._sizes: dict[int, float] = {}
+        self._offsets: dict[tuple, np.ndarray] = {}
         self._weights: dict[int, dict[int, tuple[np.ndarray, np.ndarray]]] = {}
         blocks = [*rigs, *parts, *(part.data.shape_keys for part in parts if part.data.shape_keys)]
         self._drivers = [
@@ -154,17 +155,16 @@ class Meter:
     def _of_groups(self, part: int) -> dict[int, tuple[np.ndarray, np.ndarray]]:
         """The vertices of every vertex group of a mesh, and their weights."""
         if part not in self._weights:
-            groups: dict[int, tuple[list, list]] = {
-                group.index: ([], []) for group in self.parts[part].vertex_groups
-            }
-            for place, vertex in enumerate(self.parts[part].data.vertices):
-                for each in vertex.groups:
-                    ids, weights = groups[each.group]
-                    ids.append(place)
-                    weights.append(each.weight)
+            rows = [
+                (place, each.group, each.weight)
+                for place, vertex in enumerate(self.parts[part].data.vertices)
+                for each in vertex.groups
+            ]
+            table = np.array(rows, np.float32).reshape(-1, 3)
             self._weights[part] = {
-                index: (np.array(ids, np.int64), np.array(weights, np.float32))
-                for index, (ids, weights) in groups.items()
+                group.index: (table[of, 0].astype(np.int64), table[of, 2])
+                for group in self.parts[part].vertex_groups
+                for of in [table[:, 1] == group.index]
             }
         return self._weights[part]
 
@@ -200,9 +200,12 @@ class Meter:
         return result
 
     def offsets(self, part: int, moves: Moves, plan: mapping.Mapping) -> np.ndarray:
-        """How far moves bring the points of a mesh, [V, 3]: keys, then bones."""
+        """How far moves bring the points of a mesh, [V, 3], not to be changed: keys, then bones."""
+        key = part, frozenset(moves.items()), plan.forward, plan.up
+        if key in self._offsets:
+            return self._offsets[key]
         every = self._spread(moves)
-        result = np.zeros_like(self.rest(part))
+        self._offsets[key] = result = np.zeros_like(self.rest(part))
         names = key_names(self.parts[part])
         for target, amount in every.items():
             if target.kind == "KEY" and target.name in names:
