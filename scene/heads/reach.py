@@ -338,8 +338,9 @@ class Meter:
         middle = (head.min(0) + head.max(0)) / 2 if hinge is None else np.array(hinge)
         ahead = mouth - middle
         ahead = ahead - (ahead @ up) * up
-        forward = _along(ahead)
-        if forward is None or np.abs(ahead).max() < _FRONT * np.ptp(head @ up):
+        forward, size = _along(ahead), np.ptp(head, axis=0)
+        is_flat = size.min() < _FRONT * size.max()  # a sheet has no front
+        if forward is None or is_flat or np.abs(ahead).max() < _FRONT * np.ptp(head @ up):
             return None
         left, right = (
             self._middle(plan, ("eye", "mouth", "brow"), side) for side in ("Left", "Right")
@@ -383,13 +384,6 @@ class Meter:
             },
         }
         result = {}
-        for source, (axis, words) in ways.items():
-            ahead, far = self._strongest(plan, source, axis, forward)
-            if ahead < -_TOWARDS * far:
-                result[source] = words
-        narrower = self._narrowing(plan, {"mouthPucker": 1.0})
-        if narrower is not None and narrower < -_LEAST_MM:
-            result["mouthPucker"] = "widens the mouth"
         part = self.face(plan) if self.parts else 0
         jaw = self.moves_of(plan, {"jawOpen": 1.0})
         if jaw and self.parts:
@@ -398,6 +392,13 @@ class Meter:
             strong = far > _STRONG * max(far.max(initial=0.0), 1e-12)
             if strong.any() and (offsets[strong] @ up).mean() > _TOWARDS * far[strong].mean():
                 result["jawOpen"] = "moves the lower lip up"
+        for source, (axis, words) in ways.items():
+            ahead, far = self._strongest(plan, source, axis, forward)
+            if ahead < -_TOWARDS * far:
+                result[source] = words
+        narrower = self._narrowing(plan, {"mouthPucker": 1.0})
+        if narrower is not None and narrower < -_LEAST_MM:
+            result["mouthPucker"] = "widens the mouth"
         return result
 
     def _strongest(self, plan, source: str, axis, forward) -> tuple[float, float]:

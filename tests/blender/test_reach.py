@@ -318,3 +318,77 @@ def test_a_constraint_that_is_added_later_is_noticed(blender):
     constraint.target = add_mesh(blender, "Aim", [(0, 0, 0)])
     blender.context.view_layer.update()
     assert "jaw" not in {joint.joint for joint in character.plan_of(face).joints}
+
+
+# ---- names
+
+
+def test_the_jaw_is_found_beside_keys_of_another_family(blender):
+    """Plain English: none of the conventions has all four."""
+    keys = {"Mouth Open": "jawOpen", "Oo": "mouthPucker", "Blink": "eyeBlinkLeft"}
+    face = small_face(blender, {name: KEYS[like] for name, like in keys.items()})
+    targets = {rule.source: rule.target.name for rule in character.plan_of(face).rules}
+    assert (targets["jawOpen"], targets["mouthPucker"]) == ("Mouth Open", "Oo")
+    assert targets["eyeBlinkLeft"] == "Blink"
+
+
+def test_two_families_on_one_character_are_both_used():
+    names = (
+        *("browInnerUp", "browDownLeft", "browDownRight", "eyeBlinkLeft", "eyeBlinkRight"),
+        *("cheekPuff", "noseSneerLeft", "noseSneerRight", "eyeWideLeft", "eyeWideRight"),
+        *("vrc.v_aa", "vrc.v_ou", "vrc.v_oh", "vrc.v_pp"),
+    )
+    shapes = conventions.find(names).shapes
+    assert shapes["jawOpen"] == {"vrc.v_aa": 1.0} and shapes["mouthPucker"] == {"vrc.v_ou": 1.0}
+    assert shapes["browInnerUp"] == {"browInnerUp": 1.0}
+    # what stands in for a missing key is that of the whole
+    assert shapes["mouthClose"] == {"vrc.v_aa": -1.0}
+
+
+def test_a_shape_means_one_thing():
+    """An E of Rhubarb's is not another chart's E as well."""
+    shapes = conventions.find(("A", "B", "C", "D", "E", "F", "G", "H", "X")).shapes
+    own = [name for channel in shapes.values() for name in channel]
+    assert shapes["jawOpen"] == {"D": 1.0} and shapes["mouthFunnel"] == {"E": 1.0}
+    assert own.count("E") == 1 and own.count("F") == 1
+
+
+@pytest.mark.parametrize(
+    "names, wanted",
+    [
+        (
+            "G9__facs_jnt_JawOpen G9__facs_bs_MouthClose_div2 G9__facs_bs_MouthPucker_div2 "
+            "G9__facs_bs_MouthFunnel_div2 G9__facs_bs_MouthSmileLeft_div2 "
+            "G9__facs_jnt_EyeBlinkLeft G9__facs_jnt_EyeBlinkRight G9__facs_bs_TongueOut "
+            "G9__facs_ctrl_CheekPuff",
+            "jawOpen mouthClose mouthPucker mouthFunnel mouthSmileLeft eyeBlinkLeft tongueOut "
+            "cheekPuff",
+        ),
+        (
+            "eCTRLMouthOpen eCTRLvUW eCTRLvOW eCTRLvM eCTRLvF eCTRLMouthSmileSimpleL "
+            "eCTRLEyesClosedL eCTRLBrowInnerUp-Down",
+            "jawOpen mouthPucker mouthFunnel mouthPressLeft mouthRollLower mouthSmileLeft "
+            "eyeBlinkLeft browInnerUp",
+        ),
+        (
+            "mouth-open mouth-protusion mouth-eversion mouth-pursing mouth-compression "
+            "mouth-corner-puller mouth-retraction eye-left-closure",
+            "jawOpen mouthFunnel mouthPucker mouthPressLeft mouthSmileLeft mouthStretchLeft "
+            "eyeBlinkLeft",
+        ),
+        (
+            "Avatar_JawOpen_blend Avatar_LipPuckerUpperLeft_blend Avatar_LipPuckerUpperRight_blend "
+            "Avatar_LipPuckerLowerLeft_blend Avatar_LipPuckerLowerRight_blend "
+            "Avatar_MouthClosed_blend Avatar_EyeClosedLeft_blend",
+            "jawOpen mouthPucker mouthClose eyeBlinkLeft",
+        ),
+    ],
+    ids=["Daz FACS", "Daz Genesis 8", "MPFB", "with a prefix and a suffix"],
+)
+def test_names_of_other_makers_are_found(names, wanted):
+    found = conventions.find(("Basis", *names.split()))
+    assert set(wanted.split()) <= set(found.shapes) - set(found.fallbacks)
+
+
+def test_letters_and_numbers_that_say_nothing_are_no_face():
+    assert conventions.find(("Basis", "Key 1", "A", "Tall")) is None
