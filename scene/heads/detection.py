@@ -120,7 +120,7 @@ def _detect(
     unused += [
         f"“{name}” is turned by {by}"
         for rig in rigs
-        for name in _of_joints(bones)
+        for name in sorted(conventions.joint_bones(bones))
         if name in rig.pose.bones and (by := overruled(rig, name))
     ]
     joints, more = _joints(convention, meter, plan, jaws)
@@ -142,17 +142,6 @@ def _by_names(meter: reach.Meter, names, properties, others) -> tuple:
     convention = recognised.convention
     plan = mapping.Mapping(convention.title, tuple(rules), convention=convention.name)
     return plan, convention, recognised.fallbacks
-
-
-def _of_joints(bones: tuple[str, ...]) -> set[str]:
-    """The bones that are named like a jaw or a neck in some convention."""
-    return {
-        name
-        for convention in conventions.conventions()
-        for joint in ("jaw", "neck")
-        for names in conventions.match(convention.bones.get(joint, ()), bones).values()
-        for name in names
-    }
 
 
 def _face_forward(plan, meter: reach.Meter, jaws, convention) -> mapping.Mapping:

@@ -27,6 +27,8 @@ _MOST_LIPS = 4000  # points below the mouth that are looked at
 _MIDDLE = 0.9  # share of the widest pair from which on a pair is the middle of the lips
 HEAD_MM, _HEADS_MM = 220.0, (120.0, 600.0)  # height of a head, and what is taken as it is
 LEAST_OPEN_MM = 3.0  # least distance by which an open jaw parts the lips
+_FLAT = 1e-3  # points that are so nearly on a line tell no rotation
+_STILL_POINTS = 40  # points by which turns of the head are told
 _LEAST_MM = 0.5  # movement that counts
 _TOWARDS = 0.5  # share of a key's movement that goes against its name, from which on it is inverted
 _SQUARE = 1.5  # how much further a direction goes along one axis than along the others
@@ -48,6 +50,8 @@ class Reach:
     """What was measured of a character. Vectors are in the space of its armature, else its face.
 
     part: name of the mesh with the lips.  upper, lower: vertices in the middle of its lips.
+    still: vertices of the head that no key moves.  rest: where all these are at rest, in this
+    order, [n, 3].
     up: unit vector [3].  mm: millimetres of a unit of that space.
     shown: of the mouths of ROW (gap of the lips, change of the mouth's width; of the blink how far
     lids close), mm.  faults: what is missing or inverted, {mouth: sentence}.
@@ -56,6 +60,8 @@ class Reach:
     part: str = ""
     upper: tuple[int, ...] = ()
     lower: tuple[int, ...] = ()
+    still: tuple[int, ...] = ()
+    rest: tuple[tuple[float, ...], ...] = ()
     up: tuple[float, ...] = (0.0, 0.0, 1.0)
     mm: float = 1000.0
     shown: Values[str, tuple[float, float]] = field(default_factory=dict)
@@ -468,8 +474,16 @@ class Meter:
             faults["closed"] = "The lips do not meet over an open jaw: m, b and p stay open"
         if shown["blink"][0] < _LEAST_MM:
             faults["blink"] = "Nothing closes the eyes"
-        upper, lower = ((), ()) if lips is None else (tuple(map(int, each)) for each in lips)
-        return Reach(self.parts[part].name, upper, lower, tuple(up), mm, shown, faults)
+        if lips is None:
+            return Reach(self.parts[part].name, up=tuple(up), mm=mm, shown=shown, faults=faults)
+        places, moves = self.places(part), self.moves_of(plan, dict.fromkeys(plan.used, 1.0))
+        moving = self.offsets(part, moves, plan).any(axis=1)
+        moving |= places @ up <= (places[lips[0]] @ up).max()
+        still = np.flatnonzero(~moving)
+        still = still[:: 1 + len(still) // _STILL_POINTS]
+        ids = [tuple(map(int, each)) for each in (*lips, still)]
+        rest = tuple(map(tuple, places[[i for each in ids for i in each]].tolist()))
+        return Reach(self.parts[part].name, *ids, rest, tuple(up), mm, shown, faults)
 
     def probes(self) -> tuple[tuple, ...]:
         """Points by which a change of the meshes is noticed: (mesh, key, vertex, place)."""
@@ -487,6 +501,33 @@ class Meter:
                 (obj.name_full, name, i, tuple(blocks[name].data[i].co)) for name, i in wanted
             ]
         return tuple(result)
+
+
+def lip_gap(reach: Reach, points: np.ndarray) -> float:
+    """How much further apart the lips are than at rest, mm, however the head is turned.
+
+    points: [n, 3], where the vertices of `reach` (upper, lower, still) are, in the character's
+    space.
+    """
+    rest, (upper, lower) = np.array(reach.rest), (len(reach.upper), len(reach.lower))
+    turn = _turn_between(rest[upper + lower :], points[upper + lower :])
+
+    def apart(each):
+        return each[:upper].mean(0) - each[upper : upper + lower].mean(0)
+
+    return float((apart(points) @ turn - apart(rest)) @ np.array(reach.up)) * reach.mm
+
+
+def _turn_between(rest: np.ndarray, now: np.ndarray) -> np.ndarray:
+    """The rotation [3, 3] that brings points [n, 3] nearest to where they are now; none where they
+    do not tell."""
+    if len(rest) < 3:
+        return np.eye(3)
+    left, sizes, right = np.linalg.svd((rest - rest.mean(0)).T @ (now - now.mean(0)))
+    if sizes[1] < _FLAT * sizes[0]:
+        return np.eye(3)
+    sign = np.sign(np.linalg.det(left @ right))
+    return (left @ np.diag([1.0, 1.0, sign]) @ right).T
 
 
 def is_as_measured(parts: list[bpy.types.Object], probes: tuple[tuple, ...]) -> bool:

@@ -262,6 +262,17 @@ def _complete(explained: list[Recognised]) -> Recognised:
     return _replace_missing(best.convention, own, best.proper)
 
 
+def joint_bones(bones: Sequence[str], joints: Sequence[str] = ("jaw", "neck")) -> set[str]:
+    """The bones that are named like one of these joints in some convention."""
+    return {
+        name
+        for convention in conventions()
+        for joint in joints
+        for names in match(convention.bones.get(joint, ()), bones).values()
+        for name in names
+    }
+
+
 def _is_marked(mark: str, names: set[str]) -> bool:
     return (
         any(name.startswith(mark[:-1].lower()) for name in names)
