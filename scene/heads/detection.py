@@ -12,7 +12,7 @@ from mathutils import Vector
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face import conventions, jaw_balance, mapping
 from ...thunder_core.rotation import quaternion_to_rotvec
-from ...thunder_core.types import GAZE, JAW_OPEN_RADIANS
+from ...thunder_core.types import GAZE
 from ..host import compat
 from ..host.jobs import Recent
 from . import binding, reach, rna_paths
@@ -20,6 +20,7 @@ from .driven import follow
 from .family import key_names, owners_of, points_of, property_names, relatives
 
 CACHE_MOST = 64
+_SIDEWAYS = 0.5  # least share of the way between left and right keys that is across the face
 _STILL = 1e-4  # least difference from rest that is a pose
 
 
@@ -86,7 +87,8 @@ def _look(face, plan: mapping.Mapping | None, anew: bool) -> _Found:
         skins = [obj for obj in family if obj.type == "MESH" and obj.vertex_groups]
         meter = reach.Meter(parts or skins, rigs)
         own, unused = (plan, ()) if plan else _detect(meter, names, properties, bones)
-        known = _detected[signature] = _Found(own, meter.reach(own), meter.probes(), unused)
+        seen = reach.Face(meter, own).reach() if meter.parts else reach.Reach()
+        known = _detected[signature] = _Found(own, seen, meter.probes(), unused)
     return known
 
 
@@ -105,7 +107,7 @@ def _detect(
     plan = _face_forward(plan, meter, jaws, convention)
     inverted = {
         rule.target.name: words
-        for source, words in meter.inverted(plan).items()
+        for source, words in (reach.Face(meter, plan).inverted() if parts else {}).items()
         for rule in plan.rules
         if rule.source == source and source not in fallbacks
     }
@@ -157,21 +159,20 @@ def _face_forward(plan, meter: reach.Meter, jaws, convention) -> mapping.Mapping
     plan = replace(plan, **dict(zip(("forward", "up"), facing(rigs, guess + others))))
     hinge = jaws[0][0].data.bones[jaws[0][1]].head_local if jaws else None
     is_keyed = any(rule.source == "jawOpen" for rule in plan.rules)
-    seen = meter.facing(plan if is_keyed else replace(plan, joints=tuple(guess)), hinge)
-    return plan if seen is None else replace(plan, forward=seen[0], up=seen[1])
+    jaw = plan if is_keyed else replace(plan, joints=tuple(guess))
+    front = reach.Face(meter, jaw).front(hinge) if meter.parts else None
+    if front is None or 0 < abs(front[2]) < _SIDEWAYS or (ahead := reach.along(front[0])) is None:
+        return plan
+    return replace(plan, forward=reach.letter(ahead), up=reach.letter(front[1]))
 
 
 def _fit_to_keys(plan: mapping.Mapping, meter: reach.Meter) -> mapping.Mapping:
     """The mapping adjusted to this character, by what its keys and its jaw do to the mesh with the
     lips."""
-    jaws = [
-        mapping.Rule("jawOpen", reach.jaw_target(joint), joint.scale * JAW_OPEN_RADIANS)
-        for joint in plan.joints
-        if joint.joint == "jaw"
-    ]
+    jaws = reach.jaw_rules(plan)
     if not meter.parts or not (jaws or any(rule.source == "jawOpen" for rule in plan.rules)):
         return plan
-    part = meter.face(plan)
+    part = reach.Face(meter, plan).part
     moved = {
         rule.target: meter.offsets(part, {rule.target: rule.weight}, plan) / rule.weight
         for rule in (*plan.rules, *jaws)
@@ -252,7 +253,8 @@ def _joints(
         if "jawOpen" not in moved or _opens(meter, by_bone):
             joints.append(joint)
             rules += [
-                mapping.Rule(source, reach.jaw_target(joint), weight * JAW_OPEN_RADIANS)
+                mapping.Rule(source, jaw.target, weight * jaw.weight)
+                for jaw in reach.jaw_rules(by_bone)
                 for source, (other, weight) in conventions.FALLBACKS.items()
                 if other == "jawOpen" and source not in moved
             ]
@@ -296,14 +298,11 @@ def _moves_only_lids(bone: str, names: set[str], parts) -> bool:
 
 def _opens(meter: reach.Meter, plan: mapping.Mapping) -> bool:
     """Whether an open jaw parts the lips, or that cannot be measured."""
-    moves = meter.moves_of(plan, {"jawOpen": 1.0})
-    if not moves or not meter.parts:
-        return bool(moves)
-    part = meter.face(plan)
-    lips = meter.lips(plan, part)
-    if lips is None:
-        return not any(target.kind == "KEY" for target in moves)
-    return meter.gap(part, lips, moves, plan) >= reach.LEAST_OPEN_MM
+    jaws = [rule for rule in (*plan.rules, *reach.jaw_rules(plan)) if rule.source == "jawOpen"]
+    face = reach.Face(meter, plan) if meter.parts else None
+    if face is None or face.lips is None:
+        return bool(jaws) and all(rule.target.kind != "KEY" for rule in jaws)
+    return face.gap({"jawOpen": 1.0}) >= reach.LEAST_OPEN_MM
 
 
 # constraints that leave what keys do visible: they limit it, or add to it

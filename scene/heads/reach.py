@@ -8,6 +8,7 @@ their vertex groups and the keys they are relative to), the weights of bones, an
 
 from collections.abc import Mapping as Values
 from dataclasses import dataclass, field
+from functools import cache, cached_property
 
 import bpy
 import numpy as np
@@ -16,7 +17,7 @@ from mathutils import Euler, kdtree, Matrix, Quaternion, Vector
 from ...thunder_core.face import jaw_balance, mapping
 from ...thunder_core.types import JAW_OPEN_RADIANS
 from . import binding, driven
-from .family import key_names
+from .family import deforms, key_names
 
 _STILL_SHARE = 1e-6  # share of a mesh's size below which a point does not move
 _CHAIN = 3  # drivers in a row that are followed
@@ -28,6 +29,8 @@ _MIDDLE = 0.9  # share of the widest pair from which on a pair is the middle of 
 HEAD_MM, _HEADS_MM = 220.0, (120.0, 600.0)  # height of a head, and what is taken as it is
 LEAST_OPEN_MM = 3.0  # least distance by which an open jaw parts the lips
 _FLAT = 1e-3  # points that are so nearly on a line tell no rotation
+_EVERY = 8  # of points by which the size of a mesh is told
+_PROBES = 16  # points of a mesh at rest by which its changes are noticed
 _STILL_POINTS = 40  # points by which turns of the head are told
 _LEAST_MM = 0.5  # movement that counts
 _TOWARDS = 0.5  # share of a key's movement that goes against its name, from which on it is inverted
@@ -43,6 +46,13 @@ ROW = {  # the mouths that a character is shown by
     "closed": {"jawOpen": 0.5, "mouthClose": 0.5},
     "blink": {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0},
 }
+_FAULTS = {
+    "open": "The jaw does not part the lips: what is said is hardly seen",
+    "wide": "Nothing makes the mouth wider: “ee” looks like “eh”",
+    "round": "Nothing makes the mouth narrower: “oo” looks like “ah”",
+    "closed": "The lips do not meet over an open jaw: m, b and p stay open",
+    "blink": "Nothing closes the eyes",
+}
 
 
 @dataclass(frozen=True)
@@ -54,7 +64,8 @@ class Reach:
     order, [n, 3].
     up: unit vector [3].  mm: millimetres of a unit of that space.
     shown: of the mouths of ROW (gap of the lips, change of the mouth's width; of the blink how far
-    lids close), mm.  faults: what is missing or inverted, {mouth: sentence}.
+    lids close), mm.  faults: what is missing or inverted, {mouth: sentence}.  is_mirrored: whether
+    keys of the left are on the right.
     """
 
     part: str = ""
@@ -66,36 +77,25 @@ class Reach:
     mm: float = 1000.0
     shown: Values[str, tuple[float, float]] = field(default_factory=dict)
     faults: Values[str, str] = field(default_factory=dict)
-
-
-@dataclass
-class Moved:
-    """What a key does to one mesh: the vertices that move, [n], and how far, [n, 3]."""
-
-    ids: np.ndarray
-    by: np.ndarray
-
-    def dense(self, count: int) -> np.ndarray:
-        """The same for all vertices, [V, 3]."""
-        result = np.zeros((count, 3), np.float32)
-        result[self.ids] = self.by
-        return result
+    is_mirrored: bool = False
 
 
 class Meter:
-    """Measures one character; not to be kept, since it holds objects of the file.
+    """What keys, bones and drivers do to the points of one character; not to be kept, since it
+    holds objects of the file.
 
-    parts: its meshes with shape keys, the face first.  rigs: its armatures.
+    parts: its meshes, the face first.  rigs: its armatures.  Points are in the space of the first
+    of these, else of the first mesh.
     """
 
     def __init__(self, parts: list[bpy.types.Object], rigs: list[bpy.types.Object]):
-        self.parts, self.rigs = parts, rigs
-        self.base = (rigs or parts)[0] if rigs or parts else None
-        self._keys: dict[tuple[int, str], Moved] = {}
-        self._rest: dict[tuple[int, str], np.ndarray] = {}
-        self._sizes: dict[int, float] = {}
+        self.parts, self.rigs, self.base = parts, rigs, (rigs or parts or [None])[0]
+        self.rest, self.key, self.weights = (
+            cache(self._rest),
+            cache(self._key),
+            cache(self._weights),
+        )
         self._offsets: dict[tuple, np.ndarray] = {}
-        self._weights: dict[int, dict[int, tuple[np.ndarray, np.ndarray]]] = {}
         blocks = [*rigs, *parts, *(part.data.shape_keys for part in parts if part.data.shape_keys)]
         self._drivers = [
             (target, curve)
@@ -103,192 +103,181 @@ class Meter:
             for curve in (block.animation_data.drivers if block.animation_data else ())
             if (target := driven.driven_target(block, curve.data_path, curve.array_index))
         ]
-        scale = self.base.matrix_world.to_scale().z if self.base is not None else 1.0
-        for scene in self.base.users_scene[:1] if self.base is not None else ():
-            if scene.unit_settings.system != "NONE":
-                scale *= scene.unit_settings.scale_length
-        self._unit_mm = 1000.0 * scale
 
-    # ---- points
-
-    def rest(self, part: int, name: str = "") -> np.ndarray:
-        """Points [V, 3] of a mesh at rest, or with a key at 1 alone, in the character's space."""
-        if (part, name) not in self._rest:
-            keys = self.parts[part].data.shape_keys
-            block = keys.reference_key if keys is not None else None
-            if name:
-                block = keys.key_blocks[name]
-            data = block.points if block is not None else self.parts[part].data.vertices
-            self._rest[part, name] = self._points(part, data)
-        return self._rest[part, name]
+    def _matrix(self, part: int) -> Matrix:
+        return self.base.matrix_world.inverted_safe() @ self.parts[part].matrix_world
 
     def _points(self, part: int, data) -> np.ndarray:
-        """[V, 3] of a mesh along the character's axes; where the mesh stands is added in
-        `places`."""
+        """[V, 3] of a mesh along the character's axes, from the mesh's own origin."""
         points = np.empty(3 * len(data), np.float32)
         data.foreach_get("co", points)
         return points.reshape(-1, 3) @ np.array(self._matrix(part).to_3x3(), np.float32).T
 
-    def _matrix(self, part: int) -> Matrix:
-        obj = self.parts[part]
-        return self.base.matrix_world.inverted_safe() @ obj.matrix_world
+    def _rest(self, part: int, name: str = "") -> np.ndarray:
+        """The same at rest, or with a key at 1 alone."""
+        mesh = self.parts[part].data
+        if mesh.shape_keys is None:
+            return self._points(part, mesh.vertices)
+        block = mesh.shape_keys.key_blocks[name] if name else mesh.shape_keys.reference_key
+        return self._points(part, block.points)
 
     def places(self, part: int) -> np.ndarray:
-        """Points [V, 3] of a mesh at rest, where they stand in the character's space."""
+        """Points [V, 3] of a mesh at rest in the character's space."""
         return self.rest(part) + np.array(self._matrix(part).translation, np.float32)
 
-    def key(self, part: int, name: str) -> Moved:
-        """What a key of a mesh does at 1."""
-        if (part, name) not in self._keys:
-            obj = self.parts[part]
-            block = obj.data.shape_keys.key_blocks[name]
-            other = block.relative_key
-            is_basis = other == obj.data.shape_keys.reference_key
-            by = self._points(part, block.points)
-            by -= self.rest(part, "" if is_basis else other.name)
-            if group := obj.vertex_groups.get(block.vertex_group):
-                ids, weights = self._of_groups(part)[group.index]
-                masked = np.zeros(len(by), np.float32)
-                masked[ids] = weights
-                by *= masked[:, None]
-            if part not in self._sizes:
-                self._sizes[part] = np.ptp(self.rest(part), axis=0).max() if len(by) else 0.0
-            size = self._sizes[part]
-            ids = np.flatnonzero(np.einsum("ij,ij->i", by, by) > (_STILL_SHARE * size) ** 2)
-            self._keys[part, name] = Moved(ids, by[ids])
-        return self._keys[part, name]
+    def _key(self, part: int, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """What a key of a mesh does at 1: the vertices that move, [n], and how far, [n, 3]."""
+        obj, rest = self.parts[part], self.rest(part)
+        block = obj.data.shape_keys.key_blocks[name]
+        is_basis = block.relative_key == obj.data.shape_keys.reference_key
+        by = self._points(part, block.points)
+        by -= rest if is_basis else self.rest(part, block.relative_key.name)
+        if group := obj.vertex_groups.get(block.vertex_group):
+            weights = np.zeros((len(by), 1), np.float32)
+            ids, weights[ids, 0] = self.weights(part)[group.index]
+            by *= weights
+        far = np.einsum("ij,ij->i", by, by)
+        ids = np.flatnonzero(far > (_STILL_SHARE * np.abs(rest[::_EVERY]).max(initial=0.0)) ** 2)
+        return ids, by[ids]
 
-    def _of_groups(self, part: int) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    def _weights(self, part: int) -> dict[int, tuple[np.ndarray, np.ndarray]]:
         """The vertices of every vertex group of a mesh, and their weights."""
-        if part not in self._weights:
-            rows = [
-                (place, each.group, each.weight)
-                for place, vertex in enumerate(self.parts[part].data.vertices)
-                for each in vertex.groups
-            ]
-            table = np.array(rows, np.float32).reshape(-1, 3)
-            self._weights[part] = {
-                group.index: (table[of, 0].astype(np.int64), table[of, 2])
-                for group in self.parts[part].vertex_groups
-                for of in [table[:, 1] == group.index]
-            }
-        return self._weights[part]
+        rows = [
+            (place, each.group, each.weight)
+            for place, vertex in enumerate(self.parts[part].data.vertices)
+            for each in vertex.groups
+        ]
+        ids, groups, weights = np.array(rows, np.float64).reshape(-1, 3).T
+        return {
+            group.index: (ids[groups == group.index].astype(int), weights[groups == group.index])
+            for group in self.parts[part].vertex_groups
+        }
 
-    # ---- moves
+    def having(self, name: str) -> list[int]:
+        """The meshes with a key."""
+        return [part for part, obj in enumerate(self.parts) if name in key_names(obj)]
 
     def dead_keys(self) -> set[str]:
         """Names of keys that move nothing, on no mesh and by no driver; empty if that is true of
         all, whose effect is then elsewhere."""
-        names = {block.name for part in self.parts for block in part.data.shape_keys.key_blocks[1:]}
+        names = {name for part in self.parts for name in key_names(part)[1:]}
         dead = {
             name
             for name in names
-            if not any(len(self.key(part, name).ids) for part in self._having(name))
+            if not any(len(self.key(part, name)[0]) for part in self.having(name))
             and len(self._spread({mapping.Target("KEY", name): 1.0})) == 1
         }
         return set() if dead == names else dead
 
-    def _having(self, name: str) -> list[int]:
-        return [part for part, obj in enumerate(self.parts) if name in key_names(obj)]
-
-    def _spread(self, moves: Moves) -> dict[mapping.Target, float]:
+    def _spread(self, moves: Moves) -> Moves:
         """Moves, and those that drivers add to them."""
         result = dict(moves)
-        for _ in range(_CHAIN if self._drivers else 0):
-            added = {
+        for _ in range(_CHAIN):
+            result |= {
                 target: by
                 for target, curve in self._drivers
                 if target not in moves and (by := driven.change(curve, result))
             }
-            if added.items() <= result.items():
-                break
-            result |= added
         return result
 
     def offsets(self, part: int, moves: Moves, plan: mapping.Mapping) -> np.ndarray:
         """How far moves bring the points of a mesh, [V, 3], not to be changed: keys, then bones."""
-        key = part, frozenset(moves.items()), plan.forward, plan.up
-        if key in self._offsets:
-            return self._offsets[key]
-        every = self._spread(moves)
-        self._offsets[key] = result = np.zeros_like(self.rest(part))
-        names = key_names(self.parts[part])
-        for target, amount in every.items():
-            if target.kind == "KEY" and target.name in names:
-                moved = self.key(part, target.name)
-                result[moved.ids] += np.float32(amount) * moved.by
-        for rig in self.rigs:
-            turned = _matrices(rig, every, plan)
-            if turned and any(
-                modifier.type == "ARMATURE" and modifier.object == rig
-                for modifier in self.parts[part].modifiers
-            ):
-                self._skin(part, rig, turned, result)
-        return result
+        place = part, frozenset(moves.items()), plan.forward, plan.up
+        if place not in self._offsets:
+            every, names = self._spread(moves), key_names(self.parts[part])
+            self._offsets[place] = result = np.zeros_like(self.rest(part))
+            for target, amount in every.items():
+                if target.kind == "KEY" and target.name in names:
+                    ids, by = self.key(part, target.name)
+                    result[ids] += np.float32(amount) * by
+            for rig in self.rigs:
+                turned = _matrices(rig, every, plan)
+                if turned and deforms(rig, self.parts[part]):
+                    self._skin(part, rig, turned, result)
+        return self._offsets[place]
 
     def _skin(self, part: int, rig, turned: dict[str, Matrix], offsets: np.ndarray) -> None:
         """Add what bones with these matrices do to points that are already moved by keys."""
         to_rig = np.array(rig.matrix_world.inverted_safe() @ self.base.matrix_world)
         points = (self.places(part) + offsets) @ to_rig[:3, :3].T + to_rig[:3, 3]
-        groups, total = self.parts[part].vertex_groups, np.zeros(len(points))
-        weighted, added = self._of_groups(part), np.zeros_like(points)
+        groups, total, added = self.parts[part].vertex_groups, np.zeros(len(points)), 0 * points
         for bone in rig.data.bones:
-            if not bone.use_deform or bone.name not in groups:
-                continue
-            ids, weights = weighted[groups[bone.name].index]
-            total[ids] += weights
-            chain = [each for each in (bone, *bone.parent_recursive) if each.name in turned]
-            if chain:
+            if bone.use_deform and bone.name in groups:
+                ids, weights = self.weights(part)[groups[bone.name].index]
+                total[ids] += weights
                 matrix = Matrix.Identity(4)
-                for each in chain:
-                    matrix = turned[each.name] @ matrix
-                full = np.array(matrix)
-                moved = points[ids] @ full[:3, :3].T + full[:3, 3] - points[ids]
-                added[ids] += weights[:, None] * moved
+                for each in (bone, *bone.parent_recursive):
+                    matrix = turned.get(each.name, Matrix.Identity(4)) @ matrix
+                full = np.array(matrix) - np.eye(4)
+                added[ids] += weights[:, None] * (points[ids] @ full[:3, :3].T + full[:3, 3])
         added /= np.maximum(total, 1e-6)[:, None]
         offsets += (added @ np.linalg.inv(to_rig[:3, :3]).T).astype(np.float32)
 
-    # ---- the whole face
+    def probes(self) -> tuple[tuple, ...]:
+        """Points by which a change of the meshes is noticed: (mesh, key, vertex, place)."""
+        result = []
+        for part, obj in enumerate(self.parts):
+            for number, name in enumerate(key_names(obj)):
+                ids, by = self.key(part, name)
+                wanted = [int(ids[np.abs(by).max(axis=1).argmax()])] if len(ids) else []
+                if number == 0:  # the Basis
+                    count = len(obj.data.vertices)
+                    wanted = range(0, count, 1 + count // _PROBES)
+                data = obj.data.shape_keys.key_blocks[name].data
+                result += [(obj.name_full, name, i, tuple(data[i].co)) for i in wanted]
+        return tuple(result)
 
-    def moves_of(self, plan: mapping.Mapping, values: Values[str, float]) -> Moves:
-        """What a mapping moves where sources have these values."""
-        result: dict[mapping.Target, float] = {}
-        rules = list(jaw_balance.apply_balance(plan).rules)
-        rules += [
-            mapping.Rule("jawOpen", jaw_target(joint), joint.scale * JAW_OPEN_RADIANS)
-            for joint in plan.joints
-            if joint.joint == "jaw"
-        ]
+
+class Face:
+    """The face of a character that has meshes, as a mapping moves it.
+
+    part: which mesh has the lips: the one of which an open jaw moves most points, else the first.
+    points: where these are at rest, [V, 3].  opened: how far an open jaw moves them.  left, up,
+    forward: axes, [3].  mm: millimetres of a unit; a character of no human size is taken to have a
+    head of HEAD_MM.
+    """
+
+    def __init__(self, meter: Meter, plan: mapping.Mapping):
+        self.meter, self.plan = meter, plan
+        self.forward = np.array(binding.DIRECTIONS[plan.forward or binding.FORWARD], float)
+        self.up = np.array(binding.DIRECTIONS[plan.up or binding.UP], float)
+        self.left = np.cross(self.up, self.forward)
+        opened = self.moved({"jawOpen": 1.0})
+        self.part = int(np.argmax([np.count_nonzero(each.any(axis=1)) for each in opened]))
+        self.opened, self.points = opened[self.part], meter.places(self.part)
+        self.far = np.linalg.norm(self.opened, axis=1)
+        heights = self.points @ self.up
+        chin = heights[self.far > 0].min() if self.far.any() else heights.min()
+        self.mm = 1000.0 * meter.base.matrix_world.to_scale().z
+        for scene in meter.base.users_scene[:1]:
+            if scene.unit_settings.system != "NONE":
+                self.mm *= scene.unit_settings.scale_length
+        height = max(float(heights.max() - chin), 1e-9)
+        if not _HEADS_MM[0] <= self.mm * height <= _HEADS_MM[1]:
+            self.mm = HEAD_MM / height
+
+    def moved(self, values: Values[str, float]) -> list[np.ndarray]:
+        """How far the points of every mesh move, [V, 3], where sources have these values."""
+        moves: dict[mapping.Target, float] = {}
+        rules = [*jaw_balance.apply_balance(self.plan).rules, *jaw_rules(self.plan)]
         for rule in rules:
             if values.get(rule.source):
-                amount = rule.weight * values[rule.source]
-                result[rule.target] = result.get(rule.target, 0.0) + amount
-        return result
+                added = rule.weight * values[rule.source]
+                moves[rule.target] = moves.get(rule.target, 0.0) + added
+        return [self.meter.offsets(part, moves, self.plan) for part in range(len(self.meter.parts))]
 
-    def face(self, plan: mapping.Mapping) -> int:
-        """The mesh with the lips: the one of which an open jaw moves most points, else the first
-        one."""
-        moves = self.moves_of(plan, {"jawOpen": 1.0})
-        counts = [
-            np.count_nonzero(self.offsets(part, moves, plan).any(axis=1))
-            for part in range(len(self.parts))
-        ]
-        return int(np.argmax(counts)) if counts else 0
-
-    def lips(self, plan: mapping.Mapping, part: int) -> tuple[np.ndarray, np.ndarray] | None:
+    @cached_property
+    def lips(self) -> tuple[np.ndarray, np.ndarray] | None:
         """Vertices in the middle of the upper and of the lower lip, [n] each: neighbours that an
         open jaw parts most. None without a jaw."""
-        opened = self.offsets(part, self.moves_of(plan, {"jawOpen": 1.0}), plan)
-        up = _axes(plan)[1]
-        down, points = -opened @ up, self.places(part)
-        if down.max(initial=0.0) <= 0:
-            return None
-        lower = np.flatnonzero(down > _PARTED * down.max())
+        down, points = -self.opened @ self.up, self.points
+        most = down.max(initial=0.0)
+        lower = np.flatnonzero(down > _PARTED * most)
         lower = lower[:: 1 + len(lower) // _MOST_LIPS]
-        near = (points >= points[lower].min(0) - down.max()) & (
-            points <= points[lower].max(0) + down.max()
-        )
-        upper = np.flatnonzero(near.all(axis=1) & (down <= _PARTED * down.max()))
+        if most <= 0 or not len(lower):
+            return None
+        near = (points > points[lower].min(0) - most) & (points < points[lower].max(0) + most)
+        upper = np.flatnonzero(near.all(axis=1) & (down <= _PARTED * most))
         if not len(upper):
             return None
         tree = kdtree.KDTree(len(upper))
@@ -297,210 +286,111 @@ class Meter:
         tree.balance()
         found = [tree.find(point) for point in points[lower].tolist()]
         nearest = upper[[place for _, place, _ in found]]
-        parts = down[lower] - down[nearest]
-        worth = parts - _APART * np.array([far for _, _, far in found])
-        if worth.max() <= 0:
-            return None
+        distances = np.array([distance for _, _, distance in found])
+        worth = down[lower] - down[nearest] - _APART * distances
         best = worth >= _MIDDLE * worth.max()
-        return nearest[best], lower[best]
+        return (nearest[best], lower[best]) if worth.max() > 0 else None
 
-    def gap(self, part: int, lips, moves: Moves, plan: mapping.Mapping) -> float:
-        """How much further apart moves bring the lips than at rest, mm; negative: crossed."""
-        up, (upper, lower) = _axes(plan)[1], lips
-        offsets = self.offsets(part, moves, plan)
-        return float(((offsets[upper] - offsets[lower]).mean(0)) @ up) * self.mm(part, plan)
+    def gap(self, values: Values[str, float]) -> float:
+        """How much further apart the lips are than at rest, mm; negative: crossed."""
+        if self.lips is None:
+            return 0.0
+        upper, lower = (self.moved(values)[self.part][ids].mean(0) for ids in self.lips)
+        return float((upper - lower) @ self.up) * self.mm
 
-    def mm(self, part: int, plan: mapping.Mapping) -> float:
-        """Millimetres of a unit of the character's space. Characters of no human size are taken to
-        have a head of HEAD_MM."""
-        heights = self.places(part) @ _axes(plan)[1]
-        opened = self.offsets(part, self.moves_of(plan, {"jawOpen": 1.0}), plan).any(axis=1)
-        chin = heights[opened].min() if opened.any() else heights.min()
-        height = float(heights.max() - chin) * self._unit_mm
-        is_usual = _HEADS_MM[0] <= height <= _HEADS_MM[1]
-        return self._unit_mm * (1.0 if is_usual or height <= 0 else HEAD_MM / height)
+    def narrowing(self, values: Values[str, float]) -> float:
+        """By how much the two sides of the face come together, mm; negative: apart."""
+        moved = self.moved(values)[self.part]
+        across, inward, sides = self.points @ self.left, -moved @ self.left, []
+        moving = across[moved.any(axis=1)]
+        if not len(moving):
+            return 0.0
+        middle = (moving.min() + moving.max()) / 2
+        sides = [each for each in (inward[across > middle], -inward[across < middle]) if len(each)]
+        pick = np.max if sum(each.sum() for each in sides) > 0 else np.min
+        return float(sum(map(pick, sides))) * self.mm
 
-    # ---- which way it looks
-
-    def facing(self, plan: mapping.Mapping, hinge: Vector | None) -> tuple[str, str] | None:
-        """The axes along which a character looks and stands: lips are in front of the jaw's hinge
-        (else of the middle of the head), eyes above the mouth, left keys on the left. None where
-        these say nothing or contradict each other."""
-        jaw = self.moves_of(plan, {"jawOpen": 1.0})
-        if not jaw or not self.parts:
+    def front(self, hinge) -> tuple[np.ndarray, np.ndarray, float] | None:
+        """Where the face looks, and what is above, as they are measured, [3] each: lips are in
+        front of the jaw's hinge (None: of the middle of the head), eyes above the mouth; and −1 to
+        1: how far keys of the left are on the left of that, 0 if unknown. None without a jaw."""
+        if not self.far.any():
             return None
-        part = self.face(plan)
-        places = self.places(part)
-        far = np.linalg.norm(self.offsets(part, jaw, plan), axis=1)
-        if far.max(initial=0.0) <= 0:
-            return None
-        mouth = places[far > _STRONG * far.max()].mean(0)
-        upper_face = self._middle(plan, ("eyeBlink", "eyeWide", "brow"))
-        up = None if upper_face is None else _along(upper_face - mouth)
-        if up is None:
-            up = np.array(binding.DIRECTIONS[plan.up or binding.UP], float)
-        heights = places @ up
-        head = places[heights >= (places[far > 0] @ up).min()]
-        middle = (head.min(0) + head.max(0)) / 2 if hinge is None else np.array(hinge)
-        ahead = mouth - middle
+        mouth, up = self.points[self.far > _STRONG * self.far.max()].mean(0), self.up
+        eyes = self._middle(("eyeBlink", "eyeWide", "brow"))
+        if eyes is not None and (above := along(eyes - mouth)) is not None:
+            up = above
+        head = self.points[self.points @ up >= (self.points[self.far > 0] @ up).min()]
+        size = np.ptp(head, axis=0)
+        ahead = mouth - ((head.min(0) + head.max(0)) / 2 if hinge is None else np.array(hinge))
         ahead = ahead - (ahead @ up) * up
-        forward, size = _along(ahead), np.ptp(head, axis=0)
-        is_flat = size.min() < _FRONT * size.max()  # a sheet has no front
-        if forward is None or is_flat or np.abs(ahead).max() < _FRONT * np.ptp(head @ up):
+        # a sheet has no front
+        if size.min() < _FRONT * size.max() or np.abs(ahead).max() < _FRONT * np.abs(size @ up):
             return None
-        left, right = (
-            self._middle(plan, ("eye", "mouth", "brow"), side) for side in ("Left", "Right")
-        )
-        if left is not None and right is not None:
-            apart = left - right
-            if np.linalg.norm(apart) > 0 and abs(apart @ np.cross(up, forward)) < _TOWARDS * (
-                np.linalg.norm(apart)
-            ):
-                return None
-        return letter(forward), letter(up)
+        left, right = (self._middle(("eye", "mouth", "brow"), side) for side in ("Left", "Right"))
+        apart = np.zeros(3) if left is None or right is None else left - right
+        lengths = np.linalg.norm(apart) * np.linalg.norm(ahead)
+        return ahead, up, float(apart @ np.cross(up, ahead)) / lengths if lengths else 0.0
 
-    def _middle(self, plan, starts, end: str = "") -> np.ndarray | None:
+    def _middle(self, starts: tuple[str, ...], end: str = "") -> np.ndarray | None:
         """The middle of what keys of channels with such names move, [3]."""
-        middles = []
-        for rule in plan.rules:
-            if (
-                rule.target.kind == "KEY"
-                and rule.source.startswith(starts)
-                and rule.source.endswith(end)
-            ):
-                for part in self._having(rule.target.name):
-                    moved = self.key(part, rule.target.name)
-                    if len(moved.ids):
-                        far = np.linalg.norm(moved.by, axis=1)
-                        middles.append(np.average(self.places(part)[moved.ids], 0, far))
+        middles = [
+            np.average(self.meter.places(part)[ids], 0, np.linalg.norm(by, axis=1))
+            for rule in self.plan.rules
+            if rule.target.kind == "KEY" and rule.source.startswith(starts)
+            for part in (self.meter.having(rule.target.name) if rule.source.endswith(end) else ())
+            for ids, by in [self.meter.key(part, rule.target.name)]
+            if len(ids)
+        ]
         return np.mean(middles, axis=0) if middles else None
 
-    # ---- what is no key
-
-    def inverted(self, plan: mapping.Mapping) -> dict[str, str]:
+    def inverted(self) -> dict[str, str]:
         """Channels whose keys do the opposite of their names, with what they do."""
-        left, up, forward = _axes(plan)
-        ways = {
-            "eyeBlinkLeft": (-up, "opens the eye"),
-            "eyeBlinkRight": (-up, "opens the eye"),
-            **{
-                f"eyeLook{way}{side}": (axis, "turns the eye the other way")
-                for side, out in (("Left", left), ("Right", -left))
-                for way, axis in (("Up", up), ("Down", -up), ("Out", out), ("In", -out))
-            },
+        ways = {"jawOpen": (-self.up, "moves the lower lip up")}
+        for side, out in (("Left", self.left), ("Right", -self.left)):
+            ways[f"eyeBlink{side}"] = -self.up, "opens the eye"
+            for way, axis in (("Up", self.up), ("Down", -self.up), ("Out", out), ("In", -out)):
+                ways[f"eyeLook{way}{side}"] = axis, "turns the eye the other way"
+        result = {
+            source: words for source, (axis, words) in ways.items() if self._goes(source, -axis)
         }
-        result = {}
-        part = self.face(plan) if self.parts else 0
-        jaw = self.moves_of(plan, {"jawOpen": 1.0})
-        if jaw and self.parts:
-            offsets = self.offsets(part, jaw, plan)
-            far = np.linalg.norm(offsets, axis=1)
-            strong = far > _STRONG * max(far.max(initial=0.0), 1e-12)
-            if strong.any() and (offsets[strong] @ up).mean() > _TOWARDS * far[strong].mean():
-                result["jawOpen"] = "moves the lower lip up"
-        for source, (axis, words) in ways.items():
-            ahead, far = self._strongest(plan, source, axis, forward)
-            if ahead < -_TOWARDS * far:
-                result[source] = words
-        narrower = self._narrowing(plan, {"mouthPucker": 1.0})
-        if narrower is not None and narrower < -_LEAST_MM:
+        if self.narrowing({"mouthPucker": 1.0}) < -_LEAST_MM:
             result["mouthPucker"] = "widens the mouth"
         return result
 
-    def _strongest(self, plan, source: str, axis, forward) -> tuple[float, float]:
-        """How far along an axis, and how far at all, the keys of a channel bring the front of what
-        they move, means over points."""
+    def _goes(self, source: str, axis: np.ndarray) -> bool:
+        """Whether a channel brings the front of what it moves along an axis."""
         along = far = 0.0
-        moves = self.moves_of(plan, {source: 1.0})
-        for part in range(len(self.parts)) if moves else ():
-            offsets = self.offsets(part, moves, plan)
-            lengths = np.linalg.norm(offsets, axis=1)
+        for part, moved in enumerate(self.moved({source: 1.0})):
+            lengths = np.linalg.norm(moved, axis=1)
             ids = np.flatnonzero(lengths > _STRONG * lengths.max(initial=0.0))
-            if len(ids):
-                depth = self.places(part)[ids] @ forward
-                ids = ids[depth >= np.median(depth)]
-                along += float((offsets[ids] @ axis).sum())
-                far += float(lengths[ids].sum())
-        return along, far
+            depth = self.meter.places(part)[ids] @ self.forward
+            ids = ids[depth >= np.median(depth)] if len(ids) else ids
+            along, far = along + float((moved[ids] @ axis).sum()), far + float(lengths[ids].sum())
+        return along > _TOWARDS * far
 
-    def _narrowing(self, plan, values: Values[str, float]) -> float | None:
-        """By how much sources bring the two sides of the face together, mm; negative: apart. None
-        if they move nothing."""
-        moves = self.moves_of(plan, values)
-        if not moves or not self.parts:
-            return None
-        part = self.face(plan)
-        across = _axes(plan)[0]
-        offsets, places = self.offsets(part, moves, plan), self.places(part) @ across
-        sideways = offsets @ across
-        moving = np.abs(offsets).max(axis=1) > 0
-        if not moving.any():
-            return None
-        middle = (places[moving].min() + places[moving].max()) / 2
-        sides = [(1.0, moving & (places > middle)), (-1.0, moving & (places < middle))]
-        inward = [-sign * sideways[where] for sign, where in sides]
-        total = sum(each.sum() for each in inward)
-        pick = np.max if total > 0 else np.min
-        return float(sum(pick(each) for each in inward if len(each))) * self.mm(part, plan)
-
-    def reach(self, plan: mapping.Mapping) -> Reach:
-        """What a mapping does on this face."""
-        up = _axes(plan)[1]
-        if not self.parts or not plan.rules and not plan.joints:
-            return Reach()
-        part = self.face(plan)
-        lips, mm = self.lips(plan, part), self.mm(part, plan)
-        shown, faults = {}, {}
-        for mouth, values in ROW.items():
-            moves = self.moves_of(plan, values)
-            apart = 0.0 if lips is None else self.gap(part, lips, moves, plan)
-            narrower = self._narrowing(plan, values) or 0.0
-            if mouth == "blink":
-                apart = max(
-                    (
-                        float((-self.offsets(each, moves, plan) @ up).max(initial=0.0)) * mm
-                        for each in range(len(self.parts))
-                    ),
-                    default=0.0,
-                )
-            shown[mouth] = apart, -narrower
-        if lips is None or shown["open"][0] < LEAST_OPEN_MM:
-            faults["open"] = "The jaw does not part the lips: what is said is hardly seen"
-        if -shown["round"][1] < _LEAST_MM:
-            faults["round"] = "Nothing makes the mouth narrower: “oo” looks like “ah”"
-        if shown["wide"][1] < _LEAST_MM:
-            faults["wide"] = "Nothing makes the mouth wider: “ee” looks like “eh”"
-        if abs(shown["closed"][0]) > LEAST_OPEN_MM:
-            faults["closed"] = "The lips do not meet over an open jaw: m, b and p stay open"
-        if shown["blink"][0] < _LEAST_MM:
-            faults["blink"] = "Nothing closes the eyes"
-        if lips is None:
-            return Reach(self.parts[part].name, up=tuple(up), mm=mm, shown=shown, faults=faults)
-        places, moves = self.places(part), self.moves_of(plan, dict.fromkeys(plan.used, 1.0))
-        moving = self.offsets(part, moves, plan).any(axis=1)
-        moving |= places @ up <= (places[lips[0]] @ up).max()
-        still = np.flatnonzero(~moving)
-        still = still[:: 1 + len(still) // _STILL_POINTS]
-        ids = [tuple(map(int, each)) for each in (*lips, still)]
-        rest = tuple(map(tuple, places[[i for each in ids for i in each]].tolist()))
-        return Reach(self.parts[part].name, *ids, rest, tuple(up), mm, shown, faults)
-
-    def probes(self) -> tuple[tuple, ...]:
-        """Points by which a change of the meshes is noticed: (mesh, key, vertex, place)."""
-        result = []
-        for part, obj in enumerate(self.parts):
-            if obj.data.shape_keys is None:
-                continue
-            blocks, count = obj.data.shape_keys.key_blocks, len(obj.data.vertices)
-            wanted = [(blocks[0].name, i) for i in range(0, count, max(1, count // 16))]
-            for (of, name), moved in self._keys.items():
-                if of == part and len(moved.ids):
-                    far = np.einsum("ij,ij->i", moved.by, moved.by)
-                    wanted.append((name, int(moved.ids[far.argmax()])))
-            result += [
-                (obj.name_full, name, i, tuple(blocks[name].data[i].co)) for name, i in wanted
-            ]
-        return tuple(result)
+    def reach(self) -> Reach:
+        """What the mapping does on this face."""
+        shown = {name: (self.gap(at), -self.narrowing(at)) for name, at in ROW.items()}
+        closes = max((-each @ self.up).max(initial=0.0) for each in self.moved(ROW["blink"]))
+        shown["blink"] = float(closes) * self.mm, 0.0
+        is_fault = {
+            "open": shown["open"][0] < LEAST_OPEN_MM,
+            "wide": shown["wide"][1] < _LEAST_MM,
+            "round": shown["round"][1] > -_LEAST_MM,
+            "closed": abs(shown["closed"][0]) > LEAST_OPEN_MM,
+            "blink": shown["blink"][0] < _LEAST_MM,
+        }
+        faults = {name: _FAULTS[name] for name, is_so in is_fault.items() if is_so}
+        upper, lower = ids = self.lips or (np.arange(0), np.arange(0))
+        moving = self.moved(dict.fromkeys(self.plan.used, 1.0))[self.part].any(axis=1)
+        heights = self.points @ self.up
+        still = np.flatnonzero(~moving & (heights > heights[upper].max(initial=-np.inf)))
+        ids = [tuple(each.tolist()) for each in (*ids, still[:: 1 + len(still) // _STILL_POINTS])]
+        rest = tuple(map(tuple, self.points[[i for each in ids for i in each]].tolist()))
+        name, front = self.meter.parts[self.part].name, self.front(None)
+        mirrored = front is not None and front[2] < -_TOWARDS
+        return Reach(name, *ids, rest, tuple(self.up), self.mm, shown, faults, mirrored)
 
 
 def lip_gap(reach: Reach, points: np.ndarray) -> float:
@@ -542,16 +432,17 @@ def is_as_measured(parts: list[bpy.types.Object], probes: tuple[tuple, ...]) -> 
     )
 
 
-def jaw_target(joint: mapping.JointRule) -> mapping.Target:
-    """What opens a jaw of bone."""
-    return mapping.Target("BONE", "", joint.object, joint.bone, binding.ROTATION, 0)
-
-
-def _axes(plan: mapping.Mapping) -> np.ndarray:
-    """Left, up and forward of a character in its space, [3, 3]."""
-    forward = np.array(binding.DIRECTIONS[plan.forward or binding.FORWARD], float)
-    up = np.array(binding.DIRECTIONS[plan.up or binding.UP], float)
-    return np.array([np.cross(up, forward), up, forward])
+def jaw_rules(plan: mapping.Mapping) -> list[mapping.Rule]:
+    """The bones that open the jaw in a mapping, as rules."""
+    return [
+        mapping.Rule(
+            "jawOpen",
+            mapping.Target("BONE", "", joint.object, joint.bone, binding.ROTATION, 0),
+            joint.scale * JAW_OPEN_RADIANS,
+        )
+        for joint in plan.joints
+        if joint.joint == "jaw"
+    ]
 
 
 def letter(axis: np.ndarray) -> str:
@@ -560,7 +451,7 @@ def letter(axis: np.ndarray) -> str:
     return ("-" if axis[index] < 0 else "") + "XYZ"[index]
 
 
-def _along(vector: np.ndarray) -> np.ndarray | None:
+def along(vector: np.ndarray) -> np.ndarray | None:
     """The axis along which a direction clearly goes, [3]; None for a slanting one."""
     far = np.abs(vector)
     axis = int(far.argmax())
