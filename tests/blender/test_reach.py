@@ -130,7 +130,9 @@ def test_measured_moves_are_those_of_the_evaluated_mesh(blender):
         blocks[name].value = 0.0
         measured = meter.offsets(0, {mapping.Target("KEY", name): 1.0}, plan)
         assert np.abs(measured - seen).max() < 1e-5, name
-    assert reach.Face(meter, character.plan_of(face)).mm == pytest.approx(500.0, rel=1e-4)  # of half a metre a unit
+    assert reach.Face(meter, character.plan_of(face)).mm == pytest.approx(
+        500.0, rel=1e-4
+    )  # of half a metre a unit
 
 
 def test_measuring_changes_nothing_and_is_quick_on_a_heavy_face(blender):
