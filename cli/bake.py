@@ -666,8 +666,9 @@ def choose_voice(
         speaking = strip.by_name(scene, name)
         if speaking is None or speaking.type != "SOUND":
             raise BadSound(
-                f"There is no sound strip “{name}” in the scene “{scene.name}”: name another with "
-                f"--strip"
+                strip.say_elsewhere(scene, name)
+                or f"There is no sound strip “{name}” in the scene “{scene.name}”: name another "
+                f"with --strip"
             )
         voice = strip.voice_of(scene, speaking)
     if channel is not None:
