@@ -298,10 +298,9 @@ def _moves_only_lids(bone: str, names: set[str], parts) -> bool:
 
 def _opens(meter: reach.Meter, plan: mapping.Mapping) -> bool:
     """Whether an open jaw parts the lips, or that cannot be measured."""
-    jaws = [rule for rule in (*plan.rules, *reach.jaw_rules(plan)) if rule.source == "jawOpen"]
     face = reach.Face(meter, plan) if meter.parts else None
-    if face is None or face.lips is None:
-        return bool(jaws) and all(rule.target.kind != "KEY" for rule in jaws)
+    if face is None or not face.is_seen:
+        return "jawOpen" in plan.used or "jaw" in plan.used
     return face.gap({"jawOpen": 1.0}) >= reach.LEAST_OPEN_MM
 
 

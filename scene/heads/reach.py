@@ -291,6 +291,15 @@ class Face:
         best = worth >= _MIDDLE * worth.max()
         return (nearest[best], lower[best]) if worth.max() > 0 else None
 
+    @property
+    def is_seen(self) -> bool:
+        """Whether what opens the jaw can be measured: not a control of a rig that moves the face in
+        another way than by drivers."""
+        jaws = [
+            rule for rule in (*self.plan.rules, *jaw_rules(self.plan)) if rule.source == "jawOpen"
+        ]
+        return self.lips is not None or not jaws or any(each.target.kind == "KEY" for each in jaws)
+
     def gap(self, values: Values[str, float]) -> float:
         """How much further apart the lips are than at rest, mm; negative: crossed."""
         if self.lips is None:
@@ -375,7 +384,7 @@ class Face:
         closes = max((-each @ self.up).max(initial=0.0) for each in self.moved(ROW["blink"]))
         shown["blink"] = float(closes) * self.mm, 0.0
         is_fault = {
-            "open": shown["open"][0] < LEAST_OPEN_MM,
+            "open": shown["open"][0] < LEAST_OPEN_MM and self.is_seen,
             "wide": shown["wide"][1] < _LEAST_MM,
             "round": shown["round"][1] > -_LEAST_MM,
             "closed": abs(shown["closed"][0]) > LEAST_OPEN_MM,

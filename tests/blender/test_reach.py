@@ -7,8 +7,10 @@ import time
 import numpy as np
 import pytest
 from characters import add_mesh, rig_with, seen_points
+from drawing import Context, Shown
 from mathutils import Matrix, Vector
 from thunder.scene.heads import character, detection, head as head_module, reach, rna_paths
+from thunder.scene.takes import word_places
 from thunder.thunder_core import errors, types
 from thunder.thunder_core.face import conventions, mapping
 
@@ -276,6 +278,36 @@ def test_reach_names_what_is_missing(blender):
     assert set(found.faults) == {"round", "blink"}
     assert found.shown["wide"][1] == pytest.approx(18.0, abs=0.1)
     assert abs(found.shown["closed"][0]) < 0.5
+
+
+def drawn(bpy, face):
+    """What the character's panel shows of a face: its layout's labels."""
+    bpy.context.scene.thunder.head = face
+    panel = Shown(bpy.types.THUNDER_PT_character)
+    panel.draw(Context(bpy.context))
+    return panel.layout.texts()
+
+
+def test_the_panel_shows_the_mouths_of_a_character_before_its_first_take(blender):
+    face = small_face(blender, KEYS)
+    texts = drawn(blender, face)
+    assert [text for text in texts if text in ("Rest", "Open", "Wide", "Round", "Closed", "Blink")]
+    assert not any("does not part" in text or "Not used" in text for text in texts)
+
+
+def test_the_panel_says_what_is_wrong_with_a_face(blender):
+    upside = {place: tuple(-x for x in move) for place, move in KEYS["mouthPucker"].items()}
+    folds = {"corner_l": (0, 0, -0.002), "corner_r": (0, 0, -0.002)}
+    face = small_face(blender, KEYS | {"mouthPucker": upside, "jawOpen": folds})
+    texts = " ".join(drawn(blender, face))
+    assert "The jaw does not part the lips" in texts and "widens the mouth" in texts
+    assert "Nothing makes the mouth narrower" in texts
+
+
+def test_mouths_are_drawn_as_measured_and_red_where_wrong():
+    still, opened, wrong = (word_places.mouth(*how) for how in ((44, 0), (44, 20), (44, 20, True)))
+    assert (opened != still).sum() > 100
+    assert wrong[0, 0, 0] > 3 * opened[0, 0, 0] and (wrong[16, 16] == opened[16, 16]).all()
 
 
 # ---- constraints
