@@ -61,7 +61,10 @@ def start(chosen: argparse.Namespace) -> int | dict:
     code, or the report of one bake. Raises ThunderError."""
     if chosen.picks:
         return picks.commit_picks(chosen)
-    return bake_all(chosen) if chosen.jobs else bake.bake(chosen)
+    if chosen.jobs:
+        return bake_all(chosen)
+    report = bake.bake(chosen)
+    return 1 if "unseen" in report else report
 
 
 def bake_all(chosen: argparse.Namespace) -> int:
@@ -216,6 +219,7 @@ class Run:
         self.states: dict[str, str] = {}
         self.notes: defaultdict[str, dict] = defaultdict(dict)
         self.scenes: list[dict] = []  # with the takes of several jobs: rows of the report
+        self.unseen = False  # whether lips do not follow in any job
         self.warned: set[str] = set()  # beginnings of warnings that were printed
         self.progress = baker_process.RunProgress(0, say)
         self.reported = time.monotonic()
@@ -303,7 +307,7 @@ class Run:
         ]
         return options + [
             f"--{name}"
-            for name in ("force", "allow-newer")
+            for name in ("force", "allow-newer", "new-head")
             if getattr(self.chosen, name.replace("-", "_"))
         ]
 
@@ -352,6 +356,7 @@ class Run:
         )
         took = baker_process.duration(self.progress.end(name, True))
         self._say(name, f"{takes_in_words(len(takes))} in {took}{best}{_on(event)}")
+        self.unseen |= "unseen" in event["report"]
         for warning in event["report"].get("warnings", ()):
             kind = warning.partition(": ")[0]
             if kind not in self.warned:  # of a season's jobs many have the same one
@@ -418,7 +423,9 @@ class Run:
             if self.chosen.only
             else f"{self.counts()}; see {os.path.join(self.out, manifest.HTML_NAME)}"
         )
-        is_whole = not self.unwritten and not any("sentence" in row for row in self.scenes)
+        is_whole = not (
+            self.unwritten or self.unseen or any("sentence" in row for row in self.scenes)
+        )
         return (
             0
             if is_whole and not {manifest.FAILED, manifest.NOT_BAKED} & set(self.states.values())

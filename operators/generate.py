@@ -9,7 +9,7 @@ from dataclasses import replace
 import bpy
 
 from ..scene.engine import connection
-from ..scene.heads import head
+from ..scene.heads import head, head_state
 from ..scene.host import compat, jobs
 from ..scene.review import listening
 from ..scene.takes import (
@@ -100,7 +100,7 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         )
         what = "Generated a take" if self.asked == 1 else f"Best of {self.asked} takes"
         self.report({"INFO"}, f"{what}: {name}Lip-Sync {take_list.points(best.score)}")
-        self.warn([self.warning])
+        self.warn([self.warning, head_state.fault(head.find(context.scene, context.object).owner)])
         if best.provenance.get("unclear"):
             transcript.ensure(context.scene, self.voice)  # the panel has the field for it
         if self.again:

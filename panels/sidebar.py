@@ -6,7 +6,7 @@ import bpy
 
 from ..operators.add import scene_of
 from ..scene.engine import connection, install
-from ..scene.heads import family, head
+from ..scene.heads import family, head, head_state
 from ..scene.host.jobs import registration, session
 from ..scene.takes import transcript
 from ..scene.takes.commit.following import stale_lines
@@ -153,6 +153,8 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         if any(block.library is not None for block in rig.targets):
             offer_editable(below, context)
             return False
+        if session.job is None and (fault := head_state.fault(rig.owner)):
+            wrapped_label(below, fault, context, icon="ERROR")
         return True
 
 

@@ -5,13 +5,12 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import bpy
-import numpy as np
 
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face.mapping import Mapping
 from . import binding, head_state
-from .detection import detect
-from .family import face_of, points_of, relatives
+from .detection import detect, reach_of, unused_of
+from .family import face_of, relatives
 
 
 def objects_of(face: bpy.types.Object, plan: Mapping) -> list[bpy.types.Object]:
@@ -67,9 +66,10 @@ def resolve(obj: bpy.types.Object) -> Character:
             f"map it by hand"
         )
     if not {"jawOpen", "jaw.x"} & bound.driver.used:
+        unused = "".join(f" ({reason})" for reason in unused_of(face)[:1])
         raise BadHead(
-            f"“{face.name}” has no jaw: it needs a shape key such as “jawOpen” or a jaw bone, map "
-            f"one by hand"
+            f"“{face.name}” has no jaw{unused}: it needs a shape key such as “jawOpen” or a jaw "
+            f"bone, map one by hand"
         )
     return Character(face, plan, objects, bound)
 
@@ -83,28 +83,9 @@ def used_sources(plan: Mapping, bound: binding.Binding) -> set[str]:
 
 
 def is_mirrored(character: Character) -> bool:
-    """Whether a character's left and right are swapped, judged by the eye that its left blink
-    closes.
-
-    Its facing is known from its shape: lids are in front of its middle. False if that is unclear.
-    """
-    face = character.face
-    lids = lids_of(face, character.plan)
-    if lids is None:
-        return False
-    rest = points_of(face.data.shape_keys.reference_key.data)
-    eyes = lids @ rest
-    turn = np.array(face.matrix_world.to_3x3())
-    rest, eyes = rest @ turn.T, np.array(eyes) @ turn.T
-    ahead = (eyes.mean(axis=0) - (rest.min(axis=0) + rest.max(axis=0)) / 2)[:2]
-    apart = (eyes[0] - eyes[1])[:2]
-    size = np.linalg.norm((rest.max(axis=0) - rest.min(axis=0))[:2])
-    if np.linalg.norm(ahead) < 0.05 * size or np.linalg.norm(apart) < 0.02 * size:
-        return False
-    to_the_left = np.array([-ahead[1], ahead[0]])  # of somebody who looks ahead, seen from above
-    return float(to_the_left @ apart) < -0.5 * float(
-        np.linalg.norm(to_the_left) * np.linalg.norm(apart)
-    )
+    """Whether a character's left and right are swapped, judged by where keys of its left move it.
+    False if that is unclear."""
+    return reach_of(character.face, character.plan).is_mirrored
 
 
 def lids_of(face: bpy.types.Object, plan: Mapping) -> np.ndarray | None:

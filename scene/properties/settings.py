@@ -322,6 +322,9 @@ class ThunderHead(bpy.types.PropertyGroup):
         "its own"
     )
     role: EnumProperty(items=_ROLES, description="What this head does with its voice")
+    fault: StringProperty(
+        description="What was wrong with the lips that are seen when keys were last written"
+    )
     first_seed: IntProperty(
         default=provenance.UNKNOWN,
         min=provenance.UNKNOWN,

@@ -108,7 +108,8 @@ def find(context) -> Voice:
     strips = spoken_strips or strips
     if not strips:
         raise BadSound(
-            "There is no sound strip in the sequencer: add the dialogue there or choose a sound "
+            say_elsewhere(scene)
+            or "There is no sound strip in the sequencer: add the dialogue there or choose a sound "
             "file"
         )
     active = scene.sequence_editor.active_strip
@@ -349,6 +350,28 @@ def _why_silent(scene, strip) -> str:
                 f"another voice"
             )
     return ""
+
+
+def elsewhere(scene, name: str = "") -> list:
+    """The other scenes with sound strips, or with one of that name."""
+    return [
+        other
+        for other in bpy.data.scenes
+        if other != scene and any(name in ("", each.name) for each in sound_strips(other))
+    ]
+
+
+def say_elsewhere(scene, name: str = "") -> str:
+    """The sentence that a scene lacks sound strips, or one of that name, which other scenes have;
+    "" if none has."""
+    scenes = elsewhere(scene, name)
+    if not scenes:
+        return ""
+    what = f"The strip “{name}”" if name else "The dialogue"
+    return (
+        f"{what} is in the scene “{scenes[0].name}”, not in “{scene.name}”: copy it into this "
+        f"scene's sequencer at the frame where it plays, or choose its sound file"
+    )
 
 
 def lineage(scene, strip):

@@ -19,7 +19,7 @@ from ....thunder_core.progress import map_progress
 from ...animation import display
 from ...heads import head
 from ...host.jobs import stage, Step
-from .. import dialogue, provenance, take_list
+from .. import dialogue, last_look, provenance, take_list
 from . import following, reading, writing
 
 
@@ -45,7 +45,21 @@ def commit(
     )
     actions, earlier = yield from writing.write(rig, entry, before, plan, new_curves)
     names, total = tuple(action.name for action in actions), reading.key_count(actions)
-    return drawing.report(before, plan, sampled, fitted, new_curves, names, total, earlier)
+    report = drawing.report(before, plan, sampled, fitted, new_curves, names, total, earlier)
+    wrong = yield from stage(_look(rig, entry, choice), "Looking at the lips", 0.95, 1.0)
+    return replace(report, wrong=wrong)
+
+
+def _look(rig: head.Rig, entry, choice: Choice) -> Generator[float, None, str]:
+    """Returns what is wrong with the lips of a committed take, "" where nothing is, or less than
+    the mouth as the take has it was committed."""
+    opening = provenance.opening_of(entry.action)
+    is_whole = {"Mouth", "Jaw"} <= choice.regions and choice.how in ("REPLACE", "INSERT")
+    frames = choice.first <= entry.first and entry.last <= choice.last
+    if opening is None or not is_whole or not frames or provenance.is_edited(entry):
+        return ""
+    clock = provenance.clock_of(entry.action)
+    return (yield from last_look.look(bpy.context.scene.name, rig, clock, opening))
 
 
 _LONGEST_BLEND = 0.5  # longest blend with the animator's animation before and after a take, seconds
@@ -183,7 +197,8 @@ class CommitLog:
             drawing.edited_warning(count, self.heads[name]) for name, count in self.edited.items()
         ]
         stale = [drawing.stale_warning(report.stale) for report in self.reports]
-        return [*filter(None, dict.fromkeys((*edited, *stale)))]
+        wrong = [report.wrong for report in self.reports]
+        return [*filter(None, dict.fromkeys((*edited, *stale, *wrong)))]
 
 
 def take_of(scene, line: dialogue.Line):

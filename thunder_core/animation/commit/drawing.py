@@ -371,7 +371,7 @@ class Report:
     edited: number of keys the animator had set or edited that this commit replaced.  earlier:
     action that still has them, or "".
     twice: the line, if it was added on top of itself.  stale: how the voice has changed since the
-    take was made, or "".
+    take was made, or "".  wrong: what is wrong with the lips that are seen, or "".
     """
 
     actions: tuple[str, ...]
@@ -386,6 +386,7 @@ class Report:
     earlier: str = ""
     twice: str = ""
     stale: str = ""
+    wrong: str = ""
 
     @property
     def sentence(self) -> str:
@@ -414,7 +415,11 @@ class Report:
         return [
             *filter(
                 None,
-                (twice or edited_warning(self.edited, self.earlier), stale_warning(self.stale)),
+                (
+                    twice or edited_warning(self.edited, self.earlier),
+                    stale_warning(self.stale),
+                    self.wrong,
+                ),
             )
         ]
 
