@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import bpy
+import numpy as np
 
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face.mapping import Mapping
 from . import binding, head_state
 from .detection import detect, reach_of, unused_of
-from .family import face_of, relatives
+from .family import face_of, points_of, relatives
 
 
 def objects_of(face: bpy.types.Object, plan: Mapping) -> list[bpy.types.Object]:
