@@ -32,7 +32,7 @@ SECTIONS = {
     "shape#mix": "choose_part *_cut mix_takes ThunderMix ThunderCut",
     "shape#keep-part": "*_frames resample_rest ThunderKeep ThunderKeepRange",
     "shape#transcript": "*_transcript ThunderTranscript",
-    "listen#the-score": "score_again ThunderScene.live_score",
+    "listen#what-a-score-means": "score_again ThunderScene.live_score",
     "listen#check": "check *_finding show_better_take list_ignored ThunderCheck ThunderFinding",
     "listen#listen": "listen original ThunderScene.listen_*",
     "words#marks": "mark_word clear_word correct_sound move_word ThunderWordMark",
