@@ -369,6 +369,8 @@ def run(args: Namespace) -> None:
         for path in recordings(data, args.split, args.voices)
     ]
     if args.fit:
+        if args.split == "test":
+            raise SystemExit("Weights are fitted to validation voices: leave out --split")
         people = [
             order_by_people(engine, clips, 1, args.steps)
             for clips in (read_clips(data, "fit"), read_grid(data))
