@@ -21,7 +21,9 @@ from .tab import (
     buttons,
     grey,
     in_lines,
+    is_divided,
     offer_editable,
+    PARTS,
     progress_row,
     props,
     Tab,
@@ -41,6 +43,7 @@ def has_voice(context) -> bool:
 
 class THUNDER_PT_main(Tab, bpy.types.Panel):
     bl_label = "Thunder"
+    parts = tuple(name for name, *_ in PARTS)
 
     def draw_header_preset(self, context):
         self.layout.operator("thunder.report_problem", text="", icon="HELP", emboss=False)
@@ -51,6 +54,16 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         layout, below = self.layout.column(), self.layout.column()
         settings = context.scene.thunder
         follow_soon(context.scene)
+        if is_divided(context):
+            parts = tune(layout.row(align=True), scale_y=1.1)
+            parts.prop(context.window_manager, "thunder_part", expand=True)
+            if context.window_manager.thunder_part != "DIRECT":
+                if session.job is not None:
+                    progress_row(layout, 1.2)
+                self._draw_stale(layout, context)
+                if not settings.takes:
+                    wrapped_label(layout, "Takes come first: press Generate Takes", context)
+                return
         ready = self._draw_voice(layout, below, context, settings)
         ready &= self._draw_head(layout, below, context, settings)
         layout.prop(settings, "count")

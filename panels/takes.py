@@ -10,7 +10,7 @@ from ..scene.media import grid
 from ..scene.review import live_score
 from ..scene.takes import browsing, provenance, take_list, transcript
 from ..scene.voice import fingerprint
-from .tab import buttons, grey, Tab, tune, wrapped_label
+from .tab import buttons, Tab, tune, wrapped_label
 
 # Widths are in buttons: one is as wide as an icon button.
 
@@ -22,11 +22,10 @@ _KINDS = {
 }
 TILE = 0.8  # width of an icon without the gap around it
 NUMBER = 1.5  # width of a score
-NAME = (0.3, 0.3)  # width of a name: fixed part, and per letter
-LETTERS = 2.3  # of words, in the width of a button
-BESIDE = 11.6  # width of what a row has besides name and words
-ROWS = 8  # rows of the list; with more takes it has a scroll bar
-AROUND_WORDS = 5.8  # width of what stands beside the words of the shown take
+LETTERS = 3.0  # of words, in the width of a button
+BESIDE = 8.1  # width of what a take's second line, and the list, have besides its words
+SECOND = 0.85  # height of the second line
+ROWS = 5  # takes that the list shows; with more it has a scroll bar
 WANTED = "This voice is hard to understand: enter its words above and generate again"
 # what rows need to know of the whole list; filled in filter_items, which Blender calls first
 _drawn: dict = {}
@@ -36,7 +35,8 @@ class THUNDER_UL_takes(bpy.types.UIList):
     """Takes. Click one to show it, double-click its name to rename it"""
 
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
-        row = layout.row(align=True)
+        column = layout.column(align=True)
+        row, below = column.row(align=True), tune(column.row(align=True), scale_y=SECOND)
         row.prop(item, "star", text="", icon="SOLO_ON" if item.star else "SOLO_OFF", emboss=False)
         if item.action is None:
             row.alert = True
@@ -44,7 +44,8 @@ class THUNDER_UL_takes(bpy.types.UIList):
             return
         mark = mark_of(item)
         icons = browsing.icons(item)
-        picture = tune(row.row(align=True), scale_x=TILE)
+        below.label(text="", icon="BLANK1")
+        picture = tune(below.row(align=True), scale_x=TILE)
         for tile in icons or (0,) * browsing.TILES:
             picture.label(text="", icon="NONE" if tile else "BLANK1", icon_value=tile)
         points = take_list.points_of(item) if take_list.speaks(item) else "–"
@@ -52,15 +53,12 @@ class THUNDER_UL_takes(bpy.types.UIList):
         for text in (points, take_list.heard_text(item)):
             tune(numbers.row(align=True), ui_units_x=NUMBER, alignment="RIGHT").label(text=text)
         row.separator(factor=0.5)
-        name = row.row(align=True)
-        name.prop(item, "name", text="", emboss=False)
-        if item.words:
-            name.ui_units_x = NAME[0] + NAME[1] * len(item.name)
-            # What is left of the row is for the words: if they took more, Blender would cut the
-            # name off, too.
-            left = width(context) - BESIDE - name.ui_units_x
-            if said := shorten(item.words, left):
-                tune(row.row(align=True), active=False, ui_units_x=left).label(text=said)
+        row.prop(item, "name", text="", emboss=False)
+        below.separator(factor=0.5)
+        # a click on the words shows the take too: Blender's own row is one line high
+        said = tune(below.row(align=True), active=False, alignment="LEFT")
+        words = shorten(item.words, width(context) - BESIDE)
+        said.operator("thunder.select_take", text=words, emboss=False).index = index
         if mark != "BLANK1":
             row.label(text="", icon=mark)
 
@@ -96,11 +94,6 @@ def shorten(said: str, room: float) -> str:
     return textwrap.shorten(said, letters, placeholder=" …") if letters > 1 else ""
 
 
-def draw_words(layout, words: str, context):
-    """The words of the take that is shown, below the list: a row has room for the first of them."""
-    grey(layout).label(text=shorten(words, width(context) - AROUND_WORDS))
-
-
 def mark_of(item) -> str:
     """Icon for a take's most important state: voice changed, lips to check, edited, noted, or
     how it was made."""
@@ -118,7 +111,6 @@ def draw_header(layout):
     """The names of the list's columns, above it."""
     row = tune(layout.row(align=True), scale_y=0.6, active=False)
     row.label(text="", icon="BLANK1")
-    tune(row.row(align=True), ui_units_x=TILE * browsing.TILES).label(text="Face")
     row.label(text="Lip-Sync · Heard")
 
 
@@ -161,10 +153,13 @@ class THUNDER_MT_takes(bpy.types.Menu):
 
 class THUNDER_PT_takes(Tab, bpy.types.Panel):
     bl_label = "Takes"
+    parts = ("DIRECT", "TAKES")  # where they arrive, and where one is chosen
 
     @classmethod
     def poll(cls, context):
-        return bool(context.scene.thunder.takes) or bool(take_list.unlisted_actions(context.scene))
+        scene = context.scene
+        there = bool(scene.thunder.takes) or bool(take_list.unlisted_actions(scene))
+        return there and super().poll(context)
 
     def draw(self, context):
         layout = self.layout
@@ -186,7 +181,6 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
             rows=ROWS,
             maxrows=ROWS,
         )
-        self._shown(layout, settings.takes[shown] if shown >= 0 else None, context)
         row = layout.row(align=True)
         tune(row.row(align=True), ui_units_x=2.2).operator("thunder.flip_take")
         mesh = take_list.chosen_mesh(context)
@@ -194,11 +188,17 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         row.operator(
             "thunder.select_take", text="My Animation", depress=mesh is not None and on_head is None
         ).index = -1
-        row.operator("thunder.play_grid", text="", icon="X" if grid.is_running() else "MESH_GRID")
-        row.operator("thunder.contact_sheet", text="", icon="IMAGE_DATA")
-        row.operator("thunder.playblast", text="", icon="RENDER_ANIMATION")
         row.prop(settings, "play_shown", text="", icon="PLAY")
         row.menu("THUNDER_MT_takes", text="", icon="DOWNARROW_HLT")
+        row = layout.row(align=True)
+        row.operator("thunder.play_grid", icon="X" if grid.is_running() else "MESH_GRID")
+        for name, icon in (
+            ("thunder.contact_sheet", "IMAGE_DATA"),
+            ("thunder.playblast", "RENDER_ANIMATION"),
+            ("thunder.delete_take", "TRASH"),
+        ):
+            row.operator(name, text="", icon=icon)
+        row.popover("THUNDER_PT_note", text="", icon="TEXT")
         if shown >= 0:
             self._transcript(layout, context, settings.takes[shown].voice)
         if shown < 0 and on_head is not None:
@@ -211,12 +211,6 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
             )
             layout.operator("thunder.score_again", icon="FILE_REFRESH")
         self._batches(layout, context)
-
-    def _shown(self, layout, entry, context):
-        row = layout.row(align=True)
-        draw_words(row, "" if entry is None else entry.words, context)
-        row.operator("thunder.delete_take", text="", icon="TRASH")
-        row.popover("THUNDER_PT_note", text="", icon="TEXT")
 
     def _transcript(self, layout, context, voice):
         """For a voice that is hard to understand: a request for its words."""

@@ -223,7 +223,7 @@ def flip(context, generated: bool) -> None:
     BadRequest."""
     scene, speech = listening_strip(context)
     if speech is None:
-        raise BadRequest("There is no generated speech yet: press Listen first")
+        raise BadRequest("There is no generated speech yet: press Hear the Lips first")
     speech.mute = not generated
     if not generated:
         restore()
