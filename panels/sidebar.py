@@ -55,14 +55,12 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         settings = context.scene.thunder
         follow_soon(context.scene)
         if is_divided(context):
-            parts = tune(layout.row(align=True), scale_y=1.1)
+            parts = tune(layout.row(align=True), scale_y=1.1, active=bool(settings.takes))
             parts.prop(context.window_manager, "thunder_part", expand=True)
             if context.window_manager.thunder_part != "DIRECT":
                 if session.job is not None:
                     progress_row(layout, 1.2)
                 self._draw_stale(layout, context)
-                if not settings.takes:
-                    wrapped_label(layout, "Takes come first: press Generate Takes", context)
                 return
         ready = self._draw_voice(layout, below, context, settings)
         ready &= self._draw_head(layout, below, context, settings)
