@@ -18,7 +18,7 @@ from .tab import grey, Tab, tune, wrapped_label
 
 _ROWS = 4  # of the list, at least
 MOST_TAKES, MOST_SOUNDS = 8, 8  # that are shown of a word
-MOUTH = 1.15  # size of a picture of a mouth, in buttons of 20 pixels
+MOUTH = 1.4  # size of a picture of a mouth and the gap around it, in buttons of 20 pixels
 
 
 class THUNDER_PT_words(Tab, bpy.types.Panel):

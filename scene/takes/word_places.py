@@ -30,7 +30,7 @@ _NEAR = 1e-3  # seconds
 SIZE = 32  # height of a picture of mouths, pixels
 MOUTHS = 6  # mouths in a picture
 _WIDE_MM, _OPEN_MM = 60.0, 24.0  # width and opening that fill a mouth's square
-_LIPS, _INSIDE, _BACKGROUND = (0.86, 0.44, 0.42), (0.17, 0.05, 0.06), (0.09, 0.10, 0.12)
+LIPS, _INSIDE, _BACKGROUND = (0.86, 0.44, 0.42), (0.17, 0.05, 0.06), (0.09, 0.10, 0.12)
 
 
 @dataclass(frozen=True)
@@ -340,7 +340,7 @@ def mouth(width: float, opening: float) -> np.ndarray:
         for across, up in ((wide, high + 0.2), (0.88 * wide, max(high, 0.04)))
     )
     image = np.ones((SIZE, SIZE, 4), np.float32)
-    for where, colour in ((np.ones_like(lips), _BACKGROUND), (lips, _LIPS), (inside, _INSIDE)):
+    for where, colour in ((np.ones_like(lips), _BACKGROUND), (lips, LIPS), (inside, _INSIDE)):
         image[where, :3] = colour
     return image
 
