@@ -118,7 +118,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         if session.job is not None:
             return
         takes = [change for _, change in fingerprint.stale_takes(context.scene)]
-        lines = [line.change for line in stale_lines(context.scene)]
+        lines = [change for *_, change in stale_lines(context.scene)]
         if not takes and not lines:
             return
         wrapped_label(layout, (takes + lines)[0].sentence, context, icon="FILE_REFRESH")
