@@ -34,7 +34,7 @@ SECTIONS = {
     "shape#transcript": "*_transcript ThunderTranscript",
     "listen#what-a-score-means": "score_again ThunderScene.live_score",
     "listen#check": "check *_finding show_better_take list_ignored ThunderCheck ThunderFinding",
-    "listen#listen": "listen original ThunderScene.listen_*",
+    "listen#hear-the-lips": "listen original ThunderScene.listen_*",
     "words#marks": "mark_word clear_word correct_sound move_word ThunderWordMark",
     "words#retake": "retake use_mouth",
     "words": "*_word",

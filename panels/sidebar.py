@@ -21,7 +21,9 @@ from .tab import (
     buttons,
     grey,
     in_lines,
+    is_divided,
     offer_editable,
+    PARTS,
     progress_row,
     props,
     Tab,
@@ -41,6 +43,7 @@ def has_voice(context) -> bool:
 
 class THUNDER_PT_main(Tab, bpy.types.Panel):
     bl_label = "Thunder"
+    parts = tuple(name for name, *_ in PARTS)
 
     def draw_header_preset(self, context):
         self.layout.operator("thunder.report_problem", text="", icon="HELP", emboss=False)
@@ -51,6 +54,14 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         layout, below = self.layout.column(), self.layout.column()
         settings = context.scene.thunder
         follow_soon(context.scene)
+        if is_divided(context):
+            parts = tune(layout.row(align=True), scale_y=1.1, active=bool(settings.takes))
+            parts.prop(context.window_manager, "thunder_part", expand=True)
+            if context.window_manager.thunder_part != "DIRECT":
+                if session.job is not None:
+                    progress_row(layout, 1.2)
+                self._draw_stale(layout, context)
+                return
         ready = self._draw_voice(layout, below, context, settings)
         ready &= self._draw_head(layout, below, context, settings)
         layout.prop(settings, "count")
@@ -107,7 +118,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         if session.job is not None:
             return
         takes = [change for _, change in fingerprint.stale_takes(context.scene)]
-        lines = [line.change for line in stale_lines(context.scene)]
+        lines = [change for *_, change in stale_lines(context.scene)]
         if not takes and not lines:
             return
         wrapped_label(layout, (takes + lines)[0].sentence, context, icon="FILE_REFRESH")

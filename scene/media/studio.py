@@ -19,7 +19,7 @@ from ...thunder_core.files import part_of, write_error
 from ..heads import head, materials
 from ..host import compat, jobs
 from ..takes import take_list
-from ..takes.commit.committing import lines_at
+from ..takes.commit.following import lines_of
 from . import grid, puppets
 
 GRID_MARGIN = 1.02  # size of the picture relative to the grid
@@ -177,7 +177,8 @@ def slate(scene, frame: int) -> str:
         if shown is not None and shown.first <= frame <= shown.last:
             played.append(f"{shown.voice} · {shown.name}")
         else:
-            played += [f"{each.name} · committed" for each in lines_at(mesh, frame)]
+            lines = [line for line in lines_of(mesh) if line.first <= frame <= line.last]
+            played += [f"{line.name} · committed" for line in lines]
     return "   ".join([*dict.fromkeys(played), f"frame {frame}"])
 
 

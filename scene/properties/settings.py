@@ -450,10 +450,10 @@ class ThunderCommit(bpy.types.PropertyGroup):
         name="Accuracy",
         items=[
             *(
-                (name, f"{name.title()} ({error} mm)", f"Lips may deviate by {error} millimetres")
+                (name, name.title(), f"Lips may deviate by {error} millimetres")
                 for name, error in ACCURACIES.items()
             ),
-            ("CUSTOM", "Custom Accuracy", "Enter how far the lips may deviate"),
+            ("CUSTOM", "Custom", "Enter how far the lips may deviate"),
         ],
         default="NORMAL",
         description="How closely the committed lips follow the take: the closer, the more keys",
@@ -532,8 +532,8 @@ class ThunderScene(bpy.types.PropertyGroup):
         name="Voice From",
         description="Where the voice is",
         items=[
-            ("STRIP", "Strip", "A sound strip of the sequencer, as it is heard"),
-            ("FILE", "File", "A sound file, from the scene's first frame"),
+            ("STRIP", "From the Sequencer", "A sound strip of the sequencer, as it is heard"),
+            ("FILE", "From a Sound File", "A sound file, from the scene's first frame"),
         ],
     )
     strip: StringProperty(

@@ -223,7 +223,7 @@ def flip(context, generated: bool) -> None:
     BadRequest."""
     scene, speech = listening_strip(context)
     if speech is None:
-        raise BadRequest("There is no generated speech yet: press Listen first")
+        raise BadRequest("There is no generated speech yet: press Hear the Lips first")
     speech.mute = not generated
     if not generated:
         restore()
@@ -258,9 +258,9 @@ def follow(scene) -> None:
     """Move generated speech along with the voice that it was made for; remove it if that plays
     another sound, or another part of it."""
     editor = scene.sequence_editor
-    for speech in [] if editor is None else list(compat.strips(editor)):
-        is_speech = speech.type == "SOUND" and speech.name.startswith(strip.LISTEN_MARK)
-        then = fingerprint.state_of(speech) if is_speech else None
+    members = [] if editor is None else compat.strips(editor)
+    for speech in [each for each in members if each.name.startswith(strip.LISTEN_MARK)]:
+        then = fingerprint.state_of(speech)
         changed = then and fingerprint.change_since(scene, then)
         if changed and changed.kind == "MOVED":
             shift = changed.now.origin - then.origin

@@ -107,7 +107,7 @@ def why_none(rig: head.Rig) -> str:
     if key in live.animation_scores or live.is_running:
         return ""
     if animator_action(rig) is None and _is_in_strips(rig):
-        return "This animation is in NLA strips: press Listen to score it"
+        return "This animation is in NLA strips: press Hear the Lips to score it"
     return live.why_failed if key in live.tried else ""
 
 

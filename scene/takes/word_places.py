@@ -32,7 +32,7 @@ _NEAR = 1e-3  # seconds
 SIZE = 32  # height of a picture of mouths, pixels
 MOUTHS = 6  # mouths in a picture
 _WIDE_MM, _OPEN_MM = 60.0, 24.0  # width and opening that fill a mouth's square
-_LIPS, _INSIDE, _BACKGROUND = (0.86, 0.44, 0.42), (0.17, 0.05, 0.06), (0.09, 0.10, 0.12)
+LIPS, _INSIDE, _BACKGROUND = (0.86, 0.44, 0.42), (0.17, 0.05, 0.06), (0.09, 0.10, 0.12)
 _WRONG = (0.55, 0.05, 0.05)
 _REST_MM, _EYE_MM = 44.0, (36.0, 10.0)  # width of a mouth, width and height of an eye, at rest
 
@@ -361,7 +361,7 @@ def mouth(width: float, opening: float, is_wrong: bool = False) -> np.ndarray:
     )
     image = np.ones((SIZE, SIZE, 4), np.float32)
     behind = _WRONG if is_wrong else _BACKGROUND
-    for where, colour in ((np.ones_like(lips), behind), (lips, _LIPS), (inside, _INSIDE)):
+    for where, colour in ((np.ones_like(lips), behind), (lips, LIPS), (inside, _INSIDE)):
         image[where, :3] = colour
     return image
 

@@ -326,8 +326,8 @@ def mix_down(voice: Voice, path: str, quietly: bool = False) -> Generator[float,
         yield from _write_in_thread(plan, path)
     elif quietly:
         raise BadSound(
-            f"“{voice.name}” is retimed, driven or has modifiers: press Listen to score it, or "
-            f"Generate Takes for new ones"
+            f"“{voice.name}” is retimed, driven or has modifiers: press Hear the Lips to score it, "
+            f"or Generate Takes for new ones"
         )
     else:
         yield from _mix_with_blender(voice, scene, strip, path)

@@ -5,8 +5,10 @@ to where the strip plays, or says why not; nothing else moves."""
 import numpy as np
 import pytest
 from commit_stage import commit, curves_of, path_of
+from drawing import draw
 from performances import trim_end, trim_start
 from test_resync import cut, enter, resync, second_strip, speaking  # noqa: F401
+from thunder.panels.sidebar import THUNDER_PT_main
 from thunder.scene.animation import display, fcurves
 from thunder.scene.heads import head
 from thunder.scene.host import compat
@@ -82,9 +84,18 @@ def test_a_moved_strip_takes_its_committed_keys_along_with_those_edited_by_hand(
     assert report.edited and len(lines(rig)) == 1
 
 
+def offered(blender):
+    """The words of the panel's button."""
+    layout = draw(THUNDER_PT_main, blender.context)
+    return [words for words in layout.texts("operator") if words.startswith("Re-sync")]
+
+
 def test_a_line_whose_takes_are_gone_follows_too(blender, committed, scene, rig):
-    scene.thunder.takes.clear()
+    assert offered(blender) == []
     strip.move(committed, 31)
+    assert offered(blender) == ["Re-sync 2 Takes and 1 Line"]
+    scene.thunder.takes.clear()
+    assert offered(blender) == ["Re-sync 1 Line"]
     assert blender.ops.thunder.resync() == {"FINISHED"}
     assert (lines(rig)[0].first, keys_of(rig)[BROW, 0][1][0]) == (31, 70)
 

@@ -551,7 +551,8 @@ def test_what_is_committed_to_a_strip_is_known_and_says_why_it_has_no_score(
     assert committing.committed_lines(rig.mesh) == {"one"}
     assert (
         live_score.animator_action(rig) is None
-        and live_score.why_none(rig) == "This animation is in NLA strips: press Listen to score it"
+        and live_score.why_none(rig)
+        == "This animation is in NLA strips: press Hear the Lips to score it"
     )
     progress.result(live_score.score_steps(engine, scene, rig))
     assert (

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import bpy
 
-from ....thunder_core.animation.commit import drawing, fitting, line_records, planning
+from ....thunder_core.animation.commit import drawing, fitting, planning
 from ....thunder_core.animation.commit.before import Choice
 from ....thunder_core.batch.settings import COMMITS
 from ....thunder_core.errors import attempt, BadRequest, ThunderError
@@ -115,21 +115,9 @@ def choice_of(scene, entry) -> Choice:
     )
 
 
-def _lines(mesh) -> list[line_records.Line]:
-    """The lines in the animator's animation of a head: its action, also while a take is shown, and
-    NLA strips."""
-    rig, _ = attempt(head.resolve, mesh)
-    return [] if rig is None else following.lines_of(rig)
-
-
-def lines_at(mesh, frame: int) -> list[line_records.Line]:
-    """The committed lines that a head speaks at a frame."""
-    return [line for line in _lines(mesh) if line.first <= frame <= line.last]
-
-
 def committed_lines(mesh) -> set[str]:
     """Names of the lines in the animator's animation of a head."""
-    return {line.name for line in _lines(mesh)}
+    return {line.name for line in following.lines_of(mesh)}
 
 
 def is_committed(scene, mesh, entry) -> bool:
@@ -142,7 +130,7 @@ def is_committed(scene, mesh, entry) -> bool:
         return False
     choice = choice_of(scene, entry)
     place = entry.voice, choice.first, choice.last
-    known = {(line.name, line.first, line.last) for line in _lines(mesh)}
+    known = {(line.name, line.first, line.last) for line in following.lines_of(mesh)}
     return choice.to != "NEW" and place in known
 
 

@@ -29,26 +29,26 @@ FrameMap = Callable[[np.ndarray], np.ndarray]
 def stale_lines(scene) -> list[tuple[str, Line, State, fingerprint.Change]]:
     """(name of the head's object, line, the voice that it fits, change) of the committed lines of a
     scene whose voice exists but has changed since."""
-    stale = []
-    for mesh in head.in_scene(scene):
-        rig, _ = attempt(head.resolve, mesh)
-        for line in () if rig is None else lines_of(rig):
-            then = _voice_of(scene, mesh, line)
-            changed = then and fingerprint.change_since(scene, then, "it was committed")
-            if changed and changed.kind != "GONE":
-                stale.append((mesh.name, line, then, changed))
-    return stale
+    lines = ((mesh, line) for mesh in head.in_scene(scene) for line in lines_of(mesh))
+    known = ((mesh.name, line, _voice_of(scene, mesh, line)) for mesh, line in lines)
+    changed = (
+        (name, line, then, fingerprint.change_since(scene, then, "it was committed"))
+        for name, line, then in known
+        if then is not None
+    )
+    return [each for each in changed if each[-1] is not None and each[-1].kind != "GONE"]
 
 
 def _played(rig: head.Rig) -> list[tuple]:
     """(action, slot) of the animator's animation of each target, also while a take is
     shown."""
-    data = [target.animation_data for target in rig.targets]
-    played = [(each and each.action, compat.slot_of(t)) for each, t in zip(data, rig.targets)]
     if display.shown_action(rig) is not None:
         slots = (state.get("slot", "") for state in display.animator_states(rig))
-        played = list(zip(display.animator_actions(rig), slots))
-    return played
+        return list(zip(display.animator_actions(rig), slots))
+    return [
+        (each.animation_data and each.animation_data.action, compat.slot_of(each))
+        for each in rig.targets
+    ]
 
 
 def _strips_of(rig: head.Rig) -> list:
@@ -57,30 +57,33 @@ def _strips_of(rig: head.Rig) -> list:
     return [strip for strip in played if reading.lines_in(strip)]
 
 
-def lines_of(rig: head.Rig) -> list[Line]:
-    """The lines in the animator's animation of a head, on scene frames."""
+def lines_of(mesh) -> list[Line]:
+    """The lines in the animator's animation of a head, on scene frames: in its action, also while a
+    take is shown, and in NLA strips."""
+    rig, _ = attempt(head.resolve, mesh)
+    if rig is None:
+        return []
     actions = (line_records.lines_of(action) for action, _ in _played(rig) if action is not None)
-    lines = [line for each in actions if each is not None for line in each.lines]
-    strips = [line for strip in _strips_of(rig) for line in reading.lines_in(strip)]
-    return list(dict.fromkeys([*lines, *strips]))
+    strips = (line for strip in _strips_of(rig) for line in reading.lines_in(strip))
+    return list(
+        dict.fromkeys([*(line for each in actions if each for line in each.lines), *strips])
+    )
 
 
 def _voice_of(scene, mesh, line: Line) -> State | None:
     """The voice that a line fits, where that was; of a line in a file of an earlier version that of
     a take on its frames."""
-    state = fingerprint.read(line.voice)
-    if state is None:
-        takes = (
-            entry
-            for entry in scene.thunder.takes
-            if entry.head == mesh
-            and entry.voice == line.name
-            and entry.action is not None
-            and entry.first <= line.first
-            and line.last <= entry.last
-        )
-        return next(filter(None, map(fingerprint.of_take, takes)), None)
-    return replace(
+    takes = (
+        entry
+        for entry in scene.thunder.takes
+        if (entry.head, entry.voice) == (mesh, line.name)
+        and entry.action is not None
+        and entry.first <= line.first
+        and line.last <= entry.last
+    )
+    stored = fingerprint.read(line.voice)
+    state = stored or next(filter(None, map(fingerprint.of_take, takes)), None)
+    return state and replace(
         state,
         strip=line.name if state.strip else "",
         origin=state.origin + line.late,
@@ -97,7 +100,8 @@ class Move:
     """A part of a line that goes along with a strip.
 
     line, new: as it is recorded now and then, on scene frames.  start, end: its keys are from start
-    up to end.  to: gives the new frames of frames.
+    up to end.  to: gives the new frames of frames.  by: how many frames later its first and its
+    last frame are played.
     """
 
     line: Line
@@ -105,13 +109,7 @@ class Move:
     start: int
     end: int
     to: FrameMap
-
-    @property
-    def by(self) -> tuple[int, int]:
-        """How many frames later its first and its last frame are played."""
-        ends = np.array([self.start, self.end - 1.0])
-        first, last = np.rint(self.to(ends) - ends).astype(int).tolist()
-        return first, last
+    by: tuple[int, int]
 
 
 def frame_map(then: State, now: State) -> FrameMap | None:
@@ -130,12 +128,16 @@ def _moves(
     and moved, unless its name is taken. left: receives a sentence on what does not follow."""
     now, to = change.now, frame_map(then, change.now)
     pieces = [each for each in fingerprint.pieces_cut_away(scene, then) if each.strip not in taken]
-    if to is None:
-        left.append(f"{change.sentence}: its keys stay, commit one of its takes again")
-    elif change.kind == "CUT" and not pieces:
-        left.append(f"{change.sentence}: its keys are all kept, also those whose sound is gone")
-    elif change.kind == "CHANGED":
-        left.append(f"{change.sentence}: what is new of it has no keys yet")
+    what = (
+        "its keys stay, commit one of its takes again"
+        if to is None
+        else "its keys are all kept, also those whose sound is gone"
+        if change.kind == "CUT" and not pieces
+        else "what is new of it has no keys yet"
+        if change.kind == "CHANGED"
+        else ""
+    )
+    left.extend([f"{change.sentence}: {what}"] if what else [])
     parts = [(now, to or _stay), *((piece, frame_map(then, piece)) for piece in pieces)]
     parts.sort(key=lambda part: part[0].seconds)
     start, end = (line.start, line.end) if line.end else (line.first, line.last)
@@ -149,7 +151,8 @@ def _moves(
             first, last = max(first, state.first), min(last, state.last - 1)
         voice = fingerprint.record_of(state)
         new = Line(state.strip or line.name, first, last, *leads, line.regions, voice)
-        moves += [Move(line, new, begin, until, to)] if ends[0] <= ends[1] else []
+        by = leads[0] - begin, leads[1] - until + 1
+        moves += [Move(line, new, begin, until, to, by)] if ends[0] <= ends[1] else []
     return moves
 
 
@@ -163,7 +166,7 @@ def follow(scene, left: list[str]) -> Generator[float, None, int]:
     stale, count = stale_lines(scene), 0
     for name in dict.fromkeys(name for name, *_ in stale):
         rig = head.resolve(scene.objects[name])
-        taken = {line.name for line in lines_of(rig)}
+        taken = {line.name for line in lines_of(rig.mesh)}
         of_head = (about for mesh, *about in stale if mesh == name)
         moves = [move for about in of_head for move in _moves(scene, *about, taken, left)]
         count += _move_strips(rig, moves, left)
@@ -226,13 +229,15 @@ def _move_keys(
     for number, move in enumerate(moves):
         count = sum(map(len, known.get(move.line.name, LineKeys()).curves.values()))
         if any(move.by) and set_keys[number] * len(moves) < count / 2:
-            moves[number] = replace(move, to=_stay)
+            moves[number] = replace(move, to=_stay, by=(0, 0))
             left.append(
                 f"“{move.line.name}” is no longer where it was committed, so its keys stay: move "
                 f"them by {move.by[0]:+d} frames, or commit one of its takes again"
             )
     while blocked := {line for _, keys, which in curves for line in _blocked(keys, which, moves)}:
-        moves = [replace(m, to=_stay, new=m.line) if m.line in blocked else m for m in moves]
+        moves = [
+            replace(m, to=_stay, by=(0, 0), new=m.line) if m.line in blocked else m for m in moves
+        ]
         left.extend(
             f"“{line.name}” was not moved along: other keys are on its new frames. Move them, then "
             f"press Re-sync again"

@@ -242,7 +242,7 @@ def target_of(
     if not (
         _moves(rig.armature)
         or _moves(wanted)
-        or any(map(_is_posed, _posed_by(wanted)))
+        or any(map(_is_posed, (wanted, *family.relatives(wanted))))
         or (by_camera and any(marker.camera for marker in scene.timeline_markers))
     ):
         points[:] = _in_axes(rig.armature, _aim_at(wanted))
@@ -360,39 +360,25 @@ def _in_axes(armature, aim: Callable) -> np.ndarray:
 def _aim_at(wanted) -> Callable:
     """A function of the depsgraph that gives the place in the world to look at: of an object where
     it is, of a head the middle between its eyes as it is posed."""
-    armature, names, face = _head_of(wanted), _EYES, family.face_of(wanted)
-    lids = None
-    if armature is None and face is not None:
-        plan = character.plan_of(face)
-        names, lids = (
-            [r.bone for r in plan.joints if r.joint in _EYES],
-            character.lids_of(face, plan),
-        )
-        rigs = [obj for obj in _posed_by(wanted) if obj and obj.type == "ARMATURE"]
-        armature = next((r for r in rigs if names and set(names) <= {*r.pose.bones.keys()}), None)
+    armature, face = _head_of(wanted), family.face_of(wanted)
     if armature is not None:
-
-        def middle(rig) -> Vector:
-            return rig.matrix_world @ Vector(np.mean([rig.pose.bones[n].head for n in names], 0))
-
-        return lambda graph: middle(armature.evaluated_get(graph))
+        return lambda graph: _eyes_of(armature.evaluated_get(graph))
+    lids = None if face is None else character.lids_of(face, character.plan_of(face))
     if lids is None:
         return lambda graph: wanted.evaluated_get(graph).matrix_world.translation
 
     def between_eyes(graph) -> Vector:
         posed = face.evaluated_get(graph)
-        points = family.points_of(posed.data.vertices)
-        if len(points) != lids.shape[1]:  # a modifier adds some
-            points = family.points_of(face.data.vertices)
-        return posed.matrix_world @ Vector((lids @ points).mean(axis=0))
+        points = family.points_of(posed.data.vertices)[: lids.shape[1]]  # modifiers add some
+        return posed.matrix_world @ Vector((lids[:, : len(points)] @ points).mean(axis=0))
 
     return between_eyes
 
 
-def _posed_by(wanted) -> list:
-    """The objects whose keys may move the eyes of the head that an object belongs to."""
-    face = family.face_of(wanted)
-    return [_head_of(wanted), *([] if face is None else [face, *family.relatives(face)])]
+def _eyes_of(armature) -> Vector:
+    """The middle between the eyes of a bundled head as it is posed, in the world."""
+    places = (armature.pose.bones[name].head for name in _EYES)
+    return armature.matrix_world @ (sum(places, Vector()) / 2)
 
 
 def _head_of(wanted):
