@@ -9,7 +9,7 @@ import numpy as np
 
 from ...face import mapping
 from ...rotation import matrix_to_rotvec, rotvec_to_matrix
-from .. import posing, reduction
+from .. import blocking, posing, reduction
 from ..keys import SAMPLES, smooth_between, times_of
 from . import stepping
 from .before import Before, STILL
@@ -93,6 +93,18 @@ def fit(before: Before, plan: Plan, sampled: Sampled) -> Generator[float, None, 
     """Find the few keys whose curves are the same but for the chosen error. Yields progress;
     returns the Fitted."""
     choice = plan.choice
+    if choice.keys == "BLOCKING":
+        return (
+            yield from blocking.fit(
+                before.meter,
+                sampled.values,
+                sampled.moved,
+                list(before.regions),
+                choice.error,
+                before.fps,
+                choice.step,
+            )
+        )
     if choice.step > 1:
         return (
             yield from stepping.fit(
