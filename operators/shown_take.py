@@ -290,10 +290,10 @@ class THUNDER_OT_commit_take(SlicedWork, bpy.types.Operator):
 
     def score(self, steps, scene, rig, entry):
         """Steps that commit a take, then find how many points that costs; return the report."""
-        part = lambda step: replace(step, fraction=0.8 * step.fraction)  # noqa: E731
-        self.done = yield from map_progress(steps, part)
-        lost = yield from live_score.points_lost(scene, rig, entry)
-        return replace(self.done, lost=lost)
+        self.done = yield from map_progress(
+            steps, lambda step: replace(step, fraction=0.8 * step.fraction)
+        )
+        return replace(self.done, lost=(yield from live_score.points_lost(scene, rig, entry)))
 
     @property
     def changed_so_far(self):

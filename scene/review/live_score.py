@@ -287,12 +287,12 @@ def score_steps(
 def points_lost(scene, rig: head.Rig, entry) -> Generator[jobs.Step, None, float | None]:
     """Steps that score what a head plays on the frames of a take that was committed. Returns by how
     many points it is below the take; None if that cannot be measured, as without an engine."""
-    frames = provenance.opening_of(entry.action)
-    if not take_list.speaks(entry) or not np.isfinite(entry.score) or frames is None:
+    frames, score = provenance.opening_of(entry.action), entry.score
+    if frames is None or not take_list.speaks(entry) or not np.isfinite(score):
         return None
     with suppress(ThunderError):
         client, voice = connection.start_client(), strip.of_take(bpy.context, entry)
-        clock, score = provenance.clock_of_take(entry), entry.score
+        clock = provenance.clock_of_take(entry)
         motion = yield from jobs.stage(
             keying.read(rig, head.channel_names(), clock, len(frames) / FPS), "Scoring", 0.8, 0.85
         )

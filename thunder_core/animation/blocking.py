@@ -3,11 +3,11 @@
 is between them, with all curves keyed on the same frames; numpy only.
 
 A sentence, SENTENCE seconds in which the mouth moves, gets 8 to 14 poses. Where lips meet is always
-one; the others are found by dynamic programming as those from which the eased way to the next is
-nearest to the take. A pose that the take keeps is held from its first frame to its last. Where the
-way between two poses is another, it gets a breakdown. Frames follow on which the rest of the face
-would be far off: a blink, a nod. Values are those of the take, so that a hold drifts as the take
-does, and curves are level where they turn, so that each hold is eased into and out of.
+one, and where they are widest between; each other one is where the mouth is furthest from the eased
+way between its neighbours. A pose that the take keeps is held from its first frame to its last.
+Breakdowns follow on frames on which the lips or the rest of the face would still be far off: a
+blink, a nod. Values are those of the take, so that a hold drifts as the take does, and curves are
+level where they turn, so that each hold is eased into and out of.
 """
 
 from collections.abc import Generator, Iterable
@@ -28,13 +28,12 @@ SENTENCE = 3.5  # seconds
 ACCURACIES, POSES = (0.3, 0.6, 1.2), (13.0, 11.0, 9.0)  # mm, and mouth poses of a sentence
 _STILL_MM = 8.0  # a second: a mouth that moves less rests
 _PAUSE = 0.2  # seconds of rest that end a sentence
-_LONGEST = 1.5  # seconds of the longest way from one pose to another
-_SHORTEST_HOLD, _SHORTEST_WAY = 3, 4  # frames: of a hold, and of a way that gets a breakdown
+_SHORTEST_HOLD = 3  # frames
 _PARTED_MM = 1.5  # lips that open so far between two closures are a pose
-# in accuracies: how far a pose drifts while it is held, how far a way is off on average without a
-# breakdown, and lips, face, head and eyes (in what each of them is allowed) without one more key;
-# twice that where poses are held until the next
-_HELD, _ON_WAY, _OFF = 1.5, 2.0, np.array([6.0, 6.0, 5.0, 5.0])
+# in accuracies: how far a pose drifts while it is held, and how far lips, face, head and eyes are
+# off (in what each of them is allowed) without a breakdown; twice that where poses are held until
+# the next
+_HELD, _OFF = 1.5, np.array([6.0, 6.0, 5.0, 5.0])
 
 
 def fit(
@@ -59,13 +58,17 @@ def fit(
     poses = values[::every]
     gap = yield from rescale(rig.lip_gap(poses), 0.1, 0.2)
     is_mouth = moved & np.isin(of_tracks, TOGETHER[0])
-    lips = pull[is_mouth][:, : displacement.face_meter().lips]
-    if not is_mouth.any():
-        gap = np.full_like(gap, CLOSED_MM)  # neither meet nor part
-    mouth = Mouth(poses[:, is_mouth], lips, gap, fps / step, is_held, error)
+    mouth = Mouth(
+        poses[:, is_mouth],
+        pull[is_mouth][:, : displacement.face_meter().lips],
+        # lips that are not committed neither meet nor part
+        gap if is_mouth.any() else np.full_like(gap, CLOSED_MM),
+        fps / step,
+        is_held,
+        error,
+    )
     found = yield from rescale(mouth.key(), 0.2, 0.5)
-    shut = yield from rescale(blink_frames(rig, poses), 0.5, 0.5)
-    used = sorted({*found, *shut.tolist()})
+    used = sorted({*found, *(yield from rescale(blink_frames(rig, poses), 0.5, 0.5)).tolist()})
     at = 0.5
     while True:  # each round has more frames
         at = min(0.9, at + 0.05)
@@ -89,8 +92,8 @@ def fit(
     for place, key in enumerate(keys):
         if key is not None and np.ptp(key.value) * per_unit[place].max() > UNSEEN_MM:
             curves[place] = PoseKeys(key.index // SAMPLES, key.value, key.slope, key.slope)
-    columns = tuple(mouth.columns(used, step))
-    return PoseFit(tuple(curves), (columns,) * len(TOGETHER), float(far[:, 0].max()), per_unit)
+    columns = (tuple(mouth.columns(used, step)),) * len(TOGETHER)
+    return PoseFit(tuple(curves), columns, float(far[:, 0].max()), per_unit)
 
 
 def _far_off(
@@ -144,8 +147,7 @@ class Mouth:
     def __post_init__(self):
         self.flat = self.pull.reshape(len(self.pull), 3 * self.pull.shape[1])
         # as far as lips move on average, in fewer numbers
-        gram = self.flat @ self.flat.T / max(1, self.pull.shape[1])
-        sizes, axes = np.linalg.eigh(gram)
+        sizes, axes = np.linalg.eigh(self.flat @ self.flat.T / max(1, self.pull.shape[1]))
         self.places = self.values @ (axes * np.sqrt(sizes.clip(0.0)))
         self.closed = self.gap < CLOSED_MM
         self.stay = {0, len(self.values) - 1}  # frames that are poses, come what may
@@ -155,7 +157,6 @@ class Mouth:
             widest = int(run[self.gap[run].argmax()])
             if self.gap[widest] > _PARTED_MM:
                 self.stay.add(widest)
-        self.poses: set[int] = set()
 
     def is_same(self, first: int, last: int) -> bool:
         """Whether two frames show the same pose, and all between them do."""
@@ -166,24 +167,19 @@ class Mouth:
         return bool(far.max(initial=0.0) <= _HELD * self.error)
 
     def key(self) -> Generator[float, None, set[int]]:
-        """Choose the frames of poses, both of a hold, and of breakdowns. Yields progress; returns
-        all."""
+        """Choose the frames of poses, of a hold the first and the last. Yields progress; returns
+        them."""
         speed = np.linalg.norm(np.diff(self.places, axis=0), axis=1) * self.fps
         sentences = runs(np.flatnonzero(speed > _STILL_MM), max(1, round(_PAUSE * self.fps)))
         self.stay |= {int(end) for run in sentences for end in (run[0], run[-1] + 1)}
-        most = np.interp(self.error, ACCURACIES, POSES) / SENTENCE / self.fps
-        self.poses, breakdowns = set(self.stay), set()
+        most, found = np.interp(self.error, ACCURACIES, POSES) / SENTENCE / self.fps, set(self.stay)
         for number, run in enumerate(sentences):
-            first, last, at = int(run[0]), int(run[-1]) + 1, number / len(sentences)
-            cost = yield from rescale(self._costs(first, last), at, at)
-            wanted = max(2, round(most * (last - first)))
-            frames = yield from rescale(self._sentence(cost, first, wanted), at, at)
-            self.poses |= set(frames)
-            breakdowns |= set(self._breakdowns(cost, first, frames))
+            steps = self._sentence(int(run[0]), int(run[-1]) + 1, max(2, round(most * len(run))))
+            found |= yield from rescale(steps, number / len(sentences), number / len(sentences))
         if not self.is_held:
-            self.poses |= self._holds(sorted(self.poses))
-        self.poses = {end for pose in self.in_poses(self.poses) for end in (pose[0], pose[-1])}
-        return self.poses | breakdowns
+            found |= self._holds(sorted(found))
+        self.poses = {end for pose in self.in_poses(found) for end in (pose[0], pose[-1])}
+        return self.poses
 
     def in_poses(self, frames: Iterable[int]) -> list[list[int]]:
         """Frames, divided into those that show the same."""
@@ -195,58 +191,24 @@ class Mouth:
                 poses.append([frame])
         return poses
 
-    def _costs(self, first: int, last: int) -> Generator[float, None, np.ndarray]:
-        """Returns how far the way from each frame of a sentence to one so many frames later is off,
-        squares in all, mm² [T, longest + 1]; infinite where it would pass a frame that stays."""
-        places = self.places[first : last + 1]
-        longest = min(len(places) - 1, max(2, round(_LONGEST * self.fps)))
-        cost = np.full((len(places), longest + 1), np.inf)
-        cost[:-1, 1] = 0.0
-        for length in range(2, longest + 1):
-            part = np.arange(1, length) / length
-            eased = 0.0 * part if self.is_held else part * part * (3.0 - 2.0 * part)
-            between = np.lib.stride_tricks.sliding_window_view(places[1:-1], length - 1, axis=0)
-            start = places[:-length, :, None]
-            off = between - start - eased * (places[length:, :, None] - start)
-            cost[:-length, length] = (off * off).sum((1, 2))
-            yield length / longest
-        for frame in sorted(self.stay):
-            for start in range(max(0, frame - first - longest + 1), min(frame - first, len(cost))):
-                cost[start, frame - first - start + 1 :] = np.inf
-        return cost
-
-    def _sentence(
-        self, cost: np.ndarray, first: int, wanted: int
-    ) -> Generator[float, None, list[int]]:
-        """Returns as few frames of a sentence as make so many poses, those with the least cost."""
-        count, longest = len(cost), cost.shape[1] - 1
-        best = np.where(np.arange(count), np.inf, 0.0)
-        came: list[np.ndarray] = []
-        frames = [first, first + count - 1]
-        for keys in range(2, count + 1):
-            total = np.full((count, longest + 1), np.inf)
-            for length in range(1, longest + 1):
-                total[length:, length] = best[:-length] + cost[:-length, length]
-            came.append(total.argmin(axis=1))
-            best = total.min(axis=1)
-            yield keys / count
-            if keys < wanted or not np.isfinite(best[-1]):
-                continue
-            frames = [first + count - 1]
-            for lengths in reversed(came):
-                frames.insert(0, frames[0] - int(lengths[frames[0] - first]))
-            if len(self.in_poses(frames)) >= wanted:
+    def _sentence(self, first: int, last: int, wanted: int) -> Generator[float, None, set[int]]:
+        """Returns the frames of so many poses in a sentence: those that stay, then always the one
+        that is furthest from the eased way between the others."""
+        frames, times = sorted(self.stay & set(range(first, last + 1))), np.arange(first, last + 1)
+        while len(self.in_poses(frames)) < wanted:
+            index = np.array(frames)
+            place = np.clip(np.searchsorted(index, times, side="right") - 1, 0, len(index) - 2)
+            start, end = index[place], index[place + 1]
+            part = (times - start) / (end - start)
+            eased = np.floor(part) if self.is_held else part * part * (3.0 - 2.0 * part)
+            off = self.places[times] - self.places[start]
+            off -= eased[:, None] * (self.places[end] - self.places[start])
+            frame = first + int(np.linalg.norm(off, axis=1).argmax())
+            if frame in frames:
                 break
-        return frames
-
-    def _breakdowns(self, cost: np.ndarray, first: int, frames: list[int]):
-        """The frame of a breakdown on each way that is far off."""
-        for start, end in zip(frames[:-1], frames[1:]):
-            at, length = start - first, end - start
-            if length >= _SHORTEST_WAY and cost[at, length] > length * (_ON_WAY * self.error) ** 2:
-                splits = range(1, length)
-                halves = [cost[at, one] + cost[at + one, length - one] for one in splits]
-                yield start + 1 + int(np.argmin(halves))
+            frames = sorted([*frames, frame])
+            yield 0.0
+        return set(frames)
 
     def _holds(self, frames: list[int]) -> set[int]:
         """The first and the last frame on which each pose stays, up to half the way to the next
