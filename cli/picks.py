@@ -43,14 +43,15 @@ def commit_picks(chosen: argparse.Namespace) -> int:
             failed.append(f"“{job}”: {error}")
     for number, (source, actions) in enumerate(scenes.items(), start=1):
         try:
-            said = commit_scene(out, source, actions, chosen)
-            say(f"[{number}/{len(scenes)}] {said}")
+            say(f"[{number}/{len(scenes)}] {commit_scene(out, source, actions, chosen)}")
         except ThunderError as error:
             failed += [f"“{job}”: {error}" for job in actions]
     for sentence in failed:
         say(sentence, sys.stderr)
-    done = len(picks) - len(failed)
-    say(f"{done} of {len(picks)} picks committed; see {os.path.join(out, PICKED)}")
+    say(
+        f"{len(picks) - len(failed)} of {len(picks)} picks committed; see "
+        f"{os.path.join(out, PICKED)}"
+    )
     return SOME_FAILED if failed else 0
 
 
@@ -60,15 +61,16 @@ def read_picks(path: str) -> dict[str, str]:
     if problem := files.not_a_file(path):
         raise BadRequest(f"{problem}: name the file that the page saved with --picks")
     listed = manifest.read_json(path).get("picks")
-    try:
-        picks = {each["job"]: each["curves_sha256"] for each in listed}
-        if not picks or not all(isinstance(word, str) for pick in picks.items() for word in pick):
-            raise ValueError
-    except (TypeError, KeyError, ValueError):
+    pairs = [
+        (each.get("job"), each.get("curves_sha256"))
+        for each in (listed if isinstance(listed, list) else ())
+        if isinstance(each, dict)
+    ]
+    if not pairs or not all(isinstance(word, str) for pair in pairs for word in pair):
         raise BadRequest(
             f"“{os.path.basename(path)}” holds no picks: save them on the page again (key S)"
-        ) from None
-    return picks
+        )
+    return dict(pairs)
 
 
 def find_take(out: str, job: str, digest: str, collected: str | None) -> tuple[str, str]:
@@ -101,8 +103,9 @@ def commit_scene(out: str, source: str, actions: dict[str, str], chosen: argpars
     bake.check_file(chosen.allow_newer)
     scene, done = bpy.context.scene, committing.CommitLog()
     name = f"{os.path.basename(job)}.blend" if job else source
-    inputs = [path, *bpy.utils.blend_paths(absolute=True)]
-    written = files.Transaction(os.path.join(out, PICKED), chosen.force, inputs)
+    written = files.Transaction(
+        os.path.join(out, PICKED), chosen.force, [path, *bpy.utils.blend_paths(absolute=True)]
+    )
     written.check([name])
     if chosen.commit:
         scene.thunder.commit.step = chosen.commit.upper()
@@ -111,9 +114,8 @@ def commit_scene(out: str, source: str, actions: dict[str, str], chosen: argpars
         if action not in entries:
             raise BadRequest(f"“{source}” lacks the take “{action}”: bake it again")
         entries[action].star = True
-        steps = committing.commit_line(scene, entries[action], done)
         with quiet():
-            jobs.run_through("Committing", steps)
+            jobs.run_through("Committing", committing.commit_line(scene, entries[action], done))
     with written:
         products.save_blend(written.part(name))
     bake.say_kept(written)

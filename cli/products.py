@@ -29,7 +29,6 @@ from ..thunder_core.progress import result
 from ..thunder_core.types import FPS
 from .script import quiet
 
-THUMBNAIL_PIXELS, THUMBNAIL_QUALITY = 720, 80  # width; of JPEG
 FILM_PIXELS = 480
 SOUND_RATE = 22050  # of the page's sound at least, where the voice has as much
 CURVE_MM = 0.25  # a step of the page's curves (thunder_core/batch/dailies.js)
@@ -177,8 +176,7 @@ def write_dailies(out: files.Transaction, baked: BakedTakes) -> None:
     """Write what the page of many bakes shows of this one: the voice as a small WAV, its peaks, and
     of each take the curves of the mouth and its grade. Without a sound where nobody speaks or it
     cannot be read: the page then says so."""
-    takes = baked.performances
-    peaks = np.zeros((1, 2))
+    takes, peaks = baked.performances, np.zeros((1, 2))
     if baked.report["audio"] is not None:
         with contextlib.suppress(BadSound):
             peaks = write_sound(out, baked)
@@ -214,8 +212,8 @@ def write_sound(out: files.Transaction, baked: BakedTakes) -> np.ndarray:
             file.setparams((1, 2, source.rate // every, 0, "NONE", ""))
             for block in plan.blocks(source):
                 peaks.append(voice_cache.peaks_of(block, source.rate))
-                whole = block[: len(block) // every * every].reshape(-1, every).mean(axis=1)
-                file.writeframes((whole.clip(-1.0, 1.0) * 32767).astype("<i2").tobytes())
+                samples = block[: len(block) // every * every].reshape(-1, every).mean(axis=1)
+                file.writeframes((samples.clip(-1.0, 1.0) * 32767).astype("<i2").tobytes())
     return np.concatenate(peaks)
 
 
@@ -312,15 +310,10 @@ def _export(out: files.Transaction, baked: BakedTakes, output: str, rank: int, f
 
 
 def _draw_sheet(out: files.Transaction, baked: BakedTakes, done: PartDone) -> None:
-    """Draw the contact sheet of all takes, and a small one for the report of many bakes."""
-    sheet, thumbnail = OUTPUTS["sheet"].names
-    image = draw_sheet(out.part(sheet), baked.scene, baked.rig, baked.voice, baked.entries, done)
-    width, height = image.size
-    if width > THUMBNAIL_PIXELS:
-        image.scale(THUMBNAIL_PIXELS, max(1, round(height * THUMBNAIL_PIXELS / width)))
-    image.file_format = "JPEG"
-    image.save(filepath=out.part(thumbnail), quality=THUMBNAIL_QUALITY)
-    baked.report.update(sheet=sheet, thumbnail=thumbnail)
+    """Draw the contact sheet of all takes."""
+    (sheet,) = OUTPUTS["sheet"].names
+    draw_sheet(out.part(sheet), baked.scene, baked.rig, baked.voice, baked.entries, done)
+    baked.report["sheet"] = sheet
 
 
 def draw_sheet(

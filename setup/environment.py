@@ -227,13 +227,9 @@ def check_libraries() -> None:
 
 def browser() -> str:
     """The browser that tests of pages drive, installed where that is possible; its path."""
-    missing = [
-        package
-        for package, command in (("chromium", "chromium"), ("chromium-driver", "chromedriver"))
-        if not shutil.which(command)
-    ]
-    if missing:
-        install_packages(missing, "Tests of pages need a browser that is not here")
+    if not all(map(shutil.which, ("chromium", "chromedriver"))):
+        why = "Tests of pages need a browser that is not here"
+        install_packages(["chromium", "chromium-driver"], why)
     return shutil.which("chromium") or ""
 
 

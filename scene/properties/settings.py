@@ -412,6 +412,14 @@ class ThunderCommit(bpy.types.PropertyGroup):
                 "FCURVE",
                 1,
             ),
+            (
+                "BLOCKING",
+                "Blocking",
+                "8 to 14 mouth poses a sentence with holds and breakdowns, all curves keyed on the "
+                "same frames. Closed lips are kept",
+                "KEYFRAME",
+                2,
+            ),
         ],
         description="Where keys are set",
     )

@@ -273,6 +273,25 @@ def score_steps(
     _store(uid, answer, per_frame)
 
 
+def points_lost(scene, rig: head.Rig, entry) -> Generator[jobs.Step, None, float | None]:
+    """Steps that score what a head plays on the frames of a take that was committed. Returns by how
+    many points it is below the take; None if that cannot be measured, as without an engine."""
+    frames, score = provenance.opening_of(entry.action), entry.score
+    if frames is None or not take_list.speaks(entry) or not np.isfinite(score):
+        return None
+    with suppress(ThunderError):
+        client, voice = connection.start_client(), strip.of_take(bpy.context, entry)
+        clock = provenance.clock_of_take(entry)
+        motion = yield from jobs.stage(
+            keying.read(rig, head.channel_names(), clock, len(frames) / FPS), "Scoring", 0.8, 0.85
+        )
+        answer, _ = yield from ask_score(
+            client, scene, rig, voice, (motion, clock), entry, (0.85, 1.0)
+        )
+        return max(0.0, score - float(answer["total"]))
+    return None
+
+
 def ask_score(
     client, scene, rig: head.Rig, voice: strip.Voice, played: tuple[Motion, Clock], entry,
     span: tuple[float, float], quietly: bool = False, **how,

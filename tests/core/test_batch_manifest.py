@@ -18,7 +18,6 @@ from thunder_core.errors import BadRequest
 from thunder_core.files import JOURNAL, MANIFEST, Transaction
 
 MAKER = manifest.Maker("0.1.0", "5.0.1", "f" * 64)
-JPEG = b"\xff\xd8\xff\xe0 a picture"
 
 
 @pytest.fixture
@@ -43,7 +42,7 @@ def folder(tmp_path, job):
     folder = tmp_path / "out" / job.name
     with Transaction(str(folder)) as out:
         out.write("take_01.npz", b"values")
-        out.write("takes_small.jpg", JPEG)
+        out.write("takes.png", b"a picture")
         made = manifest.made_from(
             job.settings, MAKER, {}, [str(tmp_path / "skin.png"), job.settings["audio"], "gone.png"]
         )
@@ -60,7 +59,7 @@ def folder(tmp_path, job):
                 {"rank": 2, "name": "Take 7", "score": 80.0, "heard": None, "seed": 4},
             ],
             "seconds": {"all": 2.0},
-            "thumbnail": "takes_small.jpg",
+            "sheet": "takes.png",
             "notes": ["ARKit has no name for tongueTipUp: left out"],
         }
         out.write("report.json", json.dumps(baked | {"made_from": made}))
@@ -200,7 +199,7 @@ def test_the_report_holds_takes_words_pictures_and_failures_and_opens_anywhere(
     manifest.write_report(out, data)
     read = json.loads((tmp_path / "out" / "batch.json").read_text())
     assert read["counts"] == {"baked": 1, "up to date": 0, "failed": 1, "not baked": 0}
-    assert set(read["jobs"][0]["files"]) == {"take_01.npz", "takes_small.jpg", "report.json"}
+    assert set(read["jobs"][0]["files"]) == {"take_01.npz", "takes.png", "report.json"}
     assert (
         read["jobs"][0]["made_from"]["inputs"].keys() == {"audio", "style"}
         and read["jobs"][0]["node"] == "n1"

@@ -150,7 +150,7 @@ function open(each) {
   line.files.forEach(([name, address], number) => files.append(number ? ", " : "", element("a", { href: address }, name)));
   const more = element("details", {}, element("summary", {}, line.sheet ? "Contact sheet and files" : "Files"), files);
   if (line.sheet) more.addEventListener("toggle", () => more.querySelector("img") ||
-    more.append(element("a", { href: line.sheet[1] }, element("img", { src: line.sheet[0], alt: "The takes of " + line.name + " side by side" }))));
+    more.append(element("a", { href: line.sheet }, element("img", { src: line.sheet, alt: "The takes of " + line.name + " side by side" }))));
   main.append(about, ...(line.files.length ? [more] : []));
   main.scrollTop = 0;
 }

@@ -51,11 +51,18 @@ def page(report: Mapping, curves: Mapping[str, Mapping]) -> str:
         element("label", element("input", type="checkbox", id="playing"), " play each line"),
         element("span", id="shown", class_="quiet"),
         element("button", "Save Picks", id="save", class_="end", title="S"),
-        element("p", *(part for key in _KEYS for part in _key(*key))),
+        element("p", *(part for key, does in _KEYS for part in (element("kbd", key), f" {does} "))),
         element("div", id="message", role="status"),
     )
-    index = element("nav", element("ol", id="index"), element("p", "No line fits", id="none"))
-    noscript = element("noscript", "This page shows its takes with a script: allow it to run")
+    body = (
+        head,
+        element("nav", element("ol", id="index"), element("p", "No line fits", id="none")),
+        element(
+            "main",
+            element("noscript", "This page shows its takes with a script: allow it to run"),
+            id="line",
+        ),
+    )
     data = {
         "lines": [_line(row, curves.get(row["name"], {})) for row in rows],
         "refresh": REFRESH if "running" in report else 0,
@@ -63,13 +70,7 @@ def page(report: Mapping, curves: Mapping[str, Mapping]) -> str:
     style, script = (
         (_HERE / f"dailies.{ending}").read_text(encoding="utf-8") for ending in ("css", "js")
     )
-    main = element("main", noscript, id="line")
-    return html.page("Baked takes", style, script, data, head, index, main)
-
-
-def _key(key: str, does: str) -> tuple[Html, str]:
-    """A key and what it does."""
-    return element("kbd", key), f" {does} "
+    return html.page("Baked takes", style, script, data, *body)
 
 
 def _scene(row: Mapping) -> Html:
@@ -86,15 +87,13 @@ def _scene(row: Mapping) -> Html:
 def _line(row: Mapping, curves: Mapping) -> dict:
     """What the script is told of a job."""
     name = row["name"]
-    shown = curves.get("takes", ())
-    takes = row.get("takes", ())
-    files = list(row.get("files", ()))
+    shown, files = curves.get("takes", ()), list(row.get("files", ()))
     about = [_voice(row["settings"])]
     if "seconds" in row:
         about.append(f"baked in {row['seconds']['all']:.1f} s")
     if row.get("node"):
         about.append(f"on {row['node']}")
-    sheet, thumbnail = OUTPUTS["sheet"].names
+    (sheet,) = OUTPUTS["sheet"].names
     return {
         "name": name,
         "state": row["state"],
@@ -105,13 +104,13 @@ def _line(row: Mapping, curves: Mapping) -> dict:
         "voice": _voice(row["settings"]),
         "about": " · ".join(filter(None, about)),
         "files": [[file, link(name, file)] for file in files],
-        "sheet": [link(name, thumbnail), link(name, sheet)] if sheet in files else None,
+        "sheet": link(name, sheet) if sheet in files else None,
         "sound": link(name, SOUND) if SOUND in files else None,
         "seconds": curves.get("seconds", 0),
         "peaks": curves.get("peaks", ""),
         "takes": [
             _take(name, take, shown[number] if number < len(shown) else {})
-            for number, take in enumerate(takes)
+            for number, take in enumerate(row.get("takes", ()))
         ],
     }
 

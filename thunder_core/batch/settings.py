@@ -57,7 +57,7 @@ OUTPUTS: Mapping[str, Output] = MappingProxyType(
         "fbx": Output(".fbx", best=True, exporter="FBX"),
         "usd": Output(".usdc", best=True, exporter="USD"),
         "video": Output(".mp4", best=True),  # a film of each of the best takes, with sound
-        "sheet": Output(names=("takes.png", "takes_small.jpg")),  # a contact sheet of all takes
+        "sheet": Output(names=("takes.png",)),  # a contact sheet of all takes
         # for the page of many bakes: curves of every take, and the voice
         "dailies": Output(names=(CURVES, SOUND)),
     }

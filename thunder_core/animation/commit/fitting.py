@@ -9,7 +9,7 @@ import numpy as np
 
 from ...face import mapping
 from ...rotation import matrix_to_rotvec, rotvec_to_matrix
-from .. import posing, reduction
+from .. import blocking, posing, reduction
 from ..keys import SAMPLES, smooth_between, times_of
 from . import stepping
 from .before import Before, Choice, STILL
@@ -93,7 +93,7 @@ def fit(before: Before, plan: Plan, sampled: Sampled) -> Generator[float, None, 
     """Find the few keys whose curves are the same but for the chosen error, once for tracks that
     hold the same. Yields progress; returns the Fitted."""
     choice = plan.choice
-    if choice.step == 1 and choice.error <= 0:
+    if choice.keys != "BLOCKING" and choice.step == 1 and choice.error <= 0:
         return None
     before, sampled, lead = _merge(before, sampled)
     fitted = yield from _fit(before, choice, sampled)
@@ -136,6 +136,18 @@ def _merge(before: Before, sampled: Sampled) -> tuple[Before, Sampled, list[int]
 
 
 def _fit(before: Before, choice: Choice, sampled: Sampled) -> Generator[float, None, Fitted]:
+    if choice.keys == "BLOCKING":
+        return (
+            yield from blocking.fit(
+                before.meter,
+                sampled.values,
+                sampled.moved,
+                list(before.regions),
+                choice.error,
+                before.fps,
+                choice.step,
+            )
+        )
     if choice.step > 1:
         return (
             yield from stepping.fit(
