@@ -172,14 +172,14 @@ def _fit_to_keys(plan: mapping.Mapping, meter: reach.Meter) -> mapping.Mapping:
     jaws = reach.jaw_rules(plan)
     if not meter.parts or not (jaws or any(rule.source == "jawOpen" for rule in plan.rules)):
         return plan
-    part = reach.Face(meter, plan).part
+    face = reach.Face(meter, plan)
     moved = {
-        rule.target: meter.offsets(part, {rule.target: rule.weight}, plan) / rule.weight
+        rule.target: meter.offsets(face.part, {rule.target: rule.weight}, plan) / rule.weight
         for rule in (*plan.rules, *jaws)
         if rule.weight and (rule.target.kind == "KEY" or rule in jaws)
     }
     moved = {target: by for target, by in moved.items() if by.any()}
-    return jaw_balance.fit_to_keys(plan, moved, jaws)
+    return jaw_balance.fit_to_keys(plan, moved, jaws, face.lips and (*face.lips, face.up))
 
 
 def _rules_of_keys(recognised: conventions.Recognised, parts) -> list[mapping.Rule]:

@@ -25,6 +25,7 @@ _STRONG = 0.5  # share of its largest movement from which on a point counts
 _PARTED = 0.35  # share of the jaw's largest movement between upper and lower lip
 _APART = 0.5  # by how much points of a pair that are apart at rest count less as lips
 _MOST_LIPS = 4000  # points below the mouth that are looked at
+_ABLE, _DEEP = 0.6, 0.025  # share of the widest pair, and of a head's height: lips, before teeth
 _MIDDLE = 0.9  # share of the widest pair from which on a pair is the middle of the lips
 HEAD_MM, _HEADS_MM = 220.0, (120.0, 600.0)  # height of a head, and what is taken as it is
 LEAST_OPEN_MM = 3.0  # least distance by which an open jaw parts the lips
@@ -233,8 +234,8 @@ class Face:
 
     part: which mesh has the lips: the one of which an open jaw moves most points, else the first.
     points: where these are at rest, [V, 3].  opened: how far an open jaw moves them.  left, up,
-    forward: axes, [3].  mm: millimetres of a unit; a character of no human size is taken to have a
-    head of HEAD_MM.
+    forward: axes, [3].  size: height of the head.
+    mm: millimetres of a unit; a character of no human size is taken to have a head of HEAD_MM.
     """
 
     def __init__(self, meter: Meter, plan: mapping.Mapping):
@@ -252,9 +253,9 @@ class Face:
         for scene in meter.base.users_scene[:1]:
             if scene.unit_settings.system != "NONE":
                 self.mm *= scene.unit_settings.scale_length
-        height = max(float(heights.max() - chin), 1e-9)
-        if not _HEADS_MM[0] <= self.mm * height <= _HEADS_MM[1]:
-            self.mm = HEAD_MM / height
+        self.size = max(float(heights.max() - chin), 1e-9)
+        if not _HEADS_MM[0] <= self.mm * self.size <= _HEADS_MM[1]:
+            self.mm = HEAD_MM / self.size
 
     def moved(self, values: Values[str, float]) -> list[np.ndarray]:
         """How far the points of every mesh move, [V, 3], where sources have these values."""
@@ -288,8 +289,11 @@ class Face:
         nearest = upper[[place for _, place, _ in found]]
         distances = np.array([distance for _, _, distance in found])
         worth = down[lower] - down[nearest] - _APART * distances
-        best = worth >= _MIDDLE * worth.max()
-        return (nearest[best], lower[best]) if worth.max() > 0 else None
+        # teeth part as well: lips are in front of them
+        ahead, able = points[lower] @ self.forward, worth >= _ABLE * max(worth.max(), 1e-12)
+        in_front = able & (ahead >= ahead[able].max(initial=-np.inf) - _DEEP * self.size)
+        best = in_front & (worth >= _MIDDLE * worth[in_front].max(initial=0.0))
+        return (nearest[best], lower[best]) if able.any() else None
 
     @property
     def is_seen(self) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from characters import add_mesh, rig_with, seen_points
 from drawing import Context, Shown
 from mathutils import Matrix, Vector
-from thunder.scene.heads import character, detection, head as head_module, reach, rna_paths
+from thunder.scene.heads import character, detection, family, head as head_module, reach, rna_paths
 from thunder.scene.takes import word_places
 from thunder.thunder_core import errors, types
 from thunder.thunder_core.face import conventions, mapping
@@ -170,6 +170,50 @@ def test_a_mesh_that_was_changed_is_measured_again(blender):
     face.data.shape_keys.key_blocks["jawOpen"].data[PLACES.index("chin")].co.z += 0.004
     face.data.shape_keys.key_blocks["jawOpen"].data[PLACES.index("lower")].co.z += 0.01
     assert detection.reach_of(face, plan).shown["open"][0] == pytest.approx(12.0, abs=0.1)
+
+
+def own_head(bpy):
+    """The bundled head as a character of its own: one mesh of skin, teeth and tongue with ARKit's
+    keys and a jaw by key; (object, (upper, lower) inner lips' middles)."""
+    rig = head_module.build(bpy.context.collection, bpy.context.view_layer)
+    rest, names = seen_points(bpy, rig.mesh), head_module.channel_names()
+    motion = types.Motion(
+        np.zeros((1, len(names))),
+        np.array([[types.JAW_OPEN_RADIANS, 0, 0]]),
+        *(np.zeros((1, 3)) for _ in range(2)),
+    )
+    for track, value in zip(rig.driver.tracks, rig.driver.drive(motion, names)[0]):
+        rna_paths.put(rig.targets[track.block], track.path, track.index, value)
+    rna_paths.tag(rig.targets)
+    moved = {"jawOpen": seen_points(bpy, rig.mesh)}
+    blocks = rig.mesh.data.shape_keys.key_blocks
+    moved |= {name: family.points_of(blocks[name].data) for name in names if name in blocks}
+    faces = [tuple(polygon.vertices) for polygon in rig.mesh.data.polygons]
+    for other in list(bpy.data.objects):
+        bpy.data.objects.remove(other)
+    obj = add_mesh(bpy, "Own", rest.tolist(), moved, faces)
+    for name, points in moved.items():
+        block = obj.data.shape_keys.key_blocks[name]
+        block.points.foreach_set("co", points.astype(np.float32).ravel())
+    with np.load(head_module.ASSET) as asset:
+        middles = [int(asset[f"inner_lip_{side}_mid"]) for side in ("upper", "lower")]
+    return obj, middles
+
+
+def test_the_lips_of_a_real_head_are_found_before_its_teeth(blender):
+    own, middles = own_head(blender)
+    plan = character.plan_of(own)
+    seen = detection.reach_of(own, plan)
+    blocks = own.data.shape_keys.key_blocks
+    rest, opened = (family.points_of(blocks[name].data) for name in ("Basis", "jawOpen"))
+    for found, middle in zip((seen.upper, seen.lower), middles):
+        assert np.linalg.norm(rest[list(found)].mean(0) - rest[middle]) < 0.002
+    gap = 1000 * ((opened - rest)[middles[0]] - (opened - rest)[middles[1]])[2]
+    assert seen.shown["open"][0] == pytest.approx(gap, abs=1.5) and gap > 20
+    assert (plan.forward, plan.up, seen.is_mirrored) == ("-Y", "Z", False)
+    assert not seen.faults and not detection.unused_of(own)
+    # a jaw that goes back as much as down still closes where the lips are
+    assert abs(seen.shown["closed"][0]) < 0.5
 
 
 # ---- the jaw
