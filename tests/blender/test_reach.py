@@ -176,7 +176,8 @@ def own_head(bpy):
     """The bundled head as a character of its own: one mesh of skin, teeth and tongue with ARKit's
     keys and a jaw by key; (object, (upper, lower) inner lips' middles)."""
     rig = head_module.build(bpy.context.collection, bpy.context.view_layer)
-    rest, names = seen_points(bpy, rig.mesh), head_module.channel_names()
+    still, names = seen_points(bpy, rig.mesh), head_module.channel_names()
+    rest = family.points_of(rig.mesh.data.vertices)
     motion = types.Motion(
         np.zeros((1, len(names))),
         np.array([[types.JAW_OPEN_RADIANS, 0, 0]]),
@@ -185,7 +186,7 @@ def own_head(bpy):
     for track, value in zip(rig.driver.tracks, rig.driver.drive(motion, names)[0]):
         rna_paths.put(rig.targets[track.block], track.path, track.index, value)
     rna_paths.tag(rig.targets)
-    moved = {"jawOpen": seen_points(bpy, rig.mesh)}
+    moved = {"jawOpen": rest + seen_points(bpy, rig.mesh) - still}
     blocks = rig.mesh.data.shape_keys.key_blocks
     moved |= {name: family.points_of(blocks[name].data) for name in names if name in blocks}
     faces = [tuple(polygon.vertices) for polygon in rig.mesh.data.polygons]
