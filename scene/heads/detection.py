@@ -71,6 +71,12 @@ def _look(face, plan: mapping.Mapping | None, anew: bool) -> _Found:
         len(obj.data.shape_keys.animation_data.drivers) if obj.data.shape_keys.animation_data else 0
         for obj in parts
     )
+    ruled = tuple(
+        f"“{name}” is turned by {by}"
+        for rig in rigs
+        for name in conventions.joint_bones(bones)
+        if name in rig.pose.bones and (by := overruled(rig, name))
+    )
     signature = (
         face.session_uid,
         face.name_full,
@@ -79,7 +85,7 @@ def _look(face, plan: mapping.Mapping | None, anew: bool) -> _Found:
         properties,
         bones,
         driven,
-        _constrained(rigs),
+        ruled,
         plan,
     )
     known = _detected.get(signature)
@@ -87,6 +93,7 @@ def _look(face, plan: mapping.Mapping | None, anew: bool) -> _Found:
         skins = [obj for obj in family if obj.type == "MESH" and obj.vertex_groups]
         meter = reach.Meter(parts or skins, rigs)
         own, unused = (plan, ()) if plan else _detect(meter, names, properties, bones)
+        unused += ruled
         seen = reach.Face(meter, own).reach() if meter.parts else reach.Reach()
         known = _detected[signature] = _Found(own, seen, meter.probes(), unused)
     return known
@@ -119,12 +126,6 @@ def _detect(
         facing = {"forward": plan.forward, "up": plan.up}
         plan, convention, _ = _by_names(meter, names, properties, others)
         plan = replace(plan, **facing)
-    unused += [
-        f"“{name}” is turned by {by}"
-        for rig in rigs
-        for name in sorted(conventions.joint_bones(bones))
-        if name in rig.pose.bones and (by := overruled(rig, name))
-    ]
     joints, more = _joints(convention, meter, plan, jaws)
     plan = replace(plan, rules=plan.rules + tuple(more), joints=joints)
     return _fit_to_keys(plan, meter), tuple(unused)
@@ -157,7 +158,8 @@ def _face_forward(plan, meter: reach.Meter, jaws, convention) -> mapping.Mapping
         for rig, bone in _usable(joint, convention, rigs)[:1]
     ]
     plan = replace(plan, **dict(zip(("forward", "up"), facing(rigs, guess + others))))
-    hinge = jaws[0][0].data.bones[jaws[0][1]].head_local if jaws else None
+    is_near = bool(jaws) and jaws[0][0] == meter.base  # where points are measured
+    hinge = jaws[0][0].data.bones[jaws[0][1]].head_local if is_near else None
     is_keyed = any(rule.source == "jawOpen" for rule in plan.rules)
     jaw = plan if is_keyed else replace(plan, joints=tuple(guess))
     front = reach.Face(meter, jaw).front(hinge) if meter.parts else None
@@ -327,16 +329,6 @@ def overruled(rig, bone: str) -> str:
             return f"its constraint “{constraint.name}”"
     start = rna_paths.bone_path(bone) + ".rotation"
     return "a driver" if any(p.startswith(start) for p in rna_paths.drivers_of(rig)) else ""
-
-
-def _constrained(rigs) -> tuple:
-    """What decides which bones can be keyed: their constraints, and how these mix."""
-    return tuple(
-        (rig.name, bone.name, overruled(rig, bone.name))
-        for rig in rigs
-        for bone in rig.pose.bones
-        if len(bone.constraints)
-    )
 
 
 def facing(rigs, joints) -> tuple[str, str]:

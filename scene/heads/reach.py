@@ -60,7 +60,8 @@ _FAULTS = {
 class Reach:
     """What was measured of a character. Vectors are in the space of its armature, else its face.
 
-    part: name of the mesh with the lips.  upper, lower: vertices in the middle of its lips.
+    base: name of that object.  part: name of the mesh with the lips.  upper, lower: vertices in the
+    middle of its lips.
     still: vertices of the head that no key moves.  rest: where all these are at rest, in this
     order, [n, 3].
     up: unit vector [3].  mm: millimetres of a unit of that space.
@@ -69,6 +70,7 @@ class Reach:
     keys of the left are on the right.
     """
 
+    base: str = ""
     part: str = ""
     upper: tuple[int, ...] = ()
     lower: tuple[int, ...] = ()
@@ -401,9 +403,9 @@ class Face:
         still = np.flatnonzero(~moving & (heights > heights[upper].max(initial=-np.inf)))
         ids = [tuple(each.tolist()) for each in (*ids, still[:: 1 + len(still) // _STILL_POINTS])]
         rest = tuple(map(tuple, self.points[[i for each in ids for i in each]].tolist()))
-        name, front = self.meter.parts[self.part].name, self.front(None)
+        names, front = (self.meter.base.name, self.meter.parts[self.part].name), self.front(None)
         mirrored = front is not None and front[2] < -_TOWARDS
-        return Reach(name, *ids, rest, tuple(self.up), self.mm, shown, faults, mirrored)
+        return Reach(*names, *ids, rest, tuple(self.up), self.mm, shown, faults, mirrored)
 
 
 def lip_gap(reach: Reach, points: np.ndarray) -> float:

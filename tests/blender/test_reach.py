@@ -469,5 +469,11 @@ def test_names_of_other_makers_are_found(names, wanted):
     assert set(wanted.split()) <= set(found.shapes) - set(found.fallbacks)
 
 
+def test_a_jaw_alone_behind_a_prefix_is_found_beside_plain_names():
+    shapes = conventions.find(("Smile", "Blink", "CH01_MouthOpen_v2", "Hand Open")).shapes
+    assert shapes["jawOpen"] == {"CH01_MouthOpen_v2": 1.0}
+    assert "jawOpen" not in conventions.find(("Smile", "Blink", "Hand Open")).shapes
+
+
 def test_letters_and_numbers_that_say_nothing_are_no_face():
     assert conventions.find(("Basis", "Key 1", "A", "Tall")) is None
