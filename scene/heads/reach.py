@@ -347,6 +347,12 @@ class Face:
         lengths = np.linalg.norm(apart) * np.linalg.norm(ahead)
         return ahead, up, float(apart @ np.cross(up, ahead)) / lengths if lengths else 0.0
 
+    @property
+    def is_mirrored(self) -> bool:
+        """Whether keys of the left are on the right, as the viewer sees them."""
+        front = self.front(None)
+        return front is not None and front[2] < -_TOWARDS
+
     def _middle(self, starts: tuple[str, ...], end: str = "") -> np.ndarray | None:
         """The middle of what keys of channels with such names move, [3]."""
         middles = [
@@ -362,7 +368,10 @@ class Face:
     def inverted(self) -> dict[str, str]:
         """Channels whose keys do the opposite of their names, with what they do."""
         ways = {"jawOpen": (-self.up, "moves the lower lip up")}
-        for side, out in (("Left", self.left), ("Right", -self.left)):
+        # 0 where it is not known which way the face looks
+        left = 0 * self.left if self.front(None) is None else self.left
+        left = -left if self.is_mirrored else left
+        for side, out in (("Left", left), ("Right", -left)):
             ways[f"eyeBlink{side}"] = -self.up, "opens the eye"
             for way, axis in (("Up", self.up), ("Down", -self.up), ("Out", out), ("In", -out)):
                 ways[f"eyeLook{way}{side}"] = axis, "turns the eye the other way"
@@ -403,9 +412,8 @@ class Face:
         still = np.flatnonzero(~moving & (heights > heights[upper].max(initial=-np.inf)))
         ids = [tuple(each.tolist()) for each in (*ids, still[:: 1 + len(still) // _STILL_POINTS])]
         rest = tuple(map(tuple, self.points[[i for each in ids for i in each]].tolist()))
-        names, front = (self.meter.base.name, self.meter.parts[self.part].name), self.front(None)
-        mirrored = front is not None and front[2] < -_TOWARDS
-        return Reach(*names, *ids, rest, tuple(self.up), self.mm, shown, faults, mirrored)
+        names = self.meter.base.name, self.meter.parts[self.part].name
+        return Reach(*names, *ids, rest, tuple(self.up), self.mm, shown, faults, self.is_mirrored)
 
 
 def lip_gap(reach: Reach, points: np.ndarray) -> float:

@@ -296,6 +296,35 @@ def test_dead_and_inverted_keys_are_no_keys(blender):
     assert "“mouthFunnel” moves nothing" in said
 
 
+LOOKS = {
+    "eyeLookOutLeft": {"lid_l": (0.004, 0, 0)},
+    "eyeLookInLeft": {"lid_l": (-0.004, 0, 0)},
+    "eyeLookUpLeft": {"lid_l": (0, 0, 0.004)},
+}
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180])
+def test_eyes_turn_as_they_are_asked_or_not_by_these_keys(blender, degrees):
+    turn = Matrix.Rotation(math.radians(degrees), 3, "Z")
+    face = small_face(blender, KEYS | LOOKS, turn)
+    assert set(LOOKS) <= character.plan_of(face).used
+    blender.data.objects.remove(face)
+    wrong = {name: {"lid_l": tuple(-x for x in moves["lid_l"])} for name, moves in LOOKS.items()}
+    face = small_face(blender, KEYS | wrong, turn)
+    assert not set(LOOKS) & character.plan_of(face).used
+    assert "“eyeLookOutLeft” turns the eye the other way" in detection.unused_of(face)
+
+
+def test_a_face_named_from_the_viewers_side_keeps_its_eyes(blender):
+    def other(name):
+        return name.replace("Left", "*").replace("Right", "Left").replace("*", "Right")
+
+    face = small_face(blender, {other(name): moves for name, moves in (KEYS | LOOKS).items()})
+    plan = character.plan_of(face)
+    assert detection.reach_of(face, plan).is_mirrored
+    assert {other(name) for name in LOOKS} <= plan.used
+
+
 def test_a_jaw_that_goes_up_is_refused_with_the_reason(blender):
     shuts = {place: tuple(-x for x in move) for place, move in KEYS["jawOpen"].items()}
     face = small_face(blender, KEYS | {"jawOpen": shuts})
