@@ -175,10 +175,11 @@ def _fit_to_keys(plan: mapping.Mapping, meter: reach.Meter) -> mapping.Mapping:
     if not meter.parts or not (jaws or any(rule.source == "jawOpen" for rule in plan.rules)):
         return plan
     face = reach.Face(meter, plan)
+    amounts = {rule.target: 1.0 for rule in plan.rules if rule.target.kind == "KEY"}
+    amounts |= {rule.target: rule.weight for rule in jaws}
     moved = {
-        rule.target: meter.offsets(face.part, {rule.target: rule.weight}, plan) / rule.weight
-        for rule in (*plan.rules, *jaws)
-        if rule.weight and (rule.target.kind == "KEY" or rule in jaws)
+        target: meter.offsets(face.part, {target: amount}, plan) / amount
+        for target, amount in amounts.items()
     }
     moved = {target: by for target, by in moved.items() if by.any()}
     return jaw_balance.fit_to_keys(plan, moved, jaws, face.lips and (*face.lips, face.up))

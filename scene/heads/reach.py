@@ -93,11 +93,8 @@ class Meter:
 
     def __init__(self, parts: list[bpy.types.Object], rigs: list[bpy.types.Object]):
         self.parts, self.rigs, self.base = parts, rigs, (rigs or parts or [None])[0]
-        self.rest, self.key, self.weights = (
-            cache(self._rest),
-            cache(self._key),
-            cache(self._weights),
-        )
+        self.rest, self.places = cache(self._rest), cache(self._places)
+        self.key, self.weights = cache(self._key), cache(self._weights)
         self._offsets: dict[tuple, np.ndarray] = {}
         blocks = [*rigs, *parts, *(part.data.shape_keys for part in parts if part.data.shape_keys)]
         self._drivers = [
@@ -124,7 +121,7 @@ class Meter:
         block = mesh.shape_keys.key_blocks[name] if name else mesh.shape_keys.reference_key
         return self._points(part, block.points)
 
-    def places(self, part: int) -> np.ndarray:
+    def _places(self, part: int) -> np.ndarray:
         """Points [V, 3] of a mesh at rest in the character's space."""
         return self.rest(part) + np.array(self._matrix(part).translation, np.float32)
 
@@ -191,8 +188,10 @@ class Meter:
             self._offsets[place] = result = np.zeros_like(self.rest(part))
             for target, amount in every.items():
                 if target.kind == "KEY" and target.name in names:
+                    block = self.parts[part].data.shape_keys.key_blocks[target.name]
+                    shown = min(max(amount, min(block.slider_min, 0.0)), block.slider_max)
                     ids, by = self.key(part, target.name)
-                    result[ids] += np.float32(amount) * by
+                    result[ids] += np.float32(shown) * by
             for rig in self.rigs:
                 turned = _matrices(rig, every, plan)
                 if turned and deforms(rig, self.parts[part]):
@@ -347,12 +346,6 @@ class Face:
         lengths = np.linalg.norm(apart) * np.linalg.norm(ahead)
         return ahead, up, float(apart @ np.cross(up, ahead)) / lengths if lengths else 0.0
 
-    @property
-    def is_mirrored(self) -> bool:
-        """Whether keys of the left are on the right, as the viewer sees them."""
-        front = self.front(None)
-        return front is not None and front[2] < -_TOWARDS
-
     def _middle(self, starts: tuple[str, ...], end: str = "") -> np.ndarray | None:
         """The middle of what keys of channels with such names move, [3]."""
         middles = [
@@ -368,9 +361,8 @@ class Face:
     def inverted(self) -> dict[str, str]:
         """Channels whose keys do the opposite of their names, with what they do."""
         ways = {"jawOpen": (-self.up, "moves the lower lip up")}
-        # 0 where it is not known which way the face looks
-        left = 0 * self.left if self.front(None) is None else self.left
-        left = -left if self.is_mirrored else left
+        front = self.front(None)  # without which it is not known what is left
+        left = self.left * (0.0 if front is None else -1.0 if front[2] < -_TOWARDS else 1.0)
         for side, out in (("Left", left), ("Right", -left)):
             ways[f"eyeBlink{side}"] = -self.up, "opens the eye"
             for way, axis in (("Up", self.up), ("Down", -self.up), ("Out", out), ("In", -out)):
@@ -412,8 +404,9 @@ class Face:
         still = np.flatnonzero(~moving & (heights > heights[upper].max(initial=-np.inf)))
         ids = [tuple(each.tolist()) for each in (*ids, still[:: 1 + len(still) // _STILL_POINTS])]
         rest = tuple(map(tuple, self.points[[i for each in ids for i in each]].tolist()))
-        names = self.meter.base.name, self.meter.parts[self.part].name
-        return Reach(*names, *ids, rest, tuple(self.up), self.mm, shown, faults, self.is_mirrored)
+        names, front = (self.meter.base.name, self.meter.parts[self.part].name), self.front(None)
+        is_mirrored = front is not None and front[2] < -_TOWARDS
+        return Reach(*names, *ids, rest, tuple(self.up), self.mm, shown, faults, is_mirrored)
 
 
 def lip_gap(reach: Reach, points: np.ndarray) -> float:

@@ -151,14 +151,14 @@ def test_measuring_changes_nothing_and_is_quick_on_a_heavy_face(blender):
         near = np.linalg.norm(moved - moved[(i * 397) % len(moved)], axis=1) < 0.06
         moved[near, 2] -= 0.01
         block.points.foreach_set("co", moved.ravel())
-    began = time.perf_counter()
+    began = time.process_time()
     detection.detect(face, anew=True)
-    spent = time.perf_counter() - began
-    # a second is promised; a busy machine gets three
-    assert len(face.data.vertices) > 60000 and spent < 3.0
-    began = time.perf_counter()
+    spent = time.process_time() - began
+    # a second is promised; a busy machine gets half a second more
+    assert len(face.data.vertices) > 60000 and spent < 1.5
+    began = time.process_time()
     detection.detect(face)
-    assert time.perf_counter() - began < 0.1 * spent
+    assert time.process_time() - began < 0.1 * spent
     assert all(block.value == 0.25 for block in face.data.shape_keys.key_blocks[1:])
 
 
@@ -382,6 +382,24 @@ def test_mouths_are_drawn_as_measured_and_red_where_wrong():
     still, opened, wrong = (word_places.mouth(*how) for how in ((44, 0), (44, 20), (44, 20, True)))
     assert (opened != still).sum() > 100
     assert wrong[0, 0, 0] > 3 * opened[0, 0, 0] and (wrong[16, 16] == opened[16, 16]).all()
+
+
+def test_a_slider_that_stops_at_0_pulls_nothing_back(blender):
+    """Faces of vowels close by taking their keys back, of which the sliders show nothing."""
+
+    def part(name, share):
+        return {place: tuple(share * x for x in move) for place, move in KEYS[name].items()}
+
+    keys = {
+        "Fcl_MTH_A": KEYS["jawOpen"],
+        "Fcl_MTH_U": KEYS["mouthPucker"],
+        "Fcl_MTH_O": part("jawOpen", 0.5) | part("mouthPucker", 0.6),
+    }
+    face = small_face(blender, keys)
+    seen = detection.reach_of(face, character.plan_of(face))
+    closed = gap_at(blender, face, jaw=0.5, mouthClose=0.5)
+    assert abs(closed) < 0.1 and seen.shown["closed"][0] == pytest.approx(closed, abs=0.1)
+    assert "closed" not in seen.faults
 
 
 # ---- constraints
