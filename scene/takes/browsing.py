@@ -213,8 +213,9 @@ class Previews(jobs.Part):
             self.collection = bpy.utils.previews.new()
         self.collection.pop(name, None)
         preview = self.collection.new(name)
-        preview.icon_size = image.shape[1], image.shape[0]
-        preview.icon_pixels_float.foreach_set(np.ascontiguousarray(image).ravel())
+        preview.icon_size = preview.image_size = image.shape[1], image.shape[0]
+        for pixels in (preview.icon_pixels_float, preview.image_pixels_float):  # small, and large
+            pixels.foreach_set(np.ascontiguousarray(image).ravel())
         return preview.icon_id
 
     def file_opened(self) -> None:
