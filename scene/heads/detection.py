@@ -93,7 +93,8 @@ def _look(face, plan: mapping.Mapping | None, anew: bool) -> _Found:
         skins = [obj for obj in family if obj.type == "MESH" and obj.vertex_groups]
         meter = reach.Meter(parts or skins, rigs)
         own, unused = (plan, ()) if plan else _detect(meter, names, properties, bones)
-        unused += ruled
+        if not ({"jaw", "jawOpen"} & own.used and "neck" in own.used):
+            unused += ruled
         seen = reach.Face(meter, own).reach() if meter.parts else reach.Reach()
         known = _detected[signature] = _Found(own, seen, meter.probes(), unused)
     return known
@@ -151,7 +152,10 @@ def _face_forward(plan, meter: reach.Meter, jaws, convention) -> mapping.Mapping
     """The mapping with the way that its character looks: as measured, else by its eyes and
     height."""
     rigs = meter.rigs
-    guess = [mapping.JointRule("jaw", bone, rig.name) for rig, bone in jaws[:1]]
+    guess = [
+        mapping.JointRule("jaw", bone, rig.name)
+        for rig, bone in _usable("jaw", convention, rigs, also_ruled=True)
+    ]
     others = [
         mapping.JointRule(joint, bone, rig.name)
         for joint in ("eye_left", "eye_right", "neck")
@@ -220,8 +224,8 @@ def _rules_of_properties(recognised: conventions.Recognised, objects) -> list[ma
     ]
 
 
-def _usable(joint: str, convention, rigs) -> list[tuple]:
-    """The bones of a joint whose keys would be seen, (armature, bone), best first."""
+def _usable(joint: str, convention, rigs, also_ruled: bool = False) -> list[tuple]:
+    """The bones of a joint whose keys would be seen, (armature, bone), best first; or all of it."""
     known = {each.name: each for each in conventions.conventions()}
     order = [each for each in (convention, known.get("arkit"), *known.values()) if each is not None]
     for each in order:
@@ -233,7 +237,7 @@ def _usable(joint: str, convention, rigs) -> list[tuple]:
             for wanted in each.bones.get(joint, ())
             for name in matches.get(wanted, ())
             for rig in rigs
-            if name in rig.pose.bones and not overruled(rig, name)
+            if name in rig.pose.bones and (also_ruled or not overruled(rig, name))
         ]
         if places:
             return places

@@ -436,6 +436,31 @@ def test_only_a_constraint_that_overrides_rules_a_jaw(blender, kind, change, is_
             head_module.resolve(face)
 
 
+@pytest.mark.parametrize("degrees", [0, 180])
+def test_a_jaw_that_copies_a_control_tells_where_a_face_looks(blender, degrees):
+    """As on control rigs: what deforms is ruled by a constraint, what is keyed deforms nothing."""
+    turn = Matrix.Rotation(math.radians(degrees), 3, "Z")
+    face = small_face(blender, without("jawOpen"), turn)
+    armature = skin(blender, face, turn)
+    blender.context.view_layer.objects.active = armature
+    blender.ops.object.mode_set(mode="EDIT")
+    bones = armature.data.edit_bones
+    bones["jaw"].name = "DEF-jaw"
+    control = bones.new("jaw_master")
+    control.head, control.tail = bones["DEF-jaw"].head, bones["DEF-jaw"].tail
+    control.parent = bones["head"]
+    blender.ops.object.mode_set(mode="OBJECT")
+    armature.data.bones["jaw_master"].use_deform = False
+    constraint = armature.pose.bones["DEF-jaw"].constraints.new("COPY_TRANSFORMS")
+    constraint.target, constraint.subtarget = armature, "jaw_master"
+    blender.context.view_layer.update()
+    plan = character.plan_of(face)
+    assert plan.forward == {0: "-Y", 180: "Y"}[degrees]
+    assert [joint.bone for joint in plan.joints if joint.joint == "jaw"] == ["jaw_master"]
+    assert gap_at(blender, face, jaw=1.0) > 15
+    assert not detection.unused_of(face)
+
+
 def test_a_constraint_that_is_added_later_is_noticed(blender):
     face = small_face(blender, without("jawOpen"))
     armature = skin(blender, face)
