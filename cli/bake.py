@@ -680,13 +680,14 @@ def choose_voice(
         voice = strip.of_file(scene, sound, scene.frame_start if start is None else start)
     else:
         speaking = strip.by_name(scene, name)
-        if speaking is None or speaking.type != "SOUND":
+        found = strip.in_other_scene(scene, name) if speaking is None else None
+        if found is None and (speaking is None or speaking.type != "SOUND"):
             raise BadSound(
                 strip.say_elsewhere(scene, name)
                 or f"There is no sound strip “{name}” in the scene “{scene.name}”: name another "
                 f"with --strip"
             )
-        voice = strip.voice_of(scene, speaking)
+        voice = found or strip.voice_of(scene, speaking)
     if channel is not None:
         voice = strip.choose_channel(scene, voice, channels.read_channel(channel))
     return voice

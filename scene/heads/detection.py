@@ -71,6 +71,12 @@ def _look(face, plan: mapping.Mapping | None, anew: bool) -> _Found:
         len(obj.data.shape_keys.animation_data.drivers) if obj.data.shape_keys.animation_data else 0
         for obj in parts
     )
+    ruled = tuple(
+        f"“{name}” is turned by {by}"
+        for rig in rigs
+        for name in conventions.joint_bones(bones)
+        if name in rig.pose.bones and (by := overruled(rig, name))
+    )
     signature = (
         face.session_uid,
         face.name_full,
@@ -79,7 +85,7 @@ def _look(face, plan: mapping.Mapping | None, anew: bool) -> _Found:
         properties,
         bones,
         driven,
-        _constrained(rigs),
+        ruled,
         plan,
     )
     known = _detected.get(signature)
@@ -87,6 +93,8 @@ def _look(face, plan: mapping.Mapping | None, anew: bool) -> _Found:
         skins = [obj for obj in family if obj.type == "MESH" and obj.vertex_groups]
         meter = reach.Meter(parts or skins, rigs)
         own, unused = (plan, ()) if plan else _detect(meter, names, properties, bones)
+        if not ({"jaw", "jawOpen"} & own.used and "neck" in own.used):
+            unused += ruled
         seen = reach.Face(meter, own).reach() if meter.parts else reach.Reach()
         known = _detected[signature] = _Found(own, seen, meter.probes(), unused)
     return known
@@ -119,12 +127,6 @@ def _detect(
         facing = {"forward": plan.forward, "up": plan.up}
         plan, convention, _ = _by_names(meter, names, properties, others)
         plan = replace(plan, **facing)
-    unused += [
-        f"“{name}” is turned by {by}"
-        for rig in rigs
-        for name in sorted(conventions.joint_bones(bones))
-        if name in rig.pose.bones and (by := overruled(rig, name))
-    ]
     joints, more = _joints(convention, meter, plan, jaws)
     plan = replace(plan, rules=plan.rules + tuple(more), joints=joints)
     return _fit_to_keys(plan, meter), tuple(unused)
@@ -150,14 +152,18 @@ def _face_forward(plan, meter: reach.Meter, jaws, convention) -> mapping.Mapping
     """The mapping with the way that its character looks: as measured, else by its eyes and
     height."""
     rigs = meter.rigs
-    guess = [mapping.JointRule("jaw", bone, rig.name) for rig, bone in jaws[:1]]
+    guess = [
+        mapping.JointRule("jaw", bone, rig.name)
+        for rig, bone in _usable("jaw", convention, rigs, also_ruled=True)
+    ]
     others = [
         mapping.JointRule(joint, bone, rig.name)
         for joint in ("eye_left", "eye_right", "neck")
         for rig, bone in _usable(joint, convention, rigs)[:1]
     ]
     plan = replace(plan, **dict(zip(("forward", "up"), facing(rigs, guess + others))))
-    hinge = jaws[0][0].data.bones[jaws[0][1]].head_local if jaws else None
+    is_near = bool(jaws) and jaws[0][0] == meter.base  # where points are measured
+    hinge = jaws[0][0].data.bones[jaws[0][1]].head_local if is_near else None
     is_keyed = any(rule.source == "jawOpen" for rule in plan.rules)
     jaw = plan if is_keyed else replace(plan, joints=tuple(guess))
     front = reach.Face(meter, jaw).front(hinge) if meter.parts else None
@@ -172,14 +178,15 @@ def _fit_to_keys(plan: mapping.Mapping, meter: reach.Meter) -> mapping.Mapping:
     jaws = reach.jaw_rules(plan)
     if not meter.parts or not (jaws or any(rule.source == "jawOpen" for rule in plan.rules)):
         return plan
-    part = reach.Face(meter, plan).part
+    face = reach.Face(meter, plan)
+    amounts = {rule.target: 1.0 for rule in plan.rules if rule.target.kind == "KEY"}
+    amounts |= {rule.target: rule.weight for rule in jaws}
     moved = {
-        rule.target: meter.offsets(part, {rule.target: rule.weight}, plan) / rule.weight
-        for rule in (*plan.rules, *jaws)
-        if rule.weight and (rule.target.kind == "KEY" or rule in jaws)
+        target: meter.offsets(face.part, {target: amount}, plan) / amount
+        for target, amount in amounts.items()
     }
     moved = {target: by for target, by in moved.items() if by.any()}
-    return jaw_balance.fit_to_keys(plan, moved, jaws)
+    return jaw_balance.fit_to_keys(plan, moved, jaws, face.lips and (*face.lips, face.up))
 
 
 def _rules_of_keys(recognised: conventions.Recognised, parts) -> list[mapping.Rule]:
@@ -217,8 +224,8 @@ def _rules_of_properties(recognised: conventions.Recognised, objects) -> list[ma
     ]
 
 
-def _usable(joint: str, convention, rigs) -> list[tuple]:
-    """The bones of a joint whose keys would be seen, (armature, bone), best first."""
+def _usable(joint: str, convention, rigs, also_ruled: bool = False) -> list[tuple]:
+    """The bones of a joint whose keys would be seen, (armature, bone), best first; or all of it."""
     known = {each.name: each for each in conventions.conventions()}
     order = [each for each in (convention, known.get("arkit"), *known.values()) if each is not None]
     for each in order:
@@ -230,7 +237,7 @@ def _usable(joint: str, convention, rigs) -> list[tuple]:
             for wanted in each.bones.get(joint, ())
             for name in matches.get(wanted, ())
             for rig in rigs
-            if name in rig.pose.bones and not overruled(rig, name)
+            if name in rig.pose.bones and (also_ruled or not overruled(rig, name))
         ]
         if places:
             return places
@@ -327,16 +334,6 @@ def overruled(rig, bone: str) -> str:
             return f"its constraint “{constraint.name}”"
     start = rna_paths.bone_path(bone) + ".rotation"
     return "a driver" if any(p.startswith(start) for p in rna_paths.drivers_of(rig)) else ""
-
-
-def _constrained(rigs) -> tuple:
-    """What decides which bones can be keyed: their constraints, and how these mix."""
-    return tuple(
-        (rig.name, bone.name, overruled(rig, bone.name))
-        for rig in rigs
-        for bone in rig.pose.bones
-        if len(bone.constraints)
-    )
 
 
 def facing(rigs, joints) -> tuple[str, str]:

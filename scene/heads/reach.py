@@ -25,6 +25,7 @@ _STRONG = 0.5  # share of its largest movement from which on a point counts
 _PARTED = 0.35  # share of the jaw's largest movement between upper and lower lip
 _APART = 0.5  # by how much points of a pair that are apart at rest count less as lips
 _MOST_LIPS = 4000  # points below the mouth that are looked at
+_ABLE, _DEEP = 0.6, 0.025  # share of the widest pair, and of a head's height: lips, before teeth
 _MIDDLE = 0.9  # share of the widest pair from which on a pair is the middle of the lips
 HEAD_MM, _HEADS_MM = 220.0, (120.0, 600.0)  # height of a head, and what is taken as it is
 LEAST_OPEN_MM = 3.0  # least distance by which an open jaw parts the lips
@@ -59,7 +60,8 @@ _FAULTS = {
 class Reach:
     """What was measured of a character. Vectors are in the space of its armature, else its face.
 
-    part: name of the mesh with the lips.  upper, lower: vertices in the middle of its lips.
+    base: name of that object.  part: name of the mesh with the lips.  upper, lower: vertices in the
+    middle of its lips.
     still: vertices of the head that no key moves.  rest: where all these are at rest, in this
     order, [n, 3].
     up: unit vector [3].  mm: millimetres of a unit of that space.
@@ -68,6 +70,7 @@ class Reach:
     keys of the left are on the right.
     """
 
+    base: str = ""
     part: str = ""
     upper: tuple[int, ...] = ()
     lower: tuple[int, ...] = ()
@@ -90,11 +93,8 @@ class Meter:
 
     def __init__(self, parts: list[bpy.types.Object], rigs: list[bpy.types.Object]):
         self.parts, self.rigs, self.base = parts, rigs, (rigs or parts or [None])[0]
-        self.rest, self.key, self.weights = (
-            cache(self._rest),
-            cache(self._key),
-            cache(self._weights),
-        )
+        self.rest, self.places = cache(self._rest), cache(self._places)
+        self.key, self.weights = cache(self._key), cache(self._weights)
         self._offsets: dict[tuple, np.ndarray] = {}
         blocks = [*rigs, *parts, *(part.data.shape_keys for part in parts if part.data.shape_keys)]
         self._drivers = [
@@ -121,7 +121,7 @@ class Meter:
         block = mesh.shape_keys.key_blocks[name] if name else mesh.shape_keys.reference_key
         return self._points(part, block.points)
 
-    def places(self, part: int) -> np.ndarray:
+    def _places(self, part: int) -> np.ndarray:
         """Points [V, 3] of a mesh at rest in the character's space."""
         return self.rest(part) + np.array(self._matrix(part).translation, np.float32)
 
@@ -188,8 +188,10 @@ class Meter:
             self._offsets[place] = result = np.zeros_like(self.rest(part))
             for target, amount in every.items():
                 if target.kind == "KEY" and target.name in names:
+                    block = self.parts[part].data.shape_keys.key_blocks[target.name]
+                    shown = min(max(amount, min(block.slider_min, 0.0)), block.slider_max)
                     ids, by = self.key(part, target.name)
-                    result[ids] += np.float32(amount) * by
+                    result[ids] += np.float32(shown) * by
             for rig in self.rigs:
                 turned = _matrices(rig, every, plan)
                 if turned and deforms(rig, self.parts[part]):
@@ -233,8 +235,8 @@ class Face:
 
     part: which mesh has the lips: the one of which an open jaw moves most points, else the first.
     points: where these are at rest, [V, 3].  opened: how far an open jaw moves them.  left, up,
-    forward: axes, [3].  mm: millimetres of a unit; a character of no human size is taken to have a
-    head of HEAD_MM.
+    forward: axes, [3].  size: height of the head.
+    mm: millimetres of a unit; a character of no human size is taken to have a head of HEAD_MM.
     """
 
     def __init__(self, meter: Meter, plan: mapping.Mapping):
@@ -252,9 +254,9 @@ class Face:
         for scene in meter.base.users_scene[:1]:
             if scene.unit_settings.system != "NONE":
                 self.mm *= scene.unit_settings.scale_length
-        height = max(float(heights.max() - chin), 1e-9)
-        if not _HEADS_MM[0] <= self.mm * height <= _HEADS_MM[1]:
-            self.mm = HEAD_MM / height
+        self.size = max(float(heights.max() - chin), 1e-9)
+        if not _HEADS_MM[0] <= self.mm * self.size <= _HEADS_MM[1]:
+            self.mm = HEAD_MM / self.size
 
     def moved(self, values: Values[str, float]) -> list[np.ndarray]:
         """How far the points of every mesh move, [V, 3], where sources have these values."""
@@ -288,8 +290,11 @@ class Face:
         nearest = upper[[place for _, place, _ in found]]
         distances = np.array([distance for _, _, distance in found])
         worth = down[lower] - down[nearest] - _APART * distances
-        best = worth >= _MIDDLE * worth.max()
-        return (nearest[best], lower[best]) if worth.max() > 0 else None
+        # teeth part as well: lips are in front of them
+        ahead, able = points[lower] @ self.forward, worth >= _ABLE * max(worth.max(), 1e-12)
+        in_front = able & (ahead >= ahead[able].max(initial=-np.inf) - _DEEP * self.size)
+        best = in_front & (worth >= _MIDDLE * worth[in_front].max(initial=0.0))
+        return (nearest[best], lower[best]) if able.any() else None
 
     @property
     def is_seen(self) -> bool:
@@ -356,7 +361,9 @@ class Face:
     def inverted(self) -> dict[str, str]:
         """Channels whose keys do the opposite of their names, with what they do."""
         ways = {"jawOpen": (-self.up, "moves the lower lip up")}
-        for side, out in (("Left", self.left), ("Right", -self.left)):
+        front = self.front(None)  # without which it is not known what is left
+        left = self.left * (0.0 if front is None else -1.0 if front[2] < -_TOWARDS else 1.0)
+        for side, out in (("Left", left), ("Right", -left)):
             ways[f"eyeBlink{side}"] = -self.up, "opens the eye"
             for way, axis in (("Up", self.up), ("Down", -self.up), ("Out", out), ("In", -out)):
                 ways[f"eyeLook{way}{side}"] = axis, "turns the eye the other way"
@@ -397,9 +404,9 @@ class Face:
         still = np.flatnonzero(~moving & (heights > heights[upper].max(initial=-np.inf)))
         ids = [tuple(each.tolist()) for each in (*ids, still[:: 1 + len(still) // _STILL_POINTS])]
         rest = tuple(map(tuple, self.points[[i for each in ids for i in each]].tolist()))
-        name, front = self.meter.parts[self.part].name, self.front(None)
-        mirrored = front is not None and front[2] < -_TOWARDS
-        return Reach(name, *ids, rest, tuple(self.up), self.mm, shown, faults, mirrored)
+        names, front = (self.meter.base.name, self.meter.parts[self.part].name), self.front(None)
+        is_mirrored = front is not None and front[2] < -_TOWARDS
+        return Reach(*names, *ids, rest, tuple(self.up), self.mm, shown, faults, is_mirrored)
 
 
 def lip_gap(reach: Reach, points: np.ndarray) -> float:

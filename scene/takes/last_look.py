@@ -30,11 +30,11 @@ def look(
         if rig.armature is not None
         else detection.reach_of(rig.mesh, character.plan_of(rig.mesh))
     )
-    sentence = ""
+    sentence = "" if seen is None or seen.upper else seen.faults.get("open", "")
     if seen is not None and seen.upper and np.ptp(opening) >= reach.LEAST_OPEN_MM:
         rows = np.argsort(opening)[np.linspace(0, len(opening) - 1, _LOOKS).round().astype(int)]
         rows = np.unique(rows)
-        gaps = yield from _gaps(scene_name, name, seen, clock.frame(rows / FPS))
+        gaps = yield from _gaps(scene_name, seen, clock.frame(rows / FPS))
         sentence = "" if gaps is None else _judge(name, gaps, opening[rows])
     owner = bpy.data.objects.get(name)
     if owner is not None and (sentence or head_state.of(owner) is not None):
@@ -42,7 +42,7 @@ def look(
     return sentence
 
 
-def _gaps(scene_name: str, owner: str, seen, frames) -> Generator[float, None, np.ndarray | None]:
+def _gaps(scene_name: str, seen, frames) -> Generator[float, None, np.ndarray | None]:
     """Returns how far the evaluated lips are apart on scene frames, mm; None if the mesh is hidden,
     or a modifier makes another of it."""
     scene, ids = bpy.data.scenes[scene_name], [*seen.upper, *seen.lower, *seen.still]
@@ -51,7 +51,7 @@ def _gaps(scene_name: str, owner: str, seen, frames) -> Generator[float, None, n
         for number, frame in enumerate(frames):
             playback.go_to(scene, frame)
             graph = bpy.context.evaluated_depsgraph_get()
-            part, base = bpy.data.objects[seen.part], bpy.data.objects[owner]
+            part, base = bpy.data.objects[seen.part], bpy.data.objects[seen.base]
             shown = part.evaluated_get(graph)
             if not part.visible_get() or len(shown.data.vertices) < len(part.data.vertices):
                 return None

@@ -361,6 +361,22 @@ def elsewhere(scene, name: str = "") -> list:
     ]
 
 
+def in_other_scene(scene, name: str) -> Voice | None:
+    """The voice of a strip that only one other scene has, where its frames are this scene's: at the
+    same rate, and not moved by a scene strip. None if there is no such strip."""
+    others = elsewhere(scene, name)
+    here = [] if scene.sequence_editor is None else compat.strips_all(scene.sequence_editor)
+    is_same = len(others) == 1 and Clock.of(others[0], 0).fps == Clock.of(scene, 0).fps
+    if not is_same or any(
+        each.type == "SCENE"
+        and each.scene == others[0]
+        and compat.content_start(each) != others[0].frame_start
+        for each in here
+    ):
+        return None
+    return voice_of(others[0], by_name(others[0], name))
+
+
 def say_elsewhere(scene, name: str = "") -> str:
     """The sentence that a scene lacks sound strips, or one of that name, which other scenes have;
     "" if none has."""

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from mathutils import Quaternion
+from mathutils import Matrix, Quaternion
 from performances import performance, show_take
 from test_bake import bake, engine, short_voice  # noqa: F401
 from test_reach import KEYS, skin, small_face, without
-from thunder.scene.heads import family, head as head_module, head_state
+from thunder.scene.heads import character, detection, family, head as head_module, head_state
 from thunder.scene.host import compat
 from thunder.scene.takes import last_look
 from thunder.scene.takes.commit import committing
@@ -85,6 +85,20 @@ def test_a_head_that_is_turned_and_scaled_is_looked_at_as_well(blender, scene):
     bone = armature.pose.bones["hips"]  # lies on its back by its body
     bone.rotation_mode = "QUATERNION"
     bone.rotation_quaternion = Quaternion((1, 0, 0), 1.5)
+    assert look(scene, rig, opening) == ""
+
+
+def test_a_rig_in_other_units_than_its_mesh_is_looked_at_as_well(blender, scene):
+    """As FBX files have it: an armature of centimetres, scaled, and a mesh of metres."""
+    face = small_face(blender, without("jawOpen"))
+    armature = skin(blender, face)
+    armature.data.transform(Matrix.Scale(100, 4))
+    armature.scale = (0.01, 0.01, 0.01)
+    face.matrix_parent_inverse = Matrix.Scale(100, 4)
+    blender.context.view_layer.update()
+    rig, opening, _ = speak(scene, face)
+    seen = detection.reach_of(face, character.plan_of(face))
+    assert seen.mm == pytest.approx(10.0) and seen.shown["open"][0] > 15
     assert look(scene, rig, opening) == ""
 
 

@@ -9,7 +9,7 @@ import pytest
 from characters import add_mesh, rig_with, seen_points
 from drawing import Context, Shown
 from mathutils import Matrix, Vector
-from thunder.scene.heads import character, detection, head as head_module, reach, rna_paths
+from thunder.scene.heads import character, detection, family, head as head_module, reach, rna_paths
 from thunder.scene.takes import word_places
 from thunder.thunder_core import errors, types
 from thunder.thunder_core.face import conventions, mapping
@@ -151,14 +151,14 @@ def test_measuring_changes_nothing_and_is_quick_on_a_heavy_face(blender):
         near = np.linalg.norm(moved - moved[(i * 397) % len(moved)], axis=1) < 0.06
         moved[near, 2] -= 0.01
         block.points.foreach_set("co", moved.ravel())
-    began = time.perf_counter()
+    began = time.process_time()
     detection.detect(face, anew=True)
-    spent = time.perf_counter() - began
-    # a second is promised; a busy machine gets three
-    assert len(face.data.vertices) > 60000 and spent < 3.0
-    began = time.perf_counter()
+    spent = time.process_time() - began
+    # a second is promised; a busy machine gets half a second more
+    assert len(face.data.vertices) > 60000 and spent < 1.5
+    began = time.process_time()
     detection.detect(face)
-    assert time.perf_counter() - began < 0.1 * spent
+    assert time.process_time() - began < 0.1 * spent
     assert all(block.value == 0.25 for block in face.data.shape_keys.key_blocks[1:])
 
 
@@ -170,6 +170,51 @@ def test_a_mesh_that_was_changed_is_measured_again(blender):
     face.data.shape_keys.key_blocks["jawOpen"].data[PLACES.index("chin")].co.z += 0.004
     face.data.shape_keys.key_blocks["jawOpen"].data[PLACES.index("lower")].co.z += 0.01
     assert detection.reach_of(face, plan).shown["open"][0] == pytest.approx(12.0, abs=0.1)
+
+
+def own_head(bpy):
+    """The bundled head as a character of its own: one mesh of skin, teeth and tongue with ARKit's
+    keys and a jaw by key; (object, (upper, lower) inner lips' middles)."""
+    rig = head_module.build(bpy.context.collection, bpy.context.view_layer)
+    still, names = seen_points(bpy, rig.mesh), head_module.channel_names()
+    rest = family.points_of(rig.mesh.data.vertices)
+    motion = types.Motion(
+        np.zeros((1, len(names))),
+        np.array([[types.JAW_OPEN_RADIANS, 0, 0]]),
+        *(np.zeros((1, 3)) for _ in range(2)),
+    )
+    for track, value in zip(rig.driver.tracks, rig.driver.drive(motion, names)[0]):
+        rna_paths.put(rig.targets[track.block], track.path, track.index, value)
+    rna_paths.tag(rig.targets)
+    moved = {"jawOpen": rest + seen_points(bpy, rig.mesh) - still}
+    blocks = rig.mesh.data.shape_keys.key_blocks
+    moved |= {name: family.points_of(blocks[name].data) for name in names if name in blocks}
+    faces = [tuple(polygon.vertices) for polygon in rig.mesh.data.polygons]
+    for other in list(bpy.data.objects):
+        bpy.data.objects.remove(other)
+    obj = add_mesh(bpy, "Own", rest.tolist(), moved, faces)
+    for name, points in moved.items():
+        block = obj.data.shape_keys.key_blocks[name]
+        block.points.foreach_set("co", points.astype(np.float32).ravel())
+    with np.load(head_module.ASSET) as asset:
+        middles = [int(asset[f"inner_lip_{side}_mid"]) for side in ("upper", "lower")]
+    return obj, middles
+
+
+def test_the_lips_of_a_real_head_are_found_before_its_teeth(blender):
+    own, middles = own_head(blender)
+    plan = character.plan_of(own)
+    seen = detection.reach_of(own, plan)
+    blocks = own.data.shape_keys.key_blocks
+    rest, opened = (family.points_of(blocks[name].data) for name in ("Basis", "jawOpen"))
+    for found, middle in zip((seen.upper, seen.lower), middles):
+        assert np.linalg.norm(rest[list(found)].mean(0) - rest[middle]) < 0.002
+    gap = 1000 * ((opened - rest)[middles[0]] - (opened - rest)[middles[1]])[2]
+    assert seen.shown["open"][0] == pytest.approx(gap, abs=1.5) and gap > 20
+    assert (plan.forward, plan.up, seen.is_mirrored) == ("-Y", "Z", False)
+    assert not seen.faults and not detection.unused_of(own)
+    # a jaw that goes back as much as down still closes where the lips are
+    assert abs(seen.shown["closed"][0]) < 0.5
 
 
 # ---- the jaw
@@ -251,6 +296,35 @@ def test_dead_and_inverted_keys_are_no_keys(blender):
     assert "“mouthFunnel” moves nothing" in said
 
 
+LOOKS = {
+    "eyeLookOutLeft": {"lid_l": (0.004, 0, 0)},
+    "eyeLookInLeft": {"lid_l": (-0.004, 0, 0)},
+    "eyeLookUpLeft": {"lid_l": (0, 0, 0.004)},
+}
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180])
+def test_eyes_turn_as_they_are_asked_or_not_by_these_keys(blender, degrees):
+    turn = Matrix.Rotation(math.radians(degrees), 3, "Z")
+    face = small_face(blender, KEYS | LOOKS, turn)
+    assert set(LOOKS) <= character.plan_of(face).used
+    blender.data.objects.remove(face)
+    wrong = {name: {"lid_l": tuple(-x for x in moves["lid_l"])} for name, moves in LOOKS.items()}
+    face = small_face(blender, KEYS | wrong, turn)
+    assert not set(LOOKS) & character.plan_of(face).used
+    assert "“eyeLookOutLeft” turns the eye the other way" in detection.unused_of(face)
+
+
+def test_a_face_named_from_the_viewers_side_keeps_its_eyes(blender):
+    def other(name):
+        return name.replace("Left", "*").replace("Right", "Left").replace("*", "Right")
+
+    face = small_face(blender, {other(name): moves for name, moves in (KEYS | LOOKS).items()})
+    plan = character.plan_of(face)
+    assert detection.reach_of(face, plan).is_mirrored
+    assert {other(name) for name in LOOKS} <= plan.used
+
+
 def test_a_jaw_that_goes_up_is_refused_with_the_reason(blender):
     shuts = {place: tuple(-x for x in move) for place, move in KEYS["jawOpen"].items()}
     face = small_face(blender, KEYS | {"jawOpen": shuts})
@@ -310,6 +384,24 @@ def test_mouths_are_drawn_as_measured_and_red_where_wrong():
     assert wrong[0, 0, 0] > 3 * opened[0, 0, 0] and (wrong[16, 16] == opened[16, 16]).all()
 
 
+def test_a_slider_that_stops_at_0_pulls_nothing_back(blender):
+    """Faces of vowels close by taking their keys back, of which the sliders show nothing."""
+
+    def part(name, share):
+        return {place: tuple(share * x for x in move) for place, move in KEYS[name].items()}
+
+    keys = {
+        "Fcl_MTH_A": KEYS["jawOpen"],
+        "Fcl_MTH_U": KEYS["mouthPucker"],
+        "Fcl_MTH_O": part("jawOpen", 0.5) | part("mouthPucker", 0.6),
+    }
+    face = small_face(blender, keys)
+    seen = detection.reach_of(face, character.plan_of(face))
+    closed = gap_at(blender, face, jaw=0.5, mouthClose=0.5)
+    assert abs(closed) < 0.1 and seen.shown["closed"][0] == pytest.approx(closed, abs=0.1)
+    assert "closed" not in seen.faults
+
+
 # ---- constraints
 
 
@@ -342,6 +434,31 @@ def test_only_a_constraint_that_overrides_rules_a_jaw(blender, kind, change, is_
     else:
         with pytest.raises(errors.BadHead, match=f"“jaw” is turned by .*“{constraint.name}”"):
             head_module.resolve(face)
+
+
+@pytest.mark.parametrize("degrees", [0, 180])
+def test_a_jaw_that_copies_a_control_tells_where_a_face_looks(blender, degrees):
+    """As on control rigs: what deforms is ruled by a constraint, what is keyed deforms nothing."""
+    turn = Matrix.Rotation(math.radians(degrees), 3, "Z")
+    face = small_face(blender, without("jawOpen"), turn)
+    armature = skin(blender, face, turn)
+    blender.context.view_layer.objects.active = armature
+    blender.ops.object.mode_set(mode="EDIT")
+    bones = armature.data.edit_bones
+    bones["jaw"].name = "DEF-jaw"
+    control = bones.new("jaw_master")
+    control.head, control.tail = bones["DEF-jaw"].head, bones["DEF-jaw"].tail
+    control.parent = bones["head"]
+    blender.ops.object.mode_set(mode="OBJECT")
+    armature.data.bones["jaw_master"].use_deform = False
+    constraint = armature.pose.bones["DEF-jaw"].constraints.new("COPY_TRANSFORMS")
+    constraint.target, constraint.subtarget = armature, "jaw_master"
+    blender.context.view_layer.update()
+    plan = character.plan_of(face)
+    assert plan.forward == {0: "-Y", 180: "Y"}[degrees]
+    assert [joint.bone for joint in plan.joints if joint.joint == "jaw"] == ["jaw_master"]
+    assert gap_at(blender, face, jaw=1.0) > 15
+    assert not detection.unused_of(face)
 
 
 def test_a_constraint_that_is_added_later_is_noticed(blender):
@@ -422,6 +539,12 @@ def test_a_shape_means_one_thing():
 def test_names_of_other_makers_are_found(names, wanted):
     found = conventions.find(("Basis", *names.split()))
     assert set(wanted.split()) <= set(found.shapes) - set(found.fallbacks)
+
+
+def test_a_jaw_alone_behind_a_prefix_is_found_beside_plain_names():
+    shapes = conventions.find(("Smile", "Blink", "CH01_MouthOpen_v2", "Hand Open")).shapes
+    assert shapes["jawOpen"] == {"CH01_MouthOpen_v2": 1.0}
+    assert "jawOpen" not in conventions.find(("Smile", "Blink", "Hand Open")).shapes
 
 
 def test_letters_and_numbers_that_say_nothing_are_no_face():

@@ -242,10 +242,16 @@ def find(names: tuple[str, ...], others: tuple[str, ...] = ()) -> Recognised | N
         key=rank,
         reverse=True,
     )
-    return _complete(explained) if explained else None
+    return _complete(explained, names) if explained else None
 
 
-def _complete(explained: list[Recognised]) -> Recognised:
+def _jaw_names() -> list[str]:
+    """Names that say that a mouth or a jaw opens."""
+    names = (name for each in conventions() for jaws in each.keys["jawOpen"] for name in jaws)
+    return [name for name in names if {"open"} < set(words(name)) & {"open", "mouth", "jaw"}]
+
+
+def _complete(explained: list[Recognised], names: Sequence[str]) -> Recognised:
     """The first of what conventions explain, with channels that it lacks from the others: each
     takes the best match, and a shape means one thing."""
     best = explained[0]
@@ -259,18 +265,24 @@ def _complete(explained: list[Recognised]) -> Recognised:
         }
         own |= added
         used |= {shape for shapes in added.values() for shape in shapes}
+    jaws = match(_jaw_names(), names) if "jawOpen" not in own else {}
+    for wanted in _jaw_names():  # alone behind a prefix: measuring tells whether it is one
+        if wanted in jaws and not used & set(jaws[wanted]):
+            own.setdefault("jawOpen", dict.fromkeys(jaws[wanted], 1.0))
     return _replace_missing(best.convention, own, best.proper)
 
 
-def joint_bones(bones: Sequence[str], joints: Sequence[str] = ("jaw", "neck")) -> set[str]:
-    """The bones that are named like one of these joints in some convention."""
-    return {
+@lru_cache(maxsize=64)
+def joint_bones(bones: tuple[str, ...]) -> tuple[str, ...]:
+    """The bones that are named like a jaw, a neck or an eye in some convention."""
+    found = {
         name
         for convention in conventions()
-        for joint in joints
-        for names in match(convention.bones.get(joint, ()), bones).values()
+        for wanted in convention.bones.values()
+        for names in match(wanted, bones).values()
         for name in names
     }
+    return tuple(sorted(found))
 
 
 def _is_marked(mark: str, names: set[str]) -> bool:

@@ -81,10 +81,15 @@ def apply_balance(plan: Mapping) -> Mapping:
 
 
 def fit_to_keys(
-    plan: Mapping, moved: Values[Target, np.ndarray], jaw_bones: Sequence[Rule] = ()
+    plan: Mapping,
+    moved: Values[Target, np.ndarray],
+    jaw_bones: Sequence[Rule] = (),
+    lips: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
 ) -> Mapping:
     """A mapping fitted to what a character's keys do to its vertices; moved: offsets [V, 3] at 1 of
     every key.  jaw_bones: rules by which bones open the jaw, which are among `moved`.
+    lips: vertices in the middle of the upper and of the lower lip, and what is up [3]; None where
+    they are not known.
 
     mouthClose gets the weight that brings the lips together over the jaw, and no further. Where
     mouthFunnel parts the lips further than on most heads, mouthClose takes that back. Keys that
@@ -109,7 +114,7 @@ def fit_to_keys(
 
     opened, closes = does(_JAW), does(_CLOSE)
     result = measure_response(
-        opened, closes, does(_LOWER + "Left", _LOWER + "Right"), does("mouthFunnel")
+        opened, closes, does(_LOWER + "Left", _LOWER + "Right"), does("mouthFunnel"), lips
     )
     close = result.close if closes is not None and abs(result.close - 1.0) >= _AS_NAMED else 1.0
     rules = [
@@ -169,28 +174,31 @@ def measure_response(
     close: np.ndarray | None = None,
     lower: np.ndarray | None = None,
     funnel: np.ndarray | None = None,
+    lips: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
 ) -> Response:
     """The response of a character's keys, measured on its lips: offsets [V, 3] at 1, both sides
-    together, None for no key.
+    together, None for no key.  lips: as of `fit_to_keys`; without them, what mouthClose moves most.
 
-    Down is the axis along which the jaw goes most. A key that does not do what its name says gives
-    the usual value.
+    Without lips down is the axis along which the jaw goes most. A key that does not do what its
+    name says gives the usual value.
     """
     reach = np.linalg.norm(jaw, axis=1)
     if reach.max(initial=0.0) <= 0:
         return Response()
-    direction = jaw[reach > _FOLLOWS * reach.max()].mean(0)
+    direction = jaw[reach > _FOLLOWS * reach.max()].mean(0) if lips is None else -lips[2]
     axis = int(np.abs(direction).argmax())
     down, sign = jaw[:, axis] * np.sign(direction[axis]), np.sign(direction[axis])
     below, least, result = down > _FOLLOWS * down.max(), 0.0, Response()
     if close is not None and (rises := -sign * close[:, axis])[below].max() > 0:
         lip = below & (rises > _LIP * rises[below].max())
         upper = ~below & (rises < _LIP * min(rises[~below].min(initial=0.0), -1e-9))
+        if lips is not None:
+            upper, lip, _ = lips
 
         def opens(moved):
-            return moved[lip].mean() - (moved[upper].mean() if upper.any() else 0.0)
+            return moved[lip].mean() - (moved[upper].mean() if len(moved[upper]) else 0.0)
 
-        least = down[upper].mean() if upper.any() else 0.0
+        least = down[upper].mean() if len(down[upper]) else 0.0
         result = replace(result, close=float(np.clip(opens(down) / opens(rises), *_CLOSE_RANGE)))
         if funnel is not None:
             result = replace(

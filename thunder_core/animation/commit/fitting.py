@@ -135,7 +135,9 @@ def _merge(before: Before, sampled: Sampled) -> tuple[Before, Sampled, list[int]
     return before, replace(sampled, values=sampled.values[:, kept], moved=sampled.moved[kept]), lead
 
 
-def _fit(before: Before, choice: Choice, sampled: Sampled) -> Generator[float, None, Fitted]:
+def _fit(
+    before: Before, choice: Choice, sampled: Sampled
+) -> Generator[float, None, posing.PoseFit | reduction.Fit]:
     if choice.keys == "BLOCKING":
         return (
             yield from blocking.fit(
