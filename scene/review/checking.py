@@ -35,6 +35,7 @@ from . import live_score
 _AROUND_SECONDS = 0.4  # preview range before and after a finding: a syllable
 
 _addon_changes = jobs.AddonChanges()
+edited = jobs.session.add(live_score.EditedActions())  # since the last check
 
 
 def _jump_to_finding(checked, context):
@@ -145,6 +146,7 @@ def show(
         row.sentence = each.sentence(clock.fps, f"{row.first}–{row.last}")
     with _addon_changes:
         checked.index = 0
+    edited.forget(rig)
     return listed
 
 

@@ -53,11 +53,12 @@ def folder(tmp_path, job):
                     "rank": 1,
                     "name": "Take 1",
                     "score": 81.4,
-                    "heard": 55.5,
+                    "grade": "check",
+                    "why": "Lips do not meet on m: 2.4 mm apart",
                     "seed": 3,
                     "words": "warm <b>",
                 },
-                {"rank": 2, "name": "Take 7", "score": 80.0, "heard": None, "seed": 4},
+                {"rank": 2, "name": "Take 7", "score": 80.0, "grade": "good", "why": "", "seed": 4},
             ],
             "seconds": {"all": 2.0},
             "thumbnail": "takes_small.jpg",
@@ -213,6 +214,8 @@ def test_the_report_holds_takes_words_pictures_and_failures_and_opens_anywhere(
         "<td>Take 1</td>",
         "<td>Take 7 · take_02</td>",
         ">81<",
+        "<td>check: Lips do not meet on m: 2.4 mm apart</td>",
+        "<td>good</td>",
         'src="data:image/jpeg;base64,',
         'href="intro/take_01.npz"',
     ):
@@ -271,7 +274,8 @@ class Page(HTMLParser):
 def test_nothing_that_a_folder_says_becomes_a_part_of_the_page(tmp_path, job):
     """Also in a folder that somebody else baked, whose report holds scripts."""
     evil = f"{SCRIPT}\x1b[2J\ud800"
-    take = {"rank": 1, "score": 1.0, "heard": None} | dict.fromkeys(("name", "seed", "words"), evil)
+    of_text = ("name", "seed", "words", "grade")
+    take = {"rank": 1, "score": 1.0, "why": 5} | dict.fromkeys(of_text, evil)
     said = {"takes": [take], "seconds": {"all": 1.0}, "notes": [evil], "warnings": [evil, evil]}
     with Transaction(str(tmp_path / "out" / job.name)) as out:
         out.write("\"><script>'.npz", b"values")

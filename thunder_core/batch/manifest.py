@@ -424,7 +424,9 @@ def _table(takes: list[dict]) -> Html:
             "tr",
             element("td", _name(take)),
             element("td", _number(take.get("score")), class_="number"),
-            element("td", ": ".join(filter(None, (take.get("grade"), take.get("why"))))),
+            element(
+                "td", ": ".join(str(take[each]) for each in ("grade", "why") if take.get(each))
+            ),
             element("td", take["seed"], class_="number"),
             element("td", take.get("words", "")),
         )
