@@ -161,6 +161,7 @@ class Sampling:
         `of_take` reads it."""
         arguments = self.arguments | ({"role": role} if (role := role_of(made)) != SPEAKS else {})
         arguments |= {name: made[name] for name in ("unclear", "channel") if made.get(name)}
+        arguments |= {name: made[name] for name in OF_SCORE if name in made}
         arguments |= {"style_from": self.style_from} if self.style_from else {}
         arguments |= (
             {"picture": self.picture, "picture_moods": [float(x) for x in made["picture"]]}
@@ -254,6 +255,7 @@ LOOK = "thunder_look"  # likewise: the eyes' target and their original movement
 MOUTH = "mouth_of"  # of a mix: provenance of the take whose mouth it has
 CAPTURED = "captured"  # of a captured take: the name of its file
 SCORED_BY = "scored_by"  # of a take scored later than made: fingerprint of the weights that did
+OF_SCORE = ("parts", "findings")  # of a take with a score, as `LipSyncScore.to_record`
 SCORED_KEYS = "scored_keys"  # likewise: checksum of the keys that were scored
 _ROTATIONS = ("jaw", "head", "eyes")
 
@@ -548,7 +550,7 @@ class Grade:
 
 def scored(answer: Mapping) -> dict:
     """What the provenance of an animation says of the engine's answer to “score”."""
-    return {name: answer[name] for name in ("parts", "findings")} | {SCORED_BY: answer["weights"]}
+    return {name: answer[name] for name in OF_SCORE} | {SCORED_BY: answer["weights"]}
 
 
 def move_findings(answer: dict, seconds: float) -> dict:

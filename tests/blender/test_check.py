@@ -10,18 +10,19 @@ import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+import bpy
 import numpy as np
 import pytest
 from commit_stage import curves_of
 from performances import reopen
-from running_engine import committed, connection, stop_engine  # noqa: F401
+from running_engine import committed, connection, speak, stop_engine  # noqa: F401
 from thunder.cli import check
 from thunder.scene.animation import fcurves, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.review import checking
-from thunder.scene.takes import take_list
-from thunder.thunder_core import progress
+from thunder.scene.takes import provenance, take_list
+from thunder.thunder_core import grades, progress
 from thunder.thunder_core.animation import keyframes
 from thunder.thunder_core.errors import BadRequest
 from thunder.thunder_core.face.lips import bundled_lips
@@ -194,6 +195,35 @@ def test_a_head_without_an_action_says_what_to_do(blender):
 def test_what_has_no_fix_says_what_to_do(kind, whole):
     assert ":" in checking.why_not(Finding(kind, 0, 1, 1.0, 1.0, whole=whole))
     assert checking.why_not(Finding(SHIFTED, 0, 1, 0.2, 1.0)) == ""
+
+
+# ---- a take's verdict in the list
+
+
+def verdict_and_list(scene, entry):
+    """What the list of takes says of the shown take, and what Check lists: name, frames."""
+    assert bpy.ops.thunder.check() == {"FINISHED"}
+    grade, rows = provenance.grade_of(entry), list(scene.thunder_check.findings)
+    found = [Finding(**json.loads(row.values)) for row in rows]
+    assert grade.reason.startswith(rows[0].sentence[:12] if rows else "")
+    return (grade.name, grade.spans), (
+        grades.grade(found), tuple((row.first, row.last) for row in rows),
+    )  # fmt: skip
+
+
+def test_a_takes_verdict_is_that_of_what_check_lists_for_its_keys(blender, stage, connection):  # noqa: F811
+    """As sampled, with a lip that stays open, and moved as a whole; at 24 frames a second and with a
+    voice that begins elsewhere."""
+    scene, rig = stage
+    scene.thunder.count, scene.thunder.seed = 6, 11
+    speak(scene, start=31)
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    for place in range(len(scene.thunder.takes)):
+        blender.ops.thunder.select_take(index=place)
+        entry = scene.thunder.takes[place]
+        said, listed = verdict_and_list(scene, entry)
+        print(said, listed)
+        assert said == listed
 
 
 ROOT = Path(__file__).resolve().parents[2]
