@@ -16,6 +16,7 @@ from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import temporary_arrays
 from ...thunder_core.errors import attempt, BadRequest, ThunderError
 from ...thunder_core.face import displacement, mapping
+from ...thunder_core.findings import Finding
 from ...thunder_core.request import DIRECTION, direction_arguments, PutArray, SYSTEMS
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, fcurves, keying
@@ -408,6 +409,15 @@ def _keeps_score(scene, entry) -> bool:
     return not provenance.is_edited(entry) and all(
         other.action != entry.action for other, _ in fingerprint.stale_takes(scene)
     )
+
+
+def known_findings(scene, entry) -> list[Finding] | None:
+    """What is found in a take, in seconds of its clock, if it plays as it was scored, by the
+    weights in use; else None."""
+    if not _keeps_score(scene, entry) or provenance.has_old_score(entry):
+        return None
+    found = grades.findings_of(keying.record_of(entry.action))
+    return None if found is None else list(found)
 
 
 def _store(uid: int, answer: dict, per_frame: np.ndarray, **first: float) -> None:

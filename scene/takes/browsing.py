@@ -112,7 +112,7 @@ def describe(entry) -> str:
         lines.append(entry.bl_rna.properties["role"].enum_items[entry.role].description)
     elif math.isfinite(entry.score):
         grade = provenance.grade_of(entry)
-        said = f"{grade.text.capitalize()}\n" if grade is not None else ""
+        said = f"{grade.text}\n" if grade is not None else ""
         whole = ", of the whole line that it was cut from: Listen scores this part"
         old = ", by other weights than those in use or an earlier version: Score Again"
         lines.append(

@@ -545,7 +545,7 @@ class Grade:
     @property
     def text(self) -> str:
         """As it is shown."""
-        return f"{self.name}: {self.reason}" if self.reason else self.name
+        return self.name.capitalize() + (f": {self.reason}" if self.reason else "")
 
 
 def scored(answer: Mapping) -> dict:

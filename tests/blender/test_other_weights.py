@@ -86,6 +86,27 @@ def test_a_score_of_other_weights_is_greyed_and_comes_behind_those_in_use(scene)
 
 
 @pytest.mark.one_blender
+def test_a_take_of_an_earlier_version_has_points_until_it_is_scored_again(scene, blender, tmp_path):
+    """By the same weights, of one's own for example: what is found in it was not kept then."""
+    for entry in scene.thunder.takes:
+        about = record(entry)
+        del about["parts"], about["findings"]
+        entry.action[keying.PROPERTY] = about | {"heard": 44.0}
+    scene = reopen(blender, tmp_path)
+    entry = of_seed(2)
+    assert provenance.grade_of(entry) is None and provenance.parts_of(entry) == {}
+    assert greyed(entry) == ["90"] and offered() and order() == [2, 1, 3]
+    assert "\nLip-Sync 90 of 100, by other weights than those in use or an" in entry.tooltip
+    assert bpy.ops.thunder.score_again() == {"FINISHED"}
+    entry = of_seed(2)
+    assert not greyed(entry) and not offered() and provenance.grade_of(entry).name == "check"
+    assert entry.tooltip.splitlines()[1:3] == [
+        "Check: Lips do not meet on m: 4.0 mm apart",
+        f"Lip-Sync {take_list.points(entry.score)} of 100",
+    ]
+
+
+@pytest.mark.one_blender
 def test_a_take_that_has_no_score_is_not_greyed(scene):
     entries = make_earlier(1, 2)
     entries[0].score, entries[1].role = float("nan"), "LISTENS"

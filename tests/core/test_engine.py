@@ -215,7 +215,7 @@ def test_the_mouth_rests_when_nobody_speaks(engine, sound):
         assert take.opening.mean() < 0.5
 
 
-def test_drift_shows_where_the_lips_are_wrong(engine, sample, takes):
+def test_points_of_frames_show_where_the_lips_are_wrong(engine, sample, takes):
     motion = takes[0].motion
     expression, jaw = motion.expression.copy(), motion.jaw.copy()
     third = motion.frames // 3
