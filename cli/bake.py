@@ -7,8 +7,9 @@ Writes into the folder `--out`: the scene with sound, head and takes (NAME.blend
 --npz the arrays of each take in rank order, whatever else --outputs names, and thunder-files.json,
 which lists these files. A file that no earlier bake wrote, or that has changed since, is replaced
 only with --force, which keeps a copy (shot.blend as shot.blend1). Input files are never replaced.
-Ends with code 0, or with 1 (2 for a wrong option) and one sentence on stderr. `--jobs` bakes many:
-see batch.py.
+Ends with code 0, or with 1 (2 for a wrong option) and one sentence on stderr; with 1 also where all
+is written, but the head's lips do not follow (“unseen” in the report). `--jobs` bakes many: see
+batch.py.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from typing import Any
 import bpy
 
 from ..scene.engine import connection
-from ..scene.heads import head
+from ..scene.heads import family, head, head_state
 from ..scene.host import compat, jobs
 from ..scene.takes import dialogue, generation, picture, take_list, transcript, turns
 from ..scene.takes.commit import committing
@@ -75,6 +76,12 @@ _VOICES: dict[str, dict[str, Any]] = {  # one of which is given
         "metavar": "PATH",
         "help": "bake many: a job file (.toml), a folder of sound files, or the dialogue of a "
         ".blend",
+    },
+    "picks": {
+        "type": file_path,
+        "metavar": "FILE",
+        "help": "commit the takes that were picked on batch.html, the page in --out, and saved as "
+        "this file",
     },
 }
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -146,6 +153,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "blend": {"type": file_path, "help": "file to bake in, where none is open"},
     "head": {"type": utf8, "help": "object to animate (default: the scene's head, or a new one)"},
+    "new-head": {
+        "action": "store_true",
+        "help": "add a head of Thunder's also beside a character whose names are not known",
+    },
     "start": {
         "type": _type("start"),
         "help": "scene frame of the sound's first sample (the scene's first)",
@@ -325,7 +336,11 @@ def bake(
     used = list(bpy.utils.blend_paths(absolute=True))
     wanted = products.Outputs(
         Path(bpy.data.filepath or sound or "").stem,
-        tuple(chosen.outputs or ["blend"]) + ("npz",) * chosen.npz,
+        (
+            *(chosen.outputs or ["blend"]),
+            *["npz"] * chosen.npz,
+            *["dailies"] * (made_from is not None),
+        ),
         chosen.takes,
         chosen.export_takes,
     )
@@ -339,7 +354,9 @@ def bake(
     if chosen.explain is not None:
         check_frame(scene, voice, chosen.explain)
     first_speaker = _mark_speakers(scene, chosen)
-    rig = choose_head(scene, first_speaker if chosen.head is None else chosen.head, chosen.strip)
+    rig = choose_head(
+        scene, first_speaker if chosen.head is None else chosen.head, chosen.strip, chosen.new_head
+    )
     head.check_animatable(rig)
     warnings += warn(chosen.command, rig.warning)
     client = client_of(chosen)
@@ -385,10 +402,13 @@ def bake(
         **_report_picture(chosen.picture, performances[0].provenance),
         **({"transcript": words} if words else {}),
         "blend": f"{wanted.name}.blend" if "blend" in wanted.outputs else None,
+        "head": rig.owner.name,
         "warnings": warnings,
         **({"explained": {"frame": chosen.explain, "lines": explained}} if explained else {}),
-        **_commit(scene, rig, entries[0], chosen.commit, tell),
+        **_commit(scene, rig, entries[0], chosen.commit, tell, warnings),
     }
+    if fault := head_state.fault(rig.owner):
+        report["unseen"] = fault
     if made_from is not None:
         report["made_from"] = made_from(used, hashes_of_used | hashes)
     with out:
@@ -483,13 +503,19 @@ def _mark_speakers(scene, chosen: argparse.Namespace) -> str | None:
     return listed[0][0] if listed else None
 
 
-def _commit(scene, rig, entry, on: str | None, tell: Callable[[jobs.Step], None]) -> dict:
-    """Commit a take on ones, twos or threes; the report's entry on it, empty for None."""
+def _commit(
+    scene, rig, entry, on: str | None, tell: Callable[[jobs.Step], None], warnings: list[str]
+) -> dict:
+    """Commit a take on ones, twos or threes; the report's entry on it, empty for None. A warning of
+    its lips is added to the others."""
     if on is None:
         return {}
     scene.thunder.commit.step = on.upper()
     steps = committing.commit(rig, entry, entry.voice, committing.choice_of(scene, entry))
-    return {"committed": list(jobs.run_through("Committing", steps, tell).actions)}
+    report = jobs.run_through("Committing", steps, tell)
+    if report.wrong and report.wrong not in warnings:
+        warnings += warn("bake.py", report.wrong)
+    return {"committed": list(report.actions)}
 
 
 def hashes_of(paths: Iterable[str]) -> dict[str, str]:
@@ -656,8 +682,9 @@ def choose_voice(
         speaking = strip.by_name(scene, name)
         if speaking is None or speaking.type != "SOUND":
             raise BadSound(
-                f"There is no sound strip “{name}” in the scene “{scene.name}”: name another with "
-                f"--strip"
+                strip.say_elsewhere(scene, name)
+                or f"There is no sound strip “{name}” in the scene “{scene.name}”: name another "
+                f"with --strip"
             )
         voice = strip.voice_of(scene, speaking)
     if channel is not None:
@@ -676,9 +703,9 @@ def check_frame(scene, voice: strip.Voice, frame: int) -> None:
         generation.motion_frame(name, voice.clock, frames, first, last, frame)
 
 
-def choose_head(scene, name: str | None, speaks: str | None = None):
+def choose_head(scene, name: str | None, speaks: str | None = None, new: bool = False):
     """The rig to animate: the named object's, the speaker of a strip, the scene's head, or a
-    new one if there is none.
+    new one if there is none. new: also beside a character whose names are not known.
 
     Raises BadHead, also for a strip without a speaker in a scene of several heads: its takes would
     be on the wrong one.
@@ -700,6 +727,12 @@ def choose_head(scene, name: str | None, speaks: str | None = None):
             )
         scene.thunder.head = chosen
     elif scene.thunder.head is None and not head.in_scene(scene):
+        unknown = None if new else family.find_unknown(scene)
+        if unknown is not None:
+            raise BadHead(
+                f"“{unknown.name}” looks like a character, but none of its names is known: map it "
+                f"in Thunder Character and save the file, or use --new-head for a head of Thunder's"
+            )
         scene.thunder.head = head.build(scene.collection, bpy.context.view_layer).mesh
     return head.find(scene, bpy.context.object)
 

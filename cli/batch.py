@@ -38,10 +38,9 @@ from ..thunder_core.batch import baker as baker_process, job_file, manifest
 from ..thunder_core.batch.settings import DEFAULTS, make_absolute, SETTINGS, VOICES
 from ..thunder_core.engine_python import find_engine_python, ROOT
 from ..thunder_core.errors import BadRequest, ThunderError
-from . import bake, check, checks, collect
-from .script import quiet, run, say, script_arguments, takes_in_words
+from . import bake, check, checks, collect, picks
+from .script import quiet, run, say, script_arguments, SOME_FAILED, takes_in_words
 
-SOME_FAILED = 3  # exit code
 PACE = 10.0  # interval of reports, s
 FAILED_BEFORE = "failed in the last run"
 
@@ -58,9 +57,14 @@ def main() -> None:
 
 
 def start(chosen: argparse.Namespace) -> int | dict:
-    """Bake once or many times, as the options say; returns the exit code, or the report of one
-    bake. Raises ThunderError."""
-    return bake_all(chosen) if chosen.jobs else bake.bake(chosen)
+    """Bake once or many times, or commit what was picked, as the options say; returns the exit
+    code, or the report of one bake. Raises ThunderError."""
+    if chosen.picks:
+        return picks.commit_picks(chosen)
+    if chosen.jobs:
+        return bake_all(chosen)
+    report = bake.bake(chosen)
+    return 1 if "unseen" in report else report
 
 
 def bake_all(chosen: argparse.Namespace) -> int:
@@ -215,6 +219,7 @@ class Run:
         self.states: dict[str, str] = {}
         self.notes: defaultdict[str, dict] = defaultdict(dict)
         self.scenes: list[dict] = []  # with the takes of several jobs: rows of the report
+        self.unseen = False  # whether lips do not follow in any job
         self.warned: set[str] = set()  # beginnings of warnings that were printed
         self.progress = baker_process.RunProgress(0, say)
         self.reported = time.monotonic()
@@ -302,7 +307,7 @@ class Run:
         ]
         return options + [
             f"--{name}"
-            for name in ("force", "allow-newer")
+            for name in ("force", "allow-newer", "new-head")
             if getattr(self.chosen, name.replace("-", "_"))
         ]
 
@@ -351,6 +356,7 @@ class Run:
         )
         took = baker_process.duration(self.progress.end(name, True))
         self._say(name, f"{takes_in_words(len(takes))} in {took}{best}{_on(event)}")
+        self.unseen |= "unseen" in event["report"]
         for warning in event["report"].get("warnings", ()):
             kind = warning.partition(": ")[0]
             if kind not in self.warned:  # of a season's jobs many have the same one
@@ -417,7 +423,9 @@ class Run:
             if self.chosen.only
             else f"{self.counts()}; see {os.path.join(self.out, manifest.HTML_NAME)}"
         )
-        is_whole = not self.unwritten and not any("sentence" in row for row in self.scenes)
+        is_whole = not (
+            self.unwritten or self.unseen or any("sentence" in row for row in self.scenes)
+        )
         return (
             0
             if is_whole and not {manifest.FAILED, manifest.NOT_BAKED} & set(self.states.values())

@@ -42,7 +42,7 @@ def not_replaceable(task: Task) -> str:
     outputs = settings.get("outputs", ())
     takes, best = (int(str(settings.get(key, 1))) for key in ("takes", "export-takes"))
     wanted = products.Outputs(
-        Path(named).stem, tuple(outputs) if isinstance(outputs, list) else (), takes, best
+        Path(named).stem, (*(outputs if isinstance(outputs, list) else ()), "dailies"), takes, best
     )
     inputs = [str(settings[key]) for key in path_names(settings)]
     return attempt(

@@ -77,7 +77,7 @@ def _add(scene, job: Job, out: str):
     report) of each, best first."""
     speaking, path = str(job.settings["strip"]), manifest.blend_of_job(out, job)
     given = job.settings.get("head")
-    rig = bake.choose_head(scene, None if given is None else str(given), speaking)
+    rig = bake.choose_head(scene, None if given is None else str(given), speaking, new=True)
     rows = {
         row["action"]: row
         for row in manifest.read_report(os.path.join(out, job.name)).get("takes", ())

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writes the outputs of a bake: the scene, a library of actions, arrays, curves, files for other
-programs, film, contact sheet."""
+programs, film, contact sheet, what the page of many bakes shows."""
 
+import base64
 import contextlib
 import hashlib
+import json
+import os
+import tempfile
+import wave
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import bpy
@@ -15,14 +20,18 @@ from ..scene.animation import display
 from ..scene.heads import head
 from ..scene.host import compat, jobs
 from ..scene.media import contact_sheet, export, studio
-from ..scene.voice import strip, voice_cache
-from ..thunder_core import files
+from ..scene.voice import mixdown, strip, voice_cache
+from ..thunder_core import channels, files, grades
 from ..thunder_core.animation import motion_file
-from ..thunder_core.batch.settings import file_of_take, OUTPUTS
+from ..thunder_core.batch.settings import CURVES, file_of_take, OUTPUTS, SOUND
+from ..thunder_core.errors import BadSound
+from ..thunder_core.progress import result
+from ..thunder_core.types import FPS
 from .script import quiet
 
-THUMBNAIL_PIXELS, THUMBNAIL_QUALITY = 720, 80  # width; of JPEG
 FILM_PIXELS = 480
+SOUND_RATE = 22050  # of the page's sound at least, where the voice has as much
+CURVE_MM = 0.25  # a step of the page's curves (thunder_core/batch/dailies.js)
 PartDone = Callable[[float], None]  # gets how much of a step is done, 0 … 1
 
 
@@ -50,7 +59,7 @@ class Outputs:
     def share_of_takes(self) -> float:
         """About how much of the time the takes need; the rest is for files that are made of the
         saved scene."""
-        return 0.95 if {"blend", "npz"}.issuperset(self.outputs) else 0.5
+        return 0.95 if {"blend", "npz", "dailies"}.issuperset(self.outputs) else 0.5
 
     def of_takes(self, output: str) -> list[str]:
         """File names of an output with a file per take, best take first; empty if not requested."""
@@ -122,6 +131,8 @@ class _Step(NamedTuple):
 
 
 def _steps(out: files.Transaction, baked: BakedTakes, wanted: Outputs) -> Iterator[_Step]:
+    if "dailies" in wanted.outputs:
+        yield _Step("Writing the sound", 1, lambda _: write_dailies(out, baked))
     if "actions" in wanted.outputs:
         yield _Step(
             "Writing the actions",
@@ -159,6 +170,69 @@ def write_npz(path: str, take) -> None:
         take.score,
         take.seed,
     )
+
+
+def write_dailies(out: files.Transaction, baked: BakedTakes) -> None:
+    """Write what the page of many bakes shows of this one: the voice as a small WAV, its peaks, and
+    of each take the curves of the mouth and its grade. Without a sound where nobody speaks or it
+    cannot be read: the page then says so."""
+    takes, peaks = baked.performances, np.zeros((1, 2))
+    if baked.report["audio"] is not None:
+        with contextlib.suppress(BadSound):
+            peaks = write_sound(out, baked)
+    content = {
+        "seconds": len(takes[0].opening) / FPS,
+        "peaks": _steps_of(np.abs(peaks).max(axis=1), 1 / 255),
+        "takes": [
+            {"opening": _steps_of(take.opening, CURVE_MM), "width": _steps_of(take.width, CURVE_MM)}
+            | grade_of(take)
+            for take in takes
+        ],
+    }
+    out.write(CURVES, json.dumps(content))
+
+
+def write_sound(out: files.Transaction, baked: BakedTakes) -> np.ndarray:
+    """Write the voice of a bake as a mono WAV of 16 bits; returns its peaks as `voice_cache` has
+    them. Raises BadSound, and then nothing is written."""
+    voice, peaks = baked.voice, []
+    with tempfile.TemporaryDirectory(dir=bpy.app.tempdir, ignore_cleanup_errors=True) as folder:
+        plan = mixdown.plan_of_voice(baked.scene, voice)
+        if plan is None:
+            mixed = os.path.join(folder, "mixed.wav")
+            result(mixdown.mix_down(voice, mixed))
+            plan = mixdown.plan_of_file(voice.name, mixed, None)
+        heard = channels.read_channel(baked.report["channel"])
+        plan = replace(plan, channel=heard or channels.MIX)
+        with (
+            plan.open(folder if plan.seconds else "") as source,
+            wave.open(out.part(SOUND), "wb") as file,
+        ):
+            every = max(1, source.rate // SOUND_RATE)
+            file.setparams((1, 2, source.rate // every, 0, "NONE", ""))
+            for block in plan.blocks(source):
+                peaks.append(voice_cache.peaks_of(block, source.rate))
+                samples = block[: len(block) // every * every].reshape(-1, every).mean(axis=1)
+                file.writeframes((samples.clip(-1.0, 1.0) * 32767).astype("<i2").tobytes())
+    return np.concatenate(peaks)
+
+
+def grade_of(take) -> dict:
+    """What the page says of a take's lip-sync: grade, reason, and where something is found, in
+    seconds; empty where it was not measured."""
+    found = grades.findings_of(take.provenance)
+    if found is None:
+        return {}
+    return {
+        "grade": grades.grade(found),
+        "reason": found[0].sentence(FPS, f"at {found[0].start:.1f} s") if found else "",
+        "drifts": [[round(each.start, 2), round(each.end, 2)] for each in found],
+    }
+
+
+def _steps_of(values: np.ndarray, step: float) -> str:
+    """Values [n] as bytes of so many steps, 0 to 255, in base 64."""
+    return base64.b64encode(np.clip(np.rint(values / step), 0, 255).astype(np.uint8)).decode()
 
 
 def save_blend(path: str) -> None:
@@ -236,15 +310,10 @@ def _export(out: files.Transaction, baked: BakedTakes, output: str, rank: int, f
 
 
 def _draw_sheet(out: files.Transaction, baked: BakedTakes, done: PartDone) -> None:
-    """Draw the contact sheet of all takes, and a small one for the report of many bakes."""
-    sheet, thumbnail = OUTPUTS["sheet"].names
-    image = draw_sheet(out.part(sheet), baked.scene, baked.rig, baked.voice, baked.entries, done)
-    width, height = image.size
-    if width > THUMBNAIL_PIXELS:
-        image.scale(THUMBNAIL_PIXELS, max(1, round(height * THUMBNAIL_PIXELS / width)))
-    image.file_format = "JPEG"
-    image.save(filepath=out.part(thumbnail), quality=THUMBNAIL_QUALITY)
-    baked.report.update(sheet=sheet, thumbnail=thumbnail)
+    """Draw the contact sheet of all takes."""
+    (sheet,) = OUTPUTS["sheet"].names
+    draw_sheet(out.part(sheet), baked.scene, baked.rig, baked.voice, baked.entries, done)
+    baked.report["sheet"] = sheet
 
 
 def draw_sheet(

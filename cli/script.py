@@ -24,6 +24,7 @@ from ..thunder_core.private_folder import remove_blender_session
 
 PACKAGE = __package__.removesuffix(".cli")
 STANDALONE = "thunder"  # package name when a command, not Blender, loads the add-on
+SOME_FAILED = 3  # exit code of a command that does many things
 LONGEST_ERROR = 300  # letters of an error about an option
 AGAIN = 0.1  # seconds after which a stop that Blender dropped is tried again
 # seconds after Ctrl-C or SIGTERM in which a second one is ignored: the engine stops, files are

@@ -9,7 +9,7 @@ from dataclasses import replace
 import bpy
 
 from ..scene.engine import connection
-from ..scene.heads import head
+from ..scene.heads import head, head_state
 from ..scene.host import compat, jobs
 from ..scene.review import listening
 from ..scene.takes import (
@@ -22,6 +22,7 @@ from ..scene.takes import (
     voice_fit,
     word_places,
 )
+from ..scene.takes.commit import following
 from ..scene.takes.direction import asking, sliders
 from ..scene.takes.provenance import is_sampled, role_of, Sampling, unused_seed, weights_of
 from ..scene.voice import fingerprint, strip
@@ -99,7 +100,7 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         )
         what = "Generated a take" if self.asked == 1 else f"Best of {self.asked} takes"
         self.report({"INFO"}, f"{what}: {name}Lip-Sync {take_list.points(best.score)}")
-        self.warn([self.warning])
+        self.warn([self.warning, head_state.fault(head.find(context.scene, context.object).owner)])
         if best.provenance.get("unclear"):
             transcript.ensure(context.scene, self.voice)  # the panel has the field for it
         if self.again:
@@ -113,17 +114,20 @@ _RESYNCED = {
     "CHANGED": "regenerated",
     "OTHER_WEIGHTS": "regenerated with other weights than before",
     "PIECE": "added for pieces of a cut strip",
+    "LINE": "of your committed lines moved along",
 }
 
 
 class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
     """Update takes to match their voice: move or trim keys, and generate what is new. Edited takes
-    are kept"""
+    are kept. Committed lines move along with your keys on their frames"""
 
     bl_label = "Re-sync"
     obstacles = (
         lambda context: (
-            "" if fingerprint.stale_takes(context.scene) else "No voice of a take has changed"
+            ""
+            if fingerprint.stale_takes(context.scene) or following.stale_lines(context.scene)
+            else "No voice of a take has changed"
         ),
     )
 
@@ -131,11 +135,13 @@ class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
 
     def begin(self, context):
         client = connection.start_client() if voice_fit.needs_engine(context.scene) else None
-        self.kinds = []
-        return "Re-syncing takes", voice_fit.resync(client, context.scene, self.kinds)
+        self.kinds, self.left = [], []
+        return "Re-syncing takes", voice_fit.resync(client, context.scene, self.kinds, self.left)
 
-    def outcome(self, value):
-        return f"Re-synced takes: {self.changed_so_far}"
+    def finish(self, context, value):
+        listening.follow(strip.scene_of_strips(context))
+        self.report({"INFO"}, f"Re-synced takes: {self.changed_so_far or 'nothing was moved'}")
+        self.warn(self.left)
 
     @property
     def changed_so_far(self) -> str:
@@ -162,6 +168,14 @@ def _speakers(self, context):
     return [*_heads_of_scene(self, context), _NO_SPEAKER]
 
 
+@keep_alive
+def _listeners(self, context):
+    speaker = dialogue.speaker_of(context.scene, self.strip) if context is not None else None
+    return [
+        item for item in _heads_of_scene(self, context) if item[0] != getattr(speaker, "name", "")
+    ]
+
+
 class _OnStrip(InstantWork):
     strip: bpy.props.StringProperty(
         name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip"
@@ -181,7 +195,10 @@ class THUNDER_OT_cast_strip(_OnStrip, bpy.types.Operator):
         speaker = (
             None if self.speaker == _NO_SPEAKER[0] else context.scene.objects.get(self.speaker)
         )
+        chosen = dialogue.chosen_strip(context)
         dialogue.cast(context.scene, self.strip, speaker)
+        if chosen and (chosen == self.strip or dialogue.chosen_strip(context) != chosen):
+            dialogue.select(context, chosen)
 
 
 class THUNDER_OT_go_to_strip(_OnStrip, bpy.types.Operator):
@@ -200,7 +217,7 @@ class THUNDER_OT_listen_to_strip(_OnStrip, bpy.types.Operator):
     bl_label = "Listener"
 
     listener: bpy.props.EnumProperty(
-        name="Listener", items=_heads_of_scene, description="Head that listens to the strip"
+        name="Listener", items=_listeners, description="Head that listens to the strip"
     )
 
     def act(self, context):

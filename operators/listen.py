@@ -37,6 +37,7 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
     """Generate speech from the current animation, edited keys included, and add it to the
     sequencer"""
 
+    bl_label = "Hear the Lips"
     obstacles = (why_no_audio,)
 
     def begin(self, context):
@@ -75,7 +76,7 @@ class THUNDER_OT_original(InstantWork, bpy.types.Operator):
         lambda context: (
             ""
             if listening.listening_strip(context)[1]
-            else "There is no generated speech yet: press Listen first"
+            else "There is no generated speech yet: press Hear the Lips first"
         ),
     )
 

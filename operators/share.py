@@ -138,8 +138,7 @@ def _open(context, image) -> None:
 
 
 class THUNDER_OT_light_scene(InstantWork, bpy.types.Operator):
-    """Set up a camera that frames the chosen head, else all heads, three lights and a backdrop, or
-    fit them again"""
+    """Set up a camera that frames all heads, three lights and a backdrop, or fit them again"""
 
     bl_label = "Light the Scene"
     obstacles = (
@@ -152,12 +151,8 @@ class THUNDER_OT_light_scene(InstantWork, bpy.types.Operator):
     def act(self, context):
         scene = context.scene
         context.view_layer.update()
-        rigs = (
-            [head.resolve(obj) for obj in head.in_scene(scene)]
-            if scene.thunder.head is None
-            else [chosen_head(context)]
-        )
-        studio.set_up(scene, rigs)
+        rigs = [attempt(head.resolve, obj)[0] for obj in head.in_scene(scene)]
+        studio.set_up(scene, [*filter(None, rigs)] or [chosen_head(context)])
         if context.area is not None and context.area.type == "VIEW_3D":
             context.space_data.region_3d.view_perspective = "CAMERA"
 
@@ -188,7 +183,7 @@ class THUNDER_OT_remove_stage(InstantWork, bpy.types.Operator):
 
 class THUNDER_OT_playblast(FileWork, bpy.types.Operator):
     """Film the scene's frames with their sound, through the stage's camera or the scene's, into a
-    video next to the .blend"""
+    video next to the .blend. A slate says line, take and frame"""
 
     bl_options = set()  # nothing in the file changes: there is nothing to undo
 
@@ -361,6 +356,8 @@ class THUNDER_OT_export_performance(ExportHelper, ChoosesFile, InstantWork, bpy.
         if not self.filepath:
             folder = os.path.dirname(bpy.data.filepath) or os.path.expanduser("~")
             self.filepath = os.path.join(folder, _file_name(context) + self.filename_ext)
+        if take_list.on_head(context.scene, chosen_head(context).mesh) is None:
+            self.frames = "VOICE" if self.frames == "TAKE" else self.frames
         return super().invoke(context, event)
 
     def draw(self, context):

@@ -2,6 +2,8 @@
 """What is done with the shown take: mix it with others, keep parts and regenerate the rest, shape
 it, commit it; or commit one take of every line of the dialogue."""
 
+from dataclasses import replace
+
 import bpy
 
 from ..scene.engine import connection
@@ -14,6 +16,7 @@ from ..scene.takes.direction.live import is_dragging_keys
 from ..scene.takes.provenance import weights_of
 from ..scene.takes.shape import applying
 from ..thunder_core.errors import BadRequest
+from ..thunder_core.progress import map_progress
 from .base import (
     InstantWork,
     keep_alive,
@@ -274,13 +277,27 @@ class THUNDER_OT_commit_take(SlicedWork, bpy.types.Operator):
 
     bl_label = "Commit"
     obstacles = (why_none_shown,)
+    done = None
 
     def begin(self, context):
         entry, rig = shown_take_and_rig(context)
         head.check_animatable(rig)
-        return "Committing", committing.commit(
-            rig, entry, entry.voice, committing.choice_of(context.scene, entry)
+        choice = committing.choice_of(context.scene, entry)
+        steps = committing.commit(rig, entry, entry.voice, choice)
+        return "Committing", steps if choice.keys != "BLOCKING" else self.score(
+            steps, context.scene, rig, entry
         )
+
+    def score(self, steps, scene, rig, entry):
+        """Steps that commit a take, then find how many points that costs; return the report."""
+        self.done = yield from map_progress(
+            steps, lambda step: replace(step, fraction=0.8 * step.fraction)
+        )
+        return replace(self.done, lost=(yield from live_score.points_lost(scene, rig, entry)))
+
+    @property
+    def changed_so_far(self):
+        return self.done.sentence if self.done is not None else ""
 
     def finish(self, context, report):
         self.report({"INFO"}, report.sentence)

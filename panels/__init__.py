@@ -14,10 +14,12 @@ def modules() -> tuple:
         preferences,
         shown_take,
         sidebar,
+        tab,
         takes,
     )
 
     return (
+        tab,
         preferences,
         sidebar,
         direction,

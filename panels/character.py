@@ -5,7 +5,8 @@ identity of a FLAME head."""
 import bpy
 
 from ..scene.engine import connection
-from ..scene.heads import build, character, family, flame, head, mapping_table, rna_paths
+from ..scene.heads import build, character, detection, family, flame, head, mapping_table, rna_paths
+from ..scene.takes import word_places
 from ..thunder_core.errors import attempt, ThunderError
 from ..thunder_core.face import conventions
 from .tab import buttons, offer_editable, props, tune, wrapped_label
@@ -122,6 +123,7 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
         try:
             resolved = character.resolve(obj)
             self._objects(layout, resolved)
+            self._reach(layout, context, obj, plan)
             self._losses(layout, context, resolved)
             if character.is_mirrored(resolved):
                 wrapped_label(layout, "Left and right appear to be swapped", context, icon="ERROR")
@@ -145,6 +147,19 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
             if obj.type == "MESH" and obj.data.shape_keys in resolved.bound.targets
         ]
         layout.label(text=", ".join(keys + names), icon="OUTLINER_OB_GROUP_INSTANCE")
+
+    def _reach(self, layout, context, obj, plan):
+        """The mouths that the character can make, as they were measured."""
+        seen = detection.reach_of(obj, plan)
+        row = layout.row(align=True)
+        for name, icon in zip(seen.shown, word_places.icons_of_reach(seen)):
+            column = tune(row.column(align=True), alert=name in seen.faults, alignment="CENTER")
+            column.template_icon(icon, scale=1.7)
+            column.label(text=name.title())
+        for sentence in seen.faults.values():
+            wrapped_label(layout, sentence, context, icon="ERROR")
+        for reason in detection.unused_of(obj):
+            wrapped_label(layout, f"Not used: {reason}", context, icon="ERROR")
 
     def _losses(self, layout, context, resolved):
         lost = conventions.missing(

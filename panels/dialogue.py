@@ -83,7 +83,7 @@ class THUNDER_MT_dialogue(bpy.types.Menu):
         chosen = dialogue.chosen_strip(context)
         if chosen and len(head.in_scene(context.scene)) > 1:
             self.layout.operator_menu_enum(
-                "thunder.listen_to_strip", "listener", text=f"Listen to “{chosen}”"
+                "thunder.listen_to_strip", "listener", text=f"Who Listens to “{chosen}”"
             ).strip = chosen
         self.layout.operator(
             "thunder.commit_all", text="Commit Again", icon="CHECKMARK"

@@ -62,7 +62,7 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
 
     def _style(self, layout, context, direction):
         row = layout.row(align=True)
-        row.menu("THUNDER_MT_directions")
+        tune(row.row(align=True), ui_units_x=5).menu("THUNDER_MT_directions")
         row.prop(direction, "mood", text="")
         row.prop(context.scene.thunder, "live_direction", text="", icon="REC")
         row.operator("thunder.reset_direction", text="", icon="LOOP_BACK")
@@ -81,7 +81,7 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
         column = layout.column(align=True)
         row = column.row(align=True)
         row.prop(direction, "look_at", text="", icon="HIDE_OFF")
-        row.popover("THUNDER_PT_fine_direction")
+        row.popover("THUNDER_PT_fine_direction", text="", icon="OPTIONS")
         if direction.look_at == "OBJECT":
             column.prop(direction, "look_object", text="")
         if direction.look_at != "NONE":

@@ -8,25 +8,31 @@ import bpy
 from ..scene.heads import head
 from ..scene.host.jobs import registration
 from ..scene.review import checking, listening, live_score
-from ..scene.takes import mix, take_list, word_places
+from ..scene.takes import mix, take_list, transcript, word_places
 from ..scene.takes.transcript import LABELS, WORD_KINDS
 from ..scene.voice import strip
 from ..thunder_core.errors import attempt
 from ..thunder_core.spoken import CLEAR
+from .shown_take import draw_mouth_sliders
 from .tab import grey, Tab, tune, wrapped_label
 
 _ROWS = 4  # of the list, at least
 MOST_TAKES, MOST_SOUNDS = 8, 8  # that are shown of a word
-TILE = 0.8  # width of an icon without the gap around it, in buttons
+MOUTH = 1.4  # size of a picture of a mouth and the gap around it, in buttons of 20 pixels
 
 
 class THUNDER_PT_words(Tab, bpy.types.Panel):
     bl_label = "Words"
-    bl_options = {"DEFAULT_CLOSED"}
+    parts = ("WORDS",)
 
     @classmethod
     def poll(cls, context):
-        return strip.current(context) is not None
+        voice = strip.current(context)
+        there = voice is not None and (
+            bool(context.scene.thunder.takes)
+            or transcript.of(context.scene, voice.name) is not None
+        )
+        return there and super().poll(context)
 
     def draw(self, context):
         layout = self.layout
@@ -86,23 +92,22 @@ class THUNDER_PT_words(Tab, bpy.types.Panel):
         for other in mix.candidates(context)[:MOST_TAKES]:
             icons = word_places.icons(other, place)
             row = column.row(align=True)
-            picture = tune(row.row(align=True), scale_x=TILE)
             for icon in icons:
-                picture.label(text="", icon_value=icon)
+                row.template_icon(icon, scale=MOUTH)
             row.operator(
                 "thunder.use_mouth", text=other.name, depress=other == entry
             ).take = other.action.name
 
 
 class THUNDER_PT_listen(Tab, bpy.types.Panel):
-    bl_label = "Listen"
+    bl_label = "Hear and Check"
+    parts = ("FINISH",)
 
     @classmethod
     def poll(cls, context):
         scene = context.scene
-        return head.is_any_in(scene) and (
-            bool(scene.thunder.takes) or live_score.is_animated(scene, context.object)
-        )
+        there = bool(scene.thunder.takes) or live_score.is_animated(scene, context.object)
+        return there and head.is_any_in(scene) and super().poll(context)
 
     def draw(self, context):
         layout, settings = self.layout, context.scene.thunder
@@ -117,6 +122,7 @@ class THUNDER_PT_listen(Tab, bpy.types.Panel):
             row.operator("thunder.original", text="Animation", depress=generated).to = "HEARD"
         self._score(layout, context)
         draw_check(layout, context)
+        draw_mouth_sliders(layout, context)
 
     def _score(self, layout, context):
         """One row: the score, and whether it is kept up to date."""

@@ -133,11 +133,12 @@ class THUNDER_PT_note(Popover, bpy.types.Panel):
 
 class THUNDER_PT_commit(Tab, bpy.types.Panel):
     bl_label = "Commit"
+    parts = ("TAKES", "FINISH")
 
     @classmethod
     def poll(cls, context):
         # while none is shown, the button is greyed with a reason
-        return bool(context.scene.thunder.takes)
+        return bool(context.scene.thunder.takes) and super().poll(context)
 
     def draw(self, context):
         layout, chosen = self.layout, context.scene.thunder.commit
@@ -148,7 +149,8 @@ class THUNDER_PT_commit(Tab, bpy.types.Panel):
         if take_list.shown_index(context.scene.thunder) < 0:
             wrapped_label(layout, take_list.why_none(context), context)
         column = layout.column(align=True)
-        column.prop(chosen, "to", text="")
+        row = column.split(factor=0.68, align=True)
+        props(row, chosen, "to", "step", text="")
         if chosen.to != "NEW":
             row = column.row(align=True)
             row.prop_enum(chosen, "how", "REPLACE")
@@ -156,10 +158,9 @@ class THUNDER_PT_commit(Tab, bpy.types.Panel):
             if chosen.to != "STRIP":
                 row.prop_enum(chosen, "how", "INSERT")
         row = column.row(align=True)
-        props(row, chosen, "keys", "step", "accuracy", text="")
+        props(row, chosen, "keys", "accuracy", text="")
         if chosen.accuracy == "CUSTOM":
             column.prop(chosen, "error", text="Max Lip Error (mm)")
-        draw_mouth_sliders(layout, context)
 
 
 class THUNDER_PT_commit_options(Popover, bpy.types.Panel):
@@ -173,7 +174,7 @@ class THUNDER_PT_commit_options(Popover, bpy.types.Panel):
         layout.label(text="Regions")
         grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
         props(grid, chosen, *committing.REGION_SETTINGS.values(), toggle=True)
-        tune(grid.row(align=True), active=chosen.keys == "POSES" and chosen.mouth).prop(
+        tune(grid.row(align=True), active=chosen.keys != "DENSE" and chosen.mouth).prop(
             chosen, "markers", toggle=True, icon="BOOKMARKS"
         )
 

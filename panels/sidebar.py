@@ -6,9 +6,10 @@ import bpy
 
 from ..operators.add import scene_of
 from ..scene.engine import connection, install
-from ..scene.heads import family, head
+from ..scene.heads import family, head, head_state
 from ..scene.host.jobs import registration, session
 from ..scene.takes import transcript
+from ..scene.takes.commit.following import stale_lines
 from ..scene.takes.dialogue import follow_soon
 from ..scene.voice import fingerprint, recording, strip
 from ..thunder_core.engine_python import packaged_pythons
@@ -20,7 +21,9 @@ from .tab import (
     buttons,
     grey,
     in_lines,
+    is_divided,
     offer_editable,
+    PARTS,
     progress_row,
     props,
     Tab,
@@ -40,6 +43,7 @@ def has_voice(context) -> bool:
 
 class THUNDER_PT_main(Tab, bpy.types.Panel):
     bl_label = "Thunder"
+    parts = tuple(name for name, *_ in PARTS)
 
     def draw_header_preset(self, context):
         self.layout.operator("thunder.report_problem", text="", icon="HELP", emboss=False)
@@ -50,6 +54,14 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         layout, below = self.layout.column(), self.layout.column()
         settings = context.scene.thunder
         follow_soon(context.scene)
+        if is_divided(context):
+            parts = tune(layout.row(align=True), scale_y=1.1, active=bool(settings.takes))
+            parts.prop(context.window_manager, "thunder_part", expand=True)
+            if context.window_manager.thunder_part != "DIRECT":
+                if session.job is not None:
+                    progress_row(layout, 1.2)
+                self._draw_stale(layout, context)
+                return
         ready = self._draw_voice(layout, below, context, settings)
         ready &= self._draw_head(layout, below, context, settings)
         layout.prop(settings, "count")
@@ -102,17 +114,17 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         return True
 
     def _draw_stale(self, layout, context):
-        """Changes of the voice since takes were made, and the Re-sync button."""
-        stale = fingerprint.stale_takes(context.scene)
-        if not stale or session.job is not None:
+        """Changes of voices since takes were made or lines committed, and the Re-sync button."""
+        if session.job is not None:
             return
-        wrapped_label(layout, stale[0][1].sentence, context, icon="FILE_REFRESH")
-        count = len(stale)
-        layout.operator(
-            "thunder.resync",
-            text=f"Re-sync {count} Take{'' if count == 1 else 's'}",
-            icon="FILE_REFRESH",
-        )
+        takes = [change for _, change in fingerprint.stale_takes(context.scene)]
+        lines = [change for *_, change in stale_lines(context.scene)]
+        if not takes and not lines:
+            return
+        wrapped_label(layout, (takes + lines)[0].sentence, context, icon="FILE_REFRESH")
+        counted = ((len(takes), "Take"), (len(lines), "Line"))
+        what = " and ".join(f"{n} {word}{'s' * (n > 1)}" for n, word in counted if n)
+        layout.operator("thunder.resync", text=f"Re-sync {what}", icon="FILE_REFRESH")
 
     def _draw_head(self, layout, below, context, settings):
         row = layout.row(align=True)
@@ -152,6 +164,8 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         if any(block.library is not None for block in rig.targets):
             offer_editable(below, context)
             return False
+        if session.job is None and (fault := head_state.fault(rig.owner)):
+            wrapped_label(below, fault, context, icon="ERROR")
         return True
 
 

@@ -4,20 +4,42 @@ sidebar's width."""
 
 import textwrap
 
-from ..scene.host.jobs import session
+import bpy
+
+from ..scene.host.jobs import registration, session
 from ..scene.takes import take_list
 
 # average number of letters per pixel of width beside an icon, at scale 1, measured
 LETTERS_PER_PIXEL = 0.113
 
 
+TALL = 850  # pixels at scale 1 of a sidebar in which all parts of the tab have room
+PARTS = [
+    ("DIRECT", "Direct", "Choose voice and head, direct, and generate takes"),
+    ("TAKES", "Takes", "Choose a take, mix, shape and commit it"),
+    ("WORDS", "Words", "The words of the voice"),
+    ("FINISH", "Finish", "Commit, hear and check the animation"),
+]
+
+
+def is_divided(context) -> bool:
+    """Whether one part of the tab is shown at a time: where the sidebar has no room for all."""
+    region = context.region
+    return region is not None and region.height / context.preferences.system.ui_scale < TALL
+
+
 class Tab:
     """A panel of the tab. They are registered in the order of a day's work, in which Blender shows
-    them."""
+    them. parts: those that it belongs to."""
 
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
     bl_category = "Thunder"
+    parts: tuple[str, ...] = ("DIRECT",)
+
+    @classmethod
+    def poll(cls, context):
+        return not is_divided(context) or context.window_manager.thunder_part in cls.parts
 
 
 class Popover:
@@ -34,10 +56,11 @@ class OfShownTake(Tab):
 
     bl_parent_id = "THUNDER_PT_takes"
     bl_options = {"DEFAULT_CLOSED"}
+    parts = ("TAKES",)
 
     @classmethod
     def poll(cls, context):
-        return bool(context.scene.thunder.takes)
+        return bool(context.scene.thunder.takes) and super().poll(context)
 
     def draw(self, context):
         if take_list.shown_index(context.scene.thunder) >= 0:
@@ -103,3 +126,9 @@ def in_lines(column, text: str, letters: int, icon: str) -> None:
     for line in textwrap.wrap(text, letters, break_long_words=False, break_on_hyphens=False):
         column.label(text=line, icon=icon)
         icon = "BLANK1"
+
+
+PART = bpy.props.EnumProperty(
+    name="Part", items=PARTS, description="Part of the Thunder tab that is shown"
+)
+register, unregister = registration(properties=((bpy.types.WindowManager, "thunder_part", PART),))

@@ -13,7 +13,7 @@ from ..scene.takes import browsing, provenance, take_list, transcript
 from ..scene.voice import fingerprint
 from ..thunder_core import grades
 from ..thunder_core.errors import attempt
-from .tab import buttons, grey, Tab, tune, wrapped_label
+from .tab import buttons, Tab, tune, wrapped_label
 
 # Widths are in buttons: one is as wide as an icon button.
 
@@ -25,11 +25,10 @@ _KINDS = {
 }
 TILE = 0.8  # width of an icon without the gap around it
 VERDICT = 2.4  # width of a grade
-NAME = (0.3, 0.3)  # width of a name: fixed part, and per letter
-LETTERS = 2.3  # of words, in the width of a button
-BESIDE = 10.5  # width of what a row has besides name and words
-ROWS = 8  # rows of the list; with more takes it has a scroll bar
-AROUND_WORDS = 6.8  # width of what stands beside the words of the shown take
+LETTERS = 3.0  # of words, in the width of a button
+BESIDE = 8.1  # width of what a take's second line, and the list, have besides its words
+SECOND = 0.85  # height of the second line
+ROWS = 5  # takes that the list shows; with more it has a scroll bar
 WANTED = "This voice is hard to understand: enter its words above and generate again"
 # what rows need to know of the whole list; filled in filter_items, which Blender calls first
 _drawn: dict = {}
@@ -39,7 +38,8 @@ class THUNDER_UL_takes(bpy.types.UIList):
     """Takes. Click one to show it, double-click its name to rename it"""
 
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
-        row = layout.row(align=True)
+        column = layout.column(align=True)
+        row, below = column.row(align=True), tune(column.row(align=True), scale_y=SECOND)
         row.prop(item, "star", text="", icon="SOLO_ON" if item.star else "SOLO_OFF", emboss=False)
         if item.action is None:
             row.alert = True
@@ -47,7 +47,8 @@ class THUNDER_UL_takes(bpy.types.UIList):
             return
         mark, grade = mark_of(item), provenance.grade_of(item)
         icons = browsing.icons(item)
-        picture = tune(row.row(align=True), scale_x=TILE)
+        below.label(text="", icon="BLANK1")
+        picture = tune(below.row(align=True), scale_x=TILE)
         for tile in icons or (0,) * browsing.TILES:
             picture.label(text="", icon="NONE" if tile else "BLANK1", icon_value=tile)
         is_current = not (provenance.has_old_score(item) or browsing.watch.is_outdated(item))
@@ -55,15 +56,12 @@ class THUNDER_UL_takes(bpy.types.UIList):
         verdict.ui_units_x = VERDICT
         verdict.alert = grade is not None and grade.name == grades.POOR
         verdict.label(text=take_list.verdict(item, grade))
-        name = row.row(align=True)
-        name.prop(item, "name", text="", emboss=False)
-        if item.words:
-            name.ui_units_x = NAME[0] + NAME[1] * len(item.name)
-            # What is left of the row is for the words: if they took more, Blender would cut the
-            # name off, too.
-            left = width(context) - BESIDE - name.ui_units_x
-            if said := shorten(item.words, left):
-                tune(row.row(align=True), active=False, ui_units_x=left).label(text=said)
+        row.prop(item, "name", text="", emboss=False)
+        below.separator(factor=0.5)
+        # a click on the words shows the take too: Blender's own row is one line high
+        said = tune(below.row(align=True), active=False, alignment="LEFT")
+        words = shorten(item.words, width(context) - BESIDE)
+        said.operator("thunder.select_take", text=words, emboss=False).index = index
         if mark != "BLANK1":
             row.label(text="", icon=mark)
 
@@ -99,11 +97,6 @@ def shorten(said: str, room: float) -> str:
     return textwrap.shorten(said, letters, placeholder=" …") if letters > 1 else ""
 
 
-def draw_words(layout, words: str, context):
-    """The words of the take that is shown, below the list: a row has room for the first of them."""
-    grey(layout).label(text=shorten(words, width(context) - AROUND_WORDS))
-
-
 def mark_of(item) -> str:
     """Icon for a take's most important state: voice changed, edited, noted, or how it was made."""
     if item.as_pointer() in _drawn.get("stale", ()):
@@ -117,7 +110,6 @@ def draw_header(layout):
     """The names of the list's columns, above it."""
     row = tune(layout.row(align=True), scale_y=0.6, active=False)
     row.label(text="", icon="BLANK1")
-    tune(row.row(align=True), ui_units_x=TILE * browsing.TILES).label(text="Face")
     row.label(text="Lip-Sync")
 
 
@@ -167,6 +159,7 @@ class THUNDER_MT_takes(bpy.types.Menu):
         buttons(
             layout,
             ("thunder.contact_sheet", "IMAGE_DATA"),
+            ("thunder.playblast", "RENDER_ANIMATION"),
             ("thunder.save_take_asset", "ASSET_MANAGER"),
         )
         layout.separator()
@@ -181,10 +174,13 @@ class THUNDER_MT_takes(bpy.types.Menu):
 
 class THUNDER_PT_takes(Tab, bpy.types.Panel):
     bl_label = "Takes"
+    parts = ("DIRECT", "TAKES")  # where they arrive, and where one is chosen
 
     @classmethod
     def poll(cls, context):
-        return bool(context.scene.thunder.takes) or bool(take_list.unlisted_actions(context.scene))
+        scene = context.scene
+        there = bool(scene.thunder.takes) or bool(take_list.unlisted_actions(scene))
+        return there and super().poll(context)
 
     def draw(self, context):
         layout = self.layout
@@ -206,7 +202,6 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
             rows=ROWS,
             maxrows=ROWS,
         )
-        self._shown(layout, settings.takes[shown] if shown >= 0 else None, context)
         row = layout.row(align=True)
         tune(row.row(align=True), ui_units_x=2.2).operator("thunder.flip_take")
         mesh = take_list.chosen_mesh(context)
@@ -214,11 +209,22 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         row.operator(
             "thunder.select_take", text="My Animation", depress=mesh is not None and on_head is None
         ).index = -1
-        row.operator("thunder.play_grid", text="", icon="X" if grid.is_running() else "MESH_GRID")
-        row.operator("thunder.contact_sheet", text="", icon="IMAGE_DATA")
         row.prop(settings, "play_shown", text="", icon="PLAY")
         row.menu("THUNDER_MT_takes", text="", icon="DOWNARROW_HLT")
+        row = layout.row(align=True)
+        row.operator("thunder.play_grid", icon="X" if grid.is_running() else "MESH_GRID")
+        for name, icon in (
+            ("thunder.contact_sheet", "IMAGE_DATA"),
+            ("thunder.playblast", "RENDER_ANIMATION"),
+            ("thunder.delete_take", "TRASH"),
+        ):
+            row.operator(name, text="", icon=icon)
+        row.popover("THUNDER_PT_note", text="", icon="TEXT")
+        row.popover("THUNDER_PT_score", text="", icon="QUESTION")
         if shown >= 0:
+            grade = provenance.grade_of(settings.takes[shown])
+            if grade is not None and grade.reason:
+                wrapped_label(layout, grade.reason, context)
             self._transcript(layout, context, settings.takes[shown].voice)
         if shown < 0 and on_head is not None:
             wrapped_label(layout, take_list.why_none(context), context)
@@ -230,16 +236,6 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
             )
             layout.operator("thunder.score_again", icon="FILE_REFRESH")
         self._batches(layout, context)
-
-    def _shown(self, layout, entry, context):
-        row = layout.row(align=True)
-        draw_words(row, "" if entry is None else entry.words, context)
-        row.popover("THUNDER_PT_score", text="", icon="QUESTION")
-        row.operator("thunder.delete_take", text="", icon="TRASH")
-        row.popover("THUNDER_PT_note", text="", icon="TEXT")
-        grade = None if entry is None else provenance.grade_of(entry)
-        if grade is not None and grade.reason:
-            wrapped_label(layout, grade.reason, context)
 
     def _transcript(self, layout, context, voice):
         """For a voice that is hard to understand: a request for its words."""

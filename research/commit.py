@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commit: how many keys a line becomes as Poses and as Dense Curves, how far off lips and closures
-are, and how much score is lost.
+"""Commit: how many keys a line becomes as Poses, as Blocking and as Dense Curves, how far off lips
+and closures are, and how much score is lost.
 
 `python -m research commit --data DATA [--takes FOLDER]` in the engine's environment; DATA is a
 folder with `lips/`. A take of every voice is generated (seed 1; kept in FOLDER, never to be
@@ -23,13 +23,14 @@ import numpy as np
 
 from research.faces.lip_clips import SILENT, spoken_phones
 from research.harness import add_shared, blenders, keep, required, RESULTS, ROOT, usual_direction
+from thunder_core.animation.blocking import SENTENCE
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.request import Request
 from thunder_core.types import Motion, Take
 
 SCENE_FPS = 24
-KINDS = {"DENSE": "Dense Curves", "POSES": "Poses"}
+KINDS = {"DENSE": "Dense Curves", "POSES": "Poses", "BLOCKING": "Blocking"}
 ERRORS = (0.3, 0.6, 2.0)  # mm
 BAR_ERROR = 0.6
 COUNTED = (
@@ -133,7 +134,7 @@ def table(rows: list[dict]) -> list[str]:
                 name: max(row[name] for row in some)
                 for name in ("lips_mm", "gap_off_mm", "overshoot")
             }
-            poses = f"{total['mouth_poses'] / total['speech_s']:.1f}" if kind == "POSES" else "–"
+            poses = f"{total['mouth_poses'] / total['speech_s']:.1f}" if kind != "DENSE" else "–"
             lines.append(
                 f"| {name} | {error:g} mm | {total['keys']} | "
                 f"{total['keys'] / total['seconds']:.0f} "
@@ -147,13 +148,14 @@ def table(rows: list[dict]) -> list[str]:
 
 def bars(rows: list[dict]) -> list[str]:
     """The targets for Poses, and whether they are met."""
-    poses, dense = (
+    poses, dense, blocked = (
         [row for row in rows if row["way"] == kind and row["error"] == BAR_ERROR]
-        for kind in ("POSES", "DENSE")
+        for kind in ("POSES", "DENSE", "BLOCKING")
     )
     total = {name: sum(row[name] for row in poses) for name in COUNTED}
     carried, rate = total["key_frames"] / total["frames"], total["mouth_poses"] / total["speech_s"]
     lips, beyond = max(row["lips_mm"] for row in poses), max(row["overshoot"] for row in rows)
+    sentences = [SENTENCE * row["mouth_poses"] / row["speech_s"] for row in blocked]
     claims = [
         (carried <= 0.40, f"frames with a key {carried:.1%}, at most 40 %"),
         (
@@ -168,6 +170,15 @@ def bars(rows: list[dict]) -> list[str]:
         (
             total["closed_met"] == total["closed_frames"],
             f"closed frames that are met: {total['closed_met']} of {total['closed_frames']}",
+        ),
+        (
+            8.0 <= min(sentences) and max(sentences) <= 14.0,
+            f"Blocking has {min(sentences):.1f} to {max(sentences):.1f} mouth poses in "
+            f"{SENTENCE} s of speech, for every voice 8 to 14",
+        ),
+        (
+            all(row["closed_met"] == row["closed_frames"] for row in rows),
+            "every way and error keeps all closed frames",
         ),
         (lips <= BAR_ERROR * 1.001, f"lips off by {lips:.3f} mm at most"),
         (

@@ -208,7 +208,7 @@ def main() -> None:
     paths = sorted(Path(folder).glob("*.npz"))
     if what == "commit":
         for path in paths:
-            for kind in ("DENSE", "POSES"):
+            for kind in ("DENSE", "POSES", "BLOCKING"):
                 for error in map(float, numbers):
                     print("\n" + json.dumps(commit_take(path, kind, error)), flush=True)
     else:

@@ -8,12 +8,12 @@ def modules() -> tuple:
     from .host import jobs
     from .media import grid
     from .properties import settings
-    from .review import checking, overlay
+    from .review import checking, listening, overlay
     from .takes import keep, mix, transcript
     from .takes.direction import sliders
     from .takes.shape import applying
 
     return (
         jobs, sliders, settings, applying, mix, keep, transcript,
-        grid, checking, overlay,
+        grid, checking, listening, overlay,
     )  # fmt: skip

@@ -10,6 +10,7 @@ their requirements.
     environment.py blender [VERSION]    Blender as a Python module; without VERSION the newest that
     a Python here fits environment.py versions             the Blender versions whose Python is
     here, and why not for the others
+    environment.py browser              Chromium and its driver, for tests of pages; its path
 
 Prints what it does on stderr and the path of the environment's Python on stdout. Standard library
 only.
@@ -224,6 +225,14 @@ def check_libraries() -> None:
         install_packages(missing, "Blender as a module needs system libraries that are not here")
 
 
+def browser() -> str:
+    """The browser that tests of pages drive, installed where that is possible; its path."""
+    if not all(map(shutil.which, ("chromium", "chromedriver"))):
+        why = "Tests of pages need a browser that is not here"
+        install_packages(["chromium", "chromium-driver"], why)
+    return shutil.which("chromium") or ""
+
+
 def loads(library: str) -> bool:
     """Whether a shared library can be loaded."""
     try:
@@ -286,12 +295,15 @@ def main() -> int:
         )
     commands.add_parser("blender").add_argument("version", nargs="?", choices=sorted(BLENDERS))
     commands.add_parser("versions")
+    commands.add_parser("browser")
     options = parser.parse_args()
     try:
         if options.command == "engine":
             print(engine(options.lists))
         elif options.command == "blender":
             print(blender(options.version))
+        elif options.command == "browser":
+            print(browser())
         else:
             for version in sorted(BLENDERS):
                 if find_python(BLENDERS[version]):

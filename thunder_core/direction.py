@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .errors import BadRequest
+from .filters import gaussian
 from .types import FPS
 
 # ---- marks: what an animator wants of single words
@@ -439,6 +440,34 @@ def in_moods(vectors: Iterable[np.ndarray]) -> list[tuple[Direction, Style]]:
     """The direction that each vector describes, and its style as the mood changes it."""
     each = [Direction.of_vector(vector) for vector in vectors]
     return [(direction, direction.style_in_mood) for direction in each]
+
+
+_SAME_MOOD = 1e-4  # change of a mood's strength over a line that is none
+_MOOD_EASE = 1.0  # deviation in frames by which moods that are keyed abruptly are eased
+
+
+def split_moods(style: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+    """The directions of which one [1 or T, DIRECTION_NAMES] is a cross-fade: each with one mood, or
+    none, that keeps its strength over the line; and their shares of each frame [k, T].
+
+    One whose moods do not change is itself alone. The diffusion model reads a second of the
+    direction around each frame, so that a mood would show before it begins and never fully.
+    """
+    moods = np.clip(style[:, len(AXES) :], 0, 1)
+    if np.ptp(moods, axis=0).max() < _SAME_MOOD:
+        return [style], np.ones((1, len(style)))
+    strongest = moods.max(0)
+    played = np.flatnonzero(strongest > 0)
+    shares = moods[:, played] / strongest[played]
+    shares = gaussian(shares / np.maximum(shares.sum(1, keepdims=True), 1), _MOOD_EASE, "nearest")
+    styles = np.repeat(style[None], 1 + len(played), 0)
+    styles[:, :, len(AXES) :] = 0
+    for row, mood in enumerate(played, 1):
+        styles[row, :, len(AXES) + mood] = strongest[mood]
+    every = np.concatenate([1 - shares.sum(1, keepdims=True), shares], 1).T
+    seen = every.max(1) > _SAME_MOOD
+    every = np.maximum(every[seen], 0)
+    return list(styles[seen]), every / every.sum(0)
 
 
 def check(vectors: np.ndarray) -> None:

@@ -2,18 +2,19 @@
 """Pages of HTML in which no text becomes markup: whatever goes into an element is escaped, unless
 `element` made it.
 
-A page carries a policy by which the browser runs no script, loads nothing, and accepts no style but
-the page's.
+A page carries a policy by which the browser accepts no style and no script but the page's, and
+loads nothing but pictures, sounds and films that lie beside it.
 """
 
 import base64
 import hashlib
+import json
 from html import escape
 from urllib.parse import quote
 
 from .files import VISIBLE
 
-_EMPTY = {"img", "meta"}  # elements without content or end
+_EMPTY = {"input", "meta"}  # elements without content or end
 
 
 class Html(str):
@@ -22,7 +23,7 @@ class Html(str):
 
 def element(kind: str, *content: object, **attributes: object) -> Html:
     """An element of HTML. content: its parts in order.  attributes: by name, `_` for “-” and at the
-    end of a word of Python; addresses are made by `link` or `jpeg`."""
+    end of a word of Python; addresses are made by `link`."""
     words = [
         kind,
         *(
@@ -40,30 +41,30 @@ def link(*names: str) -> str:
     return "/".join(quote(name, safe="", errors="replace") for name in names if name)
 
 
-def jpeg(data: bytes) -> str:
-    """A picture as an address that contains it."""
-    return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
-
-
-def page(title: str, style: str, *content: object, refresh: int = 0) -> str:
-    """A whole page. style: CSS of ours, which is not escaped.  refresh: seconds after which it is
-    read again, 0 for never."""
+def page(title: str, style: str, script: str, data: object, *content: object) -> str:
+    """A whole page. style, script: of ours, which are not escaped.  data: what the script reads as
+    JSON from the element “data”."""
+    # `file:` beside 'self': Firefox takes no two files for the same site
     policy = (
-        f"default-src 'none'; img-src data:; style-src {source_of(style)}; base-uri 'none'; "
+        f"default-src 'none'; img-src 'self' file:; media-src 'self' file:; "
+        f"style-src {source_of(style)}; script-src {source_of(script)}; base-uri 'none'; "
         f"form-action 'none'"
     )
     head = [
         element("meta", charset="utf-8"),
         element("meta", http_equiv="Content-Security-Policy", content=policy),
         element("meta", name="viewport", content="width=device-width"),
-        *([element("meta", http_equiv="refresh", content=refresh)] if refresh else []),
         element("title", title),
         Html(f"<style>{style}</style>"),
     ]
-    return (
-        f"<!doctype "
-        f"html>\n{element('html', element('head', *head), element('body', *content), lang='en')}\n"
-    )
+    # as ASCII, and nothing in it can end the element
+    text = Html(json.dumps(data).replace("<", "\\u003c"))
+    scripts = [
+        element("script", text, type="application/json", id="data"),
+        Html(f"<script>{script}</script>"),
+    ]
+    body = element("body", *content, *scripts)
+    return f"<!doctype html>\n{element('html', element('head', *head), body, lang='en')}\n"
 
 
 def source_of(text: str) -> str:

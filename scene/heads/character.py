@@ -10,7 +10,7 @@ import numpy as np
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face.mapping import Mapping
 from . import binding, head_state
-from .detection import detect
+from .detection import detect, reach_of, unused_of
 from .family import face_of, points_of, relatives
 
 
@@ -67,9 +67,10 @@ def resolve(obj: bpy.types.Object) -> Character:
             f"map it by hand"
         )
     if not {"jawOpen", "jaw.x"} & bound.driver.used:
+        unused = "".join(f" ({reason})" for reason in unused_of(face)[:1])
         raise BadHead(
-            f"“{face.name}” has no jaw: it needs a shape key such as “jawOpen” or a jaw bone, map "
-            f"one by hand"
+            f"“{face.name}” has no jaw{unused}: it needs a shape key such as “jawOpen” or a jaw "
+            f"bone, map one by hand"
         )
     return Character(face, plan, objects, bound)
 
@@ -83,47 +84,29 @@ def used_sources(plan: Mapping, bound: binding.Binding) -> set[str]:
 
 
 def is_mirrored(character: Character) -> bool:
-    """Whether a character's left and right are swapped, judged by the eye that its left blink
-    closes.
-
-    Its facing is known from its shape: lids are in front of its middle. False if that is unclear.
-    """
-    rules = {rule.source: rule.target for rule in character.plan.rules if rule.target.kind == "KEY"}
-    left, right = rules.get("eyeBlinkLeft"), rules.get("eyeBlinkRight")
-    face = character.face
-    if (
-        left is None
-        or right is None
-        or left == right
-        or face.type != "MESH"
-        or face.data.shape_keys is None
-    ):
-        return False
-    blocks = face.data.shape_keys.key_blocks
-    if left.name not in blocks or right.name not in blocks:
-        return False
-    return _closes_other_eye(face, blocks[left.name], blocks[right.name])
+    """Whether a character's left and right are swapped, judged by where keys of its left move it.
+    False if that is unclear."""
+    return reach_of(character.face, character.plan).is_mirrored
 
 
-def _closes_other_eye(face, left, right) -> bool:
-    rest = points_of(face.data.shape_keys.reference_key.data)
-    eyes = []
-    for block in (left, right):
-        moved = np.linalg.norm(points_of(block.data) - rest, axis=1)
-        if moved.max() < 1e-9:
-            return False
-        eyes.append(np.average(rest, axis=0, weights=moved))
-    turn = np.array(face.matrix_world.to_3x3())
-    rest, eyes = rest @ turn.T, np.array(eyes) @ turn.T
-    ahead = (eyes.mean(axis=0) - (rest.min(axis=0) + rest.max(axis=0)) / 2)[:2]
-    apart = (eyes[0] - eyes[1])[:2]
-    size = np.linalg.norm((rest.max(axis=0) - rest.min(axis=0))[:2])
-    if np.linalg.norm(ahead) < 0.05 * size or np.linalg.norm(apart) < 0.02 * size:
-        return False
-    to_the_left = np.array([-ahead[1], ahead[0]])  # of somebody who looks ahead, seen from above
-    return float(to_the_left @ apart) < -0.5 * float(
-        np.linalg.norm(to_the_left) * np.linalg.norm(apart)
+def lids_of(face: bpy.types.Object, plan: Mapping) -> np.ndarray | None:
+    """Weights [2, K] of a face's points whose mean is where its left and its right eye is: of those
+    that its blinks move. None if it has no shape keys for these, or they move nothing."""
+    rules = {rule.source: rule.target for rule in plan.rules if rule.target.kind == "KEY"}
+    targets = [rules.get(source) for source in ("eyeBlinkLeft", "eyeBlinkRight")]
+    keys = face.data.shape_keys if face.type == "MESH" else None
+    if keys is None or None in targets or targets[0] == targets[1]:
+        return None
+    if any(target.name not in keys.key_blocks for target in targets):
+        return None
+    rest = points_of(keys.reference_key.data)
+    moved = np.array(
+        [
+            np.linalg.norm(points_of(keys.key_blocks[target.name].data) - rest, axis=1)
+            for target in targets
+        ]
     )
+    return moved / moved.sum(axis=1, keepdims=True) if moved.max(axis=1).min() > 1e-9 else None
 
 
 def swap_sides(plan: Mapping) -> Mapping:

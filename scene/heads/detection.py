@@ -2,12 +2,8 @@
 """Detects how a character is driven, from its shape keys, the controls behind them, properties and
 bones; or learns it from a pose, or from pose assets."""
 
-import ast
-import math
-import operator
-import re
 from collections.abc import Iterator, Mapping as Values
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import bpy
 import numpy as np
@@ -16,23 +12,54 @@ from mathutils import Vector
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face import conventions, jaw_balance, mapping
 from ...thunder_core.rotation import quaternion_to_rotvec
-from ...thunder_core.types import GAZE, JAW_OPEN_RADIANS
+from ...thunder_core.types import GAZE
 from ..host import compat
 from ..host.jobs import Recent
-from . import binding, rna_paths
+from . import binding, reach, rna_paths
+from .driven import follow
 from .family import key_names, owners_of, points_of, property_names, relatives
 
 CACHE_MOST = 64
+_SIDEWAYS = 0.5  # least share of the way between left and right keys that is across the face
 _STILL = 1e-4  # least difference from rest that is a pose
-_detected: Recent = Recent(CACHE_MOST)  # mappings by a key that identifies a face
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A face's mapping, what that does, points of its meshes by which a change is noticed, and
+    sentences on keys and bones that are not used."""
+
+    plan: mapping.Mapping
+    reach: reach.Reach
+    probes: tuple
+    unused: tuple[str, ...]
+
+
+_detected: Recent = Recent(CACHE_MOST)  # _Found by a key that identifies a face, and its mapping
 
 
 def detect(face: bpy.types.Object, anew: bool = False) -> mapping.Mapping:
     """A mapping from the names of a character's shape keys, the controls that drive them, its
-    properties and bones.
+    properties and bones, and from what these do to its face.
 
-    The mapping has no rules where nothing is known. `anew` looks again though no name has changed.
+    The mapping has no rules where nothing is known. `anew` looks again though nothing seems to
+    have changed.
     """
+    return _look(face, None, anew).plan
+
+
+def reach_of(face: bpy.types.Object, plan: mapping.Mapping) -> reach.Reach:
+    """What a mapping does on a character's face, measured again where its meshes have changed."""
+    return _look(face, plan, False).reach
+
+
+def unused_of(face: bpy.types.Object) -> tuple[str, ...]:
+    """Sentences on keys and bones of a face that have a known name and yet are not used."""
+    return _look(face, None, False).unused
+
+
+def _look(face, plan: mapping.Mapping | None, anew: bool) -> _Found:
+    """What is found on a face, for this mapping or (None) the one that suits it."""
     family = relatives(face)
     parts = [obj for obj in family if obj.type == "MESH" and key_names(obj)]
     rigs = [obj for obj in family if obj.type == "ARMATURE"]
@@ -52,48 +79,107 @@ def detect(face: bpy.types.Object, anew: bool = False) -> mapping.Mapping:
         properties,
         bones,
         driven,
+        _constrained(rigs),
+        plan,
     )
-    if anew or signature not in _detected:
-        _detected[signature] = _detect(face, parts, rigs, names, properties, bones)
-    return _detected[signature]
+    known = _detected.get(signature)
+    if anew or known is None or not reach.is_as_measured(parts, known.probes):
+        skins = [obj for obj in family if obj.type == "MESH" and obj.vertex_groups]
+        meter = reach.Meter(parts or skins, rigs)
+        own, unused = (plan, ()) if plan else _detect(meter, names, properties, bones)
+        seen = reach.Face(meter, own).reach() if meter.parts else reach.Reach()
+        known = _detected[signature] = _Found(own, seen, meter.probes(), unused)
+    return known
 
 
-def _detect(face, parts, rigs, names, properties, bones) -> mapping.Mapping:
+def _detect(
+    meter: reach.Meter, names, properties, bones
+) -> tuple[mapping.Mapping, tuple[str, ...]]:
+    parts, rigs = meter.parts, meter.rigs
+    dead = meter.dead_keys()
+    by_name = conventions.find(names) if dead else None
+    named = {name for shapes in (by_name.shapes.values() if by_name else ()) for name in shapes}
+    unused = [f"“{name}” moves nothing" for name in names if name in dead & named]
+    names = tuple(name for name in names if name not in dead)
     others = tuple(obj.name for obj in (*parts, *rigs)) + bones
+    plan, convention, fallbacks = _by_names(meter, names, properties, others)
+    jaws = _usable("jaw", convention, rigs)
+    plan = _face_forward(plan, meter, jaws, convention)
+    inverted = {
+        rule.target.name: words
+        for source, words in (reach.Face(meter, plan).inverted() if parts else {}).items()
+        for rule in plan.rules
+        if rule.source == source and source not in fallbacks
+    }
+    if inverted:
+        unused += [f"“{name}” {words}" for name, words in inverted.items()]
+        names, properties = (
+            tuple(name for name in every if name not in inverted) for every in (names, properties)
+        )
+        facing = {"forward": plan.forward, "up": plan.up}
+        plan, convention, _ = _by_names(meter, names, properties, others)
+        plan = replace(plan, **facing)
+    unused += [
+        f"“{name}” is turned by {by}"
+        for rig in rigs
+        for name in sorted(conventions.joint_bones(bones))
+        if name in rig.pose.bones and (by := overruled(rig, name))
+    ]
+    joints, more = _joints(convention, meter, plan, jaws)
+    plan = replace(plan, rules=plan.rules + tuple(more), joints=joints)
+    return _fit_to_keys(plan, meter), tuple(unused)
+
+
+def _by_names(meter: reach.Meter, names, properties, others) -> tuple:
+    """The rules that names give, as a mapping; the convention, None for none; and the channels that
+    use another's shapes."""
+    parts, rigs = meter.parts, meter.rigs
     recognised = conventions.find(names, others) if names else None
     by_property = conventions.find(properties, others) if properties else None
     rules = _rules_of_keys(recognised, parts) if recognised is not None else []
     if by_property is not None and len(by_property.shapes) > len({rule.source for rule in rules}):
         recognised, rules = by_property, _rules_of_properties(by_property, rigs + parts)
-    convention = recognised.convention if recognised is not None else None
-    joints, more = _joints(convention, rigs, parts, rules)
-    title, name = (convention.title, convention.name) if convention else ("By Hand", "")
-    plan = mapping.Mapping(title, tuple(rules + more), joints, name, *facing(rigs, joints))
-    return _fit_to_keys(plan, parts)
+    if recognised is None:
+        return mapping.Mapping("By Hand", tuple(rules)), None, {}
+    convention = recognised.convention
+    plan = mapping.Mapping(convention.title, tuple(rules), convention=convention.name)
+    return plan, convention, recognised.fallbacks
 
 
-def _fit_to_keys(plan: mapping.Mapping, parts) -> mapping.Mapping:
-    """The mapping adjusted to this character's keys, by their effect on the vertices of the part
-    with the jaw."""
-    jaws = {
-        rule.target.name
-        for rule in plan.rules
-        if rule.target.kind == "KEY" and rule.source == "jawOpen"
-    }
-    having = [part for part in parts if len(jaws) == 1 and jaws <= set(key_names(part))]
-    if not having:
+def _face_forward(plan, meter: reach.Meter, jaws, convention) -> mapping.Mapping:
+    """The mapping with the way that its character looks: as measured, else by its eyes and
+    height."""
+    rigs = meter.rigs
+    guess = [mapping.JointRule("jaw", bone, rig.name) for rig, bone in jaws[:1]]
+    others = [
+        mapping.JointRule(joint, bone, rig.name)
+        for joint in ("eye_left", "eye_right", "neck")
+        for rig, bone in _usable(joint, convention, rigs)[:1]
+    ]
+    plan = replace(plan, **dict(zip(("forward", "up"), facing(rigs, guess + others))))
+    hinge = jaws[0][0].data.bones[jaws[0][1]].head_local if jaws else None
+    is_keyed = any(rule.source == "jawOpen" for rule in plan.rules)
+    jaw = plan if is_keyed else replace(plan, joints=tuple(guess))
+    front = reach.Face(meter, jaw).front(hinge) if meter.parts else None
+    if front is None or 0 < abs(front[2]) < _SIDEWAYS or (ahead := reach.along(front[0])) is None:
         return plan
-    part = max(having, key=lambda part: len(part.data.vertices))
-    blocks = part.data.shape_keys.key_blocks
-    rest = points_of(part.data.shape_keys.reference_key.data)
-    targets = {
-        rule.target
-        for rule in plan.rules
-        if rule.target.kind == "KEY" and rule.target.name in blocks
+    return replace(plan, forward=reach.letter(ahead), up=reach.letter(front[1]))
+
+
+def _fit_to_keys(plan: mapping.Mapping, meter: reach.Meter) -> mapping.Mapping:
+    """The mapping adjusted to this character, by what its keys and its jaw do to the mesh with the
+    lips."""
+    jaws = reach.jaw_rules(plan)
+    if not meter.parts or not (jaws or any(rule.source == "jawOpen" for rule in plan.rules)):
+        return plan
+    part = reach.Face(meter, plan).part
+    moved = {
+        rule.target: meter.offsets(part, {rule.target: rule.weight}, plan) / rule.weight
+        for rule in (*plan.rules, *jaws)
+        if rule.weight and (rule.target.kind == "KEY" or rule in jaws)
     }
-    return jaw_balance.fit_to_keys(
-        plan, {target: points_of(blocks[target.name].data) - rest for target in targets}
-    )
+    moved = {target: by for target, by in moved.items() if by.any()}
+    return jaw_balance.fit_to_keys(plan, moved, jaws)
 
 
 def _rules_of_keys(recognised: conventions.Recognised, parts) -> list[mapping.Rule]:
@@ -131,55 +217,58 @@ def _rules_of_properties(recognised: conventions.Recognised, objects) -> list[ma
     ]
 
 
+def _usable(joint: str, convention, rigs) -> list[tuple]:
+    """The bones of a joint whose keys would be seen, (armature, bone), best first."""
+    known = {each.name: each for each in conventions.conventions()}
+    order = [each for each in (convention, known.get("arkit"), *known.values()) if each is not None]
+    for each in order:
+        matches = conventions.match(
+            each.bones.get(joint, ()), [bone.name for rig in rigs for bone in rig.data.bones]
+        )
+        places = [
+            (rig, name)
+            for wanted in each.bones.get(joint, ())
+            for name in matches.get(wanted, ())
+            for rig in rigs
+            if name in rig.pose.bones and not overruled(rig, name)
+        ]
+        if places:
+            return places
+    return []
+
+
 def _joints(
-    convention, rigs, parts, found_rules
+    convention, meter: reach.Meter, plan, jaws
 ) -> tuple[tuple[mapping.JointRule, ...], list[mapping.Rule]]:
     """Bones for jaw, eyes and neck if no key moves them; and the rule by which a jaw bone alone
     closes the lips."""
-    known = {each.name: each for each in conventions.conventions()}
-    order = [each for each in (convention, known.get("arkit"), *known.values()) if each is not None]
+    found_rules, parts, rigs = plan.rules, meter.parts, meter.rigs
     moved = {rule.source for rule in found_rules}
     joints, rules = [], []
-
-    def usable(joint):
-        for each in order:
-            matches = conventions.match(
-                each.bones.get(joint, ()), [bone.name for rig in rigs for bone in rig.data.bones]
-            )
-            places = [
-                (rig, name)
-                for wanted in each.bones.get(joint, ())
-                for name in matches.get(wanted, ())
-                for rig in rigs
-                if name in rig.pose.bones and _is_free(rig, name)
+    if jaws and not _opens(meter, plan):
+        rig, bone = jaws[0]
+        joint = mapping.JointRule("jaw", bone, rig.name)
+        by_bone = replace(plan, joints=(joint,))
+        # a key that moves little beside the bone, as a fold of skin, goes with it
+        if "jawOpen" not in moved or _opens(meter, by_bone):
+            joints.append(joint)
+            rules += [
+                mapping.Rule(source, jaw.target, weight * jaw.weight)
+                for jaw in reach.jaw_rules(by_bone)
+                for source, (other, weight) in conventions.FALLBACKS.items()
+                if other == "jawOpen" and source not in moved
             ]
-            if places:
-                return places
-        return []
-
-    if "jawOpen" not in moved and (places := usable("jaw")):
-        rig, bone = places[0]
-        joints.append(mapping.JointRule("jaw", bone, rig.name))
-        rules += [
-            mapping.Rule(
-                source,
-                mapping.Target("BONE", "", rig.name, bone, "rotation", 0),
-                weight * JAW_OPEN_RADIANS,
-            )
-            for source, (other, weight) in conventions.FALLBACKS.items()
-            if other == "jawOpen" and source not in moved
-        ]
     looks = {
         rule.target.name
         for rule in found_rules
         if rule.source.startswith(GAZE) and rule.target.kind == "KEY"
     }
     for joint in ("eye_left", "eye_right"):
-        places = usable(joint)
+        places = _usable(joint, convention, rigs)
         by_keys = any(source.startswith(GAZE) for source in moved)
         if places and (not by_keys or _moves_only_lids(places[0][1], looks, parts)):
             joints.append(mapping.JointRule(joint, places[0][1], places[0][0].name))
-    if places := usable("neck"):
+    if places := _usable("neck", convention, rigs):
         places = list(dict.fromkeys(places))[:2]
         joints += [
             mapping.JointRule("neck", bone, rig.name, 1.0 / len(places)) for rig, bone in places
@@ -207,13 +296,47 @@ def _moves_only_lids(bone: str, names: set[str], parts) -> bool:
     return bool(are_still) and all(are_still)
 
 
-def _is_free(rig, bone: str) -> bool:
-    """Whether keys on a bone would be seen: no constraint and no driver has the last word."""
-    pose = rig.pose.bones[bone]
-    if any(not constraint.mute and constraint.influence > 0 for constraint in pose.constraints):
-        return False
+def _opens(meter: reach.Meter, plan: mapping.Mapping) -> bool:
+    """Whether an open jaw parts the lips, or that cannot be measured."""
+    face = reach.Face(meter, plan) if meter.parts else None
+    if face is None or not face.is_seen:
+        return "jawOpen" in plan.used or "jaw" in plan.used
+    return face.gap({"jawOpen": 1.0}) >= reach.LEAST_OPEN_MM
+
+
+# constraints that leave what keys do visible: they limit it, or add to it
+_LIMITS = ("LIMIT_ROTATION", "LIMIT_LOCATION", "LIMIT_SCALE", "LIMIT_DISTANCE", "CHILD_OF", "FLOOR")
+_MAINTAIN = ("MAINTAIN_VOLUME", "PIVOT", "SHRINKWRAP", "CLAMP_TO", "COPY_LOCATION", "COPY_SCALE")
+_MIXED = ("ADD", "OFFSET", "BEFORE", "AFTER")  # beginnings of how constraints mix
+
+
+def overruled(rig, bone: str) -> str:
+    """What has the last word on a bone's rotation, so that keys would not be seen: the name of a
+    constraint, "its driver", "" for nothing."""
+    for constraint in rig.pose.bones[bone].constraints:
+        mixes = [getattr(constraint, name, "") for name in ("mix_mode", "mix_mode_rot")]
+        if (
+            constraint.type not in (*_LIMITS, *_MAINTAIN)
+            and not constraint.mute
+            and constraint.is_valid
+            and constraint.influence >= 1.0
+            and not any(mix.startswith(_MIXED) for mix in mixes)
+            and not (constraint.type == "TRANSFORM" and constraint.map_to != "ROTATION")
+            and all(getattr(constraint, f"use_{axis}", True) for axis in "xyz")
+        ):
+            return f"its constraint “{constraint.name}”"
     start = rna_paths.bone_path(bone) + ".rotation"
-    return not any(path.startswith(start) for path in rna_paths.drivers_of(rig))
+    return "a driver" if any(p.startswith(start) for p in rna_paths.drivers_of(rig)) else ""
+
+
+def _constrained(rigs) -> tuple:
+    """What decides which bones can be keyed: their constraints, and how these mix."""
+    return tuple(
+        (rig.name, bone.name, overruled(rig, bone.name))
+        for rig in rigs
+        for bone in rig.pose.bones
+        if len(bone.constraints)
+    )
 
 
 def facing(rigs, joints) -> tuple[str, str]:
@@ -240,18 +363,13 @@ def facing(rigs, joints) -> tuple[str, str]:
         high = heads[np.argmax(np.linalg.norm(heads - root, axis=1))] - root
         rise = high if np.abs(high).max() > 1e-6 else np.array([0.0, 0.0, 1.0])
     up = _nearest(np.where(np.abs(left) > 0.5, 0.0, rise))
-    return _letter(np.cross(left, up)), _letter(up)
+    return reach.letter(np.cross(left, up)), reach.letter(up)
 
 
 def _nearest(vector: np.ndarray) -> np.ndarray:
     """The axis nearest to a direction."""
     axis = int(np.argmax(np.abs(vector)))
     return np.eye(3)[axis] * (1.0 if vector[axis] >= 0 else -1.0)
-
-
-def _letter(axis: np.ndarray) -> str:
-    index = int(np.argmax(np.abs(axis)))
-    return ("-" if axis[index] < 0 else "") + "XYZ"[index]
 
 
 # ---- from a pose
@@ -427,149 +545,3 @@ def _without(moved: Values[mapping.Target, float], jaw: Values[mapping.Target, f
     leads = max(jaw, key=lambda target: (target.path == "rotation", abs(jaw[target])), default=None)
     share = moved.get(leads, 0.0) / jaw[leads] if leads is not None else 0.0
     return _sum([(moved, 1.0), (jaw, -share)]) if share >= _JAW_TOO else dict(moved)
-
-
-# Controls are probed with increasing movements until one has an effect: some have a range of
-# millimetres, some go from 0 to 100. Most stop where the key is at 1.
-_STEPS = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
-_SEEN = 0.01  # least change of the key that counts
-
-_OPERATORS = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.Pow: operator.pow,
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-    ast.USub: operator.neg,
-    ast.UAdd: operator.pos,
-}
-_FUNCTIONS = {
-    "min": min,
-    "max": max,
-    "abs": abs,
-    "sqrt": math.sqrt,
-    "sin": math.sin,
-    "cos": math.cos,
-    "tan": math.tan,
-    "pow": pow,
-    "degrees": math.degrees,
-    "radians": math.radians,
-    "fabs": math.fabs,
-    "clamp": lambda x, low=0.0, high=1.0: min(max(x, low), high),
-}
-
-
-def follow(curve) -> tuple[mapping.Target, float] | None:
-    """The control behind a driven value, and its distance from rest at which the value is 1; None
-    if it cannot be keyed or the dependence is not simple arithmetic."""
-    driver = curve.driver
-    inputs = {variable.name: _input(variable) for variable in driver.variables}
-    if not inputs or None in inputs.values():
-        return None
-    rest = {name: at for name, (_, at) in inputs.items()}
-    try:
-        still = _value(curve, rest)
-        controls = []  # (slope, control)
-        for name, (target, at) in inputs.items():
-            for sign in (1, -1):
-                moved = (
-                    (step, _value(curve, rest | {name: at + sign * step}) - still)
-                    for step in _STEPS
-                )
-                # Only movement that raises the value counts; the other direction belongs to another
-                # key.
-                slope = next((change / step for step, change in moved if change >= _SEEN), 0.0)
-                if slope > 0:
-                    controls.append((slope, (target, sign / slope)))
-    except (ValueError, ArithmeticError, KeyError, TypeError, SyntaxError, RecursionError):
-        return None
-    return max(controls, key=lambda each: each[0], default=(0.0, None))[1]
-
-
-def _value(curve, inputs: dict[str, float]) -> float:
-    driver = curve.driver
-    numbers = list(inputs.values())
-    if driver.type == "SCRIPTED":
-        value = float(_calculate(ast.parse(driver.expression, mode="eval").body, inputs))
-    else:
-        value = {
-            "AVERAGE": lambda: sum(numbers) / len(numbers),
-            "SUM": lambda: sum(numbers),
-            "MIN": lambda: min(numbers),
-            "MAX": lambda: max(numbers),
-        }[driver.type]()
-    return curve.evaluate(value) if len(curve.keyframe_points) or len(curve.modifiers) else value
-
-
-def _calculate(node, names: dict[str, float]):
-    """The value of a driver's expression if it is plain arithmetic; it is never executed as
-    Python."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
-        return node.value
-    if isinstance(node, ast.Name):
-        return math.pi if node.id == "pi" and "pi" not in names else names[node.id]
-    if isinstance(node, ast.UnaryOp):
-        return _OPERATORS[type(node.op)](_calculate(node.operand, names))
-    if isinstance(node, ast.BinOp):
-        left, right = _calculate(node.left, names), _calculate(node.right, names)
-        if isinstance(node.op, ast.Pow) and (abs(left) > 1e6 or abs(right) > 64):
-            raise ValueError("too large a power")
-        return _OPERATORS[type(node.op)](left, right)
-    if isinstance(node, ast.Compare) and len(node.ops) == 1:
-        return _OPERATORS[type(node.ops[0])](
-            _calculate(node.left, names), _calculate(node.comparators[0], names)
-        )
-    if isinstance(node, ast.IfExp):
-        return _calculate(node.body if _calculate(node.test, names) else node.orelse, names)
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
-        return _FUNCTIONS[node.func.id](*(_calculate(argument, names) for argument in node.args))
-    raise ValueError("no plain arithmetic")
-
-
-_TRANSFORM = re.compile(r"(LOC|ROT|SCALE)_([XYZ])$")
-_BONE_CHANNEL = re.compile(
-    r'^pose\.bones\["(.+)"\]\.(location|scale|rotation_euler)(?:\[(\d)\]|\.([xyz]))$'
-)
-
-
-def _input(variable):
-    """(target, value at rest) of a driver's variable, None if it is nothing that takes keys."""
-    source = variable.targets[0]
-    if source.id is None:
-        return None
-    if variable.type == "TRANSFORMS":
-        match = _TRANSFORM.match(source.transform_type)
-        if match and source.transform_space in ("LOCAL_SPACE", "TRANSFORM_SPACE"):
-            path = {"LOC": "location", "ROT": "rotation_euler", "SCALE": "scale"}[match[1]]
-            return _bone(source.id, source.bone_target, path, "XYZ".index(match[2]))
-    if variable.type != "SINGLE_PROP":
-        return None
-    if channel := _BONE_CHANNEL.match(source.data_path):
-        index = int(channel[3]) if channel[3] else "xyz".index(channel[4])
-        return _bone(source.id, channel[1], channel[2], index)
-    path, name, custom = rna_paths.split(source.data_path)
-    if source.id.id_type == "KEY" and path.startswith("key_blocks"):
-        return mapping.Target("KEY", path[len('key_blocks["') : -2]), 0.0
-    is_found = custom and rna_paths.exists(source.id, source.data_path)
-    if not is_found or source.id.id_type != "OBJECT":
-        return None
-    holder = source.id.path_resolve(path) if path else source.id
-    bone = path[len('pose.bones["') : -2] if path.startswith("pose.bones") else ""
-    return mapping.Target("PROPERTY", name, source.id.name, bone), rna_paths.rest_value(
-        holder, name
-    )
-
-
-def _bone(obj, bone: str, path: str, index: int):
-    pose = obj.pose.bones.get(bone) if obj.id_type == "OBJECT" and obj.pose else None
-    if pose is None or (
-        path == "rotation_euler" and pose.rotation_mode in ("QUATERNION", "AXIS_ANGLE")
-    ):
-        return None
-    return mapping.Target("BONE", "", obj.name, bone, path, index), 1.0 if path == "scale" else 0.0

@@ -14,6 +14,7 @@ from .rna_paths import OWN_PREFIX
 # margin of the face's box, as a share of its longest side: parts without a parent inside it belong
 # to the face
 _NEAR = 0.25
+_KEYS_OF_FACE = 2  # keys with the Basis that things other than faces have
 
 
 def is_face(obj: bpy.types.Object) -> bool:
@@ -25,6 +26,21 @@ def is_face(obj: bpy.types.Object) -> bool:
             bool(head_state.mapping(obj)) or conventions.find(names) is not None
         )
     return obj.type == "ARMATURE" and bool(head_state.mapping(obj))
+
+
+def find_unknown(scene) -> bpy.types.Object | None:
+    """A character in a scene whose names say nothing: a mesh with several shape keys, or an
+    armature with a jaw or a neck that deforms a mesh; None if there is none."""
+    for obj in scene.objects:
+        if obj.type == "MESH" and len(key_names(obj)) > _KEYS_OF_FACE and not is_face(obj):
+            return obj
+    for obj in scene.objects:
+        bones = tuple(bone.name for bone in obj.data.bones) if obj.type == "ARMATURE" else ()
+        if conventions.joint_bones(bones) and any(
+            deforms(obj, other) for other in scene.objects if other.type == "MESH"
+        ):
+            return obj
+    return None
 
 
 def key_names(mesh: bpy.types.Object) -> tuple[str, ...]:

@@ -343,6 +343,18 @@ def check_animatable(rig: Rig) -> None:
     """Raise BadHead with the reason if keys on this rig could not be written or would not be
     seen."""
     name = rig.mesh.name
+    for scene in rig.mesh.users_scene:
+        if scene.render.frame_map_old != scene.render.frame_map_new:
+            raise BadHead(
+                f"The scene “{scene.name}” stretches time, so lips would leave the sound: set both "
+                f"numbers of Time Stretching to 100 (Output properties, Frame Range)"
+            )
+        twin = next((obj for obj in scene.objects if _is_twin(rig, obj)), None)
+        if twin is not None:
+            raise BadHead(
+                f"“{name}” and “{twin.name}” share one mesh, so each would speak the other's "
+                f"lines: select one and use Object › Relations › Make Single User › Object & Data"
+            )
     if any(block.library is not None for block in (rig.owner, *rig.targets)):
         raise BadHead(
             f"“{name}” is linked from another file: press Make Editable, which makes a library "
@@ -377,6 +389,17 @@ def check_animatable(rig: Rig) -> None:
             raise BadHead(
                 f"An NLA track of “{name}” is soloed and would hide every take: turn its star off"
             )
+
+
+def _is_twin(rig: Rig, obj: bpy.types.Object) -> bool:
+    """Whether an object that is seen shares the face of a rig and is not of its head."""
+    return (
+        obj.type == "MESH"
+        and obj.data == rig.mesh.data
+        and obj not in (rig.mesh, *rig.objects)
+        and PUPPET_MARK not in obj
+        and obj.visible_get()
+    )
 
 
 def _label(path: str) -> str:

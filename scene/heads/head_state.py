@@ -33,6 +33,12 @@ def ensure(owner: bpy.types.Object):
     return result
 
 
+def fault(owner: bpy.types.Object) -> str:
+    """What was wrong with a head's lips when keys were last written; "" for nothing."""
+    result = of(owner)
+    return "" if result is None else result.fault
+
+
 def mapping(owner: bpy.types.Object) -> str:
     """The JSON of a character's mapping: this file's, else the one that came with the
     character; "" for none."""
@@ -45,6 +51,6 @@ def keep_mapping(owner: bpy.types.Object, text: str) -> None:
     if owner.library is None and owner.override_library is None:
         owner.thunder.mapping = text
         if (state := of(owner)) is not None:
-            state.mapping = ""
+            state.mapping = state.fault = ""
     else:
         ensure(owner).mapping = text

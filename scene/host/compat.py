@@ -38,6 +38,13 @@ def sequencer_scene(context):
     return getattr(context, "sequencer_scene", None) or context.scene
 
 
+def show_in_sequencer(scene) -> None:
+    """Let sequencers show a scene where they show none: since 5.0 each workspace has its own."""
+    for workspace in bpy.data.workspaces:
+        if getattr(workspace, "sequencer_scene", scene) is None:
+            workspace.sequencer_scene = scene
+
+
 def strip_span(strip) -> tuple[int, int]:
     """First frame of a strip as trimmed and the frame after its last."""
     if hasattr(strip, "left_handle"):

@@ -23,7 +23,7 @@ from ...thunder_core.files import part_of, reason_of
 from ...thunder_core.progress import result
 from ...thunder_core.types import Motion
 from ..animation import fcurves, keying
-from ..heads import build, family, flame, head, rna_paths
+from ..heads import build, family, flame, head, reach, rna_paths
 from ..host import compat, jobs, playback
 from ..takes import generation, provenance, take_list
 
@@ -31,6 +31,10 @@ from ..takes import generation, provenance, take_list
 _BYTES_CACHED, _BYTES_KEYED = 64, 36
 # beginning of the note on what no file of ARKit curves can hold
 WITHOUT_NAME = "ARKit has no name for "
+_LEFT = (
+    "Shape keys that are muted, relative to another or cut by a vertex group are not as they look, "
+    "since the mesh is linked: {}"
+)
 _BEYOND = 1e-3  # distance outside 0 … 1 from which a shape key's value is reported
 
 
@@ -99,7 +103,11 @@ def export(shot: Shot, form: Format, path: str) -> list[str]:
         os.makedirs(folder, exist_ok=True)
         _check_space(shot, form, folder, name)
         with part_of(path) as part:
-            with _alone(shot) if form.geometry else contextlib.nullcontext():
+            has_keys = form.geometry and not form.cached
+            with (
+                _alone(shot) if form.geometry else contextlib.nullcontext(),
+                _plain_keys(shot) if has_keys else contextlib.nullcontext([]) as left,
+            ):
                 notes = form.write(shot, part)
             if not os.path.getsize(part):
                 raise OSError("the file is empty")
@@ -108,7 +116,7 @@ def export(shot: Shot, form: Format, path: str) -> list[str]:
             f"“{name}” could not be written ({reason_of(error)}): free some space or choose "
             f"another folder"
         ) from error
-    return notes
+    return notes + _notes((_LEFT, left))
 
 
 def _check_space(shot: Shot, form: Format, folder: str, name: str) -> None:
@@ -227,6 +235,45 @@ def _alone(shot: Shot) -> Iterator[None]:
                 setattr(owner, name, value)
             if mode != "OBJECT":
                 bpy.ops.object.mode_set(mode=mode)
+
+
+@contextlib.contextmanager
+def _plain_keys(shot: Shot) -> Iterator[list[str]]:
+    """Meshes with keys that any exporter takes as Blender shows them: whole, relative to the Basis,
+    and still where they are muted; then the meshes as they were. Yields the names of those whose
+    mesh cannot be replaced."""
+    swapped, left = [], []
+    try:
+        for obj in _meshes(shot):
+            mesh, keys = obj.data, obj.data.shape_keys
+            blocks = [] if keys is None else keys.key_blocks[1:]
+            if not any(
+                block.vertex_group or block.mute or block.relative_key != keys.reference_key
+                for block in blocks
+            ):
+                continue
+            meter, plain = reach.Meter([obj], []), mesh.copy()
+            if plain.override_library is not None:  # or its points would be those of the library
+                plain.make_local(clear_liboverride=True)
+            swapped.append((obj, mesh, plain))
+            for block, copy in zip(blocks, plain.shape_keys.key_blocks[1:]):
+                points = meter.rest(0).copy()
+                if not block.mute:
+                    ids, by = meter.key(0, block.name)
+                    points[ids] += by
+                copy.points.foreach_set("co", points.ravel())
+                copy.relative_key = plain.shape_keys.reference_key
+                copy.vertex_group, copy.mute = "", False
+            try:
+                obj.data = plain
+            except (AttributeError, TypeError, RuntimeError):  # of a linked object
+                left.append(obj.name)
+        yield left
+    finally:
+        for obj, mesh, plain in swapped:
+            if obj.data == plain:
+                obj.data = mesh
+            bpy.data.meshes.remove(plain)
 
 
 # ---- Blender's exporters

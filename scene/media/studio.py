@@ -18,10 +18,27 @@ from ...thunder_core.errors import BadRequest
 from ...thunder_core.files import part_of, write_error
 from ..heads import head, materials
 from ..host import compat, jobs
+from ..takes import take_list
+from ..takes.commit.following import lines_of
 from . import grid, puppets
 
 GRID_MARGIN = 1.02  # size of the picture relative to the grid
 PLAYBLAST = "Thunder Playblast"  # name of the temporary scene
+# parts of Blender's stamp that Blender would write on a picture
+STAMP = (
+    *(
+        "",
+        "_note",
+        "_camera",
+        "_date",
+        "_filename",
+        "_frame",
+        "_frame_range",
+        "_hostname",
+        "_labels",
+    ),
+    *("_lens", "_marker", "_memory", "_render_time", "_scene", "_sequencer_strip", "_time"),
+)
 STILLS = {  # its settings while its frames are rendered
     **dict.fromkeys(
         (
@@ -35,9 +52,13 @@ STILLS = {  # its settings while its frames are rendered
     "render.engine": "BLENDER_WORKBENCH",
     "use_preview_range": False,
     "frame_step": 1,
+    # the slate is a note of Blender's stamp, and nothing else of it
+    **{f"render.use_stamp{part}": part in ("", "_note") for part in STAMP},
+    "render.stamp_font_size": 14,
 }
-FILM = {  # and while they are put together: the pictures have their colours
+FILM = {  # and while they are put together: the pictures have their colours and their slate
     "render.use_sequencer": True,
+    "render.use_stamp": False,
     "view_settings.view_transform": "Standard",
     "view_settings.look": "None",
     "view_settings.exposure": 0.0,
@@ -102,7 +123,8 @@ def render_grid(
 
 def playblast(scene, path: str) -> Generator[jobs.Step, None, str]:
     """Steps that film a scene's frames, or those of its preview range, with its sound into an MP4
-    file, as the solid view shows them and in half the scene's resolution; returns its path.
+    file, as the solid view shows them and in half the scene's resolution, with a slate; returns its
+    path.
 
     The stage's camera is used, else the scene's. The scene stays as it is: a copy is filmed. Raises
     BadRequest without a camera or while Blender renders, NoSpace.
@@ -133,6 +155,7 @@ def playblast(scene, path: str) -> Generator[jobs.Step, None, str]:
                     busy=True,
                 )
                 copy.frame_set(first + number)
+                copy.render.stamp_note_text = slate(scene, first + number)
                 puppets.render_still(copy, picture, *size)
             yield jobs.Step(1.0, "Writing the film", busy=True)
             puppets.apply_settings(copy, FILM)
@@ -144,6 +167,19 @@ def playblast(scene, path: str) -> Generator[jobs.Step, None, str]:
     finally:
         bpy.data.scenes.remove(copy)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def slate(scene, frame: int) -> str:
+    """What a scene's heads play at a frame, their takes and what is committed, and the frame."""
+    played = []
+    for mesh in head.in_scene(scene):
+        shown = take_list.on_head(scene, mesh)
+        if shown is not None and shown.first <= frame <= shown.last:
+            played.append(f"{shown.voice} · {shown.name}")
+        else:
+            lines = [line for line in lines_of(mesh) if line.first <= frame <= line.last]
+            played += [f"{line.name} · committed" for line in lines]
+    return "   ".join([*dict.fromkeys(played), f"frame {frame}"])
 
 
 def _show_only(copy, pictures: list[str]) -> None:

@@ -322,6 +322,9 @@ class ThunderHead(bpy.types.PropertyGroup):
         "its own"
     )
     role: EnumProperty(items=_ROLES, description="What this head does with its voice")
+    fault: StringProperty(
+        description="What was wrong with the lips that are seen when keys were last written"
+    )
     first_seed: IntProperty(
         default=provenance.UNKNOWN,
         min=provenance.UNKNOWN,
@@ -409,6 +412,14 @@ class ThunderCommit(bpy.types.PropertyGroup):
                 "FCURVE",
                 1,
             ),
+            (
+                "BLOCKING",
+                "Blocking",
+                "8 to 14 mouth poses a sentence with holds and breakdowns, all curves keyed on the "
+                "same frames. Closed lips are kept",
+                "KEYFRAME",
+                2,
+            ),
         ],
         description="Where keys are set",
     )
@@ -447,10 +458,10 @@ class ThunderCommit(bpy.types.PropertyGroup):
         name="Accuracy",
         items=[
             *(
-                (name, f"{name.title()} ({error} mm)", f"Lips may deviate by {error} millimetres")
+                (name, name.title(), f"Lips may deviate by {error} millimetres")
                 for name, error in ACCURACIES.items()
             ),
-            ("CUSTOM", "Custom Accuracy", "Enter how far the lips may deviate"),
+            ("CUSTOM", "Custom", "Enter how far the lips may deviate"),
         ],
         default="NORMAL",
         description="How closely the committed lips follow the take: the closer, the more keys",
@@ -529,8 +540,8 @@ class ThunderScene(bpy.types.PropertyGroup):
         name="Voice From",
         description="Where the voice is",
         items=[
-            ("STRIP", "Strip", "A sound strip of the sequencer, as it is heard"),
-            ("FILE", "File", "A sound file, from the scene's first frame"),
+            ("STRIP", "From the Sequencer", "A sound strip of the sequencer, as it is heard"),
+            ("FILE", "From a Sound File", "A sound file, from the scene's first frame"),
         ],
     )
     strip: StringProperty(
@@ -697,7 +708,7 @@ class ThunderScene(bpy.types.PropertyGroup):
     )
     live_direction: BoolProperty(
         name="Live",
-        default=True,
+        default=False,
         description="While a slider of the direction is moved, sample a copy of the shown take "
         "again, with its own seed. The take itself "
         "stays. Takes that you edited, shaped or mixed are not copied",

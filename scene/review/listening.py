@@ -9,6 +9,7 @@ from contextlib import nullcontext
 
 import bpy
 import numpy as np
+from bpy.app.handlers import persistent
 
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
@@ -18,7 +19,7 @@ from ..animation import display, keying
 from ..heads import head
 from ..host import compat, jobs
 from ..takes import generation, take_list
-from ..voice import mixdown, strip
+from ..voice import fingerprint, mixdown, strip
 
 SHORTEST_SECONDS = 0.3  # shortest range for which speech is generated
 AROUND_SECONDS = 0.4  # length played before and after the edit: a syllable
@@ -33,7 +34,10 @@ _before = jobs.session.add(jobs.Memory())
 
 def frame_range(context, rig: head.Rig) -> tuple[int, int]:
     """First and last scene frame that Listen speaks, by the scene's settings. Raises BadRequest."""
-    first, last = chosen_frames(context, rig, context.scene.thunder.listen_range)
+    choice = context.scene.thunder.listen_range
+    if choice in ("TAKE", "EDITED"):
+        choice = "TAKE" if take_list.on_head(context.scene, rig.mesh) is not None else "VOICE"
+    first, last = chosen_frames(context, rig, choice)
     if (last - first + 1) / Clock.of(context.scene, first).fps < SHORTEST_SECONDS:
         raise BadRequest(f"Frames {first} to {last} are too short: choose a longer range")
     return first, last
@@ -41,23 +45,29 @@ def frame_range(context, rig: head.Rig) -> tuple[int, int]:
 
 # the choices of an operator for `chosen_frames`
 FRAMES = (
-    ("TAKE", "Take", "The frames of the take, or of the voice"),
+    ("TAKE", "Take", "The frames of the shown take"),
+    ("VOICE", "Voice", "The frames of the voice, or of the animation without one"),
     ("PREVIEW", "Preview Range", "The scene's preview range"),
     ("SCENE", "Scene", "The scene's frame range"),
 )
 
 
 def chosen_frames(context, rig: head.Rig, choice: str) -> tuple[int, int]:
-    """First and last scene frame of the take or voice (TAKE, EDITED), the preview range (PREVIEW)
-    or the scene (SCENE).
+    """First and last scene frame of the shown take (TAKE), the voice (VOICE), the preview range
+    (PREVIEW) or the scene (SCENE).
 
     Raises BadRequest if there is no such range.
     """
     scene = context.scene
     if choice == "SCENE":
         return scene.frame_start, scene.frame_end
-    if choice in ("TAKE", "EDITED"):
-        return _of_take(context, rig)
+    if choice == "VOICE":
+        return _of_voice(context, rig)
+    if choice == "TAKE":
+        entry = take_list.on_head(scene, rig.mesh)
+        if entry is None:
+            raise BadRequest("No take is shown: show one, or choose Voice or Scene as the frames")
+        return entry.first, entry.last
     if not scene.use_preview_range:
         raise BadRequest(
             "This scene has no preview range: set one in the timeline (P) or choose other frames"
@@ -65,12 +75,8 @@ def chosen_frames(context, rig: head.Rig, choice: str) -> tuple[int, int]:
     return scene.frame_preview_start, scene.frame_preview_end
 
 
-def _of_take(context, rig: head.Rig) -> tuple[int, int]:
-    """First and last frame of the take on the head, else of the voice, else of the animation."""
-    scene = context.scene
-    entry = take_list.on_head(scene, rig.mesh)
-    if entry is not None:
-        return entry.first, entry.last
+def _of_voice(context, rig: head.Rig) -> tuple[int, int]:
+    """First and last frame of the voice, else of the animation."""
     voice = strip.current(context)
     if voice is not None and voice.last is not None:
         return math.floor(voice.clock.start), voice.last - 1
@@ -158,7 +164,9 @@ def listen(
         scene = bpy.data.scenes.get(scene_name)
         if scene is None:
             raise BadRequest("The scene was removed: listen again")
-        place(scene, out, name, first)
+        speech = place(scene, out, name, first)
+        if voice is not None:
+            fingerprint.remember(speech, fingerprint.of_voice(scene, voice))
     finally:
         if os.path.exists(out):
             os.remove(out)
@@ -180,7 +188,7 @@ def place(scene, path: str, name: str, first: int):
         if s.type == "SOUND" and (s.name == name or s.name.startswith(name + "."))
     ]:
         strip.remove(scene, old)
-    _flip_back(scene)  # the new sound starts muted
+    restore()  # the new sound starts muted
     strip_ = strip.add(scene, path, name, first)
     strip_.mute = True
     strip_.sound.name = name
@@ -215,11 +223,12 @@ def flip(context, generated: bool) -> None:
     BadRequest."""
     scene, speech = listening_strip(context)
     if speech is None:
-        raise BadRequest("There is no generated speech yet: press Listen first")
+        raise BadRequest("There is no generated speech yet: press Hear the Lips first")
     speech.mute = not generated
     if not generated:
-        _flip_back(scene)
+        restore()
         return
+    speech[strip.FLIPPED] = True
     voice = strip.current(context)
     original = (
         strip.by_name(scene, voice.strip)
@@ -231,12 +240,34 @@ def flip(context, generated: bool) -> None:
         original[strip.FLIPPED] = True
 
 
-def _flip_back(scene) -> None:
-    """Play the voices again that are muted while generated speech plays instead of them."""
-    for voice in strip.sound_strips(scene):
-        if strip.FLIPPED in voice:
-            voice.mute = False
-            del voice[strip.FLIPPED]
+@persistent
+def restore(*_) -> None:
+    """Play the voices again that are muted while generated speech plays instead of them: when
+    playback stops, on undo, before a file is saved, and when it is opened."""
+    for editor in (scene.sequence_editor for scene in bpy.data.scenes if scene.sequence_editor):
+        strips = [each for each in compat.strips_all(editor) if each.type == "SOUND"]
+        flipped = [each for each in strips if strip.FLIPPED in each]
+        for each in flipped:
+            each.mute = False
+            del each[strip.FLIPPED]
+        for each in strips if flipped else ():
+            each.mute |= each.name.startswith(strip.LISTEN_MARK)
+
+
+def follow(scene) -> None:
+    """Move generated speech along with the voice that it was made for; remove it if that plays
+    another sound, or another part of it."""
+    editor = scene.sequence_editor
+    members = [] if editor is None else compat.strips(editor)
+    for speech in [each for each in members if each.name.startswith(strip.LISTEN_MARK)]:
+        then = fingerprint.state_of(speech)
+        changed = then and fingerprint.change_since(scene, then)
+        if changed and changed.kind == "MOVED":
+            shift = changed.now.origin - then.origin
+            strip.move(speech, compat.content_start(speech) + shift)
+            fingerprint.remember(speech, changed.now)
+        elif changed and changed.kind != "GONE":
+            strip.remove(scene, speech)
 
 
 def play_both(context, start: float, end: float) -> None:
@@ -267,3 +298,11 @@ def _file_of(sound) -> str:
     with open(path, "wb") as file:
         file.write(sound.packed_file.data)
     return path
+
+
+register, unregister = jobs.registration(
+    handlers=tuple(
+        (name, restore)
+        for name in ("animation_playback_post", "save_pre", "load_post", "undo_post", "redo_post")
+    )
+)

@@ -114,7 +114,7 @@ def why_none(rig: head.Rig) -> str:
     if key in live.animation_scores or live.is_running:
         return ""
     if animator_action(rig) is None and _is_in_strips(rig):
-        return "This animation is in NLA strips: press Listen to score it"
+        return "This animation is in NLA strips: press Hear the Lips to score it"
     return live.why_failed if key in live.tried else ""
 
 
@@ -279,6 +279,25 @@ def score_steps(
         per_frame = per_frame[np.clip(place, 0, len(per_frame) - 1)]
         answer = provenance.move_findings(answer, (clock.start - clock_of_take.start) / clock.fps)
     _store(uid, answer, per_frame)
+
+
+def points_lost(scene, rig: head.Rig, entry) -> Generator[jobs.Step, None, float | None]:
+    """Steps that score what a head plays on the frames of a take that was committed. Returns by how
+    many points it is below the take; None if that cannot be measured, as without an engine."""
+    frames, score = provenance.opening_of(entry.action), entry.score
+    if frames is None or not take_list.speaks(entry) or not np.isfinite(score):
+        return None
+    with suppress(ThunderError):
+        client, voice = connection.start_client(), strip.of_take(bpy.context, entry)
+        clock = provenance.clock_of_take(entry)
+        motion = yield from jobs.stage(
+            keying.read(rig, head.channel_names(), clock, len(frames) / FPS), "Scoring", 0.8, 0.85
+        )
+        answer, _ = yield from ask_score(
+            client, scene, rig, voice, (motion, clock), entry, (0.85, 1.0)
+        )
+        return max(0.0, score - float(answer["total"]))
+    return None
 
 
 def ask_score(

@@ -217,8 +217,10 @@ class Previews(jobs.Part):
             self.collection = bpy.utils.previews.new()
         self.collection.pop(name, None)
         preview = self.collection.new(name)
-        preview.icon_size = image.shape[1], image.shape[0]
-        preview.icon_pixels_float.foreach_set(np.ascontiguousarray(image).ravel())
+        for kind in ("icon", "image"):  # small in labels, larger as a `template_icon`
+            setattr(preview, f"{kind}_size", (image.shape[1], image.shape[0]))
+            pixels = getattr(preview, f"{kind}_pixels_float")
+            pixels.foreach_set(np.ascontiguousarray(image).ravel())
         return preview.icon_id
 
     def file_opened(self) -> None:

@@ -131,7 +131,7 @@ def piece_of(scene, name: str, speaker: bpy.types.Object | None) -> str:
             and (entry.voice, record) not in known
         ):
             known.add((entry.voice, record))
-            if fingerprint.part_of_take(scene, entry, one):
+            if fingerprint.part_of(scene, fingerprint.of_take(entry), one):
                 return entry.voice
     return ""
 

@@ -31,7 +31,7 @@ from ..engine import connection
 from ..heads import head
 from ..host.jobs import restart_after_undo, session, stage, Step
 from ..voice import fingerprint, mixdown, strip
-from . import picture, provenance, take_list, turns
+from . import last_look, picture, provenance, take_list, turns
 from .direction import asking
 
 _SAMPLING = (0.05, 0.99)  # part of the progress bar for the engine's progress
@@ -625,6 +625,18 @@ class TakeCollector(take_list.Arriving):
             and _id(display.shown_action(rig)) == self.shown != best
         ):
             self._show(best)
+        entry = take_list.by_uid(scene, best) if best is not None else None
+        if entry is not None and display.is_shown(rig, entry):
+            opening = self.made[best].opening
+            clock = Clock.of(scene, self.voice.clock.start)
+            wrong = yield from stage(
+                last_look.look(self.scene, rig, clock, opening),
+                "Looking at the lips",
+                _SAMPLING[1],
+                1.0,
+            )
+            if wrong:
+                yield Step(1.0, "Looking at the lips", note=wrong)
 
     def _show(self, uid: int) -> None:
         scene, rig = look_up(self.scene, self.mesh)

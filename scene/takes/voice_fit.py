@@ -25,6 +25,7 @@ from ..heads import head, rna_paths
 from ..host.jobs import stage, Step
 from ..voice import fingerprint, mixdown, strip
 from . import generation, provenance, take_list, turns
+from .commit import following
 from .generation import ask_about, look_up
 from .provenance import CAPTURED
 from .shape.applying import move
@@ -185,9 +186,9 @@ _LEAST_NEW = 2  # motion frames: a shorter new part is held, not sampled
 
 
 def resync(
-    client: Client | None, scene, kinds: list[str] | None = None
+    client: Client | None, scene, kinds: list[str] | None = None, left: list[str] | None = None
 ) -> Generator[Step, None, list[str]]:
-    """Steps that make every stale take of a scene fit its voice again.
+    """Steps that make every stale take of a scene, and what is committed, fit its voice again.
 
     Moved: the keys move along, edited or not. Trimmed, or the scene's rate changed: keyed again
     from the take's motion. Longer: only the new part is sampled, and blended with the existing
@@ -200,10 +201,16 @@ def resync(
 
     client may be None if nothing needs the engine (`needs_engine`). Returns the kind of each
     change, as in fingerprint.Change, OTHER_WEIGHTS for one that was sampled with other weights than
-    before, and PIECE for each take that a piece got. kinds: a list that receives them as they are
-    made. Raises ThunderError.
+    before, PIECE for each take that a piece got, and LINE for each committed line that was moved.
+    kinds: a list that receives them as they are made.  left: one that receives a sentence for each
+    committed line that was not moved. Raises ThunderError.
     """
     scene_name, kinds = scene.name, [] if kinds is None else kinds
+    moved = yield from map_progress(
+        following.follow(scene, [] if left is None else left),
+        lambda fraction: Step(0.0, "Moving committed lines", True),
+    )
+    kinds.extend(["LINE"] * moved)
     stale = [entry for entry, _ in fingerprint.stale_takes(scene)]
     todo = [
         (entry.action.session_uid, piece)
@@ -316,7 +323,9 @@ def _pieces(scene, entry) -> list[fingerprint.State]:
     """The pieces that were cut off a take's voice and moved, and that its head has no takes of."""
     taken = {other.voice for other in scene.thunder.takes if other.head == entry.head}
     return [
-        piece for piece in fingerprint.pieces_cut_away(scene, entry) if piece.strip not in taken
+        piece
+        for piece in fingerprint.pieces_cut_away(scene, fingerprint.of_take(entry))
+        if piece.strip not in taken
     ]
 
 

@@ -3,6 +3,7 @@
 recording, placed where strips play them; and the word at the current frame: its
 marks, and the mouths of takes on it."""
 
+import itertools
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from ...thunder_core.direction import MOVED, SOUND
 from ...thunder_core.errors import attempt, BadRequest, ThunderError
 from ...thunder_core.progress import map_progress
 from ...thunder_core.types import FPS
+from ..heads import reach
 from ..host import jobs
 from ..voice import fingerprint, mixdown, strip
 from . import generation, provenance, take_list, transcript
@@ -30,7 +32,9 @@ _NEAR = 1e-3  # seconds
 SIZE = 32  # height of a picture of mouths, pixels
 MOUTHS = 6  # mouths in a picture
 _WIDE_MM, _OPEN_MM = 60.0, 24.0  # width and opening that fill a mouth's square
-_LIPS, _INSIDE, _BACKGROUND = (0.86, 0.44, 0.42), (0.17, 0.05, 0.06), (0.09, 0.10, 0.12)
+LIPS, _INSIDE, _BACKGROUND = (0.86, 0.44, 0.42), (0.17, 0.05, 0.06), (0.09, 0.10, 0.12)
+_WRONG = (0.55, 0.05, 0.05)
+_REST_MM, _EYE_MM = 44.0, (36.0, 10.0)  # width of a mouth, width and height of an eye, at rest
 
 
 @dataclass(frozen=True)
@@ -331,8 +335,24 @@ def icons(entry, place: Place) -> tuple[int, ...]:
     return _mouths.icons[key][1]
 
 
-def mouth(width: float, opening: float) -> np.ndarray:
-    """A picture [SIZE, SIZE, 4] of lips so wide and so far apart, millimetres."""
+def icons_of_reach(seen: reach.Reach) -> tuple[int, ...]:
+    """Icons of a character's mouths (reach.ROW), as wide and open as they were measured; the last
+    is an eye."""
+    shown = [
+        (_REST_MM + wider, apart, name in seen.faults)
+        if name != "blink"
+        else (_EYE_MM[0], _EYE_MM[1] - apart, name in seen.faults)
+        for name, (apart, wider) in seen.shown.items()
+    ]
+    key = tuple((round(width), round(apart), wrong) for width, apart, wrong in shown)
+    if key not in _mouths.icons:
+        _mouths.add(key, None, itertools.starmap(mouth, shown))
+    return _mouths.icons[key][1]
+
+
+def mouth(width: float, opening: float, is_wrong: bool = False) -> np.ndarray:
+    """A picture [SIZE, SIZE, 4] of lips so wide and so far apart, millimetres; on red if they are
+    not as they should be."""
     y, x = (np.mgrid[0:SIZE, 0:SIZE] - (SIZE - 1) / 2) / (SIZE / 2)
     wide, high = np.clip(width / _WIDE_MM, 0.35, 0.97), np.clip(opening, 0.0, _OPEN_MM) / _OPEN_MM
     lips, inside = (
@@ -340,7 +360,8 @@ def mouth(width: float, opening: float) -> np.ndarray:
         for across, up in ((wide, high + 0.2), (0.88 * wide, max(high, 0.04)))
     )
     image = np.ones((SIZE, SIZE, 4), np.float32)
-    for where, colour in ((np.ones_like(lips), _BACKGROUND), (lips, _LIPS), (inside, _INSIDE)):
+    behind = _WRONG if is_wrong else _BACKGROUND
+    for where, colour in ((np.ones_like(lips), behind), (lips, LIPS), (inside, _INSIDE)):
         image[where, :3] = colour
     return image
 

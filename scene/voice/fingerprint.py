@@ -111,17 +111,27 @@ def voice_of(scene, now: State) -> strip.Voice:
     return strip.part_of(strip.of_strip(scene, member), now.first, now.last)
 
 
+def record_of(state: State) -> str:
+    """A state as text, to be stored."""
+    return json.dumps({records.KEY: records.VERSION, **dataclasses.asdict(state)})
+
+
 def remember(action, state: State | None) -> None:
     """Store the state of a take's voice in its action."""
     if state is not None:
-        action[STATE] = json.dumps({records.KEY: records.VERSION, **dataclasses.asdict(state)})
+        action[STATE] = record_of(state)
 
 
 def state_of(action) -> State | None:
     """The voice of a take when it was made, None if its action has no record of it that can be
     read."""
+    return read(action.get(STATE, ""))
+
+
+def read(text: str) -> State | None:
+    """The state in a record (`record_of`), None if it cannot be read."""
     try:
-        record = json.loads(action[STATE])
+        record = json.loads(text)
         if not records.is_readable(record):
             return None
         record.pop(records.KEY, None)
@@ -159,8 +169,12 @@ def change(scene, entry) -> Change | None:
     Fast enough for drawing each row of the list.
     """
     then = of_take(entry)
-    if then is None:
-        return None
+    return None if then is None else change_since(scene, then)
+
+
+def change_since(scene, then: State, since: str = "its takes were made") -> Change | None:
+    """The change of a voice since a state of it; None if unchanged. since: words for when that
+    was."""
     now = _state_now(scene, then)
     name = then.strip or os.path.basename(then.path)
     if now is None:
@@ -169,22 +183,20 @@ def change(scene, entry) -> Change | None:
         how = "replaced" if now.sound != then.sound else "retimed"
         if now.sound.partition(_OF)[0] == then.sound.partition(_OF)[0] and how == "replaced":
             how = "given another channel"
-        return Change("CHANGED", f"The sound of “{name}” was {how} since its takes were made", now)
+        return Change("CHANGED", f"The sound of “{name}” was {how} since {since}", now)
     if then.last:
         before, after = then.seconds, now.seconds
         if after[0] < before[0] - _SAME_SECONDS or after[1] > before[1] + _SAME_SECONDS:
-            return Change("CHANGED", f"“{name}” is longer than when its takes were made", now)
+            return Change("CHANGED", f"“{name}” is longer than when {since}", now)
         if after[0] > before[0] + _SAME_SECONDS or after[1] < before[1] - _SAME_SECONDS:
-            return Change("CUT", f"“{name}” was trimmed since its takes were made", now)
+            return Change("CUT", f"“{name}” was trimmed since {since}", now)
     if abs(now.fps - then.fps) > 1e-6:
         return Change(
-            "RATE", f"The takes of “{name}” were made at {then.fps:.4g} frames per second", now
+            "RATE", f"The scene had {then.fps:.4g} frames per second when {since} (“{name}”)", now
         )
     shift = now.origin - then.origin
     if abs(shift) > _SAME_FRAME:
-        return Change(
-            "MOVED", f"“{name}” was moved by {shift:+.4g} frames since its takes were made", now
-        )
+        return Change("MOVED", f"“{name}” was moved by {shift:+.4g} frames since {since}", now)
     return None
 
 
@@ -264,14 +276,13 @@ def is_cut_off(scene, one, other) -> bool:
     )
 
 
-def part_of_take(scene, entry, one) -> str:
-    """Whether a take was made of a sound strip that was cut off its voice: PLAYED if the take still
+def part_of(scene, then: State | None, one) -> str:
+    """Whether a sound strip was cut off a take's voice, which was `then`: PLAYED if the take still
     plays it, where it was or moved along; CUT_AWAY if it was moved alone, so that Re-sync will trim
     the take; "" if the take is of another sound.
 
     Fast for strips of other sounds or parts.
     """
-    then = of_take(entry)
     if then is None or not then.strip or then.strip == one.name or one.sound is None:
         return ""
     voice, piece = strip.by_name(scene, then.strip), of_strip(scene, one)
@@ -283,7 +294,7 @@ def part_of_take(scene, entry, one) -> str:
         or not _within(piece, then)
     ):
         return ""
-    changed = change(scene, entry)
+    changed = change_since(scene, then)
     now = then if changed is None else changed.now
     if now is None or (changed is not None and changed.kind == "CHANGED"):
         return ""
@@ -295,13 +306,13 @@ def part_of_take(scene, entry, one) -> str:
     return "CUT_AWAY" if changed is not None and changed.kind == "CUT" and apart else ""
 
 
-def pieces_cut_away(scene, entry) -> list[State]:
-    """The present states of the strips that are CUT_AWAY (`part_of_take`) from a take's voice, in
-    order of time."""
+def pieces_cut_away(scene, then: State) -> list[State]:
+    """The present states of the strips that are CUT_AWAY (`part_of`) from a voice, in order of
+    time."""
     return [
         of_strip(scene, each)
         for each in strip.sound_strips(scene)
-        if part_of_take(scene, entry, each) == "CUT_AWAY"
+        if part_of(scene, then, each) == "CUT_AWAY"
     ]
 
 

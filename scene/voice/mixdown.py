@@ -241,6 +241,20 @@ def plan_of(scene, strip, first: int, last: int, fps: float) -> Plan | None:
     )
 
 
+def plan_of_voice(scene, voice: Voice) -> Plan | None:
+    """A plan for reading a voice, a sound file or a strip; None for a strip that only Blender can
+    mix down."""
+    if voice.path:
+        return plan_of_file(voice.name, voice.path, voice.channel)
+    speaking = by_name(scene, voice.strip)
+    return plan_of(scene, speaking, int(voice.clock.start), int(voice.last), voice.clock.fps)
+
+
+def plan_of_file(name: str, path: str, channel: int | None) -> Plan:
+    """A plan for reading a whole sound file."""
+    return Plan(name, path, None, 0.0, 0.0, np.ones(2, np.float32), channel)
+
+
 def _volume_path(scene, strip) -> str:
     """The end of the animation path of a strip's volume."""
     name = bpy.utils.escape_identifier(strip.name)
@@ -312,8 +326,8 @@ def mix_down(voice: Voice, path: str, quietly: bool = False) -> Generator[float,
         yield from _write_in_thread(plan, path)
     elif quietly:
         raise BadSound(
-            f"“{voice.name}” is retimed, driven or has modifiers: press Listen to score it, or "
-            f"Generate Takes for new ones"
+            f"“{voice.name}” is retimed, driven or has modifiers: press Hear the Lips to score it, "
+            f"or Generate Takes for new ones"
         )
     else:
         yield from _mix_with_blender(voice, scene, strip, path)

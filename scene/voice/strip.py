@@ -108,7 +108,8 @@ def find(context) -> Voice:
     strips = spoken_strips or strips
     if not strips:
         raise BadSound(
-            "There is no sound strip in the sequencer: add the dialogue there or choose a sound "
+            say_elsewhere(scene)
+            or "There is no sound strip in the sequencer: add the dialogue there or choose a sound "
             "file"
         )
     active = scene.sequence_editor.active_strip
@@ -351,6 +352,28 @@ def _why_silent(scene, strip) -> str:
     return ""
 
 
+def elsewhere(scene, name: str = "") -> list:
+    """The other scenes with sound strips, or with one of that name."""
+    return [
+        other
+        for other in bpy.data.scenes
+        if other != scene and any(name in ("", each.name) for each in sound_strips(other))
+    ]
+
+
+def say_elsewhere(scene, name: str = "") -> str:
+    """The sentence that a scene lacks sound strips, or one of that name, which other scenes have;
+    "" if none has."""
+    scenes = elsewhere(scene, name)
+    if not scenes:
+        return ""
+    what = f"The strip “{name}”" if name else "The dialogue"
+    return (
+        f"{what} is in the scene “{scenes[0].name}”, not in “{scene.name}”: copy it into this "
+        f"scene's sequencer at the frame where it plays, or choose its sound file"
+    )
+
+
 def lineage(scene, strip):
     """The meta strips that contain a strip, outermost first, and (what holds the channels, member)
     pairs."""
@@ -393,6 +416,7 @@ def add(
     editor = scene.sequence_editor or scene.sequence_editor_create()
     members = compat.strips(editor)
     strip = members.new_sound(name, path, 1, start)
+    compat.show_in_sequencer(scene)
     if span is not None:
         compat.trim(strip, *span)
     first, last = compat.strip_span(strip)

@@ -88,15 +88,7 @@ def read(scene, voice: strip.Voice) -> CachedVoice | None:
     if key is None or key in cache.voices:
         return cache.voices.get(key)
     cached = cache.voices[key] = CachedVoice()
-    if voice.path:
-        plan = mixdown.Plan(
-            voice.name, voice.path, None, 0.0, 0.0, np.ones(2, np.float32), voice.channel
-        )
-    else:
-        speaking = strip.by_name(scene, voice.strip)
-        plan = mixdown.plan_of(
-            scene, speaking, int(voice.clock.start), int(voice.last), voice.clock.fps
-        )
+    plan = mixdown.plan_of_voice(scene, voice)
     if plan is not None:
         cached.thread = threading.Thread(
             target=_read, args=(cached, plan), name="thunder voice", daemon=True

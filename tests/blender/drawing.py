@@ -58,7 +58,7 @@ class Context:
 
     def __init__(self, context, width=300, **more):
         self.__dict__.update(more)
-        self.context, self.region = context, SimpleNamespace(width=width)
+        self.context, self.region = context, SimpleNamespace(width=width, height=1000)
         self.preferences = SimpleNamespace(
             system=SimpleNamespace(ui_scale=1.0),
             addons=context.preferences.addons,

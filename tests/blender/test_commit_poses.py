@@ -3,6 +3,8 @@
 error; what is not chosen and what never moves stays as the animator has it; a whole dialogue is
 committed in one go."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from commit_stage import (  # noqa: F401
@@ -20,7 +22,7 @@ from commit_stage import (  # noqa: F401
     spoken,
     stage,
 )
-from performances import list_take, write_wav
+from performances import list_take, show_take, write_wav
 from thunder.scene.animation import display
 from thunder.scene.heads import head as head_module
 from thunder.scene.host import compat
@@ -29,7 +31,7 @@ from thunder.scene.takes import dialogue as takes_dialogue
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.committing import choice_of
 from thunder.scene.takes.shape import applying
-from thunder.scene.voice import strip
+from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation import posing
 from thunder.thunder_core.animation.commit import line_records
@@ -208,6 +210,28 @@ def test_all_dialogue_is_committed_in_one_step(blender, heads, scene):
     assert len(made) == (2 if compat.HAS_SLOTS else 4)
     blender.ops.ed.undo()
     assert everything(blender) == before
+
+
+def test_what_a_head_shows_as_a_listener_is_committed_with_its_lines(blender, heads, scene):
+    listener, rig = heads[0], head_module.resolve(heads[0])
+    # it listens to the line of the other head
+    made = spoken(seconds=1.0, seed=9)
+    made.provenance["role"] = "listens"
+    entry = show_take((scene, rig), made, 41.0, "two")
+    assert entry.role == "LISTENS"
+    done = committed_all(scene)
+    assert committing.committed_lines(listener) == {"one", "two", "three"}
+    assert len(done.reports) == 4 and display.shown_action(head_module.resolve(listener)) is None
+
+
+def test_a_shown_take_that_does_not_fit_its_line_is_said_to_be_left(blender, heads, scene):
+    display.show(head_module.resolve(heads[0]), scene.thunder.takes[0])
+    takes = scene.thunder.takes
+    state = fingerprint.of_voice(scene, strip.of_strip(scene, strip.by_name(scene, "one")))
+    fingerprint.remember(takes[0].action, replace(state, sound="another"))
+    done = committed_all(scene)
+    assert len(done.reports) == 3
+    assert f"“{takes[0].name}” of “one”, shown, does not fit its line" in done.left_out
 
 
 def test_lines_that_cannot_be_committed_are_named_and_cost_only_themselves(blender, heads, scene):

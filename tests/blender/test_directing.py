@@ -68,8 +68,10 @@ def direction(scene):
 
 
 @pytest.fixture
-def following(monkeypatch):
-    """The shown take follows, as in a window. Lets the timer run until it has."""
+def following(monkeypatch, scene):
+    """The shown take follows, as in a window with Live. Lets the timer run until it has."""
+    assert not scene.thunder.live_direction, "it is off until it is switched on"
+    scene.thunder.live_direction = True
     monkeypatch.setattr(live, "in_background", True)
 
     def wait(seconds=10.0, until=lambda: live.task.due is None):

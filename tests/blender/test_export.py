@@ -4,12 +4,14 @@ the scene stays as it was."""
 
 import csv
 import json
+import os
 import struct
 
 import numpy as np
 import pytest
 import round_trip
 from round_trip import FIRST, LAST
+from test_reach import KEYS, PLACES, skin, small_face
 from thunder.scene.animation import display
 from thunder.scene.heads import head
 from thunder.scene.media import export as export_module
@@ -266,6 +268,18 @@ def test_the_operator_writes_the_frames_that_are_chosen_with_the_formats_ending(
     assert not (tmp_path / "no.csv").exists()
 
 
+def test_frames_of_a_take_are_refused_where_none_is_shown(blender, shown, tmp_path):
+    _, rig, _ = shown()
+    display.restore_animation(rig)
+    path = str(tmp_path / "line.csv")
+    with pytest.raises(RuntimeError, match="No take is shown: show one, or choose Voice or Scene"):
+        blender.ops.thunder.export_performance(filepath=path, form="ARKIT", frames="TAKE")
+    assert not os.path.exists(path)
+    assert blender.ops.thunder.export_performance(filepath=path, form="ARKIT", frames="SCENE") == {
+        "FINISHED"
+    }
+
+
 def test_a_blender_built_without_a_format_says_so(blender, shown, monkeypatch):
     assert not blender.ops.thunder.export_performance.poll(), (
         "without a head there is nothing to export"
@@ -299,3 +313,97 @@ def test_channels_are_exported_with_all_that_is_known_of_them(blender, shown, tm
     with np.load(path, allow_pickle=False) as arrays:
         assert str(arrays["mood"]) == "sad" and float(arrays["mood_strength"]) == 0.5
         assert arrays["style"][arrays["style_names"].tolist().index("energy")] == pytest.approx(1.4)
+
+
+# ---- what keys say about themselves
+
+
+def say_more(blender, face, what):
+    """Let keys of a face say something about themselves that an exporter may not know."""
+    blocks = face.data.shape_keys.key_blocks
+    if what == "vertex groups":
+        for side, end in (("left", "Left"), ("right", "Right")):
+            group = face.vertex_groups.new(name=side)
+            for vertex in face.data.vertices:
+                at = 0.5 + 8 * vertex.co.x * (1 if side == "left" else -1)
+                group.add([vertex.index], min(max(at, 0.0), 1.0), "REPLACE")
+            for block in blocks[1:]:
+                if block.name.endswith(end):
+                    block.vertex_group = side
+    elif what == "relative to another":
+        jaw, close = blocks["jawOpen"], blocks["mouthClose"]
+        for i in range(len(jaw.data)):
+            close.data[i].co += jaw.data[i].co - blocks["Basis"].data[i].co
+        close.relative_key = jaw
+    elif what == "muted":
+        blocks["jawOpen"].mute = True
+    elif what == "sliders that begin above 0":
+        blocks["mouthPucker"].slider_min = 0.3
+    elif what == "a key that stands still":
+        block = face.shape_key_add(name="Nose", from_mix=False)
+        block.data[PLACES.index("nose")].co.y -= 0.03
+        block.slider_min, block.value = 0.4, 0.4
+    elif what == "sliders that end early":
+        blocks["jawOpen"].slider_max = 0.2
+
+
+WHAT = (
+    "vertex groups",
+    "relative to another",
+    "muted",
+    "sliders that begin above 0",
+    "sliders that end early",
+    "a key that stands still",
+)
+
+
+@pytest.mark.parametrize("what", WHAT)
+@pytest.mark.parametrize("key", GEOMETRY)
+def test_what_keys_say_about_themselves_travels(blender, tmp_path, key, what):
+    for importer in round_trip.importers(blender, key):
+        blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+        scene = blender.context.scene
+        face = small_face(blender, KEYS)
+        skin(blender, face)
+        say_more(blender, face, what)
+        rig = head.resolve(face)
+        round_trip.show(rig, scene)
+        before = [(b.name, b.mute, b.vertex_group) for b in face.data.shape_keys.key_blocks]
+        count = len(blender.data.meshes), len(blender.data.shape_keys)
+        path, _ = export(blender, scene, rig, key, tmp_path)
+        blocks = face.data.shape_keys.key_blocks
+        assert [(b.name, b.mute, b.vertex_group) for b in blocks] == before
+        assert count == (len(blender.data.meshes), len(blender.data.shape_keys))
+        error, moved, _ = there_and_back(blender, scene, rig, key, tmp_path, importer)
+        assert error < 0.1, importer
+        assert moved > 5
+
+
+@pytest.mark.parametrize("key", ["GLTF", "USD"])
+def test_a_linked_characters_keys_travel_or_the_message_says_that_they_do_not(
+    blender, tmp_path, key
+):
+    face = small_face(blender, KEYS)
+    skin(blender, face)
+    say_more(blender, face, "vertex groups")
+    round_trip.number_vertices([face])
+    path = str(tmp_path / "hero.blend")
+    blender.ops.wm.save_as_mainfile(filepath=path)
+    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    with blender.data.libraries.load(path, link=True) as (_, target):
+        target.objects = ["Face", "Rig"]
+    scene = blender.context.scene
+    for name in ("Face", "Rig"):
+        scene.collection.objects.link(blender.data.objects[name])
+    scene.thunder.head = blender.data.objects["Face"]
+    assert blender.ops.thunder.make_editable() == {"FINISHED"}
+    rig = head.find(scene)
+    round_trip.show(rig, scene)
+    mesh, rate = rig.mesh.data, (scene.render.fps, scene.render.fps_base)
+    before = round_trip.positions(blender, scene, [rig.mesh])
+    path, notes = export(blender, scene, rig, key, tmp_path)
+    assert rig.mesh.data == mesh
+    scene = round_trip.bring_back(blender, key, path, rate)
+    found = [obj for obj in scene.objects if obj.type == "MESH"]
+    error = round_trip.farthest_mm(before, round_trip.positions(blender, scene, found))
+    assert error < 0.1 or any("linked: “Face”" in note for note in notes)

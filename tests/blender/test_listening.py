@@ -21,7 +21,7 @@ from thunder.scene.review import checking, listening, live_score, overlay
 from thunder.scene.takes import browsing, dialogue, provenance, take_list
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.committing import choice_of
-from thunder.scene.voice import mixdown, strip, voice_cache
+from thunder.scene.voice import fingerprint, mixdown, strip, voice_cache
 from thunder.thunder_core import grades, progress
 from thunder.thunder_core.direction import DIRECTION_NAMES
 from thunder.thunder_core.findings import Finding, OPEN
@@ -206,6 +206,73 @@ def test_one_button_flips_between_the_original_and_what_was_heard(blender, rig, 
         scene, clicks(tmp_path / "again.wav", (0.25,), 1.0), listening.name_of(rig.mesh), 9
     )
     assert not voice.mute  # a new Listen begins with the original
+
+
+@pytest.fixture
+def flipped(blender, rig, sequence, tmp_path):
+    """The scene while generated speech plays instead of the voice: (scene, voice, speech)."""
+    scene, voice = sequence
+    speech = listening.place(
+        scene, clicks(tmp_path / "heard.wav", (0.25,), 1.0), listening.name_of(rig.mesh), 4
+    )
+    blender.ops.thunder.original(to="HEARD")
+    assert (speech.mute, voice.mute) == (False, True)
+    return scene, voice, speech
+
+
+def test_the_voice_plays_again_when_playback_stops(blender, flipped):
+    """In a window: `tests/gui`."""
+    _, voice, speech = flipped
+    for stopped in blender.app.handlers.animation_playback_post:
+        stopped(blender.context.scene, None)
+    assert (speech.mute, voice.mute) == (True, False) and strip.FLIPPED not in voice
+
+
+def test_a_saved_file_plays_the_voice_and_so_does_one_of_an_earlier_version(
+    blender, flipped, tmp_path
+):
+    path = str(tmp_path / "saved.blend")
+    handlers = blender.app.handlers
+    for saves in (True, False):  # as before: nothing was restored
+        if not saves:
+            blender.ops.thunder.original(to="HEARD")
+            handlers.save_pre.remove(listening.restore)
+        blender.ops.wm.save_as_mainfile(filepath=path)
+        if not saves:
+            handlers.save_pre.append(listening.restore)
+        else:
+            assert not any(each.mute for each in strip.sound_strips(blender.context.scene))
+        blender.ops.wm.open_mainfile(filepath=path)
+        strips = compat.strips(blender.context.scene.sequence_editor)
+        assert [each.mute for each in strips] == [
+            each.name.startswith(strip.LISTEN_MARK) for each in strips
+        ]
+
+
+def test_an_undo_while_generated_speech_plays_brings_the_voice_back(blender, flipped):
+    scene, *_ = flipped
+    blender.ops.ed.undo_push(message="Listen")
+    scene.frame_start = 5
+    blender.ops.ed.undo_push(message="Edit")
+    blender.ops.ed.undo()
+    (voice,) = strip.sound_strips(blender.context.scene)
+    assert not voice.mute
+
+
+def test_generated_speech_follows_its_voice(needs_sound, blender, rig, sequence, engine):
+    scene, voice = sequence
+    entry = show((scene, rig))
+    assert blender.ops.thunder.listen() == {"FINISHED"}
+    fingerprint.remember(entry.action, fingerprint.of_voice(scene, strip.of_strip(scene, voice)))
+    entry.voice = voice.name
+    speech = strip.by_name(scene, listening.name_of(rig.mesh))
+    start = compat.content_start(speech)
+    strip.move(voice, 25)
+    assert blender.ops.thunder.resync() == {"FINISHED"}
+    assert compat.content_start(speech) == start + 24
+    trim_start(voice, 20)
+    assert blender.ops.thunder.resync() == {"FINISHED"}
+    assert strip.by_name(scene, listening.name_of(rig.mesh)) is None
 
 
 def test_a_voice_that_the_animator_muted_stays_muted(blender, rig, sequence, tmp_path):
@@ -550,7 +617,8 @@ def test_what_is_committed_to_a_strip_is_known_and_says_why_it_has_no_score(
     assert committing.committed_lines(rig.mesh) == {"one"}
     assert (
         live_score.animator_action(rig) is None
-        and live_score.why_none(rig) == "This animation is in NLA strips: press Listen to score it"
+        and live_score.why_none(rig)
+        == "This animation is in NLA strips: press Hear the Lips to score it"
     )
     progress.result(live_score.score_steps(engine, scene, rig))
     assert (

@@ -2,12 +2,16 @@
 """A lit scene in one click: it frames the heads, is set up once, leaves what was there alone, and
 goes as a whole; and its playblasts."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from bpy_extras.object_utils import world_to_camera_view
+from commit_stage import commit
 from mathutils import Vector
-from performances import read_wav
-from thunder.scene.media import studio
+from performances import performance, read_wav, show_take
+from thunder.scene.heads import head
+from thunder.scene.media import puppets, studio
 from thunder.scene.voice import strip
 from thunder.thunder_core import shipped
 
@@ -63,6 +67,19 @@ def test_it_goes_as_a_whole_and_settings_come_back(scene, blender):
         blender.ops.thunder.remove_stage()
 
 
+def test_all_heads_are_framed_whichever_is_chosen(scene, rig, blender):
+    blender.ops.thunder.add_head()
+    for obj in head.in_scene(scene):
+        if obj != rig.mesh:
+            head.resolve(obj).armature.location.x = 0.6
+            scene.thunder.head = obj
+    blender.context.view_layer.update()
+    blender.ops.thunder.light_scene()
+    for obj in head.in_scene(scene):
+        places = seen(scene, head.resolve(obj))
+        assert ((places > 0.02) & (places < 0.98)).all()
+
+
 def test_a_camera_lights_and_a_world_of_the_animators_stay(scene, blender):
     camera = blender.data.objects.new("Mine", blender.data.cameras.new("Mine"))
     lamp = blender.data.objects.new("Sun", blender.data.lights.new("Sun", "SUN"))
@@ -92,6 +109,26 @@ def test_without_a_head_or_a_camera_a_sentence_says_what_to_do(blender, tmp_path
     with pytest.raises(RuntimeError, match="cannot be written"):
         blender.ops.thunder.playblast(filepath=str(tmp_path / "none" / "a.mp4"))
     assert len(blender.data.scenes) == 1
+
+
+def test_a_playblasts_slate_says_line_take_and_frame(stage, blender, tmp_path):
+    scene, rig = stage
+    commit(show_take(stage, performance(seconds=0.5, closed_at=()), 21.0, "second line"), "COPY")
+    entry = show_take(stage, performance(seconds=0.5, closed_at=()), 3.0, "line")
+    assert studio.slate(scene, 5) == f"line · {entry.name}   frame 5"
+    assert studio.slate(scene, 25) == "second line · committed   frame 25"
+    assert studio.slate(scene, 90) == "frame 90"
+    blender.ops.thunder.light_scene()
+    scene.render.resolution_x, scene.render.resolution_y = 960, 480
+    scene.frame_start, scene.frame_end = 4, 5
+    steps = studio.playblast(scene, str(tmp_path / "film.mp4"))
+    next(steps), next(steps)
+    (picture,) = Path(blender.app.tempdir).glob("thunder_playblast_*/000000.png")
+    pixels = puppets.pixels(str(picture))[..., :3].max(axis=2)
+    edges = np.concatenate([pixels[:20], pixels[-20:]])  # above and below the face
+    assert 40 < (edges > 0.6).sum() < 2000, "letters"
+    assert not (pixels[30:-30, :10] > 0.6).any()
+    steps.close()
 
 
 def test_a_playblast_has_the_scenes_frames_and_sound_and_leaves_the_scene_as_it_was(

@@ -4,10 +4,11 @@ they are freed."""
 
 import numpy as np
 import pytest
-from mathutils import Vector
+from characters import deform, grid_mesh, rig_with
+from mathutils import Matrix, Vector
 from speaking import keys_of, same
 from test_directing import client, direction, following, scene  # noqa: F401
-from thunder.scene.heads import head
+from thunder.scene.heads import character, family, head
 from thunder.scene.takes import provenance
 from thunder.scene.takes.direction import asking, sliders
 from thunder.scene.voice import fingerprint
@@ -129,6 +130,29 @@ def test_a_head_looks_where_the_eyes_of_another_are_in_its_animation(blender, sc
     constraint.influence = 0.5
     look(blender, scene, rig, entry, look_at="OBJECT", look_object=other, looks_away=0.0)
     assert off_target(blender, scene, rig, eyes).max() < 3.0
+
+
+def test_a_head_looks_between_the_eyes_of_a_character_not_at_its_origin(blender, scene, rig, entry):
+    """Its origin is on the floor, as that of every character; its rig bends it."""
+    hero = grid_mesh(blender, "Hero", [*head.channel_names(), "jawOpen"], at=(0.0, 0.0, 1.7))
+    bones = {"spine": ((0, 0, 1.0), (0, 0, 1.5), None)}
+    body = rig_with(blender, bones)
+    deform(hero, body)
+    hero.vertex_groups.new(name="spine").add(range(len(hero.data.vertices)), 1.0, "REPLACE")
+    body.location = (0.2, -0.6, -1.7)
+    between = add(blender, scene, "between", (0.0, 0.0, 0.0))
+    between.parent, between.parent_type, between.parent_bone = body, "BONE", "spine"
+    blender.context.view_layer.update()
+    lids = character.lids_of(hero, character.plan_of(hero))
+    at = (lids @ family.points_of(hero.data.vertices)).mean(axis=0)
+    between.matrix_world = body.matrix_world @ Matrix.Translation(at)
+    body.pose.bones["spine"].rotation_mode = "XYZ"
+    for frame, lean in ((1, -0.2), (97, 0.2)):
+        body.pose.bones["spine"].rotation_euler.z = lean
+        body.pose.bones["spine"].keyframe_insert("rotation_euler", frame=frame)
+    look(blender, scene, rig, entry, look_at="OBJECT", look_object=hero, looks_away=0.0)
+    assert off_target(blender, scene, rig, hero).min() > 20.0
+    assert off_target(blender, scene, rig, between).max() < 2.0
 
 
 def test_generated_takes_look_at_the_camera_and_go_on_when_they_follow_a_slider(

@@ -179,7 +179,7 @@ def character(
     )
     for number, shape in enumerate(obj.data.shape_keys.key_blocks[1:]):
         for vertex in range(number * 8, number * 8 + 8):
-            shape.data[vertex].co.z += 0.1
+            shape.data[vertex].co.z -= 0.1
     bpy.context.view_layer.objects.active = obj
     return obj
 

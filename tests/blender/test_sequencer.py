@@ -9,6 +9,7 @@ import pytest
 from performances import noise
 from thunder.panels import menus, preferences
 from thunder.panels.dialogue import active_sound
+from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.takes import dialogue
 from thunder.scene.voice import strip
@@ -61,6 +62,36 @@ def test_a_strip_that_nobody_can_speak_changes_nothing(blender, heads, scene, na
         and scene.thunder.head == heads[0]
         and not scene.thunder.takes
     )
+
+
+def test_who_speaks_a_strip_is_not_offered_to_listen_to_it(blender, heads, scene):
+    with pytest.raises(TypeError, match="not found in"):
+        blender.ops.thunder.listen_to_strip(strip="one", listener=heads[0].name)
+    assert blender.ops.thunder.listen_to_strip(strip="one", listener=heads[1].name) == {"FINISHED"}
+
+
+@pytest.mark.parametrize("name", ["one", "second"])
+def test_choosing_who_speaks_a_line_keeps_the_chosen_line(blender, heads, scene, name):
+    dialogue.select(blender.context, "one")
+    for speaker in (heads[1], heads[0]):
+        assert blender.ops.thunder.cast_strip(strip=name, speaker=speaker.name) == {"FINISHED"}
+        assert dialogue.chosen_strip(blender.context) == "one"
+        assert head.find(scene, blender.context.object).mesh == dialogue.speaker_of(scene, "one")
+
+
+@pytest.mark.skipif(
+    "sequencer_scene" not in bpy.types.WorkSpace.bl_rna.properties,
+    reason="the sequencer shows the active scene",
+)
+def test_a_sequencer_without_a_scene_shows_that_of_the_first_voice(blender, needs_sound, tmp_path):
+    blender.ops.wm.read_homefile(use_factory_startup=True)
+    scene, spaces = blender.context.scene, blender.data.workspaces
+    other = blender.data.scenes.new("Edit")
+    spaces["Animation"].sequencer_scene = other
+    assert spaces["Layout"].sequencer_scene is None
+    strip.add_voice(scene, noise(tmp_path / "line.wav"), "line", 1)
+    assert spaces["Layout"].sequencer_scene == scene
+    assert spaces["Animation"].sequencer_scene == other
 
 
 def test_only_a_sound_of_the_animators_is_shown(blender, heads, scene):

@@ -10,6 +10,7 @@ from scenarios import done, only_open, time_slices, until
 from thunder.scene.heads import head
 from thunder.scene.host.jobs import session
 from thunder.scene.review import listening, live_score
+from thunder.scene.voice import strip
 
 
 def a_day(hand):
@@ -98,7 +99,15 @@ def finish(hand):
     hand.button(bpy.ops.thunder.listen)
     yield from done()
     with hand.context():
-        assert listening.listening_strip(bpy.context)[1] is not None
+        scene, speech = listening.listening_strip(bpy.context)
+        voices = strip.sound_strips(scene)
+        listening.flip(bpy.context, True)
+        assert not speech.mute and any(voice.mute for voice in voices)
+    hand.call(bpy.ops.screen.animation_play)
+    yield 1.0
+    hand.call(bpy.ops.screen.animation_play)  # it stops
+    yield 0.5
+    assert speech.mute and not any(voice.mute for voice in voices)
     yield from until(lambda: not live_score.live.is_running, "the live score", 20)
     yield 2.0
 
@@ -113,8 +122,8 @@ def undo_it_all(hand, before_commit):
     after = take_names(hand)
     for turn in range(20):
         hand.press("Z", ctrl=True)
-        yield 1.0 if turn < 2 else 0.6
-        if turn == 1:  # Listen and Commit are undone
+        yield 1.0 if turn < 3 else 0.6
+        if turn == 2:  # the playhead's move, Hear the Lips and Commit are undone
             assert committed_state(hand) == before_commit and before_commit[1] >= 0
         if not take_names(hand):
             break

@@ -62,6 +62,7 @@ def directs(hand):
     for entry in hand.scene.thunder.takes:
         assert abs(entry.action[keying.PROPERTY]["direction"][0] - np.log(1.4) / 0.25) < 1e-3
 
+    hand.scene.thunder.live_direction = True
     # The slider is dragged: the drafts come while it moves, the finished take when it rests.
     steps, step = [], live.task.step
 

@@ -17,7 +17,8 @@ def together(hand):
     yield from list_takes(hand, count=8)
     yield from hand.settle()
     hand.photograph("together")
-    assert 600 < (yield from height(hand)) - CLOSED < SCREEN
+    tall = (yield from height(hand)) - CLOSED
+    assert 600 < tall < SCREEN, tall
 
 
 def height(hand):

@@ -168,7 +168,10 @@ class Hand:
         return region.x + region.width // 2, region.y + region.height - (top + size // 2)
 
     def click_main_button(self):
-        """Steps that click it where it is seen."""
+        """Steps that click it where it is seen, in the part of the tab that has it."""
+        bpy.context.window_manager.thunder_part = "DIRECT"
+        self.sidebar.tag_redraw()
+        yield 0.7
         yield from self.click(*self.main_button(self.photograph("ready")))
 
     def click(self, x, y):

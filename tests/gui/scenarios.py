@@ -25,7 +25,7 @@ TAKES, SEED = 8, 11
 
 def only_open(*names):
     """Leave the panels of these names open, and those they stand in, and fold the others, as clicks
-    on their headers would."""
+    on their headers would; where the tab is divided show the part of the first after main."""
     # All are registered again, parents first: a panel whose parent goes stands beside it from then
     # on.
     panels = sorted(
@@ -38,6 +38,9 @@ def only_open(*names):
         key=lambda panel: hasattr(panel, "bl_parent_id"),
     )
     wanted = {f"THUNDER_PT_{name}" for name in names}
+    for name in [name for name in reversed(names) if name != "main"]:
+        part = getattr(bpy.types, f"THUNDER_PT_{name}").parts[0]
+        bpy.context.window_manager.thunder_part = part
     wanted |= {
         panel.bl_parent_id
         for panel in panels

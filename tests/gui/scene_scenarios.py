@@ -12,7 +12,9 @@ from scenarios import done, only_open, SAMPLE, scene_with_voice_and_head, time_s
 from take_scenarios import list_takes
 from thunder.scene.engine import connection, install
 from thunder.scene.heads import head
+from thunder.scene.host import compat
 from thunder.scene.host.jobs import session
+from thunder.scene.takes.commit import following
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import errors, installer
 
@@ -130,7 +132,8 @@ def casts_dialogue(hand):
 
 
 def moves_a_voice(hand, takes=list_takes):
-    """The strip of a take is moved: the panel says so, Re-sync mends it, and undo takes it back."""
+    """The strip of takes, one of them committed, is moved: the panel says so, Re-sync moves takes
+    and keys, and one undo takes it all back."""
     yield from scene_with_voice_and_head(hand, "main", "takes")
     yield from takes(hand, count=3)
     voice = strip.by_name(hand.scene, "dialogue")
@@ -138,22 +141,33 @@ def moves_a_voice(hand, takes=list_takes):
         fingerprint.remember(
             entry.action, fingerprint.of_voice(hand.scene, strip.of_strip(hand.scene, voice))
         )
+    hand.button(bpy.ops.thunder.commit_take)
+    yield from done(60)
     strip.move(voice, 13)
     hand.call(bpy.ops.ed.undo_push, message="The animator moves the strip")
+    hand.sidebar.tag_redraw()
     yield 2.0  # until the panels have slid to their places
     hand.photograph("moved")
 
     def firsts():
         return [entry.first for entry in hand.scene.thunder.takes]
 
+    def committed():
+        rig = head.find(hand.scene)
+        (line,) = following.lines_of(rig.mesh)
+        curve = compat.curves_for(rig.keys)[0]
+        return line.first, curve.keyframe_points[0].co[0]
+
+    before = committed()
     stale = fingerprint.stale_takes(hand.scene)
     assert firsts() == [1] * 3 and [changed.kind for _, changed in stale] == ["MOVED"] * 3
     hand.button(bpy.ops.thunder.resync)
     yield 0.5
     yield from done(60)
     assert firsts() == [13] * 3 and not fingerprint.stale_takes(hand.scene)
+    assert committed() == tuple(each + 12 for each in before)
     yield from hand.undo()
-    assert firsts() == [1] * 3
+    assert firsts() == [1] * 3 and committed() == before
 
 
 class _Pretended:

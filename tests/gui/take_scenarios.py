@@ -75,6 +75,9 @@ def list_takes(hand, count=6, seconds=None):
     yield 1.0
 
 
+SECOND_LINE = 17  # pixels of a row's second line, which is not highlighted
+
+
 def under_the_shown_row(hand, pixels):
     """Middle of the row under the highlighted one of the list, in the window's pixels (origin
     bottom left)."""
@@ -90,7 +93,10 @@ def under_the_shown_row(hand, pixels):
     tall = [run for run in runs if len(run) > 10 * scale]
     assert tall, "no row is highlighted"
     middle = tall[-1].mean()
-    return region.x + round(60 * scale), round(region.y + region.height - middle - 21 * scale)
+    line = round(SECOND_LINE * scale)
+    return region.x + round(60 * scale), round(
+        region.y + region.height - middle - 21 * scale - line
+    )
 
 
 def shown(scene):

@@ -70,6 +70,12 @@ def claim(sentence, scenario, seconds, slow=False, **how):
             250,
             size=(1920, 1080),
         ),
+        claim(
+            "a laptop shows what choosing and committing need",
+            "panel_scenarios.laptop",
+            250,
+            size=(1366, 768),
+        ),
         claim("buttons stay where they are", "place_scenarios.first_steps", 500),
         claim("two heads speak a dialogue", "scene_scenarios.casts_dialogue", 900),
         claim("takes follow their voice", "scene_scenarios.moves_a_voice", 400),

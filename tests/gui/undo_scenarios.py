@@ -161,6 +161,7 @@ def drag_slider(hand, key, number):
     )
     hand.scene.thunder.active_take = list(hand.scene.thunder.takes).index(entry)
     entry.star, uid = False, entry.action.session_uid  # a take with a star does not follow
+    hand.scene.thunder.live_direction = True
     direction = sliders.of(head.find(hand.scene).owner)
     before, after = direction.energy, 0.7 + 0.1 * (number % 6)
     after = after if abs(after - before) > 0.05 else after + 0.05

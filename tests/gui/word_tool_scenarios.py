@@ -5,6 +5,7 @@ by another take's mouth."""
 import time
 
 import bpy
+import numpy as np
 from commit_scenarios import lay
 from picture_scenarios import bare_view, FILM_STEP, filmer, sampled
 from scenarios import scene_with_voice_and_head, until
@@ -48,7 +49,10 @@ def mends_a_line(hand):
     yield from call(hand, bpy.ops.thunder.hear_word)
     hand.keeps(0.7, (yield from call(hand, bpy.ops.thunder.hear_word)), "hearing a word")
     yield 1.0
-    hand.photograph("mended")
+    pixels, region = hand.photograph("mended"), hand.sidebar
+    near = np.abs(pixels[:, region.x : region.x + region.width] - word_places.LIPS).max(axis=2)
+    hand.seen["lips"] = rows = int((near < 0.15).any(axis=1).sum())
+    assert rows >= 30, "mouths of takes are seen"
     area = hand.viewport
     yield from lay(hand, area, "DOPESHEET_EDITOR")
     look_at(hand, area, 20, 120)

@@ -97,7 +97,7 @@ def _basis(times: np.ndarray, index: np.ndarray):
     return k, before, after, h * slope_before, h * slope_after
 
 
-def _fit(
+def fit_slopes(
     times: np.ndarray,
     curve: np.ndarray,
     index: np.ndarray,
@@ -275,7 +275,7 @@ def reduce(
         abs(curve[min(every, len(curve) - 1)] - curve[0]) <= _BEGINS_LEVEL * allowed[0],
         abs(curve[-1 - min(every, len(curve) - 1)] - curve[-1]) <= _BEGINS_LEVEL * allowed[-1],
     )
-    keys, error = _fit(times, curve, index, weight, level)
+    keys, error = fit_slopes(times, curve, index, weight, level)
     for _ in range(_ROUNDS):
         off = np.abs(error) / allowed
         wrong = np.flatnonzero(off > 1.0)
@@ -285,11 +285,11 @@ def reduce(
         if len(more) == len(index):
             return keys
         index = more
-        keys, error = _fit(times, curve, index, weight, level)
+        keys, error = fit_slopes(times, curve, index, weight, level)
     wrong = np.flatnonzero(np.abs(error) > allowed)
     if len(wrong):  # rough curves: every sample where it still fails
         index = np.union1d(index, every * np.r_[wrong // every, -(-wrong // every)])
-        keys, error = _fit(times, curve, index, weight, level)
+        keys, error = fit_slopes(times, curve, index, weight, level)
     return keys
 
 

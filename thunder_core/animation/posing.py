@@ -112,7 +112,7 @@ def fit(
     measure = Measure(
         pull[places], _LINEAR * allowed, pull[places, meter.upper, 1] - pull[places, meter.lower, 1]
     )
-    shut = yield from rescale(_blink_frames(rig, values[::SAMPLES]), 0.1, 0.1)
+    shut = yield from rescale(blink_frames(rig, values[::SAMPLES]), 0.1, 0.1)
     steps = poses.fit(
         values[:, places],
         [of_tracks[place] for place in places],
@@ -237,7 +237,7 @@ class _ErrorMeter:
         return np.stack([(far / limits).max(1), far[:, : self.lips].max(1)], 1)
 
 
-def _blink_frames(rig: RigMeter, values: np.ndarray) -> Generator[float, None, np.ndarray]:
+def blink_frames(rig: RigMeter, values: np.ndarray) -> Generator[float, None, np.ndarray]:
     """Returns the frames of a rig's values [T, tracks] on which lids are shut furthest: one or more
     for each blink."""
     lids = in_group(rig.channels, BLINKS)

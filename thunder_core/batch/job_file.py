@@ -39,6 +39,7 @@ _DEVICES = {
     "nul",
     *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)),
 }
+PICKED = "picked"  # folder of scenes with picked takes, beside those of the jobs
 # endings of the files written next to the job folders
 _OURS = ("batch.json", "batch.html", ".failed.json", MANIFEST)
 LONGEST_NAME = 120  # letters of a job's name, which is also used for files next to its folder
@@ -232,7 +233,8 @@ def folder_name(name: str) -> str:
         "_" if letter in '<>:"/\\|?*' or ord(letter) < 32 else letter for letter in name
     )[:LONGEST_NAME]
     clean = clean.encode("utf-8", "replace")[:LONGEST_BYTES].decode("utf-8", "ignore").strip(" .")
-    taken = clean.casefold().split(".")[0] in _DEVICES or clean.casefold().endswith(_OURS)
+    folded = clean.casefold()
+    taken = folded.split(".")[0] in {*_DEVICES, PICKED} or folded.endswith(_OURS)
     return f"{clean}_" if taken else clean or "job"
 
 

@@ -27,6 +27,7 @@ MOST_TAKES = 64
 COMMITS = ("ones", "twos", "threes")  # frames for which a committed pose is held
 # a head, and the first and last frame that it speaks
 SPEAKS = re.compile(r"(\S.*?) +(-?\d{1,7})-(-?\d{1,7})")
+CURVES, SOUND = "dailies.json", "voice.wav"
 LONGEST_TEXT = 4096  # letters of a name or path
 
 
@@ -56,7 +57,9 @@ OUTPUTS: Mapping[str, Output] = MappingProxyType(
         "fbx": Output(".fbx", best=True, exporter="FBX"),
         "usd": Output(".usdc", best=True, exporter="USD"),
         "video": Output(".mp4", best=True),  # a film of each of the best takes, with sound
-        "sheet": Output(names=("takes.png", "takes_small.jpg")),  # a contact sheet of all takes
+        "sheet": Output(names=("takes.png",)),  # a contact sheet of all takes
+        # for the page of many bakes: curves of every take, and the voice
+        "dailies": Output(names=(CURVES, SOUND)),
     }
 )
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..direction import AXES, Brief, over_frames
+from ..direction import AXES, Brief, over_frames, split_moods
 from ..errors import BadRequest, BadWeights
 from ..files import hash_of
 from ..findings import REALISTIC, TOLERANCES
@@ -326,7 +326,7 @@ class Engine:
         trace, pipeline = Trace(), self.thunder.pipeline
         self.thunder.pipeline = traced(pipeline, trace)
         try:
-            plan = running.sample_first().plan
+            take = running.sample_first()
         finally:
             self.thunder.pipeline = pipeline
         if not trace.changes:
@@ -334,6 +334,13 @@ class Engine:
                 f"Takes by {SYSTEMS[request.system].label} are not sampled, so no step explains "
                 f"them: choose THUNDER"
             )
+        plan = take.plan
+        if take.style is not None and len(split := split_moods(take.style)[0]) > 1:
+            # of moods that are cross-faded, what the strongest did
+            mood = int(split_moods(take.style)[1][:, frame].argmax())
+            each = len(trace.changes) // len(split)
+            trace.changes = trace.changes[mood * each : (mood + 1) * each]
+            plan = self.thunder.plan(running.voice, replace(take, style=split[mood]))
         trace.planned = {} if plan is None else plan.activities()
         return explain(trace, self.head.expression_names, frame)
 

@@ -31,6 +31,7 @@ FALLBACKS = {
 # The vowels of some conventions have single-letter names, which are ambiguous alone: this many of
 # them must exist.
 _SHORT_LETTERS, _SHORT_ENOUGH = 2, 3
+_FRAMED = 3  # names with the same text around them, from which on that is taken for decoration
 
 _LOST = {
     "jawOpen": "the mouth does not open: no speech is possible",
@@ -200,11 +201,17 @@ def match(wanted: Sequence[str], names: Sequence[str]) -> dict[str, list[str]]:
             continue
         for shape, frame in readings:
             framed.setdefault(frame, {}).setdefault(shape, []).append(name)
-    best = max(framed, key=lambda frame: len(framed[frame]), default=None)
-    if best is not None and (len(framed[best]) >= 3 or not result):
-        for shape, matches in framed[best].items():
-            # if a plain and a prefixed name exist, the plain one is the shape
-            result.setdefault(shape, matches)
+    # a character's names may have several frames: facs_bs_…_div2, facs_jnt_…
+    ranked = sorted(framed, key=lambda frame: -len(framed[frame]))
+    alike = {
+        before.split(" ")[0] for before, after in ranked if len(framed[before, after]) >= _FRAMED
+    }
+    for number, frame in enumerate(ranked):
+        is_alike = frame[0] and frame[0].split(" ")[0] in alike
+        if len(framed[frame]) >= _FRAMED or is_alike or (number == 0 and not result):
+            for shape, matches in framed[frame].items():
+                # if a plain and a prefixed name exist, the plain one is the shape
+                result.setdefault(shape, matches)
     return result
 
 
@@ -230,10 +237,40 @@ def find(names: tuple[str, ...], others: tuple[str, ...] = ()) -> Recognised | N
             -recognised.convention.order,
         )
 
-    explained = [explain(convention, names) for convention in conventions()]
-    return max(
-        (recognised for recognised in explained if recognised.shapes), key=rank, default=None
+    explained = sorted(
+        (each for convention in conventions() if (each := explain(convention, names)).shapes),
+        key=rank,
+        reverse=True,
     )
+    return _complete(explained) if explained else None
+
+
+def _complete(explained: list[Recognised]) -> Recognised:
+    """The first of what conventions explain, with channels that it lacks from the others: each
+    takes the best match, and a shape means one thing."""
+    best = explained[0]
+    own = {name: shape for name, shape in best.shapes.items() if name not in best.fallbacks}
+    used = {shape for shapes in own.values() for shape in shapes}
+    for other in explained[1:]:
+        added = {
+            channel: shapes
+            for channel, shapes in other.shapes.items()
+            if channel not in own and channel not in other.fallbacks and not used & set(shapes)
+        }
+        own |= added
+        used |= {shape for shapes in added.values() for shape in shapes}
+    return _replace_missing(best.convention, own, best.proper)
+
+
+def joint_bones(bones: Sequence[str], joints: Sequence[str] = ("jaw", "neck")) -> set[str]:
+    """The bones that are named like one of these joints in some convention."""
+    return {
+        name
+        for convention in conventions()
+        for joint in joints
+        for names in match(convention.bones.get(joint, ()), bones).values()
+        for name in names
+    }
 
 
 def _is_marked(mark: str, names: set[str]) -> bool:
@@ -251,8 +288,11 @@ def explain(convention: Convention, names: Sequence[str]) -> Recognised:
     ]
     matches = match(wanted, names)
     spelt = {spelling(name): original for name, original in matches.items()}
-    if sum(len(form) <= _SHORT_LETTERS for form in spelt) < _SHORT_ENOUGH:
-        spelt = {form: original for form, original in spelt.items() if len(form) > _SHORT_LETTERS}
+    short = [form for form in spelt if len(form) <= _SHORT_LETTERS]
+    if len(short) < _SHORT_ENOUGH:
+        # beside enough other names two letters say enough
+        least = _SHORT_LETTERS if len(spelt) >= _SHORT_ENOUGH else _SHORT_LETTERS + 1
+        spelt = {form: original for form, original in spelt.items() if len(form) >= least}
     shapes: dict[str, dict[str, float]] = {}
     proper = 0
     for channel, alternatives in convention.keys.items():
@@ -275,6 +315,11 @@ def explain(convention: Convention, names: Sequence[str]) -> Recognised:
                 for name, weight in chosen.items()
                 for actual in spelt.get(spelling(name), ())
             }
+    return _replace_missing(convention, shapes, proper)
+
+
+def _replace_missing(convention: Convention, shapes: dict, proper: int) -> Recognised:
+    """The matches of a convention, and shapes of other channels for those without."""
     used = {
         channel: fallback
         for channel, (fallback, _) in FALLBACKS.items()

@@ -2,7 +2,7 @@
 """Gives a character's jaw and lips the weights that its keys need, and moves an opening between
 them; numpy only."""
 
-from collections.abc import Mapping as Values
+from collections.abc import Mapping as Values, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -80,9 +80,11 @@ def apply_balance(plan: Mapping) -> Mapping:
     return replace(plan, rules=tuple(rules), joints=joints, balance=0.0)
 
 
-def fit_to_keys(plan: Mapping, moved: Values[Target, np.ndarray]) -> Mapping:
+def fit_to_keys(
+    plan: Mapping, moved: Values[Target, np.ndarray], jaw_bones: Sequence[Rule] = ()
+) -> Mapping:
     """A mapping fitted to what a character's keys do to its vertices; moved: offsets [V, 3] at 1 of
-    every key.
+    every key.  jaw_bones: rules by which bones open the jaw, which are among `moved`.
 
     mouthClose gets the weight that brings the lips together over the jaw, and no further. Where
     mouthFunnel parts the lips further than on most heads, mouthClose takes that back. Keys that
@@ -90,10 +92,10 @@ def fit_to_keys(plan: Mapping, moved: Values[Target, np.ndarray]) -> Mapping:
     there is no key to close the lips, mouthClose takes such keys back as well as the jaw, which
     alone leaves them parted. Where the jaw raises the upper lip for want of a key, f and v shut it.
     """
-    keyed = [rule for rule in plan.rules if rule.target in moved]
+    keyed = [rule for rule in (*plan.rules, *jaw_bones) if rule.target in moved]
     jaws = [rule for rule in keyed if rule.source == _JAW]
     targets = {rule.target for rule in jaws}
-    if len(targets) != 1:
+    if not targets:
         return plan
 
     def does(*sources) -> np.ndarray | None:

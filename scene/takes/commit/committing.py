@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import bpy
 
-from ....thunder_core.animation.commit import drawing, fitting, line_records, planning
+from ....thunder_core.animation.commit import drawing, fitting, planning
 from ....thunder_core.animation.commit.before import Choice
 from ....thunder_core.batch.settings import COMMITS
 from ....thunder_core.errors import attempt, BadRequest, ThunderError
@@ -19,8 +19,8 @@ from ....thunder_core.progress import map_progress
 from ...animation import display
 from ...heads import head
 from ...host.jobs import stage, Step
-from .. import dialogue, provenance, take_list
-from . import reading, writing
+from .. import dialogue, last_look, provenance, take_list
+from . import following, reading, writing
 
 
 def commit(
@@ -38,14 +38,28 @@ def commit(
     before = yield from reading.read(rig, entry, line, choice)
     plan = yield from stage(planning.plan(before, choice), "Reading your animation", 0.0, 0.0)
     sampled = yield from stage(fitting.sample(before, plan), "Reading the take", 0.0, 0.2)
-    message = "Finding poses" if plan.choice.keys == "POSES" else "Reducing keys"
+    message = "Reducing keys" if plan.choice.keys == "DENSE" else "Finding poses"
     fitted = yield from stage(fitting.fit(before, plan, sampled), message, 0.2, 0.8)
     new_curves = yield from stage(
         drawing.draw(before, plan, sampled, fitted), "Drawing handles", 0.85, 0.9
     )
     actions, earlier = yield from writing.write(rig, entry, before, plan, new_curves)
     names, total = tuple(action.name for action in actions), reading.key_count(actions)
-    return drawing.report(before, plan, sampled, fitted, new_curves, names, total, earlier)
+    report = drawing.report(before, plan, sampled, fitted, new_curves, names, total, earlier)
+    wrong = yield from stage(_look(rig, entry, choice), "Looking at the lips", 0.95, 1.0)
+    return replace(report, wrong=wrong)
+
+
+def _look(rig: head.Rig, entry, choice: Choice) -> Generator[float, None, str]:
+    """Returns what is wrong with the lips of a committed take, "" where nothing is, or less than
+    the mouth as the take has it was committed."""
+    opening = provenance.opening_of(entry.action)
+    is_whole = {"Mouth", "Jaw"} <= choice.regions and choice.how in ("REPLACE", "INSERT")
+    frames = choice.first <= entry.first and entry.last <= choice.last
+    if opening is None or not is_whole or not frames or provenance.is_edited(entry):
+        return ""
+    clock = provenance.clock_of(entry.action)
+    return (yield from last_look.look(bpy.context.scene.name, rig, clock, opening))
 
 
 _LONGEST_BLEND = 0.5  # longest blend with the animator's animation before and after a take, seconds
@@ -101,27 +115,9 @@ def choice_of(scene, entry) -> Choice:
     )
 
 
-def _lines(mesh) -> list[line_records.Line]:
-    """The lines in the animator's animation of a head: its action, also while a take is shown, and
-    NLA strips."""
-    rig, _ = attempt(head.resolve, mesh)
-    if rig is None:
-        return []
-    playing = [
-        target.animation_data.action for target in rig.targets if target.animation_data is not None
-    ]
-    actions = display.animator_actions(rig) if display.shown_action(rig) is not None else playing
-    tracks = [track for target in rig.targets for track in reading.nla_tracks(target)]
-    played = [strip.action for track in tracks for strip in track.strips]
-    known = (
-        line_records.lines_of(action) for action in dict.fromkeys(filter(None, [*actions, *played]))
-    )
-    return [line for lines in known if lines is not None for line in lines.lines]
-
-
 def committed_lines(mesh) -> set[str]:
     """Names of the lines in the animator's animation of a head."""
-    return {line.name for line in _lines(mesh)}
+    return {line.name for line in following.lines_of(mesh)}
 
 
 def is_committed(scene, mesh, entry) -> bool:
@@ -134,7 +130,7 @@ def is_committed(scene, mesh, entry) -> bool:
         return False
     choice = choice_of(scene, entry)
     place = entry.voice, choice.first, choice.last
-    known = {(line.name, line.first, line.last) for line in _lines(mesh)}
+    known = {(line.name, line.first, line.last) for line in following.lines_of(mesh)}
     return choice.to != "NEW" and place in known
 
 
@@ -189,7 +185,8 @@ class CommitLog:
             drawing.edited_warning(count, self.heads[name]) for name, count in self.edited.items()
         ]
         stale = [drawing.stale_warning(report.stale) for report in self.reports]
-        return [*filter(None, dict.fromkeys((*edited, *stale)))]
+        wrong = [report.wrong for report in self.reports]
+        return [*filter(None, dict.fromkeys((*edited, *stale, *wrong)))]
 
 
 def take_of(scene, line: dialogue.Line):
@@ -222,16 +219,30 @@ def has_takes(scene) -> bool:
     )
 
 
+def commit_line(scene, entry, done: CommitLog) -> Generator[Step, None, None]:
+    """Steps that commit a take of one line of several as the Commit settings say; done receives the
+    result, and has those of the lines before: a head's later lines go into the action of its
+    first. Raises ThunderError."""
+    rig = head.resolve(entry.head)
+    head.check_animatable(rig)
+    choice = choice_of(scene, entry)
+    if rig.owner.name in done.heads and choice.to != "STRIP":
+        choice = replace(choice, to="OWN", backup=False)
+    report = yield from commit(rig, entry, entry.voice, choice)
+    done.add(rig.owner.name, report)
+
+
 def commit_all(scene, done: CommitLog, again: bool = False) -> Generator[Step, None, None]:
-    """Steps that commit a take for every line of a scene's dialogue as the Commit settings say.
+    """Steps that commit a take for every line of a scene's dialogue, and what heads show as
+    listeners, as the Commit settings say.
 
     again: lines that are committed already too; otherwise they stay as they are, unless their head
     shows a take of them. done receives the results. A head's later lines go into the action of its
     first, so that one action has them all. Raises ThunderError only if no line can be committed,
     and then nothing is changed. If all are already committed, nothing is done.
     """
-    todo = []
-    for line in dialogue.lines(scene):
+    todo, lines = [], dialogue.lines(scene)
+    for line in lines:
         if line.why_not:
             done.left_out.append(f"“{line.strip}”: {line.why_not}")
         elif (entry := take_of(scene, line)) is None:
@@ -240,23 +251,26 @@ def commit_all(scene, done: CommitLog, again: bool = False) -> Generator[Step, N
             done.already.append(line.strip)
         else:
             todo.append((line, entry))  # one that cannot be committed too: its commit reports why
+    chosen, spoken = [entry for _, entry in todo], {(line.strip, line.speaker) for line in lines}
+    for mesh in head.in_scene(scene):
+        shown = take_list.on_head(scene, mesh)
+        if shown is None or shown in chosen:
+            continue
+        if take_list.speaks(shown) and (shown.voice, mesh) in spoken:
+            done.left_out.append(f"“{shown.name}” of “{shown.voice}”, shown, does not fit its line")
+        else:  # as a listener; before the lines that its head speaks, which win where both play
+            todo.insert(0, (dialogue.Line(shown.voice, mesh, ""), shown))
     error: ThunderError | None = None
     for number, (line, entry) in enumerate(todo):
         try:
-            rig = head.resolve(line.speaker)
-            head.check_animatable(rig)
-            choice = choice_of(scene, entry)
-            if rig.owner.name in done.heads and choice.to != "STRIP":
-                choice = replace(choice, to="OWN", backup=False)
-            report = yield from map_progress(
-                commit(rig, entry, entry.voice, choice),
+            yield from map_progress(
+                commit_line(scene, entry, done),
                 lambda step: Step(
                     (number + step.fraction) / len(todo),
                     f"Line {number + 1} of {len(todo)}: {step.message.lower()}",
                     step.busy,
                 ),
             )
-            done.add(rig.owner.name, report)
         except ThunderError as failed:
             error = error or failed
             done.left_out.append(f"“{line.strip}”: {failed}")

@@ -50,14 +50,14 @@ def read(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, Non
         for place, curve in compat.by_place(
             compat.curves_of(action, state.get("slot", ""))
         ).items():
-            curves[place] = _curve(curve)
+            curves[place] = curve_of(curve)
             yield Step(0.0, "Reading your animation", busy=True)
         blocks.append(
             Block(
                 action.name if action is not None else None,
                 line_records.lines_of(action),
                 curves,
-                {place: _curve(curve) for place, curve in take.items()},
+                {place: curve_of(curve) for place, curve in take.items()},
                 tuple(_strip(strip, take) for _, strip in played_strips(target)),
             )
         )
@@ -75,6 +75,7 @@ def read(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, Non
             and not voice.limited,  # each part of a strip is a line
             entry.score,
             changed.sentence if changed is not None else "",
+            actions[0].get(fingerprint.STATE, ""),
         ),
         tuple(blocks),
         rig.meter,
@@ -130,7 +131,7 @@ def _check_local(actions: list) -> None:
             )
 
 
-def _curve(curve) -> Curve:
+def curve_of(curve) -> Curve:
     """A curve of the animator's or the take's."""
     return Curve(
         fcurves.read(curve),
@@ -145,14 +146,6 @@ def _curve(curve) -> Curve:
 
 def _strip(strip, take: dict) -> tuple[Strip, dict[Place, StripCurve]]:
     """An NLA strip, and its curves at places of a take."""
-    lines = line_records.lines_of(strip.action)
-    plays_alike = (
-        strip.scale == 1.0
-        and strip.repeat == 1.0
-        and not strip.use_reverse
-        and not strip.use_animated_time
-    )
-    late = round(strip.frame_start - strip.action_frame_start)
     record = Strip(
         strip.frame_start,
         strip.frame_end,
@@ -161,9 +154,7 @@ def _strip(strip, take: dict) -> tuple[Strip, dict[Place, StripCurve]]:
         strip.scale,
         strip.use_reverse,
         strip.use_animated_time,
-        tuple(line.later(late) for line in lines.lines)
-        if lines is not None and plays_alike
-        else (),
+        lines_in(strip),
         strip.name.startswith(STILL_POSE),
     )
     curves = compat.by_place(compat.curves_of(strip.action, compat.strip_slot(strip)))
@@ -172,6 +163,20 @@ def _strip(strip, take: dict) -> tuple[Strip, dict[Place, StripCurve]]:
         for place, curve in curves.items()
         if place in take
     }
+
+
+def lines_in(strip) -> tuple[line_records.Line, ...]:
+    """The lines in the action of an NLA strip on the scene frames on which it plays them; none
+    where it plays them at another speed."""
+    lines = line_records.lines_of(strip.action)
+    plays_alike = (
+        strip.scale == 1.0
+        and strip.repeat == 1.0
+        and not strip.use_reverse
+        and not strip.use_animated_time
+    )
+    late = round(strip.frame_start - strip.action_frame_start)
+    return tuple(line.later(late) for line in lines.lines) if lines and plays_alike else ()
 
 
 def _still(state: dict) -> dict[Place, float]:

@@ -3,7 +3,7 @@
 recording, and translated into a request to the engine, for the whole line or per frame where it has
 keys; and Look At, the target of the eyes over a line, which takes follow."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from ....thunder_core.errors import BadRequest
 from ....thunder_core.progress import rescale
 from ....thunder_core.types import FPS
 from ...animation import display, fcurves, keying
-from ...heads import head
+from ...heads import character, family, head
 from ...host import compat, playback
 from ...voice import strip
 from .. import browsing, provenance, take_list, transcript, turns
@@ -242,16 +242,17 @@ def target_of(
     if not (
         _moves(rig.armature)
         or _moves(wanted)
-        or _is_posed(_head_of(wanted))
+        or any(map(_is_posed, (wanted, *family.relatives(wanted))))
         or (by_camera and any(marker.camera for marker in scene.timeline_markers))
     ):
-        points[:] = _point_of(rig.armature, wanted, bpy.context.evaluated_depsgraph_get())
+        points[:] = _in_axes(rig.armature, _aim_at(wanted))
         return target
+    aim = _aim_at(wanted)
     with playback.returning(scene):
         for row, frame in enumerate(clock.frame(np.arange(frames) / FPS)):
             playback.go_to(scene, frame)
-            wanted = (scene.camera or wanted) if by_camera else wanted
-            points[row] = _point_of(rig.armature, wanted, bpy.context.evaluated_depsgraph_get())
+            aim = _aim_at(scene.camera or wanted) if by_camera else aim
+            points[row] = _in_axes(rig.armature, aim)
             yield (row + 1) / frames
     return target
 
@@ -350,18 +351,34 @@ def _target(scene, rig: head.Rig, direction) -> bpy.types.Object:
     return wanted
 
 
-def _point_of(armature, wanted, depsgraph) -> np.ndarray:
-    """Position of an object in the axes of a head; of another bundled head, the middle between its
-    eyes as it is posed."""
-    other = _head_of(wanted)
-    if other is None:
-        point = wanted.evaluated_get(depsgraph).matrix_world.translation
-    else:
-        other = other.evaluated_get(depsgraph)
-        point = other.matrix_world @ (
-            sum((other.pose.bones[name].head for name in _EYES), Vector()) / 2
-        )
-    return _axes(armature.evaluated_get(depsgraph).matrix_world.inverted_safe() @ point)
+def _in_axes(armature, aim: Callable) -> np.ndarray:
+    """A place that `_aim_at` gives, now, in the axes of a head."""
+    depsgraph = bpy.context.evaluated_depsgraph_get()
+    return _axes(armature.evaluated_get(depsgraph).matrix_world.inverted_safe() @ aim(depsgraph))
+
+
+def _aim_at(wanted) -> Callable:
+    """A function of the depsgraph that gives the place in the world to look at: of an object where
+    it is, of a head the middle between its eyes as it is posed."""
+    armature, face = _head_of(wanted), family.face_of(wanted)
+    if armature is not None:
+        return lambda graph: _eyes_of(armature.evaluated_get(graph))
+    lids = None if face is None else character.lids_of(face, character.plan_of(face))
+    if lids is None:
+        return lambda graph: wanted.evaluated_get(graph).matrix_world.translation
+
+    def between_eyes(graph) -> Vector:
+        posed = face.evaluated_get(graph)
+        points = family.points_of(posed.data.vertices)[: lids.shape[1]]  # modifiers add some
+        return posed.matrix_world @ Vector((lids[:, : len(points)] @ points).mean(axis=0))
+
+    return between_eyes
+
+
+def _eyes_of(armature) -> Vector:
+    """The middle between the eyes of a bundled head as it is posed, in the world."""
+    places = (armature.pose.bones[name].head for name in _EYES)
+    return armature.matrix_world @ (sum(places, Vector()) / 2)
 
 
 def _head_of(wanted):

@@ -163,6 +163,7 @@ class Take:
     line: its line.  first, last: scene frames of its sound.  lead_in, lead_out: frames before and
     after that.  is_unique: whether its line exists once, because it is a whole strip of the
     sequencer.  score: its lip-sync.  change: how the voice has changed since, as a sentence, or "".
+    voice: the record of that voice when the take was made.
     """
 
     line: str
@@ -173,6 +174,7 @@ class Take:
     is_unique: bool = False
     score: float = float("nan")
     change: str = ""
+    voice: str = ""
 
 
 @dataclass(frozen=True)

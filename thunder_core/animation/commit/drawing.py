@@ -110,9 +110,10 @@ def draw(
             before.meter, sampled.frames, sampled.values, fitted.columns[0], before.fps, line
         )
         yield 1.0
-    # whether the line's lips come only from the take
+    # whether the line's lips come only from the take, and are as good as its
     is_scored = (
         choice.how != "ADD"
+        and choice.keys != "BLOCKING"
         and OF_SPEECH <= choice.regions
         and line == (before.take.first, before.take.last)
         and np.isfinite(before.take.score)
@@ -177,7 +178,7 @@ def _keys_of_take(
         ]
         has_curve = at in plan.curves[track.block] or at in plan.moved_by_strips[track.block]
         if not has_curve and not posing.is_seen(
-            fitted, place, ends - before.still[place], choice.error
+            fitted, place, ends - before.still[place], max(choice.error, STILL)
         ):
             return None
         index = np.array([0, len(frames) - 1][: len(frames)])
@@ -371,7 +372,8 @@ class Report:
     edited: number of keys the animator had set or edited that this commit replaced.  earlier:
     action that still has them, or "".
     twice: the line, if it was added on top of itself.  stale: how the voice has changed since the
-    take was made, or "".
+    take was made, or "".  wrong: what is wrong with the lips that are seen, or "".  lost: points
+    of lip-sync by which what was committed is below the take; None if that was not measured.
     """
 
     actions: tuple[str, ...]
@@ -386,6 +388,8 @@ class Report:
     earlier: str = ""
     twice: str = ""
     stale: str = ""
+    wrong: str = ""
+    lost: float | None = None
 
     @property
     def sentence(self) -> str:
@@ -401,7 +405,11 @@ class Report:
         )
         if self.poses:
             sentence += f", {poses_in(self.poses)} mouth poses"
-        return sentence if self.error is None else f"{sentence}, lips within {self.error:.2f} mm"
+        if self.error is not None:
+            sentence += f", lips within {self.error:.2f} mm"
+        if self.lost is not None:
+            sentence += f", Lip-Sync {self.lost:.0f} lower"
+        return sentence
 
     @property
     def warnings(self) -> list[str]:
@@ -414,7 +422,11 @@ class Report:
         return [
             *filter(
                 None,
-                (twice or edited_warning(self.edited, self.earlier), stale_warning(self.stale)),
+                (
+                    twice or edited_warning(self.edited, self.earlier),
+                    stale_warning(self.stale),
+                    self.wrong,
+                ),
             )
         ]
 

@@ -3,16 +3,16 @@
 them."""
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ...face import mapping
 from ...rotation import matrix_to_rotvec, rotvec_to_matrix
-from .. import posing, reduction
+from .. import blocking, posing, reduction
 from ..keys import SAMPLES, smooth_between, times_of
 from . import stepping
-from .before import Before, STILL
+from .before import Before, Choice, STILL
 from .planning import Plan
 
 Fitted = posing.PoseFit | reduction.Fit | None  # None: every key of the take stays
@@ -90,9 +90,64 @@ def add_take(
 
 
 def fit(before: Before, plan: Plan, sampled: Sampled) -> Generator[float, None, Fitted]:
-    """Find the few keys whose curves are the same but for the chosen error. Yields progress;
-    returns the Fitted."""
+    """Find the few keys whose curves are the same but for the chosen error, once for tracks that
+    hold the same. Yields progress; returns the Fitted."""
     choice = plan.choice
+    if choice.keys != "BLOCKING" and choice.step == 1 and choice.error <= 0:
+        return None
+    before, sampled, lead = _merge(before, sampled)
+    fitted = yield from _fit(before, choice, sampled)
+    if isinstance(fitted, reduction.Fit):
+        return replace(fitted, keys=tuple(fitted.keys[place] for place in lead))
+    curves = tuple(fitted.curves[place] for place in lead)
+    return replace(fitted, curves=curves, reach=fitted.reach[lead])
+
+
+def _merge(before: Before, sampled: Sampled) -> tuple[Before, Sampled, list[int]]:
+    """Leave out tracks that hold the same as another, as keys of one name on face, lashes and teeth
+    do; and tell of each track which one it follows. Fitted alone, each would leave the others."""
+    meter, driver = before.meter, before.meter.driver
+    turning = {place for rotation in meter.rotations for place in rotation}
+    kept: list[int] = []
+    lead: list[int] = []
+    known: dict[object, int] = {}
+    for place, track in enumerate(driver.tracks):
+        added = tuple((source, weight) for source, at, weight in driver.parts if at == place)
+        same = added, before.regions[place], bool(sampled.moved[place]), track.rest
+        is_own = place in turning or not added or type(driver) is not mapping.Driver
+        key = place if is_own else (*same, sampled.values[:, place].tobytes())
+        if key not in known:
+            known[key] = len(kept)
+            kept.append(place)
+        lead.append(known[key])
+    merged = driver
+    if len(kept) < len(lead):
+        merged = mapping.Driver(
+            [driver.tracks[place] for place in kept],
+            [(source, lead[at], by) for source, at, by in driver.parts if kept[lead[at]] == at],
+            [replace(turn, first=lead[turn.first]) for turn in driver.turns],
+        )
+    rotations = tuple(tuple(lead[place] for place in rotation) for rotation in meter.rotations)
+    regions = tuple(before.regions[place] for place in kept)
+    before = replace(
+        before, meter=replace(meter, driver=merged, rotations=rotations), regions=regions
+    )
+    return before, replace(sampled, values=sampled.values[:, kept], moved=sampled.moved[kept]), lead
+
+
+def _fit(before: Before, choice: Choice, sampled: Sampled) -> Generator[float, None, Fitted]:
+    if choice.keys == "BLOCKING":
+        return (
+            yield from blocking.fit(
+                before.meter,
+                sampled.values,
+                sampled.moved,
+                list(before.regions),
+                choice.error,
+                before.fps,
+                choice.step,
+            )
+        )
     if choice.step > 1:
         return (
             yield from stepping.fit(
@@ -105,8 +160,6 @@ def fit(before: Before, plan: Plan, sampled: Sampled) -> Generator[float, None, 
                 choice.error,
             )
         )
-    if choice.error <= 0:
-        return None
     if choice.keys == "POSES":
         regions = list(before.regions)
         return (

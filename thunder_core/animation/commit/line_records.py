@@ -39,6 +39,8 @@ class Line:
     """One committed line: its name, and the scene frames it was committed to.
 
     start, end: the same with its lead-in and lead-out, 0 if unknown.  regions: those committed.
+    voice: the record of the voice that it fits, "" if unknown.  late: frames by which it was moved
+    since without its voice.
     """
 
     name: str
@@ -47,13 +49,13 @@ class Line:
     start: int = 0
     end: int = 0
     regions: frozenset[str] = frozenset()
+    voice: str = ""
+    late: int = 0
 
     def later(self, frames: int) -> Line:
         """The same line moved by `frames`."""
-        return replace(
-            self,
-            **{name: getattr(self, name) + frames for name in ("first", "last", "start", "end")},
-        )
+        moved = ("first", "last", "start", "end", "late")
+        return replace(self, **{name: getattr(self, name) + frames for name in moved})
 
 
 @dataclass(frozen=True)
@@ -135,8 +137,8 @@ def _record(action, name: str) -> dict:
 
 
 def _line(name, *stored) -> Line:
-    """A line from what is stored of it: its frames, in later records with its leads, and its
-    regions."""
+    """A line from what is stored of it: its frames, in later records with its leads, its regions,
+    and its voice."""
     first, last, start, end = [*map(records.frames, stored[:4]), 0, 0][:4]
     return Line(
         str(name),
@@ -145,6 +147,7 @@ def _line(name, *stored) -> Line:
         start,
         end,
         frozenset(map(str, stored[4])) if len(stored) > 4 else frozenset(),
+        *((str(stored[5]), records.frames(stored[6])) if len(stored) > 6 else ()),
     )
 
 
@@ -155,7 +158,10 @@ def remember_lines(action, lines: Lines) -> None:
             records.KEY: records.VERSION,
             "base": lines.base,
             "lines": [
-                [line.name, line.first, line.last, line.start, line.end, sorted(line.regions)]
+                [
+                    *(line.name, line.first, line.last, line.start, line.end),
+                    *(sorted(line.regions), line.voice, line.late),
+                ]
                 for line in lines.lines
             ],
         }

@@ -178,7 +178,7 @@ def plan(before: Before, choice: Choice) -> Generator[float, None, Plan]:
         keeps,
         earlier,
         choice.how == "ADD" and bool(same),
-        _names(into, take.line, choice, with_leads, earlier),
+        _names(into, take, choice, with_leads, earlier),
         known,
         tuple(curves),
         tuple(by_strips),
@@ -192,7 +192,7 @@ def plan(before: Before, choice: Choice) -> Generator[float, None, Plan]:
 
 
 def _names(
-    into: Block | None, line: str, of_line: Choice, choice: Choice, earlier: Collection[Line]
+    into: Block | None, take: Take, of_line: Choice, choice: Choice, earlier: Collection[Line]
 ) -> Naming:
     """The names after a line is committed.
 
@@ -209,7 +209,9 @@ def _names(
     regions = choice.regions.union(
         *(old.regions for old in base.lines if (old.start, old.end) == (choice.first, choice.last))
     )
-    new = Line(line, of_line.first, of_line.last, choice.first, choice.last, regions)
+    new = Line(
+        take.line, of_line.first, of_line.last, choice.first, choice.last, regions, take.voice
+    )
     base = base.without(tuple(earlier), regions)
     return Naming(before, base.with_line(new, choice.how, choice.span.end - choice.first))
 

@@ -190,10 +190,11 @@ class Manners:
 
 # ---- the plan
 
-BLINKS_PER_MINUTE = 20.5
+BLINKS_PER_MINUTE = 27.5
 BREATH_JAW = 0.026  # opening of the jaw at a deep inhalation, radians
-_BLINK_SPREAD = 0.6  # standard deviation of the log interval between blinks
-_BLINK_APART = 0.55  # least interval between blinks, s
+_MOST_BLINKS = 33.0  # a minute, of those that no pause or phrase draws: people's upper fifth
+_BLINK_SPREAD = 0.5  # standard deviation of the log interval between blinks
+_BLINK_APART = 0.9  # least interval between blinks, s
 _BLINK_DRAWN = 0.6  # a blink moves to a better moment within this many s of its planned time
 _IDLE_AFTER = 2.0  # a longer silence makes a face idle, s
 _LARGEST_NOD = 10.0  # degrees
@@ -205,7 +206,7 @@ _NODS = (0.35, 0.4)  # by the head
 _RAISES = (0.2, 0.4)  # by brows
 _GESTURE_SPREAD = 0.07  # standard deviation of a gesture's time around its accent, s
 _PAUSE_BLINKS = 0.35  # share of pauses with a blink besides those that come anyway
-_LONGEST_REST = 6.5  # longest time for which usual eyes rest on one point, s
+_LONGEST_REST = 3.6  # longest time for which usual eyes rest on one point, s
 _KEEPS_SIDE = 0.5  # strength of contempt from which a face keeps to its side
 _NO_BLINK = (-0.2, 0.12)  # time around a phrase's strongest accent in which no blink begins, s
 _AVERSION = (9.0, 3.0)  # mean and standard deviation of a gaze aversion, degrees
@@ -607,9 +608,8 @@ def _plan_blinks(
 
     def interval(at: float) -> float:
         """Seconds from a blink to the next."""
-        return rng.lognormal(
-            np.log(60.0 / (often * how.at(at).blinks)) - _BLINK_SPREAD**2 / 2, _BLINK_SPREAD
-        )
+        rate = min(often * how.at(at).blinks, _MOST_BLINKS)
+        return rng.lognormal(np.log(60.0 / rate) - _BLINK_SPREAD**2 / 2, _BLINK_SPREAD)
 
     def blink(at: float, reason: str) -> None:
         length = how.at(at).blink_length * _random_factor(rng, 0.15)

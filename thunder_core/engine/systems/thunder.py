@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...direction import Direction, DIRECTION_NAMES, in_moods, Style
+from ...direction import Direction, DIRECTION_NAMES, in_moods, split_moods, Style
 from ...events import BLINK, BREATH, BROWS as RAISED, EVENTS, HEAD, KNIT, LIPS, LOOK
 from ...face.head import Head
 from ...face.mechanics import lips_of, Sounds
@@ -20,7 +20,7 @@ from ...files import hash_of
 from ...filters import widen
 from ...progress import no_progress, Progress
 from ...request import DRAFT, FINAL, NORMAL
-from ...types import BLINKS, BROWS, Columns, FPS, in_group, Motion, RATE, unpack
+from ...types import BLINKS, BROWS, Columns, FPS, in_group, Motion, pack, RATE, unpack
 from ..diffusion import Conditions, Denoiser, Inpainting, seeded_noise, solver_steps, Steps
 from ..network import Network, processors, unusable
 from ..pipeline import Pipeline
@@ -356,6 +356,9 @@ class Thunder:
         kept: fixed part of the motion [T, channels + 9] (not standardised; kept bit for bit).
         guide: as `networks.speech.SpeechGuidance`.
         """
+        if any(take.style is not None and len(split_moods(take.style)[0]) > 1 for take in takes):
+            how = effort, guidance, progress, kept, guide
+            return [self._perform_moods(voice, take, *how) for take in takes]
         plans = [take.plan or self.plan(voice, take, kept) for take in takes]
         is_plain = takes[0].style is not None and guidance == 1.0 and kept is None and guide is None
         denoiser, steps = self.select_sampler(effort, is_plain)
@@ -368,6 +371,20 @@ class Thunder:
             self._motion(x, voice, take, plan=plan, kept=kept)
             for x, take, plan in zip(sampled, takes, plans)
         ]
+
+    def _perform_moods(
+        self, voice: VoiceFeatures, take: Performance, effort: str | int, guidance: float,
+        progress: Progress, kept: Inpainting | None, guide: Callable | None,
+    ) -> Motion:  # fmt: skip
+        """A take whose moods change over the line: cross-faded from takes of the same seed in each
+        of them, so that at a strength of 0 it is the take without that mood."""
+        styles, shares = split_moods(take.style)
+        played = [replace(take, style=style, plan=None) for style in styles]
+        motions = self.perform(voice, played, effort, guidance, progress, kept, guide)
+        return unpack(
+            self.pipeline.cross_fade(np.stack([pack(each) for each in motions]), shares, kept),
+            len(self.channel_names),
+        )
 
     @staticmethod
     def _conditions(

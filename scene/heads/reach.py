@@ -1,0 +1,498 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measures what a character's keys and bones do to its face: where its lips are, how far they part,
+which way it looks.
+
+Nothing in the scene is moved, so panels can measure too: points come from the shape keys (with
+their vertex groups and the keys they are relative to), the weights of bones, and drivers.
+"""
+
+from collections.abc import Mapping as Values
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+
+import bpy
+import numpy as np
+from mathutils import Euler, kdtree, Matrix, Quaternion, Vector
+
+from ...thunder_core.face import jaw_balance, mapping
+from ...thunder_core.types import JAW_OPEN_RADIANS
+from . import binding, driven
+from .family import deforms, key_names
+
+_STILL_SHARE = 1e-6  # share of a mesh's size below which a point does not move
+_CHAIN = 3  # drivers in a row that are followed
+_STRONG = 0.5  # share of its largest movement from which on a point counts
+_PARTED = 0.35  # share of the jaw's largest movement between upper and lower lip
+_APART = 0.5  # by how much points of a pair that are apart at rest count less as lips
+_MOST_LIPS = 4000  # points below the mouth that are looked at
+_MIDDLE = 0.9  # share of the widest pair from which on a pair is the middle of the lips
+HEAD_MM, _HEADS_MM = 220.0, (120.0, 600.0)  # height of a head, and what is taken as it is
+LEAST_OPEN_MM = 3.0  # least distance by which an open jaw parts the lips
+_FLAT = 1e-3  # points that are so nearly on a line tell no rotation
+_EVERY = 8  # of points by which the size of a mesh is told
+_PROBES = 16  # points of a mesh at rest by which its changes are noticed
+_STILL_POINTS = 40  # points by which turns of the head are told
+_LEAST_MM = 0.5  # movement that counts
+_TOWARDS = 0.5  # share of a key's movement that goes against its name, from which on it is inverted
+_SQUARE = 1.5  # how much further a direction goes along one axis than along the others
+_FRONT = 0.05  # share of a head's height by which lips are in front of the jaw's hinge
+
+Moves = Values[mapping.Target, float]
+ROW = {  # the mouths that a character is shown by
+    "rest": {},
+    "open": {"jawOpen": 1.0},
+    "wide": {"mouthStretchLeft": 1.0, "mouthStretchRight": 1.0},
+    "round": {"mouthPucker": 1.0},
+    "closed": {"jawOpen": 0.5, "mouthClose": 0.5},
+    "blink": {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0},
+}
+_FAULTS = {
+    "open": "The jaw does not part the lips: what is said is hardly seen",
+    "wide": "Nothing makes the mouth wider: “ee” looks like “eh”",
+    "round": "Nothing makes the mouth narrower: “oo” looks like “ah”",
+    "closed": "The lips do not meet over an open jaw: m, b and p stay open",
+    "blink": "Nothing closes the eyes",
+}
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What was measured of a character. Vectors are in the space of its armature, else its face.
+
+    part: name of the mesh with the lips.  upper, lower: vertices in the middle of its lips.
+    still: vertices of the head that no key moves.  rest: where all these are at rest, in this
+    order, [n, 3].
+    up: unit vector [3].  mm: millimetres of a unit of that space.
+    shown: of the mouths of ROW (gap of the lips, change of the mouth's width; of the blink how far
+    lids close), mm.  faults: what is missing or inverted, {mouth: sentence}.  is_mirrored: whether
+    keys of the left are on the right.
+    """
+
+    part: str = ""
+    upper: tuple[int, ...] = ()
+    lower: tuple[int, ...] = ()
+    still: tuple[int, ...] = ()
+    rest: tuple[tuple[float, ...], ...] = ()
+    up: tuple[float, ...] = (0.0, 0.0, 1.0)
+    mm: float = 1000.0
+    shown: Values[str, tuple[float, float]] = field(default_factory=dict)
+    faults: Values[str, str] = field(default_factory=dict)
+    is_mirrored: bool = False
+
+
+class Meter:
+    """What keys, bones and drivers do to the points of one character; not to be kept, since it
+    holds objects of the file.
+
+    parts: its meshes, the face first.  rigs: its armatures.  Points are in the space of the first
+    of these, else of the first mesh.
+    """
+
+    def __init__(self, parts: list[bpy.types.Object], rigs: list[bpy.types.Object]):
+        self.parts, self.rigs, self.base = parts, rigs, (rigs or parts or [None])[0]
+        self.rest, self.key, self.weights = (
+            cache(self._rest),
+            cache(self._key),
+            cache(self._weights),
+        )
+        self._offsets: dict[tuple, np.ndarray] = {}
+        blocks = [*rigs, *parts, *(part.data.shape_keys for part in parts if part.data.shape_keys)]
+        self._drivers = [
+            (target, curve)
+            for block in dict.fromkeys(blocks)
+            for curve in (block.animation_data.drivers if block.animation_data else ())
+            if (target := driven.driven_target(block, curve.data_path, curve.array_index))
+        ]
+
+    def _matrix(self, part: int) -> Matrix:
+        return self.base.matrix_world.inverted_safe() @ self.parts[part].matrix_world
+
+    def _points(self, part: int, data) -> np.ndarray:
+        """[V, 3] of a mesh along the character's axes, from the mesh's own origin."""
+        points = np.empty(3 * len(data), np.float32)
+        data.foreach_get("co", points)
+        return points.reshape(-1, 3) @ np.array(self._matrix(part).to_3x3(), np.float32).T
+
+    def _rest(self, part: int, name: str = "") -> np.ndarray:
+        """The same at rest, or with a key at 1 alone."""
+        mesh = self.parts[part].data
+        if mesh.shape_keys is None:
+            return self._points(part, mesh.vertices)
+        block = mesh.shape_keys.key_blocks[name] if name else mesh.shape_keys.reference_key
+        return self._points(part, block.points)
+
+    def places(self, part: int) -> np.ndarray:
+        """Points [V, 3] of a mesh at rest in the character's space."""
+        return self.rest(part) + np.array(self._matrix(part).translation, np.float32)
+
+    def _key(self, part: int, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """What a key of a mesh does at 1: the vertices that move, [n], and how far, [n, 3]."""
+        obj, rest = self.parts[part], self.rest(part)
+        block = obj.data.shape_keys.key_blocks[name]
+        is_basis = block.relative_key == obj.data.shape_keys.reference_key
+        by = self._points(part, block.points)
+        by -= rest if is_basis else self.rest(part, block.relative_key.name)
+        if group := obj.vertex_groups.get(block.vertex_group):
+            weights = np.zeros((len(by), 1), np.float32)
+            ids, weights[ids, 0] = self.weights(part)[group.index]
+            by *= weights
+        far = np.einsum("ij,ij->i", by, by)
+        ids = np.flatnonzero(far > (_STILL_SHARE * np.abs(rest[::_EVERY]).max(initial=0.0)) ** 2)
+        return ids, by[ids]
+
+    def _weights(self, part: int) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+        """The vertices of every vertex group of a mesh, and their weights."""
+        rows = [
+            (place, each.group, each.weight)
+            for place, vertex in enumerate(self.parts[part].data.vertices)
+            for each in vertex.groups
+        ]
+        ids, groups, weights = np.array(rows, np.float64).reshape(-1, 3).T
+        return {
+            group.index: (ids[groups == group.index].astype(int), weights[groups == group.index])
+            for group in self.parts[part].vertex_groups
+        }
+
+    def having(self, name: str) -> list[int]:
+        """The meshes with a key."""
+        return [part for part, obj in enumerate(self.parts) if name in key_names(obj)]
+
+    def dead_keys(self) -> set[str]:
+        """Names of keys that move nothing, on no mesh and by no driver; empty if that is true of
+        all, whose effect is then elsewhere."""
+        names = {name for part in self.parts for name in key_names(part)[1:]}
+        dead = {
+            name
+            for name in names
+            if not any(len(self.key(part, name)[0]) for part in self.having(name))
+            and len(self._spread({mapping.Target("KEY", name): 1.0})) == 1
+        }
+        return set() if dead == names else dead
+
+    def _spread(self, moves: Moves) -> Moves:
+        """Moves, and those that drivers add to them."""
+        result = dict(moves)
+        for _ in range(_CHAIN):
+            result |= {
+                target: by
+                for target, curve in self._drivers
+                if target not in moves and (by := driven.change(curve, result))
+            }
+        return result
+
+    def offsets(self, part: int, moves: Moves, plan: mapping.Mapping) -> np.ndarray:
+        """How far moves bring the points of a mesh, [V, 3], not to be changed: keys, then bones."""
+        place = part, frozenset(moves.items()), plan.forward, plan.up
+        if place not in self._offsets:
+            every, names = self._spread(moves), key_names(self.parts[part])
+            self._offsets[place] = result = np.zeros_like(self.rest(part))
+            for target, amount in every.items():
+                if target.kind == "KEY" and target.name in names:
+                    ids, by = self.key(part, target.name)
+                    result[ids] += np.float32(amount) * by
+            for rig in self.rigs:
+                turned = _matrices(rig, every, plan)
+                if turned and deforms(rig, self.parts[part]):
+                    self._skin(part, rig, turned, result)
+        return self._offsets[place]
+
+    def _skin(self, part: int, rig, turned: dict[str, Matrix], offsets: np.ndarray) -> None:
+        """Add what bones with these matrices do to points that are already moved by keys."""
+        to_rig = np.array(rig.matrix_world.inverted_safe() @ self.base.matrix_world)
+        points = (self.places(part) + offsets) @ to_rig[:3, :3].T + to_rig[:3, 3]
+        groups, total, added = self.parts[part].vertex_groups, np.zeros(len(points)), 0 * points
+        for bone in rig.data.bones:
+            if bone.use_deform and bone.name in groups:
+                ids, weights = self.weights(part)[groups[bone.name].index]
+                total[ids] += weights
+                matrix = Matrix.Identity(4)
+                for each in (bone, *bone.parent_recursive):
+                    matrix = turned.get(each.name, Matrix.Identity(4)) @ matrix
+                full = np.array(matrix) - np.eye(4)
+                added[ids] += weights[:, None] * (points[ids] @ full[:3, :3].T + full[:3, 3])
+        added /= np.maximum(total, 1e-6)[:, None]
+        offsets += (added @ np.linalg.inv(to_rig[:3, :3]).T).astype(np.float32)
+
+    def probes(self) -> tuple[tuple, ...]:
+        """Points by which a change of the meshes is noticed: (mesh, key, vertex, place)."""
+        result = []
+        for part, obj in enumerate(self.parts):
+            for number, name in enumerate(key_names(obj)):
+                ids, by = self.key(part, name)
+                wanted = [int(ids[np.abs(by).max(axis=1).argmax()])] if len(ids) else []
+                if number == 0:  # the Basis
+                    count = len(obj.data.vertices)
+                    wanted = range(0, count, 1 + count // _PROBES)
+                data = obj.data.shape_keys.key_blocks[name].data
+                result += [(obj.name_full, name, i, tuple(data[i].co)) for i in wanted]
+        return tuple(result)
+
+
+class Face:
+    """The face of a character that has meshes, as a mapping moves it.
+
+    part: which mesh has the lips: the one of which an open jaw moves most points, else the first.
+    points: where these are at rest, [V, 3].  opened: how far an open jaw moves them.  left, up,
+    forward: axes, [3].  mm: millimetres of a unit; a character of no human size is taken to have a
+    head of HEAD_MM.
+    """
+
+    def __init__(self, meter: Meter, plan: mapping.Mapping):
+        self.meter, self.plan = meter, plan
+        self.forward = np.array(binding.DIRECTIONS[plan.forward or binding.FORWARD], float)
+        self.up = np.array(binding.DIRECTIONS[plan.up or binding.UP], float)
+        self.left = np.cross(self.up, self.forward)
+        opened = self.moved({"jawOpen": 1.0})
+        self.part = int(np.argmax([np.count_nonzero(each.any(axis=1)) for each in opened]))
+        self.opened, self.points = opened[self.part], meter.places(self.part)
+        self.far = np.linalg.norm(self.opened, axis=1)
+        heights = self.points @ self.up
+        chin = heights[self.far > 0].min() if self.far.any() else heights.min()
+        self.mm = 1000.0 * meter.base.matrix_world.to_scale().z
+        for scene in meter.base.users_scene[:1]:
+            if scene.unit_settings.system != "NONE":
+                self.mm *= scene.unit_settings.scale_length
+        height = max(float(heights.max() - chin), 1e-9)
+        if not _HEADS_MM[0] <= self.mm * height <= _HEADS_MM[1]:
+            self.mm = HEAD_MM / height
+
+    def moved(self, values: Values[str, float]) -> list[np.ndarray]:
+        """How far the points of every mesh move, [V, 3], where sources have these values."""
+        moves: dict[mapping.Target, float] = {}
+        rules = [*jaw_balance.apply_balance(self.plan).rules, *jaw_rules(self.plan)]
+        for rule in rules:
+            if values.get(rule.source):
+                added = rule.weight * values[rule.source]
+                moves[rule.target] = moves.get(rule.target, 0.0) + added
+        return [self.meter.offsets(part, moves, self.plan) for part in range(len(self.meter.parts))]
+
+    @cached_property
+    def lips(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Vertices in the middle of the upper and of the lower lip, [n] each: neighbours that an
+        open jaw parts most. None without a jaw."""
+        down, points = -self.opened @ self.up, self.points
+        most = down.max(initial=0.0)
+        lower = np.flatnonzero(down > _PARTED * most)
+        lower = lower[:: 1 + len(lower) // _MOST_LIPS]
+        if most <= 0 or not len(lower):
+            return None
+        near = (points > points[lower].min(0) - most) & (points < points[lower].max(0) + most)
+        upper = np.flatnonzero(near.all(axis=1) & (down <= _PARTED * most))
+        if not len(upper):
+            return None
+        tree = kdtree.KDTree(len(upper))
+        for place, point in enumerate(points[upper].tolist()):
+            tree.insert(point, place)
+        tree.balance()
+        found = [tree.find(point) for point in points[lower].tolist()]
+        nearest = upper[[place for _, place, _ in found]]
+        distances = np.array([distance for _, _, distance in found])
+        worth = down[lower] - down[nearest] - _APART * distances
+        best = worth >= _MIDDLE * worth.max()
+        return (nearest[best], lower[best]) if worth.max() > 0 else None
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether what opens the jaw can be measured: not a control of a rig that moves the face in
+        another way than by drivers."""
+        jaws = [
+            rule for rule in (*self.plan.rules, *jaw_rules(self.plan)) if rule.source == "jawOpen"
+        ]
+        return self.lips is not None or not jaws or any(each.target.kind == "KEY" for each in jaws)
+
+    def gap(self, values: Values[str, float]) -> float:
+        """How much further apart the lips are than at rest, mm; negative: crossed."""
+        if self.lips is None:
+            return 0.0
+        upper, lower = (self.moved(values)[self.part][ids].mean(0) for ids in self.lips)
+        return float((upper - lower) @ self.up) * self.mm
+
+    def narrowing(self, values: Values[str, float]) -> float:
+        """By how much the two sides of the face come together, mm; negative: apart."""
+        moved = self.moved(values)[self.part]
+        across, inward, sides = self.points @ self.left, -moved @ self.left, []
+        moving = across[moved.any(axis=1)]
+        if not len(moving):
+            return 0.0
+        middle = (moving.min() + moving.max()) / 2
+        sides = [each for each in (inward[across > middle], -inward[across < middle]) if len(each)]
+        pick = np.max if sum(each.sum() for each in sides) > 0 else np.min
+        return float(sum(map(pick, sides))) * self.mm
+
+    def front(self, hinge) -> tuple[np.ndarray, np.ndarray, float] | None:
+        """Where the face looks, and what is above, as they are measured, [3] each: lips are in
+        front of the jaw's hinge (None: of the middle of the head), eyes above the mouth; and −1 to
+        1: how far keys of the left are on the left of that, 0 if unknown. None without a jaw."""
+        if not self.far.any():
+            return None
+        mouth, up = self.points[self.far > _STRONG * self.far.max()].mean(0), self.up
+        eyes = self._middle(("eyeBlink", "eyeWide", "brow"))
+        if eyes is not None and (above := along(eyes - mouth)) is not None:
+            up = above
+        head = self.points[self.points @ up >= (self.points[self.far > 0] @ up).min()]
+        size = np.ptp(head, axis=0)
+        ahead = mouth - ((head.min(0) + head.max(0)) / 2 if hinge is None else np.array(hinge))
+        ahead = ahead - (ahead @ up) * up
+        # a sheet has no front
+        if size.min() < _FRONT * size.max() or np.abs(ahead).max() < _FRONT * np.abs(size @ up):
+            return None
+        left, right = (self._middle(("eye", "mouth", "brow"), side) for side in ("Left", "Right"))
+        apart = np.zeros(3) if left is None or right is None else left - right
+        lengths = np.linalg.norm(apart) * np.linalg.norm(ahead)
+        return ahead, up, float(apart @ np.cross(up, ahead)) / lengths if lengths else 0.0
+
+    def _middle(self, starts: tuple[str, ...], end: str = "") -> np.ndarray | None:
+        """The middle of what keys of channels with such names move, [3]."""
+        middles = [
+            np.average(self.meter.places(part)[ids], 0, np.linalg.norm(by, axis=1))
+            for rule in self.plan.rules
+            if rule.target.kind == "KEY" and rule.source.startswith(starts)
+            for part in (self.meter.having(rule.target.name) if rule.source.endswith(end) else ())
+            for ids, by in [self.meter.key(part, rule.target.name)]
+            if len(ids)
+        ]
+        return np.mean(middles, axis=0) if middles else None
+
+    def inverted(self) -> dict[str, str]:
+        """Channels whose keys do the opposite of their names, with what they do."""
+        ways = {"jawOpen": (-self.up, "moves the lower lip up")}
+        for side, out in (("Left", self.left), ("Right", -self.left)):
+            ways[f"eyeBlink{side}"] = -self.up, "opens the eye"
+            for way, axis in (("Up", self.up), ("Down", -self.up), ("Out", out), ("In", -out)):
+                ways[f"eyeLook{way}{side}"] = axis, "turns the eye the other way"
+        result = {
+            source: words for source, (axis, words) in ways.items() if self._goes(source, -axis)
+        }
+        if self.narrowing({"mouthPucker": 1.0}) < -_LEAST_MM:
+            result["mouthPucker"] = "widens the mouth"
+        return result
+
+    def _goes(self, source: str, axis: np.ndarray) -> bool:
+        """Whether a channel brings the front of what it moves along an axis."""
+        along = far = 0.0
+        for part, moved in enumerate(self.moved({source: 1.0})):
+            lengths = np.linalg.norm(moved, axis=1)
+            ids = np.flatnonzero(lengths > _STRONG * lengths.max(initial=0.0))
+            depth = self.meter.places(part)[ids] @ self.forward
+            ids = ids[depth >= np.median(depth)] if len(ids) else ids
+            along, far = along + float((moved[ids] @ axis).sum()), far + float(lengths[ids].sum())
+        return along > _TOWARDS * far
+
+    def reach(self) -> Reach:
+        """What the mapping does on this face."""
+        shown = {name: (self.gap(at), -self.narrowing(at)) for name, at in ROW.items()}
+        closes = max((-each @ self.up).max(initial=0.0) for each in self.moved(ROW["blink"]))
+        shown["blink"] = float(closes) * self.mm, 0.0
+        is_fault = {
+            "open": shown["open"][0] < LEAST_OPEN_MM and self.is_seen,
+            "wide": shown["wide"][1] < _LEAST_MM,
+            "round": shown["round"][1] > -_LEAST_MM,
+            "closed": abs(shown["closed"][0]) > LEAST_OPEN_MM,
+            "blink": shown["blink"][0] < _LEAST_MM,
+        }
+        faults = {name: _FAULTS[name] for name, is_so in is_fault.items() if is_so}
+        upper, lower = ids = self.lips or (np.arange(0), np.arange(0))
+        moving = self.moved(dict.fromkeys(self.plan.used, 1.0))[self.part].any(axis=1)
+        heights = self.points @ self.up
+        still = np.flatnonzero(~moving & (heights > heights[upper].max(initial=-np.inf)))
+        ids = [tuple(each.tolist()) for each in (*ids, still[:: 1 + len(still) // _STILL_POINTS])]
+        rest = tuple(map(tuple, self.points[[i for each in ids for i in each]].tolist()))
+        name, front = self.meter.parts[self.part].name, self.front(None)
+        mirrored = front is not None and front[2] < -_TOWARDS
+        return Reach(name, *ids, rest, tuple(self.up), self.mm, shown, faults, mirrored)
+
+
+def lip_gap(reach: Reach, points: np.ndarray) -> float:
+    """How much further apart the lips are than at rest, mm, however the head is turned.
+
+    points: [n, 3], where the vertices of `reach` (upper, lower, still) are, in the character's
+    space.
+    """
+    rest, (upper, lower) = np.array(reach.rest), (len(reach.upper), len(reach.lower))
+    turn = _turn_between(rest[upper + lower :], points[upper + lower :])
+
+    def apart(each):
+        return each[:upper].mean(0) - each[upper : upper + lower].mean(0)
+
+    return float((apart(points) @ turn - apart(rest)) @ np.array(reach.up)) * reach.mm
+
+
+def _turn_between(rest: np.ndarray, now: np.ndarray) -> np.ndarray:
+    """The rotation [3, 3] that brings points [n, 3] nearest to where they are now; none where they
+    do not tell."""
+    if len(rest) < 3:
+        return np.eye(3)
+    left, sizes, right = np.linalg.svd((rest - rest.mean(0)).T @ (now - now.mean(0)))
+    if sizes[1] < _FLAT * sizes[0]:
+        return np.eye(3)
+    sign = np.sign(np.linalg.det(left @ right))
+    return (left @ np.diag([1.0, 1.0, sign]) @ right).T
+
+
+def is_as_measured(parts: list[bpy.types.Object], probes: tuple[tuple, ...]) -> bool:
+    """Whether meshes have the same points as when they were measured, by some of them."""
+    named = {part.name_full: part.data.shape_keys.key_blocks for part in parts}
+    return all(
+        mesh in named
+        and name in named[mesh]
+        and vertex < len(named[mesh][name].data)
+        and tuple(named[mesh][name].data[vertex].co) == place
+        for mesh, name, vertex, place in probes
+    )
+
+
+def jaw_rules(plan: mapping.Mapping) -> list[mapping.Rule]:
+    """The bones that open the jaw in a mapping, as rules."""
+    return [
+        mapping.Rule(
+            "jawOpen",
+            mapping.Target("BONE", "", joint.object, joint.bone, binding.ROTATION, 0),
+            joint.scale * JAW_OPEN_RADIANS,
+        )
+        for joint in plan.joints
+        if joint.joint == "jaw"
+    ]
+
+
+def letter(axis: np.ndarray) -> str:
+    """The name of the axis along which a vector [3] goes most: "-Y"."""
+    index = int(np.argmax(np.abs(axis)))
+    return ("-" if axis[index] < 0 else "") + "XYZ"[index]
+
+
+def along(vector: np.ndarray) -> np.ndarray | None:
+    """The axis along which a direction clearly goes, [3]; None for a slanting one."""
+    far = np.abs(vector)
+    axis = int(far.argmax())
+    if far[axis] <= _SQUARE * np.delete(far, axis).max():
+        return None
+    return np.eye(3)[axis] * np.sign(vector[axis])
+
+
+def _matrices(rig, moves: Moves, plan: mapping.Mapping) -> dict[str, Matrix]:
+    """How moves turn and shift bones of an armature: [4, 4] each, in its space."""
+    channels: dict[str, dict[tuple[str, int], float]] = {}
+    for target, amount in moves.items():
+        is_here = target.object in ("", rig.name) and target.bone in rig.data.bones
+        if target.kind == "BONE" and is_here:
+            channels.setdefault(target.bone, {})[target.path, target.index] = amount
+    result = {}
+    for bone, values in channels.items():
+
+        def three(path, rest=0.0, values=values):
+            return [rest + values.get((path, axis), 0.0) for axis in range(3)]
+
+        turn = Vector((binding.basis(rig, bone, plan) @ three(binding.ROTATION)).tolist())
+        whole = Quaternion(turn.normalized(), turn.length) if turn.length else Quaternion()
+        mode = rig.pose.bones[bone].rotation_mode
+        if len(mode) == 3:
+            whole = whole @ Euler(three("rotation_euler"), mode).to_quaternion()
+        elif mode == "QUATERNION":
+            numbers = [
+                float(i == 0) + values.get(("rotation_quaternion", i), 0.0) for i in range(4)
+            ]
+            whole = whole @ Quaternion(numbers).normalized()
+        local = Matrix.LocRotScale(Vector(three("location")), whole, Vector(three("scale", 1.0)))
+        rest = rig.data.bones[bone].matrix_local
+        result[bone] = rest @ local @ rest.inverted()
+    return result

@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Committed lines follow their voices: Re-sync moves their keys in the animator's animation, with
+the animator's own on their frames."""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from ....thunder_core.animation import keyframes
+from ....thunder_core.animation.commit import line_records
+from ....thunder_core.animation.commit.line_records import Line, LineKeys, Lines
+from ....thunder_core.animation.timing import Clock
+from ....thunder_core.errors import attempt
+from ...animation import display, fcurves
+from ...heads import head, rna_paths
+from ...host import compat
+from ...voice import fingerprint
+from ...voice.fingerprint import State
+from . import reading
+
+FADE_SECONDS = 0.5  # longest blend around a line, in which it may have keys too
+_SAME_FRAME = 1e-3  # frames
+
+FrameMap = Callable[[np.ndarray], np.ndarray]
+
+
+def stale_lines(scene) -> list[tuple[str, Line, State, fingerprint.Change]]:
+    """(name of the head's object, line, the voice that it fits, change) of the committed lines of a
+    scene whose voice exists but has changed since."""
+    lines = ((mesh, line) for mesh in head.in_scene(scene) for line in lines_of(mesh))
+    known = ((mesh.name, line, _voice_of(scene, mesh, line)) for mesh, line in lines)
+    changed = (
+        (name, line, then, fingerprint.change_since(scene, then, "it was committed"))
+        for name, line, then in known
+        if then is not None
+    )
+    return [each for each in changed if each[-1] is not None and each[-1].kind != "GONE"]
+
+
+def _played(rig: head.Rig) -> list[tuple]:
+    """(action, slot) of the animator's animation of each target, also while a take is
+    shown."""
+    if display.shown_action(rig) is not None:
+        slots = (state.get("slot", "") for state in display.animator_states(rig))
+        return list(zip(display.animator_actions(rig), slots))
+    return [
+        (each.animation_data and each.animation_data.action, compat.slot_of(each))
+        for each in rig.targets
+    ]
+
+
+def _strips_of(rig: head.Rig) -> list:
+    """The NLA strips of a head in which the animator's animation has committed lines."""
+    played = (strip for target in rig.targets for _, strip in reading.played_strips(target))
+    return [strip for strip in played if reading.lines_in(strip)]
+
+
+def lines_of(mesh) -> list[Line]:
+    """The lines in the animator's animation of a head, on scene frames: in its action, also while a
+    take is shown, and in NLA strips."""
+    rig, _ = attempt(head.resolve, mesh)
+    if rig is None:
+        return []
+    actions = (line_records.lines_of(action) for action, _ in _played(rig) if action is not None)
+    strips = (line for strip in _strips_of(rig) for line in reading.lines_in(strip))
+    return list(
+        dict.fromkeys([*(line for each in actions if each for line in each.lines), *strips])
+    )
+
+
+def _voice_of(scene, mesh, line: Line) -> State | None:
+    """The voice that a line fits, where that was; of a line in a file of an earlier version that of
+    a take on its frames."""
+    takes = (
+        entry
+        for entry in scene.thunder.takes
+        if (entry.head, entry.voice) == (mesh, line.name)
+        and entry.action is not None
+        and entry.first <= line.first
+        and line.last <= entry.last
+    )
+    stored = fingerprint.read(line.voice)
+    state = stored or next(filter(None, map(fingerprint.of_take, takes)), None)
+    return state and replace(
+        state,
+        strip=line.name if state.strip else "",
+        origin=state.origin + line.late,
+        first=state.first + line.late,
+        last=state.last + line.late if state.last else 0,
+    )
+
+
+# ---- where a line goes
+
+
+@dataclass(frozen=True)
+class Move:
+    """A part of a line that goes along with a strip.
+
+    line, new: as it is recorded now and then, on scene frames.  start, end: its keys are from start
+    up to end.  to: gives the new frames of frames.  by: how many frames later its first and its
+    last frame are played.
+    """
+
+    line: Line
+    new: Line
+    start: int
+    end: int
+    to: FrameMap
+    by: tuple[int, int]
+
+
+def frame_map(then: State, now: State) -> FrameMap | None:
+    """Gives the scene frames, now, of what a recording played at frames then; None if another sound
+    plays, or at another speed."""
+    if (now.sound, now.retiming) != (then.sound, then.retiming):
+        return None
+    start = then.origin + round(now.origin - then.origin)
+    return lambda frames: start + (frames - then.origin) * (now.fps / then.fps)
+
+
+def _moves(
+    scene, line: Line, then: State, change: fingerprint.Change, taken: set[str], left: list[str]
+) -> list[Move]:
+    """The parts of a stale line: one for its strip, and one for each piece that was cut off that
+    and moved, unless its name is taken. left: receives a sentence on what does not follow."""
+    now, to = change.now, frame_map(then, change.now)
+    pieces = [each for each in fingerprint.pieces_cut_away(scene, then) if each.strip not in taken]
+    what = (
+        "its keys stay, commit one of its takes again"
+        if to is None
+        else "its keys are all kept, also those whose sound is gone"
+        if change.kind == "CUT" and not pieces
+        else "what is new of it has no keys yet"
+        if change.kind == "CHANGED"
+        else ""
+    )
+    left.extend([f"{change.sentence}: {what}"] if what else [])
+    parts = [(now, to or _stay), *((piece, frame_map(then, piece)) for piece in pieces)]
+    parts.sort(key=lambda part: part[0].seconds)
+    start, end = (line.start, line.end) if line.end else (line.first, line.last)
+    middles = [(a.seconds[1] + b.seconds[0]) / 2 for (a, _), (b, _) in pairwise(parts)]
+    edges = [start, *(round(then.origin + then.fps * at) for at in middles), end + 1]
+    moves = []
+    for (state, to), begin, until in zip(parts, edges, edges[1:]):
+        ends = max(line.first, begin), min(line.last, until - 1), begin, until - 1
+        first, last, *leads = np.rint(to(np.array(ends, float))).astype(int).tolist()
+        if state.last and first < state.last and last >= state.first:
+            first, last = max(first, state.first), min(last, state.last - 1)
+        voice = fingerprint.record_of(state)
+        new = Line(state.strip or line.name, first, last, *leads, line.regions, voice)
+        by = leads[0] - begin, leads[1] - until + 1
+        moves += [Move(line, new, begin, until, to, by)] if ends[0] <= ends[1] else []
+    return moves
+
+
+def follow(scene, left: list[str]) -> Generator[float, None, int]:
+    """Move what is committed of stale lines, and the animator's keys on their frames, to where
+    their voices play now. Yields progress; returns the number of lines that were moved.
+
+    left: receives a sentence for each line that is not moved, or only in part. Nothing else moves,
+    and nothing is lost: a line stays where other keys would be on its frames.
+    """
+    stale, count = stale_lines(scene), 0
+    for name in dict.fromkeys(name for name, *_ in stale):
+        rig = head.resolve(scene.objects[name])
+        taken = {line.name for line in lines_of(rig.mesh)}
+        of_head = (about for mesh, *about in stale if mesh == name)
+        moves = [move for about in of_head for move in _moves(scene, *about, taken, left)]
+        count += _move_strips(rig, moves, left)
+        count += yield from _move_keys(rig, moves, FADE_SECONDS * Clock.of(scene, 0).fps, left)
+        rna_paths.tag(rig.targets)
+    return count
+
+
+def _move_strips(rig: head.Rig, moves: list[Move], left: list[str]) -> int:
+    """Move the NLA strips of lines; returns the number of the lines."""
+    moved = set()
+    for strip, lines in [(strip, reading.lines_in(strip)) for strip in _strips_of(rig)]:
+        parts = [move for move in moves if move.line in lines]
+        shifts = {frames for move in parts for frames in move.by}
+        if len(shifts) > 1 or len(parts) not in (0, len(lines)):
+            left.append(
+                f"“{parts[0].line.name}” is in the NLA strip “{strip.name}”, which cannot follow: "
+                f"move it yourself, or commit the line again"
+            )
+        elif parts:
+            strip.frame_start_ui += shifts.pop()
+            late = round(strip.frame_start - strip.action_frame_start)
+            new = tuple(move.new.later(-late) for move in parts)
+            base = line_records.lines_of(strip.action).base
+            line_records.remember_lines(strip.action, Lines(base, new))
+            moved |= {move.line for move in parts if any(move.by)}
+    return len(moved)
+
+
+# ---- the keys
+
+
+def _move_keys(
+    rig: head.Rig, moves: list[Move], fade: float, left: list[str]
+) -> Generator[float, None, int]:
+    """Move the keys of lines in the actions that a head plays. Yields progress; returns the number
+    of lines. fade: most frames around a line in which it has keys that blend into it."""
+    played = _played(rig)
+    actions = [action for action in dict.fromkeys(action for action, _ in played) if action]
+    before = next(filter(None, map(line_records.lines_of, actions)), Lines())
+    moves = [move for move in moves if move.line in before.lines]
+    if linked := [action for action in actions if action.library is not None and moves]:
+        left.append(f"“{linked[0].name}” is linked from another file: its lines stay as they are")
+    if linked or not moves:
+        return 0
+    known, curves = line_records.keys_of(actions[0]), []
+    # between two parts that move apart
+    seams = [b.start for a, b in pairwise(moves) if a.line == b.line and a.end == b.start]
+    set_keys = np.zeros(len(moves), int)  # that are still where commits of the lines set them
+    for block, (target, (action, slot)) in enumerate(zip(rig.targets, played)):
+        for curve in _of_face(rig, target, compat.curves_of(action, slot)):
+            keys = fcurves.read(curve)
+            for frame in (at for seam in seams for at in (seam - 1, seam)):
+                keys = keyframes.cut(keys, frame, curve.evaluate)
+            name = line_records.curve_name(block, curve.data_path, curve.array_index)
+            which, count = _assign(keys, name, moves, known, fade)
+            set_keys += count
+            curves.append((curve, keys, which))
+            yield len(curves) / (len(curves) + 1)
+    for number, move in enumerate(moves):
+        count = sum(map(len, known.get(move.line.name, LineKeys()).curves.values()))
+        if any(move.by) and set_keys[number] * len(moves) < count / 2:
+            moves[number] = replace(move, to=_stay, by=(0, 0))
+            left.append(
+                f"“{move.line.name}” is no longer where it was committed, so its keys stay: move "
+                f"them by {move.by[0]:+d} frames, or commit one of its takes again"
+            )
+    while blocked := {line for _, keys, which in curves for line in _blocked(keys, which, moves)}:
+        moves = [
+            replace(m, to=_stay, by=(0, 0), new=m.line) if m.line in blocked else m for m in moves
+        ]
+        left.extend(
+            f"“{line.name}” was not moved along: other keys are on its new frames. Move them, then "
+            f"press Re-sync again"
+            for line in blocked
+        )
+    # From here on without a pause.
+    for curve, keys, which in curves:
+        frames = {part: _after(keys[part], which, moves) for part in _TIMED}
+        if np.abs(frames["co"] - keys["co"]).max(initial=0.0) > _SAME_FRAME:
+            order = np.argsort(frames["co"][:, 0], kind="stable")
+            moved = keyframes.select(keys | frames, order)
+            fcurves.write(curve, moved, as_they_are=np.ones(len(order), bool))
+    old = {move.line for move in moves}
+    new = [line for line in before.lines if line not in old] + [move.new for move in moves]
+    later = ((move, known.get(move.line.name)) for move in moves)
+    known |= {move.new.name: of.later(move.by[0]) for move, of in list(later) if of is not None}
+    for action in actions:
+        line_records.remember_lines(action, Lines(before.base, tuple(dict.fromkeys(new))))
+        line_records.remember_keys(action, known)
+    return len({move.line for move in moves if any(move.by)})
+
+
+_TIMED = ("co", "handle_left", "handle_right")
+
+
+def _stay(frames: np.ndarray) -> np.ndarray:
+    return frames
+
+
+def _after(points: np.ndarray, which: np.ndarray, moves: list[Move]) -> np.ndarray:
+    """Points [K, 2] of keys, or of their handles, after moves."""
+    points = points.copy()
+    for number, move in enumerate(moves):
+        on = which == number
+        points[on, 0] = move.to(points[on, 0].astype(float))
+    return points
+
+
+def _blocked(keys: dict, which: np.ndarray, moves: list[Move]) -> set[Line]:
+    """The lines whose keys on a curve would come among other keys, or onto them."""
+    frames = np.rint(_after(keys["co"], which, moves)[:, 0])
+    return {
+        move.line
+        for move, on in ((move, which == number) for number, move in enumerate(moves))
+        if any(move.by)
+        and on.any()
+        and (
+            np.isin(frames[on], frames[~on]).any()
+            or ((frames >= move.new.first) & (frames <= move.new.last) & ~on).any()
+        )
+    }
+
+
+def _of_face(rig: head.Rig, target, curves: list) -> list:
+    """The curves that move the face: those of its shape keys, of its bones, and of its tracks."""
+    paths = {track.path for _, track in rig.tracks_of(target)}
+    bones = {bone[0] for bone in map(rna_paths.bone_of, paths) if bone}
+    return [
+        curve
+        for curve in curves
+        if target.id_type == "KEY"
+        or curve.data_path in paths
+        or (rna_paths.bone_of(curve.data_path) or ("",))[0] in bones
+    ]
+
+
+def _assign(
+    keys: dict, name: str, moves: list[Move], known: dict[str, LineKeys], fade: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of each key of a curve the number of the move that it goes along with, −1 for none; and of
+    each move the number of those that its line set.
+
+    All keys on a move's frames go along but those of other lines, and in the blends around those
+    that the line set. name: of the curve in the records `known`.
+    """
+    times = keys["co"][:, 0].astype(float)
+    which, count = np.full(len(times), -1), np.zeros(len(moves), int)
+    free = ~line_records.of_any_line(known, name, keys)
+    for around in (0.0, fade):
+        for number, move in enumerate(moves):
+            ours = known.get(move.line.name, LineKeys()).has(name, keys)
+            on = (times > move.start - around - 0.5) & (times < move.end + around - 0.5)
+            on &= (which < 0) & (ours if around else ours | free)
+            which[on] = number
+            count[number] += (on & ours).sum()
+    return which, count

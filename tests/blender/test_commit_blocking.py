@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Blocking: a committed line has few poses a sentence on frames that all curves share, with holds
+and breakdowns; lips that meet still meet; what it costs is told in millimetres and points."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from commit_stage import (  # noqa: F401
+    choose,
+    commit,
+    count_keys,
+    curves_of,
+    distances,
+    numbers,
+    show,
+    spoken,
+    stage,
+)
+from performances import list_take, noise
+from thunder.operators import shown_take
+from thunder.scene.animation import display
+from thunder.scene.takes import take_list
+from thunder.scene.takes.commit import committing
+from thunder.scene.voice import strip
+from thunder.thunder_core import errors, progress
+from thunder.thunder_core.animation import blocking
+from thunder.thunder_core.animation.commit import line_records
+from thunder.thunder_core.animation.poses import poses_in
+from thunder.thunder_core.face.lips import CLOSED_MM
+
+pytestmark = pytest.mark.one_blender
+
+
+def frames_of(curve):
+    return {round(point.co[0]) for point in curve.keyframe_points}
+
+
+def blocked(stage, seconds=3.5, error=0.6, step=1, **choice):
+    """A take committed as Blocking: (report, its values at eighths of frames before and after)."""
+    entry = show(stage, seconds=seconds)
+    rig = committing.head.resolve(entry.head)
+    eighths = entry.first + np.arange((entry.last - entry.first) * 8 + 1) / 8
+    before = numbers(rig, eighths)
+    report = commit(entry, "NEW", keys="BLOCKING", error=error, step=step, **choice)
+    return report, before, numbers(rig, eighths)
+
+
+@pytest.mark.parametrize("error, wanted", [(0.3, 13.0), (0.6, 11.0), (1.2, 9.0)])
+def test_a_sentence_has_few_poses_on_frames_that_all_curves_share(stage, rig, error, wanted):
+    report, (_, motion, gap), (_, after, gap_now) = blocked(stage, error=error)
+    curves = curves_of(rig).values()
+    used = set().union(*map(frames_of, curves))
+    assert len(used) == report.key_frames < 0.6 * report.frames
+    assert all(frames_of(curve) == used for curve in curves), "all curves are keyed on the same"
+    assert report.keys == count_keys(rig) == len(used) * len(curves)
+    # this take closes its lips three times and rests before and after: that is never fewer
+    assert wanted - 3 <= poses_in(report.poses) <= wanted + 4
+    kinds = {column.kind for column in report.poses}
+    assert {"CLOSURE", "EXTREME"} <= kinds <= {"CLOSURE", "EXTREME", "HOLD", "BREAKDOWN"}
+    lips = distances(motion, after)[0]
+    # what is said is what is there
+    assert lips.max() == pytest.approx(report.error, abs=0.3)
+    assert lips.max() <= 6.0 * error * 1.2
+    assert f"lips within {report.error:.2f} mm" in report.sentence
+    closed = gap[::8] < CLOSED_MM
+    assert closed.sum() >= 4 and (gap_now[::8][closed] < CLOSED_MM).all()
+    # curves leave the range of two neighbouring keys nowhere
+    for curve in curves:
+        keys = [(point.co[0], point.co[1]) for point in curve.keyframe_points]
+        for (start, a), (end, b) in zip(keys[:-1], keys[1:]):
+            there = [curve.evaluate(t) for t in np.linspace(start, end, 9)]
+            slack = 0.03 * np.ptp([value for _, value in keys]) + 1e-6
+            assert min(a, b) - slack <= min(there) and max(there) <= max(a, b) + slack
+
+
+def test_more_accuracy_is_more_keys_and_nearer_lips(stage, rig):
+    reports = [blocked(stage, error=error)[0] for error in (1.2, 0.6, 0.3, 0.0)]
+    assert [one.key_frames for one in reports] == sorted(one.key_frames for one in reports)
+    assert reports[0].error > 1.5 * reports[2].error
+    assert reports[3].key_frames == reports[2].key_frames  # 0 is as exact as blocking gets
+
+
+def test_a_pose_that_stays_is_held_by_two_keys(stage):
+    made = spoken(seconds=3.0)
+    t = np.arange(made.motion.frames) / 25
+    wide = np.interp(t, [0, 0.4, 0.55, 1.6, 1.75, 3.0], [0, 0, 1, 1, 0, 0])
+    made.motion.expression[:] = 0.0
+    made.motion.jaw[:] = 0.0
+    made.motion.jaw[:, 0] = 0.3 * wide
+    entry = list_take(stage, made)
+    report = commit(entry, "NEW", keys="BLOCKING")
+    held = [column for column in report.poses if column.kind == "HOLD"]
+    first, last = held[0].index, held[-1].index
+    fps, begin = 24, entry.first - report.first
+    assert len({column.pose for column in held if first <= column.index <= last}) == 1
+    assert first == pytest.approx(begin + 0.55 * fps, abs=2)
+    assert last == pytest.approx(begin + 1.6 * fps, abs=2)
+    assert poses_in(report.poses) == 3
+
+
+@pytest.mark.parametrize("step", [2, 3])
+def test_on_twos_and_threes_poses_are_held_on_the_grid_and_closures_stay(stage, scene, rig, step):
+    scene.frame_start = 1
+    report, _, _ = blocked(stage, step=step)
+    curves, last = curves_of(rig).values(), report.first + report.frames - 1
+    frames = [{at for at in frames_of(curve) if report.first <= at <= last} for curve in curves]
+    used = set().union(*frames)  # without what leads to the rest before
+    assert all((frame - scene.frame_start) % step == 0 for frame in used)
+    assert all(each == used for each in frames)
+    points = [point for curve in curves for point in curve.keyframe_points]
+    on_line = [point for point in points if report.first <= point.co[0] < last - step]
+    assert {point.interpolation for point in on_line} == {"CONSTANT"}
+    assert sum(column.kind == "CLOSURE" for column in report.poses) >= 3
+    # this take moves faster than speech does
+    assert len(used) < 0.9 * report.frames / step and report.error is not None
+
+
+def test_blocking_has_a_layer_of_its_own_or_only_some_regions(stage, rig):
+    report, _, _ = blocked(stage, seconds=2.0)
+    entry = show(stage, seconds=2.0, start=80.0)
+    commit(entry, "STRIP", keys="BLOCKING")
+    tracks = [
+        track
+        for target in rig.targets
+        for track in target.animation_data.nla_tracks
+        if track.strips
+    ]
+    assert tracks and all(track.strips[0].action for track in tracks)
+    for regions in ({"Head"}, {"Eyes", "Brows"}, {"Mouth"}):
+        entry = show(stage, seconds=2.0, start=140.0)
+        report = commit(entry, "NEW", keys="BLOCKING", regions=frozenset(regions))
+        groups = {curve.group.name for curve in curves_of(rig).values()}
+        assert groups <= regions and (report.error is not None) == ("Mouth" in regions)
+
+
+def test_a_take_of_one_frame_and_one_that_never_moves_are_blocked_too(stage, rig):
+    entry = show(stage, seconds=1.0)
+    report = commit(entry, "NEW", keys="BLOCKING", first=entry.first + 5, last=entry.first + 6)
+    assert report.frames == 2 and report.keys
+    still = spoken(seconds=1.0)
+    still.motion.expression[:] = still.motion.jaw[:] = 0.0
+    entry = list_take(stage, still)
+    report = commit(entry, "NEW", keys="BLOCKING")
+    assert report.error == pytest.approx(0.0, abs=1e-3) and poses_in(report.poses) == 1
+
+
+def test_a_minute_is_blocked_in_slices_that_hold_no_window(stage, scene, rig):
+    entry = show(stage, seconds=60.0)
+    choose(scene, keys="BLOCKING", to="NEW")
+    work, spent = committing.commit(rig, entry, "line", committing.choice_of(scene, entry)), []
+    while True:
+        start = time.thread_time()
+        try:
+            next(work)
+        except StopIteration:
+            break
+        spent.append(time.thread_time() - start)
+    assert sorted(spent)[int(0.999 * len(spent))] < 0.05 and max(spent) < 0.25
+
+
+def test_what_blocking_costs_is_told_in_points_and_the_line_is_scored_as_it_is(
+    needs_sound, blender, stage, scene, rig, client, tmp_path
+):
+    strip.add(scene, str(noise(tmp_path / "voice.wav", 2.0)), "voice", 21)
+    entry = show(stage, seconds=2.0)
+    actions = set(blender.data.actions)
+    choose(scene, keys="BLOCKING", to="NEW", accuracy="NORMAL")
+    client.scored = int(entry.score) - 50 - 7  # its next score is six points below the take's
+    entry = take_list.shown_take(scene.thunder)
+    operator = shown_take.THUNDER_OT_commit_take
+
+    class Told:  # Blender makes no operator outside of a call
+        score, done = operator.score, None
+
+    title, steps = operator.begin(told := Told(), blender.context)
+    report = progress.result(steps)
+    assert title == "Committing" and report.lost == pytest.approx(6.0)
+    assert told.done.sentence in report.sentence and "Lip-Sync 6 lower" in report.sentence
+    (action,) = set(blender.data.actions) - actions
+    # so that the score of the line is that of what is left of it
+    assert line_records.score_of(action, entry.voice) is None
+    # without an engine it is committed all the same
+    client.error = errors.NoEngine("There is no engine")
+    display.show(rig, entry)
+    assert blender.ops.thunder.commit_take() == {"FINISHED"}
+
+
+def test_the_report_says_points_only_where_they_were_measured():
+    report = committing.drawing.Report(("a",), 9, 9, 4, 1, 20, None, 2.5)
+    assert "Lip-Sync" not in report.sentence
+    assert replace(report, lost=3.4).sentence.endswith("lips within 2.50 mm, Lip-Sync 3 lower")
+
+
+def test_accuracies_stand_for_eight_to_fourteen_poses():
+    assert 8.0 <= min(blocking.POSES) < max(blocking.POSES) <= 14.0
+    assert len(blocking.POSES) == len(blocking.ACCURACIES) == 3

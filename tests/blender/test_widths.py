@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""At the default width of the sidebar no words of the tab are cut off, in a low window, where it
+shows one part at a time, and in a tall one."""
+
+import pytest
+from extension import NAME
+from measuring import cut, LIST, Measured, Sidebar
+from performances import noise
+from speaking import enter
+from test_tab import in_tab
+from thunder.panels import tab
+from thunder.panels.takes import THUNDER_UL_takes
+from thunder.scene.takes import dialogue
+from thunder.scene.takes.direction import sliders
+from thunder.scene.voice import fingerprint, strip
+
+pytestmark = pytest.mark.one_blender
+
+# pixels of the sidebar in windows of 1366 × 768 and of 1920 × 1080, of Blender's default layout
+LOW, HIGH = 609, 909
+# of takes: what their directions say
+WORDS = ("calm, small jaw", "as asked", "mumbling, frown", "energetic, big jaw, still head, warm")
+
+
+@pytest.fixture
+def shot(needs_sound, blender, heads, scene, tmp_path):
+    """Two heads in a dialogue, one of which shows a take, and a second line that was moved."""
+    for name, start, speaker in (("Anna 12", 1, heads[0]), ("Ben 3", 120, heads[1])):
+        strip.add(scene, noise(tmp_path / f"{name}.wav", 4.0), name, start)
+        dialogue.cast(scene, name, speaker)
+    dialogue.select(blender.context, "Anna 12")
+    rig = __import__("thunder.scene.heads.head", fromlist=["head"]).resolve(heads[0])
+    for seed, words in enumerate(WORDS):
+        entry = enter((scene, rig), seed=seed)
+        entry.voice, entry.words = "Anna 12", words
+        voice = strip.of_strip(scene, strip.by_name(scene, "Anna 12"))
+        fingerprint.remember(entry.action, fingerprint.of_voice(scene, voice))
+    sliders.ensure(rig.owner)
+    strip.move(strip.by_name(scene, "Ben 3"), 140)
+    return scene
+
+
+def panels(blender, context):
+    """The panels and popovers that are there."""
+    there = [each for each in in_tab(blender) if each.poll(context)]
+    popovers = [
+        each
+        for each in blender.types.Panel.__subclasses__()
+        if each.__module__.startswith(NAME)
+        and getattr(each, "bl_ui_units_x", 0)
+        and each.bl_space_type == "VIEW_3D"
+    ]
+    return there + [each for each in popovers if getattr(each, "poll", lambda _: True)(context)]
+
+
+@pytest.mark.parametrize("height", [LOW, HIGH])
+@pytest.mark.parametrize("part", [name for name, *_ in tab.PARTS])
+def test_no_words_are_cut_off(blender, shot, height, part):
+    context = Sidebar(blender.context, height)
+    blender.context.window_manager.thunder_part = part
+    drawn = panels(blender, context)
+    assert len(drawn) > 2
+    assert {each.__name__: words for each in drawn if (words := cut(each, context))} == {}
+
+
+def test_in_a_low_window_each_part_has_its_panels_and_in_a_tall_one_all_are_there(blender, shot):
+    def shown(height, part):
+        blender.context.window_manager.thunder_part = part
+        context = Sidebar(blender.context, height)
+        names = {each.__name__ for each in in_tab(blender) if each.poll(context)}
+        return {name.removeprefix("THUNDER_PT_") for name in names}
+
+    parts = {name: shown(LOW, name) for name, *_ in tab.PARTS}
+    assert parts["TAKES"] == {"main", "takes", "mix", "shape", "commit"}
+    assert parts["DIRECT"] == {"main", "direction", "takes"}
+    assert parts["WORDS"] == {"main", "words"}
+    assert parts["FINISH"] == {"main", "commit", "listen"}
+    assert shown(HIGH, "DIRECT") == set().union(*parts.values())
+
+
+def test_a_row_of_the_list_says_what_a_take_is(blender, shot):
+    context = Sidebar(blender.context, LOW)
+    for index, entry in enumerate(shot.thunder.takes):
+        entry.name = f"Take {index + 1}"
+        row = Measured()
+        THUNDER_UL_takes.draw_item(None, context, row, None, entry, 0, None, "", index)
+        assert row.cut(LIST) == []
+        (column,) = row.inside
+        assert len(column.inside) == 2, "lines"
+        said = column.inside[1].inside[-1].inside[-1].words
+        assert said == WORDS[index] or (said.endswith(" …") and WORDS[index].startswith(said[:-2]))
+        assert len(said) >= 12 or said == WORDS[index]

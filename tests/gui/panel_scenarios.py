@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a laptop's window shows of the tab: choosing and committing a take need no scrolling, what a
+take is can be read, and a click anywhere on a take shows it."""
+
+import bpy
+import numpy as np
+from height_scenarios import height
+from scenarios import scene_with_voice_and_head
+from take_scenarios import list_takes, SECOND_LINE, shown, under_the_shown_row
+from thunder.panels.tab import PARTS
+
+WORDS = (
+    "calm, small jaw",
+    "lively, warm",
+    "big jaw, still head",
+    "as asked",
+    "mumbling, frown",
+    "brows up",
+    "exact",
+    "energetic",
+)
+
+
+def laptop(hand):
+    """Every part is photographed; the sidebar is not taller than the window, and takes are shown by
+    a click on either of their lines."""
+    yield from scene_with_voice_and_head(hand)
+    yield from list_takes(hand, count=8)
+    for entry, words in zip(hand.scene.thunder.takes, WORDS):
+        entry.words = words
+    for part, *_ in PARTS:
+        bpy.context.window_manager.thunder_part = part
+        hand.sidebar.tag_redraw()
+        yield from hand.settle()
+        hand.photograph(part.lower())
+    bpy.context.window_manager.thunder_part = "TAKES"
+    hand.sidebar.tag_redraw()
+    yield from hand.settle()
+    low = hand.sidebar.height / bpy.context.preferences.system.ui_scale
+    tall = yield from height(hand)
+    hand.seen["heights"] = [low, tall]
+    assert 400 < tall <= low
+    seed = shown(hand.scene)
+    x, y = under_the_shown_row(hand, hand.photograph("list"))
+    # the words of the shown take, then those of the next one
+    for up, expected in ((SECOND_LINE, seed), (-21, seed + 1)):
+        yield from hand.click(x + 50, y + up)
+        yield 1.0
+        assert shown(hand.scene) == expected, (up, shown(hand.scene))
+    assert np.ptp(hand.photograph("clicked")) > 0
