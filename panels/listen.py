@@ -138,7 +138,9 @@ class THUNDER_PT_listen(Tab, bpy.types.Panel):
         if grade is not None:
             row.label(text="", icon=grade.icon)
             text = grade.name.capitalize()
-        row.label(text=text + " …" * live_score.live.is_running)
+        tune(row.row(), active=not live_score.is_outdated(context.scene, rig)).label(
+            text=text + " …" * live_score.live.is_running
+        )
         row.popover("THUNDER_PT_score", text="", icon="QUESTION")
         row.prop(context.scene.thunder, "live_score", text="", icon="FILE_REFRESH")
         if grade is not None and grade.reason:
@@ -188,10 +190,12 @@ def draw_check(layout, context) -> None:
     checked = checking.of_head(scene, rig)
     if checked is None:
         return
+    # of earlier keys: greyed
+    listed = tune(layout.column(), active=not checking.edited.is_edited(rig))
     if not checked.findings:
-        layout.label(text=checking.summary([]), icon="CHECKMARK")
+        listed.label(text=checking.summary([]), icon="CHECKMARK")
         return
-    layout.template_list(
+    listed.template_list(
         "THUNDER_UL_findings", "", checked, "findings", checked, "index", rows=_ROWS
     )
     if (chosen := checking.chosen_finding(scene)) is not None:

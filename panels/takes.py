@@ -51,7 +51,8 @@ class THUNDER_UL_takes(bpy.types.UIList):
         picture = tune(below.row(align=True), scale_x=TILE)
         for tile in icons or (0,) * browsing.TILES:
             picture.label(text="", icon="NONE" if tile else "BLANK1", icon_value=tile)
-        verdict = tune(row.row(align=True), active=not provenance.has_old_score(item))
+        is_current = not (provenance.has_old_score(item) or browsing.watch.is_outdated(item))
+        verdict = tune(row.row(align=True), active=is_current)
         verdict.ui_units_x = VERDICT
         verdict.alert = grade is not None and grade.name == grades.POOR
         verdict.label(text=take_list.verdict(item, grade))
@@ -230,7 +231,7 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         if live_score.old_scores(context):
             wrapped_label(
                 layout,
-                "Greyed scores are by other weights and do not compare with new ones",
+                "Greyed scores are by other weights or an earlier version: do not compare them",
                 context,
             )
             layout.operator("thunder.score_again", icon="FILE_REFRESH")

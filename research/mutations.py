@@ -72,9 +72,7 @@ GROUPS = {  # whose code is drawn from; what fits none of them is "other"
 # what decides which takes there are: a fault in it shows in no error
 OF_TAKES = ("sampler", "losses", "train")
 LEFT_OUT = {  # files that no mutation is drawn from, and why
-    "train/judge.py": "the judge is about to be removed",
-    "networks/judge.py": "the judge is about to be removed",
-    "engine/planning/lip_kernels.py": "the kernels are about to be removed",
+    "engine/planning/lip_kernels.py": "the kernels are about to be removed"
 }
 Z = 1.645  # deviations to either side of a mean that hold 90 % of a normal distribution
 # what notices a mutation with which tests cannot be imported, do not end or crash

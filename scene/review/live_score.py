@@ -16,13 +16,14 @@ from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import temporary_arrays
 from ...thunder_core.errors import attempt, BadRequest, ThunderError
 from ...thunder_core.face import displacement, mapping
+from ...thunder_core.findings import Finding
 from ...thunder_core.request import DIRECTION, direction_arguments, PutArray, SYSTEMS
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, fcurves, keying
 from ..engine import connection
 from ..heads import head
 from ..host import compat, jobs
-from ..takes import dialogue, generation, provenance, take_list, transcript, turns
+from ..takes import browsing, dialogue, generation, provenance, take_list, transcript, turns
 from ..voice import fingerprint, mixdown, strip, voice_cache
 from . import listening
 
@@ -37,8 +38,7 @@ class SyncScore:
 
     total: 0 … 100.  per_frame: [T] at 25 fps from scene frame clock.start on, None if not measured.
     grade: with what is found, None if that is not known.  parts: of the total, by the names of
-    `grades.PARTS`.  of_whole: whether the total is of the
-    whole line that a take was cut from.
+    `grades.PARTS`.  of_whole: whether the total is of the whole line that a take was cut from.
     """
 
     total: float
@@ -79,6 +79,13 @@ def score_of_take(scene, entry) -> SyncScore:
         provenance.parts_of(entry),
         entry.of_whole,
     )
+
+
+def is_outdated(scene, rig: head.Rig) -> bool:
+    """Whether the keys of what a head plays were changed since it was scored. Quick: for every
+    redraw."""
+    entry = take_list.on_head(scene, rig.mesh)
+    return edited.is_edited(rig) if entry is None else browsing.watch.is_outdated(entry)
 
 
 def animator_action(rig: head.Rig):
@@ -264,6 +271,7 @@ def score_steps(
         live.animation_scores[(*key, voice.name)] = SyncScore(
             total, per_frame, clock, grade, answer["parts"]
         )
+        edited.forget(rig)
         return
     # on the take's frames, independent of the voice's current position
     if clock_of_take is not None:
@@ -422,6 +430,15 @@ def _keeps_score(scene, entry) -> bool:
     )
 
 
+def known_findings(scene, entry) -> list[Finding] | None:
+    """What is found in a take, in seconds of its clock, if it plays as it was scored, by the
+    weights in use; else None."""
+    if not _keeps_score(scene, entry) or provenance.has_old_score(entry):
+        return None
+    found = grades.findings_of(keying.record_of(entry.action))
+    return None if found is None else list(found)
+
+
 def _store(uid: int, answer: dict, per_frame: np.ndarray, **first: float) -> None:
     """Store a new score for an action's take: the engine's answer to “score”, and the score of each
     frame. Not a separate undo step: undoing the edit restores the earlier score.
@@ -433,11 +450,38 @@ def _store(uid: int, answer: dict, per_frame: np.ndarray, **first: float) -> Non
         if entry.action is not None and entry.action.session_uid == uid:
             entry.score, entry.of_whole = answer["total"], False
             provenance.store_sync(entry.action, per_frame)
-            if keying.record_of(entry.action):
-                entry.action[keying.PROPERTY].update(first | provenance.scored(answer))
+            provenance.keep_score(entry, **first, **provenance.scored(answer))
+            browsing.watch.look_at([uid])
 
 
 # ---- when
+
+
+class EditedActions(jobs.Memory):
+    """The actions whose keys were changed since something was found out of what heads play, by
+    their session ids."""
+
+    def is_edited(self, rig: head.Rig) -> bool:
+        """Whether the keys were changed that a head plays now."""
+        return not self.known.keys().isdisjoint(_actions_of(rig))
+
+    def forget(self, rig: head.Rig) -> None:
+        """What a head plays now is known as it is."""
+        for uid in _actions_of(rig):
+            self.known.pop(uid, None)
+
+    def actions_edited(self, scene, uids: set[int]) -> None:
+        self.known |= dict.fromkeys(uids)
+
+
+def _actions_of(rig: head.Rig) -> set[int]:
+    """Session ids of the actions that a head plays now."""
+    animations = (target.animation_data for target in rig.targets)
+    actions = (animation.action for animation in animations if animation is not None)
+    return {action.session_uid for action in actions if action is not None}
+
+
+edited = jobs.session.add(EditedActions())  # since the animator's animation was scored
 
 
 class LiveScore(jobs.Part):

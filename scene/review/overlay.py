@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Curves over the timeline, dope sheet and sequencer: the voice's waveform, the mouth of the shown
-take, where it drifts."""
+take, and where something is found in it."""
 
 from dataclasses import dataclass
 
@@ -119,7 +119,7 @@ class _Picture(word_track.Picture):
             self._sync(content.score, low)
 
     def _curves(self, content: _Content, low: float) -> None:
-        """Add drifts, waveform and mouth, from `low` up."""
+        """Add what is found, waveform and mouth, from `low` up."""
         self._add("TRIS", word_track.box(0, 0, self.width, self.height), _BAND)
         if content.score is not None and content.score.grade is not None:
             for begin, stop in content.score.grade.spans:

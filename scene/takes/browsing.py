@@ -112,24 +112,26 @@ def describe(entry) -> str:
         lines.append(entry.bl_rna.properties["role"].enum_items[entry.role].description)
     elif math.isfinite(entry.score):
         grade = provenance.grade_of(entry)
-        said = f"{grade.text.capitalize()}\n" if grade is not None else ""
+        said = f"{grade.text}\n" if grade is not None else ""
         whole = ", of the whole line that it was cut from: Listen scores this part"
-        old = ", by other weights than those in use: Score Again"
+        old = ", by other weights than those in use or an earlier version: Score Again"
         lines.append(
             f"{said}Lip-Sync {take_list.points(entry.score)} of 100{whole * entry.of_whole}"
             f"{old * provenance.has_old_score(entry)}"
         )
     lines.append(entry.words)
     if provenance.is_edited(entry):
-        lines.append("Its keys were edited")
+        late = ", after it was scored" * (take_list.speaks(entry) and provenance.is_outdated(entry))
+        lines.append(f"Its keys were edited{late}")
     if entry.note:
         lines.append(f"Note: {entry.note}")
     return "\n".join(filter(None, lines))
 
 
 class EditWatch(jobs.Memory):
-    """Whether the keys of takes were edited, by the session ids of their actions, as far as it was
-    found out; waiting: actions to look at while nobody edits."""
+    """Whether the keys of takes were edited, and whether after the take was scored, by the session
+    ids of their actions, as far as it was found out; waiting: actions to look at while nobody
+    edits."""
 
     def __init__(self):
         super().__init__()
@@ -138,13 +140,20 @@ class EditWatch(jobs.Memory):
 
     def is_edited(self, entry) -> bool:
         """Whether a take is known to be edited; one that is not known is looked at soon."""
+        return self._edits(entry)[0]
+
+    def is_outdated(self, entry) -> bool:
+        """Whether it is known to be edited after it was scored."""
+        return self._edits(entry)[1]
+
+    def _edits(self, entry) -> tuple[bool, bool]:
         uid = entry.action.session_uid
         if uid not in self.known:
-            self.known[uid] = False
-            self._look_at([uid])
+            self.known[uid] = False, False
+            self.look_at([uid])
         return self.known[uid]
 
-    def _look_at(self, uids: Iterable[int]) -> None:
+    def look_at(self, uids: Iterable[int]) -> None:
         self.waiting += [uid for uid in uids if uid not in self.waiting]
         if self.waiting:
             self.task.postpone(_QUIET_SECONDS)
@@ -154,16 +163,16 @@ class EditWatch(jobs.Memory):
         entries = (take_list.by_uid(scene, uid) for scene in bpy.data.scenes)
         entry = next(filter(None, entries), None)
         if entry is not None:
-            self.known[uid] = provenance.is_edited(entry)
+            self.known[uid] = provenance.is_edited(entry), provenance.is_outdated(entry)
         if not self.waiting:
             jobs.redraw()
         return 0.0 if self.waiting else None
 
     def actions_edited(self, scene, uids: set[int]) -> None:
-        self._look_at(uids & self.known.keys())
+        self.look_at(uids & self.known.keys())
 
     def undone(self) -> None:
-        self._look_at(self.known)
+        self.look_at(self.known)
 
 
 _QUIET_SECONDS = 0.3  # time without edits after which takes are looked at

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import bpy
@@ -160,6 +161,7 @@ class Sampling:
         `of_take` reads it."""
         arguments = self.arguments | ({"role": role} if (role := role_of(made)) != SPEAKS else {})
         arguments |= {name: made[name] for name in ("unclear", "channel") if made.get(name)}
+        arguments |= {name: made[name] for name in OF_SCORE if name in made}
         arguments |= {"style_from": self.style_from} if self.style_from else {}
         arguments |= (
             {"picture": self.picture, "picture_moods": [float(x) for x in made["picture"]]}
@@ -253,6 +255,8 @@ LOOK = "thunder_look"  # likewise: the eyes' target and their original movement
 MOUTH = "mouth_of"  # of a mix: provenance of the take whose mouth it has
 CAPTURED = "captured"  # of a captured take: the name of its file
 SCORED_BY = "scored_by"  # of a take scored later than made: fingerprint of the weights that did
+OF_SCORE = ("parts", "findings")  # of a take with a score, as `LipSyncScore.to_record`
+SCORED_KEYS = "scored_keys"  # likewise: checksum of the keys that were scored
 _ROTATIONS = ("jaw", "head", "eyes")
 
 
@@ -425,11 +429,31 @@ def read(rig: head.Rig, entry) -> Generator[float, None, keying.Performance]:
 def is_edited(entry) -> bool:
     """Whether the animator changed the keys of a take since it was made. Reads them all: some
     milliseconds."""
-    return any(
-        not (about := keying.record_of(action))
-        or about.get("checksum") != keying.checksum(action, about.get("checksum"))
-        for action in display.actions_of(entry)
-    )
+    return _differs(entry, "checksum")
+
+
+def is_outdated(entry) -> bool:
+    """Whether they were changed since the take was scored. As slow."""
+    return _differs(entry, SCORED_KEYS, "checksum")
+
+
+def _differs(entry, *names: str) -> bool:
+    """Whether the keys of a take are others than those whose checksum has the first of these names
+    in its record."""
+    for action in display.actions_of(entry):
+        about = keying.record_of(action)
+        known = next((about[name] for name in names if name in about), None)
+        if known is None or known != keying.checksum(action, known):
+            return True
+    return False
+
+
+def keep_score(entry, **about) -> None:
+    """Store what is known of the score of a take's keys as they are now. about: by the names of its
+    provenance."""
+    for action in display.actions_of(entry):
+        if record := keying.record_of(action):
+            record.update(about | {SCORED_KEYS: keying.checksum(action)})
 
 
 def about_of(action) -> dict:
@@ -437,7 +461,8 @@ def about_of(action) -> dict:
     record = keying.record_of(action)
     about = record.to_dict() if record else {}
     # these are of the keys
-    return {name: value for name, value in about.items() if name not in (records.KEY, "checksum")}
+    of_keys = (records.KEY, "checksum", SCORED_KEYS)
+    return {name: value for name, value in about.items() if name not in of_keys}
 
 
 def of_mouth(action) -> dict:
@@ -454,14 +479,14 @@ def weights_of(entry) -> str | None:
 
 
 def has_old_score(entry) -> bool:
-    """Whether other weights than those in use have scored a take, so that its score cannot be
-    compared with new ones. Quick: for every redraw."""
+    """Whether other weights than those in use, or an earlier version, have scored a take, so that
+    its score cannot be compared with new ones. Quick: for every redraw."""
     about, in_use = keying.record_of(entry.action), connection.weights_in_use()
     return (
         bool(about and in_use)
         and entry.role == SPEAKS.upper()
         and math.isfinite(entry.score)
-        and about.get(SCORED_BY, about.get("weights")) != in_use
+        and (about.get(SCORED_BY, about.get("weights")) != in_use or "findings" not in about)
     )
 
 
@@ -520,12 +545,12 @@ class Grade:
     @property
     def text(self) -> str:
         """As it is shown."""
-        return f"{self.name}: {self.reason}" if self.reason else self.name
+        return self.name.capitalize() + (f": {self.reason}" if self.reason else "")
 
 
 def scored(answer: Mapping) -> dict:
     """What the provenance of an animation says of the engine's answer to “score”."""
-    return {name: answer[name] for name in ("parts", "findings")} | {SCORED_BY: answer["weights"]}
+    return {name: answer[name] for name in OF_SCORE} | {SCORED_BY: answer["weights"]}
 
 
 def move_findings(answer: dict, seconds: float) -> dict:
@@ -562,8 +587,11 @@ def grade_of(entry) -> Grade | None:
         return None
     key = entry.action.session_uid, entry.score, entry.first
     if key not in _grades.known:
-        found = grades.findings_of(keying.record_of(entry.action))
-        _grades.known[key] = None if found is None else Grade.of(found, clock_of_take(entry))
+        found, grade = grades.findings_of(keying.record_of(entry.action)), None
+        if found is not None:
+            with suppress(TypeError, ValueError, OverflowError):  # of a damaged record
+                grade = Grade.of(found, clock_of_take(entry))
+        _grades.known[key] = grade
     return _grades.known[key]
 
 

@@ -9,7 +9,8 @@ LAYOUTS = ("row", "column", "box", "split", "grid_flow", "column_flow", "menu_pi
 
 class Layout:
     """Notes what is drawn on it and on layouts inside: `notes` holds (kind, words, options), words
-    as (…) of the texts that were given, and `greyed` the texts of those that are inactive."""
+    as (…) of the texts that were given, and `greyed` the texts of those that are inactive, and the
+    names of lists."""
 
     def __init__(self, notes=None, greyed=None, active=True):
         self.__dict__.update(notes=[] if notes is None else notes, active=active)
@@ -26,6 +27,8 @@ class Layout:
         return Layout(self.notes, self.greyed, self.active)
 
     def _draw(self, kind, given, how):
+        if kind.startswith("template") and not self.active:
+            self.greyed += [each for each in given[:1] if isinstance(each, str)]
         if kind in LAYOUTS or kind.startswith("template"):
             return self._inside()
         if kind in ("panel", "panel_prop"):

@@ -12,9 +12,9 @@ from thunder.thunder_core import progress, types
 from thunder.thunder_core.animation import timing
 
 
-def performance(seconds=3.0, closed_at=(1.0,), seed=7, score=80.0, shut=False, heard=float("nan")):
+def performance(seconds=3.0, closed_at=(1.0,), seed=7, score=80.0, shut=False):
     """An open mouth (0.2 rad) that closes for a single 25 fps frame at the given times, brows
-    waving."""
+    waving; nothing is found in it."""
     channels = head_module.channel_names()
     count = round(seconds * 25)
     expression = np.zeros((count, len(channels)), np.float32)
@@ -37,16 +37,11 @@ def performance(seconds=3.0, closed_at=(1.0,), seed=7, score=80.0, shut=False, h
         "steps": 20,
         "guidance": 1.0,
         "head": "thunder",
+        "parts": {},
+        "findings": "[]",
     }
     return keying.Performance(
-        motion,
-        channels,
-        opening,
-        np.full(count, 50, np.float32),
-        seed,
-        score,
-        provenance,
-        heard=heard,
+        motion, channels, opening, np.full(count, 50, np.float32), seed, score, provenance
     )
 
 

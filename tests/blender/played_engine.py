@@ -3,13 +3,13 @@
 as the real one tells them."""
 
 import wave
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 from performances import performance
 from thunder.scene.engine import connection
 from thunder.scene.heads import head
-from thunder.thunder_core import types
+from thunder.thunder_core import grades, types
 from thunder.thunder_core.findings import Finding, OPEN
 
 
@@ -135,14 +135,9 @@ class PlayedClient:
             {"event": "done", "result": {"sounds": sounds, "words": words, "matches": True}},
         ]
 
-    def _check(self, sound, expression, jaw, tolerance, text):
-        """Lips that do not meet half a second in."""
-        finding = Finding(OPEN, 0.5, 0.6, 4.0, 1.0, "m")
-        going = {"event": "progress", "fraction": 0.5, "message": "Checking the lips"}
-        return [going, going, {"event": "done", "result": {"findings": [asdict(finding)]}}]
-
     def _score(self, sound, expression, jaw, **how):
-        """Each take that is scored has a point more than the one before."""
+        """Each take that is scored has a point more than the one before; its lips do not meet half
+        a second in."""
         path = f"{self.folder}/per_frame.npy"
         np.save(path, np.full(len(np.load(jaw)), 60.0, np.float32))
         self.scored += 1
@@ -154,7 +149,8 @@ class PlayedClient:
                 "event": "done",
                 "result": {
                     "total": 50.0 + self.scored,
-                    "heard": 40.0 + self.scored,
+                    "parts": {"closures": 0.5},
+                    **grades.record_of([Finding(OPEN, 0.5, 0.6, 4.0, 1.0, "m")]),
                     "per_frame": path,
                     "weights": self.fingerprint,
                 },
@@ -207,10 +203,7 @@ class PlayedClient:
                 made = self._around(made, self.arrays[keep_motion], self.arrays[keep_mask] > 0.5)
             event = {"seed": made.seed, "provenance": dict(unclear)}
             is_silent = listening or self.unspoken is not None
-            event |= {
-                "score": None if is_silent else made.score,
-                "heard": None if is_silent else 0.5 * made.score,
-            }
+            event["score"] = None if is_silent else made.score
             if direction is not None:
                 reading = [float(x) for x in self.arrays[direction].mean(0)]
                 event["provenance"] |= {
@@ -243,8 +236,11 @@ class PlayedClient:
                     continue
                 event[name] = f"{len(self.arrays)}_{name}"
                 self.arrays[event[name]] = array
-            unscored = event | dict.fromkeys(("score", "heard", "drift"))
+            unscored = event | dict.fromkeys(("score", "drift"))
             events.append({"event": "take", "take": unscored, **common})
+            if not is_silent:
+                about = {"parts": {"closures": 1.0}, **grades.record_of([])}
+                event = event | {"provenance": event["provenance"] | about}
             later = scores if self.scores_late else events
             later.append({"event": "score", "take": event, **common})
         return [*events, *scores, {"event": "done", "result": {**common, "takes": []}}]

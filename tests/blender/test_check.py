@@ -10,18 +10,20 @@ import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+import bpy
 import numpy as np
 import pytest
 from commit_stage import curves_of
 from performances import reopen
-from running_engine import committed, connection, stop_engine  # noqa: F401
+from running_engine import committed, connection, speak, stop_engine  # noqa: F401
 from thunder.cli import check
-from thunder.scene.animation import fcurves, keying
-from thunder.scene.heads import head
+from thunder.scene.animation import display, fcurves, keying
+from thunder.scene.heads import head, head_state
 from thunder.scene.host import compat
-from thunder.scene.review import checking
-from thunder.scene.takes import take_list
-from thunder.thunder_core import progress
+from thunder.scene.review import checking, live_score
+from thunder.scene.takes import provenance, take_list, transcript
+from thunder.scene.voice import strip
+from thunder.thunder_core import grades, progress
 from thunder.thunder_core.animation import keyframes
 from thunder.thunder_core.errors import BadRequest
 from thunder.thunder_core.face.lips import bundled_lips
@@ -116,7 +118,13 @@ def test_an_open_closure_is_found_gone_to_and_closed_with_few_keys(blender, own)
 
 def closures_of(scene):
     """Scene frames on which the lips are pressed together, those far from others first."""
-    values = fcurves.read(curve_of(scene, "mouthPressLeft"))["co"]
+    return closures_in(own_curves(scene).values())
+
+
+def closures_in(curves):
+    """The same of a head's curves."""
+    press = next(curve for curve in curves if "mouthPressLeft" in curve.data_path)
+    values = fcurves.read(press)["co"]
     peaks = [
         n
         for n in range(1, len(values) - 1)
@@ -194,6 +202,58 @@ def test_a_head_without_an_action_says_what_to_do(blender):
 def test_what_has_no_fix_says_what_to_do(kind, whole):
     assert ":" in checking.why_not(Finding(kind, 0, 1, 1.0, 1.0, whole=whole))
     assert checking.why_not(Finding(SHIFTED, 0, 1, 0.2, 1.0)) == ""
+
+
+# ---- a take's verdict in the list
+
+
+def verdict(entry):
+    grade = provenance.grade_of(entry)
+    return grade.name, grade.reason.split(",")[0], grade.spans
+
+
+def listed():
+    """The same of what Check lists."""
+    assert bpy.ops.thunder.check() == {"FINISHED"}
+    rows = bpy.context.scene.thunder_check.findings
+    name = grades.grade([Finding(**json.loads(row.values)) for row in rows])
+    reason = rows[0].sentence.split(",")[0] if rows else ""
+    return name, reason, tuple((row.first, row.last) for row in rows)
+
+
+def spoil(curve, first, last, change):
+    """Change the keys of a curve on some frames."""
+    for point in curve.keyframe_points:
+        if first <= point.co[0] <= last:
+            point.co[1] = change(point.co[1])
+    curve.update()
+
+
+@pytest.mark.parametrize("text", ["", "My brother moves both big blue boxes from the front room"])
+def test_a_takes_verdict_is_that_of_what_check_lists_for_its_keys(blender, stage, connection, text):  # noqa: F811
+    """As sampled, with lips that stay apart, and late as a whole; at 24 frames a second, with a
+    voice that begins elsewhere, in a direction."""
+    scene, rig = stage
+    scene.thunder.count, scene.thunder.seed = 2, 11
+    head_state.ensure(rig.owner).direction.energy = 1.4
+    speak(scene, start=31)
+    transcript.ensure(scene, strip.find(blender.context).name).text = text
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    client, (first, second) = connection.client(), scene.thunder.takes
+    for entry in (first, second):
+        display.show(rig, entry)
+        assert verdict(entry) == listed() and verdict(entry)[0] == ("check" if text else "good")
+    closures = closures_in(keying.curves(rig, second))
+    jaw = next(curve for curve in keying.curves(rig, second) if '"jaw"' in curve.data_path)
+    spoil(jaw, closures[0] - 4, closures[0] + 5, lambda angle: angle + 0.15)
+    progress.result(live_score.score_steps(client, scene, rig))
+    assert verdict(second) == listed() and verdict(second)[0] != "good"
+    assert verdict(second)[1].startswith("Lips do not meet on ")
+    display.show(rig, first)
+    first.action.thunder_shape.offset = 5
+    progress.result(live_score.score_steps(client, scene, rig))
+    assert verdict(first) == listed()
+    assert verdict(first)[:2] == ("poor", "The whole line is late by 5 frames")
 
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -22,7 +22,12 @@ HUGE = "9" * 5000
 VALUES = [
     "", "{", "[" * 5000, "\x01", "null", "[]", "5", f"[{HUGE}]", '{"version": 1}', 5, -1, 1.5,
     float("nan"), True,
-    [], [1, 2], [0.5] * 7, {}, {"version": 1}, {"checksum": [1]},
+    [], [1, 2], [0.5] * 7, {}, {"version": 1}, {"checksum": [1]}, {"findings": 5, "parts": "x"},
+    *({"parts": {"size": "x"}, "findings": json.dumps([each]), "scored_keys": 1} for each in (
+        {"kind": 5, "start": "x", "end": [], "size": None, "weight": 1},
+        {"kind": "open", "start": float("nan"), "end": 1e999, "size": "x", "weight": 1},
+        {"kind": "still", "start": 0, "end": 1, "size": 1, "weight": "x", "whole": True},
+    )),
 ]  # fmt: skip
 OF_TAKES = (
     "thunder",
@@ -52,6 +57,8 @@ def use_all(blender, scene, rig, entry, operators=False):
     action = entry.action
     target = rig.targets[0].animation_data.action if rig.targets[0].animation_data else None
     uses = [
+        lambda: (provenance._grades.known.clear(), provenance.grade_of(entry),
+        provenance.is_outdated(entry), provenance.parts_of(entry)),
         *(lambda cls=cls: draw(cls, blender.context) for cls in panels(blender)),
         lambda: (provenance.load(action), provenance.is_edited(entry), provenance.sync_of(action),
         provenance.of_mouth(action)),

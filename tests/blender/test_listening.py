@@ -5,22 +5,26 @@ time; a committed line scores as its take did, of the line that is meant, until 
 import os
 import time
 
+import bpy
 import numpy as np
 import pytest
+from drawing import draw, Layout
 from idle import tick
 from performances import clicks, performance, read_wav, show_take, trim_start
 from played_engine import PlayedClient
+from thunder.panels.takes import THUNDER_UL_takes
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat, jobs
 from thunder.scene.host.jobs import session
-from thunder.scene.review import listening, live_score, overlay
-from thunder.scene.takes import dialogue, provenance
+from thunder.scene.review import checking, listening, live_score, overlay
+from thunder.scene.takes import browsing, dialogue, provenance, take_list
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.committing import choice_of
 from thunder.scene.voice import fingerprint, mixdown, strip, voice_cache
-from thunder.thunder_core import progress
+from thunder.thunder_core import grades, progress
 from thunder.thunder_core.direction import DIRECTION_NAMES
+from thunder.thunder_core.findings import Finding, OPEN
 from timing import keeps
 
 SECONDS = 3.0
@@ -84,7 +88,8 @@ class Engine(PlayedClient):
         self.seen.append(np.load(expression))
         per_frame = f"{self.folder}/per_frame.npy"
         np.save(per_frame, drift)
-        result = {"total": self.total, "heard": 0.5 * self.total, "per_frame": per_frame}
+        found = grades.record_of([Finding(OPEN, 0.8, 1.08, 4.0, 1.0, "m")])
+        result = {"total": self.total, "parts": {"closures": 0.5}, "per_frame": per_frame, **found}
         result["weights"] = self.fingerprint
         return [{"event": "done", "result": result}] if self.answers else []
 
@@ -313,7 +318,9 @@ def test_an_edit_is_scored_when_it_is_quiet(blender, stage, engine):
     assert 0 < tick() <= live_score.QUIET_SECONDS and not engine.asked
     run()
     assert live_score.live.version == before + 1 and [verb for verb, _ in engine.asked] == ["score"]
-    assert entry.score == pytest.approx(71.5) and entry.heard == pytest.approx(35.75)
+    assert entry.score == pytest.approx(71.5) and provenance.parts_of(entry) == {"closures": 0.5}
+    grade = provenance.grade_of(entry)
+    assert (grade.name, grade.spans) == ("check", ((21, 28),)) and grade.reason.endswith("apart")
     drift = provenance.sync_of(entry.action)
     assert len(drift) == 75 and drift[22] == pytest.approx(30)
     scored = engine.seen[0]
@@ -410,7 +417,7 @@ def test_the_animators_own_animation_has_a_score_too(blender, scene, rig, engine
     assert live_score.shown_score(scene, rig) is None
     score_now()
     measured = live_score.shown_score(scene, rig)
-    assert measured.total == pytest.approx(71.5) and measured.drifts() == [(21, 28, 21)]
+    assert measured.total == pytest.approx(71.5) and measured.grade.spans == ((21, 28),)
 
 
 def test_nothing_is_scored_where_it_would_step_the_scene_wake_an_engine_or_is_switched_off(
@@ -434,32 +441,91 @@ def test_nothing_is_scored_where_it_would_step_the_scene_wake_an_engine_or_is_sw
     assert scene.frame_current == 33 and not engine.asked
 
 
-# ---- drifts
+# ---- a verdict, and keys that were edited after it
 
 
-def drifting(stage, per_frame, total=85.0, start=11.0):
-    entry = show(stage, start=start, score=total)
-    provenance.store_sync(entry.action, np.asarray(per_frame, np.float32))
-    return entry
+VERDICTS, LIST = ["Good", "Check"], "THUNDER_UL_findings"
 
 
-PER_FRAME = np.full(75, 90.0)
-PER_FRAME[10:14], PER_FRAME[17:19], PER_FRAME[50:52], PER_FRAME[65] = [60, 50, 40, 60], 55, 30, 5
+def greyed():
+    """Which of verdict and list of findings is greyed in the panel: its sentences always are."""
+    texts = draw(bpy.types.THUNDER_PT_listen, bpy.context).greyed
+    return [each for each in texts if each in (*VERDICTS, LIST)]
 
 
-@pytest.mark.parametrize(
-    "per_frame, total, drifts",
-    [
-        # three good frames between: the same drift; one frame alone is none
-        (PER_FRAME, 85.0, [(21, 29, 23), (61, 62, 61)]),
-        (np.full(75, 50.0) + np.arange(75) % 3, 51.0, []),
-        (np.arange(75) % 3, 0.0, [(11, 85, 11)]),
-    ],
-    ids=["bridged", "a bad take is not one long drift", "lips that say something else are"],
-)
-def test_drifts_are_found_bridged_and_in_scene_frames(blender, stage, per_frame, total, drifts):
-    drifting(stage, per_frame, total=total)
-    assert live_score.shown_score(stage[0]).drifts() == drifts
+def row_of(entry):
+    """The greyed texts of a take's row."""
+    layout = Layout()
+    THUNDER_UL_takes.draw_item(None, bpy.context, layout, None, entry, 0, None, "", 0)
+    return layout.greyed
+
+
+def tell_edited(entry):
+    """Blender tells that keys of a take were edited; a moment later the list knows which."""
+    uid = entry.action.session_uid
+    session.tell("actions_edited", bpy.context.scene, {uid})
+    while browsing.watch.waiting:
+        browsing.watch._step()
+
+
+def test_a_verdict_is_greyed_from_an_edit_until_the_take_is_scored_again(
+    blender, stage, scene, engine
+):
+    scene.thunder.live_score = False
+    entry = show(stage, score=80.0)
+    tell_edited(entry)
+    assert not row_of(entry) and not greyed()
+    for last in (34, 36):  # also an edit after it was scored again
+        edit(entry, 30, last, to=0.6 + last / 100)
+        tell_edited(entry)
+        assert row_of(entry) in (["good"], ["check"]) and len(greyed()) == 1
+        assert "Its keys were edited, after it was scored" in entry.tooltip
+        scene.thunder.live_score = True
+        score_now()
+        scene.thunder.live_score = False
+        tell_edited(entry)
+        assert not row_of(entry) and not greyed()
+        assert entry.tooltip.endswith("Its keys were edited")
+    copy = scene.thunder.takes[take_list.duplicate(scene, 0)]
+    tell_edited(copy)
+    assert not row_of(copy), "a copy has its verdict"
+
+
+def test_a_verdict_on_the_animators_own_animation_is_greyed_from_an_edit_on(
+    blender, stage, scene, rig, engine
+):
+    open_jaw(rig)
+    score_now()
+    scene.thunder.live_score = False
+    progress.result(checking.check(engine, scene, rig))
+    assert not greyed()
+    action = live_score.animator_action(rig)
+    session.tell("actions_edited", scene, {action.session_uid + 1})
+    assert not greyed(), "another one was"
+    session.tell("actions_edited", scene, {action.session_uid})
+    assert greyed() == ["Check", LIST]
+    progress.result(checking.check(engine, scene, rig))
+    assert greyed() == ["Check"]
+    progress.result(live_score.score_steps(engine, scene, rig))
+    assert not greyed()
+
+
+def test_looking_at_a_take_is_no_edit_of_the_animation_below(blender, stage, scene, rig, engine):
+    open_jaw(rig)
+    entry = show(stage)
+    display.restore_animation(rig)
+    progress.result(checking.check(engine, scene, rig))
+    score_now()
+    for frame in (5, 50):
+        display.show(rig, entry)
+        scene.frame_set(frame)
+        display.restore_animation(rig)
+        scene.frame_set(frame + 1)
+    assert not checking.edited.is_edited(rig) and not live_score.is_outdated(scene, rig)
+    bone = rig.armature.pose.bones["jaw"]
+    bone.keyframe_insert("rotation_euler", index=0, frame=60)
+    blender.context.view_layer.update()
+    assert checking.edited.is_edited(rig) and live_score.is_outdated(scene, rig)
 
 
 # ---- what a committed line scores

@@ -143,7 +143,7 @@ def test_a_trimmed_strip_cuts_its_takes(speaking, scene, rig, client):
     assert cut[1][0] == cut[1][-1] == 0.0
     assert kinds(scene) == [] and scene.thunder.active_take == 1 and len(scene.thunder.takes) == 2
     assert not live_score._keeps_score(scene, entry), "its score is still the whole line's"
-    answer = {"total": 60.0, "heard": 30.0, "weights": "w"}
+    answer = {"total": 60.0, "parts": {}, "findings": "[]", "weights": "w"}
     live_score._store(entry.action.session_uid, answer, np.full(70, 60.0))
     assert take_list.score_text(entry) == "60" and entry.tooltip.count("of the whole") == 0
     assert [entry.name for entry in scene.thunder.takes] == ["Take 1", "Take 2"]

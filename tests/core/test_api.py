@@ -238,7 +238,7 @@ def test_takes_speak_in_the_voice_given_and_another_engine_makes_the_same(takes,
 
 
 def test_a_transcript_closes_lips_on_its_sounds_and_another_is_warned_of():
-    """Some sounds of the sample are misheard: with its words takes score higher."""
+    """Some sounds of the sample are misheard: with its words takes fit them better."""
     said = (
         "My brother moves both big blue boxes from the front room. "
         "Who can forgive such a foolish thief, and put up with his thunder?"
@@ -249,9 +249,12 @@ def test_a_transcript_closes_lips_on_its_sounds_and_another_is_warned_of():
         for text in ("", said)
     )
     assert told[0].provenance["text"] == said
-    assert np.mean([take.score.total for take in told]) > 5 + np.mean(
-        [take.score.total for take in heard]
-    )
+    engine = thunder.Engine.load(device="cpu")
+    points = [
+        np.mean([engine.score(voice, take.motion, text=said).total for take in takes])
+        for takes in (heard, told)
+    ]
+    assert points[1] > 0.5 + points[0]
     assert abs(thunder.score(told.best, voice).total - told.best.score.total) < 0.05
     with pytest.warns(UserWarning, match="does not seem to say the transcript"):
         other = thunder.perform(

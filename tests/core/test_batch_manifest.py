@@ -52,11 +52,12 @@ def folder(tmp_path, job):
                     "rank": 1,
                     "name": "Take 1",
                     "score": 81.4,
-                    "heard": 55.5,
+                    "grade": "check",
+                    "why": "Lips do not meet on m: 2.4 mm apart",
                     "seed": 3,
                     "words": "warm <b>",
                 },
-                {"rank": 2, "name": "Take 7", "score": 80.0, "heard": None, "seed": 4},
+                {"rank": 2, "name": "Take 7", "score": 80.0, "grade": "good", "why": "", "seed": 4},
             ],
             "seconds": {"all": 2.0},
             "sheet": "takes.png",
@@ -253,7 +254,8 @@ class Page(HTMLParser):
 def test_nothing_that_a_folder_says_becomes_a_part_of_the_page(tmp_path, job):
     """Also in a folder that somebody else baked, whose report holds scripts."""
     evil = f"{SCRIPT}\x1b[2J\ud800"
-    take = {"rank": 1, "score": 1.0, "heard": None} | dict.fromkeys(("name", "seed", "words"), evil)
+    of_text = ("name", "seed", "words", "grade")
+    take = {"rank": 1, "score": 1.0, "why": 5} | dict.fromkeys(of_text, evil)
     said = {"takes": [take], "seconds": {"all": 1.0}, "notes": [evil], "warnings": [evil, evil]}
     with Transaction(str(tmp_path / "out" / job.name)) as out:
         out.write("\"><script>'.npz", b"values")

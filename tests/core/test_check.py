@@ -37,6 +37,11 @@ def late(motion, frames):
     return Motion(motion.expression[at], motion.jaw[at])
 
 
+def findings(engine, sample, motion):
+    """What is found in a motion of a voice."""
+    return list(engine.score(sample, motion).findings)
+
+
 def kinds(findings):
     return [each.kind for each in findings]
 
@@ -44,14 +49,14 @@ def kinds(findings):
 def test_a_take_that_follows_its_voice_has_no_problem_and_one_of_another_line_has(
     engine, sample, motion
 ):
-    assert engine.check(sample, motion) == []
+    assert findings(engine, sample, motion) == []
     back = Motion(motion.expression[::-1].copy(), motion.jaw[::-1].copy())
-    assert set(kinds(engine.check(sample, back))) & {OTHER, SHIFTED}
+    assert set(kinds(findings(engine, sample, back))) & {OTHER, SHIFTED}
 
 
 @pytest.mark.parametrize("frames", [3, -3, 5, -5])
 def test_a_line_that_is_late_or_early_is_one_finding(engine, sample, motion, frames):
-    first = engine.check(sample, late(motion, frames))[0]
+    first = findings(engine, sample, late(motion, frames))[0]
     assert (first.kind, first.whole, round(first.size * FPS)) == (SHIFTED, True, frames)
     assert (
         first.sentence(25)
@@ -67,13 +72,13 @@ def test_lips_that_do_not_meet_and_a_mouth_that_stands_still_in_speech_are_found
     jaw = motion.jaw.copy()
     around = slice(round(there.start * FPS) - 3, round(there.end * FPS) + 3)
     jaw[around, 0] += 0.15
-    (found,) = engine.check(sample, Motion(motion.expression, jaw))
+    (found,) = findings(engine, sample, Motion(motion.expression, jaw))
     assert found.kind == OPEN and found.size > 2
     assert abs(found.start - there.start) < 0.05 and found.sound == there.sound
     assert "mm apart" in found.sentence(25)
     at = np.arange(motion.frames)
     at[30:50] = 30
-    found = engine.check(sample, Motion(motion.expression[at], motion.jaw[at]))
+    found = findings(engine, sample, Motion(motion.expression[at], motion.jaw[at]))
     still = next(each for each in found if each.kind == STILL)
     assert still.start < 1.7 and still.end > 1.5
 
@@ -99,7 +104,7 @@ def test_a_mouth_that_moves_in_silence_is_found_and_a_held_pose_is_allowed_when_
 def test_what_is_noticed_first_comes_first(engine, sample, motion):
     at = np.arange(motion.frames)
     at[60:69] = 60
-    found = engine.check(sample, late(Motion(motion.expression[at], motion.jaw[at]), 5))
+    found = findings(engine, sample, late(Motion(motion.expression[at], motion.jaw[at]), 5))
     assert kinds(found)[0] == SHIFTED
     assert [each.weight for each in found] == sorted((each.weight for each in found), reverse=True)
 

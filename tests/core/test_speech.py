@@ -14,7 +14,6 @@ from research.train.encoder import adopt_network
 from thunder_core.engine.m2s import save_trained_mouth, trained_mouth
 from thunder_core.engine.network import SHIPPED
 from thunder_core.engine.planning.lip_kernels import plan_lips, presence_in
-from thunder_core.engine.scorer import Scale, score_lips, stands_still
 from thunder_core.engine.speech import acoustics, encoder as encoder_module
 from thunder_core.engine.speech.acoustics import active_level, level, log_mel
 from thunder_core.engine.speech.audio import read_sound
@@ -34,7 +33,6 @@ from thunder_core.engine.speech.encoder import (
 )
 from thunder_core.errors import Cancelled
 from thunder_core.face.head import load_head
-from thunder_core.grades import CHECK, GOOD, grade_take, POOR, WRONG
 from thunder_core.networks import speech as encoder_network
 from thunder_core.networks.speech import MeshToSpeech, Mouth, SpeechEncoder
 from thunder_core.shipped import SAMPLE as SAMPLE_FILE
@@ -158,76 +156,6 @@ def test_units_find_clusters_and_are_the_nearest_centroid(monkeypatch):
     )
 
 
-SCALE = Scale((0.1, 0.9, 1.7))
-
-
-def test_scores_are_points_on_the_scale_and_ignore_silence():
-    loud = np.zeros((50, 2), np.float32)
-    loud[25:] = -2.0  # the second half is silence
-    opinion = np.repeat(-np.array([[0.1], [0.5], [0.9], [1.7], [-3.0]], np.float32), 50, 1)
-    opinion[:, 25:] = 5.0
-    points = [score_lips(each, loud, SCALE).total for each in opinion]
-    assert (
-        points[:3] == pytest.approx([8, 26.5, 45], abs=0.01)
-        and 74 < points[3] < 76
-        and points[4] == 0
-    )
-    drift = score_lips(opinion[2], loud, SCALE).per_frame
-    assert drift.dtype == np.float32
-    assert drift[:25] == pytest.approx(np.full(25, 45), abs=0.01)
-    # nothing drifts where nobody speaks
-    assert drift[35:] == pytest.approx(np.full(15, 45), abs=0.01)
-
-
-def test_frames_before_the_first_word_and_after_the_last_are_never_wrong():
-    """Though they sound, as a breath does, though the mean around them reaches into the word, and
-    where the whole take is wrong."""
-    loud, speaking = np.zeros((60, 2), np.float32), np.zeros(60, bool)
-    loud[:8] = loud[52:] = -2.0
-    speaking[15:45] = True
-    score = score_lips(np.full(60, 3.0, np.float32), loud, SCALE, speaking=speaking)
-    assert score.total == 0 and (score.per_frame[15:45] == 0).all()
-    assert (score.per_frame[:15] >= WRONG).all() and (score.per_frame[45:] >= WRONG).all()
-    name, place = grade_take(score.total, score.per_frame)
-    assert name == POOR and 15 <= place < 45
-
-
-def test_lips_that_stop_while_somebody_speaks_are_seen():
-    lips, speaking = np.random.default_rng(0).normal(size=(80, 4, 3)) * 1e-3, np.zeros(80, bool)
-    speaking[10:40] = speaking[50:60] = True
-    # before the first word, in a word, between two words
-    lips[:12], lips[20:30], lips[38:52] = (lips[0], lips[20], lips[38])
-    assert (np.flatnonzero(stands_still(lips, speaking)) == np.arange(21, 30)).all()
-    inside = (np.arange(80) >= 22) & (np.arange(80) < 29)
-    assert np.array_equal(stands_still(lips, inside), inside), "but not beyond what is said"
-    assert not stands_still(lips, np.zeros(80, bool)).any()
-
-
-@pytest.mark.parametrize(
-    ("total", "wrong", "name"),
-    [
-        (80.0, 0, GOOD),
-        (80.0, 1, GOOD),
-        (80.0, 4, CHECK),
-        (50.0, 0, CHECK),
-        (80.0, 8, POOR),
-        (20.0, 30, POOR),
-    ],
-)
-def test_a_grade_says_how_long_lips_are_wrong_and_where(total, wrong, name):
-    per_frame = np.full(100, 75.0)
-    per_frame[[3, 90]] = 10.0  # frames alone
-    per_frame[50 : 50 + wrong] = 12.0
-    assert grade_take(total, per_frame)[0] == name
-    assert wrong < 2 or 50 <= grade_take(total, per_frame)[1] < 50 + wrong
-
-
-@pytest.mark.parametrize("scale", [SCALE, Scale((0.5, 0.5, 0.4))])
-def test_takes_keep_their_order_also_very_good_ones_and_where_merits_of_the_scale_coincide(scale):
-    totals = scale(np.array([0.0, 0.5, 1.0, 1.6, 1.8, 2.1, 2.4]))
-    assert (np.diff(totals) > 0)[1:].all() and totals[0] <= totals[1] and totals[-1] < 100
-
-
 def test_mouth2s_listens_to_the_mouth_it_learned(tmp_path):
     """Moved by the same channels, whatever has become of the head since; the embedded one fits the
     embedded network."""
@@ -289,24 +217,6 @@ def test_a_local_pretrained_network_can_take_the_encoders_place(tmp_path, monkey
         BadWeights, match="transformers, which is not installed: install the waveform extra"
     ):
         SpeechEncoder.load(tmp_path / "w")
-
-
-def test_a_sound_that_is_hard_to_read_off_any_lips_is_no_drift():
-    hard = np.full(50, -1.7, np.float32)
-    hard[20:30] += 1.2  # where every performance is thought worse
-    opinions = hard.copy(), hard.copy()
-    opinions[1][35:45] += 1.2  # where this one alone is
-    loud = np.zeros((50, 2), np.float32)
-    with_hard, without = (
-        [score_lips(opinion, loud, SCALE, known) for opinion in opinions] for known in (hard, None)
-    )
-    usually, drifting = (score.per_frame for score in with_hard)
-    assert usually == pytest.approx(np.full(50, usually[0]), abs=0.01)
-    assert drifting[35:45].max() < 30 < drifting[20:30].min()
-    assert without[0].per_frame[20:30].max() < 30
-    assert [score.total for score in with_hard] == [score.total for score in without], (
-        "a hard sound's score is no better for it"
-    )
 
 
 SAMPLE = read_sound(SAMPLE_FILE).samples

@@ -28,7 +28,7 @@ from research.harness import ROOT
 from research.train import encoder, sv2s, vocoder
 from research.train.facegood import write_tracked
 from research.train.stages import STAGES as RESEARCH
-from thunder_core.direction import Direction, DIRECTION_NAMES, MOODS, Style
+from thunder_core.direction import DIRECTION_NAMES, Style
 from thunder_core.engine.diffusion import alpha_bar, STEPS
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.planning.lip_kernels import fitted_encoder, kernels
@@ -44,7 +44,6 @@ from thunder_core.train import (
     loop,
     m2s,
     motions as stage,
-    sampled,
     stages,
 )
 from thunder_core.train.corpus import (
@@ -287,66 +286,6 @@ def test_what_is_exported_is_the_moving_average_of_the_weights(tmp_path):
     assert torch.allclose(average, expected) and not torch.allclose(average, last, rtol=0.01)
 
 
-def test_takes_for_the_judge_are_asked_for_as_users_do_in_every_mood_and_in_many_ways():
-    usual, moods = sampled._usual_plan(3), sampled._mood_plan(3)
-    assert usual.seeds == [48 + i for i in range(16)] and usual.spreads == [0.5] * 16
-    assert (usual.steps, usual.guidance) == (0, 1.0)
-    assert np.array_equal(usual.asked, np.tile(Direction().vector(), (16, 1)))
-    count = 2 * len(MOODS)
-    assert moods.seeds == [3 * count + i for i in range(count)]
-    assert moods.spreads == [0.0, 0.5] * len(MOODS)
-    for mood, (exact, around) in zip(MOODS, moods.asked.reshape(len(MOODS), 2, -1)):
-        assert np.array_equal(exact, Direction(mood=mood).vector())
-        assert np.array_equal(around, exact)
-    assert np.allclose(moods.directions[::2], moods.asked[::2], atol=1e-5)
-    assert (np.abs(moods.directions - moods.asked)[1::2].max(1) > 0.05).all()
-    plans = [plan for number in range(100) for plan in sampled._training_plans(number, 1)]
-    again = list(sampled._training_plans(0, 1))
-    assert [plan.seeds for plan in plans[:2]] == [plan.seeds for plan in again]
-    assert len(plans) == 200 and {len(plan.seeds) for plan in plans} == {4}
-    shares = {
-        "plain": np.mean(
-            [(x == Direction().vector()).all(1).mean() for x in (p.asked for p in plans)]
-        ),
-        "guided": np.mean([plan.guidance != 1 for plan in plans]),
-        "normal": np.mean([plan.steps == 0 for plan in plans]),
-        "exact": np.mean([by == 0 for plan in plans for by in plan.spreads]),
-    }
-    assert shares == pytest.approx(dict(plain=0.5, guided=0.5, normal=0.2, exact=0.25), abs=0.08)
-    assert {plan.steps for plan in plans} == {0, 5, 8, 12, 20}
-
-
-def test_a_changing_direction_is_played_between_its_calmest_and_its_most_energetic_frame(
-    monkeypatch,
-):
-    """A teacher whose performance is its direction, and the number of its generator's draw."""
-    asked, draws = [], []
-
-    def perform(phones, heard, channels, rng, direction, pitch, features=None):
-        asked.append(direction.vector())
-        draws.append(rng.random())
-        flat = np.broadcast_to(asked[-1], (4, len(asked[-1])))
-        return SimpleNamespace(values=flat + draws[-1] * 1000, features=features)
-
-    monkeypatch.setattr(sampled, "perform", perform)
-    monkeypatch.setattr(sampled, "pack", lambda motion: motion.values)
-    monkeypatch.setattr(sampled, "semitones", lambda samples, frames: None)
-    voice = SimpleNamespace(features=np.zeros((4, 8)), frames=4, map_fits=False)
-    once = Direction(Style(energy=1.2, brows=1.3)).vector()[None]
-    made = sampled.teacher_mean(None, None, voice, [], once)
-    both = [np.random.default_rng(seed).random() for seed in (0, 1)]
-    assert draws == both and np.allclose(made, once + 1000 * np.mean(both))
-    styles = [Style(energy=e, brows=b) for e, b in ((0.6, 1.0), (1.2, 1.4), (0.9, 1.0), (0.6, 1.0))]
-    played = np.stack([Direction(style).vector() for style in styles])
-    made = sampled.teacher_mean(None, None, voice, [], played) - 1000 * np.mean(both)
-    names = list(DIRECTION_NAMES)
-    low, high = np.array([played.mean(0)] * 2)
-    for name in ("energy", "articulation"):
-        low[names.index(name)], high[names.index(name)] = played[[0, 1], names.index(name)]
-    share = np.array([0.0, 1.0, 0.5, 0.0])[:, None]
-    assert made == pytest.approx((1 - share) * low + share * high, abs=1e-3)
-
-
 def begun_by(stage):
     """What runs a stage: of the laboratory, or of training."""
     return (lambda words: research.main(["train", *words])) if stage in RESEARCH else train.main
@@ -389,7 +328,7 @@ ELSEWHERE = {
 # What makes a documented command short: said after its own options, of which the last one counts.
 SIZES = {
     "hear": "--quiet-clips 1", "animate": "--workers 1", "distil": "--lines 1",
-    "takes": "--clips 1 --watched 1 --moods 1", "sv2s": "--minutes .1", "heads": "--to cache-heads",
+    "sv2s": "--minutes .1", "heads": "--to cache-heads",
 }  # fmt: skip
 HAVE_STEPS = {
     name for name, stage in {**STAGES, **RESEARCH}.items() if "--steps" in dict(stage.options)
@@ -504,8 +443,6 @@ def trained(tmp_path_factory):
         for module in (m2s, denoiser, distil, encoder, vocoder, sv2s):
             patch.setattr(module, "BATCH", 2)
         patch.setattr(m2s, "MEASURED", 2)
-        for name in ("TRAINING_TAKES", "WATCHED_TAKES"):
-            patch.setattr(sampled, name, 4)
         done = {}
         for words in documented():
             if words[0] in ELSEWHERE:
@@ -528,9 +465,7 @@ def test_what_the_pages_and_the_makefile_tell_people_to_run_is_every_stage():
     """Each of these is run by `trained`, but for those that are tested elsewhere."""
     names = {words[0] for words in documented()}
     assert names == {*STAGES, *RESEARCH}
-    chain = (
-        "corpus hear animate m2s vocoder denoiser denoiser distil takes judge graphs card".split()
-    )
+    chain = "corpus hear animate m2s vocoder denoiser denoiser distil graphs card".split()
     assert [words[0] for words in documented()][: len(chain)] == chain
 
 
@@ -591,7 +526,7 @@ def test_a_captured_performance_is_what_is_learned_and_the_teacher_fills_in_what
 
 def test_a_finished_stage_is_resumed_and_cards_say_what_made_the_weights(trained):
     folder, stage, _ = trained
-    for name in ("encoder", "m2s", "m2s-lips", "sv2s", "judge", "denoiser", "distilled"):
+    for name in ("encoder", "m2s", "m2s-lips", "sv2s", "denoiser", "distilled"):
         kept = "encoders" if name == "encoder" else "weights"
         card = json.loads((folder / kept / f"{name}.json").read_text())["card"]
         assert {"what", "data", "commit", "steps", "seed", "figures"} <= set(card)
@@ -607,7 +542,7 @@ def test_a_finished_stage_is_resumed_and_cards_say_what_made_the_weights(trained
 def test_the_page_of_own_weights_says_what_was_copied_and_what_was_learned(trained):
     page = (trained[0] / "page" / "README.md").read_text()
     learned = dict(re.findall(r"^- `(\S+)`: (.*)", page, re.M))
-    assert set(learned) == {"units", "m2s", "vocoder", "denoiser", "distilled", "judge"}
+    assert set(learned) == {"units", "m2s", "vocoder", "denoiser", "distilled"}
     assert learned["denoiser"] == (
         "diffusion model, THUNDER-F with mouth2s loss; teacher's motions over the corpus; stage denoiser, steps 1, "
         "seed 1, rate 0.001, 0.4 minutes of recordings"

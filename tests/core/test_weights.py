@@ -13,7 +13,6 @@ import pytest
 import torch
 from memory import held_at_most
 from safetensors.torch import load_file, save_file
-from thunder_core.networks.judge import Judge
 
 from thunder_core.engine import network
 from thunder_core.engine.engine import Engine
@@ -29,8 +28,7 @@ from thunder_core.types import RATE, Speech
 
 LOADERS = {
     "encoder": SpeechEncoder.load, "units": Units.load, "speaker": SpeakerEncoder.load,
-    "m2s": MeshToSpeech.load, "judge": Judge.load,
-    "vocoder": Vocoder.load,
+    "m2s": MeshToSpeech.load, "vocoder": Vocoder.load,
     "denoiser": Denoiser.load,
 }  # fmt: skip
 FILES = {
@@ -100,9 +98,6 @@ def test_every_network_refuses_whole_numbers_other_precision_and_other_shapes(tm
         ("units", {"count": None}, "“count” that makes no sense"),
         ("m2s", {"inputs": 65_000}, "does not fit"),
         ("m2s", {"space": ["mouth"]}, "“space” that makes no sense"),
-        ("judge", {"dilations": [1, 2, "4", 1]}, "“dilations” that makes no sense"),
-        ("judge", {"dilations": [1, 2, -4, 1]}, "“dilations” that makes no sense"),
-        ("judge", {"dilations": 3}, "“dilations” that makes no sense"),
         ("encoder", {"body": {"model_type": "bert"}}, "does not fit"),
     ],
 )
@@ -179,9 +174,8 @@ def earlier(tmp_path_factory):
     made = (
         encoder,
         Denoiser(replace(DenoiserConfig(**FILES["denoiser"][1]["config"]), audio=features)),
-        Judge(replace(Judge.Config(**FILES["judge"][1]["config"]), speech=features)),
     )
-    for model, name in zip(made, ("encoder", "denoiser", "judge")):
+    for model, name in zip(made, ("encoder", "denoiser")):
         save_weights(folder / name, model.state_dict(), model.settings(), {})
     for name in ("m2s", "vocoder"):  # which did not say of which units they are
         write(folder, name, config={"of_units": ""})
@@ -205,7 +199,6 @@ def test_a_whole_folder_of_an_earlier_training_goes_on_working(earlier):
         ("encoder", "encoder and units"),
         ("units", "encoder and units"),
         ("denoiser", "encoder and denoiser"),
-        ("judge", "encoder and judge"),
     ],
 )
 def test_a_shipped_network_among_those_of_an_earlier_training_is_refused(
@@ -267,12 +260,12 @@ def test_a_changed_file_in_the_shipped_folder_is_said_by_name(tmp_path, monkeypa
 
 
 def test_a_changed_graph_beside_unchanged_weights_is_said_by_name(tmp_path, monkeypatch):
-    for name in ("judge.json", "judge.safetensors", "judge.onnx"):
+    for name in ("m2s.json", "m2s.safetensors", "m2s.onnx"):
         shutil.copy(SHIPPED / name, tmp_path)
     write_sums(tmp_path)
     monkeypatch.setattr(network, "SHIPPED", tmp_path)
     before = identify(tmp_path)
-    with open(tmp_path / "judge.onnx", "ab") as graph:
+    with open(tmp_path / "m2s.onnx", "ab") as graph:
         graph.write(b"more")
     assert identify(tmp_path).fingerprint == before.fingerprint and before.origin == "shipped"
-    assert "were changed (judge.onnx): install it again" in identify(tmp_path).sentence
+    assert "were changed (m2s.onnx): install it again" in identify(tmp_path).sentence

@@ -11,7 +11,7 @@ from harness import Case, Fault, maker, ROOT
 
 import thunder_core.networks.running  # noqa: F401 — imports torch first, so that no row is charged with its memory
 
-NETWORKS = ("encoder", "units", "speaker", "m2s", "judge", "vocoder", "denoiser")
+NETWORKS = ("encoder", "units", "speaker", "m2s", "vocoder", "denoiser")
 
 
 def load(case: Case):
@@ -25,13 +25,13 @@ def load(case: Case):
     )
 
 
-def open_judge(case: Case):
-    """Load the judge of the files in the case's folder as ONNX Runtime computes it."""
-    shutil.copy(ROOT / "weights" / "judge.onnx", case.folder)
+def open_vocoder(case: Case):
+    """Load the vocoder of the files in the case's folder as ONNX Runtime computes it."""
+    shutil.copy(ROOT / "weights" / "vocoder.onnx", case.folder)
     try:
-        import_module("thunder_core.engine.scorer").Judge(case.folder, "cpu").network.open()
+        import_module("thunder_core.engine.m2s").Vocoder.load(case.folder).network.open()
     finally:
-        (case.folder / "judge.onnx").unlink()
+        (case.folder / "vocoder.onnx").unlink()
 
 
 @maker
@@ -178,7 +178,7 @@ def _rows():
             "BadWeights",
             name,
         )
-    for name in ("units", "judge"):  # the smallest, for what every network's files go through
+    for name in ("units", "vocoder"):  # the smallest, for what every network's files go through
         for what, make in (
             ("an infinite number", changed(name, _infinite)),
             ("whole numbers", changed(name, _whole)),
@@ -249,31 +249,31 @@ def _rows():
     ):
         yield Fault(
             "weights",
-            f"judge: a card that {what}",
-            written("judge", card=card),
+            f"vocoder: a card that {what}",
+            written("vocoder", card=card),
             load,
             "BadWeights",
-            _named("judge."),
+            _named("vocoder."),
         )
 
     for what, make in (
-        ("a number that is not one", changed("judge", _nan)),
-        ("an infinite number", changed("judge", _infinite)),
-        ("whole numbers", changed("judge", _whole)),
-        ("another shape", changed("judge", _misshapen)),
-        ("a tensor that is missing", changed("judge", _lacking)),
-        ("half of the file", written("judge", weights=_cut)),
-        ("no card", written("judge", card=lambda text: None)),
-        ("a card that is a list", written("judge", card=lambda text: b"[]")),
-        ("a card that has a width of text", written("judge", card=_configured(width="wide"))),
+        ("a number that is not one", changed("vocoder", _nan)),
+        ("an infinite number", changed("vocoder", _infinite)),
+        ("whole numbers", changed("vocoder", _whole)),
+        ("another shape", changed("vocoder", _misshapen)),
+        ("a tensor that is missing", changed("vocoder", _lacking)),
+        ("half of the file", written("vocoder", weights=_cut)),
+        ("no card", written("vocoder", card=lambda text: None)),
+        ("a card that is a list", written("vocoder", card=lambda text: b"[]")),
+        ("a card that has a width of text", written("vocoder", card=_configured(width="wide"))),
     ):
         yield Fault(
             "weights",
-            f"judge by its graph: {what}",
+            f"vocoder by its graph: {what}",
             make,
-            open_judge,
+            open_vocoder,
             "BadWeights",
-            _named("judge.", ""),
+            _named("vocoder.", ""),
         )
 
     for what, change, says in (

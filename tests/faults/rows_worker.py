@@ -293,6 +293,13 @@ _REQUESTS = [
     ),
     (
         "score",
+        "a tolerance nobody knows",
+        {"sound": S, **_STILL, "tolerance": ["loose"], **_INSIDE},
+        "BadRequest",
+        "must be one of realistic, cartoony, snappy",
+    ),
+    (
+        "score",
         "no frames",
         {
             "sound": S,

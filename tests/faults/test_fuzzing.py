@@ -39,7 +39,8 @@ from thunder_core.face import obj_mesh
 from thunder_core.face.head import Head, load_head
 from thunder_core.face.mapping import JointRule, Mapping, Rule, Target
 from thunder_core.face.unpickle import unpickle
-from thunder_core.types import LipSyncScore, Motion, Speech, Take
+from thunder_core.grades import LipSyncScore
+from thunder_core.types import Motion, Speech, Take
 
 MEGABYTE = 2**20
 SECONDS = 10  # of processor time that one input may cost
@@ -476,15 +477,15 @@ class Engine:
         take = Take(
             Motion(flat[:, None], np.zeros((speech.frames, 3), np.float32)),
             request.seed,
-            LipSyncScore(50.0, flat, 50.0),
+            LipSyncScore(50.0, flat),
             flat,
             flat,
             {},
         )
         return SimpleNamespace(about={"audio": "0" * 16}, run=lambda arrived: [arrived(take)])
 
-    def score(self, speech, motion, asked=None, seed=0):
-        return LipSyncScore(50.0, np.zeros(motion.frames, np.float32), 50.0)
+    def score(self, speech, motion, asked=None, seed=0, tolerance="realistic", text=""):
+        return LipSyncScore(50.0, np.zeros(motion.frames, np.float32))
 
     def align(self, speech, motion, recorded=None):
         return Match(0.0, 1.0), "mouth" if recorded is None else "sound"

@@ -63,7 +63,7 @@ BENCHES = {
     "moods": f"{OF_CORPUS} --learn 2",
     "paper": "--cache {cache} --runs {runs} --seeds 1 --clips 2 --samples 2 --steps 2 --results "
     "{out} --docs {out}/x.md",
-    "ranking": "--cache {cache} --data {data} --voices 1 --takes 1 --results {out}/x.txt",
+    "ranking": "--data {data} --voices 1 --steps 1 --results {out}/x.txt",
     "reduction": "--results {out}/x.txt",
     "retakes": "--data {source} --voices 1 --results {out}/x.txt",
     "speed": "--quick",
@@ -85,7 +85,7 @@ ALL_TESTS = {"mutations"}  # runs each of them once to list its lines
 TARGETS = {
     "demo": ["TAKES=1"],
     "retrain": ["SPEECH={voices}",
-    "TRAINED={out}/trained"] + [f"{name}_STEPS=2" for name in "DENOISER M2S TOGETHER DISTIL JUDGE".split()],
+    "TRAINED={out}/trained"] + [f"{name}_STEPS=2" for name in "DENOISER M2S TOGETHER DISTIL".split()],
     "engine": [], "develop": [], "package": [], "check-results": [], "fuzz": ["MINUTES=0.05"],
 }  # fmt: skip
 ELSEWHERE = set(
@@ -181,8 +181,10 @@ def data(tmp_path_factory):
     (folder / "lips" / "phones.tsv").write_text(
         "".join(row for row in rows if row.split("\t")[0] in ("clip", *sum(CLIPS.values(), [])))
     )
-    (folder / "speech").mkdir()
+    for part in ("speech", "grid"):
+        (folder / part).mkdir()
     for name in (
+        *("grid/phones.tsv", "grid/s1.npz", "grid/s1.ogg"),
         "heads",
         "channel_spread.tsv",
         "speech/librivox_pocketsphinx",

@@ -17,7 +17,7 @@ import numpy as np
 from ..direction import AXES, Brief, over_frames, split_moods
 from ..errors import BadRequest, BadWeights
 from ..files import hash_of
-from ..findings import REALISTIC
+from ..findings import REALISTIC, TOLERANCES
 from ..grades import LipSyncScore
 from ..progress import no_progress, Progress, share
 from ..protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
@@ -490,6 +490,10 @@ class Engine:
         known, or the direction tells it. Raises BadRequest.
         """
         motion = self._check_motion(motion)
+        if tolerance not in list(TOLERANCES):
+            raise BadRequest(
+                f"“tolerance” is {tolerance!r:.80} but must be one of {', '.join(TOLERANCES)}"
+            )
         frames = min(motion.frames, speech.frames)
         voice, size = self.analyse(speech), None
         text = (asked.text if asked is not None else "") or text
