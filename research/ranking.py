@@ -358,6 +358,7 @@ def add_arguments(p: ArgumentParser) -> None:
         help="whose voices are spoiled; test for final figures",
     )
     p.add_argument("--voices", type=int, default=40, help="lines that are spoiled")
+    p.add_argument("--sets", type=int, default=SETS, help="lists of takes of a clip of check")
     p.add_argument("--fit", action="store_true", help="fit the weights of the parts")
 
 
@@ -383,7 +384,7 @@ def run(args: Namespace) -> None:
     groups = [("read lines", sounds)]
     if args.split == "validation":  # people are of neither split
         for what, clips, sets in (
-            ("check", read_clips(data, "check"), SETS),
+            ("check", read_clips(data, "check"), args.sets),
             ("GRID", read_grid(data), 1),
         ):
             lines += order_table(

@@ -63,7 +63,7 @@ BENCHES = {
     "moods": f"{OF_CORPUS} --learn 2",
     "paper": "--cache {cache} --runs {runs} --seeds 1 --clips 2 --samples 2 --steps 2 --results "
     "{out} --docs {out}/x.md",
-    "ranking": "--data {data} --voices 1 --steps 1 --results {out}/x.txt",
+    "ranking": "--data {data} --voices 1 --steps 1 --sets 1 --results {out}/x.txt",
     "reduction": "--results {out}/x.txt",
     "retakes": "--data {source} --voices 1 --results {out}/x.txt",
     "speed": "--quick",
