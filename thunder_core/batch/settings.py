@@ -75,6 +75,7 @@ _ENDINGS = "|".join(re.escape(output.ending) for output in OUTPUTS.values() if o
 OF_TAKES = re.compile(
     rf"take_\d{{2,}}({_ENDINGS})"
     + "".join(f"|{re.escape(name)}" for output in OUTPUTS.values() for name in output.names)
+    + "|takes_small[.]jpg"  # of earlier versions
 )
 
 
