@@ -9,7 +9,7 @@ import commit_scenarios
 import scene_scenarios
 import shape_scenarios
 import take_scenarios
-from scenarios import PATIENCE, scene_with_voice_and_head, until
+from scenarios import open_popover, PATIENCE, scene_with_voice_and_head, until
 from thunder.scene.host.jobs import session
 
 FILM_STEP = 2  # scene frames between two pictures of the film
@@ -30,6 +30,14 @@ def sampled(hand, count=6):
         "the takes do not come",
     )
     yield 1.0
+
+
+def explains_a_score(hand):
+    """The list of takes, and what the score of the shown one is made of."""
+    yield from scene_with_voice_and_head(hand)
+    yield from sampled(hand)
+    yield from open_popover(hand, "THUNDER_PT_score")
+    hand.photograph("score")
 
 
 def draws_a_sheet(hand):

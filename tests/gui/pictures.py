@@ -38,6 +38,7 @@ SIDEBAR = (864, 80, 1122, 812)
 PREFERENCES = (278, 188, 972, 536)
 # what the engine said of itself; the path of its Python does not matter
 CHECKED = (288, 282, 962, 378)
+SCORE = (420, 80, 1122, 640)
 SEQUENCER = (60, 668, 1151, 778)
 TRACK = (210, 656, 858, 776)
 FILMED = (340, 80, 1124, 700)  # the face and the panel beside it
@@ -82,6 +83,7 @@ MINUTE_STRETCH = 1.05  # of flite's durations
 
 PICTURES = {  # name in docs/pictures → (scenario, its picture, what is cut out)
     "panel": ("generates_takes", "takes", VIEWPORT),
+    "score": ("picture_scenarios.explains_a_score", "score", SCORE),
     "character": ("maps_a_character", "character", VIEWPORT),
     "getting_started": ("day_scenarios.a_day", "getting_started", SIDEBAR),
     "moving_face": ("day_scenarios.a_day", "a_moving_face", WINDOW),
