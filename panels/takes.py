@@ -132,7 +132,8 @@ class THUNDER_PT_score(bpy.types.Panel):
         column = layout.column(align=True)
         for name, said in grades.PARTS.items():
             if name in score.parts:
-                column.progress(text=said, factor=score.parts[name])
+                part = score.parts[name]
+                column.progress(text=f"{said}: {part:.0%}", factor=part)
 
 
 class THUNDER_MT_takes(bpy.types.Menu):

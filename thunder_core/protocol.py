@@ -6,7 +6,7 @@ Standard library only; both sides import it. docs/reference/protocol.md describe
 
 import json
 
-PROTOCOL = 4
+PROTOCOL = 5
 HEARTBEAT = 0.5  # seconds between two heartbeats of a busy worker
 # events before takes: one channel of the sound was chosen, nobody speaks in the sound, its text is
 # another's, it is hard to understand
