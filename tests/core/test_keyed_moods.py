@@ -83,6 +83,8 @@ def test_what_is_kept_stays_and_steps_are_explained(engine, speech):
     assert (pack(kept.motion)[mask] == pack(first.motion)[mask]).all()
     request = Request(1, 5, direction=Brief(keyed(angry=RAMP), 0.0))
     told = engine.explain(speech, request, 140)
-    of_mood = engine.explain(speech, Request(1, 5, direction=Brief(keyed(angry=1.0), 0.0)), 140)
+    of_mood = engine.explain(
+        speech, Request(1, 5, direction=Brief(keyed(angry=1.0), 0.0)), 140
+    )
     assert [each["step"] for each in told["steps"]] == [each["step"] for each in of_mood["steps"]]
     assert told["sampled"] == of_mood["sampled"]
