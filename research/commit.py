@@ -52,10 +52,12 @@ def save_take(path: Path, take: Take, channels: Sequence[str]) -> None:
     np.savez(path, **parts, opening=take.opening, width=take.width, channels=np.array(channels))
 
 
-def generate_missing(lips: Path, folder: Path) -> None:
-    """A take of every voice, as NPZ; existing ones are kept."""
+def generate_missing(lips: Path, folder: Path, voice: str = "*") -> None:
+    """A take of every voice, or of one, as NPZ; existing ones are kept."""
     missing = [
-        wav for wav in sorted(lips.glob("*.wav")) if not (folder / f"{wav.stem}.npz").exists()
+        wav
+        for wav in sorted(lips.glob(f"{voice}.wav"))
+        if not (folder / f"{wav.stem}.npz").exists()
     ]
     if not missing:
         return

@@ -8,12 +8,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies
 
+from research.articulation import lip_to_teeth
 from thunder_core.direction import AXES, Direction, MOODS, Style
 from thunder_core.engine.diffusion import Inpainting
 from thunder_core.engine.pipeline import Pipeline
 from thunder_core.engine.planning.plan import Manners
 from thunder_core.engine.planning.take_plan import plan_take, Resting
-from thunder_core.engine.speech.cues import confident_sounds, Phrasing, prosody_of, silent_phrasing
+from thunder_core.engine.speech.cues import (
+    confident_sounds,
+    Phrasing,
+    prosody_of,
+    silent_phrasing,
+    sounds_of,
+)
 from thunder_core.engine.speech.encoder import PHONES
 from thunder_core.engine.systems.thunder import Performance
 from thunder_core.face.lips import bundled_lips
@@ -28,8 +35,7 @@ NAMES = PIPELINE.channels
 COLUMN = {name: i for i, name in enumerate(NAMES)}
 # Every step of a directed take in the order in which it runs.
 ORDER = """keep in bounds, rest without speech, breathe, hold tongue, meet lips, show teeth and tongue,
-turn jaw, tuck lip, unroll lip for tongue, set lips, put tongue out, make room for rolled lip, roll lip in time, limit tongue rate,
-apply moods, make room for rolled lip, keep eyes in sockets, carry brows, rest lower face, keep fixed part"""
+turn jaw, tuck lip, set lips, put tongue out, limit tongue rate, apply moods, keep eyes in sockets, carry brows, rest lower face, keep fixed part"""
 
 
 def phrased(frames: int = FRAMES) -> Phrasing:
@@ -39,7 +45,7 @@ def phrased(frames: int = FRAMES) -> Phrasing:
 
 def voice_of(shut, s, f, th, present, listens=False):
     """A voice with these curves [FRAMES], as the pipeline reads it."""
-    only = 1 - shut  # as `cues.sounds_of` has them: closed lips win
+    only = 1 - shut  # as `sounds_of` has them: closed lips win
     sounds = Sounds(present.astype(float), s * only, f * only, th * only * (1 - s * only), shut)
     return SimpleNamespace(
         sounds=sounds,
@@ -122,7 +128,7 @@ def test_constraints_hold_whatever_was_sampled_and_directed(seed, listens):
         and jaw[:, 0].min() >= 0
     )
     roll, out = x[:, COLUMN["mouthRollLower"]], x[:, COLUMN["tongueOut"]]
-    assert np.abs(out[roll > 0.45]).max(initial=0) < 0.01, (
+    assert roll.max() < 0.65 and np.abs(out[roll > 0.45]).max(initial=0) < 0.05, (
         "a tongue does not come through a rolled lip"
     )
     assert np.abs(np.diff(x[:, COLUMN["tongueTipUp"]])).max() <= 0.35 + 1e-5
@@ -132,6 +138,7 @@ def test_constraints_hold_whatever_was_sampled_and_directed(seed, listens):
 # (step, what it changes) → what is so of (that before it, after it, the voice, all such pairs), in
 # any performance
 TONGUE, ROLL, TIP = COLUMN["tongueOut"], COLUMN["mouthRollLower"], COLUMN["tongueTipUp"]
+OTHERS = np.arange(len(NAMES)) != ROLL
 AIM = "show teeth and tongue", "gap"
 CLAIMS = {
     ("rest without speech", "jaw"): lambda was, now, voice, _: (
@@ -146,32 +153,29 @@ CLAIMS = {
         and np.array_equal(*of(was, now, (voice.sounds.shut == 0) | (was > 2)))
     ),
     AIM: lambda was, now, voice, _: (
-        np.array_equal(*of(was, now, was < 0.1))
+        np.array_equal(*of(was, now, (was < 0.1) & (voice.sounds.labiodental == 0)))
+        and now[(voice.sounds.labiodental == 1) & (voice.presence == 1)].min(initial=9) > 2.7
         and now[(voice.sounds.sibilant == 1) & only(voice) & (was > 0.35)].min(initial=9) > 2
     ),
     ("turn jaw", "jaw"): lambda was, now, voice, _: (
         now[:, 0].min() >= 0 and np.allclose(*of(was, now, voice.presence == 0), atol=1e-3)
     ),
     ("tuck lip", "expression"): lambda was, now, voice, _: (
-        np.array_equal(*of(was, now, voice.sounds.labiodental * voice.presence == 0))
-        and now[:, ROLL].min() >= 0
-    ),
-    ("unroll lip for tongue", "expression"): lambda _, now, voice, __: (
-        not now[(voice.sounds.dental == 1) & only(voice), ROLL].any()
+        0 <= now[:, ROLL].min()
+        and now[:, ROLL].max() <= 0.6 + 1e-6
+        and np.array_equal(*of(was[:, OTHERS], now[:, OTHERS], far_from_teeth(voice)))
+        and not now[(voice.sounds.dental == 1) & only(voice), ROLL].any()
     ),
     ("set lips", "expression"): lambda was, now, voice, pairs: (
         np.allclose(*of(gap_of(now, pairs["turn jaw", "jaw"][1]), pairs[AIM][1], pairs[AIM][1] > 0))
         and np.allclose(*of(was, now, voice.presence == 0), atol=0.05)
         and now.min() >= 0
     ),
-    ("put tongue out", "expression"): lambda was, now, voice, _: np.array_equal(
-        *of(was, now, voice.sounds.dental * voice.presence == 0)
-    ),
-    ("make room for rolled lip", "expression"): lambda was, now, _, __: (
-        (now <= was).all() and not now[now[:, ROLL] > 0.45, TONGUE].any()
-    ),
-    ("roll lip in time", "expression"): lambda was, now, _, __: (
-        (now >= was).all() and np.abs(np.diff(now[:, ROLL])).max() <= 0.45 + 1e-6
+    ("put tongue out", "expression"): lambda was, now, voice, _: (
+        np.array_equal(
+            *of(was, now, (voice.sounds.dental * voice.presence == 0) & (was[:, ROLL] < 0.15))
+        )
+        and not now[now[:, ROLL] > 0.45, TONGUE].any()
     ),
     ("limit tongue rate", "expression"): lambda _, now, __, ___: (
         np.abs(np.diff(now[:, TIP])).max() <= 0.35 + 1e-6
@@ -182,6 +186,11 @@ CLAIMS = {
 def of(was, now, frames):
     """Two curves on some of the frames."""
     return was[frames], now[frames]
+
+
+def far_from_teeth(voice):
+    """Frames from which f and v are so far that a lip does not come from or go to them."""
+    return np.convolve(voice.sounds.labiodental * voice.presence, np.ones(7), "same") == 0
 
 
 def only(voice):
@@ -301,10 +310,12 @@ def on(start, end, value=1.0):
 
 
 def test_lip_and_tongue_come_and_leave_in_more_than_a_frame():
-    _, before, made = articulated(Sounds(SPEAKS, NOTHING, on(24, 26), NOTHING, NOTHING), 0.12)
-    before, made = (motion[0][:, PIPELINE.mechanics.roll] for motion in (before, made))
-    assert np.abs(np.diff(before)).max() > 0.6 and np.abs(np.diff(made)).max() <= 0.45 + 1e-6
-    assert made[24:26] == pytest.approx(before[24:26]) and (made >= before - 1e-9).all()
+    heard = np.isin(np.arange(4 * LINE), np.arange(96, 104))
+    bite = sounds_of(SPEAKS, *heard * np.array([[0], [1], [0], [0]])).labiodental
+    _, _, made = articulated(Sounds(SPEAKS, NOTHING, bite, NOTHING, NOTHING), 0.12)
+    roll = made[0][:, ROLL]
+    assert np.abs(np.diff(roll)).max() < 0.25 and 0.4 < roll[24:26].min() <= roll.max() <= 0.6
+    assert lip_to_teeth(PIPELINE.mechanics.articulators, *made)[24:26].max() <= 0.5
     _, (before, _), (made, _) = articulated(
         Sounds(SPEAKS, NOTHING, NOTHING, on(34, 36), NOTHING),
         0.1,

@@ -280,8 +280,9 @@ def test_lips_part_less_the_wider_and_on_sounds_that_want_them_close():
     clear *= usual[:190].sum() / clear[:190].sum()
     assert opened(articulation=1.3)[said] == pytest.approx(ease(clear)[said])
     assert opened(shut=0.75)[said] == pytest.approx(0.25 * ease(usual)[said])
-    for kind, most in (("bite", 3.6), ("sibilant", 7.0)):
-        wide = np.maximum(ease(usual) - most, 0)
+    assert opened(bite=1.0)[190:] == pytest.approx(0)
+    for kind, least, most in (("bite", 2.8, 3.5), ("sibilant", -9.0, 7.0)):
+        wide = ease(usual) - np.clip(ease(usual), least, most)
         for share in (0.5, 1.0):
             assert opened(**{kind: share})[said] == pytest.approx(
                 (ease(usual) - share * wide)[said]

@@ -183,6 +183,18 @@ def test_f_and_v_put_the_lower_lip_to_the_upper_teeth_and_s_does_not(mechanics, 
     assert -0.3 < labiodental <= 0.5 and sibilant > 1.5
 
 
+def test_the_lip_that_bites_keeps_its_red_comes_over_three_frames_and_pouts_no_more(mechanics):
+    said, names = sounds(labiodental=51), list(mechanics.articulators.names)
+    given, jaw = talking(mechanics, said, (51, 3, 0.15))
+    given[:, names.index("mouthPucker")] = 0.3
+    (made, turn), _, shape = spoken(mechanics, said, (given, jaw))
+    roll = made[:, names.index("mouthRollLower")]
+    assert lip_to_teeth(mechanics.articulators, made, turn)[51] <= 0.5
+    assert 0.3 < roll.max() <= 0.6 and np.abs(np.diff(roll)).max() <= 0.25
+    assert shape.incisors[51] > 1.3 and 2.7 < shape.gap[51] < 3.6, "the jaw is not shut"
+    assert (made[:40, names.index("mouthPucker")] == 0.3).all()
+
+
 def test_f_and_v_show_the_upper_teeth_over_the_lower_lip(mechanics):
     said = sounds(labiodental=51)
     hushed = talking(mechanics, said, (51, 5, 0.1))

@@ -61,6 +61,7 @@ BENCHES = {
     "long": "{bpy} --minutes 0.1 --takes 1 --results {out}/x.json",
     "marks": "--data {source} --voices 1 --takes 2 --results {out}/x.txt",
     "moods": f"{OF_CORPUS} --learn 2",
+    "mouths": "grid_lbbc2a --data {data} --takes {out}/takes --frames 0:9 --out {out}/x.png",
     "paper": "--cache {cache} --runs {runs} --seeds 1 --clips 2 --samples 2 --steps 2 --results "
     "{out} --docs {out}/x.md",
     "ranking": "--data {data} --voices 1 --steps 1 --sets 1 --results {out}/x.txt",

@@ -67,7 +67,6 @@ class Pipeline:
             expression = self.moods.apply_moods(
                 expression, jaw, style, voice.presence, felt, voice.quiet
             )
-            expression = self.mechanics.make_room_for_rolled_lip(expression)
         turns = jaw, x[:, columns.head], self.keep_eyes_in_sockets(x[:, columns.eyes])
         spoken = np.concatenate([expression.astype(np.float32), *turns], 1)
         acted = spoken

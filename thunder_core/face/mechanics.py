@@ -17,7 +17,6 @@ import numpy as np
 from ..filters import smooth, smoothstep, widen
 from ..rotation import rotvec_to_matrix
 from ..steps import CONSTRAINT, step
-from ..types import LARGEST_VALUE
 from .points import Articulators, Shape
 
 # ---- the jaw's and the lips' shares of an opening
@@ -41,9 +40,9 @@ _SIZES = (0.6, 1.15)  # least and largest factor of them for a performance that 
 # tongue tip on th: in front of the upper edges, and its middle below them
 TIP_MM, TIP_BELOW_MM = 4.0, 1.9
 # lip gap on f and v (least, most): the lower lip touches the upper teeth and the teeth are visible
-BITE_GAP_MM = (2.0, 3.6)
-# parts of that gap: rise of the upper lip, and most opening of the jaw
-BITE_RISE_MM, BITE_JAW_MM = 1.6, 1.35
+BITE_GAP_MM = (2.8, 3.5)
+# parts of that gap: the lower lip, which is at the upper edges then, and most opening of the jaw
+BITE_LOW_MM, BITE_JAW_MM = 1.7, 2.0
 # share of the neighbouring openings that the jaw keeps during a closure, and its maximum in mm
 _HOLD, _HOLD_MOST = 0.5, 4.0
 # reach to either side, and the smoothing's standard deviation; frames of 40 ms
@@ -51,11 +50,12 @@ _HOLD_FRAMES, _EASE_FRAMES = 4, 2.0
 _JAW_EASE = 0.8  # standard deviation of the jaw's smoothing, frames
 _HARDLY = 0.02  # weight of a sound below which it is ignored
 
-_ROLLS = (0.15, 0.45)  # roll of the lower lip between which tongue and corners give way to it
-# most of the corners' channels over a rolled lip
-_CORNERS_MOST = {"mouthSmile": 0.7, "mouthDimple": 0.1, "mouthStretch": 0.1}
-# most by which the lower lip rolls in or out from frame to frame on its way to and from the teeth
-_UNROLLED = 0.45
+# Channels of a lower lip as far up and back as f and v take it: a lip rolled further loses its red.
+BITE = {"mouthRollLower": 0.6, "mouthShrugLower": 0.4, "mouthPress": 0.4}
+_ROLLS = (0.15, 0.45)  # roll of the lower lip between which the tongue gives way to it
+_BITE_STEP = 0.34  # most of its way that the lip goes in a frame
+# what keeps the lip from the teeth, and gives way to f and v
+_OFF_TEETH = ("mouthPucker", "mouthFunnel", "cheekPuff", "jawForward")
 # most by which a channel that raises the tongue changes from frame to frame: tip and palate meet in
 # two frames or more
 _TONGUE_STEP = 0.35
@@ -64,8 +64,6 @@ _OUT = 0.02  # tongueOut above which a tongue that is raised would come through 
 _MEET = (1.0, 2.0)
 # jaw angles (radians) at which the tongue begins to fit and fully fits between the teeth
 _TONGUE_FITS = (0.02, 0.06)
-# how much earlier and later corners give way, and the standard deviation of its smoothing; frames
-_CORNER_FRAMES, _CORNER_EASE = 2, 1.5
 
 
 @dataclass(frozen=True)
@@ -117,8 +115,10 @@ class Mechanics:
             ]
 
         self.lips = sides("mouthUpperUp"), sides("mouthLowerDown"), names.index("mouthClose")
-        self.roll, self.tongue = names.index("mouthRollLower"), names.index("tongueOut")
-        self.corners = [(sides(stem), most) for stem, most in _CORNERS_MOST.items()]
+        self.tongue = names.index("tongueOut")
+        bite = [(column, most) for stem, most in BITE.items() for column in sides(stem)]
+        self.bite, self.most = [column for column, _ in bite], np.array([most for _, most in bite])
+        self.off_teeth = [column for stem in _OFF_TEETH for column in sides(stem)]
         self.raised = [names.index(name) for name in ("tongueTipUp", "tongueBladeUp", "tongueBack")]
 
     def articulate(
@@ -131,7 +131,6 @@ class Mechanics:
         aim = self.meet_lips(aim, sounds.shut)
         aim = self.show_teeth_and_tongue(aim, sounds)
         x, jaw = self.speak(x, jaw, sounds, aim, lips)
-        x = self.roll_lip_in_time(x)
         return self.limit_tongue_rate(x), jaw
 
     def speak(
@@ -160,10 +159,8 @@ class Mechanics:
         turn = self.turn_jaw(turn, x, aim, sounds, lips)
         rotation = rotvec_to_matrix(turn)
         x = self.tuck_lip(x, rotation, aim, sounds, lips)
-        x = self.unroll_lip_for_tongue(x, sounds)
         x = self.set_lips(x, rotation, aim, sounds, lips)
-        x = self.put_tongue_out(x, rotation, sounds)
-        return self.make_room_for_rolled_lip(x), turn
+        return self.put_tongue_out(x, rotation, sounds), turn
 
     @step(CONSTRAINT, "expression")
     def hold_tongue(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
@@ -192,32 +189,8 @@ class Mechanics:
         )
         gap = aim.gap + sounds.sibilant * apart * np.maximum(size * SIBILANT_GAP_MM - aim.gap, 0.0)
         gap += sounds.dental * apart * np.maximum(DENTAL_GAP_MM - gap, 0.0)
-        gap += (
-            sounds.labiodental
-            * apart
-            * (np.clip(gap, size * BITE_GAP_MM[0], size * BITE_GAP_MM[1]) - gap)
-        )
+        gap += sounds.labiodental * sounds.speech * (np.clip(gap, *BITE_GAP_MM) - gap)
         return Shape(gap, aim.rise, aim.incisors)
-
-    @step(CONSTRAINT, "expression")
-    def make_room_for_rolled_lip(self, expression: np.ndarray) -> np.ndarray:
-        """Expression [T, n] without what a lower lip that is rolled in rules out: a tongue that is
-        out, corners pulled far.
-
-        The tongue would come through the lip, and the mouth's lining through the chin.
-        """
-        x = np.array(expression)
-        rolled = smoothstep(
-            np.clip((x[:, self.roll] - _ROLLS[0]) / (_ROLLS[1] - _ROLLS[0]), 0.0, 1.0)
-        )
-        x[:, self.tongue] *= 1 - rolled
-        # A smile that gives way in one frame flickers.
-        soft = np.maximum(rolled, widen(rolled, _CORNER_FRAMES, _CORNER_EASE))
-        for columns, most in self.corners:
-            x[:, columns] = np.minimum(
-                x[:, columns], (LARGEST_VALUE + soft * (most - LARGEST_VALUE))[:, None]
-            )
-        return x
 
     @step(CONSTRAINT, "jaw", {"sounds.speech": "speech", **_TEETH})
     def turn_jaw(
@@ -240,13 +213,6 @@ class Mechanics:
         wanted = aim.incisors + sounds.speech * (wanted - aim.incisors)
         return self.articulators.open_jaw(expression, jaw, wanted)
 
-    @step(CONSTRAINT, "expression", {"sounds.dental": "th"})
-    def unroll_lip_for_tongue(self, expression: np.ndarray, sounds: Sounds) -> np.ndarray:
-        """Expression [T, n] whose lower lip does not keep the tongue in on th."""
-        x = expression.copy()
-        x[:, self.roll] *= 1 - sounds.dental * sounds.speech * (1 - sounds.labiodental)
-        return x
-
     @step(CONSTRAINT, "expression", {"sounds.speech": "speech", **_TEETH})
     def set_lips(
         self, expression: np.ndarray, rotation: np.ndarray, aim: Shape, sounds: Sounds, lips: float
@@ -261,26 +227,33 @@ class Mechanics:
     @staticmethod
     def _rise(aim: Shape, sounds: Sounds, lips: float) -> np.ndarray:
         """Rise of the upper lip [T], millimetres, which shows the teeth where they are seen."""
-        teeth = np.maximum(sounds.labiodental * BITE_RISE_MM, sounds.sibilant * SIBILANT_RISE_MM)
-        teeth = np.minimum(teeth, np.maximum(aim.gap, 0.0))
+        teeth = np.minimum(sounds.sibilant * SIBILANT_RISE_MM, np.maximum(aim.gap, 0.0))
         rise = np.maximum(np.minimum(aim.rise, rise_of(aim.gap, lips) + teeth), teeth)
+        rise += sounds.labiodental * (np.maximum(aim.gap - BITE_LOW_MM, 0.0) - rise)
         return aim.rise + sounds.speech * (rise - aim.rise)
 
-    @step(CONSTRAINT, "expression", {"sounds.labiodental": "f or v"})
+    @step(CONSTRAINT, "expression", {"sounds.labiodental": "f or v", "sounds.dental": "th"})
     def tuck_lip(
         self, expression: np.ndarray, rotation: np.ndarray, aim: Shape, sounds: Sounds, lips: float
     ) -> np.ndarray:
-        """Expression [T, n] whose lower lip rolls in until it touches the upper teeth on f and
-        v."""
-        x = expression.copy()
-        share = sounds.labiodental * sounds.speech
+        """Expression [T, n] whose lower lip goes up and back until it touches the upper teeth on f
+        and v, by no more than BITE, nothing keeps it off them, and it is out of the tongue's way on
+        th."""
+        x, roll = expression.copy(), self.bite[0]
+        share = widen_peaks(sounds.labiodental * sounds.speech, _BITE_STEP)
+        share *= 1 - sounds.dental * sounds.speech * (1 - sounds.labiodental)
+        x[:, roll] = np.minimum(x[:, roll], BITE["mouthRollLower"])
+        x[:, roll] *= 1 - np.maximum(share, sounds.dental * sounds.speech)
+        x[:, self.off_teeth] *= 1 - share[:, None]
         rows = np.flatnonzero(share > _HARDLY)
         if len(rows):
-            active, rise = x[rows], self._rise(aim, sounds, lips)[rows]
+            rise = self._rise(aim, sounds, lips)[rows]
+            active = x[rows]
             self.articulators.tuck_lip(
-                active, rotation[rows], rise, aim.gap[rows], self.lips, self.roll
+                active, rotation[rows], rise, aim.gap[rows], self.lips, self.bite, self.most
             )
-            x[rows, self.roll] += share[rows] * (active[:, self.roll] - x[rows, self.roll])
+            moved = np.ix_(rows, self.bite)
+            x[moved] += share[rows, None] * (active[:, self.bite] - x[moved])
         return x
 
     @step(CONSTRAINT, "expression", {"sounds.dental": "th"})
@@ -288,7 +261,7 @@ class Mechanics:
         self, expression: np.ndarray, rotation: np.ndarray, sounds: Sounds
     ) -> np.ndarray:
         """Expression [T, n] whose tongue's tip is between the teeth on th, as high as the upper
-        edges allow."""
+        edges allow; it does not come through a lip that is rolled in."""
         x = expression.copy()
         share = sounds.dental * sounds.speech
         rows = np.flatnonzero(share > _HARDLY)
@@ -298,13 +271,8 @@ class Mechanics:
             self.articulators.place_tongue(active, rotation[rows], moved[:2], TIP_MM, TIP_BELOW_MM)
             by = active[:, moved] - x[np.ix_(rows, moved)]
             x[np.ix_(rows, moved)] += share[rows, None] * by
-        return x
-
-    @step(CONSTRAINT, "expression")
-    def roll_lip_in_time(self, expression: np.ndarray) -> np.ndarray:
-        """Expression [T, n] whose lower lip takes its time to the teeth and back."""
-        x = expression.copy()
-        x[:, self.roll] = widen_peaks(x[:, self.roll], _UNROLLED)
+        over = (x[:, self.bite[0]] - _ROLLS[0]) / (_ROLLS[1] - _ROLLS[0])
+        x[:, self.tongue] *= 1 - smoothstep(over.clip(0, 1))
         return x
 
     @step(CONSTRAINT, "expression")

@@ -19,7 +19,8 @@ Pose = Mapping[str, float]
 MOUTHS: Mapping[str, Pose] = MappingProxyType({
     "Rest": {},
     "M B P": dict(mouthPress=0.7, mouthRollUpper=0.35, mouthRollLower=0.35),
-    "F V": dict(jaw=0.03, mouthRollLower=0.8, mouthUpperUp=0.3),
+    "F V": dict(jaw=0.03, mouthRollLower=0.6, mouthShrugLower=0.4, mouthPress=0.4,
+    mouthUpperUp=0.2),
     "AH": dict(jaw=0.25, mouthLowerDown=0.2, mouthUpperUp=0.15),
     "EE": dict(jaw=0.04, mouthStretch=0.55, mouthSmile=0.35, mouthLowerDown=0.45, mouthUpperUp=0.3,
     tongueBladeUp=0.6),

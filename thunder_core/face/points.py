@@ -215,11 +215,11 @@ _FRONT_MM = 12.0  # height of that map above the upper row's edges
 _NEAR_MM = 8.0  # distance from the midline within which the lower lip meets the incisors
 # subdivisions per edge of the lip's quads, so that distances to its surface are measured
 _SPLIT = 4
-CONTACT_MM = 0.15  # lower lip to upper teeth on f and v
+CONTACT_MM = 0.3  # lower lip to upper teeth on f and v
 _STEP, _ROUNDS = 1e-3, 3  # radians by which a slope is measured, and rounds of Newton's method
-_TUCKS = 2  # rounds of rolling the lower lip in: a lip that rolls also rises
+_TUCKS = 2  # rounds of bringing the lower lip to the teeth: that also moves the lips' gap
 _HALVINGS = 7  # of the interval in which a lip touches the teeth
-_FRAMES_ROLLED = 4000  # frames whose lips are rolled to the teeth at once: one needs 60 kB
+_FRAMES_TUCKED = 4000  # frames whose lips are brought to the teeth at once: one needs 60 kB
 _TINY = 1e-6
 _LEANING = 0.01  # channel value above which left and right are distinguished
 _TONGUE_MOST = 0.7  # largest value of the channel that puts the tongue out
@@ -418,37 +418,36 @@ class Articulators:
 
     def tuck_lip(
         self, x: np.ndarray, rotation: np.ndarray, rise: np.ndarray, gap: np.ndarray,
-        channels: tuple[Sequence[int], Sequence[int], int], roll: int,
+        channels: tuple[Sequence[int], Sequence[int], int], bite: Sequence[int], most: np.ndarray,
     ) -> None:  # fmt: skip
-        """Set channels of an expression [T, n] in place as `set_lips`, and `roll`, the one that
-        rolls the lower lip in, until it touches the upper teeth."""
-        for start in range(0, len(x), _FRAMES_ROLLED):
-            rows = slice(start, start + _FRAMES_ROLLED)
+        """Set channels of an expression [T, n] in place as `set_lips`, and those that take the
+        lower lip to the upper teeth (`bite`), from what they are towards `most`, until it touches
+        them."""
+        for start in range(0, len(x), _FRAMES_TUCKED):
+            rows = slice(start, start + _FRAMES_TUCKED)
+            free = x[rows][:, bite]
             for _ in range(_TUCKS):
                 self.set_lips(x[rows], rotation[rows], rise[rows], gap[rows], channels)
-                x[rows, roll] = self._roll_to_teeth(x[rows], rotation[rows], roll)
+                x[rows, bite] = self._until_touch(x[rows], rotation[rows], bite, free, most)
 
-    def _roll_to_teeth(self, x: np.ndarray, rotation: np.ndarray, roll: int) -> np.ndarray:
-        """Value [T] of the channel that rolls the lower lip in, at which it touches the upper
-        teeth; overwrites it in x [T, n]. rotation: the jaw's matrices [T, 3, 3]."""
-        # between these the lip moves straight: shapes of two keys end at 1
-        bends = (1.0,) if (self.lip_surface.pairs == roll).any() else ()
-        rolls = (0.0, *bends, LARGEST_VALUE)
+    def _until_touch(
+        self, x: np.ndarray, rotation: np.ndarray, bite: Sequence[int], free: np.ndarray,
+        most: np.ndarray,
+    ) -> np.ndarray:  # fmt: skip
+        """Values [T, c] of the channels `bite`, between `free` [T, c] and `most` [c], at which the
+        lower lip touches the upper teeth, or `most`; overwrites them in x [T, n]. rotation: the
+        jaw's matrices [T, 3, 3]."""
         surfaces = []
-        for value in rolls:
-            x[:, roll] = value
+        for values in (free, most):
+            x[:, bite] = values
             surfaces.append(1e3 * self.lip_surface.place(x, rotation))
-        low, high = np.zeros(len(x)), np.full(len(x), LARGEST_VALUE)
+        start, end = surfaces
+        low, high = np.zeros((len(x), 1)), np.ones((len(x), 1))
         for _ in range(_HALVINGS):
-            value = (low + high) / 2
-            lip = surfaces[0]
-            for start, end, before, after in zip(rolls, rolls[1:], surfaces, surfaces[1:]):
-                lip = lip + ((value - start) / (end - start)).clip(0.0, 1.0)[:, None, None] * (
-                    after - before
-                )
-            apart = self.lip_distance(lip) > CONTACT_MM
-            low, high = np.where(apart, value, low), np.where(apart, high, value)
-        return low
+            share = (low + high) / 2
+            apart = self.lip_distance(start + share[..., None] * (end - start)) > CONTACT_MM
+            low, high = np.where(apart[:, None], share, low), np.where(apart[:, None], high, share)
+        return free + high * (most - free)
 
     def place_tongue(
         self, x: np.ndarray, rotation: np.ndarray, channels: Sequence[int], tip: float, below: float

@@ -22,7 +22,7 @@ from ..engine.planning.lip_kernels import kernels, MEAN_OPENING, occupancy, phon
 from ..engine.speech.cues import closure, runs, sounds_of
 from ..engine.speech.encoder import BILABIALS, DENTALS, LABIODENTALS, PHONES, SIBILANTS
 from ..errors import BadRequest
-from ..face.mechanics import jaw_of, lips_of, Mechanics, rise_of, Sounds, widen_peaks
+from ..face.mechanics import BITE_GAP_MM, jaw_of, lips_of, Mechanics, rise_of, Sounds, widen_peaks
 from ..face.points import bundled_articulators, Shape
 from ..filters import smoothstep
 from ..types import FPS
@@ -299,9 +299,8 @@ ROUND = dict(
 TIP_UP = dict(L=1.0, N=0.9, T=0.85, D=0.85, TH=0.1, DH=0.1, R=0.5, S=0.35, Z=0.35)
 BLADE_UP = dict(S=0.7, Z=0.7, SH=0.8, ZH=0.8, CH=0.8, JH=0.8, Y=0.7, IY=0.6, IH=0.3, EY=0.4)
 BACK_UP = dict(K=0.9, G=0.9, NG=0.9, AA=0.2, AO=0.4, OW=0.4, UW=0.5, W=0.4, ER=0.4)
-# Largest lip gaps on f and v, beyond which the lower lip would not reach the teeth, and on
-# sibilants, beyond which the teeth part.
-BITE_MOST_MM, SIBILANT_MOST_MM = 3.6, 7.0
+# Largest lip gap on sibilants, beyond which the teeth part.
+SIBILANT_MOST_MM = 7.0
 
 FUNNEL = 0.16  # channel value on the roundest sound
 JAW_WAITS = 0.75  # share of its smoothed opening that the jaw keeps while lips are closer
@@ -413,7 +412,7 @@ def performed_opening(
     gap = np.where(gap > EASY_MM, EASY_MM + wide * np.tanh((gap - EASY_MM) / wide), gap)
     gap = gap - sounds.sibilant * np.maximum(gap - SIBILANT_MOST_MM, 0.0)
     gap = gap * (1 - shut)
-    gap = gap - bite * np.maximum(gap - BITE_MOST_MM, 0.0)
+    gap = gap + bite * alive * (np.clip(gap, *BITE_GAP_MM) - gap)
     # limited in both directions: no wide opening right beside a closure
     return -widen_peaks(-gap, MOST_MM_PER_FRAME)
 

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Close-ups of a mouth, frame by frame, with the phone said at each beneath.
+
+`python -m research mouths CLIP [--data DATA] [--takes FOLDER] [--phones F,V] [--frames 17:60]
+[--out PICTURE]` in the engine's environment; CLIP is the name of a voice in DATA's `lips/` or
+`lips_more/`. Its take (seed 1; generated where FOLDER has none) is drawn on the bundled head, seen
+from the front, head still; with --phones only the frames of these and three to either side.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from research.articulation import read_phones
+from research.commit import generate_missing
+from research.faces.lip_clips import FOLDERS
+from research.harness import add_shared, required, ROOT
+from research.train.rasteriser import nearest_triangles, normals_at_corners
+from thunder_core.engine.network import SHIPPED
+from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.speech.encoder import PHONES, SpeechEncoder
+from thunder_core.face.head import Head, load_head
+from thunder_core.networks.flame import FlameLayer
+
+_WIDE, _HIGH = 200, 170  # pixels of a close-up
+_SCALE = 2.3e3  # pixels per metre
+_BELOW = 0.004  # metres from the lips down to the middle of a picture
+_FINER = 2  # drawn points along each side of a pixel
+_LIGHT, _AMBIENT = (0.3, 0.45, 0.84), 0.35
+_SHINE = 0.12
+_ROW = 9  # close-ups side by side
+_LABEL = 14  # pixels beneath, for words
+_AROUND = 3  # frames to either side of a phone
+
+
+class CloseUps:
+    """Expression [T, n] and jaw [T, 3] → pictures [T, height, width, 3] of the mouth, 0 … 255."""
+
+    def __init__(self, head: Head):
+        quads = torch.tensor(head.polygons, dtype=torch.int64)
+        quads = torch.where(quads < 0, quads[:, :1], quads)
+        material = torch.tensor(head.polygon_material, dtype=torch.int64)
+        triangles = torch.cat([quads[:, :3], quads[:, [0, 2, 3]]])
+        rest = torch.tensor(head.v_template, dtype=torch.float32)
+        self.centre = rest[head.inner_lip_upper_mid] - torch.tensor([0.0, _BELOW, 0.0])
+        reach = 1.5 * max(_WIDE, _HIGH) / _SCALE
+        near = ((rest[triangles] - self.centre)[..., :2].abs() < reach).all(-1).all(-1)
+        near &= (rest[triangles][..., 2] > self.centre[2] - 0.08).all(-1)
+        ids, self.triangles = triangles[near].unique(return_inverse=True)
+        self.layer = FlameLayer(head, ids.numpy())
+        self.colors = torch.tensor(head.material_colors[:, :3], dtype=torch.float32)[
+            torch.cat([material, material])[near]
+        ]
+
+    @torch.no_grad()
+    def __call__(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
+        """The pictures of some frames."""
+        x, turn = (torch.from_numpy(np.asarray(part, np.float32)) for part in (expression, jaw))
+        return np.concatenate(
+            [self._draw(x[i : i + 8], turn[i : i + 8]) for i in range(0, len(x), 8)]
+        )
+
+    def _draw(self, x: torch.Tensor, turn: torch.Tensor) -> np.ndarray:
+        points = self.layer(x, turn) - self.centre
+        wide, high, scale = _FINER * _WIDE, _FINER * _HIGH, _FINER * _SCALE
+        right, up = (points[..., :2] * scale).unbind(-1)
+        seen = torch.stack([(wide - 1) / 2 + right, (high - 1) / 2 - up, points[..., 2]], -1)
+        shown = nearest_triangles(seen, self.triangles, high, wide)
+        frame, row, column = (shown >= 0).nonzero().unbind(1)
+        triangle = shown[frame, row, column]
+        # smooth shading: the normals of the corners, by the pixel's place among them
+        a, b, c = seen[frame[:, None], self.triangles[triangle]][..., :2].unbind(1)
+        place = torch.stack([column, row], 1).float() - c
+        area = _cross(a - c, b - c)
+        first, second = _cross(place, b - c) / area, _cross(a - c, place) / area
+        corners = normals_at_corners(points, self.triangles)[frame, triangle]
+        shares = torch.stack([first, second, 1 - first - second], 1)[..., None]
+        normal = torch.nn.functional.normalize((shares * corners).sum(1), dim=-1)
+        toward = normal @ torch.tensor(_LIGHT)
+        lit = _AMBIENT + (1 - _AMBIENT) * toward.clamp_min(0)
+        color = self.colors[triangle] * lit[:, None]
+        color += _SHINE * toward.clamp_min(0)[:, None] ** 20
+        picture = torch.full((len(x), high, wide, 3), 0.02)
+        picture[frame, row, column] = color
+        small = torch.nn.functional.avg_pool2d(picture.permute(0, 3, 1, 2), _FINER)
+        return (255 * small.permute(0, 2, 3, 1).clamp(0, 1) ** (1 / 2.2)).byte().numpy()
+
+
+def _cross(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+
+
+def draw_sheet(pictures: np.ndarray, labels: list[str], path: Path) -> None:
+    """Write close-ups with their labels in rows."""
+    from PIL import Image, ImageDraw
+
+    rows = -(-len(labels) // _ROW)
+    sheet = Image.new("RGB", (_ROW * (_WIDE + 2), rows * (_HIGH + _LABEL)), (40, 40, 40))
+    pen = ImageDraw.Draw(sheet)
+    for number, (picture, label) in enumerate(zip(pictures, labels)):
+        at = number % _ROW * (_WIDE + 2), number // _ROW * (_HIGH + _LABEL)
+        sheet.paste(Image.fromarray(picture), at)
+        pen.text((at[0] + 2, at[1] + _HIGH + 1), label, (255, 255, 0))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(path)
+
+
+def phones_at(lips: Path, clip: str, frames: int) -> list[str]:
+    """The phone at each frame of a voice: as aligned, or, where nobody could, as the encoder hears
+    it."""
+    said = [""] * frames
+    for phone, first, behind in read_phones(lips, {clip: frames})[clip]:
+        # read_phones has a frame more to either side
+        said[first + 1 : behind - 1] = [phone] * max(behind - first - 2, 0)
+    if any(said):
+        return said
+    belief = SpeechEncoder.load(SHIPPED).analyse(read_sound(lips / f"{clip}.wav").samples)[1]
+    rows = belief[np.minimum(2 * np.arange(frames), len(belief) - 1)]
+    return [PHONES[number] for number in rows.argmax(1)]
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add this bench's options."""
+    parser.add_argument("clip", help="name of a voice in DATA's lips/ or lips_more/")
+    add_shared(parser, "data")
+    parser.add_argument(
+        "--takes",
+        type=Path,
+        default=ROOT / "out" / "articulation",
+        help="folder in which takes are kept",
+    )
+    parser.add_argument("--phones", default="", help="only these and what is around: F,V")
+    parser.add_argument("--frames", default=":", help="FIRST:BEHIND_LAST")
+    parser.add_argument("--out", type=Path, help="the picture (default: out/mouths/CLIP.png)")
+
+
+def run(args: Namespace) -> None:
+    """Draw the sheet."""
+    voices = [args.data / folder for folder in FOLDERS]
+    lips = next((each for each in voices if (each / f"{args.clip}.wav").is_file()), voices[0])
+    required(lips / f"{args.clip}.wav", "the voice")
+    generate_missing(lips, args.takes, args.clip)
+    with np.load(args.takes / f"{args.clip}.npz") as take:
+        expression, jaw = take["expression"], take["jaw"]
+    said = phones_at(lips, args.clip, len(jaw))
+    wanted = set(filter(None, args.phones.split(",")))
+    near = np.array([phone in wanted for phone in said]) if wanted else np.ones(len(said), bool)
+    near = np.convolve(near, np.ones(2 * _AROUND + 1), "same") > 0
+    frames = np.arange(len(said))[
+        slice(*(int(at) if at else None for at in args.frames.split(":")))
+    ]
+    frames = frames[near[frames]]
+    if not len(frames):
+        raise SystemExit(
+            f"{args.clip} has no such frames: its phones are {' '.join(sorted(set(said)))}"
+        )
+    out = args.out or ROOT / "out" / "mouths" / f"{args.clip}.png"
+    pictures = CloseUps(load_head())(expression[frames], jaw[frames])
+    draw_sheet(pictures, [f"{frame} {said[frame]}" for frame in frames], out)
+    print(f"{out}: {len(frames)} frames")
