@@ -41,17 +41,6 @@ def test_vertices_are_those_of_training(head, motion):
     assert not made[0].any(), "at rest"
 
 
-def test_lip_points_are_four_of_the_vertices(head, motion):
-    mouth = Mouth(head)
-    points = mouth.lip_points(motion.expression, motion.jaw)
-    assert points.shape == (FRAMES, 4, 3) and points.dtype == np.float32
-    assert (
-        np.abs(points - mouth.vertices(motion.expression, motion.jaw)[:, mouth.lips]).max() < 1e-7
-    )
-    upper, lower, left, right = head.v_template[head.mouth_vertices[mouth.lips]]
-    assert upper[1] >= lower[1] and left[0] > right[0]
-
-
 @pytest.mark.parametrize("frames", [1, 500, 501, 1234])
 def test_windows_cover_a_motion_once_with_context_on_either_side(head, frames):
     jaw = np.zeros((frames, 3), np.float32)

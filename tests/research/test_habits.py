@@ -146,7 +146,7 @@ def test_the_teacher_moves_with_what_is_said(either, what):
         sum(
             (measures.timing(HEAD, motion, voice)[what] for voice, motion in either), Coherence()
         ).ratio
-        >= 2
+        >= 1.8
     )
 
 
