@@ -129,6 +129,9 @@ class THUNDER_PT_score(bpy.types.Panel):
             layout.label(text="Not scored yet")
             return
         layout.label(text=f"{score.text} of 100")
+        if score.grade is not None:
+            said = score.grade.text
+            wrapped_label(layout, said[:1].upper() + said[1:], context)
         column = layout.column(align=True)
         for name, said in grades.PARTS.items():
             if name in score.parts:
@@ -232,7 +235,7 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         if live_score.old_scores(context):
             wrapped_label(
                 layout,
-                "Greyed scores are by other weights or an earlier version: do not compare them",
+                "Greyed verdicts are by other weights, an earlier version or without these words",
                 context,
             )
             layout.operator("thunder.score_again", icon="FILE_REFRESH")

@@ -130,10 +130,14 @@ def check(
         keying.read(rig, head.channel_names(), clock, seconds), "Reading the animation", 0.1, 0.4
     )
     entry = take_list.on_head(scene, rig.mesh)  # not held between steps
-    answer, _ = yield from live_score.ask_score(
+    uid = 0 if entry is None or entry.voice != voice.name else entry.action.session_uid
+    is_score = uid or entry is None
+    answer, per_frame = yield from live_score.ask_score(
         client, scene, rig, voice, (motion, clock), entry, (0.4, 0.95), tolerance=tolerance
     )
     scene, rig = generation.look_up(*names)
+    if is_score and tolerance == findings.REALISTIC:  # one verdict, wherever it is asked for
+        live_score.keep(rig, voice, clock, uid, answer, per_frame)
     return show(scene, rig, voice.name, clock, list(grades.findings_of(answer) or ()))
 
 

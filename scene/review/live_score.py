@@ -146,10 +146,15 @@ def _is_in_strips(rig: head.Rig) -> bool:
 
 
 def _key_of(rig: head.Rig) -> tuple:
-    """The key of the score of the animator's animation on a head: head, action and name of the
-    current voice, "" for none."""
-    voice = strip.current(bpy.context)
-    return *display.animation_of(rig), "" if voice is None else voice.name
+    """The key of the score of the animator's animation on a head: head, action, and name and first
+    frame of the current voice, "" and 0 for none."""
+    return *display.animation_of(rig), *_place_of(strip.current(bpy.context))
+
+
+def _place_of(voice: strip.Voice | None) -> tuple[str, float]:
+    """What a score is of besides the animation: a voice that moves has none until it is scored
+    again."""
+    return ("", 0.0) if voice is None else (voice.name, voice.clock.start)
 
 
 def request_score(scene, rig: head.Rig) -> None:
@@ -248,14 +253,9 @@ def score_steps(
             "Listen to score it"
         )
     key, uid = display.animation_of(rig), entry.action.session_uid if entry is not None else 0
-    clock_of_take = provenance.clock_of(entry.action) if entry is not None else None
-    frames = (
-        len(provenance.opening_of(entry.action)) if clock_of_take is not None else motion.frames
-    )
     answer, per_frame = yield from ask_score(
         client, scene, rig, voice, (motion, clock), entry, (0.97, 0.98), quietly
     )
-    total = float(answer["total"])
     measure = yield from jobs.stage(displacement.prepare(), "Scoring", 0.98, 0.98)
     gap = []
     for start in range(0, motion.frames, _MEASURED_AT_ONCE):
@@ -265,19 +265,30 @@ def score_steps(
         yield jobs.Step(0.99, "Scoring", busy=True)
     live.openings[key[1]] = clock.start, np.maximum(np.concatenate(gap), 0).astype(np.float32)
     live.version += 1
-    if entry is None:
-        total, per_frame = _line_score(rig, voice.name, total, per_frame)
+    keep(rig, voice, clock, uid, answer, per_frame)
+
+
+def keep(
+    rig: head.Rig, voice: strip.Voice, clock: Clock, uid: int, answer: dict, per_frame: np.ndarray
+) -> None:
+    """Keep the engine's answer to “score” about what a head plays, and the score of each frame [T]
+    from clock.start on. uid: of the action of the take that it plays, 0 for none."""
+    if not uid:
+        total, per_frame = _line_score(rig, voice.name, float(answer["total"]), per_frame)
         grade = provenance.Grade.of(grades.findings_of(answer) or (), clock)
-        live.animation_scores[(*key, voice.name)] = SyncScore(
+        live.animation_scores[(*display.animation_of(rig), *_place_of(voice))] = SyncScore(
             total, per_frame, clock, grade, answer["parts"]
         )
         edited.forget(rig)
         return
     # on the take's frames, independent of the voice's current position
-    if clock_of_take is not None:
-        place = np.arange(frames) + round((clock_of_take.start - clock.start) / clock.fps * FPS)
+    entry = take_list.by_uid(bpy.context.scene, uid)
+    of_take = None if entry is None else provenance.clock_of(entry.action)
+    if of_take is not None:
+        late = (of_take.start - clock.start) / clock.fps
+        place = np.arange(len(provenance.opening_of(entry.action))) + round(late * FPS)
         per_frame = per_frame[np.clip(place, 0, len(per_frame) - 1)]
-        answer = provenance.move_findings(answer, (clock.start - clock_of_take.start) / clock.fps)
+        answer = provenance.move_findings(answer, -late)
     _store(uid, answer, per_frame)
 
 
@@ -328,6 +339,7 @@ def ask_score(
         if spans:  # not what others say in the recording
             path, _ = opened.enter_context(mixdown.split_speakers(path, spans))
         answer = yield from generation.ask(client, "score", span, "Scoring", sound=path, **how)
+        answer["text"] = "" if record is None else record.text
         return answer, np.load(answer["per_frame"], allow_pickle=False)
 
 

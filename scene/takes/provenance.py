@@ -41,6 +41,7 @@ from ..engine import connection
 from ..heads import head, head_state
 from ..host.jobs import Memory, Recent, session
 from ..voice import strip
+from . import transcript
 
 
 @dataclass(frozen=True)
@@ -256,6 +257,7 @@ MOUTH = "mouth_of"  # of a mix: provenance of the take whose mouth it has
 CAPTURED = "captured"  # of a captured take: the name of its file
 SCORED_BY = "scored_by"  # of a take scored later than made: fingerprint of the weights that did
 OF_SCORE = ("parts", "findings")  # of a take with a score, as `LipSyncScore.to_record`
+SCORED_TEXT = "scored_text"  # likewise: what the voice said when it was
 SCORED_KEYS = "scored_keys"  # likewise: checksum of the keys that were scored
 _ROTATIONS = ("jaw", "head", "eyes")
 
@@ -479,15 +481,17 @@ def weights_of(entry) -> str | None:
 
 
 def has_old_score(entry) -> bool:
-    """Whether other weights than those in use, or an earlier version, have scored a take, so that
-    its score cannot be compared with new ones. Quick: for every redraw."""
+    """Whether other weights than those in use, or an earlier version, have scored a take, or not
+    with what its voice is now said to say, so that its score cannot be compared with new ones.
+    Quick: for every redraw."""
     about, in_use = keying.record_of(entry.action), connection.weights_in_use()
-    return (
-        bool(about and in_use)
-        and entry.role == SPEAKS.upper()
-        and math.isfinite(entry.score)
-        and (about.get(SCORED_BY, about.get("weights")) != in_use or "findings" not in about)
-    )
+    if not (about and in_use and entry.role == SPEAKS.upper() and math.isfinite(entry.score)):
+        return False
+    if about.get(SCORED_BY, about.get("weights")) != in_use or "findings" not in about:
+        return True
+    said = transcript.of(entry.id_data, entry.voice)
+    known = str(about.get(SCORED_TEXT, about.get("text", "")))
+    return known.strip() != ("" if said is None else said.text.strip())
 
 
 def rank(entry) -> tuple[bool, float]:
@@ -550,7 +554,8 @@ class Grade:
 
 def scored(answer: Mapping) -> dict:
     """What the provenance of an animation says of the engine's answer to “score”."""
-    return {name: answer[name] for name in OF_SCORE} | {SCORED_BY: answer["weights"]}
+    by = {SCORED_BY: answer["weights"], SCORED_TEXT: answer.get("text", "")}
+    return {name: answer[name] for name in OF_SCORE} | by
 
 
 def move_findings(answer: dict, seconds: float) -> dict:

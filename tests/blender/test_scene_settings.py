@@ -38,6 +38,8 @@ def test_heads_that_share_a_mesh_are_named(blender):
 
 def test_dialogue_in_another_scene_is_named(blender, tmp_path):
     scene = blender.context.scene
+    if hasattr(blender.context.workspace, "sequencer_scene"):
+        blender.context.workspace.sequencer_scene = scene
     small_face(blender, KEYS)
     with pytest.raises(errors.BadSound, match="no sound strip in the sequencer"):
         strip.find(blender.context)

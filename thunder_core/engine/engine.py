@@ -486,8 +486,8 @@ class Engine:
 
         asked, seed: the motion is that of the take of this seed, sampled in this direction: exactly
         so if `as_asked`. Without a direction sizes that some people have are no fault.
-        tolerance: of what is found, one of TOLERANCES.  text: what the voice says, "" if it is not
-        known, or the direction tells it. Raises BadRequest.
+        tolerance: of what is found, one of TOLERANCES.  text: what the voice says; "": what the
+        direction says of it. Raises BadRequest.
         """
         motion = self._check_motion(motion)
         if tolerance not in list(TOLERANCES):
@@ -496,7 +496,7 @@ class Engine:
             )
         frames = min(motion.frames, speech.frames)
         voice, size = self.analyse(speech), None
-        text = (asked.text if asked is not None else "") or text
+        text = text or (asked.text if asked is not None else "")
         voice = self._follow_text(voice, text)[0]
         if asked is not None:
             by_voice = axis_deviations(voice.heard)
