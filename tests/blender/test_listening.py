@@ -4,6 +4,7 @@ time; a committed line scores as its take did, of the line that is meant, until 
 
 import os
 import time
+from dataclasses import replace
 
 import bpy
 import numpy as np
@@ -505,9 +506,19 @@ def test_a_verdict_on_the_animators_own_animation_is_greyed_from_an_edit_on(
     session.tell("actions_edited", scene, {action.session_uid})
     assert greyed() == ["Check", LIST]
     progress.result(checking.check(engine, scene, rig))
-    assert greyed() == ["Check"]
-    progress.result(live_score.score_steps(engine, scene, rig))
-    assert not greyed()
+    assert not greyed(), "what Check finds is the verdict too"
+
+
+def test_a_voice_that_moved_has_no_verdict_until_it_is_scored_again(
+    blender, stage, scene, rig, engine, monkeypatch
+):
+    open_jaw(rig)
+    score_now()
+    assert live_score.shown_score(scene, rig) is not None
+    voice = strip.current(blender.context)
+    moved = replace(voice, clock=replace(voice.clock, start=voice.clock.start + 30))
+    monkeypatch.setattr(strip, "current", lambda context: moved)
+    assert live_score.shown_score(scene, rig) is None
 
 
 def test_looking_at_a_take_is_no_edit_of_the_animation_below(blender, stage, scene, rig, engine):

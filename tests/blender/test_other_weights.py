@@ -15,7 +15,7 @@ from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import jobs
 from thunder.scene.review import live_score
-from thunder.scene.takes import browsing, provenance, take_list
+from thunder.scene.takes import browsing, provenance, take_list, transcript
 from thunder.scene.takes.direction import live
 from thunder.thunder_core import progress
 from thunder.thunder_core.errors import Cancelled
@@ -107,6 +107,17 @@ def test_a_take_of_an_earlier_version_has_points_until_it_is_scored_again(scene,
 
 
 @pytest.mark.one_blender
+def test_a_verdict_without_the_words_that_the_voice_has_now_is_greyed(scene):
+    transcript.of(scene, of_seed(1).voice).text = "Both of them"
+    assert greyed(of_seed(1)) and offered()
+    of_seed(1).action[keying.PROPERTY]["text"] = "Both of them "
+    assert not greyed(of_seed(1)), "it was sampled with them"
+    assert bpy.ops.thunder.score_again() == {"FINISHED"}
+    assert not any(greyed(of_seed(seed)) for seed in (1, 2, 3)) and not offered()
+    assert record(of_seed(2))[provenance.SCORED_TEXT] == "Both of them"
+
+
+@pytest.mark.one_blender
 def test_a_take_that_has_no_score_is_not_greyed(scene):
     entries = make_earlier(1, 2)
     entries[0].score, entries[1].role = float("nan"), "LISTENS"
@@ -144,6 +155,7 @@ def test_score_again_renews_scores_and_leaves_keys_edits_and_marks(scene, client
     now = record(edited)
     assert now.pop(provenance.SCORED_BY) == connection.weights_in_use() != EARLIER
     assert now.pop(provenance.SCORED_KEYS) != now["checksum"], "its edited keys"
+    assert now.pop(provenance.SCORED_TEXT) == ""
     assert not provenance.is_outdated(edited) and not provenance.is_outdated(other)
     renewed = {"score": edited.score, "parts": now["parts"], "findings": now["findings"]}
     assert now == was | renewed != was, "it was made by the same"
