@@ -359,6 +359,7 @@ def add_arguments(p: ArgumentParser) -> None:
     )
     p.add_argument("--voices", type=int, default=40, help="lines that are spoiled")
     p.add_argument("--sets", type=int, default=SETS, help="lists of takes of a clip of check")
+    p.add_argument("--clips", type=int, help="of people, of check and of GRID each (default: all)")
     p.add_argument("--fit", action="store_true", help="fit the weights of the parts")
 
 
@@ -384,8 +385,8 @@ def run(args: Namespace) -> None:
     groups = [("read lines", sounds)]
     if args.split == "validation":  # people are of neither split
         for what, clips, sets in (
-            ("check", read_clips(data, "check"), args.sets),
-            ("GRID", read_grid(data), 1),
+            ("check", read_clips(data, "check")[: args.clips], args.sets),
+            ("GRID", read_grid(data)[: args.clips], 1),
         ):
             lines += order_table(
                 order_by_people(engine, clips, sets, args.steps),
@@ -393,7 +394,7 @@ def run(args: Namespace) -> None:
             )
         people = [
             Speech(sound_of(clip.samples, RATE, clip.name).samples[: int(MOST_SECONDS * RATE)])
-            for clip in read_clips(data, "check")
+            for clip in read_clips(data, "check")[: args.clips]
         ]
         groups.append(("real voices of check", people))
     for whose, voices in groups:

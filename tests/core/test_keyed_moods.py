@@ -46,7 +46,13 @@ def test_moods_that_change_are_shares_of_directions_with_one_mood_each():
     assert np.allclose(strengths, [(0, 0.4), (0.8, 0)])
 
 
-@pytest.mark.parametrize("mood", MOOD_NAMES)
+@pytest.mark.parametrize(
+    "mood",
+    [
+        pytest.param(name, marks=() if name in ("angry", "sad", "surprised") else pytest.mark.slow)
+        for name in MOOD_NAMES
+    ],
+)
 def test_a_mood_rises_with_its_curve_from_nothing_to_all_of_it(engine, speech, mood):
     plain, ramp, full = (
         pack(take_of(engine, speech, keyed(**{mood: strength})).motion)

@@ -39,8 +39,9 @@ def only_open(*names):
     )
     wanted = {f"THUNDER_PT_{name}" for name in names}
     for name in [name for name in reversed(names) if name != "main"]:
-        part = getattr(bpy.types, f"THUNDER_PT_{name}").parts[0]
-        bpy.context.window_manager.thunder_part = part
+        # a popover is in no part of the tab
+        if parts := getattr(getattr(bpy.types, f"THUNDER_PT_{name}"), "parts", ()):
+            bpy.context.window_manager.thunder_part = parts[0]
     wanted |= {
         panel.bl_parent_id
         for panel in panels
