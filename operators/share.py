@@ -181,6 +181,9 @@ class THUNDER_OT_remove_stage(InstantWork, bpy.types.Operator):
         studio.remove(context.scene)
 
 
+SMALL = 0.15  # share of a picture's height below which a face in a film tells nothing
+
+
 class THUNDER_OT_playblast(FileWork, bpy.types.Operator):
     """Film the scene's frames with their sound, through the stage's camera or the scene's, into a
     video next to the .blend. A slate says line, take and frame"""
@@ -196,10 +199,16 @@ class THUNDER_OT_playblast(FileWork, bpy.types.Operator):
     def begin(self, context):
         path = bpy.path.abspath(self.filepath) or _free_video()
         path = bpy.path.ensure_ext(path, ".mp4")
-        return "Playblast", studio.playblast(context.scene, path)
+        scene = context.scene
+        rigs = [attempt(head.resolve, obj)[0] for obj in head.in_scene(scene)]
+        self.is_far = studio.camera_of(scene) is not None and (
+            0 < len(rigs) and studio.share_of_picture(scene, [*filter(None, rigs)]) < SMALL
+        )
+        return "Playblast", studio.playblast(scene, path)
 
     def outcome(self, value):
-        return f"Playblast saved to {value}"
+        far = ". Its camera hardly shows a face: Light the Scene has one that does"
+        return f"Playblast saved to {value}{far * self.is_far}"
 
 
 def _free_video() -> str:

@@ -131,6 +131,22 @@ def test_a_playblasts_slate_says_line_take_and_frame(stage, blender, tmp_path):
     steps.close()
 
 
+def test_a_playblast_through_a_camera_that_hardly_shows_a_face_says_so(scene, blender, tmp_path):
+    scene.render.resolution_x, scene.render.resolution_y = 160, 90
+    scene.frame_start = scene.frame_end = 1
+    rig = head.resolve(next(iter(head.in_scene(scene))))
+    camera = blender.data.objects.new("Far", blender.data.cameras.new("Far"))
+    scene.collection.objects.link(camera)
+    scene.camera, camera.location = camera, (7.4, -6.9, 5.0)
+    camera.rotation_euler = (1.1, 0.0, 0.81)  # Blender's own scene
+    blender.context.view_layer.update()
+    assert studio.share_of_picture(scene, [rig]) < 0.1
+    assert blender.ops.thunder.playblast(filepath=str(tmp_path / "far.mp4")) == {"FINISHED"}
+    blender.ops.thunder.light_scene()
+    blender.context.view_layer.update()
+    assert studio.share_of_picture(scene, [rig]) > 0.3
+
+
 def test_a_playblast_has_the_scenes_frames_and_sound_and_leaves_the_scene_as_it_was(
     needs_sound, scene, blender, tmp_path
 ):
