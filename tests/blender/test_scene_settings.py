@@ -36,6 +36,7 @@ def test_heads_that_share_a_mesh_are_named(blender):
     head_module.check_animatable(head_module.resolve(face))
 
 
+@pytest.mark.skipif(not strip.has_audio(), reason="this Blender was built without sound")
 def test_dialogue_in_another_scene_is_named(blender, tmp_path):
     scene = blender.context.scene
     if hasattr(blender.context.workspace, "sequencer_scene"):
