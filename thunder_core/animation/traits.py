@@ -379,8 +379,6 @@ _GROUPS = {  # channels whose means over speech are measures
     "narrow lids": ("eyeSquintLeft", "eyeSquintRight"),
     "wide lids": ("eyeWideLeft", "eyeWideRight"),
 }
-# measures of head and eyes
-_OF_HEAD_AND_EYES = [SLIDERS.index("head"), SLIDERS.index("eyes"), -3, -2]
 
 
 @dataclass(frozen=True)
@@ -497,22 +495,6 @@ def style_of(motion: Motion, channels: Sequence[str]) -> StyleOfMotion:
         _spread(meter, reader, motion, frames),
         seconds,
     )
-
-
-def style_of_mouth(motion: Motion) -> Style:
-    """Read the style of a motion of the bundled head at 25 fps from expression and jaw only, so
-    that head and eyes do not affect it.
-
-    The usual style if the mouth speaks too briefly.
-    """
-    meter, reader = bundled_meter(), shipped_reader()
-    motion = Motion(motion.expression, motion.jaw)
-    frames = find_speech(gap_of(meter, motion))
-    if frames.sum() < LEAST_SECONDS * FPS:
-        return Style()
-    measured = measures(meter, motion, frames)
-    measured[_OF_HEAD_AND_EYES] = reader.mean[_OF_HEAD_AND_EYES]
-    return reader.style(measured)
 
 
 def _spread(

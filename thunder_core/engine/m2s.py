@@ -45,14 +45,10 @@ _LANDMARKS = (
 
 class Mouth:
     """Mouth vertices of a head that expression and jaw move; the head's rotation is left out, as it
-    does not change what a mouth says.
-
-    lips: indices [4], as `lip_places`.
-    """
+    does not change what a mouth says."""
 
     def __init__(self, head: Head):
         ids = head.mouth_vertices
-        self.lips = lip_places(head)
         points = SkinnedPoints.of(head, lambda values: values[ids])
         self._points = points.in_single()
 
