@@ -23,7 +23,7 @@ PARTS = {
     "heard": "read off the lips",
 }
 # Weight of a finding that alone makes an animation poor, as one of the whole line does. Set on
-# validation voices (`python -m research ranking --grades`).
+# validation voices (`python -m research ranking`).
 _POOR = 3.0
 
 

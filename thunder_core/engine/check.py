@@ -29,7 +29,7 @@ from ..types import FPS
 from .speech import transcript
 from .speech.cues import runs, SURE
 from .speech.encoder import BILABIALS, ENCODER_RATE, PHONES, softmax
-from .systems.thunder import VoiceFeatures
+from .systems.thunder import SPOKEN, VoiceFeatures
 
 REACH = 10  # frames by which the lips may be late or early
 _AROUND = 30  # frames to either side by which lateness at a frame is measured
@@ -142,7 +142,7 @@ def agreement(
 
     total: sums a curve [T] over the line, or around each frame.
     """
-    frames, spoken = len(mouth.gap), (voice.presence > 0.5).astype(float)
+    frames, spoken = len(mouth.gap), (voice.presence > SPOKEN).astype(float)
     pairs = (mouth.gap, voice.lips[:, 0]), (mouth.width, voice.lips[:, 1])
     result = []
     for late in lags:
@@ -173,7 +173,7 @@ def find_shift(
 ) -> tuple[Finding | None, float]:
     """(what is wrong with the whole line: SHIFTED or OTHER, frames by which it is late: 0 if that
     is allowed)."""
-    spoken = voice.presence > 0.5
+    spoken = voice.presence > SPOKEN
     if spoken.sum() < _LEAST_SPEECH:
         return None, 0.0
     agrees = agreement(mouth, voice, np.sum)[0]
@@ -209,7 +209,7 @@ def find_late_stretches(
     gain = agrees.max(1) - agrees[:, REACH - 1 : REACH + 2].max(1)
     findings = []
     for sign in (1, -1):
-        is_off = (sign * late > tolerance.late) & (gain > _GAIN) & (voice.presence > 0.5)
+        is_off = (sign * late > tolerance.late) & (gain > _GAIN) & (voice.presence > SPOKEN)
         for start, end in runs(is_off):
             if end - start >= _SHORTEST:
                 findings.append(
@@ -240,7 +240,7 @@ def find_demands(voice: VoiceFeatures, text: str = "") -> tuple[list[Demand], Wo
     lips = belief[:, list(BILABIALS)]
     # what the encoder's inner layers predict, in deviations within speech, at 50 Hz
     opening = voice.lips[:, 0]
-    spoken = opening[voice.presence > 0.5] if (voice.presence > 0.5).any() else opening
+    spoken = opening[voice.presence > SPOKEN] if (voice.presence > SPOKEN).any() else opening
     opening = (opening - spoken.mean()) / (spoken.std() or 1.0)
     opening = np.interp(np.arange(len(lips)) / ENCODER_RATE * FPS, np.arange(voice.frames), opening)
     heard = [
@@ -371,7 +371,7 @@ def size_of(gap: np.ndarray, voice: VoiceFeatures, asked_size: float | None) -> 
 
     asked_size: factor of `Thunder.asked_size`; None: no direction is known.
     """
-    spoken = voice.presence > 0.5
+    spoken = voice.presence > SPOKEN
     if not spoken.any():
         return 1.0
     asked = _MM * np.maximum(voice.lips[spoken, 0], 0).mean() * (asked_size or 1.0)
@@ -381,7 +381,7 @@ def size_of(gap: np.ndarray, voice: VoiceFeatures, asked_size: float | None) -> 
 def find_size(gap: np.ndarray, voice: VoiceFeatures, asked_size: float | None) -> list[Finding]:
     """Whether the mouth is much smaller or larger than voice and direction ask for; arguments as
     of `size_of`."""
-    spoken = np.flatnonzero(voice.presence > 0.5)
+    spoken = np.flatnonzero(voice.presence > SPOKEN)
     if len(spoken) < _LEAST_SPEECH:
         return []
     size = size_of(gap, voice, asked_size)

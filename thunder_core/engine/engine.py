@@ -335,12 +335,12 @@ class Engine:
                 f"them: choose THUNDER"
             )
         plan = take.plan
-        if take.style is not None and len(split := split_moods(take.style)[0]) > 1:
+        styles, shares = ([], None) if take.style is None else split_moods(take.style)
+        if shares is not None and len(styles) > 1:
             # of moods that are cross-faded, what the strongest did
-            mood = int(split_moods(take.style)[1][:, frame].argmax())
-            each = len(trace.changes) // len(split)
+            mood, each = int(shares[:, frame].argmax()), len(trace.changes) // len(styles)
             trace.changes = trace.changes[mood * each : (mood + 1) * each]
-            plan = self.thunder.plan(running.voice, replace(take, style=split[mood]))
+            plan = self.thunder.plan(running.voice, replace(take, style=styles[mood]))
         trace.planned = {} if plan is None else plan.activities()
         return explain(trace, self.head.expression_names, frame)
 

@@ -56,7 +56,8 @@ _LEAST_HEARD = 0.1
 # what is found at places, and the weight of all of it that costs all points
 _PLACES, _ALL_PLACES = (STILL, MOVES, SHIFTED), 8.0
 _BESIDE = 1  # frames by which a bite may be early or late
-_STEEP = 3.0  # frames per second of the curve's speeds that are compared, as a factor
+# factor of the curves' speeds, beside whose variance the least that counts is then small
+_STEEP = 3.0
 _AT_FINDING = 20.0  # most points of a frame on which something is found
 
 
@@ -134,7 +135,7 @@ class Scorer:
         asked_size: float | None,
     ) -> dict[str, float]:  # fmt: skip
         """The parts of WEIGHTS but what is heard and found, 0 … 1 each."""
-        spoken = (voice.presence > 0.5).astype(float)
+        spoken = (voice.presence > SPOKEN).astype(float)
         if not spoken.any():
             spoken[:] = 1.0
         opening, width = voice.lips.T.astype(float)
@@ -198,7 +199,7 @@ def _along(
     """Points [T] of each frame: how well the mouth agrees with the voice around it, few where
     something is found, the total where nobody speaks."""
     agrees = 100 * check.agreement(mouth, voice, check.near, [0])[:, 0]
-    curve = np.where(voice.presence > 0.5, np.clip(agrees, 0, 100), max(total, 0.0))
+    curve = np.where(voice.presence > SPOKEN, np.clip(agrees, 0, 100), max(total, 0.0))
     for each in findings:
         if not each.whole:
             span = slice(*each.frames(lambda second: second * FPS))

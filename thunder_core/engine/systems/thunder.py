@@ -18,7 +18,7 @@ from ...face.mechanics import lips_of, Sounds
 from ...face.points import Articulators
 from ...files import hash_of
 from ...filters import widen
-from ...progress import no_progress, Progress
+from ...progress import no_progress, Progress, share
 from ...request import DRAFT, FINAL, NORMAL
 from ...types import BLINKS, BROWS, Columns, FPS, in_group, Motion, pack, RATE, unpack
 from ..diffusion import Conditions, Denoiser, Inpainting, seeded_noise, solver_steps, Steps
@@ -357,8 +357,13 @@ class Thunder:
         guide: as `networks.speech.SpeechGuidance`.
         """
         if any(take.style is not None and len(split_moods(take.style)[0]) > 1 for take in takes):
-            how = effort, guidance, progress, kept, guide
-            return [self._perform_moods(voice, take, *how) for take in takes]
+            return [
+                self._perform_moods(
+                    voice, take, effort, guidance,
+                    share(progress, number / len(takes), (number + 1) / len(takes)), kept, guide,
+                )
+                for number, take in enumerate(takes)
+            ]  # fmt: skip
         plans = [take.plan or self.plan(voice, take, kept) for take in takes]
         is_plain = takes[0].style is not None and guidance == 1.0 and kept is None and guide is None
         denoiser, steps = self.select_sampler(effort, is_plain)
