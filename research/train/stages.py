@@ -14,6 +14,7 @@ from research.faces.real_faces import solve_folder
 from research.train import lip_video, sv2s
 from research.train.encoder import adopt_network, adopt_whisper, train_encoder
 from research.train.facegood import convert_facegood
+from research.train.grid import convert_grid
 from research.train.paper import Budget, Chain, folder_of, select_stages, train_chain
 from research.train.speaker import import_resemblyzer
 from research.train.vocoder import train_vocoder
@@ -157,6 +158,10 @@ def _facegood(workspace: Workspace, args: Namespace) -> str:
     )
 
 
+def _grid(workspace: Workspace, args: Namespace) -> str:
+    return f"{convert_grid(args.folder, args.out)} sentences → {args.out}"
+
+
 STAGES = {
     "speaker": Stage(
         _speaker, "import Resemblyzer's speaker network", (option("checkpoint", type=Path),)
@@ -279,6 +284,11 @@ STAGES = {
     "facegood": Stage(
         _facegood,
         "convert FACEGOOD's recordings into tracked sequences",
+        (option("folder", type=Path), option("out", type=Path)),
+    ),
+    "grid": Stage(
+        _grid,
+        "recordings with measured lips of GRID's tracked speakers",
         (option("folder", type=Path), option("out", type=Path)),
     ),
 }

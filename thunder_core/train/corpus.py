@@ -3,10 +3,11 @@
 
 A folder of recordings holds the sounds and, if there are any, `transcripts.tsv` (file, speaker,
 text) and `alignments.tsv` (file, phone, start_s, end_s; header line). Without alignments the
-shipped encoder recognises the phones, with the help of a text. A folder of tracked performances
+shipped encoder recognises the phones, with the help of a text. Measured lips of a recording
+lie beside it (`NAME.npy`, see `read_lips`). A folder of tracked performances
 (docs/reference/tracked.md) adds real motion. The corpus is written once and then only read:
 `samples.i16` (all clips one after another, 16 kHz), `phones.u8` (one label per 10 ms),
-`tracked.f16` (captured motion at 25 fps) and `clips.json`.
+`tracked.f16` (captured motion at 25 fps), `lips.f16` (measured lips) and `clips.json`.
 """
 
 import csv
@@ -24,7 +25,7 @@ from tqdm import tqdm
 
 from ..engine.speech.encoder import phone_index, SILENCE
 from ..errors import ThunderError
-from ..types import pack, RATE
+from ..types import FPS, pack, RATE
 from .tracked import (
     FlameBasis,
     read_recording,
@@ -84,7 +85,8 @@ def splits_of(longest: Mapping[str, float]) -> dict[str, str]:
 class Clip:
     """One utterance: start and number of its samples in the corpus, speaker, and origin.
 
-    tracked: first frame of its captured motion, −1 if nobody captured any.
+    tracked: first frame of its captured motion, −1 if nobody captured any; lips: the same of its
+    measured lips.
     """
 
     name: str
@@ -94,6 +96,12 @@ class Clip:
     start: int
     length: int
     tracked: int = -1
+    lips: int = -1
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether a person's lips are known."""
+        return max(self.tracked, self.lips) >= 0
 
 
 class Corpus:
@@ -104,12 +112,7 @@ class Corpus:
         self.clips = [Clip(**c) for c in json.loads((self.folder / "clips.json").read_text())]
         self._samples = np.memmap(self.folder / "samples.i16", dtype="<i2", mode="r")
         self._phones = np.memmap(self.folder / "phones.u8", dtype=np.uint8, mode="r")
-        motion = self.folder / "tracked.f16"
-        self._tracked = (
-            np.memmap(motion, np.float16, "r")
-            if motion.exists() and motion.stat().st_size
-            else None
-        )
+        self._tracked, self._lips = (_halves(self.folder / n) for n in ("tracked.f16", "lips.f16"))
 
     def samples(self, clip: Clip, start: int = 0, length: int | None = None) -> np.ndarray:
         """A clip's samples, float32 [length], −1..1: all, or `length` of them from sample
@@ -135,6 +138,15 @@ class Corpus:
             clip.tracked : clip.tracked + clip.length // 640
         ].astype(np.float32)
 
+    def measured_lips(self, clip: Clip) -> np.ndarray | None:
+        """A clip's measured lips, float32 [length / 640, 2] (`read_lips`), None without any."""
+        if clip.lips < 0:
+            return None
+        assert self._lips is not None
+        return self._lips.reshape(-1, 2)[clip.lips : clip.lips + clip.length // 640].astype(
+            np.float32
+        )
+
     def of(self, *splits: str) -> list[Clip]:
         """Clips of these splits, in the corpus' order."""
         return [c for c in self.clips if c.split in splits]
@@ -147,6 +159,11 @@ class Corpus:
             for split in ("train", "validation", "test")
         }
         return speakers | {"train": len(speakers["train"])}
+
+
+def _halves(path: Path) -> np.ndarray | None:
+    """The float16 of a file, None where it is missing or empty."""
+    return np.memmap(path, np.float16, "r") if path.exists() and path.stat().st_size else None
 
 
 def minutes_of(clips: list[Clip]) -> dict[str, float]:
@@ -248,22 +265,43 @@ def split_recordings(recordings: list[Recording]) -> dict[str, str]:
     return splits
 
 
+def read_lips(path: Path, frames: int) -> np.ndarray | None:
+    """Lips measured on the speaker of a recording, float32 [frames, 2] at 25 fps, None without a
+    `.npy` beside it: opening and width, in deviations above the mean of the person's speech. Raises
+    BadCorpus."""
+    if not (path := path.with_suffix(".npy")).exists():
+        return None
+    try:
+        lips = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise BadCorpus(f"{path} cannot be read as numbers ({error}). Take it out.") from None
+    if lips.dtype.kind != "f" or lips.shape[1:] != (2,) or abs(len(lips) - frames) > FPS / 2:
+        raise BadCorpus(
+            f"{path} holds {lips.dtype} of shape {lips.shape} for {frames} frames. Save opening "
+            f"and width at 25 fps, [frames, 2]."
+        )
+    if not np.isfinite(lips).all():
+        raise BadCorpus(f"{path} holds NaN or infinite numbers. Leave out what was not measured.")
+    return lips[np.minimum(np.arange(frames), len(lips) - 1)].astype(np.float32)
+
+
 def _read(
     source: Path, recordings: list[Recording], label: Callable, channels: list[str],
     basis: FlameBasis | None,
 ) -> Iterator[tuple]:  # fmt: skip
-    """(name, corpus, speaker, samples [n] at 16 kHz, phones, captured motion or None) of a folder's
-    recordings. Raises BadTracking, BadRecording."""
+    """(name, corpus, speaker, samples [n] at 16 kHz, phones, captured motion or None, measured lips
+    or None) of a folder's recordings. Raises BadTracking, BadRecording, BadCorpus."""
     if recordings[0].path.suffix == ".npz":
         for name, speaker, samples, motion in tqdm(
             tracked_clips(source, channels, basis=basis), desc=source.name
         ):
-            yield name, source.name, speaker, samples, label(samples, ""), motion
+            yield name, source.name, speaker, samples, label(samples, ""), motion, None
         return
     for each in tqdm(recordings, desc=source.name):
         samples = read_recording(each.path)
         phones = label(samples, each.text) if each.phones is None else each.phones
-        yield each.name, source.name, each.speaker, samples, phones, None
+        lips = read_lips(each.path, len(samples) // LABEL_HOP * LABEL_HOP // 640)
+        yield each.name, source.name, each.speaker, samples, phones, None, lips
 
 
 def build(
@@ -285,23 +323,29 @@ def build(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "clips.json").unlink(missing_ok=True)  # until the rest is written
     clips: list[dict] = []
-    cursor = frames = 0
+    cursor = frames = lips_frames = 0
     with (
         (folder / "samples.i16").open("wb") as samples_file,
         (folder / "phones.u8").open("wb") as phones_file,
         (folder / "tracked.f16").open("wb") as tracked_file,
+        (folder / "lips.f16").open("wb") as lips_file,
     ):
-        for name, corpus, speaker, samples, phones, motion in chain.from_iterable(read):
+        for name, corpus, speaker, samples, phones, motion, lips in chain.from_iterable(read):
             n = len(samples) // LABEL_HOP * LABEL_HOP
             if n < RATE // 2 or not np.isfinite(samples).all():
                 continue
             samples_file.write((np.clip(samples[:n], -1, 1) * 32767).astype("<i2").tobytes())
             phones_file.write(labels(phones, n // LABEL_HOP).tobytes())
-            at = -1 if motion is None else frames
-            clips.append(asdict(Clip(name, corpus, speaker, splits[speaker], cursor, n, at)))
+            at, of_lips = -1 if motion is None else frames, -1 if lips is None else lips_frames
+            clips.append(
+                asdict(Clip(name, corpus, speaker, splits[speaker], cursor, n, at, of_lips))
+            )
             if motion is not None:
                 tracked_file.write(pack(motion)[: n // 640].astype(np.float16).tobytes())
                 frames += n // 640
+            if lips is not None:
+                lips_file.write(lips.astype(np.float16).tobytes())
+                lips_frames += len(lips)
             cursor += n
     (folder / "clips.json").write_text(json.dumps(clips))
     return Corpus(folder)

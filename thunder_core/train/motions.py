@@ -205,10 +205,13 @@ def open_features(folder: Path) -> tuple[list[Row], np.ndarray, str]:
 
 
 class MotionSet:
-    """Read-only view of what `extract_features` and `animate` wrote."""
+    """Read-only view of what `extract_features` and `animate` wrote.
 
-    def __init__(self, corpus: Corpus, folder: Path):
-        self.corpus = corpus
+    people: share of people's lips in what is drawn, None for as much as its length has.
+    """
+
+    def __init__(self, corpus: Corpus, folder: Path, people: float | None = None):
+        self.corpus, self.people = corpus, people
         self.rows, self.features, self.encoder = open_features(folder)
         total = len(self.features)
         self.units = np.memmap(folder / "units.u8", np.uint8, "r").reshape(total, 2)
@@ -270,14 +273,36 @@ class MotionSet:
             ]
         return features
 
+    def is_measured(self, number: int) -> bool:
+        """Whether lips of a row are a person's, not the teacher's."""
+        row = self.rows[number]
+        return row.clip >= 0 and not row.listens and self.corpus.clips[row.clip].is_measured
+
+    def odds(self, numbers: list[int]) -> np.ndarray:
+        """How likely each row is drawn, sum 1: in proportion to its length, rows of people together
+        `people` if that is given.
+
+        Of these a speaker counts by the root of what was measured, so that one of hours leaves room
+        for others.
+        """
+        odds = np.array([self.rows[i].frames for i in numbers], float)
+        measured = np.array([self.is_measured(i) for i in numbers])
+        if self.people is not None and measured.any() and not measured.all():
+            speakers = np.array([self.rows[i].speaker for i in numbers])
+            for speaker in set(speakers[measured]):
+                mine = measured & (speakers == speaker)
+                odds[mine] /= np.sqrt(odds[mine].sum())
+            for rows, share in ((measured, self.people), (~measured, 1 - self.people)):
+                odds[rows] *= share / odds[rows].sum()
+        return odds / odds.sum()
+
     def draw(
         self, numbers: list[int], frames: int, batch: int, rng: np.random.Generator,
         variants: int = VARIANTS
     ) -> list[tuple[int, int, int]]:  # fmt: skip
-        """`batch` random crops: (row number, first frame, variant), rows in proportion to their
-        length, of the first `variants`."""
-        odds = np.array([self.rows[i].frames for i in numbers], float)
-        picks = rng.choice(numbers, batch, p=odds / odds.sum())
+        """`batch` random crops: (row number, first frame, variant), rows by their `odds`, of the
+        first `variants`."""
+        picks = rng.choice(numbers, batch, p=self.odds(numbers))
         return [
             (
                 int(i),
@@ -339,7 +364,8 @@ def animate(
     F, 40], the phones' probabilities that the last variants perform.
 
     Motions are the teacher's; for a captured clip the captured motion, completed by the teacher's.
-    Its direction and events but for the lips are unknown: NaN. `performed.json` records the number
+    Its direction and events but for the lips are unknown: NaN. A clip with measured lips is
+    performed with these, as asked. `performed.json` records the number
     of finished clips and the teacher, and the next call continues there; another teacher, seed or
     set starts over. The result does not depend on `workers`.
 
@@ -450,7 +476,7 @@ def _perform(job: Job, number: int) -> tuple[np.ndarray, ...]:
     corpus, rows, all_features, all_logits, fits, basis = _open(job)
     row, channels = rows[number], list(job.channels)
     names = channels if basis is None else list(basis.head.expression_names)
-    captured = pitch = None
+    captured = pitch = lips = None
     at, speaker = slice(row.start, row.start + row.frames), row.speaker
     features = all_features[at].astype(np.float32)
     logits = all_logits[2 * at.start : 2 * at.stop].astype(np.float32)
@@ -464,21 +490,22 @@ def _perform(job: Job, number: int) -> tuple[np.ndarray, ...]:
         phones, samples = corpus.phones(clip), corpus.samples(clip)
         heard, pitch = loudness(samples, row.frames), semitones(samples, row.frames)
         captured = None if row.listens else corpus.captured_motion(clip, Columns(len(names)).count)
+        lips = None if row.listens else corpus.measured_lips(clip)
         if row.listens:
             speaker = f"{speaker} {number}"  # the listener is another person than the speaker
     speaks = row.clip >= 0 and not row.listens
     motions, events, heard_phones, directions = [], [], [], []
     for variant in range(VARIANTS):
         rng = np.random.default_rng([job.seed, number, variant])
-        direction = Direction.of_clip(speaker, rng)
+        direction = Direction.of_clip(speaker, rng) if lips is None else Direction()
         hears = features
         if variant >= TRUE_TO_SOUND:
-            if speaks and captured is None:
+            if speaks and captured is None and lips is None:
                 hears = redraw_phones(features, logits, int(rng.integers(1 << 32)))
             heard_phones.append(phone_probabilities(hears).astype(np.float16))
         read = hears if fits and speaks else None
         motion, planned = perform_planned(
-            phones, heard, channels, rng, direction, pitch, row.listens, read
+            phones, heard, channels, rng, direction, pitch, row.listens, read, lips
         )
         if captured is not None:
             planned[:] = np.nan

@@ -180,7 +180,7 @@ def _denoiser(workspace: Workspace, args: Namespace) -> dict:
     folder = workspace.runs / (
         "denoiser" + ("-t" if encoder else "") + (f"-{args.m2s}" if args.m2s else "")
     )
-    motions = workspace.motions()
+    motions = workspace.motions(args.people)
     denoiser = build_denoiser(motions, schedule.seed, start)
     performer, figures = train_denoiser(
         motions, workspace.head, folder, schedule, denoiser, speech, encoder, workspace.device
@@ -269,6 +269,7 @@ def _part(clip: Clip, start: int, end: int) -> Clip:
         clip, name=f"{clip.name}#{start}", start=clip.start + start * SAMPLES_PER_FRAME,
         length=(end - start) * SAMPLES_PER_FRAME,
         tracked=clip.tracked + start if clip.tracked >= 0 else -1,
+        lips=clip.lips + start if clip.lips >= 0 else -1,
     )  # fmt: skip
 
 
@@ -411,6 +412,8 @@ STAGES = {
             option("--start", type=Path,
             help="weights folder to start from instead of from nothing"),
             option("--m2s", choices=tuple(SPACES), help="with L_m2s of this input space"),
+            option("--people", type=float,
+            help="share of people's lips in what is drawn, 0 to 1; default: by their length"),
             option("--trainable-encoder", action="store_true",
             help="THUNDER-T: the speech encoder is trained along"),
         ),

@@ -347,10 +347,11 @@ def perform(
     return perform_planned(phones, heard, channels, rng, direction, pitch, listens, features)[0]
 
 
-def perform_planned(
+def perform_planned(  # noqa: PLR0913 (a clip, and what is known of it)
     phones: np.ndarray, heard: np.ndarray, channels: list[str], rng: np.random.Generator,
     direction: Direction | None = None,
     pitch: np.ndarray | None = None, listens: bool = False, features: np.ndarray | None = None,
+    measured: np.ndarray | None = None,
 ) -> tuple[Motion, np.ndarray]:  # fmt: skip
     """Animate phones (10 ms labels [M]) with loudness `heard` [T, 2] (see `encoder.loudness`) →
     (Motion of T frames, the curves of its events [T, EVENTS]).
@@ -358,6 +359,7 @@ def perform_planned(
     pitch [T]: see `semitones`; it improves accents.  listens: the voice is
     another's, whose accents and phrase ends are answered with a shut mouth.  features [T, d]: of
     the speech encoder that `lip_kernels` were fitted to; without them lips follow the phones alone.
+    measured [T, 2]: the speaker's own lips (`corpus.read_lips`), which are then performed.
     Without a direction one is drawn for a random speaker. Raises BadRequest unless `channels` are
     the default head's.
     """
@@ -373,7 +375,7 @@ def perform_planned(
         presence(phones, len(heard)) if features is None else presence_in(features).astype(float)
     )
     expression, jaw, lips = mouth(
-        phones, heard, alive, channels, direction, of_mouth, accents, features
+        phones, heard, alive, channels, direction, of_mouth, accents, features, measured
     )
     upper, head, eyes, breath, events = upper_face(voice, direction, of_upper_face, listens)
     events[:, LIPS] = lips

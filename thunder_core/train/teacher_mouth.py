@@ -454,16 +454,18 @@ def lead_jaw(wanted: np.ndarray) -> np.ndarray:
     return np.maximum(np.maximum(ahead, waits), SPEAKING_MM)
 
 
-def mouth(
+def mouth(  # noqa: PLR0913 (a clip, and what is known of it)
     phones: np.ndarray, heard: np.ndarray, alive: np.ndarray, channels: list[str],
     direction: Direction, rng: np.random.Generator,
     accents: list[tuple[float, float]], features: np.ndarray | None = None,
+    measured: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
     """(expression [T, n], jaw [T, 3], planned lips [T, 2] as of `plan_lips`) of 10 ms labels [M],
     loudness [T, 2] and how much the face speaks [T].
 
     accents: (s, weight) that gestures mark.  features [T, d]: of the encoder that `lip_kernels`
-    were fitted to.
+    were fitted to.  measured [T, 2]: opening and width of the speaker's own lips, in deviations
+    above the mean of speech; performed instead of the planned ones.
     """
     style, frames, tempo = direction.style_in_mood, len(heard), direction.tempo
     index = {name: i for i, name in enumerate(channels)}
@@ -491,8 +493,11 @@ def mouth(
     # are heard, as that of a take does.
     planned = np.stack([size * (MEAN_OPENING + open_by), wide_by], 1)
     planned = place_sounds(planned, shares if belief is None else belief) * alive[:, None]
-    open_by = open_by + varied
-    wide_by = wide_by + asked.round * (np.minimum(wide_by, ROUND_WIDTH) - wide_by)
+    if measured is None:
+        open_by = open_by + varied
+        wide_by = wide_by + asked.round * (np.minimum(wide_by, ROUND_WIDTH) - wide_by)
+    else:
+        open_by, wide_by = measured.T.astype(float)
     performed = replace(style, energy=style.energy * size)
     gap = performed_opening(
         change_pace(open_by, pace), alive, 1 - shares[:, SILENCE], asked, sounds, performed

@@ -97,13 +97,13 @@ class Workspace:
             )
         return corpus
 
-    def motions(self) -> MotionSet:
-        """Features and performances of the corpus, as `hear` and `animate` wrote them. Raises
-        SystemExit where there are none."""
+    def motions(self, people: float | None = None) -> MotionSet:
+        """Features and performances of the corpus, as `hear` and `animate` wrote them; people: as
+        `MotionSet`. Raises SystemExit where there are none."""
         corpus = self.corpus()
         self.require(self.motions_folder / "rows.json", "hear")
         self.require(self.motions_folder / "directions.npy", "animate")
-        return MotionSet(corpus, self.motions_folder)
+        return MotionSet(corpus, self.motions_folder, people)
 
     def require(self, path: Path, stage: str) -> None:
         """Raise SystemExit with what to do where a file that a stage writes is not in the cache."""
