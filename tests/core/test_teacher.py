@@ -19,7 +19,8 @@ from thunder_core.face.mechanics import Sounds
 from thunder_core.face.points import bundled_articulators
 from thunder_core.train import teacher, teacher_mouth
 from thunder_core.train.teacher import best_path, likeliest, PAUSE, perform, presence, prosody
-from thunder_core.train.teacher_mouth import middles, MOST_SHUT, OF_MOODS
+from thunder_core.engine.speech.cues import middles, MOST_SHUT
+from thunder_core.train.teacher_mouth import OF_MOODS
 
 HEAD = load_head()
 CHANNELS = list(HEAD.expression_names)
@@ -100,7 +101,7 @@ def test_jaw_lips_teeth_and_tongue_are_set_as_mechanics_set_them():
     labels, motion = play(*SENTENCE, each=9)
     shape = own.shape(motion.expression, motion.jaw)
     wide, shut = shape.gap > 10, closure(middles(np.isin(labels, BILABIALS)), motion.frames) > 0.99
-    assert (shape.incisors[wide] / shape.gap[wide]).mean() >= 0.6 and shape.rise.max() <= 3
+    assert (shape.incisors[wide] / shape.gap[wide]).mean() >= 0.55 and shape.rise.max() <= 3
     assert np.abs(shape.incisors - own.overlap).min() <= 2 and shape.incisors.min() >= -0.01
     assert shape.gap[shut].max() < 0.3 and np.median(shape.incisors[shut]) > 2
     assert motion.expression[shut, HEAD.channel("mouthPressLeft")].min() > 0.3
@@ -261,10 +262,11 @@ def test_lips_part_less_the_wider_and_on_sounds_that_want_them_close():
     z, nothing = np.linspace(-3, 4, 200), np.zeros(200)
     alive = np.repeat([1.0, 0.0], [190, 10])
 
-    def opened(shut=0.0, bite=0.0, sibilant=0.0, **style):
+    def opened(shut=0.0, bite=0.0, sibilant=0.0, w=0.0, said=0.0, **style):
         sounds = Sounds(*[nothing] * 5)
+        lips = teacher_mouth.Contacts(*(nothing + share for share in (shut, bite, w, w)))
         return teacher_mouth.performed_opening(
-            z, alive, nothing + shut, nothing + bite, replace(sounds, sibilant=nothing + sibilant),
+            z, alive, nothing + said, lips, replace(sounds, sibilant=nothing + sibilant),
             Style(**style),
         )  # fmt: skip
 
@@ -281,7 +283,8 @@ def test_lips_part_less_the_wider_and_on_sounds_that_want_them_close():
     assert opened(articulation=1.3)[said] == pytest.approx(ease(clear)[said])
     assert opened(shut=0.75)[said] == pytest.approx(0.25 * ease(usual)[said])
     assert opened(bite=1.0)[190:] == pytest.approx(0)
-    for kind, least, most in (("bite", 2.8, 3.5), ("sibilant", -9.0, 7.0)):
+    assert opened(said=1.0)[said] == pytest.approx(np.maximum(ease(usual), 0.9)[said])
+    for kind, least, most in (("bite", 2.8, 3.5), ("w", 0.9, 1.6), ("sibilant", -9.0, 7.0)):
         wide = ease(usual) - np.clip(ease(usual), least, most)
         for share in (0.5, 1.0):
             assert opened(**{kind: share})[said] == pytest.approx(

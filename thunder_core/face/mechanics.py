@@ -27,7 +27,7 @@ RISE_SHARE, RISE_MOST = 0.20, 2.5
 BARE_SHARE, BARE_MOST = 0.24, 2.6
 # shares of an opening made by jaw and lips of an average speaker
 _JAW_SHARE, _LIP_SHARE = 0.6, 0.44
-_BARE_LIMIT = 4.0  # mm: most of the lower teeth that a jaw slower than the lips may bare
+_BARE_LIMIT = 2.85  # mm: most of the lower teeth that a jaw slower than the lips may bare
 SIBILANT_MM = 0.5  # incisors apart on s, sh, z …: edge to edge
 SIBILANT_GAP_MM = 3.4  # least lip gap on them, so that both rows of teeth are visible
 SIBILANT_RISE_MM = 1.3  # part of that gap: rise of the upper lip
@@ -40,7 +40,7 @@ _SIZES = (0.6, 1.15)  # least and largest factor of them for a performance that 
 TIP_MM, TIP_BELOW_MM = 4.0, 1.9
 # lip gap on f and v (least, most): the lower lip touches the upper teeth and the teeth are visible
 BITE_GAP_MM = (2.8, 3.5)
-# parts of that gap: the lower lip, which is at the upper edges then, and most opening of the jaw
+# parts of that gap: the lower lip, which is at the upper edges then, and the jaw
 BITE_LOW_MM, BITE_JAW_MM = 1.7, 2.0
 _JAW_EASE = 0.8  # standard deviation of the smoothing with which teeth part or meet, frames
 _HARDLY = 0.02  # weight of a sound below which it is ignored
@@ -196,7 +196,7 @@ class Mechanics:
         wanted = aim.incisors + sounds.dental * np.maximum(
             DENTAL_MM + self.articulators.overlap - aim.incisors, 0.0
         )
-        wanted -= sounds.labiodental * np.maximum(wanted - BITE_JAW_MM, 0.0)
+        wanted += sounds.labiodental * (BITE_JAW_MM - wanted)
         wanted -= sounds.sibilant * np.maximum(
             wanted - SIBILANT_MM - self.articulators.overlap, 0.0
         )
