@@ -4,9 +4,10 @@
 `python -m research sounds --data DATA [--split fit|check] [--seeds N]` in the engine's environment;
 DATA is a folder with `lips/`, `lips_more/` and `grid/`. Of English clips with timed phones the teacher
 performs the phones, a take hears the sound. A sound counts from a frame before it to the frame
-behind it, w, u and other vowels beside an m, b, p, f or v do not count. Lags: a curve's velocity is
-correlated with the jaw line's, interpolated between frames; above 0 it is later; their mean over
-clips, each a speaker, with the interval of 90 %. To stdout and research/results/sounds.txt.
+behind it, vowels but u in their middle; w, u and other vowels beside an m, b, p, f or v do not
+count. Velocities are correlated with the jaw line's: r without a lag, and the milliseconds by which
+they are later, read between frames at the largest r, mean over speakers with an interval of 90 %.
+To stdout and research/results/sounds.txt.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ GAP_MM = (0.5, 2.0)  # of the lips on w
 SH_T_N = ("SH", "CH", "JH", "ZH", "T", "D", "N", "S", "Z")  # behind which u is rounded as deep
 FAST_STEP = 6.0  # mm a frame
 _REACH = 4  # frames by which a curve may be late or early
-CORNERS = (61, 291)
+_LOWEST = 2  # percentile of a jaw's height at which it counts as shut
+_OF_ONE = 30  # clips of a speaker of GRID that are read
 
 
 class Mouth(NamedTuple):
@@ -70,15 +72,17 @@ def mouth_of_person(clip: LipClip) -> Mouth:
     with np.load(clip.folder / "landmarks" / f"{clip.name}.npz") as file:
         points = EYES_MM * file["landmarks"].astype(float)
     points = held_still(points)
-    heights = [-points[:, list(ids), 1].mean(1) for ids in (CHIN[:1], INNER_LIPS[:1], INNER_LIPS[1:])]
+    heights = [
+        -points[:, list(ids), 1].mean(1) for ids in (CHIN[:1], INNER_LIPS[:1], INNER_LIPS[1:])
+    ]
     width = np.full(clip.frames, np.nan) if clip.width is None else clip.width
     return Mouth(clip.opening, width, *heights)
 
 
-def held_still(points: np.ndarray) -> np.ndarray:
-    """Landmarks [T, 478, 3] turned and moved so that those of the skull stay in place."""
+def held_still(points: np.ndarray, ids: Sequence[int] = RIGID) -> np.ndarray:
+    """Landmarks [T, L, 3] turned and moved so that those of the skull, `ids`, stay in place."""
     seen = np.isfinite(points).all((1, 2))
-    rigid = points[:, list(RIGID)]
+    rigid = points[:, list(ids)]
     aim = np.median(rigid[seen], 0)
     aim = aim - aim.mean(0)
     result = np.full_like(points, np.nan)
@@ -87,6 +91,27 @@ def held_still(points: np.ndarray) -> np.ndarray:
         u, _, v = np.linalg.svd((rigid[t] - centre).T @ aim)
         u[:, -1] *= np.sign(np.linalg.det(u @ v))
         result[t] = (points[t] - centre) @ (u @ v)
+    return result
+
+
+def mouths_of_grid(data: Path) -> dict[str, Mouth]:
+    """The mouth of each speaker of GRID (`grid/`), not seen between clips."""
+    result = {}
+    for path in sorted((data / "grid").glob("s*.npz")):
+        if "_" in path.stem:
+            continue
+        with np.load(path, allow_pickle=False) as file:
+            ends, steps, index = file["offsets"], file["lm_delta"], list(file["lm_index"])
+            width = EYES_MM * file["width"].astype(float)
+        rigid, places = (
+            [index.index(i) for i in ids if i in index] for ids in (RIGID, (CHIN[0], *INNER_LIPS))
+        )
+        rows = []
+        for a, b in list(zip(ends, ends[1:]))[:_OF_ONE]:
+            points = EYES_MM * np.cumsum(steps[a:b], 0, dtype=np.int32) / 2048
+            heights = -held_still(points, rigid)[:, places, 1].T
+            rows += [[heights[1] - heights[2], width[a:b], *heights], np.full((5, 1), np.nan)]
+        result[path.stem] = Mouth(*np.concatenate(rows, 1))
     return result
 
 
@@ -156,7 +181,9 @@ def sound_figures(mouths: dict[str, Mouth], sounds: dict[str, list[Instance]]) -
     def share(made: np.ndarray) -> str:
         return f"{made.mean():.3f} of {len(made)}"
 
-    closed = lambda fast: least(lambda s: s.symbol in CLOSED and (s.seconds <= FAST) == fast)  # noqa: E731
+    def closed(fast: bool) -> np.ndarray:
+        return least(lambda s: s.symbol in CLOSED and (s.seconds <= FAST) == fast)
+
     w = least(lambda s: s.symbol == "W" and not s.beside)
     u = least(lambda s: s.symbol == "UW" and not s.beside)
     vowels = least(lambda s: s.symbol in SPOKEN_VOWELS and not s.beside, "within")
@@ -170,7 +197,9 @@ def sound_figures(mouths: dict[str, Mouth], sounds: dict[str, list[Instance]]) -
                 if each.symbol == "UW" and (each.before in SH_T_N) == after:
                     narrow = np.nanmin(width[each.around], initial=np.inf)
                     if np.isfinite(narrow):
-                        depth.append((np.nanmean(width[spoken]) - narrow) / np.nanstd(width[spoken]))
+                        depth.append(
+                            (np.nanmean(width[spoken]) - narrow) / np.nanstd(width[spoken])
+                        )
         return f"{np.mean(depth):.2f} of {len(depth)}"
 
     return {
@@ -185,44 +214,59 @@ def sound_figures(mouths: dict[str, Mouth], sounds: dict[str, list[Instance]]) -
     }
 
 
-# ---- lags
+# ---- jaw and lips
 
 
-def lag(curve: np.ndarray, of: np.ndarray) -> float:
-    """Frames by which a curve's velocity is later than another's, of best correlation."""
+def lag(curve: np.ndarray, of: np.ndarray) -> tuple[float, float]:
+    """(r of a curve's velocity with another's without a lag, frames by which it is later at the
+    largest r): NaN where it has none."""
     a, b = np.diff(curve), np.diff(of)
     values = []
     for late in range(-_REACH, _REACH + 1):
         x, y = (a[late:], b[: len(b) - late]) if late >= 0 else (a[:late], b[-late:])
         seen = np.isfinite(x) & np.isfinite(y)
         values.append(np.corrcoef(x[seen], y[seen])[0, 1] if seen.sum() > 20 else np.nan)
-    if not np.isfinite(values).all():
-        return float("nan")
-    best = int(np.argmax(np.abs(values)))
-    if best in (0, 2 * _REACH):
-        return float("nan")
-    left, top, right = np.abs(values)[best - 1 : best + 2]
-    return best - _REACH + 0.5 * (left - right) / (left - 2 * top + right)
+    best = int(np.argmax(values))
+    if not np.isfinite(values).all() or best in (0, 2 * _REACH):
+        return values[_REACH], float("nan")
+    left, top, right = values[best - 1 : best + 2]
+    return values[_REACH], best - _REACH + 0.5 * (left - right) / (left - 2 * top + right)
 
 
-def lag_figures(mouths: dict[str, Mouth]) -> dict[str, str]:
-    """{curve: ms by which it is later than the jaw line} over clips."""
-    rows: dict[str, list[float]] = {}
+def coupling_figures(mouths: dict[str, Mouth]) -> dict[str, str]:
+    """{what: figure} of how the jaw line and what moves with it go together, over speakers."""
+    rows: dict[str, list[tuple[float, float]]] = {}
     for mouth in mouths.values():
         of = {
-            "upper lip": -mouth.upper, "lower lip": mouth.lower,
-            "lower lip on the jaw": mouth.lower - mouth.jaw, "opening": -mouth.opening,
-            "corners": mouth.width,
+            "upper lip with the jaw": (mouth.upper, -mouth.jaw), "lower lip with the jaw": (-mouth.lower, -mouth.jaw),
+            "lower lip on the jaw with it": (mouth.jaw - mouth.lower, -mouth.jaw),
+            "corners with the opening": (mouth.width, mouth.opening),
         }  # fmt: skip
-        for name, curve in of.items():
-            rows.setdefault(name, []).append(1000 / FPS * lag(curve, mouth.jaw))
+        for name, (curve, other) in of.items():
+            rows.setdefault(name, []).append(lag(curve, other))
     seconds = [len(mouth.jaw) for mouth in mouths.values()]
     return {
-        f"{name} after the jaw, ms": "{:+.0f} [{:+.0f}, {:+.0f}]".format(
-            mean_of(values, seconds), *interval(values, seconds)
+        f"{name}: r, ms later": "{:.2f} {:+.0f} [{:+.0f}, {:+.0f}]".format(
+            mean_of([r for r, _ in pairs], seconds),
+            1000 / FPS * mean_of([late for _, late in pairs], seconds),
+            *(1000 / FPS * np.array(interval([late for _, late in pairs], seconds))),
         )
-        for name, values in rows.items()
+        for name, pairs in rows.items()
     }
+
+
+def jaw_on_closures(mouths: dict[str, Mouth], sounds: dict[str, list[Instance]]) -> dict[str, str]:
+    """{what: figure}: how open the jaw is on m, b and p, as a share of its mean in speech."""
+    shares = []
+    for clip, of in sounds.items():
+        jaw, opening = -mouths[clip].jaw, mouths[clip].opening
+        jaw = jaw - np.nanpercentile(jaw, _LOWEST)
+        spoken = np.concatenate([np.arange(*each.around.indices(len(jaw))) for each in of])
+        for each in of:
+            if each.symbol in CLOSED and np.isfinite(opening[each.around]).any():
+                at = each.around.start + int(np.nanargmin(opening[each.around]))
+                shares.append(jaw[at] / np.nanmean(jaw[spoken]))
+    return {"jaw on m, b, p, share of its mean": f"{np.nanmedian(shares):.2f}"}
 
 
 def pace_figures(mouths: dict[str, Mouth], clips: dict[str, LipClip]) -> dict[str, str]:
@@ -272,7 +316,9 @@ def run(args: Namespace) -> None:
     """Print the table and write it."""
     clips = [clip for clip in read_clips(args.data, args.split) if clip.language == "en"]
     phones = {
-        name: of for folder in {clip.folder for clip in clips} for name, of in spoken_phones(folder).items()
+        name: of
+        for folder in {clip.folder for clip in clips}
+        for name, of in spoken_phones(folder).items()
     }
     clips = [clip for clip in clips if phones.get(clip.name)]
     labels, engine = phones_of(clips), Engine.load(args.weights)
@@ -292,14 +338,22 @@ def run(args: Namespace) -> None:
     columns = {}
     for name, mouths in systems.items():
         sounds = {
-            key: instances(phones[key.split()[0]], len(mouth.opening)) for key, mouth in mouths.items()
+            key: instances(phones[key.split()[0]], len(mouth.opening))
+            for key, mouth in mouths.items()
         }
         of = {key: by_name[key.split()[0]] for key in mouths}
-        columns[name] = sound_figures(mouths, sounds) | lag_figures(mouths) | pace_figures(mouths, of)
+        columns[name] = (
+            sound_figures(mouths, sounds) | jaw_on_closures(mouths, sounds)
+            | coupling_figures(mouths) | pace_figures(mouths, of)
+        )  # fmt: skip
+    columns["people of GRID"] = coupling_figures(mouths_of_grid(args.data))
     lines = [
         f"{len(clips)} clips of `{args.split}`, {sum(c.frames for c in clips) / FPS:.0f} s, "
         f"{args.seeds} performances each",
         "", "| | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns),
-        *(f"| {what} | " + " | ".join(c[what] for c in columns.values()) + " |" for what in columns["people"]),
+        *(
+            f"| {what} | " + " | ".join(c.get(what, "") for c in columns.values()) + " |"
+            for what in columns["people"]
+        ),
     ]  # fmt: skip
     print(keep(args.results, lines))

@@ -36,9 +36,9 @@ KERNELS = Path(__file__).with_name("lip_kernels.json")
 MEAN_OPENING = 1.4  # mean opening of speech, in deviations above closed
 # frames of speech at which a clip's mean and deviation weigh as much as those of the measured clips
 LONG = 100
-# What sounds ask of planned lips, in deviations: an opening of lips that are shut on m, b and p, and
-# the least and most on w, which all but shuts them; the least of lips that no sound shuts; a width
-# that w and u are not wider than.
+# What sounds ask of planned lips, in deviations: the opening of lips that are shut on m, b and p,
+# the least and most on w, which all but shuts them, the least of lips that no sound shuts, and the
+# largest width on w and u.
 _SHUT, _OF_W, _APART, ROUND_WIDTH = -0.5, (0.1, 0.3), 0.1, -1.2
 # Probabilities above which they do: tracked lips shut on four of five m, b and p that are likelier.
 _HEARD, _HEARD_ROUND = 0.25, 0.4
@@ -159,19 +159,17 @@ def place_sounds(lips: np.ndarray, belief: np.ndarray) -> np.ndarray:
     """Planned opening and width [T, 2], as of `plan_lips`, with lips shut on m, b and p, all but
     shut on w, round on w and u, and apart elsewhere in speech; belief: phone probabilities [T, 40].
     """
-    at, frames = np.arange(4 * len(belief)) / 4, np.arange(len(belief))
+    frames, (opening, width) = np.arange(len(belief)), lips.T.astype(np.float64)
 
-    opening, width = lips.T.astype(np.float64)
+    def heard(least: float, *phones: int) -> np.ndarray:
+        likely = belief[:, phones].sum(1)
+        labels = np.interp(np.arange(4 * len(frames)) / 4, frames, likely) > least
+        return closure(middles(labels), len(frames))
 
-    def heard(phones: tuple[int, ...], least: float | np.ndarray) -> np.ndarray:
-        likely = np.interp(at, frames, belief[:, list(phones)].sum(1) - least) > 0
-        return closure(middles(likely), len(frames))
-
-    shut = heard(BILABIALS, _HEARD)
-    opening = np.maximum(opening, _APART * (1 - belief[:, SILENCE]))
-    opening += heard((_W,), _HEARD_ROUND) * (np.clip(opening, *_OF_W) - opening)
-    opening += shut * (_SHUT - opening)
-    width += heard((_W, _U), _HEARD_ROUND) * (np.minimum(width, ROUND_WIDTH) - width)
+    opening += (1 - belief[:, SILENCE]) * np.maximum(_APART - opening, 0.0)
+    opening += heard(_HEARD_ROUND, _W) * (np.clip(opening, *_OF_W) - opening)
+    opening += heard(_HEARD, *BILABIALS) * (_SHUT - opening)
+    width += heard(_HEARD_ROUND, _W, _U) * (np.minimum(width, ROUND_WIDTH) - width)
     return np.stack([opening, width], 1)
 
 
@@ -187,9 +185,7 @@ def plan_lips(features: np.ndarray, presence: np.ndarray, map_fits: bool = True)
         each.curve(phone_probabilities(features), loudness, presence > 0.5, map_input)
         for each in kernels().values()
     )
-    lips = place_sounds(
-        np.stack([MEAN_OPENING + opening, width], 1), phone_probabilities(features)
-    )
+    lips = place_sounds(np.stack([MEAN_OPENING + opening, width], 1), phone_probabilities(features))
     return (lips * presence[:, None]).astype(np.float32)
 
 
