@@ -11,7 +11,13 @@ from scipy.stats import norm
 from research.faces.lip_clips import stack_neighbours
 from thunder_core.direction import Direction, NEUTRAL, Style
 from thunder_core.engine.diffusion import Inpainting
-from thunder_core.engine.planning.lip_kernels import apply_kernel, Kernels, kernels, plan_lips
+from thunder_core.engine.planning.lip_kernels import (
+    apply_kernel,
+    Kernels,
+    kernels,
+    place_sounds,
+    plan_lips,
+)
 from thunder_core.engine.planning.plan import (
     AFTER_LOUDEST,
     AT_PHRASE_END,
@@ -269,6 +275,34 @@ def test_lips_rest_where_nobody_speaks_and_follow_what_is_heard_elsewhere():
     x[:, :40] += 1.0  # features that are no phones
     assert np.array_equal(plan_lips(x, presence, map_fits=False), of_phones)
     assert not np.allclose(plan_lips(x, presence), lips)
+
+
+def test_a_plan_shuts_lips_on_m_b_and_p_all_but_shuts_them_on_w_and_rounds_them_there_and_on_u():
+    """A sound for two frames, which would open lips by a deviation, or press them together."""
+    frames, said = 40, slice(19, 21)
+    for opening in (1.0, -1.0):
+        lips = np.tile([opening, 0.5], (frames, 1))
+        for phone, share in (
+            ("M", 0.35),
+            ("B", 0.35),
+            ("M", 0.1),
+            ("W", 0.5),
+            ("UW", 0.5),
+            ("N", 1.0),
+        ):
+            belief = np.zeros((frames, len(PHONES)))
+            belief[:, PHONES.index("AH")] = 1.0
+            belief[said] = np.eye(len(PHONES))[PHONES.index(phone)] * share
+            made = place_sounds(lips, belief)
+            shut, round_ = phone in "BM" and share > 0.25, phone in ("W", "UW")
+            least = made[said, 0].min()
+            assert made[[5, 35]] == pytest.approx(np.tile([max(opening, 0.1), 0.5], (2, 1)))
+            assert least == pytest.approx(
+                -0.5 if shut else np.clip(opening, 0.1, 0.3) if phone == "W" else max(opening, 0.1)
+            )
+            assert made[said, 1].min() == pytest.approx(-1.2 if round_ else 0.5)
+    silence = np.eye(len(PHONES))[np.full(frames, PHONES.index("SIL"))]
+    assert np.array_equal(place_sounds(lips, silence), lips), "lips may meet in pauses"
 
 
 # ---- what `Thunder` makes of a voice, a style and a kept part

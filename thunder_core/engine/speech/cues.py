@@ -363,6 +363,20 @@ _SIBILANT_BEFORE, _SIBILANT_AFTER = 0.08, 0.07
 _TEETH_BEFORE, _TEETH_AFTER = 0.05, 0.05
 
 
+# labels (10 ms) of an m, b or p on which lips are shut: of longer ones people's are in the middle
+MOST_SHUT = 5
+
+
+def middles(demanded: np.ndarray) -> np.ndarray:
+    """The same bool [M] at 100 Hz with no more than MOST_SHUT labels in the middle of every
+    sound."""
+    shortened = np.zeros_like(demanded)
+    for a, b in runs(demanded):
+        start = a + max(0, b - a - MOST_SHUT) // 2
+        shortened[start : min(b, start + MOST_SHUT)] = True
+    return shortened
+
+
 def closure(
     demanded: np.ndarray, frames: int, before: float = 0.04, after: float = 0.04
 ) -> np.ndarray:
