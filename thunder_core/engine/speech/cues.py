@@ -18,6 +18,7 @@ import numpy as np
 from ...direction import AXES
 from ...face.mechanics import Sounds
 from ...filters import gaussian, smoothstep
+from ...spoken import Word
 from ...types import FPS, RATE
 from .acoustics import frame_rms
 from .encoder import (
@@ -188,7 +189,7 @@ class Prosody:
     phrases [(start, end)]: parts with speech, s.  spoken bool [T]: inside of one.  accents [k] and
     weights [k]: times, s, of prominent syllables, and their prominence, 0 … 1.  hesitations: start
     times, s, of drawn-out sounds within a phrase.  level [T]: loudness of speech, smoothed over
-    syllables, 0 … 1.
+    syllables, 0 … 1.  words: of the voice's text that were found, empty if it is not known.
     """
 
     frames: int
@@ -198,6 +199,7 @@ class Prosody:
     weights: np.ndarray
     hesitations: list[float]
     level: np.ndarray
+    words: tuple[Word, ...] = ()
 
     @cached_property
     def seconds(self) -> float:
