@@ -199,7 +199,7 @@ class RunningRequest:
                 voice = hear(voice, seed, again)
             performance = Performance(
                 seed,
-                style_of_take(asked, self.readings[seed], seed, first, self.voice.accents),
+                style_of_take(asked, self.readings[seed], seed, first, self.voice),
                 asked.gestures_of(seed, first),
                 voice,
                 tuple(whose for whose, _ in asked.like),

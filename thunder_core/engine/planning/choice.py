@@ -10,6 +10,8 @@ choice; a take has the one that its seed has in the line's deck, in which neighb
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,8 +33,7 @@ _HITS_APART = 0.7  # least time between two, s
 _ASIDE = 0.3  # share of choices in which the gaze is elsewhere during a word
 _PLAIN = 0.15  # share of the teacher's performances that read a line plainly
 _BEFORE, _AFTER = 0.18, 0.16  # seconds around an accent whose word is not known
-_LONG = 0.3  # a word of this length without an accent is a content word, s
-_LENGTH, _LONGEST = 0.3, 0.6  # what length adds to the weight of a word, from so many s on fully
+_SHORT, _LONG = 0.22, 0.34  # shortest content word with an accent, and without, s
 _FAVOURS, _TIRES = 0.25, 2.0  # of weights: added to all; divisor for each hit among neighbours
 _THROWN_AWAY = -0.6  # stress of content words that are not hit, beside 1 of those that are
 _EASE = 1.3  # deviation of the smoothing of stress, frames
@@ -44,7 +45,8 @@ _SEED_DECK = 23  # part of the seed of decks
 
 @dataclass(frozen=True)
 class Spot:
-    """A content word: start, end and at (its accent), s; weight, 0 … 1; text, "" if not known."""
+    """A content word: start, end and at (its accent), s; weight, 0 … 1, above 1 it is always
+    hit; text, "" if not known."""
 
     start: float
     end: float
@@ -95,14 +97,25 @@ def spots_of(voice: Prosody) -> tuple[Spot, ...]:
     result = []
     for word in voice.words:
         inside = [(w, at) for at, w in accents if word.start - 0.04 <= at < word.end]
-        if inside or word.end - word.start >= _LONG:
+        lasts, is_marked = word.end - word.start, max(inside, default=(0.0, 0.0))[0] > 1
+        # words that carry little are short
+        if is_marked or lasts >= (_SHORT if inside else _LONG):
             weight, at = max(inside, default=(0.0, (word.start + word.end) / 2))
-            weight += _LENGTH * min(1.0, (word.end - word.start) / _LONGEST)
+            weight = weight if is_marked else weight * min(1.0, lasts / _LONG)
             result.append(Spot(word.start, word.end, at, weight, word.text))
     return tuple(result)
 
 
-def _lines(voice: Prosody, spots: tuple[Spot, ...]) -> list[list[int]]:
+def _sure(spots: tuple[Spot, ...]) -> set[int]:
+    """The spots that every reading hits."""
+    return {i for i, spot in enumerate(spots) if spot.weight > 1}
+
+
+def _apart(one: Spot, other: Spot) -> bool:
+    return abs(one.at - other.at) >= _HITS_APART
+
+
+def _lines(spots: tuple[Spot, ...]) -> list[list[int]]:
     """The spots of each stretch of speech that has hits of its own."""
     result, begins = list[list[int]](), -_LINE
     for i, spot in enumerate(spots):
@@ -116,25 +129,23 @@ def _lines(voice: Prosody, spots: tuple[Spot, ...]) -> list[list[int]]:
 def plain(voice: Prosody) -> Choice:
     """The plainest reading: what stands out most is marked by a nod, as the voice says it."""
     spots = spots_of(voice)
-    hits = tuple(max(line, key=lambda i: spots[i].weight) for line in _lines(voice, spots))
-    return Choice(spots, hits, ("",) * len(voice.pauses), (NODS,) * len(voice.phrases))
+    hits = {max(line, key=lambda i: spots[i].weight) for line in _lines(spots)} | _sure(spots)
+    nothing, nods = ("",) * len(voice.pauses), (NODS,) * len(voice.phrases)
+    return Choice(spots, tuple(sorted(hits)), nothing, nods)
 
 
-def draw(voice: Prosody, rng: np.random.Generator, before: list[Choice] | None = None) -> Choice:
+def draw(voice: Prosody, rng: np.random.Generator, before: Sequence[Choice] = ()) -> Choice:
     """A choice, with other hits than those before it have if possible."""
-    spots, hits = spots_of(voice), list[int]()
-    used = [i for choice in before or () for i in choice.hits]
-    weights = np.array([
-        (_FAVOURS + spot.weight) / (1 + _TIRES * used.count(i)) for i, spot in enumerate(spots)
-    ])  # fmt: skip
-    for line in _lines(voice, spots):
-        count, free = 1 + int(rng.choice(len(_HITS), p=_HITS)), list(line)
-        for _ in range(min(count, max(1, len(line) // 2))):
-            p = weights[free]
-            hits.append(int(rng.choice(free, p=p / p.sum())))
-            free = [i for i in free if abs(spots[i].at - spots[hits[-1]].at) >= _HITS_APART]
+    spots, hits = spots_of(voice), _sure(spots_of(voice))
+    used = Counter(i for choice in before for i in choice.hits)
+    for line in _lines(spots):
+        count = 1 + int(rng.choice(len(_HITS), p=_HITS))
+        while len(here := hits.intersection(line)) < min(count, max(1, len(line) // 2)):
+            free = [i for i in line if all(_apart(spots[i], spots[hit]) for hit in here)]
             if not free:
                 break
+            p = np.array([(_FAVOURS + spots[i].weight) / (1 + _TIRES * used[i]) for i in free])
+            hits.add(int(rng.choice(free, p=p / p.sum())))
     acts = tuple(
         str(rng.choice(list(_ACTS), p=list(_ACTS.values()))) if b - a >= ACTED else ""
         for a, b in voice.pauses

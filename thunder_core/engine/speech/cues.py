@@ -9,7 +9,7 @@ probabilities. So takes differ where the sound leaves a choice, and a closure or
 likeliest reading misses is in some of them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -228,16 +228,18 @@ def prosody_from(
     return Prosody(len(spoken), phrases, spoken, *accents, held, level)
 
 
-def prosody_of(phrasing: Phrasing, loudness: np.ndarray, phones: np.ndarray) -> Prosody:
+def prosody_of(
+    phrasing: Phrasing, loudness: np.ndarray, phones: np.ndarray, words: tuple[Word, ...] = ()
+) -> Prosody:
     """Prosody of a voice whose accents and phrases are marked, from its loudness [T]
-    (`encoder.loudness`, channel 0) and likeliest phones [N] at 50 Hz."""
+    (`encoder.loudness`, channel 0), likeliest phones [N] at 50 Hz and, if they are known, words."""
     spoken = np.zeros(phrasing.frames, bool)
     for start, end in phrasing.phrases:
         spoken[start:end] = True
     phrases = [(float(start / FPS), float(end / FPS)) for start, end in phrasing.phrases]
-    return prosody_from(
-        phrases, spoken, (phrasing.accents / FPS, phrasing.weights), phones, ENCODER_RATE, loudness
-    )
+    accented = phrasing.accents / FPS, phrasing.weights
+    prosody = prosody_from(phrases, spoken, accented, phones, ENCODER_RATE, loudness)
+    return replace(prosody, words=words)
 
 
 # ---- how lively a voice is
