@@ -191,7 +191,7 @@ class Manners:
 
 # ---- the plan
 
-BLINKS_PER_MINUTE = 27.5
+BLINKS_PER_MINUTE = 29.0
 BREATH_JAW = 0.026  # opening of the jaw at a deep inhalation, radians
 _MOST_BLINKS = 33.0  # a minute, of those that no pause or phrase draws: people's upper fifth
 _BLINK_SPREAD = 0.5  # standard deviation of the log interval between blinks
@@ -203,19 +203,21 @@ _LARGEST_NOD = 10.0  # degrees
 # chance
 _OFF_ACCENTS = 0.35
 # share of the weakest accents that is marked, and its increase up to the strongest
-_NODS = (0.35, 0.4)  # by the head
-_RAISES = (0.2, 0.4)  # by brows
+_NODS = (0.28, 0.4)  # by the head
+_RAISES = (0.15, 0.4)  # by brows
 _GESTURE_SPREAD = 0.07  # standard deviation of a gesture's time around its accent, s
 _LIVELY = 0.25  # standard deviation between performances of the logarithm of gestures' size
 # a word that is hit: the head's stroke, degrees, and the brows' raise, a channel value
-_HIT_NOD, _HIT_RAISE = 7.4, 0.26
-_OTHERS = 0.6  # weight of other accents beside it
+_HIT_NOD, _HIT_RAISE = 7.8, 0.17
+_OTHERS = 0.45  # weight of other accents beside it
 _HIT_ALONE = 0.3  # no other gesture within so many s of a hit
 _LAST_BLINK = 0.5  # share of lines with a blink behind them besides those that come anyway
 _PAUSE_BLINKS = 0.35  # share of pauses with a blink besides those that come anyway
 _LONGEST_REST = 3.6  # longest time for which usual eyes rest on one point, s
 _KEEPS_SIDE = 0.5  # strength of contempt from which a face keeps to its side
 _NO_BLINK = (-0.2, 0.12)  # time around a phrase's strongest accent in which no blink begins, s
+# standard deviations of small looks around the target, degrees turned and lowered
+_AROUND = (1.4, 1.0)
 _AVERSION = (9.0, 3.0)  # mean and standard deviation of a gaze aversion, degrees
 # standard deviations, degrees, of head poses around a performance's mean pose, and of that
 _POSE_SPREAD = np.array([1.2, 3.4, 2.2])
@@ -361,7 +363,7 @@ def _mark_words(
         nods = child.random() < (_NODS[0] + _NODS[1] * w) * min(1.3, manner.nods**0.4)
         if nods:
             size = min(
-                _LARGEST_NOD, lively * manner.nods * (1.6 + 4.8 * w) * _random_factor(child, 0.35)
+                _LARGEST_NOD, lively * manner.nods * (1.2 + 4.2 * w) * _random_factor(child, 0.35)
             )
             turned = _gesture(size, idea, manner, child)
             _stroke(plan, t, turned, manner, (start, end), voice, child)
@@ -369,7 +371,7 @@ def _mark_words(
             1.2 if nods else 0.8
         ):
             plan.raises.append(
-                _raise(t - 0.03, lively * manner.raises * (0.06 + 0.145 * w), manner, child)
+                _raise(t - 0.03, lively * manner.raises * (0.04 + 0.13 * w), manner, child)
             )
         if child.random() < manner.knits:
             plan.knits.append(
@@ -383,10 +385,10 @@ def _hit(
 ) -> None:  # fmt: skip
     """A word that is hit: brows or head begin before it, the head is furthest on its accent, and
     both settle behind it."""
-    of_head, of_brows = (0.45, 1.5) if idea == BROWS else (1.0, 1.0)
+    of_head, of_brows = (0.5, 1.4) if idea == BROWS else (1.0, 1.0)
     size = min(_LARGEST_NOD, of_head * lively * manner.nods * _HIT_NOD * _random_factor(rng, 0.2))
     _stroke(plan, spot.at + 0.02, _gesture(size, idea, manner, rng), manner, phrase, voice, rng)
-    early = rng.uniform(0.04, 0.16)  # before the word
+    early = rng.uniform(0.02, 0.12)  # before the word
     height = of_brows * lively * manner.raises * _HIT_RAISE
     raised = _raise(max(0.0, spot.start - early), height, manner, rng)
     held = max(raised.hold, spot.at - raised.at)
@@ -433,9 +435,9 @@ def _gesture(size: float, idea: str, manner: Manner, rng: np.random.Generator) -
     if idea == LIFTS or kind < manner.upward - USUAL.upward:
         shares = (-0.75, 0.3 * rng.normal(), 0.25 * rng.normal())
     elif idea == TURNS:
-        shares = (0.45, side * rng.uniform(0.6, 0.9), side * rng.uniform(-0.2, 0.4))
+        shares = (0.5, side * rng.uniform(0.75, 1.0), side * rng.uniform(-0.2, 0.4))
     elif idea == TILTS:
-        shares = (0.45, side * rng.uniform(0.0, 0.3), side * rng.uniform(0.6, 0.9))
+        shares = (0.5, side * rng.uniform(0.0, 0.3), side * rng.uniform(0.75, 1.0))
     else:
         shares = (1.0, 0.3 * rng.normal(), 0.25 * rng.normal())
     return size * np.array(shares)
@@ -478,7 +480,7 @@ def _hold_brows(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Generat
             plan.raises.append(
                 Raise(
                     first - 0.03,
-                    manner.raises * child.uniform(0.05, 0.14),
+                    manner.raises * child.uniform(0.04, 0.09),
                     0.2 / manner.tempo,
                     held,
                     child.uniform(0.5, 1.0),
@@ -668,7 +670,7 @@ def _look_around_the_target(
             (look for look in plan.looks if look.at <= at), key=lambda look: look.at, default=centre
         )
         if all(abs(at - t) > 0.25 for t in large):
-            small.append(Look(at, resting.degrees + rng.normal(0, (0.75, 0.5)), resting.follow))
+            small.append(Look(at, resting.degrees + rng.normal(0, _AROUND), resting.follow))
     plan.looks += small
 
 

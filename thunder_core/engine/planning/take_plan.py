@@ -455,7 +455,7 @@ class TakePlan:
 _SIZE_SPREAD = 0.3  # of a whole take
 # of words and of syllables, after how many come a second; the width differs as much
 _WORD_SPREADS = ((1.2, 0.25), (3.0, 0.25))
-LIPS_STRESS = 0.28  # added on a word that is hit
+LIPS_STRESS = 0.36  # added on a word that is hit
 _AWAY = 3.0  # degrees from which a gaze is away
 
 
