@@ -10,9 +10,11 @@ choice; a take has the one that its seed has in the line's deck, in which neighb
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -39,7 +41,7 @@ _THROWN_AWAY = -0.6  # stress of content words that are not hit, beside 1 of tho
 _EASE = 1.3  # deviation of the smoothing of stress, frames
 DECK = 64  # choices of a line, after which they start over
 _NEIGHBOURS = 8  # choices of which no two are alike, if the line allows
-_TRIES = 24  # at another choice than the neighbours' before likeness is allowed
+_TRIES = 16  # at another choice than the neighbours' before likeness is allowed
 _SEED_DECK = 23  # part of the seed of decks
 
 
@@ -69,10 +71,15 @@ class Choice:
     aside: int = -1
     is_plain: bool = True
 
-    @property
+    @cached_property
     def hit(self) -> list[Spot]:
         """The spots that are hit."""
         return [self.spots[i] for i in self.hits]
+
+    @cached_property
+    def times(self) -> np.ndarray:
+        """Times of the accents that are hit, s, [k]."""
+        return np.array([spot.at for spot in self.hit])
 
     def stress(self, frames: int) -> np.ndarray:
         """Stress of each frame [frames], 1 on words that are hit, below 0 on others, 0 beside
@@ -88,15 +95,15 @@ def spots_of(voice: Prosody) -> tuple[Spot, ...]:
     """The content words of a voice, in order."""
     accents = list(zip(voice.accents.tolist(), voice.weights.tolist()))
     if not voice.words:
-        return tuple(
-            Spot(max(start, at - _BEFORE), min(end, at + _AFTER), at, weight)
-            for at, weight in accents
-            for start, end in voice.phrases
-            if start <= at < end
-        )
-    result = []
+        result, starts = list[Spot](), [start for start, _ in voice.phrases]
+        for at, weight in accents:
+            start, end = voice.phrases[max(0, bisect(starts, at) - 1)]
+            result.append(Spot(max(start, at - _BEFORE), min(end, at + _AFTER), at, weight))
+        return tuple(result)
+    result, known = [], np.array([at for at, _ in accents])
     for word in voice.words:
-        inside = [(w, at) for at, w in accents if word.start - 0.04 <= at < word.end]
+        span = slice(*np.searchsorted(known, [word.start - 0.04, word.end]))
+        inside = [(w, at) for at, w in accents[span]]
         lasts, is_marked = word.end - word.start, max(inside, default=(0.0, 0.0))[0] > 1
         # words that carry little are short
         if is_marked or lasts >= (_SHORT if inside else _LONG):
@@ -126,17 +133,19 @@ def _lines(spots: tuple[Spot, ...]) -> list[list[int]]:
     return result
 
 
-def plain(voice: Prosody) -> Choice:
+def plain(voice: Prosody, spots: tuple[Spot, ...]) -> Choice:
     """The plainest reading: what stands out most is marked by a nod, as the voice says it."""
-    spots = spots_of(voice)
     hits = {max(line, key=lambda i: spots[i].weight) for line in _lines(spots)} | _sure(spots)
     nothing, nods = ("",) * len(voice.pauses), (NODS,) * len(voice.phrases)
     return Choice(spots, tuple(sorted(hits)), nothing, nods)
 
 
-def draw(voice: Prosody, rng: np.random.Generator, before: Sequence[Choice] = ()) -> Choice:
+def draw(
+    voice: Prosody, spots: tuple[Spot, ...], rng: np.random.Generator,
+    before: Sequence[Choice] = (),
+) -> Choice:  # fmt: skip
     """A choice, with other hits than those before it have if possible."""
-    spots, hits = spots_of(voice), _sure(spots_of(voice))
+    hits = _sure(spots)
     used = Counter(i for choice in before for i in choice.hits)
     for line in _lines(spots):
         count = 1 + int(rng.choice(len(_HITS), p=_HITS))
@@ -146,38 +155,37 @@ def draw(voice: Prosody, rng: np.random.Generator, before: Sequence[Choice] = ()
                 break
             p = np.array([(_FAVOURS + spots[i].weight) / (1 + _TIRES * used[i]) for i in free])
             hits.add(int(rng.choice(free, p=p / p.sum())))
-    acts = tuple(
-        str(rng.choice(list(_ACTS), p=list(_ACTS.values()))) if b - a >= ACTED else ""
-        for a, b in voice.pauses
-    )
-    ideas = tuple(rng.choice(list(_IDEAS), p=list(_IDEAS.values())).item() for _ in voice.phrases)
+    drawn = rng.choice(list(_ACTS), len(voice.pauses), p=list(_ACTS.values())).tolist()
+    acts = tuple(act if b - a >= ACTED else "" for act, (a, b) in zip(drawn, voice.pauses))
+    ideas = rng.choice(list(_IDEAS), len(voice.phrases), p=list(_IDEAS.values())).tolist()
     others = [i for i in range(len(spots)) if i not in hits]
-    looks = rng.random() < _ASIDE and AWAY not in acts and len(others) > 0
-    aside = int(rng.choice(others)) if looks else -1
-    return Choice(spots, tuple(sorted(hits)), acts, ideas, aside, False)
+    looks = rng.random() < _ASIDE and AWAY not in acts and others
+    aside = others[int(rng.integers(len(others)))] if looks else -1
+    return Choice(spots, tuple(sorted(hits)), acts, tuple(ideas), aside, False)
 
 
 def draw_any(voice: Prosody, rng: np.random.Generator) -> Choice:
     """A choice of any kind, also the plain one."""
-    return plain(voice) if rng.random() < _PLAIN else draw(voice, rng)
+    spots = spots_of(voice)
+    return plain(voice, spots) if rng.random() < _PLAIN else draw(voice, spots, rng)
 
 
 def deal(voice: Prosody) -> list[Choice]:
-    """DECK choices of a line: any few neighbours differ, from each other and from the plain one, as
-    far as the line allows; the first also from the last."""
-    rng, deck = np.random.default_rng(_SEED_DECK), list[Choice]()
-    first = plain(voice)
+    """The plain choice of a line, and DECK others: any few neighbours differ, from each other and
+    from the plain one, as far as the line allows; the first also from the last."""
+    rng, deck, spots = np.random.default_rng(_SEED_DECK), list[Choice](), spots_of(voice)
+    first = plain(voice, spots)
     while len(deck) < DECK:
         near = deck[1 - _NEIGHBOURS :] + deck[: max(0, len(deck) + _NEIGHBOURS - DECK)]
         # what is seen first: words, pauses and the gaze; where a line has no other, the gesture
         for differs in (_shown, _all):
             taken = {differs(choice) for choice in (*near, first)}
-            drawn = (draw(voice, rng, near) for _ in range(_TRIES))
+            drawn = (draw(voice, spots, rng, near) for _ in range(_TRIES))
             choice = next((each for each in drawn if differs(each) not in taken), None)
             if choice is not None:
                 break
-        deck.append(choice or draw(voice, rng))
-    return deck
+        deck.append(choice or draw(voice, spots, rng))
+    return [first, *deck]
 
 
 def _shown(choice: Choice) -> tuple:

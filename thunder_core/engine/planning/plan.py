@@ -338,12 +338,12 @@ def _mark_words(
     moments = [
         (at, _OTHERS * w)
         for at, w in zip(voice.accents.tolist(), voice.weights.tolist())
-        if all(abs(at - spot.at) > _HIT_ALONE for spot in choice.hit)
+        if not _near(choice.times, at - _HIT_ALONE, at + _HIT_ALONE)
     ]
     for start, end in voice.phrases:
         at = start + rng.exponential(1 / _OFF_ACCENTS)
         while at < end:
-            if all(abs(at - spot.at) > _HIT_ALONE for spot in choice.hit):
+            if not _near(choice.times, at - _HIT_ALONE, at + _HIT_ALONE):
                 moments.append((at, _OTHERS * float(rng.uniform(0, 0.6))))
             at += rng.exponential(1 / _OFF_ACCENTS)
     span = [(0.0, voice.seconds)]
@@ -377,6 +377,12 @@ def _mark_words(
             plan.knits.append(
                 _raise(t - 0.03, min(1.0, manner.knits) * (0.15 + 0.3 * w), manner, child)
             )
+
+
+def _near(times: np.ndarray, start: float, end: float) -> bool:
+    """Whether any of some times [k] in order is between start and end."""
+    first, behind = np.searchsorted(times, [start, end])
+    return bool(first < behind)
 
 
 def _hit(
@@ -464,7 +470,7 @@ def _take_poses(
             manner = how.at(at)
             lasts = child.uniform(0.4, 0.8) / manner.tempo
             degrees = mean_pose + child.normal(0, _POSE_SPREAD) * manner.sway
-            if all(not at - 0.3 < spot.at < at + lasts + 0.3 for spot in choice.hit):
+            if not _near(choice.times, at - 0.3, at + lasts + 0.3):
                 plan.poses.append(Pose(at, degrees, lasts))
             at += lasts + child.uniform(0.6, 2.4)
 
@@ -537,7 +543,8 @@ def _plan_looks(
             aside = choice.spots[choice.aside]
             leaves.append((aside.start - 0.1, max(0.5, aside.end - aside.start + 0.1)))
         for away, lasts in sorted(leaves):
-            hit = min((spot.start for spot in choice.hit if spot.at > away), default=b)
+            after = int(np.searchsorted(choice.times, away))
+            hit = choice.hit[after].start if after < len(choice.hit) else b
             back = min(b, hit - 0.08, away + lasts * manner.linger)
             if away > free and back - away > 0.3:
                 _look_away(plan, away, back, 0.2, manner, child)

@@ -25,7 +25,7 @@ from ...types import BLINKS, BROWS, Columns, FPS, in_group, Motion, pack, RATE, 
 from ..diffusion import Conditions, Denoiser, Inpainting, seeded_noise, solver_steps, Steps
 from ..network import Network, processors, unusable
 from ..pipeline import Pipeline
-from ..planning.choice import Choice, deal, DECK, plain
+from ..planning.choice import Choice, deal, DECK
 from ..planning.lip_kernels import map_fits, plan_lips
 from ..planning.plan import Manners
 from ..planning.take_plan import plan_take, TakePlan, vary_lips
@@ -207,7 +207,7 @@ class VoiceFeatures:
 
     def choice(self, seed: int, spread: float) -> Choice:
         """How the take of a seed reads the line; at a spread of 0 plainly."""
-        return self._deck[seed % DECK] if spread else plain(self.prosody)
+        return self._deck[1 + seed % DECK if spread else 0]
 
     def features_with(self, logits: np.ndarray) -> np.ndarray:
         """The features [T, d], if the encoder heard these phone logits [2T, 40] in the voice."""
