@@ -81,6 +81,17 @@ class Choice:
         """Times of the accents that are hit, s, [k]."""
         return np.array([spot.at for spot in self.hit])
 
+    def record(self, voice: Prosody) -> dict:
+        """What it does to the line of a voice, for a take's provenance: [start s, end s, text] of
+        words that are hit and of that on which the gaze is elsewhere, [start s, what] of pauses."""
+        aside = [self.spots[self.aside]] if self.aside >= 0 else []
+        words = {
+            name: [[round(spot.start, 2), round(spot.end, 2), spot.text] for spot in some]
+            for name, some in (("hits", self.hit), ("aside", aside))
+        }
+        pauses = [[round(a, 2), act] for (a, _), act in zip(voice.pauses, self.acts) if act]
+        return words | {"pauses": pauses}
+
     def stress(self, frames: int) -> np.ndarray:
         """Stress of each frame [frames], 1 on words that are hit, below 0 on others, 0 beside
         content words and in a plain reading."""
