@@ -11,6 +11,7 @@ from scipy.stats import norm
 from research.faces.lip_clips import stack_neighbours
 from thunder_core.direction import Direction, NEUTRAL, Style
 from thunder_core.engine.diffusion import Inpainting
+from thunder_core.engine.planning.choice import deal, DECK
 from thunder_core.engine.planning.lip_kernels import (
     apply_kernel,
     Kernels,
@@ -26,7 +27,7 @@ from thunder_core.engine.planning.plan import (
     ON_TIME,
     WITH_GAZE,
 )
-from thunder_core.engine.planning.take_plan import brow_height, plan_take, vary_lips
+from thunder_core.engine.planning.take_plan import brow_height, LIPS_STRESS, plan_take, vary_lips
 from thunder_core.engine.speech.cues import (
     hear_phones,
     Phrasing,
@@ -59,7 +60,12 @@ def plans(
     marks=VOICE, spread=0.5, style=None, listens=False, seeds=SEEDS, mood=NEUTRAL, strength=1.0
 ):
     asked = Direction(style or Style(), mood, strength).vector()[None]
-    return [plan_take(heard(marks), marks, seed, spread, asked, listens) for seed in seeds]
+    voice = heard(marks)
+    deck = deal(voice)
+    return [
+        plan_take(voice, marks, deck[1 + seed % DECK], seed, spread, asked, listens)
+        for seed in seeds
+    ]
 
 
 def curves(some):
@@ -230,9 +236,12 @@ def test_takes_open_their_lips_differently_where_somebody_speaks_and_as_the_voic
     presence = np.zeros(200)
     presence[50:150] = 1.0
     lips = np.stack([1.4 + np.sin(np.arange(200)), np.cos(np.arange(200))], 1) * presence[:, None]
-    one, again, other = (vary_lips(lips, presence, seed, 0.5) for seed in (1, 1, 2))
+    no = np.zeros(200)
+    one, again, other = (vary_lips(lips, presence, no, seed, 0.5) for seed in (1, 1, 2))
     assert np.array_equal(one, again) and one.dtype == np.float32
-    assert np.allclose(vary_lips(lips, presence, 1, 0.0), lips)
+    assert np.allclose(vary_lips(lips, presence, no, 1, 0.0), lips)
+    hit = vary_lips(lips, presence, no + 1.0, 1, 0.0)
+    assert np.allclose(hit, np.exp(LIPS_STRESS) * lips, atol=1e-6)
     assert not one[presence == 0].any() and np.abs(one - other)[presence > 0].mean(0).min() > 0.1
     assert np.corrcoef(one[50:150, 0], lips[50:150, 0])[0, 1] > 0.8
 

@@ -8,6 +8,7 @@ import pytest
 
 from research.articulation import lip_to_teeth, tongue_between_teeth
 from thunder_core.direction import Direction, Style
+from thunder_core.engine.planning.choice import plain, spots_of
 from thunder_core.engine.planning.lip_kernels import kernels, occupancy
 from thunder_core.engine.planning.plan import Manner
 from thunder_core.engine.speech.cues import closure, middles, MOST_SHUT
@@ -399,8 +400,9 @@ def upper(monkeypatch, **manner):
     """The upper face of a sentence in this manner, and the shares of its blinks."""
     monkeypatch.setattr(teacher, "manner_of", lambda *given: Manner(**manner))
     labels, loud = say(*SENTENCE, each=9)
+    voice = prosody(labels, loud)
     channels, head, eyes, _, events = teacher.upper_face(
-        prosody(labels, loud), Direction(), np.random.default_rng(0)
+        voice, plain(voice, spots_of(voice)), Direction(), np.random.default_rng(0)
     )
     return channels, np.degrees(head), np.degrees(eyes), events[:, BLINK]
 

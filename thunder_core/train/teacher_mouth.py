@@ -10,7 +10,7 @@ of movements in speech follow the spread of channels solved from 4D scans of twe
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -183,6 +183,14 @@ class SpeakingMouth(NamedTuple):
     shut: np.ndarray
     bite: np.ndarray
     sibilant: np.ndarray
+
+
+class Stresses(NamedTuple):
+    """What a reading stresses. accents: (s, weight) that gestures mark.  larger: [T], factor of the
+    mouth."""
+
+    accents: Sequence[tuple[float, float]]
+    larger: np.ndarray | float = 1.0
 
 
 def cues_of(
@@ -425,14 +433,15 @@ def opening(z: np.ndarray, alive: np.ndarray, articulation: float) -> np.ndarray
 
 def performed_opening(
     z: np.ndarray, alive: np.ndarray, said: np.ndarray, lips: Contacts, sounds: Sounds,
-    style: Style
+    style: Style, larger: np.ndarray | float = 1.0,
 ) -> np.ndarray:  # fmt: skip
     """Millimetres [T] that lips are apart, of a curve in deviations.
 
     alive: [T] 0 … 1, how much the face speaks.  said: [T] 0 … 1, share of a frame that sounds.
-    lips, sounds: see `contacts`.
+    lips, sounds: see `contacts`.  larger: [T], factor of what the style asks for.
     """
-    gap, wide = opening(z, alive, style.articulation) * style.energy * alive, MOST_OPEN_MM - EASY_MM
+    gap = opening(z, alive, style.articulation) * style.energy * larger * alive
+    wide = MOST_OPEN_MM - EASY_MM
     # the wider, the harder
     gap = np.where(gap > EASY_MM, EASY_MM + wide * np.tanh((gap - EASY_MM) / wide), gap)
     gap = gap - sounds.sibilant * np.maximum(gap - SIBILANT_MOST_MM, 0.0)
@@ -456,16 +465,16 @@ def lead_jaw(wanted: np.ndarray) -> np.ndarray:
 def mouth(  # noqa: PLR0913 (a clip, and what is known of it)
     phones: np.ndarray, heard: np.ndarray, alive: np.ndarray, channels: list[str],
     direction: Direction, rng: np.random.Generator,
-    accents: list[tuple[float, float]], features: np.ndarray | None = None,
-    measured: np.ndarray | None = None,
+    stresses: Stresses, features: np.ndarray | None = None, measured: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
     """(expression [T, n], jaw [T, 3], planned lips [T, 2] as of `plan_lips`) of 10 ms labels [M],
     loudness [T, 2] and how much the face speaks [T].
 
-    accents: (s, weight) that gestures mark.  features [T, d]: of the encoder that `lip_kernels`
-    were fitted to.  measured [T, 2]: opening and width of the speaker's own lips, in deviations
-    above the mean of speech; performed instead of the planned ones.
+    features [T, d]: of the encoder that `lip_kernels` were fitted to.  measured [T, 2]: opening and
+    width of the speaker's own lips, in deviations above the mean of speech; performed instead of
+    the planned ones, with what the speaker stressed.
     """
+    accents, larger = stresses if measured is None else stresses._replace(larger=1.0)
     style, frames, tempo = direction.style_in_mood, len(heard), direction.tempo
     index = {name: i for i, name in enumerate(channels)}
     x = np.zeros((frames, len(channels)))
@@ -490,18 +499,18 @@ def mouth(  # noqa: PLR0913 (a clip, and what is known of it)
     size = float(np.exp(_SIZE_VARIES * rng.standard_normal()))
     # What varies between words is not planned: the model draws it. The plan knows the sounds that
     # are heard, as that of a take does.
-    planned = np.stack([size * (MEAN_OPENING + open_by), wide_by], 1)
+    planned = np.stack([size * larger * (MEAN_OPENING + open_by), larger * wide_by], 1)
     planned = place_sounds(planned, shares if belief is None else belief) * alive[:, None]
     if measured is None:
         open_by = open_by + varied
         wide_by = wide_by + asked.round * (np.minimum(wide_by, ROUND_WIDTH) - wide_by)
     else:
         open_by, wide_by = measured.T.astype(float)
-    performed = replace(style, energy=style.energy * size)
     gap = performed_opening(
-        change_pace(open_by, pace), alive, 1 - shares[:, SILENCE], asked, sounds, performed
-    )
-    wide = change_pace(wide_by, pace) * alive * WIDTH_MM * style.articulation
+        change_pace(open_by, pace), alive, 1 - shares[:, SILENCE], asked, sounds, style,
+        size * larger,
+    )  # fmt: skip
+    wide = change_pace(larger * wide_by, pace) * alive * WIDTH_MM * style.articulation
     wide = np.where(wide > 0, style.width, style.rounding) * wide
     rounded = _dominance(shares if belief is None else belief, ROUND) * alive * style.rounding
 
