@@ -261,7 +261,7 @@ def test_a_stage_warms_up_and_averages_as_long_as_its_network_needs(
     ]
     workspace = SimpleNamespace(
         cache=tmp_path, weights=tmp_path, runs=tmp_path, seed=7, device="cpu", head=None,
-        motions=lambda: None,
+        motions=lambda people=None: None,
     )  # fmt: skip
     with pytest.raises(Asked) as asked:
         STAGES[name].run(workspace, parsed(words))
@@ -323,7 +323,7 @@ PAGES = ("docs/training.md", "docs/reference/tracked.md", "weights/README.md")
 # Stages of which only the first words are run here, and where the rest is tested.
 ELSEWHERE = {
     "paper": "test_flame_training", "facegood": "test_tracked", "calibrate": "test_lip_clips", "solve": "test_solve",
-    "speaker": "needs Resemblyzer's checkpoint",
+    "grid": "test_measured_lips", "speaker": "needs Resemblyzer's checkpoint",
 }  # fmt: skip
 # What makes a documented command short: said after its own options, of which the last one counts.
 SIZES = {

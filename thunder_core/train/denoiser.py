@@ -330,7 +330,7 @@ def train_denoiser(
         motions,
         motions.of("train", FRAMES, listening=True),
         FRAMES,
-        BATCH,
+        schedule.batch or BATCH,
         mel=speech is not None,
         waves=waves,
     )

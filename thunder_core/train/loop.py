@@ -42,6 +42,7 @@ class Schedule:
     half: bool = True  # bfloat16 autocast, where the device computes it faster than float32
     seed: int = 1
     checkpoint_every: int = 250  # steps
+    batch: int | None = None  # crops in a step, None for as many as the stage draws
 
 
 def learning_rate(schedule: Schedule, step: int) -> float:

@@ -212,6 +212,7 @@ class MotionSet:
 
     def __init__(self, corpus: Corpus, folder: Path, people: float | None = None):
         self.corpus, self.people = corpus, people
+        self._odds: dict[tuple[int, ...], np.ndarray] = {}
         self.rows, self.features, self.encoder = open_features(folder)
         total = len(self.features)
         self.units = np.memmap(folder / "units.u8", np.uint8, "r").reshape(total, 2)
@@ -285,6 +286,8 @@ class MotionSet:
         Of these a speaker counts by the root of what was measured, so that one of hours leaves room
         for others.
         """
+        if (known := self._odds.get(tuple(numbers))) is not None:
+            return known
         odds = np.array([self.rows[i].frames for i in numbers], float)
         measured = np.array([self.is_measured(i) for i in numbers])
         if self.people is not None and measured.any() and not measured.all():
@@ -294,7 +297,7 @@ class MotionSet:
                 odds[mine] /= np.sqrt(odds[mine].sum())
             for rows, share in ((measured, self.people), (~measured, 1 - self.people)):
                 odds[rows] *= share / odds[rows].sum()
-        return odds / odds.sum()
+        return self._odds.setdefault(tuple(numbers), odds / odds.sum())
 
     def draw(
         self, numbers: list[int], frames: int, batch: int, rng: np.random.Generator,

@@ -176,6 +176,7 @@ def _denoiser(workspace: Workspace, args: Namespace) -> dict:
         average=0.9995,
         warmup=min(200, args.steps // 4),
         seed=workspace.seed,
+        batch=args.batch,
     )
     folder = workspace.runs / (
         "denoiser" + ("-t" if encoder else "") + (f"-{args.m2s}" if args.m2s else "")
@@ -412,6 +413,8 @@ STAGES = {
             option("--start", type=Path,
             help="weights folder to start from instead of from nothing"),
             option("--m2s", choices=tuple(SPACES), help="with L_m2s of this input space"),
+            option("--batch", type=int,
+            help="crops in a step; a graphics card takes four times as many in the same time"),
             option("--people", type=float,
             help="share of people's lips in what is drawn, 0 to 1; default: by their length"),
             option("--trainable-encoder", action="store_true",

@@ -134,6 +134,8 @@ class Workspace:
         }
         if schedule:
             card |= {"steps": schedule.steps, "seed": schedule.seed, "rate": schedule.rate}
+            if schedule.batch:
+                card["batch"] = schedule.batch
         if figures is not None and folder is None:
             corpus = self.corpus()
             card |= {"voices": corpus.voices(), "minutes": minutes_of(corpus.clips)}

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lips of people as training data: read beside recordings, performed by the teacher, drawn in a share."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from research.train.grid import convert_grid
+from thunder_core.direction import Direction
+from thunder_core.engine.planning.lip_kernels import fitted_encoder
+from thunder_core.face.head import load_head
+from thunder_core.face.lips import opening_mm
+from thunder_core.train.corpus import BadCorpus, build, list_recordings
+from thunder_core.train.motions import animate, MotionSet
+from thunder_core.train.stages import pieces
+from thunder_core.types import unpack
+
+CHANNELS = list(load_head().expression_names)
+FRAMES = 50
+
+
+def spoken(folder, lips):
+    """A folder of three recordings of two seconds by two speakers; the second one has `lips`."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name in ("first", "second", "third"):
+        sound = 0.1 * rng.standard_normal(640 * FRAMES)
+        soundfile.write(folder / f"{name}.wav", sound, 16000)
+    rows = ["file\tspeaker\ttext", "first.wav\tAda\ta", "second.wav\tBob\ta", "third.wav\tAda\ta"]
+    (folder / "transcripts.tsv").write_text("\n".join(rows) + "\n")
+    if lips is not None:
+        np.save(folder / "second.npy", lips)
+    return folder
+
+
+def gathered(tmp_path, lips):
+    vowels = [("AA", 0.1, 0.5), ("IY", 0.5, 1.0), ("AH", 1.0, 1.9)]
+    label = lambda samples, text: vowels  # noqa: E731
+    return build(tmp_path / "corpus", [spoken(tmp_path / "said", lips)], label, split=False)
+
+
+def nodding():
+    """Lips that open and close twice a second, whatever is said."""
+    wave = np.sin(2 * np.pi * 2 * np.arange(FRAMES) / 25)
+    return np.stack([1.4 * wave, 0 * wave], 1).astype(np.float32)
+
+
+def test_lips_beside_a_recording_are_kept_with_it_and_with_its_pieces(tmp_path):
+    corpus = gathered(tmp_path, nodding())
+    assert [clip.is_measured for clip in corpus.clips] == [False, True, False]
+    assert corpus.measured_lips(corpus.clips[0]) is None
+    np.testing.assert_allclose(corpus.measured_lips(corpus.clips[1]), nodding(), atol=1e-3)
+    assert [part.lips for part in pieces(corpus.clips[1], corpus.samples(corpus.clips[1]))] == [0]
+
+
+@pytest.mark.parametrize(
+    "lips, said",
+    [
+        (np.zeros((FRAMES, 3), np.float32), "opening and width at 25 fps"),
+        (np.zeros((FRAMES + 20, 2), np.float32), "for 50 frames"),
+        (np.full((FRAMES, 2), np.nan, np.float32), "NaN"),
+        (np.array([{}]), "cannot be read as numbers"),
+    ],
+)
+def test_wrong_lips_are_refused_in_a_sentence(tmp_path, lips, said):
+    with pytest.raises(BadCorpus, match=f"second.npy .*{said}"):
+        gathered(tmp_path, lips)
+
+
+def performed(corpus, folder):
+    """The set that the teacher performs of a corpus; its features say nothing about lips."""
+    folder.mkdir()
+    rows, rng = [], np.random.default_rng(1)
+    for i, clip in enumerate(corpus.clips):
+        rows.append(
+            dict(start=FRAMES * i, frames=FRAMES, split="train", speaker=clip.speaker, clip=i)
+        )
+    total, width = FRAMES * len(rows), 298
+    features = rng.standard_normal((total, width)).astype(np.float16)
+    features[:, -42:] = 0  # no phone is heard for certain
+    features.tofile(folder / "features.f16")
+    np.zeros((2 * total, 40), np.float16).tofile(folder / "logits.f16")
+    about = {"width": width, "encoder": fitted_encoder(), "rows": rows}
+    (folder / "rows.json").write_text(json.dumps(about))
+    animate(corpus, CHANNELS, folder)
+    for name, content in (("units.u8", bytes(2 * total)), ("quiet.i16", b"")):
+        (folder / name).write_bytes(content)
+    np.save(folder / "voices.npy", np.zeros((len(rows), 256), np.float32))
+    return folder
+
+
+def test_the_teacher_performs_a_person_s_lips_as_asked(tmp_path):
+    corpus = gathered(tmp_path, nodding())
+    motions = MotionSet(corpus, performed(corpus, tmp_path / "set"))
+    middle = slice(12, 40)
+    follows = []
+    for row in range(3):
+        packed = motions.motions[0, FRAMES * row : FRAMES * (row + 1)].astype(np.float32)
+        opening = opening_mm(unpack(packed, len(CHANNELS)))
+        follows.append(np.corrcoef(opening[middle], nodding()[middle, 0])[0, 1])
+    assert follows[1] > 0.9 > 0.6 > max(follows[0], follows[2])
+    asked = Direction().vector()
+    assert [np.allclose(motions.directions[0, row], asked) for row in range(3)] == [0, 1, 0]
+
+
+def test_people_are_drawn_in_the_share_that_is_asked_for(tmp_path):
+    corpus = gathered(tmp_path, nodding())
+    folder = performed(corpus, tmp_path / "set")
+    for people, share in ((None, 1 / 3), (0.0, 0.0), (0.25, 0.25)):
+        odds = MotionSet(corpus, folder, people).odds([0, 1, 2])
+        assert odds[1] == pytest.approx(share) and odds.sum() == pytest.approx(1)
+
+
+def test_grid_becomes_recordings_with_lips_of_its_fit_speakers(tmp_path):
+    source, out = tmp_path / "grid", tmp_path / "out"
+    source.mkdir()
+    with pytest.raises(BadCorpus, match="folder of GRID"):
+        convert_grid(source, out)
+    (source / "split.toml").write_text("fit = ['s1', 's2']\ncheck = ['s3']\n")
+    phones, clips = ["speaker\tclip\tstart_s\tend_s\tphone"], ["speaker\tclip\tsentence"]
+    rng = np.random.default_rng(0)
+    for person in ("s1", "s2", "s3"):
+        offsets = np.array([0, 75, 150])
+        lips = rng.uniform(0.02, 0.1, (2, 150))
+        np.savez(
+            source / f"{person}.npz",
+            clips=["one", "two"],
+            offsets=offsets,
+            opening=lips[0],
+            width=lips[1],
+        )
+        soundfile.write(source / f"{person}.ogg", 0.1 * rng.standard_normal(150 * 640), 16000)
+        for clip in ("one", "two"):
+            clips.append(f"{person}\t{clip}\tset green")
+        phones += [
+            f"{person}\tone\t0.5\t0.7\tS",
+            f"{person}\tone\t0.7\t2\tEH",
+            f"{person}\tone\t2\t3\tSIL",
+        ]
+    (source / "phones.tsv").write_text("\n".join(phones) + "\n")
+    (source / "clips.tsv").write_text("\n".join(clips) + "\n")
+    assert convert_grid(source, out) == 2, "of two sentences one has no times"
+    found = list_recordings(out)
+    assert {each.speaker for each in found} == {"grid s1", "grid s2"}
+    assert found[0].phones == [("S", 0.5, 0.7), ("EH", 0.7, 2.0)]
+    lips = np.load(found[0].path.with_suffix(".npy"))
+    said = lips[round(0.5 * 25) : 50]
+    assert lips.shape == (75, 2) and np.allclose(said.mean(0), 0, atol=1e-4)
+    assert np.allclose(said.std(0), 1, atol=1e-4)
