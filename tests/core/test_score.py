@@ -75,7 +75,7 @@ def test_a_size_that_is_asked_for_is_no_fault_and_one_that_is_not_is(engine, spe
         vector[names] = energy
         asked = Brief(vector[None], 0.5, as_asked=False)
         [take] = engine.generate(speech, Request(1, seed, direction=asked))
-        assert take.score.parts["size"] == 1 and take.score.grade != POOR
+        assert take.score.parts["size"] > 0.9 and take.score.grade != POOR
         half, least = (unpack(by * pack(take.motion), engine.head.channels) for by in (0.45, 0.15))
         unasked = engine.score(speech, half, asked, seed)
         assert unasked.parts["size"] < 0.5 and unasked.total < take.score.total - 5
