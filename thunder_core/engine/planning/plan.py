@@ -742,6 +742,6 @@ def _plan_blinks(
         ):
             blink(at, IN_PAUSE)
     if voice.phrases and rng.random() < _LAST_BLINK:
-        at = ends[-1] + rng.uniform(0.05, 0.5)
+        at = ends[-1] + rng.uniform(0.05, 0.3)
         if all(abs(at - other.at) > _BLINK_APART for other in plan.blinks):
             blink(at, AT_PHRASE_END)
