@@ -325,7 +325,7 @@ def upper_face(
     droop = np.clip(
         manner.droop * felt + np.maximum(lowered, 0) * (1 - min(1.0, manner.wide)), 0, _MOST_DROOP
     )
-    wide = manner.wide * felt + 0.3 * raised.mean(1) + _LID_UP * np.maximum(-eyes[:, 0], 0)
+    wide = manner.wide * felt + 0.5 * raised.mean(1) + _LID_UP * np.maximum(-eyes[:, 0], 0)
     squint = (
         manner.squint * felt * (0.8 + 0.2 * active)
         + 0.25 * knit
