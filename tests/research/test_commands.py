@@ -53,6 +53,7 @@ BENCHES = {
     "faults": "--kills 1 --skip table,calls --results {out}",
     "habits": "--data {data} --solved {solved} --kept {out} --takes 2 --readings 2 --results "
     "{out}/x.txt",
+    "hits": "--data {source} --solved {solved} --lines 1 --results {out}/x.txt",
     "head_keys": "--data {data} --results {out}/x.txt",
     "words_aligned": "--data {source} --lines 2 --results {out}/x.txt",
     "heard_arousal": "--data {source} --voices 1 --results {out}/x.txt",

@@ -57,6 +57,8 @@ from .teacher_mouth import mouth, Stresses
 
 # Hz, and degrees of nod, turn and tilt
 _SWAY = ((0.16, (1.1, 2.0, 1.3)), (0.6, (0.35, 2.8, 2.0)), (1.4, (0.12, 1.2, 0.9)))
+# heads move now more, now hardly: deviation of the sway's size, and its least
+_BURSTS, _CALM = 0.6, 0.2
 # speed of the drift in long silence and in a pause, relative to speech
 _IDLE_CLOCK, _PAUSE_CLOCK = 0.4, 0.5
 _CLOCK_EASE, _CLOCK_AHEAD = 2.5, 7  # frames
@@ -238,9 +240,10 @@ def _neck(
     frames, t = voice.frames, np.arange(voice.frames) / FPS
     head = planned.astype(float)
     clock = _clock(voice, manner.tempo)
+    stirs = manner.sway * np.clip(1 + _BURSTS * _drift(clock, 0.2, rng), _CALM, None)
     for axis in range(3):
         for rate, sizes in _SWAY:
-            head[:, axis] += manner.sway * sizes[axis] * _drift(clock, rate, rng)
+            head[:, axis] += stirs * sizes[axis] * _drift(clock, rate, rng)
         head[:, axis] += _UNREST * _drift(t + 1e-9, 0.35, rng)
     side = rng.choice([-1.0, 1.0]) * _WITH_VOICE[1]
     if not listens:
@@ -322,7 +325,7 @@ def upper_face(
     droop = np.clip(
         manner.droop * felt + np.maximum(lowered, 0) * (1 - min(1.0, manner.wide)), 0, _MOST_DROOP
     )
-    wide = manner.wide * felt + 0.3 * raised.mean(1) + _LID_UP * np.maximum(-eyes[:, 0], 0)
+    wide = manner.wide * felt + 0.5 * raised.mean(1) + _LID_UP * np.maximum(-eyes[:, 0], 0)
     squint = (
         manner.squint * felt * (0.8 + 0.2 * active)
         + 0.25 * knit

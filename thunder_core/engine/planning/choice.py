@@ -34,7 +34,7 @@ _HITS = (0.5, 0.35, 0.15)  # shares of one, two and three
 _HITS_APART = 0.7  # least time between two, s
 _ASIDE = 0.3  # share of choices in which the gaze is elsewhere during a word
 _PLAIN = 0.15  # share of the teacher's performances that read a line plainly
-_BEFORE, _AFTER = 0.18, 0.16  # seconds around an accent whose word is not known
+_BEFORE, _AFTER = 0.14, 0.16  # seconds around an accent whose word is not known
 _SHORT, _LONG = 0.22, 0.34  # shortest content word with an accent, and without, s
 _FAVOURS, _TIRES = 0.25, 2.0  # of weights: added to all; divisor for each hit among neighbours
 _THROWN_AWAY = -0.6  # stress of content words that are not hit, beside 1 of those that are
@@ -83,14 +83,15 @@ class Choice:
 
     def record(self, voice: Prosody) -> dict:
         """What it does to the line of a voice, for a take's provenance: [start s, end s, text] of
-        words that are hit and of that on which the gaze is elsewhere, [start s, what] of pauses."""
+        words that are hit and of that on which the gaze is elsewhere, [start s, what] of pauses,
+        and the ideas of phrases."""
         aside = [self.spots[self.aside]] if self.aside >= 0 else []
         words = {
             name: [[round(spot.start, 2), round(spot.end, 2), spot.text] for spot in some]
             for name, some in (("hits", self.hit), ("aside", aside))
         }
         pauses = [[round(a, 2), act] for (a, _), act in zip(voice.pauses, self.acts) if act]
-        return words | {"pauses": pauses}
+        return words | {"pauses": pauses, "ideas": list(self.ideas)}
 
     def stress(self, frames: int) -> np.ndarray:
         """Stress of each frame [frames], 1 on words that are hit, below 0 on others, 0 beside

@@ -208,8 +208,9 @@ _RAISES = (0.15, 0.4)  # by brows
 _GESTURE_SPREAD = 0.07  # standard deviation of a gesture's time around its accent, s
 _LIVELY = 0.25  # standard deviation between performances of the logarithm of gestures' size
 # a word that is hit: the head's stroke, degrees, and the brows' raise, a channel value
-_HIT_NOD, _HIT_RAISE = 7.8, 0.17
+_HIT_NOD, _HIT_RAISE = 6.6, 0.15
 _OTHERS = 0.45  # weight of other accents beside it
+_LESS = 0.55  # largest stroke on these, as a share
 _HIT_ALONE = 0.3  # no other gesture within so many s of a hit
 _LAST_BLINK = 0.5  # share of lines with a blink behind them besides those that come anyway
 _PAUSE_BLINKS = 0.35  # share of pauses with a blink besides those that come anyway
@@ -362,9 +363,8 @@ def _mark_words(
         t += _GESTURE_SPREAD * child.standard_normal()
         nods = child.random() < (_NODS[0] + _NODS[1] * w) * min(1.3, manner.nods**0.4)
         if nods:
-            size = min(
-                _LARGEST_NOD, lively * manner.nods * (1.2 + 4.2 * w) * _random_factor(child, 0.35)
-            )
+            usual = (1.2 + 4.2 * w) * _random_factor(child, 0.35)
+            size = min(_LARGEST_NOD, lively * manner.nods * min(_LESS * _HIT_NOD, usual))
             turned = _gesture(size, idea, manner, child)
             _stroke(plan, t, turned, manner, (start, end), voice, child)
         if child.random() < (_RAISES[0] + _RAISES[1] * w) * min(1.3, manner.raises**0.5) * (
@@ -394,14 +394,12 @@ def _hit(
     of_head, of_brows = (0.5, 1.4) if idea == BROWS else (1.0, 1.0)
     size = min(_LARGEST_NOD, of_head * lively * manner.nods * _HIT_NOD * _random_factor(rng, 0.2))
     _stroke(plan, spot.at + 0.02, _gesture(size, idea, manner, rng), manner, phrase, voice, rng)
-    early = rng.uniform(0.02, 0.12)  # before the word
-    height = of_brows * lively * manner.raises * _HIT_RAISE
-    raised = _raise(max(0.0, spot.start - early), height, manner, rng)
-    held = max(raised.hold, spot.at - raised.at)
-    plan.raises.append(replace(raised, hold=held))
+    begins = spot.start - rng.uniform(0.02, 0.12)  # before the word
+    raised = _raise(0.0, of_brows * lively * manner.raises * _HIT_RAISE, manner, rng)
+    at = begins + raised.rise / 2
+    plan.raises.append(replace(raised, at=at, hold=max(raised.hold, spot.at - at)))
     if rng.random() < manner.knits:
-        knit = min(1.0, manner.knits) * 0.45
-        plan.knits.append(_raise(spot.start - early, knit, manner, rng))
+        plan.knits.append(_raise(at, min(1.0, manner.knits) * 0.45, manner, rng))
 
 
 def _stroke(
@@ -744,6 +742,6 @@ def _plan_blinks(
         ):
             blink(at, IN_PAUSE)
     if voice.phrases and rng.random() < _LAST_BLINK:
-        at = ends[-1] + rng.uniform(0.05, 0.5)
+        at = ends[-1] + rng.uniform(0.05, 0.3)
         if all(abs(at - other.at) > _BLINK_APART for other in plan.blinks):
             blink(at, AT_PHRASE_END)
