@@ -109,6 +109,19 @@ def test_jaw_lips_teeth_and_tongue_are_set_as_mechanics_set_them():
     assert tongue_between_teeth(own, motion.expression, motion.jaw).max() > 0
 
 
+TONGUE = {"tongueTipUp": "T N L D", "tongueBladeUp": "S SH", "tongueBack": "K G"}
+
+
+@pytest.mark.parametrize("channel", TONGUE)
+def test_the_tongue_gets_where_a_short_sound_is_made(channel):
+    said = "AE T AA N AH L IY D OW S AE SH UW K AA G EY".split()
+    labels, motion = play(*said, each=8)
+    curve = motion.expression[:, HEAD.channel(channel)]
+    for phone in TONGUE[channel].split():
+        frames = np.unique(np.flatnonzero(labels == PHONES.index(phone)) // 4)
+        assert curve[frames[0] - 1 : frames[-1] + 2].max() > 0.8, phone
+
+
 # ---- directions: what a mouth makes of styles and moods
 
 SPOKEN = "DH AH M EY T IY AE P AA W OW V ER S IY B UW N AA M AE".split()
