@@ -119,7 +119,7 @@ def test_the_tongue_gets_where_a_short_sound_is_made(channel):
     curve = motion.expression[:, HEAD.channel(channel)]
     for phone in TONGUE[channel].split():
         frames = np.unique(np.flatnonzero(labels == PHONES.index(phone)) // 4)
-        assert curve[frames[0] - 1 : frames[-1] + 2].max() > 0.8, phone
+        assert curve[frames[0] - 1 : frames[-1] + 2].max() > 0.75, phone
 
 
 # ---- directions: what a mouth makes of styles and moods
