@@ -110,6 +110,7 @@ def test_jaw_lips_teeth_and_tongue_are_set_as_mechanics_set_them():
     assert tongue_between_teeth(own, motion.expression, motion.jaw).max() > 0
 
 
+<<<<<<< HEAD
 def width_and_gap_on(symbol, *phones, each):
     """The least width and gap of the teacher's lips while a phone is spoken, mean of six seeds."""
     made = []
@@ -166,6 +167,19 @@ def test_a_jaw_opens_a_frame_before_its_lips_and_is_never_as_quick():
     assert jaw[9] < 2 and 2 < jaw[10] < 4 < jaw[11], "lips part on frame 12"
     assert jaw[30] < 4 and jaw[20:23].min() > 4.5, "they meet on 31, and for a while on 20"
     assert np.abs(np.diff(jaw)).max() < 3 and jaw[36:].max() == jaw[:6].max() == 1.35
+=======
+TONGUE = {"tongueTipUp": "T N L D", "tongueBladeUp": "S SH", "tongueBack": "K G"}
+
+
+@pytest.mark.parametrize("channel", TONGUE)
+def test_the_tongue_gets_where_a_short_sound_is_made(channel):
+    said = "AE T AA N AH L IY D OW S AE SH UW K AA G EY".split()
+    labels, motion = play(*said, each=8)
+    curve = motion.expression[:, HEAD.channel(channel)]
+    for phone in TONGUE[channel].split():
+        frames = np.unique(np.flatnonzero(labels == PHONES.index(phone)) // 4)
+        assert curve[frames[0] - 1 : frames[-1] + 2].max() > 0.75, phone
+>>>>>>> inside-b
 
 
 # ---- directions: what a mouth makes of styles and moods

@@ -319,9 +319,11 @@ ROUND = dict(
     ER=0.35,
     AW=0.2,
 )
-TIP_UP = dict(L=1.0, N=0.9, T=0.85, D=0.85, TH=0.1, DH=0.1, R=0.5, S=0.35, Z=0.35)
-BLADE_UP = dict(S=0.7, Z=0.7, SH=0.8, ZH=0.8, CH=0.8, JH=0.8, Y=0.7, IY=0.6, IH=0.3, EY=0.4)
-BACK_UP = dict(K=0.9, G=0.9, NG=0.9, AA=0.2, AO=0.4, OW=0.4, UW=0.5, W=0.4, ER=0.4)
+# At 0.9 the tip is at the ridge behind the upper teeth, the back at the palate, however far the jaw
+# is down.
+TIP_UP = dict(L=1.0, N=1.0, T=1.0, D=1.0, TH=0.1, DH=0.1, R=0.4, S=0.3, Z=0.3)
+BLADE_UP = dict(S=0.95, Z=0.95, SH=1.0, ZH=1.0, CH=1.0, JH=1.0, Y=0.75, IY=0.5, IH=0.25, EY=0.3)
+BACK_UP = dict(K=1.0, G=1.0, NG=1.0, AA=0.1, AO=0.25, OW=0.3, UW=0.4, W=0.35, ER=0.3)
 # Largest lip gap on sibilants, beyond which the teeth part.
 SIBILANT_MOST_MM = 7.0
 APART_MM = 0.9  # least lip gap on what does not shut them
@@ -536,9 +538,9 @@ def mouth(  # noqa: PLR0913 (a clip, and what is known of it)
     put("mouthPress", 0.38 * shut)
     put("mouthRollLower", 0.16 * shut)
     put("mouthRollUpper", 0.15 * shut)
-    put("tongueTipUp", _dominance(shares, TIP_UP, 0.9) * alive)
-    put("tongueBladeUp", _dominance(shares, BLADE_UP, 1.0) * alive)
-    put("tongueBack", _dominance(shares, BACK_UP, 1.1) * alive)
+    put("tongueTipUp", _dominance(shares, TIP_UP, 0.7) * alive)
+    put("tongueBladeUp", _dominance(shares, BLADE_UP, 0.8) * alive)
+    put("tongueBack", _dominance(shares, BACK_UP, 0.9) * alive)
 
     aim = Shape(gap, rise_of(gap, lips), alive * lead_jaw(jaw_of(gap, lips)))
     x, rotation = _mechanics(tuple(channels)).speak(
