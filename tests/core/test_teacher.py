@@ -110,7 +110,6 @@ def test_jaw_lips_teeth_and_tongue_are_set_as_mechanics_set_them():
     assert tongue_between_teeth(own, motion.expression, motion.jaw).max() > 0
 
 
-<<<<<<< HEAD
 def width_and_gap_on(symbol, *phones, each):
     """The least width and gap of the teacher's lips while a phone is spoken, mean of six seeds."""
     made = []
@@ -167,7 +166,8 @@ def test_a_jaw_opens_a_frame_before_its_lips_and_is_never_as_quick():
     assert jaw[9] < 2 and 2 < jaw[10] < 4 < jaw[11], "lips part on frame 12"
     assert jaw[30] < 4 and jaw[20:23].min() > 4.5, "they meet on 31, and for a while on 20"
     assert np.abs(np.diff(jaw)).max() < 3 and jaw[36:].max() == jaw[:6].max() == 1.35
-=======
+
+
 TONGUE = {"tongueTipUp": "T N L D", "tongueBladeUp": "S SH", "tongueBack": "K G"}
 
 
@@ -179,7 +179,6 @@ def test_the_tongue_gets_where_a_short_sound_is_made(channel):
     for phone in TONGUE[channel].split():
         frames = np.unique(np.flatnonzero(labels == PHONES.index(phone)) // 4)
         assert curve[frames[0] - 1 : frames[-1] + 2].max() > 0.75, phone
->>>>>>> inside-b
 
 
 # ---- directions: what a mouth makes of styles and moods
