@@ -461,12 +461,12 @@ def mouth(
     size = float(np.exp(_SIZE_VARIES * rng.standard_normal()))
     # what varies between words is not planned: the model draws it
     opened = size * larger * (MEAN_OPENING + open_by)
-    planned = np.stack([opened, larger * wide_by], 1) * alive[:, None]
+    planned = np.stack([opened, larger**0.5 * wide_by], 1) * alive[:, None]
     open_by = open_by + varied
     gap = performed_opening(
         change_pace(open_by, pace), alive, shut, bite, sounds, style, size * larger
     )
-    wide = change_pace(larger * wide_by, pace) * alive * WIDTH_MM * style.articulation
+    wide = change_pace(larger**0.5 * wide_by, pace) * alive * WIDTH_MM * style.articulation
     wide = np.where(wide > 0, style.width, style.rounding) * wide
     rounded = _dominance(shares if belief is None else belief, ROUND) * alive * style.rounding
 
