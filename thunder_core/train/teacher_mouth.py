@@ -501,7 +501,7 @@ def mouth(  # noqa: PLR0913 (a clip, and what is known of it)
     size = float(np.exp(_SIZE_VARIES * rng.standard_normal()))
     # What varies between words is not planned: the model draws it. The plan knows the sounds that
     # are heard, as that of a take does.
-    planned = np.stack([size * larger * (MEAN_OPENING + open_by), larger * wide_by], 1)
+    planned = np.stack([size * larger * (MEAN_OPENING + open_by), larger**0.5 * wide_by], 1)
     planned = place_sounds(planned, shares if belief is None else belief) * alive[:, None]
     if measured is None:
         open_by = open_by + varied
@@ -512,7 +512,7 @@ def mouth(  # noqa: PLR0913 (a clip, and what is known of it)
         change_pace(open_by, pace), alive, 1 - shares[:, SILENCE], asked, sounds, style,
         size * larger,
     )  # fmt: skip
-    wide = change_pace(larger * wide_by, pace) * alive * WIDTH_MM * style.articulation
+    wide = change_pace(larger**0.5 * wide_by, pace) * alive * WIDTH_MM * style.articulation
     wide = np.where(wide > 0, style.width, style.rounding) * wide
     rounded = _dominance(shares if belief is None else belief, ROUND) * alive * style.rounding
 

@@ -520,7 +520,7 @@ def vary_lips(
     # Multiplied, a closure stays a closure.
     larger = np.exp(LIPS_STRESS * stress)
     opening = lips[:, 0] * larger * np.exp(spread * (size + by[:, 0]))
-    wide = lips[:, 1] * larger + spread * presence * by[:, 1]
+    wide = lips[:, 1] * larger**0.5 + spread * presence * by[:, 1]
     return np.stack([opening, wide], 1).astype(np.float32)
 
 
