@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lip-sync score: depends on sound and motion alone, tells spoiled mouths, allows what the
+direction asks for, and agrees with its grade."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from research.ranking import spoil_motion
+from thunder_core.direction import Brief, Direction, DIRECTION_NAMES, Style
+from thunder_core.engine import check
+from thunder_core.engine.engine import Engine
+from thunder_core.engine.readings import reading
+from thunder_core.engine.scorer import correlate, Demands, WEIGHTS
+from thunder_core.face.mapping import visible_motion
+from thunder_core.findings import Finding, MOVES, OPEN, OTHER, SHIFTED, SIZE, STILL
+from thunder_core.grades import CHECK, findings_of, GOOD, grade, LipSyncScore, PARTS, POOR
+from thunder_core.request import Request
+from thunder_core.types import pack, Speech, unpack
+
+# every take hears doubtful sounds in its own way, also the first
+USUAL = Brief(spread=0.0, as_asked=False)
+
+
+@pytest.fixture(scope="module")
+def speech(sample):
+    return Speech(sample.samples[: 6 * 16000])
+
+
+@pytest.fixture(scope="module")
+def takes(engine, speech):
+    return engine.generate(speech, Request(2, 100, steps=5, direction=USUAL))
+
+
+def test_points_of_the_parts_are_a_hundred_and_each_part_has_a_name_for_people():
+    assert sum(WEIGHTS.values()) == pytest.approx(100, abs=0.1) and list(PARTS) == list(WEIGHTS)
+    assert len(WEIGHTS) <= 12
+
+
+def test_a_score_depends_on_nothing_but_the_sound_and_the_motion(speech, takes, monkeypatch):
+    fresh, used = Engine.load(device="cpu"), Engine.load(device="cpu")
+    used.generate(Speech(speech.samples[::-1].copy()), Request(1, 7, steps=2))
+    for take in takes:  # other motions of the same sound were scored before
+        used.score(speech, unpack(0.1 * pack(take.motion), used.head.channels))
+    monkeypatch.setattr(fresh.thunder, "perform", None)  # nothing is sampled to score a motion
+    motion = takes[1].motion
+    one, other = fresh.score(speech, motion), used.score(speech, motion)
+    assert one.total == other.total and np.array_equal(one.per_frame, other.per_frame)
+    of_take = fresh.score(speech, motion, USUAL, takes[1].seed)
+    assert of_take.total == pytest.approx(takes[1].score.total, abs=1e-3), "as among other takes"
+    points = sum(WEIGHTS[name] * part for name, part in of_take.parts.items())
+    assert of_take.total == pytest.approx(points)
+
+
+def test_a_take_is_scored_again_in_the_direction_that_it_was_sampled_in(engine, speech):
+    """With keys on its sliders and a size of its own; without either the score would be another."""
+    keyed = np.repeat([Direction(Style(energy=by)).vector() for by in (0.6, 1.5)], [75, 75], axis=0)
+    asked = Brief(keyed, 0.5, as_asked=False)
+    [take] = engine.generate(speech, Request(1, 33, direction=asked))
+    again = engine.score(speech, take.motion, asked, 33)
+    assert again.total == pytest.approx(take.score.total, abs=0.05)
+    assert again.per_frame == pytest.approx(take.score.per_frame, abs=0.5)
+    large = replace(asked, vectors=np.repeat([Direction(Style(energy=1.9)).vector()], 150, axis=0))
+    other = engine.score(speech, unpack(0.4 * pack(take.motion), engine.head.channels), large, 33)
+    assert other.parts["size"] == 0 and again.parts["size"] == 1
+
+
+def test_a_size_that_is_asked_for_is_no_fault_and_one_that_is_not_is(engine, speech):
+    """By the direction, by the seed's reading; half of it is, and much less is one of anybody."""
+    names = DIRECTION_NAMES.index("energy")
+    for seed, energy in ((40, -1.5), (41, 0.0), (42, 1.5)):
+        vector = Direction().vector()
+        vector[names] = energy
+        asked = Brief(vector[None], 0.5, as_asked=False)
+        [take] = engine.generate(speech, Request(1, seed, direction=asked))
+        assert take.score.parts["size"] > 0.9 and take.score.grade != POOR
+        half, least = (unpack(by * pack(take.motion), engine.head.channels) for by in (0.45, 0.15))
+        unasked = engine.score(speech, half, asked, seed)
+        assert unasked.parts["size"] < 0.6 and unasked.total < take.score.total - 5
+        small = engine.score(speech, least, asked, seed)
+        assert small.grade == POOR and any(each.kind == SIZE for each in small.findings)
+        anybodys = engine.score(speech, least)
+        assert anybodys.grade == POOR, "also where no direction is known"
+
+
+@pytest.mark.parametrize(
+    "fault, kind",
+    [
+        ("120 ms late", SHIFTED),
+        ("200 ms early", SHIFTED),
+        ("another sentence", OTHER),
+        ("still", None),
+        ("never closing", OPEN),
+        ("stops after a half", STILL),
+        ("damped to 15 %", SIZE),
+    ],
+)
+def test_a_spoiled_take_is_poor_and_says_why(engine, speech, takes, fault, kind):
+    voice, other = engine.analyse(speech), pack(takes[0].motion)[::-1]
+    for take in takes:
+        made = spoil_motion(engine, take.motion, other, voice.speaking)[fault]
+        score = engine.score(speech, made, USUAL, take.seed)
+        assert take.score.grade == GOOD and score.grade == POOR
+        assert score.total < take.score.total - 8
+        assert kind is None or any(each.kind == kind for each in score.findings)
+        place = score.findings[0]
+        first, last = int(25 * place.start), int(25 * place.end)
+        if not place.whole:
+            assert score.per_frame[first : last + 1].max() <= 20, "and where"
+
+
+def test_mesh_to_speech_hears_lips_in_their_own_line_and_neither_in_another_nor_late(
+    engine, speech, takes
+):
+    voice = engine.analyse(speech)
+    for take in takes:
+        assert take.score.parts["heard"] > 0.7
+        made = spoil_motion(engine, take.motion, pack(take.motion)[::-1], voice.speaking)
+        for fault in ("120 ms late", "another sentence", "still"):
+            assert engine.score(speech, made[fault]).parts["heard"] < 0.2
+        mumbled = engine.score(speech, made["mumbled"]).parts["heard"]
+        assert mumbled < take.score.parts["heard"] - 0.2
+
+
+def test_a_take_is_scored_and_described_as_the_face_that_plays_it_shows_it(engine, speech):
+    """One whose only key opens the jaw halfway, beside one that has everything."""
+    names = engine.head.expression_names
+    asked = Brief(Direction().vector()[None], 0.5, as_asked=False)
+    jaw = [[["jawOpen", 0.5]]]
+    of = {
+        name: engine.generate(speech, Request(2, 40, direction=asked, sums=sums))
+        for name, sums in (("all", None), ("jaw", jaw))
+    }
+    for whole, part in zip(*(sorted(takes, key=lambda take: take.seed) for takes in of.values())):
+        assert (pack(part.motion) == pack(whole.motion)).all()  # the take is the same
+        assert engine.score(
+            speech, visible_motion(whole.motion, names, jaw), asked, whole.seed
+        ).total == pytest.approx(part.score.total, abs=0.05)
+        assert part.provenance["score"] == part.score.total < whole.score.total - 5
+        made, seen = whole.provenance["shown"], part.provenance["shown"]
+        assert all(
+            abs(seen[name]) <= abs(made[name]) and seen[name] * made[name] >= 0
+            for name in made
+            if name in seen
+        )
+        assert max(seen["brows"], seen["height"], seen["smile"]) <= 0
+
+
+def test_takes_around_a_take_move_like_it(engine, speech):
+    usual = Direction().vector()[None]
+    sources = engine.generate(speech, Request(4, 20, direction=Brief(usual, 0.5, as_asked=False)))
+    alike = np.zeros((2, len(sources)))
+    for number, source in enumerate(sources):
+        around = Brief(
+            reading(usual, source.seed, 0.5),
+            0.2,
+            as_asked=False,
+            original=usual,
+            like=((source.seed, 0.5),),
+        )
+        for row, each in enumerate((around, replace(around, like=()))):
+            copies = engine.generate(speech, Request(2, 60, direction=each))
+            alike[row, number] = np.mean(
+                [np.corrcoef(take.opening, source.opening)[0, 1] for take in copies]
+            )
+            if each is around:
+                again = engine.score(speech, copies[0].motion, around, copies[0].seed)
+                assert again.total == pytest.approx(copies[0].score.total, abs=0.05)
+                heads = [
+                    np.linalg.norm(other.motion.head - source.motion.head, axis=1).mean()
+                    for other in (*copies, *sources)
+                ]
+                assert max(heads[:2]) < 0.6 * np.mean(sorted(heads[2:])[1:]), (
+                    "they carry their heads like it, unlike its siblings"
+                )
+    assert alike[0].mean() > 0.95 and (alike[0] > alike[1]).all()
+
+
+def test_a_correlation_is_numpys_where_curves_move_and_counts_only_some_frames():
+    rng = np.random.default_rng(0)
+    x, y, weight = rng.normal(size=60), rng.normal(size=60), (rng.random(60) > 0.4).astype(float)
+    counted = weight > 0
+    assert correlate(x, y, weight) == pytest.approx(np.corrcoef(x[counted], y[counted])[0, 1])
+    assert correlate(0 * x, y, weight) == 0.0, "and nothing agrees with a mouth that rests"
+
+
+def test_size_is_measured_beside_what_voice_and_direction_ask_for(engine, speech, takes):
+    voice = engine.analyse(speech)
+    gap = engine._measures.gap_and_width(takes[0].motion)[0]
+    size = check.size_of(gap, voice, 1.0)
+    assert 0.75 < size < 1.3
+    assert check.size_of(gap, voice, 2.0) == pytest.approx(size / 2, rel=0.01)
+    assert check.size_of(gap, voice, None) == pytest.approx(size)
+    assert check.find_size(gap, voice, 1.0) == []
+    [large] = check.find_size(3 * gap, voice, 1.0)
+    assert large.whole and large.size == pytest.approx(3 * size, rel=0.02)
+    assert "times as far" in large.sentence(25)
+    [small] = check.find_size(0.2 * gap, voice, 1.0)
+    assert "opens only" in small.sentence(25)
+    assert check.find_size(0.45 * gap, voice, None) == [], "some people open as little"
+
+
+def test_a_voice_asks_for_bites_and_closures_where_it_is_sure_of_them(engine, speech):
+    demands = Demands.of(engine.analyse(speech), "")
+    assert len(demands.closures) >= 2 and not demands.words
+    assert demands.bites.shape[1] == 2 and (np.diff(demands.bites) > 0).all()
+
+
+def found(kind, weight, whole=False):
+    return Finding(kind, 1.0, 2.0, 0.1, weight, whole=whole)
+
+
+@pytest.mark.parametrize(
+    "findings, name",
+    [
+        ([], GOOD),
+        ([found(OPEN, 1.0)], CHECK),
+        ([found(MOVES, 1.2), found(OPEN, 1.0)], CHECK),
+        ([found(STILL, 5.0)], POOR),
+        ([found(SHIFTED, 1.0, whole=True)], POOR),
+    ],
+)
+def test_a_grade_is_of_what_is_found(findings, name):
+    assert grade(findings) == name
+    score = LipSyncScore(50.0, np.zeros(3), {"size": 0.12345}, tuple(findings))
+    record = json.loads(json.dumps(score.to_record()))
+    assert findings_of(record) == tuple(findings) and record["parts"] == {"size": 0.123}
+
+
+@pytest.mark.parametrize("record", [{}, {"findings": "["}, {"findings": "[1]"}, {"findings": 3}])
+def test_findings_that_a_file_does_not_have_are_not_known(record):
+    assert findings_of(record) is None
