@@ -194,9 +194,6 @@ def _pipe(folder, option, *more):
     ]
 
 
-_OF_PICTURE = ("--system", "media2face")
-
-
 @maker
 def _jobs(folder, text: str, *folders: str):
     """Makes a job file beside the sample voice, and these folders; bakes its jobs."""
@@ -287,16 +284,11 @@ _REFUSED = [
         _pipe("--blend"),
         "is a pipe or a device, not a file: name another with --blend",
     ),
-    (
-        "a named pipe for a picture",
-        _pipe("--picture", *_OF_PICTURE),
-        "is a pipe or a device, not a file: choose another picture",
-    ),
     ("a named pipe for a style", _pipe("--style"), "it is a pipe or a device"),
     (
-        "a device without end for a picture",
-        arguments("--picture", "/dev/zero", *_OF_PICTURE),
-        "is a pipe or a device",
+        "a system that is compared in the laboratory only",
+        arguments("--system", "flameformer"),
+        "argument --system: is compared in the laboratory only: remove it",
     ),
     ("a device without end for a style", arguments("--style", "/dev/zero"), "."),
     (

@@ -481,11 +481,6 @@ class Thunder:
         (sampled,) = self.denoiser.sample(noise, conditions, solver_steps(1))
         return self._motion(sampled, voice, take, acts=False)
 
-    def finish(self, x: np.ndarray, voice: VoiceFeatures) -> list[Motion]:
-        """Packed motions [S, T, C] of any system as faces perform them: channels within bounds,
-        closures, rest in silence."""
-        return [self._motion(packed, voice, Performance(0)) for packed in x]
-
     def _motion(self, x: np.ndarray, voice: VoiceFeatures, take: Performance, **more) -> Motion:
         """A sampled motion [T, C] as a face performs it. more: as `Pipeline.finish`."""
         return unpack(
