@@ -24,7 +24,7 @@ from ...types import BLINKS, BROWS, Columns, FPS, in_group, Motion, pack, RATE, 
 from ..diffusion import Conditions, Denoiser, Inpainting, seeded_noise, solver_steps, Steps
 from ..network import Network, processors, unusable
 from ..pipeline import Pipeline
-from ..planning.lip_kernels import map_fits, plan_lips
+from ..planning.lip_kernels import map_fits, open_on_phones, plan_lips
 from ..planning.plan import Manners
 from ..planning.take_plan import plan_take, TakePlan, vary_lips
 from ..speech.acoustics import semitones
@@ -413,8 +413,9 @@ class Thunder:
         plan = plan_take(
             voice.prosody, voice.phrasing, seed, spread, take.style, voice.listens, side
         )
-        plan.events[:, LIPS] = vary_lips((take.voice or voice).lips, voice.presence, seed, spread)
-        return plan
+        heard = take.voice or voice
+        plan.events[:, LIPS] = vary_lips(heard.lips, voice.presence, seed, spread)
+        return replace(plan, opening=open_on_phones(heard.features, heard.sounds.shut))
 
     @staticmethod
     def asked_size(voice: VoiceFeatures, take: Performance) -> float:
