@@ -21,9 +21,6 @@ from ...filters import widen
 from ..network import read_weights
 from ..speech.encoder import LOUDNESS, PHONES, presence_of, SILENCE, SpeechEncoder
 
-# reach in frames of 40 ms to either side: phones and loudness; encoder features
-REACH, MAP_REACH = 4, 2
-TAPS, MAP_TAPS = 2 * REACH + 1, 2 * MAP_REACH + 1
 KERNELS = Path(__file__).with_name("lip_kernels.json")
 # millimetres by which a face opens further on a vowel than the voice asks for; below 0: less
 OPENING_OF = {
