@@ -118,7 +118,7 @@ def test_four_tracked_sequences_become_a_network_that_performs(file, basis, tmp_
         network = load_system(system, folder_of(tmp_path / "runs", 1, row))
         assert network.config.motion == 109
     take = load_system("thunder", folder_of(tmp_path / "runs", 1, "thunder")).sample(
-        torch.randn(1, 50, 234), [1], steps=2
+        torch.randn(1, 50, network.config.audio), [1], steps=2
     )
     assert take.shape == (1, 50, 109) and take.isfinite().all() and take[..., :50].std(1).max() > 0
     card = json.loads((folder_of(tmp_path / "runs", 1, "thunder") / "network.json").read_text())[
