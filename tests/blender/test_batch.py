@@ -62,6 +62,13 @@ def test_the_settings_of_a_job_are_options_of_the_command():
         assert isinstance(chosen, argparse.Namespace)
 
 
+@pytest.mark.parametrize("option", settings.GONE)
+def test_an_option_of_earlier_versions_is_said_with_what_to_do(option, capfd):
+    with pytest.raises(SystemExit):
+        command.options(["--audio=a.wav", "--out=o", f"--{option}=x"])
+    assert "laboratory only: remove it" in capfd.readouterr().err
+
+
 def test_the_options_of_the_command_hold_for_all_jobs(blender, tmp_path):
     chosen = command.options(
         [

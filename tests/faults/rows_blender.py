@@ -90,6 +90,7 @@ _WRONG_OPTIONS = [
     ("no --audio", arguments(audio=None)),
     ("no --out", arguments(out=None)),
     ("an option nobody knows", arguments("--magic")),
+    ("an option of earlier versions", arguments("--system", "flameformer")),
     ("a word that belongs to no option", arguments("magic")),
     ("--takes without a number", arguments("--takes")),
     ("--out that is not UTF-8", arguments(out=HERE + "/\udcff")),
@@ -285,11 +286,6 @@ _REFUSED = [
         "is a pipe or a device, not a file: name another with --blend",
     ),
     ("a named pipe for a style", _pipe("--style"), "it is a pipe or a device"),
-    (
-        "a system that is compared in the laboratory only",
-        arguments("--system", "flameformer"),
-        "argument --system: is compared in the laboratory only: remove it",
-    ),
     ("a device without end for a style", arguments("--style", "/dev/zero"), "."),
     (
         "a file of the system that never ends for a sound",
