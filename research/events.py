@@ -109,7 +109,10 @@ def run(args: Namespace) -> None:
                 1.0,
                 lambda fraction: None,
             )
-            plans = [plan_take(voice.prosody, voice.phrasing, seed, 0.0, style) for seed in seeds]
+            plans = [
+                plan_take(voice.prosody, voice.phrasing, voice.choice(seed, 0.0), seed, 0.0, style)
+                for seed in seeds
+            ]
             for i, (plan, motion) in enumerate(zip(plans, motions)):
                 for kept, of in ((found, motion), (chance, motions[i - 1])):
                     for kind, some in find_events(plan, of, names).items():

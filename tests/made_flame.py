@@ -113,7 +113,9 @@ def made_flame(
     """
     rng = np.random.default_rng(seed)
     names = asset["material_names"][asset["polygon_material"]]
-    kinds = ["Skin", "Lips", "Eye White", "Iris", "Pupil"] + (["Mouth"] if inner_mouth else [])
+    kinds = ["Skin", "Lips", "Eye White", "Eye White Above", "Iris", "Pupil"] + (
+        ["Mouth"] if inner_mouth else []
+    )
     rows, faces = dual(asset["polygons"], np.isin(names, kinds))
     used = np.unique(np.concatenate(faces))
     index = np.full(len(rows), -1)

@@ -5,6 +5,7 @@ file names somebody's machine, and docs/reference/licences.md lists every licenc
 import ast
 import re
 import subprocess
+from datetime import datetime
 from email.message import Message
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -106,12 +107,11 @@ def links(page):
 
 
 def pages():
-    folders = ROOT / "docs", ROOT / "research" / "notebook"
     return [
         path
         for path in tracked()
         if path.suffix == ".md"
-        and (path.parent == ROOT or any(path.is_relative_to(one) for one in folders))
+        and (path.parent in (ROOT, ROOT / "research") or path.is_relative_to(ROOT / "docs"))
     ]
 
 
@@ -120,6 +120,17 @@ def test_a_link_of_a_page_leads_somewhere():
         assert {path.name for path in links(page) if not path.exists()} == set(), page.relative_to(
             ROOT
         )
+
+
+def test_an_idea_of_the_log_has_a_verdict_and_at_most_150_words():
+    text = (ROOT / "research" / "LOG.md").read_text(encoding="utf-8")
+    ideas = re.findall(r"^### (.*)\n((?:(?!##).*\n)*)", text, re.M)
+    assert len(ideas) > 50 and len(text.split()) <= 7000
+    for heading, idea in ideas:
+        assert re.search(r": (kept|deleted|left out|measured|open)\b", heading), heading
+        assert len(idea.split()) <= 150, heading
+    days = [datetime.strptime(day, "%d %B %Y") for day in re.findall(r"^## (.*)$", text, re.M)]
+    assert days == sorted(days, reverse=True)
 
 
 def test_a_module_that_the_architecture_names_exists():

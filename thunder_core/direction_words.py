@@ -58,6 +58,7 @@ _PART_OF = {
     word: part[0] for part in _PARTS for name in part for word in (AXIS_WORDS | CARRIED_WORDS)[name]
 }
 _MOST = 3  # words of a take
+_MOST_HITS = 3  # words of which a take says that it hits them
 _SHARE = 3  # a word is on at most one in so many takes of a batch
 # Axis → the measures (`animation.traits`) in which it shows: still eyes neither blink nor look away
 # more than usual.
@@ -221,9 +222,28 @@ def words_of_takes(provenances: Sequence[Mapping]) -> list[str]:
                 said[take].append(word)
                 used[word] += 1
     return [
-        traits if isinstance(traits, str) else ", ".join(some) or NEARLY
-        for traits, some in zip(asked_so, said)
+        traits
+        if isinstance(traits, str)
+        else ", ".join([*words_of_choice(about), *some][:_MOST]) or NEARLY
+        for traits, some, about in zip(asked_so, said, provenances)
     ]
+
+
+def words_of_choice(provenance: Mapping) -> list[str]:
+    """How a take reads its line (`planning.choice`), from its provenance: which words it hits, what
+    it does in a pause or where it looks away; nothing if that is not known, or damaged."""
+    try:
+        choice = dict(provenance["choice"])
+        hits = [str(text) or f"{float(start):.1f} s" for start, _, text in choice["hits"]]
+        aside = [str(text) or f"{float(start):.1f} s" for start, _, text in choice["aside"]]
+        acts = Counter(str(act) for _, act in choice["pauses"])
+    except (KeyError, TypeError, ValueError):
+        return []
+    several = "" if len(hits) <= _MOST_HITS else " …"
+    said = [f"hits {' and '.join(hits[:_MOST_HITS])}{several}"] if hits else []
+    for act, _ in acts.most_common(1):
+        said.append(f"{act} in {'the pause' if acts.total() == 1 else 'a pause'}")
+    return said + [f"looks away on {word}" for word in aside if not acts]
 
 
 def words_of_request(provenance: Mapping) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from .form import fold
 from .mesh import bump, smooth_step
 from .mouth import outside, turned_rings
-from .shapes import lids_follow
+from .shapes import lids_follow, on_edges, tongue_stays_up
 
 # same as in mouth.py
 _ROUND_CHIN = (
@@ -61,6 +61,7 @@ def correctives(clay) -> dict[tuple[str, str], np.ndarray]:
         relaxed[:, 2] += half * skin * (0.8 * groove - 0.9 * beside)
         made["mouthSmile" + tag, "mouthPucker"] = relaxed
     made = {pair: clay.fair_finely.field(field) for pair, field in made.items()}
+    made |= {("jaw", channel): field for channel, field in tongue_stays_up(clay).items()}
     follow = lids_follow(clay)
     for side, tag, joint in ((1, "Left", "eye_left"), (-1, "Right", "eye_right")):
         made["eyeBlink" + tag, joint] = _shut(clay, side, follow[side])
@@ -70,11 +71,11 @@ def correctives(clay) -> dict[tuple[str, str], np.ndarray]:
 def _shut(clay, side, follow):
     """A closed upper lid goes along with the lower one and no further."""
     field = np.zeros(follow.shape)
-    lashes = {key: i for key, i in clay.index.items() if key[0] == "lash" and key[1] == side}
     for key, i in clay.index.items():
         if key[0] == "e" and key[1] == side and 0 < key[3] < 16:
             across = clay.index["e", side, key[2], 32 - key[3]]
             field[i] = follow[across] - follow[i]
-    for key, i in lashes.items():
-        field[i] = follow[clay.index["e", side, 4, 32 - key[3]]] - follow[i]
+    for i, k in on_edges(clay, side):
+        if k < 16:
+            field[i] = follow[clay.index["e", side, 4, 32 - round(k)]] - follow[i]
     return field

@@ -41,8 +41,12 @@ def bare_clay():
     for add in (parts.add_teeth, parts.add_tongue, parts.add_eyeballs, parts.add_brows):
         add(mesh)
     ears.add_ears(mesh, skin.PLACES)
-    lid = [mesh.points[mesh.index["e", 1, skin.MARGIN, k]] for k in range(skin.EYE_RING)]
-    parts.add_lashes(mesh, lid)
+    lids = [
+        [mesh.points[mesh.index["e", 1, ring, k]] for k in range(skin.EYE_RING)]
+        for ring in (skin.MARGIN, skin.MARGIN + 1)
+    ]
+    parts.add_lashes(mesh, lids[0])
+    parts.add_tears(mesh, lids)
     parts.add_brow_hairs(mesh)
     nose.add_nostrils(mesh)
     clay = describe(mesh)

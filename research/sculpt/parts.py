@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from .form import EYE, EYE_RADIUS, surface_z
-from .mesh import triangulate
+from .mesh import smooth_step, triangulate
 
 # Widths of the teeth from the midline back, millimetres (upper, lower), and heights of the crowns.
 _UPPER = ((8.6, 10.2), (6.6, 9.0), (7.6, 9.8), (6.9, 8.2), (6.7, 7.8), (9.8, 7.2), (9.4, 6.8))
@@ -23,14 +23,17 @@ ARCH_FRONT = 88.0  # depth z of the outer face of the upper front teeth
 EDGE_UPPER = -72.1
 EDGE_LOWER = -72.1
 LOWER_BEHIND = 3.2
+_NARROWS = 2.5  # by which molars stand further in than the front of the arch says
+# how far the biting edges lie before the line of the row's, which bends away from the other row's
+_BITES = {1: (0.0, 0.5, -0.2, 0.4, 0.7, 0.9, 1.0), -1: (0.0, 0.5, -0.2, 0.6, 1.2, 2.0, 2.6)}
 TONGUE_RINGS, TONGUE_AROUND = 23, 24
+# rings behind which it lies in the mouth's shade, and those of its underside
+_TONGUE_FRONT, _TONGUE_UNDERSIDE = 7, 12
 _TOOTH_AROUND = 8
 _FRONT_TEETH = 3  # front teeth on each side, up to the canines
 # The tongue along its length, from the tip (0) to the root (1), over 50 mm: half its width, the
 # height of its middle line, how far the surface beside that is above it, and its underside.
-# Articulation is measured at the tip and where each of the tongue's channels moves it most, on the
-# middle line of rings 0, 8 and 16 (face/points.py, face/displacement.py): what lies there
-# stays, so that takes and their keys do.
+# At rest it lies low behind the lower teeth, as a tongue does on an open vowel.
 # share of the length of the first rings; the tip is round
 _TONGUE_RINGS_AT = (0.0, 0.014, 0.038, 0.075, 0.122, 0.18, 0.24, 0.30)
 _TONGUE_T = (
@@ -49,39 +52,39 @@ _TONGUE_T = (
     0.85,
     1.0,
 )
-_TONGUE_HALF = (3.4, 5.0, 6.8, 8.7, 10.3, 11.7, 13.0, 14.2, 15.3, 17.0, 17.9, 18.5, 18.6, 16.6)
+_TONGUE_HALF = (3.4, 5.0, 6.8, 8.6, 10.0, 11.0, 11.8, 12.5, 13.0, 13.8, 14.0, 14.0, 13.6, 12.5)
 _TONGUE_MIDDLE = (
-    -73.0,
-    -72.8,
-    -72.6,
-    -72.4,
-    -72.3,
-    -72.35,
-    -72.55,
-    -72.75,
-    -72.9364,
-    -72.85,
-    -72.8,
-    -73.0225,
-    -74.0,
-    -77.0,
+    -76.2,
+    -76.1,
+    -76.0,
+    -75.95,
+    -75.9,
+    -75.9,
+    -76.0,
+    -76.1,
+    -76.2,
+    -76.4,
+    -76.5,
+    -76.5,
+    -76.8,
+    -78.0,
 )
 _TONGUE_BESIDE = (0.0, 0.1, 0.25, 0.5, 0.9, 1.3, 1.6, 1.8, 2.0, 2.4, 2.6, 2.6, 2.2, 1.4)
 _TONGUE_UNDER = (
-    -75.4,
-    -75.7,
-    -75.9,
-    -76.1,
-    -76.6,
-    -77.6,
-    -78.6,
+    -78.4,
+    -78.7,
+    -78.9,
+    -79.1,
     -79.6,
-    -80.5,
+    -80.4,
+    -81.2,
     -81.9,
-    -82.6,
-    -83.0,
+    -82.5,
     -83.6,
-    -84.0,
+    -84.2,
+    -84.6,
+    -85.0,
+    -85.0,
 )
 
 
@@ -89,7 +92,7 @@ def _arch(front, half_width, depth):
     """Points along a dental arch from the midline backwards, [m, 2] (x, z), and their arc
     lengths."""
     t = np.linspace(0, 1, 400)
-    x = half_width * np.sin(t * np.pi / 2) ** 0.92
+    x = half_width * np.sin(t * np.pi / 2) ** 0.92 - _NARROWS * smooth_step(0.38, 1.0, t)
     z = front - depth * (1 - np.cos(t * np.pi / 2)) ** 0.95
     curve = np.stack([x, z], 1)
     length = np.concatenate([[0], np.cumsum(np.sqrt((np.diff(curve, axis=0) ** 2).sum(1)))])
@@ -115,11 +118,11 @@ def add_teeth(mesh):
             )
             along = ahead / np.linalg.norm(ahead)
             outward = np.array([-along[1], along[0]])
-            thick = 4.6 if n < 3 else (6.6 if n < 5 else 8.8)
+            thick = 4.6 if n < 3 else (6.4 if n < 5 else 8.2)
             centre = centre - outward * thick / 2
-            bite = edge + jaw * (0.0, 0.5, -0.2, 0.4, 0.7, 0.9, 1.0)[n]
+            bite = edge + jaw * _BITES[jaw][n]
             _add_tooth(mesh, jaw, n, part, centre, along, outward, width, thick, bite, height)
-            gum.append((centre, outward, thick, bite + jaw * (height - 1.6)))
+            gum.append((centre, outward, thick, bite + jaw * (height - (1.6 if n < 3 else 2.8))))
         _add_gum(mesh, jaw, part, gum, front)
 
 
@@ -148,7 +151,7 @@ def _add_tooth(  # noqa: PLR0913 (a tooth, in numbers)
                 scale = (abs(c) ** 4 + abs(s) ** 4) ** -0.25
                 xz = (
                     centre
-                    + along * (c * scale * w * width * 0.485)
+                    + along * (c * scale * w * width * (0.466 if abs(c) > abs(s) else 0.485))
                     + outward * (s * scale * t * thick * 0.5 + shift)
                 )
                 point = np.array([side * xz[0], bite + jaw * share * height, xz[1]])
@@ -198,6 +201,11 @@ def along_tongue(ring):
     return _TONGUE_RINGS_AT[ring] if ring < len(_TONGUE_RINGS_AT) else ring / (TONGUE_RINGS - 1)
 
 
+def across_tongue(p, along):
+    """Place across the tongue, [V] −1 … 1, of points p [V, 3] at shares of its length [V]."""
+    return p[:, 0] / np.interp(along, _TONGUE_T, _TONGUE_HALF)
+
+
 def add_tongue(mesh):
     """A tongue of 23 rings from the tip (ring 0) to the root; lateral index k = 0 lies on top of
     the midline.
@@ -226,14 +234,19 @@ def add_tongue(mesh):
                 + groove
             )
             mesh.add(("tongue", 0, r, k), (half * s, y, z), "tongue")
-    mesh.add(("tongue", 0, "tip"), (0, -74.25, 78.2), "tongue")
-    mesh.add(("tongue", 0, "root"), (0, -78, 22.0), "tongue")
+    mesh.add(("tongue", 0, "tip"), (0, -77.3, 78.2), "tongue")
+    mesh.add(("tongue", 0, "root"), (0, -79, 22.0), "tongue")
     keys = [[("tongue", 0, r, k) for k in range(TONGUE_AROUND)] for r in range(TONGUE_RINGS)]
-    mesh.rings(keys, "Tongue")
+    mesh.rings(keys[: _TONGUE_FRONT + 1], "Tongue")
+    for a, b in zip(keys[_TONGUE_FRONT:-1], keys[_TONGUE_FRONT + 1 :]):
+        for k in range(TONGUE_AROUND):  # a raised tip shows its underside
+            m = (k + 1) % TONGUE_AROUND
+            below = 7 <= k < TONGUE_AROUND - 7 and b[0][2] <= _TONGUE_UNDERSIDE
+            mesh.face((a[k], a[m], b[m], b[k]), "Tongue" if below else "Back Tongue")
     for k in range(TONGUE_AROUND):
         m = (k + 1) % TONGUE_AROUND
         mesh.face((("tongue", 0, "tip"), keys[0][m], keys[0][k]), "Tongue")
-        mesh.face((("tongue", 0, "root"), keys[-1][k], keys[-1][m]), "Tongue")
+        mesh.face((("tongue", 0, "root"), keys[-1][k], keys[-1][m]), "Back Tongue")
 
 
 def add_eyeballs(mesh):
@@ -260,11 +273,12 @@ def add_eyeballs(mesh):
                 mesh.add(key, centre + radius * d, "eye_left" if side > 0 else "eye_right")
             keys.append(ring)
         for r in range(len(polar) - 1):
-            material = (
-                "Pupil" if r < 2 else ("Iris" if r < 4 else ("Limbus" if r == 4 else "Eye White"))
-            )
             for k in range(around):
                 m = (k + 1) % around
+                white = "Eye White Above" if 1 <= k < around // 2 - 1 else "Eye White"
+                material = (
+                    "Pupil" if r < 2 else ("Iris" if r < 4 else ("Limbus" if r == 4 else white))
+                )
                 quad = (keys[r][k], keys[r + 1][k], keys[r + 1][m], keys[r][m])
                 mesh.face(quad if side > 0 else quad[::-1], material)
 
@@ -400,27 +414,60 @@ class OnSkin:
         return moved
 
 
+# lashes of each upper lid, which grow from a band; how far along and beside a lash its points are:
+# two of the band between it and the one before, two on its way, its tip
+LASHES, _OF_LASH = 22, ((0, -0.5), (0.12, -0.5), (0.5, -0.16), (0.5, 0.16), (1, 0))
+
+
+def place_on_lid(key):
+    """Position k along the ring of a lid, of a lash's or the tear line's vertex."""
+    if key[0] == "tear":
+        return key[3]
+    return 1.3 + 13.4 * (key[2] + 0.5 + _OF_LASH[key[3]][1]) / LASHES
+
+
 def add_lashes(mesh, margin):
-    """A curved strip of lashes on each upper lid, its tips by turns long and short; margin: the 32
-    points of the left lid's edge."""
+    """Lashes on each upper lid, tips forwards and up, by turns long and short; margin: the 32 points
+    of the left lid's edge."""
+    margin = np.array(margin)
     for side in (1, -1):
-        rows = []
-        for row, (ahead, lift) in enumerate(((0.0, -0.1), (1.4, -0.1), (2.7, 0.9))):
-            ring = []
-            for k in range(2, 14):
-                root = np.array(margin[k]) - EYE
-                long = np.sin(np.pi * (k - 1) / 14) ** 0.6 * (1.15 if k < 8 else 0.9)
-                away = root / np.linalg.norm(root) * [1.0, 0.25, 1.0]
-                long *= 1.0 if row < 2 else (1.1 if k % 2 else 0.88)
-                point = (
-                    EYE
-                    + root
-                    + long * (ahead * away / np.linalg.norm(away) + np.array([0, lift, 0]))
-                )
-                ring.append(("lash", side, row, k))
-                mesh.add(ring[-1], point * [side, 1, 1], "lash")
-            rows.append(ring)
-        mesh.rings(rows if side > 0 else [r[::-1] for r in rows], "Brows", closed=False)
+        for n in range(LASHES + 1):
+            for point, (along, _) in enumerate(_OF_LASH[: 2 if n == LASHES else None]):
+                key = ("lash", side, n, point)
+                k = place_on_lid(key)
+                root = np.array([np.interp(k, range(len(margin)), margin[:, i]) for i in range(3)])
+                away = (root - EYE) * [1.0, 0.25, 1.0]
+                away /= np.linalg.norm(away)
+                long = 4.2 * np.sin(np.pi * k / 16) ** 0.6 * (1.15 if k < 8 else 0.9)
+                long *= 1.12 if n % 2 else 0.82
+                curl = np.array([0, 0.9 * along**1.6, 0])
+                place = root + [0, -0.25, 0.1] + long * (along * away + curl)
+                mesh.add(key, place * [side, 1, 1], "lash")
+        for n in range(LASHES):
+            a, b, c, d, tip = (("lash", side, n, point) for point in range(5))
+            e, f = (("lash", side, n + 1, point) for point in (0, 1))
+            for face in ((a, e, f, b), (b, f, d, c), (c, d, tip)):
+                mesh.face(face if side > 0 else face[::-1], "Brows")
+
+
+_TEARS = range(20, 31)  # positions along the lower lid, from the inner corner
+
+
+def add_tears(mesh, lids):
+    """What is wet along the lower lids' edges, where these meet the eyeball; lids: the 32 points of
+    the left lids' outer and inner edges."""
+    outer, inner = (np.array(points) - EYE for points in lids)
+    for side in (1, -1):
+        rows = [[("tear", side, row, k) for k in _TEARS] for row in range(3)]
+        for k in _TEARS:
+            lower = 0.8 * inner[k] + 0.2 * outer[k]
+            lower *= min(1, (EYE_RADIUS + 0.6) / np.linalg.norm(lower))
+            upper = inner[k] + [0, 0.4, 0]
+            upper *= (EYE_RADIUS + 0.08) / np.linalg.norm(upper)
+            middle = 0.5 * (lower + upper) + [0, 0.05, 0.1]
+            for row, point in enumerate((lower, middle, upper)):
+                mesh.add(("tear", side, row, k), (EYE + point) * [side, 1, 1], "tear")
+        mesh.rings(rows if side > 0 else [r[::-1] for r in rows], "Eye Tear", closed=False)
 
 
 def mirror_part(key):

@@ -63,7 +63,7 @@ PEOPLE = (
     Person(
         "head_woman", jaw=-3.6, chin=(-2.2, -2.6), brow=-2.0, forehead=0.4, cheekbone=0.2,
         cheek=0.8, nose=0.88, tip=-1.2, lips=1.16,
-        neck=0.86, throat=-2.0, ears=0.92, brows=0.85, eyes=0.18, lashes=1.45, skull=0.955,
+        neck=0.86, throat=-2.0, ears=0.92, brows=0.85, eyes=0.18, lashes=1.3, skull=0.955,
         stubble=0.0,
         hills=(
             ((26, 17, 84), (32, 12, 30), (0, 1.0, -1.0)), ((33, 11, 74), (20, 9, 24), (0, 0, 1.0)),
@@ -193,8 +193,9 @@ def shaped(person: Person, clay) -> np.ndarray:
         moved += ((person.ears - 1) * with_ear)[:, None] * from_root * [0.4, 1, 1]
         moved[own] += (person.skull - 1) * np.array([side * 69.0, 0, -22.0])
     for key, i in clay.index.items():
-        if key[0] == "lash":
-            moved[i] += (person.lashes - 1) * (p[i] - p[clay.index["lash", key[1], 0, key[3]]])
+        if key[0] == "lash" and key[3] > 1:
+            roots = [clay.index["lash", key[1], key[2] + beside, 0] for beside in (0, 1)]
+            moved[i] += (person.lashes - 1) * (p[i] - p[roots].mean(0))
     young = moved.copy()
     _age(person.fold, p, moved, push, free, on_skin * lips)
     aged = moved - young

@@ -59,7 +59,7 @@ def skin_weights(clay):
     t = clay.along_tongue
     jaw = np.where(clay.part == "tongue", 1.0 - 0.6 * smooth_step(0.6, 1.0, t), jaw)
     jaw[clay.part == "teeth_lower"] = 1.0
-    for part in ("teeth_upper", "brow", "eye_left", "eye_right", "lid", "lash", "ear"):
+    for part in ("teeth_upper", "brow", "eye_left", "eye_right", "lid", "lash", "tear", "ear"):
         jaw[clay.part == part] = 0.0
     jaw[jaw < 1e-3] = 0.0
     p = clay.points
@@ -122,7 +122,7 @@ def regions(clay):
     for names, index in (
         (("lips", "bag", "tongue", "teeth_upper"), 0),
         (("teeth_lower",), 1),
-        (("eye_left", "eye_right"), 3),
+        (("eye_left", "eye_right", "tear"), 3),
         (("brow",), 2),
     ):
         raw[:, np.isin(part, names)] = np.eye(5)[index][:, None]

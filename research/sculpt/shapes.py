@@ -10,6 +10,7 @@ from .form import EYE
 from .mesh import bump, smooth_step
 from .mouth import lip_gates, mouth_shapes, outside, turned_rings
 from .muzzle import CONTACT
+from .parts import across_tongue, place_on_lid
 from .riders import riders
 from .rig import lip_fade
 from .skin import corner_flesh, EYE_RING, MARGIN
@@ -38,6 +39,9 @@ def expression_basis(clay, jaw):
     undoes.
     """
     shapes = mouth_shapes(clay, jaw) | _corners(clay) | lids(clay) | _tongue(clay)
+    lower = _lower_lids(clay)
+    for tag in ("Left", "Right"):
+        shapes["mouthSmile" + tag] += _LIDS_SMILE * lower * shapes["eyeSquint" + tag]
     shapes["jawForward"] = jaw[:, None] * np.array([0, -0.6, 6.5])
     carried = riders(clay, outside(clay), *lip_gates(clay))
     nothing = np.zeros(clay.points.shape)
@@ -147,6 +151,7 @@ _HOLLOW = {0: 0.5, 0.5: 1.6, 1: 2.4, 1.5: -1.0}
 _DOME = (2, 2.5, 3, 3.5), 0.095  # rings of a shut lid over the cornea; their curve, 1/mm
 _LID_LIFT = {1.5: 0.3, 2: 0.5, 2.5: 0.7, 3: 0.85, 3.5: 0.95, 4: 1.0, 5: 1.0, 6: 1.0}
 _CORNER_FALLS = (((47, 0, 64), (13, 11, 15), (0, -1.2, 0)),)  # in a blink, both lids there alike
+_LIDS_SMILE = 0.4  # share of the lower lid's squint that is in a smile
 _LOWER_RISE = 0.26  # share of the gap that the lower lid closes in a blink
 
 
@@ -159,6 +164,23 @@ def _slides(k):
     }
 
 
+def _lower_lids(clay):
+    """1 on lower lids and their tears [V, 1], else 0."""
+    on = (clay.part == "tear").astype(float)
+    for key, i in clay.index.items():
+        on[i] += key[0] == "e" and key[3] > 16
+    return on[:, None]
+
+
+def on_edges(clay, side):
+    """(vertex, its position k along the lids) of what grows on the lids' edges."""
+    return [
+        (i, place_on_lid(key))
+        for key, i in clay.index.items()
+        if key[0] in ("lash", "tear") and key[1] == side
+    ]
+
+
 def lids(clay):
     """Blink, squint and wide: lids turn about the eye's lateral axis, so that they slide over the
     ball."""
@@ -167,6 +189,7 @@ def lids(clay):
     for side, tag in ((1, "Left"), (-1, "Right")):
         centre = EYE * [side, 1, 1]
         blink, squint, wide = (np.zeros((n, 3)) for _ in range(3))
+        gaps = np.zeros(EYE_RING)
         for k in range(EYE_RING):
             if k % 16 == 0:
                 continue  # the corners stay
@@ -186,13 +209,14 @@ def lids(clay):
                 wide[i] = _turned(p[i] - centre, gap * lift * (-0.31 if upper else -0.08))
             if upper:
                 _round_shut_lid(clay, side, k, blink)
-            for row in range(3):  # lashes follow the lid's edge
-                i = clay.index.get(("lash", side, row, k))
-                if i is not None:
-                    for shape, turn in ((blink, 1 - _LOWER_RISE), (squint, 0.11), (wide, -0.31)):
-                        shape[i] = _turned(p[i] - centre, gap * turn)
+            gaps[k] = gap
+        for i, k in on_edges(clay, side):  # lashes and tears follow the lid's edge
+            gap = np.interp(k, range(EYE_RING), gaps)
+            turns = (1 - _LOWER_RISE, 0.11, -0.31) if k < 16 else (_LOWER_RISE, 0.41, -0.08)
+            for shape, turn in zip((blink, squint, wide), turns):
+                shape[i] = _turned(p[i] - centre, gap * turn)
         soft = np.isin(clay.part, ("skin",))
-        corner = np.isin(clay.part, ("skin", "lid", "lash"))[:, None]
+        corner = np.isin(clay.part, ("skin", "lid", "lash", "tear"))[:, None]
         blink += corner * _moved(clay, side, _CORNER_FALLS, 1)
         crease = bump(p[soft], (side * 31, 14, 76), (28, 13, 30))
         wide[soft] += crease[:, None] * np.array([0, 1.2, 0.3])
@@ -227,18 +251,15 @@ def lids_follow(clay):
     p, follow = clay.points, {}
     for side in (1, -1):
         centre, field = EYE * [side, 1, 1], np.zeros((len(clay.points), 3))
-        for k in range(EYE_RING):
-            up = 1 if 0 < k < 16 else -1
+        moving = [
+            (clay.index["e", side, ring, k], k, slide)
+            for k in range(EYE_RING)
+            for ring, slide in _slides(k).items()
+        ]
+        for i, k, slide in moving + [(*place, 1.0) for place in on_edges(clay, side)]:
             at = 1 - (k if k <= 16 else EYE_RING - k) / 8.0
-            turn = -_LOOK * _FOLLOWS[up] * (1 - at**2) ** 0.5
-            moving = [(clay.index["e", side, ring, k], slide) for ring, slide in _slides(k).items()]
-            moving += [
-                (clay.index["lash", side, row, k], 1.0)
-                for row in range(3)
-                if ("lash", side, row, k) in clay.index
-            ]
-            for i, slide in moving:
-                field[i] = _turned(p[i] - centre, turn * slide) / np.sin(_LOOK)
+            turn = -_LOOK * _FOLLOWS[1 if 0 < k < 16 else -1] * (1 - at**2) ** 0.5
+            field[i] = _turned(p[i] - centre, turn * slide) / np.sin(_LOOK)
         follow[side] = _even(clay, field)
     return follow
 
@@ -256,10 +277,14 @@ def _turned(offset, angle):
     return np.array([0.0, y * c + z * s - y, z * c - y * s - z])
 
 
+# share of the tongue's length at which its blade and its back rise most
+_BLADE, _BACK = 0.27, 0.65
+
+
 def above_middle(clay):
     """Height [V] above the middle of the tongue's thickness, mm, negative below it."""
     return clay.points[:, 1] - np.interp(
-        clay.along_tongue, (0, 0.18, 0.5, 1.0), (-74.25, -74.8, -76.4, -79.8)
+        clay.along_tongue, (0, 0.18, 0.5, 1.0), (-77.3, -77.8, -79.0, -81.2)
     )
 
 
@@ -281,20 +306,45 @@ def _tongue(clay):
         5.625 * (1 - (1 - np.clip(above / 1.25, 0, 1)) ** 1.6),
         2.0 * np.maximum(above, -2.2),
     )
-    shapes["tongueOut"][:, 2] = 29.0 * front**0.9 + on * np.interp(t, (0, 0.3), (1, 0)) * leans
+    shapes["tongueOut"][:, 2] = 28.6 * front**0.9 + on * np.interp(t, (0, 0.3), (1, 0)) * leans
     swells = np.interp(t, (0, 0.014, 0.038, 0.075, 0.122, 0.2), (1.8, 1.2, 0.25, -0.5, -0.65, -0.3))
     swells = np.where(above > 0, swells, np.interp(t, (0.014, 0.075, 0.2), (-0.1, 0.0, -0.2)))
-    shapes["tongueOut"][:, 1] = on * out * (6.3 + 3.2 * np.minimum(t / 0.12, 1) + swells * above)
+    shapes["tongueOut"][:, 1] = on * out * (12.4 + 2.6 * np.minimum(t / 0.12, 1) + swells * above)
     shapes["tongueOut"][:, 0] = -0.36 * on * out * clay.points[:, 0]
-    tip = on * np.maximum(1 - t / 0.5, 0) ** 1.4
-    under = np.interp(above, (-1.2, 0), (1, 0))  # its underside hangs behind a little
-    stays = 1 - 0.85 * smooth_step(0.3, -1.2, np.maximum(above, -0.12))
-    shapes["tongueTipUp"][:, 1] = 10.2 * tip * stays
-    shapes["tongueTipUp"][:, 2] = 3.4 * tip * (1 - 0.5 * under)
-    blade = on * np.exp(-(((t - 0.36) / 0.2) ** 2))
-    shapes["tongueBladeUp"][:, 1] = 6.0 * blade
+    tip = on * np.maximum(1 - t / 0.58, 0) ** 1.4
+    under = np.interp(above, (-1.2, 0), (1, 0))  # its underside hangs behind, most in the middle
+    hangs = 0.35 * under * (1 - across_tongue(clay.points, t) ** 2) * np.minimum(t / 0.12, 1)
+    shapes["tongueTipUp"][:, 1] = 13.0 * tip * _raised(clay, 0.3) * (1 - hangs)
+    shapes["tongueTipUp"][:, 2] = 4.2 * tip * (1 - 0.5 * under)
+    blade = on * np.exp(-(((t - _BLADE) / 0.22) ** 2))
+    shapes["tongueBladeUp"][:, 1] = 11.0 * blade * _raised(clay, 0.25)
     shapes["tongueBladeUp"][:, 2] = -1.0 * front
-    back = on * np.exp(-(((t - 0.75) / 0.22) ** 2))
-    shapes["tongueBack"][:, 1] = 8.0 * back - 1.0 * tip
-    shapes["tongueBack"][:, 2] = -8.0 * front**0.7
+    shapes["tongueBladeUp"][:, 0] = 0.15 * blade * clay.points[:, 0]
+    back = on * np.exp(-(((t - _BACK) / 0.2) ** 2))
+    shapes["tongueBack"][:, 1] = 15.0 * back * _raised(clay, 0.45) - 0.5 * tip
+    shapes["tongueBack"][:, 2] = -6.0 * front**0.7
+    shapes["tongueBack"][:, 0] = 0.2 * back * clay.points[:, 0]
     return shapes
+
+
+def _raised(clay, sides):
+    """Share [V] of its rise that a part of the tongue takes: less at its sides, by up to
+    `sides`, so that it is a dome and no block."""
+    t = clay.along_tongue
+    droops = sides * np.interp(t, (0.0, 0.3), (0.2, 1.0))
+    return 1 - droops * across_tongue(clay.points, t) ** 2
+
+
+def tongue_stays_up(clay):
+    """Channel of the tongue → displacements [V, 3] per product of its value and the sine of the
+    jaw's turn: what touches the palate goes on touching it as the jaw drops."""
+    t = clay.along_tongue
+    on = (clay.part == "tongue") * _raised(clay, 0.35)
+    tip = on * np.maximum(1 - t / 0.9, 0) ** 1.3
+    blade = on * np.exp(-(((t - _BLADE) / 0.3) ** 2))
+    back = on * np.exp(-(((t - _BACK) / 0.25) ** 2))
+    return {
+        "tongueTipUp": tip[:, None] * np.array([0.0, 92.0, 46.0]),
+        "tongueBladeUp": blade[:, None] * np.array([0.0, 66.0, 30.0]),
+        "tongueBack": back[:, None] * np.array([0.0, 52.0, 20.0]),
+    }

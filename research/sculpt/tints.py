@@ -110,7 +110,7 @@ def tints(clay, stubble: float, age: float, red) -> np.ndarray:
         glow = np.where(
             iris, 1.35 * rays, np.interp(aside, (17, 24, 27, 29.5, 34), (1, 0.8, 0.8, 0.9, 1))
         )
-        shade = 1 - 0.34 * smooth_step(0.08, 0.44, away[:, 1] / EYE_RADIUS)  # of the upper lid
+        shade = 1 - 0.45 * smooth_step(0.05, 0.42, away[:, 1] / EYE_RADIUS)  # of the upper lid
         tint = np.where(ball[:, None], (1 + rim) * shade[:, None] * glow[:, None], tint)
     return np.round(0.5 * (tint + tint[clay.mirror]), 4).astype(np.float32)
 

@@ -40,13 +40,14 @@ _GREY = {
     "Teeth": 0.95,
     "Back Teeth": 0.95,
     "Tongue": 0.48,
+    "Back Tongue": 0.48,
 }
 _SKIN = 0.62
 _LIGHT = (0.0, 0.5, 0.866)  # direction to the light, above the camera
 _AMBIENT = 0.4
 _FADE = 35.0  # depth behind the lips at which the inside of the mouth is dark, mm
 _TOGETHER = 64  # frames drawn at once, which fit a core's cache
-_MOUTH_PARTS = ("Mouth", "Gums", "Teeth", "Back Teeth", "Tongue")
+_MOUTH_PARTS = ("Mouth", "Gums", "Teeth", "Back Teeth", "Tongue", "Back Tongue")
 
 
 class LipVideo(nn.Module):

@@ -31,6 +31,7 @@ _LOOKS = (
     ("gum", Look(roughness=0.5, specular=0.08)),
     ("back teeth", Look(roughness=0.4, specular=0.08)),
     ("teeth", Look(roughness=0.25, specular=0.25)),
+    ("back tongue", Look(roughness=0.6, specular=0.05)),
     ("tongue", Look(roughness=0.4, specular=0.18)),
     ("white", Look(roughness=0.06, under=0.08, depth=0.001, wet=1.0)),
     ("iris", Look(roughness=0.06, wet=1.0)),

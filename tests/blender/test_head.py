@@ -161,7 +161,7 @@ def value(mesh, name):
 def test_an_animators_pose_and_keys_bring_it_in_and_no_script_is_run_for_it(mesh):
     blocks, jaw = mesh.data.shape_keys.key_blocks, mesh.parent.pose.bones["jaw"]
     drivers = [curve.driver for curve in mesh.data.shape_keys.animation_data.drivers]
-    assert len(drivers) == 13 and all(
+    assert len(drivers) == 16 and all(
         driver.is_valid and driver.is_simple_expression for driver in drivers
     )
     for pucker, turn, wanted in ((0.5, 0.0, 0.0), (0.5, 0.2, 0.5 * np.sin(0.2)), (-0.5, 0.2, 0.0)):

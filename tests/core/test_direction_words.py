@@ -106,6 +106,27 @@ def test_of_a_face_that_does_not_speak_nothing_is_said_of_its_speech(role):
     assert words_of_take(about | {"role": role, "reading": only}) == "close to the direction"
 
 
+def test_a_take_says_first_which_words_it_hits_and_what_it_does_in_pauses():
+    about = {
+        "direction": USUAL.tolist(), "reading": of(smile=0.5).tolist(), "as_asked": False,
+        "choice": {
+            "hits": [[1.4, 1.8, "battle"], [3.0, 3.2, ""]], "aside": [],
+            "pauses": [[2.0, "looks away"]],
+        },
+    }  # fmt: skip
+    said = "hits battle and 3.0 s, looks away in the pause"
+    assert words_of_take(about) == said + ", smiling"
+    assert words_of_take(about | {"as_asked": True}) == "as asked"
+    nothing_else = about | {"reading": USUAL.tolist(), "spread": 0.5}
+    assert words_of_take(nothing_else | {"reading": of(smile=0.1).tolist()}) == said
+    quiet = about["choice"] | {"pauses": [], "aside": [[0.2, 0.5, "field"]]}
+    assert words_of_take(about | {"choice": quiet}).endswith("looks away on field, smiling")
+    many = about["choice"] | {"hits": [[t, t + 0.3, f"w{t}"] for t in range(5)]}
+    assert words_of_take(about | {"choice": many}).startswith("hits w0 and w1 and w2 …, ")
+    for damaged in ({}, {"hits": 3}, {"hits": [[1]], "aside": [], "pauses": []}, None):
+        assert words_of_take(about | {"choice": damaged}) == "smiling"
+
+
 @pytest.mark.parametrize(
     "damaged",
     [

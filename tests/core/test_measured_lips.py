@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Lips of people as training data: read beside recordings, performed by the teacher, drawn in a share."""
 
 import json

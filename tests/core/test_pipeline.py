@@ -12,6 +12,7 @@ from research.articulation import lip_to_teeth
 from thunder_core.direction import AXES, Direction, MOODS, Style
 from thunder_core.engine.diffusion import Inpainting
 from thunder_core.engine.pipeline import Pipeline
+from thunder_core.engine.planning.choice import plain
 from thunder_core.engine.planning.plan import Manners
 from thunder_core.engine.planning.take_plan import plan_take, Resting
 from thunder_core.engine.speech.cues import (
@@ -80,7 +81,7 @@ def sampled_by(seed: int, listens: bool = False):
     ends = {axis.name: (axis.least, axis.most)[rng.integers(2)] for axis in AXES}
     style = Direction(Style(**ends), rng.choice(list(MOODS)), 1.0).vector()[None]
     heard = prosody_of(phrased(), np.zeros(FRAMES), np.zeros(2 * FRAMES, int))
-    plan = plan_take(heard, phrased(), seed, 1.0, style, listens)
+    plan = plan_take(heard, phrased(), plain(heard, ()), seed, 1.0, style, listens)
     return sampled, voice, Performance(0, style), plan
 
 

@@ -11,7 +11,14 @@ from scipy.stats import norm
 from research.faces.lip_clips import stack_neighbours
 from thunder_core.direction import Direction, NEUTRAL, Style
 from thunder_core.engine.diffusion import Inpainting
-from thunder_core.engine.planning.lip_kernels import apply_kernel, Kernels, kernels, plan_lips
+from thunder_core.engine.planning.choice import deal, DECK
+from thunder_core.engine.planning.lip_kernels import (
+    apply_kernel,
+    Kernels,
+    kernels,
+    place_sounds,
+    plan_lips,
+)
 from thunder_core.engine.planning.plan import (
     AFTER_LOUDEST,
     AT_PHRASE_END,
@@ -20,7 +27,7 @@ from thunder_core.engine.planning.plan import (
     ON_TIME,
     WITH_GAZE,
 )
-from thunder_core.engine.planning.take_plan import brow_height, plan_take, vary_lips
+from thunder_core.engine.planning.take_plan import brow_height, LIPS_STRESS, plan_take, vary_lips
 from thunder_core.engine.speech.cues import (
     hear_phones,
     Phrasing,
@@ -53,7 +60,12 @@ def plans(
     marks=VOICE, spread=0.5, style=None, listens=False, seeds=SEEDS, mood=NEUTRAL, strength=1.0
 ):
     asked = Direction(style or Style(), mood, strength).vector()[None]
-    return [plan_take(heard(marks), marks, seed, spread, asked, listens) for seed in seeds]
+    voice = heard(marks)
+    deck = deal(voice)
+    return [
+        plan_take(voice, marks, deck[1 + seed % DECK], seed, spread, asked, listens)
+        for seed in seeds
+    ]
 
 
 def curves(some):
@@ -224,9 +236,12 @@ def test_takes_open_their_lips_differently_where_somebody_speaks_and_as_the_voic
     presence = np.zeros(200)
     presence[50:150] = 1.0
     lips = np.stack([1.4 + np.sin(np.arange(200)), np.cos(np.arange(200))], 1) * presence[:, None]
-    one, again, other = (vary_lips(lips, presence, seed, 0.5) for seed in (1, 1, 2))
+    no = np.zeros(200)
+    one, again, other = (vary_lips(lips, presence, no, seed, 0.5) for seed in (1, 1, 2))
     assert np.array_equal(one, again) and one.dtype == np.float32
-    assert np.allclose(vary_lips(lips, presence, 1, 0.0), lips)
+    assert np.allclose(vary_lips(lips, presence, no, 1, 0.0), lips)
+    hit = vary_lips(lips, presence, no + 1.0, 1, 0.0)
+    assert np.allclose(hit, np.exp(LIPS_STRESS * np.array([1.0, 0.5])) * lips, atol=1e-5)
     assert not one[presence == 0].any() and np.abs(one - other)[presence > 0].mean(0).min() > 0.1
     assert np.corrcoef(one[50:150, 0], lips[50:150, 0])[0, 1] > 0.8
 
@@ -269,6 +284,34 @@ def test_lips_rest_where_nobody_speaks_and_follow_what_is_heard_elsewhere():
     x[:, :40] += 1.0  # features that are no phones
     assert np.array_equal(plan_lips(x, presence, map_fits=False), of_phones)
     assert not np.allclose(plan_lips(x, presence), lips)
+
+
+def test_a_plan_shuts_lips_on_m_b_and_p_all_but_shuts_them_on_w_and_rounds_them_there_and_on_u():
+    """A sound for two frames, which would open lips by a deviation, or press them together."""
+    frames, said = 40, slice(19, 21)
+    for opening in (1.0, -1.0):
+        lips = np.tile([opening, 0.5], (frames, 1))
+        for phone, share in (
+            ("M", 0.35),
+            ("B", 0.35),
+            ("M", 0.1),
+            ("W", 0.5),
+            ("UW", 0.5),
+            ("N", 1.0),
+        ):
+            belief = np.zeros((frames, len(PHONES)))
+            belief[:, PHONES.index("AH")] = 1.0
+            belief[said] = np.eye(len(PHONES))[PHONES.index(phone)] * share
+            made = place_sounds(lips, belief)
+            shut, round_ = phone in "BM" and share > 0.25, phone in ("W", "UW")
+            least = made[said, 0].min()
+            assert made[[5, 35]] == pytest.approx(np.tile([max(opening, 0.1), 0.5], (2, 1)))
+            assert least == pytest.approx(
+                -0.5 if shut else np.clip(opening, 0.1, 0.3) if phone == "W" else max(opening, 0.1)
+            )
+            assert made[said, 1].min() == pytest.approx(-1.2 if round_ else 0.5)
+    silence = np.eye(len(PHONES))[np.full(frames, PHONES.index("SIL"))]
+    assert np.array_equal(place_sounds(lips, silence), lips), "lips may meet in pauses"
 
 
 # ---- what `Thunder` makes of a voice, a style and a kept part

@@ -32,7 +32,6 @@ from thunder_core.engine import verbs
 from thunder_core.engine.network import SHIPPED
 from thunder_core.engine.readings import (
     add_stresses,
-    emphases,
     follow_voice,
     held_points,
     mark_direction,
@@ -130,7 +129,8 @@ def test_a_direction_that_changes_within_a_line_is_followed_by_every_take():
 def test_no_reading_and_no_emphasis_leaves_the_range_of_a_style():
     asked = Direction(Style(energy=2.0, smile=-1.0)).vector()[None]
     takes = np.concatenate([reading(asked, seed, 1.0) for seed in range(64)])
-    stressed = add_stresses(Direction(Style(energy=2.0, brows=0.1)).vector()[None], 1, 1.0, ACCENTS)
+    vector = Direction(Style(energy=2.0, brows=0.1)).vector()[None]
+    stressed = add_stresses(vector, 1.0, ACCENTS, ACCENTS)
     for column, axis in enumerate(AXES):
         values = np.concatenate([takes[:, column], stressed[:, column]])
         assert (
@@ -142,32 +142,28 @@ def test_no_reading_and_no_emphasis_leaves_the_range_of_a_style():
 # ---- stressed words
 
 
-@pytest.mark.parametrize("frames", [1, 7, 250, 1500])
-def test_emphases_depend_on_the_seed_alone_and_cancel_over_the_line(frames):
-    one, again, other = (emphases(seed, frames) for seed in (4, 4, 5))
-    assert one.shape == (frames,) and np.array_equal(one, again) and abs(one.mean()) < 1e-9
-    assert frames == 1 or not np.allclose(one, other)
-
-
 SILENT = np.zeros(200)
 ACCENTS = np.exp(-0.5 * ((np.arange(200)[:, None] - [30, 80, 150]) / 2.5) ** 2).max(1)
 
 
-def test_stressed_words_are_louder_and_brows_and_head_do_more_on_accents():
-    played = add_stresses(USUAL, 3, 0.5, SILENT)
-    column = {axis.name: played[:, i] for i, axis in enumerate(AXES)}
-    assert np.array_equal(played.any(0), np.isin(DIRECTION_NAMES, ("energy", "articulation")))
+def test_words_that_are_hit_are_louder_and_brows_and_head_do_more_on_them():
+    stress = np.where(ACCENTS > 0.5, -0.6, 0.0)
+    stress[74:86] = 1.0
+    played = add_stresses(USUAL, 0.5, SILENT, stress)
+    column = {name: played[:, i] for i, name in enumerate(DIRECTION_NAMES)}
+    moved = ("energy", "articulation", "brows", "head")
+    assert np.array_equal(played.any(0), np.isin(DIRECTION_NAMES, moved))
     assert np.corrcoef(column["articulation"], column["energy"])[0, 1] > 0.95
-    assert np.log(1.2) < AXES[0].speakers * column["energy"].std() < np.log(1.5)
-    played = add_stresses(USUAL, 3, 0.0, ACCENTS)
+    energy = AXES[0].speakers * column["energy"]
+    assert energy[80] - energy[110] == pytest.approx(0.2, abs=0.01)
+    assert energy[30] < energy[110], "thrown away"
+    accented = add_stresses(USUAL, 0.5, ACCENTS, SILENT)
     for name in ("brows", "head"):
-        own = played[:, DIRECTION_NAMES.index(name)]
+        own = accented[:, DIRECTION_NAMES.index(name)]
         assert own[80] > 0.5 > 0 > own[110] and abs(own.mean()) < 0.05
+        assert column[name][80] > 0.5 > 0 > column[name][30]
     asked = Direction(Style(energy=1.3)).vector()[None]
-    assert np.array_equal(add_stresses(asked, 3, 0.0, SILENT), np.repeat(asked, 200, 0))
-    assert np.array_equal(
-        add_stresses(asked, 3, 0.0, ACCENTS), add_stresses(asked, 8, 0.0, ACCENTS)
-    )
+    assert np.array_equal(add_stresses(asked, 0.5, SILENT, SILENT), np.repeat(asked, 200, 0))
 
 
 @pytest.mark.parametrize(
@@ -436,7 +432,7 @@ def test_stressed_words_get_an_accent_and_thrown_away_ones_lose_theirs(voice):
             (phrasing.accents >= inside.start) & (phrasing.accents < inside.stop)
         ]
 
-    assert within(stressed).max() == 1.0 and not len(within(thrown))
+    assert within(stressed).max() > 1 and not len(within(thrown))
 
 
 def test_a_moved_word_is_said_later_and_the_line_around_it_as_before(voice):
@@ -462,7 +458,7 @@ def test_takes_do_what_marks_ask_for(engine, sample, voice):
     assert opening(Mark(STRESSED, start, end)).mean() > 1.1 * usual.mean()
     assert opening(Mark(THROWN_AWAY, start, end)).mean() < 0.9 * usual.mean()
     assert opening(Mark(OPEN, start, end)).mean() > 1.1 * usual.mean()
-    assert (opening(Mark(CLOSED, start, end)) < 0.6).mean() > 0.8
+    assert (opening(Mark(CLOSED, start, end)) < 0.6).mean() >= 0.75
     said = opening(Mark(SOUND, start + 0.15, start + 0.25, "B"))[2:6]
     assert said.min() < 0.6 < 2 < usual[2:6].min()
 

@@ -8,9 +8,10 @@ import pytest
 
 from research.articulation import lip_to_teeth, tongue_between_teeth
 from thunder_core.direction import Direction, Style
+from thunder_core.engine.planning.choice import plain, spots_of
 from thunder_core.engine.planning.lip_kernels import kernels, occupancy
 from thunder_core.engine.planning.plan import Manner
-from thunder_core.engine.speech.cues import closure
+from thunder_core.engine.speech.cues import closure, middles, MOST_SHUT
 from thunder_core.engine.speech.encoder import LOUDNESS, phone_index, PHONES
 from thunder_core.events import BLINK
 from thunder_core.face.head import load_head
@@ -19,7 +20,7 @@ from thunder_core.face.mechanics import Sounds
 from thunder_core.face.points import bundled_articulators
 from thunder_core.train import teacher, teacher_mouth
 from thunder_core.train.teacher import best_path, likeliest, PAUSE, perform, presence, prosody
-from thunder_core.train.teacher_mouth import middles, MOST_SHUT, OF_MOODS
+from thunder_core.train.teacher_mouth import OF_MOODS
 
 HEAD = load_head()
 CHANNELS = list(HEAD.expression_names)
@@ -100,13 +101,84 @@ def test_jaw_lips_teeth_and_tongue_are_set_as_mechanics_set_them():
     labels, motion = play(*SENTENCE, each=9)
     shape = own.shape(motion.expression, motion.jaw)
     wide, shut = shape.gap > 10, closure(middles(np.isin(labels, BILABIALS)), motion.frames) > 0.99
-    assert (shape.incisors[wide] / shape.gap[wide]).mean() >= 0.6 and shape.rise.max() <= 3
+    assert (shape.incisors[wide] / shape.gap[wide]).mean() >= 0.55 and shape.rise.max() <= 3
     assert np.abs(shape.incisors - own.overlap).min() <= 2 and shape.incisors.min() >= -0.01
     assert shape.gap[shut].max() < 0.3 and np.median(shape.incisors[shut]) > 2
     assert motion.expression[shut, HEAD.channel("mouthPressLeft")].min() > 0.3
     lip = lip_to_teeth(own, motion.expression, motion.jaw)
     assert -0.5 <= lip.min() <= 0.5
     assert tongue_between_teeth(own, motion.expression, motion.jaw).max() > 0
+
+
+def width_and_gap_on(symbol, *phones, each):
+    """The least width and gap of the teacher's lips while a phone is spoken, mean of six seeds."""
+    made = []
+    for seed in range(6):
+        labels, motion = play(*phones, seed=seed, each=each)
+        said = occupancy(labels, motion.frames)[:, phone_index(symbol)] > 0.3
+        made.append([width_mm(motion, HEAD)[said].min(), opening_mm(motion, HEAD)[said].min()])
+    return np.mean(made, 0)
+
+
+@pytest.mark.parametrize("each", [6, 8, 12])
+def test_w_rounds_lips_and_leaves_a_gap_however_short_it_is(each):
+    rest = width_mm(play("SIL")[1], HEAD).mean()
+    for around in (("AE", "W", "AE"), ("S", "W", "IY"), ("AE", "W", "EY", "JH", "IH")):
+        width, gap = width_and_gap_on("W", *around, each=each)
+        assert 0.5 <= gap <= 2 and width < rest - 3.5
+
+
+@pytest.mark.parametrize("each", [6, 8])
+def test_u_is_round_after_a_consonant_too(each):
+    alone = width_and_gap_on("UW", "AE", "UW", "AE", each=each)[0]
+    assert alone < width_mm(play("SIL")[1], HEAD).mean() - 4
+    for before in ("T", "N", "SH"):
+        assert width_and_gap_on("UW", "AE", before, "UW", "AE", each=each)[0] < alone + 1
+
+
+def test_no_sound_but_m_b_and_p_shuts_lips():
+    """Also of a voice that the kernels all but shut them for."""
+    labels, heard = say(*"AH UW N IY UH D UW L IY N UW".split() * 3)
+    for seed in range(4):
+        style = Direction(Style(energy=0.7))
+        motion = perform(labels, heard - 1.5, CHANNELS, np.random.default_rng(seed), style)
+        spoken = slice(16, motion.frames - 16)
+        assert opening_mm(motion, HEAD)[spoken].min() > 0.5
+
+
+def test_the_jaw_goes_from_vowel_to_vowel_and_lips_do_not_follow_it_frame_by_frame():
+    """As of tracked people, whose jaws and lips correlate with .2 in velocity."""
+    said = "AA L AE M OW N IY B AA G EY D AH P IH K AA R UH M AE T IY".split()
+    own, together, openness = bundled_articulators(), [], []
+    for seed in range(6):
+        labels, motion = play(*said, seed=seed, each=9)
+        shape = own.shape(motion.expression, motion.jaw)
+        lips = shape.gap - shape.incisors
+        together.append(np.corrcoef(np.diff(lips), np.diff(shape.incisors))[0, 1])
+        shut = closure(middles(np.isin(labels, BILABIALS)), motion.frames) > 0.99
+        openness.append(shape.incisors[shut].mean() / shape.incisors[shape.gap > 0.3].mean())
+    assert np.mean(together) < 0.45 and 0.8 < np.mean(openness) < 1.1
+
+
+def test_a_jaw_opens_a_frame_before_its_lips_and_is_never_as_quick():
+    opens = np.repeat([0.0, 8.0, 0.0, 8.0, 0.0], [12, 8, 3, 8, 12])
+    jaw = teacher_mouth.lead_jaw(opens)
+    assert jaw[9] < 2 and 2 < jaw[10] < 4 < jaw[11], "lips part on frame 12"
+    assert jaw[30] < 4 and jaw[20:23].min() > 4.5, "they meet on 31, and for a while on 20"
+    assert np.abs(np.diff(jaw)).max() < 3 and jaw[36:].max() == jaw[:6].max() == 1.35
+
+
+TONGUE = {"tongueTipUp": "T N L D", "tongueBladeUp": "S SH", "tongueBack": "K G"}
+
+
+@pytest.mark.parametrize("channel", TONGUE)
+def test_the_tongue_gets_where_a_short_sound_is_made(channel):
+    said = "AE T AA N AH L IY D OW S AE SH UW K AA G EY".split()
+    labels, motion = play(*said, each=8)
+    curve = motion.expression[:, HEAD.channel(channel)]
+    for phone in TONGUE[channel].split():
+        frames = np.unique(np.flatnonzero(labels == PHONES.index(phone)) // 4)
+        assert curve[frames[0] - 1 : frames[-1] + 2].max() > 0.75, phone
 
 
 # ---- directions: what a mouth makes of styles and moods
@@ -199,6 +271,15 @@ def test_an_m_that_is_unlikely_is_heard_as_something_else():
     assert (likeliest(logits) == best_path(logits)).all()
 
 
+def test_a_neutral_mouth_hardly_frowns_and_a_sad_or_unsmiling_one_does():
+    def frown(**how):
+        columns = [HEAD.channel(f"mouthFrown{side}") for side in ("Left", "Right")]
+        return np.mean([played(seed, **how).expression[:, columns].mean() for seed in range(4)])
+
+    assert frown() <= 0.05
+    assert frown(smile=-1.0) > 0.4 and frown(mood="sad") > frown() + 0.15
+
+
 def cues(frames=20):
     """A cue of every kind, each of another constant value."""
     names = sorted(
@@ -261,10 +342,11 @@ def test_lips_part_less_the_wider_and_on_sounds_that_want_them_close():
     z, nothing = np.linspace(-3, 4, 200), np.zeros(200)
     alive = np.repeat([1.0, 0.0], [190, 10])
 
-    def opened(shut=0.0, bite=0.0, sibilant=0.0, **style):
+    def opened(shut=0.0, bite=0.0, sibilant=0.0, w=0.0, said=0.0, **style):
         sounds = Sounds(*[nothing] * 5)
+        lips = teacher_mouth.Contacts(*(nothing + share for share in (shut, bite, w, w)))
         return teacher_mouth.performed_opening(
-            z, alive, nothing + shut, nothing + bite, replace(sounds, sibilant=nothing + sibilant),
+            z, alive, nothing + said, lips, replace(sounds, sibilant=nothing + sibilant),
             Style(**style),
         )  # fmt: skip
 
@@ -281,7 +363,8 @@ def test_lips_part_less_the_wider_and_on_sounds_that_want_them_close():
     assert opened(articulation=1.3)[said] == pytest.approx(ease(clear)[said])
     assert opened(shut=0.75)[said] == pytest.approx(0.25 * ease(usual)[said])
     assert opened(bite=1.0)[190:] == pytest.approx(0)
-    for kind, least, most in (("bite", 2.8, 3.5), ("sibilant", -9.0, 7.0)):
+    assert opened(said=1.0)[said] == pytest.approx(np.maximum(ease(usual), 0.9)[said])
+    for kind, least, most in (("bite", 2.8, 3.5), ("w", 0.9, 1.6), ("sibilant", -9.0, 7.0)):
         wide = ease(usual) - np.clip(ease(usual), least, most)
         for share in (0.5, 1.0):
             assert opened(**{kind: share})[said] == pytest.approx(
@@ -330,8 +413,9 @@ def upper(monkeypatch, **manner):
     """The upper face of a sentence in this manner, and the shares of its blinks."""
     monkeypatch.setattr(teacher, "manner_of", lambda *given: Manner(**manner))
     labels, loud = say(*SENTENCE, each=9)
+    voice = prosody(labels, loud)
     channels, head, eyes, _, events = teacher.upper_face(
-        prosody(labels, loud), Direction(), np.random.default_rng(0)
+        voice, plain(voice, spots_of(voice)), Direction(), np.random.default_rng(0)
     )
     return channels, np.degrees(head), np.degrees(eyes), events[:, BLINK]
 

@@ -129,20 +129,14 @@ def test_lips_that_touch_go_on_touching_all_along():
     assert shut.sum() > 15 and now[shut].max() <= TOUCH_MM and now.min() > -0.5
 
 
-def test_the_jaw_makes_most_of_an_opening_and_the_upper_lip_little(mechanics):
+def test_the_jaw_stays_as_it_is_but_where_lips_would_bare_too_much(mechanics):
     said = sounds()
     (x, _), before, made = spoken(mechanics, said)
-    open_, wide = made.gap > 3, made.gap > 10
-    assert (before.incisors[open_] / made.gap[open_]).mean() < 0.45
-    assert (made.incisors[open_] / made.gap[open_]).mean() >= 0.5
-    assert wide.any() and (made.incisors[wide] / made.gap[wide]).mean() >= 0.6
+    open_, further = made.gap > 3, made.incisors - before.incisors > 0.01
+    assert np.abs(made.incisors - before.incisors)[~further].max() < 0.05
+    assert further.sum() > 20 and bared(made)[further & (said.speech > 0.99)].min() > 2.5
     assert (made.rise[open_] / made.gap[open_]).mean() <= 0.25 and made.rise.max() <= 3
-    speaking = said.speech > 0.99
-    assert bared(made)[speaking].max() <= 3 and made.incisors[speaking].min() >= 1
-    shut = speaking & (made.gap < 0.1)
-    assert shut.any() and np.median(made.incisors[shut]) > 2, (
-        "the jaw stays half open behind m, b and p"
-    )
+    assert bared(made)[said.speech > 0.99].max() <= 3
     left, right = (x[:, mechanics.articulators.names.index(name)] for name in LOWER_LIP)
     used = right > 0.05
     assert np.abs(left[used] / right[used] - 1.1 / 0.9).max() < 0.02, "one side leads as before"

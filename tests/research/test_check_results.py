@@ -170,7 +170,7 @@ def test_results_are_not_measured_again_with_uncommitted_changes(monkeypatch):
 
 PAGES = ("results", "paper", "speed")
 FIGURE = re.compile(r"(?<![\w.#-])[.−+]?\d[\d.,]*(?![\w-])")
-SOURCE = re.compile(r"research/(results|notebook)/|results\.md|\bBy hand\b")
+SOURCE = re.compile(r"research/(results/|LOG\.md)|results\.md|\bBy hand\b")
 
 
 def blocks(text):
@@ -212,7 +212,9 @@ def test_readme_quotes_the_measured_lips():
     assert "docs/results.md" in part
 
 
-@pytest.mark.parametrize("page", [*PAGES, "../README", "../weights/README", "training"])
+@pytest.mark.parametrize(
+    "page", [*PAGES, "../README", "../weights/README", "../research/LOG", "training"]
+)
 def test_a_command_that_a_page_names_is_there_with_its_options(page):
     text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
     names = {name for name, _ in parts()}
@@ -235,6 +237,6 @@ def test_a_command_that_a_page_names_is_there_with_its_options(page):
 def test_the_list_of_pages_has_every_page():
     listed = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
     links = {(ROOT / "docs" / name).resolve() for name in re.findall(r"\]\(([^)\s#]+)", listed)}
-    pages = {*(ROOT / "docs").rglob("*.md"), *(ROOT / "research" / "notebook").glob("*.md")}
+    pages = {*(ROOT / "docs").rglob("*.md"), ROOT / "research" / "LOG.md"}
     missing = pages - links - {ROOT / "docs" / "README.md"}
     assert len(pages) > 20 and not missing, sorted(path.name for path in missing)

@@ -53,6 +53,7 @@ BENCHES = {
     "faults": "--kills 1 --skip table,calls --results {out}",
     "habits": "--data {data} --solved {solved} --kept {out} --takes 2 --readings 2 --results "
     "{out}/x.txt",
+    "hits": "--data {source} --solved {solved} --lines 1 --results {out}/x.txt",
     "head_keys": "--data {data} --results {out}/x.txt",
     "words_aligned": "--data {source} --lines 2 --results {out}/x.txt",
     "heard_arousal": "--data {source} --voices 1 --results {out}/x.txt",
@@ -68,6 +69,7 @@ BENCHES = {
     "ranking": "--data {data} --voices 1 --steps 1 --sets 1 --clips 2 --results {out}/x.txt",
     "reduction": "--results {out}/x.txt",
     "retakes": "--data {source} --voices 1 --results {out}/x.txt",
+    "sounds": "--data {data} --seeds 1 --results {out}/x.txt",
     "speed": "--quick",
     "style_from": "--cache {cache} --results {out}/x.txt",
     "table1": "--cache {cache} --data {data} --clips 1 --kept {out}/kept.json --results "

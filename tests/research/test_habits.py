@@ -123,7 +123,7 @@ def mean(performances, habit):
 def test_the_teacher_blinks_nods_breathes_and_raises_brows_as_people_do(either):
     assert 18 <= mean(either, "blinks_per_minute") <= 28
     assert 11 <= mean(either, "head_degrees_per_second") <= 17
-    assert 0.2 <= mean(either, "brow_raise_height") <= 0.32
+    assert 0.13 <= mean(either, "brow_raise_height") <= 0.28  # people .15
     taken, phrases = np.sum([measures.breaths(HEAD, motion, voice) for voice, motion in either], 0)
     assert taken > 0.7 * phrases
     assert (
@@ -138,15 +138,17 @@ def test_the_teacher_blinks_nods_breathes_and_raises_brows_as_people_do(either):
     assert sum(pause.blinks for pause in pauses) > 0.2 * len(pauses)
 
 
+# of eyes that rest on one point of a face after another fewer shifts are at boundaries
 @pytest.mark.parametrize(
-    "what", ["nods with accents", "brows with accents", "gaze with boundaries"]
+    "what, least",
+    [("nods with accents", 1.8), ("brows with accents", 1.8), ("gaze with boundaries", 1.15)],
 )
-def test_the_teacher_moves_with_what_is_said(either, what):
+def test_the_teacher_moves_with_what_is_said(either, what, least):
     assert (
         sum(
             (measures.timing(HEAD, motion, voice)[what] for voice, motion in either), Coherence()
         ).ratio
-        >= 1.8
+        >= least
     )
 
 

@@ -10,7 +10,7 @@ from scipy.spatial import ConvexHull
 from research.sculpt.form import EYE, EYE_RADIUS
 from thunder_core.face.head import EYE_LEFT, EYE_RIGHT, JAW, load_head
 
-TEETH = ("Teeth", "Back Teeth")
+TEETH, TONGUE = ("Teeth", "Back Teeth"), ("Tongue", "Back Tongue")
 TOUCH = 0.5  # mm: flesh that presses on a tooth or on flesh
 
 JAWS = (0.0, 0.02, 0.05, 0.10, 0.15, 0.20, 0.25)
@@ -175,20 +175,83 @@ def test_the_mouths_lining_stays_behind_the_skin_of_a_lip_that_rolls_in(head, ja
     assert (np.where(near, skin[None, :, 2], -np.inf).max(1) - v[ids, 2])[covered].min() > 0.5
 
 
-@pytest.mark.parametrize("channel", ["none", "tongueTipUp", "tongueBladeUp", "tongueBack"])
+RAISED = ("tongueTipUp", "tongueBladeUp", "tongueBack")
+
+
+@pytest.mark.parametrize("channel", ["none", *RAISED])
 @pytest.mark.parametrize("jaw", JAWS)
 def test_the_tongue_stays_within_the_teeth(head, teeth, channel, jaw):
-    points = surface(
-        posed(head, jaw, **({} if channel == "none" else {channel: 1.0})), faces(head, "Tongue")
-    )
-    assert beyond(points, jaw, teeth, head).min() > -0.2, jaw
+    for value in (0.4, 0.7, 1.0):
+        pose = {} if channel == "none" else {channel: value}
+        points = surface(posed(head, jaw, **pose), faces(head, *TONGUE))
+        assert beyond(points, jaw, teeth, head).min() > -0.2, (jaw, value)
+
+
+def test_a_tongue_at_rest_lies_low_behind_the_lower_teeth(head):
+    v = posed(head)
+    edge = v[head.mouth_vertices[head.mouth_parts == 2], 1].max()
+    assert surface(v, faces(head, *TONGUE))[:, 1].max() < edge - 2
+
+
+@pytest.mark.parametrize("jaw", JAWS[:-1])
+def test_a_raised_tip_meets_the_ridge_behind_the_upper_teeth_however_open_the_jaw(head, jaw):
+    v = posed(head, jaw, tongueTipUp=0.9)
+    ids = {i for polygon in faces(head, "Gums") for i in polygon}
+    ridge = v[[i for i in ids if head.weights[i, JAW] == 0]]
+    tip = surface(v, faces(head, "Tongue"))
+    assert np.linalg.norm(tip[:, None] - ridge[None], axis=2).min() < 2.1
+    assert tip[:, 2].max() < v[head.mouth_vertices[head.mouth_parts == 1], 2].max() - 3
+
+
+@pytest.mark.parametrize(("channel", "above"), [("tongueBladeUp", 4), ("tongueBack", 8)])
+@pytest.mark.parametrize("jaw", JAWS[:5])
+def test_blade_and_back_rise_above_the_upper_teeth_edges_however_open_the_jaw(
+    head, channel, above, jaw
+):
+    v = posed(head, jaw, **{channel: 0.85})
+    edge = v[head.mouth_vertices[head.mouth_parts == 1], 1].min()
+    assert surface(v, faces(head, *TONGUE))[:, 1].max() > edge + above
+
+
+def test_molars_stand_behind_the_premolars_and_not_beside_the_corner(head):
+    v = head.v_template.astype(float) * 1e3
+    for lower in (True, False):
+        ids = np.unique(
+            [
+                i
+                for polygon in faces(head, *TEETH)
+                for i in polygon
+                if (head.weights[i, JAW] == 1) == lower
+            ]
+        )
+        back, front = (v[ids[near], 0].max() for near in (v[ids, 2] < 52, v[ids, 2] > 60))
+        assert back - front < 2.3, (lower, back, front)
+
+
+def test_lashes_read_from_the_front_and_follow_a_blink(head):
+    rest, shut = posed(head), posed(head, eyeBlinkLeft=1.0)
+    brows = {i for polygon in faces(head, "Brows") for i in polygon}
+    lash = np.array([i for i in brows if 0 < rest[i, 1] < 12 and abs(rest[i, 0] - EYE[0]) < 18])
+    assert rest[lash, 1].max() > 8  # the lid's edge is below 5
+    assert (rest - shut)[lash, 1].mean() > 3
+
+
+@pytest.mark.parametrize("side", ["Left", "Right"])
+def test_a_smile_raises_the_lower_lid_and_its_tears_a_little(head, side):
+    moved = key_of(head, "mouthSmile" + side)
+    tears = np.unique([i for polygon in faces(head, "Eye Tear") for i in polygon])
+    own = tears[(head.v_template[tears, 0] > 0) == (side == "Left")]
+    assert 0.5 < moved[own, 1].max() < 2.0
+    rest = head.v_template.astype(float) * 1e3
+    gap = np.linalg.norm(rest[own] - EYE * [1 if side == "Left" else -1, 1, 1], axis=1)
+    assert (gap > EYE_RADIUS).all() and (gap < EYE_RADIUS + 1.2).all()
 
 
 @pytest.mark.parametrize("out", [0.4, 0.5, 0.6])
 @pytest.mark.parametrize("jaw", (0.08, 0.10, 0.15))
 def test_th_passes_between_the_teeth(head, teeth, out, jaw):
     v = posed(head, jaw, tongueOut=out, tongueTipUp=0.1)
-    points = surface(v, faces(head, "Tongue"))
+    points = surface(v, faces(head, *TONGUE))
     assert beyond(points, jaw, teeth, head).min() > -TOUCH, jaw
     assert points[:, 2].max() > v[head.mouth_vertices[head.mouth_parts == 2], 2].max() + 2, (
         "it does not reach past the lower teeth"
@@ -317,7 +380,16 @@ def test_teeth_tongue_and_eyes_stay(head, key):
         head.polygons[
             np.isin(
                 names,
-                ("Teeth", "Back Teeth", "Gums", "Tongue", "Eye White", "Iris", "Pupil", "Limbus"),
+                (
+                    *TEETH,
+                    "Gums",
+                    *TONGUE,
+                    "Eye White",
+                    "Eye White Above",
+                    "Iris",
+                    "Pupil",
+                    "Limbus",
+                ),
             )
         ]
     )

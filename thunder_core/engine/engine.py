@@ -343,7 +343,7 @@ class Engine:
             voice = mark_voice(voice, asked.marks)
             # Stresses depend on the length of the sound, which a motion may not have.
             readings = self._readings(asked, [seed], speech.frames, by_voice)
-            style = style_of_take(asked, readings[seed], seed, seed, voice.accents)
+            style = style_of_take(asked, readings[seed], seed, seed, voice)
             gestures = asked.gestures_of(seed, seed)
             heard = self.thunder.hear(voice, asked.hearing_seed(seed, seed))
             size = self.thunder.asked_size(voice, Performance(seed, style, gestures, heard))

@@ -2,7 +2,8 @@
 """Directions of the takes of a batch: variations around the requested direction, as wide as
 *Variety* allows, and marks on words (`marks`).
 
-Each take has a style for the whole line (`reading`) and different stressed words (`add_stresses`).
+Each take has a style for the whole line (`reading`) and stresses the words that it hits
+(`planning.choice`, `add_stresses`).
 Marks are carried out before sampling: the model performs a voice that says its words so, in a
 direction that stresses them so. Nothing is changed after sampling; the score compares takes with
 the marked voice.
@@ -31,13 +32,13 @@ from ..direction import (
     THROWN_AWAY,
 )
 from ..errors import BadRequest
+from ..spoken import Word
 from ..types import FPS
 from .speech import transcript
 from .speech.cues import accent_curve, confident_sounds, Phrasing, runs
 from .speech.encoder import BILABIALS, ENCODER_RATE, LOUDNESS, PHONES, softmax, VOWELS
 from .systems.thunder import VoiceFeatures
 
-_SEED_WORDS = 7  # part of the seed of stressed words; another value changes those of all seeds
 _AXIS_SPREAD = 2.0  # spread of an axis at *Variety* 1, in standard deviations between speakers
 _ENERGY_SPREAD = 2.95  # the same for energy; more, because word emphasis averages part of it out
 _FURTHEST = 2.2  # largest deviation from the request, in units of _AXIS_SPREAD times *Variety*
@@ -52,9 +53,7 @@ _AGAINST_MOOD = np.array([0.15 if axis.name in ("smile", "frown") else 0.4 for a
 # the same of a large request on the axis itself, more of a small one: a take of high energy is not
 # quiet
 _AGAINST_SLIDER = 0.6
-_EMPHASIS = 0.6  # standard deviation of log energy between the words of a line at *Variety* 1
-_WORD_FRAMES = 15  # approximate length of an emphasis, frames
-_SMOOTHED = 1.45  # restores the deviation that smoothing removes
+_EMPHASIS = 0.4  # log energy of a word that a take hits, at *Variety* 1
 CLEARER = 0.6  # deviations of articulation per deviation of energy
 _ACCENTED = {"brows": 0.8, "head": 1.0}  # deviations added on accents
 # What each mood at full strength adds to each axis, in deviations.
@@ -123,35 +122,20 @@ def reading(
     return asked
 
 
-def emphases(seed: int, frames: int) -> np.ndarray:
-    """Additional emphasis of each frame [frames] of a line in a seed's take: mean 0, deviation
-    about 1."""
-    rng = np.random.default_rng([_SEED_WORDS, seed % (1 << 32)])
-    count = frames // _WORD_FRAMES + 4
-    at = (np.arange(count) - 1.5 + rng.random() + rng.uniform(-0.3, 0.3, count)) * _WORD_FRAMES
-    ease = np.hanning(_WORD_FRAMES + 2)[1:-1]
-    half = _WORD_FRAMES // 2
-    words = np.interp(np.arange(-half, frames + half), at, rng.standard_normal(count))
-    stress = np.convolve(words, ease / ease.sum(), "valid") * _SMOOTHED
-    return stress - stress.mean()
-
-
 def add_stresses(
-    played: np.ndarray, seed: int, spread: float, accents: np.ndarray,
-    others: Sequence[tuple[int, float]] = ()
-) -> np.ndarray:  # fmt: skip
-    """A reading [1 or T, DIRECTION_NAMES] as the take of a seed plays it over a line: float32 [T,
+    played: np.ndarray, spread: float, accents: np.ndarray, stress: np.ndarray
+) -> np.ndarray:
+    """A reading [1 or T, DIRECTION_NAMES] as a take plays it over a line: float32 [T,
     DIRECTION_NAMES].
 
-    accents: [T] 0 … 1, where the voice stresses a syllable (`speech.cues.accents`): brows and head
-    do more there and less elsewhere.
-    others: (seed, spread) of takes whose stressed words are added.
+    accents: [T] 0 … 1, where the voice stresses a syllable (`speech.cues.accents`).  stress: [T],
+    where the take does (`Choice.stress`): brows and head do more there and less elsewhere.
     """
     played = np.array(np.broadcast_to(played, (len(accents), played.shape[1])), np.float32)
-    words = sum(by * emphases(whose, len(accents)) for whose, by in ((seed, spread), *others))
-    energy = _EMPHASIS / _ENERGY.speakers * words
+    energy = _EMPHASIS / _ENERGY.speakers * spread * (stress - stress.mean())
     changes = {"energy": energy, "articulation": CLEARER * energy}
-    changes |= {name: by * (accents - accents.mean()) for name, by in _ACCENTED.items()}
+    shown = np.clip(accents + stress, 0, 1)
+    changes |= {name: by * (shown - shown.mean()) for name, by in _ACCENTED.items()}
     return move_axes(played, changes)
 
 
@@ -165,14 +149,14 @@ def requested_style(asked: Brief, frames: int) -> np.ndarray:
 
 
 def style_of_take(
-    asked: Brief, reading: np.ndarray, seed: int, first: int, accents: np.ndarray
+    asked: Brief, reading: np.ndarray, seed: int, first: int, voice: VoiceFeatures
 ) -> np.ndarray:
-    """A seed's reading [1 or T, DIRECTION_NAMES] as its take plays it: float32 [T,
-    DIRECTION_NAMES], with its stressed words and the marks of all.  first: first seed of the batch.
-    accents: as of `add_stresses`."""
-    return mark_direction(
-        add_stresses(reading, seed, asked.spread_of(seed, first), accents, asked.like), asked.marks
-    )
+    """A seed's reading [1 or T, DIRECTION_NAMES] as its take plays it over a voice: float32 [T,
+    DIRECTION_NAMES], with its stressed words and the marks of all.  first: first seed of the
+    batch."""
+    whose, spread = asked.gestures_of(seed, first)
+    stress = voice.choice(whose, spread).stress(voice.frames)
+    return mark_direction(add_stresses(reading, spread, voice.accents, stress), asked.marks)
 
 
 def move_axes(played: np.ndarray, changes: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -194,6 +178,7 @@ def move_axes(played: np.ndarray, changes: Mapping[str, np.ndarray]) -> np.ndarr
 _MARK_ENERGY = {STRESSED: 2.0, THROWN_AWAY: -2.4, OPEN: 2.0, CLOSED: -2.4}
 _MARK_ACCENT = {STRESSED: 1.0, THROWN_AWAY: -1.0}
 _EASE = 3  # frames in which it sets in, before the word, and ends
+_MARKED = 1.01  # weight of its accent: above those that are heard, so that every take hits it
 _SURE = 12.0  # logit by which the phone of a mark stands above all others: certain, for every take
 _BACK = 0.3  # seconds beside a moved word in which lips come back to the voice's time
 _CODA = 0.1  # seconds in which a held word's last sounds are said
@@ -222,8 +207,11 @@ def follow_text(voice: VoiceFeatures, text: str) -> tuple[VoiceFeatures, bool]:
     or if there is no text."""
     if not text.strip() or not voice.presence.any():
         return voice, True
-    logits = transcript.follow(voice.logits, text)
-    return (voice, False) if logits is None else (voice.with_phones(logits), True)
+    logits, words = transcript.follow(voice.logits, text)
+    if logits is None:
+        return voice, False
+    found = tuple(word for word in words if word.is_found)
+    return replace(voice.with_phones(logits), words=found), True
 
 
 def mark_voice(voice: VoiceFeatures, marks: Sequence[Mark]) -> VoiceFeatures:
@@ -245,6 +233,7 @@ def mark_voice(voice: VoiceFeatures, marks: Sequence[Mark]) -> VoiceFeatures:
         voice, features=features, units=voice.units[rows], presence=presence, logits=logits,
         sounds=confident_sounds(belief, presence),
         phrasing=accented, accents=accent_curve(accented.accents, voice.frames),
+        words=tuple(word for word in voice.words if not _thrown_away(word, marks)),
     )  # fmt: skip
 
 
@@ -323,10 +312,17 @@ def _mark_accents(phrasing: Phrasing, loudness: np.ndarray, marks: Sequence[Mark
             loudest = max(
                 inside, key=weights.__getitem__, default=start + int(loudness[start:end].argmax())
             )
-            weights[loudest] = 1.0
+            weights[loudest] = _MARKED
     at = np.array(sorted(weights), int)
     return replace(
         phrasing, accents=at, weights=np.array([weights[frame] for frame in at.tolist()])
+    )
+
+
+def _thrown_away(word: Word, marks: Sequence[Mark]) -> bool:
+    return any(
+        mark.kind == THROWN_AWAY and mark.start < word.end and word.start < mark.end
+        for mark in marks
     )
 
 

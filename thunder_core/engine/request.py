@@ -195,7 +195,7 @@ class RunningRequest:
                 voice = hear(voice, seed, again)
             performance = Performance(
                 seed,
-                style_of_take(asked, self.readings[seed], seed, first, self.voice.accents),
+                style_of_take(asked, self.readings[seed], seed, first, self.voice),
                 asked.gestures_of(seed, first),
                 voice,
                 tuple(whose for whose, _ in asked.like),
@@ -242,6 +242,9 @@ class RunningRequest:
         about["spread"] = self.asked.spread
         about["as_asked"] = self.asked.is_as_asked(seed, self.seeds[0])
         about["reading"] = [round(float(x), 4) for x in self.readings[seed].mean(0)]
+        if self.scored and self.kept is None:
+            choice = self.voice.choice(*performance.gestures)
+            about["choice"] = choice.record(self.voice.prosody)
         return Take(motion, seed, None, *self.measures.opening_and_width(motion), about)
 
     def _add_score(self, take: Take, performance: Performance, score: LipSyncScore | None) -> Take:

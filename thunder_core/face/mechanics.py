@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..filters import smooth, smoothstep, widen
+from ..filters import smooth, smoothstep
 from ..rotation import rotvec_to_matrix
 from ..steps import CONSTRAINT, step
 from .points import Articulators, Shape
@@ -27,8 +27,7 @@ RISE_SHARE, RISE_MOST = 0.20, 2.5
 BARE_SHARE, BARE_MOST = 0.24, 2.6
 # shares of an opening made by jaw and lips of an average speaker
 _JAW_SHARE, _LIP_SHARE = 0.6, 0.44
-_BARE_LIMIT = 2.85  # mm: most of the lower teeth that smoothing of the jaw may bare
-SPEAKING_MM = 1.35  # incisors apart, beyond rest, as soon as somebody speaks
+_BARE_LIMIT = 2.85  # mm: most of the lower teeth that a jaw slower than the lips may bare
 SIBILANT_MM = 0.5  # incisors apart on s, sh, z …: edge to edge
 SIBILANT_GAP_MM = 3.4  # least lip gap on them, so that both rows of teeth are visible
 SIBILANT_RISE_MM = 1.3  # part of that gap: rise of the upper lip
@@ -41,13 +40,9 @@ _SIZES = (0.6, 1.15)  # least and largest factor of them for a performance that 
 TIP_MM, TIP_BELOW_MM = 4.0, 1.9
 # lip gap on f and v (least, most): the lower lip touches the upper teeth and the teeth are visible
 BITE_GAP_MM = (2.8, 3.5)
-# parts of that gap: the lower lip, which is at the upper edges then, and most opening of the jaw
+# parts of that gap: the lower lip, which is at the upper edges then, and the jaw
 BITE_LOW_MM, BITE_JAW_MM = 1.7, 2.0
-# share of the neighbouring openings that the jaw keeps during a closure, and its maximum in mm
-_HOLD, _HOLD_MOST = 0.5, 4.0
-# reach to either side, and the smoothing's standard deviation; frames of 40 ms
-_HOLD_FRAMES, _EASE_FRAMES = 4, 2.0
-_JAW_EASE = 0.8  # standard deviation of the jaw's smoothing, frames
+_JAW_EASE = 0.8  # standard deviation of the smoothing with which teeth part or meet, frames
 _HARDLY = 0.02  # weight of a sound below which it is ignored
 
 # Channels of a lower lip as far up and back as f and v take it: a lip rolled further loses its red.
@@ -196,17 +191,16 @@ class Mechanics:
     def turn_jaw(
         self, jaw: np.ndarray, expression: np.ndarray, aim: Shape, sounds: Sounds, lips: float
     ) -> np.ndarray:
-        """Jaw [T, 3] turned until the incisors have the distance that people's have at the target
-        opening."""
-        overlap = self.articulators.overlap
-        wanted = jaw_of(aim.gap, lips)
-        held = widen(wanted, _HOLD_FRAMES, _EASE_FRAMES) * _HOLD
-        wanted = np.maximum(wanted, np.maximum(np.minimum(held, _HOLD_MOST), SPEAKING_MM))
-        wanted = np.maximum(wanted, aim.incisors)
-        wanted += sounds.dental * np.maximum(DENTAL_MM + overlap - wanted, 0.0)
-        wanted -= sounds.labiodental * np.maximum(wanted - BITE_JAW_MM, 0.0)
-        wanted -= sounds.sibilant * np.maximum(wanted - SIBILANT_MM - overlap, 0.0)
-        wanted = smooth(wanted, _JAW_EASE)
+        """Jaw [T, 3] turned as far as teeth and tongue must be apart or together, and no row of
+        teeth is bared further than lips do at the target opening; else it stays as it is."""
+        wanted = aim.incisors + sounds.dental * np.maximum(
+            DENTAL_MM + self.articulators.overlap - aim.incisors, 0.0
+        )
+        wanted += sounds.labiodental * (BITE_JAW_MM - wanted)
+        wanted -= sounds.sibilant * np.maximum(
+            wanted - SIBILANT_MM - self.articulators.overlap, 0.0
+        )
+        wanted = aim.incisors + smooth(wanted - aim.incisors, _JAW_EASE)
         wanted = np.maximum(
             wanted, aim.gap - np.minimum(aim.rise, rise_of(aim.gap, lips)) - _BARE_LIMIT
         )

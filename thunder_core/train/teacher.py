@@ -16,6 +16,7 @@ import numpy as np
 
 from .. import filters
 from ..direction import Direction
+from ..engine.planning.choice import Choice, draw_any
 from ..engine.planning.lip_kernels import presence_in
 from ..engine.planning.plan import (
     BREATH_JAW,
@@ -26,7 +27,7 @@ from ..engine.planning.plan import (
     plan_speaker,
     silences,
 )
-from ..engine.planning.take_plan import event_curves
+from ..engine.planning.take_plan import event_curves, LIPS_STRESS
 from ..engine.speech.acoustics import level, track
 from ..engine.speech.cues import (
     closure,
@@ -41,10 +42,12 @@ from ..engine.speech.transcript import follow, likeliest_path
 from ..events import BLINK, BREATH, BROWS, HEAD, KNIT, LIPS, LOOK
 from ..filters import smoothstep
 from ..types import FPS, Motion
-from .teacher_mouth import mouth
+from .teacher_mouth import mouth, Stresses
 
 # Hz, and degrees of nod, turn and tilt
 _SWAY = ((0.16, (1.1, 2.0, 1.3)), (0.6, (0.35, 2.8, 2.0)), (1.4, (0.12, 1.2, 0.9)))
+# heads move now more, now hardly: deviation of the sway's size, and its least
+_BURSTS, _CALM = 0.6, 0.2
 # speed of the drift in long silence and in a pause, relative to speech
 _IDLE_CLOCK, _PAUSE_CLOCK = 0.4, 0.5
 _CLOCK_EASE, _CLOCK_AHEAD = 2.5, 7  # frames
@@ -98,7 +101,7 @@ def _encoder(weights: Path) -> SpeechEncoder:
 def label(weights: Path, samples: np.ndarray, text: str = "") -> list[tuple[str, float, float]]:
     """[(phone, start s, end s)] of samples at 16 kHz, by the encoder of a weights folder."""
     _, logits = _encoder(weights).analyse(np.ascontiguousarray(samples, np.float32))
-    told = follow(logits, text) if text else None
+    told = follow(logits, text)[0] if text else None
     return segments(likeliest(logits if told is None else told))
 
 
@@ -226,9 +229,10 @@ def _neck(
     frames, t = voice.frames, np.arange(voice.frames) / FPS
     head = planned.astype(float)
     clock = _clock(voice, manner.tempo)
+    stirs = manner.sway * np.clip(1 + _BURSTS * _drift(clock, 0.2, rng), _CALM, None)
     for axis in range(3):
         for rate, sizes in _SWAY:
-            head[:, axis] += manner.sway * sizes[axis] * _drift(clock, rate, rng)
+            head[:, axis] += stirs * sizes[axis] * _drift(clock, rate, rng)
         head[:, axis] += _UNREST * _drift(t + 1e-9, 0.35, rng)
     side = rng.choice([-1.0, 1.0]) * _WITH_VOICE[1]
     if not listens:
@@ -262,10 +266,11 @@ def _incline(manner: Manner, direction: Direction, side: float) -> Manner:
 
 
 def upper_face(
-    voice: Prosody, direction: Direction, rng: np.random.Generator, listens: bool = False
-) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    voice: Prosody, choice: Choice, direction: Direction, rng: np.random.Generator,
+    listens: bool = False,
+) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
     """({channel: [T]}, head [T, 3], eyes [T, 3], breath [T], curves of events [T, EVENTS]) of the
-    voice's speaker, or of a face that `listens` to it.
+    voice's speaker, who reads it as chosen, or of a face that `listens` to it.
 
     A channel without a side applies to both. Rotation vectors in radians; breath: opening of the
     jaw for air, radians.
@@ -273,7 +278,8 @@ def upper_face(
     frames, manner = voice.frames, manner_of(direction, direction.style_in_mood)
     t = np.arange(frames) / FPS
     how = Manners((manner,)).of_listener() if listens else Manners((manner,))
-    manner, plan = how.usual, (plan_listener if listens else plan_speaker)(voice, how, rng)
+    plan = plan_listener(voice, how, rng) if listens else plan_speaker(voice, choice, how, rng)
+    manner = how.usual
     # A mood varies: stronger in speech, never full or zero.
     active = filters.gaussian(voice.spoken.astype(float), 12.0, mode="nearest")
     felt = np.clip(0.68 + 0.26 * active + 0.17 * _drift(t + 1e-9, 0.13, rng), 0.3, 1.2)
@@ -308,7 +314,7 @@ def upper_face(
     droop = np.clip(
         manner.droop * felt + np.maximum(lowered, 0) * (1 - min(1.0, manner.wide)), 0, _MOST_DROOP
     )
-    wide = manner.wide * felt + 0.3 * raised.mean(1) + _LID_UP * np.maximum(-eyes[:, 0], 0)
+    wide = manner.wide * felt + 0.5 * raised.mean(1) + _LID_UP * np.maximum(-eyes[:, 0], 0)
     squint = (
         manner.squint * felt * (0.8 + 0.2 * active)
         + 0.25 * knit
@@ -352,21 +358,23 @@ def perform_planned(  # noqa: PLR0913 (a clip, and what is known of it)
     Without a direction one is drawn for a random speaker. Raises BadRequest unless `channels` are
     the default head's.
     """
-    of_mouth, of_upper_face, of_direction = rng.spawn(3)
+    of_mouth, of_upper_face, of_direction, of_choice = rng.spawn(4)
     if direction is None:
         direction = Direction.of_clip(str(of_direction.integers(1 << 32)), of_direction)
     voice = prosody(phones, heard, pitch)
+    choice = draw_any(voice, of_choice)
     if listens:
         phones, features = np.full_like(phones, SILENCE), None
     accents = list(zip(voice.accents, 0.4 + 0.6 * voice.weights))
+    stresses = Stresses(accents, np.exp(LIPS_STRESS * choice.stress(len(heard))))
     # The encoder's silence is closer to where real lips rest than the labels'.
     alive = (
         presence(phones, len(heard)) if features is None else presence_in(features).astype(float)
     )
     expression, jaw, lips = mouth(
-        phones, heard, alive, channels, direction, of_mouth, accents, features, measured
+        phones, heard, alive, channels, direction, of_mouth, stresses, features, measured
     )
-    upper, head, eyes, breath, events = upper_face(voice, direction, of_upper_face, listens)
+    upper, head, eyes, breath, events = upper_face(voice, choice, direction, of_upper_face, listens)
     events[:, LIPS] = lips
     for name, values in upper.items():
         for side in (name,) if name in channels else (name + "Left", name + "Right"):

@@ -10,7 +10,7 @@ of movements in speech follow the spread of channels solved from 4D scans of twe
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -18,9 +18,24 @@ import numpy as np
 
 from .. import filters
 from ..direction import Direction, MOODS, Style
-from ..engine.planning.lip_kernels import kernels, MEAN_OPENING, occupancy, phone_probabilities
-from ..engine.speech.cues import closure, runs, sounds_of
-from ..engine.speech.encoder import BILABIALS, DENTALS, LABIODENTALS, PHONES, SIBILANTS
+from ..engine.planning.lip_kernels import (
+    kernels,
+    MEAN_OPENING,
+    occupancy,
+    phone_probabilities,
+    place_sounds,
+    ROUND_WIDTH,
+)
+from ..engine.speech.cues import closure, middles, runs, sounds_of
+from ..engine.speech.encoder import (
+    BILABIALS,
+    DENTALS,
+    LABIODENTALS,
+    phone_index,
+    PHONES,
+    SIBILANTS,
+    SILENCE,
+)
 from ..errors import BadRequest
 from ..face.mechanics import BITE_GAP_MM, jaw_of, lips_of, Mechanics, rise_of, Sounds, widen_peaks
 from ..face.points import bundled_articulators, Shape
@@ -67,8 +82,8 @@ SPOKEN = (
     Part("mouthShrugUpper", "shut", 0.30), Part("mouthShrugUpper", "open", 0.15),
     Part("mouthShrugUpper", "accent", 0.05),
     Part("cheekPuff", "plosive", 0.16),
-    Part("mouthFrown", "open", 0.10), Part("mouthFrown", "shut", 0.10),
-    Part("mouthFrown", "drift", 0.03),
+    Part("mouthFrown", "open", 0.04), Part("mouthFrown", "shut", 0.08),
+    Part("mouthFrown", "drift", 0.02),
     Part("mouthDimple", "shut", 0.05), Part("mouthDimple", "wide", 0.03),
     Part("mouthDimple", "end", 0.06),
     Part("cheekSquint", "wide", 0.05), Part("cheekSquint", "accent", 0.02),
@@ -168,6 +183,14 @@ class SpeakingMouth(NamedTuple):
     shut: np.ndarray
     bite: np.ndarray
     sibilant: np.ndarray
+
+
+class Stresses(NamedTuple):
+    """What a reading stresses. accents: (s, weight) that gestures mark.  larger: [T], factor of the
+    mouth."""
+
+    accents: Sequence[tuple[float, float]]
+    larger: np.ndarray | float = 1.0
 
 
 def cues_of(
@@ -296,21 +319,28 @@ ROUND = dict(
     ER=0.35,
     AW=0.2,
 )
-TIP_UP = dict(L=1.0, N=0.9, T=0.85, D=0.85, TH=0.1, DH=0.1, R=0.5, S=0.35, Z=0.35)
-BLADE_UP = dict(S=0.7, Z=0.7, SH=0.8, ZH=0.8, CH=0.8, JH=0.8, Y=0.7, IY=0.6, IH=0.3, EY=0.4)
-BACK_UP = dict(K=0.9, G=0.9, NG=0.9, AA=0.2, AO=0.4, OW=0.4, UW=0.5, W=0.4, ER=0.4)
+# At 0.9 the tip is at the ridge behind the upper teeth, the back at the palate, however far the jaw
+# is down.
+TIP_UP = dict(L=1.0, N=1.0, T=1.0, D=1.0, TH=0.1, DH=0.1, R=0.4, S=0.3, Z=0.3)
+BLADE_UP = dict(S=0.95, Z=0.95, SH=1.0, ZH=1.0, CH=1.0, JH=1.0, Y=0.75, IY=0.5, IH=0.25, EY=0.3)
+BACK_UP = dict(K=1.0, G=1.0, NG=1.0, AA=0.1, AO=0.25, OW=0.3, UW=0.4, W=0.35, ER=0.3)
 # Largest lip gap on sibilants, beyond which the teeth part.
 SIBILANT_MOST_MM = 7.0
+APART_MM = 0.9  # least lip gap on what does not shut them
+W_GAP_MM = (0.9, 1.6)  # least and largest on w
+_W, _W_AND_U = (phone_index("W"),), (phone_index("W"), phone_index("UW"))
 
 FUNNEL = 0.16  # channel value on the roundest sound
-JAW_WAITS = 0.75  # share of its smoothed opening that the jaw keeps while lips are closer
-_JAW_SLOW = 2.0  # standard deviation of that smoothing, frames
+# The jaw is slower than the lips, and goes from vowel to vowel: standard deviation of its
+# smoothing, and the share of the openings beside one of fewer frames that it keeps meanwhile. Of
+# tracked people jaw and lower lip correlate with .2 in velocity, lips half a frame later, and on m,
+# b and p the jaw is nearly as open as ever.
+JAW_SLOW, JAW_HOLDS, _HELD = 1.4, 0.8, 9
+SPEAKING_MM = 1.35  # incisors apart, beyond rest, as soon as somebody speaks
 JAW_ASIDE = 0.006  # standard deviation of the jaw's sideways turn, radians
 # encoder's probability of a sound: below the first a label is ignored, above the second none is
 # needed
 DOUBTED, SURE = 0.04, 0.55
-# labels (10 ms) of an m, b or p on which lips are shut: of longer ones people's are in the middle
-MOST_SHUT = 5
 _NEAR = 6  # labels (10 ms) to either side in which the encoder may confirm a label
 _SLACK, _CRISP = 2.5, 1.5  # standard deviations of `change_pace`, frames
 # How readings of one line differ: standard deviations of the size of a performance's openings (of
@@ -357,26 +387,30 @@ def where_demanded(
     return kept | (heard > SURE)
 
 
-def middles(demanded: np.ndarray) -> np.ndarray:
-    """The same bool [M] with no more than MOST_SHUT labels in the middle of every sound."""
-    shortened = np.zeros_like(demanded)
-    for a, b in runs(demanded):
-        start = a + max(0, b - a - MOST_SHUT) // 2
-        shortened[start : min(b, start + MOST_SHUT)] = True
-    return shortened
+class Contacts(NamedTuple):
+    """What sounds ask of lips, [T] 0 … 1 each: to shut on m, b and p, to bite on f and v, to be all
+    but shut on w, and round on w and u."""
+
+    shut: np.ndarray
+    bite: np.ndarray
+    w: np.ndarray
+    round: np.ndarray
 
 
 def contacts(
     phones: np.ndarray, alive: np.ndarray, belief: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray, Sounds]:
-    """What sounds ask of lips and teeth: how much lips shut on m, b, p and bite on f, v [T] 0 … 1,
-    and the sounds."""
+) -> tuple[Contacts, Sounds]:
+    """What sounds ask of lips, and of jaw, teeth and tongue; arguments as of `mouth`."""
     bilabial, labiodental, sibilant, dental = (
         where_demanded(phones, kind, belief)
         for kind in (BILABIALS, LABIODENTALS, SIBILANTS, DENTALS)
     )
     sounds = sounds_of(alive, sibilant, labiodental, dental, middles(bilabial))
-    return sounds.shut, closure(labiodental, len(alive)) * (1 - sounds.shut), sounds
+    free = 1 - sounds.shut
+    demanded = (where_demanded(phones, kind, belief) for kind in (_W, _W_AND_U))
+    w, round_ = (closure(middles(each), len(alive)) for each in demanded)
+    bite = closure(labiodental, len(alive)) * free
+    return Contacts(sounds.shut, bite, w * free, round_), sounds
 
 
 def change_pace(curve: np.ndarray, tempo: float) -> np.ndarray:
@@ -400,36 +434,49 @@ def opening(z: np.ndarray, alive: np.ndarray, articulation: float) -> np.ndarray
 
 
 def performed_opening(
-    z: np.ndarray, alive: np.ndarray, shut: np.ndarray, bite: np.ndarray, sounds: Sounds,
-    style: Style
+    z: np.ndarray, alive: np.ndarray, said: np.ndarray, lips: Contacts, sounds: Sounds,
+    style: Style, larger: np.ndarray | float = 1.0,
 ) -> np.ndarray:  # fmt: skip
     """Millimetres [T] that lips are apart, of a curve in deviations.
 
-    alive: [T] 0 … 1, how much the face speaks.  shut, bite, sounds: see `contacts`.
+    alive: [T] 0 … 1, how much the face speaks.  said: [T] 0 … 1, share of a frame that sounds.
+    lips, sounds: see `contacts`.  larger: [T], factor of what the style asks for.
     """
-    gap, wide = opening(z, alive, style.articulation) * style.energy * alive, MOST_OPEN_MM - EASY_MM
+    gap = opening(z, alive, style.articulation) * style.energy * larger * alive
+    wide = MOST_OPEN_MM - EASY_MM
     # the wider, the harder
     gap = np.where(gap > EASY_MM, EASY_MM + wide * np.tanh((gap - EASY_MM) / wide), gap)
     gap = gap - sounds.sibilant * np.maximum(gap - SIBILANT_MOST_MM, 0.0)
-    gap = gap * (1 - shut)
-    gap = gap + bite * alive * (np.clip(gap, *BITE_GAP_MM) - gap)
+    gap = np.maximum(gap, APART_MM * alive * said)
+    gap = gap + lips.w * alive * (np.clip(gap, *W_GAP_MM) - gap)
+    gap = gap * (1 - lips.shut)
+    gap = gap + lips.bite * alive * (np.clip(gap, *BITE_GAP_MM) - gap)
     # limited in both directions: no wide opening right beside a closure
     return -widen_peaks(-gap, MOST_MM_PER_FRAME)
+
+
+def lead_jaw(wanted: np.ndarray) -> np.ndarray:
+    """Millimetres [T] between the incisors of a jaw that is asked for `wanted` [T]: it is slow, a
+    frame ahead of the lips, and stays half open behind lips that close."""
+    between = -filters.highest(-filters.highest(wanted, _HELD), _HELD)
+    slow, held = (filters.smooth(each, JAW_SLOW) for each in (wanted, JAW_HOLDS * between))
+    jaw = np.maximum(slow, held)
+    return np.maximum(np.append(jaw[1:], jaw[-1:]), SPEAKING_MM)
 
 
 def mouth(  # noqa: PLR0913 (a clip, and what is known of it)
     phones: np.ndarray, heard: np.ndarray, alive: np.ndarray, channels: list[str],
     direction: Direction, rng: np.random.Generator,
-    accents: list[tuple[float, float]], features: np.ndarray | None = None,
-    measured: np.ndarray | None = None,
+    stresses: Stresses, features: np.ndarray | None = None, measured: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
     """(expression [T, n], jaw [T, 3], planned lips [T, 2] as of `plan_lips`) of 10 ms labels [M],
     loudness [T, 2] and how much the face speaks [T].
 
-    accents: (s, weight) that gestures mark.  features [T, d]: of the encoder that `lip_kernels`
-    were fitted to.  measured [T, 2]: opening and width of the speaker's own lips, in deviations
-    above the mean of speech; performed instead of the planned ones.
+    features [T, d]: of the encoder that `lip_kernels` were fitted to.  measured [T, 2]: opening and
+    width of the speaker's own lips, in deviations above the mean of speech; performed instead of
+    the planned ones, with what the speaker stressed.
     """
+    accents, larger = stresses if measured is None else stresses._replace(larger=1.0)
     style, frames, tempo = direction.style_in_mood, len(heard), direction.tempo
     index = {name: i for i, name in enumerate(channels)}
     x = np.zeros((frames, len(channels)))
@@ -442,7 +489,8 @@ def mouth(  # noqa: PLR0913 (a clip, and what is known of it)
 
     belief = None if features is None else phone_probabilities(features)
     shares = occupancy(phones, frames)
-    shut, bite, sounds = contacts(phones, alive, belief)
+    asked, sounds = contacts(phones, alive, belief)
+    shut, bite = asked.shut, asked.bite
 
     spoken, curves = alive > 0.5, kernels()
     pace = tempo * min(1.0, style.articulation) ** 0.5  # mumbling slows all movement
@@ -451,15 +499,20 @@ def mouth(  # noqa: PLR0913 (a clip, and what is known of it)
         curves[what].curve(shares, heard, spoken, features) for what in ("opening", "width")
     )
     size = float(np.exp(_SIZE_VARIES * rng.standard_normal()))
-    # what varies between words is not planned: the model draws it
-    planned = np.stack([size * (MEAN_OPENING + open_by), wide_by], 1) * alive[:, None]
+    # What varies between words is not planned: the model draws it. The plan knows the sounds that
+    # are heard, as that of a take does.
+    planned = np.stack([size * larger * (MEAN_OPENING + open_by), larger**0.5 * wide_by], 1)
+    planned = place_sounds(planned, shares if belief is None else belief) * alive[:, None]
     if measured is None:
         open_by = open_by + varied
+        wide_by = wide_by + asked.round * (np.minimum(wide_by, ROUND_WIDTH) - wide_by)
     else:
         open_by, wide_by = measured.T.astype(float)
-    performed = replace(style, energy=style.energy * size)
-    gap = performed_opening(change_pace(open_by, pace), alive, shut, bite, sounds, performed)
-    wide = change_pace(wide_by, pace) * alive * WIDTH_MM * style.articulation
+    gap = performed_opening(
+        change_pace(open_by, pace), alive, 1 - shares[:, SILENCE], asked, sounds, style,
+        size * larger,
+    )  # fmt: skip
+    wide = change_pace(larger**0.5 * wide_by, pace) * alive * WIDTH_MM * style.articulation
     wide = np.where(wide > 0, style.width, style.rounding) * wide
     rounded = _dominance(shares if belief is None else belief, ROUND) * alive * style.rounding
 
@@ -485,13 +538,11 @@ def mouth(  # noqa: PLR0913 (a clip, and what is known of it)
     put("mouthPress", 0.38 * shut)
     put("mouthRollLower", 0.16 * shut)
     put("mouthRollUpper", 0.15 * shut)
-    put("tongueTipUp", _dominance(shares, TIP_UP, 0.9) * alive)
-    put("tongueBladeUp", _dominance(shares, BLADE_UP, 1.0) * alive)
-    put("tongueBack", _dominance(shares, BACK_UP, 1.1) * alive)
+    put("tongueTipUp", _dominance(shares, TIP_UP, 0.7) * alive)
+    put("tongueBladeUp", _dominance(shares, BLADE_UP, 0.8) * alive)
+    put("tongueBack", _dominance(shares, BACK_UP, 0.9) * alive)
 
-    # The jaw leads, the lips finish; it is slow, and stays half open behind lips that close.
-    jaw_waits = JAW_WAITS * filters.gaussian(jaw_of(gap, lips), _JAW_SLOW) * alive * (1 - bite)
-    aim = Shape(gap, rise_of(gap, lips), jaw_waits)
+    aim = Shape(gap, rise_of(gap, lips), alive * lead_jaw(jaw_of(gap, lips)))
     x, rotation = _mechanics(tuple(channels)).speak(
         np.clip(x, 0, 1.2), np.zeros((frames, 3)), sounds, aim, lips
     )

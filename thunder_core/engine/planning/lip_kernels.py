@@ -19,7 +19,16 @@ import numpy as np
 
 from ...filters import widen
 from ..network import read_weights
-from ..speech.encoder import LOUDNESS, PHONES, presence_of, SILENCE, SpeechEncoder
+from ..speech.cues import closure, middles
+from ..speech.encoder import (
+    BILABIALS,
+    LOUDNESS,
+    phone_index,
+    PHONES,
+    presence_of,
+    SILENCE,
+    SpeechEncoder,
+)
 
 KERNELS = Path(__file__).with_name("lip_kernels.json")
 # millimetres by which a face opens further on a vowel than the voice asks for; below 0: less
@@ -31,6 +40,13 @@ _OPENING_REACH, _OPENING_EASE = 1, 0.8  # frames before and after a vowel, and o
 MEAN_OPENING = 1.4  # mean opening of speech, in deviations above closed
 # frames of speech at which a clip's mean and deviation weigh as much as those of the measured clips
 LONG = 100
+# What sounds ask of planned lips, in deviations: the opening of lips that are shut on m, b and p,
+# the least and most on w, which all but shuts them, the least of lips that no sound shuts, and the
+# largest width on w and u.
+_SHUT, _OF_W, _APART, ROUND_WIDTH = -0.5, (0.1, 0.3), 0.1, -1.2
+# Probabilities above which they do: tracked lips shut on four of five m, b and p that are likelier.
+_HEARD, _HEARD_ROUND = 0.25, 0.4
+_W, _U = phone_index("W"), phone_index("UW")
 # limits of a clip's deviation relative to the measured curves
 _LEAST_DEVIATION, _MOST_DEVIATION = 0.5, 2.0
 
@@ -143,6 +159,24 @@ def kernels() -> dict[str, Kernels]:
     return {what: Kernels.load(data[what]) for what in ("opening", "width")}
 
 
+def place_sounds(lips: np.ndarray, belief: np.ndarray) -> np.ndarray:
+    """Planned opening and width [T, 2], as of `plan_lips`, with lips shut on m, b and p, all but
+    shut on w, round on w and u, and apart elsewhere in speech; belief: phone probabilities [T, 40].
+    """
+    frames, (opening, width) = np.arange(len(belief)), lips.T.astype(np.float64)
+
+    def heard(least: float, *phones: int) -> np.ndarray:
+        likely = belief[:, phones].sum(1)
+        labels = np.interp(np.arange(4 * len(frames)) / 4, frames, likely) > least
+        return closure(middles(labels), len(frames))
+
+    opening += (1 - belief[:, SILENCE]) * np.maximum(_APART - opening, 0.0)
+    opening += heard(_HEARD_ROUND, _W) * (np.clip(opening, *_OF_W) - opening)
+    opening += heard(_HEARD, *BILABIALS) * (_SHUT - opening)
+    width += heard(_HEARD_ROUND, _W, _U) * (np.minimum(width, ROUND_WIDTH) - width)
+    return np.stack([opening, width], 1)
+
+
 def plan_lips(features: np.ndarray, presence: np.ndarray, map_fits: bool = True) -> np.ndarray:
     """How far a voice opens lips, above closed, and how wide it makes them: float32 [T, 2], in
     deviations, 0 where nobody speaks.
@@ -155,7 +189,8 @@ def plan_lips(features: np.ndarray, presence: np.ndarray, map_fits: bool = True)
         each.curve(phone_probabilities(features), loudness, presence > 0.5, map_input)
         for each in kernels().values()
     )
-    return (np.stack([MEAN_OPENING + opening, width], 1) * presence[:, None]).astype(np.float32)
+    lips = place_sounds(np.stack([MEAN_OPENING + opening, width], 1), phone_probabilities(features))
+    return (lips * presence[:, None]).astype(np.float32)
 
 
 def open_on_phones(features: np.ndarray, shut: np.ndarray) -> np.ndarray | None:

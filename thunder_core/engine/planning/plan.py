@@ -19,6 +19,7 @@ from ...direction import Direction, HABITS, Habits, in_moods, NEUTRAL, Style
 from ...events import Blink, Look, Nod, Plan, Pose, Raise
 from ...types import FPS
 from ..speech.cues import Prosody
+from .choice import AWAY, BREATHES, BROWS, Choice, LIFTS, NODS, Spot, STILL, THINKS, TILTS, TURNS
 
 # ---- the manner of a direction
 
@@ -190,7 +191,7 @@ class Manners:
 
 # ---- the plan
 
-BLINKS_PER_MINUTE = 27.5
+BLINKS_PER_MINUTE = 29.0
 BREATH_JAW = 0.026  # opening of the jaw at a deep inhalation, radians
 _MOST_BLINKS = 33.0  # a minute, of those that no pause or phrase draws: people's upper fifth
 _BLINK_SPREAD = 0.5  # standard deviation of the log interval between blinks
@@ -202,13 +203,22 @@ _LARGEST_NOD = 10.0  # degrees
 # chance
 _OFF_ACCENTS = 0.35
 # share of the weakest accents that is marked, and its increase up to the strongest
-_NODS = (0.35, 0.4)  # by the head
-_RAISES = (0.2, 0.4)  # by brows
+_NODS = (0.28, 0.4)  # by the head
+_RAISES = (0.15, 0.4)  # by brows
 _GESTURE_SPREAD = 0.07  # standard deviation of a gesture's time around its accent, s
+_LIVELY = 0.25  # standard deviation between performances of the logarithm of gestures' size
+# a word that is hit: the head's stroke, degrees, and the brows' raise, a channel value
+_HIT_NOD, _HIT_RAISE = 6.6, 0.15
+_OTHERS = 0.45  # weight of other accents beside it
+_LESS = 0.55  # largest stroke on these, as a share
+_HIT_ALONE = 0.3  # no other gesture within so many s of a hit
+_LAST_BLINK = 0.5  # share of lines with a blink behind them besides those that come anyway
 _PAUSE_BLINKS = 0.35  # share of pauses with a blink besides those that come anyway
 _LONGEST_REST = 3.6  # longest time for which usual eyes rest on one point, s
 _KEEPS_SIDE = 0.5  # strength of contempt from which a face keeps to its side
 _NO_BLINK = (-0.2, 0.12)  # time around a phrase's strongest accent in which no blink begins, s
+# standard deviations of small looks around the target, degrees turned and lowered
+_AROUND = (1.4, 1.0)
 _AVERSION = (9.0, 3.0)  # mean and standard deviation of a gaze aversion, degrees
 # standard deviations, degrees, of head poses around a performance's mean pose, and of that
 _POSE_SPREAD = np.array([1.2, 3.4, 2.2])
@@ -238,23 +248,28 @@ def _side(how: Manners, rng: np.random.Generator) -> float:
     return drawn if abs(how.usual.side) < _KEEPS_SIDE else float(np.sign(how.usual.side))
 
 
-def plan_speaker(voice: Prosody, how: Manners, rng: np.random.Generator) -> Plan:
-    """The plan for the speaker of a voice; without speech, for an idle face."""
+def plan_speaker(voice: Prosody, choice: Choice, how: Manners, rng: np.random.Generator) -> Plan:
+    """The plan for the speaker of a voice, who reads it as chosen; without speech, for an idle
+    face."""
     plan = Plan(_side(how, rng))
     mean_pose = rng.normal(0, _MEAN_POSE_SPREAD) * how.at(0.0).sway
-    _mark_accents(plan, voice, how, _spawn(rng))
-    _take_poses(plan, voice, mean_pose, how, _spawn(rng))
+    _mark_words(plan, voice, choice, how, _spawn(rng))
+    _take_poses(plan, voice, choice, mean_pose, how, _spawn(rng))
     _hold_brows(plan, voice, how, _spawn(rng))
-    _plan_looks(plan, voice, how, _spawn(rng))
+    _plan_looks(plan, voice, choice, how, _spawn(rng))
+    _act_in_pauses(plan, voice, choice, how, _spawn(rng))
     for start, end in silences(voice, longer=_IDLE_AFTER):
         _plan_idle(plan, start, end, mean_pose, how, _spawn(rng))
     before = 0.0
-    for start, end in voice.phrases:
-        if start - before >= 0.3 and rng.random() < 0.9:
-            at = max(0.0, start - min(0.42, 0.85 * (start - before)) - rng.uniform(0, 0.04))
-            plan.breaths.append((at, rng.uniform(0.4, 1.0)))
+    for (start, end), act in zip(voice.phrases, ("", *choice.acts)):
+        child = _spawn(rng)
+        if start - before >= 0.3 and (child.random() < 0.9 or act == BREATHES):
+            at = max(0.0, start - min(0.42, 0.85 * (start - before)) - child.uniform(0, 0.04))
+            plan.breaths.append((at, 1.0 if act == BREATHES else child.uniform(0.3, 0.7)))
         before = end
-    return _finish(plan, voice, [end for _, end in voice.phrases], how, rng)
+    if voice.phrases:
+        _settle(plan, voice, how, _spawn(rng))
+    return _finish(plan, voice, choice, [end for _, end in voice.phrases], how, rng)
 
 
 def plan_listener(voice: Prosody, how: Manners, rng: np.random.Generator) -> Plan:
@@ -311,62 +326,100 @@ def plan_listener(voice: Prosody, how: Manners, rng: np.random.Generator) -> Pla
             )
     for start, end in silences(voice, longer=_IDLE_AFTER):
         _plan_idle(plan, start, end, mean_pose, how, _spawn(rng))
-    return _finish(plan, voice, [end + rng.uniform(0.1, 0.5) for _, end in voice.phrases], how, rng)
+    ends = [end + rng.uniform(0.1, 0.5) for _, end in voice.phrases]
+    return _finish(plan, voice, Choice(), ends, how, rng)
 
 
-def _mark_accents(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Generator) -> None:
-    """Nods, raised and knit brows on accents; which of them a reading marks differs."""
-    lively = _random_factor(rng, 0.3)
-    moments, span = list(zip(voice.accents.tolist(), voice.weights.tolist())), (0.0, voice.seconds)
+def _mark_words(
+    plan: Plan, voice: Prosody, choice: Choice, how: Manners, rng: np.random.Generator
+) -> None:
+    """Nods, raised and knit brows: certain and large on words that are hit, small on other accents
+    and off them, where they differ between readings; those of a phrase have its one idea."""
+    lively = _random_factor(rng, _LIVELY)
+    moments = [
+        (at, _OTHERS * w)
+        for at, w in zip(voice.accents.tolist(), voice.weights.tolist())
+        if not _near(choice.times, at - _HIT_ALONE, at + _HIT_ALONE)
+    ]
     for start, end in voice.phrases:
         at = start + rng.exponential(1 / _OFF_ACCENTS)
         while at < end:
-            moments.append((at, float(rng.uniform(0, 0.6))))
+            if not _near(choice.times, at - _HIT_ALONE, at + _HIT_ALONE):
+                moments.append((at, _OTHERS * float(rng.uniform(0, 0.6))))
             at += rng.exponential(1 / _OFF_ACCENTS)
-    for t, w in sorted(moments):
+    span = [(0.0, voice.seconds)]
+    for t, w, spot in sorted(
+        [*((t, w, None) for t, w in moments), *((spot.at, 1.0, spot) for spot in choice.hit)],
+        key=lambda moment: moment[0],
+    ):
         child = _spawn(rng)
         manner = how.at(t)
-        start, end = next(((a, b) for a, b in voice.phrases if b >= t), span)
+        phrase = next((i for i, (_, end) in enumerate(voice.phrases) if end >= t), -1)
+        start, end = (voice.phrases or span)[phrase]
+        idea = choice.ideas[phrase] if choice.ideas else NODS
+        if spot is not None:
+            _hit(plan, spot, idea, lively, manner, (start, end), voice, child)
+            continue
         t += _GESTURE_SPREAD * child.standard_normal()
         nods = child.random() < (_NODS[0] + _NODS[1] * w) * min(1.3, manner.nods**0.4)
         if nods:
-            turned = _gesture(
-                min(
-                    _LARGEST_NOD,
-                    lively * manner.nods * (2.6 + 4.8 * w) * _random_factor(child, 0.35),
-                ),
-                manner,
-                child,
-            )
-            # the further, the longer
-            slower = (0.75 + 0.06 * float(np.linalg.norm(turned))) / manner.tempo
-            down, back = slower * child.uniform(0.15, 0.21), slower * child.uniform(0.26, 0.55)
-            after = min((s for s, _ in voice.phrases if s > t), default=None)
-            # within its phrase
-            at = max(start + down, min(end - 0.06, t + child.uniform(-0.01, 0.05)))
-            # a gesture at a phrase's end is held until the next, or relaxes slowly
-            if at + 0.06 + back > end:
-                plan.nods.append(
-                    Nod(
-                        at,
-                        0.6 * turned,
-                        down,
-                        2.2 * back,
-                        at + 2.5 if after is None else after - 0.05,
-                    )
-                )
-            else:
-                plan.nods.append(Nod(at, turned, down, back, at + child.uniform(0, 0.06)))
+            usual = (1.2 + 4.2 * w) * _random_factor(child, 0.35)
+            size = min(_LARGEST_NOD, lively * manner.nods * min(_LESS * _HIT_NOD, usual))
+            turned = _gesture(size, idea, manner, child)
+            _stroke(plan, t, turned, manner, (start, end), voice, child)
         if child.random() < (_RAISES[0] + _RAISES[1] * w) * min(1.3, manner.raises**0.5) * (
             1.2 if nods else 0.8
         ):
             plan.raises.append(
-                _raise(t - 0.03, lively * manner.raises * (0.085 + 0.145 * w), manner, child)
+                _raise(t - 0.03, lively * manner.raises * (0.04 + 0.13 * w), manner, child)
             )
         if child.random() < manner.knits:
             plan.knits.append(
                 _raise(t - 0.03, min(1.0, manner.knits) * (0.15 + 0.3 * w), manner, child)
             )
+
+
+def _near(times: np.ndarray, start: float, end: float) -> bool:
+    """Whether any of some times [k] in order is between start and end."""
+    first, behind = np.searchsorted(times, [start, end])
+    return bool(first < behind)
+
+
+def _hit(
+    plan: Plan, spot: Spot, idea: str, lively: float, manner: Manner,
+    phrase: tuple[float, float], voice: Prosody, rng: np.random.Generator,
+) -> None:  # fmt: skip
+    """A word that is hit: brows or head begin before it, the head is furthest on its accent, and
+    both settle behind it."""
+    of_head, of_brows = (0.5, 1.4) if idea == BROWS else (1.0, 1.0)
+    size = min(_LARGEST_NOD, of_head * lively * manner.nods * _HIT_NOD * _random_factor(rng, 0.2))
+    _stroke(plan, spot.at + 0.02, _gesture(size, idea, manner, rng), manner, phrase, voice, rng)
+    begins = spot.start - rng.uniform(0.02, 0.12)  # before the word
+    raised = _raise(0.0, of_brows * lively * manner.raises * _HIT_RAISE, manner, rng)
+    at = begins + raised.rise / 2
+    plan.raises.append(replace(raised, at=at, hold=max(raised.hold, spot.at - at)))
+    if rng.random() < manner.knits:
+        plan.knits.append(_raise(at, min(1.0, manner.knits) * 0.45, manner, rng))
+
+
+def _stroke(
+    plan: Plan, t: float, turned: np.ndarray, manner: Manner, phrase: tuple[float, float],
+    voice: Prosody, rng: np.random.Generator,
+) -> None:  # fmt: skip
+    """A movement of the head by `turned` degrees [3] whose furthest point is about at t, within its
+    phrase."""
+    start, end = phrase
+    # the further, the longer
+    slower = (0.75 + 0.06 * float(np.linalg.norm(turned))) / manner.tempo
+    down, back = slower * rng.uniform(0.15, 0.21), slower * rng.uniform(0.26, 0.55)
+    after = min((s for s, _ in voice.phrases if s > t), default=None)
+    at = max(start + down, min(end - 0.06, t + rng.uniform(-0.01, 0.05)))
+    # a gesture at a phrase's end is held until the next, or relaxes slowly
+    if at + 0.06 + back > end:
+        until = at + 2.5 if after is None else after - 0.05
+        plan.nods.append(Nod(at, 0.6 * turned, down, 2.2 * back, until))
+    else:
+        plan.nods.append(Nod(at, turned, down, back, at + rng.uniform(0, 0.06)))
 
 
 def _raise(at: float, height: float, manner: Manner, rng: np.random.Generator) -> Raise:
@@ -379,23 +432,27 @@ def _raise(at: float, height: float, manner: Manner, rng: np.random.Generator) -
     )
 
 
-def _gesture(size: float, manner: Manner, rng: np.random.Generator) -> np.ndarray:
-    """The head's movement on an accent, degrees [3]: most often a nod, or a turn or tilt with a
-    small nod, or upwards."""
+def _gesture(size: float, idea: str, manner: Manner, rng: np.random.Generator) -> np.ndarray:
+    """The head's movement on a word, degrees [3], by the idea of its phrase, or upwards where a
+    mood does that."""
     kind, side = rng.random(), rng.choice([-1.0, 1.0])
-    if kind < manner.upward:
-        shares = (-0.6, 0.3 * rng.normal(), 0.25 * rng.normal())
-    elif kind < manner.upward + 0.28:
-        shares = (0.45, side * rng.uniform(0.4, 0.9), side * rng.uniform(-0.3, 0.6))
+    if idea == LIFTS or kind < manner.upward - USUAL.upward:
+        shares = (-0.75, 0.3 * rng.normal(), 0.25 * rng.normal())
+    elif idea == TURNS:
+        shares = (0.5, side * rng.uniform(0.75, 1.0), side * rng.uniform(-0.2, 0.4))
+    elif idea == TILTS:
+        shares = (0.5, side * rng.uniform(0.0, 0.3), side * rng.uniform(0.75, 1.0))
     else:
         shares = (1.0, 0.3 * rng.normal(), 0.25 * rng.normal())
     return size * np.array(shares)
 
 
 def _take_poses(
-    plan: Plan, voice: Prosody, mean_pose: np.ndarray, how: Manners, rng: np.random.Generator
-) -> None:
-    """A pose for most phrases, taken as it starts, and another at an accent within a long one."""
+    plan: Plan, voice: Prosody, choice: Choice, mean_pose: np.ndarray, how: Manners,
+    rng: np.random.Generator,
+) -> None:  # fmt: skip
+    """A pose for most phrases, taken as it starts, and others within a long one, beside its
+    hits."""
     plan.poses.append(Pose(-9.0, mean_pose + rng.normal(0, _POSE_SPREAD) * how.at(0.0).sway, 1.0))
     for start, end in voice.phrases:
         child = _spawn(rng)
@@ -410,14 +467,14 @@ def _take_poses(
         while at < end - 1.3:
             manner = how.at(at)
             lasts = child.uniform(0.4, 0.8) / manner.tempo
-            plan.poses.append(
-                Pose(at, mean_pose + child.normal(0, _POSE_SPREAD) * manner.sway, lasts)
-            )
+            degrees = mean_pose + child.normal(0, _POSE_SPREAD) * manner.sway
+            if not _near(choice.times, at - 0.3, at + lasts + 0.3):
+                plan.poses.append(Pose(at, degrees, lasts))
             at += lasts + child.uniform(0.6, 2.4)
 
 
 def _hold_brows(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Generator) -> None:
-    """Brows that stay up over a phrase, and that knit while somebody thinks."""
+    """Brows that stay up over a phrase."""
     for start, end in voice.phrases:
         child = _spawn(rng)
         manner = how.at(start)
@@ -427,16 +484,11 @@ def _hold_brows(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Generat
             plan.raises.append(
                 Raise(
                     first - 0.03,
-                    manner.raises * child.uniform(0.05, 0.14),
+                    manner.raises * child.uniform(0.04, 0.09),
                     0.2 / manner.tempo,
                     held,
                     child.uniform(0.5, 1.0),
                 )
-            )
-    for start, end in voice.pauses:
-        if rng.random() < 0.35:
-            plan.knits.append(
-                Raise(start + 0.15, rng.uniform(0.06, 0.18), 0.25, max(0.1, end - start - 0.1), 0.5)
             )
 
 
@@ -465,33 +517,81 @@ def _look_away(
     plan.looks.append(Look(back, rng.normal(0, (0.8, 0.5)), follow))
 
 
-def _plan_looks(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Generator) -> None:
-    """The gaze leaves at hesitations and while a phrase is planned, and returns during the phrase
-    or at its end."""
+def _plan_looks(
+    plan: Plan, voice: Prosody, choice: Choice, how: Manners, rng: np.random.Generator
+) -> None:
+    """The gaze leaves at hesitations, while a phrase is planned and during a chosen word, and
+    returns during the phrase, before a word that is hit."""
     free = 0.0  # end of the last look away, s
-    for (start, end), (a, b) in zip([*voice.pauses, (voice.seconds, voice.seconds)], voice.phrases):
+    for a, b in voice.phrases:
         child = _spawn(rng)
         manner = how.at(a)
         often = min(1.6, manner.looks)
-        if a > 0.1 and child.random() < 0.2 * often and a > free:  # as a phrase begins
-            back = min(b, a + child.uniform(0.4, 1.1) * manner.linger)
-            _look_away(plan, a - child.uniform(0.0, 0.15), back, 0.2, manner, child)
-            free = back
-        for t in (t for t in voice.hesitations if a <= t < b and t > free):
+        leaves = []
+        if a > 0.1 and child.random() < 0.2 * often:  # as a phrase begins
+            leaves.append((a - child.uniform(0.0, 0.15), child.uniform(0.4, 1.1)))
+        for t in (t for t in voice.hesitations if a <= t < b):
             if child.random() < 0.5 * often:
-                back = min(b, t + child.uniform(0.5, 1.0) * manner.linger)
-                _look_away(plan, t + child.uniform(0.05, 0.15), back, 0.2, manner, child)
-                free = back
+                leaves.append((t + child.uniform(0.05, 0.15), child.uniform(0.5, 1.0)))
         t = a + child.exponential(20.0 / often)
         while t < b - 0.8:  # now and then, without an audible reason
-            if t > free:
-                free = min(b, t + child.uniform(0.4, 0.9) * manner.linger)
-                _look_away(plan, t, free, 0.2, manner, child)
+            leaves.append((t, child.uniform(0.4, 0.9)))
             t += child.exponential(20.0 / often) + 0.8
-        if end > start and b > free and child.random() < 0.6 * often:  # in the pause behind it
-            away = b + child.uniform(-0.08, 0.15)
-            free = min(end + child.uniform(-0.1, 0.2), away + 2.2 * manner.linger)
-            _look_away(plan, away, max(away + 0.25, free), 0.05, manner, child)
+        if choice.aside >= 0 and a <= choice.spots[choice.aside].at < b:
+            aside = choice.spots[choice.aside]
+            leaves.append((aside.start - 0.1, max(0.5, aside.end - aside.start + 0.1)))
+        for away, lasts in sorted(leaves):
+            after = int(np.searchsorted(choice.times, away))
+            hit = choice.hit[after].start if after < len(choice.hit) else b
+            back = min(b, hit - 0.08, away + lasts * manner.linger)
+            if away > free and back - away > 0.3:
+                _look_away(plan, away, back, 0.2, manner, child)
+                free = back
+
+
+def _act_in_pauses(
+    plan: Plan, voice: Prosody, choice: Choice, how: Manners, rng: np.random.Generator
+) -> None:
+    """What is done in each pause. Who thinks looks up or aside until the phrase has begun; who
+    breathes lifts the head with it; who holds still does nothing (`_finish` keeps the rest off)."""
+    for (start, end), act in zip(voice.pauses, choice.acts):
+        child = _spawn(rng)
+        manner, lasts = how.at(start), end - start
+        if act == AWAY:
+            away = start + child.uniform(-0.08, 0.08)
+            back = min(end + child.uniform(-0.1, 0.1), away + 2.2 * manner.linger)
+            _look_away(plan, away, max(away + 0.25, back), 0.1, manner, child)
+        elif act == THINKS:
+            away = start + child.uniform(0.0, 0.1)
+            side = child.choice([-1.0, 1.0])
+            where = np.array([side * child.uniform(4, 9), child.uniform(-9, 2)])
+            plan.looks.append(Look(away, where, 0.1))
+            plan.looks.append(Look(end + child.uniform(0.15, 0.4), np.zeros(2), 0.1))
+            height = child.uniform(0.1, 0.2)
+            plan.knits.append(Raise(start + 0.15, height, 0.25, max(0.1, lasts - 0.1), 0.5))
+        elif act == BREATHES:
+            lift = manner.sway * np.array([-child.uniform(1.5, 2.5), 0, child.normal(0, 0.5)])
+            plan.nods.append(Nod(end - 0.1, lift, min(0.4, 0.8 * lasts), 0.5, end))
+            raised = manner.raises * child.uniform(0.06, 0.12)
+            plan.raises.append(_raise(end - 0.3, raised, manner, child))
+
+
+def _settle(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Generator) -> None:
+    """Behind the last phrase the head comes down to a pose of its own, slowly, and the eyes leave
+    once more, late, and stay there or come back."""
+    end = voice.phrases[-1][1]
+    manner, last = how.at(end), max(plan.poses, key=lambda pose: pose.at).degrees
+    lasts = rng.uniform(0.9, 1.6) / manner.tempo
+    if rng.random() < 0.75:
+        down = np.array([rng.uniform(0.3, 1.8), *rng.normal(0, 0.7, 2)]) * manner.sway
+        plan.poses.append(Pose(end + rng.uniform(-0.1, 0.25), 0.8 * last + down, lasts))
+    away = end + rng.uniform(0.3, 0.8)
+    if rng.random() < 0.7 * min(1.4, manner.looks) and away < voice.seconds - 0.1:
+        side = rng.choice([-1.0, 1.0])
+        where = np.array([side * rng.uniform(1.5, 6), rng.uniform(-1, 4)])
+        plan.looks.append(Look(away, where, 0.1))
+        if rng.random() < 0.5:
+            plan.looks.append(Look(away + rng.uniform(0.5, 1.1), rng.normal(0, (0.8, 0.5)), 0.1))
 
 
 def _look_where_gaze_rests(
@@ -543,15 +643,20 @@ def _plan_idle(
 
 
 def _finish(
-    plan: Plan, voice: Prosody, ends: list[float], how: Manners, rng: np.random.Generator
-) -> Plan:
+    plan: Plan, voice: Prosody, choice: Choice, ends: list[float], how: Manners,
+    rng: np.random.Generator,
+) -> Plan:  # fmt: skip
     """The plan in order of time, with looks where the gaze would rest too long, small ones between
     them, and blinks. ends: when a blink answers the end of a phrase, s."""
     _look_where_gaze_rests(plan, voice, how, _spawn(rng))
     plan.looks.sort(key=lambda look: look.at)
     shifts = [look.at for look in plan.looks]
     _look_around_the_target(plan, voice.seconds, how, rng)
-    _plan_blinks(plan, voice, ends, shifts, how, rng)
+    _plan_blinks(plan, voice, choice, ends, shifts, how, rng)
+    for (start, end), act in zip(voice.pauses, choice.acts):
+        if act == STILL:
+            for still in (plan.looks, plan.blinks, plan.poses):
+                still[:] = [each for each in still if not start - 0.05 < each.at < end - 0.1]
     for events in (plan.poses, plan.nods, plan.raises, plan.knits, plan.looks, plan.blinks):
         events.sort(key=lambda event: event.at)
     return plan
@@ -570,7 +675,7 @@ def _look_around_the_target(
             (look for look in plan.looks if look.at <= at), key=lambda look: look.at, default=centre
         )
         if all(abs(at - t) > 0.25 for t in large):
-            small.append(Look(at, resting.degrees + rng.normal(0, (0.75, 0.5)), resting.follow))
+            small.append(Look(at, resting.degrees + rng.normal(0, _AROUND), resting.follow))
     plan.looks += small
 
 
@@ -583,17 +688,14 @@ ON_TIME = "after the usual time"
 
 
 def _plan_blinks(
-    plan: Plan,
-    voice: Prosody,
-    ends: list[float],
-    shifts: list[float],
-    how: Manners,
-    rng: np.random.Generator,
-) -> None:
+    plan: Plan, voice: Prosody, choice: Choice, ends: list[float], shifts: list[float],
+    how: Manners, rng: np.random.Generator,
+) -> None:  # fmt: skip
     """Blinks at random intervals, most of them moved to the end of a phrase or a movement of the
-    gaze where one is near, and some more in pauses. ends: when they answer the end of a phrase, s.
-    shifts: of the gaze, s."""
-    strongest = [
+    gaze where one is near, and some more in pauses and as the last word is said. ends: when they
+    answer the end of a phrase, s.  shifts: of the gaze, s."""
+    hits = [spot.at for spot in choice.hit]
+    strongest = hits + [
         max((w, t) for t, w in zip(voice.accents, voice.weights) if a <= t < b)[1]
         for a, b in voice.phrases
         if ((voice.accents >= a) & (voice.accents < b)).any()
@@ -639,3 +741,7 @@ def _plan_blinks(
             abs(at - other.at) > _BLINK_APART for other in plan.blinks
         ):
             blink(at, IN_PAUSE)
+    if voice.phrases and rng.random() < _LAST_BLINK:
+        at = ends[-1] + rng.uniform(0.05, 0.3)
+        if all(abs(at - other.at) > _BLINK_APART for other in plan.blinks):
+            blink(at, AT_PHRASE_END)

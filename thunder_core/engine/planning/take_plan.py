@@ -23,6 +23,7 @@ from ...events import BREATH, EVENTS, HEAD, Look, Nod, Plan, Raise
 from ...filters import gaussian
 from ...types import FPS
 from ..speech.cues import Phrasing, Prosody
+from .choice import Choice
 from .plan import BREATH_JAW, Manners, plan_listener, plan_speaker
 
 
@@ -455,16 +456,17 @@ class TakePlan:
 # How much the lips of takes differ at a spread of 1: deviations of the logarithm of their opening.
 _SIZE_SPREAD = 0.3  # of a whole take
 # of words and of syllables, after how many come a second; the width differs as much
-_WORD_SPREADS = ((1.2, 0.32), (3.0, 0.28))
+_WORD_SPREADS = ((1.2, 0.25), (3.0, 0.25))
+LIPS_STRESS = 0.36  # added on a word that is hit
 _AWAY = 3.0  # degrees from which a gaze is away
 
 
 def plan_take(
-    voice: Prosody, phrasing: Phrasing, seed: int, spread: float = 0.0,
+    voice: Prosody, phrasing: Phrasing, choice: Choice, seed: int, spread: float = 0.0,
     styles: np.ndarray | None = None, listens: bool = False,
     side: float = 0.0,
 ) -> TakePlan:  # fmt: skip
-    """The plan of a seed's take for a voice that the face speaks, or `listens` to.
+    """The plan of a seed's take for a voice that the face speaks as it is chosen, or `listens` to.
 
     spread: 0 … 1, variation of takes around the request.  styles: [1 or T, DIRECTION_NAMES], the
     take's direction; None: the usual one.
@@ -475,7 +477,7 @@ def plan_take(
     if listens:
         how = how.of_listener()
     rng, frames = np.random.default_rng([_SEED_PLAN, seed % (1 << 32)]), voice.frames
-    plan = (plan_listener if listens else plan_speaker)(voice, how, rng)
+    plan = plan_listener(voice, how, rng) if listens else plan_speaker(voice, choice, how, rng)
     plan.side = side or plan.side
     plan.blinks = [
         blink
@@ -502,12 +504,15 @@ def plan_take(
     return TakePlan(plan, events, felt, *brows_of_style(seed, spread, styles, frames), resting)
 
 
-def vary_lips(lips: np.ndarray, presence: np.ndarray, seed: int, spread: float) -> np.ndarray:
+def vary_lips(
+    lips: np.ndarray, presence: np.ndarray, stress: np.ndarray, seed: int, spread: float
+) -> np.ndarray:
     """A voice's opening and width of lips [T, 2] (`lip_kernels.plan_lips`) as the take of a seed
-    performs them: some words more open, some less, and all of them larger or smaller. Nobody says a
-    line twice alike.
+    performs them: stressed words more open, others less, and all of them larger or smaller. Nobody
+    says a line twice alike.
 
-    presence: [T] 0 … 1, of speech.  spread: 0 … 1, variation of takes.
+    presence: [T] 0 … 1, of speech.  stress: [T], `Choice.stress`.  spread: 0 … 1, variation of
+    takes.
     """
     rng = np.random.default_rng([_SEED_LIPS, seed % (1 << 32)])
     size = _SIZE_SPREAD * rng.standard_normal()
@@ -515,8 +520,10 @@ def vary_lips(lips: np.ndarray, presence: np.ndarray, seed: int, spread: float) 
         deviation * smooth_noise(len(lips), 2, hertz, rng) for hertz, deviation in _WORD_SPREADS
     )
     # Multiplied, a closure stays a closure.
-    opening = lips[:, 0] * np.exp(spread * (size + by[:, 0]))
-    return np.stack([opening, lips[:, 1] + spread * presence * by[:, 1]], 1).astype(np.float32)
+    larger = np.exp(LIPS_STRESS * stress)
+    opening = lips[:, 0] * larger * np.exp(spread * (size + by[:, 0]))
+    wide = lips[:, 1] * larger**0.5 + spread * presence * by[:, 1]
+    return np.stack([opening, wide], 1).astype(np.float32)
 
 
 def brow_height(seed: int, spread: float) -> float:

@@ -9,7 +9,7 @@ probabilities. So takes differ where the sound leaves a choice, and a closure or
 likeliest reading misses is in some of them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ import numpy as np
 from ...direction import AXES
 from ...face.mechanics import Sounds
 from ...filters import gaussian, smoothstep
+from ...spoken import Word
 from ...types import FPS, RATE
 from .acoustics import frame_rms
 from .encoder import (
@@ -188,7 +189,7 @@ class Prosody:
     phrases [(start, end)]: parts with speech, s.  spoken bool [T]: inside of one.  accents [k] and
     weights [k]: times, s, of prominent syllables, and their prominence, 0 … 1.  hesitations: start
     times, s, of drawn-out sounds within a phrase.  level [T]: loudness of speech, smoothed over
-    syllables, 0 … 1.
+    syllables, 0 … 1.  words: of the voice's text that were found, empty if it is not known.
     """
 
     frames: int
@@ -198,6 +199,7 @@ class Prosody:
     weights: np.ndarray
     hesitations: list[float]
     level: np.ndarray
+    words: tuple[Word, ...] = ()
 
     @cached_property
     def seconds(self) -> float:
@@ -226,16 +228,18 @@ def prosody_from(
     return Prosody(len(spoken), phrases, spoken, *accents, held, level)
 
 
-def prosody_of(phrasing: Phrasing, loudness: np.ndarray, phones: np.ndarray) -> Prosody:
+def prosody_of(
+    phrasing: Phrasing, loudness: np.ndarray, phones: np.ndarray, words: tuple[Word, ...] = ()
+) -> Prosody:
     """Prosody of a voice whose accents and phrases are marked, from its loudness [T]
-    (`encoder.loudness`, channel 0) and likeliest phones [N] at 50 Hz."""
+    (`encoder.loudness`, channel 0), likeliest phones [N] at 50 Hz and, if they are known, words."""
     spoken = np.zeros(phrasing.frames, bool)
     for start, end in phrasing.phrases:
         spoken[start:end] = True
     phrases = [(float(start / FPS), float(end / FPS)) for start, end in phrasing.phrases]
-    return prosody_from(
-        phrases, spoken, (phrasing.accents / FPS, phrasing.weights), phones, ENCODER_RATE, loudness
-    )
+    accented = phrasing.accents / FPS, phrasing.weights
+    prosody = prosody_from(phrases, spoken, accented, phones, ENCODER_RATE, loudness)
+    return replace(prosody, words=words)
 
 
 # ---- how lively a voice is
@@ -361,6 +365,20 @@ _TONGUE_BEFORE, _TONGUE_AFTER = 0.08, 0.08  # seconds in which jaw and tongue re
 # their neighbours
 _SIBILANT_BEFORE, _SIBILANT_AFTER = 0.08, 0.07
 _TEETH_BEFORE, _TEETH_AFTER = 0.05, 0.05
+
+
+# labels (10 ms) of an m, b or p on which lips are shut: of longer ones people's are in the middle
+MOST_SHUT = 5
+
+
+def middles(demanded: np.ndarray) -> np.ndarray:
+    """The same bool [M] at 100 Hz with no more than MOST_SHUT labels in the middle of every
+    sound."""
+    shortened = np.zeros_like(demanded)
+    for a, b in runs(demanded):
+        start = a + max(0, b - a - MOST_SHUT) // 2
+        shortened[start : min(b, start + MOST_SHUT)] = True
+    return shortened
 
 
 def closure(

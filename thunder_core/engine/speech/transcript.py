@@ -325,16 +325,17 @@ def words(belief: np.ndarray, text: str) -> tuple[list[Word], bool]:
     return _place(belief, text)[2:]
 
 
-def follow(logits: np.ndarray, text: str) -> np.ndarray | None:
+def follow(logits: np.ndarray, text: str) -> tuple[np.ndarray | None, list[Word]]:
     """Phone logits [N, 40] at 50 Hz, in which phones that the letters of a text are never read as
-    are unlikely where these are spoken; None if the voice does not seem to say the text.
+    are unlikely where these are spoken, and the words of the text (`words`); None in place of the
+    logits if the voice does not seem to say it.
 
     Words that are not found leave them as they are.
     """
     belief = softmax(logits)
     sequence, places, found, matches = _place(belief, text)
     if not matches:
-        return None
+        return None, found
     result = logits.copy()
     for letter, (start, end) in zip(sequence, places):
         if start < 0 or not letter.phones or letter.number < 0:
@@ -342,7 +343,7 @@ def follow(logits: np.ndarray, text: str) -> np.ndarray | None:
         if found[letter.number].is_found:
             ruled_out = np.setdiff1d(np.arange(len(PHONES)), (*letter.phones, SILENCE))
             result[start:end, ruled_out] += _RULED_OUT_BY_LIPS if letter.closes else _RULED_OUT
-    return result
+    return result, found
 
 
 def _place(

@@ -20,10 +20,12 @@ from ...files import hash_of
 from ...filters import widen
 from ...progress import no_progress, Progress, share
 from ...request import DRAFT, FINAL, NORMAL
+from ...spoken import Word
 from ...types import BLINKS, BROWS, Columns, FPS, in_group, Motion, pack, RATE, unpack
 from ..diffusion import Conditions, Denoiser, Inpainting, seeded_noise, solver_steps, Steps
 from ..network import Network, processors, unusable
 from ..pipeline import Pipeline
+from ..planning.choice import Choice, deal, DECK
 from ..planning.lip_kernels import map_fits, open_on_phones, plan_lips
 from ..planning.plan import Manners
 from ..planning.take_plan import plan_take, TakePlan, vary_lips
@@ -118,6 +120,7 @@ class VoiceFeatures:
     40], of the encoder's phones at 50 Hz.
     listens: the face listens instead of speaking.  heard: how lively the voice is, of the whole
     sound.  map_fits: whether the map of `planning.lip_kernels` was fitted to these features.
+    words: of the voice's text that were found.
     """
 
     features: np.ndarray
@@ -130,6 +133,7 @@ class VoiceFeatures:
     listens: bool = False
     heard: Heard = Heard()
     map_fits: bool = False
+    words: tuple[Word, ...] = ()
 
     @property
     def frames(self) -> int:
@@ -179,6 +183,11 @@ class VoiceFeatures:
             self.listens,
             self.heard,
             self.map_fits,
+            tuple(
+                replace(word, start=word.start - start / FPS, end=word.end - start / FPS)
+                for word in self.words
+                if start / FPS <= word.start and word.end <= end / FPS
+            ),
         )
 
     @cached_property
@@ -189,7 +198,16 @@ class VoiceFeatures:
     @cached_property
     def prosody(self) -> Prosody:
         """Accents, phrases and hesitations of the voice that the face speaks or listens to."""
-        return prosody_of(self.phrasing, self.features[:, -LOUDNESS], self.logits.argmax(-1))
+        phones = self.logits.argmax(-1)
+        return prosody_of(self.phrasing, self.features[:, -LOUDNESS], phones, self.words)
+
+    @cached_property
+    def _deck(self) -> list[Choice]:
+        return deal(self.prosody)
+
+    def choice(self, seed: int, spread: float) -> Choice:
+        """How the take of a seed reads the line; at a spread of 0 plainly."""
+        return self._deck[1 + seed % DECK if spread else 0]
 
     def features_with(self, logits: np.ndarray) -> np.ndarray:
         """The features [T, d], if the encoder heard these phone logits [2T, 40] in the voice."""
@@ -410,11 +428,12 @@ class Thunder:
         """What a take of a voice plans beside a kept part."""
         seed, spread = take.gestures or (take.seed, 0.0)
         side = 0.0 if kept is None else self._side_of(kept, take.style)
+        choice = voice.choice(seed, spread)
         plan = plan_take(
-            voice.prosody, voice.phrasing, seed, spread, take.style, voice.listens, side
+            voice.prosody, voice.phrasing, choice, seed, spread, take.style, voice.listens, side
         )
-        heard = take.voice or voice
-        plan.events[:, LIPS] = vary_lips(heard.lips, voice.presence, seed, spread)
+        stress, heard = choice.stress(voice.frames), take.voice or voice
+        plan.events[:, LIPS] = vary_lips(heard.lips, voice.presence, stress, seed, spread)
         return replace(plan, opening=open_on_phones(heard.features, heard.sounds.shut))
 
     @staticmethod
@@ -427,7 +446,8 @@ class Thunder:
         if not spoken.any():
             return size
         seed, spread = take.gestures or (take.seed, 0.0)
-        lips = vary_lips((take.voice or voice).lips, voice.presence, seed, spread)
+        stress = voice.choice(seed, spread).stress(voice.frames)
+        lips = vary_lips((take.voice or voice).lips, voice.presence, stress, seed, spread)
         asked, usual = (np.maximum(each[spoken, 0], 0).mean() for each in (lips, voice.lips))
         return float(size * (asked + _LEAST_SIZE) / (usual + _LEAST_SIZE))
 

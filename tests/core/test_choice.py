@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Readings of a line: which words are hit and thrown away, what happens in pauses; neighbours
+differ, marks are followed, and a plan does what its choice says."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from thunder_core.direction import Direction
+from thunder_core.engine.planning.choice import (
+    AWAY,
+    BREATHES,
+    Choice,
+    deal,
+    DECK,
+    draw,
+    spots_of,
+    STILL,
+    THINKS,
+)
+from thunder_core.engine.planning.plan import Manners, plan_speaker
+from thunder_core.engine.speech.cues import Phrasing, prosody_of, silent_phrasing
+from thunder_core.spoken import Word
+from thunder_core.types import FPS
+
+ACCENTS = np.array([20, 45, 70, 95, 150, 175, 200, 225])
+PHRASES = np.array([[10, 110], [140, 240]])
+USUAL = Manners.of_styles(Direction().vector()[None])
+
+
+def voice_of(accents=ACCENTS, phrases=PHRASES, frames=290, words=()):
+    weights = np.tile([0.3, 0.9, 0.6, 0.2], len(accents))[: len(accents)]
+    marks = Phrasing(frames, np.asarray(accents, int), weights, np.asarray(phrases, int))
+    return prosody_of(marks, np.zeros(frames), np.zeros(2 * frames, int), words)
+
+
+VOICE = voice_of()
+
+
+def differs(one: Choice, other: Choice) -> bool:
+    parts = ("hits", "acts", "ideas", "aside")
+    return any(getattr(one, part) != getattr(other, part) for part in parts)
+
+
+def test_no_two_of_eight_neighbours_read_a_line_alike_nor_as_the_plain_one_does():
+    deck = deal(VOICE)
+    assert deal(VOICE) == deck, "the same at any time"
+    usual, *deck = deck
+    assert len(deck) == DECK and usual.is_plain
+    hits = []
+    for first in range(DECK):
+        eight = [usual, *(deck[(first + i) % DECK] for i in range(8))]
+        for i, one in enumerate(eight):
+            for other in eight[:i]:
+                assert differs(one, other)
+                hits.append(one.hits != other.hits)
+    assert np.mean(hits) > 0.8
+    counts = np.bincount([len(choice.hits) for choice in deck])
+    assert counts[0] == 0 and counts[1] > counts[3] > 0 and len(counts) == 4
+
+
+@pytest.mark.parametrize(
+    "voice",
+    [
+        voice_of([20], [[10, 110]]),
+        voice_of([], [[10, 110]]),
+        prosody_of(silent_phrasing(50), np.zeros(50), np.zeros(100, int)),
+        prosody_of(silent_phrasing(1), np.zeros(1), np.zeros(2, int)),
+    ],
+)
+def test_a_line_that_allows_few_readings_repeats_them(voice):
+    for choice in deal(voice):
+        assert len(choice.hits) == len(spots_of(voice))
+        assert choice.stress(voice.frames).shape == (voice.frames,)
+
+
+def test_what_stands_out_is_hit_more_often_and_a_marked_word_always():
+    rng = np.random.default_rng(0)
+    drawn = [draw(VOICE, spots_of(VOICE), rng) for _ in range(300)]
+    times = np.bincount([i for choice in drawn for i in choice.hits])
+    assert times[[1, 5]].min() > 1.4 * times[[3, 7]].max()
+    marked = replace(VOICE, weights=np.where(np.arange(8) == 3, 1.01, VOICE.weights))
+    assert all(3 in choice.hits for choice in deal(marked))
+    assert deal(VOICE)[0].hits == (1,) and deal(VOICE)[0].is_plain
+
+
+def test_a_long_recording_has_hits_every_few_seconds():
+    accents = np.arange(20, 1500, 25)
+    choice = deal(voice_of(accents, [[10, 1500]], 1520))[1]
+    times = [spot.at for spot in choice.hit]
+    assert np.diff([0, *times, 60]).max() < 18 and len(times) >= 6
+
+
+def test_words_of_a_text_are_content_words_where_they_are_accented_or_long():
+    words = (
+        Word("the", 0.42, 0.5, 1), Word("battle", 0.6, 1.0, 1), Word("of", 1.65, 1.82, 1),
+        Word("unaccented", 2.0, 2.6, 1), Word("short", 3.1, 3.3, 1),
+    )  # fmt: skip
+    spots = spots_of(voice_of(words=words))
+    assert [spot.text for spot in spots] == ["battle", "unaccented"]
+    assert spots[0].at == pytest.approx(20 / FPS) and spots[1].at == pytest.approx(2.3)
+
+
+def test_what_is_hit_is_stressed_and_what_is_not_is_thrown_away():
+    choice = Choice(spots_of(VOICE), (1,), ("",), ("nods", "nods"), is_plain=False)
+    stress = choice.stress(VOICE.frames)
+    assert stress[45] > 0.9 and stress[ACCENTS[[0, 2, 5]]].max() < -0.5
+    assert abs(stress[[0, 125, 280]]).max() < 1e-6
+    assert not replace(choice, is_plain=True).stress(VOICE.frames).any()
+
+
+def planned(seed=0, **parts):
+    given = {"spots": spots_of(VOICE), "acts": ("",), "ideas": ("nods", "nods")} | parts
+    choice = Choice(**given, is_plain=False)
+    return plan_speaker(VOICE, choice, USUAL, np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_brows_begin_before_a_word_that_is_hit_and_head_and_brows_settle_behind_it(seed):
+    plan, spot = planned(seed, hits=(5,)), spots_of(VOICE)[5]
+    nod = max(plan.nods, key=lambda nod: abs(nod.degrees[0]))
+    assert abs(nod.at - spot.at) < 0.12 and nod.at - nod.down < spot.at
+    raised = [each for each in plan.raises if abs(each.at - spot.start) < 0.15]
+    assert raised and all(
+        each.at - each.rise / 2 < spot.start and each.at + each.hold + each.fall > spot.at
+        for each in raised
+    )
+    assert all(abs(blink.at - 0.1 - spot.at) > 0.05 for blink in plan.blinks)
+    assert all(
+        abs(other.at - spot.at) > 0.1 or other is nod for other in plan.nods if other.at < nod.at
+    )
+
+
+def away(plan, start, end):
+    """Whether the gaze is aside at some time between."""
+    return any(np.linalg.norm(look.degrees) > 3.5 for look in plan.looks if start <= look.at < end)
+
+
+def test_a_pause_has_what_was_chosen_for_it():
+    [(start, end)] = VOICE.pauses
+    counts = dict.fromkeys((AWAY, STILL, BREATHES, THINKS), 0)
+    for act in counts:
+        for seed in range(16):
+            plan = planned(seed, hits=(1,), acts=(act,))
+            counts[act] += away(plan, start - 0.1, start + 0.2)
+            inside = [
+                each.at for each in (*plan.looks, *plan.blinks) if start < each.at < end - 0.1
+            ]
+            assert act != STILL or not inside
+            airs = [air for at, air in plan.breaths if start - 0.1 < at < end]
+            assert act != BREATHES or airs == [1.0]
+            knits = [each for each in plan.knits if start <= each.at < end]
+            assert bool(knits) == (act == THINKS)
+    assert counts[AWAY] == counts[THINKS] == 16 and counts[STILL] + counts[BREATHES] < 6
+
+
+def test_the_gaze_is_elsewhere_during_the_word_chosen_for_it_and_back_for_one_that_is_hit():
+    spots = spots_of(VOICE)
+    for seed in range(16):
+        plan = planned(seed, hits=(3,), aside=2)
+        assert away(plan, spots[2].start - 0.2, spots[2].end)
+        before = [look for look in plan.looks if look.at < spots[3].at]
+        assert np.linalg.norm(max(before, key=lambda look: look.at).degrees) < 3.5
+
+
+def test_a_line_ends_with_a_late_look_or_a_pose_of_its_own_and_often_a_blink():
+    end = VOICE.phrases[-1][1]
+    plans = [planned(seed, hits=(1,)) for seed in range(64)]
+    assert np.mean([away(plan, end, 99) or plan.poses[-1].at > end - 0.2 for plan in plans]) > 0.8
+    blinks = [any(end - 0.1 < blink.at < end + 0.8 for blink in plan.blinks) for plan in plans]
+    assert 0.45 < np.mean(blinks) < 0.95
+    assert all(np.linalg.norm(plan.poses[-1].degrees) > 0.1 for plan in plans), "not dead centre"

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Chooses how a line is read: which of its content words are hit and which are thrown away, what
+happens in its pauses, during which word the gaze is elsewhere, and one idea of a gesture for each
+phrase.
+
+Content words are those of the voice's text that are accented or long; without a text its accented
+syllables. What stands out by loudness, pitch and length is hit more often. The teacher draws any
+choice; a take has the one that its seed has in the line's deck, in which neighbours differ.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ...filters import gaussian
+from ...types import FPS
+from ..speech.cues import Prosody
+
+# what one does in a pause, as the list of takes says it, and how often
+AWAY, STILL, BREATHES, THINKS = "looks away", "holds still", "takes a breath", "thinks"
+_ACTS = {AWAY: 0.35, STILL: 0.25, BREATHES: 0.2, THINKS: 0.2}
+# ideas of a gesture, and how often
+NODS, TURNS, TILTS, LIFTS, BROWS = "nods", "turns", "tilts", "lifts the chin", "raises brows"
+_IDEAS = {NODS: 0.42, TURNS: 0.2, TILTS: 0.16, LIFTS: 0.1, BROWS: 0.12}
+ACTED = 0.3  # shortest pause in which something is done, s
+_LINE = 9.0  # a stretch of speech of this length has hits of its own, s
+_HITS = (0.5, 0.35, 0.15)  # shares of one, two and three
+_HITS_APART = 0.7  # least time between two, s
+_ASIDE = 0.3  # share of choices in which the gaze is elsewhere during a word
+_PLAIN = 0.15  # share of the teacher's performances that read a line plainly
+_BEFORE, _AFTER = 0.14, 0.16  # seconds around an accent whose word is not known
+_SHORT, _LONG = 0.22, 0.34  # shortest content word with an accent, and without, s
+_FAVOURS, _TIRES = 0.25, 2.0  # of weights: added to all; divisor for each hit among neighbours
+_THROWN_AWAY = -0.6  # stress of content words that are not hit, beside 1 of those that are
+_EASE = 1.3  # deviation of the smoothing of stress, frames
+DECK = 64  # choices of a line, after which they start over
+_NEIGHBOURS = 8  # choices of which no two are alike, if the line allows
+_TRIES = 16  # at another choice than the neighbours' before likeness is allowed
+_SEED_DECK = 23  # part of the seed of decks
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A content word: start, end and at (its accent), s; weight, 0 … 1, above 1 it is always
+    hit; text, "" if not known."""
+
+    start: float
+    end: float
+    at: float
+    weight: float
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A reading of a line. hits: spots that are hit.  acts: of each pause, "" for nothing.  ideas:
+    of each phrase.  aside: the spot during which the gaze is elsewhere, −1 for none.  is_plain: as
+    the voice says it.
+    """
+
+    spots: tuple[Spot, ...] = ()
+    hits: tuple[int, ...] = ()
+    acts: tuple[str, ...] = ()
+    ideas: tuple[str, ...] = ()
+    aside: int = -1
+    is_plain: bool = True
+
+    @cached_property
+    def hit(self) -> list[Spot]:
+        """The spots that are hit."""
+        return [self.spots[i] for i in self.hits]
+
+    @cached_property
+    def times(self) -> np.ndarray:
+        """Times of the accents that are hit, s, [k]."""
+        return np.array([spot.at for spot in self.hit])
+
+    def record(self, voice: Prosody) -> dict:
+        """What it does to the line of a voice, for a take's provenance: [start s, end s, text] of
+        words that are hit and of that on which the gaze is elsewhere, [start s, what] of pauses,
+        and the ideas of phrases."""
+        aside = [self.spots[self.aside]] if self.aside >= 0 else []
+        words = {
+            name: [[round(spot.start, 2), round(spot.end, 2), spot.text] for spot in some]
+            for name, some in (("hits", self.hit), ("aside", aside))
+        }
+        pauses = [[round(a, 2), act] for (a, _), act in zip(voice.pauses, self.acts) if act]
+        return words | {"pauses": pauses, "ideas": list(self.ideas)}
+
+    def stress(self, frames: int) -> np.ndarray:
+        """Stress of each frame [frames], 1 on words that are hit, below 0 on others, 0 beside
+        content words and in a plain reading."""
+        curve = np.zeros(frames)
+        for i, spot in enumerate(self.spots if not self.is_plain else ()):
+            said = slice(max(0, round(spot.start * FPS)), max(0, round(spot.end * FPS)) + 1)
+            curve[said] = 1.0 if i in self.hits else _THROWN_AWAY
+        return gaussian(curve, _EASE, "nearest")
+
+
+def spots_of(voice: Prosody) -> tuple[Spot, ...]:
+    """The content words of a voice, in order."""
+    accents = list(zip(voice.accents.tolist(), voice.weights.tolist()))
+    if not voice.words:
+        result, starts = list[Spot](), [start for start, _ in voice.phrases]
+        for at, weight in accents:
+            start, end = voice.phrases[max(0, bisect(starts, at) - 1)]
+            result.append(Spot(max(start, at - _BEFORE), min(end, at + _AFTER), at, weight))
+        return tuple(result)
+    result, known = [], np.array([at for at, _ in accents])
+    for word in voice.words:
+        span = slice(*np.searchsorted(known, [word.start - 0.04, word.end]))
+        inside = [(w, at) for at, w in accents[span]]
+        lasts, is_marked = word.end - word.start, max(inside, default=(0.0, 0.0))[0] > 1
+        # words that carry little are short
+        if is_marked or lasts >= (_SHORT if inside else _LONG):
+            weight, at = max(inside, default=(0.0, (word.start + word.end) / 2))
+            weight = weight if is_marked else weight * min(1.0, lasts / _LONG)
+            result.append(Spot(word.start, word.end, at, weight, word.text))
+    return tuple(result)
+
+
+def _sure(spots: tuple[Spot, ...]) -> set[int]:
+    """The spots that every reading hits."""
+    return {i for i, spot in enumerate(spots) if spot.weight > 1}
+
+
+def _apart(one: Spot, other: Spot) -> bool:
+    return abs(one.at - other.at) >= _HITS_APART
+
+
+def _lines(spots: tuple[Spot, ...]) -> list[list[int]]:
+    """The spots of each stretch of speech that has hits of its own."""
+    result, begins = list[list[int]](), -_LINE
+    for i, spot in enumerate(spots):
+        if spot.start - begins >= _LINE:
+            result.append([])
+            begins = spot.start
+        result[-1].append(i)
+    return result
+
+
+def plain(voice: Prosody, spots: tuple[Spot, ...]) -> Choice:
+    """The plainest reading: what stands out most is marked by a nod, as the voice says it."""
+    hits = {max(line, key=lambda i: spots[i].weight) for line in _lines(spots)} | _sure(spots)
+    nothing, nods = ("",) * len(voice.pauses), (NODS,) * len(voice.phrases)
+    return Choice(spots, tuple(sorted(hits)), nothing, nods)
+
+
+def draw(
+    voice: Prosody, spots: tuple[Spot, ...], rng: np.random.Generator,
+    before: Sequence[Choice] = (),
+) -> Choice:  # fmt: skip
+    """A choice, with other hits than those before it have if possible."""
+    hits = _sure(spots)
+    used = Counter(i for choice in before for i in choice.hits)
+    for line in _lines(spots):
+        count = 1 + int(rng.choice(len(_HITS), p=_HITS))
+        while len(here := hits.intersection(line)) < min(count, max(1, len(line) // 2)):
+            free = [i for i in line if all(_apart(spots[i], spots[hit]) for hit in here)]
+            if not free:
+                break
+            p = np.array([(_FAVOURS + spots[i].weight) / (1 + _TIRES * used[i]) for i in free])
+            hits.add(int(rng.choice(free, p=p / p.sum())))
+    drawn = rng.choice(list(_ACTS), len(voice.pauses), p=list(_ACTS.values())).tolist()
+    acts = tuple(act if b - a >= ACTED else "" for act, (a, b) in zip(drawn, voice.pauses))
+    ideas = rng.choice(list(_IDEAS), len(voice.phrases), p=list(_IDEAS.values())).tolist()
+    others = [i for i in range(len(spots)) if i not in hits]
+    looks = rng.random() < _ASIDE and AWAY not in acts and others
+    aside = others[int(rng.integers(len(others)))] if looks else -1
+    return Choice(spots, tuple(sorted(hits)), acts, tuple(ideas), aside, False)
+
+
+def draw_any(voice: Prosody, rng: np.random.Generator) -> Choice:
+    """A choice of any kind, also the plain one."""
+    spots = spots_of(voice)
+    return plain(voice, spots) if rng.random() < _PLAIN else draw(voice, spots, rng)
+
+
+def deal(voice: Prosody) -> list[Choice]:
+    """The plain choice of a line, and DECK others: any few neighbours differ, from each other and
+    from the plain one, as far as the line allows; the first also from the last."""
+    rng, deck, spots = np.random.default_rng(_SEED_DECK), list[Choice](), spots_of(voice)
+    first = plain(voice, spots)
+    while len(deck) < DECK:
+        near = deck[1 - _NEIGHBOURS :] + deck[: max(0, len(deck) + _NEIGHBOURS - DECK)]
+        # what is seen first: words, pauses and the gaze; where a line has no other, the gesture
+        for differs in (_shown, _all):
+            taken = {differs(choice) for choice in (*near, first)}
+            drawn = (draw(voice, spots, rng, near) for _ in range(_TRIES))
+            choice = next((each for each in drawn if differs(each) not in taken), None)
+            if choice is not None:
+                break
+        deck.append(choice or draw(voice, spots, rng))
+    return [first, *deck]
+
+
+def _shown(choice: Choice) -> tuple:
+    return choice.hits, choice.acts, choice.aside
+
+
+def _all(choice: Choice) -> tuple:
+    return *_shown(choice), choice.ideas
