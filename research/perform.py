@@ -22,6 +22,7 @@ from research.harness import add_shared, SAMPLE
 from research.measures.evaluate import Trained
 from research.paper import SYSTEM_OF, TEACHER
 from research.systems.denoisers import CLIP_PICTURE, ClipImages, LABELS, PICTURE
+from research.train.paper import NETWORK
 from thunder_core.animation import motion_file
 from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
@@ -147,8 +148,9 @@ def perform_voice(
 ) -> list[Take]:  # fmt: skip
     """Takes of a voice by the system in a folder, or by the teacher, best lip-sync first. Raises
     BadRequest, BadWeights."""
-    system = TEACHER if network == TEACHER else SYSTEM_OF.get(Path(network).name, "")
-    if not system:
+    folder = Path(network)
+    system = TEACHER if network == TEACHER else SYSTEM_OF.get(folder.name, "")
+    if not system or system != TEACHER and not (folder / f"{NETWORK}.json").is_file():
         raise BadRequest(
             f"“{network}” is no folder of a system: choose one that “python -m research train "
             f"paper” left, or “{TEACHER}”"
@@ -160,7 +162,7 @@ def perform_voice(
     if system == TEACHER:
         make = partial(perform_as_teacher, engine, voice, samples, told.mood)
     else:
-        trained = Trained(system, Path(network), engine.head, steps, guidance)
+        trained = Trained(system, folder, engine.head, steps, guidance)
         make = partial(perform_as_trained, engine, voice, samples, trained, told)
     takes = [
         (seed, motion, engine.score(speech, motion).total)

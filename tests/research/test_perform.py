@@ -118,6 +118,7 @@ def test_what_a_system_is_told_changes_what_it_performs(perform, tmp_path, face,
     "name, told, sentence",
     [
         ("faceformer", NOTHING, "faceformer” is no folder of a system"),
+        ("nowhere/flameformer", NOTHING, "flameformer” is no folder of a system"),
         ("flameformer", Told(mood="sad"), "flameformer takes no mood: leave --mood out"),
         ("thunder", Told(reference="x.npz"), "thunder takes no reference"),
         ("diffposetalk", Told(picture="x.png"), "diffposetalk takes no picture"),
