@@ -29,7 +29,7 @@ import bpy
 from ..scene.engine import connection
 from ..scene.heads import family, head, head_state
 from ..scene.host import compat, jobs
-from ..scene.takes import dialogue, generation, picture, take_list, transcript, turns
+from ..scene.takes import dialogue, generation, take_list, transcript, turns
 from ..scene.takes.commit import committing
 from ..scene.takes.direction.asking import all_presets
 from ..scene.takes.provenance import first_seed, grade_of, role_of, Sampling
@@ -37,11 +37,11 @@ from ..scene.voice import strip, voice_cache
 from ..thunder_core import channels, files, subtitles
 from ..thunder_core.animation import motion_file
 from ..thunder_core.batch import baker, settings
-from ..thunder_core.direction import AXES, Brief, CHOICES, Direction, MOOD_NAMES, NEUTRAL
+from ..thunder_core.direction import AXES, Brief, CHOICES, Direction, NEUTRAL
 from ..thunder_core.direction_presets import is_preset_file, Preset, same_name
 from ..thunder_core.engine_python import find_engine_python
 from ..thunder_core.errors import attempt, BadHead, BadRequest, BadSound, BadWeights, NoSpace
-from ..thunder_core.request import FROM_PICTURE, NORMAL, QUALITIES, SYSTEMS, TAKES
+from ..thunder_core.request import NORMAL, QUALITIES, TAKES
 from ..thunder_core.types import FPS, RATE
 from . import products
 from .script import add_options, file_path, Parser, say, setting, takes_in_words, utf8, warn
@@ -113,14 +113,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "default": 0.0,
         "help": "how strongly mesh-to-speech pulls takes to the voice, 0 to 2; above 0 three times "
         "the time (0)",
-    },
-    "system": {
-        "choices": tuple(SYSTEMS),
-        "help": "the engine: which system performs the voice (thunder)",
-    },
-    "picture": {
-        "type": file_path,
-        "help": "picture of a face, in whose mood the engine media2face performs",
     },
     "transcript": {
         "type": _type("transcript"),
@@ -283,6 +275,9 @@ def options(arguments: list[str], command: str = "bake.py") -> argparse.Namespac
         "With --jobs; what other options say holds for jobs that do not say otherwise.",
     )
     add_options(many, _OF_MANY)
+    for name, reason in settings.GONE.items():
+        if any(given.partition("=")[0] == f"--{name}" for given in arguments):
+            parser.error(f"argument --{name}: {reason}")
     chosen = parser.parse_args(arguments)
     if chosen.explain is not None and chosen.jobs:
         parser.error("argument --explain: not allowed with argument --jobs")
@@ -295,8 +290,6 @@ def options(arguments: list[str], command: str = "bake.py") -> argparse.Namespac
         parser.error("argument --speakers: only with argument --strip")
     if chosen.strip is not None and chosen.start is not None:
         parser.error("argument --start: not allowed with argument --strip")
-    if chosen.picture and chosen.system != FROM_PICTURE and not chosen.jobs:
-        parser.error(f"argument --picture: only with --system {FROM_PICTURE}")
     if chosen.transcript and (chosen.listen_to or chosen.seconds):
         parser.error("argument --transcript: only of a voice that the face speaks")
     return chosen
@@ -330,8 +323,6 @@ def bake(
     files.check_writable(chosen.out)
     _open_scene(chosen)
     scene = bpy.context.scene
-    if chosen.picture:
-        sampling = replace(sampling, picture=picture.load(chosen.picture).name)
     sound = None if chosen.strip is not None else os.path.abspath(given or silence(chosen.seconds))
     used = list(bpy.utils.blend_paths(absolute=True))
     wanted = products.Outputs(
@@ -399,7 +390,6 @@ def bake(
         # of a strip's chosen channel the engine knows nothing
         "channel": voice.channel or performances[0].provenance.get("channel", "mix"),
         **sampling.arguments,
-        **_report_picture(chosen.picture, performances[0].provenance),
         **({"transcript": words} if words else {}),
         "blend": f"{wanted.name}.blend" if "blend" in wanted.outputs else None,
         "head": rig.owner.name,
@@ -444,7 +434,6 @@ def _inputs_of(chosen: argparse.Namespace) -> list[str]:
         chosen.audio or chosen.listen_to,
         chosen.blend or bpy.data.filepath,
         chosen.style if chosen.style is not None and is_preset_file(chosen.style) else None,
-        chosen.picture,
         words if words and settings.is_text_file(words) else None,
     ]
     return list(map(os.path.abspath, filter(None, named)))
@@ -573,18 +562,6 @@ def _report_direction(take, words: str) -> dict:
         if reading is None
         else {"words": words, "played": Preset("", Direction.of_vector(reading)).data()}
     )
-
-
-def _report_picture(path: str | None, provenance: dict) -> dict:
-    """The report's entry on the picture of a face, and on the moods that were read off it; empty if
-    there was none."""
-    if path is None:
-        return {}
-    strengths = dict(zip(MOOD_NAMES, provenance.get("picture_moods", ())))
-    return {
-        "picture": os.path.abspath(path),
-        "picture_moods": {name: strength for name, strength in strengths.items() if strength},
-    }
 
 
 def check_engine(engine: str | None, weights: str | None) -> None:

@@ -13,7 +13,6 @@ from ..thunder_core.batch.job_file import Job
 from ..thunder_core.batch.settings import path_names, quote
 from ..thunder_core.direction_presets import is_preset_file, same_name
 from ..thunder_core.errors import attempt, suggest, ThunderError
-from ..thunder_core.request import FROM_PICTURE
 from . import bake, products
 
 _MOST_NAMES = 5  # jobs with the same mistake that are named
@@ -62,8 +61,6 @@ def _problems(job: Job) -> Iterator[str]:
     style = settings.get("style")
     if style is not None and "style" not in missing and (reason := _problem_of_style(str(style))):
         yield f"“style”{reason}"
-    if "picture" in settings and settings.get("system") != FROM_PICTURE:
-        yield f'“picture” needs “system” = "{FROM_PICTURE}": add it, or remove “picture”'
     silent = next((voice for voice in ("listen-to", "seconds") if voice in settings), None)
     if "transcript" in settings and silent is not None:
         yield f"“transcript” is of a voice that the face speaks: remove it, or “{silent}”"

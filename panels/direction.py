@@ -4,7 +4,6 @@ usual sliders, and how to sample."""
 
 import bpy
 
-from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.takes import take_list
 from ..scene.takes.direction import asking, sliders
@@ -12,7 +11,6 @@ from ..scene.takes.direction.live import live
 from ..thunder_core.direction import NEUTRAL, SLIDERS
 from ..thunder_core.direction_words import USUAL, words
 from ..thunder_core.errors import attempt
-from ..thunder_core.request import FROM_MOTION, FROM_PICTURE, SYSTEMS
 from .tab import buttons, grey, Popover, props, Tab, tune, wrapped_label
 
 MOST_WORDS = 2  # words in the panel's header that describe the direction
@@ -109,36 +107,6 @@ def _current_direction(context):
     return None if rig is None else sliders.of(rig.owner)
 
 
-class THUNDER_MT_engines(bpy.types.Menu):
-    """Systems that the weights in use can perform with"""
-
-    bl_label = "Engine"
-
-    def draw(self, context):
-        for system in connection.systems():
-            self.layout.prop_enum(context.scene.thunder, "system", system.name)
-
-
-def _engine(layout, settings, context):
-    """The menu of engines, and the limits of the chosen one."""
-    chosen = SYSTEMS[settings.system]
-    split = layout.split(factor=0.4)
-    split.label(text="Engine")
-    split.menu("THUNDER_MT_engines", text=chosen.label)
-    if chosen not in connection.systems():
-        wrapped_label(
-            layout,
-            f"The weights in use have no {chosen.label}: choose another engine, or other weights",
-            context,
-        )
-    else:
-        if chosen.name == FROM_MOTION:
-            layout.prop(settings, "style_action")
-        if chosen.name == FROM_PICTURE:
-            layout.label(text="Picture")
-            layout.template_ID(settings, "picture_image", open="image.open")
-
-
 class THUNDER_PT_sampling(Popover, bpy.types.Panel):
     bl_label = "Sampling"
 
@@ -150,11 +118,4 @@ class THUNDER_PT_sampling(Popover, bpy.types.Panel):
         row.prop(
             settings, "keep_seed", text="", icon="LOCKED" if settings.keep_seed else "UNLOCKED"
         )
-        _engine(layout, settings, context)
-        column, chosen = layout.column(align=True), SYSTEMS[settings.system]
-        for name, applies in (
-            ("quality", chosen.diffuses),
-            ("guidance", chosen.diffuses),
-            ("speech_guidance", chosen.keeps),
-        ):
-            tune(column.column(align=True), active=applies).prop(settings, name)
+        props(layout.column(align=True), settings, "quality", "guidance", "speech_guidance")

@@ -23,7 +23,7 @@ SECTIONS = {
     "ThunderRow ThunderObject ThunderScene.table* "
     "ThunderScene.preview* ThunderScene.balance",
     "directing#listening": "ThunderScene.role",
-    "directing#style-from-a-performance": "style_from_* ThunderScene.style_action",
+    "directing#style-from-a-performance": "style_from_*",
     "directing#look-at": "update_eyes ThunderDirection.look* ThunderDirection.head_follows",
     "directing#live": "ThunderScene.live_direction",
     "directing#reading-the-list": "more_like_this",
@@ -58,8 +58,7 @@ SECTIONS = {
     "scenes#drop-files": "add_lines open_jobs",
     "scenes#speak-a-line": "record stop_recording ThunderRecording ThunderScene.recording",
     "scenes#the-engine": "*_engine *_waveform_extra *_installation ThunderPreferences",
-    "scenes#long-work": "cancel ThunderScene.quality ThunderScene.system ThunderScene.*guidance",
-    "scenes#a-mood-from-a-picture": "ThunderScene.picture_image",
+    "scenes#long-work": "cancel ThunderScene.quality ThunderScene.*guidance",
     "scenes#one-recording-with-several-speakers": "*_speaker ThunderTurn ThunderScene.turns",
     "scenes#several-heads-several-strips": "cast_strip listen_to_strip go_to_strip generate_all "
     "ThunderHead ThunderPart "

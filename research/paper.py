@@ -45,10 +45,10 @@ from research.measures.evaluate import (
 )
 from research.measures.metrics import kinematic_beats, pose_diversity, score_beats, sound_onsets
 from research.paper_rows import MASKED, PAPER2, PAPER3, TABLE2_ROWS, TABLE3_ROWS, TITLES
+from research.systems.denoisers import ClipImages
 from research.train.paper import folder_of, MASKED as MASKED_ENDING, NETWORK, select_rows, STAGES
 from thunder_core.face.head import Head, load_head
 from thunder_core.files import write_file
-from thunder_core.networks.systems.denoisers import ClipImages
 from thunder_core.train.corpus import Corpus
 from thunder_core.train.motions import MotionSet
 from thunder_core.train.tracked import FlameBasis

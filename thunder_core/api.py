@@ -33,7 +33,7 @@ from .files import part_of
 from .grades import LipSyncScore
 from .progress import no_progress, Progress
 from .protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
-from .request import check_number, DIRECTION, NORMAL, Request, seed_of_voice, SYSTEMS, TAKES
+from .request import check_number, NORMAL, Request, seed_of_voice, TAKES
 from .shipped import SAMPLE
 from .types import FPS, LISTENS, pack, Speech, unpack
 
@@ -212,7 +212,7 @@ def perform(  # noqa: PLR0913 (what the panel offers)
         strength: float | None = None,
     preset: str | None = None, spread: float | None = None, as_asked: bool = True,
     quality: str = NORMAL, guidance: float = 1.0,
-    speech_guidance: float = 0.0, listening: bool = False, system: str = "thunder",
+    speech_guidance: float = 0.0, listening: bool = False,
     marks: Sequence[Mark] = (), transcript: str = "",
     engine: Engine | None = None, progress: Progress = no_progress, **sliders: float,
 ) -> Takes:  # fmt: skip
@@ -229,7 +229,7 @@ def perform(  # noqa: PLR0913 (what the panel offers)
     "normal" or "final".
     guidance: Voice Guidance.  speech_guidance: Lip-Sync Guidance.  listening: the face listens to
     the voice.
-    system: the engine's name.  marks: on words, such as `Mark("stressed", 0.3, 0.7)` in seconds.
+    marks: on words, such as `Mark("stressed", 0.3, 0.7)` in seconds.
     transcript: what the voice says, if it is known: lips then follow its words.
     engine: `Engine.load(weights, device)`; None: the shipped weights, on a graphics card if there
     is one.
@@ -264,7 +264,7 @@ tense, angry, afraid, surprised, disgusted, contemptuous, doubtful, bored
     request = Request(
         takes, seed_of_voice(voice.name) if seed is None else seed, quality, guidance=guidance,
         speech_guidance=speech_guidance,
-        direction=direction, listening=listening, system=system,
+        direction=direction, listening=listening,
     )  # fmt: skip
     engine = engine or _usual_engine()
     notes: list[str] = []
@@ -314,7 +314,7 @@ def explain(take: Take, voice: Voice, frame: int, engine: Engine | None = None) 
     request = Request(
         1, take.seed, about.get("quality", NORMAL), about.get("steps", 0), about["guidance"],
         about["speech_guidance"], take.direction,
-        listening=about.get("role") == LISTENS, system=about["engine"],
+        listening=about.get("role") == LISTENS,
     )  # fmt: skip
     return engine.explain(voice, request, frame)
 
@@ -373,9 +373,7 @@ def _suggestion(name: str, names: Iterable[str]) -> str:
 def _take(take: types.Take, engine: Engine, brief: Brief | None) -> Take:
     """An engine's take with its channels, and the direction that its score compares with."""
     values = {field.name: getattr(take, field.name) for field in fields(types.Take)}
-    about = take.provenance
-    follows = SYSTEMS[about["engine"]].follows == DIRECTION and "as_asked" in about
-    direction = replace(brief or Brief(), as_asked=about["as_asked"]) if follows else None
+    direction = replace(brief or Brief(), as_asked=take.provenance["as_asked"])
     return Take(**values, channels=tuple(engine.head.expression_names), direction=direction)
 
 

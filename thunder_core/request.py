@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a request for takes says: one type for panel, bakes, benches and the Python API; and the
-systems that can perform it; numpy only."""
+"""What a request for takes says: one type for panel, bakes, benches and the Python API; numpy
+only."""
 
 import os
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -15,101 +14,7 @@ from .errors import BadRequest
 from .face.mapping import Sums
 from .types import Keep, pack
 
-# ---- the systems that perform
-
-# folder in a weights folder with NAME.json and NAME.safetensors of every system but the default
-FOLDER = "systems"
-
-
-@dataclass(frozen=True)
-class System:
-    """One system of the paper's comparison.
-
-    name: of its weights, in requests and in tables.  label, description: for people.  trained: has
-    weights.
-    follows: the part of a direction that it performs, DIRECTION, MOOD or NOTHING.  keeps: whether
-    it supports keeping parts of a take while the rest is sampled again, and guidance by
-    mesh-to-speech.  diffuses: whether steps and guidance apply to it.
-    """
-
-    name: str
-    label: str
-    description: str
-    trained: bool = True
-    follows: str = "nothing"
-    keeps: bool = False
-    diffuses: bool = False
-
-
-DIRECTION, MOOD, NOTHING = "direction", "mood", "nothing"
-DEFAULT = "thunder"
-FROM_MOTION = "diffposetalk"  # the system that takes its style from a motion
-FROM_PICTURE = "media2face"  # the system that takes a mood from a picture of a face
-# pixels: smallest side of such a picture, and largest that is sent
-LEAST_PICTURE, MOST_PICTURE = 48, 256
-SYSTEMS = {
-    system.name: system
-    for system in (
-        System(
-            DEFAULT,
-            "THUNDER",
-            "Diffusion. Takes differ by chance and by direction; parts can be kept",
-            follows=DIRECTION,
-            keeps=True,
-            diffuses=True,
-        ),  # fmt: skip
-        System(
-            FROM_MOTION,
-            "DiffPoseTalk",
-            "Diffusion, in the style of a reference motion if there is one",
-            diffuses=True,
-        ),
-        System(
-            FROM_PICTURE,
-            "Media2Face",
-            "Diffusion, in the mood of a picture if there is one. Of the direction it follows the "
-            "mood alone",
-            follows=MOOD,
-            diffuses=True,
-        ),  # fmt: skip
-        System(
-            "flameformer",
-            "FlameFormer",
-            "Regression, frame after frame. Each take speaks like one of the training speakers",
-        ),
-        System(
-            "flameselftalk",
-            "FlameSelfTalk",
-            "Regression of all frames at once. Each take speaks like one of the training speakers",
-        ),
-        System(
-            "teacher",
-            "Teacher",
-            "The procedural animator that the others learned from. It needs no network but the "
-            "speech encoder",
-            trained=False,
-            follows=DIRECTION,
-        ),  # fmt: skip
-    )
-}
-
-
-def available(weights: Path) -> list[System]:
-    """The systems that a weights folder can perform with, the default first."""
-    folder = Path(weights) / FOLDER
-    return [
-        system
-        for system in SYSTEMS.values()
-        if system.name == DEFAULT
-        or not system.trained
-        or all(
-            (folder / f"{system.name}{ending}").is_file() for ending in (".json", ".safetensors")
-        )
-    ]
-
-
-# ---- requests
-
+ENGINE = "thunder"  # in the provenance of takes
 DRAFT, NORMAL, FINAL = "draft", "normal", "final"
 QUALITIES = (DRAFT, NORMAL, FINAL)
 # takes per request, a memory bound; the panel and bakes allow 64 (batch/settings.py)
@@ -132,16 +37,11 @@ class Request:
     the quality's.
     guidance: s_a of classifier-free guidance.  speech_guidance: strength of the guidance by
     mesh-to-speech, 0 … 2.
-    direction: None: the neutral one, as the panel sends it; weights and systems that cannot be
-    directed get none.
+    direction: None: the neutral one, as the panel sends it.
     keep: the fixed part, into which the sampled rest blends.  listening: the sound is another
-    person's voice, to which the face listens.  system: which of SYSTEMS performs; each does only
-    part of this (`engine.engine.check_request`).
-    reference: a packed motion [T, n + 9] whose style DiffPoseTalk takes.  picture: grey [h, w] 0 …
-    1, of a face whose mood Media2Face takes, or the moods [MOODS but neutral] that were read off
-    one before.  sums: `mapping.Driver.sums` of the face that will play the takes: scores and words
-    are of what it shows (`mapping.visible_motion`), while the takes have all channels; None: it
-    shows everything.
+    person's voice, to which the face listens.  sums: `mapping.Driver.sums` of the face that will
+    play the takes: scores and words are of what it shows (`mapping.visible_motion`), while the
+    takes have all channels; None: it shows everything.
     """
 
     takes: int = TAKES
@@ -153,9 +53,6 @@ class Request:
     direction: Brief | None = None
     keep: Keep | None = None
     listening: bool = False
-    system: str = DEFAULT
-    reference: np.ndarray | None = None
-    picture: np.ndarray | None = None
     sums: Sums | None = None
 
     def __post_init__(self):
@@ -170,11 +67,6 @@ class Request:
         check_number("speech_guidance", self.speech_guidance, 0.0, MOST_SPEECH_GUIDANCE)
         if not isinstance(self.listening, bool):
             raise BadRequest(f"“listening” is {_quote(self.listening)} but must be true or false")
-        if not isinstance(self.system, str) or self.system not in SYSTEMS:
-            raise BadRequest(
-                f"There is no engine “{str(self.system)[:_LONGEST_VALUE]}”: choose one of "
-                f"{', '.join(SYSTEMS)}"
-            )
         if self.direction is not None:
             check(self.direction.vectors)
 
@@ -191,7 +83,6 @@ class Request:
             "speech_guidance": self.speech_guidance,
         }
         values |= {"steps": self.steps} if self.steps else {"quality": self.quality}
-        values |= {} if self.system == DEFAULT else {"system": self.system}
         values |= {"listening": True} if self.listening else {}
         values |= {} if self.sums is None else {"sums": self.sums}
         values |= {} if self.direction is None else direction_arguments(self.direction, put_array)
@@ -200,10 +91,7 @@ class Request:
                 "keep_motion": put_array(pack(self.keep.motion)),
                 "keep_mask": put_array(self.keep.mask),
             }
-        arrays = {"reference": self.reference, "picture": self.picture}
-        return values | {
-            name: put_array(array) for name, array in arrays.items() if array is not None
-        }
+        return values
 
 
 def seed_of_voice(name: str, character: int = 0) -> int:

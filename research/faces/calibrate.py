@@ -29,12 +29,8 @@ from research.train.augment import augment, change_speed
 from thunder_core.engine.planning.lip_kernels import (
     identity,
     KERNELS,
-    MAP_REACH,
-    MAP_TAPS,
     occupancy,
     phone_probabilities,
-    REACH,
-    TAPS,
 )
 from thunder_core.engine.speech.encoder import (
     loudness,
@@ -46,6 +42,9 @@ from thunder_core.engine.speech.encoder import (
 )
 from thunder_core.types import FPS
 
+# reach in frames of 40 ms to either side: phones and loudness; encoder features
+REACH, MAP_REACH = 4, 2
+TAPS, MAP_TAPS = 2 * REACH + 1, 2 * MAP_REACH + 1
 # Phonetic prior: how open (0 … 1) and how wide (−1 round … 1 spread) the lips are for each phone,
 # from articulation.
 OPEN = dict(

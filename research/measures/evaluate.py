@@ -14,6 +14,8 @@ import torch
 from research.faces.calibrate import aligned_phones
 from research.faces.real_faces import solved_clips
 from research.measures import metrics
+from research.systems import load_system
+from research.systems.denoisers import ClipImages
 from research.train.pictures import pictures_for
 from research.train.systems import REFERENCE
 from thunder_core.direction import Direction
@@ -29,8 +31,6 @@ from thunder_core.engine.speech.encoder import (
 from thunder_core.face.head import Head
 from thunder_core.face.points import LIPS
 from thunder_core.networks.flame import FlameLayer
-from thunder_core.networks.systems import load_system
-from thunder_core.networks.systems.denoisers import ClipImages
 from thunder_core.train.motions import MotionSet, SAMPLES_PER_FRAME
 from thunder_core.train.teacher import perform, semitones
 from thunder_core.train.tracked import FlameBasis, read_recording
@@ -297,12 +297,17 @@ class Trained:
                 self.encoder = SpeechEncoder.load(folder, name)
         self.head, self.steps, self.guidance = head, steps, guidance
 
+    def hear(self, features: np.ndarray, samples: np.ndarray) -> np.ndarray:
+        """What the system is given of a sound [T, d], whose features by the usual encoder are
+        known."""
+        if self.encoder is None:
+            return features
+        phones = phonetic(*self.encoder.analyse(samples), len(features))
+        return np.concatenate([phones, features[:, -LOUDNESS:]], -1)
+
     @torch.no_grad()
     def __call__(self, clip: Compared, samples: int) -> np.ndarray:
-        audio = clip.features
-        if self.encoder is not None:
-            phones = phonetic(*self.encoder.analyse(clip.samples), clip.frames)
-            audio = np.concatenate([phones, audio[:, -LOUDNESS:]], -1)
+        audio = self.hear(clip.features, clip.samples)
         condition = _CONDITIONS.get(self.network.name, lambda *_: None)(
             self.network, clip, samples, self.head
         )

@@ -18,11 +18,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from research.systems.denoisers import ClipImages
 from research.train.systems import build_learner, LabelledBatches, Labels, REGRESSORS
 from thunder_core.face.head import Head
 from thunder_core.files import hash_of
 from thunder_core.networks.speech import MeshToSpeech, SPACES, SpeechEncoder, weights_name
-from thunder_core.networks.systems.denoisers import ClipImages
 from thunder_core.networks.weights import save_weights
 from thunder_core.train.denoiser import FRAMES, M2S_WEIGHT
 from thunder_core.train.loop import fit, Schedule

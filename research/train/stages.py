@@ -11,6 +11,7 @@ from pathlib import Path
 from research.faces.calibrate import calibrate
 from research.faces.head_motion import HeadStatistics, with_heads
 from research.faces.real_faces import solve_folder
+from research.systems.denoisers import ClipImages
 from research.train import lip_video, sv2s
 from research.train.encoder import adopt_network, adopt_whisper, train_encoder
 from research.train.facegood import convert_facegood
@@ -22,7 +23,6 @@ from thunder_core.engine.planning.lip_kernels import KERNELS
 from thunder_core.engine.speech.encoder import SpeechEncoder
 from thunder_core.files import hash_of
 from thunder_core.networks.speech import MeshToSpeech
-from thunder_core.networks.systems.denoisers import ClipImages
 from thunder_core.networks.weights import load_weights
 from thunder_core.train.denoiser import M2S_WEIGHT
 from thunder_core.train.loop import Schedule

@@ -18,13 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
-from research.train.lip_reader import LipReader, text_loss
-from research.train.pictures import pictures_for, vary_tone, Views
-from thunder_core.engine.speech.encoder import SILENCE
-from thunder_core.face.head import Head
-from thunder_core.networks.denoiser import DenoiserConfig
-from thunder_core.networks.speech import SpeechEncoder
-from thunder_core.networks.systems.denoisers import (
+from research.systems.denoisers import (
     ClipImages,
     DiffPoseTalk,
     DiffPoseTalkConfig,
@@ -33,12 +27,18 @@ from thunder_core.networks.systems.denoisers import (
     Media2FaceConfig,
     PlainThunder,
 )
-from thunder_core.networks.systems.regressors import (
+from research.systems.regressors import (
     FlameFormer,
     FlameFormerConfig,
     FlameSelfTalk,
     RegressorConfig,
 )
+from research.train.lip_reader import LipReader, text_loss
+from research.train.pictures import pictures_for, vary_tone, Views
+from thunder_core.engine.speech.encoder import SILENCE
+from thunder_core.face.head import Head
+from thunder_core.networks.denoiser import DenoiserConfig
+from thunder_core.networks.speech import SpeechEncoder
 from thunder_core.train.denoiser import (
     DenoiserLoss,
     ESTIMATED,

@@ -4,14 +4,12 @@ add-on or Blender."""
 
 import os
 from functools import lru_cache
-from pathlib import Path
 
 import bpy
 
 from ...thunder_core.client import Client
 from ...thunder_core.engine_python import find_engine_python, has_fitting_libraries
 from ...thunder_core.errors import attempt, BadWeights
-from ...thunder_core.request import available, System
 from ...thunder_core.shipped import WEIGHTS
 from ..host.compat import PACKAGE
 from ..host.jobs import Part, session
@@ -120,12 +118,6 @@ def check_weights(place: str) -> str:
             f"none for those of the extension"
         )
     return place
-
-
-def systems() -> tuple[System, ...]:
-    """The systems that a request can use now. Quick: for panels."""
-    folder = _engine.client.weights if _engine.client else attempt(weights)[0]
-    return tuple(available(Path(folder or WEIGHTS)))
 
 
 def client(python: str | None = None, folder: str | None = None) -> Client:

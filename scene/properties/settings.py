@@ -16,7 +16,7 @@ from bpy.props import (
 from ...thunder_core.batch.settings import LARGEST_SEED, MOST_TAKES
 from ...thunder_core.errors import attempt
 from ...thunder_core.face import mapping
-from ...thunder_core.request import SYSTEMS, TAKES
+from ...thunder_core.request import TAKES
 from ..heads import character, family, head, head_state, mapping_table as table
 from ..host import compat
 from ..host.jobs import registration
@@ -633,28 +633,6 @@ class ThunderScene(bpy.types.PropertyGroup):
             ("NORMAL", "Normal", "A few steps, which were trained to come to what many come to"),
             ("FINAL", "Final", "Twenty steps of the whole model; several times as long as Normal"),
         ],
-    )
-    system: EnumProperty(
-        name="Engine",
-        description="Which system performs the voice",
-        items=[
-            (system.name, system.label, system.description, "NONE", number)
-            for number, system in enumerate(SYSTEMS.values())
-        ],
-    )
-    style_action: PointerProperty(
-        name="Style From",
-        type=bpy.types.Action,
-        poll=lambda self, action: provenance.SOURCE in action,
-        description="Take whose style DiffPoseTalk performs in. Leave empty for any style",
-    )
-    picture_image: PointerProperty(
-        name="Picture",
-        type=bpy.types.Image,
-        # whose pixels cannot be read
-        poll=lambda self, image: image.type not in {"RENDER_RESULT", "COMPOSITING"},
-        description="Picture of a face from the front, in whose mood Media2Face performs wherever "
-        "the direction asks for none",
     )
     guidance: FloatProperty(
         name="Voice Guidance",

@@ -17,7 +17,7 @@ from ...thunder_core.client import temporary_arrays
 from ...thunder_core.errors import attempt, BadRequest, ThunderError
 from ...thunder_core.face import displacement, mapping
 from ...thunder_core.findings import Finding
-from ...thunder_core.request import DIRECTION, direction_arguments, PutArray, SYSTEMS
+from ...thunder_core.request import direction_arguments, PutArray
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, fcurves, keying
 from ..engine import connection
@@ -386,13 +386,13 @@ def _direction_of(put_array: PutArray, scene, entry, clock: Clock) -> dict:
     """The arguments of a request that say how a take is played, {} if it does not say so itself.
     clock: of the motion that is scored, which may start later in the line than the take."""
     about = provenance.of_mouth(entry.action)
-    if "reading" not in about:
+    if "reading" not in about or provenance.why_not_ours("", about):
         return {}
     sampling, of_take = (
         provenance.Sampling.of_take(about, scene.thunder),
         provenance.clock_of(entry.action),
     )
-    if sampling.asked is None or SYSTEMS[sampling.system].follows != DIRECTION:
+    if sampling.asked is None:
         return {}
     if of_take is not None:
         first = round((clock.start - of_take.start) / clock.fps * FPS)

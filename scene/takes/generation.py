@@ -23,15 +23,15 @@ from ...thunder_core.direction_words import words_of_take, words_of_takes
 from ...thunder_core.errors import BadHead, BadRequest, ThunderError, WorkerDied
 from ...thunder_core.progress import map_progress, result
 from ...thunder_core.protocol import CHANNEL, OTHER_TEXT, SCORE, UNCLEAR, UNSPOKEN
-from ...thunder_core.request import DEFAULT, PutArray
+from ...thunder_core.request import PutArray
 from ...thunder_core.steps import explanation_lines
-from ...thunder_core.types import FPS, LISTENS, Motion, pack
+from ...thunder_core.types import FPS, LISTENS, Motion
 from ..animation import display, keying
 from ..engine import connection
 from ..heads import head
 from ..host.jobs import restart_after_undo, session, stage, Step
 from ..voice import fingerprint, mixdown, strip
-from . import last_look, picture, provenance, take_list, turns
+from . import last_look, provenance, take_list, turns
 from .direction import asking
 
 _SAMPLING = (0.05, 0.99)  # part of the progress bar for the engine's progress
@@ -179,7 +179,7 @@ def _sample_turns(
     """`sample_takes` of a face that speaks parts of a sound: it listens to the rest, in takes of
     the same seeds."""
     spans, alone = sampling.turns, replace(sampling, turns=())
-    hears = replace(alone, listening=True, system=DEFAULT, style_from="", picture="")
+    hears = replace(alone, listening=True)
     listening: dict[int, keying.Performance] = {}
     with mixdown.split_speakers(sound, spans) as (spoken, others):
         hearing = Receiver(
@@ -220,6 +220,8 @@ def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, l
     state = fingerprint.of_take(entry)
     if entry.kind != "SAMPLED" or performance is None or state is None:
         raise BadRequest(f"{name} was not sampled as it is: choose a sampled take")
+    if sentence := provenance.why_not_ours(name, performance.provenance):
+        raise BadRequest(sentence)
     if fingerprint.change(scene, entry) is not None:
         raise BadRequest(f"The voice of {name} has changed: re-sync the take first")
     clock = provenance.clock_of(entry.action)
@@ -251,20 +253,7 @@ def _arguments(
     put_array: PutArray, sound: str, count: int, seed: int, sampling: provenance.Sampling
 ) -> dict:
     """The arguments by which the engine samples takes. Raises ThunderError."""
-    pixels_or_moods = None
-    if sampling.picture or sampling.moods:
-        pixels_or_moods = (
-            np.array(sampling.moods)
-            if sampling.moods
-            else picture.read_brightness(sampling.picture)
-        )
-    wanted = sampling.request(
-        count,
-        seed,
-        _reference(sampling.style_from) if sampling.style_from else None,
-        pixels_or_moods,
-    )
-    return {"sound": sound, **wanted.arguments(put_array)}
+    return {"sound": sound, **sampling.request(count, seed).arguments(put_array)}
 
 
 def say_unspoken(name: str, is_silent: bool) -> str:
@@ -293,19 +282,6 @@ def say_other_text(name: str) -> str:
         f"“{name}” does not seem to say its transcript, so its takes are made without it: give all "
         f"its words, from the first to the last"
     )
-
-
-def _reference(name: str) -> np.ndarray:
-    """The motion [T, n + 9] of the take of an action, whose style another takes. Raises
-    BadRequest."""
-    action = bpy.data.actions.get(name)
-    performance = provenance.load(action) if action is not None else None
-    if performance is None or tuple(performance.channels) != tuple(head.channel_names()):
-        raise BadRequest(
-            f"“{name}”, whose style is to be taken, is no take in this file: choose another under "
-            f"Style From"
-        )
-    return pack(performance.motion)
 
 
 def sample_ranked(

@@ -17,7 +17,6 @@ from ...thunder_core.errors import BadRequest
 from ...thunder_core.face.mixing import PART_OF, PARTS
 from ...thunder_core.filters import smoothstep
 from ...thunder_core.progress import rescale
-from ...thunder_core.request import DEFAULT
 from ...thunder_core.types import Columns, FPS, LISTENS, pack, region_of
 from ..animation import keying
 from ..heads import head
@@ -285,10 +284,7 @@ def resample(
     voice = take_list.check_voice(lead, strip.find(context))
     count = count or scene.thunder_keep.count
     seed = provenance.next_seed(scene, lead.head, lead.voice)
-    # only it can fit new parts to kept ones
-    sampling = replace(
-        provenance.Sampling.of(scene.thunder), system=DEFAULT, style_from="", picture=""
-    )
+    sampling = provenance.Sampling.of(scene.thunder)
     performance = yield from stage(provenance.read(rig, lead), "Reading the take", 0.0, 0.02)
     # the rest follows the take's requested direction
     before = provenance.Sampling.of_take(performance.provenance, scene.thunder).asked

@@ -18,23 +18,12 @@ from ...thunder_core.animation import motion_file
 from ...thunder_core.animation.gaze import GazeTarget
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.batch.settings import LARGEST_SEED, MOST_TAKES
-from ...thunder_core.direction import AXES, Brief, check, DIRECTION_NAMES, read_marks
+from ...thunder_core.direction import Brief, check, DIRECTION_NAMES, read_marks
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face.lips import opening_mm, width_mm
 from ...thunder_core.face.mapping import Sums
 from ...thunder_core.findings import Finding
-from ...thunder_core.request import (
-    DEFAULT,
-    DIRECTION,
-    FROM_MOTION,
-    FROM_PICTURE,
-    MOOD,
-    NORMAL,
-    QUALITIES,
-    Request,
-    seed_of_voice,
-    SYSTEMS,
-)
+from ...thunder_core.request import NORMAL, QUALITIES, Request, seed_of_voice
 from ...thunder_core.types import FPS, IDLE, LISTENS, Motion, SPEAKS
 from ..animation import display, keying
 from ..engine import connection
@@ -52,11 +41,7 @@ class Sampling:
     steps: of the whole diffusion model, instead of the quality's; 0: the quality's.
     asked: requested directions; None: any style.  listening: the face listens to the voice instead
     of speaking it.
-    system: which of SYSTEMS performs.  style_from: name of the take's action whose style
-    DiffPoseTalk takes, "" for none.
-    picture: name of the image whose mood Media2Face takes, "" for none.  moods: the strength of
-    every mood but neutral that was read off it, empty before that; they make a take again where the
-    picture has changed.  sums: of the head that plays the take (`Rig.sums`).
+    sums: of the head that plays the take (`Rig.sums`).
     turns: the parts of the sound that the face speaks, seconds from its start; it listens to the
     others. Empty: it does the same in all.
     """
@@ -67,23 +52,15 @@ class Sampling:
     asked: Brief | None = None
     listening: bool = False
     steps: int = 0
-    system: str = DEFAULT
-    style_from: str = ""
-    picture: str = ""
-    moods: tuple[float, ...] = ()
     sums: Sums | None = None
     turns: tuple[tuple[float, float], ...] = ()
 
     @classmethod
     def of(cls, settings) -> Sampling:
         """From settings with these names: a scene's, or a command's options."""
-        system = _system(getattr(settings, "system", None))
-        style_from = _name(settings, "style_action") if system == FROM_MOTION else ""
-        picture = _name(settings, "picture_image") if system == FROM_PICTURE else ""
         return cls(
             settings.quality.lower(), settings.guidance, settings.speech_guidance,
             steps=getattr(settings, "steps", None) or 0,
-            system=system, style_from=style_from, picture=picture,
         )  # fmt: skip
 
     @classmethod
@@ -97,9 +74,7 @@ class Sampling:
             return cls(
                 **{name: provenance[name] for name in numbers if name in provenance},
                 asked=_brief_of(provenance), listening=role_of(provenance) == LISTENS,
-                system=_system(provenance.get("system")),
-                style_from=provenance.get("style_from", ""), picture=provenance.get("picture", ""),
-                moods=tuple(provenance.get("picture_moods", ())), turns=turns_of(provenance),
+                turns=turns_of(provenance),
             )  # fmt: skip
         except (*records.UNREADABLE, BadRequest):
             return cls.of(settings)
@@ -107,17 +82,14 @@ class Sampling:
     def matches(self, other: Sampling) -> bool:
         """Whether a take that was sampled as another says was sampled so: with these arguments, in
         this direction."""
-        one, two = (replace(each, asked=None, sums=None, moods=()) for each in (self, other))
+        one, two = (replace(each, asked=None, sums=None) for each in (self, other))
         return one == two and is_same_brief(self.asked, other.asked, ("spread", "text"))
 
     @property
     def arguments(self) -> dict:
         """The arguments that are no arrays."""
         effort = {"steps": self.steps} if self.steps else {"quality": self.quality}
-        system = {} if self.system == DEFAULT else {"system": self.system}
-        return (
-            effort | {"guidance": self.guidance, "speech_guidance": self.speech_guidance} | system
-        )
+        return effort | {"guidance": self.guidance, "speech_guidance": self.speech_guidance}
 
     @property
     def effort(self) -> str:
@@ -132,29 +104,11 @@ class Sampling:
             else replace(self, quality=effort, steps=0)
         )
 
-    def supported_part(self, asked: Brief) -> Brief | None:
-        """The part of a direction that the system performs, None for nothing."""
-        follows, vectors = SYSTEMS[self.system].follows, asked.vectors
-        if follows == MOOD:
-            moods = np.where(np.arange(vectors.shape[1]) < len(AXES), 0, vectors).astype(
-                vectors.dtype
-            )
-            return replace(asked, vectors=moods, as_heard=np.zeros(1, np.float32))
-        return asked if follows == DIRECTION else None
-
-    def request(
-        self,
-        takes: int,
-        seed: int,
-        reference: np.ndarray | None = None,
-        picture: np.ndarray | None = None,
-    ) -> Request:
-        """A request for takes. reference, picture: what `style_from` and `picture` name. Raises
-        BadRequest."""
+    def request(self, takes: int, seed: int) -> Request:
+        """A request for takes. Raises BadRequest."""
         return Request(
             takes, seed, self.quality, self.steps, self.guidance, self.speech_guidance, self.asked,
-            listening=self.listening,
-            system=self.system, reference=reference, picture=picture, sums=self.sums,
+            listening=self.listening, sums=self.sums,
         )  # fmt: skip
 
     def provenance(self, made: dict) -> dict:
@@ -163,12 +117,6 @@ class Sampling:
         arguments = self.arguments | ({"role": role} if (role := role_of(made)) != SPEAKS else {})
         arguments |= {name: made[name] for name in ("unclear", "channel") if made.get(name)}
         arguments |= {name: made[name] for name in OF_SCORE if name in made}
-        arguments |= {"style_from": self.style_from} if self.style_from else {}
-        arguments |= (
-            {"picture": self.picture, "picture_moods": [float(x) for x in made["picture"]]}
-            if "picture" in made
-            else {}
-        )
         if (asked := self.asked) is None:
             return arguments
         reading = {
@@ -187,15 +135,15 @@ class Sampling:
         return arguments | {"direction": asked.vectors.ravel().tolist()} | around | reading
 
 
-def _system(name) -> str:
-    """A name of SYSTEMS; the default for an unknown one, as in a file of a later version."""
-    return name if isinstance(name, str) and name in SYSTEMS else DEFAULT
-
-
-def _name(settings, pointer: str) -> str:
-    """The name of the data that a setting points to, "" for none."""
-    data = getattr(settings, pointer, None)
-    return "" if data is None else data.name
+def why_not_ours(name: str, provenance: Mapping) -> str:
+    """Why a take is not sampled again if another system made it, as in files of earlier versions,
+    else "". name: of the take."""
+    if not (system := provenance.get("system")):
+        return ""
+    return (
+        f"{name} was made by “{system}”, which is compared in the laboratory only: press Generate "
+        f"Takes for new ones"
+    )
 
 
 def turns_of(provenance: Mapping) -> tuple[tuple[float, float], ...]:
@@ -666,6 +614,7 @@ def is_sampled(scene, mesh: bpy.types.Object, voice: str, seed: int, sampling: S
         sampling.matches(Sampling.of_take(about_of(entry.action), scene.thunder))
         for entry in scene.thunder.takes
         if (entry.head, entry.voice, entry.seed) == (mesh, voice, seed) and entry.action is not None
+        if not why_not_ours("", about_of(entry.action))
     )
 
 

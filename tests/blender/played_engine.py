@@ -173,8 +173,7 @@ class PlayedClient:
         self, sound, takes, seed, folder, quality="normal", steps=0, guidance=1.0,
             speech_guidance=0.0, keep_motion=None, keep_mask=None,
         direction=None, spread=0.5, as_asked=True, original=None, like=(), as_heard=None, marks=(),
-        text="", listening=False, system="thunder",
-        reference=None, picture=None,
+        text="", listening=False,
     ):  # fmt: skip
         seconds = seconds_of(sound)
         common = {
@@ -211,11 +210,6 @@ class PlayedClient:
                     "as_asked": as_asked and number == 0,
                     "reading": reading,
                 }
-            if picture is not None:
-                seen = self.arrays[picture]
-                event["provenance"]["picture"] = [
-                    float(x) for x in (seen if seen.ndim == 1 else np.full(11, 0.125))
-                ]
             if listening:
                 event["provenance"]["role"] = "listens"
             elif self.unspoken is not None:

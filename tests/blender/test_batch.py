@@ -47,8 +47,6 @@ def test_the_settings_of_a_job_are_options_of_the_command():
         "head": "Head",
         "blend": "a.blend",
         "quality": "draft",
-        "system": "teacher",
-        "picture": "face.png",
         "transcript": "hello",
         "commit": "twos",
         "speakers": "Anna 1-20",
@@ -58,11 +56,17 @@ def test_the_settings_of_a_job_are_options_of_the_command():
             continue
         value = False if setting.is_flag else texts.get(name, 1)
         of = "--strip=line" if name == "speakers" else "--audio=a.wav"
-        of_picture = ["--system=media2face"] * (name == "picture")
         chosen = command.options(
-            [of, *of_picture, "--blend=a.blend", "--out=o", *setting.arguments(setting.read(value))]
+            [of, "--blend=a.blend", "--out=o", *setting.arguments(setting.read(value))]
         )
         assert isinstance(chosen, argparse.Namespace)
+
+
+@pytest.mark.parametrize("option", settings.GONE)
+def test_an_option_of_earlier_versions_is_said_with_what_to_do(option, capfd):
+    with pytest.raises(SystemExit):
+        command.options(["--audio=a.wav", "--out=o", f"--{option}=x"])
+    assert "laboratory only: remove it" in capfd.readouterr().err
 
 
 def test_the_options_of_the_command_hold_for_all_jobs(blender, tmp_path):
@@ -446,17 +450,16 @@ def test_a_wrong_job_file_is_said_before_anything_is_started(blender, tmp_path, 
         "[defaults]\naudio = 'shott.blend'\n"
         "[jobs.a]\naudio = 'nothere.wav'\n[jobs.b]\nstyle = 'Storytellr'\n[jobs.c]\nblend = "
         "'no.blend'\n"
-        "[jobs.e]\nhead = 'x'\n[jobs.f]\npicture = 'face.png'\n"
+        "[jobs.e]\nhead = 'x'\n"
     )
-    (tmp_path / "face.png").write_bytes(b"a picture")
     code, _, complaints = start("--out", str(tmp_path / "out"))
     assert code == 1 and not (tmp_path / "out").exists()
     lines = complaints.removeprefix("bake.py: ").splitlines()
     assert (
         lines[0] == f"Job “a”: “audio”: there is no file “{tmp_path / 'nothere.wav'}”: name another"
     )
-    assert lines[1].startswith("Jobs “b”, “c”, “e”, “f”: “audio”: there")
+    assert lines[1].startswith("Jobs “b”, “c”, “e”: “audio”: there")
     assert lines[2] == 'Job “b”: “style” = "Storytellr" is no preset: did you mean “Storyteller”?'
     assert lines[3].startswith(f"Job “c”: “blend”: there is no file “{tmp_path / 'no.blend'}”")
     assert lines[4] == "Job “e”: “head” needs a scene that it is in: name it as “blend”"
-    assert lines[5].startswith("Job “f”: “picture” needs “system” =") and len(lines) == 6
+    assert len(lines) == 5

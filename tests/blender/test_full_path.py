@@ -253,27 +253,6 @@ def test_cancelling_is_quick_and_changes_nothing(blender, scene, connection):
     assert blender.ops.thunder.generate() == {"FINISHED"}
 
 
-def test_another_engine_performs_and_one_without_weights_says_what_to_do(
-    blender, scene, connection
-):
-    speak(scene)
-    scene.thunder.system = "teacher"
-    assert blender.ops.thunder.generate() == {"FINISHED"}
-    [one, other] = scene.thunder.takes
-    assert (
-        provenance.Sampling.of_take(provenance.load(one.action).provenance, scene.thunder).system
-        == "teacher"
-    )
-    opened = [np.ptp(provenance.opening_of(entry.action)) for entry in (one, other)]
-    assert min(opened) > 4 and 0 < one.score <= 100, "the teacher speaks"
-    before = contents(blender)
-    scene.thunder.system = "flameformer"
-    with pytest.raises(RuntimeError, match="have no FlameFormer: choose another engine") as caught:
-        blender.ops.thunder.generate()
-    one_sentence(caught)
-    assert contents(blender) == before
-
-
 def test_a_full_disk_is_said_and_changes_nothing(
     blender, scene, connection, small_disk, monkeypatch
 ):

@@ -7,21 +7,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from drawing import draw as draw_on
-from performances import noise, performance, show_take
+from performances import noise, performance, reopen, show_take
 from thunder.cli import bake
-from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import jobs
 from thunder.scene.takes import generation, provenance
 from thunder.scene.takes.direction import sliders
+from thunder.scene.takes.direction.live import why_not
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import progress
-from thunder.thunder_core.direction import AS_HEARD, AXES, Direction, STRENGTH, Style
+from thunder.thunder_core.direction import AS_HEARD, Direction, STRENGTH, Style
 from thunder.thunder_core.direction_presets import Preset, SHIPPED
 from thunder.thunder_core.errors import BadRequest
 from thunder.thunder_core.request import seed_of_voice
-from thunder.thunder_core.types import pack
+from thunder.thunder_core.types import FPS
 
 pytestmark = pytest.mark.one_blender
 
@@ -216,67 +215,27 @@ def test_a_seed_is_made_again_as_its_take_was_sampled(
 DIRECTION = Direction(Style(energy=1.3), "warm", 0.6)
 
 
-@pytest.mark.parametrize(
-    "engine, follows",
-    [("thunder", True), ("flameformer", False), ("media2face", "mood"), ("teacher", True)],
-)
-def test_the_chosen_engine_is_asked_for_what_it_does_and_its_takes_remember_it(
-    blender, scene, client, monkeypatch, engine, follows
+def test_takes_of_a_system_that_earlier_versions_had_open_and_are_not_sampled_again(
+    blender, scene, client, tmp_path
 ):
-    scene.thunder.system = engine
-    direction = sliders.ensure(head.find(scene).owner)
-    direction.energy, direction.mood = 1.3, "warm"
-    assert blender.ops.thunder.generate() == {"FINISHED"}
-    ((_, request),) = client.asked
-    assert request.get("system", "thunder") == engine
-    if not follows:
-        assert "direction" not in request
-    else:
-        style, moods = np.split(client.arrays[request["direction"]], [len(AXES)], axis=1)
-        assert moods.any() and style.any() == (follows is True)
-    assert of_take(scene.thunder.takes[0], scene).system == engine
-
-
-def test_a_take_gives_diffposetalk_its_style(blender, scene, client):
-    action = enter(blender, scene, steps=11).action
-    motion = pack(provenance.load(action).motion)
-    scene.thunder.system, scene.thunder.style_action = "diffposetalk", action
-    assert blender.ops.thunder.generate() == {"FINISHED"}
-    ((_, request),) = client.asked
-    assert np.allclose(client.arrays[request["reference"]], motion)
-    assert scene.thunder.style_action == action  # new takes replace it in the list, not in the file
-    made = next(entry for entry in scene.thunder.takes if entry.action != action)
-    assert provenance.load(made.action).provenance["style_from"] == action.name
-    scene.thunder.system = (
-        "flameformer"  # knows no style: the take chosen for another engine is not sent
+    told = {"style_from": "gone", "picture": "face", "picture_moods": [0.125] * 11}
+    about = {"steps": 5, "seed": 9, "direction": DIRECTION.vector().tolist(), "spread": 0.5}
+    enter(blender, scene, **about, as_asked=True, system="media2face", **told)
+    scene = reopen(blender, tmp_path)
+    (entry,) = scene.thunder.takes
+    read = of_take(entry, scene)
+    assert read == replace(
+        provenance.Sampling.of_take(about | {"as_asked": True}, None), asked=read.asked
     )
-    assert not provenance.Sampling.of(scene.thunder).style_from
-    lost = provenance.Sampling(system="diffposetalk", style_from="gone")
-    with pytest.raises(BadRequest, match="“gone”.*Style From"):
-        progress.result(generation.sample_ranked(client, "line.wav", 1, 1, lost))
-
-
-def test_the_rest_is_resampled_by_the_engine_that_can_keep(blender, scene, client):
-    enter(blender, scene, steps=11, guidance=1.0, speech_guidance=0.0)
-    scene.thunder.system, scene.thunder_keep.upper_face = "flameformer", True
-    assert blender.ops.thunder.resample_rest() == {"FINISHED"}
-    assert "system" not in client.asked[0][1]
-
-
-def test_engines_are_offered_where_their_weights_are(blender, tmp_path, monkeypatch):
-    assert {system.name for system in connection.systems()} >= {"thunder", "teacher"}
-    monkeypatch.setattr(connection, "WEIGHTS", str(tmp_path))
-    assert [system.name for system in connection.systems()] == ["thunder", "teacher"]
-    (tmp_path / "systems").mkdir()
-    for ending in (".json", ".safetensors"):
-        (tmp_path / "systems" / f"media2face{ending}").touch()
-    assert [system.name for system in connection.systems()] == ["thunder", "media2face", "teacher"]
-    menu = draw_on(blender.types.THUNDER_MT_engines, blender.context)
-    assert [words[-1] for kind, words, _ in menu.notes if kind == "prop_enum"] == [
-        "thunder",
-        "media2face",
-        "teacher",
-    ]
+    assert provenance.load(entry.action).motion.frames == SECONDS * FPS
+    assert "made by “media2face”, which is compared in the laboratory only" in why_not(scene, entry)
+    with pytest.raises(BadRequest, match="laboratory only: press Generate Takes"):
+        progress.result(generation.explain(client, scene, entry, entry.first + 5))
+    assert not client.asked
+    rig = head.find(scene)
+    assert not provenance.is_sampled(scene, rig.mesh, entry.voice, entry.seed, read)
+    del entry.action["thunder"]["system"]
+    assert provenance.is_sampled(scene, rig.mesh, entry.voice, entry.seed, read)
 
 
 def test_a_request_as_heard_is_kept_with_its_takes(blender, scene, client, run_bake):
@@ -304,8 +263,6 @@ def test_a_record_that_does_not_hold_together_is_left_out(blender, scene, damage
     assert provenance.Sampling.of_take(about, None).asked is not None
     of_settings = provenance.Sampling.of(scene.thunder)
     assert provenance.Sampling.of_take(about | damaged, scene.thunder) == of_settings
-    later = provenance.Sampling.of_take({"steps": 5, "system": "faceformer"}, None)
-    assert later.system == "thunder", "of a later version"
 
 
 def test_a_bake_is_directed_by_preset_mood_and_sliders(run_bake, client, tmp_path):
@@ -347,66 +304,3 @@ def test_a_bake_finds_a_preset_by_its_name_and_may_leave_the_first_take_free(
     preset = Preset.read(SHIPPED / "Newsreader.json")
     assert client.arrays[request["direction"]] == pytest.approx(preset.direction.vector()[None])
     assert request["spread"] == preset.spread and request["as_asked"] is False
-
-
-def draw(blender, name, pixels):
-    """An image of the file with the given values [h, w, 4], top row first."""
-    height, width = pixels.shape[:2]
-    image = blender.data.images.new(name, width, height, alpha=True)
-    image.pixels.foreach_set(np.ascontiguousarray(pixels[::-1], np.float32).ravel())
-    return image
-
-
-def portrait(height=60, width=80):
-    """A light left half, a dark top edge."""
-    pixels = np.ones((height, width, 4), np.float32)
-    pixels[:, width // 2 :, :3] = 0.4
-    pixels[:5, :, :3] = 0
-    return pixels
-
-
-def test_a_picture_gives_media2face_its_mood_and_its_takes_are_made_again_without_it(
-    blender, scene, client, tmp_path
-):
-    image = draw(blender, "face", portrait())
-    scene.thunder.system, scene.thunder.picture_image = "media2face", image
-    assert blender.ops.thunder.generate() == {"FINISHED"}
-    ((_, request),) = client.asked
-    seen = client.arrays[request["picture"]]
-    assert seen.shape == (60, 60)  # the middle, upright
-    assert (
-        np.allclose(seen[:5], 0, atol=0.01)
-        and np.allclose(seen[5:, :30], 1, atol=0.01)
-        and np.allclose(seen[5:, 30:], 0.4, atol=0.01)
-    )
-    about = provenance.load(scene.thunder.takes[0].action).provenance
-    again = provenance.Sampling.of_take(about, scene.thunder)
-    assert about["picture"] == "face" and again.moods == (0.125,) * 11
-    blender.data.images.remove(image)
-    noise(tmp_path / "line.wav", seed=2)
-    assert blender.ops.thunder.resync() == {"FINISHED"}
-    assert client.arrays[client.asked[-1][1]["picture"]].tolist() == [0.125] * 11
-    scene.thunder.system = "thunder"  # the picture of another engine is not sent
-    assert not provenance.Sampling.of(scene.thunder).picture
-
-
-@pytest.mark.parametrize(
-    "wrong, sentence",
-    [
-        ("small", "“small” has 20 × 30 pixels and needs 48 × 48"),
-        ("lost", "“lost” is missing or damaged"),
-        ("gone", "“gone” is no longer in"),
-    ],
-)
-def test_a_picture_that_cannot_be_used_ends_in_a_sentence(
-    blender, scene, client, tmp_path, wrong, sentence
-):
-    draw(blender, "small", np.ones((30, 20, 4)))
-    lost = blender.data.images.new("lost", 60, 60)
-    lost.source, lost.filepath = "FILE", str(tmp_path / "lost.png")
-    with pytest.raises(BadRequest, match=sentence):
-        progress.result(
-            generation.sample_ranked(
-                client, "line.wav", 1, 1, provenance.Sampling(system="media2face", picture=wrong)
-            )
-        )

@@ -111,8 +111,6 @@ def test_every_function_has_an_example_and_importing_the_package_loads_neither_n
         (dict(seed=-1), "“seed” is -1 but must be a whole number"),
         (dict(seed=0.5), "“seed” is 0.5 but must be a whole number"),
         (dict(quality="best"), "“quality” is 'best' but must be one of draft, normal, final"),
-        (dict(system="faceformer"), "no engine “faceformer”: choose one of thunder"),
-        (dict(system="flameformer", mood="warm"), "FlameFormer cannot be directed"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_a_sentence(voice, arguments, sentence):

@@ -32,7 +32,6 @@ def test_a_request_is_the_same_after_its_way_over_the_protocol(put):
     whole = Request(
         3, 2**40, "draft", 0, 1.5, 0.25, Brief(usual, 0.25, False, usual * 0.5, ((3, 0.5),)),
         Keep(motion, pack(motion) % 2 > 0.5), True,
-        "media2face", np.ones((30, 53), np.float32), np.full((48, 48), 0.5, np.float32),
         [[["jawOpen", 1.0]]],
     )  # fmt: skip
     for sent in (whole, Request(), Request(steps=7, direction=Brief())):
@@ -47,8 +46,8 @@ def test_a_request_is_the_same_after_its_way_over_the_protocol(put):
     "arguments",
     [{"takes": 257}, {"takes": True}, {"seed": -1}, {"quality": []}, {"steps": -1},
     {"guidance": "1"}, {"speech_guidance": 6},
-     {"listening": 1}, {"system": []}, {"system": ""}],
+     {"listening": 1}],
 )  # fmt: skip
 def test_a_value_out_of_range_is_refused(arguments):
-    with pytest.raises(BadRequest, match="must be|no engine"):
+    with pytest.raises(BadRequest, match="must be"):
         request_of(arguments)

@@ -152,6 +152,13 @@ def test_a_job_keeps_what_is_right_of_it_so_that_all_mistakes_are_found_at_once(
     assert read.jobs[0].settings == {"audio": str(tmp_path / "a.wav"), "style": "Whisper"}
 
 
+def test_a_job_that_names_the_one_engine_goes_on_working(tmp_path):
+    path = tmp_path / "jobs.toml"
+    path.write_text("[jobs.a]\naudio = 'a.wav'\nsystem = 'thunder'\n")
+    read = job_file.read_file(str(path), {})
+    assert not read.mistakes and read.jobs[0].settings == {"audio": str(tmp_path / "a.wav")}
+
+
 @pytest.mark.parametrize(
     "line, words",
     [
@@ -162,7 +169,9 @@ def test_a_job_keeps_what_is_right_of_it_so_that_all_mistakes_are_found_at_once(
         ("mood = 'warm=9'", "has the strength “9”, which is not a number from 0 to 1"),
         ("style = ''", '“style” = "" is not a text in quotes'),
         ("outputs = []", "“outputs” = [] is not a list of some of blend, actions, npz"),
-        ("system = {a = 1}", '“system” = {"a": 1} is none of'),
+        ("quality = {a = 1}", '“quality” = {"a": 1} is none of'),
+        ("system = 'flameformer'", '“system” = "flameformer" is compared in the laboratory only'),
+        ("picture = 'face.png'", "was for a system that is compared in the laboratory only"),
         ("fps = " + "9" * 4000, "9… is not a number from 1 to 240"),
         ("style = '" + "a" * 5000 + "'", "has 5000 letters, more than the 4096"),
         ("fps = 0", "“fps” = 0 is not a number from 1 to 240"),

@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from research.systems.regressors import causal_bias
 from thunder_core.networks.conformer import attention, Conformer
 from thunder_core.networks.denoiser import (
     alibi_bias,
@@ -16,7 +17,6 @@ from thunder_core.networks.denoiser import (
     DenoiserConfig,
     DiagonalCrossAttention,
 )
-from thunder_core.networks.systems.regressors import causal_bias
 
 
 def masked_cross_attention(layer, x, audio, step):

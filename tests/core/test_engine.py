@@ -17,6 +17,7 @@ from thunder_core.engine import engine as engine_module
 from thunder_core.engine.diffusion import windows
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s import evidence, heard_share
+from thunder_core.engine.planning.lip_kernels import OPENING_OF, phone_probabilities
 from thunder_core.engine.readings import requested_style
 from thunder_core.engine.request import portions, threads_for
 from thunder_core.engine.scorer import Measures
@@ -24,6 +25,7 @@ from thunder_core.engine.speech.encoder import LOUDNESS, PHONES, softmax
 from thunder_core.engine.systems.thunder import Performance
 from thunder_core.events import EVENTS
 from thunder_core.face.lips import width_mm
+from thunder_core.filters import highest
 from thunder_core.request import Request
 from thunder_core.types import Keep, Motion, pack, RATE, Speech
 
@@ -436,3 +438,32 @@ def test_takes_are_sampled_in_portions_that_let_the_first_come_early(
     seeds = list(range(7, 7 + takes))
     parts = portions(seeds, frames, device, threads)
     assert [len(some) for some in parts] == sizes and sum(parts, []) == seeds
+
+
+def test_a_vowel_opens_by_as_many_millimetres_as_opening_of_says(engine, sample, monkeypatch):
+    def sampled():
+        (take,) = engine.generate(sample, Request(1, 1))
+        return take
+
+    plain, voice = sampled(), engine.analyse(sample)
+    likely = phone_probabilities(voice.features)[:, PHONES.index("AA")]
+    on = likely > 0.7
+    far = highest(likely, 9) < 0.05  # 160 ms away
+    assert on.sum() >= 3 and far.sum() > 100
+    for millimetres in (3.0, -1.5):
+        monkeypatch.setitem(OPENING_OF, "AA", millimetres)
+        changed = sampled()
+        by = changed.opening - plain.opening
+        assert by[on].mean() == pytest.approx(millimetres, abs=0.4)
+        assert np.abs(by[far]).max() < 0.25 and np.abs(by[far]).mean() < 0.05
+        shut = voice.sounds.shut > 0.95
+        assert np.array_equal(changed.opening[shut] < 0.6, plain.opening[shut] < 0.6)
+        [step] = [
+            each
+            for each in engine.explain(sample, Request(1, 1), int(likely.argmax()))["steps"]
+            if each["step"] == "open on phones"
+        ]
+        (before, after) = step["changes"]["jaw opens °"]
+        assert (after > before) == (millimetres > 0)
+    monkeypatch.setitem(OPENING_OF, "AA", 0.0)
+    assert np.array_equal(pack(sampled().motion), pack(plain.motion))

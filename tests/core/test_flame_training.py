@@ -13,7 +13,7 @@ import torch
 from made_flame import made_flame
 
 from research import __main__ as research
-from research.train import paper
+from research.systems import load_system
 from research.train.facegood import write_tracked
 from research.train.paper import folder_of
 from thunder_core.engine.network import SHIPPED
@@ -22,7 +22,6 @@ from thunder_core.face.head import HEAD_FILE, load_head
 from thunder_core.face.lips import opening_mm
 from thunder_core.networks import flame
 from thunder_core.networks.flame import FlameLayer
-from thunder_core.networks.systems import load_system
 from thunder_core.train import __main__ as train
 from thunder_core.train.motions import complete_capture
 from thunder_core.train.tracked import FlameBasis, tracked_clips
@@ -116,10 +115,10 @@ def test_four_tracked_sequences_become_a_network_that_performs(file, basis, tmp_
         )
     for row in ("thunder", "thunder+mouth2s", "thunder-t", "diffposetalk"):
         system = row.partition("+")[0].partition("-")[0]
-        network = load_system(system, folder_of(tmp_path / "runs", 1, row), paper.NETWORK)
+        network = load_system(system, folder_of(tmp_path / "runs", 1, row))
         assert network.config.motion == 109
-    take = load_system("thunder", folder_of(tmp_path / "runs", 1, "thunder"), paper.NETWORK).sample(
-        torch.randn(1, 50, 234), [1], steps=2
+    take = load_system("thunder", folder_of(tmp_path / "runs", 1, "thunder")).sample(
+        torch.randn(1, 50, network.config.audio), [1], steps=2
     )
     assert take.shape == (1, 50, 109) and take.isfinite().all() and take[..., :50].std(1).max() > 0
     card = json.loads((folder_of(tmp_path / "runs", 1, "thunder") / "network.json").read_text())[

@@ -17,7 +17,6 @@ from thunder_core.engine.systems.thunder import Performance, Thunder
 from thunder_core.errors import BadWeights
 from thunder_core.face.head import load_head
 from thunder_core.networks.running import TorchNetwork
-from thunder_core.request import SYSTEMS
 from thunder_core.train.graphs import TRACED, write_graphs
 
 onnx = pytest.importorskip("onnx")
@@ -244,41 +243,23 @@ import json
 import sys
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.engine import engine as engine_module
 from thunder_core.request import Request
 from thunder_core.shipped import SAMPLE
-from thunder_core.request import SYSTEMS
-speech, engine = read_sound(SAMPLE), Engine.load()
-engine_module.available = lambda folder: list(SYSTEMS.values())  # as if weights held them
-for request in (Request(1, 1, speech_guidance=1.0), *(Request(1, 1, system=name) for name in SYSTEMS)):
+speech = read_sound(SAMPLE)
+for folder, request in ((None, Request(1, 1, speech_guidance=1.0)), (sys.argv[1], Request(1, 1))):
     try:
-        engine.generate(speech, request)
-        said = "takes"
+        Engine.load(folder).generate(speech, request)
     except Exception as error:
-        said = [type(error).__name__, str(error)]
-    print(json.dumps(said))
-try:
-    Engine.load(sys.argv[1]).generate(speech, Request(1, 1))
-except Exception as error:
-    print(json.dumps([type(error).__name__, str(error)]))
+        print(json.dumps([type(error).__name__, str(error)]))
 """
 
 
 def test_what_needs_torch_says_so_where_it_is_not_installed(without_graphs):
-    pull, *systems, graphless = sentences(WITHOUT + REFUSED, without_graphs)
+    pull, graphless = sentences(WITHOUT + REFUSED, without_graphs)
     assert (
         pull[0] == "BadRequest"
         and "Lip-Sync Guidance needs the engine for graphics cards: install it" in pull[1]
     )
-    for system, said_of_it in zip(SYSTEMS.values(), systems):
-        if system.trained and system.name != "thunder":
-            assert (
-                said_of_it[0] == "BadRequest"
-                and f"{system.label} needs the engine for graphics cards: install it"
-                in said_of_it[1]
-            )
-        else:
-            assert said_of_it == "takes", system.name
     assert (
         graphless[0] == "BadWeights"
         and str(without_graphs) in graphless[1]
@@ -330,7 +311,7 @@ steps = sum(1 for step in engine.prepare())
 after = sorted({name.partition(".")[0] for name in sys.modules})
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.request import Request
-engine.generate(read_sound("assets/sample.wav"), Request(1, 1, system="teacher"))
+engine.generate(read_sound("assets/sample.wav"), Request(1, 1))
 print(json.dumps([before, after, sorted({name.partition(".")[0] for name in sys.modules}), steps]))
 """
 # by users
@@ -346,8 +327,8 @@ NOT_INSTALLED = {
 
 
 def test_starting_imports_only_what_the_networks_need_and_preparing_the_rest():
-    [(before, after, taught, steps)] = sentences(LOADING)
+    [(before, after, performed, steps)] = sentences(LOADING)
     assert "onnxruntime" not in before and "soundfile" not in before
     assert {"onnxruntime", "soundfile"} <= set(after) and steps > 1
     assert not NOT_INSTALLED & set(after)
-    assert not NOT_INSTALLED & set(taught), "the teacher performs in what users install"
+    assert not NOT_INSTALLED & set(performed)

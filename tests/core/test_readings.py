@@ -344,10 +344,6 @@ def test_a_take_as_heard_moves_more_for_a_lively_voice_where_the_engine_follows_
     assert engine.score(raised, take.motion, asked, 3).total == pytest.approx(
         take.score.total, abs=0.05
     )
-    with pytest.raises(BadRequest, match="another mood than As Heard"):
-        engine.generate(
-            raised, Request(1, system="media2face", direction=Brief.of(Direction(mood=AS_HEARD)))
-        )
 
 
 MARKS = [Mark(STRESSED, 0.4, 0.7), Mark(SOUND, 1.0, 1.1, "B"), Mark(MOVED, 2.0, 2.4, to=(2.1, 2.5))]

@@ -10,11 +10,11 @@ import pytest
 import torch
 from diffusers import DPMSolverMultistepScheduler
 
+from research.systems.denoisers import ancestral_sample, sample_denoised
 from thunder_core.direction import AXES
 from thunder_core.engine import readings
 from thunder_core.engine.diffusion import (
     alpha_bar,
-    ancestral_sample,
     BETA,
     Conditions,
     Denoiser,
@@ -31,7 +31,6 @@ from thunder_core.engine.diffusion import (
     windows,
 )
 from thunder_core.engine.readings import POINTS, sobol_point
-from thunder_core.networks.systems.denoisers import sample_denoised
 
 MEAN = np.array([1.5, -0.7, 0.0, 0.4], np.float32)
 DEVIATION = np.array([0.8, 0.2, 1.4, 0.0], np.float32)

@@ -90,6 +90,7 @@ _WRONG_OPTIONS = [
     ("no --audio", arguments(audio=None)),
     ("no --out", arguments(out=None)),
     ("an option nobody knows", arguments("--magic")),
+    ("an option of earlier versions", arguments("--system", "flameformer")),
     ("a word that belongs to no option", arguments("magic")),
     ("--takes without a number", arguments("--takes")),
     ("--out that is not UTF-8", arguments(out=HERE + "/\udcff")),
@@ -194,9 +195,6 @@ def _pipe(folder, option, *more):
     ]
 
 
-_OF_PICTURE = ("--system", "media2face")
-
-
 @maker
 def _jobs(folder, text: str, *folders: str):
     """Makes a job file beside the sample voice, and these folders; bakes its jobs."""
@@ -287,17 +285,7 @@ _REFUSED = [
         _pipe("--blend"),
         "is a pipe or a device, not a file: name another with --blend",
     ),
-    (
-        "a named pipe for a picture",
-        _pipe("--picture", *_OF_PICTURE),
-        "is a pipe or a device, not a file: choose another picture",
-    ),
     ("a named pipe for a style", _pipe("--style"), "it is a pipe or a device"),
-    (
-        "a device without end for a picture",
-        arguments("--picture", "/dev/zero", *_OF_PICTURE),
-        "is a pipe or a device",
-    ),
     ("a device without end for a style", arguments("--style", "/dev/zero"), "."),
     (
         "a file of the system that never ends for a sound",

@@ -65,6 +65,7 @@ BENCHES = {
     "mouths": "grid_lbbc2a --data {data} --takes {out}/takes --frames 0:9 --out {out}/x.png",
     "paper": "--cache {cache} --runs {runs} --seeds 1 --clips 2 --samples 2 --steps 2 --results "
     "{out} --docs {out}/x.md",
+    "perform": "teacher --takes 1 --out {out}/performed",
     "ranking": "--data {data} --voices 1 --steps 1 --sets 1 --clips 2 --results {out}/x.txt",
     "reduction": "--results {out}/x.txt",
     "retakes": "--data {source} --voices 1 --results {out}/x.txt",

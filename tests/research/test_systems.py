@@ -13,15 +13,15 @@ import torch
 from made_motions import FEATURES, made_motions
 
 from research.__main__ import main
+from research.systems import load_system, regressors
+from research.systems.denoisers import TokenCrossAttention
+from research.systems.regressors import causal_bias, FlameFormer, FlameFormerConfig
 from research.train import paper
 from research.train.paper import Budget, Chain, folder_of, select_stages, train_chain
 from research.train.systems import before, build_learner, Labels, LEARNERS, REFERENCE
 from thunder_core.engine.network import SHIPPED
 from thunder_core.face.head import load_head
 from thunder_core.networks.denoiser import alibi_slopes
-from thunder_core.networks.systems import load_system, regressors
-from thunder_core.networks.systems.denoisers import TokenCrossAttention
-from thunder_core.networks.systems.regressors import causal_bias, FlameFormer, FlameFormerConfig
 
 # ---- masks, codes and attention
 
@@ -133,7 +133,7 @@ def test_a_system_trains_and_samples(motions, tmp_path, system):
     ]
     lines = train_chain(chain(motions, tmp_path, Budget(steps=2, together=1, batch=2)), stages)
     assert len(lines) == 2 and all("validation_worst_vertex_mm" in line for line in lines)
-    network = load_system(system, folder_of(tmp_path, 1, system), paper.NETWORK)
+    network = load_system(system, folder_of(tmp_path, 1, system))
     start = build_learner(system, motions, Labels.of(motions), load_head()).network
     assert (
         torch.equal(network.motion_mean, start.motion_mean) and not network.motion_mean.eq(0).all()
@@ -190,7 +190,7 @@ def test_a_chain_that_was_stopped_goes_on_and_ends_as_one_that_was_not(motions, 
     lines = train_chain(part, stages)
     assert "was done" in lines[0] and base.stat().st_mtime_ns == written
     one, other = (
-        load_system("flameformer", each.folder("flameformer"), paper.NETWORK).state_dict()
+        load_system("flameformer", each.folder("flameformer")).state_dict()
         for each in (whole, part)
     )
     assert all(torch.equal(one[name], other[name]) for name in one)

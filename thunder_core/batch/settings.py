@@ -18,7 +18,7 @@ from ..direction import AXES, CHOICES
 from ..direction_presets import is_preset_file
 from ..errors import suggest
 from ..files import is_utf8
-from ..request import NORMAL, QUALITIES, SYSTEMS, TAKES
+from ..request import NORMAL, QUALITIES, TAKES
 from ..subtitles import ENDINGS
 
 LAST_FRAME = 1_048_574  # Blender's largest frame number
@@ -258,8 +258,6 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
     Setting("steps", number(1, 1000, whole=True)),
     Setting("guidance", number(0.0, 3.0)),
     Setting("speech-guidance", number(0.0, 2.0)),
-    Setting("system", one_of(SYSTEMS)),
-    Setting("picture", text, is_path=True),
     Setting("transcript", transcript),  # the words of the voice, or their file
     Setting("style", text),  # a preset, or its file
     Setting("mood", mood),
@@ -270,6 +268,15 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
     Setting("outputs", outputs),
     Setting("export-takes", number(1, MOST_TAKES, whole=True)),
 )})  # fmt: skip
+
+# settings of earlier versions, and why there are none: they chose one of the paper's systems
+GONE: Mapping[str, str] = MappingProxyType(
+    {
+        "system": "is compared in the laboratory only: remove it, and THUNDER performs",
+        "picture": "was for a system that is compared in the laboratory only: remove it, or name a "
+        "“mood”",
+    }
+)
 
 # settings for the sound, of which a job has exactly one
 VOICES = ("audio", "listen-to", "seconds", "strip")

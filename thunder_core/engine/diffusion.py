@@ -263,31 +263,6 @@ def seeded_noise(
     return np.stack([draw_noise(near, seed) for seed in seeds])
 
 
-# ---- the paper's sampler
-
-
-def ancestral_sample(denoise: Denoise, noise: np.ndarray, normal: Normal) -> np.ndarray:
-    """From ε [B, T, C] to x_0 [B, T, C] in STEPS draws from q(x̃_{d−1} | x̃_d, x̂_0), noise from
-    `normal`.
-
-    With β_d, α_d = 1 − β_d and ᾱ_d = Π α the draw is normal, of variance β̃_d = β_d (1 − ᾱ_{d−1}) /
-    (1 − ᾱ_d) and mean √ᾱ_{d−1} β_d / (1 − ᾱ_d) · x̂_0 + √α_d (1 − ᾱ_{d−1}) / (1 − ᾱ_d) · x̃_d. The
-    last one has no noise.
-    """
-    beta = np.linspace(*BETA, STEPS)
-    after = np.cumprod(1 - beta)  # ᾱ_d
-    before = np.append(1.0, after[:-1])  # ᾱ_{d−1}
-    of_estimate = (np.sqrt(before) * beta / (1 - after)).tolist()
-    of_noisy = (np.sqrt(1 - beta) * (1 - before) / (1 - after)).tolist()
-    deviation = np.sqrt(beta * (1 - before) / (1 - after)).tolist()
-    x = noise
-    for d in reversed(range(STEPS)):
-        x = of_estimate[d] * denoise(x, d) + of_noisy[d] * x
-        if d:
-            x = x + deviation[d] * normal.draw(*x.shape)
-    return x
-
-
 # ---- the network
 
 
@@ -297,8 +272,8 @@ class DenoiserConfig:
 
     motion: int  # channels of x: expression, jaw, head, eyes
     audio: int  # width of the speech features a
-    style: int = 0  # number of direction values; 0: a system of the comparison, without styles
-    events: int = 0  # number of curves of planned events; 0: such a system, which plans by itself
+    style: int = 0  # number of direction values; 0: one of the laboratory's, without styles
+    events: int = 0  # number of curves of planned events; 0: such a one, which plans by itself
     width: int = 128
     layers: int = 8
     heads: int = 4

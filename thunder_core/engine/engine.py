@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine's three operations: generate takes from a sound by any system, score a motion,
-generate speech from a motion."""
+"""The engine's three operations: takes of a sound, the score of a motion, and its speech."""
 
 import importlib.metadata
 import sys
@@ -14,27 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from ..direction import AXES, Brief, over_frames, split_moods
+from ..direction import Brief, over_frames, split_moods
 from ..errors import BadRequest, BadWeights
 from ..files import hash_of
 from ..findings import REALISTIC, TOLERANCES
 from ..grades import LipSyncScore
 from ..progress import no_progress, Progress, share
 from ..protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
-from ..request import (
-    available,
-    DEFAULT,
-    DIRECTION,
-    DRAFT,
-    FINAL,
-    FROM_MOTION,
-    FROM_PICTURE,
-    MOOD,
-    NORMAL,
-    NOTHING,
-    Request,
-    SYSTEMS,
-)
+from ..request import ENGINE, Request
 from ..spoken import Word
 from ..steps import explain, Trace, traced
 from ..types import FPS, IDLE, Keep, LISTENS, Motion, pack, RATE, SPEAKS, Speech, Take
@@ -72,100 +58,6 @@ from .systems.thunder import Performance, SPOKEN, Thunder, VoiceFeatures
 
 # cached sounds, and their total frames (one hour, 90 MB)
 _REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000
-# diffusion steps at each quality; these systems are not distilled
-STEPS_OF = {DRAFT: 8, NORMAL: 20, FINAL: 20}
-
-
-# ---- systems besides THUNDER
-
-
-def open_performer(name: str, folder: Path, thunder: Thunder) -> Any:
-    """A system of SYSTEMS besides the default, with the weights of a folder, as
-    `networks.systems.performing`. Raises BadRequest, BadWeights."""
-    if SYSTEMS[name] not in available(folder):
-        raise BadRequest(
-            f"The weights in use have no {SYSTEMS[name].label}: choose another engine, or weights "
-            f"that hold it"
-        )
-    if SYSTEMS[name].trained:
-        if not find_spec("torch"):
-            raise BadRequest(
-                f"{SYSTEMS[name].label} needs the engine for graphics cards: install it in the "
-                f"preferences, or choose THUNDER as the engine"
-            )
-        from ..networks.systems.performing import NetworkPerformer
-
-        return NetworkPerformer(name, folder, thunder)
-    # the teacher stays with training; no other request needs that code
-    from ..train.teacher import TeacherPerformer
-
-    return TeacherPerformer(thunder)
-
-
-def check_request(request: Request) -> None:
-    """Raise BadRequest if a request's system does not support part of it: no option is ignored
-    silently."""
-    system = SYSTEMS[request.system]
-    sliders = (
-        0.0
-        if request.direction is None
-        else float(np.abs(request.direction.vectors[:, : len(AXES)]).max())
-    )
-    for is_unsupported, sentence in (
-        (
-            request.keep is not None and not system.keeps,
-            "cannot keep parts of a take: choose THUNDER as the engine",
-        ),
-        (
-            request.speech_guidance > 0 and not system.keeps,
-            "has no Lip-Sync Guidance: set it to 0, or choose THUNDER as the engine",
-        ),
-        (
-            request.guidance != 1.0 and not system.diffuses,
-            "has no Voice Guidance: set it to 1, or choose THUNDER as the engine",
-        ),
-        (
-            request.direction is not None and system.follows == NOTHING,
-            "cannot be directed: generate without a direction, or choose THUNDER as the engine",
-        ),
-        (
-            sliders > 1e-3 and system.follows == MOOD,
-            "follows only the mood: reset the other sliders of the direction, or choose THUNDER",
-        ),
-        (
-            request.direction is not None
-            and request.direction.as_heard.any()
-            and system.follows != DIRECTION,
-            "does not follow how a voice sounds: choose another mood than As Heard, or THUNDER as "
-            "the engine",
-        ),
-        (
-            request.reference is not None and system.name != FROM_MOTION,
-            "takes no style from a motion: choose DiffPoseTalk as the engine",
-        ),
-        (
-            request.picture is not None and system.name != FROM_PICTURE,
-            "takes no mood from a picture: choose Media2Face as the engine",
-        ),
-    ):
-        if is_unsupported:
-            raise BadRequest(f"{system.label} {sentence}")
-
-
-def apply_picture(asked: Brief, moods: np.ndarray) -> Brief:
-    """The direction in which a picture's moods [MOODS but neutral] are played wherever none is
-    asked for. A mood that is asked for takes the picture's place by its own strength."""
-    requested = asked.vectors[:, len(AXES) :]
-    free = 1 - requested.sum(1, keepdims=True).clip(0, 1)
-    return replace(
-        asked,
-        vectors=np.concatenate([asked.vectors[:, : len(AXES)], requested + free * moods], 1).astype(
-            np.float32
-        ),
-    )
-
-
-# ---- the engine
 
 
 def _identify(folder: Path) -> Identity:
@@ -204,7 +96,6 @@ class Engine:
         self._known: dict[str, VoiceFeatures] = {}
         # the last voice with a text, the text, and what `follow_text` made of them
         self._followed: tuple[VoiceFeatures, str, tuple[VoiceFeatures, bool]] | None = None
-        self._performers: dict[str, Any] = {}  # systems besides THUNDER, loaded on first use
 
     @property
     def identity(self) -> Identity:
@@ -278,7 +169,7 @@ class Engine:
         """The answer to hello: engine, device, fingerprint and origin of the weights, channel
         names, library versions."""
         return {
-            "engine": DEFAULT,
+            "engine": ENGINE,
             "device": self.device,
             "weights": self.weights,
             "weights_origin": self.identity.origin,
@@ -300,8 +191,8 @@ class Engine:
         """Sample the takes that a request asks for, best lip-sync first.
 
         Takes of a listener, and those of a sound without speech, have no score, come in the order
-        of their seeds and have the role in their provenance ("role"); those of a picture have its
-        moods under "picture"; those of a voice that is hard to understand say so ("unclear").
+        of their seeds and have the role in their provenance ("role"); those of a voice that is hard
+        to understand say so ("unclear").
         `progress` is called with (0 … 1, message) before each step and may raise to cancel.
         `on_sampled` gets every take as soon as it is sampled, without a score, in the order of the
         seeds; `on_take` gets it again once it is scored, in that order too;
@@ -329,11 +220,6 @@ class Engine:
             take = running.sample_first()
         finally:
             self.thunder.pipeline = pipeline
-        if not trace.changes:
-            raise BadRequest(
-                f"Takes by {SYSTEMS[request.system].label} are not sampled, so no step explains "
-                f"them: choose THUNDER"
-            )
         plan = take.plan
         styles, shares = ([], None) if take.style is None else split_moods(take.style)
         if shares is not None and len(styles) > 1:
@@ -349,39 +235,29 @@ class Engine:
     ) -> RunningRequest:
         """A request with everything that its takes need: the sound itself is no longer needed.
         Arguments as of `generate`."""
-        asked = self._direction(request)
-        performer = self._other_system(request)
-        picture_moods = None
-        if request.picture is not None:
-            # `check_request` accepts a picture for Media2Face alone
-            picture_moods = performer.moods_of(request.picture)
-            asked = apply_picture(asked or Brief(), picture_moods)
+        # Undirected takes would come from another model (`Thunder.select_sampler`) than those that
+        # the panel shows.
+        asked = request.direction or Brief()
         seeds = list(range(request.seed, request.seed + request.takes))
-        readings: dict[int, np.ndarray] = {}
         frames = speech.frames
-        follows = SYSTEMS[request.system].follows
         self._open_networks()
         sound = speech.fingerprint
         voice, role = self._voice_and_role(
             speech, sound, request.listening, share(progress, 0.02, 0.08, "Analyzing the voice")
         )
-        if asked is not None:
-            heard = axis_deviations(voice.heard)
-            asked = follow_voice(asked, heard, frames)
-            voice, says_text = self._follow_text(voice, asked.text)
-            if not says_text:
-                on_note(OTHER_TEXT)
-            voice = mark_voice(voice, asked.marks)
-            readings = self._readings(asked, seeds, frames, heard if role == SPEAKS else None)
-        if follows == MOOD:
-            for style in readings.values():
-                style[:, : len(AXES)] = 0.0
+        heard = axis_deviations(voice.heard)
+        asked = follow_voice(asked, heard, frames)
+        voice, says_text = self._follow_text(voice, asked.text)
+        if not says_text:
+            on_note(OTHER_TEXT)
+        voice = mark_voice(voice, asked.marks)
+        readings = self._readings(asked, seeds, frames, heard if role == SPEAKS else None)
         kept = None if request.keep is None else self._kept(request.keep, frames)
         pull = float(request.speech_guidance)
         guide = self._speech_guidance(voice, pull) if pull and role == SPEAKS else None
         guidance = float(request.guidance)
         about = {
-            "engine": DEFAULT, "weights": self.weights,
+            "engine": ENGINE, "weights": self.weights,
             "weights_origin": self.identity.origin, "audio": sound,
             "guidance": guidance, "speech_guidance": pull,
             **({"steps": request.steps} if request.steps else {"quality": request.quality}),
@@ -395,36 +271,21 @@ class Engine:
             about["role"] = role
         if speech.channel:
             about["channel"] = speech.channel
-        if performer is not None:
-            about |= {"engine": request.system} | (
-                {"system_weights": performer.fingerprint} if performer.fingerprint else {}
-            )
-        if asked is not None and role == SPEAKS and follows == DIRECTION:
+        if role == SPEAKS:
             about["voice_sounds"] = [round(each, 3) for each in voice.heard]
             about |= {"marks": [mark.row() for mark in asked.marks]} if asked.marks else {}
             about |= {"text": asked.text} if asked.text else {}
             if asked.as_heard.any():
                 about["requested"] = [round(float(x), 4) for x in asked.requested.mean(0)]
-        if picture_moods is not None:
-            about["picture"] = [round(float(x), 3) for x in picture_moods]
 
-        draw = (
-            partial(
-                self.thunder.perform, voice, effort=request.steps or request.quality,
-                guidance=guidance, kept=kept, guide=guide,
-            )
-            if performer is None
-            else partial(
-                performer.perform, voice, steps=request.steps or STEPS_OF[request.quality],
-                guidance=guidance, reference=request.reference,
-            )
+        draw = partial(
+            self.thunder.perform, voice, effort=request.steps or request.quality,
+            guidance=guidance, kept=kept, guide=guide,
         )  # fmt: skip
         return RunningRequest(
             self.thunder, self.scorer, self._measures, voice, seeds, asked, readings, draw, about,
             progress,
-            role == SPEAKS, asked is not None and follows == DIRECTION,
-            processors() if self.device == CPU and request.system == DEFAULT else 1, request.sums,
-            kept,
+            role == SPEAKS, processors() if self.device == CPU else 1, request.sums, kept,
         )  # fmt: skip
 
     def _speech_guidance(
@@ -444,28 +305,6 @@ class Engine:
             self.folder, self.head, voice.units, voice.presence, denoiser.mean, denoiser.deviation,
             strength, self.device
         )  # fmt: skip
-
-    def _direction(self, request: Request) -> Brief | None:
-        """The direction of a request, the neutral one where it has none; None if its system cannot
-        be directed.
-
-        Never None without need: undirected takes come from another model (`Thunder.select_sampler`)
-        than those that the panel shows.
-        """
-        if request.direction is None and SYSTEMS[request.system].follows != NOTHING:
-            return Brief()
-        return request.direction
-
-    def _other_system(self, request: Request) -> Any:
-        """The requested system, None for THUNDER. Raises BadRequest if it does not support the
-        request, BadWeights."""
-        check_request(request)
-        name = request.system
-        if name == DEFAULT:
-            return None
-        if name not in self._performers:
-            self._performers[name] = open_performer(name, self.folder, self.thunder)
-        return self._performers[name]
 
     @staticmethod
     def _readings(

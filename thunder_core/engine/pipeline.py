@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _FURTHEST_LOOK = np.float32(np.radians(24.0))  # largest turn of an eye in its socket
 _FELT_ON_ACCENTS = 0.12  # how much more a mood shows on an accent
+_HARDLY = 0.01  # millimetres of opening that nobody sees
 _SPEAKS = 3.0  # factor of the presence of speech: above 1, lips are as the model has them
 
 
@@ -56,6 +57,7 @@ class Pipeline:
         expression, jaw = self.rest_without_speech(expression, jaw, voice.presence)
         if plan is not None:
             jaw = self.breathe(jaw, plan.breath)
+            jaw = self.open_on_phones(expression, jaw, plan.opening)
         expression, jaw = self.mechanics.articulate(expression, jaw, voice.sounds, take.lips)
         jaw = jaw.astype(np.float32)
         if style is not None:
@@ -106,6 +108,20 @@ class Pipeline:
         """Jaw [T, 3] that opens by `breath` [T], radians, before phrases, where lips rest."""
         result = jaw.copy()
         result[:, 0] = np.maximum(jaw[:, 0], breath)
+        return result
+
+    @step(ADDED, "jaw")
+    def open_on_phones(
+        self, expression: np.ndarray, jaw: np.ndarray, further: np.ndarray | None
+    ) -> np.ndarray:
+        """Jaw [T, 3] that opens the lips `further` [T] millimetres; below 0 at most half shut."""
+        rows = np.flatnonzero(np.abs(further) > _HARDLY) if further is not None else ()
+        if not len(rows):
+            return jaw
+        result, x, turn = jaw.copy(), expression[rows].astype(np.float64), jaw[rows].astype(float)
+        mouth = self.mechanics.articulators.shape(x, turn)
+        wanted = mouth.incisors + np.maximum(further[rows], -mouth.gap / 2)
+        result[rows] = self.mechanics.articulators.open_jaw(x, turn, wanted)
         return result
 
     @step(ADDED, "expression")

@@ -19,7 +19,6 @@ from ..errors import Cancelled
 from ..face.mapping import Sums, visible_motion
 from ..grades import LipSyncScore
 from ..progress import Progress
-from ..request import DEFAULT
 from ..system_calls import release_free_memory
 from ..types import FPS, Motion, Take
 from .diffusion import Inpainting
@@ -67,8 +66,7 @@ class RunningRequest:
 
     draw: (performances, progress=…) → a motion for each.  about: provenance shared by all takes.
     progress: of the whole request, one call at a time.  scored: whether takes get a score (somebody
-    speaks).  follows: whether takes are sampled in directions that are known before.  threads: at
-    most so many work in parallel.
+    speaks).  threads: at most so many work in parallel.
     sums: of the face that plays the takes, as `Request`'s.  kept: the fixed part of
     the takes.
     """
@@ -78,13 +76,12 @@ class RunningRequest:
     measures: Measures
     voice: VoiceFeatures
     seeds: list[int]
-    asked: Brief | None
+    asked: Brief
     readings: dict[int, np.ndarray]
     draw: Callable[..., list[Motion]]
     about: dict
     progress: Progress
     scored: bool
-    follows: bool
     threads: int
     sums: Sums | None = None
     kept: Inpainting | None = None
@@ -189,8 +186,6 @@ class RunningRequest:
     def _performances(self, seeds: list[int]) -> list[Performance]:
         """How takes are performed."""
         asked, first, hear = self.asked, self.seeds[0], self.thunder.hear
-        if asked is None:
-            return [Performance(seed) for seed in seeds]
         again, result = None, []
         if self.kept is not None:  # rows whose mouth is sampled again, for other readings
             again = np.repeat(~self.kept.mask[:, self.thunder.columns.jaw].all(1), 2)
@@ -218,12 +213,8 @@ class RunningRequest:
             return [None] * len(takes)
         self._report([take.seed for take in takes], 0.95, "Ranking by lip-sync")
         visible = [self._made_and_visible(take.motion)[-1] for take in takes]
-        sizes = [
-            self.thunder.asked_size(self.voice, each) if self.follows else None
-            for each in performances
-        ]
-        text = "" if self.asked is None else self.asked.text
-        return self.scorer.score(visible, self.voice, sizes, text)
+        sizes = [self.thunder.asked_size(self.voice, each) for each in performances]
+        return self.scorer.score(visible, self.voice, sizes, self.asked.text)
 
     def _measure_requested(self) -> list[dict[str, float]]:
         """Measures (`animation.traits.measure`) of the motion that the model expects in the
@@ -248,13 +239,12 @@ class RunningRequest:
         """A take with its provenance, not scored."""
         seed = performance.seed
         about = self.about | {"seed": seed}
-        if self.asked is not None:
-            about["spread"] = self.asked.spread
-            about["as_asked"] = self.asked.is_as_asked(seed, self.seeds[0])
-            about["reading"] = [round(float(x), 4) for x in self.readings[seed].mean(0)]
-            if self.scored and self.kept is None and about["engine"] == DEFAULT:
-                choice = self.voice.choice(*performance.gestures)
-                about["choice"] = choice.record(self.voice.prosody)
+        about["spread"] = self.asked.spread
+        about["as_asked"] = self.asked.is_as_asked(seed, self.seeds[0])
+        about["reading"] = [round(float(x), 4) for x in self.readings[seed].mean(0)]
+        if self.scored and self.kept is None:
+            choice = self.voice.choice(*performance.gestures)
+            about["choice"] = choice.record(self.voice.prosody)
         return Take(motion, seed, None, *self.measures.opening_and_width(motion), about)
 
     def _add_score(self, take: Take, performance: Performance, score: LipSyncScore | None) -> Take:
@@ -263,7 +253,7 @@ class RunningRequest:
         about = dict(take.provenance)
         if score is not None:
             about |= {"score": score.total, **score.to_record()}
-        if self.follows and performance.is_variation:
+        if performance.is_variation:
             about["shown"] = visible_deviations(*self._deviations(take.motion))
         return replace(take, score=score, provenance=about)
 

@@ -262,14 +262,13 @@ def read_array(path):
 def read_request(args):
     """The Request for takes in a request's arguments. Raises BadRequest."""
     plain = ("takes", "seed", "quality", "steps", "guidance", "speech_guidance", "listening",
-             "system", "sums")  # fmt: skip
+             "sums")  # fmt: skip
     values = {name: args[name] for name in plain if name in args}
-    arrays = {name: read_array(args[name]) for name in ("reference", "picture") if args.get(name)}
     keep = None
     if args.get("keep_motion"):
         motion, mask = read_array(args["keep_motion"]), read_array(args["keep_mask"])
         keep = Keep(unpack(motion, motion.shape[1] - 9), mask > 0.5)
-    return Request(**values, **arrays, keep=keep, direction=read_brief(args))
+    return Request(**values, keep=keep, direction=read_brief(args))
 
 
 def read_brief(args):

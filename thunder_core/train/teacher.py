@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The teacher: a procedural animator that performs phones on the default head's channels, as it is
-directed; also as an engine, which performs the speech encoder's phones.
+directed.
 
 The mouth is in `teacher_mouth`, lids, brows, gaze and head are here; each draws from a separate
 random generator, so that one can change without the other. Here too: phone times for recordings
@@ -8,7 +8,6 @@ without any (the encoder recognises phones, and a text rules out those that its 
 read as), and what phones say about presence, accents and phrases.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -38,20 +37,10 @@ from ..engine.speech.cues import (
     prosody_from,
     runs,
 )
-from ..engine.speech.encoder import (
-    BILABIALS,
-    ENCODER_RATE,
-    LOUDNESS,
-    PHONES,
-    SILENCE,
-    softmax,
-    SpeechEncoder,
-)
+from ..engine.speech.encoder import BILABIALS, ENCODER_RATE, PHONES, SILENCE, softmax, SpeechEncoder
 from ..engine.speech.transcript import follow, likeliest_path
-from ..engine.systems.thunder import Performance, Thunder, VoiceFeatures
 from ..events import BLINK, BREATH, BROWS, HEAD, KNIT, LIPS, LOOK
 from ..filters import smoothstep
-from ..progress import Progress
 from ..types import FPS, Motion
 from .teacher_mouth import mouth, Stresses
 
@@ -395,52 +384,3 @@ def perform_planned(  # noqa: PLR0913 (a clip, and what is known of it)
         jaw[:, 0], breath * (1 - closure(np.isin(phones, BILABIALS), len(heard)))
     )
     return Motion(*(values.astype(np.float32) for values in (expression, jaw, head, eyes))), events
-
-
-# ---- as an engine
-
-_LABELS = round(100 / FPS)  # phone labels (10 ms) per animation frame
-_CHANGE = 2.0  # cost of a change of phone at 25 frames per second, nats: half of the cost at 50
-
-
-class TeacherPerformer:
-    """`engine.engine.Performer` of the procedural animator.
-
-    It has phones per animation frame and no pitch; the corpus' performances use finer data.
-    """
-
-    fingerprint = ""
-
-    def __init__(self, thunder: Thunder):
-        self.thunder = thunder
-
-    def perform(
-        self, voice: VoiceFeatures, takes: Sequence[Performance], steps: int, guidance: float,
-        progress: Progress,
-        reference: np.ndarray | None = None,
-    ) -> list[Motion]:  # fmt: skip
-        """As `Performer`; a direction that changes within the line is played as its mean."""
-        features = voice.features
-        belief = voice.features[:, -LOUDNESS - len(PHONES) : -LOUDNESS]
-        phones = (
-            likeliest(np.log(belief.clip(1e-6, None)), _CHANGE).astype(np.uint8).repeat(_LABELS)
-        )
-        motions = []
-        for i, take in enumerate(takes):
-            progress(i / len(takes))
-            direction = None if take.style is None else Direction.of_vector(take.style.mean(0))
-            map_input = features if voice.map_fits and not voice.listens else None
-            rng = np.random.default_rng(take.seed)
-            motions.append(
-                perform(
-                    phones,
-                    features[:, -LOUDNESS:],
-                    self.thunder.channel_names,
-                    rng,
-                    direction,
-                    None,
-                    voice.listens,
-                    map_input,
-                )
-            )
-        return motions

@@ -36,8 +36,7 @@ MOOD_SECONDS = 0.4  # length of the blend from one mood to another at a mood key
 def add_direction(sampling: Sampling, owner: bpy.types.Object, voice: strip.Voice) -> Sampling:
     """The sampling of takes for the head that an object represents, with its direction.
 
-    A sampling that already has one is unchanged. An engine that follows only the mood, or nothing,
-    gets no more; the Direction panel says so. Where several heads speak ranges of the voice, the
+    A sampling that already has one is unchanged. Where several heads speak ranges of the voice, the
     head speaks its ranges. Raises BadSound if it has none.
     """
     if not sampling.listening:
@@ -49,8 +48,7 @@ def add_direction(sampling: Sampling, owner: bpy.types.Object, voice: strip.Voic
     requested = transcript.add_words(
         direction_over(owner, voice.clock, voice.last), bpy.context.scene, voice
     )
-    followed = sampling.supported_part(requested)
-    return sampling if followed is None else replace(sampling, asked=followed)
+    return replace(sampling, asked=requested)
 
 
 def direction_over(owner: bpy.types.Object, clock: Clock, last: float | None) -> Brief:

@@ -23,7 +23,7 @@ from ....thunder_core.direction import Brief
 from ....thunder_core.direction_words import words_of_request, words_of_take
 from ....thunder_core.errors import BadRequest, ThunderError
 from ....thunder_core.progress import result
-from ....thunder_core.request import DRAFT, NOTHING, SYSTEMS
+from ....thunder_core.request import DRAFT
 from ...animation import display, keying
 from ...engine import connection
 from ...heads import head, head_state
@@ -234,7 +234,6 @@ class Live(jobs.Part):
         if state is not None:
             voice = fingerprint.voice_of(entry.id_data, state)
             asked = transcript.add_words(asked, entry.id_data, voice)
-        asked = self.sampling.supported_part(asked) or asked
         if before is None:
             return replace(asked, as_asked=False)
         return replace(asked, spread=before.spread, as_asked=before.as_asked, like=before.like)
@@ -317,13 +316,8 @@ def why_not(scene, entry) -> str:
             f"{name} is longer than {LONGEST_SECONDS:.0f} s, so it does not follow the "
             f"sliders: press Generate Takes for new ones"
         )
-    if (
-        system := SYSTEMS.get(performance.provenance.get("system", ""))
-    ) is not None and system.follows == NOTHING:
-        return (
-            f"{name} was made by {system.label}, which takes no direction: choose another "
-            f"engine and press Generate Takes"
-        )
+    if sentence := provenance.why_not_ours(name, performance.provenance):
+        return sentence
     if fingerprint.change(scene, entry) is not None:
         return f"The voice of {name} has changed: re-sync it first, or press Generate Takes"
     if connection.weights_in_use() not in ("", performance.provenance.get("weights")):

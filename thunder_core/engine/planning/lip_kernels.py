@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...filters import widen
 from ..network import read_weights
 from ..speech.cues import closure, middles
 from ..speech.encoder import (
@@ -29,10 +30,13 @@ from ..speech.encoder import (
     SpeechEncoder,
 )
 
-# reach in frames of 40 ms to either side: phones and loudness; encoder features
-REACH, MAP_REACH = 4, 2
-TAPS, MAP_TAPS = 2 * REACH + 1, 2 * MAP_REACH + 1
 KERNELS = Path(__file__).with_name("lip_kernels.json")
+# millimetres by which a face opens further on a vowel than the voice asks for; below 0: less
+OPENING_OF = {
+    "AA": 0.0, "AE": 0.0, "AH": 0.0, "AO": 0.0, "AW": 0.0, "AY": 0.0, "EH": 0.0, "ER": 0.0,
+    "EY": 0.0, "IH": 0.0, "IY": 0.0, "OW": 0.0, "OY": 0.0, "UH": 0.0, "UW": 0.0,
+}  # fmt: skip
+_OPENING_REACH, _OPENING_EASE = 1, 0.8  # frames before and after a vowel, and of smoothing
 MEAN_OPENING = 1.4  # mean opening of speech, in deviations above closed
 # frames of speech at which a clip's mean and deviation weigh as much as those of the measured clips
 LONG = 100
@@ -187,6 +191,22 @@ def plan_lips(features: np.ndarray, presence: np.ndarray, map_fits: bool = True)
     )
     lips = place_sounds(np.stack([MEAN_OPENING + opening, width], 1), phone_probabilities(features))
     return (lips * presence[:, None]).astype(np.float32)
+
+
+def open_on_phones(features: np.ndarray, shut: np.ndarray) -> np.ndarray | None:
+    """Millimetres [T] of OPENING_OF on the phones that features [T, d] hold; None if all are 0.
+
+    shut: [T] 0 … 1, where lips must meet: there they do.
+    """
+    if not any(OPENING_OF.values()):
+        return None
+    further = np.zeros(len(PHONES))
+    further[[PHONES.index(phone) for phone in OPENING_OF]] = list(OPENING_OF.values())
+    curve = phone_probabilities(features).clip(0, 1) @ further
+    more, less = (
+        widen(np.maximum(each, 0), _OPENING_REACH, _OPENING_EASE) for each in (curve, -curve)
+    )
+    return (more - less) * (1 - shut)
 
 
 def fitted_encoder() -> str:

@@ -402,7 +402,8 @@ class TakePlan:
 
     plan: its events.  events: their curves, float32 [T, EVENTS].  felt [T]: strength of the mood, 1
     as directed.  brows [T, 3], knit [T]: height at which inner and outer brows are carried, and
-    lowering of both, channel values.  resting: the lower face in silence.
+    lowering of both, channel values.  resting: the lower face in silence.  opening: [T] millimetres
+    beyond what was sampled, None for none.
     """
 
     plan: Plan
@@ -411,6 +412,7 @@ class TakePlan:
     brows: np.ndarray
     knit: np.ndarray
     resting: Resting
+    opening: np.ndarray | None = None
 
     @cached_property
     def breath(self) -> np.ndarray:

@@ -26,7 +26,7 @@ from ..diffusion import Conditions, Denoiser, Inpainting, seeded_noise, solver_s
 from ..network import Network, processors, unusable
 from ..pipeline import Pipeline
 from ..planning.choice import Choice, deal, DECK
-from ..planning.lip_kernels import map_fits, plan_lips
+from ..planning.lip_kernels import map_fits, open_on_phones, plan_lips
 from ..planning.plan import Manners
 from ..planning.take_plan import plan_take, TakePlan, vary_lips
 from ..speech.acoustics import semitones
@@ -432,10 +432,9 @@ class Thunder:
         plan = plan_take(
             voice.prosody, voice.phrasing, choice, seed, spread, take.style, voice.listens, side
         )
-        stress = choice.stress(voice.frames)
-        lips = (take.voice or voice).lips
-        plan.events[:, LIPS] = vary_lips(lips, voice.presence, stress, seed, spread)
-        return plan
+        stress, heard = choice.stress(voice.frames), take.voice or voice
+        plan.events[:, LIPS] = vary_lips(heard.lips, voice.presence, stress, seed, spread)
+        return replace(plan, opening=open_on_phones(heard.features, heard.sounds.shut))
 
     @staticmethod
     def asked_size(voice: VoiceFeatures, take: Performance) -> float:
@@ -502,11 +501,6 @@ class Thunder:
         conditions = self._conditions(voice, [take], events)
         (sampled,) = self.denoiser.sample(noise, conditions, solver_steps(1))
         return self._motion(sampled, voice, take, acts=False)
-
-    def finish(self, x: np.ndarray, voice: VoiceFeatures) -> list[Motion]:
-        """Packed motions [S, T, C] of any system as faces perform them: channels within bounds,
-        closures, rest in silence."""
-        return [self._motion(packed, voice, Performance(0)) for packed in x]
 
     def _motion(self, x: np.ndarray, voice: VoiceFeatures, take: Performance, **more) -> Motion:
         """A sampled motion [T, C] as a face performs it. more: as `Pipeline.finish`."""

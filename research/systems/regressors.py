@@ -21,10 +21,10 @@ import numpy as np
 import torch
 from torch import nn, Tensor
 
-from ...engine.diffusion import in_windows
-from ...progress import no_progress, Progress
-from ..conformer import attention
-from ..denoiser import alibi_bias, alibi_slopes, SelfAttention, Standardised
+from thunder_core.engine.diffusion import in_windows
+from thunder_core.networks.conformer import attention
+from thunder_core.networks.denoiser import alibi_bias, alibi_slopes, SelfAttention, Standardised
+from thunder_core.progress import no_progress, Progress
 
 # frames that attention looks back at most, so that memory and time stay bounded on long lines
 CONTEXT = 500

@@ -24,9 +24,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
-from ...direction import MOODS, NEUTRAL
-from ...engine.diffusion import (
-    ancestral_sample,
+from research.systems.regressors import ParallelLayer
+from thunder_core.direction import MOODS, NEUTRAL
+from thunder_core.engine.diffusion import (
+    BETA,
+    Denoise,
     in_windows,
     Normal,
     sample,
@@ -34,9 +36,8 @@ from ...engine.diffusion import (
     STEPS,
     windows,
 )
-from ...errors import BadRequest
-from ...progress import no_progress, Progress
-from ..denoiser import (
+from thunder_core.errors import BadRequest
+from thunder_core.networks.denoiser import (
     alibi_bias,
     alibi_slopes,
     DecoderLayer,
@@ -45,7 +46,7 @@ from ..denoiser import (
     Standardised,
     step_embedding,
 )
-from .regressors import ParallelLayer
+from thunder_core.progress import no_progress, Progress
 
 LABELS = tuple(name for name in MOODS if name != NEUTRAL)
 _LEAST_CONTRAST = 0.05  # deviation that is added to a picture's, so that an empty one stays empty
@@ -83,6 +84,28 @@ class TokenCrossAttention(DiagonalCrossAttention):
         return self.out(
             sum(part[..., None] * value for part, value in zip(share, values)).flatten(-2)
         )
+
+
+def ancestral_sample(denoise: Denoise, noise: np.ndarray, normal: Normal) -> np.ndarray:
+    """From ε [B, T, C] to x_0 [B, T, C] in STEPS draws from q(x̃_{d−1} | x̃_d, x̂_0), noise from
+    `normal`.
+
+    With β_d, α_d = 1 − β_d and ᾱ_d = Π α the draw is normal, of variance β̃_d = β_d (1 − ᾱ_{d−1}) /
+    (1 − ᾱ_d) and mean √ᾱ_{d−1} β_d / (1 − ᾱ_d) · x̂_0 + √α_d (1 − ᾱ_{d−1}) / (1 − ᾱ_d) · x̃_d. The
+    last one has no noise.
+    """
+    beta = np.linspace(*BETA, STEPS)
+    after = np.cumprod(1 - beta)  # ᾱ_d
+    before = np.append(1.0, after[:-1])  # ᾱ_{d−1}
+    of_estimate = (np.sqrt(before) * beta / (1 - after)).tolist()
+    of_noisy = (np.sqrt(1 - beta) * (1 - before) / (1 - after)).tolist()
+    deviation = np.sqrt(beta * (1 - before) / (1 - after)).tolist()
+    x = noise
+    for d in reversed(range(STEPS)):
+        x = of_estimate[d] * denoise(x, d) + of_noisy[d] * x
+        if d:
+            x = x + deviation[d] * normal.draw(*x.shape)
+    return x
 
 
 @torch.no_grad()
