@@ -29,12 +29,12 @@ from .motions import MotionSet, TRUE_TO_SOUND
 
 FRAMES = 70  # length of a training clip, as in the paper
 BATCH = 48
-ESTIMATED = 0.5  # share of a batch in which the mouth is the model's estimate
+ESTIMATED = 0.15  # share of a batch in which the mouth is the model's estimate
 HIDE_AUDIO = 0.2  # dropout probability of classifier-free guidance, as in the paper
 HIDE_STYLE = 0.2  # the same for the style, so that the model also samples without a direction
-# the same for everything that is planned, for all but the lips, and for the lips, half of which the
-# model has to hear
-HIDE_EVENTS = (0.1, 0.1, 0.5)
+# the same for everything that is planned, for all but the lips, and for the lips, which the model
+# has to hear: with half of them shown, takes followed the plan of another moment more closely
+HIDE_EVENTS = (0.1, 0.1, 0.8)
 # Axes whose movements are all planned, and deviation of the noise on them where the plan is shown:
 # the model is to follow the plan, also where a reading's style says otherwise.
 PLANNED_AXES, PLANNED_NOISE = ("brows", "eyes"), 1.0
