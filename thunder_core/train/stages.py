@@ -190,7 +190,8 @@ def _denoiser(workspace: Workspace, args: Namespace) -> dict:
     description = f"diffusion model, THUNDER-{'T' if encoder else 'F'} " + (
         f"with {args.m2s}2s loss" if args.m2s else "without M2S loss"
     )
-    provenance = Provenance(description, _OF_MOTIONS, schedule, figures)
+    data = _OF_MOTIONS + (f", {args.people:.0%} with people's lips" if args.people else "")
+    provenance = Provenance(description, data, schedule, figures)
     workspace.export("denoiser", denoiser.state_dict(), denoiser.settings(), provenance)
     if encoder is not None:
         workspace.export("encoder-t", encoder.state_dict(), encoder.settings(), provenance)
