@@ -176,6 +176,7 @@ class Sampling:
             for name in ("spread", "as_asked", "reading", "shown", "voice_sounds", "requested")
             if name in made
         }
+        reading |= {"choice": json.dumps(made["choice"])} if "choice" in made else {}
         around = {
             "original": [] if asked.original is None else asked.original.ravel().tolist(),
             "like": [float(value) for pair in asked.like for value in pair],
