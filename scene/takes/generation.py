@@ -16,6 +16,7 @@ import bpy
 import numpy as np
 
 from ...thunder_core import channels
+from ...thunder_core.animation import motion_file
 from ...thunder_core.animation.gaze import GazeTarget
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client, temporary_arrays
@@ -23,7 +24,7 @@ from ...thunder_core.direction_words import words_of_take, words_of_takes
 from ...thunder_core.errors import BadHead, BadRequest, ThunderError, WorkerDied
 from ...thunder_core.progress import map_progress, result
 from ...thunder_core.protocol import CHANNEL, OTHER_TEXT, SCORE, UNCLEAR, UNSPOKEN
-from ...thunder_core.request import DEFAULT, PutArray
+from ...thunder_core.request import DEFAULT, Performed, PutArray
 from ...thunder_core.steps import explanation_lines
 from ...thunder_core.types import FPS, LISTENS, Motion, pack
 from ..animation import display, keying
@@ -264,6 +265,10 @@ def _arguments(
         _reference(sampling.style_from) if sampling.style_from else None,
         pixels_or_moods,
     )
+    if sampling.performed is not None:
+        path, of = sampling.performed
+        motion = motion_file.read_recording(path, tuple(head.channel_names()))
+        wanted = replace(wanted, performed=Performed(motion, of))
     return {"sound": sound, **wanted.arguments(put_array)}
 
 

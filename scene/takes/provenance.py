@@ -58,7 +58,8 @@ class Sampling:
     every mood but neutral that was read off it, empty before that; they make a take again where the
     picture has changed.  sums: of the head that plays the take (`Rig.sums`).
     turns: the parts of the sound that the face speaks, seconds from its start; it listens to the
-    others. Empty: it does the same in all.
+    others. Empty: it does the same in all.  performed: files of a performance and of the recording
+    that it is of, from which head, brows, lids and eyes move to this one.
     """
 
     quality: str = NORMAL
@@ -73,6 +74,7 @@ class Sampling:
     moods: tuple[float, ...] = ()
     sums: Sums | None = None
     turns: tuple[tuple[float, float], ...] = ()
+    performed: tuple[str, str] | None = None
 
     @classmethod
     def of(cls, settings) -> Sampling:
@@ -163,6 +165,7 @@ class Sampling:
         arguments = self.arguments | ({"role": role} if (role := role_of(made)) != SPEAKS else {})
         arguments |= {name: made[name] for name in ("unclear", "channel") if made.get(name)}
         arguments |= {name: made[name] for name in OF_SCORE if name in made}
+        arguments |= {"moved": json.dumps(made["moved"])} if "moved" in made else {}
         arguments |= {"style_from": self.style_from} if self.style_from else {}
         arguments |= (
             {"picture": self.picture, "picture_moods": [float(x) for x in made["picture"]]}

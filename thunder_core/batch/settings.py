@@ -260,6 +260,8 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
     Setting("speech-guidance", number(0.0, 2.0)),
     Setting("system", one_of(SYSTEMS)),
     Setting("picture", text, is_path=True),
+    Setting("perform-as", text, is_path=True),
+    Setting("performed-voice", text, is_path=True),
     Setting("transcript", transcript),  # the words of the voice, or their file
     Setting("style", text),  # a preset, or its file
     Setting("mood", mood),
