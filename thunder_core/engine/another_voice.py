@@ -23,11 +23,12 @@ from ..types import BLINKS, BROWS, Columns, FPS, GAZE, in_group, Keep, LIDS, Mot
 from .speech.cues import Prosody
 
 _SKIP = 0.35  # cost of a pause or an accent without a counterpart
-_PLACE, _LENGTH, _WEIGHT = 3.0, 0.25, 0.3  # of differences of place, log length and weight
-_LEAST_PAUSE = 0.25  # of what is matched, s
+# of differences of place of pauses and accents, of log length and of weight
+_PLACES, _LENGTH, _WEIGHT = (1.5, 2.5), 0.12, 0.2
+PAUSE = 0.25  # of what is matched, s
 # seconds to either side that keep their speed: of an accent; of a blink or a jump of the gaze
 _STROKE, _QUICK = 0.22, 0.14
-_BETWEEN, _LEAST_HALF = 0.08, 0.04  # least seconds between two such parts, and of half of one
+_BETWEEN = 0.08  # least seconds between two such parts
 _SLOWEST, _FASTEST = 0.25, 3.0  # factors of speed between them
 _EASE = 1.2  # deviation of the smoothing where speed changes, frames
 _SHUT = 0.5  # closure of lids in a blink
@@ -93,13 +94,13 @@ def match(old: Prosody, new: Prosody, quick: Sequence[float] = ()) -> Moved:
     fast, besides accents."""
     if not (old.phrases and new.phrases):
         return Moved(np.arange(new.frames) / FPS, [], [], old.accents.tolist())
-    gaps = [[gap for gap in v.pauses if gap[1] - gap[0] >= _LEAST_PAUSE] for v in (old, new)]
+    gaps = [[gap for gap in v.pauses if gap[1] - gap[0] >= PAUSE] for v in (old, new)]
     share = [_share_of_speech(voice) for voice in (old, new)]
 
     def differ(i: int, j: int) -> float:
         (a, b), (c, d) = gaps[0][i], gaps[1][j]
         place = abs(share[0](a) - share[1](c))
-        return _PLACE * place + _LENGTH * abs(np.log((b - a) / (d - c)))
+        return _PLACES[0] * place + _LENGTH * abs(np.log((b - a) / (d - c)))
 
     pauses = [(gaps[0][i], gaps[1][j]) for i, j in pair_up(gaps[0], gaps[1], differ)]
     edges = [
@@ -132,7 +133,7 @@ def _match_accents(old: Prosody, new: Prosody, spans: list[Span]) -> list[Span]:
 
     def differ(i: int, j: int) -> float:
         (t, w), (u, x) = here[0][i], here[1][j]
-        return _PLACE * abs((t - a) / (b - a) - (u - c) / (d - c)) + _WEIGHT * abs(w - x)
+        return _PLACES[1] * abs((t - a) / (b - a) - (u - c) / (d - c)) + _WEIGHT * abs(w - x)
 
     return [(here[0][i][0], here[1][j][0]) for i, j in pair_up(here[0], here[1], differ)]
 
@@ -152,7 +153,7 @@ def _rigid_parts(
             fast = (_FASTEST * wide - gap) / (_FASTEST - 1)
             slow = (gap - _SLOWEST * wide) / (1 - _SLOWEST)
             half = min(half, fast, slow, min(gap, wide) - _BETWEEN)
-        if half >= _LEAST_HALF:
+        if half >= 0:
             parts.insert(place, (old, new, half))
 
     for old, new in accents:
