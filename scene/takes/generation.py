@@ -606,8 +606,9 @@ class TakeCollector(take_list.Arriving):
         actions = yield from keying.write_take(
             rig, performance, clock, f"{self.voice.name} · {name}", values
         )
+        kind = "RESAMPLED" if "moved" in performance.provenance else "SAMPLED"
         take_list.add_to_list(
-            scene, rig, actions, performance, self.voice.name, clock
+            scene, rig, actions, performance, self.voice.name, clock, kind
         ).batch = self.batch
         provenance.remember_seed(scene, rig.mesh, self.voice, performance.seed)
         fingerprint.remember(actions[0], self.strip_state)

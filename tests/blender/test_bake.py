@@ -157,6 +157,9 @@ def test_a_take_of_another_recording_moves_to_this_one(short_voice, tmp_path, bl
     assert "accents of the take are on this voice's" in done.stdout
     report = json.loads((tmp_path / "new" / "report.json").read_text())
     assert report["performed"]["take"] == str(take) and report["performed"]["accents"]
+    blender.ops.wm.open_mainfile(filepath=str(tmp_path / "new" / report["blend"]))
+    kinds = {entry.kind for entry in blender.context.scene.thunder.takes}
+    assert kinds == {"RESAMPLED"}, "its seed alone does not make it again"
     first, second = (np.load(tmp_path / "new" / f"take_0{i}.npz") for i in (1, 2))
     assert np.array_equal(first["head"], second["head"])
     assert not np.array_equal(first["opening"], second["opening"])
