@@ -12,6 +12,7 @@ research/results/perform_as.txt.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import tempfile
 from argparse import ArgumentParser, Namespace
@@ -63,6 +64,8 @@ def add_arguments(p: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Move takes between all pairs, and write the table."""
+    if shutil.which("espeak-ng") is None:
+        raise SystemExit("espeak-ng, which speaks the lines, is not installed: install it")
     engine, rng = Engine.load(args.weights, device="cpu"), np.random.default_rng(args.seed)
     names = engine.head.expression_names
     sounds = {
@@ -108,7 +111,7 @@ def run(args: Namespace) -> None:
         f"{'to':20s}{'pairs':>6s}{'carried':>9s}{'chance':>8s}{'accents':>9s}{'pauses':>8s}"
         f"{'steps':>7s}{'mouth r':>9s}{'usual':>7s}",
     ]
-    for name, values in rows.items():
+    for name, values in filter(all, rows.items()):
         mean = np.nanmean(np.array(values), 0)
         lines.append(
             f"{name:20s}{len(values):6d}{mean[0]:9.0%}{mean[1]:8.0%}{mean[2]:9.0%}{mean[3]:8.0%}"
