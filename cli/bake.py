@@ -114,6 +114,17 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "how strongly mesh-to-speech pulls takes to the voice, 0 to 2; above 0 three times "
         "the time (0)",
     },
+    "perform-as": {
+        "type": file_path,
+        "metavar": "FILE",
+        "help": "a take of another recording, .npz or .csv: its head, brows, lids and eyes move to "
+        "this voice, the mouth is sampled anew",
+    },
+    "performed-voice": {
+        "type": file_path,
+        "metavar": "FILE",
+        "help": "the recording that the take of --perform-as was made of",
+    },
     "transcript": {
         "type": _type("transcript"),
         "metavar": "TEXT",
@@ -318,6 +329,8 @@ def bake(
     sampling = replace(
         Sampling.of(chosen), asked=direction_of(chosen), listening=chosen.listen_to is not None
     )
+    if chosen.perform_as or chosen.performed_voice:
+        sampling = replace(sampling, performed=_performed(chosen))
     words = words_of(chosen.transcript)
     check_engine(chosen.engine, chosen.weights)
     files.check_writable(chosen.out)
@@ -390,6 +403,7 @@ def bake(
         # of a strip's chosen channel the engine knows nothing
         "channel": voice.channel or performances[0].provenance.get("channel", "mix"),
         **sampling.arguments,
+        **_report_moved(sampling.performed, performances[0].provenance),
         **({"transcript": words} if words else {}),
         "blend": f"{wanted.name}.blend" if "blend" in wanted.outputs else None,
         "head": rig.owner.name,
@@ -434,6 +448,8 @@ def _inputs_of(chosen: argparse.Namespace) -> list[str]:
         chosen.audio or chosen.listen_to,
         chosen.blend or bpy.data.filepath,
         chosen.style if chosen.style is not None and is_preset_file(chosen.style) else None,
+        chosen.perform_as,
+        chosen.performed_voice,
         words if words and settings.is_text_file(words) else None,
     ]
     return list(map(os.path.abspath, filter(None, named)))
@@ -562,6 +578,35 @@ def _report_direction(take, words: str) -> dict:
         if reading is None
         else {"words": words, "played": Preset("", Direction.of_vector(reading)).data()}
     )
+
+
+def _performed(chosen: argparse.Namespace) -> tuple[str, str]:
+    """The files of a performance and of its recording, as chosen. Raises BadRequest if one is
+    missing."""
+    both = chosen.perform_as, chosen.performed_voice
+    if not all(both):
+        raise BadRequest(
+            "--perform-as and --performed-voice go together: give a take and the recording that it "
+            "was made of"
+        )
+    if chosen.explain is not None or not (chosen.audio or chosen.strip):
+        raise BadRequest(
+            "--perform-as is for a voice that the face speaks, and without --explain: give --audio "
+            "or --strip alone"
+        )
+    return os.path.abspath(both[0]), os.path.abspath(both[1])
+
+
+def _report_moved(performed: tuple[str, str] | None, provenance: dict) -> dict:
+    """The report's entry on a performance that moved to this voice, which is also said; empty if
+    none did."""
+    if performed is None:
+        return {}
+    moved = json.loads(provenance["moved"])
+    on, lost = len(moved["accents"]), [f"{seconds:.1f}" for seconds in moved["lost"]]
+    without = f"; the old one's at {', '.join(lost)} s have no place in it" if lost else ""
+    say(f"{on} of {on + len(lost)} accents of the take are on this voice's{without}")
+    return {"performed": {"take": performed[0], "voice": performed[1], **moved}}
 
 
 def check_engine(engine: str | None, weights: str | None) -> None:

@@ -41,6 +41,8 @@ COMMANDS = {
     "lips_grid": "lips --data {thunder_data} --out {scratch} --split grid --takes 4 "
     "--results research/results/lips_grid.txt",
     "habits": "habits --data {thunder_data} --kept {scratch} --solved {scratch}",
+    "perform_as": "perform_as",
+    "hits": "hits --data {thunder_data} --solved {scratch}",
     "articulation": "articulation --data {thunder_data} --takes {scratch}",
     "commit": "commit --data {thunder_data} --takes {scratch}",
     "transcripts": "transcripts --data {thunder_data}",

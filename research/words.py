@@ -132,7 +132,8 @@ def run(args: Namespace) -> None:
             batch.append(number)
             plain.append(words(reading, usual.vectors, speaks=True))
         direction = {"direction": usual.vectors.tolist()}
-        listed += words_of_takes([take.provenance | direction for take in takes])
+        unsaid = direction | {"choice": None}  # what is chosen is measured by `hits`
+        listed += words_of_takes([take.provenance | unsaid for take in takes])
     asked, batch = np.array(asked), np.array(batch)
     lines = [
         f"{len(batch)} takes of {args.voices} voices of {args.split} at spread 0.5, "

@@ -23,7 +23,7 @@ from . import types
 from .animation import motion_file
 from .animation.timing import at_scene_frames, Clock
 from .channels import read_channel, say_chosen
-from .direction import AXES, Brief, CHOICES, Mark, NEUTRAL, STRENGTH
+from .direction import AXES, Brief, CHOICES, Direction, Mark, NEUTRAL, STRENGTH
 from .direction_presets import Preset, Presets, SHIPPED
 from .engine.engine import Engine
 from .engine.speech.audio import read_sound, sound_of, write_sound
@@ -33,7 +33,7 @@ from .files import part_of
 from .grades import LipSyncScore
 from .progress import no_progress, Progress
 from .protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
-from .request import check_number, NORMAL, Request, seed_of_voice, TAKES
+from .request import check_number, NORMAL, Performed, Request, seed_of_voice, TAKES
 from .shipped import SAMPLE
 from .types import FPS, LISTENS, pack, Speech, unpack
 
@@ -266,12 +266,42 @@ tense, angry, afraid, surprised, disgusted, contemptuous, doubtful, bored
         speech_guidance=speech_guidance,
         direction=direction, listening=listening,
     )  # fmt: skip
+    return _generate(engine or _usual_engine(), voice, request, progress)
+
+
+def perform_as(
+    take: Take, old: Voice, new: Voice, takes: int = TAKES, seed: int | None = None, *,
+    transcript: str = "", engine: Engine | None = None, progress: Progress = no_progress,
+) -> Takes:  # fmt: skip
+    """The performance of a take of one recording, on another: a dub, a pick-up, a cleaner one. Head,
+    brows, lids and eyes move to the accents and pauses of the new voice; the mouth of each take is
+    sampled anew, in the take's direction and mood. Languages may differ.
+
+    take: of the voice `old`.  new: the other recording.  takes, seed, transcript, engine, progress:
+    as of `perform`, of the new one.
+
+    >>> dubbed = thunder.perform_as(takes.best, voice, voice, takes=1)
+    >>> dubbed.best.provenance["moved"]["lost"]  # accents without a counterpart, s
+    []
+
+    Raises BadRequest, BadWeights, OutOfMemory.
+    """
+    for voice in (old, new):
+        if not isinstance(voice, Voice):
+            raise BadRequest(
+                f"A performance moves between voices, not {type(voice).__name__}: read them with "
+                f"load"
+            )
     engine = engine or _usual_engine()
-    notes: list[str] = []
-    made = engine.generate(voice, request, progress, on_note=notes.append)
-    for note in notes:
-        warnings.warn(_NOTES[note].format(voice.name), stacklevel=2)
-    return Takes(_take(take, engine, direction) for take in made)
+    if take.channels != tuple(engine.head.expression_names):
+        raise BadRequest("The take is of another head than the engine's: give the engine's own")
+    vectors = np.array(take.provenance.get("reading", Direction().vector()), np.float32)[None]
+    request = Request(
+        takes, seed_of_voice(new.name) if seed is None else seed,
+        take.provenance.get("quality", NORMAL), direction=Brief(vectors, text=transcript),
+        performed=Performed(take.motion, old),
+    )  # fmt: skip
+    return _generate(engine, new, request, progress)
 
 
 def score(take: Take, voice: Voice, engine: Engine | None = None) -> LipSyncScore:
@@ -317,6 +347,15 @@ def explain(take: Take, voice: Voice, frame: int, engine: Engine | None = None) 
         listening=about.get("role") == LISTENS,
     )  # fmt: skip
     return engine.explain(voice, request, frame)
+
+
+def _generate(engine: Engine, voice: Voice, request: Request, progress: Progress) -> Takes:
+    """The takes of a request, with a warning of everything that the engine notes on its voice."""
+    notes: list[str] = []
+    made = engine.generate(voice, request, progress, on_note=notes.append)
+    for note in notes:
+        warnings.warn(_NOTES[note].format(voice.name), stacklevel=3)
+    return Takes(_take(take, engine, request.direction) for take in made)
 
 
 @lru_cache(maxsize=1)

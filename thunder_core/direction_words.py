@@ -2,6 +2,7 @@
 """Describes how a take is played in a few words for the list: "calm, warm, active lips"; numpy
 only."""
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -233,7 +234,8 @@ def words_of_choice(provenance: Mapping) -> list[str]:
     """How a take reads its line (`planning.choice`), from its provenance: which words it hits, what
     it does in a pause or where it looks away; nothing if that is not known, or damaged."""
     try:
-        choice = dict(provenance["choice"])
+        choice = provenance["choice"]  # a text where it is stored in a .blend
+        choice = json.loads(choice) if isinstance(choice, str) else dict(choice)
         hits = [str(text) or f"{float(start):.1f} s" for start, _, text in choice["hits"]]
         aside = [str(text) or f"{float(start):.1f} s" for start, _, text in choice["aside"]]
         acts = Counter(str(act) for _, act in choice["pauses"])

@@ -6,13 +6,14 @@ import os
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from .direction import Brief, check
 from .errors import BadRequest
 from .face.mapping import Sums
-from .types import Keep, pack
+from .types import Keep, Motion, pack
 
 ENGINE = "thunder"  # in the provenance of takes
 DRAFT, NORMAL, FINAL = "draft", "normal", "final"
@@ -30,6 +31,15 @@ _LONGEST_VALUE = 40  # letters of a wrong value that are quoted
 
 
 @dataclass(frozen=True, eq=False)
+class Performed:
+    """A performance and the sound that it is of: as the engine reads it (`types.Speech`), or as the
+    protocol names it, a path or [path, channel]."""
+
+    motion: Motion
+    sound: Any
+
+
+@dataclass(frozen=True, eq=False)
 class Request:
     """Takes of a sound: take i has the seed `seed` + i. Raises BadRequest for values out of range.
 
@@ -41,7 +51,8 @@ class Request:
     keep: the fixed part, into which the sampled rest blends.  listening: the sound is another
     person's voice, to which the face listens.  sums: `mapping.Driver.sums` of the face that will
     play the takes: scores and words are of what it shows (`mapping.visible_motion`), while the
-    takes have all channels; None: it shows everything.
+    takes have all channels; None: it shows everything.  performed: on another recording, from which
+    head, brows, lids and eyes move to this one.
     """
 
     takes: int = TAKES
@@ -54,6 +65,7 @@ class Request:
     keep: Keep | None = None
     listening: bool = False
     sums: Sums | None = None
+    performed: "Performed | None" = None
 
     def __post_init__(self):
         check_whole("takes", self.takes, 1, MOST_TAKES)
@@ -90,6 +102,11 @@ class Request:
             values |= {
                 "keep_motion": put_array(pack(self.keep.motion)),
                 "keep_mask": put_array(self.keep.mask),
+            }
+        if self.performed is not None:
+            values |= {
+                "performed_motion": put_array(pack(self.performed.motion)),
+                "performed_sound": self.performed.sound,
             }
         return values
 

@@ -16,6 +16,7 @@ import bpy
 import numpy as np
 
 from ...thunder_core import channels
+from ...thunder_core.animation import motion_file
 from ...thunder_core.animation.gaze import GazeTarget
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client, temporary_arrays
@@ -23,7 +24,7 @@ from ...thunder_core.direction_words import words_of_take, words_of_takes
 from ...thunder_core.errors import BadHead, BadRequest, ThunderError, WorkerDied
 from ...thunder_core.progress import map_progress, result
 from ...thunder_core.protocol import CHANNEL, OTHER_TEXT, SCORE, UNCLEAR, UNSPOKEN
-from ...thunder_core.request import PutArray
+from ...thunder_core.request import Performed, PutArray
 from ...thunder_core.steps import explanation_lines
 from ...thunder_core.types import FPS, LISTENS, Motion
 from ..animation import display, keying
@@ -253,7 +254,12 @@ def _arguments(
     put_array: PutArray, sound: str, count: int, seed: int, sampling: provenance.Sampling
 ) -> dict:
     """The arguments by which the engine samples takes. Raises ThunderError."""
-    return {"sound": sound, **sampling.request(count, seed).arguments(put_array)}
+    wanted = sampling.request(count, seed)
+    if sampling.performed is not None:
+        path, of = sampling.performed
+        motion = motion_file.read_recording(path, tuple(head.channel_names()))
+        wanted = replace(wanted, performed=Performed(motion, of))
+    return {"sound": sound, **wanted.arguments(put_array)}
 
 
 def say_unspoken(name: str, is_silent: bool) -> str:
@@ -577,8 +583,9 @@ class TakeCollector(take_list.Arriving):
         actions = yield from keying.write_take(
             rig, performance, clock, f"{self.voice.name} · {name}", values
         )
+        kind = "RESAMPLED" if "moved" in performance.provenance else "SAMPLED"
         take_list.add_to_list(
-            scene, rig, actions, performance, self.voice.name, clock
+            scene, rig, actions, performance, self.voice.name, clock, kind
         ).batch = self.batch
         provenance.remember_seed(scene, rig.mesh, self.voice, performance.seed)
         fingerprint.remember(actions[0], self.strip_state)

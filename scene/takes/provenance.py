@@ -43,7 +43,8 @@ class Sampling:
     of speaking it.
     sums: of the head that plays the take (`Rig.sums`).
     turns: the parts of the sound that the face speaks, seconds from its start; it listens to the
-    others. Empty: it does the same in all.
+    others. Empty: it does the same in all.  performed: files of a performance and of the recording
+    that it is of, from which head, brows, lids and eyes move to this one.
     """
 
     quality: str = NORMAL
@@ -54,6 +55,7 @@ class Sampling:
     steps: int = 0
     sums: Sums | None = None
     turns: tuple[tuple[float, float], ...] = ()
+    performed: tuple[str, str] | None = None
 
     @classmethod
     def of(cls, settings) -> Sampling:
@@ -117,6 +119,7 @@ class Sampling:
         arguments = self.arguments | ({"role": role} if (role := role_of(made)) != SPEAKS else {})
         arguments |= {name: made[name] for name in ("unclear", "channel") if made.get(name)}
         arguments |= {name: made[name] for name in OF_SCORE if name in made}
+        arguments |= {"moved": json.dumps(made["moved"])} if "moved" in made else {}
         if (asked := self.asked) is None:
             return arguments
         reading = {
@@ -124,6 +127,7 @@ class Sampling:
             for name in ("spread", "as_asked", "reading", "shown", "voice_sounds", "requested")
             if name in made
         }
+        reading |= {"choice": json.dumps(made["choice"])} if "choice" in made else {}
         around = {
             "original": [] if asked.original is None else asked.original.ravel().tolist(),
             "like": [float(value) for pair in asked.like for value in pair],

@@ -141,6 +141,30 @@ def test_a_bake_goes_into_the_file_that_is_named(short_voice, tmp_path, blender,
         assert os.path.samefile(blender.path.abspath(strip.sound.filepath), short_voice)
 
 
+def test_a_take_of_another_recording_moves_to_this_one(short_voice, tmp_path, blender):
+    samples, rate = read_wav(short_voice)
+    other = write_wav(tmp_path / "other.wav", samples[: 2 * rate], rate)
+    old = ("--audio", short_voice, "--takes", 1, "--quality", "draft", "--npz")
+    assert bake(*old, "--out", tmp_path / "old").returncode == 0
+    take = tmp_path / "old" / "take_01.npz"
+    new = ("--audio", other, "--takes", 2, "--quality", "draft", "--npz", "--perform-as", take)
+    done = bake(*new, "--out", tmp_path / "half")
+    assert done.returncode == 1 and "go together: give a take and the recording" in done.stderr
+    done = bake(*new, "--performed-voice", other, "--out", tmp_path / "wrong")
+    assert done.returncode == 1 and "give the recording that it was made of" in done.stderr
+    done = bake(*new, "--performed-voice", short_voice, "--out", tmp_path / "new")
+    assert done.returncode == 0, done.stderr
+    assert "accents of the take are on this voice's" in done.stdout
+    report = json.loads((tmp_path / "new" / "report.json").read_text())
+    assert report["performed"]["take"] == str(take) and report["performed"]["accents"]
+    blender.ops.wm.open_mainfile(filepath=str(tmp_path / "new" / report["blend"]))
+    kinds = {entry.kind for entry in blender.context.scene.thunder.takes}
+    assert kinds == {"RESAMPLED"}, "its seed alone does not make it again"
+    first, second = (np.load(tmp_path / "new" / f"take_0{i}.npz") for i in (1, 2))
+    assert np.array_equal(first["head"], second["head"])
+    assert not np.array_equal(first["opening"], second["opening"])
+
+
 def test_a_sound_shorter_than_its_header_says_is_baked_with_a_warning(short_voice, tmp_path):
     data = Path(short_voice).read_bytes()
     (tmp_path / "cut.wav").write_bytes(data[: 44 + (len(data) - 44) // 2])

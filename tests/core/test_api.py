@@ -5,6 +5,7 @@ import doctest
 import inspect
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ EXAMPLES = [
 PERFORMING = (
     "api",
     "api.perform",
+    "api.perform_as",
     "api.explain",
     "api.score",
     "api.speak",
@@ -82,7 +84,7 @@ def test_every_function_has_an_example_and_importing_the_package_loads_neither_n
     public = {
         f"api.{name}" for name in thunder.__all__ if inspect.isfunction(getattr(thunder, name))
     }
-    assert len(public) == 6 and public | set(PERFORMING) <= {example.name for example in EXAMPLES}
+    assert len(public) == 7 and public | set(PERFORMING) <= {example.name for example in EXAMPLES}
     code = (
         "import sys, thunder_core; print([*filter(sys.modules.get, ('numpy', 'torch', "
         "'thunder_core.api'))]); thunder_core.no"
@@ -116,6 +118,26 @@ def test_every_function_has_an_example_and_importing_the_package_loads_neither_n
 def test_a_wrong_setting_is_refused_with_a_sentence(voice, arguments, sentence):
     with pytest.raises(errors.BadRequest, match=sentence.replace("?", r"\?")):
         thunder.perform(**{"voice": voice} | arguments)
+
+
+def test_a_performance_moves_to_another_recording_with_a_mouth_of_its_own(voice, takes):
+    other = thunder.load(voice.samples[: 8 * len(voice.samples) // 10], rate=voice.rate)
+    take = takes.best
+    one, two = thunder.perform_as(take, voice, other, takes=2, seed=3)
+    assert one.frames == two.frames == other.frames and {one.seed, two.seed} == {3, 4}
+    assert np.array_equal(one.motion.head, two.motion.head), "all but the mouth moves along"
+    assert np.abs(one.opening - two.opening).max() > 0.1
+    said = slice(4, other.frames // 2)
+    assert np.abs(one.motion.head - take.motion.head[: other.frames])[said].max() < 0.02
+    same = thunder.perform_as(take, voice, voice, takes=1).best
+    assert np.abs(same.motion.eyes - take.motion.eyes).max() < 1e-3
+    with pytest.raises(errors.BadRequest, match="moves between voices, not str"):
+        thunder.perform_as(take, "line.wav", other)
+    with pytest.raises(errors.BadRequest, match=r"lasts 2.0 s and its old recording 1.0 s"):
+        half = thunder.load(voice.samples[: len(voice.samples) // 2], rate=voice.rate)
+        thunder.perform_as(take, half, other)
+    with pytest.raises(errors.BadRequest, match="another head than the engine's"):
+        thunder.perform_as(replace(take, channels=("jawOpen",)), voice, other)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 """A reading in words: the most remarkable first, what a whole batch shares left out, damaged
 records without a word."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -116,6 +118,7 @@ def test_a_take_says_first_which_words_it_hits_and_what_it_does_in_pauses():
     }  # fmt: skip
     said = "hits battle and 3.0 s, looks away in the pause"
     assert words_of_take(about) == said + ", smiling"
+    assert words_of_take(about | {"choice": json.dumps(about["choice"])}) == said + ", smiling"
     assert words_of_take(about | {"as_asked": True}) == "as asked"
     nothing_else = about | {"reading": USUAL.tolist(), "spread": 0.5}
     assert words_of_take(nothing_else | {"reading": of(smile=0.1).tolist()}) == said
@@ -123,7 +126,7 @@ def test_a_take_says_first_which_words_it_hits_and_what_it_does_in_pauses():
     assert words_of_take(about | {"choice": quiet}).endswith("looks away on field, smiling")
     many = about["choice"] | {"hits": [[t, t + 0.3, f"w{t}"] for t in range(5)]}
     assert words_of_take(about | {"choice": many}).startswith("hits w0 and w1 and w2 …, ")
-    for damaged in ({}, {"hits": 3}, {"hits": [[1]], "aside": [], "pauses": []}, None):
+    for damaged in ({}, {"hits": 3}, "{", "3", {"hits": [[1]], "aside": [], "pauses": []}, None):
         assert words_of_take(about | {"choice": damaged}) == "smiling"
 
 

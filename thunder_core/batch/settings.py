@@ -258,6 +258,8 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
     Setting("steps", number(1, 1000, whole=True)),
     Setting("guidance", number(0.0, 3.0)),
     Setting("speech-guidance", number(0.0, 2.0)),
+    Setting("perform-as", text, is_path=True),
+    Setting("performed-voice", text, is_path=True),
     Setting("transcript", transcript),  # the words of the voice, or their file
     Setting("style", text),  # a preset, or its file
     Setting("mood", mood),

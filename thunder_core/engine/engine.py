@@ -25,6 +25,7 @@ from ..spoken import Word
 from ..steps import explain, Trace, traced
 from ..types import FPS, IDLE, Keep, LISTENS, Motion, pack, RATE, SPEAKS, Speech, Take
 from .alignment import LIKELY, Match, match_mouth, match_sound
+from .another_voice import move
 from .diffusion import Inpainting, Normal
 from .m2s import (
     MARGIN,
@@ -56,6 +57,7 @@ from .speech.encoder import softmax
 from .speech.transcript import recognise, Sound
 from .systems.thunder import Performance, SPOKEN, Thunder, VoiceFeatures
 
+_SAME_LENGTH = 0.3  # seconds by which a performance and its sound may differ
 # cached sounds, and their total frames (one hour, 90 MB)
 _REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000
 
@@ -252,7 +254,8 @@ class Engine:
             on_note(OTHER_TEXT)
         voice = mark_voice(voice, asked.marks)
         readings = self._readings(asked, seeds, frames, heard if role == SPEAKS else None)
-        kept = None if request.keep is None else self._kept(request.keep, frames)
+        keep, about_move = self._moved(request, voice)
+        kept = None if keep is None else self._kept(keep, frames)
         pull = float(request.speech_guidance)
         guide = self._speech_guidance(voice, pull) if pull and role == SPEAKS else None
         guidance = float(request.guidance)
@@ -269,6 +272,7 @@ class Engine:
             about["unclear"] = True
         if role != SPEAKS:
             about["role"] = role
+        about |= about_move
         if speech.channel:
             about["channel"] = speech.channel
         if role == SPEAKS:
@@ -287,6 +291,21 @@ class Engine:
             progress,
             role == SPEAKS, processors() if self.device == CPU else 1, request.sums, kept,
         )  # fmt: skip
+
+    def _moved(self, request: Request, voice: VoiceFeatures) -> tuple[Keep | None, dict]:
+        """What a request keeps: a part of a take, or a performance on another recording that moves
+        to this voice; and the provenance of a move. Raises BadRequest."""
+        if request.performed is None:
+            return request.keep, {}
+        motion = self._check_motion(request.performed.motion)
+        old = self.analyse(request.performed.sound).prosody
+        if abs(motion.frames - old.frames) > _SAME_LENGTH * FPS:
+            raise BadRequest(
+                f"The performance lasts {motion.frames / FPS:.1f} s and its old recording "
+                f"{old.seconds:.1f} s: give the recording that it was made of"
+            )
+        keep, moved = move(motion, self.head.expression_names, old, voice.prosody)
+        return keep, {"moved": moved.record()}
 
     def _speech_guidance(
         self, voice: VoiceFeatures, strength: float

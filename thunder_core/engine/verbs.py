@@ -14,7 +14,7 @@ import itertools
 import os
 import sys
 import time
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from importlib.metadata import version
 
 import numpy as np
@@ -24,7 +24,7 @@ from ..direction import Brief, check, read_marks
 from ..errors import BadRequest, BadSound
 from ..findings import REALISTIC
 from ..protocol import CHANNEL, LEVEL, PROTOCOL, SCORE, UNSPOKEN
-from ..request import Request
+from ..request import Performed, Request
 from ..system_calls import memory_used
 from ..types import FPS, Keep, Motion, unpack
 from .speech.audio import read_sound, write_sound
@@ -45,6 +45,9 @@ def _hello(worker, args, progress):
 def _generate(worker, args, progress):
     started = time.monotonic()
     request = read_request(args)
+    if request.performed is not None:
+        sound = _sound(args, progress, "performed_sound")
+        request = replace(request, performed=replace(request.performed, sound=sound))
     folder = args.get("folder") or worker.folder
     speech = _sound(args, progress, may_be_silent=not request.listening)
     is_silent = not speech.samples.any()
@@ -268,7 +271,11 @@ def read_request(args):
     if args.get("keep_motion"):
         motion, mask = read_array(args["keep_motion"]), read_array(args["keep_mask"])
         keep = Keep(unpack(motion, motion.shape[1] - 9), mask > 0.5)
-    return Request(**values, keep=keep, direction=read_brief(args))
+    performed = None
+    if args.get("performed_motion"):
+        motion = read_array(args["performed_motion"])
+        performed = Performed(unpack(motion, motion.shape[1] - 9), args["performed_sound"])
+    return Request(**values, keep=keep, direction=read_brief(args), performed=performed)
 
 
 def read_brief(args):

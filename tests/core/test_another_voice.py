@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A performance on another recording: gestures on its accents, blinks and jumps as quick as before,
+pauses in pauses, nothing that jumps."""
+
+import numpy as np
+import pytest
+
+from thunder_core.engine.another_voice import match, move, pair_up, quick_events, upper_columns
+from thunder_core.engine.speech.cues import Phrasing, prosody_of, silent_phrasing
+from thunder_core.face.head import load_head
+from thunder_core.types import FPS, Motion, pack
+
+NAMES = list(load_head().expression_names)
+OLD = ([20, 45, 70, 95, 150, 175, 200, 225], [[10, 110], [135, 240]], 260)
+# said in 4/5 of the time, with a longer pause; an accent less in the first phrase, one more later
+NEW = ([20, 58, 78, 131, 151, 171, 181, 191], [[12, 92], [120, 204]], 230)
+SAME = [(20, 20), (70, 58), (95, 78), (150, 131), (175, 151), (200, 171), (225, 191)]
+
+
+def voice_of(accents, phrases, frames):
+    marks = Phrasing(frames, np.array(accents), np.full(len(accents), 0.5), np.array(phrases))
+    return prosody_of(marks, np.zeros(frames), np.zeros(2 * frames, int))
+
+
+def performed(frames):
+    """A head that strikes on every accent of OLD, blinks between, and looks about."""
+    t = np.arange(frames)
+    x, head, eyes = np.zeros((frames, len(NAMES))), np.zeros((frames, 3)), np.zeros((frames, 3))
+    for at in OLD[0]:
+        head[:, 0] += np.radians(6) * np.exp(-0.5 * ((t - at) / 2.0) ** 2)
+    for at in (33, 122, 188):
+        for side in ("Left", "Right"):
+            x[:, NAMES.index(f"eyeBlink{side}")] += np.exp(-0.5 * ((t - at) / 1.2) ** 2)
+    eyes[60:85, 1] = np.radians(8)
+    return Motion(x.astype(np.float32), np.zeros((frames, 3), np.float32), head, eyes)
+
+
+def test_pairs_keep_their_order_and_what_fits_nothing_is_left_over():
+    far = np.array([[0.0, 9, 9], [9, 9, 0.1], [9, 9, 9]])
+    assert pair_up("abc", "xyz", lambda i, j: far[i, j]) == [(0, 0), (1, 2)]
+    assert pair_up("", "xyz", None) == [] == pair_up("ab", "", None)
+
+
+def test_pauses_and_accents_of_two_voices_are_matched_where_they_are_in_the_line():
+    moved = match(voice_of(*OLD), voice_of(*NEW))
+    assert moved.pauses == [((110 / FPS, 135 / FPS), (92 / FPS, 120 / FPS))]
+    found = [(round(a * FPS), round(b * FPS)) for a, b in moved.accents]
+    assert len(set(found) & set(SAME)) >= 6 and moved.lost == [45 / FPS]
+    for a, b in moved.accents:
+        assert moved.times[round(b * FPS)] == pytest.approx(a, abs=0.03)
+        around = np.diff(moved.times[round(b * FPS) - 2 : round(b * FPS) + 3]) * FPS
+        assert around == pytest.approx(1, abs=0.25), "as fast as before"
+    rates = np.diff(moved.times) * FPS
+    assert rates.min() >= 0 and rates.max() < 3.2
+    assert moved.record()["lost"] == [1.8]
+
+
+def test_a_voice_moves_to_itself_unchanged():
+    moved = match(voice_of(*OLD), voice_of(*OLD), [1.3, 4.9])
+    assert moved.times == pytest.approx(np.arange(260) / FPS, abs=1e-6) and moved.lost == []
+
+
+@pytest.mark.parametrize("old, new", [(OLD, None), (None, NEW), (None, None)])
+def test_a_voice_without_speech_moves_nothing(old, new):
+    silent = prosody_of(silent_phrasing(200), np.zeros(200), np.zeros(400, int))
+    moved = match(voice_of(*old) if old else silent, voice_of(*new) if new else silent)
+    assert len(moved.times) == (new or (0, 0, 200))[2] and moved.accents == []
+
+
+def test_strokes_blinks_and_looks_move_whole_and_the_mouth_does_not():
+    motion, old, new = performed(260), voice_of(*OLD), voice_of(*NEW)
+    keep, moved = move(motion, NAMES, old, new)
+    assert keep.motion.frames == new.frames and keep.mask.shape == (new.frames, len(NAMES) + 9)
+    nod = np.degrees(keep.motion.head[:, 0])
+    for _, at in moved.accents:
+        around = slice(round(at * FPS) - 2, round(at * FPS) + 3)
+        assert nod[around].max() > 5.5, "on the accent"
+    steps, before = (np.abs(np.diff(pack(m)[:, upper_columns(NAMES)], axis=0)).max(0)
+                     for m in (keep.motion, motion))  # fmt: skip
+    assert (steps <= 1.6 * before + 1e-6).all(), "nothing jumps"
+    lids = [m.expression[:, NAMES.index("eyeBlinkLeft")] > 0.5 for m in (motion, keep.motion)]
+    assert lids[0].sum() - 2 <= lids[1].sum() <= lids[0].sum() + 2 and len(
+        [at for at in quick_events(keep.motion, NAMES)]
+    )
+    names = {name for name, kept in zip(NAMES, keep.mask[0]) if kept}
+    assert {"browInnerUp", "eyeBlinkLeft"} <= names and not {
+        "mouthFunnel",
+        "mouthSmileLeft",
+    } & names
