@@ -65,8 +65,9 @@ def _problems(job: Job) -> Iterator[str]:
     if "picture" in settings and settings.get("system") != FROM_PICTURE:
         yield f'“picture” needs “system” = "{FROM_PICTURE}": add it, or remove “picture”'
     silent = next((voice for voice in ("listen-to", "seconds") if voice in settings), None)
-    if "transcript" in settings and silent is not None:
-        yield f"“transcript” is of a voice that the face speaks: remove it, or “{silent}”"
+    for name in ("transcript", "recognise"):
+        if settings.get(name) and silent is not None:
+            yield f"“{name}” is of a voice that the face speaks: remove it, or “{silent}”"
     if "head" in settings and "blend" not in settings:
         yield "“head” needs a scene that it is in: name it as “blend”"
 

@@ -9,12 +9,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .api import Engine, explain, load, Mark, perform, sample, score, speak, Take, Takes, Voice
+    from .api import (
+        Engine,
+        explain,
+        load,
+        Mark,
+        perform,
+        recognise,
+        sample,
+        score,
+        speak,
+        Take,
+        Takes,
+        Voice,
+    )
     from .errors import BadRequest, BadSound, BadWeights, ThunderError
 
 __all__ = [
     "BadRequest", "BadSound", "BadWeights", "Engine", "explain", "load", "Mark", "perform",
-    "sample", "score", "speak", "Take",
+    "recognise", "sample", "score", "speak", "Take",
     "Takes", "ThunderError", "Voice",
 ]  # fmt: skip
 

@@ -27,6 +27,8 @@ from .direction import AXES, Brief, CHOICES, Mark, NEUTRAL, STRENGTH
 from .direction_presets import Preset, Presets, SHIPPED
 from .engine.engine import Engine
 from .engine.speech.audio import read_sound, sound_of, write_sound
+from .engine.speech.recognition import place, Recognised, Recogniser
+from .engine_python import find_recogniser
 from .errors import BadRequest, is_full_disk, NoSpace, suggest
 from .face import livelink
 from .files import part_of
@@ -36,6 +38,7 @@ from .protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
 from .request import check_number, DIRECTION, NORMAL, Request, seed_of_voice, SYSTEMS, TAKES
 from .shipped import SAMPLE
 from .types import FPS, LISTENS, pack, Speech, unpack
+from .whisper_folder import find_model
 
 _SLIDERS = {axis.name: axis for axis in AXES}
 _NOTES = {  # on a sound whose takes are unusual
@@ -282,6 +285,29 @@ def score(take: Take, voice: Voice, engine: Engine | None = None) -> LipSyncScor
     True
     """
     return (engine or _usual_engine()).score(voice, take.motion, take.direction, take.seed)
+
+
+def recognise(
+    voice: Voice, model: str | os.PathLike = "", language: str = "", *,
+    python: str | os.PathLike = "", engine: Engine | None = None, progress: Progress = no_progress,
+) -> Recognised:  # fmt: skip
+    """The words of a voice by Whisper: `.text`, to be given to `perform` as its transcript, `.words`
+    with their times in seconds, `.languages`, and `.left_out`: what the model invented where nobody
+    speaks.
+
+    model: folder of a Whisper model, as CTranslate2 or Hugging Face store it (THUNDER_WHISPER).
+    language: its code; "": the one that is spoken.  python: that has faster-whisper
+    (THUNDER_RECOGNISER, else this one).  No network is used. progress as of `perform`.
+
+    Raises BadRequest, BadWeights, NoEngine, OutOfMemory.
+    """
+    model = os.fspath(model) or os.environ.get("THUNDER_WHISPER", "")
+    by = Recogniser(find_recogniser(os.fspath(python)), model, language)
+    find_model(model, os.path.dirname(os.path.dirname(by.python)))
+    engine = engine or _usual_engine()
+    recognised = engine.recognise(voice, by, progress)
+    words = place(engine.spoken(voice, recognised.text)[1], recognised.words)
+    return replace(recognised, words=tuple(words))
 
 
 def speak(take: Take, voice: Voice | None = None, engine: Engine | None = None) -> Voice:

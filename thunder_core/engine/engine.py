@@ -64,9 +64,10 @@ from .network import (
 from .readings import follow_text, follow_voice, mark_voice, reading, style_of_take
 from .request import release_memory, RunningRequest
 from .scorer import Measures, Scorer
-from .speech import transcript
+from .speech import recognition, transcript
 from .speech.cues import axis_deviations
 from .speech.encoder import softmax
+from .speech.recognition import Recognised, Recogniser
 from .speech.transcript import recognise, Sound
 from .systems.thunder import Performance, SPOKEN, Thunder, VoiceFeatures
 
@@ -534,6 +535,18 @@ class Engine:
         voice seems to say the text."""
         belief = softmax(self.analyse(speech).logits)
         return recognise(belief), *transcript.words(belief, text)
+
+    def recognise(
+        self, speech: Speech, by: Recogniser, progress: Progress = no_progress
+    ) -> Recognised:
+        """The words of a voice: what the recogniser understands and this encoder hears. Raises
+        ThunderError."""
+        voice = self.analyse(speech, progress=share(progress, 0.0, 0.1, "Analyzing the voice"))
+        belief = softmax(voice.logits)
+        told = share(progress, 0.1, 1.0, "Recognizing words")
+        return recognition.recognise(
+            self._samples(speech), voice.phrasing.phrases, belief, by, told
+        )
 
     def listen(self, motion: Motion, voice: Speech | None = None) -> Speech:
         """The speech of a motion, in the voice of `voice` (None: an average one), as sound of the

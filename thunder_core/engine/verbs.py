@@ -28,6 +28,7 @@ from ..request import Request
 from ..system_calls import memory_used
 from ..types import FPS, Keep, Motion, unpack
 from .speech.audio import read_sound, write_sound
+from .speech.recognition import place, Recogniser
 
 # ---- requests
 
@@ -138,6 +139,22 @@ def _spoken(worker, args, progress):
     }
 
 
+def _recognise(worker, args, progress):
+    speech = _sound(args, progress, may_be_silent=True)
+    engine = worker.load_engine(progress)
+    by = Recogniser(*(args[name] for name in ("python", "model", "language")))
+    recognised = engine.recognise(speech, by, progress)
+    sounds, words, matches = engine.spoken(speech, recognised.text)
+    return {
+        "text": recognised.text,
+        "languages": recognised.languages,
+        "left_out": [astuple(each) for each in recognised.left_out],
+        "sounds": [astuple(each) for each in sounds],
+        "words": [astuple(each) for each in place(words, recognised.words)],
+        "matches": matches,
+    }
+
+
 def _listen(worker, args, progress):
     motion = _motion(args)
     voice = None if args.get("voice") is None else _sound(args, progress, "voice")
@@ -205,6 +222,7 @@ VERBS = {
     "score": _score,
     "align": _align,
     "spoken": _spoken,
+    "recognise": _recognise,
     "listen": _listen,
     "record": _record,
     "check_flame": _check_flame,

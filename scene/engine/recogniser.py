@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What recognises words, as Blender sees it: an environment of its own beside the engine's, and a
+Whisper model that the animator names."""
+
+import os
+from collections.abc import Generator
+from contextlib import closing, suppress
+from pathlib import Path
+
+import bpy
+
+from ...thunder_core.engine_python import find_recogniser
+from ...thunder_core.errors import attempt, KINDS, ThunderError, WorkerDied
+from ...thunder_core.installer import python_in
+from ...thunder_core.whisper_folder import find_model, folder_of_name, is_hub_name
+from ...thunder_core.worker_process import environment, LineProcess
+from ..host.jobs import Step
+from . import connection, install
+
+_PATIENCE = 0.5  # seconds that a download has to stop
+_SCRIPT = f"{find_model.__module__.rpartition('.')[0]}.engine.recogniser"
+
+
+def folder() -> str | None:
+    """The environment's folder, which may not exist yet; None if this code is not an installed
+    extension."""
+    engine = install.folder()
+    return None if engine is None else os.path.join(os.path.dirname(engine), "recogniser")
+
+
+def state() -> install.State:
+    """State of the environment. Reads only the disk: fast enough for drawing."""
+    return install.state(folder(), (install.RECOGNISE_LOCK,))
+
+
+def python() -> str:
+    """The Python that recognises words. Raises NoEngine."""
+    is_there = state().kind in ("READY", "OUTDATED")
+    return find_recogniser(venvs=(folder(),) if is_there else ())
+
+
+def model() -> str:
+    """The model that the preferences name, or THUNDER_WHISPER: a folder, or a name on the hub; ""
+    for none."""
+    chosen = connection.preferences()
+    named = chosen.whisper.strip() if chosen else ""
+    # a field for folders may end a name with a slash
+    path = bpy.path.abspath(named)
+    return (path if os.path.isdir(path) else named.rstrip("/\\")) or os.environ.get(
+        "THUNDER_WHISPER", ""
+    )
+
+
+def arguments(named: str = "", language: str = "") -> dict[str, str]:
+    """What a request to recognise words says of the recogniser; named: a model instead of the usual
+    one. Raises NoEngine, BadWeights."""
+    executable = python()
+    found = find_model(named or model(), os.path.dirname(os.path.dirname(executable)))
+    return {"python": executable, "model": str(found), "language": language}
+
+
+def why_not(context=None) -> str:
+    """The reason why no words can be recognised, "" if they can. Quick: for panels."""
+    return attempt(arguments)[1]
+
+
+def is_downloadable() -> bool:
+    """Whether the model is named as on the hub and is not here yet."""
+    place = folder()
+    return (
+        place is not None
+        and is_hub_name(model())
+        and not os.path.isdir(folder_of_name(place, model()))
+    )
+
+
+def download() -> Generator[Step, None, None]:
+    """Steps that download the model from the hub. Raises ThunderError."""
+    place = Path(folder_of_name(folder(), model()))
+    variables = environment("") | {"HF_HUB_OFFLINE": "0"}
+    command = [python_in(folder()), "-m", _SCRIPT]
+    place.parent.mkdir(parents=True, exist_ok=True)
+    part = place.with_name(f"{place.name}.part")
+    with closing(LineProcess(command, variables, _PATIENCE)) as process:
+        process.send({"download": model(), "folder": str(place)})
+        event: dict | None = {"event": "alive"}
+        while event is not None and event["event"] != "done":
+            if event["event"] == "error":
+                raise KINDS.get(event["kind"], ThunderError)(event["message"])
+            yield Step(0.5, f"Downloading “{model()}” · {_megabytes(part):.0f} MB")
+            event = next(iter(process.poll()[-1:]), event)
+        if event is None:
+            raise WorkerDied(f"The download ended ({process.last_line}): try again", process.log)
+
+
+def _megabytes(place: Path) -> float:
+    """Size of what is in a folder; files may come and go meanwhile."""
+    size = 0
+    for root, _, names in os.walk(place):
+        for name in names:
+            with suppress(OSError):
+                size += os.path.getsize(os.path.join(root, name))
+    return size / 1e6

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The process that recognises words, by Whisper and the library faster-whisper, in a Python that
+has these; `speech/recognition.py` starts it. It reads what to do as one line of JSON from stdin,
+answers by lines of JSON on stdout, and ends when its stdin does.
+
+    {"model": folder, "sound": path of float32 samples at 16 kHz (.npy), "spans": [[start, end] …],
+    seconds, "language": code, "" for the one that is spoken, "threads": int}
+        → {"event": "alive"} every quarter of a second, then for each span {"event": "span",
+        "language", "segments": [{"text", "start", "end", "log_prob", "compression",
+        "words": [[word, start, end] …]} …]}
+    {"download": name on the hub, "folder": path}   the only one that uses the network
+
+and last {"event": "done"}, or {"event": "error", "kind", "message"}.
+"""
+
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+
+from ..errors import (
+    BadRequest,
+    BadWeights,
+    is_full_disk,
+    is_out_of_memory,
+    NoEngine,
+    NoSpace,
+    OutOfMemory,
+    ThunderError,
+)
+from ..types import RATE
+from ..whisper_folder import find_model, is_converted
+from .whisper_conversion import convert
+
+_ALIVE = 0.25  # seconds between two signs of life
+# temperatures at which a span is tried until what is recognised neither repeats itself nor is
+# improbable
+_TEMPERATURES = (0.0, 0.4, 0.8)
+# Probability above which a span is taken to be in the language that it sounds like, where the
+# voice's other spans are in another: of short spans the language is often mistaken.
+_SURE = 0.8
+# tokens of a span at most, and of each second: what repeats itself goes on to the model's limit
+_TOKENS, _MOST_TOKENS = (24, 12), 440
+_NUMERALS = frozenset("0123456789%$£€¥")  # numbers are written as words, whose letters lips follow
+_lock = threading.Lock()
+
+
+def _tell(event: str, **more) -> None:
+    """Send an event."""
+    with _lock:
+        print(json.dumps({"event": event, **more}), flush=True)
+
+
+def recognise(request: dict) -> None:
+    """Recognise the words of a sound's spans. Raises ThunderError."""
+    import ctranslate2
+    import numpy as np
+
+    model = load(find_model(request["model"], sys.prefix), request["threads"])
+    samples = np.load(request["sound"], mmap_mode="r", allow_pickle=False)
+    spans = [np.array(samples[round(a * RATE) : round(b * RATE)]) for a, b in request["spans"]]
+    tokens = model.hf_tokenizer
+    numerals = [
+        i for i in range(tokens.token_to_id("<|endoftext|>")) if _NUMERALS & {*tokens.decode([i])}
+    ]
+    for (start, _), span, language in zip(
+        request["spans"], spans, languages(model, spans, request["language"])
+    ):
+        ctranslate2.set_random_seed(0)  # the same sound has the same words
+        segments, _ = model.transcribe(
+            span, language=language, beam_size=1, temperature=_TEMPERATURES, word_timestamps=True,
+            condition_on_previous_text=False, suppress_tokens=[-1, *numerals],
+            max_new_tokens=min(_MOST_TOKENS, _TOKENS[0] + _TOKENS[1] * len(span) // RATE),
+        )  # fmt: skip
+        found = [
+            {
+                "text": each.text.strip(), "start": start + each.start, "end": start + each.end,
+                "log_prob": each.avg_logprob, "compression": each.compression_ratio,
+                "words": [[w.word.strip(), start + w.start, start + w.end] for w in each.words],
+            }
+            for each in segments
+        ]  # fmt: skip
+        _tell("span", language=language, segments=found)
+
+
+def languages(model, spans: list, given: str) -> list[str]:
+    """The language of each span: the given one, else the one that it surely sounds like, else that
+    of the whole voice. Raises BadRequest."""
+    if given and given not in model.supported_languages:
+        raise BadRequest(f"The model knows no language “{given}”: give a code such as en, de or zh")
+    if given or not model.model.is_multilingual:
+        return [given or "en"] * len(spans)
+    heard = [dict(model.detect_language(span)[2]) for span in spans]
+    total = {name: sum(p[name] * len(span) for p, span in zip(heard, spans)) for name in heard[0]}
+    usual = max(total, key=total.get)
+    best = [max(p, key=p.get) for p in heard]
+    return [name if p[name] > _SURE else usual for name, p in zip(best, heard)]
+
+
+def load(folder: Path, threads: int):
+    """The model in a folder, with 8-bit weights on the processor. Raises BadWeights."""
+    from faster_whisper import WhisperModel
+
+    try:
+        if not is_converted(folder):
+            folder = convert(folder)
+        return WhisperModel(
+            str(folder), device="cpu", compute_type="int8", cpu_threads=threads,
+            local_files_only=True,
+        )  # fmt: skip
+    except Exception as error:  # the libraries raise any kind
+        if is_out_of_memory(error) or isinstance(error, (ImportError, OSError)):
+            raise
+        raise BadWeights(
+            f"“{folder}” holds no Whisper model that can be read ({error}): choose another, or get "
+            f"it again"
+        ) from error
+
+
+# ---- the process
+
+
+def download(name: str, folder: Path) -> None:
+    """Download a model by its name on the hub; a folder that is there already is complete. Raises
+    BadRequest."""
+    os.environ["HF_HUB_OFFLINE"] = "0"
+    from faster_whisper.utils import download_model
+    from huggingface_hub.errors import HfHubHTTPError
+
+    part = folder.with_name(f"{folder.name}.part")  # what is there already is not downloaded again
+    try:
+        download_model(name, output_dir=str(part))
+    except (ValueError, OSError, HfHubHTTPError) as error:
+        if is_full_disk(error):
+            raise
+        raise BadRequest(
+            f"The model “{name}” cannot be downloaded ({str(error).splitlines()[0][:200]}): check "
+            f"its name and the connection"
+        ) from error
+    find_model(str(part))
+    part.rename(folder)
+
+
+def _end_with_stdin() -> None:
+    while os.read(0, 4096):
+        pass
+    os._exit(3)
+
+
+def _show_life() -> None:
+    while True:
+        time.sleep(_ALIVE)
+        _tell("alive")
+
+
+def main() -> None:
+    """Do what the line on stdin says."""
+    request = json.loads(sys.stdin.buffer.raw.readline())
+    for target in (_end_with_stdin, _show_life):
+        threading.Thread(target=target, daemon=True).start()
+    try:
+        if "download" in request:
+            download(request["download"], Path(request["folder"]))
+        else:
+            recognise(request)
+        _tell("done")
+    except Exception as error:
+        traceback.print_exc()
+        known = _explain(error)
+        _tell("error", kind=type(known).__name__, message=str(known))
+
+
+def _explain(error: Exception) -> ThunderError:
+    if isinstance(error, ThunderError):
+        return error
+    if is_out_of_memory(error):
+        return OutOfMemory(
+            "The memory is too small to recognise words: close other programs, or choose a smaller "
+            "model"
+        )
+    if is_full_disk(error):
+        return NoSpace("The disk is full: free some space and try again")
+    if isinstance(error, ImportError):
+        return NoEngine(
+            f"The Python at “{sys.executable}” cannot recognise words ({error}): install Words "
+            f"again in the preferences"
+        )
+    return ThunderError(
+        f"The words could not be recognised ({type(error).__name__}: {error})"[:300]
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The words of a voice: a recogniser in a process of its own (`engine/recogniser.py`) reads the
+spans in which the encoder hears speech, and what the encoder does not hear there is left out."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...errors import KINDS, NoEngine, OutOfMemory, ThunderError, WorkerDied
+from ...progress import no_progress, Progress
+from ...spoken import Word
+from ...types import FPS
+from ...worker_process import environment, KILLED, LineProcess
+from ..network import processors
+from .encoder import SILENCE
+from .transcript import letters, likelihood, RATE, split
+
+LONGEST = 28.0  # seconds of a span; Whisper reads 30
+_JOINED = 2.0  # seconds of silence that a span may hold: each span takes as long as 30 s
+_AROUND = 0.3  # seconds of a span before and after its speech
+_BLUR = 5  # rows over which the pause is looked for at which longer speech is cut
+_PATIENCE = 0.5  # seconds that the process has to stop
+# What is recognised repeats itself above this ratio of its length to its compressed one, as
+# faster-whisper has it.
+_REPEATS = 2.4
+# Mean log probability of the encoder's phones for a segment's text (`likelihood`) below which the
+# voice does not say it, and that of its sum with the model's own: sentences on other speech have
+# -.9 and -.65 in the median, of lines of the same length, and true ones more than -.4 (LibriSpeech)
+_UNHEARD, _DOUBTFUL = -0.8, -1.3
+_NEAR = 0.1  # seconds by which a segment may begin earlier or end later
+
+
+@dataclass(frozen=True)
+class Recogniser:
+    """What recognises words: a Python that has faster-whisper, the folder of a model, and the code
+    of the language ("" for the one that is spoken)."""
+
+    python: str
+    model: str
+    language: str = ""
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """The words of a voice. text: all of them.  words: with their times, as the model has them.
+    languages: codes, the most used first.  left_out: what the model invented, as the encoder hears
+    it, one entry for each segment."""
+
+    text: str
+    words: tuple[Word, ...]
+    languages: tuple[str, ...]
+    left_out: tuple[Word, ...]
+
+
+def recognise(
+    samples: np.ndarray, phrases: np.ndarray, belief: np.ndarray, by: Recogniser,
+    progress: Progress = no_progress,
+) -> Recognised:  # fmt: skip
+    """Recognise the words of a sound, float32 [n] at 16 kHz.
+
+    phrases: [n, 2], first frame and frame behind each stretch of speech, at 25 fps.  belief: phone
+    probabilities [N, 40] at 50 Hz. `progress` may raise to stop. Raises ThunderError.
+    """
+    parts = spans(phrases, belief)
+    kept: list[dict] = []
+    left_out: list[Word] = []
+    seconds: dict[str, float] = {}
+    for (start, end), answer in zip(parts, _ask(samples, parts, by, progress)):
+        seconds[answer["language"]] = seconds.get(answer["language"], 0.0) + end - start
+        for segment in answer["segments"]:
+            if segment["text"] and is_heard(segment, belief):
+                kept.append(segment)
+            elif segment["text"]:
+                left_out.append(Word(segment["text"], segment["start"], segment["end"], 0.0))
+    return Recognised(
+        " ".join(each["text"] for each in kept),
+        tuple(Word(*word, sure=1.0) for each in kept for word in each["words"]),
+        tuple(sorted(seconds, key=lambda name: -seconds[name])),
+        tuple(left_out),
+    )
+
+
+def spans(phrases: np.ndarray, belief: np.ndarray) -> list[tuple[float, float]]:
+    """Stretches of speech (start, end), seconds, joined and cut so that each is as long as the
+    recogniser reads at once."""
+    result: list[list[float]] = []
+    silence = np.convolve(belief[:, SILENCE], np.full(_BLUR, 1 / _BLUR), "same")
+    for first, behind in phrases:
+        start, end = (
+            max(0.0, first / FPS - _AROUND),
+            min(behind / FPS + _AROUND, len(belief) / RATE),
+        )
+        if result and start - result[-1][1] < _JOINED and end - result[-1][0] <= LONGEST:
+            result[-1][1] = end
+            continue
+        while end - start > LONGEST:
+            low, high = (round((start + share * LONGEST) * RATE) for share in (0.6, 1.0))
+            cut = (low + int(silence[low:high].argmax())) / RATE
+            result.append([start, cut])
+            start = cut
+        result.append([start, end])
+    return [(start, end) for start, end in result]
+
+
+def is_heard(segment: dict, belief: np.ndarray) -> bool:
+    """Whether the encoder hears what a segment says: its letters, where it is said. What the model
+    repeats or guesses is not."""
+    if segment["compression"] > _REPEATS:
+        return False
+    first, behind = (
+        max(0, round(seconds * RATE))
+        for seconds in (segment["start"] - _NEAR, segment["end"] + _NEAR)
+    )
+    heard = likelihood(belief[first:behind], segment["text"])
+    return heard > _UNHEARD and heard + segment["log_prob"] > _DOUBTFUL
+
+
+def place(found: list[Word], heard: tuple[Word, ...]) -> list[Word]:
+    """The words of a recognised text as they were aligned, but at the model's times where their
+    letters do not tell how they sound, or have no place."""
+    times = [(each, word) for word in heard for each in split(word.text)]
+    if len(times) != len(found):
+        return found
+    counts = [len(split(word.text)) for word in heard]
+    parts = [(number, count) for count in counts for number in range(count)]
+    return [
+        word
+        if word.end > word.start
+        and any(letter.phones for letter in letters(word.text) if letter.word)
+        else replace(
+            word,
+            start=theirs.start + number / count * (theirs.end - theirs.start),
+            end=theirs.start + (number + 1) / count * (theirs.end - theirs.start),
+        )
+        for word, (_, theirs), (number, count) in zip(found, times, parts)
+    ]
+
+
+def _ask(
+    samples: np.ndarray, parts: list[tuple[float, float]], by: Recogniser, progress: Progress
+) -> Iterator[dict]:
+    """The process's answers, one for each span. Raises ThunderError."""
+    if not parts:
+        return
+    total, done = sum(end - start for start, end in parts), 0.0
+    with tempfile.TemporaryDirectory(prefix="thunder_words_") as folder:
+        sound = os.path.join(folder, "sound.npy")
+        np.save(sound, np.asarray(samples, np.float32), allow_pickle=False)
+        command = [by.python, "-m", __package__.rpartition(".")[0] + ".recogniser"]
+        with closing(LineProcess(command, environment(""), _PATIENCE)) as process:
+            process.send(
+                {"model": by.model, "sound": sound, "spans": parts, "language": by.language,
+                 "threads": processors()}
+            )  # fmt: skip
+            left = iter(parts)
+            while (event := process.next()) is not None and event["event"] != "done":
+                progress(done / total, "Recognizing words")
+                if event["event"] == "error":
+                    raise KINDS.get(event["kind"], ThunderError)(event["message"])
+                if event["event"] == "span":
+                    start, end = next(left)
+                    done += end - start
+                    yield event
+            if event is None:
+                raise _why_ended(process, by)
+
+
+def _why_ended(process: LineProcess, by: Recogniser) -> ThunderError:
+    """The error for a process that ended before its last answer."""
+    if process.popen.poll() == KILLED:
+        return OutOfMemory(
+            "The recogniser was ended (signal 9), which happens when memory runs out: close other "
+            "programs, or choose a smaller model"
+        )
+    if "No module named" in process.last_line:
+        return NoEngine(
+            f"The Python at “{by.python}” cannot recognise words ({process.last_line}): install "
+            f"Words again in the preferences"
+        )
+    return WorkerDied(
+        f"The recogniser ended while it was working ({process.last_line}): try again", process.log
+    )
