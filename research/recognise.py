@@ -47,14 +47,15 @@ NOISE_SECONDS = 25.0
 OTHER_LANGUAGES = ("de_anchor20", "zh_vlog15")
 
 
-def recordings(speech: Path) -> list[tuple[Path, str]]:
-    """All recordings of the test split's LibriSpeech voices, and their texts."""
-    return [
+def recordings(speech: Path, most: int) -> list[tuple[Path, str]]:
+    """The recordings of the test split's LibriSpeech voices, and their texts; 0 for all."""
+    found = [
         (table.parent / name, text.lower())
         for table in sorted(speech.glob(f"{FOLDERS}/transcripts.tsv"))
         for name, speaker, text in rows_of(table, header=False)
         if split_of(speaker) == "test"
     ]
+    return found[:most] if most else found
 
 
 def processor_seconds() -> float:
@@ -83,13 +84,15 @@ def right_starts(
                 yield found[chunk.hyp_start_idx + step].start - starts[number], number
 
 
-def of_words(engine: Engine, by: Recogniser, speech: Path, cores: int) -> tuple[list[str], dict]:
+def of_words(
+    engine: Engine, by: Recogniser, speech: Path, args: Namespace
+) -> tuple[list[str], dict]:
     """Lines on words, their starts and the cost; and what was recognised, by file."""
     import jiwer
     from transformers.models.whisper.english_normalizer import EnglishTextNormalizer
 
     normal, known = EnglishTextNormalizer({}), lexicon()
-    texts, recognised = recordings(speech), {}
+    texts, recognised = recordings(speech, args.recordings), {}
     engine.analyse(read_sound(texts[0][0]))  # what is loaded once is not counted
     wall, processors, seconds = time.monotonic(), processor_seconds(), 0.0
     placed: dict[Path, list[Word]] = {}
@@ -98,6 +101,7 @@ def of_words(engine: Engine, by: Recogniser, speech: Path, cores: int) -> tuple[
         found = recognised[path] = engine.recognise(sound, by)
         placed[path] = words_of(engine, sound, found)
         seconds += sound.seconds
+    engine.recogniser.close()  # so that its seconds are counted
     wall, processors = time.monotonic() - wall, processor_seconds() - processors
     given = [normal(text) for _, text in texts]
     said = [normal(recognised[path].text) for path, _ in texts]
@@ -107,7 +111,7 @@ def of_words(engine: Engine, by: Recogniser, speech: Path, cores: int) -> tuple[
     ])  # fmt: skip
     low, high = bootstrap(partial(share_made, counts), len(counts))
     off, of_ours = [], []
-    for line in lines_of(speech, "test", 0):
+    for line in (each for each in lines_of(speech, "test", 0) if each.path in placed):
         starts = starts_of(line, known)
         ours = [word.start for word in engine.spoken(read_sound(line.path), line.text)[1]]
         for by_whom, of_reference in ((off, starts), (of_ours, ours)):
@@ -126,7 +130,7 @@ def of_words(engine: Engine, by: Recogniser, speech: Path, cores: int) -> tuple[
         + ", ".join(sorted({name for found in recognised.values() for name in found.languages})),
         f"left out as unheard: {len(left_out)} segments"
         + "".join(f"; “{each.text[:60]}”" for each in left_out[:6]),
-        f"seconds a second of sound: {processors / cores / seconds:.2f} by processors, on {cores} cores; "
+        f"seconds a second of sound: {processors / args.cores / seconds:.2f} by processors, on {args.cores} cores; "
         f"{wall / seconds:.2f} on the wall, with whatever else ran",
         f"right words that start within {1000 * NEAR:.0f} ms: {(late[0] <= NEAR).mean():.3f} of {len(off)} "
         f"(pocketsphinx; median {np.median(off):+.3f} s), {(late[1] <= NEAR).mean():.3f} of {len(of_ours)} "
@@ -228,6 +232,7 @@ def add_arguments(p: ArgumentParser) -> None:
     p.add_argument("--model", default=os.environ.get("THUNDER_WHISPER"), help="THUNDER_WHISPER")
     p.add_argument("--python", default=os.environ.get("THUNDER_RECOGNISER") or sys.executable)
     p.add_argument("--cores", type=int, default=2)
+    p.add_argument("--recordings", type=int, default=0, help="how many (default: all)")
     p.add_argument("--lines", type=int, default=40, help="recordings that takes are made of")
     p.add_argument("--takes", type=int, default=3)
     p.add_argument("--clip-takes", type=int, default=4)
@@ -240,13 +245,16 @@ def run(args: Namespace) -> None:
     if not args.model:
         raise SystemExit("Name a folder of a Whisper model: --model, or THUNDER_WHISPER")
     engine, by = Engine.load(args.weights, device="cpu"), Recogniser(args.python, args.model)
-    rows, texts = of_words(engine, by, args.data / "speech", args.cores)
+    rows, texts = of_words(engine, by, args.data / "speech", args)
     rng, lines = np.random.default_rng(args.seed), lines_of(args.data / "speech", "test", 0)
-    lines = [lines[i] for i in rng.permutation(len(lines))[: args.lines]]
+    lines = [line for line in (lines[i] for i in rng.permutation(len(lines))) if line.path in texts]
+    lines = lines[: args.lines]
     check = read_clips(args.data, "check")
     check = check[: args.clips] if args.clips else check
     report(
-        results_file(args.results, "recognised.txt", not args.clips and args.lines >= 40),
+        results_file(
+            args.results, "recognised.txt", not (args.clips or args.recordings) and args.lines >= 40
+        ),
         [
             f"machine: {platform.processor() or platform.machine()}; weights {engine.weights}; "
             f"model {Path(args.model).name}, 8 bits, greedy",

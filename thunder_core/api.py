@@ -38,7 +38,7 @@ from .protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
 from .request import check_number, DIRECTION, NORMAL, Request, seed_of_voice, SYSTEMS, TAKES
 from .shipped import SAMPLE
 from .types import FPS, LISTENS, pack, Speech, unpack
-from .whisper_folder import find_model
+from .whisper_folder import find_model, is_hub_name
 
 _SLIDERS = {axis.name: axis for axis in AXES}
 _NOTES = {  # on a sound whose takes are unusual
@@ -299,11 +299,19 @@ def recognise(
     language: its code; "": the one that is spoken.  python: that has faster-whisper
     (THUNDER_RECOGNISER, else this one).  No network is used. progress as of `perform`.
 
+    >>> thunder.recognise(voice, "no/such/folder")
+    Traceback (most recent call last):
+    thunder_takes.errors.BadWeights: There is no model that recognises words at “no/such/folder”: choose the folder of a Whisper \
+model, as CTranslate2 or Hugging Face store it
+
     Raises BadRequest, BadWeights, NoEngine, OutOfMemory.
     """
     model = os.fspath(model) or os.environ.get("THUNDER_WHISPER", "")
-    by = Recogniser(find_recogniser(os.fspath(python)), model, language)
-    find_model(model, os.path.dirname(os.path.dirname(by.python)))
+    if not is_hub_name(model):
+        find_model(model)
+    executable = find_recogniser(os.fspath(python))
+    found = find_model(model, os.path.dirname(os.path.dirname(executable)))
+    by = Recogniser(executable, str(found), language)
     engine = engine or _usual_engine()
     recognised = engine.recognise(voice, by, progress)
     words = place(engine.spoken(voice, recognised.text)[1], recognised.words)

@@ -202,6 +202,7 @@ class Engine:
         articulators = self.thunder.pipeline.mechanics.articulators
         self.scorer = Scorer(articulators, self.m2s, self.mouth, self._measures)
         self._check_that_all_fit()
+        self.recogniser = recognition.RecogniserProcess()
         self._known: dict[str, VoiceFeatures] = {}
         # the last voice with a text, the text, and what `follow_text` made of them
         self._followed: tuple[VoiceFeatures, str, tuple[VoiceFeatures, bool]] | None = None
@@ -545,7 +546,7 @@ class Engine:
         belief = softmax(voice.logits)
         told = share(progress, 0.1, 1.0, "Recognizing words")
         return recognition.recognise(
-            self._samples(speech), voice.phrasing.phrases, belief, by, told
+            self._samples(speech), voice.phrasing.phrases, belief, by, self.recogniser, told
         )
 
     def listen(self, motion: Motion, voice: Speech | None = None) -> Speech:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The process that recognises words, by Whisper and the library faster-whisper, in a Python that
-has these; `speech/recognition.py` starts it. It reads what to do as one line of JSON from stdin,
-answers by lines of JSON on stdout, and ends when its stdin does.
+has these; `speech/recognition.py` starts it. It reads what to do as lines of JSON from stdin,
+answers by lines of JSON on stdout, and ends when its stdin does, or nothing is asked for a minute.
 
     {"model": folder, "sound": path of float32 samples at 16 kHz (.npy), "spans": [[start, end] …],
     seconds, "language": code, "" for the one that is spoken, "threads": int}
@@ -13,12 +13,15 @@ answers by lines of JSON on stdout, and ends when its stdin does.
 and last {"event": "done"}, or {"event": "error", "kind", "message"}.
 """
 
+import contextlib
 import json
 import os
+import queue
 import sys
 import threading
 import time
 import traceback
+from functools import lru_cache
 from pathlib import Path
 
 from ..errors import (
@@ -45,7 +48,8 @@ _SURE = 0.8
 # tokens of a span at most, and of each second: what repeats itself goes on to the model's limit
 _TOKENS, _MOST_TOKENS = (24, 12), 440
 _NUMERALS = frozenset("0123456789%$£€¥")  # numbers are written as words, whose letters lips follow
-_lock = threading.Lock()
+_IDLE = 60.0  # seconds for which the model is kept for another request
+_lock, _working = threading.Lock(), threading.Event()
 
 
 def _tell(event: str, **more) -> None:
@@ -100,6 +104,7 @@ def languages(model, spans: list, given: str) -> list[str]:
     return [name if p[name] > _SURE else usual for name, p in zip(best, heard)]
 
 
+@lru_cache(maxsize=1)
 def load(folder: Path, threads: int):
     """The model in a folder, with 8-bit weights on the processor. Raises BadWeights."""
     from faster_whisper import WhisperModel
@@ -144,33 +149,47 @@ def download(name: str, folder: Path) -> None:
     part.rename(folder)
 
 
-def _end_with_stdin() -> None:
-    while os.read(0, 4096):
-        pass
+def _read_requests(requests: queue.SimpleQueue) -> None:
+    """Thread: queue what is asked; the end of stdin ends the process."""
+    while line := sys.stdin.buffer.raw.readline():
+        requests.put(json.loads(line))
     os._exit(3)
 
 
 def _show_life() -> None:
+    """Thread: tell that a request is worked on."""
     while True:
         time.sleep(_ALIVE)
-        _tell("alive")
+        if _working.is_set():
+            _tell("alive")
 
 
 def main() -> None:
-    """Do what the line on stdin says."""
-    request = json.loads(sys.stdin.buffer.raw.readline())
-    for target in (_end_with_stdin, _show_life):
-        threading.Thread(target=target, daemon=True).start()
+    """Do what the lines on stdin say, until none comes."""
+    requests: queue.SimpleQueue = queue.SimpleQueue()
+    threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
+    threading.Thread(target=_show_life, daemon=True).start()
+    with contextlib.suppress(queue.Empty):
+        while True:
+            _answer(requests.get(timeout=_IDLE))
+    os._exit(0)  # a thread is in a read
+
+
+def _answer(request: dict) -> None:
+    """Answer a request, whatever goes wrong."""
+    _working.set()
     try:
         if "download" in request:
             download(request["download"], Path(request["folder"]))
         else:
             recognise(request)
-        _tell("done")
+        end, about = "done", {}
     except Exception as error:
         traceback.print_exc()
         known = _explain(error)
-        _tell("error", kind=type(known).__name__, message=str(known))
+        end, about = "error", {"kind": type(known).__name__, "message": str(known)}
+    _working.clear()
+    _tell(end, **about)
 
 
 def _explain(error: Exception) -> ThunderError:

@@ -5,7 +5,6 @@ spans in which the encoder hears speech, and what the encoder does not hear ther
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +18,7 @@ from ..network import processors
 from .encoder import SILENCE
 from .transcript import letters, likelihood, RATE, split
 
+Spans = list[tuple[float, float]]  # seconds
 LONGEST = 28.0  # seconds of a span; Whisper reads 30
 _JOINED = 2.0  # seconds of silence that a span may hold: each span takes as long as 30 s
 _AROUND = 0.3  # seconds of a span before and after its speech
@@ -58,7 +58,7 @@ class Recognised:
 
 def recognise(
     samples: np.ndarray, phrases: np.ndarray, belief: np.ndarray, by: Recogniser,
-    progress: Progress = no_progress,
+    process: "RecogniserProcess", progress: Progress = no_progress,
 ) -> Recognised:  # fmt: skip
     """Recognise the words of a sound, float32 [n] at 16 kHz.
 
@@ -66,10 +66,11 @@ def recognise(
     probabilities [N, 40] at 50 Hz. `progress` may raise to stop. Raises ThunderError.
     """
     parts = spans(phrases, belief)
+    answers = process.ask(samples, parts, by, progress) if parts else iter(())
     kept: list[dict] = []
     left_out: list[Word] = []
     seconds: dict[str, float] = {}
-    for (start, end), answer in zip(parts, _ask(samples, parts, by, progress)):
+    for answer, (start, end) in zip(answers, parts):
         seconds[answer["language"]] = seconds.get(answer["language"], 0.0) + end - start
         for segment in answer["segments"]:
             if segment["text"] and is_heard(segment, belief):
@@ -84,7 +85,7 @@ def recognise(
     )
 
 
-def spans(phrases: np.ndarray, belief: np.ndarray) -> list[tuple[float, float]]:
+def spans(phrases: np.ndarray, belief: np.ndarray) -> Spans:
     """Stretches of speech (start, end), seconds, joined and cut so that each is as long as the
     recogniser reads at once."""
     result: list[list[float]] = []
@@ -140,33 +141,55 @@ def place(found: list[Word], heard: tuple[Word, ...]) -> list[Word]:
     ]
 
 
-def _ask(
-    samples: np.ndarray, parts: list[tuple[float, float]], by: Recogniser, progress: Progress
-) -> Iterator[dict]:
-    """The process's answers, one for each span. Raises ThunderError."""
-    if not parts:
-        return
-    total, done = sum(end - start for start, end in parts), 0.0
-    with tempfile.TemporaryDirectory(prefix="thunder_words_") as folder:
-        sound = os.path.join(folder, "sound.npy")
-        np.save(sound, np.asarray(samples, np.float32), allow_pickle=False)
-        command = [by.python, "-m", __package__.rpartition(".")[0] + ".recogniser"]
-        with closing(LineProcess(command, environment(""), _PATIENCE)) as process:
-            process.send(
-                {"model": by.model, "sound": sound, "spans": parts, "language": by.language,
-                 "threads": processors()}
-            )  # fmt: skip
-            left = iter(parts)
-            while (event := process.next()) is not None and event["event"] != "done":
-                progress(done / total, "Recognizing words")
-                if event["event"] == "error":
-                    raise KINDS.get(event["kind"], ThunderError)(event["message"])
-                if event["event"] == "span":
-                    start, end = next(left)
-                    done += end - start
-                    yield event
-            if event is None:
-                raise _why_ended(process, by)
+class RecogniserProcess:
+    """The process that recognises words, kept for the next voice as long as it runs."""
+
+    def __init__(self):
+        self._process: LineProcess | None = None
+        self._python = ""
+
+    def ask(
+        self, samples: np.ndarray, parts: Spans, by: Recogniser, progress: Progress
+    ) -> Iterator[dict]:
+        """The process's answers, one for each span. Raises ThunderError, and then ends it."""
+        total, done, left = sum(end - start for start, end in parts), 0.0, iter(parts)
+        try:
+            with tempfile.TemporaryDirectory(prefix="thunder_words_") as folder:
+                sound = os.path.join(folder, "sound.npy")
+                np.save(sound, np.asarray(samples, np.float32), allow_pickle=False)
+                process = self._start(by.python)
+                process.send(
+                    {"model": by.model, "sound": sound, "spans": parts, "language": by.language,
+                     "threads": processors()}
+                )  # fmt: skip
+                while (event := process.next()) is not None and event["event"] != "done":
+                    progress(done / total, "Recognizing words")
+                    if event["event"] == "error":
+                        raise KINDS.get(event["kind"], ThunderError)(event["message"])
+                    if event["event"] == "span":
+                        start, end = next(left)
+                        done += end - start
+                        yield event
+                if event is None:
+                    raise _why_ended(process, by)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, python: str) -> LineProcess:
+        """The process that runs in a Python, started where there is none."""
+        is_running = self._process is not None and self._process.popen.poll() is None
+        if not is_running or self._python != python:
+            self.close()
+            command = [python, "-m", __package__.rpartition(".")[0] + ".recogniser"]
+            self._process, self._python = LineProcess(command, environment(""), _PATIENCE), python
+        return self._process
+
+    def close(self) -> None:
+        """End it; may be called twice."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.close()
 
 
 def _why_ended(process: LineProcess, by: Recogniser) -> ThunderError:
