@@ -5,7 +5,7 @@ Started, or the dialogue of several strips."""
 import bpy
 
 from ..operators.add import scene_of
-from ..scene.engine import connection, install
+from ..scene.engine import connection, install, recogniser
 from ..scene.heads import family, head, head_state
 from ..scene.host.jobs import registration, session
 from ..scene.takes import transcript
@@ -211,7 +211,8 @@ def draw_transcript(layout, record) -> None:
     )
     row.operator("thunder.paste_transcript", text="", icon="PASTEDOWN")
     row.operator("thunder.read_transcript", text="", icon="FILEBROWSER")
-    row.operator("thunder.recognise_words", text="", icon="SYNTAX_ON")
+    if record is not None or not recogniser.why_not():
+        row.operator("thunder.recognise_words", text="", icon="SYNTAX_ON")
     if record is not None and record.is_recognised:
         tune(layout.row(), active=False).prop(
             record.id_data.thunder,
