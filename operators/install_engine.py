@@ -228,22 +228,17 @@ class THUNDER_OT_remove_recogniser(InstantWork, bpy.types.Operator):
         install.remove(recogniser.folder())
 
 
-class THUNDER_OT_download_model(SlicedWork, bpy.types.Operator):
+class THUNDER_OT_download_model(_Installs, bpy.types.Operator):
     """Download the Whisper model of this name from the Hugging Face hub. Its licence is on its page
     there"""
 
-    bl_options = {"INTERNAL"}
     obstacles = (
-        _why_installing,
         lambda _: "" if recogniser.is_downloadable() else "Enter a model's name, such as base",
         lambda _: "" if install.may_download() else f"{install.how_to_go_online()} first",
     )
 
-    def begin(self, context):
-        return "Downloading", recogniser.download()
-
-    def outcome(self, value):
-        return "The model is here: words can be recognized"
+    def begin(self, wheels, online):
+        return recogniser.download()
 
 
 class THUNDER_OT_stop_installation(InstantWork, bpy.types.Operator):

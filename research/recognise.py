@@ -36,7 +36,7 @@ from research.words_aligned import FOLDERS, lexicon, Line, lines_of, NEAR, rows_
 from thunder_core.direction import Brief
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound, sound_of
-from thunder_core.engine.speech.recognition import place, Recognised, Recogniser
+from thunder_core.engine.speech.recognition import Recogniser
 from thunder_core.face.lips import Lips
 from thunder_core.request import Request
 from thunder_core.spoken import Word
@@ -61,11 +61,6 @@ def recordings(speech: Path, most: int) -> list[tuple[Path, str]]:
 def processor_seconds() -> float:
     """Of this process and of those that it has waited for."""
     return sum(os.times()[:4])
-
-
-def words_of(engine: Engine, speech: Speech, found: Recognised) -> list[Word]:
-    """The recognised words, placed as Blender shows them."""
-    return place(engine.spoken(speech, found.text)[1], found.words)
 
 
 def right_starts(
@@ -99,7 +94,7 @@ def of_words(
     for path, _ in texts:
         sound = read_sound(path)
         found = recognised[path] = engine.recognise(sound, by)
-        placed[path] = words_of(engine, sound, found)
+        placed[path] = list(found.words)
         seconds += sound.seconds
     engine.recogniser.close()  # so that its seconds are counted
     wall, processors = time.monotonic() - wall, processor_seconds() - processors

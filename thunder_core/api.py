@@ -27,7 +27,7 @@ from .direction import AXES, Brief, CHOICES, Mark, NEUTRAL, STRENGTH
 from .direction_presets import Preset, Presets, SHIPPED
 from .engine.engine import Engine
 from .engine.speech.audio import read_sound, sound_of, write_sound
-from .engine.speech.recognition import place, Recognised, Recogniser
+from .engine.speech.recognition import Recognised, Recogniser
 from .engine_python import find_recogniser
 from .errors import BadRequest, is_full_disk, NoSpace, suggest
 from .face import livelink
@@ -312,10 +312,7 @@ model, as CTranslate2 or Hugging Face store it
     executable = find_recogniser(os.fspath(python))
     found = find_model(model, os.path.dirname(os.path.dirname(executable)))
     by = Recogniser(executable, str(found), language)
-    engine = engine or _usual_engine()
-    recognised = engine.recognise(voice, by, progress)
-    words = place(engine.spoken(voice, recognised.text)[1], recognised.words)
-    return replace(recognised, words=tuple(words))
+    return (engine or _usual_engine()).recognise(voice, by, progress)
 
 
 def speak(take: Take, voice: Voice | None = None, engine: Engine | None = None) -> Voice:

@@ -65,12 +65,12 @@ def find_recogniser(python: str = "", venvs=()) -> str:
     """Path of the Python that recognises words: `python`, or THUNDER_RECOGNISER (executables or
     virtual environments), the first of `venvs`, or this process's where that has faster-whisper.
     Raises NoEngine."""
-    for given in filter(None, (python or os.environ.get("THUNDER_RECOGNISER"), *venvs)):
-        if executable := _python_of(given):
-            return executable
+    given = next(filter(None, (python or os.environ.get("THUNDER_RECOGNISER"), *venvs)), "")
+    executable = _python_of(given) if given else sys.executable
+    if executable is None:
         raise NoEngine(f"There is no Python at “{given}”: name one that has faster-whisper")
-    if find_spec("faster_whisper"):
-        return sys.executable
+    if given or find_spec("faster_whisper"):
+        return executable
     raise NoEngine(
         "What recognizes words is not installed: install it in the preferences, or name a Python "
         "that has faster-whisper in THUNDER_RECOGNISER"

@@ -256,10 +256,6 @@ class LineProcess(PipedProcess):
             self._end()
             raise TimeoutError from None
 
-    def poll(self) -> list[dict | None]:
-        """The events that have come since the last call, None for the end; never blocks."""
-        return [self._events.get() for _ in range(self._events.qsize())]
-
     def close(self) -> None:
         """End it: politely at first. Returns when it is gone. May be called twice."""
         with contextlib.suppress(OSError):

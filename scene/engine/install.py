@@ -16,8 +16,8 @@ from pathlib import Path
 import bpy
 
 from ...thunder_core import files, installer, system_calls
-from ...thunder_core.errors import ThunderError
-from ...thunder_core.worker_process import LineProcess
+from ...thunder_core.errors import NoEngine, ThunderError
+from ...thunder_core.worker_process import environment, LineProcess
 from ..host import compat, jobs
 
 LOCK = Path(__file__).resolve().parents[2] / "requirements" / "engine.txt"
@@ -183,18 +183,25 @@ class Installation:
             versions_in.cache_clear()
             self.over = True
 
-    def _work(self) -> None:
+    def _command(self) -> list[str]:
+        """What runs. Raises NoEngine."""
         python, why = fitting_python()
         if python is None:
-            self.error = why
-            return
+            raise NoEngine(why)
         command = [python, "-I", installer.__file__, "--folder", self.place, "--lock", self.lock]
         command += ["--wheels", self.wheels] if self.wheels else []
-        command += ["--online"] * self.online + ["--extra"] * self.extra
+        return command + ["--online"] * self.online + ["--extra"] * self.extra
+
+    def _work(self) -> None:
+        try:
+            command = self._command()
+        except NoEngine as error:
+            self.error = str(error)
+            return
         with self._mutex:
             if self.stopped:
                 return
-            self._process = LineProcess(command, _environment(), STOP_PATIENCE)
+            self._process = LineProcess(command, environment(""), STOP_PATIENCE)
         ended = False
         while (event := self._process.next()) is not None:
             if event["event"] == "progress":
@@ -239,10 +246,12 @@ def begin(
     """
     lock = extra or (CARD_LOCK if card or has("torch") else LOCK)
     lock = RECOGNISE_LOCK if words else lock
-    installing.running, installing.error = (
-        Installation(words or folder(), wheels, online, str(lock), extra is not None),
-        "",
-    )
+    return show(Installation(words or folder(), wheels, online, str(lock), extra is not None))
+
+
+def show(installation: Installation) -> Installation:
+    """Let the preferences show how far an installation is; returns it."""
+    installing.running, installing.error = installation, ""
     if not bpy.app.background:
         _progress.start(LOOK_SECONDS)
     return installing.running
@@ -338,20 +347,9 @@ def _ask(python: str) -> dict | None:
             text=True,
             timeout=20,
             stdin=subprocess.DEVNULL,
-            env=_environment(),
+            env=environment(""),
             **system_calls.new_group(),
         )
         return json.loads(process.stdout) if process.returncode == 0 else None
     except (OSError, subprocess.SubprocessError, ValueError):
         return None
-
-
-def _environment() -> dict:
-    led_astray_by = (
-        "PYTHONHOME",
-        "PYTHONPATH",
-        "PYTHONSTARTUP",
-        "VIRTUAL_ENV",
-        "__PYVENV_LAUNCHER__",
-    )
-    return {name: value for name, value in os.environ.items() if name not in led_astray_by}

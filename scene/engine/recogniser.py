@@ -3,21 +3,15 @@
 Whisper model that the animator names."""
 
 import os
-from collections.abc import Generator
-from contextlib import closing, suppress
-from pathlib import Path
 
 import bpy
 
 from ...thunder_core.engine_python import find_recogniser
-from ...thunder_core.errors import attempt, KINDS, ThunderError, WorkerDied
+from ...thunder_core.errors import attempt
 from ...thunder_core.installer import python_in
 from ...thunder_core.whisper_folder import find_model, folder_of_name, is_hub_name
-from ...thunder_core.worker_process import environment, LineProcess
-from ..host.jobs import Step
 from . import connection, install
 
-_PATIENCE = 0.5  # seconds that a download has to stop
 _SCRIPT = f"{find_model.__module__.rpartition('.')[0]}.engine.recogniser"
 
 
@@ -74,30 +68,18 @@ def is_downloadable() -> bool:
     )
 
 
-def download() -> Generator[Step, None, None]:
-    """Steps that download the model from the hub. Raises ThunderError."""
-    place = Path(folder_of_name(folder(), model()))
-    variables = environment("") | {"HF_HUB_OFFLINE": "0"}
-    command = [python_in(folder()), "-m", _SCRIPT]
-    place.parent.mkdir(parents=True, exist_ok=True)
-    part = place.with_name(f"{place.name}.part")
-    with closing(LineProcess(command, variables, _PATIENCE)) as process:
-        process.send({"download": model(), "folder": str(place)})
-        event: dict | None = {"event": "alive"}
-        while event is not None and event["event"] != "done":
-            if event["event"] == "error":
-                raise KINDS.get(event["kind"], ThunderError)(event["message"])
-            yield Step(0.5, f"Downloading “{model()}” · {_megabytes(part):.0f} MB")
-            event = next(iter(process.poll()[-1:]), event)
-        if event is None:
-            raise WorkerDied(f"The download ended ({process.last_line}): try again", process.log)
+class _Download(install.Installation):
+    """The download of the model from the hub, which the preferences show like an installation."""
+
+    def __init__(self):
+        self.model = model()
+        super().__init__(folder(), None, True)
+
+    def _command(self):
+        place = folder_of_name(self.place, self.model)
+        return [python_in(self.place), "-m", _SCRIPT, "--download", self.model, place]
 
 
-def _megabytes(place: Path) -> float:
-    """Size of what is in a folder; files may come and go meanwhile."""
-    size = 0
-    for root, _, names in os.walk(place):
-        for name in names:
-            with suppress(OSError):
-                size += os.path.getsize(os.path.join(root, name))
-    return size / 1e6
+def download() -> install.Installation:
+    """Begin to download the model."""
+    return install.show(_Download())

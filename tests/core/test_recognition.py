@@ -20,6 +20,7 @@ from timing import until
 import thunder_core as thunder
 from research.harness import SAMPLE
 from thunder_core import errors, whisper_folder
+from thunder_core.engine import recogniser
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech import recognition, transcript
 from thunder_core.engine.speech.audio import read_sound
@@ -87,9 +88,11 @@ def test_the_words_of_a_voice_are_recognised_with_their_times(engine, voice, mad
     found = engine.recognise(voice, by, lambda fraction, message="": steps.append(fraction))
     assert found.text == TEXT and found.languages == ("en",) and found.left_out == ()
     assert steps == sorted(steps) and 0 <= steps[0] and steps[-1] <= 1
-    words = thunder.recognise(voice, by.model, engine=engine).words
-    assert [word.text for word in words][:3] == ["My", "brother", "moves"]
-    assert words == tuple(engine.spoken(voice, TEXT)[1]), "of Latin letters our own alignment tells"
+    assert found.matches and [word.text for word in found.words][:3] == ["My", "brother", "moves"]
+    assert thunder.recognise(voice, by.model, python=by.python, engine=engine) == found
+    assert found.words == tuple(engine.spoken(voice, TEXT)[1]), (
+        "of Latin letters our own alignment tells"
+    )
 
 
 @needs_library
@@ -106,7 +109,7 @@ def test_a_sound_without_speech_asks_nobody(engine):
     chord = sum(np.sin(2 * np.pi * f * np.arange(5 * RATE) / RATE) for f in (220, 277, 330)) / 8
     for samples in (noise, chord.astype(np.float32), np.zeros(3 * RATE, np.float32)):
         found = engine.recognise(Speech(samples, RATE), Recogniser("/no/such/python", "/no/model"))
-        assert found == recognition.Recognised("", (), (), ())
+        assert (found.text, found.words, found.languages, found.left_out) == ("", (), (), ())
 
 
 @needs_library
@@ -175,7 +178,8 @@ def test_words_of_unknown_letters_are_where_the_model_heard_them():
         Word("好", 1.4, 1.4, 0.4),
         Word("bu", 3, 3, 0),
     ]
-    heard = (Word("mama,", 0.9, 1.5, 1.0), Word("你好", 2.0, 3.0, 1.0), Word("bu.", 3.5, 4.0, 1.0))
+    given = ("mama,", 0.9, 1.5), ("你好", 2.0, 3.0), ("bu.", 3.5, 4.0)
+    heard = tuple(word for each in given for word in recognition._apart(*each))
     placed = recognition.place(found, heard)
     assert [(word.start, word.end) for word in placed] == [
         (1.0, 1.4),
@@ -228,19 +232,15 @@ def test_no_socket_is_opened_but_by_a_download(engine, voice, made, tmp_path):
         with pytest.raises(errors.BadWeights, match="press Download"):
             engine.recognise(voice, Recogniser(python, name))
     assert not log.exists()
-    request = {"download": "base", "folder": str(tmp_path / "base")}
-    environment = recognition.environment("") | {"HF_HUB_OFFLINE": "0"}
     child = subprocess.Popen(
-        [python, "-m", "thunder_core.engine.recogniser"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
+        [python, "-m", recogniser.__name__, "--download", "base", str(tmp_path / "base")],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=recognition.environment(""),
     )  # fmt: skip
-    child.stdin.write(json.dumps(request) + "\n")
-    child.stdin.flush()
-    last = {"event": "alive"}
-    while last["event"] == "alive":
+    last = {"event": "progress"}
+    while last["event"] == "progress":
         last = json.loads(child.stdout.readline())
     child.stdin.close()
-    assert child.wait(20) == 3 and last["event"] == "error" and last["kind"] == "BadRequest"
+    assert child.wait(20) == 0 and last["event"] == "error" and last["kind"] == "BadRequest"
     assert "cannot be downloaded" in last["message"] and log.exists(), (
         "or the test would see nothing"
     )

@@ -545,9 +545,12 @@ class Engine:
         voice = self.analyse(speech, progress=share(progress, 0.0, 0.1, "Analyzing the voice"))
         belief = softmax(voice.logits)
         told = share(progress, 0.1, 1.0, "Recognizing words")
-        return recognition.recognise(
+        found = recognition.recognise(
             self._samples(speech), voice.phrasing.phrases, belief, by, self.recogniser, told
         )
+        sounds, words, matches = self.spoken(speech, found.text)
+        placed = tuple(recognition.place(words, found.words))
+        return replace(found, words=placed, sounds=tuple(sounds), matches=matches)
 
     def listen(self, motion: Motion, voice: Speech | None = None) -> Speech:
         """The speech of a motion, in the voice of `voice` (None: an average one), as sound of the

@@ -5,12 +5,11 @@ answers by lines of JSON on stdout, and ends when its stdin does, or nothing is 
 
     {"model": folder, "sound": path of float32 samples at 16 kHz (.npy), "spans": [[start, end] …],
     seconds, "language": code, "" for the one that is spoken, "threads": int}
-        → {"event": "alive"} every quarter of a second, then for each span {"event": "span",
+        → {"event": "progress"} every quarter of a second, then for each span {"event": "span",
         "language", "segments": [{"text", "start", "end", "log_prob", "compression",
         "words": [[word, start, end] …]} …]}
-    {"download": name on the hub, "folder": path}   the only one that uses the network
 
-and last {"event": "done"}, or {"event": "error", "kind", "message"}.
+or, with --download NAME FOLDER, downloads a model, and last {"event": "done"}, or {"event": "error", "kind", "message"}.
 """
 
 import contextlib
@@ -21,6 +20,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -30,13 +30,13 @@ from ..errors import (
     is_full_disk,
     is_out_of_memory,
     NoEngine,
-    NoSpace,
     OutOfMemory,
     ThunderError,
 )
 from ..types import RATE
 from ..whisper_folder import find_model, is_converted
 from .whisper_conversion import convert
+from .worker import explain
 
 _ALIVE = 0.25  # seconds between two signs of life
 # temperatures at which a span is tried until what is recognised neither repeats itself nor is
@@ -128,13 +128,14 @@ def load(folder: Path, threads: int):
 # ---- the process
 
 
-def download(name: str, folder: Path) -> None:
-    """Download a model by its name on the hub; a folder that is there already is complete. Raises
-    BadRequest."""
+def download(name: str, place: str) -> None:
+    """Download a model by its name on the hub, the only work that uses the network; a folder that is
+    there is complete. Raises BadRequest."""
     os.environ["HF_HUB_OFFLINE"] = "0"
     from faster_whisper.utils import download_model
     from huggingface_hub.errors import HfHubHTTPError
 
+    folder = Path(place)
     part = folder.with_name(f"{folder.name}.part")  # what is there already is not downloaded again
     try:
         download_model(name, output_dir=str(part))
@@ -158,10 +159,9 @@ def _read_requests(requests: queue.SimpleQueue) -> None:
 
 def _show_life() -> None:
     """Thread: tell that a request is worked on."""
-    while True:
+    while _working.wait():
+        _tell("progress", fraction=0.5, message="Downloading the model")
         time.sleep(_ALIVE)
-        if _working.is_set():
-            _tell("alive")
 
 
 def main() -> None:
@@ -169,20 +169,20 @@ def main() -> None:
     requests: queue.SimpleQueue = queue.SimpleQueue()
     threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
     threading.Thread(target=_show_life, daemon=True).start()
+    if sys.argv[1:2] == ["--download"]:
+        _answer(download, *sys.argv[2:])
+        os._exit(0)
     with contextlib.suppress(queue.Empty):
         while True:
-            _answer(requests.get(timeout=_IDLE))
+            _answer(recognise, requests.get(timeout=_IDLE))
     os._exit(0)  # a thread is in a read
 
 
-def _answer(request: dict) -> None:
-    """Answer a request, whatever goes wrong."""
+def _answer(work: Callable[..., None], *arguments) -> None:
+    """Do some work, and say how it ended."""
     _working.set()
     try:
-        if "download" in request:
-            download(request["download"], Path(request["folder"]))
-        else:
-            recognise(request)
+        work(*arguments)
         end, about = "done", {}
     except Exception as error:
         traceback.print_exc()
@@ -193,23 +193,17 @@ def _answer(request: dict) -> None:
 
 
 def _explain(error: Exception) -> ThunderError:
-    if isinstance(error, ThunderError):
-        return error
-    if is_out_of_memory(error):
+    if is_out_of_memory(error) and not isinstance(error, ThunderError):
         return OutOfMemory(
             "The memory is too small to recognise words: close other programs, or choose a smaller "
             "model"
         )
-    if is_full_disk(error):
-        return NoSpace("The disk is full: free some space and try again")
     if isinstance(error, ImportError):
         return NoEngine(
-            f"The Python at “{sys.executable}” cannot recognise words ({error}): install Words "
-            f"again in the preferences"
+            f"The Python at “{sys.executable}” cannot recognise words ({error}): install it again "
+            f"in the preferences"
         )
-    return ThunderError(
-        f"The words could not be recognised ({type(error).__name__}: {error})"[:300]
-    )
+    return explain(error, "recognising words")
 
 
 if __name__ == "__main__":

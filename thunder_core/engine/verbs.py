@@ -28,7 +28,7 @@ from ..request import Request
 from ..system_calls import memory_used
 from ..types import FPS, Keep, Motion, unpack
 from .speech.audio import read_sound, write_sound
-from .speech.recognition import place, Recogniser
+from .speech.recognition import Recogniser
 
 # ---- requests
 
@@ -143,16 +143,12 @@ def _recognise(worker, args, progress):
     speech = _sound(args, progress, may_be_silent=True)
     engine = worker.load_engine(progress)
     by = Recogniser(*(args[name] for name in ("python", "model", "language")))
-    recognised = engine.recognise(speech, by, progress)
-    sounds, words, matches = engine.spoken(speech, recognised.text)
-    return {
-        "text": recognised.text,
-        "languages": recognised.languages,
-        "left_out": [astuple(each) for each in recognised.left_out],
-        "sounds": [astuple(each) for each in sounds],
-        "words": [astuple(each) for each in place(words, recognised.words)],
-        "matches": matches,
+    found = engine.recognise(speech, by, progress)
+    rows = {
+        name: [astuple(each) for each in getattr(found, name)]
+        for name in ("words", "sounds", "left_out")
     }
+    return {**rows, "text": found.text, "languages": found.languages, "matches": found.matches}
 
 
 def _listen(worker, args, progress):

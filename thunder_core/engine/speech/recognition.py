@@ -16,7 +16,7 @@ from ...types import FPS
 from ...worker_process import environment, KILLED, LineProcess
 from ..network import processors
 from .encoder import SILENCE
-from .transcript import letters, likelihood, RATE, split
+from .transcript import letters, likelihood, RATE, Sound, split
 
 Spans = list[tuple[float, float]]  # seconds
 LONGEST = 28.0  # seconds of a span; Whisper reads 30
@@ -46,21 +46,23 @@ class Recogniser:
 
 @dataclass(frozen=True)
 class Recognised:
-    """The words of a voice. text: all of them.  words: with their times, as the model has them.
-    languages: codes, the most used first.  left_out: what the model invented, as the encoder hears
-    it, one entry for each segment."""
+    """The words of a voice. text: all of them.  words: with their times.  languages: codes, the most
+    used first.  left_out: what the model invented, as the encoder hears it, one entry for each
+    segment.  sounds, matches: as of `Engine.spoken`."""
 
     text: str
     words: tuple[Word, ...]
     languages: tuple[str, ...]
     left_out: tuple[Word, ...]
+    sounds: tuple[Sound, ...] = ()
+    matches: bool = False
 
 
 def recognise(
     samples: np.ndarray, phrases: np.ndarray, belief: np.ndarray, by: Recogniser,
     process: "RecogniserProcess", progress: Progress = no_progress,
 ) -> Recognised:  # fmt: skip
-    """Recognise the words of a sound, float32 [n] at 16 kHz.
+    """Recognise the words of a sound, float32 [n] at 16 kHz, with the times that the model gives.
 
     phrases: [n, 2], first frame and frame behind each stretch of speech, at 25 fps.  belief: phone
     probabilities [N, 40] at 50 Hz. `progress` may raise to stop. Raises ThunderError.
@@ -79,7 +81,7 @@ def recognise(
                 left_out.append(Word(segment["text"], segment["start"], segment["end"], 0.0))
     return Recognised(
         " ".join(each["text"] for each in kept),
-        tuple(Word(*word, sure=1.0) for each in kept for word in each["words"]),
+        tuple(word for each in kept for given in each["words"] for word in _apart(*given)),
         tuple(sorted(seconds, key=lambda name: -seconds[name])),
         tuple(left_out),
     )
@@ -120,24 +122,25 @@ def is_heard(segment: dict, belief: np.ndarray) -> bool:
     return heard > _UNHEARD and heard + segment["log_prob"] > _DOUBTFUL
 
 
+def _apart(text: str, start: float, end: float) -> Iterator[Word]:
+    """What the model calls a word as the words that `split` makes of it, of equal length."""
+    names = split(text)
+    step = (end - start) / max(1, len(names))
+    for number, name in enumerate(names):
+        yield Word(name, start + number * step, start + (number + 1) * step, 1.0)
+
+
 def place(found: list[Word], heard: tuple[Word, ...]) -> list[Word]:
     """The words of a recognised text as they were aligned, but at the model's times where their
     letters do not tell how they sound, or have no place."""
-    times = [(each, word) for word in heard for each in split(word.text)]
-    if len(times) != len(found):
+    if len(found) != len(heard):
         return found
-    counts = [len(split(word.text)) for word in heard]
-    parts = [(number, count) for count in counts for number in range(count)]
     return [
         word
         if word.end > word.start
         and any(letter.phones for letter in letters(word.text) if letter.word)
-        else replace(
-            word,
-            start=theirs.start + number / count * (theirs.end - theirs.start),
-            end=theirs.start + (number + 1) / count * (theirs.end - theirs.start),
-        )
-        for word, (_, theirs), (number, count) in zip(found, times, parts)
+        else replace(word, start=theirs.start, end=theirs.end)
+        for word, theirs in zip(found, heard)
     ]
 
 
