@@ -10,7 +10,9 @@ from ..scene.engine import connection, install, recogniser
 from ..scene.host.jobs import Step
 from ..scene.takes import generation
 from ..thunder_core import installer
-from ..thunder_core.errors import BadRequest, NoEngine
+from ..thunder_core.client import Client
+from ..thunder_core.errors import attempt, BadRequest, NoEngine
+from ..thunder_core.whisper_folder import folder_of_name
 from .base import InstantWork, SlicedWork, why_busy
 
 # the button's labels, by the state of the environment (installing.State)
@@ -228,17 +230,31 @@ class THUNDER_OT_remove_recogniser(InstantWork, bpy.types.Operator):
         install.remove(recogniser.folder())
 
 
-class THUNDER_OT_download_model(_Installs, bpy.types.Operator):
+class THUNDER_OT_download_model(SlicedWork, bpy.types.Operator):
     """Download the Whisper model of this name from the Hugging Face hub. Its licence is on its page
     there"""
 
+    bl_options = {"INTERNAL"}
     obstacles = (
+        _why_installing,
         lambda _: "" if recogniser.is_downloadable() else "Enter a model's name, such as base",
         lambda _: "" if install.may_download() else f"{install.how_to_go_online()} first",
+        lambda _: attempt(recogniser.python)[1],
     )
 
-    def begin(self, wheels, online):
-        return recogniser.download()
+    def begin(self, context):
+        return "Downloading", self.ask(recogniser.model())
+
+    def ask(self, name):
+        """Steps that download it, by a process of its own that may use the network."""
+        place = folder_of_name(recogniser.folder(), name)
+        with Client(recogniser.python(), verbs="recogniser") as client:
+            yield from generation.ask(
+                client, "download", (0.0, 1.0), "Downloading", name=name, folder=place
+            )
+
+    def outcome(self, value):
+        return "The model is here: words can be recognized"
 
 
 class THUNDER_OT_stop_installation(InstantWork, bpy.types.Operator):

@@ -96,7 +96,7 @@ def of_words(
         found = recognised[path] = engine.recognise(sound, by)
         placed[path] = list(found.words)
         seconds += sound.seconds
-    engine.recogniser.close()  # so that its seconds are counted
+    engine.recogniser.client.stop()  # so that its seconds are counted
     wall, processors = time.monotonic() - wall, processor_seconds() - processors
     given = [normal(text) for _, text in texts]
     said = [normal(recognised[path].text) for path, _ in texts]

@@ -310,9 +310,10 @@ model, as CTranslate2 or Hugging Face store it
     if not is_hub_name(model):
         find_model(model)
     executable = find_recogniser(os.fspath(python))
-    found = find_model(model, os.path.dirname(os.path.dirname(executable)))
-    by = Recogniser(executable, str(found), language)
-    return (engine or _usual_engine()).recognise(voice, by, progress)
+    found = str(find_model(model, os.path.dirname(os.path.dirname(executable))))
+    return (engine or _usual_engine()).recognise(
+        voice, Recogniser(executable, found, language), progress
+    )
 
 
 def speak(take: Take, voice: Voice | None = None, engine: Engine | None = None) -> Voice:

@@ -16,7 +16,7 @@ from pathlib import Path
 import bpy
 
 from ...thunder_core import files, installer, system_calls
-from ...thunder_core.errors import NoEngine, ThunderError
+from ...thunder_core.errors import ThunderError
 from ...thunder_core.worker_process import environment, LineProcess
 from ..host import compat, jobs
 
@@ -183,21 +183,14 @@ class Installation:
             versions_in.cache_clear()
             self.over = True
 
-    def _command(self) -> list[str]:
-        """What runs. Raises NoEngine."""
+    def _work(self) -> None:
         python, why = fitting_python()
         if python is None:
-            raise NoEngine(why)
+            self.error = why
+            return
         command = [python, "-I", installer.__file__, "--folder", self.place, "--lock", self.lock]
         command += ["--wheels", self.wheels] if self.wheels else []
-        return command + ["--online"] * self.online + ["--extra"] * self.extra
-
-    def _work(self) -> None:
-        try:
-            command = self._command()
-        except NoEngine as error:
-            self.error = str(error)
-            return
+        command += ["--online"] * self.online + ["--extra"] * self.extra
         with self._mutex:
             if self.stopped:
                 return
@@ -246,12 +239,10 @@ def begin(
     """
     lock = extra or (CARD_LOCK if card or has("torch") else LOCK)
     lock = RECOGNISE_LOCK if words else lock
-    return show(Installation(words or folder(), wheels, online, str(lock), extra is not None))
-
-
-def show(installation: Installation) -> Installation:
-    """Let the preferences show how far an installation is; returns it."""
-    installing.running, installing.error = installation, ""
+    installing.running, installing.error = (
+        Installation(words or folder(), wheels, online, str(lock), extra is not None),
+        "",
+    )
     if not bpy.app.background:
         _progress.start(LOOK_SECONDS)
     return installing.running

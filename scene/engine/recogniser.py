@@ -8,11 +8,8 @@ import bpy
 
 from ...thunder_core.engine_python import find_recogniser
 from ...thunder_core.errors import attempt
-from ...thunder_core.installer import python_in
 from ...thunder_core.whisper_folder import find_model, folder_of_name, is_hub_name
 from . import connection, install
-
-_SCRIPT = f"{find_model.__module__.rpartition('.')[0]}.engine.recogniser"
 
 
 def folder() -> str | None:
@@ -66,20 +63,3 @@ def is_downloadable() -> bool:
         and is_hub_name(model())
         and not os.path.isdir(folder_of_name(place, model()))
     )
-
-
-class _Download(install.Installation):
-    """The download of the model from the hub, which the preferences show like an installation."""
-
-    def __init__(self):
-        self.model = model()
-        super().__init__(folder(), None, True)
-
-    def _command(self):
-        place = folder_of_name(self.place, self.model)
-        return [python_in(self.place), "-m", _SCRIPT, "--download", self.model, place]
-
-
-def download() -> install.Installation:
-    """Begin to download the model."""
-    return install.show(_Download())

@@ -32,9 +32,8 @@ def convert(folder: Path) -> Path:
     arrays = {name: array for path in files for name, array in _read_safetensors(path).items()}
     arrays.setdefault("proj_out.weight", arrays["model.decoder.embed_tokens.weight"])
     model = _tree(arrays)
-    texts = [folder / name for name in ("config.json", "generation_config.json")]
-    settings = {}
-    for text in texts:
+    settings: dict = {}
+    for text in (folder / "config.json", folder / "generation_config.json"):
         settings |= json.loads(text.read_text("utf-8")) if text.is_file() else {}
     tokens = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab(with_added_tokens=True)
     languages = [tokens[name] for name in tokens if re.fullmatch(r"<\|[a-z]{2,3}\|>", name)]

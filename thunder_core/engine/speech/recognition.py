@@ -2,18 +2,18 @@
 """The words of a voice: a recogniser in a process of its own (`engine/recogniser.py`) reads the
 spans in which the encoder hears speech, and what the encoder does not hear there is left out."""
 
-import os
-import tempfile
-from collections.abc import Iterator
+import time
+from collections import Counter
 from dataclasses import dataclass, replace
+from itertools import compress, pairwise
 
 import numpy as np
 
-from ...errors import KINDS, NoEngine, OutOfMemory, ThunderError, WorkerDied
+from ...client import Client, temporary_arrays
+from ...errors import NoEngine, OutOfMemory
 from ...progress import no_progress, Progress
 from ...spoken import Word
 from ...types import FPS
-from ...worker_process import environment, KILLED, LineProcess
 from ..network import processors
 from .encoder import SILENCE
 from .transcript import letters, likelihood, RATE, Sound, split
@@ -23,7 +23,11 @@ LONGEST = 28.0  # seconds of a span; Whisper reads 30
 _JOINED = 2.0  # seconds of silence that a span may hold: each span takes as long as 30 s
 _AROUND = 0.3  # seconds of a span before and after its speech
 _BLUR = 5  # rows over which the pause is looked for at which longer speech is cut
-_PATIENCE = 0.5  # seconds that the process has to stop
+_ADVICE = {
+    NoEngine: "install what recognizes words again in the preferences",
+    OutOfMemory: "close other programs, or choose a smaller model",
+}
+_LOOK = 0.05  # seconds between two looks at the process
 # What is recognised repeats itself above this ratio of its length to its compressed one, as
 # faster-whisper has it.
 _REPEATS = 2.4
@@ -46,8 +50,8 @@ class Recogniser:
 
 @dataclass(frozen=True)
 class Recognised:
-    """The words of a voice. text: all of them.  words: with their times.  languages: codes, the most
-    used first.  left_out: what the model invented, as the encoder hears it, one entry for each
+    """The words of a voice. text: all of them.  words: with their times.  languages: codes, the
+    most used first.  left_out: what the model invented, as the encoder hears it, one entry for each
     segment.  sounds, matches: as of `Engine.spoken`."""
 
     text: str
@@ -68,22 +72,19 @@ def recognise(
     probabilities [N, 40] at 50 Hz. `progress` may raise to stop. Raises ThunderError.
     """
     parts = spans(phrases, belief)
-    answers = process.ask(samples, parts, by, progress) if parts else iter(())
-    kept: list[dict] = []
-    left_out: list[Word] = []
-    seconds: dict[str, float] = {}
-    for answer, (start, end) in zip(answers, parts):
-        seconds[answer["language"]] = seconds.get(answer["language"], 0.0) + end - start
-        for segment in answer["segments"]:
-            if segment["text"] and is_heard(segment, belief):
-                kept.append(segment)
-            elif segment["text"]:
-                left_out.append(Word(segment["text"], segment["start"], segment["end"], 0.0))
+    answers = process.ask(samples, parts, by, progress) if parts else []
+    segments = [each for answer in answers for each in answer["segments"] if each["text"]]
+    heard = [is_heard(each, belief) for each in segments]
+    kept = list(compress(segments, heard))
     return Recognised(
         " ".join(each["text"] for each in kept),
         tuple(word for each in kept for given in each["words"] for word in _apart(*given)),
-        tuple(sorted(seconds, key=lambda name: -seconds[name])),
-        tuple(left_out),
+        tuple(name for name, _ in Counter(each["language"] for each in answers).most_common()),
+        tuple(
+            Word(each["text"], each["start"], each["end"], 0.0)
+            for each, is_said in zip(segments, heard)
+            if not is_said
+        ),
     )
 
 
@@ -122,12 +123,11 @@ def is_heard(segment: dict, belief: np.ndarray) -> bool:
     return heard > _UNHEARD and heard + segment["log_prob"] > _DOUBTFUL
 
 
-def _apart(text: str, start: float, end: float) -> Iterator[Word]:
+def _apart(text: str, start: float, end: float) -> list[Word]:
     """What the model calls a word as the words that `split` makes of it, of equal length."""
     names = split(text)
-    step = (end - start) / max(1, len(names))
-    for number, name in enumerate(names):
-        yield Word(name, start + number * step, start + (number + 1) * step, 1.0)
+    edges = np.linspace(start, end, len(names) + 1).tolist()
+    return [Word(name, *of, sure=1.0) for name, of in zip(names, pairwise(edges))]
 
 
 def place(found: list[Word], heard: tuple[Word, ...]) -> list[Word]:
@@ -145,68 +145,29 @@ def place(found: list[Word], heard: tuple[Word, ...]) -> list[Word]:
 
 
 class RecogniserProcess:
-    """The process that recognises words, kept for the next voice as long as it runs."""
+    """The process that recognises words, kept for the next voice."""
 
     def __init__(self):
-        self._process: LineProcess | None = None
-        self._python = ""
+        self.client = Client()
 
-    def ask(
-        self, samples: np.ndarray, parts: Spans, by: Recogniser, progress: Progress
-    ) -> Iterator[dict]:
-        """The process's answers, one for each span. Raises ThunderError, and then ends it."""
-        total, done, left = sum(end - start for start, end in parts), 0.0, iter(parts)
+    def ask(self, samples: np.ndarray, parts: Spans, by: Recogniser, progress: Progress) -> list:
+        """The process's answers, one for each span. Raises ThunderError."""
+        if self.client.python != by.python:
+            self.client.stop()
+            self.client = Client(by.python, verbs="recogniser")
         try:
-            with tempfile.TemporaryDirectory(prefix="thunder_words_") as folder:
-                sound = os.path.join(folder, "sound.npy")
-                np.save(sound, np.asarray(samples, np.float32), allow_pickle=False)
-                process = self._start(by.python)
-                process.send(
-                    {"model": by.model, "sound": sound, "spans": parts, "language": by.language,
-                     "threads": processors()}
+            with temporary_arrays(self.client) as put:
+                pending = self.client.request(
+                    "recognise", sound=put(samples), spans=parts, model=by.model,
+                    language=by.language, threads=processors(),
                 )  # fmt: skip
-                while (event := process.next()) is not None and event["event"] != "done":
-                    progress(done / total, "Recognizing words")
-                    if event["event"] == "error":
-                        raise KINDS.get(event["kind"], ThunderError)(event["message"])
-                    if event["event"] == "span":
-                        start, end = next(left)
-                        done += end - start
-                        yield event
-                if event is None:
-                    raise _why_ended(process, by)
+                while not pending.done:
+                    pending.poll()
+                    progress(pending.fraction, "Recognizing words")
+                    time.sleep(_LOOK)
+                return pending.wait()["spans"]
+        except (NoEngine, OutOfMemory) as error:
+            raise type(error)(f"{error.reason}: {_ADVICE[type(error)]}") from error
         except BaseException:
-            self.close()
+            self.client.stop()  # a span may take seconds
             raise
-
-    def _start(self, python: str) -> LineProcess:
-        """The process that runs in a Python, started where there is none."""
-        is_running = self._process is not None and self._process.popen.poll() is None
-        if not is_running or self._python != python:
-            self.close()
-            command = [python, "-m", __package__.rpartition(".")[0] + ".recogniser"]
-            self._process, self._python = LineProcess(command, environment(""), _PATIENCE), python
-        return self._process
-
-    def close(self) -> None:
-        """End it; may be called twice."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.close()
-
-
-def _why_ended(process: LineProcess, by: Recogniser) -> ThunderError:
-    """The error for a process that ended before its last answer."""
-    if process.popen.poll() == KILLED:
-        return OutOfMemory(
-            "The recogniser was ended (signal 9), which happens when memory runs out: close other "
-            "programs, or choose a smaller model"
-        )
-    if "No module named" in process.last_line:
-        return NoEngine(
-            f"The Python at “{by.python}” cannot recognise words ({process.last_line}): install "
-            f"Words again in the preferences"
-        )
-    return WorkerDied(
-        f"The recogniser ended while it was working ({process.last_line}): try again", process.log
-    )
