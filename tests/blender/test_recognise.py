@@ -10,10 +10,12 @@ import sys
 
 import bpy
 import pytest
+from drawing import Context, Layout
 from performances import clicks, noise
 from running_engine import connection, SAMPLE, speak, stop_engine  # noqa: F401
 from thunder.cli import bake
 from thunder.operators import install_engine
+from thunder.panels import preferences, sidebar
 from thunder.scene.engine import install, recogniser
 from thunder.scene.host import compat
 from thunder.scene.takes import dialogue, provenance, transcript, word_places
@@ -272,3 +274,42 @@ def test_the_real_engine_recognises_words_and_takes_follow_them(scene, monkeypat
     assert content.matches and len(content.words) == 24
     about = provenance.about_of(scene.thunder.takes[0].action)
     assert about["text"] == text
+
+
+def drawn(draw, *arguments):
+    """What a function draws, on a layout that notes it."""
+    draw(layout := Layout(), *arguments)
+    return layout
+
+
+def test_the_preferences_offer_what_is_missing_next(blender, ready, monkeypatch):
+    class Region:
+        width = 600
+
+    context = Context(blender.context, region=Region)
+    chosen = importlib.import_module("thunder.scene.engine.connection").preferences()
+    box = drawn(preferences._draw_words, context, chosen)
+    assert box.of("prop") == ["whisper"] and not box.of("operator"), "all is there"
+    (ready / "tokenizer.json").unlink()
+    box = drawn(preferences._draw_words, context, chosen)
+    assert "lacks tokenizer.json" in " ".join(box.texts())
+    monkeypatch.setenv("THUNDER_WHISPER", "base")
+    assert drawn(preferences._draw_words, context, chosen).of("operator") == [
+        "thunder.download_model"
+    ]
+    monkeypatch.delenv("THUNDER_RECOGNISER")
+    box = drawn(preferences._draw_words, context, chosen)
+    assert box.of("operator") == ["thunder.install_recogniser"] and not box.of("prop")
+    assert any("GB to download" in text for text in box.texts())
+
+
+def test_the_panel_shows_what_was_recognised_and_its_switch(lined, ready, client):
+    layout = drawn(sidebar.draw_transcript, None)
+    assert "thunder.recognise_words" in layout.of("operator")
+    bpy.ops.thunder.recognise_words()
+    record = transcript.of(lined, "line")
+    layout = drawn(sidebar.draw_transcript, record)
+    assert layout.of("prop") == ["text", "recognise_words"]
+    assert "Use these recognized words (en)" in layout.texts("prop")
+    record.text = "a bumb"
+    assert drawn(sidebar.draw_transcript, record).of("prop") == ["text"]
