@@ -4,7 +4,7 @@ usual sliders, and how to sample."""
 
 import bpy
 
-from ..scene.engine import connection
+from ..scene.engine import connection, recogniser
 from ..scene.heads import head
 from ..scene.takes import take_list
 from ..scene.takes.direction import asking, sliders
@@ -158,3 +158,4 @@ class THUNDER_PT_sampling(Popover, bpy.types.Panel):
             ("speech_guidance", chosen.keeps),
         ):
             tune(column.column(align=True), active=applies).prop(settings, name)
+        tune(layout.row(), active=not recogniser.why_not()).prop(settings, "recognise_words")
