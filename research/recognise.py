@@ -186,10 +186,9 @@ def of_clip(engine: Engine, clip: LipClip, text: str, args: Namespace) -> dict[s
 
 def of_check(engine: Engine, by: Recogniser, clips: list[LipClip], args: Namespace) -> list[str]:
     """Lines on the lips of takes of filmed people, with the recognised text over none."""
-    pairs, said = [], []
+    pairs = []
     for clip in clips:
         found = engine.recognise(sound_of(clip.samples, RATE, clip.name), by)
-        said.append(f"{clip.name}: {found.text}")
         pairs.append([of_clip(engine, clip, text, args) for text in ("", found.text)])
     rows = [
         f"{len(clips)} clips of `check`, {args.clip_takes} takes each, with recognised words over none"
@@ -203,7 +202,7 @@ def of_check(engine: Engine, by: Recogniser, clips: list[LipClip], args: Namespa
             f"{what:26s}{mean_of(before, frames):7.3f} → {mean_of(after, frames):7.3f}, paired "
             f"{mean_of(by_clip, frames):+.3f} [{low:+.3f}, {high:+.3f}]"
         )
-    return [*rows, "", *said, ""]
+    return [*rows, ""]
 
 
 def unretouched(engine: Engine, by: Recogniser, data: Path) -> list[str]:

@@ -86,7 +86,7 @@ class Size(NamedTuple):
 # Wheels and what pip unpacks, measured on 24 November 2026. Only Linux's torch includes libraries
 # for graphics cards.
 PROCESSOR = Size(0.05e9, 0.17e9, 1)
-WORDS = Size(0.12e9, 0.34e9, 1)
+WORDS = Size(0.1e9, 0.38e9, 1)
 CARD = Size(2.4e9, 4.0e9, 8) if LINUX else Size(0.2e9, 0.6e9, 2)
 
 

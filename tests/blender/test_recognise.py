@@ -245,7 +245,7 @@ def test_what_is_installed_its_size_and_its_licence_are_said_before(monkeypatch)
 
     install_engine.THUNDER_OT_install_recogniser.invoke(None, Context, None)
     said = Context.window_manager.said["message"]
-    assert "About 0.12 GB to download" in said and "GB of disk space" in said and "MIT" in said
+    assert "About 0.1 GB to download" in said and "GB of disk space" in said and "MIT" in said
     install_engine.THUNDER_OT_install_recogniser.begin(None, None, True)
     assert begun == [{"words": recogniser.folder()}]
     assert recogniser.folder() != install.folder() and recogniser.state().kind == "ABSENT"
