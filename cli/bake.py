@@ -26,10 +26,10 @@ from typing import Any
 
 import bpy
 
-from ..scene.engine import connection
+from ..scene.engine import connection, recogniser
 from ..scene.heads import family, head, head_state
 from ..scene.host import compat, jobs
-from ..scene.takes import dialogue, generation, take_list, transcript, turns
+from ..scene.takes import dialogue, generation, take_list, transcript, turns, word_places
 from ..scene.takes.commit import committing
 from ..scene.takes.direction.asking import all_presets
 from ..scene.takes.provenance import first_seed, grade_of, role_of, Sampling
@@ -129,6 +129,16 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "type": _type("transcript"),
         "metavar": "TEXT",
         "help": "what the voice says, or a .txt, .srt or .vtt file: lips then follow its words",
+    },
+    "recognise": {
+        "action": argparse.BooleanOptionalAction,
+        "help": "recognize what the voice says, where it has no transcript: lips then follow its "
+        "words",
+    },
+    "whisper": {
+        "type": file_path,
+        "metavar": "FOLDER",
+        "help": "model that recognizes words (default: as the preferences or THUNDER_WHISPER say)",
     },
     "channel": {
         "type": _type("channel"),
@@ -301,8 +311,9 @@ def options(arguments: list[str], command: str = "bake.py") -> argparse.Namespac
         parser.error("argument --speakers: only with argument --strip")
     if chosen.strip is not None and chosen.start is not None:
         parser.error("argument --start: not allowed with argument --strip")
-    if chosen.transcript and (chosen.listen_to or chosen.seconds):
-        parser.error("argument --transcript: only of a voice that the face speaks")
+    for name in ("transcript", "recognise"):
+        if getattr(chosen, name) and (chosen.listen_to or chosen.seconds):
+            parser.error(f"argument --{name}: only of a voice that the face speaks")
     return chosen
 
 
@@ -379,6 +390,16 @@ def bake(
 
     if words:
         transcript.ensure(scene, voice.name).text = words
+    record = transcript.of(scene, voice.name)
+    if chosen.recognise and not (record is not None and record.is_typed):
+        found = jobs.run_through(
+            "Recognizing words",
+            word_places.recognise(client, voice, recogniser.arguments(chosen.whisper or "")),
+            tell,
+        )
+        warnings += warn(chosen.command, found.left_out_in_words)
+        record = transcript.of(scene, voice.name)
+        words = record.text
     if sampling.asked is not None and not sampling.listening:
         # a direction of the command line leaves the scene's transcript and marks as they are
         sampling = replace(sampling, asked=transcript.add_words(sampling.asked, scene, voice))
@@ -405,6 +426,7 @@ def bake(
         **sampling.arguments,
         **_report_moved(sampling.performed, performances[0].provenance),
         **({"transcript": words} if words else {}),
+        **({"recognised": record.language} if record is not None and record.is_recognised else {}),
         "blend": f"{wanted.name}.blend" if "blend" in wanted.outputs else None,
         "head": rig.owner.name,
         "warnings": warnings,

@@ -62,8 +62,9 @@ def _problems(job: Job) -> Iterator[str]:
     if style is not None and "style" not in missing and (reason := _problem_of_style(str(style))):
         yield f"“style”{reason}"
     silent = next((voice for voice in ("listen-to", "seconds") if voice in settings), None)
-    if "transcript" in settings and silent is not None:
-        yield f"“transcript” is of a voice that the face speaks: remove it, or “{silent}”"
+    for name in ("transcript", "recognise"):
+        if settings.get(name) and silent is not None:
+            yield f"“{name}” is of a voice that the face speaks: remove it, or “{silent}”"
     if "head" in settings and "blend" not in settings:
         yield "“head” needs a scene that it is in: name it as “blend”"
 

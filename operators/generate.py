@@ -70,13 +70,26 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
             strip.warning(voice),
         )
         sampling = replace(Sampling.of(settings), listening=settings.head_role == "LISTENS")
-        sampling = asking.add_direction(sampling, rig.owner, voice)
-        seed = unused_seed(context.scene, rig.mesh, voice, sampling)
-        self.again = is_sampled(context.scene, rig.mesh, voice.name, seed, sampling)
-        steps = generation.generate(
-            client, voice, context.scene, rig, settings.count, seed, sampling, self.takes.append
+        asking.add_direction(sampling, rig.owner, voice)  # what is wrong with it is said at once
+        steps = self.recognise_and_sample(
+            client, voice, (context.scene.name, rig.mesh.name), sampling
         )
         return "Generating takes", word_places.find_after(steps, client, voice)
+
+    def recognise_and_sample(self, client, voice, names, sampling):
+        """Steps that sample takes, of a voice without a transcript after its words were
+        recognised."""
+        if not sampling.listening:
+            yield from word_places.recognise_before(client, voice)
+        scene, rig = generation.look_up(*names)
+        sampling = asking.add_direction(sampling, rig.owner, voice)
+        seed = unused_seed(scene, rig.mesh, voice, sampling)
+        self.again = is_sampled(scene, rig.mesh, voice.name, seed, sampling)
+        return (
+            yield from generation.generate(
+                client, voice, scene, rig, self.asked, seed, sampling, self.takes.append
+            )
+        )
 
     def finish(self, context, takes):
         jobs.redraw(jobs.TIMELINES)

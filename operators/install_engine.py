@@ -6,10 +6,13 @@ import os
 
 import bpy
 
-from ..scene.engine import connection, install
+from ..scene.engine import connection, install, recogniser
 from ..scene.host.jobs import Step
 from ..scene.takes import generation
-from ..thunder_core.errors import BadRequest, NoEngine
+from ..thunder_core import installer
+from ..thunder_core.client import Client
+from ..thunder_core.errors import attempt, BadRequest, NoEngine
+from ..thunder_core.whisper_folder import folder_of_name
 from .base import InstantWork, SlicedWork, why_busy
 
 # the button's labels, by the state of the environment (installing.State)
@@ -22,10 +25,28 @@ LABELS = {
 }
 
 
+WORDS_LABELS = {
+    "ABSENT": "Recognize Words…",
+    "UNFINISHED": "Resume Installation",
+    "BROKEN": "Repair",
+    "OUTDATED": "Update",
+}
+WORDS_LICENCE = (
+    "faster-whisper and CTranslate2 are free software (MIT). The Whisper model comes from you: "
+    "OpenAI's are free (MIT)."
+)
+
+
 def wheels_folder() -> str:
     """The folder of wheels that the preferences name, "" for none."""
     chosen = connection.preferences()
     return bpy.path.abspath(chosen.wheels) if chosen and chosen.wheels else ""
+
+
+def _source(needs: installer.Size) -> str:
+    """Where packages come from, as the start of a sentence."""
+    downloaded = install.download(needs)
+    return "Reads the folder of wheels" if wheels_folder() else f"A{downloaded[1:]}"
 
 
 def _why_installing(context) -> str:
@@ -93,18 +114,15 @@ class THUNDER_OT_install_engine(_Installs, bpy.types.Operator):
         kind = install.state().kind
         if kind == "READY" and not self.card:
             return self.execute(context)
-        source = (
-            "Reads the folder of wheels"
-            if wheels_folder()
-            else install.download(self.card).capitalize()
-        )
+        needs = installer.CARD if self.card else installer.PROCESSOR
+        source = _source(needs)
         licence = f" {CARD_LICENCE}" if self.card else ""
         return context.window_manager.invoke_confirm(
             self,
             event,
             title="Engine for Graphics Cards" if self.card else LABELS[kind],
             confirm_text="Install",
-            message=f"{source}, {install.size(self.card)}.{licence} You can keep working, and "
+            message=f"{source}, {install.size(needs)}.{licence} You can keep working, and "
             f"cancel at any time",
         )
 
@@ -165,6 +183,78 @@ class THUNDER_OT_install_waveform_extra(_AddsExtra, bpy.types.Operator):
 
     def begin(self, wheels, online):
         return install.begin(wheels, online, extra=install.WAVEFORM_LOCK)
+
+
+class THUNDER_OT_install_recogniser(_Installs, bpy.types.Operator):
+    """Install what recognizes the words of voices into an environment of its own. Its size and its
+    licence are shown first; it comes without a model"""
+
+    bl_label = "Recognize Words…"
+
+    def invoke(self, context, event):
+        needs = installer.WORDS
+        return context.window_manager.invoke_confirm(
+            self,
+            event,
+            title="Recognize Words",
+            confirm_text="Install",
+            message=f"{_source(needs)}, {install.size(needs)}. {WORDS_LICENCE} You can keep "
+            f"working, and cancel at any time",
+        )
+
+    def begin(self, wheels, online):
+        return install.begin(wheels, online, words=recogniser.folder())
+
+
+class THUNDER_OT_remove_recogniser(InstantWork, bpy.types.Operator):
+    """Delete what recognizes words, with the models that were downloaded. Transcripts are kept"""
+
+    bl_options = {"INTERNAL"}
+    obstacles = (
+        _why_installing,
+        why_busy,
+        lambda _: "Nothing to remove" if recogniser.state().kind == "ABSENT" else "",
+    )
+
+    def invoke(self, context, event):
+        return context.window_manager.invoke_confirm(
+            self,
+            event,
+            title="Remove",
+            confirm_text="Remove",
+            message="Frees its disk space, and that of downloaded models. Transcripts are kept",
+        )
+
+    def act(self, context):
+        connection.stop()
+        install.remove(recogniser.folder())
+
+
+class THUNDER_OT_download_model(SlicedWork, bpy.types.Operator):
+    """Download the Whisper model of this name from the Hugging Face hub. Its licence is on its page
+    there"""
+
+    bl_options = {"INTERNAL"}
+    obstacles = (
+        _why_installing,
+        lambda _: "" if recogniser.is_downloadable() else "Enter a model's name, such as base",
+        lambda _: "" if install.may_download() else f"{install.how_to_go_online()} first",
+        lambda _: attempt(recogniser.python)[1],
+    )
+
+    def begin(self, context):
+        return "Downloading", self.ask(recogniser.model())
+
+    def ask(self, name):
+        """Steps that download it, by a process of its own that may use the network."""
+        place = folder_of_name(recogniser.folder(), name)
+        with Client(recogniser.python(), verbs="recogniser") as client:
+            yield from generation.ask(
+                client, "download", (0.0, 1.0), "Downloading", name=name, folder=place
+            )
+
+    def outcome(self, value):
+        return "The model is here: words can be recognized"
 
 
 class THUNDER_OT_stop_installation(InstantWork, bpy.types.Operator):

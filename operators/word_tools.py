@@ -7,11 +7,11 @@ import textwrap
 import bpy
 from bpy.props import EnumProperty, FloatProperty, IntProperty, StringProperty
 
-from ..scene.engine import connection
+from ..scene.engine import connection, recogniser
 from ..scene.heads import head
 from ..scene.host import jobs
 from ..scene.review import listening, word_track
-from ..scene.takes import keep, mix, provenance, take_list, transcript, word_places
+from ..scene.takes import dialogue, keep, mix, provenance, take_list, transcript, word_places
 from ..scene.voice import fingerprint, strip
 from ..thunder_core import subtitles
 from ..thunder_core.errors import attempt, BadRequest
@@ -369,6 +369,58 @@ class FindsWords(SlicedWork):
 class THUNDER_OT_find_words(FindsWords, bpy.types.Operator):
     """Find the sounds of the voice and the words of its transcript, and show them over the
     timeline"""
+
+
+class _Recognises(SlicedWork):
+    """An operator that recognises words."""
+
+    obstacles = (recogniser.why_not,)
+
+
+class THUNDER_OT_recognise_words(_Recognises, bpy.types.Operator):
+    """Recognize what the voice says, as its transcript with the times of its words. A transcript
+    that you typed or changed is never replaced"""
+
+    bl_label = "Recognize Words"
+    obstacles = (lambda context: attempt(strip.find, context)[1],)
+
+    def begin(self, context):
+        voice, by = strip.find(context), recogniser.arguments()
+        return "Recognizing words", word_places.recognise(connection.start_client(), voice, by)
+
+    def finish(self, context, found):
+        jobs.redraw(jobs.TIMELINES)
+        count = len(found.spoken.words)
+        words = f"{count} word{'s' * (count != 1)}" if count else "no words"
+        self.report({"INFO"}, f"Recognized {words}: correct the transcript where it is wrong")
+        self.warn([found.left_out_in_words])
+
+
+class THUNDER_OT_recognise_all(_Recognises, bpy.types.Operator):
+    """Recognize what all strips of the dialogue say that have no transcript"""
+
+    bl_label = "Recognize All Strips"
+    obstacles = (
+        lambda context: (
+            "" if dialogue.lines_to_recognise(context.scene) else "All strips have a transcript"
+        ),
+    )
+
+    def begin(self, context):
+        self.done, by = [], recogniser.arguments()
+        return "Recognizing words", dialogue.recognise(
+            connection.start_client(), context.scene, by, self.done
+        )
+
+    def finish(self, context, left_out):
+        jobs.redraw(jobs.TIMELINES)
+        self.report({"INFO"}, f"Recognized {self.changed_so_far}")
+        self.warn(left_out)
+
+    @property
+    def changed_so_far(self):
+        count = len(self.done)
+        return f"the words of {count} strip{'s' * (count != 1)}" if count else ""
 
 
 class THUNDER_OT_paste_transcript(FindsWords, bpy.types.Operator):

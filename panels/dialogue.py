@@ -131,6 +131,7 @@ def draw(layout, context) -> None:
     row = body.row(align=True)
     # the operator's whole name would be cut off
     row.operator("thunder.commit_all", text="Commit All", icon="CHECKMARK")
+    row.operator("thunder.recognise_all", text="", icon="SYNTAX_ON")
     row.menu("THUNDER_MT_dialogue", text="", icon="DOWNARROW_HLT")
 
 

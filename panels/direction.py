@@ -4,6 +4,7 @@ usual sliders, and how to sample."""
 
 import bpy
 
+from ..scene.engine import recogniser
 from ..scene.heads import head
 from ..scene.takes import take_list
 from ..scene.takes.direction import asking, sliders
@@ -119,3 +120,4 @@ class THUNDER_PT_sampling(Popover, bpy.types.Panel):
             settings, "keep_seed", text="", icon="LOCKED" if settings.keep_seed else "UNLOCKED"
         )
         props(layout.column(align=True), settings, "quality", "guidance", "speech_guidance")
+        tune(layout.row(), active=not recogniser.why_not()).prop(settings, "recognise_words")

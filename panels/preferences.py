@@ -7,8 +7,9 @@ import os
 import bpy
 
 from ..operators import install_engine
-from ..scene.engine import connection, install
+from ..scene.engine import connection, install, recogniser
 from ..scene.host.jobs import registration, session
+from ..thunder_core import installer
 from . import manual
 from .tab import in_lines, props, tune
 
@@ -49,6 +50,12 @@ class ThunderPreferences(bpy.types.AddonPreferences):
         subtype="FILE_PATH",
         description="FLAME model file that your heads were made from, to check them with smplx",
     )
+    whisper: bpy.props.StringProperty(
+        name="Whisper Model",
+        subtype="DIR_PATH",
+        description="Model that recognizes words: its folder, as CTranslate2 or Hugging Face store "
+        "it, or its name on the Hugging Face hub, such as base, to download it",
+    )
     device: bpy.props.EnumProperty(
         name="Device",
         items=[
@@ -74,6 +81,7 @@ class ThunderPreferences(bpy.types.AddonPreferences):
         layout.use_property_split = True
         layout.use_property_decorate = False
         _draw_engine(layout, context, self)
+        _draw_words(layout, context, self)
         props(layout, self, "device", "engine_python", "weights")
 
 
@@ -104,7 +112,7 @@ def _draw_engine(layout, context, preferences) -> None:
 
 
 def _draw_installation(box, running) -> None:
-    box.label(text="Installing Engine", icon="IMPORT")
+    box.label(text="Installing", icon="IMPORT")
     row = tune(box.row(align=True), scale_y=1.5)
     row.progress(
         factor=running.fraction, text=", ".join(filter(None, (running.message, running.time_left)))
@@ -137,9 +145,9 @@ def _draw_environment(box, context, preferences) -> None:
                 context,
             )
         else:
-            card = install.has("torch")
-            needs = ("" if preferences.wheels else f"{install.download(card)}, ") + install.size(
-                card
+            what = installer.CARD if install.has("torch") else installer.PROCESSOR
+            needs = ("" if preferences.wheels else f"{install.download(what)}, ") + install.size(
+                what
             )
             _draw_fine_print(
                 box, needs[0].upper() + needs[1:], "Blender and other add-ons are not changed"
@@ -166,6 +174,33 @@ def _draw_packaged_engine(box, context, state) -> None:
         row = box.row()
         row.label(text="An engine installed earlier is not used", icon="INFO")
         row.operator("thunder.remove_engine", text="Remove", icon="TRASH")
+
+
+def _draw_words(layout, context, preferences) -> None:
+    """What recognises words: installed by choice, with a model that the animator has."""
+    box = layout.box()
+    state = recogniser.state()
+    kind = "READY" if os.environ.get("THUNDER_RECOGNISER") else state.kind
+    box.label(
+        text="Words are recognized by Whisper" if kind == "READY" else "Words by themselves",
+        icon=_ICONS[kind],
+    )
+    if install.installing.running is None and kind != "READY":
+        box.operator(
+            "thunder.install_recogniser", text=install_engine.WORDS_LABELS[kind], icon="IMPORT"
+        )
+        needs = f"{install.download(installer.WORDS)}, {install.size(installer.WORDS)}"
+        _draw_fine_print(
+            box, needs[0].upper() + needs[1:], "Recognizes transcripts; without a model"
+        )
+    if state.kind != "ABSENT":
+        box.operator("thunder.remove_recogniser", text="Remove", icon="TRASH")
+    if kind == "READY":
+        box.prop(preferences, "whisper")
+        if recogniser.is_downloadable():
+            box.operator("thunder.download_model", icon="IMPORT")
+        elif wrong := recogniser.why_not():
+            _draw_sentence(box, wrong, context)
 
 
 def _draw_extras(box, preferences) -> None:

@@ -5,7 +5,7 @@ Started, or the dialogue of several strips."""
 import bpy
 
 from ..operators.add import scene_of
-from ..scene.engine import connection, install
+from ..scene.engine import connection, install, recogniser
 from ..scene.heads import family, head, head_state
 from ..scene.host.jobs import registration, session
 from ..scene.takes import transcript
@@ -202,7 +202,8 @@ def draw_transcript(layout, record) -> None:
     it has none."""
     row = layout.row(align=True)
     if record is not None:
-        row.prop(record, "text", text="", icon="TEXT", placeholder="What the voice says")
+        icon = "SYNTAX_ON" if record.is_recognised else "TEXT"
+        row.prop(record, "text", text="", icon=icon, placeholder="What the voice says")
     row.operator(
         "thunder.edit_transcript",
         text="Add Transcript" if record is None else "",
@@ -210,6 +211,14 @@ def draw_transcript(layout, record) -> None:
     )
     row.operator("thunder.paste_transcript", text="", icon="PASTEDOWN")
     row.operator("thunder.read_transcript", text="", icon="FILEBROWSER")
+    if record is not None or not recogniser.why_not():
+        row.operator("thunder.recognise_words", text="", icon="SYNTAX_ON")
+    if record is not None and record.is_recognised:
+        tune(layout.row(), active=False).prop(
+            record.id_data.thunder,
+            "recognise_words",
+            text=f"Use these recognized words ({record.language})",
+        )
 
 
 def draw_missing_engine(layout, context) -> None:

@@ -46,6 +46,7 @@ COMMANDS = {
     "articulation": "articulation --data {thunder_data} --takes {scratch}",
     "commit": "commit --data {thunder_data} --takes {scratch}",
     "transcripts": "transcripts --data {thunder_data}",
+    "recognised": "recognise --data {thunder_data} --model {thunder_whisper}",
     "events": "events --data {thunder_data}",
     "check_animation": "check_animation --data {thunder_data} --solved {scratch}",
     "unclear": "unclear --data {thunder_data}",
@@ -88,7 +89,7 @@ ALSO = {
     "commit": ("research/takes_in_blender.py",),
     "speed": ("research/takes_of_tree.py", "research/start_of_tree.py"),
 }
-NEEDED = ("THUNDER_DATA", "CACHE", "RUNS", "SPACES", "HEADS_CACHE", "HEADS_RUNS")
+NEEDED = ("THUNDER_DATA", "THUNDER_WHISPER", "CACHE", "RUNS", "SPACES", "HEADS_CACHE", "HEADS_RUNS")
 _DATA = (".json", ".npz", ".safetensors", ".onnx", ".wav", ".toml")
 # arrays of a head's file that no bench measures
 _LOOKS = re.compile(r"(material_|tints|polygon_material|hair_).*")

@@ -58,11 +58,11 @@ def lines_of(speech: Path, split: str, most: int) -> list[Line]:
     for table in sorted(speech.glob(f"{FOLDERS}/transcripts.tsv")):
         folder, phones = table.parent, {}
         quality = {
-            row[0]: float(row[3]) for row in _rows(folder / "align_quality.tsv") if row[1] == "ok"
+            row[0]: float(row[3]) for row in rows_of(folder / "align_quality.tsv") if row[1] == "ok"
         }
-        for name, phone, start, end in list(_rows(folder / "alignments.tsv")):
+        for name, phone, start, end in list(rows_of(folder / "alignments.tsv")):
             phones.setdefault(name, []).append((phone, float(start), float(end)))
-        for name, speaker, text in _rows(table, header=False):
+        for name, speaker, text in rows_of(table, header=False):
             if (
                 split_of(speaker) == split
                 and quality.get(name, -np.inf) > DOUBTFUL
@@ -72,7 +72,7 @@ def lines_of(speech: Path, split: str, most: int) -> list[Line]:
     return lines[:most] if most else lines
 
 
-def _rows(path: Path, header: bool = True) -> Iterator[list[str]]:
+def rows_of(path: Path, header: bool = True) -> Iterator[list[str]]:
     with path.open(newline="", encoding="utf-8") as file:
         yield from list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))[header:]
 

@@ -41,9 +41,9 @@ ENGINE_PYTHONS = ("3.11", "3.13")
 # option → lists beside the engine's
 MORE = {
     "card": ("card",),
-    "develop": ("card", "waveform", "develop"),
-    "tests": ("card", "waveform", "develop", "flame", "test"),
-    "cluster": ("card", "waveform", "develop", "flame", "test", "cluster"),
+    "develop": ("card", "waveform", "develop", "recognise"),
+    "tests": ("card", "waveform", "develop", "flame", "test", "recognise"),
+    "cluster": ("card", "waveform", "develop", "flame", "test", "recognise", "cluster"),
 }
 STAMP = "thunder-locks"  # file in an environment that holds the hash of the lists it was made from
 

@@ -13,12 +13,18 @@ from pathlib import Path
 
 LISTS = Path(__file__).resolve().parent.parent / "requirements"
 # a later list is constrained by the earlier ones
-ORDER = ("engine", "card", "waveform", "develop", "flame", "test", "cluster", "guides")
+ORDER = ("engine", "card", "waveform", "develop", "flame", "test", "recognise", "cluster", "guides")
 # triton (0.6 GB) compiles models for graphics cards by torch.compile, which the engine never uses;
 # cuSOLVER (0.2 GB) is loaded when torch.linalg is used on such a card, which nothing here does. The
 # packages required by smplx, torch and numpy, are the engine's.
 _LEFT_OUT = ["--no-emit-package", "triton", "--no-emit-package", "nvidia-cusolver"]
 MORE = {"card": _LEFT_OUT, "waveform": _LEFT_OUT, "flame": ["--no-deps"]}
+# faster-whisper's voice detector alone needs these, and downloads go without hf-xet, too.
+MORE["recognise"] = [
+    argument
+    for name in ("onnxruntime", "flatbuffers", "protobuf", "hf-xet")
+    for argument in ("--no-emit-package", name)
+]
 
 # Blender has numpy. onnxruntime names the others and imports none of them to run networks; cffi's
 # compiled half needs no parser of C.

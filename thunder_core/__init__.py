@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         Mark,
         perform,
         perform_as,
+        recognise,
         sample,
         score,
         speak,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BadRequest", "BadSound", "BadWeights", "Engine", "explain", "load", "Mark", "perform",
-    "perform_as", "sample", "score", "speak", "Take",
+    "perform_as", "recognise", "sample", "score", "speak", "Take",
     "Takes", "ThunderError", "Voice",
 ]  # fmt: skip
 

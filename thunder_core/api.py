@@ -27,6 +27,8 @@ from .direction import AXES, Brief, CHOICES, Direction, Mark, NEUTRAL, STRENGTH
 from .direction_presets import Preset, Presets, SHIPPED
 from .engine.engine import Engine
 from .engine.speech.audio import read_sound, sound_of, write_sound
+from .engine.speech.recognition import Recognised, Recogniser
+from .engine_python import find_recogniser
 from .errors import BadRequest, is_full_disk, NoSpace, suggest
 from .face import livelink
 from .files import part_of
@@ -36,6 +38,7 @@ from .protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
 from .request import check_number, NORMAL, Performed, Request, seed_of_voice, TAKES
 from .shipped import SAMPLE
 from .types import FPS, LISTENS, pack, Speech, unpack
+from .whisper_folder import find_model, is_hub_name
 
 _SLIDERS = {axis.name: axis for axis in AXES}
 _NOTES = {  # on a sound whose takes are unusual
@@ -312,6 +315,35 @@ def score(take: Take, voice: Voice, engine: Engine | None = None) -> LipSyncScor
     True
     """
     return (engine or _usual_engine()).score(voice, take.motion, take.direction, take.seed)
+
+
+def recognise(
+    voice: Voice, model: str | os.PathLike = "", language: str = "", *,
+    python: str | os.PathLike = "", engine: Engine | None = None, progress: Progress = no_progress,
+) -> Recognised:  # fmt: skip
+    """The words of a voice by Whisper: `.text`, to be given to `perform` as its transcript, `.words`
+    with their times in seconds, `.languages`, and `.left_out`: what the model invented where nobody
+    speaks.
+
+    model: folder of a Whisper model, as CTranslate2 or Hugging Face store it (THUNDER_WHISPER).
+    language: its code; "": the one that is spoken.  python: that has faster-whisper
+    (THUNDER_RECOGNISER, else this one).  No network is used. progress as of `perform`.
+
+    >>> thunder.recognise(voice, "no/such/folder")
+    Traceback (most recent call last):
+    thunder_takes.errors.BadWeights: There is no model that recognises words at “no/such/folder”: choose the folder of a Whisper \
+model, as CTranslate2 or Hugging Face store it
+
+    Raises BadRequest, BadWeights, NoEngine, OutOfMemory.
+    """
+    model = os.fspath(model) or os.environ.get("THUNDER_WHISPER", "")
+    if not is_hub_name(model):
+        find_model(model)
+    executable = find_recogniser(os.fspath(python))
+    found = str(find_model(model, os.path.dirname(os.path.dirname(executable))))
+    return (engine or _usual_engine()).recognise(
+        voice, Recogniser(executable, found, language), progress
+    )
 
 
 def speak(take: Take, voice: Voice | None = None, engine: Engine | None = None) -> Voice:

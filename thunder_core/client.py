@@ -33,6 +33,7 @@ class Client:
     venvs:   further virtual environments to look in.
     weights: folder of the model files, None for those shipped with this package.
     device: "cpu", "cuda:0" …, None for the best available.
+    verbs: module of the engine with what it does for requests, "" for `verbs`.
     """
 
     def __init__(
@@ -41,8 +42,9 @@ class Client:
         venvs=(),
         weights: str | None = None,
         device: str | None = None,
+        verbs: str = "",
     ):
-        self.python = python
+        self.python, self.verbs = python, verbs
         self.venvs = tuple(venvs)
         self.weights = weights
         self.device = device
@@ -116,6 +118,8 @@ class Client:
                 command += ["--weights", os.path.abspath(self.weights)]
             if self.device:
                 command += ["--device", self.device]
+            if self.verbs:
+                command += ["--verbs", self.verbs]
             if self._process is not None:
                 self._last_log = self._process.log
             self._process = WorkerProcess(command, folder, self._send_again, python.libraries)

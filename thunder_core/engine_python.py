@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+from importlib.util import find_spec
 from typing import NamedTuple
 
 from .errors import NoEngine
@@ -57,6 +58,22 @@ def find_engine(python: str | None = None, venvs=()) -> EnginePython:
     raise NoEngine(
         "The engine is not installed: install it (make engine in a clone), or name its Python in "
         "the preferences, with --engine or in THUNDER_PYTHON"
+    )
+
+
+def find_recogniser(python: str = "", venvs=()) -> str:
+    """Path of the Python that recognises words: `python`, or THUNDER_RECOGNISER (executables or
+    virtual environments), the first of `venvs`, or this process's where that has faster-whisper.
+    Raises NoEngine."""
+    given = next(filter(None, (python or os.environ.get("THUNDER_RECOGNISER"), *venvs)), "")
+    executable = _python_of(given) if given else sys.executable
+    if executable is None:
+        raise NoEngine(f"There is no Python at “{given}”: name one that has faster-whisper")
+    if given or find_spec("faster_whisper"):
+        return executable
+    raise NoEngine(
+        "What recognizes words is not installed: install it in the preferences, or name a Python "
+        "that has faster-whisper in THUNDER_RECOGNISER"
     )
 
 

@@ -34,6 +34,7 @@ if not __package__:  # run as a script, by a Python that does not know the packa
     sys.path.append(os.path.dirname(_HERE))
 
 from . import files, system_calls  # noqa: E402
+from .whisper_folder import MODELS  # noqa: E402
 
 OLDEST, NEWEST = (3, 11), (3, 13)  # Pythons that every locked package has wheels for
 # file in a complete environment: its lock and the time of installation
@@ -61,7 +62,7 @@ ENVIRONMENT = (
     STAMP,
 )
 # everything that is ever removed from the folder; the rest is not touched
-OURS = (*ENVIRONMENT, DOWNLOADS, LOCK)
+OURS = (*ENVIRONMENT, DOWNLOADS, LOCK, MODELS)
 LINUX = sys.platform.startswith("linux")
 STOPPED = "The installation was stopped: install again, downloads are kept"
 _TICK = 0.25  # seconds between two updates of pip's progress
@@ -85,6 +86,7 @@ class Size(NamedTuple):
 # Wheels and what pip unpacks, measured on 24 November 2026. Only Linux's torch includes libraries
 # for graphics cards.
 PROCESSOR = Size(0.05e9, 0.17e9, 1)
+WORDS = Size(0.1e9, 0.38e9, 1)
 CARD = Size(2.4e9, 4.0e9, 8) if LINUX else Size(0.2e9, 0.6e9, 2)
 
 
@@ -181,7 +183,8 @@ def install(folder: str, lock: str, wheels: str | None, online: bool, extra: boo
     progress(0.0, "Looking at what is there")
     os.makedirs(folder, exist_ok=True)
     with _locked(os.path.join(folder, LOCK)):
-        size = Size(0.0, 0.0, 0) if extra else CARD if "torch" in names else PROCESSOR
+        size = WORDS if "faster-whisper" in names else CARD if "torch" in names else PROCESSOR
+        size = Size(0.0, 0.0, 0) if extra else size
         if not extra:
             _check_space(folder, size.download + size.disk)  # both while pip unpacks
             if not (is_complete and _lock_in(stamp) != files.hash_of(lock) and _has_pip(folder)):

@@ -43,7 +43,7 @@ MISUNDERSTOOD = (
     "The engine does not answer as expected: install the extension and the engine again, or use "
     "Report a Problem"
 )
-_KILLED = -9  # Linux's exit code when memory runs out; Windows has none
+KILLED = -9  # Linux's exit code when memory runs out; Windows has none
 _TICK = 0.1  # interval of checking deadlines while an answer is pending
 
 
@@ -301,7 +301,7 @@ class WorkerProcess(PipedProcess):
         self.refusal: ThunderError | None = None  # why this worker was ended by us
         self.send_again = send_again
         self.python = command[0]
-        super().__init__(command, _environment(libraries), ADVICE, folder)
+        super().__init__(command, environment(libraries), ADVICE, folder)
         self._start_threads(
             log=self._read_log,
             replies=self._read_replies,
@@ -531,7 +531,7 @@ class WorkerProcess(PipedProcess):
             return NoEngine(
                 f"The Python at “{self.python}” cannot run the engine{reason}: {ADVICE}"
             )
-        if code == _KILLED:
+        if code == KILLED:
             return WorkerDied(
                 "The engine was killed (signal 9) while it was working, which happens when memory "
                 "runs out: "
@@ -550,7 +550,7 @@ def stopped_error(log: str) -> WorkerDied:
     return WorkerDied("The engine was stopped before it could answer: ask again", log)
 
 
-def _environment(libraries: str) -> dict[str, str]:
+def environment(libraries: str) -> dict[str, str]:
     """This process's environment, without variables that mislead another Python, with model hubs
     switched off, and with a folder of packages ("" for none) on the path."""
     removed = ("PYTHONHOME", "PYTHONSTARTUP", "PYTHONPATH", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")

@@ -17,12 +17,12 @@ import bpy
 
 from ...thunder_core import files, installer, system_calls
 from ...thunder_core.errors import ThunderError
-from ...thunder_core.worker_process import LineProcess
+from ...thunder_core.worker_process import environment, LineProcess
 from ..host import compat, jobs
 
 LOCK = Path(__file__).resolve().parents[2] / "requirements" / "engine.txt"
-CARD_LOCK, FLAME_LOCK, WAVEFORM_LOCK = (
-    LOCK.with_name(f"{name}.txt") for name in ("card", "flame", "waveform")
+CARD_LOCK, FLAME_LOCK, WAVEFORM_LOCK, RECOGNISE_LOCK = (
+    LOCK.with_name(f"{name}.txt") for name in ("card", "flame", "waveform", "recognise")
 )
 STOP_PATIENCE = 2.0  # seconds that the installer has to stop
 LOOK_SECONDS = 0.25  # interval of updating the installation's progress
@@ -53,9 +53,10 @@ def folder() -> str | None:
         return None
 
 
-def state(place: str | None = None) -> State:
-    """State of the environment at `place` (default: this extension's). Reads only the disk: fast
-    enough for drawing."""
+def state(place: str | None = None, locks: tuple[Path, ...] = ()) -> State:
+    """State of the environment at `place` (default: this extension's engine), made from one of
+    these lists of packages (default: the engine's). Reads only the disk: fast enough for
+    drawing."""
     place = place or folder()
     if place is None or not os.path.isdir(place) or not os.listdir(place):
         return State("ABSENT", "The engine is not installed", {})
@@ -68,7 +69,7 @@ def state(place: str | None = None) -> State:
         return State("BROKEN", "The Python that the engine was installed with was removed", {})
     versions = {"python": stamp.get("python", ""), **versions_in(place)}
     if stamp.get("lock") not in {
-        lock_hash(lock, lock.stat().st_mtime_ns) for lock in (LOCK, CARD_LOCK)
+        lock_hash(lock, lock.stat().st_mtime_ns) for lock in locks or (LOCK, CARD_LOCK)
     }:
         return State("OUTDATED", "The engine belongs to an earlier version of the add-on", versions)
     return State("READY", "The engine is installed", versions)
@@ -101,19 +102,15 @@ def has(package: str) -> bool:
     return package in state().versions
 
 
-def size(card: bool) -> str:
-    """The size of the engine, or of the one for graphics cards, as a phrase."""
-    needs = installer.CARD if card else installer.PROCESSOR
+def size(needs: installer.Size) -> str:
+    """The size of an environment as a phrase."""
     minutes = f"about {needs.minutes} minutes" if needs.minutes > 1 else "less than a minute"
     return f"{needs.disk / 1e9:.1f} GB of disk space, {minutes}"
 
 
-def download(card: bool) -> str:
+def download(needs: installer.Size) -> str:
     """How much is downloaded for it, as a phrase."""
-    return (
-        f"about {(installer.CARD if card else installer.PROCESSOR).download / 1e9:.2g} GB to "
-        f"download"
-    )
+    return f"about {needs.download / 1e9:.2g} GB to download"
 
 
 def may_download() -> bool:
@@ -197,7 +194,7 @@ class Installation:
         with self._mutex:
             if self.stopped:
                 return
-            self._process = LineProcess(command, _environment(), STOP_PATIENCE)
+            self._process = LineProcess(command, environment(""), STOP_PATIENCE)
         ended = False
         while (event := self._process.next()) is not None:
             if event["event"] == "progress":
@@ -230,17 +227,20 @@ installing = jobs.session.add(_Installing())
 
 
 def begin(
-    wheels: str | None, online: bool, card: bool = False, extra: Path | None = None
-) -> Installation:
+    wheels: str | None, online: bool, card: bool = False, extra: Path | None = None,
+    words: str = "",
+) -> Installation:  # fmt: skip
     """Start installing, completing or repairing this extension's environment; the preferences show
     how far it is.
 
     card: with torch, for graphics cards, which an environment keeps that has it.  extra: FLAME_LOCK
-    or WAVEFORM_LOCK, to add its packages to an environment that is complete.
+    or WAVEFORM_LOCK, to add its packages to an environment that is complete.  words: folder of the
+    environment that recognises words, instead of the engine's.
     """
     lock = extra or (CARD_LOCK if card or has("torch") else LOCK)
+    lock = RECOGNISE_LOCK if words else lock
     installing.running, installing.error = (
-        Installation(folder(), wheels, online, str(lock), extra is not None),
+        Installation(words or folder(), wheels, online, str(lock), extra is not None),
         "",
     )
     if not bpy.app.background:
@@ -266,10 +266,10 @@ def settle() -> bool:
     return installing.running is None
 
 
-def remove() -> None:
-    """Remove the environment from the disk, and nothing else in its folder; a thread deletes the
-    gigabytes. Raises ThunderError, OSError."""
-    place = folder()
+def remove(place: str | None = None) -> None:
+    """Remove the environment, or another at `place`, from the disk, and nothing else in its folder;
+    a thread deletes the gigabytes. Raises ThunderError, OSError."""
+    place = place or folder()
     if place is None or not os.path.isdir(place):
         return
     if not installer.is_ours(place):
@@ -338,20 +338,9 @@ def _ask(python: str) -> dict | None:
             text=True,
             timeout=20,
             stdin=subprocess.DEVNULL,
-            env=_environment(),
+            env=environment(""),
             **system_calls.new_group(),
         )
         return json.loads(process.stdout) if process.returncode == 0 else None
     except (OSError, subprocess.SubprocessError, ValueError):
         return None
-
-
-def _environment() -> dict:
-    led_astray_by = (
-        "PYTHONHOME",
-        "PYTHONPATH",
-        "PYTHONSTARTUP",
-        "VIRTUAL_ENV",
-        "__PYVENV_LAUNCHER__",
-    )
-    return {name: value for name, value in os.environ.items() if name not in led_astray_by}

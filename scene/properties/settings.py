@@ -656,6 +656,12 @@ class ThunderScene(bpy.types.PropertyGroup):
         "makes them clearer and takes about "
         "three times as long; 0 is off",
     )
+    recognise_words: BoolProperty(
+        name="Recognize Words",
+        default=True,
+        description="Before takes are generated, recognize the words of a voice without a "
+        "transcript, and follow them. Off: recognized transcripts are not used",
+    )
     listen_range: EnumProperty(
         name="Frames",
         default="EDITED",

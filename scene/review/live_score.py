@@ -323,7 +323,7 @@ def ask_score(
     arguments.
     """
     motion, clock = played
-    record = transcript.of(scene, voice.name)
+    text = transcript.text_of(scene, voice.name)
     spans, _ = attempt(turns.spans_of, scene, voice, rig.owner)
     with (
         mixdown.sound_for_engine(client, voice, quietly) as (path, mixing),
@@ -332,14 +332,13 @@ def ask_score(
     ):
         if entry is not None:
             how |= _direction_of(put, scene, entry, clock)
-        if record is not None:
-            how |= {"text": record.text}
+        how |= {"text": text} if text else {}
         how |= {"expression": put(motion.expression), "jaw": put(motion.jaw)}
         yield from mixing
         if spans:  # not what others say in the recording
             path, _ = opened.enter_context(mixdown.split_speakers(path, spans))
         answer = yield from generation.ask(client, "score", span, "Scoring", sound=path, **how)
-        answer["text"] = "" if record is None else record.text
+        answer["text"] = text
         return answer, np.load(answer["per_frame"], allow_pickle=False)
 
 

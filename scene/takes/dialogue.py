@@ -4,7 +4,7 @@ and what follows a strip that the animator renames or cuts."""
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,8 +18,10 @@ from ...thunder_core.errors import (
     BadHead,
     BadRequest,
     BadSound,
+    BadWeights,
     Cancelled,
     NoEngine,
+    OutOfMemory,
     ThunderError,
     WorkerDied,
 )
@@ -29,7 +31,7 @@ from ...thunder_core.types import LISTENS
 from ..heads import head
 from ..host import compat, jobs
 from ..voice import fingerprint, strip
-from . import generation, take_list, turns
+from . import generation, take_list, transcript, turns, word_places
 from .direction import asking
 from .provenance import first_seed, Sampling
 
@@ -258,6 +260,46 @@ def _without_takes(scene) -> list[Line]:
     ]
 
 
+def lines_to_recognise(scene) -> list[str]:
+    """Names of the strips that are spoken and have no transcript."""
+    names = dict.fromkeys(line.strip for line in lines(scene))
+    records = {name: transcript.of(scene, name) for name in names}
+    return [name for name, record in records.items() if record is None or not record.text.strip()]
+
+
+def recognise(
+    client: Client, scene, by: dict[str, str], done: list[str]
+) -> Generator[jobs.Step, None, list[str]]:
+    """Steps that recognise the words of these strips; adds to `done` the name of each. Returns a
+    sentence for each that is left out, and for what is left out of one. Raises ThunderError if none
+    can be recognised."""
+    scene_name, todo, said = scene.name, lines_to_recognise(scene), []
+    for number, name in enumerate(todo):
+        scene = bpy.data.scenes.get(scene_name)
+        sound = None if scene is None else strip.by_name(scene, name)
+        try:
+            if sound is None:
+                raise BadSound(f"The strip “{name}” is no longer in the sequencer")
+            voice = strip.voice_of(scene, sound)
+            found = yield from map_progress(
+                word_places.recognise(client, voice, by),
+                lambda step: replace(
+                    step,
+                    fraction=(number + step.fraction) / len(todo),
+                    message=f"Strip {number + 1} of {len(todo)}: recognizing words",
+                ),
+            )
+            done.append(name)
+            said += [f"“{name}”: {found.left_out_in_words}"] if found.left_out else []
+        except (Cancelled, NoEngine, WorkerDied, BadWeights, OutOfMemory):
+            raise
+        except ThunderError as error:
+            said.append(str(error))
+    if not done:
+        raise BadSound("\n".join(said))
+    return said
+
+
 def warnings(scene, todo: list[Line]) -> list[str]:
     """A sentence for each sound file of the lines that is shorter than it should be."""
     voices = [strip.of_strip(scene, strip.by_name(scene, line.strip)) for line in todo]
@@ -297,6 +339,8 @@ def generate(
                 # a head keeps showing the first of its lines
                 show = mesh_name not in {mesh for _, mesh in todo[:number]}
                 seed = first_seed(scene, rig.mesh, voice)
+                yield from word_places.recognise_before(client, voice)
+                scene, rig = generation.look_up(scene_name, mesh_name)
                 sampling_of_line = asking.add_direction(sampling, rig.owner, voice)
                 collector = collectors.enter_context(
                     closing(generation.TakeCollector(scene, rig, voice, on_take, show))

@@ -441,9 +441,8 @@ def has_old_score(entry) -> bool:
         return False
     if about.get(SCORED_BY, about.get("weights")) != in_use or "findings" not in about:
         return True
-    said = transcript.of(entry.id_data, entry.voice)
     known = str(about.get(SCORED_TEXT, about.get("text", "")))
-    return known.strip() != ("" if said is None else said.text.strip())
+    return known.strip() != transcript.text_of(entry.id_data, entry.voice)
 
 
 def rank(entry) -> tuple[bool, float]:

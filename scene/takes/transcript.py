@@ -69,9 +69,16 @@ def of(scene, voice: str):
 
 def add_words(asked: Brief, scene, voice: strip.Voice) -> Brief:
     """A request with the transcript of a voice and the marks on its words."""
-    record = of(scene, voice.name)
-    text = "" if record is None else record.text.strip()
-    return replace(asked, marks=of_line(scene, voice), text=text)
+    return replace(asked, marks=of_line(scene, voice), text=text_of(scene, voice.name))
+
+
+def text_of(scene, voice: str) -> str:
+    """What takes of a voice are made with: its transcript, "" for none, and for a recognised one
+    where these are switched off."""
+    record = of(scene, voice)
+    if record is None or (record.is_recognised and not scene.thunder.recognise_words):
+        return ""
+    return record.text.strip()
 
 
 def of_line(scene, voice: strip.Voice) -> tuple[Mark, ...]:
@@ -101,9 +108,23 @@ class ThunderTranscript(bpy.types.PropertyGroup):
         name="Transcript", description="What the voice says, with numbers written out as words"
     )
     spoken: StringProperty(description="Its words and sounds with their times in the recording")
+    recognised: StringProperty(
+        description="The text that was recognized; “text” is typed where it differs"
+    )
+    language: StringProperty(description="Codes of the languages that were recognized")
     recording: StringProperty(description="The recording that these are of")
     version: StringProperty(description="Changes with these")
     marks: CollectionProperty(type=ThunderWordMark)
+
+    @property
+    def is_recognised(self) -> bool:
+        """Whether its text is as it was recognised: nobody typed or changed it."""
+        return bool(self.text) and self.text == self.recognised
+
+    @property
+    def is_typed(self) -> bool:
+        """Whether somebody typed its text."""
+        return bool(self.text.strip()) and not self.is_recognised
 
 
 def ensure(scene, voice: str):

@@ -16,9 +16,10 @@ import numpy as np
 from ...thunder_core import spoken
 from ...thunder_core.client import Client
 from ...thunder_core.direction import MOVED, SOUND
-from ...thunder_core.errors import attempt, BadRequest, ThunderError
+from ...thunder_core.errors import attempt, BadRequest, Cancelled, ThunderError
 from ...thunder_core.progress import map_progress
 from ...thunder_core.types import FPS
+from ..engine import recogniser
 from ..heads import reach
 from ..host import jobs
 from ..voice import fingerprint, mixdown, strip
@@ -374,10 +375,11 @@ _read = jobs.session.add(jobs.Memory())  # version of a record → what it holds
 @dataclass(frozen=True)
 class FoundWords:
     """What was found in a voice. unheard: words of the text that the voice does not seem to say,
-    each with its scene frame."""
+    each with its scene frame.  left_out: what a model recognised where nobody says it, likewise."""
 
     spoken: spoken.Spoken
     unheard: tuple[tuple[str, int], ...]
+    left_out: tuple[tuple[str, int], ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -400,18 +402,20 @@ class FoundWords:
             )
         if not self.unheard:
             return ""
-        named = ", ".join(
-            f"“{word}” near frame {frame}" for word, frame in self.unheard[:_MOST_NAMED]
-        )
-        more = (
-            f" and {len(self.unheard) - _MOST_NAMED} more"
-            if len(self.unheard) > _MOST_NAMED
-            else ""
-        )
         return (
-            f"Not heard in the voice: {named}{more}. Check the transcript there, and write "
-            f"numbers as words"
+            f"Not heard in the voice: {_named(self.unheard)}. Check the transcript there, and "
+            f"write numbers as words"
         )
+
+    @property
+    def left_out_in_words(self) -> str:
+        """A note on what was left out, "" for nothing."""
+        return f"Left out, as nobody says it: {_named(self.left_out)}" if self.left_out else ""
+
+
+def _named(words: tuple[tuple[str, int], ...]) -> str:
+    named = ", ".join(f"“{word}” near frame {frame}" for word, frame in words[:_MOST_NAMED])
+    return f"{named} and {len(words) - _MOST_NAMED} more" if len(words) > _MOST_NAMED else named
 
 
 def find(
@@ -430,6 +434,63 @@ def find(
         answer = yield from generation.ask(
             client, "spoken", (0.05, 1.0), "Finding words and sounds", sound=sound, text=said
         )
+    return _keep(name, voice, answer, said, text is not None)
+
+
+def recognise(
+    client: Client, voice: strip.Voice, by: dict[str, str]
+) -> Generator[jobs.Step, None, FoundWords]:
+    """Steps that recognise what a voice says, and keep it as its transcript with words and sounds.
+    by: `recogniser.arguments`. One that somebody typed is never replaced. Raises ThunderError;
+    nothing changes before the end."""
+    name = bpy.context.scene.name
+    _check_not_typed(bpy.context.scene, voice)
+    with mixdown.sound_for_engine(client, voice) as (sound, mixing):
+        yield from mixing
+        answer = yield from generation.ask(
+            client, "recognise", (0.05, 1.0), "Recognizing words", sound=sound, **by
+        )
+    if (scene := bpy.data.scenes.get(name)) is not None:
+        _check_not_typed(scene, voice)
+    found = _keep(name, voice, answer, answer["text"], True)
+    record = transcript.of(bpy.data.scenes[name], voice.name)
+    # as the field has it
+    record.recognised, record.language = record.text, ", ".join(answer["languages"])
+    return found
+
+
+def _check_not_typed(scene, voice: strip.Voice) -> None:
+    record = transcript.of(scene, voice.name)
+    if record is not None and record.is_typed:
+        raise BadRequest(
+            f"The transcript of “{voice.name}” was typed and stays: empty it to recognize the words"
+        )
+
+
+def recognise_before(client: Client, voice: strip.Voice) -> Generator[jobs.Step, None, None]:
+    """Steps that recognise the words of a voice before its takes are sampled, where that is wanted
+    and they are not known. Where it fails a note says why, and takes are made without."""
+    scene = bpy.context.scene
+    record = transcript.of(scene, voice.name)
+    state = fingerprint.of_voice(bpy.data.scenes.get(voice.scene), voice)
+    is_known = record is not None and (
+        record.is_typed
+        or (state is not None and record.recording == state.recording and record.recognised)
+    )
+    if is_known or not scene.thunder.recognise_words or recogniser.why_not():
+        return
+    try:
+        steps = recognise(client, voice, recogniser.arguments())
+        yield from map_progress(steps, lambda step: replace(step, fraction=step.fraction / 20))
+    except Cancelled:
+        raise
+    except ThunderError as error:
+        yield jobs.Step(0.05, "Recognizing words", note=f"Takes are made without words. {error}")
+
+
+def _keep(name: str, voice: strip.Voice, answer: dict, said: str, is_new: bool) -> FoundWords:
+    """Keep the engine's answer on a voice that says this text in the scene of that name; is_new: as
+    its transcript too. Raises BadRequest."""
     scene = bpy.data.scenes.get(name)  # the animator has continued working meanwhile
     state = None if scene is None else fingerprint.of_voice(bpy.data.scenes.get(voice.scene), voice)
     if state is None:
@@ -437,8 +498,8 @@ def find(
     begin = state.seconds[0] if state.last else 0.0
     packed = spoken.pack(answer, begin, said)
     record = transcript.ensure(scene, voice.name)
-    if text is not None:
-        record.text = text
+    if is_new:
+        record.text = said
     record.spoken, record.recording, record.version = (
         packed,
         state.recording,
@@ -450,7 +511,11 @@ def find(
         for word in content.words
         if not word.is_found
     )
-    return FoundWords(content, unheard)
+    left_out = tuple(
+        (text, round(state.origin + (begin + start) * state.fps))
+        for text, start, *_ in answer.get("left_out", ())
+    )
+    return FoundWords(content, unheard, left_out)
 
 
 def find_after(steps: Generator, client: Client, voice: strip.Voice) -> Generator:

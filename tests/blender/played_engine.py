@@ -69,6 +69,8 @@ class PlayedClient:
             fails_after,
         )
         self.unspoken, self.unclear, self.says_text = unspoken, False, True
+        # the text that it recognises, or an error, and what it leaves out: (text, start, end, sure)
+        self.recognised, self.left_out = "a bump", []
         self.scores_late = False  # all scores come after the last take
         self.weights, self.fingerprint = None, connection.shipped_fingerprint()
         self.origin, self.note = "shipped", ""  # of the weights
@@ -134,6 +136,14 @@ class PlayedClient:
             dict(progress),
             {"event": "done", "result": {"sounds": sounds, "words": words, "matches": True}},
         ]
+
+    def _recognise(self, sound, python, model, language):
+        """The text that `recognised` says, and words as of “spoken”; what was left out of it."""
+        if isinstance(self.recognised, Exception):
+            return [{"event": "error", "error": self.recognised}]
+        *events, done = self._spoken(sound, self.recognised)
+        about = {"text": self.recognised, "languages": ["en"], "left_out": self.left_out}
+        return [*events, done | {"result": done["result"] | about}]
 
     def _score(self, sound, expression, jaw, **how):
         """Each take that is scored has a point more than the one before; its lips do not meet half

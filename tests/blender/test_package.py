@@ -33,6 +33,7 @@ NEEDED = {
     "requirements/card.txt",
     "requirements/flame.txt",
     "requirements/waveform.txt",
+    "requirements/recognise.txt",
     "requirements/cluster.txt",
     "thunder_core/engine/worker.py",
     "thunder_core/client.py",

@@ -40,6 +40,7 @@ from thunder.thunder_core.animation import motion_file
 from thunder.thunder_core.findings import Finding, OPEN
 
 pytestmark = pytest.mark.one_blender
+BY = {"python": "", "model": "", "language": ""}  # what recognises words
 
 
 @pytest.fixture
@@ -191,6 +192,10 @@ ARE_CANCELLED = {
     "play all": play_all,
     "import capture": capture,
     "find words": lambda blender, client: word_places.find(client, line(blender), "a bump"),
+    "recognize words": lambda blender, client: word_places.recognise(client, line(blender), BY),
+    "recognize all": lambda blender, client: dialogue.recognise(
+        client, blender.context.scene, BY, []
+    ),
     "save poses": save_poses,
     "playblast": playblast,
     "contact sheet": lambda blender, client: contact_sheet.make(

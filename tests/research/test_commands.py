@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import soundfile
+from made_whisper import make_whisper
 
 from research.__main__ import parts
 from thunder_core import installer
@@ -69,6 +70,8 @@ BENCHES = {
     "perform_as": "--languages de --results {out}/x.txt",
     "ranking": "--data {data} --voices 1 --steps 1 --sets 1 --clips 2 --results {out}/x.txt",
     "reduction": "--results {out}/x.txt",
+    "recognise": "--data {source} --model {whisper} --recordings 2 --lines 1 --takes 1 --clips 1 "
+    "--clip-takes 1 --results {out}/x.txt",
     "retakes": "--data {source} --voices 1 --results {out}/x.txt",
     "sounds": "--data {data} --seeds 1 --results {out}/x.txt",
     "speed": "--quick",
@@ -199,6 +202,12 @@ def data(tmp_path_factory):
     return {"source": source, "data": folder, "solved": tmp_path_factory.mktemp("solved")}
 
 
+@pytest.fixture(scope="module")
+def whisper(tmp_path_factory):
+    """{whisper}: a model that says one text, whatever it hears."""
+    return {"whisper": make_whisper(tmp_path_factory.mktemp("made") / "made-bench", "He did it.")}
+
+
 @pytest.fixture
 def unchanged():
     """Results, pages and constants of the repository stay as they are."""
@@ -232,6 +241,7 @@ def test_a_bench_runs(name, request, tmp_path, unchanged):
     for fixture, places in (
         ("data", ("{data}", "{solved}", "{source}")),
         ("trained", ("{cache}", "{runs}", "{heads}")),
+        ("whisper", ("{whisper}",)),
     ):
         if any(place in words for place in places):
             known |= request.getfixturevalue(fixture)

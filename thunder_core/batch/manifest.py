@@ -327,7 +327,16 @@ def _row(out: str, job: Job, state: str, notes: dict) -> dict:
         row.setdefault("sentence", failure_of(out, job.name))
     if state in (BAKED, UP_TO_DATE):
         baked = read_report(folder)
-        kept = ("takes", "warnings", "notes", "seconds", "sheet", "direction", "transcript")
+        kept = (
+            "takes",
+            "warnings",
+            "notes",
+            "seconds",
+            "sheet",
+            "direction",
+            "transcript",
+            "recognised",
+        )
         row |= {"made_from": baked.get(MADE_FROM, {}), "files": files_written(folder)}
         row |= {key: baked[key] for key in kept if key in baked}
     return row

@@ -261,6 +261,7 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
     Setting("perform-as", text, is_path=True),
     Setting("performed-voice", text, is_path=True),
     Setting("transcript", transcript),  # the words of the voice, or their file
+    Setting("recognise", yes_or_no, is_flag=True),
     Setting("style", text),  # a preset, or its file
     Setting("mood", mood),
     *(Setting(option_of(axis.name), number(axis.least, axis.most)) for axis in AXES),

@@ -51,9 +51,10 @@ from .network import (
 from .readings import follow_text, follow_voice, mark_voice, reading, style_of_take
 from .request import release_memory, RunningRequest
 from .scorer import Measures, Scorer
-from .speech import transcript
+from .speech import recognition, transcript
 from .speech.cues import axis_deviations
 from .speech.encoder import softmax
+from .speech.recognition import Recognised, Recogniser
 from .speech.transcript import recognise, Sound
 from .systems.thunder import Performance, SPOKEN, Thunder, VoiceFeatures
 
@@ -95,6 +96,7 @@ class Engine:
         articulators = self.thunder.pipeline.mechanics.articulators
         self.scorer = Scorer(articulators, self.m2s, self.mouth, self._measures)
         self._check_that_all_fit()
+        self.recogniser = recognition.RecogniserProcess()
         self._known: dict[str, VoiceFeatures] = {}
         # the last voice with a text, the text, and what `follow_text` made of them
         self._followed: tuple[VoiceFeatures, str, tuple[VoiceFeatures, bool]] | None = None
@@ -392,6 +394,21 @@ class Engine:
         voice seems to say the text."""
         belief = softmax(self.analyse(speech).logits)
         return recognise(belief), *transcript.words(belief, text)
+
+    def recognise(
+        self, speech: Speech, by: Recogniser, progress: Progress = no_progress
+    ) -> Recognised:
+        """The words of a voice: what the recogniser understands and this encoder hears. Raises
+        ThunderError."""
+        voice = self.analyse(speech, progress=share(progress, 0.0, 0.1, "Analyzing the voice"))
+        belief = softmax(voice.logits)
+        told = share(progress, 0.1, 1.0, "Recognizing words")
+        found = recognition.recognise(
+            self._samples(speech), voice.phrasing.phrases, belief, by, self.recogniser, told
+        )
+        sounds, words, matches = self.spoken(speech, found.text)
+        placed = tuple(recognition.place(words, found.words))
+        return replace(found, words=placed, sounds=tuple(sounds), matches=matches)
 
     def listen(self, motion: Motion, voice: Speech | None = None) -> Speech:
         """The speech of a motion, in the voice of `voice` (None: an average one), as sound of the

@@ -28,6 +28,7 @@ from ..request import Performed, Request
 from ..system_calls import memory_used
 from ..types import FPS, Keep, Motion, unpack
 from .speech.audio import read_sound, write_sound
+from .speech.recognition import Recogniser
 
 # ---- requests
 
@@ -141,6 +142,18 @@ def _spoken(worker, args, progress):
     }
 
 
+def _recognise(worker, args, progress):
+    speech = _sound(args, progress, may_be_silent=True)
+    engine = worker.load_engine(progress)
+    by = Recogniser(*(args[name] for name in ("python", "model", "language")))
+    found = engine.recognise(speech, by, progress)
+    rows = {
+        name: [astuple(each) for each in getattr(found, name)]
+        for name in ("words", "sounds", "left_out")
+    }
+    return {**rows, "text": found.text, "languages": found.languages, "matches": found.matches}
+
+
 def _listen(worker, args, progress):
     motion = _motion(args)
     voice = None if args.get("voice") is None else _sound(args, progress, "voice")
@@ -208,6 +221,7 @@ VERBS = {
     "score": _score,
     "align": _align,
     "spoken": _spoken,
+    "recognise": _recognise,
     "listen": _listen,
     "record": _record,
     "check_flame": _check_flame,

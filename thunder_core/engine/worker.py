@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 import traceback
+from importlib import import_module
 
 from ..errors import (
     BadRequest,
@@ -50,13 +51,14 @@ class Worker:
     """One client, one engine, one request at a time; a thread listens for cancellation
     meanwhile."""
 
-    def __init__(self, requests, replies, folder, weights, device):
+    def __init__(self, requests, replies, folder, weights, device, verbs="verbs"):
         self.requests = requests  # binary file of JSON lines
         self.replies = replies  # binary file, unbuffered lines
         # the client's private folder; removed here when the client is found dead
         self.folder = folder
         self.weights = weights
         self.device = device  # None: the best there is
+        self.verbs = verbs  # module with what it does for each request
         self.engine = None
         self.preparation = iter(())  # remaining loading for the first takes, one part per step
         self.waiting: queue.Queue = queue.Queue()  # requests in order; None ends the work
@@ -219,7 +221,7 @@ class Worker:
                 raise _cancellation()
             if verb == "quit":
                 return self._done(number, {})
-            action = import_verbs().get(verb)
+            action = import_verbs(self.verbs).get(verb)
             if action is None:
                 raise BadRequest(
                     f"The engine knows no “{verb}”: the extension and its engine differ in version"
@@ -263,7 +265,9 @@ class Worker:
         return self.engine
 
     def release(self):
-        """Forget the engine, and give the memory of a graphics card back."""
+        """Forget the engine, end what recognises words, and give a graphics card's memory back."""
+        if self.engine is not None:
+            self.engine.recogniser.client.stop()
         self.engine, self.preparation = None, iter(())
         gc.collect()
         torch = sys.modules.get("torch")
@@ -301,17 +305,15 @@ class _Progress:
         self.worker._send({"id": self.number, **event})
 
 
-def import_verbs():
-    """What the engine does for each request; NoEngine in a Python that is too old."""
+def import_verbs(name):
+    """What the module of that name does for each request; NoEngine in a Python that is too old."""
     if sys.version_info < OLDEST_PYTHON:
         raise NoEngine(
             f"“{sys.executable}” is Python {sys.version_info[0]}.{sys.version_info[1]} and the "
             f"engine needs "
             f"{OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} or newer: choose another Python"
         )
-    from .verbs import VERBS
-
-    return VERBS
+    return import_module(f".{name}", __package__).VERBS
 
 
 def explain(error, verb):
@@ -385,6 +387,7 @@ def main():
         help="cpu, cuda:0 (NVIDIA, or AMD by ROCm) or mps (Apple; not tested); default: cuda:0 if "
         "there is one, else cpu",
     )
+    parser.add_argument("--verbs", default="verbs", help="module with what is done for requests")
     options = parser.parse_args()
 
     # Takes are worked on beside each other, and results must not depend on the number of cores.
@@ -414,7 +417,7 @@ def main():
 
         # files left by libraries are removed with the client's folder
         tempfile.tempdir = options.folder
-    Worker(requests, replies, options.folder, options.weights, options.device).run()
+    Worker(requests, replies, options.folder, options.weights, options.device, options.verbs).run()
 
 
 if __name__ == "__main__":

@@ -355,17 +355,45 @@ def _place(
     for cut, untold, least in _WAYS[: 1 if len(sequence) > _BAND else len(_WAYS)]:
         places = align(belief, sequence, cut, untold)
         found = _find_words(belief, text, sequence, places)
-        likelihood = [
-            np.log(np.maximum(_likely(belief[start:end], letter.phones), 1e-3))
-            for letter, (start, end) in zip(sequence, places)
-            if start >= 0 and letter.number >= 0
-        ]
-        better = float(np.concatenate(likelihood).mean()) - least if likelihood else -np.inf
+        better = _fit(belief, sequence, places) - least
         tried.append((better, places, found))
         if better > 0 and np.mean([word.is_found for word in found]) >= _MOST_SAID:
             break
     better, places, found = max(tried, key=lambda each: each[0])
     return sequence, places, found, better > 0
+
+
+def likelihood(belief: np.ndarray, text: str) -> float:
+    """Mean log probability of a text over all rows: of its letters, and of silence, or of what it
+    leaves out, around its words; −inf where none of it is spoken."""
+    sequence = letters(text)
+    places = align(belief, sequence, untold=_UNTOLD)
+    of_letters = [
+        _log_likely(belief[start:end], letter)
+        if letter.number >= 0
+        else np.log(np.maximum(belief[start:end, SILENCE], _UNTOLD))
+        for letter, (start, end) in zip(sequence, places)
+        if start >= 0
+    ]
+    is_said = any(start >= 0 for letter, (start, _) in zip(sequence, places) if letter.number >= 0)
+    return float(np.concatenate(of_letters).mean()) if is_said else -np.inf
+
+
+def _fit(belief: np.ndarray, sequence: list[Letter], places: list[tuple[int, int]]) -> float:
+    """Mean log probability of letters at their places; −inf where none has any."""
+    of_letters = [
+        _log_likely(belief[start:end], letter)
+        for letter, (start, end) in zip(sequence, places)
+        if start >= 0 and letter.number >= 0
+    ]
+    return float(np.concatenate(of_letters).mean()) if of_letters else -np.inf
+
+
+def _log_likely(belief: np.ndarray, letter: Letter) -> np.ndarray:
+    """Log probability of a letter in each row; of one that may be any sound it is 0 where there is
+    one."""
+    usual = 1.0 if letter.phones else _ANY_SOUND
+    return np.log(np.maximum(_likely(belief, letter.phones) / usual, 1e-3))
 
 
 def _find_words(

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What recognises words, as Blender sees it: an environment of its own beside the engine's, and a
+Whisper model that the animator names."""
+
+import os
+
+import bpy
+
+from ...thunder_core.engine_python import find_recogniser
+from ...thunder_core.errors import attempt
+from ...thunder_core.whisper_folder import find_model, folder_of_name, is_hub_name
+from . import connection, install
+
+
+def folder() -> str | None:
+    """The environment's folder, which may not exist yet; None if this code is not an installed
+    extension."""
+    engine = install.folder()
+    return None if engine is None else os.path.join(os.path.dirname(engine), "recogniser")
+
+
+def state() -> install.State:
+    """State of the environment. Reads only the disk: fast enough for drawing."""
+    return install.state(folder(), (install.RECOGNISE_LOCK,))
+
+
+def python() -> str:
+    """The Python that recognises words. Raises NoEngine."""
+    is_there = state().kind in ("READY", "OUTDATED")
+    return find_recogniser(venvs=(folder(),) if is_there else ())
+
+
+def model() -> str:
+    """The model that the preferences name, or THUNDER_WHISPER: a folder, or a name on the hub; ""
+    for none."""
+    chosen = connection.preferences()
+    named = chosen.whisper.strip() if chosen else ""
+    # a field for folders may end a name with a slash
+    path = bpy.path.abspath(named)
+    return (path if os.path.isdir(path) else named.rstrip("/\\")) or os.environ.get(
+        "THUNDER_WHISPER", ""
+    )
+
+
+def arguments(named: str = "", language: str = "") -> dict[str, str]:
+    """What a request to recognise words says of the recogniser; named: a model instead of the usual
+    one. Raises NoEngine, BadWeights."""
+    executable = python()
+    found = find_model(named or model(), os.path.dirname(os.path.dirname(executable)))
+    return {"python": executable, "model": str(found), "language": language}
+
+
+def why_not(context=None) -> str:
+    """The reason why no words can be recognised, "" if they can. Quick: for panels."""
+    return attempt(arguments)[1]
+
+
+def is_downloadable() -> bool:
+    """Whether the model is named as on the hub and is not here yet."""
+    place = folder()
+    return (
+        place is not None
+        and is_hub_name(model())
+        and not os.path.isdir(folder_of_name(place, model()))
+    )

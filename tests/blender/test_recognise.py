@@ -1,0 +1,315 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Words by themselves: recognised as a voice's transcript, used by Generate unless switched off,
+never in the place of one that somebody typed; and what is said where it cannot be."""
+
+import importlib
+import os
+import shutil
+import subprocess
+import sys
+
+import bpy
+import pytest
+from drawing import Context, Layout
+from performances import clicks, noise
+from running_engine import connection, SAMPLE, speak, stop_engine  # noqa: F401
+from thunder.cli import bake
+from thunder.operators import install_engine
+from thunder.panels import preferences, sidebar
+from thunder.scene.engine import install, recogniser
+from thunder.scene.host import compat
+from thunder.scene.takes import dialogue, provenance, transcript, word_places
+from thunder.scene.voice import strip
+from thunder.thunder_core import engine_python, errors, installer, progress, spoken
+
+pytestmark = pytest.mark.one_blender
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+@pytest.fixture(autouse=True)
+def nothing_installed(monkeypatch):
+    for name in ("THUNDER_WHISPER", "THUNDER_RECOGNISER"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def ready(monkeypatch, tmp_path):
+    """A Python and the files of a model, as if they recognised words."""
+    model = tmp_path / "whisper"
+    model.mkdir()
+    for name in ("config.json", "tokenizer.json", "model.bin"):
+        (model / name).touch()
+    monkeypatch.setenv("THUNDER_RECOGNISER", sys.executable)
+    monkeypatch.setenv("THUNDER_WHISPER", str(model))
+    return model
+
+
+@pytest.fixture
+def lined(needs_sound, scene, client, tmp_path):
+    """A head, and a line of four seconds from frame 25 on."""
+    compat.strips(scene.sequence_editor_create()).new_sound(
+        "line", clicks(tmp_path / "voice.wav", (1.0,), 4.0), 1, 25
+    )
+    scene.thunder.count = 1
+    return scene
+
+
+def texts(client):
+    return [args.get("text", "") for verb, args in client.asked if verb == "generate"]
+
+
+def verbs(client):
+    return [verb for verb, _ in client.asked]
+
+
+def refused(operator, **arguments):
+    with pytest.raises(RuntimeError) as error:
+        operator(**arguments)
+    return str(error.value)
+
+
+def test_words_become_the_transcript_with_their_times_and_know_that_they_were_recognised(
+    lined, ready, client
+):
+    client.left_out = [("Thank you.", 3.0, 3.5, 0.0)]
+    assert bpy.ops.thunder.recognise_words() == {"FINISHED"}
+    record = transcript.of(lined, "line")
+    assert record.text == "a bump" and record.is_recognised and not record.is_typed
+    assert record.language == "en"
+    [(_, asked)] = client.asked
+    assert asked["model"] == str(ready) and asked["python"] == sys.executable
+    assert [word.text for word in word_places.line(bpy.context).words] == ["a", "bump"]
+    found = word_places.FoundWords(word_places.read(record), (), (("Thank you.", 97),))
+    assert found.left_out_in_words == "Left out, as nobody says it: “Thank you.” near frame 97"
+
+
+def test_what_was_left_out_is_named_with_its_frame(lined, ready, client):
+    client.left_out = [("Thank you.", 3.0, 3.5, 0.0)]
+    steps = word_places.recognise(client, strip.find(bpy.context), recogniser.arguments())
+    assert progress.result(steps).left_out == (("Thank you.", 25 + 3 * 24),)
+
+
+def test_a_text_that_was_typed_or_changed_is_never_replaced(lined, ready, client):
+    transcript.ensure(lined, "line").text = "my own words"
+    assert "was typed and stays" in refused(bpy.ops.thunder.recognise_words)
+    assert not client.asked
+    transcript.of(lined, "line").text = ""
+    bpy.ops.thunder.recognise_words()
+    transcript.of(lined, "line").text = "a bumb"
+    assert transcript.of(lined, "line").is_typed
+    assert "was typed and stays" in refused(bpy.ops.thunder.recognise_words)
+    assert transcript.of(lined, "line").text == "a bumb"
+
+
+def test_a_text_that_is_typed_while_words_are_recognised_stays(lined, ready, client):
+    steps = word_places.recognise(client, strip.find(bpy.context), recogniser.arguments())
+    while not client.asked:
+        next(steps)
+    transcript.ensure(lined, "line").text = "my own words"
+    with pytest.raises(errors.BadRequest, match="was typed and stays"):
+        progress.result(steps)
+    assert transcript.of(lined, "line").text == "my own words"
+
+
+def test_generate_recognises_what_has_no_text_once_and_takes_follow_it(lined, ready, client):
+    bpy.ops.thunder.generate()
+    assert verbs(client) == ["recognise", "generate"] and texts(client) == ["a bump"]
+    assert provenance.about_of(lined.thunder.takes[0].action).get("text", "a bump") == "a bump"
+    bpy.ops.thunder.generate()
+    assert verbs(client) == ["recognise", "generate", "generate"]
+    transcript.of(lined, "line").text = ""  # who empties the field wants none
+    bpy.ops.thunder.generate()
+    assert verbs(client)[3:] == ["generate"] and texts(client)[-1] == ""
+
+
+def test_switched_off_generate_recognises_nothing_and_uses_no_recognised_text(lined, ready, client):
+    lined.thunder.recognise_words = False
+    bpy.ops.thunder.generate()
+    assert verbs(client) == ["generate"] and texts(client) == [""]
+    bpy.ops.thunder.recognise_words()
+    bpy.ops.thunder.generate()
+    assert texts(client) == ["", ""]
+    transcript.of(lined, "line").text += "s"
+    bpy.ops.thunder.generate()
+    assert texts(client)[-1] == "a bumps", "what somebody changed is theirs"
+
+
+def test_a_listener_and_a_typed_text_need_no_recognition(lined, ready, client):
+    transcript.ensure(lined, "line").text = "my own words"
+    bpy.ops.thunder.generate()
+    assert verbs(client) == ["generate"] and texts(client) == ["my own words"]
+
+
+def test_takes_are_made_without_words_where_these_cannot_be_recognised(lined, ready, client):
+    client.recognised = errors.OutOfMemory("The memory is too small: close other programs")
+    notes = [
+        step.note
+        for step in word_places.recognise_before(client, strip.find(bpy.context))
+        if step.note
+    ]
+    assert notes == ["Takes are made without words. The memory is too small: close other programs"]
+    bpy.ops.thunder.generate()
+    assert texts(client) == [""] and len(lined.thunder.takes) == 1
+
+
+def test_all_strips_are_recognised_but_those_with_a_text(lined, ready, client, tmp_path):
+    for number, name in enumerate(("two", "three")):
+        strip.add(lined, noise(tmp_path / f"{name}.wav", 1.0), name, 200 + 50 * number)
+    transcript.ensure(lined, "two").text = "my own words"
+    client.left_out = [("Thank you.", 0.5, 0.7, 0.0)]
+    done = []
+    said = progress.result(dialogue.recognise(client, lined, recogniser.arguments(), done))
+    assert done == ["line", "three"] and len(said) == 2 and "near frame" in said[0]
+    assert [transcript.of(lined, name).text for name in ("line", "two", "three")] == [
+        "a bump", "my own words", "a bump"
+    ]  # fmt: skip
+    assert "All strips have a transcript" in refused(bpy.ops.thunder.recognise_all)
+    transcript.of(lined, "three").text = ""
+    assert bpy.ops.thunder.recognise_all() == {"FINISHED"}
+    client.recognised = errors.BadSound("It cannot be read: choose another")
+    transcript.of(lined, "three").text = ""
+    assert "It cannot be read" in refused(bpy.ops.thunder.recognise_all)
+
+
+@pytest.mark.parametrize(
+    "harm, sentence",
+    [
+        (lambda model, patch: patch.delenv("THUNDER_RECOGNISER"), "install it in the preferences"),
+        (lambda model, patch: patch.delenv("THUNDER_WHISPER"), "No model that recognises words"),
+        (lambda model, patch: (model / "model.bin").unlink(), "lacks model.bin or model.safe"),
+        (lambda model, patch: patch.setenv("THUNDER_WHISPER", "base"), "press Download"),
+        (lambda model, patch: patch.setenv("THUNDER_RECOGNISER", "/no/python"), "no Python at"),
+    ],
+)
+def test_what_is_missing_is_named_on_the_greyed_button(
+    lined, ready, client, monkeypatch, harm, sentence
+):
+    harm(ready, monkeypatch)
+    assert sentence in recogniser.why_not()
+    assert sentence in refused(bpy.ops.thunder.recognise_words)
+    bpy.ops.thunder.generate()
+    assert verbs(client) == ["generate"], "and takes are made as before"
+
+
+def test_a_bake_recognises_what_is_asked_and_says_so(blender, client, voice, ready, tmp_path):
+    def run(*more):
+        words = ["--audio", voice, "--takes", "1", "--seed", "1", "--force", *more]
+        return bake.bake(bake.options([*words, "--out", str(tmp_path / "out")]))
+
+    client.left_out = [("Thank you.", 0.5, 0.7, 0.0)]
+    report = run("--recognise")
+    assert report["transcript"] == "a bump" and report["recognised"] == "en"
+    assert any("Thank you." in warning for warning in report["warnings"])
+    assert texts(client) == ["a bump"]
+    assert (
+        "recognised" not in run("--recognise", "--transcript", "mama")
+        and texts(client)[1] == "mama"
+    )
+    assert "transcript" not in run() and verbs(client).count("recognise") == 1
+    with pytest.raises(errors.BadWeights, match="no model that recognises words at “/no/model”"):
+        run("--recognise", "--whisper", "/no/model")
+    with pytest.raises(SystemExit):
+        bake.options(["--seconds", "2", "--recognise", "--out", "x"])
+
+
+def test_the_model_of_the_preferences_goes_first_and_may_be_a_name(monkeypatch, ready, tmp_path):
+    chosen = importlib.import_module("thunder.scene.engine.connection").preferences()
+    try:
+        chosen.whisper = str(ready) + os.sep
+        monkeypatch.setenv("THUNDER_WHISPER", "/other")
+        assert os.path.samefile(recogniser.model(), ready)
+        chosen.whisper = "base/"
+        assert recogniser.model() == "base" and recogniser.is_downloadable()
+        monkeypatch.setattr(install, "may_download", lambda: False)
+        assert "Turn on Allow Online" in refused(bpy.ops.thunder.download_model)
+        os.makedirs(place := os.path.join(recogniser.folder(), "models", "base"))
+        assert not recogniser.is_downloadable()
+        shutil.rmtree(os.path.dirname(place))
+    finally:
+        chosen.whisper = ""
+
+
+def test_what_is_installed_its_size_and_its_licence_are_said_before(monkeypatch):
+    begun = []
+    monkeypatch.setattr(install, "begin", lambda *args, **more: begun.append(more))
+    monkeypatch.setattr(install, "may_download", lambda: True)
+    monkeypatch.setattr(installer.sys, "executable", sys.executable)
+
+    class Manager:
+        def invoke_confirm(self, operator, event, **said):
+            self.said = said
+            return {"RUNNING_MODAL"}
+
+    class Context:
+        window_manager = Manager()
+
+    install_engine.THUNDER_OT_install_recogniser.invoke(None, Context, None)
+    said = Context.window_manager.said["message"]
+    assert "About 0.1 GB to download" in said and "GB of disk space" in said and "MIT" in said
+    install_engine.THUNDER_OT_install_recogniser.begin(None, None, True)
+    assert begun == [{"words": recogniser.folder()}]
+    assert recogniser.folder() != install.folder() and recogniser.state().kind == "ABSENT"
+
+
+@pytest.mark.usefixtures("connection")
+def test_the_real_engine_recognises_words_and_takes_follow_them(scene, monkeypatch, tmp_path):
+    """By the library itself, and a model that is made here to say one text."""
+    engine = os.environ.get("THUNDER_RECOGNISER_OF_TESTS") or engine_python.find_engine_python()
+    if subprocess.run([engine, "-c", "import faster_whisper"], capture_output=True).returncode:
+        pytest.skip("faster-whisper is not installed")
+    text = (
+        "My brother moves both big blue boxes from the front room. Who can forgive such a foolish "
+        "thief and put up with his thunder?"
+    )
+    script = os.path.join(ROOT, "tests", "made_whisper.py")
+    subprocess.run([engine, script, str(tmp_path / "made-blender"), text], check=True)
+    monkeypatch.setenv("THUNDER_RECOGNISER", engine)
+    monkeypatch.setenv("THUNDER_WHISPER", str(tmp_path / "made-blender"))
+    speak(scene)
+    scene.thunder.count = 1
+    bpy.ops.thunder.generate()
+    [record] = scene.thunder_transcripts
+    assert record.text == text and record.is_recognised and record.language == "en"
+    content = spoken.unpack(record.spoken)
+    assert content.matches and len(content.words) == 24
+    about = provenance.about_of(scene.thunder.takes[0].action)
+    assert about["text"] == text
+
+
+def drawn(draw, *arguments):
+    """What a function draws, on a layout that notes it."""
+    draw(layout := Layout(), *arguments)
+    return layout
+
+
+def test_the_preferences_offer_what_is_missing_next(blender, ready, monkeypatch):
+    class Region:
+        width = 600
+
+    context = Context(blender.context, region=Region)
+    chosen = importlib.import_module("thunder.scene.engine.connection").preferences()
+    box = drawn(preferences._draw_words, context, chosen)
+    assert box.of("prop") == ["whisper"] and not box.of("operator"), "all is there"
+    (ready / "tokenizer.json").unlink()
+    box = drawn(preferences._draw_words, context, chosen)
+    assert "lacks tokenizer.json" in " ".join(box.texts())
+    monkeypatch.setenv("THUNDER_WHISPER", "base")
+    assert drawn(preferences._draw_words, context, chosen).of("operator") == [
+        "thunder.download_model"
+    ]
+    monkeypatch.delenv("THUNDER_RECOGNISER")
+    box = drawn(preferences._draw_words, context, chosen)
+    assert box.of("operator") == ["thunder.install_recogniser"] and not box.of("prop")
+    assert any("GB to download" in text for text in box.texts())
+
+
+def test_the_panel_shows_what_was_recognised_and_its_switch(lined, ready, client):
+    layout = drawn(sidebar.draw_transcript, None)
+    assert "thunder.recognise_words" in layout.of("operator")
+    bpy.ops.thunder.recognise_words()
+    record = transcript.of(lined, "line")
+    layout = drawn(sidebar.draw_transcript, record)
+    assert layout.of("prop") == ["text", "recognise_words"]
+    assert "Use these recognized words (en)" in layout.texts("prop")
+    record.text = "a bumb"
+    assert drawn(sidebar.draw_transcript, record).of("prop") == ["text"]

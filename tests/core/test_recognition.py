@@ -1,0 +1,360 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The words of a voice, by the library and the process that animators have: what a model says is
+kept where the encoder hears it, and left out where it does not; no network, and a sentence for
+whatever goes wrong."""
+
+import os
+import shutil
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_whisper import make_whisper
+from timing import until
+
+import thunder_core as thunder
+from research.harness import SAMPLE
+from thunder_core import errors, whisper_folder
+from thunder_core.client import Client
+from thunder_core.engine.engine import Engine
+from thunder_core.engine.speech import recognition, transcript
+from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.speech.encoder import PHONES, SILENCE
+from thunder_core.engine.speech.recognition import Recogniser
+from thunder_core.engine.whisper_conversion import convert
+from thunder_core.spoken import Word
+from thunder_core.types import RATE, Speech
+
+TEXT = (
+    "My brother moves both big blue boxes from the front room. Who can forgive such a foolish thief "
+    "and put up with his thunder?"
+)
+INVENTED = "Thank you for watching. Please subscribe to the channel."
+needs_library = pytest.mark.skipif(
+    not find_spec("faster_whisper"), reason="faster-whisper is not installed"
+)
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return Engine.load(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def voice():
+    return read_sound(SAMPLE)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """`made(text, …)` is the folder of a model that says this text; what was converted of it is
+    removed at the end."""
+    folders = {}
+
+    def make(text, **more):
+        key = text, *more.items()
+        if key not in folders:
+            path = tmp_path_factory.mktemp("made") / f"made-{len(folders)}"
+            folders[key] = make_whisper(path, text, **more)
+        return str(folders[key])
+
+    yield make
+    for path in Path(sys.prefix, whisper_folder.MODELS).glob("made-*"):
+        shutil.rmtree(path)
+
+
+def wrapper(folder, code):
+    """A Python that runs `code` before the recogniser, in the same environment."""
+    path = folder / "python"
+    path.write_text(
+        f"#!{sys.executable}\nimport os, runpy, sys\nsys.argv = sys.argv[2:]\n{code}\n"
+        "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)\n"
+    )
+    path.chmod(0o755)
+    return str(path)
+
+
+# -- what is recognised
+
+
+@needs_library
+def test_the_words_of_a_voice_are_recognised_with_their_times(engine, voice, made):
+    steps = []
+    by = Recogniser(sys.executable, made(TEXT))
+    found = engine.recognise(voice, by, lambda fraction, message="": steps.append(fraction))
+    assert found.text == TEXT and found.languages == ("en",) and found.left_out == ()
+    assert steps == sorted(steps) and 0 <= steps[0] and steps[-1] <= 1
+    assert found.matches and [word.text for word in found.words][:3] == ["My", "brother", "moves"]
+    assert thunder.recognise(voice, by.model, python=by.python, engine=engine) == found
+    assert found.words == tuple(engine.spoken(voice, TEXT)[1]), (
+        "of Latin letters our own alignment tells"
+    )
+
+
+@needs_library
+def test_what_nobody_says_is_left_out_and_its_place_named(engine, voice, made):
+    found = engine.recognise(voice, Recogniser(sys.executable, made(INVENTED)))
+    assert found.text == "" and found.words == ()
+    [left_out] = found.left_out
+    assert left_out.text == INVENTED and 0 <= left_out.start < left_out.end <= voice.seconds
+
+
+def test_a_sound_without_speech_asks_nobody(engine):
+    rng = np.random.default_rng(0)
+    noise = 0.3 * rng.standard_normal(5 * RATE).clip(-1, 1).astype(np.float32)
+    chord = sum(np.sin(2 * np.pi * f * np.arange(5 * RATE) / RATE) for f in (220, 277, 330)) / 8
+    for samples in (noise, chord.astype(np.float32), np.zeros(3 * RATE, np.float32)):
+        found = engine.recognise(Speech(samples, RATE), Recogniser("/no/such/python", "/no/model"))
+        assert (found.text, found.words, found.languages, found.left_out) == ("", (), (), ())
+
+
+@needs_library
+def test_numbers_are_written_as_words(engine, voice, made):
+    found = engine.recognise(voice, Recogniser(sys.executable, made(TEXT, numeral="25")))
+    assert found.text == TEXT
+
+
+@needs_library
+def test_a_language_that_is_named_is_used_and_an_unknown_one_refused(engine, voice, made):
+    by = Recogniser(sys.executable, made(TEXT), "de")
+    assert engine.recognise(voice, by).languages == ("de",)
+    with pytest.raises(errors.BadRequest, match="knows no language “xx”"):
+        engine.recognise(voice, Recogniser(sys.executable, made(TEXT), "xx"))
+
+
+@needs_library
+def test_layouts_of_ctranslate2_and_of_a_hubs_cache_say_the_same(engine, voice, made, tmp_path):
+    model = made(TEXT)
+    engine.recognise(voice, Recogniser(sys.executable, model))
+    [converted] = Path(sys.prefix, whisper_folder.MODELS).glob(f"{Path(model).name}-*")
+    cache = tmp_path / "models--somebody--whisper"
+    shutil.copytree(model, cache / "snapshots" / "0123")
+    for folder in (converted, cache):
+        assert engine.recognise(voice, Recogniser(sys.executable, str(folder))).text == TEXT
+
+
+def test_a_trained_model_understands_the_sample(engine, voice):
+    folder = os.environ.get("THUNDER_WHISPER")
+    if not folder:
+        pytest.skip("THUNDER_WHISPER names no folder of a Whisper model")
+    found = thunder.recognise(voice, folder, engine=engine)
+    said = [word.text.lower() for word in found.words]
+    expected = transcript.split(TEXT.lower())
+    assert sum(a == b for a, b in zip(said, expected)) >= len(expected) - 3
+
+
+# -- spans, and where words are
+
+
+def belief_of(pattern):
+    """Phone probabilities at 50 Hz of (phone, seconds) one after the other."""
+    rows = np.concatenate([np.full(round(50 * s), PHONES.index(phone)) for phone, s in pattern])
+    return np.eye(len(PHONES), dtype=np.float32)[rows] * 0.96 + 0.001
+
+
+def test_spans_hold_all_speech_and_are_never_longer_than_the_model_reads():
+    talk = [("AA", 9.7), ("SIL", 0.3)] * 240
+    parts = recognition.spans(np.array([[0, 60_000]]), belief_of(talk))
+    assert parts[0][0] == 0 and parts[-1][1] == 2400
+    assert all(a[1] == b[0] for a, b in zip(parts, parts[1:])), "forty minutes without a gap"
+    assert max(end - start for start, end in parts) <= recognition.LONGEST
+    for _, cut in parts[:-1]:
+        assert cut % 10 > 9.6, "cuts are in pauses"
+    phrases = np.array([[25, 50], [75, 100], [300, 325]])
+    parts = recognition.spans(phrases, belief_of([("AA", 14.0)]))
+    assert np.allclose(parts, [(0.7, 4.3), (11.7, 13.3)]), (
+        "a long pause parts spans, a short one not"
+    )
+
+
+def test_words_of_unknown_letters_are_where_the_model_heard_them():
+    found = [
+        Word("mama", 1.0, 1.4, 0.9),
+        Word("你", 1.4, 1.4, 0.4),
+        Word("好", 1.4, 1.4, 0.4),
+        Word("bu", 3, 3, 0),
+    ]
+    given = ("mama,", 0.9, 1.5), ("你好", 2.0, 3.0), ("bu.", 3.5, 4.0)
+    heard = tuple(word for each in given for word in recognition._apart(*each))
+    placed = recognition.place(found, heard)
+    assert [(word.start, word.end) for word in placed] == [
+        (1.0, 1.4),
+        (2.0, 2.5),
+        (2.5, 3.0),
+        (3.5, 4.0),
+    ]
+    assert recognition.place(found, heard[:2]) == found, "words that do not fit each other stay"
+
+
+def test_a_text_in_letters_that_tell_no_sound_fits_wherever_somebody_speaks():
+    speech = belief_of([("SIL", 0.4), *[("AA", 0.15), ("N", 0.15)] * 6, ("SIL", 0.4)])
+    assert transcript.words(speech, "你好世界你好")[1]
+    assert transcript.likelihood(speech, "你好世界你好") > -0.1
+    assert transcript.likelihood(belief_of([("SIL", 3.0)]), "你好世界") < -3
+    assert PHONES[SILENCE] == "SIL"
+
+
+def test_what_the_model_repeats_or_guesses_is_not_heard():
+    speech = belief_of([("M", 0.3), ("AA", 0.3)] * 4)
+    said = {
+        "text": "mama mama mama mama",
+        "start": 0.0,
+        "end": 2.4,
+        "compression": 1.2,
+        "log_prob": -0.2,
+    }
+    assert recognition.is_heard(said, speech)
+    assert not recognition.is_heard(said | {"compression": 9.0}, speech)
+    assert not recognition.is_heard(said | {"log_prob": -1.4}, speech)
+    assert not recognition.is_heard(said | {"text": "Please subscribe to the channel"}, speech)
+
+
+# -- no network
+
+
+@needs_library
+def test_no_socket_is_opened_but_by_a_download(engine, voice, made, tmp_path):
+    log = tmp_path / "sockets"
+    python = wrapper(
+        tmp_path,
+        "def hook(event, args):\n"
+        "    if event.startswith('socket.'):\n"
+        f"        open({str(log)!r}, 'a').write(event + '\\n')\n"
+        "        raise OSError('no network')\n"
+        "sys.addaudithook(hook)",
+    )
+    assert engine.recognise(voice, Recogniser(python, made(TEXT))).text == TEXT
+    for name in ("base", "somebody/whisper"):
+        with pytest.raises(errors.BadWeights, match="press Download"):
+            engine.recognise(voice, Recogniser(python, name))
+    assert not log.exists()
+    with Client(python, verbs="recogniser") as client:
+        pending = client.request("download", name="base", folder=str(tmp_path / "base"))
+        with pytest.raises(errors.BadRequest, match="“base” cannot be downloaded"):
+            pending.wait(timeout=60)
+    assert log.exists(), "or the test would see nothing"
+
+
+# -- what goes wrong
+
+
+@needs_library
+@pytest.mark.parametrize(
+    "harm, sentence",
+    [
+        (lambda folder: shutil.rmtree(folder), "There is no model that recognises words at “.*model”"),
+        (lambda folder: (folder / "tokenizer.json").unlink(), "lacks tokenizer.json"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "lacks model.bin or model.safetensors"),
+        (lambda folder: (folder / "model.bin").write_bytes(b"x" * 99), "holds no Whisper model that can be read"),
+        (lambda folder: (folder / "config.json").write_text("{}"), "holds no Whisper model that can be read"),
+        (lambda folder: (folder / "config.json").write_text("{"), "holds no Whisper model that can be read"),
+        (lambda folder: (folder / "tokenizer.json").write_text("{}"), "holds no Whisper model that can be read"),
+        (lambda folder: os.truncate(folder / "model.safetensors", 40), "holds no Whisper model that can be read"),
+        (lambda folder: os.truncate(folder / "model.safetensors", 9000), "holds no Whisper model that can be read"),
+    ],
+)  # fmt: skip
+def test_a_wrong_model_is_refused_with_a_sentence(engine, voice, made, tmp_path, harm, sentence):
+    folder = tmp_path / "model"
+    shutil.copytree(made(TEXT), folder)
+    harm(folder)
+    with pytest.raises(errors.BadWeights, match=sentence):
+        engine.recognise(voice, Recogniser(sys.executable, str(folder)))
+    assert not list(Path(sys.prefix, whisper_folder.MODELS).glob("model-*[!t]")), (
+        "nothing half made"
+    )
+
+
+def test_without_a_model_or_a_python_there_is_a_sentence(voice, monkeypatch, tmp_path):
+    monkeypatch.delenv("THUNDER_WHISPER", raising=False)
+    with pytest.raises(errors.BadWeights, match="No model that recognises words was chosen"):
+        thunder.recognise(voice, python=sys.executable)
+    with pytest.raises(errors.NoEngine, match="There is no Python at “/no/python”"):
+        thunder.recognise(voice, "base", python="/no/python")
+
+
+@needs_library
+@pytest.mark.skipif(os.name == "nt", reason="limits and signals of this kind are POSIX")
+@pytest.mark.parametrize(
+    "code, kind, sentence",
+    [
+        ("import resource; resource.setrlimit(resource.RLIMIT_AS, (400_000_000, 400_000_000))",
+         errors.OutOfMemory, "memory"),
+        ("os.kill(os.getpid(), 9)", (errors.OutOfMemory, errors.NoEngine), "cannot run"),
+        ("print('out of order', file=sys.stderr); os._exit(7)", errors.NoEngine, "out of order"),
+        ("sys.modules['faster_whisper'] = None", errors.NoEngine, "install"),
+    ],
+)  # fmt: skip
+def test_a_process_that_ends_or_lacks_memory_says_so(
+    engine, voice, made, tmp_path, code, kind, sentence
+):
+    with pytest.raises(kind, match=sentence):
+        engine.recognise(voice, Recogniser(wrapper(tmp_path, code), made(TEXT)))
+
+
+@needs_library
+def test_the_process_is_kept_for_the_next_voice_and_ends_with_ours(engine, voice, made, tmp_path):
+    mark = tmp_path / "pids"
+    python = wrapper(tmp_path, f"open({str(mark)!r}, 'a').write(f'{{os.getpid()}}\\n')")
+    by, half = Recogniser(python, made(TEXT)), Speech(voice.samples[: 4 * RATE], RATE)
+    for speech in (voice, half, voice):
+        engine.recognise(speech, by)
+    [pid] = mark.read_text().split()
+    engine.recogniser.client.stop()
+    assert until(lambda: not Path(f"/proc/{pid}").exists(), 5) or os.name != "posix"
+    assert engine.recognise(voice, by).text == TEXT, "another is started"
+
+
+@needs_library
+def test_a_cancel_ends_the_process_soon(engine, voice, made, tmp_path):
+    mark = tmp_path / "pid"
+    python = wrapper(
+        tmp_path,
+        f"open({str(mark)!r}, 'w').write(str(os.getpid()))\n"
+        "import threading, time; threading.Thread(target=time.sleep, args=(60,), daemon=True).start()",
+    )
+
+    def stop(fraction, message=""):
+        if mark.exists():
+            raise errors.Cancelled("Cancelled, nothing was changed")
+
+    engine.analyse(voice)
+    started = time.monotonic()
+    with pytest.raises(errors.Cancelled):
+        engine.recognise(voice, Recogniser(python, made(TEXT)), stop)
+    assert time.monotonic() - started < 10
+    pid = int(mark.read_text())
+    assert until(lambda: not Path(f"/proc/{pid}").exists(), 5) or os.name != "posix"
+
+
+@needs_library
+def test_a_converted_model_computes_what_the_model_of_transformers_does(tmp_path, made):
+    """Of random arrays, in all of its layers: the encoder's output, and what is decoded from it."""
+    import ctranslate2
+    import torch
+    from transformers import WhisperConfig, WhisperForConditionalGeneration
+
+    torch.manual_seed(0)
+    sizes = dict(d_model=128, encoder_ffn_dim=96, decoder_ffn_dim=96)
+    heads = dict(encoder_attention_heads=2, decoder_attention_heads=2)
+    theirs = WhisperForConditionalGeneration(
+        WhisperConfig(**sizes, **heads, encoder_layers=3, decoder_layers=2, vocab_size=51865)
+    ).eval()  # fmt: skip
+    folder = tmp_path / "made-random"
+    theirs.save_pretrained(folder)
+    shutil.copy(Path(made(TEXT)) / "tokenizer.json", folder)
+    ours = ctranslate2.models.Whisper(str(convert(folder)), compute_type="float32")
+    mels = np.random.default_rng(0).standard_normal((1, 80, 3000)).astype(np.float32)
+    features = ours.encode(ctranslate2.StorageView.from_array(mels))
+    with torch.no_grad():
+        expected = theirs.model.encoder(torch.from_numpy(mels)).last_hidden_state.numpy()
+        logits = theirs(torch.from_numpy(mels), decoder_input_ids=torch.tensor([[50258]])).logits
+    assert np.abs(np.array(features) - expected).max() < 0.02
+    heard = dict(ours.detect_language(features)[0])
+    tokens = {f"<|{name}|>": 50259 + n for n, name in enumerate(("af", "am", "ar"))}
+    scores = torch.log_softmax(logits[0, 0], 0)
+    for a, b in (("<|af|>", "<|am|>"), ("<|am|>", "<|ar|>")):
+        ratio = np.log(heard[a] / heard[b])
+        assert abs(ratio - float(scores[tokens[a]] - scores[tokens[b]])) < 0.02

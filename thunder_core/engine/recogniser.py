@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the process that recognises words does for each request, by Whisper and the library
+faster-whisper, in a Python that has these; its arguments come from `speech/recognition.py`.
+
+recognise: "sound", path of float32 samples at 16 kHz (.npy), "spans" [[start, end] …] in seconds,
+"model", a folder, "language", a code, "" for the one that is spoken, "threads" → of each span
+"language" and "segments": "text", "start", "end", "log_prob", "compression", "words" [[word, start,
+end] …].  download: "name" on the hub, "folder".
+"""
+
+import os
+import sys
+from functools import lru_cache
+from pathlib import Path
+
+from ..errors import BadRequest, BadWeights, is_full_disk, is_out_of_memory
+from ..types import RATE
+from ..whisper_folder import find_model, is_converted
+from .whisper_conversion import convert
+
+# temperatures at which a span is tried until what is recognised neither repeats itself nor is
+# improbable
+_TEMPERATURES = (0.0, 0.4, 0.8)
+# Probability above which a span is taken to be in the language that it sounds like, where the
+# voice's other spans are in another: of short spans the language is often mistaken.
+_SURE = 0.8
+# tokens of a span at most, and of each second: what repeats itself goes on to the model's limit
+_TOKENS, _MOST_TOKENS = (24, 12), 440
+_NUMERALS = frozenset("0123456789%$£€¥")  # numbers are written as words, whose letters lips follow
+
+
+def _recognise(worker, args, progress):
+    """Words of the spans of a sound. Raises ThunderError."""
+    import ctranslate2
+    import numpy as np
+
+    model = load(find_model(args["model"], sys.prefix), args["threads"])
+    samples = np.load(args["sound"], mmap_mode="r", allow_pickle=False)
+    spans = [np.array(samples[round(a * RATE) : round(b * RATE)]) for a, b in args["spans"]]
+    last, decode = model.hf_tokenizer.token_to_id("<|endoftext|>"), model.hf_tokenizer.decode
+    numerals = [token for token in range(last) if _NUMERALS & {*decode([token])}]
+    spoken, found = languages(model, spans, args["language"]), []
+    for number, ((start, _), span, language) in enumerate(zip(args["spans"], spans, spoken)):
+        progress(number / len(spans), "Recognizing words")
+        ctranslate2.set_random_seed(0)  # the same sound has the same words
+        segments, _ = model.transcribe(
+            span, language=language, beam_size=1, temperature=_TEMPERATURES, word_timestamps=True,
+            condition_on_previous_text=False, suppress_tokens=[-1, *numerals],
+            max_new_tokens=min(_MOST_TOKENS, _TOKENS[0] + _TOKENS[1] * len(span) // RATE),
+        )  # fmt: skip
+        said = [
+            {
+                "text": each.text.strip(),
+                "start": start + each.start,
+                "end": start + each.end,
+                "log_prob": each.avg_logprob,
+                "compression": each.compression_ratio,
+                "words": [[w.word.strip(), start + w.start, start + w.end] for w in each.words],
+            }
+            for each in segments
+        ]
+        found.append({"language": language, "segments": said})
+    return {"spans": found}
+
+
+def languages(model, spans: list, given: str) -> list[str]:
+    """The language of each span: the given one, else the one that it surely sounds like, else that
+    of the whole voice. Raises BadRequest."""
+    if given and given not in model.supported_languages:
+        raise BadRequest(f"The model knows no language “{given}”: give a code such as en, de or zh")
+    if given or not model.model.is_multilingual:
+        return [given or "en"] * len(spans)
+    heard = [dict(model.detect_language(span)[2]) for span in spans]
+    total = {name: sum(p[name] * len(span) for p, span in zip(heard, spans)) for name in heard[0]}
+    usual = max(total, key=total.get)
+    best = [max(p, key=p.get) for p in heard]
+    return [name if p[name] > _SURE else usual for name, p in zip(best, heard)]
+
+
+@lru_cache(maxsize=1)
+def load(folder: Path, threads: int):
+    """The model in a folder, with 8-bit weights on the processor. Raises BadWeights."""
+    from faster_whisper import WhisperModel
+
+    try:
+        if not is_converted(folder):
+            folder = convert(folder)
+        return WhisperModel(
+            str(folder), device="cpu", compute_type="int8", cpu_threads=threads,
+            local_files_only=True,
+        )  # fmt: skip
+    except Exception as error:  # the libraries raise any kind
+        if is_out_of_memory(error) or isinstance(error, (ImportError, OSError)):
+            raise
+        raise BadWeights(
+            f"“{folder}” holds no Whisper model that can be read ({error}): choose another, or get "
+            f"it again"
+        ) from error
+
+
+def _download(worker, args, progress):
+    """A model by its name on the hub: the only request that uses the network. Raises BadRequest."""
+    os.environ["HF_HUB_OFFLINE"] = "0"
+    from faster_whisper.utils import download_model
+
+    folder = Path(args["folder"])
+    part = folder.with_name(f"{folder.name}.part")  # what is there already is not downloaded again
+    progress(0.1, f"Downloading “{args['name']}”")
+    try:
+        download_model(args["name"], output_dir=str(part))
+    except Exception as error:  # the library raises any kind
+        if is_full_disk(error):
+            raise
+        raise BadRequest(
+            f"The model “{args['name']}” cannot be downloaded "
+            f"({str(error).splitlines()[0][:200]}): check its name and the connection"
+        ) from error
+    find_model(str(part))
+    part.rename(folder)
+    return {}
+
+
+VERBS = {"recognise": _recognise, "download": _download}

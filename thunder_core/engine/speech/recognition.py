@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The words of a voice: a recogniser in a process of its own (`engine/recogniser.py`) reads the
+spans in which the encoder hears speech, and what the encoder does not hear there is left out."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass, replace
+from itertools import compress, pairwise
+
+import numpy as np
+
+from ...client import Client, temporary_arrays
+from ...errors import NoEngine, OutOfMemory
+from ...progress import no_progress, Progress
+from ...spoken import Word
+from ...types import FPS
+from ..network import processors
+from .encoder import SILENCE
+from .transcript import letters, likelihood, RATE, Sound, split
+
+Spans = list[tuple[float, float]]  # seconds
+LONGEST = 28.0  # seconds of a span; Whisper reads 30
+_JOINED = 2.0  # seconds of silence that a span may hold: each span takes as long as 30 s
+_AROUND = 0.3  # seconds of a span before and after its speech
+_BLUR = 5  # rows over which the pause is looked for at which longer speech is cut
+_ADVICE = {
+    NoEngine: "install what recognizes words again in the preferences",
+    OutOfMemory: "close other programs, or choose a smaller model",
+}
+_LOOK = 0.05  # seconds between two looks at the process
+# What is recognised repeats itself above this ratio of its length to its compressed one, as
+# faster-whisper has it.
+_REPEATS = 2.4
+# Mean log probability of the encoder's phones for a segment's text (`likelihood`) below which the
+# voice does not say it, and that of its sum with the model's own: sentences on other speech have
+# -.9 and -.65 in the median, of lines of the same length, and true ones more than -.4 (LibriSpeech)
+_UNHEARD, _DOUBTFUL = -0.8, -1.3
+_NEAR = 0.1  # seconds by which a segment may begin earlier or end later
+
+
+@dataclass(frozen=True)
+class Recogniser:
+    """What recognises words: a Python that has faster-whisper, the folder of a model, and the code
+    of the language ("" for the one that is spoken)."""
+
+    python: str
+    model: str
+    language: str = ""
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """The words of a voice. text: all of them.  words: with their times.  languages: codes, the
+    most used first.  left_out: what the model invented, as the encoder hears it, one entry for each
+    segment.  sounds, matches: as of `Engine.spoken`."""
+
+    text: str
+    words: tuple[Word, ...]
+    languages: tuple[str, ...]
+    left_out: tuple[Word, ...]
+    sounds: tuple[Sound, ...] = ()
+    matches: bool = False
+
+
+def recognise(
+    samples: np.ndarray, phrases: np.ndarray, belief: np.ndarray, by: Recogniser,
+    process: "RecogniserProcess", progress: Progress = no_progress,
+) -> Recognised:  # fmt: skip
+    """Recognise the words of a sound, float32 [n] at 16 kHz, with the times that the model gives.
+
+    phrases: [n, 2], first frame and frame behind each stretch of speech, at 25 fps.  belief: phone
+    probabilities [N, 40] at 50 Hz. `progress` may raise to stop. Raises ThunderError.
+    """
+    parts = spans(phrases, belief)
+    answers = process.ask(samples, parts, by, progress) if parts else []
+    segments = [each for answer in answers for each in answer["segments"] if each["text"]]
+    heard = [is_heard(each, belief) for each in segments]
+    kept = list(compress(segments, heard))
+    return Recognised(
+        " ".join(each["text"] for each in kept),
+        tuple(word for each in kept for given in each["words"] for word in _apart(*given)),
+        tuple(name for name, _ in Counter(each["language"] for each in answers).most_common()),
+        tuple(
+            Word(each["text"], each["start"], each["end"], 0.0)
+            for each, is_said in zip(segments, heard)
+            if not is_said
+        ),
+    )
+
+
+def spans(phrases: np.ndarray, belief: np.ndarray) -> Spans:
+    """Stretches of speech (start, end), seconds, joined and cut so that each is as long as the
+    recogniser reads at once."""
+    result: list[list[float]] = []
+    silence = np.convolve(belief[:, SILENCE], np.full(_BLUR, 1 / _BLUR), "same")
+    for first, behind in phrases:
+        start, end = (
+            max(0.0, first / FPS - _AROUND),
+            min(behind / FPS + _AROUND, len(belief) / RATE),
+        )
+        if result and start - result[-1][1] < _JOINED and end - result[-1][0] <= LONGEST:
+            result[-1][1] = end
+            continue
+        while end - start > LONGEST:
+            low, high = (round((start + share * LONGEST) * RATE) for share in (0.6, 1.0))
+            cut = (low + int(silence[low:high].argmax())) / RATE
+            result.append([start, cut])
+            start = cut
+        result.append([start, end])
+    return [(start, end) for start, end in result]
+
+
+def is_heard(segment: dict, belief: np.ndarray) -> bool:
+    """Whether the encoder hears what a segment says: its letters, where it is said. What the model
+    repeats or guesses is not."""
+    if segment["compression"] > _REPEATS:
+        return False
+    first, behind = (
+        max(0, round(seconds * RATE))
+        for seconds in (segment["start"] - _NEAR, segment["end"] + _NEAR)
+    )
+    heard = likelihood(belief[first:behind], segment["text"])
+    return heard > _UNHEARD and heard + segment["log_prob"] > _DOUBTFUL
+
+
+def _apart(text: str, start: float, end: float) -> list[Word]:
+    """What the model calls a word as the words that `split` makes of it, of equal length."""
+    names = split(text)
+    edges = np.linspace(start, end, len(names) + 1).tolist()
+    return [Word(name, *of, sure=1.0) for name, of in zip(names, pairwise(edges))]
+
+
+def place(found: list[Word], heard: tuple[Word, ...]) -> list[Word]:
+    """The words of a recognised text as they were aligned, but at the model's times where their
+    letters do not tell how they sound, or have no place."""
+    if len(found) != len(heard):
+        return found
+    return [
+        word
+        if word.end > word.start
+        and any(letter.phones for letter in letters(word.text) if letter.word)
+        else replace(word, start=theirs.start, end=theirs.end)
+        for word, theirs in zip(found, heard)
+    ]
+
+
+class RecogniserProcess:
+    """The process that recognises words, kept for the next voice."""
+
+    def __init__(self):
+        self.client = Client()
+
+    def ask(self, samples: np.ndarray, parts: Spans, by: Recogniser, progress: Progress) -> list:
+        """The process's answers, one for each span. Raises ThunderError."""
+        if self.client.python != by.python:
+            self.client.stop()
+            self.client = Client(by.python, verbs="recogniser")
+        try:
+            with temporary_arrays(self.client) as put:
+                pending = self.client.request(
+                    "recognise", sound=put(samples), spans=parts, model=by.model,
+                    language=by.language, threads=processors(),
+                )  # fmt: skip
+                while not pending.done:
+                    pending.poll()
+                    progress(pending.fraction, "Recognizing words")
+                    time.sleep(_LOOK)
+                return pending.wait()["spans"]
+        except (NoEngine, OutOfMemory) as error:
+            raise type(error)(f"{error.reason}: {_ADVICE[type(error)]}") from error
+        except BaseException:
+            self.client.stop()  # a span may take seconds
+            raise

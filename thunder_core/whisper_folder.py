@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a Whisper model is that recognises words: a folder that somebody names, as CTranslate2 or
+Hugging Face store it, or one that was downloaded by its name on the hub."""
+
+import os
+import re
+from pathlib import Path
+
+from .errors import BadWeights
+
+MODELS = "models"  # folder in the recogniser's environment of models downloaded or converted
+# what a model's name on the hub may be: a size, or OWNER/NAME
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
+_NEEDED = ("config.json", "tokenizer.json")
+
+
+def is_hub_name(model: str) -> bool:
+    """Whether a model is named as on the hub, and is no folder that exists."""
+    return bool(_NAME.fullmatch(model)) and not os.path.isdir(model)
+
+
+def folder_of_name(environment: str, name: str) -> str:
+    """The folder in the recogniser's environment into which the model of that name is
+    downloaded."""
+    return os.path.join(environment, MODELS, name.replace("/", "--"))
+
+
+def find_model(model: str, environment: str = "") -> Path:
+    """The folder with a model's files: `model` itself, its newest snapshot where it is a folder of
+    a hub's cache, or what was downloaded under that name into the recogniser's environment. Raises
+    BadWeights."""
+    advice = "choose the folder of a Whisper model, as CTranslate2 or Hugging Face store it"
+    if not model:
+        raise BadWeights(f"No model that recognises words was chosen: {advice}")
+    folder = Path(os.path.expanduser(model))
+    if environment and is_hub_name(model):
+        folder = Path(folder_of_name(environment, model))
+        advice = f"press Download in the preferences, or {advice}"
+    if not folder.is_dir():
+        raise BadWeights(f"There is no model that recognises words at “{model}”: {advice}")
+    snapshots = sorted(
+        folder.glob("snapshots/*/config.json"), key=lambda path: path.stat().st_mtime
+    )
+    folder = snapshots[-1].parent if snapshots else folder
+    lacking = [name for name in _NEEDED if not (folder / name).is_file()]
+    if not (is_converted(folder) or any(folder.glob("*.safetensors"))):
+        lacking.append("model.bin or model.safetensors")
+    if lacking:
+        raise BadWeights(f"The folder “{model}” lacks {', '.join(lacking)}: {advice}")
+    return folder
+
+
+def is_converted(folder: Path) -> bool:
+    """Whether a model's folder is as CTranslate2 stores it."""
+    return (folder / "model.bin").is_file()
