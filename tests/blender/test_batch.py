@@ -49,6 +49,8 @@ def test_the_settings_of_a_job_are_options_of_the_command():
         "quality": "draft",
         "system": "teacher",
         "picture": "face.png",
+        "perform-as": "a.npz",
+        "performed-voice": "b.wav",
         "transcript": "hello",
         "commit": "twos",
         "speakers": "Anna 1-20",
