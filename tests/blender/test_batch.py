@@ -47,6 +47,8 @@ def test_the_settings_of_a_job_are_options_of_the_command():
         "head": "Head",
         "blend": "a.blend",
         "quality": "draft",
+        "perform-as": "a.npz",
+        "performed-voice": "b.wav",
         "transcript": "hello",
         "commit": "twos",
         "speakers": "Anna 1-20",
