@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the words that Whisper recognises are worth: right ones, their starts, their cost, and lips
-of takes that follow them, beside the true text and none.
+"""Words that Whisper recognises: how many are right, their starts and cost, and the lips of takes
+that follow them.
 
 DATA has `speech/` with LibriSpeech recordings, their texts and their phones by pocketsphinx, and
 `lips/` and `lips_more/`; MODEL is a folder of a Whisper (THUNDER_WHISPER). Words: of all recordings
