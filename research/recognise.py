@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What words that a Whisper model recognises are worth: how often they are right, when they begin,
-what they cost, and lips in takes that are sampled with them, with the true text, and without.
+"""Words that Whisper recognises: how many are right, their starts and cost, and the lips of takes
+that follow them.
 
 DATA has `speech/` with LibriSpeech recordings, their texts and their phones by pocketsphinx, and
 `lips/` and `lips_more/`; MODEL is a folder of a Whisper (THUNDER_WHISPER). Words: of all recordings

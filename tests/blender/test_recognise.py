@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import bpy
 import pytest
@@ -262,9 +263,9 @@ def test_the_real_engine_recognises_words_and_takes_follow_them(scene, monkeypat
         "thief and put up with his thunder?"
     )
     script = os.path.join(ROOT, "tests", "made_whisper.py")
-    subprocess.run([engine, script, str(tmp_path / "made-blender"), text], check=True)
+    subprocess.run([engine, script, str(tmp_path / "blender-whisper"), text], check=True)
     monkeypatch.setenv("THUNDER_RECOGNISER", engine)
-    monkeypatch.setenv("THUNDER_WHISPER", str(tmp_path / "made-blender"))
+    monkeypatch.setenv("THUNDER_WHISPER", str(tmp_path / "blender-whisper"))
     speak(scene)
     scene.thunder.count = 1
     bpy.ops.thunder.generate()
@@ -274,6 +275,8 @@ def test_the_real_engine_recognises_words_and_takes_follow_them(scene, monkeypat
     assert content.matches and len(content.words) == 24
     about = provenance.about_of(scene.thunder.takes[0].action)
     assert about["text"] == text
+    for made in Path(engine).parents[1].glob("models/blender-whisper-*"):
+        shutil.rmtree(made)
 
 
 def drawn(draw, *arguments):
