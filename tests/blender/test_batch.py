@@ -50,6 +50,7 @@ def test_the_settings_of_a_job_are_options_of_the_command():
         "perform-as": "a.npz",
         "performed-voice": "b.wav",
         "transcript": "hello",
+        "whisper": "model",
         "commit": "twos",
         "speakers": "Anna 1-20",
     }

@@ -161,9 +161,9 @@ def test_sound_style_and_plan_are_hidden_as_often_as_they_should_be(motions, den
         of_lips[:, 0] & of_rest[:, 0],
     ]  # fmt: skip
     assert [float(x.float().mean()) for x in shares] == pytest.approx(
-        [0.2, 0.2, 0.55, 0.19, 0.145], abs=0.04
+        [0.2, 0.2, 0.82, 0.19, 0.145], abs=0.04
     )
-    assert len(own["x"]) / 1500 == pytest.approx(0.5, abs=0.04)
+    assert len(own["x"]) / 1500 == pytest.approx(0.15, abs=0.04)
     assert int(whole["step"].min()) < 10 and int(whole["step"].max()) > 989
 
 

@@ -193,7 +193,7 @@ blinks and looks were set by hand beside those of 13. No network was trained on 
 
 ```
 python -m research train grid DATA/grid GRID       # recordings with measured lips
-python -m thunder_core.train corpus FOLDER… GRID   # folders with sounds, transcripts.tsv, alignments.tsv
+python -m thunder_core.train corpus FOLDER…        # folders with sounds, transcripts.tsv, alignments.tsv; GRID too
 python -m research train speaker resemblyzer/pretrained.pt
 python -m research train encoder --adopt model.bin --whisper 3 --steps 1500
 python -m research train --seed 2 encoder --adopt model.bin --whisper 3 --start weights --steps 550 --rate 6e-4
