@@ -32,7 +32,8 @@ def find_model(model: str, environment: str = "") -> Path:
     advice = "choose the folder of a Whisper model, as CTranslate2 or Hugging Face store it"
     if not model:
         raise BadWeights(f"No model that recognises words was chosen: {advice}")
-    folder = Path(os.path.expanduser(model))
+    # the worker that reads it works in another folder
+    folder = Path(os.path.abspath(os.path.expanduser(model)))
     if environment and is_hub_name(model):
         folder = Path(folder_of_name(environment, model))
         advice = f"press Download in the preferences, or {advice}"

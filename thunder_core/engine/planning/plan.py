@@ -208,7 +208,7 @@ _RAISES = (0.15, 0.4)  # by brows
 _GESTURE_SPREAD = 0.07  # standard deviation of a gesture's time around its accent, s
 _LIVELY = 0.25  # standard deviation between performances of the logarithm of gestures' size
 # a word that is hit: the head's stroke, degrees, and the brows' raise, a channel value
-_HIT_NOD, _HIT_RAISE = 6.6, 0.15
+_HIT_NOD, _HIT_RAISE = 5.4, 0.15
 _OTHERS = 0.45  # weight of other accents beside it
 _LESS = 0.55  # largest stroke on these, as a share
 _HIT_ALONE = 0.3  # no other gesture within so many s of a hit
