@@ -63,6 +63,7 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         voice = strip.find(context)
         rig = head.find(context.scene, context.object)
         head.check_animatable(rig)
+        self.unheard = ""
         self.takes, self.asked, self.voice, self.warning = (
             [],
             settings.count,
@@ -80,7 +81,7 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         """Steps that sample takes, of a voice without a transcript after its words were
         recognised."""
         if not sampling.listening:
-            yield from word_places.recognise_before(client, voice)
+            self.unheard = yield from word_places.recognise_before(client, voice)
         scene, rig = generation.look_up(*names)
         sampling = asking.add_direction(sampling, rig.owner, voice)
         seed = unused_seed(scene, rig.mesh, voice, sampling)
@@ -113,7 +114,13 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         )
         what = "Generated a take" if self.asked == 1 else f"Best of {self.asked} takes"
         self.report({"INFO"}, f"{what}: {name}Lip-Sync {take_list.points(best.score)}")
-        self.warn([self.warning, head_state.fault(head.find(context.scene, context.object).owner)])
+        self.warn(
+            [
+                self.unheard,
+                self.warning,
+                head_state.fault(head.find(context.scene, context.object).owner),
+            ]
+        )
         if best.provenance.get("unclear"):
             transcript.ensure(context.scene, self.voice)  # the panel has the field for it
         if self.again:

@@ -467,9 +467,10 @@ def _check_not_typed(scene, voice: strip.Voice) -> None:
         )
 
 
-def recognise_before(client: Client, voice: strip.Voice) -> Generator[jobs.Step, None, None]:
+def recognise_before(client: Client, voice: strip.Voice) -> Generator[jobs.Step, None, str]:
     """Steps that recognise the words of a voice before its takes are sampled, where that is wanted
-    and they are not known. Where it fails a note says why, and takes are made without."""
+    and they are not known. Where it fails a note says why, which is returned too, and takes are
+    made without."""
     scene = bpy.context.scene
     record = transcript.of(scene, voice.name)
     state = fingerprint.of_voice(bpy.data.scenes.get(voice.scene), voice)
@@ -477,15 +478,18 @@ def recognise_before(client: Client, voice: strip.Voice) -> Generator[jobs.Step,
         record.is_typed
         or (state is not None and record.recording == state.recording and record.recognised)
     )
-    if is_known or not scene.thunder.recognise_words or recogniser.why_not():
-        return
+    if is_known or not scene.thunder.recognise_words or not recogniser.is_set_up():
+        return ""
     try:
         steps = recognise(client, voice, recogniser.arguments())
         yield from map_progress(steps, lambda step: replace(step, fraction=step.fraction / 20))
     except Cancelled:
         raise
     except ThunderError as error:
-        yield jobs.Step(0.05, "Recognizing words", note=f"Takes are made without words. {error}")
+        sentence = f"Takes are made without words. {error}"
+        yield jobs.Step(0.05, "Recognizing words", note=sentence)
+        return sentence
+    return ""
 
 
 def _keep(name: str, voice: strip.Voice, answer: dict, said: str, is_new: bool) -> FoundWords:

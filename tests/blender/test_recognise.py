@@ -15,7 +15,7 @@ from drawing import Context, Layout
 from performances import clicks, noise
 from running_engine import connection, SAMPLE, speak, stop_engine  # noqa: F401
 from thunder.cli import bake
-from thunder.operators import install_engine
+from thunder.operators import generate, install_engine
 from thunder.panels import preferences, sidebar
 from thunder.scene.engine import install, recogniser
 from thunder.scene.host import compat
@@ -141,7 +141,9 @@ def test_a_listener_and_a_typed_text_need_no_recognition(lined, ready, client):
     assert verbs(client) == ["generate"] and texts(client) == ["my own words"]
 
 
-def test_takes_are_made_without_words_where_these_cannot_be_recognised(lined, ready, client):
+def test_takes_are_made_without_words_where_these_cannot_be_recognised(
+    lined, ready, client, monkeypatch
+):
     client.recognised = errors.OutOfMemory("The memory is too small: close other programs")
     notes = [
         step.note
@@ -149,8 +151,32 @@ def test_takes_are_made_without_words_where_these_cannot_be_recognised(lined, re
         if step.note
     ]
     assert notes == ["Takes are made without words. The memory is too small: close other programs"]
+    said = warnings_of_generate(monkeypatch)
     bpy.ops.thunder.generate()
     assert texts(client) == [""] and len(lined.thunder.takes) == 1
+    assert notes[0] in said, "when all is done, too: notes go with the work"
+
+
+def warnings_of_generate(monkeypatch):
+    """The sentences that Generate Takes warns with at its end, from now on."""
+    said = []
+    monkeypatch.setattr(
+        generate.THUNDER_OT_generate, "warn", lambda _, sentences: said.extend(sentences)
+    )
+    return said
+
+
+def test_a_model_that_lacks_a_file_is_said_by_generate_too(lined, ready, client, monkeypatch):
+    said = warnings_of_generate(monkeypatch)
+    (ready / "tokenizer.json").unlink()
+    bpy.ops.thunder.generate()
+    assert len(lined.thunder.takes) == 1 and "recognise" not in verbs(client)
+    assert any("without words" in each and "lacks tokenizer.json" in each for each in said)
+
+
+def test_a_model_s_folder_may_be_named_from_here(ready, monkeypatch):
+    monkeypatch.chdir(ready.parent)
+    assert recogniser.arguments(ready.name)["model"] == str(ready)
 
 
 def test_all_strips_are_recognised_but_those_with_a_text(lined, ready, client, tmp_path):
