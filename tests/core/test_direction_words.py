@@ -128,6 +128,10 @@ def test_a_take_says_first_which_words_it_hits_and_what_it_does_in_pauses():
     assert words_of_take(about | {"choice": many}).startswith("hits w0 and w1 and w2 …, ")
     for damaged in ({}, {"hits": 3}, "{", "3", {"hits": [[1]], "aside": [], "pauses": []}, None):
         assert words_of_take(about | {"choice": damaged}) == "smiling"
+    still = about | {"reading": of(smile=0.5, eyes=0.4).tolist()}
+    assert "still eyes" in words_of_take(still | {"choice": {}})
+    # head, brows and eyes are another take's, which says so
+    assert words_of_take(still | {"moved": "{}"}) == "smiling"
 
 
 @pytest.mark.parametrize(
