@@ -31,7 +31,7 @@ import numpy as np
 from research.faces.lip_clips import figures, fit_length, interval, LipClip, mean_of, read_clips
 from research.harness import add_shared, bootstrap, report, required, results_file, usual_direction
 from research.lips import count_false_closures, true_closures
-from research.transcripts import KINDS, made_sounds, share_made
+from research.transcripts import made_sounds, share_made, table_of_sounds
 from research.words_aligned import FOLDERS, lexicon, Line, lines_of, NEAR, rows_of, starts_of
 from thunder_core.direction import Brief
 from thunder_core.engine.engine import Engine
@@ -149,21 +149,11 @@ def of_lines(
                 for kind, made in made_sounds(line, take.motion, lips).items():
                     total[kind] += made
             results[given].append((total, args.takes * speech.seconds / 60))
-    rows = [
+    return [
         f"{len(lines)} of these recordings, {args.takes} takes each",
-        f"{'text':12s}" + "".join(f"{kind:>24s}" for kind in (*KINDS, "wrong a minute")),
+        *table_of_sounds("text", results),
+        "",
     ]
-    for given, of_given in results.items():
-        cells = []
-        for kind in KINDS:
-            counts = np.array([(sum(total[kind]), len(total[kind])) for total, _ in of_given])
-            low, high = bootstrap(partial(share_made, counts), len(counts))
-            mean = share_made(counts, np.arange(len(counts)))
-            cells.append(f"{mean:.3f} [{low:.3f}, {high:.3f}]")
-        minutes = sum(each for _, each in of_given)
-        cells.append(f"{sum(len(total['wrong']) for total, _ in of_given) / minutes:.1f}")
-        rows.append(f"{given:12s}" + "".join(f"{cell:>24s}" for cell in cells))
-    return [*rows, ""]
 
 
 def of_clip(engine: Engine, clip: LipClip, text: str, args: Namespace) -> dict[str, float]:

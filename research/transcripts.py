@@ -61,6 +61,29 @@ def share_made(counts: np.ndarray, chosen: np.ndarray) -> float:
     return float(made / max(1, count))
 
 
+def table_of_sounds(
+    heading: str, results: dict[str, list[tuple[dict[str, list[bool]], float]]]
+) -> list[str]:
+    """The lines of a table of sounds that are made, with intervals over lines, and of wrong
+    closures a minute.
+
+    results: by what was given, of each line the sounds of all its takes (`made_sounds`) and the
+    minutes that these last.
+    """
+    rows = [f"{heading:12s}" + "".join(f"{kind:>24s}" for kind in (*KINDS, "wrong a minute"))]
+    for given, of_lines in results.items():
+        cells = []
+        for kind in KINDS:
+            counts = np.array([(sum(total[kind]), len(total[kind])) for total, _ in of_lines])
+            low, high = bootstrap(partial(share_made, counts), len(counts))
+            mean = share_made(counts, np.arange(len(counts)))
+            cells.append(f"{mean:.3f} [{low:.3f}, {high:.3f}]")
+        minutes = sum(each for _, each in of_lines)
+        cells.append(f"{sum(len(total['wrong']) for total, _ in of_lines) / minutes:.1f}")
+        rows.append(f"{given:12s}" + "".join(f"{cell:>24s}" for cell in cells))
+    return rows
+
+
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
     add_shared(p, "data", "weights", "seed", "results")
@@ -93,17 +116,7 @@ def run(args: Namespace) -> None:
     rows = [
         f"{len(lines)} lines of {args.split} voices, {args.takes} takes each; texts that the voice "
         f"does not seem to say: {refused}",
-        f"{'text given':12s}" + "".join(f"{kind:>24s}" for kind in (*KINDS, "wrong a minute")),
+        *table_of_sounds("text given", results),
     ]
-    for given, of_lines in results.items():
-        cells = []
-        for kind in KINDS:
-            counts = np.array([(sum(total[kind]), len(total[kind])) for total, _ in of_lines])
-            low, high = bootstrap(partial(share_made, counts), len(counts))
-            mean = share_made(counts, np.arange(len(counts)))
-            cells.append(f"{mean:.3f} [{low:.3f}, {high:.3f}]")
-        minutes = sum(each for _, each in of_lines)
-        cells.append(f"{sum(len(total['wrong']) for total, _ in of_lines) / minutes:.1f}")
-        rows.append(f"{given:12s}" + "".join(f"{cell:>24s}" for cell in cells))
     measured = args.split == "test"
     report(results_file(args.results, "transcripts.txt", measured), rows)

@@ -38,7 +38,7 @@ from .protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
 from .request import check_number, NORMAL, Performed, Request, seed_of_voice, TAKES
 from .shipped import SAMPLE
 from .types import FPS, LISTENS, pack, Speech, unpack
-from .whisper_folder import find_model, is_hub_name
+from .whisper_folder import find_model, find_model_of, is_hub_name
 
 _SLIDERS = {axis.name: axis for axis in AXES}
 _NOTES = {  # on a sound whose takes are unusual
@@ -340,7 +340,7 @@ model, as CTranslate2 or Hugging Face store it
     if not is_hub_name(model):
         find_model(model)
     executable = find_recogniser(os.fspath(python))
-    found = str(find_model(model, os.path.dirname(os.path.dirname(executable))))
+    found = find_model_of(executable, model)
     return (engine or _usual_engine()).recognise(
         voice, Recogniser(executable, found, language), progress
     )

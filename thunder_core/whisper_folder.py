@@ -51,6 +51,12 @@ def find_model(model: str, environment: str = "") -> Path:
     return folder
 
 
+def find_model_of(python: str, model: str) -> str:
+    """The folder of a model, as `find_model`, for the Python of a recogniser's environment. Raises
+    BadWeights."""
+    return str(find_model(model, os.path.dirname(os.path.dirname(python))))
+
+
 def is_converted(folder: Path) -> bool:
     """Whether a model's folder is as CTranslate2 stores it."""
     return (folder / "model.bin").is_file()

@@ -8,7 +8,7 @@ import bpy
 
 from ...thunder_core.engine_python import find_recogniser
 from ...thunder_core.errors import attempt
-from ...thunder_core.whisper_folder import find_model, folder_of_name, is_hub_name
+from ...thunder_core.whisper_folder import find_model_of, folder_of_name, is_hub_name
 from . import connection, install
 
 
@@ -46,8 +46,8 @@ def arguments(named: str = "", language: str = "") -> dict[str, str]:
     """What a request to recognise words says of the recogniser; named: a model instead of the usual
     one. Raises NoEngine, BadWeights."""
     executable = python()
-    found = find_model(named or model(), os.path.dirname(os.path.dirname(executable)))
-    return {"python": executable, "model": str(found), "language": language}
+    found = find_model_of(executable, named or model())
+    return {"python": executable, "model": found, "language": language}
 
 
 def is_set_up() -> bool:

@@ -49,14 +49,6 @@ class Moved:
     pauses: list[tuple[Span, Span]]
     lost: list[float]
 
-    def new_time(self, old: float) -> float:
-        """The new second at which an old second plays."""
-        return float(np.interp(old, np.maximum.accumulate(self.times), self._seconds))
-
-    @property
-    def _seconds(self) -> np.ndarray:
-        return np.arange(len(self.times)) / FPS
-
     def record(self) -> dict:
         """For a take's provenance."""
         return {

@@ -131,21 +131,11 @@ class Corpus:
     def captured_motion(self, clip: Clip, columns: int) -> np.ndarray | None:
         """A clip's captured motion, float32 [length / 640, columns], as `types.pack` orders it,
         None without one."""
-        if clip.tracked < 0:
-            return None
-        assert self._tracked is not None
-        return self._tracked.reshape(-1, columns)[
-            clip.tracked : clip.tracked + clip.length // 640
-        ].astype(np.float32)
+        return _frames_of(self._tracked, columns, clip.tracked, clip)
 
     def measured_lips(self, clip: Clip) -> np.ndarray | None:
         """A clip's measured lips, float32 [length / 640, 2] (`read_lips`), None without any."""
-        if clip.lips < 0:
-            return None
-        assert self._lips is not None
-        return self._lips.reshape(-1, 2)[clip.lips : clip.lips + clip.length // 640].astype(
-            np.float32
-        )
+        return _frames_of(self._lips, 2, clip.lips, clip)
 
     def of(self, *splits: str) -> list[Clip]:
         """Clips of these splits, in the corpus' order."""
@@ -164,6 +154,14 @@ class Corpus:
 def _halves(path: Path) -> np.ndarray | None:
     """The float16 of a file, None where it is missing or empty."""
     return np.memmap(path, np.float16, "r") if path.exists() and path.stat().st_size else None
+
+
+def _frames_of(array: np.ndarray | None, columns: int, first: int, clip: Clip) -> np.ndarray | None:
+    """The rows of a clip, float32 [length / 640, columns], which begin at `first`; −1: None."""
+    if first < 0:
+        return None
+    assert array is not None
+    return array.reshape(-1, columns)[first : first + clip.length // 640].astype(np.float32)
 
 
 def minutes_of(clips: list[Clip]) -> dict[str, float]:
