@@ -20,7 +20,6 @@ from typing import NamedTuple
 import numpy as np
 
 from research.faces.calibrate import phones_of
-from research.faces.landmarks import CHIN, INNER_LIPS, RIGID
 from research.faces.lip_clips import (
     EYES_MM,
     fit_length,
@@ -39,6 +38,7 @@ from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import sound_of
 from thunder_core.engine.speech.encoder import LOUDNESS, PHONES, VOWELS
+from thunder_core.engine.tracking.spots import CHIN, INNER_LIPS, RIGID
 from thunder_core.face.head import Head
 from thunder_core.face.points import SkinnedPoints
 from thunder_core.request import Request

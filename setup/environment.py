@@ -10,6 +10,7 @@ their requirements.
     environment.py blender [VERSION]    Blender as a Python module; without VERSION the newest that
     a Python here fits environment.py versions             the Blender versions whose Python is
     here, and why not for the others
+    environment.py tracker              what follows faces in videos, with Python 3.11 or 3.12
     environment.py browser              Chromium and its driver, for tests of pages; its path
 
 Prints what it does on stderr and the path of the environment's Python on stdout. Standard library
@@ -29,7 +30,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from thunder_core.installer import CARD, PROCESSOR, python_in  # noqa: E402
+from thunder_core.installer import CARD, FACES, PROCESSOR, python_in  # noqa: E402
 
 VENVS = ROOT / ".venv"
 LOCKS = ROOT / "requirements"
@@ -38,6 +39,7 @@ WINDOWS = os.name == "nt"
 # Blender → its Python, in order of preference
 BLENDERS = {"5.0": "3.11", "5.2": "3.13", "4.5": "3.11", "4.2": "3.11"}
 ENGINE_PYTHONS = ("3.11", "3.13")
+TRACKER_PYTHONS = ("3.11", "3.12")
 # option → lists beside the engine's
 MORE = {
     "card": ("card",),
@@ -94,6 +96,21 @@ def guides() -> Path:
         locks,
         "what makes pages of the guides: 8 MB to download, 20 MB on disk",
     )
+
+
+def tracker() -> Path:
+    """The environment that follows faces in videos; returns its Python."""
+    python = next(filter(None, map(find_python, TRACKER_PYTHONS)), None)
+    if not python:
+        raise Missing(
+            "What follows faces in videos needs Python 3.11 or 3.12: install one of them, or pyenv "
+            "install 3.11"
+        )
+    what = (
+        f"what follows faces: about {FACES.download / 1e9:.2g} GB to download, "
+        f"{FACES.disk / 1e9:.1f} GB on disk, {FACES.minutes} min"
+    )
+    return environment("tracker", python, [LOCKS / "tracker.txt"], what)
 
 
 def blender(version: str | None) -> Path:
@@ -284,6 +301,9 @@ def say(text: str) -> None:
     print(f"· {text}", file=sys.stderr, flush=True)
 
 
+ALONE = {"tracker": tracker, "browser": browser}  # commands without arguments
+
+
 def main() -> int:
     """Make the requested environment and print its Python; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -295,15 +315,16 @@ def main() -> int:
         )
     commands.add_parser("blender").add_argument("version", nargs="?", choices=sorted(BLENDERS))
     commands.add_parser("versions")
-    commands.add_parser("browser")
+    for name in ALONE:
+        commands.add_parser(name)
     options = parser.parse_args()
     try:
         if options.command == "engine":
             print(engine(options.lists))
         elif options.command == "blender":
             print(blender(options.version))
-        elif options.command == "browser":
-            print(browser())
+        elif options.command in ALONE:
+            print(ALONE[options.command]())
         else:
             for version in sorted(BLENDERS):
                 if find_python(BLENDERS[version]):

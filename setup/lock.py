@@ -13,7 +13,10 @@ from pathlib import Path
 
 LISTS = Path(__file__).resolve().parent.parent / "requirements"
 # a later list is constrained by the earlier ones
-ORDER = ("engine", "card", "waveform", "develop", "flame", "test", "recognise", "cluster", "guides")
+ORDER = (
+    "engine", "card", "waveform", "develop", "flame", "test", "recognise", "cluster", "guides",
+    "tracker",
+)  # fmt: skip
 # triton (0.6 GB) compiles models for graphics cards by torch.compile, which the engine never uses;
 # cuSOLVER (0.2 GB) is loaded when torch.linalg is used on such a card, which nothing here does. The
 # packages required by smplx, torch and numpy, are the engine's.
@@ -25,6 +28,15 @@ MORE["recognise"] = [
     for name in ("onnxruntime", "flatbuffers", "protobuf", "hf-xet")
     for argument in ("--no-emit-package", name)
 ]
+# MediaPipe follows faces without what it needs for other tasks, or a window.
+MORE["tracker"] = [
+    argument
+    for name in (
+        "opencv-contrib-python", "jax", "jaxlib", "ml-dtypes", "opt-einsum", "sentencepiece",
+        "sounddevice", "cffi", "pycparser",
+    )
+    for argument in ("--no-emit-package", name)
+]  # fmt: skip
 
 # Blender has numpy. onnxruntime names the others and imports none of them to run networks; cffi's
 # compiled half needs no parser of C.

@@ -37,6 +37,7 @@ from . import files, system_calls  # noqa: E402
 from .whisper_folder import MODELS  # noqa: E402
 
 OLDEST, NEWEST = (3, 11), (3, 13)  # Pythons that every locked package has wheels for
+NEWEST_OF = {"mediapipe": (3, 12)}  # the newest that a package has wheels for, where it is older
 # file in a complete environment: its lock and the time of installation
 STAMP = "thunder-engine.json"
 # folder of downloads in an unfinished environment, kept for the next attempt
@@ -87,6 +88,7 @@ class Size(NamedTuple):
 # for graphics cards.
 PROCESSOR = Size(0.05e9, 0.17e9, 1)
 WORDS = Size(0.1e9, 0.38e9, 1)
+FACES = Size(0.2e9, 0.6e9, 1)
 CARD = Size(2.4e9, 4.0e9, 8) if LINUX else Size(0.2e9, 0.6e9, 2)
 
 

@@ -1,31 +1,32 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Positions of a tracked face's landmarks on the default head: a table of named contours, located
-on the head by geometry.
+"""Locates a tracked face's landmarks on the bundled head by geometry, and writes the table that
+the product reads (`thunder_core/engine/tracking/spots.json`).
 
-MediaPipe's face mesh has 478 points. Those used for lips, lids, brows, nose, cheeks and jaw are
-named here by contour and by their position along it; the same contours are located on the head from
-its mouth rings, eye joints, materials and front surface, so that the head's topology may change.
-Points between the contours go along with a thin-plate warp from the tracked person's face to
-the head's.
+The landmarks used for lips, lids, brows, nose and chin are named here by contour and by their
+position along it; the same contours are located on the head from its mouth rings, eye joints,
+materials and front surface, so that the head's topology may change: then run
+`python -m research.faces.landmarks`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
 
 import numpy as np
-from scipy.interpolate import RBFInterpolator
 
+from thunder_core.engine.tracking.spots import (
+    BROWS,
+    CHIN,
+    LOWER_LIDS,
+    NOSE_TIP,
+    Spots,
+    TABLE,
+    UPPER_LIDS,
+)
 from thunder_core.errors import BadHead
-from thunder_core.face.head import EYE_LEFT, EYE_RIGHT, Head
+from thunder_core.face.head import EYE_LEFT, EYE_RIGHT, Head, load_head
 
 MM = 1e3  # millimetres per metre
-POINTS = 478  # landmarks of the face mesh with both irises
-# outer corners, the subject's right and left: their distance is the unit of the measured curves
-OUTER_EYES = (33, 263)
-INNER_LIPS = (13, 14)  # upper and lower mid-point
-IRISES = (468, 473)  # centres, right and left
-
 # Lip contours from the subject's right corner to the left one, and each point's position across the
 # mouth (0 … 1).
 LIP_ACROSS = {
@@ -46,125 +47,15 @@ LIP_ACROSS = {
         (0, 0.08, 0.16, 0.25, 0.37, 0.5),
     ),
 }
-# Lids of the right and of the left eye, from the outer corner to the inner one, and positions
-# across the eye.
+# Lids, and positions across the eye from the outer corner to the inner one; positions along the brow.
 LID_ACROSS = {
-    "upper": ((33, 246, 161, 160, 159, 158, 157, 173, 133), (263, 466, 388, 387, 386, 385, 384, 398,
-    362),
-              (0, 0.055, 0.12, 0.235, 0.42, 0.61, 0.80, 0.935, 1)),
-    "lower": ((33, 7, 163, 144, 145, 153, 154, 155, 133), (263, 249, 390, 373, 374, 380, 381, 382,
-    362),
-              (0, 0.08, 0.165, 0.29, 0.475, 0.655, 0.83, 0.94, 1)),
-}  # fmt: skip
-# Brows from the outer end to the inner one: pairs of the upper and the lower row, and positions
-# along the brow.
-BROWS = {
-    "right": ((70, 46), (63, 53), (105, 52), (66, 65), (107, 55)),
-    "left": ((300, 276), (293, 283), (334, 282), (296, 295), (336, 285)),
+    "upper": (*UPPER_LIDS, (0, 0.055, 0.12, 0.235, 0.42, 0.61, 0.80, 0.935, 1)),
+    "lower": (*LOWER_LIDS, (0, 0.08, 0.165, 0.29, 0.475, 0.655, 0.83, 0.94, 1)),
 }
 BROW_ALONG = (0.03, 0.27, 0.5, 0.75, 0.97)
-# Landmarks fixed to the skull: bridge, eye corners, forehead, temples.
-RIGID = (
-    6,
-    168,
-    197,
-    195,
-    5,
-    9,
-    8,
-    151,
-    10,
-    108,
-    337,
-    33,
-    133,
-    263,
-    362,
-    127,
-    356,
-    162,
-    389,
-    21,
-    251,
-)
 _HAIR = ("Brows",)  # materials on top of the skin
-NOSE_TIP, CHIN = (1, 4), (152, 175)
 # points on the face's outline level with mouth and eyes, right and left
 SIDE_OF_MOUTH, SIDE_OF_EYES = ((58, 288), (127, 356))
-# Landmarks between the contours, for the movement of chin, cheeks and nose.
-CHIN_POINTS = (18, 83, 313, 200, 201, 421, 199, 208, 428, 175, 171, 396, 152, 148, 377)
-CHEEK_POINTS = (
-    50,
-    280,
-    101,
-    330,
-    205,
-    425,
-    207,
-    427,
-    187,
-    411,
-    216,
-    436,
-    206,
-    426,
-    212,
-    432,
-    202,
-    422,
-    214,
-    434,
-)
-NOSE_POINTS = (129, 358, 98, 327, 49, 279, 164, 167, 393)
-
-
-@dataclass(frozen=True)
-class Spots:
-    """Points on the head that landmarks correspond to.
-
-    names [m] tuple · group [m] tuple (lips_outer, lips_inner, lids, brows, chin, cheeks, nose) ·
-    landmarks [m] tuple of the landmark ids whose mean each is · vertices [m, 3] ids · shares [m,
-    3], sum 1: where in a triangle or on an edge.
-    """
-
-    names: tuple[str, ...]
-    group: tuple[str, ...]
-    landmarks: tuple[tuple[int, ...], ...]
-    vertices: np.ndarray
-    shares: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def of(self, positions: np.ndarray) -> np.ndarray:
-        """Positions [..., V, 3] of all vertices → [..., m, 3] of the spots."""
-        return (positions[..., self.vertices, :] * self.shares[..., None]).sum(-2)
-
-    def tracked_points(self, landmarks: np.ndarray) -> np.ndarray:
-        """Landmarks [..., 478, 3] → [..., m, 3]: the tracked counterparts."""
-        return np.stack([landmarks[..., list(ids), :].mean(-2) for ids in self.landmarks], -2)
-
-    def where(self, *groups: str) -> np.ndarray:
-        """Indices of the spots of some groups."""
-        return np.array([i for i, g in enumerate(self.group) if g in groups], int)
-
-    def __add__(self, other: Spots) -> Spots:
-        return Spots(self.names + other.names, self.group + other.group,
-            self.landmarks + other.landmarks,
-                     np.concatenate([self.vertices, other.vertices]),
-                     np.concatenate([self.shares, other.shares]))  # fmt: skip
-
-
-def _spots(rows: list[tuple[str, str, tuple[int, ...], np.ndarray, np.ndarray]]) -> Spots:
-    """Spots from rows (name, group, landmark ids, vertices [3], shares [3])."""
-    names, group, landmarks, vertices, shares = zip(*rows)
-    return Spots(
-        tuple(names),
-        tuple(group),
-        tuple(tuple(ids) for ids in landmarks),
-        np.array(vertices),
-        np.array(shares, float),
-    )
 
 
 class Front:
@@ -275,7 +166,7 @@ def _along(
 
 
 def _lips(head: Head) -> list:
-    """Rows for `_spots` of the lip contours."""
+    """Rows (name, group, landmark ids, vertices [3], shares [3]) of the lip contours."""
     outer, inner = lip_rings(head)
     rows, done = [], set()
     for name, (ids, half) in LIP_ACROSS.items():
@@ -317,7 +208,7 @@ def aperture(
 
 
 def _lids(head: Head, skin: Front) -> list:
-    """Rows for `_spots` of both eyes' lids."""
+    """Rows (name, group, landmark ids, vertices [3], shares [3]) of both eyes' lids."""
     rows = []
     beyond = 0.0006  # metres outside the edge: on the lid's margin, not on the eye
     for side, joint in (("right", EYE_RIGHT), ("left", EYE_LEFT)):
@@ -345,7 +236,7 @@ def _lids(head: Head, skin: Front) -> list:
 
 
 def _brows(head: Head, skin: Front) -> list:
-    """Rows for `_spots` of both brows."""
+    """Rows (name, group, landmark ids, vertices [3], shares [3]) of both brows."""
     if "Brows" not in head.material_names:
         raise BadHead("This head has no brows to follow a tracked face with. Use the bundled head.")
     hair = np.unique(head.polygons[head.polygon_material == head.material_names.index("Brows")])
@@ -423,35 +314,18 @@ def contours(head: Head) -> Spots:
     """The spots whose position on the head is known by name: lips, lids, brows; and anchors (group
     `anchor`) for the warp."""
     skin = Front(head, _HAIR, without_eyes=True)
-    return _spots(
-        _lips(head) + _lids(head, skin) + _brows(head, skin) + _landmarks_of_the_middle(head)
-    )
+    rows = _lips(head) + _lids(head, skin) + _brows(head, skin) + _landmarks_of_the_middle(head)
+    return Spots.of_rows([row[1:] for row in rows])
 
 
-def correspondence(head: Head, neutral: np.ndarray, known: Spots | None = None) -> Spots:
-    """All spots for a person: the contours, and chin, cheek and nose points carried over by a warp.
+def write_table(head: Head) -> None:
+    """Write where the contours are on the bundled head."""
+    rows = [
+        [group, ids, vertices, [round(share, 5) for share in shares]]
+        for group, ids, vertices, shares in contours(head).rows()
+    ]
+    TABLE.write_text("[" + ",\n".join(map(json.dumps, rows)) + "]\n", encoding="utf-8")
 
-    neutral [478, 3]: the person's resting face, any unit, turned to the front (x to the left, y
-    up). known: `contours(head)`.
-    """
-    known = known or contours(head)
-    skin = Front(head, _HAIR, without_eyes=True)
-    warp = RBFInterpolator(
-        known.tracked_points(neutral)[:, :2],
-        known.of(head.v_template.astype(float))[:, :2],
-        smoothing=1e-6,
-        kernel="thin_plate_spline",
-    )
-    rows = []
-    for group, ids in (("chin", CHIN_POINTS), ("cheeks", CHEEK_POINTS), ("nose", NOSE_POINTS)):
-        for landmark in ids:
-            x, y = warp(neutral[landmark : landmark + 1, :2])[0]
-            if hit := skin.at(x, y):
-                rows.append(
-                    (f"{group}_{landmark}", group, (landmark,), skin.triangles[hit[0]], hit[1])
-                )
-    keep = [i for i, g in enumerate(known.group) if g != "anchor"]
-    fields = (
-        tuple(field[i] for i in keep) for field in (known.names, known.group, known.landmarks)
-    )
-    return Spots(*fields, known.vertices[keep], known.shares[keep]) + _spots(rows)
+
+if __name__ == "__main__":
+    write_table(load_head())

@@ -14,9 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from research.faces.landmarks import contours
-from research.faces.solve import read_landmarks, solve
 from research.train.facegood import write_tracked
+from thunder_core.engine.tracking.solve import read_landmarks, solve
 from thunder_core.face.head import Head
 from thunder_core.train.tracked import read_tracked, resample, SOUNDS
 from thunder_core.types import FPS, Motion
@@ -34,7 +33,7 @@ def _split(lips: Path) -> dict[str, str]:
 def solve_folder(lips: Path, out: Path, head: Head, names: list[str] | None = None) -> str:
     """Solve every clip of LIPS/landmarks (or `names`) and write it to OUT; returns a line for each:
     how far landmarks are off on average."""
-    known, splits = contours(head), _split(lips)
+    splits = _split(lips)
     lines = []
     for path in sorted((lips / "landmarks").glob("*.npz")):
         name = path.stem
@@ -47,7 +46,7 @@ def solve_folder(lips: Path, out: Path, head: Head, names: list[str] | None = No
             points[
                 np.interp(np.arange(len(points)) / FPS * fps, np.arange(len(seen)), seen) < 0.99
             ] = np.nan
-        solved = solve(head, points, known)
+        solved = solve(head, points)
         lines.append(f"{name:16s} {solved.residual.mean():.2f} mm")
         folder = out / splits.get(name, "all")
         write_tracked(folder / f"{name}.npz", solved.motion, head.expression_names, speaker=name,

@@ -7,10 +7,11 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from research.faces import landmarks as table
 from research.faces.landmarks import contours, Front
 from research.faces.real_faces import solve_folder, solved_clips
-from research.faces.solve import BadLandmarks, read_landmarks, solve
+from thunder_core.engine.tracking import spots as table
+from thunder_core.engine.tracking.solve import read_landmarks, solve, steady
+from thunder_core.errors import BadRequest
 from thunder_core.face.head import EYE_LEFT, EYE_RIGHT, load_head
 from thunder_core.face.lips import opening_mm, width_mm
 from thunder_core.networks.flame import FlameLayer
@@ -94,7 +95,28 @@ def found(known):
     motion, shut = performance()
     points = tracked(motion, known, proportions=(1.06, 0.95, 1.0))
     points[40:42] = np.nan
-    return motion, shut, solve(HEAD, points, known)
+    return motion, shut, solve(HEAD, points)
+
+
+def test_the_table_has_the_contours_where_they_are_on_the_head(known):
+    written = table.contours()
+    assert written.group == known.group and written.landmarks == known.landmarks
+    at = HEAD.v_template.astype(float)
+    assert np.abs(written.of(at) - known.of(at)).max() < 1e-6
+
+
+def test_only_a_face_that_trembles_is_smoothed():
+    rng, t = np.random.default_rng(0), np.arange(100) / 25
+    still = np.zeros((100, table.POINTS, 3))
+    lip = table.INNER_LIPS[1]
+    still[:, lip, 1] = 5 * np.sin(2 * np.pi * 3 * t)
+    same, trembles = steady(still)
+    assert trembles == 0 and np.array_equal(same, still)
+    noisy = still + rng.normal(0, 0.4, still.shape)
+    result, trembles = steady(noisy)
+    assert 0.2 < trembles < 0.5
+    assert np.array_equal(result[:, lip], noisy[:, lip]), "lips that move are left alone"
+    assert result[:, 10].std() < 0.7 * noisy[:, 10].std()
 
 
 def r(x, y):
@@ -135,12 +157,12 @@ def test_blinks_brows_gaze_and_head_are_found_again(found):
     [
         ({"points": np.zeros((9, 478, 3))}, "named landmarks"),
         ({"landmarks": np.zeros((9, 468, 3)), "fps": 25.0}, "irises"),
-        ({"landmarks": np.full((9, 478, 3), np.nan), "fps": 25.0}, "fewer than five"),
+        ({"landmarks": np.full((9, 478, 3), np.nan), "fps": 25.0}, "fewer than 5"),
     ],
 )
 def test_files_that_hold_no_face_get_a_sentence(tmp_path, arrays, says):
     np.savez(tmp_path / "a.npz", **arrays)
-    with pytest.raises(BadLandmarks, match=says):
+    with pytest.raises(BadRequest, match=says):
         read_landmarks(tmp_path / "a.npz")
 
 

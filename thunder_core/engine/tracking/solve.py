@@ -10,34 +10,35 @@ measured one, so that closures are kept.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import torch
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
-from research.faces.landmarks import (
+from ...errors import BadRequest
+from ...face.head import Head
+from ...face.points import SkinnedPoints
+from ...rotation import rotvec_to_matrix
+from ...types import in_group, JAW_OPEN_RADIANS, Motion, TONGUE
+from .spots import (
     BROWS,
     CHIN,
     contours,
     correspondence,
     INNER_LIPS,
     IRISES,
-    LID_ACROSS,
-    MM,
+    LOWER_LIDS,
     NOSE_TIP,
     OUTER_EYES,
     POINTS,
     RIGID,
     Spots,
+    UPPER_LIDS,
 )
-from thunder_core.errors import ThunderError
-from thunder_core.face.head import Head
-from thunder_core.networks.flame import FlameLayer
-from thunder_core.types import in_group, JAW_OPEN_RADIANS, Motion, TONGUE
 
+MM = 1e3  # millimetres per metre
 _GROUP_WEIGHT = {  # weights of a millimetre in x, y and z; depth from one camera is a guess
     "lips_outer": (1.0, 1.0, 0.3), "lips_inner": (1.0, 1.2, 0.3), "lids": (0.1, 1.3, 0.0),
     "brows": (0.35, 0.9, 0.1),
@@ -72,10 +73,10 @@ _PAIRS = ((13, 14), (82, 87), (312, 317), (81, 178), (311, 402), (80, 88), (310,
 _BROW_LANDMARKS = [i for pairs in BROWS.values() for pair in pairs for i in pair]
 _IRIS_RADIUS_MM = 12.0  # distance from the eye's centre to its iris
 _POSE_SMOOTHING = 0.8  # frames
-
-
-class BadLandmarks(ThunderError):
-    """A file of landmarks lacks data needed for solving a face."""
+LEAST_FRAMES = 5  # with a face, for a resting face to be known
+# Above so many millimetres of trembling, landmarks that do not move by so many times as much are
+# smoothed, by so many frames.
+_TREMBLES, _MOVES, _STEADY = 0.1, 2.0, 1.0
 
 
 @dataclass(frozen=True)
@@ -85,44 +86,41 @@ class Solved:
     motion: of the default head; frames without a face are carried over from their neighbours. seen
     [T] bool: frames with a face.  facing [3]: rotation vector of the head's mean direction before
     the camera, rad (motion.head is relative to it).  residual [T, m]: distance of every spot's
-    displacement from the tracked one in the picture plane, mm.  target, reached [T, m, 3] and rest
-    [m, 3], mm: tracked spots, solved ones, the person's resting face.
+    displacement from the tracked one in the picture plane, mm.  trembles: as of `steady`.
     """
 
     motion: Motion
     seen: np.ndarray
     facing: np.ndarray
-    spots: Spots
     residual: np.ndarray
-    target: np.ndarray
-    reached: np.ndarray
-    rest: np.ndarray
+    trembles: float
 
 
-def read_landmarks(path: Path) -> tuple[np.ndarray, float]:
+def read_landmarks(path: str | os.PathLike) -> tuple[np.ndarray, float]:
     """Landmarks float64 [T, 478, 3] of an .npz (`landmarks`, `fps`), turned to our axes, and fps.
 
     The file keeps MediaPipe's axes: x right in the picture, y down, z away from the camera, any
     unit, NaN without a face. Here x is to the subject's left, y up, z to the camera. Raises
-    BadLandmarks.
+    BadRequest.
     """
+    name = os.path.basename(path)
     try:
         with np.load(path, allow_pickle=False) as data:
             points, fps = data["landmarks"].astype(np.float64), float(data["fps"])
     except (OSError, ValueError, KeyError) as error:
-        raise BadLandmarks(
-            f"{path.name} holds no landmarks and frame rate ({error}). Save arrays named "
-            f"landmarks and fps."
+        raise BadRequest(
+            f"{name} holds no landmarks and frame rate ({error}). Save arrays named landmarks and "
+            f"fps."
         ) from None
     if points.ndim != 3 or points.shape[1:] != (POINTS, 3) or not fps > 0:
-        raise BadLandmarks(
-            f"{path.name} has landmarks of shape {points.shape} where frames × {POINTS} × 3 are "
-            f"needed. Track with irises."
+        raise BadRequest(
+            f"{name} has landmarks of shape {points.shape} where frames × {POINTS} × 3 are needed. "
+            f"Track with irises."
         )
-    if np.isfinite(points).all((1, 2)).sum() < 5:
-        raise BadLandmarks(
-            f"{path.name} sees a face in fewer than five frames. Use a longer recording of one "
-            f"face."
+    if np.isfinite(points).all((1, 2)).sum() < LEAST_FRAMES:
+        raise BadRequest(
+            f"{name} sees a face in fewer than {LEAST_FRAMES} frames. Use a longer recording of "
+            f"one face."
         )
     return points * (1, -1, -1), fps
 
@@ -144,7 +142,7 @@ def _similarity(
     return scale, rotation, cy - scale[:, None] * np.einsum("tcd,td->tc", rotation, cx)
 
 
-def stabilise(points: np.ndarray, known: Spots, head: Head) -> tuple[np.ndarray, np.ndarray]:
+def stabilise(points: np.ndarray, head: Head) -> tuple[np.ndarray, np.ndarray]:
     """Landmarks [T, 478, 3] without NaN → the same held still and facing front, mm, at the head's
     size; and rotations [T, 3, 3].
 
@@ -152,7 +150,7 @@ def stabilise(points: np.ndarray, known: Spots, head: Head) -> tuple[np.ndarray,
     mean face is then rotated and scaled to the head. rotations: of the head relative to the camera,
     in the head's axes.
     """
-    rigid = list(RIGID)
+    rigid, known = list(RIGID), contours()
     reference, weight = points[len(points) // 2, rigid], np.ones(len(rigid))
     for _ in range(6):
         scale, rotation, shift = _similarity(points[:, rigid], reference, weight)
@@ -220,7 +218,7 @@ def resting_face(still: np.ndarray) -> np.ndarray:
     drop = _height(still[shut], NOSE_TIP[1], CHIN[0])
     # lips also close over an open jaw
     neutral = np.median(still[shut[np.argsort(drop)[: max(5, len(shut) // 3)]]], 0)
-    for upper, lower in zip(LID_ACROSS["upper"][:2], LID_ACROSS["lower"][:2]):
+    for upper, lower in zip(UPPER_LIDS, LOWER_LIDS):
         apart = _gap(still, upper[4], lower[4])
         ids = sorted({*upper, *lower})
         neutral[ids] = np.median(still[apart >= np.median(apart)][:, ids], 0)
@@ -239,7 +237,7 @@ def _lids(
     is taken for shut.
     """
     eyes = []
-    for upper, lower in zip(LID_ACROSS["upper"][:2], LID_ACROSS["lower"][:2]):
+    for upper, lower in zip(UPPER_LIDS, LOWER_LIDS):
         at = {ids[0]: row for row, ids in enumerate(spots.landmarks)}
         open_ours = np.linalg.norm(ours[at[upper[4]]] - ours[at[lower[4]]])
         open_theirs = np.linalg.norm(neutral[upper[4]] - neutral[lower[4]])
@@ -263,7 +261,7 @@ class _Face:
     def __init__(self, head: Head, spots: Spots):
         self.head, self.spots = head, spots
         ids, place = np.unique(spots.vertices, return_inverse=True)
-        self.layer = FlameLayer(head, ids, torch.float64)
+        self.skin = SkinnedPoints.of(head, lambda values: values[ids])
         # by corner of the triangle
         self.place, self.shares = (
             place.reshape(spots.vertices.shape).T,
@@ -303,8 +301,8 @@ class _Face:
 
     def at(self, u: np.ndarray) -> np.ndarray:
         """Spots [T, m, 3], mm."""
-        with torch.no_grad():
-            corners = self.layer(*(torch.from_numpy(x) for x in self.parts(u))).numpy()
+        expression, jaw = self.parts(u)
+        corners = self.skin.place(expression, rotvec_to_matrix(jaw))
         return MM * sum(corners[:, ids] * share for ids, share in zip(self.place, self.shares))
 
     def slopes(self, u: np.ndarray) -> np.ndarray:
@@ -405,16 +403,14 @@ def meet_gap(head: Head, expression: np.ndarray, jaw: np.ndarray, gap: np.ndarra
     For a fixed jaw the gap is linear in the channels: the smallest change of the lips' channels
     within 0 … 1 is found by a few projections. A gap out of their range is approximated.
     """
-    layer = FlameLayer(
-        head, np.array([head.inner_lip_lower_mid, head.inner_lip_upper_mid]), torch.float64
-    )
+    middle = [head.inner_lip_lower_mid, head.inner_lip_upper_mid]
+    skin = SkinnedPoints.of(head, lambda values: values[middle])
     names = list(head.expression_names)
     lips = [names.index(n) for n in _LIPS_THAT_MEET]
-    x, turn = expression.astype(np.float64).copy(), torch.from_numpy(jaw.astype(np.float64))
+    x, turn = expression.astype(np.float64).copy(), rotvec_to_matrix(jaw.astype(np.float64))
 
     def lip_gap(x):
-        with torch.no_grad():
-            y = MM * layer(torch.from_numpy(x), turn)[:, :, 1].numpy()
+        y = MM * skin.heights(x, turn)
         return y[:, 1] - y[:, 0]
 
     rest = MM * float(
@@ -439,7 +435,7 @@ def _gaze(still: np.ndarray, neutral: np.ndarray, blink: np.ndarray) -> np.ndarr
     through blinks."""
     away = []
     for side, iris in enumerate(IRISES):
-        corners = [LID_ACROSS["upper"][side][0], LID_ACROSS["upper"][side][-1]]
+        corners = [UPPER_LIDS[side][0], UPPER_LIDS[side][-1]]
         away.append(still[:, iris] - still[:, corners].mean(1))
     offset = np.mean(away, 0)[:, :2]
     offset -= np.median(offset[blink < 0.3], 0) if (blink < 0.3).any() else offset.mean(0)
@@ -460,14 +456,29 @@ def _fill_unseen(x: np.ndarray, seen: np.ndarray) -> np.ndarray:
     )
 
 
-def solve(head: Head, points: np.ndarray, known: Spots | None = None, rounds: int = 3) -> Solved:
+def steady(still: np.ndarray) -> tuple[np.ndarray, float]:
+    """A performance [T, 478, 3] mm whose landmarks are smoothed where the tracker trembles, and by
+    how many mm it does: what a frame differs from the mean of its neighbours, in the median, at
+    points of the skull. Landmarks that move by more than that stay as they are."""
+    if len(still) < LEAST_FRAMES:
+        return still, 0.0
+    off = np.median(np.abs(still[1:-1] - (still[:-2] + still[2:]) / 2)[..., :2], 0)
+    trembles = float(np.median(off[list(RIGID)]))
+    rows = np.flatnonzero((trembles > _TREMBLES) & (off.max(1) < _MOVES * trembles))
+    result = still.copy()
+    result[:, rows] = gaussian_filter1d(still[:, rows], _STEADY, axis=0)
+    return result, trembles
+
+
+def solve(head: Head, points: np.ndarray, rounds: int = 3) -> Solved:
     """Landmarks [T, 478, 3] (our axes, NaN without a face, 25 fps) → the performance of the default
     head that follows them."""
-    known = known or contours(head)
     seen = np.isfinite(points).all((1, 2))
-    still, turned = stabilise(points[seen], known, head)
+    still, turned = stabilise(points[seen], head)
+    gap = lip_gaps(still)
+    still, trembles = steady(still)
     neutral = resting_face(still)
-    spots = correspondence(head, neutral, known)
+    spots = correspondence(head, neutral)
     face = _Face(head, spots)
     rest = spots.tracked_points(neutral)
     target = spots.tracked_points(still) - rest
@@ -479,7 +490,6 @@ def solve(head: Head, points: np.ndarray, known: Spots | None = None, rounds: in
     pairs = np.array(
         [[spots.landmarks.index((a,)), spots.landmarks.index((b,))] for a, b in _PAIRS]
     )
-    gap = lip_gaps(still)
 
     u = np.zeros((len(still), face.count))
     trust = np.ones((len(still), 1, 1))
@@ -510,6 +520,4 @@ def solve(head: Head, points: np.ndarray, known: Spots | None = None, rounds: in
         _fill_unseen(eyes, seen).astype(as32),
     )
     residual = np.linalg.norm((moved - target)[:, :, :2], axis=2)
-    return Solved(
-        motion, seen, mean.as_rotvec(), spots, residual, target + rest, moved + rest, rest
-    )
+    return Solved(motion, seen, mean.as_rotvec(), residual, trembles)
