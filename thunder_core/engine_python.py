@@ -65,15 +65,29 @@ def find_recogniser(python: str = "", venvs=()) -> str:
     """Path of the Python that recognises words: `python`, or THUNDER_RECOGNISER (executables or
     virtual environments), the first of `venvs`, or this process's where that has faster-whisper.
     Raises NoEngine."""
-    given = next(filter(None, (python or os.environ.get("THUNDER_RECOGNISER"), *venvs)), "")
+    return _find_beside("faster_whisper", "THUNDER_RECOGNISER", "recognizes words", python, venvs)
+
+
+def find_tracker(venvs=()) -> str:
+    """Path of the Python that follows faces in videos: THUNDER_TRACKER, the first of `venvs`, that
+    of a clone, or this process's where that has MediaPipe. Raises NoEngine."""
+    made = os.path.join(ROOT, ".venv", "tracker")
+    found = (*venvs, *([made] if os.path.isdir(made) else []))
+    return _find_beside("mediapipe", "THUNDER_TRACKER", "follows faces in videos", "", found)
+
+
+def _find_beside(package: str, variable: str, what: str, python: str, venvs) -> str:
+    """Path of the Python of an environment beside the engine's, which has a package. Raises
+    NoEngine."""
+    given = next(filter(None, (python or os.environ.get(variable), *venvs)), "")
     executable = _python_of(given) if given else sys.executable
     if executable is None:
-        raise NoEngine(f"There is no Python at “{given}”: name one that has faster-whisper")
-    if given or find_spec("faster_whisper"):
+        raise NoEngine(f"There is no Python at “{given}”: name one that has {package}")
+    if given or find_spec(package):
         return executable
     raise NoEngine(
-        "What recognizes words is not installed: install it in the preferences, or name a Python "
-        "that has faster-whisper in THUNDER_RECOGNISER"
+        f"What {what} is not installed: install it in the preferences, or name a Python that has "
+        f"{package} in {variable}"
     )
 
 

@@ -17,8 +17,8 @@ import numpy as np
 from research.train.facegood import write_tracked
 from thunder_core.engine.tracking.solve import read_landmarks, solve
 from thunder_core.face.head import Head
-from thunder_core.train.tracked import read_tracked, resample, SOUNDS
-from thunder_core.types import FPS, Motion
+from thunder_core.train.tracked import read_tracked, SOUNDS
+from thunder_core.types import Motion
 
 
 def _split(lips: Path) -> dict[str, str]:
@@ -39,13 +39,7 @@ def solve_folder(lips: Path, out: Path, head: Head, names: list[str] | None = No
         name = path.stem
         if names and name not in names:
             continue
-        points, fps = read_landmarks(path)
-        if abs(fps - FPS) > 0.01:
-            seen = np.isfinite(points).all((1, 2))
-            points = resample(points.reshape(len(points), -1), fps).reshape(-1, *points.shape[1:])
-            points[
-                np.interp(np.arange(len(points)) / FPS * fps, np.arange(len(seen)), seen) < 0.99
-            ] = np.nan
+        points = read_landmarks(path)
         solved = solve(head, points)
         lines.append(f"{name:16s} {solved.residual.mean():.2f} mm")
         folder = out / splits.get(name, "all")

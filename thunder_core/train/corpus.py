@@ -5,7 +5,7 @@ A folder of recordings holds the sounds and, if there are any, `transcripts.tsv`
 text) and `alignments.tsv` (file, phone, start_s, end_s; header line). Without alignments the
 shipped encoder recognises the phones, with the help of a text. Measured lips of a recording
 lie beside it (`NAME.npy`, see `read_lips`). A folder of tracked performances
-(docs/reference/tracked.md) adds real motion. The corpus is written once and then only read:
+(docs/reference/tracked.md) adds real motion; beside measured lips only that of the upper face. The corpus is written once and then only read:
 `samples.i16` (all clips one after another, 16 kHz), `phones.u8` (one label per 10 ms),
 `tracked.f16` (captured motion at 25 fps), `lips.f16` (measured lips) and `clips.json`.
 """
@@ -293,7 +293,8 @@ def _read(
         for name, speaker, samples, motion in tqdm(
             tracked_clips(source, channels, basis=basis), desc=source.name
         ):
-            yield name, source.name, speaker, samples, label(samples, ""), motion, None
+            lips = read_lips(source / f"{name}.npz", motion.frames)
+            yield name, source.name, speaker, samples, label(samples, ""), motion, lips
         return
     for each in tqdm(recordings, desc=source.name):
         samples = read_recording(each.path)

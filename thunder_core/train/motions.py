@@ -494,6 +494,8 @@ def _perform(job: Job, number: int) -> tuple[np.ndarray, ...]:
         heard, pitch = loudness(samples, row.frames), semitones(samples, row.frames)
         captured = None if row.listens else corpus.captured_motion(clip, Columns(len(names)).count)
         lips = None if row.listens else corpus.measured_lips(clip)
+        if captured is not None and lips is not None:  # the teacher performs the lips
+            captured[:, np.flatnonzero(in_group([*names, *["jaw"] * 3], _TOGETHER[0]))] = 0.0
         if row.listens:
             speaker = f"{speaker} {number}"  # the listener is another person than the speaker
     speaks = row.clip >= 0 and not row.listens
@@ -511,8 +513,10 @@ def _perform(job: Job, number: int) -> tuple[np.ndarray, ...]:
             phones, heard, channels, rng, direction, pitch, row.listens, read, lips
         )
         if captured is not None:
+            known = plan_lips(features, presence_in(features), fits)
+            known = known if lips is None else planned[:, LIPS].copy()
             planned[:] = np.nan
-            planned[:, LIPS] = plan_lips(features, presence_in(features), fits)
+            planned[:, LIPS] = known
         events.append(planned.astype(np.float16))
         x = pack(motion if basis is None else basis.of_bundled(motion, channels))
         motions.append(

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..engine.engine import Engine
 from ..engine.m2s import save_trained_mouth, SpeakerEncoder
 from ..engine.network import ENDINGS, write_sums
 from ..engine.speech.encoder import SpeechEncoder as SpeechReader, Units
@@ -33,6 +34,7 @@ from .loop import Schedule
 from .m2s import train_m2s
 from .motions import animate, extract_features, MotionSet, QUIET_CLIPS, SAMPLES_PER_FRAME
 from .teacher import label
+from .track import track, Wishes
 from .workspace import Provenance, Workspace, write_card
 
 _OF_MOTIONS, _VOICES = "teacher's motions over the corpus", "corpus, training voices"
@@ -67,6 +69,12 @@ def optimisation(steps: int, rate: float) -> tuple[Option, ...]:
         ),
         option("--rate", type=float, default=rate, help="highest learning rate"),
     )
+
+
+def _track(workspace: Workspace, args: Namespace) -> str:
+    """Follow the faces of videos; returns how many."""
+    wishes = Wishes(args.trainable, args.fix_sound, args.pixel_aspect, args.mirrored)
+    return track(args.videos, args.to, Engine.load(workspace.weights, "cpu"), wishes)
 
 
 def _corpus(workspace: Workspace, args: Namespace) -> str:
@@ -382,6 +390,19 @@ def _adapt(workspace: Workspace, args: Namespace) -> str:
 
 # In the order of a complete run; the stages after `card` are independent.
 STAGES = {
+    "track": Stage(
+        _track, "follow the faces of actors in videos: tracked performances (docs/training.md)", (
+            option("videos", type=Path, nargs="+",
+            help="videos, or folders with a folder for each speaker; or .npz with landmarks"),
+            option("--to", type=Path, required=True, help="folder to write; what is there is kept"),
+            option("--trainable", action="store_true",
+            help="you may use them for training: else they are marked, and training refuses them"),
+            option("--fix-sound", action="store_true", help="move sounds that are late or early"),
+            option("--pixel-aspect", type=float, default=0.0,
+            help="width of a pixel in its heights, where the video does not say it"),
+            option("--mirrored", action="store_true", help="the pictures are a mirror's"),
+        ),
+    ),
     "corpus": Stage(
         _corpus,
         "gather recordings with phone times", (option("folders", type=Path, nargs="+"),),

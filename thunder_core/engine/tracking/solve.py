@@ -21,11 +21,12 @@ from ...errors import BadRequest
 from ...face.head import Head
 from ...face.points import SkinnedPoints
 from ...rotation import rotvec_to_matrix
-from ...types import in_group, JAW_OPEN_RADIANS, Motion, TONGUE
+from ...types import FPS, in_group, JAW_OPEN_RADIANS, Motion, TONGUE
 from .spots import (
     BROWS,
     CHIN,
     contours,
+    CORNERS,
     correspondence,
     INNER_LIPS,
     IRISES,
@@ -85,19 +86,21 @@ class Solved:
 
     motion: of the default head; frames without a face are carried over from their neighbours. seen
     [T] bool: frames with a face.  facing [3]: rotation vector of the head's mean direction before
-    the camera, rad (motion.head is relative to it).  residual [T, m]: distance of every spot's
+    the camera, rad (motion.head is relative to it).  lips [T, 2]: measured gap of the inner lips and
+    distance of the corners, mm, on a face of the head's size.  residual [T, m]: distance of every spot's
     displacement from the tracked one in the picture plane, mm.  trembles: as of `steady`.
     """
 
     motion: Motion
     seen: np.ndarray
     facing: np.ndarray
+    lips: np.ndarray
     residual: np.ndarray
     trembles: float
 
 
-def read_landmarks(path: str | os.PathLike) -> tuple[np.ndarray, float]:
-    """Landmarks float64 [T, 478, 3] of an .npz (`landmarks`, `fps`), turned to our axes, and fps.
+def read_landmarks(path: str | os.PathLike) -> np.ndarray:
+    """Landmarks float64 [T, 478, 3] at 25 fps of an .npz (`landmarks`, `fps`), turned to our axes.
 
     The file keeps MediaPipe's axes: x right in the picture, y down, z away from the camera, any
     unit, NaN without a face. Here x is to the subject's left, y up, z to the camera. Raises
@@ -122,7 +125,11 @@ def read_landmarks(path: str | os.PathLike) -> tuple[np.ndarray, float]:
             f"{name} sees a face in fewer than {LEAST_FRAMES} frames. Use a longer recording of "
             f"one face."
         )
-    return points * (1, -1, -1), fps
+    at = np.arange(int((len(points) - 1) / fps * FPS + 1e-6) + 1) / FPS * fps
+    low = at.astype(int).clip(0, len(points) - 2)
+    rest = (at - low)[:, None, None]
+    mixed = points[low] + np.where(rest > 1e-6, rest * (points[low + 1] - points[low]), 0)
+    return mixed * (1, -1, -1)
 
 
 def _similarity(
@@ -475,7 +482,7 @@ def solve(head: Head, points: np.ndarray, rounds: int = 3) -> Solved:
     head that follows them."""
     seen = np.isfinite(points).all((1, 2))
     still, turned = stabilise(points[seen], head)
-    gap = lip_gaps(still)
+    gap, corners = lip_gaps(still), still[:, CORNERS[0], :2] - still[:, CORNERS[1], :2]
     still, trembles = steady(still)
     neutral = resting_face(still)
     spots = correspondence(head, neutral)
@@ -520,4 +527,6 @@ def solve(head: Head, points: np.ndarray, rounds: int = 3) -> Solved:
         _fill_unseen(eyes, seen).astype(as32),
     )
     residual = np.linalg.norm((moved - target)[:, :, :2], axis=2)
-    return Solved(motion, seen, mean.as_rotvec(), residual, trembles)
+    lips = np.stack([gap[:, 0], np.linalg.norm(corners, axis=1)], 1)
+    facing, lips = mean.as_rotvec(), _fill_unseen(lips, seen)
+    return Solved(motion, seen, facing, lips.astype(as32), residual, trembles)

@@ -23,6 +23,7 @@ POINTS = 478  # landmarks of the face mesh with both irises
 # outer corners, the subject's right and left: their distance is the unit of the measured curves
 OUTER_EYES = (33, 263)
 INNER_LIPS = (13, 14)  # upper and lower mid-point
+CORNERS = (61, 291)  # of the mouth, right and left
 IRISES = (468, 473)  # centres, right and left
 # Lids of the right and of the left eye, from the outer corner to the inner one.
 UPPER_LIDS = (

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the process that follows faces does for each request, by MediaPipe, in a Python that has it.
+
+track: "video", path of a video, or of an .npz with landmarks (docs/reference/tracked.md), "aspect",
+width of its pixels (0: as it says), "mirrored", "to", path of the .npz to write, "sheet", of a
+picture ("" for none) → "start" seconds of the video, "frames" at 25 fps, "notes", sentences. The
+.npz has the arrays of a take, opening and width [T] as measured, mm, and seen [T], facing [3],
+residual_mm [T].
+"""
+
+import cv2
+import numpy as np
+
+from ..animation.motion_file import arrays
+from ..face.head import load_head
+from ..files import write_file
+from ..progress import share
+from .tracking.drawing import HeadDrawing, sheet
+from .tracking.solve import read_landmarks, solve
+from .tracking.video import follow, Followed, SIDE
+
+_TREMBLES = 0.4  # mm of trembling that is told
+_OFF = 1.5  # mm by which landmarks are off the solved head in the mean that are told
+
+
+def _track(worker, args, progress):
+    """The performance of a face. Raises ThunderError."""
+    head, video = load_head(), args["video"]
+    if video.lower().endswith(".npz"):
+        face = Followed(read_landmarks(video), 0.0, (), {})
+    else:
+        face = follow(video, args["aspect"], args["mirrored"], share(progress, 0.0, 0.85))
+    progress(0.85, "Solving the face")
+    solved = solve(head, face.points)
+    notes, off = list(face.notes), solved.residual.mean()
+    if solved.trembles > _TREMBLES:
+        notes.append(f"The landmarks tremble ({solved.trembles:.1f} mm) and were smoothed")
+    if off > _OFF:
+        notes.append(
+            f"The head follows this face badly ({off:.1f} mm off on average): look at the sheet, "
+            f"and whether the picture is stretched"
+        )
+    values = arrays(solved.motion, head.expression_names) | {
+        "opening": solved.lips[:, 0], "width": solved.lips[:, 1], "seen": solved.seen,
+        "facing": solved.facing, "residual_mm": solved.residual.mean(1),
+    }  # fmt: skip
+    write_file(args["to"], lambda file: np.savez_compressed(file, **values))
+    if args["sheet"] and face.pictures:
+        drawing = HeadDrawing(head, SIDE)
+        picture = sheet(drawing, solved.motion, solved.facing, face.pictures)
+        data = cv2.imencode(".png", picture)[1].tobytes()
+        write_file(args["sheet"], lambda file: file.write(data))
+    return {"start": face.start, "frames": solved.motion.frames, "notes": notes}
+
+
+VERBS = {"track": _track}
