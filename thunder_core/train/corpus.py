@@ -5,7 +5,8 @@ A folder of recordings holds the sounds and, if there are any, `transcripts.tsv`
 text) and `alignments.tsv` (file, phone, start_s, end_s; header line). Without alignments the
 shipped encoder recognises the phones, with the help of a text. Measured lips of a recording
 lie beside it (`NAME.npy`, see `read_lips`). A folder of tracked performances
-(docs/reference/tracked.md) adds real motion; beside measured lips only that of the upper face. The corpus is written once and then only read:
+(docs/reference/tracked.md) adds real motion: all of it, or without the mouth where measured lips
+lie beside it. The corpus is written once and then only read:
 `samples.i16` (all clips one after another, 16 kHz), `phones.u8` (one label per 10 ms),
 `tracked.f16` (captured motion at 25 fps), `lips.f16` (measured lips) and `clips.json`.
 """

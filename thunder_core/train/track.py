@@ -147,7 +147,9 @@ def write_lips(folder: Path) -> None:
         with np.load(path) as file:
             lips = np.stack([file["opening"], file["width"]], 1).astype(float)
             measured[path] = lips, file["spoken"] & file["seen"]
-    speech = np.concatenate([lips[spoken] for lips, spoken in measured.values()])
+    speech = np.concatenate(
+        [np.empty((0, 2)), *(lips[spoken] for lips, spoken in measured.values())]
+    )
     if len(speech) > FPS:
         for path, (lips, _) in measured.items():
             lips = (lips - speech.mean(0)) / np.maximum(speech.std(0), 1e-3)

@@ -86,9 +86,10 @@ class Solved:
 
     motion: of the default head; frames without a face are carried over from their neighbours. seen
     [T] bool: frames with a face.  facing [3]: rotation vector of the head's mean direction before
-    the camera, rad (motion.head is relative to it).  lips [T, 2]: measured gap of the inner lips and
-    distance of the corners, mm, on a face of the head's size.  residual [T, m]: distance of every spot's
-    displacement from the tracked one in the picture plane, mm.  trembles: as of `steady`.
+    the camera, rad (motion.head is relative to it).  lips [T, 2]: measured gap of the inner lips
+    and distance of the corners, mm, on a face of the head's size.  residual [T, m]: distance of
+    every spot's displacement from the tracked one in the picture plane, mm.  trembles: as of
+    `steady`.
     """
 
     motion: Motion
@@ -482,7 +483,7 @@ def solve(head: Head, points: np.ndarray, rounds: int = 3) -> Solved:
     head that follows them."""
     seen = np.isfinite(points).all((1, 2))
     still, turned = stabilise(points[seen], head)
-    gap, corners = lip_gaps(still), still[:, CORNERS[0], :2] - still[:, CORNERS[1], :2]
+    gap, across = lip_gaps(still), still[:, CORNERS[0], :2] - still[:, CORNERS[1], :2]
     still, trembles = steady(still)
     neutral = resting_face(still)
     spots = correspondence(head, neutral)
@@ -527,6 +528,6 @@ def solve(head: Head, points: np.ndarray, rounds: int = 3) -> Solved:
         _fill_unseen(eyes, seen).astype(as32),
     )
     residual = np.linalg.norm((moved - target)[:, :, :2], axis=2)
-    lips = np.stack([gap[:, 0], np.linalg.norm(corners, axis=1)], 1)
+    lips = np.stack([gap[:, 0], np.linalg.norm(across, axis=1)], 1)
     facing, lips = mean.as_rotvec(), _fill_unseen(lips, seen)
     return Solved(motion, seen, facing, lips.astype(as32), residual, trembles)
