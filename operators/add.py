@@ -10,15 +10,16 @@ import os
 import bpy
 from bpy_extras import view3d_utils
 
-from ..scene.engine import connection
+from ..scene.engine import connection, install
 from ..scene.heads import family, flame, head, ict
 from ..scene.host import compat, jobs
 from ..scene.media import export
 from ..scene.takes import dialogue, take_list, voice_fit
 from ..scene.voice import recording, strip
 from ..thunder_core import files, shipped
-from ..thunder_core.animation.motion_file import RECORDINGS
+from ..thunder_core.animation.motion_file import RECORDINGS, VIDEOS
 from ..thunder_core.batch.job_file import SOUNDS
+from ..thunder_core.engine_python import find_tracker
 from ..thunder_core.errors import attempt, BadRequest
 from .base import ChoosesFile, Explained, FileWork, InstantWork, SlicedWork, why_not_in_object_mode
 
@@ -365,12 +366,12 @@ class THUNDER_FH_jobs(DropsInViewport, bpy.types.FileHandler):
 
 class THUNDER_OT_import_capture(FileWork, bpy.types.Operator):
     """Add a captured face as a take of the chosen head and voice: curves of Live Link Face or ARKit
-    (.csv), or a take of ours (.npz)"""
+    (.csv), a video of an actor, or a take of ours (.npz)"""
 
     bl_label = "Import Captured Face"
 
     filter_glob: bpy.props.StringProperty(
-        default=";".join(f"*{ending}" for ending in RECORDINGS), options={"HIDDEN"}
+        default=";".join(f"*{ending}" for ending in (*RECORDINGS, *VIDEOS)), options={"HIDDEN"}
     )
     rate: bpy.props.FloatProperty(
         name="Rows per Second",
@@ -379,6 +380,19 @@ class THUNDER_OT_import_capture(FileWork, bpy.types.Operator):
         max=240.0,
         description="Frame rate of curves without timecodes or seconds",
     )
+    mirrored: bpy.props.BoolProperty(
+        name="Mirrored Video",
+        options={"SKIP_SAVE"},
+        description="The video shows the actor as in a mirror",
+    )
+
+    def draw(self, context):
+        layout = self.layout
+        layout.prop(self, "rate")
+        layout.prop(self, "mirrored")
+        if attempt(find_tracker, install.TRACKER.venvs())[1]:
+            layout.label(text="Videos need what follows faces", icon="INFO")
+            layout.operator("thunder.install_tracker", icon="IMPORT")
 
     def invoke(self, context, event):
         if self.filepath:
@@ -390,7 +404,9 @@ class THUNDER_OT_import_capture(FileWork, bpy.types.Operator):
         if not os.path.basename(path):
             raise BadRequest("No file was chosen: choose a recording")
         client = connection.start_client() if strip.current(context) is not None else None
-        return "Importing the capture", voice_fit.list_capture(client, context, path, self.rate)
+        return "Importing the capture", voice_fit.list_capture(
+            client, context, path, self.rate, self.mirrored
+        )
 
     def finish(self, context, entered):
         place = (
@@ -403,7 +419,7 @@ class THUNDER_OT_import_capture(FileWork, bpy.types.Operator):
         )
         unsure = entered.place is None or (entered.place.by != "" and entered.place.sure < 1)
         self.report({"WARNING" if unsure else "INFO"}, f"“{entered.name}” {place}{score}")
-        self.warn([entered.unscored])
+        self.warn([entered.unscored, *entered.notes])
 
 
 class THUNDER_FH_captures(DropsInViewport, bpy.types.FileHandler):
@@ -415,7 +431,7 @@ class THUNDER_FH_captures(DropsInViewport, bpy.types.FileHandler):
 def _in_menu(self, context):
     self.layout.operator("thunder.add_lines", text="Thunder Lines (Sounds)")
     self.layout.operator("thunder.open_jobs", text="Thunder Jobs (.toml)")
-    self.layout.operator("thunder.import_capture", text="Thunder Captured Face (.csv, .npz)")
+    self.layout.operator("thunder.import_capture", text="Thunder Captured Face (.csv, .npz, Video)")
 
 
 register, unregister = jobs.registration(menus=(("TOPBAR_MT_file_import", _in_menu),))

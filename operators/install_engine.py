@@ -25,12 +25,9 @@ LABELS = {
 }
 
 
-WORDS_LABELS = {
-    "ABSENT": "Recognize Words…",
-    "UNFINISHED": "Resume Installation",
-    "BROKEN": "Repair",
-    "OUTDATED": "Update",
-}
+# the same for what is installed beside it; where it is absent, as its operator is called
+BESIDE_LABELS = {"UNFINISHED": "Resume Installation", "BROKEN": "Repair", "OUTDATED": "Update"}
+FACES_LICENCE = "MediaPipe and OpenCV are free software (Apache-2.0)."
 WORDS_LICENCE = (
     "faster-whisper and CTranslate2 are free software (MIT). The Whisper model comes from you: "
     "OpenAI's are free (MIT)."
@@ -185,36 +182,33 @@ class THUNDER_OT_install_waveform_extra(_AddsExtra, bpy.types.Operator):
         return install.begin(wheels, online, extra=install.WAVEFORM_LOCK)
 
 
-class THUNDER_OT_install_recogniser(_Installs, bpy.types.Operator):
-    """Install what recognizes the words of voices into an environment of its own. Its size and its
-    licence are shown first; it comes without a model"""
+class _InstallsBeside(_Installs):
+    """An operator that installs an environment beside the engine's. licence: of what is in it."""
 
-    bl_label = "Recognize Words…"
+    beside: install.Beside
+    licence: str
 
     def invoke(self, context, event):
-        needs = installer.WORDS
+        needs = self.beside.needs
         return context.window_manager.invoke_confirm(
             self,
             event,
-            title="Recognize Words",
+            title=self.bl_label.removesuffix("…"),
             confirm_text="Install",
-            message=f"{_source(needs)}, {install.size(needs)}. {WORDS_LICENCE} You can keep "
+            message=f"{_source(needs)}, {install.size(needs)}. {self.licence} You can keep "
             f"working, and cancel at any time",
         )
 
     def begin(self, wheels, online):
-        return install.begin(wheels, online, words=recogniser.folder())
+        return install.begin(wheels, online, beside=self.beside)
 
 
-class THUNDER_OT_remove_recogniser(InstantWork, bpy.types.Operator):
-    """Delete what recognizes words, with the models that were downloaded. Transcripts are kept"""
+class _RemovesBeside(InstantWork):
+    """An operator that deletes an environment beside the engine's."""
 
+    beside: install.Beside
     bl_options = {"INTERNAL"}
-    obstacles = (
-        _why_installing,
-        why_busy,
-        lambda _: "Nothing to remove" if recogniser.state().kind == "ABSENT" else "",
-    )
+    obstacles = (_why_installing, why_busy)
 
     def invoke(self, context, event):
         return context.window_manager.invoke_confirm(
@@ -222,12 +216,42 @@ class THUNDER_OT_remove_recogniser(InstantWork, bpy.types.Operator):
             event,
             title="Remove",
             confirm_text="Remove",
-            message="Frees its disk space, and that of downloaded models. Transcripts are kept",
+            message="Frees its disk space, and that of downloaded models. Nothing else is changed",
         )
 
     def act(self, context):
+        if self.beside.state().kind == "ABSENT":
+            raise BadRequest("Nothing to remove: it is not installed")
         connection.stop()
-        install.remove(recogniser.folder())
+        install.remove(self.beside.folder())
+
+
+class THUNDER_OT_install_recogniser(_InstallsBeside, bpy.types.Operator):
+    """Install what recognizes the words of voices into an environment of its own. Its size and its
+    licence are shown first; it comes without a model"""
+
+    bl_label = "Recognize Words…"
+    beside, licence = install.RECOGNISER, WORDS_LICENCE
+
+
+class THUNDER_OT_remove_recogniser(_RemovesBeside, bpy.types.Operator):
+    """Delete what recognizes words, with the models that were downloaded. Transcripts are kept"""
+
+    beside = install.RECOGNISER
+
+
+class THUNDER_OT_install_tracker(_InstallsBeside, bpy.types.Operator):
+    """Install what follows the faces of actors in videos into an environment of its own. Its size
+    and its licence are shown first"""
+
+    bl_label = "Follow Faces in Videos…"
+    beside, licence = install.TRACKER, FACES_LICENCE
+
+
+class THUNDER_OT_remove_tracker(_RemovesBeside, bpy.types.Operator):
+    """Delete what follows faces in videos. Takes are kept"""
+
+    beside = install.TRACKER
 
 
 class THUNDER_OT_download_model(SlicedWork, bpy.types.Operator):

@@ -82,6 +82,11 @@ class ThunderPreferences(bpy.types.AddonPreferences):
         layout.use_property_decorate = False
         _draw_engine(layout, context, self)
         _draw_words(layout, context, self)
+        _draw_beside(
+            layout, install.TRACKER, bool(os.environ.get("THUNDER_TRACKER")),
+            ("Faces in videos are followed by MediaPipe", "Videos of actors"),
+            "Makes captured faces of videos",
+        )  # fmt: skip
         props(layout, self, "device", "engine_python", "weights")
 
 
@@ -176,26 +181,30 @@ def _draw_packaged_engine(box, context, state) -> None:
         row.operator("thunder.remove_engine", text="Remove", icon="TRASH")
 
 
+def _draw_beside(layout, beside, is_named: bool, titles: tuple[str, str], about: str) -> tuple:
+    """The box of an environment that is installed by choice, and whether it can be used. is_named:
+    whether a variable names another one.  titles: with it, and without.  about: what it does."""
+    box, state = layout.box(), beside.state()
+    kind = "READY" if is_named else state.kind
+    box.label(text=titles[kind != "READY"], icon=_ICONS[kind])
+    if install.installing.running is None and kind != "READY":
+        labels = {"text": install_engine.BESIDE_LABELS[kind]} if kind != "ABSENT" else {}
+        box.operator(f"thunder.install_{beside.name}", icon="IMPORT", **labels)
+        needs = f"{install.download(beside.needs)}, {install.size(beside.needs)}"
+        _draw_fine_print(box, needs[0].upper() + needs[1:], about)
+    if state.kind != "ABSENT":
+        box.operator(f"thunder.remove_{beside.name}", text="Remove", icon="TRASH")
+    return box, kind == "READY"
+
+
 def _draw_words(layout, context, preferences) -> None:
     """What recognises words: installed by choice, with a model that the animator has."""
-    box = layout.box()
-    state = recogniser.state()
-    kind = "READY" if os.environ.get("THUNDER_RECOGNISER") else state.kind
-    box.label(
-        text="Words are recognized by Whisper" if kind == "READY" else "Words by themselves",
-        icon=_ICONS[kind],
-    )
-    if install.installing.running is None and kind != "READY":
-        box.operator(
-            "thunder.install_recogniser", text=install_engine.WORDS_LABELS[kind], icon="IMPORT"
-        )
-        needs = f"{install.download(installer.WORDS)}, {install.size(installer.WORDS)}"
-        _draw_fine_print(
-            box, needs[0].upper() + needs[1:], "Recognizes transcripts; without a model"
-        )
-    if state.kind != "ABSENT":
-        box.operator("thunder.remove_recogniser", text="Remove", icon="TRASH")
-    if kind == "READY":
+    box, is_ready = _draw_beside(
+        layout, install.RECOGNISER, bool(os.environ.get("THUNDER_RECOGNISER")),
+        ("Words are recognized by Whisper", "Words by themselves"),
+        "Recognizes transcripts; without a model",
+    )  # fmt: skip
+    if is_ready:
         box.prop(preferences, "whisper")
         if recogniser.is_downloadable():
             box.operator("thunder.download_model", icon="IMPORT")

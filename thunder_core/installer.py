@@ -88,8 +88,9 @@ class Size(NamedTuple):
 # for graphics cards.
 PROCESSOR = Size(0.05e9, 0.17e9, 1)
 WORDS = Size(0.1e9, 0.38e9, 1)
-FACES = Size(0.2e9, 0.6e9, 1)
+FACES = Size(0.17e9, 0.56e9, 1)
 CARD = Size(2.4e9, 4.0e9, 8) if LINUX else Size(0.2e9, 0.6e9, 2)
+OF_PACKAGE = {"faster-whisper": WORDS, "mediapipe": FACES, "torch": CARD}  # that a list has
 
 
 class Failed(Exception):
@@ -163,15 +164,16 @@ def claim(folder: str) -> str:
 def install(folder: str, lock: str, wheels: str | None, online: bool, extra: bool = False) -> None:
     """Make or complete the environment at `folder`; with `extra` add the lock's few packages to it.
     Raises Failed, OSError."""
-    if not OLDEST <= sys.version_info[:2] <= NEWEST:
+    names = _read_lock(lock)
+    newest = min(NEWEST_OF.get(name, NEWEST) for name in names)
+    if not OLDEST <= sys.version_info[:2] <= newest:
         raise Failed(
-            f"The engine needs Python {_version_text(OLDEST)} to {_version_text(NEWEST)}, and "
+            f"The engine needs Python {_version_text(OLDEST)} to {_version_text(newest)}, and "
             f"“{sys.executable}” is "
             f"{_version_text(sys.version_info[:2])}: choose another Python in the preferences"
         )
     if wheels and not os.path.isdir(wheels):
         raise Failed(f"There is no folder of wheels at “{wheels}”: choose another")
-    names = _read_lock(lock)
     folder = claim(folder)
     stamp = os.path.join(folder, STAMP)
     is_complete = files.is_plain_file(stamp)
@@ -185,7 +187,7 @@ def install(folder: str, lock: str, wheels: str | None, online: bool, extra: boo
     progress(0.0, "Looking at what is there")
     os.makedirs(folder, exist_ok=True)
     with _locked(os.path.join(folder, LOCK)):
-        size = WORDS if "faster-whisper" in names else CARD if "torch" in names else PROCESSOR
+        size = next((OF_PACKAGE[name] for name in names if name in OF_PACKAGE), PROCESSOR)
         size = Size(0.0, 0.0, 0) if extra else size
         if not extra:
             _check_space(folder, size.download + size.disk)  # both while pip unpacks

@@ -21,8 +21,8 @@ from ...thunder_core.worker_process import environment, LineProcess
 from ..host import compat, jobs
 
 LOCK = Path(__file__).resolve().parents[2] / "requirements" / "engine.txt"
-CARD_LOCK, FLAME_LOCK, WAVEFORM_LOCK, RECOGNISE_LOCK = (
-    LOCK.with_name(f"{name}.txt") for name in ("card", "flame", "waveform", "recognise")
+CARD_LOCK, FLAME_LOCK, WAVEFORM_LOCK, RECOGNISE_LOCK, TRACKER_LOCK = (
+    LOCK.with_name(f"{name}.txt") for name in ("card", "flame", "waveform", "recognise", "tracker")
 )
 STOP_PATIENCE = 2.0  # seconds that the installer has to stop
 LOOK_SECONDS = 0.25  # interval of updating the installation's progress
@@ -51,6 +51,37 @@ def folder() -> str | None:
         return os.path.join(bpy.utils.extension_path_user(compat.PACKAGE), "engine")
     except ValueError:
         return None
+
+
+@dataclass(frozen=True)
+class Beside:
+    """An environment that is installed by choice, beside the engine's.
+
+    name: of its folder.  lock: list of its packages.  needs: its size.  newest: Python that these
+    have wheels for.
+    """
+
+    name: str
+    lock: Path
+    needs: installer.Size
+    newest: tuple[int, int] = installer.NEWEST
+
+    def folder(self) -> str | None:
+        """Its folder, which may not exist yet; None if this code is not an installed extension."""
+        engine = folder()
+        return None if engine is None else os.path.join(os.path.dirname(engine), self.name)
+
+    def state(self) -> State:
+        """Its state. Reads only the disk: fast enough for drawing."""
+        return state(self.folder(), (self.lock,))
+
+    def venvs(self) -> tuple[str, ...]:
+        """Its folder if it is installed, for what looks for a Python."""
+        return (self.folder() or "",) if self.state().kind in ("READY", "OUTDATED") else ()
+
+
+RECOGNISER = Beside("recogniser", RECOGNISE_LOCK, installer.WORDS)
+TRACKER = Beside("tracker", TRACKER_LOCK, installer.FACES, installer.NEWEST_OF["mediapipe"])
 
 
 def state(place: str | None = None, locks: tuple[Path, ...] = ()) -> State:
@@ -138,7 +169,9 @@ class Installation:
         online: bool,
         lock: str | None = None,
         extra: bool = False,
+        newest: tuple[int, int] = installer.NEWEST,
     ):
+        self.newest = newest
         self.place, self.wheels, self.online, self.lock, self.extra = (
             place,
             wheels,
@@ -184,7 +217,7 @@ class Installation:
             self.over = True
 
     def _work(self) -> None:
-        python, why = fitting_python()
+        python, why = fitting_python(self.newest)
         if python is None:
             self.error = why
             return
@@ -228,19 +261,21 @@ installing = jobs.session.add(_Installing())
 
 def begin(
     wheels: str | None, online: bool, card: bool = False, extra: Path | None = None,
-    words: str = "",
+    beside: Beside | None = None,
 ) -> Installation:  # fmt: skip
     """Start installing, completing or repairing this extension's environment; the preferences show
     how far it is.
 
     card: with torch, for graphics cards, which an environment keeps that has it.  extra: FLAME_LOCK
-    or WAVEFORM_LOCK, to add its packages to an environment that is complete.  words: folder of the
-    environment that recognises words, instead of the engine's.
+    or WAVEFORM_LOCK, to add its packages to an environment that is complete.  beside: another
+    environment, instead of the engine's.
     """
     lock = extra or (CARD_LOCK if card or has("torch") else LOCK)
-    lock = RECOGNISE_LOCK if words else lock
+    place, newest = folder(), installer.NEWEST
+    if beside is not None:
+        place, lock, newest = beside.folder(), beside.lock, beside.newest
     installing.running, installing.error = (
-        Installation(words or folder(), wheels, online, str(lock), extra is not None),
+        Installation(place, wheels, online, str(lock), extra is not None, newest),
         "",
     )
     if not bpy.app.background:
@@ -302,9 +337,9 @@ def is_busy() -> bool:
 # ---- the Python it is made with
 
 
-def fitting_python() -> tuple[str | None, str]:
-    """A Python that can create the environment, Blender's first; or None and a sentence on what
-    is missing."""
+def fitting_python(newest: tuple[int, int] = installer.NEWEST) -> tuple[str | None, str]:
+    """A Python that can create the environment, at most `newest`, Blender's first; or None and a
+    sentence on what is missing."""
     paths = [
         path if os.path.isabs(path) else shutil.which(path) for path in (sys.executable, *_POSSIBLE)
     ]
@@ -312,16 +347,16 @@ def fitting_python() -> tuple[str | None, str]:
         answer = _ask(path)
         if (
             answer is not None
-            and installer.OLDEST <= tuple(answer["version"]) <= installer.NEWEST
+            and installer.OLDEST <= tuple(answer["version"]) <= newest
             and answer["venv"]
         ):
             return path, ""
-    version, oldest, newest = (
-        ".".join(map(str, each))
-        for each in (sys.version_info[:2], installer.OLDEST, installer.NEWEST)
+    version, oldest, latest = (
+        ".".join(map(str, each)) for each in (sys.version_info[:2], installer.OLDEST, newest)
     )
+    what = "The engine" if newest == installer.NEWEST else "What follows faces"
     return None, (
-        f"The engine needs Python {oldest} to {newest} with ensurepip, which Blender's {version} "
+        f"{what} needs Python {oldest} to {latest} with ensurepip, which Blender's {version} "
         f"is not or has not: install one of these with its venv package, then try again"
     )
 

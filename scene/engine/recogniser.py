@@ -11,23 +11,12 @@ from ...thunder_core.errors import attempt
 from ...thunder_core.whisper_folder import find_model_of, folder_of_name, is_hub_name
 from . import connection, install
 
-
-def folder() -> str | None:
-    """The environment's folder, which may not exist yet; None if this code is not an installed
-    extension."""
-    engine = install.folder()
-    return None if engine is None else os.path.join(os.path.dirname(engine), "recogniser")
-
-
-def state() -> install.State:
-    """State of the environment. Reads only the disk: fast enough for drawing."""
-    return install.state(folder(), (install.RECOGNISE_LOCK,))
+folder, state = install.RECOGNISER.folder, install.RECOGNISER.state
 
 
 def python() -> str:
     """The Python that recognises words. Raises NoEngine."""
-    is_there = state().kind in ("READY", "OUTDATED")
-    return find_recogniser(venvs=(folder(),) if is_there else ())
+    return find_recogniser(venvs=install.RECOGNISER.venvs())
 
 
 def model() -> str:

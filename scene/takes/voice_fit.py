@@ -6,7 +6,7 @@ replaced or retimed."""
 import dataclasses
 import math
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import bpy
@@ -15,12 +15,14 @@ import numpy as np
 from ...thunder_core.animation import motion_file
 from ...thunder_core.animation.timing import Clock, monotone_cubic
 from ...thunder_core.client import Client
+from ...thunder_core.engine_python import find_tracker
 from ...thunder_core.errors import BadSound, NoVoice, OutOfMemory
 from ...thunder_core.face.lips import opening_mm, width_mm
 from ...thunder_core.filters import smoothstep
 from ...thunder_core.progress import map_progress, rescale
 from ...thunder_core.types import FPS, LISTENS, Motion, pack, unpack
 from ..animation import display, keying
+from ..engine import install
 from ..heads import head, rna_paths
 from ..host.jobs import stage, Step
 from ..voice import fingerprint, mixdown, strip
@@ -69,13 +71,28 @@ class ImportedCapture:
     """A captured take in the list.  name: of the take.  place: in its voice, None without one.
     score: not a number without one.
 
-    unscored: why it has none, "" for no special reason.
+    unscored: why it has none, "" for no special reason.  notes: sentences about a video.
     """
 
     name: str
     place: Place | None
     score: float
     unscored: str = ""
+    notes: Sequence[str] = ()
+
+
+def follow_face(path: str, mirrored: bool) -> Generator[Step, None, tuple[Motion, list[str]]]:
+    """Steps that follow the face of an actor in a video, in a process of its own. Returns the
+    motion from the video's beginning on, and sentences about it. Raises ThunderError."""
+    with Client(find_tracker(install.TRACKER.venvs()), verbs="tracker") as client:
+        to = os.path.join(client.folder, "face.npz")
+        found = yield from generation.ask(
+            client, "track", (0.0, 1.0), "Following the face", video=path, to=to, sheet="",
+            aspect=0.0, mirrored=mirrored,
+        )  # fmt: skip
+        motion, _ = motion_file.read(to)
+    frames = motion.frames + round(found["start"] * FPS)
+    return motion_file.place_in_voice(motion, -found["start"], frames), found["notes"]
 
 
 def sound_beside(path: str) -> str:
@@ -87,12 +104,12 @@ def sound_beside(path: str) -> str:
 
 
 def list_capture(
-    client: Client | None, context, path: str, rate: float
+    client: Client | None, context, path: str, rate: float, mirrored: bool = False
 ) -> Generator[Step, None, ImportedCapture]:
     """Steps that list a capture as a take of the chosen head and voice, and show it.
 
-    client: None without a voice.  rate: rows per second of curves without times.  Raises
-    ThunderError, and then nothing was changed.
+    client: None without a voice.  rate: rows per second of curves without times.  mirrored: whether
+    a video is a mirror's.  Raises ThunderError, and then nothing was changed.
     """
     scene, rig = context.scene, head.find(context.scene, context.object)
     head.check_animatable(rig)
@@ -100,17 +117,16 @@ def list_capture(
     state = None if voice is None else fingerprint.of_voice(scene, voice)
     listens = context.scene.thunder.head_role == LISTENS.upper()
     yield Step(0.02, "Reading the capture")
-    motion, place, answer, unscored = (
-        motion_file.read_recording(path, head.channel_names(), rate),
-        None,
-        {},
-        "",
-    )
+    place, answer, unscored, notes = None, {}, "", []
+    if is_video := path.lower().endswith(motion_file.VIDEOS):
+        motion, notes = yield from follow_face(path, mirrored)
+    else:
+        motion = motion_file.read_recording(path, head.channel_names(), rate)
     if voice is not None:
         place = Place(0.0)
         with mixdown.sound_for_engine(client, voice) as (sound, mixing):
             yield from mixing
-            recorded = sound_beside(path)
+            recorded = path if is_video else sound_beside(path)
             alignment = yield from ask_about(
                 client,
                 "align",
@@ -155,7 +171,7 @@ def list_capture(
     if voice is not None and voice.strip and not listens:
         strip.keep_speaker(scene, voice.name, rig.mesh)
     display.show(rig, entry)
-    return ImportedCapture(entry.name, place, entry.score, unscored)
+    return ImportedCapture(entry.name, place, entry.score, unscored, notes)
 
 
 def _settle_place(found: dict, motion: Motion, frames: int) -> Place:

@@ -19,6 +19,8 @@ from ..types import FPS, MOST_FPS, Motion, pack, reorder, unpack
 from .timing import monotone_cubic
 
 RECORDINGS = (".csv", ".npz")  # endings of recorded performances
+# endings of videos in which a face can be followed
+VIDEOS = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".mpg", ".mpeg", ".m4v")
 _EASE_SECONDS = 0.5  # from the ends of a recording to rest
 SHAPE = 300  # identity coefficients of a FLAME model
 

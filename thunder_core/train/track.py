@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
-from ..animation.motion_file import read
+from ..animation.motion_file import read, VIDEOS
 from ..client import Client
 from ..engine.engine import Engine
 from ..engine.speech.audio import read_sound
@@ -24,7 +24,6 @@ from .corpus import BadCorpus
 from .motions import SAMPLES_PER_FRAME
 from .tracked import load_arrays, sound_beside
 
-VIDEOS = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".mpg", ".mpeg", ".m4v", ".npz")
 _LATE = 0.1  # seconds by which a sound may be late or early untold
 
 
@@ -49,7 +48,7 @@ def list_videos(sources: list[Path]) -> list[tuple[str, Path]]:
         path.resolve()
         for source in sources
         for path in ([source] if source.is_file() else sorted(source.rglob("*")))
-        if path.suffix.lower() in VIDEOS
+        if path.suffix.lower() in (*VIDEOS, ".npz")
     ]
     places = {(path.parent.name, path.stem): path for path in paths}
     if not paths or len(places) < len(paths):
