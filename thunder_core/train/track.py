@@ -126,7 +126,7 @@ def _track_one(
     soundfile.write(out.with_suffix(".wav"), speech.samples, RATE, subtype="PCM_16")
     told = {"speaker": out.parent.name, "measuring": not wishes.trainable, "spoken": spoken}
     arrays = load_arrays(part) | told
-    write_file(out, lambda file: np.savez_compressed(file, **arrays))
+    write_file(out, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
     part.unlink()
     return notes
 

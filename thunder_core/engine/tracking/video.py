@@ -56,7 +56,8 @@ def follow(
     film = cv2.VideoCapture(path)
     count = max(1.0, film.get(cv2.CAP_PROP_FRAME_COUNT))
     wide = aspect or film.get(cv2.CAP_PROP_SAR_NUM) / max(1.0, film.get(cv2.CAP_PROP_SAR_DEN)) or 1
-    times, points, cuts, pictures = [], [], [], {}
+    times: list[float] = []
+    points, cuts, pictures = [], [], {}
     others, every, before, last = 0, 1, None, None
     with mediapipe.solutions.face_mesh.FaceMesh(max_num_faces=2, refine_landmarks=True) as mesh:
         while (read := film.read())[0]:
