@@ -57,7 +57,7 @@ VERSIONS ?= $(shell setup/python.sh environment.py versions 2>/dev/null)
 WITH_ENGINE = engine=$$(setup/python.sh environment.py engine) && export THUNDER_PYTHON="$$engine"
 WITH_CARD = engine=$$(setup/python.sh environment.py engine --card) && export THUNDER_PYTHON="$$engine"
 WITH_DEVELOP = engine=$$(setup/python.sh environment.py engine --develop) && export THUNDER_PYTHON="$$engine"
-WITH_TESTED_ENGINE = engine=$$(setup/python.sh environment.py engine --tests) && export THUNDER_PYTHON="$$engine"
+WITH_TESTED_ENGINE = engine=$$(setup/python.sh environment.py engine --tests) && setup/python.sh environment.py tracker >/dev/null && export THUNDER_PYTHON="$$engine"
 
 .PHONY: demo check-results results faults fuzz mutations test test-all test-core test-core-all test-core-slow test-blender test-blender-slow test-blenders test-blender-oldest test-window test-window-slow test-cluster docs-pictures bench bench-speed train-smoke retrain engine develop package packages repository lint licences locks clean weight
 

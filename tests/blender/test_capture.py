@@ -3,6 +3,8 @@
 are refused with a sentence."""
 
 import math
+import os
+import subprocess
 
 import bpy
 import numpy as np
@@ -11,7 +13,7 @@ from performances import noise, performance, write_wav
 from thunder.scene.heads import head
 from thunder.scene.takes import mix, provenance, take_list, voice_fit
 from thunder.scene.voice import strip
-from thunder.thunder_core import progress
+from thunder.thunder_core import engine_python, progress
 from thunder.thunder_core.animation import motion_file
 from thunder.thunder_core.face import livelink
 
@@ -179,3 +181,40 @@ def test_a_bad_file_changes_nothing(blender, line, scene, tmp_path, name, text, 
     with pytest.raises(RuntimeError, match=sentence):
         blender.ops.thunder.import_capture(filepath=str(tmp_path / name))
     assert (take_list.shown_take(scene.thunder).action, len(blender.data.actions)) == before
+
+
+def test_a_video_without_what_follows_faces_gets_a_sentence(
+    blender, line, scene, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("THUNDER_TRACKER", str(tmp_path / "none"))
+    (tmp_path / "actor.mp4").write_bytes(b"video")
+    with pytest.raises(RuntimeError, match="There is no Python at"):
+        blender.ops.thunder.import_capture(filepath=str(tmp_path / "actor.mp4"))
+    assert len(scene.thunder.takes) == 1
+
+
+def test_a_video_of_an_actor_is_a_take(blender, line, scene, tmp_path, monkeypatch):
+    """A drawn head, followed by MediaPipe in its own environment."""
+    python = engine_python.find_tracker()
+    wanted = performance(seconds=SECONDS).motion
+    np.savez(tmp_path / "take.npz", **motion_file.arrays(wanted, head.channel_names()))
+    draw = (
+        "import sys, cv2, numpy as np\n"
+        "from thunder_core.animation.motion_file import read\n"
+        "from thunder_core.engine.tracking.drawing import HeadDrawing\n"
+        "from thunder_core.face.head import load_head\n"
+        "film = HeadDrawing(load_head(), 300).draw(read(sys.argv[1])[0], np.zeros(3))\n"
+        "out = cv2.VideoWriter(sys.argv[2], cv2.VideoWriter_fourcc(*'MJPG'), 25, (300, 300))\n"
+        "[out.write(picture) for picture in film]; out.release()\n"
+    )
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    path = str(tmp_path / "actor.avi")
+    subprocess.run(
+        [python, "-c", draw, str(tmp_path / "take.npz"), path],
+        cwd=root, check=True, capture_output=True,
+    )  # fmt: skip
+    assert blender.ops.thunder.import_capture(filepath=path) == {"FINISHED"}
+    entry = captured_take(scene)
+    made = provenance.load(entry.action).motion
+    assert entry.name == "actor" and made.frames == wanted.frames
+    assert made.expression.std(0).max() > 0.02

@@ -34,6 +34,7 @@ NEEDED = {
     "requirements/flame.txt",
     "requirements/waveform.txt",
     "requirements/recognise.txt",
+    "requirements/tracker.txt",
     "requirements/cluster.txt",
     "thunder_core/engine/worker.py",
     "thunder_core/client.py",

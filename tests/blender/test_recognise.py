@@ -274,7 +274,7 @@ def test_what_is_installed_its_size_and_its_licence_are_said_before(monkeypatch)
     said = Context.window_manager.said["message"]
     assert "About 0.1 GB to download" in said and "GB of disk space" in said and "MIT" in said
     install_engine.THUNDER_OT_install_recogniser.begin(None, None, True)
-    assert begun == [{"words": recogniser.folder()}]
+    assert begun == [{"beside": install.RECOGNISER}]
     assert recogniser.folder() != install.folder() and recogniser.state().kind == "ABSENT"
 
 
