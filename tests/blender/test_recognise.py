@@ -256,8 +256,17 @@ def test_the_model_of_the_preferences_goes_first_and_may_be_a_name(monkeypatch, 
         chosen.whisper = ""
 
 
-def test_what_is_installed_its_size_and_its_licence_are_said_before(monkeypatch):
-    begun = []
+@pytest.mark.parametrize(
+    "operator, beside, size, licence",
+    [
+        ("install_recogniser", install.RECOGNISER, "0.1 GB", "MIT"),
+        ("install_tracker", install.TRACKER, "0.17 GB", "Apache"),
+    ],
+)
+def test_what_is_installed_its_size_and_its_licence_are_said_before(
+    monkeypatch, operator, beside, size, licence
+):
+    kind, begun = getattr(install_engine, f"THUNDER_OT_{operator}"), []
     monkeypatch.setattr(install, "begin", lambda *args, **more: begun.append(more))
     monkeypatch.setattr(install, "may_download", lambda: True)
     monkeypatch.setattr(installer.sys, "executable", sys.executable)
@@ -270,12 +279,12 @@ def test_what_is_installed_its_size_and_its_licence_are_said_before(monkeypatch)
     class Context:
         window_manager = Manager()
 
-    install_engine.THUNDER_OT_install_recogniser.invoke(None, Context, None)
+    kind.invoke(kind, Context, None)
     said = Context.window_manager.said["message"]
-    assert "About 0.1 GB to download" in said and "GB of disk space" in said and "MIT" in said
-    install_engine.THUNDER_OT_install_recogniser.begin(None, None, True)
-    assert begun == [{"beside": install.RECOGNISER}]
-    assert recogniser.folder() != install.folder() and recogniser.state().kind == "ABSENT"
+    assert f"About {size} to download" in said and "GB of disk space" in said and licence in said
+    kind.begin(kind, None, True)
+    assert begun == [{"beside": beside}]
+    assert beside.folder() != install.folder() and beside.state().kind == "ABSENT"
 
 
 @pytest.mark.usefixtures("connection")
