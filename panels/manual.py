@@ -47,7 +47,7 @@ SECTIONS = {
     "commit#mouth-sliders": "*_mouth_sliders",
     "commit": "commit_take ThunderCommit ThunderScene.commit",
     "export": "export_performance",
-    "takes#captured-faces": "import_capture",
+    "takes#captured-faces": "import_capture *_tracker",
     "takes#a-lit-scene": "light_scene remove_stage playblast",
     "takes#contact-sheet": "contact_sheet",
     "takes#play-all": "play_grid",
