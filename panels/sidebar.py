@@ -227,7 +227,7 @@ def draw_missing_engine(layout, context) -> None:
     running = install.installing.running
     if running is not None:
         layout.progress(
-            factor=running.fraction, text=f"Installing the engine {running.fraction:.0%}"
+            factor=running.fraction, text=f"Installing {running.fraction:.0%}"
         )
     elif problem:
         # A package brings an engine: why it does not serve must be said.

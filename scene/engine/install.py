@@ -209,11 +209,12 @@ class Installation:
 
 class _Installing(jobs.Part):
     """The current installation.  removal: the last one.  error: that of the last installation,
-    shown in the preferences."""
+    shown in the preferences.  is_of_words: whether that was of what recognises words."""
 
     running: Installation | None = None
     removal: threading.Thread | None = None
     error: str = ""
+    is_of_words: bool = False
 
     def close(self) -> None:
         """Stop the current installation and wait for its end."""
@@ -239,9 +240,9 @@ def begin(
     """
     lock = extra or (CARD_LOCK if card or has("torch") else LOCK)
     lock = RECOGNISE_LOCK if words else lock
-    installing.running, installing.error = (
-        Installation(words or folder(), wheels, online, str(lock), extra is not None),
-        "",
+    installing.error, installing.is_of_words = "", bool(words)
+    installing.running = Installation(
+        words or folder(), wheels, online, str(lock), extra is not None
     )
     if not bpy.app.background:
         _progress.start(LOOK_SECONDS)

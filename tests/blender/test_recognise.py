@@ -202,7 +202,7 @@ def test_all_strips_are_recognised_but_those_with_a_text(lined, ready, client, t
     "harm, sentence",
     [
         (lambda model, patch: patch.delenv("THUNDER_RECOGNISER"), "install it in the preferences"),
-        (lambda model, patch: patch.delenv("THUNDER_WHISPER"), "No model that recognises words"),
+        (lambda model, patch: patch.delenv("THUNDER_WHISPER"), "No model that recognizes words"),
         (lambda model, patch: (model / "model.bin").unlink(), "lacks model.bin or model.safe"),
         (lambda model, patch: patch.setenv("THUNDER_WHISPER", "base"), "press Download"),
         (lambda model, patch: patch.setenv("THUNDER_RECOGNISER", "/no/python"), "no Python at"),
@@ -233,7 +233,7 @@ def test_a_bake_recognises_what_is_asked_and_says_so(blender, client, voice, rea
         and texts(client)[1] == "mama"
     )
     assert "transcript" not in run() and verbs(client).count("recognise") == 1
-    with pytest.raises(errors.BadWeights, match="no model that recognises words at “/no/model”"):
+    with pytest.raises(errors.BadWeights, match="no model that recognizes words at “/no/model”"):
         run("--recognise", "--whisper", "/no/model")
     with pytest.raises(SystemExit):
         bake.options(["--seconds", "2", "--recognise", "--out", "x"])

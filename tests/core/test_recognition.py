@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hub import hub
 from made_whisper import make_whisper
 from timing import until
 
@@ -233,9 +234,62 @@ def test_no_socket_is_opened_but_by_a_download(engine, voice, made, tmp_path):
     assert not log.exists()
     with Client(python, verbs="recogniser") as client:
         pending = client.request("download", name="base", folder=str(tmp_path / "base"))
-        with pytest.raises(errors.BadRequest, match="“base” cannot be downloaded"):
+        with pytest.raises(errors.BadRequest, match="“base” was not downloaded .*hub cannot be reached"):
             pending.wait(timeout=60)
     assert log.exists(), "or the test would see nothing"
+
+
+def download(client, name, folder):
+    """What a download answers, and the progress that it tells meanwhile."""
+    told, pending = [], client.request("download", name=name, folder=str(folder))
+    while not pending.done:
+        told += [each for each in pending.poll() if each["event"] == "progress"]
+    return pending.wait(), told
+
+
+@needs_library
+def test_a_model_is_downloaded_by_its_name_and_used(engine, voice, made, tmp_path):
+    model = made(TEXT)
+    Path(model, "README.md").write_text("no part of the model")
+    with hub({"Systran/faster-whisper-base": model, "somebody/whisper": model}, 0.001) as address:
+        python = wrapper(tmp_path, f"os.environ['HF_ENDPOINT'] = {address!r}")
+        for name in ("base", "somebody/whisper"):
+            folder = Path(whisper_folder.folder_of_name(str(tmp_path), name))
+            with Client(python, verbs="recogniser") as client:
+                _, told = download(client, name, folder)
+            assert "Downloading" in told[-1]["message"] and 0.0 < told[-1]["fraction"] <= 1.0
+            assert (folder / "model.safetensors").is_file() and not (folder / "README.md").exists()
+            assert [each.name for each in folder.parent.iterdir()] == [folder.name]
+    assert engine.recognise(voice, Recogniser(sys.executable, str(folder))).text == TEXT
+
+
+@needs_library
+def test_a_download_that_fails_says_why_and_leaves_no_model(made, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (empty / "config.json").write_text("{}")
+    with hub({"somebody/other": str(empty), "somebody/whisper": made(TEXT)}, 0.2) as address:
+        python = wrapper(tmp_path, f"os.environ['HF_ENDPOINT'] = {address!r}")
+        with Client(python, verbs="recogniser") as client:
+            for name, sentence in (
+                ("somebody/nothing", "check the name, or choose the folder"),
+                ("somebody/other", "“somebody/other” is no Whisper model"),
+            ):
+                with pytest.raises(errors.BadRequest, match=sentence):
+                    download(client, name, tmp_path / "models" / "new")
+                assert not list(tmp_path.glob("models/new*"))
+            pending = client.request(
+                "download", name="somebody/whisper", folder=str(tmp_path / "models" / "new")
+            )
+            assert until(lambda: pending.poll() or pending.fraction > 0.02, 20)
+            pending.cancel()
+            with pytest.raises(errors.Cancelled):
+                pending.wait(timeout=10)
+    assert not (tmp_path / "models" / "new").exists(), "a part is no model"
+    with Client(python, verbs="recogniser") as client:  # the hub is away
+        with pytest.raises(errors.BadRequest, match="hub cannot be reached: check the connection"):
+            download(client, "somebody/whisper", tmp_path / "models" / "new")
+    assert not (tmp_path / "models" / "new").exists()
 
 
 # -- what goes wrong
@@ -245,7 +299,7 @@ def test_no_socket_is_opened_but_by_a_download(engine, voice, made, tmp_path):
 @pytest.mark.parametrize(
     "harm, sentence",
     [
-        (lambda folder: shutil.rmtree(folder), "There is no model that recognises words at “.*model”"),
+        (lambda folder: shutil.rmtree(folder), "There is no model that recognizes words at “.*model”"),
         (lambda folder: (folder / "tokenizer.json").unlink(), "lacks tokenizer.json"),
         (lambda folder: (folder / "model.safetensors").unlink(), "lacks model.bin or model.safetensors"),
         (lambda folder: (folder / "model.bin").write_bytes(b"x" * 99), "holds no Whisper model that can be read"),
@@ -269,7 +323,7 @@ def test_a_wrong_model_is_refused_with_a_sentence(engine, voice, made, tmp_path,
 
 def test_without_a_model_or_a_python_there_is_a_sentence(voice, monkeypatch, tmp_path):
     monkeypatch.delenv("THUNDER_WHISPER", raising=False)
-    with pytest.raises(errors.BadWeights, match="No model that recognises words was chosen"):
+    with pytest.raises(errors.BadWeights, match="No model that recognizes words was chosen"):
         thunder.recognise(voice, python=sys.executable)
     with pytest.raises(errors.NoEngine, match="There is no Python at “/no/python”"):
         thunder.recognise(voice, "base", python="/no/python")

@@ -8,12 +8,14 @@ recognise: "sound", path of float32 samples at 16 kHz (.npy), "spans" [[start, e
 end] …].  download: "name" on the hub, "folder".
 """
 
+import io
 import os
+import shutil
 import sys
 from functools import lru_cache
 from pathlib import Path
 
-from ..errors import BadRequest, BadWeights, is_full_disk, is_out_of_memory
+from ..errors import BadRequest, BadWeights, is_full_disk, is_out_of_memory, ThunderError
 from ..types import RATE
 from ..whisper_folder import find_model, is_converted
 from .whisper_conversion import convert
@@ -26,6 +28,11 @@ _TEMPERATURES = (0.0, 0.4, 0.8)
 _SURE = 0.8
 # tokens of a span at most, and of each second: what repeats itself goes on to the model's limit
 _TOKENS, _MOST_TOKENS = (24, 12), 440
+# files of a model on the hub, as CTranslate2 or Hugging Face store it in one kind of numbers
+_FILES = (
+    "config.json", "generation_config.json", "preprocessor_config.json", "tokenizer.json",
+    "vocabulary.*", "model.bin", "model.safetensors", "model-0*.safetensors",
+)  # fmt: skip
 _NUMERALS = frozenset("0123456789%$£€¥")  # numbers are written as words, whose letters lips follow
 
 
@@ -101,21 +108,49 @@ def load(folder: Path, threads: int):
 def _download(worker, args, progress):
     """A model by its name on the hub: the only request that uses the network. Raises BadRequest."""
     os.environ["HF_HUB_OFFLINE"] = "0"
-    from faster_whisper.utils import download_model
+    from faster_whisper.utils import _MODELS
+    from huggingface_hub import HfApi, snapshot_download
+    from tqdm import tqdm
 
-    folder = Path(args["folder"])
+    name, folder = args["name"], Path(args["folder"])
     part = folder.with_name(f"{folder.name}.part")  # what is there already is not downloaded again
-    progress(0.1, f"Downloading “{args['name']}”")
+
+    class Bar(tqdm):
+        def __init__(self, *given, **how):
+            super().__init__(*given, **how | {"disable": False, "file": io.StringIO()})
+
+        def update(self, n=1):
+            super().update(n)
+            if self.unit == "B" and self.total:
+                progress(self.n / self.total, f"Downloading {self.total / 1e9:.2g} GB")
+
+    progress(0.0, f"Looking for “{name}”")
     try:
-        download_model(args["name"], output_dir=str(part))
+        # Without a revision a part that is there would pass for the whole where the hub is away.
+        found = HfApi().model_info(_MODELS.get(name, name))
+        snapshot_download(
+            found.id, revision=found.sha, local_dir=str(part), allow_patterns=_FILES,
+            tqdm_class=Bar,
+        )  # fmt: skip
+    except ThunderError:
+        raise
     except Exception as error:  # the library raises any kind
         if is_full_disk(error):
             raise
+        why, advice = str(error).splitlines()[0][:200], "check the name"
+        if getattr(error, "response", None) is None:
+            advice = "the Hugging Face hub cannot be reached: check the connection and try again"
         raise BadRequest(
-            f"The model “{args['name']}” cannot be downloaded "
-            f"({str(error).splitlines()[0][:200]}): check its name and the connection"
+            f"The model “{name}” was not downloaded ({why}): {advice}, or choose the folder of a "
+            f"model that you have"
         ) from error
-    find_model(str(part))
+    try:
+        find_model(str(part))
+    except BadWeights as error:
+        shutil.rmtree(part)
+        raise BadRequest(
+            f"“{name}” is no Whisper model that can be used: enter another name"
+        ) from error
     part.rename(folder)
     return {}
 
