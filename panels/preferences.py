@@ -193,6 +193,9 @@ def _draw_words(layout, context, preferences) -> None:
         return
     state = recogniser.state()
     kind = "READY" if os.environ.get("THUNDER_RECOGNISER") else state.kind
+    if install.is_busy() and kind != "READY":
+        box.label(text="Something is being installed or removed", icon="TIME")
+        return
     wrong = recogniser.why_not()
     box.label(
         text="Recognize Words: " + ("needs a model" if wrong else "ready")

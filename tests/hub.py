@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
-BLOCK = 1 << 15  # bytes sent at once
+BLOCK = 1 << 17  # bytes sent at once
 
 
 class _Answers(BaseHTTPRequestHandler):

@@ -251,9 +251,9 @@ def begin(
 
 def _show_progress() -> float | None:
     """Let the panels show how far it is."""
-    finished = settle()
+    settle()
     jobs.redraw()
-    return None if finished else LOOK_SECONDS
+    return LOOK_SECONDS if is_busy() else None
 
 
 _progress = jobs.Task(_show_progress, any_time=True, any_file=True)
@@ -283,6 +283,8 @@ def remove(place: str | None = None) -> None:
         target=_remove_files, args=(place,), name="engine removal", daemon=True
     )
     installing.removal.start()
+    if not bpy.app.background:
+        _progress.start(LOOK_SECONDS)
 
 
 def _remove_files(place: str) -> None:

@@ -137,12 +137,11 @@ def _download(worker, args, progress):
     except Exception as error:  # the library raises any kind
         if is_full_disk(error):
             raise
-        why, advice = str(error).splitlines()[0][:200], "check the name"
         if getattr(error, "response", None) is None:
-            advice = "the Hugging Face hub cannot be reached: check the connection and try again"
+            sentence = f"The Hugging Face hub cannot be reached, so “{name}” was not downloaded: check "
+            raise BadRequest(f"{sentence}the connection") from error
         raise BadRequest(
-            f"The model “{name}” was not downloaded ({why}): {advice}, or choose the folder of a "
-            f"model that you have"
+            f"“{name}” was not downloaded: check the name ({str(error).splitlines()[0][:200]})"
         ) from error
     try:
         find_model(str(part))
