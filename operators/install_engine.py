@@ -232,8 +232,8 @@ class _Removes(InstantWork):
                 f"It cannot be removed ({error.strerror}): close the programs that use it and try "
                 f"again"
             ) from error
-        if bpy.app.background:  # nobody could see when it ends
-            install.installing.removal.join()
+        if bpy.app.background and install.installing.removal is not None:
+            install.installing.removal.join()  # nobody could see when it ends
 
 
 class THUNDER_OT_remove_recogniser(_Removes, bpy.types.Operator):
@@ -241,7 +241,7 @@ class THUNDER_OT_remove_recogniser(_Removes, bpy.types.Operator):
 
     bl_label = "Remove Word Recognition"
     question = "Frees its disk space, and that of downloaded models. Transcripts are kept"
-    place = staticmethod(recogniser.folder)
+    place = staticmethod(lambda: recogniser.folder())
     obstacles = (lambda _: "Nothing to remove" if recogniser.state().kind == "ABSENT" else "",)
 
 
@@ -289,7 +289,7 @@ class THUNDER_OT_remove_engine(_Removes, bpy.types.Operator):
     """Delete the engine's environment. Heads, takes and settings are kept"""
 
     question = "Frees its disk space. Heads, takes and settings are kept"
-    place = staticmethod(install.folder)
+    place = staticmethod(lambda: install.folder())
     obstacles = (
         lambda _: (
             "This add-on has no engine to remove" if install.state().kind == "ABSENT" else ""
