@@ -133,7 +133,8 @@ class THUNDER_OT_install_engine(_Installs, bpy.types.Operator):
         title = "Engine for Graphics Cards" if self.card else LABELS[kind]
         return confirm(
             self, context, event, title, "Install",
-            f"{source}, {install.size(needs)}.{licence} You can keep working, and cancel at any time",
+            f"{source}, {install.size(needs)}.{licence} You can keep working, and cancel at any "
+            f"time",
         )  # fmt: skip
 
     def begin(self, wheels, online):
@@ -291,9 +292,7 @@ class THUNDER_OT_remove_engine(_Removes, bpy.types.Operator):
     question = "Frees its disk space. Heads, takes and settings are kept"
     place = staticmethod(lambda: install.folder())
     obstacles = (
-        lambda _: (
-            "This add-on has no engine to remove" if install.state().kind == "ABSENT" else ""
-        ),
+        lambda _: "This add-on has no engine to remove" if install.state().kind == "ABSENT" else "",
     )
 
 

@@ -110,9 +110,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
             if settings.takes or has_voice(context):  # Getting Started says it otherwise
                 wrapped_label(below, wrong, context)
             return False
-        draw_transcript(
-            layout, transcript.of(context.scene, voice.name), context.scene.thunder
-        )
+        draw_transcript(layout, transcript.of(context.scene, voice.name), context.scene.thunder)
         self._draw_stale(below, context)
         return True
 
@@ -232,9 +230,7 @@ def draw_missing_engine(layout, context) -> None:
     _, problem = connection.current_python()
     running = install.installing.running
     if running is not None:
-        layout.progress(
-            factor=running.fraction, text=f"Installing {running.fraction:.0%}"
-        )
+        layout.progress(factor=running.fraction, text=f"Installing {running.fraction:.0%}")
     elif problem:
         # A package brings an engine: why it does not serve must be said.
         is_strange = context.scene.thunder.takes or packaged_pythons()

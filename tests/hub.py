@@ -41,7 +41,9 @@ class _Answers(BaseHTTPRequestHandler):
             ]
             about = {"id": name, "sha": SHA, "siblings": [{"rfilename": f.name} for f in files]}
             answer = tree if "tree" in parts else about
-            return self._send(200, json.dumps(answer).encode(), {"Content-Type": "application/json"})
+            return self._send(
+                200, json.dumps(answer).encode(), {"Content-Type": "application/json"}
+            )
         content = Path(folder, parts[-1]).read_bytes()
         self._send(200, content, {"ETag": f'"{parts[-1]}"', "X-Repo-Commit": SHA})
 

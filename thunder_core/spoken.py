@@ -125,7 +125,8 @@ def share_out(names: list[str], start: float, end: float) -> list[Word]:
 def mend(said: Spoken, text: str) -> Spoken:
     """What a voice says in the words of a text that was changed since they were found: words that
     stayed keep their times, others get the place of those that they replace or stand beside."""
-    names, old, words, shared = split(text), said.words, [], 0
+    words: list[Word] = []
+    names, old, shared = split(text), said.words, 0
     for kind, a, b, first, last in SequenceMatcher(
         None, [word.text for word in old], names
     ).get_opcodes():

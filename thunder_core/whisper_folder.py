@@ -32,8 +32,8 @@ def find_model(model: str, environment: str = "") -> Path:
     advice = "choose the folder of a Whisper model, as CTranslate2 or Hugging Face store it"
     if not model:
         raise BadWeights(
-            f"No model that recognizes words was chosen: {advice}, or enter a name to download, such "
-            f"as base"
+            f"No model that recognizes words was chosen: {advice}, or enter a name to download, "
+            f"such as base"
         )
     # the worker that reads it works in another folder
     folder = Path(os.path.abspath(os.path.expanduser(model)))

@@ -15,9 +15,8 @@ from drawing import Context, Layout
 from performances import clicks, noise
 from running_engine import connection, SAMPLE, speak, stop_engine  # noqa: F401
 from thunder.cli import bake
-from thunder.operators import generate, install_engine, word_tools
+from thunder.operators import generate, install_engine
 from thunder.panels import preferences, sidebar, tab
-from thunder.scene.review import word_track
 from thunder.scene.engine import install, recogniser
 from thunder.scene.host import compat
 from thunder.scene.review import word_track
@@ -224,7 +223,9 @@ def test_what_is_missing_is_named_on_the_greyed_button(
 def reported(capfd):
     """`reported()` is what operators have reported since it was called last, line by line."""
     return lambda: [
-        line.removeprefix("Info: ") for line in capfd.readouterr().out.splitlines() if "Info" in line
+        line.removeprefix("Info: ")
+        for line in capfd.readouterr().out.splitlines()
+        if "Info" in line
     ]
 
 
@@ -277,7 +278,9 @@ def test_a_mended_word_shows_at_once_in_its_place_and_an_undo_takes_it_back(line
     after = word_places.line(bpy.context).words
     assert [word.text for word in after] == ["a", "dump"]
     assert [(word.start, word.end) for word in after] == [(w.start, w.end) for w in before]
-    assert not word_places.is_known(lined, strip.find(bpy.context)), "Generate finds it in the voice"
+    assert not word_places.is_known(lined, strip.find(bpy.context)), (
+        "Generate finds it in the voice"
+    )
     bpy.ops.ed.undo()
     assert [word.text for word in word_places.line(bpy.context).words] == ["a", "bump"]
     bpy.ops.ed.redo()

@@ -234,7 +234,9 @@ def test_no_socket_is_opened_but_by_a_download(engine, voice, made, tmp_path):
     assert not log.exists()
     with Client(python, verbs="recogniser") as client:
         pending = client.request("download", name="base", folder=str(tmp_path / "base"))
-        with pytest.raises(errors.BadRequest, match="hub cannot be reached, so “base” was not downloaded"):
+        with pytest.raises(
+            errors.BadRequest, match="hub cannot be reached, so “base” was not downloaded"
+        ):
             pending.wait(timeout=60)
     assert log.exists(), "or the test would see nothing"
 
@@ -287,7 +289,9 @@ def test_a_download_that_fails_says_why_and_leaves_no_model(made, tmp_path):
                 pending.wait(timeout=10)
     assert not (tmp_path / "models" / "new").exists(), "a part is no model"
     with Client(python, verbs="recogniser") as client:  # the hub is away
-        with pytest.raises(errors.BadRequest, match="hub cannot be reached, .*: check the connection"):
+        with pytest.raises(
+            errors.BadRequest, match="hub cannot be reached, .*: check the connection"
+        ):
             download(client, "somebody/whisper", tmp_path / "models" / "new")
     assert not (tmp_path / "models" / "new").exists()
 

@@ -28,7 +28,9 @@ def module(name: str):
 
 
 def main(sound: str, wrong: str, right: str, out: str) -> None:
-    demo, generation, studio = map(module, ("cli.demo", "scene.takes.generation", "scene.media.studio"))
+    demo, generation, studio = map(
+        module, ("cli.demo", "scene.takes.generation", "scene.media.studio")
+    )
     jobs, word_places = map(module, ("scene.host.jobs", "scene.takes.word_places"))
     connection, recogniser = map(module, ("scene.engine.connection", "scene.engine.recogniser"))
     transcript, provenance = map(module, ("scene.takes.transcript", "scene.takes.provenance"))
@@ -46,7 +48,9 @@ def main(sound: str, wrong: str, right: str, out: str) -> None:
     assert f" {wrong} " in record.text
     shown = []
     for heading in ("Heard", "Mended"):
-        take = generation.generate(client, voice, scene, rig, 1, SEED, provenance.Sampling("normal"))
+        take = generation.generate(
+            client, voice, scene, rig, 1, SEED, provenance.Sampling("normal")
+        )
         jobs.run_through("Generating", take, tell)
         entry = next(each for each in scene.thunder.takes if each.name not in dict(shown))
         entry.name, entry.words = heading, record.text

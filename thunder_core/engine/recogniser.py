@@ -29,10 +29,10 @@ _SURE = 0.8
 # tokens of a span at most, and of each second: what repeats itself goes on to the model's limit
 _TOKENS, _MOST_TOKENS = (24, 12), 440
 # files of a model on the hub, as CTranslate2 or Hugging Face store it in one kind of numbers
-_FILES = (
+_FILES = [
     "config.json", "generation_config.json", "preprocessor_config.json", "tokenizer.json",
     "vocabulary.*", "model.bin", "model.safetensors", "model-0*.safetensors",
-)  # fmt: skip
+]  # fmt: skip
 _NUMERALS = frozenset("0123456789%$£€¥")  # numbers are written as words, whose letters lips follow
 
 
@@ -108,9 +108,8 @@ def load(folder: Path, threads: int):
 def _download(worker, args, progress):
     """A model by its name on the hub: the only request that uses the network. Raises BadRequest."""
     os.environ["HF_HUB_OFFLINE"] = "0"
-    from faster_whisper.utils import _MODELS
+    from faster_whisper.utils import _MODELS, tqdm
     from huggingface_hub import HfApi, snapshot_download
-    from tqdm import tqdm
 
     name, folder = args["name"], Path(args["folder"])
     part = folder.with_name(f"{folder.name}.part")  # what is there already is not downloaded again
@@ -138,7 +137,9 @@ def _download(worker, args, progress):
         if is_full_disk(error):
             raise
         if getattr(error, "response", None) is None:
-            sentence = f"The Hugging Face hub cannot be reached, so “{name}” was not downloaded: check "
+            sentence = (
+                f"The Hugging Face hub cannot be reached, so “{name}” was not downloaded: check "
+            )
             raise BadRequest(f"{sentence}the connection") from error
         raise BadRequest(
             f"“{name}” was not downloaded: check the name ({str(error).splitlines()[0][:200]})"

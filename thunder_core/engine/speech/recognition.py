@@ -78,7 +78,12 @@ def recognise(
     kept = list(compress(segments, heard))
     return Recognised(
         " ".join(each["text"] for each in kept),
-        tuple(word for each in kept for text, *times in each["words"] for word in share_out(split(text), *times)),
+        tuple(
+            word
+            for each in kept
+            for text, *times in each["words"]
+            for word in share_out(split(text), *times)
+        ),
         tuple(name for name, _ in Counter(each["language"] for each in answers).most_common()),
         tuple(
             Word(each["text"], each["start"], each["end"], 0.0)
