@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..errors import BadRequest, BadWeights, is_full_disk, is_out_of_memory, ThunderError
+from ..progress import Progress
 from ..types import RATE
 from ..whisper_folder import find_model, is_converted
 from .whisper_conversion import convert
@@ -26,6 +27,7 @@ _TEMPERATURES = (0.0, 0.4, 0.8)
 # Probability above which a span is taken to be in the language that it sounds like, where the
 # voice's other spans are in another: of short spans the language is often mistaken.
 _SURE = 0.8
+_LOOKING = 0.2  # share of the time that looking for languages takes
 # tokens of a span at most, and of each second: what repeats itself goes on to the model's limit
 _TOKENS, _MOST_TOKENS = (24, 12), 440
 # files of a model on the hub, as CTranslate2 or Hugging Face store it in one kind of numbers
@@ -43,16 +45,17 @@ def _recognise(worker, args, progress):
 
     model = load(find_model(args["model"], sys.prefix), args["threads"])
     samples = np.load(args["sound"], mmap_mode="r", allow_pickle=False)
-    spans = [np.array(samples[round(a * RATE) : round(b * RATE)]) for a, b in args["spans"]]
+    # parts of the file, of which each is read when its turn comes
+    spans = [samples[round(a * RATE) : round(b * RATE)] for a, b in args["spans"]]
     last, decode = model.hf_tokenizer.token_to_id("<|endoftext|>"), model.hf_tokenizer.decode
     numerals = [token for token in range(last) if _NUMERALS & {*decode([token])}]
-    spoken, found = languages(model, spans, args["language"]), []
+    spoken, found = languages(model, spans, args["language"], progress), []
     for number, ((start, _), span, language) in enumerate(zip(args["spans"], spans, spoken)):
-        progress(number / len(spans), "Recognizing words")
+        progress(_LOOKING + (1 - _LOOKING) * number / len(spans), "Recognizing words")
         ctranslate2.set_random_seed(0)  # the same sound has the same words
         segments, _ = model.transcribe(
-            span, language=language, beam_size=1, temperature=_TEMPERATURES, word_timestamps=True,
-            condition_on_previous_text=False, suppress_tokens=[-1, *numerals],
+            np.array(span), language=language, beam_size=1, temperature=_TEMPERATURES,
+            word_timestamps=True, condition_on_previous_text=False, suppress_tokens=[-1, *numerals],
             max_new_tokens=min(_MOST_TOKENS, _TOKENS[0] + _TOKENS[1] * len(span) // RATE),
         )  # fmt: skip
         said = [
@@ -70,14 +73,19 @@ def _recognise(worker, args, progress):
     return {"spans": found}
 
 
-def languages(model, spans: list, given: str) -> list[str]:
+def languages(model, spans: list, given: str, progress: Progress) -> list[str]:
     """The language of each span: the given one, else the one that it surely sounds like, else that
     of the whole voice. Raises BadRequest."""
-    if given and given not in model.supported_languages:
-        raise BadRequest(f"The model knows no language “{given}”: give a code such as en, de or zh")
+    known = model.supported_languages
+    if given and given not in known:
+        which = "give a code such as en, de or zh" if len(known) > 1 else "it is for English alone"
+        raise BadRequest(f"The model knows no language “{given}”: {which}, or choose another model")
     if given or not model.model.is_multilingual:
         return [given or "en"] * len(spans)
-    heard = [dict(model.detect_language(span)[2]) for span in spans]
+    heard = []
+    for number, span in enumerate(spans):
+        progress(_LOOKING * number / len(spans), "Recognizing words")
+        heard.append(dict(model.detect_language(span)[2]))
     total = {name: sum(p[name] * len(span) for p, span in zip(heard, spans)) for name in heard[0]}
     usual = max(total, key=total.get)
     best = [max(p, key=p.get) for p in heard]
