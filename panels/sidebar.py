@@ -222,7 +222,9 @@ def draw_transcript(layout, record, settings) -> None:
             text=f"Use these recognized words ({names_of(record.language)})",
         )
     if is_ready and not (record is not None and record.is_typed):
-        tune(layout.row(), active=False).prop(settings, "language", text="Recognize")
+        row = layout.row()
+        row.label(text="Language")
+        row.prop(settings, "language", text="")
 
 
 def draw_missing_engine(layout, context) -> None:

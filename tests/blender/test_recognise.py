@@ -8,13 +8,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import bpy
 import pytest
 from drawing import Context, Layout
 from performances import clicks, noise
 from running_engine import connection, SAMPLE, speak, stop_engine  # noqa: F401
-from thunder.cli import bake
+from thunder.cli import bake, checks
 from thunder.operators import generate, install_engine
 from thunder.panels import preferences, sidebar, tab
 from thunder.scene.engine import install, recogniser
@@ -23,6 +24,7 @@ from thunder.scene.review import word_track
 from thunder.scene.takes import dialogue, provenance, transcript, word_places
 from thunder.scene.voice import strip
 from thunder.thunder_core import engine_python, errors, installer, progress, spoken
+from thunder.thunder_core.batch.job_file import Job
 
 pytestmark = pytest.mark.one_blender
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -433,6 +435,60 @@ def test_the_preferences_offer_what_is_missing_next(blender, ready, monkeypatch)
     box = drawn(preferences._draw_words, context, chosen)
     assert box.of("operator") == ["thunder.install_recogniser"] and not box.of("prop")
     assert any("GB to download" in text for text in box.texts())
+
+
+def test_an_installation_is_shown_with_what_it_installs_and_so_is_its_failure(
+    blender, ready, monkeypatch
+):
+    class Region:
+        width = 600
+
+    context = Context(blender.context, region=Region)
+    chosen = importlib.import_module("thunder.scene.engine.connection").preferences()
+    running = SimpleNamespace(fraction=0.5, message="Installing numpy", time_left="")
+    monkeypatch.delenv("THUNDER_RECOGNISER")
+    installing = install.installing
+    monkeypatch.setattr(installing, "running", running)
+    for of_words in (True, False):
+        monkeypatch.setattr(installing, "is_of_words", of_words)
+        boxes = (
+            drawn(preferences._draw_engine, context, chosen),
+            drawn(preferences._draw_words, context, chosen),
+        )
+        assert ["Installing" in box.texts() for box in boxes] == [not of_words, of_words]
+    monkeypatch.setattr(installing, "running", None)
+    monkeypatch.setattr(installing, "error", "The packages cannot be reached")
+    monkeypatch.setattr(installing, "is_of_words", True)
+    said = " ".join(drawn(preferences._draw_words, context, chosen).texts())
+    assert "The packages cannot be reached" in said
+    assert "reached" not in " ".join(drawn(preferences._draw_engine, context, chosen).texts())
+
+
+def test_removing_leaves_nothing_of_ours_and_all_that_is_somebody_s(blender):
+    place = Path(recogniser.folder())
+    for name in ("bin", "models/base"):
+        (place / name).mkdir(parents=True)
+    (place / "models" / "base" / "model.bin").touch()
+    (place / installer.LOCK).write_bytes(installer.MARK)
+    (place / "notes.txt").write_text("mine")
+    try:
+        assert bpy.ops.thunder.remove_recogniser() == {"FINISHED"}
+        assert [path.name for path in place.iterdir()] == ["notes.txt"]
+        assert "is left alone" in refused(bpy.ops.thunder.remove_recogniser)
+        (place / "notes.txt").unlink()
+        assert "Nothing to remove" in refused(bpy.ops.thunder.remove_recogniser)
+    finally:
+        shutil.rmtree(place)
+
+
+def test_jobs_without_what_recognises_are_told_before_the_first_is_baked(ready, monkeypatch):
+    settings = {"seconds": 3.0, "recognise": True}
+    assert not any("install" in each for each in checks.mistakes([Job("idle", settings)]))
+    spoken_jobs = [Job(name, {"recognise": True, "whisper": "/no/model"}) for name in "ab"]
+    [mistake] = checks.mistakes(spoken_jobs)
+    assert mistake.startswith("Jobs “a”, “b”: “recognise”: there is no model that recognizes words")
+    monkeypatch.delenv("THUNDER_RECOGNISER")
+    assert "install it in the preferences" in checks.mistakes([Job("a", {"recognise": True})])[0]
 
 
 def test_the_panel_shows_what_was_recognised_and_its_switch(lined, ready, client):
