@@ -135,6 +135,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "recognize what the voice says, where it has no transcript: lips then follow its "
         "words",
     },
+    "language": {
+        "type": _type("language"),
+        "metavar": "CODE",
+        "help": "language that --recognise hears, such as de; auto: the one that is spoken (as the "
+        "scene says)",
+    },
     "whisper": {
         "type": file_path,
         "metavar": "FOLDER",
@@ -394,7 +400,9 @@ def bake(
     if chosen.recognise and not (record is not None and record.is_typed):
         found = jobs.run_through(
             "Recognizing words",
-            word_places.recognise(client, voice, recogniser.arguments(chosen.whisper or "")),
+            word_places.recognise(
+                client, voice, recogniser.arguments(chosen.whisper or "", chosen.language or "")
+            ),
             tell,
         )
         warnings += warn(chosen.command, found.left_out_in_words)

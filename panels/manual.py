@@ -32,7 +32,7 @@ SECTIONS = {
     "shape#mix": "choose_part *_cut mix_takes ThunderMix ThunderCut",
     "shape#keep-part": "*_frames resample_rest ThunderKeep ThunderKeepRange",
     "words#recognize-words": "recognise_* *_recogniser download_model "
-    "ThunderScene.recognise_words ThunderPreferences.whisper",
+    "ThunderScene.recognise_words ThunderScene.language ThunderPreferences.whisper",
     "shape#transcript": "*_transcript ThunderTranscript",
     "listen#what-a-score-means": "score_again ThunderScene.live_score",
     "listen#check": "check *_finding show_better_take list_ignored ThunderCheck ThunderFinding",

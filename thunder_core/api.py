@@ -331,7 +331,7 @@ def recognise(
 
     >>> thunder.recognise(voice, "no/such/folder")
     Traceback (most recent call last):
-    thunder_takes.errors.BadWeights: There is no model that recognises words at “no/such/folder”: choose the folder of a Whisper \
+    thunder_takes.errors.BadWeights: There is no model that recognizes words at “no/such/folder”: choose the folder of a Whisper \
 model, as CTranslate2 or Hugging Face store it
 
     Raises BadRequest, BadWeights, NoEngine, OutOfMemory.

@@ -16,6 +16,7 @@ from bpy.props import (
 from ...thunder_core.batch.settings import LARGEST_SEED, MOST_TAKES
 from ...thunder_core.errors import attempt
 from ...thunder_core.face import mapping
+from ...thunder_core.languages import LANGUAGES
 from ...thunder_core.request import TAKES
 from ..heads import character, family, head, head_state, mapping_table as table
 from ..host import compat
@@ -39,6 +40,11 @@ _CHANNELS = [
     ("LEFT", "Left", "The left channel alone"),
     ("RIGHT", "Right", "The right channel alone"),
     *((str(n), f"Channel {n}", f"Channel {n} alone") for n in range(3, 17)),
+]
+# the numbers are kept in files, and must not change where a language is added
+_LANGUAGES = [
+    ("AUTO", "Automatic", "The one that is spoken, in each part of a voice", 0),
+    *((code, name, f"Everybody speaks {name}", int(code, 36)) for code, name in LANGUAGES.items()),
 ]
 _AXES = [(axis, axis, f"The {axis} axis") for axis in "XYZ"]
 
@@ -661,6 +667,12 @@ class ThunderScene(bpy.types.PropertyGroup):
         default=True,
         description="Before takes are generated, recognize the words of a voice without a "
         "transcript, and follow them. Off: recognized transcripts are not used",
+    )
+    language: EnumProperty(
+        name="Language",
+        items=_LANGUAGES,
+        description="Language that Recognize Words hears. Automatic mistakes some short or noisy "
+        "lines for another one",
     )
     listen_range: EnumProperty(
         name="Frames",

@@ -51,6 +51,7 @@ def test_the_settings_of_a_job_are_options_of_the_command():
         "performed-voice": "b.wav",
         "transcript": "hello",
         "whisper": "model",
+        "language": "de",
         "commit": "twos",
         "speakers": "Anna 1-20",
     }
