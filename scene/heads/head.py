@@ -10,6 +10,7 @@ import numpy as np
 from mathutils import Vector
 
 from ...thunder_core.errors import BadHead
+from ...thunder_core.face import mapping
 from ...thunder_core.face.displacement import RigMeter
 from ...thunder_core.face.head import load_head
 from ...thunder_core.face.mapping import Driver, shows_all, Sums, Track
@@ -39,7 +40,7 @@ class Rig:
     order of their stored curves.
     driver: converts a motion into their values and back.  channels: the expression channels with an
     effect.
-    objects: a character's objects, the face first.
+    objects: a character's objects, the face first.  unmet: rules of its mapping without a target.
     """
 
     mesh: bpy.types.Object
@@ -48,10 +49,19 @@ class Rig:
     driver: Driver
     channels: tuple[str, ...]
     objects: tuple = ()
+    unmet: tuple = ()
 
     @property
     def warning(self) -> str:
-        """The sentence that a character has nothing that turns its head; "" if it has."""
+        """The sentence that a mouth of the animator's, or what turns the head, is missing on a
+        character; "" if nothing is."""
+        for rule in self.unmet:
+            if mapping.is_mouth(getattr(rule, "source", "")):
+                name = rule.target.name or rule.target.bone
+                return (
+                    f"“{name}”, the mouth for {rule.source}, is no longer on “{self.owner.name}”: "
+                    f"choose another for that row in Thunder Character"
+                )
         if self.armature is not None or any(
             name.split(".")[0] == "neck" for name in self.driver.used
         ):
@@ -285,6 +295,7 @@ def resolve(obj: bpy.types.Object) -> Rig:
         result.bound.driver,
         channels,
         tuple(result.objects),
+        result.bound.unmet,
     )
 
 
