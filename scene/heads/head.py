@@ -16,7 +16,7 @@ from ...thunder_core.face.head import load_head
 from ...thunder_core.face.mapping import Driver, shows_all, Sums, Track
 from ...thunder_core.shipped import WEIGHTS
 from ...thunder_core.types import TONGUE
-from . import binding, character, family, flame, rna_paths
+from . import binding, character, detection, family, flame, rna_paths
 from .build import armature_of, build as _build, enliven, HAIR_MARK
 
 ASSET = WEIGHTS / "head.npz"
@@ -91,10 +91,13 @@ class Rig:
 
     @property
     def meter(self) -> RigMeter:
-        """Measures what values of its tracks show."""
-        return RigMeter(
-            self.driver, channel_names(), tuple(map(tuple, rna_paths.rotations(self.driver.tracks)))
-        )
+        """Measures what values of its tracks show, in millimetres of its own face."""
+        opens = 0.0
+        if self.armature is None:
+            seen = detection.reach_of(self.mesh, character.plan_of(self.mesh))
+            opens = max(seen.shown["open"][0], 0.0) if seen.upper else 0.0
+        turns = tuple(map(tuple, rna_paths.rotations(self.driver.tracks)))
+        return RigMeter(self.driver, channel_names(), turns, opens)
 
     def tracks_of(self, target) -> list[tuple[int, Track]]:
         """The tracks of one of the targets, each with its index in the driver."""
