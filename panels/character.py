@@ -157,9 +157,8 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
             if obj.type == "MESH" and obj.data.shape_keys in resolved.bound.targets
         ]
         layout.label(text=", ".join(keys + names), icon="OUTLINER_OB_GROUP_INSTANCE")
-        if any(mapping.is_mouth(getattr(rule, "source", "")) for rule in resolved.bound.unmet):
-            warning = head.resolve(resolved.face).warning
-            wrapped_label(layout, warning, bpy.context, icon="ERROR")
+        if vanished := head.resolve(resolved.face).vanished:
+            wrapped_label(layout, vanished, bpy.context, icon="ERROR")
 
     def _reach(self, layout, context, obj, plan):
         """The mouths that the character can make, as they were measured."""

@@ -52,21 +52,25 @@ class Rig:
     unmet: tuple = ()
 
     @property
+    def vanished(self) -> str:
+        """The sentence that a character lost a mouth of the animator's; "" if it did not."""
+        lost = (each for each in self.unmet if mapping.is_mouth(getattr(each, "source", "")))
+        if (rule := next(lost, None)) is None:
+            return ""
+        return (
+            f"“{rule.target.name or rule.target.bone}”, the mouth for {rule.source}, is no longer "
+            f"on “{self.owner.name}”: choose another for that row in Thunder Character"
+        )
+
+    @property
     def warning(self) -> str:
-        """The sentence that a mouth of the animator's, or what turns the head, is missing on a
-        character; "" if nothing is."""
-        for rule in self.unmet:
-            if mapping.is_mouth(getattr(rule, "source", "")):
-                name = rule.target.name or rule.target.bone
-                return (
-                    f"“{name}”, the mouth for {rule.source}, is no longer on “{self.owner.name}”: "
-                    f"choose another for that row in Thunder Character"
-                )
+        """The sentence that a character lost a mouth, or has nothing that turns its head; "" if
+        nothing is missing."""
         if self.armature is not None or any(
             name.split(".")[0] == "neck" for name in self.driver.used
         ):
-            return ""
-        return (
+            return self.vanished
+        return self.vanished or (
             f"“{self.owner.name}” has no bone for its neck, so its head keeps still: what "
             f"takes do with the head is not seen"
         )

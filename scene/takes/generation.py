@@ -625,7 +625,7 @@ class TakeCollector(take_list.Arriving):
                 _SAMPLING[1],
                 1.0,
             )
-            if wrong:
+            if wrong := wrong or rig.vanished:
                 yield Step(1.0, "Looking at the lips", note=wrong)
 
     def _show(self, uid: int) -> None:

@@ -13,6 +13,7 @@ from running_engine import connection, speak, stop_engine  # noqa: F401
 from test_reach import KEYS, PLACES, POINTS, small_face
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import character, head, head_state, mapping_table
+from thunder.scene.host import compat
 from thunder.scene.takes import take_list
 from thunder.scene.takes.commit import committing
 from thunder.thunder_core import errors, progress
@@ -153,6 +154,25 @@ def test_a_pose_of_bones_and_keys_is_learnt_as_a_mouth(blender, scene):
     shown(scene, rig, open_take(), [["UW", 1.2, 1.8]])
     assert value(scene, face, "mouthPucker", 1.5) == pytest.approx(0.8, abs=0.01)
     assert value(scene, face, "jawOpen", 1.5) == pytest.approx(0.3, abs=0.01)
+
+
+def test_a_pose_asset_becomes_a_mouth(blender, scene):
+    face = artist(blender)
+    [action], [curves] = compat.new_action("Big O", [face.data.shape_keys])
+    curve = compat.new_curve(curves, 'key_blocks["MyOh"].value', 0, "Thunder")
+    curve.keyframe_points.insert(1.0, 0.75)
+    action.asset_mark()
+    mapping_table.fill(scene, face)
+    rows = scene.thunder.table
+    scene.thunder.table_index = next(i for i, r in enumerate(rows) if r.source == "OH")
+    scene.thunder.head = face
+    assert blender.ops.thunder.learn_channel(asset="Big O") == {"FINISHED"}
+    rig = head.resolve(face)
+    shown(scene, rig, open_take(), SAID)
+    assert value(scene, face, "MyOh", 1.25) == pytest.approx(0.75, abs=0.01)
+    scene.thunder.table_index = next(i for i, r in enumerate(rows) if r.source == "OH")
+    with pytest.raises(RuntimeError, match="Nothing is posed"):
+        blender.ops.thunder.learn_channel(asset="Gone")
 
 
 def test_a_mouth_that_vanished_is_said(blender, scene):
