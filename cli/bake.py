@@ -411,11 +411,10 @@ def bake(
     if sampling.asked is not None and not sampling.listening:
         # a direction of the command line leaves the scene's transcript and marks as they are
         sampling = replace(sampling, asked=transcript.add_words(sampling.asked, scene, voice))
-    performances = jobs.run_through(
-        "Baking",
-        generation.generate(client, voice, scene, rig, chosen.takes, seed, sampling),
-        report_step,
-    )
+    baking = generation.generate(client, voice, scene, rig, chosen.takes, seed, sampling)
+    if {"cues", "rhubarb"} & {*wanted.outputs}:
+        baking = word_places.find_after(baking, client, voice)
+    performances = jobs.run_through("Baking", baking, report_step)
     explained = []
     if chosen.explain is not None:
         best = generation.explain(client, scene, scene.thunder.takes[0], chosen.explain)

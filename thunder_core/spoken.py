@@ -30,6 +30,22 @@ OTHER = len(NAMES)
 _CLASS_OF = {
     phone: number for number, phones in enumerate(CLASSES.values()) for phone in phones.split()
 }
+REST = "Rest"
+# Sounds that an animator may have a mouth of their own for (face/own_mouths.py), and their phones
+MOUTH_SOUNDS = {
+    "M B P": "M B P",
+    "F V": "F V",
+    "OO": "UW UH W",
+    "OH": "OW AO OY",
+    "AH": "AA AH AY AW",
+    "EH": "AE EH",
+    "EE": "IY IH EY Y",
+    "L": "L",
+    "TH": "TH DH",
+    "S CH": "S Z SH ZH CH JH",
+    "T D K": "",  # all others
+    REST: "",
+}
 # confidence below which a word is not found: 1 % of those that validation voices say, more than
 # half of those that they do not
 SAID = 0.4

@@ -66,7 +66,7 @@ def resolve(obj: bpy.types.Object) -> Character:
             f"The mapping of “{face.name}” fits none of its objects: press Find by Names again or "
             f"map it by hand"
         )
-    if not {"jawOpen", "jaw.x"} & bound.driver.used:
+    if not ({"jawOpen", "jaw.x"} & bound.driver.used or bound.driver.leads):
         unused = "".join(f" ({reason})" for reason in unused_of(face)[:1])
         raise BadHead(
             f"“{face.name}” has no jaw{unused}: it needs a shape key such as “jawOpen” or a jaw "

@@ -18,6 +18,7 @@ from ...thunder_core.errors import attempt
 from ...thunder_core.face import mapping
 from ...thunder_core.languages import LANGUAGES
 from ...thunder_core.request import TAKES
+from ...thunder_core.spoken import MOUTH_SOUNDS
 from ..heads import character, family, head, head_state, mapping_table as table
 from ..host import compat
 from ..host.jobs import registration
@@ -151,9 +152,11 @@ class ThunderRow(bpy.types.PropertyGroup):
             *mapping.JOINTS,
             *mapping.DERIVED,
             *head.channel_names(),
+            *MOUTH_SOUNDS,
         ],
         update=table.keep_edit,
-        description="Channel of the motion, key derived from its rotations, or joint",
+        description="Channel of the motion, key derived from its rotations, joint, or sound that "
+        "has a mouth of its own",
     )
     kind: EnumProperty(
         name="Target",
@@ -226,6 +229,15 @@ class ThunderRow(bpy.types.PropertyGroup):
         precision=3,
         update=table.keep_edit,
         description="Value of the target when the channel is at 1",
+    )
+    lead: FloatProperty(
+        name="Lead",
+        min=-0.5,
+        max=0.5,
+        step=1,
+        precision=2,
+        update=table.keep_edit,
+        description="Seconds by which this mouth comes before its sound; below 0 after it",
     )
 
 

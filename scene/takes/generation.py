@@ -4,6 +4,7 @@ keys them on the head."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections import deque
 from collections.abc import Callable, Generator
@@ -461,6 +462,12 @@ class TakeCollector(take_list.Arriving):
             yield from mixing
             _, rig = look_up(self.scene, self.mesh)
             sampling = replace(sampling, sums=rig.sums)
+            if rig.driver.leads and not sampling.listening:
+                answer = yield from ask(
+                    client, "spoken", (0.0, 0.0), "Finding sounds", sound=sound, text=""
+                )
+                rows = [[phone, round(a, 3), round(b, 3)] for phone, a, b, *_ in answer["sounds"]]
+                sampling = replace(sampling, said=json.dumps(rows))
             receiver = Receiver(waiting.append, self.score)
             steps = sample_takes(
                 client, sound, count, seed, sampling, receiver, self.voice.name, keep
@@ -618,7 +625,7 @@ class TakeCollector(take_list.Arriving):
                 _SAMPLING[1],
                 1.0,
             )
-            if wrong:
+            if wrong := wrong or rig.vanished:
                 yield Step(1.0, "Looking at the lips", note=wrong)
 
     def _show(self, uid: int) -> None:

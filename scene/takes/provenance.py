@@ -45,6 +45,7 @@ class Sampling:
     turns: the parts of the sound that the face speaks, seconds from its start; it listens to the
     others. Empty: it does the same in all.  performed: files of a performance and of the recording
     that it is of, from which head, brows, lids and eyes move to this one.
+    said: the sounds of the voice, as `keying.SAID`, for a character with mouths of its own.
     """
 
     quality: str = NORMAL
@@ -56,6 +57,7 @@ class Sampling:
     sums: Sums | None = None
     turns: tuple[tuple[float, float], ...] = ()
     performed: tuple[str, str] | None = None
+    said: str = ""
 
     @classmethod
     def of(cls, settings) -> Sampling:
@@ -76,7 +78,7 @@ class Sampling:
             return cls(
                 **{name: provenance[name] for name in numbers if name in provenance},
                 asked=_brief_of(provenance), listening=role_of(provenance) == LISTENS,
-                turns=turns_of(provenance),
+                turns=turns_of(provenance), said=str(provenance.get(keying.SAID, "")),
             )  # fmt: skip
         except (*records.UNREADABLE, BadRequest):
             return cls.of(settings)
@@ -84,7 +86,7 @@ class Sampling:
     def matches(self, other: Sampling) -> bool:
         """Whether a take that was sampled as another says was sampled so: with these arguments, in
         this direction."""
-        one, two = (replace(each, asked=None, sums=None) for each in (self, other))
+        one, two = (replace(each, asked=None, sums=None, said="") for each in (self, other))
         return one == two and is_same_brief(self.asked, other.asked, ("spread", "text"))
 
     @property
@@ -119,6 +121,7 @@ class Sampling:
         arguments = self.arguments | ({"role": role} if (role := role_of(made)) != SPEAKS else {})
         arguments |= {name: made[name] for name in ("unclear", "channel") if made.get(name)}
         arguments |= {name: made[name] for name in OF_SCORE if name in made}
+        arguments |= {keying.SAID: self.said} if self.said else {}
         arguments |= {"moved": json.dumps(made["moved"])} if "moved" in made else {}
         if (asked := self.asked) is None:
             return arguments

@@ -55,6 +55,10 @@ OUTPUTS: Mapping[str, Output] = MappingProxyType(
         "actions": Output(names=("actions.blend",)),
         "npz": Output(".npz"),  # the values of every take as arrays
         "csv": Output(".csv", exporter="ARKIT"),  # ARKit curves of every take
+        # words, sounds and mouth shapes of every take; the shapes as Rhubarb Lip Sync has them
+        "cues": Output(".tsv", exporter="CUES"),
+        "rhubarb": Output(".json", exporter="RHUBARB"),
+        "vrma": Output(".vrma", exporter="VRMA"),  # VRM animation of every take
         "glb": Output(".glb", best=True, exporter="GLTF"),
         "fbx": Output(".fbx", best=True, exporter="FBX"),
         "usd": Output(".usdc", best=True, exporter="USD"),
