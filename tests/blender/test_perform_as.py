@@ -3,13 +3,15 @@
 moves to the new recording and is listed there by name; what cannot is said, and nothing is lost."""
 
 import json
+import tomllib
 
 import bpy
 import numpy as np
 import pytest
 from commit_stage import path_of
 from performances import read_wav, write_wav
-from running_engine import connection, SAMPLE, scene, stop_engine  # noqa: F401
+from running_engine import connection, ROOT, SAMPLE, scene, stop_engine  # noqa: F401
+from test_bake import bake
 from thunder.scene.animation import display, fcurves, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
@@ -17,6 +19,7 @@ from thunder.scene.takes import generation, own_keys, perform_as, provenance, ta
 from thunder.scene.takes.direction import asking
 from thunder.scene.voice import strip
 from thunder.thunder_core import errors, progress
+from thunder.thunder_core.batch import job_file
 
 pytestmark = pytest.mark.usefixtures("needs_sound")
 SLOWER = 1.15
@@ -283,3 +286,38 @@ def test_linked_and_missing_characters_are_said(lines, monkeypatch):
     monkeypatch.undo()
     with pytest.raises(errors.BadHead, match="The head was removed"):
         generation.look_up(lines.name, "nobody")
+
+
+def test_jobs_dub_a_committed_line_and_report_what_changed(lines, recordings, tmp_path):
+    rig = head.find(lines)
+    commit_and_edit(lines, rig)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"), copy=True)
+    samples, rate = read_wav(recordings[0])
+    jobs = ["[defaults]", 'blend = "shot.blend"', 'perform-line = "old"', "takes = 1"]
+    jobs += ['quality = "draft"', 'outputs = ["npz"]']
+    for language, slower in (("de", 1.1), ("fr", 0.95)):
+        at = np.arange(0, len(samples) - 1, 1 / slower)
+        write_wav(tmp_path / f"{language}.wav", np.interp(at, range(len(samples)), samples), rate)
+        jobs += [f'[jobs."old {language}"]', f'audio = "{language}.wav"']
+    (tmp_path / "season.toml").write_text("\n".join(jobs))
+    done = bake("--jobs", tmp_path / "season.toml", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    for language, slower in (("de", 1.1), ("fr", 0.95)):
+        folder = tmp_path / "out" / f"old {language}"
+        told = json.loads((folder / "report.json").read_text())["performed"]
+        assert (told["line"], told["take"]) == ("old", "Committed")
+        assert len(told["accents"]) >= 4 and "keys" not in told
+        assert all(b == pytest.approx(slower * a, abs=0.25) for a, b in told["accents"])
+        assert told["said"][0].endswith(f"accents of “old” are on those of “{language}”")
+        assert told["keys_left"] == [] and (folder / "take_01.npz").exists()
+    wrong = bake("--blend", tmp_path / "shot.blend", "--audio", tmp_path / "de.wav", "--out",
+                 tmp_path / "no", "--perform-line", "olde")  # fmt: skip
+    assert wrong.returncode == 1 and "name one of old" in wrong.stderr
+
+
+def test_the_job_file_for_a_season_in_the_guide_has_no_mistake():
+    guide = (ROOT / "docs" / "guide" / "jobs.md").read_text()
+    example = guide.split("## A season in five languages")[1].split("```toml")[1].split("```")[0]
+    found = job_file.read(tomllib.loads(example), "season.toml", "/season")
+    assert not found.mistakes and len({job.settings["audio"] for job in found.jobs}) == 5
+    assert all("perform-line" in job.settings for job in found.jobs)
