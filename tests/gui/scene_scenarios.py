@@ -189,7 +189,7 @@ def performs_as(hand):
     hand.photograph("perform_as")
 
     def listed():
-        return [(entry.voice, entry.name) for entry in settings.takes]
+        return [(entry.voice, entry.name) for entry in hand.scene.thunder.takes]
 
     before = listed()
     (source,) = perform_as.sources(hand.scene, "pickup")
