@@ -66,6 +66,7 @@ SECTIONS = {
     "ThunderHead ThunderPart "
     "ThunderScene.head* ThunderScene.cast ThunderScene.dialogue_index",
     "scenes#the-sound-changes": "resync",
+    "scenes#perform-a-line-as-another": "perform_as",
     "scenes#something-goes-wrong": "report_problem",
     "scenes#the-first-face-in-three-clicks": "*_voice ThunderScene.source "
     "ThunderScene.strip ThunderScene.voice "

@@ -301,7 +301,7 @@ def perform_as(
     request = Request(
         takes, seed_of_voice(new.name) if seed is None else seed,
         take.provenance.get("quality", NORMAL), direction=Brief(vectors, text=transcript),
-        performed=Performed(take.motion, old),
+        performed=Performed(take.motion, old, choice=take.provenance.get("choice", {})),
     )  # fmt: skip
     return _generate(engine, new, request, progress)
 

@@ -17,7 +17,6 @@ import bpy
 import numpy as np
 
 from ...thunder_core import channels
-from ...thunder_core.animation import motion_file
 from ...thunder_core.animation.gaze import GazeTarget
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client, temporary_arrays
@@ -25,7 +24,7 @@ from ...thunder_core.direction_words import words_of_take, words_of_takes
 from ...thunder_core.errors import BadHead, BadRequest, ThunderError, WorkerDied
 from ...thunder_core.progress import map_progress, result
 from ...thunder_core.protocol import CHANNEL, OTHER_TEXT, SCORE, UNCLEAR, UNSPOKEN
-from ...thunder_core.request import Performed, PutArray
+from ...thunder_core.request import PutArray
 from ...thunder_core.steps import explanation_lines
 from ...thunder_core.types import FPS, LISTENS, Motion
 from ..animation import display, keying
@@ -181,7 +180,7 @@ def _sample_turns(
     """`sample_takes` of a face that speaks parts of a sound: it listens to the rest, in takes of
     the same seeds."""
     spans, alone = sampling.turns, replace(sampling, turns=())
-    hears = replace(alone, listening=True)
+    hears = replace(alone, listening=True, performed=None)
     listening: dict[int, keying.Performance] = {}
     with mixdown.split_speakers(sound, spans) as (spoken, others):
         hearing = Receiver(
@@ -255,12 +254,7 @@ def _arguments(
     put_array: PutArray, sound: str, count: int, seed: int, sampling: provenance.Sampling
 ) -> dict:
     """The arguments by which the engine samples takes. Raises ThunderError."""
-    wanted = sampling.request(count, seed)
-    if sampling.performed is not None:
-        path, of = sampling.performed
-        motion = motion_file.read_recording(path, tuple(head.channel_names()))
-        wanted = replace(wanted, performed=Performed(motion, of))
-    return {"sound": sound, **wanted.arguments(put_array)}
+    return {"sound": sound, **sampling.request(count, seed).arguments(put_array)}
 
 
 def say_unspoken(name: str, is_silent: bool) -> str:

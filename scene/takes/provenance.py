@@ -23,7 +23,7 @@ from ...thunder_core.errors import BadRequest
 from ...thunder_core.face.lips import opening_mm, width_mm
 from ...thunder_core.face.mapping import Sums
 from ...thunder_core.findings import Finding
-from ...thunder_core.request import NORMAL, QUALITIES, Request, seed_of_voice
+from ...thunder_core.request import NORMAL, Performed, QUALITIES, Request, seed_of_voice
 from ...thunder_core.types import FPS, IDLE, LISTENS, Motion, SPEAKS
 from ..animation import display, keying
 from ..engine import connection
@@ -43,8 +43,8 @@ class Sampling:
     of speaking it.
     sums: of the head that plays the take (`Rig.sums`).
     turns: the parts of the sound that the face speaks, seconds from its start; it listens to the
-    others. Empty: it does the same in all.  performed: files of a performance and of the recording
-    that it is of, from which head, brows, lids and eyes move to this one.
+    others. Empty: it does the same in all.  performed: on another recording, from which head,
+    brows, lids and eyes move to this one.
     said: the sounds of the voice, as `keying.SAID`, for a character with mouths of its own.
     """
 
@@ -56,7 +56,7 @@ class Sampling:
     steps: int = 0
     sums: Sums | None = None
     turns: tuple[tuple[float, float], ...] = ()
-    performed: tuple[str, str] | None = None
+    performed: Performed | None = None
     said: str = ""
 
     @classmethod
@@ -112,7 +112,7 @@ class Sampling:
         """A request for takes. Raises BadRequest."""
         return Request(
             takes, seed, self.quality, self.steps, self.guidance, self.speech_guidance, self.asked,
-            listening=self.listening, sums=self.sums,
+            listening=self.listening, sums=self.sums, performed=self.performed,
         )  # fmt: skip
 
     def provenance(self, made: dict) -> dict:

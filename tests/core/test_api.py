@@ -132,6 +132,14 @@ def test_a_performance_moves_to_another_recording_with_a_mouth_of_its_own(voice,
     assert np.abs(one.motion.head - take.motion.head[: other.frames])[said].max() < 0.02
     same = thunder.perform_as(take, voice, voice, takes=1).best
     assert np.abs(same.motion.eyes - take.motion.eyes).max() < 1e-3
+    hits, chosen = (each.provenance["choice"]["hits"] for each in (same, take))
+    assert np.allclose([h[:2] for h in hits], [h[:2] for h in chosen], atol=0.05)
+    unknown = {k: v for k, v in take.provenance.items() if k != "choice"}
+    silently = thunder.perform_as(replace(take, provenance=unknown), voice, voice, takes=1).best
+    assert "choice" not in silently.provenance, "nobody knows what it hits"
+    silent = thunder.load(np.zeros(2 * voice.rate, np.float32), rate=voice.rate)
+    with pytest.raises(errors.BadRequest, match="Nobody speaks in the new recording"):
+        thunder.perform_as(take, voice, silent)
     with pytest.raises(errors.BadRequest, match="moves between voices, not str"):
         thunder.perform_as(take, "line.wav", other)
     with pytest.raises(errors.BadRequest, match=r"lasts 2.0 s and its old recording 1.0 s"):

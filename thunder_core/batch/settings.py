@@ -275,6 +275,7 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
     Setting("speech-guidance", number(0.0, 2.0)),
     Setting("perform-as", text, is_path=True),
     Setting("performed-voice", text, is_path=True),
+    Setting("perform-line", text),
     Setting("transcript", transcript),  # the words of the voice, or their file
     Setting("recognise", yes_or_no, is_flag=True),
     Setting("language", language),
