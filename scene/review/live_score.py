@@ -377,6 +377,7 @@ def score_again(client, context) -> Generator[jobs.Step, None, int]:
         )
     for uid, (answer, per_frame) in made.items():
         _store(uid, answer, per_frame, score=answer["total"])
+    browsing.sort_again(made)
     live.version += 1
     return len(made)
 
