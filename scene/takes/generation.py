@@ -407,7 +407,7 @@ class TakeCollector(take_list.Arriving):
     ):
         self.scene = scene.name
         self.mesh = rig.mesh.name
-        self.voice = voice
+        self.voice, self.of = voice, (rig.mesh.name, voice.name)
         self.on_take = on_take
         self.may_show = show
         # session id of a take's first action → its performance; but for those that were deleted
