@@ -473,8 +473,8 @@ class EditedActions(jobs.Memory):
     """The actions whose keys differ from what they were when something was found out of what heads
     play; known: the checksums of that time, by session ids.
 
-    touched: actions that may have changed since they were compared; Blender also tells of ones whose
-    keys stayed.
+    touched: actions that may have changed since they were compared; Blender also tells of ones
+    whose keys stayed.
     """
 
     def __init__(self):

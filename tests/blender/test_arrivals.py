@@ -104,9 +104,7 @@ def test_a_take_that_an_edit_spoils_stays_in_its_row_and_new_ones_find_theirs(
     entry = voiced.thunder.takes[browsing.order(blender.context)[0]]
     entry.score = 3.0
     assert rows(blender) == [12, 14, 11, 13]
-    copy = voiced.thunder.takes[
-        take_list.duplicate(voiced, browsing.order(blender.context)[1])
-    ]
+    copy = voiced.thunder.takes[take_list.duplicate(voiced, browsing.order(blender.context)[1])]
     copy.seed, copy.score = 99, 1.0
     assert rows(blender) == [12, 14, 11, 13, 99]
 
