@@ -243,6 +243,8 @@ class THUNDER_OT_listen_to_strip(_OnStrip, bpy.types.Operator):
 
     def act(self, context):
         dialogue.let_listen(context.scene, self.strip, context.scene.objects.get(self.listener))
+        when = " once the running work has ended" if why_busy() else ""
+        return f"“{self.listener}” listens to “{self.strip}”: press Generate Takes{when}"
 
 
 class THUNDER_OT_mark_speaker(_OnStrip, bpy.types.Operator):

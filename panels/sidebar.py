@@ -8,7 +8,7 @@ from ..operators.add import scene_of
 from ..scene.engine import connection, install, recogniser
 from ..scene.heads import family, head, head_state
 from ..scene.host.jobs import registration, session
-from ..scene.takes import transcript
+from ..scene.takes import take_list, transcript
 from ..scene.takes.commit.following import stale_lines
 from ..scene.takes.dialogue import follow_soon
 from ..scene.voice import fingerprint, recording, strip
@@ -76,12 +76,22 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
             draw_missing_engine(below, context)
         else:
             progress_row(layout, 1.5)
+            self._draw_waiting(below, context)
             if session.job.note:
                 wrapped_label(below, session.job.note, context, icon="ERROR")
         if dialogue.is_shown(context):
             dialogue.draw(below, context)
         if not settings.takes:  # nothing of it is left to move when takes come
             draw_first_steps(below, context)
+
+    def _draw_waiting(self, layout, context):
+        """That the takes that arrive are of another head or voice than is chosen."""
+        rig, _ = attempt(head.find, context.scene, context.object)
+        voice, made = attempt(strip.find, context)[0], take_list.arriving_for()
+        if made and rig and voice and (rig.mesh.name, voice.name) not in made:
+            name, others = rig.mesh.name, ", ".join(f"“{mesh}”" for mesh, _ in sorted(made))
+            sentence = f"These takes are of {others}: then press Generate Takes for “{name}”"
+            wrapped_label(layout, sentence, context)
 
     def _draw_voice(self, layout, below, context, settings):
         row = layout.row(align=True)

@@ -32,7 +32,7 @@ from ..engine import connection
 from ..heads import head
 from ..host.jobs import restart_after_undo, session, stage, Step
 from ..voice import fingerprint, mixdown, strip
-from . import last_look, provenance, take_list, turns
+from . import browsing, last_look, provenance, take_list, turns
 from .direction import asking
 
 _SAMPLING = (0.05, 0.99)  # part of the progress bar for the engine's progress
@@ -402,7 +402,7 @@ class TakeCollector(take_list.Arriving):
     ):
         self.scene = scene.name
         self.mesh = rig.mesh.name
-        self.voice = voice
+        self.voice, self.of = voice, (rig.mesh.name, voice.name)
         self.on_take = on_take
         self.may_show = show
         # session id of a take's first action → its performance; but for those that were deleted
@@ -641,13 +641,18 @@ class TakeCollector(take_list.Arriving):
             entry.words = said
 
     def _order(self, scene) -> None:
-        """Sort the best first, above the list's previous takes."""
+        """Sort the best first, above the list's previous takes. Rows move unless the animator has
+        chosen one meanwhile."""
         entries = scene.thunder.takes
         ours = [_id(entry.action) for entry in entries if _id(entry.action) in self.made]
         for index, key in enumerate(sorted(ours, key=lambda key: _rank_key(self.made[key]))):
             entries.move(
                 next(i for i, entry in enumerate(entries) if _id(entry.action) == key), index
             )
+        with suppress(ThunderError):
+            _, rig = look_up(self.scene, self.mesh)
+            if self.shown is not None and _id(display.shown_action(rig)) == self.shown:
+                browsing.sort_again(self.made)
 
 
 def _id(action) -> int | None:
