@@ -83,8 +83,8 @@ class ThunderPreferences(bpy.types.AddonPreferences):
         _draw_engine(layout, context, self)
         _draw_words(layout, context, self)
         _draw_beside(
-            layout, install.TRACKER, bool(os.environ.get("THUNDER_TRACKER")),
-            ("Faces in videos are followed by MediaPipe", "Videos of actors"),
+            layout, context, install.TRACKER, bool(os.environ.get("THUNDER_TRACKER")),
+            ("Videos of Actors: ready", "Videos of Actors: not installed"),
             "Makes captured faces of videos",
         )  # fmt: skip
         props(layout, self, "device", "engine_python", "weights")
@@ -101,19 +101,30 @@ _ICONS = {
 
 def _draw_engine(layout, context, preferences) -> None:
     box = layout.box()
-    if install.installing.running is not None:
+    if _is_installing(None):
         _draw_installation(box, install.installing.running)
     elif preferences.engine_python or os.environ.get("THUNDER_PYTHON"):
         _draw_other_python(box, preferences)
     else:
         _draw_environment(box, context, preferences)
-    if install.installing.running is None:
+    if not _is_installing(None):
         _draw_running_engine(box)
     row = box.row()
     row.operator("wm.url_open", text="Guides", icon="URL").url = manual.guides() + manual.address(
         "scenes#the-engine"
     )
     row.operator("thunder.report_problem", icon="HELP")
+
+
+def _is_installing(beside: install.Beside | None) -> bool:
+    """Whether this is being installed; None: the engine."""
+    return install.installing.running is not None and install.installing.beside == beside
+
+
+def _draw_failure(box, beside: install.Beside | None, context) -> None:
+    """Why the last installation failed, if it was of this; None: of the engine."""
+    if install.installing.error and install.installing.beside == beside:
+        _draw_sentence(box, install.installing.error, context)
 
 
 def _draw_installation(box, running) -> None:
@@ -135,8 +146,7 @@ def _draw_environment(box, context, preferences) -> None:
         _draw_packaged_engine(box, context, state)
         return
     box.label(text=state.text, icon=_ICONS[state.kind])
-    if install.installing.error:
-        _draw_sentence(box, install.installing.error, context)
+    _draw_failure(box, None, context)
     offline = not install.may_download() and not preferences.wheels
     if state.kind != "READY":
         tune(box.column(), scale_y=1.5).operator(
@@ -172,8 +182,7 @@ def _draw_packaged_engine(box, context, state) -> None:
     """The engine that came with the package; an environment that an earlier version installed can
     be removed."""
     box.label(text="The engine is included: nothing needs to be installed", icon="CHECKMARK")
-    if install.installing.error:
-        _draw_sentence(box, install.installing.error, context)
+    _draw_failure(box, None, context)
     box.operator("thunder.install_engine", text="Graphics Card…", icon="IMPORT").card = True
     if state.kind != "ABSENT":
         row = box.row()
@@ -181,13 +190,22 @@ def _draw_packaged_engine(box, context, state) -> None:
         row.operator("thunder.remove_engine", text="Remove", icon="TRASH")
 
 
-def _draw_beside(layout, beside, is_named: bool, titles: tuple[str, str], about: str) -> tuple:
+def _draw_beside(
+    layout, context, beside: install.Beside, is_named: bool, titles: tuple[str, str], about: str
+) -> tuple:
     """The box of an environment that is installed by choice, and whether it can be used. is_named:
     whether a variable names another one.  titles: with it, and without.  about: what it does."""
     box, state = layout.box(), beside.state()
     kind = "READY" if is_named else state.kind
+    if _is_installing(beside):
+        _draw_installation(box, install.installing.running)
+        return box, False
+    if install.is_busy() and kind != "READY":
+        box.label(text="Something is being installed or removed", icon="TIME")
+        return box, False
     box.label(text=titles[kind != "READY"], icon=_ICONS[kind])
-    if install.installing.running is None and kind != "READY":
+    _draw_failure(box, beside, context)
+    if kind != "READY":
         labels = {"text": install_engine.BESIDE_LABELS[kind]} if kind != "ABSENT" else {}
         box.operator(f"thunder.install_{beside.name}", icon="IMPORT", **labels)
         needs = f"{install.download(beside.needs)}, {install.size(beside.needs)}"
@@ -199,16 +217,18 @@ def _draw_beside(layout, beside, is_named: bool, titles: tuple[str, str], about:
 
 def _draw_words(layout, context, preferences) -> None:
     """What recognises words: installed by choice, with a model that the animator has."""
+    wrong = recogniser.why_not()
     box, is_ready = _draw_beside(
-        layout, install.RECOGNISER, bool(os.environ.get("THUNDER_RECOGNISER")),
-        ("Words are recognized by Whisper", "Words by themselves"),
-        "Recognizes transcripts; without a model",
+        layout, context, install.RECOGNISER, bool(os.environ.get("THUNDER_RECOGNISER")),
+        ("Recognize Words: " + ("needs a model" if wrong else "ready"),
+        "Recognize Words: not installed"),
+        "Writes what voices say. You choose its model, which is not included",
     )  # fmt: skip
     if is_ready:
         box.prop(preferences, "whisper")
         if recogniser.is_downloadable():
             box.operator("thunder.download_model", icon="IMPORT")
-        elif wrong := recogniser.why_not():
+        elif wrong:
             _draw_sentence(box, wrong, context)
 
 

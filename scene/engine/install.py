@@ -242,11 +242,12 @@ class Installation:
 
 class _Installing(jobs.Part):
     """The current installation.  removal: the last one.  error: that of the last installation,
-    shown in the preferences."""
+    shown in the preferences.  beside: what that was of, None for the engine."""
 
     running: Installation | None = None
     removal: threading.Thread | None = None
     error: str = ""
+    beside: Beside | None = None
 
     def close(self) -> None:
         """Stop the current installation and wait for its end."""
@@ -274,10 +275,8 @@ def begin(
     place, newest = folder(), installer.NEWEST
     if beside is not None:
         place, lock, newest = beside.folder(), beside.lock, beside.newest
-    installing.running, installing.error = (
-        Installation(place, wheels, online, str(lock), extra is not None, newest),
-        "",
-    )
+    installing.error, installing.beside = "", beside
+    installing.running = Installation(place, wheels, online, str(lock), extra is not None, newest)
     if not bpy.app.background:
         _progress.start(LOOK_SECONDS)
     return installing.running
@@ -285,9 +284,9 @@ def begin(
 
 def _show_progress() -> float | None:
     """Let the panels show how far it is."""
-    finished = settle()
+    settle()
     jobs.redraw()
-    return None if finished else LOOK_SECONDS
+    return LOOK_SECONDS if is_busy() else None
 
 
 _progress = jobs.Task(_show_progress, any_time=True, any_file=True)
@@ -317,6 +316,8 @@ def remove(place: str | None = None) -> None:
         target=_remove_files, args=(place,), name="engine removal", daemon=True
     )
     installing.removal.start()
+    if not bpy.app.background:
+        _progress.start(LOOK_SECONDS)
 
 
 def _remove_files(place: str) -> None:

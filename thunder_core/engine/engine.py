@@ -250,13 +250,13 @@ class Engine:
             speech, sound, request.listening, share(progress, 0.02, 0.08, "Analyzing the voice")
         )
         heard = axis_deviations(voice.heard)
-        asked = follow_voice(asked, heard, frames)
         voice, says_text = self._follow_text(voice, asked.text)
         if not says_text:
             on_note(OTHER_TEXT)
         voice = mark_voice(voice, asked.marks)
+        keep, asked, about_move = self._moved(request, asked, voice)
+        asked = follow_voice(asked, heard, frames)
         readings = self._readings(asked, seeds, frames, heard if role == SPEAKS else None)
-        keep, about_move = self._moved(request, voice)
         kept = None if keep is None else self._kept(keep, frames)
         pull = float(request.speech_guidance)
         guide = self._speech_guidance(voice, pull) if pull and role == SPEAKS else None
@@ -294,20 +294,37 @@ class Engine:
             role == SPEAKS, processors() if self.device == CPU else 1, request.sums, kept,
         )  # fmt: skip
 
-    def _moved(self, request: Request, voice: VoiceFeatures) -> tuple[Keep | None, dict]:
+    def _moved(
+        self, request: Request, asked: Brief, voice: VoiceFeatures
+    ) -> tuple[Keep | None, Brief, dict]:
         """What a request keeps: a part of a take, or a performance on another recording that moves
-        to this voice; and the provenance of a move. Raises BadRequest."""
-        if request.performed is None:
-            return request.keep, {}
-        motion = self._check_motion(request.performed.motion)
-        old = self.analyse(request.performed.sound).prosody
+        to this voice; the direction of its mouths; and the provenance of a move. Raises
+        BadRequest."""
+        performed = request.performed
+        if performed is None:
+            return request.keep, asked, {}
+        motion = self._check_motion(performed.motion)
+        old = self.analyse(performed.sound).prosody
+        for prosody, which in ((old, "old"), (voice.prosody, "new")):
+            if not prosody.phrases:
+                raise BadRequest(
+                    f"Nobody speaks in the {which} recording, so that no performance can move: "
+                    f"choose another one, or its Channel"
+                )
         if abs(motion.frames - old.frames) > _SAME_LENGTH * FPS:
             raise BadRequest(
                 f"The performance lasts {motion.frames / FPS:.1f} s and its old recording "
                 f"{old.seconds:.1f} s: give the recording that it was made of"
             )
         keep, moved = move(motion, self.head.expression_names, old, voice.prosody)
-        return keep, {"moved": moved.record()}
+        if performed.direction is not None:
+            vectors = over_frames(performed.direction, old.frames)
+            rows = moved.rows if len(vectors) > 1 else np.zeros(1, int)
+            asked = replace(asked, vectors=vectors[rows], as_heard=np.zeros(1, np.float32))
+        about = {"moved": moved.record(old, voice.prosody, performed.keys)}
+        if performed.choice:
+            about["choice"] = moved.choice(performed.choice, voice.prosody)
+        return keep, asked, about
 
     def _speech_guidance(
         self, voice: VoiceFeatures, strength: float

@@ -21,6 +21,7 @@ from ..grades import LipSyncScore
 from ..progress import Progress
 from ..system_calls import release_free_memory
 from ..types import FPS, Motion, Take
+from .another_voice import reading_of_mouth
 from .diffusion import Inpainting
 from .network import CPU
 from .readings import requested_style, style_of_take
@@ -242,7 +243,9 @@ class RunningRequest:
         about["spread"] = self.asked.spread
         about["as_asked"] = self.asked.is_as_asked(seed, self.seeds[0])
         about["reading"] = [round(float(x), 4) for x in self.readings[seed].mean(0)]
-        if self.scored and self.kept is None:
+        if "moved" in about:  # brows, head and eyes, and so what they hit, are another take's
+            about["reading"] = reading_of_mouth(about["reading"], self.asked.vectors.mean(0))
+        elif self.scored and self.kept is None:
             choice = self.voice.choice(*performance.gestures)
             about["choice"] = choice.record(self.voice.prosody)
         return Take(motion, seed, None, *self.measures.opening_and_width(motion), about)
