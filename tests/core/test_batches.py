@@ -18,11 +18,11 @@ from safetensors.torch import load_file, save_file
 
 from thunder_core.direction import Brief, Direction
 from thunder_core.engine.diffusion import sample, seeded_noise, solver_steps
-from thunder_core.engine.network import SHIPPED
 from thunder_core.engine.systems import thunder as system
 from thunder_core.errors import BadWeights, Cancelled, is_out_of_device_memory
 from thunder_core.request import DRAFT, FINAL, NORMAL, Request
 from thunder_core.types import RATE, Speech
+from thunder_core.weight_files import SHIPPED
 
 
 @pytest.fixture(scope="module")

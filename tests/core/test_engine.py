@@ -21,12 +21,13 @@ from thunder_core.engine.planning.lip_kernels import OPENING_OF, phone_probabili
 from thunder_core.engine.readings import requested_style
 from thunder_core.engine.request import portions, threads_for
 from thunder_core.engine.scorer import Measures
-from thunder_core.engine.speech.encoder import LOUDNESS, PHONES, softmax
+from thunder_core.engine.speech.encoder import LOUDNESS, softmax
 from thunder_core.engine.systems.thunder import Performance
 from thunder_core.events import EVENTS
 from thunder_core.face.lips import width_mm
 from thunder_core.filters import highest
 from thunder_core.request import Request
+from thunder_core.spoken import PHONES
 from thunder_core.types import Keep, Motion, pack, RATE, Speech
 
 AROUND = Brief(as_asked=False)  # every take goes its own way, also the first

@@ -35,10 +35,10 @@ from thunder_core.engine.speech.cues import (
     prosody_of,
     silent_phrasing,
 )
-from thunder_core.engine.speech.encoder import PHONES, SILENCE
 from thunder_core.engine.systems.thunder import Performance, Thunder, VoiceFeatures
 from thunder_core.events import BLINK, BREATH, BROWS, EVENTS, HEAD, KNIT, LOOK, SIDE
 from thunder_core.face.mechanics import lips_of, Sounds
+from thunder_core.spoken import PHONES, SILENCE
 from thunder_core.types import Columns, FPS
 
 ACCENTS = np.array([20, 45, 70, 95, 150, 175, 200, 225, 330, 360, 390, 420])

@@ -22,10 +22,9 @@ from thunder_core.client import Client
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech import recognition, transcript
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.engine.speech.encoder import PHONES, SILENCE
 from thunder_core.engine.speech.recognition import Recogniser
 from thunder_core.engine.whisper_conversion import convert
-from thunder_core.spoken import Word
+from thunder_core.spoken import PHONES, SILENCE, Word
 from thunder_core.types import RATE, Speech
 
 TEXT = (

@@ -25,10 +25,12 @@ from ..findings import (
     SNAPPY,
     STILL,
 )
+from ..spoken import BILABIALS, PHONES
 from ..types import FPS
+from ..weight_files import ENCODER_RATE
 from .speech import transcript
 from .speech.cues import runs, SURE
-from .speech.encoder import BILABIALS, ENCODER_RATE, PHONES, softmax
+from .speech.encoder import softmax
 from .systems.thunder import SPOKEN, VoiceFeatures
 
 REACH = 10  # frames by which the lips may be late or early

@@ -24,30 +24,21 @@ from ..request import ENGINE, Request
 from ..spoken import Word
 from ..steps import explain, Trace, traced
 from ..types import FPS, IDLE, Keep, LISTENS, Motion, pack, RATE, SPEAKS, Speech, Take
+from ..weight_files import (
+    advice,
+    identify,
+    Identity,
+    SHIPPED,
+    SPEAKER_WIDTH as SPEAKER,
+    stored_head,
+    trained_mouth,
+    unusable,
+)
 from .alignment import LIKELY, Match, match_mouth, match_sound
 from .another_voice import move
 from .diffusion import Inpainting, Normal
-from .m2s import (
-    MARGIN,
-    MeshToSpeech,
-    Mouth,
-    SpeakerEncoder,
-    stored_head,
-    trained_mouth,
-    Vocoder,
-    WIDTH as SPEAKER,
-)
-from .network import (
-    advice,
-    best_device,
-    CPU,
-    identify,
-    Identity,
-    Network,
-    processors,
-    SHIPPED,
-    unusable,
-)
+from .m2s import MARGIN, MeshToSpeech, Mouth, SpeakerEncoder, Vocoder
+from .network import best_device, CPU, Network, processors
 from .readings import follow_text, follow_voice, mark_voice, reading, style_of_take
 from .request import release_memory, RunningRequest
 from .scorer import Measures, Scorer

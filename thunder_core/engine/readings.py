@@ -32,11 +32,12 @@ from ..direction import (
     THROWN_AWAY,
 )
 from ..errors import BadRequest
-from ..spoken import Word
+from ..spoken import BILABIALS, PHONES, VOWELS, Word
 from ..types import FPS
+from ..weight_files import ENCODER_RATE
 from .speech import transcript
 from .speech.cues import accent_curve, confident_sounds, Phrasing, runs
-from .speech.encoder import BILABIALS, ENCODER_RATE, LOUDNESS, PHONES, softmax, VOWELS
+from .speech.encoder import LOUDNESS, softmax
 from .systems.thunder import VoiceFeatures
 
 _AXIS_SPREAD = 2.0  # spread of an axis at *Variety* 1, in standard deviations between speakers

@@ -17,11 +17,13 @@ from ..face.points import Articulators
 from ..findings import Finding, MOVES, REALISTIC, SHIFTED, STILL
 from ..grades import LipSyncScore
 from ..rotation import rotvec_to_matrix
+from ..spoken import LABIODENTALS
 from ..types import FPS, Motion
+from ..weight_files import ENCODER_RATE
 from . import check
 from .m2s import evidence, heard_share, MeshToSpeech, Mouth
 from .speech.cues import runs, SURE
-from .speech.encoder import ENCODER_RATE, LABIODENTALS, softmax
+from .speech.encoder import softmax
 from .systems.thunder import SPOKEN, VoiceFeatures
 
 # ---- the parts of a score

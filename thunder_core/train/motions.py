@@ -37,14 +37,13 @@ from ..engine.speech.encoder import (
     at_frames,
     LOUDNESS,
     loudness,
-    PHONES,
-    SILENCE,
     softmax,
     speech_features,
     SpeechEncoder,
     Units,
 )
 from ..events import EVENTS, LIPS
+from ..spoken import PHONES, SILENCE
 from ..types import COEFFICIENTS, Columns, FPS, in_group, MOUTH, pack, RATE, TONGUE
 from .corpus import Corpus
 from .teacher import perform_planned, semitones

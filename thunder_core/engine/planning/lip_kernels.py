@@ -18,17 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from ...filters import widen
-from ..network import read_weights
+from ...spoken import BILABIALS, phone_index, PHONES, SILENCE
+from ...weight_files import read_weights
 from ..speech.cues import closure, middles
-from ..speech.encoder import (
-    BILABIALS,
-    LOUDNESS,
-    phone_index,
-    PHONES,
-    presence_of,
-    SILENCE,
-    SpeechEncoder,
-)
+from ..speech.encoder import LOUDNESS, presence_of, SpeechEncoder
 
 KERNELS = Path(__file__).with_name("lip_kernels.json")
 # millimetres by which a face opens further on a vowel than the voice asks for; below 0: less

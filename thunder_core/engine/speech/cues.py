@@ -15,23 +15,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...acoustics import frame_rms
 from ...direction import AXES
 from ...face.mechanics import Sounds
 from ...filters import gaussian, smoothstep
-from ...spoken import Word
+from ...spoken import BILABIALS, DENTALS, LABIODENTALS, PHONES, SIBILANTS, SILENCE, VOWELS, Word
 from ...types import FPS, RATE
-from .acoustics import frame_rms
-from .encoder import (
-    BILABIALS,
-    DENTALS,
-    ENCODER_RATE,
-    LABIODENTALS,
-    PHONES,
-    SIBILANTS,
-    SILENCE,
-    softmax,
-    VOWELS,
-)
+from ...weight_files import ENCODER_RATE
+from .encoder import softmax
 
 # ---- accents and phrases
 

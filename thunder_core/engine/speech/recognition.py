@@ -12,10 +12,9 @@ import numpy as np
 from ...client import Client, temporary_arrays
 from ...errors import NoEngine, OutOfMemory
 from ...progress import no_progress, Progress
-from ...spoken import Word
+from ...spoken import SILENCE, Word
 from ...types import FPS
 from ..network import processors
-from .encoder import SILENCE
 from .transcript import letters, likelihood, RATE, Sound, split
 
 Spans = list[tuple[float, float]]  # seconds

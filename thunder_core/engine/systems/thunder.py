@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...acoustics import semitones
 from ...direction import Direction, DIRECTION_NAMES, in_moods, split_moods, Style
 from ...events import BLINK, BREATH, BROWS as RAISED, EVENTS, HEAD, KNIT, LIPS, LOOK
 from ...face.head import Head
@@ -20,16 +21,16 @@ from ...files import hash_of
 from ...filters import widen
 from ...progress import no_progress, Progress, share
 from ...request import DRAFT, FINAL, NORMAL
-from ...spoken import Word
+from ...spoken import PHONES, SILENCE, Word
 from ...types import BLINKS, BROWS, Columns, FPS, in_group, Motion, pack, RATE, unpack
+from ...weight_files import unusable
 from ..diffusion import Conditions, Denoiser, Inpainting, seeded_noise, solver_steps, Steps
-from ..network import Network, processors, unusable
+from ..network import Network, processors
 from ..pipeline import Pipeline
 from ..planning.choice import Choice, deal, DECK
 from ..planning.lip_kernels import map_fits, open_on_phones, plan_lips
 from ..planning.plan import Manners
 from ..planning.take_plan import plan_take, TakePlan, vary_lips
-from ..speech.acoustics import semitones
 from ..speech.cues import (
     accent_curve,
     confident_sounds,
@@ -45,9 +46,7 @@ from ..speech.cues import (
 from ..speech.encoder import (
     at_frames,
     LOUDNESS,
-    PHONES,
     presence,
-    SILENCE,
     softmax,
     speech_features,
     SpeechEncoder,
