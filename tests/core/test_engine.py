@@ -16,13 +16,12 @@ from thunder_core.direction import Brief, Direction, Style
 from thunder_core.engine import engine as engine_module
 from thunder_core.engine.diffusion import windows
 from thunder_core.engine.engine import Engine
+from thunder_core.engine.generate import portions, threads_for
 from thunder_core.engine.m2s import evidence, heard_share
+from thunder_core.engine.performance import Performance, requested_style
 from thunder_core.engine.planning.lip_kernels import OPENING_OF, phone_probabilities
-from thunder_core.engine.readings import requested_style
-from thunder_core.engine.request import portions, threads_for
 from thunder_core.engine.scorer import Measures
 from thunder_core.engine.speech.encoder import LOUDNESS, softmax
-from thunder_core.engine.systems.thunder import Performance
 from thunder_core.events import EVENTS
 from thunder_core.face.lips import width_mm
 from thunder_core.filters import highest

@@ -277,7 +277,7 @@ def upper_face(
     A channel without a side applies to both. Rotation vectors in radians; breath: opening of the
     jaw for air, radians.
     """
-    frames, manner = voice.frames, manner_of(direction, direction.style_in_mood)
+    frames, manner = voice.frames, manner_of(direction, direction.style_in_mood, direction.tempo)
     t = np.arange(frames) / FPS
     how = Manners((manner,)).of_listener() if listens else Manners((manner,))
     plan = plan_listener(voice, how, rng) if listens else plan_speaker(voice, choice, how, rng)
