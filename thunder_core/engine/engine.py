@@ -34,7 +34,7 @@ from ..weight_files import (
 )
 from .alignment import LIKELY, Match, match_mouth, match_sound
 from .diffusion import Normal
-from .generate import generate, hear, release_memory
+from .generate import generate, hear, ignore, release_memory
 from .m2s import MARGIN, MeshToSpeech, Mouth, SpeakerEncoder, Vocoder
 from .network import best_device, Network
 from .performance import asked_size, follow_voice, perform, Performance, plan
@@ -57,10 +57,6 @@ def _identify(folder: Path) -> Identity:
     if identity.sentence:
         print(identity.sentence, file=sys.stderr)
     return identity
-
-
-def _ignore(what: object) -> None:
-    """A callback for takes, or for notes on a sound, that does nothing."""
 
 
 class Engine:
@@ -176,9 +172,9 @@ class Engine:
 
     def generate(
         self, speech: Speech, request: Request, progress: Progress = no_progress,
-        on_take: Callable[[Take], object] = _ignore,
-        on_note: Callable[[str], object] = _ignore,
-        on_sampled: Callable[[Take], object] = _ignore,
+        on_take: Callable[[Take], object] = ignore,
+        on_note: Callable[[str], object] = ignore,
+        on_sampled: Callable[[Take], object] = ignore,
     ) -> list[Any]:  # fmt: skip
         """Sample the takes that a request asks for, best lip-sync first.
 
@@ -206,7 +202,7 @@ class Engine:
         """
         if not 0 <= frame < speech.frames:
             raise BadRequest(f"The take has frames 0 to {speech.frames - 1}: choose one of them")
-        heard = hear(self, speech, request, no_progress, _ignore)
+        heard = hear(self, speech, request, no_progress, ignore)
         trace, pipeline = Trace(), self.thunder.pipeline
         take = heard.perform(request.seed)
         self.thunder.pipeline = traced(pipeline, trace)

@@ -84,6 +84,10 @@ class Heard:
         return thunder.perform(self.voice, takes, effort, guidance, progress, self.kept, self.guide)
 
 
+def ignore(what: object) -> None:
+    """A callback for takes, or for notes on a sound, that does nothing."""
+
+
 def hear(
     engine: Engine, speech: Speech, request: Request, progress: Progress,
     on_note: Callable[[str], object],
@@ -105,9 +109,10 @@ def hear(
     if not says_text:
         on_note(OTHER_TEXT)
     voice = mark_voice(voice, asked.marks)
+    identity = engine.identity
     about = {
-        "engine": ENGINE, "weights": engine.weights,
-        "weights_origin": engine.identity.origin, "audio": sound,
+        "engine": ENGINE, "weights": identity.fingerprint,
+        "weights_origin": identity.origin, "audio": sound,
         "guidance": float(request.guidance), "speech_guidance": float(request.speech_guidance),
         **({"steps": request.steps} if request.steps else {"quality": request.quality}),
     }  # fmt: skip
@@ -160,8 +165,7 @@ def _kept(engine: Engine, keep: Keep, frames: int) -> Inpainting:
 
 def generate(
     engine: Engine, heard: Heard, progress: Progress = no_progress,
-    on_take: Callable[[Take], object] = lambda take: None,
-    on_sampled: Callable[[Take], object] = lambda take: None,
+    on_take: Callable[[Take], object] = ignore, on_sampled: Callable[[Take], object] = ignore,
 ) -> list[Any]:  # fmt: skip
     """Make the takes of what was heard; returns them, best lip-sync first, each as `on_take`
     returns it. Arguments as of `Engine.generate`."""

@@ -94,6 +94,17 @@ class MeshToSpeech:
         self.log_prior = arrays["unit_log_prior"]
         self.network = Network(path, device)
 
+    def nats(self, mouth: Mouth, motions: Sequence[Motion], units: np.ndarray) -> np.ndarray:
+        """The nats per frame [B, T] that the mouth of each motion gives for the speech units [2T]
+        of a sound; all are as long as it."""
+        log_odds, at = [], 0
+        for seen, keep in mouth.windows(motions):
+            said = self.read(seen)[:, 2 * keep.start : 2 * keep.stop]
+            part = units[at : at + said.shape[1]]
+            log_odds.append([evidence(each, part, self.log_prior) for each in said])
+            at += said.shape[1]
+        return np.concatenate(log_odds, 1)
+
     def read(self, mouths: np.ndarray) -> np.ndarray:
         """Mouths [B, T, n, 3], metres from rest → unit logits [B, 2T, units]."""
         nobody = np.zeros((0, self.config.speaker), np.float32)

@@ -37,7 +37,7 @@ from ..rotation import rotvec_to_matrix
 from ..spoken import BILABIALS, LABIODENTALS, PHONES
 from ..types import FPS, Motion
 from ..weight_files import ENCODER_RATE
-from .m2s import evidence, heard_share, MeshToSpeech, Mouth
+from .m2s import heard_share, MeshToSpeech, Mouth
 from .speech import transcript
 from .speech.cues import runs, SURE
 from .speech.encoder import softmax
@@ -506,7 +506,9 @@ class Scorer:
         """
         demands = self._demands(voice, text)
         scores = []
-        for motion, size, nats in zip(motions, asked_sizes, self.read(motions, voice)):
+        for motion, size, nats in zip(
+            motions, asked_sizes, self.m2s.nats(self.mouth, motions, voice.units)
+        ):
             mouth = MouthCurves(*self.measures.gap_and_width(motion))
             parts = self._parts(mouth, motion, voice, demands, size)
             parts["heard"] = self._heard(nats, voice)
@@ -576,17 +578,6 @@ class Scorer:
         part = (share / at_best - _HEARD_NOTHING) / (_HEARD_ENOUGH - _HEARD_NOTHING)
         return float(np.clip(part, 0, 1))
 
-    def read(self, motions: Sequence[Motion], voice: VoiceFeatures) -> np.ndarray:
-        """The nats per frame [B, T] that the mouth of each motion gives for the speech units of a
-        sound; all are as long as it."""
-        log_odds, at = [], 0
-        for seen, keep in self.mouth.windows(motions):
-            said = self.m2s.read(seen)[:, 2 * keep.start : 2 * keep.stop]
-            units = voice.units[at : at + said.shape[1]]
-            log_odds.append([evidence(each, units, self.m2s.log_prior) for each in said])
-            at += said.shape[1]
-        return np.concatenate(log_odds, 1)
-
 
 def _along(
     mouth: MouthCurves, voice: VoiceFeatures, total: float, findings: Sequence[Finding]
@@ -620,13 +611,12 @@ class Measures:
 
     def opening_and_width(self, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
         """As `face.lips.opening_mm` and `width_mm` measure a motion, each float32 [T]."""
-        return self._margins.opening(motion).astype(np.float32), self._margins.width(motion).astype(
-            np.float32
-        )
+        gap, width = self.gap_and_width(motion)
+        return np.maximum(gap, 0.0).astype(np.float32), width.astype(np.float32)
 
     def gap_and_width(self, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
         """The same; the gap is below zero where lips are pressed together."""
-        return self._margins.beyond_rest(motion), self._margins.width(motion)
+        return self._margins.gap_and_width(motion)
 
     def of_style(self, motion: Motion, voice: VoiceFeatures) -> dict[str, float]:
         """What a motion of this sound shows, as `animation.traits.measure`."""

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ..acoustics import semitones
 from ..direction import Direction, DIRECTION_NAMES, split_moods, Style
 from ..events import BLINK, BREATH, BROWS as RAISED, EVENTS, HEAD, KNIT, LIPS, LOOK
 from ..face.head import Head
@@ -20,7 +19,6 @@ from ..files import hash_of
 from ..filters import widen
 from ..progress import no_progress, Progress, share
 from ..request import DRAFT, FINAL, NORMAL
-from ..spoken import SILENCE
 from ..types import BLINKS, BROWS, Columns, FPS, in_group, Motion, pack, RATE, unpack
 from ..weight_files import unusable
 from .diffusion import Conditions, Denoiser, Inpainting, seeded_noise, solver_steps, Steps
@@ -29,14 +27,12 @@ from .performance import Performance, plan
 from .pipeline import Pipeline
 from .planning.lip_kernels import map_fits
 from .planning.take_plan import TakePlan
-from .speech.cues import accent_curve, confident_sounds, phrasing, read_arousal
-from .speech.encoder import LOUDNESS, presence, softmax, speech_features, SpeechEncoder, Units
+from .speech.cues import cues_of
+from .speech.encoder import encode, LOUDNESS, speech_features, SpeechEncoder, Units
 from .voice import VoiceFeatures
 
 # frames beside a kept part in which nothing is planned, and deviation of the smoothing
 _KEPT_REACH, _KEPT_EASE = 12, 6.0
-# amplitude below which there is no sound, and the logit of silence there
-_NOTHING, _SURELY = 1e-6, 9.0
 _SILENCE = 2  # seconds of silence by which the features of a silent listener are measured
 # Added to every direction that the model performs: lips round 1.6 times as far as those of the
 # people that it learned from, whose rounding is hardly seen on a head.
@@ -109,23 +105,13 @@ class Thunder:
     ) -> VoiceFeatures:
         """Features of a sound [samples] over T frames of animation. `progress` may raise to
         stop."""
-        hidden, logits = self.encoder.analyse(samples, progress)
-        if np.abs(samples).max(initial=0.0) < _NOTHING:  # of nothing at all the encoder cannot tell
-            logits = np.zeros_like(logits)
-            logits[:, SILENCE] = _SURELY
-        analysed = (
-            (hidden, logits)
-            if self.feature_encoder is None
-            else self.feature_encoder.analyse(samples, progress)
+        heard = encode(samples, frames, self.encoder, self.units, self.feature_encoder, progress)
+        marks, sounds, accents, arousal = cues_of(
+            samples, heard.features[:, -LOUDNESS], heard.presence, heard.belief
         )
-        belief, present = softmax(logits), presence(logits, frames)
-        features = speech_features(*analysed, samples, frames)
-        pitch = semitones(samples, frames)
-        marks = phrasing(features[:, -LOUDNESS], present, belief, pitch)
         return VoiceFeatures(
-            features, self.units.over(hidden, frames), present,
-            confident_sounds(belief, present), accent_curve(marks.accents, frames), marks, logits,
-            heard=read_arousal(samples, belief, pitch), map_fits=self._map_fits,
+            heard.features, heard.units, heard.presence, sounds, accents, marks, heard.logits,
+            heard=arousal, map_fits=self._map_fits,
         )  # fmt: skip
 
     @cached_property
