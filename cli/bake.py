@@ -29,7 +29,15 @@ import bpy
 from ..scene.engine import connection, recogniser
 from ..scene.heads import family, head, head_state
 from ..scene.host import compat, jobs
-from ..scene.takes import dialogue, generation, take_list, transcript, turns, word_places
+from ..scene.takes import (
+    dialogue,
+    generation,
+    perform_as,
+    take_list,
+    transcript,
+    turns,
+    word_places,
+)
 from ..scene.takes.commit import committing
 from ..scene.takes.direction.asking import all_presets
 from ..scene.takes.provenance import first_seed, grade_of, role_of, Sampling
@@ -41,7 +49,7 @@ from ..thunder_core.direction import AXES, Brief, CHOICES, Direction, NEUTRAL
 from ..thunder_core.direction_presets import is_preset_file, Preset, same_name
 from ..thunder_core.engine_python import find_engine_python
 from ..thunder_core.errors import attempt, BadHead, BadRequest, BadSound, BadWeights, NoSpace
-from ..thunder_core.request import NORMAL, QUALITIES, TAKES
+from ..thunder_core.request import NORMAL, Performed, QUALITIES, TAKES
 from ..thunder_core.types import FPS, RATE
 from . import products
 from .script import add_options, file_path, Parser, say, setting, takes_in_words, utf8, warn
@@ -120,6 +128,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "a take of another recording, .npz or .csv: its head, brows, lids and eyes move to "
         "this voice, the mouth is sampled anew",
     },
+    "perform-line": {
+        "metavar": "NAME",
+        "help": "a line of the scene, whose committed animation, or chosen take, this voice "
+        "performs likewise",
+    },
     "performed-voice": {
         "type": file_path,
         "metavar": "FILE",
@@ -134,6 +147,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "action": argparse.BooleanOptionalAction,
         "help": "recognize what the voice says, where it has no transcript: lips then follow its "
         "words",
+    },
+    "language": {
+        "type": _type("language"),
+        "metavar": "CODE",
+        "help": "language that --recognise hears, such as de; auto: the one that is spoken (as the "
+        "scene says)",
     },
     "whisper": {
         "type": file_path,
@@ -340,8 +359,9 @@ def bake(
     sampling = replace(
         Sampling.of(chosen), asked=direction_of(chosen), listening=chosen.listen_to is not None
     )
-    if chosen.perform_as or chosen.performed_voice:
-        sampling = replace(sampling, performed=_performed(chosen))
+    performed = _performed(chosen)
+    if performed is not None:
+        sampling = replace(sampling, performed=performed)
     words = words_of(chosen.transcript)
     check_engine(chosen.engine, chosen.weights)
     files.check_writable(chosen.out)
@@ -394,7 +414,9 @@ def bake(
     if chosen.recognise and not (record is not None and record.is_typed):
         found = jobs.run_through(
             "Recognizing words",
-            word_places.recognise(client, voice, recogniser.arguments(chosen.whisper or "")),
+            word_places.recognise(
+                client, voice, recogniser.arguments(chosen.whisper or "", chosen.language or "")
+            ),
             tell,
         )
         warnings += warn(chosen.command, found.left_out_in_words)
@@ -403,11 +425,18 @@ def bake(
     if sampling.asked is not None and not sampling.listening:
         # a direction of the command line leaves the scene's transcript and marks as they are
         sampling = replace(sampling, asked=transcript.add_words(sampling.asked, scene, voice))
-    performances = jobs.run_through(
-        "Baking",
-        generation.generate(client, voice, scene, rig, chosen.takes, seed, sampling),
-        report_step,
+    performing = None
+    if chosen.perform_line:
+        source = perform_as.of_line(scene, voice.name, chosen.perform_line, rig.mesh)
+        performing = perform_as.Performing(source, voice.name)
+    baking = (
+        generation.generate(client, voice, scene, rig, chosen.takes, seed, sampling)
+        if performing is None
+        else perform_as.perform(client, scene, rig, voice, performing, chosen.takes, sampling, seed)
     )
+    if {"cues", "rhubarb"} & {*wanted.outputs}:
+        baking = word_places.find_after(baking, client, voice)
+    performances = jobs.run_through("Baking", baking, report_step)
     explained = []
     if chosen.explain is not None:
         best = generation.explain(client, scene, scene.thunder.takes[0], chosen.explain)
@@ -424,7 +453,7 @@ def bake(
         # of a strip's chosen channel the engine knows nothing
         "channel": voice.channel or performances[0].provenance.get("channel", "mix"),
         **sampling.arguments,
-        **_report_moved(sampling.performed, performances[0].provenance),
+        **_report_moved(chosen, performing, voice.name, performances[0].provenance),
         **({"transcript": words} if words else {}),
         **({"recognised": record.language} if record is not None and record.is_recognised else {}),
         "blend": f"{wanted.name}.blend" if "blend" in wanted.outputs else None,
@@ -602,33 +631,51 @@ def _report_direction(take, words: str) -> dict:
     )
 
 
-def _performed(chosen: argparse.Namespace) -> tuple[str, str]:
-    """The files of a performance and of its recording, as chosen. Raises BadRequest if one is
-    missing."""
+def _performed(chosen: argparse.Namespace) -> Performed | None:
+    """The performance that is to move to this voice, in a file; None for none. Raises BadRequest if
+    an option does not fit."""
     both = chosen.perform_as, chosen.performed_voice
-    if not all(both):
+    if not (any(both) or chosen.perform_line):
+        return None
+    if chosen.perform_line and any(both):
+        raise BadRequest(
+            "--perform-line names a line of the scene, --perform-as a file: give one of them"
+        )
+    if any(both) and not all(both):
         raise BadRequest(
             "--perform-as and --performed-voice go together: give a take and the recording that it "
             "was made of"
         )
     if chosen.explain is not None or not (chosen.audio or chosen.strip):
         raise BadRequest(
-            "--perform-as is for a voice that the face speaks, and without --explain: give --audio "
-            "or --strip alone"
+            "--perform-as and --perform-line are for a voice that the face speaks, and without "
+            "--explain: give --audio or --strip alone"
         )
-    return os.path.abspath(both[0]), os.path.abspath(both[1])
+    if chosen.perform_line:
+        return None  # it is read from the scene
+    motion = motion_file.read_recording(os.path.abspath(both[0]), tuple(head.channel_names()))
+    return Performed(motion, os.path.abspath(both[1]))
 
 
-def _report_moved(performed: tuple[str, str] | None, provenance: dict) -> dict:
+def _report_moved(
+    chosen: argparse.Namespace, performing: perform_as.Performing | None, voice: str, about: dict
+) -> dict:
     """The report's entry on a performance that moved to this voice, which is also said; empty if
     none did."""
-    if performed is None:
+    if performing is not None:
+        source, said = performing.source, performing.told
+        of = {"line": source.line, "head": source.mesh, "take": source.name}
+        of |= {"keys_left": performing.left}
+    elif chosen.perform_as is not None:
+        said = perform_as.tell(Path(chosen.perform_as).stem, voice, about)
+        of = {"take": chosen.perform_as, "voice": chosen.performed_voice}
+        of = {name: os.path.abspath(path) for name, path in of.items()}
+    else:
         return {}
-    moved = json.loads(provenance["moved"])
-    on, lost = len(moved["accents"]), [f"{seconds:.1f}" for seconds in moved["lost"]]
-    without = f"; the old one's at {', '.join(lost)} s have no place in it" if lost else ""
-    say(f"{on} of {on + len(lost)} accents of the take are on this voice's{without}")
-    return {"performed": {"take": performed[0], "voice": performed[1], **moved}}
+    say("\n".join(said))
+    moved = json.loads(about["moved"])
+    moved.pop("keys", None)
+    return {"performed": {**of, **moved, "said": said}}
 
 
 def check_engine(engine: str | None, weights: str | None) -> None:

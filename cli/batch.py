@@ -299,7 +299,7 @@ class Run:
 
     def _options(self) -> list[str]:
         """Options that are no settings of a job."""
-        paths = {name: getattr(self.chosen, name) for name in ("weights", "engine", "whisper")}
+        paths = {name: getattr(self.chosen, name) for name in ("weights", "engine")}
         options = [
             f"--{name}={os.path.abspath(path) if os.path.exists(path) else path}"
             for name, path in paths.items()

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from ..scene.engine import recogniser
 from ..scene.takes.direction.asking import all_presets
 from ..thunder_core import files
 from ..thunder_core.batch.baker import Task
@@ -65,6 +66,10 @@ def _problems(job: Job) -> Iterator[str]:
     for name in ("transcript", "recognise"):
         if settings.get(name) and silent is not None:
             yield f"“{name}” is of a voice that the face speaks: remove it, or “{silent}”"
+    if settings.get("recognise") and silent is None:
+        named = (str(settings.get(name, "")) for name in ("whisper", "language"))
+        if reason := attempt(recogniser.arguments, *named)[1]:
+            yield f"“recognise”: {reason[0].lower()}{reason[1:]}"
     if "head" in settings and "blend" not in settings:
         yield "“head” needs a scene that it is in: name it as “blend”"
 

@@ -16,6 +16,7 @@ from ..scene.takes import (
     dialogue,
     generation,
     keep,
+    perform_as,
     take_list,
     transcript,
     turns,
@@ -242,6 +243,8 @@ class THUNDER_OT_listen_to_strip(_OnStrip, bpy.types.Operator):
 
     def act(self, context):
         dialogue.let_listen(context.scene, self.strip, context.scene.objects.get(self.listener))
+        when = " once the running work has ended" if why_busy() else ""
+        return f"“{self.listener}” listens to “{self.strip}”: press Generate Takes{when}"
 
 
 class THUNDER_OT_mark_speaker(_OnStrip, bpy.types.Operator):
@@ -407,6 +410,45 @@ class THUNDER_OT_delete_direction(InstantWork, bpy.types.Operator):
     def act(self, context):
         asking.all_presets().delete(self.name)
         return f"Deleted “{self.name}”"
+
+
+@keep_alive
+def _performances(self, context):
+    """What the chosen voice may perform, for a menu; none if Blender calls without a scene."""
+    if getattr(context, "scene", None) is None or (voice := strip.current(context)) is None:
+        return []
+    found = perform_as.sources(context.scene, voice.name, take_list.chosen_mesh(context))
+    return [
+        (each.key, f"{each.line} · {each.name}", each.about, each.icon, number)
+        for number, each in enumerate(found)
+    ]
+
+
+class THUNDER_OT_perform_as(PartialResults, SlicedWork, bpy.types.Operator):
+    """Add a take in which the chosen voice performs as another line: head, brows, eyes and your own
+    keys move to its accents and pauses, the mouth is new"""
+
+    obstacles = (why_no_head, perform_as.why_none)
+
+    source: bpy.props.EnumProperty(
+        name="Performance", items=_performances, description="Take or committed line to perform"
+    )
+
+    def begin(self, context):
+        voice, rig = strip.find(context), chosen_head(context)
+        head.check_animatable(rig)
+        source = perform_as.find(context.scene, voice.name, self.source, rig.mesh)
+        client = connection.start_client()
+        self.performing = perform_as.Performing(source, voice.name)
+        self.takes, self.asked = self.performing.takes, 1
+        return f"Performing as {source.line}", perform_as.perform(
+            client, context.scene, rig, voice, self.performing
+        )
+
+    def finish(self, context, takes):
+        first, *more = self.performing.told
+        self.report({"INFO"}, first)
+        self.warn(more)
 
 
 class THUNDER_OT_more_like_this(NeedsShownTake, PartialResults, SlicedWork, bpy.types.Operator):

@@ -3,6 +3,7 @@
 engine."""
 
 import os
+import textwrap
 
 import bpy
 
@@ -26,11 +27,22 @@ LABELS = {
 
 
 WORDS_LABELS = {
-    "ABSENT": "Recognize Words…",
+    "ABSENT": "Install Word Recognition…",
     "UNFINISHED": "Resume Installation",
     "BROKEN": "Repair",
     "OUTDATED": "Update",
 }
+LETTERS = 72  # of a line of a dialog, which Blender does not wrap: the preferences show 90
+
+
+def confirm(operator, context, event, title: str, button: str, message: str):
+    """Ask before an operator runs, in a dialog that fits into the window of the preferences."""
+    message = "\n".join(textwrap.wrap(message, LETTERS))
+    return context.window_manager.invoke_confirm(
+        operator, event, title=title, message=message, confirm_text=button
+    )
+
+
 WORDS_LICENCE = (
     "faster-whisper and CTranslate2 are free software (MIT). The Whisper model comes from you: "
     "OpenAI's are free (MIT)."
@@ -50,7 +62,8 @@ def _source(needs: installer.Size) -> str:
 
 
 def _why_installing(context) -> str:
-    return "The engine is being installed or removed" if install.is_busy() else ""
+    busy = "Something is being installed or removed: wait for it, or cancel it in the preferences"
+    return busy if install.is_busy() else ""
 
 
 def _why_offline(context) -> str:
@@ -117,14 +130,12 @@ class THUNDER_OT_install_engine(_Installs, bpy.types.Operator):
         needs = installer.CARD if self.card else installer.PROCESSOR
         source = _source(needs)
         licence = f" {CARD_LICENCE}" if self.card else ""
-        return context.window_manager.invoke_confirm(
-            self,
-            event,
-            title="Engine for Graphics Cards" if self.card else LABELS[kind],
-            confirm_text="Install",
-            message=f"{source}, {install.size(needs)}.{licence} You can keep working, and "
-            f"cancel at any time",
-        )
+        title = "Engine for Graphics Cards" if self.card else LABELS[kind]
+        return confirm(
+            self, context, event, title, "Install",
+            f"{source}, {install.size(needs)}.{licence} You can keep working, and cancel at any "
+            f"time",
+        )  # fmt: skip
 
     def begin(self, wheels, online):
         return install.begin(wheels, online, self.card)
@@ -193,41 +204,46 @@ class THUNDER_OT_install_recogniser(_Installs, bpy.types.Operator):
 
     def invoke(self, context, event):
         needs = installer.WORDS
-        return context.window_manager.invoke_confirm(
-            self,
-            event,
-            title="Recognize Words",
-            confirm_text="Install",
-            message=f"{_source(needs)}, {install.size(needs)}. {WORDS_LICENCE} You can keep "
-            f"working, and cancel at any time",
-        )
+        return confirm(
+            self, context, event, "Recognize Words", "Install",
+            f"{_source(needs)}, {install.size(needs)}. {WORDS_LICENCE} You can keep working, and "
+            f"cancel at any time",
+        )  # fmt: skip
 
     def begin(self, wheels, online):
         return install.begin(wheels, online, words=recogniser.folder())
 
 
-class THUNDER_OT_remove_recogniser(InstantWork, bpy.types.Operator):
-    """Delete what recognizes words, with the models that were downloaded. Transcripts are kept"""
+class _Removes(InstantWork):
+    """An operator that deletes the environment at `place()`."""
 
     bl_options = {"INTERNAL"}
-    obstacles = (
-        _why_installing,
-        why_busy,
-        lambda _: "Nothing to remove" if recogniser.state().kind == "ABSENT" else "",
-    )
+    obstacles = (_why_installing, why_busy)
+    question: str
 
     def invoke(self, context, event):
-        return context.window_manager.invoke_confirm(
-            self,
-            event,
-            title="Remove",
-            confirm_text="Remove",
-            message="Frees its disk space, and that of downloaded models. Transcripts are kept",
-        )
+        return confirm(self, context, event, self.bl_label, "Remove", self.question)
 
     def act(self, context):
         connection.stop()
-        install.remove(recogniser.folder())
+        try:
+            install.remove(self.place())
+        except OSError as error:
+            raise BadRequest(
+                f"It cannot be removed ({error.strerror}): close the programs that use it and try "
+                f"again"
+            ) from error
+        if bpy.app.background and install.installing.removal is not None:
+            install.installing.removal.join()  # nobody could see when it ends
+
+
+class THUNDER_OT_remove_recogniser(_Removes, bpy.types.Operator):
+    """Delete what recognizes words, with the models that were downloaded. Transcripts are kept"""
+
+    bl_label = "Remove Word Recognition"
+    question = "Frees its disk space, and that of downloaded models. Transcripts are kept"
+    place = staticmethod(lambda: recogniser.folder())
+    obstacles = (lambda _: "Nothing to remove" if recogniser.state().kind == "ABSENT" else "",)
 
 
 class THUNDER_OT_download_model(SlicedWork, bpy.types.Operator):
@@ -263,45 +279,21 @@ class THUNDER_OT_stop_installation(InstantWork, bpy.types.Operator):
     bl_label = "Cancel"
     bl_options = {"INTERNAL"}
     obstacles = (
-        lambda _: (
-            "The engine is not being installed now" if install.installing.running is None else ""
-        ),
+        lambda _: "Nothing is being installed" if install.installing.running is None else "",
     )
 
     def act(self, context):
         install.installing.running.stop()
 
 
-class THUNDER_OT_remove_engine(InstantWork, bpy.types.Operator):
+class THUNDER_OT_remove_engine(_Removes, bpy.types.Operator):
     """Delete the engine's environment. Heads, takes and settings are kept"""
 
-    bl_options = {"INTERNAL"}
+    question = "Frees its disk space. Heads, takes and settings are kept"
+    place = staticmethod(lambda: install.folder())
     obstacles = (
-        lambda _: (
-            ""
-            if not install.is_busy() and install.state().kind != "ABSENT"
-            else "This add-on has no engine to remove"
-        ),
+        lambda _: "This add-on has no engine to remove" if install.state().kind == "ABSENT" else "",
     )
-
-    def invoke(self, context, event):
-        return context.window_manager.invoke_confirm(
-            self,
-            event,
-            title="Remove Engine",
-            confirm_text="Remove",
-            message="Frees its disk space. Heads, takes and settings are kept",
-        )
-
-    def act(self, context):
-        connection.stop()
-        try:
-            install.remove()
-        except OSError as error:
-            raise BadRequest(
-                f"The engine cannot be removed ({error.strerror}): close the programs that use it "
-                f"and try again"
-            ) from error
 
 
 class THUNDER_OT_check_engine(SlicedWork, bpy.types.Operator):

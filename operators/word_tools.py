@@ -391,8 +391,11 @@ class THUNDER_OT_recognise_words(_Recognises, bpy.types.Operator):
     def finish(self, context, found):
         jobs.redraw(jobs.TIMELINES)
         count = len(found.spoken.words)
-        words = f"{count} word{'s' * (count != 1)}" if count else "no words"
-        self.report({"INFO"}, f"Recognized {words}: correct the transcript where it is wrong")
+        if count:
+            words = f"{count} word{'s' * (count != 1)} ({found.languages})"
+            self.report({"INFO"}, f"Recognized {words}: correct the transcript where it is wrong")
+        else:
+            self.report({"INFO"}, "Recognized no words: type the transcript if somebody speaks")
         self.warn([found.left_out_in_words])
 
 
@@ -407,20 +410,20 @@ class THUNDER_OT_recognise_all(_Recognises, bpy.types.Operator):
     )
 
     def begin(self, context):
-        self.done, by = [], recogniser.arguments()
+        self.done, by = {}, recogniser.arguments()
         return "Recognizing words", dialogue.recognise(
             connection.start_client(), context.scene, by, self.done
         )
 
     def finish(self, context, left_out):
         jobs.redraw(jobs.TIMELINES)
-        self.report({"INFO"}, f"Recognized {self.changed_so_far}")
+        said = self.changed_so_far
+        self.report({"INFO"}, said[:1].upper() + said[1:])
         self.warn(left_out)
 
     @property
     def changed_so_far(self):
-        count = len(self.done)
-        return f"the words of {count} strip{'s' * (count != 1)}" if count else ""
+        return dialogue.recognised_in_words(self.done, dialogue.typed_lines(bpy.context.scene))
 
 
 class THUNDER_OT_paste_transcript(FindsWords, bpy.types.Operator):

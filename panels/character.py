@@ -8,7 +8,7 @@ from ..scene.engine import connection
 from ..scene.heads import build, character, detection, family, flame, head, mapping_table, rna_paths
 from ..scene.takes import word_places
 from ..thunder_core.errors import attempt, ThunderError
-from ..thunder_core.face import conventions
+from ..thunder_core.face import conventions, mapping
 from .tab import buttons, offer_editable, props, tune, wrapped_label
 
 _ICONS = {
@@ -59,6 +59,16 @@ class THUNDER_MT_mapping(bpy.types.Menu):
             layout.operator("thunder.load_mapping", text=name, icon="PRESET").name = name
         layout.separator()
         layout.operator("thunder.swap_sides", icon="ARROW_LEFTRIGHT")
+
+
+class THUNDER_MT_poses(bpy.types.Menu):
+    bl_label = "Pose Asset"
+
+    def draw(self, context):
+        obj = context.scene.thunder.table_head
+        plan = character.plan_of(obj)
+        for name in detection.poses_of(character.objects_of(obj, plan), plan):
+            self.layout.operator("thunder.learn_channel", text=name).asset = name
 
 
 class OfData:
@@ -147,6 +157,8 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
             if obj.type == "MESH" and obj.data.shape_keys in resolved.bound.targets
         ]
         layout.label(text=", ".join(keys + names), icon="OUTLINER_OB_GROUP_INSTANCE")
+        if vanished := head.resolve(resolved.face).vanished:
+            wrapped_label(layout, vanished, bpy.context, icon="ERROR")
 
     def _reach(self, layout, context, obj, plan):
         """The mouths that the character can make, as they were measured."""
@@ -204,7 +216,11 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
             column.row().prop(item, "index", expand=True)
         column.prop(item, "object", placeholder="All Objects")
         column.prop(item, "weight")
-        box.operator("thunder.learn_channel", icon="POSE_HLT")
+        if mapping.is_mouth(item.source):
+            column.prop(item, "lead")
+        row = box.row(align=True)
+        row.operator("thunder.learn_channel", icon="POSE_HLT")
+        row.menu("THUNDER_MT_poses", text="", icon="ASSET_MANAGER")
 
 
 class THUNDER_PT_head(OfData, bpy.types.Panel):

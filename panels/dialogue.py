@@ -128,11 +128,19 @@ def draw(layout, context) -> None:
         else "Generate for All Strips"
     )
     big_button(body, "thunder.generate_all", text=text, icon="PLAY")
+    draw_perform_as(body)
     row = body.row(align=True)
     # the operator's whole name would be cut off
     row.operator("thunder.commit_all", text="Commit All", icon="CHECKMARK")
     row.operator("thunder.recognise_all", text="", icon="SYNTAX_ON")
     row.menu("THUNDER_MT_dialogue", text="", icon="DOWNARROW_HLT")
+
+
+def draw_perform_as(layout) -> None:
+    """The menu of what the chosen line may perform."""
+    layout.row(align=True).operator_menu_enum(
+        "thunder.perform_as", "source", text="Perform As", icon="CON_ACTION"
+    )
 
 
 def draw_speakers(layout, context, name: str) -> None:
@@ -190,6 +198,7 @@ class THUNDER_PT_strip(bpy.types.Panel):
                 dialogue.takes_of(scene, sound.name, speaker), key=provenance.rank, reverse=True
             )
             self._draw_generate(layout, sound)
+            draw_perform_as(layout)
             self._draw_takes(layout, scene, takes)
             if sound.name in committed_lines(speaker):
                 layout.label(text="Committed", icon="CHECKMARK")

@@ -14,7 +14,7 @@ from ..scene.voice import strip
 from ..thunder_core.errors import attempt
 from ..thunder_core.spoken import CLEAR
 from .shown_take import draw_mouth_sliders
-from .tab import grey, Tab, tune, wrapped_label
+from .tab import Tab, tune, wrapped_label
 
 _ROWS = 4  # of the list, at least
 MOST_TAKES, MOST_SOUNDS = 8, 8  # that are shown of a word
@@ -87,7 +87,7 @@ class THUNDER_PT_words(Tab, bpy.types.Panel):
         row.operator("thunder.retake", text="Retake Word", icon="LOOP_FORWARDS").what = "WORD"
         row.operator("thunder.retake", text="Phrase").what = "PHRASE"
         if is_clear:
-            grey(layout).label(text="Nothing is doubtful here: readings differ little")
+            wrapped_label(layout, "Nothing is doubtful here: readings differ little", context)
         column = layout.column(align=True)
         for other in mix.candidates(context)[:MOST_TAKES]:
             icons = word_places.icons(other, place)

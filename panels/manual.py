@@ -32,7 +32,7 @@ SECTIONS = {
     "shape#mix": "choose_part *_cut mix_takes ThunderMix ThunderCut",
     "shape#keep-part": "*_frames resample_rest ThunderKeep ThunderKeepRange",
     "words#recognize-words": "recognise_* *_recogniser download_model "
-    "ThunderScene.recognise_words ThunderPreferences.whisper",
+    "ThunderScene.recognise_words ThunderScene.language ThunderPreferences.whisper",
     "shape#transcript": "*_transcript ThunderTranscript",
     "listen#what-a-score-means": "score_again ThunderScene.live_score",
     "listen#check": "check *_finding show_better_take list_ignored ThunderCheck ThunderFinding",
@@ -66,6 +66,7 @@ SECTIONS = {
     "ThunderHead ThunderPart "
     "ThunderScene.head* ThunderScene.cast ThunderScene.dialogue_index",
     "scenes#the-sound-changes": "resync",
+    "scenes#perform-a-line-as-another": "perform_as",
     "scenes#something-goes-wrong": "report_problem",
     "scenes#the-first-face-in-three-clicks": "*_voice ThunderScene.source "
     "ThunderScene.strip ThunderScene.voice "

@@ -96,19 +96,30 @@ _ICONS = {
 
 def _draw_engine(layout, context, preferences) -> None:
     box = layout.box()
-    if install.installing.running is not None:
+    if _is_installing(False):
         _draw_installation(box, install.installing.running)
     elif preferences.engine_python or os.environ.get("THUNDER_PYTHON"):
         _draw_other_python(box, preferences)
     else:
         _draw_environment(box, context, preferences)
-    if install.installing.running is None:
+    if not _is_installing(False):
         _draw_running_engine(box)
     row = box.row()
     row.operator("wm.url_open", text="Guides", icon="URL").url = manual.guides() + manual.address(
         "scenes#the-engine"
     )
     row.operator("thunder.report_problem", icon="HELP")
+
+
+def _is_installing(words: bool) -> bool:
+    """Whether what recognises words is being installed, or the engine."""
+    return install.installing.running is not None and install.installing.is_of_words == words
+
+
+def _draw_failure(box, words: bool, context) -> None:
+    """Why the last installation failed, if it was of what recognises words, or of the engine."""
+    if install.installing.error and install.installing.is_of_words == words:
+        _draw_sentence(box, install.installing.error, context)
 
 
 def _draw_installation(box, running) -> None:
@@ -130,8 +141,7 @@ def _draw_environment(box, context, preferences) -> None:
         _draw_packaged_engine(box, context, state)
         return
     box.label(text=state.text, icon=_ICONS[state.kind])
-    if install.installing.error:
-        _draw_sentence(box, install.installing.error, context)
+    _draw_failure(box, False, context)
     offline = not install.may_download() and not preferences.wheels
     if state.kind != "READY":
         tune(box.column(), scale_y=1.5).operator(
@@ -167,8 +177,7 @@ def _draw_packaged_engine(box, context, state) -> None:
     """The engine that came with the package; an environment that an earlier version installed can
     be removed."""
     box.label(text="The engine is included: nothing needs to be installed", icon="CHECKMARK")
-    if install.installing.error:
-        _draw_sentence(box, install.installing.error, context)
+    _draw_failure(box, False, context)
     box.operator("thunder.install_engine", text="Graphics Card…", icon="IMPORT").card = True
     if state.kind != "ABSENT":
         row = box.row()
@@ -179,28 +188,40 @@ def _draw_packaged_engine(box, context, state) -> None:
 def _draw_words(layout, context, preferences) -> None:
     """What recognises words: installed by choice, with a model that the animator has."""
     box = layout.box()
+    if _is_installing(True):
+        _draw_installation(box, install.installing.running)
+        return
     state = recogniser.state()
     kind = "READY" if os.environ.get("THUNDER_RECOGNISER") else state.kind
+    if install.is_busy() and kind != "READY":
+        box.label(text="Something is being installed or removed", icon="TIME")
+        return
+    wrong = recogniser.why_not()
     box.label(
-        text="Words are recognized by Whisper" if kind == "READY" else "Words by themselves",
-        icon=_ICONS[kind],
+        text="Recognize Words: " + ("needs a model" if wrong else "ready")
+        if kind == "READY"
+        else "Recognize Words: not installed",
+        icon="INFO" if wrong else _ICONS[kind],
     )
-    if install.installing.running is None and kind != "READY":
+    _draw_failure(box, True, context)
+    if kind != "READY":
         box.operator(
             "thunder.install_recogniser", text=install_engine.WORDS_LABELS[kind], icon="IMPORT"
         )
         needs = f"{install.download(installer.WORDS)}, {install.size(installer.WORDS)}"
         _draw_fine_print(
-            box, needs[0].upper() + needs[1:], "Recognizes transcripts; without a model"
+            box,
+            needs[0].upper() + needs[1:],
+            "Writes what voices say. You choose its model, which is not included",
         )
-    if state.kind != "ABSENT":
-        box.operator("thunder.remove_recogniser", text="Remove", icon="TRASH")
-    if kind == "READY":
+    else:
         box.prop(preferences, "whisper")
         if recogniser.is_downloadable():
             box.operator("thunder.download_model", icon="IMPORT")
-        elif wrong := recogniser.why_not():
+        elif wrong:
             _draw_sentence(box, wrong, context)
+    if state.kind != "ABSENT":
+        box.operator("thunder.remove_recogniser", text="Remove", icon="TRASH")
 
 
 def _draw_extras(box, preferences) -> None:

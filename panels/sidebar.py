@@ -8,12 +8,13 @@ from ..operators.add import scene_of
 from ..scene.engine import connection, install, recogniser
 from ..scene.heads import family, head, head_state
 from ..scene.host.jobs import registration, session
-from ..scene.takes import transcript
+from ..scene.takes import take_list, transcript
 from ..scene.takes.commit.following import stale_lines
 from ..scene.takes.dialogue import follow_soon
 from ..scene.voice import fingerprint, recording, strip
 from ..thunder_core.engine_python import packaged_pythons
 from ..thunder_core.errors import attempt
+from ..thunder_core.languages import names_of
 from . import character, dialogue
 from .menus import draw_stage
 from .tab import (
@@ -75,12 +76,22 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
             draw_missing_engine(below, context)
         else:
             progress_row(layout, 1.5)
+            self._draw_waiting(below, context)
             if session.job.note:
                 wrapped_label(below, session.job.note, context, icon="ERROR")
         if dialogue.is_shown(context):
             dialogue.draw(below, context)
         if not settings.takes:  # nothing of it is left to move when takes come
             draw_first_steps(below, context)
+
+    def _draw_waiting(self, layout, context):
+        """That the takes that arrive are of another head or voice than is chosen."""
+        rig, _ = attempt(head.find, context.scene, context.object)
+        voice, made = attempt(strip.find, context)[0], take_list.arriving_for()
+        if made and rig and voice and (rig.mesh.name, voice.name) not in made:
+            name, others = rig.mesh.name, ", ".join(f"“{mesh}”" for mesh, _ in sorted(made))
+            sentence = f"These takes are of {others}: then press Generate Takes for “{name}”"
+            wrapped_label(layout, sentence, context)
 
     def _draw_voice(self, layout, below, context, settings):
         row = layout.row(align=True)
@@ -109,7 +120,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
             if settings.takes or has_voice(context):  # Getting Started says it otherwise
                 wrapped_label(below, wrong, context)
             return False
-        draw_transcript(layout, transcript.of(context.scene, voice.name))
+        draw_transcript(layout, transcript.of(context.scene, voice.name), context.scene.thunder)
         self._draw_stale(below, context)
         return True
 
@@ -197,7 +208,7 @@ class THUNDER_MT_add_voice(bpy.types.Menu):
         layout.props_enum(context.scene.thunder, "source")
 
 
-def draw_transcript(layout, record) -> None:
+def draw_transcript(layout, record, settings) -> None:
     """The field for what the voice says, or a button that adds one. record: of the scene's, None if
     it has none."""
     row = layout.row(align=True)
@@ -211,14 +222,19 @@ def draw_transcript(layout, record) -> None:
     )
     row.operator("thunder.paste_transcript", text="", icon="PASTEDOWN")
     row.operator("thunder.read_transcript", text="", icon="FILEBROWSER")
-    if record is not None or not recogniser.why_not():
+    is_ready = not recogniser.why_not()
+    if record is not None or is_ready:
         row.operator("thunder.recognise_words", text="", icon="SYNTAX_ON")
     if record is not None and record.is_recognised:
         tune(layout.row(), active=False).prop(
-            record.id_data.thunder,
+            settings,
             "recognise_words",
-            text=f"Use these recognized words ({record.language})",
+            text=f"Use these recognized words ({names_of(record.language)})",
         )
+    if is_ready and not (record is not None and record.is_typed):
+        row = layout.row()
+        row.label(text="Language")
+        row.prop(settings, "language", text="")
 
 
 def draw_missing_engine(layout, context) -> None:
@@ -226,9 +242,7 @@ def draw_missing_engine(layout, context) -> None:
     _, problem = connection.current_python()
     running = install.installing.running
     if running is not None:
-        layout.progress(
-            factor=running.fraction, text=f"Installing the engine {running.fraction:.0%}"
-        )
+        layout.progress(factor=running.fraction, text=f"Installing {running.fraction:.0%}")
     elif problem:
         # A package brings an engine: why it does not serve must be said.
         is_strange = context.scene.thunder.takes or packaged_pythons()

@@ -118,7 +118,7 @@ def run(args: Namespace) -> None:
     speech = required(args.data / "speech", "the folder of recordings")
     lips = required(args.data / "lips", "the folder of clips with measured lips")
     engine, told, chance, several = Engine.load(args.weights, device="cpu"), [], [], []
-    words_differ, any_differs, made, lines = [], [], [], 0
+    words_differ, any_differs, made, plain, lines = [], [], [], [], 0
     for path, text in lines_of(speech, args.split):
         sound = read_sound(path)
         if lines == args.lines or not SECONDS[0] <= sound.seconds <= SECONDS[1]:
@@ -143,9 +143,11 @@ def run(args: Namespace) -> None:
             (told if len(hit) == 1 else several).append(read[i] in hit)
             if len(hit) == 1:
                 chance.append(read[i - 1] in hit)
-            made += [
+            gestures = [
                 gesture(engine.head, take.motion, (a + b) / 2) for a, b, _ in chosen[i]["hits"]
             ]
+            made += gestures
+            plain += gestures if take.seed == args.seed else []
         for a, b in combinations(range(len(takes)), 2):
             words_differ.append(read[a] != read[b])
             any_differs.append(chosen[a] != chosen[b])
@@ -158,7 +160,9 @@ def run(args: Namespace) -> None:
         f"it hits more: the word told is one of them {np.mean(several):.0%} of {len(several)}",
         f"of two of eight: the word told differs {np.mean(words_differ):.0%}, any choice "
         f"{np.mean(any_differs):.0%} of {len(any_differs)}",
-        "gestures on hits: head {:.1f}°, brows {:.3f}; people on the strongest accent of "
-        "{:g} s: {:.1f}°, {:.3f}".format(*np.mean(made, 0), STRETCH, *np.mean(real, 0)),
+        "gestures on hits: head {:.1f}°, brows {:.3f}, as asked {:.1f}°, {:.3f}; people on the "
+        "strongest accent of {:g} s: {:.1f}°, {:.3f}".format(
+            *np.mean(made, 0), *np.mean(plain, 0), STRETCH, *np.mean(real, 0)
+        ),
     ]
     report(results_file(args.results, "hits.txt", args.lines >= 40 and not args.no_text), rows)

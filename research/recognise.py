@@ -70,7 +70,7 @@ def right_starts(
     import jiwer
 
     said = [word.text.lower().replace("’", "'") for word in found]
-    if not said:
+    if not (said and reference):
         return
     for chunk in jiwer.process_words(" ".join(reference), " ".join(said)).alignments[0]:
         if chunk.type == "equal":
@@ -115,7 +115,8 @@ def of_words(
                     late
                     for late, _ in right_starts(line.text.split(), of_reference, placed[line.path])
                 ]
-    late = np.abs(off), np.abs(of_ours)
+    near = [np.mean(np.abs(each) <= NEAR) if each else np.nan for each in (off, of_ours)]
+    median = np.median(off) if off else np.nan
     left_out = [each for found in recognised.values() for each in found.left_out]
     return [
         f"{len(texts)} recordings of {len({path.name.split('-')[0] for path, _ in texts})} test voices, "
@@ -127,8 +128,8 @@ def of_words(
         + "".join(f"; “{each.text[:60]}”" for each in left_out[:6]),
         f"seconds a second of sound: {processors / args.cores / seconds:.2f} by processors, on {args.cores} cores; "
         f"{wall / seconds:.2f} on the wall, with whatever else ran",
-        f"right words that start within {1000 * NEAR:.0f} ms: {(late[0] <= NEAR).mean():.3f} of {len(off)} "
-        f"(pocketsphinx; median {np.median(off):+.3f} s), {(late[1] <= NEAR).mean():.3f} of {len(of_ours)} "
+        f"right words that start within {1000 * NEAR:.0f} ms: {near[0]:.3f} of {len(off)} "
+        f"(pocketsphinx; median {median:+.3f} s), {near[1]:.3f} of {len(of_ours)} "
         f"(our alignment of the true text)",
         "",
     ], {path: found.text for path, found in recognised.items()}  # fmt: skip
@@ -185,6 +186,9 @@ def of_check(engine: Engine, by: Recogniser, clips: list[LipClip], args: Namespa
     ]
     for what in ("opening r", "closures", "wrong closures a minute"):
         both = [(a[what], b[what], clip.frames) for (a, b), clip in zip(pairs, clips) if what in a]
+        if not both:
+            rows.append(f"{what:26s}no clip has any")
+            continue
         before, after, frames = map(list, zip(*both))
         by_clip = [b - a for a, b in zip(before, after)]
         low, high = interval(by_clip, frames)

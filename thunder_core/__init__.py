@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         perform_as,
         recognise,
         sample,
+        save_cues,
         score,
         speak,
         Take,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BadRequest", "BadSound", "BadWeights", "Engine", "explain", "load", "Mark", "perform",
-    "perform_as", "recognise", "sample", "score", "speak", "Take",
+    "perform_as", "recognise", "sample", "save_cues", "score", "speak", "Take",
     "Takes", "ThunderError", "Voice",
 ]  # fmt: skip
 

@@ -20,7 +20,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from . import types
-from .animation import motion_file
+from .animation import cue_file, motion_file, vrma
 from .animation.timing import at_scene_frames, Clock
 from .channels import read_channel, say_chosen
 from .direction import AXES, Brief, CHOICES, Direction, Mark, NEUTRAL, STRENGTH
@@ -31,12 +31,13 @@ from .engine.speech.recognition import Recognised, Recogniser
 from .engine_python import find_recogniser
 from .errors import BadRequest, is_full_disk, NoSpace, suggest
 from .face import livelink
-from .files import part_of
+from .files import part_of, write_file
 from .grades import LipSyncScore
 from .progress import no_progress, Progress
 from .protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
 from .request import check_number, NORMAL, Performed, Request, seed_of_voice, TAKES
 from .shipped import SAMPLE
+from .spoken import Spoken
 from .types import FPS, LISTENS, pack, Speech, unpack
 from .whisper_folder import find_model, find_model_of, is_hub_name
 
@@ -102,23 +103,18 @@ class Take(types.Take):
         return self.motion.fps
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write it as .npz, as `bake.py --npz` does, or as .csv: ARKit curves at 60 rows a second,
-        as Live Link Face writes them.
+        """Write it as .npz, as `bake.py --npz` does, as .csv: ARKit curves at 60 rows a second,
+        as Live Link Face writes them, or as .vrma: VRM animation.
 
         >>> takes.best.save("best.csv")
         >>> takes.best.save("best.fbx")
         Traceback (most recent call last):
-        thunder_takes.errors.BadRequest: “best.fbx” cannot be written: choose a name that ends with .npz or .csv
+        thunder_takes.errors.BadRequest: “best.fbx” cannot be written: choose a name that ends with .npz, .csv or .vrma
 
         Raises BadRequest, NoSpace.
         """
-        ending = os.path.splitext(path)[1].lower()
-        if ending not in (".npz", ".csv"):
-            raise BadRequest(
-                f"“{os.path.basename(path)}” cannot be written: choose a name that ends with .npz "
-                f"or .csv"
-            )
-        _write(path, self._write_npz if ending == ".npz" else self._write_csv)
+        writers = {".npz": self._write_npz, ".csv": self._write_csv, ".vrma": self._write_vrma}
+        _write(path, _by_ending(path, writers))
 
     def _write_npz(self, path: str) -> None:
         score = float("nan") if self.score is None else self.score.total
@@ -132,6 +128,9 @@ class Take(types.Take):
             score,
             self.seed,
         )
+
+    def _write_vrma(self, path: str) -> None:
+        vrma.write(path, self.motion, self.channels)
 
     def _write_csv(self, path: str) -> None:
         rows = np.arange(int((self.frames - 1) / FPS * livelink.RATE + 1e-6) + 1)
@@ -302,7 +301,7 @@ def perform_as(
     request = Request(
         takes, seed_of_voice(new.name) if seed is None else seed,
         take.provenance.get("quality", NORMAL), direction=Brief(vectors, text=transcript),
-        performed=Performed(take.motion, old),
+        performed=Performed(take.motion, old, choice=take.provenance.get("choice", {})),
     )  # fmt: skip
     return _generate(engine, new, request, progress)
 
@@ -331,7 +330,7 @@ def recognise(
 
     >>> thunder.recognise(voice, "no/such/folder")
     Traceback (most recent call last):
-    thunder_takes.errors.BadWeights: There is no model that recognises words at “no/such/folder”: choose the folder of a Whisper \
+    thunder_takes.errors.BadWeights: There is no model that recognizes words at “no/such/folder”: choose the folder of a Whisper \
 model, as CTranslate2 or Hugging Face store it
 
     Raises BadRequest, BadWeights, NoEngine, OutOfMemory.
@@ -344,6 +343,25 @@ model, as CTranslate2 or Hugging Face store it
     return (engine or _usual_engine()).recognise(
         voice, Recogniser(executable, found, language), progress
     )
+
+
+def save_cues(
+    take: Take, voice: Voice, path: str | os.PathLike, transcript: str = "",
+    engine: Engine | None = None,
+) -> None:  # fmt: skip
+    """Write what a take of a voice says: words (of its transcript), sounds and mouth shapes with
+    their times, as a table (.tsv), or the shapes as Rhubarb Lip Sync writes them (.json).
+
+    >>> thunder.save_cues(takes.best, voice, "line.tsv")
+
+    Raises BadRequest, NoSpace.
+    """
+    as_text = _by_ending(path, {".tsv": cue_file.as_table, ".json": cue_file.as_rhubarb})
+    sounds, words, matches = (engine or _usual_engine()).spoken(voice, transcript)
+    rows = [[each.phone, each.start, each.end, each.sure, each.others] for each in sounds]
+    spoken = Spoken(rows, tuple(words), transcript, matches)
+    text = as_text(cue_file.cues_of(spoken, 0.0, take.opening), voice.name)
+    _write(path, lambda part: write_file(part, text))
 
 
 def speak(take: Take, voice: Voice | None = None, engine: Engine | None = None) -> Voice:
@@ -446,6 +464,18 @@ def _take(take: types.Take, engine: Engine, brief: Brief | None) -> Take:
     values = {field.name: getattr(take, field.name) for field in fields(types.Take)}
     direction = replace(brief or Brief(), as_asked=take.provenance["as_asked"])
     return Take(**values, channels=tuple(engine.head.expression_names), direction=direction)
+
+
+def _by_ending(path: str | os.PathLike, writers: Mapping[str, Callable]) -> Callable:
+    """What writes files of a path's ending. Raises BadRequest."""
+    name, *endings = os.path.basename(path), *writers
+    ending = os.path.splitext(name)[1].lower()
+    if ending not in writers:
+        raise BadRequest(
+            f"“{name}” cannot be written: choose a name that ends with "
+            f"{', '.join(endings[:-1])} or {endings[-1]}"
+        )
+    return writers[ending]
 
 
 def _write(path: str | os.PathLike, write: Callable[[str], None]) -> None:

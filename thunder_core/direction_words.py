@@ -69,8 +69,6 @@ _FROWN = DIRECTION_NAMES.index("frown")
 _SHOWN_IN_SPEECH = ("energy", "jaw", "articulation", "width", "rounding", "tension")
 # a quiet face that moves one corner more is hardly seen to
 _SEEN_IN_SPEECH = (*_SHOWN_IN_SPEECH, "asymmetry")
-# words of a take that moved here from another recording: all but the mouth is the other take's
-_OF_MOUTHS = {word for axis in (*_SEEN_IN_SPEECH, "smile") for word in AXIS_WORDS[axis]}
 
 
 def words(
@@ -199,12 +197,8 @@ def words_of_takes(provenances: Sequence[Mapping]) -> list[str]:
     """
     asked_so = [_traits_of(provenance) for provenance in provenances]
     strengths = [
-        {
-            word: strength
-            for strength, word in (traits if isinstance(traits, list) else [])
-            if "moved" not in about or word in _OF_MOUTHS
-        }
-        for traits, about in zip(asked_so, provenances)
+        {word: strength for strength, word in (traits if isinstance(traits, list) else [])}
+        for traits in asked_so
     ]
     together = {
         word: sum(each.get(word, 0.0) for each in strengths)
@@ -239,8 +233,6 @@ def words_of_takes(provenances: Sequence[Mapping]) -> list[str]:
 def words_of_choice(provenance: Mapping) -> list[str]:
     """How a take reads its line (`planning.choice`), from its provenance: which words it hits, what
     it does in a pause or where it looks away; nothing if that is not known, or damaged."""
-    if "moved" in provenance:
-        return []  # it hits what the other take hits
     try:
         choice = provenance["choice"]  # a text where it is stored in a .blend
         choice = json.loads(choice) if isinstance(choice, str) else dict(choice)
@@ -291,8 +283,8 @@ def _traits_of(provenance: Mapping) -> list[tuple[float, str]] | str:
     """The traits of a take from its provenance, or words in their place: AS_ASKED, "" if it was not
     directed or its data are damaged."""
     try:
-        if provenance["as_asked"]:
-            return AS_ASKED
+        if provenance["as_asked"]:  # its mouth alone, where it hits what another take hits
+            return [] if "moved" in provenance and "choice" in provenance else AS_ASKED
         reading = np.array(provenance["reading"], float).reshape(-1, len(DIRECTION_NAMES))
         requested = np.array(
             provenance["requested" if "requested" in provenance else "direction"], float

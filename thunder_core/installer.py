@@ -188,7 +188,7 @@ def install(folder: str, lock: str, wheels: str | None, online: bool, extra: boo
         if not extra:
             _check_space(folder, size.download + size.disk)  # both while pip unpacks
             if not (is_complete and _lock_in(stamp) != files.hash_of(lock) and _has_pip(folder)):
-                progress(0.01, "Making the engine's own Python")
+                progress(0.01, "Making a Python of its own")
                 _make(folder)
             with contextlib.suppress(FileNotFoundError):
                 os.remove(stamp)  # not complete any more
@@ -201,7 +201,7 @@ def install(folder: str, lock: str, wheels: str | None, online: bool, extra: boo
             }
             files.write_file(stamp, json.dumps(complete))
         remove_from(folder, (DOWNLOADS,))
-    progress(1.0, "The extra is installed" if extra else "The engine is installed")
+    progress(1.0, "Installed")
 
 
 def _read_lock(lock: str) -> list[str]:

@@ -5,7 +5,7 @@ only."""
 import os
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,11 +32,19 @@ _LONGEST_VALUE = 40  # letters of a wrong value that are quoted
 
 @dataclass(frozen=True, eq=False)
 class Performed:
-    """A performance and the sound that it is of: as the engine reads it (`types.Speech`), or as the
-    protocol names it, a path or [path, channel]."""
+    """A performance that moves to another recording.
+
+    sound: that it is of: as the engine reads it (`types.Speech`), or as the protocol names it, a
+    path or [path, channel].  direction: float32 [1 or T, DIRECTION_NAMES], in which it was played
+    and mouths are sampled; None: the request's.  choice: of its words (`planning.choice`), {} if
+    not known.  keys: seconds of an animator's own keys, which get a place in the other recording.
+    """
 
     motion: Motion
     sound: Any
+    direction: np.ndarray | None = None
+    choice: dict = field(default_factory=dict)
+    keys: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +115,11 @@ class Request:
             values |= {
                 "performed_motion": put_array(pack(self.performed.motion)),
                 "performed_sound": self.performed.sound,
+                "performed_choice": self.performed.choice,
+                "performed_keys": list(self.performed.keys),
             }
+            if self.performed.direction is not None:
+                values["performed_direction"] = put_array(self.performed.direction)
         return values
 
 

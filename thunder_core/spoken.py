@@ -3,8 +3,11 @@
 in seconds of the recording, in classes of mouths."""
 
 import json
-from dataclasses import dataclass
+import unicodedata
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -58,6 +61,22 @@ NAMES = tuple(CLASSES)
 OTHER = len(NAMES)
 _CLASS_OF = {
     phone: number for number, phones in enumerate(CLASSES.values()) for phone in phones.split()
+}
+REST = "Rest"
+# Sounds that an animator may have a mouth of their own for (face/own_mouths.py), and their phones
+MOUTH_SOUNDS = {
+    "M B P": "M B P",
+    "F V": "F V",
+    "OO": "UW UH W",
+    "OH": "OW AO OY",
+    "AH": "AA AH AY AW",
+    "EH": "AE EH",
+    "EE": "IY IH EY Y",
+    "L": "L",
+    "TH": "TH DH",
+    "S CH": "S Z SH ZH CH JH",
+    "T D K": "",  # all others
+    REST: "",
 }
 # confidence below which a word is not found: 1 % of those that validation voices say, more than
 # half of those that they do not
@@ -133,6 +152,45 @@ class Spoken:
             np.array(kinds, int),
             np.minimum(np.array(sure, float), 1.0),
         )
+
+
+def split(text: str) -> list[str]:
+    """The words of a text, as they are written but for punctuation. What is written without spaces
+    is split into its characters."""
+    parts = []
+    for c in text:
+        is_letter = c in "'’" or unicodedata.category(c)[0] in "LMN"
+        parts.append((f" {c} " if "\u3040" <= c <= "\u9fff" else c) if is_letter else " ")
+    return [word for each in "".join(parts).split() if (word := each.strip("'’"))]
+
+
+def share_out(names: list[str], start: float, end: float) -> list[Word]:
+    """Words of a stretch whose times are not known, each as long as its letters are many."""
+    edges = np.linspace(start, end, sum(map(len, names)) + 1)[np.cumsum([0, *map(len, names)])]
+    return [Word(name, *of, sure=1.0) for name, of in zip(names, pairwise(edges.tolist()))]
+
+
+def mend(said: Spoken, text: str) -> Spoken:
+    """What a voice says in the words of a text that was changed since they were found: words that
+    stayed keep their times, others get the place of those that they replace or stand beside."""
+    words: list[Word] = []
+    names, old, shared = split(text), said.words, 0
+    for kind, a, b, first, last in SequenceMatcher(
+        None, [word.text for word in old], names
+    ).get_opcodes():
+        new = names[first:last]
+        if kind == "equal":
+            words += old[a + shared : b]
+            shared = 0
+        elif kind == "replace":
+            words += share_out(new, old[a].start, old[b - 1].end)
+        elif kind == "insert" and words:  # in the place of the word before
+            near = words.pop()
+            words += share_out([near.text, *new], near.start, near.end)
+        elif kind == "insert" and old:
+            words += share_out([*new, old[0].text], old[0].start, old[0].end)
+            shared = 1
+    return replace(said, words=tuple(words))
 
 
 def pack(answer: dict, begin: float, text: str) -> str:

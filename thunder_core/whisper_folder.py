@@ -31,14 +31,17 @@ def find_model(model: str, environment: str = "") -> Path:
     BadWeights."""
     advice = "choose the folder of a Whisper model, as CTranslate2 or Hugging Face store it"
     if not model:
-        raise BadWeights(f"No model that recognises words was chosen: {advice}")
+        raise BadWeights(
+            f"No model that recognizes words was chosen: {advice}, or enter a name to download, "
+            f"such as base"
+        )
     # the worker that reads it works in another folder
     folder = Path(os.path.abspath(os.path.expanduser(model)))
     if environment and is_hub_name(model):
         folder = Path(folder_of_name(environment, model))
         advice = f"press Download in the preferences, or {advice}"
     if not folder.is_dir():
-        raise BadWeights(f"There is no model that recognises words at “{model}”: {advice}")
+        raise BadWeights(f"There is no model that recognizes words at “{model}”: {advice}")
     snapshots = sorted(
         folder.glob("snapshots/*/config.json"), key=lambda path: path.stat().st_mtime
     )

@@ -3,6 +3,7 @@
 reads the current animation of a head, edited keys included, as a Motion."""
 
 import hashlib
+import json
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -14,7 +15,7 @@ from ...thunder_core.animation import keyframes
 from ...thunder_core.animation.gaze import GazeTarget
 from ...thunder_core.animation.keys import Keys, reduce
 from ...thunder_core.animation.timing import at_scene_frames, Clock, motion_times
-from ...thunder_core.face import displacement
+from ...thunder_core.face import displacement, own_mouths
 from ...thunder_core.progress import rescale
 from ...thunder_core.types import FPS, Motion
 from ..heads import controls, head, rna_paths
@@ -26,6 +27,7 @@ PROPERTY = "thunder"
 # frames converted to or from a rig's values per step, so that Blender stays responsive; the same of
 # slow rigs
 PIECE, SLOW_PIECE = 400, 12
+SAID = "said"  # in it: the sounds of the voice, JSON of [phone, start, end], for own mouths
 _PRINT_LENGTH = 16  # hexadecimal digits of a checksum
 _WITHOUT_PLACED = "2-"  # start of checksums that leave out the handles placed by Blender
 STILL = 1e-6  # a channel that moves less gets one key at either end
@@ -94,6 +96,7 @@ def values_of(
     frames = clock.take_frames(performance.motion.frames)
     units, rest = rounding_units(rig), np.array([track.rest for track in rig.driver.tracks], float)
     values = np.empty((len(frames), len(rig.driver.tracks)))
+    of_mouths = _own_mouths(rig, performance, clock, frames)
     yield from rescale(rig.driver.prepare(), 0.0, 0.0)
     share = 0.1 if is_long(performance) else 1.0
     for start in range(0, len(frames), PIECE):
@@ -103,7 +106,10 @@ def values_of(
         motion = on_scene_frames(performance, clock, frames[first:end]).part(
             slice(start - first, start - first + PIECE)
         )
-        values[start : start + PIECE] = rig.driver.drive(motion, performance.channels)
+        rows = {name: weights[start : start + PIECE] for name, weights in of_mouths.items()}
+        values[start : start + PIECE] = rig.driver.drive(
+            *own_mouths.apply(motion, performance.channels, rows)
+        )
         yield share * min(1.0, (start + PIECE) / len(frames))
     if not is_long(performance):
         return TrackValues(frames, round_values(values, rest, units), None, units)
@@ -126,6 +132,21 @@ def values_of(
                 )
         reduced.append(tuple(keys))
     return TrackValues(frames, values, reduced, units)
+
+
+def _own_mouths(
+    rig: head.Rig, performance: Performance, clock: Clock, frames: np.ndarray
+) -> dict[str, np.ndarray]:
+    """How much of each of the animator's own mouths a take shows at scene frames [S]; empty where
+    there are none, or its sounds are not known."""
+    said = json.loads(performance.provenance.get(SAID, "[]")) if rig.driver.leads else []
+    if not said:
+        return {}
+    seen = clock.presence(frames, performance.motion.frames)
+    of_mouths = own_mouths.weights(
+        said, rig.driver.leads, clock.seconds(frames), performance.opening
+    )
+    return {name: weights * seen for name, weights in of_mouths.items()}
 
 
 def rounding_units(rig: head.Rig) -> np.ndarray:

@@ -209,11 +209,12 @@ class Installation:
 
 class _Installing(jobs.Part):
     """The current installation.  removal: the last one.  error: that of the last installation,
-    shown in the preferences."""
+    shown in the preferences.  is_of_words: whether that was of what recognises words."""
 
     running: Installation | None = None
     removal: threading.Thread | None = None
     error: str = ""
+    is_of_words: bool = False
 
     def close(self) -> None:
         """Stop the current installation and wait for its end."""
@@ -239,9 +240,9 @@ def begin(
     """
     lock = extra or (CARD_LOCK if card or has("torch") else LOCK)
     lock = RECOGNISE_LOCK if words else lock
-    installing.running, installing.error = (
-        Installation(words or folder(), wheels, online, str(lock), extra is not None),
-        "",
+    installing.error, installing.is_of_words = "", bool(words)
+    installing.running = Installation(
+        words or folder(), wheels, online, str(lock), extra is not None
     )
     if not bpy.app.background:
         _progress.start(LOOK_SECONDS)
@@ -250,9 +251,9 @@ def begin(
 
 def _show_progress() -> float | None:
     """Let the panels show how far it is."""
-    finished = settle()
+    settle()
     jobs.redraw()
-    return None if finished else LOOK_SECONDS
+    return LOOK_SECONDS if is_busy() else None
 
 
 _progress = jobs.Task(_show_progress, any_time=True, any_file=True)
@@ -282,6 +283,8 @@ def remove(place: str | None = None) -> None:
         target=_remove_files, args=(place,), name="engine removal", daemon=True
     )
     installing.removal.start()
+    if not bpy.app.background:
+        _progress.start(LOOK_SECONDS)
 
 
 def _remove_files(place: str) -> None:

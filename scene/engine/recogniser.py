@@ -43,11 +43,16 @@ def model() -> str:
 
 
 def arguments(named: str = "", language: str = "") -> dict[str, str]:
-    """What a request to recognise words says of the recogniser; named: a model instead of the usual
-    one. Raises NoEngine, BadWeights."""
+    """What a request to recognise words says of the recogniser; named, language: a model, and the
+    code of a language, instead of the usual one and of the scene's. Raises NoEngine, BadWeights."""
     executable = python()
     found = find_model_of(executable, named or model())
-    return {"python": executable, "model": found, "language": language}
+    language = (language or bpy.context.scene.thunder.language).lower()
+    return {
+        "python": executable,
+        "model": found,
+        "language": "" if language == "auto" else language,
+    }
 
 
 def is_set_up() -> bool:

@@ -74,7 +74,7 @@ def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = 
             for index, rest in enumerate(mapping.rotation_rest(mode))
         ]
         turning.append(turn)
-    return Binding(targets, mapping.Driver(driven, parts, turning), tuple(unmet))
+    return Binding(targets, mapping.Driver(driven, parts, turning, dict(plan.leads)), tuple(unmet))
 
 
 ROTATION = "rotation"  # path of a bone's turn, whatever its rotation mode

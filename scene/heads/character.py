@@ -66,7 +66,7 @@ def resolve(obj: bpy.types.Object) -> Character:
             f"The mapping of “{face.name}” fits none of its objects: press Find by Names again or "
             f"map it by hand"
         )
-    if not {"jawOpen", "jaw.x"} & bound.driver.used:
+    if not ({"jawOpen", "jaw.x"} & bound.driver.used or bound.driver.leads):
         unused = "".join(f" ({reason})" for reason in unused_of(face)[:1])
         raise BadHead(
             f"“{face.name}” has no jaw{unused}: it needs a shape key such as “jawOpen” or a jaw "
@@ -107,6 +107,31 @@ def lids_of(face: bpy.types.Object, plan: Mapping) -> np.ndarray | None:
         ]
     )
     return moved / moved.sum(axis=1, keepdims=True) if moved.max(axis=1).min() > 1e-9 else None
+
+
+EYES_ABOVE_LIPS_MM, EYES_BELOW_TOP_MM = 70.0, 110.0  # of a head of usual height
+_AROUND = 20  # points near the middle between the eyes by which it is followed
+
+
+def between_eyes(face: bpy.types.Object, plan: Mapping) -> tuple[bpy.types.Object, np.ndarray]:
+    """A mesh of a character, and the weights [K] of its points whose mean is between its eyes: by
+    its blinks, else at the height of eyes above its lips, else below the top of its head."""
+    if (lids := lids_of(face, plan)) is not None:
+        return face, lids.mean(axis=0)
+    reach = reach_of(face, plan)
+    scene = face.users_scene[0]
+    part, base = (scene.objects.get(name, face) for name in (reach.part, reach.base))
+    points = points_of(part.data.shape_keys.reference_key.data)
+    lips = [*reach.upper, *reach.lower]
+    into = np.array(part.matrix_world.inverted_safe() @ base.matrix_world)[:3, :3]
+    up = into @ np.array(reach.up) / reach.mm  # a millimetre
+    if lips:
+        middle = points[lips].mean(axis=0) + EYES_ABOVE_LIPS_MM * up
+    else:
+        far = points @ up / (up @ up)  # mm
+        middle = points.mean(axis=0) + (far.max() - EYES_BELOW_TOP_MM - far.mean()) * up
+    near = np.argsort(np.linalg.norm(points - middle, axis=1))[:_AROUND]
+    return part, np.bincount(near, minlength=len(points)) / len(near)
 
 
 def swap_sides(plan: Mapping) -> Mapping:

@@ -372,18 +372,19 @@ def _nearest(vector: np.ndarray) -> np.ndarray:
 # ---- from a pose
 
 
-def rules_of_pose(source: str, plan: mapping.Mapping, objects: list) -> list[mapping.Rule]:
-    """Rules by which a channel at 1 makes the current pose of a character's objects.
+def rules_of_pose(
+    source: str, plan: mapping.Mapping, objects: list, asset: str = ""
+) -> list[mapping.Rule]:
+    """Rules by which a channel at 1 makes the current pose of a character's objects, or that of a
+    pose asset.
 
     Shape keys, bones and custom properties that are not at rest are taken. Raises BadRequest if
     everything is at rest.
     """
-    posed = {
-        target: moved
-        for obj in objects
-        for target, moved in _displacements(obj, plan)
-        if abs(moved) > _STILL
-    }
+    moves = [pair for obj in objects for pair in _displacements(obj, plan)]
+    if asset:
+        moves = poses_of(objects, plan).get(asset, {}).items()
+    posed = {target: moved for target, moved in moves if abs(moved) > _STILL}
     if not posed:
         raise BadRequest(
             f"Nothing is posed: pose the face as “{source}” at its strongest, then press Learn "
@@ -437,7 +438,7 @@ def map_by_poses(face: bpy.types.Object) -> tuple[mapping.Mapping, list[str]]:
     known or moves the character.
     """
     plan = detect(face)
-    poses = _poses(relatives(face), plan)
+    poses = poses_of(relatives(face), plan)
     known = conventions.find(tuple(poses))
     if known is None:
         examples = f" ({', '.join(sorted(poses)[:5])} …)" if poses else ""
@@ -471,7 +472,7 @@ def map_by_poses(face: bpy.types.Object) -> tuple[mapping.Mapping, list[str]]:
     ), sorted(used)
 
 
-def _poses(objects: list, plan: mapping.Mapping) -> dict[str, Moves]:
+def poses_of(objects: list, plan: mapping.Mapping) -> dict[str, Moves]:
     """What each pose asset of the file moves of a character's objects; poses of others and of this
     add-on are left out."""
     poses = {}

@@ -25,7 +25,17 @@ def is_face(obj: bpy.types.Object) -> bool:
         return bool(names) and (
             bool(head_state.mapping(obj)) or conventions.find(names) is not None
         )
-    return obj.type == "ARMATURE" and bool(head_state.mapping(obj))
+    return obj.type == "ARMATURE" and (bool(head_state.mapping(obj)) or _is_bone_face(obj))
+
+
+def _is_bone_face(rig: bpy.types.Object) -> bool:
+    """Whether an armature has a jaw bone, and deforms meshes of which none has keys of a face."""
+    if not conventions.joint_bones(tuple(bone.name for bone in rig.data.bones), "jaw"):
+        return False
+    meshes = [other for other in relatives(rig) if other.type == "MESH"]
+    return any(deforms(rig, mesh) for mesh in meshes) and not any(
+        is_face(mesh) or len(key_names(mesh)) > _KEYS_OF_FACE for mesh in meshes
+    )
 
 
 def find_unknown(scene) -> bpy.types.Object | None:
@@ -72,7 +82,12 @@ def face_of(obj: bpy.types.Object) -> bpy.types.Object | None:
     # Only bones and properties: the armature represents them.
     armatures = [other for other in family if other.type == "ARMATURE"]
     return next(
-        (rig for rig in armatures if conventions.find(property_names([rig])) is not None), None
+        (
+            rig
+            for rig in armatures
+            if conventions.find(property_names([rig])) is not None or _is_bone_face(rig)
+        ),
+        None,
     )
 
 

@@ -10,12 +10,13 @@ import numpy as np
 from mathutils import Vector
 
 from ...thunder_core.errors import BadHead
+from ...thunder_core.face import mapping
 from ...thunder_core.face.displacement import RigMeter
 from ...thunder_core.face.head import load_head
 from ...thunder_core.face.mapping import Driver, shows_all, Sums, Track
 from ...thunder_core.shipped import WEIGHTS
 from ...thunder_core.types import TONGUE
-from . import binding, character, family, flame, rna_paths
+from . import binding, character, detection, family, flame, rna_paths
 from .build import armature_of, build as _build, enliven, HAIR_MARK
 
 ASSET = WEIGHTS / "head.npz"
@@ -39,7 +40,7 @@ class Rig:
     order of their stored curves.
     driver: converts a motion into their values and back.  channels: the expression channels with an
     effect.
-    objects: a character's objects, the face first.
+    objects: a character's objects, the face first.  unmet: rules of its mapping without a target.
     """
 
     mesh: bpy.types.Object
@@ -48,15 +49,28 @@ class Rig:
     driver: Driver
     channels: tuple[str, ...]
     objects: tuple = ()
+    unmet: tuple = ()
+
+    @property
+    def vanished(self) -> str:
+        """The sentence that a character lost a mouth of the animator's; "" if it did not."""
+        lost = (each for each in self.unmet if mapping.is_mouth(getattr(each, "source", "")))
+        if (rule := next(lost, None)) is None:
+            return ""
+        return (
+            f"“{rule.target.name or rule.target.bone}”, the mouth for {rule.source}, is no longer "
+            f"on “{self.owner.name}”: choose another for that row in Thunder Character"
+        )
 
     @property
     def warning(self) -> str:
-        """The sentence that a character has nothing that turns its head; "" if it has."""
+        """The sentence that a character lost a mouth, or has nothing that turns its head; "" if
+        nothing is missing."""
         if self.armature is not None or any(
             name.split(".")[0] == "neck" for name in self.driver.used
         ):
-            return ""
-        return (
+            return self.vanished
+        return self.vanished or (
             f"“{self.owner.name}” has no bone for its neck, so its head keeps still: what "
             f"takes do with the head is not seen"
         )
@@ -81,10 +95,13 @@ class Rig:
 
     @property
     def meter(self) -> RigMeter:
-        """Measures what values of its tracks show."""
-        return RigMeter(
-            self.driver, channel_names(), tuple(map(tuple, rna_paths.rotations(self.driver.tracks)))
-        )
+        """Measures what values of its tracks show, in millimetres of its own face."""
+        opens = 0.0
+        if self.armature is None:
+            seen = detection.reach_of(self.mesh, character.plan_of(self.mesh))
+            opens = max(seen.shown["open"][0], 0.0) if seen.upper else 0.0
+        turns = tuple(map(tuple, rna_paths.rotations(self.driver.tracks)))
+        return RigMeter(self.driver, channel_names(), turns, opens)
 
     def tracks_of(self, target) -> list[tuple[int, Track]]:
         """The tracks of one of the targets, each with its index in the driver."""
@@ -285,6 +302,7 @@ def resolve(obj: bpy.types.Object) -> Rig:
         result.bound.driver,
         channels,
         tuple(result.objects),
+        result.bound.unmet,
     )
 
 

@@ -13,6 +13,7 @@ from ...thunder_core import records
 from ...thunder_core.errors import attempt, BadHead, ThunderError
 from ...thunder_core.face import conventions, mapping
 from ...thunder_core.named_files import NamedFiles
+from ...thunder_core.spoken import MOUTH_SOUNDS
 from ...thunder_core.types import GAZE, JAW_OPEN_RADIANS, Motion
 from ..host.compat import user_folder
 from ..host.jobs import AddonChanges
@@ -34,6 +35,7 @@ def rows_of(plan: mapping.Mapping, channels) -> list[dict]:
             "path": rule.target.path or "location",
             "index": "XYZ"[rule.target.index],
             "weight": rule.weight,
+            "lead": dict(plan.leads).get(rule.source, 0.0),
         }
         for rule in plan.rules
     ]
@@ -50,7 +52,9 @@ def rows_of(plan: mapping.Mapping, channels) -> list[dict]:
     # some may be from a newer version, or a typing mistake
     sources = dict.fromkeys(row["source"] for row in rows)
     order = list(
-        dict.fromkeys(("jaw", *conventions.all_sources(channels), *mapping.JOINTS, *sources))
+        dict.fromkeys(
+            ("jaw", *conventions.all_sources(channels), *mapping.JOINTS, *MOUTH_SOUNDS, *sources)
+        )
     )
     for source in order:
         if source not in sources and not _is_needless(source, sources):
@@ -99,12 +103,13 @@ def plan_of_rows(rows, like: mapping.Mapping) -> mapping.Mapping:
                     row.weight,
                 )
             )
+    leads = tuple({row.source: row.lead for row in rows if row.lead}.items())
     name = (
         like.name
         if not like.convention or (rules, joints) == (list(like.rules), list(like.joints))
         else "By Hand"
     )
-    return replace(like, name=name, rules=tuple(rules), joints=tuple(joints))
+    return replace(like, name=name, rules=tuple(rules), joints=tuple(joints), leads=leads)
 
 
 def face(scene, active=None) -> bpy.types.Object:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Exports a head and its animation: glTF, FBX, USD and Alembic through Blender's exporters, ARKit
-curves as CSV, channels and FLAME's parameters as arrays; and compares the latter with smplx."""
+curves as CSV, VRM animation, cues of words and mouths, channels and FLAME's parameters as arrays;
+and compares the latter with smplx."""
 
 import contextlib
 import os
@@ -12,20 +13,22 @@ from functools import partial
 import bpy
 import numpy as np
 
-from ...thunder_core.animation import motion_file
+from ...thunder_core.animation import cue_file, motion_file, vrma
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client, temporary_arrays
 from ...thunder_core.errors import BadRequest, NoSpace
 from ...thunder_core.face import livelink, retarget
 from ...thunder_core.face.head import Head
+from ...thunder_core.face.lips import opening_mm
 from ...thunder_core.face.mapping import Driver, rotation_vectors
 from ...thunder_core.files import part_of, reason_of
 from ...thunder_core.progress import result
-from ...thunder_core.types import Motion
+from ...thunder_core.types import FPS, Motion
 from ..animation import fcurves, keying
 from ..heads import build, family, flame, head, reach, rna_paths
 from ..host import compat, jobs, playback
-from ..takes import generation, provenance, take_list
+from ..takes import generation, provenance, take_list, word_places
+from ..voice import strip
 
 # most bytes per vertex and frame (cache) or shape key: position, normal and framing
 _BYTES_CACHED, _BYTES_KEYED = 64, 36
@@ -422,12 +425,16 @@ def motion_of(shot: Shot) -> Motion:
     return result(keying.read(shot.rig, head.channel_names(), clock, seconds, shot.rate))
 
 
+def _start_of(shot: Shot) -> float:
+    """Time of the first row, seconds. Time 0 is the scene's frame 0, as in Blender's timeline,
+    unless the first row is to have it."""
+    return 0.0 if shot.from_zero else float(Clock.of(shot.scene, 0).seconds(shot.first))
+
+
 def _write_arkit(shot: Shot, path: str) -> list[str]:
     motion, channels = motion_of(shot), head.channel_names()
     rows = livelink.table(motion, channels)
-    # Timecode 00:00:00:00 is the scene's frame 0, as in Blender's timeline, unless the first
-    # row is to have it.
-    start = 0.0 if shot.from_zero else float(Clock.of(shot.scene, 0).seconds(shot.first))
+    start = _start_of(shot)
     with open(path, "w", encoding="ascii", newline="\n") as file:
         livelink.write(file, rows, start, shot.rate)
     cut = [
@@ -444,6 +451,35 @@ def _write_arkit(shot: Shot, path: str) -> list[str]:
         ("Values outside ARKit's range of 0 to 1 were clipped: {}", cut),
         (f"{WITHOUT_NAME}{{}}: left out", lost),
     )
+
+
+def _write_vrma(shot: Shot, path: str) -> list[str]:
+    vrma.write(path, motion_of(shot), head.channel_names(), max(0.0, _start_of(shot)))
+    return []
+
+
+def _write_cues(shot: Shot, path: str, as_text: Callable[[list, str], str]) -> list[str]:
+    entry, scene = take_list.on_head(shot.scene, shot.rig.mesh), shot.scene
+    voice = strip.of_take(bpy.context, entry)
+    name = voice.name if entry is None else entry.voice
+    lines = word_places.lines(scene, compat.sequencer_scene(bpy.context) or scene)
+    said = [
+        line
+        for line in lines
+        if line.voice == name
+        and line.origin + line.begin * line.fps <= shot.last
+        and line.origin + line.end * line.fps >= shot.first
+    ]
+    if not said:
+        raise BadRequest(
+            "Cues need a voice whose sounds are known: press Find Words first, or give a bake one"
+        )
+    start, opening = _start_of(shot), opening_mm(motion_of(replace(shot, rate=FPS)))
+    shift = start + float(Clock.of(scene, shot.first).seconds(said[0].origin))
+    cues = cue_file.cues_of(said[0].spoken, shift, opening, start)
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
+        file.write(as_text(cues, os.path.basename(strip.file_of(voice))))
+    return []
 
 
 def _write_channels(shot: Shot, path: str) -> list[str]:
@@ -681,6 +717,39 @@ FORMATS = {
         _write_arkit,
         geometry=False,
         rated=True,
+        timed=True,
+    ),
+    "VRMA": Format(
+        "VRM Animation",
+        ".vrma",
+        "Vowels, blinks, gaze, head and jaw for any VRM avatar, in a glTF",
+        "No mesh; only VRM's presets: brows, smiles, lips and tongue beyond the five vowels are "
+        "left out",
+        "",
+        _write_vrma,
+        geometry=False,
+        rated=True,
+        timed=True,
+    ),
+    "CUES": Format(
+        "Cues",
+        ".tsv",
+        "Words, sounds and mouth shapes with their times, as a table to read and to script with",
+        "No curves and no mesh",
+        "",
+        partial(_write_cues, as_text=cue_file.as_table),
+        geometry=False,
+        timed=True,
+    ),
+    "RHUBARB": Format(
+        "Rhubarb Cues",
+        ".json",
+        "Mouth shapes A to H and X with their times, as Rhubarb Lip Sync writes them, for 2D "
+        "characters",
+        "No curves, no mesh and no words",
+        "",
+        partial(_write_cues, as_text=cue_file.as_rhubarb),
+        geometry=False,
         timed=True,
     ),
     "CHANNELS": Format(

@@ -16,7 +16,9 @@ from bpy.props import (
 from ...thunder_core.batch.settings import LARGEST_SEED, MOST_TAKES
 from ...thunder_core.errors import attempt
 from ...thunder_core.face import mapping
+from ...thunder_core.languages import LANGUAGES
 from ...thunder_core.request import TAKES
+from ...thunder_core.spoken import MOUTH_SOUNDS
 from ..heads import character, family, head, head_state, mapping_table as table
 from ..host import compat
 from ..host.jobs import registration
@@ -39,6 +41,11 @@ _CHANNELS = [
     ("LEFT", "Left", "The left channel alone"),
     ("RIGHT", "Right", "The right channel alone"),
     *((str(n), f"Channel {n}", f"Channel {n} alone") for n in range(3, 17)),
+]
+# the numbers are kept in files, and must not change where a language is added
+_LANGUAGES = [
+    ("AUTO", "Automatic", "The one that is spoken, in each part of a voice", 0),
+    *((code, name, f"Everybody speaks {name}", int(code, 36)) for code, name in LANGUAGES.items()),
 ]
 _AXES = [(axis, axis, f"The {axis} axis") for axis in "XYZ"]
 
@@ -145,9 +152,11 @@ class ThunderRow(bpy.types.PropertyGroup):
             *mapping.JOINTS,
             *mapping.DERIVED,
             *head.channel_names(),
+            *MOUTH_SOUNDS,
         ],
         update=table.keep_edit,
-        description="Channel of the motion, key derived from its rotations, or joint",
+        description="Channel of the motion, key derived from its rotations, joint, or sound that "
+        "has a mouth of its own",
     )
     kind: EnumProperty(
         name="Target",
@@ -220,6 +229,15 @@ class ThunderRow(bpy.types.PropertyGroup):
         precision=3,
         update=table.keep_edit,
         description="Value of the target when the channel is at 1",
+    )
+    lead: FloatProperty(
+        name="Lead",
+        min=-0.5,
+        max=0.5,
+        step=1,
+        precision=2,
+        update=table.keep_edit,
+        description="Seconds by which this mouth comes before its sound; below 0 after it",
     )
 
 
@@ -661,6 +679,12 @@ class ThunderScene(bpy.types.PropertyGroup):
         default=True,
         description="Before takes are generated, recognize the words of a voice without a "
         "transcript, and follow them. Off: recognized transcripts are not used",
+    )
+    language: EnumProperty(
+        name="Language",
+        items=_LANGUAGES,
+        description="Language that Recognize Words hears. Automatic mistakes some short or noisy "
+        "lines for another one",
     )
     listen_range: EnumProperty(
         name="Frames",

@@ -377,6 +377,7 @@ def score_again(client, context) -> Generator[jobs.Step, None, int]:
         )
     for uid, (answer, per_frame) in made.items():
         _store(uid, answer, per_frame, score=answer["total"])
+    browsing.sort_again(made)
     live.version += 1
     return len(made)
 
@@ -469,27 +470,51 @@ def _store(uid: int, answer: dict, per_frame: np.ndarray, **first: float) -> Non
 
 
 class EditedActions(jobs.Memory):
-    """The actions whose keys were changed since something was found out of what heads play, by
-    their session ids."""
+    """The actions whose keys differ from what they were when something was found out of what heads
+    play; known: the checksums of that time, by session ids.
+
+    touched: actions that may have changed since they were compared; Blender also tells of ones
+    whose keys stayed.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.touched, self.changed = set(), set()  # type: set[int], set[int]
 
     def is_edited(self, rig: head.Rig) -> bool:
         """Whether the keys were changed that a head plays now."""
-        return not self.known.keys().isdisjoint(_actions_of(rig))
+        for action in _actions_of(rig):
+            uid = action.session_uid
+            if uid in self.touched:
+                self.touched.discard(uid)
+                is_changed = keying.checksum(action) != self.known.get(uid)
+                (self.changed.add if is_changed else self.changed.discard)(uid)
+        return any(action.session_uid in self.changed for action in _actions_of(rig))
 
     def forget(self, rig: head.Rig) -> None:
         """What a head plays now is known as it is."""
-        for uid in _actions_of(rig):
-            self.known.pop(uid, None)
+        for action in _actions_of(rig):
+            self.known[action.session_uid] = keying.checksum(action)
+            self.touched.discard(action.session_uid)
+            self.changed.discard(action.session_uid)
 
     def actions_edited(self, scene, uids: set[int]) -> None:
-        self.known |= dict.fromkeys(uids)
+        self.touched |= uids
+
+    def undone(self) -> None:
+        self.touched |= self.known.keys()
+
+    def file_opened(self) -> None:
+        super().file_opened()
+        self.touched.clear()
+        self.changed.clear()
 
 
-def _actions_of(rig: head.Rig) -> set[int]:
-    """Session ids of the actions that a head plays now."""
+def _actions_of(rig: head.Rig) -> list[bpy.types.Action]:
+    """The actions that a head plays now."""
     animations = (target.animation_data for target in rig.targets)
     actions = (animation.action for animation in animations if animation is not None)
-    return {action.session_uid for action in actions if action is not None}
+    return list(dict.fromkeys(action for action in actions if action is not None))
 
 
 edited = jobs.session.add(EditedActions())  # since the animator's animation was scored

@@ -29,14 +29,40 @@ SORTS = (
 
 
 def order(context) -> list[int]:
-    """Places in the scene's list of the takes that are listed now, from the top."""
+    """Places in the scene's list of the takes that are listed now, from the top.
+
+    Rows that are there stay where they are, whatever becomes of their scores; they are sorted when
+    another sort is chosen, and those of `sort_again`.
+    """
     settings = context.scene.thunder
-    entries, arriving = settings.takes, take_list.arriving()
-    places = take_list.visible_places(context)
-    # rows do not move under the mouse while takes and scores arrive
-    still = [place for place in places if entries[place].batch in arriving]
-    rest = [place for place in places if entries[place].batch not in arriving]
-    return still + arrange(entries, rest, settings.sort)
+    entries, places = settings.takes, take_list.visible_places(context)
+    place_of = {_row_name(entries[place]): place for place in places}
+    ranked = [_row_name(entries[place]) for place in arrange(entries, places, settings.sort)]
+    rank = {name: number for number, name in enumerate(ranked)}
+    rows = [name for name in _rows.known.get(settings.sort, ()) if name in rank]
+    known = set(rows)
+    for name in (name for name in ranked if name not in known):
+        better = (row for row, other in enumerate(rows) if rank[other] < rank[name])
+        rows.insert(1 + max(better, default=-1), name)
+    _rows.known = {settings.sort: rows}
+    return [place_of[name] for name in rows]
+
+
+# of a sort, the rows of the list as they were last asked for
+_rows = jobs.session.add(jobs.Memory())
+
+
+def sort_again(uids: Iterable[int]) -> None:
+    """Let the rows of takes, by the session ids of their actions, move to where their scores put
+    them."""
+    moved = set(uids)
+    for sort, rows in _rows.known.items():
+        _rows.known[sort] = [name for name in rows if name not in moved]
+
+
+def _row_name(entry) -> int:
+    """Tells a take from others as long as the file is open; through undo, unless it was deleted."""
+    return entry.as_pointer() if entry.action is None else entry.action.session_uid
 
 
 def of_one_head(context) -> list:

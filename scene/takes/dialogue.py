@@ -267,12 +267,35 @@ def lines_to_recognise(scene) -> list[str]:
     return [name for name, record in records.items() if record is None or not record.text.strip()]
 
 
+def recognised_in_words(done: dict[str, int], typed: int) -> str:
+    """What `recognise` has done, in words; typed: how many strips have a text of somebody's; ""
+    for nothing."""
+
+    def strips(count: int) -> str:
+        return f"{count} strip{'s' * (count != 1)}"
+
+    if not done:
+        return ""
+    some = sum(map(bool, done.values()))
+    parts = [f"the words of {strips(some)}"] if some else []
+    parts += [f"no words in {strips(len(done) - some)}"] if len(done) > some else []
+    return f"recognized {' and '.join(parts)}" + (
+        f"; {strips(typed)} with a typed transcript stay{'s' * (typed == 1)}" if typed else ""
+    )
+
+
+def typed_lines(scene) -> int:
+    """How many strips that are spoken have a transcript that somebody typed or changed."""
+    records = [transcript.of(scene, name) for name in {line.strip for line in lines(scene)}]
+    return sum(record is not None and record.is_typed for record in records)
+
+
 def recognise(
-    client: Client, scene, by: dict[str, str], done: list[str]
+    client: Client, scene, by: dict[str, str], done: dict[str, int]
 ) -> Generator[jobs.Step, None, list[str]]:
-    """Steps that recognise the words of these strips; adds to `done` the name of each. Returns a
-    sentence for each that is left out, and for what is left out of one. Raises ThunderError if none
-    can be recognised."""
+    """Steps that recognise the words of these strips; adds to `done` how many each has. Returns a
+    sentence for each that fails, and for what is left out of one. Raises ThunderError if all
+    fail."""
     scene_name, todo, said = scene.name, lines_to_recognise(scene), []
     for number, name in enumerate(todo):
         scene = bpy.data.scenes.get(scene_name)
@@ -289,7 +312,7 @@ def recognise(
                     message=f"Strip {number + 1} of {len(todo)}: recognizing words",
                 ),
             )
-            done.append(name)
+            done[name] = len(found.spoken.words)
             said += [f"“{name}”: {found.left_out_in_words}"] if found.left_out else []
         except (Cancelled, NoEngine, WorkerDied, BadWeights, OutOfMemory):
             raise

@@ -4,6 +4,7 @@ keys them on the head."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections import deque
 from collections.abc import Callable, Generator
@@ -16,7 +17,6 @@ import bpy
 import numpy as np
 
 from ...thunder_core import channels
-from ...thunder_core.animation import motion_file
 from ...thunder_core.animation.gaze import GazeTarget
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client, temporary_arrays
@@ -24,7 +24,7 @@ from ...thunder_core.direction_words import words_of_take, words_of_takes
 from ...thunder_core.errors import BadHead, BadRequest, ThunderError, WorkerDied
 from ...thunder_core.progress import map_progress, result
 from ...thunder_core.protocol import CHANNEL, OTHER_TEXT, SCORE, UNCLEAR, UNSPOKEN
-from ...thunder_core.request import Performed, PutArray
+from ...thunder_core.request import PutArray
 from ...thunder_core.steps import explanation_lines
 from ...thunder_core.types import FPS, LISTENS, Motion
 from ..animation import display, keying
@@ -32,7 +32,7 @@ from ..engine import connection
 from ..heads import head
 from ..host.jobs import restart_after_undo, session, stage, Step
 from ..voice import fingerprint, mixdown, strip
-from . import last_look, provenance, take_list, turns
+from . import browsing, last_look, provenance, take_list, turns
 from .direction import asking
 
 _SAMPLING = (0.05, 0.99)  # part of the progress bar for the engine's progress
@@ -180,7 +180,7 @@ def _sample_turns(
     """`sample_takes` of a face that speaks parts of a sound: it listens to the rest, in takes of
     the same seeds."""
     spans, alone = sampling.turns, replace(sampling, turns=())
-    hears = replace(alone, listening=True)
+    hears = replace(alone, listening=True, performed=None)
     listening: dict[int, keying.Performance] = {}
     with mixdown.split_speakers(sound, spans) as (spoken, others):
         hearing = Receiver(
@@ -254,12 +254,7 @@ def _arguments(
     put_array: PutArray, sound: str, count: int, seed: int, sampling: provenance.Sampling
 ) -> dict:
     """The arguments by which the engine samples takes. Raises ThunderError."""
-    wanted = sampling.request(count, seed)
-    if sampling.performed is not None:
-        path, of = sampling.performed
-        motion = motion_file.read_recording(path, tuple(head.channel_names()))
-        wanted = replace(wanted, performed=Performed(motion, of))
-    return {"sound": sound, **wanted.arguments(put_array)}
+    return {"sound": sound, **sampling.request(count, seed).arguments(put_array)}
 
 
 def say_unspoken(name: str, is_silent: bool) -> str:
@@ -407,7 +402,7 @@ class TakeCollector(take_list.Arriving):
     ):
         self.scene = scene.name
         self.mesh = rig.mesh.name
-        self.voice = voice
+        self.voice, self.of = voice, (rig.mesh.name, voice.name)
         self.on_take = on_take
         self.may_show = show
         # session id of a take's first action → its performance; but for those that were deleted
@@ -461,6 +456,12 @@ class TakeCollector(take_list.Arriving):
             yield from mixing
             _, rig = look_up(self.scene, self.mesh)
             sampling = replace(sampling, sums=rig.sums)
+            if rig.driver.leads and not sampling.listening:
+                answer = yield from ask(
+                    client, "spoken", (0.0, 0.0), "Finding sounds", sound=sound, text=""
+                )
+                rows = [[phone, round(a, 3), round(b, 3)] for phone, a, b, *_ in answer["sounds"]]
+                sampling = replace(sampling, said=json.dumps(rows))
             receiver = Receiver(waiting.append, self.score)
             steps = sample_takes(
                 client, sound, count, seed, sampling, receiver, self.voice.name, keep
@@ -618,7 +619,7 @@ class TakeCollector(take_list.Arriving):
                 _SAMPLING[1],
                 1.0,
             )
-            if wrong:
+            if wrong := wrong or rig.vanished:
                 yield Step(1.0, "Looking at the lips", note=wrong)
 
     def _show(self, uid: int) -> None:
@@ -640,13 +641,18 @@ class TakeCollector(take_list.Arriving):
             entry.words = said
 
     def _order(self, scene) -> None:
-        """Sort the best first, above the list's previous takes."""
+        """Sort the best first, above the list's previous takes. Rows move unless the animator has
+        chosen one meanwhile."""
         entries = scene.thunder.takes
         ours = [_id(entry.action) for entry in entries if _id(entry.action) in self.made]
         for index, key in enumerate(sorted(ours, key=lambda key: _rank_key(self.made[key]))):
             entries.move(
                 next(i for i, entry in enumerate(entries) if _id(entry.action) == key), index
             )
+        with suppress(ThunderError):
+            _, rig = look_up(self.scene, self.mesh)
+            if self.shown is not None and _id(display.shown_action(rig)) == self.shown:
+                browsing.sort_again(self.made)
 
 
 def _id(action) -> int | None:

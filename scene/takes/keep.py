@@ -317,9 +317,8 @@ def list_around(
     clock = provenance.clock_of_take(lead)
     curves = keying.curves(rig, lead)
     was = keying.values(rig, curves, frames)
-    motion = keying.on_scene_frames(new, clock, frames)
-    driven = yield from rescale(keying.drive(rig, motion), 0.0, 0.5)
-    values = ease_into(driven, was, keep.keys, max(2, round(EASE_SECONDS * clock.fps)))
+    driven = yield from rescale(keying.values_of(rig, new, clock), 0.0, 0.5)
+    values = ease_into(driven.values, was, keep.keys, max(2, round(EASE_SECONDS * clock.fps)))
     performance = replace(new, provenance={**new.provenance, "kept": lead.name})
     keyed = mix.NewKeys(frames, values, np.where(keep.keys, 0, -1), [curves])
     # Take 3 → Take 3.1, then Take 3.2; Warm → Warm 1

@@ -23,7 +23,7 @@ from ...thunder_core.errors import BadRequest
 from ...thunder_core.face.lips import opening_mm, width_mm
 from ...thunder_core.face.mapping import Sums
 from ...thunder_core.findings import Finding
-from ...thunder_core.request import NORMAL, QUALITIES, Request, seed_of_voice
+from ...thunder_core.request import NORMAL, Performed, QUALITIES, Request, seed_of_voice
 from ...thunder_core.types import FPS, IDLE, LISTENS, Motion, SPEAKS
 from ..animation import display, keying
 from ..engine import connection
@@ -43,8 +43,9 @@ class Sampling:
     of speaking it.
     sums: of the head that plays the take (`Rig.sums`).
     turns: the parts of the sound that the face speaks, seconds from its start; it listens to the
-    others. Empty: it does the same in all.  performed: files of a performance and of the recording
-    that it is of, from which head, brows, lids and eyes move to this one.
+    others. Empty: it does the same in all.  performed: on another recording, from which head,
+    brows, lids and eyes move to this one.
+    said: the sounds of the voice, as `keying.SAID`, for a character with mouths of its own.
     """
 
     quality: str = NORMAL
@@ -55,7 +56,8 @@ class Sampling:
     steps: int = 0
     sums: Sums | None = None
     turns: tuple[tuple[float, float], ...] = ()
-    performed: tuple[str, str] | None = None
+    performed: Performed | None = None
+    said: str = ""
 
     @classmethod
     def of(cls, settings) -> Sampling:
@@ -76,7 +78,7 @@ class Sampling:
             return cls(
                 **{name: provenance[name] for name in numbers if name in provenance},
                 asked=_brief_of(provenance), listening=role_of(provenance) == LISTENS,
-                turns=turns_of(provenance),
+                turns=turns_of(provenance), said=str(provenance.get(keying.SAID, "")),
             )  # fmt: skip
         except (*records.UNREADABLE, BadRequest):
             return cls.of(settings)
@@ -84,7 +86,7 @@ class Sampling:
     def matches(self, other: Sampling) -> bool:
         """Whether a take that was sampled as another says was sampled so: with these arguments, in
         this direction."""
-        one, two = (replace(each, asked=None, sums=None) for each in (self, other))
+        one, two = (replace(each, asked=None, sums=None, said="") for each in (self, other))
         return one == two and is_same_brief(self.asked, other.asked, ("spread", "text"))
 
     @property
@@ -110,7 +112,7 @@ class Sampling:
         """A request for takes. Raises BadRequest."""
         return Request(
             takes, seed, self.quality, self.steps, self.guidance, self.speech_guidance, self.asked,
-            listening=self.listening, sums=self.sums,
+            listening=self.listening, sums=self.sums, performed=self.performed,
         )  # fmt: skip
 
     def provenance(self, made: dict) -> dict:
@@ -119,6 +121,7 @@ class Sampling:
         arguments = self.arguments | ({"role": role} if (role := role_of(made)) != SPEAKS else {})
         arguments |= {name: made[name] for name in ("unclear", "channel") if made.get(name)}
         arguments |= {name: made[name] for name in OF_SCORE if name in made}
+        arguments |= {keying.SAID: self.said} if self.said else {}
         arguments |= {"moved": json.dumps(made["moved"])} if "moved" in made else {}
         if (asked := self.asked) is None:
             return arguments

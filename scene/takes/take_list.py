@@ -212,9 +212,14 @@ def holds_work(entry) -> bool:
 
 
 class Arriving(jobs.Part):
-    """Takes of a batch, or their scores, still arrive."""
+    """Takes of a batch, or their scores, still arrive. of: names of their head and their voice."""
 
-    batch = 0
+    batch, of = 0, ("", "")
+
+
+def arriving_for() -> set[tuple[str, str]]:
+    """The names of the heads and voices whose takes or scores still arrive."""
+    return {part.of for part in jobs.session.parts if isinstance(part, Arriving)}
 
 
 def arriving() -> set[int]:

@@ -19,7 +19,7 @@ from ...thunder_core.direction import (
     THROWN_AWAY,
 )
 from ..animation import keying
-from ..host.jobs import registration
+from ..host import jobs
 from ..voice import fingerprint, strip
 
 LABELS = {  # kind → label, tooltip, and its sign beside the word on the track
@@ -105,11 +105,14 @@ class ThunderTranscript(bpy.types.PropertyGroup):
 
     voice: StringProperty(description="Strip or file that says it")
     text: StringProperty(
-        name="Transcript", description="What the voice says, with numbers written out as words"
+        name="Transcript",
+        description="What the voice says, with numbers written out as words",
+        update=lambda self, context: jobs.redraw(jobs.TIMELINES),  # which show its words
     )
     spoken: StringProperty(description="Its words and sounds with their times in the recording")
     recognised: StringProperty(
-        description="The text that was recognized; “text” is typed where it differs"
+        description="The text that was recognized, a space for no words; “text” is typed where it "
+        "differs"
     )
     language: StringProperty(description="Codes of the languages that were recognized")
     recording: StringProperty(description="The recording that these are of")
@@ -142,7 +145,7 @@ def is_wanted(scene, voice: str) -> bool:
     return any(keying.record_of(entry.action).get("unclear") for entry in entries)
 
 
-register, unregister = registration(
+register, unregister = jobs.registration(
     properties=(
         (bpy.types.Scene, "thunder_transcripts", CollectionProperty(type=ThunderTranscript)),
     )

@@ -13,7 +13,7 @@ from hashlib import sha256
 import bpy
 import numpy as np
 
-from ...thunder_core import spoken
+from ...thunder_core import languages, spoken
 from ...thunder_core.client import Client
 from ...thunder_core.direction import MOVED, SOUND
 from ...thunder_core.errors import attempt, BadRequest, Cancelled, ThunderError
@@ -367,19 +367,23 @@ def mouth(width: float, opening: float, is_wrong: bool = False) -> np.ndarray:
     return image
 
 
+NOTHING = " "  # what is recognised of a voice that says no words
 _MOST_NAMED = 12  # words that a message names
 
-_read = jobs.session.add(jobs.Memory())  # version of a record → what it holds
+# version of a record → what it holds; that and a text → the same with the words of the text
+_read = jobs.session.add(jobs.Memory())
 
 
 @dataclass(frozen=True)
 class FoundWords:
     """What was found in a voice. unheard: words of the text that the voice does not seem to say,
-    each with its scene frame.  left_out: what a model recognised where nobody says it, likewise."""
+    each with its scene frame.  left_out: what a model recognised where nobody says it, likewise.
+    languages: the names of those that were recognised."""
 
     spoken: spoken.Spoken
     unheard: tuple[tuple[str, int], ...]
     left_out: tuple[tuple[str, int], ...] = ()
+    languages: str = ""
 
     @property
     def sentence(self) -> str:
@@ -455,8 +459,8 @@ def recognise(
     found = _keep(name, voice, answer, answer["text"], True)
     record = transcript.of(bpy.data.scenes[name], voice.name)
     # as the field has it
-    record.recognised, record.language = record.text, ", ".join(answer["languages"])
-    return found
+    record.recognised, record.language = record.text or NOTHING, ", ".join(answer["languages"])
+    return replace(found, languages=languages.names_of(record.language))
 
 
 def _check_not_typed(scene, voice: strip.Voice) -> None:
@@ -544,10 +548,17 @@ def is_known(scene, voice: strip.Voice) -> bool:
 
 
 def read(record) -> spoken.Spoken | None:
-    """The stored words and sounds of a voice, None if nothing can be read."""
-    if record.version not in _read.known:
-        _read.known[record.version] = spoken.unpack(record.spoken) if record.spoken else None
-    return _read.known[record.version]
+    """The stored words and sounds of a voice, with the words of its present text; None if nothing
+    can be read."""
+    known, version, text = _read.known, record.version, record.text
+    if version not in known:
+        known[version] = spoken.unpack(record.spoken) if record.spoken else None
+    content = known[version]
+    if content is None or content.text == text:
+        return content
+    if (version, text) not in known:
+        known[version, text] = spoken.mend(content, text)
+    return known[version, text]
 
 
 def read_next(scene) -> bool:

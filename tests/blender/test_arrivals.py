@@ -20,6 +20,12 @@ def finish(steps):
     return [step.fraction for step in steps]
 
 
+def rows(bpy):
+    """Seeds of the listed takes, from the top."""
+    entries = bpy.context.scene.thunder.takes
+    return [entries[place].seed for place in browsing.order(bpy.context)]
+
+
 def verdict(entry):
     """What the row of a take says of its lip-sync."""
     return take_list.verdict(entry, provenance.grade_of(entry))
@@ -61,6 +67,7 @@ def test_takes_are_listed_before_their_scores_and_rows_move_once_all_are_scored(
     listed(voiced, 4, steps)
     entries = voiced.thunder.takes
     assert seeds(voiced) == [11, 12, 13, 14]
+    assert browsing.order(blender.context) == [0, 1, 2, 3]
     assert {verdict(each) for each in entries} == {"…"}
     while not math.isfinite(entries[2].score):
         next(steps)
@@ -68,7 +75,38 @@ def test_takes_are_listed_before_their_scores_and_rows_move_once_all_are_scored(
     assert [verdict(each) for each in entries] == ["good", "good", "good", "…"]
     finish(steps)
     assert seeds(voiced) == [12, 14, 11, 13]
+    assert rows(blender) == [12, 14, 11, 13]
     assert {verdict(each) for each in entries} == {"good"}
+
+
+def test_rows_stay_in_place_at_the_end_where_the_animator_chose_one_meanwhile(
+    blender, voiced, client
+):
+    client.scores_late = True
+    steps = start(blender, voiced, client)
+    listed(voiced, 4, steps)
+    assert rows(blender) == [11, 12, 13, 14]
+    voiced.thunder.active_take = 2
+    finish(steps)
+    assert rows(blender) == [11, 12, 13, 14]
+    assert voiced.thunder.takes[voiced.thunder.active_take].seed == 13
+    voiced.thunder.sort = "TIME"
+    assert rows(blender)
+    voiced.thunder.sort = "SCORE"
+    assert rows(blender) == [12, 14, 11, 13], "sorted on demand"
+
+
+def test_a_take_that_an_edit_spoils_stays_in_its_row_and_new_ones_find_theirs(
+    blender, voiced, client
+):
+    finish(start(blender, voiced, client))
+    assert rows(blender) == [12, 14, 11, 13]
+    entry = voiced.thunder.takes[browsing.order(blender.context)[0]]
+    entry.score = 3.0
+    assert rows(blender) == [12, 14, 11, 13]
+    copy = voiced.thunder.takes[take_list.duplicate(voiced, browsing.order(blender.context)[1])]
+    copy.seed, copy.score = 99, 1.0
+    assert rows(blender) == [12, 14, 11, 13, 99]
 
 
 def test_takes_whose_scores_did_not_come_stay_and_are_scored_when_shown(blender, voiced, client):

@@ -49,8 +49,10 @@ def test_the_settings_of_a_job_are_options_of_the_command():
         "quality": "draft",
         "perform-as": "a.npz",
         "performed-voice": "b.wav",
+        "perform-line": "old",
         "transcript": "hello",
         "whisper": "model",
+        "language": "de",
         "commit": "twos",
         "speakers": "Anna 1-20",
     }

@@ -51,6 +51,31 @@ def test_lips_that_follow_are_not_spoken_of(blender, scene, keyed):
     assert head_state.fault(rig.owner) == ""
 
 
+def test_a_character_of_bones_alone_speaks_with_its_jaw(blender, scene):
+    """Without any shape key: found by its jaw bone, its lips part and close by that."""
+    face = small_face(blender, {})
+    face.shape_key_clear()
+    armature = skin(blender, face)
+    assert head_module.in_scene(scene) == [armature]
+    assert head_module.guess(scene, face) == armature
+    rig, opening, _ = speak(scene, armature)
+    assert look(scene, rig, opening) == ""
+    assert "jaw.x" in rig.driver.used
+    names = head_module.channel_names()
+    made = performance(closed_at=())
+    made.motion.jaw[:, 0] = 0.15
+    made.motion.expression[:, names.index("mouthClose")] = 0.5
+    values = rig.driver.drive(made.motion, made.channels)
+    gaps = progress.result(rig.meter.lip_gap(values))
+    assert np.abs(gaps).max() < 0.3, "m, b and p shut the jaw"
+
+
+def test_keys_of_unknown_names_are_not_passed_by_for_a_jaw_bone(blender, scene):
+    face = small_face(blender, {f"Shape {i}": {"chin": (0, 0, -0.01)} for i in range(4)})
+    skin(blender, face)
+    assert head_module.in_scene(scene) == [] and family.find_unknown(scene) == face
+
+
 def test_a_key_that_is_muted_is_seen_by_its_lips(blender, scene):
     face = small_face(blender, KEYS)
     rig, opening, _ = speak(scene, face)

@@ -9,6 +9,7 @@ from mathutils import Matrix, Vector
 from speaking import keys_of, same
 from test_directing import client, direction, following, scene  # noqa: F401
 from thunder.scene.heads import character, family, head
+from thunder.scene.heads.detection import reach_of
 from thunder.scene.takes import provenance
 from thunder.scene.takes.direction import asking, sliders
 from thunder.scene.voice import fingerprint
@@ -171,3 +172,33 @@ def test_generated_takes_look_at_the_camera_and_go_on_when_they_follow_a_slider(
     following()
     assert provenance.load(shown.action).look is not None
     assert off_target(blender, scene, rig, camera, range(10, 40, 10)).max() < 2.0
+
+
+def test_a_character_whose_blinks_are_unknown_is_looked_at_in_its_face(blender, scene, rig, entry):
+    """Between the eyes of the bundled head, which is given shapes of another naming that lack
+    blinks, and whose origin is on the floor."""
+    mesh = rig.mesh.copy()
+    mesh.data = rig.mesh.data.copy()
+    mesh.parent, mesh.name = None, "Hero"
+    mesh.modifiers.clear()
+    scene.collection.objects.link(mesh)
+    for key in [key for key in mesh.data.shape_keys.key_blocks if "eye" in key.name.lower()]:
+        mesh.shape_key_remove(key)
+    jaw = mesh.shape_key_add(name="jawOpen", from_mix=False)
+    known = reach_of(rig.mesh, character.plan_of(rig.mesh))
+    points = family.points_of(jaw.data)
+    mouth = points[[*known.upper, *known.lower]].mean(axis=0)
+    below = (points[:, 2] < mouth[2]) & (points[:, 1] < 0.0)
+    jaw.data.foreach_set("co", np.where(below[:, None], points - (0, 0, 0.015), points).ravel())
+    plan = character.plan_of(mesh)
+    assert character.lids_of(mesh, plan) is None
+    part, weights = character.between_eyes(mesh, plan)
+    at = weights @ family.points_of(part.data.shape_keys.reference_key.data)
+    bones = rig.armature.data.bones
+    expected = (bones["eye_left"].head_local + bones["eye_right"].head_local) / 2
+    off = Vector(at) - expected
+    assert abs(off.z) < 0.02 and abs(off.x) < 0.01, off  # metres
+    mesh.location = (0.3, -1.0, 0.2)
+    place = add(blender, scene, "place", mesh.location + Vector(at))
+    look(blender, scene, rig, entry, look_at="OBJECT", look_object=mesh, looks_away=0.0)
+    assert off_target(blender, scene, rig, place).max() < 3.0

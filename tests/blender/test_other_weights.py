@@ -74,6 +74,7 @@ def push(name):
 def test_a_score_of_other_weights_is_greyed_and_comes_behind_those_in_use(scene):
     assert order() == [2, 1, 3] and not offered() and "90" not in greyed(of_seed(2))
     (entry,) = make_earlier(2)
+    browsing.sort_again([entry.action.session_uid])
     assert order() == [1, 3, 2] and offered()
     assert "good" in greyed(entry) and "good" not in greyed(of_seed(1))
     assert "90 of 100, by other weights than those in use or an earlier version" in entry.tooltip

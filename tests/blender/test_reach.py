@@ -11,7 +11,7 @@ from drawing import Context, Shown
 from mathutils import Matrix, Vector
 from thunder.scene.heads import character, detection, family, head as head_module, reach, rna_paths
 from thunder.scene.takes import word_places
-from thunder.thunder_core import errors, types
+from thunder.thunder_core import errors, progress, types
 from thunder.thunder_core.face import conventions, mapping
 
 POINTS = {
@@ -160,6 +160,22 @@ def test_measuring_changes_nothing_and_is_quick_on_a_heavy_face(blender):
     detection.detect(face)
     assert time.process_time() - began < 0.1 * spent
     assert all(block.value == 0.25 for block in face.data.shape_keys.key_blocks[1:])
+
+
+@pytest.mark.parametrize("size", [1.0, 0.4])
+def test_lips_are_measured_in_the_characters_own_millimetres(blender, size):
+    """What Commit and Check say of a gap is what Blender's mesh shows, on a small mouth too."""
+    smaller = {
+        name: {p: tuple(size * x for x in by) for p, by in k.items()} for name, k in KEYS.items()
+    }
+    face = small_face(blender, smaller)
+    rig, names = head_module.resolve(face), head_module.channel_names()
+    jaws = np.array([0.0, 0.25, 0.5, 1.0])
+    turns = np.stack([jaws * types.JAW_OPEN_RADIANS, 0 * jaws, 0 * jaws], 1)
+    motion = types.Motion(np.zeros((4, len(names))), turns)
+    gaps = progress.result(rig.meter.lip_gap(rig.driver.drive(motion, names)))
+    wanted = [gap_at(blender, face, jaw=jaw) for jaw in jaws]
+    assert wanted[-1] > 5 and gaps == pytest.approx(wanted, abs=0.08 * wanted[-1])
 
 
 def test_a_mesh_that_was_changed_is_measured_again(blender):

@@ -8,20 +8,23 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import bpy
 import pytest
 from drawing import Context, Layout
 from performances import clicks, noise
 from running_engine import connection, SAMPLE, speak, stop_engine  # noqa: F401
-from thunder.cli import bake
+from thunder.cli import bake, checks
 from thunder.operators import generate, install_engine
-from thunder.panels import preferences, sidebar
+from thunder.panels import preferences, sidebar, tab
 from thunder.scene.engine import install, recogniser
 from thunder.scene.host import compat
+from thunder.scene.review import word_track
 from thunder.scene.takes import dialogue, provenance, transcript, word_places
 from thunder.scene.voice import strip
 from thunder.thunder_core import engine_python, errors, installer, progress, spoken
+from thunder.thunder_core.batch.job_file import Job
 
 pytestmark = pytest.mark.one_blender
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -184,9 +187,9 @@ def test_all_strips_are_recognised_but_those_with_a_text(lined, ready, client, t
         strip.add(lined, noise(tmp_path / f"{name}.wav", 1.0), name, 200 + 50 * number)
     transcript.ensure(lined, "two").text = "my own words"
     client.left_out = [("Thank you.", 0.5, 0.7, 0.0)]
-    done = []
+    done = {}
     said = progress.result(dialogue.recognise(client, lined, recogniser.arguments(), done))
-    assert done == ["line", "three"] and len(said) == 2 and "near frame" in said[0]
+    assert done == {"line": 2, "three": 2} and len(said) == 2 and "near frame" in said[0]
     assert [transcript.of(lined, name).text for name in ("line", "two", "three")] == [
         "a bump", "my own words", "a bump"
     ]  # fmt: skip
@@ -202,7 +205,7 @@ def test_all_strips_are_recognised_but_those_with_a_text(lined, ready, client, t
     "harm, sentence",
     [
         (lambda model, patch: patch.delenv("THUNDER_RECOGNISER"), "install it in the preferences"),
-        (lambda model, patch: patch.delenv("THUNDER_WHISPER"), "No model that recognises words"),
+        (lambda model, patch: patch.delenv("THUNDER_WHISPER"), "No model that recognizes words"),
         (lambda model, patch: (model / "model.bin").unlink(), "lacks model.bin or model.safe"),
         (lambda model, patch: patch.setenv("THUNDER_WHISPER", "base"), "press Download"),
         (lambda model, patch: patch.setenv("THUNDER_RECOGNISER", "/no/python"), "no Python at"),
@@ -216,6 +219,100 @@ def test_what_is_missing_is_named_on_the_greyed_button(
     assert sentence in refused(bpy.ops.thunder.recognise_words)
     bpy.ops.thunder.generate()
     assert verbs(client) == ["generate"], "and takes are made as before"
+
+
+@pytest.fixture
+def reported(capfd):
+    """`reported()` is what operators have reported since it was called last, line by line."""
+    return lambda: [
+        line.removeprefix("Info: ")
+        for line in capfd.readouterr().out.splitlines()
+        if "Info" in line
+    ]
+
+
+def test_it_is_said_how_many_strips_have_words_or_none_or_were_typed(
+    lined, ready, client, tmp_path, reported
+):
+    for number, name in enumerate(("two", "three", "four")):
+        strip.add(lined, noise(tmp_path / f"{name}.wav", 1.0), name, 200 + 50 * number)
+    transcript.ensure(lined, "two").text = "my own words"
+    usual, client.recognised = client._recognise, "a bump"
+
+    def no_words_on_the_third(sound, **how):
+        client.recognised = "" if len(client.asked) == 3 else "a bump"
+        return usual(sound, **how)
+
+    client._recognise = no_words_on_the_third
+    bpy.ops.thunder.recognise_all()
+    assert reported() == [
+        "Recognized the words of 2 strips and no words in 1 strip; 1 strip with a typed "
+        "transcript stays"
+    ]
+    [silent] = [name for name in ("line", "three", "four") if not transcript.of(lined, name).text]
+    client._recognise, client.recognised = usual, ""
+    bpy.ops.thunder.recognise_all()
+    assert len(client.asked) == 4 and "Recognized no words in 1 strip; 1 strip" in reported()[0]
+    lined.thunder.strip = silent
+    bpy.ops.thunder.recognise_words()
+    assert reported()[0] == "Recognized no words: type the transcript if somebody speaks"
+
+
+def test_a_voice_without_words_is_not_recognised_again_by_each_generate(lined, ready, client):
+    client.recognised = ""
+    bpy.ops.thunder.generate()
+    bpy.ops.thunder.generate()
+    assert verbs(client) == ["recognise", "generate", "generate"]
+    record = transcript.of(lined, "line")
+    assert not record.is_recognised and not record.is_typed
+    client.recognised = "a bump"
+    bpy.ops.thunder.recognise_words()
+    assert record.text == "a bump" and record.is_recognised
+
+
+def test_a_mended_word_shows_at_once_in_its_place_and_an_undo_takes_it_back(lined, ready, client):
+    bpy.ops.thunder.recognise_words()
+    record = transcript.of(lined, "line")
+    before = word_places.line(bpy.context).words
+    bpy.ops.ed.undo_push(message="recognised")
+    record.text = "a dump"
+    bpy.ops.ed.undo_push(message="mended")
+    after = word_places.line(bpy.context).words
+    assert [word.text for word in after] == ["a", "dump"]
+    assert [(word.start, word.end) for word in after] == [(w.start, w.end) for w in before]
+    assert not word_places.is_known(lined, strip.find(bpy.context)), (
+        "Generate finds it in the voice"
+    )
+    bpy.ops.ed.undo()
+    assert [word.text for word in word_places.line(bpy.context).words] == ["a", "bump"]
+    bpy.ops.ed.redo()
+    assert [word.text for word in word_places.line(bpy.context).words] == ["a", "dump"]
+
+
+def test_the_track_shows_a_mended_word(lined, ready, client):
+    bpy.ops.thunder.recognise_words()
+    tracks = word_track.tracks
+    tracks.of(bpy.context)
+    tracks.look()
+    assert tracks.of(bpy.context).texts == ("a", "bump")
+    transcript.of(lined, "line").text = "a big dump"
+    tracks.look()
+    assert tracks.of(bpy.context).texts == ("a", "big", "dump")
+
+
+def test_the_language_that_is_chosen_is_heard_and_the_recognised_one_named(
+    lined, ready, client, reported
+):
+    bpy.ops.thunder.recognise_words()
+    assert client.asked[-1][1]["language"] == ""
+    assert "2 words (English)" in reported()[0]
+    lined.thunder.language = "de"
+    transcript.of(lined, "line").text = ""
+    bpy.ops.thunder.recognise_all()
+    lined.thunder_transcripts.clear()
+    bpy.ops.thunder.generate()
+    asked = [args["language"] for verb, args in client.asked if verb == "recognise"]
+    assert asked == ["", "de", "de"]
 
 
 def test_a_bake_recognises_what_is_asked_and_says_so(blender, client, voice, ready, tmp_path):
@@ -233,7 +330,12 @@ def test_a_bake_recognises_what_is_asked_and_says_so(blender, client, voice, rea
         and texts(client)[1] == "mama"
     )
     assert "transcript" not in run() and verbs(client).count("recognise") == 1
-    with pytest.raises(errors.BadWeights, match="no model that recognises words at “/no/model”"):
+    run("--recognise", "--language", "German")
+    blender.context.scene.thunder.language = "zh"
+    run("--recognise", "--language", "auto")
+    asked = [args["language"] for verb, args in client.asked if verb == "recognise"]
+    assert asked == ["", "de", ""]
+    with pytest.raises(errors.BadWeights, match="no model that recognizes words at “/no/model”"):
         run("--recognise", "--whisper", "/no/model")
     with pytest.raises(SystemExit):
         bake.options(["--seconds", "2", "--recognise", "--out", "x"])
@@ -271,7 +373,10 @@ def test_what_is_installed_its_size_and_its_licence_are_said_before(monkeypatch)
         window_manager = Manager()
 
     install_engine.THUNDER_OT_install_recogniser.invoke(None, Context, None)
-    said = Context.window_manager.said["message"]
+    lines = Context.window_manager.said["message"].splitlines()
+    # a window of preferences as Blender opens it, less what is beside the dialog's text
+    assert len(lines) > 1 and max(map(len, lines)) / tab.LETTERS_PER_PIXEL < 700
+    said = " ".join(lines)
     assert "About 0.1 GB to download" in said and "GB of disk space" in said and "MIT" in said
     install_engine.THUNDER_OT_install_recogniser.begin(None, None, True)
     assert begun == [{"words": recogniser.folder()}]
@@ -332,13 +437,68 @@ def test_the_preferences_offer_what_is_missing_next(blender, ready, monkeypatch)
     assert any("GB to download" in text for text in box.texts())
 
 
+def test_an_installation_is_shown_with_what_it_installs_and_so_is_its_failure(
+    blender, ready, monkeypatch
+):
+    class Region:
+        width = 600
+
+    context = Context(blender.context, region=Region)
+    chosen = importlib.import_module("thunder.scene.engine.connection").preferences()
+    running = SimpleNamespace(fraction=0.5, message="Installing numpy", time_left="")
+    monkeypatch.delenv("THUNDER_RECOGNISER")
+    installing = install.installing
+    monkeypatch.setattr(installing, "running", running)
+    for of_words in (True, False):
+        monkeypatch.setattr(installing, "is_of_words", of_words)
+        boxes = (
+            drawn(preferences._draw_engine, context, chosen),
+            drawn(preferences._draw_words, context, chosen),
+        )
+        assert ["Installing" in box.texts() for box in boxes] == [not of_words, of_words]
+    monkeypatch.setattr(installing, "running", None)
+    monkeypatch.setattr(installing, "error", "The packages cannot be reached")
+    monkeypatch.setattr(installing, "is_of_words", True)
+    said = " ".join(drawn(preferences._draw_words, context, chosen).texts())
+    assert "The packages cannot be reached" in said
+    assert "reached" not in " ".join(drawn(preferences._draw_engine, context, chosen).texts())
+
+
+def test_removing_leaves_nothing_of_ours_and_all_that_is_somebody_s(blender):
+    place = Path(recogniser.folder())
+    for name in ("bin", "models/base"):
+        (place / name).mkdir(parents=True)
+    (place / "models" / "base" / "model.bin").touch()
+    (place / installer.LOCK).write_bytes(installer.MARK)
+    (place / "notes.txt").write_text("mine")
+    try:
+        assert bpy.ops.thunder.remove_recogniser() == {"FINISHED"}
+        assert [path.name for path in place.iterdir()] == ["notes.txt"]
+        assert "is left alone" in refused(bpy.ops.thunder.remove_recogniser)
+        (place / "notes.txt").unlink()
+        assert "Nothing to remove" in refused(bpy.ops.thunder.remove_recogniser)
+    finally:
+        shutil.rmtree(place)
+
+
+def test_jobs_without_what_recognises_are_told_before_the_first_is_baked(ready, monkeypatch):
+    settings = {"seconds": 3.0, "recognise": True}
+    assert not any("install" in each for each in checks.mistakes([Job("idle", settings)]))
+    spoken_jobs = [Job(name, {"recognise": True, "whisper": "/no/model"}) for name in "ab"]
+    [mistake] = checks.mistakes(spoken_jobs)
+    assert mistake.startswith("Jobs “a”, “b”: “recognise”: there is no model that recognizes words")
+    monkeypatch.delenv("THUNDER_RECOGNISER")
+    assert "install it in the preferences" in checks.mistakes([Job("a", {"recognise": True})])[0]
+
+
 def test_the_panel_shows_what_was_recognised_and_its_switch(lined, ready, client):
-    layout = drawn(sidebar.draw_transcript, None)
+    layout = drawn(sidebar.draw_transcript, None, lined.thunder)
     assert "thunder.recognise_words" in layout.of("operator")
+    assert layout.of("prop") == ["language"]
     bpy.ops.thunder.recognise_words()
     record = transcript.of(lined, "line")
-    layout = drawn(sidebar.draw_transcript, record)
-    assert layout.of("prop") == ["text", "recognise_words"]
-    assert "Use these recognized words (en)" in layout.texts("prop")
+    layout = drawn(sidebar.draw_transcript, record, lined.thunder)
+    assert layout.of("prop") == ["text", "recognise_words", "language"]
+    assert "Use these recognized words (English)" in layout.texts("prop")
     record.text = "a bumb"
-    assert drawn(sidebar.draw_transcript, record).of("prop") == ["text"]
+    assert drawn(sidebar.draw_transcript, record, lined.thunder).of("prop") == ["text"]

@@ -194,7 +194,7 @@ ARE_CANCELLED = {
     "find words": lambda blender, client: word_places.find(client, line(blender), "a bump"),
     "recognize words": lambda blender, client: word_places.recognise(client, line(blender), BY),
     "recognize all": lambda blender, client: dialogue.recognise(
-        client, blender.context.scene, BY, []
+        client, blender.context.scene, BY, {}
     ),
     "save poses": save_poses,
     "playblast": playblast,

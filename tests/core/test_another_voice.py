@@ -2,12 +2,23 @@
 """A performance on another recording: gestures on its accents, blinks and jumps as quick as before,
 pauses in pauses, nothing that jumps."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from thunder_core.engine.another_voice import match, move, pair_up, quick_events, upper_columns
+from thunder_core.direction import DIRECTION_NAMES
+from thunder_core.engine.another_voice import (
+    match,
+    move,
+    pair_up,
+    quick_events,
+    reading_of_mouth,
+    upper_columns,
+)
 from thunder_core.engine.speech.cues import Phrasing, prosody_of, silent_phrasing
 from thunder_core.face.head import load_head
+from thunder_core.spoken import Word
 from thunder_core.types import FPS, Motion, pack
 
 NAMES = list(load_head().expression_names)
@@ -52,7 +63,61 @@ def test_pauses_and_accents_of_two_voices_are_matched_where_they_are_in_the_line
         assert around == pytest.approx(1, abs=0.25), "as fast as before"
     rates = np.diff(moved.times) * FPS
     assert rates.min() >= 0 and rates.max() < 3.2
-    assert moved.record()["lost"] == [1.8]
+    record = moved.record(voice_of(*OLD), voice_of(*NEW))
+    assert record["lost"] == [1.8] and record["seconds"] == [10.4, 9.2] and "keys" not in record
+
+
+def test_accents_too_near_for_their_distance_in_the_other_voice_leave_others_their_place():
+    old = voice_of([20, 50, 80], [[10, 110]], 120)
+    near = voice_of([20, 24, 50, 53, 80, 83], [[10, 110]], 120)
+    assert [round(b * FPS) for _, b in match(old, near).accents] == [20, 50, 80]
+    crowd = voice_of([48, 50, 52], [[10, 110]], 120)
+    moved = match(old, crowd)
+    assert len(moved.accents) == 1 and len(moved.lost) == 2
+    rates = np.diff(moved.times) * FPS
+    assert rates.min() >= 0 and rates.max() < 3.2
+    nine = voice_of(range(20, 101, 8), [[10, 110]], 120)
+    assert len(match(nine, nine).accents) == 11, "each shares the room with its neighbours"
+
+
+def test_what_an_animator_keyed_moves_with_its_word_or_has_no_place():
+    old, new = voice_of(*OLD), voice_of(*NEW)
+    moved = match(old, new)
+    for a, b in moved.accents:
+        assert moved.place(a, old) == pytest.approx(b, abs=0.05)
+        assert moved.place(a + 0.1, old) == pytest.approx(b + 0.1, abs=0.05)
+    assert moved.place(1.8, old) is None and moved.place(1.7, old) is None, "its word is not said"
+    pause = moved.place(122 / FPS, old)
+    assert 92 / FPS < pause < 120 / FPS, "in the pause as before"
+    assert moved.place(-0.2, old) == pytest.approx(moved.at(0.0) - 0.2)
+    assert moved.place(11.0, old) == pytest.approx(moved.at(10.4) + 0.6, abs=0.05)
+    assert moved.record(old, new, (1.8, 0.8))["keys"] == [None, pytest.approx(0.8, abs=0.05)]
+    flat = match(old, voice_of(NEW[0][:3], *NEW[1:]))
+    assert flat.place(6.5, old) is None, "nothing of its phrase is stressed"
+
+
+def test_a_moved_performance_says_what_it_hits_in_the_new_voice():
+    old, new = voice_of(*OLD), voice_of(*NEW)
+    moved, word = match(old, new), Word("Schlacht", 2.2, 2.5, 1.0)
+    (a, b), lost = next(pair for pair in moved.accents if pair[0] == 70 / FPS), 45 / FPS
+    choice = {
+        "hits": [[a - 0.1, a + 0.2, "battle"], [lost - 0.1, lost + 0.1, "lost"]],
+        "aside": [[150 / FPS - 0.1, 150 / FPS + 0.2, "village"]],
+        "pauses": [[110 / FPS, "thinks"], [9.0, "thinks"]],
+        "ideas": ["nods", ""],
+    }
+    found = moved.choice(choice, replace(new, words=(replace(word, start=b - 0.1, end=b + 0.2),)))
+    assert found["hits"] == [[round(b - 0.1, 2), round(b + 0.2, 2), "Schlacht"]]
+    assert found["aside"][0][0] == pytest.approx(131 / FPS - 0.1, abs=0.06)
+    assert found["aside"][0][2] == "", "nobody knows the word there"
+    assert found["pauses"] == [[92 / FPS, "thinks"]]
+
+
+def test_the_reading_of_a_moved_take_is_its_mouth_s_and_of_the_rest_the_performance_s():
+    mouth, theirs = np.full(len(DIRECTION_NAMES), 0.5), np.full(len(DIRECTION_NAMES), -1.0)
+    found = dict(zip(DIRECTION_NAMES, reading_of_mouth(mouth, theirs)))
+    assert found["jaw"] == found["smile"] == found["energy"] == 0.5
+    assert {found[name] for name in ("head", "brows", "eyes", "frown", "mood.angry")} == {-1.0}
 
 
 def test_a_voice_moves_to_itself_unchanged():

@@ -34,6 +34,7 @@ PERFORMING = (
     "api.perform",
     "api.perform_as",
     "api.explain",
+    "api.save_cues",
     "api.score",
     "api.speak",
     "api.Take",
@@ -84,7 +85,7 @@ def test_every_function_has_an_example_and_importing_the_package_loads_neither_n
     public = {
         f"api.{name}" for name in thunder.__all__ if inspect.isfunction(getattr(thunder, name))
     }
-    assert len(public) == 8 and public | set(PERFORMING) <= {example.name for example in EXAMPLES}
+    assert len(public) == 9 and public | set(PERFORMING) <= {example.name for example in EXAMPLES}
     code = (
         "import sys, thunder_core; print([*filter(sys.modules.get, ('numpy', 'torch', "
         "'thunder_core.api'))]); thunder_core.no"
@@ -131,6 +132,14 @@ def test_a_performance_moves_to_another_recording_with_a_mouth_of_its_own(voice,
     assert np.abs(one.motion.head - take.motion.head[: other.frames])[said].max() < 0.02
     same = thunder.perform_as(take, voice, voice, takes=1).best
     assert np.abs(same.motion.eyes - take.motion.eyes).max() < 1e-3
+    hits, chosen = (each.provenance["choice"]["hits"] for each in (same, take))
+    assert np.allclose([h[:2] for h in hits], [h[:2] for h in chosen], atol=0.05)
+    unknown = {k: v for k, v in take.provenance.items() if k != "choice"}
+    silently = thunder.perform_as(replace(take, provenance=unknown), voice, voice, takes=1).best
+    assert "choice" not in silently.provenance, "nobody knows what it hits"
+    silent = thunder.load(np.zeros(2 * voice.rate, np.float32), rate=voice.rate)
+    with pytest.raises(errors.BadRequest, match="Nobody speaks in the new recording"):
+        thunder.perform_as(take, voice, silent)
     with pytest.raises(errors.BadRequest, match="moves between voices, not str"):
         thunder.perform_as(take, "line.wav", other)
     with pytest.raises(errors.BadRequest, match=r"lasts 2.0 s and its old recording 1.0 s"):
@@ -243,6 +252,18 @@ def test_saved_files_are_read_as_the_take(takes, tmp_path):
     assert again.frames == 50 and np.median(apart) < 1e-3 and apart.max() < 0.02
     with pytest.raises(errors.BadRequest, match="cannot be written .*choose another folder"):
         take.save(tmp_path / "missing" / "take.npz")
+    take.save(tmp_path / "take.vrma")
+    assert (tmp_path / "take.vrma").read_bytes().startswith(b"glTF")
+
+
+def test_cues_are_those_of_the_voice(takes, voice, tmp_path):
+    thunder.save_cues(takes.best, voice, tmp_path / "line.tsv", "brother moves both big blue")
+    rows = [row.split("\t") for row in (tmp_path / "line.tsv").read_text("utf-8").splitlines()[1:]]
+    assert [row[3] for row in rows if row[2] == "word"] == "brother moves both big blue".split()
+    shapes = [row for row in rows if row[2] == "shape"]
+    assert float(shapes[0][0]) == 0.0 and float(shapes[-1][1]) == 2.0
+    with pytest.raises(errors.BadRequest, match="choose a name that ends with .tsv or .json"):
+        thunder.save_cues(takes.best, voice, tmp_path / "line.txt")
 
 
 def test_takes_speak_in_the_voice_given_and_another_engine_makes_the_same(takes, voice, tmp_path):

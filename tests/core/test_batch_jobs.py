@@ -113,6 +113,23 @@ def test_several_heads_may_speak_a_strip_and_the_best_take_be_committed(read, co
     )
 
 
+def test_a_language_and_a_model_may_be_named_by_a_job(read, complaints, tmp_path):
+    (tmp_path / "models" / "base").mkdir(parents=True)
+    job = '[jobs.a]\naudio = "a.wav"\nrecognise = true\n'
+    for given, arguments in (
+        ('language = "German"', ["--language=de"]),
+        ('language = "yue"', ["--language=yue"]),
+        ('language = "auto"', ["--language=auto"]),
+        ('whisper = "models/base"', [f"--whisper={tmp_path / 'models' / 'base'}"]),
+        ('whisper = "../elsewhere"', [f"--whisper={tmp_path.parent / 'elsewhere'}"]),
+        ('whisper = "base"', ["--whisper=base"]),
+        ('whisper = "openai/whisper-base"', ["--whisper=openai/whisper-base"]),
+    ):
+        [listed] = read(job + given).jobs
+        assert set(arguments) <= set(listed.arguments("o")), given
+    assert "no language that is known" in complaints(job + 'language = "Klingon"')[0]
+
+
 def test_everything_wrong_is_said_at_once(complaints):
     lines = complaints(
         'outt = "x"\n[jobs.a]\naudio = "a.wav"\ntake = 3\nseed = -1\n'

@@ -130,8 +130,10 @@ def test_a_take_says_first_which_words_it_hits_and_what_it_does_in_pauses():
         assert words_of_take(about | {"choice": damaged}) == "smiling"
     still = about | {"reading": of(smile=0.5, eyes=0.4).tolist()}
     assert "still eyes" in words_of_take(still | {"choice": {}})
-    # head, brows and eyes are another take's, which says so
-    assert words_of_take(still | {"moved": "{}"}) == "smiling"
+    moved = about | {"moved": "{}", "as_asked": True}
+    assert words_of_take(moved) == said, "its mouth is as asked, and the rest hits as before"
+    del moved["choice"]
+    assert words_of_take(moved) == "as asked"
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def test_moods_have_habits_of_their_own_from_where_they_come():
         mood: np.mean([len(each) for each in blinks(plans(mood=mood))])
         for mood in ("afraid", "angry")
     }
-    assert rates["afraid"] > 1.3 * rates["angry"]
+    assert rates["afraid"] > 1.2 * rates["angry"]
 
 
 def test_half_of_takes_incline_to_each_side_but_contempt_to_that_of_its_smile():

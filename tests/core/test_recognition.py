@@ -9,9 +9,11 @@ import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hub import hub
 from made_whisper import make_whisper
 from timing import until
 
@@ -19,12 +21,14 @@ import thunder_core as thunder
 from research.harness import SAMPLE
 from thunder_core import errors, whisper_folder
 from thunder_core.client import Client
+from thunder_core.engine import recogniser
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech import recognition, transcript
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.recognition import Recogniser
 from thunder_core.engine.whisper_conversion import convert
-from thunder_core.spoken import PHONES, SILENCE, Word
+from thunder_core.progress import no_progress
+from thunder_core.spoken import PHONES, share_out, SILENCE, split, Word
 from thunder_core.types import RATE, Speech
 
 TEXT = (
@@ -141,8 +145,105 @@ def test_a_trained_model_understands_the_sample(engine, voice):
         pytest.skip("THUNDER_WHISPER names no folder of a Whisper model")
     found = thunder.recognise(voice, folder, engine=engine)
     said = [word.text.lower() for word in found.words]
-    expected = transcript.split(TEXT.lower())
+    expected = split(TEXT.lower())
     assert sum(a == b for a, b in zip(said, expected)) >= len(expected) - 3
+
+
+class Hears:
+    """A model that takes a span for the languages that its first sample numbers."""
+
+    def __init__(self, *chances, multilingual=True):
+        self.chances, self.model = chances, SimpleNamespace(is_multilingual=multilingual)
+        self.supported_languages = ["en", "de"] if multilingual else ["en"]
+
+    def detect_language(self, span):
+        return None, None, list(self.chances[int(span[0])].items())
+
+
+def test_each_part_of_a_voice_has_its_language_where_it_is_sure():
+    model = Hears({"en": 0.95, "de": 0.05}, {"en": 0.1, "de": 0.9}, {"en": 0.4, "de": 0.6})
+    spans = [np.full(seconds, number) for seconds, number in ((20, 0), (9, 1), (2, 2))]
+    told = []
+    found = recogniser.languages(model, spans, "", lambda fraction, _: told.append(fraction))
+    assert found == ["en", "de", "en"], "a doubtful span is in the voice's usual language"
+    assert told == sorted(told) and len(told) == 3 and told[-1] < 0.3
+    assert recogniser.languages(model, spans, "de", no_progress) == ["de"] * 3
+    english = Hears(multilingual=False)
+    assert recogniser.languages(english, spans, "", no_progress) == ["en"] * 3
+    with pytest.raises(errors.BadRequest, match="it is for English alone, or choose another model"):
+        recogniser.languages(english, spans, "de", no_progress)
+
+
+@needs_library
+@pytest.mark.skipif(os.name == "nt", reason="the peak of a process's memory is POSIX")
+def test_forty_minutes_are_read_in_parts_with_progress_and_in_little_memory(made, tmp_path):
+    spans = [(28.0 * n, 28.0 * n + 28.0) for n in range(86)]
+    np.save(tmp_path / "sound.npy", np.zeros(2408 * RATE, np.float32))
+    told, peak = [], tmp_path / "peak"
+    python = wrapper(
+        tmp_path,
+        "import resource; end = os._exit\n"
+        f"def leave(code, path={str(peak)!r}):\n"
+        "    open(path, 'w').write(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))\n"
+        "    end(code)\n"
+        "os._exit = leave",
+    )
+
+    def megabytes(parts):
+        """That the process has at most, and its answers."""
+        with Client(python, verbs="recogniser") as client:
+            pending = client.request(
+                "recognise", sound=str(tmp_path / "sound.npy"), spans=parts, model=made("mama"),
+                language="en", threads=2,
+            )  # fmt: skip
+            while not pending.done:
+                told.extend(e["fraction"] for e in pending.poll() if e["event"] == "progress")
+            answers = pending.wait()["spans"]
+        assert until(peak.exists, 10)
+        most = int(peak.read_text()) / 1024
+        peak.unlink()
+        return most, answers
+
+    megabytes(spans[:1])  # converts the model
+    one, _ = megabytes(spans[:1])
+    told.clear()
+    all_of_them, answers = megabytes(spans)
+    assert len(answers) == 86 and answers[-1]["segments"][0]["start"] >= spans[-1][0]
+    assert told == sorted(told) and len(set(told)) > 40
+    assert all_of_them - one < 220, "the mapped file has 154, a copy of it as much again"
+
+
+def of_librispeech(speech, speaker):
+    """A recording of a test voice, and its words."""
+    for table in sorted(speech.glob("librispeech_*/transcripts.tsv")):
+        for row in table.read_text("utf-8").splitlines():
+            name, who, text = row.split("\t")[:3]
+            if who == speaker and len(text.split()) > 12:
+                return read_sound(table.parent / name).samples, text.lower().split()
+    raise AssertionError(speaker)
+
+
+def test_speakers_languages_silence_and_music_in_one_line_leave_only_what_is_said(engine):
+    """By a trained model, on real recordings."""
+    folder, data = os.environ.get("THUNDER_WHISPER"), os.environ.get("THUNDER_DATA")
+    if not folder or not data:
+        pytest.skip("THUNDER_WHISPER or THUNDER_DATA names no folder")
+    first, second = (of_librispeech(Path(data, "speech"), who) for who in ("367", "2033"))
+    german = read_sound(Path(data, "lips_more", "de_anchor20.wav")).samples[: 9 * RATE]
+    at = np.arange(6 * RATE) / RATE
+    music = sum(np.sin(2 * np.pi * f * at) for f in (220, 277, 330, 440)) * (at % 0.5 < 0.4) / 10
+    parts = [first[0], np.zeros(3 * RATE), second[0], music, german]
+    samples = np.concatenate(parts).astype(np.float32)
+    ends = np.cumsum([len(each) for each in parts]) / RATE
+    found = thunder.recognise(Speech(samples, RATE), folder, engine=engine)
+    said = [(word.text.lower(), (word.start + word.end) / 2) for word in found.words]
+    for (_, words), start, end in ((first, 0.0, ends[0]), (second, ends[1], ends[2])):
+        heard = [word for word, middle in said if start <= middle < end]
+        assert sum(word in heard for word in words) >= 0.7 * len(words)
+        assert len(heard) <= 1.3 * len(words)
+    assert set(found.languages) == {"en", "de"} and ("der" in dict(said) or "die" in dict(said))
+    quiet = ((ends[0] + 0.5, ends[1] - 0.5), (ends[2] + 0.5, ends[3] - 0.5))
+    assert not [word for word, middle in said for start, end in quiet if start < middle < end]
 
 
 # -- spans, and where words are
@@ -177,7 +278,7 @@ def test_words_of_unknown_letters_are_where_the_model_heard_them():
         Word("bu", 3, 3, 0),
     ]
     given = ("mama,", 0.9, 1.5), ("你好", 2.0, 3.0), ("bu.", 3.5, 4.0)
-    heard = tuple(word for each in given for word in recognition._apart(*each))
+    heard = tuple(word for each in given for word in share_out(split(each[0]), *each[1:]))
     placed = recognition.place(found, heard)
     assert [(word.start, word.end) for word in placed] == [
         (1.0, 1.4),
@@ -232,9 +333,66 @@ def test_no_socket_is_opened_but_by_a_download(engine, voice, made, tmp_path):
     assert not log.exists()
     with Client(python, verbs="recogniser") as client:
         pending = client.request("download", name="base", folder=str(tmp_path / "base"))
-        with pytest.raises(errors.BadRequest, match="“base” cannot be downloaded"):
+        with pytest.raises(
+            errors.BadRequest, match="hub cannot be reached, so “base” was not downloaded"
+        ):
             pending.wait(timeout=60)
     assert log.exists(), "or the test would see nothing"
+
+
+def download(client, name, folder):
+    """What a download answers, and the progress that it tells meanwhile."""
+    told, pending = [], client.request("download", name=name, folder=str(folder))
+    while not pending.done:
+        told += [each for each in pending.poll() if each["event"] == "progress"]
+    return pending.wait(), told
+
+
+@needs_library
+def test_a_model_is_downloaded_by_its_name_and_used(engine, voice, made, tmp_path):
+    model = made(TEXT)
+    Path(model, "README.md").write_text("no part of the model")
+    with hub({"Systran/faster-whisper-base": model, "somebody/whisper": model}, 0.002) as address:
+        python = wrapper(tmp_path, f"os.environ['HF_ENDPOINT'] = {address!r}")
+        for name in ("base", "somebody/whisper"):
+            folder = Path(whisper_folder.folder_of_name(str(tmp_path), name))
+            with Client(python, verbs="recogniser") as client:
+                _, told = download(client, name, folder)
+            assert "Downloading" in told[-1]["message"] and 0.0 < told[-1]["fraction"] <= 1.0
+            assert (folder / "model.safetensors").is_file() and not (folder / "README.md").exists()
+            assert not list(folder.parent.glob("*.part"))
+    assert engine.recognise(voice, Recogniser(sys.executable, str(folder))).text == TEXT
+
+
+@needs_library
+def test_a_download_that_fails_says_why_and_leaves_no_model(made, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (empty / "config.json").write_text("{}")
+    with hub({"somebody/other": str(empty), "somebody/whisper": made(TEXT)}, 0.2) as address:
+        python = wrapper(tmp_path, f"os.environ['HF_ENDPOINT'] = {address!r}")
+        with Client(python, verbs="recogniser") as client:
+            for name, sentence in (
+                ("somebody/nothing", "“somebody/nothing” was not downloaded: check the name"),
+                ("somebody/other", "“somebody/other” is no Whisper model"),
+            ):
+                with pytest.raises(errors.BadRequest, match=sentence):
+                    download(client, name, tmp_path / "models" / "new")
+                assert not list(tmp_path.glob("models/new*"))
+            pending = client.request(
+                "download", name="somebody/whisper", folder=str(tmp_path / "models" / "new")
+            )
+            assert until(lambda: pending.poll() or pending.fraction > 0.02, 20)
+            pending.cancel()
+            with pytest.raises(errors.Cancelled):
+                pending.wait(timeout=10)
+    assert not (tmp_path / "models" / "new").exists(), "a part is no model"
+    with Client(python, verbs="recogniser") as client:  # the hub is away
+        with pytest.raises(
+            errors.BadRequest, match="hub cannot be reached, .*: check the connection"
+        ):
+            download(client, "somebody/whisper", tmp_path / "models" / "new")
+    assert not (tmp_path / "models" / "new").exists()
 
 
 # -- what goes wrong
@@ -244,7 +402,7 @@ def test_no_socket_is_opened_but_by_a_download(engine, voice, made, tmp_path):
 @pytest.mark.parametrize(
     "harm, sentence",
     [
-        (lambda folder: shutil.rmtree(folder), "There is no model that recognises words at “.*model”"),
+        (lambda folder: shutil.rmtree(folder), "There is no model that recognizes words at “.*model”"),
         (lambda folder: (folder / "tokenizer.json").unlink(), "lacks tokenizer.json"),
         (lambda folder: (folder / "model.safetensors").unlink(), "lacks model.bin or model.safetensors"),
         (lambda folder: (folder / "model.bin").write_bytes(b"x" * 99), "holds no Whisper model that can be read"),
@@ -268,7 +426,7 @@ def test_a_wrong_model_is_refused_with_a_sentence(engine, voice, made, tmp_path,
 
 def test_without_a_model_or_a_python_there_is_a_sentence(voice, monkeypatch, tmp_path):
     monkeypatch.delenv("THUNDER_WHISPER", raising=False)
-    with pytest.raises(errors.BadWeights, match="No model that recognises words was chosen"):
+    with pytest.raises(errors.BadWeights, match="No model that recognizes words was chosen"):
         thunder.recognise(voice, python=sys.executable)
     with pytest.raises(errors.NoEngine, match="There is no Python at “/no/python”"):
         thunder.recognise(voice, "base", python="/no/python")

@@ -271,6 +271,28 @@ def test_what_is_kept_is_read_again_in_seconds_of_the_recording():
 
 
 @pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("the quick fox", [("the", 0, 1), ("quick", 1, 2), ("fox", 2, 3)]),
+        ("the slow fox", [("the", 0, 1), ("slow", 1, 2), ("fox", 2, 3)]),
+        ("The, quick… fox!", [("The", 0, 1), ("quick", 1, 2), ("fox", 2, 3)]),
+        ("the fox", [("the", 0, 1), ("fox", 2, 3)]),
+        ("the quick red fox", [("the", 0, 1), ("quick", 1, 1.625), ("red", 1.625, 2), ("fox", 2, 3)]),
+        ("oh the quick fox", [("oh", 0, 0.4), ("the", 0.4, 1), ("quick", 1, 2), ("fox", 2, 3)]),
+        ("the quick foxes ran", [("the", 0, 1), ("quick", 1, 2), ("foxes", 2, 2.625), ("ran", 2.625, 3)]),
+        ("", []),
+    ],
+)  # fmt: skip
+def test_words_of_a_text_that_was_changed_stand_where_the_old_ones_were(text, expected):
+    old = tuple(spoken.Word(word, n, n + 1, 0.9) for n, word in enumerate("the quick fox".split()))
+    said = spoken.Spoken([["F", 2, 2.1, 0.9, []]], old, "the quick fox", True)
+    mended = spoken.mend(said, text)
+    assert [(word.text, word.start, word.end) for word in mended.words] == expected
+    assert (mended.sounds, mended.text) == (said.sounds, said.text)
+    assert spoken.mend(spoken.Spoken([], (), "", True), text).words == ()
+
+
+@pytest.mark.parametrize(
     "kept",
     [
         "",

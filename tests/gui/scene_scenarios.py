@@ -10,10 +10,12 @@ import bpy
 import numpy as np
 from scenarios import done, only_open, SAMPLE, scene_with_voice_and_head, time_slices, until
 from take_scenarios import list_takes
+from thunder.scene.animation import display
 from thunder.scene.engine import connection, install
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.host.jobs import session
+from thunder.scene.takes import perform_as
 from thunder.scene.takes.commit import following
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import errors, installer
@@ -168,6 +170,44 @@ def moves_a_voice(hand, takes=list_takes):
     assert committed() == tuple(each + 12 for each in before)
     yield from hand.undo()
     assert firsts() == [1] * 3 and committed() == before
+
+
+def performs_as(hand):
+    """A pick-up beside a line with a take: Esc leaves all as it was, one press adds the take that
+    performs as the old one and shows it, and one undo takes it back."""
+    yield from scene_with_voice_and_head(hand, "main", "takes")
+    settings = hand.scene.thunder
+    settings.count, settings.quality, settings.recognise_words = 1, "DRAFT", False
+    hand.button(bpy.ops.thunder.generate)
+    yield from done(120)
+    assert [entry.voice for entry in settings.takes] == ["dialogue"]
+    strip.add(hand.scene, SAMPLE, "pickup", 260)
+    settings.voice = "pickup"
+    hand.call(bpy.ops.ed.undo_push, message="The animator adds a pick-up")
+    yield from hand.open_tab("Thunder")
+    yield 1.0
+    hand.photograph("perform_as")
+
+    def listed():
+        return [(entry.voice, entry.name) for entry in hand.scene.thunder.takes]
+
+    before = listed()
+    (source,) = perform_as.sources(hand.scene, "pickup")
+    hand.button(bpy.ops.thunder.perform_as, source=source.key)
+    hand.press("ESC")
+    yield from done(60)
+    assert listed() == before and session.job is None
+    hand.button(bpy.ops.thunder.perform_as, source=source.key)
+    yield from done(120)
+    title = f"Performs as dialogue · {before[0][1]}"
+    assert sorted(listed()) == sorted([*before, ("pickup", title)])
+    new = next(entry for entry in settings.takes if entry.voice == "pickup")
+    assert display.is_shown(head.find(hand.scene), new)
+    hand.sidebar.tag_redraw()
+    yield 1.0
+    hand.photograph("performed")
+    yield from hand.undo()
+    assert listed() == before
 
 
 class _Pretended:

@@ -78,6 +78,7 @@ def claim(sentence, scenario, seconds, slow=False, **how):
         ),
         claim("buttons stay where they are", "place_scenarios.first_steps", 500),
         claim("two heads speak a dialogue", "scene_scenarios.casts_dialogue", 900),
+        claim("a pick-up performs as its line", "scene_scenarios.performs_as", 600),
         claim("takes follow their voice", "scene_scenarios.moves_a_voice", 400),
         claim("preferences tell of the engine", "scene_scenarios.sets_up_the_engine", 600),
         claim("a long voice leaves the window free", "scene_scenarios.works_a_while", 2000),

@@ -18,8 +18,10 @@ from ..direction import AXES, CHOICES
 from ..direction_presets import is_preset_file
 from ..errors import suggest
 from ..files import is_utf8
+from ..languages import code_of
 from ..request import NORMAL, QUALITIES, TAKES
 from ..subtitles import ENDINGS
+from ..whisper_folder import is_hub_name
 
 LAST_FRAME = 1_048_574  # Blender's largest frame number
 LARGEST_SEED = 2**31 - 1  # maximum of Blender's integers
@@ -53,6 +55,10 @@ OUTPUTS: Mapping[str, Output] = MappingProxyType(
         "actions": Output(names=("actions.blend",)),
         "npz": Output(".npz"),  # the values of every take as arrays
         "csv": Output(".csv", exporter="ARKIT"),  # ARKit curves of every take
+        # words, sounds and mouth shapes of every take; the shapes as Rhubarb Lip Sync has them
+        "cues": Output(".tsv", exporter="CUES"),
+        "rhubarb": Output(".json", exporter="RHUBARB"),
+        "vrma": Output(".vrma", exporter="VRMA"),  # VRM animation of every take
         "glb": Output(".glb", best=True, exporter="GLTF"),
         "fbx": Output(".fbx", best=True, exporter="FBX"),
         "usd": Output(".usdc", best=True, exporter="USD"),
@@ -160,6 +166,15 @@ def transcript(value) -> str:
     return value
 
 
+def language(value) -> str:
+    """Reads a language by its code or English name, such as “de” or “German”; “auto”: the one that
+    is spoken."""
+    found = "auto" if value == "auto" else code_of(text(value))
+    if not found:
+        raise Wrong("is no language that is known: give a code such as en, de or zh, or auto")
+    return found
+
+
 def is_text_file(words: str) -> bool:
     """Whether a transcript names a file instead of being the words themselves."""
     return words.lower().endswith(ENDINGS)
@@ -260,8 +275,11 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
     Setting("speech-guidance", number(0.0, 2.0)),
     Setting("perform-as", text, is_path=True),
     Setting("performed-voice", text, is_path=True),
+    Setting("perform-line", text),
     Setting("transcript", transcript),  # the words of the voice, or their file
     Setting("recognise", yes_or_no, is_flag=True),
+    Setting("language", language),
+    Setting("whisper", text),  # a folder, or a name on the hub
     Setting("style", text),  # a preset, or its file
     Setting("mood", mood),
     *(Setting(option_of(axis.name), number(axis.least, axis.most)) for axis in AXES),
@@ -310,10 +328,15 @@ def path_names(settings: Mapping[str, object]) -> list[str]:
 
 def make_absolute(settings: Mapping[str, object], folder: str) -> dict[str, object]:
     """The settings with their paths made absolute, from a folder."""
-    paths = {
-        name: os.path.normpath(os.path.join(folder, os.path.expanduser(str(settings[name]))))
-        for name in path_names(settings)
-    }
+
+    def absolute(name: str) -> str:
+        return os.path.normpath(os.path.join(folder, os.path.expanduser(str(settings[name]))))
+
+    paths = {name: absolute(name) for name in path_names(settings)}
+    if "whisper" in settings and (
+        os.path.isdir(absolute("whisper")) or not is_hub_name(str(settings["whisper"]))
+    ):
+        paths["whisper"] = absolute("whisper")
     return dict(settings) | paths
 
 

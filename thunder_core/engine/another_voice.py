@@ -17,8 +17,10 @@ import numpy as np
 
 from ..animation.timing import monotone_cubic
 from ..animation.traits import gaze_shifts, run_starts
+from ..direction import AXES, DIRECTION_NAMES
 from ..filters import gaussian
 from ..rotation import angular_speed
+from ..spoken import Word
 from ..types import BLINKS, BROWS, Columns, FPS, GAZE, in_group, Keep, LIDS, Motion, pack, unpack
 from .speech.cues import Prosody
 
@@ -29,10 +31,14 @@ PAUSE = 0.25  # of what is matched, s
 # seconds to either side that keep their speed: of an accent; of a blink or a jump of the gaze
 _STROKE, _QUICK = 0.22, 0.14
 _BETWEEN = 0.08  # least seconds between two such parts
+_BACK = 8  # accents without a counterpart in a row, at most, between two that have one
 _SLOWEST, _FASTEST = 0.25, 3.0  # factors of speed between them
+_ON = 0.3  # seconds from an accent at which something still sits on its word
 _EASE = 1.2  # deviation of the smoothing where speed changes, frames
 _SHUT = 0.5  # closure of lids in a blink
 _FAST = 25.0  # degrees a second of a head that strikes
+
+_UPPER_AXES = ("brows", "head", "eyes", "frown")
 
 Span = tuple[float, float]
 
@@ -49,13 +55,65 @@ class Moved:
     pauses: list[tuple[Span, Span]]
     lost: list[float]
 
-    def record(self) -> dict:
-        """For a take's provenance."""
+    def record(self, old: Prosody, new: Prosody, keys: Sequence[float] = ()) -> dict:
+        """For a take's provenance. keys: old seconds that get a place in the new voice."""
+        places = [self.place(each, old) for each in keys]
         return {
             "accents": [[round(a, 2), round(b, 2)] for a, b in self.accents],
             "pauses": [[round(x, 2) for span in both for x in span] for both in self.pauses],
             "lost": [round(each, 2) for each in self.lost],
+            "seconds": [round(old.seconds, 2), round(new.seconds, 2)],
+            **({"keys": [None if at is None else round(at, 3) for at in places]} if keys else {}),
         }
+
+    @property
+    def rows(self) -> np.ndarray:
+        """The old frame that plays at each new one, int [T]."""
+        return (self.times * FPS).round().astype(int)
+
+    def at(self, seconds: float) -> float:
+        """The new second of an old one; before and after the old voice as far from its ends."""
+        inside = float(np.clip(seconds, self.times[0], self.times[-1]))
+        return float(np.interp(inside, self.times, np.arange(len(self.times)) / FPS)) + (
+            seconds - inside
+        )
+
+    def place(self, seconds: float, old: Prosody) -> float | None:
+        """The same of something that sits on an accent, or in a phrase: None where neither has a
+        counterpart."""
+        phrase = next((p for p in old.phrases if p[0] <= seconds <= p[1]), (0.0, -1.0))
+        inside = [at for at in old.accents.tolist() if phrase[0] <= at <= phrase[1]]
+        nearest = min(inside, key=lambda at: abs(at - seconds), default=None)
+        on_it = nearest is not None and abs(nearest - seconds) <= _ON
+        if nearest in self.lost and (on_it or set(inside) <= set(self.lost)):
+            return None
+        return self.at(seconds)
+
+    def choice(self, old: dict, new: Prosody) -> dict:
+        """The choice of the old performance (`Choice.record`) as it is seen in the new voice: hits
+        on accents that have a counterpart, what it does in pauses that are matched."""
+
+        def words(rows: list) -> list:
+            """Of words those that the new voice has, with what it says there."""
+            found = []
+            for start, end, _ in rows:
+                on = [b for a, b in self.accents if start - _ON < a < end + _ON]
+                middle = self.at((start + end) / 2)
+                at = min(on, key=lambda b: abs(b - middle), default=None)
+                if at is not None:
+                    word = next((w for w in new.words if w.start - 0.05 <= at <= w.end), None)
+                    word = word or Word("", self.at(start), self.at(end), 0.0)
+                    found.append([round(word.start, 2), round(word.end, 2), word.text])
+            return found
+
+        pauses = [
+            [round(new_gap[0], 2), act]
+            for at, act in old.get("pauses", [])
+            for old_gap, new_gap in self.pauses
+            if abs(old_gap[0] - at) < _ON
+        ]
+        moved = {name: words(old.get(name, [])) for name in ("hits", "aside")}
+        return {**moved, "pauses": pauses, "ideas": list(old.get("ideas", []))}
 
 
 def pair_up(
@@ -104,9 +162,8 @@ def match(old: Prosody, new: Prosody, quick: Sequence[float] = ()) -> Moved:
         spans = [(each[k], each[k + 1]) for each in edges]
         accents += _match_accents(old, new, spans)
     rigid = _rigid_parts(list(zip(*edges)), accents, quick)
-    kept = [pair for pair in accents if any(pair == part[:2] for part in rigid)]
-    lost = sorted(set(old.accents.tolist()) - {a for a, _ in kept})
-    return Moved(_times(rigid, new.frames, old.seconds), kept, pauses, lost)
+    lost = sorted(set(old.accents.tolist()) - {a for a, _ in accents})
+    return Moved(_times(rigid, new.frames, old.seconds), accents, pauses, lost)
 
 
 def _share_of_speech(voice: Prosody) -> Callable[[float], float]:
@@ -116,44 +173,68 @@ def _share_of_speech(voice: Prosody) -> Callable[[float], float]:
 
 
 def _match_accents(old: Prosody, new: Prosody, spans: list[Span]) -> list[Span]:
-    """(old, new) seconds of accents that correspond between matched pauses."""
+    """(old, new) seconds of accents that correspond between matched pauses: those in order that
+    cost least together, of which no two are too near in one voice for their distance in the
+    other."""
     here = [
         [(t, w) for t, w in zip(v.accents.tolist(), v.weights.tolist()) if start <= t < end]
         for v, (start, end) in zip((old, new), spans)
     ]
     (a, b), (c, d) = spans
+    (t, w), (u, x) = (np.array(each).reshape(-1, 2).T for each in here)
+    place = np.abs((t[:, None] - a) / (b - a) - (u - c) / (d - c))
+    cost = _PLACES[1] * place + _WEIGHT * np.abs(w[:, None] - x) - 2 * _SKIP
+    cost[(_room(t[:, None] - a, u - c) < 0) | (_room(b - t[:, None], d - u) < 0)] = np.inf
+    # least cost of all pairs up to this one, and the pair before it
+    least, before = cost.copy(), np.full((len(t), len(u)), -1)
+    for i in range(1, len(t)):
+        for j in range(1, len(u)):
+            rows, columns = slice(max(0, i - _BACK), i), slice(max(0, j - _BACK), j)
+            known = least[rows, columns].copy()
+            known[_room(t[i] - t[rows, None], u[j] - u[columns]) < 0] = np.inf
+            best = np.unravel_index(known.argmin(), known.shape)
+            if known[best] < 0:
+                least[i, j] += known[best]
+                before[i, j] = (rows.start + best[0]) * len(u) + columns.start + best[1]
+    pairs: list[Span] = []
+    at = int(least.argmin()) if least.size and least.min() < 0 else -1
+    while at >= 0:
+        i, j = divmod(at, len(u))
+        pairs.append((float(t[i]), float(u[j])))
+        at = int(before[i, j])
+    return pairs[::-1]
 
-    def differ(i: int, j: int) -> float:
-        (t, w), (u, x) = here[0][i], here[1][j]
-        return _PLACES[1] * abs((t - a) / (b - a) - (u - c) / (d - c)) + _WEIGHT * abs(w - x)
 
-    return [(here[0][i][0], here[1][j][0]) for i, j in pair_up(here[0], here[1], differ)]
+def _room(gap, wide) -> np.ndarray:
+    """The most seconds that two parts so far from each other in the old voice and in the new one
+    may keep their speed together, so that what is left between them is neither too fast nor too
+    slow; below 0: they are too near in one of them."""
+    fast, slow = (_FASTEST * wide - gap) / (_FASTEST - 1), (gap - _SLOWEST * wide) / (1 - _SLOWEST)
+    return np.minimum(np.minimum(fast, slow), np.minimum(gap, wide) - _BETWEEN)
 
 
 def _rigid_parts(
     edges: list[Span], accents: list[Span], quick: Sequence[float]
 ) -> list[tuple[float, float, float]]:
     """(old s, new s, half of its length s), in order, of what keeps its speed: all edges of speech,
-    0 long, and the accents and quick events (old s) that have room between them."""
-    parts = [(a, b, 0.0) for a, b in edges]
-
-    def add(old: float, new: float, half: float) -> None:
-        place = bisect(parts, (old, new))
-        for a, b, taken in parts[max(0, place - 1) : place + 1]:
-            gap, wide = (abs(one - other) - taken for one, other in ((old, a), (new, b)))
-            # what is left beside it is neither too fast nor too slow
-            fast = (_FASTEST * wide - gap) / (_FASTEST - 1)
-            slow = (gap - _SLOWEST * wide) / (1 - _SLOWEST)
-            half = min(half, fast, slow, min(gap, wide) - _BETWEEN)
-        if half >= 0:
-            parts.insert(place, (old, new, half))
-
-    for old, new in accents:
-        add(old, new, _STROKE)
+    0 long, the accents, and the quick events (old s) that have room between them."""
+    marks = sorted([(*edge, 0) for edge in edges] + [(*accent, 1) for accent in accents])
+    parts = []
+    for i, (old, new, wants) in enumerate(marks):
+        # two accents share the room between them
+        near = [marks[j] for j in (i - 1, i + 1) if 0 <= j < len(marks)]
+        room = [_room(abs(old - a), abs(new - b)) / (1 + also) for a, b, also in near]
+        parts.append((old, new, wants * max(0.0, min(_STROKE, *room)) if wants else 0.0))
     through = np.array([(a, b) for a, b, _ in parts])
     for old in quick:
-        if through[0, 0] < old < through[-1, 0]:
-            add(old, float(np.interp(old, *through.T)), _QUICK)
+        if not through[0, 0] < old < through[-1, 0]:
+            continue
+        new = float(np.interp(old, *through.T))
+        place = bisect(parts, (old, new))
+        near = parts[max(0, place - 1) : place + 1]
+        half = min(_QUICK, *(_room(abs(old - a) - by, abs(new - b) - by) for a, b, by in near))
+        if half >= 0:
+            parts.insert(place, (old, new, half))
     return parts
 
 
@@ -164,6 +245,13 @@ def _times(parts: list[tuple[float, float, float]], frames: int, seconds: float)
     at, (new, old) = np.arange(frames) / FPS, np.array(nodes).T
     lag = gaussian(np.interp(at, new, old - new), _EASE, "nearest")
     return np.clip(np.maximum.accumulate(at + lag), 0, seconds)
+
+
+def reading_of_mouth(reading: Sequence[float], performed: np.ndarray) -> list[float]:
+    """The reading [DIRECTION_NAMES] of a take whose mouth alone was sampled in it; the rest is
+    as it was performed."""
+    theirs = [name in _UPPER_AXES or i >= len(AXES) for i, name in enumerate(DIRECTION_NAMES)]
+    return [round(float(p if t else r), 4) for r, p, t in zip(reading, performed, theirs)]
 
 
 def upper_columns(channels: Sequence[str]) -> np.ndarray:

@@ -17,16 +17,16 @@ from typing import Any, TYPE_CHECKING
 import numpy as np
 
 from ..animation.traits import deviations, deviations_quiet, Line, visible_deviations
-from ..direction import Brief
+from ..direction import Brief, over_frames
 from ..errors import BadRequest, Cancelled
 from ..face.mapping import visible_motion
 from ..grades import LipSyncScore
 from ..progress import no_progress, Progress, share
 from ..protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
-from ..request import ENGINE, Request
+from ..request import ENGINE, Performed, Request
 from ..system_calls import release_free_memory
 from ..types import FPS, IDLE, Keep, LISTENS, Motion, pack, SPEAKS, Speech, Take
-from .another_voice import move
+from .another_voice import move, reading_of_mouth
 from .diffusion import Inpainting
 from .network import CPU, processors
 from .performance import asked_size, follow_voice, perform, Performance, plan, requested_style
@@ -104,11 +104,15 @@ def hear(
     elif float(voice.presence.max()) < SPOKEN:
         voice, role = voice.unspoken(), IDLE
     by_voice = axis_deviations(voice.heard)
-    asked = follow_voice(asked, by_voice, voice.frames)
     voice, says_text = engine.follow_text(voice, asked.text)
     if not says_text:
         on_note(OTHER_TEXT)
     voice = mark_voice(voice, asked.marks)
+    keep, about_move = request.keep, dict[str, Any]()
+    if request.performed is not None:
+        keep, asked, about_move = _moved(engine, request.performed, asked, voice)
+    asked = follow_voice(asked, by_voice, voice.frames)
+    kept = None if keep is None else _kept(engine, keep, voice.frames)
     identity = engine.identity
     about = {
         "engine": ENGINE, "weights": identity.fingerprint,
@@ -123,10 +127,7 @@ def hear(
         about["unclear"] = True
     if role != SPEAKS:
         about["role"] = role
-    keep = request.keep
-    if request.performed is not None:
-        keep, about["moved"] = _moved(engine, request, voice)
-    kept = None if keep is None else _kept(engine, keep, voice.frames)
+    about |= about_move
     pull = float(request.speech_guidance)
     guide = _guide(engine, voice, pull) if pull and role == SPEAKS else None
     if speech.channel:
@@ -140,18 +141,33 @@ def hear(
     return Heard(request, voice, role, asked, by_voice, kept, guide, about)
 
 
-def _moved(engine: Engine, request: Request, voice: VoiceFeatures) -> tuple[Keep, dict]:
-    """What a performance on another recording keeps as it moves to a voice, and the provenance of
-    that. Raises BadRequest."""
-    motion = engine.check_motion(request.performed.motion)
-    old = engine.analyse(request.performed.sound).prosody
+def _moved(
+    engine: Engine, performed: Performed, asked: Brief, voice: VoiceFeatures
+) -> tuple[Keep, Brief, dict]:
+    """What a performance on another recording keeps as it moves to a voice, the direction of its
+    mouths, and the provenance of that. Raises BadRequest."""
+    motion = engine.check_motion(performed.motion)
+    old = engine.analyse(performed.sound).prosody
+    for prosody, which in ((old, "old"), (voice.prosody, "new")):
+        if not prosody.phrases:
+            raise BadRequest(
+                f"Nobody speaks in the {which} recording, so that no performance can move: "
+                f"choose another one, or its Channel"
+            )
     if abs(motion.frames - old.frames) > _SAME_LENGTH * FPS:
         raise BadRequest(
             f"The performance lasts {motion.frames / FPS:.1f} s and its old recording "
             f"{old.seconds:.1f} s: give the recording that it was made of"
         )
     keep, moved = move(motion, engine.head.expression_names, old, voice.prosody)
-    return keep, moved.record()
+    if performed.direction is not None:
+        vectors = over_frames(performed.direction, old.frames)
+        rows = moved.rows if len(vectors) > 1 else np.zeros(1, int)
+        asked = replace(asked, vectors=vectors[rows], as_heard=np.zeros(1, np.float32))
+    about = {"moved": moved.record(old, voice.prosody, performed.keys)}
+    if performed.choice:
+        about["choice"] = moved.choice(performed.choice, voice.prosody)
+    return keep, asked, about
 
 
 def _kept(engine: Engine, keep: Keep, frames: int) -> Inpainting:
@@ -264,7 +280,10 @@ class _Work:
             "as_asked": performance.is_exact,
             "reading": [round(float(x), 4) for x in performance.reading.mean(0)],
         }
-        if self.heard.role == SPEAKS and self.heard.kept is None:
+        if "moved" in about:  # brows, head and eyes, and so what they hit, are another take's
+            asked = self.heard.asked.vectors.mean(0)
+            about["reading"] = reading_of_mouth(about["reading"], asked)
+        elif self.heard.role == SPEAKS and self.heard.kept is None:
             choice = self.heard.voice.choice(*performance.gestures)
             about["choice"] = choice.record(self.heard.voice.prosody)
         sizes = self.engine.measures.opening_and_width(motion)

@@ -8,12 +8,15 @@ recognise: "sound", path of float32 samples at 16 kHz (.npy), "spans" [[start, e
 end] …].  download: "name" on the hub, "folder".
 """
 
+import io
 import os
+import shutil
 import sys
 from functools import lru_cache
 from pathlib import Path
 
-from ..errors import BadRequest, BadWeights, is_full_disk, is_out_of_memory
+from ..errors import BadRequest, BadWeights, is_full_disk, is_out_of_memory, ThunderError
+from ..progress import Progress
 from ..types import RATE
 from ..whisper_folder import find_model, is_converted
 from .whisper_conversion import convert
@@ -24,8 +27,14 @@ _TEMPERATURES = (0.0, 0.4, 0.8)
 # Probability above which a span is taken to be in the language that it sounds like, where the
 # voice's other spans are in another: of short spans the language is often mistaken.
 _SURE = 0.8
+_LOOKING = 0.2  # share of the time that looking for languages takes
 # tokens of a span at most, and of each second: what repeats itself goes on to the model's limit
 _TOKENS, _MOST_TOKENS = (24, 12), 440
+# files of a model on the hub, as CTranslate2 or Hugging Face store it in one kind of numbers
+_FILES = [
+    "config.json", "generation_config.json", "preprocessor_config.json", "tokenizer.json",
+    "vocabulary.*", "model.bin", "model.safetensors", "model-0*.safetensors",
+]  # fmt: skip
 _NUMERALS = frozenset("0123456789%$£€¥")  # numbers are written as words, whose letters lips follow
 
 
@@ -36,16 +45,17 @@ def _recognise(worker, args, progress):
 
     model = load(find_model(args["model"], sys.prefix), args["threads"])
     samples = np.load(args["sound"], mmap_mode="r", allow_pickle=False)
-    spans = [np.array(samples[round(a * RATE) : round(b * RATE)]) for a, b in args["spans"]]
+    # parts of the file, of which each is read when its turn comes
+    spans = [samples[round(a * RATE) : round(b * RATE)] for a, b in args["spans"]]
     last, decode = model.hf_tokenizer.token_to_id("<|endoftext|>"), model.hf_tokenizer.decode
     numerals = [token for token in range(last) if _NUMERALS & {*decode([token])}]
-    spoken, found = languages(model, spans, args["language"]), []
+    spoken, found = languages(model, spans, args["language"], progress), []
     for number, ((start, _), span, language) in enumerate(zip(args["spans"], spans, spoken)):
-        progress(number / len(spans), "Recognizing words")
+        progress(_LOOKING + (1 - _LOOKING) * number / len(spans), "Recognizing words")
         ctranslate2.set_random_seed(0)  # the same sound has the same words
         segments, _ = model.transcribe(
-            span, language=language, beam_size=1, temperature=_TEMPERATURES, word_timestamps=True,
-            condition_on_previous_text=False, suppress_tokens=[-1, *numerals],
+            np.array(span), language=language, beam_size=1, temperature=_TEMPERATURES,
+            word_timestamps=True, condition_on_previous_text=False, suppress_tokens=[-1, *numerals],
             max_new_tokens=min(_MOST_TOKENS, _TOKENS[0] + _TOKENS[1] * len(span) // RATE),
         )  # fmt: skip
         said = [
@@ -63,14 +73,19 @@ def _recognise(worker, args, progress):
     return {"spans": found}
 
 
-def languages(model, spans: list, given: str) -> list[str]:
+def languages(model, spans: list, given: str, progress: Progress) -> list[str]:
     """The language of each span: the given one, else the one that it surely sounds like, else that
     of the whole voice. Raises BadRequest."""
-    if given and given not in model.supported_languages:
-        raise BadRequest(f"The model knows no language “{given}”: give a code such as en, de or zh")
+    known = model.supported_languages
+    if given and given not in known:
+        which = "give a code such as en, de or zh" if len(known) > 1 else "it is for English alone"
+        raise BadRequest(f"The model knows no language “{given}”: {which}, or choose another model")
     if given or not model.model.is_multilingual:
         return [given or "en"] * len(spans)
-    heard = [dict(model.detect_language(span)[2]) for span in spans]
+    heard = []
+    for number, span in enumerate(spans):
+        progress(_LOOKING * number / len(spans), "Recognizing words")
+        heard.append(dict(model.detect_language(span)[2]))
     total = {name: sum(p[name] * len(span) for p, span in zip(heard, spans)) for name in heard[0]}
     usual = max(total, key=total.get)
     best = [max(p, key=p.get) for p in heard]
@@ -101,21 +116,49 @@ def load(folder: Path, threads: int):
 def _download(worker, args, progress):
     """A model by its name on the hub: the only request that uses the network. Raises BadRequest."""
     os.environ["HF_HUB_OFFLINE"] = "0"
-    from faster_whisper.utils import download_model
+    from faster_whisper.utils import _MODELS, tqdm
+    from huggingface_hub import HfApi, snapshot_download
 
-    folder = Path(args["folder"])
+    name, folder = args["name"], Path(args["folder"])
     part = folder.with_name(f"{folder.name}.part")  # what is there already is not downloaded again
-    progress(0.1, f"Downloading “{args['name']}”")
+
+    class Bar(tqdm):
+        def __init__(self, *given, **how):
+            super().__init__(*given, **how | {"disable": False, "file": io.StringIO()})
+
+        def update(self, n=1):
+            super().update(n)
+            if self.unit == "B" and self.total:
+                progress(self.n / self.total, f"Downloading {self.total / 1e9:.2g} GB")
+
+    progress(0.0, f"Looking for “{name}”")
     try:
-        download_model(args["name"], output_dir=str(part))
+        # Without a revision a part that is there would pass for the whole where the hub is away.
+        found = HfApi().model_info(_MODELS.get(name, name))
+        snapshot_download(
+            found.id, revision=found.sha, local_dir=str(part), allow_patterns=_FILES,
+            tqdm_class=Bar,
+        )  # fmt: skip
+    except ThunderError:
+        raise
     except Exception as error:  # the library raises any kind
         if is_full_disk(error):
             raise
+        if getattr(error, "response", None) is None:
+            sentence = (
+                f"The Hugging Face hub cannot be reached, so “{name}” was not downloaded: check "
+            )
+            raise BadRequest(f"{sentence}the connection") from error
         raise BadRequest(
-            f"The model “{args['name']}” cannot be downloaded "
-            f"({str(error).splitlines()[0][:200]}): check its name and the connection"
+            f"“{name}” was not downloaded: check the name ({str(error).splitlines()[0][:200]})"
         ) from error
-    find_model(str(part))
+    try:
+        find_model(str(part))
+    except BadWeights as error:
+        shutil.rmtree(part)
+        raise BadRequest(
+            f"“{name}” is no Whisper model that can be used: enter another name"
+        ) from error
     part.rename(folder)
     return {}
 

@@ -289,7 +289,12 @@ def read_request(args):
     performed = None
     if args.get("performed_motion"):
         motion = read_array(args["performed_motion"])
-        performed = Performed(unpack(motion, motion.shape[1] - 9), args["performed_sound"])
+        path = args.get("performed_direction")
+        performed = Performed(
+            unpack(motion, motion.shape[1] - 9), args["performed_sound"],
+            read_array(path) if path else None, dict(args.get("performed_choice", {})),
+            tuple(map(float, args.get("performed_keys", ()))),
+        )  # fmt: skip
     return Request(**values, keep=keep, direction=read_brief(args), performed=performed)
 
 

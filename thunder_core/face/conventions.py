@@ -273,12 +273,15 @@ def _complete(explained: list[Recognised], names: Sequence[str]) -> Recognised:
 
 
 @lru_cache(maxsize=64)
-def joint_bones(bones: tuple[str, ...]) -> tuple[str, ...]:
-    """The bones that are named like a jaw, a neck or an eye in some convention."""
+@lru_cache(maxsize=64)
+def joint_bones(bones: tuple[str, ...], joint: str = "") -> tuple[str, ...]:
+    """The bones that are named like a jaw, a neck or an eye in some convention, or like this
+    joint."""
     found = {
         name
         for convention in conventions()
-        for wanted in convention.bones.values()
+        for each, wanted in convention.bones.items()
+        if joint in ("", each)
         for names in match(wanted, bones).values()
         for name in names
     }

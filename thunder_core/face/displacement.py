@@ -5,13 +5,14 @@ what the values of any rig show, by the motion that is read from them; numpy onl
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import cached_property
 from types import SimpleNamespace
 
 import numpy as np
 
 from ..errors import BadHead
 from ..progress import rescale, result
-from ..types import Motion
+from ..types import JAW_OPEN_RADIANS, Motion
 from .head import HEAD_FILE
 from .lips import height_gap
 from .mapping import Driver
@@ -25,6 +26,7 @@ EYE_LEVER_MM = 12.0  # distance from an eyeball's centre to its pupil
 _LIP_RINGS, _AROUND = ((2, 4, 5), 40)
 # error allowed at lips, rest of the face, head and eyes, relative to the lips'
 ALLOWED = np.array([1.0, 2.0, 3.0, 1.0])
+_SCALES = 0.2, 5.0  # of faces beside the bundled head's
 _EVERY = 2  # stride along a ring: every second vertex is measured
 SLICE_SECONDS = 0.015  # length of one slice of measuring; Blender stays responsive in between
 _LEAST_ROWS = 4  # smallest number of samples measured in one call
@@ -144,12 +146,24 @@ class RigMeter:
     """What a rig's values do to the face.
 
     driver: of the rig.  channels: the bundled head's, the columns of motions read.  rotations: the
-    indices of the tracks that are the components of one rotation each.
+    indices of the tracks that are the components of one rotation each.  opens: millimetres by which
+    an open jaw parts the lips of the rig's own face; 0: as the bundled head's.
     """
 
     driver: Driver
     channels: tuple[str, ...]
     rotations: tuple[tuple[int, ...], ...] = ()
+    opens: float = 0.0
+
+    @cached_property
+    def scale(self) -> float:
+        """Millimetres of the rig's own face in one of the bundled head's, by their open jaws."""
+        if not self.opens:
+            return 1.0
+        still = np.zeros((1, 3))
+        jaw = Motion(np.zeros((1, len(self.channels))), np.array([[JAW_OPEN_RADIANS, 0, 0]]), still)
+        meter = face_meter()
+        return float(np.clip(self.opens / meter.gap(meter.points(jaw))[0], *_SCALES))
 
     def prepare(self) -> Generator[float, None, None]:
         """Load what measuring needs, in steps."""
@@ -162,14 +176,15 @@ class RigMeter:
 
     def places(self, values: np.ndarray) -> np.ndarray:
         """Positions of all that values [T, tracks] move, [T, places, 3] mm."""
-        return positions(self.read(values))
+        return self.scale * positions(self.read(values))
 
     def lip_gap(self, values: np.ndarray) -> Generator[float, None, np.ndarray]:
         """Returns the gap of the lips, [S] mm, that values [S, tracks] show; yields progress."""
         meter = face_meter()
         return (
             yield from in_pieces(
-                len(values), lambda rows: meter.gap(meter.points(self.read(values[rows])))
+                len(values),
+                lambda rows: self.scale * meter.gap(meter.points(self.read(values[rows]))),
             )
         )
 

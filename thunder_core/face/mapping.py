@@ -5,9 +5,10 @@ driver interface."""
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping as Values, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from ..rotation import (
     rotvec_to_matrix,
     rotvec_to_quaternion,
 )
+from ..spoken import MOUTH_SOUNDS
 from ..types import (
     EYE_DOWN_RADIANS,
     EYE_SIDE_RADIANS,
@@ -30,6 +32,7 @@ from ..types import (
     Motion,
     pack,
 )
+from .mouths import motion_of as motion_of_poses, MOUTHS
 
 VERSION = 1  # version of the mapping format
 _LONGEST = 2**22  # largest mapping file, letters: some ten thousand rules
@@ -197,13 +200,18 @@ class Turn:
 
     @property
     def added(self) -> dict[int, list[tuple[str, float]]]:
-        """The sources that each axis of the head adds up, with their weights; axes that do not turn
-        are left out."""
+        """The sources that each axis of the head adds up, with their weights, but for own mouths;
+        axes that do not turn are left out."""
         every = {
-            axis: [(source, weight) for source, a, weight in self.parts if a == axis]
+            axis: [(s, weight) for s, a, weight in self.parts if a == axis and not is_mouth(s)]
             for axis in range(3)
         }
         return {axis: added for axis, added in every.items() if added}
+
+
+def is_mouth(source: str) -> bool:
+    """Whether a source is an animator's own mouth for a sound (face/own_mouths.py)."""
+    return source in MOUTH_SOUNDS
 
 
 class Driver:
@@ -213,7 +221,9 @@ class Driver:
     tracks: the animated properties, in the order of the values.  parts: (source, track, weight).
     is_slow: whether a frame takes milliseconds, so that work with it needs small slices.  Reading
     is least squares over the parts, exact where one source has its tracks to itself; sources that
-    share tracks are kept within 0 … 2.
+    share tracks are kept within 0 … 2.  leads: the own mouths that there are, and by how many
+    seconds each comes before its sound. What they add to tracks of channels is read as channels;
+    what they move alone as the mouth of the usual chart.
     """
 
     is_slow = False
@@ -223,8 +233,10 @@ class Driver:
         tracks: Iterable[Track],
         parts: Iterable[tuple[str, int, float]],
         turns: Iterable[Turn] = (),
+        leads: Values[str, float] = MappingProxyType({}),
     ):
         self.tracks, self.parts, self.turns = tuple(tracks), tuple(parts), tuple(turns)
+        self.leads = {source: leads.get(source, 0.0) for source in self.used if is_mouth(source)}
 
     @property
     def used(self) -> set[str]:
@@ -268,14 +280,33 @@ class Driver:
             local = rotation_vectors(values[:, turn.first : turn.first + turn.length], turn.mode)
             rotvec = local @ turn.basis if (turn.basis != np.eye(3)).any() else local
             columns += [rotvec[:, axis] for axis in turn.added]
-        return motion_of(_solve(columns, self._sums, len(values)), channels, len(values))
+        motion = motion_of(_solve(columns, self._sums, len(values)), channels, len(values))
+        for source, (track, weight) in self._alone.items():
+            by = np.clip((values[:, track] - self.tracks[track].rest) / weight, 0.0, 1.0)[:, None]
+            shape = motion_of_poses([MOUTHS.get(source, MOUTHS["L"])], channels)
+            motion = replace(
+                motion,
+                expression=(motion.expression + by * shape.expression).astype(np.float32),
+                jaw=(motion.jaw + by * shape.jaw).astype(np.float32),
+            )
+        return motion
+
+    @cached_property
+    def _alone(self) -> dict[str, tuple[int, float]]:
+        """Own mouths that move a track which no channel moves: that track, and how far."""
+        return {
+            source: (track, weight)
+            for source, track, weight in self.parts
+            if is_mouth(source) and track not in self._added and weight
+        }
 
     @cached_property
     def _added(self) -> dict[int, list[tuple[str, float]]]:
-        """The sources that each track adds up, with their weights."""
+        """The sources that each track adds up, with their weights, but for own mouths."""
         result: dict[int, list[tuple[str, float]]] = {}
         for source, track, weight in self.parts:
-            result.setdefault(track, []).append((source, weight))
+            if not is_mouth(source):
+                result.setdefault(track, []).append((source, weight))
         return result
 
     @property
@@ -493,6 +524,7 @@ class Mapping:
     performance.
     lower_per_jaw: value of mouthLowerDown that opens the lips as far as jawOpen = 1, measured on
     the character.
+    leads: seconds by which an own mouth comes before its sound.
     """
 
     name: str
@@ -503,6 +535,7 @@ class Mapping:
     up: str = ""
     balance: float = 0.0
     lower_per_jaw: float = LOWER_PER_JAW
+    leads: tuple[tuple[str, float], ...] = ()
 
     @cached_property
     def used(self) -> frozenset[str]:
@@ -523,6 +556,7 @@ class Mapping:
             "up": self.up,
             "balance": self.balance,
             "lower_per_jaw": self.lower_per_jaw,
+            "leads": dict(self.leads),
             "rules": [
                 {"source": rule.source, "weight": rule.weight, "target": short(rule.target)}
                 for rule in self.rules
@@ -551,6 +585,7 @@ class Mapping:
                 data.get("up", ""),
                 float(data.get("balance", 0.0)),
                 float(data.get("lower_per_jaw", LOWER_PER_JAW)),
+                tuple((str(key), float(value)) for key, value in data.get("leads", {}).items()),
             )
             plan._check()
         except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as problem:
@@ -587,5 +622,7 @@ class Mapping:
         is_facing = self.forward in FACINGS and self.up in FACINGS
         if not is_facing or (self.forward and self.forward[-1:] == self.up[-1:]):
             raise ValueError("forward and up are not two axes such as -Y and Z")
+        if not all(abs(lead) <= 1 for _, lead in self.leads):
+            raise ValueError("a mouth that leads by more than a second")
         if not (abs(self.balance) <= 1 and 0 <= self.lower_per_jaw <= _MOST_PER_JAW):
             raise ValueError("balance is not between -1 and 1")

@@ -30,7 +30,7 @@ def stale_lines(scene) -> list[tuple[str, Line, State, fingerprint.Change]]:
     """(name of the head's object, line, the voice that it fits, change) of the committed lines of a
     scene whose voice exists but has changed since."""
     lines = ((mesh, line) for mesh in head.in_scene(scene) for line in lines_of(mesh))
-    known = ((mesh.name, line, _voice_of(scene, mesh, line)) for mesh, line in lines)
+    known = ((mesh.name, line, voice_of(scene, mesh, line)) for mesh, line in lines)
     changed = (
         (name, line, then, fingerprint.change_since(scene, then, "it was committed"))
         for name, line, then in known
@@ -39,7 +39,7 @@ def stale_lines(scene) -> list[tuple[str, Line, State, fingerprint.Change]]:
     return [each for each in changed if each[-1] is not None and each[-1].kind != "GONE"]
 
 
-def _played(rig: head.Rig) -> list[tuple]:
+def played(rig: head.Rig) -> list[tuple]:
     """(action, slot) of the animator's animation of each target, also while a take is
     shown."""
     if display.shown_action(rig) is not None:
@@ -51,7 +51,7 @@ def _played(rig: head.Rig) -> list[tuple]:
     ]
 
 
-def _strips_of(rig: head.Rig) -> list:
+def strips_of(rig: head.Rig) -> list:
     """The NLA strips of a head in which the animator's animation has committed lines."""
     played = (strip for target in rig.targets for _, strip in reading.played_strips(target))
     return [strip for strip in played if reading.lines_in(strip)]
@@ -63,14 +63,14 @@ def lines_of(mesh) -> list[Line]:
     rig, _ = attempt(head.resolve, mesh)
     if rig is None:
         return []
-    actions = (line_records.lines_of(action) for action, _ in _played(rig) if action is not None)
-    strips = (line for strip in _strips_of(rig) for line in reading.lines_in(strip))
+    actions = (line_records.lines_of(action) for action, _ in played(rig) if action is not None)
+    strips = (line for strip in strips_of(rig) for line in reading.lines_in(strip))
     return list(
         dict.fromkeys([*(line for each in actions if each for line in each.lines), *strips])
     )
 
 
-def _voice_of(scene, mesh, line: Line) -> State | None:
+def voice_of(scene, mesh, line: Line) -> State | None:
     """The voice that a line fits, where that was; of a line in a file of an earlier version that of
     a take on its frames."""
     takes = (
@@ -178,7 +178,7 @@ def follow(scene, left: list[str]) -> Generator[float, None, int]:
 def _move_strips(rig: head.Rig, moves: list[Move], left: list[str]) -> int:
     """Move the NLA strips of lines; returns the number of the lines."""
     moved = set()
-    for strip, lines in [(strip, reading.lines_in(strip)) for strip in _strips_of(rig)]:
+    for strip, lines in [(strip, reading.lines_in(strip)) for strip in strips_of(rig)]:
         parts = [move for move in moves if move.line in lines]
         shifts = {frames for move in parts for frames in move.by}
         if len(shifts) > 1 or len(parts) not in (0, len(lines)):
@@ -204,8 +204,8 @@ def _move_keys(
 ) -> Generator[float, None, int]:
     """Move the keys of lines in the actions that a head plays. Yields progress; returns the number
     of lines. fade: most frames around a line in which it has keys that blend into it."""
-    played = _played(rig)
-    actions = [action for action in dict.fromkeys(action for action, _ in played) if action]
+    plays = played(rig)
+    actions = [action for action in dict.fromkeys(action for action, _ in plays) if action]
     before = next(filter(None, map(line_records.lines_of, actions)), Lines())
     moves = [move for move in moves if move.line in before.lines]
     if linked := [action for action in actions if action.library is not None and moves]:
@@ -216,8 +216,8 @@ def _move_keys(
     # between two parts that move apart
     seams = [b.start for a, b in pairwise(moves) if a.line == b.line and a.end == b.start]
     set_keys = np.zeros(len(moves), int)  # that are still where commits of the lines set them
-    for block, (target, (action, slot)) in enumerate(zip(rig.targets, played)):
-        for curve in _of_face(rig, target, compat.curves_of(action, slot)):
+    for block, (target, (action, slot)) in enumerate(zip(rig.targets, plays)):
+        for curve in of_face(rig, target, compat.curves_of(action, slot)):
             keys = fcurves.read(curve)
             for frame in (at for seam in seams for at in (seam - 1, seam)):
                 keys = keyframes.cut(keys, frame, curve.evaluate)
@@ -291,7 +291,7 @@ def _blocked(keys: dict, which: np.ndarray, moves: list[Move]) -> set[Line]:
     }
 
 
-def _of_face(rig: head.Rig, target, curves: list) -> list:
+def of_face(rig: head.Rig, target, curves: list) -> list:
     """The curves that move the face: those of its shape keys, of its bones, and of its tracks."""
     paths = {track.path for _, track in rig.tracks_of(target)}
     bones = {bone[0] for bone in map(rna_paths.bone_of, paths) if bone}

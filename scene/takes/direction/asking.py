@@ -361,14 +361,14 @@ def _aim_at(wanted) -> Callable:
     armature, face = _head_of(wanted), family.face_of(wanted)
     if armature is not None:
         return lambda graph: _eyes_of(armature.evaluated_get(graph))
-    lids = None if face is None else character.lids_of(face, character.plan_of(face))
-    if lids is None:
+    if face is None or face.type != "MESH":
         return lambda graph: wanted.evaluated_get(graph).matrix_world.translation
+    part, weights = character.between_eyes(face, character.plan_of(face))
 
     def between_eyes(graph) -> Vector:
-        posed = face.evaluated_get(graph)
-        points = family.points_of(posed.data.vertices)[: lids.shape[1]]  # modifiers add some
-        return posed.matrix_world @ Vector((lids[:, : len(points)] @ points).mean(axis=0))
+        posed = part.evaluated_get(graph)
+        points = family.points_of(posed.data.vertices)[: len(weights)]  # modifiers add some
+        return posed.matrix_world @ Vector(weights[: len(points)] @ points)
 
     return between_eyes
 

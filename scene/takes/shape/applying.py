@@ -482,11 +482,12 @@ def _driven(
     rig: head.Rig, entry, under: StoredShape, values: np.ndarray, motion: Motion | None = None
 ) -> Generator[float, None, Base]:
     """The base with these values of its keys; the motion is read from them unless it is given."""
-    drives = values
+    drives, is_known = values, motion is not None and not rig.driver.leads
     if motion is None:
         motion = yield from rescale(
             keying.motion(rig, values, provenance.clock_of_take(entry).fps), 0.0, 0.5
         )
+    if not is_known:  # own mouths are in the keys, not in what the motion drives
         drives = yield from rescale(keying.drive(rig, motion), 0.5, 1.0)
     gap = bundled_lips().gap(motion, head.channel_names())
     return Base(under.frames, under.keys, values, motion, drives, gap)

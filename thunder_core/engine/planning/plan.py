@@ -128,7 +128,8 @@ def manner_of(direction: Direction, style: Style, tempo: float) -> Manner:
         raises=manner.raises * style.brows,
         looks=manner.looks * style.eyes,
         restless=manner.restless * style.eyes**0.5,
-        blinks=manner.blinks * style.eyes,
+        # people who look away twice as often do not blink twice as often
+        blinks=manner.blinks * style.eyes**0.5,
         down=manner.down + 0.22 * frown,
         knits=manner.knits + 0.3 * frown,
         squint=manner.squint + 0.12 * max(0.0, style.smile) + 0.06 * frown,

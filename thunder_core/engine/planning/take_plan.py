@@ -377,7 +377,7 @@ def _gaze(looks: list[Look], frames: int) -> np.ndarray:
 # parts of the seeds
 _SEED_PLAN, _SEED_MOOD, _SEED_LIPS = 15, 16, 19
 # time at both ends of a take in which no blink begins or ends, s: no take starts with shut eyes
-_NO_BLINK_ENDS = 0.35
+_NO_BLINK_ENDS = 0.1
 _BLINK_SECONDS = 0.4  # length of a blink, s
 # standard deviation of the brows' height between takes at a *Variety* of 1, channel values
 _BROW_HEIGHT_SPREAD = 0.22

@@ -5,17 +5,17 @@ spans in which the encoder hears speech, and what the encoder does not hear ther
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
-from itertools import compress, pairwise
+from itertools import compress
 
 import numpy as np
 
 from ...client import Client, temporary_arrays
 from ...errors import NoEngine, OutOfMemory
 from ...progress import no_progress, Progress
-from ...spoken import SILENCE, Word
+from ...spoken import share_out, SILENCE, split, Word
 from ...types import FPS
 from ..network import processors
-from .transcript import letters, likelihood, RATE, Sound, split
+from .transcript import letters, likelihood, RATE, Sound
 
 Spans = list[tuple[float, float]]  # seconds
 LONGEST = 28.0  # seconds of a span; Whisper reads 30
@@ -77,7 +77,12 @@ def recognise(
     kept = list(compress(segments, heard))
     return Recognised(
         " ".join(each["text"] for each in kept),
-        tuple(word for each in kept for given in each["words"] for word in _apart(*given)),
+        tuple(
+            word
+            for each in kept
+            for text, *times in each["words"]
+            for word in share_out(split(text), *times)
+        ),
         tuple(name for name, _ in Counter(each["language"] for each in answers).most_common()),
         tuple(
             Word(each["text"], each["start"], each["end"], 0.0)
@@ -120,13 +125,6 @@ def is_heard(segment: dict, belief: np.ndarray) -> bool:
     )
     heard = likelihood(belief[first:behind], segment["text"])
     return heard > _UNHEARD and heard + segment["log_prob"] > _DOUBTFUL
-
-
-def _apart(text: str, start: float, end: float) -> list[Word]:
-    """What the model calls a word as the words that `split` makes of it, of equal length."""
-    names = split(text)
-    edges = np.linspace(start, end, len(names) + 1).tolist()
-    return [Word(name, *of, sure=1.0) for name, of in zip(names, pairwise(edges))]
 
 
 def place(found: list[Word], heard: tuple[Word, ...]) -> list[Word]:

@@ -18,7 +18,7 @@ from itertools import groupby
 
 import numpy as np
 
-from ...spoken import PHONES, SILENCE, Word
+from ...spoken import PHONES, SILENCE, split, Word
 from .encoder import softmax
 
 RATE = 50.0  # rows of the encoder's phones per second
@@ -143,16 +143,6 @@ class Closure:
     seconds: float
     sure: float
     word: str = ""
-
-
-def split(text: str) -> list[str]:
-    """The words of a text, as they are written but for punctuation. What is written without spaces
-    is split into its characters."""
-    parts = []
-    for c in text:
-        is_letter = c in "'’" or unicodedata.category(c)[0] in "LMN"
-        parts.append((f" {c} " if "\u3040" <= c <= "\u9fff" else c) if is_letter else " ")
-    return [word for each in "".join(parts).split() if (word := each.strip("'’"))]
 
 
 def letters(text: str) -> list[Letter]:

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The animator's own keys in a committed line: they go along when another line performs as this
+one, each with the word or phrase on which it sits."""
+
+import re
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...thunder_core.animation import keyframes
+from ...thunder_core.animation.commit import line_records
+from ...thunder_core.animation.commit.line_records import Line, LineKeys
+from ...thunder_core.animation.timing import Clock
+from ...thunder_core.filters import smoothstep
+from ..animation import display, fcurves, keying
+from ..heads import head, rna_paths
+from ..host import compat
+from .commit import following, reading
+
+_REACH = 0.24  # seconds around a key in which its curve flows into the new take's
+_NAMED = 5  # keys without a place that a sentence names
+
+
+@dataclass(frozen=True)
+class OwnKeys:
+    """Own keys of one curve.
+
+    block: index of its target in the rig.  keys: as `fcurves.read`, on scene frames.  reach [K, 2]:
+    frames before and after each in which it has an effect.  frames [S], values [S]: the curve.
+    is_whole: the animator keyed all of a curve that the line had set.
+    """
+
+    block: int
+    path: str
+    index: int
+    keys: dict[str, np.ndarray]
+    reach: np.ndarray
+    frames: np.ndarray
+    values: np.ndarray
+    is_whole: bool = False
+
+    @property
+    def name(self) -> str:
+        """For a sentence."""
+        names = re.findall(r'"([^"]+)"', self.path)
+        return names[-1].removeprefix(rna_paths.OWN_PREFIX) if names else self.path
+
+
+def of_line(rig: head.Rig, line: Line) -> Generator[float, None, list[OwnKeys]]:
+    """The animator's own keys on the face, and of custom properties, on the frames of a committed
+    line. Yields progress; returns them."""
+    played = [
+        (block, action, slot, 0) for block, (action, slot) in enumerate(following.played(rig))
+    ]
+    for block, target in enumerate(rig.targets):
+        for _, strip in reading.played_strips(target):
+            if line in reading.lines_in(strip):
+                late = round(strip.frame_start - strip.action_frame_start)
+                played.append((block, strip.action, compat.strip_slot(strip), late))
+    found = []
+    for block, action, slot, late in played:
+        curves = compat.curves_of(action, slot)
+        face = following.of_face(rig, rig.targets[block], curves)
+        for curve in curves:
+            if curve in face or curve.data_path.startswith('["'):
+                own = _of_curve(rig, line.later(-late), block, curve, action)
+                found += [_later(own, late)] if own is not None else []
+            yield 0.0
+    return found
+
+
+def _of_curve(rig: head.Rig, line: Line, block: int, curve, action) -> OwnKeys | None:
+    """The own keys of one curve, None if it has none."""
+    keys, known = fcurves.read(curve), line_records.keys_of(action)
+    name = line_records.curve_name(block, curve.data_path, curve.array_index)
+    times = keys["co"][:, 0].astype(float)
+    start, end = (line.start, line.end) if line.end else (line.first, line.last)
+    inside = (times > start - 0.5) & (times < end + 0.5)
+    own = inside & ~line_records.of_any_line(known, name, keys)
+    set_by_line = len(known.get(line.name, LineKeys()).curves.get(name, ()))
+    is_track = any(
+        (t.block, t.path, t.index) == (block, curve.data_path, curve.array_index)
+        for t in rig.driver.tracks
+    )
+    if not own.any() or (is_track and not known):  # an earlier version did not record its keys
+        return None
+    gaps = np.diff(times, prepend=-np.inf, append=np.inf)
+    reach = np.stack([gaps[:-1], gaps[1:]], 1)[own]
+    frames = np.arange(start - 1, end + 2, dtype=float)
+    return OwnKeys(
+        block, curve.data_path, curve.array_index, keyframes.select(keys, own), reach, frames,
+        fcurves.evaluate(curve, frames),
+        is_track and set_by_line > 0 and (inside & ~own).sum() * 2 < own.sum(),
+    )  # fmt: skip
+
+
+def _later(own: OwnKeys, frames: int) -> OwnKeys:
+    moved = keyframes.move(own.keys, frames)
+    return OwnKeys(**{**vars(own), "keys": moved, "frames": own.frames + frames})
+
+
+def seconds_of(own: Sequence[OwnKeys], clock: Clock) -> list[float]:
+    """The seconds of all these keys in a voice, in order."""
+    times = [clock.seconds(each.keys["co"][:, 0]).tolist() for each in own]
+    return [round(at, 4) for some in times for at in some]
+
+
+def enter(
+    rig: head.Rig, entry, own: Sequence[OwnKeys], places: Sequence[float | None], clock: Clock
+) -> list[str]:
+    """Give a take own keys of another line, at once. places: seconds in its voice for each of
+    `seconds_of`, None without one.  Returns what has no place: “name at frame 12”."""
+    left, places = [], list(places)
+    curves = keying.curves(rig, entry)
+    tracks = {(t.block, t.path, t.index): i for i, t in enumerate(rig.driver.tracks)}
+    for each in own:
+        count = len(each.keys["co"])
+        here, places = places[:count], places[count:]
+        key = (each.block, each.path, each.index)
+        exists = each.block < len(rig.targets) and rna_paths.exists(
+            rig.targets[each.block], each.path
+        )
+        if each.is_whole or not exists:
+            left.append(f"{each.name} (all keys)" if each.is_whole else each.name)
+            continue
+        has_place = np.array([at is not None for at in here], bool)
+        left += [
+            f"{each.name} at frame {frame:g}" for frame in each.keys["co"][~has_place, 0].tolist()
+        ]
+        to = np.round(clock.frame(np.array([at for at in here if at is not None], float)))
+        if not len(to):
+            continue
+        if key in tracks:
+            _pull(rig, entry, tracks[key], curves[tracks[key]], each, has_place, to)
+        else:
+            _copy(rig, entry, each, has_place, to)
+    rna_paths.tag(rig.targets)
+    return left
+
+
+def _pull(
+    rig: head.Rig, entry, place: int, curve, own: OwnKeys, has_place: np.ndarray, to: np.ndarray
+) -> None:
+    """Let the curve of a track go through own keys at their new frames, and flow into them."""
+    if curve is None:
+        return
+    frames, at = keying.frames_of(entry).astype(float), own.keys["co"][has_place, 0].astype(float)
+    values, fps = fcurves.evaluate(curve, frames), Clock.of(entry.id_data, 0).fps
+    reach = np.clip(own.reach[has_place], 1.0, max(1.0, _REACH * fps))
+    past = frames[:, None] - to
+    far = np.where(past < 0, -past / reach[:, 0], past / reach[:, 1])
+    weight = (1 - smoothstep(np.clip(far, 0, 1))).max(1)
+    for one, other in zip(range(len(to)), range(1, len(to))):
+        if own.reach[has_place][one, 1] >= at[other] - at[one] - 1e-3:  # neighbours on the curve
+            weight[(frames >= to[one]) & (frames <= to[other])] = 1.0
+    # between two keys evenly, outside at the old speed
+    order = np.argsort(to, kind="stable")
+    ends_new = np.r_[to[order[0]] - 1e4, to[order], to[order[-1]] + 1e4]
+    ends_old = np.r_[at[order[0]] - 1e4, at[order], at[order[-1]] + 1e4]
+    old = np.interp(np.interp(frames, ends_new, ends_old), own.frames, own.values)
+    new = (1 - weight) * values + weight * old
+    # exact on the keys themselves
+    on = np.searchsorted(frames, to).clip(0, len(frames) - 1)
+    new[on] = own.keys["co"][has_place, 1]
+    fcurves.write(curve, keyframes.on_every_frame(frames, new))
+
+
+def _copy(rig: head.Rig, entry, own: OwnKeys, has_place: np.ndarray, to: np.ndarray) -> None:
+    """Add own keys of something that takes do not move."""
+    keys = keyframes.select(own.keys, has_place)
+    late = (to - keys["co"][:, 0])[:, None] * [1, 0]
+    keys |= {side: keys[side] + late for side in ("co", "handle_left", "handle_right")}
+    order = np.argsort(keys["co"][:, 0], kind="stable")
+    action, slot = display.part_of(display.actions_of(entry), rig, own.block)
+    if action is None:
+        return
+    added = compat.new_curve(
+        compat.curves_in(action, rig.targets[own.block], slot), own.path, own.index, "Own Keys"
+    )
+    fcurves.write(added, keyframes.select(keys, order))
+
+
+def say_left(left: Sequence[str]) -> str:
+    """The sentence on keys without a place, "" for none."""
+    if not left:
+        return ""
+    more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
+    return (
+        f"Keys of yours without a place in this recording stay in the old line alone: "
+        f"{', '.join(left[:_NAMED])}{more}"
+    )

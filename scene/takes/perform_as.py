@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Perform As: a line is performed as another one was, its chosen take or what is committed of it,
+with the animator's own keys; a pick-up, a dub, a better recording."""
+
+import json
+from collections.abc import Generator, Sequence
+from contextlib import closing, ExitStack
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from ...thunder_core.animation.timing import Clock, motion_times
+from ...thunder_core.client import Client
+from ...thunder_core.direction import Brief
+from ...thunder_core.errors import attempt, BadRequest
+from ...thunder_core.request import Performed
+from ...thunder_core.types import FPS, Motion
+from ..animation import display, fcurves, keying
+from ..heads import head
+from ..host import compat
+from ..host.jobs import restart_after_undo, stage, Step
+from ..voice import fingerprint, mixdown, strip
+from . import dialogue, generation, keep, own_keys, provenance, take_list, transcript
+from .commit import committing, following, reading
+from .direction import asking
+
+_DIFFERENT = 1.6  # factor of lengths from which on gestures come visibly closer or further apart
+
+
+@dataclass(frozen=True)
+class Source:
+    """A performance for another line: of the line of that name, by the head of that mesh. uid:
+    session id of the take's first action, 0 for what is committed.  name: of the take.  about: more
+    of it."""
+
+    line: str
+    mesh: str
+    uid: int
+    name: str
+    about: str = ""
+
+    @property
+    def key(self) -> str:
+        """Identifies it in a menu."""
+        return f"{self.uid} {self.mesh} {self.line}"
+
+    @property
+    def icon(self) -> str:
+        """In a menu."""
+        return "ACTION" if self.uid else "CHECKMARK"
+
+    @property
+    def title(self) -> str:
+        """As the take that performs it is called."""
+        return f"Performs as {self.line} · {self.name}"
+
+
+def sources(scene, line: str, mesh=None) -> list[Source]:
+    """What a line may perform: of every other line what is committed, and the take that would be;
+    those of the head `mesh` first."""
+    found = []
+    order = {each.name: number for number, each in enumerate(strip.sound_strips(scene))}
+    for speaker in sorted(head.in_scene(scene), key=lambda each: each != mesh):
+        committed = committing.committed_lines(speaker)
+        voices = {entry.voice for entry in scene.thunder.takes if entry.head == speaker}
+        others = (committed | voices) - {line}
+        for name in sorted(others, key=lambda each: (order.get(each, len(order)), each)):
+            if name in committed:
+                about = "Your animation of this line, with your own keys"
+                found.append(Source(name, speaker.name, 0, "Committed", about))
+            entry = committing.take_of(scene, dialogue.Line(name, speaker, ""))
+            if entry is not None and take_list.speaks(entry):
+                uid = entry.action.session_uid
+                found.append(Source(name, speaker.name, uid, entry.name, entry.words))
+    return found
+
+
+def why_none(context) -> str:
+    """The reason why no line can perform as another now, "" if one can."""
+    scene = context.scene
+    voice, wrong = attempt(strip.find, context)
+    if voice is None:
+        return wrong
+    if scene.thunder.head_role == "LISTENS":
+        return "The chosen head listens to this voice: choose the head that speaks it"
+    if sources(scene, voice.name, take_list.chosen_mesh(context)):
+        return ""
+    return (
+        "No other line has a take or is committed: generate takes of the line to perform"
+        if {each.name for each in strip.sound_strips(scene)} - {voice.name}
+        else "There is no other line: add the new recording to the sequencer, beside the old one"
+    )
+
+
+def find(scene, line: str, key: str, mesh=None) -> Source:
+    """The source of that key. Raises BadRequest if it is gone."""
+    found = next((each for each in sources(scene, line, mesh) if each.key == key), None)
+    if found is None:
+        raise BadRequest("That performance is no longer there: choose another")
+    return found
+
+
+def of_line(scene, line: str, name: str, mesh=None) -> Source:
+    """What a line may perform of the line `name`: what is committed, else its chosen take. Raises
+    BadRequest."""
+    found = sources(scene, line, mesh)
+    known = ", ".join(dict.fromkeys(each.line for each in found))
+    for each in found:
+        if each.line == name:
+            return each
+    raise BadRequest(
+        f"No line “{name}” has a take or is committed in the scene: name "
+        f"{f'one of {known}' if known else 'a line of a scene that has one'}"
+    )
+
+
+@dataclass(frozen=True)
+class Performing:
+    """What the voice of that name performs. Receives takes, and what of the animator's own keys has
+    no place (left)."""
+
+    source: Source
+    voice: str
+    takes: list[keying.Performance] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+    @property
+    def told(self) -> list[str]:
+        """What changed, as `tell`."""
+        return tell(self.source.line, self.voice, self.takes[0].provenance, self.left)
+
+
+def tell(line: str, voice: str, about: dict, left: Sequence[str] = ()) -> list[str]:
+    """What changed when a voice performs as a line, and what to look at: a sentence each. about:
+    provenance of the take.  left: of `Performing`."""
+    moved = json.loads(about["moved"])
+    on, lost = len(moved["accents"]), [f"{seconds:.1f}" for seconds in moved["lost"]]
+    without = f"; the old one's at {', '.join(lost)} s have no place in it" if lost else ""
+    said = [f"{on} of {on + len(lost)} accents of “{line}” are on those of “{voice}”{without}"]
+    before, now = moved["seconds"]
+    if max(before / now, now / before) > _DIFFERENT:
+        said.append(
+            f"“{voice}” lasts {now:.1f} s and “{line}” {before:.1f} s: check that both say the "
+            f"same, since gestures come {'further apart' if now > before else 'closer together'}"
+        )
+    return said + ([own_keys.say_left(left)] if left else [])
+
+
+# ---- what is performed
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A performance that was read. voice: the old recording.  clock: on which it was performed.
+    direction: vectors [1 or T, …] in which it was played, None if not known.  turns: the parts of
+    the voice that it speaks."""
+
+    motion: Motion
+    voice: strip.Voice
+    clock: Clock
+    direction: np.ndarray | None = None
+    choice: dict = field(default_factory=dict)
+    own: Sequence[own_keys.OwnKeys] = ()
+    turns: tuple[tuple[float, float], ...] = ()
+
+
+def _voice(scene, then: fingerprint.State | None, line: str, since: str) -> strip.Voice:
+    """The voice of an old line as it plays now. Raises BadRequest if it is another one now."""
+    if then is None:
+        raise BadRequest(
+            f"“{line}” comes from an earlier version that did not note its recording: commit it "
+            f"again, or generate takes of it"
+        )
+    change = fingerprint.change_since(scene, then, since)
+    if change is None or change.kind == "MOVED":
+        return fingerprint.voice_of(scene, then if change is None else change.now)
+    raise BadRequest(
+        f"{change.sentence}, and its accents are needed: put it back"
+        if change.kind == "GONE"
+        else f"{change.sentence}: put the old sound back, and add the new recording beside it"
+        if change.kind == "CHANGED"
+        else f"{change.sentence}: press Re-sync first"
+    )
+
+
+def _read_take(scene, source: Source) -> Generator[float, None, _Read]:
+    """Read a take. Yields progress."""
+    entry = take_list.by_uid(scene, source.uid)
+    if entry is None:
+        raise BadRequest(f"“{source.name}” of “{source.line}” was deleted: choose another take")
+    rig, clock = take_list.rig_of(scene, entry), provenance.clock_of_take(entry)
+    voice = _voice(scene, fingerprint.of_take(entry), source.line, "its takes were made")
+    about, played = provenance.about_of(entry.action), provenance.reading_of(entry.action)
+    asked = provenance.Sampling.of_take(about, scene.thunder).asked or Brief()
+    direction = None if played is None else keep.with_mean(asked.vectors, played)
+    try:
+        choice = dict(json.loads(about.get("choice", "{}")))
+    except (TypeError, ValueError):  # damaged
+        choice = {}
+    spans = provenance.turns_of(about)
+    performance = yield from provenance.read(rig, entry)
+    return _Read(performance.motion, voice, clock, direction, choice, turns=spans)
+
+
+def _read_committed(scene, source: Source) -> Generator[float, None, _Read]:
+    """Read a committed line, also under a take that is shown. Yields progress."""
+    mesh = scene.objects.get(source.mesh)
+    lines = [] if mesh is None else following.lines_of(mesh)
+    line = next((each for each in lines if each.name == source.line), None)
+    if line is None:
+        raise BadRequest(f"“{source.line}” is no longer committed: choose one of its takes")
+    rig, then = head.resolve(mesh), following.voice_of(scene, mesh, line)
+    voice = _voice(scene, then, source.line, "it was committed")
+    clock = Clock(float(then.first) if then.last else then.origin, then.fps)
+    length = then.last - then.first if then.last else line.last + 1 - clock.start
+    channels, seconds = head.channel_names(), length / clock.fps
+    if display.shown_action(rig) is None:
+        motion = yield from keying.read(rig, channels, clock, seconds)
+    else:
+        if any(line in reading.lines_in(each) for each in following.strips_of(rig)):
+            raise BadRequest(
+                f"“{source.line}” is in an NLA strip under the take that is shown: press My "
+                f"Animation first"
+            )
+        curves = fcurves.of_tracks(
+            rig, [compat.curves_of(action, slot) for action, slot in following.played(rig)]
+        )
+        values = keying.values(rig, curves, clock.frame(motion_times(seconds)))
+        motion = yield from keying.motion(rig, values, FPS)
+    own = yield from own_keys.of_line(rig, line)
+    return _Read(motion, voice, clock, own=own)
+
+
+# ---- the new takes
+
+
+class _PerformingCollector(generation.TakeCollector):
+    """Lists takes that perform as another line, under its name, with the animator's own keys."""
+
+    def __init__(self, scene, rig, voice, performing: Performing, own: Sequence):
+        super().__init__(scene, rig, voice, performing.takes.append)
+        self.performing, self.own = performing, own
+
+    def check(self) -> None:
+        """Nothing to check: the eyes look where those of the other performance do."""
+
+    def aim(self, performance: keying.Performance) -> Generator[float, None, keying.Performance]:
+        """Likewise."""
+        yield 1.0
+        return performance
+
+    def enter(self, performance, values, place) -> Generator[float, None, None]:
+        """Key a take, list it under the other line's name, and add the animator's own keys."""
+        yield from super().enter(performance, values, place)
+        scene, rig, clock = self._place()
+        entry, title = scene.thunder.takes[-1], self.performing.source.title
+        entry.name = take_list.free_name(scene, title, entry.head, entry.voice)
+        places = json.loads(performance.provenance["moved"]).get("keys", ())
+        self.performing.left[:] = own_keys.enter(rig, entry, self.own, places, clock)
+
+
+def perform(
+    client: Client, scene, rig: head.Rig, voice: strip.Voice, performing: Performing,
+    count: int = 1, sampling: provenance.Sampling | None = None, seed: int | None = None,
+) -> Generator[Step, None, list[keying.Performance]]:  # fmt: skip
+    """Steps that sample takes of a voice which perform as another line, and list each on arrival,
+    as `generation.generate`; nothing else in the scene changes.
+
+    performing: of what; receives the takes.  sampling: None: as the scene's settings say. Without a
+    direction that of the old take is taken, or of the head.  seed: None: the next unused one.
+    Returns the takes, best first. Raises ThunderError.
+    """
+    names, source = (scene.name, rig.mesh.name), performing.source
+
+    def read():
+        scene, _ = generation.look_up(*names)
+        steps = (_read_take if source.uid else _read_committed)(scene, source)
+        return stage(steps, "Reading the performance", 0.0, 0.05)
+
+    old = yield from restart_after_undo(read)
+    scene, rig = generation.look_up(*names)
+    sampling, rows = sampling or provenance.Sampling.of(scene.thunder), None
+    if sampling.asked is None and old.direction is not None:
+        mean = Brief(old.direction.mean(0, keepdims=True))
+        sampling = replace(sampling, asked=transcript.add_words(mean, scene, voice))
+        rows = old.direction if len(old.direction) > 1 else None
+    sampling = asking.add_direction(sampling, rig.owner, voice)
+    seed = provenance.unused_seed(scene, rig.mesh, voice, sampling) if seed is None else seed
+    with ExitStack() as used:
+        sound, mixing = used.enter_context(mixdown.sound_for_engine(client, old.voice))
+        yield from mixing
+        if old.turns:
+            sound, _ = used.enter_context(mixdown.split_speakers(sound, old.turns))
+        keys = tuple(own_keys.seconds_of(old.own, old.clock))
+        moved = Performed(old.motion, sound, rows, old.choice, keys)
+        collector = used.enter_context(
+            closing(_PerformingCollector(scene, rig, voice, performing, old.own))
+        )
+        return (
+            yield from collector.gather(client, count, seed, replace(sampling, performed=moved))
+        )

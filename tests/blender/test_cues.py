@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Cues and VRM animation from the panel and from bakes, with the real engine."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from running_engine import connection, SAMPLE, scene, speak, stop_engine  # noqa: F401
+from thunder.cli import bake as command, script
+from thunder.scene.animation import display
+from thunder.scene.heads import head
+from thunder.scene.takes import take_list, transcript, word_places
+from thunder.thunder_core.face.lips import opening_mm
+from thunder.thunder_core.rotation import quaternion_to_rotvec
+
+pytestmark = pytest.mark.one_blender
+
+SAID = "My brother moves both big blue boxes from the front room."  # how the sample begins
+
+
+def export(blender, form, path, **more):
+    return blender.ops.thunder.export_performance(filepath=str(path), form=form, **more)
+
+
+def table_of(path):
+    """Rows of a cue file: (start, end, kind, value)."""
+    head_row, *lines = path.read_text(encoding="utf-8").splitlines()
+    assert head_row == "start\tend\tkind\tvalue"
+    split = [line.split("\t") for line in lines]
+    return [(float(start), float(end), kind, value) for start, end, kind, value in split]
+
+
+def test_the_panel_writes_cues_of_a_take_and_says_what_it_needs(
+    blender,
+    scene,
+    tmp_path,  # noqa: F811
+):
+    line = speak(scene, start=13)
+    if line is None:
+        pytest.skip("this Blender has no sound")
+    scene.render.fps = 24
+    with pytest.raises(RuntimeError, match="press Find Words first"):
+        export(blender, "CUES", tmp_path / "no.tsv", frames="SCENE")
+    transcript.ensure(scene, "line").text = SAID
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    entry = take_list.shown_take(scene.thunder)
+    assert export(blender, "CUES", tmp_path / "line.tsv", frames="TAKE") == {"FINISHED"}
+    rows = table_of(tmp_path / "line.tsv")
+    [found] = word_places.lines(scene, scene)
+    late = (13 - entry.first) / 24  # the file begins with the take's lead-in
+    sounds = [row for row in rows if row[2] == "sound"]
+    assert [row[3] for row in sounds] == [each[0] for each in found.spoken.sounds]
+    assert sounds[0][0] == pytest.approx(found.spoken.sounds[0][1] + late, abs=2e-3)
+    assert [row[3] for row in rows if row[2] == "word"] == SAID.rstrip(".").split()
+    # in the scene's own time
+    assert export(blender, "RHUBARB", tmp_path / "line.json", frames="TAKE", from_zero=False) == {
+        "FINISHED"
+    }
+    mouths = json.loads((tmp_path / "line.json").read_text())["mouthCues"]
+    shapes = [row for row in rows if row[2] == "shape"]
+    assert [mouth["value"] for mouth in mouths] == [row[3] for row in shapes]
+    assert mouths[0]["start"] - shapes[0][0] == pytest.approx(entry.first / 24, abs=6e-3)
+    # lips are shut where it says A, and open where it says D
+    motion = display_motion(scene, entry)
+    middle = lambda row: round((row[0] + row[1]) / 2 * 25)  # noqa: E731
+    gap = {
+        letter: np.median([motion[middle(row)] for row in shapes if row[3] == letter])
+        for letter in ("A", "D")
+    }
+    assert gap["A"] < 1.0 and gap["D"] > 8.0
+
+
+def display_motion(scene, entry):  # noqa: F811
+    from thunder.scene.media import export as export_module
+
+    rig = head.find(scene)
+    shot = export_module.Shot(scene, None, rig, entry.first, entry.last, 25.0)
+    assert display.shown_action(rig) is not None
+    return opening_mm(export_module.motion_of(shot))
+
+
+def test_vrm_animation_is_read_by_blenders_gltf_importer(blender, scene, tmp_path):  # noqa: F811
+    line = speak(scene)
+    if line is None:
+        pytest.skip("this Blender has no sound")
+    scene.render.fps = 25
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    entry, rig = take_list.shown_take(scene.thunder), head.find(scene)
+    path = tmp_path / "line.glb"  # the importer asks for this ending
+    assert export(blender, "VRMA", tmp_path / "line.vrma", frames="TAKE", rate=25.0) == {"FINISHED"}
+    (tmp_path / "line.vrma").rename(path)
+    first = entry.first
+    frames = (first + 30, first + 60, first + 100)
+    wanted = []
+    for frame in frames:
+        scene.frame_set(frame)
+        keys = rig.keys.key_blocks
+        turn = rig.armature.pose.bones["neck"].matrix_basis.to_quaternion()
+        lids = min(keys["eyeBlinkLeft"].value, keys["eyeBlinkRight"].value)
+        wanted.append((np.array(turn.to_exponential_map()), np.clip(lids, 0, 1)))
+    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    scene = blender.context.scene
+    scene.render.fps = 25
+    assert blender.ops.import_scene.gltf(filepath=str(path)) == {"FINISHED"}
+    objects = scene.objects
+    assert {"head", "jaw", "lookAt", "aa", "blink"} <= set(objects.keys())
+    jaws = []
+    for frame, (turn, lids) in zip(frames, wanted):
+        scene.frame_set(frame - first)
+        rotation = np.array(objects["head"].rotation_quaternion)
+        # Blender's importer turns +Y up into +Z up: (x, y, z) to (x, -z, y)
+        x, y, z = quaternion_to_rotvec(rotation[None])[0]
+        assert np.array([x, z, -y]) == pytest.approx(turn, abs=2e-3)
+        assert objects["blink"].location.x == pytest.approx(lids, abs=2e-3)
+        jaws.append(
+            abs(quaternion_to_rotvec(np.array(objects["jaw"].rotation_quaternion)[None])[0][0])
+        )
+    assert max(jaws) > 0.02 and np.abs([turn for turn, _ in wanted]).max() > 0.005
+
+
+def test_a_bake_writes_cues_and_vrm_animation_of_every_take(
+    blender,
+    connection,
+    tmp_path,
+    monkeypatch,  # noqa: F811
+):
+    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    arguments = [
+        "--audio", SAMPLE, "--takes", "2", "--outputs", "cues,rhubarb,vrma", "--out",
+        str(tmp_path / "out"),
+    ]  # fmt: skip
+    monkeypatch.setattr(sys, "argv", ["bake.py", *arguments])
+    assert script.exit_code("bake.py", command.options, command.bake) == 0
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {f"take_0{n}.{end}" for n in (1, 2) for end in ("tsv", "json", "vrma")} <= names
+    mouths = json.loads((tmp_path / "out" / "take_01.json").read_text())
+    assert mouths["metadata"]["soundFile"] == "sample.wav"
+    assert {"A", "B", "D", "X"} <= {mouth["value"] for mouth in mouths["mouthCues"]}
+    rows = table_of(tmp_path / "out" / "take_01.tsv")
+    assert any(row[2:] == ("sound", "M") for row in rows)

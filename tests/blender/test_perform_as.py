@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A line performs as another one: its take, or what is committed of it with the animator's own keys,
+moves to the new recording and is listed there by name; what cannot is said, and nothing is lost."""
+
+import json
+import tomllib
+
+import bpy
+import numpy as np
+import pytest
+from commit_stage import path_of
+from performances import read_wav, write_wav
+from running_engine import connection, ROOT, SAMPLE, scene, stop_engine  # noqa: F401
+from test_bake import bake
+from thunder.scene.animation import display, fcurves, keying
+from thunder.scene.heads import head
+from thunder.scene.host import compat
+from thunder.scene.takes import generation, own_keys, perform_as, provenance, take_list
+from thunder.scene.takes.direction import asking
+from thunder.scene.voice import strip
+from thunder.thunder_core import errors, progress
+from thunder.thunder_core.batch import job_file
+
+pytestmark = pytest.mark.usefixtures("needs_sound")
+SLOWER = 1.15
+SMILE, BROW = path_of("mouthSmileLeft"), path_of("browInnerUp")
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    """A line, and a pick-up of it that is said more slowly: their paths."""
+    folder = tmp_path_factory.mktemp("recordings")
+    samples, rate = read_wav(SAMPLE)
+    samples = samples[: 5 * rate]
+    slow = np.interp(np.arange(0, len(samples) - 1, 1 / SLOWER), range(len(samples)), samples)
+    return [
+        write_wav(folder / f"{name}.wav", sound, rate)
+        for name, sound in (("old", samples), ("pickup", slow))
+    ]
+
+
+@pytest.fixture
+def lines(scene, recordings):  # noqa: F811
+    """The two lines on the timeline, a take of the first shown, the second chosen."""
+    scene.thunder.quality, scene.thunder.count = "DRAFT", 1
+    scene.thunder.recognise_words = False
+    for name, path, frame in zip(("old", "pickup"), recordings, (11, 201)):
+        strip.add(scene, path, name, frame)
+    choose(scene, "old")
+    assert bpy.ops.thunder.generate() == {"FINISHED"}
+    choose(scene, "pickup")
+    return scene
+
+
+def choose(scene, name):  # noqa: F811
+    scene.thunder.voice = name
+
+
+def offered(scene):  # noqa: F811
+    return perform_as.sources(scene, "pickup", head.in_scene(scene)[0])
+
+
+def perform(source):
+    """Press the button; the new take."""
+    before = len(bpy.context.scene.thunder.takes)
+    assert bpy.ops.thunder.perform_as(source=source.key) == {"FINISHED"}
+    takes = bpy.context.scene.thunder.takes
+    assert len(takes) == before + 1
+    return next(entry for entry in takes if entry.voice == "pickup")
+
+
+def moved(entry):
+    return json.loads(provenance.about_of(entry.action)["moved"])
+
+
+def test_a_pick_up_performs_as_the_take_of_the_old_line(lines):
+    (source,) = offered(lines)
+    old = next(entry for entry in lines.thunder.takes if entry.voice == "old")
+    name = old.name
+    assert (source.line, source.name) == ("old", name)
+    rig = head.find(lines)
+    kept = [keying.checksum(action) for action in display.actions_of(old)]
+    new = perform(source)
+    assert new.name == f"Performs as old · {name}" and new.kind == "RESAMPLED"
+    assert new.action.name.startswith("pickup · Performs as old")
+    old = next(entry for entry in lines.thunder.takes if entry.voice == "old")
+    assert kept == [keying.checksum(action) for action in display.actions_of(old)]
+    assert display.is_shown(rig, new), "it is seen at once"
+    record = moved(new)
+    assert len(record["accents"]) >= 4
+    for a, b in record["accents"]:
+        assert b == pytest.approx(SLOWER * a, abs=0.2)
+    turns = [
+        provenance.load(entry.action).motion.head for entry in (old, new)
+    ]  # of the old one, and as it moved
+    for a, b in record["accents"]:
+        assert np.abs(turns[1][round(25 * b)] - turns[0][round(25 * a)]).max() < 0.02
+    (score, before) = (entry.score for entry in (new, old))
+    assert np.isfinite(score) and score > before - 15, "its mouth says the new recording"
+    reading = provenance.reading_of(new.action)
+    assert np.allclose(reading, provenance.reading_of(old.action), atol=1e-3)
+    assert new.words.startswith("hits ") or "choice" not in provenance.about_of(old.action)
+
+
+def commit_and_edit(scene, rig):  # noqa: F811
+    """Commit the old line, and key a smile, a brow and a property by hand; frames of the keys."""
+    entry = next(entry for entry in scene.thunder.takes if entry.voice == "old")
+    display.show(rig, entry)
+    choose(scene, "old")
+    assert bpy.ops.thunder.commit_take() == {"FINISHED"}
+    frames = (42, 66)
+    for frame, value in zip(frames, (0.83, 0.41)):
+        rig.keys.key_blocks["mouthSmileLeft"].value = value
+        rig.keys.key_blocks["mouthSmileLeft"].keyframe_insert("value", frame=frame)
+    rig.keys.key_blocks["browInnerUp"].value = 0.77
+    rig.keys.key_blocks["browInnerUp"].keyframe_insert("value", frame=frames[0])
+    rig.armature["tears"] = 0.0
+    for frame, value in ((40, 0.0), (48, 1.0), (300, 0.0)):
+        rig.armature["tears"] = value
+        rig.armature.keyframe_insert('["tears"]', frame=frame)
+    choose(scene, "pickup")
+    return frames
+
+
+def test_committed_animation_moves_with_the_animator_s_own_keys(lines):
+    rig = head.find(lines)
+    frames = commit_and_edit(lines, rig)
+    source = offered(lines)[0]
+    assert source.name == "Committed" and "your own keys" in source.about
+    own = {each.path: each for each in progress.result(own_keys.of_line(rig, line_of(rig)))}
+    assert set(own) == {SMILE, BROW, '["tears"]'}
+    assert own[SMILE].keys["co"][:, 0].tolist() == list(frames)
+    assert own['["tears"]'].keys["co"][:, 0].tolist() == [40, 48], "of the line alone"
+    before = {
+        (block, curve.data_path): fcurves.read(curve)["co"].tolist()
+        for block, target in enumerate(rig.targets)
+        for curve in compat.curves_for(target)
+    }
+    new = perform(source)
+    assert new.name == "Performs as old · Committed"
+    places = dict(zip([*sorted_frames(own)], moved(new)["keys"]))
+    curves = {
+        (track.block, track.path): curve
+        for track, curve in zip(rig.driver.tracks, keying.curves(rig, new))
+    }
+    for path, frame, value in ((SMILE, 42, 0.83), (SMILE, 66, 0.41), (BROW, 42, 0.77)):
+        place = places[path, frame]
+        assert place is not None
+        assert place == pytest.approx(SLOWER * (frame - 11) / 24, abs=0.3), "on its word"
+        at = round(201 + 24 * place)
+        curve = next(curve for (_, known), curve in curves.items() if known == path)
+        assert curve.evaluate(at) == pytest.approx(value, abs=1e-5)
+    tears = [
+        curve
+        for curves_here in display.curves_of(rig, new)
+        for curve in curves_here
+        if curve.data_path == '["tears"]'
+    ]
+    assert [round(v, 4) for _, v in fcurves.read(tears[0])["co"]] == [0.0, 1.0]
+    assert provenance.is_edited(new), "so that Re-sync keeps it"
+    display.restore_animation(rig)
+    after = {
+        (block, curve.data_path): fcurves.read(curve)["co"].tolist()
+        for block, target in enumerate(rig.targets)
+        for curve in compat.curves_for(target)
+    }
+    assert after == before, "nothing of the committed line changed"
+    display.show(rig, new)
+    assert bpy.ops.thunder.commit_take() == {"FINISHED"}
+    action = rig.armature.animation_data.action
+    paths = [curve.data_path for curve in compat.all_curves(action)]
+    assert '["tears"]' in paths, "and they are committed with it"
+
+
+def line_of(rig):
+    from thunder.scene.takes.commit import following
+
+    (line,) = following.lines_of(rig.mesh)
+    return line
+
+
+def sorted_frames(own):
+    """(path, frame) of own keys, as their seconds are asked."""
+    return [(each.path, frame) for each in own.values() for frame in each.keys["co"][:, 0]]
+
+
+def test_under_a_shown_take_the_committed_line_is_read_too(lines):
+    rig = head.find(lines)
+    commit_and_edit(lines, rig)
+    source = offered(lines)[0]
+    alone = progress.result(perform_as._read_committed(lines, source))
+    display.show(rig, next(e for e in lines.thunder.takes if e.voice == "old"))
+    under = progress.result(perform_as._read_committed(lines, offered(lines)[0]))
+    assert np.abs(alone.motion.expression - under.motion.expression).max() < 1e-4
+    assert np.abs(alone.motion.head - under.motion.head).max() < 1e-4
+    assert len(under.own) == len(alone.own) == 3
+
+
+def test_keys_without_a_place_are_listed(lines, monkeypatch):
+    rig = head.find(lines)
+    commit_and_edit(lines, rig)
+    own = progress.result(own_keys.of_line(rig, line_of(rig)))
+    entry = next(e for e in lines.thunder.takes if e.voice == "old")
+    clock = provenance.clock_of_take(entry)
+    places = [None if each == own_keys.seconds_of(own, clock)[0] else 1.0 for each in
+              own_keys.seconds_of(own, clock)]  # fmt: skip
+    left = own_keys.enter(rig, entry, own, places, clock)
+    assert left and all(" at frame 4" in each for each in left)
+    sentence = own_keys.say_left(left)
+    assert sentence.startswith("Keys of yours without a place in this recording stay in the old")
+    assert left[0] in sentence and own_keys.say_left([]) == ""
+    many = own_keys.say_left([f"jawOpen at frame {n}" for n in range(9)])
+    assert many.endswith("frame 4 and 4 more")
+
+
+def test_what_cannot_be_performed_is_said(blender, lines):
+    source = offered(lines)[0]
+    operator = bpy.types.THUNDER_OT_perform_as
+    assert operator.why_not(bpy.context) == ""
+    lines.thunder.head_role = "LISTENS"
+    assert "listens to this voice" in perform_as.why_none(bpy.context)
+    lines.thunder.head_role = "SPEAKS"
+    choose(lines, "old")
+    assert "No other line has a take or is committed" in perform_as.why_none(bpy.context)
+    with pytest.raises(RuntimeError, match="No other line has a take"):
+        bpy.ops.thunder.perform_as(source=source.key)
+    choose(lines, "pickup")
+    strips = compat.strips(lines.sequence_editor)
+    with pytest.raises(errors.BadRequest, match="No line “olde” has a take .* one of old$"):
+        perform_as.of_line(lines, "pickup", "olde")
+    gone = perform_as.Source("old", source.mesh, 1, "Take 9")
+    with pytest.raises(errors.BadRequest, match="“Take 9” of “old” was deleted"):
+        progress.result(perform_as._read_take(lines, gone))
+    none = perform_as.Source("old", source.mesh, 0, "Committed")
+    with pytest.raises(errors.BadRequest, match="no longer committed: choose one of its takes"):
+        progress.result(perform_as._read_committed(lines, none))
+    strips.remove(next(each for each in strips if each.name == "old"))
+    with pytest.raises(errors.BadRequest, match="voice “old” was removed.*put it back"):
+        progress.result(perform_as._read_take(lines, source))
+    take_list.delete(lines, list(range(len(lines.thunder.takes))))
+    assert "There is no other line: add the new recording" in perform_as.why_none(bpy.context)
+
+
+def test_a_line_in_which_nobody_speaks_is_refused_and_nothing_is_listed(lines, tmp_path):
+    source, count = offered(lines)[0], len(lines.thunder.takes)
+    noise = 0.2 * np.random.default_rng(1).standard_normal(3 * 16000)
+    strip.add(lines, write_wav(tmp_path / "noise.wav", noise), "noise", 401)
+    choose(lines, "noise")
+    with pytest.raises(RuntimeError, match="Nobody speaks in the new recording"):
+        bpy.ops.thunder.perform_as(source=source.key)
+    assert len(lines.thunder.takes) == count
+
+
+def test_very_different_lengths_are_said():
+    about = {"moved": json.dumps({"accents": [[1, 2]], "lost": [1.5], "seconds": [3.0, 6.0]})}
+    first, second = perform_as.tell("old", "new", about)
+    assert first == "1 of 2 accents of “old” are on those of “new”; the old one's at 1.5 s have no place in it"  # fmt: skip
+    assert "lasts 6.0 s and “old” 3.0 s: check that both say the same" in second
+    assert "further apart" in second
+
+
+def test_another_direction_is_not_the_new_line_s(lines):
+    """A take of an angry reading is performed with an angry mouth, whatever the head's direction is
+    now."""
+    rig = head.find(lines)
+    entry = next(e for e in lines.thunder.takes if e.voice == "old")
+    record = entry.action[keying.PROPERTY]
+    vector = list(record["direction"])
+    vector[0] = 1.5
+    record["direction"], record["reading"] = vector, vector
+    read = progress.result(perform_as._read_take(lines, offered(lines)[0]))
+    assert read.direction.mean(0)[0] == pytest.approx(1.5, abs=1e-3)
+    new = perform(offered(lines)[0])
+    about = provenance.about_of(new.action)
+    assert about["direction"][0] == pytest.approx(1.5, abs=1e-3)
+    assert asking.add_direction(provenance.Sampling(), rig.owner, strip.find(bpy.context)).asked.vectors[0, 0] == 0  # fmt: skip
+
+
+def test_linked_and_missing_characters_are_said(lines, monkeypatch):
+    source = offered(lines)[0]
+    monkeypatch.setattr(
+        head, "check_animatable", lambda rig: (_ for _ in ()).throw(errors.BadHead("It is linked"))
+    )
+    with pytest.raises(RuntimeError, match="It is linked"):
+        bpy.ops.thunder.perform_as(source=source.key)
+    monkeypatch.undo()
+    with pytest.raises(errors.BadHead, match="The head was removed"):
+        generation.look_up(lines.name, "nobody")
+
+
+def test_jobs_dub_a_committed_line_and_report_what_changed(lines, recordings, tmp_path):
+    rig = head.find(lines)
+    commit_and_edit(lines, rig)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"), copy=True)
+    samples, rate = read_wav(recordings[0])
+    jobs = ["[defaults]", 'blend = "shot.blend"', 'perform-line = "old"', "takes = 1"]
+    jobs += ['quality = "draft"', 'outputs = ["npz"]']
+    for language, slower in (("de", 1.1), ("fr", 0.95)):
+        at = np.arange(0, len(samples) - 1, 1 / slower)
+        write_wav(tmp_path / f"{language}.wav", np.interp(at, range(len(samples)), samples), rate)
+        jobs += [f'[jobs."old {language}"]', f'audio = "{language}.wav"']
+    (tmp_path / "season.toml").write_text("\n".join(jobs))
+    done = bake("--jobs", tmp_path / "season.toml", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    for language, slower in (("de", 1.1), ("fr", 0.95)):
+        folder = tmp_path / "out" / f"old {language}"
+        told = json.loads((folder / "report.json").read_text())["performed"]
+        assert (told["line"], told["take"]) == ("old", "Committed")
+        assert len(told["accents"]) >= 4 and "keys" not in told
+        assert all(b == pytest.approx(slower * a, abs=0.25) for a, b in told["accents"])
+        assert told["said"][0].endswith(f"accents of “old” are on those of “{language}”")
+        assert told["keys_left"] == [] and (folder / "take_01.npz").exists()
+    wrong = bake("--blend", tmp_path / "shot.blend", "--audio", tmp_path / "de.wav", "--out",
+                 tmp_path / "no", "--perform-line", "olde")  # fmt: skip
+    assert wrong.returncode == 1 and "name one of old" in wrong.stderr
+
+
+def test_the_job_file_for_a_season_in_the_guide_has_no_mistake():
+    guide = (ROOT / "docs" / "guide" / "jobs.md").read_text()
+    example = guide.split("## A season in five languages")[1].split("```toml")[1].split("```")[0]
+    found = job_file.read(tomllib.loads(example), "season.toml", "/season")
+    assert not found.mistakes and len({job.settings["audio"] for job in found.jobs}) == 5
+    assert all("perform-line" in job.settings for job in found.jobs)
