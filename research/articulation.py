@@ -355,10 +355,11 @@ def performances(data: Path, takes: Path, quick: bool):
     from research.faces.calibrate import aligned_phones
     from research.measures.map_features import map_features
     from thunder_core.direction import Direction
-    from thunder_core.engine.network import SHIPPED
     from thunder_core.engine.speech.audio import read_sound
-    from thunder_core.engine.speech.encoder import loudness, PHONES, softmax, SpeechEncoder
+    from thunder_core.engine.speech.encoder import loudness, softmax, SpeechEncoder
+    from thunder_core.spoken import PHONES
     from thunder_core.train.teacher import perform
+    from thunder_core.weight_files import SHIPPED
 
     _PHONE.update({name: i for i, name in enumerate(PHONES)})
     lips = data / "lips"

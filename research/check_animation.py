@@ -29,14 +29,15 @@ from research.faces.real_faces import solve_folder
 from research.harness import add_shared, report, results_file, usual_direction
 from research.train.facegood import facegood_motion
 from research.viseme_tool import key_visemes, LABELS_PER_SECOND
-from thunder_core.engine.check import find, find_demands, MouthCurves, Tolerance
 from thunder_core.engine.engine import Engine
+from thunder_core.engine.scorer import find, find_demands, MouthCurves, Tolerance
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.engine.speech.encoder import phone_index, softmax
+from thunder_core.engine.speech.encoder import softmax
 from thunder_core.engine.speech.transcript import closures_and_words
-from thunder_core.engine.systems.thunder import VoiceFeatures
+from thunder_core.engine.voice import VoiceFeatures
 from thunder_core.findings import Finding, OPEN, OTHER, SHIFTED, STILL
 from thunder_core.request import Request
+from thunder_core.spoken import phone_index
 from thunder_core.train.tracked import read_tracked, resample
 from thunder_core.types import FPS, Motion, RATE, Speech
 
@@ -115,7 +116,7 @@ class Reader:
 
     def curves(self, motion: Motion) -> MouthCurves:
         """Gap and width of a motion."""
-        return MouthCurves(*self.engine._measures.gap_and_width(motion))
+        return MouthCurves(*self.engine.measures.gap_and_width(motion))
 
     def line(self, group: str, name: str, speech: Speech, motion: Motion, **about) -> Line:
         """A whole line, as long as the shorter of sound and motion."""

@@ -20,7 +20,7 @@ from research.harness import effort, report, results_file
 from thunder_core.animation.traits import PerformanceMeter
 from thunder_core.direction import AXES, Direction, DIRECTION_NAMES, SLIDERS
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.readings import reading
+from thunder_core.engine.performance import reading
 from thunder_core.train.teacher import presence
 
 COLUMNS = [DIRECTION_NAMES.index(name) for name in SLIDERS]

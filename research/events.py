@@ -19,9 +19,9 @@ import numpy as np
 from research.harness import add_shared, report, required, results_file, SAMPLE
 from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
+from thunder_core.engine.performance import Performance
 from thunder_core.engine.planning.take_plan import plan_take, TakePlan
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.engine.systems.thunder import Performance
 from thunder_core.events import BROWS, HEAD, LOOK
 from thunder_core.request import NORMAL
 from thunder_core.types import FPS, Motion

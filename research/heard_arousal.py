@@ -25,8 +25,8 @@ from pathlib import Path
 import numpy as np
 
 from research.harness import add_shared, report, required, results_file
+from thunder_core.acoustics import HOP, level, semitones, track
 from thunder_core.direction import AXES
-from thunder_core.engine.speech.acoustics import HOP, level, semitones, track
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.cues import axis_deviations, Heard, measure, Measures, read_arousal
 from thunder_core.engine.speech.encoder import softmax, SpeechEncoder

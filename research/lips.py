@@ -46,11 +46,11 @@ from research.faces.lip_clips import (
 )
 from research.harness import add_shared, effort, keep, RESULTS, ROOT
 from thunder_core.direction import Brief, Direction
+from thunder_core.engine import thunder
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.planning.lip_kernels import map_fits, occupancy, plan_lips
 from thunder_core.engine.speech.audio import sound_of
 from thunder_core.engine.speech.encoder import LOUDNESS
-from thunder_core.engine.systems import thunder
 from thunder_core.face.lips import CLOSED_MM, Lips
 from thunder_core.progress import no_progress
 from thunder_core.request import NORMAL, Request

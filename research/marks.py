@@ -21,11 +21,12 @@ from research.harness import add_shared, report, required, results_file, usual_d
 from research.ranking import recordings
 from thunder_core.direction import CLOSED, HELD, Mark, MOVED, OPEN, SOUND, STRESSED, THROWN_AWAY
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.readings import held_points
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.engine.speech.encoder import BILABIALS, ENCODER_RATE, SILENCE, VOWELS
+from thunder_core.engine.voice import held_points
 from thunder_core.request import Request
+from thunder_core.spoken import BILABIALS, SILENCE, VOWELS
 from thunder_core.types import FPS, RATE, Speech, Take
+from thunder_core.weight_files import ENCODER_RATE
 
 SECONDS, LENGTH, APART, WORDS = 8.0, 0.4, 1.2, 4
 SHUT = 0.6  # millimetres

@@ -20,11 +20,12 @@ from research.commit import generate_missing
 from research.faces.lip_clips import FOLDERS
 from research.harness import add_shared, required, ROOT
 from research.train.rasteriser import nearest_triangles, normals_at_corners
-from thunder_core.engine.network import SHIPPED
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.engine.speech.encoder import PHONES, SpeechEncoder
+from thunder_core.engine.speech.encoder import SpeechEncoder
 from thunder_core.face.head import Head, load_head
 from thunder_core.networks.flame import FlameLayer
+from thunder_core.spoken import PHONES
+from thunder_core.weight_files import SHIPPED
 
 _WIDE, _HIGH = 200, 170  # pixels of a close-up
 _SCALE = 2.3e3  # pixels per metre

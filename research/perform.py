@@ -26,10 +26,11 @@ from research.train.paper import NETWORK
 from thunder_core.animation import motion_file
 from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
+from thunder_core.engine.performance import Performance
 from thunder_core.engine.scorer import Measures
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS
-from thunder_core.engine.systems.thunder import Performance, VoiceFeatures
+from thunder_core.engine.voice import VoiceFeatures
 from thunder_core.errors import BadRequest, ThunderError
 from thunder_core.train.teacher import likeliest, perform, semitones
 from thunder_core.types import Motion, pack, Speech, unpack

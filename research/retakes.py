@@ -20,9 +20,11 @@ from research.harness import add_shared, report, required, results_file, usual_d
 from research.ranking import recordings
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.engine.speech.encoder import ENCODER_RATE, SILENCE, softmax
+from thunder_core.engine.speech.encoder import softmax
 from thunder_core.request import Request
+from thunder_core.spoken import SILENCE
 from thunder_core.types import Columns, FPS, Keep, pack, RATE, Speech, Take
+from thunder_core.weight_files import ENCODER_RATE
 
 SECONDS, LENGTH, EDGE, ROWS = 8.0, 0.36, 0.5, 3
 READINGS, FIRST, DIFFERENT = 8, 101, 0.8

@@ -37,11 +37,12 @@ from research.harness import add_shared, keep, RESULTS, usual_direction
 from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import sound_of
-from thunder_core.engine.speech.encoder import LOUDNESS, PHONES, VOWELS
+from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.engine.tracking.spots import CHIN, INNER_LIPS, RIGID
 from thunder_core.face.head import Head
 from thunder_core.face.points import SkinnedPoints
 from thunder_core.request import Request
+from thunder_core.spoken import PHONES, VOWELS
 from thunder_core.train.teacher import perform
 from thunder_core.types import FPS, Motion, RATE
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measures when a voice counts as hard to understand: `UNCLEAR` of
-thunder_core/engine/systems/thunder.py, to be measured again with every encoder.
+thunder_core/engine/voice.py, to be measured again with every encoder.
 
 `python -m research unclear --data DATA [--voices 40] [--split test]`; DATA has `speech/`. One
 recording of each unseen voice, as it is and with noise or four other voices beneath it. Of each:
@@ -24,10 +24,11 @@ from research.harness import add_shared, report, required, results_file, usual_d
 from research.ranking import recordings
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.engine.speech.encoder import LOUDNESS, PHONES
-from thunder_core.engine.systems.thunder import UNCLEAR
+from thunder_core.engine.speech.encoder import LOUDNESS
+from thunder_core.engine.voice import UNCLEAR
 from thunder_core.face.lips import Lips
 from thunder_core.request import Request
+from thunder_core.spoken import PHONES
 from thunder_core.train.motions import noise
 from thunder_core.types import RATE, Speech
 

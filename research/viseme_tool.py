@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from thunder_core.engine.speech.encoder import PHONES
+from thunder_core.spoken import PHONES
 from thunder_core.types import FPS, JAW_OPEN_RADIANS, Motion
 
 LABELS_PER_SECOND = 100

@@ -219,7 +219,8 @@ def trace_take(tree: Path) -> tuple[Figures, Figures]:
     speech = import_module("thunder_core.engine.speech.audio").read_sound(
         tree / "assets" / "sample.wav"
     )
-    vars(module)["processors"] = lambda: 1  # so that all of it runs in this thread
+    # so that all of it runs in this thread
+    vars(import_module("thunder_core.engine.generate"))["processors"] = lambda: 1
     asked = direction.Brief(direction.Direction().vector()[None], 0.0)
     request = import_module("thunder_core.request").Request(1, 1, direction=asked)
     whole, after = Trace(tree / "thunder_core"), Trace(tree / "thunder_core")

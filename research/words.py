@@ -25,7 +25,7 @@ from thunder_core.animation.traits import BEYOND_EXPECTED, deviations, Line as S
 from thunder_core.direction import Brief, Direction, DIRECTION_NAMES
 from thunder_core.direction_words import AXIS_WORDS, CARRIED_WORDS, MEASURES, words, words_of_takes
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.readings import requested_style
+from thunder_core.engine.performance import requested_style
 from thunder_core.engine.scorer import Measures
 from thunder_core.request import Request
 from thunder_core.types import FPS, RATE, Speech

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from thunder_core.direction import Direction
-from thunder_core.engine.speech.encoder import PHONES
 from thunder_core.events import EVENTS
 from thunder_core.face.head import Head
+from thunder_core.spoken import PHONES
 from thunder_core.train.corpus import Corpus
 from thunder_core.train.motions import MotionSet, SAMPLES_PER_FRAME, TRUE_TO_SOUND, VARIANTS
 from thunder_core.types import Columns

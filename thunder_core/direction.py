@@ -436,10 +436,18 @@ class Direction:
         )
 
 
-def in_moods(vectors: Iterable[np.ndarray]) -> list[tuple[Direction, Style]]:
-    """The direction that each vector describes, and its style as the mood changes it."""
+class InMood(NamedTuple):
+    """A direction, its style as the mood changes it, and its tempo."""
+
+    direction: Direction
+    style: Style
+    tempo: float
+
+
+def in_moods(vectors: Iterable[np.ndarray]) -> list[InMood]:
+    """What each vector describes."""
     each = [Direction.of_vector(vector) for vector in vectors]
-    return [(direction, direction.style_in_mood) for direction in each]
+    return [InMood(asked, asked.style_in_mood, asked.tempo) for asked in each]
 
 
 _SAME_MOOD = 1e-4  # change of a mood's strength over a line that is none
@@ -518,7 +526,7 @@ class Brief:
     spread: 0 … 1, variation of takes around it.  as_asked: whether the first take follows it
     exactly, without spread.
     as_heard: float32 [1 or T], share of its strength with which the voice moves `requested`, 0 … 1
-    (`readings.follow_voice`).
+    (`performance.follow_voice`).
 
     Of takes around another take (*More Like This*): original: as vectors, the direction that it was
     sampled in, which scores compare with; None: `vectors`.  like: (seed, spread) of that take,
@@ -526,7 +534,7 @@ class Brief:
     little from them in what is drawn at random; gestures and the side of the head are those of the
     first.
 
-    marks: on words of the line, for all takes (`engine.readings`).  text: what the voice says, ""
+    marks: on words of the line, for all takes (`engine.voice`).  text: what the voice says, ""
     if it is not known.
     """
 
@@ -557,33 +565,6 @@ class Brief:
     def requested(self) -> np.ndarray:
         """The direction that scores compare with."""
         return self.vectors if self.original is None else self.original
-
-    def is_as_asked(self, seed: int, first: int) -> bool:
-        """Whether the take of `seed` follows the direction exactly: the first seed of a batch, if
-        that was requested."""
-        return self.as_asked and seed == first
-
-    def spread_of(self, seed: int, first: int) -> float:
-        """Spread of the take of `seed` around the requested direction, 0 … 1; first: first seed of
-        its batch."""
-        return 0.0 if self.is_as_asked(seed, first) else self.spread
-
-    def is_variation(self, seed: int, first: int) -> bool:
-        """Whether the take of `seed` differs from the direction that scores compare with, or hears
-        other sounds."""
-        return self.original is not None or bool(self.like) or not self.is_as_asked(seed, first)
-
-    def gestures_of(self, seed: int, first: int) -> tuple[int, float]:
-        """Seed and spread by which the gestures of the take of `seed` are drawn."""
-        return self.like[0] if self.like else (seed, self.spread_of(seed, first))
-
-    def hearing_seed(self, seed: int, first: int) -> int | None:
-        """Seed of what the take of `seed` hears where the sound is doubtful; None: what is
-        likeliest, as for the first take as asked."""
-        if self.like:
-            whose, spread = self.like[0]
-            return whose if spread else None
-        return None if self.is_as_asked(seed, first) else seed
 
     def from_frame(self, first: int) -> Brief:
         """The same for a sound that begins at this frame; negative: before the line, where its

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is wrong with an animation's lip-sync: where in the voice, and a sentence; the engine finds
-it (`engine.check`). And how keys are mended there."""
+it (`engine.scorer`). And how keys are mended there."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -25,7 +25,7 @@ LAST_SEED = 2**63 - 1
 MOST_STEPS = 1000
 MOST_GUIDANCE, MOST_SPEECH_GUIDANCE = 20.0, 5.0  # far beyond what is of use
 TAKES = 8  # the usual number of takes, and the number of seeds between those of two voices
-# number of voices to draw from; times TAKES this is the number of readings (`engine.readings`)
+# number of voices to draw from; times TAKES this is the number of readings (`engine.performance`)
 _VOICES = 8192
 _LONGEST_VALUE = 40  # letters of a wrong value that are quoted
 

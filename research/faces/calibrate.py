@@ -32,14 +32,8 @@ from thunder_core.engine.planning.lip_kernels import (
     occupancy,
     phone_probabilities,
 )
-from thunder_core.engine.speech.encoder import (
-    loudness,
-    phone_index,
-    PHONES,
-    SILENCE,
-    speech_features,
-    SpeechEncoder,
-)
+from thunder_core.engine.speech.encoder import loudness, speech_features, SpeechEncoder
+from thunder_core.spoken import phone_index, PHONES, SILENCE
 from thunder_core.types import FPS
 
 # reach in frames of 40 ms to either side: phones and loudness; encoder features

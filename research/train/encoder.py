@@ -17,14 +17,16 @@ from torch import Tensor
 
 from research.train.augment import augment, change_speed, music
 from research.train.whisper import read_whisper
-from thunder_core.engine.speech.acoustics import gain, HOP, level
-from thunder_core.engine.speech.encoder import EncoderConfig, SILENCE
+from thunder_core.acoustics import gain, HOP, level
+from thunder_core.engine.speech.encoder import SpeechEncoder as SpeechReader
 from thunder_core.errors import BadWeights
 from thunder_core.networks.speech import SpeechEncoder, transformers_package
+from thunder_core.spoken import SILENCE
 from thunder_core.train.corpus import Clip, Corpus, LABEL_HOP
 from thunder_core.train.loop import fit, Schedule
 from thunder_core.train.motions import noise
 from thunder_core.types import RATE
+from thunder_core.weight_files import EncoderConfig
 
 CROP = 160  # feature frames, 3.2 s
 BATCH = 16
@@ -174,7 +176,7 @@ def sequence_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 def phone_accuracy(encoder: SpeechEncoder, corpus: Corpus, clips: list[Clip]) -> float:
     """Share of non-silence 20 ms frames whose phone is named right (40 classes)."""
-    reader, right, total = encoder.reader(), 0, 0
+    reader, right, total = SpeechReader.of(encoder), 0, 0
     for clip in clips:
         truth = frame_labels(corpus.phones(clip))
         _, logits = reader.analyse(corpus.samples(clip))

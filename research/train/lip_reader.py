@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import nn, Tensor
 
 from research.systems.regressors import ParallelLayer
-from thunder_core.engine.speech.encoder import PHONES, SILENCE
 from thunder_core.networks.denoiser import alibi_bias, alibi_slopes
+from thunder_core.spoken import PHONES, SILENCE
 
 
 class LipReader(nn.Module):

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
+from thunder_core.acoustics import HOP
 from thunder_core.engine.m2s import (
     bands_to_bins,
     BREATH,
@@ -18,7 +19,6 @@ from thunder_core.engine.m2s import (
     TOP,
     WINDOW,
 )
-from thunder_core.engine.speech.acoustics import HOP
 from thunder_core.types import RATE
 
 

@@ -13,12 +13,12 @@ import torch.nn.functional as F
 from torch import nn, Tensor
 
 from research.train.lip_video import LipFilms, PIXELS
-from thunder_core.engine.network import build_config
 from thunder_core.networks.speech import MeshToSpeech, MeshToSpeechConfig
 from thunder_core.networks.weights import load_network
 from thunder_core.train.loop import Schedule
 from thunder_core.train.m2s import calibrate, fit_and_measure, FRAMES, speech_loss, SpeechBatches
 from thunder_core.train.motions import MotionSet, UNITS
+from thunder_core.weight_files import build_config
 
 NAME = "sv2s"
 BATCH = 8

@@ -35,10 +35,10 @@ from research.systems.regressors import (
 )
 from research.train.lip_reader import LipReader, text_loss
 from research.train.pictures import pictures_for, vary_tone, Views
-from thunder_core.engine.speech.encoder import SILENCE
 from thunder_core.face.head import Head
 from thunder_core.networks.denoiser import DenoiserConfig
 from thunder_core.networks.speech import SpeechEncoder
+from thunder_core.spoken import SILENCE
 from thunder_core.train.denoiser import (
     DenoiserLoss,
     ESTIMATED,

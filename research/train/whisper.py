@@ -13,7 +13,7 @@ import torch
 from safetensors import safe_open, SafetensorError
 from torch import Tensor
 
-from thunder_core.engine.speech.acoustics import BINS
+from thunder_core.acoustics import BINS
 from thunder_core.errors import BadWeights
 from thunder_core.networks.whisper import Whisper
 

@@ -17,12 +17,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from thunder_core.direction import Brief, Direction
-from thunder_core.engine.diffusion import sample, seeded_noise, solver_steps
-from thunder_core.engine.network import SHIPPED
-from thunder_core.engine.systems import thunder as system
+from thunder_core.engine import thunder as system
+from thunder_core.engine.diffusion import Inpainting, sample, seeded_noise, solver_steps
+from thunder_core.engine.performance import Performance
 from thunder_core.errors import BadWeights, Cancelled, is_out_of_device_memory
 from thunder_core.request import DRAFT, FINAL, NORMAL, Request
 from thunder_core.types import RATE, Speech
+from thunder_core.weight_files import SHIPPED
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def speech(sample):
 def threads(count):
     """So many threads that make takes for a while."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("thunder_core.engine.engine.processors", lambda: count)
+        patch.setattr("thunder_core.engine.generate.processors", lambda: count)
         yield
 
 
@@ -131,10 +132,10 @@ def test_a_request_that_is_cancelled_ends_in_every_thread(engine, speech, monkey
 def test_an_error_of_one_take_ends_the_others(engine, speech, monkeypatch, count):
     perform = engine.thunder.perform
 
-    def fail(voice, takes, **more):
+    def fail(voice, takes, *more):
         if takes[0].seed == 2:
             raise ValueError("broken")
-        return perform(voice, takes, **more)
+        return perform(voice, takes, *more)
 
     monkeypatch.setattr(engine.thunder, "perform", fail)
     arrived = []
@@ -200,13 +201,13 @@ def test_sampling_is_plain_in_a_style_without_guidance_and_kept_parts(
     style = Direction().vector()[None] if styled else None
     count = thunder.columns.count
     kept = (
-        system.Inpainting(np.zeros((25, count), np.float32), np.zeros((25, count), bool))
+        Inpainting(np.zeros((25, count), np.float32), np.zeros((25, count), bool))
         if is_kept
         else None
     )
     with pytest.raises(Cancelled):
         thunder.perform(
-            voice, [system.Performance(1, style)], NORMAL, guidance, lambda done: None, kept,
+            voice, [Performance(1, style)], NORMAL, guidance, lambda done: None, kept,
             (lambda x, a, b: x) if is_guided else None,
         )  # fmt: skip
     assert seen == [is_plain]

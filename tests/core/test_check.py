@@ -7,9 +7,9 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from thunder_core.engine import check
+from thunder_core.engine import scorer
 from thunder_core.engine.alignment import best_shift, LIKELY, match_sound
-from thunder_core.engine.check import MouthCurves, Tolerance, TOLERANCE_OF
+from thunder_core.engine.scorer import MouthCurves, Tolerance, TOLERANCE_OF
 from thunder_core.findings import (
     CARTOONY,
     Finding,
@@ -68,7 +68,7 @@ def test_a_line_that_is_late_or_early_is_one_finding(engine, sample, motion, fra
 def test_lips_that_do_not_meet_and_a_mouth_that_stands_still_in_speech_are_found(
     engine, sample, motion
 ):
-    there = check.find_demands(engine.analyse(sample))[0][0]
+    there = scorer.find_demands(engine.analyse(sample))[0][0]
     jaw = motion.jaw.copy()
     around = slice(round(there.start * FPS) - 3, round(there.end * FPS) + 3)
     jaw[around, 0] += 0.15
@@ -85,19 +85,19 @@ def test_lips_that_do_not_meet_and_a_mouth_that_stands_still_in_speech_are_found
 
 def test_a_mouth_that_moves_in_silence_is_found_and_a_held_pose_is_allowed_when_snappy_or_cartoony():
     gap = np.concatenate([np.zeros(10), 5 * np.abs(np.sin(np.arange(30))), np.zeros(10)])
-    found = check.find_moves(gap, np.zeros(50), Tolerance())
+    found = scorer.find_moves(gap, np.zeros(50), Tolerance())
     assert kinds(found) == [MOVES] and 10 / FPS <= found[0].start < found[0].end <= 40 / FPS
-    assert check.find_moves(gap, np.ones(50), Tolerance()) == []
-    assert check.find_moves(np.linspace(0, 5, 50), np.zeros(50), Tolerance()) == []  # a breath
+    assert scorer.find_moves(gap, np.ones(50), Tolerance()) == []
+    assert scorer.find_moves(np.linspace(0, 5, 50), np.zeros(50), Tolerance()) == []  # a breath
     mouth = MouthCurves(np.full(10, 4.0), np.full(10, 50.0))
     speaking = np.ones(10, bool)
     found = {
-        name: kinds(check.find_still(mouth, speaking, TOLERANCE_OF[name]))
+        name: kinds(scorer.find_still(mouth, speaking, TOLERANCE_OF[name]))
         for name in (REALISTIC, CARTOONY, SNAPPY)
     }
     assert found == {REALISTIC: [STILL], CARTOONY: [], SNAPPY: []}
-    demands = [check.Demand(second, second + 0.1, "m") for second in range(6)]
-    found = check.find_open(np.full(200, 5.0), demands, Tolerance())
+    demands = [scorer.Demand(second, second + 0.1, "m") for second in range(6)]
+    found = scorer.find_open(np.full(200, 5.0), demands, Tolerance())
     assert len(found) == 1 and found[0].whole and "6 of 6" in found[0].sentence(25)
 
 
@@ -111,7 +111,7 @@ def test_what_is_noticed_first_comes_first(engine, sample, motion):
 
 def test_words_of_a_text_name_the_places_and_findings_survive_json():
     words = [("and", 0.0, 0.4), ("then", 0.4, 0.9), ("but", 1.0, 1.3)]
-    found = check._with_words(Finding(SHIFTED, 0.1, 0.8, 0.12, 1.0), words)
+    found = scorer._with_words(Finding(SHIFTED, 0.1, 0.8, 0.12, 1.0), words)
     assert found.sentence(25) == "Lips are late by 3 frames from “and” to “then”"
     assert (
         Finding(OPEN, 1.0, 1.1, 1.84, 1.0, "b", "but").sentence(25)

@@ -16,17 +16,17 @@ from thunder_core.direction import Brief, Direction, Style
 from thunder_core.engine import engine as engine_module
 from thunder_core.engine.diffusion import windows
 from thunder_core.engine.engine import Engine
+from thunder_core.engine.generate import portions, threads_for
 from thunder_core.engine.m2s import evidence, heard_share
+from thunder_core.engine.performance import Performance, requested_style
 from thunder_core.engine.planning.lip_kernels import OPENING_OF, phone_probabilities
-from thunder_core.engine.readings import requested_style
-from thunder_core.engine.request import portions, threads_for
 from thunder_core.engine.scorer import Measures
-from thunder_core.engine.speech.encoder import LOUDNESS, PHONES, softmax
-from thunder_core.engine.systems.thunder import Performance
+from thunder_core.engine.speech.encoder import LOUDNESS, softmax
 from thunder_core.events import EVENTS
 from thunder_core.face.lips import width_mm
 from thunder_core.filters import highest
 from thunder_core.request import Request
+from thunder_core.spoken import PHONES
 from thunder_core.types import Keep, Motion, pack, RATE, Speech
 
 AROUND = Brief(as_asked=False)  # every take goes its own way, also the first
@@ -407,7 +407,7 @@ def test_guidance_by_mesh_to_speech_pulls_takes_to_what_was_said(engine, sample,
     pulled = [take.motion for take in engine.generate(sample, Request(2, 100, speech_guidance=1.0))]
 
     def nats(motions):
-        return engine.scorer.read(motions, voice).mean()
+        return engine.m2s.nats(engine.mouth, motions, voice.units).mean()
 
     assert nats(pulled) > nats(plain)
 

@@ -16,7 +16,6 @@ from research import __main__ as research
 from research.systems import load_system
 from research.train.facegood import write_tracked
 from research.train.paper import folder_of
-from thunder_core.engine.network import SHIPPED
 from thunder_core.errors import BadHead, NoEngine
 from thunder_core.face.head import HEAD_FILE, load_head
 from thunder_core.face.lips import opening_mm
@@ -26,6 +25,7 @@ from thunder_core.train import __main__ as train
 from thunder_core.train.motions import complete_capture
 from thunder_core.train.tracked import FlameBasis, tracked_clips
 from thunder_core.types import Motion, RATE
+from thunder_core.weight_files import SHIPPED
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 
 from research.harness import ROOT
-from thunder_core.engine.network import Graph, Network, SHIPPED
-from thunder_core.engine.systems.thunder import Performance, Thunder
+from thunder_core.engine.network import Graph, Network
+from thunder_core.engine.performance import Performance
+from thunder_core.engine.thunder import Thunder
 from thunder_core.errors import BadWeights
 from thunder_core.face.head import load_head
 from thunder_core.networks.running import TorchNetwork
 from thunder_core.train.graphs import TRACED, write_graphs
+from thunder_core.weight_files import SHIPPED
 
 onnx = pytest.importorskip("onnx")
 LENGTHS = [1, 57, 500]

@@ -15,12 +15,11 @@ from research.train import encoder
 from research.train.encoder import CROP, PhoneBatches
 from research.train.systems import _pairs, build_learner, Labels, REFERENCE
 from thunder_core.direction import DIRECTION_NAMES
-from thunder_core.engine.network import SHIPPED
-from thunder_core.engine.speech.encoder import SILENCE
 from thunder_core.events import EVENTS, LIPS
 from thunder_core.face.head import load_head
 from thunder_core.networks.denoiser import noisy
 from thunder_core.networks.speech import MeshToSpeech, MeshToSpeechConfig
+from thunder_core.spoken import SILENCE
 from thunder_core.train import denoiser as of_denoiser, distil, m2s as training
 from thunder_core.train.corpus import LABEL_HOP
 from thunder_core.train.denoiser import (
@@ -36,6 +35,7 @@ from thunder_core.train.loop import Schedule
 from thunder_core.train.m2s import speech_figures, speech_loss, SpeechBatches
 from thunder_core.train.motions import TRUE_TO_SOUND
 from thunder_core.types import Columns
+from thunder_core.weight_files import SHIPPED
 
 
 @pytest.fixture(scope="module")

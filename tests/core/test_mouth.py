@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import torch
 
-from thunder_core.engine.m2s import MARGIN, Mouth, trained_mouth
-from thunder_core.engine.network import SHIPPED
+from thunder_core.engine.m2s import MARGIN, Mouth
 from thunder_core.face.head import load_head
 from thunder_core.networks import speech as networks
 from thunder_core.types import Motion
+from thunder_core.weight_files import SHIPPED, trained_mouth
 
 FRAMES = 60
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings, strategies
 from research.articulation import lip_to_teeth
 from thunder_core.direction import AXES, Direction, MOODS, Style
 from thunder_core.engine.diffusion import Inpainting
+from thunder_core.engine.performance import Performance
 from thunder_core.engine.pipeline import Pipeline
 from thunder_core.engine.planning.choice import plain
 from thunder_core.engine.planning.plan import Manners
@@ -22,11 +23,10 @@ from thunder_core.engine.speech.cues import (
     silent_phrasing,
     sounds_of,
 )
-from thunder_core.engine.speech.encoder import PHONES
-from thunder_core.engine.systems.thunder import Performance
 from thunder_core.face.lips import bundled_lips
 from thunder_core.face.mechanics import Sounds
 from thunder_core.face.points import bundled_articulators
+from thunder_core.spoken import PHONES
 from thunder_core.steps import CONSTRAINT, explain, REASONS, STEPS, Trace, traced
 from thunder_core.types import FPS, LARGEST_VALUE, Motion
 

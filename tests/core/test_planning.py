@@ -11,6 +11,7 @@ from scipy.stats import norm
 from research.faces.lip_clips import stack_neighbours
 from thunder_core.direction import Direction, NEUTRAL, Style
 from thunder_core.engine.diffusion import Inpainting
+from thunder_core.engine.performance import Performance, side_of
 from thunder_core.engine.planning.choice import deal, DECK
 from thunder_core.engine.planning.lip_kernels import (
     apply_kernel,
@@ -35,10 +36,11 @@ from thunder_core.engine.speech.cues import (
     prosody_of,
     silent_phrasing,
 )
-from thunder_core.engine.speech.encoder import PHONES, SILENCE
-from thunder_core.engine.systems.thunder import Performance, Thunder, VoiceFeatures
+from thunder_core.engine.thunder import Thunder
+from thunder_core.engine.voice import VoiceFeatures
 from thunder_core.events import BLINK, BREATH, BROWS, EVENTS, HEAD, KNIT, LOOK, SIDE
 from thunder_core.face.mechanics import lips_of, Sounds
+from thunder_core.spoken import PHONES, SILENCE
 from thunder_core.types import Columns, FPS
 
 ACCENTS = np.array([20, 45, 70, 95, 150, 175, 200, 225, 330, 360, 390, 420])
@@ -326,15 +328,14 @@ def test_a_take_hears_a_voice_in_its_own_way_where_somebody_speaks():
         features(40), np.zeros(80, int), np.eye(40)[5], Sounds(*[nothing] * 5), nothing,
         silent_phrasing(40), logits,
     )  # fmt: skip
-    assert Thunder.hear(voice, None) is voice, "the likeliest"
     silent = replace(voice, presence=nothing)
-    assert Thunder.hear(silent, 3) is silent
-    heard = Thunder.hear(voice, 3)
+    assert silent.hear(3) is silent
+    heard = voice.hear(3)
     assert np.array_equal(heard.logits, hear_phones(logits, 3))
     assert not np.array_equal(heard.logits, logits)
     assert np.array_equal(heard.features, voice.features_with(heard.logits))
     rows = np.arange(90) % 3 == 0  # more than there are
-    again, freely = Thunder.hear(voice, 3, rows).logits, hear_phones(logits, 3, freely=True)
+    again, freely = voice.hear(3, rows).logits, hear_phones(logits, 3, freely=True)
     assert not np.array_equal(freely, heard.logits)
     assert np.array_equal(again, np.where(rows[:80, None], freely, logits))
 
@@ -358,16 +359,15 @@ def bare_thunder():
 @pytest.mark.parametrize("tilt, side", [(2.0, 1), (-2.0, -1), (0.9, 0), (-0.9, 0), (1.1, 1)])
 def test_a_head_that_goes_on_inclines_to_where_what_is_kept_does(mood, usual, tilt, side):
     """Seen in the frames of which any rotation of the head is kept."""
-    thunder = bare_thunder()
-    head = thunder.columns.head.start
+    head = Columns(2).head.start
     kept = Inpainting(np.zeros((30, 11), bool), np.full((30, 11), -1.0))
     style = None if mood is None else Direction(mood=mood).vector()[None]
-    assert thunder._side_of(kept, style) == 0, "nothing is kept"
+    assert side_of(kept, style) == 0, "nothing is kept"
     kept.mask[:5], kept.mask[:, :head] = False, True
-    assert thunder._side_of(kept, style) == 0, "but for the mouth"
+    assert side_of(kept, style) == 0, "but for the mouth"
     kept.mask[10:20, head + 2] = True
     kept.values[10:20, head + 2] = np.radians(tilt) + np.linspace(-0.1, 0.1, 10)
-    assert thunder._side_of(kept, style) == side * usual
+    assert side_of(kept, style) == side * usual
 
 
 @pytest.mark.parametrize(

@@ -29,21 +29,21 @@ from thunder_core.direction import (
     THROWN_AWAY,
 )
 from thunder_core.engine import verbs
-from thunder_core.engine.network import SHIPPED
-from thunder_core.engine.readings import (
+from thunder_core.engine.performance import (
     add_stresses,
     follow_voice,
-    held_points,
     mark_direction,
-    mark_voice,
     POINTS,
     reading,
 )
 from thunder_core.engine.speech.cues import axis_deviations, Heard, read_arousal
-from thunder_core.engine.speech.encoder import BILABIALS, PHONES, SILENCE, softmax, SpeechEncoder
+from thunder_core.engine.speech.encoder import softmax, SpeechEncoder
+from thunder_core.engine.voice import held_points, mark_voice
 from thunder_core.errors import BadRequest
 from thunder_core.request import direction_arguments, DRAFT, Request, seed_of_voice
+from thunder_core.spoken import BILABIALS, PHONES, SILENCE
 from thunder_core.types import FPS, RATE, Speech
+from thunder_core.weight_files import SHIPPED
 
 USUAL = Direction().vector()[None]
 

@@ -12,7 +12,7 @@ from diffusers import DPMSolverMultistepScheduler
 
 from research.systems.denoisers import ancestral_sample, sample_denoised
 from thunder_core.direction import AXES
-from thunder_core.engine import readings
+from thunder_core.engine import performance
 from thunder_core.engine.diffusion import (
     alpha_bar,
     BETA,
@@ -30,7 +30,7 @@ from thunder_core.engine.diffusion import (
     WINDOW,
     windows,
 )
-from thunder_core.engine.readings import POINTS, sobol_point
+from thunder_core.engine.performance import POINTS, sobol_point
 
 MEAN = np.array([1.5, -0.7, 0.0, 0.4], np.float32)
 DEVIATION = np.array([0.8, 0.2, 1.4, 0.0], np.float32)
@@ -361,12 +361,12 @@ def test_noise_has_the_shape_asked_for_and_depends_on_its_own_seed_alone():
 
 def test_the_tables_are_torch_s_and_no_coordinate_is_zero_or_one():
     made = torch.quasirandom.SobolEngine(len(AXES) + 2, scramble=True, seed=7)
-    assert np.array_equal(readings._DIRECTIONS, made.sobolstate[:, :16]) and np.array_equal(
-        readings._SHIFT, made.shift
+    assert np.array_equal(performance._DIRECTIONS, made.sobolstate[:, :16]) and np.array_equal(
+        performance._SHIFT, made.shift
     )
     numbers = np.arange(POINTS)
     chosen = (numbers ^ (numbers >> 1))[:, None] >> np.arange(16) & 1
-    for directions, shift in zip(readings._DIRECTIONS, readings._SHIFT):
+    for directions, shift in zip(performance._DIRECTIONS, performance._SHIFT):
         points = np.bitwise_xor.reduce(chosen * directions, axis=1) ^ shift
         assert points.min() > 0 and points.max() < 2**30
 

@@ -10,9 +10,9 @@ import pytest
 
 from research.ranking import spoil_motion
 from thunder_core.direction import Brief, Direction, DIRECTION_NAMES, Style
-from thunder_core.engine import check
+from thunder_core.engine import scorer
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.readings import reading
+from thunder_core.engine.performance import reading
 from thunder_core.engine.scorer import correlate, Demands, WEIGHTS
 from thunder_core.face.mapping import visible_motion
 from thunder_core.findings import Finding, MOVES, OPEN, OTHER, SHIFTED, SIZE, STILL
@@ -188,18 +188,18 @@ def test_a_correlation_is_numpys_where_curves_move_and_counts_only_some_frames()
 
 def test_size_is_measured_beside_what_voice_and_direction_ask_for(engine, speech, takes):
     voice = engine.analyse(speech)
-    gap = engine._measures.gap_and_width(takes[0].motion)[0]
-    size = check.size_of(gap, voice, 1.0)
+    gap = engine.measures.gap_and_width(takes[0].motion)[0]
+    size = scorer.size_of(gap, voice, 1.0)
     assert 0.75 < size < 1.3
-    assert check.size_of(gap, voice, 2.0) == pytest.approx(size / 2, rel=0.01)
-    assert check.size_of(gap, voice, None) == pytest.approx(size)
-    assert check.find_size(gap, voice, 1.0) == []
-    [large] = check.find_size(3 * gap, voice, 1.0)
+    assert scorer.size_of(gap, voice, 2.0) == pytest.approx(size / 2, rel=0.01)
+    assert scorer.size_of(gap, voice, None) == pytest.approx(size)
+    assert scorer.find_size(gap, voice, 1.0) == []
+    [large] = scorer.find_size(3 * gap, voice, 1.0)
     assert large.whole and large.size == pytest.approx(3 * size, rel=0.02)
     assert "times as far" in large.sentence(25)
-    [small] = check.find_size(0.2 * gap, voice, 1.0)
+    [small] = scorer.find_size(0.2 * gap, voice, 1.0)
     assert "opens only" in small.sentence(25)
-    assert check.find_size(0.45 * gap, voice, None) == [], "some people open as little"
+    assert scorer.find_size(0.45 * gap, voice, None) == [], "some people open as little"
 
 
 def test_a_voice_asks_for_bites_and_closures_where_it_is_sure_of_them(engine, speech):

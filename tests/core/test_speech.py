@@ -11,21 +11,16 @@ import torch.nn.functional as F
 import torchaudio
 
 from research.train.encoder import adopt_network
-from thunder_core.engine.m2s import save_trained_mouth, trained_mouth
-from thunder_core.engine.network import SHIPPED
+from thunder_core import acoustics
+from thunder_core.acoustics import active_level, level, log_mel
 from thunder_core.engine.planning.lip_kernels import plan_lips, presence_in
-from thunder_core.engine.speech import acoustics, encoder as encoder_module
-from thunder_core.engine.speech.acoustics import active_level, level, log_mel
+from thunder_core.engine.speech import encoder as encoder_module
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import (
     at_frames,
-    EncoderConfig,
     loudness,
-    phone_index,
-    PHONES,
     phonetic,
     presence,
-    SILENCE,
     softmax,
     speech_features,
     SpeechEncoder as SoundEncoder,
@@ -36,8 +31,10 @@ from thunder_core.face.head import load_head
 from thunder_core.networks import speech as encoder_network
 from thunder_core.networks.speech import MeshToSpeech, Mouth, SpeechEncoder
 from thunder_core.shipped import SAMPLE as SAMPLE_FILE
+from thunder_core.spoken import phone_index, PHONES, SILENCE
 from thunder_core.train.motions import fit_units
 from thunder_core.types import RATE
+from thunder_core.weight_files import EncoderConfig, save_trained_mouth, SHIPPED, trained_mouth
 
 
 def test_phone_symbols_of_any_dialect_find_their_place():
@@ -96,8 +93,8 @@ def test_spectra_of_long_sounds_are_the_same_in_pieces(monkeypatch, seconds, win
 @pytest.fixture(scope="module")
 def small_encoder():
     torch.manual_seed(0)
-    return (
-        SpeechEncoder(EncoderConfig(width=16, layers=3, heads=2, kernel=5, ahead=2)).eval().reader()
+    return SoundEncoder.of(
+        SpeechEncoder(EncoderConfig(width=16, layers=3, heads=2, kernel=5, ahead=2)).eval()
     )
 
 
@@ -195,7 +192,7 @@ def test_a_local_pretrained_network_can_take_the_encoders_place(tmp_path, monkey
     ):
         made.save_pretrained(tmp_path / name)
         encoder = adopt_network(tmp_path / name).eval()
-        hidden, logits = encoder.reader().analyse(sound)
+        hidden, logits = SoundEncoder.of(encoder).analyse(sound)
         assert hidden.shape == (250, 32) and logits.shape == (250, 40)
         with torch.no_grad():
             whole, _ = encoder(encoder.prepare(torch.from_numpy(level(sound))[None]))
@@ -206,7 +203,9 @@ def test_a_local_pretrained_network_can_take_the_encoders_place(tmp_path, monkey
             encoder.settings(),
             {},
         )
-        assert np.array_equal(SpeechEncoder.load(tmp_path / "w").reader().analyse(sound)[0], hidden)
+        assert np.array_equal(
+            SoundEncoder.of(SpeechEncoder.load(tmp_path / "w")).analyse(sound)[0], hidden
+        )
         assert np.allclose(
             encoder_module.SpeechEncoder.load(tmp_path / "w").analyse(sound)[0], hidden, atol=1e-5
         )
@@ -378,7 +377,10 @@ def test_the_encoder_reads_a_sound_as_the_network_of_training_does():
         theirs = [
             each[0].numpy() for each in network(network.prepare(tensor(acoustics.level(samples))))
         ]
-    for ours in (SoundEncoder.load(SHIPPED).analyse(samples), network.reader().analyse(samples)):
+    for ours in (
+        SoundEncoder.load(SHIPPED).analyse(samples),
+        SoundEncoder.of(network).analyse(samples),
+    ):
         for one, other in zip(ours, theirs):
             assert (
                 one.dtype == np.float32

@@ -12,12 +12,13 @@ from thunder_core.engine.planning.choice import plain, spots_of
 from thunder_core.engine.planning.lip_kernels import kernels, occupancy
 from thunder_core.engine.planning.plan import Manner
 from thunder_core.engine.speech.cues import closure, middles, MOST_SHUT
-from thunder_core.engine.speech.encoder import LOUDNESS, phone_index, PHONES
+from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.events import BLINK
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import opening_mm, width_mm
 from thunder_core.face.mechanics import Sounds
 from thunder_core.face.points import bundled_articulators
+from thunder_core.spoken import phone_index, PHONES
 from thunder_core.train import teacher, teacher_mouth
 from thunder_core.train.teacher import best_path, likeliest, PAUSE, perform, presence, prosody
 from thunder_core.train.teacher_mouth import OF_MOODS

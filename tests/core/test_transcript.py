@@ -12,7 +12,7 @@ from memory import held_at_most
 
 from thunder_core import spoken, subtitles
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.engine.speech.encoder import PHONES, softmax
+from thunder_core.engine.speech.encoder import softmax
 from thunder_core.engine.speech.transcript import (
     _BAND,
     align,
@@ -24,7 +24,7 @@ from thunder_core.engine.speech.transcript import (
     words,
 )
 from thunder_core.errors import BadRequest
-from thunder_core.spoken import SAID
+from thunder_core.spoken import PHONES, SAID
 from thunder_core.types import FPS
 
 # (text, phones with their lengths in rows of 20 ms): as pocketsphinx' dictionary has them.

@@ -16,6 +16,16 @@ from research.train.vocoder import (
     track_pitch,
     view_distance,
 )
+from thunder_core.acoustics import (
+    CLASSES,
+    classes,
+    hertz_along,
+    HIGHEST,
+    log_mel,
+    LOWEST,
+    smooth_path,
+    track,
+)
 from thunder_core.engine.m2s import (
     bands_to_bins,
     limit_mel,
@@ -27,22 +37,11 @@ from thunder_core.engine.m2s import (
     SpeakerEncoder,
     unit_noise,
     Vocoder,
-    VocoderConfig,
-)
-from thunder_core.engine.network import SHIPPED
-from thunder_core.engine.speech.acoustics import (
-    CLASSES,
-    classes,
-    hertz_along,
-    HIGHEST,
-    log_mel,
-    LOWEST,
-    smooth_path,
-    track,
 )
 from thunder_core.networks import speech as networks
 from thunder_core.train.loop import fit, Schedule
 from thunder_core.types import RATE
+from thunder_core.weight_files import SHIPPED, VocoderConfig
 
 
 @pytest.fixture(scope="module")

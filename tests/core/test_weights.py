@@ -14,17 +14,18 @@ import torch
 from memory import held_at_most
 from safetensors.torch import load_file, save_file
 
-from thunder_core.engine import network
+from thunder_core import weight_files
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.network import ENDINGS, identify, SHIPPED, SUMS, write_sums
-from thunder_core.engine.speech.encoder import EncoderConfig, LOUDNESS, PHONES, Units
+from thunder_core.engine.speech.encoder import LOUDNESS, Units
 from thunder_core.errors import BadWeights
 from thunder_core.files import hash_of
 from thunder_core.networks.denoiser import Denoiser, DenoiserConfig
 from thunder_core.networks.speech import MeshToSpeech, SpeakerEncoder, SpeechEncoder, Vocoder
 from thunder_core.networks.weights import load_weights, save_weights
 from thunder_core.request import Request
+from thunder_core.spoken import PHONES
 from thunder_core.types import RATE, Speech
+from thunder_core.weight_files import EncoderConfig, ENDINGS, identify, SHIPPED, SUMS, write_sums
 
 LOADERS = {
     "encoder": SpeechEncoder.load, "units": Units.load, "speaker": SpeakerEncoder.load,
@@ -126,7 +127,7 @@ def test_a_head_that_cannot_be_used_is_named_as_a_file_of_the_weights(
         match=f"^The weights file head.npz in “[^”]+” {says}.*: choose another weights folder$",
     ):
         Engine.load(tmp_path, device="cpu")
-    monkeypatch.setattr(network, "SHIPPED", tmp_path.resolve())
+    monkeypatch.setattr(weight_files, "SHIPPED", tmp_path.resolve())
     with pytest.raises(BadWeights, match=": reinstall the extension$"):
         Engine.load(tmp_path, device="cpu")
 
@@ -233,7 +234,7 @@ def test_what_is_saved_comes_back_and_a_failed_save_changes_nothing(tmp_path):
 def test_the_list_of_sums_is_current_and_other_weights_are_told_from_the_shipped_ones(tmp_path):
     """After new weights: python -m thunder_core.train card."""
     comment, *rows = (SHIPPED / SUMS).read_text().splitlines()
-    assert comment == f"# fingerprint {network._fingerprint(SHIPPED)}"
+    assert comment == f"# fingerprint {weight_files._fingerprint(SHIPPED)}"
     assert len(rows) == len([path for path in SHIPPED.iterdir() if path.suffix in ENDINGS])
     assert identify(SHIPPED).origin == "shipped" and identify(SHIPPED).sentence == ""
     write(tmp_path, "units", {"centroids": FILES["units"][0]["centroids"].flip(0)})
@@ -248,7 +249,7 @@ def test_a_changed_file_in_the_shipped_folder_is_said_by_name(tmp_path, monkeypa
         for name in ("units.json", "units.safetensors", "speaker.json"):
             shutil.copy(SHIPPED / name, folder)
     write_sums(shipped)
-    monkeypatch.setattr(network, "SHIPPED", shipped)
+    monkeypatch.setattr(weight_files, "SHIPPED", shipped)
     # the same files in another folder are the same weights
     assert identify(shipped).origin == identify(copied).origin == "shipped"
     write(shipped, "units", {"centroids": FILES["units"][0]["centroids"].flip(0)})
@@ -263,7 +264,7 @@ def test_a_changed_graph_beside_unchanged_weights_is_said_by_name(tmp_path, monk
     for name in ("m2s.json", "m2s.safetensors", "m2s.onnx"):
         shutil.copy(SHIPPED / name, tmp_path)
     write_sums(tmp_path)
-    monkeypatch.setattr(network, "SHIPPED", tmp_path)
+    monkeypatch.setattr(weight_files, "SHIPPED", tmp_path)
     before = identify(tmp_path)
     with open(tmp_path / "m2s.onnx", "ab") as graph:
         graph.write(b"more")

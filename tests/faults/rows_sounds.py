@@ -103,7 +103,7 @@ def is_sound(case: Case, speech) -> str | None:
 def has_voice(case: Case, speech) -> str | None:
     """Whether the engine, which levels what was read, gets a voice that is loud enough to follow:
     an amplitude of −34 dB."""
-    from thunder_core.engine.speech.acoustics import level
+    from thunder_core.acoustics import level
 
     if not np.isfinite(speech.samples).all() or np.abs(speech.samples).max() > 1:
         return "what was read is not numbers within ±1"

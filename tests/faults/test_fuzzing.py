@@ -33,13 +33,14 @@ from thunder_core import client, worker_process
 from thunder_core.engine import worker
 from thunder_core.engine.alignment import Match
 from thunder_core.engine.speech import audio, transcript
-from thunder_core.engine.speech.encoder import PHONES, Units
+from thunder_core.engine.speech.encoder import Units
 from thunder_core.errors import KINDS, ThunderError
 from thunder_core.face import obj_mesh
 from thunder_core.face.head import Head, load_head
 from thunder_core.face.mapping import JointRule, Mapping, Rule, Target
 from thunder_core.face.unpickle import unpickle
 from thunder_core.grades import LipSyncScore
+from thunder_core.spoken import PHONES
 from thunder_core.types import Motion, Speech, Take
 
 MEGABYTE = 2**20

@@ -21,7 +21,6 @@ from research.faces.lip_clips import (
     shuts,
 )
 from research.lips import count_false_closures, true_closures
-from thunder_core.engine.network import SHIPPED
 from thunder_core.engine.planning.lip_kernels import (
     count_constants,
     fitted_encoder,
@@ -29,7 +28,9 @@ from thunder_core.engine.planning.lip_kernels import (
     KERNELS,
     kernels,
 )
-from thunder_core.engine.speech.encoder import PHONES, SpeechEncoder
+from thunder_core.engine.speech.encoder import SpeechEncoder
+from thunder_core.spoken import PHONES
+from thunder_core.weight_files import SHIPPED
 
 
 def made_clip(name="en", seconds=4, seed=0, bilabials=(), **other):

@@ -16,10 +16,10 @@ from research.__main__ import main
 from research.measures.evaluate import Clip, clips_of, FIGURES, figures, Measured
 from research.train.paper import Budget, Chain, ROWS, select_stages, train_chain
 from research.train.stages import STAGES as RESEARCH
-from thunder_core.engine.network import SHIPPED
 from thunder_core.face.head import load_head
 from thunder_core.train.__main__ import add_arguments
 from thunder_core.train.stages import STAGES
+from thunder_core.weight_files import SHIPPED
 
 
 def of_clips(**columns):

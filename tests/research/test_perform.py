@@ -15,12 +15,12 @@ from research.perform import perform_voice, Told
 from research.systems import SYSTEMS
 from thunder_core.animation import motion_file
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.network import SHIPPED
 from thunder_core.engine.speech.audio import write_sound
 from thunder_core.errors import BadRequest
 from thunder_core.networks.denoiser import Denoiser
 from thunder_core.networks.weights import save_weights
 from thunder_core.types import pack, Speech
+from thunder_core.weight_files import SHIPPED
 
 SMALL = dict(width=16, layers=1, heads=2, feedforward=16)
 NOTHING = Told()

@@ -19,9 +19,9 @@ from research.systems.regressors import causal_bias, FlameFormer, FlameFormerCon
 from research.train import paper
 from research.train.paper import Budget, Chain, folder_of, select_stages, train_chain
 from research.train.systems import before, build_learner, Labels, LEARNERS, REFERENCE
-from thunder_core.engine.network import SHIPPED
 from thunder_core.face.head import load_head
 from thunder_core.networks.denoiser import alibi_slopes
+from thunder_core.weight_files import SHIPPED
 
 # ---- masks, codes and attention
 

@@ -353,7 +353,7 @@ LEAST_SECONDS = 4.0  # shortest speech that a style can be read from
 PIECE_SECONDS = 4.0  # speech in each piece; the spread is measured between the pieces' styles
 # least correlation with the requested style, on held-out voices, at which an axis is used
 READABLE = 0.4
-_READINGS = 2.0  # deviations between readings at a spread of 1 (engine/readings.py)
+_READINGS = 2.0  # deviations between readings at a spread of 1 (engine/performance.py)
 _SAME_READING = 0.12  # spread between teacher lines of one reading
 _GAIN = 1.73  # corrects for pieces that vary less than lines
 _MOVING = 5.0  # least speed of opening at which the mouth counts as speaking, mm/s

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..acoustics import HOP, log_mel
 from ..types import FPS, RATE
-from .speech.acoustics import HOP, log_mel
 
 LIKELY = 0.55  # certainty above which a place is more likely right than wrong
 BESIDE_SECONDS = 0.5  # shifts this near to the best one count as the same place

@@ -15,7 +15,8 @@ import numpy as np
 
 from ..filters import smoothstep
 from ..progress import no_progress, Progress
-from .network import build_config, check_shapes, Network, read_weights
+from ..weight_files import build_config, check_shapes, DenoiserConfig, read_weights
+from .network import Network
 
 # ---- the solver
 
@@ -264,24 +265,6 @@ def seeded_noise(
 
 
 # ---- the network
-
-
-@dataclass(frozen=True)
-class DenoiserConfig:
-    """Sizes of a denoiser, as its card stores them."""
-
-    motion: int  # channels of x: expression, jaw, head, eyes
-    audio: int  # width of the speech features a
-    style: int = 0  # number of direction values; 0: one of the laboratory's, without styles
-    events: int = 0  # number of curves of planned events; 0: such a one, which plans by itself
-    width: int = 128
-    layers: int = 8
-    heads: int = 4
-    feedforward: int = 512
-    dropout: float = 0.0
-    steps: int = 0  # step count that it was distilled for (train/distil.py); 0: any number
-    least_noise: float = 0.0  # σ/α of the last step
-    whole: str = ""  # SHA-256 of the undistilled model's file
 
 
 @dataclass(frozen=True)

@@ -3,62 +3,50 @@
 
 import importlib.metadata
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..direction import Brief, over_frames, split_moods
+from ..direction import Brief, split_moods
 from ..errors import BadRequest, BadWeights
 from ..files import hash_of
 from ..findings import REALISTIC, TOLERANCES
 from ..grades import LipSyncScore
 from ..progress import no_progress, Progress, share
-from ..protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
 from ..request import ENGINE, Request
 from ..spoken import Word
 from ..steps import explain, Trace, traced
-from ..types import FPS, IDLE, Keep, LISTENS, Motion, pack, RATE, SPEAKS, Speech, Take
-from .alignment import LIKELY, Match, match_mouth, match_sound
-from .another_voice import move
-from .diffusion import Inpainting, Normal
-from .m2s import (
-    MARGIN,
-    MeshToSpeech,
-    Mouth,
-    SpeakerEncoder,
-    stored_head,
-    trained_mouth,
-    Vocoder,
-    WIDTH as SPEAKER,
-)
-from .network import (
+from ..types import FPS, Motion, RATE, Speech, Take
+from ..weight_files import (
     advice,
-    best_device,
-    CPU,
     identify,
     Identity,
-    Network,
-    processors,
     SHIPPED,
+    SPEAKER_WIDTH as SPEAKER,
+    stored_head,
+    trained_mouth,
     unusable,
 )
-from .readings import follow_text, follow_voice, mark_voice, reading, style_of_take
-from .request import release_memory, RunningRequest
+from .alignment import LIKELY, Match, match_mouth, match_sound
+from .diffusion import Normal
+from .generate import generate, hear, ignore, release_memory
+from .m2s import MARGIN, MeshToSpeech, Mouth, SpeakerEncoder, Vocoder
+from .network import best_device, Network
+from .performance import asked_size, follow_voice, perform, Performance, plan
 from .scorer import Measures, Scorer
 from .speech import recognition, transcript
 from .speech.cues import axis_deviations
 from .speech.encoder import softmax
 from .speech.recognition import Recognised, Recogniser
 from .speech.transcript import recognise, Sound
-from .systems.thunder import Performance, SPOKEN, Thunder, VoiceFeatures
+from .thunder import Thunder
+from .voice import follow_text, mark_voice, VoiceFeatures
 
-_SAME_LENGTH = 0.3  # seconds by which a performance and its sound may differ
 # cached sounds, and their total frames (one hour, 90 MB)
 _REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000
 
@@ -69,10 +57,6 @@ def _identify(folder: Path) -> Identity:
     if identity.sentence:
         print(identity.sentence, file=sys.stderr)
     return identity
-
-
-def _ignore(what: object) -> None:
-    """A callback for takes, or for notes on a sound, that does nothing."""
 
 
 class Engine:
@@ -92,9 +76,9 @@ class Engine:
         self.mouth = Mouth(trained_mouth(folder) or self.head)
         self.vocoder = Vocoder.load(folder, device)
         self.speaker = SpeakerEncoder.load(folder, device)
-        self._measures = Measures(self.head)
+        self.measures = Measures(self.head)
         articulators = self.thunder.pipeline.mechanics.articulators
-        self.scorer = Scorer(articulators, self.m2s, self.mouth, self._measures)
+        self.scorer = Scorer(articulators, self.m2s, self.mouth, self.measures)
         self._check_that_all_fit()
         self.recogniser = recognition.RecogniserProcess()
         self._known: dict[str, VoiceFeatures] = {}
@@ -153,7 +137,7 @@ class Engine:
         """
         if self._known:
             return
-        self._open_networks()
+        self.open_networks()
         importlib.import_module("soundfile")
         yield
         frames = 2 * MARGIN
@@ -163,7 +147,7 @@ class Engine:
             self.thunder.perform(voice, [Performance(0)], 1, 1.0, no_progress), voice, [None]
         )
 
-    def _open_networks(self) -> None:
+    def open_networks(self) -> None:
         """Begin to open the networks that make usual takes; those that score them would compete
         with these for processors, and are opened when they are called."""
         owners = self.thunder.encoder, self.thunder.distilled or self.thunder.denoiser
@@ -188,9 +172,9 @@ class Engine:
 
     def generate(
         self, speech: Speech, request: Request, progress: Progress = no_progress,
-        on_take: Callable[[Take], object] = _ignore,
-        on_note: Callable[[str], None] = _ignore,
-        on_sampled: Callable[[Take], object] = _ignore,
+        on_take: Callable[[Take], object] = ignore,
+        on_note: Callable[[str], object] = ignore,
+        on_sampled: Callable[[Take], object] = ignore,
     ) -> list[Any]:  # fmt: skip
         """Sample the takes that a request asks for, best lip-sync first.
 
@@ -207,7 +191,8 @@ class Engine:
         direction, which then changes nothing, and with UNCLEAR if its phones are hard to recognise.
         Raises BadRequest.
         """
-        return self.begin(speech, request, progress, on_note).run(on_take, on_sampled)
+        heard = hear(self, speech, request, progress, on_note)
+        return generate(self, heard, progress, on_take, on_sampled)
 
     def explain(self, speech: Speech, request: Request, frame: int) -> dict:
         """What happened at a frame of the take of a request's first seed, which is sampled again
@@ -217,143 +202,22 @@ class Engine:
         """
         if not 0 <= frame < speech.frames:
             raise BadRequest(f"The take has frames 0 to {speech.frames - 1}: choose one of them")
-        running = self.begin(speech, request, no_progress, _ignore)
+        heard = hear(self, speech, request, no_progress, ignore)
         trace, pipeline = Trace(), self.thunder.pipeline
+        take = heard.perform(request.seed)
         self.thunder.pipeline = traced(pipeline, trace)
         try:
-            take = running.sample_first()
+            heard.sample(self.thunder, [take])
         finally:
             self.thunder.pipeline = pipeline
-        plan = take.plan
-        styles, shares = ([], None) if take.style is None else split_moods(take.style)
-        if shares is not None and len(styles) > 1:
+        planned, (styles, shares) = take.plan, split_moods(take.style)
+        if len(styles) > 1:
             # of moods that are cross-faded, what the strongest did
             mood, each = int(shares[:, frame].argmax()), len(trace.changes) // len(styles)
             trace.changes = trace.changes[mood * each : (mood + 1) * each]
-            plan = self.thunder.plan(running.voice, replace(take, style=styles[mood]))
-        trace.planned = {} if plan is None else plan.activities()
+            planned = plan(heard.voice, replace(take, style=styles[mood]))
+        trace.planned = planned.activities()
         return explain(trace, self.head.expression_names, frame)
-
-    def begin(
-        self, speech: Speech, request: Request, progress: Progress, on_note: Callable[[str], None]
-    ) -> RunningRequest:
-        """A request with everything that its takes need: the sound itself is no longer needed.
-        Arguments as of `generate`."""
-        # Undirected takes would come from another model (`Thunder.select_sampler`) than those that
-        # the panel shows.
-        asked = request.direction or Brief()
-        seeds = list(range(request.seed, request.seed + request.takes))
-        frames = speech.frames
-        self._open_networks()
-        sound = speech.fingerprint
-        voice, role = self._voice_and_role(
-            speech, sound, request.listening, share(progress, 0.02, 0.08, "Analyzing the voice")
-        )
-        heard = axis_deviations(voice.heard)
-        voice, says_text = self._follow_text(voice, asked.text)
-        if not says_text:
-            on_note(OTHER_TEXT)
-        voice = mark_voice(voice, asked.marks)
-        keep, asked, about_move = self._moved(request, asked, voice)
-        asked = follow_voice(asked, heard, frames)
-        readings = self._readings(asked, seeds, frames, heard if role == SPEAKS else None)
-        kept = None if keep is None else self._kept(keep, frames)
-        pull = float(request.speech_guidance)
-        guide = self._speech_guidance(voice, pull) if pull and role == SPEAKS else None
-        guidance = float(request.guidance)
-        about = {
-            "engine": ENGINE, "weights": self.weights,
-            "weights_origin": self.identity.origin, "audio": sound,
-            "guidance": guidance, "speech_guidance": pull,
-            **({"steps": request.steps} if request.steps else {"quality": request.quality}),
-        }  # fmt: skip
-        if role == IDLE:
-            on_note(UNSPOKEN)
-        if role == SPEAKS and voice.is_unclear:
-            on_note(UNCLEAR)
-            about["unclear"] = True
-        if role != SPEAKS:
-            about["role"] = role
-        about |= about_move
-        if speech.channel:
-            about["channel"] = speech.channel
-        if role == SPEAKS:
-            about["voice_sounds"] = [round(each, 3) for each in voice.heard]
-            about |= {"marks": [mark.row() for mark in asked.marks]} if asked.marks else {}
-            about |= {"text": asked.text} if asked.text else {}
-            if asked.as_heard.any():
-                about["requested"] = [round(float(x), 4) for x in asked.requested.mean(0)]
-
-        draw = partial(
-            self.thunder.perform, voice, effort=request.steps or request.quality,
-            guidance=guidance, kept=kept, guide=guide,
-        )  # fmt: skip
-        return RunningRequest(
-            self.thunder, self.scorer, self._measures, voice, seeds, asked, readings, draw, about,
-            progress,
-            role == SPEAKS, processors() if self.device == CPU else 1, request.sums, kept,
-        )  # fmt: skip
-
-    def _moved(
-        self, request: Request, asked: Brief, voice: VoiceFeatures
-    ) -> tuple[Keep | None, Brief, dict]:
-        """What a request keeps: a part of a take, or a performance on another recording that moves
-        to this voice; the direction of its mouths; and the provenance of a move. Raises
-        BadRequest."""
-        performed = request.performed
-        if performed is None:
-            return request.keep, asked, {}
-        motion = self._check_motion(performed.motion)
-        old = self.analyse(performed.sound).prosody
-        for prosody, which in ((old, "old"), (voice.prosody, "new")):
-            if not prosody.phrases:
-                raise BadRequest(
-                    f"Nobody speaks in the {which} recording, so that no performance can move: "
-                    f"choose another one, or its Channel"
-                )
-        if abs(motion.frames - old.frames) > _SAME_LENGTH * FPS:
-            raise BadRequest(
-                f"The performance lasts {motion.frames / FPS:.1f} s and its old recording "
-                f"{old.seconds:.1f} s: give the recording that it was made of"
-            )
-        keep, moved = move(motion, self.head.expression_names, old, voice.prosody)
-        if performed.direction is not None:
-            vectors = over_frames(performed.direction, old.frames)
-            rows = moved.rows if len(vectors) > 1 else np.zeros(1, int)
-            asked = replace(asked, vectors=vectors[rows], as_heard=np.zeros(1, np.float32))
-        about = {"moved": moved.record(old, voice.prosody, performed.keys)}
-        if performed.choice:
-            about["choice"] = moved.choice(performed.choice, voice.prosody)
-        return keep, asked, about
-
-    def _speech_guidance(
-        self, voice: VoiceFeatures, strength: float
-    ) -> Callable[[np.ndarray, int, int], np.ndarray]:
-        """The pull of mesh-to-speech for `Thunder.perform`. Raises BadRequest without torch, which
-        takes its gradients."""
-        if not find_spec("torch"):
-            raise BadRequest(
-                "Lip-Sync Guidance needs the engine for graphics cards: install it in the "
-                "preferences, or set it to 0"
-            )
-        from ..networks.speech import SpeechGuidance
-
-        denoiser = self.thunder.denoiser
-        return SpeechGuidance(
-            self.folder, self.head, voice.units, voice.presence, denoiser.mean, denoiser.deviation,
-            strength, self.device
-        )  # fmt: skip
-
-    @staticmethod
-    def _readings(
-        asked: Brief, seeds: Sequence[int], frames: int, heard: np.ndarray | None
-    ) -> dict[int, np.ndarray]:
-        """The direction of each seed's take, the first seed first.  heard: deviations that the
-        voice asks for, None for none."""
-        vectors, heard = over_frames(asked.vectors, frames), None if asked.as_heard.any() else heard
-        return {
-            seed: reading(vectors, seed, asked.spread_of(seed, seeds[0]), heard) for seed in seeds
-        }
 
     def score(
         self, speech: Speech, motion: Motion, asked: Brief | None = None, seed: int = 0,
@@ -366,7 +230,7 @@ class Engine:
         tolerance: of what is found, one of TOLERANCES.  text: what the voice says; "": what the
         direction says of it. Raises BadRequest.
         """
-        motion = self._check_motion(motion)
+        motion = self.check_motion(motion)
         if tolerance not in list(TOLERANCES):
             raise BadRequest(
                 f"“tolerance” is {tolerance!r:.80} but must be one of {', '.join(TOLERANCES)}"
@@ -374,17 +238,13 @@ class Engine:
         frames = min(motion.frames, speech.frames)
         voice, size = self.analyse(speech), None
         text = text or (asked.text if asked is not None else "")
-        voice = self._follow_text(voice, text)[0]
+        voice = self.follow_text(voice, text)[0]
         if asked is not None:
             by_voice = axis_deviations(voice.heard)
-            asked = follow_voice(asked, by_voice, speech.frames)
+            asked = follow_voice(asked, by_voice, voice.frames)
             voice = mark_voice(voice, asked.marks)
             # Stresses depend on the length of the sound, which a motion may not have.
-            readings = self._readings(asked, [seed], speech.frames, by_voice)
-            style = style_of_take(asked, readings[seed], seed, seed, voice)
-            gestures = asked.gestures_of(seed, seed)
-            heard = self.thunder.hear(voice, asked.hearing_seed(seed, seed))
-            size = self.thunder.asked_size(voice, Performance(seed, style, gestures, heard))
+            size = asked_size(voice, perform(asked, voice, seed, seed, by_voice))
         (score,) = self.scorer.score(
             [motion.part(slice(0, frames))], voice.part(0, frames), [size], text, tolerance
         )
@@ -397,13 +257,13 @@ class Engine:
 
         recorded: the sound of the capture, which is tried first. Raises BadRequest.
         """
-        motion = self._check_motion(motion)
+        motion = self.check_motion(motion)
         if recorded is not None:
             match = match_sound(self._samples(recorded), self._samples(speech))
             if match.sure >= LIKELY:
                 return match, "sound"
         voice = self.analyse(speech)
-        seen = np.stack(self._measures.gap_and_width(motion), 1)
+        seen = np.stack(self.measures.gap_and_width(motion), 1)
         return match_mouth(seen, voice.lips), "mouth"
 
     def spoken(self, speech: Speech, text: str) -> tuple[list[Sound], list[Word], bool]:
@@ -430,7 +290,7 @@ class Engine:
     def listen(self, motion: Motion, voice: Speech | None = None) -> Speech:
         """The speech of a motion, in the voice of `voice` (None: an average one), as sound of the
         same length."""
-        motion = self._check_motion(motion)
+        motion = self.check_motion(motion)
         if voice is None:
             speaker = np.full(SPEAKER, SPEAKER**-0.5, np.float32)
         else:
@@ -468,33 +328,12 @@ class Engine:
             release_memory(frames)
         return self._known[key]
 
-    def _follow_text(self, voice: VoiceFeatures, text: str) -> tuple[VoiceFeatures, bool]:
+    def follow_text(self, voice: VoiceFeatures, text: str) -> tuple[VoiceFeatures, bool]:
         """`follow_text`, whose last result is kept: a line is sampled and scored many times, and an
         hour of text takes 21 s."""
         if self._followed is None or self._followed[0] is not voice or self._followed[1] != text:
             self._followed = voice, text, follow_text(voice, text)
         return self._followed[2]
-
-    def _voice_and_role(
-        self, speech: Speech, sound: str, listening: bool, progress: Progress
-    ) -> tuple[VoiceFeatures, str]:
-        """(features of a sound with this `fingerprint`, role of the face): LISTENS if requested,
-        IDLE without speech, else SPEAKS."""
-        voice = self.analyse(speech, sound, progress)
-        if listening:
-            return voice.unspoken(self.thunder.silence), LISTENS
-        return (
-            (voice, SPEAKS) if float(voice.presence.max()) >= SPOKEN else (voice.unspoken(), IDLE)
-        )
-
-    def _kept(self, keep: Keep, frames: int) -> Inpainting:
-        x, mask = pack(self._check_motion(keep.motion)), np.asarray(keep.mask, bool)
-        if mask.shape != x.shape or len(x) != frames:
-            raise BadRequest(
-                f"The kept part has {len(x)} frames, the sound {frames}: choose the take of this "
-                f"sound"
-            )
-        return Inpainting(mask, x)
 
     @staticmethod
     def _samples(speech: Speech) -> np.ndarray:
@@ -505,7 +344,8 @@ class Engine:
             )
         return np.ascontiguousarray(speech.samples, np.float32)
 
-    def _check_motion(self, motion: Motion) -> Motion:
+    def check_motion(self, motion: Motion) -> Motion:
+        """The motion, if it is of this head. Raises BadRequest."""
         n = self.head.channels
         if (
             motion.frames < 1

@@ -5,21 +5,12 @@ vocoder, and whose voice it is."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import BadHead
-from ..face.head import Head, read_head
-from ..face.points import SkinnedPoints
-from ..files import part_of
-from ..rotation import rotvec_to_matrix
-from ..types import Motion, RATE
-from .diffusion import Normal
-from .network import build_config, check_shapes, Network, read_sizes, read_weights, unusable
-from .speech.acoustics import (
+from ..acoustics import (
     active_level,
     BINS,
     FLOOR,
@@ -31,16 +22,23 @@ from .speech.acoustics import (
     smooth_path,
     transform,
 )
+from ..face.head import Head
+from ..face.points import SkinnedPoints
+from ..rotation import rotvec_to_matrix
+from ..types import Motion, RATE
+from ..weight_files import (
+    build_config,
+    check_shapes,
+    MeshToSpeechConfig,
+    read_sizes,
+    read_weights,
+    VocoderConfig,
+)
+from .diffusion import Normal
+from .network import Network
 
 # frames that mesh-to-speech reads at once, and the context on either side
 _WINDOW, MARGIN = 500, 50
-TRAINED_MOUTH = "m2s_mouth.npz"  # file next to mouth2s' weights: the mouth that it was trained on
-_LANDMARKS = (
-    "inner_lip_upper_mid",
-    "inner_lip_lower_mid",
-    "mouth_corner_left",
-    "mouth_corner_right",
-)
 
 
 class Mouth:
@@ -73,14 +71,6 @@ class Mouth:
             yield np.stack(seen), slice(start - a, end - a)
 
 
-def lip_places(head: Head) -> np.ndarray:
-    """Indices [4] among a head's mouth vertices of the inner lips' middles, upper and lower, and of
-    the corners, left and right."""
-    return np.array(
-        [np.flatnonzero(head.mouth_vertices == getattr(head, name))[0] for name in _LANDMARKS]
-    )
-
-
 def _offsets(points: SkinnedPoints, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
     """Offsets of points from rest, float32 [T, K, 3]."""
     kind = points.rest.dtype
@@ -88,89 +78,7 @@ def _offsets(points: SkinnedPoints, expression: np.ndarray, jaw: np.ndarray) -> 
     return (placed - points.rest).astype(np.float32)
 
 
-def trained_mouth(folder: Path) -> Head | None:
-    """The mouth that the mouth2s in a folder was trained on; None if it is that of the folder's
-    head. Raises BadWeights.
-
-    A head sculpted anew moves its lips slightly differently. A network keeps reading the mouth it
-    was trained on, moved by the same channels, until it is trained again.
-    """
-    path = folder / TRAINED_MOUTH
-    return stored_head(path) if path.is_file() else None
-
-
-def stored_head(path: Path) -> Head:
-    """The head in a file of weights. Raises BadWeights."""
-    try:
-        return read_head(path)
-    except BadHead as error:
-        raise unusable(path, f"is damaged ({error.reason})") from error
-
-
-def save_trained_mouth(folder: Path, head: Head) -> None:
-    """Write the mouth of a head, as a head of its mouth's vertices [n_m] and one vertex for each of
-    the five joints."""
-    ids, joints = head.mouth_vertices, len(head.joints)
-    count = len(ids)
-    place = {int(vertex): number for number, vertex in enumerate(ids)}
-
-    def pad(values):
-        return np.concatenate([values[ids], np.zeros((joints, *values.shape[1:]), values.dtype)])
-
-    template, weights = pad(head.v_template), pad(head.weights)
-    template[count:], weights[count:, 0] = head.joints, 1.0
-    regressor = np.zeros((joints, count + joints), np.float32)
-    regressor[:, count:] = np.eye(joints)
-    folder.mkdir(parents=True, exist_ok=True)
-    with part_of(folder / TRAINED_MOUTH) as part, open(part, "wb") as file:
-        np.savez_compressed(
-            file,
-            v_template=template,
-            shapedirs=pad(head.shapedirs),
-            posedirs=pad(head.posedirs),
-            J_regressor=regressor,
-            weights=weights,
-            kintree_table=head.kintree_table,
-            f=np.array([[0, 1, 2]], np.int32),
-            polygons=np.array([[0, 1, 2, -1]], np.int32),
-            polygon_material=np.zeros(1, np.int32),
-            material_names=np.array(head.material_names[:1]),
-            material_colors=head.material_colors[:1],
-            expression_names=np.array(head.expression_names),
-            mouth_vertices=np.arange(count, dtype=np.int32),
-            mouth_parts=head.mouth_parts,
-            region_names=np.array(["mouth"]),
-            regions=np.ones((1, count + joints), np.float32),
-            **(
-                {
-                    "corrective_pairs": np.array(head.corrective_pairs),
-                    "correctives": pad(head.correctives),
-                }
-                if head.corrective_pairs
-                else {}
-            ),
-            **{name: np.int32(place[getattr(head, name)]) for name in _LANDMARKS},
-        )
-
-
 # ---- the network
-
-
-@dataclass(frozen=True)
-class MeshToSpeechConfig:
-    """Sizes of a mesh-to-speech network, as its card stores them."""
-
-    inputs: int  # input values per frame
-    space: str = "mouth"  # entry of `networks.speech.SPACES`
-    units: int = 200
-    speaker: int = 256
-    width: int = 192
-    layers: int = 4
-    heads: int = 4
-    feedforward: int = 768
-    kernel: int = 15  # width of the depthwise convolution, frames of 40 ms
-    dropout: float = 0.1
-    of_units: str = ""  # SHA-256 of the units.safetensors that it names, "" where not known
 
 
 class MeshToSpeech:
@@ -185,6 +93,17 @@ class MeshToSpeech:
         # how often each unit is said, the logarithm [units]
         self.log_prior = arrays["unit_log_prior"]
         self.network = Network(path, device)
+
+    def nats(self, mouth: Mouth, motions: Sequence[Motion], units: np.ndarray) -> np.ndarray:
+        """The nats per frame [B, T] that the mouth of each motion gives for the speech units [2T]
+        of a sound; all are as long as it."""
+        log_odds, at = [], 0
+        for seen, keep in mouth.windows(motions):
+            said = self.read(seen)[:, 2 * keep.start : 2 * keep.stop]
+            part = units[at : at + said.shape[1]]
+            log_odds.append([evidence(each, part, self.log_prior) for each in said])
+            at += said.shape[1]
+        return np.concatenate(log_odds, 1)
 
     def read(self, mouths: np.ndarray) -> np.ndarray:
         """Mouths [B, T, n, 3], metres from rest → unit logits [B, 2T, units]."""
@@ -258,19 +177,6 @@ _SPECTRUM = WINDOW // 2 + 1
 _SILENT = -200.0  # log amplitude of a band at the floor: digital silence
 # mel frames synthesised at once, and the context on either side (more than the network's reach)
 _CHUNK, _MARGIN = 3000, 40
-
-
-@dataclass(frozen=True)
-class VocoderConfig:
-    """Sizes of a vocoder, as its card stores them."""
-
-    units: int = 200
-    speaker: int = 256
-    width: int = 224
-    layers: int = 6
-    expansion: int = 3
-    kernel: int = 7  # frames of 10 ms
-    of_units: str = ""  # as that of `MeshToSpeechConfig`
 
 
 class Vocoder:
@@ -451,7 +357,6 @@ def unit_noise() -> np.ndarray:
 
 # ---- the speaker
 
-WIDTH = 256
 _SPEAKER_WINDOW, _MELS = 400, 40  # samples (25 ms) of the network's spectrogram, and its bands
 _PARTIAL = 160  # mel frames (1.6 s) per partial utterance
 _STRIDE = 77  # 1.3 partials a second

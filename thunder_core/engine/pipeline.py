@@ -10,7 +10,6 @@ to one frame, and why."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,10 +19,9 @@ from ..face.points import Articulators
 from ..steps import ADDED, CONSTRAINT, step
 from ..types import BLINKS, Columns, in_group, LARGEST_VALUE, MOODS, SPEECH
 from .diffusion import Inpainting
+from .performance import Performance
 from .planning.take_plan import TakePlan
-
-if TYPE_CHECKING:
-    from .systems.thunder import Performance, VoiceFeatures
+from .voice import VoiceFeatures
 
 _FURTHEST_LOOK = np.float32(np.radians(24.0))  # largest turn of an eye in its socket
 _FELT_ON_ACCENTS = 0.12  # how much more a mood shows on an accent

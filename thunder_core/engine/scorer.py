@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The lip-sync score: how well a mouth agrees with what the encoder predicts of real lips
 (`planning.lip_kernels`), how large it is, whether it closes and bites, and how much of the voice
-mesh-to-speech reads off it; with what *Check* finds. Also measures what motions show.
+mesh-to-speech reads off it; with what *Check* finds: where lips are late, apart on m, b and p,
+still while somebody speaks, moving in silence, or much too small or large.
+
+Lateness is the shift at which the opening and the width of the mouth agree best with that
+prediction: the mean of two correlations. Around each frame the same is done within two seconds.
+Thresholds were set on the split `fit` of measured lips by `python -m research check_animation`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -14,15 +20,404 @@ from ..animation.traits import measure, measure_quiet, PerformanceMeter
 from ..face.head import Head
 from ..face.lips import Lips
 from ..face.points import Articulators
-from ..findings import Finding, MOVES, REALISTIC, SHIFTED, STILL
+from ..findings import (
+    CARTOONY,
+    Finding,
+    MOVES,
+    OPEN,
+    OTHER,
+    REALISTIC,
+    SHIFTED,
+    SIZE,
+    SNAPPY,
+    STILL,
+)
 from ..grades import LipSyncScore
 from ..rotation import rotvec_to_matrix
+from ..spoken import BILABIALS, LABIODENTALS, PHONES
 from ..types import FPS, Motion
-from . import check
-from .m2s import evidence, heard_share, MeshToSpeech, Mouth
+from ..weight_files import ENCODER_RATE
+from .m2s import heard_share, MeshToSpeech, Mouth
+from .speech import transcript
 from .speech.cues import runs, SURE
-from .speech.encoder import ENCODER_RATE, LABIODENTALS, softmax
-from .systems.thunder import SPOKEN, VoiceFeatures
+from .speech.encoder import softmax
+from .voice import SPOKEN, VoiceFeatures
+
+# ---- what is found
+
+REACH = 10  # frames by which the lips may be late or early
+_AROUND = 30  # frames to either side by which lateness at a frame is measured
+_WINDOW = np.hanning(2 * _AROUND + 3)[1:-1]
+_LEAST_VARIANCE = 0.05  # of curves, mm²; below it there is nothing to agree with
+_LEAST_SPEECH = 25  # least frames of speech in which a shift can be measured
+_UNLIKE = 0.2  # agreement below which the mouth is of another line
+_GAIN = 0.2  # by how much a stretch must agree better when it is shifted
+_SHORTEST = 10  # frames of the shortest stretch that is late
+# What is taken from the probability of an m, b or p for each deviation by which the encoder's inner
+# layers predict lips more open than one below the mean: on `fit` this leaves a third of the false
+# alarms at the same share of faults found.
+_OPENS = 0.1
+# share of at least so many sounds with open lips, above which lips are open in the whole line
+_NEVER, _MANY = 0.5, 4
+_SAID = 0.2  # how sure a closure of a text must be
+_SAME = 0.12  # seconds between a closure of the text and the sound heard for it
+_BEFORE = 1  # frames by which lips meet ahead of the sound
+_STILL_MM = 0.4  # millimetres within which a mouth stands still
+_STILL_SPEECH = 7  # frames of speech during which it does so
+_SWINGS = 3  # openings and closings of a mouth that speaks where nobody does
+_SHORTEST_SILENCE = 8  # frames
+# seconds above which viewers notice sound ahead of and behind the picture (ITU-R BT.1359)
+_LATE_NOTICED, _EARLY_NOTICED = 0.045, 0.125
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """What is allowed.
+
+    apart: millimetres between lips that should meet.  late: frames by which lips may be late or
+    early.  still: frames for which a mouth may stand still in speech.  swing: millimetres that a
+    mouth may open and close in silence.
+    """
+
+    apart: float = 2.0
+    late: float = 1.25
+    still: int = 7
+    swing: float = 2.0
+
+
+TOLERANCE_OF = {
+    REALISTIC: Tolerance(),
+    CARTOONY: Tolerance(apart=3.0, late=2.5, still=13, swing=4.0),
+    SNAPPY: Tolerance(still=13),
+}
+
+
+@dataclass(frozen=True)
+class MouthCurves:
+    """gap: millimetres between the inner lips beyond rest, float [T].  width: of the mouth, float
+    [T]."""
+
+    gap: np.ndarray
+    width: np.ndarray
+
+    def shift(self, frames: float) -> "MouthCurves":
+        """The curves so many frames later, their ends held."""
+        time = np.arange(len(self.gap)) - frames
+        return MouthCurves(
+            *(np.interp(time, np.arange(len(curve)), curve) for curve in (self.gap, self.width))
+        )
+
+
+@dataclass(frozen=True)
+class Demand:
+    """A sound that demands closed lips: its time in seconds, its letter, and its word if that is
+    known."""
+
+    start: float
+    end: float
+    sound: str
+    word: str = ""
+
+
+Words = Sequence[tuple[str, float, float]]  # word, and the seconds of its beginning and end
+
+
+def find(
+    mouth: MouthCurves, voice: VoiceFeatures, tolerance: Tolerance,
+    demands: Sequence[Demand], words: Words = (), asked_size: float | None = None,
+) -> list[Finding]:  # fmt: skip
+    """What a viewer would notice of a mouth that speaks with a voice of the same length, most
+    noticeable first.
+
+    demands, words: of `find_demands`.  asked_size: as of `size_of`.
+    """
+    shift_finding, late = find_shift(mouth, voice, tolerance)
+    if shift_finding is not None and shift_finding.kind == OTHER:
+        return [shift_finding]
+    in_time = mouth.shift(-late)
+    findings = [] if shift_finding is None else [shift_finding]
+    findings += find_late_stretches(in_time, voice, tolerance)
+    findings += find_open(in_time.gap, demands, tolerance)
+    findings += find_still(mouth, voice.speaking, tolerance)
+    findings += find_moves(mouth.gap, voice.presence, tolerance)
+    findings += find_size(mouth.gap, voice, asked_size)
+    return sorted((_with_words(each, words) for each in findings), key=lambda each: -each.weight)
+
+
+# ---- late and early
+
+
+def agreement(
+    mouth: MouthCurves, voice: VoiceFeatures, total: Callable[[np.ndarray], np.ndarray],
+    lags: Sequence[int] = range(-REACH, REACH + 1),
+) -> np.ndarray:  # fmt: skip
+    """How well a mouth agrees with a voice if it is late by each of so many frames: [1 or T, lags],
+    −1 … 1.
+
+    total: sums a curve [T] over the line, or around each frame.
+    """
+    frames, spoken = len(mouth.gap), (voice.presence > SPOKEN).astype(float)
+    pairs = (mouth.gap, voice.lips[:, 0]), (mouth.width, voice.lips[:, 1])
+    result = []
+    for late in lags:
+        at = np.arange(frames) + late
+        weight = spoken * ((at >= 0) & (at < frames))
+        at, count = at.clip(0, frames - 1), total(weight) + 1e-6
+        each = 0.0
+        for real, aim in pairs:
+            x, y = real[at], aim.astype(float)
+            mean_x, mean_y = total(weight * x) / count, total(weight * y) / count
+            both = total(weight * x * y) / count - mean_x * mean_y
+            spread_x = total(weight * x * x) / count - mean_x**2
+            spread_y = total(weight * y * y) / count - mean_y**2
+            each = each + both / np.sqrt(
+                np.maximum(spread_x, _LEAST_VARIANCE) * np.maximum(spread_y, _LEAST_VARIANCE)
+            )
+        result.append(each / len(pairs))
+    return np.stack(result, -1).reshape(-1, len(lags))
+
+
+def near(curve: np.ndarray) -> np.ndarray:
+    """Sums of a curve [T] around each frame, [T]."""
+    return np.convolve(curve, _WINDOW)[_AROUND : _AROUND + len(curve)]
+
+
+def find_shift(
+    mouth: MouthCurves, voice: VoiceFeatures, tolerance: Tolerance
+) -> tuple[Finding | None, float]:
+    """(what is wrong with the whole line: SHIFTED or OTHER, frames by which it is late: 0 if that
+    is allowed)."""
+    spoken = voice.presence > SPOKEN
+    if spoken.sum() < _LEAST_SPEECH:
+        return None, 0.0
+    agrees = agreement(mouth, voice, np.sum)[0]
+    best = int(agrees.argmax())
+    start, end = (float(edge) / FPS for edge in np.flatnonzero(spoken)[[0, -1]])
+    if agrees[best] < _UNLIKE:
+        return (
+            (Finding(OTHER, start, end, float(agrees[best]), 20.0, whole=True), 0.0)
+            if np.ptp(mouth.gap) > tolerance.swing
+            else (None, 0.0)
+        )
+    late = best - REACH + _peak(agrees, best)
+    if abs(late) < tolerance.late:
+        return None, 0.0
+    return _shift_finding(late / FPS, start, end, whole=True), late
+
+
+def _peak(curve: np.ndarray, best: int) -> float:
+    """Where a parabola through the highest value and its neighbours is highest, −.5 … .5 beside
+    it."""
+    if not 0 < best < len(curve) - 1:
+        return 0.0
+    before, at, after = curve[best - 1 : best + 2]
+    return float(np.clip(0.5 * (after - before) / max(2 * at - before - after, 1e-9), -0.5, 0.5))
+
+
+def find_late_stretches(
+    mouth: MouthCurves, voice: VoiceFeatures, tolerance: Tolerance
+) -> list[Finding]:
+    """Stretches that are late or early although the line is not."""
+    agrees = agreement(mouth, voice, near)
+    late = agrees.argmax(1) - REACH
+    gain = agrees.max(1) - agrees[:, REACH - 1 : REACH + 2].max(1)
+    findings = []
+    for sign in (1, -1):
+        is_off = (sign * late > tolerance.late) & (gain > _GAIN) & (voice.presence > SPOKEN)
+        for start, end in runs(is_off):
+            if end - start >= _SHORTEST:
+                findings.append(
+                    _shift_finding(float(np.median(late[start:end])) / FPS, start / FPS, end / FPS)
+                )
+    return findings
+
+
+def _shift_finding(seconds: float, start: float, end: float, whole: bool = False) -> Finding:
+    noticed = abs(seconds) / (_LATE_NOTICED if seconds > 0 else _EARLY_NOTICED)
+    return Finding(SHIFTED, start, end, seconds, _noticeability(noticed, end - start), whole=whole)
+
+
+def _noticeability(noticed: float, seconds: float) -> float:
+    """How noticeable a fault is that lasts so long."""
+    return float(noticed * np.sqrt(max(seconds, 0.2)))
+
+
+# ---- lips that do not meet
+
+
+def find_demands(voice: VoiceFeatures, text: str = "") -> tuple[list[Demand], Words]:
+    """Sounds that demand closed lips, and words, of a voice and a text.
+
+    With a text that the voice says, its letters count, and sounds without one do not.
+    """
+    belief = softmax(voice.logits)
+    lips = belief[:, list(BILABIALS)]
+    # what the encoder's inner layers predict, in deviations within speech, at 50 Hz
+    opening = voice.lips[:, 0]
+    spoken = opening[voice.presence > SPOKEN] if (voice.presence > SPOKEN).any() else opening
+    opening = (opening - spoken.mean()) / (spoken.std() or 1.0)
+    opening = np.interp(np.arange(len(lips)) / ENCODER_RATE * FPS, np.arange(voice.frames), opening)
+    heard = [
+        Demand(
+            start / ENCODER_RATE,
+            end / ENCODER_RATE,
+            PHONES[BILABIALS[int(lips[start:end].sum(0).argmax())]].lower(),
+        )
+        for start, end in runs(lips.sum(1) - _OPENS * (1 + opening) > SURE)
+    ]
+    if not text.strip():
+        return heard, []
+    closures, words = transcript.closures_and_words(belief, text)
+    said = [each for each in closures if each.sure >= _SAID]
+    if len(said) < 0.5 * len(closures):  # another line's text
+        return heard, []
+    demands = []
+    for each in said:
+        near = [one for one in heard if one.start - _SAME < each.seconds < one.end + _SAME]
+        span = near[0] if near else Demand(each.seconds - 0.02, each.seconds + 0.04, "")
+        demands.append(replace(span, sound=each.text[0], word=each.word))
+    return demands, words
+
+
+def gaps_on(gap: np.ndarray, demands: Sequence[Demand]) -> Iterator[tuple[Demand, float]]:
+    """The least gap, mm, on each sound within a line that demands closed lips."""
+    for each in demands:
+        start = max(0, round(each.start * FPS) - _BEFORE)
+        if start < len(gap):
+            yield each, float(gap[start : round(each.end * FPS) + 1].min())
+
+
+def find_open(gap: np.ndarray, demands: Sequence[Demand], tolerance: Tolerance) -> list[Finding]:
+    """Closures on which lips stay apart."""
+    findings = []
+    for each, apart in gaps_on(gap, demands):
+        if apart > tolerance.apart:
+            weight = _noticeability(apart / tolerance.apart, each.end - each.start)
+            findings.append(
+                Finding(OPEN, each.start, each.end, apart, weight, each.sound, each.word)
+            )
+    if len(demands) < _MANY or len(findings) <= _NEVER * len(demands):
+        return findings
+    # one finding: the lips of this line or head do not shut
+    apart = float(np.median([each.size for each in findings]))
+    weight = _noticeability(apart / tolerance.apart, sum(each.end - each.start for each in demands))
+    return [
+        Finding(
+            OPEN,
+            findings[0].start,
+            findings[-1].end,
+            apart,
+            weight,
+            f"{len(findings)} of {len(demands)} m, b and p",
+            whole=True,
+        )
+    ]
+
+
+# ---- still while somebody speaks, moving while nobody does
+
+
+def find_still(mouth: MouthCurves, speaking: np.ndarray, tolerance: Tolerance) -> list[Finding]:
+    """Stretches of speech in which neither opening nor width of the mouth changes."""
+    count = tolerance.still
+    if len(mouth.gap) < count:
+        return []
+    spreads = [
+        np.ptp(np.lib.stride_tricks.sliding_window_view(curve, count), axis=1)
+        for curve in (mouth.gap, mouth.width)
+    ]
+    is_still = np.zeros(len(mouth.gap), bool)
+    for start in np.flatnonzero(np.max(spreads, axis=0) < _STILL_MM):
+        is_still[start : start + count] = True
+    findings = []
+    for start, end in runs(is_still):
+        said = int(speaking[start:end].sum())
+        if said >= max(_STILL_SPEECH, count):
+            inside = start + np.flatnonzero(speaking[start:end])
+            first, last = inside[0] / FPS, (inside[-1] + 1) / FPS
+            findings.append(
+                Finding(STILL, first, last, said / FPS, _noticeability(said / count, last - first))
+            )
+    return findings
+
+
+def find_moves(gap: np.ndarray, presence: np.ndarray, tolerance: Tolerance) -> list[Finding]:
+    """Silences in which the mouth opens and closes again and again."""
+    findings = []
+    for start, end in runs(presence < 0.05):
+        turns = swings(gap[start:end], tolerance.swing)
+        if end - start >= _SHORTEST_SILENCE and len(turns) >= _SWINGS:
+            first, last = (start + turns[0]) / FPS, (start + turns[-1]) / FPS
+            size = max(last - first, 1 / FPS)
+            findings.append(
+                Finding(MOVES, first, last, size, _noticeability(len(turns) / _SWINGS, size))
+            )
+    return findings
+
+
+def swings(curve: np.ndarray, size: float) -> list[int]:
+    """Frames by which a curve has gone up or down by at least `size` since it last turned."""
+    turns: list[int] = []
+    lowest = highest = curve[0] if len(curve) else 0.0
+    going = 0
+    for frame, value in enumerate(curve):
+        lowest, highest = min(lowest, value), max(highest, value)
+        if going <= 0 and value > lowest + size:
+            going, highest = 1, value
+            turns.append(frame)
+        elif going >= 0 and value < highest - size:
+            going, lowest = -1, value
+            turns.append(frame)
+    return turns
+
+
+# ---- too small or too large
+
+_MM = 4.5  # millimetres that takes as asked open per deviation that the voice asks for, on average
+# Ratios of the opening to that which voice and direction ask for, beyond which it is found; without
+# a direction those that one real speaker in twenty is beyond.
+_AS_ASKED, _OF_ANYBODY = (0.45, 2.2), (0.35, 2.8)
+SIZE_OF_ANYBODY = 1.0  # the logarithm beyond which it costs points of the score
+
+
+def size_of(gap: np.ndarray, voice: VoiceFeatures, asked_size: float | None) -> float:
+    """Ratio of a mouth's mean opening in speech to that which voice and direction ask for.
+
+    asked_size: factor of `performance.asked_size`; None: no direction is known.
+    """
+    spoken = voice.presence > SPOKEN
+    if not spoken.any():
+        return 1.0
+    asked = _MM * np.maximum(voice.lips[spoken, 0], 0).mean() * (asked_size or 1.0)
+    return float((np.maximum(gap[spoken], 0).mean() + 0.01) / (asked + 0.01))
+
+
+def find_size(gap: np.ndarray, voice: VoiceFeatures, asked_size: float | None) -> list[Finding]:
+    """Whether the mouth is much smaller or larger than voice and direction ask for; arguments as
+    of `size_of`."""
+    spoken = np.flatnonzero(voice.presence > SPOKEN)
+    if len(spoken) < _LEAST_SPEECH:
+        return []
+    size = size_of(gap, voice, asked_size)
+    least, most = _OF_ANYBODY if asked_size is None else _AS_ASKED
+    if least <= size <= most:
+        return []
+    start, end = spoken[[0, -1]] / FPS
+    noticed = least / size if size < least else size / most
+    weight = _noticeability(noticed, end - start)
+    return [Finding(SIZE, float(start), float(end), size, weight, whole=True)]
+
+
+# ---- words
+
+
+def _with_words(finding: Finding, words: Words) -> Finding:
+    """A finding with the words that it begins and ends on."""
+    if finding.word or finding.whole or finding.kind == MOVES:
+        return finding
+    inside = [word for word, start, end in words if start < finding.end and end > finding.start]
+    return replace(finding, word=inside[0], last_word=inside[-1]) if inside else finding
+
 
 # ---- the parts of a score
 
@@ -65,8 +460,8 @@ class Demands(NamedTuple):
     """What a voice asks of lips. closures: sounds that demand closed lips.  words: of the text.
     bites: spans [k, 2] in seconds of f and v."""
 
-    closures: Sequence[check.Demand]
-    words: check.Words
+    closures: Sequence[Demand]
+    words: Words
     bites: np.ndarray
 
     @classmethod
@@ -74,7 +469,7 @@ class Demands(NamedTuple):
         """What a voice that says a text, "" if it is not known, asks for."""
         belief = softmax(voice.logits)[:, list(LABIODENTALS)].sum(1)
         bites = np.array(runs(belief > SURE), float).reshape(-1, 2) / ENCODER_RATE
-        return cls(*check.find_demands(voice, text), bites)
+        return cls(*find_demands(voice, text), bites)
 
 
 def correlate(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> float:
@@ -105,18 +500,20 @@ class Scorer:
     ) -> list[LipSyncScore]:  # fmt: skip
         """Scores of motions that are as long as a sound that was analysed before.
 
-        asked_sizes: factor of each (`Thunder.asked_size`), None where no direction is known: then
-        only sizes that few people have cost points.  text: what the voice says, "" if it is not
-        known.  tolerance: of what is found, one of TOLERANCES.
+        asked_sizes: factor of each (`performance.asked_size`), None where no direction is known:
+        then only sizes that few people have cost points.  text: what the voice says, "" if it is
+        not known.  tolerance: of what is found, one of TOLERANCES.
         """
         demands = self._demands(voice, text)
         scores = []
-        for motion, size, nats in zip(motions, asked_sizes, self.read(motions, voice)):
-            mouth = check.MouthCurves(*self.measures.gap_and_width(motion))
+        for motion, size, nats in zip(
+            motions, asked_sizes, self.m2s.nats(self.mouth, motions, voice.units)
+        ):
+            mouth = MouthCurves(*self.measures.gap_and_width(motion))
             parts = self._parts(mouth, motion, voice, demands, size)
             parts["heard"] = self._heard(nats, voice)
-            allowed = check.TOLERANCE_OF[tolerance]
-            findings = check.find(mouth, voice, allowed, demands.closures, demands.words, size)
+            allowed = TOLERANCE_OF[tolerance]
+            findings = find(mouth, voice, allowed, demands.closures, demands.words, size)
             noticed = sum(each.weight for each in findings if each.kind in _PLACES)
             parts["places"] = 1 - min(1.0, noticed / _ALL_PLACES)
             total = sum(WEIGHTS[name] * part for name, part in parts.items())
@@ -131,7 +528,7 @@ class Scorer:
         return self._known[2]
 
     def _parts(
-        self, mouth: check.MouthCurves, motion: Motion, voice: VoiceFeatures, demands: Demands,
+        self, mouth: MouthCurves, motion: Motion, voice: VoiceFeatures, demands: Demands,
         asked_size: float | None,
     ) -> dict[str, float]:  # fmt: skip
         """The parts of WEIGHTS but what is heard and found, 0 … 1 each."""
@@ -148,9 +545,9 @@ class Scorer:
             if voice.frames > 1
             else 0.0,
         }
-        larger = abs(np.log(check.size_of(mouth.gap, voice, asked_size)))
-        free = _SIZE_FREE if asked_size is not None else check.SIZE_OF_ANYBODY
-        apart = np.array([gap for _, gap in check.gaps_on(mouth.gap, demands.closures)])
+        larger = abs(np.log(size_of(mouth.gap, voice, asked_size)))
+        free = _SIZE_FREE if asked_size is not None else SIZE_OF_ANYBODY
+        apart = np.array([gap for _, gap in gaps_on(mouth.gap, demands.closures)])
         return {
             **{name: max(0.0, r) for name, r in agreement.items()},
             "size": float(1 - np.clip((larger - free) / _SIZE_COST, 0, 1)),
@@ -181,24 +578,13 @@ class Scorer:
         part = (share / at_best - _HEARD_NOTHING) / (_HEARD_ENOUGH - _HEARD_NOTHING)
         return float(np.clip(part, 0, 1))
 
-    def read(self, motions: Sequence[Motion], voice: VoiceFeatures) -> np.ndarray:
-        """The nats per frame [B, T] that the mouth of each motion gives for the speech units of a
-        sound; all are as long as it."""
-        log_odds, at = [], 0
-        for seen, keep in self.mouth.windows(motions):
-            said = self.m2s.read(seen)[:, 2 * keep.start : 2 * keep.stop]
-            units = voice.units[at : at + said.shape[1]]
-            log_odds.append([evidence(each, units, self.m2s.log_prior) for each in said])
-            at += said.shape[1]
-        return np.concatenate(log_odds, 1)
-
 
 def _along(
-    mouth: check.MouthCurves, voice: VoiceFeatures, total: float, findings: Sequence[Finding]
+    mouth: MouthCurves, voice: VoiceFeatures, total: float, findings: Sequence[Finding]
 ) -> np.ndarray:
     """Points [T] of each frame: how well the mouth agrees with the voice around it, few where
     something is found, the total where nobody speaks."""
-    agrees = 100 * check.agreement(mouth, voice, check.near, [0])[:, 0]
+    agrees = 100 * agreement(mouth, voice, near, [0])[:, 0]
     curve = np.where(voice.presence > SPOKEN, np.clip(agrees, 0, 100), max(total, 0.0))
     for each in findings:
         if not each.whole:
@@ -225,13 +611,12 @@ class Measures:
 
     def opening_and_width(self, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
         """As `face.lips.opening_mm` and `width_mm` measure a motion, each float32 [T]."""
-        return self._margins.opening(motion).astype(np.float32), self._margins.width(motion).astype(
-            np.float32
-        )
+        gap, width = self.gap_and_width(motion)
+        return np.maximum(gap, 0.0).astype(np.float32), width.astype(np.float32)
 
     def gap_and_width(self, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
         """The same; the gap is below zero where lips are pressed together."""
-        return self._margins.beyond_rest(motion), self._margins.width(motion)
+        return self._margins.gap_and_width(motion)
 
     def of_style(self, motion: Motion, voice: VoiceFeatures) -> dict[str, float]:
         """What a motion of this sound shows, as `animation.traits.measure`."""

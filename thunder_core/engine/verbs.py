@@ -27,6 +27,7 @@ from ..protocol import CHANNEL, LEVEL, PROTOCOL, SCORE, UNSPOKEN
 from ..request import Performed, Request
 from ..system_calls import memory_used
 from ..types import FPS, Keep, Motion, unpack
+from .generate import generate, hear
 from .speech.audio import read_sound, write_sound
 from .speech.recognition import Recogniser
 
@@ -61,7 +62,7 @@ def _generate(worker, args, progress):
         read, while the first takes are made."""
         info = engine.info()
         shared = {name: info[name] for name in ("engine", "channels", "weights", "device")}
-        return {**shared, "fps": FPS, "audio": running.about["audio"], "folder": folder}
+        return {**shared, "fps": FPS, "audio": heard.about["audio"], "folder": folder}
 
     def send_note(what):
         progress.give({"event": what, **({"silent": is_silent} if what == UNSPOKEN else {})})
@@ -75,10 +76,10 @@ def _generate(worker, args, progress):
         progress.give({"event": SCORE, "take": answer, **about()})
         return answer
 
-    running, sound_seconds = engine.begin(speech, request, progress, send_note), speech.seconds
+    heard, sound_seconds = hear(engine, speech, request, progress, send_note), speech.seconds
     del speech  # an hour of it is .23 GB, and takes need only its features
     return {
-        "takes": running.run(send_score, send_take),
+        "takes": generate(engine, heard, progress, send_score, send_take),
         **about(),
         "sound_seconds": sound_seconds,
         "seconds": time.monotonic() - started,

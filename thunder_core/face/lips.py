@@ -124,12 +124,18 @@ class Lips:
 
     def width(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
         """Distance of the mouth's corners, float64 [T] millimetres."""
-        left, right = np.moveaxis(
-            self._corners.place(self.coefficients(motion, channels), rotvec_to_matrix(motion.jaw)),
-            1,
-            0,
-        )
+        return self._width(self.coefficients(motion, channels), rotvec_to_matrix(motion.jaw))
+
+    def _width(self, coefficients: np.ndarray, turn: np.ndarray) -> np.ndarray:
+        left, right = np.moveaxis(self._corners.place(coefficients, turn), 1, 0)
         return 1e3 * np.linalg.norm(left - right, axis=1)
+
+    def gap_and_width(self, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
+        """`beyond_rest` and `width` of a motion of the head's channels."""
+        given = self.coefficients(motion), rotvec_to_matrix(motion.jaw)
+        upper, lower = np.split(self._middle.heights(*given), 2, axis=1)
+        gap = 1e3 * (upper - lower)[:, 0] - 1e3 * height_gap(*self._middle.rest)
+        return gap, self._width(*given)
 
     def slope(self, name: str, jaw: np.ndarray) -> np.ndarray:
         """Millimetres by which one channel parts the lips' middle per unit, [T], at jaw rotation

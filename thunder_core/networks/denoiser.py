@@ -11,8 +11,8 @@ import math
 import torch
 from torch import nn, Tensor
 
-from ..engine.diffusion import DenoiserConfig
 from ..events import SIZES
+from ..weight_files import DenoiserConfig
 from .conformer import attention
 from .weights import Network
 

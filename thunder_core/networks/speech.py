@@ -18,28 +18,23 @@ import torchaudio
 from torch import nn, Tensor
 from torchaudio.functional import melscale_fbanks
 
-from ..engine.m2s import (
-    lip_places,
-    MeshToSpeechConfig,
-    trained_mouth as trained_mouth,
-    VocoderConfig,
-    WIDTH as SPEAKER_WIDTH,
-)
-from ..engine.speech import encoder as speech
-from ..engine.speech.acoustics import (
-    BINS,
-    CLASSES,
-    FLOOR,
-    HOP,
-    LEAST_POWER,
-    whisper_scale,
-    WHISPER_WINDOW,
-)
-from ..engine.speech.encoder import ENCODER_RATE, EncoderConfig, LOUD, OFFSET, PHONES
+from ..acoustics import BINS, CLASSES, FLOOR, HOP, LEAST_POWER, whisper_scale, WHISPER_WINDOW
 from ..errors import BadWeights
 from ..face.head import Head
 from ..face.points import LIPS
+from ..spoken import PHONES
 from ..types import Columns, FPS, RATE
+from ..weight_files import (
+    ENCODER_RATE,
+    EncoderConfig,
+    lip_places,
+    LOUD,
+    MeshToSpeechConfig,
+    OFFSET,
+    SPEAKER_WIDTH,
+    trained_mouth,
+    VocoderConfig,
+)
 from .conformer import Conformer
 from .flame import FlameLayer
 from .weights import load_network, Network
@@ -210,12 +205,9 @@ class SpeechEncoder(Network):
         hidden = self.body(stacked, chunk)[-1][:, ahead:]
         return hidden, hidden
 
-    def reader(self) -> speech.SpeechEncoder:
-        """What reads sounds of any length with this network, as the engine does."""
-        return speech.SpeechEncoder(self.config, self.mel_std.cpu().numpy(), self._of_arrays)
-
     @torch.no_grad()
-    def _of_arrays(self, mel: np.ndarray) -> list[np.ndarray]:
+    def of_arrays(self, mel: np.ndarray) -> list[np.ndarray]:
+        """The outputs for a log-mel, or a waveform, as `engine.speech.encoder` asks for them."""
         return [
             each.float().cpu().numpy()
             for each in self(torch.from_numpy(mel).to(self.mel_std.device))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Weight files for torch: what training writes, and networks filled from what `engine.network`
+"""Weight files for torch: what training writes, and networks filled from what `weight_files`
 reads."""
 
 import json
@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn, Tensor
 
-from ..engine.network import build_config, GRAPH, misfit, read_weights
 from ..errors import BadWeights
 from ..files import part_of, write_file
+from ..weight_files import build_config, GRAPH, misfit, read_weights
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -36,7 +36,7 @@ def save_weights(path: Path, tensors: dict[str, Tensor], config: dict, card: dic
 
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], dict]:
-    """As `engine.network.read_weights`, in torch. Raises BadWeights."""
+    """As `weight_files.read_weights`, in torch. Raises BadWeights."""
     arrays, config = read_weights(path)
     return {name: torch.from_numpy(array) for name, array in arrays.items()}, config
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
-from ..engine.speech.acoustics import BINS
+from ..acoustics import BINS
 from .conformer import attention
 
 _LONGEST_WAVE = 10000.0  # of the positions' sines, over 2π frames

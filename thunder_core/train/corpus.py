@@ -24,8 +24,8 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
-from ..engine.speech.encoder import phone_index, SILENCE
 from ..errors import ThunderError
+from ..spoken import phone_index, SILENCE
 from ..types import FPS, pack, RATE
 from .tracked import (
     FlameBasis,

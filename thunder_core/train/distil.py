@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from ..direction import Direction
 from ..engine.diffusion import sample, seeded_noise, solver_steps
-from ..engine.readings import reading
+from ..engine.performance import reading
 from ..face.head import Head
 from ..files import write_file
 from ..networks.denoiser import Denoiser

@@ -15,12 +15,13 @@ import torch
 from torch import nn, Tensor
 from torch.onnx import symbolic_helper
 
-from ..engine.network import GRAPH, TRANSPOSED
-from ..engine.speech.acoustics import BINS
+from ..acoustics import BINS
+from ..engine.network import TRANSPOSED
 from ..files import write_file
 from ..networks.denoiser import Denoiser
 from ..networks.running import KINDS, SeenMouth
 from ..networks.speech import SpeakerEncoder, SpeechEncoder, Vocoder
+from ..weight_files import GRAPH
 
 _OPERATORS = 20  # version of ONNX's operators
 _FRAMES, _TAKES = 40, 2  # of the inputs that a network is traced with; it takes any number

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..acoustics import gain
 from ..engine.m2s import evidence
-from ..engine.speech.acoustics import gain
 from ..face.head import Head
 from ..networks.speech import LogMel, MeshToSpeech, MeshToSpeechConfig, Mouth, SPACES
 from ..types import FPS

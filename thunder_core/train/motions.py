@@ -37,14 +37,13 @@ from ..engine.speech.encoder import (
     at_frames,
     LOUDNESS,
     loudness,
-    PHONES,
-    SILENCE,
     softmax,
     speech_features,
     SpeechEncoder,
     Units,
 )
 from ..events import EVENTS, LIPS
+from ..spoken import PHONES, SILENCE
 from ..types import COEFFICIENTS, Columns, FPS, in_group, MOUTH, pack, RATE, TONGUE
 from .corpus import Corpus
 from .teacher import perform_planned, semitones
@@ -532,7 +531,7 @@ def _perform(job: Job, number: int) -> tuple[np.ndarray, ...]:
 
 def redraw_phones(features: np.ndarray, logits: np.ndarray, seed: int) -> np.ndarray:
     """Speech features [T, d] with the phones that a take hears of logits [2T, 40] where they are
-    doubtful, as `Thunder.hear` draws them."""
+    doubtful, as `VoiceFeatures.hear` draws them."""
     result, drawn = features.copy(), softmax(hear_phones(logits, seed)) - softmax(logits)
     phone_probabilities(result)[:] = np.clip(
         phone_probabilities(result) + at_frames(drawn, len(features)), 0, 1

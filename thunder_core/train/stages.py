@@ -18,14 +18,14 @@ import torch
 from torch import Tensor
 
 from ..engine.engine import Engine
-from ..engine.m2s import save_trained_mouth, SpeakerEncoder
-from ..engine.network import ENDINGS, write_sums
+from ..engine.m2s import SpeakerEncoder
 from ..engine.speech.encoder import SpeechEncoder as SpeechReader, Units
 from ..face.head import Head
 from ..files import hash_of
 from ..networks.denoiser import Denoiser
 from ..networks.speech import MeshToSpeech, SPACES, SpeechEncoder, weights_name
 from ..networks.weights import load_weights
+from ..weight_files import ENDINGS, save_trained_mouth, write_sums
 from .corpus import BadCorpus, build, Clip, voices_in_words
 from .denoiser import build_denoiser, SpeechTerm, train_denoiser
 from .distil import distil

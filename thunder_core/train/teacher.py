@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import filters
+from ..acoustics import level, track
 from ..direction import Direction
 from ..engine.planning.choice import Choice, draw_any
 from ..engine.planning.lip_kernels import presence_in
@@ -28,7 +29,6 @@ from ..engine.planning.plan import (
     silences,
 )
 from ..engine.planning.take_plan import event_curves, LIPS_STRESS
-from ..engine.speech.acoustics import level, track
 from ..engine.speech.cues import (
     closure,
     LABELS_PER_SECOND,
@@ -37,11 +37,13 @@ from ..engine.speech.cues import (
     prosody_from,
     runs,
 )
-from ..engine.speech.encoder import BILABIALS, ENCODER_RATE, PHONES, SILENCE, softmax, SpeechEncoder
+from ..engine.speech.encoder import softmax, SpeechEncoder
 from ..engine.speech.transcript import follow, likeliest_path
 from ..events import BLINK, BREATH, BROWS, HEAD, KNIT, LIPS, LOOK
 from ..filters import smoothstep
+from ..spoken import BILABIALS, PHONES, SILENCE
 from ..types import FPS, Motion
+from ..weight_files import ENCODER_RATE
 from .teacher_mouth import mouth, Stresses
 
 # Hz, and degrees of nod, turn and tilt
@@ -275,7 +277,7 @@ def upper_face(
     A channel without a side applies to both. Rotation vectors in radians; breath: opening of the
     jaw for air, radians.
     """
-    frames, manner = voice.frames, manner_of(direction, direction.style_in_mood)
+    frames, manner = voice.frames, manner_of(direction, direction.style_in_mood, direction.tempo)
     t = np.arange(frames) / FPS
     how = Manners((manner,)).of_listener() if listens else Manners((manner,))
     plan = plan_listener(voice, how, rng) if listens else plan_speaker(voice, choice, how, rng)

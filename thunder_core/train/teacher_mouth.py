@@ -27,19 +27,11 @@ from ..engine.planning.lip_kernels import (
     ROUND_WIDTH,
 )
 from ..engine.speech.cues import closure, middles, runs, sounds_of
-from ..engine.speech.encoder import (
-    BILABIALS,
-    DENTALS,
-    LABIODENTALS,
-    phone_index,
-    PHONES,
-    SIBILANTS,
-    SILENCE,
-)
 from ..errors import BadRequest
 from ..face.mechanics import BITE_GAP_MM, jaw_of, lips_of, Mechanics, rise_of, Sounds, widen_peaks
 from ..face.points import bundled_articulators, Shape
 from ..filters import smoothstep
+from ..spoken import BILABIALS, DENTALS, LABIODENTALS, phone_index, PHONES, SIBILANTS, SILENCE
 from ..types import FPS
 
 PLOSIVES, POSTALVEOLARS = ("B", "P"), ("SH", "ZH", "CH", "JH")

@@ -18,17 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from ...filters import widen
-from ..network import read_weights
-from ..speech.cues import closure, middles
-from ..speech.encoder import (
-    BILABIALS,
-    LOUDNESS,
-    phone_index,
-    PHONES,
-    presence_of,
-    SILENCE,
-    SpeechEncoder,
-)
+from ...spoken import BILABIALS, phone_index, PHONES, SILENCE
+from ...weight_files import read_weights
+from ..speech.cues import short_closures
+from ..speech.encoder import LOUDNESS, presence_of, SpeechEncoder
 
 KERNELS = Path(__file__).with_name("lip_kernels.json")
 # millimetres by which a face opens further on a vowel than the voice asks for; below 0: less
@@ -167,13 +160,14 @@ def place_sounds(lips: np.ndarray, belief: np.ndarray) -> np.ndarray:
 
     def heard(least: float, *phones: int) -> np.ndarray:
         likely = belief[:, phones].sum(1)
-        labels = np.interp(np.arange(4 * len(frames)) / 4, frames, likely) > least
-        return closure(middles(labels), len(frames))
+        return np.interp(np.arange(4 * len(frames)) / 4, frames, likely) > least
 
+    labels = heard(_HEARD_ROUND, _W), heard(_HEARD, *BILABIALS), heard(_HEARD_ROUND, _W, _U)
+    w, shut, rounded = short_closures(labels, len(frames))
     opening += (1 - belief[:, SILENCE]) * np.maximum(_APART - opening, 0.0)
-    opening += heard(_HEARD_ROUND, _W) * (np.clip(opening, *_OF_W) - opening)
-    opening += heard(_HEARD, *BILABIALS) * (_SHUT - opening)
-    width += heard(_HEARD_ROUND, _W, _U) * (np.minimum(width, ROUND_WIDTH) - width)
+    opening += w * (np.clip(opening, *_OF_W) - opening)
+    opening += shut * (_SHUT - opening)
+    width += rounded * (np.minimum(width, ROUND_WIDTH) - width)
     return np.stack([opening, width], 1)
 
 

@@ -109,7 +109,7 @@ def _blend(usual, other, share: float):
     return usual + share * (other - usual)
 
 
-def manner_of(direction: Direction, style: Style) -> Manner:
+def manner_of(direction: Direction, style: Style, tempo: float) -> Manner:
     """The manner of a direction: its mood's, as strong as it is, with the sliders of its style in
     the mood."""
     mood = MOODS[direction.mood]
@@ -122,7 +122,7 @@ def manner_of(direction: Direction, style: Style) -> Manner:
     frown = max(0.0, style.frown)
     manner = replace(
         manner,
-        tempo=direction.tempo,
+        tempo=tempo,
         sway=manner.sway * style.head * style.energy**0.3,
         nods=manner.nods * style.head,
         raises=manner.raises * style.brows,

@@ -9,29 +9,21 @@ probabilities. So takes differ where the sound leaves a choice, and a closure or
 likeliest reading misses is in some of them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
+from ...acoustics import frame_rms, semitones
 from ...direction import AXES
 from ...face.mechanics import Sounds
 from ...filters import gaussian, smoothstep
-from ...spoken import Word
+from ...spoken import BILABIALS, DENTALS, LABIODENTALS, PHONES, SIBILANTS, SILENCE, VOWELS, Word
 from ...types import FPS, RATE
-from .acoustics import frame_rms
-from .encoder import (
-    BILABIALS,
-    DENTALS,
-    ENCODER_RATE,
-    LABIODENTALS,
-    PHONES,
-    SIBILANTS,
-    SILENCE,
-    softmax,
-    VOWELS,
-)
+from ...weight_files import ENCODER_RATE
+from .encoder import softmax
 
 # ---- accents and phrases
 
@@ -385,11 +377,23 @@ def closure(
     demanded: np.ndarray, frames: int, before: float = 0.04, after: float = 0.04
 ) -> np.ndarray:
     """Required lip closure [frames], 0 … 1 at 25 fps, from `demanded` [M] at 100 Hz: 1 where a
-    sound needs closed lips.
+    sound needs closed lips, eased.
 
     Lips lead the sound: closing starts `before` s ahead, holds for the sound, opens within `after`
     s. Every closure reaches 1 on at least one animation frame, however short it is.
     """
+    return smoothstep(_ramps(demanded, frames, before, after))
+
+
+def short_closures(demanded: Sequence[np.ndarray], frames: int) -> np.ndarray:
+    """`closure` of the `middles` of several kinds of sounds, [k, frames]."""
+    return smoothstep(np.stack([_ramps(middles(each), frames) for each in demanded]))
+
+
+def _ramps(
+    demanded: np.ndarray, frames: int, before: float = 0.04, after: float = 0.04
+) -> np.ndarray:
+    """`closure`, straight."""
     shut = np.zeros(frames)
     for a, b in runs(np.asarray(demanded, bool)):
         start = a / LABELS_PER_SECOND - 0.01
@@ -405,7 +409,7 @@ def closure(
         )
         shut[first:last] = np.maximum(shut[first:last], np.clip(ramp, 0, 1))
         shut[nearest] = 1.0
-    return smoothstep(shut)
+    return shut
 
 
 def confident_sounds(belief: np.ndarray, spoken: np.ndarray) -> Sounds:
@@ -424,13 +428,31 @@ def sounds_of(
 
     Lips that close win over lips at the teeth, teeth together over teeth apart.
     """
-    shut = closure(bilabial, len(speech))
-    s = closure(sibilant, len(speech), _SIBILANT_BEFORE, _SIBILANT_AFTER)
-    f = closure(labiodental, len(speech), _TEETH_BEFORE, _TEETH_AFTER)
-    th = closure(dental, len(speech), _TONGUE_BEFORE, _TONGUE_AFTER)
+    frames = len(speech)
+    ramps = (
+        _ramps(bilabial, frames),
+        _ramps(sibilant, frames, _SIBILANT_BEFORE, _SIBILANT_AFTER),
+        _ramps(labiodental, frames, _TEETH_BEFORE, _TEETH_AFTER),
+        _ramps(dental, frames, _TONGUE_BEFORE, _TONGUE_AFTER),
+    )
+    shut, s, f, th = smoothstep(np.stack(ramps))
     s = s * (1 - shut)
     th = th * (1 - shut) * (1 - s)
     return Sounds(np.asarray(speech, np.float64), s, f * (1 - shut), th, shut)
+
+
+def cues_of(
+    samples: np.ndarray, loudness: np.ndarray, presence: np.ndarray, belief: np.ndarray
+) -> tuple[Phrasing, Sounds, np.ndarray, Heard]:
+    """Accents and phrases of a sound [n], the sounds that jaw, lips and tongue follow, the accents'
+    curve [T], and how lively the voice is; from its loudness [T] (`encoder.loudness`, channel 0),
+    the presence of speech [T] and phone probabilities [N, 40] at 50 Hz."""
+    frames = len(presence)
+    pitch = semitones(samples, frames)
+    marks = phrasing(loudness, presence, belief, pitch)
+    accented = accent_curve(marks.accents, frames)
+    arousal = read_arousal(samples, belief, pitch)
+    return marks, confident_sounds(belief, presence), accented, arousal
 
 
 # ---- what a take hears

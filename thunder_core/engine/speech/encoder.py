@@ -4,8 +4,7 @@
 
 The encoder replaces the paper's wav2vec 2.0 base (§4.2, 𝒜): features of the waveform, interpolated
 to exactly T animation frames. Loudness is appended, because the jaw follows it as well as the
-phones. Units U are k-means classes of the features at 50 Hz. The phone alphabet (39 ARPABET phones
-and silence) labels both the encoder's outputs and the teacher's cues.
+phones. Units U are k-means classes of the features at 50 Hz.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,45 +14,24 @@ from pathlib import Path
 import numpy as np
 
 from ... import filters
+from ...acoustics import BINS, frame_rms, gain, HOP, level, log_mel, whisper_mel
 from ...progress import no_progress
+from ...spoken import PHONES, SILENCE
 from ...types import FPS, RATE
-from ..network import build_config, check_shapes, misfit, Network, read_weights
-from .acoustics import BINS, frame_rms, gain, HOP, level, log_mel, whisper_mel
+from ...weight_files import (
+    build_config,
+    check_shapes,
+    ENCODER_RATE,
+    EncoderConfig,
+    LOUD,
+    misfit,
+    OFFSET,
+    read_weights,
+    UnitsConfig,
+)
+from ..network import Network
 
-PHONES = (
-    "SIL AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW "
-    "V W Y Z ZH"
-).split()
-SILENCE = 0
-BILABIALS = tuple(PHONES.index(p) for p in "B M P".split())
-LABIODENTALS = tuple(PHONES.index(p) for p in "F V".split())
-DENTALS = tuple(PHONES.index(p) for p in "DH TH".split())
-VOWELS = tuple(PHONES.index(p) for p in "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split())
-SIBILANTS = tuple(PHONES.index(p) for p in "S Z SH ZH CH JH".split())
-
-# Symbols that synthesisers and aligners use for sounds that have another name in ARPABET.
-_ALIASES = {
-    "PAU": "SIL", "SP": "SIL", "SPN": "SIL", "+SPN+": "SIL", "+NSN+": "SIL", "BRTH": "SIL",
-    "H#": "SIL", "SSIL": "SIL",
-    "AX": "AH", "AXR": "ER", "IX": "IH", "UX": "UW", "EL": "L", "EM": "M", "EN": "N", "DX": "D",
-    "NX": "N", "HV": "HH",
-    "OH": "AO", "IA": "IH", "EA": "EH", "UA": "UH",
-}  # fmt: skip
-_INDEX = {p: i for i, p in enumerate(PHONES)}
-
-
-def phone_index(symbol: str) -> int:
-    """Index into PHONES of an ARPABET-like symbol, any case, stress digits ignored; unknown symbols
-    are silence."""
-    s = symbol.upper().rstrip("0123456789")
-    return _INDEX.get(_ALIASES.get(s, s), SILENCE)
-
-
-ENCODER_RATE = 50.0  # feature frames per second
 LOUDNESS = 2  # loudness channels appended to the hidden features
-# s: feature frame i sees mel frames 2i−1 … 2i+2 and is therefore centred on i/50 + 5 ms
-OFFSET = 0.005
-LOUD = 3.0  # nats (26 dB) below the loudest frames: louder ones enter a clip's spectral mean
 _WINDOW = 400  # samples of the spectrogram's window
 _SHORTEST = int(0.1 * RATE)  # samples; shorter sounds are followed by silence
 # feature frames encoded at once, so that an hour of sound needs no more memory than a minute
@@ -61,32 +39,6 @@ _CHUNK = 20 * 50
 _MARGIN = 50  # feature frames of context on either side of a chunk
 # animation frames around speech in which lips move, and over which they come to rest
 _NEAR, _EASE = 8, 4
-
-
-@dataclass(frozen=True)
-class EncoderConfig:
-    """Sizes of a speech encoder, as its card stores them."""
-
-    width: int = 192
-    layers: int = 5
-    heads: int = 4
-    kernel: int = 31  # width of the depthwise convolution, frames of 20 ms
-    ahead: int = 8  # delay in frames, because this family's convolutions only look back
-    # What listens before it. None: nothing, the conformer reads filter banks. Of "model_type"
-    # "whisper": sizes of Whisper's first layers, whose outputs a linear layer narrows to `width`
-    # and the conformer reads for phones. Else: configuration of a transformers network that reads
-    # the waveform (Wav2Vec2, HuBERT, WavLM), without a conformer.
-    body: dict | None = None
-
-    @property
-    def is_whisper(self) -> bool:
-        """Whether it stands on Whisper's layers."""
-        return bool(self.body) and self.body.get("model_type") == "whisper"
-
-    @property
-    def reads_waveform(self) -> bool:
-        """Whether its network is handed the waveform instead of log-mels."""
-        return bool(self.body) and not self.is_whisper
 
 
 class SpeechEncoder:
@@ -119,6 +71,11 @@ class SpeechEncoder:
         sizes = build_config(path, config, EncoderConfig)
         check_shapes(path, arrays, mel_std=(BINS,))
         return cls(sizes, arrays["mel_std"], Network(path, device, threads))
+
+    @classmethod
+    def of(cls, network) -> "SpeechEncoder":
+        """What reads sounds with a network of `networks.speech`."""
+        return cls(network.config, network.mel_std.cpu().numpy(), network.of_arrays)
 
     @property
     def feature_width(self) -> int:
@@ -173,6 +130,40 @@ class SpeechEncoder:
         mel -= loud @ mel / loud.sum()
         mel /= self._mel_std
         return mel
+
+
+# amplitude below which there is no sound, and the logit of silence there
+_NOTHING, _SURELY = 1e-6, 9.0
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A sound of T animation frames: features [T, d], units [2T], presence of speech [T] 0 … 1, and
+    phone logits and probabilities [N, 40] at 50 Hz."""
+
+    features: np.ndarray
+    units: np.ndarray
+    presence: np.ndarray
+    logits: np.ndarray
+    belief: np.ndarray
+
+
+def encode(
+    samples: np.ndarray, frames: int, encoder: SpeechEncoder, units: "Units",
+    feature_encoder: SpeechEncoder | None = None, progress: Callable[[float], None] = no_progress,
+) -> Encoded:  # fmt: skip
+    """What is heard in a sound [samples]; feature_encoder: of the features, where they have one of
+    their own."""
+    hidden, logits = encoder.analyse(samples, progress)
+    if np.abs(samples).max(initial=0.0) < _NOTHING:  # of nothing at all the encoder cannot tell
+        logits = np.zeros_like(logits)
+        logits[:, SILENCE] = _SURELY
+    analysed = (
+        (hidden, logits) if feature_encoder is None else feature_encoder.analyse(samples, progress)
+    )
+    features = speech_features(*analysed, samples, frames)
+    present = presence(logits, frames)
+    return Encoded(features, units.over(hidden, frames), present, logits, softmax(logits))
 
 
 def at_frames(features: np.ndarray, frames: int) -> np.ndarray:
@@ -255,14 +246,6 @@ def presence_of(spoken: np.ndarray) -> np.ndarray:
 # features classified at once: the distances of an hour to all centroids would be larger than its
 # features
 _PIECE = 6000
-
-
-@dataclass(frozen=True)
-class UnitsConfig:
-    """Sizes of the units, as their card stores them."""
-
-    count: int
-    width: int
 
 
 class Units:

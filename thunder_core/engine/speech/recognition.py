@@ -12,10 +12,9 @@ import numpy as np
 from ...client import Client, temporary_arrays
 from ...errors import NoEngine, OutOfMemory
 from ...progress import no_progress, Progress
-from ...spoken import share_out, split, Word
+from ...spoken import share_out, SILENCE, split, Word
 from ...types import FPS
 from ..network import processors
-from .encoder import SILENCE
 from .transcript import letters, likelihood, RATE, Sound
 
 Spans = list[tuple[float, float]]  # seconds

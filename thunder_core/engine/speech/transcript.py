@@ -18,8 +18,8 @@ from itertools import groupby
 
 import numpy as np
 
-from ...spoken import split, Word
-from .encoder import PHONES, SILENCE, softmax
+from ...spoken import PHONES, SILENCE, split, Word
+from .encoder import softmax
 
 RATE = 50.0  # rows of the encoder's phones per second
 _VOWELS = "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split()

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from ...types import FPS, RATE
+from .types import FPS, RATE
 
 # ---- level and spectrograms
 

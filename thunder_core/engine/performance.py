@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Directions of the takes of a batch: variations around the requested direction, as wide as
-*Variety* allows, and marks on words (`marks`).
+"""How each take of a batch is performed: in which direction, hearing what, with which plan.
 
-Each take has a style for the whole line (`reading`) and stresses the words that it hits
-(`planning.choice`, `add_stresses`).
-Marks are carried out before sampling: the model performs a voice that says its words so, in a
-direction that stresses them so. Nothing is changed after sampling; the score compares takes with
-the marked voice.
+Directions vary around the requested one, as wide as *Variety* allows. Each take has a style for the
+whole line (`reading`), stresses the words that it hits (`planning.choice`, `add_stresses`) and
+those that are marked (`mark_direction`).
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from statistics import NormalDist
 
 import numpy as np
@@ -20,24 +20,23 @@ from ..direction import (
     Brief,
     CLOSED,
     DIRECTION_NAMES,
-    HELD,
+    in_moods,
     Mark,
     MOOD_NAMES,
     MOODS,
-    MOVED,
     OPEN,
     over_frames,
-    SOUND,
     STRESSED,
     THROWN_AWAY,
 )
-from ..errors import BadRequest
-from ..spoken import Word
-from ..types import FPS
-from .speech import transcript
-from .speech.cues import accent_curve, confident_sounds, Phrasing, runs
-from .speech.encoder import BILABIALS, ENCODER_RATE, LOUDNESS, PHONES, softmax, VOWELS
-from .systems.thunder import VoiceFeatures
+from ..events import LIPS
+from ..face.mechanics import lips_of
+from ..types import Columns, FPS
+from .diffusion import Inpainting
+from .planning.lip_kernels import open_on_phones
+from .planning.plan import Manners
+from .planning.take_plan import plan_take, TakePlan, vary_lips
+from .voice import SPOKEN, VoiceFeatures
 
 _AXIS_SPREAD = 2.0  # spread of an axis at *Variety* 1, in standard deviations between speakers
 _ENERGY_SPREAD = 2.95  # the same for energy; more, because word emphasis averages part of it out
@@ -148,17 +147,6 @@ def requested_style(asked: Brief, frames: int) -> np.ndarray:
     return mark_direction(whole, asked.marks)
 
 
-def style_of_take(
-    asked: Brief, reading: np.ndarray, seed: int, first: int, voice: VoiceFeatures
-) -> np.ndarray:
-    """A seed's reading [1 or T, DIRECTION_NAMES] as its take plays it over a voice: float32 [T,
-    DIRECTION_NAMES], with its stressed words and the marks of all.  first: first seed of the
-    batch."""
-    whose, spread = asked.gestures_of(seed, first)
-    stress = voice.choice(whose, spread).stress(voice.frames)
-    return mark_direction(add_stresses(reading, spread, voice.accents, stress), asked.marks)
-
-
 def move_axes(played: np.ndarray, changes: Mapping[str, np.ndarray]) -> np.ndarray:
     """A direction float32 [T, DIRECTION_NAMES], changed in place by deviations [T] of axes, within
     the range of each."""
@@ -178,10 +166,6 @@ def move_axes(played: np.ndarray, changes: Mapping[str, np.ndarray]) -> np.ndarr
 _MARK_ENERGY = {STRESSED: 2.0, THROWN_AWAY: -2.4, OPEN: 2.0, CLOSED: -2.4}
 _MARK_ACCENT = {STRESSED: 1.0, THROWN_AWAY: -1.0}
 _EASE = 3  # frames in which it sets in, before the word, and ends
-_MARKED = 1.01  # weight of its accent: above those that are heard, so that every take hits it
-_SURE = 12.0  # logit by which the phone of a mark stands above all others: certain, for every take
-_BACK = 0.3  # seconds beside a moved word in which lips come back to the voice's time
-_CODA = 0.1  # seconds in which a held word's last sounds are said
 
 
 def mark_direction(played: np.ndarray, marks: Sequence[Mark]) -> np.ndarray:
@@ -202,128 +186,118 @@ def mark_direction(played: np.ndarray, marks: Sequence[Mark]) -> np.ndarray:
     )
 
 
-def follow_text(voice: VoiceFeatures, text: str) -> tuple[VoiceFeatures, bool]:
-    """A voice of which a text says what it says, and whether it seems to say it; unchanged if not,
-    or if there is no text."""
-    if not text.strip() or not voice.presence.any():
-        return voice, True
-    logits, words = transcript.follow(voice.logits, text)
-    if logits is None:
-        return voice, False
-    found = tuple(word for word in words if word.is_found)
-    return replace(voice.with_phones(logits), words=found), True
+# ---- the performance of a take
+
+_TELLS = np.radians(1.0)  # mean tilt of a kept head that shows to which side it inclines
+_LEAST_SIZE = 1e-3  # deviations of the opening, added where two are compared
+_MOUTH_AND_MOODS = [
+    i for i, name in enumerate(DIRECTION_NAMES) if name == "jaw" or name.startswith("mood.")
+]
 
 
-def mark_voice(voice: VoiceFeatures, marks: Sequence[Mark]) -> VoiceFeatures:
-    """A voice as it would say its words with their marks. Raises BadRequest for a mark with an
-    unknown sound."""
-    if not marks or not voice.presence.any():
-        return voice
-    logits = voice.logits.copy()
-    for mark in marks:
-        _mark_phones(logits, mark)
-    features, count = voice.features_with(logits), len(logits)
-    times = _sound_times(logits, marks, len(voice.units))
-    rows, frames = times.round().astype(int), (times[::2] / 2).round().astype(int)
-    logits, features = logits[rows[:count].clip(0, count - 1)], features[frames]
-    belief = softmax(logits)
-    presence = voice.presence[frames]
-    accented = _mark_accents(voice.phrasing, voice.features[:, -LOUDNESS], marks)
-    return replace(
-        voice, features=features, units=voice.units[rows], presence=presence, logits=logits,
-        sounds=confident_sounds(belief, presence),
-        phrasing=accented, accents=accent_curve(accented.accents, voice.frames),
-        words=tuple(word for word in voice.words if not _thrown_away(word, marks)),
-    )  # fmt: skip
+@dataclass(frozen=True)
+class Performance:
+    """How one take is performed.
+
+    seed: of its noise.  style: float32 [1 or T, DIRECTION_NAMES] that it is played in; None: any.
+    gestures: seed of its plan, and how far it may be from usual ones, 0 … 1; None: the take's seed,
+    0.  voice: as the take hears it; None: as it is.  around: seeds of takes that its noise is drawn
+    around, as `seeded_noise`'s `like`.  is_exact: whether it follows the direction exactly.
+    is_variation: whether it differs from the direction that scores compare with, or hears other
+    sounds.  reading: its direction but for words, as `style`.  plan: None: to be made (`plan`).
+    """
+
+    seed: int
+    style: np.ndarray | None = None
+    gestures: tuple[int, float] | None = None
+    voice: VoiceFeatures | None = None
+    around: tuple[int, ...] = ()
+    is_exact: bool = False
+    is_variation: bool = False
+    reading: np.ndarray | None = None
+    plan: TakePlan | None = None
+
+    @cached_property
+    def lips(self) -> float:
+        """How much the lips move (`face.mechanics.lips_of`), on average."""
+        if self.style is None:
+            return 1.0
+        # frames that are equal in these are evaluated once
+        _, first, count = np.unique(
+            self.style[:, _MOUTH_AND_MOODS], axis=0, return_index=True, return_counts=True
+        )
+        jaws = [mood.style.jaw for mood in in_moods(self.style[first])]
+        return lips_of(float(np.average(jaws, weights=count)))
 
 
-def _rows(mark: Mark, count: int) -> slice:
-    """The rows of phone logits that a mark's word has: at least one."""
-    start = int(np.clip(round(mark.start * ENCODER_RATE), 0, count - 1))
-    return slice(start, max(start + 1, min(count, round(mark.end * ENCODER_RATE))))
+def perform(
+    asked: Brief, voice: VoiceFeatures, seed: int, first: int,
+    by_voice: np.ndarray | None = None, kept: Inpainting | None = None,
+) -> Performance:  # fmt: skip
+    """How the take of a seed of a batch performs a voice, but for its plan.
+
+    first: first seed of the batch.  by_voice: deviations that the voice asks for, None for none.
+    kept: part of the take; where the mouth is free, unlikely phones are drawn more often.
+    """
+    is_exact = asked.as_asked and seed == first
+    spread = 0.0 if is_exact else asked.spread
+    # around another take, gestures and what is heard are those of the first
+    gestures = asked.like[0] if asked.like else (seed, spread)
+    vectors = over_frames(asked.vectors, voice.frames)
+    read = reading(vectors, seed, spread, None if asked.as_heard.any() else by_voice)
+    stress = voice.choice(*gestures).stress(voice.frames)
+    style = mark_direction(add_stresses(read, gestures[1], voice.accents, stress), asked.marks)
+    hears = gestures[1] if asked.like else not is_exact
+    heard = voice.hear(gestures[0]) if hears else voice
+    if kept is not None:
+        mouth = kept.mask[:, Columns(kept.mask.shape[1] - 9).jaw]
+        heard = heard.hear(seed, np.repeat(~mouth.all(1), 2))
+    is_variation = asked.original is not None or bool(asked.like) or not is_exact
+    around = tuple(whose for whose, _ in asked.like)
+    return Performance(seed, style, gestures, heard, around, is_exact, is_variation, read)
 
 
-def _mark_phones(logits: np.ndarray, mark: Mark) -> None:
-    """Have phone logits [N, 40] say what a mark asks for, in place."""
-    said = logits[_rows(mark, len(logits))]
-    if mark.kind == SOUND:
-        if mark.sound not in PHONES:
-            raise BadRequest(f"“{mark.sound}” is no sound: choose one of {', '.join(PHONES[1:])}")
-        said[:, PHONES.index(mark.sound)] = said.max(1) + _SURE
-    elif mark.kind == CLOSED:
-        said[:, BILABIALS[1]] = said.max(1) + _SURE
-    elif mark.kind == OPEN:
-        said[:, list(BILABIALS)] = said.min()
-
-
-def _sound_times(logits: np.ndarray, marks: Sequence[Mark], count: int) -> np.ndarray:
-    """For each of so many rows of 20 ms the row whose sound is performed then, float [count], never
-    going back."""
-    # (time at which it is performed, time of the sound), in rows
-    points: list[tuple[float, float]] = []
-    for mark in marks:
-        if mark.kind == HELD:
-            points += held_points(logits, mark)
-        elif mark.kind == MOVED and mark.to is not None:
-            (start, end), (new_start, new_end) = (mark.start, mark.end), mark.to
-            beside = (min(start, new_start) - _BACK, max(end, new_end) + _BACK)
-            seconds = [
-                (beside[0], beside[0]),
-                (new_start, start),
-                (new_end, end),
-                (beside[1], beside[1]),
-            ]
-            points += [(ENCODER_RATE * at, ENCODER_RATE * of) for at, of in seconds]
-    rows = np.arange(count, dtype=float)
-    if not points:
-        return rows
-    performed, sound = np.array(sorted([(0.0, 0.0), *points, (count - 1.0, count - 1.0)])).T
-    return np.clip(np.interp(rows, performed, np.maximum.accumulate(sound)), 0, count - 1)
-
-
-def held_points(logits: np.ndarray, mark: Mark) -> list[tuple[float, float]]:
-    """Points for `_sound_times` of a held word: the mouth stays in the middle of its longest vowel
-    until shortly before the word's end."""
-    rows = _rows(mark, len(logits))
-    likeliest = logits[rows].argmax(1)
-    vowel = np.isin(likeliest, VOWELS)
-    if not vowel.any():
-        return []
-    first, last = max(runs(vowel), key=np.ptp)
-    middle = rows.start + (first + last - 1) / 2
-    until = rows.stop - _CODA * ENCODER_RATE
-    if until <= middle + 1:
-        return []
-    return [(rows.start, rows.start), (middle, middle), (until, middle + 1), (rows.stop, rows.stop)]
-
-
-def _mark_accents(phrasing: Phrasing, loudness: np.ndarray, marks: Sequence[Mark]) -> Phrasing:
-    """A voice's phrasing with an accent on every stressed word, and none on words that are thrown
-    away."""
-    weights = dict(zip(phrasing.accents.tolist(), phrasing.weights.tolist()))
-    for mark in marks:
-        start = int(np.clip(round(mark.start * FPS), 0, phrasing.frames - 1))
-        end = max(start + 1, min(phrasing.frames, round(mark.end * FPS)))
-        inside = [frame for frame in weights if start <= frame < end]
-        if mark.kind == THROWN_AWAY:
-            for frame in inside:
-                del weights[frame]
-        elif mark.kind == STRESSED:
-            loudest = max(
-                inside, key=weights.__getitem__, default=start + int(loudness[start:end].argmax())
-            )
-            weights[loudest] = _MARKED
-    at = np.array(sorted(weights), int)
-    return replace(
-        phrasing, accents=at, weights=np.array([weights[frame] for frame in at.tolist()])
+def plan(voice: VoiceFeatures, take: Performance, kept: Inpainting | None = None) -> TakePlan:
+    """What a take of a voice plans beside a kept part."""
+    seed, spread = take.gestures or (take.seed, 0.0)
+    side = 0.0 if kept is None else side_of(kept, take.style)
+    choice, heard = voice.choice(seed, spread), take.voice or voice
+    made = plan_take(
+        voice.prosody, voice.phrasing, choice, seed, spread, take.style, voice.listens, side
     )
+    made.events[:, LIPS] = _lips_of_take(voice, take)
+    return replace(made, opening=open_on_phones(heard.features, heard.sounds.shut))
 
 
-def _thrown_away(word: Word, marks: Sequence[Mark]) -> bool:
-    return any(
-        mark.kind == THROWN_AWAY and mark.start < word.end and word.start < mark.end
-        for mark in marks
-    )
+def _lips_of_take(voice: VoiceFeatures, take: Performance) -> np.ndarray:
+    """Opening and width of the lips [T, 2] that a take of a voice plans."""
+    seed, spread = take.gestures or (take.seed, 0.0)
+    stress = voice.choice(seed, spread).stress(voice.frames)
+    return vary_lips((take.voice or voice).lips, voice.presence, stress, seed, spread)
+
+
+def asked_size(voice: VoiceFeatures, take: Performance) -> float:
+    """By which factor a take of a voice is asked to open the mouth further, or less, than the voice
+    alone asks for: by its direction, and because no two takes are equally large."""
+    spoken, size = voice.presence > SPOKEN, 1.0
+    if take.style is not None:
+        [mood] = in_moods([take.style.mean(0)])
+        size = mood.style.energy
+    if not spoken.any():
+        return size
+    lips = _lips_of_take(voice, take) if take.plan is None else take.plan.events[:, LIPS]
+    asked, usual = (np.maximum(each[spoken, 0], 0).mean() for each in (lips, voice.lips))
+    return float(size * (asked + _LEAST_SIZE) / (usual + _LEAST_SIZE))
+
+
+def side_of(kept: Inpainting, style: np.ndarray | None) -> float:
+    """The side to which a mood inclines a head that goes on from what is kept, −1 or 1; 0 where
+    that shows none."""
+    head = Columns(kept.mask.shape[1] - 9).head
+    frames = kept.mask[:, head].any(1)
+    tilt = float(kept.values[frames, head][:, 2].mean()) if frames.any() else 0.0
+    usual = 1.0 if style is None else Manners.of_styles(style).usual.pose[2]
+    return float(np.sign(tilt * usual)) if abs(tilt) > _TELLS else 0.0
 
 
 # ---- points that fill space evenly

@@ -1,0 +1,365 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes the takes of a request: a voice is heard, and takes of it are planned, sampled, finished,
+scored and handed over; portions of them beside each other on a processor where memory allows."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from itertools import chain, islice
+from typing import Any, TYPE_CHECKING
+
+import numpy as np
+
+from ..animation.traits import deviations, deviations_quiet, Line, visible_deviations
+from ..direction import Brief, over_frames
+from ..errors import BadRequest, Cancelled
+from ..face.mapping import visible_motion
+from ..grades import LipSyncScore
+from ..progress import no_progress, Progress, share
+from ..protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
+from ..request import ENGINE, Performed, Request
+from ..system_calls import release_free_memory
+from ..types import FPS, IDLE, Keep, LISTENS, Motion, pack, SPEAKS, Speech, Take
+from .another_voice import move, reading_of_mouth
+from .diffusion import Inpainting
+from .network import CPU, processors
+from .performance import asked_size, follow_voice, perform, Performance, plan, requested_style
+from .speech.cues import axis_deviations
+from .voice import mark_voice, SPOKEN, VoiceFeatures
+
+if TYPE_CHECKING:
+    from .engine import Engine
+    from .thunder import Thunder
+
+_SAME_LENGTH = 0.3  # seconds by which a performance and its sound may differ
+_MOST = 16  # takes denoised together; on a graphics card they cost little more than one
+# frames denoised together on a processor: fewer is less efficient, more delays the first take
+_PORTION_FRAMES = 1000
+_FRAMES_AT_WORK = 100_000  # of takes that are worked on in parallel: two of an hour need 1.8 GB
+# frames of a sound after whose steps freed memory is released, which takes milliseconds: an hour
+# needs a fifth less
+_LONG = 15_000
+_ANALYSED = 0.08  # share of the work that is done before takes are sampled
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What all takes of a request share.
+
+    voice: that the face speaks or listens to, as text and marks have it.  role: of the face.
+    asked: the direction, which follows the voice where that is asked for.  by_voice: deviations
+    that the voice asks for.  kept: the fixed part.  guide: as of `Thunder.perform`.  about:
+    provenance.
+    """
+
+    request: Request
+    voice: VoiceFeatures
+    role: str
+    asked: Brief
+    by_voice: np.ndarray
+    kept: Inpainting | None
+    guide: Callable | None
+    about: dict
+
+    def perform(self, seed: int) -> Performance:
+        """How the take of a seed is performed."""
+        speaks = self.role == SPEAKS
+        take = perform(
+            self.asked, self.voice, seed, self.request.seed, self.by_voice if speaks else None,
+            self.kept,
+        )  # fmt: skip
+        return replace(take, plan=plan(self.voice, take, self.kept))
+
+    def sample(
+        self, thunder: Thunder, takes: Sequence[Performance], progress: Progress = no_progress
+    ) -> list[Motion]:
+        """The motions of takes, finished."""
+        effort, guidance = self.request.steps or self.request.quality, float(self.request.guidance)
+        return thunder.perform(self.voice, takes, effort, guidance, progress, self.kept, self.guide)
+
+
+def ignore(what: object) -> None:
+    """A callback for takes, or for notes on a sound, that does nothing."""
+
+
+def hear(
+    engine: Engine, speech: Speech, request: Request, progress: Progress,
+    on_note: Callable[[str], object],
+) -> Heard:  # fmt: skip
+    """What takes of a sound need, which itself they do not. Arguments as of `Engine.generate`."""
+    # Undirected takes would come from another model (`Thunder.select_sampler`) than those that
+    # the panel shows.
+    asked, role = request.direction or Brief(), SPEAKS
+    engine.open_networks()
+    told, sound = share(progress, 0.02, _ANALYSED, "Analyzing the voice"), speech.fingerprint
+    voice = engine.analyse(speech, sound, told)
+    if request.listening:
+        voice, role = voice.unspoken(engine.thunder.silence), LISTENS
+    elif float(voice.presence.max()) < SPOKEN:
+        voice, role = voice.unspoken(), IDLE
+    by_voice = axis_deviations(voice.heard)
+    voice, says_text = engine.follow_text(voice, asked.text)
+    if not says_text:
+        on_note(OTHER_TEXT)
+    voice = mark_voice(voice, asked.marks)
+    keep, about_move = request.keep, dict[str, Any]()
+    if request.performed is not None:
+        keep, asked, about_move = _moved(engine, request.performed, asked, voice)
+    asked = follow_voice(asked, by_voice, voice.frames)
+    kept = None if keep is None else _kept(engine, keep, voice.frames)
+    identity = engine.identity
+    about = {
+        "engine": ENGINE, "weights": identity.fingerprint,
+        "weights_origin": identity.origin, "audio": sound,
+        "guidance": float(request.guidance), "speech_guidance": float(request.speech_guidance),
+        **({"steps": request.steps} if request.steps else {"quality": request.quality}),
+    }  # fmt: skip
+    if role == IDLE:
+        on_note(UNSPOKEN)
+    if role == SPEAKS and voice.is_unclear:
+        on_note(UNCLEAR)
+        about["unclear"] = True
+    if role != SPEAKS:
+        about["role"] = role
+    about |= about_move
+    pull = float(request.speech_guidance)
+    guide = _guide(engine, voice, pull) if pull and role == SPEAKS else None
+    if speech.channel:
+        about["channel"] = speech.channel
+    if role == SPEAKS:
+        about["voice_sounds"] = [round(each, 3) for each in voice.heard]
+        about |= {"marks": [mark.row() for mark in asked.marks]} if asked.marks else {}
+        about |= {"text": asked.text} if asked.text else {}
+        if asked.as_heard.any():
+            about["requested"] = [round(float(x), 4) for x in asked.requested.mean(0)]
+    return Heard(request, voice, role, asked, by_voice, kept, guide, about)
+
+
+def _moved(
+    engine: Engine, performed: Performed, asked: Brief, voice: VoiceFeatures
+) -> tuple[Keep, Brief, dict]:
+    """What a performance on another recording keeps as it moves to a voice, the direction of its
+    mouths, and the provenance of that. Raises BadRequest."""
+    motion = engine.check_motion(performed.motion)
+    old = engine.analyse(performed.sound).prosody
+    for prosody, which in ((old, "old"), (voice.prosody, "new")):
+        if not prosody.phrases:
+            raise BadRequest(
+                f"Nobody speaks in the {which} recording, so that no performance can move: "
+                f"choose another one, or its Channel"
+            )
+    if abs(motion.frames - old.frames) > _SAME_LENGTH * FPS:
+        raise BadRequest(
+            f"The performance lasts {motion.frames / FPS:.1f} s and its old recording "
+            f"{old.seconds:.1f} s: give the recording that it was made of"
+        )
+    keep, moved = move(motion, engine.head.expression_names, old, voice.prosody)
+    if performed.direction is not None:
+        vectors = over_frames(performed.direction, old.frames)
+        rows = moved.rows if len(vectors) > 1 else np.zeros(1, int)
+        asked = replace(asked, vectors=vectors[rows], as_heard=np.zeros(1, np.float32))
+    about = {"moved": moved.record(old, voice.prosody, performed.keys)}
+    if performed.choice:
+        about["choice"] = moved.choice(performed.choice, voice.prosody)
+    return keep, asked, about
+
+
+def _kept(engine: Engine, keep: Keep, frames: int) -> Inpainting:
+    x, mask = pack(engine.check_motion(keep.motion)), np.asarray(keep.mask, bool)
+    if mask.shape != x.shape or len(x) != frames:
+        raise BadRequest(
+            f"The kept part has {len(x)} frames, the sound {frames}: choose the take of this sound"
+        )
+    return Inpainting(mask, x)
+
+
+def generate(
+    engine: Engine, heard: Heard, progress: Progress = no_progress,
+    on_take: Callable[[Take], object] = ignore, on_sampled: Callable[[Take], object] = ignore,
+) -> list[Any]:  # fmt: skip
+    """Make the takes of what was heard; returns them, best lip-sync first, each as `on_take`
+    returns it. Arguments as of `Engine.generate`."""
+    work, ranked = _Work(engine, heard, progress), []
+    with closing(work.stages()) as stages:
+        for is_scored, takes in stages:
+            for take in takes:
+                if not is_scored:
+                    work.arrived += 1
+                    on_sampled(take)
+                    continue
+                rank = (0.0 if take.score is None else -take.score.total, take.seed)
+                ranked.append((rank, on_take(take) or take))
+    return [kept for _, kept in sorted(ranked, key=lambda each: each[0])]
+
+
+class _Work:
+    """The takes of a request at work, portions of them on any thread."""
+
+    def __init__(self, engine: Engine, heard: Heard, progress: Progress):
+        """progress: of the whole request, one call at a time. Raises BadRequest."""
+        self.engine, self.heard, self.arrived = engine, heard, 0
+        self._progress, self._count, self._stopped = progress, heard.request.takes, False
+        # first seed of a portion → number of its takes times their progress
+        self._done: dict[int, float] = {}
+        self._reporting, self._measuring = threading.Lock(), threading.Lock()
+        self._requested: list[dict[str, float]] | None = None
+
+    def make(self, seeds: list[int]) -> Iterator[tuple[bool, list[Take]]]:
+        """The takes of a portion, twice: as soon as they are sampled, and scored, which is said
+        before."""
+        voice = self.heard.voice
+        performances = [self.heard.perform(seed) for seed in seeds]
+        motions = self.heard.sample(
+            self.engine.thunder, performances,
+            lambda fraction, _="": self._report(seeds, 0.9 * fraction),
+        )  # fmt: skip
+        release_memory(voice.frames)
+        takes = [self._describe(*each) for each in zip(performances, motions)]
+        yield False, takes
+        scores: Sequence[LipSyncScore | None] = [None] * len(takes)
+        if self.heard.role == SPEAKS:
+            self._report(seeds, 0.95, "Ranking by lip-sync")
+            visible = [self._made_and_visible(take.motion)[-1] for take in takes]
+            sizes = [asked_size(voice, each) for each in performances]
+            scores = self.engine.scorer.score(visible, voice, sizes, self.heard.asked.text)
+        scored = [self._add_score(*each) for each in zip(takes, performances, scores)]
+        release_memory(voice.frames)
+        yield True, scored
+
+    def stages(self) -> Generator[tuple[bool, list[Take]]]:
+        """What `make` yields of all portions; each is sampled before the next one, and at most so
+        many as threads work wait for their scores."""
+        frames, device, first = self.heard.voice.frames, self.engine.device, self.heard.request.seed
+        threads = threads_for(frames, processors() if device == CPU else 1)
+        together = portions(list(range(first, first + self._count)), frames, device, threads)
+        if threads == 1:
+            yield from chain.from_iterable(map(self.make, together))
+            return
+        with ThreadPoolExecutor(threads, "takes") as pool:
+            all_makes = (self.make(seeds) for seeds in together)
+            at_work = deque((pool.submit(next, one), one) for one in islice(all_makes, threads))
+            try:
+                while at_work:
+                    future, makes = at_work.popleft()
+                    is_scored, takes = future.result()
+                    if not is_scored:
+                        following = makes, *islice(all_makes, 1)
+                        at_work += ((pool.submit(next, one), one) for one in following)
+                    yield is_scored, takes
+            finally:
+                self._stopped = True
+
+    def _report(self, seeds: list[int], fraction: float, message: str = "") -> None:
+        """Note how far the takes of some seeds are, 0 … 1. Raises Cancelled once nobody waits."""
+        of = f"{self._count} take{'s' if self._count > 1 else ''}"
+        on = "" if self.engine.device == CPU else " on the graphics card"
+        sampled = f"{self.arrived} of {of} sampled" if self.arrived else f"Sampling {of}{on}"
+        with self._reporting:
+            if self._stopped:
+                raise Cancelled("Cancelled, nothing was changed")
+            self._done[seeds[0]] = len(seeds) * fraction
+            part = sum(self._done.values()) / self._count
+            self._progress(_ANALYSED + (1 - _ANALYSED) * part, message or sampled)
+
+    def _made_and_visible(self, motion: Motion) -> list[Motion]:
+        """A motion and, if that is another, what the face shows of it."""
+        names, sums = self.engine.thunder.channel_names, self.heard.request.sums
+        return [motion] if sums is None else [motion, visible_motion(motion, names, sums)]
+
+    def _describe(self, performance: Performance, motion: Motion) -> Take:
+        """A take with its provenance, not scored."""
+        about = self.heard.about | {
+            "seed": performance.seed,
+            "spread": self.heard.asked.spread,
+            "as_asked": performance.is_exact,
+            "reading": [round(float(x), 4) for x in performance.reading.mean(0)],
+        }
+        if "moved" in about:  # brows, head and eyes, and so what they hit, are another take's
+            asked = self.heard.asked.vectors.mean(0)
+            about["reading"] = reading_of_mouth(about["reading"], asked)
+        elif self.heard.role == SPEAKS and self.heard.kept is None:
+            choice = self.heard.voice.choice(*performance.gestures)
+            about["choice"] = choice.record(self.heard.voice.prosody)
+        sizes = self.engine.measures.opening_and_width(motion)
+        return Take(motion, performance.seed, None, *sizes, about)
+
+    def _add_score(self, take: Take, performance: Performance, score: LipSyncScore | None) -> Take:
+        """A take with its score; the provenance of one that varies a direction has how much it
+        shows of it."""
+        about = {} if score is None else {"score": score.total, **score.to_record()}
+        if performance.is_variation:
+            about["shown"] = visible_deviations(*self._deviations(take.motion))
+        return replace(take, score=score, provenance=take.provenance | about)
+
+    def _measure_requested(self) -> list[dict[str, float]]:
+        """Measures (`animation.traits.measure`) of the motion that the model expects in the
+        requested direction, and of what the face shows of it."""
+        voice = self.heard.voice
+        with self._measuring:  # threads that need it at the same time wait for the first
+            if self._requested is None:
+                wanted = requested_style(self.heard.asked, voice.frames)
+                motions = self._made_and_visible(self.engine.thunder.expect(voice, wanted))
+                self._requested = [self.engine.measures.of_style(x, voice) for x in motions]
+            return self._requested
+
+    def _deviations(self, motion: Motion) -> list[dict[str, float]]:
+        """How a motion, and what the face shows of it, differ from what was requested."""
+        both, measures = self._made_and_visible(motion), self.engine.measures
+        role, voice, seconds = self.heard.role, self.heard.voice, motion.frames / FPS
+        if role != SPEAKS:
+            return [deviations_quiet(measures.of_quiet(each), role, seconds) for each in both]
+        line = Line.of(seconds, voice.phrasing.weights)
+        return [
+            deviations(measures.of_style(each, voice), wanted, line)
+            for each, wanted in zip(both, self._measure_requested())
+        ]
+
+
+def threads_for(frames: int, threads: int) -> int:
+    """Number of `threads` that may work in parallel on takes of `frames` frames."""
+    return max(1, min(threads, _FRAMES_AT_WORK // max(1, frames)))
+
+
+def portions(
+    seeds: Sequence[int], frames: int, device: str, threads: int = 1
+) -> list[Sequence[int]]:
+    """Split seeds into portions that are sampled together, on a processor by one of `threads`
+    threads."""
+    first, most = 0, _MOST
+    if device == CPU:  # the animator waits for the first take, so it is sampled alone
+        first = 1
+        each = -(-(len(seeds) - 1) // threads)
+        most = max(1, min(most, _PORTION_FRAMES // max(1, frames), each))
+    rest = [seeds[at : at + most] for at in range(first, len(seeds), most)]
+    return [seeds[:first], *rest] if first else rest
+
+
+def release_memory(frames: int) -> None:
+    """Release memory after a step of work on a sound of so many frames, if it is a long one."""
+    if frames > _LONG:
+        release_free_memory()
+
+
+def _guide(
+    engine: Engine, voice: VoiceFeatures, strength: float
+) -> Callable[[np.ndarray, int, int], np.ndarray]:
+    """The pull of mesh-to-speech for `Thunder.perform`. Raises BadRequest without torch, which
+    takes its gradients."""
+    if not find_spec("torch"):
+        raise BadRequest(
+            "Lip-Sync Guidance needs the engine for graphics cards: install it in the "
+            "preferences, or set it to 0"
+        )
+    from ..networks.speech import SpeechGuidance
+
+    denoiser = engine.thunder.denoiser
+    return SpeechGuidance(
+        engine.folder, engine.head, voice.units, voice.presence, denoiser.mean, denoiser.deviation,
+        strength, engine.device
+    )  # fmt: skip

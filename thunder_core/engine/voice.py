@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A voice as a face speaks or listens to it: what the encoder hears, what its text says, and what
+marks on its words ask for. Nothing is changed after sampling: the model performs this voice, and
+the score compares takes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from ..direction import CLOSED, HELD, Mark, MOVED, OPEN, SOUND, STRESSED, THROWN_AWAY
+from ..errors import BadRequest
+from ..face.mechanics import Sounds
+from ..filters import widen
+from ..spoken import BILABIALS, PHONES, SILENCE, VOWELS, Word
+from ..types import FPS
+from ..weight_files import ENCODER_RATE
+from .planning.choice import Choice, deal, DECK
+from .planning.lip_kernels import plan_lips
+from .speech import transcript
+from .speech.cues import (
+    accent_curve,
+    confident_sounds,
+    hear_phones,
+    Heard,
+    Phrasing,
+    Prosody,
+    prosody_of,
+    runs,
+    silent_phrasing,
+)
+from .speech.encoder import at_frames, LOUDNESS, softmax
+
+SPOKEN = 0.5  # presence (0 … 1) above which a sound counts as containing speech
+_SILENT = 0.5  # probability of silence above which nobody speaks
+_LOUD = -1.0  # loudness channel 1 below this (40 dB under the voice) is silence
+# Doubt above which phones are hard to recognise: of 40 validation voices 3 are so as they are, 14
+# with noise 5 dB below, 36 with four other voices. `python -m research unclear --data DATA`
+# measures it, and says what another encoder needs.
+UNCLEAR = 1.4
+# frames of speech beside a pause that count as quiet, and deviation of the edges' smoothing
+_QUIET_REACH, _QUIET_EASE = 3, 1.2
+
+
+@dataclass(frozen=True)
+class VoiceFeatures:
+    """The encoder's features of a sound over T animation frames.
+
+    features: [T, d], speech features a.  units: int64 [2T].  presence: [T] 0 … 1, whether somebody
+    speaks.
+    sounds: articulation of jaw, lips and tongue.
+    accents: float64 [T] 0 … 1, stressed syllables.
+    phrasing: accents and phrases of the voice that the face speaks or listens to.  logits: [2T,
+    40], of the encoder's phones at 50 Hz.
+    listens: the face listens instead of speaking.  heard: how lively the voice is, of the whole
+    sound.  map_fits: whether the map of `planning.lip_kernels` was fitted to these features.
+    words: of the voice's text that were found.
+    """
+
+    features: np.ndarray
+    units: np.ndarray
+    presence: np.ndarray
+    sounds: Sounds
+    accents: np.ndarray
+    phrasing: Phrasing
+    logits: np.ndarray
+    listens: bool = False
+    heard: Heard = Heard()
+    map_fits: bool = False
+    words: tuple[Word, ...] = ()
+
+    @cached_property
+    def frames(self) -> int:
+        return len(self.presence)
+
+    @cached_property
+    def quiet(self) -> np.ndarray:
+        """Where nobody speaks [T], 0 … 1, eased within a few frames of speech: also pauses too
+        short for `presence` to fall."""
+        nobody = 1 - self.presence.astype(float)
+        for start, end in self.phrasing.silences:
+            nobody[start:end] = 1.0
+        return widen(nobody, _QUIET_REACH, _QUIET_EASE)
+
+    @cached_property
+    def speaking(self) -> np.ndarray:
+        """Frames on which a phone sounds, bool [T]: short pauses in speech are none."""
+        return self.features[:, SILENCE - LOUDNESS - len(PHONES)] < _SILENT
+
+    @cached_property
+    def doubt(self) -> float:
+        """How hard the phones of the speech are to recognise: the mean entropy of their
+        probabilities, nats; 0 without speech."""
+        loud = self.features[:, -1] > _LOUD
+        phones = np.maximum(self.features[loud, -LOUDNESS - len(PHONES) : -LOUDNESS], 1e-6)
+        phones = phones / phones.sum(-1, keepdims=True)
+        return float(-(phones * np.log(phones)).sum(-1).mean()) if loud.any() else 0.0
+
+    @property
+    def is_unclear(self) -> bool:
+        """Whether the phones are so hard to recognise that takes may miss closures; False of less
+        than a second of speech."""
+        return bool((self.features[:, -1] > _LOUD).sum() >= FPS and self.doubt > UNCLEAR)
+
+    def part(self, start: int, end: int) -> VoiceFeatures:
+        """Frames start … end of it."""
+        if (start, end) == (0, self.frames):  # with all that was derived from it
+            return self
+        return VoiceFeatures(
+            self.features[start:end],
+            self.units[2 * start : 2 * end],
+            self.presence[start:end],
+            Sounds(*(weights[start:end] for weights in vars(self.sounds).values())),
+            self.accents[start:end],
+            self.phrasing.part(start, end),
+            self.logits[2 * start : 2 * end],
+            self.listens,
+            self.heard,
+            self.map_fits,
+            tuple(
+                replace(word, start=word.start - start / FPS, end=word.end - start / FPS)
+                for word in self.words
+                if start / FPS <= word.start and word.end <= end / FPS
+            ),
+        )
+
+    @cached_property
+    def lips(self) -> np.ndarray:
+        """Opening and width of the lips that the voice asks for, float32 [T, 2] (`plan_lips`)."""
+        return plan_lips(self.features, self.presence, self.map_fits)
+
+    @cached_property
+    def prosody(self) -> Prosody:
+        """Accents, phrases and hesitations of the voice that the face speaks or listens to."""
+        phones = self.logits.argmax(-1)
+        return prosody_of(self.phrasing, self.features[:, -LOUDNESS], phones, self.words)
+
+    @cached_property
+    def _deck(self) -> list[Choice]:
+        return deal(self.prosody)
+
+    def choice(self, seed: int, spread: float) -> Choice:
+        """How the take of a seed reads the line; at a spread of 0 plainly."""
+        return self._deck[1 + seed % DECK if spread else 0]
+
+    def features_with(self, logits: np.ndarray) -> np.ndarray:
+        """The features [T, d], if the encoder heard these phone logits [2T, 40] in the voice."""
+        features = self.features.copy()
+        features[:, -LOUDNESS - len(PHONES) : -LOUDNESS] += at_frames(
+            softmax(logits) - softmax(self.logits), self.frames
+        )
+        return features
+
+    def hear(self, seed: int, again: np.ndarray | None = None) -> VoiceFeatures:
+        """This voice as the take of a seed hears it, with other phones where the encoder doubts
+        (`speech.cues`).
+
+        again: bool [2T], rows of which other readings are asked for: there unlikely phones are
+        drawn more often, elsewhere all stays.
+        """
+        if not self.presence.any():
+            return self
+        logits = hear_phones(self.logits, seed, freely=again is not None)
+        if again is not None:
+            logits = np.where(again[: len(logits), None], logits, self.logits)
+        return self.with_phones(logits)
+
+    def with_phones(self, logits: np.ndarray) -> VoiceFeatures:
+        """The same voice, if the encoder heard these phone logits [2T, 40] in it."""
+        belief = softmax(logits)
+        return replace(
+            self, features=self.features_with(logits), logits=logits,
+            sounds=confident_sounds(belief, self.presence),
+        )  # fmt: skip
+
+    def unspoken(self, silence: np.ndarray | None = None) -> VoiceFeatures:
+        """These features for a face that does not speak: no articulation. silence: features of it
+        [d − LOUDNESS], if the face listens."""
+        nothing = np.zeros(self.frames)
+        nobody = np.zeros_like(self.presence)
+        features = self.features
+        if silence is not None:
+            features = np.concatenate(
+                [np.broadcast_to(silence, (self.frames, len(silence))), features[:, -LOUDNESS:]], 1
+            )
+        listens = silence is not None
+        return replace(
+            self, features=features, presence=nobody,
+            sounds=Sounds(*[nothing] * 5),
+            accents=self.accents if listens else nothing,
+            phrasing=self.phrasing if listens else silent_phrasing(self.frames), listens=listens,
+        )  # fmt: skip
+
+
+# ---- what a text and marks on words say
+
+_MARKED = 1.01  # weight of its accent: above those that are heard, so that every take hits it
+_SURE = 12.0  # logit by which the phone of a mark stands above all others: certain, for every take
+_BACK = 0.3  # seconds beside a moved word in which lips come back to the voice's time
+_CODA = 0.1  # seconds in which a held word's last sounds are said
+
+
+def follow_text(voice: VoiceFeatures, text: str) -> tuple[VoiceFeatures, bool]:
+    """A voice of which a text says what it says, and whether it seems to say it; unchanged if not,
+    or if there is no text."""
+    if not text.strip() or not voice.presence.any():
+        return voice, True
+    logits, words = transcript.follow(voice.logits, text)
+    if logits is None:
+        return voice, False
+    found = tuple(word for word in words if word.is_found)
+    return replace(voice.with_phones(logits), words=found), True
+
+
+def mark_voice(voice: VoiceFeatures, marks: Sequence[Mark]) -> VoiceFeatures:
+    """A voice as it would say its words with their marks. Raises BadRequest for a mark with an
+    unknown sound."""
+    if not marks or not voice.presence.any():
+        return voice
+    logits = voice.logits.copy()
+    for mark in marks:
+        _mark_phones(logits, mark)
+    features, count = voice.features_with(logits), len(logits)
+    times = _sound_times(logits, marks, len(voice.units))
+    rows, frames = times.round().astype(int), (times[::2] / 2).round().astype(int)
+    logits, features = logits[rows[:count].clip(0, count - 1)], features[frames]
+    belief = softmax(logits)
+    presence = voice.presence[frames]
+    accented = _mark_accents(voice.phrasing, voice.features[:, -LOUDNESS], marks)
+    return replace(
+        voice, features=features, units=voice.units[rows], presence=presence, logits=logits,
+        sounds=confident_sounds(belief, presence),
+        phrasing=accented, accents=accent_curve(accented.accents, voice.frames),
+        words=tuple(word for word in voice.words if not _thrown_away(word, marks)),
+    )  # fmt: skip
+
+
+def _rows(mark: Mark, count: int) -> slice:
+    """The rows of phone logits that a mark's word has: at least one."""
+    start = int(np.clip(round(mark.start * ENCODER_RATE), 0, count - 1))
+    return slice(start, max(start + 1, min(count, round(mark.end * ENCODER_RATE))))
+
+
+def _mark_phones(logits: np.ndarray, mark: Mark) -> None:
+    """Have phone logits [N, 40] say what a mark asks for, in place."""
+    said = logits[_rows(mark, len(logits))]
+    if mark.kind == SOUND:
+        if mark.sound not in PHONES:
+            raise BadRequest(f"“{mark.sound}” is no sound: choose one of {', '.join(PHONES[1:])}")
+        said[:, PHONES.index(mark.sound)] = said.max(1) + _SURE
+    elif mark.kind == CLOSED:
+        said[:, BILABIALS[1]] = said.max(1) + _SURE
+    elif mark.kind == OPEN:
+        said[:, list(BILABIALS)] = said.min()
+
+
+def _sound_times(logits: np.ndarray, marks: Sequence[Mark], count: int) -> np.ndarray:
+    """For each of so many rows of 20 ms the row whose sound is performed then, float [count], never
+    going back."""
+    # (time at which it is performed, time of the sound), in rows
+    points: list[tuple[float, float]] = []
+    for mark in marks:
+        if mark.kind == HELD:
+            points += held_points(logits, mark)
+        elif mark.kind == MOVED and mark.to is not None:
+            (start, end), (new_start, new_end) = (mark.start, mark.end), mark.to
+            beside = (min(start, new_start) - _BACK, max(end, new_end) + _BACK)
+            seconds = [
+                (beside[0], beside[0]),
+                (new_start, start),
+                (new_end, end),
+                (beside[1], beside[1]),
+            ]
+            points += [(ENCODER_RATE * at, ENCODER_RATE * of) for at, of in seconds]
+    rows = np.arange(count, dtype=float)
+    if not points:
+        return rows
+    performed, sound = np.array(sorted([(0.0, 0.0), *points, (count - 1.0, count - 1.0)])).T
+    return np.clip(np.interp(rows, performed, np.maximum.accumulate(sound)), 0, count - 1)
+
+
+def held_points(logits: np.ndarray, mark: Mark) -> list[tuple[float, float]]:
+    """Points for `_sound_times` of a held word: the mouth stays in the middle of its longest vowel
+    until shortly before the word's end."""
+    rows = _rows(mark, len(logits))
+    likeliest = logits[rows].argmax(1)
+    vowel = np.isin(likeliest, VOWELS)
+    if not vowel.any():
+        return []
+    first, last = max(runs(vowel), key=np.ptp)
+    middle = rows.start + (first + last - 1) / 2
+    until = rows.stop - _CODA * ENCODER_RATE
+    if until <= middle + 1:
+        return []
+    return [(rows.start, rows.start), (middle, middle), (until, middle + 1), (rows.stop, rows.stop)]
+
+
+def _mark_accents(phrasing: Phrasing, loudness: np.ndarray, marks: Sequence[Mark]) -> Phrasing:
+    """A voice's phrasing with an accent on every stressed word, and none on words that are thrown
+    away."""
+    weights = dict(zip(phrasing.accents.tolist(), phrasing.weights.tolist()))
+    for mark in marks:
+        start = int(np.clip(round(mark.start * FPS), 0, phrasing.frames - 1))
+        end = max(start + 1, min(phrasing.frames, round(mark.end * FPS)))
+        inside = [frame for frame in weights if start <= frame < end]
+        if mark.kind == THROWN_AWAY:
+            for frame in inside:
+                del weights[frame]
+        elif mark.kind == STRESSED:
+            loudest = max(
+                inside, key=weights.__getitem__, default=start + int(loudness[start:end].argmax())
+            )
+            weights[loudest] = _MARKED
+    at = np.array(sorted(weights), int)
+    return replace(
+        phrasing, accents=at, weights=np.array([weights[frame] for frame in at.tolist()])
+    )
+
+
+def _thrown_away(word: Word, marks: Sequence[Mark]) -> bool:
+    return any(
+        mark.kind == THROWN_AWAY and mark.start < word.end and word.start < mark.end
+        for mark in marks
+    )

@@ -1,0 +1,401 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files of a folder of weights: cards, arrays, heads, and the sizes of each network.
+
+Weights are safetensors beside a JSON card: read without running code, checked number by number,
+refused with a sentence. A network's graph is NAME.onnx beside NAME.safetensors, which it holds no
+copy of; `train.graphs` writes it. `engine` and `networks` compute what is read here.
+"""
+
+import hashlib
+import json
+import math
+import typing
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors import safe_open, SafetensorError
+
+from .errors import BadHead, BadWeights
+from .face.head import Head, read_head
+from .files import hash_of, part_of, write_file
+from .shipped import WEIGHTS as SHIPPED
+
+# ---- cards of weight files
+
+SUMS = "SHA256SUMS"  # checksums of the weights in a folder, in the format of sha256sum
+
+GRAPH = ".onnx"  # ending of a network's graph, which follows from the sizes in its card
+
+ENDINGS = (".safetensors", ".json", ".npz", GRAPH)  # endings of weight files
+
+_LONGEST_CARD = 2**20  # bytes
+
+_WIDEST, _DEEPEST = 2**16, 100  # upper bounds of a network's sizes, and of its number of layers
+
+_LONGEST_REASON = 120  # letters quoted of a library's error message
+
+
+def advice(folder: Path) -> str:
+    """Advice about a folder whose weights cannot be used, as the end of a sentence."""
+    return (
+        "reinstall the extension"
+        if folder.resolve() == SHIPPED
+        else "choose another weights folder"
+    )
+
+
+def unusable(path: Path, reason: str) -> BadWeights:
+    """The error for a file of weights; `reason` follows the file's name in its sentence."""
+    return BadWeights(
+        f"The weights file {path.name} in “{path.parent}” {reason}: {advice(path.parent)}"
+    )
+
+
+def read_error(path: Path, error: Exception) -> BadWeights:
+    """The error for a file of weights that could not be read."""
+    if isinstance(error, FileNotFoundError):
+        return unusable(path, "is missing")
+    if isinstance(error, PermissionError):
+        return unusable(path, "may not be read")
+    reason = " ".join(str(error).split())[:_LONGEST_REASON]
+    return unusable(path, f"is damaged ({reason})" if reason else "is damaged")
+
+
+def read_config(path: Path) -> dict:
+    """The configuration in a network's JSON. Raises BadWeights."""
+    try:
+        if path.stat().st_size > _LONGEST_CARD:
+            raise unusable(path, f"is larger than {_LONGEST_CARD >> 20} MB")
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise read_error(path, error) from error
+    if not isinstance(card, dict) or not isinstance(card.get("config"), dict):
+        raise unusable(path, "has no configuration")
+    return card["config"]
+
+
+# largest weight accepted; the shipped ones stay below 100, and far larger ones overflow
+_LARGEST = 1e6
+
+
+def read_weights(path: Path, names: Sequence[str] = ()) -> tuple[dict[str, np.ndarray], dict]:
+    """(arrays, config) of `path` without suffix: every array real and finite, the config a
+    dictionary of JSON values.  names: of the arrays to read; none: all.
+
+    Raises BadWeights.
+    """
+    config, file = read_config(path.with_suffix(".json")), path.with_suffix(".safetensors")
+    try:
+        with safe_open(file, "numpy") as opened:
+            arrays = {name: _read(opened, name) for name in names or opened.keys()}
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        raise read_error(file, error) from error
+    for name, array in arrays.items():
+        if not _can_be_trained(name, array):
+            raise unusable(file, f"holds numbers that no training gives (in {name})")
+    return arrays, config
+
+
+def _read(file, name: str) -> np.ndarray:
+    """An array of an open file; halves, in which weights are stored, as float32."""
+    array = file.get_tensor(name)
+    return array.astype(np.float32) if array.dtype == np.float16 else array
+
+
+def _can_be_trained(name: str, array: np.ndarray) -> bool:
+    """Whether an array holds what a trained network may: fractions, finite, spreads above 0."""
+    if array.dtype.kind != "f":
+        return name.endswith("num_batches_tracked")  # a count that some networks keep
+    if not array.size:
+        return True
+    least, most = float(array.min()), float(array.max())
+    is_spread = name.endswith("_std") or name == "scale"
+    return -_LARGEST <= least <= most <= _LARGEST and (least > 0 or not is_spread)
+
+
+def read_sizes(path: Path, kind: Callable):
+    """The configuration in the card of `path` without suffix, as `build_config`. Raises
+    BadWeights."""
+    return build_config(path, read_config(path.with_suffix(".json")), kind)
+
+
+def check_shapes(path: Path, arrays: dict[str, np.ndarray], **shapes: tuple[int, ...]) -> None:
+    """Raise BadWeights where an array is missing or has another shape."""
+    if any(name not in arrays or arrays[name].shape != shape for name, shape in shapes.items()):
+        raise misfit(path)
+
+
+def misfit(path: Path) -> BadWeights:
+    """The error for weights of another shape than the network's."""
+    return unusable(path.with_suffix(".safetensors"), "does not fit this version")
+
+
+def build_config(path: Path, config: dict, kind: Callable):
+    """kind(**config) of a configuration that was read from the card of `path`, if its values have
+    the types of the dataclass's fields and are plausible. Raises BadWeights."""
+    card, wanted = path.with_suffix(".json"), typing.get_type_hints(kind)
+    for name, value in config.items():
+        most = _DEEPEST if name == "layers" else _WIDEST
+        if name not in wanted or not _fits(value, wanted[name], most):
+            raise unusable(card, f"has a “{name[:40]}” that makes no sense")
+    try:
+        settings = kind(
+            **{
+                name: tuple(value) if isinstance(value, list) else value
+                for name, value in config.items()
+            }
+        )
+    except TypeError as error:  # one is missing
+        raise misfit(path) from error
+    width, heads = getattr(settings, "width", 1), getattr(settings, "heads", 1)
+    if not heads or width % heads:
+        raise unusable(card, f"has a width of {width} for {heads} heads in its configuration")
+    return settings
+
+
+def _fits(value, kind, most: int) -> bool:
+    """Whether a JSON value fits a field of a type; whole numbers are sizes, of at most `most`."""
+    if kind is int:
+        return type(value) is int and 0 <= value <= most
+    if kind is float:
+        return type(value) in (int, float) and math.isfinite(value)
+    if typing.get_origin(kind) is tuple:
+        inner = typing.get_args(kind)[0]
+        return isinstance(value, list) and all(_fits(item, inner, most) for item in value)
+    return isinstance(value, kind)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Identity of the weights in a folder.
+
+    fingerprint: first 16 hexadecimal digits of the SHA-256 over every weights file but the graphs,
+    in name order.
+    origin: "shipped" (all files as released), "own" (another folder with other weights, which is
+    fine) or "changed" (the extension's folder differs from the release).
+    sentence: for the log, "" for shipped weights.
+    """
+
+    fingerprint: str
+    origin: str
+    sentence: str
+
+
+def identify(folder: Path) -> Identity:
+    """Identity of the weights in a folder; reads every file once, and those of others twice."""
+    sums = {path.name: hash_of(path) for path in _files(folder)}
+    first, *lines = (SHIPPED / SUMS).read_text(encoding="utf-8").splitlines()
+    released = {name: digest for digest, name in map(str.split, lines)}
+    different = [name for name in sums | released if sums.get(name) != released.get(name)]
+    if not different:
+        return Identity(first.split()[-1], "shipped", "")
+    fingerprint = _fingerprint(folder)
+    if folder.resolve() != SHIPPED:
+        return Identity(fingerprint, "own", "These are not the shipped weights")
+    names = ", ".join(sorted(different))
+    sentence = f"The bundled weights were changed ({names}): install it again"
+    return Identity(fingerprint, "changed", sentence)
+
+
+def _fingerprint(folder: Path) -> str:
+    """That of `Identity`."""
+    whole = hashlib.sha256()
+    for path in _files(folder):
+        if path.suffix != GRAPH:  # takes are known by their weights
+            whole.update(path.name.encode())
+            whole.update(path.read_bytes())
+    return whole.hexdigest()[:16]
+
+
+def write_sums(folder: Path) -> Path:
+    """Write the fingerprint of a folder's weights, as a comment, and the SHA-256 of every file, in
+    the format that `sha256sum --check` reads."""
+    rows = [f"{hash_of(path)}  {path.name}\n" for path in _files(folder)]
+    write_file(folder / SUMS, "".join([f"# fingerprint {_fingerprint(folder)}\n", *rows]))
+    return folder / SUMS
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix in ENDINGS and path.is_file())
+
+
+# ---- sizes of the networks, as their cards store them
+
+ENCODER_RATE = 50.0  # feature frames per second
+
+# s: feature frame i sees mel frames 2i−1 … 2i+2 and is therefore centred on i/50 + 5 ms
+OFFSET = 0.005
+
+LOUD = 3.0  # nats (26 dB) below the loudest frames: louder ones enter a clip's spectral mean
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """Sizes of a speech encoder, as its card stores them."""
+
+    width: int = 192
+    layers: int = 5
+    heads: int = 4
+    kernel: int = 31  # width of the depthwise convolution, frames of 20 ms
+    ahead: int = 8  # delay in frames, because this family's convolutions only look back
+    # What listens before it. None: nothing, the conformer reads filter banks. Of "model_type"
+    # "whisper": sizes of Whisper's first layers, whose outputs a linear layer narrows to `width`
+    # and the conformer reads for phones. Else: configuration of a transformers network that reads
+    # the waveform (Wav2Vec2, HuBERT, WavLM), without a conformer.
+    body: dict | None = None
+
+    @property
+    def is_whisper(self) -> bool:
+        """Whether it stands on Whisper's layers."""
+        return (self.body or {}).get("model_type") == "whisper"
+
+    @property
+    def reads_waveform(self) -> bool:
+        """Whether its network is handed the waveform instead of log-mels."""
+        return bool(self.body) and not self.is_whisper
+
+
+@dataclass(frozen=True)
+class UnitsConfig:
+    """Sizes of the units, as their card stores them."""
+
+    count: int
+    width: int
+
+
+@dataclass(frozen=True)
+class DenoiserConfig:
+    """Sizes of a denoiser, as its card stores them."""
+
+    motion: int  # channels of x: expression, jaw, head, eyes
+    audio: int  # width of the speech features a
+    style: int = 0  # number of direction values; 0: one of the laboratory's, without styles
+    events: int = 0  # number of curves of planned events; 0: such a one, which plans by itself
+    width: int = 128
+    layers: int = 8
+    heads: int = 4
+    feedforward: int = 512
+    dropout: float = 0.0
+    steps: int = 0  # step count that it was distilled for (train/distil.py); 0: any number
+    least_noise: float = 0.0  # σ/α of the last step
+    whole: str = ""  # SHA-256 of the undistilled model's file
+
+
+@dataclass(frozen=True)
+class MeshToSpeechConfig:
+    """Sizes of a mesh-to-speech network, as its card stores them."""
+
+    inputs: int  # input values per frame
+    space: str = "mouth"  # entry of `networks.speech.SPACES`
+    units: int = 200
+    speaker: int = 256
+    width: int = 192
+    layers: int = 4
+    heads: int = 4
+    feedforward: int = 768
+    kernel: int = 15  # width of the depthwise convolution, frames of 40 ms
+    dropout: float = 0.1
+    of_units: str = ""  # SHA-256 of the units.safetensors that it names, "" where not known
+
+
+@dataclass(frozen=True)
+class VocoderConfig:
+    """Sizes of a vocoder, as its card stores them."""
+
+    units: int = 200
+    speaker: int = 256
+    width: int = 224
+    layers: int = 6
+    expansion: int = 3
+    kernel: int = 7  # frames of 10 ms
+    of_units: str = ""  # as that of `MeshToSpeechConfig`
+
+
+SPEAKER_WIDTH = 256  # values of a speaker embedding
+
+
+# ---- heads among weights
+
+TRAINED_MOUTH = "m2s_mouth.npz"  # file next to mouth2s' weights: the mouth that it was trained on
+
+_LANDMARKS = (
+    "inner_lip_upper_mid",
+    "inner_lip_lower_mid",
+    "mouth_corner_left",
+    "mouth_corner_right",
+)
+
+
+def lip_places(head: Head) -> np.ndarray:
+    """Indices [4] among a head's mouth vertices of the inner lips' middles, upper and lower, and of
+    the corners, left and right."""
+    return np.array(
+        [np.flatnonzero(head.mouth_vertices == getattr(head, name))[0] for name in _LANDMARKS]
+    )
+
+
+def trained_mouth(folder: Path) -> Head | None:
+    """The mouth that the mouth2s in a folder was trained on; None if it is that of the folder's
+    head. Raises BadWeights.
+
+    A head sculpted anew moves its lips slightly differently. A network keeps reading the mouth it
+    was trained on, moved by the same channels, until it is trained again.
+    """
+    path = folder / TRAINED_MOUTH
+    return stored_head(path) if path.is_file() else None
+
+
+def stored_head(path: Path) -> Head:
+    """The head in a file of weights. Raises BadWeights."""
+    try:
+        return read_head(path)
+    except BadHead as error:
+        raise unusable(path, f"is damaged ({error.reason})") from error
+
+
+def save_trained_mouth(folder: Path, head: Head) -> None:
+    """Write the mouth of a head, as a head of its mouth's vertices [n_m] and one vertex for each of
+    the five joints."""
+    ids, joints = head.mouth_vertices, len(head.joints)
+    count = len(ids)
+    place = {int(vertex): number for number, vertex in enumerate(ids)}
+
+    def pad(values):
+        return np.concatenate([values[ids], np.zeros((joints, *values.shape[1:]), values.dtype)])
+
+    template, weights = pad(head.v_template), pad(head.weights)
+    template[count:], weights[count:, 0] = head.joints, 1.0
+    regressor = np.zeros((joints, count + joints), np.float32)
+    regressor[:, count:] = np.eye(joints)
+    folder.mkdir(parents=True, exist_ok=True)
+    with part_of(folder / TRAINED_MOUTH) as part, open(part, "wb") as file:
+        np.savez_compressed(
+            file,
+            v_template=template,
+            shapedirs=pad(head.shapedirs),
+            posedirs=pad(head.posedirs),
+            J_regressor=regressor,
+            weights=weights,
+            kintree_table=head.kintree_table,
+            f=np.array([[0, 1, 2]], np.int32),
+            polygons=np.array([[0, 1, 2, -1]], np.int32),
+            polygon_material=np.zeros(1, np.int32),
+            material_names=np.array(head.material_names[:1]),
+            material_colors=head.material_colors[:1],
+            expression_names=np.array(head.expression_names),
+            mouth_vertices=np.arange(count, dtype=np.int32),
+            mouth_parts=head.mouth_parts,
+            region_names=np.array(["mouth"]),
+            regions=np.ones((1, count + joints), np.float32),
+            **(
+                {
+                    "corrective_pairs": np.array(head.corrective_pairs),
+                    "correctives": pad(head.correctives),
+                }
+                if head.corrective_pairs
+                else {}
+            ),
+            **{name: np.int32(place[getattr(head, name)]) for name in _LANDMARKS},
+        )
