@@ -12,9 +12,8 @@ from mathutils import Vector
 from ...thunder_core.face.head import EYE_LEFT, EYE_RIGHT, Hair, Head, JOINT_NAMES, NECK
 from ...thunder_core.filters import smoothstep
 from . import materials, rna_paths
-from .family import points_of
+from .family import MARK, points_of
 
-MARK = "thunder_head"  # custom property of a bundled head's armature object
 HAIR_MARK = "thunder_hair"  # custom property of its hair
 JOINTS = JOINT_NAMES  # bones, in FLAME's joint order
 SLIDER = 10.0  # shape keys clamp silently at their slider's ends: keep them far away

@@ -14,6 +14,7 @@ from .rna_paths import OWN_PREFIX
 # margin of the face's box, as a share of its longest side: parts without a parent inside it belong
 # to the face
 _NEAR = 0.25
+MARK = "thunder_head"  # custom property of a bundled head's armature object
 _KEYS_OF_FACE = 2  # keys with the Basis that things other than faces have
 
 
@@ -29,8 +30,11 @@ def is_face(obj: bpy.types.Object) -> bool:
 
 
 def _is_bone_face(rig: bpy.types.Object) -> bool:
-    """Whether an armature has a jaw bone, and deforms meshes of which none has keys of a face."""
-    if not conventions.joint_bones(tuple(bone.name for bone in rig.data.bones), "jaw"):
+    """Whether an armature has a jaw bone, and deforms meshes of which none has keys of a face. A
+    bundled head that lost its keys is none: it is broken."""
+    if MARK in rig or not conventions.joint_bones(
+        tuple(bone.name for bone in rig.data.bones), "jaw"
+    ):
         return False
     meshes = [other for other in relatives(rig) if other.type == "MESH"]
     return any(deforms(rig, mesh) for mesh in meshes) and not any(
