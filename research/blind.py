@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pictures for people who say which of two sides is better without knowing which is which.
+
+`python -m research blind A --data DATA --tree TREE` in the engine's environment; TREE is a checkout
+of an older commit, whose engine and weights make the other side. All is drawn on today's head.
+
+A: mouths, 1.2 s of a take as asked, today's and TREE's.  B: today's and the person's, solved into
+the head's channels (`--solved`), teeth and tongue hidden.  C: eight takes of a line, today's and
+TREE's.  D: ten takes in the order of their scores, and in no order.
+
+Pictures go to OUT/A/001.png …, what is where to OUT/keys/A.json, takes to OUT/takes; what is there
+is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from argparse import ArgumentParser, Namespace
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from research.faces.lip_clips import read_clips, SILENT, spoken_phones
+from research.faces.real_faces import solve_folder
+from research.harness import add_shared, keep_json, required, ROOT
+from research.mouths import CloseUps, phones_at
+from research.takes_of_tree import PARTS
+from research.words_aligned import lexicon, lines_of, starts_of
+from thunder_core.engine.engine import Engine
+from thunder_core.engine.speech.audio import read_sound
+from thunder_core.face.head import load_head
+from thunder_core.types import FPS
+
+INSIDE = ("Teeth", "Back Teeth", "Tongue", "Back Tongue", "Gums")
+LONG, ROW = 30, 10  # frames of a moment, and side by side
+SPOKEN = 0.8  # least share of them in which something is said
+SHORTEST = 4.5  # seconds of a line of speech
+LINES = 3  # of a voice of speech, the shortest
+# moments of each voice, by its group
+MOMENTS = {
+    "A": {"test": 5, "validation": 7, "check": 2, "fit": 1, "de": 6, "zh": 6},
+    "B": {"check": 2, "fit": 1, "de": 4, "zh": 4, "grid": 1},
+}
+COLUMNS = 8  # heads side by side
+WIDE = 1400  # pixels of a page
+TEXT, PAPER, INK, WORDS = 15, (40, 40, 40), (255, 230, 120), (255, 255, 255)
+# size in pixels, scale and place of a picture
+MOUTH = (138, 118), 1950.0, 0.006
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A recording. said: the phone at each frame.  words: (frame of its start, word)."""
+
+    name: str
+    group: str
+    path: Path
+    said: list[str]
+    words: list[tuple[int, str]]
+
+    def spoken(self, first: int) -> bool:
+        """Whether enough is said in the moment from a frame on."""
+        # sounds are a frame or two longer than their takes
+        heard = [phone not in ("", *SILENT) for phone in self.said[:-2][first : first + LONG]]
+        return len(heard) == LONG and np.mean(heard) >= SPOKEN
+
+    def moments(self, count: int, rng: np.random.Generator) -> list[int]:
+        """First frames of up to so many moments that do not overlap."""
+        chosen: list[int] = []
+        for first in rng.permutation(len(self.said)):
+            if len(chosen) < count and self.spoken(first):
+                if all(abs(first - other) >= LONG for other in chosen):
+                    chosen.append(int(first))
+        return chosen
+
+
+def on_camera(data: Path) -> list[Voice]:
+    """The voices with measured mouths."""
+    voices = []
+    for group in ("check", "fit"):
+        for clip in read_clips(data, group):
+            words: list[tuple[int, str]] = []
+            for phone in spoken_phones(clip.folder).get(clip.name, []):
+                word = phone.word.partition("(")[0].strip("<>/")
+                if not words or words[-1][1] != word:
+                    words.append((round(phone.start * FPS), word))
+            words = [(at, word) for at, word in words if word not in ("s", "sil")]
+            said = phones_at(clip.folder, clip.name, clip.frames)
+            group_of = group if clip.language == "en" else clip.language
+            voices.append(Voice(clip.name, group_of, clip.path, said, words))
+    return voices
+
+
+def readers(data: Path) -> dict[str, list[Voice]]:
+    """Lines of each unseen voice of speech, by its name."""
+    known, voices = lexicon(), defaultdict(list)
+    for group in ("test", "validation"):
+        for line in sorted(lines_of(data / "speech", group, 0), key=lambda x: x.phones[-1][2]):
+            starts, seconds = starts_of(line, known), line.phones[-1][2]
+            if starts and seconds >= SHORTEST and len(voices[line.speaker]) < LINES:
+                said = [""] * round(seconds * FPS)
+                for phone, start, end in line.phones:
+                    a, b = round(start * FPS), round(end * FPS)
+                    said[a:b] = [phone] * (min(b, len(said)) - a)
+                words = [(round(s * FPS), w) for s, w in zip(starts, line.text.split())]
+                voices[line.speaker].append(Voice(line.path.stem, group, line.path, said, words))
+    return voices
+
+
+def sample(tree: Path, voices: Iterable[Voice], takes: int, folder: Path) -> None:
+    """Takes 1 … of every voice by a tree's engine; existing ones are kept."""
+    missing = {folder / f"{v.name}.npz": v for v in voices if not (folder / f"{v.name}.npz").exists()}
+    if not missing:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    sound, part = folder / "sound.npy", folder / "part.npz"
+    np.save(sound, np.zeros(16000, np.float32))
+    command = [sys.executable, str(ROOT / "research" / "takes_of_tree.py"), str(tree), str(sound), "1"]
+    with subprocess.Popen(
+        command, cwd=tree, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as engine:
+        for path, voice in missing.items():
+            np.save(sound, read_sound(voice.path).samples)
+            asked = {"takes": takes, "seed": 1, "sound": str(sound), "save": str(part)}
+            print(json.dumps(asked), file=engine.stdin, flush=True)
+            if not engine.stdout.readline():
+                raise SystemExit(f"The engine of {tree} ended: see what it wrote above")
+            part.rename(path)
+
+
+class Page:
+    """A picture with a title, written to a path."""
+
+    def __init__(self, title: str, high: int):
+        self.image = Image.new("RGB", (WIDE, high), PAPER)
+        self.pen = ImageDraw.Draw(self.image)
+        self.font = ImageFont.load_default(TEXT - 2)
+        self.write(4, 2, title)
+
+    def write(self, x: int, y: int, text: str, ink: tuple[int, int, int] = INK) -> None:
+        """Write a line of text."""
+        self.pen.text((x, y), text, ink, self.font)
+
+    def paste(self, x: int, y: int, picture: np.ndarray) -> None:
+        """Put a picture."""
+        self.image.paste(Image.fromarray(picture), (x, y))
+
+    def save(self, path: Path) -> None:
+        """Write the page whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.image.save(path.with_suffix(".part"), "PNG")
+        path.with_suffix(".part").rename(path)
+
+
+def plan(
+    voices: Iterable[list[Voice]], counts: dict[str, int], rng: np.random.Generator
+) -> list[tuple[Voice, int]]:
+    """Moments (voice, first frame) of the recordings of each voice, in no order."""
+    chosen = []
+    for lines in voices:
+        count = counts[lines[0].group]
+        of_voice = [
+            (line, first) for line in lines for first in line.moments(-(-count // len(lines)), rng)
+        ]
+        chosen += of_voice[:count]
+    return [chosen[number] for number in rng.permutation(len(chosen))]
+
+
+def begin(part: str, out: Path, pages: list[dict], names: Sequence[str]) -> list[list[str]]:
+    """Write the key of pages of which each has one side of these names as A, in half of them the
+    first; returns the sides A, B of each page."""
+    swapped = np.random.default_rng([len(pages), ord(part)]).permutation(len(pages)) % 2
+    sides = [list(names[::-1] if each else names) for each in swapped]
+    key = {f"{n:03d}": page | dict(zip("AB", s)) for n, (page, s) in enumerate(zip(pages, sides), 1)}
+    keep_json(out / "keys" / f"{part}.json", key)
+    return sides
+
+
+def take_of(path: Path, number: int, rows: slice) -> list[np.ndarray]:
+    """Expression, jaw, head and eyes of some frames of one of the takes in a file, or of the
+    person in it."""
+    with np.load(path) as file:
+        return [(file[part] if file[part].ndim == 2 else file[part][number])[rows] for part in PARTS]
+
+
+def above(words: list[tuple[int, str]], first: int, frames: range) -> list[tuple[int, str]]:
+    """(place, word) of the words that are written above a row of frames."""
+    before = [(0, f"… {word}") for at, word in words if first - ROW < at < frames.start][-1:]
+    now = [(at - frames.start, word) for at, word in words if at in frames]
+    return now if now and now[0][0] < 2 else before + now
+
+
+def draw_moments(
+    part: str, moments: list[tuple[Voice, int]], sides: dict[str, Path], out: Path, draw: CloseUps
+) -> None:
+    """A page of each moment: rows of close-ups of two sides, A above B, words above, phones
+    beneath. sides: name → folder of motions."""
+    pages = [{"voice": v.name, "group": v.group, "first": first} for v, first in moments]
+    wide, high = draw.size
+    step = 2 * high + 2 * TEXT + 6
+    for number, order in enumerate(begin(part, out, pages, list(sides))):
+        path, (voice, first) = out / part / f"{number + 1:03d}.png", moments[number]
+        if path.exists():
+            continue
+        page = Page(f"Pair {part}{number + 1:03d}", 2 * TEXT + LONG // ROW * step)
+        rows = slice(first, first + LONG)
+        pictures = [
+            draw(*take_of(sides[name] / f"{voice.name}.npz", 0, rows)[:2]) for name in order
+        ]
+        for k in range(LONG):
+            x, y = k % ROW * (wide + 2), 2 * TEXT + k // ROW * step
+            for side, letter in enumerate("AB"):
+                page.paste(x, y + TEXT + 2 + side * (high + 1), pictures[side][k])
+                if not k % ROW:
+                    page.write(4, y + TEXT + 2 + side * (high + 1), letter)
+                    frames = range(first + k, first + k + ROW)
+            page.write(x + wide // 2 - 8, y + TEXT + 2 * high + 3, voice.said[first + k])
+            if not k % ROW:
+                for at, word in above(voice.words, first, frames):
+                    page.write(2 + at * (wide + 2), y, word, WORDS)
+        page.save(path)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add this bench's options."""
+    parser.add_argument("part", choices="ABCD")
+    add_shared(parser, "data", "solved", "seed")
+    parser.add_argument("--tree", type=Path, help="checkout of an older commit, for A and C")
+    parser.add_argument("--out", type=Path, default=ROOT / "out" / "blind")
+    parser.add_argument("--most", type=int, default=120, help="pages")
+
+
+def run(args: Namespace) -> None:
+    """Draw the pages of a part."""
+    rng, takes = np.random.default_rng([args.seed, ord(args.part)]), args.out / "takes"
+    if args.part == "A":
+        lines = [[voice] for voice in on_camera(args.data)] + list(readers(args.data).values())
+        moments = plan(lines, MOMENTS["A"], rng)[: args.most]
+        sides = {"today": takes / "today 1", "before": takes / "before 1"}
+        for tree, folder in zip((ROOT, args.tree), sides.values()):
+            sample(tree, [voice for voice, _ in moments], 1, folder)
+        draw_moments("A", moments, sides, args.out, CloseUps(load_head(), *MOUTH))
