@@ -61,7 +61,9 @@ def main() -> None:
         again, processor = time.perf_counter() - began, time.process_time() - busy
         if "save" in asked:
             takes = sorted(takes, key=lambda take: take.seed)
-            parts = {part: np.array([getattr(take.motion, part) for take in takes]) for part in PARTS}
+            parts = {
+                part: np.array([getattr(take.motion, part) for take in takes]) for part in PARTS
+            }
             parts["channels"] = np.array(engine.head.expression_names)
             np.savez(asked["save"], **parts, scores=[take.score.total for take in takes])
         print(json.dumps({"again": again, "processor": processor}), flush=True)
