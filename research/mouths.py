@@ -10,6 +10,7 @@ from the front, head still; with --phones only the frames of these and three to 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -39,18 +40,33 @@ _AROUND = 3  # frames to either side of a phone
 
 
 class CloseUps:
-    """Expression [T, n] and jaw [T, 3] → pictures [T, height, width, 3] of the mouth, 0 … 255."""
+    """Expression [T, n] and jaw [T, 3], or all that moves → pictures [T, height, width, 3] of the
+    mouth, 0 … 255.
 
-    def __init__(self, head: Head):
+    size: width and height in pixels.  scale: pixels per metre.  below: metres from the lips down to
+    the middle.  hidden: names of materials that are not drawn.
+    """
+
+    def __init__(
+        self,
+        head: Head,
+        size: tuple[int, int] = (_WIDE, _HIGH),
+        scale: float = _SCALE,
+        below: float = _BELOW,
+        hidden: Collection[str] = (),
+    ):
+        self.size, self.scale = size, scale
         quads = torch.tensor(head.polygons, dtype=torch.int64)
         quads = torch.where(quads < 0, quads[:, :1], quads)
         material = torch.tensor(head.polygon_material, dtype=torch.int64)
         triangles = torch.cat([quads[:, :3], quads[:, [0, 2, 3]]])
         rest = torch.tensor(head.v_template, dtype=torch.float32)
-        self.centre = rest[head.inner_lip_upper_mid] - torch.tensor([0.0, _BELOW, 0.0])
-        reach = 1.5 * max(_WIDE, _HIGH) / _SCALE
+        self.centre = rest[head.inner_lip_upper_mid] - torch.tensor([0.0, below, 0.0])
+        reach = 0.8 * max(size) / scale
         near = ((rest[triangles] - self.centre)[..., :2].abs() < reach).all(-1).all(-1)
-        near &= (rest[triangles][..., 2] > self.centre[2] - 0.08).all(-1)
+        near &= (rest[triangles][..., 2] > self.centre[2] - 1.5 * reach).all(-1)
+        shown = torch.tensor([name not in hidden for name in head.material_names])
+        near &= shown[torch.cat([material, material])]
         ids, self.triangles = triangles[near].unique(return_inverse=True)
         self.layer = FlameLayer(head, ids.numpy())
         self.colors = torch.tensor(head.material_colors[:, :3], dtype=torch.float32)[
@@ -58,16 +74,16 @@ class CloseUps:
         ]
 
     @torch.no_grad()
-    def __call__(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
-        """The pictures of some frames."""
-        x, turn = (torch.from_numpy(np.asarray(part, np.float32)) for part in (expression, jaw))
+    def __call__(self, *motion: np.ndarray) -> np.ndarray:
+        """The pictures of some frames: expression, jaw and, if they move, head and eyes."""
+        parts = [torch.from_numpy(np.asarray(part, np.float32)) for part in motion]
         return np.concatenate(
-            [self._draw(x[i : i + 8], turn[i : i + 8]) for i in range(0, len(x), 8)]
+            [self._draw(*(p[i : i + 8] for p in parts)) for i in range(0, len(parts[0]), 8)]
         )
 
-    def _draw(self, x: torch.Tensor, turn: torch.Tensor) -> np.ndarray:
-        points = self.layer(x, turn) - self.centre
-        wide, high, scale = _FINER * _WIDE, _FINER * _HIGH, _FINER * _SCALE
+    def _draw(self, *motion: torch.Tensor) -> np.ndarray:
+        points = self.layer(*motion) - self.centre
+        (wide, high), scale = (_FINER * each for each in self.size), _FINER * self.scale
         right, up = (points[..., :2] * scale).unbind(-1)
         seen = torch.stack([(wide - 1) / 2 + right, (high - 1) / 2 - up, points[..., 2]], -1)
         shown = nearest_triangles(seen, self.triangles, high, wide)
@@ -85,7 +101,7 @@ class CloseUps:
         lit = _AMBIENT + (1 - _AMBIENT) * toward.clamp_min(0)
         color = self.colors[triangle] * lit[:, None]
         color += _SHINE * toward.clamp_min(0)[:, None] ** 20
-        picture = torch.full((len(x), high, wide, 3), 0.02)
+        picture = torch.full((len(points), high, wide, 3), 0.02)
         picture[frame, row, column] = color
         small = torch.nn.functional.avg_pool2d(picture.permute(0, 3, 1, 2), _FINER)
         return (255 * small.permute(0, 2, 3, 1).clamp(0, 1) ** (1 / 2.2)).byte().numpy()

@@ -5,8 +5,8 @@ research/speed.py runs two of these in turn.
 
 `python research/takes_of_tree.py TREE SOUND THREADS`; a JSON line {"takes": n, "seed": s} in, one
 out with the seconds of “again” (encoder, sampling, scoring; what is loaded once is done) and of the
-processor within it (all threads; neighbours' work changes it less). With "save": PATH the take that came
-first is written there as NPZ.
+processor within it (all threads; neighbours' work changes it less). With "sound": PATH they are of that
+sound; with "save": PATH all are written there as NPZ, in the order of their seeds.
 """
 
 from __future__ import annotations
@@ -53,13 +53,19 @@ def main() -> None:
     engine.generate(speech, **asked_for(1, 0))
     for line in sys.stdin:
         asked = json.loads(line)
+        if "sound" in asked:
+            speech = Speech(np.load(asked["sound"]))
         engine._known.clear()  # the features of the sound have to be worked out
         began, busy = time.perf_counter(), time.process_time()
         takes = engine.generate(speech, **asked_for(asked["takes"], asked["seed"]))
         again, processor = time.perf_counter() - began, time.process_time() - busy
         if "save" in asked:
-            parts = {part: getattr(takes[0].motion, part) for part in PARTS}
-            np.savez(asked["save"], **parts, channels=np.array(engine.head.expression_names))
+            takes = sorted(takes, key=lambda take: take.seed)
+            parts = {
+                part: np.array([getattr(take.motion, part) for take in takes]) for part in PARTS
+            }
+            parts["channels"] = np.array(engine.head.expression_names)
+            np.savez(asked["save"], **parts, scores=[take.score.total for take in takes])
         print(json.dumps({"again": again, "processor": processor}), flush=True)
 
 

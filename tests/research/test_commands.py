@@ -43,6 +43,7 @@ OF_CORPUS = "--cache {cache} --voices 1 --results {out}/x.txt"
 BENCHES = {
     "anthropometry": "",
     "articulation": "--data {data} --quick --takes {out}/takes --results {out}/x.txt",
+    "blind": "B --data {data} --solved {solved} --most 1 --out {out}/blind",
     "check_animation": "--data {data} --solved {solved} --takes 1 --read 1 --results {out}/x.txt",
     "check_results": "",
     "weight": "",

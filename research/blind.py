@@ -1,0 +1,420 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pictures for people who say which of two sides is better without knowing which is which.
+
+`python -m research blind A --data DATA --tree TREE` in the engine's environment; TREE is a checkout
+of an older commit, whose engine and weights make the other side. All is drawn on today's head.
+
+A: mouths, 1.2 s of a take as asked, today's and TREE's.  B: today's and the person's, solved into
+the head's channels (`--solved`), teeth and tongue hidden.  C: eight takes of a line, today's and
+TREE's.  D: ten takes in the order of their scores, and in no order.
+
+Pictures go to OUT/A/001.png …, what is where to OUT/keys/A.json, takes to OUT/takes; what is there
+is kept.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from argparse import ArgumentParser, Namespace
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from PIL import Image, ImageDraw, ImageFont
+from scipy.interpolate import RBFInterpolator
+
+from research.faces.lip_clips import read_clips, SILENT, spoken_phones
+from research.faces.real_faces import solve_folder
+from research.harness import add_shared, keep_json, ROOT
+from research.mouths import CloseUps, phones_at
+from research.takes_of_tree import PARTS
+from research.words_aligned import lexicon, lines_of, starts_of
+from thunder_core.engine.engine import Engine
+from thunder_core.engine.speech.audio import read_sound
+from thunder_core.face.head import load_head
+from thunder_core.train.tracked import read_recording
+from thunder_core.types import FPS, RATE
+
+INSIDE = ("Teeth", "Back Teeth", "Tongue", "Back Tongue", "Gums")
+LONG, ROW = 30, 10  # frames of a moment, and side by side
+SPOKEN = 0.8  # least share of them in which something is said
+SHORTEST = 4.5  # seconds of a line of speech
+LINES = 3  # of a voice of speech, the shortest
+# moments of each voice, by its group
+MOMENTS = {
+    "A": {"test": 5, "validation": 7, "check": 2, "fit": 1, "de": 6, "zh": 6},
+    "B": {"check": 2, "fit": 1, "de": 4, "zh": 4, "grid": 1},
+}
+WIDE = 1400  # pixels of a page
+TEXT, PAPER, INK, WORDS = 15, (40, 40, 40), (255, 230, 120), (255, 255, 255)
+# size in pixels, scale and place of a picture
+MOUTH = (138, 118), 1950.0, 0.006
+SMALL = (91, 79), 1290.0, 0.006
+HEADS = (86, 105), 490.0, -0.045
+TAKES, COLUMNS = 8, 8  # of a line beneath each other, and heads side by side
+IN_ORDER, ACROSS = 10, 15
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A recording. said: the phone at each frame.  words: (frame of its start, word)."""
+
+    name: str
+    group: str
+    path: Path
+    said: list[str]
+    words: list[tuple[int, str]]
+
+    def spoken(self, first: int) -> bool:
+        """Whether enough is said in the moment from a frame on."""
+        # sounds are a frame or two longer than their takes
+        heard = [phone not in ("", *SILENT) for phone in self.said[:-2][first : first + LONG]]
+        return len(heard) == LONG and np.mean(heard) >= SPOKEN
+
+    def moments(self, count: int, rng: np.random.Generator) -> list[int]:
+        """First frames of up to so many moments that do not overlap."""
+        chosen: list[int] = []
+        for first in rng.permutation(len(self.said)):
+            if len(chosen) < count and self.spoken(first):
+                if all(abs(first - other) >= LONG for other in chosen):
+                    chosen.append(int(first))
+        return chosen
+
+
+def on_camera(data: Path) -> list[Voice]:
+    """The voices with measured mouths."""
+    voices = []
+    for group in ("check", "fit"):
+        for clip in read_clips(data, group):
+            words: list[tuple[int, str]] = []
+            for phone in spoken_phones(clip.folder).get(clip.name, []):
+                word = phone.word.partition("(")[0].strip("<>/")
+                if not words or words[-1][1] != word:
+                    words.append((round(phone.start * FPS), word))
+            words = [(at, word) for at, word in words if word not in ("s", "sil")]
+            said = phones_at(clip.folder, clip.name, clip.frames)
+            group_of = group if clip.language == "en" else clip.language
+            voices.append(Voice(clip.name, group_of, clip.path, said, words))
+    return voices
+
+
+def readers(data: Path) -> dict[str, list[Voice]]:
+    """Lines of each unseen voice of speech, by its name."""
+    known, voices = lexicon(), defaultdict(list)
+    for group in ("test", "validation"):
+        for line in sorted(lines_of(data / "speech", group, 0), key=lambda x: x.phones[-1][2]):
+            starts, seconds = starts_of(line, known), line.phones[-1][2]
+            if starts and seconds >= SHORTEST and len(voices[line.speaker]) < LINES:
+                said = [""] * round(seconds * FPS)
+                for phone, start, end in line.phones:
+                    a, b = round(start * FPS), round(end * FPS)
+                    said[a:b] = [phone] * (min(b, len(said)) - a)
+                words = [(round(s * FPS), w) for s, w in zip(starts, line.text.split())]
+                voices[line.speaker].append(Voice(line.path.stem, group, line.path, said, words))
+    return voices
+
+
+def unpack_grid(data: Path, out: Path) -> list[Voice]:
+    """A sentence of each of GRID's speakers, written as `lips/` has its clips; landmarks that GRID's
+    files lack move as those around them do."""
+    with np.load(sorted((data / "lips" / "landmarks").glob("*.npz"))[0]) as file:
+        face = next(f for f in file["landmarks"].astype(float) if np.isfinite(f).all())
+    (out / "landmarks").mkdir(parents=True, exist_ok=True)
+    phones, voices = defaultdict(list), []
+    with (data / "grid" / "phones.tsv").open(newline="", encoding="utf-8") as table:
+        for row in csv.DictReader(table, delimiter="\t"):
+            phones[f"{row['speaker']}_{row['clip']}"].append(row)
+    for path in sorted((data / "grid").glob("s*[0-9U].npz")):
+        with np.load(path) as file:
+            name, end, ids = (
+                f"{path.stem}_{file['clips'][0]}",
+                int(file["offsets"][1]),
+                file["lm_index"],
+            )
+            known = np.cumsum(file["lm_delta"][:end], 0, dtype=np.int32) / 2048
+            first = file["word_clip"] == 0
+            words = file["vocab"][file["word"][first]] if "vocab" in file else file["word"][first]
+            starts = np.round(FPS * file["word_start"][first]).astype(int)
+        moved = (known - face[ids]).swapaxes(0, 1).reshape(len(ids), -1)
+        moved = RBFInterpolator(face[ids], moved)(face).reshape(len(face), end, 3)
+        np.savez(out / "landmarks" / f"{name}.npz", landmarks=face + moved.swapaxes(0, 1), fps=FPS)
+        sound = read_recording(path.with_suffix(".ogg"))[: round(end * RATE / FPS)]
+        soundfile.write(out / f"{name}.wav", sound, RATE)
+        said = [""] * end
+        for row in phones[name]:
+            a, b = (round(float(row[at]) * FPS) for at in ("start_s", "end_s"))
+            said[a:b] = [row["phone"]] * (min(b, end) - a)
+        voices.append(
+            Voice(
+                name, "grid", out / f"{name}.wav", said, list(zip(starts.tolist(), map(str, words)))
+            )
+        )
+    return voices
+
+
+def solve_missing(voices: Iterable[Voice], solved: Path) -> None:
+    """Solve the people of these recordings, where that was not done before."""
+    missing = [voice for voice in voices if not list(solved.glob(f"*/{voice.name}.npz"))]
+    for folder in {voice.path.parent for voice in missing}:
+        names = [voice.name for voice in missing if voice.path.parent == folder]
+        print(solve_folder(folder, solved, load_head(), names), flush=True)
+
+
+def was_seen(voice: Voice, first: int, solved: Path) -> bool:
+    """Whether the tracker saw the person in all frames of a moment."""
+    with np.load(next(solved.glob(f"*/{voice.name}.npz"))) as file:
+        return bool(file["seen"][first : first + LONG].all())
+
+
+def sample(tree: Path, voices: Iterable[Voice], takes: int, folder: Path) -> None:
+    """Takes 1 … of every voice by a tree's engine; existing ones are kept."""
+    missing = {
+        folder / f"{v.name}.npz": v for v in voices if not (folder / f"{v.name}.npz").exists()
+    }
+    if not missing:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    sound, part = folder / "sound.npy", folder / "part.npz"
+    np.save(sound, np.zeros(16000, np.float32))
+    command = [
+        sys.executable,
+        str(ROOT / "research" / "takes_of_tree.py"),
+        str(tree),
+        str(sound),
+        "1",
+    ]
+    with subprocess.Popen(
+        command, cwd=tree, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as engine:
+        for path, voice in missing.items():
+            np.save(sound, read_sound(voice.path).samples)
+            asked = {"takes": takes, "seed": 1, "sound": str(sound), "save": str(part)}
+            print(json.dumps(asked), file=engine.stdin, flush=True)
+            if not engine.stdout.readline():
+                raise SystemExit(f"The engine of {tree} ended: see what it wrote above")
+            part.rename(path)
+
+
+class Page:
+    """A picture with a title, written to a path."""
+
+    def __init__(self, title: str, high: int):
+        self.image = Image.new("RGB", (WIDE, high), PAPER)
+        self.pen = ImageDraw.Draw(self.image)
+        self.font = ImageFont.load_default(TEXT - 2)
+        self.write(4, 2, title)
+
+    def write(self, x: int, y: int, text: str, ink: tuple[int, int, int] = INK) -> None:
+        """Write a line of text."""
+        self.pen.text((x, y), text, ink, self.font)
+
+    def paste(self, x: int, y: int, picture: np.ndarray) -> None:
+        """Put a picture."""
+        self.image.paste(Image.fromarray(picture), (x, y))
+
+    def save(self, path: Path) -> None:
+        """Write the page whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.image.save(path.with_suffix(".part"), "PNG")
+        path.with_suffix(".part").rename(path)
+
+
+def plan(
+    voices: Iterable[list[Voice]], counts: dict[str, int], rng: np.random.Generator
+) -> list[tuple[Voice, int]]:
+    """Moments (voice, first frame) of the recordings of each voice, in no order."""
+    chosen = []
+    for lines in voices:
+        count = counts[lines[0].group]
+        of_voice = [
+            (line, first) for line in lines for first in line.moments(-(-count // len(lines)), rng)
+        ]
+        chosen += of_voice[:count]
+    return [chosen[number] for number in rng.permutation(len(chosen))]
+
+
+def begin(part: str, out: Path, pages: list[dict], names: Sequence[str]) -> list[list[str]]:
+    """Write the key of pages of which each has one side of these names as A, in half of them the
+    first; returns the sides A, B of each page."""
+    swapped = np.random.default_rng([len(pages), ord(part)]).permutation(len(pages)) % 2
+    sides = [list(names[::-1] if each else names) for each in swapped]
+    key = {
+        f"{n:03d}": page | dict(zip("AB", s)) for n, (page, s) in enumerate(zip(pages, sides), 1)
+    }
+    keep_json(out / "keys" / f"{part}.json", key)
+    return sides
+
+
+def take_of(path: Path, number: int, rows: slice | list[int], parts: int) -> list[np.ndarray]:
+    """The first of PARTS, of some frames of one of the takes in a file, or of the person in it."""
+    with np.load(path) as file:
+        whole = [file[part] for part in PARTS[:parts]]
+    return [(part if part.ndim == 2 else part[number])[rows] for part in whole]
+
+
+def above(words: list[tuple[int, str]], first: int, frames: range) -> list[tuple[int, str]]:
+    """(place, word) of the words that are written above a row of frames."""
+    before = [(0, f"… {word}") for at, word in words if first - ROW < at < frames.start][-1:]
+    now = [(at - frames.start, word) for at, word in words if at in frames]
+    return now if now and now[0][0] < 2 else before + now
+
+
+def draw_moments(
+    part: str, moments: list[tuple[Voice, int]], sides: dict[str, Path], out: Path, draw: CloseUps
+) -> None:
+    """A page of each moment: rows of close-ups of two sides, A above B, words above, phones
+    beneath. sides: name → folder of motions."""
+    pages = [{"voice": v.name, "group": v.group, "first": first} for v, first in moments]
+    wide, high = draw.size
+    step = 2 * high + 2 * TEXT + 6
+    for number, order in enumerate(begin(part, out, pages, list(sides))):
+        path, (voice, first) = out / part / f"{number + 1:03d}.png", moments[number]
+        if path.exists():
+            continue
+        page = Page(f"Pair {part}{number + 1:03d}", 2 * TEXT + LONG // ROW * step)
+        rows = slice(first, first + LONG)
+        pictures = [
+            draw(*take_of(next(sides[name].glob(f"**/{voice.name}.npz")), 0, rows, 2))
+            for name in order
+        ]
+        for k in range(LONG):
+            x, y = k % ROW * (wide + 2), 2 * TEXT + k // ROW * step
+            for side, letter in enumerate("AB"):
+                page.paste(x, y + TEXT + 2 + side * (high + 1), pictures[side][k])
+                if not k % ROW:
+                    page.write(4, y + TEXT + 2 + side * (high + 1), letter)
+                    frames = range(first + k, first + k + ROW)
+            page.write(x + wide // 2 - 8, y + TEXT + 2 * high + 3, voice.said[first + k])
+            if not k % ROW:
+                for at, word in above(voice.words, first, frames):
+                    page.write(2 + at * (wide + 2), y, word, WORDS)
+        page.save(path)
+
+
+def column_frames(voice: Voice, engine: Engine) -> list[int]:
+    """Frames of a line, the strongest accents first to be chosen, a third of a second apart."""
+    prosody = engine.analyse(read_sound(voice.path)).prosody
+    accents = FPS * prosody.accents[np.argsort(-prosody.weights)]
+    chosen: list[int] = []
+    for at in [*accents, *np.linspace(4, len(voice.said) - 5, 4 * COLUMNS)]:
+        if len(chosen) < COLUMNS and all(abs(at - other) >= FPS / 3 for other in chosen):
+            chosen.append(min(round(at), len(voice.said) - 4))
+    return sorted(chosen)
+
+
+def draw_lists(lines: list[Voice], sides: dict[str, Path], out: Path) -> None:
+    """A page of each line: on either side a row of heads of each of eight takes."""
+    (wide, high), scale, below = HEADS
+    draw, engine = CloseUps(load_head(), (2 * wide, 2 * high), 2 * scale, below), Engine.load(None)
+    pages = [{"voice": voice.name, "group": voice.group} for voice in lines]
+    for number, order in enumerate(begin("C", out, pages, list(sides))):
+        path, voice = out / "C" / f"{number + 1:03d}.png", lines[number]
+        if path.exists():
+            continue
+        columns = column_frames(voice, engine)
+        page = Page(f"Pair C{number + 1:03d}: {' '.join(word for _, word in voice.words)}", 900)
+        for side, name in enumerate(order):
+            left = side * (WIDE // 2 + 2)
+            page.write(left + 2, TEXT + 3, "AB"[side])
+            for k, frame in enumerate(columns):
+                word = [word for at, word in voice.words if at <= frame + 2][-1:]
+                page.write(left + k * (wide + 1) + 16, TEXT + 3, "".join(word)[:11], WORDS)
+            for take in range(TAKES):
+                motion = take_of(sides[name] / f"{voice.name}.npz", take, columns, 4)
+                for k, picture in enumerate(draw(*motion)):
+                    small = Image.fromarray(picture).resize((wide, high), Image.Resampling.BOX)
+                    at = left + k * (wide + 1), 2 * TEXT + 6 + take * (high + 1)
+                    page.paste(*at, np.asarray(small))
+        page.save(path)
+
+
+def draw_orders(lines: list[Voice], takes: Path, out: Path, rng: np.random.Generator) -> None:
+    """Pages of each line: a row of each of ten takes, a close-up in the middle of every sound; in
+    the order of scores and in none."""
+    (wide, high), key = SMALL[0], {}
+    draw = CloseUps(load_head(), *SMALL)
+    for voice in lines:
+        path = takes / f"{voice.name}.npz"
+        with np.load(path) as file:
+            scores = file["scores"]
+        starts = [k for k, p in enumerate(voice.said[:-2]) if k == 0 or p != voice.said[k - 1]]
+        middles = [(a + b) // 2 for a, b in zip(starts, [*starts[1:], len(voice.said) - 2])]
+        sounds = [k for k in middles if voice.said[k] not in ("", *SILENT)]
+        pictures = [draw(*take_of(path, take, sounds, 2)) for take in range(len(scores))]
+        orders = {"by score": np.argsort(-scores), "none": rng.permutation(len(scores))}
+        for order in rng.permutation(list(orders)):
+            rows, number = orders[order], len(key) + 1
+            key[f"{number:03d}"] = {
+                "voice": voice.name, "order": str(order), "seeds": (rows + 1).tolist(),
+                "scores": scores[rows].round(1).tolist(),
+            }  # fmt: skip
+            for sheet in range(0, len(sounds), ACROSS):
+                title = f"List D{number:03d}, page {sheet // ACROSS + 1}: "
+                text = " ".join(word for _, word in voice.words)
+                page = Page(title + text, 3 * TEXT + 6 + len(rows) * (high + 2))
+                for k, frame in enumerate(sounds[sheet : sheet + ACROSS]):
+                    x, before = k * (wide + 2), sounds[max(sheet + k - 1, 0)]
+                    for at, word in voice.words:
+                        if (before < at or not sheet + k) and at <= frame:
+                            page.write(x + 2, TEXT + 3, word, WORDS)
+                    page.write(x + wide // 2 - 8, 2 * TEXT + 3, voice.said[frame])
+                    for row, take in enumerate(rows):
+                        y = 3 * TEXT + 6 + row * (high + 2)
+                        page.paste(x, y, pictures[take][sheet + k])
+                        if k == 0:
+                            page.write(3, y, str(row + 1))
+                page.save(out / "D" / f"{number:03d}_{sheet // ACROSS + 1}.png")
+    keep_json(out / "keys" / "D.json", key)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add this bench's options."""
+    parser.add_argument("part", choices="ABCD")
+    add_shared(parser, "data", "solved", "seed")
+    parser.add_argument("--tree", type=Path, help="checkout of an older commit, for A and C")
+    parser.add_argument("--out", type=Path, default=ROOT / "out" / "blind")
+    parser.add_argument("--most", type=int, default=120, help="pages")
+
+
+def run(args: Namespace) -> None:
+    """Draw the pages of a part."""
+    rng, takes = np.random.default_rng([args.seed, ord(args.part)]), args.out / "takes"
+    sides = {"today": takes / "today 1", "before": takes / "before 1"}
+    if args.part in "AC" and args.tree is None:
+        raise SystemExit(f"{args.part} compares with an older commit: name its checkout, --tree")
+    if args.part in "AB":
+        voices = on_camera(args.data)
+        if args.part == "A":
+            of_each = [[voice] for voice in voices] + list(readers(args.data).values())
+        else:
+            if (args.data / "grid").exists():
+                voices += unpack_grid(args.data, args.out / "grid")
+            solve_missing(voices, args.solved)
+            of_each = [[voice] for voice in voices]
+            sides = {"today": sides["today"], "person": args.solved}
+        moments = plan(of_each, MOMENTS[args.part], rng)[: args.most]
+        if args.part == "B":
+            moments = [each for each in moments if was_seen(*each, args.solved)]
+        for tree, folder in zip((ROOT, args.tree), sides.values()):
+            if folder != args.solved:
+                sample(tree, [voice for voice, _ in moments], 1, folder)
+        hidden = INSIDE if args.part == "B" else ()
+        draw_moments(args.part, moments, sides, args.out, CloseUps(load_head(), *MOUTH, hidden))
+        return
+    of_voice = readers(args.data)
+    lines = [line for some in of_voice.values() for line in some]
+    lines = [lines[number] for number in rng.permutation(len(lines))][: args.most]
+    if args.part == "C":
+        sides = {name: takes / f"{name} {TAKES}" for name in sides}
+        for tree, folder in zip((ROOT, args.tree), sides.values()):
+            sample(tree, lines, TAKES, folder)
+        draw_lists(lines, sides, args.out)
+    else:
+        sample(ROOT, lines[:3], IN_ORDER, takes / f"today {IN_ORDER}")
+        draw_orders(lines[:3], takes / f"today {IN_ORDER}", args.out, rng)
