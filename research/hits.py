@@ -100,6 +100,8 @@ def people(engine: Engine, lips: Path, solved: Path) -> list[tuple[float, float]
     result = []
     for folder in sorted(solved.glob("*/")):
         for name, motion, _ in solved_clips(folder, names):
+            if not (lips / f"{name}.wav").is_file():
+                continue  # of other recordings, which other benches solved
             voice = engine.analyse(read_sound(lips / f"{name}.wav"))
             result += strongest(engine.head, motion, voice.prosody.accents.tolist())
     return result
