@@ -4,6 +4,7 @@ do."""
 
 import difflib
 import errno
+import re
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
@@ -41,6 +42,8 @@ def is_out_of_memory(error: BaseException) -> bool:
             or getattr(error, "errno", None) == errno.ENOMEM
             or getattr(error, "winerror", None) in _WINDOWS_MEMORY
             or (says_so and says_memory_ran_out(str(error)))
+            # Python's parser, which had no memory for a node's child
+            or (isinstance(error, ValueError) and _NO_NODE.fullmatch(str(error)))
         ):
             return True
         error = error.__cause__ or error.__context__
@@ -67,6 +70,7 @@ def says_memory_ran_out(text: str) -> bool:
     return any(words in text for words in _MEMORY_WORDS) and "static tls" not in text
 
 
+_NO_NODE = re.compile(r"field '\w+' is required for \w+")
 # Windows errors: not enough memory, out of memory, paging file too small
 _WINDOWS_MEMORY = (8, 14, 1455)
 _MEMORY_WORDS = (
@@ -86,6 +90,7 @@ _MEMORY_WORDS = (
     "memory allocation still failed",
     "blas_thread_init: pthread_create failed",
     "thread creation failed",  # OpenBLAS, OpenMP
+    "function compile> returned null",  # Python's parser
 )
 
 

@@ -325,6 +325,8 @@ def test_an_engine_that_is_never_ready_or_of_another_protocol_is_a_sentence(play
             "unable to mmap 4096 bytes from file <m2s.safetensors>: Cannot allocate memory (12)"
         ),
         MemoryError(),
+        ValueError("field 'target' is required for AnnAssign"),
+        SystemError("<built-in function compile> returned NULL without setting an exception"),
     ],
 )
 def test_memory_that_ran_out_is_known_by_its_words(error):
