@@ -138,7 +138,9 @@ def tell(line: str, voice: str, about: dict, left: Sequence[str] = ()) -> list[s
     without = f"; the old one's at {', '.join(lost)} s have no place in it" if lost else ""
     said = [f"{on} of {on + len(lost)} accents of “{line}” are on those of “{voice}”{without}"]
     before, now = moved["seconds"]
-    if max(before / now, now / before) > _DIFFERENT:
+    if part := moved.get("part"):
+        said.insert(0, f"“{voice}” says {part[0]:.1f} to {part[1]:.1f} s of “{line}” again")
+    elif max(before / now, now / before) > _DIFFERENT:
         said.append(
             f"“{voice}” lasts {now:.1f} s and “{line}” {before:.1f} s: check that both say the "
             f"same, since gestures come {'further apart' if now > before else 'closer together'}"

@@ -257,6 +257,9 @@ def test_very_different_lengths_are_said():
     assert first == "1 of 2 accents of “old” are on those of “new”; the old one's at 1.5 s have no place in it"  # fmt: skip
     assert "lasts 6.0 s and “old” 3.0 s: check that both say the same" in second
     assert "further apart" in second
+    moved = {"accents": [[4, 2]], "lost": [], "seconds": [9.0, 3.0], "part": [3.5, 6.25]}
+    first, second = perform_as.tell("old", "pick-up", {"moved": json.dumps(moved)})
+    assert first == "“pick-up” says 3.5 to 6.2 s of “old” again" and second.startswith("1 of 1")
 
 
 def test_another_direction_is_not_the_new_line_s(lines):

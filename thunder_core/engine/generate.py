@@ -26,7 +26,7 @@ from ..protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
 from ..request import ENGINE, Performed, Request
 from ..system_calls import release_free_memory
 from ..types import FPS, IDLE, Keep, LISTENS, Motion, pack, SPEAKS, Speech, Take
-from .another_voice import move, reading_of_mouth
+from .another_voice import find_part, move, reading_of_mouth
 from .diffusion import Inpainting
 from .network import CPU, processors
 from .performance import asked_size, follow_voice, perform, Performance, plan, requested_style
@@ -147,7 +147,8 @@ def _moved(
     """What a performance on another recording keeps as it moves to a voice, the direction of its
     mouths, and the provenance of that. Raises BadRequest."""
     motion = engine.check_motion(performed.motion)
-    old = engine.analyse(performed.sound).prosody
+    old_voice = engine.analyse(performed.sound)
+    old, part = old_voice.prosody, find_part(old_voice, voice)
     for prosody, which in ((old, "old"), (voice.prosody, "new")):
         if not prosody.phrases:
             raise BadRequest(
@@ -159,7 +160,7 @@ def _moved(
             f"The performance lasts {motion.frames / FPS:.1f} s and its old recording "
             f"{old.seconds:.1f} s: give the recording that it was made of"
         )
-    keep, moved = move(motion, engine.head.expression_names, old, voice.prosody)
+    keep, moved = move(motion, engine.head.expression_names, old, voice.prosody, part)
     if performed.direction is not None:
         vectors = over_frames(performed.direction, old.frames)
         rows = moved.rows if len(vectors) > 1 else np.zeros(1, int)
