@@ -40,7 +40,7 @@ from ..scene.takes import (
 )
 from ..scene.takes.commit import committing
 from ..scene.takes.direction.asking import all_presets
-from ..scene.takes.provenance import first_seed, grade_of, role_of, Sampling
+from ..scene.takes.provenance import first_seed, grade_of, role_of
 from ..scene.voice import strip, voice_cache
 from ..thunder_core import channels, files, subtitles
 from ..thunder_core.animation import motion_file
@@ -49,7 +49,7 @@ from ..thunder_core.direction import AXES, Brief, CHOICES, Direction, NEUTRAL
 from ..thunder_core.direction_presets import is_preset_file, Preset, same_name
 from ..thunder_core.engine_python import find_engine_python
 from ..thunder_core.errors import attempt, BadHead, BadRequest, BadSound, BadWeights, NoSpace
-from ..thunder_core.request import NORMAL, Performed, QUALITIES, TAKES
+from ..thunder_core.request import NORMAL, Performed, QUALITIES, Request, TAKES
 from ..thunder_core.types import FPS, RATE
 from . import products
 from .script import add_options, file_path, Parser, say, setting, takes_in_words, utf8, warn
@@ -356,12 +356,10 @@ def bake(
     given = chosen.audio or chosen.listen_to
     inputs = _inputs_of(chosen)
     hashes = hashes_of(inputs)  # before any of them is read
-    sampling = replace(
-        Sampling.of(chosen), asked=direction_of(chosen), listening=chosen.listen_to is not None
-    )
-    performed = _performed(chosen)
-    if performed is not None:
-        sampling = replace(sampling, performed=performed)
+    request = Request.of(
+        chosen, takes=chosen.takes, direction=direction_of(chosen), performed=_performed(chosen),
+        listening=chosen.listen_to is not None,
+    )  # fmt: skip
     words = words_of(chosen.transcript)
     check_engine(chosen.engine, chosen.weights)
     files.check_writable(chosen.out)
@@ -401,6 +399,7 @@ def bake(
     if engine["weights_origin"] == "changed":  # the user's weights
         warnings += warn(chosen.command, engine["weights_note"])
     seed = first_seed(scene, rig.mesh, voice) if chosen.seed is None else chosen.seed
+    request = replace(request, seed=seed)
 
     def report_step(step: jobs.Step) -> None:
         # without a sound nobody is meant to speak
@@ -422,17 +421,18 @@ def bake(
         warnings += warn(chosen.command, found.left_out_in_words)
         record = transcript.of(scene, voice.name)
         words = record.text
-    if sampling.asked is not None and not sampling.listening:
+    if request.direction is not None and not request.listening:
         # a direction of the command line leaves the scene's transcript and marks as they are
-        sampling = replace(sampling, asked=transcript.add_words(sampling.asked, scene, voice))
+        words_added = transcript.add_words(request.direction, scene, voice)
+        request = replace(request, direction=words_added)
     performing = None
     if chosen.perform_line:
         source = perform_as.of_line(scene, voice.name, chosen.perform_line, rig.mesh)
         performing = perform_as.Performing(source, voice.name)
     baking = (
-        generation.generate(client, voice, scene, rig, chosen.takes, seed, sampling)
+        generation.generate(client, voice, scene, rig, request)
         if performing is None
-        else perform_as.perform(client, scene, rig, voice, performing, chosen.takes, sampling, seed)
+        else perform_as.perform(client, scene, rig, voice, performing, request)
     )
     if {"cues", "rhubarb"} & {*wanted.outputs}:
         baking = word_places.find_after(baking, client, voice)
@@ -452,7 +452,7 @@ def bake(
         "seed": seed,
         # of a strip's chosen channel the engine knows nothing
         "channel": voice.channel or performances[0].provenance.get("channel", "mix"),
-        **sampling.arguments,
+        **request.settings,
         **_report_moved(chosen, performing, voice.name, performances[0].provenance),
         **({"transcript": words} if words else {}),
         **({"recognised": record.language} if record is not None and record.is_recognised else {}),
@@ -526,7 +526,7 @@ def _open_scene(chosen: argparse.Namespace) -> None:
 def _report_takes(performances: list, entries: list) -> dict:
     """The report on what the takes are, best first."""
     provenance = performances[0].provenance
-    wanted = Sampling.of_take(provenance, None).asked
+    wanted = Request.of_record(provenance).direction
     # as the content of a preset file; of a direction that changes within the line its mean
     direction = wanted and Preset("", wanted.mean, "", wanted.spread).data()
     return {

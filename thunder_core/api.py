@@ -38,7 +38,7 @@ from .protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
 from .request import check_number, NORMAL, Performed, Request, seed_of_voice, TAKES
 from .shipped import SAMPLE
 from .spoken import Spoken
-from .types import FPS, LISTENS, pack, Speech, unpack
+from .types import FPS, pack, Speech, unpack
 from .whisper_folder import find_model, find_model_of, is_hub_name
 
 _SLIDERS = {axis.name: axis for axis in AXES}
@@ -391,11 +391,7 @@ def explain(take: Take, voice: Voice, frame: int, engine: Engine | None = None) 
         raise BadRequest(
             "The take was made with other weights than the engine has: give the engine that made it"
         )
-    request = Request(
-        1, take.seed, about.get("quality", NORMAL), about.get("steps", 0), about["guidance"],
-        about["speech_guidance"], take.direction,
-        listening=about.get("role") == LISTENS,
-    )  # fmt: skip
+    request = replace(Request.of_record(about), direction=take.direction)
     return engine.explain(voice, request, frame)
 
 

@@ -4,23 +4,22 @@ only."""
 
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from .direction import Brief, check
+from .direction import Brief, check, PutArray
 from .errors import BadRequest
 from .face.mapping import Sums
-from .types import Keep, Motion, pack
+from .types import Keep, LISTENS, Motion, pack, unpack
 
 ENGINE = "thunder"  # in the provenance of takes
 DRAFT, NORMAL, FINAL = "draft", "normal", "final"
 QUALITIES = (DRAFT, NORMAL, FINAL)
 # takes per request, a memory bound; the panel and bakes allow 64 (batch/settings.py)
 MOST_TAKES = 256
-PutArray = Callable[[np.ndarray], str]
 LAST_SEED = 2**63 - 1
 MOST_STEPS = 1000
 MOST_GUIDANCE, MOST_SPEECH_GUIDANCE = 20.0, 5.0  # far beyond what is of use
@@ -47,7 +46,7 @@ class Performed:
     keys: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Request:
     """Takes of a sound: take i has the seed `seed` + i. Raises BadRequest for values out of range.
 
@@ -61,6 +60,10 @@ class Request:
     play the takes: scores and words are of what it shows (`mapping.visible_motion`), while the
     takes have all channels; None: it shows everything.  performed: on another recording, from which
     head, brows, lids and eyes move to this one.
+
+    Of Blender's side alone: turns: the parts of the sound that the face speaks, seconds from its
+    start; it listens to the others. Empty: it does the same in all.  said: the sounds of the voice,
+    JSON of [phone, start, end], for a character with mouths of its own.
     """
 
     takes: int = TAKES
@@ -74,6 +77,8 @@ class Request:
     listening: bool = False
     sums: Sums | None = None
     performed: "Performed | None" = None
+    turns: tuple[tuple[float, float], ...] = ()
+    said: str = ""
 
     def __post_init__(self):
         check_whole("takes", self.takes, 1, MOST_TAKES)
@@ -90,37 +95,95 @@ class Request:
         if self.direction is not None:
             check(self.direction.vectors)
 
-    def arguments(self, put_array: PutArray) -> dict:
-        """As the protocol's “generate” takes them, besides the sound; the inverse of
-        `engine.verbs.read_request`.
+    @classmethod
+    def of(cls, settings: Any, **more: Any) -> "Request":
+        """By the settings of a scene, or a command's options; more: fields."""
+        return cls(
+            quality=settings.quality.lower(), steps=getattr(settings, "steps", None) or 0,
+            guidance=settings.guidance, speech_guidance=settings.speech_guidance, **more,
+        )  # fmt: skip
 
-        put_array: writes an array and returns its path.
-        """
-        values: dict = {
-            "takes": self.takes,
-            "seed": self.seed,
-            "guidance": self.guidance,
-            "speech_guidance": self.speech_guidance,
+    @property
+    def effort(self) -> int | str:
+        """The number of steps, or the quality."""
+        return self.steps or self.quality
+
+    @property
+    def settings(self) -> dict:
+        """How takes are sampled, as records, provenance and reports have it."""
+        return {
+            **({"steps": self.steps} if self.steps else {"quality": self.quality}),
+            "guidance": float(self.guidance),
+            "speech_guidance": float(self.speech_guidance),
         }
-        values |= {"steps": self.steps} if self.steps else {"quality": self.quality}
-        values |= {"listening": True} if self.listening else {}
-        values |= {} if self.sums is None else {"sums": self.sums}
-        values |= {} if self.direction is None else direction_arguments(self.direction, put_array)
-        if self.keep is not None:
-            values |= {
-                "keep_motion": put_array(pack(self.keep.motion)),
-                "keep_mask": put_array(self.keep.mask),
+
+    def to_record(self, put_array: PutArray | None = None) -> dict:
+        """As the protocol's “generate” takes it, besides the sound; `of_record` is the inverse.
+
+        put_array: writes an array and returns its path; None: as a take in a .blend has it, without
+        what is not asked again for a single take.
+        """
+        record: dict[str, Any] = self.settings
+        if self.direction is not None:
+            record |= self.direction.to_record(put_array or _in_a_row)
+        record |= {"role": LISTENS} if self.listening else {}
+        record |= {"turns": [x for span in self.turns for x in span]} if self.turns else {}
+        record |= {"said": self.said} if self.said else {}
+        if put_array is None:
+            return record
+        record |= {"takes": self.takes, "seed": self.seed}
+        record |= {} if self.sums is None else {"sums": self.sums}
+        if (keep := self.keep) is not None:
+            record["keep_motion"] = put_array(pack(keep.motion))
+            record["keep_mask"] = put_array(keep.mask)
+        if (performed := self.performed) is not None:
+            rows = performed.direction
+            record |= {
+                "performed_motion": put_array(pack(performed.motion)),
+                "performed_sound": performed.sound,
+                "performed_choice": performed.choice,
+                "performed_keys": list(performed.keys),
+                "performed_direction": None if rows is None else put_array(rows),
             }
-        if self.performed is not None:
-            values |= {
-                "performed_motion": put_array(pack(self.performed.motion)),
-                "performed_sound": self.performed.sound,
-                "performed_choice": self.performed.choice,
-                "performed_keys": list(self.performed.keys),
-            }
-            if self.performed.direction is not None:
-                values["performed_direction"] = put_array(self.performed.direction)
-        return values
+        return record
+
+    @classmethod
+    def of_record(cls, record: Mapping, get_array: Callable[[Any], Any] = list) -> "Request":
+        """The request of a record: that of a worker, or of a take, also of an earlier version; then
+        for one take. get_array: the inverse of `put_array`.
+
+        Raises BadRequest, or one of `records.UNREADABLE` if the record is damaged.
+        """
+        names = ("seed", "quality", "steps", "guidance", "speech_guidance", "sums", "said")
+        values = {name: record[name] for name in names if name in record}
+        if record.get("keep_motion"):
+            mask = get_array(record["keep_mask"]) > 0.5
+            values["keep"] = Keep(_unpack(get_array(record["keep_motion"])), mask)
+        if record.get("performed_motion"):
+            rows = record.get("performed_direction")
+            values["performed"] = Performed(
+                _unpack(get_array(record["performed_motion"])), record["performed_sound"],
+                None if rows is None else get_array(rows), dict(record["performed_choice"]),
+                tuple(map(float, record["performed_keys"])),
+            )  # fmt: skip
+        return cls(
+            record.get("takes", 1), direction=Brief.of_record(record, get_array),
+            listening=record.get("role") == LISTENS, turns=turns_of(record), **values,
+        )  # fmt: skip
+
+
+def turns_of(record: Mapping) -> tuple[tuple[float, float], ...]:
+    """The parts of its sound that a take speaks, empty if all."""
+    stored = list(record.get("turns", ()))
+    return tuple(zip(stored[::2], stored[1::2]))
+
+
+def _in_a_row(array: np.ndarray) -> list[float]:
+    return array.ravel().tolist()
+
+
+def _unpack(x: np.ndarray) -> Motion:
+    return unpack(x, x.shape[1] - 9)
 
 
 def seed_of_voice(name: str, character: int = 0) -> int:
@@ -138,26 +201,6 @@ def seed_of_voice(name: str, character: int = 0) -> int:
     if character:
         stem += f" {character}"
     return TAKES * (zlib.crc32(stem.casefold().encode("utf-8", "surrogatepass")) % _VOICES)
-
-
-def direction_arguments(direction: Brief, put_array: PutArray) -> dict:
-    """A direction as the protocol's “generate” and “score” take it."""
-    values = {
-        "direction": put_array(direction.vectors),
-        "spread": direction.spread,
-        "as_asked": direction.as_asked,
-    }
-    if direction.original is not None:
-        values["original"] = put_array(direction.original)
-    if direction.as_heard.any():
-        values["as_heard"] = put_array(direction.as_heard)
-    if direction.like:
-        values["like"] = [list(pair) for pair in direction.like]
-    if direction.marks:
-        values["marks"] = [mark.row() for mark in direction.marks]
-    if direction.text:
-        values["text"] = direction.text
-    return values
 
 
 def check_whole(name: str, value: object, low: int, high: int) -> None:

@@ -5,7 +5,6 @@ help."""
 import pytest
 from thunder.cli import bake
 from thunder.scene.takes import generation, provenance, transcript
-from thunder.scene.takes.provenance import Sampling
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core.batch import job_file, settings
 from thunder.thunder_core.errors import BadRequest
@@ -47,8 +46,10 @@ def test_a_bake_samples_takes_with_the_words_of_a_transcript(
     assert report["transcript"] == "a bump" and report["warnings"] == []
     scene = blender.context.scene
     assert transcript.of(scene, "line").text == "a bump"
-    sampling = Sampling.of_take(provenance.about_of(scene.thunder.takes[0].action), scene.thunder)
-    assert sampling.asked.text == "a bump", "so that the take can be made again"
+    about = provenance.about_of(scene.thunder.takes[0].action)
+    assert provenance.request_of(about, scene.thunder).direction.text == "a bump", (
+        "so that the take can be made again"
+    )
 
 
 @pytest.mark.one_blender  # the oldest as a module plays no sound, so that a bake adds no strip

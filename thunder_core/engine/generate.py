@@ -80,7 +80,7 @@ class Heard:
         self, thunder: Thunder, takes: Sequence[Performance], progress: Progress = no_progress
     ) -> list[Motion]:
         """The motions of takes, finished."""
-        effort, guidance = self.request.steps or self.request.quality, float(self.request.guidance)
+        effort, guidance = self.request.effort, float(self.request.guidance)
         return thunder.perform(self.voice, takes, effort, guidance, progress, self.kept, self.guide)
 
 
@@ -117,8 +117,7 @@ def hear(
     about = {
         "engine": ENGINE, "weights": identity.fingerprint,
         "weights_origin": identity.origin, "audio": sound,
-        "guidance": float(request.guidance), "speech_guidance": float(request.speech_guidance),
-        **({"steps": request.steps} if request.steps else {"quality": request.quality}),
+        **request.settings,
     }  # fmt: skip
     if role == IDLE:
         on_note(UNSPOKEN)
