@@ -27,6 +27,15 @@ TAKES = 8  # the usual number of takes, and the number of seeds between those of
 # number of voices to draw from; times TAKES this is the number of readings (`engine.performance`)
 _VOICES = 8192
 _LONGEST_VALUE = 40  # letters of a wrong value that are quoted
+_WHOLE, _NUMBERS = (int, np.integer), (int, float, np.integer, np.floating)
+# least and largest numbers of a request
+_BOUNDS: dict[str, tuple] = {
+    "takes": (1, MOST_TAKES, _WHOLE),
+    "seed": (0, LAST_SEED, _WHOLE),
+    "steps": (0, MOST_STEPS, _WHOLE),
+    "guidance": (-MOST_GUIDANCE, MOST_GUIDANCE),
+    "speech_guidance": (0.0, MOST_SPEECH_GUIDANCE),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,17 +90,12 @@ class Request:
     said: str = ""
 
     def __post_init__(self):
-        check_whole("takes", self.takes, 1, MOST_TAKES)
-        check_whole("seed", self.seed, 0, LAST_SEED)
-        if not isinstance(self.quality, str) or self.quality not in QUALITIES:
+        for name, bounds in _BOUNDS.items():
+            check_number(name, getattr(self, name), *bounds)
+        if self.quality not in QUALITIES:
             raise BadRequest(
                 f"“quality” is {_quote(self.quality)} but must be one of {', '.join(QUALITIES)}"
             )
-        check_whole("steps", self.steps, 0, MOST_STEPS)
-        check_number("guidance", self.guidance, -MOST_GUIDANCE, MOST_GUIDANCE)
-        check_number("speech_guidance", self.speech_guidance, 0.0, MOST_SPEECH_GUIDANCE)
-        if not isinstance(self.listening, bool):
-            raise BadRequest(f"“listening” is {_quote(self.listening)} but must be true or false")
         if self.direction is not None:
             check(self.direction.vectors)
 
@@ -123,26 +127,28 @@ class Request:
         put_array: writes an array and returns its path; None: as a take in a .blend has it, without
         what is not asked again for a single take.
         """
-        record: dict[str, Any] = self.settings
-        if self.direction is not None:
-            record |= self.direction.to_record(put_array or _in_a_row)
-        record |= {"role": LISTENS} if self.listening else {}
-        record |= {"turns": [x for span in self.turns for x in span]} if self.turns else {}
-        record |= {"said": self.said} if self.said else {}
+        direction, keep, performed = self.direction, self.keep, self.performed
+        record: dict[str, Any] = self.settings | {
+            **({} if direction is None else direction.to_record(put_array or _in_a_row)),
+            **({"role": LISTENS} if self.listening else {}),
+            **({"turns": [x for span in self.turns for x in span]} if self.turns else {}),
+            **({"said": self.said} if self.said else {}),
+        }
         if put_array is None:
             return record
-        record |= {"takes": self.takes, "seed": self.seed}
-        record |= {} if self.sums is None else {"sums": self.sums}
-        if (keep := self.keep) is not None:
-            record["keep_motion"] = put_array(pack(keep.motion))
-            record["keep_mask"] = put_array(keep.mask)
-        if (performed := self.performed) is not None:
+        record |= {"takes": self.takes, "seed": self.seed, "sums": self.sums}
+        if keep is not None:
+            record |= {
+                "keep_motion": put_array(pack(keep.motion)),
+                "keep_mask": put_array(keep.mask),
+            }
+        if performed is not None:
             rows = performed.direction
             record |= {
                 "performed_motion": put_array(pack(performed.motion)),
                 "performed_sound": performed.sound,
                 "performed_choice": performed.choice,
-                "performed_keys": list(performed.keys),
+                "performed_keys": performed.keys,
                 "performed_direction": None if rows is None else put_array(rows),
             }
         return record
@@ -155,20 +161,21 @@ class Request:
         Raises BadRequest, or one of `records.UNREADABLE` if the record is damaged.
         """
         names = ("seed", "quality", "steps", "guidance", "speech_guidance", "sums", "said")
-        values = {name: record[name] for name in names if name in record}
+        keep = performed = None
         if record.get("keep_motion"):
             mask = get_array(record["keep_mask"]) > 0.5
-            values["keep"] = Keep(_unpack(get_array(record["keep_motion"])), mask)
+            keep = Keep(_unpack(get_array(record["keep_motion"])), mask)
         if record.get("performed_motion"):
-            rows = record.get("performed_direction")
-            values["performed"] = Performed(
+            rows = record["performed_direction"]
+            performed = Performed(
                 _unpack(get_array(record["performed_motion"])), record["performed_sound"],
-                None if rows is None else get_array(rows), dict(record["performed_choice"]),
-                tuple(map(float, record["performed_keys"])),
+                None if rows is None else get_array(rows), record["performed_choice"],
+                tuple(record["performed_keys"]),
             )  # fmt: skip
         return cls(
-            record.get("takes", 1), direction=Brief.of_record(record, get_array),
-            listening=record.get("role") == LISTENS, turns=turns_of(record), **values,
+            record.get("takes", 1), direction=Brief.of_record(record, get_array), keep=keep,
+            performed=performed, listening=record.get("role") == LISTENS, turns=turns_of(record),
+            **{name: record[name] for name in names if name in record},
         )  # fmt: skip
 
 
@@ -203,27 +210,15 @@ def seed_of_voice(name: str, character: int = 0) -> int:
     return TAKES * (zlib.crc32(stem.casefold().encode("utf-8", "surrogatepass")) % _VOICES)
 
 
-def check_whole(name: str, value: object, low: int, high: int) -> None:
-    """Raise BadRequest unless a value is a whole number from `low` to `high`."""
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, (int, np.integer))
-        or not low <= value <= high
-    ):
-        raise BadRequest(
-            f"“{name}” is {_quote(value)} but must be a whole number from {low} to {high}"
-        )
-
-
-def check_number(name: str, value: object, low: float, high: float) -> float:
+def check_number(
+    name: str, value: object, low: float, high: float, kinds: tuple[type, ...] = _NUMBERS
+) -> float:
     """The value as float, if it is a number from `low` to `high`. Raises BadRequest."""
-    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(
-        value, bool
-    )
-    if not number or not low <= value <= high:  # type: ignore[operator]
-        raise BadRequest(
-            f"“{name}” is {_quote(value)} but must be a number from {low:g} to {high:g}"
-        )
+    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:  # type: ignore[operator]
+        whole, bounds = "", f"{low:g} to {high:g}"
+        if kinds is not _NUMBERS:
+            whole, bounds = "whole ", f"{low} to {high}"
+        raise BadRequest(f"“{name}” is {_quote(value)} but must be a {whole}number from {bounds}")
     return float(value)  # type: ignore[arg-type]
 
 

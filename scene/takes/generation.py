@@ -15,14 +15,13 @@ from typing import NamedTuple
 
 import bpy
 
-from ...thunder_core import channels
 from ...thunder_core.animation.gaze import GazeTarget
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client, temporary_arrays
 from ...thunder_core.direction_words import words_of_take, words_of_takes
 from ...thunder_core.errors import BadHead, BadRequest, ThunderError, WorkerDied
 from ...thunder_core.progress import map_progress, result
-from ...thunder_core.protocol import CHANNEL, OTHER_TEXT, SCORE, UNCLEAR, UNSPOKEN
+from ...thunder_core.protocol import note_of, SCORE
 from ...thunder_core.request import Request
 from ...thunder_core.steps import explanation_lines
 from ...thunder_core.types import FPS, LISTENS, Motion
@@ -119,14 +118,8 @@ def sample_takes(
     notes: list[str] = []
 
     def on_event(event):
-        if event["event"] == CHANNEL and name:
-            notes.append(channels.say_chosen(name, event["channel"]))
-        if event["event"] == UNSPOKEN and name:
-            notes.append(say_unspoken(name, event["silent"]))
-        if event["event"] == OTHER_TEXT and name:
-            notes.append(say_other_text(name))
-        if event["event"] == UNCLEAR and name:
-            notes.append(say_unclear(name))
+        if name and (note := note_of(event, name)):
+            notes.append(note)
         if event["event"] == "take" and event["take"]["seed"] not in seeds:
             seeds.add(event["take"]["seed"])
             arrived.append(event)
@@ -233,34 +226,6 @@ def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, l
         *explanation_lines(answer),
         *(["Keys that were edited since are not explained"] if edited else []),
     ]
-
-
-def say_unspoken(name: str, is_silent: bool) -> str:
-    """The sentence that nobody speaks in a voice of that name, whose takes are going to be idle."""
-    reason = f"“{name}” is silent" if is_silent else f"Nobody speaks in “{name}”"
-    advice = "turn up its volume, choose" if is_silent else "choose"
-    return (
-        f"{reason}, so its takes will show an idle face: if somebody should speak, {advice} "
-        f"another sound or Channel"
-    )
-
-
-def say_unclear(name: str) -> str:
-    """The sentence that the voice of that name is hard to understand."""
-    return (
-        f"“{name}” is hard to understand (noise, other voices or fast speech), so its takes may "
-        f"miss the same m, b, p, f and v: "
-        "use a cleaner recording, or enter its words with Add Transcript (in a bake: --transcript) "
-        "and generate again"
-    )
-
-
-def say_other_text(name: str) -> str:
-    """The sentence that the voice of that name does not say its transcript."""
-    return (
-        f"“{name}” does not seem to say its transcript, so its takes are made without it: give all "
-        f"its words, from the first to the last"
-    )
 
 
 def sample_ranked(

@@ -183,7 +183,7 @@ class PlayedClient:
         self, sound, takes, seed, folder, quality="normal", steps=0, guidance=1.0,
             speech_guidance=0.0, keep_motion=None, keep_mask=None,
         direction=None, spread=0.5, as_asked=True, original=None, like=(), as_heard=None, marks=(),
-        text="", role="", said="",
+        text="", role="", said="", sums=None,
     ):  # fmt: skip
         seconds, listening = seconds_of(sound), role == "listens"
         common = {

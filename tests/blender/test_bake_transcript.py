@@ -4,10 +4,11 @@ help."""
 
 import pytest
 from thunder.cli import bake
-from thunder.scene.takes import generation, provenance, transcript
+from thunder.scene.takes import provenance, transcript
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core.batch import job_file, settings
 from thunder.thunder_core.errors import BadRequest
+from thunder.thunder_core.protocol import NOTES, OTHER_TEXT
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def test_a_mood_leaves_the_transcript_of_the_scene(client, baked, tmp_path):
 
 def test_a_text_that_the_voice_does_not_say_is_warned_of(client, baked):
     client.says_text = False
-    assert baked("--transcript", "mama")["warnings"] == [generation.say_other_text("line")]
+    assert baked("--transcript", "mama")["warnings"] == [NOTES[OTHER_TEXT].format("line")]
     assert baked()["warnings"] == []
 
 

@@ -19,6 +19,7 @@ from thunder.thunder_core import progress
 from thunder.thunder_core.direction import AS_HEARD, Direction, STRENGTH, Style
 from thunder.thunder_core.direction_presets import Preset, SHIPPED
 from thunder.thunder_core.errors import BadRequest
+from thunder.thunder_core.protocol import NOTES, SILENT, UNCLEAR
 from thunder.thunder_core.request import Request, seed_of_voice
 from thunder.thunder_core.types import FPS
 
@@ -173,13 +174,13 @@ def test_a_bake_warns_of_a_voice_in_which_nobody_speaks_or_that_is_hard_to_under
 ):
     client.unspoken = True
     assert (
-        run_bake()["warnings"] == [generation.say_unspoken("line", True)]
-        and generation.say_unspoken("line", True) in capsys.readouterr().err
+        run_bake()["warnings"] == [SILENT.format("line")]
+        and SILENT.format("line") in capsys.readouterr().err
     )
     assert run_bake("--seconds", 2, out="idle", audio=())["warnings"] == []
     client.unspoken, client.unclear = None, True
     assert (
-        run_bake()["warnings"] == [generation.say_unclear("line")]
+        run_bake()["warnings"] == [NOTES[UNCLEAR].format("line")]
         and "and generate again" in capsys.readouterr().err
     )
 
