@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from thunder_core.direction import Brief, Direction, Style
+from thunder_core.direction import Brief, Direction, HELD, Mark, SOUND, Style
 from thunder_core.engine.verbs import read_array
 from thunder_core.errors import BadRequest
 from thunder_core.request import Request
@@ -41,6 +41,34 @@ def test_a_request_is_the_same_after_its_way_over_the_protocol(put):
         assert (read.keep is None) == (sent.keep is None)
     kept = Request.of_record(json.loads(json.dumps(whole.to_record(put))), read_array).keep
     assert np.array_equal(pack(kept.motion), pack(motion))
+
+
+def test_a_take_in_a_file_says_what_it_was_asked_for():
+    """As numbers, texts and rows of numbers, which are all that a .blend holds."""
+    usual = Direction().vector()[None]
+    heard, marks = np.array([0.5, 1.0], np.float32), (Mark(HELD, 0.5, 1.0), Mark(SOUND, 1, 2, "AA"))
+    asked = Brief(usual, 0.25, False, usual * 0.5, ((3, 0.5), (2**30, 1.0)), heard, marks, "a b")
+    request = Request(
+        3,
+        7,
+        "draft",
+        0,
+        1.5,
+        0.25,
+        asked,
+        listening=True,
+        turns=((0.0, 1.5), (2.0, 3.0)),
+        said="[]",
+    )
+    record = request.to_record()
+    for value in record.values():
+        row = value if isinstance(value, list) else [value]
+        assert all(isinstance(each, (float, int, str)) for each in row)
+    read = Request.of_record(record)
+    np.testing.assert_equal(asdict(read), asdict(replace(request, takes=1, seed=0)))
+    nested = Request.of_record({**request.to_record(str), "direction": usual, "original": usual,
+    "as_heard": heard, "like": [[3, 0.5]]}, np.asarray)  # fmt: skip
+    assert nested.direction.like == ((3, 0.5),)
 
 
 @pytest.mark.parametrize(

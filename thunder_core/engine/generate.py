@@ -80,7 +80,7 @@ class Heard:
         self, thunder: Thunder, takes: Sequence[Performance], progress: Progress = no_progress
     ) -> list[Motion]:
         """The motions of takes, finished."""
-        effort, guidance = self.request.effort, float(self.request.guidance)
+        effort, guidance = self.request.steps or self.request.quality, float(self.request.guidance)
         return thunder.perform(self.voice, takes, effort, guidance, progress, self.kept, self.guide)
 
 
