@@ -629,8 +629,10 @@ class Brief:
             return None
 
         def rows(name: str) -> np.ndarray:
-            array = np.array(get_array(record[name]), np.float32)
-            return array if array.ndim > 1 else array.reshape(-1, len(DIRECTION_NAMES))
+            stored = record[name]
+            array = np.array(get_array(stored), np.float32)
+            # a .blend has its numbers in a row
+            return array if isinstance(stored, str) else array.reshape(-1, len(DIRECTION_NAMES))
 
         like = np.array(record.get("like", ()), float).reshape(-1, 2)
         heard = get_array(record["as_heard"]) if "as_heard" in record else np.zeros(1)
