@@ -20,6 +20,7 @@ from thunder.scene.takes.direction import asking
 from thunder.scene.voice import strip
 from thunder.thunder_core import errors, progress
 from thunder.thunder_core.batch import job_file
+from thunder.thunder_core.request import Request
 
 pytestmark = pytest.mark.usefixtures("needs_sound")
 SLOWER = 1.15
@@ -276,7 +277,7 @@ def test_another_direction_is_not_the_new_line_s(lines):
     new = perform(offered(lines)[0])
     about = provenance.about_of(new.action)
     assert about["direction"][0] == pytest.approx(1.5, abs=1e-3)
-    assert asking.add_direction(provenance.Sampling(), rig.owner, strip.find(bpy.context)).asked.vectors[0, 0] == 0  # fmt: skip
+    assert asking.add_direction(Request(), rig.owner, strip.find(bpy.context)).direction.vectors[0, 0] == 0  # fmt: skip
 
 
 def test_linked_and_missing_characters_are_said(lines, monkeypatch):

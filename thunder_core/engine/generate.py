@@ -105,39 +105,32 @@ def hear(
         voice, role = voice.unspoken(), IDLE
     by_voice = axis_deviations(voice.heard)
     voice, says_text = engine.follow_text(voice, asked.text)
-    if not says_text:
-        on_note(OTHER_TEXT)
     voice = mark_voice(voice, asked.marks)
     keep, about_move = request.keep, dict[str, Any]()
     if request.performed is not None:
         keep, asked, about_move = _moved(engine, request.performed, asked, voice)
     asked = follow_voice(asked, by_voice, voice.frames)
     kept = None if keep is None else _kept(engine, keep, voice.frames)
-    identity = engine.identity
+    identity, pull = engine.identity, float(request.speech_guidance)
+    speaks, is_unclear = role == SPEAKS, role == SPEAKS and voice.is_unclear
+    notes = {OTHER_TEXT: not says_text, UNSPOKEN: role == IDLE, UNCLEAR: is_unclear}
+    for note in (note for note, is_so in notes.items() if is_so):
+        on_note(note)
+    guide = _guide(engine, voice, pull) if pull and speaks else None
+    some: dict[str, Any] = {"unclear": is_unclear, "channel": speech.channel}
+    if speaks:
+        some |= {
+            "voice_sounds": [round(each, 3) for each in voice.heard],
+            "marks": [mark.row() for mark in asked.marks], "text": asked.text,
+        }  # fmt: skip
+        if asked.as_heard.any():
+            some["requested"] = [round(float(x), 4) for x in asked.requested.mean(0)]
     about = {
         "engine": ENGINE, "weights": identity.fingerprint,
-        "weights_origin": identity.origin, "audio": sound,
-        "guidance": float(request.guidance), "speech_guidance": float(request.speech_guidance),
-        **({"steps": request.steps} if request.steps else {"quality": request.quality}),
+        "weights_origin": identity.origin, "audio": sound, **request.settings, **about_move,
+        **({} if speaks else {"role": role}),
+        **{name: value for name, value in some.items() if value},
     }  # fmt: skip
-    if role == IDLE:
-        on_note(UNSPOKEN)
-    if role == SPEAKS and voice.is_unclear:
-        on_note(UNCLEAR)
-        about["unclear"] = True
-    if role != SPEAKS:
-        about["role"] = role
-    about |= about_move
-    pull = float(request.speech_guidance)
-    guide = _guide(engine, voice, pull) if pull and role == SPEAKS else None
-    if speech.channel:
-        about["channel"] = speech.channel
-    if role == SPEAKS:
-        about["voice_sounds"] = [round(each, 3) for each in voice.heard]
-        about |= {"marks": [mark.row() for mark in asked.marks]} if asked.marks else {}
-        about |= {"text": asked.text} if asked.text else {}
-        if asked.as_heard.any():
-            about["requested"] = [round(float(x), 4) for x in asked.requested.mean(0)]
     return Heard(request, voice, role, asked, by_voice, kept, guide, about)
 
 
