@@ -39,8 +39,8 @@ def _track(worker, args, progress):
     if not _NARROW < solved.stretched < _WIDE:
         which = "narrow" if solved.stretched < 1 else "wide"
         notes.append(
-            f"The face is measured too {which}: if the picture looks squeezed, enter the width of "
-            f"its pixels, about {1 / solved.stretched:.2f} (--pixel-aspect)"
+            f"The face is measured too {which}: if the picture looks squeezed, try "
+            f"{1 / solved.stretched:.2f} as Pixel Aspect (--pixel-aspect)"
         )
     if off > _OFF:
         notes.append(

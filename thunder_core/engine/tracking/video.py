@@ -76,7 +76,7 @@ def follow(
     if wide == 1 and size in _TELEVISION:
         notes.append(
             f"The picture is {size[0]} × {size[1]}, as television squeezes 4:3: if it is, enter "
-            f"the width of its pixels, {4 / 3 * size[1] / size[0]:.3f} (--pixel-aspect)"
+            f"{4 / 3 * size[1] / size[0]:.3f} as Pixel Aspect (--pixel-aspect)"
         )
     others, every, before, last = 0, 1, None, None
     with ExitStack() as stack:
