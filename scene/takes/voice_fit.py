@@ -82,14 +82,16 @@ class ImportedCapture:
     notes: Sequence[str] = ()
 
 
-def follow_face(path: str, mirrored: bool) -> Generator[Step, None, tuple[Motion, list[str]]]:
+def follow_face(
+    path: str, mirrored: bool, aspect: float
+) -> Generator[Step, None, tuple[Motion, list[str]]]:
     """Steps that follow the face of an actor in a video, in a process of its own. Returns the
     motion from the video's beginning on, and sentences about it. Raises ThunderError."""
     with Client(find_tracker(install.TRACKER.venvs()), verbs="tracker") as client:
         to = os.path.join(client.folder, "face.npz")
         found = yield from generation.ask(
             client, "track", (0.0, 1.0), "Following the face", video=path, to=to, sheet="",
-            aspect=0.0, mirrored=mirrored,
+            aspect=aspect, mirrored=mirrored,
         )  # fmt: skip
         motion, _ = motion_file.read(to)
     frames = motion.frames + round(found["start"] * FPS)
@@ -105,12 +107,13 @@ def sound_beside(path: str) -> str:
 
 
 def list_capture(
-    client: Client | None, context, path: str, rate: float, mirrored: bool = False
-) -> Generator[Step, None, ImportedCapture]:
+    client: Client | None, context, path: str, rate: float, mirrored: bool = False,
+    aspect: float = 0.0,
+) -> Generator[Step, None, ImportedCapture]:  # fmt: skip
     """Steps that list a capture as a take of the chosen head and voice, and show it.
 
     client: None without a voice.  rate: rows per second of curves without times.  mirrored: whether
-    a video is a mirror's.  Raises ThunderError, and then nothing was changed.
+    a video is a mirror's.  aspect: width of its pixels, 0: as it says.  Raises ThunderError, and then nothing was changed.
     """
     scene, rig = context.scene, head.find(context.scene, context.object)
     head.check_animatable(rig)
@@ -120,7 +123,7 @@ def list_capture(
     yield Step(0.02, "Reading the capture")
     place, answer, unscored, notes = None, {}, "", []
     if is_video := path.lower().endswith(motion_file.VIDEOS):
-        motion, notes = yield from follow_face(path, mirrored)
+        motion, notes = yield from follow_face(path, mirrored, aspect)
     else:
         motion = motion_file.read_recording(path, head.channel_names(), rate)
     if voice is not None:
