@@ -91,7 +91,7 @@ class Sampling:
 
     @property
     def arguments(self) -> dict:
-        """The arguments that are no arrays."""
+        """Scalar arguments."""
         effort = {"steps": self.steps} if self.steps else {"quality": self.quality}
         return effort | {"guidance": self.guidance, "speech_guidance": self.speech_guidance}
 

@@ -343,7 +343,7 @@ _SIZE_VARIES, _SPEECH_VARIES = 0.22, ((1.2, 0.22), (3.0, 0.2))
 
 def _dominance(shares: np.ndarray, table: dict[str, float], sigma: float = 1.3) -> np.ndarray:
     """Posture [T] of an articulator: each phone pulls with a bell of `sigma` frames, phones without
-    an opinion give way."""
+    a target give way."""
     target = np.array([table.get(p, 0.0) for p in PHONES])
     weight = np.array([1.0 if p in table else 0.35 for p in PHONES])
     pull = filters.gaussian(shares @ weight, sigma)

@@ -133,7 +133,7 @@ class SpeechEncoder:
 
 
 # amplitude below which there is no sound, and the logit of silence there
-_NOTHING, _SURELY = 1e-6, 9.0
+_NOTHING, _SILENCE_LOGIT = 1e-6, 9.0
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def encode(
     hidden, logits = encoder.analyse(samples, progress)
     if np.abs(samples).max(initial=0.0) < _NOTHING:  # of nothing at all the encoder cannot tell
         logits = np.zeros_like(logits)
-        logits[:, SILENCE] = _SURELY
+        logits[:, SILENCE] = _SILENCE_LOGIT
     analysed = (
         (hidden, logits) if feature_encoder is None else feature_encoder.analyse(samples, progress)
     )
