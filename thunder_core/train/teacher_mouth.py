@@ -333,7 +333,7 @@ JAW_ASIDE = 0.006  # standard deviation of the jaw's sideways turn, radians
 # encoder's probability of a sound: below the first a label is ignored, above the second none is
 # needed
 DOUBTED, SURE = 0.04, 0.55
-_NEAR = 6  # labels (10 ms) to either side in which the encoder may confirm a label
+_CONFIRMED_WITHIN = 6  # labels (10 ms) to either side in which the encoder may confirm a label
 _SLACK, _CRISP = 2.5, 1.5  # standard deviations of `change_pace`, frames
 # How readings of one line differ: standard deviations of the size of a performance's openings (of
 # its logarithm), and of how much more or less single words and syllables open, with their rates in
@@ -371,7 +371,7 @@ def where_demanded(
     heard = np.interp(
         np.arange(len(phones)) / 4, np.arange(len(belief)), belief[:, list(kind)].sum(1)
     )
-    near = filters.highest(heard, 2 * _NEAR + 1)
+    near = filters.highest(heard, 2 * _CONFIRMED_WITHIN + 1)
     kept = labelled.copy()
     for a, b in runs(labelled):
         if near[a:b].max() < DOUBTED:
