@@ -196,13 +196,13 @@ def _listeners(self, context):
     ]
 
 
-class _OnStrip(InstantWork):
+class StripOperator(InstantWork):
     strip: bpy.props.StringProperty(
         name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip"
     )
 
 
-class THUNDER_OT_cast_strip(_OnStrip, bpy.types.Operator):
+class THUNDER_OT_cast_strip(StripOperator, bpy.types.Operator):
     """Choose who speaks this strip: a head, or nobody for music and off-screen voices"""
 
     bl_label = "Choose Speaker"
@@ -221,7 +221,7 @@ class THUNDER_OT_cast_strip(_OnStrip, bpy.types.Operator):
             dialogue.select(context, chosen)
 
 
-class THUNDER_OT_go_to_strip(_OnStrip, bpy.types.Operator):
+class THUNDER_OT_go_to_strip(StripOperator, bpy.types.Operator):
     """Make this strip the voice and its speaker the head, and go to the strip's first frame"""
 
     def act(self, context):
@@ -231,7 +231,7 @@ class THUNDER_OT_go_to_strip(_OnStrip, bpy.types.Operator):
         )
 
 
-class THUNDER_OT_listen_to_strip(_OnStrip, bpy.types.Operator):
+class THUNDER_OT_listen_to_strip(StripOperator, bpy.types.Operator):
     """Choose a head that listens to this strip, for the next takes that are generated"""
 
     bl_label = "Listener"
@@ -246,7 +246,7 @@ class THUNDER_OT_listen_to_strip(_OnStrip, bpy.types.Operator):
         return f"“{self.listener}” listens to “{self.strip}”: press Generate Takes{when}"
 
 
-class THUNDER_OT_mark_speaker(_OnStrip, bpy.types.Operator):
+class THUNDER_OT_mark_speaker(StripOperator, bpy.types.Operator):
     """Choose who speaks the frames of the preview range or, without one, those from the playhead to
     the next range"""
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one door of the laboratory lists what there is without importing it, gives every bench the same
+"""`python -m research` lists what there is without importing it, gives every bench the same
 options, and replaces no result without data; every result says which commit it is of."""
 
 import importlib

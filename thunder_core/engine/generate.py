@@ -41,7 +41,7 @@ _SAME_LENGTH = 0.3  # seconds by which a performance and its sound may differ
 _MOST = 16  # takes denoised together; on a graphics card they cost little more than one
 # frames denoised together on a processor: fewer is less efficient, more delays the first take
 _PORTION_FRAMES = 1000
-_FRAMES_AT_WORK = 100_000  # of takes that are worked on in parallel: two of an hour need 1.8 GB
+_FRAMES_AT_WORK = 100_000  # memory bound, frames in flight: two takes of an hour need 1.8 GB
 # frames of a sound after whose steps freed memory is released, which takes milliseconds: an hour
 # needs a fifth less
 _LONG = 15_000

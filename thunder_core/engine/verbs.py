@@ -169,9 +169,9 @@ def _listen(worker, args, progress):
 def _record(worker, args, progress):
     from . import microphone
 
-    worker.enough.clear()
+    worker.stop_recording.clear()
     return microphone.record(
-        args["path"], worker.enough, lambda level: progress.give({"event": LEVEL, **level})
+        args["path"], worker.stop_recording, lambda level: progress.give({"event": LEVEL, **level})
     )
 
 
