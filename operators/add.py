@@ -21,7 +21,14 @@ from ..thunder_core.animation.motion_file import RECORDINGS, VIDEOS
 from ..thunder_core.batch.job_file import SOUNDS
 from ..thunder_core.engine_python import find_tracker
 from ..thunder_core.errors import attempt, BadRequest
-from .base import ChoosesFile, Explained, FileWork, InstantWork, SlicedWork, why_not_in_object_mode
+from .base import (
+    ChoosesFile,
+    FileWork,
+    HasObstacles,
+    InstantWork,
+    SlicedWork,
+    why_not_in_object_mode,
+)
 
 SAMPLE = str(shipped.SAMPLE)
 
@@ -188,7 +195,7 @@ class THUNDER_OT_own_voice(ChoosesFile, _AddsVoice, bpy.types.Operator):
         self.put(context, self.filepath, os.path.splitext(os.path.basename(self.filepath))[0])
 
 
-class _NeedsFlameHead(Explained):
+class _NeedsFlameHead(HasObstacles):
     obstacles = (
         lambda context: (
             ""

@@ -40,7 +40,7 @@ COMMANDS = {
     "--results research/results/lips_other_plan.txt",
     "lips_grid": "lips --data {thunder_data} --out {scratch} --split grid --takes 4 "
     "--results research/results/lips_grid.txt",
-    "habits": "habits --data {thunder_data} --kept {scratch} --solved {scratch}",
+    "habits": "habits --data {thunder_data} --solved {scratch}",
     "perform_as": "perform_as",
     "hits": "hits --data {thunder_data} --solved {scratch}",
     "articulation": "articulation --data {thunder_data} --takes {scratch}",
