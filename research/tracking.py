@@ -32,14 +32,14 @@ from thunder_core.face.lips import opening_mm, width_mm
 from thunder_core.request import Request
 from thunder_core.types import FPS, Motion
 
-TAKES, COMPARED = 17, 4  # takes, and how many of them are filmed in all ways
+TAKES, COMPARED = 13, 3  # takes, and how many of them are filmed in all ways
 SPREAD = 1.0  # of their directions
 SAME = {  # ways in which the same film is followed again
     "mirrored": "mirrored", "shifted": f"shifted {SHIFT[0]}, {SHIFT[1]} px",
     "scaled": f"scaled {SCALE}",
 }  # fmt: skip
 STRETCHED = {"squeezed": SQUEEZE, "widened": 1 / SQUEEZE}  # → the width of its pixels
-_APART = (18, 44)  # frames between two blinks
+_APART = (14, 32)  # frames between two blinks
 _SHUT = 0.5  # closure of the lids in a blink
 _NEAR = 2  # frames
 # closures of lids from frame to frame: quick, usual and slow blinks
