@@ -309,6 +309,15 @@ def test_a_jaw_goes_aside_as_far_as_a_face_is_uneven_and_never_tilts():
     assert not left[:, 2].any() and np.abs(left[:, 1]).max() <= 0.03
 
 
+def test_shut_lips_press_and_roll_in(monkeypatch):
+    """By what the sound alone asks for."""
+    monkeypatch.setattr(teacher_mouth, "gestures", lambda *given: {})
+    _, motion = play("M", each=40)
+    most = {name: float(motion.expression[:, CHANNELS.index(name)].max()) for name in CHANNELS}
+    shut = {"mouthPressLeft": 0.38, "mouthRollLower": 0.16, "mouthRollUpper": 0.15}
+    assert {name: most[name] for name in shut} == pytest.approx(shut, abs=0.02)
+
+
 def cues(frames=20):
     """A cue of every kind, each of another constant value."""
     names = sorted(
