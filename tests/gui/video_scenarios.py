@@ -6,12 +6,11 @@ import subprocess
 
 import bpy
 import numpy as np
-from scenarios import done, only_open, ROOT, scene_with_voice_and_head, time_slices, until
+from scenarios import done, ROOT, scene_with_voice_and_head, time_slices, until
 from thunder.scene.heads import head
 from thunder.scene.host.jobs import session
 from thunder.scene.takes import provenance
 from thunder.thunder_core.animation import motion_file
-from thunder.thunder_core.errors import NoEngine
 from thunder.thunder_core.engine_python import find_tracker
 
 
