@@ -172,7 +172,7 @@ develop:
 	@setup/python.sh environment.py engine --develop
 
 lint:
-	@$(WITH_TESTED_ENGINE) && "$$engine" -m ruff check . && "$$engine" -m ruff format --check . && "$$engine" -m mypy
+	@engine=$$(setup/python.sh environment.py engine --tests) && "$$engine" -m ruff check . && "$$engine" -m ruff format --check . && "$$engine" -m mypy
 
 licences:
 	@$(WITH_CARD) && "$$engine" setup/licences.py

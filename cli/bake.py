@@ -40,166 +40,44 @@ from ..scene.takes import (
 )
 from ..scene.takes.commit import committing
 from ..scene.takes.direction.asking import all_presets
-from ..scene.takes.provenance import first_seed, grade_of, role_of, Sampling
+from ..scene.takes.provenance import first_seed, grade_of, role_of
 from ..scene.voice import strip, voice_cache
 from ..thunder_core import channels, files, subtitles
 from ..thunder_core.animation import motion_file
 from ..thunder_core.batch import baker, settings
-from ..thunder_core.direction import AXES, Brief, CHOICES, Direction, NEUTRAL
+from ..thunder_core.direction import AXES, Brief, Direction
 from ..thunder_core.direction_presets import is_preset_file, Preset, same_name
 from ..thunder_core.engine_python import find_engine_python
 from ..thunder_core.errors import attempt, BadHead, BadRequest, BadSound, BadWeights, NoSpace
-from ..thunder_core.request import NORMAL, Performed, QUALITIES, TAKES
+from ..thunder_core.request import Performed, Request
 from ..thunder_core.types import FPS, RATE
 from . import products
-from .script import add_options, file_path, Parser, say, setting, takes_in_words, utf8, warn
+from .script import (
+    add_options,
+    as_option,
+    file_path,
+    Parser,
+    say,
+    setting,
+    takes_in_words,
+    utf8,
+    warn,
+)
 
 IDLE = "idle"  # name of a scene without a sound
 
 
-def _type(name: str) -> Callable[[str], Any]:
-    """What argparse makes of the option that a setting is called like."""
-    return setting(settings.SETTINGS[name].read)
-
-
-# What argparse is told of each option.
-_VOICES: dict[str, dict[str, Any]] = {  # one of which is given
-    "audio": {"type": file_path, "help": "the voice, a sound file"},
-    "listen-to": {
-        "type": file_path,
-        "metavar": "FILE",
-        "help": "another's voice, a sound file that the face listens to",
-    },
-    "seconds": {
-        "type": _type("seconds"),
-        "help": "length of takes in which nobody speaks: an idle face",
-    },
-    "strip": {
-        "type": utf8,
-        "metavar": "NAME",
-        "help": "the voice, a sound strip in the sequencer of the scene",
-    },
-    "jobs": {
-        "type": file_path,
-        "metavar": "PATH",
-        "help": "bake many: a job file (.toml), a folder of sound files, or the dialogue of a "
-        ".blend",
-    },
-    "picks": {
-        "type": file_path,
-        "metavar": "FILE",
-        "help": "commit the takes that were picked on batch.html, the page in --out, and saved as "
-        "this file",
-    },
-}
+# What argparse is told of each option: of those that are settings of a job, and of others.
 OPTIONS: dict[str, dict[str, Any]] = {
     "out": {
         "type": file_path,
         "help": "folder to write into, made if it is missing (of --jobs: as the job file says)",
     },
-    "takes": {"type": _type("takes"), "default": TAKES, "help": f"how many to sample ({TAKES})"},
-    "seed": {
-        "type": _type("seed"),
-        "help": "seed of the first take (the scene's, or the character's own)",
-    },
-    "quality": {
-        "choices": QUALITIES,
-        "default": NORMAL,
-        "help": "how finely takes are sampled (normal)",
-    },
-    "steps": {
-        "type": _type("steps"),
-        "help": "sampling steps of the whole model, instead of what the quality says",
-    },
-    "guidance": {
-        "type": _type("guidance"),
-        "default": 1.0,
-        "help": "how closely takes keep to the voice, 0 to 3; other than 1 twice the time (1)",
-    },
-    "speech-guidance": {
-        "type": _type("speech-guidance"),
-        "default": 0.0,
-        "help": "how strongly mesh-to-speech pulls takes to the voice, 0 to 2; above 0 three times "
-        "the time (0)",
-    },
-    "perform-as": {
-        "type": file_path,
-        "metavar": "FILE",
-        "help": "a take of another recording, .npz or .csv: its head, brows, lids and eyes move to "
-        "this voice, the mouth is sampled anew",
-    },
-    "perform-line": {
-        "metavar": "NAME",
-        "help": "a line of the scene, whose committed animation, or chosen take, this voice "
-        "performs likewise",
-    },
-    "performed-voice": {
-        "type": file_path,
-        "metavar": "FILE",
-        "help": "the recording that the take of --perform-as was made of",
-    },
-    "transcript": {
-        "type": _type("transcript"),
-        "metavar": "TEXT",
-        "help": "what the voice says, or a .txt, .srt or .vtt file: lips then follow its words",
-    },
-    "recognise": {
-        "action": argparse.BooleanOptionalAction,
-        "help": "recognize what the voice says, where it has no transcript: lips then follow its "
-        "words",
-    },
-    "language": {
-        "type": _type("language"),
-        "metavar": "CODE",
-        "help": "language that --recognise hears, such as de; auto: the one that is spoken (as the "
-        "scene says)",
-    },
-    "whisper": {
-        "type": file_path,
-        "metavar": "FOLDER",
-        "help": "model that recognizes words (default: as the preferences or THUNDER_WHISPER say)",
-    },
-    "channel": {
-        "type": _type("channel"),
-        "help": "what of the sound is the voice: auto, mix, left, right or a number (auto)",
-    },
-    "speakers": {
-        "type": _type("speakers"),
-        "metavar": "LIST",
-        "help": "who speaks which frames of the strip, where several do: “Anna 1-120, Ben 121-200”",
-    },
-    "commit": {
-        "choices": settings.COMMITS,
-        "help": "also commit the best take to the head: on ones, or held on twos or threes",
-    },
+    **{name: as_option(each) for name, each in settings.SETTINGS.items()},
     "npz": {"action": "store_true", "help": "also write take_01.npz … in rank order"},
-    "outputs": {
-        "type": _type("outputs"),
-        "metavar": "LIST",
-        "help": f"what to write: some of {', '.join(settings.OUTPUTS)} (blend)",
-    },
-    "export-takes": {
-        "type": _type("export-takes"),
-        "default": 1,
-        "help": "how many of the best takes are exported and filmed (1)",
-    },
-    "blend": {"type": file_path, "help": "file to bake in, where none is open"},
-    "head": {"type": utf8, "help": "object to animate (default: the scene's head, or a new one)"},
     "new-head": {
         "action": "store_true",
         "help": "add a head of Thunder's also beside a character whose names are not known",
-    },
-    "start": {
-        "type": _type("start"),
-        "help": "scene frame of the sound's first sample (the scene's first)",
-    },
-    "pack": {
-        "action": argparse.BooleanOptionalAction,
-        "help": "keep the sound in the .blend itself",
-    },
-    "fps": {
-        "type": _type("fps"),
-        "help": "frames per second of an empty scene, such as 25 or 29.97 (24)",
     },
     "weights": {
         "type": file_path,
@@ -224,37 +102,22 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "also say what made the best take do what it does at this scene frame",
     },
 }
-_MOODS = ", ".join(name for name in CHOICES if name != NEUTRAL)
-_OF_DIRECTION: dict[str, dict[str, Any]] = {
-    "style": {
-        "type": utf8,
-        "metavar": "NAME",
-        "help": "a preset: its name (Newsreader, Whisper, one of yours) or its .json file",
+_VOICES: dict[str, dict[str, Any]] = {  # one of which is given
+    **{name: OPTIONS[name] for name in settings.VOICES},
+    "jobs": {
+        "type": file_path,
+        "metavar": "PATH",
+        "help": "bake many: a job file (.toml), a folder of sound files, or the dialogue of a "
+        ".blend",
     },
-    "mood": {
-        "type": setting(settings.read_mood),
-        "metavar": "MOOD=STRENGTH",
-        "help": f"such as warm=.6; strength 0 to 1 (1). Moods: {_MOODS}",
-    },
-    **{
-        settings.option_of(axis.name): {
-            "type": _type(settings.option_of(axis.name)),
-            "metavar": "NUMBER",
-            "help": f"{axis.description[0].lower()}{axis.description[1:]}: {axis.least:g} to "
-            f"{axis.most:g}, {axis.usual:g} is usual",
-        }
-        for axis in AXES
-    },
-    "spread": {
-        "type": _type("spread"),
-        "help": "how far takes go from all this, 0 (not at all) to 1 (as people do) (0.5)",
-    },
-    "as-asked": {
-        "action": argparse.BooleanOptionalAction,
-        "default": True,
-        "help": "whether the take of the first seed is played just as asked (yes)",
+    "picks": {
+        "type": file_path,
+        "metavar": "FILE",
+        "help": "commit the takes that were picked on batch.html, the page in --out, and saved as "
+        "this file",
     },
 }
+_OF_DIRECTION = {name: OPTIONS[name] for name in settings.DIRECTION}
 _OF_MANY: dict[str, dict[str, Any]] = {  # with --jobs alone
     "only": {
         "type": utf8,
@@ -303,7 +166,8 @@ def options(arguments: list[str], command: str = "bake.py") -> argparse.Namespac
     parser = Parser(prog=command, description=__doc__.partition("\n")[0])
     parser.set_defaults(command=command)
     add_options(parser.add_mutually_exclusive_group(required=True), _VOICES)
-    add_options(parser, OPTIONS)
+    grouped = _VOICES.keys() | _OF_DIRECTION.keys()
+    add_options(parser, {name: OPTIONS[name] for name in OPTIONS if name not in grouped})
     direction = parser.add_argument_group(
         "how takes are played",
         "Without any of these takes are played as the head in the scene is directed, or around "
@@ -356,12 +220,10 @@ def bake(
     given = chosen.audio or chosen.listen_to
     inputs = _inputs_of(chosen)
     hashes = hashes_of(inputs)  # before any of them is read
-    sampling = replace(
-        Sampling.of(chosen), asked=direction_of(chosen), listening=chosen.listen_to is not None
-    )
-    performed = _performed(chosen)
-    if performed is not None:
-        sampling = replace(sampling, performed=performed)
+    request = Request.of(
+        chosen, takes=chosen.takes, direction=direction_of(chosen), performed=_performed(chosen),
+        listening=chosen.listen_to is not None,
+    )  # fmt: skip
     words = words_of(chosen.transcript)
     check_engine(chosen.engine, chosen.weights)
     files.check_writable(chosen.out)
@@ -401,6 +263,7 @@ def bake(
     if engine["weights_origin"] == "changed":  # the user's weights
         warnings += warn(chosen.command, engine["weights_note"])
     seed = first_seed(scene, rig.mesh, voice) if chosen.seed is None else chosen.seed
+    request = replace(request, seed=seed)
 
     def report_step(step: jobs.Step) -> None:
         # without a sound nobody is meant to speak
@@ -422,17 +285,18 @@ def bake(
         warnings += warn(chosen.command, found.left_out_in_words)
         record = transcript.of(scene, voice.name)
         words = record.text
-    if sampling.asked is not None and not sampling.listening:
+    if request.direction is not None and not request.listening:
         # a direction of the command line leaves the scene's transcript and marks as they are
-        sampling = replace(sampling, asked=transcript.add_words(sampling.asked, scene, voice))
+        words_added = transcript.add_words(request.direction, scene, voice)
+        request = replace(request, direction=words_added)
     performing = None
     if chosen.perform_line:
         source = perform_as.of_line(scene, voice.name, chosen.perform_line, rig.mesh)
         performing = perform_as.Performing(source, voice.name)
     baking = (
-        generation.generate(client, voice, scene, rig, chosen.takes, seed, sampling)
+        generation.generate(client, voice, scene, rig, request)
         if performing is None
-        else perform_as.perform(client, scene, rig, voice, performing, chosen.takes, sampling, seed)
+        else perform_as.perform(client, scene, rig, voice, performing, request)
     )
     if {"cues", "rhubarb"} & {*wanted.outputs}:
         baking = word_places.find_after(baking, client, voice)
@@ -452,7 +316,7 @@ def bake(
         "seed": seed,
         # of a strip's chosen channel the engine knows nothing
         "channel": voice.channel or performances[0].provenance.get("channel", "mix"),
-        **sampling.arguments,
+        **request.settings,
         **_report_moved(chosen, performing, voice.name, performances[0].provenance),
         **({"transcript": words} if words else {}),
         **({"recognised": record.language} if record is not None and record.is_recognised else {}),
@@ -526,7 +390,7 @@ def _open_scene(chosen: argparse.Namespace) -> None:
 def _report_takes(performances: list, entries: list) -> dict:
     """The report on what the takes are, best first."""
     provenance = performances[0].provenance
-    wanted = Sampling.of_take(provenance, None).asked
+    wanted = Request.of_record(provenance).direction
     # as the content of a preset file; of a direction that changes within the line its mean
     direction = wanted and Preset("", wanted.mean, "", wanted.spread).data()
     return {
@@ -880,7 +744,8 @@ def direction_of(chosen: argparse.Namespace) -> Brief | None:
     ):
         return None
     preset = Preset("") if chosen.style is None else all_presets().find(chosen.style)
-    return preset.brief(moved, chosen.mood, chosen.spread, chosen.as_asked)
+    mood = None if chosen.mood is None else settings.read_mood(chosen.mood)
+    return preset.brief(moved, mood, chosen.spread, chosen.as_asked)
 
 
 def named_styles(values: Mapping[str, object]) -> dict[str, str]:

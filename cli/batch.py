@@ -150,9 +150,6 @@ def defaults_of(chosen: argparse.Namespace) -> dict[str, object]:
     """The settings given as options and the defaults of the others, those of the open scene
     included."""
     given = {name: getattr(chosen, name.replace("-", "_"), None) for name in SETTINGS}
-    if chosen.mood is not None:
-        name, strength = chosen.mood
-        given["mood"] = f"{name}={strength:g}"
     if chosen.npz:
         given["outputs"] = [*(given["outputs"] or ["blend"]), "npz"]
     given["blend"] = given["blend"] or bpy.data.filepath or None

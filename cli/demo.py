@@ -24,11 +24,12 @@ from ..scene.host import jobs
 from ..scene.media import studio
 from ..scene.review import listening
 from ..scene.takes import generation, take_list, transcript
-from ..scene.takes.provenance import grade_of, Sampling
+from ..scene.takes.provenance import grade_of
 from ..scene.voice import strip
 from ..thunder_core import files, shipped
 from ..thunder_core.batch import settings
 from ..thunder_core.batch.settings import file_of_take
+from ..thunder_core.request import Request
 from . import bake, products
 from .script import add_options, file_path, quiet, run, say, takes_in_words, warn
 
@@ -203,7 +204,7 @@ def generate(
     Raises ThunderError."""
     scene = bpy.context.scene
     steps = generation.generate(
-        client, voice, scene, rig, chosen.takes, chosen.seed, Sampling(chosen.quality)
+        client, voice, scene, rig, Request(chosen.takes, chosen.seed, chosen.quality)
     )
     sampled = jobs.run_through("Generating takes", steps, tell)
     take_list.number_in_order(scene.thunder.takes)

@@ -17,7 +17,7 @@ from typing import Any
 import bpy
 
 from ..scene.engine import connection
-from ..thunder_core.batch.settings import LONGEST_TEXT, shorten, Wrong
+from ..thunder_core.batch.settings import LONGEST_TEXT, Setting, shorten, text as read_name, Wrong
 from ..thunder_core.errors import suggest, ThunderError
 from ..thunder_core.files import is_utf8, printable, VISIBLE
 from ..thunder_core.private_folder import remove_blender_session
@@ -94,6 +94,15 @@ def setting(read: Callable[[str], Any]):
             raise argparse.ArgumentTypeError(f"“{shorten(text)}” {reason}") from None
 
     return option
+
+
+def as_option(of: Setting) -> dict[str, Any]:
+    """What argparse is told of the option of a setting."""
+    about: dict[str, Any] = {"default": of.default, "help": of.about}
+    if of.is_flag:
+        return about | {"action": argparse.BooleanOptionalAction}
+    named = utf8 if of.read is read_name else setting(of.read)
+    return about | {"type": file_path if of.is_path else named, "metavar": of.shown or None}
 
 
 def script_arguments() -> list[str]:

@@ -21,7 +21,14 @@ from ..thunder_core.animation.motion_file import RECORDINGS, VIDEOS
 from ..thunder_core.batch.job_file import SOUNDS
 from ..thunder_core.engine_python import find_tracker
 from ..thunder_core.errors import attempt, BadRequest
-from .base import ChoosesFile, Explained, FileWork, InstantWork, SlicedWork, why_not_in_object_mode
+from .base import (
+    ChoosesFile,
+    FileWork,
+    HasObstacles,
+    InstantWork,
+    SlicedWork,
+    why_not_in_object_mode,
+)
 
 SAMPLE = str(shipped.SAMPLE)
 
@@ -188,7 +195,7 @@ class THUNDER_OT_own_voice(ChoosesFile, _AddsVoice, bpy.types.Operator):
         self.put(context, self.filepath, os.path.splitext(os.path.basename(self.filepath))[0])
 
 
-class _NeedsFlameHead(Explained):
+class _NeedsFlameHead(HasObstacles):
     obstacles = (
         lambda context: (
             ""
@@ -385,11 +392,21 @@ class THUNDER_OT_import_capture(FileWork, bpy.types.Operator):
         options={"SKIP_SAVE"},
         description="The video shows the actor as in a mirror",
     )
+    pixel_aspect: bpy.props.FloatProperty(
+        name="Pixel Aspect",
+        min=0.0,
+        max=3.0,
+        precision=3,
+        options={"SKIP_SAVE"},
+        description="Width of a video's pixels for their height, if its picture is squeezed; 0: as "
+        "the video says",
+    )
 
     def draw(self, context):
         layout = self.layout
         layout.prop(self, "rate")
         layout.prop(self, "mirrored")
+        layout.prop(self, "pixel_aspect")
         if attempt(find_tracker, install.TRACKER.venvs())[1]:
             layout.label(text="Videos need what follows faces", icon="INFO")
             layout.operator("thunder.install_tracker", icon="IMPORT")
@@ -405,7 +422,7 @@ class THUNDER_OT_import_capture(FileWork, bpy.types.Operator):
             raise BadRequest("No file was chosen: choose a recording")
         client = connection.start_client() if strip.current(context) is not None else None
         return "Importing the capture", voice_fit.list_capture(
-            client, context, path, self.rate, self.mirrored
+            client, context, path, self.rate, self.mirrored, self.pixel_aspect
         )
 
     def finish(self, context, entered):

@@ -16,7 +16,7 @@ from ..scene.voice import strip
 from ..thunder_core.errors import attempt, Cancelled, ThunderError, Undone
 
 
-class Explained:
+class HasObstacles:
     """An operator that can be called in a scene unless one of its `obstacles`, or of its base
     classes', gives a reason, which its greyed button shows.
 
@@ -52,7 +52,7 @@ class Explained:
         return not sentence
 
 
-class InstantWork(Explained):
+class InstantWork(HasObstacles):
     """An operator whose `act(context)` is done at once and returns the sentence to report, or None.
 
     A ThunderError is reported, too, and then nothing was changed.
@@ -120,7 +120,7 @@ def why_none_shown(context) -> str:
     return take_list.why_none(context) if take_list.shown_index(context.scene.thunder) < 0 else ""
 
 
-class NeedsTakes(Explained):
+class NeedsTakes(HasObstacles):
     """An operator that can be called while the scene has takes."""
 
     obstacles = (
@@ -130,7 +130,7 @@ class NeedsTakes(Explained):
     )
 
 
-class NeedsShownTake(Explained):
+class NeedsShownTake(HasObstacles):
     """An operator that can be called while a take is shown and no work is under way."""
 
     obstacles = (why_none_shown, why_busy)
@@ -191,7 +191,7 @@ def _is_undo_key(context, event) -> bool:
     return item is not None and item.idname in ("ed.undo", "ed.redo")
 
 
-class SlicedWork(Explained):
+class SlicedWork(HasObstacles):
     """An operator whose `begin(context)` gives (title, job): modal in a window, blocking without
     one.
 

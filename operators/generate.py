@@ -4,7 +4,6 @@ performances of the voice, listed as they arrive and ranked, or of all strips of
 speaks which strip; more takes like the shown one; and make takes fit a voice that changed."""
 
 import os
-from dataclasses import replace
 
 import bpy
 
@@ -25,10 +24,11 @@ from ..scene.takes import (
 )
 from ..scene.takes.commit import following
 from ..scene.takes.direction import asking, sliders
-from ..scene.takes.provenance import is_sampled, role_of, Sampling, unused_seed, weights_of
+from ..scene.takes.provenance import is_sampled, role_of, weights_of, with_unused_seed
 from ..scene.voice import fingerprint, strip
 from ..thunder_core.animation import motion_file
 from ..thunder_core.errors import attempt, BadRequest
+from ..thunder_core.request import Request
 from ..thunder_core.types import LISTENS, SPEAKS
 from .base import (
     ChoosesFile,
@@ -71,26 +71,25 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
             voice.name,
             strip.warning(voice),
         )
-        sampling = replace(Sampling.of(settings), listening=settings.head_role == "LISTENS")
-        asking.add_direction(sampling, rig.owner, voice)  # what is wrong with it is said at once
+        listens = settings.head_role == "LISTENS"
+        request = Request.of(settings, takes=settings.count, listening=listens)
+        asking.add_direction(request, rig.owner, voice)  # what is wrong with it is said at once
         steps = self.recognise_and_sample(
-            client, voice, (context.scene.name, rig.mesh.name), sampling
+            client, voice, (context.scene.name, rig.mesh.name), request
         )
         return "Generating takes", word_places.find_after(steps, client, voice)
 
-    def recognise_and_sample(self, client, voice, names, sampling):
+    def recognise_and_sample(self, client, voice, names, request):
         """Steps that sample takes, of a voice without a transcript after its words were
         recognised."""
-        if not sampling.listening:
+        if not request.listening:
             self.unheard = yield from word_places.recognise_before(client, voice)
         scene, rig = generation.look_up(*names)
-        sampling = asking.add_direction(sampling, rig.owner, voice)
-        seed = unused_seed(scene, rig.mesh, voice, sampling)
-        self.again = is_sampled(scene, rig.mesh, voice.name, seed, sampling)
+        request = asking.add_direction(request, rig.owner, voice)
+        request = with_unused_seed(scene, rig.mesh, voice, request)
+        self.again = is_sampled(scene, rig.mesh, voice.name, request)
         return (
-            yield from generation.generate(
-                client, voice, scene, rig, self.asked, seed, sampling, self.takes.append
-            )
+            yield from generation.generate(client, voice, scene, rig, request, self.takes.append)
         )
 
     def finish(self, context, takes):
@@ -197,13 +196,13 @@ def _listeners(self, context):
     ]
 
 
-class _OnStrip(InstantWork):
+class StripOperator(InstantWork):
     strip: bpy.props.StringProperty(
         name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip"
     )
 
 
-class THUNDER_OT_cast_strip(_OnStrip, bpy.types.Operator):
+class THUNDER_OT_cast_strip(StripOperator, bpy.types.Operator):
     """Choose who speaks this strip: a head, or nobody for music and off-screen voices"""
 
     bl_label = "Choose Speaker"
@@ -222,7 +221,7 @@ class THUNDER_OT_cast_strip(_OnStrip, bpy.types.Operator):
             dialogue.select(context, chosen)
 
 
-class THUNDER_OT_go_to_strip(_OnStrip, bpy.types.Operator):
+class THUNDER_OT_go_to_strip(StripOperator, bpy.types.Operator):
     """Make this strip the voice and its speaker the head, and go to the strip's first frame"""
 
     def act(self, context):
@@ -232,7 +231,7 @@ class THUNDER_OT_go_to_strip(_OnStrip, bpy.types.Operator):
         )
 
 
-class THUNDER_OT_listen_to_strip(_OnStrip, bpy.types.Operator):
+class THUNDER_OT_listen_to_strip(StripOperator, bpy.types.Operator):
     """Choose a head that listens to this strip, for the next takes that are generated"""
 
     bl_label = "Listener"
@@ -247,7 +246,7 @@ class THUNDER_OT_listen_to_strip(_OnStrip, bpy.types.Operator):
         return f"“{self.listener}” listens to “{self.strip}”: press Generate Takes{when}"
 
 
-class THUNDER_OT_mark_speaker(_OnStrip, bpy.types.Operator):
+class THUNDER_OT_mark_speaker(StripOperator, bpy.types.Operator):
     """Choose who speaks the frames of the preview range or, without one, those from the playhead to
     the next range"""
 
@@ -308,7 +307,7 @@ class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):
         self.pieces = dialogue.say_pieces(scene)
         self.takes, self.asked, self.strips = [], settings.count * len(todo), len(todo)
         return "Generating takes", dialogue.generate(
-            client, scene, todo, settings.count, Sampling.of(settings), self.takes.append
+            client, scene, todo, Request.of(settings, takes=settings.count), self.takes.append
         )
 
     def finish(self, context, left_out):

@@ -11,7 +11,7 @@ from ..scene.review import checking, listening, live_score
 from ..scene.takes import take_list
 from ..scene.voice import strip
 from ..thunder_core.errors import attempt
-from .base import chosen_head, Explained, InstantWork, SlicedWork, why_no_audio, why_no_head
+from .base import chosen_head, HasObstacles, InstantWork, SlicedWork, why_no_audio, why_no_head
 
 
 class THUNDER_OT_score_again(SlicedWork, bpy.types.Operator):
@@ -130,7 +130,7 @@ def _better_take(context):
     )
 
 
-class _OnFinding(Explained):
+class _OnFinding(HasObstacles):
     """An operator on the finding that is chosen in the list."""
 
     obstacles = (_why_none_listed,)

@@ -17,8 +17,8 @@ from ..thunder_core import subtitles
 from ..thunder_core.errors import attempt, BadRequest
 from ..thunder_core.face.mixing import PARTS
 from .base import (
-    Explained,
     FileWork,
+    HasObstacles,
     InstantWork,
     NeedsShownTake,
     PartialResults,
@@ -49,7 +49,7 @@ _KEYS = (
 )
 
 
-class OnWord(Explained):
+class OnWord(HasObstacles):
     """An operator on the word at the current frame, or on the one that is looped."""
 
     obstacles = (lambda context: attempt(word_places.line, context)[1],)
@@ -264,7 +264,7 @@ class THUNDER_OT_use_mouth(OnWord, NeedsShownTake, SlicedWork, bpy.types.Operato
         return f"Created take “{entry.name}”"
 
 
-class _OverTrack(Explained):
+class _OverTrack(HasObstacles):
     """An operator that the mouse calls over an editor with a track."""
 
     bl_options = {"INTERNAL"}
@@ -456,7 +456,7 @@ def _voice_of(context) -> str:
     return strip.find(context).name if entry is None else entry.voice
 
 
-class THUNDER_OT_edit_transcript(Explained, bpy.types.Operator):
+class THUNDER_OT_edit_transcript(HasObstacles, bpy.types.Operator):
     """Edit the transcript in a wide field, with all of it below"""
 
     bl_label = "Transcript"

@@ -31,7 +31,7 @@ from scipy.interpolate import RBFInterpolator
 
 from research.faces.lip_clips import read_clips, SILENT, spoken_phones
 from research.faces.real_faces import solve_folder
-from research.harness import add_shared, keep_json, ROOT
+from research.harness import add_shared, discard_old_takes, keep_json, ROOT
 from research.mouths import CloseUps, phones_at
 from research.takes_of_tree import PARTS
 from research.words_aligned import lexicon, lines_of, starts_of
@@ -173,7 +173,10 @@ def was_seen(voice: Voice, first: int, solved: Path) -> bool:
 
 
 def sample(tree: Path, voices: Iterable[Voice], takes: int, folder: Path) -> None:
-    """Takes 1 … of every voice by a tree's engine; existing ones are kept."""
+    """Takes 1 … of every voice by a tree's engine; existing ones are kept, of this tree those that
+    its code and weights made."""
+    if tree == ROOT:
+        discard_old_takes(folder)
     missing = {
         folder / f"{v.name}.npz": v for v in voices if not (folder / f"{v.name}.npz").exists()
     }

@@ -40,12 +40,13 @@ COMMANDS = {
     "--results research/results/lips_other_plan.txt",
     "lips_grid": "lips --data {thunder_data} --out {scratch} --split grid --takes 4 "
     "--results research/results/lips_grid.txt",
-    "habits": "habits --data {thunder_data} --kept {scratch} --solved {scratch}",
+    "habits": "habits --data {thunder_data} --solved {scratch}",
     "perform_as": "perform_as",
     "hits": "hits --data {thunder_data} --solved {scratch}",
     "articulation": "articulation --data {thunder_data} --takes {scratch}",
     "commit": "commit --data {thunder_data} --takes {scratch}",
     "transcripts": "transcripts --data {thunder_data}",
+    "tracking": "tracking",
     "recognised": "recognise --data {thunder_data} --model {thunder_whisper}",
     "events": "events --data {thunder_data}",
     "check_animation": "check_animation --data {thunder_data} --solved {scratch}",
@@ -88,6 +89,7 @@ ALSO = {
     "reduction": ("tests/gui/speed_scenarios.py",),
     "commit": ("research/takes_in_blender.py",),
     "speed": ("research/takes_of_tree.py", "research/start_of_tree.py"),
+    "tracking": ("thunder_core/engine/tracker.py", "thunder_core/engine/tracking/*.py"),
 }
 NEEDED = ("THUNDER_DATA", "THUNDER_WHISPER", "CACHE", "RUNS", "SPACES", "HEADS_CACHE", "HEADS_RUNS")
 _DATA = (".json", ".npz", ".safetensors", ".onnx", ".wav", ".toml")

@@ -22,7 +22,16 @@ from pathlib import Path
 import numpy as np
 
 from research.faces.lip_clips import SILENT, spoken_phones
-from research.harness import add_shared, blenders, keep, required, RESULTS, ROOT, usual_direction
+from research.harness import (
+    add_shared,
+    blenders,
+    discard_old_takes,
+    keep,
+    required,
+    RESULTS,
+    ROOT,
+    usual_direction,
+)
 from thunder_core.animation.blocking import SENTENCE
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
@@ -53,7 +62,8 @@ def save_take(path: Path, take: Take, channels: Sequence[str]) -> None:
 
 
 def generate_missing(lips: Path, folder: Path, voice: str = "*") -> None:
-    """A take of every voice, or of one, as NPZ; existing ones are kept."""
+    """A take of every voice, or of one, as NPZ; those of this code and these weights are kept."""
+    discard_old_takes(folder)
     missing = [
         wav
         for wav in sorted(lips.glob(f"{voice}.wav"))
@@ -62,7 +72,6 @@ def generate_missing(lips: Path, folder: Path, voice: str = "*") -> None:
     if not missing:
         return
     engine = Engine.load(None)
-    folder.mkdir(parents=True, exist_ok=True)
     for wav in missing:
         (take,) = engine.generate(read_sound(wav), Request(1, 1, direction=usual_direction()))
         save_take(folder / f"{wav.stem}.npz", take, engine.head.expression_names)

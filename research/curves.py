@@ -1,15 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Curves of takes, as pictures.
+"""Curves of takes beside those of people, as pictures.
 
-Mouth opening and width over the shipped sample. Grey: every take; black: the best by score; red:
-the teacher, performing the phones that the encoder recognises (named above the waveform); below,
-the best take's lip-sync score along the line. Written to docs/pictures/takes_and_teacher.png.
+The opening of eight takes of three clips beside the measured mouth. Grey: every take; black: the
+top of the list; red: the person; m, b and p are shaded. Written to docs/pictures/real_mouths.png.
 
-With --data also the list of ten takes of the same clips, the best first: opening of each in black,
-the person's in red, points and verdict, and r; above them the phones that the encoder recognises.
-Written to docs/pictures/list.png. And the opening of eight takes of three clips beside the measured mouth. Grey:
-every take; black: the top of the list; red: the person; m, b and p are shaded. Written to
-docs/pictures/real_mouths.png.
+And ten takes of each in the order of the list, with points, verdict and r; red: the person; above
+them the phones that the encoder recognises. Written to docs/pictures/list.png.
 """
 
 from __future__ import annotations
@@ -21,19 +17,16 @@ import matplotlib
 import numpy as np
 
 from research.faces.lip_clips import fit_length, follows, LANGUAGES, LipClip, read_clips
-from research.harness import add_shared, ROOT, SAMPLE
+from research.harness import add_shared, ROOT
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from research.measures.map_features import map_features
-from thunder_core.direction import Brief, Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.engine.speech.encoder import loudness
-from thunder_core.face.lips import Lips, opening_mm, width_mm
+from thunder_core.face.lips import Lips
 from thunder_core.request import Request
-from thunder_core.train.teacher import best_path, perform, segments
+from thunder_core.train.teacher import best_path, segments
 from thunder_core.types import FPS
 
 PICTURES = ROOT / "docs" / "pictures"
@@ -43,28 +36,21 @@ REAL = ("en_syncdemo13", "en_pres20", "de_anchor20")
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_shared(p, "weights", data=None)
-    p.add_argument("--seconds", type=float, default=4.4, help="of the sample")
-    p.add_argument("--out", type=Path, default=PICTURES / "takes_and_teacher.png")
+    add_shared(p, "weights", "data")
     p.add_argument("--clips", nargs="+", default=REAL, help="of DATA, from `check`")
-    p.add_argument("--real-seconds", type=float, default=7.0, help="of each clip of DATA")
-    p.add_argument("--list-seconds", type=float, default=3.0, help="of each clip of the list")
+    p.add_argument("--seconds", type=float, default=7.0, help="of each clip")
+    p.add_argument("--out", type=Path, default=PICTURES / "real_mouths.png")
+    p.add_argument("--list-seconds", type=float, default=3.0, help="of each clip in the list")
     p.add_argument("--list-out", type=Path, default=PICTURES / "list.png")
-    p.add_argument("--only-list", action="store_true", help="draw the list alone")
-    p.add_argument("--real-out", type=Path, default=PICTURES / "real_mouths.png")
 
 
 def run(args: Namespace) -> None:
     """Draw the pictures."""
+    clips = {clip.name: clip for clip in read_clips(args.data, "check")}
     engine = Engine.load(args.weights, device="cpu")
-    if not args.only_list:
-        draw_sample(engine, args.seconds, args.out)
-    if args.data is not None:
-        known = {clip.name: clip for clip in read_clips(args.data, "check")}
-        clips = [known[name] for name in args.clips]
-        draw_list(engine, clips, args.list_seconds, args.list_out)
-        if not args.only_list:
-            draw_real(engine, clips, args.real_seconds, args.real_out)
+    chosen = [clips[name] for name in args.clips]
+    draw(engine, chosen, args.seconds, args.out)
+    draw_list(engine, chosen, args.list_seconds, args.list_out)
 
 
 def draw_list(engine: Engine, clips: list[LipClip], seconds: float, path: Path) -> None:
@@ -100,7 +86,7 @@ def draw_list(engine: Engine, clips: list[LipClip], seconds: float, path: Path) 
     figure.savefig(path, dpi=85)
 
 
-def draw_real(engine: Engine, clips: list[LipClip], seconds: float, path: Path) -> None:
+def draw(engine: Engine, clips: list[LipClip], seconds: float, path: Path) -> None:
     """The opening of eight takes of each clip beside that of the person, in millimetres."""
     lips = Lips.of(engine.head)
     figure, axes = plt.subplots(len(clips), 1, figsize=(11, 2.2 * len(clips)), layout="constrained")
@@ -129,65 +115,3 @@ def draw_real(engine: Engine, clips: list[LipClip], seconds: float, path: Path) 
     axes[0].legend(loc="upper right", fontsize=8, frameon=False)
     axes[-1].set_xlabel("s")
     figure.savefig(path, dpi=110)
-
-
-def draw_sample(engine: Engine, seconds: float, out: Path) -> None:
-    """Opening and width of takes of the sample beside the teacher's."""
-    speech = read_sound(SAMPLE)
-    path = best_path(engine.thunder.encoder.analyse(speech.samples)[1])
-    loud = loudness(speech.samples, speech.frames)
-    phones = np.repeat(path, 2).astype(np.uint8)
-    features = map_features(engine.thunder.encoder, speech.samples, speech.frames)
-    teacher = perform(
-        phones,
-        loud,
-        list(engine.head.expression_names),
-        np.random.default_rng(1),
-        Direction(),
-        features=features,
-    )
-    takes = engine.generate(speech, Request(8, 1, direction=Brief(Direction().vector()[None])))
-    at = np.arange(speech.frames) / 25
-    figure, axes = plt.subplots(
-        4, 1, figsize=(11, 6), sharex=True, height_ratios=(1, 2, 2, 1), layout="constrained"
-    )
-    t = np.arange(len(speech.samples)) / speech.rate
-    axes[0].plot(t[::16], speech.samples[::16], color="0.6", linewidth=0.6)
-    for name, start, end in segments(path):
-        if name != "SIL" and end < seconds:
-            axes[0].text(
-                (start + end) / 2,
-                0.75,
-                name,
-                ha="center",
-                fontsize=7,
-                color="tab:red" if name in "PBM" else "0.2",
-            )
-            if name in "PBM":
-                for axis in axes[1:3]:
-                    axis.axvspan(start, end, color="tab:red", alpha=0.10, linewidth=0)
-    axes[0].set_ylim(-1, 1)
-    axes[0].set_yticks([])
-    for axis, curve, measure, label in (
-        (axes[1], "opening", opening_mm, "opening, mm"), (axes[2], "width", width_mm, "width, mm"),
-    ):  # fmt: skip
-        for take in takes[1:]:
-            axis.plot(at, getattr(take, curve), color="0.75", linewidth=0.8)
-        axis.plot(
-            at,
-            measure(teacher, engine.head)[: len(at)],
-            color="tab:red",
-            linewidth=1.2,
-            label="teacher",
-        )
-        axis.plot(
-            at, getattr(takes[0], curve), color="black", linewidth=1.4, label="best of 8 takes"
-        )
-        axis.set_ylabel(label)
-    axes[1].legend(loc="upper right", fontsize=8, frameon=False)
-    axes[3].fill_between(at, takes[0].score.per_frame, color="tab:green", alpha=0.4, linewidth=0)
-    axes[3].set_ylim(0, 100)
-    axes[3].set_ylabel("lip-sync")
-    axes[3].set_xlabel("s")
-    axes[3].set_xlim(0, seconds)
-    figure.savefig(out, dpi=110)

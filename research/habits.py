@@ -18,7 +18,7 @@ import numpy as np
 
 from research.faces.calibrate import aligned_phones
 from research.faces.real_faces import solve_folder, solved_clips
-from research.harness import add_shared, effort, report, required, results_file, ROOT
+from research.harness import add_shared, effort, report, required, results_file
 from research.measures import habits as measures
 from research.measures.habits import Coherence, Pause
 from research.measures.map_features import map_features
@@ -105,26 +105,10 @@ def teacher_motions(clip: Clip, channels: list[str], seeds: range) -> list[Motio
 
 
 def sampled_motions(clip: Clip, engine: Engine, args: Namespace) -> list[Motion]:
-    """Takes of a clip, as they are generated without a direction, kept in a folder by weights and
-    settings."""
-    path = (
-        args.kept
-        / f"{engine.weights}_{clip.name}_{args.takes}_{args.seed}_{args.steps}_{args.spread:g}.npz"
-    )
-    if not path.exists():
-        asked = Brief(np.zeros((1, len(DIRECTION_NAMES)), np.float32), args.spread)
-        motions = [
-            take.motion
-            for take in engine.generate(
-                clip.speech, Request(args.takes, args.seed, steps=args.steps, direction=asked)
-            )
-        ]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(
-            path, **{f"{i}_{n}": getattr(m, n) for i, m in enumerate(motions) for n in PARTS}
-        )
-    with np.load(path) as data:
-        return [Motion(*(data[f"{i}_{n}"] for n in PARTS)) for i in range(args.takes)]
+    """Takes of a clip, as they are generated without a direction."""
+    asked = Brief(np.zeros((1, len(DIRECTION_NAMES)), np.float32), args.spread)
+    request = Request(args.takes, args.seed, steps=args.steps, direction=asked)
+    return [take.motion for take in engine.generate(clip.speech, request)]
 
 
 def measure(head: Head, performed: dict[str, list[Motion]], clips: list[Clip]) -> dict[str, str]:
@@ -183,12 +167,6 @@ def table(columns: dict[str, dict[str, str]]) -> list[str]:
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
     add_shared(p, "data", "solved", "steps", "seed", "weights", "results")
-    p.add_argument(
-        "--kept",
-        type=Path,
-        default=ROOT / "out" / "habits",
-        help="where takes are kept between runs",
-    )
     p.add_argument("--clips", nargs="+", help="only these (default: all)")
     p.add_argument("--takes", type=int, default=8, help="of each clip; 0: without THUNDER")
     p.add_argument("--readings", type=int, default=8, help="by the teacher, of each clip")

@@ -8,6 +8,7 @@ that several have are added by `add_shared`.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -106,6 +107,19 @@ def origin() -> dict[str, str]:
         "commit": (commit + "-dirty" * bool(changed)) or "unknown",
         "date": f"{datetime.now(timezone.utc):%Y-%m-%d}",
     }
+
+
+def discard_old_takes(folder: Path) -> None:
+    """Remove from a folder takes (NPZ) that other code or other weights made."""
+    files = [*sorted((ROOT / "thunder_core").rglob("*.py")), ROOT / "weights" / "SHA256SUMS"]
+    maker = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    note = folder / "made_by"
+    if note.exists() and note.read_text(encoding="utf-8") == maker:
+        return
+    for old in folder.glob("*.npz"):
+        old.unlink()
+    folder.mkdir(parents=True, exist_ok=True)
+    note.write_text(maker, encoding="utf-8")
 
 
 def keep(path: Path, lines: list[str]) -> str:

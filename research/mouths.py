@@ -33,7 +33,7 @@ _SCALE = 2.3e3  # pixels per metre
 _BELOW = 0.004  # metres from the lips down to the middle of a picture
 _FINER = 2  # drawn points along each side of a pixel
 _LIGHT, _AMBIENT = (0.3, 0.45, 0.84), 0.35
-_SHINE = 0.12
+_SHINE, _SHINY = 0.12, ("Skin", "Lips")  # lips keep the lamp from what is behind them
 _ROW = 9  # close-ups side by side
 _LABEL = 14  # pixels beneath, for words
 _AROUND = 3  # frames to either side of a phone
@@ -69,9 +69,10 @@ class CloseUps:
         near &= shown[torch.cat([material, material])]
         ids, self.triangles = triangles[near].unique(return_inverse=True)
         self.layer = FlameLayer(head, ids.numpy())
-        self.colors = torch.tensor(head.material_colors[:, :3], dtype=torch.float32)[
-            torch.cat([material, material])[near]
-        ]
+        of_each = torch.cat([material, material])[near]
+        self.colors = torch.tensor(head.material_colors[:, :3], dtype=torch.float32)[of_each]
+        shiny = torch.tensor([name in _SHINY for name in head.material_names])
+        self.shine = _SHINE * shiny[of_each].float()
 
     @torch.no_grad()
     def __call__(self, *motion: np.ndarray) -> np.ndarray:
@@ -100,7 +101,7 @@ class CloseUps:
         toward = normal @ torch.tensor(_LIGHT)
         lit = _AMBIENT + (1 - _AMBIENT) * toward.clamp_min(0)
         color = self.colors[triangle] * lit[:, None]
-        color += _SHINE * toward.clamp_min(0)[:, None] ** 20
+        color += (self.shine[triangle] * toward.clamp_min(0) ** 20)[:, None]
         picture = torch.full((len(points), high, wide, 3), 0.02)
         picture[frame, row, column] = color
         small = torch.nn.functional.avg_pool2d(picture.permute(0, 3, 1, 2), _FINER)

@@ -297,6 +297,14 @@ def group_of(file: str) -> str:
     return next(group for group, pattern in GROUPS.items() if re.match(pattern, within))
 
 
+def seconds_until(tests: list[dict]) -> list[float]:
+    """Seconds until each of these tests has ended, with the costliest fixtures until then: fixtures
+    are shared."""
+    own = itertools.accumulate(test["seconds"] for test in tests)
+    made = itertools.accumulate((test["alone"] - test["seconds"] for test in tests), max)
+    return [a + b for a, b in zip(own, made)]
+
+
 def draw_mutations(
     seed: int, count: int, tests: dict[str, dict]
 ) -> Iterator[tuple[str, str, bytes, list[str]]]:
@@ -323,7 +331,7 @@ def draw_mutations(
         drawn = (count + place) // len(GROUPS)  # what does not divide goes to the last groups
         for _, name, (a, b, text), reach in heapq.nsmallest(drawn, all_of_it):
             fastest_first = sorted(reach, key=lambda test: (tests[test]["alone"], test))
-            so_far = list(itertools.accumulate(tests[test]["seconds"] for test in fastest_first))
+            so_far = seconds_until([tests[test] for test in fastest_first])
             source = (ROOT / name.split()[0]).read_bytes()
             yield (
                 group,
@@ -382,7 +390,7 @@ def run(options: Namespace) -> None:
         if was.get("by") in {*tests, NO_TEST} or was.get("of") == of or name in equivalent:
             return
         tree = trees.pop()
-        by = try_mutation(tree, name, text, reach, max(tests[test]["seconds"] for test in reach))
+        by = try_mutation(tree, name, text, reach, max(tests[test]["alone"] for test in reach))
         trees.append(tree)
         known[name] = {"by": by, "of": of, "tests": len(reach)}
         known_file.write_text(json.dumps(known, ensure_ascii=False, indent=1))

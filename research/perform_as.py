@@ -31,9 +31,10 @@ import numpy as np
 from research.harness import add_shared, blenders, report, results_file, ROOT
 from research.hits import gesture
 from thunder_core.direction import Brief
-from thunder_core.engine.another_voice import move, PAUSE, upper_columns
+from thunder_core.engine.another_voice import find_part, move, PAUSE, upper_columns
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.voice import VoiceFeatures
 from thunder_core.request import Performed, Request
 from thunder_core.types import pack, Speech, Take
 
@@ -131,7 +132,36 @@ def run(args: Namespace) -> None:
     lines.append(
         "accents, pauses: matched, of those of the voice that has fewer; steps: the fastest of the moved against the old"
     )
+    lines.append(pick_ups(engine, {key: engine.analyse(sounds[key]) for key in sounds}))
     report(results_file(args.results, "perform_as.txt", len(args.languages) == len(TEXTS)), lines)
+
+
+def pick_ups(engine: Engine, voices: dict[tuple[str, tuple], VoiceFeatures]) -> str:
+    """In how many lines a second voice's halves, and whole lines, are found for what they are."""
+    halves, wholes, others, seams = [], [], [], []
+    for language in {language for language, _ in voices}:
+        (first, old), (second, new) = [(k[1], v) for k, v in voices.items() if k[0] == language]
+        words = TEXTS[language].split()
+        middle = len(words) // 2
+        said = [
+            engine.analyse(speak(" ".join(part), language + second[0], second[1]))
+            for part in (words[:middle], words[middle:])
+        ]
+        found = [find_part(old, half) for half in said]
+        halves += [part is not None for part in found]
+        seams += [abs(found[0][1] - found[1][0])] if all(found) else []
+        wholes.append(find_part(old, new) is None)
+        others += [
+            find_part(voice, half) is None
+            for (other, voice_name), voice in voices.items()
+            for half in said
+            if other != language and voice_name == first
+        ]
+    return (
+        f"halves of a line by another voice: {sum(halves)} of {len(halves)} are found, their seam "
+        f"within {max(seams, default=0):.2f} s; whole lines {sum(wholes)} of {len(wholes)}, halves "
+        f"in other languages {sum(others)} of {len(others)} are taken for no part"
+    )
 
 
 _SIDE, _CURVES = 480, 200  # pixels of a face, and height of the curves

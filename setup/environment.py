@@ -47,6 +47,7 @@ MORE = {
     "tests": ("card", "waveform", "develop", "flame", "test", "recognise"),
     "cluster": ("card", "waveform", "develop", "flame", "test", "recognise", "cluster"),
 }
+UNCOMPILED = ("card", "waveform")  # torch's and transformers' files, of which few are imported
 STAMP = "thunder-locks"  # file in an environment that holds the hash of the lists it was made from
 
 # Shared library that bpy loads → Debian package that brings it.
@@ -171,6 +172,7 @@ def environment(name: str, base: str, locks: list[Path], what: str) -> Path:
             "off",
             "--require-hashes",
             "--no-deps",
+            *["--no-compile"] * (lock.stem in UNCOMPILED),
             "-r",
             str(lock),
         ]

@@ -73,12 +73,13 @@ def dual(polygons, keep):
 
 
 def smooth_fields(points, count, rng, width=0.05):
-    """count smooth random vector fields [V, 3, count] of unit size over the points [V, 3],
-    metres."""
-    centres = points[rng.integers(0, len(points), 40)]
-    near = np.exp(-0.5 * ((points[:, None] - centres) ** 2).sum(2) / width**2)  # [V, 40]
-    weights = rng.normal(size=(40, 3 * count)) * (rng.random((40, 3 * count)) < 0.2)
-    return (near @ weights).reshape(len(points), 3, count).astype(np.float32)
+    """count smooth random vector fields [V, 3, count] of deviation 0.4 over the points [V, 3],
+    metres. Their centres are drawn in space: among the points, a head that is sculpted anew would
+    have others."""
+    centres = rng.uniform(points.min(0), points.max(0), (200, 3))
+    near = np.exp(-0.5 * ((points[:, None] - centres) ** 2).sum(2) / width**2)  # [V, 200]
+    fields = (near @ rng.normal(size=(200, 3 * count))).reshape(len(points), 3, count)
+    return (0.4 * fields / fields.std((0, 1))).astype(np.float32)
 
 
 def barycentre(points, target, softness):

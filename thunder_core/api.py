@@ -34,22 +34,14 @@ from .face import livelink
 from .files import part_of, write_file
 from .grades import LipSyncScore
 from .progress import no_progress, Progress
-from .protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
+from .protocol import NOTES
 from .request import check_number, NORMAL, Performed, Request, seed_of_voice, TAKES
 from .shipped import SAMPLE
 from .spoken import Spoken
-from .types import FPS, LISTENS, pack, Speech, unpack
+from .types import FPS, pack, Speech, unpack
 from .whisper_folder import find_model, find_model_of, is_hub_name
 
 _SLIDERS = {axis.name: axis for axis in AXES}
-_NOTES = {  # on a sound whose takes are unusual
-    UNSPOKEN: "Nobody speaks in “{}”, so its takes show an idle face: if somebody should, "
-    "give another sound or channel",
-    OTHER_TEXT: "“{}” does not seem to say the transcript, so its takes are made without it: give "
-    "all its words, from the first to the last",
-    UNCLEAR: "“{}” is hard to understand, so its takes may miss some m, b, p, f and v: give its "
-    "transcript, or use a cleaner recording",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -391,11 +383,7 @@ def explain(take: Take, voice: Voice, frame: int, engine: Engine | None = None) 
         raise BadRequest(
             "The take was made with other weights than the engine has: give the engine that made it"
         )
-    request = Request(
-        1, take.seed, about.get("quality", NORMAL), about.get("steps", 0), about["guidance"],
-        about["speech_guidance"], take.direction,
-        listening=about.get("role") == LISTENS,
-    )  # fmt: skip
+    request = replace(Request.of_record(about), direction=take.direction)
     return engine.explain(voice, request, frame)
 
 
@@ -404,7 +392,7 @@ def _generate(engine: Engine, voice: Voice, request: Request, progress: Progress
     notes: list[str] = []
     made = engine.generate(voice, request, progress, on_note=notes.append)
     for note in notes:
-        warnings.warn(_NOTES[note].format(voice.name), stacklevel=3)
+        warnings.warn(NOTES[note].format(voice.name), stacklevel=3)
     return Takes(_take(take, engine, request.direction) for take in made)
 
 

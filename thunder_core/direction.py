@@ -9,12 +9,13 @@ names listed here.
 
 from __future__ import annotations
 
+import json
 import math
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -517,6 +518,20 @@ def over_frames(vectors: np.ndarray, frames: int) -> np.ndarray:
     )
 
 
+LONGEST_TRANSCRIPT = 200_000  # letters; nobody says more in an hour
+# what a record has in place of an array: its file's path, or its numbers in a row
+PutArray = Callable[[np.ndarray], Any]
+
+
+def check_transcript(text: str) -> str:
+    """What a voice says, if it is no longer than anybody speaks. Raises BadRequest."""
+    if len(text) > LONGEST_TRANSCRIPT:
+        raise BadRequest(
+            f"The transcript has {len(text):,} letters: enter only what the voice says"
+        )
+    return text
+
+
 @dataclass(frozen=True, eq=False)
 class Brief:
     """What a batch of takes is asked for: a direction, and how far takes may go from it; by default
@@ -587,3 +602,48 @@ class Brief:
             as_heard=rows(self.as_heard),
             marks=marks,
         )
+
+    def to_record(self, put_array: PutArray) -> dict:
+        """As the protocol has it, and a take in a .blend; `of_record` reads it. What is not used is
+        left out."""
+        record = {
+            "direction": put_array(self.vectors),
+            "spread": self.spread,
+            "as_asked": self.as_asked,
+            "original": None if self.original is None else put_array(self.original),
+            "as_heard": put_array(self.as_heard) if self.as_heard.any() else None,
+            "like": [float(value) for pair in self.like for value in pair],
+            # a .blend holds no lists in lists
+            "marks": json.dumps([mark.row() for mark in self.marks]) if self.marks else "",
+            "text": self.text,
+        }
+        return {name: value for name, value in record.items() if value not in (None, "", [])}
+
+    @staticmethod
+    def of_record(record: Mapping, get_array: Callable[[Any], Any] = list) -> Brief | None:
+        """The brief in a record, None if it has none. get_array: the inverse of `put_array`.
+
+        Raises BadRequest, or one of `records.UNREADABLE` if the record is damaged.
+        """
+        if record.get("direction") is None:
+            return None
+
+        def rows(name: str) -> np.ndarray:
+            stored = record[name]
+            array = np.array(get_array(stored), np.float32)
+            # a .blend has its numbers in a row
+            return array if isinstance(stored, str) else array.reshape(-1, len(DIRECTION_NAMES))
+
+        like = np.array(record.get("like", ()), float).reshape(-1, 2)
+        heard = get_array(record["as_heard"]) if "as_heard" in record else np.zeros(1)
+        brief = Brief(
+            rows("direction"), float(record.get("spread", SPREAD)),
+            bool(record.get("as_asked", True)), rows("original") if "original" in record else None,
+            tuple((int(seed), by) for seed, by in like.tolist()),
+            np.array(heard, np.float32).reshape(-1),
+            read_marks(json.loads(record.get("marks", "[]"))),
+            check_transcript(record.get("text", "")),
+        )  # fmt: skip
+        check(brief.vectors)
+        check(brief.requested)
+        return brief

@@ -58,7 +58,7 @@ _PARTS = (("brows", "height", "frown"), ("head", "nod", "turn", "tilt"))
 _PART_OF = {
     word: part[0] for part in _PARTS for name in part for word in (AXIS_WORDS | CARRIED_WORDS)[name]
 }
-_MOST = 3  # words of a take
+_MAX_WORDS = 3  # words of a take
 _MOST_HITS = 3  # words of which a take says that it hits them
 _SHARE = 3  # a word is on at most one in so many takes of a batch
 # Axis → the measures (`animation.traits`) in which it shows: still eyes neither blink nor look away
@@ -74,7 +74,7 @@ _SEEN_IN_SPEECH = (*_SHOWN_IN_SPEECH, "asymmetry")
 def words(
     reading: np.ndarray,
     requested: np.ndarray | None = None,
-    most: int = _MOST,
+    most: int = _MAX_WORDS,
     speaks: bool = True,
     visible: Mapping[str, float] | None = None,
 ) -> str:
@@ -213,7 +213,7 @@ def words_of_takes(provenances: Sequence[Mapping]) -> list[str]:
     ranked.sort(key=lambda entry: -entry[0])
     said: list[list[str]] = [[] for _ in provenances]
     used: Counter[str] = Counter()
-    for words_each, takes_each in ((1, 1), (_MOST, max(1, len(provenances) // _SHARE))):
+    for words_each, takes_each in ((1, 1), (_MAX_WORDS, max(1, len(provenances) // _SHARE))):
         for _, take, word in ranked:
             if (
                 len(said[take]) < words_each
@@ -225,7 +225,7 @@ def words_of_takes(provenances: Sequence[Mapping]) -> list[str]:
     return [
         traits
         if isinstance(traits, str)
-        else ", ".join([*words_of_choice(about), *some][:_MOST]) or NEARLY
+        else ", ".join([*words_of_choice(about), *some][:_MAX_WORDS]) or NEARLY
         for traits, some, about in zip(asked_so, said, provenances)
     ]
 

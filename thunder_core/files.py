@@ -316,7 +316,7 @@ class Transaction:
             )
 
     def _is_ours(self, name: str, listed: dict[str, str] | None) -> bool:
-        """Whether a file is as an earlier transaction wrote it. listed: by MANIFEST, None without
+        """Whether a file is unchanged since we wrote it. listed: by MANIFEST, None without
         one."""
         path = self._path(name)
         if listed is None or not is_plain_file(path):

@@ -5,12 +5,28 @@ Standard library only; both sides import it. docs/reference/protocol.md describe
 """
 
 import json
+from collections.abc import Mapping
 
-PROTOCOL = 5
+from .channels import say_chosen
+
+PROTOCOL = 6
 HEARTBEAT = 0.5  # seconds between two heartbeats of a busy worker
 # events before takes: one channel of the sound was chosen, nobody speaks in the sound, its text is
 # another's, it is hard to understand
 CHANNEL, UNSPOKEN, OTHER_TEXT, UNCLEAR = "channel", "unspoken", "other_text", "unclear"
+NOTES = {
+    UNSPOKEN: "Nobody speaks in “{}”, so its takes will show an idle face: if somebody should "
+    "speak, choose another sound or Channel",
+    OTHER_TEXT: "“{}” does not seem to say its transcript, so its takes are made without it: give "
+    "all its words, from the first to the last",
+    UNCLEAR: "“{}” is hard to understand (noise, other voices or fast speech), so its takes may "
+    "miss the same m, b, p, f and v: use a cleaner recording, or give its words with Add "
+    "Transcript (in a bake: --transcript) and generate again",
+}
+SILENT = (
+    "“{}” is silent, so its takes will show an idle face: if somebody should speak, turn up its "
+    "volume, choose another sound or Channel"
+)
 SCORE = "score"  # event of a take that was sent before: its score
 LEVEL = "level"  # event of a recording: how loud it is, and how long
 LOST, FULL = "lost", "full"  # why a recording ended by itself: no more sound, no more disk
@@ -23,3 +39,10 @@ def read_event(line: bytes) -> dict:
     if not isinstance(event, dict) or not isinstance(event.get("event"), str):
         raise ValueError("not an event")
     return event
+
+
+def note_of(event: Mapping, name: str) -> str:
+    """What an event says of the voice of that name, a sentence; "" for nothing."""
+    if event["event"] == CHANNEL:
+        return say_chosen(name, event["channel"])
+    return (SILENT if event.get("silent") else NOTES.get(event["event"], "")).format(name)

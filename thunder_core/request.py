@@ -4,23 +4,22 @@ only."""
 
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from .direction import Brief, check
+from .direction import Brief, check, PutArray
 from .errors import BadRequest
 from .face.mapping import Sums
-from .types import Keep, Motion, pack
+from .types import Keep, LISTENS, Motion, pack, unpack
 
 ENGINE = "thunder"  # in the provenance of takes
 DRAFT, NORMAL, FINAL = "draft", "normal", "final"
 QUALITIES = (DRAFT, NORMAL, FINAL)
 # takes per request, a memory bound; the panel and bakes allow 64 (batch/settings.py)
 MOST_TAKES = 256
-PutArray = Callable[[np.ndarray], str]
 LAST_SEED = 2**63 - 1
 MOST_STEPS = 1000
 MOST_GUIDANCE, MOST_SPEECH_GUIDANCE = 20.0, 5.0  # far beyond what is of use
@@ -28,6 +27,15 @@ TAKES = 8  # the usual number of takes, and the number of seeds between those of
 # number of voices to draw from; times TAKES this is the number of readings (`engine.performance`)
 _VOICES = 8192
 _LONGEST_VALUE = 40  # letters of a wrong value that are quoted
+_WHOLE, _NUMBERS = (int, np.integer), (int, float, np.integer, np.floating)
+# least and largest numbers of a request
+_BOUNDS: dict[str, tuple] = {
+    "takes": (1, MOST_TAKES, _WHOLE),
+    "seed": (0, LAST_SEED, _WHOLE),
+    "steps": (0, MOST_STEPS, _WHOLE),
+    "guidance": (-MOST_GUIDANCE, MOST_GUIDANCE),
+    "speech_guidance": (0.0, MOST_SPEECH_GUIDANCE),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +55,7 @@ class Performed:
     keys: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Request:
     """Takes of a sound: take i has the seed `seed` + i. Raises BadRequest for values out of range.
 
@@ -61,6 +69,10 @@ class Request:
     play the takes: scores and words are of what it shows (`mapping.visible_motion`), while the
     takes have all channels; None: it shows everything.  performed: on another recording, from which
     head, brows, lids and eyes move to this one.
+
+    Of Blender's side alone: turns: the parts of the sound that the face speaks, seconds from its
+    start; it listens to the others. Empty: it does the same in all.  said: the sounds of the voice,
+    JSON of [phone, start, end], for a character with mouths of its own.
     """
 
     takes: int = TAKES
@@ -74,53 +86,111 @@ class Request:
     listening: bool = False
     sums: Sums | None = None
     performed: "Performed | None" = None
+    turns: tuple[tuple[float, float], ...] = ()
+    said: str = ""
 
     def __post_init__(self):
-        check_whole("takes", self.takes, 1, MOST_TAKES)
-        check_whole("seed", self.seed, 0, LAST_SEED)
-        if not isinstance(self.quality, str) or self.quality not in QUALITIES:
+        for name, bounds in _BOUNDS.items():
+            check_number(name, getattr(self, name), *bounds)
+        if self.quality not in QUALITIES:
             raise BadRequest(
                 f"“quality” is {_quote(self.quality)} but must be one of {', '.join(QUALITIES)}"
             )
-        check_whole("steps", self.steps, 0, MOST_STEPS)
-        check_number("guidance", self.guidance, -MOST_GUIDANCE, MOST_GUIDANCE)
-        check_number("speech_guidance", self.speech_guidance, 0.0, MOST_SPEECH_GUIDANCE)
-        if not isinstance(self.listening, bool):
-            raise BadRequest(f"“listening” is {_quote(self.listening)} but must be true or false")
         if self.direction is not None:
             check(self.direction.vectors)
 
-    def arguments(self, put_array: PutArray) -> dict:
-        """As the protocol's “generate” takes them, besides the sound; the inverse of
-        `engine.verbs.read_request`.
+    @classmethod
+    def of(cls, settings: Any, **more: Any) -> "Request":
+        """By the settings of a scene, or a command's options; more: fields."""
+        return cls(
+            quality=settings.quality.lower(), steps=getattr(settings, "steps", None) or 0,
+            guidance=settings.guidance, speech_guidance=settings.speech_guidance, **more,
+        )  # fmt: skip
 
-        put_array: writes an array and returns its path.
-        """
-        values: dict = {
-            "takes": self.takes,
-            "seed": self.seed,
-            "guidance": self.guidance,
-            "speech_guidance": self.speech_guidance,
+    @property
+    def effort(self) -> int | str:
+        """The number of steps, or the quality."""
+        return self.steps or self.quality
+
+    @property
+    def settings(self) -> dict:
+        """How takes are sampled, as records, provenance and reports have it."""
+        return {
+            **({"steps": self.steps} if self.steps else {"quality": self.quality}),
+            "guidance": float(self.guidance),
+            "speech_guidance": float(self.speech_guidance),
         }
-        values |= {"steps": self.steps} if self.steps else {"quality": self.quality}
-        values |= {"listening": True} if self.listening else {}
-        values |= {} if self.sums is None else {"sums": self.sums}
-        values |= {} if self.direction is None else direction_arguments(self.direction, put_array)
-        if self.keep is not None:
-            values |= {
-                "keep_motion": put_array(pack(self.keep.motion)),
-                "keep_mask": put_array(self.keep.mask),
+
+    def to_record(self, put_array: PutArray | None = None) -> dict:
+        """As the protocol's “generate” takes it, besides the sound; `of_record` is the inverse.
+
+        put_array: writes an array and returns its path; None: as a take in a .blend has it, without
+        what is not asked again for a single take.
+        """
+        direction, keep, performed = self.direction, self.keep, self.performed
+        record: dict[str, Any] = self.settings | {
+            **({} if direction is None else direction.to_record(put_array or _in_a_row)),
+            **({"role": LISTENS} if self.listening else {}),
+            **({"turns": [x for span in self.turns for x in span]} if self.turns else {}),
+            **({"said": self.said} if self.said else {}),
+        }
+        if put_array is None:
+            return record
+        record |= {"takes": self.takes, "seed": self.seed, "sums": self.sums}
+        if keep is not None:
+            record |= {
+                "keep_motion": put_array(pack(keep.motion)),
+                "keep_mask": put_array(keep.mask),
             }
-        if self.performed is not None:
-            values |= {
-                "performed_motion": put_array(pack(self.performed.motion)),
-                "performed_sound": self.performed.sound,
-                "performed_choice": self.performed.choice,
-                "performed_keys": list(self.performed.keys),
+        if performed is not None:
+            rows = performed.direction
+            record |= {
+                "performed_motion": put_array(pack(performed.motion)),
+                "performed_sound": performed.sound,
+                "performed_choice": performed.choice,
+                "performed_keys": performed.keys,
+                "performed_direction": None if rows is None else put_array(rows),
             }
-            if self.performed.direction is not None:
-                values["performed_direction"] = put_array(self.performed.direction)
-        return values
+        return record
+
+    @classmethod
+    def of_record(cls, record: Mapping, get_array: Callable[[Any], Any] = list) -> "Request":
+        """The request of a record: that of a worker, or of a take, also of an earlier version; then
+        for one take. get_array: the inverse of `put_array`.
+
+        Raises BadRequest, or one of `records.UNREADABLE` if the record is damaged.
+        """
+        names = ("seed", "quality", "steps", "guidance", "speech_guidance", "sums", "said")
+        keep = performed = None
+        if record.get("keep_motion"):
+            mask = get_array(record["keep_mask"]) > 0.5
+            keep = Keep(_unpack(get_array(record["keep_motion"])), mask)
+        if record.get("performed_motion"):
+            rows = record["performed_direction"]
+            performed = Performed(
+                _unpack(get_array(record["performed_motion"])), record["performed_sound"],
+                None if rows is None else get_array(rows), record["performed_choice"],
+                tuple(record["performed_keys"]),
+            )  # fmt: skip
+        return cls(
+            record.get("takes", 1), direction=Brief.of_record(record, get_array), keep=keep,
+            performed=performed, listening=record.get("role") == LISTENS, turns=turns_of(record),
+            **{name: record[name] for name in names if name in record},
+        )  # fmt: skip
+
+
+def turns_of(record: Mapping) -> tuple[tuple[float, float], ...]:
+    """The parts of its sound that a take speaks, empty if all."""
+    stored = list(record.get("turns", ()))
+    return tuple(zip(stored[::2], stored[1::2]))
+
+
+def _in_a_row(array: np.ndarray) -> list[float]:
+    return array.ravel().tolist()
+
+
+def _unpack(x: np.ndarray) -> Motion:
+    return unpack(x, x.shape[1] - 9)
 
 
 def seed_of_voice(name: str, character: int = 0) -> int:
@@ -140,47 +210,15 @@ def seed_of_voice(name: str, character: int = 0) -> int:
     return TAKES * (zlib.crc32(stem.casefold().encode("utf-8", "surrogatepass")) % _VOICES)
 
 
-def direction_arguments(direction: Brief, put_array: PutArray) -> dict:
-    """A direction as the protocol's “generate” and “score” take it."""
-    values = {
-        "direction": put_array(direction.vectors),
-        "spread": direction.spread,
-        "as_asked": direction.as_asked,
-    }
-    if direction.original is not None:
-        values["original"] = put_array(direction.original)
-    if direction.as_heard.any():
-        values["as_heard"] = put_array(direction.as_heard)
-    if direction.like:
-        values["like"] = [list(pair) for pair in direction.like]
-    if direction.marks:
-        values["marks"] = [mark.row() for mark in direction.marks]
-    if direction.text:
-        values["text"] = direction.text
-    return values
-
-
-def check_whole(name: str, value: object, low: int, high: int) -> None:
-    """Raise BadRequest unless a value is a whole number from `low` to `high`."""
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, (int, np.integer))
-        or not low <= value <= high
-    ):
-        raise BadRequest(
-            f"“{name}” is {_quote(value)} but must be a whole number from {low} to {high}"
-        )
-
-
-def check_number(name: str, value: object, low: float, high: float) -> float:
+def check_number(
+    name: str, value: object, low: float, high: float, kinds: tuple[type, ...] = _NUMBERS
+) -> float:
     """The value as float, if it is a number from `low` to `high`. Raises BadRequest."""
-    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(
-        value, bool
-    )
-    if not number or not low <= value <= high:  # type: ignore[operator]
-        raise BadRequest(
-            f"“{name}” is {_quote(value)} but must be a number from {low:g} to {high:g}"
-        )
+    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:  # type: ignore[operator]
+        whole, bounds = "", f"{low:g} to {high:g}"
+        if kinds is not _NUMBERS:
+            whole, bounds = "whole ", f"{low} to {high}"
+        raise BadRequest(f"“{name}” is {_quote(value)} but must be a {whole}number from {bounds}")
     return float(value)  # type: ignore[arg-type]
 
 

@@ -59,7 +59,7 @@ class Trace:
     planned: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
-_MOST = 3  # channels that an explanation names of a step
+_MAX_CHANNELS = 3  # channels that an explanation names of a step
 STEPS: dict[str, Step] = {}  # by the qualified names of their methods
 
 
@@ -134,13 +134,13 @@ def _part(arguments: Mapping[str, object], path: str) -> np.ndarray | None:
 
 def explanation_lines(explanation: dict) -> list[str]:
     """An explanation of a frame (`explain`) in lines for people, in the panel and in bakes: what
-    was sampled and planned, then a line for each step with its causes, its _MOST largest changes
-    and the reason for it."""
+    was sampled and planned, then a line for each step with its causes, its largest changes and the
+    reason for it."""
 
     def list_values(values: dict, form) -> str:
-        first = [form(name, value) for name, value in list(values.items())[:_MOST]]
+        first = [form(name, value) for name, value in list(values.items())[:_MAX_CHANNELS]]
         return ", ".join(first) + (
-            f" and {len(values) - _MOST} more" if len(values) > _MOST else ""
+            f" and {len(values) - _MAX_CHANNELS} more" if len(values) > _MAX_CHANNELS else ""
         )
 
     sampled = explanation["sampled"]

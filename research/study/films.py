@@ -99,18 +99,17 @@ def performance(system: dict, clip: Path):
     from thunder.scene.engine import connection
     from thunder.scene.host import jobs
     from thunder.scene.takes import generation
-    from thunder.scene.takes.provenance import Sampling
     from thunder.thunder_core.animation import motion_file
+    from thunder.thunder_core.request import Request
 
     if not is_weights(system["folder"]):
         motion, channels = motion_file.read(Path(system["folder"]) / f"{clip.stem}.npz")
         still = np.zeros(motion.frames, np.float32)
         return keying.Performance(motion, channels, still, still, 0, math.nan, {})
     client = connection.client(None, system["folder"] or None)
-    sampling = Sampling(
-        system["quality"], system["guidance"], system["speech_guidance"], steps=system["steps"]
-    )
-    steps = generation.sample_ranked(client, str(clip), system["takes"], system["seed"], sampling)
+    names = "takes", "seed", "quality", "steps", "guidance", "speech_guidance"
+    request = Request(**{name: system[name] for name in names})
+    steps = generation.sample_ranked(client, str(clip), request)
     takes = jobs.run_through("Sampling", steps, lambda step: None)
     return takes[system["take"] - 1] if system["take"] else min(takes, key=lambda take: take.seed)
 

@@ -15,7 +15,6 @@ from ..host import compat
 _EXACT, _ROUNDED = 2e-6, 1.3e-4
 # tolerance in units of the value: a handle that Blender moved by less counts as unmoved
 _SAME = 1e-7  # difference below which values are equal
-_NEAR = 1e-3  # difference below which frames are equal
 _IN_PLACE = 3e-5
 
 
@@ -113,11 +112,12 @@ def evaluate(curve, frames: np.ndarray) -> np.ndarray:
     count = len(curve.keyframe_points)
     if count and not len(curve.modifiers):
         points = read_part(curve, "co").astype(np.float64)
-        inside = np.minimum(np.searchsorted(points[:, 0], frames - _NEAR), count - 1)
-        if (np.abs(points[inside, 0] - frames) < _NEAR).all():
+        inside = np.minimum(np.searchsorted(points[:, 0], frames - keyframes.SAME_FRAME), count - 1)
+        if (np.abs(points[inside, 0] - frames) < keyframes.SAME_FRAME).all():
             return points[inside, 1]
         is_within = curve.extrapolation == "CONSTANT" or (
-            frames.min() >= points[0, 0] - _NEAR and frames.max() <= points[-1, 0] + _NEAR
+            frames.min() >= points[0, 0] - keyframes.SAME_FRAME
+            and frames.max() <= points[-1, 0] + keyframes.SAME_FRAME
         )
         # reading the keys is faster than evaluating many single frames
         if is_within and len(frames) > count:
@@ -145,7 +145,7 @@ def evaluate_keys(keys: dict[str, np.ndarray], target, frames: np.ndarray) -> np
 def is_on(keys: dict[str, np.ndarray], frames: np.ndarray) -> bool:
     """Whether keys sit on exactly these frames."""
     return len(keys["co"]) == len(frames) and bool(
-        (np.abs(keys["co"][:, 0] - frames) < _NEAR).all()
+        (np.abs(keys["co"][:, 0] - frames) < keyframes.SAME_FRAME).all()
     )
 
 

@@ -13,7 +13,7 @@ from .rna_paths import OWN_PREFIX
 
 # margin of the face's box, as a share of its longest side: parts without a parent inside it belong
 # to the face
-_NEAR = 0.25
+_MARGIN = 0.25
 MARK = "thunder_head"  # custom property of a bundled head's armature object
 _KEYS_OF_FACE = 2  # keys with the Basis that things other than faces have
 
@@ -153,7 +153,7 @@ def _near(face: bpy.types.Object, other: bpy.types.Object) -> bool:
     if (other_high - other_low).max() > 1.5 * (high - low).max():
         # The other one is the face that this is a part of.
         low, high, other_low, other_high = other_low, other_high, low, high
-    margin, middle = _NEAR * (high - low).max(), (other_low + other_high) / 2
+    margin, middle = _MARGIN * (high - low).max(), (other_low + other_high) / 2
     # and no part of it
     is_copy = len(face.data.vertices) == len(other.data.vertices) and key_names(face) == key_names(
         other

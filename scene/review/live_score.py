@@ -14,10 +14,10 @@ from ...thunder_core import grades
 from ...thunder_core.animation.commit import line_records
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import temporary_arrays
+from ...thunder_core.direction import PutArray
 from ...thunder_core.errors import attempt, BadRequest, ThunderError
 from ...thunder_core.face import displacement, mapping
 from ...thunder_core.findings import Finding
-from ...thunder_core.request import direction_arguments, PutArray
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, fcurves, keying
 from ..engine import connection
@@ -388,16 +388,15 @@ def _direction_of(put_array: PutArray, scene, entry, clock: Clock) -> dict:
     about = provenance.of_mouth(entry.action)
     if "reading" not in about or provenance.why_not_ours("", about):
         return {}
-    sampling, of_take = (
-        provenance.Sampling.of_take(about, scene.thunder),
+    asked, of_take = (
+        provenance.request_of(about, scene.thunder).direction,
         provenance.clock_of(entry.action),
     )
-    if sampling.asked is None:
+    if asked is None:
         return {}
     if of_take is not None:
-        first = round((clock.start - of_take.start) / clock.fps * FPS)
-        sampling = replace(sampling, asked=sampling.asked.from_frame(first))
-    return {"seed": entry.seed} | direction_arguments(sampling.asked, put_array)
+        asked = asked.from_frame(round((clock.start - of_take.start) / clock.fps * FPS))
+    return {"seed": entry.seed} | asked.to_record(put_array)
 
 
 def _line_score(

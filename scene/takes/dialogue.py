@@ -27,13 +27,14 @@ from ...thunder_core.errors import (
 )
 from ...thunder_core.files import not_a_file
 from ...thunder_core.progress import map_progress
+from ...thunder_core.request import Request
 from ...thunder_core.types import LISTENS
 from ..heads import head
 from ..host import compat, jobs
 from ..voice import fingerprint, strip
 from . import generation, take_list, transcript, turns, word_places
 from .direction import asking
-from .provenance import first_seed, Sampling
+from .provenance import first_seed
 
 
 @dataclass(frozen=True)
@@ -333,8 +334,7 @@ def generate(
     client: Client,
     scene,
     todo: list[Line],
-    count: int,
-    sampling: Sampling,
+    request: Request,
     on_take: generation.OnTake | None = None,
 ) -> Generator[jobs.Step, None, list[str]]:
     """Steps that sample takes for lines, one after the other, from the scene's seed or that of each
@@ -361,15 +361,15 @@ def generate(
                 head.check_animatable(rig)
                 # a head keeps showing the first of its lines
                 show = mesh_name not in {mesh for _, mesh in todo[:number]}
-                seed = first_seed(scene, rig.mesh, voice)
+                of_line = replace(request, seed=first_seed(scene, rig.mesh, voice))
                 yield from word_places.recognise_before(client, voice)
                 scene, rig = generation.look_up(scene_name, mesh_name)
-                sampling_of_line = asking.add_direction(sampling, rig.owner, voice)
+                of_line = asking.add_direction(of_line, rig.owner, voice)
                 collector = collectors.enter_context(
                     closing(generation.TakeCollector(scene, rig, voice, on_take, show))
                 )
                 yield from map_progress(
-                    collector.gather(client, count, seed, sampling_of_line),
+                    collector.gather(client, of_line),
                     lambda step: jobs.Step(
                         share[0] + step.fraction * (share[1] - share[0]),
                         f"Strip {number + 1} of {len(todo)}: "

@@ -14,17 +14,15 @@ from itertools import chain
 from typing import NamedTuple
 
 import bpy
-import numpy as np
 
-from ...thunder_core import channels
 from ...thunder_core.animation.gaze import GazeTarget
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client, temporary_arrays
 from ...thunder_core.direction_words import words_of_take, words_of_takes
 from ...thunder_core.errors import BadHead, BadRequest, ThunderError, WorkerDied
 from ...thunder_core.progress import map_progress, result
-from ...thunder_core.protocol import CHANNEL, OTHER_TEXT, SCORE, UNCLEAR, UNSPOKEN
-from ...thunder_core.request import PutArray
+from ...thunder_core.protocol import note_of, SCORE
+from ...thunder_core.request import Request
 from ...thunder_core.steps import explanation_lines
 from ...thunder_core.types import FPS, LISTENS, Motion
 from ..animation import display, keying
@@ -37,8 +35,6 @@ from .direction import asking
 
 _SAMPLING = (0.05, 0.99)  # part of the progress bar for the engine's progress
 OnTake = Callable[[keying.Performance], None]  # gets each take on arrival
-# a packed motion [T, n + 9], and of it what a take keeps, bool of the same shape
-Kept = tuple[np.ndarray, np.ndarray]
 
 
 class Receiver(NamedTuple):
@@ -106,38 +102,24 @@ def ask_about(
 
 
 def sample_takes(
-    client: Client,
-    sound: str,
-    count: int,
-    seed: int,
-    sampling: provenance.Sampling,
-    receiver: Receiver,
-    name: str = "",
-    keep: Kept | None = None,
+    client: Client, sound: str, request: Request, receiver: Receiver, name: str = ""
 ) -> Generator[Step, None, None]:
-    """Steps that sample takes of a sound file. receiver gets takes in the order of seeds, at most
-    one per step, so that the caller never holds two unprocessed takes.
+    """Steps that sample the takes of a request of a sound file. receiver gets takes in the order of
+    seeds, at most one per step, so that the caller never holds two unprocessed takes.
 
     name: of the voice; with it, a step before the first take has a note if nobody speaks in the
-    sound, or not clearly.
-    keep: what is not sampled. Closing the generator cancels the request.
+    sound, or not clearly. Closing the generator cancels the request.
     """
-    if sampling.turns and not sampling.listening:
-        yield from _sample_turns(client, sound, count, seed, sampling, receiver, name, keep)
+    if request.turns and not request.listening:
+        yield from _sample_turns(client, sound, request, receiver, name)
         return
     arrived: deque = deque()
     seeds: set[int] = set()
     notes: list[str] = []
 
     def on_event(event):
-        if event["event"] == CHANNEL and name:
-            notes.append(channels.say_chosen(name, event["channel"]))
-        if event["event"] == UNSPOKEN and name:
-            notes.append(say_unspoken(name, event["silent"]))
-        if event["event"] == OTHER_TEXT and name:
-            notes.append(say_other_text(name))
-        if event["event"] == UNCLEAR and name:
-            notes.append(say_unclear(name))
+        if name and (note := note_of(event, name)):
+            notes.append(note)
         if event["event"] == "take" and event["take"]["seed"] not in seeds:
             seeds.add(event["take"]["seed"])
             arrived.append(event)
@@ -148,11 +130,9 @@ def sample_takes(
     folder = client.new_folder()
     try:
         with temporary_arrays(client) as put:
-            request = {"folder": folder, **_arguments(put, sound, count, seed, sampling)}
-            if keep is not None:
-                request |= {"keep_motion": put(keep[0]), "keep_mask": put(keep[1])}
+            args = {"folder": folder, "sound": sound, **request.to_record(put)}
             with closing(
-                ask(client, "generate", _SAMPLING, before.message, on_event, **request)
+                ask(client, "generate", _SAMPLING, before.message, on_event, **args)
             ) as asking:
                 # after its end too: takes may have arrived at last
                 for step in chain(asking, [None]):
@@ -161,10 +141,10 @@ def sample_takes(
                     while arrived:
                         event = arrived.popleft()
                         if event["event"] == SCORE:
-                            score = _score(client, event, sampling)
+                            score = _score(client, event, request)
                             receiver.score(event["take"]["seed"], score)
                             continue
-                        receiver.take(_performance(client, event, sampling))
+                        receiver.take(_performance(client, event, request))
                         yield before
                     if step is not None:
                         yield step
@@ -174,26 +154,24 @@ def sample_takes(
         client.forget(folder)
 
 
-def _sample_turns(
-    client, sound, count, seed, sampling, receiver, name, keep
-) -> Generator[Step, None, None]:
+def _sample_turns(client, sound, request, receiver, name) -> Generator[Step, None, None]:
     """`sample_takes` of a face that speaks parts of a sound: it listens to the rest, in takes of
     the same seeds."""
-    spans, alone = sampling.turns, replace(sampling, turns=())
-    hears = replace(alone, listening=True, performed=None)
+    spans, alone = request.turns, replace(request, turns=())
+    hears = replace(alone, listening=True, performed=None, keep=None)
     listening: dict[int, keying.Performance] = {}
     with mixdown.split_speakers(sound, spans) as (spoken, others):
         hearing = Receiver(
             lambda take: listening.update({take.seed: take}), lambda seed, score: None
         )
-        steps = sample_takes(client, others, count, seed, hears, hearing)
+        steps = sample_takes(client, others, hears, hearing)
         yield from map_progress(steps, lambda step: replace(step, fraction=step.fraction / 2))
         speaking = receiver._replace(
             take=lambda take: receiver.take(
-                turns.join_takes(take, listening[take.seed], spans, keep)
+                turns.join_takes(take, listening[take.seed], spans, request.keep)
             )
         )
-        steps = sample_takes(client, spoken, count, seed, alone, speaking, name, keep)
+        steps = sample_takes(client, spoken, alone, speaking, name)
         yield from map_progress(
             steps, lambda step: replace(step, fraction=(1.0 + step.fraction) / 2)
         )
@@ -227,8 +205,8 @@ def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, l
         raise BadRequest(f"The voice of {name} has changed: re-sync the take first")
     clock = provenance.clock_of(entry.action)
     at = motion_frame(name, clock, performance.motion.frames, entry.first, entry.last, frame)
-    sampling = provenance.Sampling.of_take(performance.provenance, scene.thunder)
-    seed = entry.seed
+    request = provenance.request_of(performance.provenance, scene.thunder)
+    request = replace(request, seed=entry.seed)
     edited = provenance.is_edited(entry)
     weights, voice = performance.provenance.get("weights"), fingerprint.voice_of(scene, state)
 
@@ -237,8 +215,8 @@ def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, l
         temporary_arrays(client) as put,
     ):
         yield from mixing
-        request = {"frame": at, **_arguments(put, sound, 1, seed, sampling)}
-        answer = yield from ask(client, "explain", _SAMPLING, "Starting engine", **request)
+        args = {"frame": at, "sound": sound, **request.to_record(put)}
+        answer = yield from ask(client, "explain", _SAMPLING, "Starting engine", **args)
     if answer["weights"] != weights:
         raise BadRequest(
             f"{name} was made with other weights than those in use: choose these in the "
@@ -250,48 +228,8 @@ def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, l
     ]
 
 
-def _arguments(
-    put_array: PutArray, sound: str, count: int, seed: int, sampling: provenance.Sampling
-) -> dict:
-    """The arguments by which the engine samples takes. Raises ThunderError."""
-    return {"sound": sound, **sampling.request(count, seed).arguments(put_array)}
-
-
-def say_unspoken(name: str, is_silent: bool) -> str:
-    """The sentence that nobody speaks in a voice of that name, whose takes are going to be idle."""
-    reason = f"“{name}” is silent" if is_silent else f"Nobody speaks in “{name}”"
-    advice = "turn up its volume, choose" if is_silent else "choose"
-    return (
-        f"{reason}, so its takes will show an idle face: if somebody should speak, {advice} "
-        f"another sound or Channel"
-    )
-
-
-def say_unclear(name: str) -> str:
-    """The sentence that the voice of that name is hard to understand."""
-    return (
-        f"“{name}” is hard to understand (noise, other voices or fast speech), so its takes may "
-        f"miss the same m, b, p, f and v: "
-        "use a cleaner recording, or enter its words with Add Transcript (in a bake: --transcript) "
-        "and generate again"
-    )
-
-
-def say_other_text(name: str) -> str:
-    """The sentence that the voice of that name does not say its transcript."""
-    return (
-        f"“{name}” does not seem to say its transcript, so its takes are made without it: give all "
-        f"its words, from the first to the last"
-    )
-
-
 def sample_ranked(
-    client: Client,
-    sound: str,
-    count: int,
-    seed: int,
-    sampling: provenance.Sampling,
-    keep: Kept | None = None,
+    client: Client, sound: str, request: Request
 ) -> Generator[Step, None, list[keying.Performance]]:
     """Steps that sample takes of a sound file. Returns them, best first."""
     takes: dict[int, keying.Performance] = {}
@@ -299,7 +237,7 @@ def sample_ranked(
         lambda take: takes.update({take.seed: take}),
         lambda seed, score: takes.update({seed: add_score(takes[seed], score)}),
     )
-    yield from sample_takes(client, sound, count, seed, sampling, receiver, keep=keep)
+    yield from sample_takes(client, sound, request, receiver)
     return rank(list(takes.values()))
 
 
@@ -317,7 +255,7 @@ def _rank_key(take: keying.Performance) -> tuple[float, int]:
     return (-take.score if math.isfinite(take.score) else 0.0, take.seed)
 
 
-def _performance(client: Client, event: dict, sampling: provenance.Sampling) -> keying.Performance:
+def _performance(client: Client, event: dict, request: Request) -> keying.Performance:
     """The take of an engine event."""
     take = event["take"]
     array = {
@@ -327,7 +265,7 @@ def _performance(client: Client, event: dict, sampling: provenance.Sampling) -> 
     motion = Motion(
         array["expression"], array["jaw"], array["head"], array["eyes"], float(event["fps"])
     )
-    score = _score(client, event, sampling)
+    score = _score(client, event, request)
     about = {
         "engine": event.get("engine", "thunder"),
         "weights": event.get("weights", ""),
@@ -346,38 +284,31 @@ def _performance(client: Client, event: dict, sampling: provenance.Sampling) -> 
     )
 
 
-def _score(client: Client, event: dict, sampling: provenance.Sampling) -> dict:
+def _score(client: Client, event: dict, request: Request) -> dict:
     """The fields of a performance that the score in an engine event gives."""
     take = event["take"]
     # none: the face is silent, or the take is not scored yet
     return {
         "score": math.nan if take.get("score") is None else float(take["score"]),
         "sync_per_frame": client.get_array(event, take.get("drift")),
-        "provenance": sampling.provenance(take.get("provenance", {})),
+        "provenance": provenance.of_made(request, take.get("provenance", {})),
     }
 
 
 def generate(
-    client: Client,
-    voice: strip.Voice,
-    scene: bpy.types.Scene,
-    rig: head.Rig,
-    count: int,
-    seed: int,
-    sampling: provenance.Sampling,
+    client: Client, voice: strip.Voice, scene: bpy.types.Scene, rig: head.Rig, request: Request,
     on_take: OnTake | None = None,
-) -> Generator[Step, None, list[keying.Performance]]:
+) -> Generator[Step, None, list[keying.Performance]]:  # fmt: skip
     """Steps that sample takes of a voice and list each, keyed as new actions, on arrival.
 
-    They follow the head's direction unless the sampling contains a request. They are a new batch;
-    earlier ones are folded. The first is shown on arrival, the best when all are complete, unless
-    the animator chose another meanwhile. If stopped or failed before that, the takes that have
-    arrived stay. on_take gets each take once it is listed. Returns the takes, best first. Raises
-    ThunderError.
+    They follow the head's direction unless the request has one. They are a new batch; earlier ones
+    are folded. The first is shown on arrival, the best when all are complete, unless the animator
+    chose another meanwhile. If stopped or failed before that, the takes that have arrived stay.
+    on_take gets each take once it is listed. Returns the takes, best first. Raises ThunderError.
     """
-    sampling = asking.add_direction(sampling, rig.owner, voice)
+    request = asking.add_direction(request, rig.owner, voice)
     with closing(TakeCollector(scene, rig, voice, on_take)) as collector:
-        return (yield from collector.gather(client, count, seed, sampling))
+        return (yield from collector.gather(client, request))
 
 
 class TakeCollector(take_list.Arriving):
@@ -439,39 +370,32 @@ class TakeCollector(take_list.Arriving):
             self._order(scene)
 
     def gather(
-        self,
-        client: Client,
-        count: int,
-        seed: int,
-        sampling: provenance.Sampling,
-        keep: Kept | None = None,
+        self, client: Client, request: Request
     ) -> Generator[Step, None, list[keying.Performance]]:
         """Steps that sample takes of the voice, list each on arrival and sort all at the end.
         Returns the takes, best first. Raises ThunderError."""
         self.check()
-        self.count = count
+        self.count = request.takes
         waiting: list[keying.Performance] = []
         with ExitStack() as used:
             sound, mixing = used.enter_context(mixdown.sound_for_engine(client, self.voice))
             yield from mixing
             _, rig = look_up(self.scene, self.mesh)
-            sampling = replace(sampling, sums=rig.sums)
-            if rig.driver.leads and not sampling.listening:
+            request = replace(request, sums=rig.sums)
+            if rig.driver.leads and not request.listening:
                 answer = yield from ask(
                     client, "spoken", (0.0, 0.0), "Finding sounds", sound=sound, text=""
                 )
                 rows = [[phone, round(a, 3), round(b, 3)] for phone, a, b, *_ in answer["sounds"]]
-                sampling = replace(sampling, said=json.dumps(rows))
+                request = replace(request, said=json.dumps(rows))
             receiver = Receiver(waiting.append, self.score)
-            steps = sample_takes(
-                client, sound, count, seed, sampling, receiver, self.voice.name, keep
-            )
+            steps = sample_takes(client, sound, request, receiver, self.voice.name)
             for step in used.enter_context(closing(steps)):
                 yield from self.restore(step.fraction)
                 if waiting:
                     yield from self.add(waiting.pop(), step.fraction)
                     # not busy, even if the next take waits
-                    yield Step(step.fraction, f"Keyed {len(self.made)} of {count}")
+                    yield Step(step.fraction, f"Keyed {len(self.made)} of {self.count}")
                 else:
                     yield step
         yield from self.settle()

@@ -17,7 +17,8 @@ from ...thunder_core.errors import BadRequest
 from ...thunder_core.face.mixing import PART_OF, PARTS
 from ...thunder_core.filters import smoothstep
 from ...thunder_core.progress import rescale
-from ...thunder_core.types import Columns, FPS, LISTENS, pack, region_of
+from ...thunder_core.request import Request
+from ...thunder_core.types import Columns, FPS, Keep, LISTENS, region_of
 from ..animation import keying
 from ..heads import head
 from ..host.jobs import registration, stage, Step
@@ -282,25 +283,27 @@ def resample(
     lead = take_list.shown_take(scene.thunder)
     rig = take_list.animatable_rig(scene, lead)
     voice = take_list.check_voice(lead, strip.find(context))
-    count = count or scene.thunder_keep.count
-    seed = provenance.next_seed(scene, lead.head, lead.voice)
-    sampling = provenance.Sampling.of(scene.thunder)
+    request = Request.of(
+        scene.thunder, takes=count or scene.thunder_keep.count,
+        seed=provenance.next_seed(scene, lead.head, lead.voice),
+    )  # fmt: skip
     performance = yield from stage(provenance.read(rig, lead), "Reading the take", 0.0, 0.02)
     # the rest follows the take's requested direction
-    before = provenance.Sampling.of_take(performance.provenance, scene.thunder).asked
+    before = provenance.request_of(performance.provenance, scene.thunder).direction
     if before is not None:
         reading_of_lead = None if free is None else provenance.reading_of(lead.action)
         if reading_of_lead is not None:
             before = exact_direction(before, reading_of_lead, lead.seed)
         before = transcript.add_words(replace(before, as_asked=False), scene, voice)
-    sampling = replace(sampling, asked=before)
-    sampling = asking.add_direction(sampling, rig.owner, voice)
-    sampling = replace(sampling, listening=lead.role == LISTENS.upper())
+    request = asking.add_direction(replace(request, direction=before), rig.owner, voice)
     with closing(
         _AroundCollector(scene, rig, voice, lead, performance.motion.frames, on_take, free)
     ) as collector:
-        keep = pack(performance.motion), collector.kept.mask
-        return (yield from collector.gather(client, count, seed, sampling, keep))
+        request = replace(
+            request, keep=Keep(performance.motion, collector.kept.mask),
+            listening=lead.role == LISTENS.upper(),
+        )  # fmt: skip
+        return (yield from collector.gather(client, request))
 
 
 def list_around(
@@ -416,16 +419,18 @@ def sample_alike(
         raise BadRequest(sentence)
     rig = take_list.animatable_rig(scene, entry)
     voice = take_list.check_voice(entry, strip.find(context))
-    before = provenance.Sampling.of_take(provenance.about_of(entry.action), scene.thunder)
+    before = provenance.request_of(provenance.about_of(entry.action), scene.thunder, COUNT)
     reading = provenance.reading_of(entry.action)
-    asked = exact_direction(before.asked or Brief(), reading, entry.seed)
-    sampling = replace(before, asked=replace(asked, spread=SPREAD))
-    seed = provenance.next_seed(scene, entry.head, entry.voice)
+    asked = exact_direction(before.direction or Brief(), reading, entry.seed)
+    request = replace(
+        before, direction=replace(asked, spread=SPREAD),
+        seed=provenance.next_seed(scene, entry.head, entry.voice),
+    )  # fmt: skip
     with closing(generation.TakeCollector(scene, rig, voice, on_take)) as collector:
         collector.batch = entry.batch
         # what the takes share tells them from the others in the list
         collector.compared = {"direction": asked.requested.tolist()}
-        return (yield from collector.gather(client, COUNT, seed, sampling))
+        return (yield from collector.gather(client, request))
 
 
 register, unregister = registration(

@@ -13,7 +13,7 @@ from ...thunder_core.animation.timing import Clock, motion_times
 from ...thunder_core.client import Client
 from ...thunder_core.direction import Brief
 from ...thunder_core.errors import attempt, BadRequest
-from ...thunder_core.request import Performed
+from ...thunder_core.request import Performed, Request, turns_of
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, fcurves, keying
 from ..heads import head
@@ -138,7 +138,9 @@ def tell(line: str, voice: str, about: dict, left: Sequence[str] = ()) -> list[s
     without = f"; the old one's at {', '.join(lost)} s have no place in it" if lost else ""
     said = [f"{on} of {on + len(lost)} accents of “{line}” are on those of “{voice}”{without}"]
     before, now = moved["seconds"]
-    if max(before / now, now / before) > _DIFFERENT:
+    if part := moved.get("part"):
+        said.insert(0, f"“{voice}” says {part[0]:.1f} to {part[1]:.1f} s of “{line}” again")
+    elif max(before / now, now / before) > _DIFFERENT:
         said.append(
             f"“{voice}” lasts {now:.1f} s and “{line}” {before:.1f} s: check that both say the "
             f"same, since gestures come {'further apart' if now > before else 'closer together'}"
@@ -191,13 +193,13 @@ def _read_take(scene, source: Source) -> Generator[float, None, _Read]:
     rig, clock = take_list.rig_of(scene, entry), provenance.clock_of_take(entry)
     voice = _voice(scene, fingerprint.of_take(entry), source.line, "its takes were made")
     about, played = provenance.about_of(entry.action), provenance.reading_of(entry.action)
-    asked = provenance.Sampling.of_take(about, scene.thunder).asked or Brief()
+    asked = provenance.request_of(about, scene.thunder).direction or Brief()
     direction = None if played is None else keep.with_mean(asked.vectors, played)
     try:
         choice = dict(json.loads(about.get("choice", "{}")))
     except (TypeError, ValueError):  # damaged
         choice = {}
-    spans = provenance.turns_of(about)
+    spans = turns_of(about)
     performance = yield from provenance.read(rig, entry)
     return _Read(performance.motion, voice, clock, direction, choice, turns=spans)
 
@@ -261,14 +263,14 @@ class _PerformingCollector(generation.TakeCollector):
 
 def perform(
     client: Client, scene, rig: head.Rig, voice: strip.Voice, performing: Performing,
-    count: int = 1, sampling: provenance.Sampling | None = None, seed: int | None = None,
+    request: Request | None = None,
 ) -> Generator[Step, None, list[keying.Performance]]:  # fmt: skip
     """Steps that sample takes of a voice which perform as another line, and list each on arrival,
     as `generation.generate`; nothing else in the scene changes.
 
-    performing: of what; receives the takes.  sampling: None: as the scene's settings say. Without a
-    direction that of the old take is taken, or of the head.  seed: None: the next unused one.
-    Returns the takes, best first. Raises ThunderError.
+    performing: of what; receives the takes.  request: None: for one take, as the scene's settings
+    say, with the next unused seed. Without a direction that of the old take is taken, or of the
+    head. Returns the takes, best first. Raises ThunderError.
     """
     names, source = (scene.name, rig.mesh.name), performing.source
 
@@ -279,13 +281,15 @@ def perform(
 
     old = yield from restart_after_undo(read)
     scene, rig = generation.look_up(*names)
-    sampling, rows = sampling or provenance.Sampling.of(scene.thunder), None
-    if sampling.asked is None and old.direction is not None:
+    is_given, rows = request is not None, None
+    request = request or Request.of(scene.thunder, takes=1)
+    if request.direction is None and old.direction is not None:
         mean = Brief(old.direction.mean(0, keepdims=True))
-        sampling = replace(sampling, asked=transcript.add_words(mean, scene, voice))
+        request = replace(request, direction=transcript.add_words(mean, scene, voice))
         rows = old.direction if len(old.direction) > 1 else None
-    sampling = asking.add_direction(sampling, rig.owner, voice)
-    seed = provenance.unused_seed(scene, rig.mesh, voice, sampling) if seed is None else seed
+    request = asking.add_direction(request, rig.owner, voice)
+    if not is_given:
+        request = provenance.with_unused_seed(scene, rig.mesh, voice, request)
     with ExitStack() as used:
         sound, mixing = used.enter_context(mixdown.sound_for_engine(client, old.voice))
         yield from mixing
@@ -296,6 +300,4 @@ def perform(
         collector = used.enter_context(
             closing(_PerformingCollector(scene, rig, voice, performing, old.own))
         )
-        return (
-            yield from collector.gather(client, count, seed, replace(sampling, performed=moved))
-        )
+        return (yield from collector.gather(client, replace(request, performed=moved)))

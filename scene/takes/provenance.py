@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a take was made: the arguments it was sampled with, its first seed, and the motion at 25 fps
+"""How a take was made: the request for it, what the engine says of it, and the motion at 25 fps
 that its keys are of, stored on its action, so that it survives saving and appending."""
 
 from __future__ import annotations
@@ -18,12 +18,11 @@ from ...thunder_core.animation import motion_file
 from ...thunder_core.animation.gaze import GazeTarget
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.batch.settings import LARGEST_SEED, MOST_TAKES
-from ...thunder_core.direction import Brief, check, DIRECTION_NAMES, read_marks
+from ...thunder_core.direction import Brief
 from ...thunder_core.errors import attempt, BadRequest
 from ...thunder_core.face.lips import opening_mm, width_mm
-from ...thunder_core.face.mapping import Sums
 from ...thunder_core.findings import Finding, OPEN
-from ...thunder_core.request import NORMAL, Performed, QUALITIES, Request, seed_of_voice
+from ...thunder_core.request import QUALITIES, Request, seed_of_voice
 from ...thunder_core.types import FPS, IDLE, LISTENS, Motion, SPEAKS
 from ..animation import display, keying
 from ..engine import connection
@@ -33,113 +32,25 @@ from ..voice import strip
 from . import transcript
 
 
-@dataclass(frozen=True)
-class Sampling:
-    """Arguments of the engine's “generate” (docs/reference/protocol.md) that a take is sampled
-    with, except its seed.
+def request_of(about: Mapping, settings, takes: int = 1) -> Request:
+    """The request that a take was sampled for, so that its seed makes it again; by the settings
+    where its provenance does not tell."""
+    if str(about.get("quality")) in QUALITIES or "steps" in about:
+        with suppress(*records.UNREADABLE, BadRequest):
+            return replace(Request.of_record(about), takes=takes)
+    return Request.of(settings, takes=takes)
 
-    steps: of the whole diffusion model, instead of the quality's; 0: the quality's.
-    asked: requested directions; None: any style.  listening: the face listens to the voice instead
-    of speaking it.
-    sums: of the head that plays the take (`Rig.sums`).
-    turns: the parts of the sound that the face speaks, seconds from its start; it listens to the
-    others. Empty: it does the same in all.  performed: on another recording, from which head,
-    brows, lids and eyes move to this one.
-    said: the sounds of the voice, as `keying.SAID`, for a character with mouths of its own.
-    """
 
-    quality: str = NORMAL
-    guidance: float = 1.0
-    speech_guidance: float = 0.0
-    asked: Brief | None = None
-    listening: bool = False
-    steps: int = 0
-    sums: Sums | None = None
-    turns: tuple[tuple[float, float], ...] = ()
-    performed: Performed | None = None
-    said: str = ""
+# what the engine says of a take that is stored elsewhere: in the request's record, and with keys
+_ELSEWHERE = {"seed", "score", "weights_origin", "marks", "text"}
 
-    @classmethod
-    def of(cls, settings) -> Sampling:
-        """From settings with these names: a scene's, or a command's options."""
-        return cls(
-            settings.quality.lower(), settings.guidance, settings.speech_guidance,
-            steps=getattr(settings, "steps", None) or 0,
-        )  # fmt: skip
 
-    @classmethod
-    def of_take(cls, provenance: dict, settings) -> Sampling:
-        """As a take was sampled, so that its seed makes it again; by the settings where the take
-        does not store it."""
-        if str(provenance.get("quality")) not in QUALITIES and "steps" not in provenance:
-            return cls.of(settings)
-        numbers = ("quality", "steps", "guidance", "speech_guidance")
-        try:
-            return cls(
-                **{name: provenance[name] for name in numbers if name in provenance},
-                asked=_brief_of(provenance), listening=role_of(provenance) == LISTENS,
-                turns=turns_of(provenance), said=str(provenance.get(keying.SAID, "")),
-            )  # fmt: skip
-        except (*records.UNREADABLE, BadRequest):
-            return cls.of(settings)
-
-    def matches(self, other: Sampling) -> bool:
-        """Whether a take that was sampled as another says was sampled so: with these arguments, in
-        this direction."""
-        one, two = (replace(each, asked=None, sums=None, said="") for each in (self, other))
-        return one == two and is_same_brief(self.asked, other.asked, ("spread", "text"))
-
-    @property
-    def arguments(self) -> dict:
-        """The arguments that are no arrays."""
-        effort = {"steps": self.steps} if self.steps else {"quality": self.quality}
-        return effort | {"guidance": self.guidance, "speech_guidance": self.speech_guidance}
-
-    @property
-    def effort(self) -> str:
-        """The quality, or the number of steps."""
-        return str(self.steps or self.quality)
-
-    def with_effort(self, effort: str) -> Sampling:
-        """The same sampling at another `effort`: a quality, or a number of steps."""
-        return (
-            replace(self, steps=int(effort))
-            if effort.isdecimal()
-            else replace(self, quality=effort, steps=0)
-        )
-
-    def request(self, takes: int, seed: int) -> Request:
-        """A request for takes. Raises BadRequest."""
-        return Request(
-            takes, seed, self.quality, self.steps, self.guidance, self.speech_guidance, self.asked,
-            listening=self.listening, sums=self.sums, performed=self.performed,
-        )  # fmt: skip
-
-    def provenance(self, made: dict) -> dict:
-        """The provenance stored with a take; made: the engine's provenance of the take.
-        `of_take` reads it."""
-        arguments = self.arguments | ({"role": role} if (role := role_of(made)) != SPEAKS else {})
-        arguments |= {name: made[name] for name in ("unclear", "channel") if made.get(name)}
-        arguments |= {name: made[name] for name in OF_SCORE if name in made}
-        arguments |= {keying.SAID: self.said} if self.said else {}
-        arguments |= {"moved": json.dumps(made["moved"])} if "moved" in made else {}
-        if (asked := self.asked) is None:
-            return arguments
-        reading = {
-            name: made[name]
-            for name in ("spread", "as_asked", "reading", "shown", "voice_sounds", "requested")
-            if name in made
-        }
-        reading |= {"choice": json.dumps(made["choice"])} if "choice" in made else {}
-        around = {
-            "original": [] if asked.original is None else asked.original.ravel().tolist(),
-            "like": [float(value) for pair in asked.like for value in pair],
-            "as_heard": asked.as_heard.tolist() if asked.as_heard.any() else [],
-            "marks": json.dumps([mark.row() for mark in asked.marks]) if asked.marks else "",
-            "text": asked.text,
-        }
-        around = {name: value for name, value in around.items() if value}
-        return arguments | {"direction": asked.vectors.ravel().tolist()} | around | reading
+def of_made(request: Request, made: Mapping) -> dict:
+    """The provenance stored with a take of a request; made: the engine's of the take."""
+    about = {name: value for name, value in made.items() if name not in _ELSEWHERE}
+    # a .blend holds no lists in lists
+    about |= {name: json.dumps(made[name]) for name in ("choice", "moved") if name in made}
+    return request.to_record() | about
 
 
 def why_not_ours(name: str, provenance: Mapping) -> str:
@@ -153,42 +64,10 @@ def why_not_ours(name: str, provenance: Mapping) -> str:
     )
 
 
-def turns_of(provenance: Mapping) -> tuple[tuple[float, float], ...]:
-    """The parts of its sound that a take speaks, empty if all."""
-    stored = list(provenance.get("turns", ()))
-    return tuple(zip(stored[::2], stored[1::2]))
-
-
 def role_of(provenance: Mapping) -> str:
     """Role of a take's face: SPEAKS, LISTENS or IDLE."""
     role = provenance.get("role")
     return role if role in (LISTENS, IDLE) else SPEAKS
-
-
-def _brief_of(provenance: dict) -> Brief | None:
-    """The direction that a take was sampled in, None if none is stored. Raises BadRequest or one of
-    records.UNREADABLE if it is damaged."""
-    if "direction" not in provenance:
-        return None
-    like = np.array(provenance.get("like", []), float).reshape(-1, 2)
-    return Brief(
-        _vectors(provenance["direction"]),
-        float(provenance["spread"]),
-        bool(provenance["as_asked"]),
-        _vectors(provenance["original"]) if "original" in provenance else None,
-        tuple((int(seed), float(by)) for seed, by in like),
-        np.array(provenance.get("as_heard", [0.0]), np.float32).reshape(-1),
-        read_marks(json.loads(provenance.get("marks", "[]"))),
-        provenance.get("text", ""),
-    )
-
-
-def _vectors(stored) -> np.ndarray:
-    """A direction [1 or T, DIRECTION_NAMES] as it is stored with a take. Raises ValueError,
-    TypeError, BadRequest."""
-    vectors = np.array(stored, np.float32).reshape(-1, len(DIRECTION_NAMES))
-    check(vectors)
-    return vectors
 
 
 def is_same_brief(
@@ -202,6 +81,13 @@ def is_same_brief(
     pairs = (one.vectors, other.vectors), (one.as_heard, other.as_heard)
     alike = all(a.shape == b.shape and np.allclose(a, b, rtol=0, atol=1e-5) for a, b in pairs)
     return alike and all(getattr(one, name) == getattr(other, name) for name in names)
+
+
+def is_same_request(one: Request, other: Request) -> bool:
+    """Whether takes of one seed are the same for both."""
+    return (
+        (one.settings, one.listening, one.turns) == (other.settings, other.listening, other.turns)
+    ) and is_same_brief(one.direction, other.direction, ("spread", "text"))
 
 
 # property of a take's first action: the motion and the start of its sound
@@ -606,30 +492,29 @@ def next_seed(scene, mesh: bpy.types.Object, voice: str) -> int:
     return (max(seeds) + 1) % (LARGEST_SEED - MOST_TAKES)
 
 
-def unused_seed(scene, mesh: bpy.types.Object, voice: strip.Voice, sampling: Sampling) -> int:
-    """The first seed of new takes: `first_seed`, or the next one if its take is listed and was
-    sampled in the same way.
+def with_unused_seed(
+    scene, mesh: bpy.types.Object, voice: strip.Voice, request: Request
+) -> Request:
+    """The request with the first seed of new takes: `first_seed`, or the next one if its take is
+    listed and was sampled in the same way.
 
     So *Generate* pressed again shows new takes, and after another direction the same people in it.
     A seed that was chosen stays.
     """
-    seed = first_seed(scene, mesh, voice)
-    if scene.thunder.is_property_set("seed"):
-        return seed
-    return (
-        next_seed(scene, mesh, voice.name)
-        if is_sampled(scene, mesh, voice.name, seed, sampling)
-        else seed
-    )
+    request = replace(request, seed=first_seed(scene, mesh, voice))
+    if scene.thunder.is_property_set("seed") or not is_sampled(scene, mesh, voice.name, request):
+        return request
+    return replace(request, seed=next_seed(scene, mesh, voice.name))
 
 
-def is_sampled(scene, mesh: bpy.types.Object, voice: str, seed: int, sampling: Sampling) -> bool:
-    """Whether the take of a seed is listed that was sampled in this way."""
+def is_sampled(scene, mesh: bpy.types.Object, voice: str, request: Request) -> bool:
+    """Whether the first take of a request is listed."""
     return any(
-        sampling.matches(Sampling.of_take(about_of(entry.action), scene.thunder))
+        is_same_request(request, request_of(about_of(entry.action), scene.thunder))
         for entry in scene.thunder.takes
-        if (entry.head, entry.voice, entry.seed) == (mesh, voice, seed) and entry.action is not None
-        if not why_not_ours("", about_of(entry.action))
+        if (entry.head, entry.voice, entry.seed) == (mesh, voice, request.seed)
+        and entry.action is not None
+        and not why_not_ours("", about_of(entry.action))
     )
 
 

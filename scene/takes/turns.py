@@ -14,11 +14,11 @@ import numpy as np
 from ...thunder_core.errors import attempt, BadHead, BadRequest, BadSound
 from ...thunder_core.face.lips import opening_mm, width_mm
 from ...thunder_core.filters import smoothstep
-from ...thunder_core.types import FPS, pack, unpack
+from ...thunder_core.request import turns_of
+from ...thunder_core.types import FPS, Keep, pack, unpack
 from ..animation.keying import Performance, record_of
 from ..heads import head
 from ..voice import fingerprint, strip
-from .provenance import turns_of
 
 _SAME = 0.02  # seconds by which a range may differ from that of a take: half a frame
 _FADE = 0.4  # seconds around what a head says in which it passes from listening to speaking
@@ -140,18 +140,15 @@ def fits_ranges(scene, entry) -> bool:
 
 
 def join_takes(
-    speaks: Performance,
-    listens: Performance,
-    spans: Spans,
-    keep: tuple[np.ndarray, np.ndarray] | None,
+    speaks: Performance, listens: Performance, spans: Spans, keep: Keep | None
 ) -> Performance:
-    """A take that speaks in some parts of a sound and listens in the others. keep: what it keeps,
-    as in `generation.Kept`."""
+    """A take that speaks in some parts of a sound and listens in the others. keep: what it
+    keeps."""
     times = np.arange(speaks.motion.frames) / FPS
     far = np.min([np.maximum(begin - times, times - end) for begin, end in spans], axis=0)
     share = smoothstep(1.0 - (far / _FADE).clip(0.0, 1.0))[:, None]
     packed = share * pack(speaks.motion) + (1.0 - share) * pack(listens.motion)
-    packed = packed if keep is None else np.where(keep[1], keep[0], packed)
+    packed = packed if keep is None else np.where(keep.mask, pack(keep.motion), packed)
     motion = unpack(packed.astype(np.float32), speaks.motion.expression.shape[1])
     about = speaks.provenance | {"turns": [seconds for span in spans for seconds in span]}
     return replace(

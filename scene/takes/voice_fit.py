@@ -20,7 +20,8 @@ from ...thunder_core.errors import BadSound, NoVoice, OutOfMemory
 from ...thunder_core.face.lips import opening_mm, width_mm
 from ...thunder_core.filters import smoothstep
 from ...thunder_core.progress import map_progress, rescale
-from ...thunder_core.types import FPS, LISTENS, Motion, pack, unpack
+from ...thunder_core.request import Request
+from ...thunder_core.types import FPS, Keep, LISTENS, Motion, pack, unpack
 from ..animation import display, keying
 from ..engine import install
 from ..heads import head, rna_paths
@@ -81,14 +82,16 @@ class ImportedCapture:
     notes: Sequence[str] = ()
 
 
-def follow_face(path: str, mirrored: bool) -> Generator[Step, None, tuple[Motion, list[str]]]:
+def follow_face(
+    path: str, mirrored: bool, aspect: float
+) -> Generator[Step, None, tuple[Motion, list[str]]]:
     """Steps that follow the face of an actor in a video, in a process of its own. Returns the
     motion from the video's beginning on, and sentences about it. Raises ThunderError."""
     with Client(find_tracker(install.TRACKER.venvs()), verbs="tracker") as client:
         to = os.path.join(client.folder, "face.npz")
         found = yield from generation.ask(
             client, "track", (0.0, 1.0), "Following the face", video=path, to=to, sheet="",
-            aspect=0.0, mirrored=mirrored,
+            aspect=aspect, mirrored=mirrored,
         )  # fmt: skip
         motion, _ = motion_file.read(to)
     frames = motion.frames + round(found["start"] * FPS)
@@ -104,12 +107,13 @@ def sound_beside(path: str) -> str:
 
 
 def list_capture(
-    client: Client | None, context, path: str, rate: float, mirrored: bool = False
-) -> Generator[Step, None, ImportedCapture]:
+    client: Client | None, context, path: str, rate: float, mirrored: bool = False,
+    aspect: float = 0.0,
+) -> Generator[Step, None, ImportedCapture]:  # fmt: skip
     """Steps that list a capture as a take of the chosen head and voice, and show it.
 
     client: None without a voice.  rate: rows per second of curves without times.  mirrored: whether
-    a video is a mirror's.  Raises ThunderError, and then nothing was changed.
+    a video is a mirror's.  aspect: width of its pixels, 0: as it says.  Raises ThunderError, and then nothing was changed.
     """
     scene, rig = context.scene, head.find(context.scene, context.object)
     head.check_animatable(rig)
@@ -119,7 +123,7 @@ def list_capture(
     yield Step(0.02, "Reading the capture")
     place, answer, unscored, notes = None, {}, "", []
     if is_video := path.lower().endswith(motion_file.VIDEOS):
-        motion, notes = yield from follow_face(path, mirrored)
+        motion, notes = yield from follow_face(path, mirrored, aspect)
     else:
         motion = motion_file.read_recording(path, head.channel_names(), rate)
     if voice is not None:
@@ -305,21 +309,24 @@ def _remake(
     then, now = fingerprint.of_take(entry), changed.now
     performance = yield from stage(provenance.read(rig, entry), "Reading the take", 0.0, 0.0)
     voice = fingerprint.voice_of(scene, now)
-    sampling = dataclasses.replace(
-        provenance.Sampling.of_take(performance.provenance, scene.thunder), sums=rig.sums
-    )
-    if sampling.turns:
-        sampling = dataclasses.replace(sampling, turns=turns.spans_of(scene, voice, rig.owner))
+    request = dataclasses.replace(
+        provenance.request_of(performance.provenance, scene.thunder),
+        seed=performance.seed, sums=rig.sums,
+    )  # fmt: skip
+    if request.turns:
+        request = dataclasses.replace(request, turns=turns.spans_of(scene, voice, rig.owner))
     clock = Clock(float(now.first) if now.strip else voice.clock.start, now.fps)
     if now.sound == then.sound and now.retiming == then.retiming:
         offset = now.seconds[0] - then.seconds[0] if then.last else 0.0
         length = (now.last - now.first) / now.fps if now.last else performance.motion.frames / FPS
         fitted, inside = cut_to(performance, offset, max(1, round(length * FPS)))
         if (~inside).sum() >= _LEAST_NEW:
-            sampled = yield from _sample(client, voice, sampling, performance, fitted, inside)
+            mask = np.repeat(inside[:, None], pack(fitted.motion).shape[1], axis=1)
+            around = dataclasses.replace(request, keep=Keep(fitted.motion, mask))
+            sampled = yield from _sample(client, voice, around)
             fitted = fill_gaps(fitted, inside, sampled)
     else:
-        fitted = yield from _sample(client, voice, sampling, performance, None, None)
+        fitted = yield from _sample(client, voice, request)
     # its seed does not reproduce it: it is a different take
     other = now.sound != then.sound and entry_kind != "SAMPLED"
     scene = bpy.data.scenes.get(scene_name)
@@ -370,24 +377,12 @@ def _key_part(scene, entry, piece: fingerprint.State) -> Generator[float, None, 
 
 
 def _sample(
-    client: Client,
-    voice: strip.Voice,
-    sampling: provenance.Sampling,
-    performance: keying.Performance,
-    fitted: keying.Performance | None,
-    inside: np.ndarray | None,
+    client: Client, voice: strip.Voice, request: Request
 ) -> Generator[Step, None, keying.Performance]:
-    """Steps that sample a take's seed again for a voice; the engine keeps the frames `inside`.
-    Returns the take."""
-    keep = None
-    if fitted is not None:
-        motion = pack(fitted.motion)
-        keep = motion, np.repeat(inside[:, None], motion.shape[1], axis=1)
+    """Steps that sample the one take of a request of a voice. Returns it."""
     with mixdown.sound_for_engine(client, voice) as (sound, mixing):
         yield from mixing
-        (take,) = yield from generation.sample_ranked(
-            client, sound, 1, performance.seed, sampling, keep
-        )
+        (take,) = yield from generation.sample_ranked(client, sound, request)
     return take
 
 

@@ -29,7 +29,7 @@ from .direction import sliders
 
 WORD_SECONDS = 0.4  # seconds that count as a word around a frame of a voice without a text
 PHRASE_PAUSE = 0.25  # seconds between words of two phrases
-_NEAR = 1e-3  # seconds
+_SAME_SECOND = 1e-3  # seconds
 SIZE = 32  # height of a picture of mouths, pixels
 MOUTHS = 6  # mouths in a picture
 _WIDE_MM, _OPEN_MM = 60.0, 24.0  # width and opening that fill a mouth's square
@@ -161,7 +161,7 @@ class Line:
         return [
             (self._place(str(phone), start, end), self.spoken.chances(number))
             for number, (phone, start, end, *_) in enumerate(self.spoken.sounds)
-            if end > place.start + _NEAR and start < place.end - _NEAR
+            if end > place.start + _SAME_SECOND and start < place.end - _SAME_SECOND
         ]
 
     def is_clear(self, place: Place) -> bool:
@@ -218,7 +218,7 @@ def marks(context, place: Place) -> list:
     return [
         (index, mark)
         for index, mark in numbered
-        if place.start - _NEAR < (mark.start + mark.end) / 2 < place.end + _NEAR
+        if place.start - _SAME_SECOND < (mark.start + mark.end) / 2 < place.end + _SAME_SECOND
     ]
 
 
@@ -256,7 +256,7 @@ def sound_at(context, place: Place) -> str:
 def move(context, place: Place, start: float, end: float) -> None:
     """Have lips say a word at another time, in seconds of the recording; at its original time again
     where that is given."""
-    is_moved = abs(start - place.start) > _NEAR or abs(end - place.end) > _NEAR
+    is_moved = abs(start - place.start) > _SAME_SECOND or abs(end - place.end) > _SAME_SECOND
     if end - start < 1 / FPS:
         raise BadRequest("A word needs a frame at least: move its edge less")
     _replace(context, place, MOVED, is_moved, to_start=start, to_end=end)
@@ -284,7 +284,7 @@ def _replace(context, place: Place, kind: str, is_wanted: bool, **values) -> Non
 
 def _is_of(mark, place: Place) -> bool:
     """Whether a mark is of exactly this word or sound."""
-    return abs(mark.start - place.start) < _NEAR and abs(mark.end - place.end) < _NEAR
+    return abs(mark.start - place.start) < _SAME_SECOND and abs(mark.end - place.end) < _SAME_SECOND
 
 
 def _add(record, place: Place, kind: str, **values) -> None:

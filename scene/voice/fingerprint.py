@@ -14,13 +14,13 @@ from functools import lru_cache
 import bpy
 
 from ...thunder_core import records
+from ...thunder_core.animation import keyframes
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import BadSound
 from ..host import compat
 from . import strip
 
 STATE = "thunder_strip"  # property of a take's first action: its voice when the take was made
-_SAME_FRAME = 1e-3  # frames
 # about half a frame: another scene rate rounds a strip's ends to its frames
 _SAME_SECONDS = 0.02
 # bytes hashed at the start, middle and end of a recording, enough to identify it
@@ -195,7 +195,7 @@ def change_since(scene, then: State, since: str = "its takes were made") -> Chan
             "RATE", f"The scene had {then.fps:.4g} frames per second when {since} (“{name}”)", now
         )
     shift = now.origin - then.origin
-    if abs(shift) > _SAME_FRAME:
+    if abs(shift) > keyframes.SAME_FRAME:
         return Change("MOVED", f"“{name}” was moved by {shift:+.4g} frames since {since}", now)
     return None
 
@@ -220,7 +220,7 @@ def _state_now(scene, then: State) -> State | None:
     pieces = [
         each
         for each in pieces
-        if each.retiming == now.retiming and abs(each.origin - now.origin) < _SAME_FRAME
+        if each.retiming == now.retiming and abs(each.origin - now.origin) < keyframes.SAME_FRAME
     ]
     first, last = (round(now.origin + seconds * now.fps) for seconds in then.seconds)
     begin, end = now.first, now.last
@@ -270,7 +270,7 @@ def is_cut_off(scene, one, other) -> bool:
         return False
     a, b = of_strip(scene, one), of_strip(scene, other)
     return (
-        abs(a.origin - b.origin) < _SAME_FRAME
+        abs(a.origin - b.origin) < keyframes.SAME_FRAME
         and a.retiming == b.retiming
         and (a.last <= b.first or b.last <= a.first)
     )
@@ -300,7 +300,7 @@ def part_of(scene, then: State | None, one) -> str:
         return ""
     if _within(piece, now):
         # else it is played twice, here for the second time
-        return "PLAYED" if abs(piece.origin - now.origin) < _SAME_FRAME else ""
+        return "PLAYED" if abs(piece.origin - now.origin) < keyframes.SAME_FRAME else ""
     (first, last), (begin, end) = piece.seconds, now.seconds
     apart = last <= begin + _SAME_SECONDS or first >= end - _SAME_SECONDS
     return "CUT_AWAY" if changed is not None and changed.kind == "CUT" and apart else ""

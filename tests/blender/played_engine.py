@@ -183,9 +183,9 @@ class PlayedClient:
         self, sound, takes, seed, folder, quality="normal", steps=0, guidance=1.0,
             speech_guidance=0.0, keep_motion=None, keep_mask=None,
         direction=None, spread=0.5, as_asked=True, original=None, like=(), as_heard=None, marks=(),
-        text="", listening=False,
+        text="", role="", said="", sums=None,
     ):  # fmt: skip
-        seconds = seconds_of(sound)
+        seconds, listening = seconds_of(sound), role == "listens"
         common = {
             "engine": "thunder",
             "fps": 25.0,

@@ -13,6 +13,7 @@ from thunder.scene.review import live_score
 from thunder.scene.takes import browsing, generation, provenance, take_list
 from thunder.scene.voice import strip
 from thunder.thunder_core import errors
+from thunder.thunder_core.request import Request
 
 
 def finish(steps):
@@ -34,7 +35,7 @@ def verdict(entry):
 def start(blender, scene, client, count=4, on_take=None):
     voice = strip.find(blender.context)
     return generation.generate(
-        client, voice, scene, head.find(scene), count, 11, provenance.Sampling(), on_take=on_take
+        client, voice, scene, head.find(scene), Request(count, 11), on_take=on_take
     )
 
 

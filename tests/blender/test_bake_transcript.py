@@ -4,11 +4,11 @@ help."""
 
 import pytest
 from thunder.cli import bake
-from thunder.scene.takes import generation, provenance, transcript
-from thunder.scene.takes.provenance import Sampling
+from thunder.scene.takes import provenance, transcript
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core.batch import job_file, settings
 from thunder.thunder_core.errors import BadRequest
+from thunder.thunder_core.protocol import NOTES, OTHER_TEXT
 
 
 @pytest.fixture
@@ -47,8 +47,10 @@ def test_a_bake_samples_takes_with_the_words_of_a_transcript(
     assert report["transcript"] == "a bump" and report["warnings"] == []
     scene = blender.context.scene
     assert transcript.of(scene, "line").text == "a bump"
-    sampling = Sampling.of_take(provenance.about_of(scene.thunder.takes[0].action), scene.thunder)
-    assert sampling.asked.text == "a bump", "so that the take can be made again"
+    about = provenance.about_of(scene.thunder.takes[0].action)
+    assert provenance.request_of(about, scene.thunder).direction.text == "a bump", (
+        "so that the take can be made again"
+    )
 
 
 @pytest.mark.one_blender  # the oldest as a module plays no sound, so that a bake adds no strip
@@ -62,7 +64,7 @@ def test_a_mood_leaves_the_transcript_of_the_scene(client, baked, tmp_path):
 
 def test_a_text_that_the_voice_does_not_say_is_warned_of(client, baked):
     client.says_text = False
-    assert baked("--transcript", "mama")["warnings"] == [generation.say_other_text("line")]
+    assert baked("--transcript", "mama")["warnings"] == [NOTES[OTHER_TEXT].format("line")]
     assert baked()["warnings"] == []
 
 

@@ -91,7 +91,7 @@ def test_the_options_of_the_command_hold_for_all_jobs(blender, tmp_path):
     )
     got = batch.defaults_of(chosen)
     assert got == {
-        **settings.DEFAULTS, "takes": 3, "mood": "warm=0.25", "head-movement": 0.5,
+        **settings.DEFAULTS, "takes": 3, "mood": "warm=.25", "head-movement": 0.5,
         "outputs": ["blend", "npz"], "fps": 30.0,
         "style": "Whisper", "as-asked": False, "pack": True,
     }  # fmt: skip

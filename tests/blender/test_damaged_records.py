@@ -11,7 +11,6 @@ from speaking import enter, keys_of, same
 from thunder.scene.animation import display
 from thunder.scene.heads import head_state, mapping_table
 from thunder.scene.takes import provenance, take_list, voice_fit
-from thunder.scene.takes.provenance import Sampling
 from thunder.scene.takes.shape import applying
 from thunder.scene.voice import fingerprint
 from thunder.thunder_core.animation.commit import line_records
@@ -66,7 +65,7 @@ def use_all(blender, scene, rig, entry, operators=False):
         lambda: (fingerprint.stale_takes(scene), fingerprint.change(scene, entry),
         voice_fit.needs_engine(scene)),
         lambda: applying.follow(entry),
-        lambda: Sampling.of_take(provenance.about_of(action), scene.thunder),
+        lambda: provenance.request_of(provenance.about_of(action), scene.thunder),
         lambda: words_of_take(provenance.about_of(action)),
         lambda: [
             (line_records.lines_of(each), line_records.keys_of(each),

@@ -9,16 +9,12 @@ from thunder.cli import bake
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
-from thunder.scene.takes import (
-    dialogue as takes_dialogue,
-    generation,
-    provenance as sampling_module,
-)
+from thunder.scene.takes import dialogue as takes_dialogue, generation
 from thunder.scene.takes.commit import committing as commit_dialogue
 from thunder.scene.voice import fingerprint, mixdown, strip
 from thunder.thunder_core import errors, progress
 from thunder.thunder_core.animation import timing
-from thunder.thunder_core.request import seed_of_voice
+from thunder.thunder_core.request import Request, seed_of_voice
 
 
 def sound(tmp_path, name, seconds=2.0):
@@ -165,7 +161,7 @@ def test_a_line_that_fails_costs_only_itself(blender, strips, scene, heads, clie
     strips["one"].mute = True
     kept = []
     left_out = progress.result(
-        takes_dialogue.generate(client, scene, todo, 2, sampling_module.Sampling(), kept.append)
+        takes_dialogue.generate(client, scene, todo, Request(2), kept.append)
     )
     assert len(left_out) == 1 and "muted" in left_out[0]
     assert {entry.voice for entry in scene.thunder.takes} == {"two"} and len(kept) == 2
@@ -195,11 +191,7 @@ def test_only_the_preview_range_is_spoken_where_that_is_wanted(
     scene.thunder.only_preview = True
     voice = strip.find(blender.context)
     assert (voice.clock.start, voice.last) == (11, 31)
-    progress.result(
-        generation.generate(
-            client, voice, scene, head.find(scene), 1, 1, sampling_module.Sampling()
-        )
-    )
+    progress.result(generation.generate(client, voice, scene, head.find(scene), Request(1, 1)))
     entry = scene.thunder.takes[0]
     assert entry.first == 11 and 28 <= entry.last <= 31
     assert fingerprint.stale_takes(scene) == []  # what was left out is not missed
@@ -318,13 +310,7 @@ def test_a_line_stays_with_its_head_when_a_second_is_added(blender, first, scene
     voice = strip.of_strip(scene, strip.by_name(scene, "one"))
     progress.result(
         generation.generate(
-            client,
-            voice,
-            scene,
-            head.resolve(first),
-            1,
-            1,
-            sampling_module.Sampling.of(scene.thunder),
+            client, voice, scene, head.resolve(first), Request.of(scene.thunder, takes=1, seed=1)
         )
     )
     blender.ops.thunder.add_head()

@@ -142,7 +142,7 @@ def test_more_like_this_adds_takes_around_the_shown_ones_reading(blender, scene,
     assert request["spread"] == keep.SPREAD and request["as_asked"] is False
     asked_first = client.arrays[asked(client)[0]["direction"]]
     assert np.allclose(client.arrays[request["original"]], asked_first), "they score as that take"
-    assert request["like"] == [[3, asked(client)[0]["spread"]]], "and are like it"
+    assert request["like"] == [3, asked(client)[0]["spread"]], "and are like it"
     copies = [entry for entry in scene.thunder.takes if entry.seed > 3]
     assert all(
         np.allclose(about(entry)["original"], asked_first.ravel(), atol=1e-5) for entry in copies

@@ -55,7 +55,7 @@ def export(blender, scene, rig, key, folder, **more):
     return path, export_module.export(shot(blender, scene, rig, **more), form, str(path))
 
 
-def there_and_back(blender, scene, rig, key, folder, importer=""):
+def export_and_import(blender, scene, rig, key, folder, importer=""):
     """The largest error, mm, of the head's meshes after export and import; how far anything moved
     meanwhile, mm; and the notes of the export."""
     meshes = [obj for obj in export_module.objects_of(scene, rig) if obj.type == "MESH"]
@@ -81,7 +81,7 @@ def test_vertices_read_back_are_where_they_were(blender, shown, tmp_path, key, r
         for frame, x in ((1, 0.0), (40, 0.5)):  # the animator's own: the head walks
             rig.owner.location[0] = x
             rig.owner.keyframe_insert("location", frame=frame)
-        error, moved, notes = there_and_back(blender, scene, rig, key, tmp_path, importer)
+        error, moved, notes = export_and_import(blender, scene, rig, key, tmp_path, importer)
         assert error < TOLERANCE_MM, importer
         assert moved > 100
         if key in ("GLTF", "FBX", "USD"):
@@ -121,7 +121,7 @@ def test_all_meshes_of_a_character_travel_and_drivers_with_them(blender, shown, 
         set(meshes) == {hat, *(obj for obj in rig.objects if obj.type == "MESH")}
         and len(meshes) == 3
     )
-    error, *_ = there_and_back(blender, scene, rig, key, tmp_path)
+    error, *_ = export_and_import(blender, scene, rig, key, tmp_path)
     assert error < TOLERANCE_MM
 
 
@@ -374,7 +374,7 @@ def test_what_keys_say_about_themselves_travels(blender, tmp_path, key, what):
         blocks = face.data.shape_keys.key_blocks
         assert [(b.name, b.mute, b.vertex_group) for b in blocks] == before
         assert count == (len(blender.data.meshes), len(blender.data.shape_keys))
-        error, moved, _ = there_and_back(blender, scene, rig, key, tmp_path, importer)
+        error, moved, _ = export_and_import(blender, scene, rig, key, tmp_path, importer)
         assert error < 0.1, importer
         assert moved > 5
 

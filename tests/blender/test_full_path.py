@@ -20,6 +20,7 @@ from thunder.scene.host import compat, jobs
 from thunder.scene.takes import generation, provenance
 from thunder.scene.voice import strip as strip_module
 from thunder.thunder_core import errors, protocol, worker_process
+from thunder.thunder_core.request import Request
 from timing import keeps, until
 
 
@@ -215,9 +216,7 @@ def half_way(scene, connection, context):
         strip_module.find(context),
         scene,
         head.find(scene),
-        4,
-        1,
-        provenance.Sampling(steps=100),
+        Request(4, 1, steps=100),
     )
     running = jobs.begin("Generating takes", steps)
     while running.step.fraction < 0.2:
@@ -313,9 +312,7 @@ def stuck(blender, voiced, tmp_path, monkeypatch):
     program.write_text(HANGS.format(python=sys.executable, protocol=protocol.PROTOCOL))
     program.chmod(0o755)
     client, voice = connection_module.client(str(program)), strip_module.find(blender.context)
-    steps = generation.generate(
-        client, voice, voiced, head.find(voiced), 2, 1, provenance.Sampling()
-    )
+    steps = generation.generate(client, voice, voiced, head.find(voiced), Request(2, 1))
     yield client, jobs.begin("Generating takes", steps)
     jobs.end()
     connection_module.stop()

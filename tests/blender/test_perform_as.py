@@ -20,6 +20,7 @@ from thunder.scene.takes.direction import asking
 from thunder.scene.voice import strip
 from thunder.thunder_core import errors, progress
 from thunder.thunder_core.batch import job_file
+from thunder.thunder_core.request import Request
 
 pytestmark = pytest.mark.usefixtures("needs_sound")
 SLOWER = 1.15
@@ -257,6 +258,9 @@ def test_very_different_lengths_are_said():
     assert first == "1 of 2 accents of “old” are on those of “new”; the old one's at 1.5 s have no place in it"  # fmt: skip
     assert "lasts 6.0 s and “old” 3.0 s: check that both say the same" in second
     assert "further apart" in second
+    moved = {"accents": [[4, 2]], "lost": [], "seconds": [9.0, 3.0], "part": [3.5, 6.25]}
+    first, second = perform_as.tell("old", "pick-up", {"moved": json.dumps(moved)})
+    assert first == "“pick-up” says 3.5 to 6.2 s of “old” again" and second.startswith("1 of 1")
 
 
 def test_another_direction_is_not_the_new_line_s(lines):
@@ -273,7 +277,7 @@ def test_another_direction_is_not_the_new_line_s(lines):
     new = perform(offered(lines)[0])
     about = provenance.about_of(new.action)
     assert about["direction"][0] == pytest.approx(1.5, abs=1e-3)
-    assert asking.add_direction(provenance.Sampling(), rig.owner, strip.find(bpy.context)).asked.vectors[0, 0] == 0  # fmt: skip
+    assert asking.add_direction(Request(), rig.owner, strip.find(bpy.context)).direction.vectors[0, 0] == 0  # fmt: skip
 
 
 def test_linked_and_missing_characters_are_said(lines, monkeypatch):

@@ -3,7 +3,7 @@
 again goes by its own take."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -16,10 +16,11 @@ from thunder.scene.takes.direction import sliders
 from thunder.scene.takes.direction.live import why_not
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import progress
-from thunder.thunder_core.direction import AS_HEARD, Direction, STRENGTH, Style
+from thunder.thunder_core.direction import AS_HEARD, Brief, Direction, HELD, Mark, STRENGTH, Style
 from thunder.thunder_core.direction_presets import Preset, SHIPPED
 from thunder.thunder_core.errors import BadRequest
-from thunder.thunder_core.request import seed_of_voice
+from thunder.thunder_core.protocol import NOTES, SILENT, UNCLEAR
+from thunder.thunder_core.request import Request, seed_of_voice
 from thunder.thunder_core.types import FPS
 
 pytestmark = pytest.mark.one_blender
@@ -50,7 +51,7 @@ def enter(blender, scene, **about):
 
 def of_take(entry, scene):
     """How a take says that it was sampled."""
-    return provenance.Sampling.of_take(provenance.load(entry.action).provenance, scene.thunder)
+    return provenance.request_of(provenance.load(entry.action).provenance, scene.thunder)
 
 
 @pytest.fixture
@@ -155,9 +156,7 @@ def test_a_voice_in_which_nobody_speaks_is_named_before_the_first_take(
 ):
     client.unspoken, notes = is_silent, []
     voice, rig = strip.find(blender.context), head.find(scene)
-    job = jobs.Job(
-        "Generating", generation.generate(client, voice, scene, rig, 2, 1, provenance.Sampling())
-    )
+    job = jobs.Job("Generating", generation.generate(client, voice, scene, rig, Request(2, 1)))
     while not job.note:
         assert not job.advance(0.0) and not len(scene.thunder.takes)
     assert (
@@ -175,13 +174,13 @@ def test_a_bake_warns_of_a_voice_in_which_nobody_speaks_or_that_is_hard_to_under
 ):
     client.unspoken = True
     assert (
-        run_bake()["warnings"] == [generation.say_unspoken("line", True)]
-        and generation.say_unspoken("line", True) in capsys.readouterr().err
+        run_bake()["warnings"] == [SILENT.format("line")]
+        and SILENT.format("line") in capsys.readouterr().err
     )
     assert run_bake("--seconds", 2, out="idle", audio=())["warnings"] == []
     client.unspoken, client.unclear = None, True
     assert (
-        run_bake()["warnings"] == [generation.say_unclear("line")]
+        run_bake()["warnings"] == [NOTES[UNCLEAR].format("line")]
         and "and generate again" in capsys.readouterr().err
     )
 
@@ -225,7 +224,9 @@ def test_takes_of_a_system_that_earlier_versions_had_open_and_are_not_sampled_ag
     (entry,) = scene.thunder.takes
     read = of_take(entry, scene)
     assert read == replace(
-        provenance.Sampling.of_take(about | {"as_asked": True}, None), asked=read.asked
+        provenance.request_of(about | {"as_asked": True}, None),
+        direction=read.direction,
+        seed=read.seed,
     )
     assert provenance.load(entry.action).motion.frames == SECONDS * FPS
     assert "made by “media2face”, which is compared in the laboratory only" in why_not(scene, entry)
@@ -233,9 +234,9 @@ def test_takes_of_a_system_that_earlier_versions_had_open_and_are_not_sampled_ag
         progress.result(generation.explain(client, scene, entry, entry.first + 5))
     assert not client.asked
     rig = head.find(scene)
-    assert not provenance.is_sampled(scene, rig.mesh, entry.voice, entry.seed, read)
+    assert not provenance.is_sampled(scene, rig.mesh, entry.voice, replace(read, seed=entry.seed))
     del entry.action["thunder"]["system"]
-    assert provenance.is_sampled(scene, rig.mesh, entry.voice, entry.seed, read)
+    assert provenance.is_sampled(scene, rig.mesh, entry.voice, replace(read, seed=entry.seed))
 
 
 def test_a_request_as_heard_is_kept_with_its_takes(blender, scene, client, run_bake):
@@ -244,10 +245,10 @@ def test_a_request_as_heard_is_kept_with_its_takes(blender, scene, client, run_b
     (_, request), *_ = client.asked
     assert client.arrays[request["as_heard"]] == pytest.approx([STRENGTH])
     again = of_take(scene.thunder.takes[0], scene)
-    assert again.asked.as_heard == pytest.approx([STRENGTH])
-    assert not replace(again, asked=replace(again.asked, as_heard=np.zeros(1, np.float32))).matches(
-        again
-    ), "another request than neutral"
+    assert again.direction.as_heard == pytest.approx([STRENGTH])
+    neutral = replace(again.direction, as_heard=np.zeros(1, np.float32))
+    assert provenance.is_same_request(again, again)
+    assert not provenance.is_same_request(replace(again, direction=neutral), again)
     said = run_bake("--mood", "as heard=.5")["direction"]
     assert client.arrays[client.asked[-1][1]["as_heard"]].tolist() == [0.5] and (
         said["mood"],
@@ -255,14 +256,27 @@ def test_a_request_as_heard_is_kept_with_its_takes(blender, scene, client, run_b
     ) == (AS_HEARD, 0.5)
 
 
+def test_a_request_is_the_same_after_its_way_through_a_file(blender, scene, client, tmp_path):
+    vectors = np.repeat(DIRECTION.vector()[None], 2, 0)
+    asked = Brief(vectors, 0.3, False, vectors[:1], ((5, 0.5), (2**30, 1.0)), np.ones(2, "f4"),
+    (Mark(HELD, 0.5, 1.0),), "a b")  # fmt: skip
+    request = Request(1, steps=7, direction=asked, listening=True, turns=((0.0, 1.5),), said="[]")
+    enter(
+        blender, scene, **provenance.of_made(request, {"role": "listens", "choice": {"hits": []}})
+    )
+    scene = reopen(blender, tmp_path)
+    read = of_take(scene.thunder.takes[0], scene)
+    np.testing.assert_equal(asdict(read), asdict(request))
+
+
 @pytest.mark.parametrize(
     "damaged", [{"direction": [1.0, 2.0]}, {"direction": "loud"}, {"spread": None}, {"turns": 5}]
 )
 def test_a_record_that_does_not_hold_together_is_left_out(blender, scene, damaged):
     about = {"steps": 5, "direction": DIRECTION.vector().tolist(), "spread": 0.5, "as_asked": True}
-    assert provenance.Sampling.of_take(about, None).asked is not None
-    of_settings = provenance.Sampling.of(scene.thunder)
-    assert provenance.Sampling.of_take(about | damaged, scene.thunder) == of_settings
+    assert provenance.request_of(about, None).direction is not None
+    of_settings = Request.of(scene.thunder, takes=1)
+    assert provenance.request_of(about | damaged, scene.thunder) == of_settings
 
 
 def test_a_bake_is_directed_by_preset_mood_and_sliders(run_bake, client, tmp_path):

@@ -15,9 +15,9 @@ from thunder.scene.host import compat
 from thunder.scene.review import live_score
 from thunder.scene.takes import dialogue, provenance, take_list, turns
 from thunder.scene.takes.commit import committing
-from thunder.scene.takes.provenance import Sampling
 from thunder.scene.voice import strip
 from thunder.thunder_core import errors
+from thunder.thunder_core.request import turns_of
 
 
 class HearingClient(PlayedClient):
@@ -32,7 +32,7 @@ class HearingClient(PlayedClient):
             samples, rate = read_wav(args["sound"])
             fifth = rate // 5
             loud = np.abs(samples[: len(samples) // fifth * fifth]).reshape(-1, fifth).mean(1)
-            self.heard.append((args.get("listening", False), loud > 0.05))
+            self.heard.append((args.get("role") == "listens", loud > 0.05))
         return super().request(verb, **args)
 
 
@@ -173,7 +173,7 @@ def test_each_head_speaks_its_ranges_and_listens_to_the_others(blender, marked):
         assert listening == listens and np.array_equal(loud, wanted)
     assert not dialogue.lines_to_generate(scene)
     entry = next(entry for entry in scene.thunder.takes if entry.head == heads[0])
-    assert Sampling.of_take(dict(entry.action["thunder"]), scene.thunder).turns == ((0.0, 2.0),)
+    assert turns_of(dict(entry.action["thunder"])) == ((0.0, 2.0),)
     assert (entry.first, entry.last) == (11, 110)
     assert blender.ops.thunder.commit_all() == {"FINISHED"}
     assert all(committing.committed_lines(mesh) == {"talk"} for mesh in heads)
@@ -259,7 +259,7 @@ def test_a_head_listens_to_the_line_of_another(blender, heads, scene, client):
     assert strip.find(blender.context).name == "one"
     assert blender.ops.thunder.generate() == {"FINISHED"}
     ((_, request),) = client.asked
-    assert request["listening"] is True
+    assert request["role"] == "listens"
     assert [(entry.head, entry.voice, entry.role, entry.seed) for entry in scene.thunder.takes] == [
         (heads[1], "one", "LISTENS", 1),
         (heads[1], "one", "LISTENS", 2),
@@ -301,13 +301,12 @@ def test_a_listener_is_sampled_again_as_one(blender, heads, scene, client):
     scene.thunder_keep.upper_face = True
     assert blender.ops.thunder.resample_rest() == {"FINISHED"}
     assert (
-        all(request["listening"] is True for _, request in client.asked) and len(client.asked) == 2
+        all(request["role"] == "listens" for _, request in client.asked) and len(client.asked) == 2
     )
     entry = scene.thunder.takes[0]
     made = provenance.load(entry.action)
     assert (
-        math.isnan(made.score)
-        and provenance.Sampling.of_take(made.provenance, scene.thunder).listening
+        math.isnan(made.score) and provenance.request_of(made.provenance, scene.thunder).listening
     )
     assert all(entry.role == "LISTENS" for entry in scene.thunder.takes)
     roles = {entry.action.name: entry.role for entry in scene.thunder.takes}

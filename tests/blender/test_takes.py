@@ -17,6 +17,7 @@ from thunder.scene.voice import strip
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation import keyframes, timing
 from thunder.thunder_core.face.lips import bundled_lips, opening_mm
+from thunder.thunder_core.request import Request
 from timing import keeps
 
 RATES = [(24, 1.0), (30, 1.001), (60, 1.0)]
@@ -411,7 +412,7 @@ def test_the_animator_can_work_while_long_takes_are_reduced(
     blender, scene, rig, long, client, voice
 ):
     voice = strip.of_file(scene, noise(voice, 6.0))
-    steps = generation.generate(client, voice, scene, rig, 2, 11, provenance.Sampling())
+    steps = generation.generate(client, voice, scene, rig, Request(2, 11))
     free, busy = 0, 0
     for step in steps:
         if step.message.startswith("Writing keys") and not len(blender.data.actions):
@@ -429,7 +430,7 @@ def test_a_take_is_worked_out_again_when_the_frame_rate_changed_meanwhile(
     blender, scene, rig, long, client, voice
 ):
     voice = strip.of_file(scene, noise(voice, 6.0))
-    for step in generation.generate(client, voice, scene, rig, 1, 11, provenance.Sampling()):
+    for step in generation.generate(client, voice, scene, rig, Request(1, 11)):
         if step.message.startswith("Writing keys"):
             scene.render.fps = 30
     (entry,) = scene.thunder.takes

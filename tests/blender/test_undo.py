@@ -32,12 +32,12 @@ from thunder.scene.takes import (
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.committing import choice_of
 from thunder.scene.takes.direction import asking
-from thunder.scene.takes.provenance import Sampling
 from thunder.scene.takes.shape import applying
 from thunder.scene.voice import strip
 from thunder.thunder_core import errors, progress
 from thunder.thunder_core.animation import motion_file
 from thunder.thunder_core.findings import Finding, OPEN
+from thunder.thunder_core.request import Request
 
 pytestmark = pytest.mark.one_blender
 BY = {"python": "", "model": "", "language": ""}  # what recognises words
@@ -54,9 +54,7 @@ def shot(needs_sound, scene, client, play, tmp_path):
     for number, name in enumerate(("one", "two")):
         strip.add(scene, noise(tmp_path / f"{name}.wav", 1.0, seed=number), name, 1 + 40 * number)
     scene.thunder.commit.keys, scene.thunder.strip = "DENSE", "two"
-    progress.result(
-        dialogue.generate(client, scene, dialogue.lines_to_generate(scene), 2, Sampling())
-    )
+    progress.result(dialogue.generate(client, scene, dialogue.lines_to_generate(scene), Request(2)))
     scene.thunder.active_take = 2
     keep.add_range(scene, 44, 52)
     scene.thunder_keep.count = 2
@@ -145,7 +143,7 @@ def line(blender):
 
 def generate(blender, client):
     scene, rig, _ = shown(blender)
-    return generation.generate(client, line(blender), scene, rig, 2, 50, Sampling())
+    return generation.generate(client, line(blender), scene, rig, Request(2, 50))
 
 
 def generate_a_range(blender, client):
@@ -156,7 +154,7 @@ def generate_a_range(blender, client):
 
 def generate_all(blender, client):
     scene = blender.context.scene
-    return dialogue.generate(client, scene, dialogue.lines(scene), 2, Sampling())
+    return dialogue.generate(client, scene, dialogue.lines(scene), Request(2))
 
 
 def capture(blender, client):

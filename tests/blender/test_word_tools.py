@@ -3,6 +3,8 @@
 word at the current frame is stepped to, looped, marked, moved, retaken, and said by another
 take's mouth."""
 
+import json
+
 import bpy
 import numpy as np
 import pytest
@@ -13,10 +15,10 @@ from thunder.scene.host import compat
 from thunder.scene.review import word_track
 from thunder.scene.takes import provenance, take_list, transcript, word_places
 from thunder.scene.takes.direction import asking
-from thunder.scene.takes.provenance import Sampling
 from thunder.scene.voice import strip
 from thunder.thunder_core import progress, spoken
 from thunder.thunder_core.direction import HELD, Mark, MOVED, SOUND, STRESSED, THROWN_AWAY
+from thunder.thunder_core.request import Request
 
 pytestmark = pytest.mark.one_blender
 START = 25
@@ -92,7 +94,7 @@ def test_marks_follow_the_recording_and_are_sampled(blender, worded):
     voice = strip.find(blender.context)
     [mark] = transcript.of_line(worded, voice)
     assert (mark.kind, mark.start, mark.end) == (STRESSED, pytest.approx(0.2), pytest.approx(0.3))
-    asked = asking.add_direction(Sampling.of(worded.thunder), head.find(worded).owner, voice).asked
+    asked = asking.add_direction(Request(), head.find(worded).owner, voice).direction
     assert asked.marks == (mark,)
     line = strip.by_name(worded, "line")
     line.frame_start += 10
@@ -131,9 +133,11 @@ def test_takes_are_made_with_the_marks_and_remember_them_and_the_file_too(
     blender.ops.thunder.mark_word(kind=STRESSED)
     assert word_track.Track.of(tuple(word_places.lines(worded, worded))).texts == ("a ▲", "bump")
     blender.ops.thunder.generate()
-    assert sent(client)["marks"] == [[STRESSED, pytest.approx(0.2), pytest.approx(0.3)]]
+    assert json.loads(sent(client)["marks"]) == [[STRESSED, pytest.approx(0.2), pytest.approx(0.3)]]
     entry = take_list.shown_take(worded.thunder)
-    [mark] = Sampling.of_take(provenance.about_of(entry.action), worded.thunder).asked.marks
+    [mark] = provenance.request_of(
+        provenance.about_of(entry.action), worded.thunder
+    ).direction.marks
     assert isinstance(mark, Mark) and mark.kind == STRESSED
     assert [mark.kind for mark in marks_of(reopen(blender, tmp_path))] == [STRESSED]
 

@@ -9,6 +9,7 @@ import pytest
 
 from thunder_core.direction import DIRECTION_NAMES
 from thunder_core.engine.another_voice import (
+    find_part,
     match,
     move,
     pair_up,
@@ -19,7 +20,7 @@ from thunder_core.engine.another_voice import (
 from thunder_core.engine.speech.cues import Phrasing, prosody_of, silent_phrasing
 from thunder_core.face.head import load_head
 from thunder_core.spoken import Word
-from thunder_core.types import FPS, Motion, pack
+from thunder_core.types import FPS, Motion, pack, RATE, Speech
 
 NAMES = list(load_head().expression_names)
 OLD = ([20, 45, 70, 95, 150, 175, 200, 225], [[10, 110], [135, 240]], 260)
@@ -152,3 +153,30 @@ def test_strokes_blinks_and_looks_move_whole_and_the_mouth_does_not():
         "mouthFunnel",
         "mouthSmileLeft",
     } & names
+
+
+@pytest.mark.parametrize("share", [(0.0, 0.45), (0.35, 0.7), (0.55, 1.0)])
+def test_a_pick_up_of_some_words_performs_these_words(engine, sample, share):
+    old = engine.analyse(sample)
+    first, last = (round(each * len(sample.samples)) for each in share)
+    faster = Speech(sample.samples[np.arange(first, last, 1.06).astype(int)])
+    new = engine.analyse(faster)
+    part = find_part(old, new)
+    said = [t * 1.06 + first / RATE for span in new.prosody.phrases for t in span]
+    assert part == pytest.approx((said[0], said[-1]), abs=0.3)
+    assert find_part(new, old) is None, "the old one says more"
+    moved = move(performed(old.frames), NAMES, old.prosody, new.prosody, part)[1]
+    speaks = round(new.prosody.phrases[0][0] * FPS), round(new.prosody.phrases[-1][1] * FPS) - 1
+    assert moved.times[list(speaks)] == pytest.approx((said[0], said[-1]), abs=0.4)
+    keys = [part[0] - 0.5, sum(part) / 2, part[1] + 0.5]
+    places = moved.record(old.prosody.within(*part), new.prosody, keys)["keys"]
+    assert places[0] is None and 0 < places[1] < new.frames / FPS and places[2] is None
+
+
+def test_the_same_words_and_other_words_are_no_part(engine, sample):
+    old = engine.analyse(sample)
+    slower = Speech(sample.samples[np.arange(0, len(sample.samples), 0.9).astype(int)])
+    assert find_part(old, engine.analyse(slower)) is None
+    backwards = Speech(sample.samples[len(sample.samples) // 2 :: -1].copy())
+    assert find_part(old, engine.analyse(backwards)) is None
+    assert find_part(old, engine.analyse(Speech(np.zeros(2 * RATE, np.float32)))) is None

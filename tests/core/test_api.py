@@ -211,7 +211,7 @@ def test_moods_presets_and_sliders_reach_takes_that_begin_where_the_panels_do(vo
 def test_nobody_speaking_is_a_warning_and_gives_idle_takes_without_a_score():
     silence = thunder.load(np.zeros(32000), 16000)
     with pytest.warns(
-        UserWarning, match="Nobody speaks in “voice”, so its takes show an idle face"
+        UserWarning, match="Nobody speaks in “voice”, so its takes will show an idle face"
     ) as seen:
         takes = thunder.perform(silence, takes=1, seed=1)
     assert (
@@ -297,7 +297,7 @@ def test_a_transcript_closes_lips_on_its_sounds_and_another_is_warned_of():
     ]
     assert points[1] > 0.5 + points[0]
     assert abs(thunder.score(told.best, voice).total - told.best.score.total) < 0.05
-    with pytest.warns(UserWarning, match="does not seem to say the transcript"):
+    with pytest.warns(UserWarning, match="does not seem to say its transcript"):
         other = thunder.perform(
             voice, takes=1, seed=1, quality="draft", transcript="completely other words of winter"
         )

@@ -7,8 +7,8 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from thunder_core.direction import Brief, Direction, Style
-from thunder_core.engine.verbs import read_brief, read_request as request_of
+from thunder_core.direction import Brief, Direction, HELD, Mark, SOUND, Style
+from thunder_core.engine.verbs import read_array
 from thunder_core.errors import BadRequest
 from thunder_core.request import Request
 from thunder_core.types import Keep, pack, unpack
@@ -17,12 +17,13 @@ from thunder_core.types import Keep, pack, unpack
 def test_a_direction_is_read_with_its_spread(put):
     vector = Direction(Style(energy=1.2), "warm", 0.4).vector()[None]
     usual = Direction().vector()[None]
-    read = read_brief({"direction": put(vector), "spread": 0.3, "as_asked": False})
+    read = Brief.of_record({"direction": put(vector), "spread": 0.3, "as_asked": False}, read_array)
     assert np.array_equal(read.vectors, vector) and np.array_equal(read.requested, vector)
     assert (read.spread, read.as_asked, read.original, read.like) == (0.3, False, None, ())
-    around = read_brief({"direction": put(vector), "original": put(usual), "like": [[3, 0.5]]})
+    around = {"direction": put(vector), "original": put(usual), "like": [3, 0.5]}
+    around = Brief.of_record(around, read_array)
     assert around.like == ((3, 0.5),) and np.array_equal(around.requested, usual)
-    assert read_brief({}) is None and read_brief({"direction": None}) is None
+    assert Brief.of_record({}) is None and Brief.of_record({"direction": None}) is None
 
 
 def test_a_request_is_the_same_after_its_way_over_the_protocol(put):
@@ -35,19 +36,46 @@ def test_a_request_is_the_same_after_its_way_over_the_protocol(put):
         [[["jawOpen", 1.0]]],
     )  # fmt: skip
     for sent in (whole, Request(), Request(steps=7, direction=Brief())):
-        read = request_of(json.loads(json.dumps(sent.arguments(put))))
+        read = Request.of_record(json.loads(json.dumps(sent.to_record(put))), read_array)
         np.testing.assert_equal(asdict(replace(read, keep=None)), asdict(replace(sent, keep=None)))
         assert (read.keep is None) == (sent.keep is None)
-    kept = request_of(json.loads(json.dumps(whole.arguments(put)))).keep
+    kept = Request.of_record(json.loads(json.dumps(whole.to_record(put))), read_array).keep
     assert np.array_equal(pack(kept.motion), pack(motion))
+
+
+def test_a_take_in_a_file_says_what_it_was_asked_for():
+    """As numbers, texts and rows of numbers, which are all that a .blend holds."""
+    usual = Direction().vector()[None]
+    heard, marks = np.array([0.5, 1.0], np.float32), (Mark(HELD, 0.5, 1.0), Mark(SOUND, 1, 2, "AA"))
+    asked = Brief(usual, 0.25, False, usual * 0.5, ((3, 0.5), (2**30, 1.0)), heard, marks, "a b")
+    request = Request(
+        3,
+        7,
+        "draft",
+        0,
+        1.5,
+        0.25,
+        asked,
+        listening=True,
+        turns=((0.0, 1.5), (2.0, 3.0)),
+        said="[]",
+    )
+    record = request.to_record()
+    for value in record.values():
+        row = value if isinstance(value, list) else [value]
+        assert all(isinstance(each, (float, int, str)) for each in row)
+    read = Request.of_record(record)
+    np.testing.assert_equal(asdict(read), asdict(replace(request, takes=1, seed=0)))
+    nested = Request.of_record({**request.to_record(str), "direction": usual, "original": usual,
+    "as_heard": heard, "like": [[3, 0.5]]}, np.asarray)  # fmt: skip
+    assert nested.direction.like == ((3, 0.5),)
 
 
 @pytest.mark.parametrize(
     "arguments",
     [{"takes": 257}, {"takes": True}, {"seed": -1}, {"quality": []}, {"steps": -1},
-    {"guidance": "1"}, {"speech_guidance": 6},
-     {"listening": 1}],
+    {"guidance": "1"}, {"speech_guidance": 6}],
 )  # fmt: skip
 def test_a_value_out_of_range_is_refused(arguments):
     with pytest.raises(BadRequest, match="must be"):
-        request_of(arguments)
+        Request.of_record(arguments)

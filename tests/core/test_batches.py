@@ -10,6 +10,7 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -211,6 +212,16 @@ def test_sampling_is_plain_in_a_style_without_guidance_and_kept_parts(
             (lambda x, a, b: x) if is_guided else None,
         )  # fmt: skip
     assert seen == [is_plain]
+
+
+@pytest.mark.parametrize("hear", [[0, 0, 0], [1, 1, 1], [0, 1, 0]])
+def test_the_sound_is_given_once_where_all_takes_hear_the_same(hear):
+    voices = [SimpleNamespace(features=np.full((5, 2), value)) for value in (0.0, 1.0)]
+    takes = [
+        Performance(seed, voice=voices[which] if which else None) for seed, which in enumerate(hear)
+    ]
+    audio = system.Thunder._conditions(voices[0], takes, np.zeros((3, 5, 1))).audio
+    assert [each[0, 0] for each in audio] == (hear if len(set(hear)) > 1 else hear[:1])
 
 
 def test_a_part_of_a_voice_has_two_units_and_two_rows_of_phones_a_frame(engine, sample):

@@ -7,15 +7,17 @@ import numpy as np
 import pytest
 import soundfile
 
+from research.train.facegood import write_tracked
 from research.train.grid import convert_grid
 from thunder_core.direction import Direction
 from thunder_core.engine.planning.lip_kernels import fitted_encoder
+from thunder_core.events import BLINK, LIPS
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import opening_mm
 from thunder_core.train.corpus import BadCorpus, build, list_recordings
 from thunder_core.train.motions import animate, MotionSet
 from thunder_core.train.stages import pieces
-from thunder_core.types import unpack
+from thunder_core.types import Motion, unpack
 
 CHANNELS = list(load_head().expression_names)
 FRAMES = 50
@@ -103,6 +105,34 @@ def test_the_teacher_performs_a_person_s_lips_as_asked(tmp_path):
     assert follows[1] > 0.9 > 0.6 > max(follows[0], follows[2])
     asked = Direction().vector()
     assert [np.allclose(motions.directions[0, row], asked) for row in range(3)] == [0, 1, 0]
+
+
+def test_of_a_tracked_video_brows_are_learned_as_solved_and_lips_as_measured(tmp_path):
+    """One camera tells the lips, and not the jaw's share in them: the solved mouth is not used."""
+    brow, pucker, n = (*map(CHANNELS.index, ("browInnerUp", "mouthPucker")), len(CHANNELS))
+    wave = (0.5 + 0.4 * np.sin(np.arange(FRAMES) / 3)).astype(np.float32)
+    solved = Motion(np.zeros((FRAMES, n), np.float32), *np.zeros((3, FRAMES, 3), np.float32))
+    solved.expression[:, brow], solved.expression[:, pucker] = wave, 1 - wave
+    solved.jaw[:, 0], solved.head[:, 1] = 0.3 * wave, 0.2 * wave
+    videos = tmp_path / "videos"
+    write_tracked(videos / "line.npz", solved, CHANNELS, speaker="Ada")
+    sound = 0.1 * np.random.default_rng(0).standard_normal(640 * FRAMES)
+    soundfile.write(videos / "line.wav", sound, 16000)
+    np.save(videos / "line.npy", nodding())
+    label = lambda samples, text: [("AA", 0.1, 1.9)]  # noqa: E731
+    corpus = build(tmp_path / "corpus", [videos], label, channels=CHANNELS, split=False)
+    folder = performed(corpus, tmp_path / "set")
+    motions = MotionSet(corpus, folder)
+    learned = motions.motions[:, :FRAMES].astype(np.float32)
+    for column, values in ((brow, wave), (n + 4, 0.2 * wave)):
+        np.testing.assert_allclose(
+            learned[..., column], np.tile(values, (len(learned), 1)), atol=1e-3
+        )
+    assert np.abs(learned[..., pucker] - (1 - wave)).mean(1).min() > 0.2
+    opening = opening_mm(unpack(learned[0], n))
+    assert np.corrcoef(opening[12:40], nodding()[12:40, 0])[0, 1] > 0.9
+    events = np.fromfile(folder / "events.f16", np.float16).reshape(len(learned), FRAMES, -1)
+    assert np.isfinite(events[..., LIPS]).all() and np.isnan(events[..., BLINK]).all()
 
 
 def test_people_are_drawn_in_the_share_that_is_asked_for(tmp_path):

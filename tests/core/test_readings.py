@@ -40,7 +40,7 @@ from thunder_core.engine.speech.cues import axis_deviations, Heard, read_arousal
 from thunder_core.engine.speech.encoder import softmax, SpeechEncoder
 from thunder_core.engine.voice import held_points, mark_voice
 from thunder_core.errors import BadRequest
-from thunder_core.request import direction_arguments, DRAFT, Request, seed_of_voice
+from thunder_core.request import DRAFT, Request, seed_of_voice
 from thunder_core.spoken import BILABIALS, PHONES, SILENCE
 from thunder_core.types import FPS, RATE, Speech
 from thunder_core.weight_files import SHIPPED
@@ -275,9 +275,9 @@ def test_a_request_as_heard_travels_to_the_engine(put):
 
     asked = Brief(USUAL, as_heard=np.array([0.2, 0.7], np.float32))
     assert np.array_equal(
-        verbs.read_brief(direction_arguments(asked, put)).as_heard, asked.as_heard
+        Brief.of_record(asked.to_record(put), verbs.read_array).as_heard, asked.as_heard
     )
-    assert "as_heard" not in direction_arguments(Brief(), put)
+    assert "as_heard" not in Brief().to_record(put)
 
 
 # ---- takes that are free to
@@ -381,10 +381,10 @@ def test_rows_hold_all_of_a_mark_which_travels_to_the_engine_with_the_direction(
     assert list(read_marks([mark.row() for mark in reversed(MARKS)])) == MARKS
 
     asked = Brief(marks=tuple(MARKS))
-    assert verbs.read_brief(direction_arguments(asked, put)).marks == asked.marks
-    assert "marks" not in direction_arguments(Brief(), put)
+    assert Brief.of_record(asked.to_record(put), verbs.read_array).marks == asked.marks
+    assert "marks" not in Brief().to_record(put)
     with pytest.raises(BadRequest, match="must be a list"):
-        verbs.read_brief({"direction": put(Direction().vector()[None]), "marks": "stressed"})
+        Brief.of_record({"direction": Direction().vector(), "marks": '"stressed"'})
 
 
 def test_a_line_that_begins_later_has_its_marks_earlier():

@@ -17,7 +17,7 @@ if __name__ == "__main__":
 
 from thunder_core.direction import Brief, Direction, HELD, Mark, STRESSED, Style
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.verbs import read_request
+from thunder_core.engine.verbs import read_array
 from thunder_core.request import DRAFT, Performed, Request
 from thunder_core.types import Keep, pack, Speech
 
@@ -100,7 +100,8 @@ def other():
 def test_a_request_makes_the_same_takes_however_it_is_asked(engine, other, sample, put, name):
     request = request_of(name, engine, sample)
     takes = engine.generate(sample, request)
-    sent = read_request(json.loads(json.dumps(request.arguments(put), default=lambda sound: "its")))
+    record = json.loads(json.dumps(request.to_record(put), default=lambda sound: "its"))
+    sent = Request.of_record(record, read_array)
     if request.performed is not None:
         sent = replace(sent, performed=request.performed)
     again = other.generate(sample, sent)

@@ -402,6 +402,14 @@ def test_a_quick_tempo_sharpens_a_curve_and_a_slow_one_smooths_it_around_its_mea
     assert quick[middle] == pytest.approx(gain * curve[middle], abs=0.02)
 
 
+def test_a_pulse_rises_and_falls_in_the_times_asked_for():
+    """Smoothly, from five frames before a second to ten behind it."""
+    x = teacher_mouth.pulse(50, 1.0, 0.2, 0.4)
+    assert x[[0, 20, 25, 35, 49]] == pytest.approx([0, 0, 1, 0, 0])
+    share = np.array([0.4, 0.8, 0.7, 0.5, 0.2])
+    assert x[[22, 24, 28, 30, 33]] == pytest.approx(share**2 * (3 - 2 * share))
+
+
 # ---- the upper face
 
 LIMITS = {
@@ -436,6 +444,15 @@ def test_brows_and_lids_rest_stop_at_their_ends_and_shut_in_a_blink(monkeypatch)
     )
     tired, *_, shut = upper(monkeypatch, droop=9.0)
     assert tired["eyeBlink"] == pytest.approx(0.44 + 0.56 * shut)
+
+
+def test_a_head_is_shaken_as_far_as_its_manner_says(monkeypatch):
+    """In a burst of 1 − 0.4."""
+    monkeypatch.setattr(teacher, "_drift", lambda clock, hertz, rng: np.ones(len(clock)))
+    still, by_half, whole = (upper(monkeypatch, shake=by)[1] for by in (0.0, 0.8, 1.6))
+    assert whole - still == pytest.approx(2 * (by_half - still), abs=1e-9)
+    assert (whole - by_half)[:, [0, 2]] == pytest.approx(0, abs=1e-9)
+    assert np.abs(by_half - still).max() == pytest.approx(0.8 * 0.6, rel=0.2)
 
 
 def test_eyes_look_on_where_the_head_turns_until_they_can_no_further(monkeypatch):

@@ -2,6 +2,7 @@
 """Videos of an actor become tracked performances: a drawn head whose motion is known is followed by
 MediaPipe in its own environment, and what is wrong with a video is named."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,13 +11,25 @@ import numpy as np
 import pytest
 import soundfile
 
+from research.faces.films import draw_films
 from thunder_core.animation import motion_file
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.tracking.spots import (
+    ACROSS,
+    BROWS,
+    contours,
+    CORNERS,
+    IRISES,
+    LOWER_LIDS,
+    POINTS,
+    UPPER_LIDS,
+)
 from thunder_core.engine_python import find_tracker
 from thunder_core.errors import NoEngine
 from thunder_core.face.head import load_head
 from thunder_core.request import Request
+from thunder_core.train.__main__ import main
 from thunder_core.train.corpus import BadCorpus, list_recordings, read_lips
 from thunder_core.train.track import cut, list_videos, track, Wishes
 from thunder_core.train.tracked import BadTracking, tracked_clips
@@ -25,30 +38,7 @@ from thunder_core.types import FPS, RATE
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = load_head()
 FRAMES = 120
-# Runs in the tracker's environment: draws a take, and writes its pictures as films.
-DRAW = """
-import sys
-import cv2, numpy as np
-from thunder_core.animation.motion_file import read
-from thunder_core.engine.tracking.drawing import HeadDrawing
-from thunder_core.face.head import load_head
-motion, _ = read(sys.argv[1])
-pictures = HeadDrawing(load_head(), 300).draw(motion, np.array([0.0, 0.1, 0.0]))
-blank = np.full_like(pictures[0], 40)
-films = {
-    "plain": pictures,
-    "mirror": [np.ascontiguousarray(p[:, ::-1]) for p in pictures],
-    "cut": [p if k < 70 else 255 - cv2.resize(p, None, fx=1, fy=1) // 2 for k, p in enumerate(pictures)],
-    "two": [np.hstack([p, cv2.resize(q, (240, 300))]) for p, q in zip(pictures, pictures[::-1])],
-    "nobody": [blank] * len(pictures),
-}
-for name, film in films.items():
-    height, width = film[0].shape[:2]
-    out = cv2.VideoWriter(f"{sys.argv[2]}/{name}.avi", cv2.VideoWriter_fourcc(*"MJPG"), 25, (width, height))
-    for picture in film:
-        out.write(picture)
-    out.release()
-"""
+KINDS = ("plain", "mirrored", "cut", "two", "nobody", "squeezed", "television")
 
 
 @pytest.fixture(scope="module")
@@ -64,17 +54,19 @@ def filmed(engine, tmp_path_factory):
     speech = read_sound(ROOT / "assets" / "sample.wav")
     (take,) = engine.generate(speech, Request(1, 1))
     motion = take.motion.part(slice(FRAMES))
-    np.savez(folder.parent / "take.npz", **motion_file.arrays(motion, HEAD.expression_names))
-    command = [find_tracker(), "-c", DRAW, str(folder.parent / "take.npz"), str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    np.savez(folder.with_suffix(".npz"), **motion_file.arrays(motion, HEAD.expression_names))
+    draw_films([folder.with_suffix(".npz")], folder.parent, KINDS)
     sound = cut(speech.samples, 0.0, FRAMES).samples
     ffmpeg = shutil.which("ffmpeg")
-    for name, delay in (*((film.stem, 0.0) for film in folder.glob("*.avi")), ("late", 0.32)):
-        film = folder / f"{'plain' if name == 'late' else name}.avi"
+    made = {film.stem: (film, 0.0, "0") for film in folder.glob("*.avi")}
+    made["late"] = folder / "plain.avi", 0.32, "0"
+    made["named"] = folder / "squeezed.avi", 0.0, "6/5"  # the file says how wide its pixels are
+    for name, (film, delay, pixels) in made.items():
         late = np.concatenate([np.zeros(round(delay * RATE), np.float32), sound])
         soundfile.write(folder / "sound.wav", late, RATE)
+        shape = ["-c:v", "copy"] if pixels == "0" else ["-q:v", "2", "-vf", f"setsar={pixels}"]
         subprocess.run(
-            [ffmpeg, "-y", "-v", "error", "-i", film, "-i", folder / "sound.wav", "-c:v", "copy",
+            [ffmpeg, "-y", "-v", "error", "-i", film, "-i", folder / "sound.wav", *shape,
              "-c:a", "pcm_s16le", folder / f"{name}.mkv"],
             check=True,
         )  # fmt: skip
@@ -115,8 +107,78 @@ def test_what_is_wrong_with_a_video_is_named(followed):
     assert "show two people" in told
     assert "nobody.mkv: No face is seen in “nobody.mkv”" in told
     assert "late.mkv: The sound is 0.32 s late" in told
-    assert "plain.mkv" not in told
-    assert summary.startswith("5 of 6 videos")
+    assert "squeezed.mkv: The face is measured too narrow" in told and "(--pixel-aspect)" in told
+    assert "television.mkv: The picture is 720 × 576" in told
+    assert not {"plain.mkv", "mirrored.mkv", "named.mkv"} & set(re.findall(r"\w+\.mkv", told))
+    assert summary.startswith("8 of 9 videos")
+
+
+def lips_of(path):
+    """Opening and width [T, 2] of what was tracked."""
+    with np.load(path) as file:
+        return np.stack([file["opening"], file["width"]], 1)
+
+
+def assert_alike(one, other, least=0.97):
+    """Lips of two films of one motion; least: their correlation."""
+    n = min(len(one), len(other))
+    for a, b in zip(one[:n].T, other[:n].T):
+        assert (a - b).std() <= 0.7 and np.corrcoef(a, b)[0, 1] >= least
+
+
+def test_a_mirror_image_has_the_same_lips(followed):
+    """The face mesh alone has others: 1.1 mm apart, r .82."""
+    assert_alike(lips_of(followed[0] / "mirrored.npz"), lips_of(followed[0] / "plain.npz"))
+
+
+@pytest.fixture(scope="module")
+def command(filmed, tmp_path_factory):
+    """Runs `python -m thunder_core.train track` on one film; returns the .npz and what was told."""
+
+    def run(name, *options):
+        to, told = tmp_path_factory.mktemp("command"), []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("tqdm.tqdm.write", lambda self, text, **_: told.append(text))
+            main(["track", str(filmed[0] / f"{name}.mkv"), "--to", str(to), *options])
+        return to / "ada" / f"{name}.npz", "\n".join(told)
+
+    return run
+
+
+def test_squeezed_pictures_are_undone_by_the_width_of_a_pixel(followed, command):
+    made, told = command("squeezed", "--pixel-aspect", "1.2")
+    plain = lips_of(followed[0] / "plain.npz")
+    # fewer pixels are across
+    assert_alike(lips_of(made), plain, 0.93)
+    assert_alike(lips_of(followed[0] / "named.npz"), plain, 0.93)
+    assert not told
+    wrong = lips_of(followed[0] / "squeezed.npz")
+    assert wrong[:, 1].mean() < plain[:, 1].mean() - 1 or wrong[:, 0].mean() > plain[:, 0].mean()
+    made, told = command("plain", "--pixel-aspect", "-2")
+    assert "Pixels are not -2 times as wide as high" in told and not made.exists()
+
+
+def test_a_mirror_s_pictures_are_turned_back(filmed, followed, command):
+    made, _ = command("mirrored", "--mirrored")
+    turn = filmed[1].head[:, 1]
+    for path, side in ((made, 1), (followed[0] / "mirrored.npz", -1)):
+        with np.load(path) as file:
+            found = file["head"][:, 1]
+        n = min(len(found), len(turn))
+        assert side * np.corrcoef(found[:n], turn[:n])[0, 1] > 0.9
+    assert_alike(lips_of(made), lips_of(followed[0] / "plain.npz"))
+
+
+def test_a_late_sound_is_moved_when_asked(filmed, followed, command):
+    made, told = command("late", "--fix-sound")
+    assert "The sound is 0.32 s late, and was moved" in told
+    plain, late, moved = (
+        read_sound(path.with_suffix(".wav")).samples
+        for path in (followed[0] / "plain", followed[0] / "late", made)
+    )
+    n = min(map(len, (plain, late, moved))) - RATE // 2
+    with_plain = lambda sound: np.corrcoef(sound[:n], plain[:n])[0, 1]  # noqa: E731
+    assert with_plain(moved) > 0.99 > 0.3 > with_plain(late)
 
 
 def test_training_reads_what_was_tracked(followed):
@@ -125,7 +187,7 @@ def test_training_reads_what_was_tracked(followed):
         Path(name).name: each
         for name, *each in tracked_clips(folder.parent, list(HEAD.expression_names))
     }
-    assert set(clips) == {"plain", "mirror", "cut", "two", "late"}
+    assert set(clips) == {*KINDS, "late", "named"} - {"nobody"}
     speaker, samples, motion = clips["plain"]
     assert speaker == "ada" and abs(len(samples) / RATE - motion.frames / FPS) < 0.05
     lips = read_lips(folder / "plain.npz", motion.frames)
@@ -161,6 +223,21 @@ def test_it_goes_on_where_it_was_stopped_and_marks_what_may_not_train(
     assert not list((tmp_path / "out" / "bob").glob("*.npy"))
     with pytest.raises(BadTracking, match="to measure against"):
         list(tracked_clips(tmp_path / "out", list(HEAD.expression_names)))
+
+
+def test_every_landmark_has_one_across_the_face():
+    assert (ACROSS[ACROSS] == np.arange(POINTS)).all()
+    right, left = (
+        np.array([*UPPER_LIDS[k], *LOWER_LIDS[k], IRISES[k], CORNERS[k]]) for k in (0, 1)
+    )
+    assert (ACROSS[right] == left).all()
+    brows = [np.array(BROWS[side]) for side in ("right", "left")]
+    assert (ACROSS[brows[0]] == brows[1]).all()
+    known = contours()
+    places = known.of(HEAD.v_template)
+    for row, ids in enumerate(known.landmarks):  # a contour's place on the other side of the head
+        other = known.landmarks.index(tuple(ACROSS[list(ids)]))
+        assert np.abs(places[row] * (-1, 1, 1) - places[other]).max() < 2e-3
 
 
 def test_videos_are_listed_by_their_speaker(tmp_path):

@@ -212,7 +212,7 @@ def test_weights_of_other_styles_are_refused(temporary_folder, tmp_path):
         ("silent", {}, [True]),
         ("noise", {}, [False]),
         ("quiet", {}, []),
-        ("noise", {"listening": True}, []),
+        ("noise", {"role": "listens"}, []),
     ],
 )
 def test_that_nobody_speaks_is_said_before_anything_is_sampled(warm, tmp_path, kind, more, silent):

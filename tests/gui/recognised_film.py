@@ -33,7 +33,7 @@ def main(sound: str, wrong: str, right: str, out: str) -> None:
     )
     jobs, word_places = map(module, ("scene.host.jobs", "scene.takes.word_places"))
     connection, recogniser = map(module, ("scene.engine.connection", "scene.engine.recogniser"))
-    transcript, provenance = map(module, ("scene.takes.transcript", "scene.takes.provenance"))
+    transcript, request = map(module, ("scene.takes.transcript", "thunder_core.request"))
     voice, _, rig = demo.set_stage(Namespace(takes=1, seed=SEED), os.path.abspath(sound))
     scene, client = bpy.context.scene, connection.client()
 
@@ -48,9 +48,7 @@ def main(sound: str, wrong: str, right: str, out: str) -> None:
     assert f" {wrong} " in record.text
     shown = []
     for heading in ("Heard", "Mended"):
-        take = generation.generate(
-            client, voice, scene, rig, 1, SEED, provenance.Sampling("normal")
-        )
+        take = generation.generate(client, voice, scene, rig, request.Request(1, SEED))
         jobs.run_through("Generating", take, tell)
         entry = next(each for each in scene.thunder.takes if each.name not in dict(shown))
         entry.name, entry.words = heading, record.text

@@ -48,12 +48,11 @@ BENCHES = {
     "check_results": "",
     "weight": "",
     "commit": "--data {data} --takes {out}/takes --results {out}/x.txt",
-    "curves": "--data {data} --clips grid_lbbc2a grid_lrwp9a --seconds 1 --out {out}/x.png "
-    "--real-out {out}/y.png",
+    "curves": "--data {data} --clips grid_lbbc2a grid_lrwp9a --seconds 1 --out {out}/x.png",
     "direction": f"{OF_CORPUS} --readings 4 --repeats 1",
     "events": "--data {data} --takes 1 --results {out}/x.txt",
     "faults": "--kills 1 --skip table,calls --results {out}",
-    "habits": "--data {data} --solved {solved} --kept {out} --takes 2 --readings 2 --results "
+    "habits": "--data {data} --solved {solved} --takes 2 --readings 2 --results "
     "{out}/x.txt",
     "hits": "--data {source} --solved {solved} --lines 1 --results {out}/x.txt",
     "head_keys": "--data {data} --results {out}/x.txt",
@@ -79,6 +78,7 @@ BENCHES = {
     "style_from": "--cache {cache} --results {out}/x.txt",
     "table1": "--cache {cache} --data {data} --clips 1 --kept {out}/kept.json --results "
     "{out}/x.json",
+    "tracking": "--takes 1 --compared 0 --results {out}/x.txt",
     "transcripts": "--data {source} --lines 2 --takes 1 --results {out}/x.txt",
     "unclear": "--data {source} --voices 2 --results {out}/x.txt",
     "words": f"{OF_CORPUS} --takes 2",

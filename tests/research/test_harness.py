@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one door of the laboratory lists what there is without importing it, gives every bench the same
+"""`python -m research` lists what there is without importing it, gives every bench the same
 options, and replaces no result without data; every result says which commit it is of."""
 
 import importlib
@@ -131,3 +131,15 @@ def test_a_table_and_figures_carry_commit_and_date(tmp_path, monkeypatch):
     assert (tmp_path / "x.txt").read_text() == "r 0.58\ncommit 0123456789, 2026-11-23\n"
     assert json.loads((tmp_path / "x.json").read_text()) == made | {"r": 0.58}
     assert json.loads((tmp_path / "list.json").read_text()) == made | {"rows": [1, 2]}
+
+
+def test_takes_of_other_code_or_weights_are_not_measured_again(tmp_path):
+    folder = tmp_path / "takes"
+    harness.discard_old_takes(folder)
+    take = folder / "line.npz"
+    take.write_bytes(b"")
+    harness.discard_old_takes(folder)
+    assert take.exists()
+    (folder / "made_by").write_text("other code")
+    harness.discard_old_takes(folder)
+    assert not take.exists()

@@ -31,7 +31,7 @@ PARTS = {
 }
 _BACK = 1.70158  # overshoot of new keys in Blender with the Back interpolation
 _IN_LINE = 3e-5  # distance from a common line below which handles are aligned
-_NEAR = 1e-3  # frames: closer keys count as one
+SAME_FRAME = 1e-3  # frames: closer keys count as one
 # most steps of Newton's method, and of bisection, that find a Bézier segment's value at a frame
 _NEWTON, _HALVINGS = 8, 40
 _ON_TIME = 1e-7  # frames: tolerance of that search
@@ -89,12 +89,12 @@ def select(keys: dict[str, np.ndarray], chosen: np.ndarray) -> dict[str, np.ndar
 
 def keys_until(keys: dict[str, np.ndarray], frame: float) -> dict[str, np.ndarray]:
     """The keys up to and including a frame."""
-    return select(keys, keys["co"][:, 0] <= frame + _NEAR)
+    return select(keys, keys["co"][:, 0] <= frame + SAME_FRAME)
 
 
 def keys_from(keys: dict[str, np.ndarray], frame: float) -> dict[str, np.ndarray]:
     """The keys from a frame on, inclusive."""
-    return select(keys, keys["co"][:, 0] >= frame - _NEAR)
+    return select(keys, keys["co"][:, 0] >= frame - SAME_FRAME)
 
 
 def move(keys: dict[str, np.ndarray], frames: float, rise: float = 0.0) -> dict[str, np.ndarray]:
@@ -165,7 +165,7 @@ def cut(keys: dict[str, np.ndarray], frame: float, value_at) -> dict[str, np.nda
     if (
         place < 0
         or place >= len(times) - 1
-        or min(abs(times[place] - frame), abs(times[place + 1] - frame)) < _NEAR
+        or min(abs(times[place] - frame), abs(times[place + 1] - frame)) < SAME_FRAME
     ):
         return keys
     keys = {part: values.copy() for part, values in keys.items()}

@@ -11,10 +11,9 @@ from ..filters import runs
 from . import keyframes
 from .keys import steepest
 
-_NEAR = 1e-4  # difference below which two values look equal
+_SAME_VALUE = 1e-4  # difference below which two values look equal
 # frames over which the slope beyond the keys is measured: it is a line, in single precision
 _SLOPE_FRAMES = 1000.0
-_SAME_FRAME = 1e-3  # frames: closer keys are on the same frame
 _SLOPE_STEP = 0.01  # distance from a key at which the slope there is measured, frames
 _SAMPLES = 9  # samples of a segment at which two curves are compared
 
@@ -78,13 +77,16 @@ class Shape:
                 self.value_at(frame),
                 self.value_at(frame + (-_SLOPE_FRAMES if place < 0 else _SLOPE_FRAMES)),
             ]
-        return bool(np.abs(np.array(heights) - value).max() < _NEAR)
+        return bool(np.abs(np.array(heights) - value).max() < _SAME_VALUE)
 
     def has_key(self, frame: float, point: np.ndarray) -> bool:
         """Whether it has a key on a frame, at the time and the value of a point [2]."""
-        near = np.abs(self.times - frame) < _SAME_FRAME
+        near = np.abs(self.times - frame) < keyframes.SAME_FRAME
         return bool(
-            near.any() and (np.abs(self.keys["co"][near][0] - point) < (_SAME_FRAME, _NEAR)).all()
+            near.any()
+            and (
+                np.abs(self.keys["co"][near][0] - point) < (keyframes.SAME_FRAME, _SAME_VALUE)
+            ).all()
         )
 
     def until(self, frame: float) -> dict:
@@ -162,12 +164,12 @@ def hold_around(span: Span, inner: dict, value: float) -> dict:
     """Keys `inner` between level keys of a value before and after them."""
     keys = (
         inner
-        if abs(inner["co"][0, 1] - value) < _NEAR
+        if abs(inner["co"][0, 1] - value) < _SAME_VALUE
         else connect(level_key(span.start, value), inner, 0.0, None)
     )
     return (
         keys
-        if abs(inner["co"][-1, 1] - value) < _NEAR
+        if abs(inner["co"][-1, 1] - value) < _SAME_VALUE
         else connect(keys, level_key(span.end, value), None, 0.0)
     )
 
@@ -294,6 +296,6 @@ def _ends_that_stay(
             return ()
         if all(put[end] for end in tried):
             now = keyframes.evaluate(keyframes.select(keys, stays), frames)
-            if now is not None and np.abs(now - wanted).max(initial=0.0) < _NEAR:
+            if now is not None and np.abs(now - wanted).max(initial=0.0) < _SAME_VALUE:
                 return tried
     return tuple(end for end in ends if put[end])

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from ..channels import read_channel
-from ..direction import AXES, CHOICES
+from ..direction import AXES, CHOICES, NEUTRAL
 from ..direction_presets import is_preset_file
 from ..errors import suggest
 from ..files import is_utf8
@@ -97,15 +97,20 @@ class Wrong(ValueError):
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting of a job.
+    """A setting of a job, and the option of `bake.py` that does the same.
 
-    read: makes the value, or raises Wrong.  is_path: whether it names a file, relative to the job
-    file.
+    read: makes the value, or raises Wrong.  about: what the command's help says.  shown: what it
+    shows in place of a value, "" for the name.  default: if neither a job, nor the job file, nor
+    the command sets a value; None: as the scene says, or not at all.  is_path: whether it names a
+    file, relative to the job file.
     is_flag: whether its option is given as --NAME or --no-NAME.
     """
 
     name: str
     read: Callable[[object], object]
+    about: str
+    shown: str = ""
+    default: object = None
     is_path: bool = False
     is_flag: bool = False
 
@@ -255,39 +260,71 @@ def speakers(value) -> list[str]:
     return [each.strip() for each in listed]
 
 
+MOODS = ", ".join(name for name in CHOICES if name != NEUTRAL)
 SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for setting in (
-    Setting("audio", text, is_path=True),
-    Setting("listen-to", text, is_path=True),
-    Setting("channel", channel),
-    Setting("seconds", number(1.0, 3600.0)),
-    Setting("strip", text),
-    Setting("speakers", speakers),
-    Setting("blend", text, is_path=True),
-    Setting("head", text),
-    Setting("pack", yes_or_no, is_flag=True),
-    Setting("fps", number(1, 240)),
-    Setting("start", number(-LAST_FRAME, LAST_FRAME)),
-    Setting("takes", number(1, MOST_TAKES, whole=True)),
-    Setting("seed", number(0, LARGEST_SEED, whole=True)),
-    Setting("quality", one_of(QUALITIES)),
-    Setting("steps", number(1, 1000, whole=True)),
-    Setting("guidance", number(0.0, 3.0)),
-    Setting("speech-guidance", number(0.0, 2.0)),
-    Setting("perform-as", text, is_path=True),
-    Setting("performed-voice", text, is_path=True),
-    Setting("perform-line", text),
-    Setting("transcript", transcript),  # the words of the voice, or their file
-    Setting("recognise", yes_or_no, is_flag=True),
-    Setting("language", language),
-    Setting("whisper", text),  # a folder, or a name on the hub
-    Setting("style", text),  # a preset, or its file
-    Setting("mood", mood),
-    *(Setting(option_of(axis.name), number(axis.least, axis.most)) for axis in AXES),
-    Setting("spread", number(0.0, 1.0)),
-    Setting("as-asked", yes_or_no, is_flag=True),
-    Setting("commit", one_of(COMMITS)),
-    Setting("outputs", outputs),
-    Setting("export-takes", number(1, MOST_TAKES, whole=True)),
+    Setting("audio", text, "the voice, a sound file", is_path=True),
+    Setting("listen-to", text, "another's voice, a sound file that the face listens to", "FILE",
+    is_path=True),
+    Setting("seconds", number(1.0, 3600.0), "length of takes in which nobody speaks: an idle face"),
+    Setting("strip", text, "the voice, a sound strip in the sequencer of the scene", "NAME"),
+    Setting("takes", number(1, MOST_TAKES, whole=True), f"how many to sample ({TAKES})",
+    default=TAKES),
+    Setting("seed", number(0, LARGEST_SEED, whole=True),
+    "seed of the first take (the scene's, or the character's own)"),
+    Setting("quality", one_of(QUALITIES), f"how finely takes are sampled ({NORMAL})",
+    "|".join(QUALITIES), NORMAL),
+    Setting("steps", number(1, 1000, whole=True),
+    "sampling steps of the whole model, instead of what the quality says"),
+    Setting("guidance", number(0.0, 3.0),
+    "how closely takes keep to the voice, 0 to 3; other than 1 twice the time (1)", default=1.0),
+    Setting("speech-guidance", number(0.0, 2.0),
+    "how strongly mesh-to-speech pulls takes to the voice, 0 to 2; above 0 three times the time "
+    "(0)", default=0.0),
+    Setting("perform-as", text,
+    "a take of another recording, .npz or .csv: its head, brows, lids and eyes move to this voice, "
+    "the mouth is sampled anew", "FILE", is_path=True),
+    Setting("performed-voice", text, "the recording that the take of --perform-as was made of",
+    "FILE", is_path=True),
+    Setting("perform-line", text,
+    "a line of the scene, whose committed animation, or chosen take, this voice performs likewise",
+    "NAME"),
+    Setting("transcript", transcript,  # the words of the voice, or their file
+    "what the voice says, or a .txt, .srt or .vtt file: lips then follow its words", "TEXT"),
+    Setting("recognise", yes_or_no,
+    "recognize what the voice says, where it has no transcript: lips then follow its words",
+    is_flag=True),
+    Setting("language", language,
+    "language that --recognise hears, such as de; auto: the one that is spoken (as the scene says)",
+    "CODE"),
+    Setting("whisper", text,  # a folder, or a name on the hub
+    "model that recognizes words (default: as the preferences or THUNDER_WHISPER say)", "FOLDER"),
+    Setting("channel", channel,
+    "what of the sound is the voice: auto, mix, left, right or a number (auto)"),
+    Setting("speakers", speakers,
+    "who speaks which frames of the strip, where several do: “Anna 1-120, Ben 121-200”", "LIST"),
+    Setting("commit", one_of(COMMITS),
+    "also commit the best take to the head: on ones, or held on twos or threes",
+    "|".join(COMMITS)),
+    Setting("outputs", outputs, f"what to write: some of {', '.join(OUTPUTS)} (blend)", "LIST"),
+    Setting("export-takes", number(1, MOST_TAKES, whole=True),
+    "how many of the best takes are exported and filmed (1)", default=1),
+    Setting("blend", text, "file to bake in, where none is open", is_path=True),
+    Setting("head", text, "object to animate (default: the scene's head, or a new one)"),
+    Setting("start", number(-LAST_FRAME, LAST_FRAME),
+    "scene frame of the sound's first sample (the scene's first)"),
+    Setting("pack", yes_or_no, "keep the sound in the .blend itself", is_flag=True),
+    Setting("fps", number(1, 240),
+    "frames per second of an empty scene, such as 25 or 29.97 (24)"),
+    Setting("style", text,  # a preset, or its file
+    "a preset: its name (Newsreader, Whisper, one of yours) or its .json file", "NAME"),
+    Setting("mood", mood, f"such as warm=.6; strength 0 to 1 (1). Moods: {MOODS}", "MOOD=STRENGTH"),
+    *(Setting(option_of(axis.name), number(axis.least, axis.most),
+    f"{axis.description[0].lower()}{axis.description[1:]}: {axis.least:g} to {axis.most:g}, "
+    f"{axis.usual:g} is usual", "NUMBER") for axis in AXES),
+    Setting("spread", number(0.0, 1.0),
+    "how far takes go from all this, 0 (not at all) to 1 (as people do) (0.5)"),
+    Setting("as-asked", yes_or_no,
+    "whether the take of the first seed is played just as asked (yes)", default=True, is_flag=True),
 )})  # fmt: skip
 
 # settings of earlier versions, and why there are none: they chose one of the paper's systems
@@ -299,19 +336,15 @@ GONE: Mapping[str, str] = MappingProxyType(
     }
 )
 
-# settings for the sound, of which a job has exactly one
+# settings for the sound, of which a job has exactly one, and for how takes are played
 VOICES = ("audio", "listen-to", "seconds", "strip")
+DIRECTION = ("style", "mood", *(option_of(axis.name) for axis in AXES), "spread", "as-asked")
 
 # Defaults of a job if neither it, nor the job file, nor the command sets a value.
 DEFAULTS: Mapping[str, object] = MappingProxyType(
     {
-        "takes": TAKES,
-        "quality": NORMAL,
-        "guidance": 1.0,
-        "speech-guidance": 0.0,
-        "as-asked": True,
+        **{each.name: each.default for each in SETTINGS.values() if each.default is not None},
         "outputs": ["blend", "npz", "sheet"],
-        "export-takes": 1,
     }
 )
 

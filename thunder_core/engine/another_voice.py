@@ -2,16 +2,17 @@
 """Moves a performance to another recording: a dub, a pick-up, a better microphone.
 
 Pauses of the old voice are matched with those of the new one, and accents between them, by where
-they are in the line; no words are needed, so languages may differ. Head, brows, lids and eyes then
-play on the new voice's time: as fast as before around accents, blinks and jumps of the gaze, slower
-or faster between. The mouth is sampled anew.
+they are in the line; no words are needed, so languages may differ. If the new voice says a part of
+the old one's words, that part is found first. Head, brows, lids and eyes then play on the new
+voice's time: as fast as before around accents, blinks and jumps of the gaze, slower or faster
+between. The mouth is sampled anew.
 """
 
 from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,7 +23,10 @@ from ..filters import gaussian
 from ..rotation import angular_speed
 from ..spoken import Word
 from ..types import BLINKS, BROWS, Columns, FPS, GAZE, in_group, Keep, LIDS, Motion, pack, unpack
+from ..weight_files import ENCODER_RATE
 from .speech.cues import Prosody
+from .speech.encoder import softmax
+from .voice import VoiceFeatures
 
 _SKIP = 0.35  # cost of a pause or an accent without a counterpart
 # of differences of place of pauses and accents, of log length and of weight
@@ -37,6 +41,12 @@ _ON = 0.3  # seconds from an accent at which something still sits on its word
 _EASE = 1.2  # deviation of the smoothing where speed changes, frames
 _SHUT = 0.5  # closure of lids in a blink
 _FAST = 25.0  # degrees a second of a head that strikes
+# cost of a step above which two voices do not say the same: voices of one text .08 to .15, of
+# others .34 and more
+_SAME_SOUNDS = 0.25
+_STEP = 4  # of the encoder's frames compared as one: .08 s
+_WHOLE = 0.85  # share of an old voice's speech above which it is said again as a whole
+_MOST_STEPS = 4e7  # compared: seven minutes with another seven, two seconds' work
 
 _UPPER_AXES = ("brows", "head", "eyes", "frown")
 
@@ -47,13 +57,14 @@ Span = tuple[float, float]
 class Moved:
     """How an old recording's time lies in a new one's. times [T]: old second that plays at each new
     frame.  accents, pauses: [(old, new)] seconds, pauses as spans.  lost: old accents without a
-    counterpart, s.
+    counterpart, s.  part: of the old recording that the new one says again, None: all of it.
     """
 
     times: np.ndarray
     accents: list[Span]
     pauses: list[tuple[Span, Span]]
     lost: list[float]
+    part: Span | None = None
 
     def record(self, old: Prosody, new: Prosody, keys: Sequence[float] = ()) -> dict:
         """For a take's provenance. keys: old seconds that get a place in the new voice."""
@@ -63,6 +74,7 @@ class Moved:
             "pauses": [[round(x, 2) for span in both for x in span] for both in self.pauses],
             "lost": [round(each, 2) for each in self.lost],
             "seconds": [round(old.seconds, 2), round(new.seconds, 2)],
+            **({"part": [round(each, 2) for each in self.part]} if self.part else {}),
             **({"keys": [None if at is None else round(at, 3) for at in places]} if keys else {}),
         }
 
@@ -81,6 +93,8 @@ class Moved:
     def place(self, seconds: float, old: Prosody) -> float | None:
         """The same of something that sits on an accent, or in a phrase: None where neither has a
         counterpart."""
+        if self.part and not self.part[0] <= seconds <= self.part[1]:
+            return None
         phrase = next((p for p in old.phrases if p[0] <= seconds <= p[1]), (0.0, -1.0))
         inside = [at for at in old.accents.tolist() if phrase[0] <= at <= phrase[1]]
         nearest = min(inside, key=lambda at: abs(at - seconds), default=None)
@@ -137,6 +151,51 @@ def pair_up(
         else:
             j -= 1
     return pairs[::-1]
+
+
+def find_part(old: VoiceFeatures, new: VoiceFeatures) -> Span | None:
+    """The part (s) of an old recording that a new one, a pick-up, says again; None where it says
+    all of it, other words or another language.
+
+    The new voice's phones are laid along the old one's, half to twice as fast, from where to where
+    they cost least together.
+    """
+    if not (old.prosody.phrases and new.prosody.phrases):
+        return None
+    frame = 2 * np.array([new.prosody.phrases[0][0], new.prosody.phrases[-1][1]]) * FPS
+    known, said = _phone_steps(old.logits), _phone_steps(new.logits[slice(*frame.astype(int))])
+    if len(said) < 2 or len(known) * len(said) > _MOST_STEPS:
+        return None
+    # of paths that end at each step of the old voice, now and a step before: cost, first step
+    cost, start = 1 - known @ said[0], np.arange(len(known))
+    earlier = np.full(len(known), np.inf), start
+    for step in range(1, len(said)):
+        here, before = 1 - known @ said[step], 1 - known @ said[step - 1]
+        ways = [(_behind(cost, 1), start, 1), (_behind(cost, 2), start, 2)]
+        ways += [(_behind(earlier[0], 1) + before, earlier[1], 1)]
+        best = np.argmin([way[0] for way in ways], 0)
+        earlier = cost, start
+        cost = here + np.choose(best, [way[0] for way in ways])
+        start = np.choose(best, [np.roll(first, by) for _, first, by in ways])
+    end = int(cost.argmin())
+    if cost[end] / len(said) > _SAME_SOUNDS:
+        return None
+    span = tuple(float(at) * _STEP / ENCODER_RATE for at in (start[end], end + 1))
+    again = old.prosody.within(*span).spoken.sum() / old.prosody.spoken.sum()
+    return None if again > _WHOLE else span
+
+
+def _phone_steps(logits: np.ndarray) -> np.ndarray:
+    """Square roots of how likely each phone is, [N / _STEP, 40], whose products say how alike two
+    steps are, 0 … 1."""
+    whole = len(logits) // _STEP * _STEP
+    likely = softmax(logits[:whole]).reshape(-1, _STEP, logits.shape[1])
+    return np.sqrt(likely.mean(1))
+
+
+def _behind(costs: np.ndarray, steps: int) -> np.ndarray:
+    """Costs of so many steps earlier."""
+    return np.concatenate([np.full(steps, np.inf), costs])[: len(costs)]
 
 
 def match(old: Prosody, new: Prosody, quick: Sequence[float] = ()) -> Moved:
@@ -272,10 +331,13 @@ def quick_events(motion: Motion, channels: Sequence[str]) -> list[float]:
     return sorted(float(frame) / FPS for frame in (*shut, *gaze_shifts(motion), *fast))
 
 
-def move(motion: Motion, channels: Sequence[str], old: Prosody, new: Prosody) -> tuple[Keep, Moved]:
+def move(
+    motion: Motion, channels: Sequence[str], old: Prosody, new: Prosody, part: Span | None = None
+) -> tuple[Keep, Moved]:
     """The upper face of a motion on a new voice, as a part that is kept while the mouth is sampled,
-    and how it was moved."""
-    moved = match(old, new, quick_events(motion, channels))
+    and how it was moved. part: of the old voice that is said again, None: all of it."""
+    said = old.within(*part) if part else old
+    moved = replace(match(said, new, quick_events(motion, channels)), part=part)
     at = np.minimum(moved.times * FPS, motion.frames - 1)
     values = monotone_cubic(pack(motion).astype(float), at)
     mask = np.repeat(upper_columns(channels)[None], new.frames, 0)

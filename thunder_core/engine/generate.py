@@ -26,7 +26,7 @@ from ..protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
 from ..request import ENGINE, Performed, Request
 from ..system_calls import release_free_memory
 from ..types import FPS, IDLE, Keep, LISTENS, Motion, pack, SPEAKS, Speech, Take
-from .another_voice import move, reading_of_mouth
+from .another_voice import find_part, move, reading_of_mouth
 from .diffusion import Inpainting
 from .network import CPU, processors
 from .performance import asked_size, follow_voice, perform, Performance, plan, requested_style
@@ -41,7 +41,7 @@ _SAME_LENGTH = 0.3  # seconds by which a performance and its sound may differ
 _MOST = 16  # takes denoised together; on a graphics card they cost little more than one
 # frames denoised together on a processor: fewer is less efficient, more delays the first take
 _PORTION_FRAMES = 1000
-_FRAMES_AT_WORK = 100_000  # of takes that are worked on in parallel: two of an hour need 1.8 GB
+_FRAMES_AT_WORK = 100_000  # memory bound, frames in flight: two takes of an hour need 1.8 GB
 # frames of a sound after whose steps freed memory is released, which takes milliseconds: an hour
 # needs a fifth less
 _LONG = 15_000
@@ -105,39 +105,32 @@ def hear(
         voice, role = voice.unspoken(), IDLE
     by_voice = axis_deviations(voice.heard)
     voice, says_text = engine.follow_text(voice, asked.text)
-    if not says_text:
-        on_note(OTHER_TEXT)
     voice = mark_voice(voice, asked.marks)
     keep, about_move = request.keep, dict[str, Any]()
     if request.performed is not None:
         keep, asked, about_move = _moved(engine, request.performed, asked, voice)
     asked = follow_voice(asked, by_voice, voice.frames)
     kept = None if keep is None else _kept(engine, keep, voice.frames)
-    identity = engine.identity
+    identity, pull = engine.identity, float(request.speech_guidance)
+    speaks, is_unclear = role == SPEAKS, role == SPEAKS and voice.is_unclear
+    notes = {OTHER_TEXT: not says_text, UNSPOKEN: role == IDLE, UNCLEAR: is_unclear}
+    for note in (note for note, is_so in notes.items() if is_so):
+        on_note(note)
+    guide = _guide(engine, voice, pull) if pull and speaks else None
+    some: dict[str, Any] = {"unclear": is_unclear, "channel": speech.channel}
+    if speaks:
+        some |= {
+            "voice_sounds": [round(each, 3) for each in voice.heard],
+            "marks": [mark.row() for mark in asked.marks], "text": asked.text,
+        }  # fmt: skip
+        if asked.as_heard.any():
+            some["requested"] = [round(float(x), 4) for x in asked.requested.mean(0)]
     about = {
         "engine": ENGINE, "weights": identity.fingerprint,
-        "weights_origin": identity.origin, "audio": sound,
-        "guidance": float(request.guidance), "speech_guidance": float(request.speech_guidance),
-        **({"steps": request.steps} if request.steps else {"quality": request.quality}),
+        "weights_origin": identity.origin, "audio": sound, **request.settings, **about_move,
+        **({} if speaks else {"role": role}),
+        **{name: value for name, value in some.items() if value},
     }  # fmt: skip
-    if role == IDLE:
-        on_note(UNSPOKEN)
-    if role == SPEAKS and voice.is_unclear:
-        on_note(UNCLEAR)
-        about["unclear"] = True
-    if role != SPEAKS:
-        about["role"] = role
-    about |= about_move
-    pull = float(request.speech_guidance)
-    guide = _guide(engine, voice, pull) if pull and role == SPEAKS else None
-    if speech.channel:
-        about["channel"] = speech.channel
-    if role == SPEAKS:
-        about["voice_sounds"] = [round(each, 3) for each in voice.heard]
-        about |= {"marks": [mark.row() for mark in asked.marks]} if asked.marks else {}
-        about |= {"text": asked.text} if asked.text else {}
-        if asked.as_heard.any():
-            about["requested"] = [round(float(x), 4) for x in asked.requested.mean(0)]
     return Heard(request, voice, role, asked, by_voice, kept, guide, about)
 
 
@@ -147,7 +140,8 @@ def _moved(
     """What a performance on another recording keeps as it moves to a voice, the direction of its
     mouths, and the provenance of that. Raises BadRequest."""
     motion = engine.check_motion(performed.motion)
-    old = engine.analyse(performed.sound).prosody
+    old_voice = engine.analyse(performed.sound)
+    old, part = old_voice.prosody, find_part(old_voice, voice)
     for prosody, which in ((old, "old"), (voice.prosody, "new")):
         if not prosody.phrases:
             raise BadRequest(
@@ -159,7 +153,7 @@ def _moved(
             f"The performance lasts {motion.frames / FPS:.1f} s and its old recording "
             f"{old.seconds:.1f} s: give the recording that it was made of"
         )
-    keep, moved = move(motion, engine.head.expression_names, old, voice.prosody)
+    keep, moved = move(motion, engine.head.expression_names, old, voice.prosody, part)
     if performed.direction is not None:
         vectors = over_frames(performed.direction, old.frames)
         rows = moved.rows if len(vectors) > 1 else np.zeros(1, int)

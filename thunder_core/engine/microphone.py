@@ -37,8 +37,8 @@ BACKENDS = [each for each in miniaudio.Backend if each.name not in ("NULL", "CUS
 Block = tuple[float, bytes]  # time.perf_counter() at which samples arrived, and the samples
 
 
-def record(path: str, enough: Event, on_level: Callable[[dict], None]) -> dict:
-    """Record the microphone that the system has chosen to a WAV file, 16 bits, mono, until `enough`
+def record(path: str, stop: Event, on_level: Callable[[dict], None]) -> dict:
+    """Record the microphone that the system has chosen to a WAV file, 16 bits, mono, until `stop`
     is set.
 
     on_level gets {"peak": 0 … 1 of the last block, "seconds": recorded so far, "began":
@@ -50,7 +50,7 @@ def record(path: str, enough: Event, on_level: Callable[[dict], None]) -> dict:
     _check_space(path)
     device = _call_driver(PATIENCE, _open, blocks)
     try:
-        about = _write(path, blocks, enough, on_level)
+        about = _write(path, blocks, stop, on_level)
     finally:
         with contextlib.suppress(NoMicrophone):
             _call_driver(CLOSING, device.close)
@@ -64,7 +64,7 @@ def record(path: str, enough: Event, on_level: Callable[[dict], None]) -> dict:
 
 
 def _write(
-    path: str, blocks: "queue.SimpleQueue[Block]", enough: Event, on_level: Callable[[dict], None]
+    path: str, blocks: "queue.SimpleQueue[Block]", stop: Event, on_level: Callable[[dict], None]
 ) -> dict:
     """Write blocks as they arrive. Returns what `record` does."""
     count, began, loudest, ended, last = 0, math.inf, 0.0, "", False
@@ -72,7 +72,7 @@ def _write(
     file.setparams((1, 2, RATE, 0, "NONE", ""))
     try:
         while not last:
-            last = enough.is_set()  # before the block that arrives next, so that it is the last
+            last = stop.is_set()  # before the block that arrives next, so that it is the last
             now, block = blocks.get(timeout=SILENCE if count else PATIENCE)
             file.writeframes(block)  # and the header, whose length is right again
             samples = np.frombuffer(block, np.int16)

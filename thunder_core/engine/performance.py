@@ -188,7 +188,7 @@ def mark_direction(played: np.ndarray, marks: Sequence[Mark]) -> np.ndarray:
 
 # ---- the performance of a take
 
-_TELLS = np.radians(1.0)  # mean tilt of a kept head that shows to which side it inclines
+_MIN_TILT = np.radians(1.0)  # mean tilt of a kept head that shows to which side it inclines
 _LEAST_SIZE = 1e-3  # deviations of the opening, added where two are compared
 _MOUTH_AND_MOODS = [
     i for i, name in enumerate(DIRECTION_NAMES) if name == "jaw" or name.startswith("mood.")
@@ -297,7 +297,7 @@ def side_of(kept: Inpainting, style: np.ndarray | None) -> float:
     frames = kept.mask[:, head].any(1)
     tilt = float(kept.values[frames, head][:, 2].mean()) if frames.any() else 0.0
     usual = 1.0 if style is None else Manners.of_styles(style).usual.pose[2]
-    return float(np.sign(tilt * usual)) if abs(tilt) > _TELLS else 0.0
+    return float(np.sign(tilt * usual)) if abs(tilt) > _MIN_TILT else 0.0
 
 
 # ---- points that fill space evenly
@@ -307,7 +307,7 @@ _BITS = 30  # of a coordinate
 
 
 def _numbers(digits: str) -> list[int]:
-    """Numbers of eight hexadecimal digits each."""
+    """Parses packed hex, eight digits a number."""
     return [int(digits[at : at + 8], 16) for at in range(0, len(digits), 8)]
 
 

@@ -25,7 +25,7 @@ from .voice import VoiceFeatures
 
 _FURTHEST_LOOK = np.float32(np.radians(24.0))  # largest turn of an eye in its socket
 _FELT_ON_ACCENTS = 0.12  # how much more a mood shows on an accent
-_HARDLY = 0.01  # millimetres of opening that nobody sees
+_UNSEEN_MM = 0.01  # millimetres of opening that nobody sees
 _SPEAKS = 3.0  # factor of the presence of speech: above 1, lips are as the model has them
 
 
@@ -113,7 +113,7 @@ class Pipeline:
         self, expression: np.ndarray, jaw: np.ndarray, further: np.ndarray | None
     ) -> np.ndarray:
         """Jaw [T, 3] that opens the lips `further` [T] millimetres; below 0 at most half shut."""
-        rows = np.flatnonzero(np.abs(further) > _HARDLY) if further is not None else ()
+        rows = np.flatnonzero(np.abs(further) > _UNSEEN_MM) if further is not None else ()
         if not len(rows):
             return jaw
         result, x, turn = jaw.copy(), expression[rows].astype(np.float64), jaw[rows].astype(float)
@@ -133,11 +133,11 @@ class Pipeline:
         x, both = expression.copy(), knit.copy()
         for part, name in enumerate(("browInnerUp", "browOuterUpLeft", "browOuterUpRight")):
             both += np.maximum(0, -x[:, self.columns_of[name]] - height[:, part]) / 3
-            x[:, self.columns_of[name]] = add_with_room(
+            x[:, self.columns_of[name]] = add_soft_clipped(
                 x[:, self.columns_of[name]], height[:, part]
             )
         for name in ("browDownLeft", "browDownRight"):
-            x[:, self.columns_of[name]] = add_with_room(x[:, self.columns_of[name]], both)
+            x[:, self.columns_of[name]] = add_soft_clipped(x[:, self.columns_of[name]], both)
         return x
 
     @step(ADDED, "expression")
@@ -151,9 +151,11 @@ class Pipeline:
             if addition.any():
                 if name in _OPPOSITES:  # corners that a mood raises are not lowered
                     addition = addition * np.clip(
-                        1 - _AGAINST * expression[:, self.columns_of[_OPPOSITES[name]]], 0, 1
+                        1 - _DRIFT_DAMPING * expression[:, self.columns_of[_OPPOSITES[name]]], 0, 1
                     )
-                x[:, self.columns_of[name]] = add_with_room(x[:, self.columns_of[name]], addition)
+                x[:, self.columns_of[name]] = add_soft_clipped(
+                    x[:, self.columns_of[name]], addition
+                )
         return x
 
     @step(ADDED, "acted")
@@ -182,17 +184,18 @@ class Pipeline:
 
 
 _QUICK = 8  # power of the shares by which lids change
-_MOST = 0.95  # largest value that an addition leads to
-# by how much corners that a mood raises or lowers keep from drifting the other way, per unit
-_AGAINST = 4.0
+MAX_ADDED = 0.95  # largest value that an addition leads to
+# damps idle drift against a mood's smile or frown, per unit
+_DRIFT_DAMPING = 4.0
 _OPPOSITES = {f"mouth{one}{side}": f"mouth{other}{side}" for side in ("Left", "Right")
               for one, other in (("Smile", "Frown"), ("Frown", "Smile"))}  # fmt: skip
 
 
-def add_with_room(values: np.ndarray, addition: np.ndarray) -> np.ndarray:
+def add_soft_clipped(values: np.ndarray, addition: np.ndarray) -> np.ndarray:
     """A channel [T] with an addition [T], which shrinks as the channel gets higher, so that no
     movement is clipped; never below 0."""
-    room = np.clip(1 - values / _MOST, 0, 1)
+    room = np.clip(1 - values / MAX_ADDED, 0, 1)
     return np.maximum(
-        0, values + np.where(addition > 0, _MOST * room * np.tanh(addition / _MOST), addition)
+        0,
+        values + np.where(addition > 0, MAX_ADDED * room * np.tanh(addition / MAX_ADDED), addition),
     )

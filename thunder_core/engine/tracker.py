@@ -20,6 +20,7 @@ from .tracking.solve import read_landmarks, solve
 from .tracking.video import follow, Followed, SIDE
 
 _TREMBLES = 0.4  # mm of trembling that is told
+_NARROW, _WIDE = 0.88, 1.22  # width of a face for its height, of a usual one's, that is told
 _OFF = 1.5  # mm by which landmarks are off the solved head in the mean that are told
 
 
@@ -35,10 +36,15 @@ def _track(worker, args, progress):
     notes, off = list(face.notes), solved.residual.mean()
     if solved.trembles > _TREMBLES:
         notes.append(f"The landmarks tremble ({solved.trembles:.1f} mm) and were smoothed")
+    if not _NARROW < solved.stretched < _WIDE:
+        which = "narrow" if solved.stretched < 1 else "wide"
+        notes.append(
+            f"The face is measured too {which}: if the picture looks squeezed, try "
+            f"{1 / solved.stretched:.2f} as Pixel Aspect (--pixel-aspect)"
+        )
     if off > _OFF:
         notes.append(
-            f"The head follows this face badly ({off:.1f} mm off on average): look at the sheet, "
-            f"and whether the picture is stretched"
+            f"The head follows this face badly ({off:.1f} mm off on average): look at the sheet"
         )
     values = arrays(solved.motion, head.expression_names) | {
         "opening": solved.lips[:, 0], "width": solved.lips[:, 1], "seen": solved.seen,

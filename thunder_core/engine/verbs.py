@@ -20,13 +20,13 @@ from importlib.metadata import version
 import numpy as np
 
 from ..channels import read_channel
-from ..direction import Brief, check, read_marks
-from ..errors import BadRequest, BadSound
+from ..direction import Brief, check_transcript
+from ..errors import BadSound
 from ..findings import REALISTIC
 from ..protocol import CHANNEL, LEVEL, PROTOCOL, SCORE, UNSPOKEN
-from ..request import Performed, Request
+from ..request import Request
 from ..system_calls import memory_used
-from ..types import FPS, Keep, Motion, unpack
+from ..types import FPS, Motion
 from .generate import generate, hear
 from .speech.audio import read_sound, write_sound
 from .speech.recognition import Recogniser
@@ -46,7 +46,7 @@ def _hello(worker, args, progress):
 
 def _generate(worker, args, progress):
     started = time.monotonic()
-    request = read_request(args)
+    request = Request.of_record(args, read_array)
     if request.performed is not None:
         sound = _sound(args, progress, "performed_sound")
         request = replace(request, performed=replace(request.performed, sound=sound))
@@ -87,7 +87,7 @@ def _generate(worker, args, progress):
 
 
 def _explain(worker, args, progress):
-    request = read_request(args)
+    request = Request.of_record(args, read_array)
     speech = _sound(args, progress, may_be_silent=not request.listening)
     engine = worker.load_engine(progress)
     progress(0.3, "Sampling the take again")
@@ -95,12 +95,12 @@ def _explain(worker, args, progress):
 
 
 def _score(worker, args, progress):
-    motion, asked = _motion(args), read_brief(args)
+    motion, asked = _motion(args), Brief.of_record(args, read_array)
     speech = _sound(args, progress)
     engine = worker.load_engine(progress)
     score = engine.score(
         speech, motion, asked, args.get("seed", 0), args.get("tolerance", REALISTIC),
-        _transcript(args.get("text", "")),
+        check_transcript(args.get("text", "")),
     )  # fmt: skip
     file = os.path.join(args.get("folder") or worker.folder, "score_per_frame.npy")
     save_array(file, score.per_frame)
@@ -131,7 +131,7 @@ def _align(worker, args, progress):
 
 
 def _spoken(worker, args, progress):
-    text = _transcript(args["text"])
+    text = check_transcript(args["text"])
     speech = _sound(args, progress)
     engine = worker.load_engine(progress)
     progress(0.2, "Finding words and sounds")
@@ -169,9 +169,9 @@ def _listen(worker, args, progress):
 def _record(worker, args, progress):
     from . import microphone
 
-    worker.enough.clear()
+    worker.stop_recording.clear()
     return microphone.record(
-        args["path"], worker.enough, lambda level: progress.give({"event": LEVEL, **level})
+        args["path"], worker.stop_recording, lambda level: progress.give({"event": LEVEL, **level})
     )
 
 
@@ -269,60 +269,7 @@ def save_array(path, array):
 
 # ---- arguments
 
-LONGEST_TRANSCRIPT = 200_000  # letters; nobody says more in an hour
-
 
 def read_array(path):
     """The float32 array in a .npy file; no pickle is read."""
     return np.load(path, allow_pickle=False).astype(np.float32)
-
-
-def read_request(args):
-    """The Request for takes in a request's arguments. Raises BadRequest."""
-    plain = ("takes", "seed", "quality", "steps", "guidance", "speech_guidance", "listening",
-             "sums")  # fmt: skip
-    values = {name: args[name] for name in plain if name in args}
-    keep = None
-    if args.get("keep_motion"):
-        motion, mask = read_array(args["keep_motion"]), read_array(args["keep_mask"])
-        keep = Keep(unpack(motion, motion.shape[1] - 9), mask > 0.5)
-    performed = None
-    if args.get("performed_motion"):
-        motion = read_array(args["performed_motion"])
-        path = args.get("performed_direction")
-        performed = Performed(
-            unpack(motion, motion.shape[1] - 9), args["performed_sound"],
-            read_array(path) if path else None, dict(args.get("performed_choice", {})),
-            tuple(map(float, args.get("performed_keys", ()))),
-        )  # fmt: skip
-    return Request(**values, keep=keep, direction=read_brief(args), performed=performed)
-
-
-def read_brief(args):
-    """The Brief of a request: its “direction” and what belongs to it; None if it has no direction.
-    Raises BadRequest."""
-    if args.get("direction") is None:
-        return None
-    names = ("direction", "original", "as_heard")
-    arrays = {name: read_array(args[name]) for name in names if args.get(name)}
-    values = {name: args[name] for name in ("spread", "as_asked") if name in args}
-    brief = Brief(
-        arrays.pop("direction"),
-        **arrays,
-        **values,
-        like=tuple((seed, spread) for seed, spread in args.get("like", [])),
-        marks=read_marks(args.get("marks", [])),
-        text=_transcript(args.get("text", "")),
-    )
-    check(brief.vectors)
-    check(brief.requested)
-    return brief
-
-
-def _transcript(text):
-    """What a voice says, if it is no longer than anybody speaks. Raises BadRequest."""
-    if len(text) > LONGEST_TRANSCRIPT:
-        raise BadRequest(
-            f"The transcript has {len(text):,} letters: enter only what the voice says"
-        )
-    return text

@@ -67,14 +67,14 @@ class Worker:
         self.lock = threading.Lock()  # guards replies, answered, cancelled
         self.working = None  # id of the current request
         self.finished = threading.Event()
-        self.enough = threading.Event()  # ends a recording
-        self.told_to_quit = False
+        self.stop_recording = threading.Event()  # ends a recording
+        self.quit_requested = False
 
     def run(self):
         """Answer requests until “quit” or until the client is gone, then end the process."""
         self._send({"id": None, "event": "ready", "protocol": PROTOCOL})
         threading.Thread(target=self._listen_to_client, name="requests", daemon=True).start()
-        threading.Thread(target=self._show_life, name="heartbeat", daemon=True).start()
+        threading.Thread(target=self._heartbeat_loop, name="heartbeat", daemon=True).start()
         while (request := self._next_request()) is not None:
             flag = self.cancelled.get(request[0])
             self.working = request[0]
@@ -82,7 +82,7 @@ class Worker:
             self.working = None
             if flag is not None and flag.is_set():
                 # the client may wait for the end of the request that it cancelled
-                self._say_what_runs()
+                self._send_status()
         self.finished.set()
         self.leave()
 
@@ -103,16 +103,16 @@ class Worker:
     def leave(self):
         """Ends the process, with the client's private folder if the client is dead and can no
         longer remove it."""
-        remove_if_orphaned(self.folder, patience=0.0 if self.told_to_quit else GRACE)
+        remove_if_orphaned(self.folder, patience=0.0 if self.quit_requested else GRACE)
         os._exit(0)  # not sys.exit: the other thread may sit in a read or a computation without end
 
-    def _show_life(self):
+    def _heartbeat_loop(self):
         """Thread: sends the client a heartbeat with the current task."""
         while not self.finished.wait(HEARTBEAT):
             if self.working is not None:
-                self._say_what_runs()
+                self._send_status()
 
-    def _say_what_runs(self):
+    def _send_status(self):
         self._send({"id": None, "event": "alive", "working": self.working})
 
     # -- the listening thread
@@ -148,14 +148,14 @@ class Worker:
             self._cancel(number, args.get("request"))
             return
         if verb == "finish":
-            self.enough.set()
+            self.stop_recording.set()
             self._done(number, {})
             return
         with self.lock:
             self.cancelled[number] = threading.Event()
         self.waiting.put((number, verb, args))
         if verb == "quit":
-            self.told_to_quit = True
+            self.quit_requested = True
             self.waiting.put(None)
 
     def _cancel(self, number, target):

@@ -61,7 +61,9 @@ _DERIVED = {
 }
 DERIVED = ("jawOpen", *_DERIVED)
 
-_MOST = 2.0  # upper limit of a channel read back from a rig on which several channels share targets
+_MAX_READ_BACK = (
+    2.0  # upper limit of a channel read back from a rig on which several channels share targets
+)
 _SWEEPS = 60  # sweeps of coordinate descent; such groups have a handful of channels
 _STILL = 1e-9
 # radians by which joints are turned to try a rig, and the tolerance of what it shows
@@ -402,7 +404,7 @@ def _solve_bounded(matrix: np.ndarray, wanted: np.ndarray, names: list[str]) -> 
     leads = ((np.abs(a) >= 0.999 * strongest) & (strongest > 0)).any(axis=0)
     scale = np.where(leads, scale, 0.01 * scale)
     a = matrix * scale
-    low, high = np.where(free, -np.inf, 0.0), np.where(free, np.inf, _MOST / scale)
+    low, high = np.where(free, -np.inf, 0.0), np.where(free, np.inf, _MAX_READ_BACK / scale)
     solution = wanted @ np.linalg.pinv(a).T
     out = ((solution < low - 1e-9) | (solution > high + 1e-9)).any(axis=1)
     if out.any():

@@ -43,7 +43,7 @@ BITE_GAP_MM = (2.8, 3.5)
 # parts of that gap: the lower lip, which is at the upper edges then, and the jaw
 BITE_LOW_MM, BITE_JAW_MM = 1.7, 2.0
 _JAW_EASE = 0.8  # standard deviation of the smoothing with which teeth part or meet, frames
-_HARDLY = 0.02  # weight of a sound below which it is ignored
+_MIN_SHARE = 0.02  # weight of a sound below which it is ignored
 
 # Channels of a lower lip as far up and back as f and v take it: a lip rolled further loses its red.
 BITE = {"mouthRollLower": 0.6, "mouthShrugLower": 0.4, "mouthPress": 0.4}
@@ -239,7 +239,7 @@ class Mechanics:
         x[:, roll] = np.minimum(x[:, roll], BITE["mouthRollLower"])
         x[:, roll] *= 1 - np.maximum(share, sounds.dental * sounds.speech)
         x[:, self.off_teeth] *= 1 - share[:, None]
-        rows = np.flatnonzero(share > _HARDLY)
+        rows = np.flatnonzero(share > _MIN_SHARE)
         if len(rows):
             rise = self._rise(aim, sounds, lips)[rows]
             active = x[rows]
@@ -258,7 +258,7 @@ class Mechanics:
         edges allow; it does not come through a lip that is rolled in."""
         x = expression.copy()
         share = sounds.dental * sounds.speech
-        rows = np.flatnonzero(share > _HARDLY)
+        rows = np.flatnonzero(share > _MIN_SHARE)
         if len(rows):
             active, moved = x[rows], [self.tongue, *self.raised]
             active[:, self.raised] = 0.0

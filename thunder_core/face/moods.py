@@ -34,10 +34,10 @@ _LEVEL_FRAMES = 20
 _KNEE, _EASES = 1.0, 0.92
 # lower poses go as high as the channel's movement fits below this
 _CEILING = 0.99 * LARGEST_VALUE
-# reach of a peak that needs this, and deviation by which it comes in, frames
+# fade around a clipped peak: reach and deviation, frames
 _PEAK_FRAMES, _PEAK_EASE = 5, 2.0
-_HARDLY = 0.01  # least weight of an average
-_FELT = (0.5, 1.4)  # least and largest factor of a mood's strength
+_MIN_WEIGHT = 0.01  # least weight of an average
+_STRENGTH_FACTORS = (0.5, 1.4)  # least and largest factor of a mood's strength
 _ROUND = 0.35  # sum of pucker and funnel above which the corners follow the sound only
 # Channels in which a mood comes and goes.
 _SHOWING = (*BROWS, "eyeSquint", "eyeWide", "noseSneer", "cheekSquint")
@@ -50,7 +50,7 @@ _CORNERS = ("mouthSmile", "mouthStretch", "mouthDimple")
 # about four fifths of what takes show in speech; and the cheeks over a raised corner, as a share of
 # it.
 _HELD_CORNERS, _SMILED, _CHEEKS = 0.47, 0.5, 0.35
-_LIVES = 0.2  # share of its movement that a channel keeps below what is held
+_MOVES_BELOW = 0.2  # share of movement left under a held smile
 # of `_slow_changes`, for the corners of a face that smiles
 _CORNER_CHANGES, _CORNER_NEAR, _CORNER_SLOWS = ((0.06, 0.14), 3, 2.0)
 _HELD_EASE = 1.5  # standard deviation of the smoothing of what is added, frames
@@ -239,7 +239,7 @@ class MoodPoses:
         x, parted, speaks = np.array(expression), None, _ahead(speech)
         where_quiet = _ahead(1 - speech) if quiet is None else quiet
         strengths = style[:, len(AXES) :]
-        varied = 1.0 if variation is None else np.clip(variation, *_FELT)
+        varied = 1.0 if variation is None else np.clip(variation, *_STRENGTH_FACTORS)
         if variation is not None:  # the model holds a mood too still: it comes and goes
             change = np.clip(strengths, 0.0, 1.0).max(1) * (varied - 1)
             x[:, self.showing] = np.clip(
@@ -290,7 +290,7 @@ class MoodPoses:
         columns = self._columns(name)
         level = x[:, columns].mean(1)
         free = self._freedom_from_rounding(x) if name.startswith((*_CORNERS, "mouthFrown")) else 1.0
-        lacks = smooth((1 - _LIVES) * np.maximum(least * free - level, 0.0), _HELD_EASE)
+        lacks = smooth((1 - _MOVES_BELOW) * np.maximum(least * free - level, 0.0), _HELD_EASE)
         sides = x[:, columns].mean(0)
         shares = (
             np.clip(sides / sides.mean(), *_SIDES)
@@ -333,7 +333,7 @@ class MoodPoses:
                 meant = where * unrounded if name.startswith(_CORNERS) else where
                 for i in self._columns(name):
                     level = smooth(x[:, i] * meant, _LEVEL_FRAMES) / np.maximum(
-                        smooth(meant, _LEVEL_FRAMES), _HARDLY
+                        smooth(meant, _LEVEL_FRAMES), _MIN_WEIGHT
                     )
                     change = strength * meant * (bound(level, value) - level)
                     x[:, i] = (_compress if value > _KNEE else _raise)(x[:, i], change)

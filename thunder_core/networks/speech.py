@@ -495,7 +495,7 @@ class SpeechGuidance:
 # sound.
 
 
-_MOST = 1.5  # nats (13 dB) that the network may add to the mel's level
+_MAX_GAIN = 1.5  # nats (13 dB) that the network may add to the mel's level
 
 
 class Block(nn.Module):
@@ -554,5 +554,5 @@ class Vocoder(Network):
         for block in self.blocks:
             x = block(x)
         x = self.norm_out(x)
-        share = F.logsigmoid(self.share_head(x).float()).unflatten(-1, (2, BINS)) + _MOST
+        share = F.logsigmoid(self.share_head(x).float()).unflatten(-1, (2, BINS)) + _MAX_GAIN
         return self.pitch_head(x).float(), share + mel.float()[:, :, None]

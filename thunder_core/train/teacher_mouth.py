@@ -333,7 +333,7 @@ JAW_ASIDE = 0.006  # standard deviation of the jaw's sideways turn, radians
 # encoder's probability of a sound: below the first a label is ignored, above the second none is
 # needed
 DOUBTED, SURE = 0.04, 0.55
-_NEAR = 6  # labels (10 ms) to either side in which the encoder may confirm a label
+_CONFIRMED_WITHIN = 6  # labels (10 ms) to either side in which the encoder may confirm a label
 _SLACK, _CRISP = 2.5, 1.5  # standard deviations of `change_pace`, frames
 # How readings of one line differ: standard deviations of the size of a performance's openings (of
 # its logarithm), and of how much more or less single words and syllables open, with their rates in
@@ -343,7 +343,7 @@ _SIZE_VARIES, _SPEECH_VARIES = 0.22, ((1.2, 0.22), (3.0, 0.2))
 
 def _dominance(shares: np.ndarray, table: dict[str, float], sigma: float = 1.3) -> np.ndarray:
     """Posture [T] of an articulator: each phone pulls with a bell of `sigma` frames, phones without
-    an opinion give way."""
+    a target give way."""
     target = np.array([table.get(p, 0.0) for p in PHONES])
     weight = np.array([1.0 if p in table else 0.35 for p in PHONES])
     pull = filters.gaussian(shares @ weight, sigma)
@@ -371,7 +371,7 @@ def where_demanded(
     heard = np.interp(
         np.arange(len(phones)) / 4, np.arange(len(belief)), belief[:, list(kind)].sum(1)
     )
-    near = filters.highest(heard, 2 * _NEAR + 1)
+    near = filters.highest(heard, 2 * _CONFIRMED_WITHIN + 1)
     kept = labelled.copy()
     for a, b in runs(labelled):
         if near[a:b].max() < DOUBTED:

@@ -21,7 +21,6 @@ from ...voice.fingerprint import State
 from . import reading
 
 FADE_SECONDS = 0.5  # longest blend around a line, in which it may have keys too
-_SAME_FRAME = 1e-3  # frames
 
 FrameMap = Callable[[np.ndarray], np.ndarray]
 
@@ -246,7 +245,7 @@ def _move_keys(
     # From here on without a pause.
     for curve, keys, which in curves:
         frames = {part: _after(keys[part], which, moves) for part in _TIMED}
-        if np.abs(frames["co"] - keys["co"]).max(initial=0.0) > _SAME_FRAME:
+        if np.abs(frames["co"] - keys["co"]).max(initial=0.0) > keyframes.SAME_FRAME:
             order = np.argsort(frames["co"][:, 0], kind="stable")
             moved = keyframes.select(keys | frames, order)
             fcurves.write(curve, moved, as_they_are=np.ones(len(order), bool))

@@ -23,7 +23,7 @@ from ....thunder_core.direction import Brief
 from ....thunder_core.direction_words import words_of_request, words_of_take
 from ....thunder_core.errors import BadRequest, ThunderError
 from ....thunder_core.progress import result
-from ....thunder_core.request import DRAFT
+from ....thunder_core.request import DRAFT, Request
 from ...animation import display, keying
 from ...engine import connection
 from ...heads import head, head_state
@@ -41,6 +41,12 @@ _POLL_SECONDS = 0.02
 _BUSY_SECONDS = 0.2  # interval of checking whether other work has finished
 
 
+def with_effort(request: Request, effort: str) -> Request:
+    """A request at another `effort`, in letters."""
+    steps = int(effort) if effort.isdecimal() else 0
+    return replace(request, steps=steps, quality=request.quality if steps else effort)
+
+
 @dataclass
 class _Request:
     """A take that was requested from the engine."""
@@ -54,9 +60,9 @@ class Live(jobs.Part):
     """The take that follows the sliders, and its state.
 
     uid: session id of its action.  copied: that of the take that was copied for this drag, None for
-    no copy.  original: the take before the first slider moved, None if unknown.  sampling: how it
-    was sampled.  written: (direction its keys were sampled for, whether they are final).  sentence:
-    why the shown take does not follow, "" if it does.
+    no copy.  original: the take before the first slider moved, None if unknown.  sampled_for: the
+    request for it.  written: (direction its keys were sampled for, whether they are final).
+    sentence: why the shown take does not follow, "" if it does.
     """
 
     def __init__(self):
@@ -74,7 +80,7 @@ class Live(jobs.Part):
         self.uid: int | None = None
         self.copied: int | None = None
         self.original: keying.Performance | None = None
-        self.sampling = provenance.Sampling()
+        self.sampled_for = Request(1)
         self.written: tuple[Brief | None, bool] = (None, False)
         self.request = None
 
@@ -109,7 +115,7 @@ class Live(jobs.Part):
                 self._set_sentence(str(error))
                 return
             self._set_sentence("")
-        entry.action[PENDING] = f"{self.token} {next(self.numbers)} {self.sampling.effort}"
+        entry.action[PENDING] = f"{self.token} {next(self.numbers)} {self.sampled_for.effort}"
         self.moved_at = time.monotonic()
         self.task.postpone(0.0)
 
@@ -149,8 +155,8 @@ class Live(jobs.Part):
 
     def _begin(self, entry) -> None:
         self.uid, self.original = entry.action.session_uid, provenance.load(entry.action)
-        self.sampling = provenance.Sampling.of_take(self.original.provenance, entry.id_data.thunder)
-        self.written = (self.sampling.asked, True)
+        self.sampled_for = provenance.request_of(self.original.provenance, entry.id_data.thunder)
+        self.written = (self.sampled_for.direction, True)
 
     def resume(self, entry) -> None:
         """Finish a take that an undo or a redo has restored unfinished."""
@@ -158,7 +164,7 @@ class Live(jobs.Part):
         if len(mark) == 3 and mark[0] == self.token:
             self._begin(entry)
             self.original, self.written = None, (None, False)
-            self.sampling = self.sampling.with_effort(mark[2])
+            self.sampled_for = with_effort(self.sampled_for, mark[2])
             self.moved_at = 0.0
             self.task.postpone(_POLL_SECONDS)
 
@@ -206,7 +212,7 @@ class Live(jobs.Part):
             return _POLL_SECONDS
         is_there, is_final = provenance.is_same_brief(self.written[0], asked), self.written[1]
         as_before = self.original is not None and provenance.is_same_brief(
-            provenance.Sampling.of_take(self.original.provenance, scene.thunder).asked, asked
+            provenance.request_of(self.original.provenance, scene.thunder).direction, asked
         )
         if is_there and is_final:
             if as_before and self.copied is not None and not is_resting:
@@ -221,14 +227,14 @@ class Live(jobs.Part):
             return _POLL_SECONDS
         if is_there and not is_resting:
             return _POLL_SECONDS
-        wants_final = is_there or self.sampling.effort == DRAFT
+        wants_final = is_there or self.sampled_for.effort == DRAFT
         self.request = _Request(asked, wants_final, self._sample(scene, entry, asked, wants_final))
         return 0.0
 
     def _direction_for(self, rig: head.Rig, entry) -> Brief:
         """The direction that the sliders request for the take. Its spread, the takes it is like and
         whether it is played exactly as directed stay."""
-        state, before = fingerprint.of_take(entry), self.sampling.asked
+        state, before = fingerprint.of_take(entry), self.sampled_for.direction
         last = state.last if state is not None and state.last else None
         asked = asking.direction_over(rig.owner, provenance.clock_of(entry.action), last)
         if state is not None:
@@ -242,14 +248,15 @@ class Live(jobs.Part):
         """Steps that sample the take's seed again. Return a list of one Performance."""
         client = connection.start_client()
         voice, seed = fingerprint.voice_of(scene, fingerprint.of_take(entry)), entry.seed
-        sampling = replace(
-            self.sampling if is_final else self.sampling.with_effort(DRAFT),
-            asked=asked,
+        request = replace(
+            self.sampled_for if is_final else with_effort(self.sampled_for, DRAFT),
+            direction=asked,
+            seed=seed,
             sums=take_list.rig_of(scene, entry).sums,
         )
         with mixdown.sound_for_engine(client, voice, quietly=True) as (sound, mixing):
             yield from mixing
-            return (yield from generation.sample_ranked(client, sound, 1, seed, sampling))
+            return (yield from generation.sample_ranked(client, sound, request))
 
     def _write(self, rig: head.Rig, entry, made: keying.Performance, asked: Brief) -> None:
         """Key the take again. Raises BadRequest if the animator has edited it meanwhile."""

@@ -39,7 +39,7 @@ class KeptCurve:
         commits, or the animator or another line has a key there or up to so many frames before or
         after."""
         if any(old.start == first or old.end == last for old in self.earlier):
-            before = after = 0  # what is beside the lead that the line had came later
+            before = after = 0  # keys beside the old lead are newer
         times = self.keys["co"][:, 0]
         on_frames = (times > first - before - 0.5) & (times < last + after + 0.5)
         if (on_frames if self.of_line is None else on_frames & ~self.of_line).any():

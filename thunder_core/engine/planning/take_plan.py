@@ -33,7 +33,7 @@ def minimum_jerk(u: np.ndarray) -> np.ndarray:
     return u * u * u * (10 - 15 * u + 6 * u * u)
 
 
-def there_and_back(there: np.ndarray, back: np.ndarray) -> np.ndarray:
+def rise_and_fall(there: np.ndarray, back: np.ndarray) -> np.ndarray:
     """A movement from 0 to 1 as `there` goes from 0 to 1, and back to 0 as `back` does."""
     away, home = minimum_jerk(np.stack([there, back]))
     return away - home
@@ -51,7 +51,7 @@ LOWER_FACE = (
 )  # fmt: skip
 _BREATHS_HERTZ = 0.24  # Hz
 _LEAST_SILENCE = 3.0  # shortest silence in which a lower face moves, s
-# It does not within these seconds of a phrase.
+# no idle movement within these seconds of a phrase
 _AFTER = 0.4  # sounds fade
 _BEFORE = 0.7  # the face breathes in
 # seconds in which the drift begins after a phrase, and ends before the next
@@ -256,7 +256,7 @@ def _bump(
     first = max(0, int(np.floor(start)))
     last = min(frames, int(np.ceil(start + (rise + hold + fall) * FPS)) + 1)
     t = (np.arange(first, max(first, last)) - start) / FPS
-    return slice(first, max(first, last)), there_and_back(t / rise, (t - rise - hold) / fall)
+    return slice(first, max(first, last)), rise_and_fall(t / rise, (t - rise - hold) / fall)
 
 
 def smooth_noise(frames: int, columns: int, hertz: float, rng: np.random.Generator) -> np.ndarray:
@@ -289,10 +289,10 @@ def event_curves(plan: Plan, frames: int, tempo: float = 1.0) -> np.ndarray:
     shut, breath = np.zeros(frames), np.zeros(frames)
     for blink in plan.blinks:  # down in .1 s, shut for a frame, up in twice as long
         hold, rise = 0.045 * blink.length, 0.2 * blink.length
-        lids = there_and_back((t - blink.at + 0.1) / 0.1, (t - blink.at - hold) / rise)
+        lids = rise_and_fall((t - blink.at + 0.1) / 0.1, (t - blink.at - hold) / rise)
         shut = np.maximum(shut, lids)
     for at, air in plan.breaths:
-        drawn = there_and_back((t - at) / _BREATH_RISE, (t - at - _BREATH_RISE) / _BREATH_FALL)
+        drawn = rise_and_fall((t - at) / _BREATH_RISE, (t - at - _BREATH_RISE) / _BREATH_FALL)
         breath = np.maximum(breath, air * drawn)
     columns = (
         _head(plan, frames, tempo), _brows(plan.raises, t, 1.0),
@@ -336,12 +336,12 @@ def _head(plan: Plan, frames: int, tempo: float) -> np.ndarray:
     target[:, 0] += gaze[:, 1]
     head = _follow_on_springs(target, _SPRING * tempo, hertz)[::_FINE]
     for nod in plan.nods:
-        stroke = there_and_back(
+        stroke = rise_and_fall(
             (t - nod.at + nod.down) / nod.down, (t - max(nod.at, nod.until)) / nod.back
         )
         head += stroke[:, None] * nod.degrees
     for at, air in plan.breaths:  # up with it, and down again slowly
-        head[:, 0] -= air * _INHALE * there_and_back((t - at) / 0.4, (t - at - 0.45) / 1.8)
+        head[:, 0] -= air * _INHALE * rise_and_fall((t - at) / 0.4, (t - at - 0.45) / 1.8)
     return head
 
 
@@ -352,7 +352,7 @@ def _brows(events: list[Raise], t: np.ndarray, most: float) -> np.ndarray:
     for event in events:
         parts = np.array([1.0, event.outer * (1 + event.lean), event.outer * (1 - event.lean)])
         top = event.at + event.rise / 2  # brows rise fastest at the event's time
-        raised = there_and_back(
+        raised = rise_and_fall(
             (t - top + event.rise) / event.rise, (t - top - event.hold) / event.fall
         )
         total += event.height * raised[:, None] * parts

@@ -172,6 +172,7 @@ def phrasing(
 # ---- what plans follow
 
 HELD = 0.35  # shortest sound that counts as hesitation, s
+_LEAST_PART = 0.2  # shortest part of a phrase that counts as one, s
 
 
 @dataclass(frozen=True)
@@ -201,6 +202,20 @@ class Prosody:
     def pauses(self) -> list[tuple[float, float]]:
         """(start, end), s, of the silences between phrases."""
         return [(end, start) for (_, end), (start, _) in zip(self.phrases, self.phrases[1:])]
+
+    def within(self, start: float, end: float) -> "Prosody":
+        """The same sound in which only what is said between two seconds counts."""
+        phrases = [(max(a, start), min(b, end)) for a, b in self.phrases]
+        inside = (self.accents >= start) & (self.accents <= end)
+        time = np.arange(self.frames) / FPS
+        return replace(
+            self,
+            phrases=[(a, b) for a, b in phrases if b - a >= _LEAST_PART],
+            spoken=self.spoken & (time >= start) & (time < end),
+            accents=self.accents[inside],
+            weights=self.weights[inside],
+            hesitations=[at for at in self.hesitations if start <= at <= end],
+        )
 
 
 def prosody_from(

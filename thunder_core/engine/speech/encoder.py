@@ -38,7 +38,7 @@ _SHORTEST = int(0.1 * RATE)  # samples; shorter sounds are followed by silence
 _CHUNK = 20 * 50
 _MARGIN = 50  # feature frames of context on either side of a chunk
 # animation frames around speech in which lips move, and over which they come to rest
-_NEAR, _EASE = 8, 4
+_LIPS_MOVE, _EASE = 8, 4
 
 
 class SpeechEncoder:
@@ -133,7 +133,7 @@ class SpeechEncoder:
 
 
 # amplitude below which there is no sound, and the logit of silence there
-_NOTHING, _SURELY = 1e-6, 9.0
+_NOTHING, _SILENCE_LOGIT = 1e-6, 9.0
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def encode(
     hidden, logits = encoder.analyse(samples, progress)
     if np.abs(samples).max(initial=0.0) < _NOTHING:  # of nothing at all the encoder cannot tell
         logits = np.zeros_like(logits)
-        logits[:, SILENCE] = _SURELY
+        logits[:, SILENCE] = _SILENCE_LOGIT
     analysed = (
         (hidden, logits) if feature_encoder is None else feature_encoder.analyse(samples, progress)
     )
@@ -235,7 +235,7 @@ def presence(logits: np.ndarray, frames: int) -> np.ndarray:
 
 def presence_of(spoken: np.ndarray) -> np.ndarray:
     """`presence` from the probability [frames] that something is said in each frame."""
-    near = filters.highest(np.clip((spoken - 0.3) / 0.4, 0, 1), 2 * _NEAR + 1)
+    near = filters.highest(np.clip((spoken - 0.3) / 0.4, 0, 1), 2 * _LIPS_MOVE + 1)
     kernel = np.hanning(2 * _EASE + 3)[1:-1]
     eased = np.convolve(np.pad(near, _EASE, "edge"), kernel / kernel.sum(), "valid")
     return np.clip(eased, 0, 1).astype(np.float32)

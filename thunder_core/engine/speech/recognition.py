@@ -34,7 +34,7 @@ _REPEATS = 2.4
 # voice does not say it, and that of its sum with the model's own: sentences on other speech have
 # -.9 and -.65 in the median, of lines of the same length, and true ones more than -.4 (LibriSpeech)
 _UNHEARD, _DOUBTFUL = -0.8, -1.3
-_NEAR = 0.1  # seconds by which a segment may begin earlier or end later
+_SEGMENT_SLACK = 0.1  # seconds by which a segment may begin earlier or end later
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def is_heard(segment: dict, belief: np.ndarray) -> bool:
         return False
     first, behind = (
         max(0, round(seconds * RATE))
-        for seconds in (segment["start"] - _NEAR, segment["end"] + _NEAR)
+        for seconds in (segment["start"] - _SEGMENT_SLACK, segment["end"] + _SEGMENT_SLACK)
     )
     heard = likelihood(belief[first:behind], segment["text"])
     return heard > _UNHEARD and heard + segment["log_prob"] > _DOUBTFUL

@@ -117,7 +117,7 @@ _MOST_SAID = 0.8  # share of words said with which the first way is enough
 # Change of the log probability of phones that a letter is never read as, and where it closes the
 # lips. Firmer ones find no more of the m, b, p, f, v and th of validation voices.
 _RULED_OUT, _RULED_OUT_BY_LIPS = np.log(0.03), np.log(0.01)
-_NEAR = 0.1  # seconds between bilabials during which the lips stay closed (“mp”, “bm”)
+_STAY_CLOSED = 0.1  # seconds between bilabials during which the lips stay closed (“mp”, “bm”)
 
 
 @dataclass(frozen=True)
@@ -429,7 +429,7 @@ def _closures(
             continue
         if (
             result
-            and start / RATE - end_before < _NEAR
+            and start / RATE - end_before < _STAY_CLOSED
             and set(_phones_between(result[-1], seconds, belief)) <= {"M", "B", "P"}
         ):
             better = max(result[-1], Closure("", seconds, sure), key=lambda closure: closure.sure)
@@ -456,7 +456,7 @@ def _phones_between(before: Closure, seconds: float, belief: np.ndarray) -> list
 # aligns (validation voices)
 _CHANGE = 1.0
 _LIKELY = 0.08  # least probability of what a sound may be instead
-_MOST = 3  # of these
+_MAX_ALTERNATIVES = 3  # of these
 
 
 @dataclass(frozen=True)
@@ -484,11 +484,11 @@ def recognise(belief: np.ndarray) -> list[Sound]:
         mean = belief[start:end].mean(0)
         others = [
             n
-            for n in np.argsort(-mean)[: _MOST + 1].tolist()
+            for n in np.argsort(-mean)[: _MAX_ALTERNATIVES + 1].tolist()
             if n not in (phone, SILENCE) and mean[n] >= _LIKELY
         ]
         begin, stop = (max(0.0, row / RATE - LATE) for row in (start, end))
-        instead = tuple((PHONES[n], float(mean[n])) for n in others[:_MOST])
+        instead = tuple((PHONES[n], float(mean[n])) for n in others[:_MAX_ALTERNATIVES])
         result.append(Sound(PHONES[phone], begin, stop, float(mean[phone]), instead))
     return result
 

@@ -20,6 +20,8 @@ from ...face.head import Head
 
 TABLE = Path(__file__).with_name("spots.json")
 POINTS = 478  # landmarks of the face mesh with both irises
+# [478]: of each landmark the one on the other side of the face
+ACROSS = np.array(json.loads(TABLE.with_name("across.json").read_text(encoding="utf-8")))
 # outer corners, the subject's right and left: their distance is the unit of the measured curves
 OUTER_EYES = (33, 263)
 INNER_LIPS = (13, 14)  # upper and lower mid-point

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Follows the face in a video by MediaPipe's face mesh: landmarks at 25 fps by the pictures' own
-times, and what is wrong with the video, in sentences."""
+times, and what is wrong with the video, in sentences.
+
+The mesh finds another face in a mirror image than in the picture (lips differ by about a
+millimetre), so each picture is looked at both ways and the mean is taken: twice the work.
+"""
 
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import cv2
@@ -15,7 +20,7 @@ from ...errors import BadRequest
 from ...filters import gaussian
 from ...progress import no_progress, Progress
 from ...types import FPS
-from .spots import OUTER_EYES, POINTS
+from .spots import ACROSS, OUTER_EYES, POINTS
 
 SHORTEST = 1.0  # seconds of one face that can be followed
 _SMALL = 50  # pixels between the outer corners of the eyes below which lips are uncertain
@@ -27,6 +32,10 @@ _UNEVEN = 0.3  # difference of a picture's duration from the usual one, as its s
 SIDE = 240  # pixels of each side of the pictures that are kept
 _SHOWN = 24  # pictures that are kept to be looked at
 _FACE = 1.6  # side of such a picture, in sizes of the face
+_SAME = 0.25  # distance of a face from that in the mirror image, in heights of the face
+_SQUEEZED = 3  # most that pixels are wider or higher
+# Width and height in pixels of pictures of television, which are mostly shown as 4:3.
+_TELEVISION = ((720, 576), (704, 576), (360, 288), (352, 288), (720, 480), (704, 480), (352, 240))
 
 
 @dataclass(frozen=True)
@@ -53,25 +62,43 @@ def follow(
     a mirror's.
     """
     name = os.path.basename(path)
+    if aspect and not 1 / _SQUEEZED <= aspect <= _SQUEEZED:
+        raise BadRequest(
+            f"Pixels are not {aspect:g} times as wide as high: enter 1 / {_SQUEEZED} to "
+            f"{_SQUEEZED}, or 0 for what the video says"
+        )
     film = cv2.VideoCapture(path)
     count = max(1.0, film.get(cv2.CAP_PROP_FRAME_COUNT))
     wide = aspect or film.get(cv2.CAP_PROP_SAR_NUM) / max(1.0, film.get(cv2.CAP_PROP_SAR_DEN)) or 1
     times: list[float] = []
-    points, cuts, pictures = [], [], {}
+    notes, points, cuts, pictures = [], [], [], {}
+    size = tuple(int(film.get(k)) for k in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+    if wide == 1 and size in _TELEVISION:
+        notes.append(
+            f"The picture is {size[0]} × {size[1]}, as television squeezes 4:3: if it is, enter "
+            f"{4 / 3 * size[1] / size[0]:.3f} as Pixel Aspect (--pixel-aspect)"
+        )
     others, every, before, last = 0, 1, None, None
-    with mediapipe.solutions.face_mesh.FaceMesh(max_num_faces=2, refine_landmarks=True) as mesh:
+    with ExitStack() as stack:
+        meshes = [
+            stack.enter_context(
+                mediapipe.solutions.face_mesh.FaceMesh(max_num_faces=2, refine_landmarks=True)
+            )
+            for _ in range(2)
+        ]
         while (read := film.read())[0]:
             picture = read[1][:, ::-1] if mirrored else read[1]
             if abs(wide - 1) > 0.005:
-                size = (round(picture.shape[1] * wide), picture.shape[0])
-                picture = cv2.resize(picture, size)
+                to = (round(picture.shape[1] * wide), picture.shape[0])
+                picture = cv2.resize(picture, to)
             small = cv2.resize(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), (32, 18)) / 255.0
             if before is not None and np.abs(small - before).mean() > _CUT:
                 cuts.append(len(times))
-                mesh.reset()
+                for mesh in meshes:
+                    mesh.reset()
                 last = None
             before = small
-            faces = _faces(mesh, picture)
+            faces = _faces_both_ways(meshes, picture)
             others += len(faces) > 1
             found = _choose(faces, last)
             number = len(times)
@@ -88,8 +115,23 @@ def follow(
     if not times:
         raise BadRequest(f"“{name}” cannot be read as a video: save it as MP4 (H.264)")
     return _longest_shot(
-        name, np.array(times), np.stack(points), cuts, others / len(times), pictures
+        name, np.array(times), np.stack(points), cuts, others / len(times), pictures, notes
     )
+
+
+def _faces_both_ways(meshes, picture: np.ndarray) -> list[np.ndarray]:
+    """The faces that are found in a picture and in its mirror image, their means, in pixels of the
+    picture."""
+    across = [
+        face[ACROSS] * (-1, 1, 1) + (picture.shape[1], 0, 0)
+        for face in _faces(meshes[1], picture[:, ::-1])
+    ]
+    faces = []
+    for face in _faces(meshes[0], picture):
+        apart = [np.linalg.norm((other - face)[:, :2].mean(0)) for other in across]
+        if apart and min(apart) < _SAME * np.ptp(face[:, 1]):
+            faces.append((face + across[int(np.argmin(apart))]) / 2)
+    return faces
 
 
 def _faces(mesh, picture: np.ndarray) -> list[np.ndarray]:
@@ -123,9 +165,10 @@ def _picture(picture: np.ndarray, face: np.ndarray) -> np.ndarray:
 
 def _longest_shot(
     name: str, times: np.ndarray, points: np.ndarray, cuts: list[int], others: float,
-    pictures: dict[int, np.ndarray],
+    pictures: dict[int, np.ndarray], notes: list[str],
 ) -> Followed:  # fmt: skip
-    """The longest stretch of one shot in which a face is followed, at 25 fps. Raises BadRequest."""
+    """The longest stretch of one shot in which a face is followed, at 25 fps, with `notes` on the
+    video so far. Raises BadRequest."""
     seen = np.flatnonzero(np.isfinite(points).all((1, 2)))
     breaks = [
         k + 1
@@ -138,7 +181,7 @@ def _longest_shot(
             f"No face is seen in “{name}” for {SHORTEST:g} s in one shot: film one person from the "
             f"front, the face at least a fifth of the picture's height"
         )
-    notes, steps = [], np.diff(times)
+    steps = np.diff(times)
     start, end = times[kept[0]], times[kept[-1]]
     if cuts:
         notes.append(
