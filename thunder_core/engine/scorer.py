@@ -383,10 +383,10 @@ def swings(curve: np.ndarray, size: float) -> list[int]:
 
 # ---- too small or too large
 
-_MM = 4.5  # millimetres that takes as asked open per deviation that the voice asks for, on average
+_MM = 4.9  # millimetres that takes as asked open per deviation that the voice asks for, on average
 # Ratios of the opening to that which voice and direction ask for, beyond which it is found; without
 # a direction those that one real speaker in twenty is beyond.
-_AS_ASKED, _OF_ANYBODY = (0.45, 2.2), (0.35, 2.8)
+_AS_ASKED, _OF_ANYBODY = (0.45, 2.2), (0.32, 2.6)
 SIZE_OF_ANYBODY = 1.0  # the logarithm beyond which it costs points of the score
 
 
