@@ -13,7 +13,7 @@ from thunder_core.direction import Brief, Direction, DIRECTION_NAMES, Style
 from thunder_core.engine import scorer
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.performance import reading
-from thunder_core.engine.scorer import correlate, Demands, WEIGHTS
+from thunder_core.engine.scorer import correlate, Demands, most_spoken, WEIGHTS
 from thunder_core.face.mapping import visible_motion
 from thunder_core.findings import Finding, MOVES, OPEN, OTHER, SHIFTED, SIZE, STILL
 from thunder_core.grades import CHECK, findings_of, GOOD, grade, LipSyncScore, PARTS, POOR
@@ -232,3 +232,18 @@ def test_a_grade_is_of_what_is_found(findings, name):
 @pytest.mark.parametrize("record", [{}, {"findings": "["}, {"findings": "[1]"}, {"findings": 3}])
 def test_findings_that_a_file_does_not_have_are_not_known(record):
     assert findings_of(record) is None
+
+
+@pytest.mark.parametrize(
+    "spoken, spans",
+    [
+        ([(0, 60)], [(0, 60)]),
+        ([(20, 30), (120, 240)], [(120, 220)]),
+        ([(0, 100), (260, 400), (450, 500)], [(0, 100), (260, 360)]),
+    ],
+)
+def test_of_ten_seconds_mesh_to_speech_reads_the_four_with_the_most_speech(spoken, spans):
+    speaking = np.zeros((60, 250, 500)[len(spoken) - 1], bool)
+    for first, end in spoken:
+        speaking[first:end] = True
+    assert [(each.start, each.stop) for each in most_spoken(speaking)] == spans
