@@ -4,6 +4,7 @@ direction asks for, and agrees with its grade."""
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -232,3 +233,17 @@ def test_a_grade_is_of_what_is_found(findings, name):
 @pytest.mark.parametrize("record", [{}, {"findings": "["}, {"findings": "[1]"}, {"findings": 3}])
 def test_findings_that_a_file_does_not_have_are_not_known(record):
     assert findings_of(record) is None
+
+
+@pytest.mark.parametrize(
+    "doubt, share, expected",
+    [(0.0, 0.2, 0.0), (0.0, 0.5, 0.1495), (1.0, 0.5, 0.9178), (9.0, 0.06, 0.4444), (9.0, 1.0, 1.0)],
+)
+def test_the_share_that_is_heard_counts_more_the_less_clear_a_voice_is(
+    monkeypatch, doubt, share, expected
+):
+    """As 0.4 … 0.85 of 1.07 − 0.455 doubt, which is at least 0.1."""
+    monkeypatch.setattr(scorer, "heard_share", lambda *given: share)
+    voice = SimpleNamespace(doubt=doubt, units=None, speaking=None)
+    of_m2s = SimpleNamespace(m2s=SimpleNamespace(log_prior=None))
+    assert scorer.Scorer._heard(of_m2s, None, voice) == pytest.approx(expected, abs=1e-4)
