@@ -408,7 +408,7 @@ class THUNDER_OT_import_capture(FileWork, bpy.types.Operator):
         layout.prop(self, "mirrored")
         layout.prop(self, "pixel_aspect")
         if attempt(find_tracker, install.TRACKER.venvs())[1]:
-            layout.label(text="Videos need what follows faces", icon="INFO")
+            layout.label(text="Videos need MediaPipe", icon="INFO")
             layout.operator("thunder.install_tracker", icon="IMPORT")
 
     def invoke(self, context, event):

@@ -146,8 +146,6 @@ class THUNDER_PT_commit(Tab, bpy.types.Panel):
         row.operator("thunder.commit_take", icon="CHECKMARK")
         row.popover("THUNDER_PT_commit_options", text="", icon="PREFERENCES")
         row.operator("thunder.export_performance", text="", icon="EXPORT")
-        if take_list.shown_index(context.scene.thunder) < 0:
-            wrapped_label(layout, take_list.why_none(context), context)
         column = layout.column(align=True)
         row = column.split(factor=0.68, align=True)
         props(row, chosen, "to", "step", text="")
@@ -161,6 +159,11 @@ class THUNDER_PT_commit(Tab, bpy.types.Panel):
         props(row, chosen, "keys", "accuracy", text="")
         if chosen.accuracy == "CUSTOM":
             column.prop(chosen, "error", text="Max Lip Error (mm)")
+        mesh = take_list.chosen_mesh(context)
+        is_hidden = mesh is not None and take_list.on_head(context.scene, mesh) is not None
+        if is_hidden and take_list.shown_index(context.scene.thunder) < 0:
+            # a take that the list does not show; without one the greyed button says why
+            wrapped_label(layout, take_list.why_none(context), context)
 
 
 class THUNDER_PT_commit_options(Popover, bpy.types.Panel):

@@ -13,7 +13,7 @@ from ..scene.takes import browsing, provenance, take_list, transcript
 from ..scene.voice import fingerprint
 from ..thunder_core import grades
 from ..thunder_core.errors import attempt
-from .tab import buttons, Tab, tune, wrapped_label
+from .tab import buttons, Popover, Tab, tune, wrapped_label
 
 # Widths are in buttons: one is as wide as an icon button.
 
@@ -26,7 +26,7 @@ _KINDS = {
 TILE = 0.8  # width of an icon without the gap around it
 VERDICT = 2.4  # width of a grade
 LETTERS = 3.0  # of words, in the width of a button
-BESIDE = 8.1  # width of what a take's second line, and the list, have besides its words
+BESIDE = 5.2  # width of what the list has besides the words of a take
 SECOND = 0.85  # height of the second line
 ROWS = 5  # takes that the list shows; with more it has a scroll bar
 WANTED = "This voice is hard to understand: enter its words above and generate again"
@@ -46,18 +46,15 @@ class THUNDER_UL_takes(bpy.types.UIList):
             row.label(text=f"{item.name} was deleted", icon="ERROR")
             return
         mark, grade = mark_of(item), provenance.grade_of(item)
-        icons = browsing.icons(item)
-        below.label(text="", icon="BLANK1")
-        picture = tune(below.row(align=True), scale_x=TILE)
-        for tile in icons or (0,) * browsing.TILES:
-            picture.label(text="", icon="NONE" if tile else "BLANK1", icon_value=tile)
         is_current = not (provenance.has_old_score(item) or browsing.watch.is_outdated(item))
         verdict = tune(row.row(align=True), active=is_current)
         verdict.ui_units_x = VERDICT
         verdict.alert = grade is not None and grade.name == grades.POOR
         verdict.label(text=take_list.verdict(item, grade))
         row.prop(item, "name", text="", emboss=False)
-        below.separator(factor=0.5)
+        picture = tune(row.row(align=True), scale_x=TILE)
+        for tile in browsing.icons(item):
+            picture.label(text="", icon="NONE" if tile else "BLANK1", icon_value=tile)
         # a click on the words shows the take too: Blender's own row is one line high
         said = tune(below.row(align=True), active=False, alignment="LEFT")
         words = shorten(item.words, width(context) - BESIDE)
@@ -113,13 +110,10 @@ def draw_header(layout):
     row.label(text="Lip-Sync")
 
 
-class THUNDER_PT_score(bpy.types.Panel):
+class THUNDER_PT_score(Popover, bpy.types.Panel):
     """Points of the animation on the head, and of what they are the sum"""
 
     bl_label = "Why This Score?"
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "HEADER"
-    bl_ui_units_x = 11
 
     def draw(self, context):
         layout = self.layout
@@ -137,6 +131,32 @@ class THUNDER_PT_score(bpy.types.Panel):
             if name in score.parts:
                 part = score.parts[name]
                 column.progress(text=f"{said}: {part:.0%}", factor=part)
+
+
+class THUNDER_PT_batches(Popover, bpy.types.Panel):
+    """Takes that were generated together: list them again, or clear all but the newest"""
+
+    bl_label = "Earlier Takes"
+
+    @classmethod
+    def poll(cls, context):
+        return len(take_list.batches(context)) > 1
+
+    def draw(self, context):
+        column = self.layout.column(align=True)
+        for batch in take_list.batches(context):
+            row = column.row(align=True)
+            heading = tune(row.row(align=True), alignment="LEFT")
+            icon = "RIGHTARROW" if batch[0].folded else "DOWNARROW_HLT"
+            heading.operator(
+                "thunder.fold_takes", text=take_list.heading(batch), icon=icon, emboss=False
+            ).batch = batch[0].batch
+            tune(row.row(align=True), alignment="RIGHT", active=False).label(
+                text=f"{len(batch)} take{'s' * (len(batch) > 1)}"
+            )
+        self.layout.operator(
+            "thunder.delete_takes", text="Clear Earlier Takes", icon="TRASH"
+        ).which = "EARLIER"
 
 
 class THUNDER_MT_takes(bpy.types.Menu):
@@ -225,13 +245,12 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
             row.operator(name, text="", icon=icon)
         row.popover("THUNDER_PT_note", text="", icon="TEXT")
         row.popover("THUNDER_PT_score", text="", icon="QUESTION")
+        row.popover("THUNDER_PT_batches", text="", icon="PRESET")
         if shown >= 0:
             grade = provenance.grade_of(settings.takes[shown])
             if grade is not None and grade.reason:
                 wrapped_label(layout, grade.reason, context)
             self._transcript(layout, context, settings.takes[shown].voice)
-        if shown < 0 and on_head is not None:
-            wrapped_label(layout, take_list.why_none(context), context)
         if live_score.old_scores(context):
             wrapped_label(
                 layout,
@@ -239,7 +258,6 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
                 context,
             )
             layout.operator("thunder.score_again", icon="FILE_REFRESH")
-        self._batches(layout, context)
 
     def _transcript(self, layout, context, voice):
         """For a voice that is hard to understand: a request for its words."""
@@ -247,23 +265,3 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         is_known = record is not None and record.text.strip()
         if not is_known and transcript.is_wanted(context.scene, voice):
             wrapped_label(layout, WANTED, context)
-
-    def _batches(self, layout, context):
-        """A heading for each batch, which a click folds or unfolds."""
-        batches = take_list.batches(context)
-        if len(batches) < 2:
-            return
-        column = layout.column(align=True)
-        for batch in batches:
-            row = column.row(align=True)
-            heading = tune(row.row(align=True), alignment="LEFT")
-            icon = "RIGHTARROW" if batch[0].folded else "DOWNARROW_HLT"
-            heading.operator(
-                "thunder.fold_takes", text=take_list.heading(batch), icon=icon, emboss=False
-            ).batch = batch[0].batch
-            tune(row.row(align=True), alignment="RIGHT", active=False).label(
-                text=f"{len(batch)} take{'s' * (len(batch) > 1)}"
-            )
-        layout.operator(
-            "thunder.delete_takes", text="Clear Earlier Takes", icon="TRASH"
-        ).which = "EARLIER"

@@ -179,8 +179,8 @@ def measures_of(provenance: Mapping) -> dict[str, float]:
 
 
 def words_of_take(provenance: Mapping) -> str:
-    """The words of a take from its provenance (`Sampling.provenance`); "" if it was not directed,
-    or its data are inconsistent.
+    """The words of a take from its provenance (`scene.takes.provenance.of_made`); "" if it was not
+    directed, or its data are inconsistent.
 
     A take without remarkable traits that was not played exactly as asked is called nearly so.
     """

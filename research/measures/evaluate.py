@@ -14,6 +14,7 @@ import torch
 from research.faces.calibrate import aligned_phones
 from research.faces.real_faces import solved_clips
 from research.measures import metrics
+from research.paper_rows import TABLE2_COLUMNS
 from research.systems import load_system
 from research.systems.denoisers import ClipImages
 from research.train.pictures import pictures_for
@@ -39,20 +40,7 @@ from thunder_core.types import Columns, pack
 SAMPLES = 32  # S of the paper
 LEAST_FRAMES, MOST_FRAMES = 75, 125  # shortest clip (3 s), and most frames used of a longer one
 Figures = dict[str, dict[str, float]]  # of every clip, by its name: FIGURES
-FIGURES = (
-    "lve",
-    "l_ccc",
-    "l_pcc",
-    "dtw",
-    "sdiv_u",
-    "tdiv_u",
-    "sdiv_l",
-    "tdiv_l",
-    "fdd_u",
-    "fdd_l",
-    "ba",
-    "div",
-)
+FIGURES = (*TABLE2_COLUMNS, "ba", "div")
 
 
 class Measured:

@@ -295,6 +295,7 @@ def perform(
         yield from mixing
         if old.turns:
             sound, _ = used.enter_context(mixdown.split_speakers(sound, old.turns))
+        scene, rig = generation.look_up(*names)  # a step may have been undone meanwhile
         keys = tuple(own_keys.seconds_of(old.own, old.clock))
         moved = Performed(old.motion, sound, rows, old.choice, keys)
         collector = used.enter_context(

@@ -113,7 +113,8 @@ def list_capture(
     """Steps that list a capture as a take of the chosen head and voice, and show it.
 
     client: None without a voice.  rate: rows per second of curves without times.  mirrored: whether
-    a video is a mirror's.  aspect: width of its pixels, 0: as it says.  Raises ThunderError, and then nothing was changed.
+    a video is a mirror's.  aspect: width of its pixels, 0: as it says.  Raises ThunderError, and
+    then nothing was changed.
     """
     scene, rig = context.scene, head.find(context.scene, context.object)
     head.check_animatable(rig)

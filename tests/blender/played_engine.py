@@ -183,7 +183,8 @@ class PlayedClient:
         self, sound, takes, seed, folder, quality="normal", steps=0, guidance=1.0,
             speech_guidance=0.0, keep_motion=None, keep_mask=None,
         direction=None, spread=0.5, as_asked=True, original=None, like=(), as_heard=None, marks=(),
-        text="", role="", said="", sums=None,
+        text="", role="", said="", sums=None, performed_motion=None, performed_sound=None,
+        performed_choice=None, performed_keys=(), performed_direction=None,
     ):  # fmt: skip
         seconds, listening = seconds_of(sound), role == "listens"
         common = {
@@ -220,6 +221,9 @@ class PlayedClient:
                     "as_asked": as_asked and number == 0,
                     "reading": reading,
                 }
+            if performed_motion is not None:
+                places = {"accents": [], "lost": [], "keys": list(performed_keys)}
+                event["provenance"]["moved"] = places
             if listening:
                 event["provenance"]["role"] = "listens"
             elif self.unspoken is not None:

@@ -198,23 +198,25 @@ def test_a_video_of_an_actor_is_a_take(blender, line, scene, tmp_path, monkeypat
     python = engine_python.find_tracker()
     wanted = performance(seconds=SECONDS).motion
     np.savez(tmp_path / "take.npz", **motion_file.arrays(wanted, head.channel_names()))
-    draw = (
-        "import sys, cv2, numpy as np\n"
-        "from thunder_core.animation.motion_file import read\n"
-        "from thunder_core.engine.tracking.drawing import HeadDrawing\n"
-        "from thunder_core.face.head import load_head\n"
-        "film = HeadDrawing(load_head(), 300).draw(read(sys.argv[1])[0], np.zeros(3))\n"
-        "out = cv2.VideoWriter(sys.argv[2], cv2.VideoWriter_fourcc(*'MJPG'), 25, (300, 300))\n"
-        "[out.write(picture) for picture in film]; out.release()\n"
-    )
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    path = str(tmp_path / "actor.avi")
     subprocess.run(
-        [python, "-c", draw, str(tmp_path / "take.npz"), path],
+        [python, "-m", "research.faces.films", tmp_path / "take.npz", tmp_path, "squeezed"],
         cwd=root, check=True, capture_output=True,
     )  # fmt: skip
+    path, asked = str(tmp_path / "take" / "squeezed.avi"), []
+    follow = voice_fit.follow_face
+
+    def kept(*arguments):
+        motion, notes = yield from follow(*arguments)
+        asked.append((arguments[1:], notes))
+        return motion, notes
+
+    monkeypatch.setattr(voice_fit, "follow_face", kept)
     assert blender.ops.thunder.import_capture(filepath=path) == {"FINISHED"}
+    assert "as Pixel Aspect" in asked[0][1][0]
+    assert blender.ops.thunder.import_capture(filepath=path, pixel_aspect=1.2) == {"FINISHED"}
+    assert asked[1] == ((False, pytest.approx(1.2)), [])
     entry = captured_take(scene)
     made = provenance.load(entry.action).motion
-    assert entry.name == "actor" and made.frames == wanted.frames
+    assert entry.name == "squeezed" and made.frames == wanted.frames
     assert made.expression.std(0).max() > 0.02

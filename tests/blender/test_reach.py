@@ -60,6 +60,18 @@ def small_face(bpy, keys, turn=None, name="Face"):
     return obj
 
 
+def drive_jaw(armature, face):
+    """Turn the jaw bone by .4 rad per unit of jawOpen."""
+    bone = armature.pose.bones["jaw"]
+    bone.rotation_mode = "XYZ"
+    driver = bone.driver_add("rotation_euler", 0).driver
+    variable = driver.variables.new()
+    variable.name = "v"
+    variable.targets[0].id_type, variable.targets[0].id = "KEY", face.data.shape_keys
+    variable.targets[0].data_path = 'key_blocks["jawOpen"].value'
+    driver.expression = "v * 0.4"
+
+
 def skin(bpy, obj, turn=None, jaw=JAW):
     """A rig of hips, head and jaw that deforms a small face; the armature."""
     turn = turn or Matrix.Identity(3)
@@ -115,14 +127,7 @@ def test_measured_moves_are_those_of_the_evaluated_mesh(blender):
     for i in range(len(PLACES)):
         blocks["mouthClose"].data[i].co += blocks["jawOpen"].data[i].co - blocks["Basis"].data[i].co
     blocks["mouthClose"].relative_key = blocks["jawOpen"]
-    bone = armature.pose.bones["jaw"]
-    bone.rotation_mode = "XYZ"
-    driver = bone.driver_add("rotation_euler", 0).driver
-    variable = driver.variables.new()
-    variable.name = "v"
-    variable.targets[0].id_type, variable.targets[0].id = "KEY", face.data.shape_keys
-    variable.targets[0].data_path = 'key_blocks["jawOpen"].value'
-    driver.expression = "v * 0.4"
+    drive_jaw(armature, face)
     blender.context.view_layer.update()
     meter, plan = reach.Meter([face], [armature]), mapping.Mapping("")
     still = seen_points(blender, face)
@@ -252,14 +257,7 @@ def test_a_slider_that_turns_a_bone_counts_by_what_the_face_does(blender):
     keys = KEYS | {"jawOpen": {"corner_l": (0, 0, -0.002), "corner_r": (0, 0, -0.002)}}
     face = small_face(blender, keys)
     armature = skin(blender, face)
-    bone = armature.pose.bones["jaw"]
-    bone.rotation_mode = "XYZ"
-    driver = bone.driver_add("rotation_euler", 0).driver
-    variable = driver.variables.new()
-    variable.name = "v"
-    variable.targets[0].id_type, variable.targets[0].id = "KEY", face.data.shape_keys
-    variable.targets[0].data_path = 'key_blocks["jawOpen"].value'
-    driver.expression = "v * 0.4"
+    drive_jaw(armature, face)
     plan = character.plan_of(face)
     assert not [joint for joint in plan.joints if joint.joint == "jaw"]
     opened = gap_at(blender, face, jaw=1.0)

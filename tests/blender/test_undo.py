@@ -23,6 +23,7 @@ from thunder.scene.takes import (
     generation,
     keep,
     mix,
+    perform_as,
     provenance,
     take_list,
     turns,
@@ -169,7 +170,17 @@ def capture(blender, client):
     return voice_fit.list_capture(client, blender.context, path, 60.0)
 
 
+def perform(blender, client):
+    """The first line as the take of the second, whose sound is as it was."""
+    scene, rig, _ = shown(blender)
+    source = perform_as.of_line(scene, "one", "two")
+    voice = strip.voice_of(scene, strip.by_name(scene, "one"))
+    performing = perform_as.Performing(source, voice.name)
+    return perform_as.perform(client, scene, rig, voice, performing)
+
+
 GO_ON = {
+    "perform as": perform,
     "generate": generate,
     "generate a range": generate_a_range,
     "generate all": generate_all,
@@ -300,6 +311,7 @@ def test_takes_go_on_arriving_whatever_is_undone_and_redone(shot, blender, clien
         "generate a range": [("two", 2)],
         "generate all": [("one", 2), ("two", 2)],
         "keep": [("two", 2)],
+        "perform as": [("one", 1)],
     }[name]
     made = [
         entry

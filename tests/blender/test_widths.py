@@ -89,4 +89,4 @@ def test_a_row_of_the_list_says_what_a_take_is(blender, shot):
         assert len(column.inside) == 2, "lines"
         said = column.inside[1].inside[-1].inside[-1].words
         assert said == WORDS[index] or (said.endswith(" …") and WORDS[index].startswith(said[:-2]))
-        assert len(said) >= 12 or said == WORDS[index]
+        assert len(said) >= 24 or said == WORDS[index]

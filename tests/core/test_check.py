@@ -109,10 +109,21 @@ def test_what_is_noticed_first_comes_first(engine, sample, motion):
     assert [each.weight for each in found] == sorted((each.weight for each in found), reverse=True)
 
 
+@pytest.mark.parametrize("top", [1.0, 1.6, 2.0, 2.3])
+def test_the_best_shift_is_the_top_of_a_parabola(top):
+    curve = 0.7 - 0.05 * (np.arange(5) - top) ** 2
+    best = int(curve.argmax())
+    assert best + scorer._peak(curve, best) == pytest.approx(top)
+    assert scorer._peak(curve, 0) == scorer._peak(curve, 4) == 0, "at an end there is none"
+
+
 def test_words_of_a_text_name_the_places_and_findings_survive_json():
     words = [("and", 0.0, 0.4), ("then", 0.4, 0.9), ("but", 1.0, 1.3)]
     found = scorer._with_words(Finding(SHIFTED, 0.1, 0.8, 0.12, 1.0), words)
     assert found.sentence(25) == "Lips are late by 3 frames from “and” to “then”"
+    for kind, more in ((SHIFTED, {"whole": True}), (OPEN, {"word": "but"}), (MOVES, {})):
+        told = Finding(kind, 0.1, 0.8, 0.12, 1.0, **more)
+        assert scorer._with_words(told, words) == told
     assert (
         Finding(OPEN, 1.0, 1.1, 1.84, 1.0, "b", "but").sentence(25)
         == "Lips do not meet on “but” (b): 1.8 mm apart"

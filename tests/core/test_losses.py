@@ -15,6 +15,7 @@ from research.train import encoder
 from research.train.encoder import CROP, PhoneBatches
 from research.train.systems import _pairs, build_learner, Labels, REFERENCE
 from thunder_core.direction import DIRECTION_NAMES
+from thunder_core.engine.diffusion import seeded_noise
 from thunder_core.events import EVENTS, LIPS
 from thunder_core.face.head import load_head
 from thunder_core.networks.denoiser import noisy
@@ -532,6 +533,19 @@ def test_the_distilled_model_learns_the_take_and_on_the_way_there_a_tenth_as_muc
         assert float(terms[kind]) == pytest.approx(float(parts[kind]), rel=1e-4)
     expected = parts["rec"] + 0.5 * parts["vel"] + 0.1 * terms["way"]
     assert float(terms["total"]) == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_as_many_lines_are_sampled_as_are_asked_for_each_from_its_own_noise(monkeypatch, tmp_path):
+    parts = np.zeros((distil.FRAMES, 2), np.float16), np.zeros((distil.FRAMES, len(EVENTS)))
+    monkeypatch.setattr(distil, "_line", lambda *given: parts)
+    monkeypatch.setattr(distil, "from_noise", lambda denoiser, item, steps: [item["noise"]])
+    motions = SimpleNamespace(rows=[SimpleNamespace(speaker="ada"), SimpleNamespace(speaker="bob")])
+    given = SimpleNamespace(config=SimpleNamespace(motion=3)), motions, [0, 1], 11, 5
+    lines, again = (distil._sample_lines(*given, tmp_path / "lines.npz", "cpu") for _ in range(2))
+    assert len(set(lines.seed.tolist())) == 11
+    noise = seeded_noise(lines.seed.tolist(), distil.FRAMES, 3)
+    assert lines.takes == pytest.approx(noise, abs=2e-3)
+    assert all(np.array_equal(vars(again)[name], x, True) for name, x in vars(lines).items())
 
 
 def test_a_line_is_of_one_voice_and_of_no_more_pieces_than_it_takes():

@@ -247,3 +247,12 @@ def test_of_ten_seconds_mesh_to_speech_reads_the_four_with_the_most_speech(spoke
     for first, end in spoken:
         speaking[first:end] = True
     assert [(each.start, each.stop) for each in most_spoken(speaking)] == spans
+
+
+@pytest.mark.parametrize(
+    "doubt, share, expected",
+    [(0.0, 0.2, 0.0), (0.0, 0.5, 0.1495), (1.0, 0.5, 0.9178), (9.0, 0.06, 0.4444), (9.0, 1.0, 1.0)],
+)
+def test_the_share_that_is_heard_counts_more_the_less_clear_a_voice_is(doubt, share, expected):
+    """As 0.4 … 0.85 of 1.07 − 0.455 doubt, which is at least 0.1."""
+    assert scorer.heard_part(share, doubt) == pytest.approx(expected, abs=1e-4)

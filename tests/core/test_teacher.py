@@ -281,6 +281,43 @@ def test_a_neutral_mouth_hardly_frowns_and_a_sad_or_unsmiling_one_does():
     assert frown(smile=-1.0) > 0.4 and frown(mood="sad") > frown() + 0.15
 
 
+def test_cues_are_shares_of_what_a_mouth_does_while_it_speaks():
+    by = np.array([-1, 0, 0.5, 1, 9])
+    each = {"alive": 0.5, "shut": 0.8, "bite": 0.25, "sibilant": 1.0}
+    mouth = teacher_mouth.SpeakingMouth(
+        gap=by * teacher_mouth.OPEN_MM, wide=by * teacher_mouth.WIDE_MM, rounded=by,
+        **{name: np.full(5, value) for name, value in each.items()},
+    )  # fmt: skip
+    made = teacher_mouth.cues_of(np.zeros(20, np.uint8), mouth, (), 1.0, np.random.default_rng(0))
+    expected = {
+        "open": [0, 0, 0.5, 1, 1.3], "wide": [0, 0, 0.25, 0.5, 0.65], "rounded": [0, 0, 0.5, 1, 1],
+        "always": [0.7] * 5, "shut": [0.4] * 5, "bite": [0.125] * 5, "sibilant": [0.375] * 5,
+        "plosive": [0] * 5, "accent": [0] * 5, "chuckle": [0] * 5,
+    }  # fmt: skip
+    assert {name: made[name].tolist() for name in expected} == {
+        name: pytest.approx(values) for name, values in expected.items()
+    }
+
+
+def test_a_jaw_goes_aside_as_far_as_a_face_is_uneven_and_never_tilts():
+    """A quarter of its opening at an asymmetry of 1, beside its own wandering."""
+    left, right = (
+        play(*SENTENCE, direction=Direction(Style(asymmetry=by)))[1].jaw for by in (0.2, -0.2)
+    )
+    assert left[:, 0].max() > 0.1
+    assert (left - right)[:, 1] == pytest.approx(0.1 * left[:, 0], abs=3e-3)
+    assert not left[:, 2].any() and np.abs(left[:, 1]).max() <= 0.03
+
+
+def test_shut_lips_press_and_roll_in(monkeypatch):
+    """By what the sound alone asks for."""
+    monkeypatch.setattr(teacher_mouth, "gestures", lambda *given: {})
+    _, motion = play("M", each=40)
+    most = {name: float(motion.expression[:, CHANNELS.index(name)].max()) for name in CHANNELS}
+    shut = {"mouthPressLeft": 0.38, "mouthRollLower": 0.16, "mouthRollUpper": 0.15}
+    assert {name: most[name] for name in shut} == pytest.approx(shut, abs=0.02)
+
+
 def cues(frames=20):
     """A cue of every kind, each of another constant value."""
     names = sorted(

@@ -713,6 +713,29 @@ def test_several_processes_write_what_one_does(corpus, tmp_path):
     assert all(map(np.array_equal, *made))
 
 
+def test_features_have_two_rows_of_phones_a_frame_and_a_listener_hears_nothing(
+    monkeypatch, tmp_path
+):
+    """The last row of phones stands for what the encoder has none for."""
+    monkeypatch.setattr(stage, "identity", lambda encoder: "of a test")
+
+    def analyse(samples):
+        rows = len(samples) // 320 - 1
+        logits = 100 * np.abs(samples).max() + np.arange(rows, dtype=np.float32)
+        return np.zeros((rows, 4), np.float32), np.repeat(logits[:, None], 40, 1)
+
+    clip = SimpleNamespace(split="train", speaker="ada")
+    corpus = SimpleNamespace(clips=[clip], samples=lambda clip: np.ones(6400, np.float32))
+    encoder = SimpleNamespace(analyse=analyse, feature_width=46)
+    speaker = SimpleNamespace(embed=lambda samples, most_partials: np.full(256, samples[0]))
+    units = SimpleNamespace(over=lambda hidden, frames: np.arange(2 * frames))
+    stage.extract_features(corpus, encoder, speaker, tmp_path, 0, units, quiet_clips=0)
+    logits = np.fromfile(tmp_path / "logits.f16", np.float16).reshape(2, 20, 40)
+    rows = [*range(19), 18]
+    assert (logits[0, :, 0] == np.array(rows) + 100).all() and (logits[1, :, 0] == rows).all()
+    assert (np.load(tmp_path / "voices.npy") == 1).all(), "it looks at who speaks"
+
+
 def test_features_are_read_only_of_the_encoder_that_lips_were_calibrated_with(corpus, tmp_path):
     made = {}
     for read_by in ("", "another encoder", fitted_encoder()):

@@ -8,6 +8,7 @@ from height_scenarios import height
 from scenarios import scene_with_voice_and_head
 from take_scenarios import list_takes, SECOND_LINE, shown, under_the_shown_row
 from thunder.panels.tab import PARTS
+from thunder.scene.takes import take_list
 
 WORDS = (
     "calm, small jaw",
@@ -36,10 +37,6 @@ def laptop(hand):
     bpy.context.window_manager.thunder_part = "TAKES"
     hand.sidebar.tag_redraw()
     yield from hand.settle()
-    low = hand.sidebar.height / bpy.context.preferences.system.ui_scale
-    tall = yield from height(hand)
-    hand.seen["heights"] = [low, tall]
-    assert 400 < tall <= low
     seed = shown(hand.scene)
     x, y = under_the_shown_row(hand, hand.photograph("list"))
     # the words of the shown take, then those of the next one
@@ -48,3 +45,14 @@ def laptop(hand):
         yield 1.0
         assert shown(hand.scene) == expected, (up, shown(hand.scene))
     assert np.ptp(hand.photograph("clicked")) > 0
+    low = hand.sidebar.height / bpy.context.preferences.system.ui_scale
+    tall = {"shown": (yield from height(hand))}
+    for entry in list(hand.scene.thunder.takes)[:4]:
+        entry.batch, entry.folded = 1, True
+    tall["batches"] = yield from height(hand)
+    hand.photograph("batches")
+    take_list.show(hand.scene.thunder, -1)
+    tall["none"] = yield from height(hand)
+    hand.photograph("none")
+    hand.seen["heights"] = [low, tall]
+    assert 400 < min(tall.values()) and max(tall.values()) <= low, (low, tall)

@@ -84,9 +84,9 @@ def under_the_shown_row(hand, pixels):
     region = hand.sidebar
     height = hand.window.height
     scale = bpy.context.preferences.system.ui_scale
-    # right of the names
+    # between names and pictures
     column = pixels[
-        height - region.y - region.height : height - region.y, region.x + round(200 * scale)
+        height - region.y - region.height : height - region.y, region.x + round(160 * scale)
     ]
     blue = np.flatnonzero((column[:, 2] > 0.55) & (column[:, 0] < 0.4))
     runs = np.split(blue, np.flatnonzero(np.diff(blue) > 1) + 1)

@@ -64,6 +64,7 @@ def claim(sentence, scenario, seconds, slow=False, **how):
         claim("an hour of words is soon drawn", "word_scenarios.draws_an_hour", 500, slow=True),
         claim("a spoken line is a voice with takes", "record_scenarios.records", 800),
         claim("dropped files become a line and a take", "drop_scenarios.drops", 400),
+        claim("a video of an actor becomes a take", "video_scenarios.takes_a_video", 600),
         claim(
             "sliders, takes and Commit are visible together",
             "height_scenarios.together",

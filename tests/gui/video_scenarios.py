@@ -6,12 +6,12 @@ import subprocess
 
 import bpy
 import numpy as np
-from scenarios import done, only_open, ROOT, scene_with_voice_and_head, time_slices, until
+from scenarios import done, ROOT, scene_with_voice_and_head, time_slices, until
 from thunder.scene.heads import head
 from thunder.scene.host.jobs import session
+from thunder.scene.review import problem_report
 from thunder.scene.takes import provenance
 from thunder.thunder_core.animation import motion_file
-from thunder.thunder_core.errors import NoEngine
 from thunder.thunder_core.engine_python import find_tracker
 
 
@@ -31,23 +31,25 @@ def takes_a_video(hand):
     yield from scene_with_voice_and_head(hand, "takes")
     scene, settings = hand.scene, hand.scene.thunder
     settings.count = 1
-    hand.call(bpy.ops.thunder.generate, "INVOKE_DEFAULT")
+    hand.button(bpy.ops.thunder.generate)
     yield from done()
     path, motion = film(hand)
 
     tracker = os.environ["THUNDER_TRACKER"]
     os.environ["THUNDER_TRACKER"] = os.path.join(hand.folder, "none")
+    bpy.context.preferences.view.filebrowser_display_type = "SCREEN"
     hand.call(bpy.ops.thunder.import_capture, "INVOKE_DEFAULT")
-    yield 2.0
+    yield from hand.settle()
     hand.photograph("without")
-    browser = bpy.context.window_manager.windows[-1]
-    with bpy.context.temp_override(window=browser, area=browser.screen.areas[0]):
-        bpy.ops.file.cancel()
+    (browser,) = (area for area in hand.window.screen.areas if area.type == "FILE_BROWSER")
+    buttons = next(region for region in browser.regions if region.type == "EXECUTE")
+    yield from hand.click(
+        buttons.x + round(0.82 * buttons.width), buttons.y + buttons.height // 2
+    )  # Cancel
+    yield from until(
+        lambda: any(area.type == "VIEW_3D" for area in hand.window.screen.areas), "closing", 30
+    )
     yield 1.0
-    hand.call(bpy.ops.thunder.import_capture, "INVOKE_DEFAULT", filepath=path)
-    yield from done()
-    hand.photograph("refused")
-    assert len(settings.takes) == 1 and "There is no Python" in session.last_error
     os.environ["THUNDER_TRACKER"] = tracker
 
     actions = len(bpy.data.actions)
@@ -61,7 +63,7 @@ def takes_a_video(hand):
     assert len(settings.takes) == 1 and len(bpy.data.actions) == actions
 
     held = time_slices()
-    hand.call(bpy.ops.thunder.import_capture, "INVOKE_DEFAULT", filepath=path)
+    hand.button(bpy.ops.thunder.import_capture, filepath=path)
     yield from done()
     assert {"Following the face", "Solving the face"} <= {message for _, message in held}
     hand.keeps(0.05, held, "slices of following a face")
@@ -75,3 +77,10 @@ def takes_a_video(hand):
     hand.photograph("captured")
     yield from hand.undo()
     assert [take.kind for take in hand.scene.thunder.takes] == ["SAMPLED"]
+
+    os.environ["THUNDER_TRACKER"] = os.path.join(hand.folder, "none")
+    hand.call(bpy.ops.thunder.import_capture, "INVOKE_DEFAULT", filepath=path)
+    yield from done()
+    hand.photograph("refused")
+    said = problem_report.last_error.error["sentence"]
+    assert len(hand.scene.thunder.takes) == 1 and "There is no Python" in said

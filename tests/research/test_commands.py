@@ -53,8 +53,7 @@ BENCHES = {
     "direction": f"{OF_CORPUS} --readings 4 --repeats 1",
     "events": "--data {data} --takes 1 --results {out}/x.txt",
     "faults": "--kills 1 --skip table,calls --results {out}",
-    "habits": "--data {data} --solved {solved} --takes 2 --readings 2 --results "
-    "{out}/x.txt",
+    "habits": "--data {data} --solved {solved} --takes 2 --readings 2 --results {out}/x.txt",
     "hits": "--data {source} --solved {solved} --lines 1 --results {out}/x.txt",
     "head_keys": "--data {data} --results {out}/x.txt",
     "words_aligned": "--data {source} --lines 2 --results {out}/x.txt",

@@ -590,13 +590,19 @@ class Scorer:
             for span, said in zip(spans, units)
         ]
         speaking = np.concatenate([voice.speaking[span] for span in spans])
-        at_best = max(_LEAST_HEARD, _HEARD_AT_BEST - _HEARD_PER_NAT * voice.doubt)
-        shares = [
+        shares = (
             heard_share(each, np.concatenate(units), self.m2s.log_prior, speaking)
             for each in np.concatenate(nats, 1)
-        ]
-        part = (np.array(shares) / at_best - _HEARD_NOTHING) / (_HEARD_ENOUGH - _HEARD_NOTHING)
-        return np.clip(part, 0, 1).tolist()
+        )
+        return [heard_part(share, voice.doubt) for share in shares]
+
+
+def heard_part(share: float, doubt: float) -> float:
+    """A share of a voice that is read off a mouth, beside that off usual takes of a voice of such
+    doubt, 0 … 1."""
+    at_best = max(_LEAST_HEARD, _HEARD_AT_BEST - _HEARD_PER_NAT * doubt)
+    part = (share / at_best - _HEARD_NOTHING) / (_HEARD_ENOUGH - _HEARD_NOTHING)
+    return float(np.clip(part, 0, 1))
 
 
 def most_spoken(speaking: np.ndarray) -> list[slice]:
