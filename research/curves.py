@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Curves of takes beside those of people, as a picture.
+"""Curves of takes beside those of people, as pictures.
 
 The opening of eight takes of three clips beside the measured mouth. Grey: every take; black: the
 top of the list; red: the person; m, b and p are shaded. Written to docs/pictures/real_mouths.png.
+
+And ten takes of each in the order of the list, with points, verdict and r; red: the person; above
+them the phones that the encoder recognises. Written to docs/pictures/list.png.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.face.lips import Lips
 from thunder_core.request import Request
+from thunder_core.train.teacher import best_path, segments
 from thunder_core.types import FPS
 
 PICTURES = ROOT / "docs" / "pictures"
@@ -36,13 +40,50 @@ def add_arguments(p: ArgumentParser) -> None:
     p.add_argument("--clips", nargs="+", default=REAL, help="of DATA, from `check`")
     p.add_argument("--seconds", type=float, default=7.0, help="of each clip")
     p.add_argument("--out", type=Path, default=PICTURES / "real_mouths.png")
+    p.add_argument("--list-seconds", type=float, default=3.0, help="of each clip in the list")
+    p.add_argument("--list-out", type=Path, default=PICTURES / "list.png")
 
 
 def run(args: Namespace) -> None:
-    """Draw the picture."""
+    """Draw the pictures."""
     clips = {clip.name: clip for clip in read_clips(args.data, "check")}
     engine = Engine.load(args.weights, device="cpu")
-    draw(engine, [clips[name] for name in args.clips], args.seconds, args.out)
+    chosen = [clips[name] for name in args.clips]
+    draw(engine, chosen, args.seconds, args.out)
+    draw_list(engine, chosen, args.list_seconds, args.list_out)
+
+
+def draw_list(engine: Engine, clips: list[LipClip], seconds: float, path: Path) -> None:
+    """Ten takes of each clip in the order of the list beside the person, a column for each clip."""
+    lips = Lips.of(engine.head)
+    figure, axes = plt.subplots(
+        10, len(clips), figsize=(4 * len(clips), 9), sharex=True, sharey="col", layout="constrained"
+    )
+    for column, clip in zip(axes.T, clips):
+        speech = read_sound(clip.path)
+        path_of_phones = best_path(engine.thunder.encoder.analyse(speech.samples)[1])
+        heard = [
+            each for each in segments(path_of_phones) if each[0] != "SIL" and each[2] < seconds
+        ]
+        for number, (name, start, end) in enumerate(heard):
+            column[0].text(
+                (start + end) / 2, 1.04 + 0.16 * (number % 2), name, ha="center", fontsize=6,
+                transform=column[0].get_xaxis_transform(),
+            )  # fmt: skip
+        at = np.arange(clip.frames) / FPS
+        for axis, take in zip(column, engine.generate(speech, Request(10, 1))):
+            gap = fit_length(lips.opening(take.motion)[None], clip.frames)[0]
+            for start, end in clip.bilabials:
+                axis.axvspan(start, end, color="tab:red", alpha=0.12, linewidth=0)
+            axis.plot(at, clip.opening, color="tab:red", linewidth=0.8)
+            axis.plot(at, gap, color="black", linewidth=1.1)
+            says = "" if take.score is None else f"{take.score.total:.0f} {take.score.grade}"
+            axis.set_ylabel(f"{says}\nr {follows(gap, clip.opening):.2f}", fontsize=7)
+            axis.set_xlim(0, seconds)
+            axis.tick_params(labelsize=6)
+        column[0].set_title(LANGUAGES[clip.language], fontsize=9, pad=18)
+        column[-1].set_xlabel("s", fontsize=7)
+    figure.savefig(path, dpi=85)
 
 
 def draw(engine: Engine, clips: list[LipClip], seconds: float, path: Path) -> None:

@@ -4,7 +4,7 @@ is allowed in the file, and mends a finding by the smallest change."""
 
 import json
 from collections.abc import Callable, Generator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import bpy
 import numpy as np
@@ -22,7 +22,6 @@ from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face import lip_closures, lips
-from ...thunder_core.findings import OPEN
 from ...thunder_core.progress import rescale
 from ...thunder_core.types import FPS, in_group, Motion, SPEECH
 from ..animation import display, fcurves, keying
@@ -148,11 +147,7 @@ def show(
     """List findings, apart from those that are ignored; returns those that are listed."""
     checked = scene.thunder_check
     checked.animation, checked.voice, checked.start = animation_name(rig), voice, clock.start
-    # in millimetres of the head's own lips
-    findings = [
-        replace(each, size=each.size * rig.meter.scale) if each.kind == OPEN else each
-        for each in findings
-    ]
+    findings = provenance.in_own_millimetres(findings, rig)
     listed = [each for each in findings if ignored_name(rig, voice, each) not in checked.ignored]
     checked.findings.clear()
     for each in listed:

@@ -275,7 +275,7 @@ def keep(
     from clock.start on. uid: of the action of the take that it plays, 0 for none."""
     if not uid:
         total, per_frame = _line_score(rig, voice.name, float(answer["total"]), per_frame)
-        grade = provenance.Grade.of(grades.findings_of(answer) or (), clock)
+        grade = provenance.Grade.of(grades.findings_of(answer) or (), clock, rig)
         live.animation_scores[(*display.animation_of(rig), *_place_of(voice))] = SyncScore(
             total, per_frame, clock, grade, answer["parts"]
         )

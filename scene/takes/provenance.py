@@ -19,9 +19,9 @@ from ...thunder_core.animation.gaze import GazeTarget
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.batch.settings import LARGEST_SEED, MOST_TAKES
 from ...thunder_core.direction import Brief
-from ...thunder_core.errors import BadRequest
+from ...thunder_core.errors import attempt, BadRequest
 from ...thunder_core.face.lips import opening_mm, width_mm
-from ...thunder_core.findings import Finding
+from ...thunder_core.findings import Finding, OPEN
 from ...thunder_core.request import QUALITIES, Request, seed_of_voice
 from ...thunder_core.types import FPS, IDLE, LISTENS, Motion, SPEAKS
 from ..animation import display, keying
@@ -379,9 +379,9 @@ class Grade:
     spans: tuple[tuple[int, int], ...] = ()
 
     @classmethod
-    def of(cls, found: Sequence[Finding], clock: Clock) -> "Grade":
-        """The grade of what was found in an animation whose sound begins at clock.start."""
-        name = grades.grade(found)
+    def of(cls, found: Sequence[Finding], clock: Clock, rig: head.Rig | None) -> "Grade":
+        """The grade of what was found in a head's animation whose sound begins at clock.start."""
+        name, found = grades.grade(found), in_own_millimetres(found, rig)
         spans = tuple(each.frames(clock.frame) for each in found)
         reason = found[0].sentence(clock.fps, "frames {}–{}".format(*spans[0])) if found else ""
         return cls(name, _ICONS[name], reason, spans)
@@ -390,6 +390,14 @@ class Grade:
     def text(self) -> str:
         """As it is shown."""
         return self.name.capitalize() + (f": {self.reason}" if self.reason else "")
+
+
+def in_own_millimetres(found: Sequence[Finding], rig: head.Rig | None) -> list[Finding]:
+    """Findings of the engine, in millimetres of a head's own lips where the head is known."""
+    return [
+        replace(each, size=each.size * rig.meter.scale) if each.kind == OPEN and rig else each
+        for each in found
+    ]
 
 
 def scored(answer: Mapping) -> dict:
@@ -435,7 +443,8 @@ def grade_of(entry) -> Grade | None:
         found, grade = grades.findings_of(keying.record_of(entry.action)), None
         if found is not None:
             with suppress(TypeError, ValueError, OverflowError):  # of a damaged record
-                grade = Grade.of(found, clock_of_take(entry))
+                rig, _ = attempt(head.resolve, entry.head) if entry.head else (None, "")
+                grade = Grade.of(found, clock_of_take(entry), rig)
         _grades.known[key] = grade
     return _grades.known[key]
 

@@ -26,6 +26,7 @@ from thunder.scene.voice import strip
 from thunder.thunder_core import grades, progress
 from thunder.thunder_core.animation import keyframes
 from thunder.thunder_core.errors import BadRequest
+from thunder.thunder_core.face import displacement
 from thunder.thunder_core.face.lips import bundled_lips
 from thunder.thunder_core.findings import Finding, OPEN, SHIFTED, STILL
 
@@ -230,10 +231,17 @@ def spoil(curve, first, last, change):
 
 
 @pytest.mark.parametrize("text", ["", "My brother moves both big blue boxes from the front room"])
-def test_a_takes_verdict_is_that_of_what_check_lists_for_its_keys(blender, stage, connection, text):  # noqa: F811
+def test_a_takes_verdict_is_that_of_what_check_lists_for_its_keys(
+    blender,
+    stage,
+    connection,
+    monkeypatch,
+    text,  # noqa: F811
+):
     """As sampled, with lips that stay apart, and late as a whole; at 24 frames a second, with a
-    voice that begins elsewhere, in a direction."""
+    voice that begins elsewhere, in a direction, on a head half as large again."""
     scene, rig = stage
+    monkeypatch.setattr(displacement.RigMeter, "scale", 1.5)
     scene.thunder.count, scene.thunder.seed = 2, 14
     head_state.ensure(rig.owner).direction.energy = 1.4
     speak(scene, start=31)

@@ -13,7 +13,7 @@ from thunder_core.direction import Brief, Direction, DIRECTION_NAMES, Style
 from thunder_core.engine import scorer
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.performance import reading
-from thunder_core.engine.scorer import correlate, Demands, WEIGHTS
+from thunder_core.engine.scorer import correlate, Demands, most_spoken, WEIGHTS
 from thunder_core.face.mapping import visible_motion
 from thunder_core.findings import Finding, MOVES, OPEN, OTHER, SHIFTED, SIZE, STILL
 from thunder_core.grades import CHECK, findings_of, GOOD, grade, LipSyncScore, PARTS, POOR
@@ -232,3 +232,27 @@ def test_a_grade_is_of_what_is_found(findings, name):
 @pytest.mark.parametrize("record", [{}, {"findings": "["}, {"findings": "[1]"}, {"findings": 3}])
 def test_findings_that_a_file_does_not_have_are_not_known(record):
     assert findings_of(record) is None
+
+
+@pytest.mark.parametrize(
+    "spoken, spans",
+    [
+        ([(0, 60)], [(0, 60)]),
+        ([(20, 30), (120, 240)], [(120, 220)]),
+        ([(0, 100), (260, 400), (450, 500)], [(0, 100), (260, 360)]),
+    ],
+)
+def test_of_ten_seconds_mesh_to_speech_reads_the_four_with_the_most_speech(spoken, spans):
+    speaking = np.zeros((60, 250, 500)[len(spoken) - 1], bool)
+    for first, end in spoken:
+        speaking[first:end] = True
+    assert [(each.start, each.stop) for each in most_spoken(speaking)] == spans
+
+
+@pytest.mark.parametrize(
+    "doubt, share, expected",
+    [(0.0, 0.2, 0.0), (0.0, 0.5, 0.1495), (1.0, 0.5, 0.9178), (9.0, 0.06, 0.4444), (9.0, 1.0, 1.0)],
+)
+def test_the_share_that_is_heard_counts_more_the_less_clear_a_voice_is(doubt, share, expected):
+    """As 0.4 … 0.85 of 1.07 − 0.455 doubt, which is at least 0.1."""
+    assert scorer.heard_part(share, doubt) == pytest.approx(expected, abs=1e-4)

@@ -3,6 +3,7 @@
 computes of it."""
 
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -404,3 +405,11 @@ def test_what_lips_do_hardly_depends_on_where_pieces_of_a_long_sound_fall(monkey
     assert (phones == other_phones).mean() > 0.93
     for plan, other_plan in zip(lips.T, other_lips.T):
         assert np.corrcoef(plan, other_plan)[0, 1] > 0.97
+
+
+def test_a_spectrogram_is_told_from_the_mean_of_loud_frames():
+    """Of 50 loud frames, 50 that are 26 dB below and count half, and 20 of silence."""
+    mel = np.repeat(np.float32([0, -3, -30]), [50, 50, 20])[:, None].repeat(80, 1)
+    mean = 50 * 0.5 * -3 / (50 / (1 + np.exp(-6)) + 50 * 0.5)
+    made = SoundEncoder._spectrogram(SimpleNamespace(_mel_std=np.float32(2)), mel.copy())
+    assert made == pytest.approx((mel - mean) / 2, abs=1e-4)

@@ -48,7 +48,8 @@ BENCHES = {
     "check_results": "",
     "weight": "",
     "commit": "--data {data} --takes {out}/takes --results {out}/x.txt",
-    "curves": "--data {data} --clips grid_lbbc2a grid_lrwp9a --seconds 1 --out {out}/x.png",
+    "curves": "--data {data} --clips grid_lbbc2a grid_lrwp9a --seconds 1 --out {out}/x.png "
+    "--list-out {out}/y.png",
     "direction": f"{OF_CORPUS} --readings 4 --repeats 1",
     "events": "--data {data} --takes 1 --results {out}/x.txt",
     "faults": "--kills 1 --skip table,calls --results {out}",
