@@ -299,9 +299,9 @@ class Portrait:
     """Portraits of a head, some pixels high and wide, of which its copy strikes the poses in a
     scene with a camera; `end` removes everything from the file."""
 
-    def __init__(self, scene, rig: head.Rig):
+    def __init__(self, scene, rig: head.Rig, background=BACKGROUND, size: int = PIXELS):
         self.had_result = any(image.type == "RENDER_RESULT" for image in bpy.data.images)
-        self.rig, self.at = rig, face_frame(rig)
+        self.rig, self.at, self.size = rig, face_frame(rig), size
         self.scene = new_scene = bpy.data.scenes.new(PORTRAIT)
         self.data: list = []  # other data-blocks that end with it
         new_scene.render.fps, new_scene.render.fps_base = scene.render.fps, scene.render.fps_base
@@ -309,7 +309,7 @@ class Portrait:
             self.copy = add(rig, new_scene.collection, Vector())
             self.data += [*self.copy.objects, *self.copy.data]
             new_scene.world = self.remove_at_end(bpy.data.worlds.new(PORTRAIT))
-            apply_settings(new_scene, {"world.color": BACKGROUND, **LOOK})
+            apply_settings(new_scene, {"world.color": background, **LOOK})
             new_scene.camera = bpy.data.objects.new(
                 PORTRAIT, self.remove_at_end(bpy.data.cameras.new(PORTRAIT))
             )
@@ -340,7 +340,7 @@ class Portrait:
         camera.data.clip_start = 0.01 * size
         camera.data.clip_end = 20 * size
         camera.matrix_world = frame.inverted() @ Matrix.Translation((0.0, -lower * size, 5 * size))
-        return self.picture(PIXELS, PIXELS)
+        return self.picture(self.size, self.size)
 
     def picture(self, width: int, height: int) -> np.ndarray:
         """What the camera sees now, [height, width, 4], as `pixels`. Raises BadRequest or
