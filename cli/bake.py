@@ -274,6 +274,8 @@ def bake(
     if words:
         transcript.ensure(scene, voice.name).text = words
     record = transcript.of(scene, voice.name)
+    if chosen.recognise:
+        scene.thunder.recognise_words = True  # takes are made with them
     if chosen.recognise and not (record is not None and record.is_typed):
         found = jobs.run_through(
             "Recognizing words",
@@ -284,7 +286,6 @@ def bake(
         )
         warnings += warn(chosen.command, found.left_out_in_words)
         record = transcript.of(scene, voice.name)
-        words = record.text
     if request.direction is not None and not request.listening:
         # a direction of the command line leaves the scene's transcript and marks as they are
         words_added = transcript.add_words(request.direction, scene, voice)
@@ -310,6 +311,7 @@ def bake(
     entries = list(scene.thunder.takes)[: len(performances)]
     scene.frame_end = max(scene.frame_end, entries[0].last + entries[0].lead_out)
     take_list.number_in_order(entries)
+    said = transcript.text_of(scene, voice.name)
     report = _report_takes(performances, entries) | {
         "audio": None if chosen.seconds else sound or f"{bpy.data.filepath}: {chosen.strip}",
         "sha256": hashes.get(sound or bpy.data.filepath),
@@ -318,8 +320,8 @@ def bake(
         "channel": voice.channel or performances[0].provenance.get("channel", "mix"),
         **request.settings,
         **_report_moved(chosen, performing, voice.name, performances[0].provenance),
-        **({"transcript": words} if words else {}),
-        **({"recognised": record.language} if record is not None and record.is_recognised else {}),
+        **({"transcript": said} if said else {}),
+        **({"recognised": record.language} if said and record.is_recognised else {}),
         "blend": f"{wanted.name}.blend" if "blend" in wanted.outputs else None,
         "head": rig.owner.name,
         "warnings": warnings,

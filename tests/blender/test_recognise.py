@@ -335,6 +335,11 @@ def test_a_bake_recognises_what_is_asked_and_says_so(blender, client, voice, rea
     run("--recognise", "--language", "auto")
     asked = [args["language"] for verb, args in client.asked if verb == "recognise"]
     assert asked == ["", "de", ""]
+    blender.context.scene.thunder.recognise_words = False
+    switched_off = str(tmp_path / "off.blend")
+    blender.ops.wm.save_as_mainfile(filepath=switched_off)
+    run("--recognise", "--blend", switched_off)
+    assert texts(client)[-1] == "a bump"
     with pytest.raises(errors.BadWeights, match="no model that recognizes words at “/no/model”"):
         run("--recognise", "--whisper", "/no/model")
     with pytest.raises(SystemExit):

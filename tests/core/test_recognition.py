@@ -441,6 +441,9 @@ def test_without_a_model_or_a_python_there_is_a_sentence(voice, monkeypatch, tmp
          errors.OutOfMemory, "memory"),
         ("os.kill(os.getpid(), 9)", (errors.OutOfMemory, errors.NoEngine), "cannot run"),
         ("print('out of order', file=sys.stderr); os._exit(7)", errors.NoEngine, "out of order"),
+        ("import threading, time; threading.Timer(1, os.kill, (os.getpid(), 9)).start(); "
+         "import faster_whisper; faster_whisper.WhisperModel = lambda *a, **k: time.sleep(60)",
+         errors.WorkerDied, "What recognizes words was killed .* choose a smaller model"),
         ("sys.modules['faster_whisper'] = None", errors.NoEngine, "install"),
     ],
 )  # fmt: skip

@@ -10,7 +10,7 @@ from itertools import compress
 import numpy as np
 
 from ...client import Client, temporary_arrays
-from ...errors import NoEngine, OutOfMemory
+from ...errors import NoEngine, OutOfMemory, WorkerDied
 from ...progress import no_progress, Progress
 from ...spoken import share_out, SILENCE, split, Word
 from ...types import FPS
@@ -25,6 +25,7 @@ _BLUR = 5  # rows over which the pause is looked for at which longer speech is c
 _ADVICE = {
     NoEngine: "install what recognizes words again in the preferences",
     OutOfMemory: "close other programs, or choose a smaller model",
+    WorkerDied: "try again, close other programs, or choose a smaller model",
 }
 _LOOK = 0.05  # seconds between two looks at the process
 # What is recognised repeats itself above this ratio of its length to its compressed one, as
@@ -163,8 +164,9 @@ class RecogniserProcess:
                     progress(pending.fraction, "Recognizing words")
                     time.sleep(_LOOK)
                 return pending.wait()["spans"]
-        except (NoEngine, OutOfMemory) as error:
-            raise type(error)(f"{error.reason}: {_ADVICE[type(error)]}") from error
+        except (NoEngine, OutOfMemory, WorkerDied) as error:
+            reason = error.reason.replace("The engine", "What recognizes words", 1)
+            raise type(error)(f"{reason}: {_ADVICE[type(error)]}") from error
         except BaseException:
             self.client.stop()  # a span may take seconds
             raise
