@@ -245,7 +245,7 @@ class THUNDER_OT_install_recogniser(_InstallsBeside, bpy.types.Operator):
     """Install what recognizes the words of voices into an environment of its own. Its size and its
     licence are shown first; it comes without a model"""
 
-    bl_label = "Recognize Words…"
+    bl_label = "Install Word Recognition…"
     beside, licence = install.RECOGNISER, WORDS_LICENCE
 
 

@@ -5,6 +5,7 @@ an offer for a new one."""
 
 import bpy
 
+from ..scene.engine import recogniser
 from ..scene.heads import head
 from ..scene.host import compat
 from ..scene.host.jobs import registration, session
@@ -127,12 +128,13 @@ def draw(layout, context) -> None:
         if todo
         else "Generate for All Strips"
     )
+    if not recogniser.why_not() and dialogue.lines_to_recognise(context.scene):
+        body.operator("thunder.recognise_all", icon="SYNTAX_ON")
     big_button(body, "thunder.generate_all", text=text, icon="PLAY")
     draw_perform_as(body)
     row = body.row(align=True)
     # the operator's whole name would be cut off
     row.operator("thunder.commit_all", text="Commit All", icon="CHECKMARK")
-    row.operator("thunder.recognise_all", text="", icon="SYNTAX_ON")
     row.menu("THUNDER_MT_dialogue", text="", icon="DOWNARROW_HLT")
 
 

@@ -223,14 +223,13 @@ def draw_transcript(layout, record, settings) -> None:
     row.operator("thunder.paste_transcript", text="", icon="PASTEDOWN")
     row.operator("thunder.read_transcript", text="", icon="FILEBROWSER")
     is_ready = not recogniser.why_not()
-    if record is not None or is_ready:
+    if record is not None:
         row.operator("thunder.recognise_words", text="", icon="SYNTAX_ON")
+    elif is_ready:
+        layout.operator("thunder.recognise_words", icon="SYNTAX_ON")
     if record is not None and record.is_recognised:
-        tune(layout.row(), active=False).prop(
-            settings,
-            "recognise_words",
-            text=f"Use these recognized words ({names_of(record.language)})",
-        )
+        text = f"Use Recognized Words ({names_of(record.language)})"
+        layout.prop(settings, "recognise_words", text=text)
     if is_ready and not (record is not None and record.is_typed):
         row = layout.row()
         row.label(text="Language")

@@ -355,10 +355,9 @@ def fitting_python(newest: tuple[int, int] = installer.NEWEST) -> tuple[str | No
     version, oldest, latest = (
         ".".join(map(str, each)) for each in (sys.version_info[:2], installer.OLDEST, newest)
     )
-    what = "The engine" if newest == installer.NEWEST else "What follows faces"
     return None, (
-        f"{what} needs Python {oldest} to {latest} with ensurepip, which Blender's {version} "
-        f"is not or has not: install one of these with its venv package, then try again"
+        f"Python {oldest} to {latest} with venv is needed, and Blender's own is {version}: install "
+        f"Python {latest} with its venv package on this machine, then try again"
     )
 
 

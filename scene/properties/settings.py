@@ -675,10 +675,10 @@ class ThunderScene(bpy.types.PropertyGroup):
         "three times as long; 0 is off",
     )
     recognise_words: BoolProperty(
-        name="Recognize Words",
+        name="Use Recognized Words",
         default=True,
         description="Before takes are generated, recognize the words of a voice without a "
-        "transcript, and follow them. Off: recognized transcripts are not used",
+        "transcript, and follow them. Off: recognized transcripts of all lines are not used",
     )
     language: EnumProperty(
         name="Language",

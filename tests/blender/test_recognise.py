@@ -513,6 +513,6 @@ def test_the_panel_shows_what_was_recognised_and_its_switch(lined, ready, client
     record = transcript.of(lined, "line")
     layout = drawn(sidebar.draw_transcript, record, lined.thunder)
     assert layout.of("prop") == ["text", "recognise_words", "language"]
-    assert "Use these recognized words (English)" in layout.texts("prop")
+    assert "Use Recognized Words (English)" in layout.texts("prop")
     record.text = "a bumb"
     assert drawn(sidebar.draw_transcript, record, lined.thunder).of("prop") == ["text"]
