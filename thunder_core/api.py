@@ -313,8 +313,8 @@ def recognise(
     python: str | os.PathLike = "", engine: Engine | None = None, progress: Progress = no_progress,
 ) -> Recognised:  # fmt: skip
     """The words of a voice by Whisper: `.text`, to be given to `perform` as its transcript, `.words`
-    with their times in seconds, `.languages`, and `.left_out`: what the model invented where nobody
-    speaks.
+    with their times in seconds, `.languages`, `.left_out`: what the model invented where nobody
+    speaks, and `.wordless`: where somebody speaks and it wrote no words.
 
     model: folder of a Whisper model, as CTranslate2 or Hugging Face store it (THUNDER_WHISPER).
     language: its code; "": the one that is spoken.  python: that has faster-whisper

@@ -314,7 +314,7 @@ def recognise(
                 ),
             )
             done[name] = len(found.spoken.words)
-            said += [f"“{name}”: {found.left_out_in_words}"] if found.left_out else []
+            said += [f"“{name}”: {found.left_out_in_words}"] if found.left_out_in_words else []
             if not found.spoken.words:
                 said.append(f"“{name}” has no words: type its transcript if somebody speaks")
         except (Cancelled, NoEngine, WorkerDied, BadWeights, OutOfMemory):

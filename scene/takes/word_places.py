@@ -378,11 +378,13 @@ _read = jobs.session.add(jobs.Memory())
 class FoundWords:
     """What was found in a voice. unheard: words of the text that the voice does not seem to say,
     each with its scene frame.  left_out: what a model recognised where nobody says it, likewise.
-    languages: the names of those that were recognised."""
+    wordless: (seconds, scene frame) of speech without words.  languages: the names of those that
+    were recognised."""
 
     spoken: spoken.Spoken
     unheard: tuple[tuple[str, int], ...]
     left_out: tuple[tuple[str, int], ...] = ()
+    wordless: tuple[tuple[float, int], ...] = ()
     languages: str = ""
 
     @property
@@ -414,7 +416,10 @@ class FoundWords:
     @property
     def left_out_in_words(self) -> str:
         """A note on what was left out, "" for nothing."""
-        return f"Left out, as nobody says it: {_named(self.left_out)}" if self.left_out else ""
+        said = f"Left out, as nobody says it: {_named(self.left_out)}" if self.left_out else ""
+        bare = ", ".join(f"{length:.0f} s from frame {frame}" for length, frame in self.wordless)
+        unread = f"Speech without words: {bare}. Type what is said there" if bare else ""
+        return ". ".join(filter(None, (said, unread)))
 
 
 def _named(words: tuple[tuple[str, int], ...]) -> str:
@@ -523,7 +528,11 @@ def _keep(name: str, voice: strip.Voice, answer: dict, said: str, is_new: bool) 
         (text, round(state.origin + (begin + start) * state.fps))
         for text, start, *_ in answer.get("left_out", ())
     )
-    return FoundWords(content, unheard, left_out)
+    wordless = tuple(
+        (end - start, round(state.origin + (begin + start) * state.fps))
+        for start, end in answer.get("wordless", ())
+    )
+    return FoundWords(content, unheard, left_out, wordless)
 
 
 def find_after(steps: Generator, client: Client, voice: strip.Voice) -> Generator:

@@ -246,7 +246,60 @@ def test_speakers_languages_silence_and_music_in_one_line_leave_only_what_is_sai
     assert not [word for word, middle in said for start, end in quiet if start < middle < end]
 
 
+def test_two_languages_without_a_pause_both_have_their_words(engine):
+    """By a trained model, on real recordings."""
+    folder, data = os.environ.get("THUNDER_WHISPER"), os.environ.get("THUNDER_DATA")
+    if not folder or not data:
+        pytest.skip("THUNDER_WHISPER or THUNDER_DATA names no folder")
+    german, english = (
+        read_sound(Path(data, "lips_more", f"{clip}.wav")).samples[: 8 * RATE]
+        for clip in ("de_anchor20", "en_sofa10")
+    )
+    for parts in ((german, english), (english, german)):
+        speech = Speech(np.concatenate(parts).astype(np.float32), RATE)
+        found = thunder.recognise(speech, folder, engine=engine)
+        assert set(found.languages) == {"de", "en"} and found.matches and not found.wordless
+        at = {word.text.lower(): word.start for word in found.words}
+        assert (at["debatte"] < 8) == (parts[0] is german) != (at["kind"] < 8)
+
+
 # -- spans, and where words are
+
+
+class Answers:
+    """A process that recognises these segments, one list for each time that it is asked."""
+
+    def __init__(self, *segments):
+        self.segments, self.asked = list(segments), []
+
+    def ask(self, samples, parts, by, progress):
+        self.asked.append(parts)
+        rows = [
+            {
+                "text": " ".join(word for word, _, _ in words), "start": words[0][1],
+                "end": words[-1][2], "log_prob": -0.1, "compression": 1.0, "words": words,
+            }
+            for words in self.segments.pop(0)
+        ]  # fmt: skip
+        return [{"language": language, "segments": rows} for language in ("de",)]
+
+
+def test_speech_without_words_is_heard_once_more_and_named_if_none_come():
+    belief = belief_of([("SIL", 0.2), *[("M", 0.2), ("AA", 0.3)] * 14, ("SIL", 0.2)])  # 7.4 s
+    phrases, sound = np.array([[5, 180]]), np.zeros(118_400, np.float32)
+    mama = [(2, "mama"), (3, "mama"), (4, "mama"), (5, "mama"), (6, "mama")]
+    # the first word has the time of all that the model did not write
+    smeared = [("mama", 0.2, 3.0), *((word, at, at + 1.0) for at, word in mama[1:])]
+    early = [("mama", 0.2, 1.2), ("mama", 1.2, 2.0)]
+    process = Answers([smeared], [early])
+    found = recognition.recognise(sound, phrases, belief, None, process)
+    assert len(process.asked) == 2 and len(found.text.split()) == 7 and not found.wordless
+    [(start, end)] = process.asked[1]
+    assert start == pytest.approx(0.2, abs=0.1) and end == pytest.approx(1.9, abs=0.1)
+    assert [word.start for word in found.words][:3] == [0.2, 1.2, 2.0]
+    silent = Answers([smeared], [])
+    found = recognition.recognise(sound, phrases, belief, None, silent)
+    assert np.allclose(found.wordless, silent.asked[1]) and len(found.words) == 5
 
 
 def belief_of(pattern):

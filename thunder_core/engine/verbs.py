@@ -152,7 +152,13 @@ def _recognise(worker, args, progress):
         name: [astuple(each) for each in getattr(found, name)]
         for name in ("words", "sounds", "left_out")
     }
-    return {**rows, "text": found.text, "languages": found.languages, "matches": found.matches}
+    return {
+        **rows,
+        "text": found.text,
+        "wordless": found.wordless,
+        "languages": found.languages,
+        "matches": found.matches,
+    }
 
 
 def _listen(worker, args, progress):

@@ -4,17 +4,18 @@ spans in which the encoder hears speech, and what the encoder does not hear ther
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import compress
 
 import numpy as np
 
 from ...client import Client, temporary_arrays
 from ...errors import NoEngine, OutOfMemory, WorkerDied
-from ...progress import no_progress, Progress
+from ...progress import no_progress, Progress, share
 from ...spoken import share_out, SILENCE, split, Word
 from ...types import FPS
 from ..network import processors
+from .cues import runs
 from .transcript import letters, likelihood, RATE, Sound
 
 Spans = list[tuple[float, float]]  # seconds
@@ -36,6 +37,11 @@ _REPEATS = 2.4
 # -.9 and -.65 in the median, of lines of the same length, and true ones more than -.4 (LibriSpeech)
 _UNHEARD, _DOUBTFUL = -0.8, -1.3
 _SEGMENT_SLACK = 0.1  # seconds by which a segment may begin earlier or end later
+# seconds of a word at most: that after words which the model did not write is given their time too
+_WORD = 1.0
+# seconds of speech without words that are listened to once more, by themselves: speech in another
+# language than that around it. Words end about so many seconds later than the model says.
+_BARE, _WORD_SLACK = 1.5, 0.1
 
 
 @dataclass(frozen=True)
@@ -52,12 +58,14 @@ class Recogniser:
 class Recognised:
     """The words of a voice. text: all of them.  words: with their times.  languages: codes, the
     most used first.  left_out: what the model invented, as the encoder hears it, one entry for each
-    segment.  sounds, matches: as of `Engine.spoken`."""
+    segment.  wordless: spans (s) of speech without words.  sounds, matches: as of
+    `Engine.spoken`."""
 
     text: str
     words: tuple[Word, ...]
     languages: tuple[str, ...]
     left_out: tuple[Word, ...]
+    wordless: tuple[tuple[float, float], ...] = ()
     sounds: tuple[Sound, ...] = ()
     matches: bool = False
 
@@ -71,37 +79,73 @@ def recognise(
     phrases: [n, 2], first frame and frame behind each stretch of speech, at 25 fps.  belief: phone
     probabilities [N, 40] at 50 Hz. `progress` may raise to stop. Raises ThunderError.
     """
-    parts = spans(phrases, belief)
-    answers = process.ask(samples, parts, by, progress) if parts else []
-    segments = [each for answer in answers for each in answer["segments"] if each["text"]]
-    heard = [is_heard(each, belief) for each in segments]
-    kept = list(compress(segments, heard))
+    languages, kept, made_up = Counter[str](), list[dict](), list[dict]()
+
+    def add(parts: Spans, told: Progress) -> None:
+        for answer in process.ask(samples, parts, by, told):
+            languages[answer["language"]] += 1
+            for segment in filter(lambda each: each["text"], answer["segments"]):
+                (kept if is_heard(segment, belief) else made_up).append(segment)
+
+    if parts := spans(phrases, belief):
+        add(parts, share(progress, 0.0, 0.8))
+    left_out = [Word(each["text"], each["start"], each["end"], 0.0) for each in made_up]
+    if parts := [
+        (start, end)
+        for start, end in bare(phrases, belief, kept)
+        # where the model invents, it would do so once more
+        if sum(max(0.0, min(end, each.end) - max(start, each.start)) for each in left_out)
+        < 0.5 * (end - start)
+    ]:
+        add(parts, share(progress, 0.8, 1.0))
+    kept.sort(key=lambda each: min(map(_begin, each["words"]), default=each["start"]))
     return Recognised(
         " ".join(each["text"] for each in kept),
         tuple(
             word
             for each in kept
-            for text, *times in each["words"]
-            for word in share_out(split(text), *times)
+            for text, start, end in each["words"]
+            for word in share_out(split(text), _begin((text, start, end)), end)
         ),
-        tuple(name for name, _ in Counter(each["language"] for each in answers).most_common()),
-        tuple(
-            Word(each["text"], each["start"], each["end"], 0.0)
-            for each, is_said in zip(segments, heard)
-            if not is_said
-        ),
+        tuple(name for name, _ in languages.most_common()),
+        tuple(left_out),
+        tuple(bare(phrases, belief, kept)),
     )
 
 
-def spans(phrases: np.ndarray, belief: np.ndarray) -> Spans:
+def _begin(word: Sequence) -> float:
+    """When a word (text, start, end) begins, seconds."""
+    return max(word[1], word[2] - _WORD)
+
+
+def bare(phrases: np.ndarray, belief: np.ndarray, segments: Sequence[dict]) -> Spans:
+    """Stretches with speech that no word of the segments says."""
+    free, talks = np.ones(len(belief), bool), np.zeros(len(belief), bool)
+    for segment in segments:
+        for word in segment["words"]:
+            begin, end = _begin(word) - _WORD_SLACK, word[2] + _WORD_SLACK
+            free[max(0, round(begin * RATE)) : round(end * RATE)] = False
+    for first, behind in phrases:
+        talks[round(first / FPS * RATE) : round(behind / FPS * RATE)] = True
+    talks &= belief[:, SILENCE] < 0.5
+    found: Spans = []
+    for start, end in runs(free):
+        said = start + np.flatnonzero(talks[start:end])
+        if len(said) >= _BARE * RATE:
+            inside = np.array([[said[0], said[-1] + 1]]) * FPS / RATE
+            found += spans(inside, belief, 0.0)
+    return found
+
+
+def spans(phrases: np.ndarray, belief: np.ndarray, around: float = _AROUND) -> Spans:
     """Stretches of speech (start, end), seconds, joined and cut so that each is as long as the
-    recogniser reads at once."""
+    recogniser reads at once; with so many seconds before and after them."""
     result: list[list[float]] = []
     silence = np.convolve(belief[:, SILENCE], np.full(_BLUR, 1 / _BLUR), "same")
     for first, behind in phrases:
         start, end = (
-            max(0.0, first / FPS - _AROUND),
-            min(behind / FPS + _AROUND, len(belief) / RATE),
+            max(0.0, first / FPS - around),
+            min(behind / FPS + around, len(belief) / RATE),
         )
         if result and start - result[-1][1] < _JOINED and end - result[-1][0] <= LONGEST:
             result[-1][1] = end
