@@ -17,9 +17,9 @@ from performances import clicks, noise
 from running_engine import connection, SAMPLE, speak, stop_engine  # noqa: F401
 from thunder.cli import bake, checks
 from thunder.operators import generate, install_engine
-from thunder.panels import preferences, sidebar, tab
+from thunder.panels import listen, preferences, sidebar, tab
 from thunder.scene.engine import install, recogniser
-from thunder.scene.host import compat
+from thunder.scene.host import compat, jobs
 from thunder.scene.review import word_track
 from thunder.scene.takes import dialogue, provenance, transcript, word_places
 from thunder.scene.voice import strip
@@ -474,7 +474,7 @@ def test_the_progress_of_a_download_is_where_its_button_was_and_can_be_cancelled
     chosen = importlib.import_module("thunder.scene.engine.connection").preferences()
     context = Context(blender.context, region=SimpleNamespace(width=600))
     monkeypatch.setenv("THUNDER_WHISPER", "base")
-    jobs.begin(install_engine.DOWNLOADING, iter([jobs.Step(0.5, "Downloading 0.15 GB")]))
+    jobs.begin(install_engine.DOWNLOADING, (step for step in [jobs.Step(0.5, "0.15 GB")]))
     try:
         words = drawn(preferences._draw_words, context, chosen)
         assert words.of("operator") == ["thunder.cancel"] and words.of("progress")
@@ -487,7 +487,8 @@ def test_the_words_part_has_the_button_with_its_name(lined, ready, client):
     panel = SimpleNamespace(layout=Layout())
     for part in ("_word", "_marks", "_sounds", "_mouths"):
         setattr(panel, part, lambda *given: None)
-    listen.THUNDER_PT_words.draw(panel, bpy.context)
+    context = Context(bpy.context, region=SimpleNamespace(width=600))
+    listen.THUNDER_PT_words.draw(panel, context)
     assert panel.layout.of("operator")[0] == "thunder.recognise_words"
     assert "text" not in panel.layout.notes[0][2], "its own name"
 
