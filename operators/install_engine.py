@@ -28,6 +28,7 @@ LABELS = {
 
 # the same for what is installed beside it; where it is absent, as its operator is called
 BESIDE_LABELS = {"UNFINISHED": "Resume Installation", "BROKEN": "Repair", "OUTDATED": "Update"}
+DOWNLOADING = "Downloading a model"  # the job's title
 LETTERS = 72  # of a line of a dialog, which Blender does not wrap: the preferences show 90
 
 
@@ -274,10 +275,14 @@ class THUNDER_OT_remove_tracker(_Removes, bpy.types.Operator):
 
 
 class THUNDER_OT_download_model(SlicedWork, bpy.types.Operator):
-    """Download the Whisper model of this name from the Hugging Face hub. Its licence is on its page
-    there"""
+    """Download the Whisper model of this name from the Hugging Face hub. Its size and its licence
+    are shown first"""
 
+    bl_label = "Download Model…"
     bl_options = {"INTERNAL"}
+    agreed: bpy.props.BoolProperty(
+        options={"HIDDEN", "SKIP_SAVE"}, description="Size and licence were shown"
+    )
     obstacles = (
         _why_installing,
         lambda _: "" if recogniser.is_downloadable() else "Enter a model's name, such as base",
@@ -285,8 +290,25 @@ class THUNDER_OT_download_model(SlicedWork, bpy.types.Operator):
         lambda _: attempt(recogniser.python)[1],
     )
 
+    def invoke(self, context, event):
+        if self.agreed:
+            return super().invoke(context, event)
+        return confirm(
+            self, context, event, "Download Model", "Download",
+            f"Downloads “{recogniser.model()}” from the Hugging Face hub (base has 0.15 GB, small "
+            f"0.5, large 3). OpenAI's models are free (MIT); the licence of another is on its page "
+            f"there. You can keep working, and cancel at any time",
+        )  # fmt: skip
+
+    def execute(self, context):
+        if bpy.app.background or context.window is None:
+            return super().execute(context)
+        # after the dialog, which cannot become modal itself
+        bpy.ops.thunder.download_model("INVOKE_DEFAULT", agreed=True)
+        return {"FINISHED"}
+
     def begin(self, context):
-        return "Downloading", self.ask(recogniser.model())
+        return DOWNLOADING, self.ask(recogniser.model())
 
     def ask(self, name):
         """Steps that download it, by a process of its own that may use the network."""

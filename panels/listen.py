@@ -5,6 +5,7 @@ finds, curves in the timeline."""
 
 import bpy
 
+from ..scene.engine import recogniser
 from ..scene.heads import head
 from ..scene.host.jobs import registration
 from ..scene.review import checking, listening, live_score
@@ -36,6 +37,8 @@ class THUNDER_PT_words(Tab, bpy.types.Panel):
 
     def draw(self, context):
         layout = self.layout
+        if not recogniser.why_not():
+            layout.operator("thunder.recognise_words", icon="SYNTAX_ON")
         layout.operator("thunder.find_words", icon="VIEWZOOM")
         line, wrong = attempt(word_places.line, context)
         if line is None:

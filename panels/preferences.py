@@ -11,7 +11,7 @@ from ..scene.engine import connection, install, recogniser
 from ..scene.host.jobs import registration, session
 from ..thunder_core import installer
 from . import manual
-from .tab import in_lines, props, tune
+from .tab import in_lines, progress_row, props, tune
 
 KEYMAP = "Screen"  # keymap that reaches every editor which does not use the keys itself
 # Operator, key, properties; none is used by Blender in the editors where takes are viewed
@@ -121,6 +121,11 @@ def _is_installing(beside: install.Beside | None) -> bool:
     return install.installing.running is not None and install.installing.beside == beside
 
 
+def _is_downloading() -> bool:
+    """Whether a model of words is being downloaded."""
+    return session.job is not None and session.job.title == install_engine.DOWNLOADING
+
+
 def _draw_failure(box, beside: install.Beside | None, context) -> None:
     """Why the last installation failed, if it was of this; None: of the engine."""
     if install.installing.error and install.installing.beside == beside:
@@ -181,7 +186,9 @@ def _draw_environment(box, context, preferences) -> None:
 def _draw_packaged_engine(box, context, state) -> None:
     """The engine that came with the package; an environment that an earlier version installed can
     be removed."""
-    box.label(text="The engine is included: nothing needs to be installed", icon="CHECKMARK")
+    failed = install.installing.error and install.installing.beside is None
+    text = "The engine is included" + ("" if failed else ": nothing needs to be installed")
+    box.label(text=text, icon="CHECKMARK")
     _draw_failure(box, None, context)
     box.operator("thunder.install_engine", text="Graphics Card…", icon="IMPORT").card = True
     if state.kind != "ABSENT":
@@ -226,13 +233,10 @@ def _draw_words(layout, context, preferences) -> None:
     )  # fmt: skip
     if is_ready:
         box.prop(preferences, "whisper")
-        if recogniser.is_downloadable():
+        if _is_downloading():
+            progress_row(box, 1.0)
+        elif recogniser.is_downloadable():
             box.operator("thunder.download_model", icon="IMPORT")
-            _draw_fine_print(
-                box,
-                "From the Hugging Face hub: base has 0.15 GB, small 0.5, large 3",
-                "The licence is on the model's page there. Esc cancels",
-            )
         elif wrong:
             _draw_sentence(box, wrong, context)
 
@@ -292,8 +296,8 @@ def _draw_running_engine(box) -> None:
                 text=info["weights_note"],
                 icon="ERROR" if info.get("weights_origin") == "changed" else "INFO",
             )
-    if session.job is not None:
-        box.progress(factor=session.job.step.fraction, text=session.job.step.message)
+    if session.job is not None and not _is_downloading():
+        progress_row(box, 1.0)
     elif connection.current_python()[0]:
         box.operator(
             "thunder.check_engine", text="Check Again" if info else "Check Engine", icon="VIEWZOOM"

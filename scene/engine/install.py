@@ -232,6 +232,7 @@ class Installation:
         while (event := self._process.next()) is not None:
             if event["event"] == "progress":
                 self.fraction, self.message = event["fraction"], event["message"]
+                self.pace.note(self.fraction)
             else:
                 ended = True
                 self.error = event.get("message", "")
@@ -357,7 +358,8 @@ def fitting_python(newest: tuple[int, int] = installer.NEWEST) -> tuple[str | No
     )
     return None, (
         f"Python {oldest} to {latest} with venv is needed, and Blender's own is {version}: install "
-        f"Python {latest} with its venv package on this machine, then try again"
+        f"any of these with its venv package, so that it is on the PATH when Blender starts, then "
+        f"try again"
     )
 
 

@@ -15,6 +15,7 @@ script, ends a job with a sentence, since it may hold Blender's data. A job that
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, ExitStack
 from dataclasses import dataclass
@@ -347,15 +348,29 @@ class Recent(dict):
         super().__setitem__(key, value)
 
 
+MARKS, MARK_SECONDS = 12, 2.0  # of the progress by which the pace is measured, and their distance
+
+
 class Pace:
-    """Speed of work since it began, at a fraction of the whole."""
+    """Speed of work lately: what comes before its first progress, such as loading a model, does not
+    count, nor does what was done long ago."""
 
     def __init__(self, fraction: float = 0.0):
-        self.began, self.fraction = time.monotonic(), fraction
+        self.began = fraction
+        self.marks: deque[tuple[float, float]] = deque(maxlen=MARKS)  # when, and fraction
+
+    def note(self, fraction: float) -> None:
+        """Remember how far it is now."""
+        last = self.marks[-1] if self.marks else (-MARK_SECONDS, self.began)
+        if fraction > last[1] and time.monotonic() - last[0] >= MARK_SECONDS:
+            self.marks.append((time.monotonic(), fraction))
 
     def seconds_left(self, fraction: float) -> float | None:
         """Seconds that the rest will take at this pace; None while it is too early to know."""
-        elapsed, done = time.monotonic() - self.began, fraction - self.fraction
+        if not self.marks:
+            return None
+        since, at = self.marks[0]
+        elapsed, done = time.monotonic() - since, fraction - at
         if elapsed < 1.0 or done < 0.02:
             return None
         return elapsed / done * (1.0 - fraction)
@@ -416,6 +431,7 @@ class Job:
             self.longest, now = max(self.longest, time.monotonic() - now), time.monotonic()
             if self.step.begins:
                 self.pace = Pace(self.step.fraction)
+            self.pace.note(self.step.fraction)
             # Steps that only wait for the engine end the slice at once, because there is nothing to
             # do. So does the first step that is no longer busy, because the animator's input has
             # been waiting.

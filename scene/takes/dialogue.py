@@ -310,7 +310,7 @@ def recognise(
                 lambda step: replace(
                     step,
                     fraction=(number + step.fraction) / len(todo),
-                    message=f"Strip {number + 1} of {len(todo)}: recognizing words",
+                    message=f"Strip {number + 1} of {len(todo)}",
                 ),
             )
             done[name] = len(found.spoken.words)

@@ -191,6 +191,22 @@ def test_it_says_what_is_done_how_far_it_is_and_how_long_it_will_take(window, be
     ]
 
 
+def test_the_time_left_is_measured_by_progress_not_by_what_is_loaded_before(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(jobs.time, "monotonic", lambda: now[0])
+    pace = jobs.Pace(0.0)
+    now[0] = 20.0  # a model was loaded
+    assert pace.seconds_left(0.0) is None
+    for step in range(11):  # then a fiftieth each second
+        now[0], done = 20.0 + step, 0.02 * (step + 1)
+        pace.note(done)
+    assert pace.seconds_left(done) == pytest.approx((1 - done) / 0.02)
+    for step in range(1, 60):  # then ten times slower
+        now[0], slow = 30.0 + step, done + 0.002 * step
+        pace.note(slow)
+    assert pace.seconds_left(slow) == pytest.approx((1 - slow) / 0.002)
+
+
 @pytest.mark.parametrize(
     "seconds, said",
     [

@@ -17,9 +17,9 @@ from performances import clicks, noise
 from running_engine import connection, SAMPLE, speak, stop_engine  # noqa: F401
 from thunder.cli import bake, checks
 from thunder.operators import generate, install_engine
-from thunder.panels import preferences, sidebar, tab
+from thunder.panels import listen, preferences, sidebar, tab
 from thunder.scene.engine import install, recogniser
-from thunder.scene.host import compat
+from thunder.scene.host import compat, jobs
 from thunder.scene.review import word_track
 from thunder.scene.takes import dialogue, provenance, transcript, word_places
 from thunder.scene.voice import strip
@@ -449,6 +449,60 @@ def test_the_preferences_offer_what_is_missing_next(blender, ready, monkeypatch)
     box = drawn(preferences._draw_words, context, chosen)
     assert box.of("operator") == ["thunder.install_recogniser"] and not box.of("prop")
     assert any("GB to download" in text for text in box.texts())
+
+
+def test_size_and_licence_of_a_model_are_told_before_it_is_downloaded(monkeypatch):
+    asked = {}
+
+    class Manager:
+        def invoke_confirm(self, operator, event, **how):
+            asked.update(how)
+            return {"RUNNING_MODAL"}
+
+    operator = SimpleNamespace(agreed=False)
+    monkeypatch.setenv("THUNDER_WHISPER", "base")
+    context = SimpleNamespace(window_manager=Manager())
+    invoke = install_engine.THUNDER_OT_download_model.invoke
+    assert invoke(operator, context, None) == {"RUNNING_MODAL"}
+    for words in ("“base”", "0.15 GB", "MIT", "cancel"):
+        assert words in asked["message"]
+
+
+def test_the_progress_of_a_download_is_where_its_button_was_and_can_be_cancelled(
+    blender, ready, monkeypatch
+):
+    chosen = importlib.import_module("thunder.scene.engine.connection").preferences()
+    context = Context(blender.context, region=SimpleNamespace(width=600))
+    monkeypatch.setenv("THUNDER_WHISPER", "base")
+    jobs.begin(install_engine.DOWNLOADING, (step for step in [jobs.Step(0.5, "0.15 GB")]))
+    try:
+        words = drawn(preferences._draw_words, context, chosen)
+        assert words.of("operator") == ["thunder.cancel"] and words.of("progress")
+        assert not drawn(preferences._draw_running_engine).of("progress")
+    finally:
+        jobs.end()
+
+
+def test_the_words_part_has_the_button_with_its_name(lined, ready, client):
+    panel = SimpleNamespace(layout=Layout())
+    for part in ("_word", "_marks", "_sounds", "_mouths"):
+        setattr(panel, part, lambda *given: None)
+    context = Context(bpy.context, region=SimpleNamespace(width=600))
+    listen.THUNDER_PT_words.draw(panel, context)
+    assert panel.layout.of("operator")[0] == "thunder.recognise_words"
+    assert "text" not in panel.layout.notes[0][2], "its own name"
+
+
+def test_no_python_that_fits_is_said_with_all_that_would(blender, monkeypatch):
+    monkeypatch.setattr(install, "_ask", lambda python: None)
+    _, why = install.fitting_python()
+    assert "Python 3.11 to 3.13" in why and "any of these" in why and "on the PATH" in why
+    box = Layout()
+    monkeypatch.setattr(install.installing, "error", why)
+    monkeypatch.setattr(install.installing, "beside", None)
+    context = Context(blender.context, region=SimpleNamespace(width=600))
+    preferences._draw_packaged_engine(box, context, install.state())
+    assert not any("nothing needs" in text for text in box.texts())
 
 
 def test_an_installation_is_shown_with_what_it_installs_and_so_is_its_failure(
