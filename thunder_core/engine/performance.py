@@ -40,6 +40,7 @@ from .voice import SPOKEN, VoiceFeatures
 
 _AXIS_SPREAD = 2.0  # spread of an axis at *Variety* 1, in standard deviations between speakers
 _ENERGY_SPREAD = 2.95  # the same for energy; more, because word emphasis averages part of it out
+_HEAD_SPREAD = 1.2  # and for the head, which beyond 1.6 times as far turns into profile on hits
 _FURTHEST = 2.2  # largest deviation from the request, in units of _AXIS_SPREAD times *Variety*
 _MOOD_SPREAD = 0.8  # strongest mood added at *Variety* 1 where none is requested
 _STRENGTH_SPREAD = 0.5  # change of a requested mood's strength at *Variety* 1
@@ -60,7 +61,8 @@ _MOOD_CHANGES = np.array(
     [[MOODS[name].changes.get(axis.name, 0.0) for axis in AXES] for name in MOOD_NAMES], np.float32
 )
 _ENERGY = next(axis for axis in AXES if axis.name == "energy")
-_SPREADS = np.array([_ENERGY_SPREAD if axis is _ENERGY else _AXIS_SPREAD for axis in AXES])
+_SPREAD_OF = {"energy": _ENERGY_SPREAD, "head": _HEAD_SPREAD}
+_SPREADS = np.array([_SPREAD_OF.get(axis.name, _AXIS_SPREAD) for axis in AXES])
 # Ranges of a style, in deviations.
 _LEAST = np.array([axis.deviations(axis.least) for axis in AXES])
 _MOST = np.array([axis.deviations(axis.most) for axis in AXES])
