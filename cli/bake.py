@@ -197,6 +197,9 @@ def options(arguments: list[str], command: str = "bake.py") -> argparse.Namespac
     for name in ("transcript", "recognise"):
         if getattr(chosen, name) and (chosen.listen_to or chosen.seconds):
             parser.error(f"argument --{name}: only of a voice that the face speaks")
+    for name in settings.RECOGNISER:
+        if getattr(chosen, name) and not (chosen.recognise or chosen.jobs):
+            parser.error(f"argument --{name}: only with argument --recognise")
     return chosen
 
 

@@ -33,6 +33,7 @@ from .errors import BadRequest, is_full_disk, NoSpace, suggest
 from .face import livelink
 from .files import part_of, write_file
 from .grades import LipSyncScore
+from .languages import code_of
 from .progress import no_progress, Progress
 from .protocol import NOTES
 from .request import check_number, NORMAL, Performed, Request, seed_of_voice, TAKES
@@ -317,8 +318,8 @@ def recognise(
     speaks, and `.wordless`: where somebody speaks and it wrote no words.
 
     model: folder of a Whisper model, as CTranslate2 or Hugging Face store it (THUNDER_WHISPER).
-    language: its code; "": the one that is spoken.  python: that has faster-whisper
-    (THUNDER_RECOGNISER, else this one).  No network is used. progress as of `perform`.
+    language: its code or English name; "", "auto": the one that is spoken.  python: that has
+    faster-whisper (THUNDER_RECOGNISER, else this one).  No network is used. progress as of `perform`.
 
     >>> thunder.recognise(voice, "no/such/folder")
     Traceback (most recent call last):
@@ -327,13 +328,23 @@ model, as CTranslate2 or Hugging Face store it
 
     Raises BadRequest, BadWeights, NoEngine, OutOfMemory.
     """
+    if not isinstance(voice, Speech):
+        raise BadRequest(
+            f"Words are recognized in a voice, not in {type(voice).__name__}: read it with load"
+        )
+    code = code_of(str(language))
+    if not code and language not in ("", "auto"):
+        raise BadRequest(
+            f"“{language}” is no language that is known: give a code such as en, de or zh, or leave "
+            f"it out"
+        )
     model = os.fspath(model) or os.environ.get("THUNDER_WHISPER", "")
     if not is_hub_name(model):
         find_model(model)
     executable = find_recogniser(os.fspath(python))
     found = find_model_of(executable, model)
     return (engine or _usual_engine()).recognise(
-        voice, Recogniser(executable, found, language), progress
+        voice, Recogniser(executable, found, code), progress
     )
 
 

@@ -25,21 +25,20 @@ def folder_of_name(environment: str, name: str) -> str:
     return os.path.join(environment, MODELS, name.replace("/", "--"))
 
 
-def find_model(model: str, environment: str = "") -> Path:
+def find_model(model: str, environment: str = "", downloads: bool = False) -> Path:
     """The folder with a model's files: `model` itself, its newest snapshot where it is a folder of
-    a hub's cache, or what was downloaded under that name into the recogniser's environment. Raises
-    BadWeights."""
+    a hub's cache, or what was downloaded under that name into the recogniser's environment.
+    downloads: whether who asks can download one by its name. Raises BadWeights."""
     advice = "choose the folder of a Whisper model, as CTranslate2 or Hugging Face store it"
     if not model:
-        raise BadWeights(
-            f"No model that recognizes words was chosen: {advice}, or enter a name to download, "
-            f"such as base"
-        )
+        by_name = ", or enter a name to download, such as base" if downloads else ""
+        raise BadWeights(f"No model that recognizes words was chosen: {advice}{by_name}")
     # the worker that reads it works in another folder
     folder = Path(os.path.abspath(os.path.expanduser(model)))
     if environment and is_hub_name(model):
         folder = Path(folder_of_name(environment, model))
-        advice = f"press Download in the preferences, or {advice}"
+        if downloads:
+            advice = f"press Download Model… in the preferences, or {advice}"
     if not folder.is_dir():
         raise BadWeights(f"There is no model that recognizes words at “{model}”: {advice}")
     snapshots = sorted(
@@ -54,10 +53,10 @@ def find_model(model: str, environment: str = "") -> Path:
     return folder
 
 
-def find_model_of(python: str, model: str) -> str:
+def find_model_of(python: str, model: str, downloads: bool = False) -> str:
     """The folder of a model, as `find_model`, for the Python of a recogniser's environment. Raises
     BadWeights."""
-    return str(find_model(model, os.path.dirname(os.path.dirname(python))))
+    return str(find_model(model, os.path.dirname(os.path.dirname(python)), downloads))
 
 
 def is_converted(folder: Path) -> bool:

@@ -35,7 +35,7 @@ def arguments(named: str = "", language: str = "") -> dict[str, str]:
     """What a request to recognise words says of the recogniser; named, language: a model, and the
     code of a language, instead of the usual one and of the scene's. Raises NoEngine, BadWeights."""
     executable = python()
-    found = find_model_of(executable, named or model())
+    found = find_model_of(executable, named or model(), downloads=True)
     language = (language or bpy.context.scene.thunder.language).lower()
     return {
         "python": executable,

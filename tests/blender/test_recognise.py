@@ -207,7 +207,7 @@ def test_all_strips_are_recognised_but_those_with_a_text(lined, ready, client, t
         (lambda model, patch: patch.delenv("THUNDER_RECOGNISER"), "install it in the preferences"),
         (lambda model, patch: patch.delenv("THUNDER_WHISPER"), "No model that recognizes words"),
         (lambda model, patch: (model / "model.bin").unlink(), "lacks model.bin or model.safe"),
-        (lambda model, patch: patch.setenv("THUNDER_WHISPER", "base"), "press Download"),
+        (lambda model, patch: patch.setenv("THUNDER_WHISPER", "base"), "press Download Model…"),
         (lambda model, patch: patch.setenv("THUNDER_RECOGNISER", "/no/python"), "no Python at"),
     ],
 )
@@ -344,6 +344,15 @@ def test_a_bake_recognises_what_is_asked_and_says_so(blender, client, voice, rea
         run("--recognise", "--whisper", "/no/model")
     with pytest.raises(SystemExit):
         bake.options(["--seconds", "2", "--recognise", "--out", "x"])
+
+
+def test_a_bake_refuses_a_model_or_language_of_words_that_it_does_not_recognise(capfd):
+    for option in ("--whisper=/no/model", "--language=de"):
+        for more in ([], ["--no-recognise"]):
+            with pytest.raises(SystemExit):
+                bake.options(["--audio", "a.wav", "--out", "x", option, *more])
+            assert "only with argument --recognise" in capfd.readouterr().err
+        bake.options(["--jobs", "jobs.toml", option])  # for the jobs that recognise
 
 
 def test_the_model_of_the_preferences_goes_first_and_may_be_a_name(monkeypatch, ready, tmp_path):

@@ -130,6 +130,17 @@ def test_a_language_and_a_model_may_be_named_by_a_job(read, complaints, tmp_path
     assert "no language that is known" in complaints(job + 'language = "Klingon"')[0]
 
 
+def test_a_language_or_a_model_is_refused_where_no_words_are_recognised(read, complaints):
+    silent, both = '[jobs.a]\naudio = "a.wav"\n', '[defaults]\nlanguage = "de"\nwhisper = "base"\n'
+    for given in ('language = "de"', 'whisper = "base"'):
+        [line] = complaints(silent + given)
+        assert f"“{given.split()[0]}” but does not recognize words: add recognise = true" in line
+    # what holds for all jobs is for those that recognise
+    first, second = read(both + silent + '[jobs.b]\naudio = "b.wav"\nrecognise = true\n').jobs
+    assert not {"language", "whisper"} & {*first.settings}
+    assert (second.settings["language"], second.settings["whisper"]) == ("de", "base")
+
+
 def test_everything_wrong_is_said_at_once(complaints):
     lines = complaints(
         'outt = "x"\n[jobs.a]\naudio = "a.wav"\ntake = 3\nseed = -1\n'

@@ -483,6 +483,37 @@ def test_without_a_model_or_a_python_there_is_a_sentence(voice, monkeypatch, tmp
         thunder.recognise(voice, python=sys.executable)
     with pytest.raises(errors.NoEngine, match="There is no Python at “/no/python”"):
         thunder.recognise(voice, "base", python="/no/python")
+    for model in ("", "base"):  # in plain Python nothing downloads one
+        with pytest.raises(errors.BadWeights, match="hoose the folder") as refused:
+            thunder.recognise(voice, model, python=wrapper(tmp_path, ""))
+        assert "ownload" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "wrong, sentence",
+    [
+        (dict(voice="line.wav"), "recognized in a voice, not in str: read it with load"),
+        (dict(language="klingon"), "“klingon” is no language .* such as en, de or zh"),
+        (dict(language=None), "“None” is no language"),
+    ],
+)
+def test_what_is_no_voice_or_no_language_is_refused_with_a_sentence(voice, wrong, sentence):
+    with pytest.raises(errors.BadRequest, match=sentence):
+        thunder.recognise(**{"voice": voice, "python": sys.executable} | wrong)
+
+
+@pytest.mark.parametrize("given, code", [("German", "de"), ("zh", "zh"), ("auto", ""), ("", "")])
+def test_a_language_has_its_names_in_python_too(voice, tmp_path, given, code):
+    class Engine:
+        """Answers with what recognises."""
+
+        def recognise(self, speech, by, progress):
+            return by
+
+    for name in ("config.json", "tokenizer.json", "model.bin"):
+        (tmp_path / name).touch()
+    by = thunder.recognise(voice, tmp_path, given, python=sys.executable, engine=Engine())
+    assert by.language == code
 
 
 @needs_library

@@ -18,6 +18,7 @@ from .settings import (
     GONE,
     make_absolute,
     quote,
+    RECOGNISER,
     SETTINGS,
     shorten,
     text as read_text,
@@ -307,6 +308,11 @@ def _lacking(given: Mapping[str, object], table: Mapping[str, object], where: st
         wrong.append(f"{where} has a “strip” but no scene that it lies in: name it as “blend”")
     if "speakers" in table and "strip" not in table:
         wrong.append(f"{where} has “speakers” but no “strip” of which they speak frames: name it")
+    wrong += [
+        f"{where} has “{key}” but does not recognize words: add recognise = true, or remove it"
+        for key in RECOGNISER
+        if key in given and not table.get("recognise")
+    ]
     return wrong + [
         f"{where} has both “{key}” and “{source}”, which has one of its own: remove “{key}”"
         for key, source in _GIVEN_BY.items()
@@ -316,8 +322,10 @@ def _lacking(given: Mapping[str, object], table: Mapping[str, object], where: st
 
 def _merge(common: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:
     """The settings of a job: those of its table, then those for all jobs, except those given by its
-    voice or scene."""
+    voice or scene, and those of what recognises words where it does not."""
     merged = {**common, **given}
+    if not merged.get("recognise"):
+        merged = {key: merged[key] for key in merged if key in given or key not in RECOGNISER}
     for key, source in (
         *_GIVEN_BY.items(),
         *((voice, other) for voice in VOICES for other in VOICES if other in given),

@@ -338,6 +338,7 @@ GONE: Mapping[str, str] = MappingProxyType(
 
 # settings for the sound, of which a job has exactly one, and for how takes are played
 VOICES = ("audio", "listen-to", "seconds", "strip")
+RECOGNISER = ("language", "whisper")  # of no use without “recognise”
 DIRECTION = ("style", "mood", *(option_of(axis.name) for axis in AXES), "spread", "as-asked")
 
 # Defaults of a job if neither it, nor the job file, nor the command sets a value.
