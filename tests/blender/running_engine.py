@@ -60,7 +60,7 @@ def committed(stop_engine, tmp_path_factory):
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     bpy.ops.thunder.add_head()
     settings = bpy.context.scene.thunder
-    settings.count, settings.seed, settings.commit.keys = 1, 11, "DENSE"
+    settings.count, settings.seed, settings.commit.keys = 1, 12, "DENSE"
     speak(bpy.context.scene)
     assert bpy.ops.thunder.generate() == bpy.ops.thunder.commit_take() == {"FINISHED"}
     path = str(tmp_path_factory.mktemp("committed") / "good.blend")

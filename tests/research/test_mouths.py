@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from research.__main__ import main
+from research.harness import discard_old_takes
 from research.mouths import CloseUps
 from thunder_core.face.head import load_head
 
@@ -33,6 +34,7 @@ def test_a_sheet_has_the_frames_around_the_phones_that_are_wanted(tmp_path, caps
     (lips / "voice.wav").touch()
     rows = ["clip\tsource\tphone\tstart_s\tend_s\tword", "voice\tasr\tF\t0.4\t0.48\tof"]
     (lips / "phones.tsv").write_text("\n".join(rows))
+    discard_old_takes(tmp_path)
     np.savez(
         tmp_path / "voice.npz", expression=np.zeros((40, head.channels)), jaw=np.zeros((40, 3))
     )
