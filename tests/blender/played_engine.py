@@ -71,6 +71,7 @@ class PlayedClient:
         self.unspoken, self.unclear, self.says_text = unspoken, False, True
         # the text that it recognises, or an error, and what it leaves out: (text, start, end, sure)
         self.recognised, self.left_out = "a bump", []
+        self.wordless = []  # seconds (start, end) in which it recognises no words
         self.scores_late = False  # all scores come after the last take
         self.weights, self.fingerprint = None, connection.shipped_fingerprint()
         self.origin, self.note = "shipped", ""  # of the weights
@@ -143,6 +144,7 @@ class PlayedClient:
             return [{"event": "error", "error": self.recognised}]
         *events, done = self._spoken(sound, self.recognised)
         about = {"text": self.recognised, "languages": ["en"], "left_out": self.left_out}
+        about["wordless"] = self.wordless
         return [*events, done | {"result": done["result"] | about}]
 
     def _score(self, sound, expression, jaw, **how):

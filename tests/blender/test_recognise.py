@@ -258,6 +258,40 @@ def test_it_is_said_how_many_strips_have_words_or_none_or_were_typed(
     assert reported()[0] == "Recognized no words: type the transcript if somebody speaks"
 
 
+def test_speech_without_words_is_named_with_its_frame_in_panel_and_bakes(
+    lined, ready, client, voice, tmp_path, capfd
+):
+    client.wordless = [(1.0, 3.0)]
+    bpy.ops.thunder.recognise_words()
+    frame = round(25 + lined.render.fps / lined.render.fps_base)
+    said = f"Speech without words: 2 s from frame {frame}. Type what is said there"
+    assert f"Warning: {said}" in capfd.readouterr().out
+    transcript.of(lined, "line").text = ""
+    bpy.ops.thunder.recognise_all()
+    assert f"Warning: “line”: {said}" in capfd.readouterr().out
+    words = ["--audio", voice, "--takes", "1", "--recognise", "--start", "1"]
+    report = bake.bake(bake.options([*words, "--out", str(tmp_path / "out")]))
+    assert any("Speech without words: 2 s from frame" in each for each in report["warnings"])
+
+
+def test_a_bakes_report_has_the_words_that_were_mended_in_its_scene(
+    blender, ready, client, voice, tmp_path
+):
+    def run(*more):
+        words = ["--audio", voice, "--takes", "1", "--force", *more]
+        return bake.bake(bake.options([*words, "--out", str(tmp_path / "out")]))
+
+    assert run("--recognise")["recognised"] == "en"
+    [record] = blender.context.scene.thunder_transcripts
+    record.text = "a lump"
+    mended = str(tmp_path / "mended.blend")
+    blender.ops.wm.save_as_mainfile(filepath=mended)
+    for more in ([], ["--recognise"]):
+        report = run("--blend", mended, *more)
+        assert texts(client)[-1] == report["transcript"] == "a lump"
+        assert "recognised" not in report
+
+
 def test_a_voice_without_words_is_not_recognised_again_by_each_generate(lined, ready, client):
     client.recognised = ""
     bpy.ops.thunder.generate()
