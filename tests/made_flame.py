@@ -77,7 +77,9 @@ def smooth_fields(points, count, rng, width=0.05):
     metres. Their centres are drawn in space: among the points, a head that is sculpted anew would
     have others."""
     centres = rng.uniform(points.min(0), points.max(0), (200, 3))
-    near = np.exp(-0.5 * ((points[:, None] - centres) ** 2).sum(2) / width**2)  # [V, 200]
+    # squares of distances as products: the differences would hold half a gigabyte for a moment
+    apart = (points**2).sum(1)[:, None] - 2 * points @ centres.T + (centres**2).sum(1)
+    near = np.exp(-0.5 * apart / width**2)  # [V, 200]
     fields = (near @ rng.normal(size=(200, 3 * count))).reshape(len(points), 3, count)
     return (0.4 * fields / fields.std((0, 1))).astype(np.float32)
 
