@@ -381,7 +381,7 @@ def test_no_socket_is_opened_but_by_a_download(engine, voice, made, tmp_path):
     )
     assert engine.recognise(voice, Recogniser(python, made(TEXT))).text == TEXT
     for name in ("base", "somebody/whisper"):
-        with pytest.raises(errors.BadWeights, match="no model that recognizes words at “base”"):
+        with pytest.raises(errors.BadWeights, match=f"no model that recognizes words at “{name}”"):
             engine.recognise(voice, Recogniser(python, name))
     assert not log.exists()
     with Client(python, verbs="recogniser") as client:
