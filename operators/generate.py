@@ -191,8 +191,11 @@ def _speakers(self, context):
 @keep_alive
 def _listeners(self, context):
     speaker = dialogue.speaker_of(context.scene, self.strip) if context is not None else None
+    # numbered by head: a menu is drawn before the strip is set, and Blender hands on the number
     return [
-        item for item in _heads_of_scene(self, context) if item[0] != getattr(speaker, "name", "")
+        (*item, "NONE", number)
+        for number, item in enumerate(_heads_of_scene(self, context))
+        if item[0] != getattr(speaker, "name", "")
     ]
 
 
