@@ -3,10 +3,12 @@
 the keys and the pie menu."""
 
 import os
+from types import SimpleNamespace
 
 import bpy
 import pytest
 from performances import noise
+from thunder.operators import generate
 from thunder.panels import menus, preferences
 from thunder.panels.dialogue import active_sound
 from thunder.scene.heads import head
@@ -68,6 +70,16 @@ def test_who_speaks_a_strip_is_not_offered_to_listen_to_it(blender, heads, scene
     with pytest.raises(TypeError, match="not found in"):
         blender.ops.thunder.listen_to_strip(strip="one", listener=heads[0].name)
     assert blender.ops.thunder.listen_to_strip(strip="one", listener=heads[1].name) == {"FINISHED"}
+
+
+def test_a_listener_has_one_number_before_and_after_the_menu_knows_its_strip(blender, heads, scene):
+    def numbers(strip):
+        items = generate._listeners(SimpleNamespace(strip=strip), blender.context)
+        return {item[0]: item[-1] for item in items}
+
+    drawn, chosen = numbers(""), numbers("one")
+    assert set(drawn) == {each.name for each in heads} and set(chosen) == {heads[1].name}
+    assert chosen.items() <= drawn.items()
 
 
 @pytest.mark.parametrize("name", ["one", "second"])
