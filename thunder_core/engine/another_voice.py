@@ -162,19 +162,21 @@ def find_part(old: VoiceFeatures, new: VoiceFeatures) -> Span | None:
     """
     if not (old.prosody.phrases and new.prosody.phrases):
         return None
-    frame = 2 * np.array([new.prosody.phrases[0][0], new.prosody.phrases[-1][1]]) * FPS
-    known, said = _phone_steps(old.logits), _phone_steps(new.logits[slice(*frame.astype(int))])
+    first, last = new.prosody.phrases[0], new.prosody.phrases[-1]
+    speech = slice(int(first[0] * ENCODER_RATE), int(last[1] * ENCODER_RATE))
+    known, said = _phone_steps(old.logits), _phone_steps(new.logits[speech])
     if len(said) < 2 or len(known) * len(said) > _MOST_STEPS:
         return None
     # of paths that end at each step of the old voice, now and a step before: cost, first step
-    cost, start = 1 - known @ said[0], np.arange(len(known))
+    cost = before = 1 - known @ said[0]
+    start = np.arange(len(known))
     earlier = np.full(len(known), np.inf), start
     for step in range(1, len(said)):
-        here, before = 1 - known @ said[step], 1 - known @ said[step - 1]
+        here = 1 - known @ said[step]
         ways = [(_behind(cost, 1), start, 1), (_behind(cost, 2), start, 2)]
         ways += [(_behind(earlier[0], 1) + before, earlier[1], 1)]
         best = np.argmin([way[0] for way in ways], 0)
-        earlier = cost, start
+        earlier, before = (cost, start), here
         cost = here + np.choose(best, [way[0] for way in ways])
         start = np.choose(best, [np.roll(first, by) for _, first, by in ways])
     end = int(cost.argmin())

@@ -459,7 +459,7 @@ _HEARD_AT_BEST, _HEARD_PER_NAT = 1.07, 0.455
 _HEARD_NOTHING, _HEARD_ENOUGH = 0.4, 0.85
 _LEAST_HEARD = 0.1
 # Frames that are read, of so many: all of them cost twice the time and tell no fault better.
-_READ, _OF = 100, 250
+_FRAMES_READ, _FRAMES_OF = 100, 250
 # what is found at places, and the weight of all of it that costs all points
 _PLACES, _ALL_PLACES = (STILL, MOVES, SHIFTED), 8.0
 _BESIDE = 1  # frames by which a bite may be early or late
@@ -606,12 +606,12 @@ def heard_part(share: float, doubt: float) -> float:
 
 
 def most_spoken(speaking: np.ndarray) -> list[slice]:
-    """Of about every _OF frames of a voice that speaks on some [T] the _READ in a row on which it
-    does most."""
-    edges = np.linspace(0, len(speaking), max(1, round(len(speaking) / _OF)) + 1).astype(int)
+    """Of about every _FRAMES_OF frames of a voice the _FRAMES_READ on which it speaks most.
+    speaking: bool [T]."""
+    edges = np.linspace(0, len(speaking), max(1, round(len(speaking) / _FRAMES_OF)) + 1).astype(int)
     spans = []
     for start, end in zip(edges, edges[1:]):
-        read = min(_READ, end - start)
+        read = min(_FRAMES_READ, end - start)
         first = start + int(np.convolve(speaking[start:end], np.ones(read), "valid").argmax())
         spans.append(slice(first, first + read))
     return spans

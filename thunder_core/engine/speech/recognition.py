@@ -41,7 +41,7 @@ _SEGMENT_SLACK = 0.1  # seconds by which a segment may begin earlier or end late
 _WORD = 1.0
 # seconds of speech without words that are listened to once more, by themselves: speech in another
 # language than that around it. Words end about so many seconds later than the model says.
-_BARE, _WORD_SLACK = 1.5, 0.1
+_LEAST_WORDLESS, _WORD_SLACK = 1.5, 0.1
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,9 @@ def recognise(
         for answer in process.ask(samples, parts, by, told):
             languages[answer["language"]] += 1
             for segment in filter(lambda each: each["text"], answer["segments"]):
+                segment["words"] = [
+                    (text, max(start, end - _WORD), end) for text, start, end in segment["words"]
+                ]
                 (kept if is_heard(segment, belief) else made_up).append(segment)
 
     if parts := spans(phrases, belief):
@@ -92,46 +95,41 @@ def recognise(
     left_out = [Word(each["text"], each["start"], each["end"], 0.0) for each in made_up]
     if parts := [
         (start, end)
-        for start, end in bare(phrases, belief, kept)
+        for start, end in find_wordless(phrases, belief, kept)
         # where the model invents, it would do so once more
         if sum(max(0.0, min(end, each.end) - max(start, each.start)) for each in left_out)
         < 0.5 * (end - start)
     ]:
         add(parts, share(progress, 0.8, 1.0))
-    kept.sort(key=lambda each: min(map(_begin, each["words"]), default=each["start"]))
+    kept.sort(key=lambda each: min((word[1] for word in each["words"]), default=each["start"]))
     return Recognised(
         " ".join(each["text"] for each in kept),
         tuple(
             word
             for each in kept
-            for text, start, end in each["words"]
-            for word in share_out(split(text), _begin((text, start, end)), end)
+            for text, *times in each["words"]
+            for word in share_out(split(text), *times)
         ),
         tuple(name for name, _ in languages.most_common()),
         tuple(left_out),
-        tuple(bare(phrases, belief, kept)),
+        tuple(find_wordless(phrases, belief, kept)),
     )
 
 
-def _begin(word: Sequence) -> float:
-    """When a word (text, start, end) begins, seconds."""
-    return max(word[1], word[2] - _WORD)
-
-
-def bare(phrases: np.ndarray, belief: np.ndarray, segments: Sequence[dict]) -> Spans:
+def find_wordless(phrases: np.ndarray, belief: np.ndarray, segments: Sequence[dict]) -> Spans:
     """Stretches with speech that no word of the segments says."""
     free, talks = np.ones(len(belief), bool), np.zeros(len(belief), bool)
     for segment in segments:
-        for word in segment["words"]:
-            begin, end = _begin(word) - _WORD_SLACK, word[2] + _WORD_SLACK
-            free[max(0, round(begin * RATE)) : round(end * RATE)] = False
+        for _, start, end in segment["words"]:
+            first, behind = (round(at * RATE) for at in (start - _WORD_SLACK, end + _WORD_SLACK))
+            free[max(0, first) : behind] = False
     for first, behind in phrases:
         talks[round(first / FPS * RATE) : round(behind / FPS * RATE)] = True
     talks &= belief[:, SILENCE] < 0.5
     found: Spans = []
     for start, end in runs(free):
         said = start + np.flatnonzero(talks[start:end])
-        if len(said) >= _BARE * RATE:
+        if len(said) >= _LEAST_WORDLESS * RATE:
             inside = np.array([[said[0], said[-1] + 1]]) * FPS / RATE
             found += spans(inside, belief, 0.0)
     return found
