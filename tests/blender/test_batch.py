@@ -60,9 +60,11 @@ def test_the_settings_of_a_job_are_options_of_the_command():
         if name in settings.VOICES:
             continue
         value = False if setting.is_flag else texts.get(name, 1)
-        of = "--strip=line" if name == "speakers" else "--audio=a.wav"
+        of = ["--strip=line" if name == "speakers" else "--audio=a.wav"]
+        if name in settings.RECOGNISER:
+            of.append("--recognise")
         chosen = command.options(
-            [of, "--blend=a.blend", "--out=o", *setting.arguments(setting.read(value))]
+            [*of, "--blend=a.blend", "--out=o", *setting.arguments(setting.read(value))]
         )
         assert isinstance(chosen, argparse.Namespace)
 

@@ -26,31 +26,14 @@ def film(hand):
 
 
 def takes_a_video(hand):
-    """Without what follows faces the dialog says so; with it, work has progress, Esc leaves all as
-    it was, and the take moves as the actor does and is one undo step."""
+    """Work has progress, Esc leaves all as it was, and the take moves as the actor does and is one
+    undo step; without what follows faces there is a sentence."""
     yield from scene_with_voice_and_head(hand, "takes")
     scene, settings = hand.scene, hand.scene.thunder
     settings.count = 1
     hand.button(bpy.ops.thunder.generate)
     yield from done()
     path, motion = film(hand)
-
-    tracker = os.environ["THUNDER_TRACKER"]
-    os.environ["THUNDER_TRACKER"] = os.path.join(hand.folder, "none")
-    bpy.context.preferences.view.filebrowser_display_type = "SCREEN"
-    hand.call(bpy.ops.thunder.import_capture, "INVOKE_DEFAULT")
-    yield from hand.settle()
-    hand.photograph("without")
-    (browser,) = (area for area in hand.window.screen.areas if area.type == "FILE_BROWSER")
-    buttons = next(region for region in browser.regions if region.type == "EXECUTE")
-    yield from hand.click(
-        buttons.x + round(0.82 * buttons.width), buttons.y + buttons.height // 2
-    )  # Cancel
-    yield from until(
-        lambda: any(area.type == "VIEW_3D" for area in hand.window.screen.areas), "closing", 30
-    )
-    yield 1.0
-    os.environ["THUNDER_TRACKER"] = tracker
 
     actions = len(bpy.data.actions)
     hand.call(bpy.ops.thunder.import_capture, "INVOKE_DEFAULT", filepath=path)
