@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 import bpy
@@ -289,6 +289,21 @@ def _differs(entry, *names: str) -> bool:
         if known is None or known != keying.checksum(action, known):
             return True
     return False
+
+
+@contextmanager
+def checksums_follow(entry) -> Iterator[None]:
+    """Move all keys of a take within this block: checksums in its record that its keys had before
+    become those that they have afterwards; others, of keys before an edit, stay."""
+    alike = []
+    for action in display.actions_of(entry):
+        about = keying.record_of(action)
+        known = {name: about[name] for name in ("checksum", SCORED_KEYS) if name in about}
+        alike.append([name for name in known if known[name] == keying.checksum(action, known[name])])
+    yield
+    for action, names in zip(display.actions_of(entry), alike):
+        if names:
+            keying.record_of(action).update(dict.fromkeys(names, keying.checksum(action)))
 
 
 def keep_score(entry, **about) -> None:

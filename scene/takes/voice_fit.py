@@ -283,15 +283,13 @@ def _move(
 ) -> Generator[float, None, None]:
     """Shift a take's keys, and all records of their position, along with its voice."""
     frames = now.origin - then.origin
-    rig, edited = take_list.rig_of(scene, entry), provenance.is_edited(entry)
+    rig = take_list.rig_of(scene, entry)
     first, last = round(entry.first + frames), round(entry.last + frames)
     source = provenance.source_of(entry.action)
     if source is not None:
         source["start"] = float(source["start"]) + frames
-    yield from move(rig, entry, frames)
-    for action in display.actions_of(entry):
-        if not edited and keying.record_of(action):
-            action[keying.PROPERTY]["checksum"] = keying.checksum(action)
+    with provenance.checksums_follow(entry):
+        yield from move(rig, entry, frames)
     entry.first, entry.last = first, last
     fingerprint.remember(entry.action, now)
     rna_paths.tag(rig.targets)

@@ -123,6 +123,23 @@ def test_a_moved_strip_takes_its_keys_along_to_the_bit_edits_too(
     assert provenance.clock_of(untouched.action).start == 11 + frames
 
 
+def test_a_verdict_moves_with_its_take_unless_it_is_of_earlier_keys(
+    blender, speaking, scene, client
+):
+    """What is scored later than made, a mix or an edited take, has another checksum of its own."""
+    scored, since = scene.thunder.takes
+    for entry in (scored, since):
+        edit_jaw(entry)
+        provenance.keep_score(entry)
+    edit_jaw(since, 0.2)
+    assert [provenance.is_outdated(entry) for entry in (scored, since)] == [False, True]
+    strip.move(speaking, 40)
+    assert blender.ops.thunder.resync() == {"FINISHED"}
+    scored, since = scene.thunder.takes
+    assert [provenance.is_outdated(entry) for entry in (scored, since)] == [False, True]
+    assert all(provenance.is_edited(entry) for entry in (scored, since))
+
+
 def test_a_trimmed_strip_cuts_its_takes(speaking, scene, rig, client):
     display.show(rig, scene.thunder.takes[1])
     whole = jaw(scene.thunder.takes[0])
