@@ -93,7 +93,6 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         )
 
     def finish(self, context, takes):
-        jobs.redraw(jobs.TIMELINES)
         best = takes[0]
         if (role := role_of(best.provenance)) != SPEAKS:
             many = f"{len(takes)} take{'' if len(takes) == 1 else 's'}"

@@ -361,7 +361,6 @@ class FindsWords(SlicedWork):
         return "Finding words", word_places.find(connection.start_client(), voice, text)
 
     def finish(self, context, found):
-        jobs.redraw(jobs.TIMELINES)
         self.report({"INFO"}, found.sentence)
         self.warn([found.warning])
 
@@ -389,7 +388,6 @@ class THUNDER_OT_recognise_words(_Recognises, bpy.types.Operator):
         return "Recognizing words", word_places.recognise(connection.start_client(), voice, by)
 
     def finish(self, context, found):
-        jobs.redraw(jobs.TIMELINES)
         count = len(found.spoken.words)
         if count:
             words = f"{count} word{'s' * (count != 1)} ({found.languages})"
