@@ -323,6 +323,13 @@ def about_of(action) -> dict:
     return {name: value for name, value in about.items() if name not in of_keys}
 
 
+def made_from(action) -> str:
+    """Name of the take that a resampled or mixed one was made from, "" for none."""
+    about = keying.record_of(action)
+    mixed = about.get("mixed")
+    return str(about.get("kept") or (mixed.get("upper_face") if hasattr(mixed, "get") else ""))
+
+
 def of_mouth(action) -> dict:
     """Provenance of the take whose mouth an action's take has: in a mix that of another one; {} if
     it is of several."""
