@@ -286,9 +286,13 @@ def _differs(entry, *names: str) -> bool:
     for action in display.actions_of(entry):
         about = keying.record_of(action)
         known = next((about[name] for name in names if name in about), None)
-        if known is None or known != keying.checksum(action, known):
+        if known is None or not _is_of(known, action):
             return True
     return False
+
+
+def _is_of(checksum, action) -> bool:
+    return checksum == keying.checksum(action, checksum)
 
 
 @contextmanager
@@ -298,8 +302,8 @@ def checksums_follow(entry) -> Iterator[None]:
     alike = []
     for action in display.actions_of(entry):
         about = keying.record_of(action)
-        known = {name: about[name] for name in ("checksum", SCORED_KEYS) if name in about}
-        alike.append([name for name in known if known[name] == keying.checksum(action, known[name])])
+        names = [name for name in ("checksum", SCORED_KEYS) if name in about]
+        alike.append([name for name in names if _is_of(about[name], action)])
     yield
     for action, names in zip(display.actions_of(entry), alike):
         if names:

@@ -240,6 +240,66 @@ def test_an_edited_take_is_never_lost_when_more_than_a_move_is_needed(speaking, 
     assert kinds(scene) == []
 
 
+@pytest.mark.parametrize("fps", [24, 25, 30])  # takes are at 25
+@pytest.mark.parametrize("how", ["trim", "piece"])
+def test_edited_keys_go_along_to_the_bit(blender, speaking, scene, rig, how, fps):
+    scene.render.fps = fps
+    scene.thunder.takes.clear()
+    entry = enter(scene, rig, speaking, 1)
+    name, action = entry.name, entry.action
+    strip.keep_speaker(scene, "line", rig.mesh)
+    # lips closed for a frame; and few keys with handles of the animator's own
+    key = next(each for each in jaw_curve(entry).keyframe_points if each.co[0] == 75)
+    key.co[1] = 0.0
+    by_path = {curve.data_path: curve for curve in compat.all_curves(action)}
+    few = next(curve for path, curve in by_path.items() if "mouthPucker" in path)
+    for number in reversed(range(len(few.keyframe_points))):
+        if number % 9:
+            few.keyframe_points.remove(few.keyframe_points[number])
+    few.keyframe_points[5].handle_right_type = "FREE"
+    few.keyframe_points[5].handle_right[1] += 0.4
+    for curve in (few, jaw_curve(entry)):
+        curve.update()
+    provenance.keep_score(entry)
+    display.show(rig, entry)
+    checksum = keying.checksum(action)
+
+    def played(entry, first, last):
+        return np.array(
+            [
+                [curve.evaluate(frame) for frame in range(first, last)]
+                for curve in keying.curves(rig, entry)
+            ]
+        )
+
+    first, last = compat.strip_span(speaking)
+    before = played(entry, first, last)
+    if how == "trim":
+        trim_start(speaking, 20)
+        trim_end(speaking, 5)
+    else:
+        _, right = cut(speaking, 61)
+        strip.move(right, compat.content_start(right) + 50)
+        dialogue.follow(scene)
+    assert blender.ops.thunder.resync() == {"FINISHED"}
+    begins, ends = (first + 20, last - 5) if how == "trim" else (first, 61)
+    for take in scene.thunder.takes:
+        late = 50 if take.voice != "line" else 0
+        if take.action == action:
+            assert keying.checksum(action) == checksum and take.name == f"{name} before Re-sync"
+            continue
+        a, b = (61, last) if late else (begins, ends)
+        assert (take.first, take.name) == (a + late, name) and abs(take.last - b - late + 1) <= 1
+        assert np.abs(played(take, a + late, b + late) - before[:, a - first : b - first]).max() < (
+            1e-5
+        )
+        assert provenance.is_edited(take) and not provenance.is_outdated(take)
+        # and returns to rest where its sound is gone
+        assert np.abs(played(take, take.last + LEAD_OUT + 1, take.last + LEAD_OUT + 2)).max() < 0.01
+    assert take_list.on_head(scene, rig.mesh).name == name
+    assert len(scene.thunder.takes) == (2 if how == "trim" else 3) and kinds(scene) == []
+
+
 @pytest.mark.parametrize("fps, base", [(24, 1.0), (30, 1.001), (60, 1.0)])
 def test_another_scene_rate_keys_the_same_performance_again(speaking, scene, client, fps, base):
     scene.render.fps, scene.render.fps_base = fps, base
