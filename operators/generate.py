@@ -138,8 +138,8 @@ _RESYNCED = {
 
 
 class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
-    """Update takes to match their voice: move or trim keys, and generate what is new. Edited takes
-    are kept. Committed lines move along with your keys on their frames"""
+    """Update takes to match their voice: move or trim keys, and generate what is new. Edited keys
+    go along, or their take is kept. Committed lines move along with your keys on their frames"""
 
     bl_label = "Re-sync"
     obstacles = (

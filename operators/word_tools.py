@@ -247,6 +247,12 @@ class THUNDER_OT_use_mouth(OnWord, NeedsShownTake, SlicedWork, bpy.types.Operato
 
     take: StringProperty(name="Take", description="Action of the take whose mouth is used")
 
+    @classmethod
+    def description(cls, context, properties):
+        entry = take_list.entry_of(context.scene, bpy.data.actions.get(properties.take))
+        name = f"the mouth of “{entry.name}”" if entry is not None else "this take's mouth"
+        return f"Use {name} on the word, in a new take. The shown take is not changed"
+
     def begin(self, context):
         lead, _ = shown_take_and_rig(context)
         action = bpy.data.actions.get(self.take)

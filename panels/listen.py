@@ -101,7 +101,7 @@ class THUNDER_PT_words(Tab, bpy.types.Panel):
                 row.template_icon(icon, scale=MOUTH)
             row.operator(
                 "thunder.use_mouth",
-                text=other.name + " · Original" * (other == original),
+                text="Original" if other == original else other.name,
                 depress=other == entry,
             ).take = other.action.name
 

@@ -4,6 +4,7 @@ word at the current frame is stepped to, looped, marked, moved, retaken, and sai
 take's mouth."""
 
 import json
+from types import SimpleNamespace
 
 import bpy
 import numpy as np
@@ -177,7 +178,11 @@ def test_the_original_is_among_the_mouths_to_choose_from(blender, worded):
     readings = {f"{name}.{number}" for number in range(1, 9)}
     for is_mix in (False, True):
         texts, pressed = offered()
-        assert texts[:2] == [*pressed, f"{name} · Original"] and readings <= {*texts}
+        assert texts[:2] == [*pressed, "Original"] and readings <= {*texts}
+        of_original = word_tools.THUNDER_OT_use_mouth.description(
+            blender.context, SimpleNamespace(take=action.name)
+        )
+        assert f"the mouth of “{name}”" in of_original
         assert pressed == ["Mix"] if is_mix else pressed[0] in readings
         blender.ops.thunder.use_mouth(take=action.name)
 
