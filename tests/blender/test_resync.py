@@ -300,6 +300,30 @@ def test_edited_keys_go_along_to_the_bit(blender, speaking, scene, rig, how, fps
     assert len(scene.thunder.takes) == (2 if how == "trim" else 3) and kinds(scene) == []
 
 
+def test_a_cancel_while_edited_keys_go_along_leaves_nothing_behind(blender, speaking, scene, rig):
+    scene.render.fps = 24
+    scene.thunder.takes.clear()
+    edit_jaw(enter(scene, rig, speaking, 1))
+    before = set(blender.data.actions)
+    trim_start(speaking, 10)
+
+    def jaws():
+        """Heights of the jaw's keys in what was added."""
+        added = (
+            curve for each in {*blender.data.actions} - before for curve in compat.all_curves(each)
+        )
+        curves = [
+            curve for curve in added if ("jaw" in curve.data_path, curve.array_index) == (1, 0)
+        ]
+        return [key.co[1] for curve in curves for key in curve.keyframe_points]
+
+    steps = voice_fit.resync(None, scene)
+    while not np.isclose(jaws(), 0.33, atol=1e-6).any():
+        next(steps)
+    steps.close()
+    assert set(blender.data.actions) == before and kinds(scene) == ["CUT"]
+
+
 @pytest.mark.parametrize("fps, base", [(24, 1.0), (30, 1.001), (60, 1.0)])
 def test_another_scene_rate_keys_the_same_performance_again(speaking, scene, client, fps, base):
     scene.render.fps, scene.render.fps_base = fps, base
