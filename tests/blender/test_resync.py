@@ -209,10 +209,12 @@ def test_another_recording_is_sampled_anew_with_the_same_seed_and_a_mixed_take_i
     speaking, scene, client, voice
 ):
     scene.thunder.takes[0].kind = "MIXED"
-    mixed = scene.thunder.takes[0].action
+    mixed, left = scene.thunder.takes[0].action, []
     noise(voice, SECONDS, seed=5)
     assert kinds(scene) == ["CHANGED", "CHANGED"]
-    assert resync(scene, client) == ["CHANGED", "CHANGED"]
+    made = progress.result(voice_fit.resync(client, scene, left=left))
+    assert made == ["CHANGED", "CHANGED"]
+    assert left == ["“Take 1” was mixed and stays as it was; “Take 3” fits the voice"]
     assert [args["seed"] for _, args in client.asked] == [1, 2]
     assert all("keep_mask" not in args for _, args in client.asked)
     assert kinds(scene) == [] and [entry.kind for entry in scene.thunder.takes] == [
@@ -230,8 +232,12 @@ def test_an_edited_take_is_never_lost_when_more_than_a_move_is_needed(speaking, 
     edited = entry.action
     checksum = keying.checksum(edited)
     trim_end(speaking, 10)
-    resync(scene, client)
+    left = []
+    progress.result(voice_fit.resync(client, scene, left=left))
     assert len(scene.thunder.takes) == 3
+    assert left == [
+        "“Take 1” fits the voice with its edits; as it was it is “Take 1 before Re-sync”"
+    ]
     assert keying.checksum(edited) == checksum
     assert [e for e in scene.thunder.takes if e.action == edited]
     new = scene.thunder.takes[0]
