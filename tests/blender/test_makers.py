@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Characters in their makers' layouts speak after three clicks: choose the character, a voice,
+Generate Takes. What Blender then shows of their faces is measured here, without our own measures."""
+
+import numpy as np
+import pytest
+from makers import MAKERS, read_anatomy
+from performances import read_wav, write_wav
+from running_engine import connection, SAMPLE, stop_engine  # noqa: F401
+from thunder.scene.heads import head as head_module, rna_paths
+from thunder.scene.takes import provenance
+from thunder.thunder_core import types
+
+pytestmark = pytest.mark.one_blender
+NO_LIDS = ("Rigify", "Auto-Rig Pro")  # whose lids are bones: they take poses of the animator's
+
+
+@pytest.fixture(scope="module")
+def body():
+    return read_anatomy()
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory):
+    samples, rate = read_wav(SAMPLE)
+    path = tmp_path_factory.mktemp("voice") / "line.wav"
+    return write_wav(path, samples[: int(2.5 * rate)], rate)
+
+
+def seen(bpy, body, wanted):
+    """Where vertices of the head [n] are now in the world, on whichever object they are, [n, 3]."""
+    result = np.full((len(wanted), 3), np.nan)
+    graph = bpy.context.evaluated_depsgraph_get()
+    for name, ids in body.placed.items():
+        at = {vertex: row for row, vertex in enumerate(ids.tolist())}
+        shown = bpy.data.objects[name].evaluated_get(graph)
+        for i, vertex in enumerate(wanted):
+            if vertex in at:
+                result[i] = shown.matrix_world @ shown.data.vertices[at[vertex]].co
+    assert not np.isnan(result).any()
+    return result
+
+
+def moved(bpy, body, wanted):
+    """How far vertices are from rest, mm along the head's own axes, however it is turned."""
+    now = seen(bpy, body, [*body.still, *wanted])
+    still, count = body.points[body.still], len(body.still)
+    middle, middle_now = still.mean(0), now[:count].mean(0)
+    left, _, right = np.linalg.svd((still - middle).T @ (now[:count] - middle_now))
+    turn = left @ np.diag([1, 1, np.sign(np.linalg.det(left @ right))]) @ right
+    return 1000 * ((now[count:] - middle_now) @ turn.T + middle - body.points[wanted])
+
+
+def close_eyes(bpy, rig):
+    """Set the keys of blinks alone, as a take would."""
+    names = head_module.channel_names()
+    motion = types.Motion(np.zeros((1, len(names)), np.float32), np.zeros((1, 3)))
+    for side in ("Left", "Right"):
+        motion.expression[0, names.index(f"eyeBlink{side}")] = 1.0
+    for track, value in zip(rig.driver.tracks, rig.driver.drive(motion, names)[0]):
+        rna_paths.put(rig.targets[track.block], track.path, track.index, value)
+    rna_paths.tag(rig.targets)
+    bpy.context.view_layer.update()
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_a_makers_character_speaks_after_three_clicks(blender, body, line, connection, maker):  # noqa: F811
+    """`-s` prints the table."""
+    body.placed.clear()
+    scene, clicks = blender.context.scene, 3
+    scene.render.fps, scene.thunder.count, scene.thunder.quality = 25, 1, "DRAFT"
+    face = MAKERS[maker](blender, body)
+    blender.context.view_layer.objects.active = face  # the first click
+    face.select_set(True)
+    assert np.abs(moved(blender, body, list(body.lips))).max() < 0.01
+    scene.thunder.source, scene.thunder.sound_file = "FILE", line  # the second
+    assert blender.ops.thunder.generate() == {"FINISHED"}  # the third
+    entry = scene.thunder.takes[0]
+    opening = provenance.opening_of(entry.action)
+    offsets = []
+    for frame in range(len(opening)):
+        scene.frame_set(1 + frame)
+        offsets.append(moved(blender, body, list(body.lips)))
+    upper, lower = np.array(offsets).transpose(1, 0, 2)
+    gaps = (upper - lower)[:, 2]
+    loudest = int(opening.argmax())
+    r = float(np.corrcoef(gaps, opening)[0, 1])
+    rig = head_module.find(scene)
+    lid = body.moves["eyeBlinkLeft"]
+    lids = np.argsort(lid[:, 2])[:20]
+    close_eyes(blender, rig)
+    closed = moved(blender, body, lids.tolist())[:, 2].mean() / (1000 * lid[lids, 2].mean())
+    print(
+        f"\n| {maker} | {clicks} | {gaps[loudest]:.0f} of {opening[loudest]:.0f} mm | {r:.2f} "
+        f"| {gaps.min():+.1f} mm | {100 * closed:.0f} % |"
+    )
+    assert gaps[loudest] > 3 and lower[loudest, 2] < -3, "the jaw parts the lips downwards"
+    assert r > 0.8
+    assert closed > 0.8 or maker in NO_LIDS
