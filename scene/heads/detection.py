@@ -16,7 +16,7 @@ from ...thunder_core.types import GAZE
 from ..host import compat
 from ..host.jobs import Recent
 from . import binding, reach, rna_paths
-from .driven import follow
+from .driven import copied_bone, follow
 from .family import key_names, owners_of, points_of, property_names, relatives
 
 CACHE_MOST = 64
@@ -233,15 +233,24 @@ def _usable(joint: str, convention, rigs, also_ruled: bool = False) -> list[tupl
             each.bones.get(joint, ()), [bone.name for rig in rigs for bone in rig.data.bones]
         )
         places = [
-            (rig, name)
+            (rig, used)
             for wanted in each.bones.get(joint, ())
             for name in matches.get(wanted, ())
             for rig in rigs
-            if name in rig.pose.bones and (also_ruled or not overruled(rig, name))
+            if name in rig.pose.bones and (used := name if also_ruled else _control(rig, name))
         ]
         if places:
-            return places
+            return list(dict.fromkeys(places))
     return []
+
+
+def _control(rig, bone: str) -> str:
+    """A bone itself, or the control that it copies, whose keys would be seen; "" for none."""
+    for _ in range(reach.CHAIN):
+        if not bone or not overruled(rig, bone):
+            break
+        bone = copied_bone(rig, bone)
+    return bone
 
 
 def _joints(
@@ -276,7 +285,7 @@ def _joints(
         if places and (not by_keys or _moves_only_lids(places[0][1], looks, parts)):
             joints.append(mapping.JointRule(joint, places[0][1], places[0][0].name))
     if places := _usable("neck", convention, rigs):
-        places = list(dict.fromkeys(places))[:2]
+        places = places[:2]
         joints += [
             mapping.JointRule("neck", bone, rig.name, 1.0 / len(places)) for rig, bone in places
         ]

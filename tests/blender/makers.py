@@ -209,21 +209,31 @@ def turn_jaw(armature, bone, source, path, factor=1.0):
     drive(pose, "rotation_euler", source, path, f"v * {np.sign(axis[0]) * factor * JAW_OPEN_RADIANS}", 0)
 
 
-def by_controls(bpy, body, bones, control, copies="COPY_TRANSFORMS"):
+def character_creator_rigified(bpy, body):
+    """The same with a control rig around it, as CC/iC Blender Tools generates."""
+    face = character_creator(bpy, body)
+    add_control(bpy, face.parent, "CC_Base_JawRoot", "jaw_master")
+    return face
+
+
+def by_controls(bpy, body, bones, control):
     """A face without keys, deformed by bones that copy a control."""
     face = add(bpy, body, "Body", {})
-    armature = rig(bpy, body, {face: None}, bones, "rig")
-    jaw = armature.data.bones[bones["jaw"]]
+    add_control(bpy, rig(bpy, body, {face: None}, bones, "rig"), bones["jaw"], control)
+    return face
+
+
+def add_control(bpy, armature, bone, control):
+    """Let a bone copy a control at its place."""
     bpy.context.view_layer.objects.active = armature
     bpy.ops.object.mode_set(mode="EDIT")
     edit = armature.data.edit_bones
-    made, source = edit.new(control), edit[jaw.name]
+    made, source = edit.new(control), edit[bone]
     made.head, made.tail, made.roll, made.parent = source.head, source.tail, source.roll, source.parent
     made.use_deform = False
     bpy.ops.object.mode_set(mode="OBJECT")
-    constraint = armature.pose.bones[bones["jaw"]].constraints.new(copies)
+    constraint = armature.pose.bones[bone].constraints.new("COPY_TRANSFORMS")
     constraint.target, constraint.subtarget = armature, control
-    return face
 
 
 def rigify(bpy, body):
@@ -359,6 +369,7 @@ MAKERS = {
     "ARKit behind a prefix": arkit_prefixed,
     "ARKit in lower case, four objects": arkit_lower_blocks,
     "Character Creator 4": character_creator,
+    "Character Creator 4, rigified": character_creator_rigified,
     "Daz FACS (Diffeomorphic)": daz_facs,
     "VRoid": vroid,
     "MPFB": mpfb,
