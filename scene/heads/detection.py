@@ -228,6 +228,7 @@ def _usable(joint: str, convention, rigs, also_ruled: bool = False) -> list[tupl
     """The bones of a joint whose keys would be seen, (armature, bone), best first; or all of it."""
     known = {each.name: each for each in conventions.conventions()}
     order = [each for each in (convention, known.get("arkit"), *known.values()) if each is not None]
+    found: list[tuple] = []
     for each in order:
         matches = conventions.match(
             each.bones.get(joint, ()), [bone.name for rig in rigs for bone in rig.data.bones]
@@ -239,9 +240,9 @@ def _usable(joint: str, convention, rigs, also_ruled: bool = False) -> list[tupl
             for rig in rigs
             if name in rig.pose.bones and (used := name if also_ruled else _control(rig, name))
         ]
-        if places:
-            return list(dict.fromkeys(places))
-    return []
+        # a neck of several bones is known by most of them
+        found = max(found, list(dict.fromkeys(places)), key=len)
+    return found
 
 
 def _control(rig, bone: str) -> str:

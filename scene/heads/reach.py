@@ -169,6 +169,15 @@ class Meter:
         }
         return set() if dead == names else dead
 
+    def effect(self, part: int, rule: mapping.Rule, plan) -> tuple[np.ndarray, np.ndarray]:
+        """What a rule does to a mesh by its key, or by the control that it moves, as `_key`."""
+        if rule.target.kind == "KEY":
+            has = rule.target.name in key_names(self.parts[part])
+            return self.key(part, rule.target.name) if has else (np.arange(0), np.zeros((0, 3)))
+        by = self.offsets(part, {rule.target: rule.weight}, plan)
+        ids = np.flatnonzero(by.any(axis=1))
+        return ids, by[ids]
+
     def _spread(self, moves: Moves) -> Moves:
         """Moves, and those that drivers add to them."""
         result = dict(moves)
@@ -348,9 +357,9 @@ class Face:
         middles = [
             np.average(self.meter.places(part)[ids], 0, np.linalg.norm(by, axis=1))
             for rule in self.plan.rules
-            if rule.target.kind == "KEY" and rule.source.startswith(starts)
-            for part in (self.meter.having(rule.target.name) if rule.source.endswith(end) else ())
-            for ids, by in [self.meter.key(part, rule.target.name)]
+            if rule.source.startswith(starts) and rule.source.endswith(end)
+            for part in range(len(self.meter.parts))
+            for ids, by in [self.meter.effect(part, rule, self.plan)]
             if len(ids)
         ]
         return np.mean(middles, axis=0) if middles else None

@@ -284,7 +284,7 @@ def mpfb(bpy, body):
         "mouth-corner-puller": body.mix(mouthSmileLeft=1, mouthSmileRight=1),
         "mouth-depression": body.mix(mouthFrownLeft=1, mouthFrownRight=1),
         "mouth-retraction": body.mix(mouthStretchLeft=1, mouthStretchRight=1),
-        "mouth-elevation": body.mix(mouthUpperUpLeft=1, mouthUpperUpRight=1),
+        "mouth-elevation": body.mix(mouthShrugLower=1, mouthShrugUpper=1),
         "mouth-part-later": body.mix(jawOpen=0.1),
     }  # fmt: skip
     for full, _ in SIDES:

@@ -7,7 +7,7 @@ import pytest
 from makers import MAKERS, read_anatomy
 from performances import read_wav, write_wav
 from running_engine import connection, SAMPLE, stop_engine  # noqa: F401
-from thunder.scene.heads import head as head_module, rna_paths
+from thunder.scene.heads import character, detection, head as head_module, head_state, rna_paths
 from thunder.scene.takes import provenance
 from thunder.thunder_core import types
 
@@ -75,6 +75,11 @@ def test_a_makers_character_speaks_after_three_clicks(blender, body, line, conne
     assert np.abs(moved(blender, body, list(body.lips))).max() < 0.01
     scene.thunder.source, scene.thunder.sound_file = "FILE", line  # the second
     assert blender.ops.thunder.generate() == {"FINISHED"}  # the third
+    rig = head_module.find(scene)
+    plan = character.plan_of(rig.mesh)
+    assert (plan.forward, plan.up) == ("-Y", "Z")
+    assert head_state.fault(rig.owner) == "" and not detection.unused_of(rig.mesh)
+    assert maker in NO_LIDS or not detection.reach_of(rig.mesh, plan).faults
     entry = scene.thunder.takes[0]
     opening = provenance.opening_of(entry.action)
     offsets = []
@@ -85,7 +90,6 @@ def test_a_makers_character_speaks_after_three_clicks(blender, body, line, conne
     gaps = (upper - lower)[:, 2]
     loudest = int(opening.argmax())
     r = float(np.corrcoef(gaps, opening)[0, 1])
-    rig = head_module.find(scene)
     lid = body.moves["eyeBlinkLeft"]
     lids = np.argsort(lid[:, 2])[:20]
     close_eyes(blender, rig)
