@@ -5,9 +5,11 @@ Generate Takes. What Blender then shows of their faces is measured here, without
 import numpy as np
 import pytest
 from makers import MAKERS, read_anatomy
+from mathutils import Matrix
 from performances import read_wav, write_wav
 from running_engine import connection, SAMPLE, stop_engine  # noqa: F401
 from thunder.scene.heads import character, detection, head as head_module, head_state, rna_paths
+from thunder.scene.heads.family import face_of
 from thunder.scene.takes import provenance
 from thunder.thunder_core import types
 
@@ -101,3 +103,17 @@ def test_a_makers_character_speaks_after_three_clicks(blender, body, line, conne
     assert gaps[loudest] > 3 and lower[loudest, 2] < -3, "the jaw parts the lips downwards"
     assert r > 0.8
     assert closed > 0.8 or maker in NO_LIDS
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_a_makers_character_that_looks_the_other_way_is_told_so(blender, body, maker):
+    face = MAKERS[maker](blender, body)
+    turn = Matrix.Rotation(np.pi, 4, "Z")
+    for block in (*blender.data.meshes, *blender.data.armatures):
+        block.transform(turn, shape_keys=True) if hasattr(block, "shape_keys") else block.transform(turn)
+    blender.context.view_layer.update()
+    plan = character.plan_of(face_of(face))
+    assert (plan.forward, plan.up) == ("Y", "Z")
+    found = detection.reach_of(face_of(face), plan)
+    assert not found.is_mirrored and not {"open", "closed"} & set(found.faults)
+    assert maker in NO_LIDS or not found.faults
