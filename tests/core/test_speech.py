@@ -22,6 +22,7 @@ from thunder_core.engine.speech.encoder import (
     loudness,
     phonetic,
     presence,
+    rest_after_cuts,
     softmax,
     speech_features,
     SpeechEncoder as SoundEncoder,
@@ -369,6 +370,24 @@ def test_presence_is_the_highest_probability_near_each_frame_eased(frames):
         and ours.shape == (frames,)
         and np.abs(ours - wanted.clip(0, 1)).max() < 1e-6
     )
+
+
+def test_lips_come_to_rest_where_a_sound_is_cut_off_and_only_there():
+    """A third of a second after it; not where speech dies away, pauses, or goes on in a quiet
+    room."""
+    loud, nothing = voice(2), np.zeros(2 * RATE, np.float32)
+    rest = rest_after_cuts(np.concatenate([loud, nothing, loud]), 150)
+    assert (rest[:51] == 1).all() and (np.diff(rest[50:59]) < 0).all()
+    assert rest[54] == pytest.approx(0.5) and (rest[58:84] < 1e-6).all() and (rest[84:] == 1).all()
+    assert (rest_after_cuts(np.concatenate([loud, nothing]), 100)[58:] < 1e-6).all()
+    fading = loud * np.repeat(np.geomspace(1, 1e-3, 20), RATE // 10)
+    for heard in (
+        np.concatenate([fading, nothing]),
+        np.concatenate([loud, nothing[:RATE], loud]),
+        np.concatenate([loud, 0.005 * voice(2)]),
+    ):
+        assert (rest_after_cuts(heard.astype(np.float32), len(heard) * 25 // RATE) == 1).all()
+    assert rest_after_cuts(np.zeros(3, np.float32), 4).tolist() == [1, 1, 1, 1]
 
 
 def test_the_encoder_reads_a_sound_as_the_network_of_training_does():

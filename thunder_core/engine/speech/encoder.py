@@ -39,6 +39,9 @@ _CHUNK = 20 * 50
 _MARGIN = 50  # feature frames of context on either side of a chunk
 # animation frames around speech in which lips move, and over which they come to rest
 _LIPS_MOVE, _EASE = 8, 4
+# samples of a block, 10 ms; levels, where speech has 1, of what nobody hears and of a sound that is
+# cut off within so many blocks before; frames of silence that are no pause between two sounds
+_BLOCK, _UNHEARD, _LOUD_CUT, _BEFORE, _PAUSE = RATE // 100, 1e-3, 0.1, 5, 37.0
 
 
 class SpeechEncoder:
@@ -162,7 +165,7 @@ def encode(
         (hidden, logits) if feature_encoder is None else feature_encoder.analyse(samples, progress)
     )
     features = speech_features(*analysed, samples, frames)
-    present = presence(logits, frames)
+    present = presence(logits, frames) * rest_after_cuts(samples, frames)
     return Encoded(features, units.over(hidden, frames), present, logits, softmax(logits))
 
 
@@ -231,6 +234,26 @@ def presence(logits: np.ndarray, frames: int) -> np.ndarray:
     it.
     """
     return presence_of(at_frames(1 - softmax(logits)[:, SILENCE, None], frames)[:, 0])
+
+
+def rest_after_cuts(samples: np.ndarray, frames: int) -> np.ndarray:
+    """1 where lips may follow speech, float32 [frames]; eased to 0 within a third of a second of
+    where a sound [n] is cut off loud and nothing follows: the encoder, which expects more, hears
+    speech go on."""
+    result = np.ones(frames, np.float32)
+    whole = len(samples) // _BLOCK * _BLOCK
+    level = frame_rms(np.asarray(samples[:whole], np.float32).reshape(-1, _BLOCK))
+    level *= np.float32(gain(samples, 1.0)) if whole else 1
+    rate = RATE / _BLOCK / FPS  # blocks a frame
+    for quiet in filters.runs(np.flatnonzero(level < _UNHEARD)):
+        first, last = quiet[0] / rate, (quiet[-1] + 1) / rate
+        is_cut = level[max(0, quiet[0] - _BEFORE) : quiet[0]].max(initial=0.0) > _LOUD_CUT
+        end = frames if quiet[-1] == len(level) - 1 else int(last) - _LIPS_MOVE - 2 * _EASE
+        rows = np.arange(int(np.ceil(first)), end)
+        if is_cut and last - first >= _PAUSE and len(rows):
+            fall = np.clip((rows - first) / _LIPS_MOVE, 0, 1)
+            result[rows] = 0.5 + 0.5 * np.cos(np.pi * fall)
+    return result
 
 
 def presence_of(spoken: np.ndarray) -> np.ndarray:
