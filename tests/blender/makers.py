@@ -75,6 +75,23 @@ def read_anatomy() -> Anatomy:
     return Anatomy(points, data["polygons"], moves, weights, joints, parts, lips, still)
 
 
+def read_ict(path) -> Anatomy:
+    """ICT-FaceKit's head as it is: without bones, its keys under their own names."""
+    with np.load(path) as data:
+        points = 0.01 * build.flame_to_blender(data["vertices"])
+        shapes = [0.01 * build.flame_to_blender(by) for by in data["shapes"]]
+        moves, polygons = dict(zip(data["names"].tolist(), shapes)), data["faces"]
+    still = np.flatnonzero(~np.any([np.abs(by).max(1) > 1e-6 for by in shapes], axis=0))[::200]
+    polygons = polygons[(polygons >= 0).all(1)]
+    moves["eyeBlinkLeft"] = moves.pop("eyeBlink_L")
+    return Anatomy(points, polygons, moves, {}, {}, {}, (5533, 5519), still)
+
+
+def ict(bpy, body):
+    keys = {"eyeBlink_L": body.moves["eyeBlinkLeft"]} | body.moves
+    return add(bpy, body, "ICT", {name: keys[name] for name in keys if name != "eyeBlinkLeft"})
+
+
 def add(bpy, body: Anatomy, name: str, keys, ids=None):
     """A mesh of these vertices (None: of all) with keys {name: moves [V, 3]}; the object."""
     ids = np.arange(len(body.points)) if ids is None else ids
@@ -99,9 +116,19 @@ def rig(bpy, body: Anatomy, meshes, bones, name="Armature"):
     """An armature that deforms meshes {object: ids or None}, bones {joint: name}; what no bone of
     ours takes goes with the head. The object."""
     up, places = np.array([0, 0, 0.05]), body.joints
-    parents = {"neck": "root", "head": "neck", "jaw": "head", "eye_left": "head", "eye_right": "head"}
+    parents = {
+        "neck": "root",
+        "head": "neck",
+        "jaw": "head",
+        "eye_left": "head",
+        "eye_right": "head",
+    }
     at = places | {"head": places["neck"] + up, "root": places["neck"] - 4 * up}
-    order = [joint for joint in ("root", "neck", "head", "jaw", "eye_left", "eye_right") if joint in bones]
+    order = [
+        joint
+        for joint in ("root", "neck", "head", "jaw", "eye_left", "eye_right")
+        if joint in bones
+    ]
     made = {
         bones[joint]: (
             at[joint],
@@ -206,7 +233,14 @@ def turn_jaw(armature, bone, source, path, factor=1.0):
     pose = armature.pose.bones[bone]
     pose.rotation_mode = "XYZ"
     axis = np.array(pose.bone.matrix_local.to_3x3())[0]  # the bone's own x axis along the face
-    drive(pose, "rotation_euler", source, path, f"v * {np.sign(axis[0]) * factor * JAW_OPEN_RADIANS}", 0)
+    drive(
+        pose,
+        "rotation_euler",
+        source,
+        path,
+        f"v * {np.sign(axis[0]) * factor * JAW_OPEN_RADIANS}",
+        0,
+    )
 
 
 def character_creator_rigified(bpy, body):
@@ -229,7 +263,12 @@ def add_control(bpy, armature, bone, control):
     bpy.ops.object.mode_set(mode="EDIT")
     edit = armature.data.edit_bones
     made, source = edit.new(control), edit[bone]
-    made.head, made.tail, made.roll, made.parent = source.head, source.tail, source.roll, source.parent
+    made.head, made.tail, made.roll, made.parent = (
+        source.head,
+        source.tail,
+        source.roll,
+        source.parent,
+    )
     made.use_deform = False
     bpy.ops.object.mode_set(mode="OBJECT")
     constraint = armature.pose.bones[bone].constraints.new("COPY_TRANSFORMS")
@@ -252,7 +291,9 @@ def vroid(bpy, body):
     """VRoid Studio: mouths for five vowels, faces of moods; no jaw bone."""
     keys = {
         "Fcl_ALL_Neutral": body.mix(browInnerUp=0.0),
-        "Fcl_ALL_Joy": body.mix(mouthSmileLeft=1, mouthSmileRight=1, eyeBlinkLeft=1, eyeBlinkRight=1),
+        "Fcl_ALL_Joy": body.mix(
+            mouthSmileLeft=1, mouthSmileRight=1, eyeBlinkLeft=1, eyeBlinkRight=1
+        ),
         "Fcl_BRW_Angry": body.mix(browDownLeft=1, browDownRight=1),
         "Fcl_BRW_Surprised": body.mix(browInnerUp=1, browOuterUpLeft=1, browOuterUpRight=1),
         "Fcl_EYE_Close": body.mix(eyeBlinkLeft=1, eyeBlinkRight=1),
@@ -314,7 +355,11 @@ def metahuman(bpy, body):
     }  # fmt: skip
     for name, channel in pairs.items():
         keys |= {f"{name}_{side}": body.moves[channel + full] for full, side in SIDES}
-    quarters = {"mouth_lipsTogether": "mouthClose", "mouth_funnel": "mouthFunnel", "mouth_lipsPurse": "mouthPucker"}
+    quarters = {
+        "mouth_lipsTogether": "mouthClose",
+        "mouth_funnel": "mouthFunnel",
+        "mouth_lipsPurse": "mouthPucker",
+    }
     upper = body.points[:, 2] > body.points[list(body.lips), 2].mean()
     for name, channel in quarters.items():
         for place, rows in (("U", upper), ("D", ~upper)):
@@ -332,7 +377,9 @@ def metahuman(bpy, body):
     for name in keys:
         path = f'pose.bones["CTRL_{name}"].location[1]'
         drive(face.data.shape_keys.key_blocks[name], "value", board, path)
-    turn_jaw(armature, "FACIAL_C_Jaw", board, 'pose.bones["CTRL_head_lod0_mesh__jaw_open"].location[1]')
+    turn_jaw(
+        armature, "FACIAL_C_Jaw", board, 'pose.bones["CTRL_head_lod0_mesh__jaw_open"].location[1]'
+    )
     return face
 
 
@@ -361,7 +408,18 @@ def oculus(bpy, body):
     meshes = {add(bpy, body, "Wolf3D_Teeth", keys, teeth): teeth}
     face = add(bpy, body, "Wolf3D_Head", keys, skin)
     meshes[face] = skin
-    rig(bpy, body, meshes, {"root": "Spine2", "neck": "Neck", "head": "Head", "eye_left": "LeftEye", "eye_right": "RightEye"})
+    rig(
+        bpy,
+        body,
+        meshes,
+        {
+            "root": "Spine2",
+            "neck": "Neck",
+            "head": "Head",
+            "eye_left": "LeftEye",
+            "eye_right": "RightEye",
+        },
+    )
     return face
 
 

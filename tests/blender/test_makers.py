@@ -2,9 +2,12 @@
 """Characters in their makers' layouts speak after three clicks: choose the character, a voice,
 Generate Takes. What Blender then shows of their faces is measured here, without our own measures."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
-from makers import MAKERS, read_anatomy
+from makers import ict, MAKERS, read_anatomy, read_ict
 from mathutils import Matrix
 from performances import read_wav, write_wav
 from running_engine import connection, SAMPLE, stop_engine  # noqa: F401
@@ -68,10 +71,24 @@ def close_eyes(bpy, rig):
 @pytest.mark.parametrize("maker", MAKERS)
 def test_a_makers_character_speaks_after_three_clicks(blender, body, line, connection, maker):  # noqa: F811
     """`-s` prints the table."""
+    speak(blender, body, line, maker, MAKERS[maker])
+
+
+@pytest.mark.data
+def test_ict_facekit_speaks_after_three_clicks(blender, line, connection):  # noqa: F811
+    data = os.environ.get("THUNDER_DATA")
+    path = Path(data or "") / "heads" / "ict_facekit" / "head.npz"
+    if not data or not path.is_file():
+        pytest.skip("THUNDER_DATA names no folder with a measured head")
+    speak(blender, read_ict(path), line, "ICT-FaceKit", ict)
+
+
+def speak(blender, body, line, maker, build):
+    """Three clicks, and what is then seen."""
     body.placed.clear()
     scene, clicks = blender.context.scene, 3
     scene.render.fps, scene.thunder.count, scene.thunder.quality = 25, 1, "DRAFT"
-    face = MAKERS[maker](blender, body)
+    face = build(blender, body)
     blender.context.view_layer.objects.active = face  # the first click
     face.select_set(True)
     assert np.abs(moved(blender, body, list(body.lips))).max() < 0.01
@@ -110,7 +127,9 @@ def test_a_makers_character_that_looks_the_other_way_is_told_so(blender, body, m
     face = MAKERS[maker](blender, body)
     turn = Matrix.Rotation(np.pi, 4, "Z")
     for block in (*blender.data.meshes, *blender.data.armatures):
-        block.transform(turn, shape_keys=True) if hasattr(block, "shape_keys") else block.transform(turn)
+        block.transform(turn, shape_keys=True) if hasattr(block, "shape_keys") else block.transform(
+            turn
+        )
     blender.context.view_layer.update()
     plan = character.plan_of(face_of(face))
     assert (plan.forward, plan.up) == ("Y", "Z")
