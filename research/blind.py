@@ -44,8 +44,8 @@ from thunder_core.types import FPS, RATE
 INSIDE = ("Teeth", "Back Teeth", "Tongue", "Back Tongue", "Gums")
 LONG, ROW = 30, 10  # frames of a moment, and side by side
 SPOKEN = 0.8  # least share of them in which something is said
-SHORTEST = 4.5  # seconds of a line of speech
-LINES = 3  # of a voice of speech, the shortest
+# lines of a voice of speech, the shortest, and seconds of one at least
+LINES = {"A": (3, 4.5), "C": (15, 2.5), "D": (3, 4.5)}
 # moments of each voice, by its group
 MOMENTS = {
     "A": {"test": 5, "validation": 7, "check": 2, "fit": 1, "de": 6, "zh": 6},
@@ -104,13 +104,13 @@ def on_camera(data: Path) -> list[Voice]:
     return voices
 
 
-def readers(data: Path) -> dict[str, list[Voice]]:
-    """Lines of each unseen voice of speech, by its name."""
+def readers(data: Path, most: int, shortest: float) -> dict[str, list[Voice]]:
+    """Lines of at least so many seconds of each unseen voice of speech, by its name."""
     known, voices = lexicon(), defaultdict(list)
     for group in ("test", "validation"):
         for line in sorted(lines_of(data / "speech", group, 0), key=lambda x: x.phones[-1][2]):
             starts, seconds = starts_of(line, known), line.phones[-1][2]
-            if starts and seconds >= SHORTEST and len(voices[line.speaker]) < LINES:
+            if starts and seconds >= shortest and len(voices[line.speaker]) < most:
                 said = [""] * round(seconds * FPS)
                 for phone, start, end in line.phones:
                     a, b = round(start * FPS), round(end * FPS)
@@ -394,7 +394,7 @@ def run(args: Namespace) -> None:
     if args.part in "AB":
         voices = on_camera(args.data)
         if args.part == "A":
-            of_each = [[voice] for voice in voices] + list(readers(args.data).values())
+            of_each = [[voice] for voice in voices] + list(readers(args.data, *LINES["A"]).values())
         else:
             if (args.data / "grid").exists():
                 voices += unpack_grid(args.data, args.out / "grid")
@@ -410,7 +410,7 @@ def run(args: Namespace) -> None:
         hidden = INSIDE if args.part == "B" else ()
         draw_moments(args.part, moments, sides, args.out, CloseUps(load_head(), *MOUTH, hidden))
         return
-    of_voice = readers(args.data)
+    of_voice = readers(args.data, *LINES[args.part])
     lines = [line for some in of_voice.values() for line in some]
     lines = [lines[number] for number in rng.permutation(len(lines))][: args.most]
     if args.part == "C":
