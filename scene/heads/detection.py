@@ -111,7 +111,7 @@ def _detect(
     names = tuple(name for name in names if name not in dead)
     others = tuple(obj.name for obj in (*parts, *rigs)) + bones
     plan, convention, fallbacks = _by_names(meter, names, properties, others)
-    jaws = _usable("jaw", convention, rigs)
+    jaws = _acting(meter, plan, _usable("jaw", convention, rigs))
     plan = _face_forward(plan, meter, jaws, convention)
     inverted = {
         rule.target.name: words
@@ -254,6 +254,19 @@ def _control(rig, bone: str) -> str:
     return bone
 
 
+def _acting(meter: reach.Meter, plan, places: list[tuple]) -> list[tuple]:
+    """Those of some bones, (armature, bone), whose turn moves a mesh; all where none is seen to."""
+    if len(places) < 2:
+        return places
+    turns = [
+        {mapping.Target("BONE", "", rig.name, bone, binding.ROTATION, 0): 1.0}
+        for rig, bone in places
+    ]
+    parts = range(len(meter.parts))
+    acts = [any(meter.offsets(part, turn, plan).any() for part in parts) for turn in turns]
+    return [place for place, is_seen in zip(places, acts) if is_seen] or places
+
+
 def _joints(
     convention, meter: reach.Meter, plan, jaws
 ) -> tuple[tuple[mapping.JointRule, ...], list[mapping.Rule]]:
@@ -281,7 +294,7 @@ def _joints(
         if rule.source.startswith(GAZE) and rule.target.kind == "KEY"
     }
     for joint in ("eye_left", "eye_right"):
-        places = _usable(joint, convention, rigs)
+        places = _acting(meter, plan, _usable(joint, convention, rigs))
         by_keys = any(source.startswith(GAZE) for source in moved)
         if places and (not by_keys or _moves_only_lids(places[0][1], looks, parts)):
             joints.append(mapping.JointRule(joint, places[0][1], places[0][0].name))

@@ -276,9 +276,24 @@ def add_control(bpy, armature, bone, control):
 
 
 def rigify(bpy, body):
+    """With the controls of its face that have a joint's plain name and turn nothing: the chin's
+    tweak “jaw”, the targets that eyes look at."""
     bones = {"root": "DEF-spine.003", "neck": "neck", "head": "head", "jaw": "DEF-jaw",
-             "eye_left": "eye.L", "eye_right": "eye.R"}  # fmt: skip
-    return by_controls(bpy, body, bones, "jaw_master")
+             "eye_left": "DEF-eye.L", "eye_right": "DEF-eye.R"}  # fmt: skip
+    face = by_controls(bpy, body, bones, "jaw_master")
+    for side in "LR":
+        add_control(bpy, face.parent, f"DEF-eye.{side}", f"master_eye.{side}")
+    bpy.ops.object.mode_set(mode="EDIT")
+    for name, beside in (
+        ("jaw", "jaw_master"),
+        ("eye.L", "master_eye.L"),
+        ("eye.R", "master_eye.R"),
+    ):
+        tweak, source = face.parent.data.edit_bones.new(name), face.parent.data.edit_bones[beside]
+        tweak.head, tweak.tail = source.tail, source.tail + (source.tail - source.head)
+        tweak.use_deform = False
+    bpy.ops.object.mode_set(mode="OBJECT")
+    return face
 
 
 def auto_rig_pro(bpy, body):

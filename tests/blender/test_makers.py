@@ -56,12 +56,13 @@ def moved(bpy, body, wanted):
     return 1000 * ((now[count:] - middle_now) @ turn.T + middle - body.points[wanted])
 
 
-def close_eyes(bpy, rig):
-    """Set the keys of blinks alone, as a take would."""
+def pose(bpy, rig, eyes=0.0, **values):
+    """Set what a take would where channels have these values and the eyes turn left, radians."""
     names = head_module.channel_names()
-    motion = types.Motion(np.zeros((1, len(names)), np.float32), np.zeros((1, 3)))
-    for side in ("Left", "Right"):
-        motion.expression[0, names.index(f"eyeBlink{side}")] = 1.0
+    turn = np.array([[0.0, eyes, 0.0]])
+    motion = types.Motion(np.zeros((1, len(names)), np.float32), 0 * turn, 0 * turn, turn)
+    for name, value in values.items():
+        motion.expression[0, names.index(name)] = value
     for track, value in zip(rig.driver.tracks, rig.driver.drive(motion, names)[0]):
         rna_paths.put(rig.targets[track.block], track.path, track.index, value)
     rna_paths.tag(rig.targets)
@@ -111,7 +112,7 @@ def speak(blender, body, line, maker, build):
     r = float(np.corrcoef(gaps, opening)[0, 1])
     lid = body.moves["eyeBlinkLeft"]
     lids = np.argsort(lid[:, 2])[:20]
-    close_eyes(blender, rig)
+    pose(blender, rig, eyeBlinkLeft=1.0, eyeBlinkRight=1.0)
     closed = moved(blender, body, lids.tolist())[:, 2].mean() / (1000 * lid[lids, 2].mean())
     print(
         f"\n| {maker} | {clicks} | {gaps[loudest]:.0f} of {opening[loudest]:.0f} mm | {r:.2f} "
@@ -120,6 +121,11 @@ def speak(blender, body, line, maker, build):
     assert gaps[loudest] > 3 and lower[loudest, 2] < -3, "the jaw parts the lips downwards"
     assert r > 0.8
     assert closed > 0.8 or maker in NO_LIDS
+    if {"eye_left", "eyeLookOutLeft"} & plan.used and body.weights:
+        ball = np.flatnonzero(body.weights["eye_left"] > 0.99)
+        pupil = ball[np.argsort(body.points[ball, 1])[:20]].tolist()
+        pose(blender, rig, eyes=0.3)
+        assert moved(blender, body, pupil)[:, 0].mean() > 2, "eyes turn left"
 
 
 @pytest.mark.parametrize("maker", MAKERS)
