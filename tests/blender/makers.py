@@ -7,8 +7,10 @@ Names are written down here from the makers' files and pages, not read from our 
 
 from dataclasses import dataclass, field
 
+import addon_utils
 import numpy as np
 from characters import deform, rig_with
+from mathutils import Matrix, Vector
 from thunder.scene.heads import build, head as head_module
 from thunder.thunder_core.rotation import rotvec_to_matrix
 from thunder.thunder_core.types import JAW_OPEN_RADIANS
@@ -276,23 +278,21 @@ def add_control(bpy, armature, bone, control):
 
 
 def rigify(bpy, body):
-    """With the controls of its face that have a joint's plain name and turn nothing: the chin's
-    tweak “jaw”, the targets that eyes look at."""
-    bones = {"root": "DEF-spine.003", "neck": "neck", "head": "head", "jaw": "DEF-jaw",
-             "eye_left": "DEF-eye.L", "eye_right": "DEF-eye.R"}  # fmt: skip
-    face = by_controls(bpy, body, bones, "jaw_master")
-    for side in "LR":
-        add_control(bpy, face.parent, f"DEF-eye.{side}", f"master_eye.{side}")
-    bpy.ops.object.mode_set(mode="EDIT")
-    for name, beside in (
-        ("jaw", "jaw_master"),
-        ("eye.L", "master_eye.L"),
-        ("eye.R", "master_eye.R"),
-    ):
-        tweak, source = face.parent.data.edit_bones.new(name), face.parent.data.edit_bones[beside]
-        tweak.head, tweak.tail = source.tail, source.tail + (source.tail - source.head)
-        tweak.use_deform = False
-    bpy.ops.object.mode_set(mode="OBJECT")
+    """The rig that Blender's own add-on generates of its human, with the head on its jaw and
+    spine: some of its controls have a joint's plain name and turn nothing (“jaw”, “eye.L”)."""
+    addon_utils.enable("rigify", default_set=True)
+    bpy.ops.object.armature_human_metarig_add()
+    sketch = bpy.context.object
+    bpy.ops.pose.rigify_generate()
+    armature = bpy.context.object
+    addon_utils.disable("rigify", default_set=True)
+    bpy.data.objects.remove(sketch)
+    hinge = armature.data.bones["jaw_master"].head_local
+    armature.data.transform(Matrix.Translation(Vector(body.joints["jaw"]) - hinge))
+    face = add(bpy, body, "Body", {})
+    build.add_weights(face, "DEF-chin", body.weights["jaw"])
+    build.add_weights(face, "DEF-spine.006", 1.0 - body.weights["jaw"])
+    deform(face, armature)
     return face
 
 

@@ -121,14 +121,17 @@ def speak(blender, body, line, maker, build):
     assert gaps[loudest] > 3 and lower[loudest, 2] < -3, "the jaw parts the lips downwards"
     assert r > 0.8
     assert closed > 0.8 or maker in NO_LIDS
-    if {"eye_left", "eyeLookOutLeft"} & plan.used and body.weights:
+    has_eyes = body.weights and maker != "Rigify"  # whose eyes are objects of their own
+    if {"eye_left", "eyeLookOutLeft"} & plan.used and has_eyes:
         ball = np.flatnonzero(body.weights["eye_left"] > 0.99)
         pupil = ball[np.argsort(body.points[ball, 1])[:20]].tolist()
         pose(blender, rig, eyes=0.3)
         assert moved(blender, body, pupil)[:, 0].mean() > 2, "eyes turn left"
 
 
-@pytest.mark.parametrize("maker", MAKERS)
+@pytest.mark.parametrize(
+    "maker", [maker for maker in MAKERS if maker != "Rigify"]
+)  # not to be turned
 def test_a_makers_character_that_looks_the_other_way_is_told_so(blender, body, maker):
     face = MAKERS[maker](blender, body)
     turn = Matrix.Rotation(np.pi, 4, "Z")
