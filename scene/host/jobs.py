@@ -286,6 +286,8 @@ register, unregister = registration(
 SLICE_SECONDS = 0.018
 # editors with curves and words over their frames
 TIMELINES = ("SEQUENCE_EDITOR", "DOPESHEET_EDITOR")
+# and with what keys move: Blender draws none of them again because a script wrote keys
+OF_KEYS = (*TIMELINES, "GRAPH_EDITOR", "VIEW_3D")
 # limit for a busy step plus the longest step so far; the window's events wait during it anyway
 BUSY_SECONDS = 0.04
 
@@ -471,7 +473,7 @@ def end() -> None:
     if session.job is not None:
         session.job.close()
     session.job = None
-    redraw()
+    redraw(OF_KEYS)
 
 
 def run_through(
