@@ -16,7 +16,7 @@ from ...thunder_core.types import GAZE
 from ..host import compat
 from ..host.jobs import Recent
 from . import binding, reach, rna_paths
-from .driven import follow
+from .driven import copied_bone, follow
 from .family import key_names, owners_of, points_of, property_names, relatives
 
 CACHE_MOST = 64
@@ -111,7 +111,7 @@ def _detect(
     names = tuple(name for name in names if name not in dead)
     others = tuple(obj.name for obj in (*parts, *rigs)) + bones
     plan, convention, fallbacks = _by_names(meter, names, properties, others)
-    jaws = _usable("jaw", convention, rigs)
+    jaws = _acting(meter, plan, _usable("jaw", convention, rigs))
     plan = _face_forward(plan, meter, jaws, convention)
     inverted = {
         rule.target.name: words
@@ -228,20 +228,43 @@ def _usable(joint: str, convention, rigs, also_ruled: bool = False) -> list[tupl
     """The bones of a joint whose keys would be seen, (armature, bone), best first; or all of it."""
     known = {each.name: each for each in conventions.conventions()}
     order = [each for each in (convention, known.get("arkit"), *known.values()) if each is not None]
+    found: list[tuple] = []
     for each in order:
         matches = conventions.match(
             each.bones.get(joint, ()), [bone.name for rig in rigs for bone in rig.data.bones]
         )
         places = [
-            (rig, name)
+            (rig, used)
             for wanted in each.bones.get(joint, ())
             for name in matches.get(wanted, ())
             for rig in rigs
-            if name in rig.pose.bones and (also_ruled or not overruled(rig, name))
+            if name in rig.pose.bones and (used := name if also_ruled else _control(rig, name))
         ]
-        if places:
-            return places
-    return []
+        # a neck of several bones is known by most of them
+        found = max(found, list(dict.fromkeys(places)), key=len)
+    return found
+
+
+def _control(rig, bone: str) -> str:
+    """A bone itself, or the control that it copies, whose keys would be seen; "" for none."""
+    for _ in range(reach.CHAIN):
+        if not bone or not overruled(rig, bone):
+            break
+        bone = copied_bone(rig, bone)
+    return bone
+
+
+def _acting(meter: reach.Meter, plan, places: list[tuple]) -> list[tuple]:
+    """Those of some bones, (armature, bone), whose turn moves a mesh; all where none is seen to."""
+    if len(places) < 2:
+        return places
+    turns = [
+        {mapping.Target("BONE", "", rig.name, bone, binding.ROTATION, 0): 1.0}
+        for rig, bone in places
+    ]
+    parts = range(len(meter.parts))
+    acts = [any(meter.offsets(part, turn, plan).any() for part in parts) for turn in turns]
+    return [place for place, is_seen in zip(places, acts) if is_seen] or places
 
 
 def _joints(
@@ -271,12 +294,12 @@ def _joints(
         if rule.source.startswith(GAZE) and rule.target.kind == "KEY"
     }
     for joint in ("eye_left", "eye_right"):
-        places = _usable(joint, convention, rigs)
+        places = _acting(meter, plan, _usable(joint, convention, rigs))
         by_keys = any(source.startswith(GAZE) for source in moved)
         if places and (not by_keys or _moves_only_lids(places[0][1], looks, parts)):
             joints.append(mapping.JointRule(joint, places[0][1], places[0][0].name))
     if places := _usable("neck", convention, rigs):
-        places = list(dict.fromkeys(places))[:2]
+        places = places[:2]
         joints += [
             mapping.JointRule("neck", bone, rig.name, 1.0 / len(places)) for rig, bone in places
         ]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Follows drivers of plain arithmetic: which control moves a value, and what a slider moves."""
+"""Follows drivers of plain arithmetic and constraints that copy: which control moves a value or a
+bone, and what a slider moves."""
 
 import ast
 import math
@@ -43,6 +44,21 @@ _FUNCTIONS = {
     "fabs": math.fabs,
     "clamp": lambda x, low=0.0, high=1.0: min(max(x, low), high),
 }
+
+
+def copied_bone(rig, bone: str) -> str:
+    """The bone of its armature whose turn a bone copies whole by a constraint; "" for none."""
+    for constraint in reversed(rig.pose.bones[bone].constraints):
+        if (
+            constraint.type in ("COPY_TRANSFORMS", "COPY_ROTATION")
+            and constraint.target == rig
+            and constraint.subtarget in rig.pose.bones
+            and constraint.mix_mode == "REPLACE"
+            and constraint.influence >= 1.0
+            and not constraint.mute
+        ):
+            return constraint.subtarget
+    return ""
 
 
 def follow(curve) -> tuple[mapping.Target, float] | None:

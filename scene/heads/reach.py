@@ -20,7 +20,7 @@ from . import binding, driven
 from .family import deforms, key_names
 
 _STILL_SHARE = 1e-6  # share of a mesh's size below which a point does not move
-_CHAIN = 3  # drivers in a row that are followed
+CHAIN = 3  # drivers or copying bones in a row that are followed
 _STRONG = 0.5  # share of its largest movement from which on a point counts
 _PARTED = 0.35  # share of the jaw's largest movement between upper and lower lip
 _APART = 0.5  # by how much points of a pair that are apart at rest count less as lips
@@ -169,10 +169,19 @@ class Meter:
         }
         return set() if dead == names else dead
 
+    def effect(self, part: int, rule: mapping.Rule, plan) -> tuple[np.ndarray, np.ndarray]:
+        """What a rule does to a mesh by its key, or by the control that it moves, as `_key`."""
+        if rule.target.kind == "KEY":
+            has = rule.target.name in key_names(self.parts[part])
+            return self.key(part, rule.target.name) if has else (np.arange(0), np.zeros((0, 3)))
+        by = self.offsets(part, {rule.target: rule.weight}, plan)
+        ids = np.flatnonzero(by.any(axis=1))
+        return ids, by[ids]
+
     def _spread(self, moves: Moves) -> Moves:
         """Moves, and those that drivers add to them."""
         result = dict(moves)
-        for _ in range(_CHAIN):
+        for _ in range(CHAIN):
             result |= {
                 target: by
                 for target, curve in self._drivers
@@ -207,10 +216,7 @@ class Meter:
             if bone.use_deform and bone.name in groups:
                 ids, weights = self.weights(part)[groups[bone.name].index]
                 total[ids] += weights
-                matrix = Matrix.Identity(4)
-                for each in (bone, *bone.parent_recursive):
-                    matrix = turned.get(each.name, Matrix.Identity(4)) @ matrix
-                full = np.array(matrix) - np.eye(4)
+                full = np.array(_posed(rig, bone.name, turned)) - np.eye(4)
                 added[ids] += weights[:, None] * (points[ids] @ full[:3, :3].T + full[:3, 3])
         added /= np.maximum(total, 1e-6)[:, None]
         offsets += (added @ np.linalg.inv(to_rig[:3, :3]).T).astype(np.float32)
@@ -351,9 +357,9 @@ class Face:
         middles = [
             np.average(self.meter.places(part)[ids], 0, np.linalg.norm(by, axis=1))
             for rule in self.plan.rules
-            if rule.target.kind == "KEY" and rule.source.startswith(starts)
-            for part in (self.meter.having(rule.target.name) if rule.source.endswith(end) else ())
-            for ids, by in [self.meter.key(part, rule.target.name)]
+            if rule.source.startswith(starts) and rule.source.endswith(end)
+            for part in range(len(self.meter.parts))
+            for ids, by in [self.meter.effect(part, rule, self.plan)]
             if len(ids)
         ]
         return np.mean(middles, axis=0) if middles else None
@@ -474,6 +480,15 @@ def along(vector: np.ndarray) -> np.ndarray | None:
     if far[axis] <= _SQUARE * np.delete(far, axis).max():
         return None
     return np.eye(3)[axis] * np.sign(vector[axis])
+
+
+def _posed(rig, bone: str, turned: dict[str, Matrix], copies: int = CHAIN) -> Matrix:
+    """How a bone moves, [4, 4], where these turn: with its parents, or as the bone that it
+    copies."""
+    if copies and (copied := driven.copied_bone(rig, bone)):
+        return _posed(rig, copied, turned, copies - 1)
+    own, parent = turned.get(bone, Matrix.Identity(4)), rig.data.bones[bone].parent
+    return own if parent is None else _posed(rig, parent.name, turned, copies) @ own
 
 
 def _matrices(rig, moves: Moves, plan: mapping.Mapping) -> dict[str, Matrix]:

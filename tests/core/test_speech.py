@@ -380,6 +380,12 @@ def test_where_nothing_at_all_is_heard_lips_settle_at_once():
     assert presence(logits, 100, room).min() == 1.0
     alive = presence(logits, 100, gated)
     assert alive[45:51].max() < 0.02 and (alive[:40] == 1).all() and (alive[57:] == 1).all()
+    cut_off = np.full((200, len(PHONES)), 0, np.float32)
+    cut_off[:, SILENCE] = -14  # the encoder expects that it goes on
+    alive = presence(cut_off, 100, gated)
+    assert alive[46:51].max() < 0.02 and (alive[:40] == 1).all() and (alive[57:] == 1).all()
+    closure = np.where(np.arange(100) // 4 == 12, -2.0, -1.2)  # of a plosive
+    assert presence(cut_off, 100, closure).min() == 1
 
 
 def test_the_encoder_reads_a_sound_as_the_network_of_training_does():

@@ -273,7 +273,6 @@ def _complete(explained: list[Recognised], names: Sequence[str]) -> Recognised:
 
 
 @lru_cache(maxsize=64)
-@lru_cache(maxsize=64)
 def joint_bones(bones: tuple[str, ...], joint: str = "") -> tuple[str, ...]:
     """The bones that are named like a jaw, a neck or an eye in some convention, or like this
     joint."""

@@ -40,9 +40,11 @@ _MARGIN = 50  # feature frames of context on either side of a chunk
 # animation frames around speech in which lips move, and over which they come to rest
 _LIPS_MOVE, _EASE = 8, 4
 # Where nothing at all is heard, as in gated and synthetic voices, nobody breathes in through open
-# lips: levels (`loudness`) at which that is so, and above which a room is heard; frames over which
-# lips come to rest and leave it; and the presence below which they do (`Pipeline`).
-_GATED, _GATED_EASE, _RESTING = (-1.9, -1.6), 3, 1 / 3
+# lips, and nothing is said, though the encoder expects that a sound which is cut off goes on: levels
+# (`loudness`) at which that is so, and above which a room is heard; frames of the longest closure
+# of a plosive, over which lips come to rest and leave it; the presence below which they do
+# (`Pipeline`).
+_GATED, _CLOSURE, _GATED_EASE, _RESTING = (-1.9, -1.6), 5, 3, 1 / 3
 
 
 class SpeechEncoder:
@@ -237,7 +239,9 @@ def presence(logits: np.ndarray, frames: int, level: np.ndarray | None = None) -
     spoken = at_frames(1 - softmax(logits)[:, SILENCE, None], frames)[:, 0]
     present = presence_of(spoken)
     if level is not None:
-        nothing = filters.highest(np.interp(level, _GATED, (1.0, 0.0)).astype(np.float32), 3)
+        nothing = np.interp(level, _GATED, (1.0, 0.0)).astype(np.float32)
+        nothing = filters.highest(-filters.highest(-nothing, _CLOSURE), _CLOSURE + 2)
+        spoken = spoken * (1 - nothing)
         present += nothing * (_RESTING * presence_of(spoken, 0, _GATED_EASE) - present)
     return present
 
