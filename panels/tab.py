@@ -8,11 +8,13 @@ import bpy
 
 from ..scene.host.jobs import registration, session
 from ..scene.takes import take_list
+from ..thunder_core.animation.commit.line_records import shorten
 
 # average number of letters per pixel of width beside an icon, at scale 1, measured
 LETTERS_PER_PIXEL = 0.113
 
 
+LONGEST_NAME = 16  # letters of a name beside the progress of work
 TALL = 850  # pixels at scale 1 of a sidebar in which all parts of the tab have room
 PARTS = [
     ("DIRECT", "Direct", "Choose voice and head, direct, and generate takes"),
@@ -69,12 +71,13 @@ class OfShownTake(Tab):
             wrapped_label(self.layout, take_list.why_none(context), context)
 
 
-def wrapped_label(layout, text: str, context, icon: str = "INFO"):
-    """A sentence in as many lines as the sidebar's width needs, greyed, behind an icon."""
+def wrapped_label(layout, text: str, context, icon: str = "INFO") -> int:
+    """A sentence in as many lines as the sidebar's width needs, greyed, behind an icon; how many
+    that are."""
     letters = max(
         16, int(context.region.width / context.preferences.system.ui_scale * LETTERS_PER_PIXEL)
     )
-    in_lines(tune(layout.column(align=True), active=False), text, letters, icon)
+    return in_lines(tune(layout.column(align=True), active=False), text, letters, icon)
 
 
 def tune(layout, **how):
@@ -95,12 +98,12 @@ def big_button(layout, name: str, **how):
     return tune(layout.column(), scale_y=1.2).operator(name, **how)
 
 
-def progress_row(layout, scale_y: float) -> None:
-    """How far the job is that runs, and the button that cancels it."""
+def progress_row(layout, scale_y: float, of: str = "") -> None:
+    """How far the job is that runs, and the button that cancels it. of: of whom or what its takes
+    are, where something else is chosen."""
     row, job = tune(layout.row(align=True), scale_y=scale_y), session.job
-    row.progress(
-        factor=job.step.fraction, text=", ".join(filter(None, (job.step.message, job.time_left)))
-    )
+    said = f"Takes of “{shorten(of, LONGEST_NAME)}”" if of else job.step.message
+    row.progress(factor=job.step.fraction, text=", ".join(filter(None, (said, job.time_left))))
     row.operator("thunder.cancel", text="", icon="X")
 
 
@@ -121,11 +124,14 @@ def offer_editable(layout, context, what: str = "It") -> None:
     layout.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
 
 
-def in_lines(column, text: str, letters: int, icon: str) -> None:
-    """A sentence in lines of at most `letters` letters, behind an icon; words stay whole."""
-    for line in textwrap.wrap(text, letters, break_long_words=False, break_on_hyphens=False):
+def in_lines(column, text: str, letters: int, icon: str) -> int:
+    """A sentence in lines of at most `letters` letters, behind an icon; words stay whole. Returns
+    how many lines."""
+    lines = textwrap.wrap(text, letters, break_long_words=False, break_on_hyphens=False)
+    for line in lines:
         column.label(text=line, icon=icon)
         icon = "BLANK1"
+    return len(lines)
 
 
 PART = bpy.props.EnumProperty(
