@@ -12,6 +12,7 @@ from ..scene.takes import take_list, transcript
 from ..scene.takes.commit.following import stale_lines
 from ..scene.takes.dialogue import follow_soon
 from ..scene.voice import fingerprint, recording, strip
+from ..thunder_core.animation.commit.line_records import shorten
 from ..thunder_core.engine_python import packaged_pythons
 from ..thunder_core.errors import attempt
 from ..thunder_core.languages import names_of
@@ -34,7 +35,8 @@ from .tab import (
 
 # widths of the voice's length in seconds and of the head's role, in button heights
 LENGTH_WIDTH, ROLE_WIDTH, CHANNEL_WIDTH = 2.6, 3.8, 4.4
-PROGRESS_WIDTH = 7.5  # of work in the panel's header
+PROGRESS_WIDTH = 6.0  # of work in the panel's header
+LONGEST_NAME = 16  # letters of a name beside the progress of work
 WANTED = "This voice is hard to understand: enter its words above and generate again"
 
 
@@ -56,13 +58,13 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
     def draw_header_preset(self, context):
         # in the header nothing below moves when work begins or ends
         if session.job is not None and _is_other_part(context):
-            progress_row(tune(self.layout.row(), ui_units_x=PROGRESS_WIDTH), 1.0)
+            progress_row(tune(self.layout.row(), ui_units_x=PROGRESS_WIDTH), 1.0, "")
         self.layout.operator("thunder.report_problem", text="", icon="HELP", emboss=False)
 
     def draw(self, context):
         # Buttons stay where they are in every state: sentences, and what they ask for, are below
         # all of them.
-        layout, lines, below = (self.layout.column() for _ in range(3))
+        layout = self.layout.column()
         settings = context.scene.thunder
         follow_soon(context.scene)
         if is_divided(context):
@@ -71,6 +73,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
             if _is_other_part(context):
                 self._draw_stale(layout, context, is_short=True)
                 return
+        lines, below = self.layout.column(), self.layout.column()
         ready = self._draw_voice(layout, below, context, settings)
         ready &= self._draw_head(layout, below, context, settings)
         layout.prop(settings, "count")
@@ -89,13 +92,13 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         if not settings.takes:  # nothing of it is left to move when takes come
             draw_first_steps(below, context)
 
-    def _of_others(self, context) -> str:
-        """The head, or else the voice, whose takes arrive, where another is chosen; else ""."""
+    def _of_others(self, context) -> str | None:
+        """The head, or else the voice, whose takes arrive, where another is chosen; else None."""
         rig, _ = attempt(head.find, context.scene, context.object)
         voice, made = attempt(strip.find, context)[0], sorted(take_list.arriving_for())
         if not made or not rig or not voice or (rig.mesh.name, voice.name) in made:
-            return ""
-        return made[0][made[0][0] == rig.mesh.name]
+            return None
+        return f"Takes of “{shorten(made[0][made[0][0] == rig.mesh.name], LONGEST_NAME)}”"
 
     def _draw_voice(self, layout, below, context, settings):
         row = layout.row(align=True)

@@ -8,13 +8,11 @@ import bpy
 
 from ..scene.host.jobs import registration, session
 from ..scene.takes import take_list
-from ..thunder_core.animation.commit.line_records import shorten
 
 # average number of letters per pixel of width beside an icon, at scale 1, measured
 LETTERS_PER_PIXEL = 0.113
 
 
-LONGEST_NAME = 16  # letters of a name beside the progress of work
 TALL = 850  # pixels at scale 1 of a sidebar in which all parts of the tab have room
 PARTS = [
     ("DIRECT", "Direct", "Choose voice and head, direct, and generate takes"),
@@ -98,11 +96,11 @@ def big_button(layout, name: str, **how):
     return tune(layout.column(), scale_y=1.2).operator(name, **how)
 
 
-def progress_row(layout, scale_y: float, of: str = "") -> None:
-    """How far the job is that runs, and the button that cancels it. of: of whom or what its takes
-    are, where something else is chosen."""
+def progress_row(layout, scale_y: float, said: str | None = None) -> None:
+    """How far the job is that runs, and the button that cancels it. said: in place of what it
+    does."""
     row, job = tune(layout.row(align=True), scale_y=scale_y), session.job
-    said = f"Takes of “{shorten(of, LONGEST_NAME)}”" if of else job.step.message
+    said = job.step.message if said is None else said
     row.progress(factor=job.step.fraction, text=", ".join(filter(None, (said, job.time_left))))
     row.operator("thunder.cancel", text="", icon="X")
 

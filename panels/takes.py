@@ -29,7 +29,7 @@ LETTERS = 3.0  # of words, in the width of a button
 BESIDE = 5.2  # width of what the list has besides the words of a take
 SECOND = 0.85  # height of the second line
 ROWS = 5  # takes that the list shows; with more it has a scroll bar
-SECOND_LINES = 0.9  # height that a row has more than an empty one of the list
+TALLER = 0.82  # height that a take adds to the list in place of an empty row, measured
 # what rows need to know of the whole list; filled in filter_items, which Blender calls first
 _drawn: dict = {}
 
@@ -259,7 +259,7 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         """As much room below the list as it is lower with few takes, so that nothing moves when
         some arrive; with none, the reason."""
         listed = len(take_list.visible_places(context))
-        room = SECOND_LINES * (ROWS - listed)
+        room = TALLER * (ROWS - listed)
         if not listed:
             room -= wrapped_label(column, browsing.why_empty(context), context)
         if room > 0:
