@@ -279,7 +279,7 @@ def test_the_engine_ranks_takes_by_verdict_first(engine, speech, monkeypatch):
     def score(motions, *_):
         return [
             LipSyncScore(points[seed], np.zeros(1), {}, found[seed])
-            for seed, _ in zip(seeds, motions)
+            for _, seed in zip(motions, seeds)
         ]
 
     monkeypatch.setattr(engine.scorer, "score", score)
