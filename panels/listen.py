@@ -19,7 +19,7 @@ from .tab import Tab, tune, wrapped_label
 from .takes import BESIDE, shorten, width
 
 _ROWS = 4  # of the list, at least
-FRAME = 2.2  # width of a frame's number, in buttons
+FRAME = 2.0  # width of a frame's number, and of a short word, in buttons
 MOST_TAKES, MOST_SOUNDS = 8, 8  # that are shown of a word
 MOUTH = 1.4  # size of a picture of a mouth and the gap around it, in buttons of 20 pixels
 
@@ -206,7 +206,12 @@ def draw_check(layout, context) -> str:
         "THUNDER_UL_findings", "", checked, "findings", checked, "index", rows=_ROWS
     )
     row = layout.row(align=True)
-    for name in ("go_to_finding", "fix_finding", "show_better_take", "ignore_finding"):
-        row.operator(f"thunder.{name}")
+    for name, wide in (
+        ("go_to_finding", FRAME),
+        ("fix_finding", FRAME),
+        ("show_better_take", 0),
+        ("ignore_finding", 0),
+    ):
+        tune(row.row(align=True), ui_units_x=wide).operator(f"thunder.{name}")
     chosen = checking.chosen_finding(scene)
     return "" if chosen is None else f"{chosen[0].first}: {chosen[0].sentence}"

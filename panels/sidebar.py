@@ -58,7 +58,8 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
     def draw_header_preset(self, context):
         # in the header nothing below moves when work begins or ends
         if session.job is not None and _is_other_part(context):
-            progress_row(tune(self.layout.row(), ui_units_x=PROGRESS_WIDTH), 1.0, "")
+            row = tune(self.layout.row(), ui_units_x=PROGRESS_WIDTH)
+            progress_row(row, 1.0, f"{session.job.step.fraction:.0%}")
         self.layout.operator("thunder.report_problem", text="", icon="HELP", emboss=False)
 
     def draw(self, context):

@@ -111,6 +111,7 @@ def test_a_finding_is_written_once_and_whole_below_all_buttons(blender, shot):
         drawn = Measured()
         THUNDER_UL_findings.draw_item(None, context, drawn, None, row, 0, None, "")
         assert drawn.cut(LIST) == []
+    assert cut(blender.types.THUNDER_PT_listen, context) == []
     for index, row in enumerate(shot.thunder_check.findings):
         shot.thunder_check.index = index
         layouts = [draw(each, blender.context, height=HIGH) for each in in_tab(blender)]
