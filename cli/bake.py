@@ -65,6 +65,7 @@ from .script import (
 )
 
 IDLE = "idle"  # name of a scene without a sound
+_WORDS = 0.3  # how much of a bake recognising words is
 
 
 # What argparse is told of each option: of those that are settings of a job, and of others.
@@ -268,11 +269,14 @@ def bake(
     seed = first_seed(scene, rig.mesh, voice) if chosen.seed is None else chosen.seed
     request = replace(request, seed=seed)
 
+    begun = 0.0  # how much was done before takes are asked for
+
     def report_step(step: jobs.Step) -> None:
         # without a sound nobody is meant to speak
         if step.note and not chosen.seconds:
             warnings.extend(warn(chosen.command, step.note))
-        tell(replace(step, fraction=wanted.share_of_takes * step.fraction))
+        done = begun + (1 - begun) * step.fraction
+        tell(replace(step, fraction=wanted.share_of_takes * done))
 
     if words:
         transcript.ensure(scene, voice.name).text = words
@@ -285,8 +289,9 @@ def bake(
             word_places.recognise(
                 client, voice, recogniser.arguments(chosen.whisper or "", chosen.language or "")
             ),
-            tell,
+            lambda step: report_step(replace(step, fraction=_WORDS * step.fraction)),
         )
+        begun = _WORDS
         warnings += warn(chosen.command, found.left_out_in_words)
         record = transcript.of(scene, voice.name)
     if request.direction is not None and not request.listening:

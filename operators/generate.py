@@ -93,7 +93,6 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         )
 
     def finish(self, context, takes):
-        jobs.redraw(jobs.TIMELINES)
         best = takes[0]
         if (role := role_of(best.provenance)) != SPEAKS:
             many = f"{len(takes)} take{'' if len(takes) == 1 else 's'}"
@@ -139,8 +138,8 @@ _RESYNCED = {
 
 
 class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
-    """Update takes to match their voice: move or trim keys, and generate what is new. Edited takes
-    are kept. Committed lines move along with your keys on their frames"""
+    """Update takes to match their voice: move or trim keys, and generate what is new. Edited keys
+    go along, or their take is kept. Committed lines move along with your keys on their frames"""
 
     bl_label = "Re-sync"
     obstacles = (

@@ -189,6 +189,7 @@ class THUNDER_OT_playblast(FileWork, bpy.types.Operator):
     video next to the .blend. A slate says line, take and frame"""
 
     bl_options = set()  # nothing in the file changes: there is nothing to undo
+    obstacles = (lambda context: studio.why_no_camera(context.scene),)
 
     filter_glob: bpy.props.StringProperty(default="*.mp4", options={"HIDDEN"})
 
@@ -196,19 +197,27 @@ class THUNDER_OT_playblast(FileWork, bpy.types.Operator):
         self.filepath = _free_video()
         return ChoosesFile.invoke(self, context, event)
 
+    def draw(self, context):
+        for number, line in enumerate(textwrap.wrap(_why_small(context.scene), LETTERS)):
+            self.layout.label(text=line, icon="BLANK1" if number else "ERROR")
+
     def begin(self, context):
         path = bpy.path.abspath(self.filepath) or _free_video()
-        path = bpy.path.ensure_ext(path, ".mp4")
-        scene = context.scene
-        rigs = [attempt(head.resolve, obj)[0] for obj in head.in_scene(scene)]
-        self.is_far = studio.camera_of(scene) is not None and (
-            0 < len(rigs) and studio.share_of_picture(scene, [*filter(None, rigs)]) < SMALL
-        )
-        return "Playblast", studio.playblast(scene, path)
+        self.warn([_why_small(context.scene)])
+        return "Playblast", studio.playblast(context.scene, bpy.path.ensure_ext(path, ".mp4"))
 
     def outcome(self, value):
-        far = ". Its camera hardly shows a face: Light the Scene has one that does"
-        return f"Playblast saved to {value}{far * self.is_far}"
+        return f"Playblast saved to {value}"
+
+
+def _why_small(scene) -> str:
+    """The sentence on a camera that hardly shows a face of a scene, "" if it shows one, or there is
+    none."""
+    rigs = [attempt(head.resolve, obj)[0] for obj in head.in_scene(scene)]
+    known, camera = [*filter(None, rigs)], studio.camera_of(scene)
+    if not known or camera is None or studio.share_of_picture(scene, known) >= SMALL:
+        return ""
+    return f"“{camera.name}” hardly shows a face: Light the Scene has a camera that does"
 
 
 def _free_video() -> str:

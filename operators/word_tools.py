@@ -247,6 +247,12 @@ class THUNDER_OT_use_mouth(OnWord, NeedsShownTake, SlicedWork, bpy.types.Operato
 
     take: StringProperty(name="Take", description="Action of the take whose mouth is used")
 
+    @classmethod
+    def description(cls, context, properties):
+        entry = take_list.entry_of(context.scene, bpy.data.actions.get(properties.take))
+        name = f"the mouth of “{entry.name}”" if entry is not None else "this take's mouth"
+        return f"Use {name} on the word, in a new take. The shown take is not changed"
+
     def begin(self, context):
         lead, _ = shown_take_and_rig(context)
         action = bpy.data.actions.get(self.take)
@@ -361,7 +367,6 @@ class FindsWords(SlicedWork):
         return "Finding words", word_places.find(connection.start_client(), voice, text)
 
     def finish(self, context, found):
-        jobs.redraw(jobs.TIMELINES)
         self.report({"INFO"}, found.sentence)
         self.warn([found.warning])
 
@@ -389,7 +394,6 @@ class THUNDER_OT_recognise_words(_Recognises, bpy.types.Operator):
         return "Recognizing words", word_places.recognise(connection.start_client(), voice, by)
 
     def finish(self, context, found):
-        jobs.redraw(jobs.TIMELINES)
         count = len(found.spoken.words)
         if count:
             words = f"{count} word{'s' * (count != 1)} ({found.languages})"

@@ -9,7 +9,7 @@ from ..scene.engine import recogniser
 from ..scene.heads import head
 from ..scene.host.jobs import registration
 from ..scene.review import checking, listening, live_score
-from ..scene.takes import mix, take_list, transcript, word_places
+from ..scene.takes import take_list, transcript, word_places
 from ..scene.takes.transcript import LABELS, WORD_KINDS
 from ..scene.voice import strip
 from ..thunder_core.errors import attempt
@@ -20,7 +20,8 @@ from .takes import BESIDE, shorten, width
 
 _ROWS = 4  # of the list, at least
 FRAME = 2.0  # width of a frame's number, and of a short word, in buttons
-MOST_TAKES, MOST_SOUNDS = 8, 8  # that are shown of a word
+# that are shown of a word: the shown take, its original and eight readings
+MOST_TAKES, MOST_SOUNDS = 10, 8
 MOUTH = 1.4  # size of a picture of a mouth and the gap around it, in buttons of 20 pixels
 
 
@@ -94,13 +95,16 @@ class THUNDER_PT_words(Tab, bpy.types.Panel):
         if is_clear:
             wrapped_label(layout, "Nothing is doubtful here: readings differ little", context)
         column = layout.column(align=True)
-        for other in mix.candidates(context)[:MOST_TAKES]:
+        choices, original = word_places.choices(context)
+        for other in choices[:MOST_TAKES]:
             icons = word_places.icons(other, place)
             row = column.row(align=True)
             for icon in icons:
                 row.template_icon(icon, scale=MOUTH)
             row.operator(
-                "thunder.use_mouth", text=other.name, depress=other == entry
+                "thunder.use_mouth",
+                text="Original" if other == original else other.name,
+                depress=other == entry,
             ).take = other.action.name
 
 

@@ -287,6 +287,8 @@ register, unregister = registration(
 SLICE_SECONDS = 0.018
 # editors with curves and words over their frames
 TIMELINES = ("SEQUENCE_EDITOR", "DOPESHEET_EDITOR")
+# and with what keys move: Blender draws none of them again because a script wrote keys
+OF_KEYS = (*TIMELINES, "GRAPH_EDITOR", "VIEW_3D")
 # limit for a busy step plus the longest step so far; the window's events wait during it anyway
 BUSY_SECONDS = 0.04
 
@@ -473,7 +475,7 @@ def end() -> None:
         session.job.close()
         session.note = session.job.note
     session.job = None
-    redraw()
+    redraw(OF_KEYS)
 
 
 def run_through(

@@ -40,6 +40,7 @@ STAMP = (
     ),
     *("_lens", "_marker", "_memory", "_render_time", "_scene", "_sequencer_strip", "_time"),
 )
+LETTERS = 14  # least height of the slate's, pixels
 STILLS = {  # its settings while its frames are rendered
     **dict.fromkeys(
         (
@@ -55,7 +56,6 @@ STILLS = {  # its settings while its frames are rendered
     "frame_step": 1,
     # the slate is a note of Blender's stamp, and nothing else of it
     **{f"render.use_stamp{part}": part in ("", "_note") for part in STAMP},
-    "render.stamp_font_size": 14,
 }
 FILM = {  # and while they are put together: the pictures have their colours and their slate
     "render.use_sequencer": True,
@@ -130,8 +130,8 @@ def playblast(scene, path: str) -> Generator[jobs.Step, None, str]:
     The stage's camera is used, else the scene's. The scene stays as it is: a copy is filmed. Raises
     BadRequest without a camera or while Blender renders, NoSpace.
     """
-    if camera_of(scene) is None:
-        raise BadRequest("There is no camera to film through: press Light the Scene first")
+    if sentence := why_no_camera(scene):
+        raise BadRequest(sentence)
     first, last = (
         (scene.frame_preview_start, scene.frame_preview_end)
         if scene.use_preview_range
@@ -147,6 +147,7 @@ def playblast(scene, path: str) -> Generator[jobs.Step, None, str]:
     try:
         copy.camera = camera_of(scene)
         puppets.apply_settings(copy, STILLS)
+        copy.render.stamp_font_size = max(LETTERS, size[1] // 36)
         copy.frame_start, copy.frame_end = first, last
         with part_of(path) as part:
             for number, picture in enumerate(pictures):
@@ -240,6 +241,15 @@ def camera_of(scene) -> bpy.types.Object | None:
     group = find(scene)
     return next(
         (obj for obj in (group.objects if group else ()) if obj.get(MARK) == "Camera"), scene.camera
+    )
+
+
+def why_no_camera(scene) -> str:
+    """The reason why a scene cannot be filmed, "" if it can."""
+    return (
+        "There is no camera to film through: press Light the Scene first"
+        if camera_of(scene) is None
+        else ""
     )
 
 

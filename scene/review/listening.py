@@ -243,15 +243,42 @@ def flip(context, generated: bool) -> None:
 @persistent
 def restore(*_) -> None:
     """Play the voices again that are muted while generated speech plays instead of them: when
-    playback stops, on undo, before a file is saved, and when it is opened."""
-    for editor in (scene.sequence_editor for scene in bpy.data.scenes if scene.sequence_editor):
-        strips = [each for each in compat.strips_all(editor) if each.type == "SOUND"]
+    playback stops, on undo, in a file that is saved, and when it is opened."""
+    for strips in map(_sounds, bpy.data.scenes):
         flipped = [each for each in strips if strip.FLIPPED in each]
         for each in flipped:
             each.mute = False
             del each[strip.FLIPPED]
         for each in strips if flipped else ():
             each.mute |= each.name.startswith(strip.LISTEN_MARK)
+
+
+def _sounds(scene) -> list:
+    editor = scene.sequence_editor
+    return [each for each in (compat.strips_all(editor) if editor else ()) if each.type == "SOUND"]
+
+
+# scene → names of the strips that play otherwise than in the file that is being saved
+_saved = jobs.session.add(jobs.Memory())
+
+
+@persistent
+def _before_saving(*_) -> None:
+    """Let the file have the voices, not what is heard instead."""
+    for scene in bpy.data.scenes:
+        _saved.known[scene.name] = {each.name for each in _sounds(scene) if strip.FLIPPED in each}
+    restore()
+
+
+@persistent
+def _after_saving(*_) -> None:
+    """Play what was heard before."""
+    for scene in bpy.data.scenes:
+        for each in _sounds(scene):
+            if each.name in _saved.known.get(scene.name, ()):
+                each.mute = not each.name.startswith(strip.LISTEN_MARK)
+                each[strip.FLIPPED] = True
+    _saved.known.clear()
 
 
 def follow(scene) -> None:
@@ -301,8 +328,13 @@ def _file_of(sound) -> str:
 
 
 register, unregister = jobs.registration(
-    handlers=tuple(
-        (name, restore)
-        for name in ("animation_playback_post", "save_pre", "load_post", "undo_post", "redo_post")
+    handlers=(
+        ("save_pre", _before_saving),
+        ("save_post", _after_saving),
+        ("save_post_fail", _after_saving),
+        *(
+            (name, restore)
+            for name in ("animation_playback_post", "load_post", "undo_post", "redo_post")
+        ),
     )
 )

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The animator's own keys in a committed line: they go along when another line performs as this
-one, each with the word or phrase on which it sits."""
+"""The animator's own keys go along: those in a committed line when another line performs as this
+one, each with the word or phrase on which it sits; those in a take that is keyed again, on their
+frames of its voice."""
 
 import re
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
+import bpy
 import numpy as np
 
 from ...thunder_core.animation import keyframes
@@ -16,7 +18,9 @@ from ...thunder_core.filters import smoothstep
 from ..animation import display, fcurves, keying
 from ..heads import head, rna_paths
 from ..host import compat
+from ..voice.fingerprint import State
 from .commit import following, reading
+from .shape.applying import STRENGTH
 
 _REACH = 0.24  # seconds around a key in which its curve flows into the new take's
 _NAMED = 5  # keys without a place that a sentence names
@@ -179,6 +183,52 @@ def _copy(rig: head.Rig, entry, own: OwnKeys, has_place: np.ndarray, to: np.ndar
         compat.curves_in(action, rig.targets[own.block], slot), own.path, own.index, "Own Keys"
     )
     fcurves.write(added, keyframes.select(keys, order))
+
+
+def carry(
+    rig: head.Rig, entry, actions: list, then: State, now: State
+) -> Generator[float, None, None]:
+    """Give new actions the keys that a take has on those frames of its voice that still play, and
+    its curves of what takes do not move. Yields progress; closed early it removes the actions.
+
+    actions: of the same take, keyed from its motion for the voice as it plays now, which has the
+    same sound and frame rate as then.
+    """
+    late = round(now.origin - then.origin)
+    first, last = max(now.first, then.first + late), min(now.last, then.last + late) - 1
+    try:
+        for block, curves in enumerate(display.curves_of(rig, entry)):
+            action, slot = display.part_of(actions, rig, block)
+            into = compat.curves_in(action, rig.targets[block], slot)
+            places = compat.by_place(into)
+            for number, curve in enumerate(curves):
+                new = places.get((curve.data_path, curve.array_index))
+                if curve.data_path != STRENGTH:  # of a shape, which is in the keys by now
+                    _carry_curve(curve, new, into, late, first, last)
+                yield (block + number / len(curves)) / len(rig.targets)
+    except BaseException:
+        bpy.data.batch_remove(actions)
+        raise
+
+
+def _carry_curve(curve, new, into, late: int, first: int, last: int) -> None:
+    """Give the curve `new`, between two frames, the keys that another has so many frames earlier;
+    all of them in a new curve if it is None."""
+    keys = fcurves.read(curve)
+    if len(curve.modifiers) or not len(keys["co"]):
+        frames = np.arange(first, last + 1.0) - late
+        keys = keyframes.on_every_frame(frames, fcurves.evaluate(curve, frames))
+    keys = keyframes.move(keys, late)
+    if new is None:
+        group = curve.group.name if curve.group else ""
+        new = compat.new_curve(into, curve.data_path, curve.array_index, group)
+    else:
+        around = fcurves.read(new)
+        inside = keyframes.keys_between(keys, first, last, lambda at: curve.evaluate(at - late))
+        before = keyframes.keys_until(around, first - 1)
+        keys = keyframes.concatenate(before, inside, keyframes.keys_from(around, last + 1))
+    fcurves.write(new, keys)
+    new.mute, new.extrapolation = curve.mute, curve.extrapolation
 
 
 def say_left(left: Sequence[str]) -> str:

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 import bpy
@@ -286,9 +286,28 @@ def _differs(entry, *names: str) -> bool:
     for action in display.actions_of(entry):
         about = keying.record_of(action)
         known = next((about[name] for name in names if name in about), None)
-        if known is None or known != keying.checksum(action, known):
+        if known is None or not _is_of(known, action):
             return True
     return False
+
+
+def _is_of(checksum, action) -> bool:
+    return checksum == keying.checksum(action, checksum)
+
+
+@contextmanager
+def checksums_follow(entry) -> Iterator[None]:
+    """Move all keys of a take within this block: checksums in its record that its keys had before
+    become those that they have afterwards; others, of keys before an edit, stay."""
+    alike = []
+    for action in display.actions_of(entry):
+        about = keying.record_of(action)
+        names = [name for name in ("checksum", SCORED_KEYS) if name in about]
+        alike.append([name for name in names if _is_of(about[name], action)])
+    yield
+    for action, names in zip(display.actions_of(entry), alike):
+        if names:
+            keying.record_of(action).update(dict.fromkeys(names, keying.checksum(action)))
 
 
 def keep_score(entry, **about) -> None:
@@ -306,6 +325,13 @@ def about_of(action) -> dict:
     # these are of the keys
     of_keys = (records.KEY, "checksum", SCORED_KEYS)
     return {name: value for name, value in about.items() if name not in of_keys}
+
+
+def made_from(action) -> str:
+    """Name of the take that a resampled or mixed one was made from, "" for none."""
+    about = keying.record_of(action)
+    mixed = about.get("mixed")
+    return str(about.get("kept") or (mixed.get("upper_face") if hasattr(mixed, "get") else ""))
 
 
 def of_mouth(action) -> dict:

@@ -27,7 +27,7 @@ from ..engine import install
 from ..heads import head, rna_paths
 from ..host.jobs import stage, Step
 from ..voice import fingerprint, mixdown, strip
-from . import generation, provenance, take_list, turns
+from . import generation, own_keys, provenance, take_list, turns
 from .commit import following
 from .generation import ask_about, look_up
 from .provenance import CAPTURED
@@ -214,8 +214,8 @@ def resync(
     Moved: the keys move along, edited or not. Trimmed, or the scene's rate changed: keyed again
     from the take's motion. Longer: only the new part is sampled, and blended with the existing
     one. Another sound: sampled again with the take's seed. If more than a move is needed and keys
-    were edited, or if a take was mixed and its seed cannot make it again, it stays unchanged and
-    the new one is listed after it.
+    were edited, or if a take was mixed and its seed cannot make it again, it stays unchanged after
+    the new one, which has the edited keys where the same sound plays.
 
     A piece that was cut off the voice and moved alone gets its part of the takes, keyed from their
     motion and listed with it.
@@ -224,12 +224,12 @@ def resync(
     change, as in fingerprint.Change, OTHER_WEIGHTS for one that was sampled with other weights than
     before, PIECE for each take that a piece got, and LINE for each committed line that was moved.
     kinds: a list that receives them as they are made.  left: one that receives a sentence for each
-    committed line that was not moved. Raises ThunderError.
+    committed line that was not moved, and for each take that stays. Raises ThunderError.
     """
     scene_name, kinds = scene.name, [] if kinds is None else kinds
+    left = [] if left is None else left
     moved = yield from map_progress(
-        following.follow(scene, [] if left is None else left),
-        lambda fraction: Step(0.0, "Moving committed lines", True),
+        following.follow(scene, left), lambda fraction: Step(0.0, "Moving committed lines", True)
     )
     kinds.extend(["LINE"] * moved)
     stale = [entry for entry, _ in fingerprint.stale_takes(scene)]
@@ -262,7 +262,7 @@ def resync(
             )
         else:
             kind = yield from map_progress(
-                _remake(client, scene, entry, changed),
+                _remake(client, scene, entry, changed, left),
                 lambda step: Step(
                     share[0] + step.fraction * (share[1] - share[0]),
                     message if step.busy else step.message,
@@ -283,22 +283,20 @@ def _move(
 ) -> Generator[float, None, None]:
     """Shift a take's keys, and all records of their position, along with its voice."""
     frames = now.origin - then.origin
-    rig, edited = take_list.rig_of(scene, entry), provenance.is_edited(entry)
+    rig = take_list.rig_of(scene, entry)
     first, last = round(entry.first + frames), round(entry.last + frames)
     source = provenance.source_of(entry.action)
     if source is not None:
         source["start"] = float(source["start"]) + frames
-    yield from move(rig, entry, frames)
-    for action in display.actions_of(entry):
-        if not edited and keying.record_of(action):
-            action[keying.PROPERTY]["checksum"] = keying.checksum(action)
+    with provenance.checksums_follow(entry):
+        yield from move(rig, entry, frames)
     entry.first, entry.last = first, last
     fingerprint.remember(entry.action, now)
     rna_paths.tag(rig.targets)
 
 
 def _remake(
-    client: Client | None, scene, entry, changed: fingerprint.Change
+    client: Client | None, scene, entry, changed: fingerprint.Change, left: list[str]
 ) -> Generator[Step, None, str]:
     """Steps that key a take again for the current voice, and replace the previous one. Returns the
     kind of the change, OTHER_WEIGHTS if it was sampled with others than before."""
@@ -306,7 +304,6 @@ def _remake(
     uid = entry.action.session_uid
     mesh_name = rig.mesh.name
     scene_name = scene.name
-    entry_kind = entry.kind
     then, now = fingerprint.of_take(entry), changed.now
     performance = yield from stage(provenance.read(rig, entry), "Reading the take", 0.0, 0.0)
     voice = fingerprint.voice_of(scene, now)
@@ -328,19 +325,32 @@ def _remake(
             fitted = fill_gaps(fitted, inside, sampled)
     else:
         fitted = yield from _sample(client, voice, request)
-    # its seed does not reproduce it: it is a different take
-    other = now.sound != then.sound and entry_kind != "SAMPLED"
     scene = bpy.data.scenes.get(scene_name)
     if scene is None:
         return changed.kind
     _, rig = generation.look_up(scene_name, mesh_name)
     name = next((action.name for action in bpy.data.actions if action.session_uid == uid), "take")
     actions = yield from stage(
-        keying.write_take(rig, fitted, clock, name), "Writing keys of the take", 0.95, 0.95
-    )
-    _replace(scene, rig, uid, actions, fitted, clock, now, other)
+        _key_again(scene, rig, uid, fitted, clock, name, then, now),
+        "Writing keys of the take", 0.95, 0.95,
+    )  # fmt: skip
+    _replace(scene, rig, uid, actions, fitted, clock, now, left)
     before = performance.provenance.get("weights")
     return changed.kind if before in (None, fitted.provenance.get("weights")) else "OTHER_WEIGHTS"
+
+
+def _key_again(
+    scene, rig: head.Rig, uid: int, performance: keying.Performance, clock: Clock, name: str,
+    then: fingerprint.State, now: fingerprint.State,
+) -> Generator[float, None, list[bpy.types.Action]]:  # fmt: skip
+    """New actions of the take with that id for its voice as it plays now, with the keys that the
+    animator edited where the same sound plays. Yields progress."""
+    actions = yield from rescale(keying.write_take(rig, performance, clock, name), 0.0, 0.7)
+    entry = take_list.by_uid(scene, uid)
+    same = (now.sound, now.retiming, now.fps) == (then.sound, then.retiming, then.fps)
+    if same and then.last and entry is not None and provenance.is_edited(entry):
+        yield from rescale(own_keys.carry(rig, entry, actions, then, now), 0.7, 1.0)
+    return actions
 
 
 def _pieces(scene, entry) -> list[fingerprint.State]:
@@ -357,7 +367,7 @@ def _key_part(scene, entry, piece: fingerprint.State) -> Generator[float, None, 
     """Key the part of a take that a piece of its voice plays, and list it as a take of the piece,
     with the same name. Yields progress."""
     rig = take_list.animatable_rig(scene, entry)
-    then = fingerprint.of_take(entry)
+    then, uid = fingerprint.of_take(entry), entry.action.session_uid
     kind, role = entry.kind, entry.role
     kept = take_list.marks_of(entry) | {"name": entry.name, "of_whole": True}
     performance = yield from rescale(provenance.read(rig, entry), 0.0, 0.3)
@@ -369,12 +379,20 @@ def _key_part(scene, entry, piece: fingerprint.State) -> Generator[float, None, 
     clock, mesh_name, scene_name = Clock(float(piece.first), piece.fps), rig.mesh.name, scene.name
     scene, rig = generation.look_up(scene_name, mesh_name)
     name = f"{piece.strip} · {kept['name']}"
-    actions = yield from rescale(keying.write_take(rig, fitted, clock, name), 0.3, 1.0)
+    keyed = _key_again(scene, rig, uid, fitted, clock, name, then, piece)
+    actions = yield from rescale(keyed, 0.3, 1.0)
     new_entry = take_list.add_to_list(scene, rig, actions, fitted, piece.strip, clock, kind)
     take_list.set_all(new_entry, kept)
+    _keep_verdict(take_list.by_uid(scene, uid), new_entry)
     fingerprint.remember(actions[0], piece)
     if role != LISTENS.upper():
         strip.keep_speaker(scene, piece.strip, rig.mesh)
+
+
+def _keep_verdict(old, new_entry) -> None:
+    """Let the score of a take that has the edited keys of another be no older than that one's."""
+    if provenance.is_edited(new_entry) and old is not None and not provenance.is_outdated(old):
+        provenance.keep_score(new_entry)
 
 
 def _sample(
@@ -470,10 +488,10 @@ def _replace(
     performance: keying.Performance,
     clock: Clock,
     now: fingerprint.State,
-    beside: bool,
+    left: list[str],
 ) -> None:
-    """List a remade take in place of the take with that id, or add it to the list if `beside` is
-    set or the animator edited its keys."""
+    """List a remade take in place of the take with that id, or before it if the animator edited its
+    keys or it is another take: then `left` receives a sentence."""
     entries = scene.thunder.takes
     index = next(
         (
@@ -486,8 +504,11 @@ def _replace(
     if index is None:  # deleted meanwhile: the result is not needed
         bpy.data.batch_remove(actions)
         return
-    old = entries[index]
-    stays, shown = beside or provenance.is_edited(old), display.is_shown(rig, old)
+    old, then = entries[index], fingerprint.of_take(entries[index])
+    is_edited, shown = provenance.is_edited(old), display.is_shown(rig, old)
+    has_edits = is_edited and (now.sound, now.retiming) == (then.sound, then.retiming)
+    # its seed does not reproduce it: it is a different take
+    beside = now.sound != then.sound and old.kind != "SAMPLED"
     new_entry = take_list.add_to_list(
         scene, rig, actions, performance, old.voice, clock, "SAMPLED" if beside else old.kind
     )
@@ -501,15 +522,28 @@ def _replace(
     new_entry.of_whole = abs(performance.score - old.score) < _SAME_SCORE and (
         shorter or old.of_whole
     )
+    _keep_verdict(old, new_entry)
     fingerprint.remember(actions[0], now)
     entries.move(len(entries) - 1, index)
     new_entry, old = entries[index], entries[index + 1]
-    if stays:
+    if shown and (has_edits or not (beside or is_edited)):
+        display.show(rig, new_entry)
+    if beside or is_edited:
         # the animator's version stays and is no longer compared with its voice
         old.action.pop(fingerprint.STATE, None)
+        was = name = old.name
+        if has_edits:
+            old.name = was = take_list.free_name(
+                scene, f"{name} before Re-sync", old.head, old.voice
+            )
+            new_entry.name = name
+        left.append(
+            f"“{name}” fits the voice with its edits; as it was it is “{was}”"
+            if has_edits
+            else f"“{name}” was {'edited' if is_edited else 'mixed'} and stays as it was; "
+            f"“{new_entry.name}” fits the voice"
+        )
         return
     name = old.name
-    if shown:
-        display.show(rig, new_entry)
     take_list.remove(scene, index + 1)
     entries[index].name = name

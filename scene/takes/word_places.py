@@ -23,7 +23,7 @@ from ..engine import recogniser
 from ..heads import reach
 from ..host import jobs
 from ..voice import fingerprint, mixdown, strip
-from . import generation, provenance, take_list, transcript
+from . import generation, mix, provenance, take_list, transcript
 from .browsing import Previews
 from .direction import sliders
 
@@ -307,6 +307,20 @@ def _follow(context) -> None:
 
 
 _mouths = jobs.session.add(Previews())  # by a take, its score, and the start and end of a word
+
+
+def choices(context) -> tuple[list, object]:
+    """The takes to choose a mouth from, and the original among them: the take that the shown one
+    was first made from, None for none. The shown one comes first, then the original."""
+    entries = (context.scene.thunder.takes[place] for place in take_list.of_voice(context))
+    by_name = {entry.name: entry for entry in entries if entry.action is not None}
+    first = [take_list.shown_take(context.scene.thunder)]
+    before = by_name.get(provenance.made_from(first[-1].action))
+    while before is not None and before not in first:
+        first.append(before)
+        before = by_name.get(provenance.made_from(before.action))
+    first = [first[0], *first[:0:-1]]
+    return [*dict.fromkeys(first + mix.candidates(context))], next(iter(first[1:]), None)
 
 
 def icons(entry, place: Place) -> tuple[int, ...]:

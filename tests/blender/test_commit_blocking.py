@@ -191,10 +191,15 @@ def test_what_blocking_costs_is_told_in_points_and_the_line_is_scored_as_it_is(
 def test_a_warning_and_what_blocking_costs_are_one_message(stage, monkeypatch):
     """The status bar shows only the last one."""
     report = replace(blocked(stage)[0], lost=4.2, edited=3, earlier="Mine")
-    told, work = [], SimpleNamespace(report=lambda kinds, sentence: told.append((kinds, sentence)))
+    told = []
+    work = SimpleNamespace(
+        report=lambda kinds, sentence: told.append((kinds, sentence)),
+        warn=lambda sentences: told.extend(({"WARNING"}, each) for each in sentences),
+    )
     monkeypatch.setattr(shown_take, "_score_soon", lambda: None)
     shown_take.THUNDER_OT_commit_take.finish(work, None, report)
-    ((kinds, sentence),) = told
+    assert len(told) == 1
+    kinds, sentence = told[0]
     assert kinds == {"WARNING"} and len(sentence) < 160
     assert f"lips within {report.error:.2f} mm, Lip-Sync 4 lower. 3 keys that you had" in sentence
     told.clear()

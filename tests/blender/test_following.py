@@ -11,7 +11,7 @@ from test_resync import cut, enter, resync, second_strip, speaking  # noqa: F401
 from thunder.panels.sidebar import THUNDER_PT_main
 from thunder.scene.animation import display, fcurves
 from thunder.scene.heads import head
-from thunder.scene.host import compat
+from thunder.scene.host import compat, jobs
 from thunder.scene.takes.commit import committing, following
 from thunder.scene.voice import strip
 from thunder.thunder_core import progress
@@ -82,6 +82,15 @@ def test_a_moved_strip_takes_its_committed_keys_along_with_those_edited_by_hand(
     # its own keys are still known: a new commit replaces them and names those set by hand
     report = commit(scene.thunder.takes[0], "OWN", keys="POSES", error=0.6)
     assert report.edited and len(lines(rig)) == 1
+
+
+def test_the_viewport_and_the_editors_of_keys_are_drawn_again(blender, committed, monkeypatch):
+    """Which Blender does not do by itself; seen in a window: `tests/gui`."""
+    drawn = []
+    monkeypatch.setattr(jobs, "redraw", lambda editors=(): drawn.append(set(editors)))
+    strip.move(committed, 31)
+    assert blender.ops.thunder.resync() == {"FINISHED"}
+    assert {"VIEW_3D", "DOPESHEET_EDITOR", "GRAPH_EDITOR"} <= drawn[-1]
 
 
 def offered(blender):

@@ -237,17 +237,30 @@ def test_a_saved_file_plays_the_voice_and_so_does_one_of_an_earlier_version(
     for saves in (True, False):  # as before: nothing was restored
         if not saves:
             blender.ops.thunder.original(to="HEARD")
-            handlers.save_pre.remove(listening.restore)
+            handlers.save_pre.remove(listening._before_saving)
         blender.ops.wm.save_as_mainfile(filepath=path)
         if not saves:
-            handlers.save_pre.append(listening.restore)
-        else:
-            assert not any(each.mute for each in strip.sound_strips(blender.context.scene))
+            handlers.save_pre.append(listening._before_saving)
         blender.ops.wm.open_mainfile(filepath=path)
         strips = compat.strips(blender.context.scene.sequence_editor)
         assert [each.mute for each in strips] == [
             each.name.startswith(strip.LISTEN_MARK) for each in strips
         ]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_is_heard_goes_on_after_the_file_was_saved(blender, flipped, tmp_path, fails):
+    _, voice, speech = flipped
+    path = tmp_path / ("no folder" if fails else "") / "saved.blend"
+    if fails:
+        with pytest.raises(RuntimeError):
+            blender.ops.wm.save_as_mainfile(filepath=str(path))
+    else:
+        blender.ops.wm.save_as_mainfile(filepath=str(path))
+    assert (speech.mute, voice.mute) == (False, True) and blender.ops.thunder.original.poll()
+    for stopped in blender.app.handlers.animation_playback_post:
+        stopped(blender.context.scene, None)
+    assert (speech.mute, voice.mute) == (True, False)
 
 
 def test_an_undo_while_generated_speech_plays_brings_the_voice_back(blender, flipped):

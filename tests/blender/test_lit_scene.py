@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from bpy_extras.object_utils import world_to_camera_view
 from commit_stage import commit
+from drawing import draw
 from mathutils import Vector
 from performances import performance, read_wav, show_take
+from thunder.operators import share
 from thunder.scene.heads import head
 from thunder.scene.media import puppets, studio
 from thunder.scene.voice import strip
@@ -105,6 +107,7 @@ def test_without_a_head_or_a_camera_a_sentence_says_what_to_do(blender, tmp_path
     ):
         blender.ops.thunder.playblast(filepath=str(tmp_path / "a.mp4"))
     blender.ops.thunder.add_head()
+    assert not blender.ops.thunder.playblast.poll()
     blender.ops.thunder.light_scene()
     with pytest.raises(RuntimeError, match="cannot be written"):
         blender.ops.thunder.playblast(filepath=str(tmp_path / "none" / "a.mp4"))
@@ -119,16 +122,27 @@ def test_a_playblasts_slate_says_line_take_and_frame(stage, blender, tmp_path):
     assert studio.slate(scene, 25) == "second line · committed   frame 25"
     assert studio.slate(scene, 90) == "frame 90"
     blender.ops.thunder.light_scene()
-    scene.render.resolution_x, scene.render.resolution_y = 960, 480
     scene.frame_start, scene.frame_end = 4, 5
-    steps = studio.playblast(scene, str(tmp_path / "film.mp4"))
-    next(steps), next(steps)
-    (picture,) = Path(blender.app.tempdir).glob("thunder_playblast_*/000000.png")
-    pixels = puppets.pixels(str(picture))[..., :3].max(axis=2)
+
+    def first_picture(width, height):
+        scene.render.resolution_x, scene.render.resolution_y = width, height
+        steps = studio.playblast(scene, str(tmp_path / "film.mp4"))
+        next(steps), next(steps)
+        (picture,) = Path(blender.app.tempdir).glob("thunder_playblast_*/000000.png")
+        pixels = puppets.pixels(str(picture))[..., :3].max(axis=2)
+        steps.close()
+        return pixels
+
+    def letters(pixels):
+        """How many rows they take."""
+        left = (pixels[:, : pixels.shape[1] // 4] > 0.6).any(axis=1)
+        return left[: len(left) // 8].sum() + left[-len(left) // 8 :].sum()
+
+    pixels = first_picture(960, 480)
+    assert letters(first_picture(3840, 2160)) > 1.7 * letters(pixels), "to be read in a large film"
     edges = np.concatenate([pixels[:20], pixels[-20:]])  # above and below the face
     assert 40 < (edges > 0.6).sum() < 2000, "letters"
     assert not (pixels[30:-30, :10] > 0.6).any()
-    steps.close()
 
 
 def test_a_playblast_through_a_camera_that_hardly_shows_a_face_says_so(scene, blender, tmp_path):
@@ -141,10 +155,18 @@ def test_a_playblast_through_a_camera_that_hardly_shows_a_face_says_so(scene, bl
     camera.rotation_euler = (1.1, 0.0, 0.81)  # Blender's own scene
     blender.context.view_layer.update()
     assert studio.share_of_picture(scene, [rig]) < 0.1
+
+    def said_before_filming():
+        """Beside the name of the file."""
+        return " ".join(draw(share.THUNDER_OT_playblast, blender.context).texts())
+
+    assert said_before_filming() == (
+        "“Far” hardly shows a face: Light the Scene has a camera that does"
+    )
     assert blender.ops.thunder.playblast(filepath=str(tmp_path / "far.mp4")) == {"FINISHED"}
     blender.ops.thunder.light_scene()
     blender.context.view_layer.update()
-    assert studio.share_of_picture(scene, [rig]) > 0.3
+    assert studio.share_of_picture(scene, [rig]) > 0.3 and said_before_filming() == ""
 
 
 def test_a_playblast_has_the_scenes_frames_and_sound_and_leaves_the_scene_as_it_was(

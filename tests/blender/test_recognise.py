@@ -350,12 +350,16 @@ def test_the_language_that_is_chosen_is_heard_and_the_recognised_one_named(
 
 
 def test_a_bake_recognises_what_is_asked_and_says_so(blender, client, voice, ready, tmp_path):
+    told = []
+
     def run(*more):
         words = ["--audio", voice, "--takes", "1", "--seed", "1", "--force", *more]
-        return bake.bake(bake.options([*words, "--out", str(tmp_path / "out")]))
+        return bake.bake(bake.options([*words, "--out", str(tmp_path / "out")]), told.append)
 
     client.left_out = [("Thank you.", 0.5, 0.7, 0.0)]
     report = run("--recognise")
+    done = [step.fraction for step in told]
+    assert told[0].message == "Finding words and sounds" and done == sorted(done), told
     assert report["transcript"] == "a bump" and report["recognised"] == "en"
     assert any("Thank you." in warning for warning in report["warnings"])
     assert texts(client) == ["a bump"]

@@ -123,6 +123,23 @@ def test_a_moved_strip_takes_its_keys_along_to_the_bit_edits_too(
     assert provenance.clock_of(untouched.action).start == 11 + frames
 
 
+def test_a_verdict_moves_with_its_take_unless_it_is_of_earlier_keys(
+    blender, speaking, scene, client
+):
+    """What is scored later than made, a mix or an edited take, has another checksum of its own."""
+    scored, since = scene.thunder.takes
+    for entry in (scored, since):
+        edit_jaw(entry)
+        provenance.keep_score(entry)
+    edit_jaw(since, 0.2)
+    assert [provenance.is_outdated(entry) for entry in (scored, since)] == [False, True]
+    strip.move(speaking, 40)
+    assert blender.ops.thunder.resync() == {"FINISHED"}
+    scored, since = scene.thunder.takes
+    assert [provenance.is_outdated(entry) for entry in (scored, since)] == [False, True]
+    assert all(provenance.is_edited(entry) for entry in (scored, since))
+
+
 def test_a_trimmed_strip_cuts_its_takes(speaking, scene, rig, client):
     display.show(rig, scene.thunder.takes[1])
     whole = jaw(scene.thunder.takes[0])
@@ -192,10 +209,12 @@ def test_another_recording_is_sampled_anew_with_the_same_seed_and_a_mixed_take_i
     speaking, scene, client, voice
 ):
     scene.thunder.takes[0].kind = "MIXED"
-    mixed = scene.thunder.takes[0].action
+    mixed, left = scene.thunder.takes[0].action, []
     noise(voice, SECONDS, seed=5)
     assert kinds(scene) == ["CHANGED", "CHANGED"]
-    assert resync(scene, client) == ["CHANGED", "CHANGED"]
+    made = progress.result(voice_fit.resync(client, scene, left=left))
+    assert made == ["CHANGED", "CHANGED"]
+    assert left == ["“Take 1” was mixed and stays as it was; “Take 3” fits the voice"]
     assert [args["seed"] for _, args in client.asked] == [1, 2]
     assert all("keep_mask" not in args for _, args in client.asked)
     assert kinds(scene) == [] and [entry.kind for entry in scene.thunder.takes] == [
@@ -213,14 +232,102 @@ def test_an_edited_take_is_never_lost_when_more_than_a_move_is_needed(speaking, 
     edited = entry.action
     checksum = keying.checksum(edited)
     trim_end(speaking, 10)
-    resync(scene, client)
+    left = []
+    progress.result(voice_fit.resync(client, scene, left=left))
     assert len(scene.thunder.takes) == 3
+    assert left == [
+        "“Take 1” fits the voice with its edits; as it was it is “Take 1 before Re-sync”"
+    ]
     assert keying.checksum(edited) == checksum
     assert [e for e in scene.thunder.takes if e.action == edited]
     new = scene.thunder.takes[0]
     assert new.action != edited and new.star and new.note == "the one"
     assert jaw(new)[1][40] == pytest.approx(0.33, abs=1e-3)  # what was edited is in the new one too
     assert kinds(scene) == []
+
+
+@pytest.mark.parametrize("fps", [24, 25, 30])  # takes are at 25
+@pytest.mark.parametrize("how", ["trim", "piece"])
+def test_edited_keys_go_along_to_the_bit(blender, speaking, scene, rig, how, fps):
+    scene.render.fps = fps
+    scene.thunder.takes.clear()
+    entry = enter(scene, rig, speaking, 1)
+    name, action = entry.name, entry.action
+    strip.keep_speaker(scene, "line", rig.mesh)
+    # lips closed for a frame; and few keys with handles of the animator's own
+    key = next(each for each in jaw_curve(entry).keyframe_points if each.co[0] == 75)
+    key.co[1] = 0.0
+    by_path = {curve.data_path: curve for curve in compat.all_curves(action)}
+    few = next(curve for path, curve in by_path.items() if "mouthPucker" in path)
+    for number in reversed(range(len(few.keyframe_points))):
+        if number % 9:
+            few.keyframe_points.remove(few.keyframe_points[number])
+    few.keyframe_points[5].handle_right_type = "FREE"
+    few.keyframe_points[5].handle_right[1] += 0.4
+    for curve in (few, jaw_curve(entry)):
+        curve.update()
+    provenance.keep_score(entry)
+    display.show(rig, entry)
+    checksum = keying.checksum(action)
+
+    def played(entry, first, last):
+        return np.array(
+            [
+                [curve.evaluate(frame) for frame in range(first, last)]
+                for curve in keying.curves(rig, entry)
+            ]
+        )
+
+    first, last = compat.strip_span(speaking)
+    before = played(entry, first, last)
+    if how == "trim":
+        trim_start(speaking, 20)
+        trim_end(speaking, 5)
+    else:
+        _, right = cut(speaking, 61)
+        strip.move(right, compat.content_start(right) + 50)
+        dialogue.follow(scene)
+    assert blender.ops.thunder.resync() == {"FINISHED"}
+    begins, ends = (first + 20, last - 5) if how == "trim" else (first, 61)
+    for take in scene.thunder.takes:
+        late = 50 if take.voice != "line" else 0
+        if take.action == action:
+            assert keying.checksum(action) == checksum and take.name == f"{name} before Re-sync"
+            continue
+        a, b = (61, last) if late else (begins, ends)
+        assert (take.first, take.name) == (a + late, name) and abs(take.last - b - late + 1) <= 1
+        assert np.abs(played(take, a + late, b + late) - before[:, a - first : b - first]).max() < (
+            1e-5
+        )
+        assert provenance.is_edited(take) and not provenance.is_outdated(take)
+        # and returns to rest where its sound is gone
+        assert np.abs(played(take, take.last + LEAD_OUT + 1, take.last + LEAD_OUT + 2)).max() < 0.01
+    assert take_list.on_head(scene, rig.mesh).name == name
+    assert len(scene.thunder.takes) == (2 if how == "trim" else 3) and kinds(scene) == []
+
+
+def test_a_cancel_while_edited_keys_go_along_leaves_nothing_behind(blender, speaking, scene, rig):
+    scene.render.fps = 24
+    scene.thunder.takes.clear()
+    edit_jaw(enter(scene, rig, speaking, 1))
+    before = set(blender.data.actions)
+    trim_start(speaking, 10)
+
+    def jaws():
+        """Heights of the jaw's keys in what was added."""
+        added = (
+            curve for each in {*blender.data.actions} - before for curve in compat.all_curves(each)
+        )
+        curves = [
+            curve for curve in added if ("jaw" in curve.data_path, curve.array_index) == (1, 0)
+        ]
+        return [key.co[1] for curve in curves for key in curve.keyframe_points]
+
+    steps = voice_fit.resync(None, scene)
+    while not np.isclose(jaws(), 0.33, atol=1e-6).any():
+        next(steps)
+    steps.close()
+    assert set(blender.data.actions) == before and kinds(scene) == ["CUT"]
 
 
 @pytest.mark.parametrize("fps, base", [(24, 1.0), (30, 1.001), (60, 1.0)])

@@ -4,10 +4,12 @@ word at the current frame is stepped to, looped, marked, moved, retaken, and sai
 take's mouth."""
 
 import json
+from types import SimpleNamespace
 
 import bpy
 import numpy as np
 import pytest
+from drawing import draw
 from performances import clicks, reopen
 from thunder.operators import word_tools
 from thunder.scene.heads import head
@@ -157,6 +159,32 @@ def test_a_word_is_retaken_and_all_else_stays(blender, worded, client):
     assert np.array_equal(after.head, before.head) and not mask[:, -6:].all(axis=1).sum() < len(
         mask
     )
+
+
+def test_the_original_is_among_the_mouths_to_choose_from(blender, worded):
+    """Beside eight readings of it, and beside a mix of these."""
+
+    def offered():
+        layout = draw(bpy.types.THUNDER_PT_words, blender.context)
+        drawn = [how for _, names, how in layout.notes if names[:1] == ("thunder.use_mouth",)]
+        return [how["text"] for how in drawn], [how["text"] for how in drawn if how["depress"]]
+
+    worded.thunder.count = 4
+    blender.ops.thunder.generate()
+    original = take_list.shown_take(worded.thunder)
+    name, action = original.name, original.action
+    assert len(offered()[0]) == 4 and offered()[1] == [name]
+    blender.ops.thunder.retake(what="WORD")
+    readings = {f"{name}.{number}" for number in range(1, 9)}
+    for is_mix in (False, True):
+        texts, pressed = offered()
+        assert texts[:2] == [*pressed, "Original"] and readings <= {*texts}
+        of_original = word_tools.THUNDER_OT_use_mouth.description(
+            blender.context, SimpleNamespace(take=action.name)
+        )
+        assert f"the mouth of “{name}”" in of_original
+        assert pressed == ["Mix"] if is_mix else pressed[0] in readings
+        blender.ops.thunder.use_mouth(take=action.name)
 
 
 def test_another_takes_mouth_is_used_on_the_word_alone(blender, worded):

@@ -523,7 +523,7 @@ def test_a_language_has_its_names_in_python_too(voice, tmp_path, given, code):
     [
         ("import resource; resource.setrlimit(resource.RLIMIT_AS, (400_000_000, 400_000_000))",
          errors.OutOfMemory, "memory"),
-        ("os.kill(os.getpid(), 9)", (errors.OutOfMemory, errors.NoEngine), "cannot run"),
+        ("os.kill(os.getpid(), 9)", (errors.OutOfMemory, errors.NoEngine), "cannot recognize words"),
         ("print('out of order', file=sys.stderr); os._exit(7)", errors.NoEngine, "out of order"),
         ("import threading, time; threading.Timer(1, os.kill, (os.getpid(), 9)).start(); "
          "import faster_whisper; faster_whisper.WhisperModel = lambda *a, **k: time.sleep(60)",

@@ -143,6 +143,7 @@ def moves_a_voice(hand, takes=list_takes):
         fingerprint.remember(
             entry.action, fingerprint.of_voice(hand.scene, strip.of_strip(hand.scene, voice))
         )
+    hand.scene.frame_set(60)
     hand.button(bpy.ops.thunder.commit_take)
     yield from done(60)
     strip.move(voice, 13)
@@ -160,12 +161,23 @@ def moves_a_voice(hand, takes=list_takes):
         curve = compat.curves_for(rig.keys)[0]
         return line.first, curve.keyframe_points[0].co[0]
 
-    before = committed()
+    def face():
+        """What the viewport shows, [H, W, 3]."""
+        region, height = hand.region(), hand.window.height
+        rows = slice(height - region.y - region.height, height - region.y)
+        return hand.photograph("face")[rows, region.x + 100 : hand.sidebar.x - 100]
+
+    before, here = committed(), hand.scene.frame_current
     stale = fingerprint.stale_takes(hand.scene)
     assert firsts() == [1] * 3 and [changed.kind for _, changed in stale] == ["MOVED"] * 3
     hand.button(bpy.ops.thunder.resync)
     yield 0.5
     yield from done(60)
+    at_once = face()
+    for frame in (here + 1, here):
+        hand.scene.frame_set(frame)
+        yield 1.0
+    assert (np.abs(at_once - face()) > 0.05).sum() < 30, "the head has its old pose"
     assert firsts() == [13] * 3 and not fingerprint.stale_takes(hand.scene)
     assert committed() == tuple(each + 12 for each in before)
     yield from hand.undo()

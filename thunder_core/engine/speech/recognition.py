@@ -208,6 +208,7 @@ class RecogniserProcess:
                 return pending.wait()["spans"]
         except (NoEngine, OutOfMemory, WorkerDied) as error:
             reason = error.reason.replace("The engine", "What recognizes words", 1)
+            reason = reason.replace("run the engine", "recognize words", 1)
             raise type(error)(f"{reason}: {_ADVICE[type(error)]}") from error
         except BaseException:
             self.client.stop()  # a span may take seconds
