@@ -217,6 +217,15 @@ def test_the_mouth_rests_when_nobody_speaks(engine, sound):
         assert take.opening.mean() < 0.5
 
 
+def test_lips_rest_where_a_gated_voice_pauses(engine, sample):
+    features = engine.analyse(sample).features
+    gated = -highest(-(features[:, -1] < -1.99).astype(float), 7) > 0  # three frames from sound
+    assert gated.sum() >= 12
+    asked = Brief(Direction().vector()[None], 0.5)
+    for take in engine.generate(sample, Request(8, 1, direction=asked)):
+        assert take.opening[: len(gated)][gated].max() < 3, "a breath at most, in millimetres"
+
+
 def test_points_of_frames_show_where_the_lips_are_wrong(engine, sample, takes):
     motion = takes[0].motion
     expression, jaw = motion.expression.copy(), motion.jaw.copy()

@@ -302,6 +302,32 @@ def test_speech_without_words_is_heard_once_more_and_named_if_none_come():
     assert np.allclose(found.wordless, silent.asked[1]) and len(found.words) == 5
 
 
+def test_what_is_left_of_another_language_is_heard_a_third_time():
+    belief = belief_of([("SIL", 0.2), *[("M", 0.2), ("AA", 0.3)] * 14, ("SIL", 0.2)])
+    phrases, sound = np.array([[5, 180]]), np.zeros(118_400, np.float32)
+    last = [("mama", at, at + 1.0) for at in (4.0, 5.0, 6.0)]
+    wrong = [("zischt", 0.2, 2.0), ("zischt", 2.0, 4.0)]  # which nobody says
+    first, then = [("mama", 0.2, 1.2), ("mama", 1.2, 2.2)], [("mama", 2.2, 3.2), ("ma", 3.2, 4.0)]
+    process = Answers([wrong, last], [first], [then])
+    found = recognition.recognise(sound, phrases, belief, None, process)
+    assert len(process.asked) == 3 and not found.wordless and not found.left_out
+    assert found.text == "mama mama mama ma mama mama mama"
+
+
+def test_what_a_model_says_again_and_again_is_left_out():
+    assert recognition.repeats("最后的", ["所以 彻底的", "最后的"])
+    assert recognition.repeats("Thank you very much.", ["and thank you very much", "yes"])
+    assert not recognition.repeats("Thank you for the flowers.", ["Thank you very much."])
+    assert not recognition.repeats("a", []) and not recognition.repeats("最后的", ["所以说我觉得"])
+
+
+@pytest.mark.parametrize("text, is_said", [("妈妈", True), ("妈妈" * 20, False), ("妈", False)])
+def test_characters_are_counted_against_the_vowels_that_are_heard(text, is_said):
+    belief = belief_of([("M", 0.2), ("AA", 0.3)] * 3)
+    segment = {"text": text, "start": 0.0, "end": 1.5, "log_prob": -0.1, "compression": 1.0}
+    assert recognition.is_heard(segment, belief) == is_said
+
+
 def belief_of(pattern):
     """Phone probabilities at 50 Hz of (phone, seconds) one after the other."""
     rows = np.concatenate([np.full(round(50 * s), PHONES.index(phone)) for phone, s in pattern])

@@ -371,6 +371,17 @@ def test_presence_is_the_highest_probability_near_each_frame_eased(frames):
     )
 
 
+def test_where_nothing_at_all_is_heard_lips_settle_at_once():
+    logits = np.zeros((200, len(PHONES)), np.float32)
+    logits[:, SILENCE] = -14
+    logits[80:110, SILENCE] = 14  # a pause of 15 frames
+    room, gated = np.full(100, -1.2), np.full(100, -1.2)
+    gated[42:54] = -2.0
+    assert presence(logits, 100, room).min() == 1.0
+    alive = presence(logits, 100, gated)
+    assert alive[45:51].max() < 0.02 and (alive[:40] == 1).all() and (alive[57:] == 1).all()
+
+
 def test_the_encoder_reads_a_sound_as_the_network_of_training_does():
     samples = sample_of(9)
     network = encoder_network.SpeechEncoder.load(SHIPPED)

@@ -39,6 +39,10 @@ _CHUNK = 20 * 50
 _MARGIN = 50  # feature frames of context on either side of a chunk
 # animation frames around speech in which lips move, and over which they come to rest
 _LIPS_MOVE, _EASE = 8, 4
+# Where nothing at all is heard, as in gated and synthetic voices, nobody breathes in through open
+# lips: levels (`loudness`) at which that is so, and above which a room is heard; frames over which
+# lips come to rest and leave it; and the presence below which they do (`Pipeline`).
+_GATED, _GATED_EASE, _RESTING = (-1.9, -1.6), 3, 1 / 3
 
 
 class SpeechEncoder:
@@ -162,7 +166,7 @@ def encode(
         (hidden, logits) if feature_encoder is None else feature_encoder.analyse(samples, progress)
     )
     features = speech_features(*analysed, samples, frames)
-    present = presence(logits, frames)
+    present = presence(logits, frames, features[:, -1])
     return Encoded(features, units.over(hidden, frames), present, logits, softmax(logits))
 
 
@@ -223,21 +227,27 @@ def loudness(samples: np.ndarray, frames: int) -> np.ndarray:
     )
 
 
-def presence(logits: np.ndarray, frames: int) -> np.ndarray:
+def presence(logits: np.ndarray, frames: int, level: np.ndarray | None = None) -> np.ndarray:
     """Whether somebody speaks around each animation frame, float32 [frames] 0 … 1, from phone
     logits [N, 40] at 50 Hz.
 
     1 within a third of a second of speech, eased to 0 beyond: lips lead the sound and settle after
-    it.
+    it. level: channel 1 of `loudness`; where nothing at all is heard they settle at once.
     """
-    return presence_of(at_frames(1 - softmax(logits)[:, SILENCE, None], frames)[:, 0])
+    spoken = at_frames(1 - softmax(logits)[:, SILENCE, None], frames)[:, 0]
+    present = presence_of(spoken)
+    if level is not None:
+        nothing = filters.highest(np.interp(level, _GATED, (1.0, 0.0)).astype(np.float32), 3)
+        present += nothing * (_RESTING * presence_of(spoken, 0, _GATED_EASE) - present)
+    return present
 
 
-def presence_of(spoken: np.ndarray) -> np.ndarray:
-    """`presence` from the probability [frames] that something is said in each frame."""
-    near = filters.highest(np.clip((spoken - 0.3) / 0.4, 0, 1), 2 * _LIPS_MOVE + 1)
-    kernel = np.hanning(2 * _EASE + 3)[1:-1]
-    eased = np.convolve(np.pad(near, _EASE, "edge"), kernel / kernel.sum(), "valid")
+def presence_of(spoken: np.ndarray, reach: int = _LIPS_MOVE, ease: int = _EASE) -> np.ndarray:
+    """`presence` from the probability [frames] that something is said in each frame; reach, ease:
+    frames around speech in which lips move, and over which they come to rest."""
+    near = filters.highest(np.clip((spoken - 0.3) / 0.4, 0, 1), 2 * reach + 1)
+    kernel = np.hanning(2 * ease + 3)[1:-1]
+    eased = np.convolve(np.pad(near, ease, "edge"), kernel / kernel.sum(), "valid")
     return np.clip(eased, 0, 1).astype(np.float32)
 
 

@@ -2,6 +2,7 @@
 """The words of a voice: a recogniser in a process of its own (`engine/recogniser.py`) reads the
 spans in which the encoder hears speech, and what the encoder does not hear there is left out."""
 
+import re
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ import numpy as np
 from ...client import Client, temporary_arrays
 from ...errors import NoEngine, OutOfMemory, WorkerDied
 from ...progress import no_progress, Progress, share
-from ...spoken import share_out, SILENCE, split, Word
+from ...spoken import share_out, SILENCE, split, VOWELS, Word
 from ...types import FPS
 from ..network import processors
 from .cues import runs
@@ -32,6 +33,11 @@ _LOOK = 0.05  # seconds between two looks at the process
 # What is recognised repeats itself above this ratio of its length to its compressed one, as
 # faster-whisper has it.
 _REPEATS = 2.4
+# Characters at once, and share of them in other segments of a span, from which one repeats these
+_GRAM, _SAID_BEFORE = 4, 0.6
+# Characters that are a syllable each: letters do not tell how they sound. How many a vowel that is
+# heard may have: Mandarin has .6 to 1.1.
+_SYLLABLE, _FOR_A_VOWEL = re.compile("[\u3400-\u9fff\uac00-\ud7af]"), (0.4, 2.0)
 # Mean log probability of the encoder's phones for a segment's text (`likelihood`) below which the
 # voice does not say it, and that of its sum with the model's own: sentences on other speech have
 # -.9 and -.65 in the median, of lines of the same length, and true ones more than -.4 (LibriSpeech)
@@ -39,9 +45,11 @@ _UNHEARD, _DOUBTFUL = -0.8, -1.3
 _SEGMENT_SLACK = 0.1  # seconds by which a segment may begin earlier or end later
 # seconds of a word at most: that after words which the model did not write is given their time too
 _WORD = 1.0
-# seconds of speech without words that are listened to once more, by themselves: speech in another
+# seconds of speech without words that are listened to again, by themselves: speech in another
 # language than that around it. Words end about so many seconds later than the model says.
 _LEAST_WORDLESS, _WORD_SLACK = 1.5, 0.1
+# share of the work that listening for the first time is, and listening again, at most twice
+_FIRST_LOOK, _NEXT_LOOK = 0.8, 0.1
 
 
 @dataclass(frozen=True)
@@ -84,23 +92,36 @@ def recognise(
     def add(parts: Spans, told: Progress) -> None:
         for answer in process.ask(samples, parts, by, told):
             languages[answer["language"]] += 1
-            for segment in filter(lambda each: each["text"], answer["segments"]):
+            said = [segment for segment in answer["segments"] if segment["text"]]
+            # where the model invents, it does so again
+            before = [each["text"] for each in made_up if each["language"] == answer["language"]]
+            for number, segment in enumerate(said):
+                segment["language"] = answer["language"]
                 segment["words"] = [
                     (text, max(start, end - _WORD), end) for text, start, end in segment["words"]
                 ]
-                (kept if is_heard(segment, belief) else made_up).append(segment)
+                others = [each["text"] for each in said[:number] + said[number + 1 :]]
+                others += [text for text in before if repeats(text, [segment["text"]])]
+                is_said = is_heard(segment, belief) and not repeats(segment["text"], others)
+                (kept if is_said else made_up).append(segment)
 
     if parts := spans(phrases, belief):
-        add(parts, share(progress, 0.0, 0.8))
-    left_out = [Word(each["text"], each["start"], each["end"], 0.0) for each in made_up]
-    if parts := [
-        (start, end)
-        for start, end in find_wordless(phrases, belief, kept)
-        # where the model invents, it would do so once more
-        if sum(max(0.0, min(end, each.end) - max(start, each.start)) for each in left_out)
-        < 0.5 * (end - start)
-    ]:
-        add(parts, share(progress, 0.8, 1.0))
+        add(parts, share(progress, 0.0, _FIRST_LOOK))
+    invented, looked, done = tuple(made_up), Spans(), _FIRST_LOOK
+    while (wordless := find_wordless(phrases, belief, kept)) and wordless != looked and done < 1:
+        looked, so_far = wordless, done
+        done = min(1.0, done + _NEXT_LOOK)
+        add(wordless, share(progress, so_far, done))
+    # what was said in another language has its words now
+    left_out = [
+        Word(each["text"], each["start"], each["end"], 0.0)
+        for each in invented
+        if not any(
+            0.5 * (word[1] + word[2]) > each["start"] and 0.5 * (word[1] + word[2]) < each["end"]
+            for segment in kept
+            for word in segment["words"]
+        )
+    ]
     kept.sort(key=lambda each: min((word[1] for word in each["words"]), default=each["start"]))
     return Recognised(
         " ".join(each["text"] for each in kept),
@@ -112,7 +133,7 @@ def recognise(
         ),
         tuple(name for name, _ in languages.most_common()),
         tuple(left_out),
-        tuple(find_wordless(phrases, belief, kept)),
+        tuple(wordless),
     )
 
 
@@ -166,8 +187,23 @@ def is_heard(segment: dict, belief: np.ndarray) -> bool:
         max(0, round(seconds * RATE))
         for seconds in (segment["start"] - _SEGMENT_SLACK, segment["end"] + _SEGMENT_SLACK)
     )
+    if syllables := len(_SYLLABLE.findall(segment["text"])):
+        vowels = len(runs(belief[first:behind, VOWELS].sum(1) > 0.5))
+        if not _FOR_A_VOWEL[0] * vowels <= syllables <= _FOR_A_VOWEL[1] * vowels:
+            return False
     heard = likelihood(belief[first:behind], segment["text"])
     return heard > _UNHEARD and heard + segment["log_prob"] > _DOUBTFUL
+
+
+def repeats(text: str, others: Sequence[str]) -> bool:
+    """Whether a segment says again what others of its span say: a model that hears nothing does."""
+
+    def grams(text: str) -> list[str]:
+        text = "".join(filter(str.isalnum, text.lower()))
+        return [text[i : i + _GRAM] for i in range(max(1, len(text) - _GRAM + 1))]
+
+    said, before = grams(text), {gram for other in others for gram in grams(other)}
+    return sum(gram in before for gram in said) > _SAID_BEFORE * len(said)
 
 
 def place(found: list[Word], heard: tuple[Word, ...]) -> list[Word]:
