@@ -25,7 +25,7 @@ from ..scene.heads import head
 from ..scene.host import jobs
 from ..scene.media import puppets
 from ..scene.review import checking, problem_report
-from ..scene.takes import dialogue, generation, take_list
+from ..scene.takes import dialogue, generation, provenance, take_list
 from ..scene.voice import strip
 from ..thunder_core import files
 from ..thunder_core.errors import attempt, BadRequest
@@ -289,12 +289,8 @@ def heads_of(scene) -> str:
     for mesh in head.in_scene(scene):
         rig, problem = attempt(head.resolve, mesh)
         shows = problem or f"{len(rig.channels)} of {len(head.channel_names())} channels"
-        scores = [
-            entry.score
-            for entry in scene.thunder.takes
-            if entry.head == mesh and take_list.speaks(entry)
-        ]
-        takes = takes_in_words(sum(entry.head == mesh for entry in scene.thunder.takes))
-        best = f", the best has lip-sync {take_list.points(max(scores))}" if scores else ""
-        lines.append(f"{head.owner_of(mesh).name}: {shows}, {takes}{best}\n")
+        takes = [entry for entry in scene.thunder.takes if entry.head == mesh]
+        best = max(filter(take_list.speaks, takes), key=provenance.rank, default=None)
+        said = f", the best has lip-sync {take_list.points(best.score)}" if best else ""
+        lines.append(f"{head.owner_of(mesh).name}: {shows}, {takes_in_words(len(takes))}{said}\n")
     return "".join(lines) or "none\n"

@@ -472,6 +472,37 @@ class THUNDER_OT_more_like_this(NeedsShownTake, PartialResults, SlicedWork, bpy.
         )
 
 
+@keep_alive
+def _look_targets(self, context):
+    """No target, the camera, each other head, an object; numbered by what they are."""
+    rig = None if context is None else attempt(chosen_head, context)[0]
+    items = sliders.ThunderDirection.bl_rna.properties["look_at"].enum_items
+    fixed = [(each.identifier, each.name, each.description) for each in items]
+    others = [
+        (f"HEAD {name}", f"Look at {name}", "The eyes look into the eyes of this head")
+        for name, *_ in _heads_of_scene(self, context)
+        if rig is not None and name != rig.mesh.name
+    ]
+    return fixed[:-1] + others + fixed[-1:]
+
+
+class THUNDER_OT_look_at(InstantWork, bpy.types.Operator):
+    """Choose what the eyes look at: nothing, the camera, another head, or an object"""
+
+    obstacles = (why_no_head,)
+
+    target: bpy.props.EnumProperty(name="Target", items=_look_targets)
+
+    def act(self, context):
+        direction = sliders.ensure(chosen_head(context).owner)
+        kind, _, name = self.target.partition(" ")
+        if kind == "HEAD":
+            direction.look_object = context.scene.objects[name]
+        elif kind == "OBJECT":
+            direction.look_object = None
+        direction.look_at = "OBJECT" if kind == "HEAD" else kind
+
+
 class THUNDER_OT_update_eyes(NeedsShownTake, SlicedWork, bpy.types.Operator):
     """Aim the eyes of all takes of the shown one's line as Look At says now. Takes that you edited
     or shaped stay as they are"""

@@ -300,8 +300,10 @@ class THUNDER_OT_commit_take(SlicedWork, bpy.types.Operator):
         return self.done.sentence if self.done is not None else ""
 
     def finish(self, context, report):
-        self.report({"INFO"}, report.sentence)
-        self.warn(report.warnings)
+        if report.warnings:  # in one message: the status bar shows only the last one
+            self.report({"WARNING"}, ". ".join((report.cost, *report.warnings)))
+        else:
+            self.report({"INFO"}, report.sentence)
         _score_soon()
 
 

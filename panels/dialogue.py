@@ -81,11 +81,6 @@ class THUNDER_MT_dialogue(bpy.types.Menu):
     bl_label = "Dialogue"
 
     def draw(self, context):
-        chosen = dialogue.chosen_strip(context)
-        if chosen and len(head.in_scene(context.scene)) > 1:
-            self.layout.operator_menu_enum(
-                "thunder.listen_to_strip", "listener", text=f"Who Listens to “{chosen}”"
-            ).strip = chosen
         self.layout.operator(
             "thunder.commit_all", text="Commit Again", icon="CHECKMARK"
         ).again = True
@@ -146,7 +141,7 @@ def draw_perform_as(layout) -> None:
 
 
 def draw_speakers(layout, context, name: str) -> None:
-    """The ranges of the strip of that name, and the menu that adds one."""
+    """The ranges of the strip of that name, and the menus that add one and choose who listens."""
     voice_strip = strip.by_name(context.scene, name)
     if voice_strip is None or len(head.in_scene(context.scene)) < 2:
         return
@@ -159,10 +154,12 @@ def draw_speakers(layout, context, name: str) -> None:
             icon="USER",
         )
         row.operator("thunder.remove_speaker", text="", icon="X", emboss=False).index = turn.index
-    what = "Preview Range" if context.scene.use_preview_range else "from Playhead"
-    column.operator_menu_enum(
-        "thunder.mark_speaker", "speaker", text=f"Mark Speaker ({what})", icon="ADD"
-    ).strip = name
+    row = column.row(align=True)
+    for kind, operator, text, icon in (
+        ("speaker", "thunder.mark_speaker", "Mark Speaker", "ADD"),
+        ("listener", "thunder.listen_to_strip", "Who Listens", "OUTLINER_OB_SPEAKER"),
+    ):
+        row.operator_menu_enum(operator, kind, text=text, icon=icon).strip = name
 
 
 MOST_SHOWN = 8  # takes that have a row

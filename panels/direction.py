@@ -58,6 +58,12 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
             return
         self._style(layout.column(), context, direction)
         self._eyes(layout, context, rig, direction)
+        # what comes and goes is below all that is clicked
+        settings = context.scene.thunder
+        if settings.live_direction and live.sentence and take_list.shown_index(settings) >= 0:
+            wrapped_label(layout, live.sentence, context)
+        if (sentence := asking.why_no_target(rig)) and direction.look_at != "NONE":
+            wrapped_label(layout, sentence, context)
 
     def _style(self, layout, context, direction):
         row = layout.row(align=True)
@@ -70,18 +76,21 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
         if direction.mood != NEUTRAL:
             column.prop(direction, "strength", slider=True)
         column.prop(direction, "spread", slider=True)
-        settings = context.scene.thunder
-        if settings.live_direction and live.sentence and take_list.shown_index(settings) >= 0:
-            wrapped_label(layout, live.sentence, context)
 
     def _eyes(self, layout, context, rig, direction):
-        if (sentence := asking.why_no_target(rig)) and direction.look_at != "NONE":
-            wrapped_label(layout, sentence, context)
         column = layout.column(align=True)
         row = column.row(align=True)
-        row.prop(direction, "look_at", text="", icon="HIDE_OFF")
+        target = direction.look_object
+        is_head = direction.look_at == "OBJECT" and target in head.in_scene(context.scene)
+        chosen = direction.bl_rna.properties["look_at"].enum_items[direction.look_at].name
+        row.operator_menu_enum(
+            "thunder.look_at",
+            "target",
+            text=f"Look at {target.name}" if is_head else chosen,
+            icon="HIDE_OFF",
+        )
         row.popover("THUNDER_PT_fine_direction", text="", icon="OPTIONS")
-        if direction.look_at == "OBJECT":
+        if direction.look_at == "OBJECT" and not is_head:
             column.prop(direction, "look_object", text="")
         if direction.look_at != "NONE":
             props(column, direction, "looks_away", "head_follows", slider=True)

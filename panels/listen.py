@@ -16,8 +16,10 @@ from ..thunder_core.errors import attempt
 from ..thunder_core.spoken import CLEAR
 from .shown_take import draw_mouth_sliders
 from .tab import Tab, tune, wrapped_label
+from .takes import BESIDE, shorten, width
 
 _ROWS = 4  # of the list, at least
+FRAME = 2.0  # width of a frame's number, and of a short word, in buttons
 # that are shown of a word: the shown take, its original and eight readings
 MOST_TAKES, MOST_SOUNDS = 10, 8
 MOUTH = 1.4  # size of a picture of a mouth and the gap around it, in buttons of 20 pixels
@@ -127,15 +129,18 @@ class THUNDER_PT_listen(Tab, bpy.types.Panel):
             row = layout.row(align=True)
             row.operator("thunder.original", text="Original", depress=not generated).to = "ORIGINAL"
             row.operator("thunder.original", text="Animation", depress=generated).to = "HEARD"
-        self._score(layout, context)
-        draw_check(layout, context)
+        said = self._score(layout, context)
+        said = draw_check(layout, context) or said
         draw_mouth_sliders(layout, context)
+        if said:  # below all buttons, which stay where they are
+            wrapped_label(layout, said, context)
 
-    def _score(self, layout, context):
-        """One row: the score, and whether it is kept up to date."""
+    def _score(self, layout, context) -> str:
+        """One row: the score, and whether it is kept up to date. Returns the reason for its grade,
+        or why there is none."""
         rig, _ = attempt(head.find, context.scene, context.object)
         if rig is None:
-            return
+            return ""
         score = live_score.shown_score(context.scene, rig)
         known = score is not None and score.is_known
         if not known:
@@ -150,11 +155,9 @@ class THUNDER_PT_listen(Tab, bpy.types.Panel):
         )
         row.popover("THUNDER_PT_score", text="", icon="QUESTION")
         row.prop(context.scene.thunder, "live_score", text="", icon="FILE_REFRESH")
-        if grade is not None and grade.reason:
-            wrapped_label(layout, grade.reason, context)
-        why = "" if known else live_score.why_none(rig)
-        if why:
-            wrapped_label(layout, why, context)
+        if known:
+            return "" if grade is None else grade.reason
+        return live_score.why_none(rig)
 
 
 def _switch(self, context):
@@ -170,12 +173,12 @@ register, unregister = registration(
 
 
 class THUNDER_UL_findings(bpy.types.UIList):
-    """Frame and sentence of each problem, most noticeable first."""
+    """Frame and kind of each problem, most noticeable first."""
 
     def draw_item(self, context, layout, data, item, icon, active_data, active_property):
-        row = layout.split(factor=0.14)
-        row.label(text=str(item.first))
-        row.label(text=item.sentence)
+        row = layout.row(align=True)
+        tune(row.row(align=True), ui_units_x=FRAME).label(text=str(item.first))
+        row.label(text=shorten(item.label, width(context) - FRAME - BESIDE))
 
     def filter_items(self, context, data, name):
         return bpy.types.UI_UL_list.filter_items_by_name(
@@ -183,11 +186,12 @@ class THUNDER_UL_findings(bpy.types.UIList):
         ), []
 
 
-def draw_check(layout, context) -> None:
-    """The part of the Listen panel for the current head."""
+def draw_check(layout, context) -> str:
+    """The part of the Listen panel for the current head. Returns the sentence of the chosen
+    finding, "" for none."""
     rig, _ = attempt(head.find, context.scene, context.object)
     if rig is None:
-        return
+        return ""
     scene = context.scene
     row = layout.row(align=True)
     row.operator("thunder.check", icon="VIEWZOOM")
@@ -196,17 +200,22 @@ def draw_check(layout, context) -> None:
         row.operator("thunder.list_ignored", text="", icon="HIDE_OFF")
     checked = checking.of_head(scene, rig)
     if checked is None:
-        return
+        return ""
     # of earlier keys: greyed
     listed = tune(layout.column(), active=not checking.edited.is_edited(rig))
     if not checked.findings:
         listed.label(text=checking.summary([]), icon="CHECKMARK")
-        return
+        return ""
     listed.template_list(
         "THUNDER_UL_findings", "", checked, "findings", checked, "index", rows=_ROWS
     )
-    if (chosen := checking.chosen_finding(scene)) is not None:
-        wrapped_label(layout, f"{chosen[0].first}: {chosen[0].sentence}", context)
     row = layout.row(align=True)
-    for name in ("go_to_finding", "fix_finding", "show_better_take", "ignore_finding"):
-        row.operator(f"thunder.{name}")
+    for name, wide in (
+        ("go_to_finding", FRAME),
+        ("fix_finding", FRAME),
+        ("show_better_take", 0),
+        ("ignore_finding", 0),
+    ):
+        tune(row.row(align=True), ui_units_x=wide).operator(f"thunder.{name}")
+    chosen = checking.chosen_finding(scene)
+    return "" if chosen is None else f"{chosen[0].first}: {chosen[0].sentence}"

@@ -9,7 +9,7 @@ from ..scene.takes import mix, take_list
 from ..scene.takes.commit import committing
 from ..scene.takes.shape import applying
 from ..thunder_core.errors import attempt
-from .tab import big_button, buttons, OfShownTake, Popover, props, Tab, tune, wrapped_label
+from .tab import big_button, buttons, OfShownTake, Popover, props, Tab, tune
 
 _ICONS = {"mouth": "SOUND", "upper_face": "USER", "eyes": "HIDE_OFF", "head": "ORIENTATION_GIMBAL"}
 
@@ -137,7 +137,7 @@ class THUNDER_PT_commit(Tab, bpy.types.Panel):
 
     @classmethod
     def poll(cls, context):
-        # while none is shown, the button is greyed with a reason
+        # while none is shown, or one that the list does not show, the greyed button says why
         return bool(context.scene.thunder.takes) and super().poll(context)
 
     def draw(self, context):
@@ -159,11 +159,6 @@ class THUNDER_PT_commit(Tab, bpy.types.Panel):
         props(row, chosen, "keys", "accuracy", text="")
         if chosen.accuracy == "CUSTOM":
             column.prop(chosen, "error", text="Max Lip Error (mm)")
-        mesh = take_list.chosen_mesh(context)
-        is_hidden = mesh is not None and take_list.on_head(context.scene, mesh) is not None
-        if is_hidden and take_list.shown_index(context.scene.thunder) < 0:
-            # a take that the list does not show; without one the greyed button says why
-            wrapped_label(layout, take_list.why_none(context), context)
 
 
 class THUNDER_PT_commit_options(Popover, bpy.types.Panel):

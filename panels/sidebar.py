@@ -12,6 +12,7 @@ from ..scene.takes import take_list, transcript
 from ..scene.takes.commit.following import stale_lines
 from ..scene.takes.dialogue import follow_soon
 from ..scene.voice import fingerprint, recording, strip
+from ..thunder_core.animation.commit.line_records import shorten
 from ..thunder_core.engine_python import packaged_pythons
 from ..thunder_core.errors import attempt
 from ..thunder_core.languages import names_of
@@ -34,6 +35,9 @@ from .tab import (
 
 # widths of the voice's length in seconds and of the head's role, in button heights
 LENGTH_WIDTH, ROLE_WIDTH, CHANNEL_WIDTH = 2.6, 3.8, 4.4
+PROGRESS_WIDTH = 6.0  # of work in the panel's header
+LONGEST_NAME = 16  # letters of a name beside the progress of work
+WANTED = "This voice is hard to understand: enter its words above and generate again"
 
 
 def has_voice(context) -> bool:
@@ -42,27 +46,35 @@ def has_voice(context) -> bool:
     return voice is not None or bool(strip.sound_strips(context.scene))
 
 
+def _is_other_part(context) -> bool:
+    """Whether a part of the tab is shown that has no Generate Takes."""
+    return is_divided(context) and context.window_manager.thunder_part != "DIRECT"
+
+
 class THUNDER_PT_main(Tab, bpy.types.Panel):
     bl_label = "Thunder"
     parts = tuple(name for name, *_ in PARTS)
 
     def draw_header_preset(self, context):
+        # in the header nothing below moves when work begins or ends
+        if session.job is not None and _is_other_part(context):
+            row = tune(self.layout.row(), ui_units_x=PROGRESS_WIDTH)
+            progress_row(row, 1.0, f"{session.job.step.fraction:.0%}")
         self.layout.operator("thunder.report_problem", text="", icon="HELP", emboss=False)
 
     def draw(self, context):
         # Buttons stay where they are in every state: sentences, and what they ask for, are below
         # all of them.
-        layout, below = self.layout.column(), self.layout.column()
+        layout = self.layout.column()
         settings = context.scene.thunder
         follow_soon(context.scene)
         if is_divided(context):
             parts = tune(layout.row(align=True), scale_y=1.1, active=bool(settings.takes))
             parts.prop(context.window_manager, "thunder_part", expand=True)
-            if context.window_manager.thunder_part != "DIRECT":
-                if session.job is not None:
-                    progress_row(layout, 1.2)
-                self._draw_stale(layout, context)
+            if _is_other_part(context):
+                self._draw_stale(layout, context, is_short=True)
                 return
+        lines, below = self.layout.column(), self.layout.column()
         ready = self._draw_voice(layout, below, context, settings)
         ready &= self._draw_head(layout, below, context, settings)
         layout.prop(settings, "count")
@@ -75,23 +87,19 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
             row.popover("THUNDER_PT_sampling", text="", icon="PREFERENCES")
             draw_missing_engine(below, context)
         else:
-            progress_row(layout, 1.5)
-            self._draw_waiting(below, context)
-            if session.job.note:
-                wrapped_label(below, session.job.note, context, icon="ERROR")
+            progress_row(layout, 1.5, self._of_others(context))
         if dialogue.is_shown(context):
-            dialogue.draw(below, context)
+            dialogue.draw(lines, context)
         if not settings.takes:  # nothing of it is left to move when takes come
             draw_first_steps(below, context)
 
-    def _draw_waiting(self, layout, context):
-        """That the takes that arrive are of another head or voice than is chosen."""
+    def _of_others(self, context) -> str | None:
+        """The head, or else the voice, whose takes arrive, where another is chosen; else None."""
         rig, _ = attempt(head.find, context.scene, context.object)
-        voice, made = attempt(strip.find, context)[0], take_list.arriving_for()
-        if made and rig and voice and (rig.mesh.name, voice.name) not in made:
-            name, others = rig.mesh.name, ", ".join(f"“{mesh}”" for mesh, _ in sorted(made))
-            sentence = f"These takes are of {others}: then press Generate Takes for “{name}”"
-            wrapped_label(layout, sentence, context)
+        voice, made = attempt(strip.find, context)[0], sorted(take_list.arriving_for())
+        if not made or not rig or not voice or (rig.mesh.name, voice.name) in made:
+            return None
+        return f"Takes of “{shorten(made[0][made[0][0] == rig.mesh.name], LONGEST_NAME)}”"
 
     def _draw_voice(self, layout, below, context, settings):
         row = layout.row(align=True)
@@ -120,19 +128,22 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
             if settings.takes or has_voice(context):  # Getting Started says it otherwise
                 wrapped_label(below, wrong, context)
             return False
-        draw_transcript(layout, transcript.of(context.scene, voice.name), context.scene.thunder)
+        record = transcript.of(context.scene, voice.name)
+        draw_transcript(layout, record, context.scene.thunder)
         self._draw_stale(below, context)
+        is_known = record is not None and record.text.strip()
+        if not (is_known or session.note) and transcript.is_wanted(context.scene, voice.name):
+            wrapped_label(below, WANTED, context)
         return True
 
-    def _draw_stale(self, layout, context):
+    def _draw_stale(self, layout, context, is_short=False):
         """Changes of voices since takes were made or lines committed, and the Re-sync button."""
-        if session.job is not None:
-            return
         takes = [change for _, change in fingerprint.stale_takes(context.scene)]
         lines = [change for *_, change in stale_lines(context.scene)]
         if not takes and not lines:
             return
-        wrapped_label(layout, (takes + lines)[0].sentence, context, icon="FILE_REFRESH")
+        if not is_short:
+            wrapped_label(layout, (takes + lines)[0].sentence, context, icon="FILE_REFRESH")
         counted = ((len(takes), "Take"), (len(lines), "Line"))
         what = " and ".join(f"{n} {word}{'s' * (n > 1)}" for n, word in counted if n)
         layout.operator("thunder.resync", text=f"Re-sync {what}", icon="FILE_REFRESH")
@@ -175,8 +186,9 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         if any(block.library is not None for block in rig.targets):
             offer_editable(below, context)
             return False
-        if session.job is None and (fault := head_state.fault(rig.owner)):
-            wrapped_label(below, fault, context, icon="ERROR")
+        note = session.note if session.job is None else session.job.note
+        for sentence in dict.fromkeys(filter(None, (note, head_state.fault(rig.owner)))):
+            wrapped_label(below, sentence, context, icon="ERROR")
         return True
 
 

@@ -69,12 +69,13 @@ class OfShownTake(Tab):
             wrapped_label(self.layout, take_list.why_none(context), context)
 
 
-def wrapped_label(layout, text: str, context, icon: str = "INFO"):
-    """A sentence in as many lines as the sidebar's width needs, greyed, behind an icon."""
+def wrapped_label(layout, text: str, context, icon: str = "INFO") -> int:
+    """A sentence in as many lines as the sidebar's width needs, greyed, behind an icon; how many
+    that are."""
     letters = max(
         16, int(context.region.width / context.preferences.system.ui_scale * LETTERS_PER_PIXEL)
     )
-    in_lines(tune(layout.column(align=True), active=False), text, letters, icon)
+    return in_lines(tune(layout.column(align=True), active=False), text, letters, icon)
 
 
 def tune(layout, **how):
@@ -95,12 +96,12 @@ def big_button(layout, name: str, **how):
     return tune(layout.column(), scale_y=1.2).operator(name, **how)
 
 
-def progress_row(layout, scale_y: float) -> None:
-    """How far the job is that runs, and the button that cancels it."""
+def progress_row(layout, scale_y: float, said: str | None = None) -> None:
+    """How far the job is that runs, and the button that cancels it. said: in place of what it
+    does."""
     row, job = tune(layout.row(align=True), scale_y=scale_y), session.job
-    row.progress(
-        factor=job.step.fraction, text=", ".join(filter(None, (job.step.message, job.time_left)))
-    )
+    said = job.step.message if said is None else said
+    row.progress(factor=job.step.fraction, text=", ".join(filter(None, (said, job.time_left))))
     row.operator("thunder.cancel", text="", icon="X")
 
 
@@ -121,11 +122,14 @@ def offer_editable(layout, context, what: str = "It") -> None:
     layout.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
 
 
-def in_lines(column, text: str, letters: int, icon: str) -> None:
-    """A sentence in lines of at most `letters` letters, behind an icon; words stay whole."""
-    for line in textwrap.wrap(text, letters, break_long_words=False, break_on_hyphens=False):
+def in_lines(column, text: str, letters: int, icon: str) -> int:
+    """A sentence in lines of at most `letters` letters, behind an icon; words stay whole. Returns
+    how many lines."""
+    lines = textwrap.wrap(text, letters, break_long_words=False, break_on_hyphens=False)
+    for line in lines:
         column.label(text=line, icon=icon)
         icon = "BLANK1"
+    return len(lines)
 
 
 PART = bpy.props.EnumProperty(

@@ -9,7 +9,7 @@ import bpy
 from ..scene.heads import head
 from ..scene.media import grid
 from ..scene.review import live_score
-from ..scene.takes import browsing, provenance, take_list, transcript
+from ..scene.takes import browsing, provenance, take_list
 from ..scene.voice import fingerprint
 from ..thunder_core import grades
 from ..thunder_core.errors import attempt
@@ -29,7 +29,7 @@ LETTERS = 3.0  # of words, in the width of a button
 BESIDE = 5.2  # width of what the list has besides the words of a take
 SECOND = 0.85  # height of the second line
 ROWS = 5  # takes that the list shows; with more it has a scroll bar
-WANTED = "This voice is hard to understand: enter its words above and generate again"
+TALLER = 0.82  # height that a take adds to the list in place of an empty row, measured
 # what rows need to know of the whole list; filled in filter_items, which Blender calls first
 _drawn: dict = {}
 
@@ -117,6 +117,13 @@ class THUNDER_PT_score(Popover, bpy.types.Panel):
 
     def draw(self, context):
         layout = self.layout
+        if live_score.old_scores(context):
+            wrapped_label(
+                layout,
+                "Greyed verdicts are by other weights, an earlier version or without these words",
+                context,
+            )
+            layout.operator("thunder.score_again", icon="FILE_REFRESH")
         rig, _ = attempt(head.find, context.scene, context.object)
         score = None if rig is None else live_score.shown_score(context.scene, rig)
         if score is None or not score.is_known:
@@ -213,9 +220,9 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
             wrapped_label(layout, "This file has takes that are not in the list", context)
             layout.operator("thunder.adopt_takes", icon="IMPORT")
             return
-        shown = take_list.shown_index(settings)
         draw_header(layout)
-        layout.template_list(
+        column = layout.column(align=True)
+        column.template_list(
             "THUNDER_UL_takes",
             "",
             settings,
@@ -226,6 +233,7 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
             rows=ROWS,
             maxrows=ROWS,
         )
+        self._fill(column, context)
         row = layout.row(align=True)
         tune(row.row(align=True), ui_units_x=2.2).operator("thunder.flip_take")
         mesh = take_list.chosen_mesh(context)
@@ -246,22 +254,13 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         row.popover("THUNDER_PT_note", text="", icon="TEXT")
         row.popover("THUNDER_PT_score", text="", icon="QUESTION")
         row.popover("THUNDER_PT_batches", text="", icon="PRESET")
-        if shown >= 0:
-            grade = provenance.grade_of(settings.takes[shown])
-            if grade is not None and grade.reason:
-                wrapped_label(layout, grade.reason, context)
-            self._transcript(layout, context, settings.takes[shown].voice)
-        if live_score.old_scores(context):
-            wrapped_label(
-                layout,
-                "Greyed verdicts are by other weights, an earlier version or without these words",
-                context,
-            )
-            layout.operator("thunder.score_again", icon="FILE_REFRESH")
 
-    def _transcript(self, layout, context, voice):
-        """For a voice that is hard to understand: a request for its words."""
-        record = transcript.of(context.scene, voice)
-        is_known = record is not None and record.text.strip()
-        if not is_known and transcript.is_wanted(context.scene, voice):
-            wrapped_label(layout, WANTED, context)
+    def _fill(self, column, context):
+        """As much room below the list as it is lower with few takes, so that nothing moves when
+        some arrive; with none, the reason."""
+        listed = len(take_list.visible_places(context))
+        room = TALLER * (ROWS - listed)
+        if not listed:
+            room -= wrapped_label(column, browsing.why_empty(context), context)
+        if room > 0:
+            tune(column.column(), scale_y=room).label(text="")

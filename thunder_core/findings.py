@@ -76,6 +76,19 @@ class Finding:
         what = "stands still" if self.kind == STILL else "moves in silence"
         return f"The mouth {what}{self._place_in_words(place)}: {self.size:.1f} s"
 
+    def label(self, fps: float) -> str:
+        """What is wrong in a few words, for a row of a list."""
+        count = max(1, round(abs(self.size) * fps))
+        what = {
+            OTHER: "another line?",
+            SIZE: f"opens {self.size:.0%}",
+            OPEN: f"{self.sound} open",
+            SHIFTED: f"{count} frame{'s' * (count > 1)} {'late' if self.size > 0 else 'early'}",
+            STILL: "stands still",
+            MOVES: "moves in silence",
+        }[self.kind]
+        return f"{what} “{self.word}”" if self.word else what
+
     def _place_in_words(self, place: str) -> str:
         if self.word and self.last_word and self.word != self.last_word:
             return f" from “{self.word}” to “{self.last_word}”"

@@ -344,15 +344,18 @@ def find(scene, active: bpy.types.Object | None = None) -> Rig:
     chosen = scene.thunder.head
     if chosen is not None and chosen.name not in scene.objects:
         raise BadHead(
-            f"The head “{chosen.name}” is not in this scene: choose another in the Thunder tab"
+            f"The head “{chosen.name}” is not in this scene: choose another beside the "
+            "person icon in the Thunder tab"
         )
     chosen = chosen or guess(scene, active)
     if chosen is None:
         many = len(in_scene(scene)) > 1
         raise BadHead(
-            "There are several heads in this scene: choose one in the Thunder tab"
+            "There are several heads in this scene: choose one beside the person icon in the "
+            "Thunder tab"
             if many
-            else "No head is selected: choose one in the Thunder tab or press Add Head"
+            else "No head is selected: choose one beside the person icon in the Thunder tab, or "
+            "press Add Head"
         )
     return resolve(chosen)
 

@@ -152,6 +152,7 @@ class Session:
 
     def __init__(self):
         self.job = None  # the long work that runs (jobs.Job)
+        self.note = ""  # the last note of the last work, until other work begins
         # parts of long work that refer to Blender's data between steps, and begin again
         # (jobs.restart_after_undo)
         self.held: set[Generator] = set()
@@ -462,7 +463,7 @@ def begin(title: str, steps: Generator[Step, None, object], survives_undo: bool 
     survives_undo: as of `Job`. One that survives takes its first step here, in which it notes names
     of the data that it was given: an undo may come before the next.
     """
-    session.job = Job(title, steps, survives_undo)
+    session.job, session.note = Job(title, steps, survives_undo), ""
     if survives_undo:
         session.job.advance(0.0)
     return session.job
@@ -472,6 +473,7 @@ def end() -> None:
     """Close the job that runs, if there is one."""
     if session.job is not None:
         session.job.close()
+        session.note = session.job.note
     session.job = None
     redraw(OF_KEYS)
 

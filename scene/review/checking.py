@@ -49,6 +49,7 @@ class ThunderFinding(bpy.types.PropertyGroup):
 
     values: StringProperty()
     sentence: StringProperty()
+    label: StringProperty()
     first: IntProperty()
     last: IntProperty()
 
@@ -154,6 +155,7 @@ def show(
         row = checked.findings.add()
         row.values, (row.first, row.last) = json.dumps(asdict(each)), each.frames(clock.frame)
         row.sentence = each.sentence(clock.fps, f"{row.first}–{row.last}")
+        row.label = each.label(clock.fps)
     with _addon_changes:
         checked.index = 0
     edited.forget(rig)

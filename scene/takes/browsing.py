@@ -81,9 +81,11 @@ def why_empty(context) -> str:
     settings = context.scene.thunder
     if not settings.takes:
         return "There are no takes yet: press Generate Takes"
+    if not take_list.of_voice(context):
+        return "This head has no takes yet: press Generate Takes"
     return (
-        "All takes are folded or filtered out, or of another head or voice: click a heading below "
-        "the list, or change its filter"
+        "All takes are earlier ones or filtered out: choose them in Earlier Takes below, or change "
+        "the list's filter"
     )
 
 

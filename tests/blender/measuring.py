@@ -101,7 +101,7 @@ class Measured:
 
     @property
     def natural(self):
-        if "ui_units_x" in self.set:
+        if self.set.get("ui_units_x"):
             return self.set["ui_units_x"] * UNIT
         sizes = [each.natural * self.set.get("scale_x", 1.0) for each in self.inside]
         whole = sum(sizes) if self.kind in ROWS else max(sizes, default=0)

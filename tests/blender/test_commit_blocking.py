@@ -4,6 +4,7 @@ and breakdowns; lips that meet still meet; what it costs is told in millimetres 
 
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -185,6 +186,25 @@ def test_what_blocking_costs_is_told_in_points_and_the_line_is_scored_as_it_is(
     client.error = errors.NoEngine("There is no engine")
     display.show(rig, entry)
     assert blender.ops.thunder.commit_take() == {"FINISHED"}
+
+
+def test_a_warning_and_what_blocking_costs_are_one_message(stage, monkeypatch):
+    """The status bar shows only the last one."""
+    report = replace(blocked(stage)[0], lost=4.2, edited=3, earlier="Mine")
+    told = []
+    work = SimpleNamespace(
+        report=lambda kinds, sentence: told.append((kinds, sentence)),
+        warn=lambda sentences: told.extend(({"WARNING"}, each) for each in sentences),
+    )
+    monkeypatch.setattr(shown_take, "_score_soon", lambda: None)
+    shown_take.THUNDER_OT_commit_take.finish(work, None, report)
+    assert len(told) == 1
+    kinds, sentence = told[0]
+    assert kinds == {"WARNING"} and len(sentence) < 160
+    assert f"lips within {report.error:.2f} mm, Lip-Sync 4 lower. 3 keys that you had" in sentence
+    told.clear()
+    shown_take.THUNDER_OT_commit_take.finish(work, None, replace(report, edited=0))
+    assert told == [({"INFO"}, replace(report, edited=0).sentence)]
 
 
 def test_the_report_says_points_only_where_they_were_measured():

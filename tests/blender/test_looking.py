@@ -5,6 +5,7 @@ they are freed."""
 import numpy as np
 import pytest
 from characters import deform, grid_mesh, rig_with
+from drawing import draw
 from mathutils import Matrix, Vector
 from speaking import keys_of, same
 from test_directing import client, direction, following, scene  # noqa: F401
@@ -105,6 +106,30 @@ def test_the_head_turns_part_of_the_way_and_eyes_still_meet_the_target(blender, 
     assert same(own, keys_of(rig, entry)) and np.array_equal(
         provenance.load(entry.action).motion.head, head_before
     )
+
+
+def test_each_other_head_is_offered_to_be_looked_at(blender, scene, rig, entry):
+    def text():
+        panel = draw(blender.types.THUNDER_PT_direction, blender.context)
+        return next(how["text"] for kind, words, how in panel.notes if "thunder.look_at" in words)
+
+    scene.thunder.head = rig.mesh
+    direction = sliders.ensure(rig.owner)
+    direction.look_at = "NONE"
+    assert text() == "No Target"
+    with pytest.raises(TypeError):
+        blender.ops.thunder.look_at(target=f"HEAD {rig.mesh.name}")
+    other = head.build(scene.collection, blender.context.view_layer, (1, 0, 0)).mesh
+    other.name = "Ben"
+    scene.thunder.head = rig.mesh
+    assert blender.ops.thunder.look_at(target="HEAD Ben") == {"FINISHED"}
+    assert (direction.look_at, direction.look_object) == ("OBJECT", other)
+    assert text() == "Look at Ben"
+    for kind, said in (("CAMERA", "Look at the Camera"), ("OBJECT", "Look at an Object")):
+        assert blender.ops.thunder.look_at(target=kind) == {"FINISHED"}
+        assert direction.look_at == kind and text() == said
+    assert direction.look_object is None
+    direction.look_at = "NONE"
 
 
 def test_takes_that_were_edited_keep_their_eyes(blender, scene, rig, entry):

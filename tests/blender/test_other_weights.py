@@ -56,8 +56,8 @@ def greyed(entry):
 
 
 def offered():
-    """Whether the panel has the button."""
-    panel = draw(bpy.types.THUNDER_PT_takes, bpy.context)
+    """Whether “Why This Score?” has the button."""
+    panel = draw(bpy.types.THUNDER_PT_score, bpy.context)
     return "thunder.score_again" in panel.of("operator")
 
 

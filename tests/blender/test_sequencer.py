@@ -7,9 +7,10 @@ from types import SimpleNamespace
 
 import bpy
 import pytest
+from drawing import Layout
 from performances import noise
 from thunder.operators import generate
-from thunder.panels import menus, preferences
+from thunder.panels import dialogue as dialogue_panel, menus, preferences
 from thunder.panels.dialogue import active_sound
 from thunder.scene.heads import head
 from thunder.scene.host import compat
@@ -70,6 +71,13 @@ def test_who_speaks_a_strip_is_not_offered_to_listen_to_it(blender, heads, scene
     with pytest.raises(TypeError, match="not found in"):
         blender.ops.thunder.listen_to_strip(strip="one", listener=heads[0].name)
     assert blender.ops.thunder.listen_to_strip(strip="one", listener=heads[1].name) == {"FINISHED"}
+
+
+def test_who_listens_is_a_button_of_the_dialogue(blender, heads, scene):
+    blender.ops.thunder.go_to_strip(strip="one")
+    layout = Layout()
+    dialogue_panel.draw_speakers(layout, blender.context, "one")
+    assert layout.of("operator_menu_enum") == ["thunder.mark_speaker", "thunder.listen_to_strip"]
 
 
 def test_a_listener_has_one_number_before_and_after_the_menu_knows_its_strip(blender, heads, scene):

@@ -3,16 +3,24 @@
 shows one part at a time, and in a tall one."""
 
 import pytest
+from drawing import draw
 from extension import NAME
 from measuring import cut, LIST, Measured, Sidebar
 from performances import noise
 from speaking import enter
 from test_tab import in_tab
 from thunder.panels import tab
+from thunder.panels.listen import THUNDER_UL_findings
 from thunder.panels.takes import THUNDER_UL_takes
-from thunder.scene.takes import dialogue
+from thunder.scene.animation import keying
+from thunder.scene.heads import head
+from thunder.scene.review import checking
+from thunder.scene.takes import dialogue, provenance
 from thunder.scene.takes.direction import sliders
 from thunder.scene.voice import fingerprint, strip
+from thunder.thunder_core import grades
+from thunder.thunder_core.animation.timing import Clock
+from thunder.thunder_core.findings import Finding, MOVES, OPEN, OTHER, SHIFTED, SIZE, STILL
 
 pytestmark = pytest.mark.one_blender
 
@@ -29,7 +37,7 @@ def shot(needs_sound, blender, heads, scene, tmp_path):
         strip.add(scene, noise(tmp_path / f"{name}.wav", 4.0), name, start)
         dialogue.cast(scene, name, speaker)
     dialogue.select(blender.context, "Anna 12")
-    rig = __import__("thunder.scene.heads.head", fromlist=["head"]).resolve(heads[0])
+    rig = head.resolve(heads[0])
     for seed, words in enumerate(WORDS):
         entry = enter((scene, rig), seed=seed)
         entry.voice, entry.words, entry.batch = "Anna 12", words, 1 + seed // 2
@@ -76,6 +84,44 @@ def test_in_a_low_window_each_part_has_its_panels_and_in_a_tall_one_all_are_ther
     assert parts["WORDS"] == {"main", "words"}
     assert parts["FINISH"] == {"main", "commit", "listen"}
     assert shown(HIGH, "DIRECT") == set().union(*parts.values())
+
+
+WORST = (
+    Finding(SHIFTED, 50.0, 51.0, -0.36, 1.0, word="commercials", last_word="generally"),
+    Finding(OPEN, 3.0, 3.1, 12.4, 1.0, "m", "commercials"),
+    Finding(SIZE, 0.0, 9.0, 1.4, 1.0, whole=True),
+    Finding(STILL, 3.0, 4.0, 1.0, 1.0, word="commercials"),
+    Finding(MOVES, 3.0, 4.0, 1.0, 1.0),
+    Finding(OTHER, 0.0, 9.0, 0.1, 4.0, whole=True),
+)
+
+
+def test_a_finding_is_written_once_and_whole_below_all_buttons(blender, shot):
+    rig = head.find(shot)
+    clock = Clock(1001.0, 25.0)
+    shot.thunder.active_take = 0
+    entry = shot.thunder.takes[0]
+    entry.action[keying.PROPERTY] = keying.record_of(entry.action).to_dict() | (
+        grades.record_of(WORST[:1])
+    )
+    entry.score = 61.0
+    checking.show(shot, rig, "Anna 12", clock, list(WORST))
+    context = Sidebar(blender.context, HIGH)
+    for row in shot.thunder_check.findings:
+        drawn = Measured()
+        THUNDER_UL_findings.draw_item(None, context, drawn, None, row, 0, None, "")
+        assert drawn.cut(LIST) == []
+    assert cut(blender.types.THUNDER_PT_listen, context) == []
+    for index, row in enumerate(shot.thunder_check.findings):
+        shot.thunder_check.index = index
+        layouts = [draw(each, blender.context, height=HIGH) for each in in_tab(blender)]
+        said = [text for each in layouts for text in each.texts()]
+        sentence = f"{row.first}: {row.sentence}"
+        assert " ".join(said).count(sentence) == 1, said
+        listed = draw(blender.types.THUNDER_PT_listen, blender.context)
+        kinds = [kind for kind, *_ in listed.notes]
+        assert {"operator", "prop"}.isdisjoint(kinds[-1:]) and kinds[-1] == "label"
+        assert provenance.grade_of(entry).reason not in " ".join(said) or index == 0
 
 
 def test_a_row_of_the_list_says_what_a_take_is(blender, shot):

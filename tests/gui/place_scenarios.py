@@ -2,18 +2,27 @@
 """Whether what is in the sidebar stays in its place while its state changes, seen in pictures of
 it."""
 
-from itertools import pairwise
+from itertools import pairwise, product
 
 import bpy
 import numpy as np
-from scenarios import done, only_open, until
+from bpy_extras.view3d_utils import location_3d_to_region_2d
+from scenarios import done, only_open, scene_with_voice_and_head, until
+from take_scenarios import list_takes
+from thunder.scene.animation import keying
+from thunder.scene.heads import family, head
+from thunder.scene.host import jobs
 from thunder.scene.host.jobs import session
+from thunder.scene.takes import dialogue, take_list
+from thunder.thunder_core import grades
+from thunder.thunder_core.findings import Finding, OPEN, SIZE
 
 # pixels: height of a row of the sidebar, and how far a row is looked for above and below its place
 BAND, FAR = 18, 70
 # correlation of a row that is the same, and deviation of brightness of one that has nothing to
 # recognise
 SAME, PLAIN = 0.9, 0.02
+BELOW_LIST = 280  # pixels of a low sidebar from below the list of takes on
 
 
 def photograph_sidebar(hand, name):
@@ -74,3 +83,99 @@ def first_steps(hand):
     pictures["takes"] = yield from photograph_sidebar(hand, "takes")
     for before, after in pairwise(pictures):
         assert not moved(pictures[before], pictures[after]), (before, after)
+
+
+FOUND = (
+    Finding(OPEN, 0.4, 0.6, 2.4, 1.6, "m", "commercials"),
+    Finding(SIZE, 0.0, 5.0, 1.4, 1.5, whole=True),
+)
+
+
+def show_part(hand, part):
+    bpy.context.window_manager.thunder_part = part
+    hand.sidebar.tag_redraw()
+
+
+def while_working(hand):
+    """Nothing below moves in a part of the tab while takes arrive, work runs, or a take of another
+    verdict is chosen."""
+    yield from scene_with_voice_and_head(hand, "main", "takes", "commit", "listen")
+    hand.viewport.spaces.active.overlay.show_overlays = False
+    pictures = {}
+    show_part(hand, "TAKES")
+    for count in (1, 2, 3):
+        yield from list_takes(hand, count=count)
+        pictures[f"takes_{count}"] = yield from photograph_sidebar(hand, f"takes_{count}")
+    entry = hand.scene.thunder.takes[1]
+    entry.action[keying.PROPERTY] = keying.record_of(entry.action).to_dict() | (
+        grades.record_of(FOUND)
+    )
+    entry.score -= 0.5  # its grade is looked up again
+    hand.scene.thunder.active_take = 1
+    pictures["worse"] = yield from photograph_sidebar(hand, "worse")
+    jobs.begin("Generating takes", (each for each in [jobs.Step(0.4, "Sampling 8 takes")]))
+    session.job.advance()
+    pictures["working"] = yield from photograph_sidebar(hand, "working")
+    jobs.end()
+    below = {name: picture[-BELOW_LIST:] for name, picture in pictures.items()}
+    for before, after in pairwise(below):
+        assert not moved(below[before], below[after]), (before, after)
+    assert not moved(pictures["worse"], pictures["working"])
+    show_part(hand, "FINISH")
+    pictures = {"reason": (yield from photograph_sidebar(hand, "reason"))}
+    hand.scene.thunder.active_take = 0
+    pictures["good"] = yield from photograph_sidebar(hand, "good")
+    hand.scene.thunder.active_take = 1
+    assert hand.button(bpy.ops.thunder.check) == ["RUNNING_MODAL"]
+    yield from done()
+    pictures["checked"] = yield from photograph_sidebar(hand, "checked")
+    hand.scene.thunder_check.index = 1
+    pictures["another"] = yield from photograph_sidebar(hand, "another")
+    assert not moved(pictures["good"], pictures["reason"])
+    assert not moved(pictures["checked"], pictures["another"])
+
+
+def two_heads(hand):
+    """A second head stands beside the first where both are seen; what work says and does leaves the
+    dialogue where it is."""
+    only_open("main", "direction", "takes")
+    hand.clear()
+    hand.scene.render.fps = 25
+    yield from hand.open_tab("Thunder")
+    for person in ("HEAD", "HEAD"):
+        with bpy.context.temp_override(window=hand.window, area=hand.viewport, region=hand.sidebar):
+            assert bpy.ops.thunder.add_head(person=person) == {"FINISHED"}
+        yield 0.5
+    hand.photograph("heads")
+    region, view = hand.region(), hand.viewport.spaces.active.region_3d
+    heads = head.in_scene(hand.scene)
+    boxes = [
+        np.array(
+            [
+                location_3d_to_region_2d(region, view, corner)
+                for corner in product(*zip(*family.extent(mesh)))
+            ]
+        )
+        for mesh in heads
+    ]
+    (first, second) = ((box.min(axis=0), box.max(axis=0)) for box in boxes)
+    assert min(first[0].min(), second[0].min()) > 0
+    assert max(first[1][0], second[1][0]) <= hand.sidebar.x - region.x
+    assert first[1][0] <= second[0][0] or second[1][0] <= first[0][0]
+    assert hand.button(bpy.ops.thunder.sample_voice) == ["FINISHED"]
+    voice = dialogue.chosen_strip(bpy.context)
+    pictures = {}
+    hand.scene.thunder.head = heads[0]
+    assert hand.call(bpy.ops.thunder.cast_strip, strip=voice, speaker=heads[0].name) == {"FINISHED"}
+    hand.scene.thunder.count, hand.scene.thunder.quality = 2, "DRAFT"
+    pictures["cast"] = yield from photograph_sidebar(hand, "cast")
+    yield from hand.click_main_button()
+    yield from until(lambda: session.job is not None, "the click")
+    yield from until(lambda: take_list.arriving_for(), "takes")
+    hand.scene.thunder.head = heads[1]
+    hand.sidebar.tag_redraw()
+    yield 1.0
+    hand.photograph("other")
+    yield from done()
+    pictures["done"] = yield from photograph_sidebar(hand, "done")
+    assert not moved(pictures["cast"], pictures["done"])

@@ -78,6 +78,13 @@ def claim(sentence, scenario, seconds, slow=False, **how):
             size=(1366, 768),
         ),
         claim("buttons stay where they are", "place_scenarios.first_steps", 500),
+        claim(
+            "nor do they move while work runs or another take is chosen",
+            "place_scenarios.while_working",
+            500,
+            size=(1366, 768),
+        ),
+        claim("two heads stand in view", "place_scenarios.two_heads", 500, size=(1366, 768)),
         claim("two heads speak a dialogue", "scene_scenarios.casts_dialogue", 900),
         claim("a pick-up performs as its line", "scene_scenarios.performs_as", 600),
         claim("takes follow their voice", "scene_scenarios.moves_a_voice", 400),

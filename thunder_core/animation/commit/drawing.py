@@ -399,17 +399,23 @@ class Report:
             if self.keys == self.total
             else f"{self.keys} new keys ({self.total} in all)"
         )
-        sentence = (
-            f"Committed to “{line_records.shorten(self.actions[0], _LONGEST_NAME)}”: "
-            f"{keys} on {self.key_frames} of {self.frames} frames"
-        )
-        if self.poses:
-            sentence += f", {poses_in(self.poses)} mouth poses"
-        if self.error is not None:
-            sentence += f", lips within {self.error:.2f} mm"
-        if self.lost is not None:
-            sentence += f", Lip-Sync {self.lost:.0f} lower"
-        return sentence
+        name = line_records.shorten(self.actions[0], _LONGEST_NAME)
+        costs = [
+            f"Committed to “{name}”: {keys} on {self.key_frames} of {self.frames} frames",
+            *([f"{poses_in(self.poses)} mouth poses"] if self.poses else []),
+            *self._costs,
+        ]
+        return ", ".join(costs)
+
+    @property
+    def _costs(self) -> list[str]:
+        error = [] if self.error is None else [f"lips within {self.error:.2f} mm"]
+        return error + ([] if self.lost is None else [f"Lip-Sync {self.lost:.0f} lower"])
+
+    @property
+    def cost(self) -> str:
+        """The message beside warnings: what the commit costs, in few words."""
+        return ", ".join((f"Committed {self.key_frames} frames", *self._costs))
 
     @property
     def warnings(self) -> list[str]:
