@@ -78,7 +78,7 @@ def test_a_size_that_is_asked_for_is_no_fault_and_one_that_is_not_is(engine, spe
         assert take.score.parts["size"] > 0.9 and take.score.grade != POOR
         half, least = (unpack(by * pack(take.motion), engine.head.channels) for by in (0.45, 0.15))
         unasked = engine.score(speech, half, asked, seed)
-        assert unasked.parts["size"] < 0.6 and unasked.total < take.score.total - 5
+        assert unasked.parts["size"] < 0.65 and unasked.total < take.score.total - 5
         small = engine.score(speech, least, asked, seed)
         assert small.grade == POOR and any(each.kind == SIZE for each in small.findings)
         anybodys = engine.score(speech, least)
@@ -86,25 +86,25 @@ def test_a_size_that_is_asked_for_is_no_fault_and_one_that_is_not_is(engine, spe
 
 
 @pytest.mark.parametrize(
-    "fault, kind",
+    "fault, kinds",
     [
-        ("120 ms late", SHIFTED),
-        ("200 ms early", SHIFTED),
-        ("another sentence", OTHER),
-        ("still", None),
-        ("never closing", OPEN),
-        ("stops after a half", STILL),
-        ("damped to 15 %", SIZE),
+        ("120 ms late", [SHIFTED]),
+        ("200 ms early", [SHIFTED]),
+        ("another sentence", [OTHER, SHIFTED]),
+        ("still", []),
+        ("never closing", [OPEN]),
+        ("stops after a half", [STILL]),
+        ("damped to 15 %", [SIZE]),
     ],
 )
-def test_a_spoiled_take_is_poor_and_says_why(engine, speech, takes, fault, kind):
+def test_a_spoiled_take_is_poor_and_says_why(engine, speech, takes, fault, kinds):
     voice, other = engine.analyse(speech), pack(takes[0].motion)[::-1]
     for take in takes:
         made = spoil_motion(engine, take.motion, other, voice.speaking)[fault]
         score = engine.score(speech, made, USUAL, take.seed)
         assert take.score.grade == GOOD and score.grade == POOR
         assert score.total < take.score.total - 8
-        assert kind is None or any(each.kind == kind for each in score.findings)
+        assert not kinds or any(each.kind in kinds for each in score.findings)
         place = score.findings[0]
         first, last = int(25 * place.start), int(25 * place.end)
         if not place.whole:
