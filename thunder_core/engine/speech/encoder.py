@@ -40,9 +40,9 @@ _MARGIN = 50  # feature frames of context on either side of a chunk
 # animation frames around speech in which lips move, and over which they come to rest
 _LIPS_MOVE, _EASE = 8, 4
 # Where nothing at all is heard, as in gated and synthetic voices, nobody breathes in through open
-# lips, and nothing is said, though the encoder expects that a sound which is cut off goes on: levels
-# (`loudness`) at which that is so, and above which a room is heard; frames of the longest closure
-# of a plosive, over which lips come to rest and leave it; the presence below which they do
+# lips, and nothing is said, though the encoder expects that a sound which is cut off goes on:
+# levels (`loudness`) at which that is so, and above which a room is heard; frames of the longest
+# closure of a plosive, over which lips come to rest and leave it; the presence below which they do
 # (`Pipeline`).
 _GATED, _CLOSURE, _GATED_EASE, _RESTING = (-1.9, -1.6), 5, 3, 1 / 3
 
