@@ -46,8 +46,9 @@ from research.faces.lip_clips import (
 )
 from research.harness import add_shared, effort, keep, RESULTS, ROOT
 from thunder_core.direction import Brief, Direction
-from thunder_core.engine import thunder
+from thunder_core.engine import voice as voice_module
 from thunder_core.engine.engine import Engine
+from thunder_core.engine.performance import Performance
 from thunder_core.engine.planning.lip_kernels import map_fits, occupancy, plan_lips
 from thunder_core.engine.speech.audio import sound_of
 from thunder_core.engine.speech.encoder import LOUDNESS
@@ -113,7 +114,7 @@ def noise_share(engine: Engine, margins: Lips, clip: LipClip, takes: int) -> flo
     plan, in the usual direction."""
     voice = engine.analyse(sound_of(clip.samples, RATE, clip.name))
     style = Direction().vector()[None]
-    asked = [thunder.Performance(seed, style, (1, 0.0)) for seed in range(1, takes + 1)]
+    asked = [Performance(seed, style, (1, 0.0)) for seed in range(1, takes + 1)]
     motions = engine.thunder.perform(voice, asked, NORMAL, 1.0, no_progress)
     gaps = np.array([margins.beyond_rest(motion) for motion in motions])
     return float(gaps.var(0, ddof=1).mean() / gaps.var(ddof=1))
@@ -168,9 +169,11 @@ def run(args: Namespace) -> None:
     check = [clip for clip in check if not args.clips or clip.name in args.clips]
     engine = Engine.load(args.weights)
     if args.other_plan:
-        setattr(thunder, "plan_lips", lambda *of: np.roll(plan_lips(*of), -(len(of[0]) // 2), 0))
+        setattr(
+            voice_module, "plan_lips", lambda *of: np.roll(plan_lips(*of), -(len(of[0]) // 2), 0)
+        )
     if args.no_plan:
-        setattr(thunder, "plan_lips", lambda *of: np.full_like(plan_lips(*of), np.nan))
+        setattr(voice_module, "plan_lips", lambda *of: np.full_like(plan_lips(*of), np.nan))
     margins, encoder = Lips.of(engine.head), engine.thunder.encoder
     bar = fit_bar(fit, {clip.name: hear(encoder, clip)[0] for clip in fit})
     phones_by_clip = phones_of(fit)  # of the other split too, which is in the same folders
