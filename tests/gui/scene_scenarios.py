@@ -15,7 +15,7 @@ from thunder.scene.engine import connection, install
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.host.jobs import session
-from thunder.scene.takes import perform_as, provenance
+from thunder.scene.takes import perform_as
 from thunder.scene.takes.commit import following
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import errors, installer
@@ -81,8 +81,8 @@ def works_on(hand, count, seconds, name):
             hand.press("RIGHT_ARROW")  # the animator goes on working
         frames.add(hand.scene.frame_current)
         yield 0.25
-    ranks = [provenance.rank(entry) for entry in hand.scene.thunder.takes]
-    assert len(ranks) == count and ranks == sorted(ranks, reverse=True)
+    scores = [entry.score for entry in hand.scene.thunder.takes]
+    assert len(scores) == count and scores == sorted(scores, reverse=True)
     assert len(counts - {0}) >= 3, counts  # one after the other, not all at the end
     assert len(frames) > 5 and left and all(text.endswith("left") for text in left)
     hand.keeps(0.05, held, f"slices of {name}")
