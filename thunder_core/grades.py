@@ -3,7 +3,6 @@
 be checked or poor; numpy only."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
@@ -72,11 +71,3 @@ def grade(findings: Sequence[Finding]) -> str:
     if any(each.whole or each.weight >= _POOR for each in findings):
         return POOR
     return CHECK if findings else GOOD
-
-
-def rank(score: float | None, grade: str | None) -> tuple[int, float]:
-    """How good an animation is, more is better: by its grade, then by points; last what has no
-    points. grade: None where it is not known, among those to be checked."""
-    if score is None or not math.isfinite(score):
-        return -1, 0.0
-    return (POOR, CHECK, GOOD).index(grade or CHECK), score

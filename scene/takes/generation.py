@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import bpy
 
-from ...thunder_core import grades
 from ...thunder_core.animation.gaze import GazeTarget
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client, temporary_arrays
@@ -248,14 +247,12 @@ def add_score(take: keying.Performance, score: dict) -> keying.Performance:
 
 
 def rank(takes: list[keying.Performance]) -> list[keying.Performance]:
-    """Takes in the order of the list: by grade, then by score, equal ones by seed."""
+    """Takes in the order of the list: by score, equal ones by seed."""
     return sorted(takes, key=_rank_key)
 
 
-def _rank_key(take: keying.Performance) -> tuple[float, ...]:
-    found = grades.findings_of(take.provenance)
-    good = grades.rank(take.score, None if found is None else grades.grade(found))
-    return -good[0], -good[1], take.seed
+def _rank_key(take: keying.Performance) -> tuple[float, int]:
+    return (-take.score if math.isfinite(take.score) else 0.0, take.seed)
 
 
 def _performance(client: Client, event: dict, request: Request) -> keying.Performance:

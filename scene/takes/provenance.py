@@ -360,12 +360,11 @@ def has_old_score(entry) -> bool:
     return known.strip() != transcript.text_of(entry.id_data, entry.voice)
 
 
-def rank(entry) -> tuple:
-    """How good a take is by its grade, then its score, more is better: those by the weights in use
-    are above others, takes without a score last."""
-    grade = grade_of(entry)
-    good = grades.rank(entry.score, grade and grade.name)
-    return good[0] >= 0 and not has_old_score(entry), *good
+def rank(entry) -> tuple[bool, float]:
+    """How good a take is by its score, more is better: scores of the weights in use are above
+    others, takes without a score last."""
+    score = entry.score if math.isfinite(entry.score) else -1.0
+    return score >= 0 and not has_old_score(entry), score
 
 
 def reading_of(action) -> np.ndarray | None:

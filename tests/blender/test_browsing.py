@@ -15,10 +15,8 @@ from thunder.panels.takes import ROWS, TALLER
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
-from thunder.scene.takes import browsing, generation, provenance, take_list as takes_take_list
+from thunder.scene.takes import browsing, provenance, take_list as takes_take_list
 from thunder.scene.voice import strip
-from thunder.thunder_core import grades
-from thunder.thunder_core.findings import Finding, OPEN
 from timing import keeps
 
 
@@ -78,33 +76,6 @@ def test_the_list_is_sorted_by_score_by_difference_and_by_time(blender, stage):
     settings.sort = "DIVERSITY"
     # from the best (1 mm): 9 mm is farthest, then 2 mm (1 from the first), then 1.2 mm
     assert seeds(blender) == [2, 4, 1, 3]
-
-
-def test_a_take_to_be_checked_is_never_above_a_good_one_and_rows_stay(blender, stage):
-    """In the panel, in what a dialogue commits and in what a bake exports."""
-    open_lips = grades.record_of([Finding(OPEN, 0.4, 0.5, 3.0, 1.5, "m")])
-    made = [
-        performance(seconds=1.2, seed=1, score=90.0),
-        performance(seconds=1.2, seed=2, score=70.0),
-        performance(seconds=1.2, seed=3, score=80.0),
-    ]
-    for take, found in zip(made, (open_lips, grades.record_of([]), grades.record_of([]))):
-        take.provenance.update(found)
-    assert [take.seed for take in generation.rank(made)] == [3, 2, 1]
-    for take in made:
-        list_take(stage, take, 1.0, "voice")
-    entries = stage[0].thunder.takes
-    assert [takes_take_list.verdict(each, provenance.grade_of(each)) for each in entries] == [
-        "check",
-        "good",
-        "good",
-    ]
-    assert seeds(blender) == [3, 2, 1]
-    assert max(entries, key=provenance.rank).seed == 3
-    entries[2].score = 60.0
-    assert seeds(blender) == [3, 2, 1], "no row moves under the mouse"
-    browsing.sort_again(each.action.session_uid for each in entries)
-    assert seeds(blender) == [2, 3, 1]
 
 
 def test_the_list_leaves_room_for_takes_that_arrive_and_says_why_it_is_empty(blender, stage):

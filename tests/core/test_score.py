@@ -16,7 +16,7 @@ from thunder_core.engine.performance import reading
 from thunder_core.engine.scorer import correlate, Demands, most_spoken, WEIGHTS
 from thunder_core.face.mapping import visible_motion
 from thunder_core.findings import Finding, MOVES, OPEN, OTHER, SHIFTED, SIZE, STILL
-from thunder_core.grades import CHECK, findings_of, GOOD, grade, LipSyncScore, PARTS, POOR, rank
+from thunder_core.grades import CHECK, findings_of, GOOD, grade, LipSyncScore, PARTS, POOR
 from thunder_core.request import Request
 from thunder_core.types import pack, Speech, unpack
 
@@ -256,32 +256,3 @@ def test_of_ten_seconds_mesh_to_speech_reads_the_four_with_the_most_speech(spoke
 def test_the_share_that_is_heard_counts_more_the_less_clear_a_voice_is(doubt, share, expected):
     """As 0.4 … 0.85 of 1.07 − 0.455 doubt, which is at least 0.1."""
     assert scorer.heard_part(share, doubt) == pytest.approx(expected, abs=1e-4)
-
-
-def test_verdicts_come_before_points_and_what_has_none_comes_last():
-    made = [(95.0, POOR), (80.0, GOOD), (90.0, CHECK), (70.0, GOOD), (None, None), (50.0, None)]
-    assert sorted(made, key=lambda each: rank(*each), reverse=True) == [
-        (80.0, GOOD),
-        (70.0, GOOD),
-        (90.0, CHECK),
-        (50.0, None),
-        (95.0, POOR),
-        (None, None),
-    ]
-    assert rank(float("nan"), GOOD) < rank(0.0, POOR)
-
-
-def test_the_engine_ranks_takes_by_verdict_first(engine, speech, monkeypatch):
-    found = {7: (Finding(OPEN, 0.4, 0.5, 3.0, 1.5, "m"),), 8: (), 9: ()}
-    points = {7: 90.0, 8: 70.0, 9: 80.0}
-    seeds = iter(found)
-
-    def score(motions, *_):
-        return [
-            LipSyncScore(points[seed], np.zeros(1), {}, found[seed])
-            for _, seed in zip(motions, seeds)
-        ]
-
-    monkeypatch.setattr(engine.scorer, "score", score)
-    made = engine.generate(speech, Request(3, 7, steps=5, direction=USUAL))
-    assert [take.seed for take in made] == [9, 8, 7]

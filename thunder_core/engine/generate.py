@@ -20,7 +20,7 @@ from ..animation.traits import deviations, deviations_quiet, Line, visible_devia
 from ..direction import Brief, over_frames
 from ..errors import BadRequest, Cancelled
 from ..face.mapping import visible_motion
-from ..grades import LipSyncScore, rank
+from ..grades import LipSyncScore
 from ..progress import no_progress, Progress, share
 from ..protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
 from ..request import ENGINE, Performed, Request
@@ -187,9 +187,8 @@ def generate(
                     work.arrived += 1
                     on_sampled(take)
                     continue
-                score = take.score
-                good = rank(score and score.total, score and score.grade)
-                ranked.append(((-good[0], -good[1], take.seed), on_take(take) or take))
+                rank = (0.0 if take.score is None else -take.score.total, take.seed)
+                ranked.append((rank, on_take(take) or take))
     return [kept for _, kept in sorted(ranked, key=lambda each: each[0])]
 
 
