@@ -74,7 +74,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
             if _is_other_part(context):
                 self._draw_stale(layout, context, is_short=True)
                 return
-        lines, below = self.layout.column(), self.layout.column()
+        below = self.layout.column()
         ready = self._draw_voice(layout, below, context, settings)
         ready &= self._draw_head(layout, below, context, settings)
         layout.prop(settings, "count")
@@ -89,7 +89,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         else:
             progress_row(layout, 1.5, self._of_others(context))
         if dialogue.is_shown(context):
-            dialogue.draw(lines, context)
+            dialogue.draw(layout, context)
         if not settings.takes:  # nothing of it is left to move when takes come
             draw_first_steps(below, context)
 

@@ -162,16 +162,31 @@ class Hears:
 
 def test_each_part_of_a_voice_has_its_language_where_it_is_sure():
     model = Hears({"en": 0.95, "de": 0.05}, {"en": 0.1, "de": 0.9}, {"en": 0.4, "de": 0.6})
-    spans = [np.full(seconds, number) for seconds, number in ((20, 0), (9, 1), (2, 2))]
+    spans = [[np.full(seconds, number)] for seconds, number in ((20, 0), (9, 1), (2, 2))]
     told = []
     found = recogniser.languages(model, spans, "", lambda fraction, _: told.append(fraction))
-    assert found == ["en", "de", "en"], "a doubtful span is in the voice's usual language"
+    assert found == [["en"], ["de"], ["en"]], "a doubtful span is in the voice's usual language"
     assert told == sorted(told) and len(told) == 3 and told[-1] < 0.3
-    assert recogniser.languages(model, spans, "de", no_progress) == ["de"] * 3
+    assert recogniser.languages(model, spans, "de", no_progress) == [["de"]] * 3
     english = Hears(multilingual=False)
-    assert recogniser.languages(english, spans, "", no_progress) == ["en"] * 3
+    assert recogniser.languages(english, spans, "", no_progress) == [["en"]] * 3
     with pytest.raises(errors.BadRequest, match="it is for English alone, or choose another model"):
         recogniser.languages(english, spans, "de", no_progress)
+
+
+def test_a_piece_of_a_span_is_in_another_language_only_where_that_is_surer():
+    model = Hears({"en": 0.97, "de": 0.03}, {"en": 0.02, "de": 0.98}, {"en": 0.1, "de": 0.9})
+    pieces = [np.full(7, number) for number in (0, 0, 1, 2)]
+    assert recogniser.languages(model, [pieces], "", no_progress) == [["en", "en", "de", "en"]]
+
+
+def test_a_long_span_is_cut_where_it_is_quiet():
+    sound = np.ones(30 * RATE, np.float32)
+    for at in (7.9, 13.2, 24.0):
+        sound[round(at * RATE) : round((at + 0.2) * RATE)] = 0.001
+    cuts = recogniser.find_cuts(sound, 1.0, 22.0)
+    assert cuts == pytest.approx([8.0, 15.0], abs=2.0) and abs(cuts[0] - 8.0) < 0.05
+    assert recogniser.find_cuts(sound, 0.0, 9.0) == []
 
 
 @needs_library

@@ -13,6 +13,8 @@ import os
 import shutil
 import sys
 from functools import lru_cache
+from itertools import groupby, pairwise
+from operator import itemgetter
 from pathlib import Path
 
 from ..errors import BadRequest, BadWeights, is_full_disk, is_out_of_memory, ThunderError
@@ -27,6 +29,13 @@ _TEMPERATURES = (0.0, 0.4, 0.8)
 # Probability above which a span is taken to be in the language that it sounds like, where the
 # voice's other spans are in another: of short spans the language is often mistaken.
 _SURE = 0.8
+# Seconds of the pieces of a span whose languages are looked for, and probability above which one is
+# in another language than the span: it is read by itself.
+_PIECE, _CHANGES = 7.0, 0.95
+_CUT, _BLOCK = (
+    2.0,
+    0.02,
+)  # seconds around a cut of pieces, made where it is quietest, and of a block
 _LOOKING = 0.2  # share of the time that looking for languages takes
 # tokens of a span at most, and of each second: what repeats itself goes on to the model's limit
 _TOKENS, _MOST_TOKENS = (24, 12), 440
@@ -45,13 +54,22 @@ def _recognise(worker, args, progress):
 
     model = load(find_model(args["model"], sys.prefix), args["threads"])
     samples = np.load(args["sound"], mmap_mode="r", allow_pickle=False)
-    # parts of the file, of which each is read when its turn comes
-    spans = [samples[round(a * RATE) : round(b * RATE)] for a, b in args["spans"]]
+    is_open = not args["language"] and model.model.is_multilingual
+    cuts = [[a, *(find_cuts(samples, a, b) if is_open else []), b] for a, b in args["spans"]]
     last, decode = model.hf_tokenizer.token_to_id("<|endoftext|>"), model.hf_tokenizer.decode
     numerals = [token for token in range(last) if _NUMERALS & {*decode([token])}]
-    spoken, found = languages(model, spans, args["language"], progress), []
-    for number, ((start, _), span, language) in enumerate(zip(args["spans"], spans, spoken)):
+    pieces = [list(pairwise(each)) for each in cuts]
+    # parts of the file, of which each is read when its turn comes
+    sounds = [[samples[round(a * RATE) : round(b * RATE)] for a, b in each] for each in pieces]
+    spoken, found = languages(model, sounds, args["language"], progress), []
+    spans = []
+    for each, names in zip(pieces, spoken):
+        for language, same in groupby(zip(each, names), key=itemgetter(1)):
+            places = [place for place, _ in same]
+            spans.append((places[0][0], places[-1][1], language))
+    for number, (start, end, language) in enumerate(spans):
         progress(_LOOKING + (1 - _LOOKING) * number / len(spans), "Recognizing words")
+        span = samples[round(start * RATE) : round(end * RATE)]
         ctranslate2.set_random_seed(0)  # the same sound has the same words
         segments, _ = model.transcribe(
             np.array(span), language=language, beam_size=1, temperature=_TEMPERATURES,
@@ -73,23 +91,59 @@ def _recognise(worker, args, progress):
     return {"spans": found}
 
 
-def languages(model, spans: list, given: str, progress: Progress) -> list[str]:
-    """The language of each span: the given one, else the one that it surely sounds like, else that
-    of the whole voice. Raises BadRequest."""
+def find_cuts(samples, start: float, end: float) -> list[float]:
+    """Seconds at which a span of a sound is cut into pieces, each where it is quietest nearby."""
+    import numpy as np
+
+    result = []
+    for number in range(1, round((end - start) / _PIECE)):
+        at = start + number * (end - start) / round((end - start) / _PIECE)
+        first, block = round((at - _CUT) * RATE), round(_BLOCK * RATE)
+        near = np.array(samples[first : round((at + _CUT) * RATE)])
+        level = np.abs(near[: len(near) // block * block]).reshape(-1, block).mean(1)
+        smooth = np.convolve(level, np.ones(5), "same")
+        smooth[:2] = smooth[-2:] = np.inf  # whose neighbours are not all there
+        result.append(first / RATE + (int(smooth.argmin()) + 0.5) * _BLOCK)
+    return result
+
+
+def languages(model, spans: list, given: str, progress: Progress) -> list[list[str]]:
+    """The language of each piece of each span: the given one, else the one that it surely sounds
+    like, else that of the span, or where that is not sure that of the whole voice. Raises
+    BadRequest."""
     known = model.supported_languages
     if given and given not in known:
         which = "give a code such as en, de or zh" if len(known) > 1 else "it is for English alone"
         raise BadRequest(f"The model knows no language “{given}”: {which}, or choose another model")
     if given or not model.model.is_multilingual:
-        return [given or "en"] * len(spans)
-    heard = []
-    for number, span in enumerate(spans):
-        progress(_LOOKING * number / len(spans), "Recognizing words")
-        heard.append(dict(model.detect_language(span)[2]))
-    total = {name: sum(p[name] * len(span) for p, span in zip(heard, spans)) for name in heard[0]}
-    usual = max(total, key=total.get)
-    best = [max(p, key=p.get) for p in heard]
-    return [name if p[name] > _SURE else usual for name, p in zip(best, heard)]
+        return [[given or "en"] * len(pieces) for pieces in spans]
+    count, done, heard = sum(map(len, spans)), 0, []
+    for pieces in spans:
+        heard.append([])
+        for piece in pieces:
+            progress(_LOOKING * done / count, "Recognizing words")
+            heard[-1].append(dict(model.detect_language(piece)[2]))
+            done += 1
+    lengths = [[len(piece) for piece in pieces] for pieces in spans]
+    usual, _ = likeliest(sum(heard, []), sum(lengths, [])) if spans else ("en", 1.0)
+    result = []
+    for chances, seconds in zip(heard, lengths):
+        of_span, sure = likeliest(chances, seconds)
+        each = [likeliest([p], [1]) for p in chances]
+        of_span = of_span if sure > _SURE else usual
+        result.append([name if sure > _CHANGES else of_span for name, sure in each])
+    return result
+
+
+def likeliest(chances: list[dict[str, float]], lengths: list[int]) -> tuple[str, float]:
+    """The likeliest language of parts of these lengths together, and its probability."""
+    total = sum(lengths)
+    share = {
+        name: sum(p[name] * length for p, length in zip(chances, lengths)) / total
+        for name in chances[0]
+    }
+    name = max(share, key=lambda name: share[name])
+    return name, share[name]
 
 
 @lru_cache(maxsize=1)

@@ -240,7 +240,8 @@ def presence(logits: np.ndarray, frames: int, level: np.ndarray | None = None) -
     present = presence_of(spoken)
     if level is not None:
         nothing = np.interp(level, _GATED, (1.0, 0.0)).astype(np.float32)
-        nothing = filters.highest(-filters.highest(-nothing, _CLOSURE), _CLOSURE + 2)
+        nothing = -filters.highest(-nothing, _CLOSURE)
+        nothing = filters.highest(nothing, _CLOSURE + 1, -1)  # and a frame before
         spoken = spoken * (1 - nothing)
         present += nothing * (_RESTING * presence_of(spoken, 0, _GATED_EASE) - present)
     return present
