@@ -174,10 +174,15 @@ def test_each_part_of_a_voice_has_its_language_where_it_is_sure():
         recogniser.languages(english, spans, "de", no_progress)
 
 
-def test_a_piece_of_a_span_is_in_another_language_only_where_that_is_surer():
-    model = Hears({"en": 0.97, "de": 0.03}, {"en": 0.02, "de": 0.98}, {"en": 0.1, "de": 0.9})
-    pieces = [np.full(7, number) for number in (0, 0, 1, 2)]
-    assert recogniser.languages(model, [pieces], "", no_progress) == [["en", "en", "de", "en"]]
+def test_a_piece_is_in_a_language_of_its_own_only_where_that_is_sure():
+    model = Hears({"en": 0.97, "de": 0.03}, {"en": 0.1, "de": 0.9}, {"en": 0.02, "de": 0.98})
+
+    def languages_of(*numbers):
+        pieces = [np.full(7, number) for number in numbers]
+        return recogniser.languages(model, [pieces], "", no_progress)[0]
+
+    assert languages_of(0, 0, 0, 1) == ["en"] * 4, "nothing else is German"
+    assert languages_of(0, 0, 2, 1) == ["en", "en", "de", "de"]
 
 
 def test_a_long_span_is_cut_where_it_is_quiet():

@@ -30,7 +30,7 @@ _TEMPERATURES = (0.0, 0.4, 0.8)
 # voice's other spans are in another: of short spans the language is often mistaken.
 _SURE = 0.8
 # Seconds of the pieces of a span whose languages are looked for, and probability above which one is
-# in another language than the span: it is read by itself.
+# in a language that nothing else of the voice is in: pieces in another one are read by themselves.
 _PIECE, _CHANGES = 7.0, 0.95
 _CUT, _BLOCK = (
     2.0,
@@ -126,12 +126,18 @@ def languages(model, spans: list, given: str, progress: Progress) -> list[list[s
             done += 1
     lengths = [[len(piece) for piece in pieces] for pieces in spans]
     usual, _ = likeliest(sum(heard, []), sum(lengths, [])) if spans else ("en", 1.0)
+    each = [[likeliest([p], [1]) for p in chances] for chances in heard]
+    spoken = {name for pieces in each for name, sure in pieces if sure > _CHANGES}
     result = []
-    for chances, seconds in zip(heard, lengths):
+    for chances, seconds, pieces in zip(heard, lengths, each):
         of_span, sure = likeliest(chances, seconds)
-        each = [likeliest([p], [1]) for p in chances]
         of_span = of_span if sure > _SURE else usual
-        result.append([name if sure > _CHANGES else of_span for name, sure in each])
+        result.append(
+            [
+                name if sure > (_SURE if name in spoken else _CHANGES) else of_span
+                for name, sure in pieces
+            ]
+        )
     return result
 
 
