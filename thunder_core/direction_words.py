@@ -12,6 +12,7 @@ from .direction import AXES, DIRECTION_NAMES, MOOD_NAMES, MOODS
 from .types import SPEAKS
 
 USUAL, AS_ASKED, NEARLY = "usual", "as asked", "close to the direction"
+MOVED = "performs another recording"
 # least deviation, in standard deviations between speakers, at which an axis is named
 REMARKABLE = 0.75
 # the same for how brows and head are carried: .2 of a channel, 4° of a nod, 5° of a turn, 3.5° of a
@@ -280,11 +281,13 @@ def word_of_voice(provenance: Mapping) -> str:
 
 
 def _traits_of(provenance: Mapping) -> list[tuple[float, str]] | str:
-    """The traits of a take from its provenance, or words in their place: AS_ASKED, "" if it was not
+    """The traits of a take from its provenance, or words in their place: AS_ASKED, MOVED, "" if not
     directed or its data are damaged."""
     try:
         if provenance["as_asked"]:  # its mouth alone, where it hits what another take hits
-            return [] if "moved" in provenance and "choice" in provenance else AS_ASKED
+            if "moved" in provenance:
+                return [] if "choice" in provenance else MOVED
+            return AS_ASKED
         reading = np.array(provenance["reading"], float).reshape(-1, len(DIRECTION_NAMES))
         requested = np.array(
             provenance["requested" if "requested" in provenance else "direction"], float

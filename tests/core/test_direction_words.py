@@ -133,7 +133,7 @@ def test_a_take_says_first_which_words_it_hits_and_what_it_does_in_pauses():
     moved = about | {"moved": "{}", "as_asked": True}
     assert words_of_take(moved) == said, "its mouth is as asked, and the rest hits as before"
     del moved["choice"]
-    assert words_of_take(moved) == "as asked"
+    assert words_of_take(moved) == "performs another recording"
 
 
 @pytest.mark.parametrize(
