@@ -117,7 +117,8 @@ def languages(model, spans: list, given: str, progress: Progress) -> list[list[s
         raise BadRequest(f"The model knows no language “{given}”: {which}, or choose another model")
     if given or not model.model.is_multilingual:
         return [[given or "en"] * len(pieces) for pieces in spans]
-    count, done, heard = sum(map(len, spans)), 0, []
+    count, done = sum(map(len, spans)), 0
+    heard: list[list[dict[str, float]]] = []
     for pieces in spans:
         heard.append([])
         for piece in pieces:
