@@ -54,11 +54,9 @@ def _recognise(worker, args, progress):
 
     model = load(find_model(args["model"], sys.prefix), args["threads"])
     samples = np.load(args["sound"], mmap_mode="r", allow_pickle=False)
-    is_open = not args["language"] and model.model.is_multilingual
-    cuts = [[a, *(find_cuts(samples, a, b) if is_open else []), b] for a, b in args["spans"]]
+    pieces = [list(pairwise([a, *find_cuts(samples, a, b), b])) for a, b in args["spans"]]
     last, decode = model.hf_tokenizer.token_to_id("<|endoftext|>"), model.hf_tokenizer.decode
     numerals = [token for token in range(last) if _NUMERALS & {*decode([token])}]
-    pieces = [list(pairwise(each)) for each in cuts]
     # parts of the file, of which each is read when its turn comes
     sounds = [[samples[round(a * RATE) : round(b * RATE)] for a, b in each] for each in pieces]
     spoken, found = languages(model, sounds, args["language"], progress), []
@@ -95,9 +93,9 @@ def find_cuts(samples, start: float, end: float) -> list[float]:
     """Seconds at which a span of a sound is cut into pieces, each where it is quietest nearby."""
     import numpy as np
 
-    result = []
-    for number in range(1, round((end - start) / _PIECE)):
-        at = start + number * (end - start) / round((end - start) / _PIECE)
+    result, count = [], round((end - start) / _PIECE)
+    for number in range(1, count):
+        at = start + number * (end - start) / count
         first, block = round((at - _CUT) * RATE), round(_BLOCK * RATE)
         near = np.array(samples[first : round((at + _CUT) * RATE)])
         level = np.abs(near[: len(near) // block * block]).reshape(-1, block).mean(1)

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -48,8 +49,8 @@ _WORD = 1.0
 # seconds of speech without words that are listened to again, by themselves: speech in another
 # language than that around it. Words end about so many seconds later than the model says.
 _LEAST_WORDLESS, _WORD_SLACK = 1.5, 0.1
-# share of the work that listening for the first time is, and listening again, at most twice
-_FIRST_LOOK, _NEXT_LOOK = 0.8, 0.1
+# how much is done once it was listened to for the first, second and third time
+_LOOKS = (0.8, 0.9, 1.0)
 
 
 @dataclass(frozen=True)
@@ -106,20 +107,22 @@ def recognise(
                 (kept if is_said else made_up).append(segment)
 
     if parts := spans(phrases, belief):
-        add(parts, share(progress, 0.0, _FIRST_LOOK))
-    invented, looked, done = tuple(made_up), Spans(), _FIRST_LOOK
-    while (wordless := find_wordless(phrases, belief, kept)) and wordless != looked and done < 1:
-        looked, so_far = wordless, done
-        done = min(1.0, done + _NEXT_LOOK)
-        add(wordless, share(progress, so_far, done))
+        add(parts, share(progress, 0.0, _LOOKS[0]))
+    invented, looked = tuple(made_up), Spans()
+    for begin, end in pairwise(_LOOKS):
+        wordless = find_wordless(phrases, belief, kept)
+        if not wordless or wordless == looked:
+            break
+        add(wordless, share(progress, begin, end))
+        looked = wordless
     # what was said in another language has its words now
     left_out = [
         Word(each["text"], each["start"], each["end"], 0.0)
         for each in invented
         if not any(
-            0.5 * (word[1] + word[2]) > each["start"] and 0.5 * (word[1] + word[2]) < each["end"]
+            each["start"] < (start + end) / 2 < each["end"]
             for segment in kept
-            for word in segment["words"]
+            for _, start, end in segment["words"]
         )
     ]
     kept.sort(key=lambda each: min((word[1] for word in each["words"]), default=each["start"]))
@@ -133,7 +136,7 @@ def recognise(
         ),
         tuple(name for name, _ in languages.most_common()),
         tuple(left_out),
-        tuple(wordless),
+        tuple(find_wordless(phrases, belief, kept)),
     )
 
 
