@@ -46,11 +46,10 @@ from research.harness import (
 from research.measures.map_features import map_features
 from research.train.lip_video import LipVideo
 from research.train.sv2s import NAME as SV2S, VideoToSpeech
-from thunder_core.acoustics import level, log_mel
+from thunder_core.acoustics import level, log_mel, loudness
 from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s import WINDOW
-from thunder_core.engine.speech.encoder import loudness
 from thunder_core.files import hash_of, write_file
 from thunder_core.networks.speech import Lips, MeshToSpeech, Mouth, SPACES, weights_name
 from thunder_core.request import Request

@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -402,8 +401,9 @@ class TakePlan:
 
     plan: its events.  events: their curves, float32 [T, EVENTS].  felt [T]: strength of the mood, 1
     as directed.  brows [T, 3], knit [T]: height at which inner and outer brows are carried, and
-    lowering of both, channel values.  resting: the lower face in silence.  opening: [T] millimetres
-    beyond what was sampled, None for none.
+    lowering of both, channel values.  resting: the lower face in silence.  breath: [T] opening of
+    the jaw for air before phrases, radians.  opening: [T] millimetres beyond what was sampled, None
+    for none.
     """
 
     plan: Plan
@@ -412,12 +412,8 @@ class TakePlan:
     brows: np.ndarray
     knit: np.ndarray
     resting: Resting
+    breath: np.ndarray
     opening: np.ndarray | None = None
-
-    @cached_property
-    def breath(self) -> np.ndarray:
-        """Opening of the jaw for air before phrases [T], radians."""
-        return BREATH_JAW * self.events[:, BREATH]
 
     def activities(self) -> dict[str, np.ndarray]:
         """What the plan does → 1 in the frames where it does it [T], else 0."""
@@ -494,14 +490,16 @@ def plan_take(
             frames, 1, _MOOD_HERTZ, np.random.default_rng([_SEED_MOOD, seed % (1 << 32)])
         )[:, 0]
     )
-    events = event_curves(plan, frames, how.usual.tempo)
-    leans = side * how.usual.pose[2]
+    usual = how.usual
+    events = event_curves(plan, frames, usual.tempo)
+    leans = side * usual.pose[2]
     if events[:, HEAD][:, 2].mean() * leans < 0:  # the take's poses are on that side too
         events[:, HEAD] *= np.array([1, -1, -1], np.float32)
     events[:, HEAD] += (
         how.poses(frames) * [0.0, *(2 * (_TO_SIDE[0] * plan.side + _TO_SIDE[1],))]
     ).astype(np.float32)
-    return TakePlan(plan, events, felt, *brows_of_style(seed, spread, styles, frames), resting)
+    brows, knit = brows_of_style(seed, spread, styles, frames)
+    return TakePlan(plan, events, felt, brows, knit, resting, BREATH_JAW * events[:, BREATH])
 
 
 def vary_lips(
