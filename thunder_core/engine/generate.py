@@ -25,7 +25,7 @@ from ..progress import Progress, share
 from ..protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
 from ..request import ENGINE, Performed, Request
 from ..system_calls import release_free_memory
-from ..types import FPS, IDLE, Keep, LISTENS, Motion, pack, SPEAKS, Speech, Take
+from ..types import FPS, IDLE, Keep, LISTENS, Motion, pack, Role, SPEAKS, Speech, Take
 from .another_voice import find_part, move, reading_of_mouth
 from .diffusion import Inpainting
 from .network import CPU, Network, processors
@@ -62,7 +62,7 @@ class Heard:
 
     request: Request
     voice: VoiceFeatures
-    role: str
+    role: Role
     asked: Brief
     kept: Inpainting | None
     guide: Callable | None
