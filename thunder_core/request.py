@@ -130,7 +130,11 @@ class Request:
         """
         direction, keep, performed = self.direction, self.keep, self.performed
         record: dict[str, Any] = self.settings | {
-            **({} if direction is None else direction.to_record(put_array or _in_a_row)),
+            **(
+                {}
+                if direction is None
+                else direction.to_record(put_array or (lambda rows: rows.ravel().tolist()))
+            ),
             **({"role": LISTENS} if self.listening else {}),
             **({"turns": [x for span in self.turns for x in span]} if self.turns else {}),
             **({"said": self.said} if self.said else {}),
@@ -184,10 +188,6 @@ def turns_of(record: Mapping) -> tuple[tuple[float, float], ...]:
     """The parts of its sound that a take speaks, empty if all."""
     stored = list(record.get("turns", ()))
     return tuple(zip(stored[::2], stored[1::2]))
-
-
-def _in_a_row(array: np.ndarray) -> list[float]:
-    return array.ravel().tolist()
 
 
 def _unpack(x: np.ndarray) -> Motion:

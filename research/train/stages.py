@@ -13,6 +13,7 @@ from research.faces.head_motion import HeadStatistics, with_heads
 from research.faces.real_faces import solve_folder
 from research.systems.denoisers import ClipImages
 from research.train import lip_video, sv2s
+from research.train.card import write_card, write_sums
 from research.train.encoder import adopt_network, adopt_whisper, train_encoder
 from research.train.facegood import convert_facegood
 from research.train.grid import convert_grid
@@ -86,6 +87,11 @@ def _vocoder(workspace: Workspace, args: Namespace) -> dict:
         Provenance(what, data, schedule, figures),
     )
     return figures
+
+
+def _card(workspace: Workspace, args: Namespace) -> str:
+    """Write the weights' README and their checksums; returns their paths."""
+    return f"{write_card(workspace.weights)}\n{write_sums(workspace.weights)}"
 
 
 def _calibrate(workspace: Workspace, args: Namespace) -> str:
@@ -163,6 +169,7 @@ def _grid(workspace: Workspace, args: Namespace) -> str:
 
 
 STAGES = {
+    "card": Stage(_card, "write the weights' card from what made them, and their SHA256SUMS"),
     "speaker": Stage(
         _speaker, "import Resemblyzer's speaker network", (option("checkpoint", type=Path),)
     ),

@@ -26,6 +26,7 @@ from torch import nn
 from research import __main__ as research
 from research.harness import ROOT
 from research.train import encoder, sv2s, vocoder
+from research.train.card import write_card
 from research.train.facegood import write_tracked
 from research.train.stages import STAGES as RESEARCH
 from thunder_core.direction import DIRECTION_NAMES, Style
@@ -59,7 +60,7 @@ from thunder_core.train.denoiser import as_sampled
 from thunder_core.train.loop import fit, half_precision, learning_rate, Schedule
 from thunder_core.train.motions import animate, DIRECTIONS, MOTIONS, MotionSet, Row, STATE, VARIANTS
 from thunder_core.train.stages import pieces, STAGES
-from thunder_core.train.workspace import version, write_card
+from thunder_core.train.workspace import version
 from thunder_core.types import Columns, Motion, Speech
 
 

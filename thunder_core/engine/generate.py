@@ -271,8 +271,7 @@ class _Work:
             "reading": [round(float(x), 4) for x in performance.reading.mean(0)],
         }
         if "moved" in about:  # brows, head and eyes, and so what they hit, are another take's
-            asked = self.heard.asked.vectors.mean(0)
-            about["reading"] = reading_of_mouth(about["reading"], asked)
+            about["reading"] = reading_of_mouth(about["reading"], self.heard.asked.vectors.mean(0))
         elif self.heard.role == SPEAKS and self.heard.kept is None:
             about["choice"] = performance.choice.record(self.heard.voice.prosody)
         opening, width = (each.astype(np.float32) for each in (np.maximum(mouth[0], 0), mouth[1]))

@@ -47,8 +47,7 @@ class Mouth:
 
     def __init__(self, head: Head):
         ids = head.mouth_vertices
-        points = SkinnedPoints.of(head, lambda values: values[ids])
-        self._points = points.in_single()
+        self._points = SkinnedPoints.of(head, lambda values: values[ids]).in_single()
 
     @property
     def size(self) -> int:

@@ -224,8 +224,7 @@ class Thunder:
         events = np.full((1, voice.frames, len(EVENTS)), np.nan, np.float32)
         events[..., LIPS] = voice.lips
         noise = seeded_noise([0], voice.frames, self.columns.count)
-        conditions = self._conditions(voice, [take], events)
-        (sampled,) = self.denoiser.sample(noise, conditions, 1)
+        (sampled,) = self.denoiser.sample(noise, self._conditions(voice, [take], events), 1)
         return self._motion(sampled, voice, take, acts=False)
 
     def _motion(self, x: np.ndarray, voice: VoiceFeatures, take: Performance, **more) -> Motion:

@@ -299,8 +299,7 @@ def held_points(logits: np.ndarray, mark: Mark) -> list[tuple[float, float]]:
     """Points for `_sound_times` of a held word: the mouth stays in the middle of its longest vowel
     until shortly before the word's end."""
     rows = _rows(mark, len(logits))
-    likeliest = logits[rows].argmax(1)
-    vowel = np.isin(likeliest, VOWELS)
+    vowel = np.isin(logits[rows].argmax(1), VOWELS)
     if not vowel.any():
         return []
     first, last = max(runs(vowel), key=np.ptp)

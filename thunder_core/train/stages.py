@@ -25,7 +25,7 @@ from ..files import hash_of
 from ..networks.denoiser import Denoiser
 from ..networks.speech import MeshToSpeech, SPACES, SpeechEncoder, weights_name
 from ..networks.weights import load_weights
-from ..weight_files import ENDINGS, save_trained_mouth, write_sums
+from ..weight_files import ENDINGS, save_trained_mouth
 from .corpus import BadCorpus, build, Clip, voices_in_words
 from .denoiser import build_denoiser, SpeechTerm, train_denoiser
 from .distil import distil
@@ -35,7 +35,7 @@ from .m2s import train_m2s
 from .motions import animate, extract_features, MotionSet, QUIET_CLIPS, SAMPLES_PER_FRAME
 from .teacher import label
 from .track import track, Wishes
-from .workspace import Provenance, Workspace, write_card
+from .workspace import Provenance, Workspace
 
 _OF_MOTIONS, _VOICES = "teacher's motions over the corpus", "corpus, training voices"
 
@@ -243,11 +243,6 @@ def _graphs(workspace: Workspace, args: Namespace) -> str:
     return "\n".join(map(str, write_graphs(workspace.weights)))
 
 
-def _card(workspace: Workspace, args: Namespace) -> str:
-    """Write the weights' README and their checksums; returns their paths."""
-    return f"{write_card(workspace.weights)}\n{write_sums(workspace.weights)}"
-
-
 # ---- adaptation: what ships goes on with a user's recordings or captures. Encoder, units and
 # mesh-to-speech stay as they are, so that scores mean the same before and after.
 
@@ -388,7 +383,7 @@ def _adapt(workspace: Workspace, args: Namespace) -> str:
     )
 
 
-# In the order of a complete run; the stages after `card` are independent.
+# In the order of a complete run; the stages after `graphs` are independent.
 STAGES = {
     "track": Stage(
         _track, "follow the faces of actors in videos: tracked performances (docs/training.md)", (
@@ -455,7 +450,6 @@ STAGES = {
         "write the networks' graphs, with which the weights perform faster on processors; weights "
         "from before there were any get theirs so",
     ),
-    "card": Stage(_card, "write the weights' card from what made them, and their SHA256SUMS"),
     "adapt": Stage(
         _adapt,
         "go on training the diffusion model on your own recordings or captures "

@@ -322,8 +322,7 @@ def follow(logits: np.ndarray, text: str) -> tuple[np.ndarray | None, list[Word]
 
     Words that are not found leave them as they are.
     """
-    belief = softmax(logits)
-    sequence, places, found, matches = _place(belief, text)
+    sequence, places, found, matches = _place(softmax(logits), text)
     if not matches:
         return None, found
     result = logits.copy()
