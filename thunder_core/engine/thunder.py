@@ -113,12 +113,14 @@ class Thunder:
     ) -> VoiceFeatures:
         """Features of a sound [samples] over T frames of animation. `progress` may raise to
         stop."""
-        heard = encode(samples, frames, self.encoder, self.units, self.feature_encoder, progress)
+        features, units, presence, logits, belief = encode(
+            samples, frames, self.encoder, self.units, self.feature_encoder, progress
+        )
         marks, sounds, accents, arousal, asks = cues_of(
-            samples, heard.features[:, -LOUDNESS], heard.presence, heard.belief
+            samples, features[:, -LOUDNESS], presence, belief
         )
         return VoiceFeatures(
-            heard.features, heard.units, heard.presence, sounds, accents, marks, heard.logits,
+            features, units, presence, sounds, accents, marks, logits,
             heard=arousal, asks=asks, map_fits=self._map_fits.result(),
         )  # fmt: skip
 

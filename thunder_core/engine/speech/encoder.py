@@ -8,7 +8,6 @@ phones. Units U are k-means classes of the features at 50 Hz.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -142,24 +141,13 @@ class SpeechEncoder:
 _NOTHING, _SILENCE_LOGIT = 1e-6, 9.0
 
 
-@dataclass(frozen=True)
-class Encoded:
-    """A sound of T animation frames: features [T, d], units [2T], presence of speech [T] 0 … 1, and
-    phone logits and probabilities [N, 40] at 50 Hz."""
-
-    features: np.ndarray
-    units: np.ndarray
-    presence: np.ndarray
-    logits: np.ndarray
-    belief: np.ndarray
-
-
 def encode(
     samples: np.ndarray, frames: int, encoder: SpeechEncoder, units: "Units",
     feature_encoder: SpeechEncoder | None = None, progress: Callable[[float], None] = no_progress,
-) -> Encoded:  # fmt: skip
-    """What is heard in a sound [samples]; feature_encoder: of the features, where they have one of
-    their own."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+    """What is heard in a sound [samples] of T animation frames: features [T, d], units [2T],
+    presence of speech [T] 0 … 1, phone logits and probabilities [N, 40] at 50 Hz.  feature_encoder:
+    of the features, where they have one of their own."""
     hidden, logits = encoder.analyse(samples, progress)
     if np.abs(samples).max(initial=0.0) < _NOTHING:  # of nothing at all the encoder cannot tell
         logits = np.zeros_like(logits)
@@ -169,7 +157,7 @@ def encode(
     )
     features = speech_features(*analysed, samples, frames)
     present = presence(logits, frames, features[:, -1])
-    return Encoded(features, units.over(hidden, frames), present, logits, softmax(logits))
+    return features, units.over(hidden, frames), present, logits, softmax(logits)
 
 
 def at_frames(features: np.ndarray, frames: int) -> np.ndarray:
