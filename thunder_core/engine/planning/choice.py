@@ -189,7 +189,7 @@ def draw(
     voice: Prosody, spots: tuple[Spot, ...], rng: np.random.Generator,
     before: Sequence[Choice] = (),
 ) -> Choice:  # fmt: skip
-    """A choice, with other hits than those before it have if possible."""
+    """A choice, with other hits, acts and ideas than those before it have if possible."""
     hits = _sure(spots)
     used = Counter(i for choice in before for i in choice.hits)
     for line in _lines(spots):
@@ -200,13 +200,24 @@ def draw(
                 break
             p = np.array([(_FAVOURS + spots[i].weight) / (1 + _TIRES * used[i]) for i in free])
             hits.add(int(rng.choice(free, p=p / p.sum())))
-    drawn = rng.choice(list(_ACTS), len(voice.pauses), p=list(_ACTS.values())).tolist()
-    acts = tuple(act if b - a >= ACTED else "" for act, (a, b) in zip(drawn, voice.pauses))
-    ideas = rng.choice(list(_IDEAS), len(voice.phrases), p=list(_IDEAS.values())).tolist()
+    acts = tuple(
+        _draw_one(_ACTS, [choice.acts[i] for choice in before], rng) if b - a >= ACTED else ""
+        for i, (a, b) in enumerate(voice.pauses)
+    )
+    ideas = [
+        _draw_one(_IDEAS, [choice.ideas[i] for choice in before], rng)
+        for i in range(len(voice.phrases))
+    ]
     others = [i for i in range(len(spots)) if i not in hits]
     looks = rng.random() < _ASIDE and AWAY not in acts and others
     aside = others[int(rng.integers(len(others)))] if looks else -1
     return Choice(spots, tuple(sorted(hits)), acts, tuple(ideas), aside, False)
+
+
+def _draw_one(shares: dict[str, float], before: list[str], rng: np.random.Generator) -> str:
+    """One of some names by their shares, less often those that were drawn before."""
+    p = np.array([share / (1 + _TIRES * before.count(name)) for name, share in shares.items()])
+    return str(rng.choice(list(shares), p=p / p.sum()))
 
 
 def draw_any(voice: Prosody, rng: np.random.Generator) -> Choice:
