@@ -26,6 +26,7 @@ from ..direction import (
     MOODS,
     OPEN,
     over_frames,
+    split_moods,
     STRESSED,
     THROWN_AWAY,
 )
@@ -209,6 +210,8 @@ class Performance:
     around, as `seeded_noise`'s `like`.  is_exact: whether it follows the direction exactly.
     is_variation: whether it differs from the direction that scores compare with, or hears other
     sounds.  reading: its direction but for words, as `style`.  plan: None: to be made (`plan`).
+    moods, shares [k, T]: where moods change over the line, the take of the seed in each of them, of
+    which this one is a cross-fade.
     size: `asked_size`, where it is known.
     """
 
@@ -221,6 +224,8 @@ class Performance:
     is_variation: bool = False
     reading: np.ndarray | None = None
     plan: TakePlan | None = None
+    moods: tuple[Performance, ...] = ()
+    shares: np.ndarray | None = None
     choice: Choice | None = None
     stress: np.ndarray | None = None
     size: float | None = None
@@ -252,6 +257,17 @@ def perform(
     # around another take, gestures and what is heard are those of the first
     gestures = asked.like[0] if asked.like else (seed, spread)
     vectors = over_frames(asked.vectors, voice.frames)
+    directions, shares = split_moods(vectors)
+    if len(directions) > 1:
+        moods = tuple(
+            perform(replace(asked, vectors=each), voice, seed, first, kept) for each in directions
+        )
+        moods = tuple(replace(each, voice=moods[0].voice) for each in moods)  # heard once
+        style, read = (
+            np.einsum("kt,ktn->tn", shares, np.stack(some)).astype(np.float32)
+            for some in zip(*((each.style, each.reading) for each in moods))
+        )
+        return replace(moods[0], style=style, reading=read, moods=moods, shares=shares)
     follows = voice.presence.any() and not asked.as_heard.any()
     read = reading(vectors, seed, spread, voice.asks if follows else None)
     choice = voice.choice(*gestures)
@@ -265,7 +281,16 @@ def perform(
     is_variation = asked.original is not None or bool(asked.like) or not is_exact
     around = tuple(whose for whose, _ in asked.like)
     return Performance(
-        seed, style, gestures, heard, around, is_exact, is_variation, read, None, choice, stress
+        seed,
+        style,
+        gestures,
+        heard,
+        around,
+        is_exact,
+        is_variation,
+        read,
+        choice=choice,
+        stress=stress,
     )
 
 
