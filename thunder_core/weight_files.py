@@ -275,7 +275,7 @@ class MeshToSpeechConfig:
     """Sizes of a mesh-to-speech network, as its card stores them."""
 
     inputs: int  # input values per frame
-    space: str = "mouth"  # entry of `networks.speech.SPACES`
+    space: str = "mouth"  # of what it reads: that which ships, or one of `research.train.spaces`
     units: int = 200
     speaker: int = 256
     width: int = 192

@@ -35,7 +35,6 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.planning.lip_kernels import fitted_encoder, kernels
 from thunder_core.face.head import load_head
 from thunder_core.files import hash_of
-from thunder_core.networks.speech import SPACES
 from thunder_core.networks.whisper import Whisper
 from thunder_core.request import Request
 from thunder_core.train import (
@@ -347,9 +346,6 @@ def documented():
             stage, options = spans[0].split()[0], [span for span in spans if span.startswith("--")]
             found += [span for span in spans if span.partition(" ")[0] in STAGES]
             found += [f"{stage} {option}" for option in options]
-            if options:  # its other values
-                option = options[0].split()[0]
-                found += [f"{stage} {option} {span}" for span in spans if span in SPACES]
         elif line.startswith("`python -m research train` has"):
             found += [span for span in spans if span.split()[0] in RESEARCH]
     program = r"(?:python -m (?:thunder_core[.]train|research train)|[$]T) ([^`\n#;\"]+)"
