@@ -259,7 +259,8 @@ def bake(
         scene, first_speaker if chosen.head is None else chosen.head, chosen.strip, chosen.new_head
     )
     head.check_animatable(rig)
-    warnings += warn(chosen.command, rig.warning)
+    for sentence in (rig.warning, *rig.faults):
+        warnings += warn(chosen.command, sentence)
     client = client_of(chosen)
     engine = jobs.run_through(
         "Starting the engine", generation.ask(client, "hello", (0.0, 0.05), "Starting engine"), tell

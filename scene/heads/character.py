@@ -61,13 +61,13 @@ def resolve(obj: bpy.types.Object) -> Character:
         rule.target.kind == "KEY" and rule.target.name in keys.key_blocks for rule in plan.rules
     )
     bound = binding.bind(plan, objects, (keys,) if moves_face else ())
-    if not bound.targets:
+    unused = "".join(f" ({reason})" for reason in unused_of(face, plan)[:1])
+    if not bound.targets and not unused:
         raise BadHead(
             f"The mapping of “{face.name}” fits none of its objects: press Find by Names again or "
             f"map it by hand"
         )
     if not ({"jawOpen", "jaw.x"} & bound.driver.used or bound.driver.leads):
-        unused = "".join(f" ({reason})" for reason in unused_of(face)[:1])
         raise BadHead(
             f"“{face.name}” has no jaw{unused}: it needs a shape key such as “jawOpen” or a jaw "
             f"bone, map one by hand"
@@ -87,6 +87,17 @@ def is_mirrored(character: Character) -> bool:
     """Whether a character's left and right are swapped, judged by where keys of its left move it.
     False if that is unclear."""
     return reach_of(character.face, character.plan).is_mirrored
+
+
+def faults_of(face: bpy.types.Object) -> list[str]:
+    """Sentences on what is missing, inverted or not used on a character."""
+    plan = plan_of(face)
+    seen = reach_of(face, plan)
+    return [
+        *seen.faults.values(),
+        *(f"{reason}, so it is not used" for reason in unused_of(face, plan)),
+        *(["Left and right appear to be swapped"] if seen.is_mirrored else []),
+    ]
 
 
 def lids_of(face: bpy.types.Object, plan: Mapping) -> np.ndarray | None:
@@ -120,9 +131,10 @@ def between_eyes(face: bpy.types.Object, plan: Mapping) -> tuple[bpy.types.Objec
         return face, lids.mean(axis=0)
     reach = reach_of(face, plan)
     scene = face.users_scene[0]
-    part, base = (scene.objects.get(name, face) for name in (reach.part, reach.base))
-    points = points_of(part.data.shape_keys.reference_key.data)
-    lips = [*reach.upper, *reach.lower]
+    part, base = (scene.objects.get(name, face) for name in ((reach.parts or ("",))[0], reach.base))
+    keys = part.data.shape_keys
+    points = points_of(part.data.vertices if keys is None else keys.reference_key.data)
+    lips = [vertex for vertex in (*reach.upper, *reach.lower) if vertex < len(points)]
     into = np.array(part.matrix_world.inverted_safe() @ base.matrix_world)[:3, :3]
     up = into @ np.array(reach.up) / reach.mm  # a millimetre
     if lips:

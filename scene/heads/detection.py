@@ -2,7 +2,7 @@
 """Detects how a character is driven, from its shape keys, the controls behind them, properties and
 bones; or learns it from a pose, or from pose assets."""
 
-from collections.abc import Iterator, Mapping as Values
+from collections.abc import Callable, Iterator, Mapping as Values
 from dataclasses import dataclass, replace
 
 import bpy
@@ -48,14 +48,29 @@ def detect(face: bpy.types.Object, anew: bool = False) -> mapping.Mapping:
     return _look(face, None, anew).plan
 
 
-def reach_of(face: bpy.types.Object, plan: mapping.Mapping) -> reach.Reach:
-    """What a mapping does on a character's face, measured again where its meshes have changed."""
-    return _look(face, plan, False).reach
+def reach_of(
+    face: bpy.types.Object,
+    plan: mapping.Mapping,
+    opened: Callable[[reach.Meter], list[np.ndarray]] | None = None,
+) -> reach.Reach:
+    """What a mapping does on a character's face, measured again where its meshes have changed;
+    opened: what sees how far an open mouth moves each mesh, [V, 3], where that is not followed."""
+    if opened is None:
+        return _look(face, plan, False).reach
+    meter = _meter(relatives(face), face)
+    return reach.Face(meter, plan, opened(meter)).reach()
 
 
-def unused_of(face: bpy.types.Object) -> tuple[str, ...]:
-    """Sentences on keys and bones of a face that have a known name and yet are not used."""
-    return _look(face, None, False).unused
+def _meter(family: list[bpy.types.Object], face: bpy.types.Object) -> reach.Meter:
+    parts = [obj for obj in family if obj.type == "MESH" and obj.data.vertices]
+    parts.sort(key=lambda obj: (not key_names(obj), obj is not face))
+    return reach.Meter(parts, [obj for obj in family if obj.type == "ARMATURE"])
+
+
+def unused_of(face: bpy.types.Object, plan: mapping.Mapping | None = None) -> tuple[str, ...]:
+    """Sentences on keys and bones of a face that have a known name and yet do not move it."""
+    found = _look(face, None, False)
+    return (found if plan in (None, found.plan) else _look(face, plan, False)).unused
 
 
 def _look(face, plan: mapping.Mapping | None, anew: bool) -> _Found:
@@ -64,7 +79,9 @@ def _look(face, plan: mapping.Mapping | None, anew: bool) -> _Found:
     parts = [obj for obj in family if obj.type == "MESH" and key_names(obj)]
     rigs = [obj for obj in family if obj.type == "ARMATURE"]
     parts.sort(key=lambda obj: obj is not face)
-    names = tuple(dict.fromkeys(name for part in parts for name in key_names(part)))
+    names = tuple(dict.fromkeys(name for part in parts for name in reach.live_keys(part)))
+    blocks = [(part, block) for part in parts for block in part.data.shape_keys.key_blocks]
+    muted = tuple((part.name, block.name) for part, block in blocks if block.mute)
     properties = property_names(rigs + parts)
     bones = tuple(bone.name for rig in rigs for bone in rig.data.bones)
     driven = tuple(
@@ -86,15 +103,24 @@ def _look(face, plan: mapping.Mapping | None, anew: bool) -> _Found:
         bones,
         driven,
         ruled,
+        muted,
+        tuple((block.slider_min, block.slider_max) for _, block in blocks),
         plan,
     )
     known = _detected.get(signature)
     if anew or known is None or not reach.is_as_measured(parts, known.probes):
-        skins = [obj for obj in family if obj.type == "MESH" and obj.vertex_groups]
-        meter = reach.Meter(parts or skins, rigs)
+        meter = _meter(family, face)
         own, unused = (plan, ()) if plan else _detect(meter, names, properties, bones)
         if not ({"jaw", "jawOpen"} & own.used and "neck" in own.used):
             unused += ruled
+        known_names = conventions.find((*names, *(name for _, name in muted))) if muted else None
+        shapes = known_names.shapes if known_names is not None else {}
+        wanted = {rule.target.name for rule in own.rules}.union(*shapes.values())
+        is_muted = [f"“{key}” of “{part}” is muted" for part, key in muted if key in wanted]
+        jaws = [f"“{name}”" for name in shapes.get("jawOpen", ())]  # the reason for a face to fail
+        unused = tuple(
+            sorted((*is_muted, *unused), key=lambda said: not any(map(said.startswith, jaws)))
+        )
         seen = reach.Face(meter, own).reach() if meter.parts else reach.Reach()
         known = _detected[signature] = _Found(own, seen, meter.probes(), unused)
     return known
@@ -103,7 +129,7 @@ def _look(face, plan: mapping.Mapping | None, anew: bool) -> _Found:
 def _detect(
     meter: reach.Meter, names, properties, bones
 ) -> tuple[mapping.Mapping, tuple[str, ...]]:
-    parts, rigs = meter.parts, meter.rigs
+    parts, rigs = meter.parts[: meter.keyed] or meter.parts, meter.rigs
     dead = meter.dead_keys()
     by_name = conventions.find(names) if dead else None
     named = {name for shapes in (by_name.shapes.values() if by_name else ()) for name in shapes}
@@ -135,12 +161,12 @@ def _detect(
 def _by_names(meter: reach.Meter, names, properties, others) -> tuple:
     """The rules that names give, as a mapping; the convention, None for none; and the channels that
     use another's shapes."""
-    parts, rigs = meter.parts, meter.rigs
+    parts, rigs = meter.parts[: meter.keyed], meter.rigs
     recognised = conventions.find(names, others) if names else None
     by_property = conventions.find(properties, others) if properties else None
     rules = _rules_of_keys(recognised, parts) if recognised is not None else []
     if by_property is not None and len(by_property.shapes) > len({rule.source for rule in rules}):
-        recognised, rules = by_property, _rules_of_properties(by_property, rigs + parts)
+        recognised, rules = by_property, _rules_of_properties(by_property, rigs + meter.parts)
     if recognised is None:
         return mapping.Mapping("By Hand", tuple(rules)), None, {}
     convention = recognised.convention
@@ -181,10 +207,7 @@ def _fit_to_keys(plan: mapping.Mapping, meter: reach.Meter) -> mapping.Mapping:
     face = reach.Face(meter, plan)
     amounts = {rule.target: 1.0 for rule in plan.rules if rule.target.kind == "KEY"}
     amounts |= {rule.target: rule.weight for rule in jaws}
-    moved = {
-        target: meter.offsets(face.part, {target: amount}, plan) / amount
-        for target, amount in amounts.items()
-    }
+    moved = {target: face.offsets({target: amount}) / amount for target, amount in amounts.items()}
     moved = {target: by for target, by in moved.items() if by.any()}
     return jaw_balance.fit_to_keys(plan, moved, jaws, face.lips and (*face.lips, face.up))
 
@@ -272,7 +295,7 @@ def _joints(
 ) -> tuple[tuple[mapping.JointRule, ...], list[mapping.Rule]]:
     """Bones for jaw, eyes and neck if no key moves them; and the rule by which a jaw bone alone
     closes the lips."""
-    found_rules, parts, rigs = plan.rules, meter.parts, meter.rigs
+    found_rules, parts, rigs = plan.rules, meter.parts[: meter.keyed], meter.rigs
     moved = {rule.source for rule in found_rules}
     joints, rules = [], []
     if jaws and not _opens(meter, plan):

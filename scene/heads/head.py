@@ -76,6 +76,11 @@ class Rig:
         )
 
     @property
+    def faults(self) -> list[str]:
+        """Sentences on what is missing, inverted or not used on a character."""
+        return [] if self.armature is not None else character.faults_of(self.mesh)
+
+    @property
     def sums(self) -> Sums | None:
         """The head's limits as the engine gets them, so that it scores and describes takes as they
         look on it; None if it shows everything."""

@@ -2,62 +2,132 @@
 """One last look at a character after keys were written: do its lips, as Blender evaluates them,
 follow the take?"""
 
+import json
 from collections.abc import Generator
 
 import bpy
 import numpy as np
 
 from ...thunder_core.animation.timing import Clock
+from ...thunder_core.face import own_mouths
 from ...thunder_core.types import FPS
-from ..heads import character, detection, head, head_state, reach
+from ..heads import character, detection, head, head_state, mapping_table, reach
+from ..heads.family import points_of
 from ..host import playback
 
 _LOOKS = 24  # frames that are looked at, from the mouth shut to its widest
 _FOLLOWS = 0.8  # least correlation of lips with the opening of the take
+# modifiers that leave a mesh its vertices
+_KEEPS = (
+    "ARMATURE", "CAST", "CORRECTIVE_SMOOTH", "CURVE", "DISPLACE", "HOOK", "LAPLACIANDEFORM",
+    "LAPLACIANSMOOTH", "LATTICE", "MESH_CACHE", "MESH_DEFORM", "MESH_SEQUENCE_CACHE", "SHRINKWRAP",
+    "SIMPLE_DEFORM", "SMOOTH", "SURFACE_DEFORM", "WARP", "WAVE",
+)  # fmt: skip
 
 
 def look(
-    scene_name: str, rig: head.Rig, clock: Clock, opening: np.ndarray
+    scene_name: str, rig: head.Rig, clock: Clock, opening: np.ndarray, said: str = "[]"
 ) -> Generator[float, None, str]:
     """Look at a rig's lips over a take whose opening is [T] mm at 25 fps, and keep what is wrong
-    with the head. Returns that sentence, "" if they follow, or if that cannot be seen.
+    with the head; said: its sounds, JSON of [phone, start, end]. Returns that sentence, or that
+    this cannot be seen, "" if they follow.
 
     The scene's current frame is restored.
     """
-    name = rig.owner.name
-    seen = (
-        None
-        if rig.armature is not None
-        else detection.reach_of(rig.mesh, character.plan_of(rig.mesh))
-    )
-    sentence = "" if seen is None or seen.upper else seen.faults.get("open", "")
-    if seen is not None and seen.upper and np.ptp(opening) >= reach.LEAST_OPEN_MM:
-        rows = np.argsort(opening)[np.linspace(0, len(opening) - 1, _LOOKS).round().astype(int)]
-        rows = np.unique(rows)
-        gaps = yield from _gaps(scene_name, seen, clock.frame(rows / FPS))
-        sentence = "" if gaps is None else _judge(name, gaps, opening[rows])
+    name, sentence = rig.owner.name, ""
+    if rig.armature is None:
+        plan = character.plan_of(rig.mesh)
+        seen = detection.reach_of(rig.mesh, plan)
+        if not seen.upper and "open" not in seen.faults:
+            seen = detection.reach_of(rig.mesh, plan, lambda meter: _opened(scene_name, rig, meter))
+        wanted = _expect(rig, seen, opening, json.loads(said))
+        if seen.upper and np.ptp(wanted) >= reach.LEAST_OPEN_MM:
+            order = np.argsort(wanted)[np.linspace(0, len(wanted) - 1, _LOOKS).round().astype(int)]
+            rows = np.unique(order)
+            gaps = yield from _gaps(scene_name, seen, clock.frame(rows / FPS))
+            if gaps is None:
+                return (
+                    f"The lips of “{name}” could not be looked at, since a modifier makes another "
+                    f"mesh of them: play the take and see whether they move"
+                )
+            sentence = _judge(name, gaps, wanted[rows])
+        lost = [seen.faults.get(mouth, "") for mouth in ("rest", "open")]
+        sentence = sentence or lost[0] or ("" if seen.upper else lost[1])
     owner = bpy.data.objects.get(name)
     if owner is not None and (sentence or head_state.of(owner) is not None):
         head_state.ensure(owner).fault = sentence
     return sentence
 
 
+def _expect(rig: head.Rig, seen: reach.Reach, opening: np.ndarray, said: list) -> np.ndarray:
+    """How far lips are to part, [T] mm: as the take opens them, and as the animator's own mouths
+    are drawn."""
+    if not seen.drawn:
+        return opening
+    leads, seconds = (
+        dict.fromkeys(seen.drawn, 0.0) | rig.driver.leads,
+        np.arange(len(opening)) / FPS,
+    )
+    weights = own_mouths.weights(said, leads, seconds, opening)
+    has_jaw = bool({"jawOpen", "jaw.x"} & rig.driver.used)
+    left = has_jaw * rig.meter.scale * opening * (1.0 - sum(weights.values()))
+    return left + sum(weights[sound] * gap for sound, gap in seen.drawn.items())
+
+
+def _opened(scene_name: str, rig: head.Rig, meter: reach.Meter) -> list[np.ndarray]:
+    """How far a jaw of a rig opens every mesh of a character as Blender shows it, [V, 3] each."""
+    scene, shown = bpy.data.scenes[scene_name], []
+    try:
+        for amount in (0.0, 1.0):
+            mapping_table.show(scene, rig, "jaw", amount)
+            bpy.context.view_layer.update()
+            shown.append([_points(part, meter.base) for part in meter.parts])
+    finally:
+        mapping_table.end(scene)
+    return [
+        meter.still(part) if rest is None or now is None else now - rest
+        for part, (rest, now) in enumerate(zip(*shown))
+    ]
+
+
+def _points(part: bpy.types.Object, base: bpy.types.Object) -> np.ndarray | None:
+    """Where Blender shows the vertices of a mesh, [V, 3] in the space of another object: if it is
+    hidden, or modifiers add or remove some, those of a copy without such modifiers; None if even
+    its vertices are others."""
+    twin, count = None, len(part.data.vertices)
+    try:
+        shown = part.evaluated_get(bpy.context.evaluated_depsgraph_get())
+        if not part.visible_get() or len(shown.data.vertices) != count:
+            twin = part.copy()
+            for modifier in reversed(list(twin.modifiers)):
+                if modifier.type not in _KEEPS:
+                    twin.modifiers.remove(modifier)
+            twin.hide_viewport = False
+            bpy.context.scene.collection.objects.link(twin)
+            shown = twin.evaluated_get(bpy.context.evaluated_depsgraph_get())
+        if len(shown.data.vertices) != count:
+            return None
+        seen = base.evaluated_get(bpy.context.evaluated_depsgraph_get())
+        into = np.array(seen.matrix_world.inverted_safe() @ shown.matrix_world)
+        return points_of(shown.data.vertices) @ into[:3, :3].T + into[:3, 3]
+    finally:
+        if twin is not None:
+            bpy.data.objects.remove(twin)
+
+
 def _gaps(scene_name: str, seen, frames) -> Generator[float, None, np.ndarray | None]:
-    """Returns how far the evaluated lips are apart on scene frames, mm; None if the mesh is hidden,
-    or a modifier makes another of it."""
+    """Returns how far the evaluated lips are apart on scene frames, mm; None if modifiers make
+    another mesh of them."""
     scene, ids = bpy.data.scenes[scene_name], [*seen.upper, *seen.lower, *seen.still]
     gaps = []
     with playback.returning(scene):
         for number, frame in enumerate(frames):
             playback.go_to(scene, frame)
-            graph = bpy.context.evaluated_depsgraph_get()
-            part, base = bpy.data.objects[seen.part], bpy.data.objects[seen.base]
-            shown = part.evaluated_get(graph)
-            if not part.visible_get() or len(shown.data.vertices) < len(part.data.vertices):
+            base = bpy.data.objects[seen.base]
+            points = [_points(bpy.data.objects[part], base) for part in seen.parts]
+            if any(each is None for each in points):
                 return None
-            frame_of = base.evaluated_get(graph).matrix_world.inverted_safe() @ shown.matrix_world
-            points = np.array([frame_of @ shown.data.vertices[i].co for i in ids])
-            gaps.append(reach.lip_gap(seen, points))
+            gaps.append(reach.lip_gap(seen, np.concatenate(points)[ids]))
             yield (number + 1) / len(frames)
     return np.array(gaps)
 
