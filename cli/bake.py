@@ -259,8 +259,7 @@ def bake(
         scene, first_speaker if chosen.head is None else chosen.head, chosen.strip, chosen.new_head
     )
     head.check_animatable(rig)
-    for sentence in (rig.warning, *rig.faults):
-        warnings += warn(chosen.command, sentence)
+    warnings += [said for each in rig.warnings for said in warn(chosen.command, each)]
     client = client_of(chosen)
     engine = jobs.run_through(
         "Starting the engine", generation.ask(client, "hello", (0.0, 0.05), "Starting engine"), tell

@@ -135,7 +135,7 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
             self._objects(layout, resolved)
             self._reach(layout, context, resolved)
             self._losses(layout, context, resolved)
-            if character.is_mirrored(resolved):
+            if detection.reach_of(resolved.face, resolved.plan).is_mirrored:
                 layout.operator("thunder.swap_sides", icon="ARROW_LEFTRIGHT")
         except ThunderError as error:
             wrapped_label(layout, str(error), context)

@@ -83,12 +83,6 @@ def used_sources(plan: Mapping, bound: binding.Binding) -> set[str]:
     }
 
 
-def is_mirrored(character: Character) -> bool:
-    """Whether a character's left and right are swapped, judged by where keys of its left move it.
-    False if that is unclear."""
-    return reach_of(character.face, character.plan).is_mirrored
-
-
 def faults_of(face: bpy.types.Object) -> list[str]:
     """Sentences on what is missing, inverted or not used on a character."""
     plan = plan_of(face)

@@ -17,7 +17,7 @@ from ..host import compat
 from ..host.jobs import Recent
 from . import binding, reach, rna_paths
 from .driven import copied_bone, follow
-from .family import key_names, owners_of, points_of, property_names, relatives
+from .family import key_names, owners_of, property_names, relatives
 
 CACHE_MOST = 64
 _SIDEWAYS = 0.5  # least share of the way between left and right keys that is across the face
@@ -113,8 +113,8 @@ def _look(face, plan: mapping.Mapping | None, anew: bool) -> _Found:
         own, unused = (plan, ()) if plan else _detect(meter, names, properties, bones)
         if not ({"jaw", "jawOpen"} & own.used and "neck" in own.used):
             unused += ruled
-        known_names = conventions.find((*names, *(name for _, name in muted))) if muted else None
-        shapes = known_names.shapes if known_names is not None else {}
+        every = conventions.find((*names, *(name for _, name in muted))) if muted else None
+        shapes = getattr(every, "shapes", {})
         wanted = {rule.target.name for rule in own.rules}.union(*shapes.values())
         is_muted = [f"“{key}” of “{part}” is muted" for part, key in muted if key in wanted]
         jaws = [f"“{name}”" for name in shapes.get("jawOpen", ())]  # the reason for a face to fail
@@ -295,7 +295,7 @@ def _joints(
 ) -> tuple[tuple[mapping.JointRule, ...], list[mapping.Rule]]:
     """Bones for jaw, eyes and neck if no key moves them; and the rule by which a jaw bone alone
     closes the lips."""
-    found_rules, parts, rigs = plan.rules, meter.parts[: meter.keyed], meter.rigs
+    found_rules, rigs = plan.rules, meter.rigs
     moved = {rule.source for rule in found_rules}
     joints, rules = [], []
     if jaws and not _opens(meter, plan):
@@ -319,7 +319,7 @@ def _joints(
     for joint in ("eye_left", "eye_right"):
         places = _acting(meter, plan, _usable(joint, convention, rigs))
         by_keys = any(source.startswith(GAZE) for source in moved)
-        if places and (not by_keys or _moves_only_lids(places[0][1], looks, parts)):
+        if places and (not by_keys or _moves_only_lids(places[0][1], looks, meter)):
             joints.append(mapping.JointRule(joint, places[0][1], places[0][0].name))
     if places := _usable("neck", convention, rigs):
         places = places[:2]
@@ -329,23 +329,20 @@ def _joints(
     return tuple(joints), rules
 
 
-def _moves_only_lids(bone: str, names: set[str], parts) -> bool:
+def _moves_only_lids(bone: str, names: set[str], meter: reach.Meter) -> bool:
     """Whether gaze keys leave a bone's eyeball where it is: then they move only the lids, and the
     bone the eye."""
-    are_still = []
-    for part in [part for part in parts if bone in part.vertex_groups]:
-        group = part.vertex_groups[bone].index
-        ids = [
-            v.index
-            for v in part.data.vertices
-            for g in v.groups
-            if g.group == group and g.weight > 0.5
-        ]
-        keys, least = part.data.shape_keys, 1e-3 * max(part.dimensions)
-        rest = points_of(keys.reference_key.data)[ids]
-        for name in names & set(key_names(part)) if ids else ():
-            moved = np.abs(points_of(keys.key_blocks[name].data)[ids] - rest).max()
-            are_still.append(moved <= least)
+    are_still = [
+        np.abs(
+            meter.offsets(part, {mapping.Target("KEY", name): 1.0}, mapping.Mapping(""))[ball]
+        ).max()
+        <= least
+        for part, obj in enumerate(meter.parts[: meter.keyed])
+        if bone in obj.vertex_groups
+        for ids, weights in [meter.weights(part)[obj.vertex_groups[bone].index]]
+        for ball, least in [(ids[weights > 0.5], 1e-3 * np.ptp(meter.rest(part), 0).max())]
+        for name in names.intersection(meter.names[part] if len(ball) else ())
+    ]
     return bool(are_still) and all(are_still)
 
 

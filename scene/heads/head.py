@@ -63,22 +63,18 @@ class Rig:
         )
 
     @property
-    def warning(self) -> str:
-        """The sentence that a character lost a mouth, or has nothing that turns its head; "" if
-        nothing is missing."""
-        if self.armature is not None or any(
-            name.split(".")[0] == "neck" for name in self.driver.used
-        ):
-            return self.vanished
-        return self.vanished or (
+    def warnings(self) -> list[str]:
+        """Sentences on a character that lost a mouth, has nothing that turns its head, or moves
+        otherwise than it says."""
+        if self.armature is not None:
+            return []
+        has_neck = any(name.split(".")[0] == "neck" for name in self.driver.used)
+        still = (
             f"“{self.owner.name}” has no bone for its neck, so its head keeps still: what "
             f"takes do with the head is not seen"
         )
-
-    @property
-    def faults(self) -> list[str]:
-        """Sentences on what is missing, inverted or not used on a character."""
-        return [] if self.armature is not None else character.faults_of(self.mesh)
+        said = (self.vanished, "" if has_neck else still, *character.faults_of(self.mesh))
+        return list(filter(None, said))
 
     @property
     def sums(self) -> Sums | None:

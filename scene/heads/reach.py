@@ -61,7 +61,7 @@ ROW = {  # the mouths that a character is shown by
 }
 _SOUND_OF = {"wide": "EE", "round": "OO", "closed": "M B P"}  # where it is drawn
 _FAULTS = {
-    "rest": "The lips stay {:.1f} mm apart: the slider of “{}” begins at {:.2g}, set its Range Min to 0",
+    "rest": "The lips stay {:.1f} mm apart: set the Range Min of “{}” from {:.2g} to 0",
     "open": "The jaw does not part the lips: what is said is hardly seen",
     "wide": "Nothing makes the mouth wider: “ee” looks like “eh”",
     "round": "Nothing makes the mouth narrower: “oo” looks like “ah”",
@@ -178,10 +178,6 @@ class Meter:
             for group in self.parts[part].vertex_groups
         }
 
-    def having(self, name: str) -> list[int]:
-        """The meshes with a key."""
-        return [part for part, names in enumerate(self.names) if name in names]
-
     def dead_keys(self) -> set[str]:
         """Names of keys that move nothing, on no mesh and by no driver; empty if that is true of
         all, whose effect is then elsewhere."""
@@ -189,7 +185,9 @@ class Meter:
         dead = {
             name
             for name in names
-            if not any(len(self.key(part, name)[0]) for part in self.having(name))
+            if not any(
+                len(self.key(part, name)[0]) for part, has in enumerate(self.names) if name in has
+            )
             and len(self._spread({mapping.Target("KEY", name): 1.0})) == 1
         }
         return set() if dead == names else dead
@@ -235,17 +233,13 @@ class Meter:
     def _skin(self, part: int, rig, turned: dict[str, Matrix], offsets: np.ndarray) -> None:
         """Add what bones with these matrices do to points that are already moved by keys."""
         obj, count = self.parts[part], len(offsets)
-        if obj.parent == rig and obj.parent_type == "BONE":
-            names = [obj.parent_bone]
-        elif deforms(rig, obj):
-            names = [
-                bone.name
-                for bone in rig.data.bones
-                if bone.use_deform and bone.name in obj.vertex_groups
-            ]
-        else:
-            return
-        full = {name: np.array(_posed(rig, name, turned)) - np.eye(4) for name in names}
+        is_held = obj.parent == rig and obj.parent_type == "BONE"
+        bones = [bone.name for bone in rig.data.bones if bone.use_deform] * deforms(rig, obj)
+        names = [name for name in bones if name in obj.vertex_groups]
+        full = {
+            name: np.array(_posed(rig, name, turned)) - np.eye(4)
+            for name in names + [obj.parent_bone] * is_held
+        }
         if not any(by.any() for by in full.values()):
             return
         to_rig = np.array(rig.matrix_world.inverted_safe() @ self.base.matrix_world)
@@ -253,7 +247,7 @@ class Meter:
         total, added = np.zeros(count), 0 * points
         for name, by in full.items():
             ids, weights = np.arange(count), np.ones(count)
-            if obj.parent_type != "BONE":
+            if name in names:
                 ids, weights = self.weights(part)[obj.vertex_groups[name].index]
             total[ids] += weights
             added[ids] += weights[:, None] * (points[ids] @ by[:3, :3].T + by[:3, 3])
@@ -273,9 +267,6 @@ class Meter:
                 if driven.copied_bone(rig, bone.name) in touched
                 or touched & {above.name for above in bone.parent_recursive}
             }
-        sources = [
-            variable.targets[0] for _, curve in self._drivers for variable in curve.driver.variables
-        ]
         return bool(touched) and not (
             any(m.type in _BINDS for part in self.parts for m in part.modifiers)
             or any(
@@ -286,7 +277,8 @@ class Meter:
             or any(
                 source.bone_target in touched
                 or any(f'pose.bones["{name}"]' in source.data_path for name in touched)
-                for source in sources
+                for _, curve in self._drivers
+                for source in (variable.targets[0] for variable in curve.driver.variables)
             )
         )
 
@@ -336,8 +328,8 @@ class Face:
             for part in range(meter.keyed)
         ]
         self.among = meter.keyed if any(acting) else len(meter.parts)
-        self.resting: list[np.ndarray] = []
-        self.resting = self.moved({}) if meter.held else []
+        held = dict.fromkeys(meter.held, 0.0)
+        self.resting = [meter.offsets(part, held, plan) for part in range(self.among)]
         self.row = dict(ROW) | {
             name: {sound: 1.0} for name, sound in _SOUND_OF.items() if sound in self.sounds
         }
@@ -347,8 +339,8 @@ class Face:
                 key=lambda at: max((each @ -self.up).max(initial=0.0) for each in self.moved(at)),
             )
         self.open = opened or self.moved(self.row["open"])
-        counts = [np.count_nonzero(each.any(axis=1)) for each in self.open[: self.among]]
-        best = max(range(self.among), key=lambda part: (*acting[part : part + 1], counts[part]))
+        acting += [0] * (len(meter.parts) - meter.keyed)
+        best = max(range(self.among), key=lambda part: (acting[part], (self.open[part] != 0).sum()))
         for self.parts in ([best], list(range(self.among))):
             self._take_points()
             self.lips = None if self._is_inside() else self._find_lips()
@@ -356,39 +348,35 @@ class Face:
                 break
 
     def _take_points(self) -> None:
-        meter = self.meter
-        self.opened = self._joined(self.open)
-        self.points = self._joined([meter.places(part) for part in range(self.among)])
+        self.opened = self.joined(self.open)
+        self.points = self.joined([self.meter.places(part) for part in range(self.among)])
         self.far = np.linalg.norm(self.opened, axis=1)
         heights = self.points @ self.up
         chin = heights[self.far > 0].min() if self.far.any() else heights.min()
-        self.mm = 1000.0 * abs(meter.base.matrix_world.to_scale().z)
-        for scene in meter.base.users_scene[:1]:
+        self.mm = 1000.0 * abs(self.meter.base.matrix_world.to_scale().z)
+        for scene in self.meter.base.users_scene[:1]:
             if scene.unit_settings.system != "NONE":
                 self.mm *= scene.unit_settings.scale_length
         self.size = max(float(heights.max() - chin), 1e-9)
         if not _HEADS_MM[0] <= self.mm * self.size <= _HEADS_MM[1]:
             self.mm = HEAD_MM / self.size
 
-    def _joined(self, every: list[np.ndarray]) -> np.ndarray:
+    def joined(self, every: list[np.ndarray]) -> np.ndarray:
         """What is given of each mesh, [V, 3], of those with the lips, one after the other."""
         return np.concatenate([every[part] for part in self.parts])
 
-    def moves_of(self, values: Values[str, float]) -> Moves:
-        """What sources with these values move."""
+    def moved(self, values: Values[str, float]) -> list[np.ndarray]:
+        """How far from rest the points of each mesh move, [V, 3], where sources have these
+        values."""
         moves = dict.fromkeys(self.meter.held, 0.0)
         for rule in self.rules:
             if values.get(rule.source):
                 added = rule.weight * values[rule.source]
                 moves[rule.target] = moves.get(rule.target, 0.0) + added
-        return moves
-
-    def moved(self, values: Values[str, float]) -> list[np.ndarray]:
-        """How far from rest the points of each mesh move, [V, 3], where sources have these
-        values."""
-        moves = self.moves_of(values)
-        moved = [self.meter.offsets(part, moves, self.plan) for part in range(self.among)]
-        return [now - rest for now, rest in zip(moved, self.resting)] if self.resting else moved
+        return [
+            self.meter.offsets(part, moves, self.plan) - self.resting[part]
+            for part in range(self.among)
+        ]
 
     def offsets(self, moves: Moves) -> np.ndarray:
         """How far moves bring the points of the face, [V, 3]."""
@@ -402,10 +390,9 @@ class Face:
         moving = np.flatnonzero(far > _STRONG * far.max(initial=0.0))
         moving = moving[:: 1 + len(moving) // (_MOST_LIPS // 16)]
         flat, ahead = points @ np.stack([self.left, self.up], 1), points @ self.forward
-        near = _NEAR * self.size
-        around = (flat > flat[moving].min(0, initial=np.inf) - 2 * near).all(axis=1)
-        around &= (flat < flat[moving].max(0, initial=-np.inf) + near).all(axis=1)
-        still = np.flatnonzero(around & (far < _PARTED * far.max(initial=0.0)))
+        near, low = _NEAR * self.size, flat[moving].min(0, initial=np.inf)
+        around = (flat > low - 2 * near) & (flat < flat[moving].max(0, initial=-np.inf) + near)
+        still = np.flatnonzero(around.all(axis=1) & (far < _PARTED * far.max(initial=0.0)))
         still = still[:: 1 + len(still) // _MOST_HIDDEN]
         across, above = (flat[still][None] - flat[moving][:, None]).transpose(2, 0, 1)
         hides = (np.abs(across) < near) & (above > -2 * near) & (above < near / 4)
@@ -442,22 +429,24 @@ class Face:
     def is_seen(self) -> bool:
         """Whether what opens the mouth can be measured: not a control of a rig that moves the face
         in another way than is followed."""
-        moves = self.moves_of(self.row["open"])
+        moves = {each.target: each.weight for each in self.rules if each.source in self.row["open"]}
         is_keyed = any(target.kind == "KEY" for target in moves)
         return self.lips is not None or not moves or is_keyed or self.meter.follows(moves)
 
     def gap(self, values: Values[str, float]) -> float:
         """How much further apart the lips are than in the Basis, mm; negative: crossed."""
-        if self.lips is None:
-            return 0.0
-        moved = self.opened if values == self.row["open"] else self._joined(self.moved(values))
-        moved = moved + self._joined(self.resting) if self.resting else moved
-        upper, lower = (moved[ids].mean(0) for ids in self.lips)
+        moved = self.opened if values == self.row["open"] else self.joined(self.moved(values))
+        return self._apart(moved + self.joined(self.resting))
+
+    def _apart(self, moved: np.ndarray) -> float:
+        upper, lower = (
+            (moved[ids].mean(0) for ids in self.lips) if self.lips else (self.up, self.up)
+        )
         return float((upper - lower) @ self.up) * self.mm
 
     def narrowing(self, values: Values[str, float]) -> float:
         """By how much the two sides of the face come together, mm; negative: apart."""
-        moved = self._joined(self.moved(values))
+        moved = self.joined(self.moved(values))
         across, inward, sides = self.points @ self.left, -moved @ self.left, []
         moving = across[moved.any(axis=1)]
         if not len(moving):
@@ -545,10 +534,12 @@ class Face:
         }
         faults = {name: _FAULTS[name] for name, is_so in is_fault.items() if is_so}
         if parted:
-            key, least = max(self.meter.held.items(), key=lambda each: each[1])
-            faults["rest"] = _FAULTS["rest"].format(shown["rest"][0], key.name, least)
+            each = {target: self.offsets({target: 0.0}) for target in self.meter.held}
+            most = max(each, key=lambda target: abs(self._apart(each[target])))
+            least = self.meter.held[most]
+            faults["rest"] = _FAULTS["rest"].format(shown["rest"][0], most.name, least)
         upper, lower = ids = self.lips or (np.arange(0), np.arange(0))
-        moving = self._joined(self.moved(dict.fromkeys(self.plan.used, 1.0))).any(axis=1)
+        moving = self.joined(self.moved(dict.fromkeys(self.plan.used, 1.0))).any(axis=1)
         heights = self.points @ self.up
         highest = heights[upper].max(initial=-np.inf)
         still = np.flatnonzero(~moving & (self.far == 0) & (heights > highest))
@@ -602,10 +593,12 @@ def is_as_measured(parts: list[bpy.types.Object], probes: tuple[tuple, ...]) -> 
 
 
 def live_keys(part: bpy.types.Object) -> tuple[str, ...]:
-    """Names of a mesh's shape keys that are not muted, the Basis first."""
-    names = key_names(part)
-    blocks = part.data.shape_keys.key_blocks if names else {}
-    return names[:1] + tuple(name for name in names[1:] if not blocks[name].mute)
+    """Names of the shape keys of a mesh that are not muted, the Basis first."""
+    return tuple(
+        name
+        for number, name in enumerate(key_names(part))
+        if not (number and part.data.shape_keys.key_blocks[name].mute)
+    )
 
 
 def jaw_rules(plan: mapping.Mapping) -> list[mapping.Rule]:

@@ -29,8 +29,8 @@ def look(
     scene_name: str, rig: head.Rig, clock: Clock, opening: np.ndarray, said: str = "[]"
 ) -> Generator[float, None, str]:
     """Look at a rig's lips over a take whose opening is [T] mm at 25 fps, and keep what is wrong
-    with the head; said: its sounds, JSON of [phone, start, end]. Returns that sentence, or that
-    this cannot be seen, "" if they follow.
+    with the head; said: its sounds, JSON of [phone, start, end]. Returns that sentence, "" if they
+    follow.
 
     The scene's current frame is restored.
     """
@@ -42,17 +42,13 @@ def look(
             seen = detection.reach_of(rig.mesh, plan, lambda meter: _opened(scene_name, rig, meter))
         wanted = _expect(rig, seen, opening, json.loads(said))
         if seen.upper and np.ptp(wanted) >= reach.LEAST_OPEN_MM:
-            order = np.argsort(wanted)[np.linspace(0, len(wanted) - 1, _LOOKS).round().astype(int)]
-            rows = np.unique(order)
+            rows = np.unique(
+                np.argsort(wanted)[np.linspace(0, len(wanted) - 1, _LOOKS).round().astype(int)]
+            )
             gaps = yield from _gaps(scene_name, seen, clock.frame(rows / FPS))
-            if gaps is None:
-                return (
-                    f"The lips of “{name}” could not be looked at, since a modifier makes another "
-                    f"mesh of them: play the take and see whether they move"
-                )
             sentence = _judge(name, gaps, wanted[rows])
-        lost = [seen.faults.get(mouth, "") for mouth in ("rest", "open")]
-        sentence = sentence or lost[0] or ("" if seen.upper else lost[1])
+        open_fault = "" if seen.upper else seen.faults.get("open", "")
+        sentence = sentence or seen.faults.get("rest", open_fault)
     owner = bpy.data.objects.get(name)
     if owner is not None and (sentence or head_state.of(owner) is not None):
         head_state.ensure(owner).fault = sentence
@@ -84,30 +80,23 @@ def _opened(scene_name: str, rig: head.Rig, meter: reach.Meter) -> list[np.ndarr
             shown.append([_points(part, meter.base) for part in meter.parts])
     finally:
         mapping_table.end(scene)
-    return [
-        meter.still(part) if rest is None or now is None else now - rest
-        for part, (rest, now) in enumerate(zip(*shown))
-    ]
+    return [now - rest for rest, now in zip(*shown)]
 
 
-def _points(part: bpy.types.Object, base: bpy.types.Object) -> np.ndarray | None:
-    """Where Blender shows the vertices of a mesh, [V, 3] in the space of another object: if it is
-    hidden, or modifiers add or remove some, those of a copy without such modifiers; None if even
-    its vertices are others."""
-    twin, count = None, len(part.data.vertices)
+def _points(part: bpy.types.Object, base: bpy.types.Object) -> np.ndarray:
+    """Where Blender shows the vertices of a mesh, [V, 3] in the space of another object: where it
+    is hidden, or a modifier adds or removes some, those of a copy without such modifiers."""
+    shown = part.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    is_whole = part.visible_get() and len(shown.data.vertices) == len(part.data.vertices)
+    twin = None if is_whole else part.copy()
     try:
-        shown = part.evaluated_get(bpy.context.evaluated_depsgraph_get())
-        if not part.visible_get() or len(shown.data.vertices) != count:
-            twin = part.copy()
-            for modifier in reversed(list(twin.modifiers)):
-                if modifier.type not in _KEEPS:
-                    twin.modifiers.remove(modifier)
+        if twin is not None:
+            for modifier in [each for each in twin.modifiers if each.type not in _KEEPS]:
+                twin.modifiers.remove(modifier)
             twin.hide_viewport = False
             bpy.context.scene.collection.objects.link(twin)
-            shown = twin.evaluated_get(bpy.context.evaluated_depsgraph_get())
-        if len(shown.data.vertices) != count:
-            return None
-        seen = base.evaluated_get(bpy.context.evaluated_depsgraph_get())
+        graph = bpy.context.evaluated_depsgraph_get()
+        shown, seen = (twin or part).evaluated_get(graph), base.evaluated_get(graph)
         into = np.array(seen.matrix_world.inverted_safe() @ shown.matrix_world)
         return points_of(shown.data.vertices) @ into[:3, :3].T + into[:3, 3]
     finally:
@@ -115,9 +104,8 @@ def _points(part: bpy.types.Object, base: bpy.types.Object) -> np.ndarray | None
             bpy.data.objects.remove(twin)
 
 
-def _gaps(scene_name: str, seen, frames) -> Generator[float, None, np.ndarray | None]:
-    """Returns how far the evaluated lips are apart on scene frames, mm; None if modifiers make
-    another mesh of them."""
+def _gaps(scene_name: str, seen, frames) -> Generator[float, None, np.ndarray]:
+    """Returns how far the evaluated lips are apart on scene frames, mm."""
     scene, ids = bpy.data.scenes[scene_name], [*seen.upper, *seen.lower, *seen.still]
     gaps = []
     with playback.returning(scene):
@@ -125,8 +113,6 @@ def _gaps(scene_name: str, seen, frames) -> Generator[float, None, np.ndarray | 
             playback.go_to(scene, frame)
             base = bpy.data.objects[seen.base]
             points = [_points(bpy.data.objects[part], base) for part in seen.parts]
-            if any(each is None for each in points):
-                return None
             gaps.append(reach.lip_gap(seen, np.concatenate(points)[ids]))
             yield (number + 1) / len(frames)
     return np.array(gaps)
