@@ -311,7 +311,7 @@ class Face:
 
     def __init__(self, meter: Meter, plan: mapping.Mapping, opened: list[np.ndarray] | None = None):
         """opened: how far an open mouth moves every mesh, as it was seen; None: as is measured."""
-        self.meter, self.plan = meter, plan
+        self.meter, self.plan, self.is_looked_at = meter, plan, opened is not None
         self.forward = np.array(binding.DIRECTIONS[plan.forward or binding.FORWARD], float)
         self.up = np.array(binding.DIRECTIONS[plan.up or binding.UP], float)
         self.left = np.cross(self.up, self.forward)
@@ -431,7 +431,8 @@ class Face:
         in another way than is followed."""
         moves = {each.target: each.weight for each in self.rules if each.source in self.row["open"]}
         is_keyed = any(target.kind == "KEY" for target in moves)
-        return self.lips is not None or not moves or is_keyed or self.meter.follows(moves)
+        is_known = self.is_looked_at or self.lips is not None or is_keyed
+        return is_known or not moves or self.meter.follows(moves)
 
     def gap(self, values: Values[str, float]) -> float:
         """How much further apart the lips are than in the Basis, mm; negative: crossed."""

@@ -17,11 +17,12 @@ from ..host import playback
 
 _LOOKS = 24  # frames that are looked at, from the mouth shut to its widest
 _FOLLOWS = 0.8  # least correlation of lips with the opening of the take
-# modifiers that leave a mesh its vertices
+# modifiers that leave a mesh its vertices, the first of what they make
 _KEEPS = (
     "ARMATURE", "CAST", "CORRECTIVE_SMOOTH", "CURVE", "DISPLACE", "HOOK", "LAPLACIANDEFORM",
-    "LAPLACIANSMOOTH", "LATTICE", "MESH_CACHE", "MESH_DEFORM", "MESH_SEQUENCE_CACHE", "SHRINKWRAP",
-    "SIMPLE_DEFORM", "SMOOTH", "SURFACE_DEFORM", "WARP", "WAVE",
+    "LAPLACIANSMOOTH", "LATTICE", "MESH_CACHE", "MESH_DEFORM", "MESH_SEQUENCE_CACHE", "MULTIRES",
+    "SHRINKWRAP", "SIMPLE_DEFORM", "SMOOTH", "SOLIDIFY", "SUBSURF", "SURFACE_DEFORM", "WARP",
+    "WAVE",
 )  # fmt: skip
 
 
@@ -87,18 +88,20 @@ def _points(part: bpy.types.Object, base: bpy.types.Object) -> np.ndarray:
     """Where Blender shows the vertices of a mesh, [V, 3] in the space of another object: where it
     is hidden, or a modifier adds or removes some, those of a copy without such modifiers."""
     shown = part.evaluated_get(bpy.context.evaluated_depsgraph_get())
-    is_whole = part.visible_get() and len(shown.data.vertices) == len(part.data.vertices)
+    makers = [each.name for each in part.modifiers if each.type not in _KEEPS]
+    count = len(part.data.vertices)
+    is_whole = part.visible_get() and (not makers or len(shown.data.vertices) == count)
     twin = None if is_whole else part.copy()
     try:
         if twin is not None:
-            for modifier in [each for each in twin.modifiers if each.type not in _KEEPS]:
-                twin.modifiers.remove(modifier)
+            for name in makers:
+                twin.modifiers.remove(twin.modifiers[name])
             twin.hide_viewport = False
             bpy.context.scene.collection.objects.link(twin)
         graph = bpy.context.evaluated_depsgraph_get()
         shown, seen = (twin or part).evaluated_get(graph), base.evaluated_get(graph)
         into = np.array(seen.matrix_world.inverted_safe() @ shown.matrix_world)
-        return points_of(shown.data.vertices) @ into[:3, :3].T + into[:3, 3]
+        return points_of(shown.data.vertices)[:count] @ into[:3, :3].T + into[:3, 3]
     finally:
         if twin is not None:
             bpy.data.objects.remove(twin)
