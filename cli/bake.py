@@ -273,7 +273,7 @@ def bake(
 
     def report_step(step: jobs.Step) -> None:
         # without a sound nobody is meant to speak
-        if step.note and not chosen.seconds:
+        if step.note and step.note not in warnings and not chosen.seconds:
             warnings.extend(warn(chosen.command, step.note))
         done = begun + (1 - begun) * step.fraction
         tell(replace(step, fraction=wanted.share_of_takes * done))

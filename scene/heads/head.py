@@ -79,9 +79,11 @@ class Rig:
     @property
     def sums(self) -> Sums | None:
         """The head's limits as the engine gets them, so that it scores and describes takes as they
-        look on it; None if it shows everything."""
-        sums = self.driver.sums
-        return None if sums is None or shows_all(channel_names(), sums) else sums
+        look on it; None if it shows everything, or drawn mouths instead of channels."""
+        sums, used = self.driver.sums, self.driver.used
+        is_drawn = bool(self.driver.leads) and not {"jawOpen", "jaw.x"} & used
+        is_whole = sums is None or is_drawn or shows_all(channel_names(), sums)
+        return None if is_whole else sums
 
     @property
     def keys(self):

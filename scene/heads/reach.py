@@ -61,7 +61,7 @@ ROW = {  # the mouths that a character is shown by
 }
 _SOUND_OF = {"wide": "EE", "round": "OO", "closed": "M B P"}  # where it is drawn
 _FAULTS = {
-    "rest": "The lips stay {:.1f} mm apart: set the Range Min of “{}” from {:.2g} to 0",
+    "rest": "The lips are {:.1f} mm apart at rest: set the Range Min of “{}” from {:.2g} to 0",
     "open": "The jaw does not part the lips: what is said is hardly seen",
     "wide": "Nothing makes the mouth wider: “ee” looks like “eh”",
     "round": "Nothing makes the mouth narrower: “oo” looks like “ah”",

@@ -215,6 +215,7 @@ def test_drawn_mouths_of_unknown_names_are_looked_at_as_lips(blender, scene, mut
     assert ("does not part" in faults) == muted and "“oo” looks like" not in faults
     found = detection.reach_of(face, character.plan_of(face))
     assert found.shown["open"][0] == pytest.approx(0.0 if muted else 20.0, abs=0.1)
+    assert rig.sums is None, "takes are scored as they are, not as a face that shows no channel"
 
 
 def test_generate_asks_for_the_sounds_and_keys_the_mouths(

@@ -525,7 +525,7 @@ def test_lips_that_a_slider_keeps_open_are_said(blender, name, least, apart):
     found = detection.reach_of(face, character.plan_of(face))
     assert found.shown["rest"][0] == pytest.approx(gap_at(blender, face), abs=0.01)
     assert found.shown["rest"][0] == pytest.approx(apart, abs=0.01)
-    wanted = ["The lips stay 4.4 mm apart: set the Range Min of “jawOpen” from 0.2 to 0"]
+    wanted = ["The lips are 4.4 mm apart at rest: set the Range Min of “jawOpen” from 0.2 to 0"]
     assert list(found.faults.values()) == (wanted if apart else [])
 
 
