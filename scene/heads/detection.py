@@ -62,23 +62,26 @@ def reach_of(
 
 
 def _meter(family: list[bpy.types.Object], face: bpy.types.Object) -> reach.Meter:
-    parts = [obj for obj in family if obj.type == "MESH" and obj.data.vertices]
-    parts.sort(key=lambda obj: (not key_names(obj), obj is not face))
-    return reach.Meter(parts, [obj for obj in family if obj.type == "ARMATURE"])
+    rigs = [obj for obj in family if obj.type == "ARMATURE"]
+    parts = sorted(
+        (obj for obj in family if obj not in rigs and obj.data.vertices),
+        key=lambda obj: (not key_names(obj), obj is not face),
+    )
+    return reach.Meter(parts, rigs)
 
 
 def unused_of(face: bpy.types.Object, plan: mapping.Mapping | None = None) -> tuple[str, ...]:
     """Sentences on keys and bones of a face that have a known name and yet do not move it."""
     found = _look(face, None, False)
-    return (found if plan in (None, found.plan) else _look(face, plan, False)).unused
+    more = () if plan in (None, found.plan) else _look(face, plan, False).unused
+    return tuple(dict.fromkeys((*found.unused, *more)))
 
 
 def _look(face, plan: mapping.Mapping | None, anew: bool) -> _Found:
     """What is found on a face, for this mapping or (None) the one that suits it."""
     family = relatives(face)
-    parts = [obj for obj in family if obj.type == "MESH" and key_names(obj)]
+    parts = sorted(filter(key_names, family), key=lambda obj: obj is not face)
     rigs = [obj for obj in family if obj.type == "ARMATURE"]
-    parts.sort(key=lambda obj: obj is not face)
     names = tuple(dict.fromkeys(name for part in parts for name in reach.live_keys(part)))
     blocks = [(part, block) for part in parts for block in part.data.shape_keys.key_blocks]
     muted = tuple((part.name, block.name) for part, block in blocks if block.mute)
@@ -113,8 +116,11 @@ def _look(face, plan: mapping.Mapping | None, anew: bool) -> _Found:
         own, unused = (plan, ()) if plan else _detect(meter, names, properties, bones)
         if not ({"jaw", "jawOpen"} & own.used and "neck" in own.used):
             unused += ruled
-        every = conventions.find((*names, *(name for _, name in muted))) if muted else None
-        shapes = getattr(every, "shapes", {})
+        shapes = getattr(
+            conventions.find((*names, *(name for _, name in muted))) if muted else None,
+            "shapes",
+            {},
+        )
         wanted = {rule.target.name for rule in own.rules}.union(*shapes.values())
         is_muted = [f"“{key}” of “{part}” is muted" for part, key in muted if key in wanted]
         jaws = [f"“{name}”" for name in shapes.get("jawOpen", ())]  # the reason for a face to fail

@@ -77,13 +77,17 @@ class Rig:
         return list(filter(None, said))
 
     @property
+    def has_jaw(self) -> bool:
+        """Whether a key or a bone opens its jaw, and not drawn mouths alone."""
+        return bool({"jawOpen", "jaw.x"} & self.driver.used)
+
+    @property
     def sums(self) -> Sums | None:
         """The head's limits as the engine gets them, so that it scores and describes takes as they
         look on it; None if it shows everything, or drawn mouths instead of channels."""
-        sums, used = self.driver.sums, self.driver.used
-        is_drawn = bool(self.driver.leads) and not {"jawOpen", "jaw.x"} & used
-        is_whole = sums is None or is_drawn or shows_all(channel_names(), sums)
-        return None if is_whole else sums
+        is_drawn = bool(self.driver.leads) and not self.has_jaw
+        sums = None if is_drawn else self.driver.sums
+        return None if sums is None or shows_all(channel_names(), sums) else sums
 
     @property
     def keys(self):

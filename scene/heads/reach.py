@@ -430,9 +430,8 @@ class Face:
         """Whether what opens the mouth can be measured: not a control of a rig that moves the face
         in another way than is followed."""
         moves = {each.target: each.weight for each in self.rules if each.source in self.row["open"]}
-        is_keyed = any(target.kind == "KEY" for target in moves)
-        is_known = self.is_looked_at or self.lips is not None or is_keyed
-        return is_known or not moves or self.meter.follows(moves)
+        is_known = self.is_looked_at or self.lips is not None
+        return is_known or all(each.kind == "KEY" for each in moves) or self.meter.follows(moves)
 
     def gap(self, values: Values[str, float]) -> float:
         """How much further apart the lips are than in the Basis, mm; negative: crossed."""
@@ -535,10 +534,12 @@ class Face:
         }
         faults = {name: _FAULTS[name] for name, is_so in is_fault.items() if is_so}
         if parted:
-            each = {target: self.offsets({target: 0.0}) for target in self.meter.held}
-            most = max(each, key=lambda target: abs(self._apart(each[target])))
-            least = self.meter.held[most]
-            faults["rest"] = _FAULTS["rest"].format(shown["rest"][0], most.name, least)
+            most = max(
+                self.meter.held, key=lambda target: abs(self._apart(self.offsets({target: 0.0})))
+            )
+            faults["rest"] = _FAULTS["rest"].format(
+                shown["rest"][0], most.name, self.meter.held[most]
+            )
         upper, lower = ids = self.lips or (np.arange(0), np.arange(0))
         moving = self.joined(self.moved(dict.fromkeys(self.plan.used, 1.0))).any(axis=1)
         heights = self.points @ self.up

@@ -16,6 +16,7 @@ from ..heads.family import points_of
 from ..host import playback
 
 _LOOKS = 24  # frames that are looked at, from the mouth shut to its widest
+_OPEN = ("AH", "OH", "EH", "OO", "EE")  # drawn mouths that are open, the widest first
 _FOLLOWS = 0.8  # least correlation of lips with the opening of the take
 # modifiers that leave a mesh its vertices, the first of what they make
 _KEEPS = (
@@ -48,8 +49,9 @@ def look(
             )
             gaps = yield from _gaps(scene_name, seen, clock.frame(rows / FPS))
             sentence = _judge(name, gaps, wanted[rows])
-        open_fault = "" if seen.upper else seen.faults.get("open", "")
-        sentence = sentence or seen.faults.get("rest", open_fault)
+        sentence = sentence or seen.faults.get(
+            "rest", "" if seen.upper else seen.faults.get("open", "")
+        )
     owner = bpy.data.objects.get(name)
     if owner is not None and (sentence or head_state.of(owner) is not None):
         head_state.ensure(owner).fault = sentence
@@ -59,24 +61,22 @@ def look(
 def _expect(rig: head.Rig, seen: reach.Reach, opening: np.ndarray, said: list) -> np.ndarray:
     """How far lips are to part, [T] mm: as the take opens them, and as the animator's own mouths
     are drawn."""
-    if not seen.drawn:
+    if not said or not rig.driver.leads:
         return opening
-    leads, seconds = (
-        dict.fromkeys(seen.drawn, 0.0) | rig.driver.leads,
-        np.arange(len(opening)) / FPS,
-    )
-    weights = own_mouths.weights(said, leads, seconds, opening)
-    has_jaw = bool({"jawOpen", "jaw.x"} & rig.driver.used)
-    left = has_jaw * rig.meter.scale * opening * (1.0 - sum(weights.values()))
-    return left + sum(weights[sound] * gap for sound, gap in seen.drawn.items())
+    seconds = np.arange(len(opening)) / FPS
+    weights = own_mouths.weights(said, rig.driver.leads, seconds, opening)
+    left = rig.has_jaw * rig.meter.scale * opening * (1.0 - sum(weights.values()))
+    return left + sum(weight * seen.drawn[sound] for sound, weight in weights.items())
 
 
 def _opened(scene_name: str, rig: head.Rig, meter: reach.Meter) -> list[np.ndarray]:
-    """How far a jaw of a rig opens every mesh of a character as Blender shows it, [V, 3] each."""
+    """How far a jaw or a drawn mouth opens every mesh of a character as Blender shows it, [V, 3]
+    each."""
     scene, shown = bpy.data.scenes[scene_name], []
+    drawn = () if rig.has_jaw else [each for each in _OPEN if each in rig.driver.leads]
     try:
         for amount in (0.0, 1.0):
-            mapping_table.show(scene, rig, "jaw", amount)
+            mapping_table.show(scene, rig, [*drawn, "jaw"][0], amount)
             bpy.context.view_layer.update()
             shown.append([_points(part, meter.base) for part in meter.parts])
     finally:
@@ -89,9 +89,8 @@ def _points(part: bpy.types.Object, base: bpy.types.Object) -> np.ndarray:
     is hidden, or a modifier adds or removes some, those of a copy without such modifiers."""
     shown = part.evaluated_get(bpy.context.evaluated_depsgraph_get())
     makers = [each.name for each in part.modifiers if each.type not in _KEEPS]
-    count = len(part.data.vertices)
-    is_whole = part.visible_get() and (not makers or len(shown.data.vertices) == count)
-    twin = None if is_whole else part.copy()
+    count, is_seen = len(part.data.vertices), part.visible_get()
+    twin = part.copy() if makers and len(shown.data.vertices) != count or not is_seen else None
     try:
         if twin is not None:
             for name in makers:
@@ -114,8 +113,8 @@ def _gaps(scene_name: str, seen, frames) -> Generator[float, None, np.ndarray]:
     with playback.returning(scene):
         for number, frame in enumerate(frames):
             playback.go_to(scene, frame)
-            base = bpy.data.objects[seen.base]
-            points = [_points(bpy.data.objects[part], base) for part in seen.parts]
+            *parts, base = (bpy.data.objects[name] for name in (*seen.parts, seen.base))
+            points = [_points(part, base) for part in parts]
             gaps.append(reach.lip_gap(seen, np.concatenate(points)[ids]))
             yield (number + 1) / len(frames)
     return np.array(gaps)
