@@ -71,10 +71,18 @@ def _meter(family: list[bpy.types.Object], face: bpy.types.Object) -> reach.Mete
 
 
 def unused_of(face: bpy.types.Object, plan: mapping.Mapping | None = None) -> tuple[str, ...]:
-    """Sentences on keys and bones of a face that have a known name and yet do not move it."""
+    """Sentences on keys and bones of a face that have a known name, or one of a mapping, and yet do
+    not move it."""
     found = _look(face, None, False)
-    more = () if plan in (None, found.plan) else _look(face, plan, False).unused
-    return tuple(dict.fromkeys((*found.unused, *more)))
+    # one made by hand has muted keys of its own
+    return tuple(
+        dict.fromkeys(
+            (
+                *found.unused,
+                *(_look(face, plan, False).unused if plan not in (None, found.plan) else ()),
+            )
+        )
+    )
 
 
 def _look(face, plan: mapping.Mapping | None, anew: bool) -> _Found:

@@ -38,7 +38,8 @@ _LEAST_MM = 0.5  # movement that counts
 _TOWARDS = 0.5  # share of a key's movement that goes against its name, from which on it is inverted
 _SQUARE = 1.5  # how much further a direction goes along one axis than along the others
 _FRONT = 0.05  # share of a head's height by which lips are in front of the jaw's hinge
-_NEAR = 0.04  # share of a head's height within which a point hides what is behind it
+# shares of a head's height within which a point hides what is behind it: aside, and in depth
+_NEAR, _BEHIND = 0.04, 0.15
 _MOST_HIDDEN = 3000  # points in front of a jaw that are looked at
 _BINDS = (
     "HOOK",
@@ -349,7 +350,8 @@ class Face:
 
     def _take_points(self) -> None:
         self.opened = self.joined(self.open)
-        self.points = self.joined([self.meter.places(part) for part in range(self.among)])
+        places = [self.meter.places(part) for part in range(self.among)]
+        self.points = self.joined(places)
         self.far = np.linalg.norm(self.opened, axis=1)
         heights = self.points @ self.up
         chin = heights[self.far > 0].min() if self.far.any() else heights.min()
@@ -357,7 +359,7 @@ class Face:
         for scene in self.meter.base.users_scene[:1]:
             if scene.unit_settings.system != "NONE":
                 self.mm *= scene.unit_settings.scale_length
-        self.size = max(float(heights.max() - chin), 1e-9)
+        self.size = max(float(max((each @ self.up).max() for each in places) - chin), 1e-9)
         if not _HEADS_MM[0] <= self.mm * self.size <= _HEADS_MM[1]:
             self.mm = HEAD_MM / self.size
 
@@ -395,9 +397,11 @@ class Face:
         still = np.flatnonzero(around.all(axis=1) & (far < _PARTED * far.max(initial=0.0)))
         still = still[:: 1 + len(still) // _MOST_HIDDEN]
         across, above = (flat[still][None] - flat[moving][:, None]).transpose(2, 0, 1)
-        hides = (np.abs(across) < near) & (above > -2 * near) & (above < near / 4)
-        hides &= ahead[still] > ahead[moving][:, None] + _DEEP * self.size
-        return len(moving) > 0 and hides.any(axis=1).mean() > _STRONG
+        depth = (ahead[still] - ahead[moving][:, None]) / self.size
+        is_around = (np.abs(across) < near) & (above > -2 * near) & (above < near / 4)
+        # a visor is further away
+        hides = (is_around & (depth > _DEEP) & (depth < _BEHIND)).any(axis=1)
+        return len(moving) > 0 and hides.mean() > _STRONG
 
     def _find_lips(self) -> tuple[np.ndarray, np.ndarray] | None:
         """Neighbours that an open mouth parts most."""
