@@ -398,9 +398,13 @@ class Face:
         still = still[:: 1 + len(still) // _MOST_HIDDEN]
         across, above = (flat[still][None] - flat[moving][:, None]).transpose(2, 0, 1)
         depth = (ahead[still] - ahead[moving][:, None]) / self.size
-        is_around = (np.abs(across) < near) & (above > -2 * near) & (above < near / 4)
-        # a visor is further away
-        hides = (is_around & (depth > _DEEP) & (depth < _BEHIND)).any(axis=1)
+        hides = (
+            (np.abs(across) < near)
+            & (above > -2 * near)
+            & (above < near / 4)
+            & (depth > _DEEP)
+            & (depth < _BEHIND)  # a visor is further away
+        ).any(axis=1)
         return len(moving) > 0 and hides.mean() > _STRONG
 
     def _find_lips(self) -> tuple[np.ndarray, np.ndarray] | None:
