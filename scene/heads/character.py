@@ -9,7 +9,7 @@ import numpy as np
 
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face.mapping import Mapping
-from . import binding, head_state
+from . import binding, head_state, reach
 from .detection import detect, reach_of, unused_of
 from .family import face_of, points_of, relatives
 
@@ -99,17 +99,12 @@ def lids_of(face: bpy.types.Object, plan: Mapping) -> np.ndarray | None:
     that its blinks move. None if it has no shape keys for these, or they move nothing."""
     rules = {rule.source: rule.target for rule in plan.rules if rule.target.kind == "KEY"}
     targets = [rules.get(source) for source in ("eyeBlinkLeft", "eyeBlinkRight")]
-    keys = face.data.shape_keys if face.type == "MESH" else None
-    if keys is None or None in targets or targets[0] == targets[1]:
+    keys = set(reach.live_keys(face))
+    if None in targets or targets[0] == targets[1] or not {each.name for each in targets} <= keys:
         return None
-    if any(target.name not in keys.key_blocks for target in targets):
-        return None
-    rest = points_of(keys.reference_key.data)
+    meter = reach.Meter([face], [])
     moved = np.array(
-        [
-            np.linalg.norm(points_of(keys.key_blocks[target.name].data) - rest, axis=1)
-            for target in targets
-        ]
+        [np.linalg.norm(meter.offsets(0, {each: 1.0}, plan), axis=1) for each in targets]
     )
     return moved / moved.sum(axis=1, keepdims=True) if moved.max(axis=1).min() > 1e-9 else None
 
@@ -123,14 +118,14 @@ def between_eyes(face: bpy.types.Object, plan: Mapping) -> tuple[bpy.types.Objec
     its blinks, else at the height of eyes above its lips, else below the top of its head."""
     if (lids := lids_of(face, plan)) is not None:
         return face, lids.mean(axis=0)
-    reach = reach_of(face, plan)
+    seen = reach_of(face, plan)
     scene = face.users_scene[0]
-    part, base = (scene.objects.get(name, face) for name in ((reach.parts or ("",))[0], reach.base))
+    part, base = (scene.objects.get(name, face) for name in ((seen.parts or ("",))[0], seen.base))
     keys = part.data.shape_keys
     points = points_of(part.data.vertices if keys is None else keys.reference_key.data)
-    lips = [vertex for vertex in (*reach.upper, *reach.lower) if vertex < len(points)]
+    lips = [vertex for vertex in (*seen.upper, *seen.lower) if vertex < len(points)]
     into = np.array(part.matrix_world.inverted_safe() @ base.matrix_world)[:3, :3]
-    up = into @ np.array(reach.up) / reach.mm  # a millimetre
+    up = into @ np.array(seen.up) / seen.mm  # a millimetre
     if lips:
         middle = points[lips].mean(axis=0) + EYES_ABOVE_LIPS_MM * up
     else:

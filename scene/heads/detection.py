@@ -124,19 +124,13 @@ def _look(face, plan: mapping.Mapping | None, anew: bool) -> _Found:
         own, unused = (plan, ()) if plan else _detect(meter, names, properties, bones)
         if not ({"jaw", "jawOpen"} & own.used and "neck" in own.used):
             unused += ruled
-        shapes = getattr(
-            conventions.find((*names, *(name for _, name in muted))) if muted else None,
-            "shapes",
-            {},
-        )
+        shapes = getattr(conventions.find((*names, *(key for _, key in muted))), "shapes", {})
         wanted = {rule.target.name for rule in own.rules}.union(*shapes.values())
-        is_muted = [f"“{key}” of “{part}” is muted" for part, key in muted if key in wanted]
-        jaws = [f"“{name}”" for name in shapes.get("jawOpen", ())]  # the reason for a face to fail
-        unused = tuple(
-            sorted((*is_muted, *unused), key=lambda said: not any(map(said.startswith, jaws)))
-        )
+        unused += tuple(f"“{key}” of “{part}” is muted" for part, key in muted if key in wanted)
+        jaws = tuple(f"“{name}”" for name in shapes.get("jawOpen", ()))
+        first = sorted(unused, key=lambda said: not said.startswith(jaws))  # why a face fails
         seen = reach.Face(meter, own).reach() if meter.parts else reach.Reach()
-        known = _detected[signature] = _Found(own, seen, meter.probes(), unused)
+        known = _detected[signature] = _Found(own, seen, meter.probes(), tuple(first))
     return known
 
 
@@ -145,9 +139,10 @@ def _detect(
 ) -> tuple[mapping.Mapping, tuple[str, ...]]:
     parts, rigs = meter.parts[: meter.keyed] or meter.parts, meter.rigs
     dead = meter.dead_keys()
-    by_name = conventions.find(names) if dead else None
-    named = {name for shapes in (by_name.shapes.values() if by_name else ()) for name in shapes}
-    unused = [f"“{name}” moves nothing" for name in names if name in dead & named]
+    shapes = getattr(conventions.find(names), "shapes", {})
+    unused = [
+        f"“{name}” moves nothing" for name in names if name in dead & set().union(*shapes.values())
+    ]
     names = tuple(name for name in names if name not in dead)
     others = tuple(obj.name for obj in (*parts, *rigs)) + bones
     plan, convention, fallbacks = _by_names(meter, names, properties, others)
@@ -169,6 +164,8 @@ def _detect(
         plan = replace(plan, **facing)
     joints, more = _joints(convention, meter, plan, jaws)
     plan = replace(plan, rules=plan.rules + tuple(more), joints=joints)
+    lost = set() if {"jaw", "jawOpen"} & plan.used else {*shapes.get("jawOpen", ())} - dead
+    unused += [f"“{name}” has a driver that is not followed" for name in lost - inverted.keys()]
     return _fit_to_keys(plan, meter), tuple(unused)
 
 

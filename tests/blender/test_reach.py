@@ -517,6 +517,14 @@ def test_a_muted_key_is_no_key(blender):
     assert "jawOpen" in character.plan_of(face).used
 
 
+def test_a_jaw_key_whose_driver_is_not_followed_is_named(blender):
+    face = small_face(blender, KEYS | {"mouthFunnel": {}})
+    driver = face.data.shape_keys.key_blocks["jawOpen"].driver_add("value").driver
+    driver.expression = "sin(frame)"
+    with pytest.raises(errors.BadHead, match="no jaw .“jawOpen” has a driver that is not followed"):
+        head_module.resolve(face)
+
+
 @pytest.mark.parametrize("name, least, apart", [("jawOpen", 0.2, 4.4), ("eyeBlinkLeft", 0.5, 0.0)])
 def test_lips_that_a_slider_keeps_open_are_said(blender, name, least, apart):
     face = small_face(blender, KEYS)
