@@ -386,9 +386,11 @@ class Face:
 
     def _is_inside(self) -> bool:
         """Whether most of what opens is behind what stays: teeth, but not the lips."""
-        places = [self.meter.places(part) for part in range(self.among)]
-        points, opened = np.concatenate(places), np.concatenate(self.open[: self.among])
-        far = np.linalg.norm(opened, axis=1)
+        # a mask or a beard before a whole head hides no lips
+        is_head = np.ptp(self.points @ self.up) > _STRONG * self.size
+        parts = self.parts if is_head else range(self.among)
+        points = np.concatenate([self.meter.places(part) for part in parts])
+        far = np.linalg.norm(np.concatenate([self.open[part] for part in parts]), axis=1)
         moving = np.flatnonzero(far > _STRONG * far.max(initial=0.0))
         moving = moving[:: 1 + len(moving) // (_MOST_LIPS // 16)]
         flat, ahead = points @ np.stack([self.left, self.up], 1), points @ self.forward

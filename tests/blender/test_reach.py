@@ -448,8 +448,13 @@ def dead(bpy, kind):
     face = bare_face(bpy) if kind != "keys" else small_face(bpy, without("jawOpen"))
     jaw = tuple(p for p in PLACES if p != "neck") if kind == "all" else ()
     armature = skin(bpy, face, jaw=jaw)
-    if kind == "teeth":
-        bind(armature, inside(bare_face(bpy, "Teeth")))
+    if kind == "teeth":  # 2 cm behind the lips
+        points = [(x, -0.08, z) for z in (1.6003, 1.5997) for x in (-0.01, 0.0, 0.01)]
+        teeth = add_mesh(bpy, "Teeth", points, (), [(0, 1, 2), (3, 4, 5)])
+        teeth.shape_key_clear()
+        for bone, ids in (("head", [0, 1, 2]), ("jaw", [3, 4, 5])):
+            teeth.vertex_groups.new(name=bone).add(ids, 1.0, "REPLACE")
+        deform(teeth, armature)
         bpy.context.view_layer.update()
     return face if kind == "keys" else armature
 
@@ -484,6 +489,20 @@ def test_a_jaw_that_is_an_object_of_its_own_parts_the_lips(blender):
 def seen_points_of(bpy, obj, vertex):
     bpy.context.view_layer.update()
     return Vector(seen_points(bpy, obj)[vertex])
+
+
+@pytest.mark.parametrize("y", [-0.115, -0.16], ids=["mask", "visor"])
+def test_what_is_worn_before_the_mouth_does_not_make_teeth_of_lips(blender, y):
+    face = bare_face(blender)
+    armature = skin(blender, face)
+    rows = [(x / 100, y, z / 100) for x in range(-8, 9, 2) for z in range(150, 176, 2)]
+    worn = add_mesh(blender, "Worn", rows, (), [(i, i + 1, i + 13) for i in range(len(rows) - 14)])
+    worn.shape_key_clear()
+    worn.vertex_groups.new(name="head").add(range(len(rows)), 1.0, "REPLACE")
+    deform(worn, armature)
+    blender.context.view_layer.update()
+    found = detection.reach_of(armature, character.plan_of(armature))
+    assert found.parts == ("Face",) and found.shown["open"][0] > 15
 
 
 @pytest.mark.parametrize("with_bone", [False, True])
