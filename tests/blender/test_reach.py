@@ -449,7 +449,7 @@ def dead(bpy, kind):
     jaw = tuple(p for p in PLACES if p != "neck") if kind == "all" else ()
     armature = skin(bpy, face, jaw=jaw)
     if kind == "teeth":  # 2 cm behind the lips
-        points = [(x, -0.08, z) for z in (1.6003, 1.5997) for x in (-0.01, 0.0, 0.01)]
+        points = [(x, -0.08, z) for z in (1.6003, 1.5997) for x in (-0.005, 0.0, 0.005)]
         teeth = add_mesh(bpy, "Teeth", points, (), [(0, 1, 2), (3, 4, 5)])
         teeth.shape_key_clear()
         for bone, ids in (("head", [0, 1, 2]), ("jaw", [3, 4, 5])):
