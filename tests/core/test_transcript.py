@@ -208,7 +208,7 @@ def test_a_closure_of_a_text_lasts_two_rows_at_least():
     rows = np.flatnonzero(belief[: at + 6].argmax(1) == b)
     short = belief.copy()  # all but one of its rows sound as what is behind it
     short[rows[:-1]] = belief[rows[0] - 1]
-    for row, share in ((rows[-1], 0.5), (rows[-1] + 1, 0.15)):
+    for row, share in ((rows[-1], 0.5), (rows[-1] + 1, 0.3)):
         short[row] = share * belief[rows[-1]] + (1 - share) * belief[rows[-1] + 1]
     assert (
         softmax(np.log(short))[rows[0] - 3 : rows[-1] + 4][:, bilabials].sum(1) > 0.5
