@@ -323,7 +323,8 @@ def follow(logits: np.ndarray, text: str) -> tuple[np.ndarray | None, list[Word]
 
     Words that are not found leave them as they are.
     """
-    sequence, places, found, matches = _place(softmax(logits), text)
+    belief = softmax(logits)
+    sequence, places, found, matches = _place(belief, text)
     if not matches:
         return None, found
     result = logits.copy()
