@@ -24,6 +24,7 @@ from .tab import (
     grey,
     in_lines,
     is_divided,
+    keep_order,
     offer_editable,
     PARTS,
     progress_row,
@@ -69,6 +70,8 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         settings = context.scene.thunder
         follow_soon(context.scene)
         if is_divided(context):
+            if settings.takes:
+                keep_order(context)
             parts = tune(layout.row(align=True), scale_y=1.1, active=bool(settings.takes))
             parts.prop(context.window_manager, "thunder_part", expand=True)
             if _is_other_part(context):
