@@ -189,8 +189,10 @@ def _speakers(self, context):
 
 @keep_alive
 def _listeners(self, context):
-    speaker = dialogue.speaker_of(context.scene, self.strip) if context is not None else None
-    # numbered by head: a menu is drawn before the strip is set, and Blender hands on the number
+    # A menu is drawn before the strip is set: it is the chosen one's, and Blender hands on the
+    # number, which is therefore the head's.
+    line = "" if context is None else self.strip or dialogue.chosen_strip(context)
+    speaker = dialogue.speaker_of(context.scene, line) if line else None
     return [
         (*item, "NONE", number)
         for number, item in enumerate(_heads_of_scene(self, context))
