@@ -58,7 +58,7 @@ class Tab:
         return (
             not is_divided(context)
             or context.window_manager.thunder_part in cls.parts
-            or not _all_in_order(context)
+            or (len(context.scene.thunder.takes) > 0 and not _all_in_order(context))
         )
 
 

@@ -15,7 +15,7 @@ from thunder.panels.takes import THUNDER_UL_takes
 from thunder.scene.animation import keying
 from thunder.scene.heads import head
 from thunder.scene.review import checking
-from thunder.scene.takes import dialogue, provenance
+from thunder.scene.takes import dialogue, provenance, transcript
 from thunder.scene.takes.direction import sliders
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import grades
@@ -88,6 +88,10 @@ def test_in_a_low_window_each_part_has_its_panels_and_in_a_tall_one_all_are_ther
     assert parts["WORDS"] == {"main", "words"}
     assert parts["FINISH"] == {"main", "commit", "listen"}
     assert shown(HIGH, "DIRECT") == everything == set().union(*parts.values())
+    shot.thunder.takes.clear()
+    transcript.ensure(shot, "Anna 12").text = "one two"
+    assert shown(LOW, "DIRECT", address=3) == {"main", "direction"}, "as long as no take is there"
+    assert shown(LOW, "WORDS", address=3) == {"main", "words"}
 
 
 WORST = (
