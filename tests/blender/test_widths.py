@@ -90,8 +90,8 @@ def test_in_a_low_window_each_part_has_its_panels_and_in_a_tall_one_all_are_ther
     assert shown(HIGH, "DIRECT") == everything == set().union(*parts.values())
     shot.thunder.takes.clear()
     transcript.ensure(shot, "Anna 12").text = "one two"
-    assert shown(LOW, "DIRECT", address=3) == {"main", "direction"}, "as long as no take is there"
-    assert shown(LOW, "WORDS", address=3) == {"main", "words"}
+    assert "words" not in shown(LOW, "DIRECT", address=3), "as long as no take is there"
+    assert "words" in shown(LOW, "WORDS", address=3)
 
 
 WORST = (
