@@ -200,6 +200,24 @@ def test_a_text_rules_out_what_its_letters_are_never_read_as(text):
     assert follow(np.log(belief), "somewhere else entirely they thought of winter")[0] is None
 
 
+def test_a_closure_of_a_text_lasts_two_rows_at_least():
+    text = "Mary bought a lamp, maybe a map."
+    belief, times = belief_of(LINES[text])
+    b, bilabials = PHONES.index("B"), [PHONES.index(phone) for phone in "MBP"]
+    at = round(next(seconds for phone, seconds in times if phone == "B") * 50)
+    rows = np.flatnonzero(belief[: at + 6].argmax(1) == b)
+    short = belief.copy()  # all but one of its rows sound as what is behind it
+    short[rows[:-1]] = belief[rows[0] - 1]
+    for row, share in ((rows[-1], 0.5), (rows[-1] + 1, 0.3)):
+        short[row] = share * belief[rows[-1]] + (1 - share) * belief[rows[-1] + 1]
+    assert (
+        softmax(np.log(short))[rows[0] - 3 : rows[-1] + 4][:, bilabials].sum(1) > 0.5
+    ).sum() <= 1
+    followed, _ = follow(np.log(short), text)
+    lips = softmax(followed)[rows[0] - 3 : rows[-1] + 4][:, bilabials].sum(1)
+    assert (lips > 0.4).sum() >= 2
+
+
 @pytest.mark.parametrize("first, second", [(0, 1), (1, 2), (2, 0)])
 def test_a_text_may_have_less_than_the_voice_says_or_more(first, second):
     """Words but one are where they are with the text of all that is said (a vowel beside the text

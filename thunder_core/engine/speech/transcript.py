@@ -22,6 +22,7 @@ from ...spoken import PHONES, SILENCE, split, Word
 from .encoder import softmax
 
 RATE = 50.0  # rows of the encoder's phones per second
+_LEAST_CLOSURE = 2  # of these, of an m, b or p: a shorter one is lost between frames
 _VOWELS = "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split()
 _READ = {
     "a": _VOWELS,
@@ -331,6 +332,12 @@ def follow(logits: np.ndarray, text: str) -> tuple[np.ndarray | None, list[Word]
         if start < 0 or not letter.phones or letter.number < 0:
             continue
         if found[letter.number].is_found:
+            likely = _likely(belief, letter.phones)
+            while (
+                letter.closes and end - start < _LEAST_CLOSURE and 0 < start and end < len(likely)
+            ):
+                is_earlier = likely[start - 1] > likely[end]
+                start, end = start - is_earlier, end + (not is_earlier)
             ruled_out = np.setdiff1d(np.arange(len(PHONES)), (*letter.phones, SILENCE))
             result[start:end, ruled_out] += _RULED_OUT_BY_LIPS if letter.closes else _RULED_OUT
     return result, found
