@@ -182,6 +182,8 @@ def keep_alive(items: Callable) -> Callable:
 TICK_SECONDS = 0.05
 # interval between status texts, because each one redraws the window
 SHOW_SECONDS = 0.25
+# that a click or key may wait for data that the work holds; then it is dropped
+INPUT_SECONDS = 0.5
 
 
 def _is_undo_key(context, event) -> bool:
@@ -237,16 +239,22 @@ class SlicedWork(HasObstacles):
         ):
             jobs.session.job.asked_to_stop = True
             return {"RUNNING_MODAL"}
+        seconds = None
         if event.type != "TIMER":
-            # While the work holds data between two slices, an edit could remove them; before an
-            # undo it lets go of them.
-            return {
-                "RUNNING_MODAL"
-                if jobs.session.job.step.busy and not _is_undo_key(context, event)
-                else "PASS_THROUGH"
-            }
+            # While the work holds data between two slices, an edit could remove them: it first goes
+            # on until it lets go of them. Before an undo it does so itself, and the mouse must move
+            # for buttons to know what a click is for.
+            if (
+                not jobs.session.job.step.busy
+                or event.type == "MOUSEMOVE"
+                or _is_undo_key(context, event)
+            ):
+                return {"PASS_THROUGH"}
+            if event.value != "PRESS":
+                return {"RUNNING_MODAL"}
+            seconds = INPUT_SECONDS
         try:
-            if jobs.session.job.advance():
+            if jobs.session.job.advance(seconds):
                 value = jobs.session.job.value
                 self.leave(context, None)
                 return self.finish(context, value) or {"FINISHED"}

@@ -189,8 +189,10 @@ def _speakers(self, context):
 
 @keep_alive
 def _listeners(self, context):
-    speaker = dialogue.speaker_of(context.scene, self.strip) if context is not None else None
-    # numbered by head: a menu is drawn before the strip is set, and Blender hands on the number
+    # A menu is drawn before the strip is set: it is the chosen one's, and Blender hands on the
+    # number, which is therefore the head's.
+    line = "" if context is None else self.strip or dialogue.chosen_strip(context)
+    speaker = dialogue.speaker_of(context.scene, line) if line else None
     return [
         (*item, "NONE", number)
         for number, item in enumerate(_heads_of_scene(self, context))
@@ -503,14 +505,20 @@ class THUNDER_OT_look_at(InstantWork, bpy.types.Operator):
         direction.look_at = "OBJECT" if kind == "HEAD" else kind
 
 
+def _why_no_eyes(context) -> str:
+    """The reason why the eyes of the shown take's head cannot be aimed, "" if they can."""
+    found, wrong = attempt(shown_take_and_rig, context)
+    return wrong or asking.why_no_target(found[1])
+
+
 class THUNDER_OT_update_eyes(NeedsShownTake, SlicedWork, bpy.types.Operator):
     """Aim the eyes of all takes of the shown one's line as Look At says now. Takes that you edited
     or shaped stay as they are"""
 
+    obstacles = (_why_no_eyes,)
+
     def begin(self, context):
         entry, rig = shown_take_and_rig(context)
-        if sentence := asking.why_no_target(rig):
-            raise BadRequest(sentence)
         entries = asking.entries_of(context.scene, entry.head, entry.voice)
         return "Aiming the eyes", jobs.stage(
             asking.update_eyes(context.scene, rig, entries), "Aiming the eyes"

@@ -24,8 +24,10 @@ from .tab import (
     grey,
     in_lines,
     is_divided,
+    keep_order,
     offer_editable,
     PARTS,
+    Popover,
     progress_row,
     props,
     Tab,
@@ -37,7 +39,7 @@ from .tab import (
 LENGTH_WIDTH, ROLE_WIDTH, CHANNEL_WIDTH = 2.6, 3.8, 4.4
 PROGRESS_WIDTH = 6.0  # of work in the panel's header
 LONGEST_NAME = 16  # letters of a name beside the progress of work
-WANTED = "This voice is hard to understand: enter its words above and generate again"
+WANTED = "This voice is hard to understand: enter its words and generate again"
 
 
 def has_voice(context) -> bool:
@@ -60,6 +62,9 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         if session.job is not None and _is_other_part(context):
             row = tune(self.layout.row(), ui_units_x=PROGRESS_WIDTH)
             progress_row(row, 1.0, f"{session.job.step.fraction:.0%}")
+        if notes(context):
+            row = tune(self.layout.row(), alert=True)
+            row.popover("THUNDER_PT_notes", text="", icon="ERROR")
         self.layout.operator("thunder.report_problem", text="", icon="HELP", emboss=False)
 
     def draw(self, context):
@@ -69,6 +74,8 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         settings = context.scene.thunder
         follow_soon(context.scene)
         if is_divided(context):
+            if settings.takes:
+                keep_order(context)
             parts = tune(layout.row(align=True), scale_y=1.1, active=bool(settings.takes))
             parts.prop(context.window_manager, "thunder_part", expand=True)
             if _is_other_part(context):
@@ -131,9 +138,6 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         record = transcript.of(context.scene, voice.name)
         draw_transcript(layout, record, context.scene.thunder)
         self._draw_stale(below, context)
-        is_known = record is not None and record.text.strip()
-        if not (is_known or session.note) and transcript.is_wanted(context.scene, voice.name):
-            wrapped_label(below, WANTED, context)
         return True
 
     def _draw_stale(self, layout, context, is_short=False):
@@ -186,10 +190,22 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         if any(block.library is not None for block in rig.targets):
             offer_editable(below, context)
             return False
-        note = session.note if session.job is None else session.job.note
-        for sentence in dict.fromkeys(filter(None, (note, head_state.fault(rig.owner)))):
-            wrapped_label(below, sentence, context, icon="ERROR")
         return True
+
+
+def notes(context) -> list[str]:
+    """What the animator should know of the voice, the head and the work on them. It comes while
+    takes arrive, when nothing in the panel may move."""
+    rig, _ = attempt(head.find, context.scene, context.object)
+    voice, _ = attempt(strip.find, context)
+    note = session.note if session.job is None else session.job.note
+    said = [note, head_state.fault(rig.owner) if rig is not None else ""]
+    if voice is not None and not note:
+        record = transcript.of(context.scene, voice.name)
+        is_known = record is not None and record.text.strip()
+        if not is_known and transcript.is_wanted(context.scene, voice.name):
+            said.append(WANTED)
+    return list(dict.fromkeys(filter(None, said)))
 
 
 class THUNDER_MT_add_head(bpy.types.Menu):
@@ -307,6 +323,17 @@ def record_button(layout) -> None:
         )
     else:
         layout.popover("THUNDER_PT_record", text="", icon="REC")
+
+
+class THUNDER_PT_notes(Popover, bpy.types.Panel):
+    """What you should know of this voice, this head, or the work on them"""
+
+    bl_label = "Notes"
+    bl_ui_units_x = WIDTH
+
+    def draw(self, context):
+        for sentence in notes(context):
+            in_lines(self.layout.column(align=True), sentence, LETTERS, "ERROR")
 
 
 class THUNDER_PT_record(bpy.types.Panel):

@@ -6,7 +6,7 @@ import textwrap
 
 import bpy
 
-from ..scene.host.jobs import registration, session
+from ..scene.host.jobs import Memory, redraw, registration, session
 from ..scene.takes import take_list
 
 # average number of letters per pixel of width beside an icon, at scale 1, measured
@@ -28,6 +28,22 @@ def is_divided(context) -> bool:
     return region is not None and region.height / context.preferences.system.ui_scale < TALL
 
 
+# Addresses of the sidebars in which all panels have been drawn. Blender puts a panel that a sidebar
+# has not drawn yet before all that it hides then, for good.
+_in_order = session.add(Memory())
+
+
+def keep_order(context) -> None:
+    """All panels of the sidebar are being drawn, in their order: show the parts from now on."""
+    if not _all_in_order(context):
+        _in_order.known[context.region.as_pointer()] = True
+        bpy.app.timers.register(redraw)
+
+
+def _all_in_order(context) -> bool:
+    return context.region.as_pointer() in _in_order.known
+
+
 class Tab:
     """A panel of the tab. They are registered in the order of a day's work, in which Blender shows
     them. parts: those that it belongs to."""
@@ -39,7 +55,11 @@ class Tab:
 
     @classmethod
     def poll(cls, context):
-        return not is_divided(context) or context.window_manager.thunder_part in cls.parts
+        return (
+            not is_divided(context)
+            or context.window_manager.thunder_part in cls.parts
+            or (len(context.scene.thunder.takes) > 0 and not _all_in_order(context))
+        )
 
 
 class Popover:

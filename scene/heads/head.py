@@ -351,18 +351,16 @@ def find(scene, active: bpy.types.Object | None = None) -> Rig:
     chosen = scene.thunder.head
     if chosen is not None and chosen.name not in scene.objects:
         raise BadHead(
-            f"The head “{chosen.name}” is not in this scene: choose another beside the "
-            "person icon in the Thunder tab"
+            f"The head “{chosen.name}” is not in this scene: choose another beside Thunder's "
+            "person icon"
         )
     chosen = chosen or guess(scene, active)
     if chosen is None:
         many = len(in_scene(scene)) > 1
         raise BadHead(
-            "There are several heads in this scene: choose one beside the person icon in the "
-            "Thunder tab"
+            "There are several heads in this scene: choose one beside Thunder's person icon"
             if many
-            else "No head is selected: choose one beside the person icon in the Thunder tab, or "
-            "press Add Head"
+            else "No head is selected: choose one beside Thunder's person icon, or press Add Head"
         )
     return resolve(chosen)
 

@@ -117,7 +117,7 @@ def face(scene, active=None) -> bpy.types.Object:
     chosen = scene.thunder.head or active
     if chosen is None:
         raise BadHead(
-            "No character is selected: choose its face or its armature in the Thunder tab"
+            "No character is selected: choose its face or its armature beside Thunder's person icon"
         )
     if head.is_thunder_head(chosen):
         raise BadHead(

@@ -295,8 +295,8 @@ BUSY_SECONDS = 0.04
 
 @dataclass(frozen=True)
 class Step:
-    """Progress of a job. busy: the job holds Blender data until the next step, so all events but
-    undo and redo wait.
+    """Progress of a job. busy: the job holds Blender data until the next step, so a click or
+    key waits for one that does not.
     begins: a new kind of work starts here; its pace is estimated anew.  note: a sentence that the
     animator should know while the job runs.
     """

@@ -530,7 +530,7 @@ def why_none(context) -> str:
         if mesh is None or settings.takes[index].head == mesh
     ]
     if len(on_heads) > 1:
-        return "Several heads show a take: choose one beside the person icon in the Thunder tab"
+        return "Several heads show a take: choose one beside Thunder's person icon"
     if not on_heads:
         return "No take is shown: choose one in the list first"
     entry = on_heads[0]

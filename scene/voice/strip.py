@@ -132,8 +132,8 @@ def find(context) -> Voice:
     audible = [strip for strip in strips if not _why_silent(scene, strip)]
     if len(audible) > 1:
         raise BadSound(
-            "There are several sound strips: choose one in the Thunder tab's first field, or click "
-            "it in the sequencer"
+            "There are several sound strips: choose one in Thunder's first field, or click it in "
+            "the sequencer"
         )
     return voice_of(scene, audible[0] if audible else strips[0])
 
@@ -249,7 +249,7 @@ def voice_of(scene, strip) -> Voice:
 def of_file(scene, path: str, start: float | None = None) -> Voice:
     """A sound file whose first sample plays at frame `start` (the scene's first by default)."""
     if not path:
-        raise BadSound("No sound file is chosen: click the folder in the Thunder tab's first field")
+        raise BadSound("No sound file is chosen: click the folder in Thunder's first field")
     absolute = bpy.path.abspath(path)
     if problem := not_a_file(absolute):
         raise BadSound(f"{problem}: choose another sound file")

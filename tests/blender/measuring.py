@@ -150,11 +150,12 @@ def name_of(kind, name):
 
 
 class Sidebar(Context):
-    """Blender's context in the default sidebar of a window of so many pixels."""
+    """Blender's context in the default sidebar of a window of so many pixels. address: other than
+    that of a sidebar in which nothing was drawn yet."""
 
-    def __init__(self, context, height):
+    def __init__(self, context, height, address=0):
         super().__init__(context, REGION, window_manager=context.window_manager)
-        self.region.height = height
+        self.region.height, self.region.as_pointer = height, lambda: address
 
 
 def cut(panel, context):

@@ -171,7 +171,9 @@ def begin(blender, monkeypatch):
 
     def started(steps):
         running = jobs.begin("Generating takes", (step for step in steps))
-        monkeypatch.setattr(running, "advance", lambda: type(running).advance(running, 0.0))
+        monkeypatch.setattr(
+            running, "advance", lambda seconds=0.0: type(running).advance(running, seconds or 0.0)
+        )
         return Operator()
 
     yield started
@@ -248,6 +250,28 @@ def test_it_is_blenders_own_again_when_the_work_is_over(window, begin, how, resu
     assert operator.modal(window, TICK) == result
     assert window.texts[-1] is None and session.job is None
     assert getattr(operator, "said", None) == said
+
+
+def test_a_click_during_busy_work_waits_for_it_and_then_reaches_its_button(
+    window, begin, monkeypatch
+):
+    monkeypatch.setattr(slices_module, "_is_undo_key", lambda *_: False)
+    busy = [jobs.Step(part / 10, "Writing keys", busy=True) for part in range(1, 5)]
+    operator = begin([*busy, jobs.Step(0.5, "Keyed 1 of 8"), *busy, jobs.Step(0.9, "Keyed")])
+    moved, pressed = (
+        SimpleNamespace(type=kind, value=value)
+        for kind, value in (("MOUSEMOVE", "NOTHING"), ("LEFTMOUSE", "PRESS"))
+    )
+    assert operator.modal(window, TICK) == {"RUNNING_MODAL"}
+    assert operator.modal(window, moved) == {"PASS_THROUGH"} and session.job.step == busy[0]
+    released = SimpleNamespace(type="LEFTMOUSE", value="RELEASE")
+    assert operator.modal(window, released) == {"RUNNING_MODAL"} and session.job.step == busy[0]
+    assert operator.modal(window, pressed) == {"PASS_THROUGH"}
+    assert session.job.step.message == "Keyed 1 of 8"
+    operator.modal(window, TICK)
+    # what takes longer than one would wait is not held for
+    monkeypatch.setattr(slices_module, "INPUT_SECONDS", 0.0)
+    assert operator.modal(window, pressed) == {"RUNNING_MODAL"} and session.job.step.busy
 
 
 def test_a_slice_of_busy_work_uses_the_time_that_the_window_may_be_held(monkeypatch):

@@ -121,6 +121,10 @@ def test_a_playblasts_slate_says_line_take_and_frame(stage, blender, tmp_path):
     assert studio.slate(scene, 5) == f"line · {entry.name}   frame 5"
     assert studio.slate(scene, 25) == "second line · committed   frame 25"
     assert studio.slate(scene, 90) == "frame 90"
+    blender.ops.thunder.add_head()
+    name = rig.mesh.name
+    assert studio.slate(scene, 5) == f"{name}: line · {entry.name}   frame 5"
+    blender.data.objects.remove(next(each for each in head.in_scene(scene) if each != rig.mesh))
     blender.ops.thunder.light_scene()
     scene.frame_start, scene.frame_end = 4, 5
 

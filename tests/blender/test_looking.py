@@ -232,6 +232,8 @@ def test_generated_takes_look_at_the_camera_and_go_on_when_they_follow_a_slider(
     following()
     assert provenance.load(shown.action).look is not None
     assert off_target(blender, scene, rig, camera, range(10, 40, 10)).max() < 2.0
+    rig.armature.data.bones["eye_left"].name = "unknown"
+    assert not blender.ops.thunder.update_eyes.poll(), "which is greyed, not refused after a click"
 
 
 def test_a_character_whose_blinks_are_unknown_is_looked_at_in_its_face(blender, scene, rig, entry):

@@ -350,7 +350,7 @@ def test_a_voice_that_is_not_heard_is_said(blender, scene, tmp_path):
     for channel in (1, 2):
         other = place(scene, clicks(tmp_path / "b.wav", (0.5,), 2.0), channel=channel)
     scene.sequence_editor.active_strip = None
-    refused("several sound strips: choose one in the Thunder tab.s first field")
+    refused("several sound strips: choose one in Thunder.s first field")
     scene.sequence_editor.active_strip = other
     assert strip.find(blender.context).strip == other.name
     (tmp_path / "notes.txt").write_text("not a sound")

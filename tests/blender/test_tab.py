@@ -6,8 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 from characters import make_hero
-from drawing import Context, Shown
+from drawing import Context, draw, Shown
 from extension import NAME
+from thunder.scene.host import jobs
 from thunder.thunder_core.shipped import SAMPLE_TEXT
 
 pytestmark = pytest.mark.one_blender
@@ -82,3 +83,28 @@ def test_a_character_is_mapped_in_the_data_of_its_own_objects(blender, stage):
     assert there("PROPERTIES", face) and not there("PROPERTIES", ours) and there("VIEW_3D", ours)
     scene.thunder.head = ours
     assert not there("PROPERTIES", ours), "a head that comes with Thunder needs no mapping"
+
+
+def test_a_note_that_comes_during_work_moves_nothing_and_is_read_in_the_header(blender, stage):
+    panel = blender.types.THUNDER_PT_main
+    note = "Nobody speaks in “line”, so takes show an idle face"
+
+    def drawn():
+        header = Shown(panel)
+        header.draw_header_preset(Context(blender.context))
+        rows = [(kind, words) for kind, words, _ in draw(panel, blender.context).notes]
+        return rows, "THUNDER_PT_notes" in header.layout.of("popover")
+
+    steps = (jobs.Step(part, "Sampling", note=said) for part, said in ((0.1, None), (0.2, note)))
+    job = jobs.begin("Generating takes", steps)
+    try:
+        job.advance(0.0)
+        before, is_told = drawn()
+        assert not is_told
+        while job.note != note:
+            job.advance(0.0)
+        assert drawn() == (before, True)
+    finally:
+        jobs.end()
+    said = draw(blender.types.THUNDER_PT_notes, blender.context).texts()
+    assert " ".join(said) == note

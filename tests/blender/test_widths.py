@@ -15,7 +15,7 @@ from thunder.panels.takes import THUNDER_UL_takes
 from thunder.scene.animation import keying
 from thunder.scene.heads import head
 from thunder.scene.review import checking
-from thunder.scene.takes import dialogue, provenance
+from thunder.scene.takes import dialogue, provenance, transcript
 from thunder.scene.takes.direction import sliders
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import grades
@@ -72,18 +72,26 @@ def test_no_words_are_cut_off(blender, shot, height, part):
 
 
 def test_in_a_low_window_each_part_has_its_panels_and_in_a_tall_one_all_are_there(blender, shot):
-    def shown(height, part):
+    def shown(height, part, address=1):
         blender.context.window_manager.thunder_part = part
-        context = Sidebar(blender.context, height)
+        context = Sidebar(blender.context, height, address)
         names = {each.__name__ for each in in_tab(blender) if each.poll(context)}
         return {name.removeprefix("THUNDER_PT_") for name in names}
 
+    # Blender puts panels in their order only if it draws all of them at first.
+    everything = shown(LOW, "FINISH")
+    cut(blender.types.THUNDER_PT_main, Sidebar(blender.context, LOW, 1))
+    assert shown(LOW, "FINISH", address=2) == everything
     parts = {name: shown(LOW, name) for name, *_ in tab.PARTS}
     assert parts["TAKES"] == {"main", "takes", "mix", "shape", "commit"}
     assert parts["DIRECT"] == {"main", "direction", "takes"}
     assert parts["WORDS"] == {"main", "words"}
     assert parts["FINISH"] == {"main", "commit", "listen"}
-    assert shown(HIGH, "DIRECT") == set().union(*parts.values())
+    assert shown(HIGH, "DIRECT") == everything == set().union(*parts.values())
+    shot.thunder.takes.clear()
+    transcript.ensure(shot, "Anna 12").text = "one two"
+    assert "words" not in shown(LOW, "DIRECT", address=3), "as long as no take is there"
+    assert "words" in shown(LOW, "WORDS", address=3)
 
 
 WORST = (

@@ -29,7 +29,7 @@ def laptop(hand):
     yield from list_takes(hand, count=8)
     for entry, words in zip(hand.scene.thunder.takes, WORDS):
         entry.words = words
-    for part, *_ in PARTS:
+    for part, *_ in reversed(PARTS):
         bpy.context.window_manager.thunder_part = part
         hand.sidebar.tag_redraw()
         yield from hand.settle()
@@ -39,6 +39,8 @@ def laptop(hand):
     yield from hand.settle()
     seed = shown(hand.scene)
     x, y = under_the_shown_row(hand, hand.photograph("list"))
+    # whichever part was shown first, the list is above Commit
+    assert hand.sidebar.y + hand.sidebar.height - y < 200, (hand.sidebar.y, y)
     # the words of the shown take, then those of the next one
     for up, expected in ((SECOND_LINE, seed), (-21, seed + 1)):
         yield from hand.click(x + 50, y + up)
