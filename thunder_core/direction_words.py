@@ -5,6 +5,7 @@ only."""
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -223,30 +224,77 @@ def words_of_takes(provenances: Sequence[Mapping]) -> list[str]:
             ):
                 said[take].append(word)
                 used[word] += 1
-    return [
-        traits
-        if isinstance(traits, str)
-        else ", ".join([*words_of_choice(about), *some][:_MAX_WORDS]) or NEARLY
-        for traits, some, about in zip(asked_so, said, provenances)
+    choices = [choice_of_take(about) for about in provenances]
+    listed = [
+        traits if isinstance(traits, str) else [*_words_of_choice(choice), *some][:_MAX_WORDS]
+        for traits, some, choice in zip(asked_so, said, choices)
     ]
+    result = []
+    for parts, choice in zip(listed, choices):
+        if isinstance(parts, str):
+            result.append(parts)
+            continue
+        alike = [choices[other] for other, same in enumerate(listed) if same == parts]
+        differs = _words_that_differ(choice, alike) if len(alike) > 1 else []
+        result.append(", ".join([*parts[:1], *differs, *parts[1:]][:_MAX_WORDS]) or NEARLY)
+    return result
 
 
-def words_of_choice(provenance: Mapping) -> list[str]:
-    """How a take reads its line (`planning.choice`), from its provenance: which words it hits, what
-    it does in a pause or where it looks away; nothing if that is not known, or damaged."""
+class TakeChoice(NamedTuple):
+    """How a take reads its line, as (second, what) of everything: words that it hits, those during
+    which its gaze is elsewhere, and what it does in pauses; and the idea of each phrase's
+    gestures."""
+
+    hits: tuple[tuple[float, str], ...] = ()
+    aside: tuple[tuple[float, str], ...] = ()
+    pauses: tuple[tuple[float, str], ...] = ()
+    ideas: tuple[str, ...] = ()
+
+
+def choice_of_take(provenance: Mapping) -> TakeChoice:
+    """The choice of a take (`planning.choice`), from its provenance; an empty one if that is not
+    known, or damaged. The second of a word is its middle, of a pause its start."""
     try:
         choice = provenance["choice"]  # a text where it is stored in a .blend
         choice = json.loads(choice) if isinstance(choice, str) else dict(choice)
-        hits = [str(text) or f"{float(start):.1f} s" for start, _, text in choice["hits"]]
-        aside = [str(text) or f"{float(start):.1f} s" for start, _, text in choice["aside"]]
-        acts = Counter(str(act) for _, act in choice["pauses"])
+        hits, aside = (
+            tuple(
+                ((float(start) + float(end)) / 2, str(text) or f"{float(start):.1f} s")
+                for start, end, text in choice[name]
+            )
+            for name in ("hits", "aside")
+        )
+        pauses = tuple((float(start), str(act)) for start, act in choice["pauses"])
+        return TakeChoice(hits, aside, pauses, tuple(map(str, choice.get("ideas", ()))))
     except (KeyError, TypeError, ValueError):
-        return []
+        return TakeChoice()
+
+
+def _words_of_choice(choice: TakeChoice) -> list[str]:
+    """Which words a take hits, and what it does in a pause or where it looks away."""
+    hits = [word for _, word in choice.hits]
     several = "" if len(hits) <= _MOST_HITS else " …"
     said = [f"hits {' and '.join(hits[:_MOST_HITS])}{several}"] if hits else []
+    acts = Counter(act for _, act in choice.pauses)
     for act, _ in acts.most_common(1):
         said.append(f"{act} in {'the pause' if acts.total() == 1 else 'a pause'}")
-    return said + [f"looks away on {word}" for word in aside if not acts]
+    return said + [f"looks away on {word}" for _, word in choice.aside if not acts]
+
+
+def _words_that_differ(choice: TakeChoice, alike: Sequence[TakeChoice]) -> list[str]:
+    """One thing that a take does and fewest others of those of which the list says the same, itself
+    among them; nothing if all do everything."""
+    does, *others = (
+        [
+            *(f"hits {word}" for _, word in each.hits),
+            *(f"looks away on {word}" for _, word in each.aside),
+            *(f"{idea} in phrase {number}" for number, idea in enumerate(each.ideas, 1)),
+            *(f"{act} at {start:.1f} s" for start, act in each.pauses),
+        ]
+        for each in (choice, *alike)
+    )
+    shared = {what: sum(what in other for other in others) for what in does}
+    return [what for what in sorted(does, key=shared.__getitem__) if shared[what] < len(alike)][:1]
 
 
 def words_of_request(provenance: Mapping) -> str:

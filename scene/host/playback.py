@@ -4,9 +4,11 @@ frame and returns from it."""
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import bpy
+
+APART = "Thunder Apart"  # name of the scene of `apart`
 
 
 def go_to(scene, frame: float) -> None:
@@ -23,6 +25,23 @@ def returning(scene) -> Iterator[None]:
         yield
     finally:
         scene.frame_set(frame, subframe=fraction)
+
+
+@contextlib.contextmanager
+def apart(scene, objects: Iterable[bpy.types.Object]) -> Iterator[bpy.types.Scene]:
+    """A scene in which some objects of another play for a while, so that the animator's stays on
+    its frame and is not drawn again."""
+    other = bpy.data.scenes.new(APART)
+    name = other.name
+    try:
+        for setting in ("fps", "fps_base", "frame_map_old", "frame_map_new"):
+            setattr(other.render, setting, getattr(scene.render, setting))
+        for obj in set(objects):
+            other.collection.objects.link(obj)
+        yield other
+    finally:
+        if (other := bpy.data.scenes.get(name)) is not None:  # else an undo removed it
+            bpy.data.scenes.remove(other)
 
 
 def start(scene, frame: int) -> None:

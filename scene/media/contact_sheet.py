@@ -4,6 +4,7 @@ and mouth do, and its face at the same key moments."""
 
 import os
 import textwrap
+from collections import Counter
 from collections.abc import Generator
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ import numpy as np
 from mathutils import Color, Matrix
 
 from ...thunder_core.animation import activity
+from ...thunder_core.direction_words import choice_of_take, TakeChoice
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.files import part_of, reason_of
 from ...thunder_core.types import FPS, Motion
@@ -31,6 +33,8 @@ VOICE = (0.12, 0.42)  # that of the voice in the title
 LETTERS, LINES, LINE_CELLS = 24, 3, 0.135  # a take's words: letters per line, lines, line spacing
 GUTTER = 3  # empty pixels above and below a row
 HEAD_CELLS = 0.78  # height of the title
+IN_PAUSE = 0.3  # seconds from the start of a pause to its picture
+HIT = 0.55  # share of the ink with which words that a take hits are marked in its curves
 # share of the full-face square that is shown, since the lips are compared, and by how much its
 # middle is lower, since chins go down when mouths open
 FACE = (0.84, 0.06)
@@ -44,6 +48,7 @@ WORDS = {
     activity.CLOSED: "lips shut",
     activity.WIDE: "wide open",
     activity.LOUD: "loudest",
+    activity.PAUSE: "in the pause",
     activity.DIFFER: "takes differ",
     activity.OTHER: "in between",
 }
@@ -52,10 +57,11 @@ WORDS = {
 @dataclass
 class _Row:
     """A take's row in the sheet.  tracks: of TRACKS, at 25 fps from `start`, the seconds of its
-    first sample in the scene."""
+    first sample in the scene.  choice: how it reads its line."""
 
     tracks: dict[str, np.ndarray]
     start: float
+    choice: TakeChoice
 
 
 def make(
@@ -79,7 +85,7 @@ def make(
         yield jobs.Step(0.0, "Setting up the sheet", busy=True)
         title = f"{entries[0].voice}  ·  {len(rows)} take{'s' * (len(rows) > 1)}"
         is_heard = loudness is not None and np.max(loudness, initial=0.0) > 0
-        parts = [sheet.title(title, chosen, is_heard)]
+        parts = [sheet.title(title, chosen, is_heard, any(row.choice.hits for row in rows))]
         for number, entry in enumerate(listed, start=1):
             message = f"Drawing take {number} of {len(rows)}"
             yield jobs.Step(number / (len(rows) + 1), message, busy=True)
@@ -115,6 +121,7 @@ def _row(entry) -> _Row:
     return _Row(
         activity.tracks(motion, channels, opening),
         0.0 if clock is None else clock.start / clock.fps,
+        choice_of_take(provenance.about_of(entry.action)),
     )
 
 
@@ -130,7 +137,9 @@ def _moments(
         for name in TRACKS
     }
     differences = sum(level.std(axis=0) / full[name] for name, level in levels.items())
-    chosen = activity.choose_moments(levels["mouth"], loudness, MOMENTS, differences)
+    acted = Counter(at for row in rows for at, _ in row.choice.pauses)
+    pauses = [round((at + IN_PAUSE) * FPS) for at, _ in acted.most_common()]
+    chosen = activity.choose_moments(levels["mouth"], loudness, MOMENTS, differences, pauses)
     return [(start + frame / FPS, why) for frame, why in chosen]
 
 
@@ -158,15 +167,18 @@ class _Sheet(puppets.Portrait):
         )
         obj.location = (x, y, 0.5)
 
-    def title(self, text: str, chosen: list, heard: bool) -> np.ndarray:
+    def title(self, text: str, chosen: list, heard: bool, hits: bool) -> np.ndarray:
         """The picture of the sheet's header: its subject, the names of its curves, and above each
-        column the reason and the frame. heard: whether the voice is drawn."""
+        column the reason and the frame. heard, hits: whether the voice is drawn, and words that
+        takes hit are marked."""
         fps, left = self.scene.render.fps / self.scene.render.fps_base, LABEL_CELLS + CURVE_CELLS
         self._write(text, 0.1, HEAD_CELLS - 0.17, 0.2)
         if heard:
             self._write(
                 "voice", LABEL_CELLS + NAMES_CELLS - 0.06, sum(VOICE) / 2, 0.12, "voice", "RIGHT"
             )
+        if hits:
+            self._write("| words it hits", left - 0.15, HEAD_CELLS - 0.17, 0.12, "accent", "RIGHT")
         for column, (seconds, why) in enumerate(chosen):
             x = left + column + 0.5
             self._write(WORDS[why], x, 0.29, 0.15, "ink", "CENTER")
@@ -225,8 +237,8 @@ def _draw_curves(
     parts: list[np.ndarray], rows: list[_Row], full: dict[str, float],
     loudness: np.ndarray | None
 ) -> None:  # fmt: skip
-    """Draw what each take's brows, head and mouth do into its row, all to one scale; and the voice
-    into the title.
+    """Draw what each take's brows, head and mouth do into its row, all to one scale, with marks on
+    words that it hits; and the voice into the title.
 
     parts: the title and every row.  full: of `activity`.
     """
@@ -246,6 +258,15 @@ def _draw_curves(
             level = _values_at(row, row.tracks[name], seconds) / full[name]
             base, tall = round(len(part) * (1 - low)), round(len(part) * (high - low))
             _draw_track(part[:, left : left + wide], level, base, tall, activity.COLOURS[name])
+    top, base = (
+        round((1 - share) * ROW_PIXELS) for share in (TRACKS["brows"][1], TRACKS["mouth"][0])
+    )
+    ink = np.array(Color(ACCENT).from_scene_linear_to_srgb(), np.float32)
+    for part, row in zip(parts[1:], rows):
+        for at, _ in row.choice.hits:
+            x = left + round((row.start + at - begin) / (end - begin) * wide)
+            marked = part[top:base, min(x, left + wide - 1) :][:, :2]
+            marked[:] = (1 - HIT) * marked + HIT * ink
     for part in parts[1:]:
         part[:GUTTER] = part[-GUTTER:] = Color(PAPER).from_scene_linear_to_srgb()
 

@@ -391,13 +391,15 @@ class TakeCollector(take_list.Arriving):
             receiver = Receiver(waiting.append, self.score)
             steps = sample_takes(client, sound, request, receiver, self.voice.name)
             for step in used.enter_context(closing(steps)):
-                yield from self.restore(step.fraction)
+                # half of the time takes are sampled, half of it keyed, or time left would grow
+                done = (step.fraction + _SAMPLING[1] * len(self.made) / self.count) / 2
+                yield from self.restore(done)
                 if waiting:
-                    yield from self.add(waiting.pop(), step.fraction)
+                    yield from self.add(waiting.pop(), done)
                     # not busy, even if the next take waits
-                    yield Step(step.fraction, f"Keyed {len(self.made)} of {self.count}")
+                    yield Step(done, f"Keyed {len(self.made)} of {self.count}")
                 else:
-                    yield step
+                    yield replace(step, fraction=done)
         yield from self.settle()
         return rank(self.takes)
 

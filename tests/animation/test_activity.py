@@ -49,6 +49,8 @@ def test_moments_are_the_loudest_closures_and_the_widest():
     assert len(chosen) == 6 and [frame for frame, _ in chosen] == sorted(
         frame for frame, _ in chosen
     )
+    acted = activity.choose_moments(line(), loud, 6, pauses=[70, 30])
+    assert (70, "pause") in acted and (30, "pause") not in acted and len(acted) == 6
     still = activity.choose_moments(np.zeros((1, 50)), None, 6)
     assert len(still) == 6 and min(np.diff([frame for frame, _ in still])) >= 7
     assert "wide" not in [why for _, why in still], "no mouth is open"

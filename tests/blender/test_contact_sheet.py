@@ -2,6 +2,7 @@
 """The contact sheet shows every take at the same key moments, and leaves nothing behind but the
 picture."""
 
+import json
 import os
 from dataclasses import replace
 
@@ -122,6 +123,28 @@ def test_the_sheet_has_a_row_for_each_take_and_a_face_in_each_cell(blender, stag
         heights(pixels[head + row * CELL : head + (row + 1) * CELL], "mouth") for row in range(3)
     ]
     assert reach[0] > 0.95 and 0.1 < reach[1] < 0.8 * reach[0] and reach[2] < 0.05
+
+
+@pytest.mark.slow
+def test_words_that_a_take_hits_are_marked_and_a_pause_has_a_column(blender, stage, tmp_path):
+    for seed, at in ((1, 0.5), (2, 1.5)):
+        choice = {"hits": [[at - 0.1, at + 0.1, "eight"]], "aside": [],
+                  "pauses": [[1.0, "looks away"]], "ideas": ["nods"]}  # fmt: skip
+        made = enter(stage, syllables(), seed=seed)
+        made.action["thunder"]["choice"] = json.dumps(choice)
+    rows = [contact_sheet._row(entry) for entry in stage[0].thunder.takes]
+    full = activity.full_heights([row.tracks for row in rows])
+    times = {why: seconds for seconds, why in contact_sheet._moments(rows, None, full)}
+    assert times["pause"] == pytest.approx(rows[0].start + 1.0 + contact_sheet.IN_PAUSE, abs=0.04)
+    make(stage, tmp_path / "sheet.png")
+    pixels, head = drawn(blender), round(contact_sheet.HEAD_CELLS * CELL)
+    left = round((contact_sheet.LABEL_CELLS + contact_sheet.NAMES_CELLS) * CELL)
+    wide = round((contact_sheet.CURVE_CELLS - contact_sheet.NAMES_CELLS - 0.15) * CELL)
+    between = head + round(CELL * (1 - 0.5))  # above the mouth, below the head
+    for row, at in ((0, 0.5), (1, 1.5)):
+        line = pixels[between + row * CELL, left : left + wide]
+        [first, *_, last] = np.flatnonzero(np.abs(line - pixels[2, 2]).max(axis=-1) > 0.1)
+        assert abs(first - at / 2.0 * wide) <= 2 and last - first <= 2
 
 
 def heights(row, track):

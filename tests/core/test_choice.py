@@ -75,6 +75,19 @@ def test_a_line_that_allows_few_readings_repeats_them(voice):
         assert choice.stress(voice.frames).shape == (voice.frames,)
 
 
+def test_light_english_words_are_not_hit_beside_others():
+    texts = ["From", "eight", "of", "the", "castles", "eight,", "knights", "were", "riding"]
+    words = tuple(Word(text, t, t + 0.36, 1.0) for t, text in zip(np.arange(0.4, 8, 0.4), texts))
+    voice = voice_of(words=words)
+    said = ["eight", "castles", "eight,", "knights", "riding"]
+    assert [spot.text for spot in spots_of(voice)] == said
+    everything = Choice(spots_of(voice), (0, 1, 2), aside=4).record(voice)
+    assert [text for _, _, text in everything["hits"]] == ["eight (1st)", "castles", "eight (2nd)"]
+    assert everything["aside"][0][2] == "riding"
+    few = voice_of(words=words[:3])
+    assert [spot.text for spot in spots_of(few)] == texts[:3], "where a line has no others"
+
+
 def test_what_stands_out_is_hit_more_often_and_a_marked_word_always():
     rng = np.random.default_rng(0)
     drawn = [draw(VOICE, spots_of(VOICE), rng) for _ in range(300)]

@@ -26,6 +26,7 @@ from thunder_core.direction_words import (
     words,
     words_of_request,
     words_of_take,
+    words_of_takes,
 )
 
 USUAL = Direction().vector()
@@ -134,6 +135,28 @@ def test_a_take_says_first_which_words_it_hits_and_what_it_does_in_pauses():
     assert words_of_take(moved) == said, "its mouth is as asked, and the rest hits as before"
     del moved["choice"]
     assert words_of_take(moved) == "performs another recording"
+
+
+def test_takes_of_which_the_list_would_say_the_same_are_told_apart():
+    def take(hits, pauses, ideas):
+        choice = {"hits": [[t, t + 0.2, w] for t, w in hits], "aside": [], "pauses": pauses,
+                  "ideas": ideas}  # fmt: skip
+        return {"direction": USUAL.tolist(), "reading": of(smile=0.1).tolist(), "as_asked": False,
+                "choice": choice}  # fmt: skip
+
+    one = [(0.1, "eight")]
+    away, later = [[1.0, "looks away"]], [[2.0, "looks away"]]
+    takes = [take(one, away, ["nods", "nods"]), take(one, later, ["nods", "turns"]),
+             take(one, away, ["nods", "tilts"])]  # fmt: skip
+    assert words_of_takes(takes) == [
+        "hits eight, nods in phrase 2, looks away in the pause",
+        "hits eight, turns in phrase 2, looks away in the pause",
+        "hits eight, tilts in phrase 2, looks away in the pause",
+    ]
+    assert words_of_takes([take(one, each, ["nods"]) for each in (away, later)]) == [
+        f"hits eight, looks away at {at} s, looks away in the pause" for at in ("1.0", "2.0")
+    ]
+    assert len(set(words_of_takes(takes[:1] * 2))) == 1, "nothing tells them apart"
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,22 @@ def test_a_mood_rises_with_its_curve_from_nothing_to_all_of_it(engine, speech, m
     assert abs(int(np.argmax(late)) - 3) <= 1
 
 
+def test_at_no_strength_a_varied_take_is_the_one_without_the_mood(engine, speech):
+    plain, ramp, full = (
+        engine.generate(
+            speech, Request(4, 2, direction=Brief(keyed(angry=strength), 0.6, as_asked=False))
+        )
+        for strength in (0.0, RAMP, 1.0)
+    )
+    plain, ramp, full = (
+        {take.seed: pack(take.motion) for take in takes} for takes in (plain, ramp, full)
+    )
+    for seed, moves in ramp.items():
+        assert (moves[:45] == plain[seed][:45]).all(), "a slight mood of its own included"
+        # the take's own way of reading the line holds all along, so plans differ a little
+        assert np.abs(moves[118:, :-9] - full[seed][118:, :-9]).mean() < 0.02
+
+
 def test_a_mood_sits_on_a_word_and_what_is_around_it_stays(engine, speech):
     word = ((np.arange(FRAMES) >= 60) & (np.arange(FRAMES) < 72)).astype(float)
     plain, angry = (

@@ -2,7 +2,8 @@
 """Measures the activity of brows, mouth and head of a take over time, as shown in all pictures of
 takes, and chooses moments of a line for a contact sheet; numpy only.
 
-Moments: closed lips, the loudest moment, the widest mouths, and where takes differ most."""
+Moments: the loudest moment, a pause, closed lips, the widest mouths, and where takes differ
+most."""
 
 from collections.abc import Iterable, Sequence
 
@@ -17,7 +18,7 @@ COLOURS = {"brows": (0.80, 0.64, 1.0), "mouth": (1.0, 0.72, 0.30), "head": (0.45
 # Full height of a track: a quantile over the frames of all takes of a line, and at least the second
 # number (brows 0 … 1, mouth mm, head degrees), so that small movement looks small.
 _FULL_HEIGHT = {"brows": (0.995, 0.15), "mouth": (1.0, 5.0), "head": (0.995, 2.0)}
-CLOSED, WIDE, LOUD, DIFFER, OTHER = "closed", "wide", "loud", "differ", "other"
+CLOSED, WIDE, LOUD, PAUSE, DIFFER, OTHER = "closed", "wide", "loud", "pause", "differ", "other"
 APART = 8  # least distance between two chosen frames at 25 fps, in lines long enough
 _OPENED_WITHIN = 6  # frames on either side of a closure in which mouths open
 _OPENED_MM = 3.0  # mean opening on either side of a closure
@@ -67,19 +68,22 @@ def choose_moments(
     loudness: np.ndarray | None,
     count: int,
     differences: np.ndarray | None = None,
+    pauses: Sequence[int] = (),
 ) -> list[tuple[int, str]]:
     """(frame, reason) of at most `count` moments, in order of time.
 
     openings: [takes, T], mm at 25 fps.  loudness: [T] of any scale, or None if it is unknown.
-    differences: [T], how much takes differ in everything, of any scale, or None. One is the loudest
-    moment. Of the others a third are closures if there are any, one is the widest mouth, two are
-    the largest differences, and the rest are wide mouths or, where there are too few, any moments.
+    differences: [T], how much takes differ in everything, of any scale, or None.  pauses: frames in
+    which something is done, best first. One is the loudest moment, one a pause. Of the others a
+    third are closures if there are any, one is the widest mouth, two are the largest differences,
+    and the rest are wide mouths or, where there are too few, any moments.
     """
     mean = np.asarray(openings, np.float64).mean(axis=0)
     frames = len(mean)
     least = max(_WIDE_MM, _WIDE_SHARE * mean.max(initial=0.0))
     widest = sorted((i for i in _peaks(mean) if mean[i] >= least), key=lambda i: -mean[i])
     wanted: list[tuple[Iterable[int], str, int]] = [
+        ((frame for frame in pauses if frame < frames), PAUSE, 1),
         (_closures(np.asarray(openings)), CLOSED, count // 3),
         (widest, WIDE, 1),
     ]

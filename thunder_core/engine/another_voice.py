@@ -24,6 +24,7 @@ from ..rotation import angular_speed
 from ..spoken import Word
 from ..types import BLINKS, BROWS, Columns, FPS, GAZE, in_group, Keep, LIDS, Motion, pack, unpack
 from ..weight_files import ENCODER_RATE
+from .planning.choice import number_word
 from .speech.cues import Prosody
 from .speech.encoder import softmax
 from .voice import VoiceFeatures
@@ -117,7 +118,8 @@ class Moved:
                 if at is not None:
                     word = next((w for w in new.words if w.start - 0.05 <= at <= w.end), None)
                     word = word or Word("", self.at(start), self.at(end), 0.0)
-                    found.append([round(word.start, 2), round(word.end, 2), word.text])
+                    said = number_word(word.text, word.start, new.words)
+                    found.append([round(word.start, 2), round(word.end, 2), said])
             return found
 
         pauses = [

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..direction import Brief, split_moods
+from ..direction import Brief
 from ..errors import BadRequest, BadWeights
 from ..files import hash_of
 from ..findings import REALISTIC, TOLERANCES
@@ -210,12 +210,12 @@ class Engine:
             heard.sample(self.thunder, [take])
         finally:
             self.thunder.pipeline = pipeline
-        planned, (styles, shares) = take.plan, split_moods(take.style)
-        if len(styles) > 1:
+        planned = take.plan
+        if take.shares is not None:
             # of moods that are cross-faded, what the strongest did
-            mood, each = int(shares[:, frame].argmax()), len(trace.changes) // len(styles)
+            mood, each = int(take.shares[:, frame].argmax()), len(trace.changes) // len(take.moods)
             trace.changes = trace.changes[mood * each : (mood + 1) * each]
-            planned = plan(heard.voice, replace(take, style=styles[mood]))
+            planned = plan(heard.voice, take.moods[mood])
         trace.planned = planned.activities()
         return explain(trace, self.head.expression_names, frame)
 

@@ -26,6 +26,7 @@ from ..direction import (
     MOODS,
     OPEN,
     over_frames,
+    split_moods,
     STRESSED,
     THROWN_AWAY,
 )
@@ -207,6 +208,8 @@ class Performance:
     around, as `seeded_noise`'s `like`.  is_exact: whether it follows the direction exactly.
     is_variation: whether it differs from the direction that scores compare with, or hears other
     sounds.  reading: its direction but for words, as `style`.  plan: None: to be made (`plan`).
+    moods, shares [k, T]: where moods change over the line, the take of the seed in each of them, of
+    which this one is a cross-fade.
     """
 
     seed: int
@@ -218,6 +221,8 @@ class Performance:
     is_variation: bool = False
     reading: np.ndarray | None = None
     plan: TakePlan | None = None
+    moods: tuple[Performance, ...] = ()
+    shares: np.ndarray | None = None
 
     @cached_property
     def lips(self) -> float:
@@ -246,6 +251,18 @@ def perform(
     # around another take, gestures and what is heard are those of the first
     gestures = asked.like[0] if asked.like else (seed, spread)
     vectors = over_frames(asked.vectors, voice.frames)
+    directions, shares = split_moods(vectors)
+    if len(directions) > 1:
+        moods = tuple(
+            perform(replace(asked, vectors=each), voice, seed, first, by_voice, kept)
+            for each in directions
+        )
+        moods = tuple(replace(each, voice=moods[0].voice) for each in moods)  # heard once
+        style, read = (
+            np.einsum("kt,ktn->tn", shares, np.stack(some)).astype(np.float32)
+            for some in zip(*((each.style, each.reading) for each in moods))
+        )
+        return replace(moods[0], style=style, reading=read, moods=moods, shares=shares)
     read = reading(vectors, seed, spread, None if asked.as_heard.any() else by_voice)
     stress = voice.choice(*gestures).stress(voice.frames)
     style = mark_direction(add_stresses(read, gestures[1], voice.accents, stress), asked.marks)

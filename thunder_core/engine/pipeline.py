@@ -16,16 +16,19 @@ import numpy as np
 from ..face.mechanics import Mechanics
 from ..face.moods import MoodPoses
 from ..face.points import Articulators
+from ..filters import runs
 from ..steps import ADDED, CONSTRAINT, step
-from ..types import BLINKS, Columns, in_group, LARGEST_VALUE, MOODS, SPEECH
+from ..types import BLINKS, Columns, FPS, in_group, LARGEST_VALUE, MOODS, SPEECH
 from .diffusion import Inpainting
 from .performance import Performance
-from .planning.take_plan import TakePlan
+from .planning.take_plan import minimum_jerk, TakePlan
 from .voice import VoiceFeatures
 
 _FURTHEST_LOOK = np.float32(np.radians(24.0))  # largest turn of an eye in its socket
 _FELT_ON_ACCENTS = 0.12  # how much more a mood shows on an accent
 _UNSEEN_MM = 0.01  # millimetres of opening that nobody sees
+_CATCHES_UP = 1.0  # time in which a head that was held gets to where it would be, s
+_UNSEEN_STILL = 0.01  # share of being held that nobody sees
 _SPEAKS = 3.0  # factor of the presence of speech: above 1, lips are as the model has them
 
 
@@ -71,6 +74,7 @@ class Pipeline:
         spoken = np.concatenate([expression.astype(np.float32), *turns], 1)
         acted = spoken
         if acts and plan is not None:
+            turns = jaw, *self.hold_head(*turns[1:], plan.still)
             expression = self.carry_brows(expression, plan.brows, plan.knit)
             expression = self.rest_lower_face(expression, plan.resting.channels)
             acted = np.concatenate([expression, *turns], 1).astype(np.float32)
@@ -157,6 +161,23 @@ class Pipeline:
                     x[:, self.columns_of[name]], addition
                 )
         return x
+
+    @step(ADDED, "head eyes", {"still": "a pause in which it holds still"})
+    def hold_head(
+        self, head: np.ndarray, eyes: np.ndarray, still: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Head and eyes, rotation vectors [T, 3], that are held where `still` [T] is above 0, on
+        what they look at. What the head would have moved there it does as the voice goes on."""
+        if not still.any():
+            return head, eyes
+        moved = np.diff(head, axis=0, prepend=head[:1]) * still[:, None]
+        behind = np.zeros_like(head)
+        for held in runs(np.flatnonzero(still > _UNSEEN_STILL)):
+            first, last = held[0], held[-1]
+            behind[first:last] += moved[first:last].cumsum(0)
+            after = np.arange(len(head) - last) / FPS / _CATCHES_UP
+            behind[last:] += moved[first:last].sum(0) * (1 - minimum_jerk(after))[:, None]
+        return head - behind, np.clip(eyes + behind, -_FURTHEST_LOOK, _FURTHEST_LOOK)
 
     @step(ADDED, "acted")
     def keep_fixed_part(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..direction import Direction, DIRECTION_NAMES, split_moods, Style
+from ..direction import Direction, DIRECTION_NAMES, Style
 from ..events import BLINK, BREATH, BROWS as RAISED, EVENTS, HEAD, KNIT, LIPS, LOOK
 from ..face.head import Head
 from ..face.points import Articulators
@@ -136,13 +136,14 @@ class Thunder:
         kept: Inpainting | None = None, guide: Callable[[np.ndarray, int, int], np.ndarray]
         | None = None,
     ) -> list[Motion]:  # fmt: skip
-        """Sample one motion per take (`Denoiser.sample`). All takes have a style, or none has.
+        """Sample one motion per take (`Denoiser.sample`). All takes have a style, or none has; so
+        with moods.
 
         effort: one of QUALITIES, or a number of steps of the whole model.
         kept: fixed part of the motion [T, channels + 9] (not standardised; kept bit for bit).
         guide: as `networks.speech.SpeechGuidance`.
         """
-        if any(take.style is not None and len(split_moods(take.style)[0]) > 1 for take in takes):
+        if takes[0].moods:
             return [
                 self._perform_moods(
                     voice, take, effort, guidance,
@@ -169,13 +170,9 @@ class Thunder:
     ) -> Motion:  # fmt: skip
         """A take whose moods change over the line: cross-faded from takes of the same seed in each
         of them, so that at a strength of 0 it is the take without that mood."""
-        styles, shares = split_moods(take.style)
-        played = [replace(take, style=style, plan=None) for style in styles]
-        motions = self.perform(voice, played, effort, guidance, progress, kept, guide)
-        return unpack(
-            self.pipeline.cross_fade(np.stack([pack(each) for each in motions]), shares, kept),
-            len(self.channel_names),
-        )
+        motions = self.perform(voice, take.moods, effort, guidance, progress, kept, guide)
+        played = np.stack([pack(each) for each in motions])
+        return unpack(self.pipeline.cross_fade(played, take.shares, kept), len(self.channel_names))
 
     @staticmethod
     def _conditions(

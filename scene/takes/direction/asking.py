@@ -222,8 +222,7 @@ def target_of(
     """Find the position of a head's target on `frames` frames at 25 fps. Returns None if the head
     looks freely.
 
-    Steps through the scene's frames if the target moves, and returns to the current one. Raises
-    BadRequest.
+    Steps through the frames, in a scene apart, if the target moves. Raises BadRequest.
     """
     direction = sliders.of(rig.owner)
     if direction is None or direction.look_at == "NONE":
@@ -242,14 +241,18 @@ def target_of(
         or any(map(_is_posed, (wanted, *family.relatives(wanted))))
         or (by_camera and any(marker.camera for marker in scene.timeline_markers))
     ):
-        points[:] = _in_axes(rig.armature, _aim_at(wanted))
+        graph = bpy.context.evaluated_depsgraph_get()
+        points[:] = _in_axes(rig.armature, _aim_at(wanted), graph)
         return target
-    aim = _aim_at(wanted)
-    with playback.returning(scene):
-        for row, frame in enumerate(clock.frame(np.arange(frames) / FPS)):
-            playback.go_to(scene, frame)
-            aim = _aim_at(scene.camera or wanted) if by_camera else aim
-            points[row] = _in_axes(rig.armature, aim)
+    places = clock.frame(np.arange(frames) / FPS)
+    looked_at = [_camera_on(scene, frame) if by_camera else wanted for frame in places]
+    aims = {each: _aim_at(each) for each in set(looked_at)}
+    objects = [obj for each in aims for obj in (each, *family.relatives(each))]
+    with playback.apart(scene, [rig.armature, *objects]) as other:
+        for row, frame in enumerate(places):
+            playback.go_to(other, frame)
+            graph = other.view_layers[0].depsgraph
+            points[row] = _in_axes(rig.armature, aims[looked_at[row]], graph)
             yield (row + 1) / frames
     return target
 
@@ -348,10 +351,16 @@ def _target(scene, rig: head.Rig, direction) -> bpy.types.Object:
     return wanted
 
 
-def _in_axes(armature, aim: Callable) -> np.ndarray:
-    """A place that `_aim_at` gives, now, in the axes of a head."""
-    depsgraph = bpy.context.evaluated_depsgraph_get()
-    return _axes(armature.evaluated_get(depsgraph).matrix_world.inverted_safe() @ aim(depsgraph))
+def _camera_on(scene, frame: float) -> bpy.types.Object:
+    """The camera that markers bind to a frame, as Blender chooses it; else the scene's own."""
+    bound = sorted((m for m in scene.timeline_markers if m.camera), key=lambda m: m.frame)
+    before = [marker for marker in bound if marker.frame <= frame]
+    return (before or bound[:1])[-1].camera if bound else scene.camera
+
+
+def _in_axes(armature, aim: Callable, graph) -> np.ndarray:
+    """A place that `_aim_at` gives in a depsgraph, in the axes of a head."""
+    return _axes(armature.evaluated_get(graph).matrix_world.inverted_safe() @ aim(graph))
 
 
 def _aim_at(wanted) -> Callable:

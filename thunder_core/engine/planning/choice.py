@@ -3,9 +3,10 @@
 happens in its pauses, during which word the gaze is elsewhere, and one idea of a gesture for each
 phrase.
 
-Content words are those of the voice's text that are accented or long; without a text its accented
-syllables. What stands out by loudness, pitch and length is hit more often. The teacher draws any
-choice; a take has the one that its seed has in the line's deck, in which neighbours differ.
+Content words are those of the voice's text that are accented or long, in English none of the light
+ones; without a text its accented syllables. What stands out by loudness, pitch and length is hit
+more often. The teacher draws any choice; a take has the one that its seed has in the line's deck,
+in which neighbours differ.
 """
 
 from __future__ import annotations
@@ -19,12 +20,20 @@ from functools import cached_property
 import numpy as np
 
 from ...filters import gaussian
+from ...spoken import Word
 from ...types import FPS
 from ..speech.cues import Prosody
 
 # what one does in a pause, as the list of takes says it, and how often
 AWAY, STILL, BREATHES, THINKS = "looks away", "holds still", "takes a breath", "thinks"
 _ACTS = {AWAY: 0.35, STILL: 0.25, BREATHES: 0.2, THINKS: 0.2}
+# English words that are hardly ever hit
+_LIGHT = frozenset(
+    "a am an and are as at be been but by can could did do does for from had has have he her him "
+    "his i if in into is it its let me my of on or our shall she should so than that the their "
+    "them then there they this those to us was we were which who will with would you your".split()
+)
+_FEW = 4  # content words beside which light ones are left alone
 # ideas of a gesture, and how often
 NODS, TURNS, TILTS, LIFTS, BROWS = "nods", "turns", "tilts", "lifts the chin", "raises brows"
 _IDEAS = {NODS: 0.42, TURNS: 0.2, TILTS: 0.16, LIFTS: 0.1, BROWS: 0.12}
@@ -42,6 +51,9 @@ _EASE = 1.3  # deviation of the smoothing of stress, frames
 DECK = 64  # choices of a line, after which they start over
 _NEIGHBOURS = 8  # choices of which no two are alike, if the line allows
 _TRIES = 16  # at another choice than the neighbours' before likeness is allowed
+_ORDINALS = {1: "st", 2: "nd", 3: "rd"}  # of as often as a line says a word
+_SAME_MOMENT = 0.01  # s
+_MARKS = '.,;:!?…"“”„«»()[]'  # around words
 _SEED_DECK = 23  # part of the seed of decks
 
 
@@ -84,10 +96,13 @@ class Choice:
     def record(self, voice: Prosody) -> dict:
         """What it does to the line of a voice, for a take's provenance: [start s, end s, text] of
         words that are hit and of that on which the gaze is elsewhere, [start s, what] of pauses,
-        and the ideas of phrases."""
+        and the ideas of phrases. A word that the line says again is numbered."""
         aside = [self.spots[self.aside]] if self.aside >= 0 else []
         words = {
-            name: [[round(spot.start, 2), round(spot.end, 2), spot.text] for spot in some]
+            name: [
+                [round(x.start, 2), round(x.end, 2), number_word(x.text, x.start, voice.words)]
+                for x in some
+            ]
             for name, some in (("hits", self.hit), ("aside", aside))
         }
         pauses = [[round(a, 2), act] for (a, _), act in zip(voice.pauses, self.acts) if act]
@@ -103,6 +118,21 @@ class Choice:
         return gaussian(curve, _EASE, "nearest")
 
 
+def number_word(text: str, start: float, words: Sequence[Word]) -> str:
+    """A word that is said at `start` s, as “eight (2nd)” if others of a line's words are the
+    same."""
+    said, text = _letters(text), text.strip(_MARKS)
+    same = [word.start for word in words if _letters(word.text) == said]
+    if not said or len(same) < 2:
+        return text
+    number = max(1, bisect(same, start + _SAME_MOMENT))
+    return f"{text} ({number}{_ORDINALS.get(number, 'th')})"
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text)).lower()
+
+
 def spots_of(voice: Prosody) -> tuple[Spot, ...]:
     """The content words of a voice, in order."""
     accents = list(zip(voice.accents.tolist(), voice.weights.tolist()))
@@ -112,7 +142,7 @@ def spots_of(voice: Prosody) -> tuple[Spot, ...]:
             start, end = voice.phrases[max(0, bisect(starts, at) - 1)]
             result.append(Spot(max(start, at - _BEFORE), min(end, at + _AFTER), at, weight))
         return tuple(result)
-    result, known = [], np.array([at for at, _ in accents])
+    result, light, known = list[Spot](), list[Spot](), np.array([at for at, _ in accents])
     for word in voice.words:
         span = slice(*np.searchsorted(known, [word.start - 0.04, word.end]))
         inside = [(w, at) for at, w in accents[span]]
@@ -121,7 +151,10 @@ def spots_of(voice: Prosody) -> tuple[Spot, ...]:
         if is_marked or lasts >= (_SHORT if inside else _LONG):
             weight, at = max(inside, default=(0.0, (word.start + word.end) / 2))
             weight = weight if is_marked else weight * min(1.0, lasts / _LONG)
-            result.append(Spot(word.start, word.end, at, weight, word.text))
+            spots = light if _letters(word.text) in _LIGHT and not is_marked else result
+            spots.append(Spot(word.start, word.end, at, weight, word.text))
+    if len(result) < _FEW:
+        result = sorted([*result, *light], key=lambda spot: spot.start)
     return tuple(result)
 
 
@@ -156,7 +189,7 @@ def draw(
     voice: Prosody, spots: tuple[Spot, ...], rng: np.random.Generator,
     before: Sequence[Choice] = (),
 ) -> Choice:  # fmt: skip
-    """A choice, with other hits than those before it have if possible."""
+    """A choice, with other hits, acts and ideas than those before it have if possible."""
     hits = _sure(spots)
     used = Counter(i for choice in before for i in choice.hits)
     for line in _lines(spots):
@@ -167,13 +200,24 @@ def draw(
                 break
             p = np.array([(_FAVOURS + spots[i].weight) / (1 + _TIRES * used[i]) for i in free])
             hits.add(int(rng.choice(free, p=p / p.sum())))
-    drawn = rng.choice(list(_ACTS), len(voice.pauses), p=list(_ACTS.values())).tolist()
-    acts = tuple(act if b - a >= ACTED else "" for act, (a, b) in zip(drawn, voice.pauses))
-    ideas = rng.choice(list(_IDEAS), len(voice.phrases), p=list(_IDEAS.values())).tolist()
+    acts = tuple(
+        _draw_one(_ACTS, [choice.acts[i] for choice in before], rng) if b - a >= ACTED else ""
+        for i, (a, b) in enumerate(voice.pauses)
+    )
+    ideas = [
+        _draw_one(_IDEAS, [choice.ideas[i] for choice in before], rng)
+        for i in range(len(voice.phrases))
+    ]
     others = [i for i in range(len(spots)) if i not in hits]
     looks = rng.random() < _ASIDE and AWAY not in acts and others
     aside = others[int(rng.integers(len(others)))] if looks else -1
     return Choice(spots, tuple(sorted(hits)), acts, tuple(ideas), aside, False)
+
+
+def _draw_one(shares: dict[str, float], before: list[str], rng: np.random.Generator) -> str:
+    """One of some names by their shares, less often those that were drawn before."""
+    p = np.array([share / (1 + _TIRES * before.count(name)) for name, share in shares.items()])
+    return str(rng.choice(list(shares), p=p / p.sum()))
 
 
 def draw_any(voice: Prosody, rng: np.random.Generator) -> Choice:

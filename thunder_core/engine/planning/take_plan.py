@@ -23,7 +23,7 @@ from ...events import BREATH, EVENTS, HEAD, Look, Nod, Plan, Raise
 from ...filters import gaussian
 from ...types import FPS
 from ..speech.cues import Phrasing, Prosody
-from .choice import Choice
+from .choice import Choice, STILL
 from .plan import BREATH_JAW, Manners, plan_listener, plan_speaker
 
 
@@ -403,7 +403,7 @@ class TakePlan:
     plan: its events.  events: their curves, float32 [T, EVENTS].  felt [T]: strength of the mood, 1
     as directed.  brows [T, 3], knit [T]: height at which inner and outer brows are carried, and
     lowering of both, channel values.  resting: the lower face in silence.  opening: [T] millimetres
-    beyond what was sampled, None for none.
+    beyond what was sampled, None for none.  still: [T] 0 … 1, where the head is held.
     """
 
     plan: Plan
@@ -412,6 +412,7 @@ class TakePlan:
     brows: np.ndarray
     knit: np.ndarray
     resting: Resting
+    still: np.ndarray
     opening: np.ndarray | None = None
 
     @cached_property
@@ -459,6 +460,9 @@ _SIZE_SPREAD = 0.3  # of a whole take
 _WORD_SPREADS = ((1.2, 0.25), (3.0, 0.25))
 LIPS_STRESS = 0.36  # added on a word that is hit
 _AWAY = 3.0  # degrees from which a gaze is away
+# a head that holds still: share of its movement that is held back, s from a phrase until it has
+# settled, and before the next, and deviation of the blur with which it is held, frames
+_HELD, _SETTLES, _HOLD_EASE = 0.85, 0.06, 1.5
 
 
 def plan_take(
@@ -501,7 +505,17 @@ def plan_take(
     events[:, HEAD] += (
         how.poses(frames) * [0.0, *(2 * (_TO_SIDE[0] * plan.side + _TO_SIDE[1],))]
     ).astype(np.float32)
-    return TakePlan(plan, events, felt, *brows_of_style(seed, spread, styles, frames), resting)
+    brows = brows_of_style(seed, spread, styles, frames)
+    return TakePlan(plan, events, felt, *brows, resting, _stillness(voice, choice))
+
+
+def _stillness(voice: Prosody, choice: Choice) -> np.ndarray:
+    """Where a take holds still, [T] 0 … 1: from soon after a phrase until the face breathes in."""
+    held = np.zeros(voice.frames)
+    for (start, end), act in zip(voice.pauses, choice.acts):
+        if act == STILL:
+            held[round((start + _SETTLES) * FPS) : round((end - _SETTLES) * FPS) + 1] = _HELD
+    return gaussian(held, _HOLD_EASE, "nearest")
 
 
 def vary_lips(
