@@ -259,7 +259,7 @@ def bake(
         scene, first_speaker if chosen.head is None else chosen.head, chosen.strip, chosen.new_head
     )
     head.check_animatable(rig)
-    warnings += warn(chosen.command, rig.warning)
+    warnings += [said for each in rig.warnings for said in warn(chosen.command, each)]
     client = client_of(chosen)
     engine = jobs.run_through(
         "Starting the engine", generation.ask(client, "hello", (0.0, 0.05), "Starting engine"), tell
@@ -273,7 +273,7 @@ def bake(
 
     def report_step(step: jobs.Step) -> None:
         # without a sound nobody is meant to speak
-        if step.note and not chosen.seconds:
+        if step.note and step.note not in warnings and not chosen.seconds:
             warnings.extend(warn(chosen.command, step.note))
         done = begun + (1 - begun) * step.fraction
         tell(replace(step, fraction=wanted.share_of_takes * done))

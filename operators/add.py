@@ -16,7 +16,7 @@ from ..scene.engine import connection, install
 from ..scene.heads import family, flame, head, ict
 from ..scene.host import compat, jobs
 from ..scene.media import export
-from ..scene.takes import dialogue, take_list, voice_fit
+from ..scene.takes import dialogue, take_list, transcript, voice_fit
 from ..scene.voice import recording, strip
 from ..thunder_core import files, shipped
 from ..thunder_core.animation.motion_file import RECORDINGS, VIDEOS
@@ -228,6 +228,7 @@ class THUNDER_OT_sample_voice(_AddsVoice, bpy.types.Operator):
         added = self.put(context, SAMPLE, "Sample Voice")
         if added is not None:
             added.sound.pack()  # its file goes when the add-on is updated or removed
+            transcript.ensure(context.scene, added.name).text = shipped.SAMPLE_TEXT
 
 
 class THUNDER_OT_own_voice(ChoosesFile, _AddsVoice, bpy.types.Operator):

@@ -133,10 +133,9 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
         try:
             resolved = character.resolve(obj)
             self._objects(layout, resolved)
-            self._reach(layout, context, obj, plan)
+            self._reach(layout, context, resolved)
             self._losses(layout, context, resolved)
-            if character.is_mirrored(resolved):
-                wrapped_label(layout, "Left and right appear to be swapped", context, icon="ERROR")
+            if detection.reach_of(resolved.face, resolved.plan).is_mirrored:
                 layout.operator("thunder.swap_sides", icon="ARROW_LEFTRIGHT")
         except ThunderError as error:
             wrapped_label(layout, str(error), context)
@@ -160,18 +159,16 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
         if vanished := head.resolve(resolved.face).vanished:
             wrapped_label(layout, vanished, bpy.context, icon="ERROR")
 
-    def _reach(self, layout, context, obj, plan):
+    def _reach(self, layout, context, resolved):
         """The mouths that the character can make, as they were measured."""
-        seen = detection.reach_of(obj, plan)
+        seen = detection.reach_of(resolved.face, resolved.plan)
         row = layout.row(align=True)
         for name, icon in zip(seen.shown, word_places.icons_of_reach(seen)):
             column = tune(row.column(align=True), alert=name in seen.faults, alignment="CENTER")
             column.template_icon(icon, scale=1.7)
             column.label(text=name.title())
-        for sentence in seen.faults.values():
+        for sentence in character.faults_of(resolved.face):
             wrapped_label(layout, sentence, context, icon="ERROR")
-        for reason in detection.unused_of(obj):
-            wrapped_label(layout, f"Not used: {reason}", context, icon="ERROR")
 
     def _losses(self, layout, context, resolved):
         lost = conventions.missing(

@@ -221,8 +221,8 @@ class THUNDER_MT_add_voice(bpy.types.Menu):
 
 
 def draw_transcript(layout, record, settings) -> None:
-    """The field for what the voice says, or a button that adds one. record: of the scene's, None if
-    it has none."""
+    """The field for what the voice says, or a button that adds one; until somebody has typed it,
+    other ways to fill it. record: of the scene's, None if it has none."""
     row = layout.row(align=True)
     if record is not None:
         icon = "SYNTAX_ON" if record.is_recognised else "TEXT"
@@ -232,6 +232,8 @@ def draw_transcript(layout, record, settings) -> None:
         text="Add Transcript" if record is None else "",
         icon="ADD" if record is None else "FULLSCREEN_ENTER",
     )
+    if record is not None and record.is_typed:
+        return
     row.operator("thunder.paste_transcript", text="", icon="PASTEDOWN")
     row.operator("thunder.read_transcript", text="", icon="FILEBROWSER")
     is_ready = not recogniser.why_not()
@@ -242,7 +244,7 @@ def draw_transcript(layout, record, settings) -> None:
     if record is not None and record.is_recognised:
         text = f"Use Recognized Words ({names_of(record.language)})"
         layout.prop(settings, "recognise_words", text=text)
-    if is_ready and not (record is not None and record.is_typed):
+    if is_ready:
         row = layout.row()
         row.label(text="Language")
         row.prop(settings, "language", text="")

@@ -18,5 +18,9 @@ def folder(name: str) -> Path:
 
 
 WEIGHTS = folder("weights")  # folder of the shipped weights and heads
-SAMPLE = folder("assets") / "sample.wav"  # the sample voice
+SAMPLE = folder("assets") / "sample.wav"  # the sample voice, and what it says
+SAMPLE_TEXT = (
+    "My brother moves both big blue boxes from the front room. "
+    "Who can forgive such a foolish thief, and put up with his thunder?"
+)
 VENDOR = folder("vendor")  # folder of the engine's libraries in a package; a clone has none

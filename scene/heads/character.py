@@ -9,7 +9,7 @@ import numpy as np
 
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face.mapping import Mapping
-from . import binding, head_state
+from . import binding, head_state, reach
 from .detection import detect, reach_of, unused_of
 from .family import face_of, points_of, relatives
 
@@ -61,13 +61,13 @@ def resolve(obj: bpy.types.Object) -> Character:
         rule.target.kind == "KEY" and rule.target.name in keys.key_blocks for rule in plan.rules
     )
     bound = binding.bind(plan, objects, (keys,) if moves_face else ())
-    if not bound.targets:
+    unused = "".join(f" ({reason})" for reason in unused_of(face, plan)[:1])
+    if not bound.targets and not unused:
         raise BadHead(
             f"The mapping of “{face.name}” fits none of its objects: press Find by Names again or "
             f"map it by hand"
         )
     if not ({"jawOpen", "jaw.x"} & bound.driver.used or bound.driver.leads):
-        unused = "".join(f" ({reason})" for reason in unused_of(face)[:1])
         raise BadHead(
             f"“{face.name}” has no jaw{unused}: it needs a shape key such as “jawOpen” or a jaw "
             f"bone, map one by hand"
@@ -83,10 +83,15 @@ def used_sources(plan: Mapping, bound: binding.Binding) -> set[str]:
     }
 
 
-def is_mirrored(character: Character) -> bool:
-    """Whether a character's left and right are swapped, judged by where keys of its left move it.
-    False if that is unclear."""
-    return reach_of(character.face, character.plan).is_mirrored
+def faults_of(face: bpy.types.Object) -> list[str]:
+    """Sentences on what is missing, inverted or not used on a character."""
+    plan = plan_of(face)
+    seen = reach_of(face, plan)
+    return [
+        *seen.faults.values(),
+        *(f"{reason}, so it is not used" for reason in unused_of(face, plan)),
+        *(["Left and right appear to be swapped"] if seen.is_mirrored else []),
+    ]
 
 
 def lids_of(face: bpy.types.Object, plan: Mapping) -> np.ndarray | None:
@@ -94,17 +99,12 @@ def lids_of(face: bpy.types.Object, plan: Mapping) -> np.ndarray | None:
     that its blinks move. None if it has no shape keys for these, or they move nothing."""
     rules = {rule.source: rule.target for rule in plan.rules if rule.target.kind == "KEY"}
     targets = [rules.get(source) for source in ("eyeBlinkLeft", "eyeBlinkRight")]
-    keys = face.data.shape_keys if face.type == "MESH" else None
-    if keys is None or None in targets or targets[0] == targets[1]:
+    keys = set(reach.live_keys(face))
+    if None in targets or targets[0] == targets[1] or not {each.name for each in targets} <= keys:
         return None
-    if any(target.name not in keys.key_blocks for target in targets):
-        return None
-    rest = points_of(keys.reference_key.data)
+    meter = reach.Meter([face], [])
     moved = np.array(
-        [
-            np.linalg.norm(points_of(keys.key_blocks[target.name].data) - rest, axis=1)
-            for target in targets
-        ]
+        [np.linalg.norm(meter.offsets(0, {each: 1.0}, plan), axis=1) for each in targets]
     )
     return moved / moved.sum(axis=1, keepdims=True) if moved.max(axis=1).min() > 1e-9 else None
 
@@ -118,13 +118,14 @@ def between_eyes(face: bpy.types.Object, plan: Mapping) -> tuple[bpy.types.Objec
     its blinks, else at the height of eyes above its lips, else below the top of its head."""
     if (lids := lids_of(face, plan)) is not None:
         return face, lids.mean(axis=0)
-    reach = reach_of(face, plan)
+    seen = reach_of(face, plan)
     scene = face.users_scene[0]
-    part, base = (scene.objects.get(name, face) for name in (reach.part, reach.base))
-    points = points_of(part.data.shape_keys.reference_key.data)
-    lips = [*reach.upper, *reach.lower]
+    part, base = (scene.objects.get(name, face) for name in ((seen.parts or ("",))[0], seen.base))
+    keys = part.data.shape_keys
+    points = points_of(part.data.vertices if keys is None else keys.reference_key.data)
+    lips = [vertex for vertex in (*seen.upper, *seen.lower) if vertex < len(points)]
     into = np.array(part.matrix_world.inverted_safe() @ base.matrix_world)[:3, :3]
-    up = into @ np.array(reach.up) / reach.mm  # a millimetre
+    up = into @ np.array(seen.up) / seen.mm  # a millimetre
     if lips:
         middle = points[lips].mean(axis=0) + EYES_ABOVE_LIPS_MM * up
     else:

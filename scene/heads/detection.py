@@ -2,7 +2,7 @@
 """Detects how a character is driven, from its shape keys, the controls behind them, properties and
 bones; or learns it from a pose, or from pose assets."""
 
-from collections.abc import Iterator, Mapping as Values
+from collections.abc import Callable, Iterator, Mapping as Values
 from dataclasses import dataclass, replace
 
 import bpy
@@ -17,7 +17,7 @@ from ..host import compat
 from ..host.jobs import Recent
 from . import binding, reach, rna_paths
 from .driven import copied_bone, follow
-from .family import key_names, owners_of, points_of, property_names, relatives
+from .family import key_names, owners_of, property_names, relatives
 
 CACHE_MOST = 64
 _SIDEWAYS = 0.5  # least share of the way between left and right keys that is across the face
@@ -48,23 +48,51 @@ def detect(face: bpy.types.Object, anew: bool = False) -> mapping.Mapping:
     return _look(face, None, anew).plan
 
 
-def reach_of(face: bpy.types.Object, plan: mapping.Mapping) -> reach.Reach:
-    """What a mapping does on a character's face, measured again where its meshes have changed."""
-    return _look(face, plan, False).reach
+def reach_of(
+    face: bpy.types.Object,
+    plan: mapping.Mapping,
+    opened: Callable[[reach.Meter], list[np.ndarray]] | None = None,
+) -> reach.Reach:
+    """What a mapping does on a character's face, measured again where its meshes have changed;
+    opened: what sees how far an open mouth moves each mesh, [V, 3], where that is not followed."""
+    if opened is None:
+        return _look(face, plan, False).reach
+    meter = _meter(relatives(face), face)
+    return reach.Face(meter, plan, opened(meter)).reach()
 
 
-def unused_of(face: bpy.types.Object) -> tuple[str, ...]:
-    """Sentences on keys and bones of a face that have a known name and yet are not used."""
-    return _look(face, None, False).unused
+def _meter(family: list[bpy.types.Object], face: bpy.types.Object) -> reach.Meter:
+    rigs = [obj for obj in family if obj.type == "ARMATURE"]
+    parts = sorted(
+        (obj for obj in family if obj not in rigs and obj.data.vertices),
+        key=lambda obj: (not key_names(obj), obj is not face),
+    )
+    return reach.Meter(parts, rigs)
+
+
+def unused_of(face: bpy.types.Object, plan: mapping.Mapping | None = None) -> tuple[str, ...]:
+    """Sentences on keys and bones of a face that have a known name, or one of a mapping, and yet do
+    not move it."""
+    found = _look(face, None, False)
+    # one made by hand has muted keys of its own
+    return tuple(
+        dict.fromkeys(
+            (
+                *found.unused,
+                *(_look(face, plan, False).unused if plan not in (None, found.plan) else ()),
+            )
+        )
+    )
 
 
 def _look(face, plan: mapping.Mapping | None, anew: bool) -> _Found:
     """What is found on a face, for this mapping or (None) the one that suits it."""
     family = relatives(face)
-    parts = [obj for obj in family if obj.type == "MESH" and key_names(obj)]
+    parts = sorted(filter(key_names, family), key=lambda obj: obj is not face)
     rigs = [obj for obj in family if obj.type == "ARMATURE"]
-    parts.sort(key=lambda obj: obj is not face)
-    names = tuple(dict.fromkeys(name for part in parts for name in key_names(part)))
+    names = tuple(dict.fromkeys(name for part in parts for name in reach.live_keys(part)))
+    blocks = [(part, block) for part in parts for block in part.data.shape_keys.key_blocks]
+    muted = tuple((part.name, block.name) for part, block in blocks if block.mute)
     properties = property_names(rigs + parts)
     bones = tuple(bone.name for rig in rigs for bone in rig.data.bones)
     driven = tuple(
@@ -86,28 +114,35 @@ def _look(face, plan: mapping.Mapping | None, anew: bool) -> _Found:
         bones,
         driven,
         ruled,
+        muted,
+        tuple((block.slider_min, block.slider_max) for _, block in blocks),
         plan,
     )
     known = _detected.get(signature)
     if anew or known is None or not reach.is_as_measured(parts, known.probes):
-        skins = [obj for obj in family if obj.type == "MESH" and obj.vertex_groups]
-        meter = reach.Meter(parts or skins, rigs)
+        meter = _meter(family, face)
         own, unused = (plan, ()) if plan else _detect(meter, names, properties, bones)
         if not ({"jaw", "jawOpen"} & own.used and "neck" in own.used):
             unused += ruled
+        shapes = getattr(conventions.find((*names, *(key for _, key in muted))), "shapes", {})
+        wanted = {rule.target.name for rule in own.rules}.union(*shapes.values())
+        unused += tuple(f"“{key}” of “{part}” is muted" for part, key in muted if key in wanted)
+        jaws = tuple(f"“{name}”" for name in shapes.get("jawOpen", ()))
+        first = sorted(unused, key=lambda said: not said.startswith(jaws))  # why a face fails
         seen = reach.Face(meter, own).reach() if meter.parts else reach.Reach()
-        known = _detected[signature] = _Found(own, seen, meter.probes(), unused)
+        known = _detected[signature] = _Found(own, seen, meter.probes(), tuple(first))
     return known
 
 
 def _detect(
     meter: reach.Meter, names, properties, bones
 ) -> tuple[mapping.Mapping, tuple[str, ...]]:
-    parts, rigs = meter.parts, meter.rigs
+    parts, rigs = meter.parts[: meter.keyed] or meter.parts, meter.rigs
     dead = meter.dead_keys()
-    by_name = conventions.find(names) if dead else None
-    named = {name for shapes in (by_name.shapes.values() if by_name else ()) for name in shapes}
-    unused = [f"“{name}” moves nothing" for name in names if name in dead & named]
+    shapes = getattr(conventions.find(names), "shapes", {})
+    unused = [
+        f"“{name}” moves nothing" for name in names if name in dead & set().union(*shapes.values())
+    ]
     names = tuple(name for name in names if name not in dead)
     others = tuple(obj.name for obj in (*parts, *rigs)) + bones
     plan, convention, fallbacks = _by_names(meter, names, properties, others)
@@ -129,18 +164,20 @@ def _detect(
         plan = replace(plan, **facing)
     joints, more = _joints(convention, meter, plan, jaws)
     plan = replace(plan, rules=plan.rules + tuple(more), joints=joints)
+    lost = set() if {"jaw", "jawOpen"} & plan.used else {*shapes.get("jawOpen", ())} - dead
+    unused += [f"“{name}” has a driver that is not followed" for name in lost - inverted.keys()]
     return _fit_to_keys(plan, meter), tuple(unused)
 
 
 def _by_names(meter: reach.Meter, names, properties, others) -> tuple:
     """The rules that names give, as a mapping; the convention, None for none; and the channels that
     use another's shapes."""
-    parts, rigs = meter.parts, meter.rigs
+    parts, rigs = meter.parts[: meter.keyed], meter.rigs
     recognised = conventions.find(names, others) if names else None
     by_property = conventions.find(properties, others) if properties else None
     rules = _rules_of_keys(recognised, parts) if recognised is not None else []
     if by_property is not None and len(by_property.shapes) > len({rule.source for rule in rules}):
-        recognised, rules = by_property, _rules_of_properties(by_property, rigs + parts)
+        recognised, rules = by_property, _rules_of_properties(by_property, rigs + meter.parts)
     if recognised is None:
         return mapping.Mapping("By Hand", tuple(rules)), None, {}
     convention = recognised.convention
@@ -181,10 +218,7 @@ def _fit_to_keys(plan: mapping.Mapping, meter: reach.Meter) -> mapping.Mapping:
     face = reach.Face(meter, plan)
     amounts = {rule.target: 1.0 for rule in plan.rules if rule.target.kind == "KEY"}
     amounts |= {rule.target: rule.weight for rule in jaws}
-    moved = {
-        target: meter.offsets(face.part, {target: amount}, plan) / amount
-        for target, amount in amounts.items()
-    }
+    moved = {target: face.offsets({target: amount}) / amount for target, amount in amounts.items()}
     moved = {target: by for target, by in moved.items() if by.any()}
     return jaw_balance.fit_to_keys(plan, moved, jaws, face.lips and (*face.lips, face.up))
 
@@ -272,7 +306,7 @@ def _joints(
 ) -> tuple[tuple[mapping.JointRule, ...], list[mapping.Rule]]:
     """Bones for jaw, eyes and neck if no key moves them; and the rule by which a jaw bone alone
     closes the lips."""
-    found_rules, parts, rigs = plan.rules, meter.parts, meter.rigs
+    found_rules, rigs = plan.rules, meter.rigs
     moved = {rule.source for rule in found_rules}
     joints, rules = [], []
     if jaws and not _opens(meter, plan):
@@ -296,7 +330,7 @@ def _joints(
     for joint in ("eye_left", "eye_right"):
         places = _acting(meter, plan, _usable(joint, convention, rigs))
         by_keys = any(source.startswith(GAZE) for source in moved)
-        if places and (not by_keys or _moves_only_lids(places[0][1], looks, parts)):
+        if places and (not by_keys or _moves_only_lids(places[0][1], looks, meter)):
             joints.append(mapping.JointRule(joint, places[0][1], places[0][0].name))
     if places := _usable("neck", convention, rigs):
         places = places[:2]
@@ -306,23 +340,20 @@ def _joints(
     return tuple(joints), rules
 
 
-def _moves_only_lids(bone: str, names: set[str], parts) -> bool:
+def _moves_only_lids(bone: str, names: set[str], meter: reach.Meter) -> bool:
     """Whether gaze keys leave a bone's eyeball where it is: then they move only the lids, and the
     bone the eye."""
-    are_still = []
-    for part in [part for part in parts if bone in part.vertex_groups]:
-        group = part.vertex_groups[bone].index
-        ids = [
-            v.index
-            for v in part.data.vertices
-            for g in v.groups
-            if g.group == group and g.weight > 0.5
-        ]
-        keys, least = part.data.shape_keys, 1e-3 * max(part.dimensions)
-        rest = points_of(keys.reference_key.data)[ids]
-        for name in names & set(key_names(part)) if ids else ():
-            moved = np.abs(points_of(keys.key_blocks[name].data)[ids] - rest).max()
-            are_still.append(moved <= least)
+    are_still = [
+        np.abs(
+            meter.offsets(part, {mapping.Target("KEY", name): 1.0}, mapping.Mapping(""))[ball]
+        ).max()
+        <= least
+        for part, obj in enumerate(meter.parts[: meter.keyed])
+        if bone in obj.vertex_groups
+        for ids, weights in [meter.weights(part)[obj.vertex_groups[bone].index]]
+        for ball, least in [(ids[weights > 0.5], 1e-3 * np.ptp(meter.rest(part), 0).max())]
+        for name in names.intersection(meter.names[part] if len(ball) else ())
+    ]
     return bool(are_still) and all(are_still)
 
 

@@ -61,6 +61,12 @@ def copied_bone(rig, bone: str) -> str:
     return ""
 
 
+def sources_of(constraint) -> set[str]:
+    """The bones that a constraint looks at; none if it is muted."""
+    targets = [constraint, *getattr(constraint, "targets", ())]
+    return set() if constraint.mute else {getattr(each, "subtarget", "") for each in targets}
+
+
 def follow(curve) -> tuple[mapping.Target, float] | None:
     """The control behind a driven value, and its distance from rest at which the value is 1; None
     if it cannot be keyed or the dependence is not simple arithmetic."""

@@ -63,23 +63,30 @@ class Rig:
         )
 
     @property
-    def warning(self) -> str:
-        """The sentence that a character lost a mouth, or has nothing that turns its head; "" if
-        nothing is missing."""
-        if self.armature is not None or any(
-            name.split(".")[0] == "neck" for name in self.driver.used
-        ):
-            return self.vanished
-        return self.vanished or (
+    def warnings(self) -> list[str]:
+        """Sentences on a character that lost a mouth, has nothing that turns its head, or moves
+        otherwise than it says."""
+        if self.armature is not None:
+            return []
+        has_neck = any(name.split(".")[0] == "neck" for name in self.driver.used)
+        still = (
             f"“{self.owner.name}” has no bone for its neck, so its head keeps still: what "
             f"takes do with the head is not seen"
         )
+        said = (self.vanished, "" if has_neck else still, *character.faults_of(self.mesh))
+        return list(filter(None, said))
+
+    @property
+    def has_jaw(self) -> bool:
+        """Whether a key or a bone opens its jaw, and not drawn mouths alone."""
+        return bool({"jawOpen", "jaw.x"} & self.driver.used)
 
     @property
     def sums(self) -> Sums | None:
         """The head's limits as the engine gets them, so that it scores and describes takes as they
-        look on it; None if it shows everything."""
-        sums = self.driver.sums
+        look on it; None if it shows everything, or drawn mouths instead of channels."""
+        is_drawn = bool(self.driver.leads) and not self.has_jaw
+        sums = None if is_drawn else self.driver.sums
         return None if sums is None or shows_all(channel_names(), sums) else sums
 
     @property

@@ -8,13 +8,14 @@ their vertex groups and the keys they are relative to), the weights of bones, an
 
 from collections.abc import Mapping as Values
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache
 
 import bpy
 import numpy as np
 from mathutils import Euler, kdtree, Matrix, Quaternion, Vector
 
 from ...thunder_core.face import jaw_balance, mapping
+from ...thunder_core.face.lips import CLOSED_MM
 from ...thunder_core.types import JAW_OPEN_RADIANS
 from . import binding, driven
 from .family import deforms, key_names
@@ -37,6 +38,18 @@ _LEAST_MM = 0.5  # movement that counts
 _TOWARDS = 0.5  # share of a key's movement that goes against its name, from which on it is inverted
 _SQUARE = 1.5  # how much further a direction goes along one axis than along the others
 _FRONT = 0.05  # share of a head's height by which lips are in front of the jaw's hinge
+# shares of a head's height within which a point hides what is behind it: aside, and in depth
+_NEAR, _BEHIND = 0.04, 0.15
+_MOST_HIDDEN = 3000  # points in front of a jaw that are looked at
+_BINDS = (
+    "HOOK",
+    "LATTICE",
+    "MESH_DEFORM",
+    "SURFACE_DEFORM",
+    "NODES",
+    "MESH_CACHE",
+    "MESH_SEQUENCE_CACHE",
+)
 
 Moves = Values[mapping.Target, float]
 ROW = {  # the mouths that a character is shown by
@@ -47,7 +60,9 @@ ROW = {  # the mouths that a character is shown by
     "closed": {"jawOpen": 0.5, "mouthClose": 0.5},
     "blink": {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0},
 }
+_SOUND_OF = {"wide": "EE", "round": "OO", "closed": "M B P"}  # where it is drawn
 _FAULTS = {
+    "rest": "The lips are {:.1f} mm apart at rest: set the Range Min of “{}” from {:.2g} to 0",
     "open": "The jaw does not part the lips: what is said is hardly seen",
     "wide": "Nothing makes the mouth wider: “ee” looks like “eh”",
     "round": "Nothing makes the mouth narrower: “oo” looks like “ah”",
@@ -60,18 +75,18 @@ _FAULTS = {
 class Reach:
     """What was measured of a character. Vectors are in the space of its armature, else its face.
 
-    base: name of that object.  part: name of the mesh with the lips.  upper, lower: vertices in the
-    middle of its lips.
+    base: name of that object.  parts: names of the meshes with the lips, nearly always one.  upper,
+    lower: vertices in the middle of the lips, counted through these meshes.
     still: vertices of the head that no key moves.  rest: where all these are at rest, in this
     order, [n, 3].
     up: unit vector [3].  mm: millimetres of a unit of that space.
     shown: of the mouths of ROW (gap of the lips, change of the mouth's width; of the blink how far
     lids close), mm.  faults: what is missing or inverted, {mouth: sentence}.  is_mirrored: whether
-    keys of the left are on the right.
+    keys of the left are on the right.  drawn: how far the animator's own mouths part the lips, mm.
     """
 
     base: str = ""
-    part: str = ""
+    parts: tuple[str, ...] = ()
     upper: tuple[int, ...] = ()
     lower: tuple[int, ...] = ()
     still: tuple[int, ...] = ()
@@ -81,20 +96,31 @@ class Reach:
     shown: Values[str, tuple[float, float]] = field(default_factory=dict)
     faults: Values[str, str] = field(default_factory=dict)
     is_mirrored: bool = False
+    drawn: Values[str, float] = field(default_factory=dict)
 
 
 class Meter:
     """What keys, bones and drivers do to the points of one character; not to be kept, since it
     holds objects of the file.
 
-    parts: its meshes, the face first.  rigs: its armatures.  Points are in the space of the first
-    of these, else of the first mesh.
+    parts: its meshes, the face first, those with keys before others; keyed: how many have some.
+    rigs: its armatures.  Points are in the space of the first of these, else of the first mesh.
+    names: of the keys of each mesh that are not muted.  held: keys whose sliders begin above 0.
     """
 
     def __init__(self, parts: list[bpy.types.Object], rigs: list[bpy.types.Object]):
         self.parts, self.rigs, self.base = parts, rigs, (rigs or parts or [None])[0]
+        self.keyed = sum(bool(key_names(part)) for part in parts)
+        self.names = [live_keys(part) for part in parts]
+        self.held = {
+            mapping.Target("KEY", name): part.data.shape_keys.key_blocks[name].slider_min
+            for part, names in zip(parts, self.names)
+            for name in names
+            if part.data.shape_keys.key_blocks[name].slider_min > 0
+        }
         self.rest, self.places = cache(self._rest), cache(self._places)
         self.key, self.weights = cache(self._key), cache(self._weights)
+        self.still = cache(lambda part: np.zeros_like(self.rest(part)))
         self._offsets: dict[tuple, np.ndarray] = {}
         blocks = [*rigs, *parts, *(part.data.shape_keys for part in parts if part.data.shape_keys)]
         self._drivers = [
@@ -153,18 +179,16 @@ class Meter:
             for group in self.parts[part].vertex_groups
         }
 
-    def having(self, name: str) -> list[int]:
-        """The meshes with a key."""
-        return [part for part, obj in enumerate(self.parts) if name in key_names(obj)]
-
     def dead_keys(self) -> set[str]:
         """Names of keys that move nothing, on no mesh and by no driver; empty if that is true of
         all, whose effect is then elsewhere."""
-        names = {name for part in self.parts for name in key_names(part)[1:]}
+        names = {name for names in self.names for name in names[1:]}
         dead = {
             name
             for name in names
-            if not any(len(self.key(part, name)[0]) for part in self.having(name))
+            if not any(
+                len(self.key(part, name)[0]) for part, has in enumerate(self.names) if name in has
+            )
             and len(self._spread({mapping.Target("KEY", name): 1.0})) == 1
         }
         return set() if dead == names else dead
@@ -172,7 +196,7 @@ class Meter:
     def effect(self, part: int, rule: mapping.Rule, plan) -> tuple[np.ndarray, np.ndarray]:
         """What a rule does to a mesh by its key, or by the control that it moves, as `_key`."""
         if rule.target.kind == "KEY":
-            has = rule.target.name in key_names(self.parts[part])
+            has = rule.target.name in self.names[part]
             return self.key(part, rule.target.name) if has else (np.arange(0), np.zeros((0, 3)))
         by = self.offsets(part, {rule.target: rule.weight}, plan)
         ids = np.flatnonzero(by.any(axis=1))
@@ -193,33 +217,71 @@ class Meter:
         """How far moves bring the points of a mesh, [V, 3], not to be changed: keys, then bones."""
         place = part, frozenset(moves.items()), plan.forward, plan.up
         if place not in self._offsets:
-            every, names = self._spread(moves), key_names(self.parts[part])
-            self._offsets[place] = result = np.zeros_like(self.rest(part))
+            every, result = self._spread(moves), self.still(part).copy()
             for target, amount in every.items():
-                if target.kind == "KEY" and target.name in names:
+                if target.kind == "KEY" and target.name in self.names[part]:
                     block = self.parts[part].data.shape_keys.key_blocks[target.name]
-                    shown = min(max(amount, min(block.slider_min, 0.0)), block.slider_max)
+                    shown = min(max(amount, block.slider_min), block.slider_max)
                     ids, by = self.key(part, target.name)
                     result[ids] += np.float32(shown) * by
             for rig in self.rigs:
-                turned = _matrices(rig, every, plan)
-                if turned and deforms(rig, self.parts[part]):
+                if turned := _matrices(rig, every, plan):
                     self._skin(part, rig, turned, result)
+            # of the many meshes that nothing moves one array is kept
+            self._offsets[place] = result if result.any() else self.still(part)
         return self._offsets[place]
 
     def _skin(self, part: int, rig, turned: dict[str, Matrix], offsets: np.ndarray) -> None:
         """Add what bones with these matrices do to points that are already moved by keys."""
+        obj, count = self.parts[part], len(offsets)
+        is_held = obj.parent == rig and obj.parent_type == "BONE"
+        bones = [bone.name for bone in rig.data.bones if bone.use_deform] * deforms(rig, obj)
+        names = [name for name in bones if name in obj.vertex_groups]
+        full = {
+            name: np.array(_posed(rig, name, turned)) - np.eye(4)
+            for name in names + [obj.parent_bone] * is_held
+        }
+        if not any(by.any() for by in full.values()):
+            return
         to_rig = np.array(rig.matrix_world.inverted_safe() @ self.base.matrix_world)
         points = (self.places(part) + offsets) @ to_rig[:3, :3].T + to_rig[:3, 3]
-        groups, total, added = self.parts[part].vertex_groups, np.zeros(len(points)), 0 * points
-        for bone in rig.data.bones:
-            if bone.use_deform and bone.name in groups:
-                ids, weights = self.weights(part)[groups[bone.name].index]
-                total[ids] += weights
-                full = np.array(_posed(rig, bone.name, turned)) - np.eye(4)
-                added[ids] += weights[:, None] * (points[ids] @ full[:3, :3].T + full[:3, 3])
+        total, added = np.zeros(count), 0 * points
+        for name, by in full.items():
+            ids, weights = np.arange(count), np.ones(count)
+            if name in names:
+                ids, weights = self.weights(part)[obj.vertex_groups[name].index]
+            total[ids] += weights
+            added[ids] += weights[:, None] * (points[ids] @ by[:3, :3].T + by[:3, 3])
         added /= np.maximum(total, 1e-6)[:, None]
         offsets += (added @ np.linalg.inv(to_rig[:3, :3]).T).astype(np.float32)
+
+    def follows(self, moves: Moves) -> bool:
+        """Whether `offsets` are all that moves do: no constraint, driver or modifier that is not
+        followed carries them on."""
+        every = self._spread(moves)
+        touched = {target.bone for target in every if target.kind == "BONE"}
+        bones = [(rig, bone) for rig in self.rigs for bone in rig.pose.bones]
+        for _ in range(CHAIN):
+            touched |= {
+                bone.name
+                for rig, bone in bones
+                if driven.copied_bone(rig, bone.name) in touched
+                or touched & {above.name for above in bone.parent_recursive}
+            }
+        return bool(touched) and not (
+            any(m.type in _BINDS for part in self.parts for m in part.modifiers)
+            or any(
+                touched & driven.sources_of(each) - {driven.copied_bone(rig, bone.name)}
+                for rig, bone in bones
+                for each in bone.constraints
+            )
+            or any(
+                source.bone_target in touched
+                or any(f'pose.bones["{name}"]' in source.data_path for name in touched)
+                for _, curve in self._drivers
+                for source in (variable.targets[0] for variable in curve.driver.variables)
+            )
+        )
 
     def probes(self) -> tuple[tuple, ...]:
         """Points by which a change of the meshes is noticed: (mesh, key, vertex, place)."""
@@ -239,45 +301,116 @@ class Meter:
 class Face:
     """The face of a character that has meshes, as a mapping moves it.
 
-    part: which mesh has the lips: the one of which an open jaw moves most points, else the first.
-    points: where these are at rest, [V, 3].  opened: how far an open jaw moves them.  left, up,
-    forward: axes, [3].  size: height of the head.
+    among: how many of its meshes are looked at.  parts: which of them have the lips: the one on
+    which most channels of the mouth act, of which an open jaw moves most points; where no channel
+    tells, all of them if none has lips of its own.
+    points: where these are at rest, [V, 3].  opened: how far an open mouth moves them.  left, up,
+    forward: axes, [3].  size: height of the head.  lips: vertices in the middle of the upper and of
+    the lower lip, [n] each, None without a jaw.
     mm: millimetres of a unit; a character of no human size is taken to have a head of HEAD_MM.
     """
 
-    def __init__(self, meter: Meter, plan: mapping.Mapping):
-        self.meter, self.plan = meter, plan
+    def __init__(self, meter: Meter, plan: mapping.Mapping, opened: list[np.ndarray] | None = None):
+        """opened: how far an open mouth moves every mesh, as it was seen; None: as is measured."""
+        self.meter, self.plan, self.is_looked_at = meter, plan, opened is not None
         self.forward = np.array(binding.DIRECTIONS[plan.forward or binding.FORWARD], float)
         self.up = np.array(binding.DIRECTIONS[plan.up or binding.UP], float)
         self.left = np.cross(self.up, self.forward)
-        opened = self.moved({"jawOpen": 1.0})
-        self.part = int(np.argmax([np.count_nonzero(each.any(axis=1)) for each in opened]))
-        self.opened, self.points = opened[self.part], meter.places(self.part)
+        self.rules = [*jaw_balance.apply_balance(plan).rules, *jaw_rules(plan)]
+        jaws = {rule.target for rule in self.rules if rule.source == "jawOpen"}
+        self.sounds = {source for source in plan.used if mapping.is_mouth(source)}
+        acting = [
+            sum(
+                bool(len(meter.effect(part, rule, plan)[0]))
+                for rule in self.rules
+                if rule.source.startswith("mouth") or rule.source in self.sounds
+                if rule.target not in jaws
+            )
+            for part in range(meter.keyed)
+        ]
+        self.among = meter.keyed if any(acting) else len(meter.parts)
+        held = dict.fromkeys(meter.held, 0.0)
+        self.resting = [meter.offsets(part, held, plan) for part in range(self.among)]
+        self.row = dict(ROW) | {
+            name: {sound: 1.0} for name, sound in _SOUND_OF.items() if sound in self.sounds
+        }
+        if self.sounds and not jaws:
+            self.row["open"] = max(
+                ({sound: 1.0} for sound in sorted(self.sounds)),
+                key=lambda at: max((each @ -self.up).max(initial=0.0) for each in self.moved(at)),
+            )
+        self.open = opened or self.moved(self.row["open"])
+        acting += [0] * (len(meter.parts) - meter.keyed)
+        best = max(range(self.among), key=lambda part: (acting[part], (self.open[part] != 0).sum()))
+        for self.parts in ([best], list(range(self.among))):
+            self._take_points()
+            self.lips = None if self._is_inside() else self._find_lips()
+            if self.lips is not None or any(acting):
+                break
+
+    def _take_points(self) -> None:
+        self.opened = self.joined(self.open)
+        places = [self.meter.places(part) for part in range(self.among)]
+        self.points = self.joined(places)
         self.far = np.linalg.norm(self.opened, axis=1)
         heights = self.points @ self.up
         chin = heights[self.far > 0].min() if self.far.any() else heights.min()
-        self.mm = 1000.0 * meter.base.matrix_world.to_scale().z
-        for scene in meter.base.users_scene[:1]:
+        self.mm = 1000.0 * abs(self.meter.base.matrix_world.to_scale().z)
+        for scene in self.meter.base.users_scene[:1]:
             if scene.unit_settings.system != "NONE":
                 self.mm *= scene.unit_settings.scale_length
-        self.size = max(float(heights.max() - chin), 1e-9)
+        self.size = max(float(max((each @ self.up).max() for each in places) - chin), 1e-9)
         if not _HEADS_MM[0] <= self.mm * self.size <= _HEADS_MM[1]:
             self.mm = HEAD_MM / self.size
 
+    def joined(self, every: list[np.ndarray]) -> np.ndarray:
+        """What is given of each mesh, [V, 3], of those with the lips, one after the other."""
+        return np.concatenate([every[part] for part in self.parts])
+
     def moved(self, values: Values[str, float]) -> list[np.ndarray]:
-        """How far the points of every mesh move, [V, 3], where sources have these values."""
-        moves: dict[mapping.Target, float] = {}
-        rules = [*jaw_balance.apply_balance(self.plan).rules, *jaw_rules(self.plan)]
-        for rule in rules:
+        """How far from rest the points of each mesh move, [V, 3], where sources have these
+        values."""
+        moves = dict.fromkeys(self.meter.held, 0.0)
+        for rule in self.rules:
             if values.get(rule.source):
                 added = rule.weight * values[rule.source]
                 moves[rule.target] = moves.get(rule.target, 0.0) + added
-        return [self.meter.offsets(part, moves, self.plan) for part in range(len(self.meter.parts))]
+        return [
+            self.meter.offsets(part, moves, self.plan) - self.resting[part]
+            for part in range(self.among)
+        ]
 
-    @cached_property
-    def lips(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """Vertices in the middle of the upper and of the lower lip, [n] each: neighbours that an
-        open jaw parts most. None without a jaw."""
+    def offsets(self, moves: Moves) -> np.ndarray:
+        """How far moves bring the points of the face, [V, 3]."""
+        return np.concatenate([self.meter.offsets(part, moves, self.plan) for part in self.parts])
+
+    def _is_inside(self) -> bool:
+        """Whether most of what opens is behind what stays: teeth, but not the lips."""
+        # a mask or a beard before a whole head hides no lips
+        is_head = np.ptp(self.points @ self.up) > _STRONG * self.size
+        parts = self.parts if is_head else range(self.among)
+        points = np.concatenate([self.meter.places(part) for part in parts])
+        far = np.linalg.norm(np.concatenate([self.open[part] for part in parts]), axis=1)
+        moving = np.flatnonzero(far > _STRONG * far.max(initial=0.0))
+        moving = moving[:: 1 + len(moving) // (_MOST_LIPS // 16)]
+        flat, ahead = points @ np.stack([self.left, self.up], 1), points @ self.forward
+        near, low = _NEAR * self.size, flat[moving].min(0, initial=np.inf)
+        around = (flat > low - 2 * near) & (flat < flat[moving].max(0, initial=-np.inf) + near)
+        still = np.flatnonzero(around.all(axis=1) & (far < _PARTED * far.max(initial=0.0)))
+        still = still[:: 1 + len(still) // _MOST_HIDDEN]
+        across, above = (flat[still][None] - flat[moving][:, None]).transpose(2, 0, 1)
+        depth = (ahead[still] - ahead[moving][:, None]) / self.size
+        hides = (
+            (np.abs(across) < near)
+            & (above > -2 * near)
+            & (above < near / 4)
+            & (depth > _DEEP)
+            & (depth < _BEHIND)  # a visor is further away
+        ).any(axis=1)
+        return len(moving) > 0 and hides.mean() > _STRONG
+
+    def _find_lips(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Neighbours that an open mouth parts most."""
         down, points = -self.opened @ self.up, self.points
         most = down.max(initial=0.0)
         lower = np.flatnonzero(down > _PARTED * most)
@@ -304,23 +437,26 @@ class Face:
 
     @property
     def is_seen(self) -> bool:
-        """Whether what opens the jaw can be measured: not a control of a rig that moves the face in
-        another way than by drivers."""
-        jaws = [
-            rule for rule in (*self.plan.rules, *jaw_rules(self.plan)) if rule.source == "jawOpen"
-        ]
-        return self.lips is not None or not jaws or any(each.target.kind == "KEY" for each in jaws)
+        """Whether what opens the mouth can be measured: not a control of a rig that moves the face
+        in another way than is followed."""
+        moves = {each.target: each.weight for each in self.rules if each.source in self.row["open"]}
+        is_known = self.is_looked_at or self.lips is not None
+        return is_known or all(each.kind == "KEY" for each in moves) or self.meter.follows(moves)
 
     def gap(self, values: Values[str, float]) -> float:
-        """How much further apart the lips are than at rest, mm; negative: crossed."""
-        if self.lips is None:
-            return 0.0
-        upper, lower = (self.moved(values)[self.part][ids].mean(0) for ids in self.lips)
+        """How much further apart the lips are than in the Basis, mm; negative: crossed."""
+        moved = self.opened if values == self.row["open"] else self.joined(self.moved(values))
+        return self._apart(moved + self.joined(self.resting))
+
+    def _apart(self, moved: np.ndarray) -> float:
+        upper, lower = (
+            (moved[ids].mean(0) for ids in self.lips) if self.lips else (self.up, self.up)
+        )
         return float((upper - lower) @ self.up) * self.mm
 
     def narrowing(self, values: Values[str, float]) -> float:
         """By how much the two sides of the face come together, mm; negative: apart."""
-        moved = self.moved(values)[self.part]
+        moved = self.joined(self.moved(values))
         across, inward, sides = self.points @ self.left, -moved @ self.left, []
         moving = across[moved.any(axis=1)]
         if not len(moving):
@@ -358,7 +494,7 @@ class Face:
             np.average(self.meter.places(part)[ids], 0, np.linalg.norm(by, axis=1))
             for rule in self.plan.rules
             if rule.source.startswith(starts) and rule.source.endswith(end)
-            for part in range(len(self.meter.parts))
+            for part in range(self.among)
             for ids, by in [self.meter.effect(part, rule, self.plan)]
             if len(ids)
         ]
@@ -393,26 +529,40 @@ class Face:
 
     def reach(self) -> Reach:
         """What the mapping does on this face."""
-        shown = {name: (self.gap(at), -self.narrowing(at)) for name, at in ROW.items()}
-        closes = max((-each @ self.up).max(initial=0.0) for each in self.moved(ROW["blink"]))
+        row, is_jaw = self.row, not self.sounds or self.row["open"] == ROW["open"]
+        shown = {name: (self.gap(at), -self.narrowing(at)) for name, at in row.items()}
+        closes = max((-each @ self.up).max(initial=0.0) for each in self.moved(row["blink"]))
         shown["blink"] = float(closes) * self.mm, 0.0
+        parted = abs(shown["rest"][0]) > CLOSED_MM
         is_fault = {
+            "rest": parted,
             "open": shown["open"][0] < LEAST_OPEN_MM and self.is_seen,
-            "wide": shown["wide"][1] < _LEAST_MM,
-            "round": shown["round"][1] > -_LEAST_MM,
-            "closed": abs(shown["closed"][0]) > LEAST_OPEN_MM,
+            "wide": shown["wide"][1] < _LEAST_MM and is_jaw and row["wide"] == ROW["wide"],
+            "round": shown["round"][1] > -_LEAST_MM and is_jaw and row["round"] == ROW["round"],
+            "closed": abs(shown["closed"][0]) > LEAST_OPEN_MM and not parted,
             "blink": shown["blink"][0] < _LEAST_MM,
         }
         faults = {name: _FAULTS[name] for name, is_so in is_fault.items() if is_so}
+        if parted:
+            most = max(
+                self.meter.held, key=lambda target: abs(self._apart(self.offsets({target: 0.0})))
+            )
+            faults["rest"] = _FAULTS["rest"].format(
+                shown["rest"][0], most.name, self.meter.held[most]
+            )
         upper, lower = ids = self.lips or (np.arange(0), np.arange(0))
-        moving = self.moved(dict.fromkeys(self.plan.used, 1.0))[self.part].any(axis=1)
+        moving = self.joined(self.moved(dict.fromkeys(self.plan.used, 1.0))).any(axis=1)
         heights = self.points @ self.up
-        still = np.flatnonzero(~moving & (heights > heights[upper].max(initial=-np.inf)))
+        highest = heights[upper].max(initial=-np.inf)
+        still = np.flatnonzero(~moving & (self.far == 0) & (heights > highest))
         ids = [tuple(each.tolist()) for each in (*ids, still[:: 1 + len(still) // _STILL_POINTS])]
         rest = tuple(map(tuple, self.points[[i for each in ids for i in each]].tolist()))
-        names, front = (self.meter.base.name, self.meter.parts[self.part].name), self.front(None)
-        is_mirrored = front is not None and front[2] < -_TOWARDS
-        return Reach(*names, *ids, rest, tuple(self.up), self.mm, shown, faults, is_mirrored)
+        names, front = tuple(self.meter.parts[part].name for part in self.parts), self.front(None)
+        return Reach(
+            self.meter.base.name, names, *ids, rest, tuple(self.up), self.mm, shown, faults,
+            is_mirrored=front is not None and front[2] < -_TOWARDS,
+            drawn={sound: self.gap({sound: 1.0}) for sound in self.sounds},
+        )  # fmt: skip
 
 
 def lip_gap(reach: Reach, points: np.ndarray) -> float:
@@ -451,6 +601,15 @@ def is_as_measured(parts: list[bpy.types.Object], probes: tuple[tuple, ...]) -> 
         and vertex < len(named[mesh][name].data)
         and tuple(named[mesh][name].data[vertex].co) == place
         for mesh, name, vertex, place in probes
+    )
+
+
+def live_keys(part: bpy.types.Object) -> tuple[str, ...]:
+    """Names of the shape keys of a mesh that are not muted, the Basis first."""
+    return tuple(
+        name
+        for number, name in enumerate(key_names(part))
+        if not (number and part.data.shape_keys.key_blocks[name].mute)
     )
 
 

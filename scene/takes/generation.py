@@ -537,10 +537,12 @@ class TakeCollector(take_list.Arriving):
             self._show(best)
         entry = take_list.by_uid(scene, best) if best is not None else None
         if entry is not None and display.is_shown(rig, entry):
-            opening = self.made[best].opening
+            made = self.made[best]
             clock = Clock.of(scene, self.voice.clock.start)
             wrong = yield from stage(
-                last_look.look(self.scene, rig, clock, opening),
+                last_look.look(
+                    self.scene, rig, clock, made.opening, made.provenance.get(keying.SAID, "[]")
+                ),
                 "Looking at the lips",
                 _SAMPLING[1],
                 1.0,

@@ -2,62 +2,120 @@
 """One last look at a character after keys were written: do its lips, as Blender evaluates them,
 follow the take?"""
 
+import json
 from collections.abc import Generator
 
 import bpy
 import numpy as np
 
 from ...thunder_core.animation.timing import Clock
+from ...thunder_core.face import own_mouths
 from ...thunder_core.types import FPS
-from ..heads import character, detection, head, head_state, reach
+from ..heads import character, detection, head, head_state, mapping_table, reach
+from ..heads.family import points_of
 from ..host import playback
 
 _LOOKS = 24  # frames that are looked at, from the mouth shut to its widest
+_OPEN = ("AH", "OH", "EH", "OO", "EE")  # drawn mouths that are open, the widest first
 _FOLLOWS = 0.8  # least correlation of lips with the opening of the take
+# modifiers that leave a mesh its vertices, the first of what they make
+_KEEPS = (
+    "ARMATURE", "CAST", "CORRECTIVE_SMOOTH", "CURVE", "DISPLACE", "HOOK", "LAPLACIANDEFORM",
+    "LAPLACIANSMOOTH", "LATTICE", "MESH_CACHE", "MESH_DEFORM", "MESH_SEQUENCE_CACHE", "MULTIRES",
+    "SHRINKWRAP", "SIMPLE_DEFORM", "SMOOTH", "SOLIDIFY", "SUBSURF", "SURFACE_DEFORM", "WARP",
+    "WAVE",
+)  # fmt: skip
 
 
 def look(
-    scene_name: str, rig: head.Rig, clock: Clock, opening: np.ndarray
+    scene_name: str, rig: head.Rig, clock: Clock, opening: np.ndarray, said: str = "[]"
 ) -> Generator[float, None, str]:
     """Look at a rig's lips over a take whose opening is [T] mm at 25 fps, and keep what is wrong
-    with the head. Returns that sentence, "" if they follow, or if that cannot be seen.
+    with the head; said: its sounds, JSON of [phone, start, end]. Returns that sentence, "" if they
+    follow.
 
     The scene's current frame is restored.
     """
-    name = rig.owner.name
-    seen = (
-        None
-        if rig.armature is not None
-        else detection.reach_of(rig.mesh, character.plan_of(rig.mesh))
-    )
-    sentence = "" if seen is None or seen.upper else seen.faults.get("open", "")
-    if seen is not None and seen.upper and np.ptp(opening) >= reach.LEAST_OPEN_MM:
-        rows = np.argsort(opening)[np.linspace(0, len(opening) - 1, _LOOKS).round().astype(int)]
-        rows = np.unique(rows)
-        gaps = yield from _gaps(scene_name, seen, clock.frame(rows / FPS))
-        sentence = "" if gaps is None else _judge(name, gaps, opening[rows])
+    name, sentence = rig.owner.name, ""
+    if rig.armature is None:
+        plan = character.plan_of(rig.mesh)
+        seen = detection.reach_of(rig.mesh, plan)
+        if not seen.upper and "open" not in seen.faults:
+            seen = detection.reach_of(rig.mesh, plan, lambda meter: _opened(scene_name, rig, meter))
+        wanted = _expect(rig, seen, opening, json.loads(said))
+        if seen.upper and np.ptp(wanted) >= reach.LEAST_OPEN_MM:
+            rows = np.unique(
+                np.argsort(wanted)[np.linspace(0, len(wanted) - 1, _LOOKS).round().astype(int)]
+            )
+            gaps = yield from _gaps(scene_name, seen, clock.frame(rows / FPS))
+            sentence = _judge(name, gaps, wanted[rows])
+        sentence = sentence or seen.faults.get(
+            "rest", "" if seen.upper else seen.faults.get("open", "")
+        )
     owner = bpy.data.objects.get(name)
     if owner is not None and (sentence or head_state.of(owner) is not None):
         head_state.ensure(owner).fault = sentence
     return sentence
 
 
-def _gaps(scene_name: str, seen, frames) -> Generator[float, None, np.ndarray | None]:
-    """Returns how far the evaluated lips are apart on scene frames, mm; None if the mesh is hidden,
-    or a modifier makes another of it."""
+def _expect(rig: head.Rig, seen: reach.Reach, opening: np.ndarray, said: list) -> np.ndarray:
+    """How far lips are to part, [T] mm: as the take opens them, and as the animator's own mouths
+    are drawn."""
+    if not said or not rig.driver.leads:
+        return opening
+    seconds = np.arange(len(opening)) / FPS
+    weights = own_mouths.weights(said, rig.driver.leads, seconds, opening)
+    left = rig.has_jaw * rig.meter.scale * opening * (1.0 - sum(weights.values()))
+    return left + sum(weight * seen.drawn[sound] for sound, weight in weights.items())
+
+
+def _opened(scene_name: str, rig: head.Rig, meter: reach.Meter) -> list[np.ndarray]:
+    """How far a jaw or a drawn mouth opens every mesh of a character as Blender shows it, [V, 3]
+    each."""
+    scene, shown = bpy.data.scenes[scene_name], []
+    drawn = () if rig.has_jaw else [each for each in _OPEN if each in rig.driver.leads]
+    try:
+        for amount in (0.0, 1.0):
+            mapping_table.show(scene, rig, [*drawn, "jaw"][0], amount)
+            bpy.context.view_layer.update()
+            shown.append([_points(part, meter.base) for part in meter.parts])
+    finally:
+        mapping_table.end(scene)
+    return [now - rest for rest, now in zip(*shown)]
+
+
+def _points(part: bpy.types.Object, base: bpy.types.Object) -> np.ndarray:
+    """Where Blender shows the vertices of a mesh, [V, 3] in the space of another object: where it
+    is hidden, or a modifier adds or removes some, those of a copy without such modifiers."""
+    shown = part.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    makers = [each.name for each in part.modifiers if each.type not in _KEEPS]
+    count, is_seen = len(part.data.vertices), part.visible_get()
+    twin = part.copy() if makers and len(shown.data.vertices) != count or not is_seen else None
+    try:
+        if twin is not None:
+            for name in makers:
+                twin.modifiers.remove(twin.modifiers[name])
+            twin.hide_viewport = False
+            bpy.context.scene.collection.objects.link(twin)
+        graph = bpy.context.evaluated_depsgraph_get()
+        shown, seen = (twin or part).evaluated_get(graph), base.evaluated_get(graph)
+        into = np.array(seen.matrix_world.inverted_safe() @ shown.matrix_world)
+        return points_of(shown.data.vertices)[:count] @ into[:3, :3].T + into[:3, 3]
+    finally:
+        if twin is not None:
+            bpy.data.objects.remove(twin)
+
+
+def _gaps(scene_name: str, seen, frames) -> Generator[float, None, np.ndarray]:
+    """Returns how far the evaluated lips are apart on scene frames, mm."""
     scene, ids = bpy.data.scenes[scene_name], [*seen.upper, *seen.lower, *seen.still]
     gaps = []
     with playback.returning(scene):
         for number, frame in enumerate(frames):
             playback.go_to(scene, frame)
-            graph = bpy.context.evaluated_depsgraph_get()
-            part, base = bpy.data.objects[seen.part], bpy.data.objects[seen.base]
-            shown = part.evaluated_get(graph)
-            if not part.visible_get() or len(shown.data.vertices) < len(part.data.vertices):
-                return None
-            frame_of = base.evaluated_get(graph).matrix_world.inverted_safe() @ shown.matrix_world
-            points = np.array([frame_of @ shown.data.vertices[i].co for i in ids])
-            gaps.append(reach.lip_gap(seen, points))
+            *parts, base = (bpy.data.objects[name] for name in (*seen.parts, seen.base))
+            points = [_points(part, base) for part in parts]
+            gaps.append(reach.lip_gap(seen, np.concatenate(points)[ids]))
             yield (number + 1) / len(frames)
     return np.array(gaps)
 

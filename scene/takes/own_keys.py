@@ -237,6 +237,6 @@ def say_left(left: Sequence[str]) -> str:
         return ""
     more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
     return (
-        f"Keys of yours without a place in this recording stay in the old line alone: "
+        f"Keys of yours without a place in this recording were not set in it, only their movement: "
         f"{', '.join(left[:_NAMED])}{more}"
     )

@@ -136,7 +136,13 @@ def tell(line: str, voice: str, about: dict, left: Sequence[str] = ()) -> list[s
     moved = json.loads(about["moved"])
     on, lost = len(moved["accents"]), [f"{seconds:.1f}" for seconds in moved["lost"]]
     without = f"; the old one's at {', '.join(lost)} s have no place in it" if lost else ""
-    said = [f"{on} of {on + len(lost)} accents of “{line}” are on those of “{voice}”{without}"]
+    its = "the same words" if moved.get("same_words") else "those"
+    said = [f"{on} of {on + len(lost)} accents of “{line}” are on {its} of “{voice}”{without}"]
+    if silent := [f"{seconds:.1f}" for seconds in moved.get("lost_pauses", ())]:
+        said.append(
+            f"“{voice}” has no pause for {'that' if len(silent) == 1 else 'those'} of “{line}” at "
+            f"{', '.join(silent)} s: what is done there is spoken over"
+        )
     before, now = moved["seconds"]
     if part := moved.get("part"):
         said.insert(0, f"“{voice}” says {part[0]:.1f} to {part[1]:.1f} s of “{line}” again")

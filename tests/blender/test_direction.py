@@ -9,6 +9,7 @@ from thunder.scene.host import compat
 from thunder.scene.takes.direction import asking, sliders
 from thunder.thunder_core import direction as core
 from thunder.thunder_core.animation.timing import Clock
+from thunder.thunder_core.errors import BadRequest
 
 MOOD = {
     name: len(core.AXES) + place
@@ -90,6 +91,17 @@ def test_a_mood_changes_within_a_line_and_flows(blender, scene, rig):
         np.allclose(moods.sum(axis=1), 1, atol=1e-5) and np.abs(np.diff(moods, axis=0)).max() < 0.15
     )
     core.check(vectors)
+
+
+def test_a_key_that_is_no_mood_is_said(blender, scene, rig):
+    direction = sliders.ensure(rig.owner)
+    direction.mood = "warm"
+    direction.keyframe_insert("mood", frame=1)
+    (curve,) = (c for c in compat.curves_for(scene) if c.data_path.endswith(".mood"))
+    for wrong in (99.0, -3.0, np.nan):
+        curve.keyframe_points[0].co.y = wrong
+        with pytest.raises(BadRequest, match="no mood"):
+            asking.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0)
 
 
 def test_a_voice_is_followed_as_heard_in_a_part_of_a_line(blender, scene, rig):

@@ -10,7 +10,7 @@ import pytest
 from mathutils import Matrix, Quaternion
 from performances import performance, show_take
 from test_bake import bake, engine, short_voice  # noqa: F401
-from test_reach import KEYS, skin, small_face, without
+from test_reach import bare_face, dead, KEYS, skin, small_face, stick, without
 from thunder.scene.heads import character, detection, family, head as head_module, head_state
 from thunder.scene.host import compat
 from thunder.scene.takes import last_look
@@ -53,8 +53,7 @@ def test_lips_that_follow_are_not_spoken_of(blender, scene, keyed):
 
 def test_a_character_of_bones_alone_speaks_with_its_jaw(blender, scene):
     """Without any shape key: found by its jaw bone, its lips part and close by that."""
-    face = small_face(blender, {})
-    face.shape_key_clear()
+    face = bare_face(blender)
     armature = skin(blender, face)
     assert head_module.in_scene(scene) == [armature]
     assert head_module.guess(scene, face) == armature
@@ -76,15 +75,55 @@ def test_keys_of_unknown_names_are_not_passed_by_for_a_jaw_bone(blender, scene):
     assert head_module.in_scene(scene) == [] and family.find_unknown(scene) == face
 
 
-def test_a_key_that_is_muted_is_seen_by_its_lips(blender, scene):
-    face = small_face(blender, KEYS)
+def stuck(blender):
+    """A face whose jaw bone is held by a constraint that leaves keys visible."""
+    face = small_face(blender, without("jawOpen"))
+    stick(skin(blender, face))
+    return face
+
+
+def test_a_jaw_that_is_held_is_seen_by_its_lips(blender, scene):
+    face = stuck(blender)
     rig, opening, _ = speak(scene, face)
-    face.data.shape_keys.key_blocks["jawOpen"].mute = True
     wrong = look(scene, rig, opening)
     assert "The lips of “Face” part by 0.0 mm where the take opens them by 30" in wrong
     assert head_state.fault(rig.owner) == wrong
-    face.data.shape_keys.key_blocks["jawOpen"].mute = False
+    face.parent.pose.bones["jaw"].constraints[0].mute = True
     assert look(scene, rig, opening) == "" and head_state.fault(rig.owner) == ""
+
+
+@pytest.mark.parametrize("kind", ["none", "all", "teeth", "keys"])
+def test_a_jaw_bone_that_parts_no_lips_is_a_fault(blender, scene, kind):
+    rig, opening, _ = speak(scene, dead(blender, kind))
+    assert "The jaw does not part the lips" in look(scene, rig, opening)
+    assert head_state.fault(rig.owner)
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_a_jaw_on_a_rig_that_is_not_followed_is_looked_at(blender, scene, works):
+    """A deforming bone goes nine tenths with its control: only Blender knows what the lips do."""
+    face = small_face(blender, without("jawOpen"))
+    armature = skin(blender, face, jaw=("lower", "chin") if works else ())
+    blender.ops.object.mode_set(mode="EDIT")
+    bones = armature.data.edit_bones
+    bones["jaw"].name = "DEF-jaw"
+    control = bones.new("jaw_master")
+    control.head, control.tail = bones["DEF-jaw"].head, bones["DEF-jaw"].tail
+    control.parent = bones["head"]
+    blender.ops.object.mode_set(mode="OBJECT")
+    armature.data.bones["jaw_master"].use_deform = False
+    armature.data.bones["DEF-jaw"].name = "skin"
+    constraint = armature.pose.bones["skin"].constraints.new("COPY_TRANSFORMS")
+    constraint.target, constraint.subtarget = armature, "jaw_master"
+    constraint.influence = 0.9
+    blender.context.view_layer.update()
+    rig, opening, _ = speak(scene, face)
+    found = detection.reach_of(face, character.plan_of(face))
+    assert not found.upper and "open" not in found.faults, "before keys it is not known"
+    wrong = look(scene, rig, opening)
+    assert wrong == "" if works else "The jaw does not part the lips" in wrong
+    scene.frame_set(33)  # the take is still what is shown
+    assert armature.pose.bones["jaw_master"].rotation_quaternion.angle > 0.01
 
 
 def test_lips_that_do_the_opposite_do_not_follow(blender, scene):
@@ -127,19 +166,54 @@ def test_a_rig_in_other_units_than_its_mesh_is_looked_at_as_well(blender, scene)
     assert look(scene, rig, opening) == ""
 
 
-def test_what_cannot_be_seen_is_not_judged(blender, scene):
-    face = small_face(blender, KEYS)
+def test_nobody_speaks_for_lips_that_need_not_move(blender, scene):
+    rig, _, _ = speak(scene, stuck(blender))
+    assert look(scene, rig, np.zeros(75)) == ""
+
+
+HIDES = ["MASK", "WELD", "DECIMATE", "REMESH", "SUBSURF", "object", "eye", "collection"]
+
+
+@pytest.mark.parametrize("hides", HIDES)
+def test_lips_are_looked_at_though_they_are_hidden_or_remade(blender, scene, hides):
+    face = small_face(blender, without("jawOpen"))
+    armature = skin(blender, face)
     rig, opening, _ = speak(scene, face)
-    face.data.shape_keys.key_blocks["jawOpen"].mute = True
-    assert look(scene, rig, np.zeros(75)) == ""  # nobody speaks
-    face.hide_viewport = True
+    if hides == "object":
+        face.hide_viewport = True
+    elif hides == "eye":
+        face.hide_set(True)
+    elif hides == "collection":
+        apart = blender.data.collections.new("Apart")
+        scene.collection.children.link(apart)
+        for obj in (face, armature):
+            blender.context.collection.objects.unlink(obj)
+            apart.objects.link(obj)
+        blender.context.view_layer.layer_collection.children["Apart"].exclude = True
+    else:
+        modifier = face.modifiers.new("Made", hides)
+        if hides == "MASK":
+            modifier.vertex_group = "jaw"
+        if hides == "WELD":
+            modifier.merge_threshold = 0.02
+    objects, modifiers = set(blender.data.objects), len(face.modifiers)
+    assert look(scene, rig, opening) == ""
+    stick(armature)
+    assert "The lips of “Face” part by" in look(scene, rig, opening)
+    assert set(blender.data.objects) == objects and len(face.modifiers) == modifiers
+
+
+def test_a_slider_that_keeps_lips_open_is_a_fault(blender, scene):
+    face = small_face(blender, KEYS)
+    face.data.shape_keys.key_blocks["jawOpen"].slider_min = 0.2
+    rig, opening, _ = speak(scene, face)
+    assert "Range Min of “jawOpen” from 0.2 to 0" in look(scene, rig, opening)
+    face.data.shape_keys.key_blocks["jawOpen"].slider_min = 0.0
     assert look(scene, rig, opening) == ""
 
 
 def test_a_commit_says_that_the_lips_do_not_follow(blender, scene):
-    face = small_face(blender, KEYS)
-    rig, opening, entry = speak(scene, face)
-    face.data.shape_keys.key_blocks["jawOpen"].mute = True
+    rig, opening, entry = speak(scene, stuck(blender))
     steps = committing.commit(rig, entry, "voice", committing.choice_of(scene, entry))
     report = progress.result(steps)
     assert report.wrong in report.warnings and "The lips of “Face” part by" in report.wrong
@@ -160,14 +234,47 @@ def test_a_bake_whose_lips_do_not_follow_is_written_and_ends_with_1(
     short_voice,
     tmp_path,  # noqa: F811
 ):
-    face = small_face(blender, KEYS)
-    face.data.shape_keys.key_blocks["jawOpen"].mute = True
+    stuck(blender)
     path = saved(blender, tmp_path)
     done = bake("--blend", path, "--audio", short_voice, "--takes", 1, "--out", tmp_path / "o")
     report = json.loads((tmp_path / "o" / "report.json").read_text())
     assert done.returncode == 1 and "The lips of “Face” do" in done.stderr
     assert report["unseen"] in report["warnings"] and report["head"] == "Face"
     assert (tmp_path / "o" / "shot.blend").exists()
+
+
+@pytest.mark.parametrize(
+    "build, code, said",
+    [
+        (lambda bpy: dead(bpy, "keys"), 1, ["The jaw does not part the lips"]),
+        (lambda bpy: odd(bpy), 0, ["Left and right appear to be swapped", "opens the eye, so"]),
+        (lambda bpy: muted(bpy), 1, ["has no jaw (“jawOpen” of “Face” is muted)"]),
+    ],
+    ids=["dead jaw bone", "swapped and inverted", "muted jaw"],
+)
+def test_a_bake_says_what_the_panel_says(blender, scene, short_voice, tmp_path, build, code, said):  # noqa: F811
+    build(blender)
+    path, out = saved(blender, tmp_path), tmp_path / "o"
+    done = bake("--blend", path, "--audio", short_voice, "--takes", 1, "--out", out)
+    assert done.returncode == code and all(sentence in done.stderr for sentence in said)
+    if (out / "report.json").exists():
+        report = json.loads((out / "report.json").read_text())
+        assert all(sentence in " ".join(report["warnings"]) for sentence in said)
+        assert ("unseen" in report) == bool(code)
+
+
+def odd(bpy):
+    """A face named from the viewer's side, whose blinks open its eyes."""
+
+    def other(name):
+        return name.replace("Left", "*").replace("Right", "Left").replace("*", "Right")
+
+    opens = {"eyeBlinkLeft": {"lid_l": (0, 0, 0.012)}, "eyeBlinkRight": {"lid_r": (0, 0, 0.012)}}
+    return small_face(bpy, {other(name): moves for name, moves in (KEYS | opens).items()})
+
+
+def muted(bpy):
+    small_face(bpy, KEYS).data.shape_keys.key_blocks["jawOpen"].mute = True
 
 
 def test_a_bake_does_not_put_a_head_beside_a_character_that_it_does_not_know(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from makers import ict, MAKERS, read_anatomy, read_ict
+from makers import add, ict, MAKERS, read_anatomy, read_ict, rig
 from mathutils import Matrix
 from performances import read_wav, write_wav
 from running_engine import connection, SAMPLE, stop_engine  # noqa: F401
@@ -145,3 +145,28 @@ def test_a_makers_character_that_looks_the_other_way_is_told_so(blender, body, m
     found = detection.reach_of(face_of(face), plan)
     assert not found.is_mirrored and not {"open", "closed"} & set(found.faults)
     assert maker in NO_LIDS or not found.faults
+
+
+@pytest.mark.parametrize("lips", [True, False], ids=["with lips", "teeth alone"])
+@pytest.mark.parametrize("kind", ["key on one mesh", "key on teeth", "bone"])
+def test_lips_are_what_is_measured_not_teeth(blender, body, kind, lips):
+    jaw, teeth = body.moves["jawOpen"], np.zeros((len(body.points), 1))
+    teeth[body.parts["teeth"]] = 1.0
+    keys = {} if kind == "bone" else {name: by for name, by in body.moves.items() if by is not jaw}
+    skin, inner = body.parts["head"], body.parts["teeth"]
+    if kind == "key on one mesh":
+        face = add(blender, body, "Face", keys | {"jawOpen": jaw if lips else teeth * jaw})
+    else:
+        face = add(blender, body, "Face", keys | ({"jawOpen": jaw} if keys and lips else {}), skin)
+        mouth = add(blender, body, "Teeth", {"jawOpen": jaw} if keys else {}, inner)
+        bones = {"root": "Spine", "neck": "Neck", "head": "Head"}
+        bones |= {} if keys else {"jaw": "Jaw"}
+        armature = rig(blender, body, {face: skin, mouth: inner}, bones)
+        if not keys and not lips:
+            face.vertex_groups["Head"].add(range(len(skin)), 1.0, "REPLACE")
+            face.vertex_groups.remove(face.vertex_groups["Jaw"])
+        face = armature if not keys else face
+    blender.context.view_layer.update()
+    found = detection.reach_of(face, character.plan_of(face))
+    assert ("open" in found.faults) != lips
+    assert not lips or (found.parts == ("Face",) and found.shown["open"][0] > 15)

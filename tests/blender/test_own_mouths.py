@@ -12,9 +12,9 @@ from performances import performance
 from running_engine import connection, speak, stop_engine  # noqa: F401
 from test_reach import KEYS, PLACES, POINTS, small_face
 from thunder.scene.animation import display, keying
-from thunder.scene.heads import character, head, head_state, mapping_table
+from thunder.scene.heads import character, detection, head, head_state, mapping_table
 from thunder.scene.host import compat
-from thunder.scene.takes import take_list
+from thunder.scene.takes import last_look, take_list
 from thunder.scene.takes.commit import committing
 from thunder.thunder_core import errors, progress
 from thunder.thunder_core.animation import timing
@@ -178,10 +178,10 @@ def test_a_pose_asset_becomes_a_mouth(blender, scene):
 def test_a_mouth_that_vanished_is_said(blender, scene):
     face = artist(blender)
     map_mouths(scene, face, OH="MyOh")
-    assert "MyOh" not in head.resolve(face).warning
+    assert not any("MyOh" in said for said in head.resolve(face).warnings)
     face.shape_key_remove(face.data.shape_keys.key_blocks["MyOh"])
     rig = head.resolve(face)
-    assert rig.warning.startswith("“MyOh”, the mouth for OH, is no longer on “Face”: choose")
+    assert rig.warnings[0].startswith("“MyOh”, the mouth for OH, is no longer on “Face”: choose")
     shown(scene, rig, open_take(), SAID)
     assert value(scene, face, "jawOpen", 1.25) == pytest.approx(0.2 / 0.3, abs=0.02)
 
@@ -194,6 +194,28 @@ def test_a_character_of_drawn_mouths_alone_speaks(blender, scene):
     rig = head.resolve(face)
     shown(scene, rig, open_take(), SAID)
     assert value(scene, face, "MyOh", 1.25) == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize("muted", [False, True])
+def test_drawn_mouths_of_unknown_names_are_looked_at_as_lips(blender, scene, muted):
+    wide = {"corner_l": (0.012, 0, 0), "corner_r": (-0.012, 0, 0), "lower": (0, 0, -0.005)}
+    keys = {"Bild1": OH, "Bild2": {"lower": (0, 0, -0.02)}, "Bild3": wide}
+    face = small_face(blender, keys | {"Bild4": {"lower": (0, 0, 0.0006)}})
+    map_mouths(scene, face, OH="Bild1", AH="Bild2", EE="Bild3", M_B_P="Bild4")
+    if muted:
+        for block in face.data.shape_keys.key_blocks[1:]:
+            block.mute = True
+    rig, made = head.resolve(face), open_take()
+    shown(scene, rig, made, SAID)
+    clock = timing.Clock.of(scene, 1.0)
+    steps = last_look.look(scene.name, rig, clock, made.opening, json.dumps(SAID))
+    wrong, faults = progress.result(steps), " ".join(rig.warnings)
+    assert wrong.startswith("The jaw does not part the lips") if muted else wrong == ""
+    assert ("“Bild2” of “Face” is muted" in faults) == muted
+    assert ("does not part" in faults) == muted and "“oo” looks like" not in faults
+    found = detection.reach_of(face, character.plan_of(face))
+    assert found.shown["open"][0] == pytest.approx(0.0 if muted else 20.0, abs=0.1)
+    assert rig.sums is None, "takes are scored as they are, not as a face that shows no channel"
 
 
 def test_generate_asks_for_the_sounds_and_keys_the_mouths(

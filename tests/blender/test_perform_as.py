@@ -208,7 +208,7 @@ def test_keys_without_a_place_are_listed(lines, monkeypatch):
     left = own_keys.enter(rig, entry, own, places, clock)
     assert left and all(" at frame 4" in each for each in left)
     sentence = own_keys.say_left(left)
-    assert sentence.startswith("Keys of yours without a place in this recording stay in the old")
+    assert sentence.startswith("Keys of yours without a place in this recording were not set in")
     assert left[0] in sentence and own_keys.say_left([]) == ""
     many = own_keys.say_left([f"jawOpen at frame {n}" for n in range(9)])
     assert many.endswith("frame 4 and 4 more")
@@ -312,7 +312,7 @@ def test_jobs_dub_a_committed_line_and_report_what_changed(lines, recordings, tm
         assert (told["line"], told["take"]) == ("old", "Committed")
         assert len(told["accents"]) >= 4 and "keys" not in told
         assert all(b == pytest.approx(slower * a, abs=0.25) for a, b in told["accents"])
-        assert told["said"][0].endswith(f"accents of “old” are on those of “{language}”")
+        assert told["said"][0].endswith(f"accents of “old” are on the same words of “{language}”")
         assert told["keys_left"] == [] and (folder / "take_01.npz").exists()
     wrong = bake("--blend", tmp_path / "shot.blend", "--audio", tmp_path / "de.wav", "--out",
                  tmp_path / "no", "--perform-line", "olde")  # fmt: skip

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from characters import add_mesh, rig_with, seen_points
+from characters import add_mesh, deform, rig_with, seen_points
 from drawing import Context, Shown
 from mathutils import Matrix, Vector
 from thunder.scene.heads import character, detection, family, head as head_module, reach, rna_paths
@@ -72,6 +72,34 @@ def drive_jaw(armature, face):
     driver.expression = "v * 0.4"
 
 
+def bare_face(bpy, name="Face"):
+    """A small face without shape keys."""
+    face = small_face(bpy, {}, name=name)
+    face.shape_key_clear()
+    return face
+
+
+def bind(armature, obj, jaw=JAW):
+    """Let head and jaw of a rig deform the points of a small face."""
+    for bone, places in (("jaw", jaw), ("head", [p for p in PLACES if p not in jaw])):
+        ids = [PLACES.index(place) for place in places]
+        obj.vertex_groups.new(name=bone).add(ids, 1.0, "REPLACE")
+    deform(obj, armature)
+
+
+def inside(obj):
+    """The same face 2 cm further back: what stands for teeth."""
+    obj.data.transform(Matrix.Translation((0, 0.02, 0)), shape_keys=True)
+    return obj
+
+
+def stick(armature, bone="jaw"):
+    """Stop a bone from turning, as only Blender shows."""
+    limit = armature.pose.bones[bone].constraints.new("LIMIT_ROTATION")
+    limit.use_limit_x = limit.use_limit_y = limit.use_limit_z = True
+    limit.owner_space = "LOCAL"
+
+
 def skin(bpy, obj, turn=None, jaw=JAW):
     """A rig of hips, head and jaw that deforms a small face; the armature."""
     turn = turn or Matrix.Identity(3)
@@ -80,11 +108,7 @@ def skin(bpy, obj, turn=None, jaw=JAW):
         for bone, (start, end, parent) in BONES.items()
     }
     armature = rig_with(bpy, bones)
-    for bone, places in (("jaw", jaw), ("head", [p for p in PLACES if p not in jaw])):
-        ids = [PLACES.index(place) for place in places]
-        obj.vertex_groups.new(name=bone).add(ids, 1.0, "REPLACE")
-    obj.parent = armature
-    obj.modifiers.new("Armature", "ARMATURE").object = armature
+    bind(armature, obj, jaw)
     bpy.context.view_layer.update()
     return armature
 
@@ -414,6 +438,122 @@ def test_a_slider_that_stops_at_0_pulls_nothing_back(blender):
     closed = gap_at(blender, face, jaw=0.5, mouthClose=0.5)
     assert abs(closed) < 0.1 and seen.shown["closed"][0] == pytest.approx(closed, abs=0.1)
     assert "closed" not in seen.faults
+
+
+# ---- odd faces
+
+
+def dead(bpy, kind):
+    """A face whose jaw bone parts no lips; the object to select."""
+    face = bare_face(bpy) if kind != "keys" else small_face(bpy, without("jawOpen"))
+    jaw = tuple(p for p in PLACES if p != "neck") if kind == "all" else ()
+    armature = skin(bpy, face, jaw=jaw)
+    if kind == "teeth":  # 2 cm behind the lips
+        points = [(x, -0.08, z) for z in (1.6003, 1.5997) for x in (-0.005, 0.0, 0.005)]
+        teeth = add_mesh(bpy, "Teeth", points, (), [(0, 1, 2), (3, 4, 5)])
+        teeth.shape_key_clear()
+        for bone, ids in (("head", [0, 1, 2]), ("jaw", [3, 4, 5])):
+            teeth.vertex_groups.new(name=bone).add(ids, 1.0, "REPLACE")
+        deform(teeth, armature)
+        bpy.context.view_layer.update()
+    return face if kind == "keys" else armature
+
+
+@pytest.mark.parametrize("kind", ["none", "all", "teeth", "keys"])
+def test_a_jaw_bone_that_parts_no_lips_is_said(blender, kind):
+    face = dead(blender, kind)
+    assert "jaw" in character.plan_of(face).used
+    assert "The jaw does not part the lips" in " ".join(head_module.resolve(face).warnings)
+    assert any("The jaw does not part the lips" in text for text in drawn(blender, face))
+
+
+def test_a_jaw_that_is_an_object_of_its_own_parts_the_lips(blender):
+    """As of robots and puppets: hung on a bone, or bound to it."""
+    face = bare_face(blender)
+    armature = skin(blender, face, jaw=())
+    points = [POINTS["lower"], POINTS["chin"], (0.02, -0.1, 1.5997), (-0.02, -0.1, 1.5997)]
+    part = add_mesh(blender, "Jaw", points, (), [(0, 1, 2), (0, 1, 3)])
+    part.shape_key_clear()
+    part.parent, part.parent_type, part.parent_bone = armature, "BONE", "jaw"
+    blender.context.view_layer.update()
+    part.matrix_world = Matrix.Identity(4)
+    found = detection.reach_of(armature, character.plan_of(armature))
+    assert set(found.parts) == {"Face", "Jaw"} and "open" not in found.faults
+    armature.pose.bones["jaw"].rotation_mode = "XYZ"
+    armature.pose.bones["jaw"].rotation_euler.x = types.JAW_OPEN_RADIANS
+    lower = part.matrix_world @ seen_points_of(blender, part, 0)
+    opened = 1000 * (POINTS["lower"][2] - lower.z)
+    assert found.shown["open"][0] == pytest.approx(abs(opened), abs=1.0) and abs(opened) > 15
+
+
+def seen_points_of(bpy, obj, vertex):
+    bpy.context.view_layer.update()
+    return Vector(seen_points(bpy, obj)[vertex])
+
+
+@pytest.mark.parametrize("y", [-0.115, -0.16], ids=["mask", "visor"])
+def test_what_is_worn_before_the_mouth_does_not_make_teeth_of_lips(blender, y):
+    face = bare_face(blender)
+    armature = skin(blender, face)
+    rows = [(x / 100, y, z / 100) for x in range(-8, 9, 2) for z in range(150, 176, 2)]
+    worn = add_mesh(blender, "Worn", rows, (), [(i, i + 1, i + 13) for i in range(len(rows) - 14)])
+    worn.shape_key_clear()
+    worn.vertex_groups.new(name="head").add(range(len(rows)), 1.0, "REPLACE")
+    deform(worn, armature)
+    blender.context.view_layer.update()
+    found = detection.reach_of(armature, character.plan_of(armature))
+    assert found.parts == ("Face",) and found.shown["open"][0] > 15
+
+
+@pytest.mark.parametrize("with_bone", [False, True])
+def test_a_jaw_key_of_the_teeth_alone_is_no_jaw(blender, with_bone):
+    face = small_face(blender, without("jawOpen"))
+    armature = skin(blender, face, jaw=JAW if with_bone else ())
+    bind(armature, inside(small_face(blender, {"jawOpen": KEYS["jawOpen"]}, name="Teeth")), ())
+    if not with_bone:
+        armature.data.bones["jaw"].name = "other"
+    blender.context.view_layer.update()
+    plan = character.plan_of(face)
+    found = detection.reach_of(face, plan)
+    assert "jawOpen" in {rule.source for rule in plan.rules}  # the teeth go with it
+    assert ("open" in found.faults) != with_bone and found.parts == ("Face",)
+    assert not {"wide", "round", "closed"} & set(found.faults)
+
+
+def test_a_muted_key_is_no_key(blender):
+    face = small_face(blender, KEYS)
+    keys = face.data.shape_keys.key_blocks
+    assert not detection.unused_of(face)
+    for name in ("eyeBlinkLeft", "jawOpen"):
+        keys[name].mute = True
+    with pytest.raises(errors.BadHead, match="no jaw .“jawOpen” of “Face” is muted"):
+        head_module.resolve(face)
+    skin(blender, face)
+    plan = character.plan_of(face)
+    assert not {"jawOpen", "eyeBlinkLeft"} & {rule.source for rule in plan.rules}
+    assert gap_at(blender, face, jaw=1.0) > 15, "by the bone"
+    keys["jawOpen"].mute = False
+    assert "jawOpen" in character.plan_of(face).used
+
+
+def test_a_jaw_key_whose_driver_is_not_followed_is_named(blender):
+    face = small_face(blender, KEYS | {"mouthFunnel": {}})
+    driver = face.data.shape_keys.key_blocks["jawOpen"].driver_add("value").driver
+    driver.expression = "sin(frame)"
+    with pytest.raises(errors.BadHead, match="no jaw .“jawOpen” has a driver that is not followed"):
+        head_module.resolve(face)
+
+
+@pytest.mark.parametrize("name, least, apart", [("jawOpen", 0.2, 4.4), ("eyeBlinkLeft", 0.5, 0.0)])
+def test_lips_that_a_slider_keeps_open_are_said(blender, name, least, apart):
+    face = small_face(blender, KEYS)
+    face.data.shape_keys.key_blocks["eyeBlinkRight"].slider_min = 0.7
+    face.data.shape_keys.key_blocks[name].slider_min = least
+    found = detection.reach_of(face, character.plan_of(face))
+    assert found.shown["rest"][0] == pytest.approx(gap_at(blender, face), abs=0.01)
+    assert found.shown["rest"][0] == pytest.approx(apart, abs=0.01)
+    wanted = ["The lips are 4.4 mm apart at rest: set the Range Min of “jawOpen” from 0.2 to 0"]
+    assert list(found.faults.values()) == (wanted if apart else [])
 
 
 # ---- constraints

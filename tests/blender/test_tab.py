@@ -8,6 +8,7 @@ import pytest
 from characters import make_hero
 from drawing import Context, Shown
 from extension import NAME
+from thunder.thunder_core.shipped import SAMPLE_TEXT
 
 pytestmark = pytest.mark.one_blender
 
@@ -62,8 +63,10 @@ def test_few_panels_and_controls_are_shown_before_the_first_take(blender, tmp_pa
     assert len(visible(blender)) <= MOST_CONTROLS
     if blender.ops.thunder.sample_voice.poll():
         blender.ops.thunder.sample_voice()
+        [known] = blender.context.scene.thunder_transcripts
+        assert known.text == SAMPLE_TEXT and known.is_typed
     ready = visible(blender)
-    assert "thunder.generate" in ready and len(ready) <= MOST_CONTROLS, ready
+    assert "thunder.generate" in ready and len(ready) <= MOST_CONTROLS, " | ".join(ready)
 
 
 def test_a_character_is_mapped_in_the_data_of_its_own_objects(blender, stage):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from thunder_core.direction import Brief, Direction, DIRECTION_NAMES, MOOD_NAMES, split_moods
+from thunder_core.filters import gaussian
 from thunder_core.request import Request
 from thunder_core.types import BLINKS, in_group, Keep, pack, Speech
 
@@ -95,6 +96,23 @@ def test_a_mood_sits_on_a_word_and_what_is_around_it_stays(engine, speech):
     down = engine.head.expression_names.index("browDownLeft")
     assert angry[62:70, down].mean() > plain[62:70, down].mean() + 0.2
     assert (angry[:55] == plain[:55]).all() and (angry[78:] == plain[78:]).all()
+
+
+@pytest.mark.parametrize("blinks", [(), (58,), (60, 66), (72, 75), (63, 70, 90)])
+def test_no_blink_is_halved_where_a_mood_comes_and_goes(engine, blinks):
+    pipeline, t = engine.thunder.pipeline, np.arange(FRAMES)
+    names = engine.thunder.channel_names
+    moods = np.zeros((2, FRAMES, pipeline.columns.count), np.float32)
+    for number, at in enumerate(blinks):  # of one mood, then of the other
+        lid = np.exp(-0.5 * ((t - at) / 1.3) ** 2)
+        for side in ("Left", "Right"):
+            moods[number % 2, :, names.index(f"eyeBlink{side}")] += lid
+    on = gaussian(((t >= 60) & (t < 75)).astype(float), 1.0)
+    faded = pipeline.cross_fade(moods, np.stack([1 - on, on]), None)
+    lid = faded[:, names.index("eyeBlinkLeft")]
+    tops = [at for at in range(1, FRAMES - 1) if lid[at - 1] < lid[at] >= lid[at + 1]]
+    assert all(lid[at] > 0.75 or lid[at] < 0.2 for at in tops), lid[50:90].round(2)
+    assert (faded[:50] == moods[0, :50]).all() and (faded[85:] == moods[0, 85:]).all()
 
 
 def test_what_is_kept_stays_and_steps_are_explained(engine, speech):

@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Moves a performance to another recording: a dub, a pick-up, a better microphone.
 
-Pauses of the old voice are matched with those of the new one, and accents between them, by where
-they are in the line; no words are needed, so languages may differ. If the new voice says a part of
-the old one's words, that part is found first. Head, brows, lids and eyes then play on the new
-voice's time: as fast as before around accents, blinks and jumps of the gaze, slower or faster
-between. The mouth is sampled anew.
+If the new voice says the old one's words, or a part of them, what sits on a word goes to that word.
+Else pauses of the old voice are matched with those of the new one, and accents between them, by
+where they are in the line; no words are needed, so languages may differ. Head, brows, lids and eyes
+then play on the new voice's time: as fast as before around accents, blinks and jumps of the gaze,
+slower or faster between. The mouth is sampled anew.
 """
 
 from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -38,6 +39,8 @@ _STROKE, _QUICK = 0.22, 0.14
 _BETWEEN = 0.08  # least seconds between two such parts
 _BACK = 8  # accents without a counterpart in a row, at most, between two that have one
 _SLOWEST, _FASTEST = 0.25, 3.0  # factors of speed between them
+# seconds from where a word is said again to an accent that is its own
+_ON_WORD = 0.12
 _ON = 0.3  # seconds from an accent at which something still sits on its word
 _EASE = 1.2  # deviation of the smoothing where speed changes, frames
 _SHUT = 0.5  # closure of lids in a blink
@@ -54,18 +57,33 @@ _UPPER_AXES = ("brows", "head", "eyes", "frown")
 Span = tuple[float, float]
 
 
+class Again(NamedTuple):
+    """How a new recording says the words of an old one, or a part of them. old, new [k]: seconds at
+    which both say the same, in order.  part: of the old one that is said again, None: all of it."""
+
+    old: np.ndarray
+    new: np.ndarray
+    part: Span | None
+
+
 @dataclass(frozen=True)
 class Moved:
     """How an old recording's time lies in a new one's. times [T]: old second that plays at each new
-    frame.  accents, pauses: [(old, new)] seconds, pauses as spans.  lost: old accents without a
-    counterpart, s.  part: of the old recording that the new one says again, None: all of it.
+    frame.  accents, pauses: [(old, new)] seconds, pauses as spans.  lost, lost_pauses: old accents,
+    and starts of pauses, without a counterpart, s.  again: where both say the same words.
     """
 
     times: np.ndarray
     accents: list[Span]
     pauses: list[tuple[Span, Span]]
     lost: list[float]
-    part: Span | None = None
+    lost_pauses: list[float]
+    again: Again | None = None
+
+    @property
+    def part(self) -> Span | None:
+        """What is said again of the old recording, None: all of it."""
+        return None if self.again is None else self.again.part
 
     def record(self, old: Prosody, new: Prosody, keys: Sequence[float] = ()) -> dict:
         """For a take's provenance. keys: old seconds that get a place in the new voice."""
@@ -74,6 +92,8 @@ class Moved:
             "accents": [[round(a, 2), round(b, 2)] for a, b in self.accents],
             "pauses": [[round(x, 2) for span in both for x in span] for both in self.pauses],
             "lost": [round(each, 2) for each in self.lost],
+            "lost_pauses": [round(each, 2) for each in self.lost_pauses],
+            "same_words": self.again is not None,
             "seconds": [round(old.seconds, 2), round(new.seconds, 2)],
             **({"part": [round(each, 2) for each in self.part]} if self.part else {}),
             **({"keys": [None if at is None else round(at, 3) for at in places]} if keys else {}),
@@ -155,9 +175,9 @@ def pair_up(
     return pairs[::-1]
 
 
-def find_part(old: VoiceFeatures, new: VoiceFeatures) -> Span | None:
-    """The part (s) of an old recording that a new one, a pick-up, says again; None where it says
-    all of it, other words or another language.
+def find_again(old: VoiceFeatures, new: VoiceFeatures) -> Again | None:
+    """How a new recording says an old one's words again, all or, in a pick-up, some of them; None
+    where it says others, or speaks another language.
 
     The new voice's phones are laid along the old one's, half to twice as fast, from where to where
     they cost least together.
@@ -169,24 +189,27 @@ def find_part(old: VoiceFeatures, new: VoiceFeatures) -> Span | None:
     known, said = _phone_steps(old.logits), _phone_steps(new.logits[speech])
     if len(said) < 2 or len(known) * len(said) > _MOST_STEPS:
         return None
-    # of paths that end at each step of the old voice, now and a step before: cost, first step
+    # costs of paths that end at each step of the old voice, now and a step before; the way to each
     cost = before = 1 - known @ said[0]
-    start = np.arange(len(known))
-    earlier = np.full(len(known), np.inf), start
+    earlier, ways = np.full(len(known), np.inf), np.zeros((len(said), len(known)), np.int8)
     for step in range(1, len(said)):
         here = 1 - known @ said[step]
-        ways = [(_behind(cost, 1), start, 1), (_behind(cost, 2), start, 2)]
-        ways += [(_behind(earlier[0], 1) + before, earlier[1], 1)]
-        best = np.argmin([way[0] for way in ways], 0)
-        earlier, before = (cost, start), here
-        cost = here + np.choose(best, [way[0] for way in ways])
-        start = np.choose(best, [np.roll(first, by) for _, first, by in ways])
-    end = int(cost.argmin())
-    if cost[end] / len(said) > _SAME_SOUNDS:
+        costs = [_behind(cost, 1), _behind(cost, 2), _behind(earlier, 1) + before]
+        ways[step] = np.argmin(costs, 0)
+        earlier, before, cost = cost, here, here + np.min(costs, 0)
+    at, step = int(cost.argmin()), len(said) - 1
+    if cost[at] / len(said) > _SAME_SOUNDS:
         return None
-    span = tuple(float(at) * _STEP / ENCODER_RATE for at in (start[end], end + 1))
-    again = old.prosody.within(*span).spoken.sum() / old.prosody.spoken.sum()
-    return None if again > _WHOLE else span
+    path = [(at, step)]
+    while step > 0:
+        by_old, by_new = ((1, 1), (2, 1), (1, 2))[ways[step, at]]
+        at, step = at - by_old, step - by_new
+        path.append((at, step))
+    steps = np.array(path[::-1]).T
+    times = (steps + 0.5) * _STEP / ENCODER_RATE + [[0.0], [speech.start / ENCODER_RATE]]
+    begin, end = (float(each) * _STEP / ENCODER_RATE for each in (steps[0, 0], steps[0, -1] + 1))
+    share = old.prosody.within(begin, end).spoken.sum() / old.prosody.spoken.sum()
+    return Again(times[0], times[1], None if share > _WHOLE else (begin, end))
 
 
 def _phone_steps(logits: np.ndarray) -> np.ndarray:
@@ -202,17 +225,22 @@ def _behind(costs: np.ndarray, steps: int) -> np.ndarray:
     return np.concatenate([np.full(steps, np.inf), costs])[: len(costs)]
 
 
-def match(old: Prosody, new: Prosody, quick: Sequence[float] = ()) -> Moved:
+def match(
+    old: Prosody, new: Prosody, quick: Sequence[float] = (), again: Again | None = None
+) -> Moved:
     """How the time of an old voice lies in a new one's. quick: old seconds at which something is
-    fast, besides accents."""
+    fast, besides accents.  again: where both say the same words."""
     if not (old.phrases and new.phrases):
-        return Moved(np.arange(new.frames) / FPS, [], [], old.accents.tolist())
+        return Moved(np.arange(new.frames) / FPS, [], [], old.accents.tolist(), [], again)
     gaps = [[gap for gap in v.pauses if gap[1] - gap[0] >= PAUSE] for v in (old, new)]
     share = [_share_of_speech(voice) for voice in (old, new)]
 
     def differ(i: int, j: int) -> float:
         (a, b), (c, d) = gaps[0][i], gaps[1][j]
-        place = abs(share[0](a) - share[1](c))
+        if again is None:
+            place = abs(share[0](a) - share[1](c))
+        else:  # seconds
+            place = abs(np.interp((a + b) / 2, again.old, again.new) - (c + d) / 2)
         return _PLACES[0] * place + _LENGTH * abs(np.log((b - a) / (d - c)))
 
     pauses = [(gaps[0][i], gaps[1][j]) for i, j in pair_up(gaps[0], gaps[1], differ)]
@@ -223,10 +251,16 @@ def match(old: Prosody, new: Prosody, quick: Sequence[float] = ()) -> Moved:
     accents = []
     for k in range(0, len(edges[0]), 2):
         spans = [(each[k], each[k + 1]) for each in edges]
-        accents += _match_accents(old, new, spans)
+        accents += (
+            _match_accents(old, new, spans)
+            if again is None
+            else _follow_words(old, new, spans, again)
+        )
     rigid = _rigid_parts(list(zip(*edges)), accents, quick)
     lost = sorted(set(old.accents.tolist()) - {a for a, _ in accents})
-    return Moved(_times(rigid, new.frames, old.seconds), accents, pauses, lost)
+    matched = {gap for gap, _ in pauses}
+    silent = [gap[0] for gap in gaps[0] if gap not in matched]
+    return Moved(_times(rigid, new.frames, old.seconds), accents, pauses, lost, silent, again)
 
 
 def _share_of_speech(voice: Prosody) -> Callable[[float], float]:
@@ -266,6 +300,22 @@ def _match_accents(old: Prosody, new: Prosody, spans: list[Span]) -> list[Span]:
         pairs.append((float(t[i]), float(u[j])))
         at = int(before[i, j])
     return pairs[::-1]
+
+
+def _follow_words(old: Prosody, new: Prosody, spans: list[Span], again: Again) -> list[Span]:
+    """(old, new) seconds of an old voice's accents between matched pauses, on the words that a new
+    one says again: on its accent where that word has one."""
+    pairs: list[Span] = []
+    (start, end), (first, last) = spans
+    for at in old.accents[(old.accents >= start) & (old.accents < end)].tolist():
+        said = float(np.interp(at, again.old, again.new))
+        near = min(new.accents.tolist(), key=lambda other: abs(other - said), default=said)
+        place = near if abs(near - said) <= _ON_WORD else said
+        before = pairs[-1] if pairs else (start, first)
+        room = min(_room(at - before[0], place - before[1]), _room(end - at, last - place))
+        if first <= place < last and room >= 0:
+            pairs.append((at, place))
+    return pairs
 
 
 def _room(gap, wide) -> np.ndarray:
@@ -336,12 +386,12 @@ def quick_events(motion: Motion, channels: Sequence[str]) -> list[float]:
 
 
 def move(
-    motion: Motion, channels: Sequence[str], old: Prosody, new: Prosody, part: Span | None = None
+    motion: Motion, channels: Sequence[str], old: Prosody, new: Prosody, again: Again | None = None
 ) -> tuple[Keep, Moved]:
     """The upper face of a motion on a new voice, as a part that is kept while the mouth is sampled,
-    and how it was moved. part: of the old voice that is said again, None: all of it."""
-    said = old.within(*part) if part else old
-    moved = replace(match(said, new, quick_events(motion, channels)), part=part)
+    and how it was moved. again: where both say the same words."""
+    said = old.within(*again.part) if again is not None and again.part else old
+    moved = match(said, new, quick_events(motion, channels), again)
     at = np.minimum(moved.times * FPS, motion.frames - 1)
     values = monotone_cubic(pack(motion).astype(float), at)
     mask = np.repeat(upper_columns(channels)[None], new.frames, 0)

@@ -26,7 +26,7 @@ from ..protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
 from ..request import ENGINE, Performed, Request
 from ..system_calls import release_free_memory
 from ..types import FPS, IDLE, Keep, LISTENS, Motion, pack, SPEAKS, Speech, Take
-from .another_voice import find_part, move, reading_of_mouth
+from .another_voice import find_again, move, reading_of_mouth
 from .diffusion import Inpainting
 from .network import CPU, processors
 from .performance import asked_size, follow_voice, perform, Performance, plan, requested_style
@@ -141,7 +141,7 @@ def _moved(
     mouths, and the provenance of that. Raises BadRequest."""
     motion = engine.check_motion(performed.motion)
     old_voice = engine.analyse(performed.sound)
-    old, part = old_voice.prosody, find_part(old_voice, voice)
+    old, again = old_voice.prosody, find_again(old_voice, voice)
     for prosody, which in ((old, "old"), (voice.prosody, "new")):
         if not prosody.phrases:
             raise BadRequest(
@@ -153,7 +153,7 @@ def _moved(
             f"The performance lasts {motion.frames / FPS:.1f} s and its old recording "
             f"{old.seconds:.1f} s: give the recording that it was made of"
         )
-    keep, moved = move(motion, engine.head.expression_names, old, voice.prosody, part)
+    keep, moved = move(motion, engine.head.expression_names, old, voice.prosody, again)
     if performed.direction is not None:
         vectors = over_frames(performed.direction, old.frames)
         rows = moved.rows if len(vectors) > 1 else np.zeros(1, int)

@@ -16,7 +16,7 @@ import numpy as np
 from ..face.mechanics import Mechanics
 from ..face.moods import MoodPoses
 from ..face.points import Articulators
-from ..filters import runs
+from ..filters import gaussian, highest, runs
 from ..steps import ADDED, CONSTRAINT, step
 from ..types import BLINKS, Columns, FPS, in_group, LARGEST_VALUE, MOODS, SPEECH
 from .diffusion import Inpainting
@@ -193,18 +193,38 @@ class Pipeline:
     ) -> np.ndarray:
         """One take in several moods [k, T, C], which are played by their shares [k, T].
 
-        Lids change from one mood to the next in a shorter time, so that a blink that only one of
-        them has is hardly ever half a blink.
+        Lids change from one mood to the next at once, while both are open where that is possible:
+        no blink that only one of them has is half a blink.
         """
         result = np.einsum("kt,ktc->tc", shares, moods)
-        quick = shares**_QUICK / (shares**_QUICK).sum(0)
         lids = np.flatnonzero(in_group(self.channels, BLINKS))
-        result[:, lids] = np.einsum("kt,ktc->tc", quick, moods[:, :, lids])
+        whose = _switch(shares, moods[:, :, lids].max(2))
+        result[:, lids] = np.einsum("kt,ktc->tc", whose, moods[:, :, lids])
         result = result.astype(np.float32)
         return result if kept is None else np.where(kept.mask, kept.values, result)
 
 
-_QUICK = 8  # power of the shares by which lids change
+def _switch(shares: np.ndarray, shut: np.ndarray) -> np.ndarray:
+    """Shares [k, T] by which lids that are shut so far [k, T] are those of each mood: of the one
+    with the largest share, from where both are most open near the change."""
+    owner = shares.argmax(0)
+    changes = np.flatnonzero(np.diff(owner)) + 1
+    for before, at, after in zip((0, *changes), changes, (*changes[1:], len(owner))):
+        both = owner[[at - 1, at]]
+        frames = np.arange(max(before + 1, at - _NEAR), min(after, at + _NEAR + 1))
+        frames = frames[(shares[both][:, frames] > 0).all(0)]
+        if len(frames):
+            around = highest(shut[both].max(0), 2 * _SWITCHES + 1)[frames]
+            best = int(frames[np.lexsort((abs(frames - at), around.round(1)))[0]])
+            owner[min(at, best) : max(at, best)] = both[int(best < at)]
+    chosen = np.eye(len(shares))[owner]
+    whose = gaussian(chosen, _SWITCHES / 2, "nearest").T * (shares > 0)
+    total = whose.sum(0)
+    return np.where(total > 0, whose / np.maximum(total, 1e-9), shares)
+
+
+# frames around a change of moods in which lids may change, and to either side that it takes
+_NEAR, _SWITCHES = 8, 2
 MAX_ADDED = 0.95  # largest value that an addition leads to
 # damps idle drift against a mood's smile or frown, per unit
 _DRIFT_DAMPING = 4.0

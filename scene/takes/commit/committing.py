@@ -16,7 +16,7 @@ from ....thunder_core.animation.commit.before import Choice
 from ....thunder_core.batch.settings import COMMITS
 from ....thunder_core.errors import attempt, BadRequest, ThunderError
 from ....thunder_core.progress import map_progress
-from ...animation import display
+from ...animation import display, keying
 from ...heads import head
 from ...host.jobs import stage, Step
 from .. import dialogue, last_look, provenance, take_list
@@ -59,7 +59,8 @@ def _look(rig: head.Rig, entry, choice: Choice) -> Generator[float, None, str]:
     if opening is None or not is_whole or not frames or provenance.is_edited(entry):
         return ""
     clock = provenance.clock_of(entry.action)
-    return (yield from last_look.look(bpy.context.scene.name, rig, clock, opening))
+    said = provenance.about_of(entry.action).get(keying.SAID, "[]")
+    return (yield from last_look.look(bpy.context.scene.name, rig, clock, opening, said))
 
 
 _LONGEST_BLEND = 0.5  # longest blend with the animator's animation before and after a take, seconds

@@ -95,10 +95,16 @@ def _strengths(
     direction: sliders.ThunderDirection, values: dict[str, np.ndarray], count: int
 ) -> np.ndarray:
     """The strength of each mood and of *As Heard* [T, moods + 1]; where the mood has keys one flows
-    into the next."""
+    into the next. Raises BadRequest."""
     numbers = sliders.CHOICE_NUMBERS
-    chosen = values.get("mood", np.full(count, numbers[direction.mood]))
-    chosen = np.clip(np.floor(chosen + 1e-6), 0, len(numbers) - 1)
+    chosen = values.get("mood")
+    if chosen is None:
+        chosen = np.full(count, numbers[direction.mood])
+    chosen = np.floor(chosen + 1e-6)
+    if not np.isin(chosen, list(numbers.values())).all():
+        raise BadRequest(
+            "A key of Mood holds a number that is no mood: go to it, choose one, and key it again"
+        )
     strength = np.clip(values.get("strength", np.full(count, direction.strength)), 0.0, 1.0)
     result = np.stack(
         [(chosen == numbers[name]) * strength for name in (*MOOD_NAMES, AS_HEARD)], axis=1

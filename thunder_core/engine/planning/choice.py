@@ -37,7 +37,8 @@ _FEW = 4  # content words beside which light ones are left alone
 # ideas of a gesture, and how often
 NODS, TURNS, TILTS, LIFTS, BROWS = "nods", "turns", "tilts", "lifts the chin", "raises brows"
 _IDEAS = {NODS: 0.42, TURNS: 0.2, TILTS: 0.16, LIFTS: 0.1, BROWS: 0.12}
-ACTED = 0.3  # shortest pause in which something is done, s
+# shortest pause in which it is done, s; a head that has just come to rest is not seen to hold still
+_LEAST_PAUSE = {AWAY: 0.3, STILL: 0.5, BREATHES: 0.3, THINKS: 0.3}
 _LINE = 9.0  # a stretch of speech of this length has hits of its own, s
 _HITS = (0.5, 0.35, 0.15)  # shares of one, two and three
 _HITS_APART = 0.7  # least time between two, s
@@ -201,9 +202,12 @@ def draw(
             p = np.array([(_FAVOURS + spots[i].weight) / (1 + _TIRES * used[i]) for i in free])
             hits.add(int(rng.choice(free, p=p / p.sum())))
     acts = tuple(
-        _draw_one(_ACTS, [choice.acts[i] for choice in before], rng) if b - a >= ACTED else ""
+        _draw_one(
+            {act: share for act, share in _ACTS.items() if b - a >= _LEAST_PAUSE[act]},
+            [choice.acts[i] for choice in before], rng,
+        )
         for i, (a, b) in enumerate(voice.pauses)
-    )
+    )  # fmt: skip
     ideas = [
         _draw_one(_IDEAS, [choice.ideas[i] for choice in before], rng)
         for i in range(len(voice.phrases))
@@ -215,7 +219,9 @@ def draw(
 
 
 def _draw_one(shares: dict[str, float], before: list[str], rng: np.random.Generator) -> str:
-    """One of some names by their shares, less often those that were drawn before."""
+    """One of some names by their shares, less often those that were drawn before; "" of none."""
+    if not shares:
+        return ""
     p = np.array([share / (1 + _TIRES * before.count(name)) for name, share in shares.items()])
     return str(rng.choice(list(shares), p=p / p.sum()))
 

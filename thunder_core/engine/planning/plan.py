@@ -210,6 +210,7 @@ _GESTURE_SPREAD = 0.07  # standard deviation of a gesture's time around its acce
 _LIVELY = 0.25  # standard deviation between performances of the logarithm of gestures' size
 # a word that is hit: the head's stroke, degrees, and the brows' raise, a channel value
 _HIT_NOD, _HIT_RAISE = 5.4, 0.15
+_LEAST_HIT = 0.8  # least of what is drawn for it, as a share: one is to see it
 _OTHERS = 0.45  # weight of other accents beside it
 _LESS = 0.55  # largest stroke on these, as a share
 _HIT_ALONE = 0.3  # no other gesture within so many s of a hit
@@ -393,12 +394,15 @@ def _hit(
     """A word that is hit: brows or head begin before it, the head is furthest on its accent, and
     both settle behind it."""
     of_head, of_brows = (0.5, 1.4) if idea == BROWS else (1.0, 1.0)
-    size = min(_LARGEST_NOD, of_head * lively * manner.nods * _HIT_NOD * _random_factor(rng, 0.2))
+    drawn = max(_LEAST_HIT, lively * _random_factor(rng, 0.2))
+    size = min(_LARGEST_NOD, of_head * drawn * manner.nods * _HIT_NOD)
     _stroke(plan, spot.at + 0.02, _gesture(size, idea, manner, rng), manner, phrase, voice, rng)
     begins = spot.start - rng.uniform(0.02, 0.12)  # before the word
-    raised = _raise(0.0, of_brows * lively * manner.raises * _HIT_RAISE, manner, rng)
+    usual = of_brows * max(_LEAST_HIT, lively) * manner.raises * _HIT_RAISE
+    raised = _raise(0.0, usual, manner, rng)
     at = begins + raised.rise / 2
-    plan.raises.append(replace(raised, at=at, hold=max(raised.hold, spot.at - at)))
+    height, hold = max(raised.height, _LEAST_HIT * usual), max(raised.hold, spot.at - at)
+    plan.raises.append(replace(raised, at=at, height=height, hold=hold))
     if rng.random() < manner.knits:
         plan.knits.append(_raise(at, min(1.0, manner.knits) * 0.45, manner, rng))
 
