@@ -389,6 +389,7 @@ class THUNDER_OT_export_performance(ExportHelper, ChoosesFile, InstantWork, bpy.
             layout.prop(self, "rate")
         rig, lacking = attempt(head.find, context.scene, context.object)
         lacking = lacking or export.why_missing(form, rig)
+        lacking = lacking or attempt(listening.chosen_frames, context, rig, self.frames)[1]
         column = layout.column(align=True)
         column.label(
             text="Cannot Be Written" if lacking else "Does Not Carry",

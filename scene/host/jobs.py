@@ -352,6 +352,7 @@ class Recent(dict):
 
 
 MARKS, MARK_SECONDS = 12, 2.0  # of the progress by which the pace is measured, and their distance
+STEADY = 1.6  # factor by which the pace since the middle one may differ: else nobody knows it
 
 
 class Pace:
@@ -369,14 +370,21 @@ class Pace:
             self.marks.append((time.monotonic(), fraction))
 
     def seconds_left(self, fraction: float) -> float | None:
-        """Seconds that the rest will take at this pace; None while it is too early to know."""
+        """Seconds that the rest will take at this pace; None while it is too early to know, or the
+        pace changes."""
         if not self.marks:
             return None
-        since, at = self.marks[0]
-        elapsed, done = time.monotonic() - since, fraction - at
-        if elapsed < 1.0 or done < 0.02:
+        (since, at), (lately, there) = self.marks[0], self.marks[len(self.marks) // 2]
+        now = time.monotonic()
+        if now - since < 1.0 or fraction - at < 0.02:
             return None
-        return elapsed / done * (1.0 - fraction)
+        pace = (fraction - at) / (now - since)
+        if (
+            now - lately >= MARK_SECONDS
+            and not 1 / STEADY < (fraction - there) / (now - lately) / pace < STEADY
+        ):
+            return None
+        return (1.0 - fraction) / pace
 
     def time_left(self, fraction: float) -> str:
         """The same in words; "" while it is too early."""

@@ -441,8 +441,7 @@ class TakeCollector(take_list.Arriving):
             and self.may_show
             and _id(display.shown_action(rig)) == self.shown_before
         ):
-            yield Step(fraction, message)
-            self._show(uid)
+            self._show(uid)  # at once, so that no row moves
 
     def score(self, seed: int, score: dict) -> None:
         """Store the score of the take of a seed, which was listed before (`Receiver`)."""

@@ -206,6 +206,8 @@ def test_the_time_left_is_measured_by_progress_not_by_what_is_loaded_before(monk
     for step in range(1, 60):  # then ten times slower
         now[0], slow = 30.0 + step, done + 0.002 * step
         pace.note(slow)
+        if step == 12:
+            assert pace.seconds_left(slow) is None, "it would only grow"
     assert pace.seconds_left(slow) == pytest.approx((1 - slow) / 0.002)
 
 
