@@ -44,8 +44,7 @@ _ALONG = 13  # points along the sides of a tooth's faces, which are 3 mm long, 1
 
 def lip_to_teeth(articulators: Articulators, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
     """Distance of the lower lip from the upper incisors over a motion, [T] mm."""
-    placed = articulators.lip_surface.place(expression, rotvec_to_matrix(jaw))
-    return articulators.lip_distance(1e3 * placed)
+    return articulators.bite(expression, jaw)
 
 
 def tongue_between_teeth(
@@ -354,9 +353,10 @@ def performances(data: Path, takes: Path, quick: bool):
     """(motions of takes, of the teacher, phone probabilities [T, 40] of the encoder) by voice."""
     from research.faces.calibrate import aligned_phones
     from research.measures.map_features import map_features
+    from thunder_core.acoustics import loudness
     from thunder_core.direction import Direction
     from thunder_core.engine.speech.audio import read_sound
-    from thunder_core.engine.speech.encoder import loudness, softmax, SpeechEncoder
+    from thunder_core.engine.speech.encoder import softmax, SpeechEncoder
     from thunder_core.spoken import PHONES
     from thunder_core.train.teacher import perform
     from thunder_core.weight_files import SHIPPED

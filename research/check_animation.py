@@ -30,7 +30,7 @@ from research.harness import add_shared, report, results_file, usual_direction
 from research.train.facegood import facegood_motion
 from research.viseme_tool import key_visemes, LABELS_PER_SECOND
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.scorer import find, find_demands, MouthCurves, Tolerance
+from thunder_core.engine.scorer import Demands, find, MouthCurves, Tolerance
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import softmax
 from thunder_core.engine.speech.transcript import closures_and_words
@@ -96,7 +96,7 @@ class Line:
 
     def check(self, mouth: MouthCurves, tolerance: Tolerance) -> list[Finding]:
         """The findings on a mouth in this line, without frames that show no face."""
-        found = find(mouth, self.voice, tolerance, *find_demands(self.voice, self.text))
+        found = find(mouth, self.voice, tolerance, *Demands.of(self.voice, self.text)[:2])
         if self.seen is None:
             return found
         return [
@@ -116,7 +116,7 @@ class Reader:
 
     def curves(self, motion: Motion) -> MouthCurves:
         """Gap and width of a motion."""
-        return MouthCurves(*self.engine.measures.gap_and_width(motion))
+        return MouthCurves(*self.engine.measures.lips.gap_and_width(motion))
 
     def line(self, group: str, name: str, speech: Speech, motion: Motion, **about) -> Line:
         """A whole line, as long as the shorter of sound and motion."""

@@ -12,9 +12,9 @@ import numpy as np
 
 from research.harness import add_shared, in_turns, required
 from research.measures.map_features import map_features
+from thunder_core.acoustics import loudness
 from thunder_core.direction import Brief, Direction
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.speech.encoder import loudness
 from thunder_core.request import Request
 from thunder_core.train.corpus import Clip, Corpus
 from thunder_core.train.teacher import perform, semitones

@@ -18,12 +18,12 @@ from research.faces.calibrate import aligned_phones
 from research.harness import add_shared, effort, report, required, results_file
 from research.measures import habits as measures
 from research.measures.habits import Coherence, coherence
+from thunder_core.acoustics import loudness
 from thunder_core.animation.traits import gaze_shifts, lid_closure, run_starts
 from thunder_core.direction import Brief, DIRECTION_NAMES
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.cues import Prosody
-from thunder_core.engine.speech.encoder import loudness
 from thunder_core.face.head import Head
 from thunder_core.request import Request
 from thunder_core.train.teacher import perform, prosody, semitones

@@ -27,11 +27,11 @@ from thunder_core.animation import motion_file
 from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.performance import Performance
-from thunder_core.engine.scorer import Measures
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.engine.voice import VoiceFeatures
 from thunder_core.errors import BadRequest, ThunderError
+from thunder_core.face.lips import opening_mm, width_mm
 from thunder_core.train.teacher import likeliest, perform, semitones
 from thunder_core.types import Motion, pack, Speech, unpack
 
@@ -195,10 +195,10 @@ def run(args: Namespace) -> None:
         takes = perform_voice(engine, args.network, speech, seeds, told, args.steps, args.guidance)
     except ThunderError as error:
         sys.exit(str(error))
-    measures, channels = Measures(engine.head), engine.thunder.channel_names
+    channels = engine.thunder.channel_names
     args.out.mkdir(parents=True, exist_ok=True)
     for seed, motion, score in takes:
         path = args.out / f"take_{seed}.npz"
-        sizes = measures.opening_and_width(motion)
+        sizes = opening_mm(motion, engine.head), width_mm(motion, engine.head)
         motion_file.write_take(path, motion, channels, {}, *sizes, score, seed)
         print(f"{path}: lip-sync {score:.0f}")

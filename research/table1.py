@@ -45,14 +45,14 @@ from research.harness import (
 )
 from research.measures.map_features import map_features
 from research.train.lip_video import LipVideo
+from research.train.spaces import Lips, SPACES, weights_name
 from research.train.sv2s import NAME as SV2S, VideoToSpeech
-from thunder_core.acoustics import level, log_mel
+from thunder_core.acoustics import level, log_mel, loudness
 from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s import WINDOW
-from thunder_core.engine.speech.encoder import loudness
 from thunder_core.files import hash_of, write_file
-from thunder_core.networks.speech import Lips, MeshToSpeech, Mouth, SPACES, weights_name
+from thunder_core.networks.speech import MeshToSpeech, Mouth
 from thunder_core.request import Request
 from thunder_core.train.corpus import Corpus
 from thunder_core.train.teacher import perform, semitones
@@ -79,8 +79,8 @@ SYSTEMS = (
     "shuffled",
 )
 TRAIN = {
-    "face2s": "thunder_core.train m2s --space face", "exp2s": "thunder_core.train m2s --space exp",
-    "mouth2s-lips": "thunder_core.train m2s --space lips", "sv2s": "research train sv2s",
+    "face2s": "research train space face", "exp2s": "research train space exp",
+    "mouth2s-lips": "research train space lips", "sv2s": "research train sv2s",
 }  # fmt: skip
 SHORT = 1000  # steps below which a network that started from nothing does not count as trained
 # The paper's Table 1, on the paper's data; its recogniser is Whisper.

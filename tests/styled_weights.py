@@ -8,10 +8,11 @@ from pathlib import Path
 
 import torch
 
+from research.train.card import write_sums
 from thunder_core.direction import DIRECTION_NAMES
 from thunder_core.networks.denoiser import Denoiser, DenoiserConfig
 from thunder_core.networks.weights import load_weights, save_weights
-from thunder_core.weight_files import SHIPPED, write_sums
+from thunder_core.weight_files import SHIPPED
 
 
 def weights_with_styles(

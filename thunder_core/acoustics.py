@@ -152,6 +152,27 @@ def gain(samples: np.ndarray, target: float = 0.1) -> float:
     return target / max(active_level(samples), 1e-5)
 
 
+def loudness(samples: np.ndarray, frames: int) -> np.ndarray:
+    """Loudness of a sound [n] around each animation frame: float32 [frames, 2], roughly −1
+    (silence) … 1 (loudest).
+
+    Channel 0 is compressed amplitude, channel 1 level in units of 20 dB, both relative to the
+    clip's speech level, so that a quiet recording animates like a loud one.
+    """
+    window, hop = int(0.08 * RATE), int(RATE / FPS)
+    need = (frames - 1) * hop + window
+    padded = np.pad(
+        np.asarray(samples, np.float32), (window // 2, max(0, need - window // 2 - len(samples)))
+    )
+    amplitude = frame_rms(
+        np.lib.stride_tricks.sliding_window_view(padded, window)[::hop][:frames]
+    ) * np.float32(gain(samples, 1.0))
+    decibel = 20 * np.log10(np.maximum(amplitude, 1e-3))
+    return np.stack(
+        [2 * np.sqrt(np.minimum(amplitude, 2)) - 1, np.clip(decibel / 20 + 1, -2, 1)], -1
+    )
+
+
 def level(samples: np.ndarray) -> np.ndarray:
     """Speech [n] at one level, float32."""
     return np.asarray(samples, np.float32) * np.float32(gain(samples))

@@ -394,8 +394,7 @@ def explain(take: Take, voice: Voice, frame: int, engine: Engine | None = None) 
         raise BadRequest(
             "The take was made with other weights than the engine has: give the engine that made it"
         )
-    request = replace(Request.of_record(about), direction=take.direction)
-    return engine.explain(voice, request, frame)
+    return engine.explain(voice, replace(Request.of_record(about), direction=take.direction), frame)
 
 
 def _generate(engine: Engine, voice: Voice, request: Request, progress: Progress) -> Takes:

@@ -57,10 +57,9 @@ def read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
 def _read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
     """An array whose shape and kind fit the size that the zip's directory claims."""
     with archive.open(info) as member:
-        version = np.lib.format.read_magic(member)
         read_header = (
             np.lib.format.read_array_header_1_0
-            if version == (1, 0)
+            if np.lib.format.read_magic(member) == (1, 0)
             else np.lib.format.read_array_header_2_0
         )
         shape, is_by_column, dtype = read_header(member)

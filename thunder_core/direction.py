@@ -14,6 +14,7 @@ import math
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -25,14 +26,11 @@ from .types import FPS
 
 # ---- marks: what an animator wants of single words
 
-STRESSED = "stressed"
-THROWN_AWAY = "thrown away"
-HELD = "held"
-CLOSED = "closed"
-OPEN = "open"
-SOUND = "sound"
-MOVED = "moved"
-KINDS = (STRESSED, THROWN_AWAY, HELD, CLOSED, OPEN, SOUND, MOVED)
+Marking = StrEnum("Marking", {
+    "STRESSED": "stressed", "THROWN_AWAY": "thrown away", "HELD": "held", "CLOSED": "closed",
+    "OPEN": "open", "SOUND": "sound", "MOVED": "moved",
+})  # fmt: skip
+STRESSED, THROWN_AWAY, HELD, CLOSED, OPEN, SOUND, MOVED = Marking
 MOST_MARKS = 10_000
 
 
@@ -40,12 +38,12 @@ MOST_MARKS = 10_000
 class Mark:
     """What an animator wants of one word or sound.
 
-    kind: one of KINDS.  start, end: of the word or sound in the line, seconds from its start.
-    sound: for SOUND, the phone to perform there (ARPABET).  to: for MOVED, (start, end) in
-    seconds, when lips perform it instead.
+    start, end: of the word or sound in the line, seconds from its start.  sound: for SOUND, the
+    phone to perform there (ARPABET).  to: for MOVED, (start, end) in seconds, when lips perform it
+    instead.
     """
 
-    kind: str
+    kind: Marking
     start: float
     end: float
     sound: str = ""
@@ -70,9 +68,9 @@ def read_mark(row: object) -> Mark:
     """The mark of a row [kind, start, end], with the sound or the new start and end behind it.
     Raises BadRequest."""
     wrong = BadRequest(f"“{str(row)[:60]}” is no mark of a word: remove it and mark the word again")
-    if not isinstance(row, Sequence) or isinstance(row, str) or not row or row[0] not in KINDS:
+    if not isinstance(row, Sequence) or isinstance(row, str) or not row or row[0] not in [*Marking]:
         raise wrong
-    kind, times, sound = row[0], list(row[1:]), ""
+    kind, times, sound = Marking(row[0]), list(row[1:]), ""
     if kind == SOUND:
         sound = times.pop() if times else ""
     wanted = 4 if kind == MOVED else 2

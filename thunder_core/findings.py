@@ -4,14 +4,15 @@ it (`engine.scorer`). And how keys are mended there."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 
 from .animation import keyframes
 
-SHIFTED, OPEN, STILL, MOVES, OTHER = "shifted", "open", "still", "moves", "other"
-SIZE = "size"
-REALISTIC, CARTOONY, SNAPPY = "realistic", "cartoony", "snappy"
+Fault = StrEnum("Fault", ["SHIFTED", "OPEN", "STILL", "MOVES", "OTHER", "SIZE"])
+SHIFTED, OPEN, STILL, MOVES, OTHER, SIZE = Fault
+REALISTIC, CARTOONY, SNAPPY = StrEnum("Tolerated", ["REALISTIC", "CARTOONY", "SNAPPY"])
 TOLERANCES = {
     REALISTIC: "As people move: what a viewer of a film would notice",
     CARTOONY: "Larger gaps, longer holds and looser timing are allowed",
@@ -32,7 +33,7 @@ class Finding:
     weight: how much it is noticed; 1 is just noticeable.
     """
 
-    kind: str
+    kind: Fault
     start: float
     end: float
     size: float

@@ -5,12 +5,14 @@ be checked or poor; numpy only."""
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 
 import numpy as np
 
 from .findings import Finding
 
-GOOD, CHECK, POOR = "good", "check", "poor"
+Verdict = StrEnum("Verdict", ["GOOD", "CHECK", "POOR"])
+GOOD, CHECK, POOR = Verdict
 # What a person who does not know the code is told of the parts of a score.
 PARTS = {
     "opening": "opens with the voice",
@@ -43,8 +45,8 @@ class LipSyncScore:
     findings: tuple[Finding, ...] = ()
 
     @property
-    def grade(self) -> str:
-        """GOOD, CHECK or POOR."""
+    def grade(self) -> Verdict:
+        """By what is found."""
         return grade(self.findings)
 
     def to_record(self) -> dict:
@@ -66,8 +68,8 @@ def findings_of(record: Mapping) -> tuple[Finding, ...] | None:
         return None
 
 
-def grade(findings: Sequence[Finding]) -> str:
-    """GOOD, CHECK or POOR, by what is found in an animation."""
+def grade(findings: Sequence[Finding]) -> Verdict:
+    """The verdict on an animation, by what is found in it."""
     if any(each.whole or each.weight >= _POOR for each in findings):
         return POOR
     return CHECK if findings else GOOD

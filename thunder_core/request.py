@@ -6,6 +6,7 @@ import os
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ from .face.mapping import Sums
 from .types import Keep, LISTENS, Motion, pack, unpack
 
 ENGINE = "thunder"  # in the provenance of takes
-DRAFT, NORMAL, FINAL = "draft", "normal", "final"
-QUALITIES = (DRAFT, NORMAL, FINAL)
+Quality = StrEnum("Quality", ["DRAFT", "NORMAL", "FINAL"])
+DRAFT, NORMAL, FINAL = QUALITIES = tuple(Quality)
 # takes per request, a memory bound; the panel and bakes allow 64 (batch/settings.py)
 MOST_TAKES = 256
 LAST_SEED = 2**63 - 1
@@ -59,7 +60,7 @@ class Performed:
 class Request:
     """Takes of a sound: take i has the seed `seed` + i. Raises BadRequest for values out of range.
 
-    quality: one of QUALITIES.  steps: of the whole diffusion model, instead of the quality's; 0:
+    quality: one of Quality.  steps: of the whole diffusion model, instead of the quality's; 0:
     the quality's.
     guidance: s_a of classifier-free guidance.  speech_guidance: strength of the guidance by
     mesh-to-speech, 0 … 2.
@@ -129,7 +130,11 @@ class Request:
         """
         direction, keep, performed = self.direction, self.keep, self.performed
         record: dict[str, Any] = self.settings | {
-            **({} if direction is None else direction.to_record(put_array or _in_a_row)),
+            **(
+                {}
+                if direction is None
+                else direction.to_record(put_array or (lambda rows: rows.ravel().tolist()))
+            ),
             **({"role": LISTENS} if self.listening else {}),
             **({"turns": [x for span in self.turns for x in span]} if self.turns else {}),
             **({"said": self.said} if self.said else {}),
@@ -183,10 +188,6 @@ def turns_of(record: Mapping) -> tuple[tuple[float, float], ...]:
     """The parts of its sound that a take speaks, empty if all."""
     stored = list(record.get("turns", ()))
     return tuple(zip(stored[::2], stored[1::2]))
-
-
-def _in_a_row(array: np.ndarray) -> list[float]:
-    return array.ravel().tolist()
 
 
 def _unpack(x: np.ndarray) -> Motion:

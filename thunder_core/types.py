@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -106,7 +107,8 @@ EYE_DOWN_RADIANS = 0.45
 FPS = 25.0  # frames per second of every Motion; conversion to scene rates happens only in scene/
 MOST_FPS = 1000.0  # highest plausible frame rate of a scene or file
 RATE = 16000  # samples per second of every Speech the models see
-SPEAKS, LISTENS, IDLE = "speaks", "listens", "idle"  # roles of a face for the sound of a take
+Role = StrEnum("Role", ["SPEAKS", "LISTENS", "IDLE"])  # of a face for the sound of a take
+SPEAKS, LISTENS, IDLE = Role
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from safetensors import safe_open, SafetensorError
 
 from .errors import BadHead, BadWeights
 from .face.head import Head, read_head
-from .files import hash_of, part_of, write_file
+from .files import hash_of, part_of
 from .shipped import WEIGHTS as SHIPPED
 
 # ---- cards of weight files
@@ -209,14 +209,6 @@ def _fingerprint(folder: Path) -> str:
     return whole.hexdigest()[:16]
 
 
-def write_sums(folder: Path) -> Path:
-    """Write the fingerprint of a folder's weights, as a comment, and the SHA-256 of every file, in
-    the format that `sha256sum --check` reads."""
-    rows = [f"{hash_of(path)}  {path.name}\n" for path in _files(folder)]
-    write_file(folder / SUMS, "".join([f"# fingerprint {_fingerprint(folder)}\n", *rows]))
-    return folder / SUMS
-
-
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix in ENDINGS and path.is_file())
 
@@ -251,11 +243,6 @@ class EncoderConfig:
         """Whether it stands on Whisper's layers."""
         return (self.body or {}).get("model_type") == "whisper"
 
-    @property
-    def reads_waveform(self) -> bool:
-        """Whether its network is handed the waveform instead of log-mels."""
-        return bool(self.body) and not self.is_whisper
-
 
 @dataclass(frozen=True)
 class UnitsConfig:
@@ -288,7 +275,7 @@ class MeshToSpeechConfig:
     """Sizes of a mesh-to-speech network, as its card stores them."""
 
     inputs: int  # input values per frame
-    space: str = "mouth"  # entry of `networks.speech.SPACES`
+    space: str = "mouth"  # of what it reads: that which ships, or one of `research.train.spaces`
     units: int = 200
     speaker: int = 256
     width: int = 192

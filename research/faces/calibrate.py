@@ -26,13 +26,14 @@ import torch
 from research.faces import lip_clips
 from research.faces.lip_clips import CURVES, LipClip, spoken_phones, stack_neighbours, standardise
 from research.train.augment import augment, change_speed
+from thunder_core.acoustics import loudness
 from thunder_core.engine.planning.lip_kernels import (
     identity,
     KERNELS,
     occupancy,
     phone_probabilities,
 )
-from thunder_core.engine.speech.encoder import loudness, speech_features, SpeechEncoder
+from thunder_core.engine.speech.encoder import speech_features, SpeechEncoder
 from thunder_core.spoken import phone_index, PHONES, SILENCE
 from thunder_core.types import FPS
 

@@ -45,7 +45,7 @@ class HeadStatistics:
 
     spectrum: [BINS, 3, 3] covariance of rotations about x, y and z, rad², of a person of middle
     size, in bins of 1 / 2.8 Hz.
-    kernel: [2 · REACH + 1, 3] rad per unit of loudness (`encoder.loudness`, its level), of a person
+    kernel: [2 · REACH + 1, 3] rad per unit of loudness (`acoustics.loudness`, its level), of a person
     of middle size; zeros where loudness does not predict other people's heads.
     spread: deviation of the logarithm of a person's size (root of the variance).
     """

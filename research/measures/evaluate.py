@@ -19,15 +19,10 @@ from research.systems import load_system
 from research.systems.denoisers import ClipImages
 from research.train.pictures import pictures_for
 from research.train.systems import REFERENCE
+from thunder_core.acoustics import loudness
 from thunder_core.direction import Direction
 from thunder_core.engine.planning.lip_kernels import fitted_encoder
-from thunder_core.engine.speech.encoder import (
-    LOUDNESS,
-    loudness,
-    phonetic,
-    speech_features,
-    SpeechEncoder,
-)
+from thunder_core.engine.speech.encoder import LOUDNESS, phonetic, speech_features, SpeechEncoder
 from thunder_core.face.head import Head
 from thunder_core.face.points import LIPS
 from thunder_core.networks.flame import FlameLayer

@@ -19,10 +19,11 @@ import torch
 from torch import nn
 
 from research.systems.denoisers import ClipImages
+from research.train.spaces import SPACES, weights_name
 from research.train.systems import build_learner, LabelledBatches, Labels, REGRESSORS
 from thunder_core.face.head import Head
 from thunder_core.files import hash_of
-from thunder_core.networks.speech import MeshToSpeech, SPACES, SpeechEncoder, weights_name
+from thunder_core.networks.speech import MeshToSpeech, SpeechEncoder
 from thunder_core.networks.weights import save_weights
 from thunder_core.train.denoiser import FRAMES, M2S_WEIGHT
 from thunder_core.train.loop import fit, Schedule
@@ -194,14 +195,11 @@ class Chain:
     def lacks(self, stage: Stage) -> str:
         """A stage's missing input, "" for none."""
         if stage.space and not (self.weights / f"{weights_name(stage.space)}.json").is_file():
-            return (
-                f"{stage.space}2s is not trained (python -m thunder_core.train m2s --space "
-                f"{stage.space})"
-            )
+            return f"{stage.space}2s is not trained (python -m research train space {stage.space})"
         if stage.space and not self._sees(stage.space):
             return (
                 f"{stage.space}2s learned another head's movements (python -m "
-                f"thunder_core.train m2s --space {stage.space})"
+                f"research train space {stage.space})"
             )
         if stage.trained_encoder and not (self.weights / "encoder.json").is_file():
             return "there is no speech encoder"

@@ -13,10 +13,12 @@ from research.faces.head_motion import HeadStatistics, with_heads
 from research.faces.real_faces import solve_folder
 from research.systems.denoisers import ClipImages
 from research.train import lip_video, sv2s
+from research.train.card import write_card, write_sums
 from research.train.encoder import adopt_network, adopt_whisper, train_encoder
 from research.train.facegood import convert_facegood
 from research.train.grid import convert_grid
 from research.train.paper import Budget, Chain, folder_of, select_stages, train_chain
+from research.train.spaces import SPACES
 from research.train.speaker import import_resemblyzer
 from research.train.vocoder import train_vocoder
 from thunder_core.engine.planning.lip_kernels import KERNELS
@@ -27,7 +29,7 @@ from thunder_core.networks.weights import load_weights
 from thunder_core.train.denoiser import M2S_WEIGHT
 from thunder_core.train.loop import Schedule
 from thunder_core.train.m2s import FRAMES
-from thunder_core.train.stages import optimisation, option, Stage, start_weights
+from thunder_core.train.stages import export_m2s, optimisation, option, Stage, start_weights
 from thunder_core.train.workspace import Provenance, version, Workspace
 from thunder_core.types import Columns
 
@@ -86,6 +88,16 @@ def _vocoder(workspace: Workspace, args: Namespace) -> dict:
         Provenance(what, data, schedule, figures),
     )
     return figures
+
+
+def _space(workspace: Workspace, args: Namespace) -> dict:
+    """Train and export mesh-to-speech of another input; returns its figures on the test voices."""
+    return export_m2s(workspace, args, SPACES[args.space], args.space)
+
+
+def _card(workspace: Workspace, args: Namespace) -> str:
+    """Write the weights' README and their checksums; returns their paths."""
+    return f"{write_card(workspace.weights)}\n{write_sums(workspace.weights)}"
 
 
 def _calibrate(workspace: Workspace, args: Namespace) -> str:
@@ -163,6 +175,16 @@ def _grid(workspace: Workspace, args: Namespace) -> str:
 
 
 STAGES = {
+    "space": Stage(
+        _space,
+        "train mesh-to-speech of another input; lips: the mouth without teeth and tongue",
+        (
+            option("space", choices=tuple(set(SPACES) - {"mouth"})),
+            *optimisation(4000, 1e-3),
+            option("--start", type=Path, help="weights folder to start from"),
+        ),
+    ),
+    "card": Stage(_card, "write the weights' card from what made them, and their SHA256SUMS"),
     "speaker": Stage(
         _speaker, "import Resemblyzer's speaker network", (option("checkpoint", type=Path),)
     ),

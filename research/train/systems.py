@@ -35,6 +35,7 @@ from research.systems.regressors import (
 )
 from research.train.lip_reader import LipReader, text_loss
 from research.train.pictures import pictures_for, vary_tone, Views
+from research.train.spaces import SPACES
 from thunder_core.face.head import Head
 from thunder_core.networks.denoiser import DenoiserConfig
 from thunder_core.networks.speech import SpeechEncoder
@@ -218,7 +219,7 @@ class _Diffusion(Performer):
             head,
             self.denoiser,
             batches,
-            SpeechTerm(m2s, m2s_weight, masked) if m2s else None,
+            SpeechTerm(m2s, m2s_weight, masked, SPACES[m2s.config.space]) if m2s else None,
             device,
         )
 
@@ -451,7 +452,11 @@ class _Regression(Learner):
         device: str, masked: bool = False
     ) -> DenoiserLoss:  # fmt: skip
         return RegressionLoss(
-            head, self.network, batches, SpeechTerm(m2s, m2s_weight) if m2s else None, device
+            head,
+            self.network,
+            batches,
+            SpeechTerm(m2s, m2s_weight, space=SPACES[m2s.config.space]) if m2s else None,
+            device,
         )
 
     def features(self, item: dict[str, Tensor]) -> Tensor:

@@ -21,7 +21,7 @@ from research.train.shaped_sound import limit_mel, ShapedSound, turns
 from thunder_core.acoustics import CLASSES, HIGHEST, LOWEST, track
 from thunder_core.engine.m2s import LOG_FLOOR, pitch_of, unit_noise
 from thunder_core.face.head import Head
-from thunder_core.networks.speech import LogMel, MeshToSpeech, SPACES, Vocoder
+from thunder_core.networks.speech import LogMel, MeshToSpeech, Mouth, Vocoder
 from thunder_core.train.loop import fit, Schedule
 from thunder_core.train.m2s import SpeechBatches
 from thunder_core.train.motions import MotionSet, UNITS
@@ -150,10 +150,7 @@ class VocoderLoss:
         self.device, self.views = device, SpectralViews().to(device)
         self.m2s = self.mouth_view = None
         if m2s is not None:
-            self.m2s, self.mouth_view = (
-                m2s.to(device),
-                SPACES[m2s.config.space](m2s.mouth or head).to(device),
-            )
+            self.m2s, self.mouth_view = (m2s.to(device), Mouth(m2s.mouth or head).to(device))
 
     def __call__(
         self, model: SpeakingVocoder, item: dict[str, Tensor], rng: np.random.Generator

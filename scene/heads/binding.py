@@ -41,7 +41,11 @@ def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = 
     """
     plan = jaw_balance.apply_balance(plan)
     blocks = {data: number for number, data in enumerate(first)}
-    shapes = {obj: _Shapes.of(obj.data.shape_keys) for obj in objects if _has_keys(obj)}
+    shapes = {
+        obj: _Shapes.of(obj.data.shape_keys)
+        for obj in objects
+        if obj.type == "MESH" and obj.data and obj.data.shape_keys
+    }
     tracks: dict[mapping.Track, int] = {}
     turns: dict[tuple[int, str], list] = {}  # sources of a bone's rotation, by (block, bone)
     parts, unmet = [], []
@@ -91,10 +95,6 @@ class _Shapes:
     @classmethod
     def of(cls, keys: bpy.types.Key):
         return cls(keys, frozenset(keys.key_blocks.keys()), frozenset(rna_paths.drivers_of(keys)))
-
-
-def _has_keys(obj: bpy.types.Object) -> bool:
-    return obj.type == "MESH" and bool(obj.data) and bool(obj.data.shape_keys)
 
 
 def _having_bone(bone: str, objects: list) -> list:

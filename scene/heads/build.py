@@ -83,11 +83,10 @@ def build(
     armature[MARK] = 1
     armature.location = location
     armature.data.display_type = "STICK"
-    places = dict(zip(JOINTS, flame_to_blender(model.joints)))
     add_bones(
         armature,
         view_layer,
-        places,
+        dict(zip(JOINTS, flame_to_blender(model.joints))),
         {JOINTS[i]: JOINTS[parent] for i, parent in enumerate(model.parents) if i},
     )
     for index, joint in enumerate(JOINTS):
@@ -141,8 +140,7 @@ def _part(name: str, points: np.ndarray, part: Head | Hair) -> bpy.types.Object:
         name, flame_to_blender(points.astype(np.float64)), faces, looks, part.polygon_material
     )
     if len(part.tints):
-        tint = obj.data.color_attributes.new(materials.TINT, "FLOAT_COLOR", "POINT")
-        tint.data.foreach_set(
+        obj.data.color_attributes.new(materials.TINT, "FLOAT_COLOR", "POINT").data.foreach_set(
             "color", np.c_[part.tints, np.ones(len(part.tints))].astype(np.float32).ravel()
         )
     return obj

@@ -173,8 +173,7 @@ def face_frame(rig: head.Rig) -> tuple[Matrix, float]:
     projected = np.array(axes) @ places.T
     low, high = projected.min(axis=1), projected.max(axis=1)
     size = FACE_MARGIN * float(max(high[0] - low[0], high[1] - low[1], 1e-6))
-    middle = Vector((low + high) / 2)
-    return Matrix.Translation(-middle) @ axes.to_4x4(), size
+    return Matrix.Translation(-Vector((low + high) / 2)) @ axes.to_4x4(), size
 
 
 def _moving_points(rig: head.Rig) -> np.ndarray:

@@ -78,8 +78,7 @@ def of_one_head(context) -> list:
 
 def why_empty(context) -> str:
     """The reason why no take is listed, and what to do about it."""
-    settings = context.scene.thunder
-    if not settings.takes:
+    if not context.scene.thunder.takes:
         return "There are no takes yet: press Generate Takes"
     if not take_list.of_voice(context):
         return "This head has no takes yet: press Generate Takes"

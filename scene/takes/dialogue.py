@@ -304,9 +304,8 @@ def recognise(
         try:
             if sound is None:
                 raise BadSound(f"The strip “{name}” is no longer in the sequencer")
-            voice = strip.voice_of(scene, sound)
             found = yield from map_progress(
-                word_places.recognise(client, voice, by),
+                word_places.recognise(client, strip.voice_of(scene, sound), by),
                 lambda step: replace(
                     step,
                     fraction=(number + step.fraction) / len(todo),

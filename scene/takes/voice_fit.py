@@ -426,9 +426,8 @@ def cut_to(
             return None
         if (position == np.round(position)).all():
             return values[position.astype(int)].copy()
-        flat = values.reshape(len(values), -1)
         return (
-            monotone_cubic(flat.astype(np.float64), position)
+            monotone_cubic(values.reshape(len(values), -1).astype(np.float64), position)
             .reshape(len(position), *values.shape[1:])
             .astype(np.float32)
         )

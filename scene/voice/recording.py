@@ -46,10 +46,9 @@ def stop() -> None:
 
 def why_no_range(scene) -> str:
     """The reason why there is no range to record in, "" if there is one or none is wanted."""
-    wanted = scene.thunder.recording.punch_in
     return (
         "Mark a preview range first (key P in the timeline), or switch Punch In off"
-        if wanted and not scene.use_preview_range
+        if scene.thunder.recording.punch_in and not scene.use_preview_range
         else ""
     )
 

@@ -172,10 +172,7 @@ def test_plain_sampling_uses_the_distilled_model_whose_steps_may_end_at_any_nois
         (DRAFT, False, False, 3), (NORMAL, False, False, 10),
     ):  # fmt: skip
         model, steps = thunder.select_sampler(effort, is_plain)
-        assert (
-            model is (thunder.distilled if is_distilled else thunder.denoiser)
-            and len(steps.times) == count
-        )
+        assert model is (thunder.distilled if is_distilled else thunder.denoiser) and steps == count
     steps = solver_steps(4, 0.3)
     assert len(steps.times) == 4 and steps.noise[-2] == pytest.approx(0.3) and steps.noise[-1] == 0
     # A distribution that is one point is reached by any steps.

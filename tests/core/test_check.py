@@ -68,7 +68,7 @@ def test_a_line_that_is_late_or_early_is_one_finding(engine, sample, motion, fra
 def test_lips_that_do_not_meet_and_a_mouth_that_stands_still_in_speech_are_found(
     engine, sample, motion
 ):
-    there = scorer.find_demands(engine.analyse(sample))[0][0]
+    there = scorer.Demands.of(engine.analyse(sample), "").closures[0]
     jaw = motion.jaw.copy()
     around = slice(round(there.start * FPS) - 3, round(there.end * FPS) + 3)
     jaw[around, 0] += 0.15

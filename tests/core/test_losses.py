@@ -368,14 +368,14 @@ def test_mesh_to_speech_learns_from_lips_alone_in_half_of_the_crops(motions, mon
 def test_mesh_to_speech_is_fitted_to_what_is_heard_and_measured_by_the_voices_kept_for_it(
     motions, monkeypatch, tmp_path
 ):
-    kept, fitted, space = {}, {}, "mouth"
+    kept, fitted = {}, {}
     measure = training.fit_and_measure
     monkeypatch.setattr(
         training, "fit_and_measure", lambda *given: kept.update(given=given) or {"a": 1.0}
     )
     monkeypatch.setattr(training, "calibrate", lambda *given: kept.update(calibrated=given))
     schedule = Schedule(steps=1, seed=4)
-    model, figures = training.train_m2s(motions, load_head(), tmp_path, schedule, space)
+    model, figures = training.train_m2s(motions, load_head(), tmp_path, schedule)
     batches, watched, test = kept["given"][3]
     assert kept["calibrated"][0] is model and kept["calibrated"][2:] == (batches, motions)
     rows = motions.of("train", 125), motions.watched_rows(125), motions.of("test", 125)

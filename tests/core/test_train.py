@@ -26,6 +26,7 @@ from torch import nn
 from research import __main__ as research
 from research.harness import ROOT
 from research.train import encoder, sv2s, vocoder
+from research.train.card import write_card
 from research.train.facegood import write_tracked
 from research.train.stages import STAGES as RESEARCH
 from thunder_core.direction import DIRECTION_NAMES, Style
@@ -34,7 +35,6 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.planning.lip_kernels import fitted_encoder, kernels
 from thunder_core.face.head import load_head
 from thunder_core.files import hash_of
-from thunder_core.networks.speech import SPACES
 from thunder_core.networks.whisper import Whisper
 from thunder_core.request import Request
 from thunder_core.train import (
@@ -59,7 +59,7 @@ from thunder_core.train.denoiser import as_sampled
 from thunder_core.train.loop import fit, half_precision, learning_rate, Schedule
 from thunder_core.train.motions import animate, DIRECTIONS, MOTIONS, MotionSet, Row, STATE, VARIANTS
 from thunder_core.train.stages import pieces, STAGES
-from thunder_core.train.workspace import version, write_card
+from thunder_core.train.workspace import version
 from thunder_core.types import Columns, Motion, Speech
 
 
@@ -346,9 +346,6 @@ def documented():
             stage, options = spans[0].split()[0], [span for span in spans if span.startswith("--")]
             found += [span for span in spans if span.partition(" ")[0] in STAGES]
             found += [f"{stage} {option}" for option in options]
-            if options:  # its other values
-                option = options[0].split()[0]
-                found += [f"{stage} {option} {span}" for span in spans if span in SPACES]
         elif line.startswith("`python -m research train` has"):
             found += [span for span in spans if span.split()[0] in RESEARCH]
     program = r"(?:python -m (?:thunder_core[.]train|research train)|[$]T) ([^`\n#;\"]+)"

@@ -14,6 +14,7 @@ import torch
 from memory import held_at_most
 from safetensors.torch import load_file, save_file
 
+from research.train.card import write_sums
 from thunder_core import weight_files
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.encoder import LOUDNESS, Units
@@ -25,7 +26,7 @@ from thunder_core.networks.weights import load_weights, save_weights
 from thunder_core.request import Request
 from thunder_core.spoken import PHONES
 from thunder_core.types import RATE, Speech
-from thunder_core.weight_files import EncoderConfig, ENDINGS, identify, SHIPPED, SUMS, write_sums
+from thunder_core.weight_files import EncoderConfig, ENDINGS, identify, SHIPPED, SUMS
 
 LOADERS = {
     "encoder": SpeechEncoder.load, "units": Units.load, "speaker": SpeakerEncoder.load,
@@ -187,7 +188,7 @@ def earlier(tmp_path_factory):
 
 def test_a_whole_folder_of_an_earlier_training_goes_on_working(earlier):
     loaded = Engine.load(earlier, device="cpu")
-    assert loaded.identity.origin == "own" and not loaded.thunder._map_fits
+    assert loaded.identity.origin == "own" and not loaded.thunder._map_fits.result()
     samples = 0.1 * np.random.default_rng(0).standard_normal(RATE).astype(np.float32)
     (take,) = loaded.generate(Speech(samples), Request(1, 5, steps=2))
     assert take.provenance["weights"] == loaded.weights != identify(SHIPPED).fingerprint
@@ -232,7 +233,7 @@ def test_what_is_saved_comes_back_and_a_failed_save_changes_nothing(tmp_path):
 
 
 def test_the_list_of_sums_is_current_and_other_weights_are_told_from_the_shipped_ones(tmp_path):
-    """After new weights: python -m thunder_core.train card."""
+    """After new weights: python -m research train card."""
     comment, *rows = (SHIPPED / SUMS).read_text().splitlines()
     assert comment == f"# fingerprint {weight_files._fingerprint(SHIPPED)}"
     assert len(rows) == len([path for path in SHIPPED.iterdir() if path.suffix in ENDINGS])

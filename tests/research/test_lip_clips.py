@@ -21,13 +21,8 @@ from research.faces.lip_clips import (
     shuts,
 )
 from research.lips import count_false_closures, true_closures
-from thunder_core.engine.planning.lip_kernels import (
-    count_constants,
-    fitted_encoder,
-    identity,
-    KERNELS,
-    kernels,
-)
+from research.train.card import count_constants
+from thunder_core.engine.planning.lip_kernels import fitted_encoder, identity, KERNELS, kernels
 from thunder_core.engine.speech.encoder import SpeechEncoder
 from thunder_core.spoken import PHONES
 from thunder_core.weight_files import SHIPPED

@@ -277,4 +277,4 @@ def test_every_row_of_the_paper_that_is_measured_is_there_and_a_missing_network_
         program, _, words = command.removeprefix("research ").partition(" ")
         parser = argparse.ArgumentParser()
         add_arguments(parser, {"train": RESEARCH, "thunder_core.train": STAGES}[program])
-        assert parser.parse_args(words.split()).stage in ("m2s", "sv2s")
+        assert parser.parse_args(words.split()).stage in ("m2s", "space", "sv2s")

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a repository weighs is counted as `make weight` says."""
 
+import ast
 import json
 import subprocess
+import sys
 
 import pytest
 
@@ -83,3 +85,12 @@ def test_the_kept_figures_can_be_compared_with():
         assert weight.totals_of(kept["folders"])["product without tests"]["statements"] > 30_000, (
             name
         )
+
+
+def test_one_take_changes_module_no_more_often_than_was_agreed():
+    walk = "from research import weight; print(weight.trace_take(weight.ROOT)[0])"
+    said = subprocess.run(
+        [sys.executable, "-c", walk], cwd=weight.ROOT, check=True, capture_output=True, text=True
+    )
+    figures = ast.literal_eval(said.stdout)
+    assert 50 < figures["entries"] <= 120 and 10 < figures["modules"] <= 29

@@ -34,8 +34,7 @@ def directions(
     rotation vectors [T, 3] of its joint.  joint, eyes: positions at rest of the neck's joint and of
     the middle between the eyes [3], in the same units.
     """
-    turn = rotvec_to_matrix(neck)
-    view = np.einsum("tji,tj->ti", turn, points - joint) + joint - eyes
+    view = np.einsum("tji,tj->ti", rotvec_to_matrix(neck), points - joint) + joint - eyes
     return np.stack(
         [
             -np.arctan2(view[:, 1], np.hypot(view[:, 0], view[:, 2])),

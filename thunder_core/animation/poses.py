@@ -301,8 +301,7 @@ def _kinds(
 def _where_lips_meet(gap: np.ndarray, closed_mm: float) -> np.ndarray:
     """True for samples on frames where lips meet, or between two such frames."""
     closed = gap[::SAMPLES] < closed_mm
-    between = np.repeat(closed[:-1] & closed[1:], SAMPLES)
-    met = np.append(between, False)
+    met = np.append(np.repeat(closed[:-1] & closed[1:], SAMPLES), False)
     met[::SAMPLES] |= closed
     return met
 

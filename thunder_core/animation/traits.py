@@ -20,7 +20,7 @@ from ..face.head import Head, load_head
 from ..face.mechanics import jaw_of
 from ..face.points import Articulators, SkinnedPoints
 from ..rotation import angular_speed
-from ..types import FPS, IDLE, LISTENS, Motion, pack, reorder, unpack
+from ..types import FPS, IDLE, LISTENS, Motion, pack, reorder, Role, unpack
 
 # ---- gestures of a performance
 
@@ -315,7 +315,7 @@ def deviations(
     }
 
 
-def deviations_quiet(values: Mapping[str, float], role: str, seconds: float) -> dict[str, float]:
+def deviations_quiet(values: Mapping[str, float], role: Role, seconds: float) -> dict[str, float]:
     """`deviations` of a face that is idle or listens (`role`), of some seconds: {measure of QUIET:
     deviations above usual takes of such faces}.
 

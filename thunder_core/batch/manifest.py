@@ -163,8 +163,7 @@ def _changed_input(job: Job, before: dict, maker: Maker, styles: Mapping[str, st
 
 
 def _changed_output(folder: str) -> str:
-    written = files_written(folder)
-    for name, digest in written.items():
+    for name, digest in files_written(folder).items():
         path = os.path.join(folder, name)
         if not os.path.isfile(path):
             return f"“{name}” is missing"

@@ -302,19 +302,20 @@ class Denoiser:
         self.network = Network(path, device)
 
     def sample(
-        self, noise: np.ndarray, conditions: Conditions, steps: Steps, guidance: float = 1.0,
+        self, noise: np.ndarray, conditions: Conditions, count: int, guidance: float = 1.0,
         kept: Inpainting | None = None,
         guide: Callable[[np.ndarray, int, int], np.ndarray] | None = None,
         progress: Progress = no_progress,
     ) -> np.ndarray:  # fmt: skip
-        """Packed motions [B, T, motion] of noise [B, T, motion], by DPM-Solver++ with
-        classifier-free guidance (§4.2).
+        """Packed motions [B, T, motion] of noise [B, T, motion], by `count` steps of DPM-Solver++
+        with classifier-free guidance (§4.2).
 
         kept: fixed part of the motions, not standardised.  guide(x̂_0, a, b): moves the estimate of
         frames a … b at every step.  `progress` is called before each window of each step.
         """
         frames, done = noise.shape[1], itertools.count()
-        total = len(steps.times) * len(windows(frames))
+        steps = solver_steps(count, self.config.least_noise)
+        total = count * len(windows(frames))
 
         def denoise(x: np.ndarray, step: int, a: int, b: int) -> np.ndarray:
             progress(next(done) / total)

@@ -21,6 +21,7 @@ from ..progress import no_progress, Progress, share
 from ..request import ENGINE, Request
 from ..spoken import Word
 from ..steps import explain, Trace, traced
+from ..system_calls import release_free_memory
 from ..types import FPS, Motion, RATE, Speech, Take
 from ..weight_files import (
     advice,
@@ -34,18 +35,17 @@ from ..weight_files import (
 )
 from .alignment import LIKELY, Match, match_mouth, match_sound
 from .diffusion import Normal
-from .generate import generate, hear, ignore, release_memory
+from .generate import generate, hear, ignore, LONG
 from .m2s import MARGIN, MeshToSpeech, Mouth, SpeakerEncoder, Vocoder
 from .network import best_device, Network
 from .performance import asked_size, follow_voice, perform, Performance, plan
 from .scorer import Measures, Scorer
 from .speech import recognition, transcript
-from .speech.cues import axis_deviations
 from .speech.encoder import softmax
 from .speech.recognition import Recognised, Recogniser
 from .speech.transcript import recognise, Sound
 from .thunder import Thunder
-from .voice import follow_text, mark_voice, VoiceFeatures
+from .voice import read_line, VoiceFeatures
 
 # cached sounds, and their total frames (one hour, 90 MB)
 _REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000
@@ -82,8 +82,6 @@ class Engine:
         self._check_that_all_fit()
         self.recogniser = recognition.RecogniserProcess()
         self._known: dict[str, VoiceFeatures] = {}
-        # the last voice with a text, the text, and what `follow_text` made of them
-        self._followed: tuple[VoiceFeatures, str, tuple[VoiceFeatures, bool]] | None = None
 
     @property
     def identity(self) -> Identity:
@@ -137,7 +135,7 @@ class Engine:
         """
         if self._known:
             return
-        self.open_networks()
+        Network.begin(self.thunder.usual)
         importlib.import_module("soundfile")
         yield
         frames = 2 * MARGIN
@@ -146,12 +144,6 @@ class Engine:
         self.scorer.score(
             self.thunder.perform(voice, [Performance(0)], 1, 1.0, no_progress), voice, [None]
         )
-
-    def open_networks(self) -> None:
-        """Begin to open the networks that make usual takes; those that score them would compete
-        with these for processors, and are opened when they are called."""
-        owners = self.thunder.encoder, self.thunder.distilled or self.thunder.denoiser
-        Network.begin([owner.network for owner in owners])
 
     def info(self) -> dict:
         """The answer to hello: engine, device, fingerprint and origin of the weights, channel
@@ -171,7 +163,7 @@ class Engine:
         }
 
     def generate(
-        self, speech: Speech, request: Request, progress: Progress = no_progress,
+        self, speech: Speech, request: Request, progress: Progress = ignore,
         on_take: Callable[[Take], object] = ignore,
         on_note: Callable[[str], object] = ignore,
         on_sampled: Callable[[Take], object] = ignore,
@@ -202,7 +194,7 @@ class Engine:
         """
         if not 0 <= frame < speech.frames:
             raise BadRequest(f"The take has frames 0 to {speech.frames - 1}: choose one of them")
-        heard = hear(self, speech, request, no_progress, ignore)
+        heard = hear(self, speech, request, ignore, ignore)
         trace, pipeline = Trace(), self.thunder.pipeline
         take = heard.perform(request.seed)
         self.thunder.pipeline = traced(pipeline, trace)
@@ -238,13 +230,11 @@ class Engine:
         frames = min(motion.frames, speech.frames)
         voice, size = self.analyse(speech), None
         text = text or (asked.text if asked is not None else "")
-        voice = self.follow_text(voice, text)[0]
+        voice, _ = read_line(voice, text, () if asked is None else asked.marks)
         if asked is not None:
-            by_voice = axis_deviations(voice.heard)
-            asked = follow_voice(asked, by_voice, voice.frames)
-            voice = mark_voice(voice, asked.marks)
+            asked = follow_voice(asked, voice.asks, voice.frames)
             # Stresses depend on the length of the sound, which a motion may not have.
-            size = asked_size(voice, perform(asked, voice, seed, seed, by_voice))
+            size = asked_size(voice, perform(asked, voice, seed, seed))
         (score,) = self.scorer.score(
             [motion.part(slice(0, frames))], voice.part(0, frames), [size], text, tolerance
         )
@@ -263,7 +253,7 @@ class Engine:
             if match.sure >= LIKELY:
                 return match, "sound"
         voice = self.analyse(speech)
-        seen = np.stack(self.measures.gap_and_width(motion), 1)
+        seen = np.stack(self.measures.lips.gap_and_width(motion), 1)
         return match_mouth(seen, voice.lips), "mouth"
 
     def spoken(self, speech: Speech, text: str) -> tuple[list[Sound], list[Word], bool]:
@@ -303,7 +293,7 @@ class Engine:
     def _draw(self, motion: Motion, speaker: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Motion → log-mel [4T, 80] and speech units [2T] of its speech."""
         mels, units = [], []
-        for seen, keep in self.mouth.windows([motion]):
+        for seen, keep in self.mouth.windows([motion], slice(0, motion.frames)):
             logits, mel = self.m2s.speak(seen[0], speaker)
             mels.append(mel[4 * keep.start : 4 * keep.stop])
             units.append(logits[2 * keep.start : 2 * keep.stop].argmax(-1))
@@ -314,7 +304,6 @@ class Engine:
     ) -> VoiceFeatures:
         """The features of a sound; the last few are cached, of long sounds fewer.  sound: its
         `fingerprint`, if it is known."""
-        progress(0.0)
         key = sound or speech.fingerprint
         if key not in self._known:
             while self._known and (
@@ -325,15 +314,9 @@ class Engine:
                 self._known.pop(next(iter(self._known)))
             frames = speech.frames
             self._known[key] = self.thunder.analyse(self._samples(speech), frames, progress)
-            release_memory(frames)
+            if frames > LONG:
+                release_free_memory()
         return self._known[key]
-
-    def follow_text(self, voice: VoiceFeatures, text: str) -> tuple[VoiceFeatures, bool]:
-        """`follow_text`, whose last result is kept: a line is sampled and scored many times, and an
-        hour of text takes 21 s."""
-        if self._followed is None or self._followed[0] is not voice or self._followed[1] != text:
-            self._followed = voice, text, follow_text(voice, text)
-        return self._followed[2]
 
     @staticmethod
     def _samples(speech: Speech) -> np.ndarray:

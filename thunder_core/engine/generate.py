@@ -21,17 +21,16 @@ from ..direction import Brief, over_frames
 from ..errors import BadRequest, Cancelled
 from ..face.mapping import visible_motion
 from ..grades import LipSyncScore
-from ..progress import no_progress, Progress, share
+from ..progress import Progress, share
 from ..protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
 from ..request import ENGINE, Performed, Request
 from ..system_calls import release_free_memory
-from ..types import FPS, IDLE, Keep, LISTENS, Motion, pack, SPEAKS, Speech, Take
+from ..types import FPS, IDLE, Keep, LISTENS, Motion, pack, Role, SPEAKS, Speech, Take
 from .another_voice import find_again, move, reading_of_mouth
 from .diffusion import Inpainting
-from .network import CPU, processors
-from .performance import asked_size, follow_voice, perform, Performance, plan, requested_style
-from .speech.cues import axis_deviations
-from .voice import mark_voice, SPOKEN, VoiceFeatures
+from .network import CPU, Network, processors
+from .performance import follow_voice, perform_planned, Performance, requested_style
+from .voice import read_line, SPOKEN, VoiceFeatures
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -44,8 +43,12 @@ _PORTION_FRAMES = 1000
 _FRAMES_AT_WORK = 100_000  # memory bound, frames in flight: two takes of an hour need 1.8 GB
 # frames of a sound after whose steps freed memory is released, which takes milliseconds: an hour
 # needs a fifth less
-_LONG = 15_000
+LONG = 15_000
 _ANALYSED = 0.08  # share of the work that is done before takes are sampled
+
+
+def ignore(*what: object, **more: object) -> None:
+    """A callback for takes, for notes on a sound, or for progress, that does nothing."""
 
 
 @dataclass(frozen=True)
@@ -53,39 +56,28 @@ class Heard:
     """What all takes of a request share.
 
     voice: that the face speaks or listens to, as text and marks have it.  role: of the face.
-    asked: the direction, which follows the voice where that is asked for.  by_voice: deviations
-    that the voice asks for.  kept: the fixed part.  guide: as of `Thunder.perform`.  about:
-    provenance.
+    asked: the direction, which follows the voice where that is asked for.  kept: the fixed part.
+    guide: as of `Thunder.perform`.  about: provenance.
     """
 
     request: Request
     voice: VoiceFeatures
-    role: str
+    role: Role
     asked: Brief
-    by_voice: np.ndarray
     kept: Inpainting | None
     guide: Callable | None
     about: dict
 
     def perform(self, seed: int) -> Performance:
         """How the take of a seed is performed."""
-        speaks = self.role == SPEAKS
-        take = perform(
-            self.asked, self.voice, seed, self.request.seed, self.by_voice if speaks else None,
-            self.kept,
-        )  # fmt: skip
-        return replace(take, plan=plan(self.voice, take, self.kept))
+        return perform_planned(self.asked, self.voice, seed, self.request.seed, self.kept)
 
     def sample(
-        self, thunder: Thunder, takes: Sequence[Performance], progress: Progress = no_progress
+        self, thunder: Thunder, takes: Sequence[Performance], progress: Progress = ignore
     ) -> list[Motion]:
         """The motions of takes, finished."""
         effort, guidance = self.request.steps or self.request.quality, float(self.request.guidance)
         return thunder.perform(self.voice, takes, effort, guidance, progress, self.kept, self.guide)
-
-
-def ignore(what: object) -> None:
-    """A callback for takes, or for notes on a sound, that does nothing."""
 
 
 def hear(
@@ -96,20 +88,18 @@ def hear(
     # Undirected takes would come from another model (`Thunder.select_sampler`) than those that
     # the panel shows.
     asked, role = request.direction or Brief(), SPEAKS
-    engine.open_networks()
+    Network.begin(engine.thunder.usual)
     told, sound = share(progress, 0.02, _ANALYSED, "Analyzing the voice"), speech.fingerprint
     voice = engine.analyse(speech, sound, told)
     if request.listening:
         voice, role = voice.unspoken(engine.thunder.silence), LISTENS
     elif float(voice.presence.max()) < SPOKEN:
         voice, role = voice.unspoken(), IDLE
-    by_voice = axis_deviations(voice.heard)
-    voice, says_text = engine.follow_text(voice, asked.text)
-    voice = mark_voice(voice, asked.marks)
+    voice, says_text = read_line(voice, asked.text, asked.marks)
     keep, about_move = request.keep, dict[str, Any]()
     if request.performed is not None:
         keep, asked, about_move = _moved(engine, request.performed, asked, voice)
-    asked = follow_voice(asked, by_voice, voice.frames)
+    asked = follow_voice(asked, voice.asks, voice.frames)
     kept = None if keep is None else _kept(engine, keep, voice.frames)
     identity, pull = engine.identity, float(request.speech_guidance)
     speaks, is_unclear = role == SPEAKS, role == SPEAKS and voice.is_unclear
@@ -131,7 +121,7 @@ def hear(
         **({} if speaks else {"role": role}),
         **{name: value for name, value in some.items() if value},
     }  # fmt: skip
-    return Heard(request, voice, role, asked, by_voice, kept, guide, about)
+    return Heard(request, voice, role, asked, kept, guide, about)
 
 
 def _moved(
@@ -174,7 +164,7 @@ def _kept(engine: Engine, keep: Keep, frames: int) -> Inpainting:
 
 
 def generate(
-    engine: Engine, heard: Heard, progress: Progress = no_progress,
+    engine: Engine, heard: Heard, progress: Progress = ignore,
     on_take: Callable[[Take], object] = ignore, on_sampled: Callable[[Take], object] = ignore,
 ) -> list[Any]:  # fmt: skip
     """Make the takes of what was heard; returns them, best lip-sync first, each as `on_take`
@@ -214,14 +204,18 @@ class _Work:
             lambda fraction, _="": self._report(seeds, 0.9 * fraction),
         )  # fmt: skip
         release_memory(voice.frames)
-        takes = [self._describe(*each) for each in zip(performances, motions)]
+        mouths = [self.engine.measures.lips.gap_and_width(each) for each in motions]
+        takes = [self._describe(*each) for each in zip(performances, motions, mouths)]
         yield False, takes
         scores: Sequence[LipSyncScore | None] = [None] * len(takes)
         if self.heard.role == SPEAKS:
             self._report(seeds, 0.95, "Ranking by lip-sync")
-            visible = [self._made_and_visible(take.motion)[-1] for take in takes]
-            sizes = [asked_size(voice, each) for each in performances]
-            scores = self.engine.scorer.score(visible, voice, sizes, self.heard.asked.text)
+            visible = [self._made_and_visible(each)[-1] for each in motions]
+            measured = mouths if self.heard.request.sums is None else None
+            sizes = [each.size for each in performances]
+            scores = self.engine.scorer.score(
+                visible, voice, sizes, self.heard.asked.text, mouths=measured
+            )
         scored = [self._add_score(*each) for each in zip(takes, performances, scores)]
         release_memory(voice.frames)
         yield True, scored
@@ -266,8 +260,10 @@ class _Work:
         names, sums = self.engine.thunder.channel_names, self.heard.request.sums
         return [motion] if sums is None else [motion, visible_motion(motion, names, sums)]
 
-    def _describe(self, performance: Performance, motion: Motion) -> Take:
-        """A take with its provenance, not scored."""
+    def _describe(
+        self, performance: Performance, motion: Motion, mouth: tuple[np.ndarray, np.ndarray]
+    ) -> Take:
+        """A take with its provenance, not scored; mouth: gap and width of its motion."""
         about = self.heard.about | {
             "seed": performance.seed,
             "spread": self.heard.asked.spread,
@@ -275,13 +271,11 @@ class _Work:
             "reading": [round(float(x), 4) for x in performance.reading.mean(0)],
         }
         if "moved" in about:  # brows, head and eyes, and so what they hit, are another take's
-            asked = self.heard.asked.vectors.mean(0)
-            about["reading"] = reading_of_mouth(about["reading"], asked)
+            about["reading"] = reading_of_mouth(about["reading"], self.heard.asked.vectors.mean(0))
         elif self.heard.role == SPEAKS and self.heard.kept is None:
-            choice = self.heard.voice.choice(*performance.gestures)
-            about["choice"] = choice.record(self.heard.voice.prosody)
-        sizes = self.engine.measures.opening_and_width(motion)
-        return Take(motion, performance.seed, None, *sizes, about)
+            about["choice"] = performance.choice.record(self.heard.voice.prosody)
+        opening, width = (each.astype(np.float32) for each in (np.maximum(mouth[0], 0), mouth[1]))
+        return Take(motion, performance.seed, None, opening, width, about)
 
     def _add_score(self, take: Take, performance: Performance, score: LipSyncScore | None) -> Take:
         """A take with its score; the provenance of one that varies a direction has how much it
@@ -336,7 +330,7 @@ def portions(
 
 def release_memory(frames: int) -> None:
     """Release memory after a step of work on a sound of so many frames, if it is a long one."""
-    if frames > _LONG:
+    if frames > LONG:
         release_free_memory()
 
 

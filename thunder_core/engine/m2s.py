@@ -47,8 +47,7 @@ class Mouth:
 
     def __init__(self, head: Head):
         ids = head.mouth_vertices
-        points = SkinnedPoints.of(head, lambda values: values[ids])
-        self._points = points.in_single()
+        self._points = SkinnedPoints.of(head, lambda values: values[ids]).in_single()
 
     @property
     def size(self) -> int:
@@ -60,13 +59,12 @@ class Mouth:
         3] rotation vectors in radians."""
         return _offsets(self._points, expression, jaw)
 
-    def windows(self, motions: Sequence[Motion]) -> Iterator[tuple[np.ndarray, slice]]:
-        """Vertices [B, t, n_m, 3] of motions of one length window by window, so that length costs
-        no memory, and the frames to keep of each."""
-        frames = motions[0].frames
-        for start in range(0, frames, _WINDOW):
-            end = min(start + _WINDOW, frames)
-            a, b = max(0, start - MARGIN), min(frames, end + MARGIN)
+    def windows(self, motions: Sequence[Motion], span: slice) -> Iterator[tuple[np.ndarray, slice]]:
+        """Vertices [B, t, n_m, 3] of a span of motions window by window, so that length costs no
+        memory, and the frames to keep of each."""
+        for start in range(span.start, span.stop, _WINDOW):
+            end = min(start + _WINDOW, span.stop)
+            a, b = max(span.start, start - MARGIN), min(span.stop, end + MARGIN)
             seen = [self.vertices(each.expression[a:b], each.jaw[a:b]) for each in motions]
             yield np.stack(seen), slice(start - a, end - a)
 
@@ -94,11 +92,26 @@ class MeshToSpeech:
         self.log_prior = arrays["unit_log_prior"]
         self.network = Network(path, device)
 
-    def nats(self, mouth: Mouth, motions: Sequence[Motion], units: np.ndarray) -> np.ndarray:
-        """The nats per frame [B, T] that the mouth of each motion gives for the speech units [2T]
-        of a sound; all are as long as it."""
+    def heard_shares(
+        self, mouth: Mouth, motions: Sequence[Motion], spans: Sequence[slice], units: np.ndarray,
+        speaking: np.ndarray,
+    ) -> list[float]:  # fmt: skip
+        """How much of a voice is read off the mouth of each motion over spans of frames
+        (`heard_share`). units [2T], speaking bool [T]: of the voice; motions are as long."""
+        said = [units.reshape(-1, 2)[span].ravel() for span in spans]
+        nats = [self.nats(mouth, motions, *each) for each in zip(said, spans)]
+        spoken, all_said = np.concatenate([speaking[span] for span in spans]), np.concatenate(said)
+        return [
+            heard_share(each, all_said, self.log_prior, spoken) for each in np.concatenate(nats, 1)
+        ]
+
+    def nats(
+        self, mouth: Mouth, motions: Sequence[Motion], units: np.ndarray, span: slice
+    ) -> np.ndarray:
+        """The nats per frame [B, t] that the mouth of each motion gives for the speech units [2t]
+        of a span of frames."""
         log_odds, at = [], 0
-        for seen, keep in mouth.windows(motions):
+        for seen, keep in mouth.windows(motions, span):
             said = self.read(seen)[:, 2 * keep.start : 2 * keep.stop]
             part = units[at : at + said.shape[1]]
             log_odds.append([evidence(each, part, self.log_prior) for each in said])

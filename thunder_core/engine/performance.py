@@ -34,6 +34,7 @@ from ..events import LIPS
 from ..face.mechanics import lips_of
 from ..types import Columns, FPS
 from .diffusion import Inpainting
+from .planning.choice import Choice
 from .planning.lip_kernels import open_on_phones
 from .planning.plan import Manners
 from .planning.take_plan import plan_take, TakePlan, vary_lips
@@ -69,14 +70,14 @@ _LEAST = np.array([axis.deviations(axis.least) for axis in AXES])
 _MOST = np.array([axis.deviations(axis.most) for axis in AXES])
 
 
-def follow_voice(asked: Brief, heard: np.ndarray, frames: int) -> Brief:
+def follow_voice(asked: Brief, heard: np.ndarray | None, frames: int) -> Brief:
     """A request over so many frames whose direction follows the voice wherever that is asked for
     (`Brief.as_heard`).
 
     heard: deviations of a style [len(AXES)] that the voice asks for
     (`speech.cues.axis_deviations`).
     """
-    if not asked.as_heard.any():
+    if heard is None or not asked.as_heard.any():
         return asked
     heard_deviations = over_frames(asked.as_heard, frames)[:, None] * heard
     wanted = over_frames(asked.requested, frames)
@@ -204,12 +205,14 @@ class Performance:
 
     seed: of its noise.  style: float32 [1 or T, DIRECTION_NAMES] that it is played in; None: any.
     gestures: seed of its plan, and how far it may be from usual ones, 0 … 1; None: the take's seed,
-    0.  voice: as the take hears it; None: as it is.  around: seeds of takes that its noise is drawn
+    0.  choice: how it reads the line, and stress [T], `Choice.stress` of that; None: plainly.
+    voice: as the take hears it; None: as it is.  around: seeds of takes that its noise is drawn
     around, as `seeded_noise`'s `like`.  is_exact: whether it follows the direction exactly.
     is_variation: whether it differs from the direction that scores compare with, or hears other
     sounds.  reading: its direction but for words, as `style`.  plan: None: to be made (`plan`).
     moods, shares [k, T]: where moods change over the line, the take of the seed in each of them, of
     which this one is a cross-fade.
+    size: `asked_size`, where it is known.
     """
 
     seed: int
@@ -223,6 +226,9 @@ class Performance:
     plan: TakePlan | None = None
     moods: tuple[Performance, ...] = ()
     shares: np.ndarray | None = None
+    choice: Choice | None = None
+    stress: np.ndarray | None = None
+    size: float | None = None
 
     @cached_property
     def lips(self) -> float:
@@ -239,12 +245,12 @@ class Performance:
 
 def perform(
     asked: Brief, voice: VoiceFeatures, seed: int, first: int,
-    by_voice: np.ndarray | None = None, kept: Inpainting | None = None,
+    kept: Inpainting | None = None,
 ) -> Performance:  # fmt: skip
     """How the take of a seed of a batch performs a voice, but for its plan.
 
-    first: first seed of the batch.  by_voice: deviations that the voice asks for, None for none.
-    kept: part of the take; where the mouth is free, unlikely phones are drawn more often.
+    first: first seed of the batch.  kept: part of the take; where the mouth is free, unlikely
+    phones are drawn more often.
     """
     is_exact = asked.as_asked and seed == first
     spread = 0.0 if is_exact else asked.spread
@@ -254,8 +260,7 @@ def perform(
     directions, shares = split_moods(vectors)
     if len(directions) > 1:
         moods = tuple(
-            perform(replace(asked, vectors=each), voice, seed, first, by_voice, kept)
-            for each in directions
+            perform(replace(asked, vectors=each), voice, seed, first, kept) for each in directions
         )
         moods = tuple(replace(each, voice=moods[0].voice) for each in moods)  # heard once
         style, read = (
@@ -263,8 +268,10 @@ def perform(
             for some in zip(*((each.style, each.reading) for each in moods))
         )
         return replace(moods[0], style=style, reading=read, moods=moods, shares=shares)
-    read = reading(vectors, seed, spread, None if asked.as_heard.any() else by_voice)
-    stress = voice.choice(*gestures).stress(voice.frames)
+    follows = voice.presence.any() and not asked.as_heard.any()
+    read = reading(vectors, seed, spread, voice.asks if follows else None)
+    choice = voice.choice(*gestures)
+    stress = choice.stress(voice.frames)
     style = mark_direction(add_stresses(read, gestures[1], voice.accents, stress), asked.marks)
     hears = gestures[1] if asked.like else not is_exact
     heard = voice.hear(gestures[0]) if hears else voice
@@ -273,14 +280,34 @@ def perform(
         heard = heard.hear(seed, np.repeat(~mouth.all(1), 2))
     is_variation = asked.original is not None or bool(asked.like) or not is_exact
     around = tuple(whose for whose, _ in asked.like)
-    return Performance(seed, style, gestures, heard, around, is_exact, is_variation, read)
+    return Performance(
+        seed,
+        style,
+        gestures,
+        heard,
+        around,
+        is_exact,
+        is_variation,
+        read,
+        choice=choice,
+        stress=stress,
+    )
+
+
+def perform_planned(
+    asked: Brief, voice: VoiceFeatures, seed: int, first: int, kept: Inpainting | None
+) -> Performance:
+    """How the take of a seed performs a voice, with its plan and size. Arguments as `perform`."""
+    take = perform(asked, voice, seed, first, kept)
+    take = replace(take, plan=plan(voice, take, kept))
+    return replace(take, size=asked_size(voice, take))
 
 
 def plan(voice: VoiceFeatures, take: Performance, kept: Inpainting | None = None) -> TakePlan:
     """What a take of a voice plans beside a kept part."""
     seed, spread = take.gestures or (take.seed, 0.0)
     side = 0.0 if kept is None else side_of(kept, take.style)
-    choice, heard = voice.choice(seed, spread), take.voice or voice
+    choice, heard = take.choice or voice.choice(seed, 0.0), take.voice or voice
     made = plan_take(
         voice.prosody, voice.phrasing, choice, seed, spread, take.style, voice.listens, side
     )
@@ -291,7 +318,7 @@ def plan(voice: VoiceFeatures, take: Performance, kept: Inpainting | None = None
 def _lips_of_take(voice: VoiceFeatures, take: Performance) -> np.ndarray:
     """Opening and width of the lips [T, 2] that a take of a voice plans."""
     seed, spread = take.gestures or (take.seed, 0.0)
-    stress = voice.choice(seed, spread).stress(voice.frames)
+    stress = np.zeros(voice.frames) if take.stress is None else take.stress
     return vary_lips((take.voice or voice).lips, voice.presence, stress, seed, spread)
 
 

@@ -11,7 +11,7 @@ Thresholds were set on the split `fit` of measured lips by `python -m research c
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -33,11 +33,10 @@ from ..findings import (
     STILL,
 )
 from ..grades import LipSyncScore
-from ..rotation import rotvec_to_matrix
 from ..spoken import BILABIALS, LABIODENTALS, PHONES
 from ..types import FPS, Motion
 from ..weight_files import ENCODER_RATE
-from .m2s import heard_share, MeshToSpeech, Mouth
+from .m2s import MeshToSpeech, Mouth
 from .speech import transcript
 from .speech.cues import runs, SURE
 from .speech.encoder import softmax
@@ -255,12 +254,12 @@ def _noticeability(noticed: float, seconds: float) -> float:
 # ---- lips that do not meet
 
 
-def find_demands(voice: VoiceFeatures, text: str = "") -> tuple[list[Demand], Words]:
-    """Sounds that demand closed lips, and words, of a voice and a text.
+def find_demands(voice: VoiceFeatures, belief: np.ndarray, text: str) -> tuple[list[Demand], Words]:
+    """Sounds that demand closed lips, and words, of a voice, its phones' probabilities [2T, 40] and
+    a text.
 
     With a text that the voice says, its letters count, and sounds without one do not.
     """
-    belief = softmax(voice.logits)
     lips = belief[:, list(BILABIALS)]
     # what the encoder's inner layers predict, in deviations within speech, at 50 Hz
     opening = voice.lips[:, 0]
@@ -476,12 +475,14 @@ class Demands(NamedTuple):
     words: Words
     bites: np.ndarray
 
-    @classmethod
-    def of(cls, voice: VoiceFeatures, text: str) -> "Demands":
+    @staticmethod
+    @lru_cache(maxsize=1)  # takes of a line are scored one after another
+    def of(voice: VoiceFeatures, text: str) -> "Demands":
         """What a voice that says a text, "" if it is not known, asks for."""
-        belief = softmax(voice.logits)[:, list(LABIODENTALS)].sum(1)
-        bites = np.array(runs(belief > SURE), float).reshape(-1, 2) / ENCODER_RATE
-        return cls(*find_demands(voice, text), bites)
+        belief = softmax(voice.logits)
+        is_bite = belief[:, list(LABIODENTALS)].sum(1) > SURE
+        bites = np.array(runs(is_bite), float).reshape(-1, 2) / ENCODER_RATE
+        return Demands(*find_demands(voice, belief, text), bites)
 
 
 def correlate(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> float:
@@ -504,22 +505,24 @@ class Scorer:
         self, articulators: Articulators, m2s: MeshToSpeech, mouth: Mouth, measures: "Measures"
     ):
         self.articulators, self.m2s, self.mouth, self.measures = articulators, m2s, mouth, measures
-        self._known: tuple[VoiceFeatures, str, Demands] | None = None
 
     def score(
         self, motions: Sequence[Motion], voice: VoiceFeatures,
         asked_sizes: Sequence[float | None], text: str = "", tolerance: str = REALISTIC,
+        mouths: Sequence[tuple[np.ndarray, np.ndarray]] | None = None,
     ) -> list[LipSyncScore]:  # fmt: skip
         """Scores of motions that are as long as a sound that was analysed before.
 
         asked_sizes: factor of each (`performance.asked_size`), None where no direction is known:
         then only sizes that few people have cost points.  text: what the voice says, "" if it is
-        not known.  tolerance: of what is found, one of TOLERANCES.
+        not known.  tolerance: of what is found, one of TOLERANCES.  mouths: gap and width of each
+        motion, if they are known.
         """
-        demands = self._demands(voice, text)
-        scores = []
-        for motion, size, heard in zip(motions, asked_sizes, self._heard(motions, voice)):
-            mouth = MouthCurves(*self.measures.gap_and_width(motion))
+        demands, scores = Demands.of(voice, text), []
+        curves = map(self.measures.lips.gap_and_width, motions) if mouths is None else mouths
+        shares = self._heard(motions, voice)
+        for motion, curve, size, heard in zip(motions, curves, asked_sizes, shares):
+            mouth = MouthCurves(*curve)
             parts = self._parts(mouth, motion, voice, demands, size)
             parts["heard"] = heard
             allowed = TOLERANCE_OF[tolerance]
@@ -527,15 +530,9 @@ class Scorer:
             noticed = sum(each.weight for each in findings if each.kind in _PLACES)
             parts["places"] = 1 - min(1.0, noticed / _ALL_PLACES)
             total = sum(WEIGHTS[name] * part for name, part in parts.items())
-            curve = _along(mouth, voice, total, findings)
-            scores.append(LipSyncScore(total, curve, parts, tuple(findings)))
+            points = _along(mouth, voice, total, findings)
+            scores.append(LipSyncScore(total, points, parts, tuple(findings)))
         return scores
-
-    def _demands(self, voice: VoiceFeatures, text: str) -> Demands:
-        """`Demands.of`, whose last result is kept: takes of a line are scored one after another."""
-        if self._known is None or self._known[0] is not voice or self._known[1] != text:
-            self._known = voice, text, Demands.of(voice, text)
-        return self._known[2]
 
     def _parts(
         self, mouth: MouthCurves, motion: Motion, voice: VoiceFeatures, demands: Demands,
@@ -568,31 +565,21 @@ class Scorer:
     def _from_teeth(self, motion: Motion, bites: np.ndarray) -> np.ndarray:
         """Least distance [k] of the lower lip from the upper teeth on each f and v, mm."""
         frames = np.round(bites * FPS).astype(int) + [-_BESIDE, _BESIDE + 1]
-        frames = frames[frames[:, 0] + _BESIDE < motion.frames].clip(0, motion.frames)
+        frames = frames[frames[:, 0] + _BESIDE < len(motion.jaw)].clip(0, len(motion.jaw))
         if not len(frames):
             return np.zeros(0)
         # only there: a lip has many points
         near = np.concatenate([np.arange(*span) for span in frames])
-        lip = self.articulators.lip_surface.place(
-            motion.expression[near], rotvec_to_matrix(motion.jaw[near])
-        )
-        distance = self.articulators.lip_distance(1e3 * lip)
+        distance = self.articulators.bite(motion.expression[near], motion.jaw[near])
         starts = np.cumsum(np.diff(frames, axis=1)[:-1, 0], dtype=int)
         return np.minimum.reduceat(distance, np.r_[0, starts])
 
     def _heard(self, motions: Sequence[Motion], voice: VoiceFeatures) -> list[float]:
         """How much of a voice is read off the mouth of each motion, 0 … 1: 1 as much as off most
         takes of a voice as clear."""
-        spans, pairs = most_spoken(voice.speaking), voice.units.reshape(-1, 2)
-        units = [pairs[span].ravel() for span in spans]
-        nats = [
-            self.m2s.nats(self.mouth, [each.part(span) for each in motions], said)
-            for span, said in zip(spans, units)
-        ]
-        speaking = np.concatenate([voice.speaking[span] for span in spans])
-        shares = (
-            heard_share(each, np.concatenate(units), self.m2s.log_prior, speaking)
-            for each in np.concatenate(nats, 1)
+        speaking = voice.speaking
+        shares = self.m2s.heard_shares(
+            self.mouth, motions, most_spoken(speaking), voice.units, speaking
         )
         return [heard_part(share, voice.doubt) for share in shares]
 
@@ -641,20 +628,11 @@ class Measures:
 
     def __init__(self, head: Head):
         """Raises BadHead if the position of its lips is not known."""
-        self._head, self._margins = head, Lips.of(head)
+        self._head, self.lips = head, Lips.of(head)
 
     @cached_property
     def _played(self) -> PerformanceMeter:
         return PerformanceMeter.of(self._head)
-
-    def opening_and_width(self, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
-        """As `face.lips.opening_mm` and `width_mm` measure a motion, each float32 [T]."""
-        gap, width = self.gap_and_width(motion)
-        return np.maximum(gap, 0.0).astype(np.float32), width.astype(np.float32)
-
-    def gap_and_width(self, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
-        """The same; the gap is below zero where lips are pressed together."""
-        return self._margins.gap_and_width(motion)
 
     def of_style(self, motion: Motion, voice: VoiceFeatures) -> dict[str, float]:
         """What a motion of this sound shows, as `animation.traits.measure`."""

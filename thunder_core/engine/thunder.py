@@ -5,6 +5,7 @@ motions."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +22,7 @@ from ..progress import no_progress, Progress, share
 from ..request import DRAFT, FINAL, NORMAL
 from ..types import BLINKS, BROWS, Columns, FPS, in_group, Motion, pack, RATE, unpack
 from ..weight_files import unusable
-from .diffusion import Conditions, Denoiser, Inpainting, seeded_noise, solver_steps, Steps
+from .diffusion import Conditions, Denoiser, Inpainting, seeded_noise
 from .network import Network, processors
 from .performance import Performance, plan
 from .pipeline import Pipeline
@@ -91,6 +92,9 @@ class Thunder:
         self.feature_encoder = (
             SpeechEncoder.load(folder, "encoder-t", device, threads) if has_encoder else None
         )
+        # `VoiceFeatures.map_fits` of every voice; the file is read beside other work
+        reader = self.feature_encoder or self.encoder
+        self._map_fits = ThreadPoolExecutor(1, "map").submit(map_fits, reader)
         self.units = Units.load(folder)
         self.denoiser = Denoiser(folder, device)
         for known, trained, reason in (
@@ -101,25 +105,25 @@ class Thunder:
             if known != trained:
                 raise unusable(folder / "denoiser.safetensors", reason)
         self.distilled = _load_distilled(folder, device, self.denoiser)
+        # the networks that make usual takes; those that score them would compete with these for
+        # processors, and are opened when they are called
+        self.usual = [each.network for each in (self.encoder, self.distilled or self.denoiser)]
 
     def analyse(
         self, samples: np.ndarray, frames: int, progress: Progress = no_progress
     ) -> VoiceFeatures:
         """Features of a sound [samples] over T frames of animation. `progress` may raise to
         stop."""
-        heard = encode(samples, frames, self.encoder, self.units, self.feature_encoder, progress)
-        marks, sounds, accents, arousal = cues_of(
-            samples, heard.features[:, -LOUDNESS], heard.presence, heard.belief
+        features, units, presence, logits, belief = encode(
+            samples, frames, self.encoder, self.units, self.feature_encoder, progress
+        )
+        marks, sounds, accents, arousal, asks = cues_of(
+            samples, features[:, -LOUDNESS], presence, belief
         )
         return VoiceFeatures(
-            heard.features, heard.units, heard.presence, sounds, accents, marks, heard.logits,
-            heard=arousal, map_fits=self._map_fits,
+            features, units, presence, sounds, accents, marks, logits,
+            heard=arousal, asks=asks, map_fits=self._map_fits.result(),
         )  # fmt: skip
-
-    @cached_property
-    def _map_fits(self) -> bool:
-        """`VoiceFeatures.map_fits` of every voice."""
-        return map_fits(self.feature_encoder or self.encoder)
 
     @cached_property
     def silence(self) -> np.ndarray:
@@ -198,23 +202,18 @@ class Thunder:
                 events[:, :, curves] *= free[:, None]
         return events
 
-    def select_sampler(self, effort: str | int, is_plain: bool) -> tuple[Denoiser, Steps]:
-        """The model for sampling, and its steps. is_plain: in a style, without guidance and without
-        kept parts.
+    def select_sampler(self, effort: str | int, is_plain: bool) -> tuple[Denoiser, int]:
+        """The model for sampling, and its number of steps. is_plain: in a style, without guidance
+        and without kept parts.
 
         The distilled model is used for plain sampling only: with guidance its few steps are not
         enough, kept parts would not agree with the rest, and without a style its takes vary less
         than the whole model's.
         """
         if effort in (DRAFT, NORMAL) and is_plain and self.distilled is not None:
-            config = self.distilled.config
-            return self.distilled, solver_steps(
-                min(_DRAFT_STEPS, config.steps) if effort == DRAFT else config.steps,
-                config.least_noise,
-            )
-        return self.denoiser, solver_steps(
-            _WHOLE_STEPS[effort] if isinstance(effort, str) else effort
-        )
+            steps = self.distilled.config.steps
+            return self.distilled, min(_DRAFT_STEPS, steps) if effort == DRAFT else steps
+        return self.denoiser, _WHOLE_STEPS[effort] if isinstance(effort, str) else effort
 
     def expect(self, voice: VoiceFeatures, style: np.ndarray) -> Motion:
         """The model's expectation for a sound in a style [1 or T, DIRECTION_NAMES]: its estimate
@@ -225,8 +224,7 @@ class Thunder:
         events = np.full((1, voice.frames, len(EVENTS)), np.nan, np.float32)
         events[..., LIPS] = voice.lips
         noise = seeded_noise([0], voice.frames, self.columns.count)
-        conditions = self._conditions(voice, [take], events)
-        (sampled,) = self.denoiser.sample(noise, conditions, solver_steps(1))
+        (sampled,) = self.denoiser.sample(noise, self._conditions(voice, [take], events), 1)
         return self._motion(sampled, voice, take, acts=False)
 
     def _motion(self, x: np.ndarray, voice: VoiceFeatures, take: Performance, **more) -> Motion:

@@ -52,8 +52,7 @@ def _track(worker, args, progress):
     }  # fmt: skip
     write_file(args["to"], lambda file: np.savez_compressed(file, **values))
     if args["sheet"] and face.pictures:
-        drawing = HeadDrawing(head, SIDE)
-        picture = sheet(drawing, solved.motion, solved.facing, face.pictures)
+        picture = sheet(HeadDrawing(head, SIDE), solved.motion, solved.facing, face.pictures)
         data = cv2.imencode(".png", picture)[1].tobytes()
         write_file(args["sheet"], lambda file: file.write(data))
     return {"start": face.start, "frames": solved.motion.frames, "notes": notes}

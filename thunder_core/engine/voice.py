@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -45,7 +45,7 @@ UNCLEAR = 1.4
 _QUIET_REACH, _QUIET_EASE = 3, 1.2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class VoiceFeatures:
     """The encoder's features of a sound over T animation frames.
 
@@ -56,8 +56,9 @@ class VoiceFeatures:
     phrasing: accents and phrases of the voice that the face speaks or listens to.  logits: [2T,
     40], of the encoder's phones at 50 Hz.
     listens: the face listens instead of speaking.  heard: how lively the voice is, of the whole
-    sound.  map_fits: whether the map of `planning.lip_kernels` was fitted to these features.
-    words: of the voice's text that were found.
+    sound.  asks: deviations of a style that it asks for by that, None for none.  map_fits: whether
+    the map of `planning.lip_kernels` was fitted to these features. words: of the voice's text that
+    were found.
     """
 
     features: np.ndarray
@@ -69,6 +70,7 @@ class VoiceFeatures:
     logits: np.ndarray
     listens: bool = False
     heard: Heard = Heard()
+    asks: np.ndarray | None = None
     map_fits: bool = False
     words: tuple[Word, ...] = ()
 
@@ -119,6 +121,7 @@ class VoiceFeatures:
             self.logits[2 * start : 2 * end],
             self.listens,
             self.heard,
+            self.asks,
             self.map_fits,
             tuple(
                 replace(word, start=word.start - start / FPS, end=word.end - start / FPS)
@@ -203,6 +206,16 @@ _BACK = 0.3  # seconds beside a moved word in which lips come back to the voice'
 _CODA = 0.1  # seconds in which a held word's last sounds are said
 
 
+def read_line(
+    voice: VoiceFeatures, text: str, marks: Sequence[Mark] = ()
+) -> tuple[VoiceFeatures, bool]:
+    """A voice as its text and the marks on its words have it, and whether it seems to say the text.
+    Raises BadRequest for a mark with an unknown sound."""
+    voice, says_text = follow_text(voice, text)
+    return mark_voice(voice, marks), says_text
+
+
+@lru_cache(maxsize=1)  # a line is sampled and scored many times, and an hour of text takes 21 s
 def follow_text(voice: VoiceFeatures, text: str) -> tuple[VoiceFeatures, bool]:
     """A voice of which a text says what it says, and whether it seems to say it; unchanged if not,
     or if there is no text."""
@@ -286,8 +299,7 @@ def held_points(logits: np.ndarray, mark: Mark) -> list[tuple[float, float]]:
     """Points for `_sound_times` of a held word: the mouth stays in the middle of its longest vowel
     until shortly before the word's end."""
     rows = _rows(mark, len(logits))
-    likeliest = logits[rows].argmax(1)
-    vowel = np.isin(likeliest, VOWELS)
+    vowel = np.isin(logits[rows].argmax(1), VOWELS)
     if not vowel.any():
         return []
     first, last = max(runs(vowel), key=np.ptp)

@@ -119,16 +119,15 @@ def conventions() -> tuple[Convention, ...]:
 def _load(path: Path) -> Convention:
     data = json.loads(path.read_text(encoding="utf-8"))
     keys = {
-        channel: tuple(map(_alternative, value if isinstance(value, list) else [value]))
+        channel: tuple(
+            {item: 1.0} if isinstance(item, str) else item
+            for item in (value if isinstance(value, list) else [value])
+        )
         for channel, value in data["keys"].items()
     }
     bones = {joint: tuple(names) for joint, names in data.get("bones", {}).items()}
     marks = tuple(data.get("marks", ()))
     return Convention(data["name"], data["title"], data["order"], keys, bones, marks)
-
-
-def _alternative(item) -> dict[str, float]:
-    return {item: 1.0} if isinstance(item, str) else item
 
 
 # ---- spelling

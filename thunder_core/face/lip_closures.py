@@ -146,8 +146,7 @@ def close(motion: Motion, channels: Sequence[str], frame: float) -> tuple[Motion
     are bit-identical.
     """
     lips, names = bundled_lips(), list(channels)
-    times = np.arange(motion.frames)
-    away = (times - frame) / motion.fps
+    away = (np.arange(motion.frames) - frame) / motion.fps
     onset = np.clip((-away - SHUT / 2) / ONSET, 0.0, 1.0)
     release = np.clip((away - SHUT / 2) / RELEASE, 0.0, 1.0)
     x = np.maximum(onset, release)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -39,12 +39,13 @@ class Lips:
     """The margins of a head's lips: P pairs of points that face each other, from its left corner to
     its right.
 
-    points: 2P of them, upper before lower, then the left and the right corner of the mouth.  names:
-    the head's channels.
-    middle: which pair is in the middle.
+    along: 2P of them, upper before lower.  pair: those in the middle, the `middle` of P.  corners:
+    the left and the right one of the mouth.  names: the head's channels.
     """
 
-    points: SkinnedPoints
+    along: SkinnedPoints
+    pair: SkinnedPoints
+    corners: SkinnedPoints
     names: tuple[str, ...]
     middle: int
 
@@ -66,27 +67,11 @@ class Lips:
         if len(skin) == regions.LIP_RINGS * regions.LIP_AROUND:
             ring = skin.reshape(regions.LIP_RINGS, regions.LIP_AROUND)[regions.CONTACT_RING]
             upper, lower = ring[regions.UPPER], ring[regions.LOWER]
-        vertices = np.concatenate([upper, lower, corners])
-        return cls(
-            SkinnedPoints.of(head, lambda values: values[vertices]),
-            head.expression_names,
-            len(upper) // 2,
-        )
-
-    @cached_property
-    def _along(self) -> SkinnedPoints:
-        """The pairs without the corners."""
-        return self.points.part(slice(0, -2))
-
-    @cached_property
-    def _middle(self) -> SkinnedPoints:
-        """The middle pair."""
-        return self.points.part([self.middle, self.middle + len(self.points.rest) // 2 - 1])
-
-    @cached_property
-    def _corners(self) -> SkinnedPoints:
-        """The corners of the mouth."""
-        return self.points.part(slice(-2, None))
+        vertices, middle = np.concatenate([upper, lower, corners]), len(upper) // 2
+        points = SkinnedPoints.of(head, lambda values: values[vertices])
+        parts = slice(0, -2), [middle, middle + len(upper)], slice(-2, None)
+        along, pair, ends = map(points.part, parts)
+        return cls(along, pair, ends, head.expression_names, middle)
 
     def coefficients(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
         """Expression [T, n] in the head's order of channels, double precision. channels: the
@@ -97,11 +82,11 @@ class Lips:
 
     def gap(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
         """Gap along the lips, [T, P] millimetres; below zero they intersect."""
-        return self._gap(self._along, motion, channels)
+        return self._gap(self.along, motion, channels)
 
     def middle_gap(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
         """The same in their middle alone, [T], in a fraction of the time."""
-        return self._gap(self._middle, motion, channels)[:, 0]
+        return self._gap(self.pair, motion, channels)[:, 0]
 
     def _gap(
         self, points: SkinnedPoints, motion: Motion, channels: Sequence[str] | None
@@ -119,7 +104,7 @@ class Lips:
 
     def beyond_rest(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
         """The same, below zero where the lips are pressed together."""
-        at_rest = 1e3 * height_gap(*self._middle.rest)
+        at_rest = 1e3 * height_gap(*self.pair.rest)
         return self.middle_gap(motion, channels) - at_rest
 
     def width(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
@@ -127,22 +112,20 @@ class Lips:
         return self._width(self.coefficients(motion, channels), rotvec_to_matrix(motion.jaw))
 
     def _width(self, coefficients: np.ndarray, turn: np.ndarray) -> np.ndarray:
-        left, right = np.moveaxis(self._corners.place(coefficients, turn), 1, 0)
+        left, right = np.moveaxis(self.corners.place(coefficients, turn), 1, 0)
         return 1e3 * np.linalg.norm(left - right, axis=1)
 
     def gap_and_width(self, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
         """`beyond_rest` and `width` of a motion of the head's channels."""
         given = self.coefficients(motion), rotvec_to_matrix(motion.jaw)
-        upper, lower = np.split(self._middle.heights(*given), 2, axis=1)
-        gap = 1e3 * (upper - lower)[:, 0] - 1e3 * height_gap(*self._middle.rest)
+        upper, lower = np.split(self.pair.heights(*given), 2, axis=1)
+        gap = 1e3 * (upper - lower)[:, 0] - 1e3 * height_gap(*self.pair.rest)
         return gap, self._width(*given)
 
     def slope(self, name: str, jaw: np.ndarray) -> np.ndarray:
         """Millimetres by which one channel parts the lips' middle per unit, [T], at jaw rotation
         vectors [T, 3]."""
-        upper, lower = self._middle.height_slopes([self.names.index(name)], rotvec_to_matrix(jaw))[
-            0
-        ].T
+        upper, lower = self.pair.height_slopes([self.names.index(name)], rotvec_to_matrix(jaw))[0].T
         return 1e3 * (upper - lower)
 
 

@@ -104,8 +104,7 @@ def joint_rotations(
             ]
             if parts:
                 result[what][:, axis] += np.mean(parts, axis=0)
-    has_eyes = any(name.startswith(GAZE) for name in values)
-    return result["jaw"], result["eyes"] if has_eyes else None
+    return result["jaw"], result["eyes"] if any(name.startswith(GAZE) for name in values) else None
 
 
 def sources(motion: Motion, channels: Sequence[str]) -> dict[str, np.ndarray]:

@@ -346,6 +346,10 @@ class Articulators:
         """The surface of the lower lip's middle."""
         return self.points.part(self.lip)
 
+    def bite(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
+        """`lip_distance` over a motion, expression columns in the head's order."""
+        return self.lip_distance(1e3 * self.lip_surface.place(expression, rotvec_to_matrix(jaw)))
+
     def lip_distance(self, lip: np.ndarray) -> np.ndarray:
         """Distance of a lower lip's surface [T, K, 3] from the upper incisors, [T] millimetres;
         negative where it intersects them.

@@ -411,8 +411,7 @@ def bundled_face() -> Face:
 def lay_over(source: Face, target: Face) -> Warp:
     """The map that lays one head over another: eyes, lips, nose and chin on each other."""
     stiffness = np.full(len(source.places), _PLACES_STIFF * source.unit)
-    rigid = Warp.rigid(source.places, target.places)
-    return rigid.bend(source.places, target.places, stiffness)
+    return Warp.rigid(source.places, target.places).bend(source.places, target.places, stiffness)
 
 
 def _front(face: Face) -> np.ndarray:

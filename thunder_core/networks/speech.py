@@ -6,7 +6,6 @@ mesh-to-speech and the vocoder.
 `engine.speech.encoder` and `engine.m2s` say what they are for, and use them.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Self
@@ -253,8 +252,7 @@ def phonetic(hidden: Tensor, logits: Tensor, frames: int) -> Tensor:
 
 # ---- mesh-to-speech (§4.1): speech units and a mel spectrogram from the mouth, frame by frame;
 # and guidance by it, which moves each estimate during sampling towards mouths that say the spoken
-# units. Its input is one of SPACES: the mouth's vertices, its lips alone, the whole face's, or
-# the coefficients themselves.
+# units. Its input is the mouth's vertices; the laboratory has others (`research.train.spaces`).
 
 
 # ---- the input
@@ -318,54 +316,6 @@ class Mouth(_Vertices):
         return torch.stack([(upper - lower).norm(dim=-1), (left - right).norm(dim=-1)], -1)
 
 
-class Lips(Mouth):
-    """`mouth2s` with lips only: the mouth [B, T, n_m, 3], in which teeth and tongue hold still."""
-
-    def forward(self, expression: Tensor, jaw: Tensor) -> Tensor:
-        """Expression [B, T, n] and jaw [B, T, 3] → offsets [B, T, m, 3], metres."""
-        return super().forward(expression, jaw) * ~self.inner[:, None]
-
-
-class Face(_Vertices):
-    """`face2s`: V [B, T, n_v, 3], every vertex of the head."""
-
-    def __init__(self, head: Head):
-        super().__init__(head, np.arange(len(head.v_template)))
-
-
-class Coefficients(Space):
-    """`exp2s`: x = [ψ | θ_jaw] [B, T, n + 3], each in units of about its spread."""
-
-    shake = 0.1
-
-    def __init__(self, head: Head):
-        super().__init__()
-        self.channels = head.channels
-        self.unit = nn.Buffer(
-            torch.cat([torch.full((head.channels,), 0.15), torch.full((3,), 0.05)]),
-            persistent=False,
-        )
-        self.size = len(self.unit)
-
-    def forward(self, expression: Tensor, jaw: Tensor) -> Tensor:
-        """Expression [B, T, n] and jaw [B, T, 3] → [B, T, n + 3]."""
-        return torch.cat([expression, jaw], -1) / self.unit
-
-
-SPACES: dict[str, Callable[[Head], Space]] = {
-    "mouth": Mouth,
-    "face": Face,
-    "exp": Coefficients,
-    "lips": Lips,
-}
-
-
-def weights_name(space: str) -> str:
-    """File name, without ending, of the mesh-to-speech for a space; mouth2s is the one that
-    ships."""
-    return "m2s" if space == "mouth" else f"m2s-{space}"
-
-
 # ---- the network
 
 # standard deviations that an average channel moves per sampling step at strength 1; .1 already says
@@ -374,7 +324,7 @@ STEP = 0.03
 
 
 class MeshToSpeech(Network):
-    """`mouth2s`, `face2s` or `exp2s`: inputs by `SPACES` [B, T, …] and speaker [B, 256]
+    """`mouth2s`, or another `Space`'s: inputs [B, T, …] and speaker [B, 256]
     → unit logits [B, 2T, units] at 50 Hz and log-mel [B, 4T, 80] at 100 Hz."""
 
     Config, file = MeshToSpeechConfig, "m2s"

@@ -21,7 +21,7 @@ from ..engine.speech.encoder import LOUDNESS
 from ..events import EVENTS, LIPS
 from ..face.head import Head
 from ..networks.denoiser import Denoiser, DenoiserConfig, noisy, Standardised
-from ..networks.speech import MeshToSpeech, Mouth, phonetic, Space, SPACES, SpeechEncoder
+from ..networks.speech import MeshToSpeech, Mouth, phonetic, Space, SpeechEncoder
 from ..types import COEFFICIENTS, Columns, in_group, MOUTH
 from .loop import fit, Schedule
 from .m2s import speech_loss, SpeechBatches
@@ -97,6 +97,7 @@ class SpeechTerm(NamedTuple):
     m2s: MeshToSpeech
     weight: float = M2S_WEIGHT
     masked: bool = True
+    space: Callable[[Head], Space] = Mouth
 
 
 class DenoiserLoss:
@@ -128,7 +129,7 @@ class DenoiserLoss:
         if speech is not None:
             self.m2s = speech.m2s.to(device).eval().requires_grad_(False)
             self.m2s_weight = speech.weight
-            self.m2s_view = SPACES[speech.m2s.config.space](speech.m2s.mouth or head).to(device)
+            self.m2s_view = speech.space(speech.m2s.mouth or head).to(device)
 
     def __call__(
         self, model: Performer, item: dict[str, Tensor], rng: np.random.Generator

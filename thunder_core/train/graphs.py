@@ -68,7 +68,7 @@ def _denoiser(network: Denoiser) -> _Traced:
 
 
 def _encoder(network: SpeechEncoder) -> _Traced | None:
-    if network.config.reads_waveform:  # runs in torch
+    if network.config.body and not network.config.is_whisper:  # reads the waveform, in torch
         return None
     axes: Axes = {"mel": {1: "rows"}, "hidden": {1: "frames"}, "phones": {1: "frames"}}
     return _Traced({"mel": torch.randn(1, 2 * _FRAMES, BINS)}, ["hidden", "phones"], axes)
@@ -87,11 +87,10 @@ def _m2s(network: SeenMouth) -> _Traced:
 
 
 def _vocoder(network: Vocoder) -> _Traced:
-    config = network.config
     inputs = {
         "mel": torch.randn(1, 2 * _FRAMES, BINS), "units": torch.zeros(1, _FRAMES,
         dtype=torch.int64),
-        "speaker": torch.randn(1, config.speaker),
+        "speaker": torch.randn(1, network.config.speaker),
     }  # fmt: skip
     return _Traced(
         inputs,

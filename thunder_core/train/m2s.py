@@ -13,7 +13,7 @@ from torch import Tensor
 from ..acoustics import gain
 from ..engine.m2s import evidence
 from ..face.head import Head
-from ..networks.speech import LogMel, MeshToSpeech, MeshToSpeechConfig, Mouth, SPACES
+from ..networks.speech import LogMel, MeshToSpeech, MeshToSpeechConfig, Mouth, Space
 from ..types import FPS
 from .corpus import LONGEST_CROP
 from .loop import fit, Schedule
@@ -118,17 +118,17 @@ def speech_figures(model: MeshToSpeech, seen: Tensor, item: dict[str, Tensor]) -
 
 
 def train_m2s(
-    motions: MotionSet, head: Head, folder: Path, schedule: Schedule, space: str = "mouth",
-    device: str = "cpu",
+    motions: MotionSet, head: Head, folder: Path, schedule: Schedule,
+    kind: Callable[[Head], Space] = Mouth, space: str = "mouth", device: str = "cpu",
     start: dict[str, Tensor] | None = None,
 ):  # fmt: skip
-    """Train one of `networks.speech.SPACES` on the teacher's motions, from `start` weights where
-    their shapes fit.
+    """Train mesh-to-speech of a kind of input, called `space`, on the teacher's motions, from
+    `start` weights where their shapes fit.
 
     Returns (model, figures on the unseen test voices).
     """
     torch.manual_seed(schedule.seed)
-    view = SPACES[space](head)
+    view = kind(head)
     model = MeshToSpeech(MeshToSpeechConfig(inputs=view.size, space=space, units=UNITS))
     if start:
         model.start_from(start)

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from ..acoustics import loudness
 from ..direction import Direction, DIRECTION_NAMES
 from ..engine.m2s import SpeakerEncoder
 from ..engine.network import processors
@@ -36,7 +37,6 @@ from ..engine.speech.cues import hear_phones
 from ..engine.speech.encoder import (
     at_frames,
     LOUDNESS,
-    loudness,
     softmax,
     speech_features,
     SpeechEncoder,

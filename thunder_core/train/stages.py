@@ -23,9 +23,9 @@ from ..engine.speech.encoder import SpeechEncoder as SpeechReader, Units
 from ..face.head import Head
 from ..files import hash_of
 from ..networks.denoiser import Denoiser
-from ..networks.speech import MeshToSpeech, SPACES, SpeechEncoder, weights_name
+from ..networks.speech import MeshToSpeech, Mouth, Space, SpeechEncoder
 from ..networks.weights import load_weights
-from ..weight_files import ENDINGS, save_trained_mouth, write_sums
+from ..weight_files import ENDINGS, save_trained_mouth
 from .corpus import BadCorpus, build, Clip, voices_in_words
 from .denoiser import build_denoiser, SpeechTerm, train_denoiser
 from .distil import distil
@@ -35,7 +35,7 @@ from .m2s import train_m2s
 from .motions import animate, extract_features, MotionSet, QUIET_CLIPS, SAMPLES_PER_FRAME
 from .teacher import label
 from .track import track, Wishes
-from .workspace import Provenance, Workspace, write_card
+from .workspace import Provenance, Workspace
 
 _OF_MOTIONS, _VOICES = "teacher's motions over the corpus", "corpus, training voices"
 
@@ -134,7 +134,16 @@ def _animate(workspace: Workspace, args: Namespace) -> str:
 
 def _m2s(workspace: Workspace, args: Namespace) -> dict:
     """Train and export mesh-to-speech; returns its figures on the test voices."""
-    name, head = weights_name(args.space), workspace.head
+    figures = export_m2s(workspace, args, Mouth)
+    save_trained_mouth(workspace.weights, workspace.head)
+    return figures
+
+
+def export_m2s(
+    workspace: Workspace, args: Namespace, kind: Callable[[Head], Space], space: str = "mouth"
+) -> dict:
+    """The same of a kind of input, under the name of its space."""
+    name = "m2s" if space == "mouth" else f"m2s-{space}"
     # a short run, from another network's weights, must not end before it began
     warmup = min(200, max(1, args.steps // 5))
     schedule = Schedule(
@@ -142,21 +151,12 @@ def _m2s(workspace: Workspace, args: Namespace) -> dict:
     )
     start = start_weights(args.start, workspace.weights) if args.start else None
     network, figures = train_m2s(
-        workspace.motions(),
-        head,
-        workspace.runs / name,
-        schedule,
-        args.space,
-        workspace.device,
-        start,
-    )
-    provenance = Provenance(
-        f"{args.space}2s mesh-to-speech", _OF_MOTIONS, schedule, figures, args.start
-    )
+        workspace.motions(), workspace.head, workspace.runs / name, schedule, kind, space,
+        workspace.device, start,
+    )  # fmt: skip
+    provenance = Provenance(f"{space}2s mesh-to-speech", _OF_MOTIONS, schedule, figures, args.start)
     config = network.settings() | {"of_units": hash_of(workspace.weights / "units.safetensors")}
     workspace.export(name, network.state_dict(), config, provenance)
-    if args.space == "mouth":
-        save_trained_mouth(workspace.weights, head)
     return figures
 
 
@@ -176,7 +176,7 @@ def _denoiser(workspace: Workspace, args: Namespace) -> dict:
     encoder = SpeechEncoder.load(weights) if args.trainable_encoder else None
     speech = None
     if args.m2s:
-        speech = SpeechTerm(MeshToSpeech.load(weights, weights_name(args.m2s)))
+        speech = SpeechTerm(MeshToSpeech.load(weights))
     start = load_weights(args.start / "denoiser")[0] if args.start else None
     schedule = Schedule(
         steps=args.steps,
@@ -241,11 +241,6 @@ def _graphs(workspace: Workspace, args: Namespace) -> str:
     """Write what ONNX Runtime computes, of every network of a folder of weights; returns the
     files."""
     return "\n".join(map(str, write_graphs(workspace.weights)))
-
-
-def _card(workspace: Workspace, args: Namespace) -> str:
-    """Write the weights' README and their checksums; returns their paths."""
-    return f"{write_card(workspace.weights)}\n{write_sums(workspace.weights)}"
 
 
 # ---- adaptation: what ships goes on with a user's recordings or captures. Encoder, units and
@@ -388,7 +383,7 @@ def _adapt(workspace: Workspace, args: Namespace) -> str:
     )
 
 
-# In the order of a complete run; the stages after `card` are independent.
+# In the order of a complete run; the stages after `graphs` are independent.
 STAGES = {
     "track": Stage(
         _track, "follow the faces of actors in videos: tracked performances (docs/training.md)", (
@@ -425,8 +420,6 @@ STAGES = {
             *optimisation(4000, 1e-3),
             option("--start", type=Path,
             help="weights folder to start from instead of from nothing"),
-            option("--space", choices=tuple(SPACES), default="mouth",
-            help="what it sees; lips: the mouth without teeth and tongue"),
         ),
     ),
     "denoiser": Stage(
@@ -434,7 +427,7 @@ STAGES = {
             *optimisation(6000, 1e-3),
             option("--start", type=Path,
             help="weights folder to start from instead of from nothing"),
-            option("--m2s", choices=tuple(SPACES), help="with L_m2s of this input space"),
+            option("--m2s", choices=("mouth",), help="with L_m2s of the mouth"),
             option("--batch", type=int,
             help="crops in a step; a graphics card takes four times as many in the same time"),
             option("--people", type=float,
@@ -455,7 +448,6 @@ STAGES = {
         "write the networks' graphs, with which the weights perform faster on processors; weights "
         "from before there were any get theirs so",
     ),
-    "card": Stage(_card, "write the weights' card from what made them, and their SHA256SUMS"),
     "adapt": Stage(
         _adapt,
         "go on training the diffusion model on your own recordings or captures "

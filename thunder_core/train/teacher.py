@@ -171,7 +171,7 @@ def inside(spans: list[tuple[float, float]], frames: int) -> np.ndarray:
 
 
 def prosody(phones: np.ndarray, loudness: np.ndarray, pitch: np.ndarray | None = None) -> Prosody:
-    """Prosody of 10 ms labels [M], loudness [T, 2] (`encoder.loudness`) and, if known, pitch [T]
+    """Prosody of 10 ms labels [M], loudness [T, 2] (`acoustics.loudness`) and, if known, pitch [T]
     (`semitones`)."""
     phrases, loud = phrases_of(phones), loudness[:, 0]
     spoken = inside(phrases, len(loudness))
@@ -350,7 +350,7 @@ def perform_planned(  # noqa: PLR0913 (a clip, and what is known of it)
     pitch: np.ndarray | None = None, listens: bool = False, features: np.ndarray | None = None,
     measured: np.ndarray | None = None,
 ) -> tuple[Motion, np.ndarray]:  # fmt: skip
-    """Animate phones (10 ms labels [M]) with loudness `heard` [T, 2] (see `encoder.loudness`) →
+    """Animate phones (10 ms labels [M]) with loudness `heard` [T, 2] (see `acoustics.loudness`) →
     (Motion of T frames, the curves of its events [T, EVENTS]).
 
     pitch [T]: see `semitones`; it improves accents.  listens: the voice is

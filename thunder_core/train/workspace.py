@@ -1,11 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Folders that training reads and writes, and export of a trained network with its card.
+"""Folders that training reads and writes, and export of a trained network with its card."""
 
-The weights' card, weights/README.md, is written from the JSON beside each file, so that it cannot
-disagree with them.
-"""
-
-import json
 import subprocess
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,12 +9,10 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from ..engine.planning.lip_kernels import count_constants, KERNELS
 from ..face.head import Head, load_head
 from ..files import hash_of
 from ..networks.weights import save_weights
-from ..shipped import WEIGHTS
-from .corpus import Corpus, minutes_of, TEST_SPEAKERS, voices_in_words
+from .corpus import Corpus, minutes_of
 from .loop import Schedule
 from .motions import MotionSet
 from .tracked import FlameBasis
@@ -154,128 +147,3 @@ def version(root: Path = ROOT) -> str:
     except (OSError, subprocess.SubprocessError):
         return "unknown"
     return done.stdout.strip() or "unknown"
-
-
-# ---- the weights' card
-
-SHOWN = 6  # figures of a file that the page has; the JSON beside it has all
-HEAD = """# Weights
-
-Networks are trained here unless their row names another source. Files are safetensors, in halves, beside a JSON with configuration and all figures; reading them
-runs no code. `python -m research sculpt` makes the heads again, bit for bit. The engine says where a file differs from `SHA256SUMS`.
-
-| file | what | MB | steps | commit | figures |
-|---|---|---|---|---|---|
-"""  # noqa: E501
-
-HEADS = """
-
-`head.npz` (sha256 {}…) is the default head, `head_*.npz` are others by the same sculptor, `m2s_mouth.npz` is what mouth2s learned on.
-"""  # noqa: E501
-
-TAIL = """
-## Data
-
-- LibriSpeech excerpts: 7.9 hours, CC BY 4.0
-- LJSpeech excerpts: 0.3 hours, public domain
-- speechocean762 excerpts, Mandarin-native speakers of English: 0.6 hours, free for any use
-- AN4 and LibriVox samples: 0.03 hours, any purpose, public domain
-- GRID excerpts, 9 speakers: 0.3 hours with measured lips, CC BY 4.0 (M. Cooke, J. Barker, S. Cunningham and X. Shao, 2006; landmarks tracked, sound re-encoded)
-
-Phones of recordings are pocketsphinx alignments. Ten LibriSpeech test-other speakers (533 367 3331 3080 3005 2609 2414 2033 1998 1688) train
-nothing and give the figures above; those of the distilled model are of validation voices. Progress was watched on the ten too,
-so figures are a little flattering. Motion is the teacher's, which in a tenth of what the diffusion model drew performed the lips of GRID's speakers.
-Its {count} lip constants (`lip_kernels.json`) are
-fitted to measured lips of real speakers ({fitted_on} of 38; r left out {opening} for opening, {width} for width); sizes and rates of nods, brows,
-blinks and looks were set by hand beside those of 13. No network was trained on other footage.
-
-## Make them again
-
-```
-python -m research train grid DATA/grid GRID       # recordings with measured lips
-python -m thunder_core.train corpus FOLDER…        # folders with sounds, transcripts.tsv, alignments.tsv; GRID too
-python -m research train speaker resemblyzer/pretrained.pt
-python -m research train encoder --adopt model.bin --whisper 3 --steps 1500
-python -m research train --seed 2 encoder --adopt model.bin --whisper 3 --start weights --steps 550 --rate 6e-4
-python -m research train calibrate DATA            # optional: the constants are in the repository
-python -m thunder_core.train hear
-python -m thunder_core.train animate
-python -m thunder_core.train m2s --start EARLIER --steps {m2s} --rate 5e-4
-python -m thunder_core.train denoiser --start EARLIER --steps 2500 --rate 5e-4 --batch 96 --people .1
-python -m thunder_core.train denoiser --m2s mouth --start weights --steps {denoiser} --rate 4e-4 --people .1
-python -m research train vocoder --start EARLIER --steps {vocoder} --rate 5e-4
-python -m thunder_core.train distil --lines 960 --steps {distilled}
-python -m thunder_core.train graphs
-python -m thunder_core.train card
-```
-
-`model.bin` is Whisper base as CTranslate2 stores it (sha256 d01c3014881c9c6f…; MIT, `LICENSE-whisper`): its filter banks, convolutions and first
-three layers stay as they are. Its second run by `torchrun --nproc-per-node 2 -m -- … --threads 1`, mesh-to-speech, diffusion and distilled model and vocoder
-on an H100 (beside other runs 4, 10 and 2, 2, 2 minutes). EARLIER has the weights before them, which had 6220 steps of mesh-to-speech, 22,670 of the diffusion model
-and 2700 of the vocoder.
-"""  # noqa: E501
-
-
-OWN_TAIL = """
-## Data
-
-Learned from recordings of one's own:
-
-{learned}
-
-Copied from the weights that ship, with sha256: {copied}.
-
-{voices}. Figures are of the speakers that test, those of the distilled model of the speakers that validate.
-Motion that nobody captured is the teacher's (`thunder_core/train/teacher.py`).
-"""  # noqa: E501
-
-
-def _is_copied(path: Path, card: dict) -> bool:
-    """Whether a network is one that ships: the same file, not trained again in its place."""
-    shipped = WEIGHTS / path.name
-    trained_again = set(card.get("voices", {}).get("test", TEST_SPEAKERS)) != TEST_SPEAKERS
-    return not trained_again and shipped.exists() and hash_of(path) == hash_of(shipped)
-
-
-def _learned(name: str, card: dict) -> str:
-    """A line of the page about how a network was trained."""
-    facts = ("stage", "steps", "seed", "rate", "start")
-    how = [f"{fact} {card[fact]}" for fact in facts if card.get(fact)]
-    how += [f"{minutes} minutes of {folder}" for folder, minutes in card.get("minutes", {}).items()]
-    return f"- `{name}`: {card['what']}; {card['data']}; {', '.join(how)}"
-
-
-def write_card(weights: Path) -> Path:
-    """Write weights/README.md from the cards of all files in `weights`."""
-    lines, steps, learned, copied = [], {}, [], []
-    voices: dict[str, Any] = {}
-    for path in sorted(weights.glob("*.safetensors")):
-        card = json.loads(path.with_suffix(".json").read_text())["card"]
-        steps[path.stem] = card.get("steps", "")
-        if _is_copied(path, card):
-            copied.append(f"`{path.stem}` ({hash_of(path)[:16]}…)")
-        else:
-            voices = card.get("voices", voices)
-            learned.append(_learned(path.stem, card))
-        figures = ", ".join(f"{k} {v}" for k, v in list(card["figures"].items())[:SHOWN])
-        origin = f"{card.get('steps', '')} | {card.get('commit', '')}"
-        lines.append(
-            f"| `{path.name}` | {card['what']}; {card['data']} | {path.stat().st_size / 1e6:.1f} "
-            f"| {origin} | {figures} |"
-        )
-    kernels = json.loads(KERNELS.read_text())
-    left_out = {name: kernels["figures"][f"{name}_r_left_out"] for name in ("opening", "width")}
-    of_stages = {k: steps.get(k, "") for k in ("m2s", "vocoder", "denoiser", "distilled")}
-    tail = TAIL.format(
-        count=count_constants(), fitted_on=kernels["fitted_on"], **left_out, **of_stages
-    )
-    if learned:  # not from the data that the tail describes
-        tail = OWN_TAIL.format(
-            learned="\n".join(learned), copied=", ".join(copied) or "nothing",
-            voices=voices_in_words(voices) if voices else "Pieces that were held out test",
-        )  # fmt: skip
-    out = weights / "README.md"
-    out.write_text(
-        HEAD + "\n".join(lines) + HEADS.format(hash_of(weights / "head.npz")[:16]) + tail
-    )
-    return out

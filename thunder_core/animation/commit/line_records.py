@@ -201,14 +201,9 @@ def rename_lines(action, names: Mapping[str, str]) -> None:
         remember_score(action, name, score)
 
 
-def _length(text: str) -> int:
-    """Length in bytes."""
-    return len(text.encode())
-
-
 def shorten(text: str, most: int) -> str:
     """The text cut to at most `most` bytes."""
-    if _length(text) <= most:
+    if len(text.encode()) <= most:
         return text
     return text.encode()[: most - len("…".encode())].decode(errors="ignore").rstrip() + "…"
 

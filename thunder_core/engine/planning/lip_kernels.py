@@ -211,14 +211,3 @@ def fitted_encoder() -> str:
 def map_fits(encoder: SpeechEncoder) -> bool:
     """Whether the map was fitted to the features of an encoder."""
     return identity(encoder) == fitted_encoder()
-
-
-def count_constants() -> int:
-    """Number of constants measured on real faces."""
-    data = json.loads(KERNELS.read_text())
-    return sum(
-        np.size(value)
-        for what in ("opening", "width")
-        for value in data[what].values()
-        if value is not None
-    )

@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -402,8 +401,9 @@ class TakePlan:
 
     plan: its events.  events: their curves, float32 [T, EVENTS].  felt [T]: strength of the mood, 1
     as directed.  brows [T, 3], knit [T]: height at which inner and outer brows are carried, and
-    lowering of both, channel values.  resting: the lower face in silence.  opening: [T] millimetres
-    beyond what was sampled, None for none.  still: [T] 0 … 1, where the head is held.
+    lowering of both, channel values.  resting: the lower face in silence.  breath: [T] opening of
+    the jaw for air before phrases, radians.  still: [T] 0 … 1, where the head is held.  opening:
+    [T] millimetres beyond what was sampled, None for none.
     """
 
     plan: Plan
@@ -412,13 +412,9 @@ class TakePlan:
     brows: np.ndarray
     knit: np.ndarray
     resting: Resting
+    breath: np.ndarray
     still: np.ndarray
     opening: np.ndarray | None = None
-
-    @cached_property
-    def breath(self) -> np.ndarray:
-        """Opening of the jaw for air before phrases [T], radians."""
-        return BREATH_JAW * self.events[:, BREATH]
 
     def activities(self) -> dict[str, np.ndarray]:
         """What the plan does → 1 in the frames where it does it [T], else 0."""
@@ -498,15 +494,16 @@ def plan_take(
             frames, 1, _MOOD_HERTZ, np.random.default_rng([_SEED_MOOD, seed % (1 << 32)])
         )[:, 0]
     )
-    events = event_curves(plan, frames, how.usual.tempo)
-    leans = side * how.usual.pose[2]
+    usual = how.usual
+    events = event_curves(plan, frames, usual.tempo)
+    leans = side * usual.pose[2]
     if events[:, HEAD][:, 2].mean() * leans < 0:  # the take's poses are on that side too
         events[:, HEAD] *= np.array([1, -1, -1], np.float32)
     events[:, HEAD] += (
         how.poses(frames) * [0.0, *(2 * (_TO_SIDE[0] * plan.side + _TO_SIDE[1],))]
     ).astype(np.float32)
-    brows = brows_of_style(seed, spread, styles, frames)
-    return TakePlan(plan, events, felt, *brows, resting, _stillness(voice, choice))
+    breath, brows = BREATH_JAW * events[:, BREATH], brows_of_style(seed, spread, styles, frames)
+    return TakePlan(plan, events, felt, *brows, resting, breath, _stillness(voice, choice))
 
 
 def _stillness(voice: Prosody, choice: Choice) -> np.ndarray:

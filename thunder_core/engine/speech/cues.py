@@ -49,7 +49,7 @@ def accents(
     """Frames [k] at which loudness and pitch stand out of speech, and how much each does [k], 0 …
     1.
 
-    loudness [T]: `encoder.loudness`, channel 0.  speaking: [T] 0 … 1.  pitch [T]:
+    loudness [T]: `acoustics.loudness`, channel 0.  speaking: [T] 0 … 1.  pitch [T]:
     `acoustics.semitones`, None if it is not known.
     """
     spoken = speaking > _SPEAKS
@@ -82,10 +82,10 @@ def prominence_curve(
 ) -> np.ndarray:
     """How far loudness [T] and pitch [T] stand out of speech (bool [T]), in deviations [T].  mode:
     as `filters.gaussian`'s."""
-    smooth = gaussian(loudness, _SMOOTH, mode)
+    pitch = np.zeros(len(loudness)) if pitch is None else pitch
+    smooth, high = gaussian(np.stack([loudness, pitch], 1), _SMOOTH, mode).T
     standing = (smooth - smooth[spoken].mean()) / (smooth[spoken].std() + 0.05)
-    if pitch is not None and np.abs(pitch[spoken]).max() > 0:
-        high = gaussian(pitch, _SMOOTH, mode)
+    if pitch[spoken].any():
         standing = (1 - _PITCH_SHARE / 2) * standing + _PITCH_SHARE * (
             high - high[spoken].mean()
         ) / (high[spoken].std() + 0.5)
@@ -224,7 +224,7 @@ def prosody_from(
     loudness: np.ndarray,
 ) -> Prosody:  # fmt: skip
     """Prosody of phrases and accents (times, s, and weights), from phones [N] at `rate` Hz and
-    loudness [T] (`encoder.loudness`, channel 0)."""
+    loudness [T] (`acoustics.loudness`, channel 0)."""
     edges = np.concatenate([[0], np.flatnonzero(np.diff(phones.astype(int))) + 1, [len(phones)]])
     held = [
         a / rate
@@ -239,7 +239,8 @@ def prosody_of(
     phrasing: Phrasing, loudness: np.ndarray, phones: np.ndarray, words: tuple[Word, ...] = ()
 ) -> Prosody:
     """Prosody of a voice whose accents and phrases are marked, from its loudness [T]
-    (`encoder.loudness`, channel 0), likeliest phones [N] at 50 Hz and, if they are known, words."""
+    (`acoustics.loudness`, channel 0), likeliest phones [N] at 50 Hz and, if they are known, words.
+    """
     spoken = np.zeros(phrasing.frames, bool)
     for start, end in phrasing.phrases:
         spoken[start:end] = True
@@ -458,16 +459,18 @@ def sounds_of(
 
 def cues_of(
     samples: np.ndarray, loudness: np.ndarray, presence: np.ndarray, belief: np.ndarray
-) -> tuple[Phrasing, Sounds, np.ndarray, Heard]:
+) -> tuple[Phrasing, Sounds, np.ndarray, Heard, np.ndarray]:
     """Accents and phrases of a sound [n], the sounds that jaw, lips and tongue follow, the accents'
-    curve [T], and how lively the voice is; from its loudness [T] (`encoder.loudness`, channel 0),
-    the presence of speech [T] and phone probabilities [N, 40] at 50 Hz."""
+    curve [T], how lively the voice is, and what it asks for by that (`axis_deviations`); from its
+    loudness [T] (`acoustics.loudness`, channel 0), the presence of speech [T] and phone
+    probabilities [N, 40] at 50 Hz."""
     frames = len(presence)
     pitch = semitones(samples, frames)
     marks = phrasing(loudness, presence, belief, pitch)
     accented = accent_curve(marks.accents, frames)
     arousal = read_arousal(samples, belief, pitch)
-    return marks, confident_sounds(belief, presence), accented, arousal
+    asks = axis_deviations(arousal)
+    return marks, confident_sounds(belief, presence), accented, arousal, asks
 
 
 # ---- what a take hears

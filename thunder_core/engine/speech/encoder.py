@@ -8,13 +8,12 @@ phones. Units U are k-means classes of the features at 50 Hz.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ... import filters
-from ...acoustics import BINS, frame_rms, gain, HOP, level, log_mel, whisper_mel
+from ...acoustics import BINS, HOP, level, log_mel, loudness, whisper_mel
 from ...progress import no_progress
 from ...spoken import PHONES, SILENCE
 from ...types import FPS, RATE
@@ -97,7 +96,7 @@ class SpeechEncoder:
         `progress` is called with 0 … 1 before each 20 s and may raise to stop.
         """
         prepared = self.prepare(samples)
-        each = 1 if self.config.reads_waveform else 2  # rows per feature frame
+        each = 2 if prepared.shape[2] == BINS else 1  # rows per feature frame
         n = prepared.shape[1] // each
         hidden, logits = [], []
         for start in range(0, n, _CHUNK):
@@ -142,24 +141,13 @@ class SpeechEncoder:
 _NOTHING, _SILENCE_LOGIT = 1e-6, 9.0
 
 
-@dataclass(frozen=True)
-class Encoded:
-    """A sound of T animation frames: features [T, d], units [2T], presence of speech [T] 0 … 1, and
-    phone logits and probabilities [N, 40] at 50 Hz."""
-
-    features: np.ndarray
-    units: np.ndarray
-    presence: np.ndarray
-    logits: np.ndarray
-    belief: np.ndarray
-
-
 def encode(
     samples: np.ndarray, frames: int, encoder: SpeechEncoder, units: "Units",
     feature_encoder: SpeechEncoder | None = None, progress: Callable[[float], None] = no_progress,
-) -> Encoded:  # fmt: skip
-    """What is heard in a sound [samples]; feature_encoder: of the features, where they have one of
-    their own."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+    """What is heard in a sound [samples] of T animation frames: features [T, d], units [2T],
+    presence of speech [T] 0 … 1, phone logits and probabilities [N, 40] at 50 Hz.  feature_encoder:
+    of the features, where they have one of their own."""
     hidden, logits = encoder.analyse(samples, progress)
     if np.abs(samples).max(initial=0.0) < _NOTHING:  # of nothing at all the encoder cannot tell
         logits = np.zeros_like(logits)
@@ -169,7 +157,7 @@ def encode(
     )
     features = speech_features(*analysed, samples, frames)
     present = presence(logits, frames, features[:, -1])
-    return Encoded(features, units.over(hidden, frames), present, logits, softmax(logits))
+    return features, units.over(hidden, frames), present, logits, softmax(logits)
 
 
 def at_frames(features: np.ndarray, frames: int) -> np.ndarray:
@@ -208,27 +196,6 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return powers
 
 
-def loudness(samples: np.ndarray, frames: int) -> np.ndarray:
-    """Loudness of a sound [n] around each animation frame: float32 [frames, 2], roughly −1
-    (silence) … 1 (loudest).
-
-    Channel 0 is compressed amplitude, channel 1 level in units of 20 dB, both relative to the
-    clip's speech level, so that a quiet recording animates like a loud one.
-    """
-    window, hop = int(0.08 * RATE), int(RATE / FPS)
-    need = (frames - 1) * hop + window
-    padded = np.pad(
-        np.asarray(samples, np.float32), (window // 2, max(0, need - window // 2 - len(samples)))
-    )
-    amplitude = frame_rms(
-        np.lib.stride_tricks.sliding_window_view(padded, window)[::hop][:frames]
-    ) * np.float32(gain(samples, 1.0))
-    decibel = 20 * np.log10(np.maximum(amplitude, 1e-3))
-    return np.stack(
-        [2 * np.sqrt(np.minimum(amplitude, 2)) - 1, np.clip(decibel / 20 + 1, -2, 1)], -1
-    )
-
-
 def presence(logits: np.ndarray, frames: int, level: np.ndarray | None = None) -> np.ndarray:
     """Whether somebody speaks around each animation frame, float32 [frames] 0 … 1, from phone
     logits [N, 40] at 50 Hz.
@@ -243,17 +210,20 @@ def presence(logits: np.ndarray, frames: int, level: np.ndarray | None = None) -
         nothing = -filters.highest(-nothing, _CLOSURE)
         nothing = filters.highest(nothing, _CLOSURE + 1, -1)  # and a frame before
         spoken = spoken * (1 - nothing)
-        present += nothing * (_RESTING * presence_of(spoken, 0, _GATED_EASE) - present)
+        present += nothing * (_RESTING * _eased(spoken, _GATED_EASE) - present)
     return present
 
 
-def presence_of(spoken: np.ndarray, reach: int = _LIPS_MOVE, ease: int = _EASE) -> np.ndarray:
-    """`presence` from the probability [frames] that something is said in each frame; reach, ease:
-    frames around speech in which lips move, and over which they come to rest."""
-    near = filters.highest(np.clip((spoken - 0.3) / 0.4, 0, 1), 2 * reach + 1)
+def presence_of(spoken: np.ndarray) -> np.ndarray:
+    """`presence` from the probability [frames] that something is said in each frame."""
+    return _eased(filters.highest(spoken, 2 * _LIPS_MOVE + 1), _EASE)
+
+
+def _eased(spoken: np.ndarray, ease: int) -> np.ndarray:
+    """How surely something is said [frames], 0 … 1, over so many frames at rest again."""
     kernel = np.hanning(2 * ease + 3)[1:-1]
-    eased = np.convolve(np.pad(near, ease, "edge"), kernel / kernel.sum(), "valid")
-    return np.clip(eased, 0, 1).astype(np.float32)
+    sure = np.pad(np.clip((spoken - 0.3) / 0.4, 0, 1), ease, "edge")
+    return np.clip(np.convolve(sure, kernel / kernel.sum(), "valid"), 0, 1).astype(np.float32)
 
 
 # ---- units
