@@ -86,10 +86,14 @@ def drawn_of(logits, freely=False):
 
 
 def test_phones_are_drawn_by_their_probabilities_and_unlikely_ones_more_rarely():
-    drawn = drawn_of(logits_of(400, AA=0.6, IY=0.3, S=0.06))
-    for phone, share in ((A, 0.6), (EE, 0.3), (S, 0.06)):
+    drawn = drawn_of(logits_of(400, AA=0.6, IY=0.3, L=0.06))
+    for phone, share in ((A, 0.6), (EE, 0.3), (PHONES.index("L"), 0.06)):
         assert (drawn == phone).mean() == pytest.approx(share, abs=0.03)
-    assert 0 < (drawn_of(logits_of(400, AA=0.9, B=0.05)) == B).mean() < 0.04
+    for contact in ("B", "F", "TH", "S"):
+        often = (
+            drawn_of(logits_of(400, AA=0.9, **{contact: 0.05})) == PHONES.index(contact)
+        ).mean()
+        assert 0 < often < 0.04
 
 
 def test_whole_sounds_are_drawn_and_what_is_certain_stays():
