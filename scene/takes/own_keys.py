@@ -62,20 +62,23 @@ def of_line(rig: head.Rig, line: Line) -> Generator[float, None, list[OwnKeys]]:
             if line in reading.lines_in(strip):
                 late = round(strip.frame_start - strip.action_frame_start)
                 played.append((block, strip.action, compat.strip_slot(strip), late))
-    found = []
+    found, is_noted = [], any(line_records.keys_of(action) for _, action, _, _ in played)
     for block, action, slot, late in played:
         curves = compat.curves_of(action, slot)
         face = following.of_face(rig, rig.targets[block], curves)
         for curve in curves:
             if curve in face or curve.data_path.startswith('["'):
-                own = _of_curve(rig, line.later(-late), block, curve, action)
+                own = _of_curve(rig, line.later(-late), block, curve, action, is_noted)
                 found += [_later(own, late)] if own is not None else []
             yield 0.0
     return found
 
 
-def _of_curve(rig: head.Rig, line: Line, block: int, curve, action) -> OwnKeys | None:
-    """The own keys of one curve, None if it has none."""
+def _of_curve(
+    rig: head.Rig, line: Line, block: int, curve, action, is_noted: bool
+) -> OwnKeys | None:
+    """The own keys of one curve, None if it has none. is_noted: whether it is known which keys the
+    line wrote."""
     keys, known = fcurves.read(curve), line_records.keys_of(action)
     name = line_records.curve_name(block, curve.data_path, curve.array_index)
     times = keys["co"][:, 0].astype(float)
@@ -87,7 +90,7 @@ def _of_curve(rig: head.Rig, line: Line, block: int, curve, action) -> OwnKeys |
         (t.block, t.path, t.index) == (block, curve.data_path, curve.array_index)
         for t in rig.driver.tracks
     )
-    if not own.any() or (is_track and not known):  # an earlier version did not record its keys
+    if not own.any() or (is_track and not is_noted):  # an earlier version did not
         return None
     gaps = np.diff(times, prepend=-np.inf, append=np.inf)
     reach = np.stack([gaps[:-1], gaps[1:]], 1)[own]

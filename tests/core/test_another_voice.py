@@ -20,6 +20,7 @@ from thunder_core.engine.another_voice import (
 )
 from thunder_core.engine.speech.cues import Phrasing, prosody_of, silent_phrasing
 from thunder_core.face.head import load_head
+from thunder_core.request import Performed, Request
 from thunder_core.spoken import Word
 from thunder_core.types import FPS, Motion, pack, RATE, Speech
 
@@ -86,7 +87,7 @@ def test_gestures_stay_on_their_words_where_a_voice_says_the_same():
     """Its accents are on other words; the last word comes late."""
     old = voice_of([20, 45, 70, 95], [[10, 110]], 130)
     new = voice_of([35, 59, 103], [[10, 125]], 140)
-    again = Again(np.array([10, 70, 110]) / FPS, np.array([10, 60, 125]) / FPS, None)
+    again = Again(*np.array([[10, 70, 110], [10, 60, 125], [0, 0, 0]]) / FPS, None)
     moved = match(old, new, again=again)
     assert [round(b * FPS) for _, b in moved.accents] == [18, 39, 59, 103] and not moved.lost
     assert moved.record(old, new)["same_words"]
@@ -188,6 +189,23 @@ def test_a_pick_up_of_some_words_performs_these_words(engine, sample, share):
     keys = [part[0] - 0.5, sum(part) / 2, part[1] + 0.5]
     places = moved.record(old.prosody.within(*part), new.prosody, keys)["keys"]
     assert places[0] is None and 0 < places[1] < new.frames / FPS and places[2] is None
+
+
+def test_the_new_mouth_opens_further_on_words_that_the_performance_hits(engine, sample):
+    slower = Speech(sample.samples[np.arange(0, len(sample.samples), 0.9).astype(int)])
+    at = [0.44, 0.64], [4.6, 4.9]  # a plain reading hits other accents
+    plain = engine.generate(sample, Request(1, 1))[0]
+    opened = []
+    for span in at:
+        choice = {"hits": [[*span, "word"]], "aside": [], "pauses": [], "ideas": []}
+        asked = Request(1, 1, performed=Performed(plain.motion, sample, choice=choice))
+        (take,) = engine.generate(slower, asked)
+        ((start, end, _),) = take.provenance["choice"]["hits"]
+        assert abs(start - span[0] / 0.9) < 0.25
+        opened.append(
+            [take.opening[slice(*(int(FPS * t / 0.9) for t in each))].mean() for each in at]
+        )
+    assert opened[0][0] > 1.1 * opened[1][0] and opened[1][1] > 1.1 * opened[0][1]
 
 
 def test_the_same_words_and_other_words_are_no_part(engine, sample):

@@ -23,7 +23,20 @@ from ..direction import AXES, DIRECTION_NAMES
 from ..filters import gaussian
 from ..rotation import angular_speed
 from ..spoken import Word
-from ..types import BLINKS, BROWS, Columns, FPS, GAZE, in_group, Keep, LIDS, Motion, pack, unpack
+from ..types import (
+    BLINKS,
+    BROWS,
+    Columns,
+    FPS,
+    GAZE,
+    in_group,
+    Keep,
+    LARGEST_VALUE,
+    LIDS,
+    Motion,
+    pack,
+    unpack,
+)
 from ..weight_files import ENCODER_RATE
 from .planning.choice import number_word
 from .speech.cues import Prosody
@@ -48,6 +61,8 @@ _FAST = 25.0  # degrees a second of a head that strikes
 # cost of a step above which two voices do not say the same: voices of one text .08 to .15, of
 # others .34 and more
 _SAME_SOUNDS = 0.25
+# the same around a moment, over so many steps, above which it is in another word
+_OTHER_WORD, _AROUND = 0.5, 2.0
 _STEP = 4  # of the encoder's frames compared as one: .08 s
 _WHOLE = 0.85  # share of an old voice's speech above which it is said again as a whole
 _MOST_STEPS = 4e7  # compared: seven minutes with another seven, two seconds' work
@@ -59,11 +74,17 @@ Span = tuple[float, float]
 
 class Again(NamedTuple):
     """How a new recording says the words of an old one, or a part of them. old, new [k]: seconds at
-    which both say the same, in order.  part: of the old one that is said again, None: all of it."""
+    which both say the same, in order.  unlike [k]: how far sounds differ around these, 0 … 1.
+    part: of the old one that is said again, None: all of it."""
 
     old: np.ndarray
     new: np.ndarray
+    unlike: np.ndarray
     part: Span | None
+
+    def says(self, old: float) -> bool:
+        """Whether the new recording says the word at a second of the old one, and no other."""
+        return bool(np.interp(old, self.old, self.unlike) < _OTHER_WORD)
 
 
 @dataclass(frozen=True)
@@ -132,9 +153,11 @@ class Moved:
             """Of words those that the new voice has, with what it says there."""
             found = []
             for start, end, _ in rows:
-                on = [b for a, b in self.accents if start - _ON < a < end + _ON]
                 middle = self.at((start + end) / 2)
+                on = [b for a, b in self.accents if start - _ON < a < end + _ON]
                 at = min(on, key=lambda b: abs(b - middle), default=None)
+                if self.again is not None and self.again.says((start + end) / 2):
+                    at = float(np.interp((start + end) / 2, self.again.old, self.again.new))
                 if at is not None:
                     word = next((w for w in new.words if w.start - 0.05 <= at <= w.end), None)
                     word = word or Word("", self.at(start), self.at(end), 0.0)
@@ -209,7 +232,8 @@ def find_again(old: VoiceFeatures, new: VoiceFeatures) -> Again | None:
     times = (steps + 0.5) * _STEP / ENCODER_RATE + [[0.0], [speech.start / ENCODER_RATE]]
     begin, end = (float(each) * _STEP / ENCODER_RATE for each in (steps[0, 0], steps[0, -1] + 1))
     share = old.prosody.within(begin, end).spoken.sum() / old.prosody.spoken.sum()
-    return Again(times[0], times[1], None if share > _WHOLE else (begin, end))
+    unlike = gaussian(1 - (known[steps[0]] * said[steps[1]]).sum(1), _AROUND, "nearest")
+    return Again(times[0], times[1], unlike, None if share > _WHOLE else (begin, end))
 
 
 def _phone_steps(logits: np.ndarray) -> np.ndarray:
@@ -313,7 +337,7 @@ def _follow_words(old: Prosody, new: Prosody, spans: list[Span], again: Again) -
         place = near if abs(near - said) <= _ON_WORD else said
         before = pairs[-1] if pairs else (start, first)
         room = min(_room(at - before[0], place - before[1]), _room(end - at, last - place))
-        if first <= place < last and room >= 0:
+        if first <= place < last and room >= 0 and again.says(at):
             pairs.append((at, place))
     return pairs
 
@@ -395,4 +419,6 @@ def move(
     at = np.minimum(moved.times * FPS, motion.frames - 1)
     values = monotone_cubic(pack(motion).astype(float), at)
     mask = np.repeat(upper_columns(channels)[None], new.frames, 0)
+    expression = values[:, : len(channels)]
+    np.clip(expression, 0, LARGEST_VALUE, out=expression)  # of an edited file
     return Keep(unpack(values.astype(np.float32), len(channels)), mask), moved

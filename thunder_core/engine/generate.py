@@ -17,7 +17,7 @@ from typing import Any, TYPE_CHECKING
 import numpy as np
 
 from ..animation.traits import deviations, deviations_quiet, Line, visible_deviations
-from ..direction import Brief, over_frames
+from ..direction import Brief, Mark, over_frames, STRESSED
 from ..errors import BadRequest, Cancelled
 from ..face.mapping import visible_motion
 from ..grades import LipSyncScore
@@ -30,7 +30,7 @@ from .another_voice import find_again, move, reading_of_mouth
 from .diffusion import Inpainting
 from .network import CPU, Network, processors
 from .performance import follow_voice, perform_planned, Performance, requested_style
-from .voice import read_line, SPOKEN, VoiceFeatures
+from .voice import mark_voice, read_line, SPOKEN, VoiceFeatures
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -96,9 +96,12 @@ def hear(
     elif float(voice.presence.max()) < SPOKEN:
         voice, role = voice.unspoken(), IDLE
     voice, says_text = read_line(voice, asked.text, asked.marks)
-    keep, about_move = request.keep, dict[str, Any]()
+    keep, about_move, marks = request.keep, dict[str, Any](), asked.marks
     if request.performed is not None:
         keep, asked, about_move = _moved(engine, request.performed, asked, voice)
+        hits = about_move.get("choice", {}).get("hits", ())  # the new mouth stresses them too
+        stressed = tuple(Mark(STRESSED, start, end) for start, end, _ in hits)
+        asked, voice = replace(asked, marks=asked.marks + stressed), mark_voice(voice, stressed)
     asked = follow_voice(asked, voice.asks, voice.frames)
     kept = None if keep is None else _kept(engine, keep, voice.frames)
     identity, pull = engine.identity, float(request.speech_guidance)
@@ -111,7 +114,7 @@ def hear(
     if speaks:
         some |= {
             "voice_sounds": [round(each, 3) for each in voice.heard],
-            "marks": [mark.row() for mark in asked.marks], "text": asked.text,
+            "marks": [mark.row() for mark in marks], "text": asked.text,
         }  # fmt: skip
         if asked.as_heard.any():
             some["requested"] = [round(float(x), 4) for x in asked.requested.mean(0)]
