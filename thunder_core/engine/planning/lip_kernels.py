@@ -171,6 +171,11 @@ def place_sounds(lips: np.ndarray, belief: np.ndarray) -> np.ndarray:
     return np.stack([opening, width], 1)
 
 
+# most that lips are planned to open where nobody speaks, deviations (takes then open 10 mm; people,
+# who breathe in, 7.6), and what is added as a sound comes
+_IN_SILENCE, _AS_SOUND_COMES = 0.9, 5.0
+
+
 def plan_lips(features: np.ndarray, presence: np.ndarray, map_fits: bool = True) -> np.ndarray:
     """How far a voice opens lips, above closed, and how wide it makes them: float32 [T, 2], in
     deviations, 0 where nobody speaks.
@@ -179,11 +184,13 @@ def plan_lips(features: np.ndarray, presence: np.ndarray, map_fits: bool = True)
     whether the map was fitted to their encoder; else the phones that they hold are followed alone.
     """
     map_input, loudness = features if map_fits else None, features[:, -LOUDNESS:]
+    phones = phone_probabilities(features)
     opening, width = (
-        each.curve(phone_probabilities(features), loudness, presence > 0.5, map_input)
-        for each in kernels().values()
+        each.curve(phones, loudness, presence > 0.5, map_input) for each in kernels().values()
     )
-    lips = place_sounds(np.stack([MEAN_OPENING + opening, width], 1), phone_probabilities(features))
+    lips = place_sounds(np.stack([MEAN_OPENING + opening, width], 1), phones)
+    sounds = 1 - phones[:, SILENCE].clip(0, 1)
+    lips[:, 0] = np.minimum(lips[:, 0], _IN_SILENCE + _AS_SOUND_COMES * sounds)
     return (lips * presence[:, None]).astype(np.float32)
 
 
