@@ -12,8 +12,10 @@ from ..scene.host.jobs import registration, session
 from ..scene.takes import dialogue, provenance, take_list, turns
 from ..scene.takes.commit.committing import committed_lines
 from ..scene.voice import strip
-from .tab import big_button, grey, progress_row, tune, wrapped_label
+from .tab import big_button, grey, letters_wide, progress_row, shorten, tune, wrapped_label
 
+# share of a row for the strip's name, and letters that its icon and margins take
+_NAMES, _ICON = 0.52, 4
 # names of the heads of the drawn scene, looked up once per redraw instead of once per row
 _heads: list[str] = []
 # head's name → committed lines, also looked up once per redraw
@@ -53,8 +55,9 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
             mark = "ACTION"
         else:
             mark = "DOT"
-        split = tune(layout.split(factor=0.52), active=not silent)
-        split.label(text=item.name, icon=mark)
+        split = tune(layout.split(factor=_NAMES), active=not silent)
+        letters = max(8, int(_NAMES * letters_wide(context)) - _ICON)
+        split.label(text=shorten(item.name, letters), icon=mark)
         speaker_name = (
             f"{len(speakers)} Speakers"
             if len(speakers) > 1

@@ -92,10 +92,21 @@ class OfShownTake(Tab):
 def wrapped_label(layout, text: str, context, icon: str = "INFO") -> int:
     """A sentence in as many lines as the sidebar's width needs, greyed, behind an icon; how many
     that are."""
-    letters = max(
-        16, int(context.region.width / context.preferences.system.ui_scale * LETTERS_PER_PIXEL)
-    )
+    letters = max(16, letters_wide(context))
     return in_lines(tune(layout.column(align=True), active=False), text, letters, icon)
+
+
+def letters_wide(context) -> int:
+    """About how many letters the sidebar is wide."""
+    return int(context.region.width / context.preferences.system.ui_scale * LETTERS_PER_PIXEL)
+
+
+def shorten(name: str, letters: int) -> str:
+    """A name of at most so many letters, cut in its middle: numbered names differ at their ends."""
+    if len(name) <= letters:
+        return name
+    end = (letters - 1) // 2
+    return f"{name[: letters - 1 - end]}…{name[-end:]}"
 
 
 def tune(layout, **how):

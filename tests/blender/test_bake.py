@@ -154,7 +154,7 @@ def test_a_take_of_another_recording_moves_to_this_one(short_voice, tmp_path, bl
     assert done.returncode == 1 and "give the recording that it was made of" in done.stderr
     done = bake(*new, "--performed-voice", short_voice, "--out", tmp_path / "new")
     assert done.returncode == 0, done.stderr
-    assert "accents of “take_01” are on those of “other”" in done.stdout
+    assert "accents of “take_01” are on the same words of “other”" in done.stdout
     report = json.loads((tmp_path / "new" / "report.json").read_text())
     assert report["performed"]["take"] == str(take) and report["performed"]["accents"]
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "new" / report["blend"]))

@@ -144,3 +144,9 @@ def test_a_row_of_the_list_says_what_a_take_is(blender, shot):
         said = column.inside[1].inside[-1].inside[-1].words
         assert said == WORDS[index] or (said.endswith(" …") and WORDS[index].startswith(said[:-2]))
         assert len(said) >= 24 or said == WORDS[index]
+
+
+def test_names_that_differ_at_their_ends_are_cut_in_the_middle():
+    names = [tab.shorten(f"Sample Voice{end}", 12) for end in ("", ".001", ".002")]
+    assert names[0] == "Sample Voice" and len(set(names)) == 3
+    assert all(len(name) == 12 for name in names) and names[1].endswith(".001")
