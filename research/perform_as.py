@@ -31,7 +31,7 @@ import numpy as np
 from research.harness import add_shared, blenders, report, results_file, ROOT
 from research.hits import gesture
 from thunder_core.direction import Brief
-from thunder_core.engine.another_voice import find_again, move, PAUSE, upper_columns
+from thunder_core.engine.another_voice import align_words, move, PAUSE, upper_columns
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.voice import VoiceFeatures
@@ -96,7 +96,7 @@ def run(args: Namespace) -> None:
     for one, other in permutations(sounds, 2):
         voices = [engine.analyse(sounds[key]) for key in (one, other)]
         (old, new), take = (voice.prosody for voice in voices), fresh[one][0]
-        keep, moved = move(take.motion, names, old, new, find_again(*voices))
+        keep, moved = move(take.motion, names, old, new, align_words(*voices))
         carried, chance = [], []
         for a, b in moved.accents:
             before = gesture(engine.head, take.motion, a)[0]
@@ -147,13 +147,13 @@ def pick_ups(engine: Engine, voices: dict[tuple[str, tuple], VoiceFeatures]) -> 
             engine.analyse(speak(" ".join(part), language + second[0], second[1]))
             for part in (words[:middle], words[middle:])
         ]
-        found = [each and each.part for each in (find_again(old, half) for half in said)]
+        found = [each and each.part for each in (align_words(old, half) for half in said)]
         halves += [part is not None for part in found]
         seams += [abs(found[0][1] - found[1][0])] if all(found) else []
-        whole = find_again(old, new)
+        whole = align_words(old, new)
         wholes.append(whole is not None and whole.part is None)
         others += [
-            find_again(voice, half) is None
+            align_words(voice, half) is None
             for (other, voice_name), voice in voices.items()
             for half in said
             if other != language and voice_name == first

@@ -90,7 +90,7 @@ def _of_curve(
         (t.block, t.path, t.index) == (block, curve.data_path, curve.array_index)
         for t in rig.driver.tracks
     )
-    if not own.any() or (is_track and not is_noted):  # an earlier version did not
+    if not own.any() or (is_track and not is_noted):  # not by earlier versions
         return None
     gaps = np.diff(times, prepend=-np.inf, append=np.inf)
     reach = np.stack([gaps[:-1], gaps[1:]], 1)[own]

@@ -260,7 +260,7 @@ def by_controls(bpy, body, bones, control):
 
 
 def add_control(bpy, armature, bone, control):
-    """Let a bone copy a control at its place."""
+    """Let a bone copy a control at its place; returns the constraint."""
     bpy.context.view_layer.objects.active = armature
     bpy.ops.object.mode_set(mode="EDIT")
     edit = armature.data.edit_bones
@@ -275,6 +275,7 @@ def add_control(bpy, armature, bone, control):
     bpy.ops.object.mode_set(mode="OBJECT")
     constraint = armature.pose.bones[bone].constraints.new("COPY_TRANSFORMS")
     constraint.target, constraint.subtarget = armature, control
+    return constraint
 
 
 def rigify(bpy, body):

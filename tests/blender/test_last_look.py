@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from makers import add_control
 from mathutils import Matrix, Quaternion
 from performances import performance, show_take
 from test_bake import bake, engine, short_voice  # noqa: F401
@@ -104,18 +105,8 @@ def test_a_jaw_on_a_rig_that_is_not_followed_is_looked_at(blender, scene, works)
     """A deforming bone goes nine tenths with its control: only Blender knows what the lips do."""
     face = small_face(blender, without("jawOpen"))
     armature = skin(blender, face, jaw=("lower", "chin") if works else ())
-    blender.ops.object.mode_set(mode="EDIT")
-    bones = armature.data.edit_bones
-    bones["jaw"].name = "DEF-jaw"
-    control = bones.new("jaw_master")
-    control.head, control.tail = bones["DEF-jaw"].head, bones["DEF-jaw"].tail
-    control.parent = bones["head"]
-    blender.ops.object.mode_set(mode="OBJECT")
-    armature.data.bones["jaw_master"].use_deform = False
-    armature.data.bones["DEF-jaw"].name = "skin"
-    constraint = armature.pose.bones["skin"].constraints.new("COPY_TRANSFORMS")
-    constraint.target, constraint.subtarget = armature, "jaw_master"
-    constraint.influence = 0.9
+    armature.data.bones["jaw"].name = "skin"
+    add_control(blender, armature, "skin", "jaw_master").influence = 0.9
     blender.context.view_layer.update()
     rig, opening, _ = speak(scene, face)
     found = detection.reach_of(face, character.plan_of(face))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from characters import add_mesh, deform, rig_with, seen_points
 from drawing import Context, Shown
+from makers import add_control
 from mathutils import Matrix, Vector
 from thunder.scene.heads import character, detection, family, head as head_module, reach, rna_paths
 from thunder.scene.takes import word_places
@@ -596,17 +597,8 @@ def test_a_jaw_that_copies_a_control_tells_where_a_face_looks(blender, degrees):
     turn = Matrix.Rotation(math.radians(degrees), 3, "Z")
     face = small_face(blender, without("jawOpen"), turn)
     armature = skin(blender, face, turn)
-    blender.context.view_layer.objects.active = armature
-    blender.ops.object.mode_set(mode="EDIT")
-    bones = armature.data.edit_bones
-    bones["jaw"].name = "DEF-jaw"
-    control = bones.new("jaw_master")
-    control.head, control.tail = bones["DEF-jaw"].head, bones["DEF-jaw"].tail
-    control.parent = bones["head"]
-    blender.ops.object.mode_set(mode="OBJECT")
-    armature.data.bones["jaw_master"].use_deform = False
-    constraint = armature.pose.bones["DEF-jaw"].constraints.new("COPY_TRANSFORMS")
-    constraint.target, constraint.subtarget = armature, "jaw_master"
+    armature.data.bones["jaw"].name = "DEF-jaw"
+    add_control(blender, armature, "DEF-jaw", "jaw_master")
     blender.context.view_layer.update()
     plan = character.plan_of(face)
     assert plan.forward == {0: "-Y", 180: "Y"}[degrees]

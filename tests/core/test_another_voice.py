@@ -9,8 +9,8 @@ import pytest
 
 from thunder_core.direction import DIRECTION_NAMES
 from thunder_core.engine.another_voice import (
-    Again,
-    find_again,
+    align_words,
+    Alignment,
     match,
     move,
     pair_up,
@@ -87,8 +87,8 @@ def test_gestures_stay_on_their_words_where_a_voice_says_the_same():
     """Its accents are on other words; the last word comes late."""
     old = voice_of([20, 45, 70, 95], [[10, 110]], 130)
     new = voice_of([35, 59, 103], [[10, 125]], 140)
-    again = Again(*np.array([[10, 70, 110], [10, 60, 125], [0, 0, 0]]) / FPS, None)
-    moved = match(old, new, again=again)
+    again = Alignment(*np.array([[10, 70, 110], [10, 60, 125], [0, 0, 0]]) / FPS, None)
+    moved = match(old, new, alignment=again)
     assert [round(b * FPS) for _, b in moved.accents] == [18, 39, 59, 103] and not moved.lost
     assert moved.record(old, new)["same_words"]
     pause = match(voice_of(*OLD), voice_of(*NEW[:1], [[12, 204]], 230))
@@ -175,14 +175,14 @@ def test_a_pick_up_of_some_words_performs_these_words(engine, sample, share):
     first, last = (round(each * len(sample.samples)) for each in share)
     faster = Speech(sample.samples[np.arange(first, last, 1.06).astype(int)])
     new = engine.analyse(faster)
-    again = find_again(old, new)
+    again = align_words(old, new)
     part = again.part
     said = [t * 1.06 + first / RATE for span in new.prosody.phrases for t in span]
     assert part == pytest.approx((said[0], said[-1]), abs=0.3)
     assert np.interp(sum(part) / 2, *again[:2]) == pytest.approx(
         (sum(part) / 2 - first / RATE) / 1.06, abs=0.1
     )
-    assert find_again(new, old) is None, "the old one says more"
+    assert align_words(new, old) is None, "the old one says more"
     moved = move(performed(old.frames), NAMES, old.prosody, new.prosody, again)[1]
     speaks = round(new.prosody.phrases[0][0] * FPS), round(new.prosody.phrases[-1][1] * FPS) - 1
     assert moved.times[list(speaks)] == pytest.approx((said[0], said[-1]), abs=0.4)
@@ -211,8 +211,8 @@ def test_the_new_mouth_opens_further_on_words_that_the_performance_hits(engine, 
 def test_the_same_words_and_other_words_are_no_part(engine, sample):
     old = engine.analyse(sample)
     slower = Speech(sample.samples[np.arange(0, len(sample.samples), 0.9).astype(int)])
-    again = find_again(old, engine.analyse(slower))
+    again = align_words(old, engine.analyse(slower))
     assert again.part is None and np.abs(again.new - again.old / 0.9).max() < 0.15
     backwards = Speech(sample.samples[len(sample.samples) // 2 :: -1].copy())
-    assert find_again(old, engine.analyse(backwards)) is None
-    assert find_again(old, engine.analyse(Speech(np.zeros(2 * RATE, np.float32)))) is None
+    assert align_words(old, engine.analyse(backwards)) is None
+    assert align_words(old, engine.analyse(Speech(np.zeros(2 * RATE, np.float32)))) is None

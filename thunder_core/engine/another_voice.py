@@ -72,26 +72,30 @@ _UPPER_AXES = ("brows", "head", "eyes", "frown")
 Span = tuple[float, float]
 
 
-class Again(NamedTuple):
+class Alignment(NamedTuple):
     """How a new recording says the words of an old one, or a part of them. old, new [k]: seconds at
-    which both say the same, in order.  unlike [k]: how far sounds differ around these, 0 … 1.
+    which both say the same, in order.  difference [k]: of the sounds around these, 0 … 1.
     part: of the old one that is said again, None: all of it."""
 
     old: np.ndarray
     new: np.ndarray
-    unlike: np.ndarray
+    difference: np.ndarray
     part: Span | None
 
-    def says(self, old: float) -> bool:
+    def at(self, old: float) -> float:
+        """The second at which the new recording says what the old one does."""
+        return float(np.interp(old, self.old, self.new))
+
+    def says_same(self, old: float) -> bool:
         """Whether the new recording says the word at a second of the old one, and no other."""
-        return bool(np.interp(old, self.old, self.unlike) < _OTHER_WORD)
+        return bool(np.interp(old, self.old, self.difference) < _OTHER_WORD)
 
 
 @dataclass(frozen=True)
 class Moved:
     """How an old recording's time lies in a new one's. times [T]: old second that plays at each new
     frame.  accents, pauses: [(old, new)] seconds, pauses as spans.  lost, lost_pauses: old accents,
-    and starts of pauses, without a counterpart, s.  again: where both say the same words.
+    and starts of pauses, without a counterpart, s.  alignment: where both say the same words.
     """
 
     times: np.ndarray
@@ -99,12 +103,12 @@ class Moved:
     pauses: list[tuple[Span, Span]]
     lost: list[float]
     lost_pauses: list[float]
-    again: Again | None = None
+    alignment: Alignment | None = None
 
     @property
     def part(self) -> Span | None:
         """What is said again of the old recording, None: all of it."""
-        return None if self.again is None else self.again.part
+        return None if self.alignment is None else self.alignment.part
 
     def record(self, old: Prosody, new: Prosody, keys: Sequence[float] = ()) -> dict:
         """For a take's provenance. keys: old seconds that get a place in the new voice."""
@@ -114,7 +118,7 @@ class Moved:
             "pauses": [[round(x, 2) for span in both for x in span] for both in self.pauses],
             "lost": [round(each, 2) for each in self.lost],
             "lost_pauses": [round(each, 2) for each in self.lost_pauses],
-            "same_words": self.again is not None,
+            "same_words": self.alignment is not None,
             "seconds": [round(old.seconds, 2), round(new.seconds, 2)],
             **({"part": [round(each, 2) for each in self.part]} if self.part else {}),
             **({"keys": [None if at is None else round(at, 3) for at in places]} if keys else {}),
@@ -153,11 +157,12 @@ class Moved:
             """Of words those that the new voice has, with what it says there."""
             found = []
             for start, end, _ in rows:
-                middle = self.at((start + end) / 2)
-                on = [b for a, b in self.accents if start - _ON < a < end + _ON]
-                at = min(on, key=lambda b: abs(b - middle), default=None)
-                if self.again is not None and self.again.says((start + end) / 2):
-                    at = float(np.interp((start + end) / 2, self.again.old, self.again.new))
+                middle = (start + end) / 2
+                if self.alignment is not None and self.alignment.says_same(middle):
+                    at = self.alignment.at(middle)
+                else:
+                    on = [b for a, b in self.accents if start - _ON < a < end + _ON]
+                    at = min(on, key=lambda b: abs(b - self.at(middle)), default=None)
                 if at is not None:
                     word = next((w for w in new.words if w.start - 0.05 <= at <= w.end), None)
                     word = word or Word("", self.at(start), self.at(end), 0.0)
@@ -198,7 +203,7 @@ def pair_up(
     return pairs[::-1]
 
 
-def find_again(old: VoiceFeatures, new: VoiceFeatures) -> Again | None:
+def align_words(old: VoiceFeatures, new: VoiceFeatures) -> Alignment | None:
     """How a new recording says an old one's words again, all or, in a pick-up, some of them; None
     where it says others, or speaks another language.
 
@@ -232,8 +237,8 @@ def find_again(old: VoiceFeatures, new: VoiceFeatures) -> Again | None:
     times = (steps + 0.5) * _STEP / ENCODER_RATE + [[0.0], [speech.start / ENCODER_RATE]]
     begin, end = (float(each) * _STEP / ENCODER_RATE for each in (steps[0, 0], steps[0, -1] + 1))
     share = old.prosody.within(begin, end).spoken.sum() / old.prosody.spoken.sum()
-    unlike = gaussian(1 - (known[steps[0]] * said[steps[1]]).sum(1), _AROUND, "nearest")
-    return Again(times[0], times[1], unlike, None if share > _WHOLE else (begin, end))
+    difference = gaussian(1 - (known[steps[0]] * said[steps[1]]).sum(1), _AROUND, "nearest")
+    return Alignment(times[0], times[1], difference, None if share > _WHOLE else (begin, end))
 
 
 def _phone_steps(logits: np.ndarray) -> np.ndarray:
@@ -250,21 +255,21 @@ def _behind(costs: np.ndarray, steps: int) -> np.ndarray:
 
 
 def match(
-    old: Prosody, new: Prosody, quick: Sequence[float] = (), again: Again | None = None
+    old: Prosody, new: Prosody, quick: Sequence[float] = (), alignment: Alignment | None = None
 ) -> Moved:
     """How the time of an old voice lies in a new one's. quick: old seconds at which something is
-    fast, besides accents.  again: where both say the same words."""
+    fast, besides accents.  alignment: where both say the same words."""
     if not (old.phrases and new.phrases):
-        return Moved(np.arange(new.frames) / FPS, [], [], old.accents.tolist(), [], again)
+        return Moved(np.arange(new.frames) / FPS, [], [], old.accents.tolist(), [], alignment)
     gaps = [[gap for gap in v.pauses if gap[1] - gap[0] >= PAUSE] for v in (old, new)]
     share = [_share_of_speech(voice) for voice in (old, new)]
 
     def differ(i: int, j: int) -> float:
         (a, b), (c, d) = gaps[0][i], gaps[1][j]
-        if again is None:
+        if alignment is None:
             place = abs(share[0](a) - share[1](c))
         else:  # seconds
-            place = abs(np.interp((a + b) / 2, again.old, again.new) - (c + d) / 2)
+            place = abs(alignment.at((a + b) / 2) - (c + d) / 2)
         return _PLACES[0] * place + _LENGTH * abs(np.log((b - a) / (d - c)))
 
     pauses = [(gaps[0][i], gaps[1][j]) for i, j in pair_up(gaps[0], gaps[1], differ)]
@@ -277,14 +282,14 @@ def match(
         spans = [(each[k], each[k + 1]) for each in edges]
         accents += (
             _match_accents(old, new, spans)
-            if again is None
-            else _follow_words(old, new, spans, again)
+            if alignment is None
+            else _follow_words(old, new, spans, alignment)
         )
     rigid = _rigid_parts(list(zip(*edges)), accents, quick)
     lost = sorted(set(old.accents.tolist()) - {a for a, _ in accents})
     matched = {gap for gap, _ in pauses}
     silent = [gap[0] for gap in gaps[0] if gap not in matched]
-    return Moved(_times(rigid, new.frames, old.seconds), accents, pauses, lost, silent, again)
+    return Moved(_times(rigid, new.frames, old.seconds), accents, pauses, lost, silent, alignment)
 
 
 def _share_of_speech(voice: Prosody) -> Callable[[float], float]:
@@ -326,18 +331,20 @@ def _match_accents(old: Prosody, new: Prosody, spans: list[Span]) -> list[Span]:
     return pairs[::-1]
 
 
-def _follow_words(old: Prosody, new: Prosody, spans: list[Span], again: Again) -> list[Span]:
+def _follow_words(
+    old: Prosody, new: Prosody, spans: list[Span], alignment: Alignment
+) -> list[Span]:
     """(old, new) seconds of an old voice's accents between matched pauses, on the words that a new
     one says again: on its accent where that word has one."""
     pairs: list[Span] = []
     (start, end), (first, last) = spans
     for at in old.accents[(old.accents >= start) & (old.accents < end)].tolist():
-        said = float(np.interp(at, again.old, again.new))
+        said = alignment.at(at)
         near = min(new.accents.tolist(), key=lambda other: abs(other - said), default=said)
         place = near if abs(near - said) <= _ON_WORD else said
         before = pairs[-1] if pairs else (start, first)
         room = min(_room(at - before[0], place - before[1]), _room(end - at, last - place))
-        if first <= place < last and room >= 0 and again.says(at):
+        if first <= place < last and room >= 0 and alignment.says_same(at):
             pairs.append((at, place))
     return pairs
 
@@ -410,12 +417,16 @@ def quick_events(motion: Motion, channels: Sequence[str]) -> list[float]:
 
 
 def move(
-    motion: Motion, channels: Sequence[str], old: Prosody, new: Prosody, again: Again | None = None
-) -> tuple[Keep, Moved]:
+    motion: Motion,
+    channels: Sequence[str],
+    old: Prosody,
+    new: Prosody,
+    alignment: Alignment | None = None,
+) -> tuple[Keep, Moved]:  # fmt: skip
     """The upper face of a motion on a new voice, as a part that is kept while the mouth is sampled,
-    and how it was moved. again: where both say the same words."""
-    said = old.within(*again.part) if again is not None and again.part else old
-    moved = match(said, new, quick_events(motion, channels), again)
+    and how it was moved. alignment: where both say the same words."""
+    said = old.within(*alignment.part) if alignment is not None and alignment.part else old
+    moved = match(said, new, quick_events(motion, channels), alignment)
     at = np.minimum(moved.times * FPS, motion.frames - 1)
     values = monotone_cubic(pack(motion).astype(float), at)
     mask = np.repeat(upper_columns(channels)[None], new.frames, 0)

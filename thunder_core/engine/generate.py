@@ -26,7 +26,7 @@ from ..protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
 from ..request import ENGINE, Performed, Request
 from ..system_calls import release_free_memory
 from ..types import FPS, IDLE, Keep, LISTENS, Motion, pack, Role, SPEAKS, Speech, Take
-from .another_voice import find_again, move, reading_of_mouth
+from .another_voice import align_words, move, reading_of_mouth
 from .diffusion import Inpainting
 from .network import CPU, Network, processors
 from .performance import follow_voice, perform_planned, Performance, requested_style
@@ -134,7 +134,7 @@ def _moved(
     mouths, and the provenance of that. Raises BadRequest."""
     motion = engine.check_motion(performed.motion)
     old_voice = engine.analyse(performed.sound)
-    old, again = old_voice.prosody, find_again(old_voice, voice)
+    old, alignment = old_voice.prosody, align_words(old_voice, voice)
     for prosody, which in ((old, "old"), (voice.prosody, "new")):
         if not prosody.phrases:
             raise BadRequest(
@@ -146,7 +146,7 @@ def _moved(
             f"The performance lasts {motion.frames / FPS:.1f} s and its old recording "
             f"{old.seconds:.1f} s: give the recording that it was made of"
         )
-    keep, moved = move(motion, engine.head.expression_names, old, voice.prosody, again)
+    keep, moved = move(motion, engine.head.expression_names, old, voice.prosody, alignment)
     if performed.direction is not None:
         vectors = over_frames(performed.direction, old.frames)
         rows = moved.rows if len(vectors) > 1 else np.zeros(1, int)

@@ -256,42 +256,40 @@ def perform(
     spread = 0.0 if is_exact else asked.spread
     # around another take, gestures and what is heard are those of the first
     gestures = asked.like[0] if asked.like else (seed, spread)
-    vectors = over_frames(asked.vectors, voice.frames)
-    directions, shares = split_moods(vectors)
-    if len(directions) > 1:
-        moods = tuple(
-            perform(replace(asked, vectors=each), voice, seed, first, kept) for each in directions
-        )
-        moods = tuple(replace(each, voice=moods[0].voice) for each in moods)  # heard once
-        style, read = (
-            np.einsum("kt,ktn->tn", shares, np.stack(some)).astype(np.float32)
-            for some in zip(*((each.style, each.reading) for each in moods))
-        )
-        return replace(moods[0], style=style, reading=read, moods=moods, shares=shares)
-    follows = voice.presence.any() and not asked.as_heard.any()
-    read = reading(vectors, seed, spread, voice.asks if follows else None)
     choice = voice.choice(*gestures)
     stress = choice.stress(voice.frames)
-    style = mark_direction(add_stresses(read, gestures[1], voice.accents, stress), asked.marks)
     hears = gestures[1] if asked.like else not is_exact
     heard = voice.hear(gestures[0]) if hears else voice
     if kept is not None:
         mouth = kept.mask[:, Columns(kept.mask.shape[1] - 9).jaw]
         heard = heard.hear(seed, np.repeat(~mouth.all(1), 2))
-    is_variation = asked.original is not None or bool(asked.like) or not is_exact
-    around = tuple(whose for whose, _ in asked.like)
-    return Performance(
+    follows = voice.presence.any() and not asked.as_heard.any()
+    directions, shares = split_moods(over_frames(asked.vectors, voice.frames))
+    reads = [reading(each, seed, spread, voice.asks if follows else None) for each in directions]
+    styles = [
+        mark_direction(add_stresses(each, gestures[1], voice.accents, stress), asked.marks)
+        for each in reads
+    ]
+    take = Performance(
         seed,
-        style,
+        styles[0],
         gestures,
         heard,
-        around,
-        is_exact,
-        is_variation,
-        read,
+        around=tuple(whose for whose, _ in asked.like),
+        is_exact=is_exact,
+        is_variation=asked.original is not None or bool(asked.like) or not is_exact,
+        reading=reads[0],
         choice=choice,
         stress=stress,
     )
+    if len(directions) == 1:
+        return take
+    style, read = (
+        np.einsum("kt,ktn->tn", shares, np.stack(each)).astype(np.float32)
+        for each in (styles, reads)
+    )
+    moods = tuple(replace(take, style=a, reading=b) for a, b in zip(styles, reads))
+    return replace(take, style=style, reading=read, moods=moods, shares=shares)
 
 
 def perform_planned(

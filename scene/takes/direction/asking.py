@@ -251,7 +251,7 @@ def target_of(
         points[:] = _in_axes(rig.armature, _aim_at(wanted), graph)
         return target
     places = clock.frame(np.arange(frames) / FPS)
-    looked_at = [_camera_on(scene, frame) if by_camera else wanted for frame in places]
+    looked_at = _cameras_on(scene, places) if by_camera else [wanted] * frames
     aims = {each: _aim_at(each) for each in set(looked_at)}
     objects = [obj for each in aims for obj in (each, *family.relatives(each))]
     with playback.apart(scene, [rig.armature, *objects]) as other:
@@ -357,11 +357,13 @@ def _target(scene, rig: head.Rig, direction) -> bpy.types.Object:
     return wanted
 
 
-def _camera_on(scene, frame: float) -> bpy.types.Object:
-    """The camera that markers bind to a frame, as Blender chooses it; else the scene's own."""
+def _cameras_on(scene, frames: np.ndarray) -> list[bpy.types.Object]:
+    """The camera that markers bind to each frame, as Blender chooses it; else the scene's own."""
     bound = sorted((m for m in scene.timeline_markers if m.camera), key=lambda m: m.frame)
-    before = [marker for marker in bound if marker.frame <= frame]
-    return (before or bound[:1])[-1].camera if bound else scene.camera
+    if not bound:
+        return [scene.camera] * len(frames)
+    last = np.searchsorted([marker.frame for marker in bound], frames, "right") - 1
+    return [bound[max(0, place)].camera for place in last]
 
 
 def _in_axes(armature, aim: Callable, graph) -> np.ndarray:

@@ -20,7 +20,7 @@ from functools import cached_property
 import numpy as np
 
 from ...filters import gaussian
-from ...spoken import Word
+from ...spoken import split, Word
 from ...types import FPS
 from ..speech.cues import Prosody
 
@@ -54,7 +54,6 @@ _NEIGHBOURS = 8  # choices of which no two are alike, if the line allows
 _TRIES = 16  # at another choice than the neighbours' before likeness is allowed
 _ORDINALS = {1: "st", 2: "nd", 3: "rd"}  # of as often as a line says a word
 _SAME_MOMENT = 0.01  # s
-_MARKS = '.,;:!?…"“”„«»()[]'  # around words
 _SEED_DECK = 23  # part of the seed of decks
 
 
@@ -122,16 +121,17 @@ class Choice:
 def number_word(text: str, start: float, words: Sequence[Word]) -> str:
     """A word that is said at `start` s, as “eight (2nd)” if others of a line's words are the
     same."""
-    said, text = _letters(text), text.strip(_MARKS)
-    same = [word.start for word in words if _letters(word.text) == said]
+    said, text = _plain(text), " ".join(split(text))
+    same = [word.start for word in words if _plain(word.text) == said]
     if not said or len(same) < 2:
         return text
     number = max(1, bisect(same, start + _SAME_MOMENT))
     return f"{text} ({number}{_ORDINALS.get(number, 'th')})"
 
 
-def _letters(text: str) -> str:
-    return "".join(filter(str.isalnum, text)).lower()
+def _plain(text: str) -> str:
+    """A word without punctuation and capitals."""
+    return " ".join(split(text)).lower()
 
 
 def spots_of(voice: Prosody) -> tuple[Spot, ...]:
@@ -152,7 +152,7 @@ def spots_of(voice: Prosody) -> tuple[Spot, ...]:
         if is_marked or lasts >= (_SHORT if inside else _LONG):
             weight, at = max(inside, default=(0.0, (word.start + word.end) / 2))
             weight = weight if is_marked else weight * min(1.0, lasts / _LONG)
-            spots = light if _letters(word.text) in _LIGHT and not is_marked else result
+            spots = light if _plain(word.text) in _LIGHT and not is_marked else result
             spots.append(Spot(word.start, word.end, at, weight, word.text))
     if len(result) < _FEW:
         result = sorted([*result, *light], key=lambda spot: spot.start)

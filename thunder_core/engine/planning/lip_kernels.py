@@ -173,7 +173,7 @@ def place_sounds(lips: np.ndarray, belief: np.ndarray) -> np.ndarray:
 
 # most that lips are planned to open where nobody speaks, deviations (takes then open 10 mm; people,
 # who breathe in, 7.6), and what is added as a sound comes
-_IN_SILENCE, _AS_SOUND_COMES = 0.9, 5.0
+_MOST_IN_SILENCE, _MORE_WITH_SOUND = 0.9, 5.0
 
 
 def plan_lips(features: np.ndarray, presence: np.ndarray, map_fits: bool = True) -> np.ndarray:
@@ -190,7 +190,7 @@ def plan_lips(features: np.ndarray, presence: np.ndarray, map_fits: bool = True)
     )
     lips = place_sounds(np.stack([MEAN_OPENING + opening, width], 1), phones)
     sounds = 1 - phones[:, SILENCE].clip(0, 1)
-    lips[:, 0] = np.minimum(lips[:, 0], _IN_SILENCE + _AS_SOUND_COMES * sounds)
+    lips[:, 0] = np.minimum(lips[:, 0], _MOST_IN_SILENCE + _MORE_WITH_SOUND * sounds)
     return (lips * presence[:, None]).astype(np.float32)
 
 

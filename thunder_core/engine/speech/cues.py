@@ -428,11 +428,14 @@ def _ramps(
     return shut
 
 
+# phones on which teeth meet, lip and teeth, tongue and teeth, and lips
+_CONTACTS = (SIBILANTS, LABIODENTALS, DENTALS, BILABIALS)
+
+
 def confident_sounds(belief: np.ndarray, spoken: np.ndarray) -> Sounds:
     """The sounds that jaw, lips and tongue follow, from phone probabilities [N, 40] at 50 Hz and
     whether somebody speaks [frames]."""
-    kinds = (SIBILANTS, LABIODENTALS, DENTALS, BILABIALS)
-    likely = np.stack([belief[:, phones].sum(1) > SURE for phones in kinds])
+    likely = np.stack([belief[:, phones].sum(1) > SURE for phones in _CONTACTS])
     return sounds_of(spoken, *likely.repeat(int(LABELS_PER_SECOND / ENCODER_RATE), 1))
 
 
@@ -482,8 +485,8 @@ _ROWS = 5
 # more often. It is high for what lips, teeth or tongue meet on: at a probability of .1 only 6 % of
 # m, b and p are real (validation voices), and readings bit on f or v where nobody says it ten times
 # a minute, now 1.6.
-_MEETS = (*BILABIALS, *LABIODENTALS, *DENTALS, *SIBILANTS)
-_TRUST = np.where(np.isin(np.arange(len(PHONES)), _MEETS), 1.5, 1.0).astype(np.float32)
+_TRUST = np.ones(len(PHONES), np.float32)
+_TRUST[np.concatenate(_CONTACTS)] = 1.5
 _FREELY = np.float32(0.8)  # the same where somebody asked for other readings of a word
 _AS_CLEAR = 0.9  # probability given to a drawn phone, about that of a clear one
 
