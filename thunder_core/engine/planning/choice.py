@@ -121,9 +121,11 @@ class Choice:
 def number_word(text: str, start: float, words: Sequence[Word]) -> str:
     """A word that is said at `start` s, as “eight (2nd)” if others of a line's words are the
     same."""
-    said, text = _plain(text), " ".join(split(text))
-    same = [word.start for word in words if _plain(word.text) == said]
-    if not said or len(same) < 2:
+    if not text:  # a voice whose words are not known
+        return text
+    text = " ".join(split(text))
+    same = [word.start for word in words if _plain(word.text) == text.lower()]
+    if len(same) < 2:
         return text
     number = max(1, bisect(same, start + _SAME_MOMENT))
     return f"{text} ({number}{_ORDINALS.get(number, 'th')})"
