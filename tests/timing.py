@@ -41,6 +41,20 @@ def until(condition, seconds: float = 60.0):
     return value
 
 
+def keeps_in_steps(promise: float, steps, what: str):
+    """Go through a generator, each step of which keeps a promise, in seconds of this thread; returns
+    its value."""
+    spent = []
+    while True:
+        start = time.thread_time()  # not the clock: on a busy machine that counts what others do
+        try:
+            next(steps)
+        except StopIteration as end:
+            keeps(promise, spent, what)
+            return end.value
+        spent.append(time.thread_time() - start)
+
+
 def keeps(promise: float, spent, what: str) -> None:
     """Assert that what took `spent` seconds keeps a promise, in seconds.
 

@@ -89,6 +89,25 @@ def read_wav(path):
     return samples.reshape(-1, int(channels)).mean(axis=1), int(rate)
 
 
+def set_keys(thing, path, values, index=-1):
+    """Keys of the animator's on a property {frame: value}, or on one component of it."""
+    for frame, value in values.items():
+        if index < 0:
+            setattr(thing, path, value)
+        else:
+            getattr(thing, path)[index] = value
+        assert thing.keyframe_insert(path, index=index, frame=frame)
+
+
+def jaws(scene, rig, frames):
+    """How far the jaw is open at frames, {frame: radians}."""
+    angles = {}
+    for frame in frames:
+        scene.frame_set(frame)
+        angles[frame] = rig.armature.pose.bones["jaw"].rotation_euler[0]
+    return angles
+
+
 def key(rig, made, clock, name="take"):
     """The actions of a performance keyed in one go."""
     return progress.result(keying.write_take(rig, made, clock, name))

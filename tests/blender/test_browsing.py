@@ -112,14 +112,6 @@ def test_a_take_without_a_score_yet_comes_last_and_one_without_a_source_is_liste
     assert seeds(blender) == [2, 1, 3]
 
 
-def test_takes_without_a_star_are_left_out_on_demand(blender, stage):
-    settings = stage[0].thunder
-    for seed in (1, 2, 3):
-        enter(stage, seed=seed, score=100 - seed)
-    settings.takes[1].star = settings.only_starred = True
-    assert seeds(blender) == [2]
-
-
 def test_the_list_is_of_the_chosen_head_and_voice(blender, stage, scene, rig, tmp_path):
     for seed, voice in ((1, "first"), (2, "second")):
         enter(stage, seed=seed, voice=voice)
@@ -177,11 +169,13 @@ def test_flip_goes_back_and_forth(blender, stage):
 
 
 def test_a_duplicate_has_the_edits_and_leaves_the_original_alone(blender, stage, scene):
-    entry = enter(stage, seed=7)
-    enter(stage, seed=8)
-    curve = next(c for c in compat.all_curves(entry.action) if len(c.keyframe_points) > 5)
-    curve.keyframe_points[5].co[1] = 0.777
-    curve.update()
+    def edit(entry, number, value):
+        curve = next(c for c in compat.all_curves(entry.action) if len(c.keyframe_points) > 5)
+        curve.keyframe_points[number].co[1] = value
+
+    for seed in (7, 8):
+        enter(stage, seed=seed)
+    edit(scene.thunder.takes[0], 5, 0.777)
     scene.thunder.takes[0].note = "softer"
     before = keys(scene.thunder.takes[0])
     blender.ops.thunder.select_take(index=0)
@@ -202,8 +196,7 @@ def test_a_duplicate_has_the_edits_and_leaves_the_original_alone(blender, stage,
     assert (
         provenance.load(copy.action).motion.jaw == provenance.load(original.action).motion.jaw
     ).all()
-    curve = next(c for c in compat.all_curves(copy.action) if len(c.keyframe_points) > 5)
-    curve.keyframe_points[9].co[1] = 0.111
+    edit(copy, 9, 0.111)
     assert keys(original) == before
     blender.ops.thunder.duplicate_take(index=1)
     assert [entry.name for entry in scene.thunder.takes] == [

@@ -5,13 +5,14 @@ time; a committed line scores as its take did, of the line that is meant, until 
 import os
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import bpy
 import numpy as np
 import pytest
 from drawing import draw, Layout
 from idle import tick
-from performances import clicks, performance, read_wav, show_take, trim_start
+from performances import clicks, performance, read_wav, set_keys, show_take, trim_start
 from played_engine import PlayedClient
 from thunder.panels.takes import THUNDER_UL_takes
 from thunder.scene.animation import display, keying
@@ -48,12 +49,10 @@ def show(stage, start=1.0, seconds=SECONDS, **how):
     return show_take(stage, performance(seconds=seconds, **how), start)
 
 
-def open_jaw(rig, *keys):
-    """Animation of the animator's own: keys (frame, radians) on the jaw."""
-    jaw = rig.armature.pose.bones["jaw"]
-    for frame, angle in keys or ((1, 0.0), (20, 0.2), (40, 0.05)):
-        jaw.rotation_euler[0] = angle
-        jaw.keyframe_insert("rotation_euler", index=0, frame=frame)
+def open_jaw(rig, **more):
+    """Animation of the animator's own: keys on the jaw, {frame: radians}."""
+    keys = {1: 0.0, 20: 0.2, 40: 0.05} | more.get("keys", {})
+    set_keys(rig.armature.pose.bones["jaw"], "rotation_euler", keys, 0)
 
 
 def edit(entry, first, last, to=0.6, channel="mouthPucker"):
@@ -164,7 +163,7 @@ def test_the_edited_frames_are_heard_and_no_others(blender, stage, engine, tmp_p
 def test_animation_of_the_animators_own_is_heard_where_it_was_edited(
     blender, stage, rig, engine, tmp_path
 ):
-    open_jaw(rig, (1, 0.0), (20, 0.2), (40, 0.05), (75, 0.1))
+    open_jaw(rig, keys={75: 0.1})
     # the first time nobody knows what is new
     assert heard_frames(stage, engine, tmp_path)[0] == (1, 75)
     curve = next(c for c in compat.curves_for(rig.armature))
@@ -185,12 +184,19 @@ def sequence(needs_sound, blender, scene, tmp_path):
     return scene, voice
 
 
-def test_one_button_flips_between_the_original_and_what_was_heard(blender, rig, sequence, tmp_path):
-    scene, voice = sequence
+@pytest.fixture
+def listen(sequence, rig, tmp_path):
+    """Lays generated speech beside the voice, as Listen does; its strip."""
+    heard = clicks(tmp_path / "heard.wav", (0.25,), 1.0)
+    return lambda start=4: listening.place(sequence[0], heard, listening.name_of(rig.mesh), start)
+
+
+def test_one_button_flips_between_the_original_and_what_was_heard(
+    blender, sequence, listen, tmp_path
+):
+    _, voice = sequence
     assert not blender.ops.thunder.original.poll()
-    listened = listening.place(
-        scene, clicks(tmp_path / "heard.wav", (0.25,), 1.0), listening.name_of(rig.mesh), 4
-    )
+    listened = listen()
     assert (listened.mute, voice.mute) == (True, False)
     assert blender.ops.thunder.original() == {"FINISHED"}
     assert (listened.mute, voice.mute) == (False, True)
@@ -203,30 +209,16 @@ def test_one_button_flips_between_the_original_and_what_was_heard(blender, rig, 
     blender.ops.thunder.original(to="HEARD")
     blender.ops.thunder.original(to="HEARD")
     assert (listened.mute, voice.mute) == (False, True)
-    listening.place(
-        scene, clicks(tmp_path / "again.wav", (0.25,), 1.0), listening.name_of(rig.mesh), 9
-    )
+    listen(9)
     assert not voice.mute  # a new Listen begins with the original
 
 
 @pytest.fixture
-def flipped(blender, rig, sequence, tmp_path):
+def flipped(blender, sequence, listen):
     """The scene while generated speech plays instead of the voice: (scene, voice, speech)."""
-    scene, voice = sequence
-    speech = listening.place(
-        scene, clicks(tmp_path / "heard.wav", (0.25,), 1.0), listening.name_of(rig.mesh), 4
-    )
+    speech = listen()
     blender.ops.thunder.original(to="HEARD")
-    assert (speech.mute, voice.mute) == (False, True)
-    return scene, voice, speech
-
-
-def test_the_voice_plays_again_when_playback_stops(blender, flipped):
-    """In a window: `tests/gui`."""
-    _, voice, speech = flipped
-    for stopped in blender.app.handlers.animation_playback_post:
-        stopped(blender.context.scene, None)
-    assert (speech.mute, voice.mute) == (True, False) and strip.FLIPPED not in voice
+    return *sequence, speech
 
 
 def test_a_saved_file_plays_the_voice_and_so_does_one_of_an_earlier_version(
@@ -258,9 +250,9 @@ def test_what_is_heard_goes_on_after_the_file_was_saved(blender, flipped, tmp_pa
     else:
         blender.ops.wm.save_as_mainfile(filepath=str(path))
     assert (speech.mute, voice.mute) == (False, True) and blender.ops.thunder.original.poll()
-    for stopped in blender.app.handlers.animation_playback_post:
+    for stopped in blender.app.handlers.animation_playback_post:  # in a window: `tests/gui`
         stopped(blender.context.scene, None)
-    assert (speech.mute, voice.mute) == (True, False)
+    assert (speech.mute, voice.mute) == (True, False) and strip.FLIPPED not in voice
 
 
 def test_an_undo_while_generated_speech_plays_brings_the_voice_back(blender, flipped):
@@ -289,12 +281,9 @@ def test_generated_speech_follows_its_voice(needs_sound, blender, rig, sequence,
     assert strip.by_name(scene, listening.name_of(rig.mesh)) is None
 
 
-def test_a_voice_that_the_animator_muted_stays_muted(blender, rig, sequence, tmp_path):
-    scene, voice = sequence
-    listened = listening.place(
-        scene, clicks(tmp_path / "heard.wav", (0.25,), 1.0), listening.name_of(rig.mesh), 4
-    )
-    voice.mute = True
+def test_a_voice_that_the_animator_muted_stays_muted(blender, sequence, listen):
+    _, voice = sequence
+    listened, voice.mute = listen(), True
     blender.ops.thunder.original()
     blender.ops.thunder.original()
     assert voice.mute and listened.mute
@@ -324,7 +313,12 @@ def test_the_waveform_of_a_voice_is_read_once_and_anew_when_it_changes(blender, 
 
 
 def test_an_edit_is_scored_when_it_is_quiet(blender, stage, engine):
+    """Unedited it keeps its score: read back from its keys it would score a little less, and fall in
+    the list because somebody looked at it."""
     entry = show(stage, score=80.0)
+    provenance.store_sync(entry.action, np.full(75, 80.0, np.float32))
+    score_now()
+    assert not engine.asked and entry.score == pytest.approx(80.0)
     edit(entry, 30, 34)
     before = live_score.live.version
     live_score.live.score_soon()
@@ -367,18 +361,6 @@ def test_an_edited_take_is_scored_in_the_direction_that_it_was_sampled_in(blende
     edit(other, 30, 34)
     score_now()
     assert len(engine.asked) == 2 and "direction" not in engine.asked[1][1]
-
-
-def test_a_take_that_nobody_edited_keeps_the_score_it_was_made_with(blender, stage, engine):
-    """Read back from its keys it would score a little less, and fall in the list because somebody
-    looked at it."""
-    entry = show(stage, score=80.0)
-    provenance.store_sync(entry.action, np.full(75, 80.0, np.float32))
-    score_now()
-    assert not engine.asked and entry.score == pytest.approx(80.0)
-    edit(entry, 30, 34)
-    score_now()
-    assert [verb for verb, _ in engine.asked] == ["score"] and entry.score == pytest.approx(71.5)
 
 
 def test_a_score_survives_saving_and_is_no_undo_step(blender, stage, engine, tmp_path):
@@ -424,14 +406,6 @@ def test_scoring_takes_small_slices(blender, stage, scene, engine, tmp_path):
     spent = score_now()
     assert len(engine.asked) == 1 and len(engine.seen[0]) == 1500
     keeps(0.05, spent, "steps of scoring a minute")
-
-
-def test_the_animators_own_animation_has_a_score_too(blender, scene, rig, engine):
-    open_jaw(rig)
-    assert live_score.shown_score(scene, rig) is None
-    score_now()
-    measured = live_score.shown_score(scene, rig)
-    assert measured.total == pytest.approx(71.5) and measured.grade.spans == ((21, 28),)
 
 
 def test_nothing_is_scored_where_it_would_step_the_scene_wake_an_engine_or_is_switched_off(
@@ -529,8 +503,10 @@ def test_a_voice_that_moved_has_no_verdict_until_it_is_scored_again(
     blender, stage, scene, rig, engine, monkeypatch
 ):
     open_jaw(rig)
+    assert live_score.shown_score(scene, rig) is None
     score_now()
-    assert live_score.shown_score(scene, rig) is not None
+    measured = live_score.shown_score(scene, rig)
+    assert measured.total == pytest.approx(71.5) and measured.grade.spans == ((21, 28),)
     voice = strip.current(blender.context)
     moved = replace(voice, clock=replace(voice.clock, start=voice.clock.start + 30))
     monkeypatch.setattr(strip, "current", lambda context: moved)
@@ -581,15 +557,6 @@ def score(scene, rig):
     return live_score.shown_score(scene, rig)
 
 
-def own_entry(rig):
-    """Something that `edit` can edit like a take."""
-
-    class Own:
-        action, more = live_score.animator_action(rig), ()
-
-    return Own
-
-
 @pytest.mark.one_blender
 def test_an_edit_of_a_committed_line_moves_its_score_by_what_it_changes(
     blender, entry, scene, rig, engine, tmp_path
@@ -597,7 +564,7 @@ def test_an_edit_of_a_committed_line_moves_its_score_by_what_it_changes(
     engine.total = 60.0
     commit(scene, rig, entry)
     assert score(scene, rig).total == pytest.approx(80.0)  # that of its take
-    edit(own_entry(rig), 30, 34)
+    edit(SimpleNamespace(action=live_score.animator_action(rig), more=()), 30, 34)
     engine.total = 54.0
     assert score(scene, rig).total == pytest.approx(54 + 20)
     live_score.live.animation_scores.clear()  # as in a later session

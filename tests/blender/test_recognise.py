@@ -2,7 +2,6 @@
 """Words by themselves: recognised as a voice's transcript, used by Generate unless switched off,
 never in the place of one that somebody typed; and what is said where it cannot be."""
 
-import importlib
 import os
 import shutil
 import subprocess
@@ -18,7 +17,7 @@ from running_engine import connection, SAMPLE, speak, stop_engine  # noqa: F401
 from thunder.cli import bake, checks
 from thunder.operators import generate, install_engine
 from thunder.panels import listen, preferences, sidebar, tab
-from thunder.scene.engine import install, recogniser
+from thunder.scene.engine import connection as connection_module, install, recogniser
 from thunder.scene.host import compat, jobs
 from thunder.scene.review import word_track
 from thunder.scene.takes import dialogue, provenance, transcript, word_places
@@ -83,20 +82,24 @@ def test_words_become_the_transcript_with_their_times_and_know_that_they_were_re
     [(_, asked)] = client.asked
     assert asked["model"] == str(ready) and asked["python"] == sys.executable
     assert [word.text for word in word_places.line(bpy.context).words] == ["a", "bump"]
-    found = word_places.FoundWords(word_places.read(record), (), (("Thank you.", 97),))
-    assert found.left_out_in_words == "Left out, as nobody says it: “Thank you.” near frame 97"
-
-
-def test_what_was_left_out_is_named_with_its_frame(lined, ready, client):
-    client.left_out = [("Thank you.", 3.0, 3.5, 0.0)]
     steps = word_places.recognise(client, strip.find(bpy.context), recogniser.arguments())
-    assert progress.result(steps).left_out == (("Thank you.", 25 + 3 * 24),)
+    assert progress.result(steps).left_out_in_words == (
+        f"Left out, as nobody says it: “Thank you.” near frame {25 + 3 * 24}"
+    )
+    panel = SimpleNamespace(layout=Layout())
+    for part in ("_word", "_marks", "_sounds", "_mouths"):
+        setattr(panel, part, lambda *given: None)
+    listen.THUNDER_PT_words.draw(panel, Context(bpy.context, 600))
+    assert panel.layout.of("operator")[0] == "thunder.recognise_words"
+    assert "text" not in panel.layout.notes[0][2], "its own name"
 
 
 def test_a_text_that_was_typed_or_changed_is_never_replaced(lined, ready, client):
     transcript.ensure(lined, "line").text = "my own words"
     assert "was typed and stays" in refused(bpy.ops.thunder.recognise_words)
     assert not client.asked
+    bpy.ops.thunder.generate()
+    assert verbs(client) == ["generate"] and texts(client) == ["my own words"]
     transcript.of(lined, "line").text = ""
     bpy.ops.thunder.recognise_words()
     transcript.of(lined, "line").text = "a bumb"
@@ -138,12 +141,6 @@ def test_switched_off_generate_recognises_nothing_and_uses_no_recognised_text(li
     assert texts(client)[-1] == "a bumps", "what somebody changed is theirs"
 
 
-def test_a_listener_and_a_typed_text_need_no_recognition(lined, ready, client):
-    transcript.ensure(lined, "line").text = "my own words"
-    bpy.ops.thunder.generate()
-    assert verbs(client) == ["generate"] and texts(client) == ["my own words"]
-
-
 def test_takes_are_made_without_words_where_these_cannot_be_recognised(
     lined, ready, client, monkeypatch
 ):
@@ -175,11 +172,6 @@ def test_a_model_that_lacks_a_file_is_said_by_generate_too(lined, ready, client,
     bpy.ops.thunder.generate()
     assert len(lined.thunder.takes) == 1 and "recognise" not in verbs(client)
     assert any("without words" in each and "lacks tokenizer.json" in each for each in said)
-
-
-def test_a_model_s_folder_may_be_named_from_here(ready, monkeypatch):
-    monkeypatch.chdir(ready.parent)
-    assert recogniser.arguments(ready.name)["model"] == str(ready)
 
 
 def test_all_strips_are_recognised_but_those_with_a_text(lined, ready, client, tmp_path):
@@ -306,13 +298,17 @@ def test_a_voice_without_words_is_not_recognised_again_by_each_generate(lined, r
 
 def test_a_mended_word_shows_at_once_in_its_place_and_an_undo_takes_it_back(lined, ready, client):
     bpy.ops.thunder.recognise_words()
-    record = transcript.of(lined, "line")
+    record, tracks = transcript.of(lined, "line"), word_track.tracks
+    tracks.of(bpy.context)
+    tracks.look()
+    assert tracks.of(bpy.context).texts == ("a", "bump")
     before = word_places.line(bpy.context).words
     bpy.ops.ed.undo_push(message="recognised")
     record.text = "a dump"
     bpy.ops.ed.undo_push(message="mended")
     after = word_places.line(bpy.context).words
-    assert [word.text for word in after] == ["a", "dump"]
+    tracks.look()
+    assert [word.text for word in after] == ["a", "dump"] == [*tracks.of(bpy.context).texts]
     assert [(word.start, word.end) for word in after] == [(w.start, w.end) for w in before]
     assert not word_places.is_known(lined, strip.find(bpy.context)), (
         "Generate finds it in the voice"
@@ -321,17 +317,6 @@ def test_a_mended_word_shows_at_once_in_its_place_and_an_undo_takes_it_back(line
     assert [word.text for word in word_places.line(bpy.context).words] == ["a", "bump"]
     bpy.ops.ed.redo()
     assert [word.text for word in word_places.line(bpy.context).words] == ["a", "dump"]
-
-
-def test_the_track_shows_a_mended_word(lined, ready, client):
-    bpy.ops.thunder.recognise_words()
-    tracks = word_track.tracks
-    tracks.of(bpy.context)
-    tracks.look()
-    assert tracks.of(bpy.context).texts == ("a", "bump")
-    transcript.of(lined, "line").text = "a big dump"
-    tracks.look()
-    assert tracks.of(bpy.context).texts == ("a", "big", "dump")
 
 
 def test_the_language_that_is_chosen_is_heard_and_the_recognised_one_named(
@@ -393,8 +378,10 @@ def test_a_bake_refuses_a_model_or_language_of_words_that_it_does_not_recognise(
         bake.options(["--jobs", "jobs.toml", option])  # for the jobs that recognise
 
 
-def test_the_model_of_the_preferences_goes_first_and_may_be_a_name(monkeypatch, ready, tmp_path):
-    chosen = importlib.import_module("thunder.scene.engine.connection").preferences()
+def test_the_model_of_the_preferences_goes_first_and_may_be_a_name(monkeypatch, ready):
+    monkeypatch.chdir(ready.parent)
+    assert recogniser.arguments(ready.name)["model"] == str(ready), "named from here"
+    chosen = connection_module.preferences()
     try:
         chosen.whisper = str(ready) + os.sep
         monkeypatch.setenv("THUNDER_WHISPER", "/other")
@@ -408,6 +395,14 @@ def test_the_model_of_the_preferences_goes_first_and_may_be_a_name(monkeypatch, 
         shutil.rmtree(os.path.dirname(place))
     finally:
         chosen.whisper = ""
+
+
+def asked_before(kind, operator):
+    """The lines of the dialog that an operator opens before it begins."""
+    said = []
+    manager = SimpleNamespace(invoke_confirm=lambda *given, message, **how: said.append(message))
+    kind.invoke(operator, SimpleNamespace(window_manager=manager), None)
+    return said[0].splitlines()
 
 
 @pytest.mark.parametrize(
@@ -424,17 +419,11 @@ def test_what_is_installed_its_size_and_its_licence_are_said_before(
     monkeypatch.setattr(install, "begin", lambda *args, **more: begun.append(more))
     monkeypatch.setattr(install, "may_download", lambda: True)
     monkeypatch.setattr(installer.sys, "executable", sys.executable)
-
-    class Manager:
-        def invoke_confirm(self, operator, event, **said):
-            self.said = said
-            return {"RUNNING_MODAL"}
-
-    class Context:
-        window_manager = Manager()
-
-    kind.invoke(kind, Context, None)
-    lines = Context.window_manager.said["message"].splitlines()
+    monkeypatch.setenv("THUNDER_WHISPER", "base")
+    model = install_engine.THUNDER_OT_download_model
+    lines = asked_before(model, SimpleNamespace(agreed=False))
+    assert all(each in " ".join(lines) for each in ("“base”", "0.15 GB", "MIT", "cancel"))
+    lines = asked_before(kind, kind)
     # a window of preferences as Blender opens it, less what is beside the dialog's text
     assert len(lines) > 1 and max(map(len, lines)) / tab.LETTERS_PER_PIXEL < 700
     said = " ".join(lines)
@@ -477,106 +466,70 @@ def drawn(draw, *arguments):
     return layout
 
 
-def test_the_preferences_offer_what_is_missing_next(blender, ready, monkeypatch):
-    class Region:
-        width = 600
+def drawn_preferences(part):
+    """What a part of the preferences draws."""
+    return drawn(part, Context(bpy.context, 600), connection_module.preferences())
 
-    context = Context(blender.context, region=Region)
-    chosen = importlib.import_module("thunder.scene.engine.connection").preferences()
-    box = drawn(preferences._draw_words, context, chosen)
+
+def test_the_preferences_offer_what_is_missing_next(blender, ready, monkeypatch):
+    box = drawn_preferences(preferences._draw_words)
     assert box.of("prop") == ["whisper"] and not box.of("operator"), "all is there"
     (ready / "tokenizer.json").unlink()
-    box = drawn(preferences._draw_words, context, chosen)
+    box = drawn_preferences(preferences._draw_words)
     assert "lacks tokenizer.json" in " ".join(box.texts())
     monkeypatch.setenv("THUNDER_WHISPER", "base")
-    assert drawn(preferences._draw_words, context, chosen).of("operator") == [
-        "thunder.download_model"
-    ]
+    box = drawn_preferences(preferences._draw_words)
+    assert box.of("operator") == ["thunder.download_model"]
     monkeypatch.delenv("THUNDER_RECOGNISER")
-    box = drawn(preferences._draw_words, context, chosen)
+    box = drawn_preferences(preferences._draw_words)
     assert box.of("operator") == ["thunder.install_recogniser"] and not box.of("prop")
     assert any("GB to download" in text for text in box.texts())
-
-
-def test_size_and_licence_of_a_model_are_told_before_it_is_downloaded(monkeypatch):
-    asked = {}
-
-    class Manager:
-        def invoke_confirm(self, operator, event, **how):
-            asked.update(how)
-            return {"RUNNING_MODAL"}
-
-    operator = SimpleNamespace(agreed=False)
-    monkeypatch.setenv("THUNDER_WHISPER", "base")
-    context = SimpleNamespace(window_manager=Manager())
-    invoke = install_engine.THUNDER_OT_download_model.invoke
-    assert invoke(operator, context, None) == {"RUNNING_MODAL"}
-    for words in ("“base”", "0.15 GB", "MIT", "cancel"):
-        assert words in asked["message"]
 
 
 def test_the_progress_of_a_download_is_where_its_button_was_and_can_be_cancelled(
     blender, ready, monkeypatch
 ):
-    chosen = importlib.import_module("thunder.scene.engine.connection").preferences()
-    context = Context(blender.context, region=SimpleNamespace(width=600))
     monkeypatch.setenv("THUNDER_WHISPER", "base")
     jobs.begin(install_engine.DOWNLOADING, (step for step in [jobs.Step(0.5, "0.15 GB")]))
     try:
-        words = drawn(preferences._draw_words, context, chosen)
+        words = drawn_preferences(preferences._draw_words)
         assert words.of("operator") == ["thunder.cancel"] and words.of("progress")
         assert not drawn(preferences._draw_running_engine).of("progress")
     finally:
         jobs.end()
 
 
-def test_the_words_part_has_the_button_with_its_name(lined, ready, client):
-    panel = SimpleNamespace(layout=Layout())
-    for part in ("_word", "_marks", "_sounds", "_mouths"):
-        setattr(panel, part, lambda *given: None)
-    context = Context(bpy.context, region=SimpleNamespace(width=600))
-    listen.THUNDER_PT_words.draw(panel, context)
-    assert panel.layout.of("operator")[0] == "thunder.recognise_words"
-    assert "text" not in panel.layout.notes[0][2], "its own name"
-
-
 def test_no_python_that_fits_is_said_with_all_that_would(blender, monkeypatch):
     monkeypatch.setattr(install, "_ask", lambda python: None)
     _, why = install.fitting_python()
     assert "Python 3.11 to 3.13" in why and "any of these" in why and "on the PATH" in why
-    box = Layout()
     monkeypatch.setattr(install.installing, "error", why)
     monkeypatch.setattr(install.installing, "beside", None)
-    context = Context(blender.context, region=SimpleNamespace(width=600))
-    preferences._draw_packaged_engine(box, context, install.state())
+    context = Context(blender.context, 600)
+    box = drawn(preferences._draw_packaged_engine, context, install.state())
     assert not any("nothing needs" in text for text in box.texts())
 
 
 def test_an_installation_is_shown_with_what_it_installs_and_so_is_its_failure(
     blender, ready, monkeypatch
 ):
-    class Region:
-        width = 600
+    def said():
+        """The texts of the engine's part and of that of words."""
+        parts = preferences._draw_engine, preferences._draw_words
+        return [drawn_preferences(part).texts() for part in parts]
 
-    context = Context(blender.context, region=Region)
-    chosen = importlib.import_module("thunder.scene.engine.connection").preferences()
     running = SimpleNamespace(fraction=0.5, message="Installing numpy", time_left="")
     monkeypatch.delenv("THUNDER_RECOGNISER")
     installing = install.installing
     monkeypatch.setattr(installing, "running", running)
     for of_words in (True, False):
         monkeypatch.setattr(installing, "beside", install.RECOGNISER if of_words else None)
-        boxes = (
-            drawn(preferences._draw_engine, context, chosen),
-            drawn(preferences._draw_words, context, chosen),
-        )
-        assert ["Installing" in box.texts() for box in boxes] == [not of_words, of_words]
+        assert ["Installing" in texts for texts in said()] == [not of_words, of_words]
     monkeypatch.setattr(installing, "running", None)
     monkeypatch.setattr(installing, "error", "The packages cannot be reached")
     monkeypatch.setattr(installing, "beside", install.RECOGNISER)
-    said = " ".join(drawn(preferences._draw_words, context, chosen).texts())
-    assert "The packages cannot be reached" in said
-    assert "reached" not in " ".join(drawn(preferences._draw_engine, context, chosen).texts())
+    of_engine, of_words = map(" ".join, said())
+    assert "The packages cannot be reached" in of_words and "reached" not in of_engine
 
 
 def test_removing_leaves_nothing_of_ours_and_all_that_is_somebody_s(blender):

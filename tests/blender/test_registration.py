@@ -74,10 +74,6 @@ def left_of_ours(blender):
     ]
 
 
-def is_ours_module(module):
-    return (getattr(module, "__name__", "") or "").startswith(NAME)
-
-
 @pytest.fixture
 def disabled(blender):
     """The add-on disabled in the middle of things: a head, and timers that wait for their

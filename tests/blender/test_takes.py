@@ -2,12 +2,10 @@
 """Takes are keyed where the sound is, shown at once, and never cost the animator anything; those of a
 long voice get few keys, so that an hour fits into memory, and move the face as others do."""
 
-import time
-
 import numpy as np
 import pytest
 from commit_stage import animate, distances, everything
-from performances import key, list_take, noise, performance
+from performances import jaws, key, list_take, noise, performance
 from speaking import speak
 from thunder.scene.animation import display, fcurves, keying
 from thunder.scene.heads import head
@@ -18,7 +16,7 @@ from thunder.thunder_core import progress
 from thunder.thunder_core.animation import keyframes, timing
 from thunder.thunder_core.face.lips import bundled_lips, opening_mm
 from thunder.thunder_core.request import Request
-from timing import keeps
+from timing import keeps_in_steps
 
 RATES = [(24, 1.0), (30, 1.001), (60, 1.0)]
 
@@ -41,10 +39,8 @@ def test_a_closure_lands_on_the_frame_of_its_sound(blender, stage, scene, rig, f
     scene.render.fps, scene.render.fps_base = fps, base
     display.show(rig, enter(stage, start=start, closed_at=(1.0, 2.2)))
     for seconds in (1.0, 2.2):
-        exact, angle = start + seconds * fps / base, {}
-        for frame in range(int(exact) - 2, int(exact) + 4):
-            scene.frame_set(frame)
-            angle[frame] = rig.armature.pose.bones["jaw"].rotation_euler[0]
+        exact = start + seconds * fps / base
+        angle = jaws(scene, rig, range(int(exact) - 2, int(exact) + 4))
         closed = min(angle, key=angle.get)
         assert abs(closed - exact) <= 0.5 + 1e-6
         assert angle[closed] == pytest.approx(0.0, abs=1e-5) and max(
@@ -199,21 +195,10 @@ def test_a_long_take_is_keyed_and_read_in_small_slices(blender, scene, rig):
     """A minute at 60 fps: no step may hold the window for more than 50 ms."""
     scene.render.fps = 60
     made, clock = performance(seconds=60), timing.Clock.of(scene, 1)
-
-    def steps(work):
-        spent = []
-        while True:
-            start = time.process_time()
-            try:
-                next(work)
-            except StopIteration as end:
-                keeps(0.05, spent, "steps with a long take")
-                return end.value
-            spent.append(time.process_time() - start)
-
-    actions = steps(keying.write_take(rig, made, clock, "long"))
+    actions = keeps_in_steps(0.05, keying.write_take(rig, made, clock, "long"), "keying a minute")
     display.show(rig, take_list.add_to_list(scene, rig, actions, made, "voice", clock))
-    assert steps(keying.read(rig, head.channel_names(), clock, 60)).frames == 1500
+    read = keying.read(rig, head.channel_names(), clock, 60)
+    assert keeps_in_steps(0.05, read, "reading a minute").frames == 1500
 
 
 def test_keying_that_is_broken_off_leaves_no_action(blender, scene, rig):
