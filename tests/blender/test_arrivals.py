@@ -127,8 +127,9 @@ def test_takes_whose_scores_did_not_come_stay_and_are_scored_when_shown(blender,
     assert [math.isfinite(each.score) for each in entries][:3] == [False, True, False]
 
 
-def test_the_first_is_shown_when_it_comes_and_one_that_the_animator_chooses_stays(
-    blender, voiced, client
+@pytest.mark.parametrize("chosen", [2, -1], ids=["a take", "the own animation"])
+def test_the_first_is_shown_when_it_comes_and_what_the_animator_chooses_stays(
+    blender, voiced, client, chosen
 ):
     steps = start(blender, voiced, client)
     listed(voiced, 2, steps)
@@ -136,17 +137,10 @@ def test_the_first_is_shown_when_it_comes_and_one_that_the_animator_chooses_stay
     voiced.frame_set(10)
     assert voiced.thunder.head.parent.pose.bones["jaw"].rotation_euler[0] > 0.1
     listed(voiced, 3, steps)
-    voiced.thunder.active_take = 2
+    blender.ops.thunder.select_take(index=chosen)
     finish(steps)
-    assert voiced.thunder.takes[voiced.thunder.active_take].seed == 13
-
-
-def test_what_the_animator_put_on_the_head_meanwhile_stays(blender, voiced, client):
-    steps = start(blender, voiced, client)
-    listed(voiced, 1, steps)
-    blender.ops.thunder.select_take(index=-1)
-    finish(steps)
-    assert voiced.thunder.active_take == -1 and len(voiced.thunder.takes) == 4
+    shown = voiced.thunder.active_take
+    assert shown == -1 if chosen < 0 else voiced.thunder.takes[shown].seed == 13
 
 
 def test_a_cancellation_keeps_what_has_arrived_and_earlier_takes(blender, voiced, client):
@@ -184,7 +178,8 @@ def test_the_folder_of_a_request_goes_however_it_ends(blender, voiced, client, h
         steps.close()
     elif how == "unwritable":
         blender.data.objects.remove(voiced.thunder.head)
-    with pytest.raises(errors.ThunderError) if how in ("failed", "unwritable") else nullcontext():
+    said = {"failed": "signal 9", "unwritable": "removed during"}.get(how)
+    with pytest.raises(errors.ThunderError, match=said) if said else nullcontext():
         finish(steps)
     assert client.forgotten == client.folders
 
@@ -197,12 +192,3 @@ def test_a_deleted_take_does_not_come_back(blender, voiced, client):
     blender.data.actions.remove(action)
     finish(steps)
     assert sorted(seeds(voiced)) == [11, 13, 14]
-
-
-def test_a_head_that_is_removed_meanwhile_is_said(blender, voiced, client):
-    steps = start(blender, voiced, client)
-    listed(voiced, 1, steps)
-    for obj in list(blender.data.objects):
-        blender.data.objects.remove(obj)
-    with pytest.raises(errors.BadHead, match="removed during"):
-        finish(steps)

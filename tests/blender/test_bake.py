@@ -185,7 +185,7 @@ def test_a_sound_shorter_than_its_header_says_is_baked_with_a_warning(short_voic
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a shell closes the streams")
-@pytest.mark.parametrize("closed", ["1>&-", "2>&-", "0<&- 1>&- 2>&-", "1>/dev/full"])
+@pytest.mark.parametrize("closed", ["0<&- 1>&- 2>&-", "1>/dev/full"])
 def test_a_stream_that_is_closed_or_full_does_not_change_how_a_bake_ends(tmp_path, closed):
     command = f'"$0" "$1" --audio "{tmp_path}/none.wav" --out "{tmp_path}/o" {closed}'
     done = subprocess.run(

@@ -99,23 +99,17 @@ def test_it_begins_where_it_fits_the_voice(blender, line, scene, client, tmp_pat
     assert abs(made[-1 if begins < 0 else 0]) < 0.01  # at rest where it has nothing
 
 
-def test_the_sound_beside_it_is_asked(blender, line, client, tmp_path):
-    client.place = {"seconds": 0.8, "sure": 1.4, "by": "mouth"}
-    recorded = write_wav(tmp_path / "a.wav", np.zeros(8000))
-    blender.ops.thunder.import_capture(filepath=write(tmp_path / "a.csv"))
-    assert next(args for verb, args in client.asked if verb == "align")["recorded"] == recorded
-
-
-def test_an_unsure_place_is_the_beginning_and_said(blender, line, client, tmp_path):
+def test_the_sound_beside_it_is_asked_and_an_unsure_place_is_the_beginning_and_said(
+    blender, line, client, tmp_path
+):
     client.place = {"seconds": 0.8, "sure": 0.2, "by": "mouth"}
+    recorded = write_wav(tmp_path / "a.wav", np.zeros(8000))
     steps = voice_fit.list_capture(client, blender.context, write(tmp_path / "a.csv"), 60.0)
     entered = progress.result(steps)
+    assert next(args for verb, args in client.asked if verb == "align")["recorded"] == recorded
     assert (
         entered.place.seconds == 0.0 and "neither its sound nor its mouth" in entered.place.sentence
     )
-
-
-def test_the_words_say_how_sure_it_is():
     assert (
         voice_fit.Place(0.5, 1.2, "sound").sentence
         == "begins +0.50 s from the beginning of the voice, found by its sound"

@@ -329,17 +329,3 @@ def test_bake_knows_the_command():
         timeout=60,
     )
     assert done.returncode == 0 and "--tolerance {realistic,cartoony,snappy}" in done.stdout
-
-
-def test_findings_are_current_while_keys_stay_whatever_blender_tells(own):
-    rig, edited = head.find(own), checking.edited
-    edited.forget(rig)
-    uids = {action.session_uid for action in live_score._actions_of(rig)}
-    edited.actions_edited(own, uids)
-    assert not edited.is_edited(rig)
-    curve = curve_of(own, "jaw")
-    before = curve.keyframe_points[0].co.y
-    for value, is_edited in ((before + 0.1, True), (before, False)):
-        curve.keyframe_points[0].co.y = value
-        edited.actions_edited(own, uids)
-        assert edited.is_edited(rig) is is_edited

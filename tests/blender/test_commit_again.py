@@ -4,6 +4,7 @@ curves around it as they were: keys of the animator's keep their value and how f
 whether they were set before the first commit or after it."""
 
 import numpy as np
+import performances
 import pytest
 from commit_stage import (  # noqa: F401
     commit as commit_take,
@@ -57,10 +58,7 @@ def span(committed):
 def set_keys(rig):
     """Set keys of the animator's as in a window: the action that plays gets them."""
     for channel, keys in KEYS.items():
-        block = rig.keys.key_blocks[channel]
-        for frame, value in keys.items():
-            block.value = value
-            block.keyframe_insert("value", frame=frame)
+        performances.set_keys(rig.keys.key_blocks[channel], "value", keys)
 
 
 def outside(spans):
@@ -124,16 +122,6 @@ def test_keys_set_before_a_commit_keep_value_and_reach(blender, stage, scene, ri
         assert np.abs(before[path_of("jawForward"), 0][outside(spans)] - 0.4).max() < 1e-4
 
 
-@pytest.mark.parametrize("how", [{"seconds": 0.5}, {"start": ONE + 12}])
-def test_a_line_that_is_shorter_or_has_moved_leaves_own_movements_as_they_were(
-    blender, stage, scene, rig, how
-):
-    set_keys(rig)
-    before = values_of(rig)
-    spans = [span(commit(stage, **({"start": ONE, "voice": "line"} | more))) for more in ({}, how)]
-    check_around(before, spans, head.find(scene))
-
-
 def test_a_strip_that_is_laid_again_takes_the_place_of_the_earlier_one_and_leaves_the_face_around_it(
     blender, stage, scene, rig
 ):
@@ -172,10 +160,8 @@ def test_an_own_key_just_beside_a_lead_shortens_the_fade_and_no_more(
     entry = show(stage, start=ONE, seconds=0.8)
     first, last = entry.first - entry.lead_in, entry.last + entry.lead_out
     display.restore_animation(rig)
-    jaw = rig.armature.pose.bones["jaw"]
-    for frame in (first - distance, last + distance):
-        jaw.rotation_euler[0] = 0.1
-        jaw.keyframe_insert("rotation_euler", index=0, frame=frame)
+    keys = {first - distance: 0.1, last + distance: 0.1}
+    performances.set_keys(rig.armature.pose.bones["jaw"], "rotation_euler", keys, 0)
     commit_take(entry, blend=EASE)
     times = [
         point.co[0]
@@ -188,21 +174,6 @@ def test_an_own_key_just_beside_a_lead_shortens_the_fade_and_no_more(
     assert (inner[0], inner[-1]) == (
         (first, last) if has_leads else (entry.first - EASE, entry.last + EASE)
     ), times
-
-
-def test_own_keys_that_a_moved_line_comes_to_lie_on_are_counted(blender, stage, scene, rig):
-    set_keys(rig)
-    report, entry = commit(stage, ONE, voice="line")
-    assert report.warnings == []
-    pucker = head.find(scene).keys.key_blocks["mouthPucker"]
-    pucker.value = 0.4
-    # beyond the line, and on it once it has moved by 12 frames
-    pucker.keyframe_insert("value", frame=entry.last + 6)
-    report, _ = commit(stage, ONE + 12, voice="line")
-    assert report.warnings == [
-        f"1 key that you had set or edited was replaced; your action “{report.earlier}” still has "
-        f"it"
-    ]
 
 
 @pytest.mark.one_blender

@@ -25,7 +25,6 @@ from thunder.scene.takes import take_list
 from thunder.scene.takes.commit import committing
 from thunder.scene.voice import strip
 from thunder.thunder_core import errors, progress
-from thunder.thunder_core.animation import blocking
 from thunder.thunder_core.animation.commit import line_records
 from thunder.thunder_core.animation.poses import poses_in
 from thunder.thunder_core.face.lips import CLOSED_MM
@@ -48,7 +47,8 @@ def blocked(stage, seconds=3.5, error=0.6, step=1, **choice):
     return report, before, numbers(rig, eighths)
 
 
-@pytest.mark.parametrize("error, wanted", [(0.3, 13.0), (0.6, 11.0), (1.2, 9.0)])
+# 0 is as exact as blocking gets
+@pytest.mark.parametrize("error, wanted", [(0.0, 13.0), (0.3, 13.0), (0.6, 11.0), (1.2, 9.0)])
 def test_a_sentence_has_few_poses_on_frames_that_all_curves_share(stage, rig, error, wanted):
     report, (_, motion, gap), (_, after, gap_now) = blocked(stage, error=error)
     curves = curves_of(rig).values()
@@ -63,7 +63,7 @@ def test_a_sentence_has_few_poses_on_frames_that_all_curves_share(stage, rig, er
     lips = distances(motion, after)[0]
     # what is said is what is there
     assert lips.max() == pytest.approx(report.error, abs=0.3)
-    assert lips.max() <= 6.0 * error * 1.2
+    assert lips.max() <= 6.0 * max(error, 0.3) * 1.2
     assert f"lips within {report.error:.2f} mm" in report.sentence
     closed = gap[::8] < CLOSED_MM
     assert closed.sum() >= 4 and (gap_now[::8][closed] < CLOSED_MM).all()
@@ -74,13 +74,6 @@ def test_a_sentence_has_few_poses_on_frames_that_all_curves_share(stage, rig, er
             there = [curve.evaluate(t) for t in np.linspace(start, end, 9)]
             slack = 0.03 * np.ptp([value for _, value in keys]) + 1e-6
             assert min(a, b) - slack <= min(there) and max(there) <= max(a, b) + slack
-
-
-def test_more_accuracy_is_more_keys_and_nearer_lips(stage, rig):
-    reports = [blocked(stage, error=error)[0] for error in (1.2, 0.6, 0.3, 0.0)]
-    assert [one.key_frames for one in reports] == sorted(one.key_frames for one in reports)
-    assert reports[0].error > 1.5 * reports[2].error
-    assert reports[3].key_frames == reports[2].key_frames  # 0 is as exact as blocking gets
 
 
 def test_a_pose_that_stays_is_held_by_two_keys(stage):
@@ -198,14 +191,4 @@ def test_a_warning_and_what_blocking_costs_are_one_message(stage, monkeypatch):
     told.clear()
     shown_take.THUNDER_OT_commit_take.finish(work, None, replace(report, edited=0))
     assert told == [({"INFO"}, replace(report, edited=0).sentence)]
-
-
-def test_the_report_says_points_only_where_they_were_measured():
-    report = committing.drawing.Report(("a",), 9, 9, 4, 1, 20, None, 2.5)
-    assert "Lip-Sync" not in report.sentence
-    assert replace(report, lost=3.4).sentence.endswith("lips within 2.50 mm, Lip-Sync 3 lower")
-
-
-def test_accuracies_stand_for_eight_to_fourteen_poses():
-    assert 8.0 <= min(blocking.POSES) < max(blocking.POSES) <= 14.0
-    assert len(blocking.POSES) == len(blocking.ACCURACIES) == 3
+    assert "Lip-Sync" not in replace(report, lost=None).sentence, "only where it was measured"

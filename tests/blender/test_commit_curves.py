@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from commit_stage import animate, choose, curves_of, numbers, path_of, seen, show, spoken, stage  # noqa: F401
-from performances import show_take
+from performances import set_keys, show_take
 from thunder.scene.animation import display
 from thunder.scene.heads import head
 from thunder.scene.host import compat
@@ -73,20 +73,13 @@ def test_a_line_ends_exactly_as_the_take_does_whatever_action_is_left_behind(com
         for path, curve in curves.items():
             assert curve.evaluate(first) == curve.evaluate(first - 50) == take(path, first), path
             assert curve.evaluate(last) == curve.evaluate(last + 500) == take(path, last), path
+        noise = curves.get((path_of(NOISE), 0))
+        if way == "POSES":
+            assert noise is None, "what nobody sees move has no keys to move it"
+        else:
+            assert len(noise.keyframe_points) <= 2
+            assert not any(noise.evaluate(frame) for frame in range(first, last + 1))
     assert reports[0] == reports[1]
-
-
-@WAYS
-def test_what_nobody_sees_move_has_no_keys_to_move_it(committed, way):
-    report, curves, _ = committed(way)
-    frames = np.arange(report.first, report.first + report.frames)
-    noise = curves.get((path_of(NOISE), 0))
-    if way == "POSES":
-        assert noise is None
-    else:
-        assert len(noise.keyframe_points) <= 2 and not any(
-            noise.evaluate(frame) for frame in frames
-        )
 
 
 @WAYS
@@ -98,8 +91,8 @@ def test_handles_are_short_and_level_where_they_shape_nothing(committed, way):
             [np.array(part) for part in (p.co, p.handle_left, p.handle_right)]
             for p in curve.keyframe_points
         ]
-        for into, out in ((keys[0][1] - keys[0][0], keys[-1][2] - keys[-1][0]),):
-            assert max(-into[0], out[0]) <= LONGEST + 1e-3 and abs(into[1]) + abs(out[1]) < 1e-6
+        into, out = keys[0][1] - keys[0][0], keys[-1][2] - keys[-1][0]
+        assert max(-into[0], out[0]) <= LONGEST + 1e-3 and abs(into[1]) + abs(out[1]) < 1e-6
         for (a, _, out), (b, into, _) in zip(keys[:-1], keys[1:]):
             longest = max(out[0] - a[0], b[0] - into[0])
             level = abs(out[1] - a[1]) < 1e-6 and abs(into[1] - b[1]) < 1e-6
@@ -226,8 +219,7 @@ def test_committed_again_on_ones_the_animators_edits_stay_and_nothing_of_the_ste
     choose(scene, to="OWN", step="THREES")
     blender.ops.thunder.commit_take()
     smile = rig.keys.key_blocks["mouthSmileLeft"]
-    smile.value = 0.9
-    smile.keyframe_insert("value", frame=entry.last + 40)
+    set_keys(smile, "value", {entry.last + 40: 0.9})
     for step in ("THREES", "ONES"):
         scene.thunder.active_take = 0
         choose(scene, step=step)

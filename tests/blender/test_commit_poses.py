@@ -22,7 +22,7 @@ from commit_stage import (  # noqa: F401
     spoken,
     stage,
 )
-from performances import list_take, show_take, write_wav
+from performances import list_take, set_keys, show_take, write_wav
 from thunder.scene.animation import display
 from thunder.scene.heads import head as head_module
 from thunder.scene.host import compat
@@ -148,8 +148,7 @@ def everything_of(curve):
 
 def test_a_still_channel_has_a_curve_only_where_it_would_stand_elsewhere(blender, poses, rig):
     rig.keys.key_blocks["noseSneerLeft"].value = 0.5  # the take has it at 0
-    rig.keys.key_blocks["cheekPuff"].value = 0.3
-    rig.keys.key_blocks["cheekPuff"].keyframe_insert("value", frame=200)  # the animator's own curve
+    set_keys(rig.keys.key_blocks["cheekPuff"], "value", {200: 0.3})  # the animator's own curve
     entry = show(poses, seconds=1.6)
     first, last = entry.first, entry.last
     blender.ops.thunder.commit_take()

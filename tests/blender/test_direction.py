@@ -4,6 +4,7 @@ every frame of a line."""
 
 import numpy as np
 import pytest
+from performances import set_keys
 from thunder.scene.heads import head, head_state
 from thunder.scene.host import compat
 from thunder.scene.takes.direction import asking, sliders
@@ -61,9 +62,7 @@ def test_a_direction_without_keys_is_one_for_the_line(blender, scene, rig):
 def test_keys_of_a_slider_are_read_on_every_frame_of_the_line_within_its_range(blender, scene, rig):
     """24 frames a second in the scene, 25 in the engine; the line begins on frame 11."""
     direction = sliders.ensure(rig.owner)
-    for frame, value in ((11, 0.5), (59, 1.5)):
-        direction.energy = value
-        assert direction.keyframe_insert("energy", frame=frame)
+    set_keys(direction, "energy", {11: 0.5, 59: 1.5})
     for curve in compat.curves_for(scene):
         for point in curve.keyframe_points:
             point.interpolation = "LINEAR"
@@ -71,9 +70,7 @@ def test_keys_of_a_slider_are_read_on_every_frame_of_the_line_within_its_range(b
     assert len(asked.vectors) == 100
     assert energy(asked.vectors)[[0, 25, 50, 99]] == pytest.approx([0.5, 1.0, 1.5, 1.5], abs=1e-3)
     core.check(asked.vectors)
-    for frame, value in ((201, 2.0), (220, 2.0), (224, 0.35), (260, 0.35)):
-        direction.energy = value
-        direction.keyframe_insert("energy", frame=frame)
+    set_keys(direction, "energy", {201: 2.0, 220: 2.0, 224: 0.35, 260: 0.35})
     # the curve overshoots
     core.check(asking.direction_over(rig.owner, Clock.of(scene, 201.0), 297.0).vectors)
 
@@ -81,9 +78,7 @@ def test_keys_of_a_slider_are_read_on_every_frame_of_the_line_within_its_range(b
 def test_a_mood_changes_within_a_line_and_flows(blender, scene, rig):
     direction = sliders.ensure(rig.owner)
     direction.strength = 1.0
-    for frame, mood in ((1, "warm"), (49, "angry")):
-        direction.mood = mood
-        direction.keyframe_insert("mood", frame=frame)
+    set_keys(direction, "mood", {1: "warm", 49: "angry"})
     vectors = asking.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0).vectors
     assert vectors[[0, 99]][:, [MOOD["warm"], MOOD["angry"]]].tolist() == [[1, 0], [0, 1]]
     moods = vectors[:, len(core.AXES) :]
@@ -94,9 +89,7 @@ def test_a_mood_changes_within_a_line_and_flows(blender, scene, rig):
 
 
 def test_a_key_that_is_no_mood_is_said(blender, scene, rig):
-    direction = sliders.ensure(rig.owner)
-    direction.mood = "warm"
-    direction.keyframe_insert("mood", frame=1)
+    set_keys(sliders.ensure(rig.owner), "mood", {1: "warm"})
     (curve,) = (c for c in compat.curves_for(scene) if c.data_path.endswith(".mood"))
     for wrong in (99.0, -3.0, np.nan):
         curve.keyframe_points[0].co.y = wrong
@@ -109,9 +102,7 @@ def test_a_voice_is_followed_as_heard_in_a_part_of_a_line(blender, scene, rig):
     direction.mood, direction.strength = core.AS_HEARD, 0.7
     asked = asking.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0)
     assert asked.as_heard.tolist() == pytest.approx([0.7]) and not asked.vectors.any()
-    for frame, mood in ((1, "warm"), (49, core.AS_HEARD)):
-        direction.mood = mood
-        direction.keyframe_insert("mood", frame=frame)
+    set_keys(direction, "mood", {1: "warm", 49: core.AS_HEARD})
     asked = asking.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0)
     whole = asked.vectors[:, MOOD["warm"]] + asked.as_heard
     assert np.allclose(whole, 0.7, atol=1e-5) and asked.as_heard[[0, 99]] == pytest.approx(
@@ -127,9 +118,7 @@ def test_keys_of_the_next_head_stay_with_it_when_one_is_deleted(blender, scene, 
     blender.ops.thunder.add_head()
     other = next(head.resolve(obj) for obj in head.in_scene(scene) if obj != rig.mesh)
     for each, value in ((rig, 0.5), (other, 1.7)):
-        direction = sliders.ensure(each.owner)
-        direction.energy = value
-        direction.keyframe_insert("energy", frame=1)
+        set_keys(sliders.ensure(each.owner), "energy", {1: value})
     for obj in (rig.mesh, rig.armature):
         blender.data.objects.remove(obj)
     blender.ops.thunder.add_head()

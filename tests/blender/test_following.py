@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from commit_stage import commit, curves_of, path_of
 from drawing import draw
-from performances import trim_end, trim_start
+from performances import noise, set_keys, trim_end, trim_start
 from test_resync import cut, enter, resync, second_strip, speaking  # noqa: F401
 from thunder.panels.sidebar import THUNDER_PT_main
 from thunder.scene.animation import display, fcurves
 from thunder.scene.heads import head
-from thunder.scene.host import compat, jobs
+from thunder.scene.host import compat
 from thunder.scene.takes.commit import committing, following
 from thunder.scene.voice import strip
 from thunder.thunder_core import progress
@@ -24,12 +24,10 @@ BROW, PUCKER, ROLL = map(path_of, ("browOuterUpLeft", "mouthPucker", "mouthRollL
 def committed(speaking, scene, rig):  # noqa: F811
     """A line of frames 11 to 110, committed as poses among keys of the animator's, and edited by
     hand: its strip."""
-    for frame, value in ((-20, 0.1), (50, 0.7), (60, 0.2), (300, 0.3)):
-        rig.keys.key_blocks["browOuterUpLeft"].value = value
-        rig.keys.key_blocks["browOuterUpLeft"].keyframe_insert("value", frame=frame)
+    own = {-20: 0.1, 50: 0.7, 60: 0.2, 300: 0.3}
+    set_keys(rig.keys.key_blocks["browOuterUpLeft"], "value", own)
     commit(scene.thunder.takes[0], "COPY", keys="POSES", error=0.6, regions=frozenset({"Mouth"}))
-    rig.keys.key_blocks["mouthPucker"].value = 0.61
-    rig.keys.key_blocks["mouthPucker"].keyframe_insert("value", frame=60)
+    set_keys(rig.keys.key_blocks["mouthPucker"], "value", {60: 0.61})
     return speaking
 
 
@@ -84,15 +82,6 @@ def test_a_moved_strip_takes_its_committed_keys_along_with_those_edited_by_hand(
     assert report.edited and len(lines(rig)) == 1
 
 
-def test_the_viewport_and_the_editors_of_keys_are_drawn_again(blender, committed, monkeypatch):
-    """Which Blender does not do by itself; seen in a window: `tests/gui`."""
-    drawn = []
-    monkeypatch.setattr(jobs, "redraw", lambda editors=(): drawn.append(set(editors)))
-    strip.move(committed, 31)
-    assert blender.ops.thunder.resync() == {"FINISHED"}
-    assert {"VIEW_3D", "DOPESHEET_EDITOR", "GRAPH_EDITOR"} <= drawn[-1]
-
-
 def offered(blender):
     """The words of the panel's button."""
     layout = draw(THUNDER_PT_main, blender.context)
@@ -128,9 +117,7 @@ def test_only_what_follows_is_moved_while_a_take_is_shown(committed, scene, rig,
 
 
 def test_keys_in_the_way_are_not_overwritten(blender, committed, scene, rig, client):
-    block = rig.keys.key_blocks["mouthPucker"]
-    block.value = 0.9
-    block.keyframe_insert("value", frame=140)
+    set_keys(rig.keys.key_blocks["mouthPucker"], "value", {140: 0.9})
     before = keys_of(rig)
     strip.move(committed, 61)
     count, (sentence,) = follow(scene)
@@ -190,8 +177,6 @@ def test_a_piece_that_was_cut_off_and_moved_takes_its_part_along(committed, scen
 
 
 def test_another_sound_leaves_the_keys_and_says_so(committed, scene, rig, voice):
-    from performances import noise
-
     before = keys_of(rig)
     noise(voice, 4.0, seed=5)
     count, (sentence,) = follow(scene)

@@ -151,6 +151,8 @@ def test_undo_and_redo_leave_nothing_of_it(before, blender):
 
 
 def test_a_file_that_was_recovered_with_it_is_cleaned(before, blender, tmp_path):
+    """And the scene's own preview range comes back."""
+    assert blender.context.scene.use_preview_range
     grid.state.grid = None  # as if Blender had crashed: nobody knows of the heads
     handlers = blender.app.handlers.save_pre
     handlers.remove(grid.leave_for_file)
@@ -160,7 +162,7 @@ def test_a_file_that_was_recovered_with_it_is_cleaned(before, blender, tmp_path)
         handlers.append(grid.leave_for_file)
     assert copies(blender)
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "crashed.blend"))
-    assert everything(blender) == before
+    assert everything(blender) == before and not blender.context.scene.use_preview_range
 
 
 def test_a_character_of_several_objects_with_drivers_is_copied_whole(blender):
@@ -240,18 +242,3 @@ def test_playing_repeats_the_frames_of_the_takes_and_gives_the_preview_range_bac
     assert loop == (used if used == (20, 30) else (take.first, take.last))
     grid.leave()
     assert (scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end) == before
-
-
-def test_undo_into_the_grid_gives_the_preview_range_back(blender, stage, scene):
-    """What an undo step brings back of a grid that was left takes the scene's own range with it
-    when it goes."""
-    enter(stage, 0.1, 1, start=11.0)
-    before = scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end
-    blender.ops.thunder.play_grid()
-    grid.state.grid = None  # as when a step of undo brings the collection back after it was left
-    grid.leave_for_file()
-    assert (
-        scene.use_preview_range,
-        scene.frame_preview_start,
-        scene.frame_preview_end,
-    ) == before and not copies(blender)

@@ -2,7 +2,6 @@
 """Small tasks wait for their moment and never hold the window for longer than one step; the status bar says
 what long work does, how far it is, and how to stop it."""
 
-import time
 from types import SimpleNamespace
 
 import bpy
@@ -10,7 +9,7 @@ import pytest
 from idle import tick
 from thunder.operators import base as slices_module
 from thunder.scene.host import jobs
-from thunder.scene.host.jobs import Part, session
+from thunder.scene.host.jobs import session
 from thunder.thunder_core import errors
 
 pytestmark = pytest.mark.one_blender
@@ -50,17 +49,6 @@ def test_a_task_waits_for_its_moment_and_an_edit_postpones_it(tasks):
     task.due -= 200.0  # time goes by
     ticks(3)
     assert steps == ["step"] and task.due is None
-
-
-def test_of_several_tasks_one_steps_and_the_others_wait_for_a_moment(tasks):
-    steps = []
-    first, second = tasks(lambda: steps.append("a") or 0.0), tasks(lambda: steps.append("b"))
-    for task in (first, second):
-        task.start(0.0)
-    jobs.Task.last_step = 0.0
-    assert first.tick() > second.tick() == jobs.PAUSE_SECONDS and steps == ["a"]
-    time.sleep(jobs.PAUSE_SECONDS)
-    assert second.tick() is None and steps == ["a", "b"]
 
 
 def test_tasks_that_are_due_at_once_hold_the_window_no_longer_than_50_ms(tasks, monkeypatch):
@@ -123,21 +111,6 @@ def test_what_waits_for_the_file_is_dropped_with_it(tasks):
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     assert of_file.due is None and of_session.due is not None
     assert bpy.app.timers.is_registered(of_session.timer)
-
-
-def test_every_part_forgets_the_file_when_another_is_opened(blender):
-    class Noting(Part):
-        opened = 0
-
-        def file_opened(self):
-            self.opened += 1
-
-    part = session.add(Noting())
-    try:
-        blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-        assert part.opened == 1
-    finally:
-        session.parts.remove(part)
 
 
 TICK = SimpleNamespace(type="TIMER", value="NOTHING")

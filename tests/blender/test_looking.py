@@ -7,6 +7,7 @@ import pytest
 from characters import deform, grid_mesh, rig_with
 from drawing import draw
 from mathutils import Matrix, Vector
+from performances import set_keys
 from speaking import keys_of, same
 from test_directing import client, direction, following, scene  # noqa: F401
 from thunder.scene.heads import character, family, head
@@ -62,13 +63,10 @@ def test_eyes_aim_at_an_object_from_where_the_head_really_is(blender, scene, rig
     rig.armature.rotation_euler.z = 0.2
     # The head shows a take, whose action is its own: what moves the head as a whole is its parent.
     body = rig.armature.parent = add(blender, scene, "body", (0, 0, 0))
-    for frame, turn in ((1, -0.15), (97, 0.15)) if moves != "nothing" else ():
-        if moves == "head":
-            body.rotation_euler.z = turn
-            body.keyframe_insert("rotation_euler", frame=frame)
-        else:
-            target.location.x += turn
-            target.keyframe_insert("location", frame=frame)
+    if moves == "head":
+        set_keys(body, "rotation_euler", {1: -0.15, 97: 0.15}, 2)
+    elif moves == "target":
+        set_keys(target, "location", {1: 0.1, 97: 0.25}, 0)
     blender.context.view_layer.update()
     before = off_target(blender, scene, rig, target)
     scene.frame_set(33)
@@ -144,11 +142,9 @@ def test_a_head_looks_where_the_eyes_of_another_are_in_its_animation(blender, sc
     blender.ops.thunder.add_head()
     other = next(head.resolve(obj) for obj in head.in_scene(scene) if obj != rig.mesh).armature
     other.location = (0.2, -0.5, -0.1)
-    neck = other.pose.bones["neck"]
-    neck.rotation_mode = "XYZ"
-    for frame, lean in ((1, -0.6), (97, 0.6)):
-        neck.rotation_euler = (lean, 0.0, lean)
-        neck.keyframe_insert("rotation_euler", frame=frame)
+    other.pose.bones["neck"].rotation_mode = "XYZ"
+    leans = {frame: (lean, 0.0, lean) for frame, lean in ((1, -0.6), (97, 0.6))}
+    set_keys(other.pose.bones["neck"], "rotation_euler", leans)
     eyes = add(blender, scene, "eyes", (0.0, 0.0, 0.0))
     for name in ("eye_left", "eye_right"):
         constraint = eyes.constraints.new("COPY_LOCATION")
@@ -173,9 +169,7 @@ def test_a_head_looks_between_the_eyes_of_a_character_not_at_its_origin(blender,
     at = (lids @ family.points_of(hero.data.vertices)).mean(axis=0)
     between.matrix_world = body.matrix_world @ Matrix.Translation(at)
     body.pose.bones["spine"].rotation_mode = "XYZ"
-    for frame, lean in ((1, -0.2), (97, 0.2)):
-        body.pose.bones["spine"].rotation_euler.z = lean
-        body.pose.bones["spine"].keyframe_insert("rotation_euler", frame=frame)
+    set_keys(body.pose.bones["spine"], "rotation_euler", {1: -0.2, 97: 0.2}, 2)
     look(blender, scene, rig, entry, look_at="OBJECT", look_object=hero, looks_away=0.0)
     assert off_target(blender, scene, rig, hero).min() > 20.0
     assert off_target(blender, scene, rig, between).max() < 2.0
@@ -185,9 +179,7 @@ def test_the_animators_playhead_stays_while_moving_targets_are_looked_for(
     blender, scene, rig, entry, direction
 ):
     target = add(blender, scene, "target", (0.0, -1.0, 0.0))
-    for frame, x in ((1, -0.5), (40, 0.5)):
-        target.location.x = x
-        target.keyframe_insert("location", frame=frame)
+    set_keys(target, "location", {1: -0.5, 40: 0.5}, 0)
     direction.look_at, direction.look_object = "OBJECT", target
     clock, scenes = provenance.clock_of(entry.action), set(blender.data.scenes)
     scene.frame_set(17)

@@ -54,8 +54,7 @@ def test_each_part_is_of_the_take_that_was_chosen(blender, entries, scene, rig):
     ):
         for place in tracks(rig, *names):
             assert same([now[place]], [before[of][place]]), rig.driver.tracks[place].path
-    sneer = tracks(rig, "noseSneerLeft")[0]
-    assert same([now[sneer]], [before[0][sneer]]) or same([now[sneer]], [before[1][sneer]])
+
     # The takes it is made of are as they were.
     assert all(same(keys, keys_of(rig, entry)) for keys, entry in zip(before, entries))
     # A take like any other: its source says what its keys say.
@@ -83,13 +82,6 @@ def test_a_cut_goes_from_take_to_take(blender, entries, scene, rig):
             assert (
                 now[place]["co"][inside] == was[(was[:, 0] >= first) & (was[:, 0] <= last)]
             ).all()
-    # Over the fade the curve goes from one to the other without a step.
-    brow = tracks(rig, "browInnerUp")[0]
-    frames = np.arange(36, 46)
-    mixed = values_of(rig, entries[3], frames)[:, brow]
-    ends = [values_of(rig, entries[i], frames)[:, brow] for i in (0, 1)]
-    assert ((mixed >= np.minimum(*ends) - 1e-6) & (mixed <= np.maximum(*ends) + 1e-6)).all()
-    assert np.abs(np.diff(mixed)).max() < 0.6 * np.abs(ends[1][5] - ends[0][4]) + 0.05
 
 
 def test_a_shaped_and_edited_take_is_mixed_as_it_is_seen(blender, entries, scene, rig):

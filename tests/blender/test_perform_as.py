@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 import pytest
 from commit_stage import path_of
-from performances import read_wav, write_wav
+from performances import read_wav, set_keys, write_wav
 from running_engine import connection, ROOT, SAMPLE, scene, stop_engine  # noqa: F401
 from test_bake import bake
 from thunder.scene.animation import display, fcurves, keying
@@ -110,12 +110,8 @@ def commit_and_edit(scene, rig):  # noqa: F811
     choose(scene, "old")
     assert bpy.ops.thunder.commit_take() == {"FINISHED"}
     frames = (42, 66)
-    for frame, value in zip(frames, (0.83, 0.41)):
-        rig.keys.key_blocks["mouthSmileLeft"].value = value
-        rig.keys.key_blocks["mouthSmileLeft"].keyframe_insert("value", frame=frame)
-    rig.keys.key_blocks["browInnerUp"].value = 0.77
-    rig.keys.key_blocks["browInnerUp"].keyframe_insert("value", frame=frames[0])
-    rig.armature["tears"] = 0.0
+    set_keys(rig.keys.key_blocks["mouthSmileLeft"], "value", dict(zip(frames, (0.83, 0.41))))
+    set_keys(rig.keys.key_blocks["browInnerUp"], "value", {frames[0]: 0.77})
     for frame, value in ((40, 0.0), (48, 1.0), (300, 0.0)):
         rig.armature["tears"] = value
         rig.armature.keyframe_insert('["tears"]', frame=frame)

@@ -4,7 +4,7 @@ closed lips stay closed."""
 
 import numpy as np
 import pytest
-from performances import reopen
+from performances import reopen, set_keys
 from speaking import enter, keys_of, same
 from thunder.scene.animation import display, fcurves, keying
 from thunder.scene.heads import head as heads_head
@@ -203,9 +203,7 @@ def test_an_emotions_strength_is_a_curve_of_the_take(blender, stage, scene, rig)
         pytest.approx(entry.action.thunder_shape.strength),
     ]
     # As an animator keys it: on the property itself.
-    for frame, value in ((1, 0.0), (48, 0.0), (72, 1.0), (97, 1.0)):
-        rig.targets[0].thunder_emotion = value
-        assert rig.targets[0].keyframe_insert(applying.STRENGTH, frame=frame)
+    set_keys(rig.targets[0], applying.STRENGTH, {1: 0.0, 48: 0.0, 72: 1.0, 97: 1.0})
     curve = applying.strength_curve(rig, entry)
     assert len(curve.keyframe_points) == 4 and applying.is_outdated(rig, entry)
     blender.ops.thunder.apply_shape()

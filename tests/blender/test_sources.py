@@ -11,7 +11,7 @@ from performances import list_take, performance
 from thunder.scene.animation import display
 from thunder.scene.heads import head_state
 from thunder.scene.host import compat
-from thunder.scene.takes import provenance
+from thunder.scene.takes import provenance, take_list
 from thunder.scene.takes.shape import applying
 from thunder.scene.voice import fingerprint
 from thunder.thunder_core import progress, records
@@ -105,6 +105,35 @@ def test_a_take_without_a_source_is_read_from_its_keys(blender, stage, rig):
     assert abs(read.motion.frames - made.motion.frames) <= 1
     inside = slice(2, made.motion.frames - 2)
     assert np.abs(read.motion.expression[inside] - made.motion.expression[inside]).max() < 5e-3
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("version", 99),
+        ("channels", None),
+        ("channels", "a\nb"),
+        ("frames", 0),
+        ("frames", 10**6),
+        ("fps", 0.0),
+        ("start", float("nan")),
+        ("jaw", None),
+        ("opening", [0.5] * 60),
+    ],
+)
+def test_a_record_that_does_not_fit_together_is_no_performance(blender, name, value):
+    action = blender.data.actions.new("damaged")
+    made = performance(seconds=0.4, closed_at=())
+    provenance.store(action, made, timing.Clock(1.0, 24.0), "line")
+    assert provenance.load(action) is not None
+    assert take_list.unlisted_actions(blender.context.scene) == [action]
+    if value is None:
+        action[provenance.SOURCE].pop(name)
+    else:
+        action[provenance.SOURCE][name] = value
+    assert provenance.load(action) is provenance.clock_of(action) is None
+    assert provenance.opening_of(action) is None
+    assert take_list.unlisted_actions(blender.context.scene) == []
 
 
 # ---- records and their version

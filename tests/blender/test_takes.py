@@ -5,7 +5,7 @@ long voice get few keys, so that an hour fits into memory, and move the face as 
 import numpy as np
 import pytest
 from commit_stage import animate, distances, everything
-from performances import jaws, key, list_take, noise, performance
+from performances import jaws, key, list_take, noise, performance, set_keys
 from speaking import speak
 from thunder.scene.animation import display, fcurves, keying
 from thunder.scene.heads import head
@@ -13,7 +13,7 @@ from thunder.scene.host import compat
 from thunder.scene.takes import generation, provenance, take_list
 from thunder.scene.voice import strip
 from thunder.thunder_core import progress
-from thunder.thunder_core.animation import keyframes, timing
+from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face.lips import bundled_lips, opening_mm
 from thunder.thunder_core.request import Request
 from timing import keeps_in_steps
@@ -115,7 +115,7 @@ def test_what_is_keyed_is_read_back_from_curves_and_from_the_evaluated_scene(
         assert np.abs(getattr(motion, part) - getattr(evaluated, part)).max() < 1e-5
 
 
-@pytest.mark.parametrize("mode", ["QUATERNION", "AXIS_ANGLE", "ZYX", "YXZ"])
+@pytest.mark.parametrize("mode", ["QUATERNION", "AXIS_ANGLE", "XZY", "YXZ", "YZX", "ZXY", "ZYX"])
 def test_the_animators_rotation_mode_is_kept(blender, stage, scene, rig, mode):
     scene.render.fps = 25
     for bone in rig.armature.pose.bones:
@@ -242,8 +242,7 @@ def test_the_animators_animation_goes_on_around_a_take(blender, stage, scene, ri
     # the body's work on the same action: the head rises for ever
     height = next(c for c in compat.curves_for(rig.armature) if c.data_path == "location")
     height.keyframe_points.clear()
-    for frame, place in ((1, 0.0), (25, 1.0)):
-        height.keyframe_points.insert(frame, place)
+    set_keys(rig.armature, "location", {1: 0.0, 25: 1.0}, 2)
     height.modifiers.new("CYCLES").mode_after = "REPEAT_OFFSET"
     height.update()
     frames = [-20, 5, 13, 39, 40, 500]
@@ -262,30 +261,6 @@ def test_the_animators_animation_goes_on_around_a_take(blender, stage, scene, ri
     assert not any(len(block.animation_data.nla_tracks) for block in rig.targets)
     for frame in frames:
         assert pose_at(scene, rig, frame) == pytest.approx(before[frame], abs=1e-6)
-
-
-def test_keys_are_the_same_whether_all_their_parts_are_set_or_only_those_that_differ(rig):
-    """Blender places automatic handles itself, and gives new keys the rest: what is left out for
-    speed changes no bit."""
-    every = keyframes.on_every_frame(np.arange(200.0), np.random.default_rng(5).normal(size=200))
-    mixed = {part: values.copy() for part, values in every.items()}
-    mixed["handle_left_type"][50:60] = keyframes.FREE
-    mixed["handle_right"][50:60] += 0.2
-    mixed["interpolation"][70:80] = keyframes.LINEAR
-    _, curves = compat.new_action("plain", rig.targets)
-    for number, keys in enumerate(
-        (every, mixed, keyframes.select(every, slice(0, 1)), keyframes.select(every, slice(0, 0)))
-    ):
-        curve = compat.new_curve(curves[0], "pass_index", number, "")
-        curve.keyframe_points.add(len(keys["co"]))
-        for part, values in keys.items():
-            curve.keyframe_points.foreach_set(part, np.ascontiguousarray(values).ravel())
-        curve.update()
-        plain = fcurves.read(curve)
-        fcurves.write(curve, keys)
-        assert all(
-            np.array_equal(plain[part], values) for part, values in fcurves.read(curve).items()
-        )
 
 
 def test_keys_are_rounded_far_below_what_is_seen_and_stay_so_in_a_file(
