@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from performances import read_wav, write_wav
-from thunder.cli import script
+from thunder.cli import bake as command, script
 from thunder.scene.voice import strip as strip_module
 from thunder.thunder_core import engine_python, errors
 
@@ -148,8 +148,8 @@ def test_a_take_of_another_recording_moves_to_this_one(short_voice, tmp_path, bl
     assert bake(*old, "--out", tmp_path / "old").returncode == 0
     take = tmp_path / "old" / "take_01.npz"
     new = ("--audio", other, "--takes", 2, "--quality", "draft", "--npz", "--perform-as", take)
-    done = bake(*new, "--out", tmp_path / "half")
-    assert done.returncode == 1 and "go together: give a take and the recording" in done.stderr
+    with pytest.raises(errors.BadRequest, match="go together: give a take and the recording"):
+        command.bake(command.options([*map(str, new), "--out", str(tmp_path / "half")]))
     done = bake(*new, "--performed-voice", other, "--out", tmp_path / "wrong")
     assert done.returncode == 1 and "give the recording that it was made of" in done.stderr
     done = bake(*new, "--performed-voice", short_voice, "--out", tmp_path / "new")

@@ -24,7 +24,6 @@ from performances import reopen
 from thunder.scene.animation import display
 from thunder.scene.heads import head as head_module
 from thunder.scene.host import compat
-from thunder.thunder_core import progress
 
 
 def test_without_an_error_every_key_of_the_take_is_kept_also_an_edited_one(
@@ -169,12 +168,6 @@ def test_a_character_by_its_own_names_is_committed_within_the_error(blender):
     blender.ops.thunder.commit_take()
     lips, *_ = distances(before, motion())
     assert lips.max() <= 0.301 and count_keys(rig) < 0.6 * dense
-    by_name = {
-        track.path: mm
-        for track, mm in zip(rig.driver.tracks, progress.result(rig.meter.pulls())[1])
-    }
-    assert by_name[path_of("jawOpen")][0] > 15  # mm at the lips
-    assert by_name[path_of("browInnerUp")][0] < 0.5 < by_name[path_of("browInnerUp")][1]
 
 
 def test_an_action_that_an_animator_named_keeps_its_name(blender, stage, scene, rig):

@@ -4,14 +4,14 @@ preview range."""
 
 import numpy as np
 import pytest
-from performances import noise, performance, read_wav, show_take, trim_start
+from performances import noise, performance, show_take, trim_start
 from thunder.cli import bake
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.takes import dialogue as takes_dialogue, generation
 from thunder.scene.takes.commit import committing as commit_dialogue
-from thunder.scene.voice import fingerprint, mixdown, strip
+from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import errors, progress
 from thunder.thunder_core.animation import timing
 from thunder.thunder_core.request import Request, seed_of_voice
@@ -186,33 +186,6 @@ def test_only_the_preview_range_is_spoken_where_that_is_wanted(
     scene.frame_preview_end = 12
     with pytest.raises(errors.BadSound, match="preview range"):
         strip.find(blender.context)
-
-
-@pytest.mark.parametrize("seconds", [0.0137, -0.021])
-@pytest.mark.parametrize("fps, base", [(24, 1.0), (30, 1.001), (60, 1.0)])
-def test_a_sound_between_two_frames_is_spoken_where_it_is_heard(
-    blender, strips, scene, tmp_path, fps, base, seconds
-):
-    """Blender keeps strips on whole frames; what a camera recorded beside its picture begins a
-    fraction of one off."""
-    scene.render.fps, scene.render.fps_base = fps, base
-    if (
-        not hasattr(strips["one"], "sound_offset")
-        or strips["one"].bl_rna.properties["sound_offset"].is_readonly
-    ):
-        pytest.skip("this Blender's strips have no offset of their sound")
-    strips["one"].sound_offset = seconds
-    voice = strip.of_strip(scene, strips["one"])
-    progress.result(mixdown.mix_down(voice, str(tmp_path / "heard.wav")))
-    samples, rate = read_wav(tmp_path / "heard.wav")
-    whole, _ = read_wav(tmp_path / "one.wav")
-    window = samples[rate // 2 : rate]
-    offsets = range(-rate // 20, rate // 20)
-    fit = [float(np.dot(window, whole[rate // 2 - late : rate - late])) for late in offsets]
-    assert offsets[int(np.argmax(fit))] / rate == pytest.approx(seconds, abs=1e-3)
-    assert fingerprint.of_voice(scene, voice).origin == pytest.approx(
-        1 + seconds * fps / base, abs=1e-4
-    )
 
 
 def test_takes_are_the_same_in_metres_and_in_centimetres(blender):

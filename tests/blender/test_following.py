@@ -131,17 +131,27 @@ def test_keys_in_the_way_are_not_overwritten(blender, committed, scene, rig, cli
     assert follow(scene) == (1, []) and lines(rig)[0].first == 61
 
 
-def test_keys_that_were_moved_along_by_hand_are_not_moved_again(committed, scene, rig):
-    (action,) = {target.animation_data.action for target in rig.targets}
-    compat.shift(action, 24)
-    before = keys_of(rig)
-    strip.move(committed, 35)
-    count, (sentence,) = follow(scene)
-    assert count == 0 and keys_of(rig) == before and following.stale_lines(scene) == []
-    assert sentence == (
-        "“line” is no longer where it was committed, so its keys stay: move them by +24 frames, or "
-        "commit one of its takes again"
+@pytest.mark.parametrize("by_hand", [True, False], ids=["moved by hand", "another sound"])
+def test_keys_that_are_not_where_the_line_is_or_of_another_sound_stay(
+    committed, scene, rig, voice, by_hand
+):
+    wanted = (
+        "The sound of “line” was replaced since it was committed: its keys stay, commit one of its "
+        "takes again"
     )
+    if by_hand:
+        (action,) = {target.animation_data.action for target in rig.targets}
+        compat.shift(action, 24)
+        strip.move(committed, 35)
+        wanted = (
+            "“line” is no longer where it was committed, so its keys stay: move them by +24 "
+            "frames, or commit one of its takes again"
+        )
+    else:
+        noise(voice, 4.0, seed=5)
+    before = keys_of(rig)
+    assert follow(scene) == (0, [wanted])
+    assert keys_of(rig) == before and following.stale_lines(scene) == []
 
 
 def test_a_trimmed_strip_keeps_its_committed_keys_and_the_frames_that_it_plays(
@@ -174,17 +184,6 @@ def test_a_piece_that_was_cut_off_and_moved_takes_its_part_along(committed, scen
         assert np.abs(after[place][:40] - old[:40]).max() < 1e-4
         assert np.abs(after[place][205:250] - old[55:100]).max() < 1e-4
     assert following.stale_lines(scene) == []
-
-
-def test_another_sound_leaves_the_keys_and_says_so(committed, scene, rig, voice):
-    before = keys_of(rig)
-    noise(voice, 4.0, seed=5)
-    count, (sentence,) = follow(scene)
-    assert count == 0 and keys_of(rig) == before and following.stale_lines(scene) == []
-    assert sentence == (
-        "The sound of “line” was replaced since it was committed: its keys stay, commit one of its "
-        "takes again"
-    )
 
 
 def test_another_scene_rate_takes_committed_keys_along(committed, scene, rig):

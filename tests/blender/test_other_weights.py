@@ -310,13 +310,3 @@ def test_weights_of_ones_own_are_known_once_their_engine_has_answered(scene, cli
     finally:
         preferences.weights = ""
     assert connection.weights_in_use() == shipped and provenance.has_old_score(of_seed(2))
-
-
-def test_a_take_of_an_earlier_version_keeps_its_keys_and_its_score_is_greyed(open_saved):
-    scene, rig = open_saved("saved_0_1_0")
-    before = [keys_of(rig, entry) for entry in scene.thunder.takes]
-    assert [entry.score for entry in scene.thunder.takes] == [80.0, 80.0]
-    assert all(map(provenance.has_old_score, scene.thunder.takes))
-    assert greyed(scene.thunder.takes[0])[0] == "80" and not offered(), "its voice is gone"
-    assert "80 of 100" in scene.thunder.takes[0].tooltip
-    assert all(same(*pair) for pair in zip(before, (keys_of(rig, e) for e in scene.thunder.takes)))

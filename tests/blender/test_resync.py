@@ -463,6 +463,16 @@ def test_work_on_a_renamed_strip_follows_it_before_the_panel_is_drawn(blender, s
     )
 
 
+def test_a_sound_that_begins_between_two_frames_is_known_by_where_it_begins(speaking, scene):
+    """Blender keeps strips on whole frames; what a camera recorded beside its picture begins a
+    fraction of one off."""
+    if getattr(speaking.bl_rna.properties.get("sound_offset"), "is_readonly", True):
+        pytest.skip("this Blender's strips have no offset of their sound")
+    speaking.sound_offset = 0.0137
+    voice = strip.of_strip(scene, speaking)
+    assert fingerprint.of_voice(scene, voice).origin == pytest.approx(11 + 0.0137 * 25, abs=1e-4)
+
+
 def test_a_file_that_is_the_voice_is_watched_as_well(voiced, client, voice):
     scene, rig = voiced, head.find(voiced)
     scene.render.fps = 24

@@ -302,11 +302,6 @@ def test_a_bake_is_directed_by_preset_mood_and_sliders(run_bake, client, tmp_pat
     assert [take["words"] for take in report["takes"]] == ["as asked"] * 2 and report["takes"][0][
         "played"
     ] == said
-    with np.load(tmp_path / "out" / "take_01.npz", allow_pickle=False) as take:
-        assert dict(zip(take["style_names"].tolist(), take["style"].tolist()))[
-            "energy"
-        ] == pytest.approx(1.2)
-        assert str(take["mood"]) == "warm" and float(take["mood_strength"]) == pytest.approx(0.6)
 
 
 @pytest.mark.parametrize("name", ["Newsreader", "newsreader"])
