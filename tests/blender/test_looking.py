@@ -175,24 +175,6 @@ def test_a_head_looks_between_the_eyes_of_a_character_not_at_its_origin(blender,
     assert off_target(blender, scene, rig, between).max() < 2.0
 
 
-def test_the_animators_playhead_stays_while_moving_targets_are_looked_for(
-    blender, scene, rig, entry, direction
-):
-    target = add(blender, scene, "target", (0.0, -1.0, 0.0))
-    set_keys(target, "location", {1: -0.5, 40: 0.5}, 0)
-    direction.look_at, direction.look_object = "OBJECT", target
-    clock, scenes = provenance.clock_of(entry.action), set(blender.data.scenes)
-    scene.frame_set(17)
-    work = asking.target_of(scene, rig, clock, 20)
-    for _ in range(3):
-        next(work)
-        assert scene.frame_current == 17 and len(blender.data.scenes) == len(scenes) + 1
-    work.close()
-    assert set(blender.data.scenes) == scenes and scene.frame_current == 17
-    points = progress.result(asking.target_of(scene, rig, clock, 20)).points
-    assert np.ptp(points, axis=0).max() > 0.3, "it moves"
-
-
 def test_a_head_looks_at_the_camera_that_markers_bind(blender, scene, rig, entry, direction):
     left, right = (
         add(blender, scene, name, (x, -1.5, 0.2), blender.data.cameras.new(name))

@@ -174,15 +174,6 @@ def test_undo_takes_the_offer_back_and_redo_brings_it(blender, stage, sounds, tm
     assert dialogue.newest_strip(blender.context) == "a"
 
 
-def test_a_strip_is_given_to_the_chosen_head(blender, scene, client, voice):
-    blender.ops.thunder.add_head()
-    two = head.in_scene(scene)[1]
-    strip.add(scene, voice, "a", 1)
-    scene.thunder.count, scene.thunder.head = 1, two
-    blender.ops.thunder.generate(strip="a")
-    assert scene.thunder.takes[0].head == two and dialogue.speaker_of(scene, "a") == two
-
-
 # ---- what Blender calls when files are held over an editor
 
 
