@@ -14,7 +14,7 @@ import bpy
 import numpy as np
 import pytest
 from commit_stage import curves_of
-from performances import reopen
+from performances import reopen, set_keys
 from running_engine import committed, connection, speak, stop_engine  # noqa: F401
 from thunder.cli import check
 from thunder.scene.animation import display, fcurves, keying
@@ -153,20 +153,6 @@ def test_what_is_ignored_stays_out_of_the_list_in_the_file_too(blender, own, tmp
     assert take_list.on_head(opened, head.find(opened).mesh) is not None
 
 
-def keyed_by_hand(blender):
-    """A head whose jaw somebody opened with two keys, and nothing else: (scene, rig)."""
-    blender.ops.thunder.add_head()
-    scene = blender.context.scene
-    rig = head.find(scene)
-    scene.render.fps = 25
-    bone = rig.armature.pose.bones["jaw"]
-    bone.rotation_mode = "XYZ"
-    for frame in (1, 100):
-        bone.rotation_euler = (0.15, 0.0, 0.0)
-        bone.keyframe_insert("rotation_euler", frame=frame)
-    return scene, head.find(scene)
-
-
 def gaps(rig, frames):
     clock = checking.Clock(float(frames[0]), 25.0)
     motion = progress.result(
@@ -175,8 +161,10 @@ def gaps(rig, frames):
     return bundled_lips().beyond_rest(motion, head.channel_names())
 
 
-def test_lips_are_closed_on_an_action_of_two_keys(blender):
-    scene, rig = keyed_by_hand(blender)
+def test_lips_are_closed_on_an_action_of_two_keys(scene, rig):
+    scene.render.fps = 25
+    keys = {1: 0.15, 100: 0.15}
+    set_keys(rig.armature.pose.bones["jaw"], "rotation_euler", keys, 0)
     assert gaps(rig, range(40, 61)).min() > 3
     mended = progress.result(
         checking.mend(scene, rig, Finding(OPEN, 1.96, 2.0, 5.0, 1.0, "m"), 1.0)
@@ -190,13 +178,9 @@ def test_lips_are_closed_on_an_action_of_two_keys(blender):
     assert gaps(rig, range(1, 20)).min() > 3
 
 
-def test_a_head_without_an_action_says_what_to_do(blender):
-    blender.ops.thunder.add_head()
-    scene = blender.context.scene
+def test_a_head_without_an_action_says_what_to_do(scene, rig):
     with pytest.raises(BadRequest, match="no action of its own that can be edited: commit a take"):
-        progress.result(
-            checking.mend(scene, head.find(scene), Finding(OPEN, 1.0, 1.1, 5.0, 1.0, "m"), 1.0)
-        )
+        progress.result(checking.mend(scene, rig, Finding(OPEN, 1.0, 1.1, 5.0, 1.0, "m"), 1.0))
 
 
 @pytest.mark.parametrize("kind, whole", [(STILL, False), (OPEN, True)])

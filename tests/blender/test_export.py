@@ -217,14 +217,8 @@ def rows_of(path):
 def test_curves_read_back_are_the_motion(blender, shown, tmp_path, rate):
     scene, rig, _ = shown(rate)
     path, _ = export(blender, scene, rig, "ARKIT", tmp_path, rate=rate[0] / rate[1])
-    with open(path, newline="") as file:
-        header, *rows = csv.reader(file)
-    values = dict(
-        zip(
-            [name[0].lower() + name[1:] for name in header[2:]],
-            np.array(rows)[:, 2:].astype(float).T,
-        )
-    )
+    names, _, rows = rows_of(path)
+    values = dict(zip([name[0].lower() + name[1:] for name in names], rows.T))
     channels = head.channel_names()
     back = mapping.motion_of(values, channels, len(rows))
     assert len(rows) == LAST - FIRST + 1

@@ -576,7 +576,9 @@ def test_an_edit_of_a_committed_line_moves_its_score_by_what_it_changes(
 
 
 @pytest.mark.one_blender
-def test_committed_lines_have_no_score_against_another_voice(blender, entry, scene, rig, engine):
+def test_each_committed_line_has_its_score_and_none_against_another_voice(
+    blender, entry, scene, rig, engine
+):
     commit(scene, rig, entry)
     dialogue.select(blender.context, "two")
     live_score.request_score(scene, rig)
@@ -586,17 +588,8 @@ def test_committed_lines_have_no_score_against_another_voice(blender, entry, sce
     assert live_score.live.why_failed.startswith("“two” is not committed: go to a line")
     dialogue.select(blender.context, "one")
     assert score(scene, rig).total == pytest.approx(80.0)
-
-
-@pytest.mark.one_blender
-def test_each_of_two_committed_lines_has_its_score(blender, entry, scene, rig, engine):
-    commit(scene, rig, entry)
-    commit(
-        scene,
-        rig,
-        show_take((scene, rig), performance(seconds=SECONDS, score=66.0, seed=3), 126.0, "two"),
-        to="COPY",
-    )
+    other = show_take((scene, rig), performance(SECONDS, score=66.0, seed=3), 126.0, "two")
+    commit(scene, rig, other, to="COPY")
     for name, total in (("two", 66.0), ("one", 80.0)):
         dialogue.select(blender.context, name)
         assert live_score.shown_score(scene, rig) is None

@@ -109,20 +109,6 @@ def test_the_shape_comes_off_a_take_and_back_on(blender, scene, rig):
     )
 
 
-def test_an_edit_on_the_shaped_take_survives_its_sliders(scene, rig):
-    two = scene.thunder.takes[1]
-    curve = next(
-        c for c in keying.curves(rig, two) if c is not None and "browInnerUp" in c.data_path
-    )
-    point = curve.keyframe_points[20]
-    before = point.co[1]
-    point.co[1] = before + 0.2
-    curve.update()
-    two.action.thunder_shape.upper_face = 1.0
-    two.action.thunder_shape.jaw = 1.0
-    assert abs(curve.keyframe_points[20].co[1] - before - 0.2) < 1e-5
-
-
 def test_the_committed_line_is_known_and_another_take_replaces_it(blender, rig):
     def lines(action):
         return [(line.name, line.first, line.last) for line in line_records.lines_of(action).lines]

@@ -120,20 +120,6 @@ def test_a_range_without_a_preview_range_goes_from_the_playhead_to_the_next(blen
 
 
 @pytest.mark.one_blender
-def test_speakers_can_be_marked_in_the_order_in_which_they_speak(blender, marked):
-    scene, heads, one, _ = marked
-    while len(scene.thunder.turns):
-        scene.thunder.turns.remove(0)
-    mark(blender, heads[0], 11, 110)
-    mark(blender, heads[1], 60, 110)
-    first, second = turns.of_strip(scene, one)
-    assert (first.head, first.first, first.last) == (heads[0], 11, 60) and (
-        second.head,
-        second.first,
-    ) == (heads[1], 60)
-
-
-@pytest.mark.one_blender
 def test_a_mark_replaces_others_and_one_that_cannot_be_made_changes_nothing(blender, marked):
     scene, heads, one, _ = marked
     before = ranges(scene, one)
@@ -330,6 +316,4 @@ def test_a_listener_is_committed_and_has_no_lip_sync_then_either(blender, heads,
     scene.thunder.head_role = "SPEAKS"
     assert "a head that listens has no Lip-Sync" in live_score._why_unscored(scene, rig)
     # what is committed for a whole dialogue is what heads say
-    from thunder.scene.takes.commit import committing as committed
-
-    assert all(committed.take_of(scene, line) is None for line in dialogue.lines(scene))
+    assert all(committing.take_of(scene, line) is None for line in dialogue.lines(scene))
