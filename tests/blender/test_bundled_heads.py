@@ -107,7 +107,7 @@ def test_no_script_is_run_for_it(still, rig):
     drivers = [
         curve.driver for block in (rig.mesh, rig.keys) for curve in block.animation_data.drivers
     ]
-    assert len(drivers) == 8 + 16 and all(
+    assert len(drivers) == 8 + 17 and all(
         driver.is_valid and driver.is_simple_expression for driver in drivers
     )
 

@@ -185,7 +185,13 @@ def test_the_middle_of_a_half_turn_is_exact():
 def test_points_of_a_head_and_the_meter_are_where_blender_puts_them(mesh):
     """Positions that rules and measures work with are the evaluated mesh's, shapes of two keys
     among them."""
-    head, pose = load_head(), {"mouthPucker": 0.6, "mouthSmileLeft": 0.5, "mouthSmileRight": 1.2}
+    head = load_head()
+    pose = {
+        "mouthPucker": 0.6,
+        "mouthSmileLeft": 0.5,
+        "mouthSmileRight": 1.2,
+        "mouthRollLower": 0.6,
+    }
     for name, value in pose.items():
         mesh.data.shape_keys.key_blocks[name].value = value
     mesh.parent.pose.bones["jaw"].rotation_euler.x = 0.25
