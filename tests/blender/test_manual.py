@@ -99,13 +99,3 @@ def test_no_address_of_a_page_leads_nowhere(pages):
             assert not anchor or f'id="{anchor}"' in target.read_text(encoding="utf-8"), (
                 f"{page.name}: {found}"
             )
-
-
-def test_the_map_goes_with_the_add_on(blender):
-    manual.unregister()
-    try:
-        assert (
-            WM_OT_doc_view_manual._lookup_rna_url("bpy.ops.thunder.generate", verbose=False) is None
-        )
-    finally:
-        manual.register()

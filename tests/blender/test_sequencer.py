@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Thunder where Blender has such things: a strip of the sequencer and its takes, Add › Armature,
+"""Thunder where Blender has such things: a strip of the sequencer and its takes,
 the keys and the pie menu."""
 
 import os
@@ -10,7 +10,7 @@ import pytest
 from drawing import Layout
 from performances import noise
 from thunder.operators import generate
-from thunder.panels import dialogue as dialogue_panel, menus, preferences
+from thunder.panels import dialogue as dialogue_panel, preferences
 from thunder.panels.dialogue import active_sound
 from thunder.scene.heads import head
 from thunder.scene.host import compat
@@ -65,12 +65,6 @@ def test_a_strip_that_nobody_can_speak_changes_nothing(blender, heads, scene, na
         and scene.thunder.head == heads[0]
         and not scene.thunder.takes
     )
-
-
-def test_who_speaks_a_strip_is_not_offered_to_listen_to_it(blender, heads, scene):
-    with pytest.raises(TypeError, match="not found in"):
-        blender.ops.thunder.listen_to_strip(strip="one", listener=heads[0].name)
-    assert blender.ops.thunder.listen_to_strip(strip="one", listener=heads[1].name) == {"FINISHED"}
 
 
 def test_who_listens_is_a_button_of_the_dialogue(blender, heads, scene):
@@ -147,11 +141,6 @@ def test_the_heads_of_a_silent_scene_speak_the_sequencers(
         assert blender.ops.thunder.go_to_strip(strip="line") == {"FINISHED"}
     assert [entry.voice for entry in scene.thunder.takes] == ["line"] and scene.frame_current == 11
     assert "is gone" not in capsys.readouterr().out
-
-
-def test_add_armature_has_our_heads(blender):
-    there = bpy.types.VIEW3D_MT_armature_add.draw._draw_funcs
-    assert sum(each.__module__ == menus.__name__ for each in there) == 1
 
 
 def test_no_letter_of_ours_is_a_key_of_blenders(blender):
