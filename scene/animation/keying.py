@@ -340,9 +340,8 @@ def read(
     """Read `seconds` of animation from clock.start on. Returns the Motion [T, len(channels)] at
     `fps` frames per second.
 
-    From the f-curves if they alone move the face. With an NLA, drivers, constraints or f-curves on
-    the bones that something else overrides, the scene itself is stepped from frame to frame and put
-    back.
+    From the f-curves if they alone move the face; with an NLA, drivers, constraints or f-curves on
+    the bones that something else overrides, as Blender evaluates it. The scene stays on its frame.
     """
     frames = clock.frame(motion_times(seconds, fps))
     motion = yield from (_from_curves if _is_from_curves(rig, frames) else _from_scene)(
@@ -354,7 +353,7 @@ def read(
 def read_quietly(
     rig: head.Rig, channels: tuple[str, ...], clock: Clock, seconds: float
 ) -> Generator[float, None, Motion | None]:
-    """The same from f-curves alone, at 25 fps; the scene stays on its frame. Returns None if
+    """The same from f-curves alone, at 25 fps, without changing Blender's data. Returns None if
     something else moves the face too.
 
     Of a shown take its curves are read, whatever plays around it.
@@ -454,21 +453,25 @@ def track_values(rig: head.Rig, place: int, curve, frames: np.ndarray) -> np.nda
 def _from_scene(
     rig: head.Rig, channels: tuple[str, ...], frames: np.ndarray
 ) -> Generator[float, None, Motion]:
-    """The motion by stepping through the evaluated scene, whose current frame is restored."""
-    scene = next(
-        (s for s in bpy.data.scenes if rig.mesh.name in s.objects and s == bpy.context.scene),
-        bpy.context.scene,
-    )
+    """The motion as Blender evaluates it, in a scene apart."""
+    scene, targets = bpy.context.scene, set(rig.targets)
+    objects = {
+        obj for obj in (*targets, rig.mesh, *rig.objects) if isinstance(obj, bpy.types.Object)
+    }
+    objects |= {
+        obj for obj in scene.objects if obj.type == "MESH" and obj.data.shape_keys in targets
+    }
     values = np.empty((len(frames), len(rig.driver.tracks)))
     tracks_of_targets = [(target, rig.tracks_of(target)) for target in rig.targets]
-    with playback.returning(scene):
+    with playback.apart(scene, objects) as other:
         for row, frame in enumerate(frames):
-            playback.go_to(scene, frame)
-            depsgraph = bpy.context.evaluated_depsgraph_get()
+            playback.go_to(other, frame)
             for target, tracks in tracks_of_targets:
                 places = [place for place, _ in tracks]
                 values[row, places] = rna_paths.evaluate(
-                    target, [(track.path, track.index) for _, track in tracks], depsgraph
+                    target,
+                    [(track.path, track.index) for _, track in tracks],
+                    other.view_layers[0].depsgraph,
                 )
             yield 0.9 * (row + 1) / len(frames)
     return (yield from rescale(motion_of(rig, values, channels), 0.9, 1.0))

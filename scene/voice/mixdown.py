@@ -24,7 +24,7 @@ from ...thunder_core.client import Client
 from ...thunder_core.errors import BadSound, Cancelled, is_full_disk, NoSpace, NoVoice, ThunderError
 from ...thunder_core.files import not_a_file, reason_of
 from ...thunder_core.progress import no_progress
-from ..host import compat, jobs
+from ..host import compat, jobs, playback
 from .strip import by_name, channel_of, lineage, Voice
 
 # seconds without a byte written: Blender 5.2 mixes down in the background and reports no failure
@@ -460,10 +460,7 @@ def _copy_with_only(scene, strip):
     """A copy of a scene in which only one strip plays and no object has to be evaluated."""
     names = [strip.name, *(meta.name for meta in lineage(scene, strip)[0])]
     copy = scene.copy()
-    for member in list(copy.collection.objects):
-        copy.collection.objects.unlink(member)
-    for child in list(copy.collection.children):
-        copy.collection.children.unlink(child)
+    playback.empty(copy)
     for other in compat.strips_all(copy.sequence_editor):
         other.mute = other.name not in names
     copy.use_preview_range, copy.background_set = False, None
