@@ -344,9 +344,10 @@ def read(
     the bones that something else overrides, as Blender evaluates it. The scene stays on its frame.
     """
     frames = clock.frame(motion_times(seconds, fps))
-    motion = yield from (_from_curves if _is_from_curves(rig, frames) else _from_scene)(
-        rig, channels, frames
-    )
+    if _is_from_curves(rig, frames):
+        motion = yield from read_curves(rig, map(compat.curves_for, rig.targets), channels, frames)
+    else:
+        motion = yield from _from_scene(rig, channels, frames)
     return replace(motion, fps=fps)
 
 
@@ -361,7 +362,7 @@ def read_quietly(
     frames = clock.frame(motion_times(seconds))
     if display.shown_action(rig) is None and not _is_from_curves(rig, frames):
         return None
-    return (yield from _from_curves(rig, channels, frames))
+    return (yield from read_curves(rig, map(compat.curves_for, rig.targets), channels, frames))
 
 
 def _is_from_curves(rig: head.Rig, frames: np.ndarray) -> bool:
@@ -406,24 +407,10 @@ def motion_of(
     return Motion.join(parts)
 
 
-# ---- from the f-curves
-
-
-def _from_curves(
-    rig: head.Rig, channels: tuple[str, ...], frames: np.ndarray
-) -> Generator[float, None, Motion]:
-    """The motion by the f-curves of the active actions."""
-    return (
-        yield from read_curves(
-            rig, [compat.curves_for(target) for target in rig.targets], channels, frames
-        )
-    )
-
-
 def read_curves(
-    rig: head.Rig, of_targets: list[list], channels: tuple[str, ...], frames: np.ndarray
+    rig: head.Rig, of_targets: Iterable[list], channels: tuple[str, ...], frames: np.ndarray
 ) -> Generator[float, None, Motion]:
-    """Read f-curves (a list for each of the rig's targets) at scene frames [T]. Returns the Motion.
+    """Read f-curves (some for each of the rig's targets) at scene frames [T]. Returns the Motion.
 
     Values that no curve animates are those that are set now.
     """
@@ -445,9 +432,6 @@ def track_values(rig: head.Rig, place: int, curve, frames: np.ndarray) -> np.nda
         return fcurves.evaluate(curve, frames)
     track = rig.driver.tracks[place]
     return np.full(len(frames), rna_paths.value(rig.targets[track.block], track.path, track.index))
-
-
-# ---- from the evaluated scene
 
 
 def _from_scene(

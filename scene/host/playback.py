@@ -17,16 +17,6 @@ def go_to(scene, frame: float) -> None:
     scene.frame_set(whole_frame, subframe=float(frame - whole_frame))
 
 
-@contextlib.contextmanager
-def returning(scene) -> Iterator[None]:
-    """Return to a scene's current frame afterwards."""
-    frame, fraction = scene.frame_current, scene.frame_subframe
-    try:
-        yield
-    finally:
-        scene.frame_set(frame, subframe=fraction)
-
-
 def empty(scene) -> None:
     """Take all objects out of a scene."""
     for members in (scene.collection.objects, scene.collection.children):

@@ -26,7 +26,7 @@ from ...thunder_core.progress import result
 from ...thunder_core.types import FPS, Motion
 from ..animation import fcurves, keying
 from ..heads import build, family, flame, head, reach, rna_paths
-from ..host import compat, jobs, playback
+from ..host import compat, jobs
 from ..takes import generation, provenance, take_list, word_places
 from ..voice import strip
 
@@ -208,36 +208,35 @@ def _alone(shot: Shot) -> Iterator[None]:
         (scene, "use_preview_range", False),
     ]
     before = [(owner, name, getattr(owner, name)) for owner, name, _ in changes]
-    with playback.returning(scene):
-        try:
-            if mode != "OBJECT":
-                bpy.ops.object.mode_set(mode="OBJECT")
-            for owner, name, value in changes:
-                setattr(owner, name, value)
-            for obj in hidden:
-                obj.hide_set(False, view_layer=layer)
-            layer.update()
-            _select(layer, [obj for obj in objects if obj.name in layer.objects])
-            unseen = next(
-                (obj for obj in objects if obj not in layer.objects.selected.values()), None
+    frame, fraction = scene.frame_current, scene.frame_subframe
+    try:
+        if mode != "OBJECT":
+            bpy.ops.object.mode_set(mode="OBJECT")
+        for owner, name, value in changes:
+            setattr(owner, name, value)
+        for obj in hidden:
+            obj.hide_set(False, view_layer=layer)
+        layer.update()
+        _select(layer, [obj for obj in objects if obj.name in layer.objects])
+        unseen = next((obj for obj in objects if obj not in layer.objects.selected.values()), None)
+        if unseen is not None:
+            raise BadRequest(
+                f"“{unseen.name}” is hidden with its collection: show it in this view layer "
+                f"to export it"
             )
-            if unseen is not None:
-                raise BadRequest(
-                    f"“{unseen.name}” is hidden with its collection: show it in this view layer "
-                    f"to export it"
-                )
-            layer.objects.active = shot.rig.owner
-            scene.frame_set(shot.first)
-            yield
-        finally:
-            for obj in hidden:
-                obj.hide_set(True, view_layer=layer)
-            _select(layer, selected)
-            layer.objects.active = active
-            for owner, name, value in before:
-                setattr(owner, name, value)
-            if mode != "OBJECT":
-                bpy.ops.object.mode_set(mode=mode)
+        layer.objects.active = shot.rig.owner
+        scene.frame_set(shot.first)
+        yield
+    finally:
+        for obj in hidden:
+            obj.hide_set(True, view_layer=layer)
+        _select(layer, selected)
+        layer.objects.active = active
+        for owner, name, value in before:
+            setattr(owner, name, value)
+        if mode != "OBJECT":
+            bpy.ops.object.mode_set(mode=mode)
+        scene.frame_set(frame, subframe=fraction)
 
 
 @contextlib.contextmanager
