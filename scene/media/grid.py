@@ -76,8 +76,7 @@ class _State(jobs.Part):
         _restore_loop()
         puppets.remove_marked()  # of a file that was recovered
 
-    def close(self) -> None:
-        self.release()
+    close = release
 
 
 state = jobs.session.add(_State())

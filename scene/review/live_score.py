@@ -245,9 +245,8 @@ def score_steps(
     if entry is None and (sentence := _why_unscored(scene, rig)):
         raise BadRequest(sentence)
     voice = strip.of_take(bpy.context, entry)
-    clock, read = Clock.of(scene, voice.clock.start), keying.read
-    if quietly:
-        read = keying.read_quietly
+    clock = Clock.of(scene, voice.clock.start)
+    read = keying.read_quietly if quietly else keying.read
     seconds = yield from voice_cache.seconds_of(scene, voice)
     motion: Motion | None = yield from jobs.stage(
         read(rig, head.channel_names(), clock, seconds), "Scoring", 0.96, 0.97
@@ -535,8 +534,7 @@ class LiveScore(jobs.Part):
         if job is not None:
             job.close()
 
-    def release(self) -> None:
-        self.stop()
+    release = stop
 
     def actions_edited(self, scene, uids: set[int]) -> None:
         if bpy.app.background or not scene.thunder.live_score:
