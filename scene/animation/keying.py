@@ -338,17 +338,24 @@ def read(
     rig: head.Rig, channels: tuple[str, ...], clock: Clock, seconds: float, fps: float = FPS
 ) -> Generator[float, None, Motion]:
     """Read `seconds` of animation from clock.start on. Returns the Motion [T, len(channels)] at
-    `fps` frames per second.
+    `fps` frames per second. The scene stays on its frame."""
+    values = yield from rescale(read_values(rig, clock, seconds, fps), 0.0, 0.9)
+    motion = yield from rescale(motion_of(rig, values, channels), 0.9, 1.0)
+    return replace(motion, fps=fps)
+
+
+def read_values(
+    rig: head.Rig, clock: Clock, seconds: float, fps: float
+) -> Generator[float, None, np.ndarray]:
+    """Read the values of a rig's tracks as they are seen. Returns them, [T, tracks].
 
     From the f-curves if they alone move the face; with an NLA, drivers, constraints or f-curves on
-    the bones that something else overrides, as Blender evaluates it. The scene stays on its frame.
+    the bones that something else overrides, as Blender evaluates it.
     """
     frames = clock.frame(motion_times(seconds, fps))
     if _is_from_curves(rig, frames):
-        motion = yield from read_curves(rig, map(compat.curves_for, rig.targets), channels, frames)
-    else:
-        motion = yield from _from_scene(rig, channels, frames)
-    return replace(motion, fps=fps)
+        return (yield from _curve_values(rig, map(compat.curves_for, rig.targets), frames))
+    return (yield from _scene_values(rig, frames))
 
 
 def read_quietly(
@@ -414,6 +421,14 @@ def read_curves(
 
     Values that no curve animates are those that are set now.
     """
+    values = yield from rescale(_curve_values(rig, of_targets, frames), 0.0, 0.9)
+    return (yield from rescale(motion_of(rig, values, channels), 0.9, 1.0))
+
+
+def _curve_values(
+    rig: head.Rig, of_targets: Iterable[list], frames: np.ndarray
+) -> Generator[float, None, np.ndarray]:
+    """The values by f-curves, as they are seen."""
     curves = fcurves.of_tracks(
         rig, ([curve for curve in of_target if not curve.mute] for of_target in of_targets)
     )
@@ -422,8 +437,8 @@ def read_curves(
         values[:, index] = rna_paths.visible_values(
             rig.targets[track.block], track_values(rig, index, curve, frames), track.path
         )
-        yield 0.9 * (index + 1) / len(rig.driver.tracks)
-    return (yield from rescale(motion_of(rig, values, channels), 0.9, 1.0))
+        yield (index + 1) / len(rig.driver.tracks)
+    return values
 
 
 def track_values(rig: head.Rig, place: int, curve, frames: np.ndarray) -> np.ndarray:
@@ -434,10 +449,8 @@ def track_values(rig: head.Rig, place: int, curve, frames: np.ndarray) -> np.nda
     return np.full(len(frames), rna_paths.value(rig.targets[track.block], track.path, track.index))
 
 
-def _from_scene(
-    rig: head.Rig, channels: tuple[str, ...], frames: np.ndarray
-) -> Generator[float, None, Motion]:
-    """The motion as Blender evaluates it, in a scene apart."""
+def _scene_values(rig: head.Rig, frames: np.ndarray) -> Generator[float, None, np.ndarray]:
+    """The values as Blender evaluates them, in a scene apart."""
     scene, targets = bpy.context.scene, set(rig.targets)
     objects = {
         obj for obj in (*targets, rig.mesh, *rig.objects) if isinstance(obj, bpy.types.Object)
@@ -457,8 +470,8 @@ def _from_scene(
                     [(track.path, track.index) for _, track in tracks],
                     other.view_layers[0].depsgraph,
                 )
-            yield 0.9 * (row + 1) / len(frames)
-    return (yield from rescale(motion_of(rig, values, channels), 0.9, 1.0))
+            yield (row + 1) / len(frames)
+    return values
 
 
 def frames_of(entry) -> np.ndarray:
