@@ -321,17 +321,6 @@ def test_one_step_is_a_draw_from_the_posterior_by_bayes():
     assert float(missed.std()) == pytest.approx(precision**-0.5, rel=0.02)
 
 
-def test_every_step_is_asked_once_from_most_noise_to_least():
-    asked = []
-
-    def denoise(x, step):
-        asked.append(step)
-        return x
-
-    ancestral_sample(denoise, np.zeros((1, 16, 1), np.float32), Normal(0))
-    assert asked == list(range(STEPS - 1, -1, -1))
-
-
 @pytest.mark.parametrize("seed", [0, 1, 7, 123_456_789, 2**32 - 1, 2**32, 2**40 + 3, 2**63 - 1])
 @pytest.mark.parametrize("count", [16, 17, 31, 32, 250 * 61])
 def test_numbers_are_torch_s_draw_after_draw(seed, count):

@@ -2,7 +2,6 @@
 """`python -m research` lists what there is without importing it, gives every bench the same
 options, and replaces no result without data; every result says which commit it is of."""
 
-import importlib
 import json
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import pytest
 
 from research import harness, speed
 from research.__main__ import GATES, main, parts
-from research.harness import keep, keep_json, report, RESULTS, results_file, ROOT
+from research.harness import keep, keep_json, RESULTS, results_file, ROOT
 
 IN_BLENDER = {"head_sheet"}  # they import bpy
 BENCHES = [name for name, _ in parts() if name not in IN_BLENDER]
@@ -32,11 +31,6 @@ def test_the_list_names_everything_with_a_sentence_and_imports_nothing_heavy():
     assert all(sentence.endswith((".", "?")) and len(sentence) < 150 for _, sentence in listed)
 
 
-def test_an_unknown_name_ends_with_a_sentence():
-    with pytest.raises(SystemExit, match="no “lisp” in research: python -m research lists"):
-        main(["lisp"])
-
-
 @pytest.mark.parametrize("name", BENCHES)
 def test_a_bench_says_what_its_options_are(name, capsys):
     with pytest.raises(SystemExit) as ended:
@@ -51,10 +45,6 @@ def test_recordings_that_nobody_named_are_asked_for(capsys, monkeypatch):
     with pytest.raises(SystemExit):
         main(["lips"])
     assert "--data" in capsys.readouterr().err
-
-
-def bench(name):
-    return importlib.import_module(f"research.{name}")
 
 
 @pytest.fixture
@@ -84,12 +74,6 @@ def results():
 def test_a_bench_ends_with_a_sentence_where_its_data_is_missing(results, tmp_path, name, arguments):
     with pytest.raises(SystemExit, match="missing.*as it was"):
         main([name, *(a.format(missing=tmp_path / "missing") for a in arguments)])
-
-
-def test_a_table_of_other_data_is_printed_and_not_kept(results, capsys):
-    report(results_file(None, "ranking.txt", False), ["a table"])
-    printed = capsys.readouterr().out
-    assert printed.startswith("a table\n") and "Not written to research/results" in printed
 
 
 @pytest.mark.parametrize(

@@ -281,12 +281,6 @@ def test_a_site_that_leads_a_browser_here_learns_and_changes_nothing(study, addr
     assert not any((study / "votes").iterdir())
 
 
-def test_a_request_that_is_not_finished_is_not_waited_for(address, monkeypatch):
-    monkeypatch.setattr(server, "LONGEST_WAIT", 0.5)
-    half = b"POST /vote HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"
-    assert said(address, half, 5.0) == b""
-
-
 # ---- the count
 
 
