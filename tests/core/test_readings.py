@@ -28,13 +28,13 @@ from thunder_core.direction import (
     Style,
     THROWN_AWAY,
 )
-from thunder_core.engine import verbs
 from thunder_core.engine.performance import (
     add_stresses,
     follow_voice,
     mark_direction,
     POINTS,
     reading,
+    requested_style,
 )
 from thunder_core.engine.speech.cues import axis_deviations, Heard, read_arousal
 from thunder_core.engine.speech.encoder import softmax, SpeechEncoder
@@ -124,6 +124,8 @@ def test_no_reading_takes_back_what_is_asked_of_a_slider_by_much():
 def test_a_direction_that_changes_within_a_line_is_followed_by_every_take():
     asked = np.stack([Direction(Style(energy=e)).vector() for e in np.linspace(0.8, 1.1, 50)])
     assert np.allclose(np.diff(reading(asked, 6, 0.5)[:, 0]), np.diff(asked[:, 0]), atol=1e-5)
+    held, cut = (requested_style(Brief(asked), frames) for frames in (52, 20))
+    assert np.array_equal(held, asked[[*range(50), 49, 49]]) and np.array_equal(cut, asked[:20])
 
 
 def test_no_reading_and_no_emphasis_leaves_the_range_of_a_style():
@@ -271,15 +273,6 @@ def test_a_direction_may_follow_the_voice_in_a_part_of_its_line():
     assert asked.from_frame(30).as_heard.tolist() == [1.0] * 20
 
 
-def test_a_request_as_heard_travels_to_the_engine(put):
-
-    asked = Brief(USUAL, as_heard=np.array([0.2, 0.7], np.float32))
-    assert np.array_equal(
-        Brief.of_record(asked.to_record(put), verbs.read_array).as_heard, asked.as_heard
-    )
-    assert "as_heard" not in Brief().to_record(put)
-
-
 # ---- takes that are free to
 
 
@@ -377,12 +370,8 @@ def test_what_is_no_mark_is_refused(row):
         read_mark(row)
 
 
-def test_rows_hold_all_of_a_mark_which_travels_to_the_engine_with_the_direction(put):
+def test_rows_hold_all_of_a_mark():
     assert list(read_marks([mark.row() for mark in reversed(MARKS)])) == MARKS
-
-    asked = Brief(marks=tuple(MARKS))
-    assert Brief.of_record(asked.to_record(put), verbs.read_array).marks == asked.marks
-    assert "marks" not in Brief().to_record(put)
     with pytest.raises(BadRequest, match="must be a list"):
         Brief.of_record({"direction": Direction().vector(), "marks": '"stressed"'})
 

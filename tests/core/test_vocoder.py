@@ -8,14 +8,7 @@ import torch
 import torchaudio
 
 from research.train import shaped_sound as shaped
-from research.train.vocoder import (
-    class_of,
-    pitch_loss,
-    SpeakingVocoder,
-    SpectralViews,
-    track_pitch,
-    view_distance,
-)
+from research.train.vocoder import class_of
 from thunder_core.acoustics import (
     CLASSES,
     classes,
@@ -39,7 +32,6 @@ from thunder_core.engine.m2s import (
     Vocoder,
 )
 from thunder_core.networks import speech as networks
-from thunder_core.train.loop import fit, Schedule
 from thunder_core.types import RATE
 from thunder_core.weight_files import SHIPPED, VocoderConfig
 
@@ -219,36 +211,6 @@ def test_pitch_classes_agree_and_the_pitch_of_a_voice_is_tracked():
         assert np.median(pitch[5:-5]) == pytest.approx(hertz, rel=0.01)
     assert track(0.1 * np.random.default_rng(0).standard_normal(RATE))[1].mean() < 0.05
     assert not track(np.zeros(RATE))[1].any()
-
-
-def test_it_learns_to_make_a_voice_from_its_mel(tmp_path, speaker, units):
-    """A few steps on one sound bring its spectra nearer, in all the loss hears, and find its
-    pitch."""
-    torch.manual_seed(0)
-    speaker, units = map(torch.from_numpy, (speaker, units))
-    sound, views = torch.from_numpy(voice(0.8)), SpectralViews()
-    mel = torch.from_numpy(log_mel(voice(0.8), 640)[None, :80])
-    hertz, voiced = track_pitch(sound[None])
-    model, log = SpeakingVocoder(networks.Vocoder(VocoderConfig(width=32, layers=1))), []
-
-    def loss(model, item, rng):
-        score, amplitude = model.vocoder(mel, units[None], speaker[None])
-        made = model.sound(amplitude, hertz, shaped.turns(hertz), torch.randn(1, len(sound)))
-        terms = {
-            "near": view_distance(views(made), views(sound[None])),
-            "pitch": pitch_loss(score, hertz, voiced),
-        }
-        log.append({k: v.item() for k, v in terms.items()})
-        return terms | {"total": terms["near"] + terms["pitch"]}
-
-    fit(
-        model,
-        lambda rng: None,
-        loss,
-        Schedule(steps=30, rate=5e-3, warmup=5, average=0.5, half=False),
-        tmp_path,
-    )
-    assert log[-1]["near"] < 0.8 * log[0]["near"] and log[-1]["pitch"] < 0.6 * log[0]["pitch"]
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 """`python -m research` lists what there is without importing it, gives every bench the same
 options, and replaces no result without data; every result says which commit it is of."""
 
-import json
 import subprocess
 import sys
 from importlib import import_module
@@ -12,7 +11,7 @@ import pytest
 
 from research import harness, speed
 from research.__main__ import GATES, main, parts
-from research.harness import keep, keep_json, RESULTS, results_file, ROOT
+from research.harness import RESULTS, results_file, ROOT
 
 IN_BLENDER = {"head_sheet"}  # they import bpy
 BENCHES = [name for name, _ in parts() if name not in IN_BLENDER]
@@ -104,26 +103,3 @@ def test_the_table_says_what_was_not_measured_and_what_misses_its_bar():
     )
     assert "| keying eight takes of a minute | 0.4 s | ≤ 0.5 s |" in lines
     assert "<!-- figures -->" in speed.PAGE.read_text(encoding="utf-8")
-
-
-def test_a_table_and_figures_carry_commit_and_date(tmp_path, monkeypatch):
-    made = {"commit": "0123456789", "date": "2026-11-23"}
-    monkeypatch.setattr(harness, "origin", lambda: made)
-    keep(tmp_path / "x.txt", ["r 0.58"])
-    keep_json(tmp_path / "x.json", {"commit": "of an earlier run", "r": 0.58})
-    keep_json(tmp_path / "list.json", [1, 2])
-    assert (tmp_path / "x.txt").read_text() == "r 0.58\ncommit 0123456789, 2026-11-23\n"
-    assert json.loads((tmp_path / "x.json").read_text()) == made | {"r": 0.58}
-    assert json.loads((tmp_path / "list.json").read_text()) == made | {"rows": [1, 2]}
-
-
-def test_takes_of_other_code_or_weights_are_not_measured_again(tmp_path):
-    folder = tmp_path / "takes"
-    harness.discard_old_takes(folder)
-    take = folder / "line.npz"
-    take.write_bytes(b"")
-    harness.discard_old_takes(folder)
-    assert take.exists()
-    (folder / "made_by").write_text("other code")
-    harness.discard_old_takes(folder)
-    assert not take.exists()

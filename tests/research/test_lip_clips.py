@@ -14,7 +14,6 @@ from research.faces.lip_clips import (
     closes,
     comparison_lines,
     figures,
-    fit_bar,
     follows,
     LipClip,
     read_clips,
@@ -51,20 +50,6 @@ def test_lips_follow_at_any_amplitude_and_shut_from_the_frame_before_a_sound():
     assert not shuts(curve, clip).any()
     curve[9] = 0.5
     assert shuts(curve, clip).tolist() == [True, False]
-
-
-def test_the_bar_is_fitted_to_some_clips_and_predicts_another():
-    rng = np.random.default_rng(2)
-    clips = [made_clip(str(seed), 40, seed) for seed in range(4)]
-    features = {}
-    for clip in clips:
-        features[clip.name] = rng.standard_normal((clip.frames, 6))
-        features[clip.name][:, 2] = np.nan_to_num(clip.opening, nan=4.0)
-    bar = fit_bar(clips[:3], features)
-    assert (
-        follows(bar(features["3"], "opening"), clips[3].opening) > 0.9
-        and follows(bar(features["3"], "width"), clips[3].width) > 0.9
-    )
 
 
 def test_figures_are_means_over_takes_and_the_table_weighs_clips_by_seconds():

@@ -7,25 +7,7 @@ from PIL import Image
 
 from research.__main__ import main
 from research.harness import discard_old_takes
-from research.mouths import CloseUps
 from thunder_core.face.head import load_head
-
-
-def where_red(pictures: np.ndarray) -> np.ndarray:
-    """Which pixels [T, height, width] are as red as lips."""
-    red, green, _ = pictures.astype(float).transpose(3, 0, 1, 2)
-    return (red - green > 55) & (red < 215)
-
-
-def test_close_ups_show_an_open_mouth_and_the_red_that_a_rolled_lip_loses():
-    head = load_head()
-    x, jaw = np.zeros((3, head.channels)), np.zeros((3, 3))
-    x[1, head.channel("mouthRollLower")], jaw[2, 0] = 1.0, 0.2
-    red = where_red(CloseUps(head)(x, jaw))
-    shut, rolled, _ = red.sum((1, 2))
-    assert 0.3 * shut < rolled < 0.75 * shut
-    tall = [np.ptp(np.flatnonzero(each.any(1))) for each in red[:, :, 90:110]]
-    assert tall[2] > tall[0] + 20
 
 
 def test_a_sheet_has_the_frames_around_the_phones_that_are_wanted(tmp_path, capsys):

@@ -212,34 +212,6 @@ def test_what_is_no_vote_is_refused_and_leaves_nothing(study, address, change, s
     assert not any((study / "votes").iterdir())
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        b"nothing", b"[" * 100_000, b'{"pair": 5000}', b'{"pair": "p", "answers": [["lip-sync"]]}',
-        b"\xff\0", b'{"pair": ' + b"9" * 5000,
-        json.dumps({"pair": "PAIR", "answers": dict.fromkeys(pairs.QUESTIONS, 99)}).encode(),
-        json.dumps({"pair": "PAIR", "answers": dict.fromkeys(pairs.QUESTIONS,
-        float("inf"))}).encode(),
-        json.dumps({"pair": "PAIR", "answers": {"lip-sync": 1}}).encode(),
-    ],
-    ids=lambda line: repr(line[:24]),
-)  # fmt: skip
-def test_a_bad_line_costs_no_other_vote_and_is_named(study, line):
-    open_study = server.Study(study)
-    good, bad = [name for name, pair in pairs.key_of(study)["pairs"].items() if not pair["check"]][
-        :2
-    ]
-    open_study.save({"rater": "ada", "pair": good, "answers": answers(1)})
-    with (study / "votes" / "ada.jsonl").open("ab") as file:
-        file.write(line.replace(b"PAIR", bad.encode()) + b"\n")
-    text = "\n".join(votes.report(study))
-    assert (
-        text.startswith("1 votes of 1 raters")
-        and "no votes, and left out: ada.jsonl, line 2" in text
-    )
-    assert open_study.for_rater("ada")["votes"] == {good: answers(1)}
-
-
 # ---- the connections
 
 

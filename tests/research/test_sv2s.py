@@ -9,7 +9,6 @@ from made_motions import made_motions
 
 from research.train import sv2s
 from research.train.lip_video import film, LipFilms, LipVideo, PIXELS
-from research.train.rasteriser import nearest_triangles
 from thunder_core.face.head import load_head
 from thunder_core.networks.speech import MeshToSpeech, MeshToSpeechConfig
 from thunder_core.train.loop import Schedule
@@ -19,16 +18,6 @@ from thunder_core.types import Columns, JAW_OPEN_RADIANS
 @pytest.fixture(scope="module")
 def head():
     return load_head()
-
-
-def test_of_triangles_that_lie_over_each_other_the_nearest_is_shown_in_any_order():
-    corners = torch.tensor([[0.0, 0], [0, 9], [9, 0]])
-    points = torch.cat([torch.cat([corners, torch.full((3, 1), z)], 1) for z in (0.1, 0.3, 0.2)])[
-        None
-    ]
-    triangles = torch.arange(9).view(3, 3)
-    for order in (triangles, triangles.flip(0)):
-        assert set(nearest_triangles(points, order, 4, 4).flatten().tolist()) == {1}
 
 
 def picture(head, jaw=0.0, **channels):

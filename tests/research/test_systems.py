@@ -5,9 +5,7 @@ samples; the chain goes on where it was."""
 import itertools
 import json
 import math
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
 from made_motions import FEATURES, made_motions
@@ -18,7 +16,7 @@ from research.systems.denoisers import TokenCrossAttention
 from research.systems.regressors import causal_bias, FlameFormer, FlameFormerConfig
 from research.train import paper
 from research.train.paper import Budget, Chain, folder_of, select_stages, train_chain
-from research.train.systems import before, build_learner, Labels, LEARNERS, REFERENCE
+from research.train.systems import before, build_learner, Labels, LEARNERS
 from thunder_core.face.head import load_head
 from thunder_core.networks.denoiser import alibi_slopes
 from thunder_core.weight_files import SHIPPED
@@ -67,17 +65,6 @@ def small_former() -> FlameFormer:
     return model
 
 
-def test_a_frame_depends_on_no_later_one():
-    model, audio, speaker = small_former(), torch.randn(1, 9, 5), torch.tensor([1])
-    x = torch.randn(1, 9, 6)
-    changed, other = x.clone(), audio.clone()
-    changed[0, 5] += 1
-    other[0, 5] += 1
-    for y in (model(changed, audio, speaker), model(x, other, speaker)):
-        moved = (y - model(x, audio, speaker)).abs().amax(-1)[0]
-        assert moved[:5].max() == 0 and moved[5] > 1e-4
-
-
 @pytest.mark.parametrize("context", [500, 6])
 def test_running_free_frame_by_frame_is_what_all_frames_at_once_give(monkeypatch, context):
     """Also on lines longer than what a frame looks back at."""
@@ -95,29 +82,6 @@ def test_running_free_frame_by_frame_is_what_all_frames_at_once_give(monkeypatch
 def motions(tmp_path_factory):
     torch.set_num_threads(1)
     return made_motions(tmp_path_factory.mktemp("motions") / "set", load_head())
-
-
-def test_labels_are_of_the_speaker_the_phones_and_another_stretch(motions):
-    labels, rng = Labels.of(motions), np.random.default_rng(0)
-    assert (
-        labels.speakers == ("ada", "bob")
-        and labels.speaker(1, rng) == 1
-        and labels.speaker(2, rng) == 0
-    )
-    # also of the first clip alone
-    assert Labels.of(SimpleNamespace(rows=motions.rows, of=lambda split: [0])).speakers == ("ada",)
-    assert {labels.speaker(4, rng) for _ in range(40)} == {0, 1}  # an unseen voice is anybody
-    phones = motions.corpus.phones(motions.corpus.clips[1])
-    assert np.array_equal(labels.phones(1, 10, 70), phones[40:320])
-    stretch = labels.reference(1, 0, 50, 0, rng)
-    row = motions.rows[1]
-    whole = motions.motions[0, row.start : row.start + row.frames].astype(np.float32)
-    at = next(
-        a
-        for a in range(row.frames - REFERENCE + 1)
-        if np.array_equal(whole[a : a + REFERENCE], stretch)
-    )
-    assert at >= 50  # not the frames that are to be made
 
 
 def chain(motions, runs, budget, weights=SHIPPED):

@@ -2,7 +2,6 @@
 """What a repository weighs is counted as `make weight` says."""
 
 import ast
-import json
 import subprocess
 import sys
 
@@ -76,15 +75,6 @@ def test_statements_modules_imports_numbers_and_words_of_each_folder(tree):
     assert [totals[name]["modules"] for name in weight.TOTALS] == [5, 1, 3] and totals[
         "product without tests"
     ]["words"] == 5
-
-
-def test_the_kept_figures_can_be_compared_with():
-    for name, kept in json.loads(weight.KEPT.read_text(encoding="utf-8")).items():
-        assert kept["take"]["modules"] > 20, name
-        assert all(set(counts) == set(weight.FIGURES) for counts in kept["folders"].values()), name
-        assert weight.totals_of(kept["folders"])["product without tests"]["statements"] > 30_000, (
-            name
-        )
 
 
 def test_one_take_changes_module_no_more_often_than_was_agreed():
