@@ -35,8 +35,8 @@ def theirs():
     heads = dict(encoder_attention_heads=2, decoder_attention_heads=2)
     config = WhisperConfig(**sizes, **heads, encoder_layers=3, decoder_layers=1)
     model = WhisperForConditionalGeneration(config).eval()
-    for name, values in model.named_parameters():
-        if name.endswith("bias"):  # of arrays that are alike CTranslate2 stores one
+    for values in model.parameters():
+        if values.ndim == 1:  # of arrays that are alike CTranslate2 stores one
             values.data += 0.02 * torch.randn(values.shape)
     return model
 
@@ -81,7 +81,7 @@ def test_layers_are_those_of_whisper(kind, far, reference, request):
     with torch.no_grad():
         heard = whisper(torch.from_numpy(reference[0])[None])[0].numpy()
     # after the last of its layers transformers normalises once more
-    assert np.allclose(heard[:, :128], reference[1][2], atol=far)
+    assert np.abs(heard[:, :128] - reference[1][2]).max() < far
     assert np.allclose(whisper.config()["heard"], [2, 3]) and whisper.heard_width == 256
 
 
