@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import wave
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -144,11 +143,7 @@ def test_seams_of_a_long_sound_are_exact(tmp_path, monkeypatch):
     assert np.allclose(read_sound(tmp_path / "noise.wav").samples, whole, rtol=0, atol=1e-7)
 
 
-def test_a_text_file_and_more_than_an_hour_are_refused(tmp_path, monkeypatch):
-    (tmp_path / "notes.wav").write_text("Scene 4, the baker enters.\n" * 100)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(BadSound, match="save it as WAV"):
-        read_sound(tmp_path / "notes.wav")
+def test_more_than_an_hour_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(audio, "LONGEST", 2)
     soundfile.write(tmp_path / "long.wav", tone(2.5), 16000)
     with pytest.raises(BadSound, match="longer than"):
@@ -236,22 +231,3 @@ def test_a_stalled_ffmpeg_ends_when_this_process_is_killed(stalled):
         reading.kill()
         reading.wait()
     until(lambda: not is_alive(ffmpeg))
-
-
-SOUNDS = {".wav", ".flac", ".mp3", ".ogg"}
-
-
-@pytest.mark.data
-def test_real_recordings_of_every_format_are_read():
-    folder = os.environ.get("THUNDER_DATA")
-    if not folder:
-        pytest.skip("THUNDER_DATA names no folder of recordings")
-    by_format = {}
-    for path in sorted((Path(folder) / "speech").rglob("*")):
-        if path.suffix.lower() in SOUNDS:
-            by_format.setdefault(path.suffix.lower(), []).append(path)
-    assert len(by_format) >= 2, "the folder of recordings holds fewer than two kinds of file"
-    for path in (path for paths in by_format.values() for path in paths[:3]):
-        speech = read_sound(path)
-        assert speech.rate == 16000 and 0.3 < speech.seconds < 3600
-        assert 0.005 < np.abs(speech.samples).max() <= 1.0

@@ -8,7 +8,7 @@ import pytest
 from thunder_core.direction import Brief, Direction, DIRECTION_NAMES, MOOD_NAMES, split_moods
 from thunder_core.filters import gaussian
 from thunder_core.request import Request
-from thunder_core.types import BLINKS, in_group, Keep, pack, Speech
+from thunder_core.types import BLINKS, in_group, pack, Speech
 
 FRAMES = 150
 RAMP = np.clip((np.arange(FRAMES) - 50) / 60, 0, 1)
@@ -72,22 +72,6 @@ def test_a_mood_rises_with_its_curve_from_nothing_to_all_of_it(engine, speech, m
     assert abs(int(np.argmax(late)) - 3) <= 1
 
 
-def test_at_no_strength_a_varied_take_is_the_one_without_the_mood(engine, speech):
-    plain, ramp, full = (
-        engine.generate(
-            speech, Request(4, 2, direction=Brief(keyed(angry=strength), 0.6, as_asked=False))
-        )
-        for strength in (0.0, RAMP, 1.0)
-    )
-    plain, ramp, full = (
-        {take.seed: pack(take.motion) for take in takes} for takes in (plain, ramp, full)
-    )
-    for seed, moves in ramp.items():
-        assert (moves[:45] == plain[seed][:45]).all(), "a slight mood of its own included"
-        # the take's own way of reading the line holds all along, so plans differ a little
-        assert np.abs(moves[118:, :-9] - full[seed][118:, :-9]).mean() < 0.02
-
-
 def test_a_mood_sits_on_a_word_and_what_is_around_it_stays(engine, speech):
     word = ((np.arange(FRAMES) >= 60) & (np.arange(FRAMES) < 72)).astype(float)
     plain, angry = (
@@ -113,16 +97,3 @@ def test_no_blink_is_halved_where_a_mood_comes_and_goes(engine, blinks):
     tops = [at for at in range(1, FRAMES - 1) if lid[at - 1] < lid[at] >= lid[at + 1]]
     assert all(lid[at] > 0.75 or lid[at] < 0.2 for at in tops), lid[50:90].round(2)
     assert (faded[:50] == moods[0, :50]).all() and (faded[85:] == moods[0, 85:]).all()
-
-
-def test_what_is_kept_stays_and_steps_are_explained(engine, speech):
-    first = take_of(engine, speech, keyed())
-    mask = np.zeros(pack(first.motion).shape, bool)
-    mask[:, :10] = True
-    kept = take_of(engine, speech, keyed(angry=RAMP), keep=Keep(first.motion, mask))
-    assert (pack(kept.motion)[mask] == pack(first.motion)[mask]).all()
-    request = Request(1, 5, direction=Brief(keyed(angry=RAMP), 0.0))
-    told = engine.explain(speech, request, 140)
-    of_mood = engine.explain(speech, Request(1, 5, direction=Brief(keyed(angry=1.0), 0.0)), 140)
-    assert [each["step"] for each in told["steps"]] == [each["step"] for each in of_mood["steps"]]
-    assert told["sampled"] == of_mood["sampled"]

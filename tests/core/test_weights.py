@@ -133,19 +133,6 @@ def test_a_head_that_cannot_be_used_is_named_as_a_file_of_the_weights(
         Engine.load(tmp_path, device="cpu")
 
 
-def test_networks_of_two_trainings_are_not_put_together(tmp_path):
-    for path in SHIPPED.iterdir():
-        shutil.copy(path, tmp_path / path.name)
-    save_weights(
-        tmp_path / "units",
-        {"centroids": FILES["units"][0]["centroids"][:100]},
-        {"count": 100, "width": 256},
-        {},
-    )
-    with pytest.raises(BadWeights, match="m2s and units were not trained together"):
-        Engine.load(tmp_path, device="cpu")
-
-
 @pytest.mark.parametrize("name", ["m2s", "vocoder"])
 def test_networks_that_name_units_are_refused_beside_others_of_the_same_size(tmp_path, name):
     for path in SHIPPED.iterdir():

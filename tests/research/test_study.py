@@ -4,7 +4,6 @@ browser, the count is right."""
 
 import itertools
 import json
-import socket
 import threading
 import urllib.error
 import urllib.request
@@ -213,44 +212,6 @@ def test_what_is_no_vote_is_refused_and_leaves_nothing(study, address, change, s
 
 
 # ---- the connections
-
-
-def said(address, request: bytes, seconds=10.0) -> bytes:
-    """All that the server answers to some bytes before it closes the connection."""
-    with socket.create_connection(
-        ("127.0.0.1", int(address.rpartition(":")[2])), seconds
-    ) as connection:
-        connection.sendall(request)
-        return b"".join(iter(lambda: connection.recv(4096), b""))
-
-
-@pytest.mark.parametrize(
-    "host",
-    [
-        b"evil.example",
-        b"evil.example:80",
-        b"127.0.0.1.evil.example",
-        b"10.0.0.1",
-        b"[::1",
-        b"",
-        b"a b",
-        None,
-    ],
-)
-def test_a_site_that_leads_a_browser_here_learns_and_changes_nothing(study, address, host):
-    pair = next(iter(server.Study(study).pairs))
-    vote = json.dumps({"rater": "ada", "pair": pair, "answers": answers(1)}).encode()
-    named = b"" if host is None else b"Host: " + host + b"\r\n"
-    for request in (
-        b"GET / HTTP/1.1\r\n" + named + b"\r\n",
-        b"GET /pairs?rater=ada HTTP/1.1\r\n" + named + b"\r\n",
-    ):
-        assert said(address, request).startswith(b"HTTP/1.1 421")
-    kind = b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(vote)
-    assert said(address, b"POST /vote HTTP/1.1\r\n" + named + kind + vote).startswith(
-        b"HTTP/1.1 421"
-    )
-    assert not any((study / "votes").iterdir())
 
 
 # ---- the count
