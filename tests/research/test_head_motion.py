@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Statistics of how heads turn: what is measured is what is drawn, and the second data set differs
-from the first in heads alone."""
+"""The second data set differs from the first in heads alone."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Close-ups of a mouth show what it does, and say at which phone."""
+"""Close-ups of a mouth are of the phones that are asked for."""
 
 import numpy as np
 import pytest

@@ -1,24 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The paper's tables: their statistics on closed cases, their Markdown, and the whole command on a chain
-of seconds."""
+"""The paper's tables: their statistics on closed cases, and their Markdown."""
 
 import argparse
 import json
 import math
 
 import pytest
-import torch
-from made_motions import made_motions
 
 from research import paper, paper_rows, table1
-from research.__main__ import main
-from research.measures.evaluate import FIGURES, figures
-from research.train.paper import Budget, Chain, ROWS, select_stages, train_chain
+from research.measures.evaluate import FIGURES
+from research.train.paper import ROWS
 from research.train.stages import STAGES as RESEARCH
-from thunder_core.face.head import load_head
 from thunder_core.train.__main__ import add_arguments
 from thunder_core.train.stages import STAGES
-from thunder_core.weight_files import SHIPPED
 
 
 def of_clips(**columns):
@@ -109,64 +103,6 @@ def test_the_page_says_what_is_missing_and_only_its_tables_change(tmp_path):
         "thunder",
         "teacher",
     ] and "media2face" in second["missing"]
-
-
-@pytest.fixture(scope="module")
-def motions(tmp_path_factory):
-    torch.set_num_threads(1)
-    folder = tmp_path_factory.mktemp("cache")
-    return folder / "set", made_motions(folder / "set", load_head())
-
-
-@pytest.mark.slow
-def test_the_command_measures_once_and_again_only_what_is_new(
-    motions, tmp_path, monkeypatch, capsys
-):
-    folder, made = motions
-    runs, results = tmp_path / "runs", tmp_path / "results"
-    train_chain(
-        Chain(made, load_head(), SHIPPED, runs, Budget(1, 1, 2), seed=1),
-        select_stages(["flameformer"])[:2],
-    )
-    words = [
-        "--cache",
-        str(tmp_path / "cache"),
-        "--runs",
-        str(runs),
-        "--samples",
-        "2",
-        "--clips",
-        "2",
-    ]
-    (tmp_path / "cache").mkdir()
-    for name in ("corpus", "motions"):
-        (tmp_path / "cache" / name).symlink_to(folder / name)
-    main(["paper", *words])
-    assert "Not written to research/results" in capsys.readouterr().out
-    measured = []
-    monkeypatch.setattr(paper, "figures", lambda *a: measured.append(a) or figures(*a))
-    main(["paper", *words, "--results", str(results), "--docs", str(tmp_path / "page.md")])
-    assert not measured
-    rows = json.loads((results / "table2.json").read_text())["rows"]
-    assert [row["system"] for row in rows] == ["flameformer", "teacher"] and all(
-        row["clips"] == 2 for row in rows
-    )
-    kept = json.loads((results / "paper_clips.json").read_text())
-    assert set(kept["flameformer"]["1"]) == {"4", "6"} and set(
-        kept["flameformer"]["1"]["4"]
-    ) == set(FIGURES)
-    main(["paper", *words[:-1], "3", "--only", "flameformer", "--results", str(results)])
-    assert len(measured) == 1  # the third clip
-
-    heads = [*words[:4], "--clips", "2", "--samples", "2", "--only", "flameformer", "--heads"]
-    main(["paper", *heads, "--results", str(results), "--docs", str(tmp_path / "page.md")])
-    apart = json.loads((results / "table3.json").read_text())
-    assert (
-        apart["data"]["div"] > 0
-        and [row["system"] for row in apart["rows"]] == ["flameformer"]
-        and "ba" in apart["rows"][0]
-    )
-    assert "<!-- table 3 -->" in (tmp_path / "page.md").read_text()
 
 
 def line(**figures):
