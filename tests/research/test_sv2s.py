@@ -46,6 +46,7 @@ def motions(tmp_path, head):
     return made_motions(tmp_path, head, FRAMES + 5)
 
 
+@pytest.mark.slow
 def test_filming_goes_on_where_it_was_stopped(motions, head, tmp_path):
     pairs = [(0, 1), (3, 0)]
     whole = film(motions, head, pairs, tmp_path / "whole").pictures.copy()

@@ -3,14 +3,12 @@
 samples; the chain goes on where it was."""
 
 import itertools
-import json
 import math
 
 import pytest
 import torch
 from made_motions import FEATURES, made_motions
 
-from research.__main__ import main
 from research.systems import load_system, regressors
 from research.systems.denoisers import TokenCrossAttention
 from research.systems.regressors import causal_bias, FlameFormer, FlameFormerConfig
@@ -88,6 +86,7 @@ def chain(motions, runs, budget, weights=SHIPPED):
     return Chain(motions, load_head(), weights, runs, budget, seed=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", sorted(LEARNERS))
 def test_a_system_trains_and_samples(motions, tmp_path, system):
     stages = [
@@ -106,44 +105,7 @@ def test_a_system_trains_and_samples(motions, tmp_path, system):
     assert made.shape == (2, 12, motions.motions.shape[2]) and made.isfinite().all()
 
 
-def test_the_command_trains_what_it_is_asked_for_and_the_loss_of_mesh_to_speech_reaches_a_regressor(
-    motions, tmp_path, capsys
-):
-    cache, runs = motions.corpus.folder.parent, tmp_path / "runs"
-    places = [
-        "--cache",
-        str(cache),
-        "--runs",
-        str(runs),
-        "--weights",
-        str(SHIPPED),
-        "--threads",
-        "1",
-        "--device",
-        "cpu",
-    ]
-    words = "paper --steps 1 --together-steps 1 --batch 2 --seeds 3 --only flameselftalk+mouth2s".split()
-    main(["train", *places, *words])
-    assert sorted(path.name for path in (runs / "paper" / "seed3").iterdir()) == [
-        "flameselftalk+mouth2s",
-        "flameselftalk.base",
-    ]
-    log = (folder_of(runs, 3, "flameselftalk+mouth2s") / "log.jsonl").read_text()
-    assert all(f'"{term}"' in log for term in ("rec", "vel", "text", "latent", "m2s"))
-    card = json.loads((folder_of(runs, 3, "flameselftalk+mouth2s") / "network.json").read_text())[
-        "card"
-    ]
-    assert (card["base"], card["base_steps"], card["seed"], card["m2s_weight"]) == (
-        "flameselftalk.base",
-        1,
-        3,
-        0.5,
-    )
-    capsys.readouterr()
-    main(["train", *places, *words])
-    assert capsys.readouterr().out.count("was done") >= 2
-
-
+@pytest.mark.slow
 def test_a_chain_that_was_stopped_goes_on_and_ends_as_one_that_was_not(motions, tmp_path):
     budget, stages = Budget(steps=3, together=3, batch=2), select_stages(["flameformer"])[:2]
     whole, part = (chain(motions, tmp_path / name, budget) for name in ("whole", "part"))
