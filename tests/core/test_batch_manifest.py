@@ -177,7 +177,10 @@ def test_the_report_holds_takes_words_pictures_and_failures_and_opens_anywhere(
         MAKER,
         {job.name: {"node": "n1"}},
     )
-    manifest.write_report(out, data)
+    (tmp_path / "out" / "batch.html").write_text("mine")
+    with pytest.raises(BadRequest, match="batch.html” is a file of yours .* --force"):
+        manifest.write_report(out, data)
+    assert manifest.write_report(out, data, force=True).kept == {"batch.html": "batch.html1"}
     read = json.loads((tmp_path / "out" / "batch.json").read_text())
     assert read["counts"] == {"baked": 1, "up to date": 0, "failed": 1, "not baked": 0}
     assert set(read["jobs"][0]["files"]) == {"take_01.npz", "takes.png", "report.json"}

@@ -9,16 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from research.faces.calibrate import calibrate, hear_clips
-from research.faces.lip_clips import (
-    closes,
-    comparison_lines,
-    figures,
-    follows,
-    LipClip,
-    read_clips,
-    shuts,
-)
+from research.faces.calibrate import calibrate
+from research.faces.lip_clips import closes, comparison_lines, figures, follows, LipClip, shuts
 from research.lips import count_false_closures, true_closures
 from research.train.card import count_constants
 from thunder_core.engine.planning.lip_kernels import fitted_encoder, identity, KERNELS, kernels
@@ -158,21 +150,6 @@ def test_a_made_face_is_calibrated_from_its_sound_and_clips_that_were_left_out_s
     written = json.loads(out.read_text())
     assert written["encoder"] == identity(encoder) and written["fitted_on"] == "fit"
     assert np.shape(written["opening"]["phones"]) == (9, len(PHONES))
-
-
-def test_a_clip_without_aligned_phones_has_those_that_the_encoder_hears(tmp_path, encoder):
-    made_folder(tmp_path, 2)
-    phones = tmp_path / "lips" / "phones.tsv"
-    rows = [row for row in phones.read_text().splitlines() if not row.startswith("clip1\t")]
-    phones.write_text("\n".join([*rows, "clip1\tnone\t\t\t"]) + "\n")
-    clips = hear_clips(read_clips(tmp_path), encoder, ["clip0"])
-    assert not np.array_equal(*clips["clip0"].shares) and np.array_equal(*clips["clip1"].shares)
-    assert len(clips["clip0"].versions) > len(clips["clip1"].versions) == 1, (
-        "only what is fitted has copies"
-    )
-    assert clips["clip0"].lips.weight < clips["clip1"].lips.weight, (
-        "lips that were shifted by many frames count less"
-    )
 
 
 def test_the_shipped_constants_are_those_of_the_shipped_encoder_and_few_enough(encoder):
