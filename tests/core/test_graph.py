@@ -22,6 +22,7 @@ from thunder_core.weight_files import SHIPPED
 
 onnx = pytest.importorskip("onnx")
 LENGTHS = [1, 57, 500]
+WITHOUT_GRAPHS = shutil.ignore_patterns("*.onnx")
 
 
 def drawn(seed=0):
@@ -129,9 +130,7 @@ def test_the_encoder_gives_the_same_on_any_number_of_threads(frames):
 
 
 def test_the_graphs_of_the_shipped_weights_are_up_to_date(tmp_path):
-    for path in SHIPPED.iterdir():
-        if path.suffix in (".json", ".safetensors"):
-            shutil.copy(path, tmp_path)
+    shutil.copytree(SHIPPED, tmp_path, ignore=WITHOUT_GRAPHS, dirs_exist_ok=True)
     names = {path.name for path in write_graphs(tmp_path)}
     assert names == {path.name for path in SHIPPED.glob("*.onnx")}
     compared = {*CASES, "denoiser", "distilled"}
@@ -149,16 +148,12 @@ def test_the_graphs_of_the_shipped_weights_are_up_to_date(tmp_path):
 @pytest.fixture(scope="module")
 def without_graphs(tmp_path_factory):
     """The shipped weights without their graphs."""
-    folder = tmp_path_factory.mktemp("without_graphs")
-    for path in SHIPPED.iterdir():
-        if path.suffix != ".onnx":
-            shutil.copy(path, folder)
-    return folder
+    folder = tmp_path_factory.mktemp("weights") / "without_graphs"
+    return shutil.copytree(SHIPPED, folder, ignore=WITHOUT_GRAPHS)
 
 
 def test_the_first_call_opens_a_network_and_what_is_damaged_is_said_then(tmp_path):
-    for path in SHIPPED.iterdir():
-        shutil.copy(path, tmp_path)
+    shutil.copytree(SHIPPED, tmp_path, dirs_exist_ok=True)
     thunder = Thunder(tmp_path, "cpu", load_head())
     networks = thunder.encoder.network, thunder.distilled.network, thunder.denoiser.network
     assert all(network._run is None for network in networks)
