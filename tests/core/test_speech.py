@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-import torchaudio
 
 from research.train.encoder import adopt_network
 from thunder_core import acoustics
@@ -246,8 +245,6 @@ def samples(request):
 
 def tensor(samples):
     return torch.from_numpy(samples)[None]
-
-
 
 
 @pytest.mark.parametrize(
