@@ -5,9 +5,11 @@ sense."""
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 import pytest
 from processes import cancel, is_alive
@@ -121,6 +123,33 @@ def test_a_request_that_fills_the_pipe_of_a_stopped_worker_holds_nobody(real):
     pending = real.request("spoken", text="x" * 2**21)
     keeps(0.5, time.monotonic() - started, "a request of 2 MB to a stopped worker")
     cancel(pending)
+
+
+KILLED = """
+import sys, time
+from thunder_core.client import Client
+client = Client(sys.executable)
+client.request("release").wait(timeout=60)
+print(client.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_stopped_worker_ends_when_its_client_is_killed(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, cwd=ROOT)
+    worker = int(process.stdout.readline())
+    os.kill(worker, signal.SIGSTOP)
+    # all its threads
+    until(
+        lambda: all(
+            b") T " in stat.read_bytes() for stat in Path(f"/proc/{worker}/task").glob("*/stat")
+        )
+    )
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    until(lambda: not is_alive(worker), 10)
+    until(lambda: not [name for name in os.listdir(tmp_path) if name.startswith("thunder-")], 5)
 
 
 LIFE = """
