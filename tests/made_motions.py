@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A motion set of a few seconds, made without recordings: what training of the systems reads, for
-tests that take seconds."""
+"""Recordings and motion sets of a few seconds, made without anybody: what training reads, for tests
+that take seconds."""
 
 import json
 from pathlib import Path
 
 import numpy as np
+import soundfile
 
 from thunder_core.direction import Direction
+from thunder_core.engine.planning.lip_kernels import kernels
+from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.events import EVENTS
 from thunder_core.face.head import Head
 from thunder_core.spoken import PHONES
 from thunder_core.train.corpus import Corpus
 from thunder_core.train.motions import MotionSet, SAMPLES_PER_FRAME, TRUE_TO_SOUND, VARIANTS
-from thunder_core.types import Columns
+from thunder_core.types import Columns, RATE
 
 FEATURES = 50
 SPLITS = (
@@ -83,3 +86,38 @@ def made_motions(folder: Path, head: Head, frames: int = 110) -> MotionSet:
     ]
     (motions / "rows.json").write_text(json.dumps({"width": FEATURES, "rows": rows}))
     return MotionSet(Corpus(corpus), motions)
+
+
+def recordings(folder: Path, speakers: tuple[str, ...], seconds: float) -> Path:
+    """A folder of recordings of noise, one of each speaker after the other: 0.wav, 1.wav …"""
+    folder.mkdir()
+    rng, rows = np.random.default_rng(0), ["file\tspeaker\ttext"]
+    for number, speaker in enumerate(speakers):
+        noise = 0.1 * rng.standard_normal(round(seconds * RATE))
+        soundfile.write(folder / f"{number}.wav", noise, RATE)
+        rows.append(f"{number}.wav\t{speaker}\thello")
+    (folder / "transcripts.tsv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def heard(corpus: Corpus, folder: Path, encoder: str = "") -> Path:
+    """The folder of a corpus' motions as `extract_features` leaves it, with a quiet clip at the end;
+    features are noise in which no phone is heard for certain."""
+    folder.mkdir()
+    frames, width = corpus.clips[0].length // SAMPLES_PER_FRAME, kernels()["opening"].map.shape[1]
+    clips = [*((clip.speaker, i) for i, clip in enumerate(corpus.clips)), ("quiet", -1)]
+    rows = [
+        dict(start=frames * n, frames=frames, split="train", speaker=speaker, clip=i)
+        for n, (speaker, i) in enumerate(clips)
+    ]
+    total = frames * len(rows)
+    features = np.random.default_rng(1).standard_normal((total, width)).astype(np.float16)
+    features[:, -LOUDNESS - len(PHONES) :] = 0
+    features.tofile(folder / "features.f16")
+    for name, size in (("logits.f16", 160 * total), ("units.u8", 2 * total)):
+        (folder / name).write_bytes(bytes(size))
+    (folder / "quiet.i16").write_bytes(bytes(2 * SAMPLES_PER_FRAME * frames))
+    np.save(folder / "voices.npy", np.zeros((len(rows), 256), np.float32))
+    about = {"width": width, "encoder": encoder, "rows": rows}
+    (folder / "rows.json").write_text(json.dumps(about))
+    return folder

@@ -21,9 +21,8 @@ def weights_with_styles(
     """Make a folder of weights whose denoiser takes so many numbers of a style, 0: none. Returns
     it."""
     folder.mkdir(parents=True, exist_ok=True)
-    for file in SHIPPED.iterdir():
-        if file.is_file() and file.stem != "denoiser" and file.name != "SHA256SUMS":
-            shutil.copy(file, folder)
+    ignored = shutil.ignore_patterns("denoiser.*", "SHA256SUMS")
+    shutil.copytree(SHIPPED, folder, ignore=ignored, dirs_exist_ok=True)
     tensors, config = load_weights(SHIPPED / "denoiser")
     torch.manual_seed(seed)
     made = Denoiser(replace(DenoiserConfig(**config), style=style))

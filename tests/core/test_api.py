@@ -122,8 +122,7 @@ def test_a_wrong_setting_is_refused_with_a_sentence(voice, arguments, sentence):
 
 
 def test_a_performance_moves_to_another_recording_with_a_mouth_of_its_own(voice, takes):
-    other = thunder.load(voice.samples[: 8 * len(voice.samples) // 10], rate=voice.rate)
-    take = takes.best
+    take, other = takes.best, first_of(voice, 0.8)
     one, two = thunder.perform_as(take, voice, other, takes=2, seed=3)
     assert one.frames == two.frames == other.frames and {one.seed, two.seed} == {3, 4}
     assert np.array_equal(one.motion.head, two.motion.head), "all but the mouth moves along"
@@ -137,16 +136,35 @@ def test_a_performance_moves_to_another_recording_with_a_mouth_of_its_own(voice,
     unknown = {k: v for k, v in take.provenance.items() if k != "choice"}
     silently = thunder.perform_as(replace(take, provenance=unknown), voice, voice, takes=1).best
     assert "choice" not in silently.provenance, "nobody knows what it hits"
-    silent = thunder.load(np.zeros(2 * voice.rate, np.float32), rate=voice.rate)
-    with pytest.raises(errors.BadRequest, match="Nobody speaks in the new recording"):
-        thunder.perform_as(take, voice, silent)
-    with pytest.raises(errors.BadRequest, match="moves between voices, not str"):
-        thunder.perform_as(take, "line.wav", other)
-    with pytest.raises(errors.BadRequest, match=r"lasts 2.0 s and its old recording 1.0 s"):
-        half = thunder.load(voice.samples[: len(voice.samples) // 2], rate=voice.rate)
-        thunder.perform_as(take, half, other)
-    with pytest.raises(errors.BadRequest, match="another head than the engine's"):
-        thunder.perform_as(replace(take, channels=("jawOpen",)), voice, other)
+
+
+def first_of(voice, share):
+    """The first part of a voice."""
+    return thunder.load(voice.samples[: round(share * len(voice.samples))], rate=voice.rate)
+
+
+@pytest.mark.parametrize(
+    "change, sentence",
+    [
+        (lambda take, old, new: (take, old, silence()), "Nobody speaks in the new recording"),
+        (lambda take, old, new: (take, "line.wav", new), "moves between voices, not str"),
+        (
+            lambda take, old, new: (take, first_of(old, 0.5), new),
+            r"lasts 2.0 s and its old recording 1.0 s",
+        ),
+        (
+            lambda take, old, new: (replace(take, channels=("jawOpen",)), old, new),
+            "another head than the engine's",
+        ),
+    ],
+)
+def test_what_cannot_move_to_another_recording_is_refused(voice, takes, change, sentence):
+    with pytest.raises(errors.BadRequest, match=sentence):
+        thunder.perform_as(*change(takes.best, voice, first_of(voice, 0.8)))
+
+
+def silence():
+    return thunder.load(np.zeros(32000, np.float32), rate=16000)
 
 
 @pytest.mark.parametrize(
@@ -209,11 +227,10 @@ def test_moods_presets_and_sliders_reach_takes_that_begin_where_the_panels_do(vo
 
 
 def test_nobody_speaking_is_a_warning_and_gives_idle_takes_without_a_score():
-    silence = thunder.load(np.zeros(32000), 16000)
     with pytest.warns(
         UserWarning, match="Nobody speaks in “voice”, so its takes will show an idle face"
     ) as seen:
-        takes = thunder.perform(silence, takes=1, seed=1)
+        takes = thunder.perform(silence(), takes=1, seed=1)
     assert (
         seen[0].filename == __file__
         and takes.best.score is None

@@ -172,19 +172,22 @@ def test_of_many_mistakes_the_first_are_said_and_how_many_more(complaints):
     assert more == "… and 1970 more"
 
 
-def test_a_job_keeps_what_is_right_of_it_so_that_all_mistakes_are_found_at_once(tmp_path):
+@pytest.mark.parametrize(
+    "more, kept, mistakes",
+    [
+        ("takes = 0\nstyle = 'Whisper'\n", {"style": "Whisper"}, ["“takes” = 0"]),
+        ("system = 'thunder'\n", {}, []),  # which names the one engine
+    ],
+)
+def test_a_job_keeps_what_is_right_of_it_so_that_all_mistakes_are_found_at_once(
+    tmp_path, more, kept, mistakes
+):
     path = tmp_path / "jobs.toml"
-    path.write_text("[jobs.a]\naudio = 'a.wav'\ntakes = 0\nstyle = 'Whisper'\n")
+    path.write_text(f"[jobs.a]\naudio = 'a.wav'\n{more}")
     read = job_file.read_file(str(path), {})
-    assert len(read.mistakes) == 1 and "“takes” = 0" in read.mistakes[0]
-    assert read.jobs[0].settings == {"audio": str(tmp_path / "a.wav"), "style": "Whisper"}
-
-
-def test_a_job_that_names_the_one_engine_goes_on_working(tmp_path):
-    path = tmp_path / "jobs.toml"
-    path.write_text("[jobs.a]\naudio = 'a.wav'\nsystem = 'thunder'\n")
-    read = job_file.read_file(str(path), {})
-    assert not read.mistakes and read.jobs[0].settings == {"audio": str(tmp_path / "a.wav")}
+    assert len(read.mistakes) == len(mistakes)
+    assert all(words in said for words, said in zip(mistakes, read.mistakes))
+    assert read.jobs[0].settings == {"audio": str(tmp_path / "a.wav")} | kept
 
 
 @pytest.mark.parametrize(

@@ -166,26 +166,24 @@ def test_lines_are_found_by_grade_warning_words_and_whether_they_are_picked(chro
     chrome.run("localStorage.clear()")
     chrome.open(three)
     names = lambda: [line[1] for line in lines_of(chrome)]  # noqa: E731
-    choose = "const box = document.querySelector('#grade'); box.value = arguments[0];"
-    chrome.run(choose + "box.dispatchEvent(new Event('input'))", "poor")
+    choose = (
+        "const box = document.querySelector('#grade'); box.value = arguments[0];"
+        "box.dispatchEvent(new Event('input'))"
+    )
+    chrome.run(choose, "poor")
     assert names() == ["second"] and chrome.text("#shown") == "1 of 4 lines"
-    chrome.run(choose + "box.dispatchEvent(new Event('input'))", "")
-    chrome.click("#warned")
-    assert names() == ["lost", "intro"]
-    chrome.click("#warned")
-    chrome.click("#open")
-    chrome.click("#index li:nth-child(4)")
-    chrome.press(ENTER)
-    assert names() == ["intro", "second", "third"], "what is picked stays until it is asked for"
-    chrome.click("#open")
-    chrome.click("#open")
-    assert names() == ["intro", "second"]
-    chrome.click("#open")
-    chrome.press("/")
-    chrome.press(*"boxes")
-    assert names() == ["intro"] and chrome.run("return document.querySelector('#none').hidden")
-    chrome.press(*"zz")
-    assert names() == [] and chrome.run("return document.querySelector('#none').offsetHeight") > 0
+    chrome.run(choose, "")
+    for clicked, shown in (
+        (["#warned"], ["lost", "intro"]),
+        (["#warned", "#open", "#index li:nth-child(4)", ENTER], ["intro", "second", "third"]),
+        (["#open", "#open"], ["intro", "second"]),  # what is picked stays until it is asked for
+        (["#open", "/", *"boxes"], ["intro"]),
+        ([*"zz"], []),
+    ):
+        for each in clicked:
+            chrome.click(each) if each.startswith("#") else chrome.press(each)
+        assert names() == shown
+    assert chrome.run("return document.querySelector('#none').offsetHeight") > 0
 
 
 def test_a_sound_that_is_missing_is_said_and_the_takes_play_without_it(chrome, three):

@@ -37,6 +37,12 @@ def of(mood=NEUTRAL, strength=0.6, **style):
     return Direction(Style(**style), mood, strength).vector()
 
 
+def take(reading=USUAL, **more):
+    """What a take of the usual direction says of itself."""
+    about = {"direction": USUAL.tolist(), "reading": np.asarray(reading).tolist()}
+    return about | {"as_asked": False} | more
+
+
 @pytest.mark.parametrize(
     "played, asked, shows, said",
     [
@@ -82,99 +88,78 @@ def test_every_mood_has_a_word(mood):
 
 
 def test_a_take_says_how_it_was_played_and_what_was_heard_tells_none_from_another():
-    asked, played = USUAL.tolist(), Direction(Style(smile=0.5)).vector().tolist()
-    about = {"direction": asked, "reading": played, "spread": 0.5, "as_asked": False}
+    about = take(of(smile=0.5), spread=0.5)
     assert words_of_take(about) == "smiling"
     assert words_of_take(about | {"as_asked": True}) == "as asked"
-    assert words_of_take(about | {"reading": asked}) == "as asked"
-    requested, moved = USUAL.copy(), USUAL.copy()
-    requested[0], moved[0] = 1.5, 1.5
-    about = {"direction": USUAL.tolist(), "reading": moved.tolist(), "as_asked": False}
-    assert (
-        words_of_take(about) == "lively"
-        and words_of_take(about | {"requested": requested.tolist()}) == AS_ASKED
-    )
+    assert words_of_take(take(spread=0.5)) == "as asked"
+    moved = USUAL.copy()
+    moved[0] = 1.5
+    assert words_of_take(take(moved)) == "lively"
+    assert words_of_take(take(moved, requested=moved.tolist())) == AS_ASKED
 
 
 @pytest.mark.parametrize("role", ["listens", "idle"])
 def test_of_a_face_that_does_not_speak_nothing_is_said_of_its_speech(role):
-    played = Style(width=1.6, energy=0.5, jaw=0.8, rounding=1.5, tension=0.8, head=1.5)
-    about = {
-        "direction": USUAL.tolist(),
-        "reading": Direction(played, "warm", 0.5).vector().tolist(),
-        "as_asked": False,
-    }
-    assert words_of_take(about | {"role": role}) == "warm, lively head"
-    only = Direction(Style(width=1.6)).vector().tolist()
-    assert words_of_take(about | {"role": role, "reading": only}) == "close to the direction"
+    speech = dict(width=1.6, energy=0.5, jaw=0.8, rounding=1.5, tension=0.8)
+    played = of("warm", 0.5, head=1.5, **speech)
+    assert words_of_take(take(played, role=role)) == "warm, lively head"
+    assert words_of_take(take(of(width=1.6), role=role)) == "close to the direction"
 
 
 def test_a_take_says_first_which_words_it_hits_and_what_it_does_in_pauses():
-    about = {
-        "direction": USUAL.tolist(), "reading": of(smile=0.5).tolist(), "as_asked": False,
-        "choice": {
-            "hits": [[1.4, 1.8, "battle"], [3.0, 3.2, ""]], "aside": [],
-            "pauses": [[2.0, "looks away"]],
-        },
-    }  # fmt: skip
-    said = "hits battle and 3.0 s, looks away in the pause"
-    assert words_of_take(about) == said + ", smiling"
-    assert words_of_take(about | {"choice": json.dumps(about["choice"])}) == said + ", smiling"
-    assert words_of_take(about | {"as_asked": True}) == "as asked"
-    nothing_else = about | {"reading": USUAL.tolist(), "spread": 0.5}
-    assert words_of_take(nothing_else | {"reading": of(smile=0.1).tolist()}) == said
-    quiet = about["choice"] | {"pauses": [], "aside": [[0.2, 0.5, "field"]]}
+    hits = [[1.4, 1.8, "battle"], [3.0, 3.2, ""]]
+    choice = {"hits": hits, "aside": [], "pauses": [[2.0, "looks away"]]}
+    about, said = take(of(smile=0.5)), "hits battle and 3.0 s, looks away in the pause"
+    for how, words_said in (
+        ({}, f"{said}, smiling"),
+        ({"choice": json.dumps(choice)}, f"{said}, smiling"),
+        ({"as_asked": True}, "as asked"),
+        ({"spread": 0.5, "reading": of(smile=0.1).tolist()}, said),
+        # its mouth is as asked, and the rest hits as before
+        ({"moved": "{}", "as_asked": True}, said),
+        *(({"choice": damaged}, "smiling") for damaged in ({}, {"hits": 3}, "{", "3", None)),
+        ({"choice": {"hits": [[1]], "aside": [], "pauses": []}}, "smiling"),
+    ):
+        assert words_of_take(about | {"choice": choice} | how) == words_said, how
+    quiet = choice | {"pauses": [], "aside": [[0.2, 0.5, "field"]]}
     assert words_of_take(about | {"choice": quiet}).endswith("looks away on field, smiling")
-    many = about["choice"] | {"hits": [[t, t + 0.3, f"w{t}"] for t in range(5)]}
+    many = choice | {"hits": [[t, t + 0.3, f"w{t}"] for t in range(5)]}
     assert words_of_take(about | {"choice": many}).startswith("hits w0 and w1 and w2 …, ")
-    for damaged in ({}, {"hits": 3}, "{", "3", {"hits": [[1]], "aside": [], "pauses": []}, None):
-        assert words_of_take(about | {"choice": damaged}) == "smiling"
-    still = about | {"reading": of(smile=0.5, eyes=0.4).tolist()}
-    assert "still eyes" in words_of_take(still | {"choice": {}})
+    assert "still eyes" in words_of_take(take(of(smile=0.5, eyes=0.4), choice={}))
     moved = about | {"moved": "{}", "as_asked": True}
-    assert words_of_take(moved) == said, "its mouth is as asked, and the rest hits as before"
-    del moved["choice"]
     assert words_of_take(moved) == "performs another recording"
 
 
 def test_takes_of_which_the_list_would_say_the_same_are_told_apart():
-    def take(hits, pauses, ideas):
-        choice = {"hits": [[t, t + 0.2, w] for t, w in hits], "aside": [], "pauses": pauses,
-                  "ideas": ideas}  # fmt: skip
-        return {"direction": USUAL.tolist(), "reading": of(smile=0.1).tolist(), "as_asked": False,
-                "choice": choice}  # fmt: skip
+    def chosen(pauses, ideas):
+        choice = {"hits": [[0.1, 0.3, "eight"]], "aside": [], "pauses": pauses, "ideas": ideas}
+        return take(of(smile=0.1), choice=choice)
 
-    one = [(0.1, "eight")]
     away, later = [[1.0, "looks away"]], [[2.0, "looks away"]]
-    takes = [take(one, away, ["nods", "nods"]), take(one, later, ["nods", "turns"]),
-             take(one, away, ["nods", "tilts"])]  # fmt: skip
+    ideas = ((away, "nods"), (later, "turns"), (away, "tilts"))
+    takes = [chosen(pauses, ["nods", second]) for pauses, second in ideas]
     assert words_of_takes(takes) == [
-        "hits eight, nods in phrase 2, looks away in the pause",
-        "hits eight, turns in phrase 2, looks away in the pause",
-        "hits eight, tilts in phrase 2, looks away in the pause",
+        f"hits eight, {second} in phrase 2, looks away in the pause" for _, second in ideas
     ]
-    assert words_of_takes([take(one, each, ["nods"]) for each in (away, later)]) == [
+    assert words_of_takes([chosen(each, ["nods"]) for each in (away, later)]) == [
         f"hits eight, looks away at {at} s, looks away in the pause" for at in ("1.0", "2.0")
     ]
     assert len(set(words_of_takes(takes[:1] * 2))) == 1, "nothing tells them apart"
 
 
 @pytest.mark.parametrize(
-    "damaged",
+    "about",
     [
-        {"reading": [1.0]},
-        {"reading": "calm"},
-        {"reading": [float("nan")] * len(DIRECTION_NAMES)},
-        {"direction": None},
+        {},
+        {"steps": 20},
+        take([1.0]),
+        take() | {"reading": "calm"},
+        take([float("nan")] * len(DIRECTION_NAMES)),
+        take(direction=None),
     ],
 )
-def test_a_take_that_does_not_tell_has_no_words(damaged):
-    about = {"direction": USUAL.tolist(), "reading": USUAL.tolist(), "as_asked": False}
-    assert (
-        words_of_take(about | damaged) == ""
-        and words_of_take({}) == ""
-        and words_of_take({"steps": 20}) == ""
-    )
+def test_a_take_that_does_not_tell_has_no_words(about):
+    assert words_of_take(about) == ""
 
 
 @pytest.mark.parametrize(
@@ -195,52 +180,30 @@ def test_a_take_that_does_not_tell_has_no_words(damaged):
     ],
 )
 def test_a_word_is_said_as_far_as_it_shows(axis, value, measures, word):
-    played = Direction(Style(**{axis: value}), "tense", 0.3).vector()
-    about = {"direction": USUAL.tolist(), "reading": played.tolist(), "as_asked": False}
+    played = of("tense", 0.3, **{axis: value})
     side = 1 if value > getattr(Style(), axis) else -1
-
-    def shows(by):
-        return words_of_take(about | {"shown": {name: by * side for name in measures}})
-
-    assert word in words_of_take(about), "of a take that nobody measured it is said as it was asked"
-    assert shows(4.0) == f"{word}, tense" and shows(0.8) == f"tense, {word}", (
-        "the strongest comes first"
-    )
-    assert shows(0.3) == shows(-0.3) == shows(-4.0) == "tense", (
-        "what hardly shows, or its opposite, is not said"
-    )
-    assert (
-        words_of_take(
-            about | {"reading": USUAL.tolist(), "shown": {name: 4.0 for name in measures}}
-        )
-        == "as asked"
-    )
+    assert word in words_of_take(take(played)), "of a take that nobody measured it is as asked"
+    for by, said in (
+        (4.0, f"{word}, tense"),  # the strongest comes first
+        (0.8, f"tense, {word}"),
+        *((by, "tense") for by in (0.3, -0.3, -4.0)),  # hardly shows, or its opposite does
+    ):
+        shown = dict.fromkeys(measures, by * side)
+        assert words_of_take(take(played, shown=shown)) == said
+    assert words_of_take(take(shown=dict.fromkeys(measures, 4.0))) == "as asked"
 
 
 @pytest.mark.parametrize("damaged", ["much", {"head": "much"}, {"head": float("nan")}, 3])
 def test_a_damaged_measurement_does_not_change_the_words(damaged):
-    about = {
-        "direction": USUAL.tolist(),
-        "reading": Direction(Style(head=0.5)).vector().tolist(),
-        "as_asked": False,
-    }
+    about = take(of(head=0.5))
     assert words_of_take(about | {"shown": damaged}) == words_of_take(about) == "still head"
 
 
-def batch(*styles, **shows):
-    """Provenances of takes without a request, each in a style; shows: measures of them all."""
-    plain = {"direction": USUAL.tolist(), "as_asked": False, "shown": shows}
-    return [plain | {"reading": Direction(style).vector().tolist()} for style in styles]
-
-
 def test_words_are_on_a_third_of_a_batch_at_most_and_begin_differently():
-    takes = [
-        each | {"shown": {"jaw": by}}
-        for each, by in zip(batch(*[Style(jaw=1.3)] * 6), (1.0, 3.0, 1.5, 2.0, 0.9, 1.1))
-    ]
-    said = direction_words.words_of_takes(takes)
+    takes = [take(of(jaw=1.3), shown={"jaw": by}) for by in (1.0, 3.0, 1.5, 2.0, 0.9, 1.1)]
+    said = words_of_takes(takes)
     assert said == [NEARLY, "wide jaw", NEARLY, "wide jaw", NEARLY, NEARLY]
-    assert direction_words.words_of_takes(takes[:1]) == ["wide jaw"]
+    assert words_of_takes(takes[:1]) == ["wide jaw"]
     moods = [mood.label.lower() for name, mood in MOODS.items() if name != NEUTRAL]
     some = [
         AS_ASKED,

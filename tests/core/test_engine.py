@@ -14,16 +14,14 @@ from timing import keeps
 from thunder_core.animation.traits import BEYOND_EXPECTED, CARRIED, deviations, Line, USUAL
 from thunder_core.direction import Brief, Direction, Style
 from thunder_core.engine import engine as engine_module
-from thunder_core.engine.diffusion import windows
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.generate import portions, threads_for
 from thunder_core.engine.m2s import evidence, heard_share
 from thunder_core.engine.performance import Performance, requested_style
 from thunder_core.engine.planning.lip_kernels import OPENING_OF, phone_probabilities
 from thunder_core.engine.scorer import Measures
-from thunder_core.engine.speech.encoder import LOUDNESS, softmax
+from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.events import EVENTS
-from thunder_core.face.lips import width_mm
 from thunder_core.filters import highest
 from thunder_core.request import Request
 from thunder_core.spoken import PHONES
@@ -42,32 +40,6 @@ def same(a: Motion, b: Motion, tolerance: float) -> bool:
         np.abs(getattr(a, k) - getattr(b, k)).max() <= tolerance
         for k in ("expression", "jaw", "head", "eyes")
     )
-
-
-def rolled(motion: Motion, frames: int) -> Motion:
-    return Motion(np.roll(motion.expression, frames, 0), np.roll(motion.jaw, frames, 0))
-
-
-def test_lips_round_as_far_as_is_seen_and_rounding_follows_its_slider(engine, sample):
-    belief = softmax(engine.analyse(sample).logits)
-    oo, ee = (
-        np.unique(np.flatnonzero(belief[:, PHONES.index(phone)] > 0.5) // 2)
-        for phone in ("UW", "IY")
-    )
-    closed = Motion(np.zeros((1, engine.head.channels)), np.zeros((1, 3)))
-    rest = width_mm(closed, engine.head)[0]
-
-    def widths(rounding: float) -> np.ndarray:
-        """Millimetres [4, T] between the corners beyond those at rest, of four takes."""
-        asked = Brief.of(Direction(Style(rounding=rounding)), 0.2)
-        takes = engine.generate(sample, Request(4, 1, direction=asked))
-        return np.array([take.width for take in takes]) - rest
-
-    of_each = [widths(rounding) for rounding in (0.6, 1.0, 1.6)]
-    less, usual, more = (-each[:, oo].mean() for each in of_each)
-    assert usual > 6.7, "on “oo” those of people come in by 4, which judges hardly see"
-    assert of_each[1][:, ee].max(1).mean() > 3.9, "corners that only come in are skewed"
-    assert less < 0.75 * usual and more > 1.25 * usual
 
 
 UNITS, PRIOR = np.array([0, 1, 2, 2]), np.log(np.array([0.5, 0.25, 0.25], np.float32))
@@ -198,13 +170,8 @@ def test_a_draft_in_a_direction_comes_while_a_slider_is_dragged(engine, sample):
     second on an idle machine leaves."""
     line = Speech(np.tile(sample.samples, 2)[: 10 * RATE].copy(), RATE)
     asked = Brief(Direction(Style(energy=1.2), "warm", 0.5).vector()[None])
-    draft, take = (
-        processor_seconds(
-            lambda: engine.generate(line, Request(1, 1, steps=steps, direction=asked))
-        )
-        for steps in (4, 20)
-    )
-    assert draft < 0.6 * take, "a draft is hardly faster than the take"
+    request = Request(1, 1, steps=4, direction=asked)
+    draft = processor_seconds(lambda: engine.generate(line, request))
     keeps(0.5, draft, "a draft of ten seconds in a direction, processor time")
 
 
@@ -231,19 +198,6 @@ def test_lips_rest_where_a_gated_voice_pauses(engine, sample):
         assert take.opening[: len(gated)][gated].max() < 3, "a breath at most, in millimetres"
 
 
-def test_points_of_frames_show_where_the_lips_are_wrong(engine, sample, takes):
-    motion = takes[0].motion
-    expression, jaw = motion.expression.copy(), motion.jaw.copy()
-    third = motion.frames // 3
-    expression[third : 2 * third] = 0
-    jaw[third : 2 * third] = 0
-    after = engine.score(sample, Motion(expression, jaw))
-    fall = takes[0].score.per_frame - after.per_frame
-    # frames without speech have the score of the line
-    fall = np.where(after.per_frame == np.float32(after.total), np.nan, fall)
-    assert np.nanmean(fall[third + 8 : 2 * third - 8]) > 5 + abs(np.nanmean(fall[: third - 8]))
-
-
 def test_listening_gives_sound_of_the_same_length_that_follows_the_motion(engine, sample, takes):
     sound = engine.listen(takes[0].motion, sample)
     assert sound.rate == RATE
@@ -260,9 +214,7 @@ def test_listening_gives_sound_of_the_same_length_that_follows_the_motion(engine
 
 
 def test_ten_seconds_are_heard_in_a_second_and_a_half(engine, sample, takes):
-    motion = takes[0].motion
-    rows = np.arange(250) % motion.frames
-    ten = Motion(motion.expression[rows], motion.jaw[rows])
+    ten = takes[0].motion.part(np.arange(250) % takes[0].motion.frames)
     spent = processor_seconds(lambda: engine.listen(ten, sample))
     keeps(1.5, spent, "listening to ten seconds")
 
@@ -328,48 +280,10 @@ def test_short_sounds_work(engine, sample, seconds):
     assert take.motion.frames == short.frames
 
 
-@pytest.mark.slow
-def test_long_sounds_have_no_seams(engine, sample):
-    long = Speech(np.tile(sample.samples, 5))
-    takes = engine.generate(long, Request(4, 1, steps=8))
-    speed = np.stack([np.abs(np.diff(take.opening)) for take in takes])
-    ends = sorted({frame for span in windows(long.frames) for frame in span} - {0, long.frames})
-    assert takes[0].motion.frames == long.frames and len(ends) >= 4
-    near = np.zeros(speed.shape[1], bool)
-    for end in ends:
-        near[end - 2 : end + 2] = True
-    usual = np.percentile(speed[:, ~near], 95)
-    for end in ends:
-        assert speed[:, end - 2 : end + 2].mean() <= usual, (
-            f"at frame {end}: {speed[:, end - 2 : end + 2]}"
-        )
-
-
-@pytest.mark.slow
-def test_a_long_sound_can_be_cancelled_inside_a_step(engine, sample):
-    long = Speech(np.tile(sample.samples, 3))
-    seen = []
-    engine.generate(
-        long,
-        Request(1, 1, steps=1),
-        progress=lambda fraction, message: seen.append((fraction, message)),
-    )
-    assert len({fraction for fraction, message in seen if message.startswith("Sampling")}) >= len(
-        windows(long.frames)
-    )
-    assert len({fraction for fraction, message in seen if message.startswith("Analyzing")}) >= 2
-    assert seen == sorted(seen, key=lambda each: each[0])
-
-
-@pytest.mark.slow
 def test_features_of_long_sounds_do_not_pile_up(engine, sample, monkeypatch):
     monkeypatch.setattr(engine_module, "_REMEMBERED_FRAMES", sample.frames)
-    engine._known.clear()
     for shift in range(2):
-        engine.score(
-            Speech(np.roll(sample.samples, 1000 * shift)),
-            Motion(np.zeros((5, 44), np.float32), np.zeros((5, 3), np.float32)),
-        )
+        engine.analyse(Speech(np.roll(sample.samples, 1000 * shift)))
         assert sum(voice.frames for voice in engine._known.values()) <= sample.frames
 
 
@@ -457,29 +371,22 @@ def test_takes_are_sampled_in_portions_that_let_the_first_come_early(
 
 
 def test_a_vowel_opens_by_as_many_millimetres_as_opening_of_says(engine, sample, monkeypatch):
-    def sampled():
-        (take,) = engine.generate(sample, Request(1, 1))
-        return take
+    def sampled(millimetres):
+        monkeypatch.setitem(OPENING_OF, "AA", millimetres)
+        return engine.generate(sample, Request(1, 1))[0]
 
-    plain, voice = sampled(), engine.analyse(sample)
+    plain, voice = sampled(0.0), engine.analyse(sample)
     likely = phone_probabilities(voice.features)[:, PHONES.index("AA")]
-    on = likely > 0.7
-    far = highest(likely, 9) < 0.05  # 160 ms away
+    on, far = likely > 0.7, highest(likely, 9) < 0.05  # 160 ms away
     assert on.sum() >= 3 and far.sum() > 100
     for millimetres in (3.0, -1.5):
-        monkeypatch.setitem(OPENING_OF, "AA", millimetres)
-        changed = sampled()
+        changed = sampled(millimetres)
         by = changed.opening - plain.opening
         assert by[on].mean() == pytest.approx(millimetres, abs=0.4)
         assert np.abs(by[far]).max() < 0.25 and np.abs(by[far]).mean() < 0.05
         shut = voice.sounds.shut > 0.95
         assert np.array_equal(changed.opening[shut] < 0.6, plain.opening[shut] < 0.6)
-        [step] = [
-            each
-            for each in engine.explain(sample, Request(1, 1), int(likely.argmax()))["steps"]
-            if each["step"] == "open on phones"
-        ]
+        told = engine.explain(sample, Request(1, 1), int(likely.argmax()))["steps"]
+        [step] = [each for each in told if each["step"] == "open on phones"]
         (before, after) = step["changes"]["jaw opens °"]
         assert (after > before) == (millimetres > 0)
-    monkeypatch.setitem(OPENING_OF, "AA", 0.0)
-    assert np.array_equal(pack(sampled().motion), pack(plain.motion))

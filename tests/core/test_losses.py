@@ -155,6 +155,15 @@ def test_velocity_is_in_units_of_its_own_spread(denoiser, jaw):
     assert ratios == pytest.approx(0.2, rel=0.1)
 
 
+def learn(motions, denoiser, monkeypatch, rows, frames, batch, rng, draws, term=None):
+    """One step of learning, whose estimate is nothing: (batch, loss, what the denoiser is given by
+    name, each time; terms)."""
+    batches = SpeechBatches(motions, rows, frames, batch, mel=term is not None)
+    loss, item = DenoiserLoss(load_head(), denoiser, batches, term, "cpu"), batches(rng)
+    given = watch(denoiser, monkeypatch)
+    return item, loss, given, loss(Performer(denoiser), item, draws)
+
+
 def watch(denoiser, monkeypatch):
     """What a denoiser is given from now on, by name; its estimate is nothing."""
     given = []
@@ -168,15 +177,22 @@ def watch(denoiser, monkeypatch):
     return given
 
 
+def catch_fit(module, monkeypatch):
+    """What a module's `fit` is given from now on, by name; it fits nothing."""
+    fitted, names = {}, ("model", "batches", "loss", "schedule", "folder", "validate")
+    monkeypatch.setattr(
+        module, "fit", lambda *given, **more: fitted.update(zip(names, given), **more)
+    )
+    return fitted
+
+
 def test_sound_style_and_plan_are_hidden_as_often_as_they_should_be(motions, denoiser, monkeypatch):
     """A fifth of the rows without sound, a fifth without style (§4.2), half with own estimates;
     .55 without the plan of lips, .19 without that of the rest, .1 + .9 · .05 without any."""
-    batches = SpeechBatches(motions, motions.of("train", 4), 4, 1500, mel=False)
-    item = batches(np.random.default_rng(1))
-    loss = DenoiserLoss(load_head(), denoiser, batches, None, "cpu")
-    given = watch(denoiser, monkeypatch)
-    loss(Performer(denoiser), item, np.random.default_rng(0))
-    own, whole = given
+    rngs = np.random.default_rng(1), np.random.default_rng(0)
+    _, _, (own, whole), _ = learn(
+        motions, denoiser, monkeypatch, motions.of("train", 4), 4, 1500, *rngs
+    )
     hidden = whole["events"].isnan()
     assert (hidden == hidden[:, :1]).all(), "throughout a crop"
     lips = np.isin(np.arange(hidden.shape[2]), np.r_[LIPS])
@@ -204,15 +220,12 @@ class Ends(np.random.Generator):
 def test_every_step_of_noise_is_learned_and_every_crop_of_a_clip_drawn(
     motions, denoiser, monkeypatch
 ):
-    batches = SpeechBatches(motions, motions.of("train"), 4, 60, mel=False)
-    item = batches(Ends(np.random.PCG64(0)))
+    rngs = Ends(np.random.PCG64(0)), Ends(np.random.PCG64(0))
+    item, _, given, _ = learn(motions, denoiser, monkeypatch, motions.of("train"), 4, 60, *rngs)
     assert {tuple(crop[1:]) for crop in item["crop"].tolist()} == {
         (start, variant) for start in (0, 126) for variant in (0, 2)
     }
     assert {int(row) for row in item["crop"][:, 0]} == set(motions.of("train"))
-    loss = DenoiserLoss(load_head(), denoiser, batches, None, "cpu")
-    given = watch(denoiser, monkeypatch)
-    loss(Performer(denoiser), item, Ends(np.random.PCG64(0)))
     assert given[-1]["step"].tolist() == [0, 999] * 30
 
 
@@ -243,12 +256,8 @@ def test_the_diffusion_model_learns_also_from_listeners_and_is_measured_by_unsee
     motions, denoiser, monkeypatch, tmp_path, whole
 ):
     """Whole: with the loss of mesh-to-speech and an encoder whose phones stay."""
-    motions, fitted = copy(motions), {}
+    motions, fitted = copy(motions), catch_fit(of_denoiser, monkeypatch)
     motions.rows = [replace(motions.rows[0], listens=True), *motions.rows[1:]]
-    names = ("model", "batches", "loss", "schedule", "folder", "validate")
-    monkeypatch.setattr(
-        of_denoiser, "fit", lambda *given, **more: fitted.update(zip(names, given), **more)
-    )
     monkeypatch.setattr(
         DenoiserLoss, "figures", lambda self, model, data: {"rows": len(data.numbers) + 1 / 3}
     )
@@ -277,15 +286,13 @@ def test_the_diffusion_model_learns_also_from_listeners_and_is_measured_by_unsee
 def test_mesh_to_speech_counts_rows_that_say_what_is_heard_and_whose_sound_is_shown(
     motions, denoiser, monkeypatch, masked
 ):
-    batches = SpeechBatches(motions, motions.of("train", 20), 20, 24)
-    item = batches(np.random.default_rng(0))
+    rngs = np.random.default_rng(0), np.random.default_rng(0)
     term = SpeechTerm(MeshToSpeech.load(SHIPPED), 0.3, masked)
-    loss = DenoiserLoss(load_head(), denoiser, batches, term, "cpu")
-    given = watch(denoiser, monkeypatch)
-    terms = loss(Performer(denoiser), item, np.random.default_rng(0))
-    silent = given[-1]["silent"]
-    heard, rows = item["crop"][:, 2] < TRUE_TO_SOUND, range(len(silent))
-    counted = torch.tensor([bool(heard[i]) and not (masked and bool(silent[i])) for i in rows])
+    item, loss, given, terms = learn(
+        motions, denoiser, monkeypatch, motions.of("train", 20), 20, 24, *rngs, term
+    )
+    silent, heard = given[-1]["silent"], item["crop"][:, 2] < TRUE_TO_SOUND
+    counted = torch.as_tensor(heard) & ~(silent & masked)
     assert silent.any() and not heard.all() and counted.any()
     truth = denoiser.standardise(item["motion"])
     expected = loss.compare(denoiser, torch.zeros_like(truth), truth, item, supervised=counted)
@@ -368,8 +375,7 @@ def test_mesh_to_speech_learns_from_lips_alone_in_half_of_the_crops(motions, mon
 def test_mesh_to_speech_is_fitted_to_what_is_heard_and_measured_by_the_voices_kept_for_it(
     motions, monkeypatch, tmp_path
 ):
-    kept, fitted = {}, {}
-    measure = training.fit_and_measure
+    kept, measure = {}, training.fit_and_measure
     monkeypatch.setattr(
         training, "fit_and_measure", lambda *given: kept.update(given=given) or {"a": 1.0}
     )
@@ -388,11 +394,7 @@ def test_mesh_to_speech_is_fitted_to_what_is_heard_and_measured_by_the_voices_ke
     started = MeshToSpeech(model.config)
     assert torch.equal(model.unit_head.weight, started.unit_head.weight)
 
-    names = ("model", "batches", "loss", "schedule", "folder", "validate")
-    monkeypatch.setattr(
-        training, "fit", lambda *given, **more: fitted.update(zip(names, given), **more)
-    )
-    asked = []
+    fitted, asked = catch_fit(training, monkeypatch), []
 
     def speech_figures(model, seen, item):
         asked.append((seen, torch.is_grad_enabled()))
@@ -471,16 +473,12 @@ def test_the_distilled_model_learns_the_take_and_on_the_way_there_a_tenth_as_muc
     motions, denoiser, monkeypatch, tmp_path
 ):
     """Estimates that are 1, 2, 3 and at last 0.3 off; figures of a take of twice the movement."""
-    count, asked, fitted, measures = 11, [], {}, []
+    count, asked, measures, fitted = 11, [], [], catch_fit(distil, monkeypatch)
     rng = np.random.default_rng(0)
     takes = rng.standard_normal((count, 70, len(denoiser.motion_mean))).astype(np.float16)
     one, ones = np.zeros((count, 70, 1), np.float16), np.zeros((count, 3), np.float16)
     lines = distil.Lines(one, one, ones, np.zeros(count, bool), np.arange(count), takes)
     monkeypatch.setattr(distil, "_sample_lines", lambda *given: asked.append(given[2:]) or lines)
-    names = ("model", "batch", "loss", "schedule", "folder", "figures")
-    monkeypatch.setattr(
-        distil, "fit", lambda *given, **more: fitted.update(zip(names, given), **more)
-    )
     width, measure = takes.shape[2], distil.DenoiserLoss
 
     def spreads(batches, *given):
@@ -520,7 +518,7 @@ def test_the_distilled_model_learns_the_take_and_on_the_way_there_a_tenth_as_muc
     )
     played = [model.restore(x)[..., : head.channels].std() for x in (true * 2, true)]
     assert figures["spread"] == pytest.approx(float(played[0] / played[1]), abs=1e-4)
-    item = fitted["batch"](np.random.default_rng(0))
+    item = fitted["batches"](np.random.default_rng(0))
     assert item["noise"].shape == (8, 70, takes.shape[2])
     numbers = [int((true == take).all(2).all(1).nonzero()) for take in item["takes"]]
     assert numbers == sorted(set(numbers))
@@ -593,15 +591,13 @@ def test_only_planned_axes_of_rows_with_a_plan_are_jittered():
 
 @pytest.mark.parametrize("is_shown", [True, False])
 def test_a_style_is_noisy_where_a_crop_s_plan_is_shown(motions, denoiser, monkeypatch, is_shown):
-    def hide(count, rng):
-        return np.full((count, 1, len(EVENTS)), not is_shown)
-
-    monkeypatch.setattr(of_denoiser, "draw_hidden_events", hide)
-    batches = SpeechBatches(motions, motions.of("train", 4), 4, 30, mel=False)
-    item = batches(np.random.default_rng(1))
-    loss = DenoiserLoss(load_head(), denoiser, batches, None, "cpu")
-    given = watch(denoiser, monkeypatch)
-    loss(Performer(denoiser), item, np.random.default_rng(0))
+    monkeypatch.setattr(
+        of_denoiser,
+        "draw_hidden_events",
+        lambda count, rng: np.full((count, 1, len(EVENTS)), not is_shown),
+    )
+    rngs = np.random.default_rng(1), np.random.default_rng(0)
+    item, _, given, _ = learn(motions, denoiser, monkeypatch, motions.of("train", 4), 4, 30, *rngs)
     known = item["direction"].nan_to_num()
     assert (given[-1]["style"] != known).any(2).all() == is_shown
     assert torch.equal(given[-1]["style"], known) != is_shown

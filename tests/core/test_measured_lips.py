@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Lips of people as training data: read beside recordings, performed by the teacher, drawn in a share."""
 
-import json
-
 import numpy as np
 import pytest
 import soundfile
+from made_motions import heard, recordings
 
 from research.train.facegood import write_tracked
 from research.train.grid import convert_grid
@@ -17,30 +16,18 @@ from thunder_core.face.lips import opening_mm
 from thunder_core.train.corpus import BadCorpus, build, list_recordings
 from thunder_core.train.motions import animate, MotionSet
 from thunder_core.train.stages import pieces
-from thunder_core.types import Motion, unpack
+from thunder_core.types import FPS, Motion, unpack
 
 CHANNELS = list(load_head().expression_names)
 FRAMES = 50
 
 
-def spoken(folder, lips):
-    """A folder of three recordings of two seconds by two speakers; the second one has `lips`."""
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    for name in ("first", "second", "third"):
-        sound = 0.1 * rng.standard_normal(640 * FRAMES)
-        soundfile.write(folder / f"{name}.wav", sound, 16000)
-    rows = ["file\tspeaker\ttext", "first.wav\tAda\ta", "second.wav\tBob\ta", "third.wav\tAda\ta"]
-    (folder / "transcripts.tsv").write_text("\n".join(rows) + "\n")
-    if lips is not None:
-        np.save(folder / "second.npy", lips)
-    return folder
-
-
 def gathered(tmp_path, lips):
-    vowels = [("AA", 0.1, 0.5), ("IY", 0.5, 1.0), ("AH", 1.0, 1.9)]
-    label = lambda samples, text: vowels  # noqa: E731
-    return build(tmp_path / "corpus", [spoken(tmp_path / "said", lips)], label, split=False)
+    """A corpus of three recordings of two seconds by two speakers; the second one has `lips`."""
+    source = recordings(tmp_path / "said", ("Ada", "Bob", "Ada"), FRAMES / FPS)
+    np.save(source / "1.npy", lips)
+    label = lambda samples, text: [("AA", 0.1, 0.5), ("IY", 0.5, 1.0), ("AH", 1.0, 1.9)]  # noqa: E731
+    return build(tmp_path / "corpus", [source], label, split=False)
 
 
 def nodding():
@@ -67,29 +54,13 @@ def test_lips_beside_a_recording_are_kept_with_it_and_with_its_pieces(tmp_path):
     ],
 )
 def test_wrong_lips_are_refused_in_a_sentence(tmp_path, lips, said):
-    with pytest.raises(BadCorpus, match=f"second.npy .*{said}"):
+    with pytest.raises(BadCorpus, match=f"1.npy .*{said}"):
         gathered(tmp_path, lips)
 
 
 def performed(corpus, folder):
-    """The set that the teacher performs of a corpus; its features say nothing about lips."""
-    folder.mkdir()
-    rows, rng = [], np.random.default_rng(1)
-    for i, clip in enumerate(corpus.clips):
-        rows.append(
-            dict(start=FRAMES * i, frames=FRAMES, split="train", speaker=clip.speaker, clip=i)
-        )
-    total, width = FRAMES * len(rows), 298
-    features = rng.standard_normal((total, width)).astype(np.float16)
-    features[:, -42:] = 0  # no phone is heard for certain
-    features.tofile(folder / "features.f16")
-    np.zeros((2 * total, 40), np.float16).tofile(folder / "logits.f16")
-    about = {"width": width, "encoder": fitted_encoder(), "rows": rows}
-    (folder / "rows.json").write_text(json.dumps(about))
-    animate(corpus, CHANNELS, folder)
-    for name, content in (("units.u8", bytes(2 * total)), ("quiet.i16", b"")):
-        (folder / name).write_bytes(content)
-    np.save(folder / "voices.npy", np.zeros((len(rows), 256), np.float32))
+    """The folder of what the teacher performs of a corpus."""
+    animate(corpus, CHANNELS, heard(corpus, folder, fitted_encoder()))
     return folder
 
 
@@ -114,24 +85,19 @@ def test_of_a_tracked_video_brows_are_learned_as_solved_and_lips_as_measured(tmp
     solved = Motion(np.zeros((FRAMES, n), np.float32), *np.zeros((3, FRAMES, 3), np.float32))
     solved.expression[:, brow], solved.expression[:, pucker] = wave, 1 - wave
     solved.jaw[:, 0], solved.head[:, 1] = 0.3 * wave, 0.2 * wave
-    videos = tmp_path / "videos"
-    write_tracked(videos / "line.npz", solved, CHANNELS, speaker="Ada")
-    sound = 0.1 * np.random.default_rng(0).standard_normal(640 * FRAMES)
-    soundfile.write(videos / "line.wav", sound, 16000)
-    np.save(videos / "line.npy", nodding())
+    videos = recordings(tmp_path / "videos", ("Ada",), FRAMES / FPS)
+    (videos / "transcripts.tsv").unlink()
+    write_tracked(videos / "0.npz", solved, CHANNELS, speaker="Ada")
+    np.save(videos / "0.npy", nodding())
     label = lambda samples, text: [("AA", 0.1, 1.9)]  # noqa: E731
     corpus = build(tmp_path / "corpus", [videos], label, channels=CHANNELS, split=False)
-    folder = performed(corpus, tmp_path / "set")
-    motions = MotionSet(corpus, folder)
-    learned = motions.motions[:, :FRAMES].astype(np.float32)
+    motions = MotionSet(corpus, performed(corpus, tmp_path / "set"))
+    learned, events = (x[:, :FRAMES].astype(np.float32) for x in (motions.motions, motions.events))
     for column, values in ((brow, wave), (n + 4, 0.2 * wave)):
-        np.testing.assert_allclose(
-            learned[..., column], np.tile(values, (len(learned), 1)), atol=1e-3
-        )
+        assert np.abs(learned[..., column] - values).max() < 1e-3
     assert np.abs(learned[..., pucker] - (1 - wave)).mean(1).min() > 0.2
     opening = opening_mm(unpack(learned[0], n))
     assert np.corrcoef(opening[12:40], nodding()[12:40, 0])[0, 1] > 0.9
-    events = np.fromfile(folder / "events.f16", np.float16).reshape(len(learned), FRAMES, -1)
     assert np.isfinite(events[..., LIPS]).all() and np.isnan(events[..., BLINK]).all()
 
 
@@ -150,27 +116,16 @@ def test_grid_becomes_recordings_with_lips_of_its_fit_speakers(tmp_path):
         convert_grid(source, out)
     (source / "split.toml").write_text("fit = ['s1', 's2']\ncheck = ['s3']\n")
     phones, clips = ["speaker\tclip\tstart_s\tend_s\tphone"], ["speaker\tclip\tsentence"]
+    about = {"clips": ["one", "two"], "offsets": np.array([0, 75, 150])}
     rng = np.random.default_rng(0)
     for person in ("s1", "s2", "s3"):
-        offsets = np.array([0, 75, 150])
-        lips = rng.uniform(0.02, 0.1, (2, 150))
-        np.savez(
-            source / f"{person}.npz",
-            clips=["one", "two"],
-            offsets=offsets,
-            opening=lips[0],
-            width=lips[1],
-        )
+        opening, width = rng.uniform(0.02, 0.1, (2, 150))
+        np.savez(source / f"{person}.npz", opening=opening, width=width, **about)
         soundfile.write(source / f"{person}.ogg", 0.1 * rng.standard_normal(150 * 640), 16000)
-        for clip in ("one", "two"):
-            clips.append(f"{person}\t{clip}\tset green")
-        phones += [
-            f"{person}\tone\t0.5\t0.7\tS",
-            f"{person}\tone\t0.7\t2\tEH",
-            f"{person}\tone\t2\t3\tSIL",
-        ]
-    (source / "phones.tsv").write_text("\n".join(phones) + "\n")
-    (source / "clips.tsv").write_text("\n".join(clips) + "\n")
+        clips += [f"{person}\t{clip}\tset green" for clip in about["clips"]]
+        phones += [f"{person}\tone\t{said}" for said in ("0.5\t0.7\tS", "0.7\t2\tEH", "2\t3\tSIL")]
+    for name, rows in (("phones", phones), ("clips", clips)):
+        (source / f"{name}.tsv").write_text("\n".join(rows) + "\n")
     assert convert_grid(source, out) == 2, "of two sentences one has no times"
     found = list_recordings(out)
     assert {each.speaker for each in found} == {"grid s1", "grid s2"}

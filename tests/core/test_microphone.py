@@ -4,6 +4,7 @@ whatever ends it."""
 
 import contextlib
 import os
+import re
 import shutil
 import time
 import wave
@@ -39,12 +40,20 @@ def spoken(tmp_path):
 
 
 @pytest.fixture
-def listen(tmp_path, spoken):
-    """A client of an engine whose microphone has a fault."""
+def out(tmp_path):
+    return tmp_path / "out.wav"
+
+
+@pytest.fixture
+def record(tmp_path, spoken, out):
+    """Asks an engine whose microphone has a fault for a recording: (its client, the request)."""
     with contextlib.ExitStack() as open_clients:
-        yield lambda fault="", speed=1.0: open_clients.enter_context(
-            Client(engine_with(tmp_path, spoken, fault, speed))
-        )
+
+        def run(fault=""):
+            client = open_clients.enter_context(Client(engine_with(tmp_path, spoken, fault, 1.0)))
+            return client, client.request("record", path=str(out))
+
+        yield run
 
 
 def levels(pending, seconds):
@@ -57,48 +66,39 @@ def levels(pending, seconds):
     return events
 
 
-def test_what_is_spoken_is_in_the_file_sample_for_sample(listen, spoken, tmp_path):
-    client, path = listen(), tmp_path / "out.wav"
-    pending = client.request("record", path=str(path))
+def test_what_is_spoken_is_in_the_file_sample_for_sample(record, spoken, out):
+    client, pending = record()
     events = levels(pending, 1.0)
     assert abs(time.perf_counter() - events[-1]["seconds"] - events[-1]["began"]) < 0.5
-    assert (
-        all(0 <= event["peak"] <= 1 for event in events)
-        and max(event["peak"] for event in events) > 0.2
-    )
+    peaks = [event["peak"] for event in events]
+    assert min(peaks) >= 0 and 0.2 < max(peaks) <= 1
     client.request("finish").wait(timeout=5)
-    result = pending.wait(timeout=5)
-    kept = read(path)
-    assert (
-        result["path"] == str(path)
-        and result["ended"] == ""
-        and len(kept) == round(result["seconds"] * RATE)
-    )
-    assert (kept == read(spoken)[: len(kept)]).all() and len(kept) >= RATE
+    result, kept = pending.wait(timeout=5), read(out)
+    assert result["path"] == str(out) and result["ended"] == ""
+    assert len(kept) == round(result["seconds"] * RATE) >= RATE
+    assert (kept == read(spoken)[: len(kept)]).all()
 
 
-def test_the_file_is_whole_while_it_grows_and_when_the_process_is_killed(listen, spoken, tmp_path):
-    client, path = listen("crash:1.2"), tmp_path / "out.wav"
-    pending = client.request("record", path=str(path))
+def test_the_file_is_whole_while_it_grows_and_when_the_process_is_killed(record, spoken, out):
+    _, pending = record("crash:1.2")
     levels(pending, 0.5)
-    assert len(read(path)) >= 0.4 * RATE
+    assert len(read(out)) >= 0.4 * RATE
     with pytest.raises(errors.WorkerDied):
         pending.wait(timeout=10)
-    assert (read(path) == read(spoken)[: len(read(path))]).all() and len(read(path)) >= 1.1 * RATE
+    kept = read(out)
+    assert (kept == read(spoken)[: len(kept)]).all() and len(kept) >= 1.1 * RATE
 
 
-def test_a_cancelled_recording_stays_on_disk(listen, tmp_path):
-    client, path = listen(), tmp_path / "out.wav"
-    pending = client.request("record", path=str(path))
+def test_a_cancelled_recording_stays_on_disk(record, out):
+    _, pending = record()
     levels(pending, 0.4)
     cancel(pending)
-    assert len(read(path)) >= 0.4 * RATE
+    assert len(read(out)) >= 0.4 * RATE
 
 
-def test_an_unplugged_microphone_keeps_what_it_recorded(listen, tmp_path):
-    path = tmp_path / "out.wav"
-    result = listen("lost:0.6").request("record", path=str(path)).wait(timeout=10)
-    assert result["ended"] == "lost" and len(read(path)) == round(0.6 * RATE)
+def test_an_unplugged_microphone_keeps_what_it_recorded(record, out):
+    assert record("lost:0.6")[1].wait(timeout=10)["ended"] == "lost"
+    assert len(read(out)) == round(0.6 * RATE)
 
 
 @pytest.mark.parametrize(
@@ -114,36 +114,28 @@ def test_an_unplugged_microphone_keeps_what_it_recorded(listen, tmp_path):
                  "system's settings"),
     ],
 )  # fmt: skip
-def test_a_microphone_that_cannot_record_says_why_and_leaves_no_file(
-    listen, tmp_path, fault, sentence
-):
-    path = tmp_path / "out.wav"
-    with pytest.raises(errors.NoMicrophone) as caught:
-        listen(fault).request("record", path=str(path)).wait(timeout=15)
-    assert str(caught.value).startswith(sentence) and not path.exists()
+def test_a_microphone_that_cannot_record_says_why_and_leaves_no_file(record, out, fault, sentence):
+    with pytest.raises(errors.NoMicrophone, match=f"^{re.escape(sentence)}"):
+        record(fault)[1].wait(timeout=15)
+    assert not out.exists()
 
 
-def test_the_worker_answers_while_a_driver_hangs(listen, tmp_path):
-    client = listen("hang")
-    pending = client.request("record", path=str(tmp_path / "out.wav"))
+def test_the_worker_answers_while_a_driver_hangs(record):
+    _, pending = record("hang")
     time.sleep(0.5)
     cancel(pending)
 
 
-def test_a_disk_that_fills_up_ends_the_recording_and_keeps_it(listen, tmp_path, monkeypatch):
-    blocks = microphone.queue.SimpleQueue()
+def test_a_disk_that_fills_up_ends_the_recording_and_keeps_it(out, monkeypatch):
+    blocks, spaces, seen = microphone.queue.SimpleQueue(), iter([10**9] * 5), []
     for _ in range(9):
         blocks.put((0.0, b"\1\0" * 960))
-    spaces = iter([10**9] * 5)
     usage = shutil._ntuple_diskusage
     monkeypatch.setattr(
         microphone.shutil, "disk_usage", lambda folder: usage(0, 0, next(spaces, 0))
     )
-    seen = []
-    about = microphone._write(str(tmp_path / "out.wav"), blocks, microphone.Event(), seen.append)
-    assert (
-        about["ended"] == "full" and len(read(tmp_path / "out.wav")) == 6 * 960 and len(seen) == 6
-    )
+    about = microphone._write(str(out), blocks, microphone.Event(), seen.append)
+    assert about["ended"] == "full" and len(read(out)) == 6 * 960 and len(seen) == 6
 
 
 def test_a_full_disk_is_refused_before_anybody_speaks(tmp_path, monkeypatch):

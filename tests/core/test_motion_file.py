@@ -74,7 +74,10 @@ def test_what_a_take_says_of_its_reading_is_believed_where_it_holds_together(dam
         ({"channels": np.array(["one"])}, "do not belong together"),
         ({"jaw": np.zeros((8, 3), np.float32)}, "do not belong together"),
         ({"jaw": np.full((9, 3), np.nan, np.float32)}, "not numbers"),
-        ({"fps": np.float64(0)}, "do not belong together"),
+        *(
+            ({"fps": np.float64(fps)}, "do not belong together")
+            for fps in (0.0, -25.0, 3e8, np.nan, np.inf)
+        ),
         ({"fps": np.array("fast")}, "do not belong together"),
         ({"expression": np.zeros((0, 3), np.float32)}, "do not belong together"),
     ],

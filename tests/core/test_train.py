@@ -12,7 +12,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,6 +19,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from made_motions import heard, recordings
 from safetensors.torch import save_file
 from torch import nn
 
@@ -32,7 +32,7 @@ from research.train.stages import STAGES as RESEARCH
 from thunder_core.direction import DIRECTION_NAMES, Style
 from thunder_core.engine.diffusion import alpha_bar, STEPS
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.planning.lip_kernels import fitted_encoder, kernels
+from thunder_core.engine.planning.lip_kernels import fitted_encoder
 from thunder_core.face.head import load_head
 from thunder_core.files import hash_of
 from thunder_core.networks.whisper import Whisper
@@ -57,7 +57,7 @@ from thunder_core.train.corpus import (
 )
 from thunder_core.train.denoiser import as_sampled
 from thunder_core.train.loop import fit, half_precision, learning_rate, Schedule
-from thunder_core.train.motions import animate, DIRECTIONS, MOTIONS, MotionSet, Row, STATE, VARIANTS
+from thunder_core.train.motions import animate, DIRECTIONS, MOTIONS, MotionSet, STATE, VARIANTS
 from thunder_core.train.stages import pieces, STAGES
 from thunder_core.train.workspace import version
 from thunder_core.types import Columns, Motion, Speech
@@ -113,13 +113,7 @@ def test_where_names_leave_a_split_empty_somebody_of_the_data_fills_it(speakers,
     ids=["one", "short", "never trained on", "none"],
 )
 def test_a_corpus_that_is_too_small_is_refused_in_a_sentence(tmp_path, speakers, seconds, said):
-    folder, labelled = tmp_path / "voices", []
-    folder.mkdir()
-    (folder / "transcripts.tsv").write_text(
-        "file\tspeaker\ttext\n" + "".join(f"{i}.wav\t{s}\ta\n" for i, s in enumerate(speakers))
-    )
-    for i in range(len(speakers)):
-        soundfile.write(folder / f"{i}.wav", np.zeros(seconds * 16000), 16000)
+    labelled, folder = [], recordings(tmp_path / "voices", speakers, seconds)
     with pytest.raises(BadCorpus, match=said):
         build(
             tmp_path / "corpus", [folder], label=lambda samples, text: labelled.append(text) or []
@@ -487,33 +481,18 @@ def test_every_stage_runs_and_the_engine_loads_what_it_made(trained):
 def test_a_captured_performance_is_what_is_learned_and_the_teacher_fills_in_what_was_not_captured(
     tmp_path,
 ):
-    names = list(load_head(ROOT / "weights" / "head.npz").expression_names)
-    pucker, n, captures = names.index("mouthPucker"), len(names), tmp_path / "captures"
+    pucker, n, captures = CHANNELS.index("mouthPucker"), len(CHANNELS), tmp_path / "captures"
     motion = Motion(np.zeros((50, n), np.float32), np.zeros((50, 3), np.float32))
     motion.expression[:, pucker] = np.linspace(0, 1, 50)
-    write_tracked(captures / "line.npz", motion, names, speaker="Ada")
+    write_tracked(captures / "line.npz", motion, CHANNELS, speaker="Ada")
     soundfile.write(captures / "line.wav", 0.1 * np.sin(np.arange(32000) * 0.05), 16000)
-    corpus = build(
-        tmp_path / "corpus",
-        [captures],
-        label=lambda samples, text: [("AA", 0.2, 1.8)],
-        channels=names,
-        split=False,
-    )
+    label = lambda samples, text: [("AA", 0.2, 1.8)]  # noqa: E731
+    corpus = build(tmp_path / "corpus", [captures], label, channels=CHANNELS, split=False)
     [clip] = corpus.clips
     assert clip.speaker == "Ada" and (corpus.phones(clip)[50:150] == corpus.phones(clip)[100]).all()
-    row = dict(start=0, frames=50, split="train", speaker="Ada", clip=0)
-    files = {
-        "rows.json": json.dumps({"width": 42, "rows": [row]}).encode(),
-        "features.f16": bytes(2 * 42 * 50),
-        "logits.f16": bytes(2 * 2 * 40 * 50),
-    }
-    (tmp_path / "set").mkdir()
-    for name, content in files.items():
-        (tmp_path / "set" / name).write_bytes(content)
-    animate(corpus, names, tmp_path / "set")
-    learned = np.fromfile(tmp_path / "set" / "motions.f16", np.float16)
-    learned = learned.reshape(VARIANTS, 50, n + 9)
+    folder = heard(corpus, tmp_path / "set")
+    animate(corpus, CHANNELS, folder)
+    learned = read(folder)[0].reshape(VARIANTS, -1, n + 9)[:, :50]
     for made in (corpus.captured_motion(clip, n + 9), learned):
         assert np.allclose(made[..., pucker], motion.expression[:, pucker], atol=1e-3)
     assert not learned[:, :, n : n + 3].any()  # the captured jaw rests, the teacher's would speak
@@ -531,6 +510,7 @@ def test_a_finished_stage_is_resumed_and_cards_say_what_made_the_weights(trained
             "cards name the weights that training went on from"
         )
         assert card["voices"] == {"train": 1, "validation": [], "test": ["bob"]}
+    assert version(folder) == "unknown", "no work tree"
     assert "resumed" in stage("m2s", "--steps", "1")
     config = json.loads((folder / "weights" / "m2s.json").read_text())["config"]
     assert config["of_units"] == hash_of(folder / "weights" / "units.safetensors")
@@ -586,56 +566,15 @@ def test_long_recordings_are_cut_where_it_is_quiet():
     )
 
 
-def test_a_card_names_the_commit_and_whether_files_were_changed(tmp_path):
-    assert version(tmp_path) == "unknown"
-
-    def git(*words):
-        who = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.com"]
-        subprocess.run(["git", *who, *words], cwd=tmp_path, check=True, capture_output=True)
-
-    (tmp_path / "code").write_text("")
-    git("init")
-    git("add", ".")
-    git("commit", "-m", "all")
-    assert re.fullmatch("[0-9a-f]{10}", version(tmp_path))
-    (tmp_path / "code").write_text("changed")
-    assert re.fullmatch("[0-9a-f]{10}-dirty", version(tmp_path))
-
-
 CHANNELS = list(load_head().expression_names)
-WIDTH = kernels()["opening"].map.shape[1]
 
 
 @pytest.fixture
 def corpus(tmp_path):
     """Three recordings of two speakers, one second each."""
-    source = tmp_path / "recordings"
-    source.mkdir()
-    rng = np.random.default_rng(0)
-    names = ("first.wav", "second.wav", "third.wav")
-    for name in names:
-        soundfile.write(source / name, 0.1 * rng.standard_normal(16000), 16000)
-    rows = [f"{name}\t{speaker}\thello" for name, speaker in zip(names, ("Ada", "Ada", "Bob"))]
-    (source / "transcripts.tsv").write_text("\n".join(["file\tspeaker\ttext", *rows]) + "\n")
-    return build(
-        tmp_path / "corpus",
-        [source],
-        label=lambda samples, text: [("AA", 0.2, 0.5), ("M", 0.5, 0.6), ("IY", 0.6, 0.9)],
-        split=False,
-    )
-
-
-def heard(corpus, folder, encoder=""):
-    """A folder as `extract_features` leaves it, with a quiet clip at the end."""
-    folder.mkdir()
-    rows = [Row(25 * i, 25, "train", clip.speaker, i) for i, clip in enumerate(corpus.clips)]
-    rows.append(Row(25 * len(rows), 25, "train", "quiet", -1))
-    rng, frames = np.random.default_rng(1), 25 * len(rows)
-    for name, shape in (("features.f16", (frames, WIDTH)), ("logits.f16", (2 * frames, 40))):
-        rng.standard_normal(shape).astype(np.float16).tofile(folder / name)
-    about = {"width": WIDTH, "encoder": encoder, "rows": [asdict(row) for row in rows]}
-    (folder / "rows.json").write_text(json.dumps(about))
-    return folder
+    source = recordings(tmp_path / "recordings", ("Ada", "Ada", "Bob"), 1.0)
+    label = lambda samples, text: [("AA", 0.2, 0.5), ("M", 0.5, 0.6), ("IY", 0.6, 0.9)]  # noqa: E731
+    return build(tmp_path / "corpus", [source], label, split=False)
 
 
 def read(folder):
@@ -648,9 +587,6 @@ def test_a_face_that_listens_keeps_its_mouth_shut_and_is_not_the_speaker_s(corpu
     about["rows"][1] |= {"speaker": "listener", "clip": 0, "listens": True}
     (folder / "rows.json").write_text(json.dumps(about))
     animate(corpus, CHANNELS, folder)
-    for name, content in (("units.u8", bytes(200)), ("quiet.i16", bytes(2 * 16000))):
-        (folder / name).write_bytes(content)
-    np.save(folder / "voices.npy", np.zeros((4, 256), np.float32))
     motions, columns = MotionSet(corpus, folder), Columns(len(CHANNELS))
     jaw, head = (
         motions.motions[..., part].astype(np.float32) for part in (columns.jaw, columns.head)
@@ -781,35 +717,26 @@ def fitted(folder: Path, together: bool) -> None:
 
 @pytest.mark.slow
 def test_two_processes_have_the_loss_curve_of_one_with_the_doubled_batch(tmp_path):
-    script = tmp_path / "train.py"
+    script, folders = tmp_path / "train.py", (tmp_path / "one", tmp_path / "two")
     script.write_text(
         SCRIPT.format(root=str(ROOT), tests=str(ROOT / "tests"), here=str(Path(__file__).parent))
     )
-    run = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        "2",
-        str(script),
-        str(tmp_path / "two"),
-    ]
-    done = subprocess.run(run, capture_output=True, text=True, timeout=300)
+    run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [*run, str(script), str(folders[1])], capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr[-2000:]
-    fitted(tmp_path / "one", together=True)
+    fitted(folders[0], together=True)
     one, two = (
         np.array(
             [
                 [json.loads(line)[term] for term in ("total", "worst")]
-                for line in (tmp_path / which / "log.jsonl").read_text().splitlines()
+                for line in (folder / "log.jsonl").read_text().splitlines()
             ]
         )
-        for which in ("one", "two")
+        for folder in folders
     )
     assert len(one) == 3 and one[0, 0] > 1.1 * one[-1, 0], "it learned something"
     assert two == pytest.approx(one, abs=2e-4)
-    weights = [
-        torch.load(tmp_path / which / "model.pt", weights_only=True) for which in ("one", "two")
-    ]
+    weights = [torch.load(folder / "model.pt", weights_only=True) for folder in folders]
     assert all(torch.allclose(weights[0][name], weights[1][name], atol=1e-4) for name in weights[0])

@@ -2,16 +2,11 @@
 """The words of a text and their m, b and p are found in the voice, in order and in time, through an ear
 that mishears, and are when filmed lips close; they are kept as text, and read from files of words and subtitles."""
 
-import os
-import tomllib
-from pathlib import Path
-
 import numpy as np
 import pytest
 from memory import held_at_most
 
 from thunder_core import spoken, subtitles
-from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import softmax
 from thunder_core.engine.speech.transcript import (
     _BAND,
@@ -25,7 +20,6 @@ from thunder_core.engine.speech.transcript import (
 )
 from thunder_core.errors import BadRequest
 from thunder_core.spoken import PHONES, SAID
-from thunder_core.types import FPS
 
 # (text, phones with their lengths in rows of 20 ms): as pocketsphinx' dictionary has them.
 LINES = {
@@ -369,27 +363,3 @@ def test_a_file_that_says_nothing_is_told_of(tmp_path, content, said):
         file.write_bytes(content)
     with pytest.raises(BadRequest, match=said):
         subtitles.read_text(str(file), "choose another")
-
-
-@pytest.mark.data
-@pytest.mark.slow
-def test_lips_close_when_those_of_filmed_speakers_do(engine):
-    """Where the text's m, b and p are, against the frame on which the filmed mouth is shut furthest
-    there, on clips that set nothing."""
-    folder = Path(os.environ.get("THUNDER_DATA") or "nowhere") / "lips"
-    if not (folder / "split.toml").is_file():
-        pytest.skip("THUNDER_DATA holds no filmed lips")
-    late = []
-    for clip in tomllib.loads((folder / "split.toml").read_text())["check"]:
-        filmed = np.load(folder / f"{clip}.npz", allow_pickle=True)
-        middles = filmed["bilabials"].mean(1) if len(filmed["bilabials"]) else np.zeros(0)
-        times = np.arange(len(filmed["opening"])) / FPS
-        belief = softmax(engine.analyse(read_sound(folder / f"{clip}.wav")).logits)
-        for closure in closures_and_words(belief, str(filmed["transcript"]))[0]:
-            near = middles[np.abs(middles - closure.seconds) < 0.12]
-            if closure.sure > 0.3 and len(near):
-                around = np.flatnonzero(np.abs(times - near[0]) < 0.13)
-                late.append(closure.seconds - times[around[filmed["opening"][around].argmin()]])
-    assert len(late) > 20
-    # was 0.023 while they closed at the middle of the sound
-    assert abs(np.mean(late)) < 0.015, np.mean(late)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The vocoder sings the pitch it is given, is silent on silence, and nothing that goes in makes it click or
-scream; who speaks is a unit vector."""
+scream; who speaks is a unit vector; the engine's mouth moves as the one that mesh-to-speech learns from."""
 
 import numpy as np
 import pytest
@@ -8,14 +8,7 @@ import torch
 import torchaudio
 
 from research.train import shaped_sound as shaped
-from research.train.vocoder import (
-    class_of,
-    pitch_loss,
-    SpeakingVocoder,
-    SpectralViews,
-    track_pitch,
-    view_distance,
-)
+from research.train.vocoder import class_of
 from thunder_core.acoustics import (
     CLASSES,
     classes,
@@ -30,6 +23,8 @@ from thunder_core.engine.m2s import (
     bands_to_bins,
     limit_mel,
     LOG_FLOOR,
+    MARGIN,
+    Mouth,
     phase_in_turns,
     pitch_of,
     pulse_train,
@@ -38,10 +33,10 @@ from thunder_core.engine.m2s import (
     unit_noise,
     Vocoder,
 )
+from thunder_core.face.head import load_head
 from thunder_core.networks import speech as networks
-from thunder_core.train.loop import fit, Schedule
-from thunder_core.types import RATE
-from thunder_core.weight_files import SHIPPED, VocoderConfig
+from thunder_core.types import Motion, RATE
+from thunder_core.weight_files import SHIPPED, trained_mouth, VocoderConfig
 
 
 @pytest.fixture(scope="module")
@@ -221,36 +216,6 @@ def test_pitch_classes_agree_and_the_pitch_of_a_voice_is_tracked():
     assert not track(np.zeros(RATE))[1].any()
 
 
-def test_it_learns_to_make_a_voice_from_its_mel(tmp_path, speaker, units):
-    """A few steps on one sound bring its spectra nearer, in all the loss hears, and find its
-    pitch."""
-    torch.manual_seed(0)
-    speaker, units = map(torch.from_numpy, (speaker, units))
-    sound, views = torch.from_numpy(voice(0.8)), SpectralViews()
-    mel = torch.from_numpy(log_mel(voice(0.8), 640)[None, :80])
-    hertz, voiced = track_pitch(sound[None])
-    model, log = SpeakingVocoder(networks.Vocoder(VocoderConfig(width=32, layers=1))), []
-
-    def loss(model, item, rng):
-        score, amplitude = model.vocoder(mel, units[None], speaker[None])
-        made = model.sound(amplitude, hertz, shaped.turns(hertz), torch.randn(1, len(sound)))
-        terms = {
-            "near": view_distance(views(made), views(sound[None])),
-            "pitch": pitch_loss(score, hertz, voiced),
-        }
-        log.append({k: v.item() for k, v in terms.items()})
-        return terms | {"total": terms["near"] + terms["pitch"]}
-
-    fit(
-        model,
-        lambda rng: None,
-        loss,
-        Schedule(steps=30, rate=5e-3, warmup=5, average=0.5, half=False),
-        tmp_path,
-    )
-    assert log[-1]["near"] < 0.8 * log[0]["near"] and log[-1]["pitch"] < 0.6 * log[0]["pitch"]
-
-
 @pytest.fixture(scope="module")
 def listener():
     return networks.SpeakerEncoder.load(SHIPPED)
@@ -317,3 +282,50 @@ def test_pauses_are_left_out_and_a_long_sound_is_heard_in_some_places(listener):
     for samples, most in ((spoken, 40), (long, 40), (long, 2)):
         encoder.embed(samples, most)
     assert 2 <= counts[0][0] <= 6 and 35 <= counts[1][0] <= 41 and counts[2] == (2, 160, 40)
+
+
+FRAMES = 60
+
+
+@pytest.fixture(scope="module", params=["bundled head", "trained mouth"])
+def head(request):
+    return load_head() if request.param == "bundled head" else trained_mouth(SHIPPED)
+
+
+@pytest.fixture(scope="module")
+def motion(head):
+    """Everything moves at once, the jaw in all directions, so that shapes of two keys do too."""
+    rng = np.random.default_rng(0)
+    expression = rng.uniform(-0.3, 1.2, (FRAMES, head.channels))
+    jaw = rng.normal(0, 0.15, (FRAMES, 3))
+    jaw[0] = expression[0] = 0.0
+    return Motion(expression.astype(np.float32), jaw.astype(np.float32))
+
+
+def test_vertices_are_those_of_training(head, motion):
+    ours, theirs = Mouth(head), networks.Mouth(head)
+    with torch.no_grad():
+        expected = theirs(
+            torch.from_numpy(motion.expression)[None], torch.from_numpy(motion.jaw)[None]
+        )[0].numpy()
+    made = ours.vertices(motion.expression, motion.jaw)
+    assert made.dtype == np.float32 and made[0].size == ours.size == theirs.size
+    assert np.abs(made - expected).max() < 1e-6 and np.abs(expected).max() > 0.01
+    assert not made[0].any(), "at rest"
+
+
+@pytest.mark.parametrize("frames", [1, 500, 501, 1234])
+def test_windows_cover_a_motion_once_with_context_on_either_side(head, frames):
+    jaw = np.zeros((frames, 3), np.float32)
+    jaw[:, 0] = np.linspace(0, 0.3, frames)
+    motion = Motion(np.zeros((frames, head.channels), np.float32), jaw)
+    mouth = Mouth(head)
+    kept = [
+        (seen[0][keep], len(seen[0]), keep)
+        for seen, keep in mouth.windows([motion], slice(0, motion.frames))
+    ]
+    whole = mouth.vertices(motion.expression, motion.jaw)
+    assert np.allclose(np.concatenate([seen for seen, _, _ in kept]), whole, atol=1e-7)
+    assert all(keep.start == MARGIN for _, _, keep in kept[1:]) and all(
+        length - keep.stop <= MARGIN for _, length, keep in kept
+    )

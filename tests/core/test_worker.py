@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,7 +22,6 @@ from timing import keeps, until
 from research.harness import ROOT
 from thunder_core import errors
 from thunder_core.client import Client
-from thunder_core.direction import Direction, Style
 from thunder_core.engine import worker
 from thunder_core.engine_python import find_engine_python
 from thunder_core.private_folder import PrivateFolder, sweep, YOUNG
@@ -110,17 +110,17 @@ def test_takes_come_best_first_with_their_arrays_and_before_the_last_is_done(war
         assert {name: array.shape for name, array in arrays.items()} == wanted
         assert all(np.isfinite(array).all() for array in arrays.values())
         assert np.ptp(arrays["opening"]) > 1.0  # mm: the mouth moves
-    arrived = [event for event in events if event["event"] == "take"]
+    arrived, scored = (
+        [event for event in events if event["event"] == kind] for kind in ("take", "score")
+    )
     assert [event["take"]["seed"] for event in arrived] == list(range(3, 19))
     about = {name: result[name] for name in ("fps", "channels", "folder", "weights", "audio")}
-    scored = [event for event in events if event["event"] == "score"]
-    assert all(event["take"] in result["takes"] and about.items() <= event.items()
-               for event in scored)  # fmt: skip
+    of_score = {"score": None, "drift": None, "provenance": None}
     for sampled, score in zip(arrived, scored, strict=True):
+        assert score["take"] in result["takes"] and about.items() <= score.items()
         assert events.index(sampled) < events.index(score)
-        of_score = {"score", "drift", "provenance"}
-        both = [{k: v for k, v in e["take"].items() if k not in of_score} for e in (sampled, score)]
-        assert both[0] == both[1] and sampled["take"]["score"] is None
+        assert sampled["take"] | of_score == score["take"] | of_score
+        assert sampled["take"]["score"] is None
         assert score["take"]["provenance"].keys() >= {"parts", "findings"}
     between = events[events.index(arrived[0]) : events.index(arrived[-1])]
     assert any("ampl" in event.get("message", "") for event in between)
@@ -160,40 +160,16 @@ def test_the_score_of_a_take_is_the_one_it_came_with(warm, performed):
     )
 
 
-def test_a_face_is_heard_for_as_long_as_it_moves(warm, tmp_path):
-    still = {
-        "expression": warm.put_array(np.zeros((50, 44))),
-        "jaw": warm.put_array(np.zeros((50, 3))),
-    }
-    out = str(tmp_path / "says.wav")
-    heard = warm.request("listen", voice=None, out=out, **still).wait(timeout=120)
-    assert heard["sound"] == out and heard["rate"] == 16000 and abs(heard["seconds"] - 2.0) < 0.1
-    assert os.path.getsize(out) > 2 * 16000
-    with open(out, "rb") as file:
-        average = file.read()
-    warm.request("listen", voice=SAMPLE, out=out, **still).wait(timeout=120)
-    with open(out, "rb") as file:
-        assert file.read() != average, "the speaker's voice is not the average one"
-
-
-# -- in a direction
-# ----------------------------------------------------------------------------------------------------
-
-
-def test_a_direction_that_ends_before_the_sound_is_held_and_one_that_goes_on_is_cut(warm):
-    loud, small = Direction(Style(energy=1.6)).vector(), Direction(Style(energy=0.6)).vector()
-    rows = {"short": [small, loud], "exact": [small] + 400 * [loud], "one": [small]}
-    jaws = {}
-    for name, vectors in rows.items():
-        result = warm.request(
-            "generate", sound=SAMPLE, takes=1, seed=7, steps=2,
-            direction=warm.put_array(np.stack(vectors))
-        ).wait(timeout=120)  # fmt: skip
-        jaws[name] = warm.get_array(result, result["takes"][0]["jaw"])
-        warm.forget(result["folder"])
-    assert np.array_equal(jaws["short"], jaws["exact"]) and not np.array_equal(
-        jaws["short"], jaws["one"]
-    )
+def test_a_face_is_heard_for_as_long_as_it_moves_in_the_voice_that_is_named(warm, tmp_path):
+    arrays = {"expression": np.zeros((50, 44)), "jaw": np.zeros((50, 3))}
+    still, sounds = {name: warm.put_array(x) for name, x in arrays.items()}, []
+    for voice in (None, SAMPLE):
+        out = str(tmp_path / "says.wav")
+        heard = warm.request("listen", voice=voice, out=out, **still).wait(timeout=120)
+        assert heard["sound"] == out and heard["rate"] == 16000
+        assert abs(heard["seconds"] - 2.0) < 0.1 and os.path.getsize(out) > 2 * 16000
+        sounds.append((tmp_path / "says.wav").read_bytes())
+    assert sounds[0] != sounds[1], "the speaker's voice is not the average one"
 
 
 def test_weights_of_other_styles_are_refused(temporary_folder, tmp_path):
@@ -223,15 +199,9 @@ def test_that_nobody_speaks_is_said_before_anything_is_sampled(warm, tmp_path, k
         "quiet": 3e-4 * voice / np.abs(voice).max(),  # −70 dB
     }[kind]
     soundfile.write(tmp_path / "sound.wav", samples, rate, "FLOAT")
+    given = {"sound": str(tmp_path / "sound.wav"), "folder": str(tmp_path), "takes": 1, "steps": 1}
     events = []
-    warm.request(
-        "generate",
-        sound=str(tmp_path / "sound.wav"),
-        folder=str(tmp_path),
-        takes=1,
-        steps=1,
-        **more,
-    ).wait(on_event=events.append, timeout=60)
+    warm.request("generate", **given, **more).wait(on_event=events.append, timeout=60)
     assert [event["silent"] for event in events if event["event"] == "unspoken"] == silent
     order = [event["event"] for event in events if "ampling" in event.get("message", "sampling")]
     assert not silent or order.index("unspoken") == 0
@@ -301,30 +271,12 @@ def test_a_preparation_that_fails_is_logged_and_the_worker_goes_on(prepared, cap
 # ---------------------------------------------------------------------------------------
 
 
-def test_a_python_that_is_not_there_or_lacks_packages_is_named(tmp_path):
+def test_a_python_that_lacks_packages_is_named(tmp_path):
     base = getattr(sys, "_base_executable", sys.executable)
     subprocess.run([base, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True, timeout=60)
     with Client(str(tmp_path / "bare")) as client:
         with pytest.raises(errors.NoEngine, match=r"has no “\w+”: install the engine"):
             client.request("hello").wait(timeout=60)
-    with (
-        Client(str(tmp_path / "python")) as client,
-        pytest.raises(errors.NoEngine, match="in the preferences"),
-    ):
-        client.request("hello")
-
-
-@POSIX
-@pytest.mark.parametrize("script", ["#!/bin/sh\nexit 3\n", "garbage"])
-def test_a_python_that_is_none_is_to_be_replaced(tmp_path, script):
-    python = tmp_path / "python"
-    python.write_text(script)
-    python.chmod(0o755)
-    with (
-        Client(str(python)) as client,
-        pytest.raises(errors.NoEngine, match="python” cannot .*: reinstall the engine, or name"),
-    ):
-        client.request("hello").wait(timeout=60)
 
 
 def test_the_engine_is_looked_for_in_the_promised_order(tmp_path, monkeypatch):
@@ -449,22 +401,22 @@ def test_what_a_crash_left_is_swept_and_what_lives_is_not(temporary_folder):
     for folder in (living.path, dead.path, foreign):
         os.utime(folder, (old, old))
     sweep()
-    assert os.path.isdir(living.path) and foreign.is_dir() and not os.path.exists(dead.path)
+    assert set(temporary_folder.iterdir()) == {Path(living.path), foreign}
     living.remove()
-    foreign.rmdir()
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full to fill")
 @pytest.mark.parametrize("name", ["take_01_expression.npy", "says.wav"])
 def test_a_full_disk_is_a_sentence(warm, tmp_path, name):
     (tmp_path / name).symlink_to("/dev/full")
-    if name == "says.wav":
-        still = {"expression": np.zeros((25, 44)), "jaw": np.zeros((25, 3))}
-        files = {part: warm.put_array(values) for part, values in still.items()}
-        pending = warm.request("listen", voice=None, out=str(tmp_path / name), **files)
-    else:
-        pending = warm.request(
-            "generate", sound=SAMPLE, takes=1, seed=1, steps=2, folder=str(tmp_path)
-        )
+    arrays = {"expression": np.zeros((25, 44)), "jaw": np.zeros((25, 3))}
+    still = {part: warm.put_array(values) for part, values in arrays.items()}
+    verb, given = {
+        "says.wav": ("listen", {"voice": None, "out": str(tmp_path / name), **still}),
+        "take_01_expression.npy": (
+            "generate",
+            {"sound": SAMPLE, "takes": 1, "seed": 1, "steps": 2},
+        ),
+    }[name]
     with pytest.raises(errors.NoSpace, match="No space"):
-        pending.wait(timeout=120)
+        warm.request(verb, folder=str(tmp_path), **given).wait(timeout=120)

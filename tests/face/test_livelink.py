@@ -4,6 +4,7 @@ come, and damaged ones refused with a sentence."""
 
 import numpy as np
 import pytest
+from memory import held_at_most
 
 from thunder_core.errors import BadHead, BadRequest
 from thunder_core.face import livelink, obj_mesh
@@ -136,6 +137,31 @@ def test_a_file_that_is_gone_or_no_text_is_refused(tmp_path):
     for name in ("b.csv", "gone.csv"):
         with pytest.raises(BadRequest, match=f"“{name}” cannot be read"):
             livelink.read(tmp_path / name, CHANNELS)
+
+
+HEADING = "Timecode,BlendShapeCount,JawOpen\n"
+RECORDINGS = {
+    "digits": HEADING + f"00:00:00:00,61,{'9' * 5000}\n",
+    "timecode of digits": HEADING + f"{'9' * 5000}:00:00:00,61,0\n{'9' * 5000}:00:01:00,61,0\n",
+    "frames of digits": HEADING + f"00:00:00:{'9' * 5000},61,0\n",
+    "zero byte": HEADING + "00:00:00:00,61,\0\n",
+    "not a number": HEADING + "00:00:00:00,61,nan\n",
+    "escapes": HEADING + "00:00:00:00,61,\x1b[31m\n",
+    "a row of a million cells": HEADING + "0," * 1_000_000,
+    "lines in quotes": HEADING + '"a\n",' * 100_000,
+    "a heading of a million columns": "x," * 1_000_000,
+    "a column of 5000 letters": HEADING.replace("JawOpen", "J" * 5000),
+    "nothing": "",
+    "heading": HEADING,
+}
+
+
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_a_recording_of_absurd_values_is_refused_in_little_memory(tmp_path, name):
+    (tmp_path / "a.csv").write_text(RECORDINGS[name])
+    with held_at_most(200 * 2**20), pytest.raises(BadRequest, match=": ") as error:
+        livelink.read(tmp_path / "a.csv", ("jawOpen",))
+    assert len(str(error.value)) < 250 and str(error.value).isprintable()
 
 
 QUAD = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\n"

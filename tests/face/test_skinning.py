@@ -2,7 +2,6 @@
 """Our skinning, of networks and in numpy, and the lips and millimetres measured with it, are FLAME's:
 checked against smplx in double precision."""
 
-import pickle
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -94,23 +93,6 @@ def test_rotation_matrices_are_rotations_for_tiny_and_large_angles():
         np.abs(rotation_matrix(torch.tensor(angles, dtype=torch.float64)).numpy() - expected).max()
         < 1e-12
     )
-
-
-def test_the_same_model_as_pickle_and_as_npz_is_the_same_head(tmp_path, data, head):
-    path = tmp_path / "flame.pkl"
-    path.write_bytes(pickle.dumps(data, protocol=2))
-    again = load_head(path)
-    assert again.expression_names == head.expression_names and again.channels == 12
-    for name in (
-        "v_template",
-        "shapedirs",
-        "posedirs",
-        "J_regressor",
-        "weights",
-        "f",
-        "kintree_table",
-    ):
-        assert np.array_equal(getattr(again, name), getattr(head, name)), name
 
 
 def test_identity_is_kept(data, head):

@@ -68,17 +68,6 @@ def bumps(frames, times, width=0.1):
 # ---- prosody
 
 
-def test_accents_are_where_a_voice_stands_out():
-    t = np.arange(250) / FPS
-    labels = np.full(1000, phone_index("AA"), np.uint8)
-    loud = np.repeat((-0.2 + 1.2 * bumps(250, [1.5, 4.0, 7.2]))[:, None], 2, 1)
-    assert prosody(labels, loud).accents == pytest.approx([1.5, 4.0, 7.2], abs=0.05)
-    pitch = 5 * np.exp(-0.5 * ((t - 5.6) / 0.1) ** 2)
-    assert 5.6 in np.round(prosody(labels, loud, pitch).accents, 1), (
-        "a rise of pitch is an accent too"
-    )
-
-
 # ---- measures
 
 
@@ -188,16 +177,6 @@ def test_pearson_forgives_size_and_place_and_concordance_does_not(size, moved):
     assert metrics.lip_concordance(one, true) == pytest.approx(
         2 * size * spread / ((1 + size**2) * spread + moved**2), rel=1e-3
     )
-
-
-def test_dynamics_deviation_compares_spreads_alone():
-    rest = np.zeros((1, 3))
-    up = np.zeros((2, 1, 3))
-    up[1, 0, 1] = 0.02  # distances 0 and 2 cm: deviation 1 cm
-    higher = np.zeros((4, 1, 3))
-    higher[1::2, 0, 1] = 0.06  # deviation 3 cm, another length
-    assert metrics.dynamics_deviation(higher, up, rest) == pytest.approx(2)
-    assert metrics.dynamics_deviation(up[::-1], up, rest) == 0
 
 
 def test_diversities_are_deviations_over_samples_and_over_time():

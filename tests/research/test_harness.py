@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`python -m research` lists what there is without importing it, gives every bench the same
-options, and replaces no result without data; every result says which commit it is of."""
+options, and replaces no result without data; what a repository weighs is counted as `make weight`
+says."""
 
-import importlib
-import json
+import ast
 import subprocess
 import sys
 from importlib import import_module
@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from research import harness, speed
+from research import harness, speed, weight
 from research.__main__ import GATES, main, parts
-from research.harness import keep, keep_json, report, RESULTS, results_file, ROOT
+from research.harness import RESULTS, results_file, ROOT
 
 IN_BLENDER = {"head_sheet"}  # they import bpy
 BENCHES = [name for name, _ in parts() if name not in IN_BLENDER]
@@ -32,11 +32,6 @@ def test_the_list_names_everything_with_a_sentence_and_imports_nothing_heavy():
     assert all(sentence.endswith((".", "?")) and len(sentence) < 150 for _, sentence in listed)
 
 
-def test_an_unknown_name_ends_with_a_sentence():
-    with pytest.raises(SystemExit, match="no “lisp” in research: python -m research lists"):
-        main(["lisp"])
-
-
 @pytest.mark.parametrize("name", BENCHES)
 def test_a_bench_says_what_its_options_are(name, capsys):
     with pytest.raises(SystemExit) as ended:
@@ -51,10 +46,6 @@ def test_recordings_that_nobody_named_are_asked_for(capsys, monkeypatch):
     with pytest.raises(SystemExit):
         main(["lips"])
     assert "--data" in capsys.readouterr().err
-
-
-def bench(name):
-    return importlib.import_module(f"research.{name}")
 
 
 @pytest.fixture
@@ -84,12 +75,6 @@ def results():
 def test_a_bench_ends_with_a_sentence_where_its_data_is_missing(results, tmp_path, name, arguments):
     with pytest.raises(SystemExit, match="missing.*as it was"):
         main([name, *(a.format(missing=tmp_path / "missing") for a in arguments)])
-
-
-def test_a_table_of_other_data_is_printed_and_not_kept(results, capsys):
-    report(results_file(None, "ranking.txt", False), ["a table"])
-    printed = capsys.readouterr().out
-    assert printed.startswith("a table\n") and "Not written to research/results" in printed
 
 
 @pytest.mark.parametrize(
@@ -122,24 +107,78 @@ def test_the_table_says_what_was_not_measured_and_what_misses_its_bar():
     assert "<!-- figures -->" in speed.PAGE.read_text(encoding="utf-8")
 
 
-def test_a_table_and_figures_carry_commit_and_date(tmp_path, monkeypatch):
-    made = {"commit": "0123456789", "date": "2026-11-23"}
-    monkeypatch.setattr(harness, "origin", lambda: made)
-    keep(tmp_path / "x.txt", ["r 0.58"])
-    keep_json(tmp_path / "x.json", {"commit": "of an earlier run", "r": 0.58})
-    keep_json(tmp_path / "list.json", [1, 2])
-    assert (tmp_path / "x.txt").read_text() == "r 0.58\ncommit 0123456789, 2026-11-23\n"
-    assert json.loads((tmp_path / "x.json").read_text()) == made | {"r": 0.58}
-    assert json.loads((tmp_path / "list.json").read_text()) == made | {"rows": [1, 2]}
+FILES = {
+    "README.md": "five words of a page",
+    "thunder_core/__init__.py": '"""A package."""\n',
+    "thunder_core/a.py": '''"""What a module is for: 17 is no number of it."""
+from __future__ import annotations
+import os
+from . import b
+from .b import f
+LIMITS = {"low": 0.25, "high": -3}  # two numbers
+STEP: float = 7.5
+lower = 4
+
+class A:
+    """Not counted."""
+    width = 2
+
+    def g(self):
+        """Not counted."""
+        from .inner import c
+        return c.h(9) + f(0) - 1 + 0.5 + True
+''',
+    "thunder_core/b.py": "def f(x):\n    return x\n",
+    "thunder_core/inner/__init__.py": "",
+    "thunder_core/inner/c.py": "from ..b import f\n\ndef h(x):\n    return f(x)\n",
+    "tests/test_a.py": "from thunder.thunder_core import a\nimport made\n",
+    "tests/made.py": "x = 12\n",
+    "tools/t.py": "from thunder_core import b\nfrom thunder_core.inner.c import h\n",
+    "tools/tests/test_t.py": "assert 3\n",
+    "out/ignored.py": "1 / 0\n",
+    ".gitignore": "out/\n",
+}
 
 
-def test_takes_of_other_code_or_weights_are_not_measured_again(tmp_path):
-    folder = tmp_path / "takes"
-    harness.discard_old_takes(folder)
-    take = folder / "line.npz"
-    take.write_bytes(b"")
-    harness.discard_old_takes(folder)
-    assert take.exists()
-    (folder / "made_by").write_text("other code")
-    harness.discard_old_takes(folder)
-    assert not take.exists()
+@pytest.fixture
+def tree(tmp_path):
+    for name, text in FILES.items():
+        path = tmp_path / "tree" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    subprocess.run(["git", "init", "-q", tmp_path / "tree"], check=True)
+    return tmp_path / "tree"
+
+
+def test_statements_modules_imports_numbers_and_words_of_each_folder(tree):
+    counted = weight.figures_of(tree)
+    assert set(counted) == {".", "thunder_core", "tests", "tools"}
+    assert counted["."] == dict.fromkeys(weight.FIGURES, 0) | {"words": 5}
+    # a: 4 imports, 3 assignments, a class with one, a function with an import and a return; b and
+    # c: 2 and 3.
+    assert counted["thunder_core"] == {
+        "statements": 12 + 2 + 3, "modules": 5, "imports": 3, "named numbers": 3, "literals": 2,
+        "words": 0,
+    }  # fmt: skip
+    assert counted["tests"] == {
+        "statements": 4,
+        "modules": 3,
+        "imports": 2,
+        "named numbers": 0,
+        "literals": 2,
+        "words": 0,
+    }
+    assert (counted["tools"]["modules"], counted["tools"]["imports"]) == (1, 2)
+    totals = weight.totals_of(counted)
+    assert [totals[name]["modules"] for name in weight.TOTALS] == [5, 1, 3] and totals[
+        "product without tests"
+    ]["words"] == 5
+
+
+def test_one_take_changes_module_no_more_often_than_was_agreed():
+    walk = "from research import weight; print(weight.trace_take(weight.ROOT)[0])"
+    said = subprocess.run(
+        [sys.executable, "-c", walk], cwd=weight.ROOT, check=True, capture_output=True, text=True
+    )
+    figures = ast.literal_eval(said.stdout)
+    assert 50 < figures["entries"] <= 120 and 10 < figures["modules"] <= 29

@@ -9,17 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from research.faces.calibrate import calibrate, hear_clips
-from research.faces.lip_clips import (
-    closes,
-    comparison_lines,
-    figures,
-    fit_bar,
-    follows,
-    LipClip,
-    read_clips,
-    shuts,
-)
+from research.faces.calibrate import calibrate
+from research.faces.lip_clips import closes, comparison_lines, figures, follows, LipClip, shuts
 from research.lips import count_false_closures, true_closures
 from research.train.card import count_constants
 from thunder_core.engine.planning.lip_kernels import fitted_encoder, identity, KERNELS, kernels
@@ -51,20 +42,6 @@ def test_lips_follow_at_any_amplitude_and_shut_from_the_frame_before_a_sound():
     assert not shuts(curve, clip).any()
     curve[9] = 0.5
     assert shuts(curve, clip).tolist() == [True, False]
-
-
-def test_the_bar_is_fitted_to_some_clips_and_predicts_another():
-    rng = np.random.default_rng(2)
-    clips = [made_clip(str(seed), 40, seed) for seed in range(4)]
-    features = {}
-    for clip in clips:
-        features[clip.name] = rng.standard_normal((clip.frames, 6))
-        features[clip.name][:, 2] = np.nan_to_num(clip.opening, nan=4.0)
-    bar = fit_bar(clips[:3], features)
-    assert (
-        follows(bar(features["3"], "opening"), clips[3].opening) > 0.9
-        and follows(bar(features["3"], "width"), clips[3].width) > 0.9
-    )
 
 
 def test_figures_are_means_over_takes_and_the_table_weighs_clips_by_seconds():
@@ -173,21 +150,6 @@ def test_a_made_face_is_calibrated_from_its_sound_and_clips_that_were_left_out_s
     written = json.loads(out.read_text())
     assert written["encoder"] == identity(encoder) and written["fitted_on"] == "fit"
     assert np.shape(written["opening"]["phones"]) == (9, len(PHONES))
-
-
-def test_a_clip_without_aligned_phones_has_those_that_the_encoder_hears(tmp_path, encoder):
-    made_folder(tmp_path, 2)
-    phones = tmp_path / "lips" / "phones.tsv"
-    rows = [row for row in phones.read_text().splitlines() if not row.startswith("clip1\t")]
-    phones.write_text("\n".join([*rows, "clip1\tnone\t\t\t"]) + "\n")
-    clips = hear_clips(read_clips(tmp_path), encoder, ["clip0"])
-    assert not np.array_equal(*clips["clip0"].shares) and np.array_equal(*clips["clip1"].shares)
-    assert len(clips["clip0"].versions) > len(clips["clip1"].versions) == 1, (
-        "only what is fitted has copies"
-    )
-    assert clips["clip0"].lips.weight < clips["clip1"].lips.weight, (
-        "lips that were shifted by many frames count less"
-    )
 
 
 def test_the_shipped_constants_are_those_of_the_shipped_encoder_and_few_enough(encoder):

@@ -4,7 +4,7 @@
 import pytest
 
 from research.harness import ROOT
-from research.mutations import group_of, GROUPS, interval, LEFT_OUT, seconds_until, Z
+from research.mutations import group_of, GROUPS, interval, LEFT_OUT, Z
 
 FILES = [path.relative_to(ROOT).as_posix() for path in (ROOT / "thunder_core").rglob("*.py")]
 
@@ -20,12 +20,6 @@ def test_every_group_has_files_and_what_is_left_out_is_there():
     assert group_of("thunder_core/engine/scorer.py") == "scoring"
     assert group_of("thunder_core/types.py") == "other"
     assert {f"thunder_core/{file}" for file in LEFT_OUT} <= set(FILES), "remove the row"
-
-
-def test_what_tests_cost_counts_a_fixture_that_they_share_once():
-    of_tests = [(1, 1), (2, 12), (3, 13)]  # seconds of its own, and alone
-    tests = [{"seconds": own, "alone": alone} for own, alone in of_tests]
-    assert seconds_until(tests) == [1, 13, 16]
 
 
 @pytest.mark.parametrize("noticed, total, low", [(12, 14, 0.65), (24, 30, 0.66), (52, 63, 0.73)])

@@ -1,25 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The paper's tables: their statistics on closed cases, their Markdown, and the whole command on a chain
-of seconds."""
+"""The paper's tables: their statistics on closed cases, and their Markdown."""
 
 import argparse
 import json
 import math
 
-import numpy as np
 import pytest
-import torch
-from made_motions import made_motions
 
 from research import paper, paper_rows, table1
-from research.__main__ import main
-from research.measures.evaluate import Clip, clips_of, FIGURES, figures, Measured
-from research.train.paper import Budget, Chain, ROWS, select_stages, train_chain
+from research.measures.evaluate import FIGURES
+from research.train.paper import ROWS
 from research.train.stages import STAGES as RESEARCH
-from thunder_core.face.head import load_head
 from thunder_core.train.__main__ import add_arguments
 from thunder_core.train.stages import STAGES
-from thunder_core.weight_files import SHIPPED
 
 
 def of_clips(**columns):
@@ -61,34 +54,6 @@ def test_a_row_is_the_mean_over_clips_and_seeds_with_both_spreads():
     assert (row["seeds"], row["clips"]) == (2, 2)
     [alone] = paper.table({"thunder": {1: seeds[1]}}, ("lve",), paper_rows.TABLE2_ROWS)
     assert alone["lve_sd"] is None
-
-
-def test_a_claim_is_reproduced_where_its_whole_interval_is_on_its_side():
-    rng = np.random.default_rng(0)
-    base = 1 + rng.random(40)
-    better = of_clips(lve=list(0.9 * base), l_ccc=list(0.8 * base))
-    same = of_clips(lve=list(base * (1 + 0.2 * rng.standard_normal(40))))
-    rows = {
-        "thunder": {1: of_clips(lve=list(base), l_ccc=list(base))},
-        "thunder+mouth2s": {1: better},
-        "thunder+exp2s": {1: same},
-    }
-    made = {(row["against"], row["system"]): row for row in paper.claims(rows)}
-    row = made["thunder", "thunder+mouth2s"]
-    assert (
-        row["lve_verdict"] == "reproduced"
-        and row["lve"] == pytest.approx(-10)
-        and row["lve_paper"] == pytest.approx(-8.76, abs=0.01)
-    )
-    assert (
-        made["thunder", "thunder+exp2s"]["lve_verdict"] == "open"
-        and row["l_ccc_verdict"] == "contradicted"
-    )
-    assert made["thunder+exp2s", "thunder+mouth2s"]["lve_verdict"] == "reproduced"
-    few = paper.claims(
-        {name: {1: dict(list(seeds[1].items())[:9])} for name, seeds in rows.items()}
-    )
-    assert {row["lve_verdict"] for row in few} == {paper.TOO_FEW}
 
 
 def test_a_change_is_of_the_seeds_that_both_rows_have_and_its_interval_knows_how_they_differ():
@@ -140,89 +105,6 @@ def test_the_page_says_what_is_missing_and_only_its_tables_change(tmp_path):
     ] and "media2face" in second["missing"]
 
 
-@pytest.fixture(scope="module")
-def motions(tmp_path_factory):
-    torch.set_num_threads(1)
-    folder = tmp_path_factory.mktemp("cache")
-    return folder / "set", made_motions(folder / "set", load_head())
-
-
-def test_figures_of_the_truth_itself_are_perfect(motions):
-    _, made = motions
-    clip, measured = Clip.of(made, 4), Measured(load_head())
-    assert clips_of(made, "test", 40) == [4, 5, 6] and clips_of(made, "test", 2) == [4, 6]
-    result = figures(measured, np.stack([clip.truth] * 2), clip)
-    assert (
-        result["lve"]
-        == result["dtw"]
-        == result["fdd_l"]
-        == result["sdiv_l"]
-        == result["tdiv_u"]
-        == result["div"]
-        == 0
-    )
-    assert result["l_ccc"] == pytest.approx(1) and result["l_pcc"] == pytest.approx(1)
-    moved = figures(measured, np.stack([clip.truth, clip.truth * 0.5]), clip)
-    assert moved["lve"] > 0 and moved["sdiv_l"] > 0 and moved["l_pcc"] > moved["l_ccc"]
-
-
-@pytest.mark.slow
-def test_the_command_measures_once_and_again_only_what_is_new(
-    motions, tmp_path, monkeypatch, capsys
-):
-    folder, made = motions
-    runs, results = tmp_path / "runs", tmp_path / "results"
-    train_chain(
-        Chain(made, load_head(), SHIPPED, runs, Budget(1, 1, 2), seed=1),
-        select_stages(["flameformer"])[:2],
-    )
-    words = [
-        "--cache",
-        str(tmp_path / "cache"),
-        "--runs",
-        str(runs),
-        "--samples",
-        "2",
-        "--clips",
-        "2",
-    ]
-    (tmp_path / "cache").mkdir()
-    for name in ("corpus", "motions"):
-        (tmp_path / "cache" / name).symlink_to(folder / name)
-    main(["paper", *words])
-    assert "Not written to research/results" in capsys.readouterr().out
-    measured = []
-    monkeypatch.setattr(paper, "figures", lambda *a: measured.append(a) or figures(*a))
-    main(["paper", *words, "--results", str(results), "--docs", str(tmp_path / "page.md")])
-    assert not measured
-    rows = json.loads((results / "table2.json").read_text())["rows"]
-    assert [row["system"] for row in rows] == ["flameformer", "teacher"] and all(
-        row["clips"] == 2 for row in rows
-    )
-    kept = json.loads((results / "paper_clips.json").read_text())
-    assert set(kept["flameformer"]["1"]) == {"4", "6"} and set(
-        kept["flameformer"]["1"]["4"]
-    ) == set(FIGURES)
-    main(["paper", *words[:-1], "3", "--only", "flameformer", "--results", str(results)])
-    assert len(measured) == 1  # the third clip
-
-    heads = [*words[:4], "--clips", "2", "--samples", "2", "--only", "flameformer", "--heads"]
-    main(["paper", *heads, "--results", str(results), "--docs", str(tmp_path / "page.md")])
-    apart = json.loads((results / "table3.json").read_text())
-    assert (
-        apart["data"]["div"] > 0
-        and [row["system"] for row in apart["rows"]] == ["flameformer"]
-        and "ba" in apart["rows"][0]
-    )
-    assert "<!-- table 3 -->" in (tmp_path / "page.md").read_text()
-
-
-def test_nothing_trained_replaces_no_table(motions, tmp_path):
-    folder, _ = motions
-    with pytest.raises(SystemExit, match="missing.*as it was"):
-        main(["paper", "--cache", str(folder), "--runs", str(tmp_path)])
-
-
 def line(**figures):
     return {"stoi": 0.5, "estoi": 0.25, "pesq_wb": 1.0, "pesq_nb": 1.25, "wer": "a b"} | figures
 
@@ -253,22 +135,6 @@ def test_rows_are_means_over_lines_and_errors_of_all_words_together():
         "| mouth2s | 0.600 (0.506) | 0.250 (0.272) | 0.500 (0.678) |" in lines
         and "| sv2s | – | – | – |" in lines
     )
-
-
-def test_networks_are_compared_with_mouth2s_line_by_line():
-    pytest.importorskip("jiwer")
-    mouth = [line(stoi=0.2), line(stoi=0.8)]
-    figures = {
-        "natural": mouth,
-        "mouth2s": mouth,
-        "exp2s": [line(stoi=0.3), line(stoi=0.9, wer="a x")],
-    }
-    (row,) = table1.differences(figures, ["a b", "a b"])
-    assert row["system"] == "exp2s" and row["against"] == "mouth2s"
-    assert row["stoi"] == pytest.approx(0.1) and row["stoi_ci"] == [0.1, 0.1], (
-        "lines differ by more, pairs do not"
-    )
-    assert row["wer"] == pytest.approx(0.25) and row["wer_ci"] == [0.0, 0.5]
 
 
 def test_every_row_of_the_paper_that_is_measured_is_there_and_a_missing_network_names_its_command():

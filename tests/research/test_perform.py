@@ -140,24 +140,6 @@ def test_what_a_system_does_not_take_is_refused(perform, engine, tmp_path, name,
         perform(name, told=replace(told, **paths))
 
 
-def test_networks_of_another_encoder_or_that_see_through_clip_say_what_they_need(
-    perform, engine, tmp_path, face
-):
-    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
-
-    leave(engine, tmp_path / "flameselftalk", "flameselftalk", audio=7)
-    with pytest.raises(BadRequest, match="another head or speech encoder: name its --weights"):
-        perform("flameselftalk", folder=tmp_path)
-    leave(engine, tmp_path / "media2face", "media2face", clip=16)
-    with pytest.raises(BadRequest, match="through a CLIP network: name it with --clip"):
-        perform("media2face", told=Told(picture=face), folder=tmp_path)
-    sizes = dict(hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2)
-    config = CLIPVisionConfig(projection_dim=16, image_size=32, patch_size=16, **sizes)
-    CLIPVisionModelWithProjection(config).save_pretrained(tmp_path / "clip")
-    told = Told(picture=face, clip=tmp_path / "clip")
-    assert len(perform("media2face", told=told, folder=tmp_path)[5]) == 30
-
-
 def test_the_command_writes_files_that_blender_imports(engine, networks, tmp_path, capsys):
     write_sound(tmp_path / "line.wav", a_voice())
     words = ["perform", networks / "flameformer", "--audio", tmp_path / "line.wav", "--takes", "2"]

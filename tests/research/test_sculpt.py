@@ -13,7 +13,7 @@ from thunder_core.face.head import EYE_LEFT, EYE_RIGHT, JAW, load_head
 TEETH, TONGUE = ("Teeth", "Back Teeth"), ("Tongue", "Back Tongue")
 TOUCH = 0.5  # mm: flesh that presses on a tooth or on flesh
 
-JAWS = (0.0, 0.02, 0.05, 0.10, 0.15, 0.20, 0.25)
+JAWS = (0.0, 0.05, 0.15, 0.25)
 SPEECH = {
     "rest": {},
     "m": dict(mouthPress=0.45, mouthRollLower=0.18, mouthRollUpper=0.15),
@@ -197,12 +197,6 @@ def test_the_tongue_stays_within_the_teeth(head, teeth, channel, jaw):
         assert beyond(points, jaw, teeth, head).min() > -0.2, (jaw, value)
 
 
-def test_a_tongue_at_rest_lies_low_behind_the_lower_teeth(head):
-    v = posed(head)
-    edge = v[head.mouth_vertices[head.mouth_parts == 2], 1].max()
-    assert surface(v, faces(head, *TONGUE))[:, 1].max() < edge - 2
-
-
 @pytest.mark.parametrize("jaw", JAWS[:-1])
 def test_a_raised_tip_meets_the_ridge_behind_the_upper_teeth_however_open_the_jaw(head, jaw):
     v = posed(head, jaw, tongueTipUp=0.9)
@@ -214,47 +208,13 @@ def test_a_raised_tip_meets_the_ridge_behind_the_upper_teeth_however_open_the_ja
 
 
 @pytest.mark.parametrize(("channel", "above"), [("tongueBladeUp", 4), ("tongueBack", 8)])
-@pytest.mark.parametrize("jaw", JAWS[:5])
+@pytest.mark.parametrize("jaw", JAWS[:3])
 def test_blade_and_back_rise_above_the_upper_teeth_edges_however_open_the_jaw(
     head, channel, above, jaw
 ):
     v = posed(head, jaw, **{channel: 0.85})
     edge = v[head.mouth_vertices[head.mouth_parts == 1], 1].min()
     assert surface(v, faces(head, *TONGUE))[:, 1].max() > edge + above
-
-
-def test_molars_stand_behind_the_premolars_and_not_beside_the_corner(head):
-    v = head.v_template.astype(float) * 1e3
-    for lower in (True, False):
-        ids = np.unique(
-            [
-                i
-                for polygon in faces(head, *TEETH)
-                for i in polygon
-                if (head.weights[i, JAW] == 1) == lower
-            ]
-        )
-        back, front = (v[ids[near], 0].max() for near in (v[ids, 2] < 52, v[ids, 2] > 60))
-        assert back - front < 2.3, (lower, back, front)
-
-
-def test_lashes_read_from_the_front_and_follow_a_blink(head):
-    rest, shut = posed(head), posed(head, eyeBlinkLeft=1.0)
-    brows = {i for polygon in faces(head, "Brows") for i in polygon}
-    lash = np.array([i for i in brows if 0 < rest[i, 1] < 12 and abs(rest[i, 0] - EYE[0]) < 18])
-    assert rest[lash, 1].max() > 8  # the lid's edge is below 5
-    assert (rest - shut)[lash, 1].mean() > 3
-
-
-@pytest.mark.parametrize("side", ["Left", "Right"])
-def test_a_smile_raises_the_lower_lid_and_its_tears_a_little(head, side):
-    moved = key_of(head, "mouthSmile" + side)
-    tears = np.unique([i for polygon in faces(head, "Eye Tear") for i in polygon])
-    own = tears[(head.v_template[tears, 0] > 0) == (side == "Left")]
-    assert 0.5 < moved[own, 1].max() < 2.0
-    rest = head.v_template.astype(float) * 1e3
-    gap = np.linalg.norm(rest[own] - EYE * [1 if side == "Left" else -1, 1, 1], axis=1)
-    assert (gap > EYE_RADIUS).all() and (gap < EYE_RADIUS + 1.2).all()
 
 
 @pytest.mark.parametrize("out", [0.4, 0.5, 0.6])
@@ -324,8 +284,6 @@ REACH = {
     "eyeSquint": 0.06,
     "jawForward": 0.24,
 }
-# mm, where a key moves the face most
-APEX = {"mouthSmileLeft": 11, "browDownLeft": 4, "noseSneerLeft": 6, "mouthUpperUpLeft": 6}
 TINY = 0.02  # mm
 
 
@@ -352,35 +310,6 @@ def face(head):
 def test_a_key_moves_as_much_of_the_face_as_muscles_do(head, face, key):
     moves = np.linalg.norm(key_of(head, key), axis=1) > 1
     assert face[moves].sum() / face.sum() >= REACH[key]
-
-
-def test_a_pucker_brings_the_corners_forward(head):
-    corner, middle = head.mouth_corner_left, head.inner_lip_upper_mid
-    pucker = key_of(head, "mouthPucker")
-    assert pucker[corner, 2] >= 7 and pucker[middle, 2] >= 6
-    assert 4 < key_of(head, "mouthFunnel")[corner, 2] < 10
-
-
-@pytest.mark.parametrize("key", ["noseSneer", "mouthUpperUp"])
-def test_the_corners_ride_along_with_the_upper_lip(head, key):
-    assert 1.7 < key_of(head, key)[head.mouth_corner_left, 1] < 6.8
-
-
-@pytest.mark.parametrize("key", APEX)
-def test_a_key_fades_out_and_has_no_edge(head, key):
-    """Along no edge of the skin but the upper lid's crease, which closes over it, does a movement
-    change by 0.45 of its largest."""
-    moved = 1e3 * np.linalg.norm(head.shapedirs[:, :, head.channel(key)], axis=1)
-    assert moved.max() > APEX[key] * 0.9
-    names = np.array(head.material_names)[head.polygon_material]
-    quads = head.polygons[(names == "Skin") & (head.polygons[:, 3] >= 0)]
-    points = 1e3 * (head.v_template - head.joints[[EYE_LEFT, EYE_RIGHT]].mean(0))
-    crease = (np.abs(np.abs(points[:, 0]) - 31) < 20) & (np.abs(points[:, 1] - 10) < 10)
-    quads = quads[~crease[quads].any(1)]
-    steps = np.concatenate(
-        [np.abs(moved[quads[:, i]] - moved[quads[:, (i + 1) % 4]]) for i in range(4)]
-    )
-    assert steps.max() < 0.45 * moved.max()
 
 
 @pytest.mark.parametrize("key", [k for k in REACH if not k.startswith("eye")])

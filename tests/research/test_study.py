@@ -4,7 +4,6 @@ browser, the count is right."""
 
 import itertools
 import json
-import socket
 import threading
 import urllib.error
 import urllib.request
@@ -212,79 +211,7 @@ def test_what_is_no_vote_is_refused_and_leaves_nothing(study, address, change, s
     assert not any((study / "votes").iterdir())
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        b"nothing", b"[" * 100_000, b'{"pair": 5000}', b'{"pair": "p", "answers": [["lip-sync"]]}',
-        b"\xff\0", b'{"pair": ' + b"9" * 5000,
-        json.dumps({"pair": "PAIR", "answers": dict.fromkeys(pairs.QUESTIONS, 99)}).encode(),
-        json.dumps({"pair": "PAIR", "answers": dict.fromkeys(pairs.QUESTIONS,
-        float("inf"))}).encode(),
-        json.dumps({"pair": "PAIR", "answers": {"lip-sync": 1}}).encode(),
-    ],
-    ids=lambda line: repr(line[:24]),
-)  # fmt: skip
-def test_a_bad_line_costs_no_other_vote_and_is_named(study, line):
-    open_study = server.Study(study)
-    good, bad = [name for name, pair in pairs.key_of(study)["pairs"].items() if not pair["check"]][
-        :2
-    ]
-    open_study.save({"rater": "ada", "pair": good, "answers": answers(1)})
-    with (study / "votes" / "ada.jsonl").open("ab") as file:
-        file.write(line.replace(b"PAIR", bad.encode()) + b"\n")
-    text = "\n".join(votes.report(study))
-    assert (
-        text.startswith("1 votes of 1 raters")
-        and "no votes, and left out: ada.jsonl, line 2" in text
-    )
-    assert open_study.for_rater("ada")["votes"] == {good: answers(1)}
-
-
 # ---- the connections
-
-
-def said(address, request: bytes, seconds=10.0) -> bytes:
-    """All that the server answers to some bytes before it closes the connection."""
-    with socket.create_connection(
-        ("127.0.0.1", int(address.rpartition(":")[2])), seconds
-    ) as connection:
-        connection.sendall(request)
-        return b"".join(iter(lambda: connection.recv(4096), b""))
-
-
-@pytest.mark.parametrize(
-    "host",
-    [
-        b"evil.example",
-        b"evil.example:80",
-        b"127.0.0.1.evil.example",
-        b"10.0.0.1",
-        b"[::1",
-        b"",
-        b"a b",
-        None,
-    ],
-)
-def test_a_site_that_leads_a_browser_here_learns_and_changes_nothing(study, address, host):
-    pair = next(iter(server.Study(study).pairs))
-    vote = json.dumps({"rater": "ada", "pair": pair, "answers": answers(1)}).encode()
-    named = b"" if host is None else b"Host: " + host + b"\r\n"
-    for request in (
-        b"GET / HTTP/1.1\r\n" + named + b"\r\n",
-        b"GET /pairs?rater=ada HTTP/1.1\r\n" + named + b"\r\n",
-    ):
-        assert said(address, request).startswith(b"HTTP/1.1 421")
-    kind = b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(vote)
-    assert said(address, b"POST /vote HTTP/1.1\r\n" + named + kind + vote).startswith(
-        b"HTTP/1.1 421"
-    )
-    assert not any((study / "votes").iterdir())
-
-
-def test_a_request_that_is_not_finished_is_not_waited_for(address, monkeypatch):
-    monkeypatch.setattr(server, "LONGEST_WAIT", 0.5)
-    half = b"POST /vote HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"
-    assert said(address, half, 5.0) == b""
 
 
 # ---- the count

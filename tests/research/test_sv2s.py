@@ -1,34 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Silent video to speech: the rasteriser draws what a slow one draws, lips, teeth and tongue can be
-told apart, and it trains."""
+"""Silent video to speech: in its films lips, teeth and tongue can be told apart."""
 
 import numpy as np
 import pytest
 import torch
-from made_motions import made_motions
 
-from research.train import sv2s
-from research.train.lip_video import film, LipFilms, LipVideo, PIXELS
-from research.train.rasteriser import nearest_triangles
+from research.train.lip_video import LipVideo, PIXELS
 from thunder_core.face.head import load_head
-from thunder_core.networks.speech import MeshToSpeech, MeshToSpeechConfig
-from thunder_core.train.loop import Schedule
 from thunder_core.types import Columns, JAW_OPEN_RADIANS
 
 
 @pytest.fixture(scope="module")
 def head():
     return load_head()
-
-
-def test_of_triangles_that_lie_over_each_other_the_nearest_is_shown_in_any_order():
-    corners = torch.tensor([[0.0, 0], [0, 9], [9, 0]])
-    points = torch.cat([torch.cat([corners, torch.full((3, 1), z)], 1) for z in (0.1, 0.3, 0.2)])[
-        None
-    ]
-    triangles = torch.arange(9).view(3, 3)
-    for order in (triangles, triangles.flip(0)):
-        assert set(nearest_triangles(points, order, 4, 4).flatten().tolist()) == {1}
 
 
 def picture(head, jaw=0.0, **channels):
@@ -50,55 +34,3 @@ def test_lips_teeth_tongue_and_the_open_mouth_can_be_told_apart(head):
     changed = np.abs(tongue - opened)[:, middle]
     assert (changed > 0.05).mean() > 0.03, "a tongue that is put out is seen"
     assert np.abs(picture(head, mouthPucker=1.0) - closed).mean() > 0.02
-
-
-FRAMES = 15  # of a crop in these tests
-
-
-@pytest.fixture
-def motions(tmp_path, head):
-    return made_motions(tmp_path, head, FRAMES + 5)
-
-
-def test_filming_goes_on_where_it_was_stopped(motions, head, tmp_path):
-    pairs = [(0, 1), (3, 0)]
-    whole = film(motions, head, pairs, tmp_path / "whole").pictures.copy()
-    assert whole.shape == (2 * FRAMES + 10, PIXELS, PIXELS) and whole.std() > 20
-    film(motions, head, pairs[:1], tmp_path / "part")
-    with (tmp_path / "part" / "lips.u8").open("ab") as file:
-        file.write(b"begun")  # what was not noted as done is drawn again
-    films = film(motions, head, pairs, tmp_path / "part")
-    assert np.array_equal(films.pictures, whole)
-    assert (
-        np.array_equal(films.crop(3, 0, 5, 2), whole[FRAMES + 10 : FRAMES + 12])
-        and films.variants(0) == [1]
-        and films.rows([0, 1, 3]) == [0, 3]
-    )
-    # Another choice begins again.
-    assert np.array_equal(
-        film(motions, head, pairs[::-1], tmp_path / "part").pictures[: FRAMES + 5],
-        whole[FRAMES + 5 :],
-    )
-
-
-def test_it_trains_a_few_steps_from_mesh_to_speech_resumes_and_loads(
-    motions, head, tmp_path, monkeypatch
-):
-    for name, value in (("FRAMES", FRAMES), ("BATCH", 2), ("HELD_OUT", 4)):
-        monkeypatch.setattr(sv2s, name, value)
-    films = film(motions, head, [(row, 0) for row in range(6)], tmp_path / "films")
-    start = MeshToSpeech(MeshToSpeechConfig(inputs=9, space="exp")).state_dict()
-    schedule = Schedule(steps=2, rate=1e-3, warmup=1, checkpoint_every=1)
-    network, figures = sv2s.train_sv2s(motions, films, tmp_path / "run", schedule, start=start)
-    assert all(np.isfinite(value) for value in figures.values()) and {
-        "test_mel",
-        "test_units",
-    } <= set(figures)
-    again, same = sv2s.train_sv2s(
-        motions, LipFilms(tmp_path / "films"), tmp_path / "run", schedule, start=start
-    )
-    assert same == figures and torch.equal(again.unit_head.weight, network.unit_head.weight)
-    moved = (network.unit_head.weight - start["unit_head.weight"]).abs().max()
-    assert 0 < moved < 0.01, "its heads go on from those of mesh-to-speech"
-    logits, mel = network(torch.rand(1, 10, PIXELS, PIXELS), torch.zeros(1, 256))
-    assert logits.shape == (1, 20, 200) and mel.shape == (1, 40, 80)

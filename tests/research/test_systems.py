@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The paper's systems: masks, codes and losses against their plain, slow form; each trains and
-samples; the chain goes on where it was."""
+samples; the chain goes on where it was; the second data set differs from the first in heads alone."""
 
 import itertools
-import json
 import math
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,14 +11,17 @@ import torch
 from made_motions import FEATURES, made_motions
 
 from research.__main__ import main
+from research.faces.head_motion import HeadStatistics, with_heads
 from research.systems import load_system, regressors
 from research.systems.denoisers import TokenCrossAttention
 from research.systems.regressors import causal_bias, FlameFormer, FlameFormerConfig
 from research.train import paper
 from research.train.paper import Budget, Chain, folder_of, select_stages, train_chain
-from research.train.systems import before, build_learner, Labels, LEARNERS, REFERENCE
+from research.train.systems import before, build_learner, Labels, LEARNERS
 from thunder_core.face.head import load_head
 from thunder_core.networks.denoiser import alibi_slopes
+from thunder_core.train.motions import MotionSet
+from thunder_core.types import Columns
 from thunder_core.weight_files import SHIPPED
 
 # ---- masks, codes and attention
@@ -67,17 +68,6 @@ def small_former() -> FlameFormer:
     return model
 
 
-def test_a_frame_depends_on_no_later_one():
-    model, audio, speaker = small_former(), torch.randn(1, 9, 5), torch.tensor([1])
-    x = torch.randn(1, 9, 6)
-    changed, other = x.clone(), audio.clone()
-    changed[0, 5] += 1
-    other[0, 5] += 1
-    for y in (model(changed, audio, speaker), model(x, other, speaker)):
-        moved = (y - model(x, audio, speaker)).abs().amax(-1)[0]
-        assert moved[:5].max() == 0 and moved[5] > 1e-4
-
-
 @pytest.mark.parametrize("context", [500, 6])
 def test_running_free_frame_by_frame_is_what_all_frames_at_once_give(monkeypatch, context):
     """Also on lines longer than what a frame looks back at."""
@@ -97,33 +87,11 @@ def motions(tmp_path_factory):
     return made_motions(tmp_path_factory.mktemp("motions") / "set", load_head())
 
 
-def test_labels_are_of_the_speaker_the_phones_and_another_stretch(motions):
-    labels, rng = Labels.of(motions), np.random.default_rng(0)
-    assert (
-        labels.speakers == ("ada", "bob")
-        and labels.speaker(1, rng) == 1
-        and labels.speaker(2, rng) == 0
-    )
-    # also of the first clip alone
-    assert Labels.of(SimpleNamespace(rows=motions.rows, of=lambda split: [0])).speakers == ("ada",)
-    assert {labels.speaker(4, rng) for _ in range(40)} == {0, 1}  # an unseen voice is anybody
-    phones = motions.corpus.phones(motions.corpus.clips[1])
-    assert np.array_equal(labels.phones(1, 10, 70), phones[40:320])
-    stretch = labels.reference(1, 0, 50, 0, rng)
-    row = motions.rows[1]
-    whole = motions.motions[0, row.start : row.start + row.frames].astype(np.float32)
-    at = next(
-        a
-        for a in range(row.frames - REFERENCE + 1)
-        if np.array_equal(whole[a : a + REFERENCE], stretch)
-    )
-    assert at >= 50  # not the frames that are to be made
-
-
 def chain(motions, runs, budget, weights=SHIPPED):
     return Chain(motions, load_head(), weights, runs, budget, seed=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", sorted(LEARNERS))
 def test_a_system_trains_and_samples(motions, tmp_path, system):
     stages = [
@@ -142,44 +110,7 @@ def test_a_system_trains_and_samples(motions, tmp_path, system):
     assert made.shape == (2, 12, motions.motions.shape[2]) and made.isfinite().all()
 
 
-def test_the_command_trains_what_it_is_asked_for_and_the_loss_of_mesh_to_speech_reaches_a_regressor(
-    motions, tmp_path, capsys
-):
-    cache, runs = motions.corpus.folder.parent, tmp_path / "runs"
-    places = [
-        "--cache",
-        str(cache),
-        "--runs",
-        str(runs),
-        "--weights",
-        str(SHIPPED),
-        "--threads",
-        "1",
-        "--device",
-        "cpu",
-    ]
-    words = "paper --steps 1 --together-steps 1 --batch 2 --seeds 3 --only flameselftalk+mouth2s".split()
-    main(["train", *places, *words])
-    assert sorted(path.name for path in (runs / "paper" / "seed3").iterdir()) == [
-        "flameselftalk+mouth2s",
-        "flameselftalk.base",
-    ]
-    log = (folder_of(runs, 3, "flameselftalk+mouth2s") / "log.jsonl").read_text()
-    assert all(f'"{term}"' in log for term in ("rec", "vel", "text", "latent", "m2s"))
-    card = json.loads((folder_of(runs, 3, "flameselftalk+mouth2s") / "network.json").read_text())[
-        "card"
-    ]
-    assert (card["base"], card["base_steps"], card["seed"], card["m2s_weight"]) == (
-        "flameselftalk.base",
-        1,
-        3,
-        0.5,
-    )
-    capsys.readouterr()
-    main(["train", *places, *words])
-    assert capsys.readouterr().out.count("was done") >= 2
-
-
+@pytest.mark.slow
 def test_a_chain_that_was_stopped_goes_on_and_ends_as_one_that_was_not(motions, tmp_path):
     budget, stages = Budget(steps=3, together=3, batch=2), select_stages(["flameformer"])[:2]
     whole, part = (chain(motions, tmp_path / name, budget) for name in ("whole", "part"))
@@ -194,3 +125,41 @@ def test_a_chain_that_was_stopped_goes_on_and_ends_as_one_that_was_not(motions, 
         for each in (whole, part)
     )
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.fixture(scope="module")
+def people() -> HeadStatistics:
+    return HeadStatistics.load()
+
+
+def test_the_second_data_set_has_other_heads_and_all_else_as_it_was(tmp_path, people, capsys):
+    head = load_head()
+    made = made_motions(tmp_path / "cache", head)
+    before = np.array(made.motions)
+    words = ["--cache", str(tmp_path / "cache"), "--runs", str(tmp_path), "--threads", "1", "heads"]
+    main(["train", *words, "--to", str(tmp_path / "second")])
+    assert "7 performances with heads of their own" in capsys.readouterr().out
+    second = MotionSet(made.corpus, tmp_path / "second" / "motions")
+    columns = Columns(head.channels)
+    others = np.ones(columns.count, bool)
+    others[columns.head] = False
+    assert np.array_equal(made.motions, before) and np.array_equal(
+        second.motions[..., others], before[..., others]
+    )
+    turned = second.motions[..., columns.head].astype(float)
+    assert np.array_equal(second.features, made.features) and second.rows == made.rows
+    frames = second.rows[0].frames
+    # every performance has its own
+    assert all(np.abs(turned[0, :frames] - turned[v, :frames]).max() > 1e-3 for v in (1, 2))
+    main(["train", *words, "--to", str(tmp_path / "second")])
+    assert np.array_equal(
+        MotionSet(made.corpus, tmp_path / "second" / "motions").motions[..., columns.head], turned
+    )
+    with pytest.raises(SystemExit, match="another folder"):
+        with_heads(
+            made,
+            tmp_path / "cache" / "motions",
+            tmp_path / "cache" / "motions",
+            columns.head,
+            people,
+        )
