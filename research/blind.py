@@ -6,7 +6,7 @@ of an older commit, whose engine and weights make the other side. All is drawn o
 
 A: mouths, 1.2 s of a take as asked, today's and TREE's.  B: today's and the person's, solved into
 the head's channels (`--solved`), teeth and tongue hidden.  C: eight takes of a line, today's and
-TREE's.  D: ten takes in the order of their scores, and in no order.
+TREE's.
 
 Pictures go to OUT/A/001.png …, what is where to OUT/keys/A.json, takes to OUT/takes; what is there
 is kept.
@@ -45,7 +45,7 @@ INSIDE = ("Teeth", "Back Teeth", "Tongue", "Back Tongue", "Gums")
 LONG, ROW = 30, 10  # frames of a moment, and side by side
 SPOKEN = 0.8  # least share of them in which something is said
 # lines of a voice of speech, the shortest, and seconds of one at least
-LINES = {"A": (3, 4.5), "C": (15, 2.5), "D": (3, 4.5)}
+LINES = {"A": (3, 4.5), "C": (15, 2.5)}
 # moments of each voice, by its group
 MOMENTS = {
     "A": {"test": 5, "validation": 7, "check": 2, "fit": 1, "de": 6, "zh": 6},
@@ -55,10 +55,8 @@ WIDE = 1400  # pixels of a page
 TEXT, PAPER, INK, WORDS = 15, (40, 40, 40), (255, 230, 120), (255, 255, 255)
 # size in pixels, scale and place of a picture
 MOUTH = (138, 118), 1950.0, 0.006
-SMALL = (91, 79), 1290.0, 0.006
 HEADS = (86, 105), 490.0, -0.045
 TAKES, COLUMNS = 8, 8  # of a line beneath each other, and heads side by side
-IN_ORDER, ACROSS = 10, 15
 
 
 @dataclass(frozen=True)
@@ -337,48 +335,9 @@ def draw_lists(lines: list[Voice], sides: dict[str, Path], out: Path) -> None:
         page.save(path)
 
 
-def draw_orders(lines: list[Voice], takes: Path, out: Path, rng: np.random.Generator) -> None:
-    """Pages of each line: a row of each of ten takes, a close-up in the middle of every sound; in
-    the order of scores and in none."""
-    (wide, high), key = SMALL[0], {}
-    draw = CloseUps(load_head(), *SMALL)
-    for voice in lines:
-        path = takes / f"{voice.name}.npz"
-        with np.load(path) as file:
-            scores = file["scores"]
-        starts = [k for k, p in enumerate(voice.said[:-2]) if k == 0 or p != voice.said[k - 1]]
-        middles = [(a + b) // 2 for a, b in zip(starts, [*starts[1:], len(voice.said) - 2])]
-        sounds = [k for k in middles if voice.said[k] not in ("", *SILENT)]
-        pictures = [draw(*take_of(path, take, sounds, 2)) for take in range(len(scores))]
-        orders = {"by score": np.argsort(-scores), "none": rng.permutation(len(scores))}
-        for order in rng.permutation(list(orders)):
-            rows, number = orders[order], len(key) + 1
-            key[f"{number:03d}"] = {
-                "voice": voice.name, "order": str(order), "seeds": (rows + 1).tolist(),
-                "scores": scores[rows].round(1).tolist(),
-            }  # fmt: skip
-            for sheet in range(0, len(sounds), ACROSS):
-                title = f"List D{number:03d}, page {sheet // ACROSS + 1}: "
-                text = " ".join(word for _, word in voice.words)
-                page = Page(title + text, 3 * TEXT + 6 + len(rows) * (high + 2))
-                for k, frame in enumerate(sounds[sheet : sheet + ACROSS]):
-                    x, before = k * (wide + 2), sounds[max(sheet + k - 1, 0)]
-                    for at, word in voice.words:
-                        if (before < at or not sheet + k) and at <= frame:
-                            page.write(x + 2, TEXT + 3, word, WORDS)
-                    page.write(x + wide // 2 - 8, 2 * TEXT + 3, voice.said[frame])
-                    for row, take in enumerate(rows):
-                        y = 3 * TEXT + 6 + row * (high + 2)
-                        page.paste(x, y, pictures[take][sheet + k])
-                        if k == 0:
-                            page.write(3, y, str(row + 1))
-                page.save(out / "D" / f"{number:03d}_{sheet // ACROSS + 1}.png")
-    keep_json(out / "keys" / "D.json", key)
-
-
 def add_arguments(parser: ArgumentParser) -> None:
     """Add this bench's options."""
-    parser.add_argument("part", choices="ABCD")
+    parser.add_argument("part", choices="ABC")
     add_shared(parser, "data", "solved", "seed")
     parser.add_argument("--tree", type=Path, help="checkout of an older commit, for A and C")
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "blind")
@@ -410,14 +369,9 @@ def run(args: Namespace) -> None:
         hidden = INSIDE if args.part == "B" else ()
         draw_moments(args.part, moments, sides, args.out, CloseUps(load_head(), *MOUTH, hidden))
         return
-    of_voice = readers(args.data, *LINES[args.part])
-    lines = [line for some in of_voice.values() for line in some]
+    lines = [line for some in readers(args.data, *LINES["C"]).values() for line in some]
     lines = [lines[number] for number in rng.permutation(len(lines))][: args.most]
-    if args.part == "C":
-        sides = {name: takes / f"{name} {TAKES}" for name in sides}
-        for tree, folder in zip((ROOT, args.tree), sides.values()):
-            sample(tree, lines, TAKES, folder)
-        draw_lists(lines, sides, args.out)
-    else:
-        sample(ROOT, lines[:3], IN_ORDER, takes / f"today {IN_ORDER}")
-        draw_orders(lines[:3], takes / f"today {IN_ORDER}", args.out, rng)
+    sides = {name: takes / f"{name} {TAKES}" for name in sides}
+    for tree, folder in zip((ROOT, args.tree), sides.values()):
+        sample(tree, lines, TAKES, folder)
+    draw_lists(lines, sides, args.out)

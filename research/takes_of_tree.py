@@ -65,7 +65,7 @@ def main() -> None:
                 part: np.array([getattr(take.motion, part) for take in takes]) for part in PARTS
             }
             parts["channels"] = np.array(engine.head.expression_names)
-            np.savez(asked["save"], **parts, scores=[take.score.total for take in takes])
+            np.savez(asked["save"], **parts)
         print(json.dumps({"again": again, "processor": processor}), flush=True)
 
 
