@@ -15,8 +15,6 @@ some of the phones were never spoken: the second share of f, v and th is that of
 engine's encoder recognises too.
 """
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
 from pathlib import Path

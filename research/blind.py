@@ -12,8 +12,6 @@ Pictures go to OUT/A/001.png …, what is where to OUT/keys/A.json, takes to OUT
 is kept.
 """
 
-from __future__ import annotations
-
 import csv
 import json
 import subprocess

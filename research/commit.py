@@ -8,8 +8,6 @@ committed to a repository) and committed at 24 fps in a Blender of .venv/bpy-*. 
 at eighths of frames on the bundled head. Tables go to stdout and research/results/commit.txt.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -8,8 +8,6 @@ And ten takes of each in the order of the list, with points, verdict and r; red:
 them the phones that the encoder recognises. Written to docs/pictures/list.png.
 """
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 

@@ -9,8 +9,6 @@ requests in rows and measurements in columns, as Pearson's r within voices. Writ
 research/results/direction_takes.txt.
 """
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 
 import numpy as np

@@ -9,8 +9,6 @@ correlation of planned and performed head, and how fast heads move where nothing
 stdout and research/results/events.txt.
 """
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 from collections import defaultdict
 

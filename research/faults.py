@@ -8,8 +8,6 @@ and kills.txt. BPY_PYTHON names the Python that has Blender as a module; BLENDER
 there is one.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

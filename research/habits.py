@@ -8,8 +8,6 @@ shuffled); what happens in pauses of 0.4 to 2 s. The teacher is measured in its 
 stdout and research/results/habits.txt.
 """
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
 from pathlib import Path

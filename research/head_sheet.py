@@ -6,8 +6,6 @@ each, one picture.
 --workbench renders in seconds; Cycles, the default, in minutes.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import tempfile

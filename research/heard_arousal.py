@@ -16,8 +16,6 @@ research/results/heard_arousal.txt.
 recording of at least 4 s of each speaker of another folder.
 """
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from pathlib import Path

@@ -10,8 +10,6 @@ the same reader's word of the next take. Also how strong the gestures on words t
 beside the strongest of people on their accents. Written to research/results/hits.txt.
 """
 
-from __future__ import annotations
-
 import csv
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence

@@ -16,8 +16,6 @@ compares with an earlier run's curves, clip by clip.
 A gap is measured beyond that at rest; it is below zero where lips are pressed together.
 """
 
-from __future__ import annotations
-
 import platform
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence

@@ -8,8 +8,6 @@ many at any time (1: no more than those). Silence is as long as each voice. Tabl
 research/results/listeners.txt.
 """
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 
 import numpy as np

@@ -10,8 +10,6 @@ ended, and the measurements until then are kept. Leaves research/results/long.tx
 (each length is measured again or kept from the last time).
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

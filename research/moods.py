@@ -10,8 +10,6 @@ The table has the share of correct answers, by the whole face and by mouth, jaw,
 alone. Written to research/results/moods_takes.txt.
 """
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 
 import numpy as np

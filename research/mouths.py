@@ -7,8 +7,6 @@
 from the front, head still; with --phones only the frames of these and three to either side.
 """
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 from collections.abc import Collection
 from pathlib import Path

@@ -15,8 +15,6 @@ tests of timings, of Blender and of other processes are left out, and no mutatio
 SECONDS of tests. mutations_equivalent.json names those that change nothing.
 """
 
-from __future__ import annotations
-
 import ast
 import bisect
 import copy

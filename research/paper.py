@@ -15,8 +15,6 @@ research/results/paper_tables.md, if at least 40 clips with 32 samples each were
 --results and --docs say where to.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from argparse import ArgumentParser, Namespace

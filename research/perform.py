@@ -6,8 +6,6 @@
 written to take_SEED.npz, which *Import Captured Face* makes takes of.
 """
 
-from __future__ import annotations
-
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence

@@ -10,8 +10,6 @@ with a fresh take of the same seed and direction, beside that of two fresh takes
 research/results/perform_as.txt.
 """
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import tempfile

@@ -16,8 +16,6 @@ and research/results/ranking.txt.
 by real mouths of `fit` and of GRID, and faults planted in takes of validation voices.
 """
 
-from __future__ import annotations
-
 import csv
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Sequence

@@ -14,8 +14,6 @@ Last, the words of a minute of German, Mandarin and noise, as they come out. Wri
 research/results/recognised.txt.
 """
 
-from __future__ import annotations
-
 import os
 import platform
 import sys

@@ -6,8 +6,6 @@ open graph editor.
 writes research/results/reduction.txt.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import tempfile

@@ -8,8 +8,6 @@ as they were. Ratios come from runs that take turns; seconds and GB are of the m
 table names. `--only hour` bakes an hour of dialogue, which takes long, and is left out otherwise.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import platform

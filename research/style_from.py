@@ -8,8 +8,6 @@ first fits the regression to the training split (its strength chosen on the vali
 writes `thunder_core/animation/style_of_motion.json`. Written to research/results/style_from.txt.
 """
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 
 import numpy as np

@@ -17,8 +17,6 @@ a stopped run can be resumed. Rows go to research/results/table1.json, with 95 %
 (bootstrap over lines).
 """
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import importlib.util

@@ -9,8 +9,6 @@ processor within it (all threads; neighbours' work changes it less). With "sound
 sound; with "save": PATH all are written there as NPZ, in the order of their seeds.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys

@@ -9,8 +9,6 @@ films the tracker says so. A drawn head is no person: it has no pores, no beard 
 room. Written to research/results/tracking.txt; needs what follows faces (docs/training.md).
 """
 
-from __future__ import annotations
-
 import tempfile
 from argparse import ArgumentParser, Namespace
 from collections import defaultdict

@@ -9,8 +9,6 @@ frames. `--split validation` is what `thunder_core/engine/speech/transcript.py` 
 Written to research/results/transcripts.txt.
 """
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 from collections import defaultdict
 from functools import partial

@@ -12,8 +12,6 @@ it finds in the clean recording. Last the threshold that tells best the recordin
 research/results/unclear.txt.
 """
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 

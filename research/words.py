@@ -13,8 +13,6 @@ file: take it from `validation`; `--seconds 3` cuts the lines, for the scale of 
 to research/results/words.txt.
 """
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 
 import numpy as np

@@ -14,8 +14,6 @@ its middle. `--split validation` is what the thresholds of
 research/results/words_aligned.txt.
 """
 
-from __future__ import annotations
-
 import csv
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator

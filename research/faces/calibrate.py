@@ -12,8 +12,6 @@ here: kernels have no larger share beside it than left-out clips need. Ridge str
 inputs and its share were chosen by leaving out each clip of the split `fit`.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass

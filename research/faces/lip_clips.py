@@ -6,8 +6,6 @@ DATA has one or two folders, `lips/` and `lips_more/`; each has clips, their mea
 `split.toml`.
 """
 
-from __future__ import annotations
-
 import csv
 import tomllib
 from collections import defaultdict

@@ -5,8 +5,6 @@ Written to OUT, which belongs outside the repository: `fit/` and `check/` (or `a
 split) with tracked sequences and their sounds. The sequences are marked as not to be trained on.
 """
 
-from __future__ import annotations
-
 import shutil
 import tomllib
 from collections.abc import Iterator

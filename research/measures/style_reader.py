@@ -2,8 +2,6 @@
 """Fits what reads a style off a motion (`animation/traits.py`) to the teacher's
 performances of a cache; numpy only."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path

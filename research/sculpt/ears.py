@@ -6,8 +6,6 @@ In front, from the helix's root past the tragus to the lobe, an ear has no outli
 over the crest onto the cheek. Elsewhere they turn about the rim to the ear's back and the skull.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import numpy as np

@@ -6,8 +6,6 @@ eye height. Sizes are adult means of anthropometry (head 152 mm wide, 195 mm lon
 nasion to chin, pupils 63 mm apart, outer eye corners 90 mm apart, mouth 50 mm wide).
 """
 
-from __future__ import annotations
-
 from functools import reduce
 
 import numpy as np

@@ -2,8 +2,6 @@
 """A small mesh under construction: vertices found by key, so that left and right are exact
 mirrors."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from thunder_core.filters import smoothstep

@@ -6,8 +6,6 @@ made: number and order of vertices, keys and their meaning stay, eyeballs stay r
 keep touching. Measures are millimetres or shares.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -8,8 +8,6 @@ ring, k) with k of 32 from the outer eye corner over the upper lid. The crown is
 a, b).
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from . import ears, nose as nose_table

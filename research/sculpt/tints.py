@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Variation of colour over a part: factors of its material's colour, per vertex."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from . import ears

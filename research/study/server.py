@@ -7,8 +7,6 @@ several votes of a rater on one pair the last counts. A rater who returns with t
 continues at the first pair without a vote.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

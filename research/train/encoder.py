@@ -2,8 +2,6 @@
 """Training of the speech encoder: every 20 ms frame names its phone, through noise, other voices,
 music, rooms, codecs and gain, and sometimes chunk by chunk, as a live voice comes."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Sequence

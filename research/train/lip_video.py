@@ -7,8 +7,6 @@ behind the lips are hidden. The head is still, as lip-reading crops are aligned 
 nose.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from pathlib import Path

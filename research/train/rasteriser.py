@@ -8,8 +8,6 @@ and the nearest triangle of each pixel is a maximum over the list. Nothing is sm
 shows the triangle that its centre falls on.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
