@@ -356,8 +356,7 @@ def table(lines: dict[str, list[Line]], tolerance: Tolerance) -> list[str]:
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_shared(p, "data", "solved", "seed", "weights", "results")
-    p.add_argument("--takes", type=int, default=2, help="of each voice")
+    add_shared(p, "data", "solved", "seed", "weights", "results", takes=2)
     p.add_argument(
         "--read", type=int, default=20, help="read lines for the viseme tool, one a speaker"
     )

@@ -13,20 +13,21 @@ from argparse import ArgumentParser, Namespace
 
 import numpy as np
 
-from research.corpus_lines import add_line_arguments, clips_of, Line, open_corpus
-from research.harness import effort, report, results_file
+from research.corpus_lines import clips_of, Line, LINE_OPTIONS, open_corpus, UNSEEN
+from research.harness import add_shared, effort, report, results_file
 from thunder_core.animation.traits import PerformanceMeter
 from thunder_core.direction import AXES, Direction, DIRECTION_NAMES, SLIDERS
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.performance import reading
 from thunder_core.train.teacher import presence
 
+SPREAD = 0.5  # of readings
 COLUMNS = [DIRECTION_NAMES.index(name) for name in SLIDERS]
 
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_line_arguments(p)
+    add_shared(p, *LINE_OPTIONS, **UNSEEN)
     p.add_argument("--readings", type=int, default=8, help="of every voice")
     p.add_argument(
         "--repeats",
@@ -34,7 +35,6 @@ def add_arguments(p: ArgumentParser) -> None:
         default=8,
         help="performances of every reading: a rate is noise over ten seconds",
     )
-    p.add_argument("--spread", type=float, default=0.5)
 
 
 def run(args: Namespace) -> None:
@@ -47,7 +47,7 @@ def run(args: Namespace) -> None:
         line = Line.of(corpus, clip, engine)
         speaking = presence(line.phones, line.frames) > 0.5
         wanted = [
-            reading(Direction().vector()[None], 100 * number + i, args.spread)
+            reading(Direction().vector()[None], 100 * number + i, SPREAD)
             for i in range(args.readings)
         ]
         for x in wanted:
@@ -67,7 +67,7 @@ def run(args: Namespace) -> None:
     r = agreement(np.array(asked), np.array(got), np.array(voices))
     lines = [
         f"takes, {args.voices} voices of {args.split}, {args.readings} readings each at spread "
-        f"{args.spread:g}, {args.repeats} performances a reading, {effort(args.steps)}, weights "
+        f"{SPREAD:g}, {args.repeats} performances a reading, {effort(args.steps)}, weights "
         f"{engine.weights}",
         "",
         f"{'asked':>14} | " + " ".join(f"{name:>12}" for name in SLIDERS),

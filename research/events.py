@@ -81,8 +81,7 @@ def find_events(plan: TakePlan, motion: Motion, names: list[str]) -> dict[str, l
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_shared(p, "data", "weights", "seed", "results")
-    p.add_argument("--takes", type=int, default=8, help="of each voice and mood")
+    add_shared(p, "data", "weights", "seed", "results", "takes")
 
 
 def run(args: Namespace) -> None:

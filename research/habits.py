@@ -31,7 +31,7 @@ from thunder_core.request import Request
 from thunder_core.train.teacher import perform, prosody, semitones
 from thunder_core.types import Motion, Speech
 
-PARTS = ("expression", "jaw", "head", "eyes")
+SPREAD = 0.5  # of takes
 HABITS = {
     "blinks a minute": "blinks_per_minute", "head, °/s": "head_degrees_per_second",
     "brow raise height": "brow_raise_height",
@@ -105,7 +105,7 @@ def teacher_motions(clip: Clip, channels: list[str], seeds: range) -> list[Motio
 
 def sampled_motions(clip: Clip, engine: Engine, args: Namespace) -> list[Motion]:
     """Takes of a clip, as they are generated without a direction."""
-    asked = Brief(np.zeros((1, len(DIRECTION_NAMES)), np.float32), args.spread)
+    asked = Brief(np.zeros((1, len(DIRECTION_NAMES)), np.float32), SPREAD)
     request = Request(args.takes, args.seed, steps=args.steps, direction=asked)
     return [take.motion for take in engine.generate(clip.speech, request)]
 
@@ -165,16 +165,9 @@ def table(columns: dict[str, dict[str, str]]) -> list[str]:
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_shared(p, "data", "solved", "steps", "seed", "weights", "results")
+    add_shared(p, "data", "solved", "steps", "seed", "weights", "results", "takes")
     p.add_argument("--clips", nargs="+", help="only these (default: all)")
-    p.add_argument("--takes", type=int, default=8, help="of each clip; 0: without THUNDER")
     p.add_argument("--readings", type=int, default=8, help="by the teacher, of each clip")
-    p.add_argument(
-        "--spread",
-        type=float,
-        default=0.5,
-        help="how far takes go from what is asked, of weights that know directions",
-    )
 
 
 def run(args: Namespace) -> None:
@@ -188,11 +181,8 @@ def run(args: Namespace) -> None:
         "people": {c.name: [c.real] for c in clips},
         "teacher": {c.name: teacher_motions(c, channels, seeds) for c in clips},
     }
-    weights = "none"
-    if args.takes:
-        engine = Engine.load(args.weights, device="cpu")
-        weights = engine.weights
-        systems["takes"] = {c.name: sampled_motions(c, engine, args) for c in clips}
+    engine = Engine.load(args.weights, device="cpu")
+    systems["takes"] = {c.name: sampled_motions(c, engine, args) for c in clips}
     columns = {name: measure(head, motions, clips) for name, motions in systems.items()}
     voices = [c.voice for c in clips]
     minutes = sum(v.seconds for v in voices) / 60
@@ -201,11 +191,11 @@ def run(args: Namespace) -> None:
         "clip.",
         f"{len(clips)} clips, {minutes:.1f} minutes, "
         f"{sum(len(v.accents) for v in voices) / minutes:.0f} accents a minute, "
-        f"{sum(len(measures.spans(v)) for v in voices)} pauses of 0.4–2 s; weights {weights}, "
+        f"{sum(len(measures.spans(v)) for v in voices)} pauses of 0.4–2 s; weights {engine.weights}, "
         f"{args.takes} takes, {effort(args.steps)}, "
         f"{args.readings} readings, seed {args.seed}",
         "The teacher's sizes and rates were set by hand with all of these people in view: it is "
         "compared with them, not tested on them.",
         "", *table(columns),
     ]  # fmt: skip
-    report(results_file(args.results, "habits.txt", not args.clips and args.takes > 0), lines)
+    report(results_file(args.results, "habits.txt", not args.clips), lines)

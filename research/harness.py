@@ -40,6 +40,10 @@ SHARED = {  # option → its default and what it is
     "solved": (ROOT / "out" / "real", "where solved faces are, or go"),
     "seed": (1, "of the first take; others follow"),
     "steps": (0, "of the whole diffusion model (default: normal quality)"),
+    "takes": (8, "of each voice"),
+    "voices": (10, "how many"),
+    "lines": (40, "how many"),
+    "split": ("test", "whose voices: test for figures, validation to choose by"),
     "results": (
         None,
         "where results go (default: research/results, if all of its data was measured)",
@@ -60,7 +64,7 @@ def blenders() -> dict[str, Path]:
     )
 
 
-def add_shared(parser: ArgumentParser, *names: str, **defaults: Path | int | None) -> None:
+def add_shared(parser: ArgumentParser, *names: str, **defaults: Path | int | str | None) -> None:
     """Add options that several benches have, by name, with other defaults where `defaults` has one.
 
     --data must be given where THUNDER_DATA is not set, unless there is a default.
@@ -69,8 +73,11 @@ def add_shared(parser: ArgumentParser, *names: str, **defaults: Path | int | Non
         default, about = SHARED[name]
         default = defaults.get(name, default)
         needed = name == "data" and default is None and name not in defaults
-        kind = int if name in ("seed", "steps") else Path
-        parser.add_argument(f"--{name}", type=kind, default=default, required=needed, help=about)
+        kind = Path if default is None else type(default)
+        choices = ("validation", "test") if name == "split" else None
+        parser.add_argument(
+            f"--{name}", type=kind, default=default, required=needed, choices=choices, help=about
+        )
 
 
 def use_tests(folder: str = "") -> None:

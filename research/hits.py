@@ -107,10 +107,7 @@ def people(engine: Engine, lips: Path, solved: Path) -> list[tuple[float, float]
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_shared(p, "data", "solved", "weights", "seed", "results")
-    p.add_argument("--split", choices=("validation", "test"), default="validation")
-    p.add_argument("--lines", type=int, default=40)
-    p.add_argument("--no-text", action="store_true", help="words are those that accents tell alone")
+    add_shared(p, "data", "solved", "weights", "seed", "results", "lines", split="validation")
 
 
 def run(args: Namespace) -> None:
@@ -128,11 +125,8 @@ def run(args: Namespace) -> None:
         if not matches or sum(len(word.text) >= CONTENT for word in words) < CONTENT:
             continue
         lines += 1
-        asked = Brief(text="" if args.no_text else text)
-        takes = sorted(
-            engine.generate(sound, Request(seed=args.seed, direction=asked)),
-            key=lambda take: take.seed,
-        )
+        request = Request(seed=args.seed, direction=Brief(text=text))
+        takes = sorted(engine.generate(sound, request), key=lambda take: take.seed)
         chosen = [take.provenance["choice"] for take in takes]
         hits = [
             {int(np.argmin([abs(w.start + w.end - a - b) for w in words])) for a, b, _ in c["hits"]}
@@ -153,8 +147,8 @@ def run(args: Namespace) -> None:
             any_differs.append(chosen[a] != chosen[b])
     real = people(engine, lips, args.solved)
     rows = [
-        f"{lines} lines of {args.split} voices, 8 takes each from seed {args.seed}, "
-        f"{'without' if args.no_text else 'with'} their text; weights {engine.weights}",
+        f"{lines} lines of {args.split} voices, 8 takes each from seed {args.seed}, with their "
+        f"text; weights {engine.weights}",
         f"a take hits one word: told from the motion {np.mean(told):.0%} of {len(told)}, by chance "
         f"{np.mean(chance):.0%}",
         f"it hits more: the word told is one of them {np.mean(several):.0%} of {len(several)}",
@@ -165,4 +159,4 @@ def run(args: Namespace) -> None:
             *np.mean(made, 0), *np.mean(plain, 0), STRETCH, *np.mean(real, 0)
         ),
     ]
-    report(results_file(args.results, "hits.txt", args.lines >= 40 and not args.no_text), rows)
+    report(results_file(args.results, "hits.txt", args.lines >= 40), rows)

@@ -27,6 +27,7 @@ from thunder_core.request import Request
 from thunder_core.train.teacher import perform, prosody, semitones
 from thunder_core.types import Motion, Speech
 
+SPREAD = 0.5  # of takes
 # Answers are delayed: mean delay in seconds, and tolerance in frames.
 AFTER_ACCENT, AFTER_END = (0.30, 5), (0.45, 8)
 
@@ -77,15 +78,7 @@ def measure(head: Head, performances: list[tuple[Motion, Prosody]]) -> dict[str,
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_shared(p, "data", "steps", "seed", "weights", "results")
-    p.add_argument("--takes", type=int, default=8, help="of each voice")
-    p.add_argument("--guidance", type=float, default=1.0)
-    p.add_argument(
-        "--spread",
-        type=float,
-        default=0.5,
-        help="how far takes go from what is asked, of weights that know directions",
-    )
+    add_shared(p, "data", "steps", "seed", "weights", "results", "takes")
 
 
 def run(args: Namespace) -> None:
@@ -93,7 +86,7 @@ def run(args: Namespace) -> None:
     lips = required(args.data / "lips", "the folder of recorded voices with phones")
     engine = Engine.load(args.weights, device="cpu")
     channels, phones = list(engine.head.expression_names), aligned_phones(lips)
-    asked = Brief(np.zeros((1, len(DIRECTION_NAMES)), np.float32), args.spread)
+    asked = Brief(np.zeros((1, len(DIRECTION_NAMES)), np.float32), SPREAD)
     systems: dict[str, list[tuple[Motion, Prosody]]] = {
         "teacher listens": [],
         "takes listen": [],
@@ -121,14 +114,7 @@ def run(args: Namespace) -> None:
         ):
             takes = engine.generate(
                 sound,
-                Request(
-                    args.takes,
-                    args.seed,
-                    steps=args.steps,
-                    guidance=args.guidance,
-                    direction=asked,
-                    listening=True,
-                ),
+                Request(args.takes, args.seed, steps=args.steps, direction=asked, listening=True),
             )
             systems[system] += [(take.motion, voice) for take in takes]
     columns = {name: measure(engine.head, performances) for name, performances in systems.items()}
@@ -136,7 +122,7 @@ def run(args: Namespace) -> None:
     lines = [
         f"Faces that listen to {len(phones)} recorded voices; weights {engine.weights}, "
         f"{args.takes} takes of each, {effort(args.steps)}, "
-        f"spread {args.spread:g}, seed {args.seed}",
+        f"spread {SPREAD:g}, seed {args.seed}",
         f"An answer lies {AFTER_ACCENT[0]:g} s ± {AFTER_ACCENT[1] / 25:.2g} s after an accent, "
         f"{AFTER_END[0]:g} s ± {AFTER_END[1] / 25:.2g} s after the end of a phrase.",
         "", "| | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns),

@@ -151,10 +151,9 @@ def table(results: list[dict]) -> list[str]:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_shared(parser, steps=1, results=ROOT / TARGET)
+    add_shared(parser, "takes", steps=1, results=ROOT / TARGET)
     parser.add_argument("blender", help="a Python that has bpy")
     parser.add_argument("--minutes", type=float, nargs="+", default=[5, 10, 20, 60])
-    parser.add_argument("--takes", type=int, default=8)
     parser.add_argument(
         "--limit", type=float, default=7200.0, help="seconds after which a bake is ended"
     )

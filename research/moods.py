@@ -14,8 +14,8 @@ from argparse import ArgumentParser, Namespace
 
 import numpy as np
 
-from research.corpus_lines import add_line_arguments, clips_of, Line, open_corpus
-from research.harness import effort, report, results_file
+from research.corpus_lines import clips_of, Line, LINE_OPTIONS, open_corpus, UNSEEN
+from research.harness import add_shared, effort, report, results_file
 from thunder_core.direction import Direction, MOODS, Style
 from thunder_core.engine.engine import Engine
 from thunder_core.types import Columns, in_group, MOUTH, pack
@@ -53,7 +53,7 @@ class Discriminant:
 
 
 def packed_motions(
-    lines: list[Line], by_teacher: bool, seed: int, strength: float, steps: int
+    lines: list[Line], by_teacher: bool, seed: int, steps: int
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """(motions [T, C] of every line in every mood, the moods' numbers)."""
     motions, moods = [], []
@@ -62,7 +62,7 @@ def packed_motions(
         for mood, name in enumerate(NAMES):
             rng = np.random.default_rng([seed, number, mood])
             style = Style.of_speaker(f"{seed} {number} {mood}").draw_reading(rng)
-            performances.append((Direction(style, name, strength), rng))
+            performances.append((Direction(style, name), rng))
         if by_teacher:
             played = line.perform(performances)
         else:
@@ -77,14 +77,8 @@ def packed_motions(
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_line_arguments(p)
-    p.add_argument(
-        "--learn",
-        type=int,
-        default=80,
-        help="lines of training voices that the classifier learns from",
-    )
-    p.add_argument("--strength", type=float, default=1.0)
+    add_shared(p, *LINE_OPTIONS, **UNSEEN)
+    p.add_argument("--learn", type=int, default=80, help="lines that the classifier learns from")
 
 
 def run(args: Namespace) -> None:
@@ -95,8 +89,8 @@ def run(args: Namespace) -> None:
         [Line.of(corpus, clip, engine) for clip in clips_of(corpus, split, count)]
         for split, count in (("train", args.learn), (args.split, args.voices))
     )
-    learned, labels = packed_motions(known, True, 1, args.strength, args.steps)
-    asked, truth = packed_motions(unseen, False, 2, args.strength, args.steps)
+    learned, labels = packed_motions(known, True, 1, args.steps)
+    asked, truth = packed_motions(unseen, False, 2, args.steps)
 
     n = engine.head.channels
     lower = in_group(engine.head.expression_names, (*MOUTH, "cheek", "nose"))
@@ -105,7 +99,7 @@ def run(args: Namespace) -> None:
         "lower face": np.concatenate([np.flatnonzero(lower), [n, n + 1]]),
     }
     lines = [
-        f"takes: {len(unseen)} lines of {args.split}, every mood at strength {args.strength:g}; "
+        f"takes: {len(unseen)} lines of {args.split}, every mood; "
         f"learned from {len(labels)} performances of the teacher; {effort(args.steps)}, weights "
         f"{engine.weights}",
         "",

@@ -174,14 +174,13 @@ def add_arguments(p: ArgumentParser) -> None:
     """The bench's options."""
     p.add_argument("network", help=f"folder of a trained row, or “{TEACHER}”")
     p.add_argument("--audio", type=Path, default=SAMPLE, help="the voice (default: the sample)")
-    p.add_argument("--takes", type=int, default=4)
     p.add_argument("--out", type=Path, required=True, help="folder of the motion files")
     p.add_argument("--mood", default="", help="of media2face and the teacher")
     p.add_argument("--reference", type=Path, help="a motion .npz, whose style diffposetalk takes")
     p.add_argument("--picture", type=Path, help="a face, in whose mood media2face performs")
     p.add_argument("--clip", type=Path, help="the CLIP folder that media2face was trained with")
     p.add_argument("--guidance", type=float, default=1.0, help="s_a of classifier-free guidance")
-    add_shared(p, "weights", "seed", steps=20)
+    add_shared(p, "weights", "seed", steps=20, takes=4)
 
 
 def run(args: Namespace) -> None:

@@ -348,14 +348,7 @@ def fit_weights(people: Sequence[Sequence[Ordered]], spoiled: Spoiled) -> np.nda
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_shared(p, "weights", "steps", "results", data=DATA)
-    p.add_argument(
-        "--split",
-        choices=("validation", "test"),
-        default="validation",
-        help="whose voices are spoiled; test for final figures",
-    )
-    p.add_argument("--voices", type=int, default=40, help="lines that are spoiled")
+    add_shared(p, "weights", "steps", "results", data=DATA, split="validation", voices=40)
     p.add_argument("--sets", type=int, default=SETS, help="lists of takes of a clip of check")
     p.add_argument("--clips", type=int, help="of people, of check and of GRID each (default: all)")
     p.add_argument("--fit", action="store_true", help="fit the weights of the parts")

@@ -214,13 +214,11 @@ def unretouched(engine: Engine, by: Recogniser, data: Path) -> list[str]:
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_shared(p, "data", "weights", "seed", "results")
+    add_shared(p, "data", "weights", "seed", "results", "lines", takes=3)
     p.add_argument("--model", default=os.environ.get("THUNDER_WHISPER"), help="THUNDER_WHISPER")
     p.add_argument("--python", default=os.environ.get("THUNDER_RECOGNISER") or sys.executable)
     p.add_argument("--cores", type=int, default=2)
     p.add_argument("--recordings", type=int, default=0, help="how many (default: all)")
-    p.add_argument("--lines", type=int, default=40, help="recordings that takes are made of")
-    p.add_argument("--takes", type=int, default=3)
     p.add_argument("--clip-takes", type=int, default=4)
     p.add_argument("--clips", type=int, default=0, help="how many of `check` (default: all)")
 

@@ -91,8 +91,7 @@ def beside_itself(values: np.ndarray) -> np.ndarray:
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_shared(p, "results", seed=1)
-    p.add_argument("--takes", type=int, default=TAKES)
+    add_shared(p, "results", "seed", takes=TAKES)
     p.add_argument("--compared", type=int, default=COMPARED, help="takes filmed in all ways")
 
 

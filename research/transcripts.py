@@ -84,10 +84,7 @@ def table_of_sounds(
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_shared(p, "data", "weights", "seed", "results")
-    p.add_argument("--split", choices=("validation", "test"), default="test", help="whose voices")
-    p.add_argument("--lines", type=int, default=40, help="how many, drawn by the seed")
-    p.add_argument("--takes", type=int, default=3)
+    add_shared(p, "data", "weights", "seed", "results", "split", "lines", takes=3)
 
 
 def run(args: Namespace) -> None:

@@ -102,12 +102,7 @@ def lips_lines(data: Path, engine: Engine, takes: int) -> list[str]:
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_shared(p, "data", "weights", "results")
-    p.add_argument(
-        "--split", choices=("validation", "test"), default="validation", help="whose voices"
-    )
-    p.add_argument("--voices", type=int, default=40, help="how many")
-    p.add_argument("--takes", type=int, default=8, help="of each clip with a measured mouth")
+    add_shared(p, "data", "weights", "results", "takes", split="validation", voices=40)
 
 
 def run(args: Namespace) -> None:

@@ -17,8 +17,8 @@ from argparse import ArgumentParser, Namespace
 
 import numpy as np
 
-from research.corpus_lines import add_line_arguments, clips_of, Line, MOST_SECONDS, open_corpus
-from research.harness import effort, report, results_file
+from research.corpus_lines import clips_of, Line, LINE_OPTIONS, MOST_SECONDS, open_corpus, UNSEEN
+from research.harness import add_shared, effort, report, results_file
 from thunder_core.animation.traits import BEYOND_EXPECTED, deviations, Line as SpokenLine, USUAL
 from thunder_core.direction import Brief, Direction, DIRECTION_NAMES
 from thunder_core.direction_words import AXIS_WORDS, CARRIED_WORDS, MEASURES, words, words_of_takes
@@ -99,8 +99,7 @@ def count_shared(listed: list[str], batch: np.ndarray) -> int:
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_line_arguments(p)
-    p.add_argument("--takes", type=int, default=8)
+    add_shared(p, *LINE_OPTIONS, "takes", **UNSEEN)
     p.add_argument("--seconds", type=float, default=MOST_SECONDS, help="at most, of each line")
 
 

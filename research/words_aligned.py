@@ -144,9 +144,7 @@ def sounds_right(belief: np.ndarray, phones: Phones) -> Iterator[tuple[float, bo
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_shared(p, "data", "weights", "seed", "results")
-    p.add_argument("--split", choices=("validation", "test"), default="test", help="whose voices")
-    p.add_argument("--lines", type=int, default=0, help="how many (default: all)")
+    add_shared(p, "data", "weights", "seed", "results", "split", lines=0)  # 0: all
 
 
 def run(args: Namespace) -> None:

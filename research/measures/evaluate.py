@@ -4,9 +4,9 @@ teacher's performance, or a person's."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -62,38 +62,6 @@ class Measured:
             .numpy()
             .reshape(*shape, -1, 3)
         )
-
-
-class Compared(Protocol):
-    """A stretch of sound and how a face moved to it, which systems are measured against.
-
-    name: of the stretch, in tables of figures.  frames: T of 25 fps.  truth: float32 [T, C], the
-    packed motion.  features: float32 [T, d], speech features.  samples: float32 [640 · T], the
-    sound.
-    """
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def frames(self) -> int: ...
-
-    @property
-    def truth(self) -> np.ndarray: ...
-
-    @property
-    def features(self) -> np.ndarray: ...
-
-    @property
-    def samples(self) -> np.ndarray: ...
-
-    def reference(self, seed: int) -> np.ndarray | None:
-        """[REFERENCE, C] of the same speaker, from another part; None if there is none."""
-        ...
-
-    def teacher_inputs(self, seed: int) -> Played:
-        """The teacher's inputs for one sample."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -246,12 +214,13 @@ def clips_of(motions: MotionSet, split: str, count: int) -> list[int]:
     return [numbers[i] for i in np.unique(places)]
 
 
-class Contestant(Protocol):
-    """Whatever performs a clip S times."""
-
-    def __call__(self, clip: Compared, samples: int) -> np.ndarray:
-        """Packed motions [S, T, C] of a clip."""
-        ...
+# A stretch of sound and how a face moved to it, which systems are measured against.  name: in tables
+# of figures.  frames: T of 25 fps.  truth: float32 [T, C], the packed motion.  features: float32
+# [T, d].  samples: float32 [640 · T].  reference(seed): [REFERENCE, C] of the same speaker from
+# another part, None if there is none.  teacher_inputs(seed): for one sample.
+Compared = Clip | Person
+# performs a clip S times: packed motions [S, T, C]
+Contestant = Callable[[Compared, int], np.ndarray]
 
 
 class Trained:
