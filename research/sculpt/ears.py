@@ -12,7 +12,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline, PchipInterpolator, RBFInterpolator
 
 from .form import drop_onto, gradient
-from .mesh import smooth_step
+from .mesh import around, smooth_step
 
 AROUND = 40
 ROWS, COLUMNS = (12, 24), (15, 19)  # of the skin's grid, where the left ear replaces it
@@ -253,14 +253,7 @@ def hole(grid_rows):
     """(row, column) of the grid about the left ear's hole, in the rings' order, and their points
     [AROUND, 3]."""
     rows = [row for row in grid_rows if ROWS[0] <= row <= ROWS[1]]
-    front, back = COLUMNS
-    middle = len(rows) // 2
-    keys = [(row, back) for row in rows[middle:0:-1]]
-    keys += [(rows[0], column) for column in range(back, front, -1)]
-    keys += [(row, front) for row in rows[:-1]]
-    keys += [(rows[-1], column) for column in range(front, back)]
-    keys += [(row, back) for row in rows[:middle:-1]]
-    return keys, _on_head(_HOLE, 2 * np.pi * np.arange(AROUND) / AROUND)
+    return around(rows, *COLUMNS), _on_head(_HOLE, 2 * np.pi * np.arange(AROUND) / AROUND)
 
 
 def add_ears(mesh, grid_rows):
