@@ -12,7 +12,6 @@ Pictures go to OUT/A/001.png …, what is where to OUT/keys/A.json, takes to OUT
 is kept.
 """
 
-import csv
 import json
 import subprocess
 import sys
@@ -23,12 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from PIL import Image, ImageDraw, ImageFont
-from scipy.interpolate import RBFInterpolator
 
 from research.faces.lip_clips import read_clips, SILENT, spoken_phones
-from research.faces.real_faces import solve_folder
+from research.faces.real_faces import solve_missing
 from research.harness import add_shared, discard_old_takes, keep_json, ROOT
 from research.mouths import CloseUps, phones_at
 from research.takes_of_tree import PARTS
@@ -36,8 +33,7 @@ from research.words_aligned import lexicon, lines_of, starts_of
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.face.head import load_head
-from thunder_core.train.tracked import read_recording
-from thunder_core.types import FPS, RATE
+from thunder_core.types import FPS
 
 INSIDE = ("Teeth", "Back Teeth", "Tongue", "Back Tongue", "Gums")
 LONG, ROW = 30, 10  # frames of a moment, and side by side
@@ -47,7 +43,7 @@ LINES = {"A": (3, 4.5), "C": (15, 2.5)}
 # moments of each voice, by its group
 MOMENTS = {
     "A": {"test": 5, "validation": 7, "check": 2, "fit": 1, "de": 6, "zh": 6},
-    "B": {"check": 2, "fit": 1, "de": 4, "zh": 4, "grid": 1},
+    "B": {"check": 2, "fit": 1, "de": 4, "zh": 4},
 }
 WIDE = 1400  # pixels of a page
 TEXT, PAPER, INK, WORDS = 15, (40, 40, 40), (255, 230, 120), (255, 255, 255)
@@ -114,52 +110,6 @@ def readers(data: Path, most: int, shortest: float) -> dict[str, list[Voice]]:
                 words = [(round(s * FPS), w) for s, w in zip(starts, line.text.split())]
                 voices[line.speaker].append(Voice(line.path.stem, group, line.path, said, words))
     return voices
-
-
-def unpack_grid(data: Path, out: Path) -> list[Voice]:
-    """A sentence of each of GRID's speakers, written as `lips/` has its clips; landmarks that GRID's
-    files lack move as those around them do."""
-    with np.load(sorted((data / "lips" / "landmarks").glob("*.npz"))[0]) as file:
-        face = next(f for f in file["landmarks"].astype(float) if np.isfinite(f).all())
-    (out / "landmarks").mkdir(parents=True, exist_ok=True)
-    phones, voices = defaultdict(list), []
-    with (data / "grid" / "phones.tsv").open(newline="", encoding="utf-8") as table:
-        for row in csv.DictReader(table, delimiter="\t"):
-            phones[f"{row['speaker']}_{row['clip']}"].append(row)
-    for path in sorted((data / "grid").glob("s*[0-9U].npz")):
-        with np.load(path) as file:
-            name, end, ids = (
-                f"{path.stem}_{file['clips'][0]}",
-                int(file["offsets"][1]),
-                file["lm_index"],
-            )
-            known = np.cumsum(file["lm_delta"][:end], 0, dtype=np.int32) / 2048
-            first = file["word_clip"] == 0
-            words = file["vocab"][file["word"][first]] if "vocab" in file else file["word"][first]
-            starts = np.round(FPS * file["word_start"][first]).astype(int)
-        moved = (known - face[ids]).swapaxes(0, 1).reshape(len(ids), -1)
-        moved = RBFInterpolator(face[ids], moved)(face).reshape(len(face), end, 3)
-        np.savez(out / "landmarks" / f"{name}.npz", landmarks=face + moved.swapaxes(0, 1), fps=FPS)
-        sound = read_recording(path.with_suffix(".ogg"))[: round(end * RATE / FPS)]
-        soundfile.write(out / f"{name}.wav", sound, RATE)
-        said = [""] * end
-        for row in phones[name]:
-            a, b = (round(float(row[at]) * FPS) for at in ("start_s", "end_s"))
-            said[a:b] = [row["phone"]] * (min(b, end) - a)
-        voices.append(
-            Voice(
-                name, "grid", out / f"{name}.wav", said, list(zip(starts.tolist(), map(str, words)))
-            )
-        )
-    return voices
-
-
-def solve_missing(voices: Iterable[Voice], solved: Path) -> None:
-    """Solve the people of these recordings, where that was not done before."""
-    missing = [voice for voice in voices if not list(solved.glob(f"*/{voice.name}.npz"))]
-    for folder in {voice.path.parent for voice in missing}:
-        names = [voice.name for voice in missing if voice.path.parent == folder]
-        print(solve_folder(folder, solved, load_head(), names), flush=True)
 
 
 def was_seen(voice: Voice, first: int, solved: Path) -> bool:
@@ -353,9 +303,9 @@ def run(args: Namespace) -> None:
         if args.part == "A":
             of_each = [[voice] for voice in voices] + list(readers(args.data, *LINES["A"]).values())
         else:
-            if (args.data / "grid").exists():
-                voices += unpack_grid(args.data, args.out / "grid")
-            solve_missing(voices, args.solved)
+            for folder in {voice.path.parent for voice in voices}:
+                names = [voice.name for voice in voices if voice.path.parent == folder]
+                solve_missing(folder, args.solved, load_head(), names)
             of_each = [[voice] for voice in voices]
             sides = {"today": sides["today"], "person": args.solved}
         moments = plan(of_each, MOMENTS[args.part], rng)[: args.most]

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from research.faces.calibrate import aligned_phones
-from research.faces.real_faces import solve_folder, solved_clips
-from research.harness import add_shared, effort, report, required, results_file
+from research.faces.real_faces import solve_missing, solved_clips
+from research.harness import add_shared, columns_of, effort, report, required, results_file
 from research.measures import habits as measures
 from research.measures.habits import Coherence, Pause
 from research.measures.map_features import map_features
@@ -62,9 +62,7 @@ def read_clips(
     before."""
     encoder = SpeechEncoder.load(weights)
     wanted = names or sorted(path.stem for path in (lips / "landmarks").glob("*.npz"))
-    missing = [name for name in wanted if not list(solved.glob(f"*/{name}.npz"))]
-    if missing:
-        print(solve_folder(lips, solved, head, missing))
+    solve_missing(lips, solved, head, wanted)
     people = {
         n: m
         for folder in sorted(solved.glob("*/"))
@@ -153,16 +151,6 @@ def measure(head: Head, performed: dict[str, list[Motion]], clips: list[Clip]) -
     return figures
 
 
-def table(columns: dict[str, dict[str, str]]) -> list[str]:
-    """Lines of a table of figures by system."""
-    names = [n for n in max(columns.values(), key=len)]
-    lines = ["| | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
-    return lines + [
-        f"| {n} | " + " | ".join(column.get(n, "–") for column in columns.values()) + " |"
-        for n in names
-    ]
-
-
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
     add_shared(p, "data", "solved", "steps", "seed", "weights", "results", "takes")
@@ -196,6 +184,6 @@ def run(args: Namespace) -> None:
         f"{args.readings} readings, seed {args.seed}",
         "The teacher's sizes and rates were set by hand with all of these people in view: it is "
         "compared with them, not tested on them.",
-        "", *table(columns),
+        "", *columns_of(columns),
     ]  # fmt: skip
     report(results_file(args.results, "habits.txt", not args.clips), lines)

@@ -167,6 +167,19 @@ def replace_part_of_file(page: Path, mark: str, lines: list[str]) -> None:
     )
 
 
+def columns_of(columns: dict[str, dict[str, str]]) -> list[str]:
+    """Lines of a table in Markdown: figures, which all but one may lack, by system."""
+    rows = max(columns.values(), key=len)
+    return [
+        "| | " + " | ".join(columns) + " |",
+        "|---|" + "---|" * len(columns),
+        *(
+            f"| {row} | " + " | ".join(column.get(row, "–") for column in columns.values()) + " |"
+            for row in rows
+        ),
+    ]
+
+
 def results_file(asked: Path | None, name: str, measured: bool) -> Path | None:
     """The file for a table: the requested one, else results/NAME if real data were `measured`, else
     none.

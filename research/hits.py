@@ -10,7 +10,6 @@ the same reader's word of the next take. Also how strong the gestures on words t
 beside the strongest of people on their accents. Written to research/results/hits.txt.
 """
 
-import csv
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from itertools import combinations
@@ -18,9 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from research.faces.real_faces import solve_folder, solved_clips
+from research.faces.real_faces import solve_missing, solved_clips
 from research.harness import add_shared, in_turns, report, required, results_file
 from research.measures.habits import brow
+from research.words_aligned import texts_of
 from thunder_core.direction import Brief
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
@@ -30,7 +30,6 @@ from thunder_core.filters import gaussian
 from thunder_core.request import Request
 from thunder_core.rotation import angular_speed
 from thunder_core.spoken import Word
-from thunder_core.train.corpus import split_of
 from thunder_core.types import FPS, Motion
 
 BEFORE, AFTER = 0.2, 0.1  # seconds beside a word that count as its own
@@ -61,12 +60,7 @@ def read_hit(head: Head, motion: Motion, words: Sequence[Word]) -> int:
 
 def lines_of(speech: Path, split: str) -> list[tuple[Path, str]]:
     """Recordings of a split's voices and their texts, one of each voice before a second of any."""
-    rows = []
-    for table in sorted(speech.glob("*/transcripts.tsv")):
-        with table.open(newline="", encoding="utf-8") as file:
-            for name, speaker, text in csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
-                if split_of(speaker) == split:
-                    rows.append((table.parent / name, speaker, text.lower()))
+    rows = list(texts_of(speech, split))
     rows = [rows[i] for i in np.random.default_rng(1).permutation(len(rows))]
     return [(path, text) for path, _, text in in_turns(rows, lambda r: r[1], lambda r: "")]
 
@@ -93,8 +87,7 @@ def strongest(head: Head, motion: Motion, accents: Sequence[float]) -> list[tupl
 def people(engine: Engine, lips: Path, solved: Path) -> list[tuple[float, float]]:
     """The strongest gestures of filmed people on their accents."""
     names = list(engine.head.expression_names)
-    if not list(solved.glob("*/*.npz")):
-        solve_folder(lips, solved, engine.head, [p.stem for p in lips.glob("landmarks/*.npz")])
+    solve_missing(lips, solved, engine.head, [p.stem for p in lips.glob("landmarks/*.npz")])
     result = []
     for folder in sorted(solved.glob("*/")):
         for name, motion, _ in solved_clips(folder, names):

@@ -16,7 +16,6 @@ and research/results/ranking.txt.
 by real mouths of `fit` and of GRID, and faults planted in takes of validation voices.
 """
 
-import csv
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -40,6 +39,7 @@ from research.harness import (
     required,
     results_file,
 )
+from research.words_aligned import texts_of
 from thunder_core.direction import Brief, Direction, DIRECTION_NAMES
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.scorer import WEIGHTS
@@ -48,7 +48,6 @@ from thunder_core.face.lips import CLOSED_MM, opening_mm
 from thunder_core.filters import highest
 from thunder_core.grades import CHECK, GOOD, LipSyncScore, POOR
 from thunder_core.request import Request
-from thunder_core.train.corpus import split_of
 from thunder_core.types import FPS, in_group, Motion, pack, RATE, SPEECH, Speech, Take, unpack
 
 TAKES, SPREAD, SETS = 16, 0.5, 5
@@ -138,17 +137,13 @@ def spoil_motion(
 def recordings(data: Path, split: str, count: int) -> list[Path]:
     """As many recordings of at least 5 s of a split's voices as there are, one of every voice
     before another of any."""
-    found = []
-    for table in sorted((data / "speech").glob("*/transcripts.tsv")):
-        for name, speaker, _ in csv.reader(
-            table.read_text(encoding="utf-8").splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE
-        ):
-            path = table.parent / name
-            if split_of(speaker) == split and soundfile.info(path).duration >= LEAST_SECONDS:
-                found.append((speaker, name, path))
-    return [
-        path for *_, path in in_turns(found, lambda each: each[0], lambda each: each[1])[:count]
+    found = [
+        (speaker, path)
+        for path, speaker, _ in texts_of(data / "speech", split)
+        if soundfile.info(path).duration >= LEAST_SECONDS
     ]
+    ranked = in_turns(found, lambda each: each[0], lambda each: each[1].name)
+    return [path for _, path in ranked[:count]]
 
 
 # ---- scores

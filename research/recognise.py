@@ -30,7 +30,7 @@ from research.faces.lip_clips import figures, fit_length, interval, LipClip, mea
 from research.harness import add_shared, bootstrap, report, required, results_file, usual_direction
 from research.lips import count_false_closures, true_closures
 from research.transcripts import made_sounds, share_made, table_of_sounds
-from research.words_aligned import FOLDERS, lexicon, Line, lines_of, NEAR, rows_of, starts_of
+from research.words_aligned import FOLDERS, lexicon, Line, lines_of, NEAR, starts_of, texts_of
 from thunder_core.direction import Brief
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound, sound_of
@@ -38,7 +38,6 @@ from thunder_core.engine.speech.recognition import Recogniser
 from thunder_core.face.lips import Lips
 from thunder_core.request import Request
 from thunder_core.spoken import Word
-from thunder_core.train.corpus import split_of
 from thunder_core.types import FPS, RATE, Speech
 
 NOISE_SECONDS = 25.0
@@ -47,12 +46,7 @@ OTHER_LANGUAGES = ("de_anchor20", "zh_vlog15")
 
 def recordings(speech: Path, most: int) -> list[tuple[Path, str]]:
     """The recordings of the test split's LibriSpeech voices, and their texts; 0 for all."""
-    found = [
-        (table.parent / name, text.lower())
-        for table in sorted(speech.glob(f"{FOLDERS}/transcripts.tsv"))
-        for name, speaker, text in rows_of(table, header=False)
-        if split_of(speaker) == "test"
-    ]
+    found = [(path, text) for path, _, text in texts_of(speech, "test", FOLDERS)]
     return found[:most] if most else found
 
 

@@ -15,7 +15,7 @@ from functools import partial
 
 import numpy as np
 
-from research.articulation import BILABIALS, LABIODENTALS, lip_to_teeth
+from research.articulation import BILABIALS, LABIODENTALS
 from research.harness import add_shared, bootstrap, report, required, results_file
 from research.words_aligned import Line, lines_of
 from thunder_core.direction import Brief
@@ -37,7 +37,7 @@ def made_sounds(line: Line, motion: Motion, lips: Lips) -> dict[str, list[bool]]
     """Whether a take makes each sound of KINDS in a line, and "wrong": one entry for each wrong
     closure."""
     articulators, gap = bundled_articulators(), lips.beyond_rest(motion)
-    apart = lip_to_teeth(articulators, motion.expression.astype(float), motion.jaw)
+    apart = articulators.bite(motion.expression.astype(float), motion.jaw)
     made = dict(zip(KINDS, (gap <= CLOSED_MM, apart <= NEAR_MM)))
     spoken, result = np.full(len(gap), "SIL"), defaultdict(list)
     for phone, start, end in line.phones:

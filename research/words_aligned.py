@@ -70,6 +70,14 @@ def lines_of(speech: Path, split: str, most: int) -> list[Line]:
     return lines[:most] if most else lines
 
 
+def texts_of(speech: Path, split: str, folders: str = "*") -> Iterator[tuple[Path, str, str]]:
+    """(recording, speaker, text) of a split's voices in folders with transcripts."""
+    for table in sorted(speech.glob(f"{folders}/transcripts.tsv")):
+        for name, speaker, text in rows_of(table, header=False):
+            if split_of(speaker) == split:
+                yield table.parent / name, speaker, text.lower()
+
+
 def rows_of(path: Path, header: bool = True) -> Iterator[list[str]]:
     with path.open(newline="", encoding="utf-8") as file:
         yield from list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))[header:]
