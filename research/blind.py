@@ -66,8 +66,8 @@ class Voice:
     def spoken(self, first: int) -> bool:
         """Whether enough is said in the moment from a frame on."""
         # sounds are a frame or two longer than their takes
-        heard = [phone not in ("", *SILENT) for phone in self.said[:-2][first : first + LONG]]
-        return len(heard) == LONG and np.mean(heard) >= SPOKEN
+        voiced = [phone not in ("", *SILENT) for phone in self.said[:-2][first : first + LONG]]
+        return len(voiced) == LONG and np.mean(voiced) >= SPOKEN
 
     def moments(self, count: int, rng: np.random.Generator) -> list[int]:
         """First frames of up to so many moments that do not overlap."""
@@ -143,8 +143,8 @@ def sample(tree: Path, voices: Iterable[Voice], takes: int, folder: Path) -> Non
     ) as engine:
         for path, voice in missing.items():
             np.save(sound, read_sound(voice.path).samples)
-            asked = {"takes": takes, "seed": 1, "sound": str(sound), "save": str(part)}
-            print(json.dumps(asked), file=engine.stdin, flush=True)
+            request = {"takes": takes, "seed": 1, "sound": str(sound), "save": str(part)}
+            print(json.dumps(request), file=engine.stdin, flush=True)
             if not engine.stdout.readline():
                 raise SystemExit(f"The engine of {tree} ended: see what it wrote above")
             part.rename(path)

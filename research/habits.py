@@ -103,8 +103,8 @@ def teacher_motions(clip: Clip, channels: list[str], seeds: range) -> list[Motio
 
 def sampled_motions(clip: Clip, engine: Engine, args: Namespace) -> list[Motion]:
     """Takes of a clip, as they are generated without a direction."""
-    asked = Brief(np.zeros((1, len(DIRECTION_NAMES)), np.float32), SPREAD)
-    request = Request(args.takes, args.seed, steps=args.steps, direction=asked)
+    direction = Brief(np.zeros((1, len(DIRECTION_NAMES)), np.float32), SPREAD)
+    request = Request(args.takes, args.seed, steps=args.steps, direction=direction)
     return [take.motion for take in engine.generate(clip.speech, request)]
 
 

@@ -107,7 +107,7 @@ def run(args: Namespace) -> None:
     """Sample takes, read them, and write the table."""
     speech = required(args.data / "speech", "the folder of recordings")
     lips = required(args.data / "lips", "the folder of clips with measured lips")
-    engine, told, chance, several = Engine.load(args.weights, device="cpu"), [], [], []
+    engine, named, chance, several = Engine.load(args.weights, device="cpu"), [], [], []
     words_differ, any_differs, made, plain, lines = [], [], [], [], 0
     for path, text in lines_of(speech, args.split):
         sound = read_sound(path)
@@ -127,7 +127,7 @@ def run(args: Namespace) -> None:
         ]
         read = [read_hit(engine.head, take.motion, words) for take in takes]
         for i, (take, hit) in enumerate(zip(takes, hits)):
-            (told if len(hit) == 1 else several).append(read[i] in hit)
+            (named if len(hit) == 1 else several).append(read[i] in hit)
             if len(hit) == 1:
                 chance.append(read[i - 1] in hit)
             gestures = [
@@ -142,7 +142,7 @@ def run(args: Namespace) -> None:
     rows = [
         f"{lines} lines of {args.split} voices, 8 takes each from seed {args.seed}, with their "
         f"text; weights {engine.weights}",
-        f"a take hits one word: told from the motion {np.mean(told):.0%} of {len(told)}, by chance "
+        f"a take hits one word: told from the motion {np.mean(named):.0%} of {len(named)}, by chance "
         f"{np.mean(chance):.0%}",
         f"it hits more: the word told is one of them {np.mean(several):.0%} of {len(several)}",
         f"of two of eight: the word told differs {np.mean(words_differ):.0%}, any choice "

@@ -113,8 +113,8 @@ def noise_share(engine: Engine, margins: Lips, clip: LipClip, takes: int) -> flo
     plan, in the usual direction."""
     voice = engine.analyse(sound_of(clip.samples, RATE, clip.name))
     style = Direction().vector()[None]
-    asked = [Performance(seed, style, (1, 0.0)) for seed in range(1, takes + 1)]
-    motions = engine.thunder.perform(voice, asked, NORMAL, 1.0, no_progress)
+    performances = [Performance(seed, style, (1, 0.0)) for seed in range(1, takes + 1)]
+    motions = engine.thunder.perform(voice, performances, NORMAL, 1.0, no_progress)
     gaps = np.array([margins.beyond_rest(motion) for motion in motions])
     return float(gaps.var(0, ddof=1).mean() / gaps.var(ddof=1))
 

@@ -86,7 +86,7 @@ def run(args: Namespace) -> None:
     lips = required(args.data / "lips", "the folder of recorded voices with phones")
     engine = Engine.load(args.weights, device="cpu")
     channels, phones = list(engine.head.expression_names), aligned_phones(lips)
-    asked = Brief(np.zeros((1, len(DIRECTION_NAMES)), np.float32), SPREAD)
+    direction = Brief(np.zeros((1, len(DIRECTION_NAMES)), np.float32), SPREAD)
     systems: dict[str, list[tuple[Motion, Prosody]]] = {
         "teacher listens": [],
         "takes listen": [],
@@ -114,7 +114,9 @@ def run(args: Namespace) -> None:
         ):
             takes = engine.generate(
                 sound,
-                Request(args.takes, args.seed, steps=args.steps, direction=asked, listening=True),
+                Request(
+                    args.takes, args.seed, steps=args.steps, direction=direction, listening=True
+                ),
             )
             systems[system] += [(take.motion, voice) for take in takes]
     columns = {name: measure(engine.head, performances) for name, performances in systems.items()}

@@ -103,9 +103,9 @@ def measure(blender: str, minutes: float, takes: int, steps: int | None, limit: 
         while process.poll() is None and time.monotonic() - began < limit:
             worker = worker or worker_of(process.pid)
             for name, pid in (("blender", process.pid), ("engine", worker)):
-                if pid and (reading := memory(pid)):
+                if pid and (used_now := memory(pid)):
                     most[name], used[name] = (
-                        max(most[name], reading[1]),
+                        max(most[name], used_now[1]),
                         max(used[name], processor_seconds(pid)),
                     )
             time.sleep(EVERY)

@@ -64,13 +64,13 @@ def packed_motions(
             style = Style.of_speaker(f"{seed} {number} {mood}").draw_reading(rng)
             performances.append((Direction(style, name), rng))
         if by_teacher:
-            played = line.perform(performances)
+            performed = line.perform(performances)
         else:
-            played = [
+            performed = [
                 line.sample(direction.vector()[None], 1, 100 * number + mood, steps)[0]
                 for mood, (direction, _) in enumerate(performances)
             ]
-        motions += [pack(motion).astype(float) for motion in played]
+        motions += [pack(motion).astype(float) for motion in performed]
         moods += range(len(NAMES))
     return motions, np.array(moods)
 
@@ -90,7 +90,7 @@ def run(args: Namespace) -> None:
         for split, count in (("train", args.learn), (args.split, args.voices))
     )
     learned, labels = packed_motions(known, True, 1, args.steps)
-    asked, truth = packed_motions(unseen, False, 2, args.steps)
+    sampled, truth = packed_motions(unseen, False, 2, args.steps)
 
     n = engine.head.channels
     lower = in_group(engine.head.expression_names, (*MOUTH, "cheek", "nose"))
@@ -108,15 +108,15 @@ def run(args: Namespace) -> None:
         + "".join(f"{name[:8]:>9s}" for name in NAMES),
     ]
     for title, some in columns.items():
-        of_learned, of_asked = (
-            [movement(x[:, some]) for x in motions] for motions in (learned, asked)
+        of_learned, of_sampled = (
+            [movement(x[:, some]) for x in motions] for motions in (learned, sampled)
         )
         for basis in ("movement", "with pose"):
             both = [
                 np.array(
                     [m if basis == "movement" else np.concatenate([m, pose]) for m, pose in rows]
                 )
-                for rows in (of_learned, of_asked)
+                for rows in (of_learned, of_sampled)
             ]
             right = Discriminant(both[0], labels)(both[1]) == truth
             each = "".join(f"{right[truth == mood].mean():9.2f}" for mood in range(len(NAMES)))

@@ -233,10 +233,10 @@ def test_in(tree: Path, arguments: list[str], **environment: str) -> tuple[int |
         process.start()
         process.join()
         said = Path(home, "said").read_text(errors="replace").splitlines()
-    told = [line.partition(" ")[2] for line in said if line.startswith(("FAILED ", "ERROR "))]
+    failures = [line.partition(" ")[2] for line in said if line.startswith(("FAILED ", "ERROR "))]
     found = [
         max((test for test in arguments if line.startswith(test)), key=len, default="")
-        for line in told
+        for line in failures
     ]
     return process.exitcode, [test for test in found if test]
 

@@ -74,8 +74,8 @@ def run(args: Namespace) -> None:
     }
 
     def generate(sound: Speech, **more) -> list[Take]:
-        asked = Brief(as_asked=False, spread=0.5)
-        made = engine.generate(sound, Request(2, args.seed, direction=asked, **more))
+        direction = Brief(as_asked=False, spread=0.5)
+        made = engine.generate(sound, Request(2, args.seed, direction=direction, **more))
         return sorted(made, key=lambda take: take.seed)
 
     fresh = {key: generate(sound) for key, sound in sounds.items()}

@@ -64,7 +64,7 @@ FAULTS = (
 # how it is told where the direction is not known, as of animation by hand
 UNDIRECTED = (DAMPED, "half size", "mumbled", "smoothed over 80 ms")
 NO_DIRECTION = ", no direction"
-ASKED = {"asked for ×.7": -1.5, "asked for ×1.4": 1.5}  # deviations of *Energy*
+REQUESTED = {"asked for ×.7": -1.5, "asked for ×1.4": 1.5}  # deviations of *Energy*
 # faults whose AUC weights are fitted to
 FITTED = (
     "80 ms late", "80 ms early", "never closing", "smoothed over 80 ms", DAMPED, "half size",
@@ -83,10 +83,10 @@ def direction(as_asked: bool = False, energy: float = 0.0) -> Brief:
 
 
 def generate_takes(
-    engine: Engine, speech: Speech, asked: Brief, takes: int, seed: int, steps: int
+    engine: Engine, speech: Speech, in_direction: Brief, takes: int, seed: int, steps: int
 ) -> list[Take]:
     """Takes in a direction, in the order of their seeds."""
-    request = Request(takes, seed, steps=steps, direction=asked)
+    request = Request(takes, seed, steps=steps, direction=in_direction)
     return sorted(engine.generate(speech, request), key=lambda take: take.seed)
 
 
@@ -186,7 +186,7 @@ Spoiled = dict[str, list[LipSyncScore]]
 
 def score_spoiled(engine: Engine, sounds: Sequence[Speech], steps: int) -> Spoiled:
     """Scores by how takes were spoiled, of some also without their direction; and of takes as they
-    are, by AS_ASKED, READING and ASKED."""
+    are, by AS_ASKED, READING and REQUESTED."""
     result: Spoiled = {}
     other = None
     for number, speech in enumerate(sounds):
@@ -206,7 +206,7 @@ def score_spoiled(engine: Engine, sounds: Sequence[Speech], steps: int) -> Spoil
                     score = engine.score(speech, motion)
                     result.setdefault(name + NO_DIRECTION, []).append(score)
         other = backwards
-        for name, energy in ASKED.items():
+        for name, energy in REQUESTED.items():
             takes = generate_takes(engine, speech, direction(True, energy), SPOILED, seed, steps)
             result.setdefault(name, []).extend(take.score for take in takes)
     return result

@@ -169,8 +169,8 @@ class Bench:
             try:
                 for run in range(max(runs.values())):
                     for count in (count for count, often in runs.items() if run < often):
-                        asked = json.dumps({"takes": count, "seed": 1 + run})
-                        answers[count].append(tuple(self._ask(side, asked) for side in sides))
+                        request = json.dumps({"takes": count, "seed": 1 + run})
+                        answers[count].append(tuple(self._ask(side, request) for side in sides))
             finally:
                 for side in sides:
                     side.stdin.close()
@@ -178,9 +178,9 @@ class Bench:
         return answers
 
     @staticmethod
-    def _ask(side: subprocess.Popen, asked: str) -> dict:
+    def _ask(side: subprocess.Popen, request: str) -> dict:
         """The answer of research/takes_of_tree.py. Raises SystemExit if it ended."""
-        side.stdin.write(asked + "\n")
+        side.stdin.write(request + "\n")
         side.stdin.flush()
         line = side.stdout.readline()
         if not line:

@@ -117,11 +117,11 @@ def run(args: Namespace) -> None:
     for number in range(len(sounds)):
         clean = None
         for name, samples in versions(sounds, number).items():
-            heard = engine.thunder.analyse(samples, Speech(samples).frames)
-            phones = heard.features[:, -LOUDNESS - len(PHONES) : -LOUDNESS].argmax(-1)
+            voice = engine.thunder.analyse(samples, Speech(samples).frames)
+            phones = voice.features[:, -LOUDNESS - len(PHONES) : -LOUDNESS].argmax(-1)
             if clean is None:
-                clean, said = phones, heard.speaking
-            doubts.setdefault(name, []).append(heard.doubt)
+                clean, said = phones, voice.speaking
+            doubts.setdefault(name, []).append(voice.doubt)
             alike.setdefault(name, []).append((phones == clean)[said].mean())
     lines = [
         f"weights {engine.weights}; {len(sounds)} voices of the split {args.split}; threshold "

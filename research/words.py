@@ -34,10 +34,10 @@ STEPS = USUAL | BEYOND_EXPECTED
 
 
 def scale(
-    asked: np.ndarray, values: dict[str, np.ndarray], batch: np.ndarray
+    requested: np.ndarray, values: dict[str, np.ndarray], batch: np.ndarray
 ) -> dict[str, tuple[float, float]]:
     """The scale as takes lay it: median, and deviation within batches relative to that of what was
-    asked [n, DIRECTION_NAMES]."""
+    requested [n, DIRECTION_NAMES]."""
     axis_of = {measure: axis for axis, measures in MEASURES.items() for measure in measures}
     result = {}
     for name, shown in values.items():
@@ -46,7 +46,7 @@ def scale(
             continue
         there = np.isfinite(shown)
         by, shown, of = (
-            asked[there, DIRECTION_NAMES.index(axis_of[name])],
+            requested[there, DIRECTION_NAMES.index(axis_of[name])],
             shown[there],
             batch[there],
         )
@@ -108,7 +108,14 @@ def run(args: Namespace) -> None:
     corpus, engine = open_corpus(args.cache), Engine.load(args.weights)
     measures = Measures(engine.head)
     usual = Brief(Direction().vector()[None], 0.5, as_asked=False)
-    asked, values, shows, batch, plain, listed = [], {name: [] for name in STEPS}, [], [], [], []
+    requested, values, shows, batch, plain, listed = (
+        [],
+        {name: [] for name in STEPS},
+        [],
+        [],
+        [],
+        [],
+    )
     for number, clip in enumerate(clips_of(corpus, args.split, args.voices)):
         speech = Speech(Line.of(corpus, clip, engine).speech.samples[: round(args.seconds * RATE)])
         request = Request(args.takes, 100 * number + 1, steps=args.steps, direction=usual)
@@ -124,14 +131,14 @@ def run(args: Namespace) -> None:
             for name in STEPS:
                 level = expected.get(name, np.nan) if name in BEYOND_EXPECTED else 0.0
                 values[name].append(measured.get(name, np.nan) - level)
-            asked.append(reading)
+            requested.append(reading)
             shows.append(deviations(measured, expected, line))
             batch.append(number)
             plain.append(words(reading, usual.vectors, speaks=True))
         direction = {"direction": usual.vectors.tolist()}
         unsaid = direction | {"choice": None}  # what is chosen is measured by `hits`
         listed += words_of_takes([take.provenance | unsaid for take in takes])
-    asked, batch = np.array(asked), np.array(batch)
+    requested, batch = np.array(requested), np.array(batch)
     lines = [
         f"{len(batch)} takes of {args.voices} voices of {args.split} at spread 0.5, "
         f"of at most {args.seconds:g} s each, "
@@ -152,6 +159,6 @@ def run(args: Namespace) -> None:
         ]
     lines += [
         f"scale of these takes: "
-        f"{scale(asked, {name: np.array(measured) for name, measured in values.items()}, batch)}"
+        f"{scale(requested, {name: np.array(measured) for name, measured in values.items()}, batch)}"
     ]
     report(results_file(args.results, "words.txt", args.split == "test"), lines)

@@ -142,7 +142,7 @@ def hear_clips(
     clips: Sequence[LipClip], encoder: SpeechEncoder, fitted: Sequence[str], seed: int = 1
 ) -> dict[str, Clip]:
     """Clips by name, those of `fitted` with the copies that the map is fitted to."""
-    heard, rng, phones = {}, np.random.default_rng(seed), phones_of(clips)
+    clips_by_name, rng, phones = {}, np.random.default_rng(seed), phones_of(clips)
     for clip in clips:
         sound, frames = torch.from_numpy(clip.samples), clip.frames
         curves = {what: clip.curve(what) for what in CURVES if clip.curve(what) is not None}
@@ -166,8 +166,8 @@ def hear_clips(
         belief = phone_probabilities(versions[0].features)
         labels = phones.get(clip.name)
         shares = (belief if labels is None else occupancy(labels, frames), belief)
-        heard[clip.name] = Clip(clip, shares, loudness(clip.samples, frames), versions)
-    return heard
+        clips_by_name[clip.name] = Clip(clip, shares, loudness(clip.samples, frames), versions)
+    return clips_by_name
 
 
 def _features(encoder: SpeechEncoder, sound: torch.Tensor, frames: int) -> np.ndarray:

@@ -188,9 +188,11 @@ def people(solved: Path, lips: Path, head: Head, weights: Path) -> list[Person]:
         features = speech_features(*encoder.analyse(sound), sound, count)
         for first, frames in stretches(seen[:count]):
             part = slice(SAMPLES_PER_FRAME * first, SAMPLES_PER_FRAME * (first + frames))
-            heard = features[first : first + frames]
+            of_stretch = features[first : first + frames]
             result.append(
-                Person(f"{name} {first}", frames, first, whole[:count], heard, samples[part], said)
+                Person(
+                    f"{name} {first}", frames, first, whole[:count], of_stretch, samples[part], said
+                )
             )
     return result
 
@@ -302,16 +304,16 @@ class TeacherAgain:
         loud, pitch = loudness(clip.samples, clip.frames), semitones(clip.samples, clip.frames)
         result, number = [], getattr(clip, "number", 0)
         for seed in range(samples):
-            played, rng = clip.teacher_inputs(seed), np.random.default_rng([seed, number, 1])
+            inputs, rng = clip.teacher_inputs(seed), np.random.default_rng([seed, number, 1])
             motion = perform(
-                played.phones,
+                inputs.phones,
                 loud,
                 self.channels,
                 rng,
-                played.direction,
+                inputs.direction,
                 pitch,
                 False,
-                played.features,
+                inputs.features,
             )
             result.append(
                 pack(motion if self.basis is None else self.basis.of_bundled(motion, self.channels))

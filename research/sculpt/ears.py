@@ -95,7 +95,7 @@ _THICK = (4.7, 4.7, 4.8, 5.8, 7.2, 7.0, 6.6, 7.6, 7.6, 6.5, 6.5, 5.6, 4.9)  # th
 # height from which it leans inwards
 _LEVEL = (1.2, 1.2, 1.2, 0.6, 0, 0, 1, 1, 0.6, 1, 1.2, 1.2, 1.2)
 _ATTACHED = (0, 0, 0.02, 0.3, 1, 1, 1, 1, 1, 0.92, 0.4, 0.05, 0)  # to the cheek
-_NEAR = (1, 1, 0.8, 0.7, 0.8, 0.88, 0.88, 0.88, 0.82, 0.55, 0.4, 1, 1)  # the cheek's rings
+_CHEEK_REACH = (1, 1, 0.8, 0.7, 0.8, 0.88, 0.88, 0.88, 0.82, 0.55, 0.4, 1, 1)  # the cheek's rings
 _CANAL = np.array([-4.2, -5.6])  # centre of the concha's rings
 _BOWL = (0.0, 0.14, 0.3, 0.48, 0.74, 1.0)  # the rings: shares of the way to the concha's edge,
 _FLOOR = (0.2, 0.42, 0.64, 0.84)  # of the way to the rim,
@@ -180,7 +180,7 @@ def _rings(angle):
     towards = np.stack([np.cos(angle), np.sin(angle)], -1)
     edge, level, attached, near = (
         _edge(angle),
-        *(_by_angle(values, angle) for values in (_LEVEL, _ATTACHED, _NEAR)),
+        *(_by_angle(values, angle) for values in (_LEVEL, _ATTACHED, _CHEEK_REACH)),
     )
     for at, height in _rings_of_the_plane(angle):
         # what stands up leans inwards

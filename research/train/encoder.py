@@ -282,10 +282,10 @@ def train_encoder(
             if not model.config.body:
                 prepared = mask_spectrum(prepared, rng)
         limited = rng.random() < _LIMITED and not model.config.body
-        _, told = model.listen(prepared, int(rng.integers(_LEAST_CHUNK, CROP)) if limited else None)
-        logits = model.phone_head(told).float()
+        _, read = model.listen(prepared, int(rng.integers(_LEAST_CHUNK, CROP)) if limited else None)
+        logits = model.phone_head(read).float()
         ce = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), label_smoothing=0.05)
-        ctc = sequence_loss(model.ctc_head(told).float(), labels)
+        ctc = sequence_loss(model.ctc_head(read).float(), labels)
         return {"total": ce + CTC_WEIGHT * ctc, "phones": ce, "ctc": ctc}
 
     test = corpus.of("test")

@@ -528,14 +528,15 @@ class FlameSelfTalkLearner(_Regression):
     def extra_terms(self, item: dict[str, Tensor]) -> Callable[[Tensor, Tensor], dict[str, Tensor]]:
         """Text and features that lips of the estimate give must be those of the sound; of true lips
         too, so that the reader learns."""
-        heard = self.network.standardise_audio(item["features"])
+        of_sound = self.network.standardise_audio(item["features"])
 
         def terms(vertices: Tensor, true_vertices: Tensor) -> dict[str, Tensor]:
             both = [self.reader(v) for v in (vertices, true_vertices)]
             text = sum(text_loss(said, item["phones"]) for _, said in both)
             return {
                 "text": TEXT * text,
-                "latent": LATENT * sum((features - heard).square().mean() for features, _ in both),
+                "latent": LATENT
+                * sum((features - of_sound).square().mean() for features, _ in both),
             }
 
         return terms
