@@ -19,7 +19,6 @@ import platform
 import sys
 import time
 from argparse import ArgumentParser, Namespace
-from collections import defaultdict
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -29,7 +28,7 @@ import numpy as np
 from research.faces.lip_clips import figures, fit_length, interval, LipClip, mean_of, read_clips
 from research.harness import add_shared, bootstrap, report, required, results_file, usual_direction
 from research.lips import count_false_closures, true_closures
-from research.transcripts import made_sounds, share_made, table_of_sounds
+from research.transcripts import share_made, sounds_by_text, table_of_sounds
 from research.words_aligned import FOLDERS, lexicon, Line, lines_of, NEAR, starts_of, texts_of
 from thunder_core.direction import Brief
 from thunder_core.engine.engine import Engine
@@ -131,20 +130,12 @@ def of_lines(
     engine: Engine, lines: list[Line], texts: dict[Path, str], args: Namespace
 ) -> list[str]:
     """Lines on the lips of takes of recordings."""
-    lips = Lips.of(engine.head)
-    results = defaultdict(list)
-    for line in lines:
-        speech = read_sound(line.path)
-        for given, text in (("none", ""), ("recognised", texts[line.path]), ("true", line.text)):
-            total = defaultdict(list)
-            request = Request(args.takes, args.seed, direction=Brief(text=text))
-            for take in engine.generate(speech, request):
-                for kind, made in made_sounds(line, take.motion, lips).items():
-                    total[kind] += made
-            results[given].append((total, args.takes * speech.seconds / 60))
+    given = {
+        line.path: {"none": "", "recognised": texts[line.path], "true": line.text} for line in lines
+    }
     return [
         f"{len(lines)} of these recordings, {args.takes} takes each",
-        *table_of_sounds("text", results),
+        *table_of_sounds("text", sounds_by_text(engine, lines, given, args)[0]),
         "",
     ]
 

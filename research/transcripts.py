@@ -12,6 +12,7 @@ Written to research/results/transcripts.txt.
 from argparse import ArgumentParser, Namespace
 from collections import defaultdict
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -82,6 +83,27 @@ def table_of_sounds(
     return rows
 
 
+def sounds_by_text(
+    engine: Engine, lines: list[Line], given: dict[Path, dict[str, str]], args: Namespace
+) -> tuple[dict[str, list[tuple[dict[str, list[bool]], float]]], int]:
+    """What `table_of_sounds` shows of takes of lines that are sampled with texts, by name, and how
+    many texts the voice does not seem to say."""
+    lips, results, refused = Lips.of(engine.head), defaultdict(list), 0
+    for line in lines:
+        speech = read_sound(line.path)
+        for name, text in given[line.path].items():
+            notes: list[str] = []
+            request = Request(args.takes, args.seed, direction=Brief(text=text))
+            takes = engine.generate(speech, request, on_note=notes.append)
+            refused += OTHER_TEXT in notes
+            total: dict[str, list[bool]] = defaultdict(list)
+            for take in takes:
+                for kind, made in made_sounds(line, take.motion, lips).items():
+                    total[kind] += made
+            results[name].append((total, len(takes) * speech.seconds / 60))
+    return results, refused
+
+
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
     add_shared(p, "data", "weights", "seed", "results", "split", "lines", takes=3)
@@ -91,23 +113,10 @@ def run(args: Namespace) -> None:
     """Sample takes with and without the text, and write the table."""
     required(args.data / "speech", "the folder of recordings")
     engine, rng = Engine.load(args.weights, device="cpu"), np.random.default_rng(args.seed)
-    lips, lines = Lips.of(engine.head), lines_of(args.data / "speech", args.split, 0)
+    lines = lines_of(args.data / "speech", args.split, 0)
     lines = [lines[i] for i in rng.permutation(len(lines))[: args.lines]]
-    # text given → of each line {sound: made}, minutes of its takes
-    results: dict[str, list[tuple[dict[str, list[bool]], float]]] = {"no": [], "yes": []}
-    refused = 0
-    for line in lines:
-        speech = read_sound(line.path)
-        for given, text in (("no", ""), ("yes", line.text)):
-            notes: list[str] = []
-            request = Request(args.takes, args.seed, direction=Brief(text=text))
-            takes = engine.generate(speech, request, on_note=notes.append)
-            refused += OTHER_TEXT in notes
-            total: dict[str, list[bool]] = defaultdict(list)
-            for take in takes:
-                for kind, made in made_sounds(line, take.motion, lips).items():
-                    total[kind] += made
-            results[given].append((total, len(takes) * speech.seconds / 60))
+    given = {line.path: {"no": "", "yes": line.text} for line in lines}
+    results, refused = sounds_by_text(engine, lines, given, args)
     rows = [
         f"{len(lines)} lines of {args.split} voices, {args.takes} takes each; texts that the voice "
         f"does not seem to say: {refused}",

@@ -16,6 +16,7 @@ research/results/words_aligned.txt.
 
 import csv
 from argparse import ArgumentParser, Namespace
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,18 +168,12 @@ def run(args: Namespace) -> None:
             f"texts and alignments"
         )
     vocabulary = sorted({word for line in lines for word in line.text.split()})
-    late = []
-    sure = {"own": [], "replaced": [], "added": []}
-    unfit = 0
-    right = []
-    wrong = []
-    shorter = []
-    longer = []
-    rows = []
+    fits, sure = defaultdict(list), defaultdict(list)  # of texts, of words by what they are
+    late, unfit, rows = [], 0, []
     for line in lines:
         belief = softmax(engine.thunder.encoder.analyse(read_sound(line.path).samples)[1])
         found, matches = words(belief, line.text)
-        right.append(matches)
+        fits["own"].append(matches)
         starts = starts_of(line, known)
         unfit += starts is None
         late += [word.start - start for word, start in zip(found, starts or ())]
@@ -187,11 +182,11 @@ def run(args: Namespace) -> None:
             if text != line.text:
                 sure[kind].append(words(belief, text)[0][at].sure)
         text = line.text.split()
-        shorter.append(words(belief, " ".join(text[: 2 * len(text) // 3]))[1])
-        longer.append(words(belief[len(belief) // 3 :], line.text)[1])
+        fits["shorter"].append(words(belief, " ".join(text[: 2 * len(text) // 3]))[1])
+        fits["longer"].append(words(belief[len(belief) // 3 :], line.text)[1])
         others = [other for other in lines if other.text != line.text]
         nearest = min(others, key=lambda other: abs(len(other.text) - len(line.text)))
-        wrong += [
+        fits["other"] += [
             words(belief, other.text)[1]
             for other in (nearest, others[int(rng.integers(len(others)))])
         ]
@@ -205,9 +200,14 @@ def run(args: Namespace) -> None:
             f"word starts",
             "",
             *_of_words(np.abs(late), np.median(late)),
-            *_of_texts(np.array(right), np.array(wrong)),
-            _row("two thirds of own texts, suspected", 1 - np.mean(shorter), ""),
-            _row("own texts of two thirds of a sound, suspected", 1 - np.mean(longer), ""),
+            _row(
+                "texts of other lines, noticed",
+                1 - np.mean(fits["other"]),
+                f" of {len(fits['other'])}",
+            ),
+            _row("own texts, suspected", 1 - np.mean(fits["own"]), f" of {len(fits['own'])}"),
+            _row("two thirds of own texts, suspected", 1 - np.mean(fits["shorter"]), ""),
+            _row("own texts of two thirds of a sound, suspected", 1 - np.mean(fits["longer"]), ""),
             *(
                 _row(
                     f"{kind} words, not found",
@@ -234,13 +234,6 @@ def _of_words(off: np.ndarray, median: float) -> list[str]:
             f" of {len(off)}; median {1000 * median:+.0f} ms",
         ),
         _row(f"word starts within {1000 * FAR:.0f} ms", (off <= FAR).mean(), ""),
-    ]
-
-
-def _of_texts(right: np.ndarray, wrong: np.ndarray) -> list[str]:
-    return [
-        _row("texts of other lines, noticed", (~wrong).mean(), f" of {len(wrong)}"),
-        _row("own texts, suspected", (~right).mean(), f" of {len(right)}"),
     ]
 
 

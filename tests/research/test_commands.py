@@ -79,7 +79,7 @@ BENCHES = {
     "unclear": "--data {source} --voices 2 --results {out}/x.txt",
     "words": f"{OF_CORPUS} --takes 2",
 }
-IN_BLENDER = {"head_sheet": "{out}/x.png --workbench --size 30 --samples 1 --poses jawOpen"}
+IN_BLENDER = {"head_sheet": "{out}/x.png --size 30 --samples 1 --poses jawOpen"}
 OF_WINDOW = {"reduction"}
 # others import them
 LIBRARIES = {"harness", "corpus_lines", "paper_rows", "lines_run", "viseme_tool"}
