@@ -26,7 +26,7 @@ from scipy.spatial import cKDTree
 from research.commit import generate_missing
 from research.faces.calibrate import aligned_phones
 from research.faces.lip_clips import SILENT, spoken_phones
-from research.harness import add_shared, columns_of, keep, RESULTS, ROOT
+from research.harness import add_shared, columns_of, RESULTS, ROOT, write_table
 from research.measures.map_features import map_features
 from thunder_core.acoustics import loudness
 from thunder_core.direction import Direction
@@ -407,4 +407,4 @@ def run(args: Namespace) -> None:
         "",
         *columns_of(columns),
     ]
-    print(keep(args.results, lines))
+    print(write_table(args.results, lines))

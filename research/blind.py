@@ -26,7 +26,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from research.faces.lip_clips import read_clips, SILENT, spoken_phones
 from research.faces.real_faces import solve_missing
-from research.harness import add_shared, discard_old_takes, keep_json, ROOT
+from research.harness import add_shared, discard_old_takes, ROOT, write_json
 from research.mouths import CloseUps, phones_at
 from research.takes_of_tree import PARTS
 from research.words_aligned import lexicon, lines_of, starts_of
@@ -196,7 +196,7 @@ def begin(part: str, out: Path, pages: list[dict], names: Sequence[str]) -> list
     key = {
         f"{n:03d}": page | dict(zip("AB", s)) for n, (page, s) in enumerate(zip(pages, sides), 1)
     }
-    keep_json(out / "keys" / f"{part}.json", key)
+    write_json(out / "keys" / f"{part}.json", key)
     return sides
 
 

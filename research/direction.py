@@ -14,7 +14,7 @@ from argparse import ArgumentParser, Namespace
 import numpy as np
 
 from research.corpus_lines import clips_of, Line, LINE_OPTIONS, open_corpus, UNSEEN
-from research.harness import add_shared, effort, report, results_file
+from research.harness import add_shared, describe_sampling, report, results_file
 from thunder_core.animation.traits import PerformanceMeter
 from thunder_core.direction import AXES, Direction, DIRECTION_NAMES, SLIDERS
 from thunder_core.engine.engine import Engine
@@ -65,7 +65,7 @@ def run(args: Namespace) -> None:
     r = agreement(np.array(requested), np.array(measured), np.array(voices))
     lines = [
         f"takes, {args.voices} voices of {args.split}, {args.readings} readings each at spread "
-        f"{SPREAD:g}, {args.repeats} performances a reading, {effort(args.steps)}, weights "
+        f"{SPREAD:g}, {args.repeats} performances a reading, {describe_sampling(args.steps)}, weights "
         f"{engine.weights}",
         "",
         f"{'requested':>14} | " + " ".join(f"{name:>12}" for name in SLIDERS),

@@ -16,7 +16,14 @@ import numpy as np
 
 from research.faces.calibrate import aligned_phones
 from research.faces.real_faces import solve_missing, solved_clips
-from research.harness import add_shared, columns_of, effort, report, required, results_file
+from research.harness import (
+    add_shared,
+    columns_of,
+    describe_sampling,
+    report,
+    required,
+    results_file,
+)
 from research.measures import habits as measures
 from research.measures.habits import Coherence, Pause
 from research.measures.map_features import map_features
@@ -180,7 +187,7 @@ def run(args: Namespace) -> None:
         f"{len(clips)} clips, {minutes:.1f} minutes, "
         f"{sum(len(v.accents) for v in voices) / minutes:.0f} accents a minute, "
         f"{sum(len(measures.spans(v)) for v in voices)} pauses of 0.4–2 s; weights {engine.weights}, "
-        f"{args.takes} takes, {effort(args.steps)}, "
+        f"{args.takes} takes, {describe_sampling(args.steps)}, "
         f"{args.readings} readings, seed {args.seed}",
         "The teacher's sizes and rates were set by hand with all of these people in view: it is "
         "compared with them, not tested on them.",

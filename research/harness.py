@@ -85,7 +85,7 @@ def use_tests(folder: str = "") -> None:
     sys.path[:0] = [str(ROOT / "tests" / folder), str(ROOT / "tests")]
 
 
-def effort(steps: int) -> str:
+def describe_sampling(steps: int) -> str:
     """Description of how takes were sampled."""
     return f"{steps} steps" if steps else "normal quality"
 
@@ -129,7 +129,7 @@ def discard_old_takes(folder: Path) -> None:
     note.write_text(maker, encoding="utf-8")
 
 
-def keep(path: Path, lines: list[str]) -> str:
+def write_table(path: Path, lines: list[str]) -> str:
     """Write lines to a file, made with its folder; a table ends with its `origin`. Returns the
     text."""
     if path.suffix == ".txt":
@@ -140,11 +140,11 @@ def keep(path: Path, lines: list[str]) -> str:
     return text
 
 
-def keep_json(path: Path, figures: dict | list, indent: int | None = 1) -> None:
-    """`keep` figures as JSON, with their `origin`; a list becomes "rows"."""
+def write_json(path: Path, figures: dict | list, indent: int | None = 1) -> None:
+    """`write_table` of figures as JSON, with their `origin`; a list becomes "rows"."""
     made = origin()
     of = figures if isinstance(figures, dict) else {"rows": figures}
-    keep(path, [json.dumps(made | of | made, indent=indent, ensure_ascii=False)])
+    write_table(path, [json.dumps(made | of | made, indent=indent, ensure_ascii=False)])
 
 
 def replace_part(page: str, mark: str, lines: list[str]) -> str:
@@ -198,7 +198,7 @@ def report(path: Path | None, lines: list[str]) -> None:
             "file with --results to keep it."
         )
     else:
-        keep(path, lines)
+        write_table(path, lines)
 
 
 def bootstrap(

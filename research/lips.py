@@ -42,7 +42,14 @@ from research.faces.lip_clips import (
     Rows,
     shuts,
 )
-from research.harness import add_shared, effort, keep, RESULTS, ROOT, usual_direction
+from research.harness import (
+    add_shared,
+    describe_sampling,
+    RESULTS,
+    ROOT,
+    usual_direction,
+    write_table,
+)
 from thunder_core.direction import Direction
 from thunder_core.engine import voice as voice_module
 from thunder_core.engine.engine import Engine
@@ -252,7 +259,7 @@ def run(args: Namespace) -> None:
     lines = [
         f"machine: {platform.processor() or platform.machine()}, {torch.get_num_threads()} "
         f"threads, device {engine.device}; "
-        f"weights {engine.weights}; {args.takes} takes, {effort(args.steps)}, seed {args.seed}",
+        f"weights {engine.weights}; {args.takes} takes, {describe_sampling(args.steps)}, seed {args.seed}",
         f"{sum(clip.frames for clip in check) / FPS:.0f} s of speech, {len(check)} clips of "
         f"`{args.split}`{', lip plan of half a clip later' * args.other_plan}"
         f", Spread {SPREAD:g}; the map is fitted to {len(fit)} of `fit`",
@@ -283,4 +290,4 @@ def run(args: Namespace) -> None:
             check,
         ),
     ]
-    print(keep(args.results, lines))
+    print(write_table(args.results, lines))

@@ -13,7 +13,14 @@ from argparse import ArgumentParser, Namespace
 import numpy as np
 
 from research.faces.calibrate import aligned_phones
-from research.harness import add_shared, columns_of, effort, report, required, results_file
+from research.harness import (
+    add_shared,
+    columns_of,
+    describe_sampling,
+    report,
+    required,
+    results_file,
+)
 from research.measures import habits as measures
 from research.measures.habits import Coherence, coherence
 from thunder_core.acoustics import loudness
@@ -122,7 +129,7 @@ def run(args: Namespace) -> None:
     columns = {name: measure(engine.head, performances) for name, performances in systems.items()}
     lines = [
         f"Faces that listen to {len(phones)} recorded voices; weights {engine.weights}, "
-        f"{args.takes} takes of each, {effort(args.steps)}, "
+        f"{args.takes} takes of each, {describe_sampling(args.steps)}, "
         f"spread {SPREAD:g}, seed {args.seed}",
         f"An answer lies {AFTER_ACCENT[0]:g} s ± {AFTER_ACCENT[1] / 25:.2g} s after an accent, "
         f"{AFTER_END[0]:g} s ± {AFTER_END[1] / 25:.2g} s after the end of a phrase.",

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from research.harness import add_shared, keep, origin, ROOT, SAMPLE
+from research.harness import add_shared, origin, ROOT, SAMPLE, write_table
 
 # sample rate of the recordings, Hz; interval between two readings of memory, s
 RATE, EVERY = 48000, 0.5
@@ -172,5 +172,5 @@ def run(args: Namespace) -> None:
             result
         ]
         results.sort(key=lambda each: [each[name] for name in same])
-        keep(target, [json.dumps(results)])
-        print(keep(target.with_suffix(".txt"), table(results)), flush=True)
+        write_table(target, [json.dumps(results)])
+        print(write_table(target.with_suffix(".txt"), table(results)), flush=True)

@@ -15,7 +15,7 @@ from argparse import ArgumentParser, Namespace
 import numpy as np
 
 from research.corpus_lines import clips_of, Line, LINE_OPTIONS, open_corpus, UNSEEN
-from research.harness import add_shared, effort, report, results_file
+from research.harness import add_shared, describe_sampling, report, results_file
 from thunder_core.direction import Direction, MOODS, Style
 from thunder_core.engine.engine import Engine
 from thunder_core.types import Columns, in_group, MOUTH, pack
@@ -100,7 +100,7 @@ def run(args: Namespace) -> None:
     }
     lines = [
         f"takes: {len(unseen)} lines of {args.split}, every mood; "
-        f"learned from {len(labels)} performances of the teacher; {effort(args.steps)}, weights "
+        f"learned from {len(labels)} performances of the teacher; {describe_sampling(args.steps)}, weights "
         f"{engine.weights}",
         "",
         f"{'share named rightly':28s}"

@@ -35,9 +35,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from scipy.stats import binomtest
 
-from research.harness import add_shared, keep, RESULTS, ROOT
+from research.harness import add_shared, RESULTS, ROOT, write_table
 from research.weight import tracked_files
 
 KNOWN = ROOT / "out" / "mutations"
@@ -406,6 +405,8 @@ def interval(noticed: int, total: int) -> tuple[float, float]:
     """The 90 % interval of a share by Wilson (1927)."""
     if not total:
         return 0.0, 1.0
+    from scipy.stats import binomtest
+
     bounds = binomtest(noticed, total).proportion_ci(LEVEL, "wilson")
     return bounds.low, bounds.high
 
@@ -448,4 +449,4 @@ def write_report(
         "Changes nothing:",
         *sorted(f"{name} ({equivalent[name]})" for name in groups if name in equivalent),
     ]
-    print(keep(RESULTS / f"mutations_{options.seed}.txt", lines))
+    print(write_table(RESULTS / f"mutations_{options.seed}.txt", lines))

@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import t as student
 
-from research.harness import add_shared, keep_json, replace_part_of_file, required, RESULTS
+from research.harness import add_shared, replace_part_of_file, required, RESULTS, write_json
 from research.measures.evaluate import (
     Clip,
     clips_of,
@@ -312,8 +312,8 @@ def write(
     made = table(rows, FIGURES, printed.order)
     missing = [name for name in printed.order if name not in rows]
     about = about | {"missing": missing, "claims": claims(rows, printed.paper), "rows": made}
-    keep_json(folder / f"table{printed.number}.json", about)
-    keep_json(folder / f"paper_clips{printed.suffix}.json", rows, indent=None)
+    write_json(folder / f"table{printed.number}.json", about)
+    write_json(folder / f"paper_clips{printed.suffix}.json", rows, indent=None)
     if page is not None:
         replace_part_of_file(
             page,
@@ -457,7 +457,7 @@ def place(args: Namespace, rows: Rows, about: dict) -> None:
     if apart and apart != HEADS:
         made = table(rows, FIGURES, TABLE2_ROWS)
         about = about | {"claims": claims(rows, printed.paper), "rows": made}
-        keep_json(folder / f"table{printed.number}_{apart}.json", about)
+        write_json(folder / f"table{printed.number}_{apart}.json", about)
     else:
         write(folder, args.docs or (PAGE if kept else None), rows, about, printed)
     print(f"tables → {folder}")

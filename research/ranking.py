@@ -33,7 +33,7 @@ from research.harness import (
     add_shared,
     bootstrap,
     DATA,
-    effort,
+    describe_sampling,
     in_turns,
     report,
     required,
@@ -367,7 +367,9 @@ def run(args: Namespace) -> None:
         for name, points in zip(WEIGHTS, weights):
             print(f"{name:10s} {points:5.1f}")
         return
-    lines = [f"weights {engine.weights}; voices of the split {args.split}; {effort(args.steps)}"]
+    lines = [
+        f"weights {engine.weights}; voices of the split {args.split}; {describe_sampling(args.steps)}"
+    ]
     groups = [("read lines", sounds)]
     if args.split == "validation":  # people are of neither split
         for what, clips, sets in (

@@ -12,7 +12,7 @@ import tempfile
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from research.harness import add_shared, keep, RESULTS, use_tests
+from research.harness import add_shared, RESULTS, use_tests, write_table
 
 
 def add_arguments(p: ArgumentParser) -> None:
@@ -43,4 +43,4 @@ def run(args: Namespace) -> None:
         ),
         f"{result['times_faster']:.1f} times faster (wanted: 10)",
     ]
-    print(keep(args.results, lines))
+    print(write_table(args.results, lines))

@@ -27,14 +27,14 @@ from research.commit import run_in_blender, save_take
 from research.harness import (
     add_shared,
     blenders,
-    keep,
-    keep_json,
     origin,
     replace_part_of_file,
     RESULTS,
     ROOT,
     SAMPLE,
     usual_direction,
+    write_json,
+    write_table,
 )
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
@@ -357,7 +357,7 @@ def run(args: Namespace) -> None:
     print("\n".join([*lines, *(f"left out: {each}" for each in left_out)]))
     if args.quick:
         return
-    keep_json(args.results, figures)
-    keep(args.results.with_suffix(".txt"), lines)
+    write_json(args.results, figures)
+    write_table(args.results.with_suffix(".txt"), lines)
     if args.results == RESULTS / "speed.json":
         replace_part_of_file(PAGE, "figures", lines)

@@ -18,7 +18,7 @@ from argparse import ArgumentParser, Namespace
 import numpy as np
 
 from research.corpus_lines import clips_of, Line, LINE_OPTIONS, MOST_SECONDS, open_corpus, UNSEEN
-from research.harness import add_shared, effort, report, results_file
+from research.harness import add_shared, describe_sampling, report, results_file
 from thunder_core.animation.traits import BEYOND_EXPECTED, deviations, Line as SpokenLine, USUAL
 from thunder_core.direction import Brief, Direction, DIRECTION_NAMES
 from thunder_core.direction_words import AXIS_WORDS, CARRIED_WORDS, MEASURES, words, words_of_takes
@@ -142,7 +142,7 @@ def run(args: Namespace) -> None:
     lines = [
         f"{len(batch)} takes of {args.voices} voices of {args.split} at spread 0.5, "
         f"of at most {args.seconds:g} s each, "
-        f"{effort(args.steps)}, weights {engine.weights}",
+        f"{describe_sampling(args.steps)}, weights {engine.weights}",
         "",
         f"{'':28s}" + "".join(f"{name:>26s}" for name in COUNTS),
     ]

@@ -13,7 +13,7 @@ import pytest
 
 from research import harness, speed
 from research.__main__ import GATES, main, parts
-from research.harness import keep, keep_json, report, RESULTS, results_file, ROOT
+from research.harness import report, RESULTS, results_file, ROOT, write_json, write_table
 
 IN_BLENDER = {"head_sheet"}  # they import bpy
 BENCHES = [name for name, _ in parts() if name not in IN_BLENDER]
@@ -125,9 +125,9 @@ def test_the_table_says_what_was_not_measured_and_what_misses_its_bar():
 def test_a_table_and_figures_carry_commit_and_date(tmp_path, monkeypatch):
     made = {"commit": "0123456789", "date": "2026-11-23"}
     monkeypatch.setattr(harness, "origin", lambda: made)
-    keep(tmp_path / "x.txt", ["r 0.58"])
-    keep_json(tmp_path / "x.json", {"commit": "of an earlier run", "r": 0.58})
-    keep_json(tmp_path / "list.json", [1, 2])
+    write_table(tmp_path / "x.txt", ["r 0.58"])
+    write_json(tmp_path / "x.json", {"commit": "of an earlier run", "r": 0.58})
+    write_json(tmp_path / "list.json", [1, 2])
     assert (tmp_path / "x.txt").read_text() == "r 0.58\ncommit 0123456789, 2026-11-23\n"
     assert json.loads((tmp_path / "x.json").read_text()) == made | {"r": 0.58}
     assert json.loads((tmp_path / "list.json").read_text()) == made | {"rows": [1, 2]}
