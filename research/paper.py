@@ -9,8 +9,7 @@ changes are over clips and seeds. A change is of the seeds that both rows have, 
 base.
 
 --people measures against real faces instead, several numbers of --steps compare samplers; both have
-separate tables. NAME=FOLDER,FOLDER adds a row of weights folders of the diffusion model, one per
-seed. To research/results/table2.json (--heads: table3.json), and the means as Markdown into
+separate tables. To research/results/table2.json (--heads: table3.json), and the means as Markdown into
 research/results/paper_tables.md, if at least 40 clips with 32 samples each were measured; else
 --results and --docs say where to.
 """
@@ -329,11 +328,6 @@ def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
     add_shared(p, "cache", "runs", "solved", "weights", "results")
     p.add_argument(
-        "systems",
-        nargs="*",
-        help="NAME=FOLDER,FOLDER: a row of its own, one weights folder per seed",
-    )
-    p.add_argument(
         "--seeds",
         type=int,
         nargs="+",
@@ -548,7 +542,4 @@ def contestants(args: Namespace) -> dict[str, dict[int, Path]]:
         }:
             result[name] = there
     result[TEACHER] = {1: args.runs / "paper"}
-    for entry in args.systems:
-        name, _, folders = entry.partition("=")
-        result[name] = {number: Path(folder) for number, folder in enumerate(folders.split(","), 1)}
     return {name: result[name] for name in select_rows(args.only or (), result, " to be measured")}
