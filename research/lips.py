@@ -30,10 +30,10 @@ from research.faces.lip_clips import (
     comparison_lines,
     CURVES,
     dips,
+    encode_clip,
     figures,
     fit_bar,
     fit_length,
-    hear,
     interval,
     LipClip,
     mean_of,
@@ -175,7 +175,7 @@ def run(args: Namespace) -> None:
             voice_module, "plan_lips", lambda *of: np.roll(plan_lips(*of), -(len(of[0]) // 2), 0)
         )
     margins, encoder = Lips.of(engine.head), engine.thunder.encoder
-    bar = fit_bar(fit, {clip.name: hear(encoder, clip)[0] for clip in fit})
+    bar = fit_bar(fit, {clip.name: encode_clip(encoder, clip)[0] for clip in fit})
     phones_by_clip = phones_of(fit)  # of the other split too, which is in the same folders
     spoken = {
         clip.name: occupancy(phones_by_clip[clip.name], clip.frames)
@@ -219,7 +219,7 @@ def run(args: Namespace) -> None:
             )
         for name, values in true_closures(gaps, first, clip).items():
             shut.setdefault(name, []).append(values)
-        features, phones = hear(encoder, clip)
+        features, phones = encode_clip(encoder, clip)
         readings = [
             teacher_motion(engine, features, phones, seed)
             for seed in range(args.seed, args.seed + args.takes)

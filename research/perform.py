@@ -129,7 +129,7 @@ def perform_as_trained(
     """Motions by a trained system, finished as THUNDER's. Raises BadRequest for a network of
     another encoder or head."""
     thunder, config = engine.thunder, trained.network.config
-    features = trained.hear(voice.features, samples)
+    features = trained.features_of(voice.features, samples)
     if (config.motion, config.audio) != (thunder.columns.count, features.shape[1]):
         raise BadRequest(
             "The network was trained for another head or speech encoder: name its --weights"

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from research.faces.lip_clips import fit_bar, fit_length, FOLDERS, follows, hear, read_clips
+from research.faces.lip_clips import encode_clip, fit_bar, fit_length, FOLDERS, follows, read_clips
 from research.harness import add_shared, report, required, results_file, usual_direction
 from research.ranking import recordings
 from thunder_core.engine.engine import Engine
@@ -63,7 +63,7 @@ def lips_lines(data: Path, engine: Engine, takes: int) -> list[str]:
     """Lines: r of the opening with real mouths, of clips as they are and with voices beneath."""
     fit, check = (read_clips(data, part) for part in ("fit", "check"))
     encoder, lips = engine.thunder.encoder, Lips.of(engine.head)
-    bar = fit_bar(fit, {clip.name: hear(encoder, clip)[0] for clip in fit})
+    bar = fit_bar(fit, {clip.name: encode_clip(encoder, clip)[0] for clip in fit})
     lines = [
         "",
         f"{len(check)} clips of `check`, {takes} takes, Spread 0.5: r of the opening",
@@ -82,7 +82,7 @@ def lips_lines(data: Path, engine: Engine, takes: int) -> list[str]:
                 lips.beyond_rest(take.motion) for take in engine.generate(Speech(samples), request)
             ]
             curves = fit_length(np.array(gaps), clip.frames)
-            map_curve = bar(hear(encoder, clip, samples)[0], "opening")
+            map_curve = bar(encode_clip(encoder, clip, samples)[0], "opening")
             values.append(
                 [
                     np.mean([follows(curve, clip.opening) for curve in curves]),

@@ -138,7 +138,7 @@ class Clip:
         return np.isfinite(self.curves[what])
 
 
-def hear_clips(
+def encode_clips(
     clips: Sequence[LipClip], encoder: SpeechEncoder, fitted: Sequence[str], seed: int = 1
 ) -> dict[str, Clip]:
     """Clips by name, those of `fitted` with the copies that the map is fitted to."""
@@ -285,7 +285,7 @@ def calibrate(data: Path, encoder: SpeechEncoder, out: Path = KERNELS) -> dict:
     parts = {
         part: [clip.name for clip in lip_clips.read_clips(data, part)] for part in ("fit", "check")
     }
-    clips = hear_clips(lip_clips.read_clips(data), encoder, parts["fit"])
+    clips = encode_clips(lip_clips.read_clips(data), encoder, parts["fit"])
     constants, figures = {}, {}
     for what in CURVES:
         fit = Regressions(clips, parts["fit"], what)

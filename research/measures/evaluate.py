@@ -251,7 +251,7 @@ class Trained:
                 self.encoder = SpeechEncoder.load(folder, name)
         self.head, self.steps, self.guidance = head, steps, guidance
 
-    def hear(self, features: np.ndarray, samples: np.ndarray) -> np.ndarray:
+    def features_of(self, features: np.ndarray, samples: np.ndarray) -> np.ndarray:
         """What the system is given of a sound [T, d], whose features by the usual encoder are
         known."""
         if self.encoder is None:
@@ -261,7 +261,7 @@ class Trained:
 
     @torch.no_grad()
     def __call__(self, clip: Compared, samples: int) -> np.ndarray:
-        audio = self.hear(clip.features, clip.samples)
+        audio = self.features_of(clip.features, clip.samples)
         condition = _CONDITIONS.get(self.network.name, lambda *_: None)(
             self.network, clip, samples, self.head
         )

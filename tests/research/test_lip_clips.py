@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from research.faces.calibrate import calibrate, hear_clips
+from research.faces.calibrate import calibrate, encode_clips
 from research.faces.lip_clips import (
     closes,
     comparison_lines,
@@ -180,7 +180,7 @@ def test_a_clip_without_aligned_phones_has_those_that_the_encoder_hears(tmp_path
     phones = tmp_path / "lips" / "phones.tsv"
     rows = [row for row in phones.read_text().splitlines() if not row.startswith("clip1\t")]
     phones.write_text("\n".join([*rows, "clip1\tnone\t\t\t"]) + "\n")
-    clips = hear_clips(read_clips(tmp_path), encoder, ["clip0"])
+    clips = encode_clips(read_clips(tmp_path), encoder, ["clip0"])
     assert not np.array_equal(*clips["clip0"].shares) and np.array_equal(*clips["clip1"].shares)
     assert len(clips["clip0"].versions) > len(clips["clip1"].versions) == 1, (
         "only what is fitted has copies"
