@@ -48,14 +48,16 @@ def run(args: Namespace) -> None:
         )
         write_file(CONSTANTS, fit(data, validation).to_json() + "\n")
         shipped_reader.cache_clear()
-        print(f"fitted to {len(data.asked)} performances, chosen on {len(validation.asked)}")
+        print(
+            f"fitted to {len(data.requested)} performances, chosen on {len(validation.requested)}"
+        )
     reader, test = shipped_reader(), read_performances(args.cache, "test", args.clips, meter)
     r, plain, moody = (
         agreement(reader, test, some) for some in (slice(None), ~test.moody, test.moody)
     )
     error = np.sqrt(((reader.read(test.measured) - test.requested) ** 2).mean(0))
     lines = [
-        f"teacher, {len(set(test.speakers.tolist()))} voices of test, {len(test.asked)} "
+        f"teacher, {len(set(test.speakers.tolist()))} voices of test, {len(test.requested)} "
         f"performances ({test.moody.sum()} in a mood), "
         "read without their sound",
         "",
