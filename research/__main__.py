@@ -2,8 +2,6 @@
 """`python -m research NAME [options]` runs a bench or another part of the laboratory; without a
 name it lists them."""
 
-from __future__ import annotations
-
 import argparse
 import ast
 import importlib

@@ -6,8 +6,6 @@ folder (default: weights) between vertices at the landmarks of anthropometry.jso
 means, deviations and sources.
 """
 
-from __future__ import annotations
-
 import json
 from argparse import ArgumentParser, Namespace
 from pathlib import Path

@@ -15,8 +15,6 @@ some of the phones were never spoken: the second share of f, v and th is that of
 engine's encoder recognises too.
 """
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,14 +24,23 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from research.commit import generate_missing
+from research.faces.calibrate import aligned_phones
 from research.faces.lip_clips import SILENT, spoken_phones
-from research.harness import add_shared, keep, RESULTS, ROOT
+from research.harness import add_shared, columns_of, RESULTS, ROOT, write_table
+from research.measures.map_features import map_features
+from thunder_core.acoustics import loudness
+from thunder_core.direction import Direction
+from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.speech.encoder import softmax, SpeechEncoder
 from thunder_core.face import conventions, jaw_balance, mapping
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import TOUCH_MM
 from thunder_core.face.points import Articulators, bundled_articulators
 from thunder_core.rotation import rotvec_to_matrix
+from thunder_core.spoken import phone_index
+from thunder_core.train.teacher import perform
 from thunder_core.types import FPS, Motion
+from thunder_core.weight_files import SHIPPED
 
 SIBILANTS = "S Z SH ZH CH JH".split()
 LABIODENTALS = ["F", "V"]
@@ -92,7 +99,7 @@ class DefaultHead:
         return Measured(
             shape.gap,
             shape.incisors - self.articulators.overlap,
-            lip_to_teeth(self.articulators, x, jaw),
+            self.articulators.bite(x, jaw),
             tongue_between_teeth(self.articulators, x, jaw),
         )
 
@@ -224,11 +231,6 @@ def _points_in_quads(quads: np.ndarray) -> np.ndarray:
     return ((1 - u) * (1 - v) * a + u * (1 - v) * b + u * v * c + (1 - u) * v * d).reshape(-1, 3)
 
 
-def all_channels(channels: dict) -> dict:
-    """Every channel has a key of the same name."""
-    return channels
-
-
 def _visemes(channels: dict) -> dict:
     """Keys as artists sculpt them for visemes, of a head's channels: {viseme: offsets}."""
 
@@ -278,7 +280,7 @@ def realistic_heads(data: Path, channels) -> list[KeyedHead]:
     skin, teeth = np.arange(9409), np.unique(faces[17006:21496])
     quads = faces[17006:21496]
     teeth = teeth[teeth >= 0]
-    key_sets = {"ICT-FaceKit": all_channels, "ICT, 15 visemes": fifteen_visemes}
+    key_sets = {"ICT-FaceKit": dict, "ICT, 15 visemes": fifteen_visemes}
     return [
         KeyedHead(name, Mesh(v, shapes, skin, teeth, quads), rules, channels)
         for name, rules in key_sets.items()
@@ -322,7 +324,7 @@ def rows_of(
             if symbol in symbols
             and (
                 not recognised_only
-                or beliefs[clip][a:b][:, [_PHONE[s] for s in symbols]].sum(1).max() > 0.4
+                or beliefs[clip][a:b][:, [phone_index(s) for s in symbols]].sum(1).max() > 0.4
             )
         ]
         return np.array(rows) if rows else np.array([np.nan])
@@ -346,22 +348,8 @@ def rows_of(
     }
 
 
-_PHONE: dict[str, int] = {}
-
-
 def performances(data: Path, takes: Path, quick: bool):
     """(motions of takes, of the teacher, phone probabilities [T, 40] of the encoder) by voice."""
-    from research.faces.calibrate import aligned_phones
-    from research.measures.map_features import map_features
-    from thunder_core.acoustics import loudness
-    from thunder_core.direction import Direction
-    from thunder_core.engine.speech.audio import read_sound
-    from thunder_core.engine.speech.encoder import softmax, SpeechEncoder
-    from thunder_core.spoken import PHONES
-    from thunder_core.train.teacher import perform
-    from thunder_core.weight_files import SHIPPED
-
-    _PHONE.update({name: i for i, name in enumerate(PHONES)})
     lips = data / "lips"
     generate_missing(lips, takes)
     encoder = SpeechEncoder.load(SHIPPED)
@@ -417,11 +405,6 @@ def run(args: Namespace) -> None:
         f"each; f, v and th: share of "
         "the aligned phones (of those that the encoder hears too)",
         "",
-        "| | " + " | ".join(columns) + " |",
-        "|---|" + "---|" * len(columns),
+        *columns_of(columns),
     ]
-    lines += [
-        f"| {what} | " + " | ".join(column[what] for column in columns.values()) + " |"
-        for what in next(iter(columns.values()))
-    ]
-    print(keep(args.results, lines))
+    print(write_table(args.results, lines))

@@ -6,15 +6,12 @@ of an older commit, whose engine and weights make the other side. All is drawn o
 
 A: mouths, 1.2 s of a take as asked, today's and TREE's.  B: today's and the person's, solved into
 the head's channels (`--solved`), teeth and tongue hidden.  C: eight takes of a line, today's and
-TREE's.  D: ten takes in the order of their scores, and in no order.
+TREE's.
 
 Pictures go to OUT/A/001.png …, what is where to OUT/keys/A.json, takes to OUT/takes; what is there
 is kept.
 """
 
-from __future__ import annotations
-
-import csv
 import json
 import subprocess
 import sys
@@ -25,40 +22,35 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from PIL import Image, ImageDraw, ImageFont
-from scipy.interpolate import RBFInterpolator
 
 from research.faces.lip_clips import read_clips, SILENT, spoken_phones
-from research.faces.real_faces import solve_folder
-from research.harness import add_shared, discard_old_takes, keep_json, ROOT
+from research.faces.real_faces import solve_missing
+from research.harness import add_shared, discard_old_takes, ROOT, write_json
 from research.mouths import CloseUps, phones_at
 from research.takes_of_tree import PARTS
 from research.words_aligned import lexicon, lines_of, starts_of
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.face.head import load_head
-from thunder_core.train.tracked import read_recording
-from thunder_core.types import FPS, RATE
+from thunder_core.types import FPS
 
 INSIDE = ("Teeth", "Back Teeth", "Tongue", "Back Tongue", "Gums")
 LONG, ROW = 30, 10  # frames of a moment, and side by side
 SPOKEN = 0.8  # least share of them in which something is said
 # lines of a voice of speech, the shortest, and seconds of one at least
-LINES = {"A": (3, 4.5), "C": (15, 2.5), "D": (3, 4.5)}
+LINES = {"A": (3, 4.5), "C": (15, 2.5)}
 # moments of each voice, by its group
 MOMENTS = {
     "A": {"test": 5, "validation": 7, "check": 2, "fit": 1, "de": 6, "zh": 6},
-    "B": {"check": 2, "fit": 1, "de": 4, "zh": 4, "grid": 1},
+    "B": {"check": 2, "fit": 1, "de": 4, "zh": 4},
 }
 WIDE = 1400  # pixels of a page
 TEXT, PAPER, INK, WORDS = 15, (40, 40, 40), (255, 230, 120), (255, 255, 255)
 # size in pixels, scale and place of a picture
 MOUTH = (138, 118), 1950.0, 0.006
-SMALL = (91, 79), 1290.0, 0.006
 HEADS = (86, 105), 490.0, -0.045
 TAKES, COLUMNS = 8, 8  # of a line beneath each other, and heads side by side
-IN_ORDER, ACROSS = 10, 15
 
 
 @dataclass(frozen=True)
@@ -74,8 +66,8 @@ class Voice:
     def spoken(self, first: int) -> bool:
         """Whether enough is said in the moment from a frame on."""
         # sounds are a frame or two longer than their takes
-        heard = [phone not in ("", *SILENT) for phone in self.said[:-2][first : first + LONG]]
-        return len(heard) == LONG and np.mean(heard) >= SPOKEN
+        voiced = [phone not in ("", *SILENT) for phone in self.said[:-2][first : first + LONG]]
+        return len(voiced) == LONG and np.mean(voiced) >= SPOKEN
 
     def moments(self, count: int, rng: np.random.Generator) -> list[int]:
         """First frames of up to so many moments that do not overlap."""
@@ -120,52 +112,6 @@ def readers(data: Path, most: int, shortest: float) -> dict[str, list[Voice]]:
     return voices
 
 
-def unpack_grid(data: Path, out: Path) -> list[Voice]:
-    """A sentence of each of GRID's speakers, written as `lips/` has its clips; landmarks that GRID's
-    files lack move as those around them do."""
-    with np.load(sorted((data / "lips" / "landmarks").glob("*.npz"))[0]) as file:
-        face = next(f for f in file["landmarks"].astype(float) if np.isfinite(f).all())
-    (out / "landmarks").mkdir(parents=True, exist_ok=True)
-    phones, voices = defaultdict(list), []
-    with (data / "grid" / "phones.tsv").open(newline="", encoding="utf-8") as table:
-        for row in csv.DictReader(table, delimiter="\t"):
-            phones[f"{row['speaker']}_{row['clip']}"].append(row)
-    for path in sorted((data / "grid").glob("s*[0-9U].npz")):
-        with np.load(path) as file:
-            name, end, ids = (
-                f"{path.stem}_{file['clips'][0]}",
-                int(file["offsets"][1]),
-                file["lm_index"],
-            )
-            known = np.cumsum(file["lm_delta"][:end], 0, dtype=np.int32) / 2048
-            first = file["word_clip"] == 0
-            words = file["vocab"][file["word"][first]] if "vocab" in file else file["word"][first]
-            starts = np.round(FPS * file["word_start"][first]).astype(int)
-        moved = (known - face[ids]).swapaxes(0, 1).reshape(len(ids), -1)
-        moved = RBFInterpolator(face[ids], moved)(face).reshape(len(face), end, 3)
-        np.savez(out / "landmarks" / f"{name}.npz", landmarks=face + moved.swapaxes(0, 1), fps=FPS)
-        sound = read_recording(path.with_suffix(".ogg"))[: round(end * RATE / FPS)]
-        soundfile.write(out / f"{name}.wav", sound, RATE)
-        said = [""] * end
-        for row in phones[name]:
-            a, b = (round(float(row[at]) * FPS) for at in ("start_s", "end_s"))
-            said[a:b] = [row["phone"]] * (min(b, end) - a)
-        voices.append(
-            Voice(
-                name, "grid", out / f"{name}.wav", said, list(zip(starts.tolist(), map(str, words)))
-            )
-        )
-    return voices
-
-
-def solve_missing(voices: Iterable[Voice], solved: Path) -> None:
-    """Solve the people of these recordings, where that was not done before."""
-    missing = [voice for voice in voices if not list(solved.glob(f"*/{voice.name}.npz"))]
-    for folder in {voice.path.parent for voice in missing}:
-        names = [voice.name for voice in missing if voice.path.parent == folder]
-        print(solve_folder(folder, solved, load_head(), names), flush=True)
-
-
 def was_seen(voice: Voice, first: int, solved: Path) -> bool:
     """Whether the tracker saw the person in all frames of a moment."""
     with np.load(next(solved.glob(f"*/{voice.name}.npz"))) as file:
@@ -197,8 +143,8 @@ def sample(tree: Path, voices: Iterable[Voice], takes: int, folder: Path) -> Non
     ) as engine:
         for path, voice in missing.items():
             np.save(sound, read_sound(voice.path).samples)
-            asked = {"takes": takes, "seed": 1, "sound": str(sound), "save": str(part)}
-            print(json.dumps(asked), file=engine.stdin, flush=True)
+            request = {"takes": takes, "seed": 1, "sound": str(sound), "save": str(part)}
+            print(json.dumps(request), file=engine.stdin, flush=True)
             if not engine.stdout.readline():
                 raise SystemExit(f"The engine of {tree} ended: see what it wrote above")
             part.rename(path)
@@ -250,7 +196,7 @@ def begin(part: str, out: Path, pages: list[dict], names: Sequence[str]) -> list
     key = {
         f"{n:03d}": page | dict(zip("AB", s)) for n, (page, s) in enumerate(zip(pages, sides), 1)
     }
-    keep_json(out / "keys" / f"{part}.json", key)
+    write_json(out / "keys" / f"{part}.json", key)
     return sides
 
 
@@ -337,48 +283,9 @@ def draw_lists(lines: list[Voice], sides: dict[str, Path], out: Path) -> None:
         page.save(path)
 
 
-def draw_orders(lines: list[Voice], takes: Path, out: Path, rng: np.random.Generator) -> None:
-    """Pages of each line: a row of each of ten takes, a close-up in the middle of every sound; in
-    the order of scores and in none."""
-    (wide, high), key = SMALL[0], {}
-    draw = CloseUps(load_head(), *SMALL)
-    for voice in lines:
-        path = takes / f"{voice.name}.npz"
-        with np.load(path) as file:
-            scores = file["scores"]
-        starts = [k for k, p in enumerate(voice.said[:-2]) if k == 0 or p != voice.said[k - 1]]
-        middles = [(a + b) // 2 for a, b in zip(starts, [*starts[1:], len(voice.said) - 2])]
-        sounds = [k for k in middles if voice.said[k] not in ("", *SILENT)]
-        pictures = [draw(*take_of(path, take, sounds, 2)) for take in range(len(scores))]
-        orders = {"by score": np.argsort(-scores), "none": rng.permutation(len(scores))}
-        for order in rng.permutation(list(orders)):
-            rows, number = orders[order], len(key) + 1
-            key[f"{number:03d}"] = {
-                "voice": voice.name, "order": str(order), "seeds": (rows + 1).tolist(),
-                "scores": scores[rows].round(1).tolist(),
-            }  # fmt: skip
-            for sheet in range(0, len(sounds), ACROSS):
-                title = f"List D{number:03d}, page {sheet // ACROSS + 1}: "
-                text = " ".join(word for _, word in voice.words)
-                page = Page(title + text, 3 * TEXT + 6 + len(rows) * (high + 2))
-                for k, frame in enumerate(sounds[sheet : sheet + ACROSS]):
-                    x, before = k * (wide + 2), sounds[max(sheet + k - 1, 0)]
-                    for at, word in voice.words:
-                        if (before < at or not sheet + k) and at <= frame:
-                            page.write(x + 2, TEXT + 3, word, WORDS)
-                    page.write(x + wide // 2 - 8, 2 * TEXT + 3, voice.said[frame])
-                    for row, take in enumerate(rows):
-                        y = 3 * TEXT + 6 + row * (high + 2)
-                        page.paste(x, y, pictures[take][sheet + k])
-                        if k == 0:
-                            page.write(3, y, str(row + 1))
-                page.save(out / "D" / f"{number:03d}_{sheet // ACROSS + 1}.png")
-    keep_json(out / "keys" / "D.json", key)
-
-
 def add_arguments(parser: ArgumentParser) -> None:
     """Add this bench's options."""
-    parser.add_argument("part", choices="ABCD")
+    parser.add_argument("part", choices="ABC")
     add_shared(parser, "data", "solved", "seed")
     parser.add_argument("--tree", type=Path, help="checkout of an older commit, for A and C")
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "blind")
@@ -396,9 +303,9 @@ def run(args: Namespace) -> None:
         if args.part == "A":
             of_each = [[voice] for voice in voices] + list(readers(args.data, *LINES["A"]).values())
         else:
-            if (args.data / "grid").exists():
-                voices += unpack_grid(args.data, args.out / "grid")
-            solve_missing(voices, args.solved)
+            for folder in {voice.path.parent for voice in voices}:
+                names = [voice.name for voice in voices if voice.path.parent == folder]
+                solve_missing(folder, args.solved, load_head(), names)
             of_each = [[voice] for voice in voices]
             sides = {"today": sides["today"], "person": args.solved}
         moments = plan(of_each, MOMENTS[args.part], rng)[: args.most]
@@ -410,14 +317,9 @@ def run(args: Namespace) -> None:
         hidden = INSIDE if args.part == "B" else ()
         draw_moments(args.part, moments, sides, args.out, CloseUps(load_head(), *MOUTH, hidden))
         return
-    of_voice = readers(args.data, *LINES[args.part])
-    lines = [line for some in of_voice.values() for line in some]
+    lines = [line for some in readers(args.data, *LINES["C"]).values() for line in some]
     lines = [lines[number] for number in rng.permutation(len(lines))][: args.most]
-    if args.part == "C":
-        sides = {name: takes / f"{name} {TAKES}" for name in sides}
-        for tree, folder in zip((ROOT, args.tree), sides.values()):
-            sample(tree, lines, TAKES, folder)
-        draw_lists(lines, sides, args.out)
-    else:
-        sample(ROOT, lines[:3], IN_ORDER, takes / f"today {IN_ORDER}")
-        draw_orders(lines[:3], takes / f"today {IN_ORDER}", args.out, rng)
+    sides = {name: takes / f"{name} {TAKES}" for name in sides}
+    for tree, folder in zip((ROOT, args.tree), sides.values()):
+        sample(tree, lines, TAKES, folder)
+    draw_lists(lines, sides, args.out)

@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from research.faces.lip_clips import LipClip, read_clips, spoken_phones
-from research.faces.real_faces import solve_folder
+from research.faces.real_faces import solve_missing
 from research.harness import add_shared, report, results_file, usual_direction
 from research.train.facegood import facegood_motion
 from research.viseme_tool import key_visemes, LABELS_PER_SECOND
@@ -356,8 +356,7 @@ def table(lines: dict[str, list[Line]], tolerance: Tolerance) -> list[str]:
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_shared(p, "data", "solved", "seed", "weights", "results")
-    p.add_argument("--takes", type=int, default=2, help="of each voice")
+    add_shared(p, "data", "solved", "seed", "weights", "results", takes=2)
     p.add_argument(
         "--read", type=int, default=20, help="read lines for the viseme tool, one a speaker"
     )
@@ -369,14 +368,8 @@ def run(args: Namespace) -> None:
     for part in ("fit", "check"):
         clips = read_clips(args.data, part)
         for folder in {clip.folder for clip in clips}:
-            missing = [
-                c.name
-                for c in clips
-                if c.folder == folder
-                and not (args.solved / folder.name / part / f"{c.name}.npz").exists()
-            ]
-            if missing:
-                solve_folder(folder, args.solved / folder.name, reader.engine.head, missing)
+            names = [clip.name for clip in clips if clip.folder == folder]
+            solve_missing(folder, args.solved / folder.name, reader.engine.head, names)
         lines = parts[part] = defaultdict(list)
         sources = [reader.people_and_takes(clips, part)]
         sources += [reader.viseme_tool(part)] if (args.data / "speech" / READ).exists() else []

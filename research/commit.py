@@ -8,8 +8,6 @@ committed to a repository) and committed at 24 fps in a Blender of .venv/bpy-*. 
 at eighths of frames on the bundled head. Tables go to stdout and research/results/commit.txt.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
@@ -26,11 +24,11 @@ from research.harness import (
     add_shared,
     blenders,
     discard_old_takes,
-    keep,
     required,
     RESULTS,
     ROOT,
     usual_direction,
+    write_table,
 )
 from thunder_core.animation.blocking import SENTENCE
 from thunder_core.engine.engine import Engine
@@ -238,4 +236,4 @@ def run(args: Namespace) -> None:
         f"{voices} voices, {seconds:.0f} s at {SCENE_FPS} fps, one take each, errors measured "
         f"at eighths of frames"
     )
-    print(keep(args.results, [head, "", *table(rows), "", *bars(rows), *lost]))
+    print(write_table(args.results, [head, "", *table(rows), "", *bars(rows), *lost]))

@@ -4,13 +4,12 @@ directions share."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from research.harness import add_shared, in_turns, required
+from research.harness import in_turns, required
 from research.measures.map_features import map_features
 from thunder_core.acoustics import loudness
 from thunder_core.direction import Brief, Direction
@@ -21,13 +20,9 @@ from thunder_core.train.teacher import perform, semitones
 from thunder_core.types import FPS, Motion, RATE, Speech
 
 LEAST_SECONDS, MOST_SECONDS = 5.0, 10.0
-
-
-def add_line_arguments(p: ArgumentParser) -> None:
-    """Add the options that these benches have in common."""
-    add_shared(p, "cache", "weights", "steps", "results")
-    p.add_argument("--split", choices=("validation", "test"), default="validation")
-    p.add_argument("--voices", type=int, default=20, help="unseen ones")
+# options that these benches share, and defaults of two more
+LINE_OPTIONS = ("cache", "weights", "steps", "results")
+UNSEEN = {"split": "validation", "voices": 20}
 
 
 def open_corpus(cache: Path) -> Corpus:

@@ -8,8 +8,6 @@ And ten takes of each in the order of the list, with points, verdict and r; red:
 them the phones that the encoder recognises. Written to docs/pictures/list.png.
 """
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
@@ -62,10 +60,10 @@ def draw_list(engine: Engine, clips: list[LipClip], seconds: float, path: Path) 
     for column, clip in zip(axes.T, clips):
         speech = read_sound(clip.path)
         path_of_phones = best_path(engine.thunder.encoder.analyse(speech.samples)[1])
-        heard = [
+        sounds = [
             each for each in segments(path_of_phones) if each[0] != "SIL" and each[2] < seconds
         ]
-        for number, (name, start, end) in enumerate(heard):
+        for number, (name, start, end) in enumerate(sounds):
             column[0].text(
                 (start + end) / 2, 1.04 + 0.16 * (number % 2), name, ha="center", fontsize=6,
                 transform=column[0].get_xaxis_transform(),

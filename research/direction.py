@@ -9,26 +9,25 @@ requests in rows and measurements in columns, as Pearson's r within voices. Writ
 research/results/direction_takes.txt.
 """
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 
 import numpy as np
 
-from research.corpus_lines import add_line_arguments, clips_of, Line, open_corpus
-from research.harness import effort, report, results_file
+from research.corpus_lines import clips_of, Line, LINE_OPTIONS, open_corpus, UNSEEN
+from research.harness import add_shared, describe_sampling, report, results_file
 from thunder_core.animation.traits import PerformanceMeter
 from thunder_core.direction import AXES, Direction, DIRECTION_NAMES, SLIDERS
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.performance import reading
 from thunder_core.train.teacher import presence
 
+SPREAD = 0.5  # of readings
 COLUMNS = [DIRECTION_NAMES.index(name) for name in SLIDERS]
 
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_line_arguments(p)
+    add_shared(p, *LINE_OPTIONS, **UNSEEN)
     p.add_argument("--readings", type=int, default=8, help="of every voice")
     p.add_argument(
         "--repeats",
@@ -36,20 +35,19 @@ def add_arguments(p: ArgumentParser) -> None:
         default=8,
         help="performances of every reading: a rate is noise over ten seconds",
     )
-    p.add_argument("--spread", type=float, default=0.5)
 
 
 def run(args: Namespace) -> None:
     corpus = open_corpus(args.cache)
     engine = Engine.load(args.weights)
-    measures = PerformanceMeter.of(engine.head)
+    meter = PerformanceMeter.of(engine.head)
 
-    asked, got, voices = [], [], []
+    requested, measured, voices = [], [], []
     for number, clip in enumerate(clips_of(corpus, args.split, args.voices)):
         line = Line.of(corpus, clip, engine)
         speaking = presence(line.phones, line.frames) > 0.5
         wanted = [
-            reading(Direction().vector()[None], 100 * number + i, args.spread)
+            reading(Direction().vector()[None], 100 * number + i, SPREAD)
             for i in range(args.readings)
         ]
         for x in wanted:
@@ -59,20 +57,18 @@ def run(args: Namespace) -> None:
         seeds = [1000 * number + args.repeats * i for i in range(args.readings)]
         motions = [line.sample(x, args.repeats, seed, args.steps) for seed, x in zip(seeds, wanted)]
         for x, repeats in zip(wanted, motions):
-            asked.append(x[0, COLUMNS])
-            got.append(
-                np.mean(
-                    [list(measures.measure(motion, speaking).values()) for motion in repeats], 0
-                )
+            requested.append(x[0, COLUMNS])
+            measured.append(
+                np.mean([list(meter.measure(motion, speaking).values()) for motion in repeats], 0)
             )
             voices.append(number)
-    r = agreement(np.array(asked), np.array(got), np.array(voices))
+    r = agreement(np.array(requested), np.array(measured), np.array(voices))
     lines = [
         f"takes, {args.voices} voices of {args.split}, {args.readings} readings each at spread "
-        f"{args.spread:g}, {args.repeats} performances a reading, {effort(args.steps)}, weights "
+        f"{SPREAD:g}, {args.repeats} performances a reading, {describe_sampling(args.steps)}, weights "
         f"{engine.weights}",
         "",
-        f"{'asked':>14} | " + " ".join(f"{name:>12}" for name in SLIDERS),
+        f"{'requested':>14} | " + " ".join(f"{name:>12}" for name in SLIDERS),
         *(f"{name:>14} | " + " ".join(f"{x:12.2f}" for x in row) for name, row in zip(SLIDERS, r)),
         "",
         f"own slider r: least {np.diag(r).min():.2f} (bar .90)",
@@ -80,16 +76,18 @@ def run(args: Namespace) -> None:
     report(results_file(args.results, "direction_takes.txt", args.split == "test"), lines)
 
 
-def agreement(asked: np.ndarray, got: np.ndarray, voices: np.ndarray) -> np.ndarray:
+def agreement(requested: np.ndarray, measured: np.ndarray, voices: np.ndarray) -> np.ndarray:
     """Pearson's r [sliders, sliders] of requested [N, sliders] (rows) with measured sliders [N,
     sliders] (columns), within voices.
 
     voices [N]: whose line each performance is; the voice's effect on a measure is removed.
     """
-    asked, got = (np.array(x, float) for x in (asked, got))
+    requested, measured = (np.array(x, float) for x in (requested, measured))
     for voice in np.unique(voices):
         same = voices == voice
-        asked[same] -= asked[same].mean(0)
-        got[same] -= got[same].mean(0)
-    asked, got = (x / np.maximum(1e-9, np.linalg.norm(x, axis=0)) for x in (asked, got))
-    return asked.T @ got
+        requested[same] -= requested[same].mean(0)
+        measured[same] -= measured[same].mean(0)
+    requested, measured = (
+        x / np.maximum(1e-9, np.linalg.norm(x, axis=0)) for x in (requested, measured)
+    )
+    return requested.T @ measured

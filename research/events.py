@@ -9,8 +9,6 @@ correlation of planned and performed head, and how fast heads move where nothing
 stdout and research/results/events.txt.
 """
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 from collections import defaultdict
 
@@ -29,7 +27,7 @@ from thunder_core.types import FPS, Motion
 MOODS = ("neutral", "warm", "amused", "sad", "angry", "bored")
 LEAST = {"nod": 1.5, "raise": 0.05, "look": 3.0}  # degrees, channel values
 _SETTLED = 3  # frames after a look or a raise began in which it is reached
-_NEAR = 2  # frames
+NEAR_FRAMES = 2  # frames
 _CALM = 2.0  # degrees a second
 
 
@@ -70,21 +68,20 @@ def find_events(plan: TakePlan, motion: Motion, names: list[str]) -> dict[str, l
             by = plan.events[peak, curves[kind]] - plan.events[start, curves[kind]]
             size = float(np.linalg.norm(by))
             if size >= LEAST[kind] and peak > start:
-                did = seen[kind][peak] - seen[kind][start]
-                found[kind].append(bool(did @ by >= 0.5 * size**2))
+                performed = seen[kind][peak] - seen[kind][start]
+                found[kind].append(bool(performed @ by >= 0.5 * size**2))
     shut = motion.expression[:, [names.index("eyeBlinkLeft"), names.index("eyeBlinkRight")]].mean(1)
     for blink in plan.plan.blinks:
         frame = round(blink.at * FPS)
         found["blink"].append(
-            bool(shut[max(0, frame - _NEAR) : frame + _NEAR + 2].max(initial=0) > 0.5)
+            bool(shut[max(0, frame - NEAR_FRAMES) : frame + NEAR_FRAMES + 2].max(initial=0) > 0.5)
         )
     return found
 
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_shared(p, "data", "weights", "seed", "results")
-    p.add_argument("--takes", type=int, default=8, help="of each voice and mood")
+    add_shared(p, "data", "weights", "seed", "results", "takes")
 
 
 def run(args: Namespace) -> None:
@@ -117,15 +114,18 @@ def run(args: Namespace) -> None:
                 for kept, of in ((found, motion), (chance, motions[i - 1])):
                     for kind, some in find_events(plan, of, names).items():
                         kept[kind] += some
-                planned, did = plan.events[:, HEAD], np.degrees(motion.head)
+                planned, performed = plan.events[:, HEAD], np.degrees(motion.head)
                 head_r.append(
                     np.mean(
-                        [np.corrcoef(planned[:, axis], did[:, axis])[0, 1] for axis in range(3)]
+                        [
+                            np.corrcoef(planned[:, axis], performed[:, axis])[0, 1]
+                            for axis in range(3)
+                        ]
                     )
                 )
                 quiet = np.linalg.norm(np.diff(planned, axis=0), axis=1) * FPS < _CALM
                 calm.append(
-                    float((np.linalg.norm(np.diff(did, axis=0), axis=1) * FPS)[quiet].mean())
+                    float((np.linalg.norm(np.diff(performed, axis=0), axis=1) * FPS)[quiet].mean())
                     if quiet.any()
                     else np.nan
                 )

@@ -8,8 +8,6 @@ and kills.txt. BPY_PYTHON names the Python that has Blender as a module; BLENDER
 there is one.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -19,7 +17,7 @@ import tempfile
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from research.harness import add_shared, keep, keep_json, RESULTS as FOLDER, ROOT, use_tests
+from research.harness import add_shared, RESULTS as FOLDER, ROOT, use_tests, write_json, write_table
 
 use_tests("faults")
 
@@ -61,8 +59,8 @@ def keep_rows(rows: list[dict], folder: Path) -> int:
             )
     if not rows:
         raise SystemExit("No row was tried, see above. research/results is as it was.")
-    print(keep(folder / "faults.txt", summary(rows)), end="")
-    keep_json(folder / "faults.json", rows)
+    print(write_table(folder / "faults.txt", summary(rows)), end="")
+    write_json(folder / "faults.json", rows)
     return int(any(not row["right"] for row in rows))
 
 

@@ -8,8 +8,6 @@ shuffled); what happens in pauses of 0.4 to 2 s. The teacher is measured in its 
 stdout and research/results/habits.txt.
 """
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +15,15 @@ from pathlib import Path
 import numpy as np
 
 from research.faces.calibrate import aligned_phones
-from research.faces.real_faces import solve_folder, solved_clips
-from research.harness import add_shared, effort, report, required, results_file
+from research.faces.real_faces import solve_missing, solved_clips
+from research.harness import (
+    add_shared,
+    columns_of,
+    describe_sampling,
+    report,
+    required,
+    results_file,
+)
 from research.measures import habits as measures
 from research.measures.habits import Coherence, Pause
 from research.measures.map_features import map_features
@@ -33,7 +38,7 @@ from thunder_core.request import Request
 from thunder_core.train.teacher import perform, prosody, semitones
 from thunder_core.types import Motion, Speech
 
-PARTS = ("expression", "jaw", "head", "eyes")
+SPREAD = 0.5  # of takes
 HABITS = {
     "blinks a minute": "blinks_per_minute", "head, °/s": "head_degrees_per_second",
     "brow raise height": "brow_raise_height",
@@ -64,9 +69,7 @@ def read_clips(
     before."""
     encoder = SpeechEncoder.load(weights)
     wanted = names or sorted(path.stem for path in (lips / "landmarks").glob("*.npz"))
-    missing = [name for name in wanted if not list(solved.glob(f"*/{name}.npz"))]
-    if missing:
-        print(solve_folder(lips, solved, head, missing))
+    solve_missing(lips, solved, head, wanted)
     people = {
         n: m
         for folder in sorted(solved.glob("*/"))
@@ -107,8 +110,8 @@ def teacher_motions(clip: Clip, channels: list[str], seeds: range) -> list[Motio
 
 def sampled_motions(clip: Clip, engine: Engine, args: Namespace) -> list[Motion]:
     """Takes of a clip, as they are generated without a direction."""
-    asked = Brief(np.zeros((1, len(DIRECTION_NAMES)), np.float32), args.spread)
-    request = Request(args.takes, args.seed, steps=args.steps, direction=asked)
+    direction = Brief(np.zeros((1, len(DIRECTION_NAMES)), np.float32), SPREAD)
+    request = Request(args.takes, args.seed, steps=args.steps, direction=direction)
     return [take.motion for take in engine.generate(clip.speech, request)]
 
 
@@ -155,28 +158,11 @@ def measure(head: Head, performed: dict[str, list[Motion]], clips: list[Clip]) -
     return figures
 
 
-def table(columns: dict[str, dict[str, str]]) -> list[str]:
-    """Lines of a table of figures by system."""
-    names = [n for n in max(columns.values(), key=len)]
-    lines = ["| | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
-    return lines + [
-        f"| {n} | " + " | ".join(column.get(n, "–") for column in columns.values()) + " |"
-        for n in names
-    ]
-
-
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_shared(p, "data", "solved", "steps", "seed", "weights", "results")
+    add_shared(p, "data", "solved", "steps", "seed", "weights", "results", "takes")
     p.add_argument("--clips", nargs="+", help="only these (default: all)")
-    p.add_argument("--takes", type=int, default=8, help="of each clip; 0: without THUNDER")
     p.add_argument("--readings", type=int, default=8, help="by the teacher, of each clip")
-    p.add_argument(
-        "--spread",
-        type=float,
-        default=0.5,
-        help="how far takes go from what is asked, of weights that know directions",
-    )
 
 
 def run(args: Namespace) -> None:
@@ -190,11 +176,8 @@ def run(args: Namespace) -> None:
         "people": {c.name: [c.real] for c in clips},
         "teacher": {c.name: teacher_motions(c, channels, seeds) for c in clips},
     }
-    weights = "none"
-    if args.takes:
-        engine = Engine.load(args.weights, device="cpu")
-        weights = engine.weights
-        systems["takes"] = {c.name: sampled_motions(c, engine, args) for c in clips}
+    engine = Engine.load(args.weights, device="cpu")
+    systems["takes"] = {c.name: sampled_motions(c, engine, args) for c in clips}
     columns = {name: measure(head, motions, clips) for name, motions in systems.items()}
     voices = [c.voice for c in clips]
     minutes = sum(v.seconds for v in voices) / 60
@@ -203,11 +186,11 @@ def run(args: Namespace) -> None:
         "clip.",
         f"{len(clips)} clips, {minutes:.1f} minutes, "
         f"{sum(len(v.accents) for v in voices) / minutes:.0f} accents a minute, "
-        f"{sum(len(measures.spans(v)) for v in voices)} pauses of 0.4–2 s; weights {weights}, "
-        f"{args.takes} takes, {effort(args.steps)}, "
+        f"{sum(len(measures.spans(v)) for v in voices)} pauses of 0.4–2 s; weights {engine.weights}, "
+        f"{args.takes} takes, {describe_sampling(args.steps)}, "
         f"{args.readings} readings, seed {args.seed}",
         "The teacher's sizes and rates were set by hand with all of these people in view: it is "
         "compared with them, not tested on them.",
-        "", *table(columns),
+        "", *columns_of(columns),
     ]  # fmt: skip
-    report(results_file(args.results, "habits.txt", not args.clips and args.takes > 0), lines)
+    report(results_file(args.results, "habits.txt", not args.clips), lines)

@@ -40,6 +40,10 @@ SHARED = {  # option → its default and what it is
     "solved": (ROOT / "out" / "real", "where solved faces are, or go"),
     "seed": (1, "of the first take; others follow"),
     "steps": (0, "of the whole diffusion model (default: normal quality)"),
+    "takes": (8, "of each voice"),
+    "voices": (10, "how many"),
+    "lines": (40, "how many"),
+    "split": ("test", "whose voices: test for figures, validation to choose by"),
     "results": (
         None,
         "where results go (default: research/results, if all of its data was measured)",
@@ -60,7 +64,7 @@ def blenders() -> dict[str, Path]:
     )
 
 
-def add_shared(parser: ArgumentParser, *names: str, **defaults: Path | int | None) -> None:
+def add_shared(parser: ArgumentParser, *names: str, **defaults: Path | int | str | None) -> None:
     """Add options that several benches have, by name, with other defaults where `defaults` has one.
 
     --data must be given where THUNDER_DATA is not set, unless there is a default.
@@ -69,8 +73,11 @@ def add_shared(parser: ArgumentParser, *names: str, **defaults: Path | int | Non
         default, about = SHARED[name]
         default = defaults.get(name, default)
         needed = name == "data" and default is None and name not in defaults
-        kind = int if name in ("seed", "steps") else Path
-        parser.add_argument(f"--{name}", type=kind, default=default, required=needed, help=about)
+        kind = Path if default is None else type(default)
+        choices = ("validation", "test") if name == "split" else None
+        parser.add_argument(
+            f"--{name}", type=kind, default=default, required=needed, choices=choices, help=about
+        )
 
 
 def use_tests(folder: str = "") -> None:
@@ -78,7 +85,7 @@ def use_tests(folder: str = "") -> None:
     sys.path[:0] = [str(ROOT / "tests" / folder), str(ROOT / "tests")]
 
 
-def effort(steps: int) -> str:
+def describe_sampling(steps: int) -> str:
     """Description of how takes were sampled."""
     return f"{steps} steps" if steps else "normal quality"
 
@@ -122,7 +129,7 @@ def discard_old_takes(folder: Path) -> None:
     note.write_text(maker, encoding="utf-8")
 
 
-def keep(path: Path, lines: list[str]) -> str:
+def write_table(path: Path, lines: list[str]) -> str:
     """Write lines to a file, made with its folder; a table ends with its `origin`. Returns the
     text."""
     if path.suffix == ".txt":
@@ -133,11 +140,11 @@ def keep(path: Path, lines: list[str]) -> str:
     return text
 
 
-def keep_json(path: Path, figures: dict | list, indent: int | None = 1) -> None:
-    """`keep` figures as JSON, with their `origin`; a list becomes "rows"."""
+def write_json(path: Path, figures: dict | list, indent: int | None = 1) -> None:
+    """`write_table` of figures as JSON, with their `origin`; a list becomes "rows"."""
     made = origin()
     of = figures if isinstance(figures, dict) else {"rows": figures}
-    keep(path, [json.dumps(made | of | made, indent=indent, ensure_ascii=False)])
+    write_table(path, [json.dumps(made | of | made, indent=indent, ensure_ascii=False)])
 
 
 def replace_part(page: str, mark: str, lines: list[str]) -> str:
@@ -160,6 +167,19 @@ def replace_part_of_file(page: Path, mark: str, lines: list[str]) -> None:
     )
 
 
+def columns_of(columns: dict[str, dict[str, str]]) -> list[str]:
+    """Lines of a table in Markdown: figures, which all but one may lack, by system."""
+    rows = max(columns.values(), key=len)
+    return [
+        "| | " + " | ".join(columns) + " |",
+        "|---|" + "---|" * len(columns),
+        *(
+            f"| {row} | " + " | ".join(column.get(row, "–") for column in columns.values()) + " |"
+            for row in rows
+        ),
+    ]
+
+
 def results_file(asked: Path | None, name: str, measured: bool) -> Path | None:
     """The file for a table: the requested one, else results/NAME if real data were `measured`, else
     none.
@@ -178,7 +198,7 @@ def report(path: Path | None, lines: list[str]) -> None:
             "file with --results to keep it."
         )
     else:
-        keep(path, lines)
+        write_table(path, lines)
 
 
 def bootstrap(

@@ -16,8 +16,6 @@ research/results/heard_arousal.txt.
 recording of at least 4 s of each speaker of another folder.
 """
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from pathlib import Path
@@ -154,8 +152,7 @@ def moves_right(before: Heard, after: Heard, field: str, side: int) -> tuple[boo
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_shared(p, "data", "weights", "results")
-    p.add_argument("--voices", type=int, default=EACH, help="of each folder")
+    add_shared(p, "data", "weights", "results", voices=EACH)
     p.add_argument("--reference", action="store_true", help="print the table of cues.py instead")
 
 

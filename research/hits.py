@@ -10,9 +10,6 @@ the same reader's word of the next take. Also how strong the gestures on words t
 beside the strongest of people on their accents. Written to research/results/hits.txt.
 """
 
-from __future__ import annotations
-
-import csv
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from itertools import combinations
@@ -20,9 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from research.faces.real_faces import solve_folder, solved_clips
+from research.faces.real_faces import solve_missing, solved_clips
 from research.harness import add_shared, in_turns, report, required, results_file
 from research.measures.habits import brow
+from research.words_aligned import texts_of
 from thunder_core.direction import Brief
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
@@ -32,7 +30,6 @@ from thunder_core.filters import gaussian
 from thunder_core.request import Request
 from thunder_core.rotation import angular_speed
 from thunder_core.spoken import Word
-from thunder_core.train.corpus import split_of
 from thunder_core.types import FPS, Motion
 
 BEFORE, AFTER = 0.2, 0.1  # seconds beside a word that count as its own
@@ -63,12 +60,7 @@ def read_hit(head: Head, motion: Motion, words: Sequence[Word]) -> int:
 
 def lines_of(speech: Path, split: str) -> list[tuple[Path, str]]:
     """Recordings of a split's voices and their texts, one of each voice before a second of any."""
-    rows = []
-    for table in sorted(speech.glob("*/transcripts.tsv")):
-        with table.open(newline="", encoding="utf-8") as file:
-            for name, speaker, text in csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
-                if split_of(speaker) == split:
-                    rows.append((table.parent / name, speaker, text.lower()))
+    rows = list(texts_of(speech, split))
     rows = [rows[i] for i in np.random.default_rng(1).permutation(len(rows))]
     return [(path, text) for path, _, text in in_turns(rows, lambda r: r[1], lambda r: "")]
 
@@ -95,8 +87,7 @@ def strongest(head: Head, motion: Motion, accents: Sequence[float]) -> list[tupl
 def people(engine: Engine, lips: Path, solved: Path) -> list[tuple[float, float]]:
     """The strongest gestures of filmed people on their accents."""
     names = list(engine.head.expression_names)
-    if not list(solved.glob("*/*.npz")):
-        solve_folder(lips, solved, engine.head, [p.stem for p in lips.glob("landmarks/*.npz")])
+    solve_missing(lips, solved, engine.head, [p.stem for p in lips.glob("landmarks/*.npz")])
     result = []
     for folder in sorted(solved.glob("*/")):
         for name, motion, _ in solved_clips(folder, names):
@@ -109,17 +100,14 @@ def people(engine: Engine, lips: Path, solved: Path) -> list[tuple[float, float]
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_shared(p, "data", "solved", "weights", "seed", "results")
-    p.add_argument("--split", choices=("validation", "test"), default="validation")
-    p.add_argument("--lines", type=int, default=40)
-    p.add_argument("--no-text", action="store_true", help="words are those that accents tell alone")
+    add_shared(p, "data", "solved", "weights", "seed", "results", "lines", split="validation")
 
 
 def run(args: Namespace) -> None:
     """Sample takes, read them, and write the table."""
     speech = required(args.data / "speech", "the folder of recordings")
     lips = required(args.data / "lips", "the folder of clips with measured lips")
-    engine, told, chance, several = Engine.load(args.weights, device="cpu"), [], [], []
+    engine, named, chance, several = Engine.load(args.weights, device="cpu"), [], [], []
     words_differ, any_differs, made, plain, lines = [], [], [], [], 0
     for path, text in lines_of(speech, args.split):
         sound = read_sound(path)
@@ -130,11 +118,8 @@ def run(args: Namespace) -> None:
         if not matches or sum(len(word.text) >= CONTENT for word in words) < CONTENT:
             continue
         lines += 1
-        asked = Brief(text="" if args.no_text else text)
-        takes = sorted(
-            engine.generate(sound, Request(seed=args.seed, direction=asked)),
-            key=lambda take: take.seed,
-        )
+        request = Request(seed=args.seed, direction=Brief(text=text))
+        takes = sorted(engine.generate(sound, request), key=lambda take: take.seed)
         chosen = [take.provenance["choice"] for take in takes]
         hits = [
             {int(np.argmin([abs(w.start + w.end - a - b) for w in words])) for a, b, _ in c["hits"]}
@@ -142,7 +127,7 @@ def run(args: Namespace) -> None:
         ]
         read = [read_hit(engine.head, take.motion, words) for take in takes]
         for i, (take, hit) in enumerate(zip(takes, hits)):
-            (told if len(hit) == 1 else several).append(read[i] in hit)
+            (named if len(hit) == 1 else several).append(read[i] in hit)
             if len(hit) == 1:
                 chance.append(read[i - 1] in hit)
             gestures = [
@@ -155,9 +140,9 @@ def run(args: Namespace) -> None:
             any_differs.append(chosen[a] != chosen[b])
     real = people(engine, lips, args.solved)
     rows = [
-        f"{lines} lines of {args.split} voices, 8 takes each from seed {args.seed}, "
-        f"{'without' if args.no_text else 'with'} their text; weights {engine.weights}",
-        f"a take hits one word: told from the motion {np.mean(told):.0%} of {len(told)}, by chance "
+        f"{lines} lines of {args.split} voices, 8 takes each from seed {args.seed}, with their "
+        f"text; weights {engine.weights}",
+        f"a take hits one word: told from the motion {np.mean(named):.0%} of {len(named)}, by chance "
         f"{np.mean(chance):.0%}",
         f"it hits more: the word told is one of them {np.mean(several):.0%} of {len(several)}",
         f"of two of eight: the word told differs {np.mean(words_differ):.0%}, any choice "
@@ -167,4 +152,4 @@ def run(args: Namespace) -> None:
             *np.mean(made, 0), *np.mean(plain, 0), STRETCH, *np.mean(real, 0)
         ),
     ]
-    report(results_file(args.results, "hits.txt", args.lines >= 40 and not args.no_text), rows)
+    report(results_file(args.results, "hits.txt", args.lines >= 40), rows)

@@ -8,8 +8,6 @@ they ran}, "tests": {name: {"seconds": …, "alone": seconds with all its fixtur
 that uses it. Other processes are not watched. Tests of timings are left out: they would notice a changed line by chance.
 """
 
-from __future__ import annotations
-
 import hashlib
 import inspect
 import json

@@ -10,13 +10,11 @@ and the real mouth itself. Then: on which m, b and p lips shut where real ones d
 not. Curves go to FOLDER, tables to stdout and research/results/lips.txt. Two minutes on one core;
 --clips and --takes ask for less; --split fit is for choosing constants, where the map has seen what
 it is compared with, and --split grid measures people who read GRID; --other-plan gives takes the
-lip plan of half a clip later, with the right sound; --no-plan gives them none; --against FOLDER
-compares with an earlier run's curves, clip by clip.
+lip plan of half a clip later, with the right sound; --against FOLDER compares with an earlier run's
+curves, clip by clip.
 
 A gap is measured beyond that at rest; it is below zero where lips are pressed together.
 """
-
-from __future__ import annotations
 
 import platform
 from argparse import ArgumentParser, Namespace
@@ -32,10 +30,10 @@ from research.faces.lip_clips import (
     comparison_lines,
     CURVES,
     dips,
+    encode_clip,
     figures,
     fit_bar,
     fit_length,
-    hear,
     interval,
     LipClip,
     mean_of,
@@ -44,8 +42,15 @@ from research.faces.lip_clips import (
     Rows,
     shuts,
 )
-from research.harness import add_shared, effort, keep, RESULTS, ROOT
-from thunder_core.direction import Brief, Direction
+from research.harness import (
+    add_shared,
+    describe_sampling,
+    RESULTS,
+    ROOT,
+    usual_direction,
+    write_table,
+)
+from thunder_core.direction import Direction
 from thunder_core.engine import voice as voice_module
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.performance import Performance
@@ -58,6 +63,7 @@ from thunder_core.request import NORMAL, Request
 from thunder_core.train.teacher import perform
 from thunder_core.types import FPS, Motion, RATE
 
+SPREAD = 0.5  # of takes
 OPEN_MM = 2.0  # gap above which a real mouth is open
 SHIFTS = (25, 37, 50, 62)  # frames by which takes are shifted, for what closes by chance
 
@@ -114,8 +120,8 @@ def noise_share(engine: Engine, margins: Lips, clip: LipClip, takes: int) -> flo
     plan, in the usual direction."""
     voice = engine.analyse(sound_of(clip.samples, RATE, clip.name))
     style = Direction().vector()[None]
-    asked = [Performance(seed, style, (1, 0.0)) for seed in range(1, takes + 1)]
-    motions = engine.thunder.perform(voice, asked, NORMAL, 1.0, no_progress)
+    performances = [Performance(seed, style, (1, 0.0)) for seed in range(1, takes + 1)]
+    motions = engine.thunder.perform(voice, performances, NORMAL, 1.0, no_progress)
     gaps = np.array([margins.beyond_rest(motion) for motion in motions])
     return float(gaps.var(0, ddof=1).mean() / gaps.var(ddof=1))
 
@@ -150,15 +156,11 @@ def against_lines(folder: Path, earlier: Path, clips: Sequence[LipClip]) -> list
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_shared(p, "data", "steps", "seed", "weights", results=RESULTS / "lips.txt")
+    add_shared(p, "data", "steps", "seed", "weights", "takes", results=RESULTS / "lips.txt")
     p.add_argument("--out", type=Path, default=ROOT / "out" / "lips")
-    p.add_argument("--takes", type=int, default=8)
-    p.add_argument("--guidance", type=float, default=1.0)
-    p.add_argument("--spread", type=float, default=0.5)
     p.add_argument("--split", choices=("fit", "check", "grid"), default="check")
     p.add_argument("--clips", nargs="+", help="only these (default: all of the split)")
     p.add_argument("--other-plan", action="store_true", help="plan lips of half a clip later")
-    p.add_argument("--no-plan", action="store_true", help="plan no lips: the model hears them")
     p.add_argument("--against", type=Path, help="folder of curves (--out) of an earlier run")
 
 
@@ -172,10 +174,8 @@ def run(args: Namespace) -> None:
         setattr(
             voice_module, "plan_lips", lambda *of: np.roll(plan_lips(*of), -(len(of[0]) // 2), 0)
         )
-    if args.no_plan:
-        setattr(voice_module, "plan_lips", lambda *of: np.full_like(plan_lips(*of), np.nan))
     margins, encoder = Lips.of(engine.head), engine.thunder.encoder
-    bar = fit_bar(fit, {clip.name: hear(encoder, clip)[0] for clip in fit})
+    bar = fit_bar(fit, {clip.name: encode_clip(encoder, clip)[0] for clip in fit})
     phones_by_clip = phones_of(fit)  # of the other split too, which is in the same folders
     spoken = {
         clip.name: occupancy(phones_by_clip[clip.name], clip.frames)
@@ -204,10 +204,8 @@ def run(args: Namespace) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     for clip in check:
         speech = sound_of(clip.samples, RATE, clip.name)
-        asked = Brief(Direction().vector()[None], args.spread)
-        request = Request(
-            args.takes, args.seed, steps=args.steps, guidance=args.guidance, direction=asked
-        )
+        direction = usual_direction(SPREAD)
+        request = Request(args.takes, args.seed, steps=args.steps, direction=direction)
         takes = engine.generate(speech, request)
         gaps = fit_length(
             np.array([margins.beyond_rest(take.motion) for take in takes]), clip.frames
@@ -221,7 +219,7 @@ def run(args: Namespace) -> None:
             )
         for name, values in true_closures(gaps, first, clip).items():
             shut.setdefault(name, []).append(values)
-        features, phones = hear(encoder, clip)
+        features, phones = encode_clip(encoder, clip)
         readings = [
             teacher_motion(engine, features, phones, seed)
             for seed in range(args.seed, args.seed + args.takes)
@@ -261,13 +259,10 @@ def run(args: Namespace) -> None:
     lines = [
         f"machine: {platform.processor() or platform.machine()}, {torch.get_num_threads()} "
         f"threads, device {engine.device}; "
-        f"weights {engine.weights}; {args.takes} takes, {effort(args.steps)}, guidance "
-        f"{args.guidance}, seed {args.seed}",
+        f"weights {engine.weights}; {args.takes} takes, {describe_sampling(args.steps)}, seed {args.seed}",
         f"{sum(clip.frames for clip in check) / FPS:.0f} s of speech, {len(check)} clips of "
         f"`{args.split}`{', lip plan of half a clip later' * args.other_plan}"
-        f"{', no lip plan' * args.no_plan}, Spread "
-        f"{args.spread:g}; the "
-        f"map is fitted to {len(fit)} of `fit`",
+        f", Spread {SPREAD:g}; the map is fitted to {len(fit)} of `fit`",
         "",
         *comparison_lines(rows, check),
         "",
@@ -295,4 +290,4 @@ def run(args: Namespace) -> None:
             check,
         ),
     ]
-    print(keep(args.results, lines))
+    print(write_table(args.results, lines))

@@ -8,14 +8,19 @@ many at any time (1: no more than those). Silence is as long as each voice. Tabl
 research/results/listeners.txt.
 """
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 
 import numpy as np
 
 from research.faces.calibrate import aligned_phones
-from research.harness import add_shared, effort, report, required, results_file
+from research.harness import (
+    add_shared,
+    columns_of,
+    describe_sampling,
+    report,
+    required,
+    results_file,
+)
 from research.measures import habits as measures
 from research.measures.habits import Coherence, coherence
 from thunder_core.acoustics import loudness
@@ -29,6 +34,7 @@ from thunder_core.request import Request
 from thunder_core.train.teacher import perform, prosody, semitones
 from thunder_core.types import Motion, Speech
 
+SPREAD = 0.5  # of takes
 # Answers are delayed: mean delay in seconds, and tolerance in frames.
 AFTER_ACCENT, AFTER_END = (0.30, 5), (0.45, 8)
 
@@ -79,15 +85,7 @@ def measure(head: Head, performances: list[tuple[Motion, Prosody]]) -> dict[str,
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_shared(p, "data", "steps", "seed", "weights", "results")
-    p.add_argument("--takes", type=int, default=8, help="of each voice")
-    p.add_argument("--guidance", type=float, default=1.0)
-    p.add_argument(
-        "--spread",
-        type=float,
-        default=0.5,
-        help="how far takes go from what is asked, of weights that know directions",
-    )
+    add_shared(p, "data", "steps", "seed", "weights", "results", "takes")
 
 
 def run(args: Namespace) -> None:
@@ -95,7 +93,7 @@ def run(args: Namespace) -> None:
     lips = required(args.data / "lips", "the folder of recorded voices with phones")
     engine = Engine.load(args.weights, device="cpu")
     channels, phones = list(engine.head.expression_names), aligned_phones(lips)
-    asked = Brief(np.zeros((1, len(DIRECTION_NAMES)), np.float32), args.spread)
+    direction = Brief(np.zeros((1, len(DIRECTION_NAMES)), np.float32), SPREAD)
     systems: dict[str, list[tuple[Motion, Prosody]]] = {
         "teacher listens": [],
         "takes listen": [],
@@ -124,25 +122,18 @@ def run(args: Namespace) -> None:
             takes = engine.generate(
                 sound,
                 Request(
-                    args.takes,
-                    args.seed,
-                    steps=args.steps,
-                    guidance=args.guidance,
-                    direction=asked,
-                    listening=True,
+                    args.takes, args.seed, steps=args.steps, direction=direction, listening=True
                 ),
             )
             systems[system] += [(take.motion, voice) for take in takes]
     columns = {name: measure(engine.head, performances) for name, performances in systems.items()}
-    names = list(columns["takes listen"])
     lines = [
         f"Faces that listen to {len(phones)} recorded voices; weights {engine.weights}, "
-        f"{args.takes} takes of each, {effort(args.steps)}, "
-        f"spread {args.spread:g}, seed {args.seed}",
+        f"{args.takes} takes of each, {describe_sampling(args.steps)}, "
+        f"spread {SPREAD:g}, seed {args.seed}",
         f"An answer lies {AFTER_ACCENT[0]:g} s ± {AFTER_ACCENT[1] / 25:.2g} s after an accent, "
         f"{AFTER_END[0]:g} s ± {AFTER_END[1] / 25:.2g} s after the end of a phrase.",
-        "", "| | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns),
-        *(f"| {name} | " + " | ".join(column[name] for column in columns.values())
-        + " |" for name in names),
-    ]  # fmt: skip
+        "",
+        *columns_of(columns),
+    ]
     report(results_file(args.results, "listeners.txt", True), lines)

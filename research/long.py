@@ -10,8 +10,6 @@ ended, and the measurements until then are kept. Leaves research/results/long.tx
 (each length is measured again or kept from the last time).
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -25,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from research.harness import add_shared, keep, origin, ROOT, SAMPLE
+from research.harness import add_shared, origin, ROOT, SAMPLE, write_table
 
 # sample rate of the recordings, Hz; interval between two readings of memory, s
 RATE, EVERY = 48000, 0.5
@@ -105,9 +103,9 @@ def measure(blender: str, minutes: float, takes: int, steps: int | None, limit: 
         while process.poll() is None and time.monotonic() - began < limit:
             worker = worker or worker_of(process.pid)
             for name, pid in (("blender", process.pid), ("engine", worker)):
-                if pid and (reading := memory(pid)):
+                if pid and (used_now := memory(pid)):
                     most[name], used[name] = (
-                        max(most[name], reading[1]),
+                        max(most[name], used_now[1]),
                         max(used[name], processor_seconds(pid)),
                     )
             time.sleep(EVERY)
@@ -153,10 +151,9 @@ def table(results: list[dict]) -> list[str]:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_shared(parser, steps=1, results=ROOT / TARGET)
+    add_shared(parser, "takes", steps=1, results=ROOT / TARGET)
     parser.add_argument("blender", help="a Python that has bpy")
     parser.add_argument("--minutes", type=float, nargs="+", default=[5, 10, 20, 60])
-    parser.add_argument("--takes", type=int, default=8)
     parser.add_argument(
         "--limit", type=float, default=7200.0, help="seconds after which a bake is ended"
     )
@@ -175,5 +172,5 @@ def run(args: Namespace) -> None:
             result
         ]
         results.sort(key=lambda each: [each[name] for name in same])
-        keep(target, [json.dumps(results)])
-        print(keep(target.with_suffix(".txt"), table(results)), flush=True)
+        write_table(target, [json.dumps(results)])
+        print(write_table(target.with_suffix(".txt"), table(results)), flush=True)

@@ -10,14 +10,12 @@ The table has the share of correct answers, by the whole face and by mouth, jaw,
 alone. Written to research/results/moods_takes.txt.
 """
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 
 import numpy as np
 
-from research.corpus_lines import add_line_arguments, clips_of, Line, open_corpus
-from research.harness import effort, report, results_file
+from research.corpus_lines import clips_of, Line, LINE_OPTIONS, open_corpus, UNSEEN
+from research.harness import add_shared, describe_sampling, report, results_file
 from thunder_core.direction import Direction, MOODS, Style
 from thunder_core.engine.engine import Engine
 from thunder_core.types import Columns, in_group, MOUTH, pack
@@ -55,7 +53,7 @@ class Discriminant:
 
 
 def packed_motions(
-    lines: list[Line], by_teacher: bool, seed: int, strength: float, steps: int
+    lines: list[Line], by_teacher: bool, seed: int, steps: int
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """(motions [T, C] of every line in every mood, the moods' numbers)."""
     motions, moods = [], []
@@ -64,29 +62,23 @@ def packed_motions(
         for mood, name in enumerate(NAMES):
             rng = np.random.default_rng([seed, number, mood])
             style = Style.of_speaker(f"{seed} {number} {mood}").draw_reading(rng)
-            performances.append((Direction(style, name, strength), rng))
+            performances.append((Direction(style, name), rng))
         if by_teacher:
-            played = line.perform(performances)
+            performed = line.perform(performances)
         else:
-            played = [
+            performed = [
                 line.sample(direction.vector()[None], 1, 100 * number + mood, steps)[0]
                 for mood, (direction, _) in enumerate(performances)
             ]
-        motions += [pack(motion).astype(float) for motion in played]
+        motions += [pack(motion).astype(float) for motion in performed]
         moods += range(len(NAMES))
     return motions, np.array(moods)
 
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_line_arguments(p)
-    p.add_argument(
-        "--learn",
-        type=int,
-        default=80,
-        help="lines of training voices that the classifier learns from",
-    )
-    p.add_argument("--strength", type=float, default=1.0)
+    add_shared(p, *LINE_OPTIONS, **UNSEEN)
+    p.add_argument("--learn", type=int, default=80, help="lines that the classifier learns from")
 
 
 def run(args: Namespace) -> None:
@@ -97,8 +89,8 @@ def run(args: Namespace) -> None:
         [Line.of(corpus, clip, engine) for clip in clips_of(corpus, split, count)]
         for split, count in (("train", args.learn), (args.split, args.voices))
     )
-    learned, labels = packed_motions(known, True, 1, args.strength, args.steps)
-    asked, truth = packed_motions(unseen, False, 2, args.strength, args.steps)
+    learned, labels = packed_motions(known, True, 1, args.steps)
+    sampled, truth = packed_motions(unseen, False, 2, args.steps)
 
     n = engine.head.channels
     lower = in_group(engine.head.expression_names, (*MOUTH, "cheek", "nose"))
@@ -107,8 +99,8 @@ def run(args: Namespace) -> None:
         "lower face": np.concatenate([np.flatnonzero(lower), [n, n + 1]]),
     }
     lines = [
-        f"takes: {len(unseen)} lines of {args.split}, every mood at strength {args.strength:g}; "
-        f"learned from {len(labels)} performances of the teacher; {effort(args.steps)}, weights "
+        f"takes: {len(unseen)} lines of {args.split}, every mood; "
+        f"learned from {len(labels)} performances of the teacher; {describe_sampling(args.steps)}, weights "
         f"{engine.weights}",
         "",
         f"{'share named rightly':28s}"
@@ -116,15 +108,15 @@ def run(args: Namespace) -> None:
         + "".join(f"{name[:8]:>9s}" for name in NAMES),
     ]
     for title, some in columns.items():
-        of_learned, of_asked = (
-            [movement(x[:, some]) for x in motions] for motions in (learned, asked)
+        of_learned, of_sampled = (
+            [movement(x[:, some]) for x in motions] for motions in (learned, sampled)
         )
         for basis in ("movement", "with pose"):
             both = [
                 np.array(
                     [m if basis == "movement" else np.concatenate([m, pose]) for m, pose in rows]
                 )
-                for rows in (of_learned, of_asked)
+                for rows in (of_learned, of_sampled)
             ]
             right = Discriminant(both[0], labels)(both[1]) == truth
             each = "".join(f"{right[truth == mood].mean():9.2f}" for mood in range(len(NAMES)))

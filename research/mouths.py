@@ -7,8 +7,6 @@
 from the front, head still; with --phones only the frames of these and three to either side.
 """
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 from collections.abc import Collection
 from pathlib import Path
@@ -20,7 +18,7 @@ from research.articulation import read_phones
 from research.commit import generate_missing
 from research.faces.lip_clips import FOLDERS
 from research.harness import add_shared, required, ROOT
-from research.train.rasteriser import nearest_triangles, normals_at_corners
+from research.train.rasteriser import nearest_triangles, normals_at_corners, triangles_of
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import SpeechEncoder
 from thunder_core.face.head import Head, load_head
@@ -56,20 +54,17 @@ class CloseUps:
         hidden: Collection[str] = (),
     ):
         self.size, self.scale = size, scale
-        quads = torch.tensor(head.polygons, dtype=torch.int64)
-        quads = torch.where(quads < 0, quads[:, :1], quads)
-        material = torch.tensor(head.polygon_material, dtype=torch.int64)
-        triangles = torch.cat([quads[:, :3], quads[:, [0, 2, 3]]])
+        triangles, material = map(torch.from_numpy, triangles_of(head))
         rest = torch.tensor(head.v_template, dtype=torch.float32)
         self.centre = rest[head.inner_lip_upper_mid] - torch.tensor([0.0, below, 0.0])
         reach = 0.8 * max(size) / scale
         near = ((rest[triangles] - self.centre)[..., :2].abs() < reach).all(-1).all(-1)
         near &= (rest[triangles][..., 2] > self.centre[2] - 1.5 * reach).all(-1)
         shown = torch.tensor([name not in hidden for name in head.material_names])
-        near &= shown[torch.cat([material, material])]
+        near &= shown[material]
         ids, self.triangles = triangles[near].unique(return_inverse=True)
         self.layer = FlameLayer(head, ids.numpy())
-        of_each = torch.cat([material, material])[near]
+        of_each = material[near]
         self.colors = torch.tensor(head.material_colors[:, :3], dtype=torch.float32)[of_each]
         shiny = torch.tensor([name in _SHINY for name in head.material_names])
         self.shine = _SHINE * shiny[of_each].float()

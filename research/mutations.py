@@ -15,8 +15,6 @@ tests of timings, of Blender and of other processes are left out, and no mutatio
 SECONDS of tests. mutations_equivalent.json names those that change nothing.
 """
 
-from __future__ import annotations
-
 import ast
 import bisect
 import copy
@@ -28,7 +26,6 @@ import multiprocessing
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from argparse import ArgumentParser, Namespace
@@ -39,7 +36,8 @@ from pathlib import Path
 
 import pytest
 
-from research.harness import add_shared, RESULTS, ROOT
+from research.harness import add_shared, RESULTS, ROOT, write_table
+from research.weight import tracked_files
 
 KNOWN = ROOT / "out" / "mutations"
 PACKAGES = {"research", "thunder_core"}
@@ -74,7 +72,7 @@ OF_TAKES = ("sampler", "losses", "train")
 LEFT_OUT = {  # files that no mutation is drawn from, and why
     "engine/planning/lip_kernels.py": "the kernels are about to be removed"
 }
-Z = 1.645  # deviations to either side of a mean that hold 90 % of a normal distribution
+LEVEL = 0.9  # of intervals
 # what notices a mutation with which tests cannot be imported, do not end or crash
 NO_TEST = "no test"
 SWAPS: dict[type, type] = {
@@ -189,14 +187,7 @@ def copy_tree(name: str) -> Path:
     """A copy of the repository's files as they are now."""
     folder = KNOWN / name
     shutil.rmtree(folder, ignore_errors=True)
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for file in filter(Path.is_file, (ROOT / line for line in listed.stdout.splitlines())):
+    for file in tracked_files(ROOT):
         (folder / file.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(file, folder / file.relative_to(ROOT))
     return folder
@@ -235,10 +226,10 @@ def test_in(tree: Path, arguments: list[str], **environment: str) -> tuple[int |
         process.start()
         process.join()
         said = Path(home, "said").read_text(errors="replace").splitlines()
-    told = [line.partition(" ")[2] for line in said if line.startswith(("FAILED ", "ERROR "))]
+    failures = [line.partition(" ")[2] for line in said if line.startswith(("FAILED ", "ERROR "))]
     found = [
         max((test for test in arguments if line.startswith(test)), key=len, default="")
-        for line in told
+        for line in failures
     ]
     return process.exitcode, [test for test in found if test]
 
@@ -317,13 +308,10 @@ def draw_mutations(
                 of_line[file, line].add(name)
     groups: dict[str, list] = {group: [] for group in GROUPS}
     for path in sorted((ROOT / "thunder_core").rglob("*.py")):
-        within, file = (
-            path.relative_to(ROOT / "thunder_core").as_posix(),
-            path.relative_to(ROOT).as_posix(),
-        )
-        if within in LEFT_OUT:
+        file = path.relative_to(ROOT).as_posix()
+        group = group_of(file)
+        if not group:
             continue
-        group = next(group for group, pattern in GROUPS.items() if re.match(pattern, within))
         for name, lines, change in mutations(path):
             reach = set().union(*(of_line[file, line] for line in lines))
             groups[group] += [(hash_of(f"{seed} {name}"), name, change, reach)] if reach else []
@@ -417,10 +405,10 @@ def interval(noticed: int, total: int) -> tuple[float, float]:
     """The 90 % interval of a share by Wilson (1927)."""
     if not total:
         return 0.0, 1.0
-    share, more = noticed / total, Z**2 / total
-    middle = share + more / 2
-    reach = Z * (share * (1 - share) / total + more / (4 * total)) ** 0.5
-    return (middle - reach) / (1 + more), (middle + reach) / (1 + more)
+    from scipy.stats import binomtest
+
+    bounds = binomtest(noticed, total).proportion_ci(LEVEL, "wilson")
+    return bounds.low, bounds.high
 
 
 def write_report(
@@ -432,17 +420,7 @@ def write_report(
         name: "equivalent" if name in equivalent else "noticed" if known[name]["by"] else "survived"
         for name in groups
     }
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--exclude=*"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    lines = [
-        f"python -m research mutations --seed {options.seed} --count {options.count}",
-        f"commit {commit.stdout.strip()}",
-        "",
-    ]
+    lines = [f"python -m research mutations --seed {options.seed} --count {options.count}", ""]
     rows = {
         group: Counter(by[name] for name in groups if groups[name] == group) for group in GROUPS
     }
@@ -471,6 +449,4 @@ def write_report(
         "Changes nothing:",
         *sorted(f"{name} ({equivalent[name]})" for name in groups if name in equivalent),
     ]
-    text = "\n".join(lines) + "\n"
-    (RESULTS / f"mutations_{options.seed}.txt").write_text(text, encoding="utf-8")
-    print(text)
+    print(write_table(RESULTS / f"mutations_{options.seed}.txt", lines))

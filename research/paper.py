@@ -9,13 +9,10 @@ changes are over clips and seeds. A change is of the seeds that both rows have, 
 base.
 
 --people measures against real faces instead, several numbers of --steps compare samplers; both have
-separate tables. NAME=FOLDER,FOLDER adds a row of weights folders of the diffusion model, one per
-seed. To research/results/table2.json (--heads: table3.json), and the means as Markdown into
+separate tables. To research/results/table2.json (--heads: table3.json), and the means as Markdown into
 research/results/paper_tables.md, if at least 40 clips with 32 samples each were measured; else
 --results and --docs say where to.
 """
-
-from __future__ import annotations
 
 import hashlib
 import json
@@ -27,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import t as student
 
-from research.harness import add_shared, keep_json, replace_part_of_file, required, RESULTS
+from research.harness import add_shared, replace_part_of_file, required, RESULTS, write_json
 from research.measures.evaluate import (
     Clip,
     clips_of,
@@ -314,8 +311,8 @@ def write(
     made = table(rows, FIGURES, printed.order)
     missing = [name for name in printed.order if name not in rows]
     about = about | {"missing": missing, "claims": claims(rows, printed.paper), "rows": made}
-    keep_json(folder / f"table{printed.number}.json", about)
-    keep_json(folder / f"paper_clips{printed.suffix}.json", rows, indent=None)
+    write_json(folder / f"table{printed.number}.json", about)
+    write_json(folder / f"paper_clips{printed.suffix}.json", rows, indent=None)
     if page is not None:
         replace_part_of_file(
             page,
@@ -330,11 +327,6 @@ def write(
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
     add_shared(p, "cache", "runs", "solved", "weights", "results")
-    p.add_argument(
-        "systems",
-        nargs="*",
-        help="NAME=FOLDER,FOLDER: a row of its own, one weights folder per seed",
-    )
     p.add_argument(
         "--seeds",
         type=int,
@@ -459,7 +451,7 @@ def place(args: Namespace, rows: Rows, about: dict) -> None:
     if apart and apart != HEADS:
         made = table(rows, FIGURES, TABLE2_ROWS)
         about = about | {"claims": claims(rows, printed.paper), "rows": made}
-        keep_json(folder / f"table{printed.number}_{apart}.json", about)
+        write_json(folder / f"table{printed.number}_{apart}.json", about)
     else:
         write(folder, args.docs or (PAGE if kept else None), rows, about, printed)
     print(f"tables → {folder}")
@@ -550,7 +542,4 @@ def contestants(args: Namespace) -> dict[str, dict[int, Path]]:
         }:
             result[name] = there
     result[TEACHER] = {1: args.runs / "paper"}
-    for entry in args.systems:
-        name, _, folders = entry.partition("=")
-        result[name] = {number: Path(folder) for number, folder in enumerate(folders.split(","), 1)}
     return {name: result[name] for name in select_rows(args.only or (), result, " to be measured")}

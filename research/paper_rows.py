@@ -2,8 +2,6 @@
 """The paper's figures, for comparison with ours: Tables 2 and 3 of Daněček et al., 3DV 2026, as
 printed there; lengths in cm."""
 
-from __future__ import annotations
-
 TABLE2_COLUMNS = (
     "lve",
     "l_ccc",

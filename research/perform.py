@@ -6,8 +6,6 @@
 written to take_SEED.npz, which *Import Captured Face* makes takes of.
 """
 
-from __future__ import annotations
-
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
@@ -43,7 +41,7 @@ Take = tuple[int, Motion, float]  # seed, motion, score 0 … 100
 
 
 @dataclass(frozen=True)
-class Told:
+class Condition:
     """What a system is told besides the sound: at most one of a mood, a motion whose style it
     takes, and a picture of a face whose mood it takes.  clip: the network that sees the picture."""
 
@@ -65,33 +63,35 @@ class Told:
             raise BadRequest(f"There is no mood “{self.mood}”: choose one of {', '.join(LABELS)}")
 
 
-def condition_of(trained: Trained, told: Told, channels: Sequence[str]) -> torch.Tensor | None:
+def condition_of(
+    trained: Trained, condition: Condition, channels: Sequence[str]
+) -> torch.Tensor | None:
     """The condition [1, 1, c] of a system's network, None if it is told nothing. Raises
     BadRequest."""
-    if told.mood:
-        return torch.tensor([[[float(name == told.mood) for name in LABELS]]])
-    if told.reference is not None:
-        motion = pack(motion_file.read_recording(str(told.reference), tuple(channels)))
+    if condition.mood:
+        return torch.tensor([[[float(name == condition.mood) for name in LABELS]]])
+    if condition.reference is not None:
+        motion = pack(motion_file.read_recording(str(condition.reference), tuple(channels)))
         if len(motion) < _LEAST_REFERENCE:
             raise BadRequest("The motion is shorter than a second: choose another --reference")
         return trained.network.condition_of(torch.from_numpy(motion)[None])
-    return None if told.picture is None else _condition_of_picture(trained.network, told)
+    return None if condition.picture is None else _condition_of_picture(trained.network, condition)
 
 
-def _condition_of_picture(network: torch.nn.Module, told: Told) -> torch.Tensor:
+def _condition_of_picture(network: torch.nn.Module, condition: Condition) -> torch.Tensor:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(told.picture) as image:
+        with Image.open(condition.picture) as image:
             grey = np.asarray(image.convert("L"), np.float32) / 255
     except (OSError, UnidentifiedImageError) as error:
         raise BadRequest(f"The picture cannot be read ({error}): choose another") from error
     if grey.std() < _SHOWS_NOTHING:
         raise BadRequest("The picture shows nothing, it has one colour: choose one of a face")
     if network.config.clip:
-        if told.clip is None:
+        if condition.clip is None:
             raise BadRequest("This Media2Face sees through a CLIP network: name it with --clip")
-        network.look_through(ClipImages(told.clip))
+        network.look_through(ClipImages(condition.clip))
     size = CLIP_PICTURE if network.config.clip else PICTURE
     side = min(grey.shape)
     top, left = (grey.shape[0] - side) // 2, (grey.shape[1] - side) // 2
@@ -123,20 +123,20 @@ def perform_as_teacher(
 
 
 def perform_as_trained(
-    engine: Engine, voice: VoiceFeatures, samples: np.ndarray, trained: Trained, told: Told,
+    engine: Engine, voice: VoiceFeatures, samples: np.ndarray, trained: Trained, condition: Condition,
     seeds: Sequence[int],
 ) -> list[Motion]:  # fmt: skip
     """Motions by a trained system, finished as THUNDER's. Raises BadRequest for a network of
     another encoder or head."""
     thunder, config = engine.thunder, trained.network.config
-    features = trained.hear(voice.features, samples)
+    features = trained.features_of(voice.features, samples)
     if (config.motion, config.audio) != (thunder.columns.count, features.shape[1]):
         raise BadRequest(
             "The network was trained for another head or speech encoder: name its --weights"
         )
-    condition = condition_of(trained, told, thunder.channel_names)
+    network_input = condition_of(trained, condition, thunder.channel_names)
     audio = torch.from_numpy(np.ascontiguousarray(features, np.float32))[None]
-    packed = trained.network.sample(audio, seeds, condition, trained.steps, trained.guidance)
+    packed = trained.network.sample(audio, seeds, network_input, trained.steps, trained.guidance)
     return [
         unpack(thunder.pipeline.finish(x, voice, Performance(0)), len(thunder.channel_names))
         for x in packed.numpy()
@@ -144,7 +144,7 @@ def perform_as_trained(
 
 
 def perform_voice(
-    engine: Engine, network: str, speech: Speech, seeds: Sequence[int], told: Told,
+    engine: Engine, network: str, speech: Speech, seeds: Sequence[int], condition: Condition,
     steps: int = 20, guidance: float = 1.0,
 ) -> list[Take]:  # fmt: skip
     """Takes of a voice by the system in a folder, or by the teacher, best lip-sync first. Raises
@@ -156,15 +156,15 @@ def perform_voice(
             f"“{network}” is no folder of a system: choose one that “python -m research train "
             f"paper” left, or “{TEACHER}”"
         )
-    told.check(system)
+    condition.check(system)
     voice = engine.analyse(speech)
     samples = np.asarray(speech.samples, np.float32)
     make: Callable[[Sequence[int]], list[Motion]]
     if system == TEACHER:
-        make = partial(perform_as_teacher, engine, voice, samples, told.mood)
+        make = partial(perform_as_teacher, engine, voice, samples, condition.mood)
     else:
         trained = Trained(system, folder, engine.head, steps, guidance)
-        make = partial(perform_as_trained, engine, voice, samples, trained, told)
+        make = partial(perform_as_trained, engine, voice, samples, trained, condition)
     takes = [
         (seed, motion, engine.score(speech, motion).total)
         for seed, motion in zip(seeds, make(seeds))
@@ -176,23 +176,24 @@ def add_arguments(p: ArgumentParser) -> None:
     """The bench's options."""
     p.add_argument("network", help=f"folder of a trained row, or “{TEACHER}”")
     p.add_argument("--audio", type=Path, default=SAMPLE, help="the voice (default: the sample)")
-    p.add_argument("--takes", type=int, default=4)
     p.add_argument("--out", type=Path, required=True, help="folder of the motion files")
     p.add_argument("--mood", default="", help="of media2face and the teacher")
     p.add_argument("--reference", type=Path, help="a motion .npz, whose style diffposetalk takes")
     p.add_argument("--picture", type=Path, help="a face, in whose mood media2face performs")
     p.add_argument("--clip", type=Path, help="the CLIP folder that media2face was trained with")
     p.add_argument("--guidance", type=float, default=1.0, help="s_a of classifier-free guidance")
-    add_shared(p, "weights", "seed", steps=20)
+    add_shared(p, "weights", "seed", steps=20, takes=4)
 
 
 def run(args: Namespace) -> None:
     """Write the takes; print a line for each."""
     seeds = range(args.seed, args.seed + args.takes)
-    told = Told(args.mood, args.reference, args.picture, args.clip)
+    condition = Condition(args.mood, args.reference, args.picture, args.clip)
     try:
         engine, speech = Engine.load(args.weights, device="cpu"), read_sound(args.audio)
-        takes = perform_voice(engine, args.network, speech, seeds, told, args.steps, args.guidance)
+        takes = perform_voice(
+            engine, args.network, speech, seeds, condition, args.steps, args.guidance
+        )
     except ThunderError as error:
         sys.exit(str(error))
     channels = engine.thunder.channel_names

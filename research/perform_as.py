@@ -8,19 +8,10 @@ speech. Pauses that were matched count as kept where the gesture-free part stays
 the fastest head, brow and eye of the moved against that of the old take. Mouth: r of the opening
 with a fresh take of the same seed and direction, beside that of two fresh takes. Written to
 research/results/perform_as.txt.
-
-`--film docs/pictures/two_languages.mp4` instead films one performance in two of the languages, side
-by side, first with one sound, then with the other; below them how far the heads nod, with a line
-from each accent to its counterpart (needs a Blender of .venv/bpy-* and ffmpeg).
 """
 
-from __future__ import annotations
-
-import json
-import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from argparse import ArgumentParser, Namespace
 from itertools import permutations
@@ -28,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from research.harness import add_shared, blenders, report, results_file, ROOT
+from research.harness import add_shared, report, results_file
 from research.hits import gesture
 from thunder_core.direction import Brief
 from thunder_core.engine.another_voice import align_words, move, PAUSE, upper_columns
@@ -68,16 +59,12 @@ def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
     add_shared(p, "weights", "seed", "results")
     p.add_argument("--languages", nargs="+", default=list(TEXTS), choices=list(TEXTS))
-    p.add_argument("--film", type=Path, help="film the first two languages instead")
 
 
 def run(args: Namespace) -> None:
     """Move takes between all pairs, and write the table."""
     if shutil.which("espeak-ng") is None:
         raise SystemExit("espeak-ng, which speaks the lines, is not installed: install it")
-    if args.film is not None:
-        film(args.languages[:2], args.seed, args.film)
-        return
     engine, rng = Engine.load(args.weights, device="cpu"), np.random.default_rng(args.seed)
     names = engine.head.expression_names
     sounds = {
@@ -87,8 +74,8 @@ def run(args: Namespace) -> None:
     }
 
     def generate(sound: Speech, **more) -> list[Take]:
-        asked = Brief(as_asked=False, spread=0.5)
-        made = engine.generate(sound, Request(2, args.seed, direction=asked, **more))
+        direction = Brief(as_asked=False, spread=0.5)
+        made = engine.generate(sound, Request(2, args.seed, direction=direction, **more))
         return sorted(made, key=lambda take: take.seed)
 
     fresh = {key: generate(sound) for key, sound in sounds.items()}
@@ -163,93 +150,3 @@ def pick_ups(engine: Engine, voices: dict[tuple[str, tuple], VoiceFeatures]) -> 
         f"within {max(seams, default=0):.2f} s; whole lines {sum(wholes)} of {len(wholes)}, halves "
         f"in other languages {sum(others)} of {len(others)} are taken for no part"
     )
-
-
-_SIDE, _CURVES = 480, 200  # pixels of a face, and height of the curves
-_LEFT, _RIGHT = 0.05, 0.99  # of the curves in their picture
-
-
-def film(languages: list[str], seed: int, path: Path) -> None:
-    """Film a take of the first language, and the second one that performs as it."""
-    bpy = str(list(blenders().values())[-1])
-    with tempfile.TemporaryDirectory() as name:
-        folder, old = Path(name), languages[0]
-        for language in languages:
-            sound = folder / f"{language}.wav"
-            text = TEXTS[language].partition(".")[0]
-            subprocess.run(
-                ["espeak-ng", "-v", language, "-s", "150", "-w", str(sound), text], check=True
-            )
-            more = () if language == old else (
-                "--perform-as", folder / old / "take_01.npz",
-                "--performed-voice", folder / f"{old}.wav",
-            )  # fmt: skip
-            command = [
-                bpy, ROOT / "bake.py", "--audio", sound, "--takes", 1, "--seed", seed, "--fps", 25,
-                "--no-as-asked", "--outputs", "npz,video", "--out", folder / language, *more,
-            ]  # fmt: skip
-            environment = {"THUNDER_PYTHON": sys.executable, **os.environ}
-            subprocess.run(list(map(str, command)), check=True, env=environment)
-        seconds = _draw_curves(folder, languages)
-        _join(folder, languages, seconds, path)
-
-
-def _draw_curves(folder: Path, languages: list[str]) -> float:
-    """Draw how far the heads nod, folder/curves.png; the seconds that it shows."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    nods = []
-    for language in languages:
-        with np.load(folder / language / "take_01.npz") as take:
-            nods.append(np.degrees(take["head"][:, 0]))
-    moved = json.loads((folder / languages[1] / "report.json").read_text())["performed"]
-    seconds = max(map(len, nods)) / 25
-    figure, axes = plt.subplots(
-        2, 1, sharex=True, figsize=(2 * _SIDE / 100, _CURVES / 100), dpi=100
-    )
-    figure.subplots_adjust(_LEFT, 0.12, _RIGHT, 0.98, hspace=0.1)
-    for axis, nod, language in zip(axes, nods, languages):
-        axis.plot(np.arange(len(nod)) / 25, nod, color="black", lw=1)
-        axis.set(xlim=(0, seconds), yticks=[])
-        axis.set_ylabel(language, rotation=0, ha="right", va="center")
-    for times in moved["accents"]:
-        for axis, at in zip(axes, times):
-            axis.axvline(at, color="tab:red", lw=1, alpha=0.5)
-        (a, b), (top, bottom) = times, axes
-        top.annotate(
-            "", (b, 1), (a, 0), xycoords=bottom.get_xaxis_transform(),
-            textcoords=top.get_xaxis_transform(), arrowprops={"arrowstyle": "-", "color": "tab:red"},
-        )  # fmt: skip
-    figure.savefig(folder / "curves.png")
-    return seconds
-
-
-def _join(folder: Path, languages: list[str], seconds: float, path: Path) -> None:
-    """Both films beside each other above the curves, once with each sound."""
-    faces = [["-i", str(folder / language / "take_01.mp4")] for language in languages]
-    place = f"{2 * _SIDE}*({_LEFT}+{_RIGHT - _LEFT:.3f}*t/{seconds:.3f})"
-    stay = f"tpad=stop_mode=clone:stop_duration={seconds}"
-    picture = (
-        f"[0:v]{stay}[a];[1:v]{stay}[b];[a][b]hstack[top];[top][2:v]vstack[all];"
-        f"[all][3:v]overlay=x='{place}':y={_SIDE}:shortest=0,fps=25,format=yuv420p[v]"
-    )
-    parts = []
-    for number, language in enumerate(languages):
-        parts.append(folder / f"with_{language}.mp4")
-        subprocess.run(
-            ["ffmpeg", "-v", "error", "-y", *faces[0], *faces[1], "-loop", "1", "-i",
-             str(folder / "curves.png"), "-f", "lavfi", "-i", f"color=red:s=2x{_CURVES}",
-             "-filter_complex", picture + f";[{number}:a]apad[s]", "-map", "[v]", "-map", "[s]",
-             "-t", f"{seconds:.3f}", "-c:v", "libx264", "-crf", "27", "-preset", "slow", "-c:a",
-             "aac", "-b:a", "64k", "-ac", "1", str(parts[-1])],
-            check=True,
-        )  # fmt: skip
-    (folder / "parts.txt").write_text("".join(f"file '{part}'\n" for part in parts))
-    subprocess.run(
-        ["ffmpeg", "-v", "error", "-y", "-f", "concat", "-safe", "0", "-i",
-         str(folder / "parts.txt"), "-c", "copy", "-movflags", "+faststart", str(path)],
-        check=True,
-    )  # fmt: skip

@@ -16,9 +16,6 @@ and research/results/ranking.txt.
 by real mouths of `fit` and of GRID, and faults planted in takes of validation voices.
 """
 
-from __future__ import annotations
-
-import csv
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -36,12 +33,13 @@ from research.harness import (
     add_shared,
     bootstrap,
     DATA,
-    effort,
+    describe_sampling,
     in_turns,
     report,
     required,
     results_file,
 )
+from research.words_aligned import texts_of
 from thunder_core.direction import Brief, Direction, DIRECTION_NAMES
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.scorer import WEIGHTS
@@ -50,7 +48,6 @@ from thunder_core.face.lips import CLOSED_MM, opening_mm
 from thunder_core.filters import highest
 from thunder_core.grades import CHECK, GOOD, LipSyncScore, POOR
 from thunder_core.request import Request
-from thunder_core.train.corpus import split_of
 from thunder_core.types import FPS, in_group, Motion, pack, RATE, SPEECH, Speech, Take, unpack
 
 TAKES, SPREAD, SETS = 16, 0.5, 5
@@ -67,7 +64,7 @@ FAULTS = (
 # how it is told where the direction is not known, as of animation by hand
 UNDIRECTED = (DAMPED, "half size", "mumbled", "smoothed over 80 ms")
 NO_DIRECTION = ", no direction"
-ASKED = {"asked for ×.7": -1.5, "asked for ×1.4": 1.5}  # deviations of *Energy*
+REQUESTED = {"asked for ×.7": -1.5, "asked for ×1.4": 1.5}  # deviations of *Energy*
 # faults whose AUC weights are fitted to
 FITTED = (
     "80 ms late", "80 ms early", "never closing", "smoothed over 80 ms", DAMPED, "half size",
@@ -86,10 +83,10 @@ def direction(as_asked: bool = False, energy: float = 0.0) -> Brief:
 
 
 def generate_takes(
-    engine: Engine, speech: Speech, asked: Brief, takes: int, seed: int, steps: int
+    engine: Engine, speech: Speech, in_direction: Brief, takes: int, seed: int, steps: int
 ) -> list[Take]:
     """Takes in a direction, in the order of their seeds."""
-    request = Request(takes, seed, steps=steps, direction=asked)
+    request = Request(takes, seed, steps=steps, direction=in_direction)
     return sorted(engine.generate(speech, request), key=lambda take: take.seed)
 
 
@@ -140,17 +137,13 @@ def spoil_motion(
 def recordings(data: Path, split: str, count: int) -> list[Path]:
     """As many recordings of at least 5 s of a split's voices as there are, one of every voice
     before another of any."""
-    found = []
-    for table in sorted((data / "speech").glob("*/transcripts.tsv")):
-        for name, speaker, _ in csv.reader(
-            table.read_text(encoding="utf-8").splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE
-        ):
-            path = table.parent / name
-            if split_of(speaker) == split and soundfile.info(path).duration >= LEAST_SECONDS:
-                found.append((speaker, name, path))
-    return [
-        path for *_, path in in_turns(found, lambda each: each[0], lambda each: each[1])[:count]
+    found = [
+        (speaker, path)
+        for path, speaker, _ in texts_of(data / "speech", split)
+        if soundfile.info(path).duration >= LEAST_SECONDS
     ]
+    ranked = in_turns(found, lambda each: each[0], lambda each: each[1].name)
+    return [path for _, path in ranked[:count]]
 
 
 # ---- scores
@@ -193,7 +186,7 @@ Spoiled = dict[str, list[LipSyncScore]]
 
 def score_spoiled(engine: Engine, sounds: Sequence[Speech], steps: int) -> Spoiled:
     """Scores by how takes were spoiled, of some also without their direction; and of takes as they
-    are, by AS_ASKED, READING and ASKED."""
+    are, by AS_ASKED, READING and REQUESTED."""
     result: Spoiled = {}
     other = None
     for number, speech in enumerate(sounds):
@@ -213,7 +206,7 @@ def score_spoiled(engine: Engine, sounds: Sequence[Speech], steps: int) -> Spoil
                     score = engine.score(speech, motion)
                     result.setdefault(name + NO_DIRECTION, []).append(score)
         other = backwards
-        for name, energy in ASKED.items():
+        for name, energy in REQUESTED.items():
             takes = generate_takes(engine, speech, direction(True, energy), SPOILED, seed, steps)
             result.setdefault(name, []).extend(take.score for take in takes)
     return result
@@ -350,14 +343,7 @@ def fit_weights(people: Sequence[Sequence[Ordered]], spoiled: Spoiled) -> np.nda
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_shared(p, "weights", "steps", "results", data=DATA)
-    p.add_argument(
-        "--split",
-        choices=("validation", "test"),
-        default="validation",
-        help="whose voices are spoiled; test for final figures",
-    )
-    p.add_argument("--voices", type=int, default=40, help="lines that are spoiled")
+    add_shared(p, "weights", "steps", "results", data=DATA, split="validation", voices=40)
     p.add_argument("--sets", type=int, default=SETS, help="lists of takes of a clip of check")
     p.add_argument("--clips", type=int, help="of people, of check and of GRID each (default: all)")
     p.add_argument("--fit", action="store_true", help="fit the weights of the parts")
@@ -381,7 +367,9 @@ def run(args: Namespace) -> None:
         for name, points in zip(WEIGHTS, weights):
             print(f"{name:10s} {points:5.1f}")
         return
-    lines = [f"weights {engine.weights}; voices of the split {args.split}; {effort(args.steps)}"]
+    lines = [
+        f"weights {engine.weights}; voices of the split {args.split}; {describe_sampling(args.steps)}"
+    ]
     groups = [("read lines", sounds)]
     if args.split == "validation":  # people are of neither split
         for what, clips, sets in (

@@ -14,14 +14,11 @@ Last, the words of a minute of German, Mandarin and noise, as they come out. Wri
 research/results/recognised.txt.
 """
 
-from __future__ import annotations
-
 import os
 import platform
 import sys
 import time
 from argparse import ArgumentParser, Namespace
-from collections import defaultdict
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -31,8 +28,8 @@ import numpy as np
 from research.faces.lip_clips import figures, fit_length, interval, LipClip, mean_of, read_clips
 from research.harness import add_shared, bootstrap, report, required, results_file, usual_direction
 from research.lips import count_false_closures, true_closures
-from research.transcripts import made_sounds, share_made, table_of_sounds
-from research.words_aligned import FOLDERS, lexicon, Line, lines_of, NEAR, rows_of, starts_of
+from research.transcripts import share_made, sounds_by_text, table_of_sounds
+from research.words_aligned import FOLDERS, lexicon, Line, lines_of, NEAR, starts_of, texts_of
 from thunder_core.direction import Brief
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound, sound_of
@@ -40,7 +37,6 @@ from thunder_core.engine.speech.recognition import Recogniser
 from thunder_core.face.lips import Lips
 from thunder_core.request import Request
 from thunder_core.spoken import Word
-from thunder_core.train.corpus import split_of
 from thunder_core.types import FPS, RATE, Speech
 
 NOISE_SECONDS = 25.0
@@ -49,12 +45,7 @@ OTHER_LANGUAGES = ("de_anchor20", "zh_vlog15")
 
 def recordings(speech: Path, most: int) -> list[tuple[Path, str]]:
     """The recordings of the test split's LibriSpeech voices, and their texts; 0 for all."""
-    found = [
-        (table.parent / name, text.lower())
-        for table in sorted(speech.glob(f"{FOLDERS}/transcripts.tsv"))
-        for name, speaker, text in rows_of(table, header=False)
-        if split_of(speaker) == "test"
-    ]
+    found = [(path, text) for path, _, text in texts_of(speech, "test", FOLDERS)]
     return found[:most] if most else found
 
 
@@ -139,20 +130,12 @@ def of_lines(
     engine: Engine, lines: list[Line], texts: dict[Path, str], args: Namespace
 ) -> list[str]:
     """Lines on the lips of takes of recordings."""
-    lips = Lips.of(engine.head)
-    results = defaultdict(list)
-    for line in lines:
-        speech = read_sound(line.path)
-        for given, text in (("none", ""), ("recognised", texts[line.path]), ("true", line.text)):
-            total = defaultdict(list)
-            request = Request(args.takes, args.seed, direction=Brief(text=text))
-            for take in engine.generate(speech, request):
-                for kind, made in made_sounds(line, take.motion, lips).items():
-                    total[kind] += made
-            results[given].append((total, args.takes * speech.seconds / 60))
+    given = {
+        line.path: {"none": "", "recognised": texts[line.path], "true": line.text} for line in lines
+    }
     return [
         f"{len(lines)} of these recordings, {args.takes} takes each",
-        *table_of_sounds("text", results),
+        *table_of_sounds("text", sounds_by_text(engine, lines, given, args)[0]),
         "",
     ]
 
@@ -216,13 +199,11 @@ def unretouched(engine: Engine, by: Recogniser, data: Path) -> list[str]:
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_shared(p, "data", "weights", "seed", "results")
+    add_shared(p, "data", "weights", "seed", "results", "lines", takes=3)
     p.add_argument("--model", default=os.environ.get("THUNDER_WHISPER"), help="THUNDER_WHISPER")
     p.add_argument("--python", default=os.environ.get("THUNDER_RECOGNISER") or sys.executable)
     p.add_argument("--cores", type=int, default=2)
     p.add_argument("--recordings", type=int, default=0, help="how many (default: all)")
-    p.add_argument("--lines", type=int, default=40, help="recordings that takes are made of")
-    p.add_argument("--takes", type=int, default=3)
     p.add_argument("--clip-takes", type=int, default=4)
     p.add_argument("--clips", type=int, default=0, help="how many of `check` (default: all)")
 

@@ -6,15 +6,13 @@ open graph editor.
 writes research/results/reduction.txt.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import tempfile
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from research.harness import add_shared, keep, RESULTS, use_tests
+from research.harness import add_shared, RESULTS, use_tests, write_table
 
 
 def add_arguments(p: ArgumentParser) -> None:
@@ -45,4 +43,4 @@ def run(args: Namespace) -> None:
         ),
         f"{result['times_faster']:.1f} times faster (wanted: 10)",
     ]
-    print(keep(args.results, lines))
+    print(write_table(args.results, lines))

@@ -8,8 +8,6 @@ as they were. Ratios come from runs that take turns; seconds and GB are of the m
 table names. `--only hour` bakes an hour of dialogue, which takes long, and is left out otherwise.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import platform
@@ -29,14 +27,14 @@ from research.commit import run_in_blender, save_take
 from research.harness import (
     add_shared,
     blenders,
-    keep,
-    keep_json,
     origin,
     replace_part_of_file,
     RESULTS,
     ROOT,
     SAMPLE,
     usual_direction,
+    write_json,
+    write_table,
 )
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
@@ -171,8 +169,8 @@ class Bench:
             try:
                 for run in range(max(runs.values())):
                     for count in (count for count, often in runs.items() if run < often):
-                        asked = json.dumps({"takes": count, "seed": 1 + run})
-                        answers[count].append(tuple(self._ask(side, asked) for side in sides))
+                        request = json.dumps({"takes": count, "seed": 1 + run})
+                        answers[count].append(tuple(self._ask(side, request) for side in sides))
             finally:
                 for side in sides:
                     side.stdin.close()
@@ -180,9 +178,9 @@ class Bench:
         return answers
 
     @staticmethod
-    def _ask(side: subprocess.Popen, asked: str) -> dict:
+    def _ask(side: subprocess.Popen, request: str) -> dict:
         """The answer of research/takes_of_tree.py. Raises SystemExit if it ended."""
-        side.stdin.write(asked + "\n")
+        side.stdin.write(request + "\n")
         side.stdin.flush()
         line = side.stdout.readline()
         if not line:
@@ -359,7 +357,7 @@ def run(args: Namespace) -> None:
     print("\n".join([*lines, *(f"left out: {each}" for each in left_out)]))
     if args.quick:
         return
-    keep_json(args.results, figures)
-    keep(args.results.with_suffix(".txt"), lines)
+    write_json(args.results, figures)
+    write_table(args.results.with_suffix(".txt"), lines)
     if args.results == RESULTS / "speed.json":
         replace_part_of_file(PAGE, "figures", lines)

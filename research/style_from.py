@@ -8,8 +8,6 @@ first fits the regression to the training split (its strength chosen on the vali
 writes `thunder_core/animation/style_of_motion.json`. Written to research/results/style_from.txt.
 """
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 
 import numpy as np
@@ -42,22 +40,24 @@ def add_arguments(p: ArgumentParser) -> None:
 def run(args: Namespace) -> None:
     """Measure how well the style of a motion is read; write the table."""
     required(args.cache / "motions" / "motions.f16", "run the stages hear and animate")
-    played = bundled_meter()
+    meter = bundled_meter()
     if args.fit:
         data, validation = (
-            read_performances(args.cache, split, args.clips, played)
+            read_performances(args.cache, split, args.clips, meter)
             for split in ("train", "validation")
         )
         write_file(CONSTANTS, fit(data, validation).to_json() + "\n")
         shipped_reader.cache_clear()
-        print(f"fitted to {len(data.asked)} performances, chosen on {len(validation.asked)}")
-    reader, test = shipped_reader(), read_performances(args.cache, "test", args.clips, played)
+        print(
+            f"fitted to {len(data.requested)} performances, chosen on {len(validation.requested)}"
+        )
+    reader, test = shipped_reader(), read_performances(args.cache, "test", args.clips, meter)
     r, plain, moody = (
         agreement(reader, test, some) for some in (slice(None), ~test.moody, test.moody)
     )
-    error = np.sqrt(((reader.read(test.measured) - test.asked) ** 2).mean(0))
+    error = np.sqrt(((reader.read(test.measured) - test.requested) ** 2).mean(0))
     lines = [
-        f"teacher, {len(set(test.speakers.tolist()))} voices of test, {len(test.asked)} "
+        f"teacher, {len(set(test.speakers.tolist()))} voices of test, {len(test.requested)} "
         f"performances ({test.moody.sum()} in a mood), "
         "read without their sound",
         "",

@@ -17,8 +17,6 @@ a stopped run can be resumed. Rows go to research/results/table1.json, with 95 %
 (bootstrap over lines).
 """
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import importlib.util
@@ -37,11 +35,11 @@ from research.harness import (
     add_shared,
     bootstrap,
     in_turns,
-    keep_json,
     replace_part_of_file,
     required,
     RESULTS,
     usual_direction,
+    write_json,
 )
 from research.measures.map_features import map_features
 from research.train.lip_video import LipVideo
@@ -466,7 +464,7 @@ def run(args: Namespace) -> None:
                    f"{args.clips} --seconds {shortest:g} {longest:g}",
     }  # fmt: skip
     paper = [{"system": name} | dict(zip(TITLES, values)) for name, values in PAPER.items()]
-    keep_json(
+    write_json(
         args.results,
         {"about": about, "rows": made, "differences": differences(figures, words), "paper": paper},
     )

@@ -9,8 +9,6 @@ as NPZ (expression, jaw). `… key FOLDER RUNS` keys all of them on every frame,
 JSON with medians of RUNS and the size in a saved file.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

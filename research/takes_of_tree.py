@@ -9,8 +9,6 @@ processor within it (all threads; neighbours' work changes it less). With "sound
 sound; with "save": PATH all are written there as NPZ, in the order of their seeds.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys
@@ -49,23 +47,23 @@ def main() -> None:
     if "torch" in sys.modules:  # an older engine
         sys.modules["torch"].set_num_threads(int(threads))
     engine, speech = Engine.load(), Speech(np.load(sound))
-    asked_for = requests()
-    engine.generate(speech, **asked_for(1, 0))
+    arguments = requests()
+    engine.generate(speech, **arguments(1, 0))
     for line in sys.stdin:
-        asked = json.loads(line)
-        if "sound" in asked:
-            speech = Speech(np.load(asked["sound"]))
+        request = json.loads(line)
+        if "sound" in request:
+            speech = Speech(np.load(request["sound"]))
         engine._known.clear()  # the features of the sound have to be worked out
         began, busy = time.perf_counter(), time.process_time()
-        takes = engine.generate(speech, **asked_for(asked["takes"], asked["seed"]))
+        takes = engine.generate(speech, **arguments(request["takes"], request["seed"]))
         again, processor = time.perf_counter() - began, time.process_time() - busy
-        if "save" in asked:
+        if "save" in request:
             takes = sorted(takes, key=lambda take: take.seed)
             parts = {
                 part: np.array([getattr(take.motion, part) for take in takes]) for part in PARTS
             }
             parts["channels"] = np.array(engine.head.expression_names)
-            np.savez(asked["save"], **parts, scores=[take.score.total for take in takes])
+            np.savez(request["save"], **parts)
         print(json.dumps({"again": again, "processor": processor}), flush=True)
 
 

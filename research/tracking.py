@@ -9,8 +9,6 @@ films the tracker says so. A drawn head is no person: it has no pores, no beard 
 room. Written to research/results/tracking.txt; needs what follows faces (docs/training.md).
 """
 
-from __future__ import annotations
-
 import tempfile
 from argparse import ArgumentParser, Namespace
 from collections import defaultdict
@@ -41,7 +39,7 @@ SAME = {  # ways in which the same film is followed again
 STRETCHED = {"squeezed": SQUEEZE, "widened": 1 / SQUEEZE}  # → the width of its pixels
 _APART = (14, 32)  # frames between two blinks
 _SHUT = 0.5  # closure of the lids in a blink
-_NEAR = 2  # frames
+NEAR_FRAMES = 2  # frames
 # closures of lids from frame to frame: quick, usual and slow blinks
 _BLINKS = (
     (0.5, 1.0, 0.6, 0.2),
@@ -69,7 +67,7 @@ def place_blinks(motion: Motion, head: Head, seed: int) -> tuple[Motion, np.ndar
 def count_blinks(lids: np.ndarray, shut: np.ndarray) -> tuple[int, int]:
     """Of blinks that are shut in known frames those found in closures [T], and false ones."""
     peaks, _ = find_peaks(np.concatenate([[0], lids, [0]]), height=_SHUT, distance=6)
-    near = np.abs(peaks[:, None] - 1 - shut) <= _NEAR
+    near = np.abs(peaks[:, None] - 1 - shut) <= NEAR_FRAMES
     return int(near.any(0).sum()), int((~near.any(1)).sum())
 
 
@@ -93,8 +91,7 @@ def beside_itself(values: np.ndarray) -> np.ndarray:
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_shared(p, "results", seed=1)
-    p.add_argument("--takes", type=int, default=TAKES)
+    add_shared(p, "results", "seed", takes=TAKES)
     p.add_argument("--compared", type=int, default=COMPARED, help="takes filmed in all ways")
 
 
@@ -105,7 +102,7 @@ def run(args: Namespace) -> None:
     request = Request(args.takes, args.seed, direction=usual_direction(SPREAD))
     takes = Engine.load(device="cpu").generate(read_sound(SAMPLE), request)
     rows: dict[str, list[np.ndarray]] = defaultdict(list)
-    blinks, told = np.zeros(3, int), defaultdict(list)
+    blinks, notes_of = np.zeros(3, int), defaultdict(list)
     filmed = 0.0
     with (
         tempfile.TemporaryDirectory() as scratch,
@@ -131,7 +128,7 @@ def run(args: Namespace) -> None:
             filmed += motion.frames / FPS
             measured = np.stack([plain["opening"], plain["width"]], 1)
             solved = Motion(plain["expression"], plain["jaw"], plain["head"], plain["eyes"])
-            told["plain"].append(notes)
+            notes_of["plain"].append(notes)
             rows["the motion itself"].append(beside_itself(_lips(motion, head)))
             rows["measured, beside the motion"].append(beside(measured, _lips(motion, head)))
             rows["solved, beside the motion"].append(
@@ -149,7 +146,7 @@ def run(args: Namespace) -> None:
                 other = np.stack([other["opening"], other["width"]], 1)
                 rows[f"{name}, beside the plain film"].append(beside(other, measured))
             for kind, aspect in STRETCHED.items() if again else ():
-                told[kind].append(follow(kind)[1])
+                notes_of[kind].append(follow(kind)[1])
                 right, _ = follow(kind, aspect)
                 right = np.stack([right["opening"], right["width"]], 1)
                 rows[f"{kind}, --pixel-aspect {aspect:.3g}"].append(beside(right, measured))
@@ -170,7 +167,7 @@ def run(args: Namespace) -> None:
         lines.append(f"{name:44s}{r:8.3f}{sd:8.2f}{r_2:8.3f}{sd_2:8.2f}")
     of, found, false = blinks
     lines += ["", f"blinks found: {found} of {of} ({found / of:.0%}), and {false} false ones"]
-    for kind, of_films in told.items():
+    for kind, of_films in notes_of.items():
         said = sum(any("--pixel-aspect" in note for note in notes) for notes in of_films)
         lines.append(f"{kind}: {said} of {len(of_films)} films are said to be squeezed")
     is_whole = args.takes >= TAKES and args.compared >= COMPARED

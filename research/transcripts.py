@@ -9,15 +9,14 @@ frames. `--split validation` is what `thunder_core/engine/speech/transcript.py` 
 Written to research/results/transcripts.txt.
 """
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 from collections import defaultdict
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
-from research.articulation import BILABIALS, LABIODENTALS, lip_to_teeth
+from research.articulation import BILABIALS, LABIODENTALS
 from research.harness import add_shared, bootstrap, report, required, results_file
 from research.words_aligned import Line, lines_of
 from thunder_core.direction import Brief
@@ -39,7 +38,7 @@ def made_sounds(line: Line, motion: Motion, lips: Lips) -> dict[str, list[bool]]
     """Whether a take makes each sound of KINDS in a line, and "wrong": one entry for each wrong
     closure."""
     articulators, gap = bundled_articulators(), lips.beyond_rest(motion)
-    apart = lip_to_teeth(articulators, motion.expression.astype(float), motion.jaw)
+    apart = articulators.bite(motion.expression.astype(float), motion.jaw)
     made = dict(zip(KINDS, (gap <= CLOSED_MM, apart <= NEAR_MM)))
     spoken, result = np.full(len(gap), "SIL"), defaultdict(list)
     for phone, start, end in line.phones:
@@ -84,26 +83,15 @@ def table_of_sounds(
     return rows
 
 
-def add_arguments(p: ArgumentParser) -> None:
-    """Add this bench's options."""
-    add_shared(p, "data", "weights", "seed", "results")
-    p.add_argument("--split", choices=("validation", "test"), default="test", help="whose voices")
-    p.add_argument("--lines", type=int, default=40, help="how many, drawn by the seed")
-    p.add_argument("--takes", type=int, default=3)
-
-
-def run(args: Namespace) -> None:
-    """Sample takes with and without the text, and write the table."""
-    required(args.data / "speech", "the folder of recordings")
-    engine, rng = Engine.load(args.weights, device="cpu"), np.random.default_rng(args.seed)
-    lips, lines = Lips.of(engine.head), lines_of(args.data / "speech", args.split, 0)
-    lines = [lines[i] for i in rng.permutation(len(lines))[: args.lines]]
-    # text given → of each line {sound: made}, minutes of its takes
-    results: dict[str, list[tuple[dict[str, list[bool]], float]]] = {"no": [], "yes": []}
-    refused = 0
+def sounds_by_text(
+    engine: Engine, lines: list[Line], given: dict[Path, dict[str, str]], args: Namespace
+) -> tuple[dict[str, list[tuple[dict[str, list[bool]], float]]], int]:
+    """What `table_of_sounds` shows of takes of lines that are sampled with texts, by name, and how
+    many texts the voice does not seem to say."""
+    lips, results, refused = Lips.of(engine.head), defaultdict(list), 0
     for line in lines:
         speech = read_sound(line.path)
-        for given, text in (("no", ""), ("yes", line.text)):
+        for name, text in given[line.path].items():
             notes: list[str] = []
             request = Request(args.takes, args.seed, direction=Brief(text=text))
             takes = engine.generate(speech, request, on_note=notes.append)
@@ -112,7 +100,23 @@ def run(args: Namespace) -> None:
             for take in takes:
                 for kind, made in made_sounds(line, take.motion, lips).items():
                     total[kind] += made
-            results[given].append((total, len(takes) * speech.seconds / 60))
+            results[name].append((total, len(takes) * speech.seconds / 60))
+    return results, refused
+
+
+def add_arguments(p: ArgumentParser) -> None:
+    """Add this bench's options."""
+    add_shared(p, "data", "weights", "seed", "results", "split", "lines", takes=3)
+
+
+def run(args: Namespace) -> None:
+    """Sample takes with and without the text, and write the table."""
+    required(args.data / "speech", "the folder of recordings")
+    engine, rng = Engine.load(args.weights, device="cpu"), np.random.default_rng(args.seed)
+    lines = lines_of(args.data / "speech", args.split, 0)
+    lines = [lines[i] for i in rng.permutation(len(lines))[: args.lines]]
+    given = {line.path: {"no": "", "yes": line.text} for line in lines}
+    results, refused = sounds_by_text(engine, lines, given, args)
     rows = [
         f"{len(lines)} lines of {args.split} voices, {args.takes} takes each; texts that the voice "
         f"does not seem to say: {refused}",

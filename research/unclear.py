@@ -12,14 +12,12 @@ it finds in the clean recording. Last the threshold that tells best the recordin
 research/results/unclear.txt.
 """
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import numpy as np
 
-from research.faces.lip_clips import fit_bar, fit_length, FOLDERS, follows, hear, read_clips
+from research.faces.lip_clips import encode_clip, fit_bar, fit_length, FOLDERS, follows, read_clips
 from research.harness import add_shared, report, required, results_file, usual_direction
 from research.ranking import recordings
 from thunder_core.engine.engine import Engine
@@ -65,7 +63,7 @@ def lips_lines(data: Path, engine: Engine, takes: int) -> list[str]:
     """Lines: r of the opening with real mouths, of clips as they are and with voices beneath."""
     fit, check = (read_clips(data, part) for part in ("fit", "check"))
     encoder, lips = engine.thunder.encoder, Lips.of(engine.head)
-    bar = fit_bar(fit, {clip.name: hear(encoder, clip)[0] for clip in fit})
+    bar = fit_bar(fit, {clip.name: encode_clip(encoder, clip)[0] for clip in fit})
     lines = [
         "",
         f"{len(check)} clips of `check`, {takes} takes, Spread 0.5: r of the opening",
@@ -84,7 +82,7 @@ def lips_lines(data: Path, engine: Engine, takes: int) -> list[str]:
                 lips.beyond_rest(take.motion) for take in engine.generate(Speech(samples), request)
             ]
             curves = fit_length(np.array(gaps), clip.frames)
-            map_curve = bar(hear(encoder, clip, samples)[0], "opening")
+            map_curve = bar(encode_clip(encoder, clip, samples)[0], "opening")
             values.append(
                 [
                     np.mean([follows(curve, clip.opening) for curve in curves]),
@@ -104,12 +102,7 @@ def lips_lines(data: Path, engine: Engine, takes: int) -> list[str]:
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_shared(p, "data", "weights", "results")
-    p.add_argument(
-        "--split", choices=("validation", "test"), default="validation", help="whose voices"
-    )
-    p.add_argument("--voices", type=int, default=40, help="how many")
-    p.add_argument("--takes", type=int, default=8, help="of each clip with a measured mouth")
+    add_shared(p, "data", "weights", "results", "takes", split="validation", voices=40)
 
 
 def run(args: Namespace) -> None:
@@ -124,11 +117,11 @@ def run(args: Namespace) -> None:
     for number in range(len(sounds)):
         clean = None
         for name, samples in versions(sounds, number).items():
-            heard = engine.thunder.analyse(samples, Speech(samples).frames)
-            phones = heard.features[:, -LOUDNESS - len(PHONES) : -LOUDNESS].argmax(-1)
+            voice = engine.thunder.analyse(samples, Speech(samples).frames)
+            phones = voice.features[:, -LOUDNESS - len(PHONES) : -LOUDNESS].argmax(-1)
             if clean is None:
-                clean, said = phones, heard.speaking
-            doubts.setdefault(name, []).append(heard.doubt)
+                clean, said = phones, voice.speaking
+            doubts.setdefault(name, []).append(voice.doubt)
             alike.setdefault(name, []).append((phones == clean)[said].mean())
     lines = [
         f"weights {engine.weights}; {len(sounds)} voices of the split {args.split}; threshold "

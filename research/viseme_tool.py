@@ -2,8 +2,6 @@
 """Animation that is not ours: what a viseme tool keys on ARKit channels, from the phones of an
 alignment."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from thunder_core.spoken import PHONES

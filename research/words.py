@@ -13,14 +13,12 @@ file: take it from `validation`; `--seconds 3` cuts the lines, for the scale of 
 to research/results/words.txt.
 """
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 
 import numpy as np
 
-from research.corpus_lines import add_line_arguments, clips_of, Line, MOST_SECONDS, open_corpus
-from research.harness import effort, report, results_file
+from research.corpus_lines import clips_of, Line, LINE_OPTIONS, MOST_SECONDS, open_corpus, UNSEEN
+from research.harness import add_shared, describe_sampling, report, results_file
 from thunder_core.animation.traits import BEYOND_EXPECTED, deviations, Line as SpokenLine, USUAL
 from thunder_core.direction import Brief, Direction, DIRECTION_NAMES
 from thunder_core.direction_words import AXIS_WORDS, CARRIED_WORDS, MEASURES, words, words_of_takes
@@ -36,10 +34,10 @@ STEPS = USUAL | BEYOND_EXPECTED
 
 
 def scale(
-    asked: np.ndarray, values: dict[str, np.ndarray], batch: np.ndarray
+    requested: np.ndarray, values: dict[str, np.ndarray], batch: np.ndarray
 ) -> dict[str, tuple[float, float]]:
     """The scale as takes lay it: median, and deviation within batches relative to that of what was
-    asked [n, DIRECTION_NAMES]."""
+    requested [n, DIRECTION_NAMES]."""
     axis_of = {measure: axis for axis, measures in MEASURES.items() for measure in measures}
     result = {}
     for name, shown in values.items():
@@ -48,7 +46,7 @@ def scale(
             continue
         there = np.isfinite(shown)
         by, shown, of = (
-            asked[there, DIRECTION_NAMES.index(axis_of[name])],
+            requested[there, DIRECTION_NAMES.index(axis_of[name])],
             shown[there],
             batch[there],
         )
@@ -101,8 +99,7 @@ def count_shared(listed: list[str], batch: np.ndarray) -> int:
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_line_arguments(p)
-    p.add_argument("--takes", type=int, default=8)
+    add_shared(p, *LINE_OPTIONS, "takes", **UNSEEN)
     p.add_argument("--seconds", type=float, default=MOST_SECONDS, help="at most, of each line")
 
 
@@ -111,7 +108,14 @@ def run(args: Namespace) -> None:
     corpus, engine = open_corpus(args.cache), Engine.load(args.weights)
     measures = Measures(engine.head)
     usual = Brief(Direction().vector()[None], 0.5, as_asked=False)
-    asked, values, shows, batch, plain, listed = [], {name: [] for name in STEPS}, [], [], [], []
+    requested, values, shows, batch, plain, listed = (
+        [],
+        {name: [] for name in STEPS},
+        [],
+        [],
+        [],
+        [],
+    )
     for number, clip in enumerate(clips_of(corpus, args.split, args.voices)):
         speech = Speech(Line.of(corpus, clip, engine).speech.samples[: round(args.seconds * RATE)])
         request = Request(args.takes, 100 * number + 1, steps=args.steps, direction=usual)
@@ -127,18 +131,18 @@ def run(args: Namespace) -> None:
             for name in STEPS:
                 level = expected.get(name, np.nan) if name in BEYOND_EXPECTED else 0.0
                 values[name].append(measured.get(name, np.nan) - level)
-            asked.append(reading)
+            requested.append(reading)
             shows.append(deviations(measured, expected, line))
             batch.append(number)
             plain.append(words(reading, usual.vectors, speaks=True))
         direction = {"direction": usual.vectors.tolist()}
         unsaid = direction | {"choice": None}  # what is chosen is measured by `hits`
         listed += words_of_takes([take.provenance | unsaid for take in takes])
-    asked, batch = np.array(asked), np.array(batch)
+    requested, batch = np.array(requested), np.array(batch)
     lines = [
         f"{len(batch)} takes of {args.voices} voices of {args.split} at spread 0.5, "
         f"of at most {args.seconds:g} s each, "
-        f"{effort(args.steps)}, weights {engine.weights}",
+        f"{describe_sampling(args.steps)}, weights {engine.weights}",
         "",
         f"{'':28s}" + "".join(f"{name:>26s}" for name in COUNTS),
     ]
@@ -155,6 +159,6 @@ def run(args: Namespace) -> None:
         ]
     lines += [
         f"scale of these takes: "
-        f"{scale(asked, {name: np.array(measured) for name, measured in values.items()}, batch)}"
+        f"{scale(requested, {name: np.array(measured) for name, measured in values.items()}, batch)}"
     ]
     report(results_file(args.results, "words.txt", args.split == "test"), lines)

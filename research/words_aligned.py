@@ -14,10 +14,9 @@ its middle. `--split validation` is what the thresholds of
 research/results/words_aligned.txt.
 """
 
-from __future__ import annotations
-
 import csv
 from argparse import ArgumentParser, Namespace
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +69,14 @@ def lines_of(speech: Path, split: str, most: int) -> list[Line]:
             ):
                 lines.append(Line(folder / name, speaker, text.lower(), phones[name]))
     return lines[:most] if most else lines
+
+
+def texts_of(speech: Path, split: str, folders: str = "*") -> Iterator[tuple[Path, str, str]]:
+    """(recording, speaker, text) of a split's voices in folders with transcripts."""
+    for table in sorted(speech.glob(f"{folders}/transcripts.tsv")):
+        for name, speaker, text in rows_of(table, header=False):
+            if split_of(speaker) == split:
+                yield table.parent / name, speaker, text.lower()
 
 
 def rows_of(path: Path, header: bool = True) -> Iterator[list[str]]:
@@ -146,9 +153,7 @@ def sounds_right(belief: np.ndarray, phones: Phones) -> Iterator[tuple[float, bo
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_shared(p, "data", "weights", "seed", "results")
-    p.add_argument("--split", choices=("validation", "test"), default="test", help="whose voices")
-    p.add_argument("--lines", type=int, default=0, help="how many (default: all)")
+    add_shared(p, "data", "weights", "seed", "results", "split", lines=0)  # 0: all
 
 
 def run(args: Namespace) -> None:
@@ -163,18 +168,12 @@ def run(args: Namespace) -> None:
             f"texts and alignments"
         )
     vocabulary = sorted({word for line in lines for word in line.text.split()})
-    late = []
-    sure = {"own": [], "replaced": [], "added": []}
-    unfit = 0
-    right = []
-    wrong = []
-    shorter = []
-    longer = []
-    rows = []
+    fits, sure = defaultdict(list), defaultdict(list)  # of texts, of words by what they are
+    late, unfit, rows = [], 0, []
     for line in lines:
         belief = softmax(engine.thunder.encoder.analyse(read_sound(line.path).samples)[1])
         found, matches = words(belief, line.text)
-        right.append(matches)
+        fits["own"].append(matches)
         starts = starts_of(line, known)
         unfit += starts is None
         late += [word.start - start for word, start in zip(found, starts or ())]
@@ -183,11 +182,11 @@ def run(args: Namespace) -> None:
             if text != line.text:
                 sure[kind].append(words(belief, text)[0][at].sure)
         text = line.text.split()
-        shorter.append(words(belief, " ".join(text[: 2 * len(text) // 3]))[1])
-        longer.append(words(belief[len(belief) // 3 :], line.text)[1])
+        fits["shorter"].append(words(belief, " ".join(text[: 2 * len(text) // 3]))[1])
+        fits["longer"].append(words(belief[len(belief) // 3 :], line.text)[1])
         others = [other for other in lines if other.text != line.text]
         nearest = min(others, key=lambda other: abs(len(other.text) - len(line.text)))
-        wrong += [
+        fits["other"] += [
             words(belief, other.text)[1]
             for other in (nearest, others[int(rng.integers(len(others)))])
         ]
@@ -201,9 +200,14 @@ def run(args: Namespace) -> None:
             f"word starts",
             "",
             *_of_words(np.abs(late), np.median(late)),
-            *_of_texts(np.array(right), np.array(wrong)),
-            _row("two thirds of own texts, suspected", 1 - np.mean(shorter), ""),
-            _row("own texts of two thirds of a sound, suspected", 1 - np.mean(longer), ""),
+            _row(
+                "texts of other lines, noticed",
+                1 - np.mean(fits["other"]),
+                f" of {len(fits['other'])}",
+            ),
+            _row("own texts, suspected", 1 - np.mean(fits["own"]), f" of {len(fits['own'])}"),
+            _row("two thirds of own texts, suspected", 1 - np.mean(fits["shorter"]), ""),
+            _row("own texts of two thirds of a sound, suspected", 1 - np.mean(fits["longer"]), ""),
             *(
                 _row(
                     f"{kind} words, not found",
@@ -230,13 +234,6 @@ def _of_words(off: np.ndarray, median: float) -> list[str]:
             f" of {len(off)}; median {1000 * median:+.0f} ms",
         ),
         _row(f"word starts within {1000 * FAR:.0f} ms", (off <= FAR).mean(), ""),
-    ]
-
-
-def _of_texts(right: np.ndarray, wrong: np.ndarray) -> list[str]:
-    return [
-        _row("texts of other lines, noticed", (~wrong).mean(), f" of {len(wrong)}"),
-        _row("own texts, suspected", (~right).mean(), f" of {len(right)}"),
     ]
 
 

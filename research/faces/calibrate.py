@@ -12,8 +12,6 @@ here: kernels have no larger share beside it than left-out clips need. Ridge str
 inputs and its share were chosen by leaving out each clip of the split `fit`.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -140,11 +138,11 @@ class Clip:
         return np.isfinite(self.curves[what])
 
 
-def hear_clips(
+def encode_clips(
     clips: Sequence[LipClip], encoder: SpeechEncoder, fitted: Sequence[str], seed: int = 1
 ) -> dict[str, Clip]:
     """Clips by name, those of `fitted` with the copies that the map is fitted to."""
-    heard, rng, phones = {}, np.random.default_rng(seed), phones_of(clips)
+    clips_by_name, rng, phones = {}, np.random.default_rng(seed), phones_of(clips)
     for clip in clips:
         sound, frames = torch.from_numpy(clip.samples), clip.frames
         curves = {what: clip.curve(what) for what in CURVES if clip.curve(what) is not None}
@@ -168,8 +166,8 @@ def hear_clips(
         belief = phone_probabilities(versions[0].features)
         labels = phones.get(clip.name)
         shares = (belief if labels is None else occupancy(labels, frames), belief)
-        heard[clip.name] = Clip(clip, shares, loudness(clip.samples, frames), versions)
-    return heard
+        clips_by_name[clip.name] = Clip(clip, shares, loudness(clip.samples, frames), versions)
+    return clips_by_name
 
 
 def _features(encoder: SpeechEncoder, sound: torch.Tensor, frames: int) -> np.ndarray:
@@ -287,7 +285,7 @@ def calibrate(data: Path, encoder: SpeechEncoder, out: Path = KERNELS) -> dict:
     parts = {
         part: [clip.name for clip in lip_clips.read_clips(data, part)] for part in ("fit", "check")
     }
-    clips = hear_clips(lip_clips.read_clips(data), encoder, parts["fit"])
+    clips = encode_clips(lip_clips.read_clips(data), encoder, parts["fit"])
     constants, figures = {}, {}
     for what in CURVES:
         fit = Regressions(clips, parts["fit"], what)

@@ -2,8 +2,6 @@
 """Draws performances of the default head as films, by the Python that follows faces:
 `python -m research.faces.films NAME.npz… FOLDER KIND…` writes FOLDER/NAME/KIND.avi."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Sequence

@@ -26,7 +26,7 @@ WINDOW = 70  # frames of a periodogram: 2.8 s, a training crop, which every reco
 REACH = 10  # largest lag between loudness and head movement, frames
 BINS = WINDOW // 2
 _HERTZ = FPS / WINDOW  # width of a bin
-_MOST = 1.5  # largest deviation of size drawn; the six people measured lie within it
+MOST_DEVIATION = 1.5  # largest deviation of size drawn; the six people measured lie within it
 _LINKED = (
     "features.f16",
     "logits.f16",
@@ -65,7 +65,9 @@ class HeadStatistics:
         """Size of a person's head rotation relative to the median: always the same for a name and a
         seed."""
         rng = np.random.default_rng([seed, zlib.crc32(person.encode())])
-        return float(np.exp(self.spread * np.clip(rng.standard_normal(), -_MOST, _MOST)))
+        return float(
+            np.exp(self.spread * np.clip(rng.standard_normal(), -MOST_DEVIATION, MOST_DEVIATION))
+        )
 
     def draw(self, loudness: np.ndarray, size: float, rng: np.random.Generator) -> np.ndarray:
         """Rotations float32 [T, 3], rad, of a head that goes with a voice's loudness [T]."""

@@ -8,8 +8,6 @@ materials and front surface, so that the head's topology may change: then run
 `python -m research.faces.landmarks`.
 """
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -6,8 +6,6 @@ DATA has one or two folders, `lips/` and `lips_more/`; each has clips, their mea
 `split.toml`.
 """
 
-from __future__ import annotations
-
 import csv
 import tomllib
 from collections import defaultdict
@@ -166,7 +164,7 @@ def spoken_phones(folder: Path) -> dict[str, list[Phone]]:
     return phones
 
 
-def hear(
+def encode_clip(
     encoder: SpeechEncoder, clip: LipClip, samples: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """(speech features [T, d], the likeliest phones as 10 ms labels [4T]) of a clip, or of other

@@ -5,11 +5,9 @@ Written to OUT, which belongs outside the repository: `fit/` and `check/` (or `a
 split) with tracked sequences and their sounds. The sequences are marked as not to be trained on.
 """
 
-from __future__ import annotations
-
 import shutil
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +49,13 @@ def solve_folder(lips: Path, out: Path, head: Head, names: list[str] | None = No
             if sound.exists():
                 shutil.copyfile(sound, folder / sound.name)
     return "\n".join(lines)
+
+
+def solve_missing(lips: Path, out: Path, head: Head, names: Iterable[str]) -> None:
+    """`solve_folder` those of `names` that are not in OUT yet."""
+    missing = [name for name in names if not list(out.glob(f"*/{name}.npz"))]
+    if missing:
+        print(solve_folder(lips, out, head, missing), flush=True)
 
 
 def solved_clips(folder: Path, channels: list[str]) -> Iterator[tuple[str, Motion, np.ndarray]]:

@@ -4,9 +4,9 @@ teacher's performance, or a person's."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -62,38 +62,6 @@ class Measured:
             .numpy()
             .reshape(*shape, -1, 3)
         )
-
-
-class Compared(Protocol):
-    """A stretch of sound and how a face moved to it, which systems are measured against.
-
-    name: of the stretch, in tables of figures.  frames: T of 25 fps.  truth: float32 [T, C], the
-    packed motion.  features: float32 [T, d], speech features.  samples: float32 [640 · T], the
-    sound.
-    """
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def frames(self) -> int: ...
-
-    @property
-    def truth(self) -> np.ndarray: ...
-
-    @property
-    def features(self) -> np.ndarray: ...
-
-    @property
-    def samples(self) -> np.ndarray: ...
-
-    def reference(self, seed: int) -> np.ndarray | None:
-        """[REFERENCE, C] of the same speaker, from another part; None if there is none."""
-        ...
-
-    def teacher_inputs(self, seed: int) -> Played:
-        """The teacher's inputs for one sample."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -220,9 +188,11 @@ def people(solved: Path, lips: Path, head: Head, weights: Path) -> list[Person]:
         features = speech_features(*encoder.analyse(sound), sound, count)
         for first, frames in stretches(seen[:count]):
             part = slice(SAMPLES_PER_FRAME * first, SAMPLES_PER_FRAME * (first + frames))
-            heard = features[first : first + frames]
+            of_stretch = features[first : first + frames]
             result.append(
-                Person(f"{name} {first}", frames, first, whole[:count], heard, samples[part], said)
+                Person(
+                    f"{name} {first}", frames, first, whole[:count], of_stretch, samples[part], said
+                )
             )
     return result
 
@@ -246,12 +216,13 @@ def clips_of(motions: MotionSet, split: str, count: int) -> list[int]:
     return [numbers[i] for i in np.unique(places)]
 
 
-class Contestant(Protocol):
-    """Whatever performs a clip S times."""
-
-    def __call__(self, clip: Compared, samples: int) -> np.ndarray:
-        """Packed motions [S, T, C] of a clip."""
-        ...
+# A stretch of sound and how a face moved to it, which systems are measured against.  name: in tables
+# of figures.  frames: T of 25 fps.  truth: float32 [T, C], the packed motion.  features: float32
+# [T, d].  samples: float32 [640 · T].  reference(seed): [REFERENCE, C] of the same speaker from
+# another part, None if there is none.  teacher_inputs(seed): for one sample.
+Compared = Clip | Person
+# performs a clip S times: packed motions [S, T, C]
+Contestant = Callable[[Compared, int], np.ndarray]
 
 
 class Trained:
@@ -280,7 +251,7 @@ class Trained:
                 self.encoder = SpeechEncoder.load(folder, name)
         self.head, self.steps, self.guidance = head, steps, guidance
 
-    def hear(self, features: np.ndarray, samples: np.ndarray) -> np.ndarray:
+    def features_of(self, features: np.ndarray, samples: np.ndarray) -> np.ndarray:
         """What the system is given of a sound [T, d], whose features by the usual encoder are
         known."""
         if self.encoder is None:
@@ -290,7 +261,7 @@ class Trained:
 
     @torch.no_grad()
     def __call__(self, clip: Compared, samples: int) -> np.ndarray:
-        audio = self.hear(clip.features, clip.samples)
+        audio = self.features_of(clip.features, clip.samples)
         condition = _CONDITIONS.get(self.network.name, lambda *_: None)(
             self.network, clip, samples, self.head
         )
@@ -333,16 +304,16 @@ class TeacherAgain:
         loud, pitch = loudness(clip.samples, clip.frames), semitones(clip.samples, clip.frames)
         result, number = [], getattr(clip, "number", 0)
         for seed in range(samples):
-            played, rng = clip.teacher_inputs(seed), np.random.default_rng([seed, number, 1])
+            inputs, rng = clip.teacher_inputs(seed), np.random.default_rng([seed, number, 1])
             motion = perform(
-                played.phones,
+                inputs.phones,
                 loud,
                 self.channels,
                 rng,
-                played.direction,
+                inputs.direction,
                 pitch,
                 False,
-                played.features,
+                inputs.features,
             )
             result.append(
                 pack(motion if self.basis is None else self.basis.of_bundled(motion, self.channels))

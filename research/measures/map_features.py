@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The speech features of a sound that the teacher's map of the lips can read."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from thunder_core.engine.planning.lip_kernels import map_fits

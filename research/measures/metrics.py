@@ -7,8 +7,6 @@ upper face for -U. This module does not depend on a head: the caller selects the
 keeps the neck still.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from thunder_core.rotation import angular_speed

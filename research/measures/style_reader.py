@@ -2,8 +2,6 @@
 """Fits what reads a style off a motion (`animation/traits.py`) to the teacher's
 performances of a cache; numpy only."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,19 +29,19 @@ _REACH = 4.0  # largest deviation of a measure that is used
 class Performances:
     """Performances whose style is known.
 
-    measured [N, k]; asked [N, axes], the style as the mood changes it, in deviations; speakers [N],
+    measured [N, k]; requested [N, axes], the style as the mood changes it, in deviations; speakers [N],
     by number; moody [N], whether it has a mood.  pieces: of each performance that has several,
     measures [n, k].
     """
 
     measured: np.ndarray
-    asked: np.ndarray
+    requested: np.ndarray
     speakers: np.ndarray
     moody: np.ndarray
     pieces: list[np.ndarray]
 
 
-def read_performances(cache: Path, split: str, most: int, played: PerformanceMeter) -> Performances:
+def read_performances(cache: Path, split: str, most: int, meter: PerformanceMeter) -> Performances:
     """The teacher's performances of at most `most` clips of a split, from a cache of `hear` and
     `animate`.
 
@@ -52,7 +50,7 @@ def read_performances(cache: Path, split: str, most: int, played: PerformanceMet
     folder = cache / "motions"
     rows = json.loads((folder / "rows.json").read_text())["rows"]
     directions = np.load(folder / "directions.npy")
-    columns = Columns(played.head.channels).count
+    columns = Columns(meter.head.channels).count
     motions = np.memmap(folder / "motions.f16", np.float16, "r").reshape(
         len(directions), -1, columns
     )
@@ -62,28 +60,28 @@ def read_performances(cache: Path, split: str, most: int, played: PerformanceMet
         if row["split"] == split and row["clip"] >= 0 and not row["listens"]
     ]
     order = in_turns(chosen, lambda i: rows[i]["speaker"], lambda i: i)
-    measured, asked, speakers, moody, parts, names = [], [], [], [], [], {}
+    measured, requested, speakers, moody, parts, names = [], [], [], [], [], {}
     for i in order[:most]:
         row = rows[i]
         for variant in range(len(directions)):
             if not np.isfinite(directions[variant, i]).all():
                 continue
             motion: Motion = unpack(
-                motions[variant, row["start"] : row["start"] + row["frames"]], played.head.channels
+                motions[variant, row["start"] : row["start"] + row["frames"]], meter.head.channels
             )
-            frames = find_speech(gap_of(played, motion))
+            frames = find_speech(gap_of(meter, motion))
             if frames.sum() < LEAST_SECONDS * FPS:
                 continue
             direction = Direction.of_vector(directions[variant, i])
-            measured.append(measures(played, motion, frames))
-            asked.append(direction.style_in_mood.vector())
+            measured.append(measures(meter, motion, frames))
+            requested.append(direction.style_in_mood.vector())
             speakers.append(names.setdefault(row["speaker"], len(names)))
             moody.append(bool(directions[variant, i, len(AXES) :].any()))
-            of_parts = [measures(played, part, said) for part, said in pieces(motion, frames)]
+            of_parts = [measures(meter, part, said) for part, said in pieces(motion, frames)]
             if len(of_parts) > 1:
                 parts.append(np.array(of_parts))
     return Performances(
-        np.array(measured), np.array(asked), np.array(speakers), np.array(moody), parts
+        np.array(measured), np.array(requested), np.array(speakers), np.array(moody), parts
     )
 
 
@@ -91,10 +89,12 @@ def fit(data: Performances, unseen: Performances) -> Reader:
     """The ridge regression of `data` whose strength reads `unseen` voices best, with its r and
     noise on those."""
     mean, deviation = data.measured.mean(0), np.maximum(1e-6, data.measured.std(0))
-    x, usual = np.clip((data.measured - mean) / deviation, -_REACH, _REACH), data.asked.mean(0)
+    x, usual = np.clip((data.measured - mean) / deviation, -_REACH, _REACH), data.requested.mean(0)
 
     def reader(pull: float) -> Reader:
-        weights = np.linalg.solve(x.T @ x + pull * np.eye(x.shape[1]), x.T @ (data.asked - usual))
+        weights = np.linalg.solve(
+            x.T @ x + pull * np.eye(x.shape[1]), x.T @ (data.requested - usual)
+        )
         return Reader(
             mean,
             deviation,
@@ -118,8 +118,8 @@ def agreement(
 ) -> np.ndarray:
     """Pearson's r [axes] between read and requested style over all voices; some: the performances
     used."""
-    read, asked = reader.read(data.measured)[some], data.asked[some]
-    read, asked = read - read.mean(0), asked - asked.mean(0)
-    return (read * asked).sum(0) / np.maximum(
-        1e-9, np.linalg.norm(read, axis=0) * np.linalg.norm(asked, axis=0)
+    read, requested = reader.read(data.measured)[some], data.requested[some]
+    read, requested = read - read.mean(0), requested - requested.mean(0)
+    return (read * requested).sum(0) / np.maximum(
+        1e-9, np.linalg.norm(read, axis=0) * np.linalg.norm(requested, axis=0)
     )

@@ -6,8 +6,6 @@ A key is a channel (0 … 1) or a joint (sine of its turn about x). The lips' co
 move, so lip closing can ignore these shapes.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from .form import fold

@@ -6,15 +6,13 @@ In front, from the helix's root past the tragus to the lobe, an ear has no outli
 over the crest onto the cheek. Elsewhere they turn about the rim to the ear's back and the skull.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import numpy as np
 from scipy.interpolate import CubicSpline, PchipInterpolator, RBFInterpolator
 
 from .form import drop_onto, gradient
-from .mesh import smooth_step
+from .mesh import around, smooth_step
 
 AROUND = 40
 ROWS, COLUMNS = (12, 24), (15, 19)  # of the skin's grid, where the left ear replaces it
@@ -97,7 +95,7 @@ _THICK = (4.7, 4.7, 4.8, 5.8, 7.2, 7.0, 6.6, 7.6, 7.6, 6.5, 6.5, 5.6, 4.9)  # th
 # height from which it leans inwards
 _LEVEL = (1.2, 1.2, 1.2, 0.6, 0, 0, 1, 1, 0.6, 1, 1.2, 1.2, 1.2)
 _ATTACHED = (0, 0, 0.02, 0.3, 1, 1, 1, 1, 1, 0.92, 0.4, 0.05, 0)  # to the cheek
-_NEAR = (1, 1, 0.8, 0.7, 0.8, 0.88, 0.88, 0.88, 0.82, 0.55, 0.4, 1, 1)  # the cheek's rings
+_CHEEK_REACH = (1, 1, 0.8, 0.7, 0.8, 0.88, 0.88, 0.88, 0.82, 0.55, 0.4, 1, 1)  # the cheek's rings
 _CANAL = np.array([-4.2, -5.6])  # centre of the concha's rings
 _BOWL = (0.0, 0.14, 0.3, 0.48, 0.74, 1.0)  # the rings: shares of the way to the concha's edge,
 _FLOOR = (0.2, 0.42, 0.64, 0.84)  # of the way to the rim,
@@ -182,7 +180,7 @@ def _rings(angle):
     towards = np.stack([np.cos(angle), np.sin(angle)], -1)
     edge, level, attached, near = (
         _edge(angle),
-        *(_by_angle(values, angle) for values in (_LEVEL, _ATTACHED, _NEAR)),
+        *(_by_angle(values, angle) for values in (_LEVEL, _ATTACHED, _CHEEK_REACH)),
     )
     for at, height in _rings_of_the_plane(angle):
         # what stands up leans inwards
@@ -255,14 +253,7 @@ def hole(grid_rows):
     """(row, column) of the grid about the left ear's hole, in the rings' order, and their points
     [AROUND, 3]."""
     rows = [row for row in grid_rows if ROWS[0] <= row <= ROWS[1]]
-    front, back = COLUMNS
-    middle = len(rows) // 2
-    keys = [(row, back) for row in rows[middle:0:-1]]
-    keys += [(rows[0], column) for column in range(back, front, -1)]
-    keys += [(row, front) for row in rows[:-1]]
-    keys += [(rows[-1], column) for column in range(front, back)]
-    keys += [(row, back) for row in rows[:middle:-1]]
-    return keys, _on_head(_HOLE, 2 * np.pi * np.arange(AROUND) / AROUND)
+    return around(rows, *COLUMNS), _on_head(_HOLE, 2 * np.pi * np.arange(AROUND) / AROUND)
 
 
 def add_ears(mesh, grid_rows):

@@ -6,8 +6,6 @@ Lips, lids and the rest stay where they are; the skin bends into them without a 
 faired finely at rest, most where they have grown to the cheek, and stay where they are in keys.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.sparse import coo_matrix, diags
 from scipy.sparse.linalg import splu

@@ -6,8 +6,6 @@ eye height. Sizes are adult means of anthropometry (head 152 mm wide, 195 mm lon
 nasion to chin, pupils 63 mm apart, outer eye corners 90 mm apart, mouth 50 mm wide).
 """
 
-from __future__ import annotations
-
 from functools import reduce
 
 import numpy as np
@@ -49,13 +47,14 @@ def capsule(p, a, b, ra, rb, squash=(1.0, 1.0, 1.0)):
     return (d - (ra + (rb - ra) * t)) * min(squash)
 
 
-def chain(p, nodes, k):
+def chain(p, nodes, k, squash=(1.0, 1.0, 1.0)):
     """Approximate signed distance to capsules end to end, blended over k; nodes of x, y, z,
     radius."""
-    parts = [capsule(p, a[:3], b[:3], a[3], b[3]) for a, b in zip(nodes, nodes[1:])]
+    parts = [capsule(p, a[:3], b[:3], a[3], b[3], squash) for a, b in zip(nodes, nodes[1:])]
     return reduce(lambda d, part: smooth_min(d, part, k), parts)
 
 
+_NECK = ((0, -60, -24, 51), (0, -118, -27, 53), (0, -240, -66, 60))
 # the muscle from behind the ear to the breastbone
 _STERNOMASTOID = (
     (62, -44, -32, 7.0),
@@ -70,38 +69,38 @@ _BRIDGE = ((0, 7, 82.6, 1.2), (0, -8, 90.2, 1.6), (0, -18, 95.4, 2.4), (0, -27.2
 _BROW = ((5, 11.5, 82.2, 5.8), (19, 15, 77.8, 6.0), (34, 19.4, 70.4, 6.2), (49, 16, 58.4, 6.2))
 
 
+# What the head is blended from after its skull, in this order: shape, its measures, and over how
+# many millimetres.
+_FORM = (
+    (ellipsoid, ((0, 30, 23.0), (57, 55, 59), 2.05), 30),  # forehead
+    (ellipsoid, ((0, -8, -40), (62, 51, 60)), 24),  # back of the head
+    (ellipsoid, ((0, -24, 6), (69, 58, 50)), 24),  # side of the face
+    (ellipsoid, ((0, -34, 38), (53, 58, 46)), 24),
+    (ellipsoid, ((39, -25, 44), (23, 16, 20)), 26),  # cheekbone
+    (ellipsoid, ((33, -42, 57), (19, 24, 17)), 26),  # cheek beside the nose
+    (ellipsoid, ((0, -74, 22), (50, 38, 48)), 26),  # jaw
+    (capsule, ((52, -24, -2), (39, -74, 2), 9, 9), 30),  # its branch, up to the ear
+    (capsule, ((48, -77, 0), (18.5, -103, 58), 9.5, 10), 20),  # its edge
+    (ellipsoid, ((0, -104, 64), (20, 12, 19)), 20),  # chin
+    (chain, (_NECK, 8, (1.03, 1.0, 1.0)), 20),
+    (capsule, ((0, -94, 65), (0, -108.5, 27), 14, 18.5), 16),  # floor of the mouth
+    (capsule, ((0, -121, 25), (0, -190, -18), 17, 20), 9),  # throat, from the bone of the tongue
+    (chain, (_STERNOMASTOID, 8), 14),
+    (ellipsoid, ((0, -256, -48), (122, 64, 66)), 40),  # chest
+    (capsule, ((20, -168, -62), (98, -199, -54), 18, 25), 40),  # shoulders
+    (capsule, ((12, -200, 12), (96, -190, -22), 2.5, 4), 24),  # collar bones
+    (chain, (_BROW, 8), 20),
+    (ellipsoid, ((0, -68, 62), (34, 27, 29)), 18),  # dental arch
+)
+
+
 def distance(p, nose=True):
     """Signed distance [n] of points [n, 3] to the skin, negative inside; symmetric in x."""
     p = p.copy()
     p[:, 0] = np.sqrt(p[:, 0] ** 2 + 1e-6)
     d = ellipsoid(p, (0, 33, -16), (77.5, 75.5, 90), 2.05)
-    d = smooth_min(d, ellipsoid(p, (0, 30, 23.0), (57, 55, 59), 2.05), 30)  # forehead
-    d = smooth_min(d, ellipsoid(p, (0, -8, -40), (62, 51, 60)), 24)  # back of the head
-    d = smooth_min(d, ellipsoid(p, (0, -24, 6), (69, 58, 50)), 24)  # side of the face
-    d = smooth_min(d, ellipsoid(p, (0, -34, 38), (53, 58, 46)), 24)
-    d = smooth_min(d, ellipsoid(p, (39, -25, 44), (23, 16, 20)), 26)  # cheekbone
-    d = smooth_min(d, ellipsoid(p, (33, -42, 57), (19, 24, 17)), 26)  # cheek beside the nose
-    d = smooth_min(d, ellipsoid(p, (0, -74, 22), (50, 38, 48)), 26)  # jaw
-    # its branch, up to the ear
-    d = smooth_min(d, capsule(p, (52, -24, -2), (39, -74, 2), 9, 9), 30)
-    d = smooth_min(d, capsule(p, (48, -77, 0), (18.5, -103, 58), 9.5, 10), 20)  # its edge
-    d = smooth_min(d, ellipsoid(p, (0, -104, 64), (20, 12, 19)), 20)  # chin
-    # neck
-    neck = smooth_min(
-        capsule(p, (0, -60, -24), (0, -118, -27), 51, 53, (1.03, 1.0, 1.0)),
-        capsule(p, (0, -118, -27), (0, -240, -66), 53, 60, (1.03, 1.0, 1.0)),
-        8,
-    )
-    d = smooth_min(d, neck, 20)
-    # floor of the mouth, and the throat down from the bone of the tongue
-    d = smooth_min(d, capsule(p, (0, -94, 65), (0, -108.5, 27), 14, 18.5), 16)
-    d = smooth_min(d, capsule(p, (0, -121, 25), (0, -190, -18), 17, 20), 9)
-    d = smooth_min(d, chain(p, _STERNOMASTOID, 8), 14)
-    d = smooth_min(d, ellipsoid(p, (0, -256, -48), (122, 64, 66)), 40)  # chest
-    d = smooth_min(d, capsule(p, (20, -168, -62), (98, -199, -54), 18, 25), 40)  # shoulders
-    d = smooth_min(d, capsule(p, (12, -200, 12), (96, -190, -22), 2.5, 4), 24)  # collar bones
-    d = smooth_min(d, chain(p, _BROW, 8), 20)
-    d = smooth_min(d, ellipsoid(p, (0, -68, 62), (34, 27, 29)), 18)  # dental arch
+    for shape, measures, blend in _FORM:
+        d = smooth_min(d, shape(p, *measures), blend)
     socket = ellipsoid(p, (30.5, 2.8, 88), (21, 13, 17))
     d = smooth_max(d, -socket, 18)
     drawn = _muzzle_share(p)

@@ -6,8 +6,6 @@ A lock is a tapered blade with a ridge along its middle. It starts at the shell,
 the hairline, and follows the head at its own height, so that no lock cuts into it. Millimetres.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

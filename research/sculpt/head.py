@@ -2,8 +2,6 @@
 """Puts the bundled head together: skin, lips, teeth, tongue, eyes, then rig, shapes and hair, as
 the arrays of weights/head.npz."""
 
-from __future__ import annotations
-
 from copy import copy
 from functools import lru_cache
 from pathlib import Path

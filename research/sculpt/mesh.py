@@ -2,8 +2,6 @@
 """A small mesh under construction: vertices found by key, so that left and right are exact
 mirrors."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from thunder_core.filters import smoothstep
@@ -78,6 +76,17 @@ class Mesh:
             for k in range(n if closed else n - 1):
                 m = (k + 1) % n
                 self.face((a[k], a[m], b[m], b[k]), material)
+
+
+def around(rows, first, last):
+    """(row, column) of the grid's vertices about a block of it, from the middle of its last column
+    over its first row, back to the first column and under it."""
+    middle = len(rows) // 2
+    places = [(row, last) for row in rows[middle:0:-1]]
+    places += [(rows[0], column) for column in range(last, first, -1)]
+    places += [(row, first) for row in rows[:-1]]
+    places += [(rows[-1], column) for column in range(first, last)]
+    return places + [(row, last) for row in rows[:middle:-1]]
 
 
 def edges(polygons):

@@ -8,8 +8,6 @@ forward) per mouth ring of skin.py: 2 near skin, 4 border of the red, 5 bulge, 7
 contact, 9 and more inside the mouth.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from .mesh import bump, smooth_step

@@ -9,8 +9,6 @@ they part inside, 9–13 line the mouth. Half rings round these off. Millimetres
 form.py.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import numpy as np

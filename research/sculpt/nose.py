@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The nose: its bridge, tip, wings and nostrils as a small table over the skin's grid."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from .form import distance

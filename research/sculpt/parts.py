@@ -7,8 +7,6 @@ side, …), ("tooth", side, jaw, n, ring, k), ("gum", side, …). The tongue and
 midline and are mirrored by their own lateral index.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from .form import EYE, EYE_RADIUS, surface_z

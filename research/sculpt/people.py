@@ -6,8 +6,6 @@ made: number and order of vertices, keys and their meaning stay, eyeballs stay r
 keep touching. Measures are millimetres or shares.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -143,12 +141,14 @@ def shaped(person: Person, clay) -> np.ndarray:
     lips = smooth_step(7.0, 19.0, np.hypot(0.5 * p[:, 0], p[:, 1] + 71))
     free = on_skin * eyes * lips
 
-    def push(centre, radii, vector, gate=free):
+    def push(hills, gate=free):
+        """Add hills: centre, radii and displacement of each, and of its mirror image."""
         nonlocal moved
-        for side in (1, -1) if centre[0] else (1,):
-            moved += (bump(p, np.array(centre) * [side, 1, 1], radii) * gate)[:, None] * (
-                np.array(vector) * [side, 1, 1]
-            )
+        for centre, radii, vector in hills:
+            for side in (1, -1) if centre[0] else (1,):
+                moved += (bump(p, np.array(centre) * [side, 1, 1], radii) * gate)[:, None] * (
+                    np.array(vector) * [side, 1, 1]
+                )
 
     side_on = (
         smooth_step(12, 48, far[:, 0])
@@ -156,16 +156,19 @@ def shaped(person: Person, clay) -> np.ndarray:
         * (1 - smooth_step(112, 140, -p[:, 1]))
     )
     moved[:, 0] += person.jaw * sign * side_on * free * smooth_step(-60, -10, p[:, 2])
-    push((0, -108, 78), (46, 30, 60), (0, -1.5 * person.chin[0], 0.5 * person.chin[0]))
-    push((17, -106, 74), (24, 24, 46), (0.9 * person.chin[1], 0, 0.25 * person.chin[1]))
-    push((18, 19, 82), (42, 18, 44), (0, -0.25 * person.brow, 1.1 * person.brow))
-    push((0, 50, 78), (70, 44, 70), (0, 0, person.forehead))
-    push((46, -24, 56), (30, 24, 50), (0.8 * person.cheekbone, 0, 0.9 * person.cheekbone))
-    push((46, -58, 52), (30, 32, 54), (0.8 * person.cheek, 0, 0.9 * person.cheek))
+    long, wide = person.chin
+    push((
+        ((0, -108, 78), (46, 30, 60), (0, -1.5 * long, 0.5 * long)),
+        ((17, -106, 74), (24, 24, 46), (0.9 * wide, 0, 0.25 * wide)),
+        ((18, 19, 82), (42, 18, 44), (0, -0.25 * person.brow, 1.1 * person.brow)),
+        ((0, 50, 78), (70, 44, 70), (0, 0, person.forehead)),
+        ((46, -24, 56), (30, 24, 50), (0.8 * person.cheekbone, 0, 0.9 * person.cheekbone)),
+        ((46, -58, 52), (30, 32, 54), (0.8 * person.cheek, 0, 0.9 * person.cheek)),
+    ))  # fmt: skip
     base = np.array([0.0, -24.0, 84.0])
     nose = on_skin * bump(p, (0, -32, 100), (29, 38, 36)) ** 0.5 * smooth_step(-56, -48, p[:, 1])
     moved += (person.nose - 1) * nose[:, None] * (p - base)
-    push((0, -38, 108), (14, 15, 22), (0, -person.tip, 0), on_skin)
+    push((((0, -38, 108), (14, 15, 22), (0, -person.tip, 0)),), on_skin)
     # the red of the lips, from the line where they meet
     share = np.interp(clay.ring, (0, 2, 3, 4, 5, 6, 7), (0, 0.35, 0.8, 1.0, 0.58, 0.22, 0)) * (
         clay.ring >= 0
@@ -183,7 +186,7 @@ def shaped(person: Person, clay) -> np.ndarray:
         * (clay.part == "skin")
     )
     moved += (person.neck - 1) * low[:, None] * (p - [0, 0, -36]) * [1, 0, 1]
-    push((0, -141, 26), (13, 17, 30), (0, 0, person.throat), on_skin)
+    push((((0, -141, 26), (13, 17, 30), (0, 0, person.throat)),), on_skin)
     for side in (1, -1):
         own = (clay.part == "ear") & (side * p[:, 0] > 0)
         from_root = p - [side * 73.0, -23.0, -7.0]
@@ -204,8 +207,7 @@ def shaped(person: Person, clay) -> np.ndarray:
         * eyes
         * np.where(clay.ring >= 0, np.interp(clay.ring, (0, 2), (0.8, 0.0)), clay.part != "bag")
     )
-    for centre, radii, vector in person.hills:
-        push(centre, radii, vector, apart)
+    push(person.hills, apart)
     for name in ("eyeWideLeft", "eyeWideRight"):
         moved += person.eyes * lids(clay)[name]
     # of the face
@@ -224,13 +226,20 @@ def _age(amount, p, moved, push, free, near_eyes):
     lines on the forehead."""
     groove, beside = fold(p)
     moved[:, 2] += amount * free * (1.4 * beside - 2.2 * groove)
-    push((31, -15, 74), (15, 7, 22), (0, -0.8 * amount, 1.5 * amount), near_eyes)
-    push((31, -24, 76), (20, 7, 26), (0, 0, -1.6 * amount), near_eyes)
-    push((36, -98, 50), (18, 16, 40), (1.6 * amount, -3.4 * amount, 0.8 * amount))
-    push((24, -96, 68), (9, 18, 34), (0, 0, -1.6 * amount))
-    push((46, 14, 66), (22, 16, 40), (0, -1.8 * amount, 0.4 * amount))
-    push((0, -122, 40), (16, 26, 40), (0, -4.5 * amount, 1.5 * amount))
-    push((58, 14, 40), (18, 28, 34), (-2.4 * amount, 0, 0))
+    push(
+        (
+            ((31, -15, 74), (15, 7, 22), (0, -0.8 * amount, 1.5 * amount)),
+            ((31, -24, 76), (20, 7, 26), (0, 0, -1.6 * amount)),
+        ),
+        near_eyes,
+    )
+    push((
+        ((36, -98, 50), (18, 16, 40), (1.6 * amount, -3.4 * amount, 0.8 * amount)),
+        ((24, -96, 68), (9, 18, 34), (0, 0, -1.6 * amount)),
+        ((46, 14, 66), (22, 16, 40), (0, -1.8 * amount, 0.4 * amount)),
+        ((0, -122, 40), (16, 26, 40), (0, -4.5 * amount, 1.5 * amount)),
+        ((58, 14, 40), (18, 28, 34), (-2.4 * amount, 0, 0)),
+    ))  # fmt: skip
     moved[:, 2] += 0.9 * amount * free * furrows(p)
 
 

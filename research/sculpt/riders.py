@@ -8,8 +8,6 @@ gate selects a part of the face: "skin" all skin up to the border of the red · 
 with its outer half · "brow" the part above the eyes' crease.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from .form import fold

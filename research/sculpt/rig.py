@@ -2,8 +2,6 @@
 """Joints of the sculpted head: skinning weights, joint regressor, regions; millimetres as in
 form.py."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.optimize import nnls
 

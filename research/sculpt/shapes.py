@@ -2,8 +2,6 @@
 """The expression basis: 44 smooth displacement fields with ARKit's names, millimetres at value
 1."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from .form import EYE

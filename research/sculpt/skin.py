@@ -8,13 +8,11 @@ ring, k) with k of 32 from the outer eye corner over the upper lid. The crown is
 a, b).
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from . import ears, nose as nose_table
 from .form import drop_onto, EYE, surface_z
-from .mesh import edges, smooth_step
+from .mesh import around, edges, smooth_step
 from .muzzle import lip_ring, LIP_RINGS, RING, RINGS
 from .nose import POLE
 
@@ -72,12 +70,8 @@ def _grid_point(row, column):
 
 def mouth_border():
     """The 40 grid keys around the mouth block, in ring order."""
-    (r0, r1), m = MOUTH_ROWS, MOUTH_COLUMNS
-    mid = (r0 + r1) // 2
-    keys = [(r, m) for r in range(mid, r0, -1)] + [(r0, c) for c in range(m, -m, -1)]
-    keys += [(r, -m) for r in range(r0, r1)] + [(r1, c) for c in range(-m, m)]
-    keys += [(r, m) for r in range(r1, mid, -1)]
-    return [grid_key(r, c) for r, c in keys]
+    rows = range(MOUTH_ROWS[0], MOUTH_ROWS[1] + 1)
+    return [grid_key(r, c) for r, c in around(rows, -MOUTH_COLUMNS, MOUTH_COLUMNS)]
 
 
 # (x, y) of the left half of the mouth block's border, from above the lips to below them: under the
@@ -123,12 +117,19 @@ def _border_points():
 
 
 def eye_border(side):
-    (r0, r1), (c0, c1) = EYE_ROWS, EYE_COLUMNS
-    mid = (r0 + r1) // 2
-    keys = [(r, c1) for r in range(mid, r0, -1)] + [(r0, c) for c in range(c1, c0, -1)]
-    keys += [(r, c0) for r in range(r0, r1)] + [(r1, c) for c in range(c0, c1)]
-    keys += [(r, c1) for r in range(r1, mid, -1)]
-    return [grid_key(r, side * c) for r, c in keys]
+    rows = range(EYE_ROWS[0], EYE_ROWS[1] + 1)
+    return [grid_key(r, side * c) for r, c in around(rows, *EYE_COLUMNS)]
+
+
+# (rows, columns) of the grid's blocks that rings replace: mouth, eyes, ears
+_BLOCKS = (
+    (MOUTH_ROWS, (-MOUTH_COLUMNS, MOUTH_COLUMNS)),
+    *(
+        (rows, columns)
+        for rows, (near, far) in ((EYE_ROWS, EYE_COLUMNS), (ears.ROWS, ears.COLUMNS))
+        for columns in ((near, far), (-far, -near))
+    ),
+)
 
 
 def lid_margin(k):
@@ -206,16 +207,13 @@ def _eye_ring(ring):
 
 def build_skin(mesh):
     """Add the skin, lips, lids and inner mouth to the mesh, relaxed onto the form."""
-    hidden = set()
-    for row in range(MOUTH_ROWS[0] + 1, MOUTH_ROWS[1]):
-        hidden |= {grid_key(row, c) for c in range(-MOUTH_COLUMNS + 1, MOUTH_COLUMNS)}
-    for row in range(EYE_ROWS[0] + 1, EYE_ROWS[1]):
-        for c in range(EYE_COLUMNS[0] + 1, EYE_COLUMNS[1]):
-            hidden |= {grid_key(row, c), grid_key(row, -c)}
-    for row in PLACES:
-        if ears.ROWS[0] < row < ears.ROWS[1]:
-            for c in range(ears.COLUMNS[0] + 1, ears.COLUMNS[1]):
-                hidden |= {grid_key(row, c), grid_key(row, -c)}
+    hidden = {
+        grid_key(row, column)
+        for rows, columns in _BLOCKS
+        for row in PLACES
+        if rows[0] < row < rows[1]
+        for column in range(columns[0] + 1, columns[1])
+    }
     for row in PLACES:
         for column in range(-HALF + 1, HALF + 1):
             if grid_key(row, column) not in hidden:
@@ -238,21 +236,9 @@ def build_skin(mesh):
     _add_mouth(mesh)
     for row, below in zip(PLACES[:-1], PLACES[1:]):
         for column in range(-HALF, HALF):
-            in_mouth = (
-                MOUTH_ROWS[0] <= row < MOUTH_ROWS[1] and -MOUTH_COLUMNS <= column < MOUTH_COLUMNS
-            )
-            eye = EYE_ROWS[0] <= row < EYE_ROWS[1]
-            in_eye = eye and any(
-                min(s * EYE_COLUMNS[0], s * EYE_COLUMNS[1])
-                <= column
-                < max(s * EYE_COLUMNS[0], s * EYE_COLUMNS[1])
-                for s in (1, -1)
-            )
-            in_ear = ears.ROWS[0] <= row < ears.ROWS[1] and any(
-                min(s * ears.COLUMNS[0], s * ears.COLUMNS[1])
-                <= column
-                < max(s * ears.COLUMNS[0], s * ears.COLUMNS[1])
-                for s in (1, -1)
+            in_block = any(
+                rows[0] <= row < rows[1] and columns[0] <= column < columns[1]
+                for rows, columns in _BLOCKS
             )
             in_nostril = {
                 (row, column),
@@ -260,7 +246,7 @@ def build_skin(mesh):
                 (below, column),
                 (below, column + 1),
             } & {POLE, (POLE[0], -POLE[1])}
-            if not (in_mouth or in_eye or in_ear or in_nostril):
+            if not (in_block or in_nostril):
                 a, b = grid_key(row, column), grid_key(row, column + 1)
                 c, d = grid_key(below, column + 1), grid_key(below, column)
                 mesh.face((a, d, c, b), "Skin")

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Variation of colour over a part: factors of its material's colour, per vertex."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from . import ears
@@ -50,7 +48,7 @@ def tints(clay, stubble: float, age: float, red) -> np.ndarray:
     skin = np.isin(part, ("skin", "lid")).astype(float)
     for centre, radii, factor in _SKIN:
         share = np.max([bump(p * [side, 1, 1], centre, radii) for side in (1, -1)], axis=0) * skin
-        tint *= 1 + share[:, None] * (np.array(factor) - 1)
+        _blend(tint, (share, factor))
     # the beard's upper edge
     line = np.interp(np.abs(p[:, 0]), (0, 17, 31, 60), (-51, -53, -62, -44))
     beard = (
@@ -60,17 +58,14 @@ def tints(clay, stubble: float, age: float, red) -> np.ndarray:
         * np.where(clay.ring >= 2, np.interp(clay.ring, (3, 4), (1, 0)), part == "skin")
     )
     lines = np.maximum(fold(p)[0], -furrows(p)) * skin
-    tint *= 1 + (age * lines)[:, None] * (np.array(_IN_FOLDS) - 1)
-    tint *= 1 + (stubble * beard)[:, None] * (np.array(_STUBBLE) - 1)
     lid = np.where(part == "lid", np.interp(clay.lid_ring, (1.5, 2.5, 3.5), (0.0, 0.6, 1.0)), 0)
-    tint *= 1 + lid[:, None] * (np.array(_LID) - 1)
+    _blend(tint, (age * lines, _IN_FOLDS), (stubble * beard, _STUBBLE), (lid, _LID))
     tint[clay.lid_ring >= 5] *= _EDGE_OF_LID
     tint[(clay.lid_ring == 6) & (np.abs(p[:, 0]) < 22)] *= _CARUNCLE
     ear = (part == "ear").astype(float)
     for _ in range(2):  # it fades into the cheek
         ear = clay.neighbour_mean(ear)
-    tint *= 1 + ear[:, None] * (np.array(_EAR) - 1)
-    tint *= 1 + ears.depth(clay.index, len(p))[:, None] * (np.array(_IN_EAR) - 1)
+    _blend(tint, (ear, _EAR), (ears.depth(clay.index, len(p)), _IN_EAR))
     for key, i in clay.index.items():
         if key[0] == "nostril":
             tint[i] = _NOSTRIL[key[2]]
@@ -79,7 +74,7 @@ def tints(clay, stubble: float, age: float, red) -> np.ndarray:
     # the red fades into the skin around it, and towards the corners
     fade = 0.2 + 0.8 * smooth_step(1.0, 0.84, np.abs(clay.u))
     red_share = np.interp(clay.ring, *_RED) * fade * (clay.ring >= 0)
-    tint *= 1 + red_share[:, None] * (np.array(red) - 1)
+    _blend(tint, (red_share, red))
     # the crease where the lips meet: no lamp reaches it, but Eevee lights it as if they were apart
     corner = smooth_step(1.0, 0.7, np.abs(clay.u))
     dark = np.interp(clay.ring, *_CREASE) * (0.1 + 0.9 * corner) * (clay.ring >= 0)
@@ -90,12 +85,10 @@ def tints(clay, stubble: float, age: float, red) -> np.ndarray:
     deep = smooth_step(84, 44, p[:, 2])
     teeth = np.isin(part, ("teeth_upper", "teeth_lower"))
     tint *= 1 - (deep * (0.62 * teeth + 0.1 * (part == "bag")))[:, None]
-    for share, factor in (((1 - deep) * (part == "bag"), _LINING), ((1 - deep) * teeth, _CROWNS)):
-        tint *= 1 + share[:, None] * (np.array(factor) - 1)
+    _blend(tint, ((1 - deep) * (part == "bag"), _LINING), ((1 - deep) * teeth, _CROWNS))
     tint *= _of_the_tongue(clay)
     # crowns darken towards the gums
-    root = np.where(teeth, smooth_step(2.5, 10.0, np.abs(p[:, 1] - EDGE_UPPER)), 0.0)[:, None]
-    tint *= 1 + root * (np.array(_ROOT) - 1)
+    _blend(tint, (teeth * smooth_step(2.5, 10.0, np.abs(p[:, 1] - EDGE_UPPER)), _ROOT))
     for side in (1, -1):
         away = p - EYE * [side, 1, 1]
         ball = part == ("eye_left" if side > 0 else "eye_right")
@@ -115,6 +108,13 @@ def tints(clay, stubble: float, age: float, red) -> np.ndarray:
     return np.round(0.5 * (tint + tint[clay.mirror]), 4).astype(np.float32)
 
 
+def _blend(tint: np.ndarray, *layers) -> None:
+    """Multiply tints [V, 3] by layers: a share [V], and the factor, of each colour or of all, where
+    it is 1."""
+    for share, factor in layers:
+        tint *= 1 + share[:, None] * (np.array(factor) - 1)
+
+
 def _of_the_tongue(clay) -> np.ndarray:
     """Factors [V, 3] on the tongue, 1 elsewhere: its tip is pale, so that it is seen between lips
     and teeth, its back is coated; the groove, the flanks and the underside are darker than light
@@ -124,12 +124,12 @@ def _of_the_tongue(clay) -> np.ndarray:
     groove = np.exp(-((p[:, 0] / 2.6) ** 2)) * smooth_step(0.06, 0.3, t) * (above > 0)
     coated = smooth_step(1.0, 3.0, above) * smooth_step(0.08, 0.3, t) * (1 - groove)
     tint = np.ones((len(p), 3))
-    for share, factor in (
+    _blend(
+        tint,
         (smooth_step(78, 44, p[:, 2]), (0.50, 0.44, 0.44)),  # the mouth is dark behind
         (smooth_step(0.3, 0.04, t), (1.10, 1.42, 1.40)),
         (smooth_step(0.4, -2.4, above), (0.86, 0.74, 0.75)),
         (groove, (0.78, 0.68, 0.70)),
         (coated, (1.02, 1.22, 1.18)),
-    ):
-        tint *= 1 + share[:, None] * (np.array(factor) - 1)
+    )
     return np.where(tongue, tint, 1.0)

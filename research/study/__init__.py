@@ -6,8 +6,6 @@ their evaluation.
 bpy, the others any Python; `count` needs numpy and scipy.
 """
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 

@@ -5,8 +5,6 @@ bpy.
 All films use the same head, light and camera. Existing films are not rendered again.
 """
 
-from __future__ import annotations
-
 import argparse
 import math
 import os

@@ -5,8 +5,6 @@ A study's folder holds `key.json`, which identifies every film and side and is n
 `public/` with `pairs.json` and the films under neutral names, and `votes/`.
 """
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 import json

@@ -7,8 +7,6 @@ several votes of a rater on one pair the last counts. A rater who returns with t
 continues at the first pair without a vote.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -263,12 +261,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _film(self, path: Path) -> None:
         """A film or the requested part of it, which some browsers require for playing."""
         data = path.read_bytes()
-        asked = _RANGE.match(self.headers.get("Range", ""))
+        part = _RANGE.match(self.headers.get("Range", ""))
         headers = {"Accept-Ranges": "bytes", "Cache-Control": "private, max-age=3600"}
-        if not asked or asked.groups() == ("", ""):
+        if not part or part.groups() == ("", ""):
             self._send(HTTPStatus.OK, data, "video/mp4", headers)
             return
-        first, last = asked.groups()
+        first, last = part.groups()
         start = int(first) if first else max(0, len(data) - int(last))
         end = min(int(last), len(data) - 1) if first and last else len(data) - 1
         if start > end:

@@ -2,8 +2,6 @@
 """Augments training crops as recordings vary: gain, noise, music, other voices, rooms, narrow
 bands, codecs."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Sequence
 

@@ -2,8 +2,6 @@
 """Training of the speech encoder: every 20 ms frame names its phone, through noise, other voices,
 music, rooms, codecs and gain, and sometimes chunk by chunk, as a live voice comes."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Sequence
@@ -284,10 +282,10 @@ def train_encoder(
             if not model.config.body:
                 prepared = mask_spectrum(prepared, rng)
         limited = rng.random() < _LIMITED and not model.config.body
-        _, told = model.listen(prepared, int(rng.integers(_LEAST_CHUNK, CROP)) if limited else None)
-        logits = model.phone_head(told).float()
+        _, read = model.listen(prepared, int(rng.integers(_LEAST_CHUNK, CROP)) if limited else None)
+        logits = model.phone_head(read).float()
         ce = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), label_smoothing=0.05)
-        ctc = sequence_loss(model.ctc_head(told).float(), labels)
+        ctc = sequence_loss(model.ctc_head(read).float(), labels)
         return {"total": ce + CTC_WEIGHT * ctc, "phones": ce, "ctc": ctc}
 
     test = corpus.of("test")

@@ -2,8 +2,6 @@
 """Writes tracked sequences (docs/reference/tracked.md), and converts FACEGOOD's public recordings,
 of another rig, into them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -7,8 +7,6 @@ jaw's, where the tongue is and how lips roll over teeth is not (solved for chann
 third as far as in scans). So lips alone are learned from people, and the teacher performs them.
 """
 
-from __future__ import annotations
-
 import csv
 import tomllib
 from collections import defaultdict

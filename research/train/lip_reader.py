@@ -2,8 +2,6 @@
 """The lip reader of SelfTalk's training: its text is compared with the spoken text, and its
 features with those of the sound."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import nn, Tensor

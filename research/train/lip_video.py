@@ -7,8 +7,6 @@ behind the lips are hidden. The head is still, as lip-reading crops are aligned 
 nose.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,7 @@ import torch
 from torch import nn, Tensor
 from tqdm import tqdm
 
-from research.train.rasteriser import nearest_triangles, normals
+from research.train.rasteriser import nearest_triangles, normals, triangles_of
 from thunder_core.face.head import Head
 from thunder_core.files import write_file
 from thunder_core.networks.flame import FlameLayer
@@ -61,7 +59,7 @@ class LipVideo(nn.Module):
         lips = float(
             head.v_template[[head.inner_lip_upper_mid, head.inner_lip_lower_mid], 2].mean()
         )
-        triangles, materials = _triangles(head)
+        triangles, materials = triangles_of(head)
         rest = torch.from_numpy(head.v_template[triangles].astype(np.float32))
         centre = rest.mean(1)
         toward = normals(rest.flatten(0, 1)[None], torch.arange(len(rest) * 3).view(-1, 3))[0, :, 2]
@@ -112,15 +110,6 @@ class LipVideo(nn.Module):
         shade = self.grey * (_AMBIENT + (1 - _AMBIENT) * lit)
         picture = shade.gather(1, shown.flatten(1).clamp_min(0)).view_as(shown)
         return torch.where(shown < 0, torch.zeros_like(picture), picture)
-
-
-def _triangles(head: Head) -> tuple[np.ndarray, np.ndarray]:
-    """Triangles int64 [F, 3] of a head's polygons, and their materials [F]."""
-    quads = head.polygons[:, 3] >= 0
-    corners = np.concatenate([head.polygons[:, :3], head.polygons[quads][:, [0, 2, 3]]]).astype(
-        np.int64
-    )
-    return corners, np.concatenate([head.polygon_material, head.polygon_material[quads]])
 
 
 @dataclass(frozen=True)

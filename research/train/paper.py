@@ -7,8 +7,6 @@ without the loss and those with it. Every stage leaves a folder with its checkpo
 when it is done, its network; the chain goes on where it was stopped.
 """
 
-from __future__ import annotations
-
 import fnmatch
 import json
 from collections.abc import Container, Iterable, Sequence

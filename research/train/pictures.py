@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from research.systems.denoisers import CLIP_PICTURE, Media2FaceConfig, PICTURE
-from research.train.rasteriser import nearest_triangles, normals_at_corners
+from research.train.rasteriser import nearest_triangles, normals_at_corners, triangles_of
 from thunder_core.face.head import Head
 from thunder_core.networks.flame import FlameLayer
 from thunder_core.types import Columns
@@ -113,11 +113,7 @@ class FacePictures:
     def __init__(self, head: Head, size: int = PICTURE):
         self.columns, self.size = Columns(head.channels), size
         rest = torch.tensor(head.v_template, dtype=torch.float32)
-        quads = torch.tensor(head.polygons, dtype=torch.int64)
-        material = torch.tensor(head.polygon_material, dtype=torch.int64)
-        quads = torch.where(quads < 0, quads[:, :1], quads)
-        triangles = torch.cat([quads[:, :3], quads[:, [0, 2, 3]]])
-        material = torch.cat([material, material])
+        triangles, material = map(torch.from_numpy, triangles_of(head))
         # What moves with the expression is the face; the picture is of that, not of neck and crown.
         moving = torch.from_numpy(abs(head.shapedirs).max(axis=(1, 2)) > _MOVES)
         low, high = rest[moving].amin(0), rest[moving].amax(0)

@@ -8,10 +8,11 @@ and the nearest triangle of each pixel is a maximum over the list. Nothing is sm
 shows the triangle that its centre falls on.
 """
 
-from __future__ import annotations
-
+import numpy as np
 import torch
 from torch import Tensor
+
+from thunder_core.face.head import Head
 
 _DEPTH_STEPS = 2**20  # depth levels between a batch's nearest and farthest point
 _LEAST_AREA = 1e-9  # twice the area, square pixels: smaller triangles are seen from their edge
@@ -76,6 +77,15 @@ def nearest_triangles(points: Tensor, triangles: Tensor, height: int, width: int
     key = (near * _DEPTH_STEPS).round().long() * count + (which % count)[row]
     shown.scatter_reduce_(0, pixel, key, "amax")
     return torch.where(shown < 0, shown, shown % count).view(batch, height, width)
+
+
+def triangles_of(head: Head) -> tuple[np.ndarray, np.ndarray]:
+    """Triangles int64 [F, 3] of a head's polygons, and their materials [F]."""
+    quads = head.polygons[:, 3] >= 0
+    corners = np.concatenate([head.polygons[:, :3], head.polygons[quads][:, [0, 2, 3]]]).astype(
+        np.int64
+    )
+    return corners, np.concatenate([head.polygon_material, head.polygon_material[quads]])
 
 
 def _least(corners: list[Tensor]) -> Tensor:

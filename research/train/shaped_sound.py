@@ -2,8 +2,6 @@
 """The sound of a vocoder's spectra in torch, with gradients, as training hears it;
 `engine.m2s.vocoder` makes the same one in numpy."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import nn, Tensor

@@ -2,8 +2,6 @@
 """Import of the speaker network: Resemblyzer's checkpoint, read without running code, written
 as safetensors."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import torch

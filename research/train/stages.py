@@ -2,8 +2,6 @@
 """The stages of training: a function each, which returns what to print, with its help and its
 options."""
 
-from __future__ import annotations
-
 import os
 from argparse import Namespace
 from pathlib import Path

@@ -175,37 +175,19 @@ def contrastive_loss(first: Tensor, second: Tensor, temperature: float = TEMPERA
     return F.cross_entropy(alike, torch.arange(2 * n, device=alike.device).roll(n))
 
 
-# ---- learners: one class for every system
+# ---- learners: one class for every system.  network: exported.  wants: labels needed from
+# `LabelledBatches`.  prepare: trains what has to be there before, resumably
 
 
-class Learner(nn.Module):
-    """A system in training. network: exported.  wants: labels needed from `LabelledBatches`."""
-
-    wants: tuple[str, ...] = ()
-    network: nn.Module
-
-    def loss(
-        self, head: Head, batches: SpeechBatches, m2s: nn.Module | None, m2s_weight: float,
-        device: str, masked: bool = False
-    ) -> DenoiserLoss:  # fmt: skip
-        """The loss of its batches.  masked: as in `SpeechTerm`; a regressor always has the
-        sound."""
-        raise NotImplementedError
-
-    def prepare(
-        self, labels: Labels, head: Head, folder: Path, schedule: Schedule, device: str
-    ) -> None:
-        """Train what has to be there before the system itself, resumably, in `folder`; nothing for
-        most."""
+def _sizes(motions: MotionSet) -> dict[str, int]:
+    """Widths of motion and sound, as every config has them."""
+    return {"motion": motions.motions.shape[2], "audio": motions.features.shape[1]}
 
 
 class _Diffusion(Performer):
     """A denoiser with the diffusion model's loss. `style`: its condition besides the sound."""
 
     wants: tuple[str, ...] = ()
-
-    def __init__(self, network: nn.Module, encoder: SpeechEncoder | None = None):
-        super().__init__(network, encoder)
 
     @property
     def network(self) -> nn.Module:
@@ -236,8 +218,7 @@ class ThunderLearner(_Diffusion):
     def build(
         motions: MotionSet, labels: Labels, head: Head, encoder: SpeechEncoder | None = None
     ) -> ThunderLearner:
-        config = DenoiserConfig(motion=motions.motions.shape[2], audio=motions.features.shape[1])
-        return ThunderLearner(PlainThunder(config), encoder)
+        return ThunderLearner(PlainThunder(DenoiserConfig(**_sizes(motions))), encoder)
 
     def style(self, item: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         nothing = item["motion"].new_zeros(len(item["motion"]), 1, 1)
@@ -254,10 +235,7 @@ class DiffPoseTalkLearner(_Diffusion):
     def build(
         motions: MotionSet, labels: Labels, head: Head, encoder: None = None
     ) -> DiffPoseTalkLearner:
-        config = DiffPoseTalkConfig(
-            motion=motions.motions.shape[2], audio=motions.features.shape[1]
-        )
-        learner = DiffPoseTalkLearner(DiffPoseTalk(config))
+        learner = DiffPoseTalkLearner(DiffPoseTalk(DiffPoseTalkConfig(**_sizes(motions))))
         learner.network.style_encoder.requires_grad_(False)
         return learner
 
@@ -335,12 +313,7 @@ class Media2FaceLearner(_Diffusion):
         clip: ClipImages | None = None,
     ) -> Media2FaceLearner:
         width = clip.width if clip else 0
-        config = Media2FaceConfig(
-            motion=motions.motions.shape[2],
-            audio=motions.features.shape[1],
-            clip=width,
-            varied=True,
-        )
+        config = Media2FaceConfig(**_sizes(motions), clip=width, varied=True)
         learner = Media2FaceLearner(Media2Face(config))
         learner.network.image_encoder.requires_grad_(False)
         if clip is not None:
@@ -440,8 +413,12 @@ def _moods(item: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     return labels.nan_to_num(), labels.isnan().any(2)[:, 0]
 
 
-class _Regression(Learner):
-    """A network that makes one motion of a sound and a speaker."""
+class _Regression(nn.Module):
+    """A network that makes one motion of a sound and a speaker. Others have `estimate(item, truth,
+    rng)`, standardised motions [B, T, C] as the loss compares them with `truth`, and `run_free(item)`,
+    as it performs."""
+
+    wants: tuple[str, ...] = ()
 
     def __init__(self, network: nn.Module):
         super().__init__()
@@ -459,17 +436,10 @@ class _Regression(Learner):
             device,
         )
 
-    def features(self, item: dict[str, Tensor]) -> Tensor:
-        """Speech features [B, T, d]."""
-        return item["features"]
-
-    def estimate(self, item: dict[str, Tensor], truth: Tensor, rng: np.random.Generator) -> Tensor:
-        """Standardised motions [B, T, C] as the loss compares them with `truth`."""
-        raise NotImplementedError
-
-    def run_free(self, item: dict[str, Tensor]) -> Tensor:
-        """Standardised motions [B, T, C] as it performs, without any truth."""
-        raise NotImplementedError
+    def prepare(
+        self, labels: Labels, head: Head, folder: Path, schedule: Schedule, device: str
+    ) -> None:
+        """Nothing has to be there before."""
 
     def extra_terms(
         self, item: dict[str, Tensor]
@@ -506,15 +476,11 @@ class FlameFormerLearner(_Regression):
     def build(
         motions: MotionSet, labels: Labels, head: Head, encoder: None = None
     ) -> FlameFormerLearner:
-        sizes = dict(
-            motion=motions.motions.shape[2],
-            audio=motions.features.shape[1],
-            speakers=len(labels.speakers),
-        )
+        sizes = _sizes(motions) | {"speakers": len(labels.speakers)}
         return FlameFormerLearner(FlameFormer(FlameFormerConfig(**sizes)))
 
     def estimate(self, item: dict[str, Tensor], truth: Tensor, rng: np.random.Generator) -> Tensor:
-        audio, speaker = self.features(item), item["speaker"]
+        audio, speaker = item["features"], item["speaker"]
         guessed = torch.from_numpy(rng.random(len(truth)) < ESTIMATED).to(truth.device)
         known = truth
         if guessed.any():
@@ -527,7 +493,7 @@ class FlameFormerLearner(_Regression):
         return self.network(before(known + SHAKE * torch.randn_like(known)), audio, speaker)
 
     def run_free(self, item: dict[str, Tensor]) -> Tensor:
-        return self.network.free_run(self.features(item), item["speaker"])
+        return self.network.free_run(item["features"], item["speaker"])
 
 
 def before(motion: Tensor) -> Tensor:
@@ -548,32 +514,29 @@ class FlameSelfTalkLearner(_Regression):
     def build(
         motions: MotionSet, labels: Labels, head: Head, encoder: None = None
     ) -> FlameSelfTalkLearner:
-        sizes = dict(
-            motion=motions.motions.shape[2],
-            audio=motions.features.shape[1],
-            speakers=len(labels.speakers),
-        )
+        sizes = _sizes(motions) | {"speakers": len(labels.speakers)}
         return FlameSelfTalkLearner(
             FlameSelfTalk(RegressorConfig(**sizes)), len(head.mouth_vertices)
         )
 
     def estimate(self, item: dict[str, Tensor], truth: Tensor, rng: np.random.Generator) -> Tensor:
-        return self.network(self.features(item), item["speaker"])
+        return self.network(item["features"], item["speaker"])
 
     def run_free(self, item: dict[str, Tensor]) -> Tensor:
-        return self.network(self.features(item), item["speaker"])
+        return self.network(item["features"], item["speaker"])
 
     def extra_terms(self, item: dict[str, Tensor]) -> Callable[[Tensor, Tensor], dict[str, Tensor]]:
         """Text and features that lips of the estimate give must be those of the sound; of true lips
         too, so that the reader learns."""
-        heard = self.network.standardise_audio(self.features(item))
+        of_sound = self.network.standardise_audio(item["features"])
 
         def terms(vertices: Tensor, true_vertices: Tensor) -> dict[str, Tensor]:
             both = [self.reader(v) for v in (vertices, true_vertices)]
             text = sum(text_loss(said, item["phones"]) for _, said in both)
             return {
                 "text": TEXT * text,
-                "latent": LATENT * sum((features - heard).square().mean() for features, _ in both),
+                "latent": LATENT
+                * sum((features - of_sound).square().mean() for features, _ in both),
             }
 
         return terms

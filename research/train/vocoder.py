@@ -8,8 +8,6 @@ input, each should be near the recording, and they should differ from each other
 recordings would. Without that term the fitted voice buzzes.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -2,8 +2,6 @@
 """Reads the encoder of a Whisper network (OpenAI, MIT), from a file of CTranslate2's or a Hugging
 Face folder of any size, for the speech encoder to stand on."""
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Sequence
 from pathlib import Path

@@ -37,7 +37,7 @@ from failing_calls import is_whole
 from harness import children_of, installers_environment, ROOT, SAMPLE
 from processes import is_alive
 
-from research.harness import keep, keep_json
+from research.harness import write_json, write_table
 from thunder_core import files, private_folder
 from thunder_core.client import Client
 from thunder_core.errors import WorkerDied
@@ -553,8 +553,8 @@ def main() -> int:
         kept = Path(options.results) / "kills.json"
         earlier = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
         counts = {name: (earlier | counts)[name] for name in VICTIMS if name in earlier | counts}
-        keep_json(kept, counts)
-        keep(kept.with_suffix(".txt"), table(counts))
+        write_json(kept, counts)
+        write_table(kept.with_suffix(".txt"), table(counts))
     print("\n".join(table(counts)))
     return code
 

@@ -55,13 +55,11 @@ BENCHES = {
     "faults": "--kills 1 --skip table,calls --results {out}",
     "habits": "--data {data} --solved {solved} --takes 2 --readings 2 --results {out}/x.txt",
     "hits": "--data {source} --solved {solved} --lines 1 --results {out}/x.txt",
-    "head_keys": "--data {data} --results {out}/x.txt",
     "words_aligned": "--data {source} --lines 2 --results {out}/x.txt",
     "heard_arousal": "--data {source} --voices 1 --results {out}/x.txt",
     "lips": "--data {data} --takes 2 --out {out} --results {out}/x.txt",
     "listeners": "--data {data} --takes 1 --results {out}/x.txt",
     "long": "{bpy} --minutes 0.1 --takes 1 --results {out}/x.json",
-    "marks": "--data {source} --voices 1 --takes 2 --results {out}/x.txt",
     "moods": f"{OF_CORPUS} --learn 2",
     "mouths": "grid_lbbc2a --data {data} --takes {out}/takes --frames 0:9 --out {out}/x.png",
     "paper": "--cache {cache} --runs {runs} --seeds 1 --clips 2 --samples 2 --steps 2 --results "
@@ -72,8 +70,6 @@ BENCHES = {
     "reduction": "--results {out}/x.txt",
     "recognise": "--data {source} --model {whisper} --recordings 2 --lines 1 --takes 1 --clips 1 "
     "--clip-takes 1 --results {out}/x.txt",
-    "retakes": "--data {source} --voices 1 --results {out}/x.txt",
-    "sounds": "--data {data} --seeds 1 --results {out}/x.txt",
     "speed": "--quick",
     "style_from": "--cache {cache} --results {out}/x.txt",
     "table1": "--cache {cache} --data {data} --clips 1 --kept {out}/kept.json --results "
@@ -83,7 +79,7 @@ BENCHES = {
     "unclear": "--data {source} --voices 2 --results {out}/x.txt",
     "words": f"{OF_CORPUS} --takes 2",
 }
-IN_BLENDER = {"head_sheet": "{out}/x.png --workbench --size 30 --samples 1 --poses jawOpen"}
+IN_BLENDER = {"head_sheet": "{out}/x.png --size 30 --samples 1 --poses jawOpen"}
 OF_WINDOW = {"reduction"}
 # others import them
 LIBRARIES = {"harness", "corpus_lines", "paper_rows", "lines_run", "viseme_tool"}

@@ -4,7 +4,7 @@
 import pytest
 
 from research.harness import ROOT
-from research.mutations import group_of, GROUPS, interval, LEFT_OUT, Z
+from research.mutations import group_of, GROUPS, interval, LEFT_OUT
 
 FILES = [path.relative_to(ROOT).as_posix() for path in (ROOT / "thunder_core").rglob("*.py")]
 
@@ -26,7 +26,7 @@ def test_every_group_has_files_and_what_is_left_out_is_there():
 def test_an_interval_holds_nine_tenths_of_what_may_be(noticed, total, low):
     assert interval(noticed, total)[0] == pytest.approx(low, abs=0.005)
     for end, side in zip(interval(noticed, total), (-1, 1)):
-        # the score test: at either end the share is Z deviations away
+        # the score test: at either end the share is 1.645 deviations away
         off = noticed / total - end
-        assert -side * off == pytest.approx(Z * (end * (1 - end) / total) ** 0.5)
+        assert -side * off == pytest.approx(1.645 * (end * (1 - end) / total) ** 0.5, rel=1e-3)
     assert interval(0, 0) == (0, 1) and interval(5, 5)[1] == pytest.approx(1)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from research.__main__ import main
 from research.paper import TEACHER
-from research.perform import perform_voice, Told
+from research.perform import Condition, perform_voice
 from research.systems import SYSTEMS
 from thunder_core.animation import motion_file
 from thunder_core.engine.engine import Engine
@@ -23,7 +23,7 @@ from thunder_core.types import pack, Speech
 from thunder_core.weight_files import SHIPPED
 
 SMALL = dict(width=16, layers=1, heads=2, feedforward=16)
-NOTHING = Told()
+NOTHING = Condition()
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +66,9 @@ def a_voice(seconds=1.2):
 def perform(engine, networks):
     """Motions by a system, by seed."""
 
-    def run(name, seeds=(5,), told=NOTHING, folder=networks):
+    def run(name, seeds=(5,), condition=NOTHING, folder=networks):
         place = TEACHER if name == TEACHER else str(folder / name)
-        takes = perform_voice(engine, place, a_voice(), seeds, told, steps=2)
+        takes = perform_voice(engine, place, a_voice(), seeds, condition, steps=2)
         assert all(0 <= score <= 100 for *_, score in takes)
         return {seed: pack(motion) for seed, motion, _ in takes}
 
@@ -105,39 +105,44 @@ def test_a_system_performs_and_its_seed_makes_its_take_again(perform, name):
 
 
 def test_what_a_system_is_told_changes_what_it_performs(perform, tmp_path, face, engine):
-    for name, told in (
-        ("media2face", Told(mood="sad")),
-        ("media2face", Told(picture=face)),
-        ("diffposetalk", Told(reference=moving(engine, tmp_path, 60))),
-        (TEACHER, Told(mood="sad")),
+    for name, condition in (
+        ("media2face", Condition(mood="sad")),
+        ("media2face", Condition(picture=face)),
+        ("diffposetalk", Condition(reference=moving(engine, tmp_path, 60))),
+        (TEACHER, Condition(mood="sad")),
     ):
-        assert np.abs(perform(name, told=told)[5] - perform(name)[5]).max() > 1e-4, (name, told)
+        assert np.abs(perform(name, condition=condition)[5] - perform(name)[5]).max() > 1e-4, (
+            name,
+            condition,
+        )
 
 
 @pytest.mark.parametrize(
-    "name, told, sentence",
+    "name, condition, sentence",
     [
         ("faceformer", NOTHING, "faceformer” is no folder of a system"),
         ("nowhere/flameformer", NOTHING, "flameformer” is no folder of a system"),
-        ("flameformer", Told(mood="sad"), "flameformer takes no mood: leave --mood out"),
-        ("thunder", Told(reference="x.npz"), "thunder takes no reference"),
-        ("diffposetalk", Told(picture="x.png"), "diffposetalk takes no picture"),
-        ("media2face", Told(mood="wam"), "no mood “wam”: choose one of warm"),
-        ("media2face", Told(picture="blank.png"), "shows nothing, it has one colour"),
-        ("media2face", Told(picture="none.png"), "cannot be read"),
-        ("diffposetalk", Told(reference="moving.npz"), "shorter than a second"),
+        ("flameformer", Condition(mood="sad"), "flameformer takes no mood: leave --mood out"),
+        ("thunder", Condition(reference="x.npz"), "thunder takes no reference"),
+        ("diffposetalk", Condition(picture="x.png"), "diffposetalk takes no picture"),
+        ("media2face", Condition(mood="wam"), "no mood “wam”: choose one of warm"),
+        ("media2face", Condition(picture="blank.png"), "shows nothing, it has one colour"),
+        ("media2face", Condition(picture="none.png"), "cannot be read"),
+        ("diffposetalk", Condition(reference="moving.npz"), "shorter than a second"),
     ],
 )
-def test_what_a_system_does_not_take_is_refused(perform, engine, tmp_path, name, told, sentence):
+def test_what_a_system_does_not_take_is_refused(
+    perform, engine, tmp_path, name, condition, sentence
+):
     Image.new("L", (64, 64), 128).save(tmp_path / "blank.png")
     moving(engine, tmp_path, 4)
     paths = {
         each: tmp_path / value
         for each in ("reference", "picture")
-        if (value := getattr(told, each)) is not None
+        if (value := getattr(condition, each)) is not None
     }
     with pytest.raises(BadRequest, match=sentence):
-        perform(name, told=replace(told, **paths))
+        perform(name, condition=replace(condition, **paths))
 
 
 def test_the_command_writes_files_that_blender_imports(engine, networks, tmp_path, capsys):
