@@ -204,24 +204,6 @@ def value_of(file, name):
     )
 
 
-def test_pictures_show_takes_of_the_shipped_weights():
-    folder = ROOT / "tests" / "gui"
-    pictures = [
-        ast.literal_eval(row.elts[0]) for row in value_of(folder / "pictures.py", "PICTURES").values
-    ]
-    for scenario in {*pictures, "picture_scenarios.film", "word_tool_scenarios.films_mending"}:
-        module, _, name = scenario.rpartition(".")
-        tree = ast.parse((folder / f"{module or 'scenarios'}.py").read_text(encoding="utf-8"))
-        [act] = [node for node in tree.body if getattr(node, "name", "") == name]
-        used = {node.id for node in ast.walk(act) if isinstance(node, ast.Name)}
-        assert not used & {"list_takes", "performance", "head_with_a_take"}, (
-            f"{scenario} shows made takes"
-        )
-        assert module != "picture_scenarios" or name == "film" or "sampled" in used, (
-            f"{scenario} does not ask for sampled takes"
-        )
-
-
 def test_pages_and_pictures_know_each_other():
     files = tracked()
     pictures = {

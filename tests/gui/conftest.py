@@ -186,6 +186,6 @@ def package(real_blender, packaging):
 
 @pytest.fixture
 def windowed(real_blender):
-    if not real_blender.wrapped and not (shutil.which("Xvfb") and shutil.which("import")):
-        pytest.skip("a window needs Xvfb, and a picture of it ImageMagick's import")
+    if not real_blender.wrapped and not all(map(shutil.which, ("Xvfb", "xdotool", "import"))):
+        pytest.skip("a window needs Xvfb, its keyboard xdotool, a picture ImageMagick's import")
     return real_blender

@@ -3,7 +3,6 @@
 take is can be read, and a click anywhere on a take shows it."""
 
 import bpy
-import numpy as np
 from height_scenarios import height
 from scenarios import scene_with_voice_and_head
 from take_scenarios import list_takes, SECOND_LINE, shown, under_the_shown_row
@@ -23,8 +22,8 @@ WORDS = (
 
 
 def laptop(hand):
-    """Every part is photographed; the sidebar is not taller than the window, and takes are shown by
-    a click on either of their lines."""
+    """Every part is photographed; the sidebar is not taller than the window; takes are shown by a
+    click on either of their lines and by keys, which give a star too, and each is an undo step."""
     yield from scene_with_voice_and_head(hand)
     yield from list_takes(hand, count=8)
     for entry, words in zip(hand.scene.thunder.takes, WORDS):
@@ -38,6 +37,7 @@ def laptop(hand):
     hand.sidebar.tag_redraw()
     yield from hand.settle()
     seed = shown(hand.scene)
+    hand.call(bpy.ops.ed.undo_push, message="Takes")  # made behind the window's back
     x, y = under_the_shown_row(hand, hand.photograph("list"))
     # whichever part was shown first, the list is above Commit
     assert hand.sidebar.y + hand.sidebar.height - y < 200, (hand.sidebar.y, y)
@@ -46,7 +46,23 @@ def laptop(hand):
         yield from hand.click(x + 50, y + up)
         yield 1.0
         assert shown(hand.scene) == expected, (up, shown(hand.scene))
-    assert np.ptp(hand.photograph("clicked")) > 0
+    yield from hand.undo()
+    assert shown(hand.scene) == seed
+    # next, next, previous, the other of the last two, back, a star
+    for key, place in (
+        ("DOWN_ARROW", 1),
+        ("DOWN_ARROW", 2),
+        ("UP_ARROW", 1),
+        ("X", 2),
+        ("X", 1),
+        ("Y", 1),
+    ):
+        hand.press(key, alt=True)
+        yield 0.6
+        assert shown(hand.scene) == seed + place, key
+    assert [entry.seed for entry in hand.scene.thunder.takes if entry.star] == [seed + 1]
+    yield from hand.undo()
+    assert not any(entry.star for entry in hand.scene.thunder.takes)
     low = hand.sidebar.height / bpy.context.preferences.system.ui_scale
     tall = {"shown": (yield from height(hand))}
     for entry in list(hand.scene.thunder.takes)[:4]:
