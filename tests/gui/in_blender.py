@@ -188,8 +188,8 @@ def finish(hand, error):
 def main():
     import addon_utils
 
-    sys.path.insert(0, str(HERE))
-    sys.path.insert(1, str(HERE.parent))
+    # beside these scenarios those of the tests that run without a window
+    sys.path[:0] = map(str, (HERE, HERE.parent, HERE.parent / "blender"))
     from extension import install_alias, NAME
 
     if "THUNDER_PACKAGE" not in os.environ:  # which a scenario installs itself

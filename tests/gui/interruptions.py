@@ -2,20 +2,16 @@
 """Building blocks of sessions that press keys in the middle of long work: an engine at a pace, the
 work's end, what may not be lost."""
 
-import sys
 import time
 from dataclasses import dataclass, field
 
 import bpy
-from scenarios import ROOT
+from played_engine import Asked, PlayedClient
 from thunder.operators import base
 from thunder.scene.animation import display, keying
 from thunder.scene.engine import connection
 from thunder.scene.host import jobs
 from thunder.thunder_core.errors import BadRequest, ThunderError
-
-sys.path.append(str(ROOT / "tests" / "blender"))
-from played_engine import Asked, PlayedClient  # noqa: E402 (beside the tests that run without a window)
 
 KEYS = {
     "undo": {"key": "Z", "ctrl": True},

@@ -2,13 +2,12 @@
 """What an animator does in a window, step by step, and what must then be so: each step yields the
 seconds to wait, and `hand.seen` notes what is looked at from outside."""
 
-import importlib
-import sys
 import time
 from pathlib import Path
 
 import bpy
 import numpy as np
+import round_trip
 from thunder.panels import modules as panel_modules
 from thunder.scene.engine import connection
 from thunder.scene.heads import head
@@ -194,8 +193,7 @@ def plays(hand):
     hand.clear()
     empty = yield from frame_milliseconds(hand)
     yield from scene_with_voice_and_head(hand)
-    sys.path.append(str(ROOT / "tests" / "blender"))
-    importlib.import_module("round_trip").show(head.find(hand.scene), hand.scene)
+    round_trip.show(head.find(hand.scene), hand.scene)
     yield 0.3
     hand.scene.frame_start, hand.scene.frame_end = 11, 26
     with_head = yield from frame_milliseconds(hand)

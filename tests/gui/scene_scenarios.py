@@ -3,11 +3,12 @@
 
 import os
 import time
-import wave
 from pathlib import Path
+from types import SimpleNamespace
 
 import bpy
 import numpy as np
+from performances import read_wav, write_wav
 from scenarios import done, only_open, SAMPLE, scene_with_voice_and_head, time_slices, until
 from take_scenarios import list_takes
 from thunder.scene.engine import connection, install
@@ -21,16 +22,10 @@ from thunder.thunder_core import errors, installer
 
 def long_voice(hand, seconds):
     """A WAV file of so many seconds that says the sample again and again."""
-    with wave.open(SAMPLE) as file:
-        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
-        rate = file.getframerate()
-    path = os.path.join(hand.folder, "long.wav")
-    with wave.open(path, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes(np.resize(samples, seconds * rate).tobytes())
-    return path
+    samples, rate = read_wav(SAMPLE)
+    return write_wav(
+        os.path.join(hand.folder, "long.wav"), np.resize(samples, seconds * rate), rate
+    )
 
 
 def works_long(hand):
@@ -176,22 +171,6 @@ def moves_a_voice(hand):
     assert firsts() == [1] * 3 and committed() == before
 
 
-class _Pretended:
-    """An installation that stands still, for its picture."""
-
-    fraction = 0.42
-    message = "Downloading torch · 1.01 of about 2.4 GB"
-    time_left = "3 min left"
-    over = False
-    error = ""
-
-    def stop(self):
-        pass
-
-    def wait(self, seconds=None):
-        return True
-
-
 def sets_up_the_engine(hand):
     """The preferences tell how the engine is in each of its states."""
     python = os.environ.pop("THUNDER_PYTHON", "")
@@ -221,7 +200,14 @@ def sets_up_the_engine(hand):
     yield from picture("absent_offline")
     bpy.context.preferences.system.use_online_access = True
     yield from picture("absent")
-    install.installing.running = _Pretended()
+    # an installation that stands still, for its picture
+    install.installing.running = SimpleNamespace(
+        fraction=0.42,
+        message="Downloading torch · 1.01 of about 2.4 GB",
+        time_left="3 min left",
+        over=False,
+        error="",
+    )
     yield from picture("installing")
     assert not bpy.ops.thunder.install_engine.poll()
     install.installing.running = None

@@ -3,60 +3,17 @@
 sees them side by side."""
 
 import os
-import sys
 from pathlib import Path
 
 import bpy
 import numpy as np
 from bpy_extras.view3d_utils import location_3d_to_region_2d
 from mathutils import Vector
-from scenarios import ROOT, scene_with_voice_and_head, time_slices, until
-from thunder.scene.animation import keying
+from performances import list_take, performance
+from scenarios import scene_with_voice_and_head, time_slices, until
 from thunder.scene.heads import head
 from thunder.scene.host.jobs import session
 from thunder.scene.media import grid
-from thunder.scene.takes import take_list
-from thunder.thunder_core import progress
-from thunder.thunder_core.animation import timing
-from thunder.thunder_core.face.lips import opening_mm, width_mm
-
-
-def performance(seconds, seed, score):
-    """A made performance that babbles: syllables of the jaw, lips that round and close, brows, a
-    moving head."""
-    sys.path.append(str(ROOT / "tests" / "blender"))
-    import performances
-
-    made = performances.performance(seconds=seconds, seed=seed, score=score, closed_at=())
-    rng = np.random.default_rng(seed)
-    count = made.motion.frames
-    smooth = np.hanning(7) / np.hanning(7).sum()
-
-    def wander(low, high, slow=1):
-        values = np.repeat(rng.random(count // slow + 2), slow)[:count]
-        return low + (high - low) * np.convolve(values, smooth, "same")
-
-    made.motion.jaw[:, 0] = wander(-0.08, 0.3, 3).clip(0)
-    for name, high in (
-        ("mouthPucker", 0.8),
-        ("mouthFunnel", 0.5),
-        ("mouthSmileLeft", 0.6),
-        ("mouthSmileRight", 0.6),
-        ("browInnerUp", 0.9),
-        ("mouthStretchLeft", 0.4),
-        ("mouthStretchRight", 0.4),
-    ):
-        made.motion.expression[:, made.channels.index(name)] = wander(-0.3 * high, high, 4).clip(0)
-    made.motion.head[:, 1] = wander(-0.15, 0.15, 12)
-    drift = 100 - 60 * np.convolve(rng.random(count) > 0.93, np.hanning(9), "same").clip(0, 1)
-    return type(made)(
-        **{
-            **vars(made),
-            "opening": opening_mm(made.motion),
-            "width": width_mm(made.motion),
-            "sync_per_frame": drift.astype(np.float32),
-        }
-    )
 
 
 def list_takes(hand, count=6):
@@ -65,15 +22,11 @@ def list_takes(hand, count=6):
     if os.environ.get("THUNDER_SAMPLED"):
         yield from sampled(hand, count)
         return
-    rig = head.find(hand.scene)
-    clock = timing.Clock.of(hand.scene, 1.0)
-    seconds = (hand.scene.frame_end - 1) / 25
+    stage, seconds = (hand.scene, head.find(hand.scene)), (hand.scene.frame_end - 1) / 25
     for number in range(count):
-        made = performance(seconds, 7301 + number, 92.4 - 3.7 * number)
-        actions = progress.result(
-            keying.write_take(rig, made, clock, f"dialogue · take {number + 1} · seed {made.seed}")
-        )
-        take_list.add_to_list(hand.scene, rig, actions, made, "dialogue", clock)
+        closed_at = np.arange(0.3 + 0.05 * number, seconds - 0.1, 0.4)
+        made = performance(seconds, closed_at, 7301 + number, 92.4 - 3.7 * number)
+        list_take(stage, made, voice="dialogue")
         yield 0.05
     hand.scene.thunder.active_take = 0
     yield 1.0

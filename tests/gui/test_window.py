@@ -54,7 +54,7 @@ def claim(sentence, scenario, seconds, slow=False, **how):
         claim("dropped files become a line and a take", "drop_scenarios.drops", 400),
         claim(
             "sliders, takes and Commit are visible together",
-            "height_scenarios.together",
+            "panel_scenarios.together",
             250,
             size=(1920, 1080),
         ),
