@@ -221,7 +221,7 @@ class Player:
         ways = ("wait", "escape", "undo", "undo_redo", "undo_by_script", "show", "frame", "reload")
         how = how or self.dice.choice(("wait", *ways))
         # before an undo the animator's own last step, which is the one to be undone
-        allowed = self.key_marker() if how.startswith("undo") else {}
+        allowed = self.key_marker() if how.startswith("undo") else {"may_change": set()}
         before = self.state()
         yield 0.1
         options = {"again": True} if name == "commit_all" else {}
@@ -232,7 +232,9 @@ class Player:
                 return None
         if name == "resync":  # keys takes again, and those that it had keyed stay after Esc
             assert not lost(before, self.state(), ["named"])
-            return {"may_change": before["takes"].keys() | before["own"], "may_go": before["takes"]}
+            committed = {each for each in before["own"] if not each.startswith("Marker")}
+            allowed["may_change"] |= before["takes"].keys() | committed
+            allowed["may_go"] = before["takes"]
         return allowed
 
     def button(self, operator, **options) -> bool:
