@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 
 from thunder_core import rotation
 from thunder_core.arrays import read_npz
-from thunder_core.face import mixing
+from thunder_core.face import livelink, mixing
 from thunder_core.face.head import load_head
 from thunder_core.face.mapping import (
     Driver,
@@ -227,3 +227,16 @@ def test_a_file_is_what_was_last_written_in_full(tmp_path_factory, steps):
             assert "fails" in how
         assert (path.read_bytes() if path.exists() else None) == expected
         assert [name for name in os.listdir(folder) if is_part(name)] == []
+
+
+@many
+@given(seconds=st.floats(0, 36_000), rate=st.sampled_from((24.0, 25.0, 30.0, 60.0, 23.976)))
+def test_a_timecode_says_its_time_to_a_thousandth_of_a_frame(seconds, rate):
+    hours, minutes, whole, frames = livelink.timecode(seconds, rate).split(":")
+    assert int(minutes) < 60 and int(whole) < 60 and float(frames) < rate
+    # with a fraction, timecode's second is as many frames as it says, not a second
+    if rate == round(rate):
+        assert (
+            abs(3600 * int(hours) + 60 * int(minutes) + int(whole) + float(frames) / rate - seconds)
+            <= 0.5001e-3 / rate + 1e-9
+        )
