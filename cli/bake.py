@@ -55,11 +55,11 @@ from . import products
 from .script import (
     add_options,
     as_option,
+    count_in_words,
     file_path,
     Parser,
     say,
     setting,
-    takes_in_words,
     utf8,
     warn,
 )
@@ -360,7 +360,7 @@ def bake(
         else ""
     )
     what = f"{report['blend']} and " if report["blend"] else ""
-    say(f"100%  {what}{takes_in_words(len(performances))} in {chosen.out}{of_best}")
+    say(f"100%  {what}{count_in_words(len(performances))} in {chosen.out}{of_best}")
     if explained:
         say("\n".join([f"{entries[0].name} at frame {chosen.explain}:", *explained]))
     return report

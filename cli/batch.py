@@ -39,7 +39,7 @@ from ..thunder_core.batch.settings import DEFAULTS, make_absolute, SETTINGS, VOI
 from ..thunder_core.engine_python import find_engine_python, ROOT
 from ..thunder_core.errors import BadRequest, ThunderError
 from . import bake, check, checks, collect, picks
-from .script import quiet, run, say, script_arguments, SOME_FAILED, takes_in_words
+from .script import count_in_words, quiet, run, say, script_arguments, SOME_FAILED
 
 PACE = 10.0  # interval of reports, s
 FAILED_BEFORE = "failed in the last run"
@@ -114,14 +114,11 @@ def events_of(
         return baker_process.bake_here(baker_command(), tasks)
     where = baker_process.Cluster(chosen.cluster, chosen.cluster_cpus, chosen.cluster_results)
     python = (
-        os.path.abspath(chosen.cluster_python) if chosen.cluster_python else engine_python(chosen)
+        os.path.abspath(chosen.cluster_python)
+        if chosen.cluster_python
+        else find_engine_python(chosen.engine, connection.venvs())
     )
     return baker_process.bake_on(where, python, baker_command(), tasks, maker)
-
-
-def engine_python(chosen: argparse.Namespace) -> str:
-    """The Python that runs the engine. Raises NoEngine."""
-    return find_engine_python(chosen.engine, connection.venvs())
 
 
 # ---- what is to be baked
@@ -266,7 +263,7 @@ class Run:
             say(
                 ", ".join(
                     [
-                        f"{_jobs(len(tasks))} to bake",
+                        f"{count_in_words(len(tasks), 'job')} to bake",
                         *([f"{up_to_date} up to date"] if up_to_date else []),
                     ]
                 )
@@ -352,7 +349,7 @@ class Run:
             else f", the best has lip-sync {take_list.points(takes[0]['score'])}"
         )
         took = baker_process.duration(self.progress.end(name, True))
-        self._say(name, f"{takes_in_words(len(takes))} in {took}{best}{_on(event)}")
+        self._say(name, f"{count_in_words(len(takes))} in {took}{best}{_on(event)}")
         self.unseen |= "unseen" in event["report"]
         for warning in event["report"].get("warnings", ()):
             kind = warning.partition(": ")[0]
@@ -399,14 +396,14 @@ class Run:
                     shared, baked, self.out, self.chosen.force, self.chosen.allow_newer
                 )
                 without = (
-                    f", without {_jobs(left)} that failed"
+                    f", without {count_in_words(left, 'job')} that failed"
                     if (left := len(shared.jobs) - len(baked))
                     else ""
                 )
                 source = os.path.basename(shared.blend)
                 say(
-                    f"“{row['file']}” is “{source}” with all takes: {takes_in_words(count)} of "
-                    f"{_jobs(len(baked))}{without}"
+                    f"“{row['file']}” is “{source}” with all takes: {count_in_words(count)} of "
+                    f"{count_in_words(len(baked), 'job')}{without}"
                 )
             except ThunderError as error:
                 row["sentence"] = str(error)
@@ -437,11 +434,6 @@ class Run:
     def _say(self, name: str, words: str, stream=None) -> None:
         """Print how a job ended."""
         say(f"[{self.progress.ended}/{self.progress.count}] {name}: {words}", stream)
-
-
-def _jobs(count: int) -> str:
-    """A number of jobs in words."""
-    return "1 job" if count == 1 else f"{count} jobs"
 
 
 def _on(event: Mapping) -> str:

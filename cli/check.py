@@ -31,7 +31,7 @@ from ..thunder_core import files
 from ..thunder_core.errors import attempt, BadRequest
 from ..thunder_core.findings import Finding, REALISTIC, TOLERANCES
 from . import bake
-from .script import add_options, file_path, Parser, quiet, say, takes_in_words, utf8
+from .script import add_options, count_in_words, file_path, Parser, quiet, say, utf8
 
 FOUND, FAILED = 3, 1  # exit codes
 FORMATS = ("text", "json", "junit")
@@ -292,5 +292,5 @@ def heads_of(scene) -> str:
         takes = [entry for entry in scene.thunder.takes if entry.head == mesh]
         best = max(filter(take_list.speaks, takes), key=provenance.rank, default=None)
         said = f", the best has lip-sync {take_list.points(best.score)}" if best else ""
-        lines.append(f"{head.owner_of(mesh).name}: {shows}, {takes_in_words(len(takes))}{said}\n")
+        lines.append(f"{head.owner_of(mesh).name}: {shows}, {count_in_words(len(takes))}{said}\n")
     return "".join(lines) or "none\n"

@@ -31,7 +31,7 @@ from ..thunder_core.batch import settings
 from ..thunder_core.batch.settings import file_of_take
 from ..thunder_core.request import Request
 from . import bake, products
-from .script import add_options, file_path, quiet, run, say, takes_in_words, warn
+from .script import add_options, count_in_words, file_path, quiet, run, say, warn
 
 SCENE_FPS = 25
 PRODUCTS = ("scene.blend", "takes.png", "says.wav", "report.json")
@@ -107,7 +107,7 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
         warnings.extend(warn("demo.py", step.note))
         bake.tell_on_terminal(step)
 
-    say(f"Generating {takes_in_words(chosen.takes)}")
+    say(f"Generating {count_in_words(chosen.takes)}")
     client = bake.client_of(chosen)
     sampled = generate(client, voice, rig, chosen, tell)
     entries = list(scene.thunder.takes)

@@ -11,7 +11,6 @@ import tempfile
 import wave
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
 import bpy
 import numpy as np
@@ -108,40 +107,35 @@ def write(
         tell(jobs.Step(begin, "Writing the scene"))
         save_blend(out.part(f"{wanted.name}.blend"))
     steps = list(_steps(out, baked, wanted))
-    before, total = 0.0, sum(step.weight for step in steps)
-    for number, step in enumerate(steps, start=1):
+    before, total = 0.0, sum(weight for _, weight, _ in steps)
+    for number, (message, weight, work) in enumerate(steps, start=1):
+        said = f"{message} ({number} of {len(steps)})"
 
-        def part_done(part: float, step=step, number=number, before=before) -> None:
-            fraction = begin + (1.0 - begin) * (before + part * step.weight) / total
-            tell(jobs.Step(fraction, f"{step.message} ({number} of {len(steps)})"))
+        def part_done(part: float, said=said, weight=weight, before=before) -> None:
+            tell(jobs.Step(begin + (1.0 - begin) * (before + part * weight) / total, said))
 
         part_done(0.0)
         with quiet():
-            step.work(part_done)
-        before += step.weight
+            work(part_done)
+        before += weight
 
 
-class _Step(NamedTuple):
-    """A step after the scene was saved.  weight: about how long it takes, a table of curves takes
-    1."""
-
-    message: str
-    weight: float
-    work: Callable[[PartDone], object]
-
-
-def _steps(out: files.Transaction, baked: BakedTakes, wanted: Outputs) -> Iterator[_Step]:
+def _steps(
+    out: files.Transaction, baked: BakedTakes, wanted: Outputs
+) -> Iterator[tuple[str, float, Callable[[PartDone], object]]]:
+    """What is done after the scene was saved: message, about how long it takes where a table of
+    curves takes 1, and the work."""
     if "dailies" in wanted.outputs:
-        yield _Step("Writing the sound", 1, lambda _: write_dailies(out, baked))
+        yield ("Writing the sound", 1, lambda _: write_dailies(out, baked))
     if "actions" in wanted.outputs:
-        yield _Step(
+        yield (
             "Writing the actions",
             1,
             lambda _: write_actions(out.part(*OUTPUTS["actions"].names), baked.entries),
         )
     for output in (name for name, about in OUTPUTS.items() if about.exporter):
         for rank, file in enumerate(wanted.of_takes(output)):
-            yield _Step(
+            yield (
                 f"Writing {file}",
                 1,
                 lambda _, output=output, rank=rank, file=file: _export(
@@ -149,9 +143,9 @@ def _steps(out: files.Transaction, baked: BakedTakes, wanted: Outputs) -> Iterat
                 ),
             )
     if "sheet" in wanted.outputs:
-        yield _Step("Drawing the contact sheet", 10, lambda done: _draw_sheet(out, baked, done))
+        yield ("Drawing the contact sheet", 10, lambda done: _draw_sheet(out, baked, done))
     for rank, file in enumerate(wanted.of_takes("video")):
-        yield _Step(
+        yield (
             f"Filming {file}",
             20,
             lambda done, rank=rank, file=file: _film(out.part(file), baked, rank, done),

@@ -132,9 +132,9 @@ def warn(name: str, sentence: str) -> list[str]:
     return [sentence] if sentence else []
 
 
-def takes_in_words(count: int) -> str:
-    """A number of takes in words."""
-    return "1 take" if count == 1 else f"{count} takes"
+def count_in_words(count: int, what: str = "take") -> str:
+    """A number of takes, or of something else, in words."""
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
 @contextlib.contextmanager

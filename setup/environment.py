@@ -30,7 +30,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from thunder_core.installer import CARD, FACES, PROCESSOR, python_in  # noqa: E402
+from thunder_core.installer import CARD, FACES, PROCESSOR, python_in, Size  # noqa: E402
 
 VENVS = ROOT / ".venv"
 LOCKS = ROOT / "requirements"
@@ -72,20 +72,10 @@ class Missing(Exception):
 
 def engine(lists: tuple[str, ...]) -> Path:
     """The engine's environment with what more `lists` of requirements/ name; returns its Python."""
+    python = first_python("The engine", *ENGINE_PYTHONS)
+    size = CARD if "card" in lists else PROCESSOR
     locks = [LOCKS / f"{name}.txt" for name in ("engine", *lists)]
-    for version in ENGINE_PYTHONS:
-        python = find_python(version)
-        if python:
-            size = CARD if "card" in lists else PROCESSOR
-            what = (
-                f"the engine: about {size.download / 1e9:.2g} GB to download, "
-                f"{size.disk / 1e9:.1f} GB on disk, {size.minutes} min"
-            )
-            return environment("engine", python, locks, what)
-    raise Missing(
-        f"The engine needs Python {' or '.join(ENGINE_PYTHONS)}: install one of them, or pyenv "
-        f"install 3.11"
-    )
+    return environment("engine", python, locks, f"the engine: {told(size)}")
 
 
 def guides() -> Path:
@@ -101,37 +91,40 @@ def guides() -> Path:
 
 def tracker() -> Path:
     """The environment that follows faces in videos; returns its Python."""
-    python = next(filter(None, map(find_python, TRACKER_PYTHONS)), None)
-    if not python:
-        raise Missing(
-            "What follows faces in videos needs Python 3.11 or 3.12: install one of them, or pyenv "
-            "install 3.11"
-        )
-    what = (
-        f"what follows faces: about {FACES.download / 1e9:.2g} GB to download, "
-        f"{FACES.disk / 1e9:.1f} GB on disk, {FACES.minutes} min"
+    python = first_python("What follows faces in videos", *TRACKER_PYTHONS)
+    return environment(
+        "tracker", python, [LOCKS / "tracker.txt"], f"what follows faces: {told(FACES)}"
     )
-    return environment("tracker", python, [LOCKS / "tracker.txt"], what)
 
 
 def blender(version: str | None) -> Path:
     """The environment that holds Blender `version` as a module; returns its Python."""
     if version is None:
-        version = next((name for name, python in BLENDERS.items() if find_python(python)), None)
-        if version is None:
-            raise Missing(
-                "Blender as a module needs Python 3.11 or 3.13: install one of them, or pyenv "
-                "install 3.11"
-            )
-    python = find_python(BLENDERS[version])
-    if not python:
-        raise Missing(
-            f"Blender {version} as a module needs Python {BLENDERS[version]}: install it, or "
-            f"pyenv install {BLENDERS[version]}"
-        )
+        python = first_python("Blender as a module", *dict.fromkeys(BLENDERS.values()))
+        version = next(name for name, of in BLENDERS.items() if version_of(python) == of)
+    else:
+        python = first_python(f"Blender {version} as a module", BLENDERS[version])
     check_libraries()
     what = f"Blender {version} as a Python module: about 0.4 GB to download, 1 GB on disk, a minute"
     return environment(f"bpy-{version}", python, [LOCKS / f"bpy-{version}.txt"], what)
+
+
+def first_python(what: str, *versions: str) -> str:
+    """The first interpreter that is here of some versions. what: that needs it. Raises Missing."""
+    for version in versions:
+        if python := find_python(version):
+            return python
+    raise Missing(
+        f"{what} needs Python {' or '.join(versions)}: install it, or pyenv install {versions[0]}"
+    )
+
+
+def told(size: Size) -> str:
+    """What an installation costs, in words."""
+    return (
+        f"about {size.download / 1e9:.2g} GB to download, {size.disk / 1e9:.1f} GB on disk, "
+        f"{size.minutes} min"
+    )
 
 
 def environment(name: str, base: str, locks: list[Path], what: str) -> Path:

@@ -7,7 +7,6 @@ Runs in the engine's Python; fails when a licence is unknown or does not allow c
 
 import re
 import sys
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
@@ -103,16 +102,6 @@ class Refused(Exception):
     """A licence that is unknown, or does not allow commercial use."""
 
 
-@dataclass(frozen=True)
-class Package:
-    """A package that the engine's lock lists."""
-
-    name: str
-    version: str
-    licence: str  # SPDX expression
-    note: str  # reason for accepting the licence if the metadata is insufficient
-
-
 def locked_versions(text: str) -> dict[str, list[str]]:
     """name → versions of a lock's packages, without those that no system supported by Blender
     needs."""
@@ -165,24 +154,24 @@ def metadata_of(name: str):
         return None
 
 
-def packages() -> list[Package]:
-    """Everything that the engine's lock lists. Raises Refused."""
-    result = []
-    for name, versions in sorted(locked_versions(LOCK.read_text(encoding="utf-8")).items()):
-        about = metadata_of(name)
-        licence, note = licence_of(name, about)
-        result.append(Package(name, " or ".join(versions), licence, note))
-    return result
+def packages() -> list[tuple[str, str, str]]:
+    """Everything that the engine's lock lists: name with version, licence, and the reason for
+    accepting this where the metadata is not enough. Raises Refused."""
+    listed = sorted(locked_versions(LOCK.read_text(encoding="utf-8")).items())
+    return [
+        (f"{name} {' or '.join(versions)}", *licence_of(name, metadata_of(name)))
+        for name, versions in listed
+    ]
 
 
-def page(listed: list[Package]) -> str:
+def page(listed: list[tuple[str, str, str]]) -> str:
     """The text of the documentation's page."""
     licensed: dict[str, list[str]] = {}
     noted: dict[str, list[str]] = {}
-    for each in listed:
-        licensed.setdefault(each.licence, []).append(f"{each.name} {each.version}")
-        if each.note:
-            noted.setdefault(each.note, []).append(each.name)
+    for package, licence, note in listed:
+        licensed.setdefault(licence, []).append(package)
+        if note:
+            noted.setdefault(note, []).append(package.partition(" ")[0])
     rows = [f"- **{licence}**: {', '.join(names)}." for licence, names in sorted(licensed.items())]
     notes = [f"- {', '.join(names)}: {note}." for note, names in noted.items()]
     files = "\n".join(

@@ -46,7 +46,6 @@ def build(out: Path, tool: list[str], platform: str) -> Path:
         copy_code(stage)
         make_guides(stage / "guide")
         vendor.fetch(platform, stage / "vendor")
-        (stage / MANIFEST).unlink()
         (stage / MANIFEST).write_text(manifest(platform), encoding="utf-8")
         run(tool, "build", "--source-dir", stage, "--output-filepath", package)
     # Blender exits with 0 even if the build failed, so the file is checked instead.
@@ -81,27 +80,19 @@ def manifest(platform: str) -> str:
 
 
 def copy_code(stage: Path) -> None:
-    """The repository's files, as links where that is possible, without what is hidden or made; the
-    manifest leaves out more."""
+    """The repository's files without what is hidden or made; the manifest leaves out more."""
 
     def left_out(folder: str, names: list[str]) -> set[str]:
         made = {"out", "cache", "runs", "vendor"} if Path(folder) == ROOT else {"__pycache__"}
         return {name for name in names if name.startswith(".") or name in made}
 
-    shutil.copytree(ROOT, stage, ignore=left_out, copy_function=_link)
+    shutil.copytree(ROOT, stage, ignore=left_out)
 
 
 def make_guides(folder: Path) -> None:
     """Make pages of the guides in a folder (guides.py). Raises Missing."""
     command = [str(environment.guides()), str(ROOT / "setup" / "guides.py"), str(folder)]
     environment.run(command, "The guides could not be made: look at the error above")
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
 
 
 def make_index(folder: Path, tool: list[str]) -> Path:

@@ -9,7 +9,6 @@ kept in out/wheels/, so that a second build needs no network.
 import json
 import re
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
@@ -64,20 +63,6 @@ UNUSED = (
     ),
     "cffi/",  # soundfile and miniaudio need only its compiled half
 )
-
-# First bytes of a binary, by system and processor → Blender's name of the platform.
-ELF, PE, MACHO, MACHO_OF_SEVERAL = b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"
-MACHINES = {
-    (ELF, 0x3E): "linux-x64",
-    (ELF, 0xB7): "linux-arm64",
-    (PE, 0x8664): "windows-x64",
-    (PE, 0xAA64): "windows-arm64",
-    (MACHO, 0x1000007): "macos-x64",
-    (MACHO, 0x100000C): "macos-arm64",
-}
-HEAD = 4096  # bytes of a file in which its kind is told
-# part of a name that tells for which Python a binary was compiled
-OF_PYTHON = re.compile(r"[.-](?:cpython-|cp)(\d)(\d+)[.-]")
 
 
 def wheels(platform: str, python: str) -> list[Path]:
@@ -177,7 +162,6 @@ def unpack(files: Iterable[Path], folder: Path, platform: str) -> None:
             f"{about['Name']} {about['Version']}: {licence_of(about['Name'], about)[0]}, "
             f"{info.rpartition('/')[0]}/\n"
         )
-    check_binaries(folder, platform)
     made_for = {"platform": platform, "pythons": PYTHONS[platform], "packages": versions}
     (folder / ABOUT).write_text(json.dumps(made_for, indent=1) + "\n")
     file_rows = [
@@ -199,48 +183,6 @@ def tagged(name: str, wheel: str, platform: str) -> str:
     if not only or platform not in TAGS or Path(name).name.count(".") != 1:
         return name
     return re.sub(r"(?=\.(?:so|pyd)$)", "." + TAGS[platform].format(only[1]), name)
-
-
-def check_binaries(folder: Path, platform: str) -> None:
-    """Look at every file of a folder. Raises Missing if a binary is for another platform or for a
-    Python that its Blenders do not have, or there is none for one that they have."""
-    pythons = set()
-    for path in sorted(each for each in folder.rglob("*") if each.is_file()):
-        with open(path, "rb") as file:
-            made_for = platform_of(file.read(HEAD))
-        if made_for is None:
-            continue
-        if made_for != platform:
-            raise Missing(f"{path.relative_to(folder)} is for {made_for}, not for {platform}")
-        tag = OF_PYTHON.search(path.name)
-        if tag:
-            pythons.add(".".join(tag.groups()))
-    if pythons != set(PYTHONS[platform]):
-        raise Missing(
-            f"The wheels for {platform} are for Python {', '.join(sorted(pythons)) or 'none'}, not "
-            f"{', '.join(PYTHONS[platform])}"
-        )
-
-
-def platform_of(head: bytes) -> str | None:
-    """The platform that a file was compiled for, by its first bytes; None for a file that is no
-    binary."""
-    number: int | None
-    if head.startswith(ELF):
-        kind, number = ELF, struct.unpack_from("<H", head, 18)[0]
-    elif head.startswith(MACHO):
-        kind, number = MACHO, struct.unpack_from("<I", head, 4)[0]
-    elif head.startswith(MACHO_OF_SEVERAL):
-        kind, number = MACHO_OF_SEVERAL, None
-    elif (
-        head.startswith(PE)
-        and len(head) >= 64
-        and head[(start := struct.unpack_from("<I", head, 60)[0]) :][:4] == b"PE\0\0"
-    ):
-        kind, number = PE, struct.unpack_from("<H", head, start + 4)[0]
-    else:
-        return None
-    return MACHINES.get((kind, number or 0), "another machine")
 
 
 LICENCES = """What the engine of THUNDER for Blender uses, unchanged and by its own authors, each with its licence texts.

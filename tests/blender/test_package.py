@@ -213,30 +213,6 @@ def test_every_package_holds_binaries_of_its_platform_alone(packaging, tmp_path)
             pytest.skip(str(error)[:300])
         names = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
         check_modules(names, platform, pythons)
-        for other in [each for each in vendor.PLATFORMS if each != platform]:
-            with pytest.raises(packaging.Missing, match=f"is for {platform}, not for {other}"):
-                vendor.check_binaries(folder, other)
-
-
-def test_a_binary_of_another_platform_or_python_is_refused(packaging, tmp_path):
-    vendor, missing = packaging.vendor, packaging.Missing
-    (tmp_path / "notes.txt").write_text("MZ, as a text may begin")
-    with pytest.raises(missing, match=r"are for Python none, not 3\.11, 3\.13, 3\.14"):
-        vendor.check_binaries(tmp_path, "linux-x64")
-    for python in vendor.PYTHONS["linux-x64"]:
-        with pytest.raises(missing, match="The wheels for linux-x64 are for Python"):
-            vendor.check_binaries(tmp_path, "linux-x64")
-        library = tmp_path / f"x.cpython-{python.replace('.', '')}-x86_64-linux-gnu.so"
-        library.write_bytes(b"\x7fELF" + bytes(14) + b"\x3e\x00" + bytes(100))
-    vendor.check_binaries(tmp_path, "linux-x64")
-    with pytest.raises(missing, match="is for linux-x64, not for windows-x64"):
-        vendor.check_binaries(tmp_path, "windows-x64")
-    library.rename(tmp_path / "x.cpython-312-x86_64-linux-gnu.so")
-    with pytest.raises(missing, match=r"for Python 3\.11, 3\.12, 3\.13, not"):
-        vendor.check_binaries(tmp_path, "linux-x64")
-    (tmp_path / "a.so").write_bytes(b"\xca\xfe\xba\xbe" + bytes(100))
-    with pytest.raises(missing, match="another machine"):
-        vendor.check_binaries(tmp_path, "macos-arm64")
 
 
 def test_modules_of_several_pythons_lie_side_by_side(packaging, tmp_path):

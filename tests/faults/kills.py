@@ -14,6 +14,7 @@ research/results/kills.txt.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -25,6 +26,7 @@ import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 sys.path[:0] = [
@@ -34,7 +36,7 @@ sys.path[:0] = [
 ]
 
 from failing_calls import is_whole
-from harness import children_of, installers_environment, ROOT, SAMPLE
+from harness import children_of, installers_environment, ROOT, run_installer, SAMPLE
 from processes import is_alive
 
 from research.harness import write_json, write_table
@@ -168,14 +170,20 @@ def bake(out: Path, takes: int, temporary: Path, *what):
     )
 
 
-def kill_runs(count, draw: random.Random, place: Path, tally: Tally, folders, *what) -> None:
-    """Two takes are baked over three, into each of the folders: afterwards the three are there or
-    the two, and the next run bakes what is left and nothing else.
+def kill_bakes(count, draw: random.Random, place: Path, tally: Tally, names="") -> None:
+    """Two takes are baked over three, of one sound or as jobs of these names: afterwards the three
+    are there or the two, and the next run bakes what is left and nothing else.
 
     A run is killed after some line of what it says, at any moment before the next.
     """
     temporary, earlier, said = place / "tmp", place / "earlier", [time.monotonic()]
     temporary.mkdir()
+    folders, what = names or [""], ["--audio", short_sound(place)]
+    if names:
+        what = ["--jobs", place / "sounds"]
+        what[1].mkdir()
+        for name in names:
+            shutil.copy(place / "short.wav", what[1] / f"{name}.wav")
     process = bake(earlier, 3, temporary, *what)
     said += [time.monotonic() for _ in process.stdout]
     if process.wait() or not all(is_whole(earlier / name, 3) for name in folders):
@@ -218,47 +226,29 @@ def kill_runs(count, draw: random.Random, place: Path, tally: Tally, folders, *w
             again = {row["name"] for row in rows if row["state"] == "up to date"}
             if again != finished:
                 tally.fault(f"bake {number}: {finished} were baked, and {again} not again")
-        if left := with_temporary(temporary, leftovers):
+        with temporary_in(temporary):
+            left = leftovers(temporary)
+        if left:
             tally.fault(f"bake {number}: left behind: {left}")
-
-
-def kill_bakes(count: int, draw: random.Random, place: Path, tally: Tally) -> None:
-    """One bake."""
-    kill_runs(count, draw, place, tally, [""], "--audio", short_sound(place))
-
-
-def kill_batches(count: int, draw: random.Random, place: Path, tally: Tally) -> None:
-    """A run of two jobs."""
-    jobs = place / "sounds"
-    jobs.mkdir()
-    for name in "ab":
-        shutil.copy(short_sound(place), jobs / f"{name}.wav")
-    kill_runs(count, draw, place, tally, ["a", "b"], "--jobs", jobs)
-
-
-def command_of(pid: str) -> bytes:
-    """The command line of a process, empty once it has ended."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
 
 
 def worker_pids(temporary: Path) -> set[int]:
     """Engine processes whose private folder lies in a temporary folder."""
     result = set()
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            command = command_of(entry.name)
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has ended
+            command = path.read_bytes()
             if b"thunder_core.engine.worker" in command and os.fsencode(temporary) in command:
-                result.add(int(entry.name))
+                result.add(int(path.parent.name))
     return result
 
 
-def with_temporary(folder: Path, action):
-    kept, tempfile.tempdir = tempfile.tempdir, str(folder)
+@contextlib.contextmanager
+def temporary_in(folder: Path | None):
+    """Within this, temporary files of this process lie in a folder."""
+    kept, tempfile.tempdir = tempfile.tempdir, folder and str(folder)
     try:
-        return action(folder)
+        yield
     finally:
         tempfile.tempdir = kept
 
@@ -274,38 +264,19 @@ def kill_installers(count: int, draw: random.Random, place: Path, tally: Tally) 
     wheels = place / "wheels"
     lock = make_lock(wheels / "engine.txt", make_wheel(wheels, "alpha"), make_wheel(wheels, "beta"))
 
-    def start(folder):
-        return subprocess.Popen(
-            [
-                sys.executable,
-                "-I",
-                str(ROOT / "thunder_core" / "installer.py"),
-                "--folder",
-                str(folder),
-                "--lock",
-                str(lock),
-                "--wheels",
-                str(wheels),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=installers_environment(TMPDIR=tempfile.gettempdir()),
-        )
+    def arguments(folder):
+        program = ["-I", ROOT / "thunder_core" / "installer.py", "--folder", folder]
+        return [*map(str, program), "--lock", str(lock), "--wheels", str(wheels)]
 
     def finish(folder):
-        process = start(folder)
-        said = process.stdout.read()
-        ended = process.wait()
-        process.stdin.close()
+        done, events = run_installer(arguments(folder), TMPDIR=tempfile.gettempdir())
         left = [
             name
             for name in os.listdir(folder)
             if name.endswith(".part") or name == "thunder-downloads"
         ]
-        if ended or '"done"' not in said or left:
-            tally.fault(f"installer: the last start ended with {ended}, left {left}: {said[-300:]}")
+        if done.returncode or events[-1]["event"] != "done" or left:
+            tally.fault(f"installer: the last start ended with {done}, left {left}")
 
     folder = place / "engine0"
     begun = time.monotonic()
@@ -313,7 +284,14 @@ def kill_installers(count: int, draw: random.Random, place: Path, tally: Tally) 
     whole, number = time.monotonic() - begun, 1
     folder = place / "engine1"
     while tally.kills < count:
-        process = start(folder)
+        process = subprocess.Popen(
+            [sys.executable, *arguments(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=installers_environment(TMPDIR=tempfile.gettempdir()),
+        )
         end = time.monotonic() + draw.uniform(0, whole)
         below: set[int] = set()
         while time.monotonic() < end and process.poll() is None:
@@ -368,14 +346,12 @@ for number in range(10000):
 """
 
 OPENS = """
-import sys
 import bpy
-for path in sys.stdin:
-    try:
-        bpy.ops.wm.open_mainfile(filepath=path.rstrip("\\n"))
-        print("opened", len(bpy.data.actions), len(bpy.data.objects), flush=True)
-    except Exception as error:
-        print("not opened", error, flush=True)
+try:
+    bpy.ops.wm.open_mainfile(filepath={path!r})
+    print("opened", len(bpy.data.actions), len(bpy.data.objects))
+except Exception as error:
+    print("not opened", error)
 """
 
 
@@ -388,21 +364,11 @@ def kill_blenders(count: int, draw: random.Random, place: Path, tally: Tally) ->
     bake(place / "out", 3, temporary, "--audio", short_sound(place)).communicate(timeout=600)
     scene = place / "scene.blend"
     shutil.copy(place / "out" / "short.blend", scene)
-    opener = subprocess.Popen(
-        [python, "-c", OPENS],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
 
     def opened() -> str:
-        opener.stdin.write(f"{scene}\n")
-        opener.stdin.flush()
-        for line in opener.stdout:
-            if line.startswith(("opened", "not opened")):
-                return line.strip()
-        return "the Blender that opens files has died"
+        command = [python, "-c", OPENS.format(path=str(scene))]
+        said = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
+        return next((line for line in said if "opened" in line), "Blender has died")
 
     expected = opened()
     if not expected.startswith("opened") or expected.split()[1] == "0":
@@ -450,8 +416,6 @@ def kill_blenders(count: int, draw: random.Random, place: Path, tally: Tally) ->
         files.remove_leftovers(str(place))
         if left := [name for name in os.listdir(place) if files.is_part(name)]:
             tally.fault(f"blender {number}: left behind: {left}")
-    opener.stdin.close()
-    opener.wait(60)
 
 
 def blender_python() -> str:
@@ -475,7 +439,7 @@ def blender_python() -> str:
 VICTIMS = {
     "worker": kill_workers,
     "bake": kill_bakes,
-    "batch": kill_batches,
+    "batch": partial(kill_bakes, names="ab"),
     "installer": kill_installers,
     "blender": kill_blenders,
 }
@@ -485,26 +449,15 @@ def campaign(kills: int, seed: int, of: list[str]) -> dict[str, Tally]:
     tallies = {}
     whole = sum(SHARES[name] for name in of)
     for name in of:
-        place = Path(tempfile.mkdtemp(prefix=f"kills-{name}-"))
-        kept, tempfile.tempdir = tempfile.tempdir, None
-        try:
-            (place / "private").mkdir()
-            tempfile.tempdir = str(place / "private")
-            tallies[name] = Tally()
-            VICTIMS[name](
-                max(1, round(kills * SHARES[name] / whole)),
-                random.Random(f"{seed} {name}"),
-                place,
-                tallies[name],
-            )
-        finally:
-            tempfile.tempdir = kept
-            shutil.rmtree(place, ignore_errors=True)
-        print(
-            f"{name}: {tallies[name].kills} kills, {len(tallies[name].wrong)} wrong",
-            file=sys.stderr,
-            flush=True,
-        )
+        tally = tallies[name] = Tally()
+        count = max(1, round(kills * SHARES[name] / whole))
+        with tempfile.TemporaryDirectory(prefix=f"kills-{name}-") as folder:
+            private = Path(folder) / "private"
+            private.mkdir()
+            with temporary_in(private):
+                VICTIMS[name](count, random.Random(f"{seed} {name}"), Path(folder), tally)
+        said = f"{name}: {tally.kills} kills, {len(tally.wrong)} wrong"
+        print(said, file=sys.stderr, flush=True)
     return tallies
 
 

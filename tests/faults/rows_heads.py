@@ -6,13 +6,13 @@ import io
 import json
 import pickle
 import struct
-import zipfile
 import zlib
 from functools import lru_cache
 
 import numpy as np
 import scipy.sparse
 from harness import Case, Fault, maker
+from made_zip import made_zip, npy
 
 # ---- FLAME files
 
@@ -91,38 +91,17 @@ def _sparse_bomb() -> bytes:
 def _bomb(megabytes: int = 3000) -> bytes:
     """An npz of one array of zeros, deflated to a thousandth: its blocks repeat one that was
     compressed."""
-
-    def header(file):
-        np.lib.format.write_array_header_1_0(
-            file, {"descr": "<f8", "fortran_order": False, "shape": (megabytes * 2**17,)}
-        )
-
-    start = io.BytesIO()
-    header(start)
-    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
-    first = packer.compress(start.getvalue()) + packer.flush(zlib.Z_FULL_FLUSH)
+    packer, start = zlib.compressobj(9, zlib.DEFLATED, -15), npy((megabytes * 2**17,))
+    first = packer.compress(start) + packer.flush(zlib.Z_FULL_FLUSH)
     block = packer.compress(b"\0" * 2**20) + packer.flush(zlib.Z_FULL_FLUSH)
-    packed = first + block * megabytes + packer.flush()
-    name, size = b"v_template.npy", len(start.getvalue()) + megabytes * 2**20
-    about = struct.pack("<HHHHHIIIHH", 20, 0, 8, 0, 33, 0, len(packed), size, len(name), 0)
-    local = b"PK\3\4" + about + name
-    central = (
-        b"PK\1\2" + struct.pack("<H", 20) + about + struct.pack("<HHHII", 0, 0, 0, 0, 0) + name
-    )
-    end = b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, 1, 1, len(central), len(local) + len(packed), 0)
-    return local + packed + central + end
+    content = first + block * megabytes + packer.flush()
+    return made_zip([(b"v_template.npy", 8, content, len(start) + megabytes * 2**20, 0)])
 
 
 def _claims(shape) -> bytes:
     """An npz whose array claims a shape that its bytes do not hold."""
-    memory = io.BytesIO()
-    with zipfile.ZipFile(memory, "w") as archive:
-        header = io.BytesIO()
-        np.lib.format.write_array_header_1_0(
-            header, {"descr": "<f8", "fortran_order": False, "shape": shape}
-        )
-        archive.writestr("v_template.npy", header.getvalue() + b"\0" * 64)
-    return memory.getvalue()
+    array = npy(shape, bytes(64))
+    return made_zip([(b"v_template.npy", 0, array, len(array), zlib.crc32(array))])
 
 
 def _npz(**arrays) -> bytes:

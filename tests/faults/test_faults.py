@@ -2,14 +2,8 @@
 """Tries every row of the table of faults that needs no Blender; tests/blender/test_faults.py tries
 the others."""
 
-import sys
-from pathlib import Path
-
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # harness.py, rows_*.py
-
 import harness
+import pytest
 import rows_disk
 import rows_heads
 import rows_installer

@@ -2,14 +2,10 @@
 """A few of the kills that `make faults` does by the hundred: what a killed process leaves
 behind."""
 
-import sys
 from pathlib import Path
 
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # kills.py
-
 import kills
+import pytest
 
 
 @pytest.mark.slow

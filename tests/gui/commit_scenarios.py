@@ -5,40 +5,23 @@ import time
 from contextlib import contextmanager
 
 import bpy
-from scenarios import done, scene_with_voice_and_head, time_slices, until
+from scenarios import done, scene_with_voice_and_head
 from take_scenarios import list_takes
 from thunder.scene.heads import head
 from thunder.scene.host import compat
-from thunder.scene.host.jobs import session
 from thunder.scene.review import overlay
 
 PATIENCE = 500  # seconds, on two very busy cores
 
 
-def choices(hand, takes=list_takes):
-    """A commit is one undo step, in small slices, with few keys."""
+def commits(hand):
+    """The panel of Commit, for a copy of the animator's action."""
     yield from scene_with_voice_and_head(hand, "takes", "commit")
-    yield from takes(hand, count=2)
+    yield from list_takes(hand, count=2)
     hand.scene.frame_set(40)
-    for to in ("NEW", "STRIP", "OWN", "COPY"):
-        hand.scene.thunder.commit.to = to
-        yield 0.5
+    hand.scene.thunder.commit.to = "COPY"
     yield 2.0
     hand.photograph("commit_copy")
-    before = sorted(action.name for action in bpy.data.actions)
-    held = time_slices()
-    # they were made behind the window's back
-    hand.call(bpy.ops.ed.undo_push, message="Takes")
-    hand.button(bpy.ops.thunder.commit_take)
-    yield from until(lambda: session.job is None, patience=PATIENCE)
-    yield 1.0
-    hand.keeps(0.05, held, "slices of a commit")
-    (made,) = {action.name for action in bpy.data.actions} - set(before)
-    keys = [len(curve.keyframe_points) for curve in compat.all_curves(bpy.data.actions[made])]
-    assert 50 < sum(keys) < 0.6 * 200 * len(keys)
-    yield from hand.undo()
-    assert sorted(action.name for action in bpy.data.actions) == before
-    assert hand.scene.thunder.active_take == 0
 
 
 def graphs(hand):
@@ -115,12 +98,12 @@ def timed_draws():
     overlay.draw = draw
 
 
-def draws_curves(hand, takes=list_takes):
+def draws_curves(hand):
     """The overlay over dope sheet and sequencer is soon drawn, and goes with its switch and the
     add-on."""
     yield from scene_with_voice_and_head(hand, "listen")
     hand.scene.thunder.live_score = False
-    yield from takes(hand, count=2)
+    yield from list_takes(hand, count=2)
     area = hand.viewport
     yield from lay(hand, area, "DOPESHEET_EDITOR")
     yield from lay(hand, area, "SEQUENCE_EDITOR")

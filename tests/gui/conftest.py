@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from thunder_core.engine_python import find_tracker
-
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 PICTURES = ROOT / "out" / "window"
@@ -47,9 +45,6 @@ class RealBlender:
             self.scratch,
             *([self.shaders] if self.shaders else []),
         ]
-        tracker = find_tracker()
-        ask = [tracker, "-c", "import sys; print(sys.prefix, sys.base_prefix)"]
-        visible += subprocess.run(ask, capture_output=True, text=True, check=True).stdout.split()
         return {
             **os.environ,
             **({"MESA_SHADER_CACHE_DIR": str(self.shaders)} if self.shaders else {}),
@@ -57,7 +52,6 @@ class RealBlender:
             "BLENDER_HOME": str(self.scratch / "home"),
             "BLENDER_BIND": " ".join(map(str, visible)),
             "THUNDER_PYTHON": sys.executable,
-            "THUNDER_TRACKER": tracker,
             "TMPDIR": str(self.temporary),
         }
 
@@ -186,6 +180,6 @@ def package(real_blender, packaging):
 
 @pytest.fixture
 def windowed(real_blender):
-    if not real_blender.wrapped and not (shutil.which("Xvfb") and shutil.which("import")):
-        pytest.skip("a window needs Xvfb, and a picture of it ImageMagick's import")
+    if not real_blender.wrapped and not all(map(shutil.which, ("Xvfb", "xdotool", "import"))):
+        pytest.skip("a window needs Xvfb, its keyboard xdotool, a picture ImageMagick's import")
     return real_blender

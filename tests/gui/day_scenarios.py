@@ -3,9 +3,11 @@
 is listened to."""
 
 import time
+from itertools import pairwise
 
 import bpy
 import numpy as np
+from place_scenarios import moved, photograph_sidebar
 from scenarios import done, only_open, time_slices, until
 from thunder.scene.heads import head
 from thunder.scene.host.jobs import session
@@ -33,18 +35,26 @@ def take_names(hand):
 
 
 def first_steps(hand):
-    """Three clicks from the file with the cube to a moving face."""
-    yield 1.0
-    hand.photograph("getting_started")
-    assert hand.button(bpy.ops.thunder.add_head) == ["FINISHED"]
-    yield 1.0
-    assert hand.button(bpy.ops.thunder.sample_voice) == ["FINISHED"]
-    yield 2.0
+    """Three clicks from the file with the cube to a moving face, between which no button moves."""
+    overlay = hand.viewport.spaces.active.overlay
+    # lines that are seen through the sidebar where it has no panel
+    overlay.show_floor = overlay.show_ortho_grid = False
+    pictures = [(yield from photograph_sidebar(hand, "getting_started"))]
+    for name, operator in (
+        ("head", bpy.ops.thunder.add_head),
+        ("voice", bpy.ops.thunder.sample_voice),
+    ):
+        assert hand.button(operator) == ["FINISHED"]
+        yield 1.0
+        pictures.append((yield from photograph_sidebar(hand, name)))
     hand.scene.thunder.count = 4
     yield from hand.click_main_button()
     # a busy machine answers a click late
     yield from until(lambda: session.job is not None, "the click started nothing", 20)
     yield from done()
+    pictures.append((yield from photograph_sidebar(hand, "generated")))
+    for before, after in pairwise(pictures):
+        assert not moved(before, after), "buttons stay where they are"
     rig = head.find(hand.scene)
     frames = range(hand.scene.frame_start, hand.scene.frame_start + 190, 3)  # all of the sample
     angles = []

@@ -8,7 +8,6 @@ Writes FOLDER/result.json: {"error": str | null, "seen": {…}}. Pictures go to 
 last word says whether the edges in the viewport are smooth.
 """
 
-import ctypes
 import importlib
 import json
 import os
@@ -16,7 +15,6 @@ import subprocess
 import sys
 import time
 import traceback
-from ctypes import byref, c_int, c_long, c_uint, c_ulong, c_void_p
 from pathlib import Path
 
 import bpy
@@ -30,30 +28,6 @@ bpy.context.preferences.view.show_splash = (
 )
 if EDGES == "jagged":
     bpy.context.preferences.system.viewport_aa = "OFF"
-
-
-class KeyEvent(ctypes.Structure):
-    """X11's XKeyEvent, padded to the size of an XEvent."""
-
-    _fields_ = [
-        *(
-            ("type", c_int),
-            ("serial", c_ulong),
-            ("sent", c_int),
-            ("display", c_void_p),
-            ("window", c_ulong),
-            ("root", c_ulong),
-        ),
-        *(
-            ("subwindow", c_ulong),
-            ("time", c_ulong),
-            ("x", c_int),
-            ("y", c_int),
-            ("x_root", c_int),
-            ("y_root", c_int),
-        ),
-        *(("state", c_uint), ("keycode", c_uint), ("same_screen", c_int), ("padding", c_long * 24)),
-    ]
 
 
 class Hand:
@@ -197,27 +171,7 @@ class Hand:
     def press_escape_on_screen(self):
         """Press Esc as a keyboard does, in a Blender whose events are not simulated: only then does
         it set Blender's break flag."""
-        x11 = ctypes.CDLL("libX11.so.6")
-        for name, result in (
-            ("XOpenDisplay", c_void_p),
-            ("XDefaultRootWindow", c_ulong),
-            ("XKeysymToKeycode", ctypes.c_ubyte),
-        ):
-            getattr(x11, name).restype = result
-        screen = c_void_p(x11.XOpenDisplay(None))
-        root = c_ulong(x11.XDefaultRootWindow(screen))
-        parent = c_ulong()
-        count = c_uint()
-        windows = ctypes.POINTER(c_ulong)()
-        x11.XQueryTree(screen, root, byref(c_ulong()), byref(parent), byref(windows), byref(count))
-        escape = x11.XKeysymToKeycode(screen, c_ulong(0xFF1B))
-        for window in windows[: count.value]:
-            for kind, mask in ((2, 1), (3, 2)):  # KeyPress, KeyRelease
-                event = KeyEvent(
-                    kind, 0, 1, screen, window, root, 0, 0, 300, 300, 300, 300, 0, escape, 1
-                )
-                x11.XSendEvent(screen, c_ulong(window), 1, c_long(mask), byref(event))
-        x11.XCloseDisplay(screen)
+        subprocess.run(["xdotool", "key", "Escape"], check=True)
 
 
 def finish(hand, error):
@@ -234,8 +188,8 @@ def finish(hand, error):
 def main():
     import addon_utils
 
-    sys.path.insert(0, str(HERE))
-    sys.path.insert(1, str(HERE.parent))
+    # beside these scenarios those of the tests that run without a window
+    sys.path[:0] = map(str, (HERE, HERE.parent, HERE.parent / "blender"))
     from extension import install_alias, NAME
 
     if "THUNDER_PACKAGE" not in os.environ:  # which a scenario installs itself

@@ -1,23 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Building blocks for scenarios that press keys in the middle of long work: an engine at a pace,
-the work's end, what may not be lost."""
+"""Building blocks of sessions that press keys in the middle of long work: an engine at a pace, the
+work's end, what may not be lost."""
 
-import sys
 import time
 from dataclasses import dataclass, field
 
 import bpy
-from scenarios import ROOT, until
+from played_engine import Asked, PlayedClient
 from thunder.operators import base
 from thunder.scene.animation import display, keying
 from thunder.scene.engine import connection
 from thunder.scene.host import jobs
-from thunder.scene.host.jobs import session
-from thunder.scene.media import grid
 from thunder.thunder_core.errors import BadRequest, ThunderError
-
-sys.path.append(str(ROOT / "tests" / "blender"))
-from played_engine import Asked, PlayedClient  # noqa: E402 (beside the tests that run without a window)
 
 KEYS = {
     "undo": {"key": "Z", "ctrl": True},
@@ -87,49 +81,6 @@ def watch_ends():
 
     jobs.Job.advance = watched
     return ends
-
-
-def step_of_their_own(hand):
-    """The animator's own undo step, which the keys undo and redo; gives what `their_step` is before
-    and after it."""
-    scene = hand.scene
-    before = scene.frame_step
-    scene.frame_step = before % 90 + 1
-    with hand.context():
-        bpy.ops.ed.undo_push(message="The Animator's Own Step")
-    return before, scene.frame_step
-
-
-def their_step(hand):
-    return hand.scene.frame_step
-
-
-def press_and_see(hand, key, value, too_late=lambda: False):
-    """Steps that press a key and wait until the animator's step is undone or redone by it.
-    too_late: whether the work was complete, and a step of its own, before the key came."""
-    if not too_late():
-        hand.press(**KEYS[key])
-    yield from until(lambda: their_step(hand) == value or too_late(), f"{key} by the key", 20)
-
-
-def is_over():
-    """Whether no long work runs, and no grid plays."""
-    return session.job is None and not grid.is_running()
-
-
-def start_and_wait(hand, start, progress):
-    """Steps that start work and wait until it is so far, 0 … 1, or over."""
-    before = session.job
-    start(hand)
-    yield 0.01
-    yield from until(
-        lambda: (
-            session.job is None
-            or session.job is not before
-            and session.job.step.fraction >= progress
-        ),
-        "progress",
-    )
 
 
 def treasure(hand, by="session_uid"):

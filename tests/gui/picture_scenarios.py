@@ -1,75 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the docs show: scenarios of this folder with takes of the shipped weights instead of made
-ones, and a film of the window."""
+"""What the docs alone show: what a score is made of, and a film of the window."""
 
 import time
 
-import bpy
-import commit_scenarios
-import scene_scenarios
-import shape_scenarios
-import take_scenarios
-from scenarios import open_popover, PATIENCE, scene_with_voice_and_head, until
+from scenarios import open_popover, PATIENCE, scene_with_voice_and_head
+from take_scenarios import list_takes
 from thunder.scene.host.jobs import session
 
 FILM_STEP = 2  # scene frames between two pictures of the film
 
 
-def sampled(hand, count=6):
-    """Steps that have the engine generate takes and wait for them; in place of `list_takes`."""
-    hand.scene.thunder.count = count
-    bpy.context.preferences.view.show_playback_fps = (
-        False  # in red where the window is drawn without a graphics card
-    )
-    assert hand.call(bpy.ops.thunder.generate, "INVOKE_DEFAULT", True) <= {
-        "FINISHED",
-        "RUNNING_MODAL",
-    }
-    yield from until(
-        lambda: session.job is None and len(hand.scene.thunder.takes) >= count,
-        "the takes do not come",
-    )
-    yield 1.0
-
-
 def explains_a_score(hand):
     """The list of takes, and what the score of the shown one is made of."""
     yield from scene_with_voice_and_head(hand)
-    yield from sampled(hand)
+    yield from list_takes(hand)
     yield from open_popover(hand, "THUNDER_PT_score")
     hand.photograph("score")
-
-
-def draws_a_sheet(hand):
-    yield from take_scenarios.draws_a_sheet(hand, sampled)
-
-
-def plays_all(hand):
-    yield from take_scenarios.plays_all(hand, sampled)
-
-
-def shapes(hand):
-    yield from shape_scenarios.shapes(hand, sampled)
-
-
-def mixes(hand):
-    yield from shape_scenarios.mixes(hand, sampled)
-
-
-def keeps(hand):
-    yield from shape_scenarios.keeps(hand, sampled)
-
-
-def commits(hand):
-    yield from commit_scenarios.choices(hand, sampled)
-
-
-def draws_curves(hand):
-    yield from commit_scenarios.draws_curves(hand, sampled)
-
-
-def moves_a_voice(hand):
-    yield from scene_scenarios.moves_a_voice(hand, sampled)
 
 
 def bare_view(hand):

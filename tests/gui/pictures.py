@@ -7,8 +7,8 @@ window showed.
 Without names all of PICTURES, the film of the window, that from the dragged package to the first
 take, that of a line mended by words, the film and the sheet of the sample's eight takes, and the
 film of a minute of eight takes, whose voice is flite's (Debian's package flite; the voice's licence
-is in assets/README.md). What they show was made by the shipped weights; tests/test_repository.py
-checks that no scenario of a picture uses made takes. Nothing is written where a scenario fails.
+is in assets/README.md). What they show was made by the shipped weights. Nothing is written where a
+scenario fails.
 """
 
 import os
@@ -46,7 +46,6 @@ FILM, FILM_WIDTH, FILM_QUALITY, FILM_BYTES = "film", 720, 85, 4_000_000
 WORDS_FILM, MENDED, WORDS_QUALITY, WORDS_BYTES = "words_film", (210, 56, 1124, 816), 60, 1_500_000
 SPOKEN_FILM, SPOKEN = "spoken", (0, 26, 1124, 880)
 FIRST_FILM, FIRST_WIDTH, FIRST_QUALITY, FIRST_BYTES = "first_take", 800, 60, 2_000_000
-CLOCK = (12, 34, 430, 132)  # where the clock stands in it, pixels of the window
 TAKES_FILM, MINUTE_FILM, TAKES_FILM_BYTES = "eight_takes", "a_minute", 6_000_000
 RECOGNISED_FILM = "recognised"  # what it says, what Whisper base hears, and what is right
 RECOGNISED = ("Tell Bim to bring the pump back before it floods my boat.", "them", "Bim")
@@ -91,22 +90,22 @@ PICTURES = {  # name in docs/pictures → (scenario, its picture, what is cut ou
     "moving_face": ("day_scenarios.a_day", "a_moving_face", WINDOW),
     "arriving": ("scene_scenarios.works_long", "arriving", WINDOW),
     "dialogue": ("scene_scenarios.casts_dialogue", "cast", SIDEBAR),
-    "resync": ("picture_scenarios.moves_a_voice", "moved", SIDEBAR),
+    "resync": ("scene_scenarios.moves_a_voice", "moved", SIDEBAR),
     "engine_install": ("scene_scenarios.sets_up_the_engine", "absent", PREFERENCES),
     "engine_installing": ("scene_scenarios.sets_up_the_engine", "installing", PREFERENCES),
     "engine_checked": ("scene_scenarios.sets_up_the_engine", "checked", CHECKED),
-    "takes": ("picture_scenarios.draws_a_sheet", "dialogue_takes", None),
-    "grid": ("picture_scenarios.plays_all", "grid", VIEWPORT),
-    "shape": ("picture_scenarios.shapes", "animated", VIEWPORT),
-    "mix": ("picture_scenarios.mixes", "cuts", SIDEBAR),
-    "keep": ("picture_scenarios.keeps", "kept", SIDEBAR),
+    "takes": ("take_scenarios.draws_a_sheet", "dialogue_takes", None),
+    "grid": ("take_scenarios.plays_all", "grid", VIEWPORT),
+    "shape": ("shape_scenarios.shapes", "animated", VIEWPORT),
+    "mix": ("shape_scenarios.mixes", "cuts", SIDEBAR),
+    "keep": ("shape_scenarios.keeps", "kept", SIDEBAR),
     "directing": ("direction_scenarios.directs", "more", SIDEBAR),
-    "commit": ("picture_scenarios.commits", "commit_copy", SIDEBAR),
+    "commit": ("commit_scenarios.commits", "commit_copy", SIDEBAR),
     "graph_editor_dense": ("commit_scenarios.graphs", "graph_dense", VIEWPORT),
     "graph_editor_poses": ("commit_scenarios.graphs", "graph_poses", VIEWPORT),
     "words": ("word_tool_scenarios.mends_a_line", "mended", SIDEBAR),
     "track": ("word_tool_scenarios.mends_a_line", "track", TRACK),
-    "curves": ("picture_scenarios.draws_curves", "curves_sequencer", SEQUENCER),
+    "curves": ("commit_scenarios.draws_curves", "curves_sequencer", SEQUENCER),
 }
 
 
@@ -129,23 +128,6 @@ def cut(path: Path, box: tuple | None, out: Path) -> None:
     picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(out, optimize=True)
 
 
-def join(
-    frames: list[Image.Image], durations: list[int], out: Path, quality: int, most_bytes: int
-) -> None:
-    """Join pictures to an animated WebP; durations in milliseconds."""
-    frames[0].save(
-        out,
-        "WEBP",
-        save_all=True,
-        append_images=frames[1:],
-        duration=durations,
-        loop=0,
-        quality=quality,
-        method=6,
-    )
-    assert out.stat().st_size <= most_bytes, f"the film is {out.stat().st_size / 1e6:.1f} MB"
-
-
 def film(
     folder: Path,
     seen: dict,
@@ -155,8 +137,9 @@ def film(
     quality: int = WORDS_QUALITY,
     most_bytes: int = WORDS_BYTES,
 ) -> None:
-    """Crop the pictures film_NNN.png of a folder, write their captions into them and join them;
-    seen["film"]: milliseconds and caption of each. width: that they get, 0 for their own."""
+    """Crop the pictures film_NNN.png of a folder, write their captions into them and join them to
+    an animated WebP; seen["film"]: milliseconds and caption of each. width: that they get, 0 for
+    their own."""
     frames, font = [], ImageFont.load_default(20)
     for number, (_, caption) in enumerate(seen["film"]):
         picture = Image.open(folder / f"film_{number:03d}.png").convert("RGB").crop(box)
@@ -173,39 +156,17 @@ def film(
             draw.text((22, 16), caption, font=font, fill=(255, 255, 255))
         height = round((width or picture.width) * picture.height / picture.width)
         frames.append(picture.resize((width or picture.width, height), Image.Resampling.LANCZOS))
-    join(frames, [milliseconds for milliseconds, _ in seen["film"]], out, quality, most_bytes)
-
-
-def film_first_take(folder: Path, seen: dict, out: Path) -> None:
-    """Join the pictures of a screen that was filmed to an animated WebP with a clock in it, which
-    runs from the drag on."""
-    scale = FIRST_WIDTH / (WINDOW[2] - WINDOW[0])
-    big, small = (ImageFont.load_default(size) for size in (34, 20))
-    frames, durations, times = [], [], seen["pictures"]
-    for number, second in enumerate(times):
-        picture = Image.open(folder / f"film_{number + 1:03d}.png").convert("RGB")
-        done = [text for began, text in seen["labels"] if began <= max(0.0, second)]
-        draw = ImageDraw.Draw(picture)
-        draw.rounded_rectangle(CLOCK, 8, fill=(20, 20, 20), outline=(230, 150, 40), width=2)
-        draw.text(
-            (CLOCK[0] + 14, CLOCK[1] + 8),
-            f"{max(0.0, second):.1f} s",
-            font=big,
-            fill=(255, 255, 255),
-        )
-        draw.text(
-            (CLOCK[0] + 14, CLOCK[1] + 54),
-            done[-1] if done else "An empty Blender",
-            font=small,
-            fill=(255, 200, 120),
-        )
-        frames.append(
-            picture.resize((FIRST_WIDTH, round(scale * picture.height)), Image.Resampling.LANCZOS)
-        )
-        durations.append(
-            max(40, round(1000 * (times[number + 1] - second))) if number + 1 < len(times) else 1500
-        )
-    join(frames, durations, out, FIRST_QUALITY, FIRST_BYTES)
+    frames[0].save(
+        out,
+        "WEBP",
+        save_all=True,
+        append_images=frames[1:],
+        duration=[milliseconds for milliseconds, _ in seen["film"]],
+        loop=0,
+        quality=quality,
+        method=6,
+    )
+    assert out.stat().st_size <= most_bytes, f"the film is {out.stat().st_size / 1e6:.1f} MB"
 
 
 def make_package() -> Path:
@@ -250,31 +211,25 @@ def film_takes(blender: RealBlender, folder: Path, wanted: dict[str, str], *opti
         print(f"  docs/pictures/{out}", flush=True)
 
 
-def speak_minute(out: Path) -> None:
-    """Let flite say MINUTE into a WAV file, 16 kHz, its peak at −3 dB."""
-    parts = []
-    for text, pause in MINUTE:
+def speak(out: Path, said=MINUTE) -> None:
+    """Let flite say texts into a WAV file, 16 kHz, its peak at −3 dB, each with a pause after it."""
+    parts = [np.zeros(round(0.4 * RATE), np.float32)]
+    for text, pause in said:
         stretch = f"duration_stretch={MINUTE_STRETCH}"
         command = ["flite", "-voice", "slt", "--setf", stretch, "-t", text, "-o", out]
         subprocess.run(command, check=True)
-        said, _ = soundfile.read(out, dtype="float32")
-        loud = np.flatnonzero(np.abs(said) > 0.01)
-        parts += [said[loud[0] : loud[-1]], np.zeros(round(pause * RATE), np.float32)]
-    samples = np.concatenate([np.zeros(round(0.4 * RATE), np.float32), *parts])
+        spoken, _ = soundfile.read(out, dtype="float32")
+        loud = np.flatnonzero(np.abs(spoken) > 0.01)
+        parts += [spoken[loud[0] : loud[-1]], np.zeros(round(pause * RATE), np.float32)]
+    samples = np.concatenate(parts)
     soundfile.write(out, samples * (10 ** (-3 / 20) / np.abs(samples).max()), RATE, "PCM_16")
 
 
 def film_recognised(blender: RealBlender, out: Path) -> None:
     """Film a line as it was recognised beside the same with one word mended."""
     text, *words = RECOGNISED
-    voice, said = blender.scratch / "recognised.wav", blender.scratch / "said.wav"
-    stretch = f"duration_stretch={MINUTE_STRETCH}"
-    command = ["flite", "-voice", "slt", "--setf", stretch, "-t", text, "-o", said]
-    subprocess.run(command, check=True)
-    samples, _ = soundfile.read(said, dtype="float32")
-    pause = np.zeros(round(0.4 * RATE), np.float32)
-    samples = np.concatenate([pause, samples[np.flatnonzero(np.abs(samples) > 0.01)[0] :], pause])
-    soundfile.write(voice, samples * (10 ** (-3 / 20) / np.abs(samples).max()), RATE, "PCM_16")
+    voice = blender.scratch / "recognised.wav"
+    speak(voice, [(text, 0.4)])
     script = ROOT / "tests" / "gui" / "recognised_film.py"
     made = blender.run("--python-exit-code", 1, "--python", script, "--", voice, *words, out)
     assert made.returncode == 0, made.stdout[-2000:]
@@ -288,11 +243,16 @@ OF_SCENARIOS = {  # film → (scenario, what joins its pictures, file in docs/pi
     ),
     WORDS_FILM: ("word_tool_scenarios.films_mending", film, "words.webp"),
     SPOKEN_FILM: ("record_scenarios.films_speaking", partial(film, box=SPOKEN), "spoken.webp"),
-    FIRST_FILM: ("shelf_scenarios.filmed", film_first_take, "first_take.webp"),
+    FIRST_FILM: (
+        "shelf_scenarios.filmed",
+        partial(film, box=WINDOW, width=FIRST_WIDTH, quality=FIRST_QUALITY, most_bytes=FIRST_BYTES),
+        "first_take.webp",
+    ),
 }
 
 
 def make(blender: RealBlender, names: list[str]) -> None:
+    os.environ["THUNDER_SAMPLED"] = "1"  # no made takes
     made = {}
 
     def act(scenario, **options):
@@ -313,7 +273,7 @@ def make(blender: RealBlender, names: list[str]) -> None:
                 wanted["takes.png"] = f"{TAKES_FILM}_sheet.png"
             else:
                 options = ["--small", "--audio", blender.scratch / "minute.wav"]
-                speak_minute(options[-1])
+                speak(options[-1])
             film_takes(blender, blender.scratch / name, wanted, *options)
             continue
         if name in OF_SCENARIOS:

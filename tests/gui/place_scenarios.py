@@ -59,32 +59,6 @@ def moved(before, after):
     return result
 
 
-def first_steps(hand):
-    """Buttons stay where they are before and after each of the first steps."""
-    only_open("main", "takes")
-    overlay = hand.viewport.spaces.active.overlay
-    overlay.show_floor = overlay.show_ortho_grid = (
-        False  # lines that are seen through the sidebar where it has no panel
-    )
-    yield from hand.open_tab("Thunder")
-    pictures = {"start": (yield from photograph_sidebar(hand, "start"))}
-    for name, operator in (
-        ("head", bpy.ops.thunder.add_head),
-        ("voice", bpy.ops.thunder.sample_voice),
-    ):
-        assert hand.button(operator) == ["FINISHED"]
-        yield 1.5
-        pictures[name] = yield from photograph_sidebar(hand, name)
-    hand.scene.thunder.count, hand.scene.thunder.quality = 2, "DRAFT"
-    yield from hand.click_main_button()
-    yield from until(lambda: session.job is not None, "the click")
-    yield from done()
-    yield 1.0
-    pictures["takes"] = yield from photograph_sidebar(hand, "takes")
-    for before, after in pairwise(pictures):
-        assert not moved(pictures[before], pictures[after]), (before, after)
-
-
 FOUND = (
     Finding(OPEN, 0.4, 0.6, 2.4, 1.6, "m", "commercials"),
     Finding(SIZE, 0.0, 5.0, 1.4, 1.5, whole=True),

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A seeded session of random legal actions in a real window, with undo, redo, Esc, saving and
-reloading at any moment.
+"""Sessions in a real window with undo, redo, Esc, saving and reloading at any moment: each key in
+the middle of each long work, and a seeded one of random legal actions.
 
 THUNDER_RANDOM = "SEED ACTIONS" chooses the session. After each action the file is compared with how
 it was before: a take, a key or a strip that the action had no right to touch must be there
@@ -12,17 +12,22 @@ import os
 import random
 import time
 from inspect import isgenerator
+from pathlib import Path
 
 import bpy
-from interruptions import KEYS, lost, treasure, watch_ends
-from scenarios import PATIENCE, scene_with_voice_and_head
+import numpy as np
+from interruptions import Ends, KEYS, lost, play_engine, treasure, watch_ends
+from performances import trim_end, write_wav
+from scenarios import PATIENCE, scene_with_voice_and_head, until
 from thunder.scene.animation import display
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.host.jobs import session
+from thunder.scene.media import grid
 from thunder.scene.takes import mix, take_list
 from thunder.scene.takes.direction import sliders
 from thunder.scene.takes.direction.live import live
+from thunder.scene.voice import strip
 
 turns: list[str] = []  # each undo and redo that Blender has done
 
@@ -32,18 +37,63 @@ def _note_turn(*_):
     turns.append("")
 
 
+LONG_WORK = (
+    "generate",
+    "more_like_this",
+    "resample_rest",
+    "mix_takes",
+    "commit_take",
+    "commit_all",
+    "play_grid",
+    "resync",
+)
+
+
 def lives(hand):
     """Act SEED's session of so many ACTIONS."""
     seed, count = (int(word) for word in os.environ.get("THUNDER_RANDOM", "1 20").split())
+    player = yield from begin(hand, seed)
+    for name in ("generate", *[""] * (count - 1)):  # most other actions need takes
+        yield from player.act(name)
+    yield from player.finish_work()
+    assert player.count == count and player.ends.bugs == [], player.ends.bugs
+
+
+def presses_keys(hand, rounds=1):
+    """Every key in the middle of every work, at places that a seed chooses; afterwards Generate
+    still works. At last the window closes in the middle of it."""
+    player = yield from begin(hand, rounds)
+    play_engine(hand)
+    strips = compat.strips(hand.scene.sequence_editor)
+    strips.remove(strips["dialogue"])
+    # two seconds: what is long is not the test
+    noise = 0.3 * np.random.default_rng(0).standard_normal(32000)
+    strip.add(hand.scene, write_wav(Path(hand.folder) / "noise.wav", noise), "dialogue", 1)
+    yield from player.act("generate")
+    for name in LONG_WORK * rounds:
+        for how in ("undo", "undo_redo", "escape"):
+            yield from player.act(name, how)
+            yield from player.act("tidy")
+        yield from player.act("direct")
+    yield from player.act("generate", "wait")
+    assert player.ends.bugs == [] and player.ends.all[-1] == "done", player.ends.all[-3:]
+    assert player.interrupted > 2.5 * len(LONG_WORK) * rounds
+    hand.scene.thunder.count, hand.scene.thunder.seed = 8, 500
+    hand.button(bpy.ops.thunder.generate)
+    yield from until(lambda: session.job and session.job.step.fraction > 0.5, "half of the work")
+
+
+def presses_keys_forty_five_times(hand):
+    yield from presses_keys(hand, 45)
+
+
+def begin(hand, seed):
+    """Steps that make a shot with animation of the animator's own; who plays in it."""
     yield from scene_with_voice_and_head(hand, "takes", "direction", "mix", "commit")
     animate_own(hand)
     for noted in (bpy.app.handlers.undo_post, bpy.app.handlers.redo_post):
         noted.append(_note_turn)
-    player, ends = Player(hand, random.Random(seed)), watch_ends()
-    for name in ("generate", *[""] * (count - 1)):  # most other actions need takes
-        yield from player.act(name)
-    yield from player.finish_work()
-    assert player.count == count and ends.bugs == [], ends.bugs
+    return Player(hand, random.Random(seed), watch_ends())
 
 
 def animate_own(hand):
@@ -95,8 +145,9 @@ def compare(before: dict, after: dict, what: str, may_change=(), may_go=()) -> N
 class Player:
     """Chooses legal actions, interrupts them, and checks what is left."""
 
-    def __init__(self, hand, dice: random.Random):
-        self.hand, self.dice, self.count = hand, dice, 0
+    def __init__(self, hand, dice: random.Random, ends: Ends):
+        self.hand, self.dice, self.ends = hand, dice, ends
+        self.count = self.interrupted = 0  # actions, and those that were interrupted
         self.objects = frozenset(hand.scene.objects.keys())
         # actions of takes that were made to follow the sliders of the direction
         self.copies: set[str] = set()
@@ -124,15 +175,16 @@ class Player:
     def state(self) -> dict:
         return state_of(self.hand, self.objects)
 
-    def act(self, name: str = ""):
-        """Steps of one action that is possible now, chosen by the dice."""
+    def act(self, name: str = "", *how: str):
+        """Steps of one action that is possible now, chosen by the dice; how long work is
+        interrupted."""
         while not name:
             (drawn,) = self.dice.choices(list(self.weights), list(self.weights.values()))
             name = drawn if self.is_possible(drawn) else ""
         self.count += 1
         self.log.write(f"{self.count} {name}\n")
         before = self.state()
-        done = getattr(self, name)() if hasattr(self, name) else self.press_button(name)
+        done = getattr(self, name)() if hasattr(self, name) else self.press_button(name, *how)
         allowed = (yield from done) if isgenerator(done) else done
         yield 0.2
         after = self.state()
@@ -163,32 +215,26 @@ class Player:
 
     # ---- work that runs for a while
 
-    def press_button(self, name: str):
+    def press_button(self, name: str, how: str = ""):
         """Press an operator's button and let it run, or interrupt it."""
         self.prepare(name)
-        how = self.dice.choice(
-            (
-                "wait",
-                "wait",
-                "escape",
-                "undo",
-                "undo_redo",
-                "undo_by_script",
-                "show",
-                "frame",
-                "reload",
-            )
-        )
+        ways = ("wait", "escape", "undo", "undo_redo", "undo_by_script", "show", "frame", "reload")
+        how = how or self.dice.choice(("wait", *ways))
         # before an undo the animator's own last step, which is the one to be undone
         allowed = self.key_marker() if how.startswith("undo") else {"may_change": set()}
+        before = self.state()
         yield 0.1
-        if self.button(getattr(bpy.ops.thunder, name)) and session.job is not None:
+        options = {"again": True} if name == "commit_all" else {}
+        if self.button(getattr(bpy.ops.thunder, name), **options) and session.job is not None:
             undone = yield from self.interrupt(how)
             yield from self.finish_work()
             if undone:
                 return None
-        if name == "resync":
-            allowed["may_change"] |= {entry.action.name for entry in self.settings.takes}
+        if name == "resync":  # keys takes again, and those that it had keyed stay after Esc
+            assert not lost(before, self.state(), ["named"])
+            committed = {each for each in before["own"] if not each.startswith("Marker")}
+            allowed["may_change"] |= before["takes"].keys() | committed
+            allowed["may_go"] = before["takes"]
         return allowed
 
     def button(self, operator, **options) -> bool:
@@ -205,7 +251,10 @@ class Player:
         if name == "generate":
             self.settings.count = self.dice.choice((1, 2, 3))
             self.settings.listen_play = False
+        if name == "resync":
+            trim_end(strip.by_name(self.scene, "dialogue"), 2 + self.count % 7)  # not as before
         if name == "resample_rest":
+            self.scene.thunder_keep.ranges.clear()
             self.scene.thunder_keep.count = 1
             self.scene.frame_set(self.dice.randrange(10, 100))
             self.button(bpy.ops.thunder.keep_frames, which="AROUND")
@@ -219,11 +268,13 @@ class Player:
                     )
 
     def interrupt(self, how: str):
-        """Steps that do something while the job runs. Returns whether the animator's own steps were
-        undone."""
-        yield self.dice.uniform(0.0, 2.5)
+        """Steps that do something while the job runs, at a place of it that the dice choose.
+        Returns whether more was undone than the animator's own step: another file, or the work."""
+        place, ended = self.dice.choice((0.0, self.dice.random())), len(self.ends.all)
+        yield from until(lambda: session.job is None or session.job.step.fraction >= place)
         if session.job is None:
             return False
+        self.interrupted += 1
         self.log.write(f"  {how} at {session.job.step.fraction:.2f} “{session.job.step.message}”\n")
         if how == "escape":
             self.hand.press(**KEYS["escape"])
@@ -242,13 +293,16 @@ class Player:
             yield from self.reload()
         elif how == "frame":
             self.scene.frame_set(self.dice.randrange(1, 120))
+        is_complete = "done" in self.ends.all[ended:]
         yield 0.2
-        return how.startswith("undo") or how == "reload"
+        return how == "reload" or how.startswith("undo") and is_complete
 
     def finish_work(self):
         """Steps that wait until no job runs and no take follows a slider."""
         end = time.monotonic() + PATIENCE
-        while session.job is not None or live.task.due is not None:
+        while session.job is not None or live.task.due is not None or grid.is_running():
+            if session.job is None and self.hand.window.screen.is_animation_playing:
+                self.hand.press(**KEYS["escape"])  # leaves a grid that plays
             assert time.monotonic() < end, f"work does not end: {session.job and session.job.step}"
             yield 0.1
         yield 0.2
@@ -267,6 +321,13 @@ class Player:
         shown = display.actions_of(take_list.shown_take(self.settings))
         gone = {action.name for action in shown}
         self.hand.button(bpy.ops.thunder.delete_take)
+        return {"may_go": gone}
+
+    def tidy(self):
+        """Leave some takes, so that hundreds of rounds stay as quick as the first."""
+        gone = {entry.action.name for entry in list(self.settings.takes)[8:]}
+        for place in reversed(range(8, len(self.settings.takes))):
+            self.hand.button(bpy.ops.thunder.delete_take, index=place)
         return {"may_go": gone}
 
     def direct(self):

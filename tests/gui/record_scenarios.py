@@ -93,6 +93,7 @@ def records(hand):
     assert scene.thunder.voice == name and scene.frame_current == 40
     assert [[take.voice, take.first] for take in scene.thunder.takes] == [[name, 40]] * 2
 
+    scene.thunder.recording.countdown = 3  # which a busy machine does not miss
     press_record(hand)  # and thought better of it
     yield 0.6
     hand.press("ESC")
@@ -101,7 +102,7 @@ def records(hand):
     assert len(strips(scene)) == 1 and wavs(hand) == ["shot_voice_01.wav"]
 
     scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end = True, 60, 99
-    scene.thunder.recording.punch_in = True
+    scene.thunder.recording.punch_in, scene.thunder.recording.countdown = True, 1
     press_record(hand)
     yield from until(lambda: not recording.is_on())
     yield from done()

@@ -3,19 +3,18 @@
 
 import os
 import time
-import wave
 from pathlib import Path
+from types import SimpleNamespace
 
 import bpy
 import numpy as np
+from performances import read_wav, write_wav
 from scenarios import done, only_open, SAMPLE, scene_with_voice_and_head, time_slices, until
 from take_scenarios import list_takes
-from thunder.scene.animation import display
 from thunder.scene.engine import connection, install
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.host.jobs import session
-from thunder.scene.takes import perform_as
 from thunder.scene.takes.commit import following
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import errors, installer
@@ -23,16 +22,10 @@ from thunder.thunder_core import errors, installer
 
 def long_voice(hand, seconds):
     """A WAV file of so many seconds that says the sample again and again."""
-    with wave.open(SAMPLE) as file:
-        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
-        rate = file.getframerate()
-    path = os.path.join(hand.folder, "long.wav")
-    with wave.open(path, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes(np.resize(samples, seconds * rate).tobytes())
-    return path
+    samples, rate = read_wav(SAMPLE)
+    return write_wav(
+        os.path.join(hand.folder, "long.wav"), np.resize(samples, seconds * rate), rate
+    )
 
 
 def works_long(hand):
@@ -44,7 +37,7 @@ def works_a_while(hand):
 
 
 def works_on(hand, count, seconds, name):
-    """Takes come one after the other while the animator scrubs, and Cancel stops them soon; a timer
+    """Takes come one after the other while the animator scrubs, and Esc stops them soon; a timer
     that asks for the window every 10 ms notes when it gets it."""
     hand.clear()
     hand.scene.render.fps = 25
@@ -95,17 +88,16 @@ def works_on(hand, count, seconds, name):
     yield from until(lambda: len(hand.scene.thunder.takes) >= count + 2, "two more takes", 600)
     yield from until(lambda: not session.job.step.busy, "a moment in which one can click")
     pressed = time.monotonic()
-    hand.call(bpy.ops.thunder.cancel, "INVOKE_DEFAULT")
-    yield from until(lambda: session.job is None, "the cancellation", 20)
-    hand.keeps(0.5, time.monotonic() - pressed, "Cancel")
+    hand.press("ESC")
+    yield from until(lambda: session.job is None, "Esc", 20)
+    hand.keeps(0.5, time.monotonic() - pressed, "Esc")
     yield 1.0
     watching[0] = False
     assert len(hand.scene.thunder.takes) >= count + 2
 
 
 def casts_dialogue(hand):
-    """The dialogue of two heads, three strips with one that nobody speaks, is generated in one
-    go."""
+    """The dialogue of two heads: three strips, with one that nobody speaks."""
     hand.clear()
     hand.scene.render.fps = 25
     assert hand.call(bpy.ops.thunder.add_head) == {"FINISHED"}
@@ -126,18 +118,13 @@ def casts_dialogue(hand):
         assert hand.call(bpy.ops.thunder.cast_strip, strip=name, speaker=speaker) == {"FINISHED"}
     yield 2.0  # until the panels have slid to their places
     hand.photograph("cast")
-    hand.scene.thunder.count = 2
-    hand.button(bpy.ops.thunder.generate_all)
-    yield from done()
-    takes = sorted((entry.voice, entry.head.name) for entry in hand.scene.thunder.takes)
-    assert takes == [("Anna asks", "Anna")] * 2 + [("Ben answers", "Ben")] * 2
 
 
-def moves_a_voice(hand, takes=list_takes):
+def moves_a_voice(hand):
     """The strip of takes, one of them committed, is moved: the panel says so, Re-sync moves takes
     and keys, and one undo takes it all back."""
     yield from scene_with_voice_and_head(hand, "main", "takes")
-    yield from takes(hand, count=3)
+    yield from list_takes(hand, count=3)
     voice = strip.by_name(hand.scene, "dialogue")
     for entry in hand.scene.thunder.takes:
         fingerprint.remember(
@@ -184,60 +171,6 @@ def moves_a_voice(hand, takes=list_takes):
     assert firsts() == [1] * 3 and committed() == before
 
 
-def performs_as(hand):
-    """A pick-up beside a line with a take: Esc leaves all as it was, one press adds the take that
-    performs as the old one and shows it, and one undo takes it back."""
-    yield from scene_with_voice_and_head(hand, "main", "takes")
-    settings = hand.scene.thunder
-    settings.count, settings.quality, settings.recognise_words = 1, "DRAFT", False
-    hand.button(bpy.ops.thunder.generate)
-    yield from done(120)
-    assert [entry.voice for entry in settings.takes] == ["dialogue"]
-    strip.add(hand.scene, SAMPLE, "pickup", 260)
-    settings.voice = "pickup"
-    hand.call(bpy.ops.ed.undo_push, message="The animator adds a pick-up")
-    yield from hand.open_tab("Thunder")
-    yield 1.0
-    hand.photograph("perform_as")
-
-    def listed():
-        return [(entry.voice, entry.name) for entry in hand.scene.thunder.takes]
-
-    before = listed()
-    (source,) = perform_as.sources(hand.scene, "pickup")
-    hand.button(bpy.ops.thunder.perform_as, source=source.key)
-    hand.press("ESC")
-    yield from done(60)
-    assert listed() == before and session.job is None
-    hand.button(bpy.ops.thunder.perform_as, source=source.key)
-    yield from done(120)
-    title = f"Performs as dialogue · {before[0][1]}"
-    assert sorted(listed()) == sorted([*before, ("pickup", title)])
-    new = next(entry for entry in settings.takes if entry.voice == "pickup")
-    assert display.is_shown(head.find(hand.scene), new)
-    hand.sidebar.tag_redraw()
-    yield 1.0
-    hand.photograph("performed")
-    yield from hand.undo()
-    assert listed() == before
-
-
-class _Pretended:
-    """An installation that stands still, for its picture."""
-
-    fraction = 0.42
-    message = "Downloading torch · 1.01 of about 2.4 GB"
-    time_left = "3 min left"
-    over = False
-    error = ""
-
-    def stop(self):
-        pass
-
-    def wait(self, seconds=None):
-        return True
-
-
 def sets_up_the_engine(hand):
     """The preferences tell how the engine is in each of its states."""
     python = os.environ.pop("THUNDER_PYTHON", "")
@@ -267,7 +200,14 @@ def sets_up_the_engine(hand):
     yield from picture("absent_offline")
     bpy.context.preferences.system.use_online_access = True
     yield from picture("absent")
-    install.installing.running = _Pretended()
+    # an installation that stands still, for its picture
+    install.installing.running = SimpleNamespace(
+        fraction=0.42,
+        message="Downloading torch · 1.01 of about 2.4 GB",
+        time_left="3 min left",
+        over=False,
+        error="",
+    )
     yield from picture("installing")
     assert not bpy.ops.thunder.install_engine.poll()
     install.installing.running = None

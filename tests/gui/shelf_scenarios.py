@@ -23,8 +23,8 @@ def from_zip_to_take(hand):
 
 
 def filmed(hand):
-    """The same while the screen is filmed: pictures film_NNN.png, and `hand.seen["pictures"]`, the
-    second of the clock of each."""
+    """The same while the screen is filmed: pictures film_NNN.png, and `hand.seen["film"]`, how many
+    milliseconds each is seen, and its caption with a clock, which runs from the drag on."""
     pattern = os.path.join(hand.folder, "film_%03d.png")
     screen = [
         "-f",
@@ -36,8 +36,9 @@ def filmed(hand):
         "-i",
         os.environ["DISPLAY"],
     ]
+    number = ["-start_number", "0"]
     camera = subprocess.Popen(
-        ["ffmpeg", "-v", "error", *screen, "-compression_level", "1", pattern],
+        ["ffmpeg", "-v", "error", *screen, "-compression_level", "1", *number, pattern],
         stdin=subprocess.DEVNULL,
     )
     try:
@@ -46,10 +47,13 @@ def filmed(hand):
     finally:
         camera.send_signal(signal.SIGINT)
         camera.wait(30)
-    pictures = sorted(glob.glob(pattern.replace("%03d", "*")))
-    hand.seen["pictures"] = [
-        round(os.stat(path).st_mtime - hand.seen["began"], 2) for path in pictures
-    ]
+    times = [os.stat(each).st_mtime for each in sorted(glob.glob(pattern.replace("%03d", "*")))]
+    hand.seen["film"] = []
+    for now, then in zip(times, [*times[1:], times[-1] + 1.5]):
+        second = max(0.0, now - hand.seen["began"])
+        done = [text for began, text in hand.seen["labels"] if began <= second]
+        caption = f"{second:.1f} s   {done[-1] if done else 'An empty Blender'}"
+        hand.seen["film"].append([max(40, round(1000 * (then - now))), caption])
 
 
 def waiting(over, what):

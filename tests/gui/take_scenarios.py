@@ -2,76 +2,47 @@
 """What an animator does with takes that are there: goes through them, marks them, compares them,
 sees them side by side."""
 
-import sys
+import os
 from pathlib import Path
 
 import bpy
 import numpy as np
 from bpy_extras.view3d_utils import location_3d_to_region_2d
 from mathutils import Vector
-from scenarios import ROOT, scene_with_voice_and_head, time_slices, until
-from thunder.scene.animation import keying
+from performances import list_take, performance
+from scenarios import scene_with_voice_and_head, time_slices, until
 from thunder.scene.heads import head
 from thunder.scene.host.jobs import session
 from thunder.scene.media import grid
-from thunder.scene.takes import take_list
-from thunder.thunder_core import progress
-from thunder.thunder_core.animation import timing
-from thunder.thunder_core.face.lips import opening_mm, width_mm
 
 
-def performance(seconds, seed, score):
-    """A made performance that babbles: syllables of the jaw, lips that round and close, brows, a
-    moving head."""
-    sys.path.append(str(ROOT / "tests" / "blender"))
-    import performances
-
-    made = performances.performance(seconds=seconds, seed=seed, score=score, closed_at=())
-    rng = np.random.default_rng(seed)
-    count = made.motion.frames
-    smooth = np.hanning(7) / np.hanning(7).sum()
-
-    def wander(low, high, slow=1):
-        values = np.repeat(rng.random(count // slow + 2), slow)[:count]
-        return low + (high - low) * np.convolve(values, smooth, "same")
-
-    made.motion.jaw[:, 0] = wander(-0.08, 0.3, 3).clip(0)
-    for name, high in (
-        ("mouthPucker", 0.8),
-        ("mouthFunnel", 0.5),
-        ("mouthSmileLeft", 0.6),
-        ("mouthSmileRight", 0.6),
-        ("browInnerUp", 0.9),
-        ("mouthStretchLeft", 0.4),
-        ("mouthStretchRight", 0.4),
-    ):
-        made.motion.expression[:, made.channels.index(name)] = wander(-0.3 * high, high, 4).clip(0)
-    made.motion.head[:, 1] = wander(-0.15, 0.15, 12)
-    drift = 100 - 60 * np.convolve(rng.random(count) > 0.93, np.hanning(9), "same").clip(0, 1)
-    return type(made)(
-        **{
-            **vars(made),
-            "opening": opening_mm(made.motion),
-            "width": width_mm(made.motion),
-            "sync_per_frame": drift.astype(np.float32),
-        }
-    )
-
-
-def list_takes(hand, count=6, seconds=None):
+def list_takes(hand, count=6):
     """Steps that key and list takes made here on the head of the scene, a slice at a time, and show
-    the first."""
-    rig = head.find(hand.scene)
-    clock = timing.Clock.of(hand.scene, 1.0)
-    seconds = seconds or (hand.scene.frame_end - 1) / 25
+    the first; for a picture those that the engine generates."""
+    if os.environ.get("THUNDER_SAMPLED"):
+        yield from sampled(hand, count)
+        return
+    stage, seconds = (hand.scene, head.find(hand.scene)), (hand.scene.frame_end - 1) / 25
     for number in range(count):
-        made = performance(seconds, 7301 + number, 92.4 - 3.7 * number)
-        actions = progress.result(
-            keying.write_take(rig, made, clock, f"dialogue · take {number + 1} · seed {made.seed}")
-        )
-        take_list.add_to_list(hand.scene, rig, actions, made, "dialogue", clock)
+        closed_at = np.arange(0.3 + 0.05 * number, seconds - 0.1, 0.4)
+        made = performance(seconds, closed_at, 7301 + number, 92.4 - 3.7 * number)
+        list_take(stage, made, voice="dialogue")
         yield 0.05
     hand.scene.thunder.active_take = 0
+    yield 1.0
+
+
+def sampled(hand, count):
+    """Steps that have the engine generate takes and wait for them."""
+    hand.scene.thunder.count = count
+    bpy.context.preferences.view.show_playback_fps = (
+        False  # in red where the window is drawn without a graphics card
+    )
+    hand.button(bpy.ops.thunder.generate)
+    yield from until(
+        lambda: session.job is None and len(hand.scene.thunder.takes) >= count,
+        "the takes do not come",
+    )
     yield 1.0
 
 
@@ -104,39 +75,6 @@ def shown(scene):
     return scene.thunder.takes[index].seed if index >= 0 else None
 
 
-def starred(scene):
-    return [entry.seed for entry in scene.thunder.takes if entry.star]
-
-
-def browses(hand):
-    """A click on a row shows its take, keys go through the list and give a star, and each is an undo
-    step."""
-    yield from scene_with_voice_and_head(hand, "takes")
-    yield from list_takes(hand)
-    hand.scene.frame_set(40)
-    yield 1.0
-    hand.call(bpy.ops.ed.undo_push, message="Takes")
-    yield from hand.click(*under_the_shown_row(hand, hand.photograph("list")))
-    yield 1.0
-    assert shown(hand.scene) == 7302
-    yield from hand.undo()
-    assert shown(hand.scene) == 7301
-    for key, seed in (
-        ("DOWN_ARROW", 7302),
-        ("DOWN_ARROW", 7303),
-        ("UP_ARROW", 7302),
-        ("X", 7303),
-        ("X", 7302),
-        ("Y", 7302),
-    ):
-        hand.press(key, alt=True)
-        yield 0.6
-        assert shown(hand.scene) == seed, key
-    assert starred(hand.scene) == [7302]
-    yield from hand.undo()
-    assert starred(hand.scene) == []
-
-
 def debris(scene):
     """Names of what must not be left after a grid or a sheet."""
     mark = head.PUPPET_MARK
@@ -147,11 +85,11 @@ def debris(scene):
     )
 
 
-def plays_all(hand, takes=list_takes):
+def plays_all(hand):
     """Play All repeats the line with the heads beside each other; one is clicked, and it is the
     take that is shown. After Esc, and after an undo, all is as before."""
     yield from scene_with_voice_and_head(hand, "takes")
-    yield from takes(hand)
+    yield from list_takes(hand)
     entries = hand.scene.thunder.takes
     entries[1].star = True
     first, last = min(entry.first for entry in entries), max(entry.last for entry in entries)
@@ -217,10 +155,10 @@ def on_screen(hand, obj):
     return int(region.x + place.x), int(region.y + place.y)
 
 
-def draws_a_sheet(hand, takes=list_takes):
+def draws_a_sheet(hand):
     """The contact sheet opens in an editor and in a file, and nothing else has changed."""
     yield from scene_with_voice_and_head(hand, "takes")
-    yield from takes(hand, count=4)
+    yield from list_takes(hand, count=4)
     hand.scene.thunder.active_take = 1
     hand.scene.thunder.takes[0].star = True
     hand.scene.frame_set(33)

@@ -7,8 +7,9 @@ import time
 import bpy
 import numpy as np
 from commit_scenarios import lay
-from picture_scenarios import bare_view, FILM_STEP, filmer, sampled
+from picture_scenarios import bare_view, FILM_STEP, filmer
 from scenarios import scene_with_voice_and_head, until
+from take_scenarios import list_takes
 from thunder.scene.host.jobs import session
 from thunder.scene.review import live_score, word_track
 from thunder.scene.takes import take_list, word_places
@@ -102,7 +103,7 @@ def films_mending(hand):
     scene = hand.scene
     view = bare_view(hand)
     yield from found(hand)
-    yield from sampled(hand, 3)
+    yield from list_takes(hand, 3)
     area = yield from split(hand)
     view.region_3d.view_distance *= 0.5
     look_at(hand, area, 152, 206)
