@@ -213,11 +213,15 @@ def _fit_to_keys(plan: mapping.Mapping, meter: reach.Meter) -> mapping.Mapping:
     """The mapping adjusted to this character, by what its keys and its jaw do to the mesh with the
     lips."""
     jaws = reach.jaw_rules(plan)
-    if not meter.parts or not (jaws or any(rule.source == "jawOpen" for rule in plan.rules)):
+    opening = [*(rule for rule in plan.rules if rule.source == "jawOpen"), *jaws]
+    if not meter.parts or not opening:
         return plan
     face = reach.Face(meter, plan)
-    amounts = {rule.target: 1.0 for rule in plan.rules if rule.target.kind == "KEY"}
-    amounts |= {rule.target: rule.weight for rule in jaws}
+    amounts = {
+        rule.target: 1.0 if rule.target.kind == "KEY" else rule.weight
+        for rule in (*plan.rules, *opening)  # what also closes the mouth is measured opening it
+        if rule.weight
+    }
     moved = {target: face.offsets({target: amount}) / amount for target, amount in amounts.items()}
     moved = {target: by for target, by in moved.items() if by.any()}
     return jaw_balance.fit_to_keys(plan, moved, jaws, face.lips and (*face.lips, face.up))

@@ -458,7 +458,8 @@ class Face:
         """By how much the two sides of the face come together, mm; negative: apart."""
         moved = self.joined(self.moved(values))
         across, inward, sides = self.points @ self.left, -moved @ self.left, []
-        moving = across[moved.any(axis=1)]
+        # of half a face, whose other half a modifier makes, the lips tell the middle
+        moving = across[np.concatenate(self.lips) if self.lips else moved.any(axis=1)]
         if not len(moving):
             return 0.0
         middle = (moving.min() + moving.max()) / 2
