@@ -16,7 +16,7 @@ from ...thunder_core.types import GAZE
 from ..host import compat
 from ..host.jobs import Recent
 from . import binding, reach, rna_paths
-from .driven import copied_bone, follow
+from .driven import CHAIN, copied_bone, follow
 from .family import key_names, owners_of, property_names, relatives
 
 CACHE_MOST = 64
@@ -147,7 +147,7 @@ def _detect(
     others = tuple(obj.name for obj in (*parts, *rigs)) + bones
     plan, convention, fallbacks = _by_names(meter, names, properties, others)
     jaws = _acting(meter, plan, _usable("jaw", convention, rigs))
-    plan = _face_forward(plan, meter, jaws, convention)
+    plan = _face_forward(plan, meter, convention)
     inverted = {
         rule.target.name: words
         for source, words in (reach.Face(meter, plan).inverted() if parts else {}).items()
@@ -185,7 +185,7 @@ def _by_names(meter: reach.Meter, names, properties, others) -> tuple:
     return plan, convention, recognised.fallbacks
 
 
-def _face_forward(plan, meter: reach.Meter, jaws, convention) -> mapping.Mapping:
+def _face_forward(plan, meter: reach.Meter, convention) -> mapping.Mapping:
     """The mapping with the way that its character looks: as measured, else by its eyes and
     height."""
     rigs = meter.rigs
@@ -199,11 +199,9 @@ def _face_forward(plan, meter: reach.Meter, jaws, convention) -> mapping.Mapping
         for rig, bone in _usable(joint, convention, rigs)[:1]
     ]
     plan = replace(plan, **dict(zip(("forward", "up"), facing(rigs, guess + others))))
-    is_near = bool(jaws) and jaws[0][0] == meter.base  # where points are measured
-    hinge = jaws[0][0].data.bones[jaws[0][1]].head_local if is_near else None
     is_keyed = any(rule.source == "jawOpen" for rule in plan.rules)
     jaw = plan if is_keyed else replace(plan, joints=tuple(guess))
-    front = reach.Face(meter, jaw).front(hinge) if meter.parts else None
+    front = reach.Face(meter, jaw).front() if meter.parts else None
     if front is None or 0 < abs(front[2]) < _SIDEWAYS or (ahead := reach.along(front[0])) is None:
         return plan
     return replace(plan, forward=reach.letter(ahead), up=reach.letter(front[1]))
@@ -285,7 +283,7 @@ def _usable(joint: str, convention, rigs, also_ruled: bool = False) -> list[tupl
 
 def _control(rig, bone: str) -> str:
     """A bone itself, or the control that it copies, whose keys would be seen; "" for none."""
-    for _ in range(reach.CHAIN):
+    for _ in range(CHAIN):
         if not bone or not overruled(rig, bone):
             break
         bone = copied_bone(rig, bone)

@@ -21,7 +21,6 @@ from . import binding, driven
 from .family import deforms, key_names
 
 _STILL_SHARE = 1e-6  # share of a mesh's size below which a point does not move
-CHAIN = 3  # drivers or copying bones in a row that are followed
 _STRONG = 0.5  # share of its largest movement from which on a point counts
 _PARTED = 0.35  # share of the jaw's largest movement between upper and lower lip
 _APART = 0.5  # by how much points of a pair that are apart at rest count less as lips
@@ -37,7 +36,10 @@ _STILL_POINTS = 40  # points by which turns of the head are told
 _LEAST_MM = 0.5  # movement that counts
 _TOWARDS = 0.5  # share of a key's movement that goes against its name, from which on it is inverted
 _SQUARE = 1.5  # how much further a direction goes along one axis than along the others
-_FRONT = 0.05  # share of a head's height by which lips are in front of the jaw's hinge
+_FRONT = 0.05  # share of a head's largest side below which its smallest is that of a sheet
+# what tells where a face looks: shares of a vote, the least of all together, and the share of a
+# head's height from which on a distance is a whole vote
+_EYES_VOTE, _SIDES_VOTE, _LEAST_VOTE, _FAR = 0.5, 0.75, 0.25, 0.2
 # shares of a head's height within which a point hides what is behind it: aside, and in depth
 _NEAR, _BEHIND = 0.04, 0.15
 _MOST_HIDDEN = 3000  # points in front of a jaw that are looked at
@@ -205,7 +207,7 @@ class Meter:
     def _spread(self, moves: Moves) -> Moves:
         """Moves, and those that drivers add to them."""
         result = dict(moves)
-        for _ in range(CHAIN):
+        for _ in range(driven.CHAIN):
             result |= {
                 target: by
                 for target, curve in self._drivers
@@ -238,7 +240,7 @@ class Meter:
         bones = [bone.name for bone in rig.data.bones if bone.use_deform] * deforms(rig, obj)
         names = [name for name in bones if name in obj.vertex_groups]
         full = {
-            name: np.array(_posed(rig, name, turned)) - np.eye(4)
+            name: np.array(driven.posed(rig, name, turned)) - np.eye(4)
             for name in names + [obj.parent_bone] * is_held
         }
         if not any(by.any() for by in full.values()):
@@ -261,7 +263,7 @@ class Meter:
         every = self._spread(moves)
         touched = {target.bone for target in every if target.kind == "BONE"}
         bones = [(rig, bone) for rig in self.rigs for bone in rig.pose.bones]
-        for _ in range(CHAIN):
+        for _ in range(driven.CHAIN):
             touched |= {
                 bone.name
                 for rig, bone in bones
@@ -467,10 +469,12 @@ class Face:
         pick = np.max if sum(each.sum() for each in sides) > 0 else np.min
         return float(sum(map(pick, sides))) * self.mm
 
-    def front(self, hinge) -> tuple[np.ndarray, np.ndarray, float] | None:
-        """Where the face looks, and what is above, as they are measured, [3] each: lips are in
-        front of the jaw's hinge (None: of the middle of the head), eyes above the mouth; and −1 to
-        1: how far keys of the left are on the left of that, 0 if unknown. None without a jaw."""
+    def front(self) -> tuple[np.ndarray, np.ndarray, float] | None:
+        """Where the face looks, and what is above, as they are measured, [3] each: eyes are above
+        the mouth; mouth and eyes are before the middle of the head, the mouth is before the bone
+        that turns it, the chin goes back as it opens, and keys of the left are on the left: most
+        win. And −1 to 1: how far keys of the left are on the left of that, 0 if unknown. None
+        without a jaw."""
         if not self.far.any():
             return None
         mouth, up = self.points[self.far > _STRONG * self.far.max()].mean(0), self.up
@@ -479,15 +483,39 @@ class Face:
             up = above
         head = self.points[self.points @ up >= (self.points[self.far > 0] @ up).min()]
         size = np.ptp(head, axis=0)
-        ahead = mouth - ((head.min(0) + head.max(0)) / 2 if hinge is None else np.array(hinge))
-        ahead = ahead - (ahead @ up) * up
-        # a sheet has no front
-        if size.min() < _FRONT * size.max() or np.abs(ahead).max() < _FRONT * np.abs(size @ up):
-            return None
+        middle, far = (head.min(0) + head.max(0)) / 2, _FAR * np.abs(size @ up)
         left, right = (self._middle(("eye", "mouth", "brow"), side) for side in ("Left", "Right"))
         apart = np.zeros(3) if left is None or right is None else left - right
+        facts = [(1.0, mouth - middle), (_SIDES_VOTE, np.cross(apart, up))]
+        facts += [(1.0, mouth - hinge) for hinge in self._hinges()]
+        if eyes is not None:
+            facts.append((_EYES_VOTE, eyes - middle))
+        if not jaw_rules(self.plan):  # a bone turns about what is taken for the left
+            opened = self.opened.sum(axis=0)
+            facts.append((1.0, -far * opened / np.linalg.norm(opened)))
+        level = [(vote, way - (way @ up) * up) for vote, way in facts]
+        ahead = sum(vote * way / max(np.linalg.norm(way), far) for vote, way in level)
+        # a sheet has no front
+        if size.min() < _FRONT * size.max() or np.abs(ahead).max() < _LEAST_VOTE:
+            return None
         lengths = np.linalg.norm(apart) * np.linalg.norm(ahead)
         return ahead, up, float(apart @ np.cross(up, ahead)) / lengths if lengths else 0.0
+
+    def _hinges(self) -> list[np.ndarray]:
+        """Where bones are that open the jaw and deform a mesh, or those that copy them, [3]
+        each."""
+        return [
+            np.array(
+                self.meter.base.matrix_world.inverted_safe()
+                @ rig.matrix_world
+                @ rig.data.bones[bone].head_local
+            )
+            for rule in jaw_rules(self.plan)
+            for rig in self.meter.rigs
+            if rule.target.object == rig.name and rule.target.bone in rig.data.bones
+            for bone in [driven.follower_of(rig, rule.target.bone)]
+            if any(bone in part.vertex_groups for part in self.meter.parts)
+        ]
 
     def _middle(self, starts: tuple[str, ...], end: str = "") -> np.ndarray | None:
         """The middle of what keys of channels with such names move, [3]."""
@@ -504,7 +532,7 @@ class Face:
     def inverted(self) -> dict[str, str]:
         """Channels whose keys do the opposite of their names, with what they do."""
         ways = {"jawOpen": (-self.up, "moves the lower lip up")}
-        front = self.front(None)  # without which it is not known what is left
+        front = self.front()  # without which it is not known what is left
         left = self.left * (0.0 if front is None else -1.0 if front[2] < -_TOWARDS else 1.0)
         for side, out in (("Left", left), ("Right", -left)):
             ways[f"eyeBlink{side}"] = -self.up, "opens the eye"
@@ -558,7 +586,7 @@ class Face:
         still = np.flatnonzero(~moving & (self.far == 0) & (heights > highest))
         ids = [tuple(each.tolist()) for each in (*ids, still[:: 1 + len(still) // _STILL_POINTS])]
         rest = tuple(map(tuple, self.points[[i for each in ids for i in each]].tolist()))
-        names, front = tuple(self.meter.parts[part].name for part in self.parts), self.front(None)
+        names, front = tuple(self.meter.parts[part].name for part in self.parts), self.front()
         return Reach(
             self.meter.base.name, names, *ids, rest, tuple(self.up), self.mm, shown, faults,
             is_mirrored=front is not None and front[2] < -_TOWARDS,
@@ -642,15 +670,6 @@ def along(vector: np.ndarray) -> np.ndarray | None:
     return np.eye(3)[axis] * np.sign(vector[axis])
 
 
-def _posed(rig, bone: str, turned: dict[str, Matrix], copies: int = CHAIN) -> Matrix:
-    """How a bone moves, [4, 4], where these turn: with its parents, or as the bone that it
-    copies."""
-    if copies and (copied := driven.copied_bone(rig, bone)):
-        return _posed(rig, copied, turned, copies - 1)
-    own, parent = turned.get(bone, Matrix.Identity(4)), rig.data.bones[bone].parent
-    return own if parent is None else _posed(rig, parent.name, turned, copies) @ own
-
-
 def _matrices(rig, moves: Moves, plan: mapping.Mapping) -> dict[str, Matrix]:
     """How moves turn and shift bones of an armature: [4, 4] each, in its space."""
     channels: dict[str, dict[tuple[str, int], float]] = {}
@@ -667,9 +686,8 @@ def _matrices(rig, moves: Moves, plan: mapping.Mapping) -> dict[str, Matrix]:
         turn = Vector((binding.basis(rig, bone, plan) @ three(binding.ROTATION)).tolist())
         whole = Quaternion(turn.normalized(), turn.length) if turn.length else Quaternion()
         mode = rig.pose.bones[bone].rotation_mode
-        if len(mode) == 3:
-            whole = whole @ Euler(three("rotation_euler"), mode).to_quaternion()
-        elif mode == "QUATERNION":
+        whole = whole @ Euler(three(binding.EULER), mode if len(mode) == 3 else "XYZ").to_quaternion()
+        if mode == "QUATERNION":
             numbers = [
                 float(i == 0) + values.get(("rotation_quaternion", i), 0.0) for i in range(4)
             ]
