@@ -49,7 +49,8 @@ def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = 
     tracks: dict[mapping.Track, int] = {}
     turns: dict[tuple[int, str], list] = {}  # sources of a bone's rotation, by (block, bone)
     parts, unmet = [], []
-    for rule in plan.rules:
+    rests = {rule.target: rule.weight for rule in plan.rules if rule.source == mapping.DEFAULT}
+    for rule in [each for each in plan.rules if each.source != mapping.DEFAULT]:
         places = _places(rule.target, _objects_named(rule.target.object, objects), shapes)
         for data, path, index, group, rest in places:
             block = blocks.setdefault(data, len(blocks))
@@ -61,6 +62,7 @@ def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = 
                     (rule.source, axis, rule.weight * by) for axis, by in enumerate(about) if by
                 )
             else:
+                rest += rests.get(rule.target, 0.0)
                 track = mapping.Track(block, path, index, group, rest)
                 parts.append((rule.source, tracks.setdefault(track, len(tracks)), rule.weight))
         if not places:

@@ -222,7 +222,20 @@ def _fit_to_keys(plan: mapping.Mapping, meter: reach.Meter) -> mapping.Mapping:
     }
     moved = {target: face.offsets({target: amount}) / amount for target, amount in amounts.items()}
     moved = {target: by for target, by in moved.items() if by.any()}
-    return jaw_balance.fit_to_keys(plan, moved, jaws, face.lips and (*face.lips, face.up))
+    plan = jaw_balance.fit_to_keys(plan, moved, jaws, face.lips and (*face.lips, face.up))
+    return _shut(plan, reach.Face(meter, plan))
+
+
+def _shut(plan: mapping.Mapping, face: reach.Face) -> mapping.Mapping:
+    """The mapping by which lips that are modelled apart meet where those of a take do, if it can
+    close them."""
+    share = 0.0 if face.sounds else face.shut("mouthClose")
+    added = (
+        mapping.Rule(mapping.REST, rule.target, share * rule.weight)
+        for rule in plan.rules
+        if rule.source == "mouthClose" and share
+    )
+    return replace(plan, rules=(*plan.rules, *added))
 
 
 def _rules_of_keys(recognised: conventions.Recognised, parts) -> list[mapping.Rule]:
@@ -239,9 +252,11 @@ def _rules_of_keys(recognised: conventions.Recognised, parts) -> list[mapping.Ru
             if None in curves:  # it moves freely on some object; copies follow it by drivers
                 rules.append(mapping.Rule(channel, mapping.Target("KEY", name), weight))
                 continue
-            target, distance = next(filter(None, map(follow, curves)), (None, 0.0))
+            target, distance, rest = next(filter(None, map(follow, curves)), (None, 0.0, 0.0))
             if target is not None and target.kind != "KEY":
                 rules.append(mapping.Rule(channel, target, weight * distance))
+                if abs(rest) > _STILL:
+                    rules.append(mapping.Rule(mapping.DEFAULT, target, rest))
     return list(dict.fromkeys(rules))
 
 
@@ -514,7 +529,7 @@ def map_by_poses(face: bpy.types.Object) -> tuple[mapping.Mapping, list[str]]:
         for channel, moved in moves.items()
         if channel.startswith(jaw_balance.LEAVES_JAW)
     }
-    rules = [rule for rule in plan.rules if rule.source not in moves]
+    rules = [rule for rule in plan.rules if rule.source not in (*moves, mapping.REST)]
     rules += [
         mapping.Rule(channel, *move)
         for channel, moved in moves.items()

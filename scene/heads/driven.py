@@ -119,9 +119,10 @@ def sources_of(constraint) -> set[str]:
     return set() if constraint.mute else {getattr(each, "subtarget", "") for each in targets}
 
 
-def follow(curve) -> tuple[mapping.Target, float] | None:
-    """The control behind a driven value, and its distance from rest at which the value is 1; None
-    if it cannot be keyed or the dependence is not simple arithmetic."""
+def follow(curve) -> tuple[mapping.Target, float, float] | None:
+    """The control behind a driven value, the distance by which it brings the value from 0 to 1, and
+    how far from its default the value is 0; None if it cannot be keyed or the dependence is not
+    simple arithmetic."""
     driver = curve.driver
     inputs = {variable.name: _input(variable) for variable in driver.variables}
     if not inputs or None in inputs.values():
@@ -140,7 +141,7 @@ def follow(curve) -> tuple[mapping.Target, float] | None:
                 # key.
                 slope = next((change / step for step, change in moved if change >= _SEEN), 0.0)
                 if slope > 0:
-                    controls.append((slope, (target, sign / slope)))
+                    controls.append((slope, (target, sign / slope, -still * sign / slope)))
     except (ValueError, ArithmeticError, KeyError, TypeError, SyntaxError, RecursionError):
         return None
     return max(controls, key=lambda each: each[0], default=(0.0, None))[1]

@@ -8,7 +8,7 @@ their vertex groups and the keys they are relative to), the weights of bones, an
 
 from collections.abc import Mapping as Values
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 
 import bpy
 import numpy as np
@@ -26,8 +26,11 @@ _PARTED = 0.35  # share of the jaw's largest movement between upper and lower li
 _APART = 0.5  # by how much points of a pair that are apart at rest count less as lips
 _MOST_LIPS = 4000  # points below the mouth that are looked at
 _ABLE, _DEEP = 0.6, 0.025  # share of the widest pair, and of a head's height: lips, before teeth
+_SEAM = 0.005  # share of a head's height by which pairs are further apart than the nearest
 _MIDDLE = 0.9  # share of the widest pair from which on a pair is the middle of the lips
 HEAD_MM, _HEADS_MM = 220.0, (120.0, 600.0)  # height of a head, and what is taken as it is
+_LITTLE = 0.2  # of a channel, far from where its slider stops
+_SHUT_MM = 1.5  # gap of lips in a Basis up to which they count as shut
 LEAST_OPEN_MM = 3.0  # least distance by which an open jaw parts the lips
 _FLAT = 1e-3  # points that are so nearly on a line tell no rotation
 _EVERY = 8  # of points by which the size of a mesh is told
@@ -331,8 +334,8 @@ class Face:
             for part in range(meter.keyed)
         ]
         self.among = meter.keyed if any(acting) else len(meter.parts)
-        held = dict.fromkeys(meter.held, 0.0)
-        self.resting = [meter.offsets(part, held, plan) for part in range(self.among)]
+        still = self._moves({})
+        self.resting = [meter.offsets(part, still, plan) for part in range(self.among)]
         self.row = dict(ROW) | {
             name: {sound: 1.0} for name, sound in _SOUND_OF.items() if sound in self.sounds
         }
@@ -369,14 +372,19 @@ class Face:
         """What is given of each mesh, [V, 3], of those with the lips, one after the other."""
         return np.concatenate([every[part] for part in self.parts])
 
+    def _moves(self, values: Values[str, float]) -> Moves:
+        """What moves where sources have these values."""
+        moves, given = dict.fromkeys(self.meter.held, 0.0), {**values, mapping.REST: 1.0}
+        for rule in self.rules:
+            if given.get(rule.source):
+                added = rule.weight * given[rule.source]
+                moves[rule.target] = moves.get(rule.target, 0.0) + added
+        return moves
+
     def moved(self, values: Values[str, float]) -> list[np.ndarray]:
         """How far from rest the points of each mesh move, [V, 3], where sources have these
         values."""
-        moves = dict.fromkeys(self.meter.held, 0.0)
-        for rule in self.rules:
-            if values.get(rule.source):
-                added = rule.weight * values[rule.source]
-                moves[rule.target] = moves.get(rule.target, 0.0) + added
+        moves = self._moves(values)
         return [
             self.meter.offsets(part, moves, self.plan) - self.resting[part]
             for part in range(self.among)
@@ -435,6 +443,8 @@ class Face:
         ahead, able = points[lower] @ self.forward, worth >= _ABLE * max(worth.max(), 1e-12)
         in_front = able & (ahead >= ahead[able].max(initial=-np.inf) - _DEEP * self.size)
         best = in_front & (worth >= _MIDDLE * worth[in_front].max(initial=0.0))
+        # where they meet, not the skin below
+        best &= distances <= distances[best].min(initial=np.inf) + _SEAM * self.size
         return (nearest[best], lower[best]) if able.any() else None
 
     @property
@@ -445,16 +455,31 @@ class Face:
         is_known = self.is_looked_at or self.lips is not None
         return is_known or all(each.kind == "KEY" for each in moves) or self.meter.follows(moves)
 
+    def _pairs(self, moved: np.ndarray) -> np.ndarray:
+        """How far each pair in the middle of the lips is apart, [n] mm, by moves or places."""
+        upper, lower = self.lips or ([], [])
+        return (moved[upper] - moved[lower]) @ self.up * self.mm
+
+    @cached_property
+    def parted(self) -> float:
+        """How far apart the lips are in the Basis, mm; 0 where they are nearly shut."""
+        apart = float(self._pairs(self.points).min(initial=np.inf)) if self.lips else 0.0
+        return apart if apart > _SHUT_MM else 0.0
+
+    def shut(self, source: str) -> float:
+        """The value of a channel at which lips that are modelled apart meet, 0 for none."""
+        moved = self.joined(self.moved({source: _LITTLE}))
+        apart, closes = self._pairs(self.points), -self._pairs(moved) / _LITTLE
+        values = (apart / closes)[closes > _LEAST_MM]
+        return float(values.min(initial=1.0)) if self.parted and len(values) else 0.0
+
     def gap(self, values: Values[str, float]) -> float:
-        """How much further apart the lips are than in the Basis, mm; negative: crossed."""
+        """How far apart the lips are, mm; negative: crossed."""
         moved = self.opened if values == self.row["open"] else self.joined(self.moved(values))
-        return self._apart(moved + self.joined(self.resting))
+        return self._apart(moved + self.joined(self.resting)) + self.parted
 
     def _apart(self, moved: np.ndarray) -> float:
-        upper, lower = (
-            (moved[ids].mean(0) for ids in self.lips) if self.lips else (self.up, self.up)
-        )
-        return float((upper - lower) @ self.up) * self.mm
+        return float(self._pairs(moved).mean()) if self.lips else 0.0
 
     def narrowing(self, values: Values[str, float]) -> float:
         """By how much the two sides of the face come together, mm; negative: apart."""
@@ -562,7 +587,7 @@ class Face:
         shown = {name: (self.gap(at), -self.narrowing(at)) for name, at in row.items()}
         closes = max((-each @ self.up).max(initial=0.0) for each in self.moved(row["blink"]))
         shown["blink"] = float(closes) * self.mm, 0.0
-        parted = abs(shown["rest"][0]) > CLOSED_MM
+        parted = bool(self.meter.held) and abs(shown["rest"][0]) > CLOSED_MM
         is_fault = {
             "rest": parted,
             "open": shown["open"][0] < LEAST_OPEN_MM and self.is_seen,
