@@ -231,10 +231,7 @@ def _input(variable):
         return None
     if channel := _BONE_CHANNEL.match(source.data_path):
         index = int(channel[3]) if channel[3] else "xyz".index(channel[4])
-        # numbers that are not in use
-        if channel[2] == "rotation_euler" and len(source.id.pose.bones[channel[1]].rotation_mode) > 3:
-            return None
-        return _bone(source.id, channel[1], channel[2], index)
+        return _bone(source.id, channel[1], channel[2], index, is_stored=True)
     path, name, custom = rna_paths.split(source.data_path)
     if source.id.id_type == "KEY" and path.startswith("key_blocks"):
         return mapping.Target("KEY", path[len('key_blocks["') : -2]), 0.0
@@ -248,8 +245,10 @@ def _input(variable):
     )
 
 
-def _bone(obj, bone: str, path: str, index: int):
+def _bone(obj, bone: str, path: str, index: int, is_stored: bool = False):
+    """A bone's channel and its value at rest; is_stored: the number itself, not how it turns."""
     pose = obj.pose.bones.get(bone) if obj.id_type == "OBJECT" and obj.pose else None
-    if pose is None:
+    is_turn = path == "rotation_euler" and is_stored
+    if pose is None or (is_turn and len(pose.rotation_mode) > 3):
         return None
     return mapping.Target("BONE", "", obj.name, bone, path, index), 1.0 if path == "scale" else 0.0

@@ -469,8 +469,9 @@ class Face:
     def shut(self, source: str) -> float:
         """The value of a channel at which lips that are modelled apart meet, 0 for none."""
         moved = self.joined(self.moved({source: _LITTLE}))
-        apart, closes = self._pairs(self.points), -self._pairs(moved) / _LITTLE
-        values = (apart / closes)[closes > _LEAST_MM]
+        closes = -self._pairs(moved) / _LITTLE
+        able = closes > _LEAST_MM
+        values = self._pairs(self.points)[able] / closes[able]
         return float(values.min(initial=1.0)) if self.parted and len(values) else 0.0
 
     def gap(self, values: Values[str, float]) -> float:
@@ -711,7 +712,8 @@ def _matrices(rig, moves: Moves, plan: mapping.Mapping) -> dict[str, Matrix]:
         turn = Vector((binding.basis(rig, bone, plan) @ three(binding.ROTATION)).tolist())
         whole = Quaternion(turn.normalized(), turn.length) if turn.length else Quaternion()
         mode = rig.pose.bones[bone].rotation_mode
-        whole = whole @ Euler(three(binding.EULER), mode if len(mode) == 3 else "XYZ").to_quaternion()
+        order = mode if len(mode) == 3 else "XYZ"
+        whole = whole @ Euler(three(binding.EULER), order).to_quaternion()
         if mode == "QUATERNION":
             numbers = [
                 float(i == 0) + values.get(("rotation_quaternion", i), 0.0) for i in range(4)

@@ -146,9 +146,7 @@ def fit_to_keys(
         rules += [Rule(_CLOSE, target, -1.0) for target in vowels]
     if does(_RAISE + "Left", _RAISE + "Right") is None and does(_ROLL) is not None:
         rules = [
-            replace(rule, weight=_times(_BITE_ROLL, rule))
-            if rule.source == _ROLL
-            else rule
+            replace(rule, weight=_times(_BITE_ROLL, rule)) if rule.source == _ROLL else rule
             for rule in rules
         ]
         rules += [Rule(_ROLL, rule.target, _times(-_BITE_JAW, rule)) for rule in jaws]
