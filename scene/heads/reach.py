@@ -42,7 +42,8 @@ _SQUARE = 1.5  # how much further a direction goes along one axis than along the
 _FRONT = 0.05  # share of a head's largest side below which its smallest is that of a sheet
 # what tells where a face looks: shares of a vote, the least of all together, and the share of a
 # head's height from which on a distance is a whole vote
-_EYES_VOTE, _SIDES_VOTE, _LEAST_VOTE, _FAR = 0.5, 0.75, 0.25, 0.2
+_EYES_VOTE, _SIDES_VOTE, _LEAST_VOTE, _FAR = 0.25, 0.75, 0.25, 0.2
+_CURVED = 8.0  # how much less lips are before their corners than before the middle of the head
 # shares of a head's height within which a point hides what is behind it: aside, and in depth
 _NEAR, _BEHIND = 0.04, 0.15
 _MOST_HIDDEN = 3000  # points in front of a jaw that are looked at
@@ -464,7 +465,13 @@ class Face:
     def parted(self) -> float:
         """How far apart the lips are in the Basis, mm; 0 where they are nearly shut."""
         apart = float(self._pairs(self.points).min(initial=np.inf)) if self.lips else 0.0
-        return apart if apart > _SHUT_MM else 0.0
+        return apart if apart > _SHUT_MM and not self._is_skin() else 0.0
+
+    def _is_skin(self) -> bool:
+        """Whether edges join the lips: a mouth without a slit."""
+        upper, lower = map(set, np.array(self.lips).tolist())
+        edges = (set(edge.vertices) for edge in self.meter.parts[self.parts[0]].data.edges)
+        return len(self.parts) == 1 and any(edge & upper and edge & lower for edge in edges)
 
     def shut(self, source: str) -> float:
         """The value of a channel at which lips that are modelled apart meet, 0 for none."""
@@ -498,9 +505,9 @@ class Face:
     def front(self) -> tuple[np.ndarray, np.ndarray, float] | None:
         """Where the face looks, and what is above, as they are measured, [3] each: eyes are above
         the mouth; mouth and eyes are before the middle of the head, the mouth is before the bone
-        that turns it, the chin goes back as it opens, and keys of the left are on the left: most
-        win. And −1 to 1: how far keys of the left are on the left of that, 0 if unknown. None
-        without a jaw."""
+        that turns it and before its corners, the chin goes back as it opens, and keys of the left
+        are on the left: most win. And −1 to 1: how far these are on the left of that, 0 if
+        unknown. None without a jaw."""
         if not self.far.any():
             return None
         mouth, up = self.points[self.far > _STRONG * self.far.max()].mean(0), self.up
@@ -513,12 +520,16 @@ class Face:
         left, right = (self._middle(("eye", "mouth", "brow"), side) for side in ("Left", "Right"))
         apart = np.zeros(3) if left is None or right is None else left - right
         facts = [(1.0, mouth - middle), (_SIDES_VOTE, np.cross(apart, up))]
+        corners = [self._middle(("mouthSmile", "mouthStretch"), side) for side in ("Left", "Right")]
+        if self.lips and all(corner is not None for corner in corners):
+            lips = self.points[np.concatenate(self.lips)].mean(axis=0)
+            facts.append((1.0, _CURVED * (lips - np.mean(corners, axis=0))))
         facts += [(1.0, mouth - hinge) for hinge in self._hinges()]
         if eyes is not None:
             facts.append((_EYES_VOTE, eyes - middle))
         if not jaw_rules(self.plan):  # a bone turns about what is taken for the left
             opened = self.opened.sum(axis=0)
-            facts.append((1.0, -far * opened / np.linalg.norm(opened)))
+            facts.append((1.0, -far * opened / max(np.linalg.norm(opened), 1e-12)))
         level = [(vote, way - (way @ up) * up) for vote, way in facts]
         ahead = sum(vote * way / max(np.linalg.norm(way), far) for vote, way in level)
         # a sheet has no front
