@@ -20,7 +20,6 @@ from .driven import CHAIN, copied_bone, follow
 from .family import key_names, owners_of, property_names, relatives
 
 CACHE_MOST = 64
-_SIDEWAYS = 0.5  # least share of the way between left and right keys that is across the face
 _STILL = 1e-4  # least difference from rest that is a pose
 
 
@@ -202,7 +201,7 @@ def _face_forward(plan, meter: reach.Meter, convention) -> mapping.Mapping:
     is_keyed = any(rule.source == "jawOpen" for rule in plan.rules)
     jaw = plan if is_keyed else replace(plan, joints=tuple(guess))
     front = reach.Face(meter, jaw).front() if meter.parts else None
-    if front is None or 0 < abs(front[2]) < _SIDEWAYS or (ahead := reach.along(front[0])) is None:
+    if front is None or (ahead := reach.along(front[0])) is None:
         return plan
     return replace(plan, forward=reach.letter(ahead), up=reach.letter(front[1]))
 
@@ -223,14 +222,8 @@ def _fit_to_keys(plan: mapping.Mapping, meter: reach.Meter) -> mapping.Mapping:
     moved = {target: face.offsets({target: amount}) / amount for target, amount in amounts.items()}
     moved = {target: by for target, by in moved.items() if by.any()}
     plan = jaw_balance.fit_to_keys(plan, moved, jaws, face.lips and (*face.lips, face.up))
-    return _shut(plan, reach.Face(meter, plan))
-
-
-def _shut(plan: mapping.Mapping, face: reach.Face) -> mapping.Mapping:
-    """The mapping by which lips that are modelled apart meet where those of a take do, if it can
-    close them."""
-    share = 0.0 if face.sounds else face.shut("mouthClose")
-    added = (
+    share = 0.0 if face.sounds else reach.Face(meter, plan).shut("mouthClose")
+    added = (  # brings together lips that are modelled apart, so that they meet where a take's do
         mapping.Rule(mapping.REST, rule.target, share * rule.weight)
         for rule in plan.rules
         if rule.source == "mouthClose" and share
@@ -423,21 +416,20 @@ def facing(rigs, joints) -> tuple[str, str]:
     )
     left = np.array([1.0, 0.0, 0.0])
     if "eye_left" in place and "eye_right" in place:
-        left = _nearest(np.array(place["eye_left"] - place["eye_right"]))
+        left = _axis(place["eye_left"] - place["eye_right"])
     if "eye_left" in place and "neck" in place:
         rise = np.array(place["eye_left"] - place["neck"])
     else:
         root = np.array(rig.data.bones[0].head_local)
         high = heads[np.argmax(np.linalg.norm(heads - root, axis=1))] - root
         rise = high if np.abs(high).max() > 1e-6 else np.array([0.0, 0.0, 1.0])
-    up = _nearest(np.where(np.abs(left) > 0.5, 0.0, rise))
+    up = _axis(np.where(np.abs(left) > 0.5, 0.0, rise))
     return reach.letter(np.cross(left, up)), reach.letter(up)
 
 
-def _nearest(vector: np.ndarray) -> np.ndarray:
+def _axis(vector) -> np.ndarray:
     """The axis nearest to a direction."""
-    axis = int(np.argmax(np.abs(vector)))
-    return np.eye(3)[axis] * (1.0 if vector[axis] >= 0 else -1.0)
+    return np.array(binding.DIRECTIONS[reach.letter(np.array(vector))], float)
 
 
 # ---- from a pose

@@ -42,7 +42,7 @@ _SQUARE = 1.5  # how much further a direction goes along one axis than along the
 _FRONT = 0.05  # share of a head's largest side below which its smallest is that of a sheet
 # what tells where a face looks: shares of a vote, the least of all together, and the share of a
 # head's height from which on a distance is a whole vote
-_EYES_VOTE, _SIDES_VOTE, _LEAST_VOTE, _FAR = 0.25, 0.75, 0.25, 0.2
+_SIDES_VOTE, _LEAST_VOTE, _FAR = 0.5, 0.25, 0.2
 _CURVED = 8.0  # how much less lips are before their corners than before the middle of the head
 # shares of a head's height within which a point hides what is behind it: aside, and in depth
 _NEAR, _BEHIND = 0.04, 0.15
@@ -504,9 +504,9 @@ class Face:
 
     def front(self) -> tuple[np.ndarray, np.ndarray, float] | None:
         """Where the face looks, and what is above, as they are measured, [3] each: eyes are above
-        the mouth; mouth and eyes are before the middle of the head, the mouth is before the bone
-        that turns it and before its corners, the chin goes back as it opens, and keys of the left
-        are on the left: most win. And −1 to 1: how far these are on the left of that, 0 if
+        the mouth; the mouth is before the middle of the head, before the bone that turns it and
+        before its corners, the chin goes back as it opens, and keys of the left are on the left:
+        most win. And −1 to 1: how far these are on the left of that, 0 if
         unknown. None without a jaw."""
         if not self.far.any():
             return None
@@ -525,8 +525,6 @@ class Face:
             lips = self.points[np.concatenate(self.lips)].mean(axis=0)
             facts.append((1.0, _CURVED * (lips - np.mean(corners, axis=0))))
         facts += [(1.0, mouth - hinge) for hinge in self._hinges()]
-        if eyes is not None:
-            facts.append((_EYES_VOTE, eyes - middle))
         if not jaw_rules(self.plan):  # a bone turns about what is taken for the left
             opened = self.opened.sum(axis=0)
             facts.append((1.0, -far * opened / max(np.linalg.norm(opened), 1e-12)))
