@@ -60,7 +60,7 @@ _DERIVED = {
     "eyeLookOutRight": ("eyes", 1, -1, EYE_SIDE_RADIANS),
 }
 DERIVED = ("jawOpen", *_DERIVED)
-REST = "rest"  # a source that is always 1: brings lips that are modelled apart together
+REST = "lips together"  # a source that is always 1: for lips that are modelled apart
 DEFAULT = "default"  # no source: how far from its default a control is where the face is at rest
 
 _MAX_READ_BACK = (
