@@ -71,9 +71,10 @@ def copied_bone(rig, bone: str) -> str:
 
 def follower_of(rig, bone: str, copies: int = CHAIN) -> str:
     """The bone that copies another, or what copies that; the bone itself where none does."""
-    for other in rig.pose.bones.keys() if copies else ():
-        if copied_bone(rig, other) == bone:
-            return follower_of(rig, other, copies - 1)
+    for other in rig.pose.bones if copies else ():
+        looks = bool(other.constraints) and any(bone in sources_of(c) for c in other.constraints)
+        if looks and copied_bone(rig, other.name) == bone:
+            return follower_of(rig, other.name, copies - 1)
     return bone
 
 
