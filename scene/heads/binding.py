@@ -152,12 +152,13 @@ def basis(armature: bpy.types.Object, bone: str, plan: mapping.Mapping) -> np.nd
     up = Vector(DIRECTIONS[plan.up or UP])
     head = np.array([up.cross(forward), up, forward], np.float64).T
     rest = armature.data.bones[bone].matrix_local
-    axes = np.array(rest.to_3x3(), np.float64)
+    into = np.array(rest.to_3x3(), np.float64).T
     if (follower := driven.follower_of(armature, bone)) != bone:
         turns = [rest @ Matrix.Rotation(1.0, 4, axis) @ rest.inverted() for axis in "XYZ"]
         shown = [driven.posed(armature, follower, {bone: turn}) for turn in turns]
-        axes = np.array([each.to_quaternion().to_exponential_map() for each in shown]).T
-    result = np.linalg.pinv(axes) @ head
+        axes = [each.to_quaternion().to_exponential_map() for each in shown]
+        into = np.linalg.pinv(np.array(axes, np.float64).T)
+    result = into @ head
     near = np.round(result)
     # Bones that are almost square to the head are meant to be: their last digits would only add
     # noise to the keys.

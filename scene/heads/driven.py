@@ -59,6 +59,7 @@ def copying(rig, bone: str):
             and constraint.mix_mode == "REPLACE"
             and constraint.influence >= 1.0
             and not constraint.mute
+            and all(getattr(constraint, f"use_{axis}", True) for axis in "xyz")
         ):
             return constraint
     return None
@@ -90,10 +91,8 @@ def posed(rig, bone: str, turned: dict[str, Matrix], copies: int = CHAIN) -> Mat
         return above @ turned.get(bone, Matrix.Identity(4))
     by = posed(rig, copy.subtarget, turned, copies - 1)
     if copy.owner_space == copy.target_space == "LOCAL":  # the numbers, about its own axes
-        below, other = (
-            posed(rig, _parent(rig, copy.subtarget), turned, copies - 1),
-            bones[copy.subtarget].matrix_local,
-        )
+        other = bones[copy.subtarget].matrix_local
+        below = posed(rig, _parent(rig, copy.subtarget), turned, copies - 1)
         local = other.inverted() @ below.inverted() @ by @ other
         if copy.type == "COPY_ROTATION":
             angle = local.to_quaternion()

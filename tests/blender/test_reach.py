@@ -673,6 +673,18 @@ def test_a_jaw_turns_as_its_control_elsewhere_turns_it(blender, kind, change, ta
     assert opened > 15 and seen.shown["open"][0] == pytest.approx(opened, abs=0.1)
 
 
+def test_a_jaw_that_copies_only_a_twist_turns_by_itself(blender):
+    face = small_face(blender, without("jawOpen"))
+    armature = skin(blender, face)
+    controls_before(blender, armature, "twist")
+    copy = armature.pose.bones["jaw"].constraints.new("COPY_ROTATION")
+    copy.target, copy.subtarget = armature, "twist"
+    copy.owner_space = copy.target_space = "LOCAL"
+    copy.use_x = copy.use_z = False
+    assert not detection.reach_of(face, character.plan_of(face)).faults
+    assert gap_at(blender, face, jaw=1.0) > 15
+
+
 def test_keys_behind_sliders_close_the_lips_as_far_as_they_open(blender):
     """A control may have a way of millimetres, and another at whose default the mouth is open."""
     face = small_face(blender, KEYS)
