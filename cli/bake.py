@@ -671,7 +671,8 @@ def check_frame(scene, voice: strip.Voice, frame: int) -> None:
 
 def choose_head(scene, name: str | None, speaks: str | None = None, new: bool = False):
     """The rig to animate: the named object's, the speaker of a strip, the scene's head, or a
-    new one if there is none. new: also beside a character whose names are not known.
+    new one if there is none; a linked one is made editable. new: also beside a character whose
+    names are not known.
 
     Raises BadHead, also for a strip without a speaker in a scene of several heads: its takes would
     be on the wrong one.
@@ -693,13 +694,18 @@ def choose_head(scene, name: str | None, speaks: str | None = None, new: bool = 
             )
         scene.thunder.head = chosen
     elif scene.thunder.head is None and not head.in_scene(scene):
-        unknown = None if new else family.find_unknown(scene)
+        scene.thunder.head = None if new else family.instance(scene.objects)
+        unknown = None if new or scene.thunder.head else family.find_unknown(scene)
         if unknown is not None:
             raise BadHead(
                 f"“{unknown.name}” looks like a character, but none of its names is known: map it "
                 f"in Thunder Character and save the file, or use --new-head for a head of Thunder's"
             )
-        scene.thunder.head = head.build(scene.collection, bpy.context.view_layer).mesh
+        if scene.thunder.head is None:
+            scene.thunder.head = head.build(scene.collection, bpy.context.view_layer).mesh
+    chosen = scene.thunder.head or head.guess(scene, bpy.context.object)
+    if chosen is not None and family.find_linked(scene, chosen) == chosen:
+        scene.thunder.head = family.make_editable(scene, bpy.context.view_layer, chosen)
     return head.find(scene, bpy.context.object)
 
 

@@ -111,7 +111,7 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
 
     def draw(self, context):
         layout, scene = self.layout, context.scene
-        instance = family.linked_instance(scene)
+        instance = family.instance(scene.objects)
         if instance is not None and (scene.thunder.head or context.object) == instance:
             offer_editable(layout, context, f"“{instance.name}”")
             return

@@ -180,7 +180,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
             row.popover(name, text="", icon="PRESET")
         row.menu("THUNDER_MT_add_head", text="", icon="ADD")
         if rig is None:
-            if family.linked_instance(context.scene) is not None:
+            if family.instance(context.scene.objects) is not None:
                 offer_editable(below, context, "A character")
                 return False
             if settings.takes or head.is_any_in(context.scene):

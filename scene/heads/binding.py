@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import bpy
 import numpy as np
-from mathutils import Vector
+from mathutils import Matrix, Vector
 
 from ...thunder_core.face import jaw_balance, mapping
-from . import rna_paths
+from . import driven, rna_paths
 
 DIRECTIONS = {
     "X": (1, 0, 0),
@@ -49,13 +49,20 @@ def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = 
     tracks: dict[mapping.Track, int] = {}
     turns: dict[tuple[int, str], list] = {}  # sources of a bone's rotation, by (block, bone)
     parts, unmet = [], []
-    for rule in plan.rules:
+    rests = {rule.target: rule.weight for rule in plan.rules if rule.source == mapping.DEFAULT}
+    for rule in [each for each in plan.rules if each.source != mapping.DEFAULT]:
         places = _places(rule.target, _objects_named(rule.target.object, objects), shapes)
         for data, path, index, group, rest in places:
             block = blocks.setdefault(data, len(blocks))
             if path == ROTATION:
                 turns.setdefault((block, group), []).append((rule.source, index, rule.weight))
+            elif rule.target.path == EULER and len(data.pose.bones[group].rotation_mode) > 3:
+                about = basis(data, group, plan)[index]  # the bone's axis, along those of the head
+                turns.setdefault((block, group), []).extend(
+                    (rule.source, axis, rule.weight * by) for axis, by in enumerate(about) if by
+                )
             else:
+                rest += rests.get(rule.target, 0.0)
                 track = mapping.Track(block, path, index, group, rest)
                 parts.append((rule.source, tracks.setdefault(track, len(tracks)), rule.weight))
         if not places:
@@ -82,6 +89,7 @@ def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = 
 
 
 ROTATION = "rotation"  # path of a bone's turn, whatever its rotation mode
+EULER = "rotation_euler"  # path of its turn about one of its own axes
 
 
 @dataclass(frozen=True)
@@ -138,11 +146,19 @@ def _objects_named(name: str, objects: list) -> list:
 
 
 def basis(armature: bpy.types.Object, bone: str, plan: mapping.Mapping) -> np.ndarray:
-    """[3, 3] from the head's axes (left, up, out of the face) to a bone's axes at rest."""
+    """[3, 3] from the head's axes (left, up, out of the face) to a bone's axes at rest; of a
+    control to the axes about which it turns the bone that copies it."""
     forward = Vector(DIRECTIONS[plan.forward or FORWARD])
     up = Vector(DIRECTIONS[plan.up or UP])
     head = np.array([up.cross(forward), up, forward], np.float64).T
-    result = np.array(armature.data.bones[bone].matrix_local.to_3x3(), np.float64).T @ head
+    rest = armature.data.bones[bone].matrix_local
+    into = np.array(rest.to_3x3(), np.float64).T
+    if (follower := driven.follower_of(armature, bone)) != bone:
+        turns = [rest @ Matrix.Rotation(1.0, 4, axis) @ rest.inverted() for axis in "XYZ"]
+        shown = [driven.posed(armature, follower, {bone: turn}) for turn in turns]
+        axes = [each.to_quaternion().to_exponential_map() for each in shown]
+        into = np.linalg.pinv(np.array(axes, np.float64).T)
+    result = into @ head
     near = np.round(result)
     # Bones that are almost square to the head are meant to be: their last digits would only add
     # noise to the keys.

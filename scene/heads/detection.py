@@ -16,11 +16,10 @@ from ...thunder_core.types import GAZE
 from ..host import compat
 from ..host.jobs import Recent
 from . import binding, reach, rna_paths
-from .driven import copied_bone, follow
+from .driven import CHAIN, copied_bone, follow
 from .family import key_names, owners_of, property_names, relatives
 
 CACHE_MOST = 64
-_SIDEWAYS = 0.5  # least share of the way between left and right keys that is across the face
 _STILL = 1e-4  # least difference from rest that is a pose
 
 
@@ -147,7 +146,7 @@ def _detect(
     others = tuple(obj.name for obj in (*parts, *rigs)) + bones
     plan, convention, fallbacks = _by_names(meter, names, properties, others)
     jaws = _acting(meter, plan, _usable("jaw", convention, rigs))
-    plan = _face_forward(plan, meter, jaws, convention)
+    plan = _face_forward(plan, meter, convention)
     inverted = {
         rule.target.name: words
         for source, words in (reach.Face(meter, plan).inverted() if parts else {}).items()
@@ -185,7 +184,7 @@ def _by_names(meter: reach.Meter, names, properties, others) -> tuple:
     return plan, convention, recognised.fallbacks
 
 
-def _face_forward(plan, meter: reach.Meter, jaws, convention) -> mapping.Mapping:
+def _face_forward(plan, meter: reach.Meter, convention) -> mapping.Mapping:
     """The mapping with the way that its character looks: as measured, else by its eyes and
     height."""
     rigs = meter.rigs
@@ -199,12 +198,10 @@ def _face_forward(plan, meter: reach.Meter, jaws, convention) -> mapping.Mapping
         for rig, bone in _usable(joint, convention, rigs)[:1]
     ]
     plan = replace(plan, **dict(zip(("forward", "up"), facing(rigs, guess + others))))
-    is_near = bool(jaws) and jaws[0][0] == meter.base  # where points are measured
-    hinge = jaws[0][0].data.bones[jaws[0][1]].head_local if is_near else None
     is_keyed = any(rule.source == "jawOpen" for rule in plan.rules)
     jaw = plan if is_keyed else replace(plan, joints=tuple(guess))
-    front = reach.Face(meter, jaw).front(hinge) if meter.parts else None
-    if front is None or 0 < abs(front[2]) < _SIDEWAYS or (ahead := reach.along(front[0])) is None:
+    front = reach.Face(meter, jaw).front() if meter.parts else None
+    if front is None or (ahead := reach.along(front[0])) is None:
         return plan
     return replace(plan, forward=reach.letter(ahead), up=reach.letter(front[1]))
 
@@ -213,14 +210,25 @@ def _fit_to_keys(plan: mapping.Mapping, meter: reach.Meter) -> mapping.Mapping:
     """The mapping adjusted to this character, by what its keys and its jaw do to the mesh with the
     lips."""
     jaws = reach.jaw_rules(plan)
-    if not meter.parts or not (jaws or any(rule.source == "jawOpen" for rule in plan.rules)):
+    opening = [*(rule for rule in plan.rules if rule.source == "jawOpen"), *jaws]
+    if not meter.parts or not opening:
         return plan
     face = reach.Face(meter, plan)
-    amounts = {rule.target: 1.0 for rule in plan.rules if rule.target.kind == "KEY"}
-    amounts |= {rule.target: rule.weight for rule in jaws}
+    amounts = {
+        rule.target: 1.0 if rule.target.kind == "KEY" else rule.weight
+        for rule in (*plan.rules, *opening)  # what also closes the mouth is measured opening it
+        if rule.weight
+    }
     moved = {target: face.offsets({target: amount}) / amount for target, amount in amounts.items()}
     moved = {target: by for target, by in moved.items() if by.any()}
-    return jaw_balance.fit_to_keys(plan, moved, jaws, face.lips and (*face.lips, face.up))
+    plan = jaw_balance.fit_to_keys(plan, moved, jaws, face.lips and (*face.lips, face.up))
+    share = 0.0 if face.sounds else reach.Face(meter, plan).shut("mouthClose")
+    added = (  # brings together lips that are modelled apart, so that they meet where a take's do
+        mapping.Rule(mapping.REST, rule.target, share * rule.weight)
+        for rule in plan.rules
+        if rule.source == "mouthClose" and share
+    )
+    return replace(plan, rules=(*plan.rules, *added))
 
 
 def _rules_of_keys(recognised: conventions.Recognised, parts) -> list[mapping.Rule]:
@@ -237,9 +245,11 @@ def _rules_of_keys(recognised: conventions.Recognised, parts) -> list[mapping.Ru
             if None in curves:  # it moves freely on some object; copies follow it by drivers
                 rules.append(mapping.Rule(channel, mapping.Target("KEY", name), weight))
                 continue
-            target, distance = next(filter(None, map(follow, curves)), (None, 0.0))
+            target, distance, rest = next(filter(None, map(follow, curves)), (None, 0.0, 0.0))
             if target is not None and target.kind != "KEY":
                 rules.append(mapping.Rule(channel, target, weight * distance))
+                if abs(rest) > _STILL:
+                    rules.append(mapping.Rule(mapping.DEFAULT, target, rest))
     return list(dict.fromkeys(rules))
 
 
@@ -281,7 +291,7 @@ def _usable(joint: str, convention, rigs, also_ruled: bool = False) -> list[tupl
 
 def _control(rig, bone: str) -> str:
     """A bone itself, or the control that it copies, whose keys would be seen; "" for none."""
-    for _ in range(reach.CHAIN):
+    for _ in range(CHAIN):
         if not bone or not overruled(rig, bone):
             break
         bone = copied_bone(rig, bone)
@@ -406,21 +416,20 @@ def facing(rigs, joints) -> tuple[str, str]:
     )
     left = np.array([1.0, 0.0, 0.0])
     if "eye_left" in place and "eye_right" in place:
-        left = _nearest(np.array(place["eye_left"] - place["eye_right"]))
+        left = _axis(place["eye_left"] - place["eye_right"])
     if "eye_left" in place and "neck" in place:
         rise = np.array(place["eye_left"] - place["neck"])
     else:
         root = np.array(rig.data.bones[0].head_local)
         high = heads[np.argmax(np.linalg.norm(heads - root, axis=1))] - root
         rise = high if np.abs(high).max() > 1e-6 else np.array([0.0, 0.0, 1.0])
-    up = _nearest(np.where(np.abs(left) > 0.5, 0.0, rise))
+    up = _axis(np.where(np.abs(left) > 0.5, 0.0, rise))
     return reach.letter(np.cross(left, up)), reach.letter(up)
 
 
-def _nearest(vector: np.ndarray) -> np.ndarray:
+def _axis(vector) -> np.ndarray:
     """The axis nearest to a direction."""
-    axis = int(np.argmax(np.abs(vector)))
-    return np.eye(3)[axis] * (1.0 if vector[axis] >= 0 else -1.0)
+    return np.array(binding.DIRECTIONS[reach.letter(np.array(vector))], float)
 
 
 # ---- from a pose
@@ -512,7 +521,7 @@ def map_by_poses(face: bpy.types.Object) -> tuple[mapping.Mapping, list[str]]:
         for channel, moved in moves.items()
         if channel.startswith(jaw_balance.LEAVES_JAW)
     }
-    rules = [rule for rule in plan.rules if rule.source not in moves]
+    rules = [rule for rule in plan.rules if rule.source not in (*moves, mapping.REST)]
     rules += [
         mapping.Rule(channel, *move)
         for channel, moved in moves.items()

@@ -7,9 +7,12 @@ import math
 import operator
 import re
 
+from mathutils import Matrix, Quaternion
+
 from ...thunder_core.face import mapping
 from . import rna_paths
 
+CHAIN = 3  # drivers or copying bones in a row that are followed
 # Controls are probed with increasing movements until one has an effect: some have a range of
 # millimetres, some go from 0 to 100. Most stop where the key is at 1.
 _STEPS = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
@@ -46,8 +49,8 @@ _FUNCTIONS = {
 }
 
 
-def copied_bone(rig, bone: str) -> str:
-    """The bone of its armature whose turn a bone copies whole by a constraint; "" for none."""
+def copying(rig, bone: str):
+    """The constraint by which a bone copies the whole turn of another of its armature, or None."""
     for constraint in reversed(rig.pose.bones[bone].constraints):
         if (
             constraint.type in ("COPY_TRANSFORMS", "COPY_ROTATION")
@@ -56,9 +59,58 @@ def copied_bone(rig, bone: str) -> str:
             and constraint.mix_mode == "REPLACE"
             and constraint.influence >= 1.0
             and not constraint.mute
+            and all(getattr(constraint, f"use_{axis}", True) for axis in "xyz")
         ):
-            return constraint.subtarget
-    return ""
+            return constraint
+    return None
+
+
+def copied_bone(rig, bone: str) -> str:
+    """The bone of its armature whose turn a bone copies whole; "" for none."""
+    return getattr(copying(rig, bone), "subtarget", "")
+
+
+def follower_of(rig, bone: str, copies: int = CHAIN) -> str:
+    """The bone that copies another, or what copies that; the bone itself where none does."""
+    for other in rig.pose.bones if copies else ():
+        looks = bool(other.constraints) and any(bone in sources_of(c) for c in other.constraints)
+        if looks and copied_bone(rig, other.name) == bone:
+            return follower_of(rig, other.name, copies - 1)
+    return bone
+
+
+def posed(rig, bone: str, turned: dict[str, Matrix], copies: int = CHAIN) -> Matrix:
+    """How a bone moves, [4, 4] in its armature's space, where these bones move so on their own:
+    with its parents, and as the bone that it copies."""
+    if bone == "":
+        return Matrix.Identity(4)
+    bones = rig.data.bones
+    rest, above = bones[bone].matrix_local, posed(rig, _parent(rig, bone), turned, copies)
+    copy = copying(rig, bone) if copies else None
+    if copy is None:
+        return above @ turned.get(bone, Matrix.Identity(4))
+    by = posed(rig, copy.subtarget, turned, copies - 1)
+    if copy.owner_space == copy.target_space == "LOCAL":  # the numbers, about its own axes
+        other = bones[copy.subtarget].matrix_local
+        below = posed(rig, _parent(rig, copy.subtarget), turned, copies - 1)
+        local = other.inverted() @ below.inverted() @ by @ other
+        if copy.type == "COPY_ROTATION":
+            angle = local.to_quaternion()
+            signs = [-1.0 if getattr(copy, f"invert_{axis}") else 1.0 for axis in "xyz"]
+            local = Quaternion((angle.w, *(s * a for s, a in zip(signs, angle[1:])))).to_matrix()
+        by = above @ rest @ local.to_4x4() @ rest.inverted()
+    if copy.type == "COPY_TRANSFORMS":
+        return by
+    at = rest.translation
+    return (
+        Matrix.Translation(above @ at)
+        @ by.to_quaternion().to_matrix().to_4x4()
+        @ Matrix.Translation(-at)
+    )
+
+
+def _parent(rig, bone: str) -> str:
+    return getattr(rig.data.bones[bone].parent, "name", "")
 
 
 def sources_of(constraint) -> set[str]:
@@ -67,9 +119,10 @@ def sources_of(constraint) -> set[str]:
     return set() if constraint.mute else {getattr(each, "subtarget", "") for each in targets}
 
 
-def follow(curve) -> tuple[mapping.Target, float] | None:
-    """The control behind a driven value, and its distance from rest at which the value is 1; None
-    if it cannot be keyed or the dependence is not simple arithmetic."""
+def follow(curve) -> tuple[mapping.Target, float, float] | None:
+    """The control behind a driven value, the distance by which it brings the value from 0 to 1, and
+    how far from its default the value is 0; None if it cannot be keyed or the dependence is not
+    simple arithmetic."""
     driver = curve.driver
     inputs = {variable.name: _input(variable) for variable in driver.variables}
     if not inputs or None in inputs.values():
@@ -88,7 +141,7 @@ def follow(curve) -> tuple[mapping.Target, float] | None:
                 # key.
                 slope = next((change / step for step, change in moved if change >= _SEEN), 0.0)
                 if slope > 0:
-                    controls.append((slope, (target, sign / slope)))
+                    controls.append((slope, (target, sign / slope, -still * sign / slope)))
     except (ValueError, ArithmeticError, KeyError, TypeError, SyntaxError, RecursionError):
         return None
     return max(controls, key=lambda each: each[0], default=(0.0, None))[1]
@@ -178,7 +231,7 @@ def _input(variable):
         return None
     if channel := _BONE_CHANNEL.match(source.data_path):
         index = int(channel[3]) if channel[3] else "xyz".index(channel[4])
-        return _bone(source.id, channel[1], channel[2], index)
+        return _bone(source.id, channel[1], channel[2], index, is_stored=True)
     path, name, custom = rna_paths.split(source.data_path)
     if source.id.id_type == "KEY" and path.startswith("key_blocks"):
         return mapping.Target("KEY", path[len('key_blocks["') : -2]), 0.0
@@ -192,10 +245,10 @@ def _input(variable):
     )
 
 
-def _bone(obj, bone: str, path: str, index: int):
+def _bone(obj, bone: str, path: str, index: int, is_stored: bool = False):
+    """A bone's channel and its value at rest; is_stored: the number itself, not how it turns."""
     pose = obj.pose.bones.get(bone) if obj.id_type == "OBJECT" and obj.pose else None
-    if pose is None or (
-        path == "rotation_euler" and pose.rotation_mode in ("QUATERNION", "AXIS_ANGLE")
-    ):
+    is_turn = path == "rotation_euler" and is_stored
+    if pose is None or (is_turn and len(pose.rotation_mode) > 3):
         return None
     return mapping.Target("BONE", "", obj.name, bone, path, index), 1.0 if path == "scale" else 0.0

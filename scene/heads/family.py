@@ -4,7 +4,7 @@ a linked one editable by library overrides."""
 
 import bpy
 import numpy as np
-from mathutils import Vector
+from mathutils import Matrix, Vector
 
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face import conventions
@@ -106,7 +106,9 @@ def relatives(obj: bpy.types.Object) -> list[bpy.types.Object]:
     if armature is not None:
         below = set(armature.children_recursive)
         around = [
-            other for scene in armature.users_scene or obj.users_scene for other in scene.objects
+            other
+            for held in armature.users_scene or obj.users_scene or armature.users_collection
+            for other in held.objects
         ]
         deformed = [other for other in around if other.type == "MESH" and deforms(armature, other)]
         result = [armature, *(other for other in around if other in below), *deformed, obj]
@@ -203,42 +205,42 @@ def is_linked(obj: bpy.types.Object) -> bool:
     return obj.library is not None or (keys is not None and keys.library is not None)
 
 
-def linked_instance(scene) -> bpy.types.Object | None:
-    """An instance in a scene of a linked collection that holds a face, None if there is none."""
-    return next(filter(_is_linked_instance, scene.objects), None)
-
-
-def _is_linked_instance(obj: bpy.types.Object) -> bool:
-    collection = obj.instance_collection if obj.instance_type == "COLLECTION" else None
-    return (
-        collection is not None
-        and collection.library is not None
-        and any(map(is_face, collection.all_objects))
-    )
+def instance(objects) -> bpy.types.Object | None:
+    """One of some objects that shows a collection with a face, None if there is none."""
+    shown = {obj.instance_collection: obj for obj in objects if obj.instance_type == "COLLECTION"}
+    for collection, obj in shown.items():
+        held = collection.all_objects if collection is not None else ()
+        if any(map(is_face, held)) or instance(held) is not None:
+            return obj
+    return None
 
 
 def find_linked(scene, chosen: bpy.types.Object | None) -> bpy.types.Object | None:
     """The object that must be made editable before it can have keys: the chosen one, else an
-    instance of a linked collection, or None."""
+    instance of a collection, or None."""
     if chosen is not None and (
-        _is_linked_instance(chosen) or any(map(is_linked, [chosen, *relatives(chosen)]))
+        instance([chosen]) or any(map(is_linked, [chosen, *relatives(chosen)]))
     ):
         return chosen
-    return linked_instance(scene)
+    return instance(scene.objects)
 
 
 def make_editable(scene, view_layer, obj: bpy.types.Object) -> bpy.types.Object:
     """Override a linked character, or the linked meshes of an overridden one, so that it can have
     keys; returns its face.
 
-    Mapping and appearance stay as in its file. Raises BadHead if Blender fails.
+    Mapping, appearance and place stay. Raises BadHead if Blender fails, or for an instance of a
+    collection of this file.
     """
-    if (
-        obj.instance_type == "COLLECTION"
-        and obj.instance_collection is not None
-        and obj.instance_collection.library
-    ):
+    if instance([obj]):
+        if obj.instance_collection.library is None:
+            raise BadHead(
+                f"“{obj.name}” shows the collection “{obj.instance_collection.name}” of this file: "
+                f"use Object › Apply › Make Instances Real, then it can have keys"
+            )
         obj = _override(scene, view_layer, obj.instance_collection, obj)
+        if obj is not None and instance([obj]):  # within the other
+            return make_editable(scene, view_layer, obj)
     elif obj.library is not None:
         linked = next((c for c in obj.users_collection if c.library is not None), None)
         obj = _override(scene, view_layer, linked or obj, None, obj.name)
@@ -271,18 +273,20 @@ def _override(scene, view_layer, linked, reference, name: str = ""):
     )
     if override is None:
         return None
-    if reference is not None:
-        # the object that instanced the linked collection, now replaced by the override in the scene
-        bpy.data.objects.remove(reference)
     fresh = [other for other in bpy.data.objects if other not in before and other.library is None]
     named = [
         other
         for other in fresh
         if name and other.override_library and other.override_library.reference.name == name
     ]
+    if reference is not None:  # what showed the collection now holds the override in its place
+        reference.instance_type = "NONE"
+        for other in [each for each in fresh if each.parent is None]:
+            other.parent = reference
+            other.matrix_parent_inverse = Matrix.Translation(-linked.instance_offset)
     faces = (
         named
-        or [other for other in fresh if is_face(other)]
+        or [other for other in fresh if is_face(other) or instance([other])]
         or [t for t in fresh if t.type == "ARMATURE"]
     )
     return faces[0] if faces else None

@@ -8,7 +8,7 @@ their vertex groups and the keys they are relative to), the weights of bones, an
 
 from collections.abc import Mapping as Values
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 
 import bpy
 import numpy as np
@@ -21,14 +21,16 @@ from . import binding, driven
 from .family import deforms, key_names
 
 _STILL_SHARE = 1e-6  # share of a mesh's size below which a point does not move
-CHAIN = 3  # drivers or copying bones in a row that are followed
 _STRONG = 0.5  # share of its largest movement from which on a point counts
 _PARTED = 0.35  # share of the jaw's largest movement between upper and lower lip
 _APART = 0.5  # by how much points of a pair that are apart at rest count less as lips
 _MOST_LIPS = 4000  # points below the mouth that are looked at
 _ABLE, _DEEP = 0.6, 0.025  # share of the widest pair, and of a head's height: lips, before teeth
+_SEAM = 0.005  # share of a head's height by which pairs are further apart than the nearest
 _MIDDLE = 0.9  # share of the widest pair from which on a pair is the middle of the lips
 HEAD_MM, _HEADS_MM = 220.0, (120.0, 600.0)  # height of a head, and what is taken as it is
+_LITTLE = 0.2  # of a channel, far from where its slider stops
+_SHUT_MM = 1.5  # gap of lips in a Basis up to which they count as shut
 LEAST_OPEN_MM = 3.0  # least distance by which an open jaw parts the lips
 _FLAT = 1e-3  # points that are so nearly on a line tell no rotation
 _EVERY = 8  # of points by which the size of a mesh is told
@@ -37,7 +39,11 @@ _STILL_POINTS = 40  # points by which turns of the head are told
 _LEAST_MM = 0.5  # movement that counts
 _TOWARDS = 0.5  # share of a key's movement that goes against its name, from which on it is inverted
 _SQUARE = 1.5  # how much further a direction goes along one axis than along the others
-_FRONT = 0.05  # share of a head's height by which lips are in front of the jaw's hinge
+_FRONT = 0.05  # share of a head's largest side below which its smallest is that of a sheet
+# what tells where a face looks: shares of a vote, the least of all together, and the share of a
+# head's height from which on a distance is a whole vote
+_SIDES_VOTE, _LEAST_VOTE, _FAR = 0.5, 0.25, 0.2
+_CURVED = 8.0  # how much less lips are before their corners than before the middle of the head
 # shares of a head's height within which a point hides what is behind it: aside, and in depth
 _NEAR, _BEHIND = 0.04, 0.15
 _MOST_HIDDEN = 3000  # points in front of a jaw that are looked at
@@ -205,7 +211,7 @@ class Meter:
     def _spread(self, moves: Moves) -> Moves:
         """Moves, and those that drivers add to them."""
         result = dict(moves)
-        for _ in range(CHAIN):
+        for _ in range(driven.CHAIN):
             result |= {
                 target: by
                 for target, curve in self._drivers
@@ -238,7 +244,7 @@ class Meter:
         bones = [bone.name for bone in rig.data.bones if bone.use_deform] * deforms(rig, obj)
         names = [name for name in bones if name in obj.vertex_groups]
         full = {
-            name: np.array(_posed(rig, name, turned)) - np.eye(4)
+            name: np.array(driven.posed(rig, name, turned)) - np.eye(4)
             for name in names + [obj.parent_bone] * is_held
         }
         if not any(by.any() for by in full.values()):
@@ -261,7 +267,7 @@ class Meter:
         every = self._spread(moves)
         touched = {target.bone for target in every if target.kind == "BONE"}
         bones = [(rig, bone) for rig in self.rigs for bone in rig.pose.bones]
-        for _ in range(CHAIN):
+        for _ in range(driven.CHAIN):
             touched |= {
                 bone.name
                 for rig, bone in bones
@@ -329,8 +335,8 @@ class Face:
             for part in range(meter.keyed)
         ]
         self.among = meter.keyed if any(acting) else len(meter.parts)
-        held = dict.fromkeys(meter.held, 0.0)
-        self.resting = [meter.offsets(part, held, plan) for part in range(self.among)]
+        still = self._moves({})
+        self.resting = [meter.offsets(part, still, plan) for part in range(self.among)]
         self.row = dict(ROW) | {
             name: {sound: 1.0} for name, sound in _SOUND_OF.items() if sound in self.sounds
         }
@@ -367,14 +373,19 @@ class Face:
         """What is given of each mesh, [V, 3], of those with the lips, one after the other."""
         return np.concatenate([every[part] for part in self.parts])
 
+    def _moves(self, values: Values[str, float]) -> Moves:
+        """What moves where sources have these values."""
+        moves, given = dict.fromkeys(self.meter.held, 0.0), {**values, mapping.REST: 1.0}
+        for rule in self.rules:
+            if given.get(rule.source):
+                added = rule.weight * given[rule.source]
+                moves[rule.target] = moves.get(rule.target, 0.0) + added
+        return moves
+
     def moved(self, values: Values[str, float]) -> list[np.ndarray]:
         """How far from rest the points of each mesh move, [V, 3], where sources have these
         values."""
-        moves = dict.fromkeys(self.meter.held, 0.0)
-        for rule in self.rules:
-            if values.get(rule.source):
-                added = rule.weight * values[rule.source]
-                moves[rule.target] = moves.get(rule.target, 0.0) + added
+        moves = self._moves(values)
         return [
             self.meter.offsets(part, moves, self.plan) - self.resting[part]
             for part in range(self.among)
@@ -433,6 +444,8 @@ class Face:
         ahead, able = points[lower] @ self.forward, worth >= _ABLE * max(worth.max(), 1e-12)
         in_front = able & (ahead >= ahead[able].max(initial=-np.inf) - _DEEP * self.size)
         best = in_front & (worth >= _MIDDLE * worth[in_front].max(initial=0.0))
+        # where they meet, not the skin below
+        best &= distances <= distances[best].min(initial=np.inf) + _SEAM * self.size
         return (nearest[best], lower[best]) if able.any() else None
 
     @property
@@ -443,22 +456,45 @@ class Face:
         is_known = self.is_looked_at or self.lips is not None
         return is_known or all(each.kind == "KEY" for each in moves) or self.meter.follows(moves)
 
+    def _pairs(self, moved: np.ndarray) -> np.ndarray:
+        """How far each pair in the middle of the lips is apart, [n] mm, by moves or places."""
+        upper, lower = self.lips or ([], [])
+        return (moved[upper] - moved[lower]) @ self.up * self.mm
+
+    @cached_property
+    def parted(self) -> float:
+        """How far apart the lips are in the Basis, mm; 0 where they are nearly shut."""
+        apart = float(self._pairs(self.points).min(initial=np.inf)) if self.lips else 0.0
+        return apart if apart > _SHUT_MM and not self._is_skin() else 0.0
+
+    def _is_skin(self) -> bool:
+        """Whether edges join the lips: a mouth without a slit."""
+        upper, lower = map(set, np.array(self.lips).tolist())
+        edges = (set(edge.vertices) for edge in self.meter.parts[self.parts[0]].data.edges)
+        return len(self.parts) == 1 and any(edge & upper and edge & lower for edge in edges)
+
+    def shut(self, source: str) -> float:
+        """The value of a channel at which lips that are modelled apart meet, 0 for none."""
+        moved = self.joined(self.moved({source: _LITTLE}))
+        closes = -self._pairs(moved) / _LITTLE
+        able = closes > _LEAST_MM
+        values = self._pairs(self.points)[able] / closes[able]
+        return float(values.min(initial=1.0)) if self.parted and len(values) else 0.0
+
     def gap(self, values: Values[str, float]) -> float:
-        """How much further apart the lips are than in the Basis, mm; negative: crossed."""
+        """How far apart the lips are, mm; negative: crossed."""
         moved = self.opened if values == self.row["open"] else self.joined(self.moved(values))
-        return self._apart(moved + self.joined(self.resting))
+        return self._apart(moved + self.joined(self.resting)) + self.parted
 
     def _apart(self, moved: np.ndarray) -> float:
-        upper, lower = (
-            (moved[ids].mean(0) for ids in self.lips) if self.lips else (self.up, self.up)
-        )
-        return float((upper - lower) @ self.up) * self.mm
+        return float(self._pairs(moved).mean()) if self.lips else 0.0
 
     def narrowing(self, values: Values[str, float]) -> float:
         """By how much the two sides of the face come together, mm; negative: apart."""
         moved = self.joined(self.moved(values))
         across, inward, sides = self.points @ self.left, -moved @ self.left, []
-        moving = across[moved.any(axis=1)]
+        # of half a face, whose other half a modifier makes, the lips tell the middle
+        moving = across[np.concatenate(self.lips) if self.lips else moved.any(axis=1)]
         if not len(moving):
             return 0.0
         middle = (moving.min() + moving.max()) / 2
@@ -466,10 +502,12 @@ class Face:
         pick = np.max if sum(each.sum() for each in sides) > 0 else np.min
         return float(sum(map(pick, sides))) * self.mm
 
-    def front(self, hinge) -> tuple[np.ndarray, np.ndarray, float] | None:
-        """Where the face looks, and what is above, as they are measured, [3] each: lips are in
-        front of the jaw's hinge (None: of the middle of the head), eyes above the mouth; and −1 to
-        1: how far keys of the left are on the left of that, 0 if unknown. None without a jaw."""
+    def front(self) -> tuple[np.ndarray, np.ndarray, float] | None:
+        """Where the face looks, and what is above, as they are measured, [3] each: eyes are above
+        the mouth; the mouth is before the middle of the head, before the bone that turns it and
+        before its corners, the chin goes back as it opens, and keys of the left are on the left:
+        most win. And −1 to 1: how far these are on the left of that, 0 if
+        unknown. None without a jaw."""
         if not self.far.any():
             return None
         mouth, up = self.points[self.far > _STRONG * self.far.max()].mean(0), self.up
@@ -478,15 +516,41 @@ class Face:
             up = above
         head = self.points[self.points @ up >= (self.points[self.far > 0] @ up).min()]
         size = np.ptp(head, axis=0)
-        ahead = mouth - ((head.min(0) + head.max(0)) / 2 if hinge is None else np.array(hinge))
-        ahead = ahead - (ahead @ up) * up
-        # a sheet has no front
-        if size.min() < _FRONT * size.max() or np.abs(ahead).max() < _FRONT * np.abs(size @ up):
-            return None
+        middle, far = (head.min(0) + head.max(0)) / 2, _FAR * np.abs(size @ up)
         left, right = (self._middle(("eye", "mouth", "brow"), side) for side in ("Left", "Right"))
         apart = np.zeros(3) if left is None or right is None else left - right
+        facts = [(1.0, mouth - middle), (_SIDES_VOTE, np.cross(apart, up))]
+        corners = [self._middle(("mouthSmile", "mouthStretch"), side) for side in ("Left", "Right")]
+        if self.lips and all(corner is not None for corner in corners):
+            lips = self.points[np.concatenate(self.lips)].mean(axis=0)
+            facts.append((1.0, _CURVED * (lips - np.mean(corners, axis=0))))
+        facts += [(1.0, mouth - hinge) for hinge in self._hinges()]
+        if not jaw_rules(self.plan):  # a bone turns about what is taken for the left
+            opened = self.opened.sum(axis=0)
+            facts.append((1.0, -far * opened / max(np.linalg.norm(opened), 1e-12)))
+        level = [(vote, way - (way @ up) * up) for vote, way in facts]
+        ahead = sum(vote * way / max(np.linalg.norm(way), far) for vote, way in level)
+        # a sheet has no front
+        if size.min() < _FRONT * size.max() or np.abs(ahead).max() < _LEAST_VOTE:
+            return None
         lengths = np.linalg.norm(apart) * np.linalg.norm(ahead)
         return ahead, up, float(apart @ np.cross(up, ahead)) / lengths if lengths else 0.0
+
+    def _hinges(self) -> list[np.ndarray]:
+        """Where bones are that open the jaw and deform a mesh, or those that copy them, [3]
+        each."""
+        return [
+            np.array(
+                self.meter.base.matrix_world.inverted_safe()
+                @ rig.matrix_world
+                @ rig.data.bones[bone].head_local
+            )
+            for rule in jaw_rules(self.plan)
+            for rig in self.meter.rigs
+            if rule.target.object == rig.name and rule.target.bone in rig.data.bones
+            for bone in [driven.follower_of(rig, rule.target.bone)]
+            if any(bone in part.vertex_groups for part in self.meter.parts)
+        ]
 
     def _middle(self, starts: tuple[str, ...], end: str = "") -> np.ndarray | None:
         """The middle of what keys of channels with such names move, [3]."""
@@ -503,7 +567,7 @@ class Face:
     def inverted(self) -> dict[str, str]:
         """Channels whose keys do the opposite of their names, with what they do."""
         ways = {"jawOpen": (-self.up, "moves the lower lip up")}
-        front = self.front(None)  # without which it is not known what is left
+        front = self.front()  # without which it is not known what is left
         left = self.left * (0.0 if front is None else -1.0 if front[2] < -_TOWARDS else 1.0)
         for side, out in (("Left", left), ("Right", -left)):
             ways[f"eyeBlink{side}"] = -self.up, "opens the eye"
@@ -533,7 +597,7 @@ class Face:
         shown = {name: (self.gap(at), -self.narrowing(at)) for name, at in row.items()}
         closes = max((-each @ self.up).max(initial=0.0) for each in self.moved(row["blink"]))
         shown["blink"] = float(closes) * self.mm, 0.0
-        parted = abs(shown["rest"][0]) > CLOSED_MM
+        parted = bool(self.meter.held) and abs(shown["rest"][0]) > CLOSED_MM
         is_fault = {
             "rest": parted,
             "open": shown["open"][0] < LEAST_OPEN_MM and self.is_seen,
@@ -557,7 +621,7 @@ class Face:
         still = np.flatnonzero(~moving & (self.far == 0) & (heights > highest))
         ids = [tuple(each.tolist()) for each in (*ids, still[:: 1 + len(still) // _STILL_POINTS])]
         rest = tuple(map(tuple, self.points[[i for each in ids for i in each]].tolist()))
-        names, front = tuple(self.meter.parts[part].name for part in self.parts), self.front(None)
+        names, front = tuple(self.meter.parts[part].name for part in self.parts), self.front()
         return Reach(
             self.meter.base.name, names, *ids, rest, tuple(self.up), self.mm, shown, faults,
             is_mirrored=front is not None and front[2] < -_TOWARDS,
@@ -641,15 +705,6 @@ def along(vector: np.ndarray) -> np.ndarray | None:
     return np.eye(3)[axis] * np.sign(vector[axis])
 
 
-def _posed(rig, bone: str, turned: dict[str, Matrix], copies: int = CHAIN) -> Matrix:
-    """How a bone moves, [4, 4], where these turn: with its parents, or as the bone that it
-    copies."""
-    if copies and (copied := driven.copied_bone(rig, bone)):
-        return _posed(rig, copied, turned, copies - 1)
-    own, parent = turned.get(bone, Matrix.Identity(4)), rig.data.bones[bone].parent
-    return own if parent is None else _posed(rig, parent.name, turned, copies) @ own
-
-
 def _matrices(rig, moves: Moves, plan: mapping.Mapping) -> dict[str, Matrix]:
     """How moves turn and shift bones of an armature: [4, 4] each, in its space."""
     channels: dict[str, dict[tuple[str, int], float]] = {}
@@ -666,9 +721,9 @@ def _matrices(rig, moves: Moves, plan: mapping.Mapping) -> dict[str, Matrix]:
         turn = Vector((binding.basis(rig, bone, plan) @ three(binding.ROTATION)).tolist())
         whole = Quaternion(turn.normalized(), turn.length) if turn.length else Quaternion()
         mode = rig.pose.bones[bone].rotation_mode
-        if len(mode) == 3:
-            whole = whole @ Euler(three("rotation_euler"), mode).to_quaternion()
-        elif mode == "QUATERNION":
+        order = mode if len(mode) == 3 else "XYZ"
+        whole = whole @ Euler(three(binding.EULER), order).to_quaternion()
+        if mode == "QUATERNION":
             numbers = [
                 float(i == 0) + values.get(("rotation_quaternion", i), 0.0) for i in range(4)
             ]

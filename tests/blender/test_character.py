@@ -629,6 +629,7 @@ def link(blender, path, instance):
         return next(obj for obj in collection.objects if obj.name == "Face")
     empty = blender.data.objects.new("Hero", None)
     empty.instance_type, empty.instance_collection = "COLLECTION", collection
+    empty.location = (1, 2, 3)
     blender.context.scene.collection.objects.link(empty)
     return empty
 
@@ -645,6 +646,8 @@ def test_a_linked_character_is_made_editable_and_plays(blender, library, instanc
     assert blender.ops.thunder.make_editable() == {"FINISHED"}
     rig = head_module.find(scene)
     head_module.check_animatable(rig)
+    blender.context.view_layer.update()
+    assert tuple(rig.mesh.matrix_world.translation) == ((1, 2, 3) if instance else (0, 0, 0))
     assert rig.mesh.library is None and rig.mesh.override_library is not None
     assert "mouthSmileLeft" in rig.channels  # the mapping came with the character
     made, entry = take(scene, rig, closed_at=())
@@ -659,6 +662,46 @@ def test_a_linked_character_is_made_editable_and_plays(blender, library, instanc
     assert np.abs(read(scene, rig).jaw - made.motion.jaw).max() < 1e-4
     blender.ops.thunder.select_take(index=-1)
     assert scene.thunder.active_take == -1 and rig.keys.key_blocks["jawOpen"].value == 0.0
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_a_bake_makes_the_character_that_an_instance_shows_editable(blender, library, depth):
+    """Also one within an instance; a bundled head is added where there is none."""
+    from thunder.cli import bake
+
+    scene, shown = blender.context.scene, link(blender, library, True)
+    if depth == 2:
+        group = blender.data.collections.new("Set")
+        group.objects.link(shown)
+        scene.collection.objects.unlink(shown)
+        path = library.replace("hero", "set")
+        blender.data.libraries.write(path, {group}, fake_user=True)
+        blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+        scene = blender.context.scene
+        with blender.data.libraries.load(path, link=True) as (_, target):
+            target.collections = ["Set"]
+        outer = blender.data.objects.new("Set", None)
+        outer.instance_type, outer.instance_collection = "COLLECTION", target.collections[0]
+        scene.collection.objects.link(outer)
+    rig = bake.choose_head(scene, None)
+    head_module.check_animatable(rig)
+    assert rig.mesh.name == "Face" and rig.mesh.override_library is not None
+    blender.context.view_layer.update()
+    assert tuple(rig.mesh.matrix_world.translation) == (1, 2, 3)
+
+
+def test_an_instance_of_a_collection_of_this_file_is_said(blender, scene):
+    from thunder.cli import bake
+
+    grid_mesh(blender, "Face", ["jawOpen", "mouthPucker"])
+    group = blender.data.collections.new("Hero")
+    group.objects.link(blender.data.objects["Face"])
+    scene.collection.objects.unlink(blender.data.objects["Face"])
+    empty = blender.data.objects.new("Shown", None)
+    empty.instance_type, empty.instance_collection = "COLLECTION", group
+    scene.collection.objects.link(empty)
+    with pytest.raises(errors.BadHead, match="“Shown” shows .* Make Instances Real"):
+        bake.choose_head(scene, None)
 
 
 def test_a_take_finds_its_targets_after_the_mapping_has_changed(blender, scene):

@@ -4,11 +4,12 @@
 import math
 import time
 
+import bmesh
 import numpy as np
 import pytest
 from characters import add_mesh, deform, rig_with, seen_points
 from drawing import Context, Shown
-from makers import add_control
+from makers import add_control, drive
 from mathutils import Matrix, Vector
 from thunder.scene.heads import character, detection, family, head as head_module, reach, rna_paths
 from thunder.scene.takes import word_places
@@ -605,6 +606,156 @@ def test_a_jaw_that_copies_a_control_tells_where_a_face_looks(blender, degrees):
     assert [joint.bone for joint in plan.joints if joint.joint == "jaw"] == ["jaw_master"]
     assert gap_at(blender, face, jaw=1.0) > 15
     assert not detection.unused_of(face)
+
+
+def controls_before(bpy, armature, *names, tail=(0, -0.25, 1.6)):
+    """Add bones to a rig that stand 10 cm before the mouth, as children of its head."""
+    bpy.context.view_layer.objects.active = armature
+    bpy.ops.object.mode_set(mode="EDIT")
+    for name in names:
+        bone = armature.data.edit_bones.new(name)
+        bone.head, bone.tail, bone.parent = (0, -0.2, 1.6), tail, armature.data.edit_bones["head"]
+    bpy.ops.object.mode_set(mode="OBJECT")
+
+
+@pytest.mark.parametrize("mode", ["XYZ", "QUATERNION"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_control_of_a_jaw_key_tells_not_where_a_face_looks(blender, mode, sign):
+    face = small_face(blender, KEYS)
+    armature = skin(blender, face)
+    armature.data.bones["jaw"].name = "spare"
+    controls_before(blender, armature, "ctl_jaw")
+    armature.pose.bones["ctl_jaw"].rotation_mode = mode
+    drive(face.data.shape_keys.key_blocks["jawOpen"], "value", armature, "", f"{2.3 * sign} * v")
+    variable = rna_paths.drivers_of(face.data.shape_keys)[rna_paths.key_path("jawOpen")]
+    variable = variable.driver.variables[0]
+    variable.type = "TRANSFORMS"
+    variable.targets[0].id, variable.targets[0].bone_target = armature, "ctl_jaw"
+    variable.targets[0].transform_type = "ROT_X"
+    variable.targets[0].transform_space = "LOCAL_SPACE"
+    plan = character.plan_of(face)
+    assert (plan.forward, plan.up) == ("-Y", "Z")
+    assert gap_at(blender, face, jaw=1.0) == pytest.approx(22.0, abs=0.2)
+    assert not detection.reach_of(face, plan).faults
+
+
+@pytest.mark.parametrize(
+    "kind, change, tail",
+    [
+        ("COPY_ROTATION", {"owner_space": "LOCAL", "target_space": "LOCAL"}, (0, -0.29, 1.53)),
+        ("COPY_ROTATION", {"owner_space": "LOCAL", "target_space": "LOCAL"}, (0, -0.2, 1.7)),
+        ("COPY_ROTATION", {"owner_space": "LOCAL", "target_space": "LOCAL"}, (0.1, -0.2, 1.6)),
+        (
+            "COPY_ROTATION",
+            {"owner_space": "LOCAL", "target_space": "LOCAL", "invert_x": True},
+            (0, -0.3, 1.6),
+        ),
+        ("COPY_TRANSFORMS", {"owner_space": "LOCAL", "target_space": "LOCAL"}, (0, -0.3, 1.6)),
+        ("COPY_ROTATION", {}, (0, -0.29, 1.53)),
+        ("COPY_ROTATION", {"target_space": "LOCAL_OWNER_ORIENT", "owner_space": "LOCAL"}, None),
+    ],
+)
+def test_a_jaw_turns_as_its_control_elsewhere_turns_it(blender, kind, change, tail):
+    """About its own hinge and axes, not those of the control."""
+    face = small_face(blender, without("jawOpen"))
+    armature = skin(blender, face)
+    controls_before(blender, armature, "CTRL_jaw", tail=tail or (0.1, -0.2, 1.6))
+    copy = armature.pose.bones["jaw"].constraints.new(kind)
+    copy.target, copy.subtarget = armature, "CTRL_jaw"
+    for name, value in change.items():
+        setattr(copy, name, value)
+    plan = character.plan_of(face)
+    assert (plan.forward, plan.up) == ("-Y", "Z")
+    assert [joint.bone for joint in plan.joints if joint.joint == "jaw"] == ["CTRL_jaw"]
+    seen = detection.reach_of(face, plan)
+    assert not seen.faults
+    opened = gap_at(blender, face, jaw=1.0)
+    assert opened > 15 and seen.shown["open"][0] == pytest.approx(opened, abs=0.1)
+
+
+def test_a_jaw_that_copies_only_a_twist_turns_by_itself(blender):
+    face = small_face(blender, without("jawOpen"))
+    armature = skin(blender, face)
+    controls_before(blender, armature, "twist")
+    copy = armature.pose.bones["jaw"].constraints.new("COPY_ROTATION")
+    copy.target, copy.subtarget = armature, "twist"
+    copy.owner_space = copy.target_space = "LOCAL"
+    copy.use_x = copy.use_z = False
+    assert not detection.reach_of(face, character.plan_of(face)).faults
+    assert gap_at(blender, face, jaw=1.0) > 15
+
+
+def test_keys_behind_sliders_close_the_lips_as_far_as_they_open(blender):
+    """A control may have a way of millimetres, and another at whose default the mouth is open."""
+    face = small_face(blender, KEYS)
+    armature = skin(blender, face)
+    blocks = face.data.shape_keys.key_blocks
+    controls_before(blender, armature, "c_lips")
+    armature["shut"] = 1.0  # its default is 0
+    drive(blocks["jawOpen"], "value", armature, '["shut"]', "1 - v")
+    drive(blocks["mouthClose"], "value", armature, 'pose.bones["c_lips"].location[1]', "50 * v")
+    assert not detection.reach_of(face, character.plan_of(face)).faults
+    for jaw in (0.0, 0.3, 0.6):
+        assert abs(gap_at(blender, face, jaw=jaw, mouthClose=jaw)) < 0.5
+        assert armature["shut"] == pytest.approx(1.0 - jaw)
+    assert gap_at(blender, face, jaw=0.8) == pytest.approx(0.8 * 22, abs=0.1)
+
+
+def test_what_is_worn_far_before_the_face_does_not_turn_it_round(blender):
+    face = small_face(blender, KEYS)
+    for points in (face.data.vertices, *(key.data for key in face.data.shape_keys.key_blocks)):
+        points[PLACES.index("top")].co.y = -0.5  # the brim of a hat
+    plan = character.plan_of(face)
+    assert (plan.forward, plan.up) == ("-Y", "Z")
+    assert not detection.reach_of(face, plan).is_mirrored
+
+
+@pytest.mark.parametrize("by", ["mouthClose", "jaw bone", "nothing", "skin"])
+def test_lips_that_are_modelled_apart_meet_where_those_of_a_take_do(blender, by):
+    """Where an edge joins them they are skin, which is not apart."""
+    keys = {"jaw bone": without("jawOpen", "mouthClose"), "nothing": without("mouthClose")}
+    face = small_face(blender, keys.get(by, KEYS))
+    if by != "skin":
+        mesh = bmesh.new()
+        mesh.from_mesh(face.data)
+        bmesh.ops.delete(mesh, geom=mesh.edges[:], context="EDGES_FACES")
+        mesh.to_mesh(face.data)
+    for points in (face.data.vertices, *(key.data for key in face.data.shape_keys.key_blocks)):
+        for place in JAW:
+            points[PLACES.index(place)].co.z -= 0.005
+    if by == "jaw bone":
+        skin(blender, face)
+    plan = character.plan_of(face)
+    said = detection.reach_of(face, plan).faults
+    if by == "nothing":
+        assert list(said.values()) == [
+            "The lips do not meet over an open jaw: m, b and p stay open"
+        ]
+        return
+    assert not said
+    if by == "skin":
+        assert gap_at(blender, face) == pytest.approx(5.0, abs=0.01)
+        return
+    assert abs(gap_at(blender, face)) < 0.7
+    assert abs(gap_at(blender, face, jaw=0.2, mouthClose=0.2)) < 0.7
+    rig, names = head_module.resolve(face), head_module.channel_names()
+    motion = types.Motion(np.zeros((1, len(names)), np.float32), np.array([[0.1, 0, 0]]))
+    read = rig.driver.read(rig.driver.drive(motion, names), names)
+    assert np.abs(read.jaw - motion.jaw).max() < 1e-5 and np.abs(read.expression).max() < 1e-5
+    assert all(track.rest in (0.0, 1.0) for track in rig.driver.tracks)  # hidden takes leave it
+
+
+def test_half_a_face_with_a_mirror_widens_its_mouth(blender):
+    face = small_face(blender, KEYS)
+    keys = face.data.shape_keys.key_blocks
+    blender.context.view_layer.objects.active = face
+    mesh = bmesh.new()
+    mesh.from_mesh(face.data)
+    bmesh.ops.delete(mesh, geom=[each for each in mesh.verts if each.co.x < -1e-6])
+    mesh.to_mesh(face.data)
+    face.modifiers.new("Mirror", "MIRROR")
+    assert len(face.data.vertices) < len(PLACES) == len(POINTS) and "mouthStretchLeft" in keys
+    assert not detection.reach_of(face, character.plan_of(face)).faults
 
 
 def test_a_constraint_that_is_added_later_is_noticed(blender):

@@ -118,7 +118,7 @@ def fit_to_keys(
     )
     close = result.close if closes is not None and abs(result.close - 1.0) >= _AS_NAMED else 1.0
     rules = [
-        replace(rule, weight=round(close * rule.weight, 3))
+        replace(rule, weight=_times(close, rule))
         if rule.source == _CLOSE and close != 1.0
         else rule
         for rule in plan.rules
@@ -127,7 +127,7 @@ def fit_to_keys(
     if closes is not None and result.funnel >= _AS_NAMED:
         back = result.funnel * close
         rules += [
-            Rule("mouthFunnel", rule.target, round(back * rule.weight, 3))
+            Rule("mouthFunnel", rule.target, _times(back, rule))
             for rule in keyed
             if rule.source == _CLOSE
         ]
@@ -136,7 +136,7 @@ def fit_to_keys(
         shaped = does(source)
         share = 0.0 if shaped is None else jaw_share(shaped, opened)
         if share >= _JAW_TOO:
-            rules += [Rule(source, rule.target, round(-share * rule.weight, 3)) for rule in jaws]
+            rules += [Rule(source, rule.target, _times(-share, rule)) for rule in jaws]
             vowels |= {
                 rule.target: None
                 for rule in keyed
@@ -146,13 +146,16 @@ def fit_to_keys(
         rules += [Rule(_CLOSE, target, -1.0) for target in vowels]
     if does(_RAISE + "Left", _RAISE + "Right") is None and does(_ROLL) is not None:
         rules = [
-            replace(rule, weight=round(_BITE_ROLL * rule.weight, 3))
-            if rule.source == _ROLL
-            else rule
+            replace(rule, weight=_times(_BITE_ROLL, rule)) if rule.source == _ROLL else rule
             for rule in rules
         ]
-        rules += [Rule(_ROLL, rule.target, round(-_BITE_JAW * rule.weight, 3)) for rule in jaws]
+        rules += [Rule(_ROLL, rule.target, _times(-_BITE_JAW, rule)) for rule in jaws]
     return replace(plan, rules=tuple(rules), lower_per_jaw=round(result.lower, 3))
+
+
+def _times(share: float, rule: Rule) -> float:
+    """A share of a rule's weight in four digits, however small the way of its control is."""
+    return float(f"{share * rule.weight:.4g}")
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,8 @@ _DERIVED = {
     "eyeLookOutRight": ("eyes", 1, -1, EYE_SIDE_RADIANS),
 }
 DERIVED = ("jawOpen", *_DERIVED)
+REST = "lips together"  # a source that is always 1: for lips that are modelled apart
+DEFAULT = "default"  # no source: how far from its default a control is where the face is at rest
 
 _MAX_READ_BACK = (
     2.0  # upper limit of a channel read back from a rig on which several channels share targets
@@ -110,8 +112,8 @@ def joint_rotations(
 def sources(motion: Motion, channels: Sequence[str]) -> dict[str, np.ndarray]:
     """All sources of rules in a motion whose expression columns are `channels`, {name: [T]}.
 
-    Channels, the derived keys, and the components of the joints' rotation vectors (“jaw.x” …,
-    radians).
+    Channels, the derived keys, the components of the joints' rotation vectors (“jaw.x” …,
+    radians), and REST.
     """
     values = {
         name: motion.expression[:, column] for column, name in enumerate(channels)
@@ -125,7 +127,7 @@ def sources(motion: Motion, channels: Sequence[str]) -> dict[str, np.ndarray]:
     ):
         for axis, letter in enumerate(_AXES):
             values[f"{joint}.{letter}"] = turn[:, axis]
-    return values
+    return values | {REST: np.ones(motion.frames)}
 
 
 def motion_of(values: dict[str, np.ndarray], channels: Sequence[str], frames: int) -> Motion:
@@ -204,7 +206,7 @@ class Turn:
         """The sources that each axis of the head adds up, with their weights, but for own mouths;
         axes that do not turn are left out."""
         every = {
-            axis: [(s, weight) for s, a, weight in self.parts if a == axis and not is_mouth(s)]
+            axis: [(s, weight) for s, a, weight in self.parts if a == axis and _is_read(s)]
             for axis in range(3)
         }
         return {axis: added for axis, added in every.items() if added}
@@ -213,6 +215,11 @@ class Turn:
 def is_mouth(source: str) -> bool:
     """Whether a source is an animator's own mouth for a sound (face/own_mouths.py)."""
     return source in MOUTH_SOUNDS
+
+
+def _is_read(source: str) -> bool:
+    """Whether a source is read back from what it moves."""
+    return source != REST and not is_mouth(source)
 
 
 class Driver:
@@ -276,9 +283,14 @@ class Driver:
     def read(self, values: np.ndarray, channels: Sequence[str]) -> Motion:
         """The motion, with expression columns `channels`, of values [T, tracks]."""
         values = np.asarray(values, np.float64)
-        columns = [values[:, track] - self.tracks[track].rest for track in self._added]
+        still = self.drive(Motion(*(np.zeros((1, size), np.float32) for size in (0, 3))), ())
+        columns = [values[:, track] - still[:, track] for track in self._added]
         for turn in self.turns:
-            local = rotation_vectors(values[:, turn.first : turn.first + turn.length], turn.mode)
+            local, rest = (
+                rotation_vectors(each[:, turn.first : turn.first + turn.length], turn.mode)
+                for each in (values, still)
+            )
+            local = local - rest
             rotvec = local @ turn.basis if (turn.basis != np.eye(3)).any() else local
             columns += [rotvec[:, axis] for axis in turn.added]
         motion = motion_of(_solve(columns, self._sums, len(values)), channels, len(values))
@@ -306,7 +318,7 @@ class Driver:
         """The sources that each track adds up, with their weights, but for own mouths."""
         result: dict[int, list[tuple[str, float]]] = {}
         for source, track, weight in self.parts:
-            if not is_mouth(source):
+            if _is_read(source):
                 result.setdefault(track, []).append((source, weight))
         return result
 
