@@ -38,7 +38,7 @@ from research.words_aligned import lexicon, lines_of, starts_of
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.face.head import load_head
-from thunder_core.train.tracked import read_recording
+from thunder_core.train.corpus import read_recording
 from thunder_core.types import FPS, RATE
 
 INSIDE = ("Teeth", "Back Teeth", "Tongue", "Back Tongue", "Gums")

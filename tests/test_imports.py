@@ -104,7 +104,7 @@ WRONG_WAYS = [  # file, line, what import-linter must call wrong
     ),
     ("thunder_core/engine/planning/__init__.py", "import bpy", "bpy"),
     ("thunder_core/types.py", "from ..scene.voice import strip", "scene.voice.strip"),
-    ("thunder_core/train/workspace.py", "from ...research import harness", "research.harness"),
+    ("thunder_core/train/stages.py", "from ...research import harness", "research.harness"),
     ("scene/heads/head.py", "from ...research.sculpt import form", "research.sculpt.form"),
 ]
 

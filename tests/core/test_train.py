@@ -58,8 +58,7 @@ from thunder_core.train.corpus import (
 from thunder_core.train.denoiser import as_sampled
 from thunder_core.train.loop import fit, half_precision, learning_rate, Schedule
 from thunder_core.train.motions import animate, DIRECTIONS, MOTIONS, MotionSet, Row, STATE, VARIANTS
-from thunder_core.train.stages import pieces, STAGES
-from thunder_core.train.workspace import version
+from thunder_core.train.stages import pieces, STAGES, version
 from thunder_core.types import Columns, Motion, Speech
 
 
