@@ -15,8 +15,22 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.performance import reading
 from thunder_core.engine.scorer import correlate, Demands, most_spoken, WEIGHTS
 from thunder_core.face.mapping import visible_motion
-from thunder_core.findings import Finding, MOVES, OPEN, OTHER, SHIFTED, SIZE, STILL
-from thunder_core.grades import CHECK, findings_of, GOOD, grade, LipSyncScore, PARTS, POOR
+from thunder_core.findings import (
+    CHECK,
+    Finding,
+    findings_of,
+    GOOD,
+    grade,
+    LipSyncScore,
+    MOVES,
+    OPEN,
+    OTHER,
+    PARTS,
+    POOR,
+    SHIFTED,
+    SIZE,
+    STILL,
+)
 from thunder_core.request import Request
 from thunder_core.types import pack, Speech, unpack
 

@@ -11,7 +11,7 @@ import pytest
 from spoken import channels, spoken
 from timing import keeps
 
-from thunder_core.face import lip_closures, mixing
+from thunder_core.face import lips, mixing
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import bundled_lips
 from thunder_core.face.shaping import EMOTIONS, Shape, shape_motion
@@ -133,7 +133,7 @@ def test_a_minute_is_shaped_in_little_time():
 @pytest.mark.parametrize("second", [1.0, 2.317])
 def test_a_closure_made_by_hand_is_shut_all_along(fps, seed, second):
     motion, _ = spoken(seed=seed, fps=fps, closed=())
-    changed, rows = lip_closures.close(motion, NAMES, second * fps)
+    changed, rows = lips.close(motion, NAMES, second * fps)
     was, gap, at = vertices_gap(motion)[:, 9], vertices_gap(changed), round(second * fps)
     assert was[at] > 1.0 and -0.3 < gap[at].min() and gap[at].max() <= 0.3
     assert rows.stop - rows.start <= 0.32 * fps + 2
@@ -143,7 +143,7 @@ def test_a_closure_made_by_hand_is_shut_all_along(fps, seed, second):
     # Natural: lips fall together within a tenth of a second, not from one frame to the next.
     assert (
         np.abs(np.diff(gap[:, 9])).max() * fps
-        < 1.5 * was.max() / lip_closures.ONSET + np.abs(np.diff(was)).max() * fps
+        < 1.5 * was.max() / lips.ONSET + np.abs(np.diff(was)).max() * fps
     )
     brow = NAMES.index("browInnerUp")
     assert (changed.expression[:, brow] == motion.expression[:, brow]).all()
@@ -156,8 +156,8 @@ def test_a_closure_is_taken_away(seed):
         frame = round(25 * at)
         if vertices_gap(open_)[frame, 9] < 5:
             continue
-        motion, _ = lip_closures.close(open_, NAMES, frame)
-        changed, rows = lip_closures.part_lips(motion, NAMES, frame)
+        motion, _ = lips.close(open_, NAMES, frame)
+        changed, rows = lips.part_lips(motion, NAMES, frame)
         gap = vertices_gap(changed)[:, 9]
         assert gap[rows].min() > 1.4
         outside = np.r_[0 : rows.start, rows.stop : motion.frames]

@@ -15,8 +15,7 @@ import numpy as np
 from ..direction import Brief
 from ..errors import BadRequest, BadWeights
 from ..files import hash_of
-from ..findings import REALISTIC, TOLERANCES
-from ..grades import LipSyncScore
+from ..findings import LipSyncScore, REALISTIC, TOLERANCES
 from ..progress import no_progress, Progress, share
 from ..request import ENGINE, Request
 from ..spoken import Word

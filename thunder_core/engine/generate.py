@@ -20,7 +20,7 @@ from ..animation.traits import deviations, deviations_quiet, Line, visible_devia
 from ..direction import Brief, Mark, over_frames, STRESSED
 from ..errors import BadRequest, Cancelled
 from ..face.mapping import visible_motion
-from ..grades import LipSyncScore
+from ..findings import LipSyncScore
 from ..progress import Progress, share
 from ..protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
 from ..request import ENGINE, Performed, Request

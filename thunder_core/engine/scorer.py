@@ -23,6 +23,7 @@ from ..face.points import Articulators
 from ..findings import (
     CARTOONY,
     Finding,
+    LipSyncScore,
     MOVES,
     OPEN,
     OTHER,
@@ -32,7 +33,6 @@ from ..findings import (
     SNAPPY,
     STILL,
 )
-from ..grades import LipSyncScore
 from ..spoken import BILABIALS, LABIODENTALS, PHONES
 from ..types import FPS, Motion
 from ..weight_files import ENCODER_RATE

@@ -8,8 +8,7 @@ import numpy as np
 
 from ..filters import runs, smoothstep
 from ..types import Motion, region_of
-from . import lip_closures
-from .lips import bundled_lips
+from .lips import bundled_lips, preserve_contacts
 
 # Parts of the face that a take is chosen for; lips and jaw belong together, because they speak
 # together.
@@ -121,7 +120,7 @@ def _preserve_closures(
             for name in ("expression", "jaw")
         )
     )
-    held = lip_closures.preserve_contacts(
+    held = preserve_contacts(
         before, result.part(rows), channels, (gaps * share[:, :, None]).sum(1)
     )
     result.expression[fading], result.jaw[fading] = (

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..types import BLINKS, GAZE, LIDS, LIP_CLOSE, Motion, region_of
-from . import lip_closures
+from .lips import preserve_contacts
+
 
 MOST = 2.0  # largest intensity
 # value at which a strengthened channel is compressed, and its limit, that of real faces
@@ -187,7 +188,7 @@ def shape_motion(
             else np.asarray(strength, np.float64)
         )
         _add_emotion(expression, jaw, head, list(channels), EMOTIONS[shape.emotion], share)
-    return lip_closures.preserve_contacts(
+    return preserve_contacts(
         motion, replace(motion, expression=expression, jaw=jaw, head=head, eyes=eyes), channels, gap
     )
 
