@@ -10,7 +10,6 @@ import numpy as np
 from ..types import BLINKS, GAZE, LIDS, LIP_CLOSE, Motion, region_of
 from .lips import preserve_contacts
 
-
 MOST = 2.0  # largest intensity
 # value at which a strengthened channel is compressed, and its limit, that of real faces
 _KNEE, _LIMIT = 0.9, 1.2
