@@ -35,7 +35,7 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.planning.lip_kernels import fitted_encoder, kernels
 from thunder_core.face.head import load_head
 from thunder_core.files import hash_of
-from thunder_core.networks.whisper import Whisper
+from thunder_core.networks.bodies import Whisper
 from thunder_core.request import Request
 from thunder_core.train import (
     __main__ as train,
