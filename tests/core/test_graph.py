@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from research.harness import ROOT
+from thunder_core.engine.engine import Thunder
 from thunder_core.engine.network import Graph, Network
 from thunder_core.engine.performance import Performance
-from thunder_core.engine.thunder import Thunder
 from thunder_core.errors import BadWeights
 from thunder_core.face.head import load_head
 from thunder_core.networks.running import TorchNetwork

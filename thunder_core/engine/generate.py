@@ -33,8 +33,7 @@ from .performance import follow_voice, perform_planned, Performance, requested_s
 from .voice import mark_voice, read_line, SPOKEN, VoiceFeatures
 
 if TYPE_CHECKING:
-    from .engine import Engine
-    from .thunder import Thunder
+    from .engine import Engine, Thunder
 
 _SAME_LENGTH = 0.3  # seconds by which a performance and its sound may differ
 _MOST = 16  # takes denoised together; on a graphics card they cost little more than one

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shapes a performance: strength by region, smoothness, an emotion on top. Mixes several: a take for
-each part of the face, with cuts that are cross-faded. Closed lips stay closed; numpy only."""
+"""Shapes a performance: strength by region, smoothness, an emotion on top. Mixes several: a take
+for each part of the face, with cuts that are cross-faded. Lips that touch go on touching."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
