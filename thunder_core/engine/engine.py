@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The THUNDER system, which turns a sound and seeds into motions: speech encoder, diffusion model and
-sampler. And the engine's three operations: takes of a sound, the score of a motion, its speech."""
+"""The THUNDER system, which turns a sound and seeds into motions by speech encoder, diffusion model
+and sampler; and the engine's three operations: takes of a sound, the score of a motion, and its
+speech."""
 
 from __future__ import annotations
 

@@ -108,20 +108,14 @@ class Lips:
         at_rest = 1e3 * height_gap(*self.pair.rest)
         return self.middle_gap(motion, channels) - at_rest
 
-    def width(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
-        """Distance of the mouth's corners, float64 [T] millimetres."""
-        return self._width(self.coefficients(motion, channels), rotvec_to_matrix(motion.jaw))
-
-    def _width(self, coefficients: np.ndarray, turn: np.ndarray) -> np.ndarray:
-        left, right = np.moveaxis(self.corners.place(coefficients, turn), 1, 0)
-        return 1e3 * np.linalg.norm(left - right, axis=1)
-
     def gap_and_width(self, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
-        """`beyond_rest` and `width` of a motion of the head's channels."""
+        """`beyond_rest` of a motion of the head's channels, and the distance of the mouth's
+        corners, float64 [T] millimetres."""
         given = self.coefficients(motion), rotvec_to_matrix(motion.jaw)
         upper, lower = np.split(self.pair.heights(*given), 2, axis=1)
         gap = 1e3 * (upper - lower)[:, 0] - 1e3 * height_gap(*self.pair.rest)
-        return gap, self._width(*given)
+        left, right = np.moveaxis(self.corners.place(*given), 1, 0)
+        return gap, 1e3 * np.linalg.norm(left - right, axis=1)
 
     def slope(self, name: str, jaw: np.ndarray) -> np.ndarray:
         """Millimetres by which one channel parts the lips' middle per unit, [T], at jaw rotation
@@ -161,7 +155,8 @@ def opening_mm(motion: Motion, head: Head | None = None) -> np.ndarray:
 
 def width_mm(motion: Motion, head: Head | None = None) -> np.ndarray:
     """Distance of the mouth's corners, float32 [T], millimetres; the rest as opening_mm."""
-    return (bundled_lips() if head is None else Lips.of(head)).width(motion).astype(np.float32)
+    lips = bundled_lips() if head is None else Lips.of(head)
+    return lips.gap_and_width(motion)[1].astype(np.float32)
 
 
 PARTED_MM = 3.0  # wider gaps are not constrained

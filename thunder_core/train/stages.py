@@ -443,48 +443,13 @@ def prepare(
     return MotionSet(corpus, cache / "motions")
 
 
-def adapt(
-    sources: list[Path],
-    cache: Path,
-    runs: Path,
-    weights: Path,
-    out: Path,
-    head: Head,
-    schedule: Schedule,
-    device: str = "cpu",
-) -> tuple:
-    """Continue training the diffusion model of `weights` on the user's `sources`; returns
-    (performer, figures before, figures after).
-
-    `out` becomes a complete weights folder except for the diffusion model, which the caller exports
-    into it; the model distilled from the old one is left out.
-    """
-    motions = prepare(sources, cache, weights, head, schedule.seed)
-    start, m2s = load_weights(weights / "denoiser")[0], MeshToSpeech.load(weights)
-    runs.mkdir(parents=True, exist_ok=True)
-    # a new one, since training resumes what a folder holds
-    with tempfile.TemporaryDirectory(prefix="before_", dir=runs) as folder:
-        untrained = build_denoiser(motions, schedule.seed, start)
-        _, before = train_denoiser(
-            motions, head, Path(folder), replace(schedule, steps=0), untrained, device=device
-        )
-    denoiser = build_denoiser(motions, schedule.seed, start)
-    performer, after = train_denoiser(
-        motions, head, runs / "denoiser", schedule, denoiser, SpeechTerm(m2s), device=device
-    )
-    out.mkdir(parents=True, exist_ok=True)
-    for path in weights.iterdir():
-        if (
-            path.stem != "distilled"
-            and path.suffix in ENDINGS
-            and path.resolve().parent != out.resolve()
-        ):
-            shutil.copyfile(path, out / path.name)
-    return performer, before, after
-
-
 def _adapt(workspace: Workspace, args: Namespace) -> str:
-    """Adapt and export the diffusion model; returns its figures before and after, a line each."""
+    """Continue training the diffusion model of the weights on the user's folders; returns its
+    figures before and after, a line each.
+
+    --out becomes a complete weights folder; the model distilled from the old one is left out.
+    """
+    weights, head, runs = workspace.weights, workspace.head, workspace.runs / "adapt"
     schedule = Schedule(
         steps=args.steps,
         rate=args.rate,
@@ -492,24 +457,35 @@ def _adapt(workspace: Workspace, args: Namespace) -> str:
         warmup=min(200, args.steps // 4),
         seed=workspace.seed,
     )
-    performer, before, after = adapt(
-        args.folders, workspace.cache / "adapt", workspace.runs / "adapt", workspace.weights,
-        args.out, workspace.head, schedule,
-        workspace.device,
+    motions = prepare(args.folders, workspace.cache / "adapt", weights, head, schedule.seed)
+    start, speech = load_weights(weights / "denoiser")[0], SpeechTerm(MeshToSpeech.load(weights))
+    runs.mkdir(parents=True, exist_ok=True)
+    # a new one, since training resumes what a folder holds
+    with tempfile.TemporaryDirectory(prefix="before_", dir=runs) as folder:
+        _, before = train_denoiser(
+            motions, head, Path(folder), replace(schedule, steps=0),
+            build_denoiser(motions, schedule.seed, start), device=workspace.device,
+        )  # fmt: skip
+    performer, after = train_denoiser(
+        motions, head, runs / "denoiser", schedule,
+        build_denoiser(motions, schedule.seed, start), speech, device=workspace.device,
     )  # fmt: skip
+    args.out.mkdir(parents=True, exist_ok=True)
+    for path in weights.iterdir():
+        if (
+            path.stem != "distilled"
+            and path.suffix in ENDINGS
+            and path.resolve().parent != args.out.resolve()
+        ):
+            shutil.copyfile(path, args.out / path.name)
     provenance = Provenance(
         "diffusion model, adapted",
         ", ".join(folder.name for folder in args.folders),
         schedule,
         {"before": before, "after": after},
     )
-    workspace.export(
-        "denoiser",
-        performer.denoiser.state_dict(),
-        performer.denoiser.settings(),
-        provenance,
-        args.out,
-    )
+    trained = performer.denoiser
+    workspace.export("denoiser", trained.state_dict(), trained.settings(), provenance, args.out)
     return "\n".join(
         f"{name}: {before[name]} → {after[name]} on pieces that were held out" for name in before
     )
