@@ -129,7 +129,7 @@ def press_together(expression: np.ndarray, channels: Sequence[str], shut: np.nda
     0 … 1.
 
     This alone does not make the lips meet over an open jaw: mouthClose does
-    (`lip_closures.set_gap`, or its share of the jaw's angle).
+    (`set_gap`, or its share of the jaw's angle).
     """
     expression[
         :, [column for column, name in enumerate(channels) if name.startswith(LIP_OPENERS)]
