@@ -116,7 +116,7 @@ class Reader:
 
     def curves(self, motion: Motion) -> MouthCurves:
         """Gap and width of a motion."""
-        return MouthCurves(*self.engine.measures.lips.gap_and_width(motion))
+        return MouthCurves(*self.engine.lips.gap_and_width(motion))
 
     def line(self, group: str, name: str, speech: Speech, motion: Motion, **about) -> Line:
         """A whole line, as long as the shorter of sound and motion."""

@@ -202,7 +202,7 @@ def test_a_correlation_is_numpys_where_curves_move_and_counts_only_some_frames()
 
 def test_size_is_measured_beside_what_voice_and_direction_ask_for(engine, speech, takes):
     voice = engine.analyse(speech)
-    gap = engine.measures.lips.gap_and_width(takes[0].motion)[0]
+    gap = engine.lips.gap_and_width(takes[0].motion)[0]
     size = scorer.size_of(gap, voice, 1.0)
     assert 0.75 < size < 1.3
     assert scorer.size_of(gap, voice, 2.0) == pytest.approx(size / 2, rel=0.01)

@@ -17,10 +17,12 @@ from typing import Any
 
 import numpy as np
 
+from ..animation.traits import PerformanceMeter
 from ..direction import Brief, Direction, DIRECTION_NAMES, Style
 from ..errors import BadRequest, BadWeights
 from ..events import BLINK, BREATH, BROWS as RAISED, EVENTS, HEAD, KNIT, LIPS, LOOK
 from ..face.head import Head
+from ..face.lips import Lips
 from ..face.points import Articulators
 from ..files import hash_of
 from ..filters import widen
@@ -50,7 +52,7 @@ from .performance import asked_size, follow_voice, perform, Performance, plan
 from .pipeline import Pipeline
 from .planning.lip_kernels import map_fits
 from .planning.take_plan import TakePlan
-from .scorer import Measures, Scorer
+from .scorer import Scorer
 from .speech import recognition, transcript
 from .speech.cues import cues_of
 from .speech.encoder import encode, LOUDNESS, softmax, speech_features, SpeechEncoder, Units
@@ -289,12 +291,17 @@ class Engine:
         self.mouth = Mouth(trained_mouth(folder) or self.head)
         self.vocoder = Vocoder.load(folder, device)
         self.speaker = SpeakerEncoder.load(folder, device)
-        self.measures = Measures(self.head)
+        self.lips = Lips.of(self.head)
         articulators = self.thunder.pipeline.mechanics.articulators
-        self.scorer = Scorer(articulators, self.m2s, self.mouth, self.measures)
+        self.scorer = Scorer(articulators, self.m2s, self.mouth, self.lips)
         self._check_that_all_fit()
         self.recogniser = recognition.RecogniserProcess()
         self._known: dict[str, VoiceFeatures] = {}
+
+    @cached_property
+    def meter(self) -> PerformanceMeter:
+        """What measures how a motion of this head is played."""
+        return PerformanceMeter.of(self.head)
 
     @property
     def identity(self) -> Identity:
@@ -466,7 +473,7 @@ class Engine:
             if match.sure >= LIKELY:
                 return match, "sound"
         voice = self.analyse(speech)
-        seen = np.stack(self.measures.lips.gap_and_width(motion), 1)
+        seen = np.stack(self.lips.gap_and_width(motion), 1)
         return match_mouth(seen, voice.lips), "mouth"
 
     def spoken(self, speech: Speech, text: str) -> tuple[list[Sound], list[Word], bool]:
