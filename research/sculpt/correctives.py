@@ -12,7 +12,7 @@ import numpy as np
 
 from .form import fold
 from .mesh import bump, smooth_step
-from .mouth import outside, turned_rings
+from .mouth import outside, red_in, turned_rings
 from .shapes import lids_follow, on_edges, tongue_stays_up
 
 # same as in mouth.py
@@ -60,6 +60,7 @@ def correctives(clay) -> dict[tuple[str, str], np.ndarray]:
         relaxed = turned_rings(clay, _THINNER, 1 - clay.u**2) * half[:, None]
         relaxed[:, 2] += half * skin * (0.8 * groove - 0.9 * beside)
         made["mouthSmile" + tag, "mouthPucker"] = relaxed
+    made["mouthRollLower", "mouthRollLower"] = red_in(clay)
     made = {pair: clay.fair_finely.field(field) for pair, field in made.items()}
     made |= {("jaw", channel): field for channel, field in tongue_stays_up(clay).items()}
     follow = lids_follow(clay)

@@ -80,6 +80,8 @@ _ROLL = (
     (10, 0.2, -2.4),
     (11, 0, 0),
 )
+# part of its red's way up that comes with the square of the roll; the rest is linear
+_TURNS_LATER = 1.4
 _ROLL_UPPER = (
     (0, -0.2, 0.0),
     (1, -0.9, -0.6),
@@ -159,7 +161,7 @@ def mouth_shapes(clay, jaw):
     depth = outside(clay)
     shapes = _round(clay, depth) | _sideways(clay, depth) | _shrug(clay, depth) | _part(clay)
     across = _across(clay)
-    shapes["mouthRollLower"] = turned_rings(clay, _ROLL, across * (clay.up < 0))
+    shapes["mouthRollLower"] = turned_rings(clay, _ROLL, across * (clay.up < 0)) - red_in(clay)
     shapes["mouthRollUpper"] = turned_rings(clay, _ROLL_UPPER, across * (clay.up > 0))
     for side, tag in ((1, "Left"), (-1, "Right")):
         share = smooth_step(-9, 9, side * clay.points[:, 0])
@@ -169,6 +171,13 @@ def mouth_shapes(clay, jaw):
     )
     shapes["mouthClose"] = _close(clay, jaw)
     return shapes
+
+
+def red_in(clay):
+    """Displacements [V, 3] per squared value of mouthRollLower: a lower lip goes back first, and
+    its red turns in later, so that f and v keep it in sight."""
+    red = (clay.up < 0) & (clay.ring < CONTACT)
+    return turned_rings(clay, _ROLL, _TURNS_LATER * _across(clay) * red) * [0.0, 1.0, 0.0]
 
 
 def outside(clay):

@@ -161,7 +161,7 @@ def value(mesh, name):
 def test_an_animators_pose_and_keys_bring_it_in_and_no_script_is_run_for_it(mesh):
     blocks, jaw = mesh.data.shape_keys.key_blocks, mesh.parent.pose.bones["jaw"]
     drivers = [curve.driver for curve in mesh.data.shape_keys.animation_data.drivers]
-    assert len(drivers) == 16 and all(
+    assert len(drivers) == 17 and all(
         driver.is_valid and driver.is_simple_expression for driver in drivers
     )
     for pucker, turn, wanted in ((0.5, 0.0, 0.0), (0.5, 0.2, 0.5 * np.sin(0.2)), (-0.5, 0.2, 0.0)):
@@ -181,7 +181,13 @@ def test_an_animators_pose_and_keys_bring_it_in_and_no_script_is_run_for_it(mesh
 def test_points_of_a_head_and_the_meter_are_where_blender_puts_them(mesh):
     """Positions that rules and measures work with are the evaluated mesh's, shapes of two keys
     among them."""
-    head, pose = load_head(), {"mouthPucker": 0.6, "mouthSmileLeft": 0.5, "mouthSmileRight": 1.2}
+    head = load_head()
+    pose = {
+        "mouthPucker": 0.6,
+        "mouthSmileLeft": 0.5,
+        "mouthSmileRight": 1.2,
+        "mouthRollLower": 0.6,
+    }
     for name, value in pose.items():
         mesh.data.shape_keys.key_blocks[name].value = value
     mesh.parent.pose.bones["jaw"].rotation_euler.x = 0.25

@@ -108,10 +108,10 @@ DEVIATIONS = 2.0  # within which 95 of 100 people of that sex and age are
 # closures were made with these. The red around them is free: of all measures only the
 # touch of f and v reads it, and mesh-to-speech has the mouth that it was trained on.
 MOUTHS = {
-    "head": "a7d7c026d3",
-    "head_woman": "650362c9a2",
-    "head_man": "382172f6db",
-    "head_older_man": "1264780771",
+    "head": "f5280782ee",
+    "head_woman": "322dbe8e88",
+    "head_man": "662b2509e9",
+    "head_older_man": "e35003d940",
 }
 
 
@@ -153,7 +153,7 @@ def test_the_mouth_is_the_one_that_takes_are_made_for(name):
         head.v_template[ids],
         head.shapedirs[ids],
         head.posedirs[ids],
-        head.correctives[ids],
+        head.correctives[ids][..., head.correctives[ids].any((0, 1))],
         head.weights[ids],
     ]
     digest = hashlib.sha256(

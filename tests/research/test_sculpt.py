@@ -155,6 +155,16 @@ def test_f_and_v_touch_the_upper_teeth(head, teeth, jaw):
     assert -TOUCH < beyond(points, jaw, teeth, head, lower=False).min() < 0.5
 
 
+def test_f_and_v_keep_half_of_the_lower_lips_red_and_a_full_roll_nearly_none(head):
+    border, contact = lips(head)[[2, 5], 30]  # of the red, in the middle of the lower lip
+
+    def red(**keys):
+        v = posed(head, 0.02, **keys)
+        return v[contact, 1] - v[border, 1]
+
+    assert red(**SPEECH["f"]) > 0.5 * red() > 0.5 * red(mouthRollLower=1.0) + 2.0
+
+
 @pytest.mark.parametrize("jaw", [0.0, 0.05, 0.1])
 def test_the_mouths_lining_stays_behind_the_skin_of_a_lip_that_rolls_in(head, jaw):
     v = posed(head, jaw, mouthRollLower=0.6, mouthLowerDown=0.25)
