@@ -261,8 +261,8 @@ def _make(folder: str) -> None:
         venv.EnvBuilder(symlinks=not _WINDOWS).create(folder)
     except (OSError, ValueError, subprocess.CalledProcessError) as error:
         raise Failed(
-            f"No virtual environment can be made in “{folder}” ({files.reason_of(error)}): free some "
-            "space or choose another Python in the preferences"
+            f"No virtual environment can be made in “{folder}” ({files.reason_of(error)}): free "
+            "some space or choose another Python in the preferences"
         ) from error
     # Not by EnvBuilder, whose ensurepip would outlive this process.
     with _start(

@@ -39,7 +39,7 @@ from ..face.head import Head, load_head
 from ..face.retarget import MOST, Retarget, to_head
 from ..filters import gaussian
 from ..spoken import phone_index, SILENCE
-from ..types import FPS, Motion, pack, RATE
+from ..types import FPS, Motion, pack, RATE, reorder
 
 COEFFICIENTS = 100  # coefficients that the paper most likely used; files hold as many or fewer
 _OF_THE_MOUTH = 0.5  # share of the mouth's region from which a vertex is an input of mesh-to-speech
@@ -196,15 +196,12 @@ def _channels(path: Path, data: dict, values: np.ndarray, channels: list[str]) -
             f"{path.name} names {len(set(names))} channels for {values.shape[1]} columns. Name "
             f"each column once."
         )
-    present = [n for n in names if n in channels]
-    if not present:
+    if not set(names) & set(channels):
         raise BadTracking(
             f"No channel of {path.name} ({', '.join(names[:3])} …) is one of the head's. Rename "
             f"them; see docs/reference/tracked.md."
         )
-    out = np.zeros((len(values), len(channels)))
-    out[:, [channels.index(n) for n in present]] = values[:, [names.index(n) for n in present]]
-    return out
+    return reorder(values, names, channels)
 
 
 def resample(x: np.ndarray, fps: float, to: float = FPS, rotations: bool = False) -> np.ndarray:
