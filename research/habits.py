@@ -22,7 +22,7 @@ from research.harness import add_shared, effort, report, required, results_file
 from research.measures import habits as measures
 from research.measures.habits import Coherence, Pause
 from research.measures.map_features import map_features
-from thunder_core.acoustics import loudness, semitones
+from thunder_core.acoustics import loudness
 from thunder_core.direction import Brief, Direction, DIRECTION_NAMES
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
@@ -30,7 +30,7 @@ from thunder_core.engine.speech.cues import Prosody
 from thunder_core.engine.speech.encoder import SpeechEncoder
 from thunder_core.face.head import Head, load_head
 from thunder_core.request import Request
-from thunder_core.train.teacher import perform, prosody
+from thunder_core.train.teacher import perform, prosody, semitones
 from thunder_core.types import Motion, Speech
 
 PARTS = ("expression", "jaw", "head", "eyes")

@@ -18,7 +18,7 @@ from research.faces.calibrate import aligned_phones
 from research.harness import add_shared, effort, report, required, results_file
 from research.measures import habits as measures
 from research.measures.habits import Coherence, coherence
-from thunder_core.acoustics import loudness, semitones
+from thunder_core.acoustics import loudness
 from thunder_core.animation.traits import gaze_shifts, lid_closure, run_starts
 from thunder_core.direction import Brief, DIRECTION_NAMES
 from thunder_core.engine.engine import Engine
@@ -26,7 +26,7 @@ from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.cues import Prosody
 from thunder_core.face.head import Head
 from thunder_core.request import Request
-from thunder_core.train.teacher import perform, prosody
+from thunder_core.train.teacher import perform, prosody, semitones
 from thunder_core.types import Motion, Speech
 
 # Answers are delayed: mean delay in seconds, and tolerance in frames.

@@ -47,7 +47,7 @@ from research.measures.map_features import map_features
 from research.train.lip_video import LipVideo
 from research.train.spaces import Lips, SPACES, weights_name
 from research.train.sv2s import NAME as SV2S, VideoToSpeech
-from thunder_core.acoustics import level, log_mel, loudness, semitones
+from thunder_core.acoustics import level, log_mel, loudness
 from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s import WINDOW
@@ -55,7 +55,7 @@ from thunder_core.files import hash_of, write_file
 from thunder_core.networks.speech import MeshToSpeech, Mouth
 from thunder_core.request import Request
 from thunder_core.train.corpus import Corpus
-from thunder_core.train.teacher import perform
+from thunder_core.train.teacher import perform, semitones
 from thunder_core.types import Motion, pack, RATE, Speech
 
 TITLES = {

@@ -19,7 +19,7 @@ from research.systems import load_system
 from research.systems.denoisers import ClipImages
 from research.train.pictures import pictures_for
 from research.train.systems import REFERENCE
-from thunder_core.acoustics import loudness, semitones
+from thunder_core.acoustics import loudness
 from thunder_core.direction import Direction
 from thunder_core.engine.planning.lip_kernels import fitted_encoder
 from thunder_core.engine.speech.encoder import LOUDNESS, phonetic, speech_features, SpeechEncoder
@@ -29,7 +29,7 @@ from thunder_core.networks.flame import FlameLayer
 from thunder_core.spoken import SILENCE
 from thunder_core.train.corpus import FlameBasis, read_recording
 from thunder_core.train.motions import MotionSet, SAMPLES_PER_FRAME
-from thunder_core.train.teacher import perform
+from thunder_core.train.teacher import perform, semitones
 from thunder_core.types import Columns, pack
 
 SAMPLES = 32  # S of the paper

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from ..acoustics import loudness, semitones
+from ..acoustics import loudness
 from ..direction import Direction, DIRECTION_NAMES
 from ..engine.m2s import SpeakerEncoder
 from ..engine.network import processors
@@ -46,7 +46,7 @@ from ..events import EVENTS, LIPS
 from ..spoken import PHONES, SILENCE
 from ..types import COEFFICIENTS, Columns, FPS, in_group, MOUTH, pack, RATE, TONGUE
 from .corpus import Corpus, FlameBasis
-from .teacher import perform_planned
+from .teacher import perform_planned, semitones
 
 # ---- features of the corpus
 

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import numpy as np
 from scipy.interpolate import CubicSpline
+from scipy.signal import find_peaks
 
 from .. import filters
+from ..acoustics import level, track
 from ..direction import Direction
 from ..engine.planning.choice import Choice, draw_any
 from ..engine.planning.lip_kernels import presence_in
@@ -29,7 +31,14 @@ from ..engine.planning.plan import (
     silences,
 )
 from ..engine.planning.take_plan import event_curves, LIPS_STRESS
-from ..engine.speech.cues import accents, closure, LABELS_PER_SECOND, Prosody, prosody_from, runs
+from ..engine.speech.cues import (
+    closure,
+    LABELS_PER_SECOND,
+    prominence_curve,
+    Prosody,
+    prosody_from,
+    runs,
+)
 from ..engine.speech.encoder import softmax, SpeechEncoder
 from ..engine.speech.transcript import follow, likeliest_path
 from ..events import BLINK, BREATH, BROWS, HEAD, KNIT, LIPS, LOOK
@@ -103,6 +112,9 @@ def label(weights: Path, samples: np.ndarray, text: str = "") -> list[tuple[str,
 # ---- what phones say about time
 
 PHRASE_PAUSE = 0.25  # silence that separates phrases, s
+_APART = 9  # least distance between accents, frames
+_PROMINENT = 0.45  # least prominence of an accent over its surroundings, standard deviations
+_MOST_SEMITONES = 8.0
 # labels (10 ms) of silence after which lips come to rest: in shorter pauses real lips follow the
 # map
 PAUSE = 80
@@ -122,6 +134,20 @@ def presence(phones: np.ndarray, frames: int) -> np.ndarray:
     active = filters.gaussian(np.pad(active, 40, mode="edge"), 6.0)[40:-40]
     at = (np.arange(frames) * 4).clip(0, len(active) - 1)
     return smoothstep(np.clip((active[at] - 0.08) / 0.84, 0, 1))
+
+
+def semitones(samples: np.ndarray, frames: int) -> np.ndarray:
+    """Pitch [frames] of float32 samples at 16 kHz: semitones above the voice's median, 0 where
+    nothing is voiced."""
+    if len(samples) < 1600:
+        return np.zeros(frames)
+    hertz, voiced = track(level(samples))
+    if not voiced.any():
+        return np.zeros(frames)
+    above = 12 * np.log2(hertz / np.median(hertz[voiced]))
+    above = np.where(voiced, np.clip(above, -_MOST_SEMITONES, _MOST_SEMITONES), 0.0)
+    at = np.minimum(np.arange(frames) * int(LABELS_PER_SECOND / FPS), len(above) - 1)
+    return filters.gaussian(above, 2.0)[at]
 
 
 def phrases_of(phones: np.ndarray) -> list[tuple[float, float]]:
@@ -148,13 +174,27 @@ def inside(spans: list[tuple[float, float]], frames: int) -> np.ndarray:
 
 def prosody(phones: np.ndarray, loudness: np.ndarray, pitch: np.ndarray | None = None) -> Prosody:
     """Prosody of 10 ms labels [M], loudness [T, 2] (`acoustics.loudness`) and, if known, pitch [T]
-    (`acoustics.semitones`)."""
+    (`semitones`)."""
     phrases, loud = phrases_of(phones), loudness[:, 0]
     spoken = inside(phrases, len(loudness))
-    frames, weights = accents(loud, spoken, pitch)
     return prosody_from(
-        phrases, spoken, (frames / FPS, weights), np.asarray(phones), LABELS_PER_SECOND, loud
+        phrases, spoken, _accents(loud, pitch, spoken), np.asarray(phones), LABELS_PER_SECOND, loud
     )
+
+
+def _accents(
+    loud: np.ndarray, pitch: np.ndarray | None, spoken: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Times, s, and weights of the peaks of loudness [T] and pitch [T] within speech."""
+    if spoken.sum() < 5:
+        return np.zeros(0), np.zeros(0)
+    standing = prominence_curve(loud, pitch, spoken, "reflect")
+    peaks, about = find_peaks(
+        np.pad(standing, 1, constant_values=standing.min()), distance=_APART, prominence=_PROMINENT
+    )
+    rises = about["prominences"]
+    keep = spoken[peaks - 1] & (standing[peaks - 1] > 0)
+    return (peaks[keep] - 1) / FPS, np.clip((rises[keep] - _PROMINENT) / 3.0, 0, 1)
 
 
 # ---- lids, brows, gaze and head
@@ -316,7 +356,7 @@ def perform_planned(  # noqa: PLR0913 (a clip, and what is known of it)
     """Animate phones (10 ms labels [M]) with loudness `heard` [T, 2] (see `acoustics.loudness`) →
     (Motion of T frames, the curves of its events [T, EVENTS]).
 
-    pitch [T]: see `acoustics.semitones`; it improves accents.  listens: the voice is
+    pitch [T]: see `semitones`; it improves accents.  listens: the voice is
     another's, whose accents and phrase ends are answered with a shut mouth.  features [T, d]: of
     the speech encoder that `lip_kernels` were fitted to; without them lips follow the phones alone.
     measured [T, 2]: the speaker's own lips (`corpus.read_lips`), which are then performed.

@@ -55,7 +55,7 @@ def accents(
     spoken = speaking > _SPEAKS
     if spoken.sum() < 5:
         return np.zeros(0, int), np.zeros(0)
-    standing = prominence_curve(loudness, pitch, spoken)
+    standing = prominence_curve(loudness, pitch, spoken, "nearest")
     result: dict[int, float] = {}
     for peak in np.argsort(-standing, kind="stable"):
         if standing[peak] <= 0:
@@ -78,11 +78,12 @@ def accents(
 
 
 def prominence_curve(
-    loudness: np.ndarray, pitch: np.ndarray | None, spoken: np.ndarray
+    loudness: np.ndarray, pitch: np.ndarray | None, spoken: np.ndarray, mode: str
 ) -> np.ndarray:
-    """How far loudness [T] and pitch [T] stand out of speech (bool [T]), in deviations [T]."""
+    """How far loudness [T] and pitch [T] stand out of speech (bool [T]), in deviations [T].  mode:
+    as `filters.gaussian`'s."""
     pitch = np.zeros(len(loudness)) if pitch is None else pitch
-    smooth, high = gaussian(np.stack([loudness, pitch], 1), _SMOOTH, "nearest").T
+    smooth, high = gaussian(np.stack([loudness, pitch], 1), _SMOOTH, mode).T
     standing = (smooth - smooth[spoken].mean()) / (smooth[spoken].std() + 0.05)
     if pitch[spoken].any():
         standing = (1 - _PITCH_SHARE / 2) * standing + _PITCH_SHARE * (
