@@ -6,16 +6,16 @@ character editable; measure and fit a head from a FLAME file."""
 import contextlib
 import math
 import os
-from itertools import product
 
 import bpy
 import numpy as np
 from bpy_extras import view3d_utils
+from mathutils import Vector
 
 from ..scene.engine import connection, install
 from ..scene.heads import family, flame, head, ict
 from ..scene.host import compat, jobs
-from ..scene.media import export
+from ..scene.media import export, grid
 from ..scene.takes import dialogue, take_list, transcript, voice_fit
 from ..scene.voice import recording, strip
 from ..thunder_core import files, shipped
@@ -33,7 +33,6 @@ from .base import (
 )
 
 SAMPLE = str(shipped.SAMPLE)
-FILLED = 0.9  # share of the free part of the view that heads fill
 
 
 class AddsHead(InstantWork):
@@ -54,7 +53,7 @@ class AddsHead(InstantWork):
 
 class THUNDER_OT_add_head(AddsHead, bpy.types.Operator):
     """Add the bundled head at the 3D cursor, ready to animate, beside other heads there. The view
-    frames all heads unless it shows the new one whole"""
+    frames all heads"""
 
     person: bpy.props.EnumProperty(
         name="Person",
@@ -77,54 +76,15 @@ class THUNDER_OT_add_head(AddsHead, bpy.types.Operator):
 
 
 def _frame_heads(context, area) -> None:
-    """Look at all heads from the front where a viewport does not show the new one whole, beside the
-    others and beside the sidebar; through a camera stays as it is."""
+    """Look at all heads from the front; another than the first through a camera is not."""
     region = next(region for region in area.regions if region.type == "WINDOW")
-    view = area.spaces.active.region_3d
-    heads = head.in_scene(context.scene)
-    boxes = [family.extent(mesh) for mesh in heads]
-    new = heads.index(context.scene.thunder.head)
-
-    def on_screen() -> list[tuple]:
-        """(least, most) of each head in the region, pixels; not a number behind the viewer."""
-        view.update()
-        corners = (
-            [
-                view3d_utils.location_3d_to_region_2d(region, view, corner) or (math.nan, math.nan)
-                for corner in product(*zip(*box))
-            ]
-            for box in boxes
-        )
-        return [(np.min(each, axis=0), np.max(each, axis=0)) for each in corners]
-
-    # what panels cover; closed ones are one pixel wide
-    sides = [each for each in area.regions if each.type in ("UI", "TOOLS") and each.width > 1]
-    left = max((each.x + each.width for each in sides if each.type == "TOOLS"), default=region.x)
-    right = min((each.x for each in sides if each.type == "UI"), default=region.x + region.width)
-    low = np.array([left - region.x, 0.0])
-    high = np.array([right - region.x, float(region.height)])
-    seen = on_screen()
-    least, most = seen.pop(new)
-    is_clear = (least >= low).all() and (most <= high).all() and not any(
-        (np.minimum(most, far) > np.maximum(least, near)).all() for near, far in seen
-    )  # fmt: skip
-    if len(heads) > 1 and (is_clear or view.view_perspective == "CAMERA"):
+    boxes = np.array([family.extent(mesh) for mesh in head.in_scene(context.scene)])
+    if len(boxes) > 1 and area.spaces.active.region_3d.view_perspective == "CAMERA":
         return
     with context.temp_override(area=area, region=region):
         bpy.ops.view3d.view_axis(type="FRONT")
-        bpy.ops.view3d.view_selected()
-    if len(heads) == 1:
-        return
-    seen = on_screen()
-    least, most = np.min(seen, axis=(0, 1)), np.max(seen, axis=(0, 1))
-    view.view_distance *= float(((most - least) / (FILLED * (high - low))).max())
-    seen = on_screen()
-    middle = np.mean([np.min(seen, axis=(0, 1)), np.max(seen, axis=(0, 1))], axis=0)
-    here, wanted = (
-        view3d_utils.region_2d_to_location_3d(region, view, place, view.view_location)
-        for place in (middle, (low + high) / 2)
-    )
-    view.view_location += here - wanted
+    low, high = boxes[:, 0].min(axis=0), boxes[:, 1].max(axis=0)
+    grid.frame_box(area, region, Vector((low + high) / 2), *(high - low)[[0, 2]])
 
 
 class THUNDER_OT_add_flame_head(ChoosesFile, AddsHead, bpy.types.Operator):

@@ -519,9 +519,8 @@ class THUNDER_OT_update_eyes(NeedsShownTake, SlicedWork, bpy.types.Operator):
 
     def begin(self, context):
         entry, rig = shown_take_and_rig(context)
-        entries = asking.entries_of(context.scene, entry.head, entry.voice)
         return "Aiming the eyes", jobs.stage(
-            asking.update_eyes(context.scene, rig, entries), "Aiming the eyes"
+            asking.update_eyes(context.scene, rig, entry.voice), "Aiming the eyes"
         )
 
     def outcome(self, counts):

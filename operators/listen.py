@@ -6,7 +6,7 @@ import bpy
 
 from ..scene.engine import connection
 from ..scene.heads import head
-from ..scene.host import jobs
+from ..scene.host import jobs, playback
 from ..scene.review import checking, listening, live_score
 from ..scene.takes import take_list
 from ..scene.voice import strip
@@ -53,20 +53,10 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
     def finish(self, context, frames):
         first, last = frames
         self.report({"INFO"}, f"Generated speech for frames {first}–{last}")
-        if (
-            not bpy.app.background
-            and context.window is not None
-            and context.scene.thunder.listen_play
-        ):
-            self.play(context, first)
-
-    def play(self, context, first):
-        """Play the generated speech instead of the original."""
-        if attempt(listening.flip, context, True)[1]:
+        if bpy.app.background or context.window is None or not context.scene.thunder.listen_play:
             return
-        context.scene.frame_set(first)
-        if not context.screen.is_animation_playing:
-            bpy.ops.screen.animation_play()
+        if not attempt(listening.flip, context, True)[1]:  # it plays instead of the original
+            playback.start(context.scene, first)
 
 
 class THUNDER_OT_original(InstantWork, bpy.types.Operator):

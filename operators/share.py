@@ -116,18 +116,12 @@ def _loudness(context, entry):
     return (yield from voice_cache.loudness_of_take(bpy.data.scenes[voice.scene], voice, entry))
 
 
-def _image_editors(context) -> list:
-    """(window, area) of all Image editors that are open."""
-    areas = (
-        (window, area) for window in context.window_manager.windows for area in window.screen.areas
-    )
-    return [(window, area) for window, area in areas if area.type == "IMAGE_EDITOR"]
-
-
 def _open(context, image) -> None:
     """Show an image in an open Image editor, else in a new window."""
-    if editors := _image_editors(context):
-        editors[0][1].spaces.active.image = image
+    areas = (area for window in context.window_manager.windows for area in window.screen.areas)
+    editor = next((area for area in areas if area.type == "IMAGE_EDITOR"), None)
+    if editor is not None:
+        editor.spaces.active.image = image
         return
     if bpy.ops.wm.window_new() != {"FINISHED"}:
         return

@@ -184,15 +184,12 @@ class THUNDER_OT_delete_takes(NeedsTakes, SlicedWork, bpy.types.Operator):
         entries = context.scene.thunder.takes
         return [place for place in take_list.of_voice(context) if not entries[place].folded]
 
-    def _is_kept(self, entry) -> bool:
-        """Whether a take is not deleted. Slow: detecting edits reads all keys."""
-        return entry.action is not None and take_list.holds_work(entry)
-
     def _steps(self, context):
         entries, places = context.scene.thunder.takes, self._places(context)
         result = []
         for number, place in enumerate(places):
-            if not self._is_kept(entries[place]):
+            entry = entries[place]
+            if entry.action is None or not take_list.holds_work(entry):
                 result.append(place)
             yield Step((number + 1) / len(places), "Checking takes", busy=True)
         if not result:

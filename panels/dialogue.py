@@ -199,7 +199,10 @@ class THUNDER_PT_strip(bpy.types.Panel):
             takes = sorted(
                 dialogue.takes_of(scene, sound.name, speaker), key=provenance.rank, reverse=True
             )
-            self._draw_generate(layout, sound)
+            if session.job is None:
+                big_button(layout, "thunder.generate", icon="PLAY").strip = sound.name
+            else:
+                progress_row(layout, 1.2)
             draw_perform_as(layout)
             self._draw_takes(layout, scene, takes)
             if sound.name in committed_lines(speaker):
@@ -222,12 +225,6 @@ class THUNDER_PT_strip(bpy.types.Panel):
         button = tune(row.row(align=True), enabled=speaker is not None)
         button.operator("thunder.go_to_strip", text="", icon="PLAY_SOUND").strip = sound.name
         return speaker
-
-    def _draw_generate(self, layout, sound):
-        if session.job is None:
-            big_button(layout, "thunder.generate", icon="PLAY").strip = sound.name
-            return
-        progress_row(layout, 1.2)
 
     def _draw_takes(self, layout, scene, takes):
         """A line on all takes of the strip, and a row for each of the best, which shows it."""

@@ -202,7 +202,7 @@ def draw_check(layout, context) -> str:
     if checked is None:
         return ""
     # of earlier keys: greyed
-    listed = tune(layout.column(), active=not checking.edited.is_edited(rig))
+    listed = tune(layout.column(), active=not checking.is_outdated(checked, rig))
     if not checked.findings:
         listed.label(text=checking.summary([]), icon="CHECKMARK")
         return ""

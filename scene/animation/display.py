@@ -114,38 +114,44 @@ def base_tracks(target) -> list:
 
 def _hold_still(rig: head.Rig) -> None:
     """Hold properties that the animator's action does not move at their present values, under a
-    track that plays this action.
-
-    Around a take Blender's NLA would set such properties to their default, and that of a shape key
-    is 1.
-    """
-    values_of_targets: list[list] = []
+    track that plays this action."""
+    values: list[list] = []
     for target in rig.targets:
-        animation = target.animation_data
-        values_of_targets.append([])
-        if animation is None or animation.action is None:
-            continue
-        moved = {*compat.by_place(compat.curves_for(target)), *paths_in_strips(target)}
-        values_of_targets[-1] = [
-            (track.path, track.index, rna_paths.value(target, track.path, track.index))
-            for _, track in rig.tracks_of(target)
-            if (track.path, track.index) not in moved
-        ]
-    if not any(values_of_targets):
-        return
-    actions, collections = compat.new_action(STILL, rig.targets)
+        values.append([])
+        if target.animation_data is not None and target.animation_data.action is not None:
+            moved = {*compat.by_place(compat.curves_for(target)), *paths_in_strips(target)}
+            values[-1] = [
+                (track.path, track.index, rna_paths.value(target, track.path, track.index))
+                for _, track in rig.tracks_of(target)
+                if (track.path, track.index) not in moved
+            ]
+    hold_values(rig, STILL, values)
+
+
+def hold_values(rig: head.Rig, name: str, values: list[list]) -> list[bpy.types.Action]:
+    """Hold values [(path, index, value)] of each target of a rig in NLA tracks without end. Returns
+    the actions that these play.
+
+    Around a take or strip Blender's NLA would set properties that nothing else moves to their
+    default, and that of a shape key is 1.
+    """
+    if not any(values):
+        return []
+    actions, collections = compat.new_action(name, rig.targets)
     for action in actions:
         action.use_fake_user = False
-    for index, (target, still) in enumerate(zip(rig.targets, values_of_targets)):
+    for index, (target, still) in enumerate(zip(rig.targets, values)):
         for path, place, value in still:
             points = compat.new_curve(collections[index], path, place, "").keyframe_points
             points.add(1)
             points[0].co = (1.0, value)
         if still:
-            hold_pose(target, STILL, actions[min(index, len(actions) - 1)], index)
-    for action in actions:
-        if not action.users:
-            bpy.data.actions.remove(action)
+            action = actions[min(index, len(actions) - 1)]
+            strip = add_strip(target, name, 1, action, compat.slot_for(action, target, index))
+            strip.extrapolation, strip.blend_type = "HOLD", "REPLACE"
+    used = [action for action in actions if action.users]
+    bpy.data.batch_remove([action for action in actions if not action.users])
+    return used
 
 
 def _play_under(target) -> None:
@@ -296,10 +302,7 @@ def push_down(target, name: str, action, state: dict, everywhere: bool) -> None:
     them.  everywhere: whether it is evaluated beyond its keys too, where cycles and extrapolation
     of its curves continue.
     """
-    track = target.animation_data.nla_tracks.new()
-    track.name = name
-    strip = track.strips.new(name, int(action.frame_range[0]), action)
-    compat.set_strip_slot(strip, state.get("slot", ""))
+    strip = add_strip(target, name, int(action.frame_range[0]), action, state.get("slot", ""))
     if everywhere:
         strip.action_frame_start, strip.action_frame_end = -_FAR, _FAR
         strip.frame_start_ui = -_FAR
@@ -312,12 +315,11 @@ def push_down(target, name: str, action, state: dict, everywhere: bool) -> None:
         strip.influence = influence
 
 
-def hold_pose(target, name: str, action, index: int) -> None:
-    """Hold the pose of an action's first frame in an NLA track without end. index: of the
-    data-block among the action's."""
+def add_strip(target, name: str, start: int, action, slot: str) -> bpy.types.NlaStrip:
+    """A new strip of an action in an NLA track above all others of a data-block."""
     animation = target.animation_data or target.animation_data_create()
     track = animation.nla_tracks.new()
     track.name = name
-    strip = track.strips.new(name, 1, action)
-    compat.set_strip_slot(strip, compat.slot_for(action, target, index))
-    strip.extrapolation, strip.blend_type = "HOLD", "REPLACE"
+    strip = track.strips.new(name, start, action)
+    compat.set_strip_slot(strip, slot)
+    return strip

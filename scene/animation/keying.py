@@ -338,23 +338,30 @@ def read(
     rig: head.Rig, channels: tuple[str, ...], clock: Clock, seconds: float, fps: float = FPS
 ) -> Generator[float, None, Motion]:
     """Read `seconds` of animation from clock.start on. Returns the Motion [T, len(channels)] at
-    `fps` frames per second.
+    `fps` frames per second. The scene stays on its frame."""
+    values = yield from rescale(read_values(rig, clock, seconds, fps), 0.0, 0.9)
+    motion = yield from rescale(motion_of(rig, values, channels), 0.9, 1.0)
+    return replace(motion, fps=fps)
 
-    From the f-curves if they alone move the face. With an NLA, drivers, constraints or f-curves on
-    the bones that something else overrides, the scene itself is stepped from frame to frame and put
-    back.
+
+def read_values(
+    rig: head.Rig, clock: Clock, seconds: float, fps: float
+) -> Generator[float, None, np.ndarray]:
+    """Read the values of a rig's tracks as they are seen. Returns them, [T, tracks].
+
+    From the f-curves if they alone move the face; with an NLA, drivers, constraints or f-curves on
+    the bones that something else overrides, as Blender evaluates it.
     """
     frames = clock.frame(motion_times(seconds, fps))
-    motion = yield from (_from_curves if _is_from_curves(rig, frames) else _from_scene)(
-        rig, channels, frames
-    )
-    return replace(motion, fps=fps)
+    if _is_from_curves(rig, frames):
+        return (yield from _curve_values(rig, map(compat.curves_for, rig.targets), frames))
+    return (yield from _scene_values(rig, frames))
 
 
 def read_quietly(
     rig: head.Rig, channels: tuple[str, ...], clock: Clock, seconds: float
 ) -> Generator[float, None, Motion | None]:
-    """The same from f-curves alone, at 25 fps; the scene stays on its frame. Returns None if
+    """The same from f-curves alone, at 25 fps, without changing Blender's data. Returns None if
     something else moves the face too.
 
     Of a shown take its curves are read, whatever plays around it.
@@ -362,7 +369,7 @@ def read_quietly(
     frames = clock.frame(motion_times(seconds))
     if display.shown_action(rig) is None and not _is_from_curves(rig, frames):
         return None
-    return (yield from _from_curves(rig, channels, frames))
+    return (yield from read_curves(rig, map(compat.curves_for, rig.targets), channels, frames))
 
 
 def _is_from_curves(rig: head.Rig, frames: np.ndarray) -> bool:
@@ -407,27 +414,21 @@ def motion_of(
     return Motion.join(parts)
 
 
-# ---- from the f-curves
-
-
-def _from_curves(
-    rig: head.Rig, channels: tuple[str, ...], frames: np.ndarray
-) -> Generator[float, None, Motion]:
-    """The motion by the f-curves of the active actions."""
-    return (
-        yield from read_curves(
-            rig, [compat.curves_for(target) for target in rig.targets], channels, frames
-        )
-    )
-
-
 def read_curves(
-    rig: head.Rig, of_targets: list[list], channels: tuple[str, ...], frames: np.ndarray
+    rig: head.Rig, of_targets: Iterable[list], channels: tuple[str, ...], frames: np.ndarray
 ) -> Generator[float, None, Motion]:
-    """Read f-curves (a list for each of the rig's targets) at scene frames [T]. Returns the Motion.
+    """Read f-curves (some for each of the rig's targets) at scene frames [T]. Returns the Motion.
 
     Values that no curve animates are those that are set now.
     """
+    values = yield from rescale(_curve_values(rig, of_targets, frames), 0.0, 0.9)
+    return (yield from rescale(motion_of(rig, values, channels), 0.9, 1.0))
+
+
+def _curve_values(
+    rig: head.Rig, of_targets: Iterable[list], frames: np.ndarray
+) -> Generator[float, None, np.ndarray]:
+    """The values by f-curves, as they are seen."""
     curves = fcurves.of_tracks(
         rig, ([curve for curve in of_target if not curve.mute] for of_target in of_targets)
     )
@@ -436,8 +437,8 @@ def read_curves(
         values[:, index] = rna_paths.visible_values(
             rig.targets[track.block], track_values(rig, index, curve, frames), track.path
         )
-        yield 0.9 * (index + 1) / len(rig.driver.tracks)
-    return (yield from rescale(motion_of(rig, values, channels), 0.9, 1.0))
+        yield (index + 1) / len(rig.driver.tracks)
+    return values
 
 
 def track_values(rig: head.Rig, place: int, curve, frames: np.ndarray) -> np.ndarray:
@@ -448,30 +449,29 @@ def track_values(rig: head.Rig, place: int, curve, frames: np.ndarray) -> np.nda
     return np.full(len(frames), rna_paths.value(rig.targets[track.block], track.path, track.index))
 
 
-# ---- from the evaluated scene
-
-
-def _from_scene(
-    rig: head.Rig, channels: tuple[str, ...], frames: np.ndarray
-) -> Generator[float, None, Motion]:
-    """The motion by stepping through the evaluated scene, whose current frame is restored."""
-    scene = next(
-        (s for s in bpy.data.scenes if rig.mesh.name in s.objects and s == bpy.context.scene),
-        bpy.context.scene,
-    )
+def _scene_values(rig: head.Rig, frames: np.ndarray) -> Generator[float, None, np.ndarray]:
+    """The values as Blender evaluates them, in a scene apart."""
+    scene, targets = bpy.context.scene, set(rig.targets)
+    objects = {
+        obj for obj in (*targets, rig.mesh, *rig.objects) if isinstance(obj, bpy.types.Object)
+    }
+    objects |= {
+        obj for obj in scene.objects if obj.type == "MESH" and obj.data.shape_keys in targets
+    }
     values = np.empty((len(frames), len(rig.driver.tracks)))
     tracks_of_targets = [(target, rig.tracks_of(target)) for target in rig.targets]
-    with playback.returning(scene):
+    with playback.apart(scene, objects) as other:
         for row, frame in enumerate(frames):
-            playback.go_to(scene, frame)
-            depsgraph = bpy.context.evaluated_depsgraph_get()
+            playback.go_to(other, frame)
             for target, tracks in tracks_of_targets:
                 places = [place for place, _ in tracks]
                 values[row, places] = rna_paths.evaluate(
-                    target, [(track.path, track.index) for _, track in tracks], depsgraph
+                    target,
+                    [(track.path, track.index) for _, track in tracks],
+                    other.view_layers[0].depsgraph,
                 )
-            yield 0.9 * (row + 1) / len(frames)
-    return (yield from rescale(motion_of(rig, values, channels), 0.9, 1.0))
+            yield (row + 1) / len(frames)
+    return values
 
 
 def frames_of(entry) -> np.ndarray:

@@ -44,11 +44,6 @@ def arguments(named: str = "", language: str = "") -> dict[str, str]:
     }
 
 
-def is_set_up() -> bool:
-    """Whether words are meant to be recognised: a Python for it is there, and a model is named."""
-    return bool(model()) and not attempt(python)[1]
-
-
 def why_not(context=None) -> str:
     """The reason why no words can be recognised, "" if they can. Quick: for panels."""
     return attempt(arguments)[1]

@@ -240,8 +240,7 @@ class _WholeFile(Part):
             ) = self.kept
         self.kept = None
 
-    def close(self) -> None:
-        self.end()
+    close = end
 
 
 _whole_file = session.add(_WholeFile())
@@ -598,5 +597,4 @@ class Task(Part):
         if not self.any_file:
             self.stop()
 
-    def close(self) -> None:
-        self.stop()
+    close = stop

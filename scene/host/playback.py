@@ -17,25 +17,22 @@ def go_to(scene, frame: float) -> None:
     scene.frame_set(whole_frame, subframe=float(frame - whole_frame))
 
 
-@contextlib.contextmanager
-def returning(scene) -> Iterator[None]:
-    """Return to a scene's current frame afterwards."""
-    frame, fraction = scene.frame_current, scene.frame_subframe
-    try:
-        yield
-    finally:
-        scene.frame_set(frame, subframe=fraction)
+def empty(scene) -> None:
+    """Take all objects out of a scene."""
+    for members in (scene.collection.objects, scene.collection.children):
+        for member in list(members):
+            members.unlink(member)
 
 
 @contextlib.contextmanager
 def apart(scene, objects: Iterable[bpy.types.Object]) -> Iterator[bpy.types.Scene]:
-    """A scene in which some objects of another play for a while, so that the animator's stays on
-    its frame and is not drawn again."""
-    other = bpy.data.scenes.new(APART)
+    """A copy of a scene in which some of its objects play for a while, so that the animator's stays
+    on its frame and is not drawn again."""
+    other = scene.copy()
+    other.name = APART
     name = other.name
     try:
-        for setting in ("fps", "fps_base", "frame_map_old", "frame_map_new"):
-            setattr(other.render, setting, getattr(scene.render, setting))
+        empty(other)
         for obj in set(objects):
             other.collection.objects.link(obj)
         yield other

@@ -20,13 +20,13 @@ from ...thunder_core.errors import BadRequest, NoSpace
 from ...thunder_core.face import livelink, retarget
 from ...thunder_core.face.head import Head
 from ...thunder_core.face.lips import opening_mm
-from ...thunder_core.face.mapping import Driver, rotation_vectors
+from ...thunder_core.face.mapping import rotation_vectors
 from ...thunder_core.files import part_of, reason_of
 from ...thunder_core.progress import result
 from ...thunder_core.types import FPS, Motion
 from ..animation import fcurves, keying
 from ..heads import build, family, flame, head, reach, rna_paths
-from ..host import compat, jobs, playback
+from ..host import compat, jobs
 from ..takes import generation, provenance, take_list, word_places
 from ..voice import strip
 
@@ -208,36 +208,35 @@ def _alone(shot: Shot) -> Iterator[None]:
         (scene, "use_preview_range", False),
     ]
     before = [(owner, name, getattr(owner, name)) for owner, name, _ in changes]
-    with playback.returning(scene):
-        try:
-            if mode != "OBJECT":
-                bpy.ops.object.mode_set(mode="OBJECT")
-            for owner, name, value in changes:
-                setattr(owner, name, value)
-            for obj in hidden:
-                obj.hide_set(False, view_layer=layer)
-            layer.update()
-            _select(layer, [obj for obj in objects if obj.name in layer.objects])
-            unseen = next(
-                (obj for obj in objects if obj not in layer.objects.selected.values()), None
+    frame, fraction = scene.frame_current, scene.frame_subframe
+    try:
+        if mode != "OBJECT":
+            bpy.ops.object.mode_set(mode="OBJECT")
+        for owner, name, value in changes:
+            setattr(owner, name, value)
+        for obj in hidden:
+            obj.hide_set(False, view_layer=layer)
+        layer.update()
+        _select(layer, [obj for obj in objects if obj.name in layer.objects])
+        unseen = next((obj for obj in objects if obj not in layer.objects.selected.values()), None)
+        if unseen is not None:
+            raise BadRequest(
+                f"“{unseen.name}” is hidden with its collection: show it in this view layer "
+                f"to export it"
             )
-            if unseen is not None:
-                raise BadRequest(
-                    f"“{unseen.name}” is hidden with its collection: show it in this view layer "
-                    f"to export it"
-                )
-            layer.objects.active = shot.rig.owner
-            scene.frame_set(shot.first)
-            yield
-        finally:
-            for obj in hidden:
-                obj.hide_set(True, view_layer=layer)
-            _select(layer, selected)
-            layer.objects.active = active
-            for owner, name, value in before:
-                setattr(owner, name, value)
-            if mode != "OBJECT":
-                bpy.ops.object.mode_set(mode=mode)
+        layer.objects.active = shot.rig.owner
+        scene.frame_set(shot.first)
+        yield
+    finally:
+        for obj in hidden:
+            obj.hide_set(True, view_layer=layer)
+        _select(layer, selected)
+        layer.objects.active = active
+        for owner, name, value in before:
+            setattr(owner, name, value)
+        if mode != "OBJECT":
+            bpy.ops.object.mode_set(mode=mode)
+        scene.frame_set(frame, subframe=fraction)
 
 
 @contextlib.contextmanager
@@ -540,17 +539,6 @@ def _is_beyond(values: np.ndarray) -> bool:
     return len(values) > 0 and (values.min() < -_BEYOND or values.max() > 1 + _BEYOND)
 
 
-class _Plain(Driver):
-    """Reads a FLAME rig's values as they are: the motion's expression holds those of all tracks of
-    the rig's driver."""
-
-    def __init__(self, driver: Driver):
-        super().__init__(driver.tracks, ())
-
-    def read(self, values: np.ndarray, channels) -> Motion:
-        return Motion(np.asarray(values, np.float64), np.zeros((len(values), 3)))
-
-
 def export_parameters(shot, path: str) -> list[str]:
     """Write the parameters of a FLAME head's animation, one row per scene frame, as an .npz;
     nothing of it is lost. Raises NoSpace.
@@ -558,19 +546,12 @@ def export_parameters(shot, path: str) -> list[str]:
     shot: of export.py. The head as it is seen now: NLA, drivers and constraints included.
     """
     rig, clock = shot.rig, Clock.of(shot.scene, shot.first)
-    motion = result(
-        keying.read(raw_values(rig), (), clock, (shot.last - shot.first + 1) / clock.fps, clock.fps)
-    )
+    seconds = (shot.last - shot.first + 1) / clock.fps
+    values = result(keying.read_values(rig, clock, seconds, clock.fps))
     motion_file.write_parameters(
-        path, parameters_of(motion.expression, rig.driver, rig.mesh, rig.armature, clock.fps)
+        path, parameters_of(values, rig.driver, rig.mesh, rig.armature, clock.fps)
     )
     return []
-
-
-def raw_values(rig):
-    """A FLAME rig for which `reading.read` returns the values of its tracks, as the motion's
-    expression [T, tracks]."""
-    return replace(rig, driver=_Plain(rig.driver))
 
 
 def parameters_of(
@@ -638,8 +619,8 @@ def _pose(scene, rig) -> Generator[float, None, dict[str, np.ndarray]]:
     """Returns the pose of this frame and the vertices that are seen, by the names of
     “check_flame”."""
     clock = Clock.of(scene, scene.frame_current)
-    motion = yield from keying.read(raw_values(rig), (), clock, 1 / clock.fps, clock.fps)
-    pose = parameters_of(motion.expression[:1], rig.driver, rig.mesh, rig.armature, clock.fps)
+    values = yield from keying.read_values(rig, clock, 1 / clock.fps, clock.fps)
+    pose = parameters_of(values[:1], rig.driver, rig.mesh, rig.armature, clock.fps)
     return {
         "expression": pose.expression[0],
         "betas": pose.betas[0],

@@ -76,8 +76,7 @@ class _State(jobs.Part):
         _restore_loop()
         puppets.remove_marked()  # of a file that was recovered
 
-    def close(self) -> None:
-        self.release()
+    close = release
 
 
 state = jobs.session.add(_State())
@@ -246,18 +245,19 @@ def enter(context) -> None:
         for obj in layer.objects.selected:
             obj.select_set(False)
         layer.objects.active = None
-        _look(grid, area, region, space.region_3d)
+        view = space.region_3d
+        view.view_perspective, view.view_rotation = "ORTHO", grid.axes.to_quaternion()
+        frame_box(area, region, grid.middle, grid.size.x, grid.size.y)
         playback.start(scene, scene.frame_preview_start)
 
 
-def _look(grid: _Grid, area, region, view) -> None:
-    """Turn a view to the grid's front, all of it beside the sidebar."""
-    view.view_perspective = "ORTHO"
-    view.view_rotation = grid.axes.to_quaternion()
-    view.view_location, view.view_distance = grid.middle, 1.0
+def frame_box(area, region, middle: Vector, wide: float, tall: float) -> None:
+    """Show all of a box around a place, so wide and tall as the view has it, beside the sidebar."""
+    view = area.spaces.active.region_3d
+    view.view_location, view.view_distance = middle, 1.0
     view.update()
     ends = [
-        view3d_utils.region_2d_to_location_3d(region, view, (x, region.height / 2), grid.middle)
+        view3d_utils.region_2d_to_location_3d(region, view, (x, region.height / 2), middle)
         for x in (0, region.width)
     ]
     per_pixel = (ends[1] - ends[0]).length / max(1, region.width)
@@ -268,11 +268,9 @@ def _look(grid: _Grid, area, region, view) -> None:
             for kind in ("TOOLS", "UI")
         )
     width = max(50, region.width - left - right)
-    distance = (
-        max(grid.size.x / width, grid.size.y / max(50, region.height * 0.88)) * 1.04 / per_pixel
-    )
+    distance = max(wide / width, tall / max(50, region.height * 0.88)) * 1.04 / per_pixel
     view.view_distance = distance
-    view.view_location = grid.middle + grid.axes @ Vector(
+    view.view_location += view.view_rotation @ Vector(
         ((right - left) / 2 * per_pixel * distance, 0.0, 0.0)
     )
 

@@ -18,7 +18,7 @@ from ...thunder_core import records
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.files import part_of, write_error
 from ..heads import head, materials
-from ..host import compat, jobs
+from ..host import compat, jobs, playback
 from ..takes import take_list
 from ..takes.commit.following import lines_of
 from . import grid, puppets
@@ -188,9 +188,7 @@ def slate(scene, frame: int) -> str:
 def _show_only(copy, pictures: list[str]) -> None:
     """Show pictures above everything else in a scene's sequencer, whose sounds stay, and none of
     its objects."""
-    for part in (copy.collection.objects, copy.collection.children):
-        for member in list(part):
-            part.unlink(member)
+    playback.empty(copy)
     strips = compat.strips(copy.sequence_editor or copy.sequence_editor_create())
     top = max((strip.channel for strip in strips), default=0) + 1
     film = strips.new_image(PLAYBLAST, pictures[0], top, copy.frame_start)

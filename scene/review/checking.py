@@ -35,7 +35,6 @@ from . import live_score
 _AROUND_SECONDS = 0.4  # preview range before and after a finding: a syllable
 
 _addon_changes = jobs.AddonChanges()
-edited = jobs.session.add(live_score.EditedActions())  # since the last check
 
 
 def _jump_to_finding(checked, context):
@@ -61,8 +60,9 @@ class ThunderIgnored(bpy.types.PropertyGroup):
 class ThunderCheck(bpy.types.PropertyGroup):
     """What the last check of a scene found.
 
-    animation: what was checked, as `animation_name` names it; findings are of nothing else.  voice:
-    its name.  start: scene frame on which it begins.
+    animation: what was checked, as `animation_name` names it; findings are of nothing else.  keys:
+    those that it played (`live_score.KeyWatch`).  voice: its name.  start: scene frame on which it
+    begins.
     """
 
     tolerance: EnumProperty(
@@ -79,6 +79,7 @@ class ThunderCheck(bpy.types.PropertyGroup):
     )
     ignored: CollectionProperty(type=ThunderIgnored)
     animation: StringProperty()
+    keys: StringProperty()
     voice: StringProperty()
     start: FloatProperty()
 
@@ -158,8 +159,13 @@ def show(
         row.label = each.label(clock.fps)
     with _addon_changes:
         checked.index = 0
-    edited.forget(rig)
+    checked.keys = live_score.watch.played(rig)
     return listed
+
+
+def is_outdated(checked: ThunderCheck, rig: head.Rig) -> bool:
+    """Whether the keys of a head were changed since it was checked. Quick: for panels."""
+    return checked.keys not in ("", live_score.watch.played(rig))  # "": by an earlier version
 
 
 def summary(findings: list) -> str:

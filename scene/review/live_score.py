@@ -39,6 +39,7 @@ class SyncScore:
     total: 0 … 100.  per_frame: [T] at 25 fps from scene frame clock.start on, None if not measured.
     grade: with what is found, None if that is not known.  parts: of the total, by the names of
     `findings.PARTS`.  of_whole: whether the total is of the whole line that a take was cut from.
+    keys: that were scored, as of `KeyWatch`, where it is not of a take.
     """
 
     total: float
@@ -47,6 +48,7 @@ class SyncScore:
     grade: provenance.Grade | None = None
     parts: dict[str, float] = field(default_factory=dict)
     of_whole: bool = False
+    keys: str = ""
 
     @property
     def text(self) -> str:
@@ -85,7 +87,10 @@ def is_outdated(scene, rig: head.Rig) -> bool:
     """Whether the keys of what a head plays were changed since it was scored. Quick: for every
     redraw."""
     entry = take_list.on_head(scene, rig.mesh)
-    return edited.is_edited(rig) if entry is None else browsing.watch.is_outdated(entry)
+    if entry is not None:
+        return browsing.watch.is_outdated(entry)
+    score = shown_score(scene, rig)
+    return score is not None and score.keys != watch.played(rig)
 
 
 def animator_action(rig: head.Rig):
@@ -240,9 +245,8 @@ def score_steps(
     if entry is None and (sentence := _why_unscored(scene, rig)):
         raise BadRequest(sentence)
     voice = strip.of_take(bpy.context, entry)
-    clock, read = Clock.of(scene, voice.clock.start), keying.read
-    if quietly:
-        read = keying.read_quietly
+    clock = Clock.of(scene, voice.clock.start)
+    read = keying.read_quietly if quietly else keying.read
     seconds = yield from voice_cache.seconds_of(scene, voice)
     motion: Motion | None = yield from jobs.stage(
         read(rig, head.channel_names(), clock, seconds), "Scoring", 0.96, 0.97
@@ -277,9 +281,8 @@ def keep(
         total, per_frame = _line_score(rig, voice.name, float(answer["total"]), per_frame)
         grade = provenance.Grade.of(findings.findings_of(answer) or (), clock, rig)
         live.animation_scores[(*display.animation_of(rig), *_place_of(voice))] = SyncScore(
-            total, per_frame, clock, grade, answer["parts"]
+            total, per_frame, clock, grade, answer["parts"], keys=watch.played(rig)
         )
-        edited.forget(rig)
         return
     # on the take's frames, independent of the voice's current position
     entry = take_list.by_uid(bpy.context.scene, uid)
@@ -468,55 +471,29 @@ def _store(uid: int, answer: dict, per_frame: np.ndarray, **first: float) -> Non
 # ---- when
 
 
-class EditedActions(jobs.Memory):
-    """The actions whose keys differ from what they were when something was found out of what heads
-    play; known: the checksums of that time, by session ids.
+class KeyWatch(jobs.Memory):
+    """The keys that heads play, by which later ones are known to be others; known: checksums of
+    actions, by session ids, until they may have changed."""
 
-    touched: actions that may have changed since they were compared; Blender also tells of ones
-    whose keys stayed.
-    """
-
-    def __init__(self):
-        super().__init__()
-        self.touched, self.changed = set(), set()  # type: set[int], set[int]
-
-    def is_edited(self, rig: head.Rig) -> bool:
-        """Whether the keys were changed that a head plays now."""
-        for action in _actions_of(rig):
-            uid = action.session_uid
-            if uid in self.touched:
-                self.touched.discard(uid)
-                is_changed = keying.checksum(action) != self.known.get(uid)
-                (self.changed.add if is_changed else self.changed.discard)(uid)
-        return any(action.session_uid in self.changed for action in _actions_of(rig))
-
-    def forget(self, rig: head.Rig) -> None:
-        """What a head plays now is known as it is."""
-        for action in _actions_of(rig):
-            self.known[action.session_uid] = keying.checksum(action)
-            self.touched.discard(action.session_uid)
-            self.changed.discard(action.session_uid)
+    def played(self, rig: head.Rig) -> str:
+        """Identifies the keys that a head plays now."""
+        animations = (target.animation_data for target in rig.targets)
+        played = (animation.action for animation in animations if animation is not None)
+        actions = [action for action in dict.fromkeys(played) if action is not None]
+        for action in actions:
+            if action.session_uid not in self.known:
+                self.known[action.session_uid] = keying.checksum(action)
+        return " ".join(self.known[action.session_uid] for action in actions)
 
     def actions_edited(self, scene, uids: set[int]) -> None:
-        self.touched |= uids
+        for uid in uids:
+            self.known.pop(uid, None)
 
     def undone(self) -> None:
-        self.touched |= self.known.keys()
-
-    def file_opened(self) -> None:
-        super().file_opened()
-        self.touched.clear()
-        self.changed.clear()
+        self.known.clear()
 
 
-def _actions_of(rig: head.Rig) -> list[bpy.types.Action]:
-    """The actions that a head plays now."""
-    animations = (target.animation_data for target in rig.targets)
-    actions = (animation.action for animation in animations if animation is not None)
-    return list(dict.fromkeys(action for action in actions if action is not None))
-
-
-edited = jobs.session.add(EditedActions())  # since the animator's animation was scored
+watch = jobs.session.add(KeyWatch())
 
 
 class LiveScore(jobs.Part):
@@ -557,8 +534,7 @@ class LiveScore(jobs.Part):
         if job is not None:
             job.close()
 
-    def release(self) -> None:
-        self.stop()
+    release = stop
 
     def actions_edited(self, scene, uids: set[int]) -> None:
         if bpy.app.background or not scene.thunder.live_score:
@@ -597,15 +573,10 @@ class LiveScore(jobs.Part):
         return None
 
     def file_opened(self) -> None:
-        """Drop the scores of the file that was open before."""
+        self.stop()
         self.animation_scores.clear()
         self.tried.clear()
         self.openings.clear()
-
-    def close(self) -> None:
-        """Stop scoring and drop all scores."""
-        self.stop()
-        self.file_opened()
 
 
 live = jobs.session.add(LiveScore())

@@ -472,14 +472,8 @@ def follow_soon(scene) -> None:
         _follow_soon.start(0.0)
 
 
-@dataclass(frozen=True)
-class Sound:
-    """A sound file that becomes a line.  name: of its strip.  speaker: the head that speaks it,
-    None for no head yet."""
-
-    path: str
-    name: str
-    speaker: bpy.types.Object | None = None
+# a sound file that becomes a line, the name of its strip, and who speaks it, None for nobody yet
+Sound = tuple[str, str, bpy.types.Object | None]
 
 
 def sounds_of_files(context, paths: Iterable[str], first: bpy.types.Object | None) -> list[Sound]:
@@ -488,8 +482,7 @@ def sounds_of_files(context, paths: Iterable[str], first: bpy.types.Object | Non
     start = heads.index(first) if first in heads else 0
     speakers = [*heads[start:], *heads[:start]] or [None]
     return [
-        Sound(path, Path(path).stem, speakers[index % len(speakers)])
-        for index, path in enumerate(paths)
+        (path, Path(path).stem, speakers[index % len(speakers)]) for index, path in enumerate(paths)
     ]
 
 
@@ -505,9 +498,7 @@ def sounds_of_jobs(context, jobs: Iterable[job_file.Job]) -> list[Sound]:
             "bake.py --jobs"
         )
     return [
-        Sound(
-            str(job.settings["audio"]), job.name, heads.get(str(job.settings.get("head")), chosen)
-        )
+        (str(job.settings["audio"]), job.name, heads.get(str(job.settings.get("head")), chosen))
         for job in with_sound
     ]
 
@@ -536,18 +527,18 @@ def add_sounds(context, sounds: Sequence[Sound]) -> tuple[list[str], list[str]]:
             "as the voice instead"
         )
     frame, added, left_out = scene.frame_current, [], []
-    for sound in sounds:
+    for path, name, speaker in sounds:
         try:
-            if problem := not_a_file(sound.path):
+            if problem := not_a_file(path):
                 raise BadSound(f"{problem}: choose another sound file")
-            new = strip.add_voice(scene, sound.path, sound.name, frame)
+            new = strip.add_voice(scene, path, name, frame)
         except ThunderError as error:
             left_out.append(str(error))
             continue
         _, frame = compat.strip_span(new)
         added.append(new.name)
-        if sound.speaker is not None:
-            cast(scene, new.name, sound.speaker)
+        if speaker is not None:
+            cast(scene, new.name, speaker)
     if not added:
         raise BadSound("\n".join(left_out) or "No sound file was chosen: choose one")
     scene.thunder.source = "STRIP"

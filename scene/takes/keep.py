@@ -408,15 +408,13 @@ def exact_direction(asked: Brief, reading: np.ndarray, seed: int) -> Brief:
 def sample_alike(
     client: Client, context, on_take: generation.OnTake | None = None
 ) -> Generator[Step, None, list[keying.Performance]]:
-    """Steps that sample takes like the shown one and list each on arrival, as
-    `generation.generate`.
+    """Steps that sample takes like the shown one (unless `why_none_alike`) and list each on
+    arrival, as `generation.generate`.
 
     on_take gets each take once it is listed. Returns the takes, best first. Raises ThunderError.
     """
     scene = context.scene
     entry = take_list.shown_take(scene.thunder)
-    if sentence := why_none_alike(entry):
-        raise BadRequest(sentence)
     rig = take_list.animatable_rig(scene, entry)
     voice = take_list.check_voice(entry, strip.find(context))
     before = provenance.request_of(provenance.about_of(entry.action), scene.thunder, COUNT)

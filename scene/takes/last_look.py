@@ -33,8 +33,6 @@ def look(
     """Look at a rig's lips over a take whose opening is [T] mm at 25 fps, and keep what is wrong
     with the head; said: its sounds, JSON of [phone, start, end]. Returns that sentence, "" if they
     follow.
-
-    The scene's current frame is restored.
     """
     name, sentence = rig.owner.name, ""
     if rig.armature is None:
@@ -77,28 +75,34 @@ def _opened(scene_name: str, rig: head.Rig, meter: reach.Meter) -> list[np.ndarr
     try:
         for amount in (0.0, 1.0):
             mapping_table.show(scene, rig, [*drawn, "jaw"][0], amount)
-            bpy.context.view_layer.update()
-            shown.append([_points(part, meter.base) for part in meter.parts])
+            layer = bpy.context.view_layer
+            shown.append([_points(layer, part, meter.base) for part in meter.parts])
     finally:
         mapping_table.end(scene)
     return [now - rest for rest, now in zip(*shown)]
 
 
-def _points(part: bpy.types.Object, base: bpy.types.Object) -> np.ndarray:
+def _points(
+    layer: bpy.types.ViewLayer, part: bpy.types.Object, base: bpy.types.Object
+) -> np.ndarray:
     """Where Blender shows the vertices of a mesh, [V, 3] in the space of another object: where it
     is hidden, or a modifier adds or removes some, those of a copy without such modifiers."""
-    shown = part.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    layer.update()
+    shown = part.evaluated_get(layer.depsgraph)
     makers = [each.name for each in part.modifiers if each.type not in _KEEPS]
-    count, is_seen = len(part.data.vertices), part.visible_get()
+    count, is_seen = len(part.data.vertices), part.visible_get(view_layer=layer)
     twin = part.copy() if makers and len(shown.data.vertices) != count or not is_seen else None
     try:
         if twin is not None:
             for name in makers:
                 twin.modifiers.remove(twin.modifiers[name])
             twin.hide_viewport = False
-            bpy.context.scene.collection.objects.link(twin)
-        graph = bpy.context.evaluated_depsgraph_get()
-        shown, seen = (twin or part).evaluated_get(graph), base.evaluated_get(graph)
+            layer.id_data.collection.objects.link(twin)
+            layer.update()
+        shown, seen = (
+            (twin or part).evaluated_get(layer.depsgraph),
+            base.evaluated_get(layer.depsgraph),
+        )
         into = np.array(seen.matrix_world.inverted_safe() @ shown.matrix_world)
         return points_of(shown.data.vertices)[:count] @ into[:3, :3].T + into[:3, 3]
     finally:
@@ -108,13 +112,12 @@ def _points(part: bpy.types.Object, base: bpy.types.Object) -> np.ndarray:
 
 def _gaps(scene_name: str, seen, frames) -> Generator[float, None, np.ndarray]:
     """Returns how far the evaluated lips are apart on scene frames, mm."""
-    scene, ids = bpy.data.scenes[scene_name], [*seen.upper, *seen.lower, *seen.still]
-    gaps = []
-    with playback.returning(scene):
+    ids, gaps = [*seen.upper, *seen.lower, *seen.still], []
+    *parts, base = (bpy.data.objects[name] for name in (*seen.parts, seen.base))
+    with playback.apart(bpy.data.scenes[scene_name], [*parts, base]) as other:
         for number, frame in enumerate(frames):
-            playback.go_to(scene, frame)
-            *parts, base = (bpy.data.objects[name] for name in (*seen.parts, seen.base))
-            points = [_points(part, base) for part in parts]
+            playback.go_to(other, frame)
+            points = [_points(other.view_layers[0], part, base) for part in parts]
             gaps.append(reach.lip_gap(seen, np.concatenate(points)[ids]))
             yield (number + 1) / len(frames)
     return np.array(gaps)

@@ -4,7 +4,6 @@
 import math
 import re
 import time
-from dataclasses import replace
 
 import bpy
 
@@ -158,10 +157,8 @@ def other_weights_in_words(before: str | None, takes: list) -> str:
 def set_score(entry, performance: keying.Performance) -> None:
     """Store the score of a take that was listed without one, and what its provenance says of it;
     its keys may have been edited meanwhile."""
-    about = provenance.about_of(entry.action) | performance.provenance
     for action in display.actions_of(entry):
-        checksum = keying.record_of(action).get("checksum")
-        keying.remember(action, replace(performance, provenance=about), checksum)
+        keying.record_of(action).update(performance.provenance | {"score": performance.score})
     if performance.sync_per_frame is not None:
         provenance.store_sync(entry.action, performance.sync_per_frame)
     entry.score = performance.score

@@ -501,7 +501,8 @@ def recognise_before(client: Client, voice: strip.Voice) -> Generator[jobs.Step,
         record.is_typed
         or (state is not None and record.recording == state.recording and record.recognised)
     )
-    if is_known or not scene.thunder.recognise_words or not recogniser.is_set_up():
+    is_wanted = scene.thunder.recognise_words and recogniser.model()
+    if is_known or not is_wanted or attempt(recogniser.python)[1]:
         return ""
     try:
         steps = recognise(client, voice, recogniser.arguments())

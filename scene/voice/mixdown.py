@@ -24,7 +24,7 @@ from ...thunder_core.client import Client
 from ...thunder_core.errors import BadSound, Cancelled, is_full_disk, NoSpace, NoVoice, ThunderError
 from ...thunder_core.files import not_a_file, reason_of
 from ...thunder_core.progress import no_progress
-from ..host import compat, jobs
+from ..host import compat, jobs, playback
 from .strip import by_name, channel_of, lineage, Voice
 
 # seconds without a byte written: Blender 5.2 mixes down in the background and reports no failure
@@ -402,11 +402,11 @@ def _mix_with_blender(voice: Voice, scene, strip, path: str) -> Generator[float,
     counts = np.diff(samples).tolist()
     sizes = [count * channels * _BYTES for count in counts]
     check_space(path, sum(sizes) + _SPARE)
-    alone = _copy_with_only(scene, strip)
     piece = Path(f"{path}.piece.wav")
     try:
-        yield 0.0  # a copy of the scene is enough for one slice
-        with open(path, "wb") as file:
+        with playback.apart(scene, ()) as alone, open(path, "wb") as file:
+            _let_play(alone, [strip.name, *(meta.name for meta in lineage(scene, strip)[0])])
+            yield 0.0  # a copy of the scene is enough for one slice
             file.write(wav_header(kept, rate, sum(counts) * kept * _BYTES))
             for start, end, size in zip(bounds, bounds[1:], sizes):
                 alone.frame_start, alone.frame_end = start, end - 1
@@ -421,7 +421,6 @@ def _mix_with_blender(voice: Voice, scene, strip, path: str) -> Generator[float,
     except OSError as error:
         raise no_space(path, error) from error
     finally:
-        bpy.data.scenes.remove(alone)
         piece.unlink(missing_ok=True)
 
 
@@ -456,19 +455,12 @@ def _mix_piece(voice, alone, piece: Path, layout: str, rate: int) -> None:
         raise _mix_error(voice, reason_of(error)) from error
 
 
-def _copy_with_only(scene, strip):
-    """A copy of a scene in which only one strip plays and no object has to be evaluated."""
-    names = [strip.name, *(meta.name for meta in lineage(scene, strip)[0])]
-    copy = scene.copy()
-    for member in list(copy.collection.objects):
-        copy.collection.objects.unlink(member)
-    for child in list(copy.collection.children):
-        copy.collection.children.unlink(child)
+def _let_play(copy, names: list[str]) -> None:
+    """Let only the strips of these names play in a copy of a scene."""
     for other in compat.strips_all(copy.sequence_editor):
         other.mute = other.name not in names
     copy.use_preview_range, copy.background_set = False, None
     copy.audio_volume, copy.use_audio = 1.0, True  # the master's volume is not the strip's
-    return copy
 
 
 def _wait_until_written(

@@ -72,8 +72,6 @@ class Recording:
 
     def __init__(self, client: Client, scene):
         settings = scene.thunder.recording
-        if problem := why_no_range(scene):
-            raise BadRequest(problem)
         self.client, self.scene = client, scene.name
         self.fps, self.countdown = Clock.of(scene, 0).fps, float(settings.countdown)
         self.first, self.last = scene.frame_current, None

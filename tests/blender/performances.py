@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Performances and sounds with known events, made here, for tests that key and read them back."""
 
+import contextlib
 import wave
 
 import numpy as np
 from thunder.scene.animation import display, keying
 from thunder.scene.engine import connection
 from thunder.scene.heads import head as head_module
+from thunder.scene.host import jobs
 from thunder.scene.takes import take_list
 from thunder.thunder_core import progress, types
 from thunder.thunder_core.animation import timing
@@ -146,3 +148,11 @@ def reopen(bpy, folder):
     bpy.ops.wm.save_as_mainfile(filepath=path)
     bpy.ops.wm.open_mainfile(filepath=path)
     return bpy.context.scene
+
+
+@contextlib.contextmanager
+def walks():
+    """The names of the scenes whose playhead moves within this block."""
+    walked = []
+    with jobs.handled("frame_change_pre", lambda scene, *_: walked.append(scene.name)):
+        yield walked

@@ -20,11 +20,12 @@ from thunder.cli import check
 from thunder.scene.animation import display, fcurves, keying
 from thunder.scene.heads import head, head_state
 from thunder.scene.host import compat
+from thunder.scene.host.jobs import session
 from thunder.scene.review import checking, live_score
 from thunder.scene.takes import provenance, take_list, transcript
 from thunder.scene.voice import strip
 from thunder.thunder_core import findings, progress
-from thunder.thunder_core.animation import keyframes
+from thunder.thunder_core.animation import keyframes, timing
 from thunder.thunder_core.errors import BadRequest
 from thunder.thunder_core.face import displacement
 from thunder.thunder_core.face.lips import bundled_lips
@@ -332,14 +333,14 @@ def test_bake_knows_the_command():
 
 
 def test_findings_are_current_while_keys_stay_whatever_blender_tells(own):
-    rig, edited = head.find(own), checking.edited
-    edited.forget(rig)
-    uids = {action.session_uid for action in live_score._actions_of(rig)}
-    edited.actions_edited(own, uids)
-    assert not edited.is_edited(rig)
+    rig, checked = head.find(own), own.thunder_check
+    checking.show(own, rig, "voice", timing.Clock.of(own, 1.0), [])
+    uids = {live_score.animator_action(rig).session_uid}
+    session.tell("actions_edited", own, uids)
+    assert not checking.is_outdated(checked, rig)
     curve = curve_of(own, "jaw")
     before = curve.keyframe_points[0].co.y
     for value, is_edited in ((before + 0.1, True), (before, False)):
         curve.keyframe_points[0].co.y = value
-        edited.actions_edited(own, uids)
-        assert edited.is_edited(rig) is is_edited
+        session.tell("actions_edited", own, uids)
+        assert checking.is_outdated(checked, rig) is is_edited

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from makers import add_control
 from mathutils import Matrix, Quaternion
-from performances import performance, show_take
+from performances import performance, show_take, walks
 from test_bake import bake, engine, short_voice  # noqa: F401
 from test_reach import bare_face, dead, KEYS, skin, small_face, stick, without
 from thunder.scene.heads import character, detection, family, head as head_module, head_state
@@ -48,7 +48,9 @@ def test_lips_that_follow_are_not_spoken_of(blender, scene, keyed):
     skin(blender, face)
     rig, opening, _ = speak(scene, face)
     scene.frame_set(33)
-    assert look(scene, rig, opening) == "" and scene.frame_current == 33
+    with walks() as walked:
+        assert look(scene, rig, opening) == "" and scene.frame_current == 33
+    assert walked and scene.name not in walked and len(blender.data.scenes) == 1
     assert head_state.fault(rig.owner) == ""
 
 

@@ -548,11 +548,13 @@ def test_looking_at_a_take_is_no_edit_of_the_animation_below(blender, stage, sce
         scene.frame_set(frame)
         display.restore_animation(rig)
         scene.frame_set(frame + 1)
-    assert not checking.edited.is_edited(rig) and not live_score.is_outdated(scene, rig)
+    assert not checking.is_outdated(scene.thunder_check, rig) and not live_score.is_outdated(
+        scene, rig
+    )
     bone = rig.armature.pose.bones["jaw"]
     bone.keyframe_insert("rotation_euler", index=0, frame=60)
     blender.context.view_layer.update()
-    assert checking.edited.is_edited(rig) and live_score.is_outdated(scene, rig)
+    assert checking.is_outdated(scene.thunder_check, rig) and live_score.is_outdated(scene, rig)
 
 
 # ---- what a committed line scores

@@ -52,7 +52,7 @@ def look(blender, scene, rig, entry, **how):
     direction = sliders.ensure(rig.owner)
     for name, value in how.items():
         setattr(direction, name, value)
-    return progress.result(asking.update_eyes(scene, rig, [entry]))
+    return progress.result(asking.update_eyes(scene, rig, entry.voice))
 
 
 @pytest.mark.parametrize("moves", ["nothing", "target", "head"])

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 from commit_stage import animate, distances, everything
-from performances import key, list_take, noise, performance
+from performances import key, list_take, noise, performance, walks
 from speaking import speak
 from thunder.scene.animation import display, fcurves, keying
 from thunder.scene.heads import head
@@ -113,8 +113,14 @@ def test_what_is_keyed_is_read_back_from_curves_and_from_the_evaluated_scene(
         assert np.abs(getattr(motion, part) - getattr(made, part))[inside].max() < 1e-3
     scene.frame_set(17)
     rig.armature.pose.bones["neck"].constraints.new("LIMIT_SCALE")  # which no curve tells
-    evaluated = read(scene, rig, 5.0, 3.0)
-    assert scene.frame_current == 17
+    with walks() as walked:
+        evaluated = read(scene, rig, 5.0, 3.0)
+    assert (
+        scene.frame_current == 17
+        and walked
+        and scene.name not in walked
+        and len(blender.data.scenes) == 1
+    )
     for part in ("expression", "jaw", "head", "eyes"):
         assert np.abs(getattr(motion, part) - getattr(evaluated, part)).max() < 1e-5
 

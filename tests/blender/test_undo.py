@@ -113,10 +113,7 @@ def fix(blender, client):
 
 def update_eyes(blender, client):
     scene, rig, entry = shown(blender)
-    return jobs.stage(
-        asking.update_eyes(scene, rig, asking.entries_of(scene, entry.head, entry.voice)),
-        "Aiming the eyes",
-    )
+    return jobs.stage(asking.update_eyes(scene, rig, entry.voice), "Aiming the eyes")
 
 
 def play_all(blender, client):

@@ -163,7 +163,8 @@ def test_points_are_where_smplx_has_them(case):
     assert np.abs(placed - vertices[:, ids]).max() < 1e-6
     turn = rotvec_to_matrix(motion.jaw)
     assert np.abs(points.heights(motion.expression, turn) - vertices[:, ids, 1]).max() < 1e-6
-    assert np.array_equal(points.part(slice(2, 5)).of_motion(motion), placed[:, 2:5])
+    some = points.part(slice(2, 5)).of_motion(motion)
+    assert np.abs(some - placed[:, 2:5]).max() < 1e-12
 
 
 def test_shapes_of_two_keys_come_in_as_the_engines_layer_has_them():

@@ -121,20 +121,24 @@ class SkinnedPoints:
         """Directions relative to the joint, [n, K, 3]: the part that the jaw rotates."""
         return self.directions - self.joint_directions[:, None]
 
+    @cached_property
+    def _shapes(self) -> np.ndarray:
+        """All that moves the points but the jaw's turn, [n + 9 + c, 3·K]."""
+        parts = [self.directions, self.correctives]
+        if self.pair_shapes is not None:
+            parts.append(self.pair_shapes)
+        return np.concatenate([part.reshape(len(part), -1) for part in parts])
+
     def _shape(self, coefficients: np.ndarray, rotation_change: np.ndarray) -> np.ndarray:
         """Positions [T, K, 3] before the jaw turns; rotation_change [T, 3, 3]: its rotation matrix
         less the identity."""
-        frames, n = coefficients.shape
-        moved = (coefficients @ self.directions.reshape(n, -1)).reshape(frames, -1, 3)
-        moved += (rotation_change.reshape(frames, 9) @ self.correctives.reshape(9, -1)).reshape(
-            moved.shape
-        )
+        amounts = [coefficients, rotation_change.reshape(len(coefficients), 9)]
         if self.pair_shapes is not None:
             # the last is the jaw's, at place −1
             factors = np.c_[np.clip(coefficients, 0.0, 1.0), rotation_change[:, 2, 1]]
-            both = factors[:, self.pairs[:, 0]] * factors[:, self.pairs[:, 1]]
-            moved += (both @ self.pair_shapes.reshape(len(self.pairs), -1)).reshape(moved.shape)
-        return self.rest + moved
+            amounts.append(factors[:, self.pairs[:, 0]] * factors[:, self.pairs[:, 1]])
+        moved = np.concatenate(amounts, 1) @ self._shapes
+        return self.rest + moved.reshape(-1, *self.rest.shape)
 
     def place(self, coefficients: np.ndarray, turn: np.ndarray) -> np.ndarray:
         """Positions [T, K, 3] at coefficients [T, n] and jaw rotation matrices [T, 3, 3], neck

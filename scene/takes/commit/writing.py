@@ -13,7 +13,6 @@ from ....thunder_core.animation.commit import line_records
 from ....thunder_core.animation.commit.before import Before
 from ....thunder_core.animation.commit.drawing import Drawing, NewCurve, OF_SPEECH
 from ....thunder_core.animation.commit.planning import Plan
-from ....thunder_core.progress import result as value_of
 from ...animation import display, fcurves
 from ...animation.keying import checksum, PROPERTY, record_of
 from ...heads import head, head_state, rna_paths
@@ -244,12 +243,11 @@ class _Writing:
         """Steps that put the curves into an NLA strip above the animator's animation."""
         actions = yield from self._make_actions(written)
         display.remove_base(self.rig)
-        still = self._still_poses(written)
+        still = display.hold_values(self.rig, reading.STILL_POSE, self._still_values(written))
+        self.made.extend(still)
         for index, (target, action, state) in enumerate(
             zip(self.rig.targets, self.animator_actions, self.states)
         ):
-            if still[index] is not None:
-                display.hold_pose(target, reading.STILL_POSE, still[index], index)
             if action is not None:
                 # The action plays as when it was active, everywhere if it moves beyond its keys:
                 # cycles, noise, or lines that run on.
@@ -271,42 +269,22 @@ class _Writing:
                 )
         return actions
 
-    def _still_poses(self, written: Curves) -> list:
-        """For each target the action of a held pose below all strips, None if none is needed.
-
-        Around an NLA strip Blender sets properties that no other strip moves to their default, and
-        that of a shape key is 1: so properties moved only by the take get a strip that holds their
-        previous values.
-        """
-        wanted: list[list[NewCurve]] = []
-        for index, (target, curves) in enumerate(zip(self.rig.targets, written)):
-            existing = compat.curves_of(
-                self.animator_actions[index], self.states[index].get("slot", "")
-            )
+    def _still_values(self, written: Curves) -> list[list]:
+        """For each target the previous values of what only the take moves."""
+        values = []
+        for target, action, state, curves in zip(
+            self.rig.targets, self.animator_actions, self.states, written
+        ):
+            existing = compat.curves_of(action, state.get("slot", ""))
             moved = {*compat.by_place(existing), *display.paths_in_strips(target)}
-            places = {
-                (track.path, track.index): place for place, track in self.rig.tracks_of(target)
+            held = {
+                (track.path, track.index): self.before.still[place]
+                for place, track in self.rig.tracks_of(target)
+                if (track.path, track.index) not in moved
             }
-            wanted.append([])
-            for curve in curves:
-                place = places.get((curve.path, curve.index))
-                if place is not None and (curve.path, curve.index) not in moved:
-                    keys = placing.level_key(1, self.before.still[place])
-                    wanted[-1].append(
-                        NewCurve(curve.path, curve.index, curve.group, keys, self.plan.choice.span)
-                    )
-        if not any(wanted):
-            return [None] * len(self.rig.targets)
-        actions, collections = compat.new_action(reading.STILL_POSE, self.rig.targets)
-        self.made.extend(actions)
-        for collection, curves in zip(collections, wanted):
-            value_of(self._write(collection, curves))
-        for action in actions:
-            action.use_fake_user = False
-        return [
-            actions[min(index, len(actions) - 1)] if wanted[index] else None
-            for index in range(len(self.rig.targets))
-        ]
+            keyed = [(curve.path, curve.index) for curve in curves]
+            values.append([(*place, held[place]) for place in keyed if place in held])
+        return values
 
     def _write(self, curves, wanted: list[NewCurve]) -> Generator[float, None, None]:
         """Write curves into a collection; yields progress."""
@@ -327,11 +305,8 @@ class _Writing:
     def _lay(self, target, action, index: int, span: placing.Span) -> None:
         """Add a take's action above everything else on a target, blending in and out around its
         frames."""
-        animation = target.animation_data or target.animation_data_create()
-        track = animation.nla_tracks.new()
-        track.name = self.plan.names.lines.name
-        strip = track.strips.new(self.plan.names.lines.name, span.start, action)
-        compat.set_strip_slot(strip, compat.slot_for(action, target, index))
+        slot = compat.slot_for(action, target, index)
+        strip = display.add_strip(target, self.plan.names.lines.name, span.start, action, slot)
         strip.action_frame_start, strip.action_frame_end = span.start, span.end
         strip.frame_start_ui = span.start
         strip.extrapolation = "NOTHING"

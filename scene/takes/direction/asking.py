@@ -235,9 +235,8 @@ def target_of(
         return None
     wanted = _target(scene, rig, direction)
     bones = rig.armature.data.bones
-    joint, eyes = (
-        _axes(Vector(place)) for place in (bones["neck"].head_local, _eye_middle(rig.armature))
-    )
+    eyes = sum((bones[name].head_local for name in _EYES), Vector()) / 2
+    joint, eyes = (_axes(place) for place in (bones["neck"].head_local, eyes))
     by_camera = direction.look_at == "CAMERA"
     points, still = np.empty((frames, 3), np.float32), np.zeros((frames, 3), np.float32)
     target = GazeTarget(points, joint, eyes, direction.looks_away, still, direction.head_follows)
@@ -287,12 +286,19 @@ def is_aimed(entry) -> bool:
     return entry.action is not None and provenance.LOOK in entry.action
 
 
-def update_eyes(scene, rig: head.Rig, entries: list) -> Generator[float, None, tuple[int, int]]:
-    """Aim the eyes of takes by their head's current direction. Returns (number aimed, number
-    skipped); takes whose keys were edited or shaped, or that have no stored motion, are skipped.
+def update_eyes(scene, rig: head.Rig, voice: str) -> Generator[float, None, tuple[int, int]]:
+    """Aim the eyes of a head's takes of a voice by its current direction. Returns (number aimed,
+    number skipped); those whose keys were edited or shaped, or that have no stored motion, are
+    skipped.
 
     Nothing is written before the targets are known. Raises BadRequest.
     """
+    of_line = rig.mesh, voice
+    entries = [
+        entry
+        for entry in scene.thunder.takes
+        if entry.action is not None and (entry.head, entry.voice) == of_line
+    ]
     ready: list[tuple[int, Clock, keying.Performance]] = []
     targets: dict[tuple[Clock, int], GazeTarget | None] = {}
     for number, entry in enumerate(entries):
@@ -323,15 +329,6 @@ def update_eyes(scene, rig: head.Rig, entries: list) -> Generator[float, None, t
         browsing.forget(uid)
         yield 0.9 + 0.1 * (number + 1) / len(ready)
     return len(ready), len(entries) - len(ready)
-
-
-def entries_of(scene, mesh: bpy.types.Object, voice: str) -> list:
-    """The takes of a head and a voice that have their actions."""
-    return [
-        entry
-        for entry in scene.thunder.takes
-        if entry.action is not None and (entry.head, entry.voice) == (mesh, voice)
-    ]
 
 
 def _target(scene, rig: head.Rig, direction) -> bpy.types.Object:
@@ -412,11 +409,6 @@ def _is_posed(armature) -> bool:
     return armature is not None and any(
         curve.data_path.startswith("pose.bones") for curve in compat.curves_for(armature)
     )
-
-
-def _eye_middle(armature) -> Vector:
-    """The middle between the eyes of an armature of ours, in its space."""
-    return sum((armature.data.bones[name].head_local for name in _EYES), Vector()) / 2
 
 
 def _axes(point: Vector) -> np.ndarray:
