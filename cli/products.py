@@ -20,7 +20,7 @@ from ..scene.heads import head
 from ..scene.host import compat, jobs
 from ..scene.media import contact_sheet, export, studio
 from ..scene.voice import mixdown, strip, voice_cache
-from ..thunder_core import channels, files, grades
+from ..thunder_core import channels, files, findings
 from ..thunder_core.animation import motion_file
 from ..thunder_core.batch.settings import CURVES, file_of_take, OUTPUTS, SOUND
 from ..thunder_core.errors import BadSound
@@ -214,11 +214,11 @@ def write_sound(out: files.Transaction, baked: BakedTakes) -> np.ndarray:
 def grade_of(take) -> dict:
     """What the page says of a take's lip-sync: grade, reason, and where something is found, in
     seconds; empty where it was not measured."""
-    found = grades.findings_of(take.provenance)
+    found = findings.findings_of(take.provenance)
     if found is None:
         return {}
     return {
-        "grade": grades.grade(found),
+        "grade": findings.grade(found),
         "reason": found[0].sentence(FPS, f"at {found[0].start:.1f} s") if found else "",
         "drifts": [[round(each.start, 2), round(each.end, 2)] for each in found],
     }

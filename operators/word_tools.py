@@ -15,7 +15,7 @@ from ..scene.takes import dialogue, keep, mix, provenance, take_list, transcript
 from ..scene.voice import fingerprint, strip
 from ..thunder_core import subtitles
 from ..thunder_core.errors import attempt, BadRequest
-from ..thunder_core.face.mixing import PARTS
+from ..thunder_core.face.shaping import PARTS
 from .base import (
     FileWork,
     HasObstacles,

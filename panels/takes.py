@@ -11,7 +11,7 @@ from ..scene.media import grid
 from ..scene.review import live_score
 from ..scene.takes import browsing, provenance, take_list
 from ..scene.voice import fingerprint
-from ..thunder_core import grades
+from ..thunder_core import findings
 from ..thunder_core.errors import attempt
 from .tab import buttons, Popover, Tab, tune, wrapped_label
 
@@ -49,7 +49,7 @@ class THUNDER_UL_takes(bpy.types.UIList):
         is_current = not (provenance.has_old_score(item) or browsing.watch.is_outdated(item))
         verdict = tune(row.row(align=True), active=is_current)
         verdict.ui_units_x = VERDICT
-        verdict.alert = grade is not None and grade.name == grades.POOR
+        verdict.alert = grade is not None and grade.name == findings.POOR
         verdict.label(text=take_list.verdict(item, grade))
         row.prop(item, "name", text="", emboss=False)
         picture = tune(row.row(align=True), scale_x=TILE)
@@ -134,7 +134,7 @@ class THUNDER_PT_score(Popover, bpy.types.Panel):
             said = score.grade.text
             wrapped_label(layout, said[:1].upper() + said[1:], context)
         column = layout.column(align=True)
-        for name, said in grades.PARTS.items():
+        for name, said in findings.PARTS.items():
             if name in score.parts:
                 part = score.parts[name]
                 column.progress(text=f"{said}: {part:.0%}", factor=part)

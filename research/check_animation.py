@@ -38,7 +38,7 @@ from thunder_core.engine.voice import VoiceFeatures
 from thunder_core.findings import Finding, OPEN, OTHER, SHIFTED, STILL
 from thunder_core.request import Request
 from thunder_core.spoken import phone_index
-from thunder_core.train.tracked import read_tracked, resample
+from thunder_core.train.corpus import read_tracked, resample
 from thunder_core.types import FPS, Motion, RATE, Speech
 
 GROUPS = ("takes", "people", "viseme tool", "viseme tool, with text", "another rig")
@@ -116,7 +116,7 @@ class Reader:
 
     def curves(self, motion: Motion) -> MouthCurves:
         """Gap and width of a motion."""
-        return MouthCurves(*self.engine.measures.lips.gap_and_width(motion))
+        return MouthCurves(*self.engine.lips.gap_and_width(motion))
 
     def line(self, group: str, name: str, speech: Speech, motion: Motion, **about) -> Line:
         """A whole line, as long as the shorter of sound and motion."""

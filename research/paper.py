@@ -46,9 +46,8 @@ from research.systems.denoisers import ClipImages
 from research.train.paper import folder_of, MASKED as MASKED_ENDING, NETWORK, select_rows, STAGES
 from thunder_core.face.head import Head, load_head
 from thunder_core.files import write_file
-from thunder_core.train.corpus import Corpus
+from thunder_core.train.corpus import Corpus, FlameBasis
 from thunder_core.train.motions import MotionSet
-from thunder_core.train.tracked import FlameBasis
 from thunder_core.types import Columns
 
 PROTOCOL_CLIPS = 40

@@ -46,7 +46,7 @@ from thunder_core.engine.scorer import WEIGHTS
 from thunder_core.engine.speech.audio import read_sound, sound_of
 from thunder_core.face.lips import CLOSED_MM, opening_mm
 from thunder_core.filters import highest
-from thunder_core.grades import CHECK, GOOD, LipSyncScore, POOR
+from thunder_core.findings import CHECK, GOOD, LipSyncScore, POOR
 from thunder_core.request import Request
 from thunder_core.types import FPS, in_group, Motion, pack, RATE, SPEECH, Speech, Take, unpack
 

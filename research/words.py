@@ -19,12 +19,18 @@ import numpy as np
 
 from research.corpus_lines import clips_of, Line, LINE_OPTIONS, MOST_SECONDS, open_corpus, UNSEEN
 from research.harness import add_shared, describe_sampling, report, results_file
-from thunder_core.animation.traits import BEYOND_EXPECTED, deviations, Line as SpokenLine, USUAL
+from thunder_core.animation.traits import (
+    BEYOND_EXPECTED,
+    deviations,
+    Line as SpokenLine,
+    measure,
+    USUAL,
+)
 from thunder_core.direction import Brief, Direction, DIRECTION_NAMES
 from thunder_core.direction_words import AXIS_WORDS, CARRIED_WORDS, MEASURES, words, words_of_takes
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.performance import requested_style
-from thunder_core.engine.scorer import Measures
+from thunder_core.engine.voice import SPOKEN
 from thunder_core.request import Request
 from thunder_core.types import FPS, RATE, Speech
 
@@ -106,7 +112,6 @@ def add_arguments(p: ArgumentParser) -> None:
 def run(args: Namespace) -> None:
     """Sample, measure and count; write the table."""
     corpus, engine = open_corpus(args.cache), Engine.load(args.weights)
-    measures = Measures(engine.head)
     usual = Brief(Direction().vector()[None], 0.5, as_asked=False)
     requested, values, shows, batch, plain, listed = (
         [],
@@ -121,12 +126,11 @@ def run(args: Namespace) -> None:
         request = Request(args.takes, 100 * number + 1, steps=args.steps, direction=usual)
         takes = engine.generate(speech, request)
         voice = engine.analyse(speech)
-        expected = measures.of_style(
-            engine.thunder.expect(voice, requested_style(usual, voice.frames)), voice
-        )
+        wanted, spoken = requested_style(usual, voice.frames), voice.presence > SPOKEN
+        expected = measure(engine.meter, engine.thunder.expect(voice, wanted), spoken)
         line = SpokenLine.of(voice.frames / FPS, voice.phrasing.weights)
         for take in takes:
-            measured = measures.of_style(take.motion, voice)
+            measured = measure(engine.meter, take.motion, spoken)
             reading = np.array(take.provenance["reading"])
             for name in STEPS:
                 level = expected.get(name, np.nan) if name in BEYOND_EXPECTED else 0.0

@@ -32,7 +32,7 @@ from .engine_python import find_recogniser
 from .errors import BadRequest, is_full_disk, NoSpace, suggest
 from .face import livelink
 from .files import part_of, write_file
-from .grades import LipSyncScore
+from .findings import LipSyncScore
 from .languages import code_of
 from .progress import no_progress, Progress
 from .protocol import NOTES

@@ -215,8 +215,8 @@ def _read_lock(lock: str) -> list[str]:
             text = file.read()
     except (OSError, ValueError) as error:
         raise Failed(
-            f"The list of the engine's packages, “{lock}”, cannot be read ({_brief(error)}): "
-            f"reinstall the extension"
+            f"The list of the engine's packages, “{lock}”, cannot be read "
+            f"({files.reason_of(error)}): reinstall the extension"
         ) from error
     names = re.findall(_PINNED, text, re.M)
     if not names or len(re.findall(_HASH, text)) < len(names):
@@ -261,9 +261,8 @@ def _make(folder: str) -> None:
         venv.EnvBuilder(symlinks=not _WINDOWS).create(folder)
     except (OSError, ValueError, subprocess.CalledProcessError) as error:
         raise Failed(
-            f"No virtual environment can be made in “{folder}” ({_brief(error)}): free some space "
-            f"or choose "
-            "another Python in the preferences"
+            f"No virtual environment can be made in “{folder}” ({files.reason_of(error)}): free "
+            "some space or choose another Python in the preferences"
         ) from error
     # Not by EnvBuilder, whose ensurepip would outlive this process.
     with _start(
@@ -292,12 +291,6 @@ def _temporary(folder: str) -> dict[str, str]:
     shutil.rmtree(path, ignore_errors=True)
     os.makedirs(path)
     return {"TMPDIR": path, "TEMP": path, "TMP": path}
-
-
-def _brief(error) -> str:
-    """The first line of an error."""
-    text = str(getattr(error, "strerror", None) or error).strip()
-    return text.splitlines()[0][:160] if text else type(error).__name__
 
 
 def _check_space(folder: str, needed: float) -> None:
@@ -514,14 +507,14 @@ def main() -> int:
         why = str(failed)
     except OSError as error:
         why = (
-            f"The engine's folder “{options.folder}” cannot be written ({_brief(error)}): free "
-            f"some space or choose another"
+            f"The engine's folder “{options.folder}” cannot be written ({files.reason_of(error)}): "
+            f"free some space or choose another"
         )
     except Exception as error:
         traceback.print_exc()
         why = (
-            f"Installation failed ({type(error).__name__}: {_brief(error)}): install again, "
-            f"see the log"
+            f"Installation failed ({type(error).__name__}: {files.reason_of(error)}): install "
+            f"again, see the log"
         )
     if why:
         report_event("error", message=why)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from .grades import LipSyncScore
+    from .findings import LipSyncScore
 
 # the rotation vectors of a motion, in the order of its packed columns
 TURNS = ("jaw", "head", "eyes")

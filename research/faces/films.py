@@ -72,7 +72,7 @@ def _write(path: Path, pictures: list[np.ndarray]) -> None:
 
 def _draw(words: list[str]) -> None:
     from thunder_core.animation.motion_file import read
-    from thunder_core.engine.tracking.drawing import HeadDrawing
+    from thunder_core.engine.tracker import HeadDrawing
     from thunder_core.face.head import load_head
 
     takes = [Path(word) for word in words if word.endswith(".npz")]

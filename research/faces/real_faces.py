@@ -15,7 +15,7 @@ import numpy as np
 from research.train.facegood import write_tracked
 from thunder_core.engine.tracking.solve import read_landmarks, solve
 from thunder_core.face.head import Head
-from thunder_core.train.tracked import read_tracked, SOUNDS
+from thunder_core.train.corpus import read_tracked, SOUNDS
 from thunder_core.types import Motion
 
 

@@ -27,9 +27,9 @@ from thunder_core.face.head import Head
 from thunder_core.face.points import LIPS
 from thunder_core.networks.flame import FlameLayer
 from thunder_core.spoken import SILENCE
+from thunder_core.train.corpus import FlameBasis, read_recording
 from thunder_core.train.motions import MotionSet, SAMPLES_PER_FRAME
 from thunder_core.train.teacher import perform, semitones
-from thunder_core.train.tracked import FlameBasis, read_recording
 from thunder_core.types import Columns, pack
 
 SAMPLES = 32  # S of the paper

@@ -22,7 +22,7 @@ import torch
 from torch import nn, Tensor
 
 from thunder_core.engine.diffusion import in_windows
-from thunder_core.networks.conformer import attention
+from thunder_core.networks.bodies import attention
 from thunder_core.networks.denoiser import alibi_bias, alibi_slopes, SelfAttention, Standardised
 from thunder_core.progress import no_progress, Progress
 

@@ -8,7 +8,7 @@ import numpy as np
 import soundfile
 
 from thunder_core.files import write_file
-from thunder_core.train.tracked import (
+from thunder_core.train.corpus import (
     BadTracking,
     load_arrays,
     numbers_of,

@@ -16,9 +16,8 @@ import numpy as np
 import soundfile
 
 from research.faces.lip_clips import SILENT
-from thunder_core.train.corpus import BadCorpus
+from thunder_core.train.corpus import BadCorpus, read_recording
 from thunder_core.train.motions import SAMPLES_PER_FRAME
-from thunder_core.train.tracked import read_recording
 from thunder_core.types import FPS, RATE
 
 _TABLES = {

@@ -27,8 +27,16 @@ from thunder_core.networks.weights import load_weights
 from thunder_core.train.denoiser import M2S_WEIGHT
 from thunder_core.train.loop import Schedule
 from thunder_core.train.m2s import FRAMES
-from thunder_core.train.stages import export_m2s, optimisation, option, Stage, start_weights
-from thunder_core.train.workspace import Provenance, version, Workspace
+from thunder_core.train.stages import (
+    export_m2s,
+    optimisation,
+    option,
+    Provenance,
+    Stage,
+    start_weights,
+    version,
+    Workspace,
+)
 from thunder_core.types import Columns
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from thunder_core.acoustics import BINS
 from thunder_core.errors import BadWeights
-from thunder_core.networks.whisper import Whisper
+from thunder_core.networks.bodies import Whisper
 
 _HEAD_WIDTH = 64  # channels of an attention head, in Whispers of all sizes
 _TYPES = (np.float32, np.int8, np.int16, np.int32, np.float16)  # of CTranslate2, by number

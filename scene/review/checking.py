@@ -17,11 +17,11 @@ from bpy.props import (
     StringProperty,
 )
 
-from ...thunder_core import findings, grades
+from ...thunder_core import findings
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadRequest
-from ...thunder_core.face import lip_closures, lips
+from ...thunder_core.face import lips
 from ...thunder_core.progress import rescale
 from ...thunder_core.types import FPS, in_group, Motion, SPEECH
 from ..animation import display, fcurves, keying
@@ -140,7 +140,7 @@ def check(
     scene, rig = generation.look_up(*names)
     if is_score and tolerance == findings.REALISTIC:  # one verdict, wherever it is asked for
         live_score.keep(rig, voice, clock, uid, answer, per_frame)
-    return show(scene, rig, voice.name, clock, list(grades.findings_of(answer) or ()))
+    return show(scene, rig, voice.name, clock, list(findings.findings_of(answer) or ()))
 
 
 def show(
@@ -376,7 +376,7 @@ def _close_lips(
         1,
     )
     motion = yield from rescale(keying.motion(rig, values, clock.fps), 0.1, 0.5)
-    closed, rows = lip_closures.close(
+    closed, rows = lips.close(
         motion, head.channel_names(), float(np.clip(at - frames[0], 0, len(frames) - 1))
     )
     before = yield from rescale(keying.drive(rig, motion), 0.5, 0.7)

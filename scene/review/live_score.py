@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import bpy
 import numpy as np
 
-from ...thunder_core import grades
+from ...thunder_core import findings
 from ...thunder_core.animation.commit import line_records
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import temporary_arrays
@@ -38,7 +38,7 @@ class SyncScore:
 
     total: 0 … 100.  per_frame: [T] at 25 fps from scene frame clock.start on, None if not measured.
     grade: with what is found, None if that is not known.  parts: of the total, by the names of
-    `grades.PARTS`.  of_whole: whether the total is of the whole line that a take was cut from.
+    `findings.PARTS`.  of_whole: whether the total is of the whole line that a take was cut from.
     keys: that were scored, as of `KeyWatch`, where it is not of a take.
     """
 
@@ -279,7 +279,7 @@ def keep(
     from clock.start on. uid: of the action of the take that it plays, 0 for none."""
     if not uid:
         total, per_frame = _line_score(rig, voice.name, float(answer["total"]), per_frame)
-        grade = provenance.Grade.of(grades.findings_of(answer) or (), clock, rig)
+        grade = provenance.Grade.of(findings.findings_of(answer) or (), clock, rig)
         live.animation_scores[(*display.animation_of(rig), *_place_of(voice))] = SyncScore(
             total, per_frame, clock, grade, answer["parts"], keys=watch.played(rig)
         )
@@ -449,7 +449,7 @@ def known_findings(scene, entry) -> list[Finding] | None:
     weights in use; else None."""
     if not _keeps_score(scene, entry) or provenance.has_old_score(entry):
         return None
-    found = grades.findings_of(keying.record_of(entry.action))
+    found = findings.findings_of(keying.record_of(entry.action))
     return None if found is None else list(found)
 
 

@@ -14,7 +14,7 @@ from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
 from ...thunder_core.direction import AXES, Brief
 from ...thunder_core.errors import BadRequest
-from ...thunder_core.face.mixing import PART_OF, PARTS
+from ...thunder_core.face.shaping import PART_OF, PARTS
 from ...thunder_core.filters import smoothstep
 from ...thunder_core.progress import rescale
 from ...thunder_core.request import Request

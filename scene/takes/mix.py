@@ -12,7 +12,7 @@ from bpy.props import CollectionProperty, EnumProperty, IntProperty, PointerProp
 
 from ...thunder_core.animation import keyframes, timing
 from ...thunder_core.errors import BadRequest
-from ...thunder_core.face import mixing
+from ...thunder_core.face import shaping
 from ...thunder_core.face.lips import bundled_lips, opening_mm, width_mm
 from ...thunder_core.progress import rescale
 from ...thunder_core.types import FPS, Motion
@@ -71,7 +71,7 @@ def candidates(context) -> list:
     takes already chosen."""
     entries, settings = context.scene.thunder.takes, context.scene.thunder_mix
     shown = take_list.shown_take(context.scene.thunder)
-    unfolded = [getattr(settings, part) for part in mixing.PARTS] + [
+    unfolded = [getattr(settings, part) for part in shaping.PARTS] + [
         shown.action if shown is not None else None
     ]
     return [
@@ -135,7 +135,7 @@ def mix(context) -> Generator[float, None, object]:
 
     Raises BadRequest if nothing is mixed. Nothing in the file changes before the end.
     """
-    parts = {part: chosen_take(context, part) for part in mixing.PARTS}
+    parts = {part: chosen_take(context, part) for part in shaping.PARTS}
     if None in parts.values():
         raise BadRequest("There are no takes of this head to mix: generate some")
     return (
@@ -168,12 +168,12 @@ def mix_parts(scene, parts: dict, cuts: Sequence, fade: int) -> Generator[float,
                 f"“{lead.head.name}” and “{lead.voice}”"
             )
     frames = keying.frames_of(lead)
-    weights = np.zeros((len(frames), len(actions), len(mixing.PARTS)))
-    for column, part in enumerate(mixing.PARTS):
+    weights = np.zeros((len(frames), len(actions), len(shaping.PARTS)))
+    for column, part in enumerate(shaping.PARTS):
         cuts_of_part = [
             (cut.frame, actions.index(cut.take)) for cut in cuts if cut.part in (ALL, part)
         ]
-        weights[:, :, column] = mixing.take_weights(
+        weights[:, :, column] = shaping.take_weights(
             frames, actions.index(parts[part].action), cuts_of_part, len(actions), fade
         )
     about: dict[str, object] = {
@@ -182,7 +182,7 @@ def mix_parts(scene, parts: dict, cuts: Sequence, fade: int) -> Generator[float,
             f"{cut.frame} {cut.part} {take_list.entry_of(scene, cut.take).name}" for cut in cuts
         ],
     }
-    if (weights[:, actions.index(lead.action), mixing.PARTS.index("mouth")] == 1).all():
+    if (weights[:, actions.index(lead.action), shaping.PARTS.index("mouth")] == 1).all():
         about[sources.MOUTH] = sources.of_mouth(lead.action)  # in whose direction it is scored
     if len(roles := {entry.role for entry in entries}) == 1 and not take_list.speaks(lead):
         about["role"] = roles.pop().lower()
@@ -204,7 +204,7 @@ def _make(
         driven.append(
             (yield from rescale(keying.drive(rig, motions[-1]), start + part, start + 2 * part))
         )
-    mixed = mixing.mix(motions, head.channel_names(), weights)
+    mixed = shaping.mix(motions, head.channel_names(), weights)
     result = yield from rescale(keying.drive(rig, mixed), 0.8, 0.9)
     # Values from a single take use that take's keys.
     owner = np.full(result.shape, -1)

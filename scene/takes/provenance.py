@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import bpy
 import numpy as np
 
-from ...thunder_core import grades, records
+from ...thunder_core import findings, records
 from ...thunder_core.animation import motion_file
 from ...thunder_core.animation.gaze import GazeTarget
 from ...thunder_core.animation.timing import Clock
@@ -388,7 +388,7 @@ def _numbers_in(about: dict) -> tuple[int, float]:
     return seed if isinstance(seed, int) else 0, math.nan if role_of(about) != SPEAKS else score
 
 
-_ICONS = {grades.GOOD: "CHECKMARK", grades.CHECK: "QUESTION", grades.POOR: "ERROR"}
+_ICONS = {findings.GOOD: "CHECKMARK", findings.CHECK: "QUESTION", findings.POOR: "ERROR"}
 
 
 @dataclass(frozen=True)
@@ -407,7 +407,7 @@ class Grade:
     @classmethod
     def of(cls, found: Sequence[Finding], clock: Clock, rig: head.Rig | None) -> "Grade":
         """The grade of what was found in a head's animation whose sound begins at clock.start."""
-        name, found = grades.grade(found), in_own_millimetres(found, rig)
+        name, found = findings.grade(found), in_own_millimetres(found, rig)
         spans = tuple(each.frames(clock.frame) for each in found)
         reason = found[0].sentence(clock.fps, "frames {}–{}".format(*spans[0])) if found else ""
         return cls(name, _ICONS[name], reason, spans)
@@ -438,19 +438,19 @@ def move_findings(answer: dict, seconds: float) -> dict:
         return answer
     moved = [
         replace(each, start=each.start + seconds, end=each.end + seconds)
-        for each in grades.findings_of(answer) or ()
+        for each in findings.findings_of(answer) or ()
     ]
-    return answer | grades.record_of(moved)
+    return answer | findings.record_of(moved)
 
 
 def parts_of(entry) -> dict[str, float]:
-    """The parts of a take's score, by the names of `grades.PARTS`; those that are not known are
+    """The parts of a take's score, by the names of `findings.PARTS`; those that are not known are
     left out."""
     known = keying.record_of(entry.action).get("parts")
     known = known.to_dict() if hasattr(known, "to_dict") else {}
     return {
         name: float(known[name])
-        for name in grades.PARTS
+        for name in findings.PARTS
         if isinstance(known.get(name), (int, float))
     }
 
@@ -466,7 +466,7 @@ def grade_of(entry) -> Grade | None:
         return None
     key = entry.action.session_uid, entry.score, entry.first
     if key not in _grades.known:
-        found, grade = grades.findings_of(keying.record_of(entry.action)), None
+        found, grade = findings.findings_of(keying.record_of(entry.action)), None
         if found is not None:
             with suppress(TypeError, ValueError, OverflowError):  # of a damaged record
                 rig, _ = attempt(head.resolve, entry.head) if entry.head else (None, "")

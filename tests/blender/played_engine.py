@@ -9,7 +9,7 @@ import numpy as np
 from performances import performance
 from thunder.scene.engine import connection
 from thunder.scene.heads import head
-from thunder.thunder_core import grades, types
+from thunder.thunder_core import findings, types
 from thunder.thunder_core.findings import Finding, OPEN
 
 
@@ -162,7 +162,7 @@ class PlayedClient:
                 "result": {
                     "total": 50.0 + self.scored,
                     "parts": {"closures": 0.5},
-                    **grades.record_of([Finding(OPEN, 0.5, 0.6, 4.0, 1.0, "m")]),
+                    **findings.record_of([Finding(OPEN, 0.5, 0.6, 4.0, 1.0, "m")]),
                     "per_frame": path,
                     "weights": self.fingerprint,
                 },
@@ -249,7 +249,7 @@ class PlayedClient:
             unscored = event | dict.fromkeys(("score", "drift"))
             events.append({"event": "take", "take": unscored, **common})
             if not is_silent:
-                about = {"parts": {"closures": 1.0}, **grades.record_of([])}
+                about = {"parts": {"closures": 1.0}, **findings.record_of([])}
                 event = event | {"provenance": event["provenance"] | about}
             later = scores if self.scores_late else events
             later.append({"event": "score", "take": event, **common})

@@ -8,7 +8,7 @@ from thunder.scene.animation import fcurves, keying
 from thunder.scene.engine import connection
 from thunder.scene.heads import head as head_module
 from thunder.thunder_core import progress, types
-from thunder.thunder_core.face import lip_closures
+from thunder.thunder_core.face import lips
 from thunder.thunder_core.face.lips import bundled_lips
 
 
@@ -41,7 +41,7 @@ def speak(seconds=4.0, seed=0, closed=(0.6, 1.3, 1.5, 2.4, 3.3), rest=0.4):
     )
     motion = types.Motion(expression, jaw, head, eyes)
     for time in closed:
-        motion, _ = lip_closures.close(motion, names, time * 25)
+        motion, _ = lips.close(motion, names, time * 25)
     motion = types.Motion(
         *(
             np.asarray(part, np.float32)

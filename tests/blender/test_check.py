@@ -23,7 +23,7 @@ from thunder.scene.host import compat
 from thunder.scene.review import checking, live_score
 from thunder.scene.takes import provenance, take_list, transcript
 from thunder.scene.voice import strip
-from thunder.thunder_core import grades, progress
+from thunder.thunder_core import findings, progress
 from thunder.thunder_core.animation import keyframes
 from thunder.thunder_core.errors import BadRequest
 from thunder.thunder_core.face import displacement
@@ -201,7 +201,7 @@ def listed():
     """The same of what Check lists."""
     assert bpy.ops.thunder.check() == {"FINISHED"}
     rows = bpy.context.scene.thunder_check.findings
-    name = grades.grade([Finding(**json.loads(row.values)) for row in rows])
+    name = findings.grade([Finding(**json.loads(row.values)) for row in rows])
     reason = rows[0].sentence.split(",")[0] if rows else ""
     return name, reason, tuple((row.first, row.last) for row in rows)
 

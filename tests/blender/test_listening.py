@@ -24,7 +24,7 @@ from thunder.scene.takes import browsing, dialogue, provenance, take_list
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.committing import choice_of
 from thunder.scene.voice import fingerprint, mixdown, strip, voice_cache
-from thunder.thunder_core import grades, progress
+from thunder.thunder_core import findings, progress
 from thunder.thunder_core.direction import DIRECTION_NAMES
 from thunder.thunder_core.findings import Finding, OPEN
 from timing import keeps
@@ -88,7 +88,7 @@ class Engine(PlayedClient):
         self.seen.append(np.load(expression))
         per_frame = f"{self.folder}/per_frame.npy"
         np.save(per_frame, drift)
-        found = grades.record_of([Finding(OPEN, 0.8, 1.08, 4.0, 1.0, "m")])
+        found = findings.record_of([Finding(OPEN, 0.8, 1.08, 4.0, 1.0, "m")])
         result = {"total": self.total, "parts": {"closures": 0.5}, "per_frame": per_frame, **found}
         result["weights"] = self.fingerprint
         return [{"event": "done", "result": result}] if self.answers else []

@@ -18,7 +18,7 @@ from thunder.scene.review import checking
 from thunder.scene.takes import dialogue, provenance, transcript
 from thunder.scene.takes.direction import sliders
 from thunder.scene.voice import fingerprint, strip
-from thunder.thunder_core import grades
+from thunder.thunder_core import findings
 from thunder.thunder_core.animation.timing import Clock
 from thunder.thunder_core.findings import Finding, MOVES, OPEN, OTHER, SHIFTED, SIZE, STILL
 
@@ -111,7 +111,7 @@ def test_a_finding_is_written_once_and_whole_below_all_buttons(blender, shot):
     shot.thunder.active_take = 0
     entry = shot.thunder.takes[0]
     entry.action[keying.PROPERTY] = keying.record_of(entry.action).to_dict() | (
-        grades.record_of(WORST[:1])
+        findings.record_of(WORST[:1])
     )
     entry.score = 61.0
     checking.show(shot, rig, "Anna 12", clock, list(WORST))

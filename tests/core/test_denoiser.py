@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from research.systems.regressors import causal_bias
-from thunder_core.networks.conformer import attention, Conformer
+from thunder_core.networks.bodies import attention, Conformer
 from thunder_core.networks.denoiser import (
     alibi_bias,
     alibi_slopes,

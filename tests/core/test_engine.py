@@ -11,7 +11,7 @@ import pytest
 from styled_weights import weights_with_styles
 from timing import keeps
 
-from thunder_core.animation.traits import BEYOND_EXPECTED, CARRIED, deviations, Line, USUAL
+from thunder_core.animation.traits import BEYOND_EXPECTED, CARRIED, deviations, Line, measure, USUAL
 from thunder_core.direction import Brief, Direction, Style
 from thunder_core.engine import engine as engine_module
 from thunder_core.engine.engine import Engine
@@ -19,8 +19,8 @@ from thunder_core.engine.generate import portions, threads_for
 from thunder_core.engine.m2s import evidence, heard_share
 from thunder_core.engine.performance import Performance, requested_style
 from thunder_core.engine.planning.lip_kernels import OPENING_OF, phone_probabilities
-from thunder_core.engine.scorer import Measures
 from thunder_core.engine.speech.encoder import LOUDNESS
+from thunder_core.engine.voice import SPOKEN
 from thunder_core.events import EVENTS
 from thunder_core.filters import highest
 from thunder_core.request import Request
@@ -139,11 +139,12 @@ def test_a_take_says_what_it_shows_whichever_takes_come_with_it(engine, sample):
     assert "shown" not in first.provenance, "it is as asked"
     assert set(rest[0].provenance["shown"]) == set(USUAL) | set(BEYOND_EXPECTED) | set(CARRIED)
     assert alone.provenance["shown"] == rest[0].provenance["shown"] != rest[1].provenance["shown"]
-    voice, measures = engine.analyse(part), Measures(engine.head)
+    voice, wanted = engine.analyse(part), requested_style(asked, part.frames)
+    spoken = voice.presence > SPOKEN
     line = Line.of(alone.motion.frames / alone.motion.fps, voice.phrasing.weights)
     again = deviations(
-        measures.of_style(alone.motion, voice),
-        measures.of_style(engine.thunder.expect(voice, requested_style(asked, part.frames)), voice),
+        measure(engine.meter, alone.motion, spoken),
+        measure(engine.meter, engine.thunder.expect(voice, wanted), spoken),
         line,
     )
     assert again == alone.provenance["shown"]

@@ -5,9 +5,9 @@ forgets the oldest, columns are those of a packed motion."""
 import numpy as np
 import pytest
 import torch
-from scipy.interpolate import CubicHermiteSpline, CubicSpline
+from scipy.interpolate import CubicHermiteSpline
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
-from scipy.signal import find_peaks, lfilter
+from scipy.signal import lfilter
 
 from thunder_core import filters, types
 from thunder_core.engine.planning import take_plan
@@ -39,29 +39,6 @@ def test_springs_are_two_low_passes():
     twice = lfilter([0.04], [1, -1.6, 0.64], values - values[:1], axis=0)
     followed = take_plan._follow_on_springs(values, -np.log(0.8), 1.0)
     assert np.allclose(followed, twice + values[:1], atol=1e-12)
-
-
-@pytest.mark.parametrize("count", [4, 5, 60])
-def test_a_spline(count):
-    values, at = np.random.default_rng(4).standard_normal(count), np.linspace(0, count - 1, 333)
-    assert np.allclose(
-        filters.spline(values, at), CubicSpline(np.arange(count), values)(at), atol=1e-9
-    )
-
-
-@pytest.mark.parametrize("seed", range(20))
-@pytest.mark.parametrize("rounded", [False, True])  # rounded values have plateaus
-def test_peaks(seed, rounded):
-    values = gaussian_filter1d(np.random.default_rng(seed).standard_normal(400), 2.0)
-    values = np.round(values, 1) if rounded else values
-    wanted, about = find_peaks(values, distance=1 if rounded else 9, prominence=0.2)
-    got, rises = filters.peaks(values, 1 if rounded else 9, 0.2)
-    assert (got == wanted).all() and np.allclose(rises, about["prominences"])
-    assert (
-        len(filters.peaks(np.zeros(30), 9, 0.2)[0])
-        == len(filters.peaks(values[:1], 9, 0.2)[0])
-        == 0
-    )
 
 
 X = np.linspace(0, 1, 101)

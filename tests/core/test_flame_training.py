@@ -22,8 +22,8 @@ from thunder_core.face.lips import opening_mm
 from thunder_core.networks import flame
 from thunder_core.networks.flame import FlameLayer
 from thunder_core.train import __main__ as train
+from thunder_core.train.corpus import FlameBasis, tracked_clips
 from thunder_core.train.motions import complete_capture
-from thunder_core.train.tracked import FlameBasis, tracked_clips
 from thunder_core.types import Motion, RATE
 from thunder_core.weight_files import SHIPPED
 

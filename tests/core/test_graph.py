@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from research.harness import ROOT
+from thunder_core.engine.engine import Thunder
 from thunder_core.engine.network import Graph, Network
 from thunder_core.engine.performance import Performance
-from thunder_core.engine.thunder import Thunder
 from thunder_core.errors import BadWeights
 from thunder_core.face.head import load_head
 from thunder_core.networks.running import TorchNetwork
@@ -197,7 +197,7 @@ USUAL = """
 import json
 import sys
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.scorer import Measures
+from thunder_core.animation.traits import measure
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.direction import Brief, Direction
 from thunder_core.request import Request
@@ -208,7 +208,7 @@ for step in engine.prepare():
 takes = engine.generate(speech, Request(2, 1, direction=Brief(Direction(mood="warm", strength=0.5).vector()[None], 0.5)))
 takes += engine.generate(speech, Request(1, 1, guidance=1.5, steps=2)) + engine.generate(speech, Request(1, 3, listening=True))
 print(json.dumps([take.score and take.score.total for take in takes]))
-measures = Measures(engine.head).of_style(takes[0].motion, engine.analyse(speech))
+measures = measure(engine.meter, takes[0].motion, engine.analyse(speech).presence > 0.5)
 print(json.dumps([engine.score(speech, takes[0].motion).total, sorted(measures)]))
 heard = engine.listen(takes[0].motion, speech)
 print(json.dumps([len(heard.samples), float(abs(heard.samples).max())]))

@@ -11,6 +11,7 @@ from scipy.stats import norm
 from research.faces.lip_clips import stack_neighbours
 from thunder_core.direction import Direction, NEUTRAL, Style
 from thunder_core.engine.diffusion import Inpainting
+from thunder_core.engine.engine import Thunder
 from thunder_core.engine.performance import Performance, side_of
 from thunder_core.engine.planning.choice import deal, DECK
 from thunder_core.engine.planning.lip_kernels import (
@@ -36,7 +37,6 @@ from thunder_core.engine.speech.cues import (
     prosody_of,
     silent_phrasing,
 )
-from thunder_core.engine.thunder import Thunder
 from thunder_core.engine.voice import VoiceFeatures
 from thunder_core.events import BLINK, BREATH, BROWS, EVENTS, HEAD, KNIT, LOOK, SIDE
 from thunder_core.face.mechanics import lips_of, Sounds

@@ -21,9 +21,9 @@ import thunder_core as thunder
 from thunder_core import errors, whisper_folder
 from thunder_core.client import Client
 from thunder_core.engine import recogniser
+from thunder_core.engine.recogniser import convert
 from thunder_core.engine.speech import recognition, transcript
 from thunder_core.engine.speech.recognition import Recogniser
-from thunder_core.engine.whisper_conversion import convert
 from thunder_core.progress import no_progress
 from thunder_core.spoken import PHONES, share_out, SILENCE, split, Word
 from thunder_core.types import RATE, Speech

@@ -15,8 +15,22 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.performance import reading
 from thunder_core.engine.scorer import correlate, Demands, most_spoken, WEIGHTS
 from thunder_core.face.mapping import visible_motion
-from thunder_core.findings import Finding, MOVES, OPEN, OTHER, SHIFTED, SIZE, STILL
-from thunder_core.grades import CHECK, findings_of, GOOD, grade, LipSyncScore, PARTS, POOR
+from thunder_core.findings import (
+    CHECK,
+    Finding,
+    findings_of,
+    GOOD,
+    grade,
+    LipSyncScore,
+    MOVES,
+    OPEN,
+    OTHER,
+    PARTS,
+    POOR,
+    SHIFTED,
+    SIZE,
+    STILL,
+)
 from thunder_core.request import Request
 from thunder_core.types import pack, Speech, unpack
 
@@ -188,7 +202,7 @@ def test_a_correlation_is_numpys_where_curves_move_and_counts_only_some_frames()
 
 def test_size_is_measured_beside_what_voice_and_direction_ask_for(engine, speech, takes):
     voice = engine.analyse(speech)
-    gap = engine.measures.lips.gap_and_width(takes[0].motion)[0]
+    gap = engine.lips.gap_and_width(takes[0].motion)[0]
     size = scorer.size_of(gap, voice, 1.0)
     assert 0.75 < size < 1.3
     assert scorer.size_of(gap, voice, 2.0) == pytest.approx(size / 2, rel=0.01)

@@ -30,9 +30,14 @@ from thunder_core.errors import NoEngine
 from thunder_core.face.head import load_head
 from thunder_core.request import Request
 from thunder_core.train.__main__ import main
-from thunder_core.train.corpus import BadCorpus, list_recordings, read_lips
+from thunder_core.train.corpus import (
+    BadCorpus,
+    BadTracking,
+    list_recordings,
+    read_lips,
+    tracked_clips,
+)
 from thunder_core.train.track import cut, list_videos, track, Wishes
-from thunder_core.train.tracked import BadTracking, tracked_clips
 from thunder_core.types import FPS, RATE
 
 ROOT = Path(__file__).resolve().parents[2]

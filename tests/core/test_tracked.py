@@ -10,7 +10,7 @@ import soundfile
 
 from research.train.facegood import convert_facegood, facegood_motion, write_tracked
 from thunder_core.face.head import load_head
-from thunder_core.train.tracked import (
+from thunder_core.train.corpus import (
     BadRecording,
     BadTracking,
     read_tracked,

@@ -35,7 +35,7 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.planning.lip_kernels import fitted_encoder
 from thunder_core.face.head import load_head
 from thunder_core.files import hash_of
-from thunder_core.networks.whisper import Whisper
+from thunder_core.networks.bodies import Whisper
 from thunder_core.request import Request
 from thunder_core.train import (
     __main__ as train,
@@ -58,8 +58,7 @@ from thunder_core.train.corpus import (
 from thunder_core.train.denoiser import as_sampled
 from thunder_core.train.loop import fit, half_precision, learning_rate, Schedule
 from thunder_core.train.motions import animate, DIRECTIONS, MOTIONS, MotionSet, STATE, VARIANTS
-from thunder_core.train.stages import pieces, STAGES
-from thunder_core.train.workspace import version
+from thunder_core.train.stages import pieces, STAGES, version
 from thunder_core.types import Columns, Motion, Speech
 
 

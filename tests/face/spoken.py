@@ -4,7 +4,7 @@ jaw."""
 
 import numpy as np
 
-from thunder_core.face import lip_closures
+from thunder_core.face import lips
 from thunder_core.face.head import load_head
 from thunder_core.types import Motion
 
@@ -42,5 +42,5 @@ def spoken(seconds=4.0, fps=25.0, seed=0, closed=(0.6, 1.3, 1.5, 2.4, 3.3), rest
     motion = Motion(expression, jaw, head, eyes, fps)
     for at in closed:
         if at < seconds - rest:
-            motion, _ = lip_closures.close(motion, names, at * fps)
+            motion, _ = lips.close(motion, names, at * fps)
     return motion, [round(at * fps) for at in closed if at < seconds - rest]

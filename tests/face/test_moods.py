@@ -169,7 +169,7 @@ def shapes():
     """{mouth: (gap, width) of the lips, millimetres}."""
     articulators = bundled_articulators()
     motion = mouths.motion_of(list(mouths.MOUTHS.values()), articulators.names)
-    widths = bundled_lips().width(motion, articulators.names)
+    _, widths = bundled_lips().gap_and_width(motion)
     gaps = articulators.shape(motion.expression, motion.jaw).gap
     return {
         name: (float(gap), float(width)) for name, gap, width in zip(mouths.MOUTHS, gaps, widths)

@@ -11,7 +11,7 @@ import pytest
 from spoken import channels, spoken
 from timing import keeps
 
-from thunder_core.face import mixing
+from thunder_core.face import shaping
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import bundled_lips
 from thunder_core.face.shaping import EMOTIONS, Shape, shape_motion
@@ -135,7 +135,7 @@ def test_each_part_is_its_takes_alone():
     takes = [spoken(seed=seed)[0] for seed in range(2)]
     weights = np.zeros((takes[0].frames, 2, 4))
     weights[:, 0, 0] = weights[:, 1, 1:] = 1.0  # the mouth of one, everything else of the other
-    mixed = mixing.mix(takes, NAMES, weights)
+    mixed = shaping.mix(takes, NAMES, weights)
     for column, name in enumerate(NAMES):
         wanted = takes[not name.startswith(("mouth", "jaw", "tongue", "cheekPuff"))]
         assert (mixed.expression[:, column] == wanted.expression[:, column]).all(), name
@@ -144,7 +144,7 @@ def test_each_part_is_its_takes_alone():
 
 def test_a_cut_is_a_cross_fade_of_its_length_and_of_two_at_one_frame_the_later_counts():
     frames = np.arange(100)
-    weights = mixing.take_weights(frames, 0, [(40, 1), (70, 2)], 3, 4)
+    weights = shaping.take_weights(frames, 0, [(40, 1), (70, 2)], 3, 4)
     assert np.abs(weights.sum(1) - 1).max() < 1e-12
     assert (
         (weights[:38, 0] == 1).all()
@@ -153,7 +153,7 @@ def test_a_cut_is_a_cross_fade_of_its_length_and_of_two_at_one_frame_the_later_c
     )
     assert weights[40, 0] == pytest.approx(0.5) and 0 < weights[39, 1] < 0.5
     assert (np.diff(weights[:50, 1]) >= 0).all()
-    later = mixing.take_weights(frames[:20], 0, [(10, 1), (10, 2)], 3, 0)
+    later = shaping.take_weights(frames[:20], 0, [(10, 1), (10, 2)], 3, 0)
     assert (later[10:, 2] == 1).all() and not later[:, 1].any()
 
 
@@ -164,8 +164,8 @@ def test_a_cross_fade_keeps_closed_lips_closed(fade, seed, cut):
     """Closed over a jaw that hangs in one take and over a shut one in the other: the mean of the
     two poses would be ajar."""
     takes = [spoken(seed=2 * seed + i)[0] for i in range(2)]
-    weights = mixing.take_weights(np.arange(takes[0].frames), 0, [(cut, 1)], 2, fade)
-    changed = mixing.mix(takes, NAMES, np.repeat(weights[:, :, None], 4, axis=2))
+    weights = shaping.take_weights(np.arange(takes[0].frames), 0, [(cut, 1)], 2, fade)
+    changed = shaping.mix(takes, NAMES, np.repeat(weights[:, :, None], 4, axis=2))
     gaps, now = np.stack([vertices_gap(take) for take in takes]), vertices_gap(changed)
     closed = (gaps <= 0.3).all(0)
     assert now[closed & closed[:, 9:10]].max(initial=0) <= 0.3 + 1e-6

@@ -39,7 +39,7 @@ from thunder_core.face import obj_mesh
 from thunder_core.face.head import Head, load_head
 from thunder_core.face.mapping import JointRule, Mapping, Rule, Target
 from thunder_core.face.unpickle import unpickle
-from thunder_core.grades import LipSyncScore
+from thunder_core.findings import LipSyncScore
 from thunder_core.spoken import PHONES
 from thunder_core.types import Motion, Speech, Take
 

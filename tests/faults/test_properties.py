@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 
 from thunder_core import rotation
 from thunder_core.arrays import read_npz
-from thunder_core.face import livelink, mixing
+from thunder_core.face import livelink, shaping
 from thunder_core.face.head import load_head
 from thunder_core.face.mapping import (
     Driver,
@@ -105,7 +105,7 @@ def test_a_packed_motion_comes_back_bit_for_bit(motion):
 )
 def test_at_every_frame_the_takes_of_a_mix_add_up_to_one(cuts, first, fade):
     frames = np.arange(50.0)
-    share = mixing.take_weights(frames, first, cuts, 4, fade)
+    share = shaping.take_weights(frames, first, cuts, 4, fade)
     assert (
         share.shape == (50, 4) and share.min() >= 0 and np.abs(share.sum(axis=1) - 1).max() < 1e-9
     )
@@ -124,12 +124,12 @@ def test_at_every_frame_the_takes_of_a_mix_add_up_to_one(cuts, first, fade):
     fade=st.floats(0, 6),
 )
 def test_a_mix_of_one_take_is_the_take(motion, cuts, fade):
-    alone = mixing.mix([motion], CHANNELS, np.ones((motion.frames, 1, len(mixing.PARTS))))
-    share = mixing.take_weights(np.arange(float(motion.frames)), 0, cuts, 3, fade)[
+    alone = shaping.mix([motion], CHANNELS, np.ones((motion.frames, 1, len(shaping.PARTS))))
+    share = shaping.take_weights(np.arange(float(motion.frames)), 0, cuts, 3, fade)[
         :, :, None
-    ].repeat(len(mixing.PARTS), axis=2)
+    ].repeat(len(shaping.PARTS), axis=2)
     # the same take under three names, cut and cross-faded
-    for made in (alone, mixing.mix([motion] * 3, CHANNELS, share)):
+    for made in (alone, shaping.mix([motion] * 3, CHANNELS, share)):
         for name in ("expression", "jaw", "head", "eyes"):
             assert np.abs(getattr(made, name) - getattr(motion, name)).max() < 2e-6, name
 

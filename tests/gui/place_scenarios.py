@@ -14,7 +14,7 @@ from thunder.scene.heads import family, head
 from thunder.scene.host import jobs
 from thunder.scene.host.jobs import session
 from thunder.scene.takes import dialogue, take_list
-from thunder.thunder_core import grades
+from thunder.thunder_core import findings
 from thunder.thunder_core.findings import Finding, OPEN, SIZE
 
 # pixels: height of a row of the sidebar, and how far a row is looked for above and below its place
@@ -82,7 +82,7 @@ def while_working(hand):
         pictures[f"takes_{count}"] = yield from photograph_sidebar(hand, f"takes_{count}")
     entry = hand.scene.thunder.takes[1]
     entry.action[keying.PROPERTY] = keying.record_of(entry.action).to_dict() | (
-        grades.record_of(FOUND)
+        findings.record_of(FOUND)
     )
     entry.score -= 0.5  # its grade is looked up again
     hand.scene.thunder.active_take = 1

@@ -14,7 +14,7 @@ def test_every_group_has_files_and_what_is_left_out_is_there():
     something else."""
     assert {group_of(file) for file in FILES} == {*GROUPS, ""}
     assert group_of("thunder_core/engine/diffusion.py") == "sampler"
-    assert group_of("thunder_core/engine/thunder.py") == "sampler"
+    assert group_of("thunder_core/engine/engine.py") == "sampler"
     assert group_of("thunder_core/train/loop.py") == "losses"
     assert group_of("thunder_core/train/teacher.py") == "train"
     assert group_of("thunder_core/engine/scorer.py") == "scoring"

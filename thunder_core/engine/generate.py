@@ -16,11 +16,18 @@ from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
-from ..animation.traits import deviations, deviations_quiet, Line, visible_deviations
+from ..animation.traits import (
+    deviations,
+    deviations_quiet,
+    Line,
+    measure,
+    measure_quiet,
+    visible_deviations,
+)
 from ..direction import Brief, Mark, over_frames, STRESSED
 from ..errors import BadRequest, Cancelled
 from ..face.mapping import visible_motion
-from ..grades import LipSyncScore
+from ..findings import LipSyncScore
 from ..progress import Progress, share
 from ..protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
 from ..request import ENGINE, Performed, Request
@@ -33,8 +40,7 @@ from .performance import follow_voice, perform_planned, Performance, requested_s
 from .voice import mark_voice, read_line, SPOKEN, VoiceFeatures
 
 if TYPE_CHECKING:
-    from .engine import Engine
-    from .thunder import Thunder
+    from .engine import Engine, Thunder
 
 _SAME_LENGTH = 0.3  # seconds by which a performance and its sound may differ
 _MOST = 16  # takes denoised together; on a graphics card they cost little more than one
@@ -207,7 +213,7 @@ class _Work:
             lambda fraction, _="": self._report(seeds, 0.9 * fraction),
         )  # fmt: skip
         release_memory(voice.frames)
-        mouths = [self.engine.measures.lips.gap_and_width(each) for each in motions]
+        mouths = [self.engine.lips.gap_and_width(each) for each in motions]
         takes = [self._describe(*each) for each in zip(performances, motions, mouths)]
         yield False, takes
         scores: Sequence[LipSyncScore | None] = [None] * len(takes)
@@ -296,18 +302,22 @@ class _Work:
             if self._requested is None:
                 wanted = requested_style(self.heard.asked, voice.frames)
                 motions = self._made_and_visible(self.engine.thunder.expect(voice, wanted))
-                self._requested = [self.engine.measures.of_style(x, voice) for x in motions]
+                self._requested = [self._measure(x) for x in motions]
             return self._requested
+
+    def _measure(self, motion: Motion) -> dict[str, float]:
+        """Measures of a motion that speaks with the voice."""
+        return measure(self.engine.meter, motion, self.heard.voice.presence > SPOKEN)
 
     def _deviations(self, motion: Motion) -> list[dict[str, float]]:
         """How a motion, and what the face shows of it, differ from what was requested."""
-        both, measures = self._made_and_visible(motion), self.engine.measures
+        both, meter = self._made_and_visible(motion), self.engine.meter
         role, voice, seconds = self.heard.role, self.heard.voice, motion.frames / FPS
         if role != SPEAKS:
-            return [deviations_quiet(measures.of_quiet(each), role, seconds) for each in both]
+            return [deviations_quiet(measure_quiet(meter, each), role, seconds) for each in both]
         line = Line.of(seconds, voice.phrasing.weights)
         return [
-            deviations(measures.of_style(each, voice), wanted, line)
+            deviations(self._measure(each), wanted, line)
             for each, wanted in zip(both, self._measure_requested())
         ]
 

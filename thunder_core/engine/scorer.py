@@ -11,18 +11,17 @@ Thresholds were set on the split `fit` of measured lips by `python -m research c
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
-from ..animation.traits import measure, measure_quiet, PerformanceMeter
-from ..face.head import Head
 from ..face.lips import Lips
 from ..face.points import Articulators
 from ..findings import (
     CARTOONY,
     Finding,
+    LipSyncScore,
     MOVES,
     OPEN,
     OTHER,
@@ -32,7 +31,6 @@ from ..findings import (
     SNAPPY,
     STILL,
 )
-from ..grades import LipSyncScore
 from ..spoken import BILABIALS, LABIODENTALS, PHONES
 from ..types import FPS, Motion
 from ..weight_files import ENCODER_RATE
@@ -501,10 +499,8 @@ def _share_made(distances: np.ndarray, limits: tuple[float, float]) -> float:
 class Scorer:
     """Scores the mouths of one head."""
 
-    def __init__(
-        self, articulators: Articulators, m2s: MeshToSpeech, mouth: Mouth, measures: "Measures"
-    ):
-        self.articulators, self.m2s, self.mouth, self.measures = articulators, m2s, mouth, measures
+    def __init__(self, articulators: Articulators, m2s: MeshToSpeech, mouth: Mouth, lips: Lips):
+        self.articulators, self.m2s, self.mouth, self.lips = articulators, m2s, mouth, lips
 
     def score(
         self, motions: Sequence[Motion], voice: VoiceFeatures,
@@ -519,7 +515,7 @@ class Scorer:
         motion, if they are known.
         """
         demands, scores = Demands.of(voice, text), []
-        curves = map(self.measures.lips.gap_and_width, motions) if mouths is None else mouths
+        curves = map(self.lips.gap_and_width, motions) if mouths is None else mouths
         shares = self._heard(motions, voice)
         for motion, curve, size, heard in zip(motions, curves, asked_sizes, shares):
             mouth = MouthCurves(*curve)
@@ -618,27 +614,3 @@ def _along(
                 curve[span.start : span.stop + 1], _AT_FINDING
             )
     return curve.astype(np.float32)
-
-
-# ---- measures
-
-
-class Measures:
-    """Measures of motions of one head."""
-
-    def __init__(self, head: Head):
-        """Raises BadHead if the position of its lips is not known."""
-        self._head, self.lips = head, Lips.of(head)
-
-    @cached_property
-    def _played(self) -> PerformanceMeter:
-        return PerformanceMeter.of(self._head)
-
-    def of_style(self, motion: Motion, voice: VoiceFeatures) -> dict[str, float]:
-        """What a motion of this sound shows, as `animation.traits.measure`."""
-        return measure(self._played, motion, voice.presence > SPOKEN)
-
-    def of_quiet(self, motion: Motion) -> dict[str, float]:
-        """What a motion of a face that does not speak shows, as
-        `animation.traits.measure_quiet`."""
-        return measure_quiet(self._played, motion)

@@ -409,13 +409,5 @@ class RetargetDriver(Driver):
         """The motion of the bundled head, with expression columns `channels`, of values [T,
         tracks]."""
         motion = self.retarget.back(super().read(values, self.names))
-        columns = [
-            self.retarget.bundled_channels.index(name)
-            if name in self.retarget.bundled_channels
-            else -1
-            for name in channels
-        ]
-        expression = np.where(np.array(columns) >= 0, motion.expression[:, columns], 0).astype(
-            np.float32
-        )
-        return replace(motion, expression=expression)
+        expression = reorder(motion.expression, self.retarget.bundled_channels, channels)
+        return replace(motion, expression=expression.astype(np.float32))

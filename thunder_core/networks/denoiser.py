@@ -13,7 +13,7 @@ from torch import nn, Tensor
 
 from ..events import SIZES
 from ..weight_files import DenoiserConfig
-from .conformer import attention
+from .bodies import attention
 from .weights import Network
 
 # e^−40 is nothing in float32; the exponential of less may be denormal, which processors multiply

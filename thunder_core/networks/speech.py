@@ -34,10 +34,9 @@ from ..weight_files import (
     trained_mouth,
     VocoderConfig,
 )
-from .conformer import Conformer
+from .bodies import Conformer, Whisper
 from .flame import FlameLayer
 from .weights import load_network, Network
-from .whisper import Whisper
 
 _LACKS = 40  # samples
 _BODIES = ("wav2vec2", "hubert", "wavlm")

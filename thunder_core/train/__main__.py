@@ -14,8 +14,7 @@ import torch
 
 from ..errors import ThunderError
 from ..shipped import WEIGHTS
-from .stages import option, Stage, STAGES
-from .workspace import ROOT, Workspace
+from .stages import option, ROOT, Stage, STAGES, Workspace
 
 _SHARED = (
     option("--cache", type=Path, default=ROOT / "cache",

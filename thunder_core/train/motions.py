@@ -45,9 +45,8 @@ from ..engine.speech.encoder import (
 from ..events import EVENTS, LIPS
 from ..spoken import PHONES, SILENCE
 from ..types import COEFFICIENTS, Columns, FPS, in_group, MOUTH, pack, RATE, TONGUE
-from .corpus import Corpus
+from .corpus import Corpus, FlameBasis
 from .teacher import perform_planned, semitones
-from .tracked import FlameBasis
 
 # ---- features of the corpus
 

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The stages of training: what each is for, its options, and a function that runs it and returns
-what to print."""
+what to print; and the folders that they read and write."""
 
 import json
 import os
 import shutil
+import subprocess
 import tempfile
 from argparse import Namespace
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
-from functools import partial
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,13 +21,13 @@ from torch import Tensor
 from ..engine.engine import Engine
 from ..engine.m2s import SpeakerEncoder
 from ..engine.speech.encoder import SpeechEncoder as SpeechReader, Units
-from ..face.head import Head
+from ..face.head import Head, load_head
 from ..files import hash_of
 from ..networks.denoiser import Denoiser
 from ..networks.speech import MeshToSpeech, Mouth, Space, SpeechEncoder
-from ..networks.weights import load_weights
+from ..networks.weights import load_weights, save_weights
 from ..weight_files import ENDINGS, save_trained_mouth
-from .corpus import BadCorpus, build, Clip, voices_in_words
+from .corpus import BadCorpus, build, Clip, Corpus, FlameBasis, minutes_of, voices_in_words
 from .denoiser import build_denoiser, SpeechTerm, train_denoiser
 from .distil import distil
 from .graphs import write_graphs
@@ -35,7 +36,138 @@ from .m2s import train_m2s
 from .motions import animate, extract_features, MotionSet, QUIET_CLIPS, SAMPLES_PER_FRAME
 from .teacher import label
 from .track import track, Wishes
-from .workspace import Provenance, Workspace
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Provenance(NamedTuple):
+    """How a network was made, for its card.  start: weights folder from whose mesh-to-speech
+    training went on."""
+
+    what: str
+    data: str
+    schedule: Schedule | None = None
+    figures: dict | None = None
+    start: Path | None = None
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folders of a training run.
+
+    cache: corpus and features.  runs: checkpoints and logs.  weights: what stages read and export.
+    flame: file in whose expression space is trained, None for the default head's.  stage: the one
+    that runs, for cards.
+    """
+
+    cache: Path
+    runs: Path
+    weights: Path
+    seed: int
+    device: str
+    flame: Path | None = None
+    stage: str = ""
+
+    @property
+    def corpus_folder(self) -> Path:
+        """The output folder of the stage `corpus`."""
+        return self.cache / "corpus"
+
+    @property
+    def motions_folder(self) -> Path:
+        """The output folder of the stages `hear` and `animate`."""
+        return self.cache / "motions"
+
+    @cached_property
+    def head(self) -> Head:
+        """The head that is trained on: the default one, or the FLAME file's."""
+        return load_head(self.weights / "head.npz") if self.basis is None else self.basis.head
+
+    @cached_property
+    def basis(self) -> FlameBasis | None:
+        """The FLAME file's expression space, None for the default head's."""
+        return None if self.flame is None else FlameBasis(self.flame)
+
+    @property
+    def channels(self) -> list[str]:
+        """Names of the head's expression channels."""
+        return list(self.head.expression_names)
+
+    @property
+    def bundled_channels(self) -> list[str]:
+        """The channels of the bundled head, on which the teacher performs."""
+        return list(load_head(self.weights / "head.npz").expression_names)
+
+    def corpus(self) -> Corpus:
+        """The corpus, as `corpus` wrote it. Raises SystemExit where there is none, or nobody in it
+        to train on or to be measured by."""
+        self.require(self.corpus_folder / "clips.json", "corpus")
+        corpus = Corpus(self.corpus_folder)
+        if not (corpus.of("train") and corpus.of("test")):
+            raise SystemExit(
+                f"{self.corpus_folder} has nobody to train on, or to test on: run the stages "
+                f"corpus and hear again"
+            )
+        return corpus
+
+    def motions(self, people: float | None = None) -> MotionSet:
+        """Features and performances of the corpus, as `hear` and `animate` wrote them; people: as
+        `MotionSet`. Raises SystemExit where there are none."""
+        corpus = self.corpus()
+        self.require(self.motions_folder / "rows.json", "hear")
+        self.require(self.motions_folder / "directions.npy", "animate")
+        return MotionSet(corpus, self.motions_folder, people)
+
+    def require(self, path: Path, stage: str) -> None:
+        """Raise SystemExit with what to do where a file that a stage writes is not in the cache."""
+        if not path.is_file():
+            raise SystemExit(
+                f"{path} is missing: run the stage {stage} first, or name another cache with "
+                f"--cache (docs/training.md)"
+            )
+
+    def export(
+        self,
+        name: str,
+        tensors: dict[str, Tensor],
+        config: dict,
+        provenance: Provenance,
+        folder: Path | None = None,
+    ) -> None:
+        """Write `name`.safetensors, in halves, and .json, whose card tells how the network was
+        made, from which commit, and who of the corpus is in which split.  folder: None for that of
+        the weights."""
+        schedule, figures = provenance.schedule, provenance.figures
+        card: dict[str, Any] = {
+            "what": provenance.what,
+            "data": provenance.data,
+            "commit": version(),
+            "figures": figures or {},
+            "stage": self.stage,
+        }
+        if schedule:
+            card |= {"steps": schedule.steps, "seed": schedule.seed, "rate": schedule.rate}
+            if schedule.batch:
+                card["batch"] = schedule.batch
+        if figures is not None and folder is None:
+            corpus = self.corpus()
+            card |= {"voices": corpus.voices(), "minutes": minutes_of(corpus.clips)}
+        if provenance.start:
+            card["start"] = f"m2s {hash_of(provenance.start / 'm2s.safetensors')[:10]}"
+        halves = {key: x.half() if x.is_floating_point() else x for key, x in tensors.items()}
+        save_weights((folder or self.weights) / name, halves, config, card)
+
+
+def version(root: Path = ROOT) -> str:
+    """How a card names the code that trained a network: the commit of the checkout, "-dirty" with
+    changes; "unknown" where there is none."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"]
+    try:
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return done.stdout.strip() or "unknown"
+
 
 _OF_MOTIONS, _VOICES = "teacher's motions over the corpus", "corpus, training voices"
 
@@ -311,48 +443,13 @@ def prepare(
     return MotionSet(corpus, cache / "motions")
 
 
-def adapt(
-    sources: list[Path],
-    cache: Path,
-    runs: Path,
-    weights: Path,
-    out: Path,
-    head: Head,
-    schedule: Schedule,
-    device: str = "cpu",
-) -> tuple:
-    """Continue training the diffusion model of `weights` on the user's `sources`; returns
-    (performer, figures before, figures after).
-
-    `out` becomes a complete weights folder except for the diffusion model, which the caller exports
-    into it; the model distilled from the old one is left out.
-    """
-    motions = prepare(sources, cache, weights, head, schedule.seed)
-    start, m2s = load_weights(weights / "denoiser")[0], MeshToSpeech.load(weights)
-    runs.mkdir(parents=True, exist_ok=True)
-    # a new one, since training resumes what a folder holds
-    with tempfile.TemporaryDirectory(prefix="before_", dir=runs) as folder:
-        untrained = build_denoiser(motions, schedule.seed, start)
-        _, before = train_denoiser(
-            motions, head, Path(folder), replace(schedule, steps=0), untrained, device=device
-        )
-    denoiser = build_denoiser(motions, schedule.seed, start)
-    performer, after = train_denoiser(
-        motions, head, runs / "denoiser", schedule, denoiser, SpeechTerm(m2s), device=device
-    )
-    out.mkdir(parents=True, exist_ok=True)
-    for path in weights.iterdir():
-        if (
-            path.stem != "distilled"
-            and path.suffix in ENDINGS
-            and path.resolve().parent != out.resolve()
-        ):
-            shutil.copyfile(path, out / path.name)
-    return performer, before, after
-
-
 def _adapt(workspace: Workspace, args: Namespace) -> str:
-    """Adapt and export the diffusion model; returns its figures before and after, a line each."""
+    """Continue training the diffusion model of the weights on the user's folders; returns its
+    figures before and after, a line each.
+
+    --out becomes a complete weights folder; the model distilled from the old one is left out.
+    """
+    weights, head, runs = workspace.weights, workspace.head, workspace.runs / "adapt"
     schedule = Schedule(
         steps=args.steps,
         rate=args.rate,
@@ -360,24 +457,35 @@ def _adapt(workspace: Workspace, args: Namespace) -> str:
         warmup=min(200, args.steps // 4),
         seed=workspace.seed,
     )
-    performer, before, after = adapt(
-        args.folders, workspace.cache / "adapt", workspace.runs / "adapt", workspace.weights,
-        args.out, workspace.head, schedule,
-        workspace.device,
+    motions = prepare(args.folders, workspace.cache / "adapt", weights, head, schedule.seed)
+    start, speech = load_weights(weights / "denoiser")[0], SpeechTerm(MeshToSpeech.load(weights))
+    runs.mkdir(parents=True, exist_ok=True)
+    # a new one, since training resumes what a folder holds
+    with tempfile.TemporaryDirectory(prefix="before_", dir=runs) as folder:
+        _, before = train_denoiser(
+            motions, head, Path(folder), replace(schedule, steps=0),
+            build_denoiser(motions, schedule.seed, start), device=workspace.device,
+        )  # fmt: skip
+    performer, after = train_denoiser(
+        motions, head, runs / "denoiser", schedule,
+        build_denoiser(motions, schedule.seed, start), speech, device=workspace.device,
     )  # fmt: skip
+    args.out.mkdir(parents=True, exist_ok=True)
+    for path in weights.iterdir():
+        if (
+            path.stem != "distilled"
+            and path.suffix in ENDINGS
+            and path.resolve().parent != args.out.resolve()
+        ):
+            shutil.copyfile(path, args.out / path.name)
     provenance = Provenance(
         "diffusion model, adapted",
         ", ".join(folder.name for folder in args.folders),
         schedule,
         {"before": before, "after": after},
     )
-    workspace.export(
-        "denoiser",
-        performer.denoiser.state_dict(),
-        performer.denoiser.settings(),
-        provenance,
-        args.out,
-    )
+    trained = performer.denoiser
+    workspace.export("denoiser", trained.state_dict(), trained.settings(), provenance, args.out)
     return "\n".join(
         f"{name}: {before[name]} → {after[name]} on pieces that were held out" for name in before
     )

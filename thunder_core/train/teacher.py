@@ -13,6 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from scipy.interpolate import CubicSpline
+from scipy.signal import find_peaks
 
 from .. import filters
 from ..acoustics import level, track
@@ -187,9 +189,10 @@ def _accents(
     if spoken.sum() < 5:
         return np.zeros(0), np.zeros(0)
     standing = prominence_curve(loud, pitch, spoken, "reflect")
-    peaks, rises = filters.peaks(
-        np.pad(standing, 1, constant_values=standing.min()), _APART, _PROMINENT
+    peaks, about = find_peaks(
+        np.pad(standing, 1, constant_values=standing.min()), distance=_APART, prominence=_PROMINENT
     )
+    rises = about["prominences"]
     keep = spoken[peaks - 1] & (standing[peaks - 1] > 0)
     return (peaks[keep] - 1) / FPS, np.clip((rises[keep] - _PROMINENT) / 3.0, 0, 1)
 
@@ -205,7 +208,7 @@ def _drift(clock: np.ndarray, hertz: float, rng: np.random.Generator) -> np.ndar
     values = filters.gaussian(rng.standard_normal(count), 8 / (2 * np.pi)) * np.sqrt(
         2 * np.sqrt(np.pi) * 8 / (2 * np.pi)
     )
-    return filters.spline(values, (clock - clock[0]) / step + 10)
+    return CubicSpline(np.arange(count), values)((clock - clock[0]) / step + 10)
 
 
 def _clock(voice: Prosody, tempo: float) -> np.ndarray:

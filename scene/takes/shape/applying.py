@@ -17,7 +17,7 @@ from bpy.props import EnumProperty, FloatProperty, IntProperty, PointerProperty
 from ....thunder_core import records
 from ....thunder_core.animation import keyframes, timing
 from ....thunder_core.errors import attempt, BadRequest
-from ....thunder_core.face import lip_closures, shaping
+from ....thunder_core.face import lips, shaping
 from ....thunder_core.face.lips import bundled_lips, TOUCH_MM
 from ....thunder_core.progress import rescale, result
 from ....thunder_core.types import in_group, Motion, SPEECH
@@ -526,9 +526,7 @@ def close_lips(rig: head.Rig, entry, frame: float) -> Generator[float, None, Non
     take."""
     _check_frame(entry, frame)
     yield from change(
-        rig,
-        entry,
-        lambda motion, first: lip_closures.close(motion, head.channel_names(), frame - first),
+        rig, entry, lambda motion, first: lips.close(motion, head.channel_names(), frame - first)
     )
 
 
@@ -538,7 +536,7 @@ def open_lips(rig: head.Rig, entry, frame: float) -> Generator[float, None, None
     yield from change(
         rig,
         entry,
-        lambda motion, first: lip_closures.part_lips(motion, head.channel_names(), frame - first),
+        lambda motion, first: lips.part_lips(motion, head.channel_names(), frame - first),
     )
 
 
