@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 from made_whisper import make_whisper
-from thunder_core.engine.recogniser import convert
 from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration
 
 from research.train.encoder import adopt_whisper
 from research.train.whisper import read_whisper
 from thunder_core import acoustics
 from thunder_core.acoustics import whisper_mel
+from thunder_core.engine.recogniser import convert
 from thunder_core.engine.speech import encoder as engine_encoder
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.errors import BadWeights
