@@ -53,6 +53,22 @@ def test_points_of_the_parts_are_a_hundred_and_each_part_has_a_name_for_people()
     assert len(WEIGHTS) <= 12
 
 
+def test_frames_have_few_points_where_the_mouth_does_not_follow_the_voice(engine, speech, takes):
+    packed = pack(takes[0].motion)
+    half = len(packed) // 2
+    wrong = np.concatenate([packed[:half], packed[half:][::-1]])
+    right, half_wrong = (
+        engine.score(speech, unpack(each, engine.head.channels)).per_frame
+        for each in (packed, wrong)
+    )
+    spoken = engine.thunder.analyse(speech.samples, speech.frames).presence > 0.9
+    # half a second around the cut belongs to both
+    before, behind = (np.flatnonzero(spoken[a:b]) + a for a, b in ((0, half - 12), (half + 12, -1)))
+    assert right[before].mean() > 60 and right[behind].mean() > 60
+    assert np.abs(half_wrong[before] - right[before]).mean() < 10
+    assert half_wrong[behind].mean() < right[behind].mean() - 30
+
+
 def test_a_score_depends_on_nothing_but_the_sound_and_the_motion(speech, takes, monkeypatch):
     fresh, used = Engine.load(device="cpu"), Engine.load(device="cpu")
     used.generate(Speech(speech.samples[::-1].copy()), Request(1, 7, steps=2))
