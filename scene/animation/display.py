@@ -138,17 +138,21 @@ def hold_values(rig: head.Rig, name: str, values: list[list]) -> list[bpy.types.
     if not any(values):
         return []
     actions, collections = compat.new_action(name, rig.targets)
-    for action in actions:
-        action.use_fake_user = False
-    for index, (target, still) in enumerate(zip(rig.targets, values)):
-        for path, place, value in still:
-            points = compat.new_curve(collections[index], path, place, "").keyframe_points
-            points.add(1)
-            points[0].co = (1.0, value)
-        if still:
-            action = actions[min(index, len(actions) - 1)]
-            strip = add_strip(target, name, 1, action, compat.slot_for(action, target, index))
-            strip.extrapolation, strip.blend_type = "HOLD", "REPLACE"
+    try:
+        for action in actions:
+            action.use_fake_user = False
+        for index, (target, still) in enumerate(zip(rig.targets, values)):
+            for path, place, value in still:
+                points = compat.new_curve(collections[index], path, place, "").keyframe_points
+                points.add(1)
+                points[0].co = (1.0, value)
+            if still:
+                action = actions[min(index, len(actions) - 1)]
+                strip = add_strip(target, name, 1, action, compat.slot_for(action, target, index))
+                strip.extrapolation, strip.blend_type = "HOLD", "REPLACE"
+    except BaseException:  # nobody else knows them
+        bpy.data.batch_remove(actions)
+        raise
     used = [action for action in actions if action.users]
     bpy.data.batch_remove([action for action in actions if not action.users])
     return used
