@@ -76,7 +76,7 @@ class THUNDER_OT_add_head(AddsHead, bpy.types.Operator):
 
 
 def _frame_heads(context, area) -> None:
-    """Look at all heads from the front; another than the first through a camera is not."""
+    """Look at all heads from the front; a view through a camera changes for the first head only."""
     region = next(region for region in area.regions if region.type == "WINDOW")
     boxes = np.array([family.extent(mesh) for mesh in head.in_scene(context.scene)])
     if len(boxes) > 1 and area.spaces.active.region_3d.view_perspective == "CAMERA":

@@ -35,9 +35,13 @@ _in_order = session.add(Memory())
 
 def keep_order(context) -> None:
     """All panels of the sidebar are being drawn, in their order: show the parts from now on."""
-    if context.region.as_pointer() not in _in_order.known:
+    if not _all_in_order(context):
         _in_order.known[context.region.as_pointer()] = True
         bpy.app.timers.register(redraw)
+
+
+def _all_in_order(context) -> bool:
+    return context.region.as_pointer() in _in_order.known
 
 
 class Tab:
@@ -54,10 +58,7 @@ class Tab:
         return (
             not is_divided(context)
             or context.window_manager.thunder_part in cls.parts
-            or (
-                len(context.scene.thunder.takes) > 0
-                and context.region.as_pointer() not in _in_order.known
-            )
+            or (len(context.scene.thunder.takes) > 0 and not _all_in_order(context))
         )
 
 

@@ -150,7 +150,7 @@ def hold_values(rig: head.Rig, name: str, values: list[list]) -> list[bpy.types.
                 action = actions[min(index, len(actions) - 1)]
                 strip = add_strip(target, name, 1, action, compat.slot_for(action, target, index))
                 strip.extrapolation, strip.blend_type = "HOLD", "REPLACE"
-    except BaseException:  # nobody else knows them
+    except BaseException:  # the caller cannot remove what it was not given
         bpy.data.batch_remove(actions)
         raise
     used = [action for action in actions if action.users]

@@ -503,11 +503,12 @@ class Face:
         return float(sum(map(pick, sides))) * self.mm
 
     def front(self) -> tuple[np.ndarray, np.ndarray, float] | None:
-        """Where the face looks, and what is above, as they are measured, [3] each: eyes are above
-        the mouth; the mouth is before the middle of the head, before the bone that turns it and
-        before its corners, the chin goes back as it opens, and keys of the left are on the left:
-        most win. And −1 to 1: how far these are on the left of that, 0 if
-        unknown. None without a jaw."""
+        """(ahead [3], up [3], left): where the face looks and what is above it, as measured, and
+        how far keys of the left are on its left, −1 to 1, 0 if unknown. None without a jaw.
+
+        Up is from the mouth to the eyes. Ahead is what most measures say: the mouth is before the
+        middle of the head, before the bone that opens it and before its own corners; the chin goes
+        back as it opens; keys of the left are on the left."""
         if not self.far.any():
             return None
         mouth, up = self.points[self.far > _STRONG * self.far.max()].mean(0), self.up

@@ -284,7 +284,7 @@ class Driver:
         """The motion, with expression columns `channels`, of values [T, tracks]."""
         values = np.asarray(values, np.float64)
         nothing = Motion(*(np.zeros((1, size), np.float32) for size in (0, 3)))
-        still = Driver.drive(self, nothing, ())  # not what a subclass makes of it
+        still = Driver.drive(self, nothing, ())  # a subclass may need a whole motion
         columns = [values[:, track] - still[:, track] for track in self._added]
         for turn in self.turns:
             local, rest = (
