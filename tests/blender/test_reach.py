@@ -848,6 +848,7 @@ def test_a_jaw_alone_behind_a_prefix_is_found_beside_plain_names():
 def test_letters_and_numbers_that_say_nothing_are_no_face():
     assert conventions.find(("Basis", "Key 1", "A", "Tall")) is None
 
+
 @pytest.mark.parametrize("names", [("jaw_upper", "jaw_lower"), ("Jaw_Top", "Jaw_Bottom")])
 def test_of_an_upper_and_a_lower_jaw_the_one_that_opens_the_mouth_turns(blender, names):
     face = bare_face(blender)
@@ -873,7 +874,9 @@ def test_of_an_upper_and_a_lower_jaw_the_one_that_opens_the_mouth_turns(blender,
 
 @pytest.mark.parametrize("is_locked", [True, False])
 @pytest.mark.parametrize("degrees", [0, 180])
-def test_a_jaw_bone_at_the_chin_is_moved_where_turning_it_opens_nothing(blender, is_locked, degrees):
+def test_a_jaw_bone_at_the_chin_is_moved_where_turning_it_opens_nothing(
+    blender, is_locked, degrees
+):
     turn = Matrix.Rotation(math.radians(degrees), 3, "Z")
     face = small_face(blender, {}, turn)
     face.shape_key_clear()
