@@ -501,9 +501,9 @@ class THUNDER_OT_record(SlicedWork, bpy.types.Operator):
     def modal(self, context, event):
         is_key = event.type in {"ESC", "SPACE", "RET"}
         if jobs.session.job is not None and (
-            jobs.session.job.asked_to_stop or is_key and event.value == "PRESS"
+            jobs.session.job.stop_requested or is_key and event.value == "PRESS"
         ):
-            jobs.session.job.asked_to_stop = False  # Cancel, too, keeps what was spoken
+            jobs.session.job.stop_requested = False  # Cancel, too, keeps what was spoken
             recording.stop()
         return {"RUNNING_MODAL"} if is_key else super().modal(context, event)
 

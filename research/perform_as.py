@@ -21,7 +21,7 @@ import numpy as np
 
 from research.harness import add_shared, report, results_file
 from research.hits import gesture
-from thunder_core.direction import Brief
+from thunder_core.direction import DirectionRequest
 from thunder_core.engine.another_voice import align_words, move, PAUSE, upper_columns
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
@@ -74,7 +74,7 @@ def run(args: Namespace) -> None:
     }
 
     def generate(sound: Speech, **more) -> list[Take]:
-        direction = Brief(as_asked=False, spread=0.5)
+        direction = DirectionRequest(exact_first=False, spread=0.5)
         made = engine.generate(sound, Request(2, args.seed, direction=direction, **more))
         return sorted(made, key=lambda take: take.seed)
 

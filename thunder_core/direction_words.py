@@ -74,7 +74,7 @@ _SEEN_IN_SPEECH = (*_SHOWN_IN_SPEECH, "asymmetry")
 
 
 def words(
-    reading: np.ndarray,
+    take_style: np.ndarray,
     requested: np.ndarray | None = None,
     most: int = _MAX_WORDS,
     speaks: bool = True,
@@ -91,7 +91,7 @@ def words(
     a mood that nobody requested.
     """
     said: list[str] = []
-    for _, word in _traits(reading, requested, speaks, visible or {}):
+    for _, word in _traits(take_style, requested, speaks, visible or {}):
         if _may_be_said(word, said):
             said.append(word)
     return ", ".join(said[:most]) or USUAL
@@ -103,10 +103,10 @@ def _may_be_said(word: str, said: Sequence[str]) -> bool:
 
 
 def _traits(
-    reading: np.ndarray, requested: np.ndarray | None, speaks: bool, visible: Mapping[str, float]
+    take_style: np.ndarray, requested: np.ndarray | None, speaks: bool, visible: Mapping[str, float]
 ) -> list[tuple[float, str]]:
     """(strength, word) of every remarkable trait, strongest first; arguments as of `words`."""
-    deviations = _mean(reading) - (0.0 if requested is None else _mean(requested))
+    deviations = _mean(take_style) - (0.0 if requested is None else _mean(requested))
     before = np.zeros(len(DIRECTION_NAMES)) if requested is None else _mean(requested)
     traits = []
     for axis, x in zip(AXES, deviations):
@@ -336,25 +336,25 @@ def _traits_of(provenance: Mapping) -> list[tuple[float, str]] | str:
             if "moved" in provenance:
                 return [] if "choice" in provenance else MOVED
             return AS_ASKED
-        reading = np.array(provenance["reading"], float).reshape(-1, len(DIRECTION_NAMES))
+        take_style = np.array(provenance["reading"], float).reshape(-1, len(DIRECTION_NAMES))
         requested = np.array(
             provenance["requested" if "requested" in provenance else "direction"], float
         ).reshape(-1, len(DIRECTION_NAMES))
         if not (
-            np.isfinite(reading).all()
+            np.isfinite(take_style).all()
             and np.isfinite(requested).all()
-            and len(reading)
+            and len(take_style)
             and len(requested)
         ):
             return ""
     except (KeyError, TypeError, ValueError):
         return ""
     traits = _traits(
-        reading, requested, provenance.get("role", SPEAKS) == SPEAKS, measures_of(provenance)
+        take_style, requested, provenance.get("role", SPEAKS) == SPEAKS, measures_of(provenance)
     )
     return (
         AS_ASKED
-        if not traits and np.allclose(_mean(reading), _mean(requested), atol=_SAME)
+        if not traits and np.allclose(_mean(take_style), _mean(requested), atol=_SAME)
         else traits
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .direction import Brief, check, PutArray
+from .direction import check, DirectionRequest, PutArray
 from .errors import BadRequest
 from .face.mapping import Sums
 from .types import Keep, LISTENS, Motion, pack, unpack
@@ -82,7 +82,7 @@ class Request:
     steps: int = 0
     guidance: float = 1.0
     speech_guidance: float = 0.0
-    direction: Brief | None = None
+    direction: DirectionRequest | None = None
     keep: Keep | None = None
     listening: bool = False
     sums: Sums | None = None
@@ -178,9 +178,9 @@ class Request:
                 tuple(record["performed_keys"]),
             )  # fmt: skip
         return cls(
-            record.get("takes", 1), direction=Brief.of_record(record, get_array), keep=keep,
-            performed=performed, listening=record.get("role") == LISTENS, turns=turns_of(record),
-            **{name: record[name] for name in names if name in record},
+            record.get("takes", 1), direction=DirectionRequest.of_record(record, get_array),
+            keep=keep, performed=performed, listening=record.get("role") == LISTENS,
+            turns=turns_of(record), **{name: record[name] for name in names if name in record},
         )  # fmt: skip
 
 

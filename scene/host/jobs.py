@@ -408,7 +408,7 @@ class Job:
         self.step, self.note = Step(0.0, title), ""
         self.started = time.monotonic()
         self.pace = Pace()
-        self.asked_to_stop = False
+        self.stop_requested = False
         self.longest = 0.0  # seconds of a step
 
     @property
@@ -428,7 +428,7 @@ class Job:
         while not self.over:
             if self.undone is not None:
                 raise self.undone
-            if self.asked_to_stop:
+            if self.stop_requested:
                 self.close()
                 raise Cancelled(f"{self.title} was cancelled")
             before = self.step

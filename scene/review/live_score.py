@@ -391,15 +391,15 @@ def _direction_of(put_array: PutArray, scene, entry, clock: Clock) -> dict:
     about = provenance.of_mouth(entry.action)
     if "reading" not in about or provenance.why_not_ours("", about):
         return {}
-    asked, of_take = (
+    direction, of_take = (
         provenance.request_of(about, scene.thunder).direction,
         provenance.clock_of(entry.action),
     )
-    if asked is None:
+    if direction is None:
         return {}
     if of_take is not None:
-        asked = asked.from_frame(round((clock.start - of_take.start) / clock.fps * FPS))
-    return {"seed": entry.seed} | asked.to_record(put_array)
+        direction = direction.from_frame(round((clock.start - of_take.start) / clock.fps * FPS))
+    return {"seed": entry.seed} | direction.to_record(put_array)
 
 
 def _line_score(

@@ -31,7 +31,7 @@ from ..heads import head
 from ..host.jobs import restart_after_undo, session, stage, Step
 from ..voice import fingerprint, mixdown, strip
 from . import browsing, last_look, provenance, take_list, turns
-from .direction import asking
+from .direction import head_direction
 
 _SAMPLING = (0.05, 0.99)  # part of the progress bar for the engine's progress
 OnTake = Callable[[keying.Performance], None]  # gets each take on arrival
@@ -133,9 +133,9 @@ def sample_takes(
             args = {"folder": folder, "sound": sound, **request.to_record(put)}
             with closing(
                 ask(client, "generate", _SAMPLING, before.message, on_event, **args)
-            ) as asking:
+            ) as answers:
                 # after its end too: takes may have arrived at last
-                for step in chain(asking, [None]):
+                for step in chain(answers, [None]):
                     while notes:
                         yield replace(step or before, note=notes.pop(0))
                     while arrived:
@@ -306,7 +306,7 @@ def generate(
     chose another meanwhile. If stopped or failed before that, the takes that have arrived stay.
     on_take gets each take once it is listed. Returns the takes, best first. Raises ThunderError.
     """
-    request = asking.add_direction(request, rig.owner, voice)
+    request = head_direction.add_direction(request, rig.owner, voice)
     with closing(TakeCollector(scene, rig, voice, on_take)) as collector:
         return (yield from collector.gather(client, request))
 
@@ -483,7 +483,7 @@ class TakeCollector(take_list.Arriving):
 
     def check(self) -> None:
         """Raise BadRequest if the takes cannot follow the head's direction."""
-        asking.check_target(*look_up(self.scene, self.mesh))
+        head_direction.check_target(*look_up(self.scene, self.mesh))
 
     def aim(self, performance: keying.Performance) -> Generator[float, None, keying.Performance]:
         """Let the eyes of a take look at the target in the head's direction. Returns the take."""
@@ -491,8 +491,14 @@ class TakeCollector(take_list.Arriving):
             return performance
         scene, rig, clock = self._place()
         if self.target is None or len(self.target.points) != performance.motion.frames:
-            self.target = yield from asking.target_of(scene, rig, clock, performance.motion.frames)
-        return performance if self.target is None else asking.aim_eyes(performance, self.target)
+            self.target = yield from head_direction.target_of(
+                scene, rig, clock, performance.motion.frames
+            )
+        return (
+            performance
+            if self.target is None
+            else head_direction.aim_eyes(performance, self.target)
+        )
 
     def enter(
         self, performance: keying.Performance, values: keying.TrackValues | None, place: tuple

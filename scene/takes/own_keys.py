@@ -234,7 +234,7 @@ def _carry_curve(curve, new, into, late: int, first: int, last: int) -> None:
     new.mute, new.extrapolation = curve.mute, curve.extrapolation
 
 
-def say_left(left: Sequence[str]) -> str:
+def describe_unplaced(left: Sequence[str]) -> str:
     """The sentence on keys without a place, "" for none."""
     if not left:
         return ""

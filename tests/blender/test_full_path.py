@@ -287,7 +287,7 @@ def test_cancel_frees_the_window_at_once_and_the_stuck_engine_is_replaced(blende
     client, work = stuck
     until(lambda: work.advance() or work.step.message == "At work")
     before = client.pid
-    work.asked_to_stop = True
+    work.stop_requested = True
     started = time.monotonic()
     with pytest.raises(errors.Cancelled):
         work.advance()

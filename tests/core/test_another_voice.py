@@ -15,7 +15,7 @@ from thunder_core.engine.another_voice import (
     move,
     pair_up,
     quick_events,
-    reading_of_mouth,
+    style_of_mouth,
     upper_columns,
 )
 from thunder_core.engine.speech.cues import Phrasing, prosody_of, silent_phrasing
@@ -130,7 +130,7 @@ def test_a_moved_performance_says_what_it_hits_in_the_new_voice():
 
 def test_the_reading_of_a_moved_take_is_its_mouth_s_and_of_the_rest_the_performance_s():
     mouth, theirs = np.full(len(DIRECTION_NAMES), 0.5), np.full(len(DIRECTION_NAMES), -1.0)
-    found = dict(zip(DIRECTION_NAMES, reading_of_mouth(mouth, theirs)))
+    found = dict(zip(DIRECTION_NAMES, style_of_mouth(mouth, theirs)))
     assert found["jaw"] == found["smile"] == found["energy"] == 0.5
     assert {found[name] for name in ("head", "brows", "eyes", "frown", "mood.angry")} == {-1.0}
 

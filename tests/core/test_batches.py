@@ -17,7 +17,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from thunder_core.direction import Brief, Direction
+from thunder_core.direction import Direction, DirectionRequest
 from thunder_core.engine import engine as system
 from thunder_core.engine.diffusion import Inpainting, sample, seeded_noise, solver_steps
 from thunder_core.engine.performance import Performance
@@ -43,7 +43,7 @@ def threads(count):
 @pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize("takes", [1, 5])
 def test_takes_are_the_same_bit_for_bit_by_any_number_of_threads(engine, speech, count, takes):
-    made, seen, asked = [], [], Brief(Direction().vector()[None])
+    made, seen, asked = [], [], DirectionRequest(Direction().vector()[None])
     for number in (1, count):
         with threads(number):
             arrived = []
@@ -124,7 +124,9 @@ def test_a_request_that_is_cancelled_ends_in_every_thread(engine, speech, monkey
         monkeypatch.setattr(engine.thunder, name, partial(noted, action))
     with threads(2), pytest.raises(Cancelled, match="stop"):
         engine.generate(
-            speech, Request(6, 1, direction=Brief(Direction().vector()[None])), progress=cancel
+            speech,
+            Request(6, 1, direction=DirectionRequest(Direction().vector()[None])),
+            progress=cancel,
         )
     assert at_work and not sum(at_work), "nothing is at work any more"
 
@@ -154,7 +156,7 @@ def test_what_cards_say_when_their_memory_is_full_is_known():
 def takes(engine, sample):
     """Of 3 s, in the order of their seeds."""
     speech = Speech(sample.samples[: 3 * RATE])
-    asked = Brief(Direction().vector()[None], 0.5)
+    asked = DirectionRequest(Direction().vector()[None], 0.5)
     return {
         q: sorted(
             engine.generate(speech, Request(8, 1, quality=q, direction=asked)), key=lambda t: t.seed

@@ -282,9 +282,9 @@ def test_lips_rest_where_nobody_speaks_and_follow_what_is_heard_elsewhere():
     lips = plan_lips(x, presence)
     assert lips.shape == (90, 2) and lips.dtype == np.float32 and not lips[presence == 0].any()
     assert lips[30:60].std(0).min() > 0.3
-    of_phones = plan_lips(x, presence, map_fits=False)
+    of_phones = plan_lips(x, presence, encoder_matches=False)
     x[:, :40] += 1.0  # features that are no phones
-    assert np.array_equal(plan_lips(x, presence, map_fits=False), of_phones)
+    assert np.array_equal(plan_lips(x, presence, encoder_matches=False), of_phones)
     assert not np.allclose(plan_lips(x, presence), lips)
 
 
@@ -329,13 +329,13 @@ def test_a_take_hears_a_voice_in_its_own_way_where_somebody_speaks():
         silent_phrasing(40), logits,
     )  # fmt: skip
     silent = replace(voice, presence=nothing)
-    assert silent.hear(3) is silent
-    heard = voice.hear(3)
+    assert silent.resample_phones(3) is silent
+    heard = voice.resample_phones(3)
     assert np.array_equal(heard.logits, hear_phones(logits, 3))
     assert not np.array_equal(heard.logits, logits)
     assert np.array_equal(heard.features, voice.features_with(heard.logits))
     rows = np.arange(90) % 3 == 0  # more than there are
-    again, freely = voice.hear(3, rows).logits, hear_phones(logits, 3, freely=True)
+    again, freely = voice.resample_phones(3, rows).logits, hear_phones(logits, 3, freely=True)
     assert not np.array_equal(freely, heard.logits)
     assert np.array_equal(again, np.where(rows[:80, None], freely, logits))
 

@@ -530,7 +530,7 @@ def _perform(job: Job, number: int) -> tuple[np.ndarray, ...]:
 
 def redraw_phones(features: np.ndarray, logits: np.ndarray, seed: int) -> np.ndarray:
     """Speech features [T, d] with the phones that a take hears of logits [2T, 40] where they are
-    doubtful, as `VoiceFeatures.hear` draws them."""
+    doubtful, as `VoiceFeatures.resample_phones` draws them."""
     result, drawn = features.copy(), softmax(hear_phones(logits, seed)) - softmax(logits)
     phone_probabilities(result)[:] = np.clip(
         phone_probabilities(result) + at_frames(drawn, len(features)), 0, 1

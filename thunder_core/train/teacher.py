@@ -105,8 +105,8 @@ def _encoder(weights: Path) -> SpeechEncoder:
 def label(weights: Path, samples: np.ndarray, text: str = "") -> list[tuple[str, float, float]]:
     """[(phone, start s, end s)] of samples at 16 kHz, by the encoder of a weights folder."""
     _, logits = _encoder(weights).analyse(np.ascontiguousarray(samples, np.float32))
-    told = follow(logits, text)[0] if text else None
-    return segments(likeliest(logits if told is None else told))
+    aligned = follow(logits, text)[0] if text else None
+    return segments(likeliest(logits if aligned is None else aligned))
 
 
 # ---- what phones say about time

@@ -421,8 +421,8 @@ def opening(z: np.ndarray, alive: np.ndarray, articulation: float) -> np.ndarray
         # softplus: lips touch, they do not pass
         return OPENING_MM * np.log1p(np.exp(4 * (MEAN_OPENING + z))) / 4
 
-    usual, asked = millimetres(z), millimetres(articulation * z)
-    return asked * (usual @ alive) / max(asked @ alive, 1e-6)
+    usual, articulated = millimetres(z), millimetres(articulation * z)
+    return articulated * (usual @ alive) / max(articulated @ alive, 1e-6)
 
 
 def performed_opening(
@@ -481,8 +481,8 @@ def mouth(  # noqa: PLR0913 (a clip, and what is known of it)
 
     belief = None if features is None else phone_probabilities(features)
     shares = occupancy(phones, frames)
-    asked, sounds = contacts(phones, alive, belief)
-    shut, bite = asked.shut, asked.bite
+    contact, sounds = contacts(phones, alive, belief)
+    shut, bite = contact.shut, contact.bite
 
     spoken, curves = alive > 0.5, kernels()
     pace = tempo * min(1.0, style.articulation) ** 0.5  # mumbling slows all movement
@@ -497,11 +497,11 @@ def mouth(  # noqa: PLR0913 (a clip, and what is known of it)
     planned = place_sounds(planned, shares if belief is None else belief) * alive[:, None]
     if measured is None:
         open_by = open_by + varied
-        wide_by = wide_by + asked.round * (np.minimum(wide_by, ROUND_WIDTH) - wide_by)
+        wide_by = wide_by + contact.round * (np.minimum(wide_by, ROUND_WIDTH) - wide_by)
     else:
         open_by, wide_by = measured.T.astype(float)
     gap = performed_opening(
-        change_pace(open_by, pace), alive, 1 - shares[:, SILENCE], asked, sounds, style,
+        change_pace(open_by, pace), alive, 1 - shares[:, SILENCE], contact, sounds, style,
         size * larger,
     )  # fmt: skip
     wide = change_pace(larger**0.5 * wide_by, pace) * alive * WIDTH_MM * style.articulation

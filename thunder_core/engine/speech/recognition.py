@@ -90,8 +90,8 @@ def recognise(
     """
     languages, kept, made_up = Counter[str](), list[dict](), list[dict]()
 
-    def add(parts: Spans, told: Progress) -> None:
-        for answer in process.ask(samples, parts, by, told):
+    def add(parts: Spans, progress: Progress) -> None:
+        for answer in process.ask(samples, parts, by, progress):
             languages[answer["language"]] += 1
             said = [segment for segment in answer["segments"] if segment["text"]]
             # where the model invents, it does so again

@@ -15,7 +15,7 @@ from ....thunder_core.animation import motion_file
 from ....thunder_core.animation.gaze import GazeTarget
 from ....thunder_core.animation.timing import Clock
 from ....thunder_core.animation.traits import style_of, StyleOfMotion
-from ....thunder_core.direction import AS_HEARD, AXES, Brief, Direction, MOOD_NAMES
+from ....thunder_core.direction import AS_HEARD, AXES, Direction, DirectionRequest, MOOD_NAMES
 from ....thunder_core.direction_presets import Preset, Presets, USERS
 from ....thunder_core.direction_words import words
 from ....thunder_core.errors import BadRequest
@@ -50,23 +50,23 @@ def add_direction(request: Request, owner: bpy.types.Object, voice: strip.Voice)
     return replace(request, direction=requested)
 
 
-def direction_over(owner: bpy.types.Object, clock: Clock, last: float | None) -> Brief:
+def direction_over(owner: bpy.types.Object, clock: Clock, last: float | None) -> DirectionRequest:
     """The direction of the head that an object represents, over a sound.
 
     last: the scene frame after the sound's end; None if unknown: then the frame after the last key.
     """
     direction = sliders.of(owner)
-    return Brief() if direction is None else _sample_direction(direction, clock, last)
+    return DirectionRequest() if direction is None else _sample_direction(direction, clock, last)
 
 
 def _sample_direction(
     direction: sliders.ThunderDirection, clock: Clock, last: float | None
-) -> Brief:
+) -> DirectionRequest:
     """A direction over a sound, in one row if nothing of it changes."""
     curves = _curves(direction)
     now = sliders.value(direction)
     if not curves:
-        return Brief.of(now, direction.spread)
+        return DirectionRequest.of(now, direction.spread)
     if last is None:
         last = max(curve.keyframe_points[-1].co[0] for curve in curves.values()) + 1
     count = max(1, round(float(clock.seconds(last)) * FPS))
@@ -83,7 +83,9 @@ def _sample_direction(
     if "mood" in values or "strength" in values:
         strengths = _strengths(direction, values, count)
         result[:, len(AXES) :], heard = strengths[:, :-1], strengths[:, -1].astype(np.float32)
-    return Brief(_first_if_alike(result), direction.spread, as_heard=_first_if_alike(heard))
+    return DirectionRequest(
+        _first_if_alike(result), direction.spread, as_heard=_first_if_alike(heard)
+    )
 
 
 def _first_if_alike(rows: np.ndarray) -> np.ndarray:
