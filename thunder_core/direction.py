@@ -464,12 +464,12 @@ def split_moods(style: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
     if np.ptp(moods, axis=0).max() < _SAME_MOOD:
         return [style], np.ones((1, len(style)))
     strongest = moods.max(0)
-    played = np.flatnonzero(strongest > 0)
-    shares = moods[:, played] / strongest[played]
+    moods_used = np.flatnonzero(strongest > 0)
+    shares = moods[:, moods_used] / strongest[moods_used]
     shares = gaussian(shares / np.maximum(shares.sum(1, keepdims=True), 1), _MOOD_EASE, "nearest")
-    styles = np.repeat(style[None], 1 + len(played), 0)
+    styles = np.repeat(style[None], 1 + len(moods_used), 0)
     styles[:, :, len(AXES) :] = 0
-    for row, mood in enumerate(played, 1):
+    for row, mood in enumerate(moods_used, 1):
         styles[row, :, len(AXES) + mood] = strongest[mood]
     every = np.concatenate([1 - shares.sum(1, keepdims=True), shares], 1).T
     seen = every.max(1) > _SAME_MOOD

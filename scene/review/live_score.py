@@ -90,7 +90,7 @@ def is_outdated(scene, rig: head.Rig) -> bool:
     if entry is not None:
         return browsing.watch.is_outdated(entry)
     score = shown_score(scene, rig)
-    return score is not None and score.keys != watch.played(rig)
+    return score is not None and score.keys != watch.fingerprint(rig)
 
 
 def animator_action(rig: head.Rig):
@@ -281,7 +281,7 @@ def keep(
         total, per_frame = _line_score(rig, voice.name, float(answer["total"]), per_frame)
         grade = provenance.Grade.of(findings.findings_of(answer) or (), clock, rig)
         live.animation_scores[(*display.animation_of(rig), *_place_of(voice))] = SyncScore(
-            total, per_frame, clock, grade, answer["parts"], keys=watch.played(rig)
+            total, per_frame, clock, grade, answer["parts"], keys=watch.fingerprint(rig)
         )
         return
     # on the take's frames, independent of the voice's current position
@@ -315,17 +315,17 @@ def points_lost(scene, rig: head.Rig, entry) -> Generator[jobs.Step, None, float
 
 
 def ask_score(
-    client, scene, rig: head.Rig, voice: strip.Voice, played: tuple[Motion, Clock], entry,
+    client, scene, rig: head.Rig, voice: strip.Voice, motion_and_clock: tuple[Motion, Clock], entry,
     span: tuple[float, float], quietly: bool = False, **how,
 ) -> Generator[jobs.Step, None, tuple[dict, np.ndarray]]:  # fmt: skip
     """Steps in which the engine scores a motion with a voice. Returns its answer to “score” and the
     score of each frame [T].
 
-    played: the motion, and the clock of its first frame.  entry: the take whose motion it is, None
-    for none; it is not used after the first step.  span: the part of the progress bar.  how: more
-    arguments.
+    motion_and_clock: the motion, and the clock of its first frame.  entry: the take whose motion it
+    is, None for none; it is not used after the first step.  span: the part of the progress bar.
+    how: more arguments.
     """
-    motion, clock = played
+    motion, clock = motion_and_clock
     text = transcript.text_of(scene, voice.name)
     spans, _ = attempt(turns.spans_of, scene, voice, rig.owner)
     with (
@@ -475,11 +475,11 @@ class KeyWatch(jobs.Memory):
     """The keys that heads play, by which later ones are known to be others; known: checksums of
     actions, by session ids, until they may have changed."""
 
-    def played(self, rig: head.Rig) -> str:
+    def fingerprint(self, rig: head.Rig) -> str:
         """Identifies the keys that a head plays now."""
         animations = (target.animation_data for target in rig.targets)
-        played = (animation.action for animation in animations if animation is not None)
-        actions = [action for action in dict.fromkeys(played) if action is not None]
+        bound = (animation.action for animation in animations if animation is not None)
+        actions = [action for action in dict.fromkeys(bound) if action is not None]
         for action in actions:
             if action.session_uid not in self.known:
                 self.known[action.session_uid] = keying.checksum(action)

@@ -231,7 +231,7 @@ def _read_committed(scene, source: Source) -> Generator[float, None, _Read]:
                 f"Animation first"
             )
         curves = fcurves.of_tracks(
-            rig, [compat.curves_of(action, slot) for action, slot in following.played(rig)]
+            rig, [compat.curves_of(action, slot) for action, slot in following.action_slots(rig)]
         )
         values = keying.values(rig, curves, clock.frame(motion_times(seconds)))
         motion = yield from keying.motion(rig, values, FPS)

@@ -134,15 +134,15 @@ class Plan:
                     skipped = max(0.0, begin)
                     if form.startswith(_STREAMS):
                         seconds = math.ceil(skipped + self.seconds)
-                        played = sound.join(aud.Sound.silence(rate).rechannel(channels))
+                        output = sound.join(aud.Sound.silence(rate).rechannel(channels))
                     else:  # where the sequencer finds it, which may be a second off
                         seconds, begin = math.ceil(self.seconds), min(0.0, begin)
-                        played = aud.Sequence(channels, rate, 1.0, False)
-                        played.add(sound, 0.0, seconds, skipped)
+                        output = aud.Sequence(channels, rate, 1.0, False)
+                        output.add(sound, 0.0, seconds, skipped)
                     check_space(decoded, seconds * rate * channels * _BYTES)
                     # With silence after its end: what `write` adds to the last buffer is noise.
                     kind = (aud.FORMAT_FLOAT32, aud.CONTAINER_WAV, aud.CODEC_PCM)
-                    played.limit(0, seconds).write(decoded, 0, 0, *kind, 0, 1 << 16)
+                    output.limit(0, seconds).write(decoded, 0, 0, *kind, 0, 1 << 16)
                     sound = aud.Sound(decoded)
                 # a stream does not tell its length
                 frames = int(sound.length) if sound.length > 0 else LONGEST * rate

@@ -24,8 +24,8 @@ from thunder_core.engine.planning.lip_kernels import (
 from thunder_core.engine.planning.plan import (
     AFTER_LOUDEST,
     AT_PHRASE_END,
+    Behaviours,
     IN_PAUSE,
-    Manners,
     ON_TIME,
     WITH_GAZE,
 )
@@ -83,7 +83,9 @@ def blinks(some):
 )
 def test_plans_depend_on_the_seed_alone_and_differ_between_seeds(voice, listens):
     one, again = (plans(voice, listens=listens, seeds=[5])[0] for _ in range(2))
-    assert np.array_equal(one.events, again.events) and np.array_equal(one.felt, again.felt)
+    assert np.array_equal(one.events, again.events) and np.array_equal(
+        one.mood_strength, again.mood_strength
+    )
     events = curves(plans(voice, listens=listens))
     assert (
         events.shape[2] == len(EVENTS)
@@ -135,9 +137,11 @@ def test_sliders_scale_gestures_and_move_none():
 
 def test_moods_have_habits_of_their_own_from_where_they_come():
     vectors = np.repeat([Direction().vector(), Direction(mood="amused").vector()], 250, 0)
-    how = Manners.of_styles(vectors)
-    assert how.at(2.0) == Manners.of_styles(Direction().vector()[None]).at(0)
-    assert how.at(18.0) == Manners.of_styles(Direction(mood="amused").vector()[None]).at(0)
+    behaviours = Behaviours.of_styles(vectors)
+    assert behaviours.at(2.0) == Behaviours.of_styles(Direction().vector()[None]).at(0)
+    assert behaviours.at(18.0) == Behaviours.of_styles(Direction(mood="amused").vector()[None]).at(
+        0
+    )
     assert (
         curves(plans(mood="bored"))[..., HEAD].std(1).mean()
         < 0.6 * curves(plans(mood="amused"))[..., HEAD].std(1).mean()

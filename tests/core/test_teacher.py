@@ -10,7 +10,7 @@ from research.articulation import lip_to_teeth, tongue_between_teeth
 from thunder_core.direction import Direction, Style
 from thunder_core.engine.planning.choice import plain, spots_of
 from thunder_core.engine.planning.lip_kernels import kernels, occupancy
-from thunder_core.engine.planning.plan import Manner
+from thunder_core.engine.planning.plan import Behaviour
 from thunder_core.engine.speech.cues import closure, middles, MOST_SHUT
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.events import BLINK
@@ -455,9 +455,9 @@ LIMITS = {
 }  # fmt: skip
 
 
-def upper(monkeypatch, **manner):
-    """The upper face of a sentence in this manner, and the shares of its blinks."""
-    monkeypatch.setattr(teacher, "manner_of", lambda *given: Manner(**manner))
+def upper(monkeypatch, **behaviour):
+    """The upper face of a sentence in this behaviour, and the shares of its blinks."""
+    monkeypatch.setattr(teacher, "behaviour_of", lambda *given: Behaviour(**behaviour))
     labels, loud = say(*SENTENCE, each=9)
     voice = prosody(labels, loud)
     channels, head, eyes, _, events = teacher.upper_face(

@@ -36,7 +36,7 @@ from ..types import Columns, FPS
 from .diffusion import Inpainting
 from .planning.choice import Choice
 from .planning.lip_kernels import open_on_phones
-from .planning.plan import Manners
+from .planning.plan import Behaviours
 from .planning.take_plan import plan_take, TakePlan, vary_lips
 from .voice import SPOKEN, VoiceFeatures
 
@@ -354,7 +354,7 @@ def side_of(kept: Inpainting, style: np.ndarray | None) -> float:
     head = Columns(kept.mask.shape[1] - 9).head
     frames = kept.mask[:, head].any(1)
     tilt = float(kept.values[frames, head][:, 2].mean()) if frames.any() else 0.0
-    usual = 1.0 if style is None else Manners.of_styles(style).usual.pose[2]
+    usual = 1.0 if style is None else Behaviours.of_styles(style).usual.pose[2]
     return float(np.sign(tilt * usual)) if abs(tilt) > _MIN_TILT else 0.0
 
 

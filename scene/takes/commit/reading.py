@@ -58,7 +58,7 @@ def read(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, Non
                 line_records.lines_of(action),
                 curves,
                 {place: curve_of(curve) for place, curve in take.items()},
-                tuple(_strip(strip, take) for _, strip in played_strips(target)),
+                tuple(_strip(strip, take) for _, strip in active_strips(target)),
             )
         )
     still = [_still(state) for state in states]
@@ -99,7 +99,7 @@ def nla_tracks(target) -> list[bpy.types.NlaTrack]:
     return list(target.animation_data.nla_tracks) if target.animation_data else []
 
 
-def played_strips(target) -> Iterator:
+def active_strips(target) -> Iterator:
     """(track, strip) of the NLA strips on a target that play an action, but for those of shown
     takes."""
     for track in nla_tracks(target):

@@ -38,7 +38,7 @@ def write(
     left = animator_actions if plan.keeps else []
     animator_actions = animator_actions if plan.takes_part else [None] * len(animator_actions)
     old_strips = [
-        [strip for number, strip in enumerate(reading.played_strips(t)) if number in old]
+        [strip for number, strip in enumerate(reading.active_strips(t)) if number in old]
         for t, old in zip(rig.targets, plan.old_strips)
     ]
     tracks = [{track.as_pointer() for track in reading.nla_tracks(t)} for t in rig.targets]

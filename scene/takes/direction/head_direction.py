@@ -426,8 +426,8 @@ def _moves(obj) -> bool:
             curve.data_path.startswith(("location", "rotation", "scale", "delta_"))
             for curve in compat.curves_for(obj)
         )
-        played = animation is not None and (animation.drivers or animation.nla_tracks)
-        if keyed or played or len(obj.constraints) or obj.parent_type != "OBJECT":
+        is_driven = animation is not None and (animation.drivers or animation.nla_tracks)
+        if keyed or is_driven or len(obj.constraints) or obj.parent_type != "OBJECT":
             return True
         obj = obj.parent
     return False

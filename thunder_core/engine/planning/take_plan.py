@@ -23,7 +23,7 @@ from ...filters import gaussian
 from ...types import FPS
 from ..speech.cues import Phrasing, Prosody
 from .choice import Choice, STILL
-from .plan import BREATH_JAW, Manners, plan_listener, plan_speaker
+from .plan import Behaviours, BREATH_JAW, plan_listener, plan_speaker
 
 
 def minimum_jerk(u: np.ndarray) -> np.ndarray:
@@ -108,7 +108,7 @@ class Resting:
         self.presses, self.swallows = np.zeros((2, frames))
 
     @classmethod
-    def of(cls, phrasing: Phrasing, seed: int, how: Manners, listens: bool) -> Resting:
+    def of(cls, phrasing: Phrasing, seed: int, behaviours: Behaviours, listens: bool) -> Resting:
         """The resting face of a seed's take for a voice that it speaks or listens to."""
         made = cls(phrasing.frames)
         presses, swallows, drift, breath = (
@@ -123,23 +123,23 @@ class Resting:
         ) / 2
         for first, last in rest_spans(phrasing, listens):
             t = np.arange(first, last)
-            felt = np.ones(len(t))
+            fade = np.ones(len(t))
             if first > 0:
-                felt *= minimum_jerk((t - first) / FPS / _EASES_IN)
+                fade *= minimum_jerk((t - first) / FPS / _EASES_IN)
             if last < phrasing.frames:
-                felt *= minimum_jerk((last - t) / FPS / _EASES_OUT)
+                fade *= minimum_jerk((last - t) / FPS / _EASES_OUT)
             for name, by in corners.items():
-                made.channels[name][t] += felt * by[t]
+                made.channels[name][t] += fade * by[t]
             for name in ("noseSneerLeft", "noseSneerRight"):
-                made.channels[name][t] += _NOSTRILS * felt * air[t]
+                made.channels[name][t] += _NOSTRILS * fade * air[t]
             made.press_and_swallow(
-                first, last, presses, swallows, how, _LISTENER_RARITY if listens else 1.0
+                first, last, presses, swallows, behaviours, _LISTENER_RARITY if listens else 1.0
             )
         return made
 
     def press_and_swallow(
         self, first: int, last: int, presses: np.random.Generator, swallows: np.random.Generator,
-        how: Manners, rarity: float
+        behaviours: Behaviours, rarity: float
     ) -> None:  # fmt: skip
         """Add presses of the lips and swallows to frames first … last. rarity: factor of the time
         between them."""
@@ -147,7 +147,7 @@ class Resting:
         ends = min(last, self.frames - round(_CALM_ENDS * FPS))
         swallowed = []
         for each, u in _draw_moments(
-            first, last, _FIRST_SWALLOW, _SWALLOW_EVERY, swallows, how, rarity
+            first, last, _FIRST_SWALLOW, _SWALLOW_EVERY, swallows, behaviours, rarity
         ):
             times = [_interpolate(*each) for each in zip(_SWALLOWING, u)]
             over = each + sum(times) * FPS
@@ -168,7 +168,9 @@ class Resting:
                     furthest + times[1],
                 )
             )
-        for each, u in _draw_moments(first, last, _FIRST_PRESS, _PRESS_EVERY, presses, how, rarity):
+        for each, u in _draw_moments(
+            first, last, _FIRST_PRESS, _PRESS_EVERY, presses, behaviours, rarity
+        ):
             times = [_interpolate(*each) for each in zip(_PRESSING, u)]
             over = each + sum(times) * FPS
             near = any(
@@ -230,7 +232,7 @@ def _soft_positive(values: np.ndarray) -> np.ndarray:
 
 def _draw_moments(
     first: int, last: int, soonest: tuple[float, float], every: tuple[float, float],
-    rng: np.random.Generator, how: Manners, rarity: float,
+    rng: np.random.Generator, behaviours: Behaviours, rarity: float,
 ) -> Iterator[tuple[float, np.ndarray]]:  # fmt: skip
     """Events that come every so many seconds: the frame at which each begins, and seven numbers, 0
     … 1, that shape it."""
@@ -239,7 +241,7 @@ def _draw_moments(
     while at < last:
         yield at, u[:7]
         u = rng.random(8)
-        at += FPS * _interpolate(every, u[7]) * rarity / how.at(at / FPS).tempo
+        at += FPS * _interpolate(every, u[7]) * rarity / behaviours.at(at / FPS).tempo
 
 
 def _interpolate(bounds: tuple[float, float], u: float) -> float:
@@ -399,8 +401,8 @@ _MOOD_HERTZ = 0.13  # speed of its changes
 class TakePlan:
     """The plan of one take over T frames.
 
-    plan: its events.  events: their curves, float32 [T, EVENTS].  felt [T]: strength of the mood, 1
-    as directed.  brows [T, 3], knit [T]: height at which inner and outer brows are carried, and
+    plan: its events.  events: their curves, float32 [T, EVENTS].  mood_strength [T]: 1 as
+    directed.  brows [T, 3], knit [T]: height at which inner and outer brows are carried, and
     lowering of both, channel values.  resting: the lower face in silence.  breath: [T] opening of
     the jaw for air before phrases, radians.  still: [T] 0 … 1, where the head is held.  opening:
     [T] millimetres beyond what was sampled, None for none.
@@ -408,7 +410,7 @@ class TakePlan:
 
     plan: Plan
     events: np.ndarray
-    felt: np.ndarray
+    mood_strength: np.ndarray
     brows: np.ndarray
     knit: np.ndarray
     resting: Resting
@@ -473,11 +475,15 @@ def plan_take(
     side: to which a mood inclines the face, −1 or 1; 0: as the seed has it.
     """
     styles = np.zeros((1, len(DIRECTION_NAMES))) if styles is None else np.asarray(styles, float)
-    how = Manners.of_styles(styles)
+    behaviours = Behaviours.of_styles(styles)
     if listens:
-        how = how.of_listener()
+        behaviours = behaviours.of_listener()
     rng, frames = np.random.default_rng([_SEED_PLAN, seed % (1 << 32)]), voice.frames
-    plan = plan_listener(voice, how, rng) if listens else plan_speaker(voice, choice, how, rng)
+    plan = (
+        plan_listener(voice, behaviours, rng)
+        if listens
+        else plan_speaker(voice, choice, behaviours, rng)
+    )
     plan.side = side or plan.side
     plan.blinks = [
         blink
@@ -485,25 +491,25 @@ def plan_take(
         if _NO_BLINK_ENDS < blink.at - 0.1
         and blink.at + _BLINK_SECONDS * blink.length < voice.seconds - _NO_BLINK_ENDS
     ]
-    resting = Resting.of(phrasing, seed, how, listens)
+    resting = Resting.of(phrasing, seed, behaviours, listens)
     plan.nods = sorted([*plan.nods, *resting.dips], key=lambda nod: nod.at)
-    felt = (
+    mood_strength = (
         1
         + _MOOD_SPREAD
         * smooth_noise(
             frames, 1, _MOOD_HERTZ, np.random.default_rng([_SEED_MOOD, seed % (1 << 32)])
         )[:, 0]
     )
-    usual = how.usual
+    usual = behaviours.usual
     events = event_curves(plan, frames, usual.tempo)
     leans = side * usual.pose[2]
     if events[:, HEAD][:, 2].mean() * leans < 0:  # the take's poses are on that side too
         events[:, HEAD] *= np.array([1, -1, -1], np.float32)
     events[:, HEAD] += (
-        how.poses(frames) * [0.0, *(2 * (_TO_SIDE[0] * plan.side + _TO_SIDE[1],))]
+        behaviours.poses(frames) * [0.0, *(2 * (_TO_SIDE[0] * plan.side + _TO_SIDE[1],))]
     ).astype(np.float32)
     breath, brows = BREATH_JAW * events[:, BREATH], brows_of_style(seed, spread, styles, frames)
-    return TakePlan(plan, events, felt, *brows, resting, breath, _stillness(voice, choice))
+    return TakePlan(plan, events, mood_strength, *brows, resting, breath, _stillness(voice, choice))
 
 
 def _stillness(voice: Prosody, choice: Choice) -> np.ndarray:
