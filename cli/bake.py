@@ -49,7 +49,7 @@ from ..thunder_core.direction import AXES, Direction, DirectionRequest
 from ..thunder_core.direction_presets import is_preset_file, Preset, same_name
 from ..thunder_core.engine_python import find_engine_python
 from ..thunder_core.errors import attempt, BadHead, BadRequest, BadSound, BadWeights, NoSpace
-from ..thunder_core.request import Performed, Request
+from ..thunder_core.request import Request, SourcePerformance
 from ..thunder_core.types import FPS, RATE
 from . import products
 from .script import (
@@ -225,8 +225,8 @@ def bake(
     inputs = _inputs_of(chosen)
     hashes = hashes_of(inputs)  # before any of them is read
     request = Request.of(
-        chosen, takes=chosen.takes, direction=direction_of(chosen), performed=_performed(chosen),
-        listening=chosen.listen_to is not None,
+        chosen, takes=chosen.takes, direction=direction_of(chosen),
+        perform_as=_source_performance(chosen), listening=chosen.listen_to is not None,
     )  # fmt: skip
     words = words_of(chosen.transcript)
     check_engine(chosen.engine, chosen.weights)
@@ -505,7 +505,7 @@ def _report_direction(take, words: str) -> dict:
     )
 
 
-def _performed(chosen: argparse.Namespace) -> Performed | None:
+def _source_performance(chosen: argparse.Namespace) -> SourcePerformance | None:
     """The performance that is to move to this voice, in a file; None for none. Raises BadRequest if
     an option does not fit."""
     both = chosen.perform_as, chosen.performed_voice
@@ -528,7 +528,7 @@ def _performed(chosen: argparse.Namespace) -> Performed | None:
     if chosen.perform_line:
         return None  # it is read from the scene
     motion = motion_file.read_recording(os.path.abspath(both[0]), tuple(head.channel_names()))
-    return Performed(motion, os.path.abspath(both[1]))
+    return SourcePerformance(motion, os.path.abspath(both[1]))
 
 
 def _report_moved(

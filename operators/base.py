@@ -13,7 +13,7 @@ from ..scene.host import jobs
 from ..scene.review import problem_report
 from ..scene.takes import dialogue, take_list
 from ..scene.voice import strip
-from ..thunder_core.errors import attempt, Cancelled, ThunderError, Undone
+from ..thunder_core.errors import attempt, Cancelled, CancelledByUndo, ThunderError
 
 
 class HasObstacles:
@@ -305,7 +305,7 @@ class SlicedWork(HasObstacles):
                 )
             self.report({"ERROR"}, sentence)
         changed = self.changed_so_far
-        if not changed or isinstance(error, Undone):  # an undo takes it back
+        if not changed or isinstance(error, CancelledByUndo):  # an undo takes it back
             return {"CANCELLED"}
         self.report({"WARNING"}, f"Stopped: {changed}")
         return {"FINISHED"}

@@ -197,7 +197,7 @@ class THUNDER_OT_install_waveform_extra(_AddsExtra, bpy.types.Operator):
 class _InstallsBeside(_Installs):
     """An operator that installs an environment beside the engine's. licence: of what is in it."""
 
-    beside: install.Beside
+    beside: install.Component
     licence: str
 
     def invoke(self, context, event):
@@ -216,7 +216,7 @@ class _Removes(InstantWork):
     """An operator that deletes an environment: the engine's, or one beside it. kept: what is not
     deleted."""
 
-    beside: install.Beside | None = None
+    beside: install.Component | None = None
     bl_options = {"INTERNAL"}
     obstacles = (_why_installing, why_busy)
     kept: str

@@ -137,7 +137,7 @@ class THUNDER_OT_mark_word(OnWord, InstantWork, bpy.types.Operator):
     kind: EnumProperty(
         name="Mark",
         items=[(kind, *transcript.LABELS[kind][:2]) for kind in transcript.WORD_KINDS],
-        description="What is asked of the word",
+        description="Mark to set on the word",
     )
 
     @classmethod

@@ -116,7 +116,7 @@ def _draw_engine(layout, context, preferences) -> None:
     row.operator("thunder.report_problem", icon="HELP")
 
 
-def _is_installing(beside: install.Beside | None) -> bool:
+def _is_installing(beside: install.Component | None) -> bool:
     """Whether this is being installed; None: the engine."""
     return install.installing.running is not None and install.installing.beside == beside
 
@@ -126,7 +126,7 @@ def _is_downloading() -> bool:
     return session.job is not None and session.job.title == install_engine.DOWNLOADING
 
 
-def _draw_failure(box, beside: install.Beside | None, context) -> None:
+def _draw_failure(box, beside: install.Component | None, context) -> None:
     """Why the last installation failed, if it was of this; None: of the engine."""
     if install.installing.error and install.installing.beside == beside:
         _draw_sentence(box, install.installing.error, context)
@@ -198,7 +198,7 @@ def _draw_packaged_engine(box, context, state) -> None:
 
 
 def _draw_beside(
-    layout, context, beside: install.Beside, is_named: bool, titles: tuple[str, str], about: str
+    layout, context, beside: install.Component, is_named: bool, titles: tuple[str, str], about: str
 ) -> tuple:
     """The box of an environment that is installed by choice, and whether it can be used. is_named:
     whether a variable names another one.  titles: with it, and without.  about: what it does."""

@@ -26,7 +26,7 @@ from thunder_core.engine.another_voice import align_words, move, PAUSE, upper_co
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.voice import VoiceFeatures
-from thunder_core.request import Performed, Request
+from thunder_core.request import Request, SourcePerformance
 from thunder_core.types import pack, Speech, Take
 
 TEXTS = {
@@ -96,7 +96,7 @@ def run(args: Namespace) -> None:
         steps = [
             np.abs(np.diff(pack(m)[:, columns], axis=0)).max(0) for m in (take.motion, keep.motion)
         ]
-        made = generate(sounds[other], performed=Performed(take.motion, sounds[one]))
+        made = generate(sounds[other], perform_as=SourcePerformance(take.motion, sounds[one]))
         r = [np.corrcoef(a.opening, b.opening)[0, 1] for a, b in zip(made, fresh[other])]
         usual = np.corrcoef(*(each.opening for each in fresh[other]))[0, 1]
         rows["the same language" if one[0] == other[0] else "another"].append([

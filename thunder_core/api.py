@@ -36,7 +36,7 @@ from .findings import LipSyncScore
 from .languages import code_of
 from .progress import no_progress, Progress
 from .protocol import NOTES
-from .request import check_number, NORMAL, Performed, Request, seed_of_voice, TAKES
+from .request import check_number, NORMAL, Request, seed_of_voice, SourcePerformance, TAKES
 from .shipped import SAMPLE
 from .spoken import Spoken
 from .types import FPS, pack, Speech, unpack
@@ -295,7 +295,7 @@ def perform_as(
     request = Request(
         takes, seed_of_voice(new.name) if seed is None else seed,
         take.provenance.get("quality", NORMAL), direction=DirectionRequest(vectors, text=transcript),
-        performed=Performed(take.motion, old, choice=take.provenance.get("choice", {})),
+        perform_as=SourcePerformance(take.motion, old, choice=take.provenance.get("choice", {})),
     )  # fmt: skip
     return _generate(engine, new, request, progress)
 

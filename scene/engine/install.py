@@ -54,7 +54,7 @@ def folder() -> str | None:
 
 
 @dataclass(frozen=True)
-class Beside:
+class Component:
     """An environment that is installed by choice, beside the engine's.
 
     name: of its folder.  lock: list of its packages.  needs: its size.  newest: Python that these
@@ -80,8 +80,8 @@ class Beside:
         return (self.folder() or "",) if self.state().kind in ("READY", "OUTDATED") else ()
 
 
-RECOGNISER = Beside("recogniser", RECOGNISE_LOCK, installer.WORDS)
-TRACKER = Beside("tracker", TRACKER_LOCK, installer.FACES, installer.NEWEST_OF["mediapipe"])
+RECOGNISER = Component("recogniser", RECOGNISE_LOCK, installer.WORDS)
+TRACKER = Component("tracker", TRACKER_LOCK, installer.FACES, installer.NEWEST_OF["mediapipe"])
 
 
 def state(place: str | None = None, locks: tuple[Path, ...] = ()) -> State:
@@ -248,7 +248,7 @@ class _Installing(jobs.Part):
     running: Installation | None = None
     removal: threading.Thread | None = None
     error: str = ""
-    beside: Beside | None = None
+    beside: Component | None = None
 
     def close(self) -> None:
         """Stop the current installation and wait for its end."""
@@ -263,7 +263,7 @@ installing = jobs.session.add(_Installing())
 
 def begin(
     wheels: str | None, online: bool, card: bool = False, extra: Path | None = None,
-    beside: Beside | None = None,
+    beside: Component | None = None,
 ) -> Installation:  # fmt: skip
     """Start installing, completing or repairing this extension's environment; the preferences show
     how far it is.

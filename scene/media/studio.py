@@ -175,13 +175,13 @@ def slate(scene, frame: int) -> str:
     """What a scene's heads play at a frame, their takes and what is committed, and the frame."""
     labels, heads = [], head.in_scene(scene)
     for mesh in heads:
-        whose = f"{mesh.name}: " if len(heads) > 1 else ""
+        prefix = f"{mesh.name}: " if len(heads) > 1 else ""
         shown = take_list.on_head(scene, mesh)
         if shown is not None and shown.first <= frame <= shown.last:
-            labels.append(f"{whose}{shown.voice} · {shown.name}")
+            labels.append(f"{prefix}{shown.voice} · {shown.name}")
         else:
             lines = [line for line in lines_of(mesh) if line.first <= frame <= line.last]
-            labels += [f"{whose}{line.name} · committed" for line in lines]
+            labels += [f"{prefix}{line.name} · committed" for line in lines]
     return "   ".join([*dict.fromkeys(labels), f"frame {frame}"])
 
 

@@ -428,7 +428,7 @@ def _keeps_score(scene, entry) -> bool:
     """Whether a take speaks nothing, waits for the engine's score, or still has that of what it
     plays and neither its keys nor its voice were changed. Scored again from keys on whole frames
     it would get a little less, so the list would mix two kinds of scores."""
-    if not take_list.speaks(entry) or entry.batch in take_list.arriving():
+    if not take_list.speaks(entry) or entry.batch in take_list.pending_batches():
         return True
     first_score = keying.record_of(entry.action).get("score")
     if (

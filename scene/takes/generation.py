@@ -151,14 +151,14 @@ def sample_takes(
                         before = step
     finally:
         # whether read or cancelled, or the arrays would accumulate until Blender ends
-        client.forget(folder)
+        client.delete_folder(folder)
 
 
 def _sample_turns(client, sound, request, receiver, name) -> Generator[Step, None, None]:
     """`sample_takes` of a face that speaks parts of a sound: it listens to the rest, in takes of
     the same seeds."""
     spans, alone = request.turns, replace(request, turns=())
-    hears = replace(alone, listening=True, performed=None, keep=None)
+    hears = replace(alone, listening=True, perform_as=None, keep=None)
     listening: dict[int, keying.Performance] = {}
     with mixdown.split_speakers(sound, spans) as (spoken, others):
         hearing = Receiver(
@@ -311,7 +311,7 @@ def generate(
         return (yield from collector.gather(client, request))
 
 
-class TakeCollector(take_list.Arriving):
+class TakeCollector(take_list.PendingBatch):
     """Lists the takes of one request on arrival, and gives each its score when that arrives.
 
     All data are looked up again on each use, actions by the id that they keep through undo, because
@@ -387,7 +387,7 @@ class TakeCollector(take_list.Arriving):
                     client, "spoken", (0.0, 0.0), "Finding sounds", sound=sound, text=""
                 )
                 rows = [[phone, round(a, 3), round(b, 3)] for phone, a, b, *_ in answer["sounds"]]
-                request = replace(request, said=json.dumps(rows))
+                request = replace(request, phones=json.dumps(rows))
             receiver = Receiver(waiting.append, self.score)
             steps = sample_takes(client, sound, request, receiver, self.voice.name)
             for step in used.enter_context(closing(steps)):

@@ -13,7 +13,7 @@ from ...thunder_core.animation.timing import Clock, motion_times
 from ...thunder_core.client import Client
 from ...thunder_core.direction import DirectionRequest
 from ...thunder_core.errors import attempt, BadRequest
-from ...thunder_core.request import Performed, Request, turns_of
+from ...thunder_core.request import Request, SourcePerformance, turns_of
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, fcurves, keying
 from ..heads import head
@@ -303,8 +303,8 @@ def perform(
             sound, _ = used.enter_context(mixdown.split_speakers(sound, old.turns))
         scene, rig = generation.look_up(*names)  # a step may have been undone meanwhile
         keys = tuple(own_keys.seconds_of(old.own, old.clock))
-        moved = Performed(old.motion, sound, rows, old.choice, keys)
+        moved = SourcePerformance(old.motion, sound, rows, old.choice, keys)
         collector = used.enter_context(
             closing(_TransferCollector(scene, rig, voice, transfer, old.own))
         )
-        return (yield from collector.gather(client, replace(request, performed=moved)))
+        return (yield from collector.gather(client, replace(request, perform_as=moved)))

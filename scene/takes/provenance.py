@@ -75,7 +75,7 @@ def is_same_direction(
     other: DirectionRequest | None,
     names: Sequence[str] = ("spread", "exact_first", "like", "marks", "text"),
 ) -> bool:
-    """Whether two directions, and what is asked besides under these names, are the same."""
+    """Whether two directions are the same, with their fields of these names."""
     if one is None or other is None:
         return one is other
     pairs = (one.vectors, other.vectors), (one.as_heard, other.as_heard)
@@ -236,7 +236,7 @@ def sync_of(action) -> np.ndarray | None:
     return _array(values) if getattr(values, "typecode", "") in ("f", "d") else None
 
 
-def forget(action) -> None:
+def remove_data(action) -> None:
     """Remove a take's data from an action that is no longer one."""
     for name in (SOURCE, SYNC, LOOK):
         action.pop(name, None)

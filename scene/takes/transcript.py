@@ -40,7 +40,7 @@ class ThunderWordMark(bpy.types.PropertyGroup):
     kind: EnumProperty(
         name="Mark",
         items=[(kind, *texts[:2]) for kind, texts in LABELS.items()],
-        description="What is asked of the word",
+        description="Mark on the word",
     )
     start: FloatProperty(
         name="Start", description="Where the word begins in the recording, seconds"

@@ -116,12 +116,12 @@ def test_generate_asks_for_the_heads_direction_and_keeps_it(blender, scene, clie
             and entry.asked
         )
         assert np.allclose(kept["direction"], wanted, atol=1e-5)
-    sliders.put(direction, core.Direction())
+    sliders.set_direction(direction, core.Direction())
     direction.spread = 0.5
     scene.thunder.takes.clear()
     assert blender.ops.thunder.generate() == {"FINISHED"}  # each by its seed more lively
     assert {entry.seed: entry.words for entry in scene.thunder.takes} == {
-        1: "as asked",
+        1: "as directed",
         2: "close to the direction",
         3: "lively",
     }
@@ -222,7 +222,7 @@ def test_reset_removes_the_sliders_keys_and_no_others(blender, scene, direction)
 
 @pytest.fixture
 def shown(blender, scene, client, direction):
-    """Three takes, one that is not played as asked shown; gives the take that is shown now."""
+    """Three takes, one that is not played as directed shown; gives the take that is shown now."""
     blender.ops.thunder.generate()
     scene.thunder.active_take = next(
         place for place, entry in enumerate(scene.thunder.takes) if entry.seed == 2

@@ -282,7 +282,8 @@ def test_an_undo_between_any_two_slices_cancels_the_work_and_nothing_is_lost(
             break
         undo_and_redo(blender, redo=False)
         with pytest.raises(
-            errors.Undone, match=f"{name} was cancelled, because a step was undone: start it again"
+            errors.CancelledByUndo,
+            match=f"{name} was cancelled, because a step was undone: start it again",
         ):
             job.advance()
         jobs.end()
@@ -357,7 +358,7 @@ def test_another_file_ends_the_work(shot, blender, client):
     while len(blender.context.scene.thunder.takes) < 5:
         job.step = next(job.steps)
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-    with pytest.raises(errors.Undone, match="because another file was opened"):
+    with pytest.raises(errors.CancelledByUndo, match="because another file was opened"):
         job.advance()
     assert not session.held and not seeds(blender.context.scene)
 

@@ -20,7 +20,7 @@ from thunder_core.engine.another_voice import (
 )
 from thunder_core.engine.speech.cues import Phrasing, prosody_of, silent_phrasing
 from thunder_core.face.head import load_head
-from thunder_core.request import Performed, Request
+from thunder_core.request import Request, SourcePerformance
 from thunder_core.spoken import Word
 from thunder_core.types import FPS, Motion, pack, RATE, Speech
 
@@ -198,7 +198,7 @@ def test_the_new_mouth_opens_further_on_words_that_the_performance_hits(engine, 
     opened = []
     for span in at:
         choice = {"hits": [[*span, "word"]], "aside": [], "pauses": [], "ideas": []}
-        asked = Request(1, 1, performed=Performed(plain.motion, sample, choice=choice))
+        asked = Request(1, 1, perform_as=SourcePerformance(plain.motion, sample, choice=choice))
         (take,) = engine.generate(slower, asked)
         ((start, end, _),) = take.provenance["choice"]["hits"]
         assert abs(start - span[0] / 0.9) < 0.25

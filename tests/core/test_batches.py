@@ -168,12 +168,12 @@ def takes(engine, sample):
 def test_plain_sampling_uses_the_distilled_model_whose_steps_may_end_at_any_noise(engine):
     thunder = engine.thunder
     few = thunder.distilled.config.steps
-    for effort, is_plain, is_distilled, count in (
+    for quality, can_use_distilled, is_distilled, count in (
         (DRAFT, True, True, 2), (NORMAL, True, True, few), (FINAL, True, False, 20),
         (few, True, False, few),
         (DRAFT, False, False, 3), (NORMAL, False, False, 10),
     ):  # fmt: skip
-        model, steps = thunder.select_sampler(effort, is_plain)
+        model, steps = thunder.select_sampler(quality, can_use_distilled)
         assert model is (thunder.distilled if is_distilled else thunder.denoiser) and steps == count
     steps = solver_steps(4, 0.3)
     assert len(steps.times) == 4 and steps.noise[-2] == pytest.approx(0.3) and steps.noise[-1] == 0
@@ -182,17 +182,17 @@ def test_plain_sampling_uses_the_distilled_model_whose_steps_may_end_at_any_nois
     assert np.allclose(sample(lambda x, step: point, seeded_noise([1, 2], 6, 3), steps), point)
 
 
-@pytest.mark.parametrize("styled, guidance, is_kept, is_guided, is_plain", [
+@pytest.mark.parametrize("styled, guidance, is_kept, is_guided, can_use_distilled", [
     (True, 1.0, False, False, True), (False, 1.0, False, False, False),
     (True, 1.5, False, False, False), (True, 1.0, True, False, False),
     (True, 1.0, False, True, False),
 ])  # fmt: skip
-def test_sampling_is_plain_in_a_style_without_guidance_and_kept_parts(
-    engine, sample, monkeypatch, styled, guidance, is_kept, is_guided, is_plain
+def test_the_distilled_model_samples_in_a_style_without_guidance_and_kept_parts(
+    engine, sample, monkeypatch, styled, guidance, is_kept, is_guided, can_use_distilled
 ):
     thunder, seen = engine.thunder, []
 
-    def select(effort, plain):
+    def select(quality, plain):
         seen.append(plain)
         raise Cancelled("seen")
 
@@ -210,7 +210,7 @@ def test_sampling_is_plain_in_a_style_without_guidance_and_kept_parts(
             voice, [Performance(1, style)], NORMAL, guidance, lambda done: None, kept,
             (lambda x, a, b: x) if is_guided else None,
         )  # fmt: skip
-    assert seen == [is_plain]
+    assert seen == [can_use_distilled]
 
 
 @pytest.mark.parametrize("hear", [[0, 0, 0], [1, 1, 1], [0, 1, 0]])

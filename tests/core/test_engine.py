@@ -139,7 +139,7 @@ def test_a_take_says_what_it_shows_whichever_takes_come_with_it(engine, sample):
     (alone,) = engine.generate(
         part, Request(1, 8, steps=1, direction=replace(asked, exact_first=False))
     )
-    assert "shown" not in first.provenance, "it is as asked"
+    assert "shown" not in first.provenance, "it is as directed"
     assert set(rest[0].provenance["shown"]) == set(USUAL) | set(BEYOND_EXPECTED) | set(CARRIED)
     assert alone.provenance["shown"] == rest[0].provenance["shown"] != rest[1].provenance["shown"]
     voice, wanted = engine.analyse(part), requested_style(asked, part.frames)

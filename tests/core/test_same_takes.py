@@ -18,7 +18,7 @@ if __name__ == "__main__":
 from thunder_core.direction import Direction, DirectionRequest, HELD, Mark, STRESSED, Style
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.verbs import read_array
-from thunder_core.request import DRAFT, Performed, Request
+from thunder_core.request import DRAFT, Request, SourcePerformance
 from thunder_core.types import Keep, pack, Speech
 
 SAYS = (
@@ -63,7 +63,7 @@ def request_of(name, engine, sample):
     if name == "moved to another voice":
         faster = Speech(sample.samples[np.arange(0, len(sample.samples), 1.07).astype(int)])
         (take,) = engine.generate(faster, replace(CASES["one take"], quality=DRAFT))
-        return replace(request, performed=Performed(take.motion, faster))
+        return replace(request, perform_as=SourcePerformance(take.motion, faster))
     mask = np.zeros(pack(take.motion).shape, bool)
     mask[:, :10] = mask[:30] = True
     return replace(request, keep=Keep(take.motion, mask))
@@ -102,8 +102,8 @@ def test_a_request_makes_the_same_takes_however_it_is_asked(engine, other, sampl
     takes = engine.generate(sample, request)
     record = json.loads(json.dumps(request.to_record(put), default=lambda sound: "its"))
     sent = Request.of_record(record, read_array)
-    if request.performed is not None:
-        sent = replace(sent, performed=request.performed)
+    if request.perform_as is not None:
+        sent = replace(sent, perform_as=request.perform_as)
     again = other.generate(sample, sent)
     assert len(takes) == len(again) == request.takes
     for one, two in zip(takes, again):

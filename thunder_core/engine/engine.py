@@ -164,7 +164,7 @@ class Thunder:
         )[frames // 2, :-LOUDNESS]
 
     def perform(
-        self, voice: VoiceFeatures, takes: Sequence[Performance], effort: str | int,
+        self, voice: VoiceFeatures, takes: Sequence[Performance], quality: str | int,
         guidance: float, progress: Progress,
         kept: Inpainting | None = None, guide: Callable[[np.ndarray, int, int], np.ndarray]
         | None = None,
@@ -172,21 +172,23 @@ class Thunder:
         """Sample one motion per take (`Denoiser.sample`). All takes have a style, or none has; so
         with moods.
 
-        effort: one of QUALITIES, or a number of steps of the whole model.
+        quality: one of QUALITIES, or a number of steps of the whole model.
         kept: fixed part of the motion [T, channels + 9] (not standardised; kept bit for bit).
         guide: as `networks.speech.SpeechGuidance`.
         """
         if takes[0].moods:
             return [
                 self._perform_moods(
-                    voice, take, effort, guidance,
+                    voice, take, quality, guidance,
                     share(progress, number / len(takes), (number + 1) / len(takes)), kept, guide,
                 )
                 for number, take in enumerate(takes)
             ]  # fmt: skip
         plans = [take.plan or plan(voice, take, kept) for take in takes]
-        is_plain = takes[0].style is not None and guidance == 1.0 and kept is None and guide is None
-        denoiser, steps = self.select_sampler(effort, is_plain)
+        can_use_distilled = (
+            takes[0].style is not None and guidance == 1.0 and kept is None and guide is None
+        )
+        denoiser, steps = self.select_sampler(quality, can_use_distilled)
         noise = seeded_noise(
             [take.seed for take in takes], voice.frames, self.columns.count, takes[0].around
         )
@@ -198,12 +200,12 @@ class Thunder:
         ]
 
     def _perform_moods(
-        self, voice: VoiceFeatures, take: Performance, effort: str | int, guidance: float,
+        self, voice: VoiceFeatures, take: Performance, quality: str | int, guidance: float,
         progress: Progress, kept: Inpainting | None, guide: Callable | None,
     ) -> Motion:  # fmt: skip
         """A take whose moods change over the line: cross-faded from takes of the same seed in each
         of them, so that at a strength of 0 it is the take without that mood."""
-        motions = self.perform(voice, take.moods, effort, guidance, progress, kept, guide)
+        motions = self.perform(voice, take.moods, quality, guidance, progress, kept, guide)
         played = np.stack([pack(each) for each in motions])
         return unpack(self.pipeline.cross_fade(played, take.shares, kept), len(self.channel_names))
 
@@ -231,18 +233,17 @@ class Thunder:
                 events[:, :, curves] *= free[:, None]
         return events
 
-    def select_sampler(self, effort: str | int, is_plain: bool) -> tuple[Denoiser, int]:
-        """The model for sampling, and its number of steps. is_plain: in a style, without guidance
-        and without kept parts.
+    def select_sampler(self, quality: str | int, can_use_distilled: bool) -> tuple[Denoiser, int]:
+        """The model for sampling, and its number of steps. can_use_distilled: in a
+        style, without guidance and without kept parts.
 
-        The distilled model is used for plain sampling only: with guidance its few steps are not
-        enough, kept parts would not agree with the rest, and without a style its takes vary less
-        than the whole model's.
+        With guidance the distilled model's few steps are not enough, kept parts would not agree
+        with the rest, and without a style its takes vary less than the whole model's.
         """
-        if effort in (DRAFT, NORMAL) and is_plain and self.distilled is not None:
+        if quality in (DRAFT, NORMAL) and can_use_distilled and self.distilled is not None:
             steps = self.distilled.config.steps
-            return self.distilled, min(_DRAFT_STEPS, steps) if effort == DRAFT else steps
-        return self.denoiser, _WHOLE_STEPS[effort] if isinstance(effort, str) else effort
+            return self.distilled, min(_DRAFT_STEPS, steps) if quality == DRAFT else steps
+        return self.denoiser, _WHOLE_STEPS[quality] if isinstance(quality, str) else quality
 
     def expect(self, voice: VoiceFeatures, style: np.ndarray) -> Motion:
         """The model's expectation for a sound in a style [1 or T, DIRECTION_NAMES]: its estimate

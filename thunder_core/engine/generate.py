@@ -30,7 +30,7 @@ from ..face.mapping import visible_motion
 from ..findings import LipSyncScore
 from ..progress import Progress, share
 from ..protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
-from ..request import ENGINE, Performed, Request
+from ..request import ENGINE, Request, SourcePerformance
 from ..system_calls import release_free_memory
 from ..types import FPS, IDLE, Keep, LISTENS, Motion, pack, Role, SPEAKS, Speech, Take
 from .another_voice import align_words, move, style_of_mouth
@@ -82,8 +82,10 @@ class HeardLine:
         self, thunder: Thunder, takes: Sequence[Performance], progress: Progress = ignore
     ) -> list[Motion]:
         """The motions of takes, finished."""
-        effort, guidance = self.request.steps or self.request.quality, float(self.request.guidance)
-        return thunder.perform(self.voice, takes, effort, guidance, progress, self.kept, self.guide)
+        quality, guidance = self.request.quality_or_steps, float(self.request.guidance)
+        return thunder.perform(
+            self.voice, takes, quality, guidance, progress, self.kept, self.guide
+        )
 
 
 def hear(
@@ -106,8 +108,8 @@ def hear(
         voice, role = voice.unspoken(), IDLE
     voice, says_text = read_line(voice, direction.text, direction.marks)
     keep, about_move, marks = request.keep, dict[str, Any](), direction.marks
-    if request.performed is not None:
-        keep, direction, about_move = _moved(engine, request.performed, direction, voice)
+    if request.perform_as is not None:
+        keep, direction, about_move = _moved(engine, request.perform_as, direction, voice)
         hits = about_move.get("choice", {}).get("hits", ())  # the new mouth stresses them too
         stressed = tuple(Mark(STRESSED, start, end) for start, end, _ in hits)
         direction, voice = (
@@ -140,12 +142,12 @@ def hear(
 
 
 def _moved(
-    engine: Engine, performed: Performed, direction: DirectionRequest, voice: VoiceFeatures
+    engine: Engine, source: SourcePerformance, direction: DirectionRequest, voice: VoiceFeatures
 ) -> tuple[Keep, DirectionRequest, dict]:
     """What a performance on another recording keeps as it moves to a voice, the direction of its
     mouths, and the provenance of that. Raises BadRequest."""
-    motion = engine.check_motion(performed.motion)
-    old_voice = engine.analyse(performed.sound)
+    motion = engine.check_motion(source.motion)
+    old_voice = engine.analyse(source.sound)
     old, alignment = old_voice.prosody, align_words(old_voice, voice)
     for prosody, which in ((old, "old"), (voice.prosody, "new")):
         if not prosody.phrases:
@@ -159,13 +161,13 @@ def _moved(
             f"{old.seconds:.1f} s: give the recording that it was made of"
         )
     keep, moved = move(motion, engine.head.expression_names, old, voice.prosody, alignment)
-    if performed.direction is not None:
-        vectors = over_frames(performed.direction, old.frames)
+    if source.direction is not None:
+        vectors = over_frames(source.direction, old.frames)
         rows = moved.rows if len(vectors) > 1 else np.zeros(1, int)
         direction = replace(direction, vectors=vectors[rows], as_heard=np.zeros(1, np.float32))
-    about = {"moved": moved.record(old, voice.prosody, performed.keys)}
-    if performed.choice:
-        about["choice"] = moved.choice(performed.choice, voice.prosody)
+    about = {"moved": moved.record(old, voice.prosody, source.keys)}
+    if source.choice:
+        about["choice"] = moved.choice(source.choice, voice.prosody)
     return keep, direction, about
 
 

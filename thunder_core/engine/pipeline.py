@@ -198,8 +198,8 @@ class Pipeline:
         """
         result = np.einsum("kt,ktc->tc", shares, moods)
         lids = np.flatnonzero(in_group(self.channels, BLINKS))
-        whose = _switch(shares, moods[:, :, lids].max(2))
-        result[:, lids] = np.einsum("kt,ktc->tc", whose, moods[:, :, lids])
+        lid_shares = _switch(shares, moods[:, :, lids].max(2))
+        result[:, lids] = np.einsum("kt,ktc->tc", lid_shares, moods[:, :, lids])
         result = result.astype(np.float32)
         return result if kept is None else np.where(kept.mask, kept.values, result)
 
@@ -218,9 +218,9 @@ def _switch(shares: np.ndarray, shut: np.ndarray) -> np.ndarray:
             best = int(frames[np.lexsort((abs(frames - at), around.round(1)))[0]])
             owner[min(at, best) : max(at, best)] = both[int(best < at)]
     chosen = np.eye(len(shares))[owner]
-    whose = gaussian(chosen, _SWITCHES / 2, "nearest").T * (shares > 0)
-    total = whose.sum(0)
-    return np.where(total > 0, whose / np.maximum(total, 1e-9), shares)
+    eased = gaussian(chosen, _SWITCHES / 2, "nearest").T * (shares > 0)
+    total = eased.sum(0)
+    return np.where(total > 0, eased / np.maximum(total, 1e-9), shares)
 
 
 # frames around a change of moods in which lids may change, and to either side that it takes

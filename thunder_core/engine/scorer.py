@@ -380,10 +380,10 @@ def swings(curve: np.ndarray, size: float) -> list[int]:
 
 # ---- too small or too large
 
-_MM = 4.9  # millimetres that takes as asked open per deviation that the voice asks for, on average
+_MM = 4.9  # mean opening of takes as directed, millimetres per deviation of the lip plan
 # Ratios of the opening to that which voice and direction ask for, beyond which it is found; without
 # a direction those that one real speaker in twenty is beyond.
-_AS_ASKED, _OF_ANYBODY = (0.45, 2.2), (0.32, 2.6)
+_OF_DIRECTION, _OF_ANYBODY = (0.45, 2.2), (0.32, 2.6)
 SIZE_OF_ANYBODY = 1.0  # the logarithm beyond which it costs points of the score
 
 
@@ -406,7 +406,7 @@ def find_size(gap: np.ndarray, voice: VoiceFeatures, target_size: float | None) 
     if len(spoken) < _LEAST_SPEECH:
         return []
     size = size_of(gap, voice, target_size)
-    least, most = _OF_ANYBODY if target_size is None else _AS_ASKED
+    least, most = _OF_ANYBODY if target_size is None else _OF_DIRECTION
     if least <= size <= most:
         return []
     start, end = spoken[[0, -1]] / FPS

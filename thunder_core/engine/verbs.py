@@ -47,9 +47,9 @@ def _hello(worker, args, progress):
 def _generate(worker, args, progress):
     started = time.monotonic()
     request = Request.of_record(args, read_array)
-    if request.performed is not None:
+    if request.perform_as is not None:
         sound = _sound(args, progress, "performed_sound")
-        request = replace(request, performed=replace(request.performed, sound=sound))
+        request = replace(request, perform_as=replace(request.perform_as, sound=sound))
     folder = args.get("folder") or worker.folder
     speech = _sound(args, progress, may_be_silent=not request.listening)
     is_silent = not speech.samples.any()

@@ -366,7 +366,7 @@ def animate(
 
     Motions are the teacher's; for a captured clip the captured motion, completed by the teacher's.
     Its direction and events but for the lips are unknown: NaN. A clip with measured lips is
-    performed with these, as asked. `performed.json` records the number
+    performed with these, as directed. `performed.json` records the number
     of finished clips and the teacher, and the next call continues there; another teacher, seed or
     set starts over. The result does not depend on `workers`.
 

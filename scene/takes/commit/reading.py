@@ -11,11 +11,11 @@ from ....thunder_core import records
 from ....thunder_core.animation import posing
 from ....thunder_core.animation.commit import line_records
 from ....thunder_core.animation.commit.before import (
-    Before,
     Block,
     Choice,
     Curve,
     Place,
+    StateBefore,
     Strip,
     StripCurve,
     Take,
@@ -34,7 +34,7 @@ from ..shape.applying import STRENGTH
 STILL_POSE = "Thunder: Still Pose"
 
 
-def read(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, None, Before]:
+def read(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, None, StateBefore]:
     """Steps that read what a commit of a shown take finds. Returns the Before. Raises BadRequest if
     the animator's action cannot be written."""
     animator_actions, states = display.animator_actions(rig), display.animator_states(rig)
@@ -63,7 +63,7 @@ def read(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, Non
         )
     still = [_still(state) for state in states]
     voice, changed = fingerprint.state_of(actions[0]), fingerprint.change(scene, entry)
-    return Before(
+    return StateBefore(
         Take(
             line,
             entry.first,

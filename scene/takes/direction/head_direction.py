@@ -148,7 +148,7 @@ def all_presets() -> Presets:
 def use_preset(direction: sliders.ThunderDirection, name: str) -> None:
     """Move the sliders of a direction to a preset. Raises BadRequest."""
     preset = all_presets().load(name)
-    sliders.put(direction, preset.direction)
+    sliders.set_direction(direction, preset.direction)
     if preset.spread is not None:
         direction.spread = preset.spread
 
@@ -162,7 +162,7 @@ def save_preset(direction: sliders.ThunderDirection, name: str) -> Path:
 
 def reset_direction(direction: sliders.ThunderDirection) -> None:
     """Move all sliders to their usual values."""
-    sliders.put(direction, Direction())
+    sliders.set_direction(direction, Direction())
     for name in ("strength", "spread"):
         direction.property_unset(name)
 
@@ -191,7 +191,7 @@ def use_style(direction: sliders.ThunderDirection, read: StyleOfMotion) -> str:
     sentence on the result."""
     remove_keys(direction)
     direction_read = Direction(read.style)
-    sliders.put(direction, direction_read)
+    sliders.set_direction(direction, direction_read)
     if read.spread is not None:
         direction.spread = read.spread
     return f"Style read from {read.seconds:.0f} s of speech: {words(direction_read.vector())}"
@@ -328,7 +328,7 @@ def update_eyes(scene, rig: head.Rig, voice: str) -> Generator[float, None, tupl
         values = yield from rescale(keying.values_of(rig, aimed, clock), 0.9, 0.9)
         keying.key_again(rig, display.actions_of(entry), keying.curves(rig, entry), aimed, values)
         provenance.store(entry.action, aimed, clock, entry.voice)
-        browsing.forget(uid)
+        browsing.drop_thumbnail(uid)
         yield 0.9 + 0.1 * (number + 1) / len(ready)
     return len(ready), len(entries) - len(ready)
 

@@ -41,10 +41,10 @@ _POLL_SECONDS = 0.02
 _BUSY_SECONDS = 0.2  # interval of checking whether other work has finished
 
 
-def with_effort(request: Request, effort: str) -> Request:
-    """A request at another `effort`, in letters."""
-    steps = int(effort) if effort.isdecimal() else 0
-    return replace(request, steps=steps, quality=request.quality if steps else effort)
+def with_quality(request: Request, quality: str) -> Request:
+    """A request at another quality, or number of steps, in letters."""
+    steps = int(quality) if quality.isdecimal() else 0
+    return replace(request, steps=steps, quality=request.quality if steps else quality)
 
 
 @dataclass
@@ -90,7 +90,7 @@ class Live(jobs.Part):
         scene = bpy.context.scene
         entry = take_list.shown_take(scene.thunder) if scene is not None else None
         if entry is not None:
-            browsing.forget(entry.action.session_uid)
+            browsing.drop_thumbnail(entry.action.session_uid)
             self.resume(entry)
 
     def file_opened(self) -> None:
@@ -115,7 +115,9 @@ class Live(jobs.Part):
                 self._set_sentence(str(error))
                 return
             self._set_sentence("")
-        entry.action[PENDING] = f"{self.token} {next(self.numbers)} {self.sampled_for.effort}"
+        entry.action[PENDING] = (
+            f"{self.token} {next(self.numbers)} {self.sampled_for.quality_or_steps}"
+        )
         self.moved_at = time.monotonic()
         self.task.postpone(0.0)
 
@@ -164,7 +166,7 @@ class Live(jobs.Part):
         if len(mark) == 3 and mark[0] == self.token:
             self._begin(entry)
             self.original, self.written = None, (None, False)
-            self.sampled_for = with_effort(self.sampled_for, mark[2])
+            self.sampled_for = with_quality(self.sampled_for, mark[2])
             self.moved_at = 0.0
             self.task.postpone(_POLL_SECONDS)
 
@@ -230,7 +232,7 @@ class Live(jobs.Part):
             return _POLL_SECONDS
         if is_there and not is_resting:
             return _POLL_SECONDS
-        wants_final = is_there or self.sampled_for.effort == DRAFT
+        wants_final = is_there or self.sampled_for.quality_or_steps == DRAFT
         self.request = _Request(
             direction, wants_final, self._sample(scene, entry, direction, wants_final)
         )
@@ -258,7 +260,7 @@ class Live(jobs.Part):
         client = connection.start_client()
         voice, seed = fingerprint.voice_of(scene, fingerprint.of_take(entry)), entry.seed
         request = replace(
-            self.sampled_for if is_final else with_effort(self.sampled_for, DRAFT),
+            self.sampled_for if is_final else with_quality(self.sampled_for, DRAFT),
             direction=direction,
             seed=seed,
             sums=take_list.rig_of(scene, entry).sums,
@@ -296,7 +298,7 @@ class Live(jobs.Part):
         provenance.store(action, made, clock, entry.voice)
         entry.score = made.score
         entry.words, entry.asked = words_of_take(made.provenance), words_of_request(made.provenance)
-        browsing.forget(self.uid)
+        browsing.drop_thumbnail(self.uid)
         jobs.redraw()
 
     def _discard_copy(self, scene, entry) -> None:

@@ -178,7 +178,7 @@ class Take:
 
 
 @dataclass(frozen=True)
-class Before:
+class StateBefore:
     """The state before a commit.
 
     meter: of the rig.  rotation_modes: of the rotations of `meter`, Blender's names. Of each of its
