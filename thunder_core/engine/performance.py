@@ -174,7 +174,8 @@ def move_axes(style: np.ndarray, changes: Mapping[str, np.ndarray]) -> np.ndarra
 
 # What a mark adds to the direction over its word, in deviations of energy, and of brows and head:
 # about what the most and the least stressed words of takes get at the largest *Variety*.
-_MARK_ENERGY = {STRESSED: 2.0, THROWN_AWAY: -2.4, OPEN: 2.0, CLOSED: -2.4}
+_MORE, _LESS = 2.0, -2.4
+_MARK_ENERGY = {STRESSED: _MORE, THROWN_AWAY: _LESS, OPEN: _MORE, CLOSED: _LESS}
 _MARK_ACCENT = {STRESSED: 1.0, THROWN_AWAY: -1.0}
 _EASE = 3  # frames in which it sets in, before the word, and ends
 
@@ -360,7 +361,6 @@ def side_of(kept: Inpainting, style: np.ndarray | None) -> float:
 
 # ---- points that fill space evenly
 
-POINTS = 1 << 16  # points of the sequence in use; larger numbers start over
 _BITS = 30  # of a coordinate
 
 
@@ -391,6 +391,8 @@ _SHIFT = np.array(
         "0cc42af50af08d992ff576c60bcbcbfb233bc274310039ba1735f13c3ee5d69e3b1fca3409c4b20930f437841f39de420d098c241e101be5"
     )
 )
+# points of the sequence in use; larger numbers start over
+POINTS = 1 << _DIRECTIONS.shape[1]
 
 
 def sobol_point(number: int) -> np.ndarray:
