@@ -25,6 +25,13 @@ from ..speech.cues import Phrasing, Prosody
 from .choice import Choice, STILL
 from .plan import Behaviours, BREATH_JAW, plan_listener, plan_speaker
 
+_SEEDS = 1 << 32  # numbers that a random generator takes as a seed's part
+
+
+def rng_of(seed: int, *part: int) -> np.random.Generator:
+    """The random generator of one part of the take of a seed."""
+    return np.random.default_rng([*part, seed % _SEEDS])
+
 
 def minimum_jerk(u: np.ndarray) -> np.ndarray:
     """Minimum-jerk movement from 0 to 1 (Flash & Hogan 1985) at u, which is clipped to 0 … 1."""
@@ -111,9 +118,7 @@ class Resting:
     def of(cls, phrasing: Phrasing, seed: int, behaviours: Behaviours, listens: bool) -> Resting:
         """The resting face of a seed's take for a voice that it speaks or listens to."""
         made = cls(phrasing.frames)
-        presses, swallows, drift, breath = (
-            np.random.default_rng([_SEED_RESTING, part, seed % (1 << 32)]) for part in range(4)
-        )
+        presses, swallows, drift, breath = (rng_of(seed, _SEED_RESTING, part) for part in range(4))
         corners = _draw_drift(phrasing.frames, drift)
         air = (
             1
@@ -280,6 +285,11 @@ _FINE = 4  # steps per frame in which the head's target is followed
 _SPRING = 9.0  # stiffness of the head's movement towards its target, 1/s
 _INHALE = 0.5  # rise of the head at an inhalation, degrees
 _BREATH_RISE, _BREATH_FALL = 0.22, 0.3  # of an inhalation, s
+# the head with it: s up, s from the breath to the start of its way down, and s down
+_LIFT_RISE, _LIFT_ENDS, _LIFT_FALL = 0.4, 0.45, 1.8
+# lids: s down, s shut (about a frame) and s up, in a blink of usual length
+_LIDS_DOWN, _LIDS_SHUT, _LIDS_UP = 0.1, 0.045, 0.2
+_SACCADE = (0.021, 0.0022)  # s, and s more a degree (Carpenter 1988)
 _MOST_KNIT = 0.8
 
 
@@ -288,9 +298,9 @@ def event_curves(plan: Plan, frames: int, tempo: float = 1.0) -> np.ndarray:
     of the head's poses, 1 as usual."""
     t = np.arange(frames) / FPS
     shut, breath = np.zeros(frames), np.zeros(frames)
-    for blink in plan.blinks:  # down in .1 s, shut for a frame, up in twice as long
-        hold, rise = 0.045 * blink.length, 0.2 * blink.length
-        lids = rise_and_fall((t - blink.at + 0.1) / 0.1, (t - blink.at - hold) / rise)
+    for blink in plan.blinks:
+        hold, rise = _LIDS_SHUT * blink.length, _LIDS_UP * blink.length
+        lids = rise_and_fall((t - blink.at + _LIDS_DOWN) / _LIDS_DOWN, (t - blink.at - hold) / rise)
         shut = np.maximum(shut, lids)
     for at, air in plan.breaths:
         drawn = rise_and_fall((t - at) / _BREATH_RISE, (t - at - _BREATH_RISE) / _BREATH_FALL)
@@ -342,7 +352,9 @@ def _head(plan: Plan, frames: int, tempo: float) -> np.ndarray:
         )
         head += stroke[:, None] * nod.degrees
     for at, air in plan.breaths:  # up with it, and down again slowly
-        head[:, 0] -= air * _INHALE * rise_and_fall((t - at) / 0.4, (t - at - 0.45) / 1.8)
+        head[:, 0] -= (
+            air * _INHALE * rise_and_fall((t - at) / _LIFT_RISE, (t - at - _LIFT_ENDS) / _LIFT_FALL)
+        )
     return head
 
 
@@ -365,7 +377,7 @@ def _gaze(looks: list[Look], frames: int) -> np.ndarray:
     make them."""
     gaze = np.zeros((frames, 2))
     jumps = np.diff([np.zeros(2), *(look.degrees for look in looks)], axis=0)
-    seconds = np.array([0.021 + 0.0022 * np.linalg.norm(jump) for jump in jumps])
+    seconds = np.array([_SACCADE[0] + _SACCADE[1] * np.linalg.norm(jump) for jump in jumps])
     begins = np.array([look.at for look in looks])
     progress = minimum_jerk((np.arange(frames) / FPS - begins[:, None]) / seconds[:, None])
     for share, jump in zip(progress, jumps):
@@ -380,6 +392,7 @@ _SEED_PLAN, _SEED_MOOD, _SEED_LIPS = 15, 16, 19
 # time at both ends of a take in which no blink begins or ends, s: no take starts with shut eyes
 _NO_BLINK_ENDS = 0.1
 _BLINK_SECONDS = 0.4  # length of a blink, s
+_LIDS_SEEN = 0.25  # s for which the lids of one are seen to be low
 # standard deviation of the brows' height between takes at a *Variety* of 1, channel values
 _BROW_HEIGHT_SPREAD = 0.22
 # the golden section: heights of consecutive seeds differ, and any few of them are spread evenly
@@ -441,7 +454,7 @@ class TakePlan:
             "a breath before a phrase": [(at, at + 0.5) for at, _ in self.plan.breaths],
         }
         for blink in self.plan.blinks:
-            span = blink.at - 0.1, blink.at + 0.25 * blink.length
+            span = blink.at - _LIDS_DOWN, blink.at + _LIDS_SEEN * blink.length
             spans.setdefault(f"a blink {blink.reason}", []).append(span)
         t = np.arange(len(self.events)) / FPS
         result = {"pressed lips": self.resting.presses, "a swallow": self.resting.swallows}
@@ -478,7 +491,7 @@ def plan_take(
     behaviours = Behaviours.of_styles(styles)
     if listens:
         behaviours = behaviours.of_listener()
-    rng, frames = np.random.default_rng([_SEED_PLAN, seed % (1 << 32)]), voice.frames
+    rng, frames = rng_of(seed, _SEED_PLAN), voice.frames
     plan = (
         plan_listener(voice, behaviours, rng)
         if listens
@@ -488,17 +501,13 @@ def plan_take(
     plan.blinks = [
         blink
         for blink in plan.blinks
-        if _NO_BLINK_ENDS < blink.at - 0.1
+        if _NO_BLINK_ENDS < blink.at - _LIDS_DOWN
         and blink.at + _BLINK_SECONDS * blink.length < voice.seconds - _NO_BLINK_ENDS
     ]
     resting = Resting.of(phrasing, seed, behaviours, listens)
     plan.nods = sorted([*plan.nods, *resting.dips], key=lambda nod: nod.at)
     mood_strength = (
-        1
-        + _MOOD_SPREAD
-        * smooth_noise(
-            frames, 1, _MOOD_HERTZ, np.random.default_rng([_SEED_MOOD, seed % (1 << 32)])
-        )[:, 0]
+        1 + _MOOD_SPREAD * smooth_noise(frames, 1, _MOOD_HERTZ, rng_of(seed, _SEED_MOOD))[:, 0]
     )
     usual = behaviours.usual
     events = event_curves(plan, frames, usual.tempo)
@@ -531,7 +540,7 @@ def vary_lips(
     presence: [T] 0 … 1, of speech.  stress: [T], `Choice.stress`.  spread: 0 … 1, variation of
     takes.
     """
-    rng = np.random.default_rng([_SEED_LIPS, seed % (1 << 32)])
+    rng = rng_of(seed, _SEED_LIPS)
     size = _SIZE_SPREAD * rng.standard_normal()
     by = sum(
         deviation * smooth_noise(len(lips), 2, hertz, rng) for hertz, deviation in _WORD_SPREADS
@@ -546,9 +555,7 @@ def vary_lips(
 def brow_height(seed: int, spread: float) -> float:
     """Height of a take's brows against usual ones, channel value: 0 at a spread of 0, within ± √3
     deviations."""
-    return (
-        spread * _BROW_HEIGHT_SPREAD * math.sqrt(3) * (2 * ((seed % (1 << 32)) * _GOLDEN % 1) - 1)
-    )
+    return spread * _BROW_HEIGHT_SPREAD * math.sqrt(3) * (2 * (seed % _SEEDS * _GOLDEN % 1) - 1)
 
 
 def brows_of_style(
