@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -55,50 +56,60 @@ LOWER_FACE = (
       for side in ("Left", "Right")),
     "mouthRollLower", "mouthRollUpper", "mouthShrugLower",
 )  # fmt: skip
-_BREATHS_HERTZ = 0.24  # Hz
-_LEAST_SILENCE = 3.0  # shortest silence in which a lower face moves, s
-# no idle movement within these seconds of a phrase
-_AFTER = 0.4  # sounds fade
-_BEFORE = 0.7  # the face breathes in
-# seconds in which the drift begins after a phrase, and ends before the next
-_EASES_IN, _EASES_OUT = 1.0, 0.8
-_CALM_ENDS = 0.3  # time at both ends of a take in which no lips press, s
-# least and most seconds from the start of a silence to the first press or swallow, and from one to
-# the next
-_FIRST_PRESS, _PRESS_EVERY = (0.4, 7.5), (5.0, 12.0)
-_FIRST_SWALLOW, _SWALLOW_EVERY = (2.0, 18.0), (15.0, 30.0)
-_LISTENER_RARITY = 1.4  # factor of these times for a listener
-_APART = 1.2  # least time between a press and a swallow, s
-# Least and most of what is drawn for each press and swallow.
-_PRESS = (0.18, 0.32)  # size, channel value
-_UNEVEN = 0.18  # largest share by which the sides of a press differ from it
-_ROLLS = (0.2, 0.5)  # share of it by which lips roll in
-_PRESSING = ((0.14, 0.24), (0.08, 0.34), (0.18, 0.32))  # rise, hold and fall, s
-_SWALLOW = (0.15, 0.25)  # press of the lips in a swallow, channel value
-_CHIN = (0.16, 0.28)  # rise of the chin
-_DIP = (0.5, 1.2)  # dip of the head, degrees
-_SWALLOWING = ((0.24, 0.34), (0.18, 0.34), (0.35, 0.55))  # rise, hold and fall, s
-_DRIFT = 0.032  # standard deviation of the corners' drift, channel value
-_DRIFT_HERTZ = 0.18
-_DRIFT_MOST = 2.0  # standard deviations that it does not exceed
-_TOGETHER = 0.8  # of the drift of both corners together
-_APIECE = 0.6  # of the drift of each corner alone
-_SIDEWAYS = 0.75  # drift that dimples or stretches corners, relative to up and down
-_CHEEKS = 0.4  # cheeks' part in raised corners
-_SOFTNESS = 0.15  # width of the change from raised to lowered, standard deviations
-_NOSTRILS = 0.03  # largest noseSneer with the breath
+# When a lower face moves in silence.
+_REST = SimpleNamespace(
+    silence=3.0,  # shortest, s
+    after=0.4,  # s from a phrase: sounds fade
+    before=0.7,  # s to the next: the face breathes in
+    eases_in=1.0,  # s in which the drift begins after a phrase
+    eases_out=0.8,  # s in which it ends before the next
+    calm_ends=0.3,  # s at both ends of a take without presses and swallows
+    listener=1.4,  # factor of the times between them for a listener
+    apart=1.2,  # least s between a press and a swallow
+    breaths=0.24,  # a second
+    nostrils=0.03,  # largest noseSneer with the breath
+)
+# A press of the lips. Two numbers: least and most of what is drawn.
+_PRESS = SimpleNamespace(
+    first=(0.4, 7.5),  # s from the start of a silence
+    every=(5.0, 12.0),  # s from one to the next
+    size=(0.18, 0.32),  # channel value
+    uneven=0.18,  # largest share by which its sides differ from it
+    rolls=(0.2, 0.5),  # share of it by which lips roll in
+    times=((0.14, 0.24), (0.08, 0.34), (0.18, 0.32)),  # rise, hold and fall, s
+)
+# A swallow, likewise.
+_SWALLOW = SimpleNamespace(
+    first=(2.0, 18.0),  # s from the start of a silence
+    every=(15.0, 30.0),  # s from one to the next
+    press=(0.15, 0.25),  # of the lips, channel value
+    chin=(0.16, 0.28),  # its rise, channel value
+    dip=(0.5, 1.2),  # of the head, degrees
+    times=((0.24, 0.34), (0.18, 0.34), (0.35, 0.55)),  # rise, hold and fall, s
+)
+# How corners and cheeks drift.
+_DRIFT = SimpleNamespace(
+    size=0.032,  # standard deviation, channel value
+    hertz=0.18,  # speed
+    most=2.0,  # standard deviations that it does not exceed
+    together=0.8,  # part of both corners together
+    apiece=0.6,  # part of each corner alone
+    sideways=0.75,  # what dimples or stretches corners beside up and down
+    cheeks=0.4,  # their part in raised corners
+    softness=0.15,  # width of the change from raised to lowered, standard deviations
+)
 
 
 def rest_spans(phrasing: Phrasing, listens: bool) -> list[tuple[int, int]]:
     """Frames (first, first after them) of a face that neither speaks nor is about to: all of them
     if it listens or idles."""
     if listens or not len(phrasing.phrases):
-        return [(0, phrasing.frames)] if phrasing.frames >= _LEAST_SILENCE * FPS else []
+        return [(0, phrasing.frames)] if phrasing.frames >= _REST.silence * FPS else []
     result = []
     for start, end in phrasing.silences:
-        if end - start >= _LEAST_SILENCE * FPS:
-            first = start + round(_AFTER * FPS) if start > 0 else start
-            last = end - int(np.ceil(_BEFORE * FPS)) if end < phrasing.frames else end
+        if end - start >= _REST.silence * FPS:
+            first = start + round(_REST.after * FPS) if start > 0 else start
+            last = end - int(np.ceil(_REST.before * FPS)) if end < phrasing.frames else end
             result.append((int(first), int(last)))
     return result
 
@@ -123,22 +134,22 @@ class Resting:
         air = (
             1
             - np.sin(
-                2 * np.pi * (_BREATHS_HERTZ * np.arange(phrasing.frames) / FPS + breath.random())
+                2 * np.pi * (_REST.breaths * np.arange(phrasing.frames) / FPS + breath.random())
             )
         ) / 2
         for first, last in rest_spans(phrasing, listens):
             t = np.arange(first, last)
             fade = np.ones(len(t))
             if first > 0:
-                fade *= minimum_jerk((t - first) / FPS / _EASES_IN)
+                fade *= minimum_jerk((t - first) / FPS / _REST.eases_in)
             if last < phrasing.frames:
-                fade *= minimum_jerk((last - t) / FPS / _EASES_OUT)
+                fade *= minimum_jerk((last - t) / FPS / _REST.eases_out)
             for name, by in corners.items():
                 made.channels[name][t] += fade * by[t]
             for name in ("noseSneerLeft", "noseSneerRight"):
-                made.channels[name][t] += _NOSTRILS * fade * air[t]
+                made.channels[name][t] += _REST.nostrils * fade * air[t]
             made.press_and_swallow(
-                first, last, presses, swallows, behaviours, _LISTENER_RARITY if listens else 1.0
+                first, last, presses, swallows, behaviours, _REST.listener if listens else 1.0
             )
         return made
 
@@ -148,48 +159,48 @@ class Resting:
     ) -> None:  # fmt: skip
         """Add presses of the lips and swallows to frames first … last. rarity: factor of the time
         between them."""
-        begins = max(first, round(_CALM_ENDS * FPS))
-        ends = min(last, self.frames - round(_CALM_ENDS * FPS))
+        begins = max(first, round(_REST.calm_ends * FPS))
+        ends = min(last, self.frames - round(_REST.calm_ends * FPS))
         swallowed = []
         for each, u in _draw_moments(
-            first, last, _FIRST_SWALLOW, _SWALLOW_EVERY, swallows, behaviours, rarity
+            first, last, _SWALLOW.first, _SWALLOW.every, swallows, behaviours, rarity
         ):
-            times = [_interpolate(*each) for each in zip(_SWALLOWING, u)]
+            times = [_interpolate(*each) for each in zip(_SWALLOW.times, u)]
             over = each + sum(times) * FPS
             swallowed.append((each, over))
             if each < begins or over > ends:
                 continue
-            self._press(each, times, _interpolate(_SWALLOW, u[3]), u[4] - 0.5, 0.0, 0.0)
+            self._press(each, times, _interpolate(_SWALLOW.press, u[3]), u[4] - 0.5, 0.0, 0.0)
             at, far = _bump(self.frames, each, *times)
             self.swallows[at] = 1.0
-            self.channels["mouthShrugLower"][at] += _interpolate(_CHIN, u[5]) * far
+            self.channels["mouthShrugLower"][at] += _interpolate(_SWALLOW.chin, u[5]) * far
             furthest = each / FPS + times[0]
             self.dips.append(
                 Nod(
                     furthest,
-                    np.array([_interpolate(_DIP, u[6]), 0.0, 0.0]),
+                    np.array([_interpolate(_SWALLOW.dip, u[6]), 0.0, 0.0]),
                     times[0],
                     times[2],
                     furthest + times[1],
                 )
             )
         for each, u in _draw_moments(
-            first, last, _FIRST_PRESS, _PRESS_EVERY, presses, behaviours, rarity
+            first, last, _PRESS.first, _PRESS.every, presses, behaviours, rarity
         ):
-            times = [_interpolate(*each) for each in zip(_PRESSING, u)]
+            times = [_interpolate(*each) for each in zip(_PRESS.times, u)]
             over = each + sum(times) * FPS
             near = any(
-                start - _APART * FPS < over and each < end + _APART * FPS
+                start - _REST.apart * FPS < over and each < end + _REST.apart * FPS
                 for start, end in swallowed
             )
             if each >= begins and over <= ends and not near:
                 self._press(
                     each,
                     times,
-                    _interpolate(_PRESS, u[3]),
+                    _interpolate(_PRESS.size, u[3]),
                     2 * u[4] - 1,
-                    _interpolate(_ROLLS, u[5]),
-                    _interpolate(_ROLLS, u[6]),
+                    _interpolate(_PRESS.rolls, u[5]),
+                    _interpolate(_PRESS.rolls, u[6]),
                 )
 
     def _press(
@@ -205,34 +216,39 @@ class Resting:
         the left more.  lower, upper: shares of its size by which the lips roll in."""
         frames, far = _bump(self.frames, at, *times)
         self.presses[frames] = 1.0
-        sides = {"mouthPressLeft": 1 + _UNEVEN * uneven, "mouthPressRight": 1 - _UNEVEN * uneven}
+        sides = {
+            "mouthPressLeft": 1 + _PRESS.uneven * uneven,
+            "mouthPressRight": 1 - _PRESS.uneven * uneven,
+        }
         for name, by in {**sides, "mouthRollLower": lower, "mouthRollUpper": upper}.items():
             self.channels[name][frames] += size * by * far
 
 
 def _draw_drift(frames: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """How corners and cheeks drift, [T] by channel, none below 0."""
-    noise, result = smooth_noise(frames, 6, _DRIFT_HERTZ, rng), {}
+    noise, result = smooth_noise(frames, 6, _DRIFT.hertz, rng), {}
     for i, side in enumerate(("Left", "Right")):
         raised, wide = (
             np.clip(
-                _TOGETHER * noise[:, j] + _APIECE * noise[:, j + 1 + i], -_DRIFT_MOST, _DRIFT_MOST
+                _DRIFT.together * noise[:, j] + _DRIFT.apiece * noise[:, j + 1 + i],
+                -_DRIFT.most,
+                _DRIFT.most,
             )
             for j in (0, 3)
         )
         result[f"mouthSmile{side}"], result[f"mouthFrown{side}"] = (
-            _DRIFT * _soft_positive(raised),
-            _DRIFT * _soft_positive(-raised),
+            _DRIFT.size * _soft_positive(raised),
+            _DRIFT.size * _soft_positive(-raised),
         )
-        result[f"cheekSquint{side}"] = _CHEEKS * result[f"mouthSmile{side}"]
-        result[f"mouthDimple{side}"] = _SIDEWAYS * _DRIFT * _soft_positive(wide)
-        result[f"mouthStretch{side}"] = _SIDEWAYS * _DRIFT * _soft_positive(-wide)
+        result[f"cheekSquint{side}"] = _DRIFT.cheeks * result[f"mouthSmile{side}"]
+        result[f"mouthDimple{side}"] = _DRIFT.sideways * _DRIFT.size * _soft_positive(wide)
+        result[f"mouthStretch{side}"] = _DRIFT.sideways * _DRIFT.size * _soft_positive(-wide)
     return result
 
 
 def _soft_positive(values: np.ndarray) -> np.ndarray:
     """The positive part of values, with a soft onset."""
-    return (values + np.sqrt(values**2 + _SOFTNESS**2)) / 2
+    return (values + np.sqrt(values**2 + _DRIFT.softness**2)) / 2
 
 
 def _draw_moments(
