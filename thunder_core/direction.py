@@ -565,15 +565,15 @@ class DirectionRequest:
         direction: Direction, spread: float = SPREAD, exact_first: bool = True
     ) -> DirectionRequest:
         """For takes in one direction over the whole line."""
-        heard = np.array([direction.share(AS_HEARD)], np.float32)
-        return DirectionRequest(direction.vector()[None], spread, exact_first, as_heard=heard)
+        share = np.array([direction.share(AS_HEARD)], np.float32)
+        return DirectionRequest(direction.vector()[None], spread, exact_first, as_heard=share)
 
     @property
     def mean(self) -> Direction:
         """The mean of the direction over its line."""
-        mean, heard = Direction.of_vector(self.vectors.mean(0)), float(self.as_heard.mean())
+        mean, share = Direction.of_vector(self.vectors.mean(0)), float(self.as_heard.mean())
         return (
-            replace(mean, mood=AS_HEARD, strength=heard) if heard and mean.mood == NEUTRAL else mean
+            replace(mean, mood=AS_HEARD, strength=share) if share and mean.mood == NEUTRAL else mean
         )
 
     @property

@@ -544,10 +544,10 @@ def split_speakers(path: str, spans: tuple[tuple[float, float], ...]) -> Iterato
     channels, rate = struct.unpack("<HI", data[22:28])
     samples = np.frombuffer(data, "<f4", offset=_HEADER).reshape(-1, channels)
     times = np.arange(len(samples)) / rate
-    heard = np.max(
+    speaks = np.max(
         [np.minimum(times - begin, end - times) / _EDGE + 1.0 for begin, end in spans], axis=0
     ).clip(0.0, 1.0)[:, None]
-    copies = {f"{path} (speaks)": samples * heard, f"{path} (listens)": samples * (1.0 - heard)}
+    copies = {f"{path} (speaks)": samples * speaks, f"{path} (listens)": samples * (1.0 - speaks)}
     try:
         for copy, sound in copies.items():
             Path(copy).write_bytes(data[:_HEADER] + sound.astype("<f4").tobytes())

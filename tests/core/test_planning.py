@@ -31,10 +31,10 @@ from thunder_core.engine.planning.plan import (
 )
 from thunder_core.engine.planning.take_plan import brow_height, LIPS_STRESS, plan_take, vary_lips
 from thunder_core.engine.speech.cues import (
-    hear_phones,
     Phrasing,
     phrasing,
     prosody_of,
+    sample_phones,
     silent_phrasing,
 )
 from thunder_core.engine.voice import VoiceFeatures
@@ -335,11 +335,11 @@ def test_a_take_hears_a_voice_in_its_own_way_where_somebody_speaks():
     silent = replace(voice, presence=nothing)
     assert silent.resample_phones(3) is silent
     heard = voice.resample_phones(3)
-    assert np.array_equal(heard.logits, hear_phones(logits, 3))
+    assert np.array_equal(heard.logits, sample_phones(logits, 3))
     assert not np.array_equal(heard.logits, logits)
     assert np.array_equal(heard.features, voice.features_with(heard.logits))
     rows = np.arange(90) % 3 == 0  # more than there are
-    again, freely = voice.resample_phones(3, rows).logits, hear_phones(logits, 3, freely=True)
+    again, freely = voice.resample_phones(3, rows).logits, sample_phones(logits, 3, freely=True)
     assert not np.array_equal(freely, heard.logits)
     assert np.array_equal(again, np.where(rows[:80, None], freely, logits))
 

@@ -141,7 +141,7 @@ def content_of(folder: str) -> dict[str, bytes]:
 # ---- on the machine that asks
 
 
-class Spread:
+class ClusterRun:
     """The jobs of one request on the machines of a cluster. send: gets each event."""
 
     def __init__(self, ray, request: dict, send):
@@ -315,7 +315,7 @@ def main() -> int:
     threading.Thread(target=watch, name="thunder stop", daemon=True).start()
     node_id = ray.get_runtime_context().get_node_id()[:6]
     send({"event": "note", "sentence": f"Connected to the cluster by its machine {node_id}"})
-    Spread(ray, request, send).run(stopped)
+    ClusterRun(ray, request, send).run(stopped)
     ray.shutdown()
     return 0
 

@@ -264,7 +264,7 @@ def find_demands(voice: VoiceFeatures, belief: np.ndarray, text: str) -> tuple[l
     spoken = opening[voice.presence > SPOKEN] if (voice.presence > SPOKEN).any() else opening
     opening = (opening - spoken.mean()) / (spoken.std() or 1.0)
     opening = np.interp(np.arange(len(lips)) / ENCODER_RATE * FPS, np.arange(voice.frames), opening)
-    heard = [
+    demanded = [
         Demand(
             start / ENCODER_RATE,
             end / ENCODER_RATE,
@@ -273,14 +273,18 @@ def find_demands(voice: VoiceFeatures, belief: np.ndarray, text: str) -> tuple[l
         for start, end in runs(lips.sum(1) - _OPENS * (1 + opening) > SURE)
     ]
     if not text.strip():
-        return heard, []
+        return demanded, []
     closures, words = transcript.closures_and_words(belief, text)
     said = [each for each in closures if each.sure >= _SAID]
     if len(said) < 0.5 * len(closures):  # another line's text
-        return heard, []
+        return demanded, []
     demands = []
     for each in said:
-        near = [one for one in heard if one.start - _SAME < each.seconds < one.end + _SAME]
+        near = [
+            demand
+            for demand in demanded
+            if demand.start - _SAME < each.seconds < demand.end + _SAME
+        ]
         span = near[0] if near else Demand(each.seconds - 0.02, each.seconds + 0.04, "")
         demands.append(replace(span, sound=each.text[0], word=each.word))
     return demands, words
@@ -516,11 +520,11 @@ class Scorer:
         """
         demands, scores = Demands.of(voice, text), []
         curves = map(self.lips.gap_and_width, motions) if mouths is None else mouths
-        shares = self._heard(motions, voice)
-        for motion, curve, size, heard in zip(motions, curves, target_sizes, shares):
+        readabilities = self._readability(motions, voice)
+        for motion, curve, size, readability in zip(motions, curves, target_sizes, readabilities):
             mouth = MouthCurves(*curve)
             parts = self._parts(mouth, motion, voice, demands, size)
-            parts["heard"] = heard
+            parts["heard"] = readability
             allowed = TOLERANCE_OF[tolerance]
             findings = find(mouth, voice, allowed, demands.closures, demands.words, size)
             noticed = sum(each.weight for each in findings if each.kind in _PLACES)
@@ -570,7 +574,7 @@ class Scorer:
         starts = np.cumsum(np.diff(frames, axis=1)[:-1, 0], dtype=int)
         return np.minimum.reduceat(distance, np.r_[0, starts])
 
-    def _heard(self, motions: Sequence[Motion], voice: VoiceFeatures) -> list[float]:
+    def _readability(self, motions: Sequence[Motion], voice: VoiceFeatures) -> list[float]:
         """How much of a voice is read off the mouth of each motion, 0 … 1: 1 as much as off most
         takes of a voice as clear."""
         speaking = voice.speaking

@@ -25,11 +25,11 @@ from .speech.cues import (
     accent_curve,
     Arousal,
     confident_sounds,
-    hear_phones,
     Phrasing,
     Prosody,
     prosody_of,
     runs,
+    sample_phones,
     silent_phrasing,
 )
 from .speech.encoder import at_frames, LOUDNESS, softmax
@@ -164,7 +164,7 @@ class VoiceFeatures:
         """
         if not self.presence.any():
             return self
-        logits = hear_phones(self.logits, seed, freely=again is not None)
+        logits = sample_phones(self.logits, seed, freely=again is not None)
         if again is not None:
             logits = np.where(again[: len(logits), None], logits, self.logits)
         return self.with_phones(logits)

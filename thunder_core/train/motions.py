@@ -33,7 +33,7 @@ from ..engine.planning.lip_kernels import (
     plan_lips,
     presence_in,
 )
-from ..engine.speech.cues import hear_phones
+from ..engine.speech.cues import sample_phones
 from ..engine.speech.encoder import (
     at_frames,
     LOUDNESS,
@@ -531,7 +531,7 @@ def _perform(job: Job, number: int) -> tuple[np.ndarray, ...]:
 def redraw_phones(features: np.ndarray, logits: np.ndarray, seed: int) -> np.ndarray:
     """Speech features [T, d] with the phones that a take hears of logits [2T, 40] where they are
     doubtful, as `VoiceFeatures.resample_phones` draws them."""
-    result, drawn = features.copy(), softmax(hear_phones(logits, seed)) - softmax(logits)
+    result, drawn = features.copy(), softmax(sample_phones(logits, seed)) - softmax(logits)
     phone_probabilities(result)[:] = np.clip(
         phone_probabilities(result) + at_frames(drawn, len(features)), 0, 1
     )

@@ -73,7 +73,7 @@ def _sample_direction(
     frames = clock.frame(np.arange(count) / FPS)
     values = {name: fcurves.evaluate(curve, frames) for name, curve in curves.items()}
     result = np.repeat(now.vector()[None], count, axis=0)
-    heard = np.full(count, now.share(AS_HEARD), np.float32)
+    as_heard = np.full(count, now.share(AS_HEARD), np.float32)
     for column, axis in enumerate(AXES):
         if axis.name in values:
             clipped = np.clip(values[axis.name], axis.least, axis.most)
@@ -82,9 +82,9 @@ def _sample_direction(
             ) / axis.speakers
     if "mood" in values or "strength" in values:
         strengths = _strengths(direction, values, count)
-        result[:, len(AXES) :], heard = strengths[:, :-1], strengths[:, -1].astype(np.float32)
+        result[:, len(AXES) :], as_heard = strengths[:, :-1], strengths[:, -1].astype(np.float32)
     return DirectionRequest(
-        _first_if_alike(result), direction.spread, as_heard=_first_if_alike(heard)
+        _first_if_alike(result), direction.spread, as_heard=_first_if_alike(as_heard)
     )
 
 

@@ -158,11 +158,15 @@ def place_sounds(lips: np.ndarray, belief: np.ndarray) -> np.ndarray:
     """
     frames, (opening, width) = np.arange(len(belief)), lips.T.astype(np.float64)
 
-    def heard(least: float, *phones: int) -> np.ndarray:
+    def likely_frames(least: float, *phones: int) -> np.ndarray:
         likely = belief[:, phones].sum(1)
         return np.interp(np.arange(4 * len(frames)) / 4, frames, likely) > least
 
-    labels = heard(_HEARD_ROUND, _W), heard(_HEARD, *BILABIALS), heard(_HEARD_ROUND, _W, _U)
+    labels = (
+        likely_frames(_HEARD_ROUND, _W),
+        likely_frames(_HEARD, *BILABIALS),
+        likely_frames(_HEARD_ROUND, _W, _U),
+    )
     w, shut, rounded = short_closures(labels, len(frames))
     opening += (1 - belief[:, SILENCE]) * np.maximum(_APART - opening, 0.0)
     opening += w * (np.clip(opening, *_OF_W) - opening)

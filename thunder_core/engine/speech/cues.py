@@ -511,7 +511,7 @@ def draw_phones(logits: np.ndarray, seed: int, freely: bool = False) -> np.ndarr
     ).argmin(-1)
 
 
-def hear_phones(logits: np.ndarray, seed: int, freely: bool = False) -> np.ndarray:
+def sample_phones(logits: np.ndarray, seed: int, freely: bool = False) -> np.ndarray:
     """Phone logits [N, 40] as the take of a seed hears them: where it draws another phone than the
     likeliest, that one is raised until it is sure. Sounds and silence are not exchanged, and likely
     closures stay: a missing one is noticed first."""
