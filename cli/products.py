@@ -196,8 +196,8 @@ def write_sound(out: files.Transaction, baked: BakedTakes) -> np.ndarray:
             mixed = os.path.join(folder, "mixed.wav")
             result(mixdown.mix_down(voice, mixed))
             plan = mixdown.plan_of_file(voice.name, mixed, None)
-        heard = channels.read_channel(baked.report["channel"])
-        plan = replace(plan, channel=heard or channels.MIX)
+        channel = channels.read_channel(baked.report["channel"])
+        plan = replace(plan, channel=channel or channels.MIX)
         with (
             plan.open(folder if plan.seconds else "") as source,
             wave.open(out.part(SOUND), "wb") as file,

@@ -137,7 +137,7 @@ class THUNDER_OT_mark_word(OnWord, InstantWork, bpy.types.Operator):
     kind: EnumProperty(
         name="Mark",
         items=[(kind, *transcript.LABELS[kind][:2]) for kind in transcript.WORD_KINDS],
-        description="What is asked of the word",
+        description="Mark to set on the word",
     )
 
     @classmethod
@@ -225,7 +225,7 @@ class THUNDER_OT_retake(OnWord, NeedsShownTake, PartialResults, SlicedWork, bpy.
         word = line.current(context.scene)
         place = word if is_word else line.phrase(word)
         self.is_clear = is_word and line.is_clear(word)
-        self.takes, self.asked, client = [], READINGS, connection.start_client()
+        self.takes, self.requested, client = [], READINGS, connection.start_client()
         self.weights = provenance.weights_of(shown_take_and_rig(context)[0])
         free = place.frames, ("mouth",) if is_word else PARTS
         return "Retaking", keep.resample(client, context, self.takes.append, READINGS, free)

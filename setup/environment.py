@@ -75,7 +75,7 @@ def engine(lists: tuple[str, ...]) -> Path:
     python = first_python("The engine", *ENGINE_PYTHONS)
     size = CARD if "card" in lists else PROCESSOR
     locks = [LOCKS / f"{name}.txt" for name in ("engine", *lists)]
-    return environment("engine", python, locks, f"the engine: {told(size)}")
+    return environment("engine", python, locks, f"the engine: {cost_text(size)}")
 
 
 def guides() -> Path:
@@ -93,7 +93,7 @@ def tracker() -> Path:
     """The environment that follows faces in videos; returns its Python."""
     python = first_python("What follows faces in videos", *TRACKER_PYTHONS)
     return environment(
-        "tracker", python, [LOCKS / "tracker.txt"], f"what follows faces: {told(FACES)}"
+        "tracker", python, [LOCKS / "tracker.txt"], f"what follows faces: {cost_text(FACES)}"
     )
 
 
@@ -119,7 +119,7 @@ def first_python(what: str, *versions: str) -> str:
     )
 
 
-def told(size: Size) -> str:
+def cost_text(size: Size) -> str:
     """What an installation costs, in words."""
     return (
         f"about {size.download / 1e9:.2g} GB to download, {size.disk / 1e9:.1f} GB on disk, "

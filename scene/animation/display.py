@@ -218,7 +218,7 @@ def _put_state(target, state: dict) -> None:
             setattr(animation, name, state[name])
     for path, index, value in state.get("values", ()):
         if rna_paths.exists(target, path):
-            rna_paths.put(target, path, index, value)
+            rna_paths.set_value(target, path, index, value)
 
 
 def animator_actions(rig: head.Rig) -> list:
@@ -281,7 +281,7 @@ def _move_to_rest(rig: head.Rig) -> None:
         if target.id_type == "KEY":
             for curve in compat.curves_for(target):
                 if curve.data_path.endswith(".value") and rna_paths.exists(target, curve.data_path):
-                    rna_paths.put(target, curve.data_path, 0, 0.0)
+                    rna_paths.set_value(target, curve.data_path, 0, 0.0)
 
 
 # frames to either side in which cycles and extrapolation continue as in the action

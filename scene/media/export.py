@@ -484,9 +484,9 @@ def _write_cues(shot: Shot, path: str, as_text: Callable[[list, str], str]) -> l
 def _write_channels(shot: Shot, path: str) -> list[str]:
     entry = take_list.on_head(shot.scene, shot.rig.mesh)
     shown = None if entry is None or entry.action is None else provenance.load(entry.action)
-    played = None if shown is None else motion_file.reading_of(shown.provenance)
+    take_style = None if shown is None else motion_file.style_of_take(shown.provenance)
     with open(path, "wb") as file:
-        np.savez(file, **motion_file.arrays(motion_of(shot), head.channel_names(), played))
+        np.savez(file, **motion_file.arrays(motion_of(shot), head.channel_names(), take_style))
     return []
 
 

@@ -329,7 +329,9 @@ class Portrait:
     def pose(self, values) -> None:
         """Give the copy the values [tracks] of the rig's tracks."""
         for track, value in zip(self.rig.driver.tracks, values):
-            rna_paths.put(self.copy.targets[track.block], track.path, track.index, float(value))
+            rna_paths.set_value(
+                self.copy.targets[track.block], track.path, track.index, float(value)
+            )
         rna_paths.tag(self.copy.targets)
 
     def take(self, share: float, lower: float) -> np.ndarray:

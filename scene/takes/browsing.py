@@ -263,8 +263,8 @@ thumbnails = jobs.session.add(Previews())  # by the session id of a take's actio
 _activities = jobs.session.add(jobs.Memory())
 
 
-def forget(uid: int) -> None:
-    """Draw the picture of an action again: the take was sampled again."""
+def drop_thumbnail(uid: int) -> None:
+    """Have the thumbnail of an action drawn again: its take was sampled again."""
     thumbnails.icons.pop(uid, None)
     _activities.known.pop(uid, None)
 

@@ -62,7 +62,7 @@ def test_a_strip_becomes_ranked_takes_and_is_heard_again(blender, scene, connect
     )
     assert scene.thunder.active_take == 0 and all(0 <= entry.score <= 100 for entry in listed)
     first, second = sorted(listed, key=lambda entry: entry.seed)
-    assert first.words == "as asked" and second.words.startswith("hits ")
+    assert first.words == "as directed" and second.words.startswith("hits ")
     assert "hits" in second.action["thunder"]["choice"], "also in the file"
     with wave.open(SAMPLE) as file:
         seconds = file.getnframes() / file.getframerate()
@@ -287,7 +287,7 @@ def test_cancel_frees_the_window_at_once_and_the_stuck_engine_is_replaced(blende
     client, work = stuck
     until(lambda: work.advance() or work.step.message == "At work")
     before = client.pid
-    work.asked_to_stop = True
+    work.stop_requested = True
     started = time.monotonic()
     with pytest.raises(errors.Cancelled):
         work.advance()

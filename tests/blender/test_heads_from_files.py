@@ -462,7 +462,7 @@ def test_its_eyes_turn_and_its_lids_follow(blender, ict, ict_folder):
         np.zeros((2, len(names)), np.float32), np.zeros((2, 3), np.float32), None, eyes
     )
     for track, value in zip(rig.driver.tracks, rig.driver.drive(motion, names)[0]):
-        rna_paths.put(rig.targets[track.block], track.path, track.index, value)
+        rna_paths.set_value(rig.targets[track.block], track.path, track.index, value)
     moved = seen_points(blender, rig.mesh)
     rest = to_blender(
         points - np.mean([points[ball].mean(axis=0) for ball in BALLS.values()], axis=0)

@@ -217,7 +217,7 @@ def test_scoring_that_is_cancelled_leaves_every_score(scene, client):
     job = jobs.begin("Scoring takes", live_score.score_again(client, bpy.context))
     while client.scored < 2:
         assert not job.advance(0.0)
-    job.asked_to_stop = True
+    job.stop_requested = True
     with pytest.raises(Cancelled):
         job.advance()
     jobs.end()

@@ -129,7 +129,7 @@ def gap_at(bpy, obj, **values):
         motion.expression[0, names.index(name)] = value
     for track, value in zip(rig.driver.tracks, rig.driver.drive(motion, names)[0]):
         block = rig.targets[track.block]
-        rna_paths.put(block, track.path, track.index, value)
+        rna_paths.set_value(block, track.path, track.index, value)
         block.update_tag()
     seen = seen_points(bpy, obj)
     apart = seen[PLACES.index("upper")] - seen[PLACES.index("lower")]
@@ -231,7 +231,7 @@ def own_head(bpy):
         *(np.zeros((1, 3)) for _ in range(2)),
     )
     for track, value in zip(rig.driver.tracks, rig.driver.drive(motion, names)[0]):
-        rna_paths.put(rig.targets[track.block], track.path, track.index, value)
+        rna_paths.set_value(rig.targets[track.block], track.path, track.index, value)
     rna_paths.tag(rig.targets)
     moved = {"jawOpen": rest + seen_points(bpy, rig.mesh) - still}
     blocks = rig.mesh.data.shape_keys.key_blocks

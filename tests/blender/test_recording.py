@@ -150,7 +150,7 @@ def test_another_file_ends_the_recording_and_its_sound_stays(booth, blender):
         session.job.advance()
         time.sleep(0.01)
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-    with pytest.raises(errors.Undone, match="another file was opened"):
+    with pytest.raises(errors.CancelledByUndo, match="another file was opened"):
         session.job.advance()
     jobs.end()
     assert not recording.is_on() and os.path.getsize(taken.path) > 0.3 * 96000

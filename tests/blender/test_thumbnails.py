@@ -65,8 +65,8 @@ def test_every_take_has_tiles_of_its_own_that_stay(blender, stage):
     )
     does = [browsing.activity(provenance.load(entry.action)) for entry in entries]
     assert np.abs(whole - browsing.picture(does[0], does)).max() < 0.01
-    provenance.forget(entries[1].action)
-    browsing.forget(entries[1].action.session_uid)
+    provenance.remove_data(entries[1].action)
+    browsing.drop_thumbnail(entries[1].action.session_uid)
     assert len(browsing.icons(entries[0])) == browsing.TILES and browsing.icons(entries[1]) == ()
 
 

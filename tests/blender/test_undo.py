@@ -32,7 +32,7 @@ from thunder.scene.takes import (
 )
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.committing import choice_of
-from thunder.scene.takes.direction import asking
+from thunder.scene.takes.direction import head_direction
 from thunder.scene.takes.shape import applying
 from thunder.scene.voice import strip
 from thunder.thunder_core import errors, progress
@@ -113,7 +113,7 @@ def fix(blender, client):
 
 def update_eyes(blender, client):
     scene, rig, entry = shown(blender)
-    return jobs.stage(asking.update_eyes(scene, rig, entry.voice), "Aiming the eyes")
+    return jobs.stage(head_direction.update_eyes(scene, rig, entry.voice), "Aiming the eyes")
 
 
 def play_all(blender, client):
@@ -172,8 +172,8 @@ def perform(blender, client):
     scene, rig, _ = shown(blender)
     source = perform_as.of_line(scene, "one", "two")
     voice = strip.voice_of(scene, strip.by_name(scene, "one"))
-    performing = perform_as.Performing(source, voice.name)
-    return perform_as.perform(client, scene, rig, voice, performing)
+    transfer = perform_as.Transfer(source, voice.name)
+    return perform_as.perform(client, scene, rig, voice, transfer)
 
 
 GO_ON = {
@@ -282,7 +282,8 @@ def test_an_undo_between_any_two_slices_cancels_the_work_and_nothing_is_lost(
             break
         undo_and_redo(blender, redo=False)
         with pytest.raises(
-            errors.Undone, match=f"{name} was cancelled, because a step was undone: start it again"
+            errors.CancelledByUndo,
+            match=f"{name} was cancelled, because a step was undone: start it again",
         ):
             job.advance()
         jobs.end()
@@ -357,7 +358,7 @@ def test_another_file_ends_the_work(shot, blender, client):
     while len(blender.context.scene.thunder.takes) < 5:
         job.step = next(job.steps)
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-    with pytest.raises(errors.Undone, match="because another file was opened"):
+    with pytest.raises(errors.CancelledByUndo, match="because another file was opened"):
         job.advance()
     assert not session.held and not seeds(blender.context.scene)
 

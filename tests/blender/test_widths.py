@@ -27,7 +27,12 @@ pytestmark = pytest.mark.one_blender
 # pixels of the sidebar in windows of 1366 × 768 and of 1920 × 1080, of Blender's default layout
 LOW, HIGH = 609, 909
 # of takes: what their directions say
-WORDS = ("calm, small jaw", "as asked", "mumbling, frown", "energetic, big jaw, still head, warm")
+WORDS = (
+    "calm, small jaw",
+    "as directed",
+    "mumbling, frown",
+    "energetic, big jaw, still head, warm",
+)
 
 
 @pytest.fixture

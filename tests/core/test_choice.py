@@ -19,14 +19,14 @@ from thunder_core.engine.planning.choice import (
     STILL,
     THINKS,
 )
-from thunder_core.engine.planning.plan import Manners, plan_speaker
+from thunder_core.engine.planning.plan import Behaviours, plan_speaker
 from thunder_core.engine.speech.cues import Phrasing, prosody_of, silent_phrasing
 from thunder_core.spoken import Word
 from thunder_core.types import FPS
 
 ACCENTS = np.array([20, 45, 70, 95, 150, 175, 200, 225])
 PHRASES = np.array([[10, 110], [140, 240]])
-USUAL = Manners.of_styles(Direction().vector()[None])
+USUAL = Behaviours.of_styles(Direction().vector()[None])
 
 
 def voice_of(accents=ACCENTS, phrases=PHRASES, frames=290, words=()):

@@ -24,17 +24,17 @@ from thunder_core.engine.planning.lip_kernels import (
 from thunder_core.engine.planning.plan import (
     AFTER_LOUDEST,
     AT_PHRASE_END,
+    Behaviours,
     IN_PAUSE,
-    Manners,
     ON_TIME,
     WITH_GAZE,
 )
 from thunder_core.engine.planning.take_plan import brow_height, LIPS_STRESS, plan_take, vary_lips
 from thunder_core.engine.speech.cues import (
-    hear_phones,
     Phrasing,
     phrasing,
     prosody_of,
+    sample_phones,
     silent_phrasing,
 )
 from thunder_core.engine.voice import VoiceFeatures
@@ -83,7 +83,9 @@ def blinks(some):
 )
 def test_plans_depend_on_the_seed_alone_and_differ_between_seeds(voice, listens):
     one, again = (plans(voice, listens=listens, seeds=[5])[0] for _ in range(2))
-    assert np.array_equal(one.events, again.events) and np.array_equal(one.felt, again.felt)
+    assert np.array_equal(one.events, again.events) and np.array_equal(
+        one.mood_strength, again.mood_strength
+    )
     events = curves(plans(voice, listens=listens))
     assert (
         events.shape[2] == len(EVENTS)
@@ -135,9 +137,11 @@ def test_sliders_scale_gestures_and_move_none():
 
 def test_moods_have_habits_of_their_own_from_where_they_come():
     vectors = np.repeat([Direction().vector(), Direction(mood="amused").vector()], 250, 0)
-    how = Manners.of_styles(vectors)
-    assert how.at(2.0) == Manners.of_styles(Direction().vector()[None]).at(0)
-    assert how.at(18.0) == Manners.of_styles(Direction(mood="amused").vector()[None]).at(0)
+    behaviours = Behaviours.of_styles(vectors)
+    assert behaviours.at(2.0) == Behaviours.of_styles(Direction().vector()[None]).at(0)
+    assert behaviours.at(18.0) == Behaviours.of_styles(Direction(mood="amused").vector()[None]).at(
+        0
+    )
     assert (
         curves(plans(mood="bored"))[..., HEAD].std(1).mean()
         < 0.6 * curves(plans(mood="amused"))[..., HEAD].std(1).mean()
@@ -282,9 +286,9 @@ def test_lips_rest_where_nobody_speaks_and_follow_what_is_heard_elsewhere():
     lips = plan_lips(x, presence)
     assert lips.shape == (90, 2) and lips.dtype == np.float32 and not lips[presence == 0].any()
     assert lips[30:60].std(0).min() > 0.3
-    of_phones = plan_lips(x, presence, map_fits=False)
+    of_phones = plan_lips(x, presence, encoder_matches=False)
     x[:, :40] += 1.0  # features that are no phones
-    assert np.array_equal(plan_lips(x, presence, map_fits=False), of_phones)
+    assert np.array_equal(plan_lips(x, presence, encoder_matches=False), of_phones)
     assert not np.allclose(plan_lips(x, presence), lips)
 
 
@@ -329,13 +333,13 @@ def test_a_take_hears_a_voice_in_its_own_way_where_somebody_speaks():
         silent_phrasing(40), logits,
     )  # fmt: skip
     silent = replace(voice, presence=nothing)
-    assert silent.hear(3) is silent
-    heard = voice.hear(3)
-    assert np.array_equal(heard.logits, hear_phones(logits, 3))
+    assert silent.resample_phones(3) is silent
+    heard = voice.resample_phones(3)
+    assert np.array_equal(heard.logits, sample_phones(logits, 3))
     assert not np.array_equal(heard.logits, logits)
     assert np.array_equal(heard.features, voice.features_with(heard.logits))
     rows = np.arange(90) % 3 == 0  # more than there are
-    again, freely = voice.hear(3, rows).logits, hear_phones(logits, 3, freely=True)
+    again, freely = voice.resample_phones(3, rows).logits, sample_phones(logits, 3, freely=True)
     assert not np.array_equal(freely, heard.logits)
     assert np.array_equal(again, np.where(rows[:80, None], freely, logits))
 

@@ -91,7 +91,7 @@ def performed(warm):
     request = warm.request("generate", sound=SAMPLE, takes=16, seed=3, steps=5)
     result = request.wait(on_event=events.append, timeout=240)
     yield result, events
-    warm.forget(result["folder"])
+    warm.delete_folder(result["folder"])
     assert not os.path.exists(result["folder"]) and os.path.isdir(warm.folder)
 
 
@@ -138,17 +138,17 @@ def test_what_arrived_before_a_cancellation_can_be_read_and_a_folder_that_goes_i
     )
     take = next(event for event in events if event["event"] == "take")
     if gone:
-        warm.forget(folder)
+        warm.delete_folder(folder)
     cancel(pending)
     assert gone or warm.get_array(take, take["take"]["jaw"]).shape[1] == 3
-    warm.forget(folder)
+    warm.delete_folder(folder)
     assert warm.request("hello").wait(timeout=60)["device"]
     assert "FileNotFoundError" not in warm.log[len(log) :] and not os.path.exists(folder)
 
 
 def test_the_score_of_a_take_is_the_one_it_came_with(warm, performed):
     result, _ = performed
-    take = min(result["takes"], key=lambda take: take["seed"])  # as asked
+    take = min(result["takes"], key=lambda take: take["seed"])  # as directed
     files = {name: os.path.join(result["folder"], take[name]) for name in ("expression", "jaw")}
     score = warm.request("score", sound=SAMPLE, **files).wait(timeout=120)
     assert abs(score["total"] - take["score"]) < 1

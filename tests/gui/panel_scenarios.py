@@ -12,7 +12,7 @@ WORDS = (
     "calm, small jaw",
     "lively, warm",
     "big jaw, still head",
-    "as asked",
+    "as directed",
     "mumbling, frown",
     "brows up",
     "exact",

@@ -145,7 +145,7 @@ def two_heads(hand):
     pictures["cast"] = yield from photograph_sidebar(hand, "cast")
     yield from hand.click_main_button()
     yield from until(lambda: session.job is not None, "the click")
-    yield from until(lambda: take_list.arriving_for(), "takes")
+    yield from until(lambda: take_list.pending_for(), "takes")
     hand.scene.thunder.head = heads[1]
     hand.sidebar.tag_redraw()
     yield 1.0

@@ -91,7 +91,7 @@ def option_of(axis: str) -> str:
     return "head-movement" if axis == "head" else axis
 
 
-class Wrong(ValueError):
+class BadSetting(ValueError):
     """A value that is not allowed; the message names the allowed ones, as the end of a sentence."""
 
 
@@ -132,7 +132,7 @@ def number(least: float, most: float, whole: bool = False) -> Callable[[object],
             result = math.nan
         right = isinstance(result, (int, kind)) and not isinstance(result, bool)
         if not right or not least <= result <= most:
-            raise Wrong(f"is not a {'whole ' * whole}number from {least:.10g} to {most:.10g}")
+            raise BadSetting(f"is not a {'whole ' * whole}number from {least:.10g} to {most:.10g}")
         return kind(result)
 
     return read
@@ -145,26 +145,30 @@ _FILE_NAME = re.compile(r"\S+\.[A-Za-z]\w{1,4}|\S*[/\\]\S*")
 def text(value) -> str:
     """Reads a name that is not empty."""
     if not isinstance(value, str) or not value.strip():
-        raise Wrong("is not a text in quotes")
+        raise BadSetting("is not a text in quotes")
     if len(value) > LONGEST_TEXT:
-        raise Wrong(f"has {len(value)} letters, more than the {LONGEST_TEXT} of the longest name")
+        raise BadSetting(
+            f"has {len(value)} letters, more than the {LONGEST_TEXT} of the longest name"
+        )
     if "\0" in value:
-        raise Wrong("has the letter U+0000, which no name can have")
+        raise BadSetting("has the letter U+0000, which no name can have")
     return value
 
 
 def transcript(value) -> str:
     """Reads the words of a voice, or the name of a .txt, .srt or .vtt file that holds them."""
     if not isinstance(value, str):
-        raise Wrong("is not a text in quotes")
+        raise BadSetting("is not a text in quotes")
     if not value.strip():
-        raise Wrong("is empty: write what the voice says")
+        raise BadSetting("is empty: write what the voice says")
     if _FILE_NAME.fullmatch(value) and not is_text_file(value):
-        raise Wrong(f"names a file that is not read: give words, or a {', '.join(ENDINGS)} file")
+        raise BadSetting(
+            f"names a file that is not read: give words, or a {', '.join(ENDINGS)} file"
+        )
     if not is_utf8(value) or "\0" in value:
-        raise Wrong("has letters that no text can have")
+        raise BadSetting("has letters that no text can have")
     if len(value) > LONGEST_TEXT:
-        raise Wrong(
+        raise BadSetting(
             f"has {len(value)} letters: write more than {LONGEST_TEXT} into a .txt file and name "
             f"that"
         )
@@ -176,7 +180,7 @@ def language(value) -> str:
     is spoken."""
     found = "auto" if value == "auto" else code_of(text(value))
     if not found:
-        raise Wrong("is no language that is known: give a code such as en, de or zh, or auto")
+        raise BadSetting("is no language that is known: give a code such as en, de or zh, or auto")
     return found
 
 
@@ -190,14 +194,14 @@ def channel(value) -> str:
     try:
         read_channel(value)
     except ValueError as error:
-        raise Wrong(str(error)) from error
+        raise BadSetting(str(error)) from error
     return str(value)
 
 
 def yes_or_no(value) -> bool:
     """Reads true or false."""
     if not isinstance(value, bool):
-        raise Wrong("is neither true nor false")
+        raise BadSetting("is neither true nor false")
     return value
 
 
@@ -214,13 +218,15 @@ def read_mood(given: str) -> tuple[str, float]:
     name = name.strip().lower()
     if name not in CHOICES:
         near = suggest(name, CHOICES)
-        raise Wrong(f"is no mood that is known: {near or 'choose ' + ', '.join(CHOICES)}")
+        raise BadSetting(f"is no mood that is known: {near or 'choose ' + ', '.join(CHOICES)}")
     try:
         value = float(strength) if "=" in given else 1.0
     except ValueError:
         value = math.nan
     if not 0.0 <= value <= 1.0:
-        raise Wrong(f"has the strength “{shorten(strength)}”, which is not a number from 0 to 1")
+        raise BadSetting(
+            f"has the strength “{shorten(strength)}”, which is not a number from 0 to 1"
+        )
     return name, value
 
 
@@ -229,7 +235,7 @@ def one_of(names: Iterable[str]) -> Callable[[object], str]:
 
     def read(value):
         if not isinstance(value, str) or value not in names:
-            raise Wrong(f"is none of {', '.join(names)}")
+            raise BadSetting(f"is none of {', '.join(names)}")
         return value
 
     return read
@@ -240,10 +246,10 @@ def outputs(value) -> list[str]:
     once."""
     names = [name.strip() for name in value.split(",")] if isinstance(value, str) else value
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        raise Wrong(f"is not a list of some of {', '.join(OUTPUTS)}")
+        raise BadSetting(f"is not a list of some of {', '.join(OUTPUTS)}")
     for name in names:
         if name not in OUTPUTS:
-            raise Wrong(f"holds “{shorten(name)}”, which is none of {', '.join(OUTPUTS)}")
+            raise BadSetting(f"holds “{shorten(name)}”, which is none of {', '.join(OUTPUTS)}")
     return [name for name in OUTPUTS if name in names]
 
 
@@ -256,7 +262,9 @@ def speakers(value) -> list[str]:
         or not listed
         or not all(isinstance(each, str) and SPEAKS.fullmatch(each.strip()) for each in listed)
     ):
-        raise Wrong("is not a list of heads with the frames that they speak, such as “Anna 1-120”")
+        raise BadSetting(
+            "is not a list of heads with the frames that they speak, such as “Anna 1-120”"
+        )
     return [each.strip() for each in listed]
 
 
@@ -324,7 +332,7 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
     Setting("spread", number(0.0, 1.0),
     "how far takes go from all this, 0 (not at all) to 1 (as people do) (0.5)"),
     Setting("as-asked", yes_or_no,
-    "whether the take of the first seed is played just as asked (yes)", default=True, is_flag=True),
+    "whether the first take follows the direction exactly (yes)", default=True, is_flag=True),
 )})  # fmt: skip
 
 # settings of earlier versions, and why there are none: they chose one of the paper's systems

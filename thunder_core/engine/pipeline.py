@@ -25,7 +25,7 @@ from .planning.take_plan import minimum_jerk, TakePlan
 from .voice import VoiceFeatures
 
 _FURTHEST_LOOK = np.float32(np.radians(24.0))  # largest turn of an eye in its socket
-_FELT_ON_ACCENTS = 0.12  # how much more a mood shows on an accent
+_MOOD_ON_ACCENTS = 0.12  # how much more a mood shows on an accent
 _UNSEEN_MM = 0.01  # millimetres of opening that nobody sees
 _CATCHES_UP = 1.0  # time in which a head that was held gets to where it would be, s
 _UNSEEN_STILL = 0.01  # share of being held that nobody sees
@@ -62,13 +62,13 @@ class Pipeline:
         expression, jaw = self.mechanics.articulate(expression, jaw, voice.sounds, take.lips)
         jaw = jaw.astype(np.float32)
         if style is not None:
-            felt = (
+            mood_strength = (
                 None
                 if plan is None
-                else plan.felt + _FELT_ON_ACCENTS * (voice.accents - voice.accents.mean())
+                else plan.mood_strength + _MOOD_ON_ACCENTS * (voice.accents - voice.accents.mean())
             )
             expression = self.moods.apply_moods(
-                expression, jaw, style, voice.presence, felt, voice.quiet
+                expression, jaw, style, voice.presence, mood_strength, voice.quiet
             )
         turns = jaw, x[:, columns.head], self.keep_eyes_in_sockets(x[:, columns.eyes])
         spoken = np.concatenate([expression.astype(np.float32), *turns], 1)
@@ -198,8 +198,8 @@ class Pipeline:
         """
         result = np.einsum("kt,ktc->tc", shares, moods)
         lids = np.flatnonzero(in_group(self.channels, BLINKS))
-        whose = _switch(shares, moods[:, :, lids].max(2))
-        result[:, lids] = np.einsum("kt,ktc->tc", whose, moods[:, :, lids])
+        lid_shares = _switch(shares, moods[:, :, lids].max(2))
+        result[:, lids] = np.einsum("kt,ktc->tc", lid_shares, moods[:, :, lids])
         result = result.astype(np.float32)
         return result if kept is None else np.where(kept.mask, kept.values, result)
 
@@ -218,9 +218,9 @@ def _switch(shares: np.ndarray, shut: np.ndarray) -> np.ndarray:
             best = int(frames[np.lexsort((abs(frames - at), around.round(1)))[0]])
             owner[min(at, best) : max(at, best)] = both[int(best < at)]
     chosen = np.eye(len(shares))[owner]
-    whose = gaussian(chosen, _SWITCHES / 2, "nearest").T * (shares > 0)
-    total = whose.sum(0)
-    return np.where(total > 0, whose / np.maximum(total, 1e-9), shares)
+    eased = gaussian(chosen, _SWITCHES / 2, "nearest").T * (shares > 0)
+    total = eased.sum(0)
+    return np.where(total > 0, eased / np.maximum(total, 1e-9), shares)
 
 
 # frames around a change of moods in which lids may change, and to either side that it takes

@@ -247,7 +247,7 @@ def gestures(
     stronger = int(style.asymmetry < 0)  # 0: the left side
     channels: dict[str, np.ndarray] = {}
 
-    def put(channel: str, values: np.ndarray, leaning: bool = False) -> None:
+    def add_movement(channel: str, values: np.ndarray, leaning: bool = False) -> None:
         both, factors = sides(channel, names), (1 + lean, 1 - lean)
         if len(both) == 1 or leaning:
             both, factors = both[-1:] if stronger else both[:1], (1.0,)
@@ -260,7 +260,7 @@ def gestures(
             channel = part.channel
             if channel == "mouthLeft" and stronger:
                 channel = "mouthRight"
-            put(channel, amount * cues[part.cue], part.leaning)
+            add_movement(channel, amount * cues[part.cue], part.leaning)
 
     play(SPOKEN, style.articulation * style.energy**0.5)
     for mood in MOODS:
@@ -269,19 +269,19 @@ def gestures(
 
     alive, end, shut = (cues[name] for name in ("always", "end", "shut"))
     if style.smile > 0:
-        put("mouthSmile", SMILE * style.smile * alive)
-        put("cheekSquint", 0.3 * SMILE * style.smile * alive)
+        add_movement("mouthSmile", SMILE * style.smile * alive)
+        add_movement("cheekSquint", 0.3 * SMILE * style.smile * alive)
     else:
-        put("mouthFrown", FROWN * -style.smile * alive)
+        add_movement("mouthFrown", FROWN * -style.smile * alive)
     tight = max(0.0, style.tension)
-    put("mouthPress", tight * (0.10 * alive + 0.25 * shut + 0.20 * end))
-    put("mouthDimple", tight * (0.08 * alive + 0.10 * end))
-    put("mouthRollUpper", tight * 0.12 * shut)
-    put("mouthRollLower", tight * 0.12 * shut)
+    add_movement("mouthPress", tight * (0.10 * alive + 0.25 * shut + 0.20 * end))
+    add_movement("mouthDimple", tight * (0.08 * alive + 0.10 * end))
+    add_movement("mouthRollUpper", tight * 0.12 * shut)
+    add_movement("mouthRollLower", tight * 0.12 * shut)
     # The mouth is drawn towards the side that moves more, with speech and without.
     aside = (0.5 * style.asymmetry) * (0.05 * alive + 0.05 * cues["open"]) + 0.02 * cues["drift"]
-    put("mouthLeft", np.maximum(aside, 0))
-    put("mouthRight", np.maximum(-aside, 0))
+    add_movement("mouthLeft", np.maximum(aside, 0))
+    add_movement("mouthRight", np.maximum(-aside, 0))
     return channels
 
 
@@ -421,8 +421,8 @@ def opening(z: np.ndarray, alive: np.ndarray, articulation: float) -> np.ndarray
         # softplus: lips touch, they do not pass
         return OPENING_MM * np.log1p(np.exp(4 * (MEAN_OPENING + z))) / 4
 
-    usual, asked = millimetres(z), millimetres(articulation * z)
-    return asked * (usual @ alive) / max(asked @ alive, 1e-6)
+    usual, articulated = millimetres(z), millimetres(articulation * z)
+    return articulated * (usual @ alive) / max(articulated @ alive, 1e-6)
 
 
 def performed_opening(
@@ -474,15 +474,15 @@ def mouth(  # noqa: PLR0913 (a clip, and what is known of it)
     x = np.zeros((frames, len(channels)))
     asymmetry, lips = ASYMMETRY * style.asymmetry, lips_of(style.jaw)
 
-    def put(name: str, value, side_bias: float = 0.0) -> None:
+    def add_movement(name: str, value, side_bias: float = 0.0) -> None:
         both = sides(name, channels)
         for side, factor in zip(both, (1 + side_bias, 1 - side_bias) if len(both) == 2 else (1.0,)):
             x[:, index[side]] += value * factor
 
     belief = None if features is None else phone_probabilities(features)
     shares = occupancy(phones, frames)
-    asked, sounds = contacts(phones, alive, belief)
-    shut, bite = asked.shut, asked.bite
+    contact, sounds = contacts(phones, alive, belief)
+    shut, bite = contact.shut, contact.bite
 
     spoken, curves = alive > 0.5, kernels()
     pace = tempo * min(1.0, style.articulation) ** 0.5  # mumbling slows all movement
@@ -497,11 +497,11 @@ def mouth(  # noqa: PLR0913 (a clip, and what is known of it)
     planned = place_sounds(planned, shares if belief is None else belief) * alive[:, None]
     if measured is None:
         open_by = open_by + varied
-        wide_by = wide_by + asked.round * (np.minimum(wide_by, ROUND_WIDTH) - wide_by)
+        wide_by = wide_by + contact.round * (np.minimum(wide_by, ROUND_WIDTH) - wide_by)
     else:
         open_by, wide_by = measured.T.astype(float)
     gap = performed_opening(
-        change_pace(open_by, pace), alive, 1 - shares[:, SILENCE], asked, sounds, style,
+        change_pace(open_by, pace), alive, 1 - shares[:, SILENCE], contact, sounds, style,
         size * larger,
     )  # fmt: skip
     wide = change_pace(larger**0.5 * wide_by, pace) * alive * WIDTH_MM * style.articulation
@@ -522,17 +522,17 @@ def mouth(  # noqa: PLR0913 (a clip, and what is known of it)
     stretch = np.clip(wide, 0, 8) / STRETCH_MM
     # the sides' shares of the amounts that the mechanics solves for below
     for name in ("mouthLowerDown", "mouthUpperUp"):
-        put(name, 0.5, asymmetry)
-    put("mouthFunnel", funnel)
-    put("mouthPucker", pucker * (1 - 0.4 * shut))
-    put("mouthStretch", stretch * 0.75, asymmetry)
-    put("mouthSmile", stretch * 0.25, 2 * asymmetry)
-    put("mouthPress", 0.38 * shut)
-    put("mouthRollLower", 0.16 * shut)
-    put("mouthRollUpper", 0.15 * shut)
-    put("tongueTipUp", _dominance(shares, TIP_UP, 0.7) * alive)
-    put("tongueBladeUp", _dominance(shares, BLADE_UP, 0.8) * alive)
-    put("tongueBack", _dominance(shares, BACK_UP, 0.9) * alive)
+        add_movement(name, 0.5, asymmetry)
+    add_movement("mouthFunnel", funnel)
+    add_movement("mouthPucker", pucker * (1 - 0.4 * shut))
+    add_movement("mouthStretch", stretch * 0.75, asymmetry)
+    add_movement("mouthSmile", stretch * 0.25, 2 * asymmetry)
+    add_movement("mouthPress", 0.38 * shut)
+    add_movement("mouthRollLower", 0.16 * shut)
+    add_movement("mouthRollUpper", 0.15 * shut)
+    add_movement("tongueTipUp", _dominance(shares, TIP_UP, 0.7) * alive)
+    add_movement("tongueBladeUp", _dominance(shares, BLADE_UP, 0.8) * alive)
+    add_movement("tongueBack", _dominance(shares, BACK_UP, 0.9) * alive)
 
     aim = Shape(gap, rise_of(gap, lips), alive * lead_jaw(jaw_of(gap, lips)))
     x, rotation = _mechanics(tuple(channels)).speak(

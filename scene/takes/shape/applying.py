@@ -650,7 +650,7 @@ class ThunderShape(bpy.types.PropertyGroup):
         )
 
 
-def forget(action) -> None:
+def remove_data(action) -> None:
     """Remove the data of a take's shape from an action that is no longer a take; its keys stay
     unchanged."""
     action.pop(STATE, None)

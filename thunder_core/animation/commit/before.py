@@ -111,11 +111,11 @@ class Strip:
     def action_times(self, frames: np.ndarray) -> np.ndarray:
         """The action's frames that the strip plays at scene frames within it."""
         first, last = self.action_start, self.action_end
-        played = (frames - self.start) / abs(self.scale or 1.0)
+        position = (frames - self.start) / abs(self.scale or 1.0)
         if last - first > 0:
-            times = played % (last - first)
-            played = np.where((times == 0.0) & (played > 0.0), last - first, times)
-        return last - played if self.is_reversed else first + played
+            times = position % (last - first)
+            position = np.where((times == 0.0) & (position > 0.0), last - first, times)
+        return last - position if self.is_reversed else first + position
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ class Take:
 
 
 @dataclass(frozen=True)
-class Before:
+class StateBefore:
     """The state before a commit.
 
     meter: of the rig.  rotation_modes: of the rotations of `meter`, Blender's names. Of each of its
