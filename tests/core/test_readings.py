@@ -30,6 +30,7 @@ from thunder_core.direction import (
     THROWN_AWAY,
 )
 from thunder_core.engine.performance import (
+    _numbers,
     add_stresses,
     draw_style,
     follow_voice,
@@ -60,6 +61,10 @@ def test_eight_takes_differ_as_speakers_do_at_the_usual_spread():
         and 0.3 < (moods > 0.05).any(1).mean() < 0.7
         and moods.max() <= 0.41
     )
+
+
+def test_packed_numbers_have_eight_digits_each():
+    assert _numbers("0000000a00000010") == [10, 16]
 
 
 def test_a_mood_that_is_asked_for_stays_and_only_varies_in_strength():
