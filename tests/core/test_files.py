@@ -253,13 +253,7 @@ def test_links_in_the_folder_are_not_followed(tmp_path):
 
 @pytest.mark.parametrize(
     "journal",
-    [
-        "junk",
-        "",
-        "[5]",
-        '[["../precious", null, "x", null]]',
-        '[["x", "../precious", null, "y"]]',
-    ],
+    ["junk", "", "[5]", '[["../precious", null, "x", null]]', '[["x", "../precious", null, "y"]]'],
 )
 def test_a_journal_that_is_none_of_ours_reaches_no_other_file(tmp_path, journal):
     out = tmp_path / "out"
