@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,11 @@ from research.harness import ROOT
 from thunder_core import errors
 from thunder_core.client import Client
 from thunder_core.engine import worker
+from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.voice import read_line
 from thunder_core.engine_python import find_engine_python
 from thunder_core.private_folder import PrivateFolder, sweep, YOUNG
+from thunder_core.types import unpack
 
 SAMPLE = str(ROOT / "assets" / "sample.wav")
 POSIX = pytest.mark.skipif(os.name == "nt", reason="signals of this kind are POSIX")
@@ -265,6 +269,18 @@ def test_a_preparation_that_fails_is_logged_and_the_worker_goes_on(prepared, cap
     prepared.preparation = steps()
     assert prepared._next_request() == "request"
     assert "soundfile" in capsys.readouterr().err and next(prepared.preparation, "over") == "over"
+
+
+def test_nothing_of_a_voice_is_left_after_a_release(prepared):
+    engine = prepared.load_engine(lambda *_: None)
+    voice = engine.analyse(read_sound(SAMPLE))
+    said, _ = read_line(voice, "the quick brown fox")
+    motion = unpack(np.zeros((voice.frames, engine.head.channels + 9)), engine.head.channels)
+    engine.scorer.score([motion], said, [None], "the quick brown fox")
+    left = [weakref.ref(each) for each in (engine, voice, said)]
+    del engine, voice, said, motion
+    prepared.release()
+    assert [each() for each in left] == [None] * 3
 
 
 # -- an engine that is not there

@@ -38,13 +38,13 @@ class Output:
     """An output of a bake.
 
     ending: of the file of each take, "" for outputs that are not one file per take.  best: only the
-    best takes get one.  exporter: the format of scene/media/export.py that writes it, "" for none.
+    best takes get one.  format: the format of scene/media/export.py that writes it, "" for none.
     names: of its other files, which are made of all takes.
     """
 
     ending: str = ""
     best: bool = False
-    exporter: str = ""
+    format: str = ""
     names: tuple[str, ...] = ()
 
 
@@ -54,14 +54,14 @@ OUTPUTS: Mapping[str, Output] = MappingProxyType(
         # a library of the takes as actions, marked as assets
         "actions": Output(names=("actions.blend",)),
         "npz": Output(".npz"),  # the values of every take as arrays
-        "csv": Output(".csv", exporter="ARKIT"),  # ARKit curves of every take
+        "csv": Output(".csv", format="ARKIT"),  # ARKit curves of every take
         # words, sounds and mouth shapes of every take; the shapes as Rhubarb Lip Sync has them
-        "cues": Output(".tsv", exporter="CUES"),
-        "rhubarb": Output(".json", exporter="RHUBARB"),
-        "vrma": Output(".vrma", exporter="VRMA"),  # VRM animation of every take
-        "glb": Output(".glb", best=True, exporter="GLTF"),
-        "fbx": Output(".fbx", best=True, exporter="FBX"),
-        "usd": Output(".usdc", best=True, exporter="USD"),
+        "cues": Output(".tsv", format="CUES"),
+        "rhubarb": Output(".json", format="RHUBARB"),
+        "vrma": Output(".vrma", format="VRMA"),  # VRM animation of every take
+        "glb": Output(".glb", best=True, format="GLTF"),
+        "fbx": Output(".fbx", best=True, format="FBX"),
+        "usd": Output(".usdc", best=True, format="USD"),
         "video": Output(".mp4", best=True),  # a film of each of the best takes, with sound
         "sheet": Output(names=("takes.png",)),  # a contact sheet of all takes
         # for the page of many bakes: curves of every take, and the voice
@@ -268,7 +268,7 @@ def speakers(value) -> list[str]:
     return [each.strip() for each in listed]
 
 
-MOODS = ", ".join(name for name in CHOICES if name != NEUTRAL)
+MOOD_LIST = ", ".join(name for name in CHOICES if name != NEUTRAL)
 SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for setting in (
     Setting("audio", text, "the voice, a sound file", is_path=True),
     Setting("listen-to", text, "another's voice, a sound file that the face listens to", "FILE",
@@ -325,7 +325,8 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
     "frames per second of an empty scene, such as 25 or 29.97 (24)"),
     Setting("style", text,  # a preset, or its file
     "a preset: its name (Newsreader, Whisper, one of yours) or its .json file", "NAME"),
-    Setting("mood", mood, f"such as warm=.6; strength 0 to 1 (1). Moods: {MOODS}", "MOOD=STRENGTH"),
+    Setting("mood", mood, f"such as warm=.6; strength 0 to 1 (1). Moods: {MOOD_LIST}",
+    "MOOD=STRENGTH"),
     *(Setting(option_of(axis.name), number(axis.least, axis.most),
     f"{axis.description[0].lower()}{axis.description[1:]}: {axis.least:g} to {axis.most:g}, "
     f"{axis.usual:g} is usual", "NUMBER") for axis in AXES),

@@ -20,7 +20,19 @@ from ...direction import Direction, HABITS, Habits, in_moods, NEUTRAL, Style
 from ...events import Blink, Look, Nod, Plan, Pose, Raise
 from ...types import FPS
 from ..speech.cues import Prosody
-from .choice import AWAY, BREATHES, BROWS, Choice, LIFTS, NODS, Spot, STILL, THINKS, TILTS, TURNS
+from .choice import (
+    AWAY,
+    BREATHES,
+    Choice,
+    HOLDS_STILL,
+    LIFTS,
+    NODS,
+    RAISES_BROWS,
+    Spot,
+    THINKS,
+    TILTS,
+    TURNS,
+)
 
 # ---- the behaviour of a direction
 
@@ -70,7 +82,7 @@ _NEVER_NEGATIVE = ("nods", "raises", "knits", "inner", "outer", "down", "wide", 
 
 # What every mood does at full strength besides `direction.HABITS`. The mood's changes of sliders
 # (`direction.MOODS`) are added.
-_MOODS = {
+_MANNERS = {
     NEUTRAL: USUAL,
     "warm": Behaviour(linger=0.8, inner=0.14, squint=0.42, pose=(-0.5, 0.0, 4.0), blink_length=1.1),
     "amused": Behaviour(restless=1.2, inner=0.08, outer=0.2, squint=0.65, upward=0.3,
@@ -99,9 +111,9 @@ _MOODS = {
     "bored": Behaviour(linger=2.2, restless=0.5, blinks=0.9, blink_length=1.7, droop=0.4,
                     pose=(2.0, 1.0, 5.0), aside=(4.0, 3.0)),
 }  # fmt: skip
-MOODS: dict[str, Behaviour] = {
+MANNERS: dict[str, Behaviour] = {
     name: replace(behaviour, **HABITS.get(name, Habits())._asdict())
-    for name, behaviour in _MOODS.items()
+    for name, behaviour in _MANNERS.items()
 }
 
 
@@ -125,7 +137,7 @@ _SLIDERS = SimpleNamespace(
 def behaviour_of(direction: Direction, style: Style, tempo: float) -> Behaviour:
     """The behaviour of a direction: its mood's, by its strength, with the sliders of its style
     in the mood."""
-    mood = MOODS[direction.mood]
+    mood = MANNERS[direction.mood]
     behaviour = Behaviour(
         **{
             f.name: _blend(getattr(USUAL, f.name), getattr(mood, f.name), direction.strength)
@@ -527,7 +539,7 @@ def _hit(
 ) -> None:  # fmt: skip
     """A word that is hit: brows or head begin before it, the head is furthest on its accent, and
     both settle behind it."""
-    of_head, of_brows = (0.5, _HIT.brows_alone) if idea == BROWS else (1.0, 1.0)
+    of_head, of_brows = (0.5, _HIT.brows_alone) if idea == RAISES_BROWS else (1.0, 1.0)
     drawn = max(_HIT.least, lively * _random_factor(rng, _HIT.varies))
     size = min(_STROKE.most, of_head * drawn * behaviour.nods * _HIT.nod)
     _stroke(
@@ -1051,7 +1063,7 @@ def _finish(
     _look_around_the_target(plan, voice.seconds, behaviours, rng)
     _plan_blinks(plan, voice, choice, ends, shifts, behaviours, rng)
     for (start, end), act in zip(voice.pauses, choice.acts):
-        if act == STILL:
+        if act == HOLDS_STILL:
             for still in (plan.looks, plan.blinks, plan.poses):
                 still[:] = [
                     each for each in still if not start - _STILL.start < each.at < end - _STILL.end
