@@ -133,7 +133,7 @@ def _steps(
             1,
             lambda _: write_actions(out.part(*OUTPUTS["actions"].names), baked.entries),
         )
-    for output in (name for name, about in OUTPUTS.items() if about.exporter):
+    for output in (name for name, about in OUTPUTS.items() if about.format):
         for rank, file in enumerate(wanted.of_takes(output)):
             yield (
                 f"Writing {file}",
@@ -288,7 +288,7 @@ def _export(out: files.Transaction, baked: BakedTakes, output: str, rank: int, f
     shot = export.Shot(
         baked.scene, bpy.context.view_layer, baked.rig, entry.first, entry.last, from_zero=True
     )
-    notes = export.export(shot, export.FORMATS[OUTPUTS[output].exporter], part)
+    notes = export.export(shot, export.FORMATS[OUTPUTS[output].format], part)
     row[output] = file
     if output == "csv":
         row["csv_sha256"] = files.hash_of(part)

@@ -223,7 +223,7 @@ class SlicedWork(HasObstacles):
             dialogue.follow(context.scene)
             jobs.begin(*self.begin(context), self.survives_undo)
         except Exception as error:
-            jobs.end()
+            jobs.end_job()
             return self.fail(error)
         self.timer = context.window_manager.event_timer_add(TICK_SECONDS, window=context.window)
         context.window_manager.modal_handler_add(self)
@@ -275,7 +275,7 @@ class SlicedWork(HasObstacles):
             self.timer = None
         if context.workspace is not None:
             context.workspace.status_text_set(None)
-        jobs.end()
+        jobs.end_job()
         return result
 
     def show_progress(self, context):

@@ -233,7 +233,7 @@ def _draw_words(layout, context, preferences) -> None:
     box, is_ready = _draw_component(
         layout, context, install.RECOGNISER, bool(os.environ.get("THUNDER_RECOGNISER")),
         ("Word recognition: " + ("needs a model" if wrong else "ready"),
-        "Word recognition: not installed"),
+         "Word recognition: not installed"),
         "Writes what voices say. You choose its model, which is not included",
     )  # fmt: skip
     if is_ready:

@@ -41,9 +41,8 @@ from thunder_core.types import Motion, Speech
 SPREAD = 0.5  # of takes
 HABITS = {
     "blinks a minute": "blinks_per_minute", "head, °/s": "head_degrees_per_second",
-    "brow raise height": "brow_raise_height",
-    "brow deviation": "brow_deviation", "gaze shifts a minute": "gaze_shifts_per_minute",
-    "opening, mm/s": "opening_mm_per_second",
+    "brow raise height": "brow_raise_height", "brow deviation": "brow_deviation",
+    "gaze shifts a minute": "gaze_shifts_per_minute", "opening, mm/s": "opening_mm_per_second",
 }  # fmt: skip
 
 

@@ -2,16 +2,18 @@
 """Makes the virtual environments under .venv from the locked lists in requirements/, and checks
 their requirements.
 
-    environment.py engine [--card | --develop | --tests | --cluster]   the engine as every user has
-    it; --card: also torch, as for
-                                        graphics cards; --develop: also what training and the
-                                        benches need; --tests: also that, the FLAME extra and test
-                                        tools; --cluster: also that and Ray
-    environment.py blender [VERSION]    Blender as a Python module; without VERSION the newest that
-    a Python here fits environment.py versions             the Blender versions whose Python is
-    here, and why not for the others
-    environment.py tracker              what follows faces in videos, with Python 3.11 or 3.12
-    environment.py browser              Chromium and its driver, for tests of pages; its path
+    environment.py engine [--card | --develop | --tests | --cluster]
+        the engine as every user has it; --card: also torch, as for graphics cards; --develop: also
+        what training and the benches need; --tests: also that, the FLAME extra and test tools;
+        --cluster: also that and Ray
+    environment.py blender [VERSION]
+        Blender as a Python module; without VERSION the newest that a Python here fits
+    environment.py versions
+        the Blender versions whose Python is here, and why not for the others
+    environment.py tracker
+        what follows faces in videos, with Python 3.11 or 3.12
+    environment.py browser
+        Chromium and its driver, for tests of pages; its path
 
 Prints what it does on stderr and the path of the environment's Python on stdout. Standard library
 only.

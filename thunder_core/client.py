@@ -208,7 +208,7 @@ class Client:
                 self.start()
             except ThunderError as error:
                 for pending in waiting:
-                    pending._fail(error)
+                    pending.fail(error)
             else:
                 for pending in waiting:
                     self._process.send(pending)

@@ -321,27 +321,27 @@ SPREAD = 0.5  # default variation of takes around a direction
 MOODS: Mapping[str, Mood] = MappingProxyType({mood.name: mood for mood in (
     _mood(NEUTRAL, "Neutral", "No mood"),
     _mood("warm", "Warm", "Friendly, smiling with the eyes", smile=1.6, brows=0.5, head=0.5,
-    tension=-0.5),
+          tension=-0.5),
     _mood("amused", "Amused", "Close to laughing", energy=0.6, smile=2.4, brows=0.8, head=1.2,
-    width=0.8),
+          width=0.8),
     _mood("sad", "Sad", "Slow, with drooping corners", 0.75, energy=-1.2, articulation=-0.8,
-    smile=-1.8, head=-0.8, eyes=-0.6, width=-0.8),
+          smile=-1.8, head=-0.8, eyes=-0.6, width=-0.8),
     _mood("tense", "Tense", "Held back, lips pressed", 1.1, energy=-0.6, jaw=-1.0, tension=2.4,
-    head=-1.2, eyes=1.0, frown=0.6),
+          head=-1.2, eyes=1.0, frown=0.6),
     _mood("angry", "Angry", "Loud lips, teeth shown", 1.25, energy=1.2, articulation=1.0,
-    smile=-0.6, tension=1.2, head=0.8, frown=2.2),
+          smile=-0.6, tension=1.2, head=0.8, frown=2.2),
     _mood("afraid", "Afraid", "Stretched lips, trembling", 1.2, energy=-0.3, tension=1.4, width=1.4,
-    head=0.4, eyes=1.6, frown=0.4),
+          head=0.4, eyes=1.6, frown=0.4),
     _mood("surprised", "Surprised", "Wide open", 1.1, energy=1.0, jaw=1.0, brows=1.8, head=0.4,
-    frown=-1.0),
+          frown=-1.0),
     _mood("disgusted", "Disgusted", "Upper lip and nose drawn up", 0.95, articulation=-0.3,
-    smile=-1.0, rounding=-0.6, head=0.2, frown=1.2),
+          smile=-1.0, rounding=-0.6, head=0.2, frown=1.2),
     _mood("contemptuous", "Contemptuous", "One corner tight", 0.9, energy=-0.7, asymmetry=1.4,
-    tension=0.8, brows=-0.4, head=-0.6),
+          tension=0.8, brows=-0.4, head=-0.6),
     _mood("doubtful", "Doubtful", "Lips pushed up and aside", 0.9, energy=-0.3, asymmetry=-0.6,
-    smile=-0.6, brows=0.8, head=0.6, eyes=0.6),
+          smile=-0.6, brows=0.8, head=0.6, eyes=0.6),
     _mood("bored", "Bored", "Slow, small, unclear", 0.7, energy=-1.4, articulation=-1.6,
-    tension=-1.2, brows=-1.2, head=-1.0, eyes=-0.6),
+          tension=-1.2, brows=-1.2, head=-1.0, eyes=-0.6),
 )})  # fmt: skip
 
 
@@ -370,8 +370,10 @@ HABITS: Mapping[str, Habits] = MappingProxyType({
 })  # fmt: skip
 # What a direction may name as its mood; `as heard` is none that models know.
 CHOICES: Mapping[str, Mood] = MappingProxyType({
-    NEUTRAL: MOODS[NEUTRAL], AS_HEARD: _mood(AS_HEARD, "As Heard",
-    "Energy, brows and head follow how lively the voice sounds"), **MOODS,
+    NEUTRAL: MOODS[NEUTRAL],
+    AS_HEARD: _mood(AS_HEARD, "As Heard",
+                    "Energy, brows and head follow how lively the voice sounds"),
+    **MOODS,
 })  # fmt: skip
 _SHARE_OF_NEUTRAL = 0.35  # share of the corpus without a mood
 _LEAST_STRENGTH = 0.25  # smallest strength of a mood in the corpus

@@ -13,7 +13,7 @@ from .direction import AXES, DIRECTION_NAMES, MOOD_NAMES, MOODS
 from .types import SPEAKS
 
 USUAL, AS_DIRECTED, NEARLY = "usual", "as directed", "close to the direction"
-MOVED = "performs another recording"
+OTHER_RECORDING = "performs another recording"
 # least deviation, in standard deviations between speakers, at which an axis is named
 REMARKABLE = 0.75
 # the same for how brows and head are carried: .2 of a channel, 4° of a nod, 5° of a turn, 3.5° of a
@@ -329,12 +329,12 @@ def word_of_voice(provenance: Mapping) -> str:
 
 
 def _traits_of(provenance: Mapping) -> list[tuple[float, str]] | str:
-    """The traits of a take from its provenance, or words in their place: AS_DIRECTED, MOVED, "" if
-    not directed or its data are damaged."""
+    """The traits of a take from its provenance, or words in their place: AS_DIRECTED,
+    OTHER_RECORDING, "" if not directed or its data are damaged."""
     try:
         if provenance["as_asked"]:  # its mouth alone, where it hits what another take hits
             if "moved" in provenance:
-                return [] if "choice" in provenance else MOVED
+                return [] if "choice" in provenance else OTHER_RECORDING
             return AS_DIRECTED
         take_style = np.array(provenance["reading"], float).reshape(-1, len(DIRECTION_NAMES))
         requested = np.array(

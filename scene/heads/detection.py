@@ -205,7 +205,7 @@ def _face_forward(plan, meter: reach.Meter, convention) -> mapping.Mapping:
     is_keyed = any(rule.source == "jawOpen" for rule in plan.rules)
     jaw = plan if is_keyed else replace(plan, joints=tuple(guess))
     front = reach.Face(meter, jaw).front() if meter.parts else None
-    if front is None or (ahead := reach.along(front[0])) is None:
+    if front is None or (ahead := reach.main_axis(front[0])) is None:
         return plan
     return replace(plan, forward=reach.letter(ahead), up=reach.letter(front[1]))
 

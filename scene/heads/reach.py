@@ -522,7 +522,7 @@ class Face:
             return None
         mouth, up = self.points[self.far > _STRONG * self.far.max()].mean(0), self.up
         eyes = self._middle(("eyeBlink", "eyeWide", "brow"))
-        if eyes is not None and (above := along(eyes - mouth)) is not None:
+        if eyes is not None and (above := main_axis(eyes - mouth)) is not None:
             # from the tip of a beak eyes are behind rather than above, and its key goes down
             opens = np.zeros(3) if jaw_rules(self.plan) else -self.opened.sum(axis=0)
             if opens @ above >= opens @ up:
@@ -709,7 +709,7 @@ def letter(axis: np.ndarray) -> str:
     return ("-" if axis[index] < 0 else "") + "XYZ"[index]
 
 
-def along(vector: np.ndarray) -> np.ndarray | None:
+def main_axis(vector: np.ndarray) -> np.ndarray | None:
     """The axis along which a direction clearly goes, [3]; None for a slanting one."""
     far = np.abs(vector)
     axis = int(far.argmax())

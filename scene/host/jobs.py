@@ -478,7 +478,7 @@ def begin(title: str, steps: Generator[Step, None, object], survives_undo: bool 
     return session.job
 
 
-def end() -> None:
+def end_job() -> None:
     """Close the job that runs, if there is one."""
     if session.job is not None:
         session.job.close()
@@ -503,7 +503,7 @@ def run_through(
             time.sleep(0.0 if job.step.busy else 0.01)
         return job.value
     finally:
-        end()
+        end_job()
 
 
 def pop_up_errors(function: Callable, *args) -> None:

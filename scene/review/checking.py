@@ -375,7 +375,7 @@ def _close_lips(
         ],
         1,
     )
-    motion = yield from rescale(keying.motion(rig, values, clock.fps), 0.1, 0.5)
+    motion = yield from rescale(keying.shown_motion(rig, values, clock.fps), 0.1, 0.5)
     closed, rows = lips.close(
         motion, head.channel_names(), float(np.clip(at - frames[0], 0, len(frames) - 1))
     )

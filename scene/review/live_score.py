@@ -482,7 +482,7 @@ class KeyWatch(jobs.Memory):
         actions = [action for action in dict.fromkeys(bound) if action is not None]
         for action in actions:
             if action.session_uid not in self.known:
-                self.known[action.session_uid] = keying.checksum(action)
+                self.known[action.session_uid] = keying.checksum_of(action)
         return " ".join(self.known[action.session_uid] for action in actions)
 
     def actions_edited(self, scene, uids: set[int]) -> None:

@@ -217,7 +217,7 @@ def _rows(clock: Clock, first: float, last: float, frames: int) -> slice:
 def selected_keys(rig: head.Rig, entry) -> dict[int, np.ndarray]:
     """The frames of the selected keys of a take by track, those of tracks without any left out."""
     frames = {}
-    for index, curve in enumerate(keying.curves(rig, entry)):
+    for index, curve in enumerate(keying.curves_of_tracks(rig, entry)):
         if curve is None or curve.hide:
             continue
         points = curve.keyframe_points
@@ -318,8 +318,8 @@ def list_around(
     if len(frames) != len(keep.keys):
         raise BadRequest("The take's length changed while the rest was generated: try again")
     clock = provenance.clock_of_take(lead)
-    curves = keying.curves(rig, lead)
-    was = keying.values(rig, curves, frames)
+    curves = keying.curves_of_tracks(rig, lead)
+    was = keying.values_at(rig, curves, frames)
     driven = yield from rescale(keying.values_of(rig, new, clock), 0.0, 0.5)
     values = ease_into(driven.values, was, keep.keys, max(2, round(EASE_SECONDS * clock.fps)))
     performance = replace(new, provenance={**new.provenance, "kept": lead.name})

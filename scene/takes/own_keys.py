@@ -119,7 +119,7 @@ def enter(
     """Give a take own keys of another line, at once. places: seconds in its voice for each of
     `seconds_of`, None without one.  Returns what has no place: “name at frame 12”."""
     left, places = [], list(places)
-    curves = keying.curves(rig, entry)
+    curves = keying.curves_of_tracks(rig, entry)
     tracks = {(t.block, t.path, t.index): i for i, t in enumerate(rig.driver.tracks)}
     for each in own:
         count = len(each.keys["co"])

@@ -233,8 +233,8 @@ def _read_committed(scene, source: Source) -> Generator[float, None, _Read]:
         curves = fcurves.of_tracks(
             rig, [compat.curves_of(action, slot) for action, slot in following.action_slots(rig)]
         )
-        values = keying.values(rig, curves, clock.frame(motion_times(seconds)))
-        motion = yield from keying.motion(rig, values, FPS)
+        values = keying.values_at(rig, curves, clock.frame(motion_times(seconds)))
+        motion = yield from keying.shown_motion(rig, values, FPS)
     own = yield from own_keys.of_line(rig, line)
     return _Read(motion, voice, clock, own=own)
 

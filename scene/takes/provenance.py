@@ -292,7 +292,7 @@ def _differs(entry, *names: str) -> bool:
 
 
 def _is_of(checksum, action) -> bool:
-    return checksum == keying.checksum(action, checksum)
+    return checksum == keying.checksum_of(action, checksum)
 
 
 @contextmanager
@@ -307,7 +307,7 @@ def checksums_follow(entry) -> Iterator[None]:
     yield
     for action, names in zip(display.actions_of(entry), alike):
         if names:
-            keying.record_of(action).update(dict.fromkeys(names, keying.checksum(action)))
+            keying.record_of(action).update(dict.fromkeys(names, keying.checksum_of(action)))
 
 
 def keep_score(entry, **about) -> None:
@@ -315,7 +315,7 @@ def keep_score(entry, **about) -> None:
     provenance."""
     for action in display.actions_of(entry):
         if record := keying.record_of(action):
-            record.update(about | {SCORED_KEYS: keying.checksum(action)})
+            record.update(about | {SCORED_KEYS: keying.checksum_of(action)})
 
 
 def about_of(action) -> dict:

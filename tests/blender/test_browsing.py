@@ -49,7 +49,7 @@ def shown(bpy):
 
 def keys(entry):
     """What all keys of a take say."""
-    return [keying.checksum(action) for action in display.actions_of(entry)]
+    return [keying.checksum_of(action) for action in display.actions_of(entry)]
 
 
 # ---- order

@@ -95,12 +95,12 @@ def test_a_pick_up_performs_as_the_take_of_the_old_line(lines):
     name = old.name
     assert (source.line, source.name) == ("old", name)
     rig = head.find(lines)
-    kept = [keying.checksum(action) for action in display.actions_of(old)]
+    kept = [keying.checksum_of(action) for action in display.actions_of(old)]
     new = perform(source)
     assert new.name == f"Performs as old · {name}" and new.kind == "RESAMPLED"
     assert new.action.name.startswith("pickup · Performs as old")
     old = next(entry for entry in lines.thunder.takes if entry.voice == "old")
-    assert kept == [keying.checksum(action) for action in display.actions_of(old)]
+    assert kept == [keying.checksum_of(action) for action in display.actions_of(old)]
     assert display.is_shown(rig, new), "it is seen at once"
     record = moved(new)
     assert len(record["accents"]) >= 4
@@ -172,7 +172,7 @@ def test_committed_animation_moves_with_the_animator_s_own_keys(committed):
     places = dict(zip(keys, moved(new)["keys"]))
     curves = {
         (track.block, track.path): curve
-        for track, curve in zip(rig.driver.tracks, keying.curves(rig, new))
+        for track, curve in zip(rig.driver.tracks, keying.curves_of_tracks(rig, new))
     }
     for path, frame, value in ((SMILE, 42, 0.83), (SMILE, 66, 0.41), (BROW, 42, 0.77)):
         place = places[path, frame]

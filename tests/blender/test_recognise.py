@@ -496,7 +496,7 @@ def test_the_progress_of_a_download_is_where_its_button_was_and_can_be_cancelled
         assert words.of("operator") == ["thunder.cancel"] and words.of("progress")
         assert not drawn(preferences._draw_running_engine).of("progress")
     finally:
-        jobs.end()
+        jobs.end_job()
 
 
 def test_no_python_that_fits_is_said_with_all_that_would(blender, monkeypatch):

@@ -35,7 +35,8 @@ def test_a_picture_shows_brows_mouth_and_head_where_they_move(stage):
     )
     width = image.shape[1]
     brows, mouth, head = (
-        of_colour(image, colour) for colour in (browsing.BROWS, browsing.MOUTH, browsing.HEAD)
+        of_colour(image, colour)
+        for colour in (browsing.BROW_COLOUR, browsing.MOUTH_COLOUR, browsing.HEAD_COLOUR)
     )
     assert (brows[width // 2 + 2 :] == 7).all() and not brows[: width // 2 - 2].any()
     assert mouth[-4:].min() == 16 and not mouth[:-16].any()

@@ -71,7 +71,7 @@ def shot(needs_sound, scene, client, play, tmp_path):
         scene.frame_step = step
         bpy.ops.ed.undo_push(message="the animator's own step")
     yield bpy, client
-    jobs.end()
+    jobs.end_job()
 
 
 def shown(blender):
@@ -247,7 +247,10 @@ def state(blender):
             (entry.name, entry.voice, entry.seed, entry.first, entry.action.name, entry.head.name)
             for entry in scene.thunder.takes
         ],
-        {action.name: (keying.checksum(action), action.users) for action in blender.data.actions},
+        {
+            action.name: (keying.checksum_of(action), action.users)
+            for action in blender.data.actions
+        },
         [
             target.animation_data and target.animation_data.action.name
             for target in head.find(scene).targets
@@ -286,7 +289,7 @@ def test_an_undo_between_any_two_slices_cancels_the_work_and_nothing_is_lost(
             match=f"{name} was cancelled, because a step was undone: start it again",
         ):
             job.advance()
-        jobs.end()
+        jobs.end_job()
         assert state(blender) == before
         undo_and_redo(blender, redo=True)
         assert state(blender) == before
@@ -302,7 +305,7 @@ def test_takes_go_on_arriving_whatever_is_undone_and_redone(shot, blender, clien
         undo_and_redo(blender, redo)
         redo = not redo
         assert job.undone is None
-    jobs.end()
+    jobs.end_job()
     scene = blender.context.scene
     wanted = {
         "generate": [("two", 2)],

@@ -15,8 +15,8 @@ from thunder_core.engine.planning.choice import (
     deal,
     DECK,
     draw,
+    HOLDS_STILL,
     spots_of,
-    STILL,
     THINKS,
 )
 from thunder_core.engine.planning.plan import Behaviours, plan_speaker
@@ -152,7 +152,7 @@ def away(plan, start, end):
 
 def test_a_pause_has_what_was_chosen_for_it():
     [(start, end)] = VOICE.pauses
-    counts = dict.fromkeys((AWAY, STILL, BREATHES, THINKS), 0)
+    counts = dict.fromkeys((AWAY, HOLDS_STILL, BREATHES, THINKS), 0)
     for act in counts:
         for seed in range(16):
             plan = planned(seed, hits=(1,), acts=(act,))
@@ -160,12 +160,12 @@ def test_a_pause_has_what_was_chosen_for_it():
             inside = [
                 each.at for each in (*plan.looks, *plan.blinks) if start < each.at < end - 0.1
             ]
-            assert act != STILL or not inside
+            assert act != HOLDS_STILL or not inside
             airs = [air for at, air in plan.breaths if start - 0.1 < at < end]
             assert act != BREATHES or airs == [1.0]
             knits = [each for each in plan.knits if start <= each.at < end]
             assert bool(knits) == (act == THINKS)
-    assert counts[AWAY] == counts[THINKS] == 16 and counts[STILL] + counts[BREATHES] < 6
+    assert counts[AWAY] == counts[THINKS] == 16 and counts[HOLDS_STILL] + counts[BREATHES] < 6
 
 
 def test_the_gaze_is_elsewhere_during_the_word_chosen_for_it_and_back_for_one_that_is_hit():

@@ -38,7 +38,7 @@ from thunder_core.engine.speech.cues import (
     silent_phrasing,
 )
 from thunder_core.engine.voice import VoiceFeatures
-from thunder_core.events import BLINK, BREATH, BROWS, EVENTS, HEAD, KNIT, LOOK, SIDE
+from thunder_core.events import BLINK, BREATH, BROW_COLUMNS, EVENTS, HEAD, KNIT, LOOK, SIDE
 from thunder_core.face.mechanics import lips_of, Sounds
 from thunder_core.spoken import PHONES, SILENCE
 from thunder_core.types import Columns, FPS
@@ -131,7 +131,9 @@ def test_sliders_scale_gestures_and_move_none():
         by: curves(plans(style=Style(head=by)))[..., HEAD].std(1).mean() for by in (0.5, 1.0, 1.8)
     }
     assert size[0.5] < 0.75 * size[1.0] < size[1.0] < 0.75 * size[1.8]
-    raised = {by: curves(plans(style=Style(brows=by)))[..., BROWS].mean() for by in (0.4, 1.0, 1.8)}
+    raised = {
+        by: curves(plans(style=Style(brows=by)))[..., BROW_COLUMNS].mean() for by in (0.4, 1.0, 1.8)
+    }
     assert raised[0.4] < 0.6 * raised[1.0] and raised[1.8] > 1.4 * raised[1.0]
 
 
@@ -375,7 +377,8 @@ def test_a_head_that_goes_on_inclines_to_where_what_is_kept_does(mood, usual, ti
 
 
 @pytest.mark.parametrize(
-    "column, curves", [(5, HEAD), (8, LOOK), (1, slice(BROWS.start, KNIT + 1)), (2, [BREATH])]
+    "column, curves",
+    [(5, HEAD), (8, LOOK), (1, slice(BROW_COLUMNS.start, KNIT + 1)), (2, [BREATH])],
 )
 def test_nothing_is_planned_beside_a_kept_part_of_the_face_that_would_perform_it(column, curves):
     thunder, kept = bare_thunder(), Inpainting(np.zeros((200, 11), bool), np.zeros((200, 11)))

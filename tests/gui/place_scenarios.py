@@ -90,7 +90,7 @@ def while_working(hand):
     jobs.begin("Generating takes", (each for each in [jobs.Step(0.4, "Sampling 8 takes")]))
     session.job.advance()
     pictures["working"] = yield from photograph_sidebar(hand, "working")
-    jobs.end()
+    jobs.end_job()
     below = {name: picture[-BELOW_LIST:] for name, picture in pictures.items()}
     for before, after in pairwise(below):
         assert not moved(below[before], below[after]), (before, after)

@@ -25,7 +25,7 @@ from ..rotation import angular_speed
 from ..spoken import Word
 from ..types import (
     BLINKS,
-    BROWS,
+    BROW_CHANNELS,
     Columns,
     FPS,
     GAZE,
@@ -403,7 +403,7 @@ def upper_columns(channels: Sequence[str]) -> np.ndarray:
     head."""
     columns = Columns(len(channels))
     result = np.zeros(columns.count, bool)
-    result[columns.expression] = in_group(channels, (*BROWS, *BLINKS, *LIDS, *GAZE))
+    result[columns.expression] = in_group(channels, (*BROW_CHANNELS, *BLINKS, *LIDS, *GAZE))
     result[columns.head] = result[columns.eyes] = True
     return result
 

@@ -20,7 +20,7 @@ import numpy as np
 from ..animation.traits import PerformanceMeter
 from ..direction import Direction, DIRECTION_NAMES, DirectionRequest, Style
 from ..errors import BadRequest, BadWeights
-from ..events import BLINK, BREATH, BROWS as RAISED, EVENTS, HEAD, KNIT, LIPS, LOOK
+from ..events import BLINK, BREATH, BROW_COLUMNS, EVENTS, HEAD, KNIT, LIPS, LOOK
 from ..face.head import Head
 from ..face.lips import Lips
 from ..face.points import Articulators
@@ -32,7 +32,19 @@ from ..request import DRAFT, ENGINE, FINAL, NORMAL, Request
 from ..spoken import Word
 from ..steps import explain, Trace, traced
 from ..system_calls import release_free_memory
-from ..types import BLINKS, BROWS, Columns, FPS, in_group, Motion, pack, RATE, Speech, Take, unpack
+from ..types import (
+    BLINKS,
+    BROW_CHANNELS,
+    Columns,
+    FPS,
+    in_group,
+    Motion,
+    pack,
+    RATE,
+    Speech,
+    Take,
+    unpack,
+)
 from ..weight_files import (
     advice,
     identify,
@@ -77,7 +89,7 @@ _WHOLE_STEPS = {DRAFT: 3, NORMAL: 10, FINAL: 20}  # steps of the undistilled mod
 # motion.
 _KEPT_BY = {
     ("head",): HEAD,
-    BROWS: slice(RAISED.start, KNIT + 1),
+    BROW_CHANNELS: slice(BROW_COLUMNS.start, KNIT + 1),
     ("eyes",): LOOK,
     BLINKS: [BLINK],
     ("jaw",): [BREATH],

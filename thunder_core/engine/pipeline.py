@@ -18,7 +18,7 @@ from ..face.moods import MoodPoses
 from ..face.points import Articulators
 from ..filters import gaussian, highest, runs
 from ..steps import ADDED, CONSTRAINT, step
-from ..types import BLINKS, Columns, FPS, in_group, LARGEST_VALUE, MOODS, SPEECH
+from ..types import BLINKS, Columns, FPS, in_group, LARGEST_VALUE, MOOD_CHANNELS, SPEECH
 from .diffusion import Inpainting
 from .performance import Performance
 from .planning.take_plan import minimum_jerk, TakePlan
@@ -29,7 +29,7 @@ _MOOD_ON_ACCENTS = 0.12  # how much more a mood shows on an accent
 _UNSEEN_MM = 0.01  # millimetres of opening that nobody sees
 _CATCHES_UP = 1.0  # time in which a head that was held gets to where it would be, s
 _UNSEEN_STILL = 0.01  # share of being held that nobody sees
-_SPEAKS = 3.0  # factor of the presence of speech: above 1, lips are as the model has them
+_PRESENCE_GAIN = 3.0  # factor of the presence of speech: above 1, lips are as the model has them
 
 
 class Pipeline:
@@ -41,7 +41,7 @@ class Pipeline:
         self.mechanics, self.moods = Mechanics(articulators), MoodPoses(channels, articulators)
         # What shapes speech, and therefore rests without it; a smile or a frown is a mood and may
         # stay.
-        self.speaking = in_group(channels, SPEECH, but=MOODS)
+        self.speaking = in_group(channels, SPEECH, but=MOOD_CHANNELS)
         self.columns_of = {name: i for i, name in enumerate(channels)}
 
     def finish(
@@ -102,7 +102,7 @@ class Pipeline:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Lips, jaw and tongue rest where nobody speaks, and come to rest as the model has them;
         alive: [T] 0 … 1."""
-        spoken = np.minimum(_SPEAKS * alive, 1)[:, None]
+        spoken = np.minimum(_PRESENCE_GAIN * alive, 1)[:, None]
         return expression * np.where(self.speaking, spoken, 1.0).astype(np.float32), jaw * spoken
 
     @step(ADDED, "jaw", {"breath": "a breath before a phrase"})

@@ -149,7 +149,7 @@ def find(
 # ---- late and early
 
 
-def agreement(
+def agreement_by_lag(
     mouth: MouthCurves, voice: VoiceFeatures, total: Callable[[np.ndarray], np.ndarray],
     lags: Sequence[int] = range(-REACH, REACH + 1),
 ) -> np.ndarray:  # fmt: skip
@@ -160,7 +160,7 @@ def agreement(
     """
     frames = len(mouth.gap)
     if len(lags) > 1 and frames * len(lags) > _AT_ONCE:
-        return np.concatenate([agreement(mouth, voice, total, [late]) for late in lags], 1)
+        return np.concatenate([agreement_by_lag(mouth, voice, total, [late]) for late in lags], 1)
     at = np.arange(frames) + np.array(lags)[:, None]
     weight = (voice.presence > SPOKEN) * ((at >= 0) & (at < frames)).astype(float)
     x = np.stack([mouth.gap, mouth.width])[:, at.clip(0, frames - 1)]
@@ -181,7 +181,7 @@ def over_line(curves: np.ndarray) -> np.ndarray:
     return curves.sum(-1, keepdims=True)
 
 
-def near(curves: np.ndarray) -> np.ndarray:
+def sums_around(curves: np.ndarray) -> np.ndarray:
     """Sums of curves [..., T] around each frame, [..., T]."""
     frames, size = curves.shape[-1], len(_SUMS)
     padding = [(0, 0)] * (curves.ndim - 1) + [(_AROUND, _AROUND + -frames % _BLOCK)]
@@ -197,7 +197,7 @@ def find_shift(
     spoken = voice.presence > SPOKEN
     if spoken.sum() < _LEAST_SPEECH:
         return None, 0.0
-    agrees = agreement(mouth, voice, over_line)[0]
+    agrees = agreement_by_lag(mouth, voice, over_line)[0]
     best = int(agrees.argmax())
     start, end = (float(edge) / FPS for edge in np.flatnonzero(spoken)[[0, -1]])
     if agrees[best] < _UNLIKE:
@@ -225,7 +225,7 @@ def find_late_stretches(
     mouth: MouthCurves, voice: VoiceFeatures, tolerance: Tolerance
 ) -> list[Finding]:
     """Stretches that are late or early although the line is not."""
-    agrees = agreement(mouth, voice, near)
+    agrees = agreement_by_lag(mouth, voice, sums_around)
     late = agrees.argmax(1) - REACH
     gain = agrees.max(1) - agrees[:, REACH - 1 : REACH + 2].max(1)
     findings = []
@@ -478,7 +478,6 @@ class Demands(NamedTuple):
     bites: np.ndarray
 
     @staticmethod
-    @lru_cache(maxsize=1)  # takes of a line are scored one after another
     def of(voice: VoiceFeatures, text: str) -> "Demands":
         """What a voice that says a text, "" if it is not known, asks for."""
         belief = softmax(voice.logits)
@@ -505,6 +504,8 @@ class Scorer:
 
     def __init__(self, articulators: Articulators, m2s: MeshToSpeech, mouth: Mouth, lips: Lips):
         self.articulators, self.m2s, self.mouth, self.lips = articulators, m2s, mouth, lips
+        # takes of a line are scored one after another; forgotten with the scorer
+        self.demands_of = lru_cache(maxsize=1)(Demands.of)
 
     def score(
         self, motions: Sequence[Motion], voice: VoiceFeatures,
@@ -518,7 +519,7 @@ class Scorer:
         not known.  tolerance: of what is found, one of TOLERANCES.  mouths: gap and width of each
         motion, if they are known.
         """
-        demands, scores = Demands.of(voice, text), []
+        demands, scores = self.demands_of(voice, text), []
         curves = map(self.lips.gap_and_width, motions) if mouths is None else mouths
         readabilities = self._readability(motions, voice)
         for motion, curve, size, readability in zip(motions, curves, target_sizes, readabilities):
@@ -609,7 +610,7 @@ def _along(
 ) -> np.ndarray:
     """Points [T] of each frame: how well the mouth agrees with the voice around it, few where
     something is found, the total where nobody speaks."""
-    agrees = 100 * agreement(mouth, voice, near, [0])[:, 0]
+    agrees = 100 * agreement_by_lag(mouth, voice, sums_around, [0])[:, 0]
     curve = np.where(voice.presence > SPOKEN, np.clip(agrees, 0, 100), max(total, 0.0))
     for each in findings:
         if not each.whole:

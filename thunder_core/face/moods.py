@@ -19,7 +19,7 @@ import numpy as np
 from ..direction import AXES, DIRECTION_NAMES, MOOD_NAMES, MOODS
 from ..filters import highest, smooth, smoothstep, widen
 from ..steps import ADDED, step
-from ..types import BLINKS, BROWS, JAW_OPEN_RADIANS, LARGEST_VALUE, LIP_CLOSE
+from ..types import BLINKS, BROW_CHANNELS, JAW_OPEN_RADIANS, LARGEST_VALUE, LIP_CLOSE
 from .lips import press_together
 from .points import Articulators
 
@@ -40,7 +40,7 @@ _MIN_WEIGHT = 0.01  # least weight of an average
 _STRENGTH_FACTORS = (0.5, 1.4)  # least and largest factor of a mood's strength
 _ROUND = 0.35  # sum of pucker and funnel above which the corners follow the sound only
 # Channels in which a mood comes and goes.
-_SHOWING = (*BROWS, "eyeSquint", "eyeWide", "noseSneer", "cheekSquint")
+_SHOWING = (*BROW_CHANNELS, "eyeSquint", "eyeWide", "noseSneer", "cheekSquint")
 # Channels that are smoothed in the slowest mood: no sound needs them.
 _CALM = ("noseSneer", "cheekSquint", "mouthFrown", "mouthDimple", "mouthSmile")
 _SLOW_FRAMES = 1.5  # standard deviation of that smoothing

@@ -41,7 +41,7 @@ from ..engine.speech.cues import (
 )
 from ..engine.speech.encoder import softmax, SpeechEncoder
 from ..engine.speech.transcript import follow, likeliest_path
-from ..events import BLINK, BREATH, BROWS, HEAD, KNIT, LIPS, LOOK
+from ..events import BLINK, BREATH, BROW_COLUMNS, HEAD, KNIT, LIPS, LOOK
 from ..filters import smoothstep
 from ..spoken import BILABIALS, PHONES, SILENCE
 from ..types import FPS, Motion
@@ -313,7 +313,7 @@ def upper_face(
     )
     eyes = np.clip(eyes, -_FURTHEST_LOOK, _FURTHEST_LOOK)
 
-    raised, knit, shut = events[:, BROWS], events[:, KNIT], events[:, BLINK]
+    raised, knit, shut = events[:, BROW_COLUMNS], events[:, KNIT], events[:, BLINK]
     stir = _STIR * np.stack(
         [0.7 * _drift(t + 1e-9, 0.2, rng) + 0.5 * _drift(t + 1e-9, 0.6, rng) for _ in range(3)], 1
     )

@@ -14,7 +14,7 @@ from ....thunder_core.animation.commit.before import StateBefore
 from ....thunder_core.animation.commit.drawing import Drawing, NewCurve, OF_SPEECH
 from ....thunder_core.animation.commit.planning import Plan
 from ...animation import display, fcurves
-from ...animation.keying import checksum, PROPERTY, record_of
+from ...animation.keying import checksum_of, PROPERTY, record_of
 from ...heads import head, head_state, rna_paths
 from ...host import compat
 from ...host.jobs import stage, Step
@@ -54,7 +54,7 @@ def write(
         _label(actions[0], plan, drawing)
     for action in actions:
         _record(action, about, plan, drawing)
-        action[AS_COMMITTED] = checksum(action)
+        action[AS_COMMITTED] = checksum_of(action)
     for track, value in drawing.still:
         if rna_paths.exists(rig.targets[track.block], track.path):
             rna_paths.set_value(rig.targets[track.block], track.path, track.index, value)
@@ -76,7 +76,7 @@ def write(
 def is_as_committed(action) -> bool:
     """Whether an action's keys are as the last commit to it left them: then stored copies of it
     hold all of the animator's work."""
-    return action.get(AS_COMMITTED) == checksum(action)
+    return action.get(AS_COMMITTED) == checksum_of(action)
 
 
 def free_name(name: str, action=None) -> str:

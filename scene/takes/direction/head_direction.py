@@ -326,7 +326,9 @@ def update_eyes(scene, rig: head.Rig, voice: str) -> Generator[float, None, tupl
         if entry is None:  # deleted meanwhile
             continue
         values = yield from rescale(keying.values_of(rig, aimed, clock), 0.9, 0.9)
-        keying.key_again(rig, display.actions_of(entry), keying.curves(rig, entry), aimed, values)
+        keying.key_again(
+            rig, display.actions_of(entry), keying.curves_of_tracks(rig, entry), aimed, values
+        )
         provenance.store(entry.action, aimed, clock, entry.voice)
         browsing.drop_thumbnail(uid)
         yield 0.9 + 0.1 * (number + 1) / len(ready)

@@ -294,7 +294,9 @@ class Live(jobs.Part):
             made = head_direction.aim_eyes(made, source.look)
         clock = provenance.clock_of(action)
         values = result(keying.values_of(rig, made, clock))
-        keying.key_again(rig, display.actions_of(entry), keying.curves(rig, entry), made, values)
+        keying.key_again(
+            rig, display.actions_of(entry), keying.curves_of_tracks(rig, entry), made, values
+        )
         provenance.store(action, made, clock, entry.voice)
         entry.score = made.score
         entry.words, entry.asked = words_of_take(made.provenance), words_of_request(made.provenance)

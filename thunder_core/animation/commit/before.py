@@ -16,7 +16,7 @@ from ..placing import Shape, Span
 from ..poses import REGIONS
 from .line_records import Line, LineKeys, Lines
 
-STILL = 1e-5  # difference below which a value has not moved
+UNMOVED = 1e-5  # difference below which a value has not moved
 
 Place = tuple[str, int]  # data path and array index of an f-curve
 
@@ -137,7 +137,7 @@ class StripCurve:
             return bool(len(frames))
         times = strip.action_times(frames)
         near = np.abs(self.key_times[:, None] - times) < 0.5 / abs(strip.scale or 1.0)
-        return bool(near.any() or np.ptp([self.value_at(time) for time in times]) > STILL)
+        return bool(near.any() or np.ptp([self.value_at(time) for time in times]) > UNMOVED)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from .. import keyframes, placing, posing, reduction
 from ..keys import Keys, PoseKeys, SAMPLES
 from ..poses import Column, poses_in, REGIONS
 from . import line_records
-from .before import Block, Choice, Curve, StateBefore, STILL
+from .before import Block, Choice, Curve, StateBefore, UNMOVED
 from .fitting import Fitted, Sampled
 from .line_records import LineKeys, Lines
 from .planning import KeptCurve, Plan
@@ -178,7 +178,7 @@ def _keys_of_take(
         ]
         has_curve = at in plan.curves[track.block] or at in plan.moved_by_strips[track.block]
         if not has_curve and not posing.is_seen(
-            fitted, place, ends - before.still[place], max(choice.error, STILL)
+            fitted, place, ends - before.still[place], max(choice.error, UNMOVED)
         ):
             return None
         index = np.array([0, len(frames) - 1][: len(frames)])
@@ -221,7 +221,7 @@ def _place(
         values = np.concatenate(
             [keys[part][:, 1] for part in ("co", "handle_left", "handle_right")]
         )
-        keys = keyframes.select(keys, np.arange(1)) if np.ptp(values) < STILL else keys
+        keys = keyframes.select(keys, np.arange(1)) if np.ptp(values) < UNMOVED else keys
     if choice.step > 1:
         keys["interpolation"][_is_on(keys["co"][:, 0], new.span.start, new.span.last)] = (
             keyframes.CONSTANT
@@ -250,7 +250,7 @@ def _committed_keys(
         old_points = (
             old.keys["co"].astype(np.float32) if old is not None else np.zeros((0, 2), np.float32)
         )
-        is_old = (np.abs(keys["co"].astype(np.float32)[:, None] - old_points) < STILL).all(2).any(1)
+        is_old = (abs(keys["co"].astype(np.float32)[:, None] - old_points) < UNMOVED).all(2).any(1)
         is_set |= _is_on(times, span.start, span.end) & ~is_old
     return keyframes.select(keys, is_set)
 

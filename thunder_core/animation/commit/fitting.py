@@ -12,7 +12,7 @@ from ...rotation import matrix_to_rotvec, rotvec_to_matrix
 from .. import blocking, posing, reduction
 from ..keys import SAMPLES, smooth_between, times_of
 from . import stepping
-from .before import Choice, StateBefore, STILL
+from .before import Choice, StateBefore, UNMOVED
 from .planning import Plan
 
 Fitted = posing.PoseFit | reduction.Fit | None  # None: every key of the take stays
@@ -43,7 +43,7 @@ def sample(before: StateBefore, plan: Plan) -> Generator[float, None, Sampled]:
     if not adds:
         return (yield from _hold(before, plan, Sampled(frames, values, plan.is_chosen)))
     rest = np.array([track.rest for track in tracks])
-    moving = plan.is_chosen & (np.abs(values - rest).max(0) > STILL) & ~plan.is_above
+    moving = plan.is_chosen & (np.abs(values - rest).max(0) > UNMOVED) & ~plan.is_above
     current = np.empty_like(values)
     for place, track in enumerate(tracks):
         curve_there = before.blocks[track.block].curves.get((track.path, track.index))

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import keyframes, placing
 from . import line_records, stepping
-from .before import Block, Choice, Curve, Place, StateBefore, STILL, StripCurve, Take
+from .before import Block, Choice, Curve, Place, StateBefore, StripCurve, Take, UNMOVED
 from .line_records import Line, LineKeys, Lines, Naming
 
 _BESIDE = 1  # frames: a key of the animator's so near beside a lead would make the curve jump
@@ -50,7 +50,7 @@ class KeptCurve:
         values = keyframes.evaluate(self.keys, frames) if self.dropped else None
         if values is None:
             values = np.array([self.curve.value_at(frame) for frame in frames])
-        return bool(len(times) and len(values) and np.ptp(values) > STILL)
+        return bool(len(times) and len(values) and np.ptp(values) > UNMOVED)
 
     def shape(self, horizon: tuple[float, float]) -> placing.Shape:
         """The curve without the keys that are dropped; at least one must be left."""

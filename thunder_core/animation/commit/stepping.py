@@ -15,7 +15,7 @@ from ...progress import rescale
 from ...types import BLINKS, in_group
 from .. import poses, posing
 from ..keys import PoseKeys, SAMPLES
-from .before import StateBefore, STILL, Take
+from .before import StateBefore, Take, UNMOVED
 
 _UNSEEN = 0.1  # share of the error below which a change of one curve is not keyed
 
@@ -139,7 +139,7 @@ def fit(
             index = np.array(
                 _changes(values[:, [place]], chosen, forced, unit, np.array([_UNSEEN * error]))
             )
-            if np.ptp(values[index, place]) > STILL:
+            if np.ptp(values[index, place]) > UNMOVED:
                 curves[place] = PoseKeys(
                     index * step, values[index, place], np.zeros(len(index)), np.zeros(len(index))
                 )

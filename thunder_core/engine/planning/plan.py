@@ -20,7 +20,19 @@ from ...direction import Direction, HABITS, Habits, in_moods, NEUTRAL, Style
 from ...events import Blink, Look, Nod, Plan, Pose, Raise
 from ...types import FPS
 from ..speech.cues import Prosody
-from .choice import AWAY, BREATHES, BROWS, Choice, LIFTS, NODS, Spot, STILL, THINKS, TILTS, TURNS
+from .choice import (
+    AWAY,
+    BREATHES,
+    Choice,
+    HOLDS_STILL,
+    LIFTS,
+    NODS,
+    RAISES_BROWS,
+    Spot,
+    THINKS,
+    TILTS,
+    TURNS,
+)
 
 # ---- the behaviour of a direction
 
@@ -70,38 +82,35 @@ _NEVER_NEGATIVE = ("nods", "raises", "knits", "inner", "outer", "down", "wide", 
 
 # What every mood does at full strength besides `direction.HABITS`. The mood's changes of sliders
 # (`direction.MOODS`) are added.
-_MOODS = {
+_MANNERS = {
     NEUTRAL: USUAL,
     "warm": Behaviour(linger=0.8, inner=0.14, squint=0.42, pose=(-0.5, 0.0, 4.0), blink_length=1.1),
     "amused": Behaviour(restless=1.2, inner=0.08, outer=0.2, squint=0.65, upward=0.3,
-    pose=(-2.0, 0.0, 1.5), shake=1.4),
+                        pose=(-2.0, 0.0, 1.5), shake=1.4),
     "sad": Behaviour(linger=1.8, restless=0.6, blink_length=1.5, inner=0.8, down=0.12, droop=0.3,
-                  pose=(5.0, 0.0, 2.5), aside=(0.0, 9.0)),
+                     pose=(5.0, 0.0, 2.5), aside=(0.0, 9.0)),
     "tense": Behaviour(sway=0.7, restless=1.6, blinks=1.1, down=0.42, squint=0.42, wide=0.1,
-    knits=0.3, upward=0.05,
-                    tremble=0.06),
+                       knits=0.3, upward=0.05, tremble=0.06),
     "angry": Behaviour(linger=0.6, restless=0.7, blinks=0.75, down=0.75, wide=0.3, squint=0.45,
-    knits=0.8,
-                    upward=0.03, pose=(3.5, 0.0, 0.0)),
+                       knits=0.8, upward=0.03, pose=(3.5, 0.0, 0.0)),
     "afraid": Behaviour(sway=0.8, linger=0.5, restless=2.0, blinks=0.8, inner=0.8, outer=0.4,
-    down=0.25, wide=0.75,
-                     pose=(-2.5, 0.0, 0.0), aside=(4.0, 0.0), tremble=0.16),
+                        down=0.25, wide=0.75, pose=(-2.5, 0.0, 0.0), aside=(4.0, 0.0),
+                        tremble=0.16),
     "surprised": Behaviour(restless=1.1, blinks=0.9, inner=0.65, outer=0.75, wide=0.75, upward=0.5,
-                        pose=(-3.0, 0.0, 0.0)),
+                           pose=(-3.0, 0.0, 0.0)),
     "disgusted": Behaviour(down=0.62, squint=0.65, knits=0.5, upward=0.3, pose=(-3.0, 4.0, 1.5),
-    aside=(6.0, 3.0),
-                        shake=0.8),
+                           aside=(6.0, 3.0), shake=0.8),
     "contemptuous": Behaviour(linger=1.3, restless=0.6, blinks=0.8, blink_length=1.3, outer=0.45,
-    droop=0.28,
-                           upward=0.3, pose=(-5.0, 2.0, 3.0), aside=(7.0, 2.0), side=1.0),
+                              droop=0.28, upward=0.3, pose=(-5.0, 2.0, 3.0), aside=(7.0, 2.0),
+                              side=1.0),
     "doubtful": Behaviour(linger=1.2, outer=0.45, down=0.3, squint=0.3, pose=(0.5, 0.0, -6.0),
-                       aside=(5.0, -4.0), shake=1.6),
+                          aside=(5.0, -4.0), shake=1.6),
     "bored": Behaviour(linger=2.2, restless=0.5, blinks=0.9, blink_length=1.7, droop=0.4,
-                    pose=(2.0, 1.0, 5.0), aside=(4.0, 3.0)),
+                       pose=(2.0, 1.0, 5.0), aside=(4.0, 3.0)),
 }  # fmt: skip
-MOODS: dict[str, Behaviour] = {
+MANNERS: dict[str, Behaviour] = {
     name: replace(behaviour, **HABITS.get(name, Habits())._asdict())
-    for name, behaviour in _MOODS.items()
+    for name, behaviour in _MANNERS.items()
 }
 
 
@@ -125,7 +134,7 @@ _SLIDERS = SimpleNamespace(
 def behaviour_of(direction: Direction, style: Style, tempo: float) -> Behaviour:
     """The behaviour of a direction: its mood's, by its strength, with the sliders of its style
     in the mood."""
-    mood = MOODS[direction.mood]
+    mood = MANNERS[direction.mood]
     behaviour = Behaviour(
         **{
             f.name: _blend(getattr(USUAL, f.name), getattr(mood, f.name), direction.strength)
@@ -527,7 +536,7 @@ def _hit(
 ) -> None:  # fmt: skip
     """A word that is hit: brows or head begin before it, the head is furthest on its accent, and
     both settle behind it."""
-    of_head, of_brows = (0.5, _HIT.brows_alone) if idea == BROWS else (1.0, 1.0)
+    of_head, of_brows = (0.5, _HIT.brows_alone) if idea == RAISES_BROWS else (1.0, 1.0)
     drawn = max(_HIT.least, lively * _random_factor(rng, _HIT.varies))
     size = min(_STROKE.most, of_head * drawn * behaviour.nods * _HIT.nod)
     _stroke(
@@ -1051,7 +1060,7 @@ def _finish(
     _look_around_the_target(plan, voice.seconds, behaviours, rng)
     _plan_blinks(plan, voice, choice, ends, shifts, behaviours, rng)
     for (start, end), act in zip(voice.pauses, choice.acts):
-        if act == STILL:
+        if act == HOLDS_STILL:
             for still in (plan.looks, plan.blinks, plan.poses):
                 still[:] = [
                     each for each in still if not start - _STILL.start < each.at < end - _STILL.end

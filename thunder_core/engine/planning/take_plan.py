@@ -23,7 +23,7 @@ from ...events import BREATH, EVENTS, HEAD, Look, Nod, Plan, Raise
 from ...filters import gaussian
 from ...types import FPS
 from ..speech.cues import Phrasing, Prosody
-from .choice import Choice, STILL
+from .choice import Choice, HOLDS_STILL
 from .plan import Behaviours, BREATH_JAW, plan_listener, plan_speaker
 
 _SEEDS = 1 << 32  # numbers that a random generator takes as a seed's part
@@ -541,7 +541,7 @@ def _stillness(voice: Prosody, choice: Choice) -> np.ndarray:
     """Where a take holds still, [T] 0 … 1: from soon after a phrase until the face breathes in."""
     held = np.zeros(voice.frames)
     for (start, end), act in zip(voice.pauses, choice.acts):
-        if act == STILL:
+        if act == HOLDS_STILL:
             held[round((start + _SETTLES) * FPS) : round((end - _SETTLES) * FPS) + 1] = _HELD
     return gaussian(held, _HOLD_EASE, "nearest")
 

@@ -39,7 +39,7 @@ _LATER, _LASTS = 1, 2.5
 _QUIET, _BLUR = 0.3, 7
 # frames of silence that do not separate phrases; frames of sound too short for a phrase
 _JOINED, _SHORTEST = 5, 4
-_SPEAKS = 0.5  # least presence of speech
+_LEAST_PRESENCE = 0.5  # least presence of speech
 _LEAST_WEIGHT = 0.1  # least weight of an accent; weaker ones are often peaks of noise
 
 
@@ -52,7 +52,7 @@ def accents(
     loudness [T]: `acoustics.loudness`, channel 0.  speaking: [T] 0 … 1.  pitch [T]:
     `acoustics.semitones`, None if it is not known.
     """
-    spoken = speaking > _SPEAKS
+    spoken = speaking > _LEAST_PRESENCE
     if spoken.sum() < 5:
         return np.zeros(0, int), np.zeros(0)
     standing = prominence_curve(loudness, pitch, spoken, "nearest")
@@ -152,12 +152,12 @@ def phrasing(
     """The marks of a voice from its loudness [T], the presence of speech [T] 0 … 1, phone
     probabilities [N, 40] at 50 Hz and, if it is known, its pitch [T] (`acoustics.semitones`)."""
     frames = len(presence)
-    if presence.max(initial=0.0) <= _SPEAKS:
+    if presence.max(initial=0.0) <= _LEAST_PRESENCE:
         return silent_phrasing(frames)
     at = np.minimum(np.arange(frames) * len(belief) // max(1, frames), len(belief) - 1)
     padded = np.pad(belief[:, SILENCE].astype(float), _BLUR // 2, mode="edge")
     quiet = np.convolve(padded, np.full(_BLUR, 1 / _BLUR), "valid")[at] > _QUIET
-    sound = ~quiet & (presence > _SPEAKS)
+    sound = ~quiet & (presence > _LEAST_PRESENCE)
     for start, end in runs(~sound):
         if 0 < start and end < frames and end - start < _JOINED:
             sound[start:end] = True
