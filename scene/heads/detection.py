@@ -228,13 +228,19 @@ def _fit_to_keys(plan: mapping.Mapping, meter: reach.Meter) -> mapping.Mapping:
     moved = {target: face.offsets({target: amount}) / amount for target, amount in amounts.items()}
     moved = {target: by for target, by in moved.items() if by.any()}
     plan = jaw_balance.fit_to_keys(plan, moved, jaws, face.lips and (*face.lips, face.up))
-    share = 0.0 if face.sounds else reach.Face(meter, plan).shut("mouthClose")
-    added = (  # brings together lips that are modelled apart, so that they meet where a take's do
-        mapping.Rule(mapping.REST, rule.target, share * rule.weight)
-        for rule in plan.rules
-        if rule.source == "mouthClose" and share
-    )
-    return replace(plan, rules=(*plan.rules, *added))
+    if face.sounds:
+        return plan
+    # brings together lips that are modelled apart, so that they meet where a take's do: by a jaw
+    # bone past rest, which leaves a key for closing its whole way
+    fitted = reach.Face(meter, plan)
+    for source, rules, way in (("jawOpen", jaws, -1.0), ("mouthClose", plan.rules, 1.0)):
+        closing = [rule for rule in rules if rule.source == source]
+        if share := way * fitted.shut(source, way) if closing else 0.0:
+            added = (
+                mapping.Rule(mapping.REST, rule.target, share * rule.weight) for rule in closing
+            )
+            return replace(plan, rules=(*plan.rules, *added))
+    return plan
 
 
 def _rules_of_keys(recognised: conventions.Recognised, parts) -> list[mapping.Rule]:

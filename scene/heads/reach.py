@@ -491,9 +491,10 @@ class Face:
         edges = (set(edge.vertices) for edge in self.meter.parts[self.parts[0]].data.edges)
         return len(self.parts) == 1 and any(edge & upper and edge & lower for edge in edges)
 
-    def shut(self, source: str) -> float:
-        """The value of a channel at which lips that are modelled apart meet, 0 for none."""
-        moved = self.joined(self.moved({source: _LITTLE}))
+    def shut(self, source: str, way: float = 1.0) -> float:
+        """The value of a channel at which lips that are modelled apart meet, 0 for none; way: its
+        sign, −1 for a jaw that closes."""
+        moved = self.joined(self.moved({source: way * _LITTLE}))
         closes = -self._pairs(moved) / _LITTLE
         able = closes > _LEAST_MM
         values = self._pairs(self.points)[able] / closes[able]

@@ -711,10 +711,14 @@ def test_what_is_worn_far_before_the_face_does_not_turn_it_round(blender):
 
 
 @pytest.mark.parametrize("far", [5, 10])
-@pytest.mark.parametrize("by", ["mouthClose", "jaw bone", "nothing", "skin"])
+@pytest.mark.parametrize("by", ["mouthClose", "jaw bone", "both", "nothing", "skin"])
 def test_lips_that_are_modelled_apart_meet_where_those_of_a_take_do(blender, by, far):
     """Where an edge joins them they are skin, which is not apart."""
-    keys = {"jaw bone": without("jawOpen", "mouthClose"), "nothing": without("mouthClose")}
+    keys = {
+        "jaw bone": without("jawOpen", "mouthClose"),
+        "both": without("jawOpen"),
+        "nothing": without("mouthClose"),
+    }
     face = small_face(blender, keys.get(by, KEYS))
     if by != "skin":
         mesh = bmesh.new()
@@ -724,7 +728,7 @@ def test_lips_that_are_modelled_apart_meet_where_those_of_a_take_do(blender, by,
     for points in (face.data.vertices, *(key.data for key in face.data.shape_keys.key_blocks)):
         for place in JAW:
             points[PLACES.index(place)].co.z -= far / 1000
-    if by == "jaw bone":
+    if by in ("jaw bone", "both"):
         skin(blender, face)
     plan = character.plan_of(face)
     said = detection.reach_of(face, plan).faults
