@@ -251,7 +251,11 @@ def test_takes_open_their_lips_differently_where_somebody_speaks_and_as_the_voic
     hit = vary_lips(lips, presence, no + 1.0, 1, 0.0)
     assert np.allclose(hit, np.exp(LIPS_STRESS * np.array([1.0, 0.5])) * lips, atol=1e-5)
     assert not one[presence == 0].any() and np.abs(one - other)[presence > 0].mean(0).min() > 0.1
-    assert np.corrcoef(one[50:150, 0], lips[50:150, 0])[0, 1] > 0.8
+    alike = [
+        np.corrcoef(vary_lips(lips, presence, no, seed, 0.5)[50:150, 0], lips[50:150, 0])[0, 1]
+        for seed in range(16)
+    ]
+    assert 0.7 < np.mean(alike) < 0.85
 
 
 def features(frames=90, seed=0):
