@@ -93,6 +93,10 @@ class Clip:
         return str(self.number)
 
     @property
+    def speaker(self) -> str:
+        return self.motions.rows[self.number].speaker
+
+    @property
     def truth(self) -> np.ndarray:
         start = self.motions.rows[self.number].start
         return self.motions.motions[0, start : start + self.frames].astype(np.float32)
@@ -240,6 +244,7 @@ class Trained:
         steps: int = 20,
         guidance: float = 1.0,
         clip: ClipImages | None = None,
+        device: str = "cpu",
     ):
         in_chain = (folder / "network.json").is_file()
         self.network = load_system(system, folder, "network" if in_chain else "denoiser")
@@ -250,6 +255,7 @@ class Trained:
             if (folder / f"{name}.json").is_file():
                 self.encoder = SpeechEncoder.load(folder, name)
         self.head, self.steps, self.guidance = head, steps, guidance
+        self.device, self.network = device, self.network.to(device)
 
     def features_of(self, features: np.ndarray, samples: np.ndarray) -> np.ndarray:
         """What the system is given of a sound [T, d], whose features by the usual encoder are
@@ -265,9 +271,12 @@ class Trained:
         condition = _CONDITIONS.get(self.network.name, lambda *_: None)(
             self.network, clip, samples, self.head
         )
-        return self.network.sample(
-            torch.from_numpy(audio)[None], range(samples), condition, self.steps, self.guidance
-        ).numpy()
+        sound = torch.from_numpy(audio)[None].to(self.device)
+        return (
+            self.network.sample(sound, range(samples), condition, self.steps, self.guidance)
+            .cpu()
+            .numpy()
+        )
 
 
 def _style(
@@ -277,17 +286,18 @@ def _style(
     c]; None if there is none."""
     stretches = [clip.reference(seed) for seed in range(samples)]
     known = [stretch for stretch in stretches if stretch is not None]
-    return (
-        network.condition_of(torch.from_numpy(np.stack(known))) if len(known) == samples else None
-    )
+    if len(known) < samples:
+        return None
+    return network.condition_of(torch.from_numpy(np.stack(known)).to(network.motion_mean.device))
 
 
 def _mood(network: torch.nn.Module, clip: Compared, samples: int, head: Head) -> torch.Tensor:
     """Media2Face's image condition from a picture of the middle of the true performance [1, 1,
     c]."""
-    return network.condition_of(
-        pictures_for(network.config, head)(torch.from_numpy(clip.truth[clip.frames // 2][None]))
+    picture = pictures_for(network.config, head)(
+        torch.from_numpy(clip.truth[clip.frames // 2][None])
     )
+    return network.condition_of(picture.to(network.motion_mean.device))
 
 
 _CONDITIONS = {"diffposetalk": _style, "media2face": _mood}

@@ -223,7 +223,7 @@ class Chain:
             encoder.ctc_head.requires_grad_(False)
         learner = build_learner(
             stage.system, self.motions, self.labels, self.head, encoder, self.clip
-        )
+        ).to(self.device)
         if stage.start:
             _begin_from(learner, self.folder(stage.start))
         else:
