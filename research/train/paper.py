@@ -75,6 +75,8 @@ _EVERYWHERE = (
     Stage("thunder-t+mouth2s", "thunder", f"thunder{BASE}", "mouth", True),
     Stage("thunder+face2s", "thunder", f"thunder{BASE}", "face"),
     Stage("thunder+exp2s", "thunder", f"thunder{BASE}", "exp"),
+    # ours: teeth and tongue, which no camera sees, are hidden from the loss
+    Stage("thunder+lips2s", "thunder", f"thunder{BASE}", "lips"),
 )
 # Regressors always have the sound: there is nothing to mask.
 STAGES = (
