@@ -20,6 +20,8 @@
 #   make train-smoke   every stage of training, a step each, on a corpus made for it (a minute)
 #   make retrain       diffusion model, mesh-to-speech and distilled model on new performances of SPEECH="folder …", into TRAINED/weights;
 #                      a run that was stopped goes on; CORES=2 trains in that many processes (docs/training.md)
+#   make paper         every system of the paper, with and without the mesh-to-speech loss, trained on SPEECH="folder …" with SEEDS="1 2 3",
+#                      and its Table 2: TRAINED/table2.json; days on two cores (docs/training.md)
 #   make engine        only the engine's environment, as users have it, without torch
 #   make develop       the same with what training and the benches need
 #   make lint          ruff's checks and layout of every Python file, and types by mypy
@@ -50,6 +52,7 @@ DENOISER_STEPS ?= 4200
 M2S_STEPS ?= 4000
 DISTIL_STEPS ?= 1200
 TOGETHER_STEPS ?= 1000
+SEEDS ?= 1 2 3
 KILLS ?= 200
 COUNT ?= 150
 VERSIONS ?= $(shell setup/python.sh environment.py versions 2>/dev/null)
@@ -59,7 +62,7 @@ WITH_CARD = engine=$$(setup/python.sh environment.py engine --card) && export TH
 WITH_DEVELOP = engine=$$(setup/python.sh environment.py engine --develop) && export THUNDER_PYTHON="$$engine"
 WITH_TESTED_ENGINE = engine=$$(setup/python.sh environment.py engine --tests) && setup/python.sh environment.py tracker >/dev/null && export THUNDER_PYTHON="$$engine"
 
-.PHONY: demo check-results results faults fuzz mutations test test-all test-core test-core-all test-core-slow test-blender test-blender-slow test-blenders test-blender-oldest test-window test-window-slow test-cluster docs-pictures bench bench-speed train-smoke retrain engine develop package packages repository lint licences locks clean weight
+.PHONY: demo check-results results faults fuzz mutations test test-all test-core test-core-all test-core-slow test-blender test-blender-slow test-blenders test-blender-oldest test-window test-window-slow test-cluster docs-pictures bench bench-speed train-smoke retrain paper engine develop package packages repository lint licences locks clean weight
 
 # Both environments are made at once.
 demo:
@@ -150,21 +153,32 @@ mutations:
 train-smoke:
 	@$(WITH_TESTED_ENGINE) && "$$engine" -m pytest tests/core/test_train.py
 
-# What is made once is told by the files it leaves; animate and the networks go on where they were stopped by themselves.
-retrain:
-	@$(WITH_DEVELOP) && mkdir -p "$(TRAINED)/weights" && for name in encoder speaker units vocoder; do \
+# Performances of SPEECH, in TRAINED; what is made once is told by the files it leaves, animate and the networks go on where they
+# were stopped by themselves.
+define PERFORM_SPEECH
+$(WITH_DEVELOP) && mkdir -p "$(TRAINED)/weights" && for name in encoder speaker units vocoder; do \
 		for kind in json safetensors; do [ -e "$(TRAINED)/weights/$$name.$$kind" ] || cp weights/$$name.$$kind "$(TRAINED)/weights/"; done; done && \
 	cp weights/head.npz "$(TRAINED)/weights/" && \
 	stage() { "$$engine" $$launch thunder_core.train $$threads --cache "$(TRAINED)/cache" --runs "$(TRAINED)/runs" \
 		--weights "$(TRAINED)/weights" "$$@"; } && launch=-m threads= && \
-	{ [ -e "$(TRAINED)/cache/corpus/clips.json" ] || { [ -n "$(SPEECH)" ] || { echo 'Name folders of recordings: make retrain SPEECH="folder …"'; exit 1; }; \
+	{ [ -e "$(TRAINED)/cache/corpus/clips.json" ] || { [ -n "$(SPEECH)" ] || { echo 'Name folders of recordings: make $@ SPEECH="folder …"'; exit 1; }; \
 		stage corpus $(SPEECH); }; } && \
-	{ [ -e "$(TRAINED)/cache/motions/rows.json" ] || stage hear --same-units; } && stage animate && \
+	{ [ -e "$(TRAINED)/cache/motions/rows.json" ] || stage hear --same-units; } && stage animate
+endef
+
+retrain:
+	@$(PERFORM_SPEECH) && \
 	if [ -n "$(CORES)" ]; then launch="-m torch.distributed.run --nproc-per-node $(CORES) -m --" threads="--threads 1"; fi && \
 	stage denoiser --steps $(DENOISER_STEPS) && stage m2s --steps $(M2S_STEPS) && \
 	stage denoiser --m2s mouth --start "$(TRAINED)/weights" --steps $(TOGETHER_STEPS) --rate 4e-4 && \
 	launch=-m threads= && stage distil --steps $(DISTIL_STEPS) && stage graphs && \
 	"$$engine" -m research train --weights "$(TRAINED)/weights" card
+
+paper:
+	@$(PERFORM_SPEECH) && stage m2s --steps $(M2S_STEPS) && \
+	learn() { "$$engine" -m research train --cache "$(TRAINED)/cache" --runs "$(TRAINED)/runs" --weights "$(TRAINED)/weights" "$$@"; } && \
+	learn space face --steps $(M2S_STEPS) && learn space exp --steps $(M2S_STEPS) && learn paper --seeds $(SEEDS) --steps $(DENOISER_STEPS) --together-steps $(TOGETHER_STEPS) && \
+	"$$engine" -m research paper --runs "$(TRAINED)/runs" --cache "$(TRAINED)/cache" --weights "$(TRAINED)/weights" --results "$(TRAINED)/table2.json" --docs "$(TRAINED)/table2.md"
 
 engine:
 	@setup/python.sh environment.py engine

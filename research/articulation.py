@@ -18,7 +18,7 @@ engine's encoder recognises too.
 from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -395,7 +395,7 @@ def run(args: Namespace) -> None:
     voices = read_phones(
         args.data / "lips", {clip: motion.frames for clip, motion in sampled.items()}
     )
-    heads = [DefaultHead(), *realistic_heads(args.data, load_head().expression_names)]
+    heads: list[Any] = [DefaultHead(), *realistic_heads(args.data, load_head().expression_names)]
     columns = {}
     for kind, motions in (("teacher", taught), ("takes", sampled)):
         for head in heads[: 2 if kind == "teacher" else None]:

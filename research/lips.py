@@ -224,10 +224,7 @@ def run(args: Namespace) -> None:
             teacher_motion(engine, features, phones, seed)
             for seed in range(args.seed, args.seed + args.takes)
         ]
-        teacher = tuple(
-            np.array([measure(motion) for motion in readings])
-            for measure in (margins.beyond_rest, margins.width)
-        )
+        teacher = tuple(map(np.array, zip(*map(margins.gap_and_width, readings))))
         curves = {
             "average take": (gaps, widths),
             "best by score": (gaps[:1], widths[:1]),

@@ -20,6 +20,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,7 @@ EARLIER = "f4f12002"  # the commit whose engine's start is compared
 SECONDS, TAKES = 10.0, 8  # length and takes of the usual request
 PAGE = ROOT / "docs" / "speed.md"  # has the last run's tables
 
-Figures = dict[str, object]
+Figures = dict[str, Any]
 
 
 def sound(seconds: float) -> np.ndarray:

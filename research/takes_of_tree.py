@@ -27,7 +27,7 @@ def requests():
     try:
         from thunder_core.request import Request
     except ImportError:  # an older engine
-        from thunder_core.direction import Asked, Direction
+        from thunder_core.direction import Asked, Direction  # type: ignore[attr-defined]
 
         return lambda takes, seed: {
             "takes": takes,

@@ -10,8 +10,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-import pytest
-import timing
+# As the worker is started: results do not depend on the number of cores. numpy reads it once.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import pytest  # noqa: E402
+import timing  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 SETUP = ROOT / "setup"

@@ -5,6 +5,7 @@ Installed as the Python package `thunder_takes` it has the functions of `api.py`
 use: importing the package is cheap.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -38,11 +39,12 @@ def __getattr__(name: str):
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     errors = import_module(".errors", __name__)
-    return (
-        getattr(errors, name)
-        if hasattr(errors, name)
-        else getattr(import_module(".api", __name__), name)
-    )
+    if hasattr(errors, name):
+        return getattr(errors, name)
+    # As the panel's engine has it: takes do not depend on the number of cores, and come in half the
+    # time. numpy reads it once, when it is loaded.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    return getattr(import_module(".api", __name__), name)
 
 
 def __dir__() -> list[str]:

@@ -148,6 +148,7 @@ class Study:
 
 
 class _Handler(BaseHTTPRequestHandler):
+    server: "_Server"
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "study", ""
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -542,7 +543,7 @@ class FlameSelfTalkLearner(_Regression):
         return terms
 
 
-LEARNERS = {
+LEARNERS: dict[str, Any] = {
     "thunder": ThunderLearner,
     "flameformer": FlameFormerLearner,
     "flameselftalk": FlameSelfTalkLearner,

@@ -47,6 +47,23 @@ def test_a_line_that_is_late_or_early_is_one_finding(engine, sample, motion, fra
     assert str(2 * abs(frames)) in first.sentence(50)  # frames are the scene's
 
 
+def test_a_part_that_is_late_is_found_where_it_is_late(engine, sample, motion):
+    at = np.arange(motion.frames)
+    start, end = 60, 160
+    at[start:end] -= 5
+    found = findings(engine, sample, Motion(motion.expression[at], motion.jaw[at]))
+    late = [each for each in found if each.kind == SHIFTED]
+    assert late and not any(each.whole for each in late)
+    assert all(round(each.size * FPS) in (4, 5, 6) for each in late)
+    assert all(start - 15 < each.start * FPS < each.end * FPS < end + 15 for each in late)
+
+
+def test_a_voice_that_says_next_to_nothing_is_neither_late_nor_another(engine, sample, motion):
+    voice = engine.analyse(sample).unspoken()
+    mouth = MouthCurves(np.full(voice.frames, 4.0), np.full(voice.frames, 50.0))
+    assert scorer.find_shift(mouth, voice, Tolerance()) == (None, 0.0)
+
+
 def test_lips_that_do_not_meet_and_a_mouth_that_stands_still_in_speech_are_found(
     engine, sample, motion
 ):

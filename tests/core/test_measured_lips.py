@@ -38,6 +38,20 @@ def nodding():
     return np.stack([1.4 * wave, 0 * wave], 1).astype(np.float32)
 
 
+def test_a_corpus_holds_the_sounds_of_its_recordings_and_what_is_said(tmp_path):
+    source = recordings(tmp_path / "said", ("Ada", "Bob"), FRAMES / FPS)
+    said = []
+    corpus = build(
+        tmp_path / "corpus", [source], lambda samples, text: said.append(text) or [], split=False
+    )
+    for clip, path in zip(corpus.clips, sorted(source.glob("*.wav")), strict=True):
+        samples, _ = soundfile.read(path, dtype="float32")
+        np.testing.assert_allclose(corpus.samples(clip), samples, atol=1e-4)
+    table = source / "transcripts.tsv"
+    texts = [line.split("\t")[2] for line in table.read_text().splitlines()[1:]]
+    assert said == texts
+
+
 def test_lips_beside_a_recording_are_kept_with_it_and_with_its_pieces(tmp_path):
     corpus = gathered(tmp_path, nodding())
     assert [clip.is_measured for clip in corpus.clips] == [False, True, False]

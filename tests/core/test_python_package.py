@@ -64,7 +64,8 @@ def run(installed, folder, code):
             "import thunder_takes as thunder\n" + code,
         ],
         cwd=folder,
-        env={**os.environ, "PYTHONSAFEPATH": "1"},
+        env={k: v for k, v in os.environ.items() if k != "OPENBLAS_NUM_THREADS"}
+        | {"PYTHONSAFEPATH": "1"},
         capture_output=True,
         text=True,
         timeout=300,
@@ -93,8 +94,8 @@ def test_the_lines_of_the_pages_run_outside_the_repository(installed, tmp_path):
     told = run(
         installed,
         tmp_path,
-        FIVE + "print(thunder.__file__, [take.seed for take in takes], "
-        "takes.best.provenance['weights_origin'])",
+        FIVE + "import os\nprint(thunder.__file__, [take.seed for take in takes], "
+        "takes.best.provenance['weights_origin'], os.environ['OPENBLAS_NUM_THREADS'])",
     )
     assert (
         str(installed) in told

@@ -67,6 +67,8 @@ def test_a_mood_that_is_asked_for_stays_and_only_varies_in_strength():
     takes = np.concatenate([reading(asked, seed, 1.0) for seed in range(32)])[:, len(AXES) :]
     angry = DIRECTION_NAMES.index("mood.angry") - len(AXES)
     assert (np.delete(takes, angry, 1) == 0).all()
+    most = Direction(mood="angry", strength=1.0).vector()[None]
+    assert max(reading(most, seed, 1.0)[:, len(AXES) :].max() for seed in range(8)) == 1.0
     assert 0.85 * 0.6 - 1e-6 <= takes[:, angry].min() < 0.55 and 0.75 < takes[:, angry].max() <= 0.9
 
 

@@ -124,6 +124,9 @@ def test_units_find_clusters_and_are_the_nearest_centroid(monkeypatch):
     assert np.isfinite(fit_units(points[:5], 12, seed=1).centroids).all(), (
         "a few seconds of speech have fewer frames than units"
     )
+    far_apart = np.array([[0.0, 0.0], [100.0, 0.0], [0.0, 100.0]], np.float32)
+    alone = fit_units(far_apart, 3, seed=1).centroids  # a class of one point is that point
+    assert sorted(map(tuple, alone)) == sorted(map(tuple, far_apart))
     rng = np.random.default_rng(0)
     units = Units(rng.standard_normal((20, 5)).astype(np.float32))
     x = rng.standard_normal((30, 5)).astype(np.float32)

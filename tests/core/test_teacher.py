@@ -10,10 +10,10 @@ from research.articulation import lip_to_teeth, tongue_between_teeth
 from thunder_core.direction import Direction, Style
 from thunder_core.engine.planning.choice import plain, spots_of
 from thunder_core.engine.planning.lip_kernels import kernels, occupancy
-from thunder_core.engine.planning.plan import Manner
+from thunder_core.engine.planning.plan import Manner, manner_of
 from thunder_core.engine.speech.cues import closure, middles, MOST_SHUT
 from thunder_core.engine.speech.encoder import LOUDNESS
-from thunder_core.events import BLINK
+from thunder_core.events import BLINK, EVENTS, LOOK
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import opening_mm, width_mm
 from thunder_core.face.mechanics import Sounds
@@ -44,6 +44,25 @@ def say(*phones, each=8):
 def play(*phones, seed=0, direction=Direction(), each=8):
     labels, loud = say(*phones, each=each)
     return labels, perform(labels, loud, CHANNELS, np.random.default_rng(seed), direction)
+
+
+@pytest.mark.parametrize("mood", ["neutral", "surprised", "afraid"])
+def test_lids_go_down_with_a_look_and_less_where_eyes_are_wide(mood, monkeypatch):
+    def lids_and_eyes(degrees):
+        curves = np.zeros((50, len(EVENTS)))
+        curves[:, LOOK.start + 1] = degrees
+        monkeypatch.setattr(teacher, "event_curves", lambda *_: curves)
+        voice = prosody(np.zeros(200, np.uint8), np.full((50, 2), -1.0, np.float32))
+        channels, _, eyes, *_ = teacher.upper_face(
+            voice, plain(voice, ()), direction, np.random.default_rng(0)
+        )
+        return channels["eyeBlink"], np.degrees(eyes[:, 0]).clip(0)
+
+    direction = Direction(mood=mood)
+    wide = manner_of(direction, direction.style_in_mood, direction.tempo).wide
+    (lids, ahead), (lower, down) = lids_and_eyes(0.0), lids_and_eyes(15.0)
+    assert down.min() > 10 and (wide > 0.1) == (mood != "neutral")
+    np.testing.assert_allclose(lower - lids, 0.005 * (down - ahead) * (1 - wide), atol=1e-6)
 
 
 @pytest.mark.parametrize(

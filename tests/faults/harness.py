@@ -200,7 +200,7 @@ def attempt(fault: Fault, folder: Path, session: Session) -> Outcome:
     outcome = Outcome(fault)
     case = Case(folder, fault.make(folder), session)
     files, children = snapshot(folder), children_of(os.getpid())
-    start, before = time.perf_counter(), _reset_peak()
+    start, before, of_files = time.perf_counter(), _reset_peak(), _status("RssFile")
     result = error = None
     try:
         result = fault.act(case)
@@ -209,7 +209,9 @@ def attempt(fault: Fault, folder: Path, session: Session) -> Outcome:
         if isinstance(caught, KeyboardInterrupt):
             raise
     outcome.seconds = time.perf_counter() - start
-    outcome.megabytes = max(0.0, _peak() - before)
+    # libraries' pages that a busy machine had dropped and read again are no cost of the row
+    read_again = max(0.0, _status("RssFile") - of_files)
+    outcome.megabytes = max(0.0, _peak() - before - read_again)
     outcome.wrong += _wrong_words(fault, case, result, error, outcome)
     outcome.wrong += changes(files, snapshot(folder), fault.leaves)
     left = _living(children_of(os.getpid()) - children - session.processes())

@@ -315,10 +315,8 @@ def upper_face(
     brows *= np.array([1.0, left, right])
     down = manner.down * felt + knit + 0.01 + 0.02 * _drift(t + 1e-9, 0.25, rng)
 
-    lowered = np.clip(_LID_DOWN * eyes[:, 0], -0.2, 0.3)
-    droop = np.clip(
-        manner.droop * felt + np.maximum(lowered, 0) * (1 - min(1.0, manner.wide)), 0, _MOST_DROOP
-    )
+    lowered = _LID_DOWN * np.maximum(eyes[:, 0], 0) * (1 - min(1.0, manner.wide))
+    droop = np.clip(manner.droop * felt + lowered, 0, _MOST_DROOP)
     wide = manner.wide * felt + 0.5 * raised.mean(1) + _LID_UP * np.maximum(-eyes[:, 0], 0)
     squint = (
         manner.squint * felt * (0.8 + 0.2 * active)

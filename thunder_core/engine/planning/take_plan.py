@@ -453,7 +453,7 @@ class TakePlan:
 # How much the lips of takes differ at a spread of 1: deviations of the logarithm of their opening.
 _SIZE_SPREAD = 0.3  # of a whole take
 # of words and of syllables, after how many come a second; the width differs as much
-_WORD_SPREADS = ((1.2, 0.25), (3.0, 0.25))
+_WORD_SPREADS = ((1.2, 0.55), (3.0, 0.55))
 LIPS_STRESS = 0.36  # added on a word that is hit
 _AWAY = 3.0  # degrees from which a gaze is away
 # a head that holds still: share of its movement that is held back, s from a phrase until it has
