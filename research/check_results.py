@@ -68,15 +68,11 @@ COMMANDS = {
     "table1": "table1 --cache {cache} --data {thunder_data} --spaces {spaces} --clips 20 --seconds 3 8",
     "table2": "paper --cache {cache} --runs {runs}",
     "paper_clips": "paper --cache {cache} --runs {runs}",
-    "table2_people": "paper --cache {cache} --runs {runs} --samples 8 --people {thunder_data} "
-    "--solved {scratch}",
     "table2_steps": "paper --cache {cache} --runs {runs} --only thunder --seeds 1 --clips 8 "
     "--samples 4 --steps 10 20 1000 --results research/results "
     "--docs research/results/paper_tables.md",
     "table3": "paper --heads --cache {heads_cache} --runs {heads_runs}",
     "paper_clips_heads": "paper --heads --cache {heads_cache} --runs {heads_runs}",
-    "table3_people": "paper --heads --cache {heads_cache} --runs {heads_runs} --seeds 1 2 "
-    "--samples 8 --people {thunder_data} --solved {scratch}",
 }
 # bench → what it reads and runs that neither its imports nor its texts name
 ALSO = {

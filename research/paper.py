@@ -8,10 +8,10 @@ spread between seeds, `_ci` the 95 % interval of the mean over clips (bootstrap)
 changes are over clips and seeds. A change is of the seeds that both rows have, each pair from one
 base.
 
---people measures against real faces instead, --grid on people of GRID, whose lips systems learned;
-several numbers of --steps compare samplers; all have separate tables. To research/results/table2.json (--heads: table3.json), and the means as Markdown into
-research/results/paper_tables.md, if at least 40 clips with 32 samples each were measured; else
---results and --docs say where to.
+--grid measures on people of GRID, whose lips the systems learned; several numbers of --steps compare
+samplers; both have separate tables. To research/results/table2.json (--heads: table3.json), and the
+means as Markdown into research/results/paper_tables.md, if at least 40 clips with 32 samples each
+were measured; else --results and --docs say where to.
 """
 
 import hashlib
@@ -28,14 +28,11 @@ from research.harness import add_shared, replace_part_of_file, required, RESULTS
 from research.measures.evaluate import (
     Clip,
     clips_of,
-    Compared,
     Contestant,
     FIGURES,
     Figures,
     figures,
     Measured,
-    people,
-    Person,
     SAMPLES,
     TeacherAgain,
     Trained,
@@ -58,7 +55,6 @@ LEAST_CLIPS = 10  # clips below which a bootstrap's interval says nothing
 TOO_FEW = "too few clips"
 TEACHER = "teacher"
 _CHAIN = "python -m research train paper"
-PEOPLE = "people"  # name used instead of a split for real faces
 GRID = "people_grid"  # the cache that `train grid --tables` begins: learned from people and measured on them
 # per cent of LVE: the smallest change that counts, fixed before anything was measured on GRID
 LEAST_EFFECT = 3.0
@@ -82,7 +78,7 @@ SYSTEM_OF = {stage.name: stage.system for stage in STAGES}
 def measure(
     perform: Contestant,
     measured: Measured,
-    clips: Sequence[Compared],
+    clips: Sequence[Clip],
     samples: int,
     path: Path,
     of: str,
@@ -374,7 +370,7 @@ def write_grid(folder: Path, page: Path | None, rows: Rows, about: dict, unseen:
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_shared(p, "cache", "runs", "solved", "weights", "results")
+    add_shared(p, "cache", "runs", "results")
     p.add_argument(
         "--seeds",
         type=int,
@@ -408,21 +404,12 @@ def add_arguments(p: ArgumentParser) -> None:
         help="validation: to select, before anything is said of test",
     )
     p.add_argument(
-        "--people",
-        type=Path,
-        help="folder with lips/: measure against its real faces of the split `check` instead",
-    )
-    p.add_argument(
         "--grid",
         action="store_true",
         help="CACHE is of `train grid --tables`: tables of its people",
     )
     p.add_argument("--device", default="cpu", help="what samples: cpu, or cuda:0")
-    p.add_argument(
-        "--heads",
-        action="store_true",
-        help="CACHE is of the stage `heads`: Table 3, or with --people its networks",
-    )
+    p.add_argument("--heads", action="store_true", help="CACHE is of the stage `heads`: Table 3")
     p.add_argument(
         "--docs",
         type=Path,
@@ -445,7 +432,7 @@ def run(args: Namespace) -> None:
     basis = FlameBasis(args.flame) if args.flame else None
     head = basis.head if basis else load_head()
     clip = ClipImages(args.clip) if args.clip else None
-    clips = of_people(args, head) if args.people else of_corpus(args)
+    clips = of_corpus(args)
     rows: Rows = {}
     measured = Measured(head)
     for name, folders in chosen.items():
@@ -471,12 +458,12 @@ def run(args: Namespace) -> None:
                 )
     about = {
         "clips": len(clips),
-        "split": PEOPLE if args.people else args.split,
+        "split": args.split,
         "samples": args.samples,
         "guidance": args.guidance,
     }
     about |= {"steps": args.steps[0]} if len(args.steps) == 1 else {"steps": args.steps}
-    if (args.heads or args.grid) and not args.people:
+    if args.heads or args.grid:
         about |= {"data": {"ba": beat_alignment(clips, head), "div": diversity(clips, head)}}
     if args.grid:
         about["unseen"] = [
@@ -489,8 +476,7 @@ def place(args: Namespace, rows: Rows, about: dict) -> None:
     """Write the tables where they belong: those of the paper's protocol, of real people, of other
     heads and of several numbers of steps apart."""
     apart = (
-        PEOPLE if args.people else GRID if args.grid else HEADS if args.heads
-        else "steps" if len(args.steps) > 1 else ""
+        GRID if args.grid else HEADS if args.heads else "steps" if len(args.steps) > 1 else ""
     )  # fmt: skip
     kept = args.guidance == 1.0 and (len(args.steps) > 1 or not args.only)
     if apart in ("", HEADS, GRID):
@@ -527,17 +513,6 @@ def of_corpus(args: Namespace) -> list[Clip]:
     return [Clip.of(motions, number) for number in clips_of(motions, args.split, args.clips)]
 
 
-def of_people(args: Namespace, head: Head) -> list[Person]:
-    """Stretches of real faces that calibrated no lips."""
-    lips = required(args.people / "lips", "the folder of clips with measured lips")
-    return people(
-        required(args.solved / "check", "what python -m research habits solves"),
-        lips,
-        head,
-        args.weights,
-    )
-
-
 def diversity(clips: Sequence[Clip], head: Head) -> float:
     """Mean distance, in degrees, between head poses of the data's performances of one sound
     (DIV); mean over clips."""
@@ -552,7 +527,7 @@ def diversity(clips: Sequence[Clip], head: Head) -> float:
     )
 
 
-def beat_alignment(clips: Sequence[Compared], head: Head) -> dict[str, float]:
+def beat_alignment(clips: Sequence[Clip], head: Head) -> dict[str, float]:
     """BA of the data's heads: mean with their sound, half of its 95 % interval, and mean
     with the sounds of all others."""
     columns = Columns(head.channels).head
@@ -589,7 +564,7 @@ def figures_file(args: Namespace, name: str, folder: Path, steps: int) -> Path:
     file."""
     kind = TEACHER if name == TEACHER else f"{steps}steps-{args.guidance:g}"
     few = "" if args.samples == SAMPLES else f"-{args.samples}samples"
-    return folder / f"{PEOPLE if args.people else args.split}-{kind}{few}-{KEPT}"
+    return folder / f"{args.split}-{kind}{few}-{KEPT}"
 
 
 def contestants(args: Namespace) -> dict[str, dict[int, Path]]:
