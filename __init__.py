@@ -42,7 +42,7 @@ def unregister():
     from .scene.host import jobs
     from .scene.host.jobs import remove_module, session
 
-    jobs.end()
+    jobs.end_job()
     session.close()
     for module in reversed(_modules()):
         remove_module(module)

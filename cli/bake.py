@@ -39,17 +39,17 @@ from ..scene.takes import (
     word_places,
 )
 from ..scene.takes.commit import committing
-from ..scene.takes.direction.asking import all_presets
+from ..scene.takes.direction.head_direction import all_presets
 from ..scene.takes.provenance import first_seed, grade_of, role_of
 from ..scene.voice import strip, voice_cache
 from ..thunder_core import channels, files, subtitles
 from ..thunder_core.animation import motion_file
 from ..thunder_core.batch import baker, settings
-from ..thunder_core.direction import AXES, Brief, Direction
+from ..thunder_core.direction import AXES, Direction, DirectionRequest
 from ..thunder_core.direction_presets import is_preset_file, Preset, same_name
 from ..thunder_core.engine_python import find_engine_python
 from ..thunder_core.errors import attempt, BadHead, BadRequest, BadSound, BadWeights, NoSpace
-from ..thunder_core.request import Performed, Request
+from ..thunder_core.request import Request, SourcePerformance
 from ..thunder_core.types import FPS, RATE
 from . import products
 from .script import (
@@ -225,8 +225,8 @@ def bake(
     inputs = _inputs_of(chosen)
     hashes = hashes_of(inputs)  # before any of them is read
     request = Request.of(
-        chosen, takes=chosen.takes, direction=direction_of(chosen), performed=_performed(chosen),
-        listening=chosen.listen_to is not None,
+        chosen, takes=chosen.takes, direction=direction_of(chosen),
+        perform_as=_source_performance(chosen), listening=chosen.listen_to is not None,
     )  # fmt: skip
     words = words_of(chosen.transcript)
     check_engine(chosen.engine, chosen.weights)
@@ -298,14 +298,14 @@ def bake(
         # a direction of the command line leaves the scene's transcript and marks as they are
         words_added = transcript.add_words(request.direction, scene, voice)
         request = replace(request, direction=words_added)
-    performing = None
+    transfer = None
     if chosen.perform_line:
         source = perform_as.of_line(scene, voice.name, chosen.perform_line, rig.mesh)
-        performing = perform_as.Performing(source, voice.name)
+        transfer = perform_as.Transfer(source, voice.name)
     baking = (
         generation.generate(client, voice, scene, rig, request)
-        if performing is None
-        else perform_as.perform(client, scene, rig, voice, performing, request)
+        if transfer is None
+        else perform_as.perform(client, scene, rig, voice, transfer, request)
     )
     if {"cues", "rhubarb"} & {*wanted.outputs}:
         baking = word_places.find_after(baking, client, voice)
@@ -327,7 +327,7 @@ def bake(
         # of a strip's chosen channel the engine knows nothing
         "channel": voice.channel or performances[0].provenance.get("channel", "mix"),
         **request.settings,
-        **_report_moved(chosen, performing, voice.name, performances[0].provenance),
+        **_report_moved(chosen, transfer, voice.name, performances[0].provenance),
         **({"transcript": said} if said else {}),
         **({"recognised": record.language} if said and record.is_recognised else {}),
         "blend": f"{wanted.name}.blend" if "blend" in wanted.outputs else None,
@@ -497,15 +497,15 @@ def round_score(score: float) -> float | None:
 
 def _report_direction(take, words: str) -> dict:
     """The report's entry on a take's direction, and its words; empty for an undirected take."""
-    reading = motion_file.reading_of(take.provenance)
+    take_style = motion_file.style_of_take(take.provenance)
     return (
         {}
-        if reading is None
-        else {"words": words, "played": Preset("", Direction.of_vector(reading)).data()}
+        if take_style is None
+        else {"words": words, "played": Preset("", Direction.of_vector(take_style)).data()}
     )
 
 
-def _performed(chosen: argparse.Namespace) -> Performed | None:
+def _source_performance(chosen: argparse.Namespace) -> SourcePerformance | None:
     """The performance that is to move to this voice, in a file; None for none. Raises BadRequest if
     an option does not fit."""
     both = chosen.perform_as, chosen.performed_voice
@@ -528,20 +528,20 @@ def _performed(chosen: argparse.Namespace) -> Performed | None:
     if chosen.perform_line:
         return None  # it is read from the scene
     motion = motion_file.read_recording(os.path.abspath(both[0]), tuple(head.channel_names()))
-    return Performed(motion, os.path.abspath(both[1]))
+    return SourcePerformance(motion, os.path.abspath(both[1]))
 
 
 def _report_moved(
-    chosen: argparse.Namespace, performing: perform_as.Performing | None, voice: str, about: dict
+    chosen: argparse.Namespace, transfer: perform_as.Transfer | None, voice: str, about: dict
 ) -> dict:
     """The report's entry on a performance that moved to this voice, which is also said; empty if
     none did."""
-    if performing is not None:
-        source, said = performing.source, performing.told
+    if transfer is not None:
+        source, said = transfer.source, transfer.messages
         of = {"line": source.line, "head": source.mesh, "take": source.name}
-        of |= {"keys_left": performing.left}
+        of |= {"keys_left": transfer.left}
     elif chosen.perform_as is not None:
-        said = perform_as.tell(Path(chosen.perform_as).stem, voice, about)
+        said = perform_as.describe_changes(Path(chosen.perform_as).stem, voice, about)
         of = {"take": chosen.perform_as, "voice": chosen.performed_voice}
         of = {name: os.path.abspath(path) for name, path in of.items()}
     else:
@@ -743,7 +743,7 @@ def pack_sound(sound_strip) -> None:
 # ---- how takes are played
 
 
-def direction_of(chosen: argparse.Namespace) -> Brief | None:
+def direction_of(chosen: argparse.Namespace) -> DirectionRequest | None:
     """The direction that the options ask for, None if no option names one. Raises BadRequest for a
     preset that cannot be read."""
     moved = {
@@ -761,7 +761,7 @@ def direction_of(chosen: argparse.Namespace) -> Brief | None:
         return None
     preset = Preset("") if chosen.style is None else all_presets().find(chosen.style)
     mood = None if chosen.mood is None else settings.read_mood(chosen.mood)
-    return preset.brief(moved, mood, chosen.spread, chosen.as_asked)
+    return preset.direction_request(moved, mood, chosen.spread, chosen.as_asked)
 
 
 def named_styles(values: Mapping[str, object]) -> dict[str, str]:

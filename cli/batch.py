@@ -173,14 +173,14 @@ def of_scene(path: str, defaults: Mapping[str, object], allow_newer: bool) -> jo
     shared = Counter(line.strip for line in lines)
     listed = []
     for line in lines:
-        whose = (
+        speaker = (
             {} if shared[line.strip] == 1 or line.speaker is None else {"head": line.speaker.name}
         )
         listed.append(
             (
                 line.strip,
-                {"blend": path, "strip": line.strip} | whose,
-                " ".join([line.strip, *whose.values()]),
+                {"blend": path, "strip": line.strip} | speaker,
+                " ".join([line.strip, *speaker.values()]),
             )
         )
     jobs = job_file.name_jobs(listed, defaults)
@@ -310,7 +310,7 @@ class Run:
         report."""
         if event["event"] == "note":
             if event.get("job"):
-                self.progress.forget(event["job"])
+                self.progress.requeue(event["job"])
             say(f"      {event['sentence']}")
             return
         name, now = event["job"], time.monotonic()
@@ -455,17 +455,17 @@ def serve(_chosen=None) -> None:
     threading.Thread(
         target=_queue_requests, args=(requests, busy), name="thunder requests", daemon=True
     ).start()
-    events.put({"event": "ready", "maker": asdict(maker_of(None))})
+    events.write({"event": "ready", "maker": asdict(maker_of(None))})
     while (request := requests.get()) is not None:
         job = request["job"]
         busy.set()
         try:
-            events.put({"event": "done", "job": job, "report": _bake(request, events)})
+            events.write({"event": "done", "job": job, "report": _bake(request, events)})
         except ThunderError as error:
-            events.put(baker_process.failure_event(job, str(error)))
+            events.write(baker_process.failure_event(job, str(error)))
         except Exception as error:
             sentence = f"Unexpected error ({type(error).__name__}: {error}): see the log"
-            events.put(baker_process.failure_event(job, sentence, traceback.format_exc()))
+            events.write(baker_process.failure_event(job, sentence, traceback.format_exc()))
         finally:
             busy.clear()
 
@@ -492,7 +492,7 @@ def _bake(request: dict, events: baker_process.EventWriter) -> dict:
         # the last message may stay for minutes: none is left out
         if step.message != said or time.monotonic() - last >= EVENT_PACE:
             last, said = time.monotonic(), step.message
-            events.put(
+            events.write(
                 {
                     "event": "progress",
                     "job": job.name,

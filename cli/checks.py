@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..scene.engine import recogniser
-from ..scene.takes.direction.asking import all_presets
+from ..scene.takes.direction.head_direction import all_presets
 from ..thunder_core import files
 from ..thunder_core.batch.baker import Task
 from ..thunder_core.batch.job_file import Job

@@ -133,7 +133,7 @@ def _steps(
             1,
             lambda _: write_actions(out.part(*OUTPUTS["actions"].names), baked.entries),
         )
-    for output in (name for name, about in OUTPUTS.items() if about.exporter):
+    for output in (name for name, about in OUTPUTS.items() if about.format):
         for rank, file in enumerate(wanted.of_takes(output)):
             yield (
                 f"Writing {file}",
@@ -196,8 +196,8 @@ def write_sound(out: files.Transaction, baked: BakedTakes) -> np.ndarray:
             mixed = os.path.join(folder, "mixed.wav")
             result(mixdown.mix_down(voice, mixed))
             plan = mixdown.plan_of_file(voice.name, mixed, None)
-        heard = channels.read_channel(baked.report["channel"])
-        plan = replace(plan, channel=heard or channels.MIX)
+        channel = channels.read_channel(baked.report["channel"])
+        plan = replace(plan, channel=channel or channels.MIX)
         with (
             plan.open(folder if plan.seconds else "") as source,
             wave.open(out.part(SOUND), "wb") as file,
@@ -288,7 +288,7 @@ def _export(out: files.Transaction, baked: BakedTakes, output: str, rank: int, f
     shot = export.Shot(
         baked.scene, bpy.context.view_layer, baked.rig, entry.first, entry.last, from_zero=True
     )
-    notes = export.export(shot, export.FORMATS[OUTPUTS[output].exporter], part)
+    notes = export.export(shot, export.FORMATS[OUTPUTS[output].format], part)
     row[output] = file
     if output == "csv":
         row["csv_sha256"] = files.hash_of(part)

@@ -17,7 +17,13 @@ from typing import Any
 import bpy
 
 from ..scene.engine import connection
-from ..thunder_core.batch.settings import LONGEST_TEXT, Setting, shorten, text as read_name, Wrong
+from ..thunder_core.batch.settings import (
+    BadSetting,
+    LONGEST_TEXT,
+    Setting,
+    shorten,
+    text as read_name,
+)
 from ..thunder_core.errors import suggest, ThunderError
 from ..thunder_core.files import is_utf8, printable, VISIBLE
 from ..thunder_core.private_folder import remove_blender_session
@@ -90,7 +96,7 @@ def setting(read: Callable[[str], Any]):
     def option(text: str):
         try:
             return read(text)
-        except Wrong as reason:
+        except BadSetting as reason:
             raise argparse.ArgumentTypeError(f"“{shorten(text)}” {reason}") from None
 
     return option

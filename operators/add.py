@@ -160,7 +160,7 @@ class _AddsVoice(InstantWork):
     scene's first frame on, another from the playhead on, or after the last sound if there is one at
     the playhead."""
 
-    def put(self, context, path: str, name: str):
+    def add_voice(self, context, path: str, name: str):
         """The strip; None in a Blender without sound."""
         scene = context.scene
         settings = scene.thunder
@@ -185,7 +185,7 @@ class THUNDER_OT_sample_voice(_AddsVoice, bpy.types.Operator):
     )
 
     def act(self, context):
-        added = self.put(context, SAMPLE, "Sample Voice")
+        added = self.add_voice(context, SAMPLE, "Sample Voice")
         if added is not None:
             added.sound.pack()  # its file goes when the add-on is updated or removed
             transcript.ensure(context.scene, added.name).text = shipped.SAMPLE_TEXT
@@ -203,7 +203,7 @@ class THUNDER_OT_own_voice(ChoosesFile, _AddsVoice, bpy.types.Operator):
     def act(self, context):
         if problem := files.not_a_file(self.filepath):
             raise BadRequest(f"{problem}: choose a recording")
-        self.put(context, self.filepath, os.path.splitext(os.path.basename(self.filepath))[0])
+        self.add_voice(context, self.filepath, os.path.splitext(os.path.basename(self.filepath))[0])
 
 
 class _NeedsFlameHead(HasObstacles):
@@ -501,9 +501,9 @@ class THUNDER_OT_record(SlicedWork, bpy.types.Operator):
     def modal(self, context, event):
         is_key = event.type in {"ESC", "SPACE", "RET"}
         if jobs.session.job is not None and (
-            jobs.session.job.asked_to_stop or is_key and event.value == "PRESS"
+            jobs.session.job.stop_requested or is_key and event.value == "PRESS"
         ):
-            jobs.session.job.asked_to_stop = False  # Cancel, too, keeps what was spoken
+            jobs.session.job.stop_requested = False  # Cancel, too, keeps what was spoken
             recording.stop()
         return {"RUNNING_MODAL"} if is_key else super().modal(context, event)
 

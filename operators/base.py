@@ -13,7 +13,7 @@ from ..scene.host import jobs
 from ..scene.review import problem_report
 from ..scene.takes import dialogue, take_list
 from ..scene.voice import strip
-from ..thunder_core.errors import attempt, Cancelled, ThunderError, Undone
+from ..thunder_core.errors import attempt, Cancelled, CancelledByUndo, ThunderError
 
 
 class HasObstacles:
@@ -223,7 +223,7 @@ class SlicedWork(HasObstacles):
             dialogue.follow(context.scene)
             jobs.begin(*self.begin(context), self.survives_undo)
         except Exception as error:
-            jobs.end()
+            jobs.end_job()
             return self.fail(error)
         self.timer = context.window_manager.event_timer_add(TICK_SECONDS, window=context.window)
         context.window_manager.modal_handler_add(self)
@@ -237,7 +237,7 @@ class SlicedWork(HasObstacles):
             and event.value == "PRESS"
             and not context.screen.is_animation_playing
         ):
-            jobs.session.job.asked_to_stop = True
+            jobs.session.job.stop_requested = True
             return {"RUNNING_MODAL"}
         seconds = None
         if event.type != "TIMER":
@@ -275,7 +275,7 @@ class SlicedWork(HasObstacles):
             self.timer = None
         if context.workspace is not None:
             context.workspace.status_text_set(None)
-        jobs.end()
+        jobs.end_job()
         return result
 
     def show_progress(self, context):
@@ -305,7 +305,7 @@ class SlicedWork(HasObstacles):
                 )
             self.report({"ERROR"}, sentence)
         changed = self.changed_so_far
-        if not changed or isinstance(error, Undone):  # an undo takes it back
+        if not changed or isinstance(error, CancelledByUndo):  # an undo takes it back
             return {"CANCELLED"}
         self.report({"WARNING"}, f"Stopped: {changed}")
         return {"FINISHED"}
@@ -355,7 +355,7 @@ class PartialResults:
         # An undo beyond the start takes the list along.
         listed = {entry.seed for entry in bpy.context.scene.thunder.takes}
         count = sum(take.seed in listed for take in getattr(self, "takes", ()))
-        return f"{count} of {self.asked} takes kept in the list" if count else ""
+        return f"{count} of {self.requested} takes kept in the list" if count else ""
 
 
 class THUNDER_OT_cancel(InstantWork, bpy.types.Operator):
@@ -365,7 +365,7 @@ class THUNDER_OT_cancel(InstantWork, bpy.types.Operator):
     obstacles = (lambda _: "Nothing is running" if jobs.session.job is None else "",)
 
     def act(self, context):
-        jobs.session.job.asked_to_stop = True
+        jobs.session.job.stop_requested = True
 
 
 class THUNDER_OT_report_problem(InstantWork, bpy.types.Operator):

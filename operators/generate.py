@@ -23,7 +23,7 @@ from ..scene.takes import (
     word_places,
 )
 from ..scene.takes.commit import following
-from ..scene.takes.direction import asking, sliders
+from ..scene.takes.direction import head_direction, sliders
 from ..scene.takes.provenance import is_sampled, role_of, weights_of, with_unused_seed
 from ..scene.voice import fingerprint, strip
 from ..thunder_core.animation import motion_file
@@ -65,7 +65,7 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         rig = head.find(context.scene, context.object)
         head.check_animatable(rig)
         self.unheard = ""
-        self.takes, self.asked, self.voice, self.warning = (
+        self.takes, self.requested, self.voice, self.warning = (
             [],
             settings.count,
             voice.name,
@@ -73,7 +73,9 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         )
         listens = settings.head_role == "LISTENS"
         request = Request.of(settings, takes=settings.count, listening=listens)
-        asking.add_direction(request, rig.owner, voice)  # what is wrong with it is said at once
+        head_direction.add_direction(
+            request, rig.owner, voice
+        )  # what is wrong with it is said at once
         steps = self.recognise_and_sample(
             client, voice, (context.scene.name, rig.mesh.name), request
         )
@@ -85,7 +87,7 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         if not request.listening:
             self.unheard = yield from word_places.recognise_before(client, voice)
         scene, rig = generation.look_up(*names)
-        request = asking.add_direction(request, rig.owner, voice)
+        request = head_direction.add_direction(request, rig.owner, voice)
         request = with_unused_seed(scene, rig.mesh, voice, request)
         self.again = is_sampled(scene, rig.mesh, voice.name, request)
         return (
@@ -111,7 +113,7 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
             ),
             "",
         )
-        what = "Generated a take" if self.asked == 1 else f"Best of {self.asked} takes"
+        what = "Generated a take" if self.requested == 1 else f"Best of {self.requested} takes"
         self.report({"INFO"}, f"{what}: {name}Lip-Sync {take_list.points(best.score)}")
         self.warn(
             [
@@ -309,7 +311,7 @@ class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):
         client = connection.start_client()
         self.warnings = dialogue.warnings(scene, todo)
         self.pieces = dialogue.say_pieces(scene)
-        self.takes, self.asked, self.strips = [], settings.count * len(todo), len(todo)
+        self.takes, self.requested, self.strips = [], settings.count * len(todo), len(todo)
         return "Generating takes", dialogue.generate(
             client, scene, todo, Request.of(settings, takes=settings.count), self.takes.append
         )
@@ -346,8 +348,8 @@ class THUNDER_OT_reset_direction(_OfDirection, bpy.types.Operator):
     bl_label = "Reset"
 
     def direct(self, direction):
-        asking.remove_keys(direction)
-        asking.reset_direction(direction)
+        head_direction.remove_keys(direction)
+        head_direction.reset_direction(direction)
 
 
 class THUNDER_OT_use_direction(_OfDirection, bpy.types.Operator):
@@ -359,11 +361,11 @@ class THUNDER_OT_use_direction(_OfDirection, bpy.types.Operator):
 
     @classmethod
     def description(cls, context, properties):
-        preset, _ = attempt(asking.all_presets().load, properties.name)
+        preset, _ = attempt(head_direction.all_presets().load, properties.name)
         return (preset.about.rstrip(".") if preset is not None else "") or cls.__doc__
 
     def direct(self, direction):
-        asking.use_preset(direction, self.name)
+        head_direction.use_preset(direction, self.name)
 
 
 class THUNDER_OT_save_direction(_OfDirection, bpy.types.Operator):
@@ -380,12 +382,12 @@ class THUNDER_OT_save_direction(_OfDirection, bpy.types.Operator):
         return context.window_manager.invoke_props_dialog(self)
 
     def direct(self, direction):
-        return f"Saved as {asking.save_preset(direction, self.name)}"
+        return f"Saved as {head_direction.save_preset(direction, self.name)}"
 
 
 @keep_alive
 def _items(self, context):
-    names = asking.all_presets().user_names()
+    names = head_direction.all_presets().user_names()
     return [(name, name, f"Delete the preset “{name}”") for name in names] or [
         ("", "None Saved Yet", "Save a direction first")
     ]
@@ -400,7 +402,7 @@ class THUNDER_OT_delete_direction(InstantWork, bpy.types.Operator):
     obstacles = (
         lambda _: (
             ""
-            if asking.all_presets().user_names()
+            if head_direction.all_presets().user_names()
             else "You have not saved any preset; the bundled ones cannot be deleted"
         ),
     )
@@ -411,7 +413,7 @@ class THUNDER_OT_delete_direction(InstantWork, bpy.types.Operator):
         return context.window_manager.invoke_props_dialog(self)
 
     def act(self, context):
-        asking.all_presets().delete(self.name)
+        head_direction.all_presets().delete(self.name)
         return f"Deleted “{self.name}”"
 
 
@@ -442,14 +444,14 @@ class THUNDER_OT_perform_as(PartialResults, SlicedWork, bpy.types.Operator):
         head.check_animatable(rig)
         source = perform_as.find(context.scene, voice.name, self.source, rig.mesh)
         client = connection.start_client()
-        self.performing = perform_as.Performing(source, voice.name)
-        self.takes, self.asked = self.performing.takes, 1
+        self.transfer = perform_as.Transfer(source, voice.name)
+        self.takes, self.requested = self.transfer.takes, 1
         return f"Performing as {source.line}", perform_as.perform(
-            client, context.scene, rig, voice, self.performing
+            client, context.scene, rig, voice, self.transfer
         )
 
     def finish(self, context, takes):
-        first, *more = self.performing.told
+        first, *more = self.transfer.messages
         self.report({"INFO"}, first)
         self.warn(more)
 
@@ -463,7 +465,7 @@ class THUNDER_OT_more_like_this(NeedsShownTake, PartialResults, SlicedWork, bpy.
     def begin(self, context):
         entry, _ = shown_take_and_rig(context)
         client = connection.start_client()
-        self.takes, self.asked, self.like = [], keep.COUNT, entry.name
+        self.takes, self.requested, self.like = [], keep.COUNT, entry.name
         self.weights = weights_of(entry)
         return "Generating takes", keep.sample_alike(client, context, self.takes.append)
 
@@ -508,7 +510,7 @@ class THUNDER_OT_look_at(InstantWork, bpy.types.Operator):
 def _why_no_eyes(context) -> str:
     """The reason why the eyes of the shown take's head cannot be aimed, "" if they can."""
     found, wrong = attempt(shown_take_and_rig, context)
-    return wrong or asking.why_no_target(found[1])
+    return wrong or head_direction.why_no_target(found[1])
 
 
 class THUNDER_OT_update_eyes(NeedsShownTake, SlicedWork, bpy.types.Operator):
@@ -520,7 +522,7 @@ class THUNDER_OT_update_eyes(NeedsShownTake, SlicedWork, bpy.types.Operator):
     def begin(self, context):
         entry, rig = shown_take_and_rig(context)
         return "Aiming the eyes", jobs.stage(
-            asking.update_eyes(context.scene, rig, entry.voice), "Aiming the eyes"
+            head_direction.update_eyes(context.scene, rig, entry.voice), "Aiming the eyes"
         )
 
     def outcome(self, counts):
@@ -544,12 +546,13 @@ class THUNDER_OT_style_from_animation(SlicedWork, bpy.types.Operator):
         rig = chosen_head(context)
         first, last = listening.chosen_frames(context, rig, self.frames)
         return "Reading the style", jobs.stage(
-            asking.style_of_animation(rig, context.scene, first, last), "Reading the animation"
+            head_direction.style_of_animation(rig, context.scene, first, last),
+            "Reading the animation",
         )
 
     def finish(self, context, read):
         direction = sliders.ensure(chosen_head(context).owner)
-        self.report({"INFO"}, asking.use_style(direction, read))
+        self.report({"INFO"}, head_direction.use_style(direction, read))
 
 
 class THUNDER_OT_style_from_file(ChoosesFile, InstantWork, bpy.types.Operator):
@@ -566,5 +569,5 @@ class THUNDER_OT_style_from_file(ChoosesFile, InstantWork, bpy.types.Operator):
     def act(self, context):
         if not os.path.basename(self.filepath):
             raise BadRequest("No file was chosen: choose a recording")
-        read = asking.style_of_file(bpy.path.abspath(self.filepath))
-        return asking.use_style(sliders.ensure(chosen_head(context).owner), read)
+        read = head_direction.style_of_file(bpy.path.abspath(self.filepath))
+        return head_direction.use_style(sliders.ensure(chosen_head(context).owner), read)

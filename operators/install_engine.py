@@ -194,14 +194,14 @@ class THUNDER_OT_install_waveform_extra(_AddsExtra, bpy.types.Operator):
         return install.begin(wheels, online, extra=install.WAVEFORM_LOCK)
 
 
-class _InstallsBeside(_Installs):
+class _InstallsComponent(_Installs):
     """An operator that installs an environment beside the engine's. licence: of what is in it."""
 
-    beside: install.Beside
+    component: install.Component
     licence: str
 
     def invoke(self, context, event):
-        needs = self.beside.needs
+        needs = self.component.needs
         return confirm(
             self, context, event, self.bl_label.removesuffix("…"), "Install",
             f"{_source(needs)}, {install.size(needs)}. {self.licence} You can keep working, and "
@@ -209,14 +209,14 @@ class _InstallsBeside(_Installs):
         )  # fmt: skip
 
     def begin(self, wheels, online):
-        return install.begin(wheels, online, beside=self.beside)
+        return install.begin(wheels, online, component=self.component)
 
 
 class _Removes(InstantWork):
     """An operator that deletes an environment: the engine's, or one beside it. kept: what is not
     deleted."""
 
-    beside: install.Beside | None = None
+    component: install.Component | None = None
     bl_options = {"INTERNAL"}
     obstacles = (_why_installing, why_busy)
     kept: str
@@ -227,7 +227,7 @@ class _Removes(InstantWork):
         )
 
     def act(self, context):
-        state, folder = (self.beside or install).state(), (self.beside or install).folder()
+        state, folder = (self.component or install).state(), (self.component or install).folder()
         if state.kind == "ABSENT":
             raise BadRequest("Nothing to remove: it is not installed")
         connection.stop()
@@ -242,35 +242,35 @@ class _Removes(InstantWork):
             install.installing.removal.join()  # nobody could see when it ends
 
 
-class THUNDER_OT_install_recogniser(_InstallsBeside, bpy.types.Operator):
+class THUNDER_OT_install_recogniser(_InstallsComponent, bpy.types.Operator):
     """Install what recognizes the words of voices into an environment of its own. Its size and its
     licence are shown first; it comes without a model"""
 
     bl_label = "Install Word Recognition…"
-    beside, licence = install.RECOGNISER, WORDS_LICENCE
+    component, licence = install.RECOGNISER, WORDS_LICENCE
 
 
 class THUNDER_OT_remove_recogniser(_Removes, bpy.types.Operator):
     """Delete what recognizes words, with the models that were downloaded. Transcripts are kept"""
 
     bl_label = "Remove Word Recognition"
-    beside = install.RECOGNISER
+    component = install.RECOGNISER
     kept = "Downloaded models go too; transcripts are kept"
 
 
-class THUNDER_OT_install_tracker(_InstallsBeside, bpy.types.Operator):
+class THUNDER_OT_install_tracker(_InstallsComponent, bpy.types.Operator):
     """Install what follows the faces of actors in videos into an environment of its own. Its size
     and its licence are shown first"""
 
     bl_label = "Follow Faces in Videos…"
-    beside, licence = install.TRACKER, FACES_LICENCE
+    component, licence = install.TRACKER, FACES_LICENCE
 
 
 class THUNDER_OT_remove_tracker(_Removes, bpy.types.Operator):
     """Delete what follows faces in videos. Takes are kept"""
 
     bl_label = "Remove the Following of Faces"
-    beside = install.TRACKER
+    component = install.TRACKER
     kept = "Takes are kept"
 
 

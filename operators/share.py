@@ -267,7 +267,7 @@ class THUNDER_OT_apply_asset(InstantWork, bpy.types.Operator):
         min=0.0,
         max=1.0,
         subtype="FACTOR",
-        description="How far the face goes from what it is to the pose",
+        description="How much of the pose is applied",
     )
     action: bpy.props.StringProperty(
         options={"HIDDEN", "SKIP_SAVE"}, description="Name of the asset; empty: the chosen one"

@@ -164,7 +164,7 @@ class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.t
         # before the engine is started
         keep.masks_of(context.scene, rig, entry, max(1, entry.last - entry.first))
         client = connection.start_client()
-        self.takes, self.asked = [], context.scene.thunder_keep.count
+        self.takes, self.requested = [], context.scene.thunder_keep.count
         self.weights = weights_of(entry)
         return "Regenerating the rest", keep.resample(client, context, self.takes.append)
 

@@ -33,13 +33,19 @@ READINGS = 8  # new takes of a word
 FADE_SECONDS = 0.12  # from one take's mouth to another's and back
 # What a wrong sound is corrected to: the mouths that animators know, as ARPABET phones.
 SOUNDS = (
-    ("B", "M B P", "Lips close"), ("F", "F V", "Lower lip at the teeth"),
-    ("UW", "OO", "Lips round"), ("OW", "OH", "Lips round and open"),
-    ("IY", "EE", "Lips wide"), ("EH", "EH", "Half open"), ("AA", "AH", "Wide open"),
+    ("B", "M B P", "Lips close"),
+    ("F", "F V", "Lower lip at the teeth"),
+    ("UW", "OO", "Lips round"),
+    ("OW", "OH", "Lips round and open"),
+    ("IY", "EE", "Lips wide"),
+    ("EH", "EH", "Half open"),
+    ("AA", "AH", "Wide open"),
     ("W", "W", "Lips round, then open"),
-    ("L", "L", "Tongue behind the teeth"), ("TH", "TH", "Tongue between the teeth"),
+    ("L", "L", "Tongue behind the teeth"),
+    ("TH", "TH", "Tongue between the teeth"),
     ("S", "S", "Teeth together"),
-    ("SH", "SH CH J", "Teeth together, lips forward"), ("R", "R", "Lips a little forward"),
+    ("SH", "SH CH J", "Teeth together, lips forward"),
+    ("R", "R", "Lips a little forward"),
     ("K", "K G N T D", "Made behind the teeth"),
 )  # fmt: skip
 EDGE_PIXELS = 5  # distance from an edge of a word within which it is dragged
@@ -137,7 +143,7 @@ class THUNDER_OT_mark_word(OnWord, InstantWork, bpy.types.Operator):
     kind: EnumProperty(
         name="Mark",
         items=[(kind, *transcript.LABELS[kind][:2]) for kind in transcript.WORD_KINDS],
-        description="What is asked of the word",
+        description="Mark to set on the word",
     )
 
     @classmethod
@@ -225,7 +231,7 @@ class THUNDER_OT_retake(OnWord, NeedsShownTake, PartialResults, SlicedWork, bpy.
         word = line.current(context.scene)
         place = word if is_word else line.phrase(word)
         self.is_clear = is_word and line.is_clear(word)
-        self.takes, self.asked, client = [], READINGS, connection.start_client()
+        self.takes, self.requested, client = [], READINGS, connection.start_client()
         self.weights = provenance.weights_of(shown_take_and_rig(context)[0])
         free = place.frames, ("mouth",) if is_word else PARTS
         return "Retaking", keep.resample(client, context, self.takes.append, READINGS, free)

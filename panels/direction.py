@@ -7,7 +7,7 @@ import bpy
 from ..scene.engine import recogniser
 from ..scene.heads import head
 from ..scene.takes import take_list
-from ..scene.takes.direction import asking, sliders
+from ..scene.takes.direction import head_direction, sliders
 from ..scene.takes.direction.live import live
 from ..thunder_core.direction import NEUTRAL, SLIDERS
 from ..thunder_core.direction_words import USUAL, words
@@ -22,7 +22,7 @@ class THUNDER_MT_directions(bpy.types.Menu):
 
     def draw(self, context):
         layout = self.layout
-        known = asking.all_presets()
+        known = head_direction.all_presets()
         for name in known.names():
             layout.operator("thunder.use_direction", text=name).name = name
         layout.separator()
@@ -62,7 +62,7 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
         settings = context.scene.thunder
         if settings.live_direction and live.sentence and take_list.shown_index(settings) >= 0:
             wrapped_label(layout, live.sentence, context)
-        if (sentence := asking.why_no_target(rig)) and direction.look_at != "NONE":
+        if (sentence := head_direction.why_no_target(rig)) and direction.look_at != "NONE":
             wrapped_label(layout, sentence, context)
 
     def _style(self, layout, context, direction):
@@ -95,7 +95,7 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
         if direction.look_at != "NONE":
             props(column, direction, "looks_away", "head_follows", slider=True)
         entry = take_list.shown_take(context.scene.thunder)
-        if direction.look_at != "NONE" or (entry is not None and asking.is_aimed(entry)):
+        if direction.look_at != "NONE" or (entry is not None and head_direction.is_aimed(entry)):
             column.operator("thunder.update_eyes")
 
 

@@ -82,7 +82,7 @@ class ThunderPreferences(bpy.types.AddonPreferences):
         layout.use_property_decorate = False
         _draw_engine(layout, context, self)
         _draw_words(layout, context, self)
-        _draw_beside(
+        _draw_component(
             layout, context, install.TRACKER, bool(os.environ.get("THUNDER_TRACKER")),
             ("Videos of Actors: ready", "Videos of Actors: not installed"),
             "Makes captured faces of videos",
@@ -116,9 +116,9 @@ def _draw_engine(layout, context, preferences) -> None:
     row.operator("thunder.report_problem", icon="HELP")
 
 
-def _is_installing(beside: install.Beside | None) -> bool:
+def _is_installing(component: install.Component | None) -> bool:
     """Whether this is being installed; None: the engine."""
-    return install.installing.running is not None and install.installing.beside == beside
+    return install.installing.running is not None and install.installing.component == component
 
 
 def _is_downloading() -> bool:
@@ -126,9 +126,9 @@ def _is_downloading() -> bool:
     return session.job is not None and session.job.title == install_engine.DOWNLOADING
 
 
-def _draw_failure(box, beside: install.Beside | None, context) -> None:
+def _draw_failure(box, component: install.Component | None, context) -> None:
     """Why the last installation failed, if it was of this; None: of the engine."""
-    if install.installing.error and install.installing.beside == beside:
+    if install.installing.error and install.installing.component == component:
         _draw_sentence(box, install.installing.error, context)
 
 
@@ -186,7 +186,7 @@ def _draw_environment(box, context, preferences) -> None:
 def _draw_packaged_engine(box, context, state) -> None:
     """The engine that came with the package; an environment that an earlier version installed can
     be removed."""
-    failed = install.installing.error and install.installing.beside is None
+    failed = install.installing.error and install.installing.component is None
     text = "The engine is included" + ("" if failed else ": nothing needs to be installed")
     box.label(text=text, icon="CHECKMARK")
     _draw_failure(box, None, context)
@@ -197,38 +197,43 @@ def _draw_packaged_engine(box, context, state) -> None:
         row.operator("thunder.remove_engine", text="Remove", icon="TRASH")
 
 
-def _draw_beside(
-    layout, context, beside: install.Beside, is_named: bool, titles: tuple[str, str], about: str
+def _draw_component(
+    layout,
+    context,
+    component: install.Component,
+    is_named: bool,
+    titles: tuple[str, str],
+    about: str,
 ) -> tuple:
     """The box of an environment that is installed by choice, and whether it can be used. is_named:
     whether a variable names another one.  titles: with it, and without.  about: what it does."""
-    box, state = layout.box(), beside.state()
+    box, state = layout.box(), component.state()
     kind = "READY" if is_named else state.kind
-    if _is_installing(beside):
+    if _is_installing(component):
         _draw_installation(box, install.installing.running)
         return box, False
     if install.is_busy() and kind != "READY":
         box.label(text="Something is being installed or removed", icon="TIME")
         return box, False
     box.label(text=titles[kind != "READY"], icon=_ICONS[kind])
-    _draw_failure(box, beside, context)
+    _draw_failure(box, component, context)
     if kind != "READY":
         labels = {"text": install_engine.BESIDE_LABELS[kind]} if kind != "ABSENT" else {}
-        box.operator(f"thunder.install_{beside.name}", icon="IMPORT", **labels)
-        needs = f"{install.download(beside.needs)}, {install.size(beside.needs)}"
+        box.operator(f"thunder.install_{component.name}", icon="IMPORT", **labels)
+        needs = f"{install.download(component.needs)}, {install.size(component.needs)}"
         _draw_fine_print(box, needs[0].upper() + needs[1:], about)
     if state.kind != "ABSENT":
-        box.operator(f"thunder.remove_{beside.name}", text="Remove", icon="TRASH")
+        box.operator(f"thunder.remove_{component.name}", text="Remove", icon="TRASH")
     return box, kind == "READY"
 
 
 def _draw_words(layout, context, preferences) -> None:
     """What recognises words: installed by choice, with a model that the animator has."""
     wrong = recogniser.why_not()
-    box, is_ready = _draw_beside(
+    box, is_ready = _draw_component(
         layout, context, install.RECOGNISER, bool(os.environ.get("THUNDER_RECOGNISER")),
         ("Word recognition: " + ("needs a model" if wrong else "ready"),
-        "Word recognition: not installed"),
+         "Word recognition: not installed"),
         "Writes what voices say. You choose its model, which is not included",
     )  # fmt: skip
     if is_ready:

@@ -9,7 +9,7 @@ from ..scene.takes import mix, take_list
 from ..scene.takes.commit import committing
 from ..scene.takes.shape import applying
 from ..thunder_core.errors import attempt
-from .tab import big_button, buttons, OfShownTake, Popover, props, Tab, tune
+from .tab import big_button, buttons, OfShownTake, OfTakes, Popover, props, tune
 
 _ICONS = {"mouth": "SOUND", "upper_face": "USER", "eyes": "HIDE_OFF", "head": "ORIENTATION_GIMBAL"}
 
@@ -131,14 +131,10 @@ class THUNDER_PT_note(Popover, bpy.types.Panel):
         self.layout.prop(entry, "note", text="", icon="TEXT", placeholder="Note")
 
 
-class THUNDER_PT_commit(Tab, bpy.types.Panel):
+# while none is shown, or one that the list does not show, the greyed button says why
+class THUNDER_PT_commit(OfTakes, bpy.types.Panel):
     bl_label = "Commit"
     parts = ("TAKES", "FINISH")
-
-    @classmethod
-    def poll(cls, context):
-        # while none is shown, or one that the list does not show, the greyed button says why
-        return bool(context.scene.thunder.takes) and super().poll(context)
 
     def draw(self, context):
         layout, chosen = self.layout, context.scene.thunder.commit

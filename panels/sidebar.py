@@ -103,7 +103,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
     def _of_others(self, context) -> str | None:
         """The head, or else the voice, whose takes arrive, where another is chosen; else None."""
         rig, _ = attempt(head.find, context.scene, context.object)
-        voice, made = attempt(strip.find, context)[0], sorted(take_list.arriving_for())
+        voice, made = attempt(strip.find, context)[0], sorted(take_list.pending_for())
         if not made or not rig or not voice or (rig.mesh.name, voice.name) in made:
             return None
         return f"Takes of “{shorten(made[0][made[0][0] == rig.mesh.name], LONGEST_NAME)}”"

@@ -70,17 +70,21 @@ class Popover:
     bl_ui_units_x = 13
 
 
-class OfShownTake(Tab):
+class OfTakes(Tab):
+    """A tab's panel that is there once there are takes."""
+
+    @classmethod
+    def poll(cls, context):
+        return bool(context.scene.thunder.takes) and super().poll(context)
+
+
+class OfShownTake(OfTakes):
     """A sub-panel of Takes, which says why where no take is shown: what is below it must not move
     when one is."""
 
     bl_parent_id = "THUNDER_PT_takes"
     bl_options = {"DEFAULT_CLOSED"}
     parts = ("TAKES",)
-
-    @classmethod
-    def poll(cls, context):
-        return bool(context.scene.thunder.takes) and super().poll(context)
 
     def draw(self, context):
         if take_list.shown_index(context.scene.thunder) >= 0:

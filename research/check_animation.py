@@ -20,6 +20,7 @@ from argparse import ArgumentParser, Namespace
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,8 @@ NEAR = 0.12  # seconds
 LEAST_WORDS = 0.3  # seconds of two words; shorter ones are "of a"
 READ = "librispeech_devclean_mp3"
 FOUND = ("3 frames", "4 or 6 frames", "a stretch", "closures", "two words", "another line")
+
+_demands_of = lru_cache(maxsize=1)(Demands.of)  # a line is checked many times
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ class Line:
 
     def check(self, mouth: MouthCurves, tolerance: Tolerance) -> list[Finding]:
         """The findings on a mouth in this line, without frames that show no face."""
-        found = find(mouth, self.voice, tolerance, *Demands.of(self.voice, self.text)[:2])
+        found = find(mouth, self.voice, tolerance, *_demands_of(self.voice, self.text)[:2])
         if self.seen is None:
             return found
         return [

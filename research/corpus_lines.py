@@ -12,7 +12,7 @@ import numpy as np
 from research.harness import in_turns, required
 from research.measures.map_features import map_features
 from thunder_core.acoustics import loudness
-from thunder_core.direction import Brief, Direction
+from thunder_core.direction import Direction, DirectionRequest
 from thunder_core.engine.engine import Engine
 from thunder_core.request import Request
 from thunder_core.train.corpus import Clip, Corpus
@@ -73,6 +73,7 @@ class Line:
         return [
             take.motion
             for take in self.engine.generate(
-                self.speech, Request(takes, seed, steps=steps, direction=Brief(vector, 0.0))
+                self.speech,
+                Request(takes, seed, steps=steps, direction=DirectionRequest(vector, 0.0)),
             )
         ]

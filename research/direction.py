@@ -18,7 +18,7 @@ from research.harness import add_shared, describe_sampling, report, results_file
 from thunder_core.animation.traits import PerformanceMeter
 from thunder_core.direction import AXES, Direction, DIRECTION_NAMES, SLIDERS
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.performance import reading
+from thunder_core.engine.performance import draw_style
 from thunder_core.train.teacher import presence
 
 SPREAD = 0.5  # of readings
@@ -47,7 +47,7 @@ def run(args: Namespace) -> None:
         line = Line.of(corpus, clip, engine)
         speaking = presence(line.phones, line.frames) > 0.5
         wanted = [
-            reading(Direction().vector()[None], 100 * number + i, SPREAD)
+            draw_style(Direction().vector()[None], 100 * number + i, SPREAD)
             for i in range(args.readings)
         ]
         for x in wanted:

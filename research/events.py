@@ -20,11 +20,11 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.performance import Performance
 from thunder_core.engine.planning.take_plan import plan_take, TakePlan
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.events import BROWS, HEAD, LOOK
+from thunder_core.events import BROW_COLUMNS, HEAD, LOOK
 from thunder_core.request import NORMAL
 from thunder_core.types import FPS, Motion
 
-MOODS = ("neutral", "warm", "amused", "sad", "angry", "bored")
+MEASURED_MOODS = ("neutral", "warm", "amused", "sad", "angry", "bored")
 LEAST = {"nod": 1.5, "raise": 0.05, "look": 3.0}  # degrees, channel values
 _SETTLED = 3  # frames after a look or a raise began in which it is reached
 NEAR_FRAMES = 2  # frames
@@ -61,7 +61,7 @@ def performed_curves(motion: Motion, names: list[str]) -> dict[str, np.ndarray]:
 def find_events(plan: TakePlan, motion: Motion, names: list[str]) -> dict[str, list[bool]]:
     """Whether each planned event is seen in a motion, by kind."""
     seen = performed_curves(motion, names)
-    curves = {"nod": HEAD, "raise": BROWS, "look": LOOK}
+    curves = {"nod": HEAD, "raise": BROW_COLUMNS, "look": LOOK}
     found = defaultdict[str, list[bool]](list)
     for kind, each in steps(plan).items():
         for start, peak in each:
@@ -93,7 +93,7 @@ def run(args: Namespace) -> None:
         *sorted(required(args.data / "lips", "clips of people who speak").glob("*.wav")),
     ]
     rows, kinds = [], ("nod", "raise", "look", "blink")
-    for mood in MOODS:
+    for mood in MEASURED_MOODS:
         found, chance, head_r, calm = defaultdict(list), defaultdict(list), [], []
         for path in paths:
             voice = engine.analyse(read_sound(path))

@@ -28,7 +28,7 @@ from research.measures import habits as measures
 from research.measures.habits import Coherence, Pause
 from research.measures.map_features import map_features
 from thunder_core.acoustics import loudness
-from thunder_core.direction import Brief, Direction, DIRECTION_NAMES
+from thunder_core.direction import Direction, DIRECTION_NAMES, DirectionRequest
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.cues import Prosody
@@ -41,9 +41,8 @@ from thunder_core.types import Motion, Speech
 SPREAD = 0.5  # of takes
 HABITS = {
     "blinks a minute": "blinks_per_minute", "head, °/s": "head_degrees_per_second",
-    "brow raise height": "brow_raise_height",
-    "brow deviation": "brow_deviation", "gaze shifts a minute": "gaze_shifts_per_minute",
-    "opening, mm/s": "opening_mm_per_second",
+    "brow raise height": "brow_raise_height", "brow deviation": "brow_deviation",
+    "gaze shifts a minute": "gaze_shifts_per_minute", "opening, mm/s": "opening_mm_per_second",
 }  # fmt: skip
 
 
@@ -110,7 +109,7 @@ def teacher_motions(clip: Clip, channels: list[str], seeds: range) -> list[Motio
 
 def sampled_motions(clip: Clip, engine: Engine, args: Namespace) -> list[Motion]:
     """Takes of a clip, as they are generated without a direction."""
-    direction = Brief(np.zeros((1, len(DIRECTION_NAMES)), np.float32), SPREAD)
+    direction = DirectionRequest(np.zeros((1, len(DIRECTION_NAMES)), np.float32), SPREAD)
     request = Request(args.takes, args.seed, steps=args.steps, direction=direction)
     return [take.motion for take in engine.generate(clip.speech, request)]
 

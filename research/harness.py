@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from thunder_core.direction import Brief
+    from thunder_core.direction import DirectionRequest
 
 Item = TypeVar("Item")
 ROOT = Path(__file__).resolve().parents[1]
@@ -90,12 +90,12 @@ def describe_sampling(steps: int) -> str:
     return f"{steps} steps" if steps else "normal quality"
 
 
-def usual_direction(spread: float = 0.0) -> Brief:
+def usual_direction(spread: float = 0.0) -> DirectionRequest:
     """A request for takes in the usual direction with this spread: takes of the add-on always have
     a direction."""
-    from thunder_core.direction import Brief, Direction
+    from thunder_core.direction import Direction, DirectionRequest
 
-    return Brief(Direction().vector()[None], spread)
+    return DirectionRequest(Direction().vector()[None], spread)
 
 
 def origin() -> dict[str, str]:

@@ -26,7 +26,13 @@ from research.harness import add_shared, report, required, results_file
 from thunder_core.acoustics import HOP, level, semitones, track
 from thunder_core.direction import AXES
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.engine.speech.cues import axis_deviations, Heard, measure, Measures, read_arousal
+from thunder_core.engine.speech.cues import (
+    Arousal,
+    axis_deviations,
+    measure,
+    Measures,
+    read_arousal,
+)
 from thunder_core.engine.speech.encoder import softmax, SpeechEncoder
 from thunder_core.types import FPS, RATE
 
@@ -144,7 +150,7 @@ def reference(encoder: SpeechEncoder, folder: Path) -> list[str]:
     ]  # fmt: skip
 
 
-def moves_right(before: Heard, after: Heard, field: str, side: int) -> tuple[bool, bool]:
+def moves_right(before: Arousal, after: Arousal, field: str, side: int) -> tuple[bool, bool]:
     """Whether a field of Heard moves to a side, and whether energy, brows and head together do."""
     by = axis_deviations(after) - axis_deviations(before)
     return side * (getattr(after, field) - getattr(before, field)) > 0, side * float(by.sum()) > 0
@@ -189,7 +195,7 @@ def run(args: Namespace) -> None:
     lines += [
         "",
         f"{'largest and median change of':30s}"
-        + "".join(f"{field:>16s}" for field in Heard._fields),
+        + "".join(f"{field:>16s}" for field in Arousal._fields),
     ]
     for name in CONTROLS:
         by = np.abs(np.array(after[name]) - np.array(before))

@@ -21,7 +21,7 @@ from research.faces.real_faces import solve_missing, solved_clips
 from research.harness import add_shared, in_turns, report, required, results_file
 from research.measures.habits import brow
 from research.words_aligned import texts_of
-from thunder_core.direction import Brief
+from thunder_core.direction import DirectionRequest
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.face.head import Head
@@ -118,7 +118,7 @@ def run(args: Namespace) -> None:
         if not matches or sum(len(word.text) >= CONTENT for word in words) < CONTENT:
             continue
         lines += 1
-        request = Request(seed=args.seed, direction=Brief(text=text))
+        request = Request(seed=args.seed, direction=DirectionRequest(text=text))
         takes = sorted(engine.generate(sound, request), key=lambda take: take.seed)
         chosen = [take.provenance["choice"] for take in takes]
         hits = [

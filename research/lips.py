@@ -54,7 +54,7 @@ from thunder_core.direction import Direction
 from thunder_core.engine import voice as voice_module
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.performance import Performance
-from thunder_core.engine.planning.lip_kernels import map_fits, occupancy, plan_lips
+from thunder_core.engine.planning.lip_kernels import encoder_matches, occupancy, plan_lips
 from thunder_core.engine.speech.audio import sound_of
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.face.lips import CLOSED_MM, Lips
@@ -111,7 +111,7 @@ def teacher_motion(
         channels,
         np.random.default_rng(seed),
         Direction(),
-        features=features if map_fits(engine.thunder.encoder) else None,
+        features=features if encoder_matches(engine.thunder.encoder) else None,
     )
 
 

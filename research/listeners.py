@@ -25,7 +25,7 @@ from research.measures import habits as measures
 from research.measures.habits import Coherence, coherence
 from thunder_core.acoustics import loudness
 from thunder_core.animation.traits import gaze_shifts, lid_closure, run_starts
-from thunder_core.direction import Brief, DIRECTION_NAMES
+from thunder_core.direction import DIRECTION_NAMES, DirectionRequest
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.cues import Prosody
@@ -93,7 +93,7 @@ def run(args: Namespace) -> None:
     lips = required(args.data / "lips", "the folder of recorded voices with phones")
     engine = Engine.load(args.weights, device="cpu")
     channels, phones = list(engine.head.expression_names), aligned_phones(lips)
-    direction = Brief(np.zeros((1, len(DIRECTION_NAMES)), np.float32), SPREAD)
+    direction = DirectionRequest(np.zeros((1, len(DIRECTION_NAMES)), np.float32), SPREAD)
     systems: dict[str, list[tuple[Motion, Prosody]]] = {
         "teacher listens": [],
         "takes listen": [],

@@ -65,7 +65,8 @@ KEPT = "figures.json"  # file next to a network: figures of each clip, and the n
 # it.
 SIGNS = {"lve": -1, "dtw": -1, "l_ccc": 1, "l_pcc": 1, "sdiv_l": -1, "sdiv_u": -1}
 COMPARED = (
-    ("thunder+face2s", "thunder+mouth2s"), ("thunder+exp2s", "thunder+mouth2s"),
+    ("thunder+face2s", "thunder+mouth2s"),
+    ("thunder+exp2s", "thunder+mouth2s"),
     ("thunder", "thunder-t"),
     ("thunder+mouth2s", "thunder-t+mouth2s"),
 )  # fmt: skip

@@ -116,7 +116,7 @@ def perform_as_teacher(
             Direction(mood=mood) if mood else Direction(),
             semitones(samples, voice.frames),
             False,
-            voice.features if voice.map_fits else None,
+            voice.features if voice.encoder_matches else None,
         )
         for seed in seeds
     ]

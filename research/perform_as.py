@@ -21,12 +21,12 @@ import numpy as np
 
 from research.harness import add_shared, report, results_file
 from research.hits import gesture
-from thunder_core.direction import Brief
+from thunder_core.direction import DirectionRequest
 from thunder_core.engine.another_voice import align_words, move, PAUSE, upper_columns
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.voice import VoiceFeatures
-from thunder_core.request import Performed, Request
+from thunder_core.request import Request, SourcePerformance
 from thunder_core.types import pack, Speech, Take
 
 TEXTS = {
@@ -74,7 +74,7 @@ def run(args: Namespace) -> None:
     }
 
     def generate(sound: Speech, **more) -> list[Take]:
-        direction = Brief(as_asked=False, spread=0.5)
+        direction = DirectionRequest(exact_first=False, spread=0.5)
         made = engine.generate(sound, Request(2, args.seed, direction=direction, **more))
         return sorted(made, key=lambda take: take.seed)
 
@@ -96,7 +96,7 @@ def run(args: Namespace) -> None:
         steps = [
             np.abs(np.diff(pack(m)[:, columns], axis=0)).max(0) for m in (take.motion, keep.motion)
         ]
-        made = generate(sounds[other], performed=Performed(take.motion, sounds[one]))
+        made = generate(sounds[other], perform_as=SourcePerformance(take.motion, sounds[one]))
         r = [np.corrcoef(a.opening, b.opening)[0, 1] for a, b in zip(made, fresh[other])]
         usual = np.corrcoef(*(each.opening for each in fresh[other]))[0, 1]
         rows["the same language" if one[0] == other[0] else "another"].append([

@@ -40,7 +40,7 @@ from research.harness import (
     results_file,
 )
 from research.words_aligned import texts_of
-from thunder_core.direction import Brief, Direction, DIRECTION_NAMES
+from thunder_core.direction import Direction, DIRECTION_NAMES, DirectionRequest
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.scorer import WEIGHTS
 from thunder_core.engine.speech.audio import read_sound, sound_of
@@ -75,15 +75,20 @@ FITTED = (
 # ---- takes and how they are spoiled
 
 
-def direction(as_asked: bool = False, energy: float = 0.0) -> Brief:
+def direction(exact_first: bool = False, energy: float = 0.0) -> DirectionRequest:
     """The usual direction, or one of another *Energy* in deviations, at SPREAD."""
     vector = Direction().vector()
     vector[DIRECTION_NAMES.index("energy")] = energy
-    return Brief(vector[None], SPREAD, as_asked=as_asked)
+    return DirectionRequest(vector[None], SPREAD, exact_first=exact_first)
 
 
 def generate_takes(
-    engine: Engine, speech: Speech, in_direction: Brief, takes: int, seed: int, steps: int
+    engine: Engine,
+    speech: Speech,
+    in_direction: DirectionRequest,
+    takes: int,
+    seed: int,
+    steps: int,
 ) -> list[Take]:
     """Takes in a direction, in the order of their seeds."""
     request = Request(takes, seed, steps=steps, direction=in_direction)
@@ -193,7 +198,7 @@ def score_spoiled(engine: Engine, sounds: Sequence[Speech], steps: int) -> Spoil
         seed, speaking = 5000 + TAKES * number, engine.analyse(speech).speaking
         for take in generate_takes(engine, speech, direction(True), SPOILED, seed, steps):
             first = take.seed == seed
-            of_take = replace(direction(True), as_asked=first)
+            of_take = replace(direction(True), exact_first=first)
             made = {AS_ASKED if first else READING: take.motion}
             backwards = pack(take.motion)[::-1]
             made |= spoil_motion(

@@ -30,7 +30,7 @@ from research.harness import add_shared, bootstrap, report, required, results_fi
 from research.lips import count_false_closures, true_closures
 from research.transcripts import share_made, sounds_by_text, table_of_sounds
 from research.words_aligned import FOLDERS, lexicon, Line, lines_of, NEAR, starts_of, texts_of
-from thunder_core.direction import Brief
+from thunder_core.direction import DirectionRequest
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound, sound_of
 from thunder_core.engine.speech.recognition import Recogniser
@@ -144,7 +144,9 @@ def of_clip(engine: Engine, clip: LipClip, text: str, args: Namespace) -> dict[s
     """How takes of a clip that are made with a text follow its real lips."""
     direction = usual_direction(0.5)
     request = Request(
-        args.clip_takes, args.seed, direction=Brief(direction.vectors, direction.spread, text=text)
+        args.clip_takes,
+        args.seed,
+        direction=DirectionRequest(direction.vectors, direction.spread, text=text),
     )
     takes = engine.generate(sound_of(clip.samples, RATE, clip.name), request)
     lips = Lips.of(engine.head)

@@ -89,9 +89,10 @@ TRAIN = {
 SHORT = 1000  # steps below which a network that started from nothing does not count as trained
 # The paper's Table 1, on the paper's data; its recogniser is Whisper.
 PAPER = {
-    "exp2s": (0.502, 0.273, 1.257, 1.468, 0.648), "face2s": (0.458, 0.203, 1.225, 1.437, 0.953),
-    "mouth2s": (0.506, 0.272, 1.246, 1.457, 0.678), "sv2s, fine-tuned": (0.555, 0.348, 1.281, 1.511,
-    0.437),
+    "exp2s": (0.502, 0.273, 1.257, 1.468, 0.648),
+    "face2s": (0.458, 0.203, 1.225, 1.437, 0.953),
+    "mouth2s": (0.506, 0.272, 1.246, 1.457, 0.678),
+    "sv2s, fine-tuned": (0.555, 0.348, 1.281, 1.511, 0.437),
     "sv2s, as published": (0.376, 0.141, 1.126, 1.313, 1.011),
 }  # fmt: skip
 SAMPLES_PER_FRAME = 640

@@ -19,7 +19,7 @@ import numpy as np
 from research.articulation import BILABIALS, LABIODENTALS
 from research.harness import add_shared, bootstrap, report, required, results_file
 from research.words_aligned import Line, lines_of
-from thunder_core.direction import Brief
+from thunder_core.direction import DirectionRequest
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.cues import runs
@@ -93,7 +93,7 @@ def sounds_by_text(
         speech = read_sound(line.path)
         for name, text in given[line.path].items():
             notes: list[str] = []
-            request = Request(args.takes, args.seed, direction=Brief(text=text))
+            request = Request(args.takes, args.seed, direction=DirectionRequest(text=text))
             takes = engine.generate(speech, request, on_note=notes.append)
             refused += OTHER_TEXT in notes
             total: dict[str, list[bool]] = defaultdict(list)

@@ -221,7 +221,7 @@ def trace_take(tree: Path) -> tuple[Figures, Figures]:
     )
     # so that all of it runs in this thread
     vars(import_module("thunder_core.engine.generate"))["processors"] = lambda: 1
-    usual = direction.Brief(direction.Direction().vector()[None], 0.0)
+    usual = direction.DirectionRequest(direction.Direction().vector()[None], 0.0)
     request = import_module("thunder_core.request").Request(1, 1, direction=usual)
     whole, after = Trace(tree / "thunder_core"), Trace(tree / "thunder_core")
     sys.setprofile(whole)

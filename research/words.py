@@ -26,7 +26,7 @@ from thunder_core.animation.traits import (
     measure,
     USUAL,
 )
-from thunder_core.direction import Brief, Direction, DIRECTION_NAMES
+from thunder_core.direction import Direction, DIRECTION_NAMES, DirectionRequest
 from thunder_core.direction_words import AXIS_WORDS, CARRIED_WORDS, MEASURES, words, words_of_takes
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.performance import requested_style
@@ -112,7 +112,7 @@ def add_arguments(p: ArgumentParser) -> None:
 def run(args: Namespace) -> None:
     """Sample, measure and count; write the table."""
     corpus, engine = open_corpus(args.cache), Engine.load(args.weights)
-    usual = Brief(Direction().vector()[None], 0.5, as_asked=False)
+    usual = DirectionRequest(Direction().vector()[None], 0.5, exact_first=False)
     requested, values, shows, batch, plain, listed = (
         [],
         {name: [] for name in STEPS},

@@ -2,16 +2,18 @@
 """Makes the virtual environments under .venv from the locked lists in requirements/, and checks
 their requirements.
 
-    environment.py engine [--card | --develop | --tests | --cluster]   the engine as every user has
-    it; --card: also torch, as for
-                                        graphics cards; --develop: also what training and the
-                                        benches need; --tests: also that, the FLAME extra and test
-                                        tools; --cluster: also that and Ray
-    environment.py blender [VERSION]    Blender as a Python module; without VERSION the newest that
-    a Python here fits environment.py versions             the Blender versions whose Python is
-    here, and why not for the others
-    environment.py tracker              what follows faces in videos, with Python 3.11 or 3.12
-    environment.py browser              Chromium and its driver, for tests of pages; its path
+    environment.py engine [--card | --develop | --tests | --cluster]
+        the engine as every user has it; --card: also torch, as for graphics cards; --develop: also
+        what training and the benches need; --tests: also that, the FLAME extra and test tools;
+        --cluster: also that and Ray
+    environment.py blender [VERSION]
+        Blender as a Python module; without VERSION the newest that a Python here fits
+    environment.py versions
+        the Blender versions whose Python is here, and why not for the others
+    environment.py tracker
+        what follows faces in videos, with Python 3.11 or 3.12
+    environment.py browser
+        Chromium and its driver, for tests of pages; its path
 
 Prints what it does on stderr and the path of the environment's Python on stdout. Standard library
 only.
@@ -75,7 +77,7 @@ def engine(lists: tuple[str, ...]) -> Path:
     python = first_python("The engine", *ENGINE_PYTHONS)
     size = CARD if "card" in lists else PROCESSOR
     locks = [LOCKS / f"{name}.txt" for name in ("engine", *lists)]
-    return environment("engine", python, locks, f"the engine: {told(size)}")
+    return environment("engine", python, locks, f"the engine: {cost_text(size)}")
 
 
 def guides() -> Path:
@@ -93,7 +95,7 @@ def tracker() -> Path:
     """The environment that follows faces in videos; returns its Python."""
     python = first_python("What follows faces in videos", *TRACKER_PYTHONS)
     return environment(
-        "tracker", python, [LOCKS / "tracker.txt"], f"what follows faces: {told(FACES)}"
+        "tracker", python, [LOCKS / "tracker.txt"], f"what follows faces: {cost_text(FACES)}"
     )
 
 
@@ -119,7 +121,7 @@ def first_python(what: str, *versions: str) -> str:
     )
 
 
-def told(size: Size) -> str:
+def cost_text(size: Size) -> str:
     """What an installation costs, in words."""
     return (
         f"about {size.download / 1e9:.2g} GB to download, {size.disk / 1e9:.1f} GB on disk, "

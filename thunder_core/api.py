@@ -23,7 +23,7 @@ from . import types
 from .animation import cue_file, motion_file, vrma
 from .animation.timing import at_scene_frames, Clock
 from .channels import read_channel, say_chosen
-from .direction import AXES, Brief, CHOICES, Direction, Mark, NEUTRAL, STRENGTH
+from .direction import AXES, CHOICES, Direction, DirectionRequest, Mark, NEUTRAL, STRENGTH
 from .direction_presets import Preset, Presets, SHIPPED
 from .engine.engine import Engine
 from .engine.speech.audio import read_sound, sound_of, write_sound
@@ -36,7 +36,7 @@ from .findings import LipSyncScore
 from .languages import code_of
 from .progress import no_progress, Progress
 from .protocol import NOTES
-from .request import check_number, NORMAL, Performed, Request, seed_of_voice, TAKES
+from .request import check_number, NORMAL, Request, seed_of_voice, SourcePerformance, TAKES
 from .shipped import SAMPLE
 from .spoken import Spoken
 from .types import FPS, pack, Speech, unpack
@@ -77,7 +77,7 @@ class Take(types.Take):
     """
 
     channels: tuple[str, ...] = ()
-    direction: Brief | None = None
+    direction: DirectionRequest | None = None
 
     @cached_property
     def curves(self) -> dict[str, np.ndarray]:
@@ -205,7 +205,7 @@ def sample() -> Voice:
 def perform(  # noqa: PLR0913 (what the panel offers)
     voice: Voice, takes: int = TAKES, seed: int | None = None, *, mood: str | None = None,
         strength: float | None = None,
-    preset: str | None = None, spread: float | None = None, as_asked: bool = True,
+    preset: str | None = None, spread: float | None = None, exact_first: bool = True,
     quality: str = NORMAL, guidance: float = 1.0,
     speech_guidance: float = 0.0, listening: bool = False,
     marks: Sequence[Mark] = (), transcript: str = "",
@@ -220,7 +220,7 @@ def perform(  # noqa: PLR0913 (what the panel offers)
     which mood and sliders go before.
     sliders: of the Direction panel, such as energy=1.3, smile=0.2.  spread: how far takes go from
     all this, 0 … 1 (0.5).
-    as_asked: whether the first seed's take follows the direction exactly.  quality: "draft",
+    exact_first: whether the first seed's take follows the direction exactly.  quality: "draft",
     "normal" or "final".
     guidance: Voice Guidance.  speech_guidance: Lip-Sync Guidance.  listening: the face listens to
     the voice.
@@ -248,14 +248,15 @@ tense, angry, afraid, surprised, disgusted, contemptuous, doubtful, bored
         raise BadRequest(
             f"Takes are made of a voice, not of {type(voice).__name__}: read it with load"
         )
-    direction = _direction(preset, mood, strength, spread, as_asked, sliders)
+    exact_first = bool(sliders.pop("as_asked", exact_first))  # its name in version 0.2.0
+    direction = _direction(preset, mood, strength, spread, exact_first, sliders)
     if not isinstance(transcript, str):
         raise BadRequest(
             f"The transcript is what the voice says, not of {type(transcript).__name__}: give it "
             f"as text"
         )
     if marks or transcript:
-        direction = replace(direction or Brief(), marks=tuple(marks), text=transcript)
+        direction = replace(direction or DirectionRequest(), marks=tuple(marks), text=transcript)
     request = Request(
         takes, seed_of_voice(voice.name) if seed is None else seed, quality, guidance=guidance,
         speech_guidance=speech_guidance,
@@ -293,8 +294,8 @@ def perform_as(
     vectors = np.array(take.provenance.get("reading", Direction().vector()), np.float32)[None]
     request = Request(
         takes, seed_of_voice(new.name) if seed is None else seed,
-        take.provenance.get("quality", NORMAL), direction=Brief(vectors, text=transcript),
-        performed=Performed(take.motion, old, choice=take.provenance.get("choice", {})),
+        take.provenance.get("quality", NORMAL), direction=DirectionRequest(vectors, text=transcript),
+        perform_as=SourcePerformance(take.motion, old, choice=take.provenance.get("choice", {})),
     )  # fmt: skip
     return _generate(engine, new, request, progress)
 
@@ -413,15 +414,15 @@ def _usual_engine() -> Engine:
 
 def _direction(
     preset: str | None, mood: str | None, strength: float | None, spread: float | None,
-    as_asked: bool, sliders: Mapping[str, float]
-) -> Brief | None:  # fmt: skip
+    exact_first: bool, sliders: Mapping[str, float]
+) -> DirectionRequest | None:  # fmt: skip
     """The direction that these settings describe, None without any. Raises BadRequest."""
     if (
         preset is None
         and mood is None
         and strength is None
         and spread is None
-        and as_asked
+        and exact_first
         and not sliders
     ):
         return None
@@ -444,11 +445,11 @@ def _direction(
     if strength is None:
         strength = base.direction.strength if mood is None else STRENGTH
     named = (mood or base.direction.mood, check_number("strength", strength, 0.0, 1.0))
-    return base.brief(
+    return base.direction_request(
         values,
         named,
         None if spread is None else check_number("spread", spread, 0.0, 1.0),
-        as_asked,
+        exact_first,
     )
 
 
@@ -457,10 +458,10 @@ def _suggestion(name: str, names: Iterable[str]) -> str:
     return f"{near} " if near else ""
 
 
-def _take(take: types.Take, engine: Engine, brief: Brief | None) -> Take:
+def _take(take: types.Take, engine: Engine, request: DirectionRequest | None) -> Take:
     """An engine's take with its channels, and the direction that its score compares with."""
     values = {field.name: getattr(take, field.name) for field in fields(types.Take)}
-    direction = replace(brief or Brief(), as_asked=take.provenance["as_asked"])
+    direction = replace(request or DirectionRequest(), exact_first=take.provenance["as_asked"])
     return Take(**values, channels=tuple(engine.head.expression_names), direction=direction)
 
 

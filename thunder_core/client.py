@@ -175,7 +175,7 @@ class Client:
             os.mkdir(path)
         return path
 
-    def forget(self, folder: str) -> None:
+    def delete_folder(self, folder: str) -> None:
         """Removes the folder of a request whose arrays were read or are no longer needed: takes of
         an hour are gigabytes."""
         if self._private is not None and os.path.dirname(folder) == self._private.path:
@@ -208,7 +208,7 @@ class Client:
                 self.start()
             except ThunderError as error:
                 for pending in waiting:
-                    pending._fail(error)
+                    pending.fail(error)
             else:
                 for pending in waiting:
                     self._process.send(pending)

@@ -321,27 +321,27 @@ SPREAD = 0.5  # default variation of takes around a direction
 MOODS: Mapping[str, Mood] = MappingProxyType({mood.name: mood for mood in (
     _mood(NEUTRAL, "Neutral", "No mood"),
     _mood("warm", "Warm", "Friendly, smiling with the eyes", smile=1.6, brows=0.5, head=0.5,
-    tension=-0.5),
+          tension=-0.5),
     _mood("amused", "Amused", "Close to laughing", energy=0.6, smile=2.4, brows=0.8, head=1.2,
-    width=0.8),
+          width=0.8),
     _mood("sad", "Sad", "Slow, with drooping corners", 0.75, energy=-1.2, articulation=-0.8,
-    smile=-1.8, head=-0.8, eyes=-0.6, width=-0.8),
+          smile=-1.8, head=-0.8, eyes=-0.6, width=-0.8),
     _mood("tense", "Tense", "Held back, lips pressed", 1.1, energy=-0.6, jaw=-1.0, tension=2.4,
-    head=-1.2, eyes=1.0, frown=0.6),
+          head=-1.2, eyes=1.0, frown=0.6),
     _mood("angry", "Angry", "Loud lips, teeth shown", 1.25, energy=1.2, articulation=1.0,
-    smile=-0.6, tension=1.2, head=0.8, frown=2.2),
+          smile=-0.6, tension=1.2, head=0.8, frown=2.2),
     _mood("afraid", "Afraid", "Stretched lips, trembling", 1.2, energy=-0.3, tension=1.4, width=1.4,
-    head=0.4, eyes=1.6, frown=0.4),
+          head=0.4, eyes=1.6, frown=0.4),
     _mood("surprised", "Surprised", "Wide open", 1.1, energy=1.0, jaw=1.0, brows=1.8, head=0.4,
-    frown=-1.0),
+          frown=-1.0),
     _mood("disgusted", "Disgusted", "Upper lip and nose drawn up", 0.95, articulation=-0.3,
-    smile=-1.0, rounding=-0.6, head=0.2, frown=1.2),
+          smile=-1.0, rounding=-0.6, head=0.2, frown=1.2),
     _mood("contemptuous", "Contemptuous", "One corner tight", 0.9, energy=-0.7, asymmetry=1.4,
-    tension=0.8, brows=-0.4, head=-0.6),
+          tension=0.8, brows=-0.4, head=-0.6),
     _mood("doubtful", "Doubtful", "Lips pushed up and aside", 0.9, energy=-0.3, asymmetry=-0.6,
-    smile=-0.6, brows=0.8, head=0.6, eyes=0.6),
+          smile=-0.6, brows=0.8, head=0.6, eyes=0.6),
     _mood("bored", "Bored", "Slow, small, unclear", 0.7, energy=-1.4, articulation=-1.6,
-    tension=-1.2, brows=-1.2, head=-1.0, eyes=-0.6),
+          tension=-1.2, brows=-1.2, head=-1.0, eyes=-0.6),
 )})  # fmt: skip
 
 
@@ -370,8 +370,10 @@ HABITS: Mapping[str, Habits] = MappingProxyType({
 })  # fmt: skip
 # What a direction may name as its mood; `as heard` is none that models know.
 CHOICES: Mapping[str, Mood] = MappingProxyType({
-    NEUTRAL: MOODS[NEUTRAL], AS_HEARD: _mood(AS_HEARD, "As Heard",
-    "Energy, brows and head follow how lively the voice sounds"), **MOODS,
+    NEUTRAL: MOODS[NEUTRAL],
+    AS_HEARD: _mood(AS_HEARD, "As Heard",
+                    "Energy, brows and head follow how lively the voice sounds"),
+    **MOODS,
 })  # fmt: skip
 _SHARE_OF_NEUTRAL = 0.35  # share of the corpus without a mood
 _LEAST_STRENGTH = 0.25  # smallest strength of a mood in the corpus
@@ -446,7 +448,7 @@ class InMood(NamedTuple):
 def in_moods(vectors: Iterable[np.ndarray]) -> list[InMood]:
     """What each vector describes."""
     each = [Direction.of_vector(vector) for vector in vectors]
-    return [InMood(asked, asked.style_in_mood, asked.tempo) for asked in each]
+    return [InMood(direction, direction.style_in_mood, direction.tempo) for direction in each]
 
 
 _SAME_MOOD = 1e-4  # change of a mood's strength over a line that is none
@@ -464,12 +466,12 @@ def split_moods(style: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
     if np.ptp(moods, axis=0).max() < _SAME_MOOD:
         return [style], np.ones((1, len(style)))
     strongest = moods.max(0)
-    played = np.flatnonzero(strongest > 0)
-    shares = moods[:, played] / strongest[played]
+    moods_used = np.flatnonzero(strongest > 0)
+    shares = moods[:, moods_used] / strongest[moods_used]
     shares = gaussian(shares / np.maximum(shares.sum(1, keepdims=True), 1), _MOOD_EASE, "nearest")
-    styles = np.repeat(style[None], 1 + len(played), 0)
+    styles = np.repeat(style[None], 1 + len(moods_used), 0)
     styles[:, :, len(AXES) :] = 0
-    for row, mood in enumerate(played, 1):
+    for row, mood in enumerate(moods_used, 1):
         styles[row, :, len(AXES) + mood] = strongest[mood]
     every = np.concatenate([1 - shares.sum(1, keepdims=True), shares], 1).T
     seen = every.max(1) > _SAME_MOOD
@@ -531,12 +533,12 @@ def check_transcript(text: str) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class Brief:
-    """What a batch of takes is asked for: a direction, and how far takes may go from it; by default
-    the neutral direction of the panel.
+class DirectionRequest:
+    """The direction of a batch of takes and how far takes may vary from it; by default the panel's
+    neutral direction.
 
     vectors: float32 [1 or T, DIRECTION_NAMES], one direction for the line or one for every frame.
-    spread: 0 … 1, variation of takes around it.  as_asked: whether the first take follows it
+    spread: 0 … 1, variation of takes around it.  exact_first: whether the first take follows it
     exactly, without spread.
     as_heard: float32 [1 or T], share of its strength with which the voice moves `requested`, 0 … 1
     (`performance.follow_voice`).
@@ -553,7 +555,7 @@ class Brief:
 
     vectors: np.ndarray = field(default_factory=lambda: Direction().vector()[None])
     spread: float = SPREAD
-    as_asked: bool = True
+    exact_first: bool = True
     original: np.ndarray | None = None
     like: tuple[tuple[int, float], ...] = ()
     as_heard: np.ndarray = field(default_factory=lambda: np.zeros(1, np.float32))
@@ -561,17 +563,19 @@ class Brief:
     text: str = ""
 
     @staticmethod
-    def of(direction: Direction, spread: float = SPREAD, as_asked: bool = True) -> Brief:
-        """A brief for takes in one direction over the whole line."""
-        heard = np.array([direction.share(AS_HEARD)], np.float32)
-        return Brief(direction.vector()[None], spread, as_asked, as_heard=heard)
+    def of(
+        direction: Direction, spread: float = SPREAD, exact_first: bool = True
+    ) -> DirectionRequest:
+        """For takes in one direction over the whole line."""
+        share = np.array([direction.share(AS_HEARD)], np.float32)
+        return DirectionRequest(direction.vector()[None], spread, exact_first, as_heard=share)
 
     @property
     def mean(self) -> Direction:
         """The mean of the direction over its line."""
-        mean, heard = Direction.of_vector(self.vectors.mean(0)), float(self.as_heard.mean())
+        mean, share = Direction.of_vector(self.vectors.mean(0)), float(self.as_heard.mean())
         return (
-            replace(mean, mood=AS_HEARD, strength=heard) if heard and mean.mood == NEUTRAL else mean
+            replace(mean, mood=AS_HEARD, strength=share) if share and mean.mood == NEUTRAL else mean
         )
 
     @property
@@ -579,7 +583,7 @@ class Brief:
         """The direction that scores compare with."""
         return self.vectors if self.original is None else self.original
 
-    def from_frame(self, first: int) -> Brief:
+    def from_frame(self, first: int) -> DirectionRequest:
         """The same for a sound that begins at this frame; negative: before the line, where its
         first direction holds."""
 
@@ -607,7 +611,7 @@ class Brief:
         record = {
             "direction": put_array(self.vectors),
             "spread": self.spread,
-            "as_asked": self.as_asked,
+            "as_asked": self.exact_first,
             "original": None if self.original is None else put_array(self.original),
             "as_heard": put_array(self.as_heard) if self.as_heard.any() else None,
             "like": [float(value) for pair in self.like for value in pair],
@@ -618,8 +622,10 @@ class Brief:
         return {name: value for name, value in record.items() if value not in (None, "", [])}
 
     @staticmethod
-    def of_record(record: Mapping, get_array: Callable[[Any], Any] = list) -> Brief | None:
-        """The brief in a record, None if it has none. get_array: the inverse of `put_array`.
+    def of_record(
+        record: Mapping, get_array: Callable[[Any], Any] = list
+    ) -> DirectionRequest | None:
+        """The direction in a record, None if it has none. get_array: the inverse of `put_array`.
 
         Raises BadRequest, or one of `records.UNREADABLE` if the record is damaged.
         """
@@ -634,7 +640,7 @@ class Brief:
 
         like = np.array(record.get("like", ()), float).reshape(-1, 2)
         heard = get_array(record["as_heard"]) if "as_heard" in record else np.zeros(1)
-        brief = Brief(
+        request = DirectionRequest(
             rows("direction"), float(record.get("spread", SPREAD)),
             bool(record.get("as_asked", True)), rows("original") if "original" in record else None,
             tuple((int(seed), by) for seed, by in like.tolist()),
@@ -642,6 +648,6 @@ class Brief:
             read_marks(json.loads(record.get("marks", "[]"))),
             check_transcript(record.get("text", "")),
         )  # fmt: skip
-        check(brief.vectors)
-        check(brief.requested)
-        return brief
+        check(request.vectors)
+        check(request.requested)
+        return request

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .direction import AXES, Brief, CHOICES, Direction, NEUTRAL, SPREAD, Style
+from .direction import AXES, CHOICES, Direction, DirectionRequest, NEUTRAL, SPREAD, Style
 from .errors import BadRequest
 from .files import open_input
 from .named_files import is_text, NamedFiles, read_document
@@ -54,18 +54,19 @@ class Preset:
             data["spread"] = round(self.spread, _DECIMALS)
         return data
 
-    def brief(
+    def direction_request(
         self, moved: dict[str, float], mood: tuple[str, float] | None = None,
-        spread: float | None = None, as_asked: bool = True
-    ) -> Brief:  # fmt: skip
+        spread: float | None = None, exact_first: bool = True
+    ) -> DirectionRequest:  # fmt: skip
         """A request for takes in this direction; what is given replaces the preset's values.
 
-        moved: values of axes by name.  mood: with its strength.  spread, as_asked: as Brief's.
+        moved: values of axes by name.  mood: with its strength.  spread, exact_first: as of
+        `DirectionRequest`.
         """
         name, strength = mood or (self.direction.mood, self.direction.strength)
         style = Style(**(self.direction.style.values() | moved))
         spread = next(each for each in (spread, self.spread, SPREAD) if each is not None)
-        return Brief.of(Direction(style, name, strength), spread, as_asked)
+        return DirectionRequest.of(Direction(style, name, strength), spread, exact_first)
 
     def to_json(self) -> str:
         """The text of its file."""

@@ -12,8 +12,8 @@ import numpy as np
 from .direction import AXES, DIRECTION_NAMES, MOOD_NAMES, MOODS
 from .types import SPEAKS
 
-USUAL, AS_ASKED, NEARLY = "usual", "as asked", "close to the direction"
-MOVED = "performs another recording"
+USUAL, AS_DIRECTED, NEARLY = "usual", "as directed", "close to the direction"
+OTHER_RECORDING = "performs another recording"
 # least deviation, in standard deviations between speakers, at which an axis is named
 REMARKABLE = 0.75
 # the same for how brows and head are carried: .2 of a channel, 4° of a nod, 5° of a turn, 3.5° of a
@@ -74,7 +74,7 @@ _SEEN_IN_SPEECH = (*_SHOWN_IN_SPEECH, "asymmetry")
 
 
 def words(
-    reading: np.ndarray,
+    take_style: np.ndarray,
     requested: np.ndarray | None = None,
     most: int = _MAX_WORDS,
     speaks: bool = True,
@@ -91,7 +91,7 @@ def words(
     a mood that nobody requested.
     """
     said: list[str] = []
-    for _, word in _traits(reading, requested, speaks, visible or {}):
+    for _, word in _traits(take_style, requested, speaks, visible or {}):
         if _may_be_said(word, said):
             said.append(word)
     return ", ".join(said[:most]) or USUAL
@@ -103,10 +103,10 @@ def _may_be_said(word: str, said: Sequence[str]) -> bool:
 
 
 def _traits(
-    reading: np.ndarray, requested: np.ndarray | None, speaks: bool, visible: Mapping[str, float]
+    take_style: np.ndarray, requested: np.ndarray | None, speaks: bool, visible: Mapping[str, float]
 ) -> list[tuple[float, str]]:
     """(strength, word) of every remarkable trait, strongest first; arguments as of `words`."""
-    deviations = _mean(reading) - (0.0 if requested is None else _mean(requested))
+    deviations = _mean(take_style) - (0.0 if requested is None else _mean(requested))
     before = np.zeros(len(DIRECTION_NAMES)) if requested is None else _mean(requested)
     traits = []
     for axis, x in zip(AXES, deviations):
@@ -140,7 +140,7 @@ def _traits(
 def _visible_deviation(
     axis: str, deviation: float, requested: np.ndarray, visible: Mapping[str, float]
 ) -> float:
-    """An axis's deviation `deviation` from what was asked of a take [DIRECTION_NAMES], as far as
+    """An axis's deviation `deviation` from a take's direction [DIRECTION_NAMES], as far as
     the take shows it: 0 if it shows the opposite.
 
     What shows in pauses too is compared with usual takes, and so measured only near the usual
@@ -184,7 +184,7 @@ def words_of_take(provenance: Mapping) -> str:
     """The words of a take from its provenance (`scene.takes.provenance.of_made`); "" if it was not
     directed, or its data are inconsistent.
 
-    A take without remarkable traits that was not played exactly as asked is called nearly so.
+    A take without remarkable traits that was not played exactly as directed is called nearly so.
     """
     return words_of_takes([provenance])[0]
 
@@ -298,7 +298,7 @@ def _words_that_differ(choice: TakeChoice, alike: Sequence[TakeChoice]) -> list[
 
 
 def words_of_request(provenance: Mapping) -> str:
-    """What a take was asked to do, in words; "" for nothing special, or where it is not known.
+    """The direction of a take, in words; "" for nothing special, or where it is not known.
 
     For a take that follows its voice also *as heard*, and how the voice sounds.
     """
@@ -329,32 +329,32 @@ def word_of_voice(provenance: Mapping) -> str:
 
 
 def _traits_of(provenance: Mapping) -> list[tuple[float, str]] | str:
-    """The traits of a take from its provenance, or words in their place: AS_ASKED, MOVED, "" if not
-    directed or its data are damaged."""
+    """The traits of a take from its provenance, or words in their place: AS_DIRECTED,
+    OTHER_RECORDING, "" if not directed or its data are damaged."""
     try:
         if provenance["as_asked"]:  # its mouth alone, where it hits what another take hits
             if "moved" in provenance:
-                return [] if "choice" in provenance else MOVED
-            return AS_ASKED
-        reading = np.array(provenance["reading"], float).reshape(-1, len(DIRECTION_NAMES))
+                return [] if "choice" in provenance else OTHER_RECORDING
+            return AS_DIRECTED
+        take_style = np.array(provenance["reading"], float).reshape(-1, len(DIRECTION_NAMES))
         requested = np.array(
             provenance["requested" if "requested" in provenance else "direction"], float
         ).reshape(-1, len(DIRECTION_NAMES))
         if not (
-            np.isfinite(reading).all()
+            np.isfinite(take_style).all()
             and np.isfinite(requested).all()
-            and len(reading)
+            and len(take_style)
             and len(requested)
         ):
             return ""
     except (KeyError, TypeError, ValueError):
         return ""
     traits = _traits(
-        reading, requested, provenance.get("role", SPEAKS) == SPEAKS, measures_of(provenance)
+        take_style, requested, provenance.get("role", SPEAKS) == SPEAKS, measures_of(provenance)
     )
     return (
-        AS_ASKED
-        if not traits and np.allclose(_mean(reading), _mean(requested), atol=_SAME)
+        AS_DIRECTED
+        if not traits and np.allclose(_mean(take_style), _mean(requested), atol=_SAME)
         else traits
     )
 

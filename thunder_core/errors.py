@@ -133,7 +133,7 @@ class Cancelled(ThunderError):
     """The animator cancelled the work."""
 
 
-class Undone(Cancelled):
+class CancelledByUndo(Cancelled):
     """The animator undid or redid a step in the middle of the work, or opened another file: what it
     had changed is gone."""
 

@@ -24,7 +24,7 @@ _SIZES = {
 }  # fmt: skip
 EVENTS = tuple(_SIZES)
 SIZES = np.array(list(_SIZES.values()), np.float32)
-HEAD, BROWS, KNIT, LOOK = slice(0, 3), slice(3, 6), 6, slice(7, 9)
+HEAD, BROW_COLUMNS, KNIT, LOOK = slice(0, 3), slice(3, 6), 6, slice(7, 9)
 BLINK, BREATH, SIDE, LIPS = 9, 10, 11, slice(12, 14)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .direction import Brief, check, PutArray
+from .direction import check, DirectionRequest, PutArray
 from .errors import BadRequest
 from .face.mapping import Sums
 from .types import Keep, LISTENS, Motion, pack, unpack
@@ -40,13 +40,14 @@ _BOUNDS: dict[str, tuple] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Performed:
+class SourcePerformance:
     """A performance that moves to another recording.
 
-    sound: that it is of: as the engine reads it (`types.Speech`), or as the protocol names it, a
-    path or [path, channel].  direction: float32 [1 or T, DIRECTION_NAMES], in which it was played
-    and mouths are sampled; None: the request's.  choice: of its words (`planning.choice`), {} if
-    not known.  keys: seconds of an animator's own keys, which get a place in the other recording.
+    sound: of the performance: as the engine reads it (`types.Speech`), or as the protocol names it,
+    a path or [path, channel].  direction: float32 [1 or T, DIRECTION_NAMES] of the performance,
+    in which mouths are sampled; None: the request's.  choice: of its words (`planning.choice`), {}
+    if not known.  keys: seconds of an animator's own keys, which get a place in the other
+    recording.
     """
 
     motion: Motion
@@ -68,11 +69,11 @@ class Request:
     keep: the fixed part, into which the sampled rest blends.  listening: the sound is another
     person's voice, to which the face listens.  sums: `mapping.Driver.sums` of the face that will
     play the takes: scores and words are of what it shows (`mapping.visible_motion`), while the
-    takes have all channels; None: it shows everything.  performed: on another recording, from which
-    head, brows, lids and eyes move to this one.
+    takes have all channels; None: it shows everything.  perform_as: of another recording, from
+    which head, brows, lids and eyes move to this one.
 
     Of Blender's side alone: turns: the parts of the sound that the face speaks, seconds from its
-    start; it listens to the others. Empty: it does the same in all.  said: the sounds of the voice,
+    start; it listens to the others. Empty: one role throughout.  phones: of the voice,
     JSON of [phone, start, end], for a character with mouths of its own.
     """
 
@@ -82,13 +83,13 @@ class Request:
     steps: int = 0
     guidance: float = 1.0
     speech_guidance: float = 0.0
-    direction: Brief | None = None
+    direction: DirectionRequest | None = None
     keep: Keep | None = None
     listening: bool = False
     sums: Sums | None = None
-    performed: "Performed | None" = None
+    perform_as: "SourcePerformance | None" = None
     turns: tuple[tuple[float, float], ...] = ()
-    said: str = ""
+    phones: str = ""
 
     def __post_init__(self):
         for name, bounds in _BOUNDS.items():
@@ -109,7 +110,7 @@ class Request:
         )  # fmt: skip
 
     @property
-    def effort(self) -> int | str:
+    def quality_or_steps(self) -> int | str:
         """The number of steps, or the quality."""
         return self.steps or self.quality
 
@@ -126,9 +127,9 @@ class Request:
         """As the protocol's “generate” takes it, besides the sound; `of_record` is the inverse.
 
         put_array: writes an array and returns its path; None: as a take in a .blend has it, without
-        what is not asked again for a single take.
+        what a single take does not need.
         """
-        direction, keep, performed = self.direction, self.keep, self.performed
+        direction, keep, source = self.direction, self.keep, self.perform_as
         record: dict[str, Any] = self.settings | {
             **(
                 {}
@@ -137,7 +138,7 @@ class Request:
             ),
             **({"role": LISTENS} if self.listening else {}),
             **({"turns": [x for span in self.turns for x in span]} if self.turns else {}),
-            **({"said": self.said} if self.said else {}),
+            **({"said": self.phones} if self.phones else {}),
         }
         if put_array is None:
             return record
@@ -147,13 +148,13 @@ class Request:
                 "keep_motion": put_array(pack(keep.motion)),
                 "keep_mask": put_array(keep.mask),
             }
-        if performed is not None:
-            rows = performed.direction
+        if source is not None:
+            rows = source.direction
             record |= {
-                "performed_motion": put_array(pack(performed.motion)),
-                "performed_sound": performed.sound,
-                "performed_choice": performed.choice,
-                "performed_keys": performed.keys,
+                "performed_motion": put_array(pack(source.motion)),
+                "performed_sound": source.sound,
+                "performed_choice": source.choice,
+                "performed_keys": source.keys,
                 "performed_direction": None if rows is None else put_array(rows),
             }
         return record
@@ -165,21 +166,22 @@ class Request:
 
         Raises BadRequest, or one of `records.UNREADABLE` if the record is damaged.
         """
-        names = ("seed", "quality", "steps", "guidance", "speech_guidance", "sums", "said")
-        keep = performed = None
+        names = ("seed", "quality", "steps", "guidance", "speech_guidance", "sums")
+        keep = source = None
         if record.get("keep_motion"):
             mask = get_array(record["keep_mask"]) > 0.5
             keep = Keep(_unpack(get_array(record["keep_motion"])), mask)
         if record.get("performed_motion"):
             rows = record["performed_direction"]
-            performed = Performed(
+            source = SourcePerformance(
                 _unpack(get_array(record["performed_motion"])), record["performed_sound"],
                 None if rows is None else get_array(rows), record["performed_choice"],
                 tuple(record["performed_keys"]),
             )  # fmt: skip
         return cls(
-            record.get("takes", 1), direction=Brief.of_record(record, get_array), keep=keep,
-            performed=performed, listening=record.get("role") == LISTENS, turns=turns_of(record),
+            record.get("takes", 1), direction=DirectionRequest.of_record(record, get_array),
+            keep=keep, perform_as=source, listening=record.get("role") == LISTENS,
+            turns=turns_of(record), phones=record.get("said", ""),
             **{name: record[name] for name in names if name in record},
         )  # fmt: skip
 

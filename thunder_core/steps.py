@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from .types import BROWS, FPS, in_group, TURNS
+from .types import BROW_CHANNELS, FPS, in_group, TURNS
 
 CONSTRAINT = "constraint"  # what no face does otherwise
 ADDED = "added"  # behaviour besides the model's
@@ -257,7 +257,7 @@ def _label_curves(
             for axis, value in zip(_AXES[what], values)
         ]
     if what == "brows":
-        names = [name for name, is_brow in zip(names, in_group(names, BROWS)) if is_brow]
+        names = [name for name, is_brow in zip(names, in_group(names, BROW_CHANNELS)) if is_brow]
     labelled = [(name, "channel", float(value)) for name, value in zip(names, values)]
     turns = values[len(names) :].reshape(-1, 3)  # of a packed motion: jaw, head, eyes
     return labelled + [

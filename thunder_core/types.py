@@ -45,9 +45,9 @@ SPEECH = ("mouth", "jaw", "tongue")
 # channels that move with the lips; cheeks are inflated behind shut lips
 MOUTH = (*SPEECH, "cheekPuff")
 # channels of SPEECH that may stay active in silence
-MOODS = ("mouthSmile", "mouthFrown", "mouthDimple")
+MOOD_CHANNELS = ("mouthSmile", "mouthFrown", "mouthDimple")
 TONGUE = ("tongue",)
-BROWS = ("brow",)
+BROW_CHANNELS = ("brow",)
 BLINKS = ("eyeBlink",)
 LIDS = ("eyeSquint", "eyeWide")
 GAZE = ("eyeLook",)

@@ -61,7 +61,7 @@ class Pending:
         self.done = False
         self.result: dict | None = None
         self.error: ThunderError | None = None
-        self._events: queue.SimpleQueue = queue.SimpleQueue()
+        self.events: queue.SimpleQueue = queue.SimpleQueue()
 
     def poll(self) -> list[dict]:
         """The events that arrived since the last call, oldest first; never blocks, never raises.
@@ -73,7 +73,7 @@ class Pending:
         events = []
         while True:
             try:
-                events.append(self._seen(self._events.get_nowait()))
+                events.append(self._seen(self.events.get_nowait()))
             except queue.Empty:
                 return events
 
@@ -89,7 +89,7 @@ class Pending:
             try:
                 # Short waits: an uninterruptible lock would swallow Ctrl-C on Windows.
                 event = self._seen(
-                    self._events.get(timeout=0.2 if left is None else max(0.0, min(left, 0.2)))
+                    self.events.get(timeout=0.2 if left is None else max(0.0, min(left, 0.2)))
                 )
             except queue.Empty:
                 if left is not None and left <= 0:
@@ -129,9 +129,9 @@ class Pending:
             self.error, self.done = ThunderError(MISUNDERSTOOD), True
         return event
 
-    def _fail(self, error: ThunderError) -> None:
+    def fail(self, error: ThunderError) -> None:
         """End the request with an error, as if the worker had sent it."""
-        self._events.put(
+        self.events.put(
             {
                 "id": self.number,
                 "event": "error",
@@ -182,11 +182,11 @@ class PipedProcess:
         return "\n".join(list(self.lines))
 
     def _start_threads(self, **targets: Callable[[], None]) -> None:
-        self.threads = [
-            threading.Thread(target=target, name=f"thunder {name}", daemon=True)
+        self.threads = {
+            name: threading.Thread(target=target, name=f"thunder {name}", daemon=True)
             for name, target in targets.items()
-        ]
-        for thread in self.threads:
+        }
+        for thread in self.threads.values():
             thread.start()
 
     def _wait(self) -> None:
@@ -200,7 +200,7 @@ class PipedProcess:
         self._wait()
         self._kill()
         self._wait()
-        for thread in self.threads:
+        for thread in self.threads.values():
             thread.join(self.patience)
 
     def _kill(self) -> None:
@@ -270,7 +270,7 @@ class LineProcess(PipedProcess):
             with contextlib.suppress(ValueError, RecursionError):
                 self._events.put(read_event(line))
         self._wait()
-        self.threads[0].join(self.patience)  # the log first, the reason may be in it
+        self.threads["log"].join(self.patience)  # the log first, the reason may be in it
         self._events.put(None)
 
 
@@ -294,9 +294,8 @@ class WorkerProcess(PipedProcess):
         self.mutex = threading.Lock()
         self.changed = threading.Condition(self.mutex)
         self.ready = self.dead = self.ending = False
-        self.age = self.silence = (
-            0.0  # seconds since an answer was first owed, and since the last event
-        )
+        # seconds since an answer was first owed, and since the last event
+        self.age = self.silence = 0.0
         self.shown = SILENCE_SHOWN  # silence at which the animator gets the next message
         self.refusal: ThunderError | None = None  # why this worker was ended by us
         self.send_again = send_again
@@ -322,7 +321,7 @@ class WorkerProcess(PipedProcess):
                 self._put({"id": pending.number, "verb": pending.verb, "args": pending.args})
                 self.changed.notify_all()
                 return
-        pending._fail(self._failure())
+        pending.fail(self._failure())
 
     def cancel(self, pending: Pending, number: int) -> None:
         """Ask the worker, in a request of this number, to stop another request. Returns at once."""
@@ -371,14 +370,14 @@ class WorkerProcess(PipedProcess):
         self._kill()  # it closed its pipe but still runs: it can no longer answer
         self._wait()
         self.popen.stdout.close()
-        self.threads[0].join(self.patience)  # the log first, the reason may be in it
+        self.threads["log"].join(self.patience)  # the log first, the reason may be in it
         with self.mutex:
             self.dead = True
             owed, self.owed = list(self.owed.values()), {}
             self.changed.notify_all()
         self.outgoing.put(None)
         for pending in owed:
-            pending._fail(self._failure())
+            pending.fail(self._failure())
 
     def _handle_event(self, event: dict) -> None:
         """Update the worker's state by an event, and pass the event on to its request."""
@@ -415,7 +414,7 @@ class WorkerProcess(PipedProcess):
                 if kind == "done" or number not in self.cancelled:
                     self.working = None
                 self._forget_cancelled()
-        pending._events.put(event)
+        pending.events.put(event)
 
     def _forget_cancelled(self) -> None:
         """Drops the cancelled requests that were answered and that the worker has left."""
@@ -447,7 +446,7 @@ class WorkerProcess(PipedProcess):
         for number in self.cancelled:
             self.cancelled[number] += seconds
             if self.cancelled[number] >= CANCEL_DEADLINE and number in self.owed:
-                self.owed.pop(number)._fail(Cancelled("Cancelled, nothing was changed"))
+                self.owed.pop(number).fail(Cancelled("Cancelled, nothing was changed"))
         is_stuck = max(self.cancelled.values(), default=0.0) >= STUCK_DEADLINE
         is_of_use = any(pending.begun for pending in self.owed.values())
         if is_stuck and not is_of_use and (self.owed or self.silence >= STUCK_DEADLINE):
@@ -477,7 +476,7 @@ class WorkerProcess(PipedProcess):
             )
         elif self.silence >= self.shown:
             for pending in self.owed.values():
-                pending._events.put(
+                pending.events.put(
                     {
                         "id": pending.number,
                         "event": "progress",
@@ -501,11 +500,11 @@ class WorkerProcess(PipedProcess):
         waiting = []
         for pending in owed:
             if pending.number in self.cancelled:
-                pending._fail(Cancelled("Cancelled, nothing was changed"))
+                pending.fail(Cancelled("Cancelled, nothing was changed"))
             elif again and not pending.begun:
                 waiting.append(pending)
             else:
-                pending._fail(why)
+                pending.fail(why)
         return waiting
 
     def _note(self, line: bytes) -> None:

@@ -13,7 +13,7 @@ import json
 import numpy as np
 
 from thunder_core.engine.tracking.spots import (
-    BROWS,
+    BROW_PAIRS,
     CHIN,
     LOWER_LIDS,
     NOSE_TIP,
@@ -242,7 +242,7 @@ def _brows(head: Head, skin: Front) -> list:
     # lashes are hair too
     hair = hair[hair[:, 1] > head.joints[[EYE_LEFT, EYE_RIGHT], 1].max() + 0.01]
     rows = []
-    for side, pairs in BROWS.items():
+    for side, pairs in BROW_PAIRS.items():
         mine = hair[hair[:, 0] > 0] if side == "left" else hair[hair[:, 0] < 0]
         ends = (
             (mine[:, 0].max(), mine[:, 0].min())

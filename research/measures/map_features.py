@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from thunder_core.engine.planning.lip_kernels import map_fits
+from thunder_core.engine.planning.lip_kernels import encoder_matches
 from thunder_core.engine.speech.encoder import speech_features, SpeechEncoder
 
 
@@ -11,5 +11,7 @@ def map_features(encoder: SpeechEncoder, samples: np.ndarray, frames: int) -> np
     """Speech features [frames, d] of a sound [samples]; None of an encoder that the map was not
     fitted to."""
     return (
-        speech_features(*encoder.analyse(samples), samples, frames) if map_fits(encoder) else None
+        speech_features(*encoder.analyse(samples), samples, frames)
+        if encoder_matches(encoder)
+        else None
     )

@@ -59,8 +59,8 @@ FACEGOOD = {
     "mouth_lipCornerDepress_": ("mouthFrown", 1.0), "mouth_lipCornerPull_": ("mouthSmile", 1.0),
     "mouth_lipCornerPullOpen_": ("mouthSmile", 1.0),  # noqa: E501
     "mouth_lipStretch_": ("mouthStretch", 1.0), "mouth_lipStretchOpen_": ("mouthStretch", 1.0),
-    "mouth_lowerLipDepress_": ("mouthLowerDown", 1.0), "mouth_upperLipRaise_": ("mouthUpperUp",
-    1.0),
+    "mouth_lowerLipDepress_": ("mouthLowerDown", 1.0),
+    "mouth_upperLipRaise_": ("mouthUpperUp", 1.0),
     "mouth_lowerLipProtrude_c": ("mouthShrugLower", 0.5), "mouth_oh_c": ("mouthFunnel", 0.5),
     "mouth_oo_c": ("mouthPucker", 0.8),
     "mouth_press_": ("mouthPress", 1.0), "mouth_pucker_": ("mouthPucker", 0.5),

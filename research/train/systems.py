@@ -8,6 +8,7 @@ request, L_m2s. A learner holds what only training needs; its `network` is expor
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
@@ -416,16 +417,22 @@ def _moods(item: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     return labels.nan_to_num(), labels.isnan().any(2)[:, 0]
 
 
-class _Regression(nn.Module):
-    """A network that makes one motion of a sound and a speaker. Others have `estimate(item, truth,
-    rng)`, standardised motions [B, T, C] as the loss compares them with `truth`, and `run_free(item)`,
-    as it performs."""
+class _Regression(nn.Module, ABC):
+    """A network that makes one motion of a sound and a speaker."""
 
     wants: tuple[str, ...] = ()
 
     def __init__(self, network: nn.Module):
         super().__init__()
         self.network = network
+
+    @abstractmethod
+    def estimate(self, item: dict[str, Tensor], truth: Tensor, rng: np.random.Generator) -> Tensor:
+        """Standardised motions [B, T, C], which the loss compares with `truth`."""
+
+    @abstractmethod
+    def run_free(self, item: dict[str, Tensor]) -> Tensor:
+        """Standardised motions [B, T, C] as the network performs."""
 
     def loss(
         self, head: Head, batches: SpeechBatches, m2s: nn.Module | None, m2s_weight: float,

@@ -14,7 +14,7 @@ from ..host import compat
 
 TRACK = "Thunder: My Animation"  # NLA track that plays the animator's action under the shown take
 _BLENDING = ("action_blend_type", "action_influence", "action_extrapolation")
-STILL = f"{TRACK} (Still)"  # NLA track below it, and its action
+STILL_TRACK = f"{TRACK} (Still)"  # NLA track below it, and its action
 
 
 def actions_of(entry) -> list[bpy.types.Action]:
@@ -125,7 +125,7 @@ def _hold_still(rig: head.Rig) -> None:
                 for _, track in rig.tracks_of(target)
                 if (track.path, track.index) not in moved
             ]
-    hold_values(rig, STILL, values)
+    hold_values(rig, STILL_TRACK, values)
 
 
 def hold_values(rig: head.Rig, name: str, values: list[list]) -> list[bpy.types.Action]:
@@ -185,7 +185,7 @@ def remove_base(rig: head.Rig) -> None:
     still = set()
     for target in rig.targets:
         for track in base_tracks(target):
-            if track.name.startswith(STILL):
+            if track.name.startswith(STILL_TRACK):
                 still |= {strip.action for strip in track.strips if strip.action is not None}
             target.animation_data.nla_tracks.remove(track)
     for action in still:
@@ -218,7 +218,7 @@ def _put_state(target, state: dict) -> None:
             setattr(animation, name, state[name])
     for path, index, value in state.get("values", ()):
         if rna_paths.exists(target, path):
-            rna_paths.put(target, path, index, value)
+            rna_paths.set_value(target, path, index, value)
 
 
 def animator_actions(rig: head.Rig) -> list:
@@ -281,7 +281,7 @@ def _move_to_rest(rig: head.Rig) -> None:
         if target.id_type == "KEY":
             for curve in compat.curves_for(target):
                 if curve.data_path.endswith(".value") and rna_paths.exists(target, curve.data_path):
-                    rna_paths.put(target, curve.data_path, 0, 0.0)
+                    rna_paths.set_value(target, curve.data_path, 0, 0.0)
 
 
 # frames to either side in which cycles and extrapolation continue as in the action

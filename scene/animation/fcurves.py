@@ -161,10 +161,10 @@ def shift_values(
         return keys
     times = keys["co"][:, 0].astype(np.float64)
     more = np.interp(times, frames, by)
-    enough = is_on(keys, frames) or (
+    is_exact = is_on(keys, frames) or (
         len(times) > 0 and np.abs(np.interp(frames, times, more) - by).max() < _SAME
     )
-    if enough:
+    if is_exact:
         result = dict(keys)
         for part in ("co", "handle_left", "handle_right"):
             result[part] = keys[part].copy()

@@ -30,7 +30,7 @@ PIECE, SLOW_PIECE = 400, 12
 SAID = "said"  # in it: the sounds of the voice, JSON of [phone, start, end], for own mouths
 _PRINT_LENGTH = 16  # hexadecimal digits of a checksum
 _WITHOUT_PLACED = "2-"  # start of checksums that leave out the handles placed by Blender
-STILL = 1e-6  # a channel that moves less gets one key at either end
+LEAST_MOTION = 1e-6  # a channel that moves less gets one key at either end
 # longer takes get few keys: eight one-hour takes with a key on every frame need 2.8 GB
 LONG_SECONDS = 600.0
 LONG_ERROR = 0.1  # largest lip error of these keys, mm: not visible
@@ -117,7 +117,7 @@ def values_of(
     # millimetres that a unit of each track moves
     _, per_unit = yield from rescale(rig.meter.pulls(), share, share)
     most = (per_unit / displacement.ALLOWED).max(1)
-    still = 1e-3 * np.ptp(values, axis=0) + STILL
+    still = 1e-3 * np.ptp(values, axis=0) + LEAST_MOTION
     allowed = np.where(most > 0, LONG_ERROR * _LONG_SHARE / np.maximum(most, 1e-12), still)
     reduced = []
     for start in range(0, len(frames) - 1, _LONG_PIECE):
@@ -222,7 +222,7 @@ def key_again(
         if curve is not None:
             write(curve, keys_of(values, index), track.rest, values.units[index])
     for action in actions:
-        remember(action, performance, checksum(action))
+        remember(action, performance, checksum_of(action))
     rna_paths.tag(rig.targets)
 
 
@@ -267,7 +267,7 @@ def on_scene_frames(performance: Performance, clock: Clock, frames: np.ndarray) 
 def keys_of(of_tracks: TrackValues, place: int) -> dict[str, np.ndarray]:
     """The keys of one track."""
     frames, values = of_tracks.frames, of_tracks.values[:, place]
-    if np.ptp(values) < STILL and len(frames) > 2:
+    if np.ptp(values) < LEAST_MOTION and len(frames) > 2:
         frames, values = frames[[0, -1]], values[[0, -1]]
     elif of_tracks.reduced is not None:
         return _join([keys[place] for keys in of_tracks.reduced], frames)
@@ -293,7 +293,7 @@ def _join(pieces: list[Keys], frames: np.ndarray) -> dict[str, np.ndarray]:
     return keyframes.concatenate(*joined)
 
 
-def checksum(action, like: object = None) -> str:
+def checksum_of(action, like: object = None) -> str:
     """The checksum of an action's keys; it changes when the animator edits the take. 1 ms per
     minute of keys and curve.
 
@@ -479,12 +479,12 @@ def frames_of(entry) -> np.ndarray:
     return np.arange(entry.first - entry.lead_in, entry.last + entry.lead_out + 1)
 
 
-def curves(rig: head.Rig, entry) -> list:
+def curves_of_tracks(rig: head.Rig, entry) -> list:
     """The f-curve of each of the rig's tracks in a take, None if it has none."""
     return fcurves.of_tracks(rig, display.curves_of(rig, entry))
 
 
-def values(rig: head.Rig, of_tracks: list, frames: np.ndarray) -> np.ndarray:
+def values_at(rig: head.Rig, of_tracks: list, frames: np.ndarray) -> np.ndarray:
     """Values of curves (one for each track, or None) at scene frames [S]: float64 [S, tracks]. A
     track without one rests."""
     result = np.empty((len(frames), len(rig.driver.tracks)))
@@ -495,7 +495,7 @@ def values(rig: head.Rig, of_tracks: list, frames: np.ndarray) -> np.ndarray:
     return result
 
 
-def motion(rig: head.Rig, values: np.ndarray, fps: float) -> Generator[float, None, Motion]:
+def shown_motion(rig: head.Rig, values: np.ndarray, fps: float) -> Generator[float, None, Motion]:
     """Returns the Motion, its columns head.channel_names(), of a rig's values [S, tracks]."""
     shown = np.stack(
         [

@@ -54,7 +54,7 @@ def folder() -> str | None:
 
 
 @dataclass(frozen=True)
-class Beside:
+class Component:
     """An environment that is installed by choice, beside the engine's.
 
     name: of its folder.  lock: list of its packages.  needs: its size.  newest: Python that these
@@ -80,8 +80,8 @@ class Beside:
         return (self.folder() or "",) if self.state().kind in ("READY", "OUTDATED") else ()
 
 
-RECOGNISER = Beside("recogniser", RECOGNISE_LOCK, installer.WORDS)
-TRACKER = Beside("tracker", TRACKER_LOCK, installer.FACES, installer.NEWEST_OF["mediapipe"])
+RECOGNISER = Component("recogniser", RECOGNISE_LOCK, installer.WORDS)
+TRACKER = Component("tracker", TRACKER_LOCK, installer.FACES, installer.NEWEST_OF["mediapipe"])
 
 
 def state(place: str | None = None, locks: tuple[Path, ...] = ()) -> State:
@@ -243,12 +243,12 @@ class Installation:
 
 class _Installing(jobs.Part):
     """The current installation.  removal: the last one.  error: that of the last installation,
-    shown in the preferences.  beside: what that was of, None for the engine."""
+    shown in the preferences.  component: what that was of, None for the engine."""
 
     running: Installation | None = None
     removal: threading.Thread | None = None
     error: str = ""
-    beside: Beside | None = None
+    component: Component | None = None
 
     def close(self) -> None:
         """Stop the current installation and wait for its end."""
@@ -263,20 +263,20 @@ installing = jobs.session.add(_Installing())
 
 def begin(
     wheels: str | None, online: bool, card: bool = False, extra: Path | None = None,
-    beside: Beside | None = None,
+    component: Component | None = None,
 ) -> Installation:  # fmt: skip
     """Start installing, completing or repairing this extension's environment; the preferences show
     how far it is.
 
     card: with torch, for graphics cards, which an environment keeps that has it.  extra: FLAME_LOCK
-    or WAVEFORM_LOCK, to add its packages to an environment that is complete.  beside: another
+    or WAVEFORM_LOCK, to add its packages to an environment that is complete.  component: another
     environment, instead of the engine's.
     """
     lock = extra or (CARD_LOCK if card or has("torch") else LOCK)
     place, newest = folder(), installer.NEWEST
-    if beside is not None:
-        place, lock, newest = beside.folder(), beside.lock, beside.newest
-    installing.error, installing.beside = "", beside
+    if component is not None:
+        place, lock, newest = component.folder(), component.lock, component.newest
+    installing.error, installing.component = "", component
     installing.running = Installation(place, wheels, online, str(lock), extra is not None, newest)
     if not bpy.app.background:
         _progress.start(LOOK_SECONDS)

@@ -23,12 +23,12 @@ FORWARD, UP = "-Y", "Z"  # facing and up directions of characters in Blender
 
 @dataclass(frozen=True)
 class Binding:
-    """targets: the data-blocks a mapping animates.  driver: what fills their tracks.  unmet: rules
-    without a target."""
+    """targets: the data-blocks a mapping animates.  driver: what fills their tracks.
+    unbound_rules: those without a target."""
 
     targets: tuple
     driver: mapping.Driver
-    unmet: tuple
+    unbound_rules: tuple
 
 
 def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = ()) -> Binding:
@@ -48,7 +48,7 @@ def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = 
     }
     tracks: dict[mapping.Track, int] = {}
     turns: dict[tuple[int, str], list] = {}  # sources of a bone's rotation, by (block, bone)
-    parts, unmet = [], []
+    parts, unbound_rules = [], []
     rests = {rule.target: rule.weight for rule in plan.rules if rule.source == mapping.DEFAULT}
     for rule in [each for each in plan.rules if each.source != mapping.DEFAULT]:
         places = _places(rule.target, _objects_named(rule.target.object, objects), shapes)
@@ -66,7 +66,7 @@ def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = 
                 track = mapping.Track(block, path, index, group, rest)
                 parts.append((rule.source, tracks.setdefault(track, len(tracks)), rule.weight))
         if not places:
-            unmet.append(rule)
+            unbound_rules.append(rule)
     for joint in plan.joints:
         armatures = _having_bone(joint.bone, _objects_named(joint.object, objects))
         for armature in armatures:
@@ -74,7 +74,7 @@ def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = 
             added = [(f"{joint.joint}.{axis}", i, joint.scale) for i, axis in enumerate("xyz")]
             turns.setdefault((block, joint.bone), []).extend(added)
         if not armatures:
-            unmet.append(joint)
+            unbound_rules.append(joint)
     targets, driven, turning = tuple(blocks), list(tracks), []
     for (block, bone), added in turns.items():
         mode = targets[block].pose.bones[bone].rotation_mode
@@ -85,7 +85,9 @@ def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = 
             for index, rest in enumerate(mapping.rotation_rest(mode))
         ]
         turning.append(turn)
-    return Binding(targets, mapping.Driver(driven, parts, turning, dict(plan.leads)), tuple(unmet))
+    return Binding(
+        targets, mapping.Driver(driven, parts, turning, dict(plan.leads)), tuple(unbound_rules)
+    )
 
 
 ROTATION = "rotation"  # path of a bone's turn, whatever its rotation mode

@@ -77,9 +77,9 @@ def resolve(obj: bpy.types.Object) -> Character:
 
 def used_sources(plan: Mapping, bound: binding.Binding) -> set[str]:
     """Names of the channels, keys and joints that truly move something."""
-    unmet = set(bound.unmet)
-    return {rule.source for rule in plan.rules if rule not in unmet and rule.weight} | {
-        rule.joint for rule in plan.joints if rule not in unmet and rule.scale
+    unbound_rules = set(bound.unbound_rules)
+    return {rule.source for rule in plan.rules if rule not in unbound_rules and rule.weight} | {
+        rule.joint for rule in plan.joints if rule not in unbound_rules and rule.scale
     }
 
 

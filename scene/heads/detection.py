@@ -4,6 +4,7 @@ bones; or learns it from a pose, or from pose assets."""
 
 from collections.abc import Callable, Iterator, Mapping as Values
 from dataclasses import dataclass, replace
+from itertools import chain, starmap
 
 import bpy
 import numpy as np
@@ -21,6 +22,9 @@ from .family import key_names, owners_of, property_names, relatives
 
 CACHE_MOST = 64
 _STILL = 1e-4  # least difference from rest that is a pose
+_LOWERED = (
+    0.12  # share of a head's height by which a jaw that is moved opens, as one that turns does
+)
 
 
 @dataclass(frozen=True)
@@ -201,7 +205,7 @@ def _face_forward(plan, meter: reach.Meter, convention) -> mapping.Mapping:
     is_keyed = any(rule.source == "jawOpen" for rule in plan.rules)
     jaw = plan if is_keyed else replace(plan, joints=tuple(guess))
     front = reach.Face(meter, jaw).front() if meter.parts else None
-    if front is None or (ahead := reach.along(front[0])) is None:
+    if front is None or (ahead := reach.main_axis(front[0])) is None:
         return plan
     return replace(plan, forward=reach.letter(ahead), up=reach.letter(front[1]))
 
@@ -320,15 +324,15 @@ def _joints(
     moved = {rule.source for rule in found_rules}
     joints, rules = [], []
     if jaws and not _opens(meter, plan):
-        rig, bone = jaws[0]
-        joint = mapping.JointRule("jaw", bone, rig.name)
-        by_bone = replace(plan, joints=(joint,))
+        by_bone = _with_jaw(meter, plan, jaws)
         # a key that moves little beside the bone, as a fold of skin, goes with it
         if "jawOpen" not in moved or _opens(meter, by_bone):
-            joints.append(joint)
+            joints += by_bone.joints
+            lowered = by_bone.rules[len(found_rules) :]
+            rules += lowered
             rules += [
                 mapping.Rule(source, jaw.target, weight * jaw.weight)
-                for jaw in reach.jaw_rules(by_bone)
+                for jaw in (*reach.jaw_rules(by_bone), *lowered)
                 for source, (other, weight) in conventions.FALLBACKS.items()
                 if other == "jawOpen" and source not in moved
             ]
@@ -348,6 +352,52 @@ def _joints(
             mapping.JointRule("neck", bone, rig.name, 1.0 / len(places)) for rig, bone in places
         ]
     return tuple(joints), rules
+
+
+def _with_jaw(meter: reach.Meter, plan: mapping.Mapping, jaws) -> mapping.Mapping:
+    """The mapping with the bone, (armature, bone), that parts the lips as it turns, of these or of
+    all that are named like a jaw, as an upper and a lower one; else with one that parts them as it
+    goes down; with the first where none is seen to."""
+
+    def turn(rig, bone: str) -> mapping.Mapping:
+        return replace(plan, joints=(mapping.JointRule("jaw", bone, rig.name),))
+
+    named = [
+        (rig, bone.name)
+        for rig in meter.rigs
+        for bone in rig.data.bones
+        if conventions.joint_bones((bone.name,), "jaw") and not overruled(rig, bone.name)
+    ]
+    every = list(dict.fromkeys((*jaws, *named)))
+    free = [jaw for jaw in every if not all(jaw[0].pose.bones[jaw[1]].lock_rotation)]
+    lowered = (replace(plan, rules=plan.rules + _lower(meter, plan, *jaw)) for jaw in every)
+    opening = (
+        each
+        for each in chain(starmap(turn, free), lowered)
+        if _opens(meter, each) and reach.Face(meter, each).is_lower_jaw
+    )
+    return next(opening, turn(*jaws[0]))
+
+
+def _lower(meter: reach.Meter, plan: mapping.Mapping, rig, bone: str) -> tuple[mapping.Rule, ...]:
+    """Rules by which a bone that goes down opens the jaw, as far as one that turns does."""
+
+    def rules(far: float) -> tuple[mapping.Rule, ...]:
+        way = -far * np.array(binding.DIRECTIONS[plan.up or binding.UP], float)
+        to_rig = rig.matrix_world.inverted_safe() @ meter.base.matrix_world
+        local = rig.data.bones[bone].matrix_local.to_3x3().inverted_safe() @ (
+            to_rig.to_3x3() @ Vector(way)
+        )
+        return tuple(
+            mapping.Rule(
+                "jawOpen", mapping.Target("BONE", "", rig.name, bone, "location", axis), by
+            )
+            for axis, by in enumerate(local)
+            if abs(by) > _STILL * far
+        )
+
+    size = reach.Face(meter, replace(plan, rules=plan.rules + rules(1e-3))).size
+    return rules(_LOWERED * size)
 
 
 def _moves_only_lids(bone: str, names: set[str], meter: reach.Meter) -> bool:

@@ -40,7 +40,8 @@ class Rig:
     order of their stored curves.
     driver: converts a motion into their values and back.  channels: the expression channels with an
     effect.
-    objects: a character's objects, the face first.  unmet: rules of its mapping without a target.
+    objects: a character's objects, the face first.  unbound_rules: of its mapping, without a
+    target.
     """
 
     mesh: bpy.types.Object
@@ -49,12 +50,14 @@ class Rig:
     driver: Driver
     channels: tuple[str, ...]
     objects: tuple = ()
-    unmet: tuple = ()
+    unbound_rules: tuple = ()
 
     @property
     def vanished(self) -> str:
         """The sentence that a character lost a mouth of the animator's; "" if it did not."""
-        lost = (each for each in self.unmet if mapping.is_mouth(getattr(each, "source", "")))
+        lost = (
+            each for each in self.unbound_rules if mapping.is_mouth(getattr(each, "source", ""))
+        )
         if (rule := next(lost, None)) is None:
             return ""
         return (
@@ -309,7 +312,7 @@ def resolve(obj: bpy.types.Object) -> Rig:
         result.bound.driver,
         channels,
         tuple(result.objects),
-        result.bound.unmet,
+        result.bound.unbound_rules,
     )
 
 

@@ -238,7 +238,7 @@ def show(scene, rig: head.Rig, source: str, amount: float) -> None:
         ]
         settings.preview_kept = json.dumps({"head": rig.mesh.name, "values": values})
     for track, value in zip(rig.driver.tracks, pose(rig, source, amount)):
-        rna_paths.put(rig.targets[track.block], track.path, track.index, value)
+        rna_paths.set_value(rig.targets[track.block], track.path, track.index, value)
     rna_paths.tag(rig.targets)
 
 
@@ -258,7 +258,7 @@ def end(scene) -> None:
         targets = {target.name: target for target in rig.targets}
         for name, path, index, value in record["values"]:
             if name in targets and rna_paths.exists(targets[name], path):
-                rna_paths.put(targets[name], path, index, value)
+                rna_paths.set_value(targets[name], path, index, value)
     if any(target.animation_data is not None for target in targets.values()):
         scene.frame_set(scene.frame_current, subframe=scene.frame_subframe)
 

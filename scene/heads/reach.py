@@ -456,6 +456,15 @@ class Face:
         is_known = self.is_looked_at or self.lips is not None
         return is_known or all(each.kind == "KEY" for each in moves) or self.meter.follows(moves)
 
+    @property
+    def is_lower_jaw(self) -> bool:
+        """Whether what opens the mouth is below what stays, where that is known: an upper jaw that
+        goes down parts lips from each other too."""
+        heights = self.points @ self.up
+        return not self.lips or bool(
+            np.average(heights, weights=self.far) <= heights[self.lips[0]].mean()
+        )
+
     def _pairs(self, moved: np.ndarray) -> np.ndarray:
         """How far each pair in the middle of the lips is apart, [n] mm, by moves or places."""
         upper, lower = self.lips or ([], [])
@@ -513,8 +522,11 @@ class Face:
             return None
         mouth, up = self.points[self.far > _STRONG * self.far.max()].mean(0), self.up
         eyes = self._middle(("eyeBlink", "eyeWide", "brow"))
-        if eyes is not None and (above := along(eyes - mouth)) is not None:
-            up = above
+        if eyes is not None and (above := main_axis(eyes - mouth)) is not None:
+            # from the tip of a beak eyes are behind rather than above, and its key goes down
+            opens = np.zeros(3) if jaw_rules(self.plan) else -self.opened.sum(axis=0)
+            if opens @ above >= opens @ up:
+                up = above
         head = self.points[self.points @ up >= (self.points[self.far > 0] @ up).min()]
         size = np.ptp(head, axis=0)
         middle, far = (head.min(0) + head.max(0)) / 2, _FAR * np.abs(size @ up)
@@ -697,7 +709,7 @@ def letter(axis: np.ndarray) -> str:
     return ("-" if axis[index] < 0 else "") + "XYZ"[index]
 
 
-def along(vector: np.ndarray) -> np.ndarray | None:
+def main_axis(vector: np.ndarray) -> np.ndarray | None:
     """The axis along which a direction clearly goes, [3]; None for a slanting one."""
     far = np.abs(vector)
     axis = int(far.argmax())

@@ -90,7 +90,7 @@ def tag(blocks: Iterable) -> None:
         block.update_tag()
 
 
-def put(block, path: str, index: int, number: float) -> None:
+def set_value(block, path: str, index: int, number: float) -> None:
     """Set a number of a data-block; whole-number properties take the nearest."""
     owner, name, custom = _resolve(block, path)
     current = owner[name] if custom else getattr(owner, name)
@@ -130,7 +130,7 @@ def rest(block, path: str, index: int, number: float) -> None:
         pose.rotation_axis_angle = (0.0, 0.0, 1.0, 0.0)
         pose.rotation_euler = (0.0, 0.0, 0.0)
         return
-    put(block, path, index, number)
+    set_value(block, path, index, number)
 
 
 def visible_values(block, curve_values: np.ndarray, path: str) -> np.ndarray:

@@ -190,8 +190,8 @@ def remove_curves(data_block, paths: set[str]) -> None:
     strips = (
         [strip for track in animation.nla_tracks for strip in track.strips] if animation else []
     )
-    played = [(animation.action, slot_of(data_block))] if animation else []
-    for action, slot in [*played, *((strip.action, strip_slot(strip)) for strip in strips)]:
+    assigned = [(animation.action, slot_of(data_block))] if animation else []
+    for action, slot in [*assigned, *((strip.action, strip_slot(strip)) for strip in strips)]:
         unwanted = [curve for curve in curves_of(action, slot) if curve.data_path in paths]
         for curve in unwanted:
             curves_in(action, data_block, slot).remove(curve)

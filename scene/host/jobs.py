@@ -24,7 +24,7 @@ from typing import TypeVar
 import bpy
 from bpy.app.handlers import persistent
 
-from ...thunder_core.errors import Cancelled, ThunderError, Undone
+from ...thunder_core.errors import Cancelled, CancelledByUndo, ThunderError
 from ...thunder_core.progress import map_progress, time_in_words
 from . import playback
 
@@ -175,7 +175,7 @@ class Session:
             for work in self.held:
                 last_to_first.callback(work.close)
 
-    def tell(self, event: str, *about) -> None:
+    def notify(self, event: str, *about) -> None:
         """Call the method `event` of every part, whatever one of them raises."""
         with ExitStack() as last_to_first:
             for part in reversed(self.parts):
@@ -205,7 +205,7 @@ class AddonChanges:
 
 @persistent
 def _file_opened(*_):
-    session.tell("file_opened")
+    session.notify("file_opened")
 
 
 class _WholeFile(Part):
@@ -259,14 +259,14 @@ def _before(why: str, may_go_on: bool):
 @persistent
 def _after(*_):
     _whole_file.end()
-    session.tell("undone")
+    session.notify("undone")
 
 
 @persistent
 def _changed(scene, depsgraph):
     actions = [update.id for update in depsgraph.updates if isinstance(update.id, bpy.types.Action)]
     if actions:
-        session.tell("actions_edited", scene, {each.original.session_uid for each in actions})
+        session.notify("actions_edited", scene, {each.original.session_uid for each in actions})
 
 
 register, unregister = registration(
@@ -403,12 +403,12 @@ class Job:
         self, title: str, steps: Generator[Step, None, object], survives_undo: bool = False
     ):
         self.title, self.steps, self.survives_undo = title, steps, survives_undo
-        self.undone: Undone | None = None
+        self.undone: CancelledByUndo | None = None
         self.over, self.value = False, None  # type: bool, object
         self.step, self.note = Step(0.0, title), ""
         self.started = time.monotonic()
         self.pace = Pace()
-        self.asked_to_stop = False
+        self.stop_requested = False
         self.longest = 0.0  # seconds of a step
 
     @property
@@ -428,7 +428,7 @@ class Job:
         while not self.over:
             if self.undone is not None:
                 raise self.undone
-            if self.asked_to_stop:
+            if self.stop_requested:
                 self.close()
                 raise Cancelled(f"{self.title} was cancelled")
             before = self.step
@@ -460,7 +460,9 @@ class Job:
         renews: whether what held them was closed and begins again."""
         if not (may_go_on and self.survives_undo and (renews or not self.step.busy)):
             self.close()
-            self.undone = Undone(f"{self.title} was cancelled, because {why}: start it again")
+            self.undone = CancelledByUndo(
+                f"{self.title} was cancelled, because {why}: start it again"
+            )
 
 
 def begin(title: str, steps: Generator[Step, None, object], survives_undo: bool = False) -> Job:
@@ -476,7 +478,7 @@ def begin(title: str, steps: Generator[Step, None, object], survives_undo: bool 
     return session.job
 
 
-def end() -> None:
+def end_job() -> None:
     """Close the job that runs, if there is one."""
     if session.job is not None:
         session.job.close()
@@ -501,7 +503,7 @@ def run_through(
             time.sleep(0.0 if job.step.busy else 0.01)
         return job.value
     finally:
-        end()
+        end_job()
 
 
 def pop_up_errors(function: Callable, *args) -> None:

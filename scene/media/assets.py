@@ -241,7 +241,7 @@ def apply(rig: head.Rig, action, strength: float, keyed: bool) -> int:
             path, index = curve.data_path, curve.array_index
             if rna_paths.exists(target, path):
                 now = rna_paths.value(target, path, index)
-                rna_paths.put(
+                rna_paths.set_value(
                     target,
                     path,
                     index,

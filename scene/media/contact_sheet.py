@@ -84,8 +84,8 @@ def make(
     with _Sheet(scene, rig, PAPER, ROW_PIXELS) as sheet:
         yield jobs.Step(0.0, "Setting up the sheet", busy=True)
         title = f"{entries[0].voice}  ·  {len(rows)} take{'s' * (len(rows) > 1)}"
-        is_heard = loudness is not None and np.max(loudness, initial=0.0) > 0
-        parts = [sheet.title(title, chosen, is_heard, any(row.choice.hits for row in rows))]
+        has_loudness = loudness is not None and np.max(loudness, initial=0.0) > 0
+        parts = [sheet.title(title, chosen, has_loudness, any(row.choice.hits for row in rows))]
         for number, entry in enumerate(listed, start=1):
             message = f"Drawing take {number} of {len(rows)}"
             yield jobs.Step(number / (len(rows) + 1), message, busy=True)
@@ -167,13 +167,13 @@ class _Sheet(puppets.Portrait):
         )
         obj.location = (x, y, 0.5)
 
-    def title(self, text: str, chosen: list, heard: bool, hits: bool) -> np.ndarray:
+    def title(self, text: str, chosen: list, has_voice: bool, hits: bool) -> np.ndarray:
         """The picture of the sheet's header: its subject, the names of its curves, and above each
-        column the reason and the frame. heard, hits: whether the voice is drawn, and words that
+        column the reason and the frame. has_voice, hits: whether the voice is drawn, and words that
         takes hit are marked."""
         fps, left = self.scene.render.fps / self.scene.render.fps_base, LABEL_CELLS + CURVE_CELLS
         self._write(text, 0.1, HEAD_CELLS - 0.17, 0.2)
-        if heard:
+        if has_voice:
             self._write(
                 "voice", LABEL_CELLS + NAMES_CELLS - 0.06, sum(VOICE) / 2, 0.12, "voice", "RIGHT"
             )

@@ -66,7 +66,7 @@ class Format:
 
     name: for the animator.  suffix: of its files.  carries, loses: what is exported and what is
     lost; a sentence each.
-    exporter: Blender's operator that writes it, empty for files we write.
+    operator: Blender's operator that writes it, empty for files we write.
     write: (shot, path) writes the file and returns sentences on what is lost of this head.
     geometry: whether it contains the mesh.  cached: whether as a mesh per frame, instead of shape
     keys and bones.
@@ -79,7 +79,7 @@ class Format:
     suffix: str
     carries: str
     loses: str
-    exporter: str
+    operator: str
     write: Callable[[Shot, str], list[str]]
     geometry: bool = True
     cached: bool = False
@@ -114,10 +114,14 @@ def export(shot: Shot, form: Format, path: str) -> list[str]:
                 notes = form.write(shot, part)
             if not os.path.getsize(part):
                 raise OSError("the file is empty")
-    except (OSError, RuntimeError) as error:
+    except OSError as error:
         raise NoSpace(
             f"“{name}” could not be written ({reason_of(error)}): free some space or choose "
             f"another folder"
+        ) from error
+    except RuntimeError as error:
+        raise BadRequest(
+            f"“{name}” could not be written ({reason_of(error)}): choose another format"
         ) from error
     return notes + _notes((_LEFT, left))
 
@@ -289,7 +293,7 @@ def why_missing(form: Format, rig: head.Rig) -> str:
             f"“{rig.mesh.name}” does not come from a FLAME file, as this format needs: choose "
             f"another format or head"
         )
-    if not form.exporter or _operator(form.exporter) is not None:
+    if not form.operator or _operator(form.operator) is not None:
         return ""
     return (
         f"This Blender was built without {form.name}, or its exporter is switched off: choose "
@@ -484,9 +488,9 @@ def _write_cues(shot: Shot, path: str, as_text: Callable[[list, str], str]) -> l
 def _write_channels(shot: Shot, path: str) -> list[str]:
     entry = take_list.on_head(shot.scene, shot.rig.mesh)
     shown = None if entry is None or entry.action is None else provenance.load(entry.action)
-    played = None if shown is None else motion_file.reading_of(shown.provenance)
+    take_style = None if shown is None else motion_file.style_of_take(shown.provenance)
     with open(path, "wb") as file:
-        np.savez(file, **motion_file.arrays(motion_of(shot), head.channel_names(), played))
+        np.savez(file, **motion_file.arrays(motion_of(shot), head.channel_names(), take_style))
     return []
 
 
@@ -539,11 +543,10 @@ def _is_beyond(values: np.ndarray) -> bool:
     return len(values) > 0 and (values.min() < -_BEYOND or values.max() > 1 + _BEYOND)
 
 
-def export_parameters(shot, path: str) -> list[str]:
-    """Write the parameters of a FLAME head's animation, one row per scene frame, as an .npz;
-    nothing of it is lost. Raises NoSpace.
+def _write_parameters(shot: Shot, path: str) -> list[str]:
+    """Write the parameters of a FLAME head's animation, one row per scene frame, as an .npz.
 
-    shot: of export.py. The head as it is seen now: NLA, drivers and constraints included.
+    The head as it is seen now: NLA, drivers and constraints included.
     """
     rig, clock = shot.rig, Clock.of(shot.scene, shot.first)
     seconds = (shot.last - shot.first + 1) / clock.fps
@@ -751,7 +754,7 @@ FORMATS = {
         "take them",
         "No mesh; only for heads from FLAME files; where the head stands in the scene is left out",
         "",
-        export_parameters,
+        _write_parameters,
         geometry=False,
         flame=True,
     ),

@@ -16,7 +16,7 @@ from ..animation import display
 from ..heads import binding, character, family, head, rna_paths
 from ..host import compat
 
-MOVED = 0.2  # share of a key's largest movement above which a vertex belongs to the face
+FACE_SHARE = 0.2  # share of a key's largest movement above which a vertex belongs to the face
 KEYS_LOOKED_AT = 12  # keys sampled to find the moving part of a face
 FACE_MARGIN = 1.75  # size of a whole face relative to its moving part
 
@@ -216,7 +216,7 @@ def _moving_points(rig: head.Rig) -> np.ndarray:
             else family.points_of(block.relative_key.data)
         )
         far = np.linalg.norm(family.points_of(block.data) - base, axis=1)
-        moved |= far > MOVED * max(far.max(), 1e-9)
+        moved |= far > FACE_SHARE * max(far.max(), 1e-9)
     places = rest[moved] if moved.any() else rest
     matrix = np.array(rig.mesh.matrix_world)
     return places @ matrix[:3, :3].T + matrix[:3, 3]
@@ -329,7 +329,9 @@ class Portrait:
     def pose(self, values) -> None:
         """Give the copy the values [tracks] of the rig's tracks."""
         for track, value in zip(self.rig.driver.tracks, values):
-            rna_paths.put(self.copy.targets[track.block], track.path, track.index, float(value))
+            rna_paths.set_value(
+                self.copy.targets[track.block], track.path, track.index, float(value)
+            )
         rna_paths.tag(self.copy.targets)
 
     def take(self, share: float, lower: float) -> np.ndarray:

@@ -173,16 +173,16 @@ def playblast(scene, path: str) -> Generator[jobs.Step, None, str]:
 
 def slate(scene, frame: int) -> str:
     """What a scene's heads play at a frame, their takes and what is committed, and the frame."""
-    played, heads = [], head.in_scene(scene)
+    labels, heads = [], head.in_scene(scene)
     for mesh in heads:
-        whose = f"{mesh.name}: " if len(heads) > 1 else ""
+        prefix = f"{mesh.name}: " if len(heads) > 1 else ""
         shown = take_list.on_head(scene, mesh)
         if shown is not None and shown.first <= frame <= shown.last:
-            played.append(f"{whose}{shown.voice} · {shown.name}")
+            labels.append(f"{prefix}{shown.voice} · {shown.name}")
         else:
             lines = [line for line in lines_of(mesh) if line.first <= frame <= line.last]
-            played += [f"{whose}{line.name} · committed" for line in lines]
-    return "   ".join([*dict.fromkeys(played), f"frame {frame}"])
+            labels += [f"{prefix}{line.name} · committed" for line in lines]
+    return "   ".join([*dict.fromkeys(labels), f"frame {frame}"])
 
 
 def _show_only(copy, pictures: list[str]) -> None:

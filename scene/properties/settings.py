@@ -262,15 +262,15 @@ class ThunderTake(bpy.types.PropertyGroup):
     voice: StringProperty(
         name="Voice", description="Strip or file that this take was generated for"
     )
-    tooltip: StringProperty(get=browsing.describe, description="What is known of the take")
+    tooltip: StringProperty(get=browsing.describe, description="Details of the take")
     seed: IntProperty(name="Seed", description="Number that makes this take again")
     score: FloatProperty(name="Lip-Sync", description="How well the lips match the voice, 0 to 100")
     of_whole: BoolProperty(
         description="Whether the score is that of the whole line of which the take is a part"
     )
     words: StringProperty(
-        name="Played",
-        description="How the take is played, in a few words; empty where it was not directed",
+        name="Style",
+        description="Style of the take, in a few words; empty where it was not directed",
     )
     first: IntProperty(name="First Frame", description="Scene frame on which the take begins")
     last: IntProperty(name="Last Frame", description="Scene frame on which the take ends")
@@ -288,7 +288,7 @@ class ThunderTake(bpy.types.PropertyGroup):
         "files of earlier versions"
     )
     asked: StringProperty(
-        description="What was asked of the take, in a few words; empty for nothing special"
+        description="Direction of the take, in a few words; empty for the usual one"
     )
     folded: BoolProperty(
         description="Whether the takes of its batch are folded: the list shows it only while it is "
@@ -340,9 +340,7 @@ class ThunderHead(bpy.types.PropertyGroup):
         "its own"
     )
     role: EnumProperty(items=_ROLES, description="What this head does with its voice")
-    fault: StringProperty(
-        description="What was wrong with the lips that are seen when keys were last written"
-    )
+    fault: StringProperty(description="Fault of the visible lips when keys were last written")
     first_seed: IntProperty(
         default=provenance.UNKNOWN,
         min=provenance.UNKNOWN,

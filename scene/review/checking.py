@@ -159,13 +159,13 @@ def show(
         row.label = each.label(clock.fps)
     with _addon_changes:
         checked.index = 0
-    checked.keys = live_score.watch.played(rig)
+    checked.keys = live_score.watch.fingerprint(rig)
     return listed
 
 
 def is_outdated(checked: ThunderCheck, rig: head.Rig) -> bool:
     """Whether the keys of a head were changed since it was checked. Quick: for panels."""
-    return checked.keys not in ("", live_score.watch.played(rig))  # "": by an earlier version
+    return checked.keys not in ("", live_score.watch.fingerprint(rig))  # "": by an earlier version
 
 
 def summary(findings: list) -> str:
@@ -375,7 +375,7 @@ def _close_lips(
         ],
         1,
     )
-    motion = yield from rescale(keying.motion(rig, values, clock.fps), 0.1, 0.5)
+    motion = yield from rescale(keying.shown_motion(rig, values, clock.fps), 0.1, 0.5)
     closed, rows = lips.close(
         motion, head.channel_names(), float(np.clip(at - frames[0], 0, len(frames) - 1))
     )

@@ -90,7 +90,7 @@ def is_outdated(scene, rig: head.Rig) -> bool:
     if entry is not None:
         return browsing.watch.is_outdated(entry)
     score = shown_score(scene, rig)
-    return score is not None and score.keys != watch.played(rig)
+    return score is not None and score.keys != watch.fingerprint(rig)
 
 
 def animator_action(rig: head.Rig):
@@ -281,7 +281,7 @@ def keep(
         total, per_frame = _line_score(rig, voice.name, float(answer["total"]), per_frame)
         grade = provenance.Grade.of(findings.findings_of(answer) or (), clock, rig)
         live.animation_scores[(*display.animation_of(rig), *_place_of(voice))] = SyncScore(
-            total, per_frame, clock, grade, answer["parts"], keys=watch.played(rig)
+            total, per_frame, clock, grade, answer["parts"], keys=watch.fingerprint(rig)
         )
         return
     # on the take's frames, independent of the voice's current position
@@ -315,17 +315,17 @@ def points_lost(scene, rig: head.Rig, entry) -> Generator[jobs.Step, None, float
 
 
 def ask_score(
-    client, scene, rig: head.Rig, voice: strip.Voice, played: tuple[Motion, Clock], entry,
+    client, scene, rig: head.Rig, voice: strip.Voice, motion_and_clock: tuple[Motion, Clock], entry,
     span: tuple[float, float], quietly: bool = False, **how,
 ) -> Generator[jobs.Step, None, tuple[dict, np.ndarray]]:  # fmt: skip
     """Steps in which the engine scores a motion with a voice. Returns its answer to “score” and the
     score of each frame [T].
 
-    played: the motion, and the clock of its first frame.  entry: the take whose motion it is, None
-    for none; it is not used after the first step.  span: the part of the progress bar.  how: more
-    arguments.
+    motion_and_clock: the motion, and the clock of its first frame.  entry: the take whose motion it
+    is, None for none; it is not used after the first step.  span: the part of the progress bar.
+    how: more arguments.
     """
-    motion, clock = played
+    motion, clock = motion_and_clock
     text = transcript.text_of(scene, voice.name)
     spans, _ = attempt(turns.spans_of, scene, voice, rig.owner)
     with (
@@ -391,15 +391,15 @@ def _direction_of(put_array: PutArray, scene, entry, clock: Clock) -> dict:
     about = provenance.of_mouth(entry.action)
     if "reading" not in about or provenance.why_not_ours("", about):
         return {}
-    asked, of_take = (
+    direction, of_take = (
         provenance.request_of(about, scene.thunder).direction,
         provenance.clock_of(entry.action),
     )
-    if asked is None:
+    if direction is None:
         return {}
     if of_take is not None:
-        asked = asked.from_frame(round((clock.start - of_take.start) / clock.fps * FPS))
-    return {"seed": entry.seed} | asked.to_record(put_array)
+        direction = direction.from_frame(round((clock.start - of_take.start) / clock.fps * FPS))
+    return {"seed": entry.seed} | direction.to_record(put_array)
 
 
 def _line_score(
@@ -428,7 +428,7 @@ def _keeps_score(scene, entry) -> bool:
     """Whether a take speaks nothing, waits for the engine's score, or still has that of what it
     plays and neither its keys nor its voice were changed. Scored again from keys on whole frames
     it would get a little less, so the list would mix two kinds of scores."""
-    if not take_list.speaks(entry) or entry.batch in take_list.arriving():
+    if not take_list.speaks(entry) or entry.batch in take_list.pending_batches():
         return True
     first_score = keying.record_of(entry.action).get("score")
     if (
@@ -475,14 +475,14 @@ class KeyWatch(jobs.Memory):
     """The keys that heads play, by which later ones are known to be others; known: checksums of
     actions, by session ids, until they may have changed."""
 
-    def played(self, rig: head.Rig) -> str:
+    def fingerprint(self, rig: head.Rig) -> str:
         """Identifies the keys that a head plays now."""
         animations = (target.animation_data for target in rig.targets)
-        played = (animation.action for animation in animations if animation is not None)
-        actions = [action for action in dict.fromkeys(played) if action is not None]
+        bound = (animation.action for animation in animations if animation is not None)
+        actions = [action for action in dict.fromkeys(bound) if action is not None]
         for action in actions:
             if action.session_uid not in self.known:
-                self.known[action.session_uid] = keying.checksum(action)
+                self.known[action.session_uid] = keying.checksum_of(action)
         return " ".join(self.known[action.session_uid] for action in actions)
 
     def actions_edited(self, scene, uids: set[int]) -> None:

@@ -209,11 +209,11 @@ TILES = 4
 SIZE = 32  # side of a tile, pixels: an icon's at twice the usual scale
 BARS = TILES * SIZE // 2  # bars across the picture, one pixel each at the usual scale
 MOST_KEPT = 400  # takes, or words of takes, whose pictures are cached
-BROWS, MOUTH, HEAD = (activities.COLOURS[name] for name in activities.TRACKS)
+BROW_COLOUR, MOUTH_COLOUR, HEAD_COLOUR = (activities.COLOURS[name] for name in activities.TRACKS)
 DIM = 0.38  # brightness of the line's average relative to the track's colour
 _BACKGROUND = (0.09, 0.10, 0.12)
 # picture rows from below: first, last + 1, colour
-_ROWS = ((25, 32, BROWS), (8, 24, MOUTH), (0, 7, HEAD))
+_ROWS = ((25, 32, BROW_COLOUR), (8, 24, MOUTH_COLOUR), (0, 7, HEAD_COLOUR))
 # lower bound of a full bar (brows, mouth in mm, head in degrees), so still lines look still
 _LEAST_FULL = np.array([0.15, 5.0, 2.0])
 # quantile, per track, of the bars of all takes of a line that fills a row
@@ -263,8 +263,8 @@ thumbnails = jobs.session.add(Previews())  # by the session id of a take's actio
 _activities = jobs.session.add(jobs.Memory())
 
 
-def forget(uid: int) -> None:
-    """Draw the picture of an action again: the take was sampled again."""
+def drop_thumbnail(uid: int) -> None:
+    """Have the thumbnail of an action drawn again: its take was sampled again."""
     thumbnails.icons.pop(uid, None)
     _activities.known.pop(uid, None)
 

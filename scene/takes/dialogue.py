@@ -33,7 +33,7 @@ from ..heads import head
 from ..host import compat, jobs
 from ..voice import fingerprint, strip
 from . import generation, take_list, transcript, turns, word_places
-from .direction import asking
+from .direction import head_direction
 from .provenance import first_seed
 
 
@@ -365,7 +365,7 @@ def generate(
                 of_line = replace(request, seed=first_seed(scene, rig.mesh, voice))
                 yield from word_places.recognise_before(client, voice)
                 scene, rig = generation.look_up(scene_name, mesh_name)
-                of_line = asking.add_direction(of_line, rig.owner, voice)
+                of_line = head_direction.add_direction(of_line, rig.owner, voice)
                 collector = collectors.enter_context(
                     closing(generation.TakeCollector(scene, rig, voice, on_take, show))
                 )

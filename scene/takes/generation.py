@@ -31,7 +31,7 @@ from ..heads import head
 from ..host.jobs import restart_after_undo, session, stage, Step
 from ..voice import fingerprint, mixdown, strip
 from . import browsing, last_look, provenance, take_list, turns
-from .direction import asking
+from .direction import head_direction
 
 _SAMPLING = (0.05, 0.99)  # part of the progress bar for the engine's progress
 OnTake = Callable[[keying.Performance], None]  # gets each take on arrival
@@ -133,9 +133,9 @@ def sample_takes(
             args = {"folder": folder, "sound": sound, **request.to_record(put)}
             with closing(
                 ask(client, "generate", _SAMPLING, before.message, on_event, **args)
-            ) as asking:
+            ) as answers:
                 # after its end too: takes may have arrived at last
-                for step in chain(asking, [None]):
+                for step in chain(answers, [None]):
                     while notes:
                         yield replace(step or before, note=notes.pop(0))
                     while arrived:
@@ -151,14 +151,14 @@ def sample_takes(
                         before = step
     finally:
         # whether read or cancelled, or the arrays would accumulate until Blender ends
-        client.forget(folder)
+        client.delete_folder(folder)
 
 
 def _sample_turns(client, sound, request, receiver, name) -> Generator[Step, None, None]:
     """`sample_takes` of a face that speaks parts of a sound: it listens to the rest, in takes of
     the same seeds."""
     spans, alone = request.turns, replace(request, turns=())
-    hears = replace(alone, listening=True, performed=None, keep=None)
+    hears = replace(alone, listening=True, perform_as=None, keep=None)
     listening: dict[int, keying.Performance] = {}
     with mixdown.split_speakers(sound, spans) as (spoken, others):
         hearing = Receiver(
@@ -306,12 +306,12 @@ def generate(
     chose another meanwhile. If stopped or failed before that, the takes that have arrived stay.
     on_take gets each take once it is listed. Returns the takes, best first. Raises ThunderError.
     """
-    request = asking.add_direction(request, rig.owner, voice)
+    request = head_direction.add_direction(request, rig.owner, voice)
     with closing(TakeCollector(scene, rig, voice, on_take)) as collector:
         return (yield from collector.gather(client, request))
 
 
-class TakeCollector(take_list.Arriving):
+class TakeCollector(take_list.PendingBatch):
     """Lists the takes of one request on arrival, and gives each its score when that arrives.
 
     All data are looked up again on each use, actions by the id that they keep through undo, because
@@ -387,7 +387,7 @@ class TakeCollector(take_list.Arriving):
                     client, "spoken", (0.0, 0.0), "Finding sounds", sound=sound, text=""
                 )
                 rows = [[phone, round(a, 3), round(b, 3)] for phone, a, b, *_ in answer["sounds"]]
-                request = replace(request, said=json.dumps(rows))
+                request = replace(request, phones=json.dumps(rows))
             receiver = Receiver(waiting.append, self.score)
             steps = sample_takes(client, sound, request, receiver, self.voice.name)
             for step in used.enter_context(closing(steps)):
@@ -483,7 +483,7 @@ class TakeCollector(take_list.Arriving):
 
     def check(self) -> None:
         """Raise BadRequest if the takes cannot follow the head's direction."""
-        asking.check_target(*look_up(self.scene, self.mesh))
+        head_direction.check_target(*look_up(self.scene, self.mesh))
 
     def aim(self, performance: keying.Performance) -> Generator[float, None, keying.Performance]:
         """Let the eyes of a take look at the target in the head's direction. Returns the take."""
@@ -491,8 +491,14 @@ class TakeCollector(take_list.Arriving):
             return performance
         scene, rig, clock = self._place()
         if self.target is None or len(self.target.points) != performance.motion.frames:
-            self.target = yield from asking.target_of(scene, rig, clock, performance.motion.frames)
-        return performance if self.target is None else asking.aim_eyes(performance, self.target)
+            self.target = yield from head_direction.target_of(
+                scene, rig, clock, performance.motion.frames
+            )
+        return (
+            performance
+            if self.target is None
+            else head_direction.aim_eyes(performance, self.target)
+        )
 
     def enter(
         self, performance: keying.Performance, values: keying.TrackValues | None, place: tuple

@@ -12,7 +12,7 @@ from bpy.props import BoolProperty, CollectionProperty, IntProperty, PointerProp
 
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
-from ...thunder_core.direction import AXES, Brief
+from ...thunder_core.direction import AXES, DirectionRequest
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face.shaping import PART_OF, PARTS
 from ...thunder_core.filters import smoothstep
@@ -24,7 +24,7 @@ from ..heads import head
 from ..host.jobs import registration, stage, Step
 from ..voice import strip
 from . import generation, mix, provenance, take_list, transcript
-from .direction import asking
+from .direction import head_direction
 
 SPREAD = 0.2  # spread of takes like another one around it
 COUNT = 4  # of them
@@ -217,7 +217,7 @@ def _rows(clock: Clock, first: float, last: float, frames: int) -> slice:
 def selected_keys(rig: head.Rig, entry) -> dict[int, np.ndarray]:
     """The frames of the selected keys of a take by track, those of tracks without any left out."""
     frames = {}
-    for index, curve in enumerate(keying.curves(rig, entry)):
+    for index, curve in enumerate(keying.curves_of_tracks(rig, entry)):
         if curve is None or curve.hide:
             continue
         points = curve.keyframe_points
@@ -291,11 +291,11 @@ def resample(
     # the rest follows the take's requested direction
     before = provenance.request_of(performance.provenance, scene.thunder).direction
     if before is not None:
-        reading_of_lead = None if free is None else provenance.reading_of(lead.action)
-        if reading_of_lead is not None:
-            before = exact_direction(before, reading_of_lead, lead.seed)
-        before = transcript.add_words(replace(before, as_asked=False), scene, voice)
-    request = asking.add_direction(replace(request, direction=before), rig.owner, voice)
+        style_of_lead = None if free is None else provenance.style_of_take(lead.action)
+        if style_of_lead is not None:
+            before = exact_direction(before, style_of_lead, lead.seed)
+        before = transcript.add_words(replace(before, exact_first=False), scene, voice)
+    request = head_direction.add_direction(replace(request, direction=before), rig.owner, voice)
     with closing(
         _AroundCollector(scene, rig, voice, lead, performance.motion.frames, on_take, free)
     ) as collector:
@@ -318,8 +318,8 @@ def list_around(
     if len(frames) != len(keep.keys):
         raise BadRequest("The take's length changed while the rest was generated: try again")
     clock = provenance.clock_of_take(lead)
-    curves = keying.curves(rig, lead)
-    was = keying.values(rig, curves, frames)
+    curves = keying.curves_of_tracks(rig, lead)
+    was = keying.values_at(rig, curves, frames)
     driven = yield from rescale(keying.values_of(rig, new, clock), 0.0, 0.5)
     values = ease_into(driven.values, was, keep.keys, max(2, round(EASE_SECONDS * clock.fps)))
     performance = replace(new, provenance={**new.provenance, "kept": lead.name})
@@ -371,7 +371,7 @@ def ease_into(values: np.ndarray, was: np.ndarray, keep: np.ndarray, ease: int) 
 
 def why_none_alike(entry) -> str:
     """The reason why no takes like this one can be sampled, "" if they can. Quick: for buttons."""
-    if provenance.reading_of(entry.action) is None:
+    if provenance.style_of_take(entry.action) is None:
         return (
             f"“{entry.name}” does not say how it is played: it was mixed, or sampled with "
             f"weights that know no styles"
@@ -379,29 +379,36 @@ def why_none_alike(entry) -> str:
     return ""
 
 
-def with_mean(asked: np.ndarray, reading: np.ndarray) -> np.ndarray:
+def with_mean(vectors: np.ndarray, take_style: np.ndarray) -> np.ndarray:
     """A requested direction [1 or T, DIRECTION_NAMES], shifted to the mean of how the take was
     played."""
-    mean = asked.mean(axis=0)
-    style = asked[:, : len(AXES)] + (reading - mean)[: len(AXES)]
+    mean = vectors.mean(axis=0)
+    style = vectors[:, : len(AXES)] + (take_style - mean)[: len(AXES)]
     least, most = (
         np.array([axis.deviations(getattr(axis, end)) for axis in AXES])
         for end in ("least", "most")
     )
-    was, now = mean[len(AXES) :], reading[len(AXES) :]
-    moods = np.where(was > 1e-3, asked[:, len(AXES) :] * (now / np.maximum(was, 1e-3)), now)
+    was, now = mean[len(AXES) :], take_style[len(AXES) :]
+    moods = np.where(was > 1e-3, vectors[:, len(AXES) :] * (now / np.maximum(was, 1e-3)), now)
     return np.concatenate([np.clip(style, least, most), np.clip(moods, 0.0, 1.0)], axis=1).astype(
         np.float32
     )
 
 
-def exact_direction(asked: Brief, reading: np.ndarray, seed: int) -> Brief:
-    """The direction in which the take of a seed was played, with its stresses and gestures, for
-    other readings of it, or of a part of it."""
-    like = (*asked.like, (seed, 0.0 if asked.as_asked else asked.spread))
-    vectors = with_mean(asked.vectors, reading)
+def exact_direction(
+    direction: DirectionRequest, take_style: np.ndarray, seed: int
+) -> DirectionRequest:
+    """The direction of a seed's take, with its stresses and gestures, for further takes of it or of
+    a part of it."""
+    like = (*direction.like, (seed, 0.0 if direction.exact_first else direction.spread))
+    vectors = with_mean(direction.vectors, take_style)
     return replace(
-        asked, vectors=vectors, spread=0.0, as_asked=False, original=asked.requested, like=like
+        direction,
+        vectors=vectors,
+        spread=0.0,
+        exact_first=False,
+        original=direction.requested,
+        like=like,
     )
 
 
@@ -418,16 +425,16 @@ def sample_alike(
     rig = take_list.animatable_rig(scene, entry)
     voice = take_list.check_voice(entry, strip.find(context))
     before = provenance.request_of(provenance.about_of(entry.action), scene.thunder, COUNT)
-    reading = provenance.reading_of(entry.action)
-    asked = exact_direction(before.direction or Brief(), reading, entry.seed)
+    take_style = provenance.style_of_take(entry.action)
+    direction = exact_direction(before.direction or DirectionRequest(), take_style, entry.seed)
     request = replace(
-        before, direction=replace(asked, spread=SPREAD),
+        before, direction=replace(direction, spread=SPREAD),
         seed=provenance.next_seed(scene, entry.head, entry.voice),
     )  # fmt: skip
     with closing(generation.TakeCollector(scene, rig, voice, on_take)) as collector:
         collector.batch = entry.batch
         # what the takes share tells them from the others in the list
-        collector.compared = {"direction": asked.requested.tolist()}
+        collector.compared = {"direction": direction.requested.tolist()}
         return (yield from collector.gather(client, request))
 
 

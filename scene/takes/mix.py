@@ -21,7 +21,7 @@ from ..heads import head
 from ..host import compat
 from ..host.jobs import registration
 from ..voice import fingerprint
-from . import provenance as sources, take_list
+from . import provenance, take_list
 
 ALL = "ALL"
 LABELS = {"mouth": "Mouth", "upper_face": "Upper Face", "eyes": "Eyes", "head": "Head"}
@@ -183,7 +183,9 @@ def mix_parts(scene, parts: dict, cuts: Sequence, fade: int) -> Generator[float,
         ],
     }
     if (weights[:, actions.index(lead.action), shaping.PARTS.index("mouth")] == 1).all():
-        about[sources.MOUTH] = sources.of_mouth(lead.action)  # in whose direction it is scored
+        about[provenance.MOUTH] = provenance.of_mouth(
+            lead.action
+        )  # in whose direction it is scored
     if len(roles := {entry.role for entry in entries}) == 1 and not take_list.speaks(lead):
         about["role"] = roles.pop().lower()
     return (yield from _make(scene, rig, lead, entries, frames, weights, about))
@@ -193,13 +195,13 @@ def _make(
     scene, rig: head.Rig, lead, entries: list, frames: np.ndarray, weights: np.ndarray, about: dict
 ) -> Generator[float, None, object]:
     keyed, motions, driven, curves = [], [], [], []
-    fps = sources.clock_of_take(lead).fps
+    fps = provenance.clock_of_take(lead).fps
     for number, entry in enumerate(entries):
         start, part = 0.8 * number / len(entries), 0.4 / len(entries)
-        curves.append(keying.curves(rig, entry))
-        keyed.append(keying.values(rig, curves[-1], frames))
+        curves.append(keying.curves_of_tracks(rig, entry))
+        keyed.append(keying.values_at(rig, curves[-1], frames))
         motions.append(
-            (yield from rescale(keying.motion(rig, keyed[-1], fps), start, start + part))
+            (yield from rescale(keying.shown_motion(rig, keyed[-1], fps), start, start + part))
         )
         driven.append(
             (yield from rescale(keying.drive(rig, motions[-1]), start + part, start + 2 * part))
@@ -261,7 +263,7 @@ def key_and_list(
     # Adding an item invalidates `lead`, so its data are read here.
     complete = False
     lead_action = lead.action
-    voice, clock = lead.voice, sources.clock_of_take(lead)
+    voice, clock = lead.voice, provenance.clock_of_take(lead)
     shared = ("lead_in", "lead_out", "batch", "folded")
     of_lead = {name: getattr(lead, name) for name in shared}
     try:
@@ -280,7 +282,7 @@ def key_and_list(
         yield 0.9
         for action in actions:
             action.use_fake_user = True
-            keying.remember(action, performance, keying.checksum(action))
+            keying.remember(action, performance, keying.checksum_of(action))
         yield 0.9
         entry = take_list.add_to_list(
             scene, rig, actions, performance, voice, clock, kind=kind, name=name
@@ -325,9 +327,9 @@ def _copy_keys(curve, frames: np.ndarray, whole: bool) -> dict | None:
     return keyframes.select(keys, inside) if np.isin(frames, times[inside]).all() else None
 
 
-def _performance(motion: Motion, frames: np.ndarray, lead, provenance: dict) -> keying.Performance:
+def _performance(motion: Motion, frames: np.ndarray, lead, about: dict) -> keying.Performance:
     """The performance at 25 fps of a motion at scene frames."""
-    clock, opening = sources.clock_of_take(lead), sources.opening_of(lead.action)
+    clock, opening = provenance.clock_of_take(lead), provenance.opening_of(lead.action)
     count = (
         len(opening)
         if opening is not None
@@ -342,7 +344,7 @@ def _performance(motion: Motion, frames: np.ndarray, lead, provenance: dict) -> 
     ).astype(np.float32)
     mixed = Motion(*np.split(resampled, np.cumsum([part.shape[1] for part in parts])[:-1], axis=1))
     return keying.Performance(
-        mixed, channels, opening_mm(mixed), width_mm(mixed), lead.seed, float("nan"), provenance
+        mixed, channels, opening_mm(mixed), width_mm(mixed), lead.seed, float("nan"), about
     )
 
 

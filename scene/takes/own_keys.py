@@ -54,16 +54,16 @@ class OwnKeys:
 def of_line(rig: head.Rig, line: Line) -> Generator[float, None, list[OwnKeys]]:
     """The animator's own keys on the face, and of custom properties, on the frames of a committed
     line. Yields progress; returns them."""
-    played = [
-        (block, action, slot, 0) for block, (action, slot) in enumerate(following.played(rig))
+    actions = [
+        (block, action, slot, 0) for block, (action, slot) in enumerate(following.action_slots(rig))
     ]
     for block, target in enumerate(rig.targets):
-        for _, strip in reading.played_strips(target):
+        for _, strip in reading.active_strips(target):
             if line in reading.lines_in(strip):
                 late = round(strip.frame_start - strip.action_frame_start)
-                played.append((block, strip.action, compat.strip_slot(strip), late))
-    found, is_noted = [], any(line_records.keys_of(action) for _, action, _, _ in played)
-    for block, action, slot, late in played:
+                actions.append((block, strip.action, compat.strip_slot(strip), late))
+    found, is_noted = [], any(line_records.keys_of(action) for _, action, _, _ in actions)
+    for block, action, slot, late in actions:
         curves = compat.curves_of(action, slot)
         face = following.of_face(rig, rig.targets[block], curves)
         for curve in curves:
@@ -119,7 +119,7 @@ def enter(
     """Give a take own keys of another line, at once. places: seconds in its voice for each of
     `seconds_of`, None without one.  Returns what has no place: “name at frame 12”."""
     left, places = [], list(places)
-    curves = keying.curves(rig, entry)
+    curves = keying.curves_of_tracks(rig, entry)
     tracks = {(t.block, t.path, t.index): i for i, t in enumerate(rig.driver.tracks)}
     for each in own:
         count = len(each.keys["co"])
@@ -234,7 +234,7 @@ def _carry_curve(curve, new, into, late: int, first: int, last: int) -> None:
     new.mute, new.extrapolation = curve.mute, curve.extrapolation
 
 
-def say_left(left: Sequence[str]) -> str:
+def describe_unplaced(left: Sequence[str]) -> str:
     """The sentence on keys without a place, "" for none."""
     if not left:
         return ""

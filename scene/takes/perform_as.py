@@ -11,9 +11,9 @@ import numpy as np
 
 from ...thunder_core.animation.timing import Clock, motion_times
 from ...thunder_core.client import Client
-from ...thunder_core.direction import Brief
+from ...thunder_core.direction import DirectionRequest
 from ...thunder_core.errors import attempt, BadRequest
-from ...thunder_core.request import Performed, Request, turns_of
+from ...thunder_core.request import Request, SourcePerformance, turns_of
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, fcurves, keying
 from ..heads import head
@@ -22,7 +22,7 @@ from ..host.jobs import restart_after_undo, stage, Step
 from ..voice import fingerprint, mixdown, strip
 from . import dialogue, generation, keep, own_keys, provenance, take_list, transcript
 from .commit import committing, following, reading
-from .direction import asking
+from .direction import head_direction
 
 _DIFFERENT = 1.6  # factor of lengths from which on gestures come visibly closer or further apart
 
@@ -115,7 +115,7 @@ def of_line(scene, line: str, name: str, mesh=None) -> Source:
 
 
 @dataclass(frozen=True)
-class Performing:
+class Transfer:
     """What the voice of that name performs. Receives takes, and what of the animator's own keys has
     no place (left)."""
 
@@ -125,14 +125,14 @@ class Performing:
     left: list[str] = field(default_factory=list)
 
     @property
-    def told(self) -> list[str]:
-        """What changed, as `tell`."""
-        return tell(self.source.line, self.voice, self.takes[0].provenance, self.left)
+    def messages(self) -> list[str]:
+        """What changed, as `describe_changes`."""
+        return describe_changes(self.source.line, self.voice, self.takes[0].provenance, self.left)
 
 
-def tell(line: str, voice: str, about: dict, left: Sequence[str] = ()) -> list[str]:
+def describe_changes(line: str, voice: str, about: dict, left: Sequence[str] = ()) -> list[str]:
     """What changed when a voice performs as a line, and what to look at: a sentence each. about:
-    provenance of the take.  left: of `Performing`."""
+    provenance of the take.  left: of `Transfer`."""
     moved = json.loads(about["moved"])
     on, lost = len(moved["accents"]), [f"{seconds:.1f}" for seconds in moved["lost"]]
     without = f"; the old one's at {', '.join(lost)} s have no place in it" if lost else ""
@@ -151,7 +151,7 @@ def tell(line: str, voice: str, about: dict, left: Sequence[str] = ()) -> list[s
             f"“{voice}” lasts {now:.1f} s and “{line}” {before:.1f} s: check that both say the "
             f"same, since gestures come {'further apart' if now > before else 'closer together'}"
         )
-    return said + ([own_keys.say_left(left)] if left else [])
+    return said + ([own_keys.describe_unplaced(left)] if left else [])
 
 
 # ---- what is performed
@@ -198,9 +198,9 @@ def _read_take(scene, source: Source) -> Generator[float, None, _Read]:
         raise BadRequest(f"“{source.name}” of “{source.line}” was deleted: choose another take")
     rig, clock = take_list.rig_of(scene, entry), provenance.clock_of_take(entry)
     voice = _voice(scene, fingerprint.of_take(entry), source.line, "its takes were made")
-    about, played = provenance.about_of(entry.action), provenance.reading_of(entry.action)
-    asked = provenance.request_of(about, scene.thunder).direction or Brief()
-    direction = None if played is None else keep.with_mean(asked.vectors, played)
+    about, take_style = provenance.about_of(entry.action), provenance.style_of_take(entry.action)
+    requested = provenance.request_of(about, scene.thunder).direction or DirectionRequest()
+    direction = None if take_style is None else keep.with_mean(requested.vectors, take_style)
     try:
         choice = dict(json.loads(about.get("choice", "{}")))
     except (TypeError, ValueError):  # damaged
@@ -231,10 +231,10 @@ def _read_committed(scene, source: Source) -> Generator[float, None, _Read]:
                 f"Animation first"
             )
         curves = fcurves.of_tracks(
-            rig, [compat.curves_of(action, slot) for action, slot in following.played(rig)]
+            rig, [compat.curves_of(action, slot) for action, slot in following.action_slots(rig)]
         )
-        values = keying.values(rig, curves, clock.frame(motion_times(seconds)))
-        motion = yield from keying.motion(rig, values, FPS)
+        values = keying.values_at(rig, curves, clock.frame(motion_times(seconds)))
+        motion = yield from keying.shown_motion(rig, values, FPS)
     own = yield from own_keys.of_line(rig, line)
     return _Read(motion, voice, clock, own=own)
 
@@ -242,12 +242,12 @@ def _read_committed(scene, source: Source) -> Generator[float, None, _Read]:
 # ---- the new takes
 
 
-class _PerformingCollector(generation.TakeCollector):
+class _TransferCollector(generation.TakeCollector):
     """Lists takes that perform as another line, under its name, with the animator's own keys."""
 
-    def __init__(self, scene, rig, voice, performing: Performing, own: Sequence):
-        super().__init__(scene, rig, voice, performing.takes.append)
-        self.performing, self.own = performing, own
+    def __init__(self, scene, rig, voice, transfer: Transfer, own: Sequence):
+        super().__init__(scene, rig, voice, transfer.takes.append)
+        self.transfer, self.own = transfer, own
 
     def check(self) -> None:
         """Nothing to check: the eyes look where those of the other performance do."""
@@ -261,24 +261,24 @@ class _PerformingCollector(generation.TakeCollector):
         """Key a take, list it under the other line's name, and add the animator's own keys."""
         yield from super().enter(performance, values, place)
         scene, rig, clock = self._place()
-        entry, title = scene.thunder.takes[-1], self.performing.source.title
+        entry, title = scene.thunder.takes[-1], self.transfer.source.title
         entry.name = take_list.free_name(scene, title, entry.head, entry.voice)
         places = json.loads(performance.provenance["moved"]).get("keys", ())
-        self.performing.left[:] = own_keys.enter(rig, entry, self.own, places, clock)
+        self.transfer.left[:] = own_keys.enter(rig, entry, self.own, places, clock)
 
 
 def perform(
-    client: Client, scene, rig: head.Rig, voice: strip.Voice, performing: Performing,
+    client: Client, scene, rig: head.Rig, voice: strip.Voice, transfer: Transfer,
     request: Request | None = None,
 ) -> Generator[Step, None, list[keying.Performance]]:  # fmt: skip
     """Steps that sample takes of a voice which perform as another line, and list each on arrival,
     as `generation.generate`; nothing else in the scene changes.
 
-    performing: of what; receives the takes.  request: None: for one take, as the scene's settings
+    transfer: of what; receives the takes.  request: None: for one take, as the scene's settings
     say, with the next unused seed. Without a direction that of the old take is taken, or of the
     head. Returns the takes, best first. Raises ThunderError.
     """
-    names, source = (scene.name, rig.mesh.name), performing.source
+    names, source = (scene.name, rig.mesh.name), transfer.source
 
     def read():
         scene, _ = generation.look_up(*names)
@@ -290,10 +290,10 @@ def perform(
     is_given, rows = request is not None, None
     request = request or Request.of(scene.thunder, takes=1)
     if request.direction is None and old.direction is not None:
-        mean = Brief(old.direction.mean(0, keepdims=True))
+        mean = DirectionRequest(old.direction.mean(0, keepdims=True))
         request = replace(request, direction=transcript.add_words(mean, scene, voice))
         rows = old.direction if len(old.direction) > 1 else None
-    request = asking.add_direction(request, rig.owner, voice)
+    request = head_direction.add_direction(request, rig.owner, voice)
     if not is_given:
         request = provenance.with_unused_seed(scene, rig.mesh, voice, request)
     with ExitStack() as used:
@@ -303,8 +303,8 @@ def perform(
             sound, _ = used.enter_context(mixdown.split_speakers(sound, old.turns))
         scene, rig = generation.look_up(*names)  # a step may have been undone meanwhile
         keys = tuple(own_keys.seconds_of(old.own, old.clock))
-        moved = Performed(old.motion, sound, rows, old.choice, keys)
+        moved = SourcePerformance(old.motion, sound, rows, old.choice, keys)
         collector = used.enter_context(
-            closing(_PerformingCollector(scene, rig, voice, performing, old.own))
+            closing(_TransferCollector(scene, rig, voice, transfer, old.own))
         )
-        return (yield from collector.gather(client, replace(request, performed=moved)))
+        return (yield from collector.gather(client, replace(request, perform_as=moved)))

@@ -18,7 +18,7 @@ from ...thunder_core.animation import motion_file
 from ...thunder_core.animation.gaze import GazeTarget
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.batch.settings import LARGEST_SEED, MOST_TAKES
-from ...thunder_core.direction import Brief
+from ...thunder_core.direction import DirectionRequest
 from ...thunder_core.errors import attempt, BadRequest
 from ...thunder_core.face.lips import opening_mm, width_mm
 from ...thunder_core.findings import Finding, OPEN
@@ -70,12 +70,12 @@ def role_of(provenance: Mapping) -> str:
     return role if role in (LISTENS, IDLE) else SPEAKS
 
 
-def is_same_brief(
-    one: Brief | None,
-    other: Brief | None,
-    names: Sequence[str] = ("spread", "as_asked", "like", "marks", "text"),
+def is_same_direction(
+    one: DirectionRequest | None,
+    other: DirectionRequest | None,
+    names: Sequence[str] = ("spread", "exact_first", "like", "marks", "text"),
 ) -> bool:
-    """Whether two directions, and what is asked besides under these names, are the same."""
+    """Whether two directions are the same, with their fields of these names."""
     if one is None or other is None:
         return one is other
     pairs = (one.vectors, other.vectors), (one.as_heard, other.as_heard)
@@ -87,7 +87,7 @@ def is_same_request(one: Request, other: Request) -> bool:
     """Whether takes of one seed are the same for both."""
     return (
         (one.settings, one.listening, one.turns) == (other.settings, other.listening, other.turns)
-    ) and is_same_brief(one.direction, other.direction, ("spread", "text"))
+    ) and is_same_direction(one.direction, other.direction, ("spread", "text"))
 
 
 # property of a take's first action: the motion and the start of its sound
@@ -236,7 +236,7 @@ def sync_of(action) -> np.ndarray | None:
     return _array(values) if getattr(values, "typecode", "") in ("f", "d") else None
 
 
-def forget(action) -> None:
+def remove_data(action) -> None:
     """Remove a take's data from an action that is no longer one."""
     for name in (SOURCE, SYNC, LOOK):
         action.pop(name, None)
@@ -292,7 +292,7 @@ def _differs(entry, *names: str) -> bool:
 
 
 def _is_of(checksum, action) -> bool:
-    return checksum == keying.checksum(action, checksum)
+    return checksum == keying.checksum_of(action, checksum)
 
 
 @contextmanager
@@ -307,7 +307,7 @@ def checksums_follow(entry) -> Iterator[None]:
     yield
     for action, names in zip(display.actions_of(entry), alike):
         if names:
-            keying.record_of(action).update(dict.fromkeys(names, keying.checksum(action)))
+            keying.record_of(action).update(dict.fromkeys(names, keying.checksum_of(action)))
 
 
 def keep_score(entry, **about) -> None:
@@ -315,7 +315,7 @@ def keep_score(entry, **about) -> None:
     provenance."""
     for action in display.actions_of(entry):
         if record := keying.record_of(action):
-            record.update(about | {SCORED_KEYS: keying.checksum(action)})
+            record.update(about | {SCORED_KEYS: keying.checksum_of(action)})
 
 
 def about_of(action) -> dict:
@@ -367,10 +367,10 @@ def rank(entry) -> tuple[bool, float]:
     return score >= 0 and not has_old_score(entry), score
 
 
-def reading_of(action) -> np.ndarray | None:
+def style_of_take(action) -> np.ndarray | None:
     """The direction of an action's take, float32 [DIRECTION_NAMES], the mean over its line; None if
     not stored."""
-    return motion_file.reading_of(keying.record_of(action))
+    return motion_file.style_of_take(keying.record_of(action))
 
 
 def _flat(values) -> np.ndarray:

@@ -208,20 +208,20 @@ def holds_work(entry) -> bool:
 # ---- batches: takes that were generated together
 
 
-class Arriving(jobs.Part):
-    """Takes of a batch, or their scores, still arrive. of: names of their head and their voice."""
+class PendingBatch(jobs.Part):
+    """A batch whose takes or scores are still to come. of: names of its head and its voice."""
 
     batch, of = 0, ("", "")
 
 
-def arriving_for() -> set[tuple[str, str]]:
-    """The names of the heads and voices whose takes or scores still arrive."""
-    return {part.of for part in jobs.session.parts if isinstance(part, Arriving)}
+def pending_for() -> set[tuple[str, str]]:
+    """The names of the heads and voices whose takes or scores are still to come."""
+    return {part.of for part in jobs.session.parts if isinstance(part, PendingBatch)}
 
 
-def arriving() -> set[int]:
-    """The numbers of the batches whose takes or scores still arrive."""
-    return {part.batch for part in jobs.session.parts if isinstance(part, Arriving)}
+def pending_batches() -> set[int]:
+    """The numbers of the batches whose takes or scores are still to come."""
+    return {part.batch for part in jobs.session.parts if isinstance(part, PendingBatch)}
 
 
 def next_batch(scene) -> int:
@@ -245,7 +245,7 @@ def batches(context) -> list[list]:
 
 
 def heading(batch: list) -> str:
-    """When the takes of a batch were made, and what was asked of them."""
+    """When the takes of a batch were made, and their direction."""
     first = min(batch, key=lambda entry: entry.made)
     at = time.localtime(first.made)
     today = at[:3] == time.localtime()[:3]

@@ -8,8 +8,8 @@ import bpy
 from bpy.props import CollectionProperty, EnumProperty, FloatProperty, StringProperty
 
 from ...thunder_core.direction import (
-    Brief,
     CLOSED,
+    DirectionRequest,
     HELD,
     Mark,
     MOVED,
@@ -40,7 +40,7 @@ class ThunderWordMark(bpy.types.PropertyGroup):
     kind: EnumProperty(
         name="Mark",
         items=[(kind, *texts[:2]) for kind, texts in LABELS.items()],
-        description="What is asked of the word",
+        description="Mark on the word",
     )
     start: FloatProperty(
         name="Start", description="Where the word begins in the recording, seconds"
@@ -67,9 +67,9 @@ def of(scene, voice: str):
     return next((each for each in scene.thunder_transcripts if each.voice == voice), None)
 
 
-def add_words(asked: Brief, scene, voice: strip.Voice) -> Brief:
+def add_words(direction: DirectionRequest, scene, voice: strip.Voice) -> DirectionRequest:
     """A request with the transcript of a voice and the marks on its words."""
-    return replace(asked, marks=of_line(scene, voice), text=text_of(scene, voice.name))
+    return replace(direction, marks=of_line(scene, voice), text=text_of(scene, voice.name))
 
 
 def text_of(scene, voice: str) -> str:

@@ -134,15 +134,15 @@ class Plan:
                     skipped = max(0.0, begin)
                     if form.startswith(_STREAMS):
                         seconds = math.ceil(skipped + self.seconds)
-                        played = sound.join(aud.Sound.silence(rate).rechannel(channels))
+                        output = sound.join(aud.Sound.silence(rate).rechannel(channels))
                     else:  # where the sequencer finds it, which may be a second off
                         seconds, begin = math.ceil(self.seconds), min(0.0, begin)
-                        played = aud.Sequence(channels, rate, 1.0, False)
-                        played.add(sound, 0.0, seconds, skipped)
+                        output = aud.Sequence(channels, rate, 1.0, False)
+                        output.add(sound, 0.0, seconds, skipped)
                     check_space(decoded, seconds * rate * channels * _BYTES)
                     # With silence after its end: what `write` adds to the last buffer is noise.
                     kind = (aud.FORMAT_FLOAT32, aud.CONTAINER_WAV, aud.CODEC_PCM)
-                    played.limit(0, seconds).write(decoded, 0, 0, *kind, 0, 1 << 16)
+                    output.limit(0, seconds).write(decoded, 0, 0, *kind, 0, 1 << 16)
                     sound = aud.Sound(decoded)
                 # a stream does not tell its length
                 frames = int(sound.length) if sound.length > 0 else LONGEST * rate
@@ -544,10 +544,10 @@ def split_speakers(path: str, spans: tuple[tuple[float, float], ...]) -> Iterato
     channels, rate = struct.unpack("<HI", data[22:28])
     samples = np.frombuffer(data, "<f4", offset=_HEADER).reshape(-1, channels)
     times = np.arange(len(samples)) / rate
-    heard = np.max(
+    speaks = np.max(
         [np.minimum(times - begin, end - times) / _EDGE + 1.0 for begin, end in spans], axis=0
     ).clip(0.0, 1.0)[:, None]
-    copies = {f"{path} (speaks)": samples * heard, f"{path} (listens)": samples * (1.0 - heard)}
+    copies = {f"{path} (speaks)": samples * speaks, f"{path} (listens)": samples * (1.0 - speaks)}
     try:
         for copy, sound in copies.items():
             Path(copy).write_bytes(data[:_HEADER] + sound.astype("<f4").tobytes())

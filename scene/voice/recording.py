@@ -41,7 +41,7 @@ def is_on() -> bool:
 def stop() -> None:
     """Let the recording that runs end; what was spoken is kept."""
     if Recording.running is not None:
-        Recording.running.asked_to_stop = True
+        Recording.running.stop_requested = True
 
 
 def why_no_range(scene) -> str:
@@ -86,7 +86,7 @@ class Recording:
         self.level: dict | None = None
         self.heard_at = self.began = math.inf
         self.loudest, self.latest = 0.0, self.begin
-        self.asked_to_stop = self.plays = self.ends = False
+        self.stop_requested = self.plays = self.ends = False
 
     def steps(self) -> Generator[jobs.Step, None, dict]:
         """Steps that record. Returns the worker's result, `ended` being a sentence. Raises
@@ -147,7 +147,7 @@ class Recording:
 
     def _advance(self, now: float) -> None:
         """Start and stop what is due."""
-        if self.asked_to_stop and not now > self.started:
+        if self.stop_requested and not now > self.started:
             raise Cancelled("Recording was cancelled during the countdown")
         scene = bpy.data.scenes.get(self.scene)
         if scene is not None and now >= self.heard_at + self.hold:
@@ -156,7 +156,7 @@ class Recording:
             self.last is not None
             and now > self.started + (self.last + 1 - self.first) / self.fps + TAIL
         )
-        if (self.asked_to_stop or is_over) and not self.ends:
+        if (self.stop_requested or is_over) and not self.ends:
             self.ends = True
             self.client.request("finish")
 

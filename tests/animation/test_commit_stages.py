@@ -10,10 +10,10 @@ import pytest
 from thunder_core.animation import keyframes, posing
 from thunder_core.animation.commit import drawing, fitting, planning
 from thunder_core.animation.commit.before import (
-    Before,
     Block,
     Choice,
     Curve,
+    StateBefore,
     Strip,
     StripCurve,
     Take,
@@ -111,7 +111,7 @@ def found(meter, faces=None, action="Acting", strips=(), lines=None, known=None,
     at_rest = still or tuple(track.rest for track in TRACKS)
     limits = ((0.0, 1.0),) * 3 + (None,) * 4
     take = Take("line", FIRST, LAST, LEAD, LEAD, score=80.0)
-    return Before(
+    return StateBefore(
         take, blocks, meter, ("QUATERNION",), REGIONS, limits, at_rest, known or {}, 1, 250, 24.0
     )
 

@@ -96,7 +96,7 @@ class PlayedClient:
         self.folders.append(f"{self.folder}/request_{len(self.folders)}")
         return self.folders[-1]
 
-    def forget(self, folder):
+    def delete_folder(self, folder):
         self.forgotten.append(folder)
 
     def request(self, verb, **args):

@@ -69,7 +69,10 @@ def enter(stage, start=1.0, **how):
 
 def keys_of(rig, entry):
     """Every key of every track, all its parts, as plain arrays."""
-    return [None if curve is None else fcurves.read(curve) for curve in keying.curves(rig, entry)]
+    return [
+        None if curve is None else fcurves.read(curve)
+        for curve in keying.curves_of_tracks(rig, entry)
+    ]
 
 
 def same(one, other):
@@ -87,12 +90,12 @@ def same(one, other):
 
 def values_of(rig, entry, frames):
     """What a take's curves say at frames: [S, tracks]."""
-    return keying.values(rig, keying.curves(rig, entry), frames)
+    return keying.values_at(rig, keying.curves_of_tracks(rig, entry), frames)
 
 
 def opening_of(rig, entry, frames):
     """How far a take opens the lips at frames, millimetres."""
-    motion = progress.result(keying.motion(rig, values_of(rig, entry, frames), 24.0))
+    motion = progress.result(keying.shown_motion(rig, values_of(rig, entry, frames), 24.0))
     return bundled_lips().opening(motion, head_module.channel_names())
 
 

@@ -180,7 +180,7 @@ def test_applying_a_pose_gives_the_face_of_its_picture(posed):
         moved = seen_points(blender, rig.mesh)
         motion = mouths.motion_of([{**mouths.MOUTHS, **mouths.MOOD_FACES}[name]], channels)
         for track, value in zip(rig.driver.tracks, rig.driver.drive(motion, channels)[0]):
-            rna_paths.put(rig.targets[track.block], track.path, track.index, value)
+            rna_paths.set_value(rig.targets[track.block], track.path, track.index, value)
         rig.keys.update_tag()
         assert np.abs(moved - seen_points(blender, rig.mesh)).max() < 1e-6, name
 

@@ -120,7 +120,7 @@ def test_a_bake_takes_the_channel_that_is_named(blender, client, baked, tmp_path
     assert strip.of_strip(scene, line).channel == 1
     with pytest.raises(SystemExit):
         baked("--channel", "middle")
-    with pytest.raises(settings.Wrong, match="is none of auto, mix, left, right and 1 to 64"):
+    with pytest.raises(settings.BadSetting, match="is none of auto, mix, left, right and 1 to 64"):
         settings.SETTINGS["channel"].read("middle")
     (entry, *_), scene.thunder.source = scene.thunder.takes, "STRIP"
     voice = strip.of_strip(scene, line)

@@ -383,7 +383,7 @@ def test_the_fault_of_a_job_costs_no_other(blender, client, tmp_path, monkeypatc
 
     def bake_here(_chosen, tasks, _maker):
         for task in tasks:
-            events = type("Events", (), {"put": lambda *_: None})
+            events = type("Events", (), {"write": lambda *_: None})
             yield {"event": "done", "job": task.job, "report": batch._bake(asdict(task), events)}
 
     monkeypatch.setattr(batch, "events_of", bake_here)

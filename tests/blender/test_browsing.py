@@ -49,7 +49,7 @@ def shown(bpy):
 
 def keys(entry):
     """What all keys of a take say."""
-    return [keying.checksum(action) for action in display.actions_of(entry)]
+    return [keying.checksum_of(action) for action in display.actions_of(entry)]
 
 
 # ---- order
@@ -104,7 +104,7 @@ def test_the_list_leaves_room_for_takes_that_arrive_and_says_why_it_is_empty(ble
 def test_a_take_without_a_score_yet_comes_last_and_one_without_a_source_is_listed(blender, stage):
     enter(stage, seed=1, score=float("nan"))
     enter(stage, seed=2, score=40)
-    provenance.forget(enter(stage, seed=3, score=30).action)
+    provenance.remove_data(enter(stage, seed=3, score=30).action)
     assert seeds(blender) == [2, 3, 1]
     stage[0].thunder.sort = "DIVERSITY"
     assert seeds(blender) == [2, 1, 3]

@@ -235,8 +235,10 @@ def test_a_takes_verdict_is_that_of_what_check_lists_for_its_keys(
     for entry in (first, second):
         display.show(rig, entry)
         assert verdict(entry) == listed() and verdict(entry)[0] == "good"
-    closures = closures_in(keying.curves(rig, second))
-    jaw = next(curve for curve in keying.curves(rig, second) if '"jaw"' in curve.data_path)
+    closures = closures_in(keying.curves_of_tracks(rig, second))
+    jaw = next(
+        curve for curve in keying.curves_of_tracks(rig, second) if '"jaw"' in curve.data_path
+    )
     spoil(jaw, closures[0] - 4, closures[0] + 5, lambda angle: angle + 0.15)
     progress.result(live_score.score_steps(client, scene, rig))
     assert verdict(second) == listed() and verdict(second)[0] != "good"

@@ -81,7 +81,7 @@ def test_undo_brings_back_everything_and_what_was_there_stays_in_the_file(
     reopen(blender, tmp_path)
     now = {action[0]: action[4] for action in everything(blender)["actions"]}
     for action, *_, curves in before["actions"]:
-        if not action.startswith(display.STILL):  # of a take that is shown
+        if not action.startswith(display.STILL_TRACK):  # of a take that is shown
             assert (
                 curves
                 == now[

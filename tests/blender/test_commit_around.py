@@ -136,7 +136,7 @@ def test_a_curve_with_any_modifier_is_committed_and_known_as_it_is(blender, stag
     (action,) = {
         target.animation_data.action for target in rig.targets if target.animation_data
     } - {None}
-    assert action[writing.AS_COMMITTED] == keying.checksum(action)
+    assert action[writing.AS_COMMITTED] == keying.checksum_of(action)
 
 
 def test_an_insert_moves_whatever_the_animators_curves_do(blender, stage, rig):

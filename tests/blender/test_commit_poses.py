@@ -297,7 +297,7 @@ def test_lines_that_were_committed_before_it_is_cancelled_stay(blender, heads, m
 
     def until_the_second(*args):
         begun.append(args)
-        session.job.asked_to_stop = len(begun) == 2
+        session.job.stop_requested = len(begun) == 2
         return commit(*args)
 
     monkeypatch.setattr(committing, "commit", until_the_second)

@@ -15,7 +15,7 @@ from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.host.jobs import session
 from thunder.scene.takes import browsing, keep, provenance, take_list
-from thunder.scene.takes.direction import asking, sliders
+from thunder.scene.takes.direction import head_direction, sliders
 from thunder.scene.takes.direction.live import live, PENDING
 from thunder.thunder_core import direction as core
 from thunder.thunder_core.request import DRAFT, NORMAL
@@ -116,12 +116,12 @@ def test_generate_asks_for_the_heads_direction_and_keeps_it(blender, scene, clie
             and entry.asked
         )
         assert np.allclose(kept["direction"], wanted, atol=1e-5)
-    sliders.put(direction, core.Direction())
+    sliders.set_direction(direction, core.Direction())
     direction.spread = 0.5
     scene.thunder.takes.clear()
     assert blender.ops.thunder.generate() == {"FINISHED"}  # each by its seed more lively
     assert {entry.seed: entry.words for entry in scene.thunder.takes} == {
-        1: "as asked",
+        1: "as directed",
         2: "close to the direction",
         3: "lively",
     }
@@ -161,14 +161,14 @@ def test_around_keeps_what_changes_over_a_line(blender):
     asked = np.zeros((4, len(core.DIRECTION_NAMES)), np.float32)
     asked[:, 0] = [-1, 0, 1, 2]
     asked[:2, 12] = 0.6
-    reading = asked.mean(axis=0)
-    reading[0] += 0.5
-    reading[12] *= 0.5
-    around = keep.with_mean(asked, reading)
+    take_style = asked.mean(axis=0)
+    take_style[0] += 0.5
+    take_style[12] *= 0.5
+    around = keep.with_mean(asked, take_style)
     assert np.allclose(around[:, 0], asked[:, 0] + 0.5) and np.allclose(
         around[:, 12], asked[:, 12] * 0.5
     )
-    assert np.allclose(around.mean(axis=0), reading, atol=1e-5)
+    assert np.allclose(around.mean(axis=0), take_style, atol=1e-5)
     core.check(around)
 
 
@@ -190,10 +190,10 @@ def test_the_rest_is_resampled_in_the_direction_of_its_take(
 def test_presets_move_the_sliders_and_own_ones_come_and_go(
     blender, scene, direction, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(asking.compat, "user_folder", lambda name: tmp_path / name)
-    shipped = asking.all_presets().names()
+    monkeypatch.setattr(head_direction.compat, "user_folder", lambda name: tmp_path / name)
+    shipped = head_direction.all_presets().names()
     assert len(shipped) >= 12 and blender.ops.thunder.use_direction(name=shipped[0]) == {"FINISHED"}
-    wanted = asking.all_presets().load(shipped[0])
+    wanted = head_direction.all_presets().load(shipped[0])
     assert np.allclose(sliders.value(direction).vector(), wanted.direction.vector(), atol=1e-4)
     direction.energy, direction.spread = 0.7, 0.1
     assert blender.ops.thunder.save_direction(name="My Own") == {"FINISHED"}
@@ -205,7 +205,7 @@ def test_presets_move_the_sliders_and_own_ones_come_and_go(
     blender.ops.thunder.use_direction(name="My Own")
     assert direction.energy == pytest.approx(0.7) and direction.spread == pytest.approx(0.1)
     assert blender.ops.thunder.delete_direction(name="My Own") == {"FINISHED"}
-    assert asking.all_presets().names() == shipped
+    assert head_direction.all_presets().names() == shipped
     with pytest.raises(RuntimeError, match="There is no preset"):
         blender.ops.thunder.use_direction(name="My Own")
 
@@ -222,7 +222,7 @@ def test_reset_removes_the_sliders_keys_and_no_others(blender, scene, direction)
 
 @pytest.fixture
 def shown(blender, scene, client, direction):
-    """Three takes, one that is not played as asked shown; gives the take that is shown now."""
+    """Three takes, one that is not played as directed shown; gives the take that is shown now."""
     blender.ops.thunder.generate()
     scene.thunder.active_take = next(
         place for place, entry in enumerate(scene.thunder.takes) if entry.seed == 2

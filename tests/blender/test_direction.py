@@ -7,7 +7,7 @@ import pytest
 from performances import set_keys
 from thunder.scene.heads import head, head_state
 from thunder.scene.host import compat
-from thunder.scene.takes.direction import asking, sliders
+from thunder.scene.takes.direction import head_direction, sliders
 from thunder.thunder_core import direction as core
 from thunder.thunder_core.animation.timing import Clock
 from thunder.thunder_core.errors import BadRequest
@@ -43,15 +43,17 @@ def test_every_axis_is_a_slider_with_the_axis_own_range(blender, stage):
 
 
 def test_a_direction_without_keys_is_one_for_the_line(blender, scene, rig):
-    asked = asking.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0)  # nobody directed it
+    asked = head_direction.direction_over(
+        rig.owner, Clock.of(scene, 1.0), 97.0
+    )  # nobody directed it
     assert (asked.vectors == core.Direction().vector()).all() and head_state.of(rig.owner) is None
     direction = sliders.ensure(rig.owner)
     direction.energy, direction.mood, direction.strength, direction.spread = 1.5, "warm", 0.7, 0.3
-    asked = asking.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0)
+    asked = head_direction.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0)
     assert (
         asked.vectors.shape == (1, len(core.DIRECTION_NAMES))
         and asked.spread == pytest.approx(0.3)
-        and asked.as_asked
+        and asked.exact_first
     )
     assert energy(asked.vectors)[0] == pytest.approx(1.5, abs=1e-5)
     assert asked.vectors[0, MOOD["warm"]] == pytest.approx(0.7) and asked.vectors[
@@ -66,20 +68,20 @@ def test_keys_of_a_slider_are_read_on_every_frame_of_the_line_within_its_range(b
     for curve in compat.curves_for(scene):
         for point in curve.keyframe_points:
             point.interpolation = "LINEAR"
-    asked = asking.direction_over(rig.owner, Clock.of(scene, 11.0), 107.0)
+    asked = head_direction.direction_over(rig.owner, Clock.of(scene, 11.0), 107.0)
     assert len(asked.vectors) == 100
     assert energy(asked.vectors)[[0, 25, 50, 99]] == pytest.approx([0.5, 1.0, 1.5, 1.5], abs=1e-3)
     core.check(asked.vectors)
     set_keys(direction, "energy", {201: 2.0, 220: 2.0, 224: 0.35, 260: 0.35})
     # the curve overshoots
-    core.check(asking.direction_over(rig.owner, Clock.of(scene, 201.0), 297.0).vectors)
+    core.check(head_direction.direction_over(rig.owner, Clock.of(scene, 201.0), 297.0).vectors)
 
 
 def test_a_mood_changes_within_a_line_and_flows(blender, scene, rig):
     direction = sliders.ensure(rig.owner)
     direction.strength = 1.0
     set_keys(direction, "mood", {1: "warm", 49: "angry"})
-    vectors = asking.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0).vectors
+    vectors = head_direction.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0).vectors
     assert vectors[[0, 99]][:, [MOOD["warm"], MOOD["angry"]]].tolist() == [[1, 0], [0, 1]]
     moods = vectors[:, len(core.AXES) :]
     assert (
@@ -94,24 +96,24 @@ def test_a_key_that_is_no_mood_is_said(blender, scene, rig):
     for wrong in (99.0, -3.0, np.nan):
         curve.keyframe_points[0].co.y = wrong
         with pytest.raises(BadRequest, match="no mood"):
-            asking.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0)
+            head_direction.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0)
 
 
 def test_a_voice_is_followed_as_heard_in_a_part_of_a_line(blender, scene, rig):
     direction = sliders.ensure(rig.owner)
     direction.mood, direction.strength = core.AS_HEARD, 0.7
-    asked = asking.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0)
+    asked = head_direction.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0)
     assert asked.as_heard.tolist() == pytest.approx([0.7]) and not asked.vectors.any()
     set_keys(direction, "mood", {1: "warm", 49: core.AS_HEARD})
-    asked = asking.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0)
+    asked = head_direction.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0)
     whole = asked.vectors[:, MOOD["warm"]] + asked.as_heard
     assert np.allclose(whole, 0.7, atol=1e-5) and asked.as_heard[[0, 99]] == pytest.approx(
         [0.0, 0.7]
     )
     assert np.abs(np.diff(asked.as_heard)).max() < 0.15
     direction.mood = core.NEUTRAL
-    asking.remove_keys(direction)
-    assert not asking.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0).as_heard.any()
+    head_direction.remove_keys(direction)
+    assert not head_direction.direction_over(rig.owner, Clock.of(scene, 1.0), 97.0).as_heard.any()
 
 
 def test_keys_of_the_next_head_stay_with_it_when_one_is_deleted(blender, scene, rig):
@@ -125,10 +127,10 @@ def test_keys_of_the_next_head_stay_with_it_when_one_is_deleted(blender, scene, 
     third = next(obj for obj in head.in_scene(scene) if obj != other.mesh)
     sliders.ensure(head.owner_of(third))
     clock = Clock.of(scene, 1.0)
-    assert energy(asking.direction_over(other.owner, clock, 50.0).vectors)[0] == pytest.approx(
-        1.7, abs=1e-4
-    )
+    assert energy(head_direction.direction_over(other.owner, clock, 50.0).vectors)[
+        0
+    ] == pytest.approx(1.7, abs=1e-4)
     assert (
-        asking.direction_over(head.owner_of(third), clock, 50.0).vectors
+        head_direction.direction_over(head.owner_of(third), clock, 50.0).vectors
         == core.Direction().vector()
     ).all()

@@ -5,6 +5,7 @@ the scene stays as it was."""
 import csv
 import json
 import struct
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -25,6 +26,16 @@ GEOMETRY = ("GLTF", "FBX", "USD", "USD_CACHE", "ALEMBIC")
 SLOW_GLTF = (pytest.param("GLTF", marks=pytest.mark.slow), *GEOMETRY[1:])
 TOLERANCE_MM = 0.01
 RATES = [(25, 1.0), (30, 1.001)]
+
+
+class GivesUp:
+    """An operator of Blender that writes nothing."""
+
+    def __call__(self, **settings):
+        return {"CANCELLED"}
+
+    def get_rna_type(self):
+        return SimpleNamespace(properties={})
 
 
 @pytest.fixture
@@ -196,6 +207,14 @@ def test_a_full_disk_is_a_sentence_and_the_earlier_file_stays(blender, shown, sm
         export(blender, scene, rig, key, folder)
     assert path.read_bytes() == b"earlier"
     assert [file.name for file in folder.iterdir()] == [path.name]
+
+
+def test_an_exporter_that_gives_up_is_no_full_disk(blender, shown, tmp_path, monkeypatch):
+    scene, rig, _ = shown()
+    monkeypatch.setattr(export_module, "_operator", lambda name: GivesUp())
+    with pytest.raises(errors.BadRequest, match="gave up.*another format") as told:
+        export(blender, scene, rig, "USD", tmp_path)
+    assert "space" not in str(told.value) and not list(tmp_path.iterdir())
 
 
 # ---- ARKit curves

@@ -62,7 +62,7 @@ def test_a_strip_becomes_ranked_takes_and_is_heard_again(blender, scene, connect
     )
     assert scene.thunder.active_take == 0 and all(0 <= entry.score <= 100 for entry in listed)
     first, second = sorted(listed, key=lambda entry: entry.seed)
-    assert first.words == "as asked" and second.words.startswith("hits ")
+    assert first.words == "as directed" and second.words.startswith("hits ")
     assert "hits" in second.action["thunder"]["choice"], "also in the file"
     with wave.open(SAMPLE) as file:
         seconds = file.getnframes() / file.getframerate()
@@ -215,7 +215,7 @@ def test_a_killed_worker_costs_the_request_and_nothing_else(blender, scene, conn
     with pytest.raises(errors.WorkerDied, match="signal 9"):
         while not running.advance():
             time.sleep(0.01)
-    jobs.end()
+    jobs.end_job()
     assert contents(blender) == before
     assert blender.ops.thunder.generate() == {"FINISHED"}
 
@@ -229,7 +229,7 @@ def test_cancelling_is_quick_and_changes_nothing(blender, scene, connection):
     assert blender.ops.thunder.cancel() == {"FINISHED"}
     with pytest.raises(errors.Cancelled):
         running.advance()
-    jobs.end()
+    jobs.end_job()
     keeps(0.5, time.perf_counter() - start, "cancelling")
     assert contents(blender) == before and connection.client().running
     assert sound_files(connection) <= left
@@ -277,7 +277,7 @@ def stuck(blender, voiced, tmp_path, monkeypatch):
     client, voice = connection_module.client(str(program)), strip_module.find(blender.context)
     steps = generation.generate(client, voice, voiced, head.find(voiced), Request(2, 1))
     yield client, jobs.begin("Generating takes", steps)
-    jobs.end()
+    jobs.end_job()
     connection_module.stop()
 
 
@@ -287,7 +287,7 @@ def test_cancel_frees_the_window_at_once_and_the_stuck_engine_is_replaced(blende
     client, work = stuck
     until(lambda: work.advance() or work.step.message == "At work")
     before = client.pid
-    work.asked_to_stop = True
+    work.stop_requested = True
     started = time.monotonic()
     with pytest.raises(errors.Cancelled):
         work.advance()

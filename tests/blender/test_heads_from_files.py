@@ -229,7 +229,7 @@ def test_a_take_plays_on_it_and_is_read_back(blender, flame_rig, folder):
         np.abs(np.array(seen) - wanted).mean() < 0.5 and np.abs(np.array(seen) - wanted).max() < 1.0
     )
     motion = progress.result(keying.read(rig, heads_head.channel_names(), clock, 1.0))
-    assert motion.frames == 25 and motion.expression.shape == (25, 44)
+    assert motion.frames == 25 and motion.expression.shape == (25, len(heads_head.channel_names()))
     for name in ("jaw", "head", "eyes"):
         assert np.abs(getattr(motion, name) - getattr(done.motion, name)).max() < 1e-3, name
     brow = heads_head.channel_names().index("browInnerUp")
@@ -462,7 +462,7 @@ def test_its_eyes_turn_and_its_lids_follow(blender, ict, ict_folder):
         np.zeros((2, len(names)), np.float32), np.zeros((2, 3), np.float32), None, eyes
     )
     for track, value in zip(rig.driver.tracks, rig.driver.drive(motion, names)[0]):
-        rna_paths.put(rig.targets[track.block], track.path, track.index, value)
+        rna_paths.set_value(rig.targets[track.block], track.path, track.index, value)
     moved = seen_points(blender, rig.mesh)
     rest = to_blender(
         points - np.mean([points[ball].mean(axis=0) for ball in BALLS.values()], axis=0)

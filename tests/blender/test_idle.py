@@ -87,7 +87,7 @@ def test_nothing_is_done_while_a_job_runs_or_the_scene_plays_but_what_is_meant_f
         ticks(5)
         assert steps == ["any time"] and quiet.tick() == jobs.LOOK_SECONDS
     finally:
-        jobs.end()
+        jobs.end_job()
     monkeypatch.setattr(jobs.playback, "is_on", lambda: True)
     ticks(3)
     assert steps == ["any time"]
@@ -150,7 +150,7 @@ def begin(blender, monkeypatch):
         return Operator()
 
     yield started
-    jobs.end()
+    jobs.end_job()
 
 
 def test_it_says_what_is_done_how_far_it_is_and_how_long_it_will_take(window, begin, monkeypatch):

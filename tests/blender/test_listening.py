@@ -41,7 +41,7 @@ def stage(stage, tmp_path):
         "FILE",
         clicks(tmp_path / "voice.wav", (0.5, 1.5), SECONDS),
     )
-    session.tell("file_opened")
+    session.notify("file_opened")
     return stage
 
 
@@ -451,7 +451,7 @@ def row_of(entry):
 def tell_edited(entry):
     """Blender tells that keys of a take were edited; a moment later the list knows which."""
     uid = entry.action.session_uid
-    session.tell("actions_edited", bpy.context.scene, {uid})
+    session.notify("actions_edited", bpy.context.scene, {uid})
     while browsing.watch.waiting:
         browsing.watch._step()
 
@@ -488,15 +488,15 @@ def test_a_verdict_on_the_animators_own_animation_is_greyed_from_an_edit_on(
     progress.result(checking.check(engine, scene, rig))
     assert not greyed()
     action = live_score.animator_action(rig)
-    session.tell("actions_edited", scene, {action.session_uid + 1})
+    session.notify("actions_edited", scene, {action.session_uid + 1})
     assert not greyed(), "another one was"
-    session.tell("actions_edited", scene, {action.session_uid})
+    session.notify("actions_edited", scene, {action.session_uid})
     assert not greyed(), "its keys stayed"
     key = compat.all_curves(action)[0].keyframe_points[0]
     before = key.co.y
     for value, texts in ((before + 0.1, ["Check", LIST]), (before, []), (0.3, ["Check", LIST])):
         key.co.y = value
-        session.tell("actions_edited", scene, {action.session_uid})
+        session.notify("actions_edited", scene, {action.session_uid})
         assert greyed() == texts
     progress.result(checking.check(engine, scene, rig))
     assert not greyed(), "what Check finds is the verdict too"

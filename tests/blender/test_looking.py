@@ -13,7 +13,7 @@ from test_directing import client, direction, following, scene  # noqa: F401
 from thunder.scene.heads import character, family, head
 from thunder.scene.heads.detection import reach_of
 from thunder.scene.takes import provenance
-from thunder.scene.takes.direction import asking, sliders
+from thunder.scene.takes.direction import head_direction, sliders
 from thunder.scene.voice import fingerprint
 from thunder.thunder_core import progress
 
@@ -53,7 +53,7 @@ def look(blender, scene, rig, entry, **how):
     direction = sliders.ensure(rig.owner)
     for name, value in how.items():
         setattr(direction, name, value)
-    return progress.result(asking.update_eyes(scene, rig, entry.voice))
+    return progress.result(head_direction.update_eyes(scene, rig, entry.voice))
 
 
 @pytest.mark.parametrize("moves", ["nothing", "target", "head"])
@@ -184,7 +184,7 @@ def test_a_head_looks_at_the_camera_that_markers_bind(blender, scene, rig, entry
     for frame, camera in ((entry.first - 5, left), (entry.first + 10, right)):
         scene.timeline_markers.new(camera.name, frame=frame).camera = camera
     clock = provenance.clock_of(entry.action)
-    points = progress.result(asking.target_of(scene, rig, clock, 20)).points
+    points = progress.result(head_direction.target_of(scene, rig, clock, 20)).points
     sides = np.sign(points[:, 0] - points[:, 0].mean())
     assert (sides[:9] == sides[0]).all() and (sides[11:] == -sides[0]).all()
     assert scene.camera == left, "which stays the scene's"
@@ -197,7 +197,7 @@ def test_generated_takes_look_at_the_camera_and_go_on_when_they_follow_a_slider(
     scene.camera, direction.look_at, direction.looks_away = camera, "CAMERA", 0.0
     blender.ops.thunder.generate()
     assert blender.ops.thunder.update_eyes() == {"FINISHED"}
-    assert all(asking.is_aimed(entry) for entry in scene.thunder.takes)
+    assert all(head_direction.is_aimed(entry) for entry in scene.thunder.takes)
     rig = head.find(scene)
     assert off_target(blender, scene, rig, camera, range(10, 40, 10)).max() < 2.0
     shown = scene.thunder.takes[scene.thunder.active_take]

@@ -64,7 +64,7 @@ def pose(bpy, rig, eyes=0.0, **values):
     for name, value in values.items():
         motion.expression[0, names.index(name)] = value
     for track, value in zip(rig.driver.tracks, rig.driver.drive(motion, names)[0]):
-        rna_paths.put(rig.targets[track.block], track.path, track.index, value)
+        rna_paths.set_value(rig.targets[track.block], track.path, track.index, value)
     rna_paths.tag(rig.targets)
     bpy.context.view_layer.update()
 

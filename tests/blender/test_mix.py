@@ -88,7 +88,7 @@ def test_a_shaped_and_edited_take_is_mixed_as_it_is_seen(blender, entries, scene
     scene.thunder.active_take = 1
     entries[1].action.thunder_shape.upper_face = 2.0
     brow = tracks(rig, "browInnerUp")[0]
-    curve = keying.curves(rig, entries[1])[brow]
+    curve = keying.curves_of_tracks(rig, entries[1])[brow]
     curve.keyframe_points[50].co[1] = 0.99
     curve.update()
     choose(blender, entries, mouth=0, upper_face=1, eyes=0, head=0)
@@ -156,7 +156,7 @@ def test_a_part_of_the_face_is_kept_all_along(blender, stage, scene, rig, entry)
 
 
 def test_selected_keys_are_kept(blender, stage, scene, rig, entry):
-    curves = keying.curves(rig, entry)
+    curves = keying.curves_of_tracks(rig, entry)
     brow = tracks(rig, "browInnerUp")[0]
     for curve in curves:
         for point in curve.keyframe_points:

@@ -128,7 +128,7 @@ def test_a_take_that_has_no_score_is_not_greyed(scene):
 def test_score_again_renews_scores_and_leaves_keys_edits_and_marks(scene, client):
     edited, other = make_earlier(2, 3)
     rig = head.find(scene)
-    curve = keying.curves(rig, edited)[0]
+    curve = keying.curves_of_tracks(rig, edited)[0]
     for point in curve.keyframe_points:
         point.co[1] += 0.25
     curve.update()
@@ -217,10 +217,10 @@ def test_scoring_that_is_cancelled_leaves_every_score(scene, client):
     job = jobs.begin("Scoring takes", live_score.score_again(client, bpy.context))
     while client.scored < 2:
         assert not job.advance(0.0)
-    job.asked_to_stop = True
+    job.stop_requested = True
     with pytest.raises(Cancelled):
         job.advance()
-    jobs.end()
+    jobs.end_job()
     assert [of_seed(seed).score for seed in (1, 2, 3)] == [80.0, 90.0, 70.0]
     assert all(map(provenance.has_old_score, scene.thunder.takes))
 

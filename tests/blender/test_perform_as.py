@@ -17,7 +17,7 @@ from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.takes import own_keys, perform_as, provenance, take_list
 from thunder.scene.takes.commit import following
-from thunder.scene.takes.direction import asking
+from thunder.scene.takes.direction import head_direction
 from thunder.scene.voice import strip
 from thunder.thunder_core import errors, progress
 from thunder.thunder_core.batch import job_file
@@ -95,12 +95,12 @@ def test_a_pick_up_performs_as_the_take_of_the_old_line(lines):
     name = old.name
     assert (source.line, source.name) == ("old", name)
     rig = head.find(lines)
-    kept = [keying.checksum(action) for action in display.actions_of(old)]
+    kept = [keying.checksum_of(action) for action in display.actions_of(old)]
     new = perform(source)
     assert new.name == f"Performs as old · {name}" and new.kind == "RESAMPLED"
     assert new.action.name.startswith("pickup · Performs as old")
     old = next(entry for entry in lines.thunder.takes if entry.voice == "old")
-    assert kept == [keying.checksum(action) for action in display.actions_of(old)]
+    assert kept == [keying.checksum_of(action) for action in display.actions_of(old)]
     assert display.is_shown(rig, new), "it is seen at once"
     record = moved(new)
     assert len(record["accents"]) >= 4
@@ -113,8 +113,8 @@ def test_a_pick_up_performs_as_the_take_of_the_old_line(lines):
         assert np.abs(turns[1][round(25 * b)] - turns[0][round(25 * a)]).max() < 0.02
     (score, before) = (entry.score for entry in (new, old))
     assert np.isfinite(score) and score > before - 15, "its mouth says the new recording"
-    reading = provenance.reading_of(new.action)
-    assert np.allclose(reading, provenance.reading_of(old.action), atol=1e-3)
+    take_style = provenance.style_of_take(new.action)
+    assert np.allclose(take_style, provenance.style_of_take(old.action), atol=1e-3)
     assert new.words.startswith("hits ") or "choice" not in provenance.about_of(old.action)
 
 
@@ -172,7 +172,7 @@ def test_committed_animation_moves_with_the_animator_s_own_keys(committed):
     places = dict(zip(keys, moved(new)["keys"]))
     curves = {
         (track.block, track.path): curve
-        for track, curve in zip(rig.driver.tracks, keying.curves(rig, new))
+        for track, curve in zip(rig.driver.tracks, keying.curves_of_tracks(rig, new))
     }
     for path, frame, value in ((SMILE, 42, 0.83), (SMILE, 66, 0.41), (BROW, 42, 0.77)):
         place = places[path, frame]
@@ -223,10 +223,10 @@ def test_keys_without_a_place_are_listed(committed):
               own_keys.seconds_of(own, clock)]  # fmt: skip
     left = own_keys.enter(rig, entry, own, places, clock)
     assert left and all(" at frame 4" in each for each in left)
-    sentence = own_keys.say_left(left)
+    sentence = own_keys.describe_unplaced(left)
     assert sentence.startswith("Keys of yours without a place in this recording were not set in")
-    assert left[0] in sentence and own_keys.say_left([]) == ""
-    many = own_keys.say_left([f"jawOpen at frame {n}" for n in range(9)])
+    assert left[0] in sentence and own_keys.describe_unplaced([]) == ""
+    many = own_keys.describe_unplaced([f"jawOpen at frame {n}" for n in range(9)])
     assert many.endswith("frame 4 and 4 more")
 
 
@@ -270,12 +270,12 @@ def test_a_line_in_which_nobody_speaks_is_refused_and_nothing_is_listed(lines, t
 
 def test_very_different_lengths_are_said():
     about = {"moved": json.dumps({"accents": [[1, 2]], "lost": [1.5], "seconds": [3.0, 6.0]})}
-    first, second = perform_as.tell("old", "new", about)
+    first, second = perform_as.describe_changes("old", "new", about)
     assert first == "1 of 2 accents of “old” are on those of “new”; the old one's at 1.5 s have no place in it"  # fmt: skip
     assert "lasts 6.0 s and “old” 3.0 s: check that both say the same" in second
     assert "further apart" in second
     moved = {"accents": [[4, 2]], "lost": [], "seconds": [9.0, 3.0], "part": [3.5, 6.25]}
-    first, second = perform_as.tell("old", "pick-up", {"moved": json.dumps(moved)})
+    first, second = perform_as.describe_changes("old", "pick-up", {"moved": json.dumps(moved)})
     assert first == "“pick-up” says 3.5 to 6.2 s of “old” again" and second.startswith("1 of 1")
 
 
@@ -293,7 +293,7 @@ def test_another_direction_is_not_the_new_line_s(lines):
     new = perform(offered(lines)[0])
     about = provenance.about_of(new.action)
     assert about["direction"][0] == pytest.approx(1.5, abs=1e-3)
-    assert asking.add_direction(Request(), rig.owner, strip.find(bpy.context)).direction.vectors[0, 0] == 0  # fmt: skip
+    assert head_direction.add_direction(Request(), rig.owner, strip.find(bpy.context)).direction.vectors[0, 0] == 0  # fmt: skip
 
 
 def test_jobs_dub_a_committed_line_and_report_what_changed(committed, recordings, tmp_path):

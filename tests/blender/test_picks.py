@@ -38,7 +38,7 @@ def night(needs_sound, client, blender, scene, tmp_path, monkeypatch):
 
     def bake_here(_chosen, tasks, _maker):
         for task in tasks:
-            events = type("Events", (), {"put": lambda *_: None})
+            events = type("Events", (), {"write": lambda *_: None})
             yield {"event": "done", "job": task.job, "report": batch._bake(asdict(task), events)}
 
     monkeypatch.setattr(batch, "events_of", bake_here)

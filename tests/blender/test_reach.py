@@ -129,7 +129,7 @@ def gap_at(bpy, obj, **values):
         motion.expression[0, names.index(name)] = value
     for track, value in zip(rig.driver.tracks, rig.driver.drive(motion, names)[0]):
         block = rig.targets[track.block]
-        rna_paths.put(block, track.path, track.index, value)
+        rna_paths.set_value(block, track.path, track.index, value)
         block.update_tag()
     seen = seen_points(bpy, obj)
     apart = seen[PLACES.index("upper")] - seen[PLACES.index("lower")]
@@ -231,7 +231,7 @@ def own_head(bpy):
         *(np.zeros((1, 3)) for _ in range(2)),
     )
     for track, value in zip(rig.driver.tracks, rig.driver.drive(motion, names)[0]):
-        rna_paths.put(rig.targets[track.block], track.path, track.index, value)
+        rna_paths.set_value(rig.targets[track.block], track.path, track.index, value)
     rna_paths.tag(rig.targets)
     moved = {"jawOpen": rest + seen_points(bpy, rig.mesh) - still}
     blocks = rig.mesh.data.shape_keys.key_blocks
@@ -710,8 +710,9 @@ def test_what_is_worn_far_before_the_face_does_not_turn_it_round(blender):
     assert not detection.reach_of(face, plan).is_mirrored
 
 
+@pytest.mark.parametrize("far", [5, 10])
 @pytest.mark.parametrize("by", ["mouthClose", "jaw bone", "nothing", "skin"])
-def test_lips_that_are_modelled_apart_meet_where_those_of_a_take_do(blender, by):
+def test_lips_that_are_modelled_apart_meet_where_those_of_a_take_do(blender, by, far):
     """Where an edge joins them they are skin, which is not apart."""
     keys = {"jaw bone": without("jawOpen", "mouthClose"), "nothing": without("mouthClose")}
     face = small_face(blender, keys.get(by, KEYS))
@@ -722,7 +723,7 @@ def test_lips_that_are_modelled_apart_meet_where_those_of_a_take_do(blender, by)
         mesh.to_mesh(face.data)
     for points in (face.data.vertices, *(key.data for key in face.data.shape_keys.key_blocks)):
         for place in JAW:
-            points[PLACES.index(place)].co.z -= 0.005
+            points[PLACES.index(place)].co.z -= far / 1000
     if by == "jaw bone":
         skin(blender, face)
     plan = character.plan_of(face)
@@ -734,7 +735,7 @@ def test_lips_that_are_modelled_apart_meet_where_those_of_a_take_do(blender, by)
         return
     assert not said
     if by == "skin":
-        assert gap_at(blender, face) == pytest.approx(5.0, abs=0.01)
+        assert gap_at(blender, face) == pytest.approx(far, abs=0.01)
         return
     assert abs(gap_at(blender, face)) < 0.7
     assert abs(gap_at(blender, face, jaw=0.2, mouthClose=0.2)) < 0.7
@@ -846,3 +847,59 @@ def test_a_jaw_alone_behind_a_prefix_is_found_beside_plain_names():
 
 def test_letters_and_numbers_that_say_nothing_are_no_face():
     assert conventions.find(("Basis", "Key 1", "A", "Tall")) is None
+
+
+@pytest.mark.parametrize("names", [("jaw_upper", "jaw_lower"), ("Jaw_Top", "Jaw_Bottom")])
+def test_of_an_upper_and_a_lower_jaw_the_one_that_opens_the_mouth_turns(blender, names):
+    face = bare_face(blender)
+    above, below = names
+    bones = {
+        "head": BONES["head"][:2] + (None,),
+        above: ((0, 0, 1.63), (0, -0.09, 1.62), "head"),
+        below: ((0, 0, 1.62), (0, -0.09, 1.55), "head"),
+    }
+    armature = rig_with(blender, bones)
+    for bone, places in (
+        (above, ["upper", "nose"]),
+        (below, list(JAW)),
+        ("head", [p for p in PLACES if p not in (*JAW, "upper", "nose")]),
+    ):
+        face.vertex_groups.new(name=bone).add([PLACES.index(p) for p in places], 1.0, "REPLACE")
+    deform(face, armature)
+    blender.context.view_layer.update()
+    plan = character.plan_of(face)
+    assert [joint.bone for joint in plan.joints if joint.joint == "jaw"] == [below]
+    assert gap_at(blender, face, jaw=1.0) > 10
+
+
+@pytest.mark.parametrize("is_locked", [True, False])
+@pytest.mark.parametrize("degrees", [0, 180])
+def test_a_jaw_bone_at_the_chin_is_moved_where_turning_it_opens_nothing(
+    blender, is_locked, degrees
+):
+    turn = Matrix.Rotation(math.radians(degrees), 3, "Z")
+    face = small_face(blender, {}, turn)
+    face.shape_key_clear()
+    bones = {
+        "head": (*(turn @ Vector(p) for p in BONES["head"][:2]), None),
+        "jaw": (turn @ Vector((0, -0.1, 1.5997)), turn @ Vector((0, -0.12, 1.59)), "head"),
+    }
+    armature = rig_with(blender, bones)
+    bind(armature, face, ("lower",))
+    armature.pose.bones["jaw"].lock_rotation = (is_locked,) * 3
+    armature.pose.bones["jaw"].lock_rotation_w = is_locked
+    blender.context.view_layer.update()
+    assert not detection.reach_of(face, character.plan_of(face)).faults.get("open")
+    assert 15 < gap_at(blender, face, jaw=1.0) < 45
+    assert gap_at(blender, face, jaw=0.5, mouthClose=0.5) == pytest.approx(0, abs=1.0)
+
+
+def test_a_beak_that_opens_straight_down_looks_ahead(blender):
+    ahead = Vector((0, -0.2, 0))
+    face = small_face(blender, KEYS | {"jawOpen": {"lower": (0, 0, -0.03), "chin": (0, 0, -0.03)}})
+    for points in (face.data.vertices, *(key.data for key in face.data.shape_keys.key_blocks)):
+        for place in ("upper", "lower", "chin", "nose"):
+            points[PLACES.index(place)].co += ahead
+    plan = character.plan_of(face)
+    assert (plan.forward, plan.up) == ("-Y", "Z")
+    assert "jawOpen" in plan.used and not detection.reach_of(face, plan).faults

@@ -406,14 +406,14 @@ def asked_before(kind, operator):
 
 
 @pytest.mark.parametrize(
-    "operator, beside, size, licence",
+    "operator, component, size, licence",
     [
         ("install_recogniser", install.RECOGNISER, "0.1 GB", "MIT"),
         ("install_tracker", install.TRACKER, "0.17 GB", "Apache"),
     ],
 )
 def test_what_is_installed_its_size_and_its_licence_are_said_before(
-    monkeypatch, operator, beside, size, licence
+    monkeypatch, operator, component, size, licence
 ):
     kind, begun = getattr(install_engine, f"THUNDER_OT_{operator}"), []
     monkeypatch.setattr(install, "begin", lambda *args, **more: begun.append(more))
@@ -429,8 +429,8 @@ def test_what_is_installed_its_size_and_its_licence_are_said_before(
     said = " ".join(lines)
     assert f"About {size} to download" in said and "GB of disk space" in said and licence in said
     kind.begin(kind, None, True)
-    assert begun == [{"beside": beside}]
-    assert beside.folder() != install.folder() and beside.state().kind == "ABSENT"
+    assert begun == [{"component": component}]
+    assert component.folder() != install.folder() and component.state().kind == "ABSENT"
 
 
 @pytest.mark.usefixtures("connection")
@@ -496,7 +496,7 @@ def test_the_progress_of_a_download_is_where_its_button_was_and_can_be_cancelled
         assert words.of("operator") == ["thunder.cancel"] and words.of("progress")
         assert not drawn(preferences._draw_running_engine).of("progress")
     finally:
-        jobs.end()
+        jobs.end_job()
 
 
 def test_no_python_that_fits_is_said_with_all_that_would(blender, monkeypatch):
@@ -504,7 +504,7 @@ def test_no_python_that_fits_is_said_with_all_that_would(blender, monkeypatch):
     _, why = install.fitting_python()
     assert "Python 3.11 to 3.13" in why and "any of these" in why and "on the PATH" in why
     monkeypatch.setattr(install.installing, "error", why)
-    monkeypatch.setattr(install.installing, "beside", None)
+    monkeypatch.setattr(install.installing, "component", None)
     context = Context(blender.context, 600)
     box = drawn(preferences._draw_packaged_engine, context, install.state())
     assert not any("nothing needs" in text for text in box.texts())
@@ -523,11 +523,11 @@ def test_an_installation_is_shown_with_what_it_installs_and_so_is_its_failure(
     installing = install.installing
     monkeypatch.setattr(installing, "running", running)
     for of_words in (True, False):
-        monkeypatch.setattr(installing, "beside", install.RECOGNISER if of_words else None)
+        monkeypatch.setattr(installing, "component", install.RECOGNISER if of_words else None)
         assert ["Installing" in texts for texts in said()] == [not of_words, of_words]
     monkeypatch.setattr(installing, "running", None)
     monkeypatch.setattr(installing, "error", "The packages cannot be reached")
-    monkeypatch.setattr(installing, "beside", install.RECOGNISER)
+    monkeypatch.setattr(installing, "component", install.RECOGNISER)
     of_engine, of_words = map(" ".join, said())
     assert "The packages cannot be reached" in of_words and "reached" not in of_engine
 

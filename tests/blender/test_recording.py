@@ -42,7 +42,7 @@ def booth(needs_sound, blender, tmp_path, monkeypatch):
         return scene, recording.Recording(Client(engine_with(tmp_path, sound, fault)), scene)
 
     yield make
-    jobs.end()
+    jobs.end_job()
 
 
 def speak(taken, seconds=0.6):
@@ -55,7 +55,7 @@ def speak(taken, seconds=0.6):
             time.sleep(0.01)
         return session.job.value
     finally:
-        jobs.end()
+        jobs.end_job()
 
 
 def heard(scene, added, folder):
@@ -118,7 +118,7 @@ def test_who_stops_in_the_countdown_keeps_nothing(booth):
                 assert session.job.step.message == "Recording in 5"
                 recording.stop()
             time.sleep(0.01)
-    jobs.end()
+    jobs.end_job()
     until(lambda: not Path(taken.path).exists(), 10)
     assert not recording.is_on()
 
@@ -139,7 +139,7 @@ def test_an_undo_while_somebody_speaks_loses_nothing(booth, blender):
             recording.stop()
         time.sleep(0.01)
     scene, result = blender.context.scene, session.job.value
-    jobs.end()
+    jobs.end_job()
     assert scene.frame_step == 1 and recording.lay(scene, taken, result) is not None
 
 
@@ -150,9 +150,9 @@ def test_another_file_ends_the_recording_and_its_sound_stays(booth, blender):
         session.job.advance()
         time.sleep(0.01)
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-    with pytest.raises(errors.Undone, match="another file was opened"):
+    with pytest.raises(errors.CancelledByUndo, match="another file was opened"):
         session.job.advance()
-    jobs.end()
+    jobs.end_job()
     assert not recording.is_on() and os.path.getsize(taken.path) > 0.3 * 96000
 
 

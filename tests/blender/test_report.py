@@ -91,7 +91,9 @@ def test_it_tells_versions_settings_and_where_our_own_code_failed(blender, stage
         and f"Blender: {blender.app.version_string}" in words
         and "System: " in words
     )
-    assert "none in this session" in words and "Head: 44 channels" in words
+    assert (
+        "none in this session" in words and f"Head: {len(head.channel_names())} channels" in words
+    )
     try:
         timing.Clock.of(None, 1)
     except AttributeError as error:

@@ -247,13 +247,13 @@ def test_edited_keys_go_along_to_the_bit(blender, speaking, scene, rig, how, fps
         curve.update()
     provenance.keep_score(entry)
     display.show(rig, entry)
-    entry.star, checksum, left = True, keying.checksum(action), []
+    entry.star, checksum, left = True, keying.checksum_of(action), []
 
     def played(entry, first, last):
         return np.array(
             [
                 [curve.evaluate(frame) for frame in range(first, last)]
-                for curve in keying.curves(rig, entry)
+                for curve in keying.curves_of_tracks(rig, entry)
             ]
         )
 
@@ -274,7 +274,7 @@ def test_edited_keys_go_along_to_the_bit(blender, speaking, scene, rig, how, fps
     for take in scene.thunder.takes:
         late = 50 if take.voice != "line" else 0
         if take.action == action:
-            assert keying.checksum(action) == checksum and take.name == f"{name} before Re-sync"
+            assert keying.checksum_of(action) == checksum and take.name == f"{name} before Re-sync"
             continue
         a, b = (61, last) if late else (begins, ends)
         assert (take.first, take.name) == (a + late, name) and abs(take.last - b - late + 1) <= 1

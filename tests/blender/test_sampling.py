@@ -16,7 +16,15 @@ from thunder.scene.takes.direction import sliders
 from thunder.scene.takes.direction.live import why_not
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import progress
-from thunder.thunder_core.direction import AS_HEARD, Brief, Direction, HELD, Mark, STRENGTH, Style
+from thunder.thunder_core.direction import (
+    AS_HEARD,
+    Direction,
+    DirectionRequest,
+    HELD,
+    Mark,
+    STRENGTH,
+    Style,
+)
 from thunder.thunder_core.direction_presets import Preset, SHIPPED
 from thunder.thunder_core.errors import BadRequest
 from thunder.thunder_core.protocol import NOTES, SILENT, UNCLEAR
@@ -258,9 +266,9 @@ def test_a_request_as_heard_is_kept_with_its_takes(blender, scene, client, run_b
 
 def test_a_request_is_the_same_after_its_way_through_a_file(blender, scene, client, tmp_path):
     vectors = np.repeat(DIRECTION.vector()[None], 2, 0)
-    asked = Brief(vectors, 0.3, False, vectors[:1], ((5, 0.5), (2**30, 1.0)), np.ones(2, "f4"),
+    asked = DirectionRequest(vectors, 0.3, False, vectors[:1], ((5, 0.5), (2**30, 1.0)), np.ones(2, "f4"),
     (Mark(HELD, 0.5, 1.0),), "a b")  # fmt: skip
-    request = Request(1, steps=7, direction=asked, listening=True, turns=((0.0, 1.5),), said="[]")
+    request = Request(1, steps=7, direction=asked, listening=True, turns=((0.0, 1.5),), phones="[]")
     enter(
         blender, scene, **provenance.of_made(request, {"role": "listens", "choice": {"hits": []}})
     )
@@ -299,9 +307,9 @@ def test_a_bake_is_directed_by_preset_mood_and_sliders(run_bake, client, tmp_pat
         "strength": 0.6,
     }
     assert report["direction"] == said | {"spread": 0.3}
-    assert [take["words"] for take in report["takes"]] == ["as asked"] * 2 and report["takes"][0][
-        "played"
-    ] == said
+    assert [take["words"] for take in report["takes"]] == ["as directed"] * 2 and report["takes"][
+        0
+    ]["played"] == said
 
 
 @pytest.mark.parametrize("name", ["Newsreader", "newsreader"])

@@ -57,7 +57,7 @@ def test_a_take_plays_on_keys_and_bones(scene, rig):
     neck = scene.objects["Rig"].pose.bones["neck"]
     for entry in scene.thunder.takes:
         display.show(rig, entry)
-        curves = keying.curves(rig, entry)
+        curves = keying.curves_of_tracks(rig, entry)
         assert len(curves) == len(rig.driver.tracks) and None not in curves
         scene.frame_set(30)
         assert neck.rotation_quaternion.angle > 0.01
@@ -71,7 +71,7 @@ def test_takes_that_are_in_no_list_are_listed_again_whole(blender, scene, rig):
     assert blender.ops.thunder.adopt_takes() == {"FINISHED"}
     assert sorted(entry.seed for entry in scene.thunder.takes) == [1, 2]
     for entry in scene.thunder.takes:
-        assert None not in keying.curves(rig, entry)
+        assert None not in keying.curves_of_tracks(rig, entry)
 
 
 def test_a_take_knows_what_it_was_made_from(scene):

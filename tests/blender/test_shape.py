@@ -34,7 +34,7 @@ def gap_on_the_mesh(bpy, scene, rig, frame):
 def curve_of(rig, entry, path, index=0):
     return next(
         c
-        for c in keying.curves(rig, entry)
+        for c in keying.curves_of_tracks(rig, entry)
         if c is not None and c.data_path == path and c.array_index == index
     )
 

@@ -99,7 +99,7 @@ def test_an_edited_take_is_read_from_its_keys_without_being_shown(blender, stage
 
 def test_a_take_without_a_source_is_read_from_its_keys(blender, stage, rig):
     made, entry = enter(stage, start=5.0, closed_at=())
-    provenance.forget(entry.action)
+    provenance.remove_data(entry.action)
     assert provenance.load(entry.action) is None and provenance.clock_of(entry.action) is None
     read = progress.result(provenance.read(rig, entry))
     assert abs(read.motion.frames - made.motion.frames) <= 1

@@ -105,6 +105,6 @@ def test_a_note_that_comes_during_work_moves_nothing_and_is_read_in_the_header(b
             job.advance(0.0)
         assert drawn() == (before, True)
     finally:
-        jobs.end()
+        jobs.end_job()
     said = draw(blender.types.THUNDER_PT_notes, blender.context).texts()
     assert " ".join(said) == note

@@ -82,7 +82,7 @@ def test_a_take_cut_in_mid_word_comes_from_rest_and_returns_to_it(
         if '"jaw"' in track.path and track.index == 0
     )
     frames = np.arange(1, end + 100)
-    values = keying.values(rig, keying.curves(rig, entry), frames)
+    values = keying.values_at(rig, keying.curves_of_tracks(rig, entry), frames)
     # rest, from the scene's first frame on
     assert np.abs(values[(frames <= begin) | (frames >= end)]).max() < 1e-6
     jaw = values[:, track]
@@ -314,15 +314,17 @@ def test_handles_that_blender_places_again_are_no_edit_and_those_moved_by_hand_a
         "exact now"
     )
     assert not provenance.is_edited(entry)
-    action[keying.PROPERTY]["checksum"] = keying.checksum(action, "as earlier versions wrote them")
+    action[keying.PROPERTY]["checksum"] = keying.checksum_of(
+        action, "as earlier versions wrote them"
+    )
     assert not provenance.is_edited(entry)
     curve.keyframe_points[5].handle_left[1] += 0.01
     assert provenance.is_edited(entry)
-    action[keying.PROPERTY]["checksum"] = keying.checksum(action)
+    action[keying.PROPERTY]["checksum"] = keying.checksum_of(action)
     assert not provenance.is_edited(entry)
     curve.keyframe_points[5].handle_left_type = "FREE"
     assert provenance.is_edited(entry)
-    action[keying.PROPERTY]["checksum"] = keying.checksum(action)
+    action[keying.PROPERTY]["checksum"] = keying.checksum_of(action)
     curve.keyframe_points[5].handle_left[1] += 0.01
     assert provenance.is_edited(entry)
 
@@ -342,8 +344,8 @@ def said(rig, action, frames):
         part, slot = display.part_of(action, rig, index)
         found.append({(c.data_path, c.array_index): c for c in compat.curves_of(part, slot)})
     curves = [found[track.block][track.path, track.index] for track in rig.driver.tracks]
-    values = keying.values(rig, curves, frames)
-    return progress.result(keying.motion(rig, values, 24.0)), sum(
+    values = keying.values_at(rig, curves, frames)
+    return progress.result(keying.shown_motion(rig, values, 24.0)), sum(
         len(curve.keyframe_points) for curve in curves
     )
 

@@ -35,7 +35,8 @@ def test_a_picture_shows_brows_mouth_and_head_where_they_move(stage):
     )
     width = image.shape[1]
     brows, mouth, head = (
-        of_colour(image, colour) for colour in (browsing.BROWS, browsing.MOUTH, browsing.HEAD)
+        of_colour(image, colour)
+        for colour in (browsing.BROW_COLOUR, browsing.MOUTH_COLOUR, browsing.HEAD_COLOUR)
     )
     assert (brows[width // 2 + 2 :] == 7).all() and not brows[: width // 2 - 2].any()
     assert mouth[-4:].min() == 16 and not mouth[:-16].any()
@@ -65,8 +66,8 @@ def test_every_take_has_tiles_of_its_own_that_stay(blender, stage):
     )
     does = [browsing.activity(provenance.load(entry.action)) for entry in entries]
     assert np.abs(whole - browsing.picture(does[0], does)).max() < 0.01
-    provenance.forget(entries[1].action)
-    browsing.forget(entries[1].action.session_uid)
+    provenance.remove_data(entries[1].action)
+    browsing.drop_thumbnail(entries[1].action.session_uid)
     assert len(browsing.icons(entries[0])) == browsing.TILES and browsing.icons(entries[1]) == ()
 
 

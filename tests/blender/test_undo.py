@@ -32,7 +32,7 @@ from thunder.scene.takes import (
 )
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.committing import choice_of
-from thunder.scene.takes.direction import asking
+from thunder.scene.takes.direction import head_direction
 from thunder.scene.takes.shape import applying
 from thunder.scene.voice import strip
 from thunder.thunder_core import errors, progress
@@ -71,7 +71,7 @@ def shot(needs_sound, scene, client, play, tmp_path):
         scene.frame_step = step
         bpy.ops.ed.undo_push(message="the animator's own step")
     yield bpy, client
-    jobs.end()
+    jobs.end_job()
 
 
 def shown(blender):
@@ -113,7 +113,7 @@ def fix(blender, client):
 
 def update_eyes(blender, client):
     scene, rig, entry = shown(blender)
-    return jobs.stage(asking.update_eyes(scene, rig, entry.voice), "Aiming the eyes")
+    return jobs.stage(head_direction.update_eyes(scene, rig, entry.voice), "Aiming the eyes")
 
 
 def play_all(blender, client):
@@ -172,8 +172,8 @@ def perform(blender, client):
     scene, rig, _ = shown(blender)
     source = perform_as.of_line(scene, "one", "two")
     voice = strip.voice_of(scene, strip.by_name(scene, "one"))
-    performing = perform_as.Performing(source, voice.name)
-    return perform_as.perform(client, scene, rig, voice, performing)
+    transfer = perform_as.Transfer(source, voice.name)
+    return perform_as.perform(client, scene, rig, voice, transfer)
 
 
 GO_ON = {
@@ -247,7 +247,10 @@ def state(blender):
             (entry.name, entry.voice, entry.seed, entry.first, entry.action.name, entry.head.name)
             for entry in scene.thunder.takes
         ],
-        {action.name: (keying.checksum(action), action.users) for action in blender.data.actions},
+        {
+            action.name: (keying.checksum_of(action), action.users)
+            for action in blender.data.actions
+        },
         [
             target.animation_data and target.animation_data.action.name
             for target in head.find(scene).targets
@@ -282,10 +285,11 @@ def test_an_undo_between_any_two_slices_cancels_the_work_and_nothing_is_lost(
             break
         undo_and_redo(blender, redo=False)
         with pytest.raises(
-            errors.Undone, match=f"{name} was cancelled, because a step was undone: start it again"
+            errors.CancelledByUndo,
+            match=f"{name} was cancelled, because a step was undone: start it again",
         ):
             job.advance()
-        jobs.end()
+        jobs.end_job()
         assert state(blender) == before
         undo_and_redo(blender, redo=True)
         assert state(blender) == before
@@ -301,7 +305,7 @@ def test_takes_go_on_arriving_whatever_is_undone_and_redone(shot, blender, clien
         undo_and_redo(blender, redo)
         redo = not redo
         assert job.undone is None
-    jobs.end()
+    jobs.end_job()
     scene = blender.context.scene
     wanted = {
         "generate": [("two", 2)],
@@ -357,7 +361,7 @@ def test_another_file_ends_the_work(shot, blender, client):
     while len(blender.context.scene.thunder.takes) < 5:
         job.step = next(job.steps)
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-    with pytest.raises(errors.Undone, match="because another file was opened"):
+    with pytest.raises(errors.CancelledByUndo, match="because another file was opened"):
         job.advance()
     assert not session.held and not seeds(blender.context.scene)
 

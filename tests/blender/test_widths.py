@@ -20,6 +20,7 @@ from thunder.scene.takes.direction import sliders
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import findings
 from thunder.thunder_core.animation.timing import Clock
+from thunder.thunder_core.direction_words import AS_DIRECTED, AXIS_WORDS
 from thunder.thunder_core.findings import Finding, MOVES, OPEN, OTHER, SHIFTED, SIZE, STILL
 
 pytestmark = pytest.mark.one_blender
@@ -27,7 +28,13 @@ pytestmark = pytest.mark.one_blender
 # pixels of the sidebar in windows of 1366 × 768 and of 1920 × 1080, of Blender's default layout
 LOW, HIGH = 609, 909
 # of takes: what their directions say
-WORDS = ("calm, small jaw", "as asked", "mumbling, frown", "energetic, big jaw, still head, warm")
+LEAST, MOST = ({name: pair[end] for name, pair in AXIS_WORDS.items()} for end in (0, 1))
+WORDS = (
+    f"{LEAST['energy']}, {LEAST['jaw']}",
+    AS_DIRECTED,
+    f"{LEAST['articulation']}, {MOST['frown']}",
+    f"{MOST['energy']}, {MOST['jaw']}, {LEAST['head']}, warm",
+)
 
 
 @pytest.fixture

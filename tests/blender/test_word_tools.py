@@ -16,7 +16,7 @@ from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.review import word_track
 from thunder.scene.takes import provenance, take_list, transcript, word_places
-from thunder.scene.takes.direction import asking
+from thunder.scene.takes.direction import head_direction
 from thunder.scene.voice import strip
 from thunder.thunder_core import progress, spoken
 from thunder.thunder_core.direction import HELD, Mark, MOVED, SOUND, STRESSED, THROWN_AWAY
@@ -96,7 +96,7 @@ def test_marks_follow_the_recording_and_are_sampled(blender, worded):
     voice = strip.find(blender.context)
     [mark] = transcript.of_line(worded, voice)
     assert (mark.kind, mark.start, mark.end) == (STRESSED, pytest.approx(0.2), pytest.approx(0.3))
-    asked = asking.add_direction(Request(), head.find(worded).owner, voice).direction
+    asked = head_direction.add_direction(Request(), head.find(worded).owner, voice).direction
     assert asked.marks == (mark,)
     line = strip.by_name(worded, "line")
     line.frame_start += 10

@@ -15,12 +15,12 @@ from thunder_core.engine.another_voice import (
     move,
     pair_up,
     quick_events,
-    reading_of_mouth,
+    style_of_mouth,
     upper_columns,
 )
 from thunder_core.engine.speech.cues import Phrasing, prosody_of, silent_phrasing
 from thunder_core.face.head import load_head
-from thunder_core.request import Performed, Request
+from thunder_core.request import Request, SourcePerformance
 from thunder_core.spoken import Word
 from thunder_core.types import FPS, Motion, pack, RATE, Speech
 
@@ -130,7 +130,7 @@ def test_a_moved_performance_says_what_it_hits_in_the_new_voice():
 
 def test_the_reading_of_a_moved_take_is_its_mouth_s_and_of_the_rest_the_performance_s():
     mouth, theirs = np.full(len(DIRECTION_NAMES), 0.5), np.full(len(DIRECTION_NAMES), -1.0)
-    found = dict(zip(DIRECTION_NAMES, reading_of_mouth(mouth, theirs)))
+    found = dict(zip(DIRECTION_NAMES, style_of_mouth(mouth, theirs)))
     assert found["jaw"] == found["smile"] == found["energy"] == 0.5
     assert {found[name] for name in ("head", "brows", "eyes", "frown", "mood.angry")} == {-1.0}
 
@@ -198,7 +198,7 @@ def test_the_new_mouth_opens_further_on_words_that_the_performance_hits(engine, 
     opened = []
     for span in at:
         choice = {"hits": [[*span, "word"]], "aside": [], "pauses": [], "ideas": []}
-        asked = Request(1, 1, performed=Performed(plain.motion, sample, choice=choice))
+        asked = Request(1, 1, perform_as=SourcePerformance(plain.motion, sample, choice=choice))
         (take,) = engine.generate(slower, asked)
         ((start, end, _),) = take.provenance["choice"]["hits"]
         assert abs(start - span[0] / 0.9) < 0.25

@@ -259,7 +259,7 @@ def spread(ray):
     # a run that retries for ever fails instead of hanging
     guard = threading.Timer(20.0, stopped.set)
     guard.start()
-    cluster.Spread(ray, request, events.append).run(stopped)
+    cluster.ClusterRun(ray, request, events.append).run(stopped)
     guard.cancel()
     assert not stopped.is_set()
     return events

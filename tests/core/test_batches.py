@@ -17,7 +17,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from thunder_core.direction import Brief, Direction
+from thunder_core.direction import Direction, DirectionRequest
 from thunder_core.engine import engine as system
 from thunder_core.engine.diffusion import Inpainting, sample, seeded_noise, solver_steps
 from thunder_core.engine.performance import Performance
@@ -43,7 +43,7 @@ def threads(count):
 @pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize("takes", [1, 5])
 def test_takes_are_the_same_bit_for_bit_by_any_number_of_threads(engine, speech, count, takes):
-    made, seen, asked = [], [], Brief(Direction().vector()[None])
+    made, seen, asked = [], [], DirectionRequest(Direction().vector()[None])
     for number in (1, count):
         with threads(number):
             arrived = []
@@ -124,7 +124,9 @@ def test_a_request_that_is_cancelled_ends_in_every_thread(engine, speech, monkey
         monkeypatch.setattr(engine.thunder, name, partial(noted, action))
     with threads(2), pytest.raises(Cancelled, match="stop"):
         engine.generate(
-            speech, Request(6, 1, direction=Brief(Direction().vector()[None])), progress=cancel
+            speech,
+            Request(6, 1, direction=DirectionRequest(Direction().vector()[None])),
+            progress=cancel,
         )
     assert at_work and not sum(at_work), "nothing is at work any more"
 
@@ -154,7 +156,7 @@ def test_what_cards_say_when_their_memory_is_full_is_known():
 def takes(engine, sample):
     """Of 3 s, in the order of their seeds."""
     speech = Speech(sample.samples[: 3 * RATE])
-    asked = Brief(Direction().vector()[None], 0.5)
+    asked = DirectionRequest(Direction().vector()[None], 0.5)
     return {
         q: sorted(
             engine.generate(speech, Request(8, 1, quality=q, direction=asked)), key=lambda t: t.seed
@@ -166,12 +168,12 @@ def takes(engine, sample):
 def test_plain_sampling_uses_the_distilled_model_whose_steps_may_end_at_any_noise(engine):
     thunder = engine.thunder
     few = thunder.distilled.config.steps
-    for effort, is_plain, is_distilled, count in (
+    for quality, can_use_distilled, is_distilled, count in (
         (DRAFT, True, True, 2), (NORMAL, True, True, few), (FINAL, True, False, 20),
         (few, True, False, few),
         (DRAFT, False, False, 3), (NORMAL, False, False, 10),
     ):  # fmt: skip
-        model, steps = thunder.select_sampler(effort, is_plain)
+        model, steps = thunder.select_sampler(quality, can_use_distilled)
         assert model is (thunder.distilled if is_distilled else thunder.denoiser) and steps == count
     steps = solver_steps(4, 0.3)
     assert len(steps.times) == 4 and steps.noise[-2] == pytest.approx(0.3) and steps.noise[-1] == 0
@@ -180,17 +182,17 @@ def test_plain_sampling_uses_the_distilled_model_whose_steps_may_end_at_any_nois
     assert np.allclose(sample(lambda x, step: point, seeded_noise([1, 2], 6, 3), steps), point)
 
 
-@pytest.mark.parametrize("styled, guidance, is_kept, is_guided, is_plain", [
+@pytest.mark.parametrize("styled, guidance, is_kept, is_guided, can_use_distilled", [
     (True, 1.0, False, False, True), (False, 1.0, False, False, False),
     (True, 1.5, False, False, False), (True, 1.0, True, False, False),
     (True, 1.0, False, True, False),
 ])  # fmt: skip
-def test_sampling_is_plain_in_a_style_without_guidance_and_kept_parts(
-    engine, sample, monkeypatch, styled, guidance, is_kept, is_guided, is_plain
+def test_the_distilled_model_samples_in_a_style_without_guidance_and_kept_parts(
+    engine, sample, monkeypatch, styled, guidance, is_kept, is_guided, can_use_distilled
 ):
     thunder, seen = engine.thunder, []
 
-    def select(effort, plain):
+    def select(quality, plain):
         seen.append(plain)
         raise Cancelled("seen")
 
@@ -208,7 +210,7 @@ def test_sampling_is_plain_in_a_style_without_guidance_and_kept_parts(
             voice, [Performance(1, style)], NORMAL, guidance, lambda done: None, kept,
             (lambda x, a, b: x) if is_guided else None,
         )  # fmt: skip
-    assert seen == [is_plain]
+    assert seen == [can_use_distilled]
 
 
 @pytest.mark.parametrize("hear", [[0, 0, 0], [1, 1, 1], [0, 1, 0]])

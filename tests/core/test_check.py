@@ -58,6 +58,12 @@ def test_a_part_that_is_late_is_found_where_it_is_late(engine, sample, motion):
     assert all(start - 15 < each.start * FPS < each.end * FPS < end + 15 for each in late)
 
 
+def test_curves_that_hardly_move_agree_little():
+    wave = np.sin(np.arange(2000) * np.pi / 100)  # of variance .5; a tenth of it counts as .05
+    found = scorer.correlate(0.1 * wave, wave, np.ones(2000))
+    assert found == pytest.approx(0.1 * 0.5 / (0.05 * 0.5) ** 0.5)
+
+
 def test_a_voice_that_says_next_to_nothing_is_neither_late_nor_another(engine, sample, motion):
     voice = engine.analyse(sample).unspoken()
     mouth = MouthCurves(np.full(voice.frames, 4.0), np.full(voice.frames, 50.0))

@@ -15,18 +15,18 @@ from thunder_core.engine.planning.choice import (
     deal,
     DECK,
     draw,
+    HOLDS_STILL,
     spots_of,
-    STILL,
     THINKS,
 )
-from thunder_core.engine.planning.plan import Manners, plan_speaker
+from thunder_core.engine.planning.plan import Behaviours, plan_speaker
 from thunder_core.engine.speech.cues import Phrasing, prosody_of, silent_phrasing
 from thunder_core.spoken import Word
 from thunder_core.types import FPS
 
 ACCENTS = np.array([20, 45, 70, 95, 150, 175, 200, 225])
 PHRASES = np.array([[10, 110], [140, 240]])
-USUAL = Manners.of_styles(Direction().vector()[None])
+USUAL = Behaviours.of_styles(Direction().vector()[None])
 
 
 def voice_of(accents=ACCENTS, phrases=PHRASES, frames=290, words=()):
@@ -152,7 +152,7 @@ def away(plan, start, end):
 
 def test_a_pause_has_what_was_chosen_for_it():
     [(start, end)] = VOICE.pauses
-    counts = dict.fromkeys((AWAY, STILL, BREATHES, THINKS), 0)
+    counts = dict.fromkeys((AWAY, HOLDS_STILL, BREATHES, THINKS), 0)
     for act in counts:
         for seed in range(16):
             plan = planned(seed, hits=(1,), acts=(act,))
@@ -160,12 +160,12 @@ def test_a_pause_has_what_was_chosen_for_it():
             inside = [
                 each.at for each in (*plan.looks, *plan.blinks) if start < each.at < end - 0.1
             ]
-            assert act != STILL or not inside
+            assert act != HOLDS_STILL or not inside
             airs = [air for at, air in plan.breaths if start - 0.1 < at < end]
             assert act != BREATHES or airs == [1.0]
             knits = [each for each in plan.knits if start <= each.at < end]
             assert bool(knits) == (act == THINKS)
-    assert counts[AWAY] == counts[THINKS] == 16 and counts[STILL] + counts[BREATHES] < 6
+    assert counts[AWAY] == counts[THINKS] == 16 and counts[HOLDS_STILL] + counts[BREATHES] < 6
 
 
 def test_the_gaze_is_elsewhere_during_the_word_chosen_for_it_and_back_for_one_that_is_hit():

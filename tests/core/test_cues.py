@@ -100,7 +100,7 @@ def test_whole_sounds_are_drawn_and_what_is_certain_stays():
     changes = np.flatnonzero(np.diff(cues.draw_phones(logits_of(5000, AA=0.5, B=0.49), 1))) + 1
     assert 4 < np.diff(changes).mean() < 25  # 20 ms each: 80 to 500 ms
     logits = np.concatenate([logits_of(200, AA=0.999), logits_of(200, AA=0.5, S=0.45)])
-    result = cues.hear_phones(logits, 3)
+    result = cues.sample_phones(logits, 3)
     assert np.array_equal(result[:190], logits[:190])
     changed = (result != logits).any(1)
     assert changed.any() and (softmax(result)[changed].max(1) == pytest.approx(0.9, abs=1e-4))
@@ -112,16 +112,16 @@ def test_whole_sounds_are_drawn_and_what_is_certain_stays():
 def test_sounds_and_silence_are_not_exchanged_and_closures_that_are_likely_stay():
     pause, sound = logits_of(2000, SIL=0.6, B=0.3), logits_of(2000, SIL=0.3, B=0.6)
     closure = logits_of(500, B=0.5, AA=0.45)
-    assert np.array_equal(cues.hear_phones(pause, 5), pause)
-    assert np.array_equal(cues.hear_phones(sound, 5)[:, SILENCE], sound[:, SILENCE])
-    assert np.array_equal(cues.hear_phones(closure, 3), closure)
+    assert np.array_equal(cues.sample_phones(pause, 5), pause)
+    assert np.array_equal(cues.sample_phones(sound, 5)[:, SILENCE], sound[:, SILENCE])
+    assert np.array_equal(cues.sample_phones(closure, 3), closure)
 
 
 def test_every_seed_hears_the_same_again_also_of_the_start_and_others_otherwise():
     logits = logits_of(300, AA=0.5, S=0.45)
-    once, again, other = (cues.hear_phones(logits, seed) for seed in (7, 7, 8))
+    once, again, other = (cues.sample_phones(logits, seed) for seed in (7, 7, 8))
     assert np.array_equal(once, again) and not np.array_equal(once, other)
-    assert np.array_equal(cues.hear_phones(logits[:200], 7)[:180], once[:180])
+    assert np.array_equal(cues.sample_phones(logits[:200], 7)[:180], once[:180])
 
 
 def test_other_readings_of_a_word_draw_unlikely_phones_more_often():

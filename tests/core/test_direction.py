@@ -80,6 +80,10 @@ def test_what_is_saved_is_read_again(presets):
     assert presets.load(MINE.name) == MINE and presets.user_names() == [MINE.name]
     assert list(path.parent.iterdir()) == [path], "nothing else is left in the folder"
     assert set(json.loads(path.read_text())["style"]) == {"energy", "smile"}  # the rest is usual
+    assert Presets(path.parent / "new" / "folder").save(MINE).exists()
+    for name in ("beta", "Alpha"):
+        presets.save(Preset(name, MINE.direction))
+    assert presets.user_names() == ["Alpha", "beta", MINE.name]
     presets.save(Preset(MINE.name, Direction(Style(head=2.0))))
     assert (
         presets.load(MINE.name).direction == Direction(Style(head=2.0))

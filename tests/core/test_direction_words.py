@@ -18,7 +18,7 @@ from thunder_core.direction import (
     Style,
 )
 from thunder_core.direction_words import (
-    AS_ASKED,
+    AS_DIRECTED,
     AXIS_WORDS,
     CARRIED_WORDS,
     NEARLY,
@@ -90,12 +90,12 @@ def test_every_mood_has_a_word(mood):
 def test_a_take_says_how_it_was_played_and_what_was_heard_tells_none_from_another():
     about = take(of(smile=0.5), spread=0.5)
     assert words_of_take(about) == "smiling"
-    assert words_of_take(about | {"as_asked": True}) == "as asked"
-    assert words_of_take(take(spread=0.5)) == "as asked"
+    assert words_of_take(about | {"as_asked": True}) == "as directed"
+    assert words_of_take(take(spread=0.5)) == "as directed"
     moved = USUAL.copy()
     moved[0] = 1.5
     assert words_of_take(take(moved)) == "lively"
-    assert words_of_take(take(moved, requested=moved.tolist())) == AS_ASKED
+    assert words_of_take(take(moved, requested=moved.tolist())) == AS_DIRECTED
 
 
 @pytest.mark.parametrize("role", ["listens", "idle"])
@@ -113,9 +113,9 @@ def test_a_take_says_first_which_words_it_hits_and_what_it_does_in_pauses():
     for how, words_said in (
         ({}, f"{said}, smiling"),
         ({"choice": json.dumps(choice)}, f"{said}, smiling"),
-        ({"as_asked": True}, "as asked"),
+        ({"as_asked": True}, "as directed"),
         ({"spread": 0.5, "reading": of(smile=0.1).tolist()}, said),
-        # its mouth is as asked, and the rest hits as before
+        # its mouth is as directed, and the rest hits as before
         ({"moved": "{}", "as_asked": True}, said),
         *(({"choice": damaged}, "smiling") for damaged in ({}, {"hits": 3}, "{", "3", None)),
         ({"choice": {"hits": [[1]], "aside": [], "pauses": []}}, "smiling"),
@@ -182,7 +182,7 @@ def test_a_take_that_does_not_tell_has_no_words(about):
 def test_a_word_is_said_as_far_as_it_shows(axis, value, measures, word):
     played = of("tense", 0.3, **{axis: value})
     side = 1 if value > getattr(Style(), axis) else -1
-    assert word in words_of_take(take(played)), "of a take that nobody measured it is as asked"
+    assert word in words_of_take(take(played)), "of a take that nobody measured it is as directed"
     for by, said in (
         (4.0, f"{word}, tense"),  # the strongest comes first
         (0.8, f"tense, {word}"),
@@ -190,7 +190,7 @@ def test_a_word_is_said_as_far_as_it_shows(axis, value, measures, word):
     ):
         shown = dict.fromkeys(measures, by * side)
         assert words_of_take(take(played, shown=shown)) == said
-    assert words_of_take(take(shown=dict.fromkeys(measures, 4.0))) == "as asked"
+    assert words_of_take(take(shown=dict.fromkeys(measures, 4.0))) == "as directed"
 
 
 @pytest.mark.parametrize("damaged", ["much", {"head": "much"}, {"head": float("nan")}, 3])
@@ -206,7 +206,7 @@ def test_words_are_on_a_third_of_a_batch_at_most_and_begin_differently():
     assert words_of_takes(takes[:1]) == ["wide jaw"]
     moods = [mood.label.lower() for name, mood in MOODS.items() if name != NEUTRAL]
     some = [
-        AS_ASKED,
+        AS_DIRECTED,
         NEARLY,
         *moods,
         *(word for pair in (*AXIS_WORDS.values(), *CARRIED_WORDS.values()) for word in pair),

@@ -12,7 +12,7 @@ from styled_weights import weights_with_styles
 from timing import keeps
 
 from thunder_core.animation.traits import BEYOND_EXPECTED, CARRIED, deviations, Line, measure, USUAL
-from thunder_core.direction import Brief, Direction, Style
+from thunder_core.direction import Direction, DirectionRequest, Style
 from thunder_core.engine import engine as engine_module
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.generate import portions, threads_for
@@ -27,7 +27,7 @@ from thunder_core.request import Request
 from thunder_core.spoken import PHONES
 from thunder_core.types import Keep, Motion, pack, RATE, Speech
 
-AROUND = Brief(as_asked=False)  # every take goes its own way, also the first
+AROUND = DirectionRequest(exact_first=False)  # every take goes its own way, also the first
 
 
 @pytest.fixture(scope="module")
@@ -105,12 +105,12 @@ def directed(tmp_path_factory):
 
 def test_a_directed_take_depends_on_its_seed_and_the_direction_alone(directed, sample):
     part = Speech(sample.samples[: 2 * RATE], RATE)
-    asked = Brief(Direction(Style(energy=1.3)).vector()[None], 0.5)
+    asked = DirectionRequest(Direction(Style(energy=1.3)).vector()[None], 0.5)
     first, *_ = takes = sorted(
         directed.generate(part, Request(3, 7, steps=4, direction=asked)), key=lambda take: take.seed
     )
     (alone,) = directed.generate(
-        part, Request(1, 8, steps=4, direction=replace(asked, as_asked=False))
+        part, Request(1, 8, steps=4, direction=replace(asked, exact_first=False))
     )
     assert (
         same(alone.motion, takes[1].motion, 0.0)
@@ -120,7 +120,10 @@ def test_a_directed_take_depends_on_its_seed_and_the_direction_alone(directed, s
         asked.vectors[0].tolist(), abs=1e-4
     )
     (calm,) = directed.generate(
-        part, Request(1, 7, steps=4, direction=Brief(Direction(Style(energy=0.7)).vector()[None]))
+        part,
+        Request(
+            1, 7, steps=4, direction=DirectionRequest(Direction(Style(energy=0.7)).vector()[None])
+        ),
     )
     assert not same(calm.motion, first.motion, 1e-3)
 
@@ -129,14 +132,14 @@ def test_a_take_says_what_it_shows_whichever_takes_come_with_it(engine, sample):
     """Against what is expected of the line as requested, so that it is the same alone, in a batch,
     and measured again."""
     part = Speech(sample.samples[: 3 * RATE], RATE)
-    asked = Brief(Direction(Style(energy=1.3), "sad", 0.5).vector()[None], 0.5)
+    asked = DirectionRequest(Direction(Style(energy=1.3), "sad", 0.5).vector()[None], 0.5)
     first, *rest = sorted(
         engine.generate(part, Request(3, 7, steps=1, direction=asked)), key=lambda take: take.seed
     )
     (alone,) = engine.generate(
-        part, Request(1, 8, steps=1, direction=replace(asked, as_asked=False))
+        part, Request(1, 8, steps=1, direction=replace(asked, exact_first=False))
     )
-    assert "shown" not in first.provenance, "it is as asked"
+    assert "shown" not in first.provenance, "it is as directed"
     assert set(rest[0].provenance["shown"]) == set(USUAL) | set(BEYOND_EXPECTED) | set(CARRIED)
     assert alone.provenance["shown"] == rest[0].provenance["shown"] != rest[1].provenance["shown"]
     voice, wanted = engine.analyse(part), requested_style(asked, part.frames)
@@ -154,7 +157,7 @@ def test_a_direction_held_for_every_frame_is_the_same_as_one_for_the_line(direct
     part = Speech(sample.samples[: 2 * RATE], RATE)
     line = Direction(Style(jaw=1.2), "sad", 0.5).vector()[None]
     one, every = (
-        directed.generate(part, Request(1, 7, steps=4, direction=Brief(v)))[0]
+        directed.generate(part, Request(1, 7, steps=4, direction=DirectionRequest(v)))[0]
         for v in (line, line.repeat(part.frames, 0))
     )
     assert same(one.motion, every.motion, 1e-4)
@@ -170,7 +173,7 @@ def test_a_draft_in_a_direction_comes_while_a_slider_is_dragged(engine, sample):
     """Processor time of one take of ten seconds, whose sound is known; what a promise of half a
     second on an idle machine leaves."""
     line = Speech(np.tile(sample.samples, 2)[: 10 * RATE].copy(), RATE)
-    asked = Brief(Direction(Style(energy=1.2), "warm", 0.5).vector()[None])
+    asked = DirectionRequest(Direction(Style(energy=1.2), "warm", 0.5).vector()[None])
     request = Request(1, 1, steps=4, direction=asked)
     draft = processor_seconds(lambda: engine.generate(line, request))
     keeps(0.5, draft, "a draft of ten seconds in a direction, processor time")
@@ -194,7 +197,7 @@ def test_lips_rest_where_a_gated_voice_pauses(engine, sample):
     features = engine.analyse(sample).features
     gated = -highest(-(features[:, -1] < -1.99).astype(float), 7) > 0  # three frames from sound
     assert gated.sum() >= 12
-    asked = Brief(Direction().vector()[None], 0.5)
+    asked = DirectionRequest(Direction().vector()[None], 0.5)
     for take in engine.generate(sample, Request(8, 1, direction=asked)):
         assert take.opening[: len(gated)][gated].max() < 3, "a breath at most, in millimetres"
 
@@ -286,6 +289,11 @@ def test_features_of_long_sounds_do_not_pile_up(engine, sample, monkeypatch):
     for shift in range(2):
         engine.analyse(Speech(np.roll(sample.samples, 1000 * shift)))
         assert sum(voice.frames for voice in engine._known.values()) <= sample.frames
+    monkeypatch.undo()
+    short = sample.samples[8000:16000]
+    for shift in range(engine_module._REMEMBERED + 2):
+        engine.analyse(Speech(np.roll(short, 100 * shift)))
+    assert len(engine._known) == engine_module._REMEMBERED
 
 
 def test_what_is_kept_stays_bit_for_bit_and_the_rest_is_new(engine, sample, takes):
@@ -307,7 +315,7 @@ def test_what_is_kept_stays_bit_for_bit_and_the_rest_is_new(engine, sample, take
 
 def test_heads_in_a_mood_tilt_to_both_sides_and_go_on_to_that_of_what_is_kept(engine, sample):
     sample = Speech(sample.samples[: 4 * RATE], RATE)
-    warm = Brief(Direction(mood="warm").vector()[None], 0.0)
+    warm = DirectionRequest(Direction(mood="warm").vector()[None], 0.0)
     takes = sorted(
         engine.generate(sample, Request(8, 300, direction=warm)), key=lambda take: take.seed
     )

@@ -251,7 +251,10 @@ def test_links_in_the_folder_are_not_followed(tmp_path):
     assert not (out / "report.json").is_symlink() and (out / "report.json1").is_symlink()
 
 
-@pytest.mark.parametrize("journal", ["junk", "", "[5]", '[["../precious", null, "x", null]]'])
+@pytest.mark.parametrize(
+    "journal",
+    ["junk", "", "[5]", '[["../precious", null, "x", null]]', '[["x", "../precious", null, "y"]]'],
+)
 def test_a_journal_that_is_none_of_ours_reaches_no_other_file(tmp_path, journal):
     out = tmp_path / "out"
     out.mkdir()
@@ -325,6 +328,22 @@ def test_space_is_to_be_freed_where_that_may_help(error, advice):
     assert (
         str(files.write_error("/shots", error)) == f"The folder “/shots” cannot be written {advice}"
     )
+
+
+def test_a_temporary_file_is_its_owner_s_alone(tmp_path):
+    before = os.umask(0)
+    try:
+        path = files._new_part(str(tmp_path), ".json")
+    finally:
+        os.umask(before)
+    assert os.stat(path).st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    "letter, is_valid", [("\ud800", False), ("\udfff", False), ("\ud7ff", True)]
+)
+def test_lone_surrogates_are_no_text_at_either_end_of_their_range(letter, is_valid):
+    assert files.is_utf8(f"a{letter}") is is_valid
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])

@@ -142,10 +142,10 @@ def test_groups_name_channels_of_the_bundled_head():
     assert len(known) >= 8 and all(chosen.any() for chosen in known.values())
     assert (
         not (known["SPEECH"] & ~known["MOUTH"]).any()
-        and not (known["MOODS"] & ~known["SPEECH"]).any()
+        and not (known["MOOD_CHANNELS"] & ~known["SPEECH"]).any()
     )
 
 
 def test_a_group_leaves_out_what_is_excepted():
     names = ("mouthSmileLeft", "mouthPucker", "browDownLeft")
-    assert in_group(names, types.SPEECH, but=types.MOODS).tolist() == [False, True, False]
+    assert in_group(names, types.SPEECH, but=types.MOOD_CHANNELS).tolist() == [False, True, False]

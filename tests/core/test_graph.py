@@ -199,13 +199,13 @@ import sys
 from thunder_core.engine.engine import Engine
 from thunder_core.animation.traits import measure
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.direction import Brief, Direction
+from thunder_core.direction import DirectionRequest, Direction
 from thunder_core.request import Request
 from thunder_core.shipped import SAMPLE
 speech, engine = read_sound(SAMPLE), Engine.load()
 for step in engine.prepare():
     pass
-takes = engine.generate(speech, Request(2, 1, direction=Brief(Direction(mood="warm", strength=0.5).vector()[None], 0.5)))
+takes = engine.generate(speech, Request(2, 1, direction=DirectionRequest(Direction(mood="warm", strength=0.5).vector()[None], 0.5)))
 takes += engine.generate(speech, Request(1, 1, guidance=1.5, steps=2)) + engine.generate(speech, Request(1, 3, listening=True))
 print(json.dumps([take.score and take.score.total for take in takes]))
 measures = measure(engine.meter, takes[0].motion, engine.analyse(speech).presence > 0.5)

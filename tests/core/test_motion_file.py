@@ -63,8 +63,8 @@ def test_how_it_was_played_is_in_the_file_where_it_was_directed():
 @pytest.mark.parametrize("damaged", [None, [1.0], "calm", [float("inf")] * 23])
 def test_what_a_take_says_of_its_reading_is_believed_where_it_holds_together(damaged):
     vector = Direction(Style(head=2.0)).vector()
-    assert motion_file.reading_of({"reading": vector.tolist()}) == pytest.approx(vector)
-    assert motion_file.reading_of({"reading": damaged}) is motion_file.reading_of({}) is None
+    assert motion_file.style_of_take({"reading": vector.tolist()}) == pytest.approx(vector)
+    assert motion_file.style_of_take({"reading": damaged}) is motion_file.style_of_take({}) is None
 
 
 @pytest.mark.parametrize(

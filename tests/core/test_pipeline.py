@@ -14,7 +14,7 @@ from thunder_core.engine.diffusion import Inpainting
 from thunder_core.engine.performance import Performance
 from thunder_core.engine.pipeline import Pipeline
 from thunder_core.engine.planning.choice import plain
-from thunder_core.engine.planning.plan import Manners
+from thunder_core.engine.planning.plan import Behaviours
 from thunder_core.engine.planning.take_plan import plan_take, Resting
 from thunder_core.engine.speech.cues import (
     confident_sounds,
@@ -340,7 +340,7 @@ LONG = Phrasing(600, np.array([30]), np.array([0.5]), np.array([[80, 150], [300,
 
 def rests(voice, listens=False, direction=Direction(), seeds=SEEDS):
     return [
-        Resting.of(voice, seed, Manners.of_styles(direction.vector()[None]), listens)
+        Resting.of(voice, seed, Behaviours.of_styles(direction.vector()[None]), listens)
         for seed in seeds
     ]
 

@@ -24,21 +24,21 @@ from thunder_core.engine.planning.lip_kernels import (
 from thunder_core.engine.planning.plan import (
     AFTER_LOUDEST,
     AT_PHRASE_END,
+    Behaviours,
     IN_PAUSE,
-    Manners,
     ON_TIME,
     WITH_GAZE,
 )
 from thunder_core.engine.planning.take_plan import brow_height, LIPS_STRESS, plan_take, vary_lips
 from thunder_core.engine.speech.cues import (
-    hear_phones,
     Phrasing,
     phrasing,
     prosody_of,
+    sample_phones,
     silent_phrasing,
 )
 from thunder_core.engine.voice import VoiceFeatures
-from thunder_core.events import BLINK, BREATH, BROWS, EVENTS, HEAD, KNIT, LOOK, SIDE
+from thunder_core.events import BLINK, BREATH, BROW_COLUMNS, EVENTS, HEAD, KNIT, LOOK, SIDE
 from thunder_core.face.mechanics import lips_of, Sounds
 from thunder_core.spoken import PHONES, SILENCE
 from thunder_core.types import Columns, FPS
@@ -83,7 +83,9 @@ def blinks(some):
 )
 def test_plans_depend_on_the_seed_alone_and_differ_between_seeds(voice, listens):
     one, again = (plans(voice, listens=listens, seeds=[5])[0] for _ in range(2))
-    assert np.array_equal(one.events, again.events) and np.array_equal(one.felt, again.felt)
+    assert np.array_equal(one.events, again.events) and np.array_equal(
+        one.mood_strength, again.mood_strength
+    )
     events = curves(plans(voice, listens=listens))
     assert (
         events.shape[2] == len(EVENTS)
@@ -129,15 +131,19 @@ def test_sliders_scale_gestures_and_move_none():
         by: curves(plans(style=Style(head=by)))[..., HEAD].std(1).mean() for by in (0.5, 1.0, 1.8)
     }
     assert size[0.5] < 0.75 * size[1.0] < size[1.0] < 0.75 * size[1.8]
-    raised = {by: curves(plans(style=Style(brows=by)))[..., BROWS].mean() for by in (0.4, 1.0, 1.8)}
+    raised = {
+        by: curves(plans(style=Style(brows=by)))[..., BROW_COLUMNS].mean() for by in (0.4, 1.0, 1.8)
+    }
     assert raised[0.4] < 0.6 * raised[1.0] and raised[1.8] > 1.4 * raised[1.0]
 
 
 def test_moods_have_habits_of_their_own_from_where_they_come():
     vectors = np.repeat([Direction().vector(), Direction(mood="amused").vector()], 250, 0)
-    how = Manners.of_styles(vectors)
-    assert how.at(2.0) == Manners.of_styles(Direction().vector()[None]).at(0)
-    assert how.at(18.0) == Manners.of_styles(Direction(mood="amused").vector()[None]).at(0)
+    behaviours = Behaviours.of_styles(vectors)
+    assert behaviours.at(2.0) == Behaviours.of_styles(Direction().vector()[None]).at(0)
+    assert behaviours.at(18.0) == Behaviours.of_styles(Direction(mood="amused").vector()[None]).at(
+        0
+    )
     assert (
         curves(plans(mood="bored"))[..., HEAD].std(1).mean()
         < 0.6 * curves(plans(mood="amused"))[..., HEAD].std(1).mean()
@@ -282,9 +288,9 @@ def test_lips_rest_where_nobody_speaks_and_follow_what_is_heard_elsewhere():
     lips = plan_lips(x, presence)
     assert lips.shape == (90, 2) and lips.dtype == np.float32 and not lips[presence == 0].any()
     assert lips[30:60].std(0).min() > 0.3
-    of_phones = plan_lips(x, presence, map_fits=False)
+    of_phones = plan_lips(x, presence, encoder_matches=False)
     x[:, :40] += 1.0  # features that are no phones
-    assert np.array_equal(plan_lips(x, presence, map_fits=False), of_phones)
+    assert np.array_equal(plan_lips(x, presence, encoder_matches=False), of_phones)
     assert not np.allclose(plan_lips(x, presence), lips)
 
 
@@ -329,13 +335,13 @@ def test_a_take_hears_a_voice_in_its_own_way_where_somebody_speaks():
         silent_phrasing(40), logits,
     )  # fmt: skip
     silent = replace(voice, presence=nothing)
-    assert silent.hear(3) is silent
-    heard = voice.hear(3)
-    assert np.array_equal(heard.logits, hear_phones(logits, 3))
+    assert silent.resample_phones(3) is silent
+    heard = voice.resample_phones(3)
+    assert np.array_equal(heard.logits, sample_phones(logits, 3))
     assert not np.array_equal(heard.logits, logits)
     assert np.array_equal(heard.features, voice.features_with(heard.logits))
     rows = np.arange(90) % 3 == 0  # more than there are
-    again, freely = voice.hear(3, rows).logits, hear_phones(logits, 3, freely=True)
+    again, freely = voice.resample_phones(3, rows).logits, sample_phones(logits, 3, freely=True)
     assert not np.array_equal(freely, heard.logits)
     assert np.array_equal(again, np.where(rows[:80, None], freely, logits))
 
@@ -371,7 +377,8 @@ def test_a_head_that_goes_on_inclines_to_where_what_is_kept_does(mood, usual, ti
 
 
 @pytest.mark.parametrize(
-    "column, curves", [(5, HEAD), (8, LOOK), (1, slice(BROWS.start, KNIT + 1)), (2, [BREATH])]
+    "column, curves",
+    [(5, HEAD), (8, LOOK), (1, slice(BROW_COLUMNS.start, KNIT + 1)), (2, [BREATH])],
 )
 def test_nothing_is_planned_beside_a_kept_part_of_the_face_that_would_perform_it(column, curves):
     thunder, kept = bare_thunder(), Inpainting(np.zeros((200, 11), bool), np.zeros((200, 11)))

@@ -11,10 +11,10 @@ from research.heard_arousal import analyse, change_voice, CHANGES
 from thunder_core.direction import (
     AS_HEARD,
     AXES,
-    Brief,
     CLOSED,
     Direction,
     DIRECTION_NAMES,
+    DirectionRequest,
     HELD,
     Mark,
     MOOD_NAMES,
@@ -30,14 +30,15 @@ from thunder_core.direction import (
     THROWN_AWAY,
 )
 from thunder_core.engine.performance import (
+    _numbers,
     add_stresses,
+    draw_style,
     follow_voice,
     mark_direction,
     POINTS,
-    reading,
     requested_style,
 )
-from thunder_core.engine.speech.cues import axis_deviations, Heard, read_arousal
+from thunder_core.engine.speech.cues import Arousal, axis_deviations, read_arousal
 from thunder_core.engine.speech.encoder import softmax, SpeechEncoder
 from thunder_core.engine.voice import held_points, mark_voice
 from thunder_core.errors import BadRequest
@@ -51,7 +52,7 @@ USUAL = Direction().vector()[None]
 
 
 def test_eight_takes_differ_as_speakers_do_at_the_usual_spread():
-    takes = np.concatenate([reading(USUAL, seed, 0.5) for seed in range(64)])
+    takes = np.concatenate([draw_style(USUAL, seed, 0.5) for seed in range(64)])
     assert takes.shape == (64, len(DIRECTION_NAMES))
     assert 0.8 < takes[:, : len(AXES)].std(0).mean() < 1.1  # in deviations between speakers
     moods = takes[:, len(AXES) :]
@@ -62,13 +63,17 @@ def test_eight_takes_differ_as_speakers_do_at_the_usual_spread():
     )
 
 
+def test_packed_numbers_have_eight_digits_each():
+    assert _numbers("0000000a00000010") == [10, 16]
+
+
 def test_a_mood_that_is_asked_for_stays_and_only_varies_in_strength():
     asked = Direction(mood="angry", strength=0.6).vector()[None]
-    takes = np.concatenate([reading(asked, seed, 1.0) for seed in range(32)])[:, len(AXES) :]
+    takes = np.concatenate([draw_style(asked, seed, 1.0) for seed in range(32)])[:, len(AXES) :]
     angry = DIRECTION_NAMES.index("mood.angry") - len(AXES)
     assert (np.delete(takes, angry, 1) == 0).all()
     most = Direction(mood="angry", strength=1.0).vector()[None]
-    assert max(reading(most, seed, 1.0)[:, len(AXES) :].max() for seed in range(8)) == 1.0
+    assert max(draw_style(most, seed, 1.0)[:, len(AXES) :].max() for seed in range(8)) == 1.0
     assert 0.85 * 0.6 - 1e-6 <= takes[:, angry].min() < 0.55 and 0.75 < takes[:, angry].max() <= 0.9
 
 
@@ -76,11 +81,11 @@ def test_a_mood_that_is_asked_for_stays_and_only_varies_in_strength():
 def test_no_reading_takes_back_the_mood_that_was_asked_for(mood):
     asked = Direction(mood=mood, strength=0.7).vector()[None]
     changes = np.array([0.7 * MOODS[mood].changes.get(axis.name, 0.0) for axis in AXES])
-    takes = np.concatenate([reading(asked, seed, 1.0) for seed in range(64)])[:, : len(AXES)]
+    takes = np.concatenate([draw_style(asked, seed, 1.0) for seed in range(64)])[:, : len(AXES)]
     left = (np.sign(changes) * (takes + changes))[:, changes != 0]
     assert (left >= 0.6 * np.abs(changes[changes != 0]) - 1e-5).all()
     assert left.max() > 2.0, "a reading may go beyond it"
-    others = np.concatenate([reading(USUAL, seed, 1.0) for seed in range(64)])[:, : len(AXES)]
+    others = np.concatenate([draw_style(USUAL, seed, 1.0) for seed in range(64)])[:, : len(AXES)]
     assert np.allclose(takes[:, changes == 0], others[:, changes == 0], atol=1e-5)
 
 
@@ -97,7 +102,7 @@ def test_no_reading_takes_back_the_mood_that_was_asked_for(mood):
 @pytest.mark.parametrize("spread", [0.5, 1.0])
 def test_a_mood_is_told_from_the_face_of_every_reading(mood, axis, spread):
     takes = np.concatenate(
-        [reading(Direction(mood=mood).vector()[None], seed, spread) for seed in range(64)]
+        [draw_style(Direction(mood=mood).vector()[None], seed, spread) for seed in range(64)]
     )
     does = MOODS[mood].changes[axis]
     shows = (
@@ -113,7 +118,7 @@ def test_no_reading_takes_back_what_is_asked_of_a_slider_by_much():
 
     def energies(asked: float) -> np.ndarray:
         vector = Direction(Style(energy=asked)).vector()[None]
-        return np.array([reading(vector, seed, 1.0)[0, AXES.index(axis)] for seed in range(64)])
+        return np.array([draw_style(vector, seed, 1.0)[0, AXES.index(axis)] for seed in range(64)])
 
     loud, quiet, little = energies(2.0), energies(0.5), energies(1.02)
     assert (
@@ -127,14 +132,14 @@ def test_no_reading_takes_back_what_is_asked_of_a_slider_by_much():
 
 def test_a_direction_that_changes_within_a_line_is_followed_by_every_take():
     asked = np.stack([Direction(Style(energy=e)).vector() for e in np.linspace(0.8, 1.1, 50)])
-    assert np.allclose(np.diff(reading(asked, 6, 0.5)[:, 0]), np.diff(asked[:, 0]), atol=1e-5)
-    held, cut = (requested_style(Brief(asked), frames) for frames in (52, 20))
+    assert np.allclose(np.diff(draw_style(asked, 6, 0.5)[:, 0]), np.diff(asked[:, 0]), atol=1e-5)
+    held, cut = (requested_style(DirectionRequest(asked), frames) for frames in (52, 20))
     assert np.array_equal(held, asked[[*range(50), 49, 49]]) and np.array_equal(cut, asked[:20])
 
 
 def test_no_reading_and_no_emphasis_leaves_the_range_of_a_style():
     asked = Direction(Style(energy=2.0, smile=-1.0)).vector()[None]
-    takes = np.concatenate([reading(asked, seed, 1.0) for seed in range(64)])
+    takes = np.concatenate([draw_style(asked, seed, 1.0) for seed in range(64)])
     vector = Direction(Style(energy=2.0, brows=0.1)).vector()[None]
     stressed = add_stresses(vector, 1.0, ACCENTS, ACCENTS)
     for column, axis in enumerate(AXES):
@@ -193,7 +198,7 @@ def test_lines_and_characters_of_a_scene_are_played_by_different_people():
     assert len(set(seeds)) == len(names) and all(
         0 <= seed <= POINTS - 8 and seed % 8 == 0 for seed in seeds
     )
-    one, other = (reading(USUAL, seed + 1, 0.5) for seed in seeds[:2])
+    one, other = (draw_style(USUAL, seed + 1, 0.5) for seed in seeds[:2])
     assert abs(one - other).max() > 0.3
     seeds = [seed_of_voice("scene_3.wav", character) for character in range(20)]
     assert (
@@ -208,7 +213,7 @@ def test_any_name_has_a_seed(name):
     assert seed_of_voice(name) >= 0
 
 
-LIVELY = axis_deviations(Heard(2.0, 2.0, 2.0))
+LIVELY = axis_deviations(Arousal(2.0, 2.0, 2.0))
 SLIDERS = [DIRECTION_NAMES.index(name) for name in ("energy", "brows", "head")]
 OTHERS = np.delete(np.arange(len(DIRECTION_NAMES)), SLIDERS)
 
@@ -246,11 +251,11 @@ def test_a_sound_without_speech_says_nothing(samples, hear):
 
 
 def test_what_is_usual_stays_usual_and_nothing_goes_far():
-    assert not axis_deviations(Heard()).any()
-    assert np.abs(axis_deviations(Heard(0.5, -0.5, 0.5))).max() < 0.1
-    most = axis_deviations(Heard(2.5, 2.5, 2.5))
+    assert not axis_deviations(Arousal()).any()
+    assert np.abs(axis_deviations(Arousal(0.5, -0.5, 0.5))).max() < 0.1
+    most = axis_deviations(Arousal(2.5, 2.5, 2.5))
     assert 1.5 < most[most != 0].min() and most.max() < 2.1
-    assert np.array_equal(axis_deviations(Heard(-2.5, -2.5, -2.5)), -most)
+    assert np.array_equal(axis_deviations(Arousal(-2.5, -2.5, -2.5)), -most)
     assert {axis.name for axis, by in zip(AXES, most) if by} == {"energy", "brows", "head"}
 
 
@@ -258,19 +263,19 @@ def test_what_is_usual_stays_usual_and_nothing_goes_far():
 
 
 def test_a_direction_as_heard_moves_three_sliders_by_its_strength_and_within_their_ends():
-    asked = Brief.of(Direction(Style(smile=0.3), AS_HEARD, 0.6))
+    asked = DirectionRequest.of(Direction(Style(smile=0.3), AS_HEARD, 0.6))
     style = follow_voice(asked, LIVELY, 50).vectors
     assert np.allclose((style - asked.vectors)[0, : len(AXES)], 0.6 * LIVELY, atol=1e-6)
     assert np.array_equal(style[:, OTHERS], asked.vectors[:, OTHERS])
-    high = Brief.of(Direction(Style(energy=1.95, head=2.5), AS_HEARD, 1.0))
+    high = DirectionRequest.of(Direction(Style(energy=1.95, head=2.5), AS_HEARD, 1.0))
     [ends] = follow_voice(high, LIVELY, 50).vectors
     assert all(by <= axis.deviations(axis.most) + 1e-4 for axis, by in zip(AXES, ends))
-    plain = Brief.of(Direction(mood="warm", strength=0.6))
+    plain = DirectionRequest.of(Direction(mood="warm", strength=0.6))
     assert follow_voice(plain, LIVELY, 50) is plain, "without As Heard a request is itself"
 
 
 def test_a_direction_may_follow_the_voice_in_a_part_of_its_line():
-    asked = Brief(USUAL, as_heard=np.repeat([0.0, 1.0], [30, 20]).astype(np.float32))
+    asked = DirectionRequest(USUAL, as_heard=np.repeat([0.0, 1.0], [30, 20]).astype(np.float32))
     style = follow_voice(asked, LIVELY, 60).vectors
     assert style.shape == (60, len(DIRECTION_NAMES)), "held to the end of the sound"
     assert not style[:30].any() and np.allclose(style[30:, : len(AXES)], LIVELY, atol=1e-6)
@@ -282,7 +287,7 @@ def test_a_direction_may_follow_the_voice_in_a_part_of_its_line():
 
 def test_every_other_reading_of_no_mood_follows_the_voice_by_half_at_the_usual_spread():
     free, led = (
-        np.concatenate([reading(USUAL, seed, 0.5, heard) for seed in range(64)])
+        np.concatenate([draw_style(USUAL, seed, 0.5, heard) for seed in range(64)])
         for heard in (None, 0.5 * LIVELY)
     )
     by, in_a_mood = led - free, (free[:, len(AXES) :] > 0).any(1)
@@ -301,10 +306,10 @@ def test_every_other_reading_of_no_mood_follows_the_voice_by_half_at_the_usual_s
 def test_no_reading_of_a_mood_and_none_without_spread_follows_the_voice():
     warm = Direction(mood="warm", strength=0.6).vector()[None]
     assert all(
-        np.array_equal(reading(warm, seed, 0.5, LIVELY), reading(warm, seed, 0.5))
+        np.array_equal(draw_style(warm, seed, 0.5, LIVELY), draw_style(warm, seed, 0.5))
         for seed in range(16)
     )
-    assert all(np.array_equal(reading(USUAL, seed, 0.0, LIVELY), USUAL) for seed in range(16))
+    assert all(np.array_equal(draw_style(USUAL, seed, 0.0, LIVELY), USUAL) for seed in range(16))
 
 
 # ---- the engine
@@ -321,18 +326,18 @@ def raised(sample):
 def test_a_take_as_heard_moves_more_for_a_lively_voice_where_the_engine_follows_sliders(
     engine, raised
 ):
-    asked = Brief.of(Direction(mood=AS_HEARD, strength=1.0), 0.0)
+    asked = DirectionRequest.of(Direction(mood=AS_HEARD, strength=1.0), 0.0)
     (take,), (plain,) = (
         engine.generate(raised, Request(1, 3, DRAFT, direction=each))
-        for each in (asked, Brief(USUAL, 0.0))
+        for each in (asked, DirectionRequest(USUAL, 0.0))
     )
     assert (
         take.provenance["voice_sounds"]
         == plain.provenance["voice_sounds"]
-        == pytest.approx(engine.analyse(raised).heard, abs=1e-3)
+        == pytest.approx(engine.analyse(raised).arousal, abs=1e-3)
     )
     by = np.subtract(take.provenance["reading"], plain.provenance["reading"])[: len(AXES)]
-    assert by == pytest.approx(axis_deviations(engine.analyse(raised).heard), abs=1e-3)
+    assert by == pytest.approx(axis_deviations(engine.analyse(raised).arousal), abs=1e-3)
     assert (
         take.provenance["requested"] == take.provenance["reading"]
         and "requested" not in plain.provenance
@@ -377,11 +382,11 @@ def test_what_is_no_mark_is_refused(row):
 def test_rows_hold_all_of_a_mark():
     assert list(read_marks([mark.row() for mark in reversed(MARKS)])) == MARKS
     with pytest.raises(BadRequest, match="must be a list"):
-        Brief.of_record({"direction": Direction().vector(), "marks": '"stressed"'})
+        DirectionRequest.of_record({"direction": Direction().vector(), "marks": '"stressed"'})
 
 
 def test_a_line_that_begins_later_has_its_marks_earlier():
-    moved = Brief(marks=tuple(MARKS)).from_frame(10).marks
+    moved = DirectionRequest(marks=tuple(MARKS)).from_frame(10).marks
     assert [mark.start for mark in moved] == pytest.approx(
         [mark.start - 10 / FPS for mark in MARKS]
     )
@@ -440,7 +445,7 @@ def test_a_moved_word_is_said_later_and_the_line_around_it_as_before(voice):
 
 def test_takes_do_what_marks_ask_for(engine, sample, voice):
     start, end = vowels(voice)
-    inside, wanted = slice(round(25 * start) + 1, round(25 * end) - 1), Brief(spread=0.0)
+    inside, wanted = slice(round(25 * start) + 1, round(25 * end) - 1), DirectionRequest(spread=0.0)
 
     def opening(*marks):
         [take] = engine.generate(sample, Request(1, 1, direction=replace(wanted, marks=marks)))
@@ -457,7 +462,7 @@ def test_takes_do_what_marks_ask_for(engine, sample, voice):
 
 
 def test_a_marked_take_is_scored_with_its_marks(engine, sample, voice):
-    asked = replace(Brief(spread=0.0), marks=(Mark(CLOSED, *vowels(voice)),))
+    asked = replace(DirectionRequest(spread=0.0), marks=(Mark(CLOSED, *vowels(voice)),))
     [take] = engine.generate(sample, Request(1, 1, direction=asked))
     assert engine.score(sample, take.motion, asked, 1).total == pytest.approx(
         take.score.total, abs=0.5
@@ -485,7 +490,9 @@ def keyed(**strengths) -> np.ndarray:
 
 
 def take_of(engine, speech, vectors, **more):
-    (take,) = engine.generate(speech, Request(1, 5, direction=Brief(vectors, 0.0), **more))
+    (take,) = engine.generate(
+        speech, Request(1, 5, direction=DirectionRequest(vectors, 0.0), **more)
+    )
     return take
 
 

@@ -15,17 +15,17 @@ ROOT = Path(__file__).resolve().parents[2]
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
 
-from thunder_core.direction import Brief, Direction, HELD, Mark, STRESSED, Style
+from thunder_core.direction import Direction, DirectionRequest, HELD, Mark, STRESSED, Style
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.verbs import read_array
-from thunder_core.request import DRAFT, Performed, Request
+from thunder_core.request import DRAFT, Request, SourcePerformance
 from thunder_core.types import Keep, pack, Speech
 
 SAYS = (
     "My brother moves both big blue boxes from the front room. Who can forgive such a foolish "
     "thief, and put up with his thunder?"
 )
-SAD = Brief.of(Direction(Style(energy=1.3, rounding=0.5), "sad", 0.6), 0.5)
+SAD = DirectionRequest.of(Direction(Style(energy=1.3, rounding=0.5), "sad", 0.6), 0.5)
 MARKS = (Mark(STRESSED, 0.4, 0.8), Mark(HELD, 1.6, 2.1))
 STORED = ROOT / "tests" / "fixtures" / "takes.npz"
 EVERY = 10  # a stored frame of so many
@@ -36,21 +36,21 @@ def in_two_moods():
     """A direction that goes from warm to angry over a line."""
     moods = [Direction(Style(smile=0.2), mood, 0.8).vector() for mood in ("warm", "angry")]
     turn = np.linspace(0, 1, 200, dtype=np.float32)[:, None]
-    return Brief((1 - turn) * moods[0] + turn * moods[1], 0.3)
+    return DirectionRequest((1 - turn) * moods[0] + turn * moods[1], 0.3)
 
 
 CASES = {
-    "one take": Request(1, 5, direction=Brief()),
-    "eight takes": Request(8, 5, DRAFT, direction=Brief()),
-    "with its text": Request(2, 5, direction=Brief(text=SAYS)),
+    "one take": Request(1, 5, direction=DirectionRequest()),
+    "eight takes": Request(8, 5, DRAFT, direction=DirectionRequest()),
+    "with its text": Request(2, 5, direction=DirectionRequest(text=SAYS)),
     "undirected": Request(2, 5),
     "another direction": Request(2, 5, direction=SAD),
-    "more like it": Request(2, 40, direction=replace(SAD, as_asked=False, like=((5, 0.2),))),
-    "listening": Request(2, 5, listening=True, direction=Brief()),
-    "what is kept of it": Request(2, 9, direction=Brief()),
-    "with marks on words": Request(2, 5, direction=Brief(marks=MARKS)),
+    "more like it": Request(2, 40, direction=replace(SAD, exact_first=False, like=((5, 0.2),))),
+    "listening": Request(2, 5, listening=True, direction=DirectionRequest()),
+    "what is kept of it": Request(2, 9, direction=DirectionRequest()),
+    "with marks on words": Request(2, 5, direction=DirectionRequest(marks=MARKS)),
     "from one mood to another": Request(1, 5, direction=in_two_moods()),
-    "moved to another voice": Request(1, 5, direction=Brief()),
+    "moved to another voice": Request(1, 5, direction=DirectionRequest()),
 }
 
 
@@ -63,7 +63,7 @@ def request_of(name, engine, sample):
     if name == "moved to another voice":
         faster = Speech(sample.samples[np.arange(0, len(sample.samples), 1.07).astype(int)])
         (take,) = engine.generate(faster, replace(CASES["one take"], quality=DRAFT))
-        return replace(request, performed=Performed(take.motion, faster))
+        return replace(request, perform_as=SourcePerformance(take.motion, faster))
     mask = np.zeros(pack(take.motion).shape, bool)
     mask[:, :10] = mask[:30] = True
     return replace(request, keep=Keep(take.motion, mask))
@@ -102,8 +102,8 @@ def test_a_request_makes_the_same_takes_however_it_is_asked(engine, other, sampl
     takes = engine.generate(sample, request)
     record = json.loads(json.dumps(request.to_record(put), default=lambda sound: "its"))
     sent = Request.of_record(record, read_array)
-    if request.performed is not None:
-        sent = replace(sent, performed=request.performed)
+    if request.perform_as is not None:
+        sent = replace(sent, perform_as=request.perform_as)
     again = other.generate(sample, sent)
     assert len(takes) == len(again) == request.takes
     for one, two in zip(takes, again):

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from research.ranking import spoil_motion
-from thunder_core.direction import Brief, Direction, DIRECTION_NAMES, Style
+from thunder_core.direction import Direction, DIRECTION_NAMES, DirectionRequest, Style
 from thunder_core.engine import scorer
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.performance import reading
+from thunder_core.engine.performance import draw_style
 from thunder_core.engine.scorer import correlate, Demands, most_spoken, WEIGHTS
 from thunder_core.face.mapping import visible_motion
 from thunder_core.findings import (
@@ -35,7 +35,7 @@ from thunder_core.request import Request
 from thunder_core.types import pack, Speech, unpack
 
 # every take hears doubtful sounds in its own way, also the first
-USUAL = Brief(spread=0.0, as_asked=False)
+USUAL = DirectionRequest(spread=0.0, exact_first=False)
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_a_score_depends_on_nothing_but_the_sound_and_the_motion(speech, takes, 
 def test_a_take_is_scored_again_in_the_direction_that_it_was_sampled_in(engine, speech):
     """With keys on its sliders and a size of its own; without either the score would be another."""
     keyed = np.repeat([Direction(Style(energy=by)).vector() for by in (0.6, 1.5)], [75, 75], axis=0)
-    asked = Brief(keyed, 0.5, as_asked=False)
+    asked = DirectionRequest(keyed, 0.5, exact_first=False)
     [take] = engine.generate(speech, Request(1, 33, direction=asked))
     again = engine.score(speech, take.motion, asked, 33)
     assert again.total == pytest.approx(take.score.total, abs=0.05)
@@ -105,7 +105,7 @@ def test_a_size_that_is_asked_for_is_no_fault_and_one_that_is_not_is(engine, spe
     for seed, energy in ((40, -1.5), (41, 0.0), (42, 1.5)):
         vector = Direction().vector()
         vector[names] = energy
-        asked = Brief(vector[None], 0.5, as_asked=False)
+        asked = DirectionRequest(vector[None], 0.5, exact_first=False)
         [take] = engine.generate(speech, Request(1, seed, direction=asked))
         assert take.score.parts["size"] > 0.9 and take.score.grade != POOR
         half, least = (unpack(by * pack(take.motion), engine.head.channels) for by in (0.45, 0.15))
@@ -159,7 +159,7 @@ def test_mesh_to_speech_hears_lips_in_their_own_line_and_neither_in_another_nor_
 def test_a_take_is_scored_and_described_as_the_face_that_plays_it_shows_it(engine, speech):
     """One whose only key opens the jaw halfway, beside one that has everything."""
     names = engine.head.expression_names
-    asked = Brief(Direction().vector()[None], 0.5, as_asked=False)
+    asked = DirectionRequest(Direction().vector()[None], 0.5, exact_first=False)
     jaw = [[["jawOpen", 0.5]]]
     of = {
         name: engine.generate(speech, Request(2, 40, direction=asked, sums=sums))
@@ -182,13 +182,15 @@ def test_a_take_is_scored_and_described_as_the_face_that_plays_it_shows_it(engin
 
 def test_takes_around_a_take_move_like_it(engine, speech):
     usual = Direction().vector()[None]
-    sources = engine.generate(speech, Request(4, 20, direction=Brief(usual, 0.5, as_asked=False)))
+    sources = engine.generate(
+        speech, Request(4, 20, direction=DirectionRequest(usual, 0.5, exact_first=False))
+    )
     alike = np.zeros((2, len(sources)))
     for number, source in enumerate(sources):
-        around = Brief(
-            reading(usual, source.seed, 0.5),
+        around = DirectionRequest(
+            draw_style(usual, source.seed, 0.5),
             0.2,
-            as_asked=False,
+            exact_first=False,
             original=usual,
             like=((source.seed, 0.5),),
         )

@@ -10,7 +10,7 @@ from research.articulation import lip_to_teeth, tongue_between_teeth
 from thunder_core.direction import Direction, Style
 from thunder_core.engine.planning.choice import plain, spots_of
 from thunder_core.engine.planning.lip_kernels import kernels, occupancy
-from thunder_core.engine.planning.plan import Manner, manner_of
+from thunder_core.engine.planning.plan import Behaviour, behaviour_of
 from thunder_core.engine.speech.cues import closure, middles, MOST_SHUT
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.events import BLINK, EVENTS, LOOK
@@ -59,7 +59,7 @@ def test_lids_go_down_with_a_look_and_less_where_eyes_are_wide(mood, monkeypatch
         return channels["eyeBlink"], np.degrees(eyes[:, 0]).clip(0)
 
     direction = Direction(mood=mood)
-    wide = manner_of(direction, direction.style_in_mood, direction.tempo).wide
+    wide = behaviour_of(direction, direction.style_in_mood, direction.tempo).wide
     (lids, ahead), (lower, down) = lids_and_eyes(0.0), lids_and_eyes(15.0)
     assert down.min() > 10 and (wide > 0.1) == (mood != "neutral")
     np.testing.assert_allclose(lower - lids, 0.005 * (down - ahead) * (1 - wide), atol=1e-6)
@@ -474,9 +474,9 @@ LIMITS = {
 }  # fmt: skip
 
 
-def upper(monkeypatch, **manner):
-    """The upper face of a sentence in this manner, and the shares of its blinks."""
-    monkeypatch.setattr(teacher, "manner_of", lambda *given: Manner(**manner))
+def upper(monkeypatch, **behaviour):
+    """The upper face of a sentence in this behaviour, and the shares of its blinks."""
+    monkeypatch.setattr(teacher, "behaviour_of", lambda *given: Behaviour(**behaviour))
     labels, loud = say(*SENTENCE, each=9)
     voice = prosody(labels, loud)
     channels, head, eyes, _, events = teacher.upper_face(

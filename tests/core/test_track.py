@@ -17,7 +17,7 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.tracking.spots import (
     ACROSS,
-    BROWS,
+    BROW_PAIRS,
     contours,
     CORNERS,
     IRISES,
@@ -236,7 +236,7 @@ def test_every_landmark_has_one_across_the_face():
         np.array([*UPPER_LIDS[k], *LOWER_LIDS[k], IRISES[k], CORNERS[k]]) for k in (0, 1)
     )
     assert (ACROSS[right] == left).all()
-    brows = [np.array(BROWS[side]) for side in ("right", "left")]
+    brows = [np.array(BROW_PAIRS[side]) for side in ("right", "left")]
     assert (ACROSS[brows[0]] == brows[1]).all()
     known = contours()
     places = known.of(HEAD.v_template)

@@ -182,6 +182,10 @@ def test_levels_between_the_middles_of_mel_bands_are_interpolated():
     spread = bands_to_bins()
     assert np.allclose(spread.sum(0), 1, atol=1e-6) and ((spread > 0).sum(0) <= 2).all()
     assert (np.diff(np.arange(80) @ spread) >= 0).all(), "each bin lies between its two bands"
+    mels = np.linspace(0, 15 + 27 * np.log(8) / np.log(6.4), 82)[1:-1]
+    hertz = np.where(mels < 15, mels * 200 / 3, 1000 * np.exp(np.log(6.4) / 27 * (mels - 15)))
+    loudest = spread.argmax(1) * 8000 / (spread.shape[1] - 1)  # of bins 25 Hz apart
+    assert np.abs(loudest - hertz).max() < 40, "a band is at its middle on Slaney's scale"
 
 
 def test_the_smoothest_path_is_the_best_of_all_paths():

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +23,15 @@ from timing import keeps, until
 from research.harness import ROOT
 from thunder_core import errors
 from thunder_core.client import Client
-from thunder_core.engine import worker
+from thunder_core.engine import verbs, worker
+from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.voice import read_line
 from thunder_core.engine_python import find_engine_python
+from thunder_core.face.head import load_head
 from thunder_core.private_folder import PrivateFolder, sweep, YOUNG
+from thunder_core.types import unpack
 
+CHANNELS = len(load_head().expression_names)
 SAMPLE = str(ROOT / "assets" / "sample.wav")
 POSIX = pytest.mark.skipif(os.name == "nt", reason="signals of this kind are POSIX")
 # minutes of work, to be interrupted
@@ -76,11 +82,19 @@ def wait_for_sampling(pending):
 def test_hello_tells_what_answers(warm):
     hello = warm.request("hello").wait(timeout=60)
     assert hello["protocol"] == worker.PROTOCOL and hello["engine"] == "thunder"
-    assert len(hello["channels"]) == 44 and hello["channels"][0] == "browDownLeft"
+    assert len(hello["channels"]) == CHANNELS and hello["channels"][0] == "browDownLeft"
     assert re.fullmatch("[0-9a-f]{16}", hello["weights"])
     assert hello["weights_origin"] == "shipped" and hello["weights_note"] == ""
     assert hello["versions"]["torch"].startswith("2.")
     assert hello["device"].startswith(("cpu", "cuda"))
+
+
+def test_the_protocols_page_names_the_verbs_that_are_there():
+    page = (ROOT / "docs" / "reference" / "protocol.md").read_text()
+    table = page.partition("| verb |")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`.*?) \|", table, re.M)
+    own = re.findall(r'verb == "(\w+)"', Path(worker.__file__).read_text())
+    assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted({*verbs.VERBS, *own})
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +105,7 @@ def performed(warm):
     request = warm.request("generate", sound=SAMPLE, takes=16, seed=3, steps=5)
     result = request.wait(on_event=events.append, timeout=240)
     yield result, events
-    warm.forget(result["folder"])
+    warm.delete_folder(result["folder"])
     assert not os.path.exists(result["folder"]) and os.path.isdir(warm.folder)
 
 
@@ -102,7 +116,7 @@ def test_takes_come_best_first_with_their_arrays_and_before_the_last_is_done(war
     fractions = [event["fraction"] for event in events if "fraction" in event]
     assert scores == sorted(scores, reverse=True)
     assert fractions == sorted(fractions) and len(fractions) > 3
-    wanted = {"expression": (frames, 44), "jaw": (frames, 3)} | dict.fromkeys(
+    wanted = {"expression": (frames, CHANNELS), "jaw": (frames, 3)} | dict.fromkeys(
         ("opening", "width", "drift"), (frames,)
     )
     for take in result["takes"]:
@@ -138,17 +152,17 @@ def test_what_arrived_before_a_cancellation_can_be_read_and_a_folder_that_goes_i
     )
     take = next(event for event in events if event["event"] == "take")
     if gone:
-        warm.forget(folder)
+        warm.delete_folder(folder)
     cancel(pending)
     assert gone or warm.get_array(take, take["take"]["jaw"]).shape[1] == 3
-    warm.forget(folder)
+    warm.delete_folder(folder)
     assert warm.request("hello").wait(timeout=60)["device"]
     assert "FileNotFoundError" not in warm.log[len(log) :] and not os.path.exists(folder)
 
 
 def test_the_score_of_a_take_is_the_one_it_came_with(warm, performed):
     result, _ = performed
-    take = min(result["takes"], key=lambda take: take["seed"])  # as asked
+    take = min(result["takes"], key=lambda take: take["seed"])  # as directed
     files = {name: os.path.join(result["folder"], take[name]) for name in ("expression", "jaw")}
     score = warm.request("score", sound=SAMPLE, **files).wait(timeout=120)
     assert abs(score["total"] - take["score"]) < 1
@@ -161,7 +175,7 @@ def test_the_score_of_a_take_is_the_one_it_came_with(warm, performed):
 
 
 def test_a_face_is_heard_for_as_long_as_it_moves_in_the_voice_that_is_named(warm, tmp_path):
-    arrays = {"expression": np.zeros((50, 44)), "jaw": np.zeros((50, 3))}
+    arrays = {"expression": np.zeros((50, CHANNELS)), "jaw": np.zeros((50, 3))}
     still, sounds = {name: warm.put_array(x) for name, x in arrays.items()}, []
     for voice in (None, SAMPLE):
         out = str(tmp_path / "says.wav")
@@ -265,6 +279,18 @@ def test_a_preparation_that_fails_is_logged_and_the_worker_goes_on(prepared, cap
     prepared.preparation = steps()
     assert prepared._next_request() == "request"
     assert "soundfile" in capsys.readouterr().err and next(prepared.preparation, "over") == "over"
+
+
+def test_nothing_of_a_voice_is_left_after_a_release(prepared):
+    engine = prepared.load_engine(lambda *_: None)
+    voice = engine.analyse(read_sound(SAMPLE))
+    said, _ = read_line(voice, "the quick brown fox")
+    motion = unpack(np.zeros((voice.frames, engine.head.channels + 9)), engine.head.channels)
+    engine.scorer.score([motion], said, [None], "the quick brown fox")
+    left = [weakref.ref(each) for each in (engine, voice, said)]
+    del engine, voice, said, motion
+    prepared.release()
+    assert [each() for each in left] == [None] * 3
 
 
 # -- an engine that is not there
@@ -409,7 +435,7 @@ def test_what_a_crash_left_is_swept_and_what_lives_is_not(temporary_folder):
 @pytest.mark.parametrize("name", ["take_01_expression.npy", "says.wav"])
 def test_a_full_disk_is_a_sentence(warm, tmp_path, name):
     (tmp_path / name).symlink_to("/dev/full")
-    arrays = {"expression": np.zeros((25, 44)), "jaw": np.zeros((25, 3))}
+    arrays = {"expression": np.zeros((25, CHANNELS)), "jaw": np.zeros((25, 3))}
     still = {part: warm.put_array(values) for part, values in arrays.items()}
     verb, given = {
         "says.wav": ("listen", {"voice": None, "out": str(tmp_path / name), **still}),

@@ -178,6 +178,11 @@ def test_what_a_characters_keys_do_is_measured():
         "it parts the lips further than it should"
     )
     assert measure_response(jaw) == Response()
+    with np.errstate(divide="raise"):  # a key that moves the chin alone closes no lips
+        lips = np.array([0, 1]), np.array([2, 3]), np.array([0.0, 1.0, 0.0])
+        only_chin = rest.copy()
+        only_chin[chin, 1] = 5.0
+        assert measure_response(jaw, only_chin, lips=lips).close == 1.0
     vowel = 0.45 * jaw
     vowel[upper, 2] = 5.0
     assert jaw_share(vowel, jaw) == pytest.approx(0.45) and jaw_share(close, jaw) < 0.1

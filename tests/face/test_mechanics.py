@@ -11,7 +11,7 @@ from research.articulation import lip_to_teeth, tongue_between_teeth
 from thunder_core.face import mechanics as mechanics_module
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import bundled_lips, TOUCH_MM
-from thunder_core.face.mechanics import Mechanics, Sounds
+from thunder_core.face.mechanics import jaw_of, Mechanics, Sounds
 from thunder_core.face.points import Articulators
 from thunder_core.filters import smoothstep
 from thunder_core.rotation import rotvec_to_matrix
@@ -127,6 +127,10 @@ def test_lips_that_touch_go_on_touching_all_along():
     )
     shut = was.max(1) <= 0.1
     assert shut.sum() > 15 and now[shut].max() <= TOUCH_MM and now.min() > -0.5
+
+
+def test_a_shut_mouth_needs_no_jaw():
+    assert jaw_of(np.array([-2.0, 0.0])).tolist() == [0.0, 0.0]
 
 
 def test_the_jaw_stays_as_it_is_but_where_lips_would_bare_too_much(mechanics):

@@ -101,12 +101,12 @@ def test_a_pose_near_the_ceiling_moves_below_it_and_lowers_nothing_that_is_highe
 
 
 def test_a_mood_that_comes_and_goes_shows_so(poses, talking):
-    felt = np.linspace(0.8, 1.2, FRAMES)
-    down = poses.apply_moods(*talking, style("angry"), SPEECH, felt)[
+    strength = np.linspace(0.8, 1.2, FRAMES)
+    down = poses.apply_moods(*talking, style("angry"), SPEECH, strength)[
         :, poses.channels.index("browDownLeft")
     ]
     assert down[0] == pytest.approx(0.64) and down[-1] == pytest.approx(0.96)
-    assert np.array_equal(poses.apply_moods(*talking, style(), SPEECH, felt), talking[0])
+    assert np.array_equal(poses.apply_moods(*talking, style(), SPEECH, strength), talking[0])
     half = np.repeat(np.concatenate([style("amused"), style()]), FRAMES // 2, 0)
     changed = (poses.apply_moods(*talking, half, SPEECH) != talking[0]).any(1)
     assert changed[: FRAMES // 2].any() and not changed[FRAMES // 2 :].any()

@@ -163,6 +163,12 @@ def test_shapes_of_two_keys_come_in_as_the_engines_layer_has_them():
     ).numpy()
     assert np.abs(placed - expected[:, ids]).max() < 1e-6
     assert face_meter().skinned.pair_shapes is not None
+    head = load_head()
+    still = Motion(np.zeros((head.channels, head.channels)), np.zeros((head.channels, 3)))
+    each = Motion(np.eye(head.channels), still.jaw)
+    far = np.linalg.norm(positions(each) - positions(still), axis=-1).max(1)
+    most = 1e3 * np.linalg.norm(head.shapedirs, axis=1).max(0)
+    assert (far > 0.9 * most).all(), "each channel is measured where it moves most"
 
 
 def test_slopes_are_differences_of_positions(case):

@@ -464,7 +464,7 @@ class Engine:
         )
         return SimpleNamespace(about={"audio": "0" * 16}, run=lambda arrived: [arrived(take)])
 
-    def score(self, speech, motion, asked=None, seed=0, tolerance="realistic", text=""):
+    def score(self, speech, motion, direction=None, seed=0, tolerance="realistic", text=""):
         return LipSyncScore(50.0, np.zeros(motion.frames, np.float32))
 
     def align(self, speech, motion, recorded=None):

@@ -92,7 +92,7 @@ def treasure(hand, by="session_uid"):
             entry.name,
             entry.voice,
             entry.star,
-            keying.checksum(entry.action),
+            keying.checksum_of(entry.action),
         )
         for entry in scene.thunder.takes
         if entry.action is not None
@@ -100,12 +100,12 @@ def treasure(hand, by="session_uid"):
     others = (
         action
         for action in bpy.data.actions
-        if getattr(action, by) not in takes and not action.name.startswith(display.STILL)
+        if getattr(action, by) not in takes and not action.name.startswith(display.STILL_TRACK)
     )
     return {
         "takes": takes,
         "named": {take[:3]: take[:3] for take in takes.values()},
-        "own": {getattr(action, by): keying.checksum(action) for action in others},
+        "own": {getattr(action, by): keying.checksum_of(action) for action in others},
     }
 
 

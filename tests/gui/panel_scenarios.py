@@ -7,16 +7,18 @@ from scenarios import scene_with_voice_and_head
 from take_scenarios import list_takes, SECOND_LINE, shown, under_the_shown_row
 from thunder.panels.tab import PARTS
 from thunder.scene.takes import take_list
+from thunder.thunder_core.direction_words import AS_DIRECTED, AXIS_WORDS
 
+LEAST, MOST = ({name: pair[end] for name, pair in AXIS_WORDS.items()} for end in (0, 1))
 WORDS = (
-    "calm, small jaw",
-    "lively, warm",
-    "big jaw, still head",
-    "as asked",
-    "mumbling, frown",
-    "brows up",
-    "exact",
-    "energetic",
+    f"{LEAST['energy']}, {LEAST['jaw']}",
+    f"{MOST['energy']}, warm",
+    f"{MOST['jaw']}, {LEAST['head']}",
+    AS_DIRECTED,
+    f"{LEAST['articulation']}, {MOST['frown']}",
+    MOST["brows"],
+    MOST["articulation"],
+    MOST["energy"],
 )
 
 

@@ -90,7 +90,7 @@ def while_working(hand):
     jobs.begin("Generating takes", (each for each in [jobs.Step(0.4, "Sampling 8 takes")]))
     session.job.advance()
     pictures["working"] = yield from photograph_sidebar(hand, "working")
-    jobs.end()
+    jobs.end_job()
     below = {name: picture[-BELOW_LIST:] for name, picture in pictures.items()}
     for before, after in pairwise(below):
         assert not moved(below[before], below[after]), (before, after)
@@ -145,7 +145,7 @@ def two_heads(hand):
     pictures["cast"] = yield from photograph_sidebar(hand, "cast")
     yield from hand.click_main_button()
     yield from until(lambda: session.job is not None, "the click")
-    yield from until(lambda: take_list.arriving_for(), "takes")
+    yield from until(lambda: take_list.pending_for(), "takes")
     hand.scene.thunder.head = heads[1]
     hand.sidebar.tag_redraw()
     yield 1.0

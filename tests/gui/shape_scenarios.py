@@ -19,8 +19,8 @@ def brow(scene, frame):
     """How far a brow of the shown take is down at a frame."""
     entry = take_list.shown_take(scene.thunder)
     rig = take_list.rig_of(scene, entry)
-    values = keying.values(rig, keying.curves(rig, entry), np.array([frame]))
-    motion = progress.result(keying.motion(rig, values, 25.0))
+    values = keying.values_at(rig, keying.curves_of_tracks(rig, entry), np.array([frame]))
+    motion = progress.result(keying.shown_motion(rig, values, 25.0))
     return float(motion.expression[0, head.channel_names().index("browDownLeft")])
 
 

@@ -14,7 +14,7 @@ NAME = "bl_ext.user_default.thunder"
 PATIENCE = 240  # seconds for any step, on two busy cores
 PER_SECOND = 5  # pictures of the film
 PLAYED = 4.0  # seconds that the take is seen to play
-MOVED = 0.005  # radians of the jaw at which the face is seen to move
+SEEN_TURN = 0.005  # radians of the jaw at which the face is seen to move
 LOOK = 0.02  # seconds between two looks at whether a step is over
 
 
@@ -123,7 +123,7 @@ def steps(hand):
     jaw = next(each for each in hand.scene.objects if each.type == "ARMATURE").pose.bones["jaw"]
     closed = jaw.matrix_basis.to_quaternion().angle
     yield from waiting(
-        lambda: abs(jaw.matrix_basis.to_quaternion().angle - closed) > MOVED,
+        lambda: abs(jaw.matrix_basis.to_quaternion().angle - closed) > SEEN_TURN,
         "the face does not move",
     )
     label("The first take plays")

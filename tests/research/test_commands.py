@@ -87,10 +87,11 @@ CALLED = {"takes_in_blender", "takes_of_tree", "start_of_tree"}  # by commit, sp
 ALL_TESTS = {"mutations"}  # runs each of them once to list its lines
 
 # Targets: the rest is the tests themselves, what CI runs, or needs the network.
+FEW_STEPS = [f"{name}_STEPS=2" for name in "DENOISER M2S TOGETHER DISTIL".split()]
 TARGETS = {
     "demo": ["TAKES=1"],
-    "retrain": ["SPEECH={voices}",
-    "TRAINED={out}/trained"] + [f"{name}_STEPS=2" for name in "DENOISER M2S TOGETHER DISTIL".split()],
+    "retrain": ["SPEECH={voices}", "TRAINED={out}/trained", *FEW_STEPS],
+    "paper": ["SPEECH={voices}", "TRAINED={out}/paper", "SEEDS=1", *FEW_STEPS],
     "engine": [], "develop": [], "package": [], "check-results": [], "fuzz": ["MINUTES=0.05"],
 }  # fmt: skip
 ELSEWHERE = set(

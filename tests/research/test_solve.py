@@ -158,6 +158,13 @@ def test_blinks_brows_gaze_and_head_are_found_again(found):
         ({"points": np.zeros((9, 478, 3))}, "named landmarks"),
         ({"landmarks": np.zeros((9, 468, 3)), "fps": 25.0}, "irises"),
         ({"landmarks": np.full((9, 478, 3), np.nan), "fps": 25.0}, "fewer than 5"),
+        (
+            {
+                "landmarks": np.where(np.arange(478)[:, None] < 9, np.nan, np.zeros((9, 478, 3))),
+                "fps": 25.0,
+            },
+            "fewer than 5",
+        ),
     ],
 )
 def test_files_that_hold_no_face_get_a_sentence(tmp_path, arrays, says):

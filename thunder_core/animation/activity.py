@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from ..face.lips import CLOSED_MM
-from ..types import BROWS, in_group, Motion
+from ..types import BROW_CHANNELS, in_group, Motion
 
 TRACKS = ("brows", "mouth", "head")
 # Display colour of each track.
@@ -31,7 +31,7 @@ _LOUDNESS_SECONDS = 0.06
 
 def brows(motion: Motion, channels: Sequence[str]) -> np.ndarray:
     """The strongest of a motion's brow channels, [T] 0 … 1."""
-    return np.abs(motion.expression[:, in_group(channels, BROWS)]).max(axis=1, initial=0.0)
+    return np.abs(motion.expression[:, in_group(channels, BROW_CHANNELS)]).max(axis=1, initial=0.0)
 
 
 def head(motion: Motion) -> np.ndarray:

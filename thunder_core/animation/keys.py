@@ -321,7 +321,7 @@ def _more_keys(
 
 # ---- keys of poses, and how far curves are off in millimetres
 
-STILL = 0.2  # share of the allowed error: a region that moves by less holds
+HOLD_SHARE = 0.2  # share of the allowed error: a region that moves by less holds
 # a slope beyond its limit by s (times a third of the segment) makes the curve leave its range by
 # less than this
 BULGE = 0.75

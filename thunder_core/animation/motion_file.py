@@ -26,7 +26,7 @@ SHAPE = 300  # identity coefficients of a FLAME model
 
 
 def arrays(
-    motion: Motion, channels: Sequence[str], reading: np.ndarray | None = None
+    motion: Motion, channels: Sequence[str], take_style: np.ndarray | None = None
 ) -> dict[str, np.ndarray]:
     """The arrays of a motion by name, as docs/guide/batch.md lists them; a head or eyes that are
     missing are still.
@@ -43,10 +43,10 @@ def arrays(
         "channels": np.array(list(channels)),
         "fps": np.array(motion.fps, np.float64),
     }
-    if reading is not None:
-        direction = Direction.of_vector(np.asarray(reading))
+    if take_style is not None:
+        direction = Direction.of_vector(np.asarray(take_style))
         result |= {
-            "reading": np.asarray(reading, np.float32),
+            "reading": np.asarray(take_style, np.float32),
             "style": np.array([getattr(direction.style, axis.name) for axis in AXES], np.float32),
             "style_names": np.array([axis.name for axis in AXES]),
             "mood": np.array(direction.mood),
@@ -68,19 +68,19 @@ def write_take(
     """
     with open(path, "wb") as file:
         np.savez(
-            file, **arrays(motion, channels, reading_of(provenance)),  # type: ignore[arg-type]
+            file, **arrays(motion, channels, style_of_take(provenance)),  # type: ignore[arg-type]
             opening=opening, width=width, score=np.float32(score),
             seed=np.int64(seed),
         )  # fmt: skip
 
 
-def reading_of(provenance: Mapping) -> np.ndarray | None:
+def style_of_take(provenance: Mapping) -> np.ndarray | None:
     """The direction vector that a take was played in, None if it is not stored or not valid."""
     try:
-        reading = np.array(provenance["reading"], np.float32).reshape(len(DIRECTION_NAMES))
+        take_style = np.array(provenance["reading"], np.float32).reshape(len(DIRECTION_NAMES))
     except (KeyError, TypeError, ValueError):
         return None
-    return reading if np.isfinite(reading).all() else None
+    return take_style if np.isfinite(take_style).all() else None
 
 
 def read(path: str | os.PathLike) -> tuple[Motion, tuple[str, ...]]:

@@ -245,12 +245,12 @@ def _slope(keys: dict, place: int, handle: str) -> float:
 # ---- taking keys out
 
 
-def remove_keys(keys: dict, gone: np.ndarray, put: np.ndarray, blend: float) -> dict:
+def remove_keys(keys: dict, gone: np.ndarray, is_committed: np.ndarray, blend: float) -> dict:
     """The keys of a curve without some of them.
 
-    keys: of the curve, without easing.  gone [K]: True for removed keys.  put [K]: True for keys
-    written by a commit, not the animator.  blend: frames over which the curve blends into a
-    replaced part.
+    keys: of the curve, without easing.  gone [K]: True for removed keys.  is_committed [K]: True
+    for keys written by a commit, not the animator.  blend: frames over which the curve blends into
+    a replaced part.
 
     A key set next to a committed line begins or ends a movement at the line's last or first key,
     and before the line the curve holds the value of its first key. So the outermost removed keys
@@ -260,30 +260,30 @@ def remove_keys(keys: dict, gone: np.ndarray, put: np.ndarray, blend: float) -> 
     for run in runs(np.flatnonzero(gone)):
         first, last = int(run[0]), int(run[-1])
         sides = [
-            _side(times, put, end, beside, blend)
+            _side(times, is_committed, end, beside, blend)
             for end, beside in ((first, first - 1), (last, last + 1))
         ]
-        gone[list(_ends_that_stay(keys, gone, put, (first, last), sides))] = False
+        gone[list(_ends_that_stay(keys, gone, is_committed, (first, last), sides))] = False
     return keyframes.select(keys, ~gone)
 
 
 def _side(
-    times: np.ndarray, put: np.ndarray, end: int, beside: int, blend: float
+    times: np.ndarray, is_committed: np.ndarray, end: int, beside: int, blend: float
 ) -> np.ndarray | None:
     """Frames beside the outermost key of a stretch at which the curve must not change. None if it
     may: it only blends into the line there, or the key was edited and is removed with its
     effect."""
-    if not put[end]:
+    if not is_committed[end]:
         return None
     if not 0 <= beside < len(times):
         return times[end] + np.array([float(np.sign(beside - end))])
-    if put[beside] or abs(times[beside] - times[end]) <= blend + 0.5:
+    if is_committed[beside] or abs(times[beside] - times[end]) <= blend + 0.5:
         return None
     return np.linspace(times[beside], times[end], _SAMPLES)[1:-1]
 
 
 def _ends_that_stay(
-    keys: dict, gone: np.ndarray, put: np.ndarray, ends: tuple[int, int], sides: list
+    keys: dict, gone: np.ndarray, is_committed: np.ndarray, ends: tuple[int, int], sides: list
 ) -> tuple[int, ...]:
     """The outermost keys of a stretch that have to stay: as few as possible."""
     frames = np.concatenate([np.zeros(0), *(side for side in sides if side is not None)])
@@ -294,8 +294,8 @@ def _ends_that_stay(
         stays[list(tried)] = True
         if not stays.any():
             return ()
-        if all(put[end] for end in tried):
+        if all(is_committed[end] for end in tried):
             now = keyframes.evaluate(keyframes.select(keys, stays), frames)
             if now is not None and np.abs(now - wanted).max(initial=0.0) < _SAME_VALUE:
                 return tried
-    return tuple(end for end in ends if put[end])
+    return tuple(end for end in ends if is_committed[end])

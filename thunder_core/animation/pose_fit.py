@@ -10,7 +10,7 @@ import numpy as np
 
 from ..filters import hermite, runs
 from ..progress import rescale
-from .keys import BULGE, LEAST, relative_error, ROWS, SAMPLES, STILL, turning_points
+from .keys import BULGE, HOLD_SHARE, LEAST, relative_error, ROWS, SAMPLES, turning_points
 
 # ---- which frames get keys
 
@@ -97,7 +97,7 @@ def find_holds(curves: np.ndarray, flat: np.ndarray) -> list[tuple[int, int]]:
     to frame."""
     places = (curves[::SAMPLES] @ flat.astype(float))[:, :-3]
     steps = np.diff(places, axis=0).reshape(len(places) - 1, -1, 3)
-    still = np.flatnonzero(np.linalg.norm(steps, axis=2).max(1) <= STILL / _SHORTEST_HOLD)
+    still = np.flatnonzero(np.linalg.norm(steps, axis=2).max(1) <= HOLD_SHARE / _SHORTEST_HOLD)
     return [(int(run[0]), int(run[-1]) + 1) for run in runs(still) if len(run) >= _SHORTEST_HOLD]
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from ..face.displacement import UNSEEN_MM
 from ..filters import runs
 from ..progress import in_turn, rescale
-from .keys import BULGE, Measure, PoseKeys, SAMPLES, shift_distances, STILL
+from .keys import BULGE, HOLD_SHARE, Measure, PoseKeys, SAMPLES, shift_distances
 from .pose_fit import Columns, find_extremes, find_holds, find_segments, fit_piece, Region
 from .pose_thinning import Curve, Thinning
 
@@ -344,7 +344,7 @@ def fit(
     )
     strength = np.linalg.norm(measure.pull / measure.allowed[:, None], axis=2).max(1)
     most = np.linalg.norm(measure.pull, axis=2).max(1)
-    moves = ((high - low) * strength > STILL / 4) & ((high - low) * most > UNSEEN_MM)
+    moves = ((high - low) * strength > HOLD_SHARE / 4) & ((high - low) * most > UNSEEN_MM)
     parts: list[_Part | None] = []
     used: set[int] = set()
     progress = [0.0, *np.linspace(0.8, 1.0, len(TOGETHER))]  # most of it is the mouth's

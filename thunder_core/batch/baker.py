@@ -57,7 +57,7 @@ class EventWriter:
         self._file = os.fdopen(os.dup(1), "wb", buffering=0)
         os.dup2(2, 1)
 
-    def put(self, event: Mapping) -> None:
+    def write(self, event: Mapping) -> None:
         """Write an event; if nobody reads it any more, the end of stdin ends this process."""
         with contextlib.suppress(OSError):
             self._file.write(json.dumps(event).encode() + b"\n")
@@ -258,7 +258,7 @@ class RunProgress:
         self._baked += is_baked
         return time.monotonic() - row.begun if row else 0.0
 
-    def forget(self, job: str) -> None:
+    def requeue(self, job: str) -> None:
         """Note that a job is not being baked any more and waits again."""
         self._baking.pop(job, None)
 

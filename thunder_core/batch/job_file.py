@@ -14,6 +14,7 @@ from ..errors import BadRequest, suggest
 from ..files import is_utf8, MANIFEST, not_a_file, printable
 from ..request import ENGINE
 from .settings import (
+    BadSetting,
     DEFAULTS,
     GONE,
     make_absolute,
@@ -23,7 +24,6 @@ from .settings import (
     shorten,
     text as read_text,
     VOICES,
-    Wrong,
 )
 
 SOUNDS = frozenset(
@@ -138,7 +138,7 @@ def read(
             if out is None
             else os.path.normpath(os.path.join(folder, os.path.expanduser(read_text(out))))
         )
-    except Wrong as reason:
+    except BadSetting as reason:
         wrong.append(f"“{name}”: “out” = {quote(out)} {reason}")
     for_each = _values(common, f"“{name}”: [defaults]", wrong)
     for_all = {**defaults, **make_absolute(for_each, folder)}
@@ -287,7 +287,7 @@ def _values(table: Mapping[str, object], where: str, wrong: list[str]) -> dict[s
             continue
         try:
             values[key] = SETTINGS[key].read(value)
-        except Wrong as reason:
+        except BadSetting as reason:
             wrong.append(f"{where}: “{key}” = {quote(value)} {reason}")
     return values
 

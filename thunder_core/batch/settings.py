@@ -38,13 +38,13 @@ class Output:
     """An output of a bake.
 
     ending: of the file of each take, "" for outputs that are not one file per take.  best: only the
-    best takes get one.  exporter: the format of scene/media/export.py that writes it, "" for none.
+    best takes get one.  format: the format of scene/media/export.py that writes it, "" for none.
     names: of its other files, which are made of all takes.
     """
 
     ending: str = ""
     best: bool = False
-    exporter: str = ""
+    format: str = ""
     names: tuple[str, ...] = ()
 
 
@@ -54,14 +54,14 @@ OUTPUTS: Mapping[str, Output] = MappingProxyType(
         # a library of the takes as actions, marked as assets
         "actions": Output(names=("actions.blend",)),
         "npz": Output(".npz"),  # the values of every take as arrays
-        "csv": Output(".csv", exporter="ARKIT"),  # ARKit curves of every take
+        "csv": Output(".csv", format="ARKIT"),  # ARKit curves of every take
         # words, sounds and mouth shapes of every take; the shapes as Rhubarb Lip Sync has them
-        "cues": Output(".tsv", exporter="CUES"),
-        "rhubarb": Output(".json", exporter="RHUBARB"),
-        "vrma": Output(".vrma", exporter="VRMA"),  # VRM animation of every take
-        "glb": Output(".glb", best=True, exporter="GLTF"),
-        "fbx": Output(".fbx", best=True, exporter="FBX"),
-        "usd": Output(".usdc", best=True, exporter="USD"),
+        "cues": Output(".tsv", format="CUES"),
+        "rhubarb": Output(".json", format="RHUBARB"),
+        "vrma": Output(".vrma", format="VRMA"),  # VRM animation of every take
+        "glb": Output(".glb", best=True, format="GLTF"),
+        "fbx": Output(".fbx", best=True, format="FBX"),
+        "usd": Output(".usdc", best=True, format="USD"),
         "video": Output(".mp4", best=True),  # a film of each of the best takes, with sound
         "sheet": Output(names=("takes.png",)),  # a contact sheet of all takes
         # for the page of many bakes: curves of every take, and the voice
@@ -91,7 +91,7 @@ def option_of(axis: str) -> str:
     return "head-movement" if axis == "head" else axis
 
 
-class Wrong(ValueError):
+class BadSetting(ValueError):
     """A value that is not allowed; the message names the allowed ones, as the end of a sentence."""
 
 
@@ -132,7 +132,7 @@ def number(least: float, most: float, whole: bool = False) -> Callable[[object],
             result = math.nan
         right = isinstance(result, (int, kind)) and not isinstance(result, bool)
         if not right or not least <= result <= most:
-            raise Wrong(f"is not a {'whole ' * whole}number from {least:.10g} to {most:.10g}")
+            raise BadSetting(f"is not a {'whole ' * whole}number from {least:.10g} to {most:.10g}")
         return kind(result)
 
     return read
@@ -145,26 +145,30 @@ _FILE_NAME = re.compile(r"\S+\.[A-Za-z]\w{1,4}|\S*[/\\]\S*")
 def text(value) -> str:
     """Reads a name that is not empty."""
     if not isinstance(value, str) or not value.strip():
-        raise Wrong("is not a text in quotes")
+        raise BadSetting("is not a text in quotes")
     if len(value) > LONGEST_TEXT:
-        raise Wrong(f"has {len(value)} letters, more than the {LONGEST_TEXT} of the longest name")
+        raise BadSetting(
+            f"has {len(value)} letters, more than the {LONGEST_TEXT} of the longest name"
+        )
     if "\0" in value:
-        raise Wrong("has the letter U+0000, which no name can have")
+        raise BadSetting("has the letter U+0000, which no name can have")
     return value
 
 
 def transcript(value) -> str:
     """Reads the words of a voice, or the name of a .txt, .srt or .vtt file that holds them."""
     if not isinstance(value, str):
-        raise Wrong("is not a text in quotes")
+        raise BadSetting("is not a text in quotes")
     if not value.strip():
-        raise Wrong("is empty: write what the voice says")
+        raise BadSetting("is empty: write what the voice says")
     if _FILE_NAME.fullmatch(value) and not is_text_file(value):
-        raise Wrong(f"names a file that is not read: give words, or a {', '.join(ENDINGS)} file")
+        raise BadSetting(
+            f"names a file that is not read: give words, or a {', '.join(ENDINGS)} file"
+        )
     if not is_utf8(value) or "\0" in value:
-        raise Wrong("has letters that no text can have")
+        raise BadSetting("has letters that no text can have")
     if len(value) > LONGEST_TEXT:
-        raise Wrong(
+        raise BadSetting(
             f"has {len(value)} letters: write more than {LONGEST_TEXT} into a .txt file and name "
             f"that"
         )
@@ -176,7 +180,7 @@ def language(value) -> str:
     is spoken."""
     found = "auto" if value == "auto" else code_of(text(value))
     if not found:
-        raise Wrong("is no language that is known: give a code such as en, de or zh, or auto")
+        raise BadSetting("is no language that is known: give a code such as en, de or zh, or auto")
     return found
 
 
@@ -190,14 +194,14 @@ def channel(value) -> str:
     try:
         read_channel(value)
     except ValueError as error:
-        raise Wrong(str(error)) from error
+        raise BadSetting(str(error)) from error
     return str(value)
 
 
 def yes_or_no(value) -> bool:
     """Reads true or false."""
     if not isinstance(value, bool):
-        raise Wrong("is neither true nor false")
+        raise BadSetting("is neither true nor false")
     return value
 
 
@@ -214,13 +218,15 @@ def read_mood(given: str) -> tuple[str, float]:
     name = name.strip().lower()
     if name not in CHOICES:
         near = suggest(name, CHOICES)
-        raise Wrong(f"is no mood that is known: {near or 'choose ' + ', '.join(CHOICES)}")
+        raise BadSetting(f"is no mood that is known: {near or 'choose ' + ', '.join(CHOICES)}")
     try:
         value = float(strength) if "=" in given else 1.0
     except ValueError:
         value = math.nan
     if not 0.0 <= value <= 1.0:
-        raise Wrong(f"has the strength “{shorten(strength)}”, which is not a number from 0 to 1")
+        raise BadSetting(
+            f"has the strength “{shorten(strength)}”, which is not a number from 0 to 1"
+        )
     return name, value
 
 
@@ -229,7 +235,7 @@ def one_of(names: Iterable[str]) -> Callable[[object], str]:
 
     def read(value):
         if not isinstance(value, str) or value not in names:
-            raise Wrong(f"is none of {', '.join(names)}")
+            raise BadSetting(f"is none of {', '.join(names)}")
         return value
 
     return read
@@ -240,10 +246,10 @@ def outputs(value) -> list[str]:
     once."""
     names = [name.strip() for name in value.split(",")] if isinstance(value, str) else value
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        raise Wrong(f"is not a list of some of {', '.join(OUTPUTS)}")
+        raise BadSetting(f"is not a list of some of {', '.join(OUTPUTS)}")
     for name in names:
         if name not in OUTPUTS:
-            raise Wrong(f"holds “{shorten(name)}”, which is none of {', '.join(OUTPUTS)}")
+            raise BadSetting(f"holds “{shorten(name)}”, which is none of {', '.join(OUTPUTS)}")
     return [name for name in OUTPUTS if name in names]
 
 
@@ -256,75 +262,82 @@ def speakers(value) -> list[str]:
         or not listed
         or not all(isinstance(each, str) and SPEAKS.fullmatch(each.strip()) for each in listed)
     ):
-        raise Wrong("is not a list of heads with the frames that they speak, such as “Anna 1-120”")
+        raise BadSetting(
+            "is not a list of heads with the frames that they speak, such as “Anna 1-120”"
+        )
     return [each.strip() for each in listed]
 
 
-MOODS = ", ".join(name for name in CHOICES if name != NEUTRAL)
+MOOD_LIST = ", ".join(name for name in CHOICES if name != NEUTRAL)
 SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for setting in (
     Setting("audio", text, "the voice, a sound file", is_path=True),
     Setting("listen-to", text, "another's voice, a sound file that the face listens to", "FILE",
-    is_path=True),
+            is_path=True),
     Setting("seconds", number(1.0, 3600.0), "length of takes in which nobody speaks: an idle face"),
     Setting("strip", text, "the voice, a sound strip in the sequencer of the scene", "NAME"),
     Setting("takes", number(1, MOST_TAKES, whole=True), f"how many to sample ({TAKES})",
-    default=TAKES),
+            default=TAKES),
     Setting("seed", number(0, LARGEST_SEED, whole=True),
-    "seed of the first take (the scene's, or the character's own)"),
+            "seed of the first take (the scene's, or the character's own)"),
     Setting("quality", one_of(QUALITIES), f"how finely takes are sampled ({NORMAL})",
-    "|".join(QUALITIES), NORMAL),
+            "|".join(QUALITIES), NORMAL),
     Setting("steps", number(1, 1000, whole=True),
-    "sampling steps of the whole model, instead of what the quality says"),
+            "sampling steps of the whole model, instead of what the quality says"),
     Setting("guidance", number(0.0, 3.0),
-    "how closely takes keep to the voice, 0 to 3; other than 1 twice the time (1)", default=1.0),
+            "how closely takes keep to the voice, 0 to 3; other than 1 twice the time (1)",
+            default=1.0),
     Setting("speech-guidance", number(0.0, 2.0),
-    "how strongly mesh-to-speech pulls takes to the voice, 0 to 2; above 0 three times the time "
-    "(0)", default=0.0),
+            "how strongly mesh-to-speech pulls takes to the voice, 0 to 2; above 0 three times the "
+            "time (0)", default=0.0),
     Setting("perform-as", text,
-    "a take of another recording, .npz or .csv: its head, brows, lids and eyes move to this voice, "
-    "the mouth is sampled anew", "FILE", is_path=True),
+            "a take of another recording, .npz or .csv: its head, brows, lids and eyes move to "
+            "this voice, the mouth is sampled anew", "FILE", is_path=True),
     Setting("performed-voice", text, "the recording that the take of --perform-as was made of",
-    "FILE", is_path=True),
+            "FILE", is_path=True),
     Setting("perform-line", text,
-    "a line of the scene, whose committed animation, or chosen take, this voice performs likewise",
-    "NAME"),
+            "a line of the scene, whose committed animation, or chosen take, this voice performs "
+            "likewise", "NAME"),
     Setting("transcript", transcript,  # the words of the voice, or their file
-    "what the voice says, or a .txt, .srt or .vtt file: lips then follow its words", "TEXT"),
+            "what the voice says, or a .txt, .srt or .vtt file: lips then follow its words",
+            "TEXT"),
     Setting("recognise", yes_or_no,
-    "recognize what the voice says, where it has no transcript: lips then follow its words",
-    is_flag=True),
+            "recognize what the voice says, where it has no transcript: lips then follow its words",
+            is_flag=True),
     Setting("language", language,
-    "language that --recognise hears, such as de; auto: the one that is spoken (as the scene says)",
-    "CODE"),
+            "language that --recognise hears, such as de; auto: the one that is spoken (as the "
+            "scene says)", "CODE"),
     Setting("whisper", text,  # a folder, or a name on the hub
-    "model that recognizes words (default: as the preferences or THUNDER_WHISPER say)", "FOLDER"),
+            "model that recognizes words (default: as the preferences or THUNDER_WHISPER say)",
+            "FOLDER"),
     Setting("channel", channel,
-    "what of the sound is the voice: auto, mix, left, right or a number (auto)"),
+            "what of the sound is the voice: auto, mix, left, right or a number (auto)"),
     Setting("speakers", speakers,
-    "who speaks which frames of the strip, where several do: “Anna 1-120, Ben 121-200”", "LIST"),
+            "who speaks which frames of the strip, where several do: “Anna 1-120, Ben 121-200”",
+            "LIST"),
     Setting("commit", one_of(COMMITS),
-    "also commit the best take to the head: on ones, or held on twos or threes",
-    "|".join(COMMITS)),
+            "also commit the best take to the head: on ones, or held on twos or threes",
+            "|".join(COMMITS)),
     Setting("outputs", outputs, f"what to write: some of {', '.join(OUTPUTS)} (blend)", "LIST"),
     Setting("export-takes", number(1, MOST_TAKES, whole=True),
-    "how many of the best takes are exported and filmed (1)", default=1),
+            "how many of the best takes are exported and filmed (1)", default=1),
     Setting("blend", text, "file to bake in, where none is open", is_path=True),
     Setting("head", text, "object to animate (default: the scene's head, or a new one)"),
     Setting("start", number(-LAST_FRAME, LAST_FRAME),
-    "scene frame of the sound's first sample (the scene's first)"),
+            "scene frame of the sound's first sample (the scene's first)"),
     Setting("pack", yes_or_no, "keep the sound in the .blend itself", is_flag=True),
-    Setting("fps", number(1, 240),
-    "frames per second of an empty scene, such as 25 or 29.97 (24)"),
+    Setting("fps", number(1, 240), "frames per second of an empty scene, such as 25 or 29.97 (24)"),
     Setting("style", text,  # a preset, or its file
-    "a preset: its name (Newsreader, Whisper, one of yours) or its .json file", "NAME"),
-    Setting("mood", mood, f"such as warm=.6; strength 0 to 1 (1). Moods: {MOODS}", "MOOD=STRENGTH"),
+            "a preset: its name (Newsreader, Whisper, one of yours) or its .json file", "NAME"),
+    Setting("mood", mood, f"such as warm=.6; strength 0 to 1 (1). Moods: {MOOD_LIST}",
+            "MOOD=STRENGTH"),
     *(Setting(option_of(axis.name), number(axis.least, axis.most),
-    f"{axis.description[0].lower()}{axis.description[1:]}: {axis.least:g} to {axis.most:g}, "
-    f"{axis.usual:g} is usual", "NUMBER") for axis in AXES),
+              f"{axis.description[0].lower()}{axis.description[1:]}: "
+              f"{axis.least:g} to {axis.most:g}, {axis.usual:g} is usual", "NUMBER")
+      for axis in AXES),
     Setting("spread", number(0.0, 1.0),
-    "how far takes go from all this, 0 (not at all) to 1 (as people do) (0.5)"),
-    Setting("as-asked", yes_or_no,
-    "whether the take of the first seed is played just as asked (yes)", default=True, is_flag=True),
+            "how far takes go from all this, 0 (not at all) to 1 (as people do) (0.5)"),
+    Setting("as-asked", yes_or_no, "whether the first take follows the direction exactly (yes)",
+            default=True, is_flag=True),
 )})  # fmt: skip
 
 # settings of earlier versions, and why there are none: they chose one of the paper's systems

@@ -25,7 +25,7 @@ from ..rotation import angular_speed
 from ..spoken import Word
 from ..types import (
     BLINKS,
-    BROWS,
+    BROW_CHANNELS,
     Columns,
     FPS,
     GAZE,
@@ -391,11 +391,11 @@ def _times(parts: list[tuple[float, float, float]], frames: int, seconds: float)
     return np.clip(np.maximum.accumulate(at + lag), 0, seconds)
 
 
-def reading_of_mouth(reading: Sequence[float], performed: np.ndarray) -> list[float]:
+def style_of_mouth(take_style: Sequence[float], performed: np.ndarray) -> list[float]:
     """The reading [DIRECTION_NAMES] of a take whose mouth alone was sampled in it; the rest is
     as it was performed."""
     theirs = [name in _UPPER_AXES or i >= len(AXES) for i, name in enumerate(DIRECTION_NAMES)]
-    return [round(float(p if t else r), 4) for r, p, t in zip(reading, performed, theirs)]
+    return [round(float(p if t else r), 4) for r, p, t in zip(take_style, performed, theirs)]
 
 
 def upper_columns(channels: Sequence[str]) -> np.ndarray:
@@ -403,7 +403,7 @@ def upper_columns(channels: Sequence[str]) -> np.ndarray:
     head."""
     columns = Columns(len(channels))
     result = np.zeros(columns.count, bool)
-    result[columns.expression] = in_group(channels, (*BROWS, *BLINKS, *LIDS, *GAZE))
+    result[columns.expression] = in_group(channels, (*BROW_CHANNELS, *BLINKS, *LIDS, *GAZE))
     result[columns.head] = result[columns.eyes] = True
     return result
 

@@ -141,11 +141,11 @@ def content_of(folder: str) -> dict[str, bytes]:
 # ---- on the machine that asks
 
 
-class Spread:
-    """The jobs of one request on the machines of a cluster. put: gets each event."""
+class ClusterRun:
+    """The jobs of one request on the machines of a cluster. send: gets each event."""
 
-    def __init__(self, ray, request: dict, put):
-        self.ray, self.put = ray, put
+    def __init__(self, ray, request: dict, send):
+        self.ray, self.send = ray, send
         self.request = {name: value for name, value in request.items() if name != "tasks"}
         self.waiting = collections.deque(request["tasks"])
         self.running: dict = {}  # a job's events, as Ray gives them → the job
@@ -192,7 +192,7 @@ class Spread:
         except OSError as error:
             name = os.path.basename(error.filename or "")
             why = f"“{name}” cannot be read ({error.strerror}): name another"
-            self.put(failure_event(job["job"], why))
+            self.send(failure_event(job["job"], why))
             return
         inputs = {name: (hashlib.sha256(data).hexdigest(), data) for name, data in content.items()}
         labels = {"ray.io/node-id": f"!in({','.join(self.refused)})"} if self.refused else {}
@@ -213,20 +213,20 @@ class Spread:
         node_id = event.pop("node_id", "")
         self.nodes[job["job"]] = event.get("node", "")
         if event["event"] == "progress":
-            self.put(event)
+            self.send(event)
             return
         del self.running[stream]
         if event["event"] == "unfit":
             self.waiting.appendleft(job)
             if node_id not in self.refused:
                 sentence = f"The machine {event['node']} cannot bake: {event['sentence']}"
-                self.put({"event": "note", "sentence": sentence})
+                self.send({"event": "note", "sentence": sentence})
             self.refused[node_id] = f"{event['node']}: {event['sentence']}"
             return
         files = event.pop("files", None)
         if files is not None:
             event = _write_result(job, event, files, re.compile(self.request["of_takes"]))
-        self.put(event)
+        self.send(event)
 
     def _handle_loss(self, job: dict, error: Exception) -> None:
         """Give a job whose machine is lost to another machine."""
@@ -237,10 +237,10 @@ class Spread:
                 f"{ATTEMPTS} machines were lost while they baked this, the last one "
                 f"{node}: bake it alone, with --only, to see why"
             )
-            self.put(failure_event(name, sentence, _COLOUR.sub("", str(error))))
+            self.send(failure_event(name, sentence, _COLOUR.sub("", str(error))))
             return
         sentence = f"The machine {node} was lost while it baked “{name}”: another one bakes it"
-        self.put({"event": "note", "sentence": sentence, "job": name})
+        self.send({"event": "note", "sentence": sentence, "job": name})
         self.waiting.appendleft(job)
 
     def _give_up(self) -> None:
@@ -248,7 +248,7 @@ class Spread:
         why = "; ".join(sorted(self.refused.values()))
         for job in [*self.waiting, *self.running.values()]:
             sentence = f"No machine of the cluster can bake ({why}): correct that and bake again"
-            self.put(failure_event(job["job"], sentence))
+            self.send(failure_event(job["job"], sentence))
 
 
 def _write_result(
@@ -287,7 +287,7 @@ def main() -> int:
         sys.stdin.buffer.read()
         stopped.set()
 
-    put = EventWriter().put  # Ray's output is not an event
+    send = EventWriter().write  # Ray's output is not an event
     try:
         import ray
     except ImportError:
@@ -295,7 +295,7 @@ def main() -> int:
             f"“{sys.executable}” has no Ray: install requirements/cluster.txt into it, or "
             f"name another with --cluster-python"
         )
-        put({"event": "refused", "sentence": sentence})
+        send({"event": "refused", "sentence": sentence})
         return 1
     try:
         host, _, port = request["address"].rpartition(":")
@@ -310,12 +310,12 @@ def main() -> int:
         )
     except (OSError, RuntimeError, ValueError) as error:
         sentence = f"No Ray cluster answers at “{request['address']}” ({cause(error)}): {ADVICE}"
-        put({"event": "refused", "sentence": sentence})
+        send({"event": "refused", "sentence": sentence})
         return 1
     threading.Thread(target=watch, name="thunder stop", daemon=True).start()
     node_id = ray.get_runtime_context().get_node_id()[:6]
-    put({"event": "note", "sentence": f"Connected to the cluster by its machine {node_id}"})
-    Spread(ray, request, put).run(stopped)
+    send({"event": "note", "sentence": f"Connected to the cluster by its machine {node_id}"})
+    ClusterRun(ray, request, send).run(stopped)
     ray.shutdown()
     return 0
 

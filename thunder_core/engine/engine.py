@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from ..animation.traits import PerformanceMeter
-from ..direction import Brief, Direction, DIRECTION_NAMES, Style
+from ..direction import Direction, DIRECTION_NAMES, DirectionRequest, Style
 from ..errors import BadRequest, BadWeights
-from ..events import BLINK, BREATH, BROWS as RAISED, EVENTS, HEAD, KNIT, LIPS, LOOK
+from ..events import BLINK, BREATH, BROW_COLUMNS, EVENTS, HEAD, KNIT, LIPS, LOOK
 from ..face.head import Head
 from ..face.lips import Lips
 from ..face.points import Articulators
@@ -32,7 +32,19 @@ from ..request import DRAFT, ENGINE, FINAL, NORMAL, Request
 from ..spoken import Word
 from ..steps import explain, Trace, traced
 from ..system_calls import release_free_memory
-from ..types import BLINKS, BROWS, Columns, FPS, in_group, Motion, pack, RATE, Speech, Take, unpack
+from ..types import (
+    BLINKS,
+    BROW_CHANNELS,
+    Columns,
+    FPS,
+    in_group,
+    Motion,
+    pack,
+    RATE,
+    Speech,
+    Take,
+    unpack,
+)
 from ..weight_files import (
     advice,
     identify,
@@ -48,9 +60,9 @@ from .diffusion import Conditions, Denoiser, Inpainting, Normal, seeded_noise
 from .generate import generate, hear, ignore, LONG
 from .m2s import MARGIN, MeshToSpeech, Mouth, SpeakerEncoder, Vocoder
 from .network import best_device, Network, processors
-from .performance import asked_size, follow_voice, perform, Performance, plan
+from .performance import follow_voice, perform, Performance, plan, target_size
 from .pipeline import Pipeline
-from .planning.lip_kernels import map_fits
+from .planning.lip_kernels import encoder_matches
 from .planning.take_plan import TakePlan
 from .scorer import Scorer
 from .speech import recognition, transcript
@@ -77,7 +89,7 @@ _WHOLE_STEPS = {DRAFT: 3, NORMAL: 10, FINAL: 20}  # steps of the undistilled mod
 # motion.
 _KEPT_BY = {
     ("head",): HEAD,
-    BROWS: slice(RAISED.start, KNIT + 1),
+    BROW_CHANNELS: slice(BROW_COLUMNS.start, KNIT + 1),
     ("eyes",): LOOK,
     BLINKS: [BLINK],
     ("jaw",): [BREATH],
@@ -120,9 +132,9 @@ class Thunder:
         self.feature_encoder = (
             SpeechEncoder.load(folder, "encoder-t", device, threads) if has_encoder else None
         )
-        # `VoiceFeatures.map_fits` of every voice; the file is read beside other work
+        # `VoiceFeatures.encoder_matches` of every voice; the file is read beside other work
         reader = self.feature_encoder or self.encoder
-        self._map_fits = ThreadPoolExecutor(1, "map").submit(map_fits, reader)
+        self._encoder_matches = ThreadPoolExecutor(1, "map").submit(encoder_matches, reader)
         self.units = Units.load(folder)
         self.denoiser = Denoiser(folder, device)
         for known, trained, reason in (
@@ -145,12 +157,13 @@ class Thunder:
         features, units, presence, logits, belief = encode(
             samples, frames, self.encoder, self.units, self.feature_encoder, progress
         )
-        marks, sounds, accents, arousal, asks = cues_of(
+        marks, sounds, accents, arousal, voice_style = cues_of(
             samples, features[:, -LOUDNESS], presence, belief
         )
         return VoiceFeatures(
             features, units, presence, sounds, accents, marks, logits,
-            heard=arousal, asks=asks, map_fits=self._map_fits.result(),
+            arousal=arousal, voice_style=voice_style,
+            encoder_matches=self._encoder_matches.result(),
         )  # fmt: skip
 
     @cached_property
@@ -163,7 +176,7 @@ class Thunder:
         )[frames // 2, :-LOUDNESS]
 
     def perform(
-        self, voice: VoiceFeatures, takes: Sequence[Performance], effort: str | int,
+        self, voice: VoiceFeatures, takes: Sequence[Performance], quality: str | int,
         guidance: float, progress: Progress,
         kept: Inpainting | None = None, guide: Callable[[np.ndarray, int, int], np.ndarray]
         | None = None,
@@ -171,21 +184,23 @@ class Thunder:
         """Sample one motion per take (`Denoiser.sample`). All takes have a style, or none has; so
         with moods.
 
-        effort: one of QUALITIES, or a number of steps of the whole model.
+        quality: one of QUALITIES, or a number of steps of the whole model.
         kept: fixed part of the motion [T, channels + 9] (not standardised; kept bit for bit).
         guide: as `networks.speech.SpeechGuidance`.
         """
         if takes[0].moods:
             return [
                 self._perform_moods(
-                    voice, take, effort, guidance,
+                    voice, take, quality, guidance,
                     share(progress, number / len(takes), (number + 1) / len(takes)), kept, guide,
                 )
                 for number, take in enumerate(takes)
             ]  # fmt: skip
         plans = [take.plan or plan(voice, take, kept) for take in takes]
-        is_plain = takes[0].style is not None and guidance == 1.0 and kept is None and guide is None
-        denoiser, steps = self.select_sampler(effort, is_plain)
+        can_use_distilled = (
+            takes[0].style is not None and guidance == 1.0 and kept is None and guide is None
+        )
+        denoiser, steps = self.select_sampler(quality, can_use_distilled)
         noise = seeded_noise(
             [take.seed for take in takes], voice.frames, self.columns.count, takes[0].around
         )
@@ -197,12 +212,12 @@ class Thunder:
         ]
 
     def _perform_moods(
-        self, voice: VoiceFeatures, take: Performance, effort: str | int, guidance: float,
+        self, voice: VoiceFeatures, take: Performance, quality: str | int, guidance: float,
         progress: Progress, kept: Inpainting | None, guide: Callable | None,
     ) -> Motion:  # fmt: skip
         """A take whose moods change over the line: cross-faded from takes of the same seed in each
         of them, so that at a strength of 0 it is the take without that mood."""
-        motions = self.perform(voice, take.moods, effort, guidance, progress, kept, guide)
+        motions = self.perform(voice, take.moods, quality, guidance, progress, kept, guide)
         played = np.stack([pack(each) for each in motions])
         return unpack(self.pipeline.cross_fade(played, take.shares, kept), len(self.channel_names))
 
@@ -230,18 +245,17 @@ class Thunder:
                 events[:, :, curves] *= free[:, None]
         return events
 
-    def select_sampler(self, effort: str | int, is_plain: bool) -> tuple[Denoiser, int]:
-        """The model for sampling, and its number of steps. is_plain: in a style, without guidance
-        and without kept parts.
+    def select_sampler(self, quality: str | int, can_use_distilled: bool) -> tuple[Denoiser, int]:
+        """The model for sampling, and its number of steps. can_use_distilled: in a
+        style, without guidance and without kept parts.
 
-        The distilled model is used for plain sampling only: with guidance its few steps are not
-        enough, kept parts would not agree with the rest, and without a style its takes vary less
-        than the whole model's.
+        With guidance the distilled model's few steps are not enough, kept parts would not agree
+        with the rest, and without a style its takes vary less than the whole model's.
         """
-        if effort in (DRAFT, NORMAL) and is_plain and self.distilled is not None:
+        if quality in (DRAFT, NORMAL) and can_use_distilled and self.distilled is not None:
             steps = self.distilled.config.steps
-            return self.distilled, min(_DRAFT_STEPS, steps) if effort == DRAFT else steps
-        return self.denoiser, _WHOLE_STEPS[effort] if isinstance(effort, str) else effort
+            return self.distilled, min(_DRAFT_STEPS, steps) if quality == DRAFT else steps
+        return self.denoiser, _WHOLE_STEPS[quality] if isinstance(quality, str) else quality
 
     def expect(self, voice: VoiceFeatures, style: np.ndarray) -> Motion:
         """The model's expectation for a sound in a style [1 or T, DIRECTION_NAMES]: its estimate
@@ -403,8 +417,8 @@ class Engine:
         direction, which then changes nothing, and with UNCLEAR if its phones are hard to recognise.
         Raises BadRequest.
         """
-        heard = hear(self, speech, request, progress, on_note)
-        return generate(self, heard, progress, on_take, on_sampled)
+        line = hear(self, speech, request, progress, on_note)
+        return generate(self, line, progress, on_take, on_sampled)
 
     def explain(self, speech: Speech, request: Request, frame: int) -> dict:
         """What happened at a frame of the take of a request's first seed, which is sampled again
@@ -414,12 +428,12 @@ class Engine:
         """
         if not 0 <= frame < speech.frames:
             raise BadRequest(f"The take has frames 0 to {speech.frames - 1}: choose one of them")
-        heard = hear(self, speech, request, ignore, ignore)
+        line = hear(self, speech, request, ignore, ignore)
         trace, pipeline = Trace(), self.thunder.pipeline
-        take = heard.perform(request.seed)
+        take = line.perform(request.seed)
         self.thunder.pipeline = traced(pipeline, trace)
         try:
-            heard.sample(self.thunder, [take])
+            line.sample(self.thunder, [take])
         finally:
             self.thunder.pipeline = pipeline
         planned = take.plan
@@ -427,18 +441,18 @@ class Engine:
             # of moods that are cross-faded, what the strongest did
             mood, each = int(take.shares[:, frame].argmax()), len(trace.changes) // len(take.moods)
             trace.changes = trace.changes[mood * each : (mood + 1) * each]
-            planned = plan(heard.voice, take.moods[mood])
+            planned = plan(line.voice, take.moods[mood])
         trace.planned = planned.activities()
         return explain(trace, self.head.expression_names, frame)
 
     def score(
-        self, speech: Speech, motion: Motion, asked: Brief | None = None, seed: int = 0,
-        tolerance: str = REALISTIC, text: str = "",
+        self, speech: Speech, motion: Motion, direction: DirectionRequest | None = None,
+        seed: int = 0, tolerance: str = REALISTIC, text: str = "",
     ) -> LipSyncScore:  # fmt: skip
         """Lip-sync score of a motion with a sound. Both start together and are cut to the shorter.
 
-        asked, seed: the motion is that of the take of this seed, sampled in this direction: exactly
-        so if `as_asked`. Without a direction sizes that some people have are no fault.
+        direction, seed: the motion is the take of this seed, sampled in this direction: exactly
+        so if `exact_first`. Without a direction sizes that some people have are no fault.
         tolerance: of what is found, one of TOLERANCES.  text: what the voice says; "": what the
         direction says of it. Raises BadRequest.
         """
@@ -449,12 +463,12 @@ class Engine:
             )
         frames = min(motion.frames, speech.frames)
         voice, size = self.analyse(speech), None
-        text = text or (asked.text if asked is not None else "")
-        voice, _ = read_line(voice, text, () if asked is None else asked.marks)
-        if asked is not None:
-            asked = follow_voice(asked, voice.asks, voice.frames)
+        text = text or (direction.text if direction is not None else "")
+        voice, _ = read_line(voice, text, () if direction is None else direction.marks)
+        if direction is not None:
+            direction = follow_voice(direction, voice.voice_style, voice.frames)
             # Stresses depend on the length of the sound, which a motion may not have.
-            size = asked_size(voice, perform(asked, voice, seed, seed))
+            size = target_size(voice, perform(direction, voice, seed, seed))
         (score,) = self.scorer.score(
             [motion.part(slice(0, frames))], voice.part(0, frames), [size], text, tolerance
         )
@@ -489,9 +503,14 @@ class Engine:
         ThunderError."""
         voice = self.analyse(speech, progress=share(progress, 0.0, 0.1, "Analyzing the voice"))
         belief = softmax(voice.logits)
-        told = share(progress, 0.1, 1.0, "Recognizing words")
+        words_progress = share(progress, 0.1, 1.0, "Recognizing words")
         found = recognition.recognise(
-            self._samples(speech), voice.phrasing.phrases, belief, by, self.recogniser, told
+            self._samples(speech),
+            voice.phrasing.phrases,
+            belief,
+            by,
+            self.recogniser,
+            words_progress,
         )
         sounds, words, matches = self.spoken(speech, found.text)
         placed = tuple(recognition.place(words, found.words))

@@ -24,16 +24,16 @@ from ..animation.traits import (
     measure_quiet,
     visible_deviations,
 )
-from ..direction import Brief, Mark, over_frames, STRESSED
+from ..direction import DirectionRequest, Mark, over_frames, STRESSED
 from ..errors import BadRequest, Cancelled
 from ..face.mapping import visible_motion
 from ..findings import LipSyncScore
 from ..progress import Progress, share
 from ..protocol import OTHER_TEXT, UNCLEAR, UNSPOKEN
-from ..request import ENGINE, Performed, Request
+from ..request import ENGINE, Request, SourcePerformance
 from ..system_calls import release_free_memory
 from ..types import FPS, IDLE, Keep, LISTENS, Motion, pack, Role, SPEAKS, Speech, Take
-from .another_voice import align_words, move, reading_of_mouth
+from .another_voice import align_words, move, style_of_mouth
 from .diffusion import Inpainting
 from .network import CPU, Network, processors
 from .performance import follow_voice, perform_planned, Performance, requested_style
@@ -58,57 +58,65 @@ def ignore(*what: object, **more: object) -> None:
 
 
 @dataclass(frozen=True)
-class Heard:
+class HeardLine:
     """What all takes of a request share.
 
     voice: that the face speaks or listens to, as text and marks have it.  role: of the face.
-    asked: the direction, which follows the voice where that is asked for.  kept: the fixed part.
+    direction: moved by the voice, where it is to follow it.  kept: the fixed part.
     guide: as of `Thunder.perform`.  about: provenance.
     """
 
     request: Request
     voice: VoiceFeatures
     role: Role
-    asked: Brief
+    direction: DirectionRequest
     kept: Inpainting | None
     guide: Callable | None
     about: dict
 
     def perform(self, seed: int) -> Performance:
         """How the take of a seed is performed."""
-        return perform_planned(self.asked, self.voice, seed, self.request.seed, self.kept)
+        return perform_planned(self.direction, self.voice, seed, self.request.seed, self.kept)
 
     def sample(
         self, thunder: Thunder, takes: Sequence[Performance], progress: Progress = ignore
     ) -> list[Motion]:
         """The motions of takes, finished."""
-        effort, guidance = self.request.steps or self.request.quality, float(self.request.guidance)
-        return thunder.perform(self.voice, takes, effort, guidance, progress, self.kept, self.guide)
+        quality, guidance = self.request.quality_or_steps, float(self.request.guidance)
+        return thunder.perform(
+            self.voice, takes, quality, guidance, progress, self.kept, self.guide
+        )
 
 
 def hear(
     engine: Engine, speech: Speech, request: Request, progress: Progress,
     on_note: Callable[[str], object],
-) -> Heard:  # fmt: skip
-    """What takes of a sound need, which itself they do not. Arguments as of `Engine.generate`."""
+) -> HeardLine:  # fmt: skip
+    """Analyse a sound and its request: what all takes share. Arguments as of `Engine.generate`."""
     # Undirected takes would come from another model (`Thunder.select_sampler`) than those that
     # the panel shows.
-    asked, role = request.direction or Brief(), SPEAKS
+    direction, role = request.direction or DirectionRequest(), SPEAKS
     Network.begin(engine.thunder.usual)
-    told, sound = share(progress, 0.02, _ANALYSED, "Analyzing the voice"), speech.fingerprint
-    voice = engine.analyse(speech, sound, told)
+    analysis_progress, sound = (
+        share(progress, 0.02, _ANALYSED, "Analyzing the voice"),
+        speech.fingerprint,
+    )
+    voice = engine.analyse(speech, sound, analysis_progress)
     if request.listening:
         voice, role = voice.unspoken(engine.thunder.silence), LISTENS
     elif float(voice.presence.max()) < SPOKEN:
         voice, role = voice.unspoken(), IDLE
-    voice, says_text = read_line(voice, asked.text, asked.marks)
-    keep, about_move, marks = request.keep, dict[str, Any](), asked.marks
-    if request.performed is not None:
-        keep, asked, about_move = _moved(engine, request.performed, asked, voice)
+    voice, says_text = read_line(voice, direction.text, direction.marks)
+    keep, about_move, marks = request.keep, dict[str, Any](), direction.marks
+    if request.perform_as is not None:
+        keep, direction, about_move = _moved(engine, request.perform_as, direction, voice)
         hits = about_move.get("choice", {}).get("hits", ())  # the new mouth stresses them too
         stressed = tuple(Mark(STRESSED, start, end) for start, end, _ in hits)
-        asked, voice = replace(asked, marks=asked.marks + stressed), mark_voice(voice, stressed)
-    asked = follow_voice(asked, voice.asks, voice.frames)
+        direction, voice = (
+            replace(direction, marks=direction.marks + stressed),
+            mark_voice(voice, stressed),
+        )
+    direction = follow_voice(direction, voice.voice_style, voice.frames)
     kept = None if keep is None else _kept(engine, keep, voice.frames)
     identity, pull = engine.identity, float(request.speech_guidance)
     speaks, is_unclear = role == SPEAKS, role == SPEAKS and voice.is_unclear
@@ -119,27 +127,27 @@ def hear(
     some: dict[str, Any] = {"unclear": is_unclear, "channel": speech.channel}
     if speaks:
         some |= {
-            "voice_sounds": [round(each, 3) for each in voice.heard],
-            "marks": [mark.row() for mark in marks], "text": asked.text,
+            "voice_sounds": [round(each, 3) for each in voice.arousal],
+            "marks": [mark.row() for mark in marks], "text": direction.text,
         }  # fmt: skip
-        if asked.as_heard.any():
-            some["requested"] = [round(float(x), 4) for x in asked.requested.mean(0)]
+        if direction.as_heard.any():
+            some["requested"] = [round(float(x), 4) for x in direction.requested.mean(0)]
     about = {
         "engine": ENGINE, "weights": identity.fingerprint,
         "weights_origin": identity.origin, "audio": sound, **request.settings, **about_move,
         **({} if speaks else {"role": role}),
         **{name: value for name, value in some.items() if value},
     }  # fmt: skip
-    return Heard(request, voice, role, asked, kept, guide, about)
+    return HeardLine(request, voice, role, direction, kept, guide, about)
 
 
 def _moved(
-    engine: Engine, performed: Performed, asked: Brief, voice: VoiceFeatures
-) -> tuple[Keep, Brief, dict]:
+    engine: Engine, source: SourcePerformance, direction: DirectionRequest, voice: VoiceFeatures
+) -> tuple[Keep, DirectionRequest, dict]:
     """What a performance on another recording keeps as it moves to a voice, the direction of its
     mouths, and the provenance of that. Raises BadRequest."""
-    motion = engine.check_motion(performed.motion)
-    old_voice = engine.analyse(performed.sound)
+    motion = engine.check_motion(source.motion)
+    old_voice = engine.analyse(source.sound)
     old, alignment = old_voice.prosody, align_words(old_voice, voice)
     for prosody, which in ((old, "old"), (voice.prosody, "new")):
         if not prosody.phrases:
@@ -153,14 +161,14 @@ def _moved(
             f"{old.seconds:.1f} s: give the recording that it was made of"
         )
     keep, moved = move(motion, engine.head.expression_names, old, voice.prosody, alignment)
-    if performed.direction is not None:
-        vectors = over_frames(performed.direction, old.frames)
+    if source.direction is not None:
+        vectors = over_frames(source.direction, old.frames)
         rows = moved.rows if len(vectors) > 1 else np.zeros(1, int)
-        asked = replace(asked, vectors=vectors[rows], as_heard=np.zeros(1, np.float32))
-    about = {"moved": moved.record(old, voice.prosody, performed.keys)}
-    if performed.choice:
-        about["choice"] = moved.choice(performed.choice, voice.prosody)
-    return keep, asked, about
+        direction = replace(direction, vectors=vectors[rows], as_heard=np.zeros(1, np.float32))
+    about = {"moved": moved.record(old, voice.prosody, source.keys)}
+    if source.choice:
+        about["choice"] = moved.choice(source.choice, voice.prosody)
+    return keep, direction, about
 
 
 def _kept(engine: Engine, keep: Keep, frames: int) -> Inpainting:
@@ -173,12 +181,12 @@ def _kept(engine: Engine, keep: Keep, frames: int) -> Inpainting:
 
 
 def generate(
-    engine: Engine, heard: Heard, progress: Progress = ignore,
+    engine: Engine, line: HeardLine, progress: Progress = ignore,
     on_take: Callable[[Take], object] = ignore, on_sampled: Callable[[Take], object] = ignore,
 ) -> list[Any]:  # fmt: skip
-    """Make the takes of what was heard; returns them, best lip-sync first, each as `on_take`
+    """Make the takes of a line; returns them, best lip-sync first, each as `on_take`
     returns it. Arguments as of `Engine.generate`."""
-    work, ranked = _Work(engine, heard, progress), []
+    work, ranked = _Work(engine, line, progress), []
     with closing(work.stages()) as stages:
         for is_scored, takes in stages:
             for take in takes:
@@ -194,10 +202,10 @@ def generate(
 class _Work:
     """The takes of a request at work, portions of them on any thread."""
 
-    def __init__(self, engine: Engine, heard: Heard, progress: Progress):
+    def __init__(self, engine: Engine, line: HeardLine, progress: Progress):
         """progress: of the whole request, one call at a time. Raises BadRequest."""
-        self.engine, self.heard, self.arrived = engine, heard, 0
-        self._progress, self._count, self._stopped = progress, heard.request.takes, False
+        self.engine, self.line, self.arrived = engine, line, 0
+        self._progress, self._count, self._stopped = progress, line.request.takes, False
         # first seed of a portion → number of its takes times their progress
         self._done: dict[int, float] = {}
         self._reporting, self._measuring = threading.Lock(), threading.Lock()
@@ -206,9 +214,9 @@ class _Work:
     def make(self, seeds: list[int]) -> Iterator[tuple[bool, list[Take]]]:
         """The takes of a portion, twice: as soon as they are sampled, and scored, which is said
         before."""
-        voice = self.heard.voice
-        performances = [self.heard.perform(seed) for seed in seeds]
-        motions = self.heard.sample(
+        voice = self.line.voice
+        performances = [self.line.perform(seed) for seed in seeds]
+        motions = self.line.sample(
             self.engine.thunder, performances,
             lambda fraction, _="": self._report(seeds, 0.9 * fraction),
         )  # fmt: skip
@@ -217,13 +225,13 @@ class _Work:
         takes = [self._describe(*each) for each in zip(performances, motions, mouths)]
         yield False, takes
         scores: Sequence[LipSyncScore | None] = [None] * len(takes)
-        if self.heard.role == SPEAKS:
+        if self.line.role == SPEAKS:
             self._report(seeds, 0.95, "Ranking by lip-sync")
             visible = [self._made_and_visible(each)[-1] for each in motions]
-            measured = mouths if self.heard.request.sums is None else None
+            measured = mouths if self.line.request.sums is None else None
             sizes = [each.size for each in performances]
             scores = self.engine.scorer.score(
-                visible, voice, sizes, self.heard.asked.text, mouths=measured
+                visible, voice, sizes, self.line.direction.text, mouths=measured
             )
         scored = [self._add_score(*each) for each in zip(takes, performances, scores)]
         release_memory(voice.frames)
@@ -232,7 +240,7 @@ class _Work:
     def stages(self) -> Generator[tuple[bool, list[Take]]]:
         """What `make` yields of all portions; each is sampled before the next one, and at most so
         many as threads work wait for their scores."""
-        frames, device, first = self.heard.voice.frames, self.engine.device, self.heard.request.seed
+        frames, device, first = self.line.voice.frames, self.engine.device, self.line.request.seed
         threads = threads_for(frames, processors() if device == CPU else 1)
         together = portions(list(range(first, first + self._count)), frames, device, threads)
         if threads == 1:
@@ -266,23 +274,23 @@ class _Work:
 
     def _made_and_visible(self, motion: Motion) -> list[Motion]:
         """A motion and, if that is another, what the face shows of it."""
-        names, sums = self.engine.thunder.channel_names, self.heard.request.sums
+        names, sums = self.engine.thunder.channel_names, self.line.request.sums
         return [motion] if sums is None else [motion, visible_motion(motion, names, sums)]
 
     def _describe(
         self, performance: Performance, motion: Motion, mouth: tuple[np.ndarray, np.ndarray]
     ) -> Take:
         """A take with its provenance, not scored; mouth: gap and width of its motion."""
-        about = self.heard.about | {
+        about = self.line.about | {
             "seed": performance.seed,
-            "spread": self.heard.asked.spread,
+            "spread": self.line.direction.spread,
             "as_asked": performance.is_exact,
-            "reading": [round(float(x), 4) for x in performance.reading.mean(0)],
+            "reading": [round(float(x), 4) for x in performance.take_style.mean(0)],
         }
         if "moved" in about:  # brows, head and eyes, and so what they hit, are another take's
-            about["reading"] = reading_of_mouth(about["reading"], self.heard.asked.vectors.mean(0))
-        elif self.heard.role == SPEAKS and self.heard.kept is None:
-            about["choice"] = performance.choice.record(self.heard.voice.prosody)
+            about["reading"] = style_of_mouth(about["reading"], self.line.direction.vectors.mean(0))
+        elif self.line.role == SPEAKS and self.line.kept is None:
+            about["choice"] = performance.choice.record(self.line.voice.prosody)
         opening, width = (each.astype(np.float32) for each in (np.maximum(mouth[0], 0), mouth[1]))
         return Take(motion, performance.seed, None, opening, width, about)
 
@@ -290,29 +298,29 @@ class _Work:
         """A take with its score; the provenance of one that varies a direction has how much it
         shows of it."""
         about = {} if score is None else {"score": score.total, **score.to_record()}
-        if performance.is_variation:
+        if performance.is_varied:
             about["shown"] = visible_deviations(*self._deviations(take.motion))
         return replace(take, score=score, provenance=take.provenance | about)
 
     def _measure_requested(self) -> list[dict[str, float]]:
         """Measures (`animation.traits.measure`) of the motion that the model expects in the
         requested direction, and of what the face shows of it."""
-        voice = self.heard.voice
+        voice = self.line.voice
         with self._measuring:  # threads that need it at the same time wait for the first
             if self._requested is None:
-                wanted = requested_style(self.heard.asked, voice.frames)
+                wanted = requested_style(self.line.direction, voice.frames)
                 motions = self._made_and_visible(self.engine.thunder.expect(voice, wanted))
                 self._requested = [self._measure(x) for x in motions]
             return self._requested
 
     def _measure(self, motion: Motion) -> dict[str, float]:
         """Measures of a motion that speaks with the voice."""
-        return measure(self.engine.meter, motion, self.heard.voice.presence > SPOKEN)
+        return measure(self.engine.meter, motion, self.line.voice.presence > SPOKEN)
 
     def _deviations(self, motion: Motion) -> list[dict[str, float]]:
         """How a motion, and what the face shows of it, differ from what was requested."""
         both, meter = self._made_and_visible(motion), self.engine.meter
-        role, voice, seconds = self.heard.role, self.heard.voice, motion.frames / FPS
+        role, voice, seconds = self.line.role, self.line.voice, motion.frames / FPS
         if role != SPEAKS:
             return [deviations_quiet(measure_quiet(meter, each), role, seconds) for each in both]
         line = Line.of(seconds, voice.phrasing.weights)

@@ -272,7 +272,7 @@ def _log_sum_exp(x: np.ndarray) -> np.ndarray:
 
 def pitch_of(score: np.ndarray) -> np.ndarray:
     """Pitch float32 [N] in Hz along the smoothest path through scores [N, 96] of its classes."""
-    return hertz_along(score, smooth_path(score - _log_sum_exp(score), _LEAP))
+    return hertz_along(score, smooth_path(score, _LEAP))
 
 
 def phase_in_turns(hertz: np.ndarray) -> np.ndarray:

@@ -17,9 +17,9 @@ import numpy as np
 
 from ..direction import (
     AXES,
-    Brief,
     CLOSED,
     DIRECTION_NAMES,
+    DirectionRequest,
     in_moods,
     Mark,
     MOOD_NAMES,
@@ -36,7 +36,7 @@ from ..types import Columns, FPS
 from .diffusion import Inpainting
 from .planning.choice import Choice
 from .planning.lip_kernels import open_on_phones
-from .planning.plan import Manners
+from .planning.plan import Behaviours
 from .planning.take_plan import plan_take, TakePlan, vary_lips
 from .voice import SPOKEN, VoiceFeatures
 
@@ -70,48 +70,55 @@ _LEAST = np.array([axis.deviations(axis.least) for axis in AXES])
 _MOST = np.array([axis.deviations(axis.most) for axis in AXES])
 
 
-def follow_voice(asked: Brief, heard: np.ndarray | None, frames: int) -> Brief:
-    """A request over so many frames whose direction follows the voice wherever that is asked for
-    (`Brief.as_heard`).
+def follow_voice(
+    direction: DirectionRequest, voice_style: np.ndarray | None, frames: int
+) -> DirectionRequest:
+    """The direction over so many frames, moved by the voice as far as `DirectionRequest.as_heard`
+    says.
 
-    heard: deviations of a style [len(AXES)] that the voice asks for
+    voice_style: deviations of a style [len(AXES)] that the voice suggests
     (`speech.cues.axis_deviations`).
     """
-    if heard is None or not asked.as_heard.any():
-        return asked
-    heard_deviations = over_frames(asked.as_heard, frames)[:, None] * heard
-    wanted = over_frames(asked.requested, frames)
-    style = np.clip(wanted[:, : len(AXES)] + heard_deviations, _LEAST, _MOST)
+    if voice_style is None or not direction.as_heard.any():
+        return direction
+    change = over_frames(direction.as_heard, frames)[:, None] * voice_style
+    wanted = over_frames(direction.requested, frames)
+    style = np.clip(wanted[:, : len(AXES)] + change, _LEAST, _MOST)
     moods = np.broadcast_to(wanted[:, len(AXES) :], (len(style), len(MOOD_NAMES)))
     both = np.concatenate([style, moods], 1).astype(np.float32)
-    return replace(asked, vectors=both) if asked.original is None else replace(asked, original=both)
+    return (
+        replace(direction, vectors=both)
+        if direction.original is None
+        else replace(direction, original=both)
+    )
 
 
-def reading(
-    asked: np.ndarray, seed: int, spread: float, heard: np.ndarray | None = None
+def draw_style(
+    vectors: np.ndarray, seed: int, spread: float, voice_style: np.ndarray | None = None
 ) -> np.ndarray:
-    """The direction of a seed's take: float32 [n, DIRECTION_NAMES].
+    """Draw the style of a seed's take: float32 [n, DIRECTION_NAMES].
 
-    asked: direction vectors [n, DIRECTION_NAMES], one for the line or one for every frame.  spread:
+    vectors: directions [n, DIRECTION_NAMES], one for the line or one for every frame.  spread:
     0 (exactly as requested) … 1 (as different as people are). If no mood is requested, every other
-    reading has a slight one; if one is, no reading takes it back. Nor does a reading take back much
-    of what a slider asks.
-    heard: deviations [len(AXES)] that the voice asks for: where no mood is requested, readings
+    style has a slight one; if one is, no style takes it back, nor much of a slider's change.
+    voice_style: deviations [len(AXES)] that the voice suggests: where no mood is requested, styles
     without a slight one follow them, by half at *Variety* .5.
     """
-    asked = np.array(asked, np.float32)
+    vectors = np.array(vectors, np.float32)
     if spread <= 0:
-        return asked
+        return vectors
     x = sobol_point(seed)  # those of consecutive seeds fill space evenly; axes, a mood, a strength
     normal = np.array([NormalDist().inv_cdf(share) for share in x[: len(AXES)]]).clip(
         -_FURTHEST, _FURTHEST
     )
-    style, moods = asked[:, : len(AXES)], asked[:, len(AXES) :]
-    by, asked_by = spread * _SPREADS * normal, np.abs(style)
+    style, moods = vectors[:, : len(AXES)], vectors[:, len(AXES) :]
+    by, requested_by = spread * _SPREADS * normal, np.abs(style)
     slight = 0.0 if moods.any() else spread * _MOOD_SPREAD * max(0.0, 2 * x[-1] - 1)
-    if heard is not None and not moods.any() and not slight:
-        by += spread * heard
-    most = np.maximum(_AGAINST_SLIDER * asked_by, _FURTHEST * (spread * _SPREADS - asked_by))
+    if voice_style is not None and not moods.any() and not slight:
+        by += spread * voice_style
+    most = np.maximum(
+        _AGAINST_SLIDER * requested_by, _FURTHEST * (spread * _SPREADS - requested_by)
+    )
     by = np.where(by * style < 0, np.sign(by) * np.minimum(np.abs(by), most), by)
     strength = max(_LEAST_STRENGTH, 1 + spread * _STRENGTH_SPREAD * (2 * x[-1] - 1))
     does = moods @ _MOOD_CHANGES
@@ -122,59 +129,60 @@ def reading(
         moods[:] = np.clip(moods * strength, 0, 1)
     else:
         moods[:, int(x[-2] * len(MOOD_NAMES)) % len(MOOD_NAMES)] = slight
-    return asked
+    return vectors
 
 
 def add_stresses(
-    played: np.ndarray, spread: float, accents: np.ndarray, stress: np.ndarray
+    style: np.ndarray, spread: float, accents: np.ndarray, stress: np.ndarray
 ) -> np.ndarray:
-    """A reading [1 or T, DIRECTION_NAMES] as a take plays it over a line: float32 [T,
+    """A take's style [1 or T, DIRECTION_NAMES] with its stresses over a line: float32 [T,
     DIRECTION_NAMES].
 
     accents: [T] 0 … 1, where the voice stresses a syllable (`speech.cues.accents`).  stress: [T],
     where the take does (`Choice.stress`): brows and head do more there and less elsewhere.
     """
-    played = np.array(np.broadcast_to(played, (len(accents), played.shape[1])), np.float32)
+    style = np.array(np.broadcast_to(style, (len(accents), style.shape[1])), np.float32)
     energy = _EMPHASIS / _ENERGY.speakers * spread * (stress - stress.mean())
     changes = {"energy": energy, "articulation": CLEARER * energy}
     shown = np.clip(accents + stress, 0, 1)
     changes |= {name: by * (shown - shown.mean()) for name, by in _ACCENTED.items()}
-    return move_axes(played, changes)
+    return move_axes(style, changes)
 
 
-def requested_style(asked: Brief, frames: int) -> np.ndarray:
+def requested_style(direction: DirectionRequest, frames: int) -> np.ndarray:
     """The direction that was requested, with its marks, float32 [1 or T, DIRECTION_NAMES]."""
-    wanted = over_frames(asked.requested, frames)
-    if not asked.marks:
+    wanted = over_frames(direction.requested, frames)
+    if not direction.marks:
         return wanted
     whole = np.repeat(wanted, frames, 0) if len(wanted) == 1 else wanted.copy()
-    return mark_direction(whole, asked.marks)
+    return mark_direction(whole, direction.marks)
 
 
-def move_axes(played: np.ndarray, changes: Mapping[str, np.ndarray]) -> np.ndarray:
+def move_axes(style: np.ndarray, changes: Mapping[str, np.ndarray]) -> np.ndarray:
     """A direction float32 [T, DIRECTION_NAMES], changed in place by deviations [T] of axes, within
     the range of each."""
     for name, by in changes.items():
         column = DIRECTION_NAMES.index(name)
-        value = played[:, column]
-        played[:, column] = np.clip(
+        value = style[:, column]
+        style[:, column] = np.clip(
             value + by, np.minimum(_LEAST[column], value), np.maximum(_MOST[column], value)
         )
-    return played
+    return style
 
 
 # ---- marks on words
 
 # What a mark adds to the direction over its word, in deviations of energy, and of brows and head:
 # about what the most and the least stressed words of takes get at the largest *Variety*.
-_MARK_ENERGY = {STRESSED: 2.0, THROWN_AWAY: -2.4, OPEN: 2.0, CLOSED: -2.4}
+_MORE, _LESS = 2.0, -2.4
+_MARK_ENERGY = {STRESSED: _MORE, THROWN_AWAY: _LESS, OPEN: _MORE, CLOSED: _LESS}
 _MARK_ACCENT = {STRESSED: 1.0, THROWN_AWAY: -1.0}
 _EASE = 3  # frames in which it sets in, before the word, and ends
 
 
-def mark_direction(played: np.ndarray, marks: Sequence[Mark]) -> np.ndarray:
-    """A direction as a take plays it, float32 [T, DIRECTION_NAMES], changed in place by marks."""
-    at, energy, accent = np.arange(len(played)), *np.zeros((2, len(played)))
+def mark_direction(style: np.ndarray, marks: Sequence[Mark]) -> np.ndarray:
+    """A take's style, float32 [T, DIRECTION_NAMES], changed in place by marks."""
+    at, energy, accent = np.arange(len(style)), *np.zeros((2, len(style)))
     for mark in marks:
         start, end = (FPS * seconds for seconds in (mark.to or (mark.start, mark.end)))
         outside = np.maximum(np.maximum(start - at, at - end), 0)
@@ -183,10 +191,9 @@ def mark_direction(played: np.ndarray, marks: Sequence[Mark]) -> np.ndarray:
         energy += _MARK_ENERGY.get(mark.kind, 0.0) * shape
         accent += _MARK_ACCENT.get(mark.kind, 0.0) * shape
     if not (energy.any() or accent.any()):
-        return played
+        return style
     return move_axes(
-        played,
-        {"energy": energy, "articulation": CLEARER * energy, "brows": accent, "head": accent},
+        style, {"energy": energy, "articulation": CLEARER * energy, "brows": accent, "head": accent}
     )
 
 
@@ -203,16 +210,17 @@ _MOUTH_AND_MOODS = [
 class Performance:
     """How one take is performed.
 
-    seed: of its noise.  style: float32 [1 or T, DIRECTION_NAMES] that it is played in; None: any.
+    seed: of its noise.  style: float32 [1 or T, DIRECTION_NAMES] of the performance; None: any.
     gestures: seed of its plan, and how far it may be from usual ones, 0 … 1; None: the take's seed,
     0.  choice: how it reads the line, and stress [T], `Choice.stress` of that; None: plainly.
-    voice: as the take hears it; None: as it is.  around: seeds of takes that its noise is drawn
+    voice: with the take's phones; None: as it is.  around: seeds of takes that its noise is drawn
     around, as `seeded_noise`'s `like`.  is_exact: whether it follows the direction exactly.
-    is_variation: whether it differs from the direction that scores compare with, or hears other
-    sounds.  reading: its direction but for words, as `style`.  plan: None: to be made (`plan`).
+    is_varied: whether it differs from the direction that scores compare with, or has other
+    phones.  take_style: `style` without what it does on
+    words.  plan: None: to be made (`plan`).
     moods, shares [k, T]: where moods change over the line, the take of the seed in each of them, of
     which this one is a cross-fade.
-    size: `asked_size`, where it is known.
+    size: `target_size`, where it is known.
     """
 
     seed: int
@@ -221,8 +229,8 @@ class Performance:
     voice: VoiceFeatures | None = None
     around: tuple[int, ...] = ()
     is_exact: bool = False
-    is_variation: bool = False
-    reading: np.ndarray | None = None
+    is_varied: bool = False
+    take_style: np.ndarray | None = None
     plan: TakePlan | None = None
     moods: tuple[Performance, ...] = ()
     shares: np.ndarray | None = None
@@ -244,7 +252,7 @@ class Performance:
 
 
 def perform(
-    asked: Brief, voice: VoiceFeatures, seed: int, first: int,
+    direction: DirectionRequest, voice: VoiceFeatures, seed: int, first: int,
     kept: Inpainting | None = None,
 ) -> Performance:  # fmt: skip
     """How the take of a seed of a batch performs a voice, but for its plan.
@@ -252,65 +260,72 @@ def perform(
     first: first seed of the batch.  kept: part of the take; where the mouth is free, unlikely
     phones are drawn more often.
     """
-    is_exact = asked.as_asked and seed == first
-    spread = 0.0 if is_exact else asked.spread
-    # around another take, gestures and what is heard are those of the first
-    gestures = asked.like[0] if asked.like else (seed, spread)
+    is_exact = direction.exact_first and seed == first
+    spread = 0.0 if is_exact else direction.spread
+    # around another take, gestures and phones are those of the first
+    gestures = direction.like[0] if direction.like else (seed, spread)
     choice = voice.choice(*gestures)
     stress = choice.stress(voice.frames)
-    hears = gestures[1] if asked.like else not is_exact
-    heard = voice.hear(gestures[0]) if hears else voice
+    resamples = gestures[1] if direction.like else not is_exact
+    varied_voice = voice.resample_phones(gestures[0]) if resamples else voice
     if kept is not None:
         mouth = kept.mask[:, Columns(kept.mask.shape[1] - 9).jaw]
-        heard = heard.hear(seed, np.repeat(~mouth.all(1), 2))
-    follows = voice.presence.any() and not asked.as_heard.any()
-    directions, shares = split_moods(over_frames(asked.vectors, voice.frames))
-    reads = [reading(each, seed, spread, voice.asks if follows else None) for each in directions]
+        varied_voice = varied_voice.resample_phones(seed, np.repeat(~mouth.all(1), 2))
+    follows_voice = voice.presence.any() and not direction.as_heard.any()
+    directions, shares = split_moods(over_frames(direction.vectors, voice.frames))
+    take_styles = [
+        draw_style(each, seed, spread, voice.voice_style if follows_voice else None)
+        for each in directions
+    ]
     styles = [
-        mark_direction(add_stresses(each, gestures[1], voice.accents, stress), asked.marks)
-        for each in reads
+        mark_direction(add_stresses(each, gestures[1], voice.accents, stress), direction.marks)
+        for each in take_styles
     ]
     take = Performance(
         seed,
         styles[0],
         gestures,
-        heard,
-        around=tuple(whose for whose, _ in asked.like),
+        varied_voice,
+        around=tuple(other for other, _ in direction.like),
         is_exact=is_exact,
-        is_variation=asked.original is not None or bool(asked.like) or not is_exact,
-        reading=reads[0],
+        is_varied=direction.original is not None or bool(direction.like) or not is_exact,
+        take_style=take_styles[0],
         choice=choice,
         stress=stress,
     )
     if len(directions) == 1:
         return take
-    style, read = (
+    style, take_style = (
         np.einsum("kt,ktn->tn", shares, np.stack(each)).astype(np.float32)
-        for each in (styles, reads)
+        for each in (styles, take_styles)
     )
-    moods = tuple(replace(take, style=a, reading=b) for a, b in zip(styles, reads))
-    return replace(take, style=style, reading=read, moods=moods, shares=shares)
+    moods = tuple(replace(take, style=a, take_style=b) for a, b in zip(styles, take_styles))
+    return replace(take, style=style, take_style=take_style, moods=moods, shares=shares)
 
 
 def perform_planned(
-    asked: Brief, voice: VoiceFeatures, seed: int, first: int, kept: Inpainting | None
+    direction: DirectionRequest,
+    voice: VoiceFeatures,
+    seed: int,
+    first: int,
+    kept: Inpainting | None,
 ) -> Performance:
     """How the take of a seed performs a voice, with its plan and size. Arguments as `perform`."""
-    take = perform(asked, voice, seed, first, kept)
+    take = perform(direction, voice, seed, first, kept)
     take = replace(take, plan=plan(voice, take, kept))
-    return replace(take, size=asked_size(voice, take))
+    return replace(take, size=target_size(voice, take))
 
 
 def plan(voice: VoiceFeatures, take: Performance, kept: Inpainting | None = None) -> TakePlan:
     """What a take of a voice plans beside a kept part."""
     seed, spread = take.gestures or (take.seed, 0.0)
     side = 0.0 if kept is None else side_of(kept, take.style)
-    choice, heard = take.choice or voice.choice(seed, 0.0), take.voice or voice
+    choice, varied_voice = take.choice or voice.choice(seed, 0.0), take.voice or voice
     made = plan_take(
         voice.prosody, voice.phrasing, choice, seed, spread, take.style, voice.listens, side
     )
     made.events[:, LIPS] = _lips_of_take(voice, take)
-    return replace(made, opening=open_on_phones(heard.features, heard.sounds.shut))
+    return replace(made, opening=open_on_phones(varied_voice.features, varied_voice.sounds.shut))
 
 
 def _lips_of_take(voice: VoiceFeatures, take: Performance) -> np.ndarray:
@@ -320,9 +335,9 @@ def _lips_of_take(voice: VoiceFeatures, take: Performance) -> np.ndarray:
     return vary_lips((take.voice or voice).lips, voice.presence, stress, seed, spread)
 
 
-def asked_size(voice: VoiceFeatures, take: Performance) -> float:
-    """By which factor a take of a voice is asked to open the mouth further, or less, than the voice
-    alone asks for: by its direction, and because no two takes are equally large."""
+def target_size(voice: VoiceFeatures, take: Performance) -> float:
+    """How far a take should open the mouth, relative to the voice's own opening: by its direction,
+    and because no two takes are equally large."""
     spoken, size = voice.presence > SPOKEN, 1.0
     if take.style is not None:
         [mood] = in_moods([take.style.mean(0)])
@@ -330,8 +345,8 @@ def asked_size(voice: VoiceFeatures, take: Performance) -> float:
     if not spoken.any():
         return size
     lips = _lips_of_take(voice, take) if take.plan is None else take.plan.events[:, LIPS]
-    asked, usual = (np.maximum(each[spoken, 0], 0).mean() for each in (lips, voice.lips))
-    return float(size * (asked + _LEAST_SIZE) / (usual + _LEAST_SIZE))
+    planned, usual = (np.maximum(each[spoken, 0], 0).mean() for each in (lips, voice.lips))
+    return float(size * (planned + _LEAST_SIZE) / (usual + _LEAST_SIZE))
 
 
 def side_of(kept: Inpainting, style: np.ndarray | None) -> float:
@@ -340,13 +355,12 @@ def side_of(kept: Inpainting, style: np.ndarray | None) -> float:
     head = Columns(kept.mask.shape[1] - 9).head
     frames = kept.mask[:, head].any(1)
     tilt = float(kept.values[frames, head][:, 2].mean()) if frames.any() else 0.0
-    usual = 1.0 if style is None else Manners.of_styles(style).usual.pose[2]
+    usual = 1.0 if style is None else Behaviours.of_styles(style).usual.pose[2]
     return float(np.sign(tilt * usual)) if abs(tilt) > _MIN_TILT else 0.0
 
 
 # ---- points that fill space evenly
 
-POINTS = 1 << 16  # points of the sequence in use; larger numbers start over
 _BITS = 30  # of a coordinate
 
 
@@ -377,6 +391,8 @@ _SHIFT = np.array(
         "0cc42af50af08d992ff576c60bcbcbfb233bc274310039ba1735f13c3ee5d69e3b1fca3409c4b20930f437841f39de420d098c241e101be5"
     )
 )
+# points of the sequence in use; larger numbers start over
+POINTS = 1 << _DIRECTIONS.shape[1]
 
 
 def sobol_point(number: int) -> np.ndarray:

@@ -18,18 +18,18 @@ from ..face.moods import MoodPoses
 from ..face.points import Articulators
 from ..filters import gaussian, highest, runs
 from ..steps import ADDED, CONSTRAINT, step
-from ..types import BLINKS, Columns, FPS, in_group, LARGEST_VALUE, MOODS, SPEECH
+from ..types import BLINKS, Columns, FPS, in_group, LARGEST_VALUE, MOOD_CHANNELS, SPEECH
 from .diffusion import Inpainting
 from .performance import Performance
 from .planning.take_plan import minimum_jerk, TakePlan
 from .voice import VoiceFeatures
 
 _FURTHEST_LOOK = np.float32(np.radians(24.0))  # largest turn of an eye in its socket
-_FELT_ON_ACCENTS = 0.12  # how much more a mood shows on an accent
+_MOOD_ON_ACCENTS = 0.12  # how much more a mood shows on an accent
 _UNSEEN_MM = 0.01  # millimetres of opening that nobody sees
 _CATCHES_UP = 1.0  # time in which a head that was held gets to where it would be, s
 _UNSEEN_STILL = 0.01  # share of being held that nobody sees
-_SPEAKS = 3.0  # factor of the presence of speech: above 1, lips are as the model has them
+_PRESENCE_GAIN = 3.0  # factor of the presence of speech: above 1, lips are as the model has them
 
 
 class Pipeline:
@@ -41,7 +41,7 @@ class Pipeline:
         self.mechanics, self.moods = Mechanics(articulators), MoodPoses(channels, articulators)
         # What shapes speech, and therefore rests without it; a smile or a frown is a mood and may
         # stay.
-        self.speaking = in_group(channels, SPEECH, but=MOODS)
+        self.speaking = in_group(channels, SPEECH, but=MOOD_CHANNELS)
         self.columns_of = {name: i for i, name in enumerate(channels)}
 
     def finish(
@@ -62,13 +62,13 @@ class Pipeline:
         expression, jaw = self.mechanics.articulate(expression, jaw, voice.sounds, take.lips)
         jaw = jaw.astype(np.float32)
         if style is not None:
-            felt = (
+            mood_strength = (
                 None
                 if plan is None
-                else plan.felt + _FELT_ON_ACCENTS * (voice.accents - voice.accents.mean())
+                else plan.mood_strength + _MOOD_ON_ACCENTS * (voice.accents - voice.accents.mean())
             )
             expression = self.moods.apply_moods(
-                expression, jaw, style, voice.presence, felt, voice.quiet
+                expression, jaw, style, voice.presence, mood_strength, voice.quiet
             )
         turns = jaw, x[:, columns.head], self.keep_eyes_in_sockets(x[:, columns.eyes])
         spoken = np.concatenate([expression.astype(np.float32), *turns], 1)
@@ -102,7 +102,7 @@ class Pipeline:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Lips, jaw and tongue rest where nobody speaks, and come to rest as the model has them;
         alive: [T] 0 … 1."""
-        spoken = np.minimum(_SPEAKS * alive, 1)[:, None]
+        spoken = np.minimum(_PRESENCE_GAIN * alive, 1)[:, None]
         return expression * np.where(self.speaking, spoken, 1.0).astype(np.float32), jaw * spoken
 
     @step(ADDED, "jaw", {"breath": "a breath before a phrase"})
@@ -198,8 +198,8 @@ class Pipeline:
         """
         result = np.einsum("kt,ktc->tc", shares, moods)
         lids = np.flatnonzero(in_group(self.channels, BLINKS))
-        whose = _switch(shares, moods[:, :, lids].max(2))
-        result[:, lids] = np.einsum("kt,ktc->tc", whose, moods[:, :, lids])
+        lid_shares = _switch(shares, moods[:, :, lids].max(2))
+        result[:, lids] = np.einsum("kt,ktc->tc", lid_shares, moods[:, :, lids])
         result = result.astype(np.float32)
         return result if kept is None else np.where(kept.mask, kept.values, result)
 
@@ -218,9 +218,9 @@ def _switch(shares: np.ndarray, shut: np.ndarray) -> np.ndarray:
             best = int(frames[np.lexsort((abs(frames - at), around.round(1)))[0]])
             owner[min(at, best) : max(at, best)] = both[int(best < at)]
     chosen = np.eye(len(shares))[owner]
-    whose = gaussian(chosen, _SWITCHES / 2, "nearest").T * (shares > 0)
-    total = whose.sum(0)
-    return np.where(total > 0, whose / np.maximum(total, 1e-9), shares)
+    eased = gaussian(chosen, _SWITCHES / 2, "nearest").T * (shares > 0)
+    total = eased.sum(0)
+    return np.where(total > 0, eased / np.maximum(total, 1e-9), shares)
 
 
 # frames around a change of moods in which lids may change, and to either side that it takes

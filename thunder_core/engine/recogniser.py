@@ -195,19 +195,19 @@ def languages(model, spans: list, given: str, progress: Progress) -> list[list[s
     if given or not model.model.is_multilingual:
         return [[given or "en"] * len(pieces) for pieces in spans]
     count, done = sum(map(len, spans)), 0
-    heard: list[list[dict[str, float]]] = []
+    chances_by_span: list[list[dict[str, float]]] = []
     for pieces in spans:
-        heard.append([])
+        chances_by_span.append([])
         for piece in pieces:
             progress(_LOOKING * done / count, "Recognizing words")
-            heard[-1].append(dict(model.detect_language(piece)[2]))
+            chances_by_span[-1].append(dict(model.detect_language(piece)[2]))
             done += 1
     lengths = [[len(piece) for piece in pieces] for pieces in spans]
-    usual, _ = likeliest(sum(heard, []), sum(lengths, [])) if spans else ("en", 1.0)
-    each = [[likeliest([p], [1]) for p in chances] for chances in heard]
+    usual, _ = likeliest(sum(chances_by_span, []), sum(lengths, [])) if spans else ("en", 1.0)
+    each = [[likeliest([p], [1]) for p in chances] for chances in chances_by_span]
     spoken = {name for pieces in each for name, sure in pieces if sure > _CHANGES}
     result = []
-    for chances, seconds, pieces in zip(heard, lengths, each):
+    for chances, seconds, pieces in zip(chances_by_span, lengths, each):
         of_span, sure = likeliest(chances, seconds)
         of_span = of_span if sure > _SURE else usual
         result.append(

@@ -126,12 +126,12 @@ Words = Sequence[tuple[str, float, float]]  # word, and the seconds of its begin
 
 def find(
     mouth: MouthCurves, voice: VoiceFeatures, tolerance: Tolerance,
-    demands: Sequence[Demand], words: Words = (), asked_size: float | None = None,
+    demands: Sequence[Demand], words: Words = (), target_size: float | None = None,
 ) -> list[Finding]:  # fmt: skip
     """What a viewer would notice of a mouth that speaks with a voice of the same length, most
     noticeable first.
 
-    demands, words: of `find_demands`.  asked_size: as of `size_of`.
+    demands, words: of `find_demands`.  target_size: as of `size_of`.
     """
     shift_finding, late = find_shift(mouth, voice, tolerance)
     if shift_finding is not None and shift_finding.kind == OTHER:
@@ -142,14 +142,14 @@ def find(
     findings += find_open(in_time.gap, demands, tolerance)
     findings += find_still(mouth, voice.speaking, tolerance)
     findings += find_moves(mouth.gap, voice.presence, tolerance)
-    findings += find_size(mouth.gap, voice, asked_size)
+    findings += find_size(mouth.gap, voice, target_size)
     return sorted((_with_words(each, words) for each in findings), key=lambda each: -each.weight)
 
 
 # ---- late and early
 
 
-def agreement(
+def agreement_by_lag(
     mouth: MouthCurves, voice: VoiceFeatures, total: Callable[[np.ndarray], np.ndarray],
     lags: Sequence[int] = range(-REACH, REACH + 1),
 ) -> np.ndarray:  # fmt: skip
@@ -160,7 +160,7 @@ def agreement(
     """
     frames = len(mouth.gap)
     if len(lags) > 1 and frames * len(lags) > _AT_ONCE:
-        return np.concatenate([agreement(mouth, voice, total, [late]) for late in lags], 1)
+        return np.concatenate([agreement_by_lag(mouth, voice, total, [late]) for late in lags], 1)
     at = np.arange(frames) + np.array(lags)[:, None]
     weight = (voice.presence > SPOKEN) * ((at >= 0) & (at < frames)).astype(float)
     x = np.stack([mouth.gap, mouth.width])[:, at.clip(0, frames - 1)]
@@ -181,7 +181,7 @@ def over_line(curves: np.ndarray) -> np.ndarray:
     return curves.sum(-1, keepdims=True)
 
 
-def near(curves: np.ndarray) -> np.ndarray:
+def sums_around(curves: np.ndarray) -> np.ndarray:
     """Sums of curves [..., T] around each frame, [..., T]."""
     frames, size = curves.shape[-1], len(_SUMS)
     padding = [(0, 0)] * (curves.ndim - 1) + [(_AROUND, _AROUND + -frames % _BLOCK)]
@@ -197,7 +197,7 @@ def find_shift(
     spoken = voice.presence > SPOKEN
     if spoken.sum() < _LEAST_SPEECH:
         return None, 0.0
-    agrees = agreement(mouth, voice, over_line)[0]
+    agrees = agreement_by_lag(mouth, voice, over_line)[0]
     best = int(agrees.argmax())
     start, end = (float(edge) / FPS for edge in np.flatnonzero(spoken)[[0, -1]])
     if agrees[best] < _UNLIKE:
@@ -225,7 +225,7 @@ def find_late_stretches(
     mouth: MouthCurves, voice: VoiceFeatures, tolerance: Tolerance
 ) -> list[Finding]:
     """Stretches that are late or early although the line is not."""
-    agrees = agreement(mouth, voice, near)
+    agrees = agreement_by_lag(mouth, voice, sums_around)
     late = agrees.argmax(1) - REACH
     gain = agrees.max(1) - agrees[:, REACH - 1 : REACH + 2].max(1)
     findings = []
@@ -264,7 +264,7 @@ def find_demands(voice: VoiceFeatures, belief: np.ndarray, text: str) -> tuple[l
     spoken = opening[voice.presence > SPOKEN] if (voice.presence > SPOKEN).any() else opening
     opening = (opening - spoken.mean()) / (spoken.std() or 1.0)
     opening = np.interp(np.arange(len(lips)) / ENCODER_RATE * FPS, np.arange(voice.frames), opening)
-    heard = [
+    demanded = [
         Demand(
             start / ENCODER_RATE,
             end / ENCODER_RATE,
@@ -273,14 +273,18 @@ def find_demands(voice: VoiceFeatures, belief: np.ndarray, text: str) -> tuple[l
         for start, end in runs(lips.sum(1) - _OPENS * (1 + opening) > SURE)
     ]
     if not text.strip():
-        return heard, []
+        return demanded, []
     closures, words = transcript.closures_and_words(belief, text)
     said = [each for each in closures if each.sure >= _SAID]
     if len(said) < 0.5 * len(closures):  # another line's text
-        return heard, []
+        return demanded, []
     demands = []
     for each in said:
-        near = [one for one in heard if one.start - _SAME < each.seconds < one.end + _SAME]
+        near = [
+            demand
+            for demand in demanded
+            if demand.start - _SAME < each.seconds < demand.end + _SAME
+        ]
         span = near[0] if near else Demand(each.seconds - 0.02, each.seconds + 0.04, "")
         demands.append(replace(span, sound=each.text[0], word=each.word))
     return demands, words
@@ -380,33 +384,33 @@ def swings(curve: np.ndarray, size: float) -> list[int]:
 
 # ---- too small or too large
 
-_MM = 4.9  # millimetres that takes as asked open per deviation that the voice asks for, on average
+_MM = 4.9  # mean opening of takes as directed, millimetres per deviation of the lip plan
 # Ratios of the opening to that which voice and direction ask for, beyond which it is found; without
 # a direction those that one real speaker in twenty is beyond.
-_AS_ASKED, _OF_ANYBODY = (0.45, 2.2), (0.32, 2.6)
+_OF_DIRECTION, _OF_ANYBODY = (0.45, 2.2), (0.32, 2.6)
 SIZE_OF_ANYBODY = 1.0  # the logarithm beyond which it costs points of the score
 
 
-def size_of(gap: np.ndarray, voice: VoiceFeatures, asked_size: float | None) -> float:
+def size_of(gap: np.ndarray, voice: VoiceFeatures, target_size: float | None) -> float:
     """Ratio of a mouth's mean opening in speech to that which voice and direction ask for.
 
-    asked_size: factor of `performance.asked_size`; None: no direction is known.
+    target_size: factor of `performance.target_size`; None: no direction is known.
     """
     spoken = voice.presence > SPOKEN
     if not spoken.any():
         return 1.0
-    asked = _MM * np.maximum(voice.lips[spoken, 0], 0).mean() * (asked_size or 1.0)
-    return float((np.maximum(gap[spoken], 0).mean() + 0.01) / (asked + 0.01))
+    expected = _MM * np.maximum(voice.lips[spoken, 0], 0).mean() * (target_size or 1.0)
+    return float((np.maximum(gap[spoken], 0).mean() + 0.01) / (expected + 0.01))
 
 
-def find_size(gap: np.ndarray, voice: VoiceFeatures, asked_size: float | None) -> list[Finding]:
+def find_size(gap: np.ndarray, voice: VoiceFeatures, target_size: float | None) -> list[Finding]:
     """Whether the mouth is much smaller or larger than voice and direction ask for; arguments as
     of `size_of`."""
     spoken = np.flatnonzero(voice.presence > SPOKEN)
     if len(spoken) < _LEAST_SPEECH:
         return []
-    size = size_of(gap, voice, asked_size)
-    least, most = _OF_ANYBODY if asked_size is None else _AS_ASKED
+    size = size_of(gap, voice, target_size)
+    least, most = _OF_ANYBODY if target_size is None else _OF_DIRECTION
     if least <= size <= most:
         return []
     start, end = spoken[[0, -1]] / FPS
@@ -474,7 +478,6 @@ class Demands(NamedTuple):
     bites: np.ndarray
 
     @staticmethod
-    @lru_cache(maxsize=1)  # takes of a line are scored one after another
     def of(voice: VoiceFeatures, text: str) -> "Demands":
         """What a voice that says a text, "" if it is not known, asks for."""
         belief = softmax(voice.logits)
@@ -501,26 +504,28 @@ class Scorer:
 
     def __init__(self, articulators: Articulators, m2s: MeshToSpeech, mouth: Mouth, lips: Lips):
         self.articulators, self.m2s, self.mouth, self.lips = articulators, m2s, mouth, lips
+        # takes of a line are scored one after another; forgotten with the scorer
+        self.demands_of = lru_cache(maxsize=1)(Demands.of)
 
     def score(
         self, motions: Sequence[Motion], voice: VoiceFeatures,
-        asked_sizes: Sequence[float | None], text: str = "", tolerance: str = REALISTIC,
+        target_sizes: Sequence[float | None], text: str = "", tolerance: str = REALISTIC,
         mouths: Sequence[tuple[np.ndarray, np.ndarray]] | None = None,
     ) -> list[LipSyncScore]:  # fmt: skip
         """Scores of motions that are as long as a sound that was analysed before.
 
-        asked_sizes: factor of each (`performance.asked_size`), None where no direction is known:
+        target_sizes: factor of each (`performance.target_size`), None where no direction is known:
         then only sizes that few people have cost points.  text: what the voice says, "" if it is
         not known.  tolerance: of what is found, one of TOLERANCES.  mouths: gap and width of each
         motion, if they are known.
         """
-        demands, scores = Demands.of(voice, text), []
+        demands, scores = self.demands_of(voice, text), []
         curves = map(self.lips.gap_and_width, motions) if mouths is None else mouths
-        shares = self._heard(motions, voice)
-        for motion, curve, size, heard in zip(motions, curves, asked_sizes, shares):
+        readabilities = self._readability(motions, voice)
+        for motion, curve, size, readability in zip(motions, curves, target_sizes, readabilities):
             mouth = MouthCurves(*curve)
             parts = self._parts(mouth, motion, voice, demands, size)
-            parts["heard"] = heard
+            parts["heard"] = readability
             allowed = TOLERANCE_OF[tolerance]
             findings = find(mouth, voice, allowed, demands.closures, demands.words, size)
             noticed = sum(each.weight for each in findings if each.kind in _PLACES)
@@ -532,7 +537,7 @@ class Scorer:
 
     def _parts(
         self, mouth: MouthCurves, motion: Motion, voice: VoiceFeatures, demands: Demands,
-        asked_size: float | None,
+        target_size: float | None,
     ) -> dict[str, float]:  # fmt: skip
         """The parts of WEIGHTS but what is heard and found, 0 … 1 each."""
         spoken = (voice.presence > SPOKEN).astype(float)
@@ -548,8 +553,8 @@ class Scorer:
             if voice.frames > 1
             else 0.0,
         }
-        larger = abs(np.log(size_of(mouth.gap, voice, asked_size)))
-        free = _SIZE_FREE if asked_size is not None else SIZE_OF_ANYBODY
+        larger = abs(np.log(size_of(mouth.gap, voice, target_size)))
+        free = _SIZE_FREE if target_size is not None else SIZE_OF_ANYBODY
         apart = np.array([gap for _, gap in gaps_on(mouth.gap, demands.closures)])
         return {
             **{name: max(0.0, r) for name, r in agreement.items()},
@@ -570,7 +575,7 @@ class Scorer:
         starts = np.cumsum(np.diff(frames, axis=1)[:-1, 0], dtype=int)
         return np.minimum.reduceat(distance, np.r_[0, starts])
 
-    def _heard(self, motions: Sequence[Motion], voice: VoiceFeatures) -> list[float]:
+    def _readability(self, motions: Sequence[Motion], voice: VoiceFeatures) -> list[float]:
         """How much of a voice is read off the mouth of each motion, 0 … 1: 1 as much as off most
         takes of a voice as clear."""
         speaking = voice.speaking
@@ -605,7 +610,7 @@ def _along(
 ) -> np.ndarray:
     """Points [T] of each frame: how well the mouth agrees with the voice around it, few where
     something is found, the total where nobody speaks."""
-    agrees = 100 * agreement(mouth, voice, near, [0])[:, 0]
+    agrees = 100 * agreement_by_lag(mouth, voice, sums_around, [0])[:, 0]
     curve = np.where(voice.presence > SPOKEN, np.clip(agrees, 0, 100), max(total, 0.0))
     for each in findings:
         if not each.whole:

@@ -20,7 +20,7 @@ from importlib.metadata import version
 import numpy as np
 
 from ..channels import read_channel
-from ..direction import Brief, check_transcript
+from ..direction import check_transcript, DirectionRequest
 from ..errors import BadSound
 from ..findings import REALISTIC
 from ..protocol import CHANNEL, LEVEL, PROTOCOL, SCORE, UNSPOKEN
@@ -47,9 +47,9 @@ def _hello(worker, args, progress):
 def _generate(worker, args, progress):
     started = time.monotonic()
     request = Request.of_record(args, read_array)
-    if request.performed is not None:
+    if request.perform_as is not None:
         sound = _sound(args, progress, "performed_sound")
-        request = replace(request, performed=replace(request.performed, sound=sound))
+        request = replace(request, perform_as=replace(request.perform_as, sound=sound))
     folder = args.get("folder") or worker.folder
     speech = _sound(args, progress, may_be_silent=not request.listening)
     is_silent = not speech.samples.any()
@@ -62,7 +62,7 @@ def _generate(worker, args, progress):
         read, while the first takes are made."""
         info = engine.info()
         shared = {name: info[name] for name in ("engine", "channels", "weights", "device")}
-        return {**shared, "fps": FPS, "audio": heard.about["audio"], "folder": folder}
+        return {**shared, "fps": FPS, "audio": line.about["audio"], "folder": folder}
 
     def send_note(what):
         progress.give({"event": what, **({"silent": is_silent} if what == UNSPOKEN else {})})
@@ -76,10 +76,10 @@ def _generate(worker, args, progress):
         progress.give({"event": SCORE, "take": answer, **about()})
         return answer
 
-    heard, sound_seconds = hear(engine, speech, request, progress, send_note), speech.seconds
+    line, sound_seconds = hear(engine, speech, request, progress, send_note), speech.seconds
     del speech  # an hour of it is .23 GB, and takes need only its features
     return {
-        "takes": generate(engine, heard, progress, send_score, send_take),
+        "takes": generate(engine, line, progress, send_score, send_take),
         **about(),
         "sound_seconds": sound_seconds,
         "seconds": time.monotonic() - started,
@@ -95,11 +95,11 @@ def _explain(worker, args, progress):
 
 
 def _score(worker, args, progress):
-    motion, asked = _motion(args), Brief.of_record(args, read_array)
+    motion, direction = _motion(args), DirectionRequest.of_record(args, read_array)
     speech = _sound(args, progress)
     engine = worker.load_engine(progress)
     score = engine.score(
-        speech, motion, asked, args.get("seed", 0), args.get("tolerance", REALISTIC),
+        speech, motion, direction, args.get("seed", 0), args.get("tolerance", REALISTIC),
         check_transcript(args.get("text", "")),
     )  # fmt: skip
     file = os.path.join(args.get("folder") or worker.folder, "score_per_frame.npy")

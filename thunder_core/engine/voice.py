@@ -23,13 +23,13 @@ from .planning.lip_kernels import plan_lips
 from .speech import transcript
 from .speech.cues import (
     accent_curve,
+    Arousal,
     confident_sounds,
-    hear_phones,
-    Heard,
     Phrasing,
     Prosody,
     prosody_of,
     runs,
+    sample_phones,
     silent_phrasing,
 )
 from .speech.encoder import at_frames, LOUDNESS, softmax
@@ -55,10 +55,10 @@ class VoiceFeatures:
     accents: float64 [T] 0 … 1, stressed syllables.
     phrasing: accents and phrases of the voice that the face speaks or listens to.  logits: [2T,
     40], of the encoder's phones at 50 Hz.
-    listens: the face listens instead of speaking.  heard: how lively the voice is, of the whole
-    sound.  asks: deviations of a style that it asks for by that, None for none.  map_fits: whether
-    the map of `planning.lip_kernels` was fitted to these features. words: of the voice's text that
-    were found.
+    listens: the face listens instead of speaking.  arousal: how lively the voice is, over the whole
+    sound.  voice_style: deviations of a style that this suggests, None for none.
+    encoder_matches: whether the map of `planning.lip_kernels` was fitted to these features.
+    words: of the voice's text that were found.
     """
 
     features: np.ndarray
@@ -69,9 +69,9 @@ class VoiceFeatures:
     phrasing: Phrasing
     logits: np.ndarray
     listens: bool = False
-    heard: Heard = Heard()
-    asks: np.ndarray | None = None
-    map_fits: bool = False
+    arousal: Arousal = Arousal()
+    voice_style: np.ndarray | None = None
+    encoder_matches: bool = False
     words: tuple[Word, ...] = ()
 
     @cached_property
@@ -120,9 +120,9 @@ class VoiceFeatures:
             self.phrasing.part(start, end),
             self.logits[2 * start : 2 * end],
             self.listens,
-            self.heard,
-            self.asks,
-            self.map_fits,
+            self.arousal,
+            self.voice_style,
+            self.encoder_matches,
             tuple(
                 replace(word, start=word.start - start / FPS, end=word.end - start / FPS)
                 for word in self.words
@@ -133,7 +133,7 @@ class VoiceFeatures:
     @cached_property
     def lips(self) -> np.ndarray:
         """Opening and width of the lips that the voice asks for, float32 [T, 2] (`plan_lips`)."""
-        return plan_lips(self.features, self.presence, self.map_fits)
+        return plan_lips(self.features, self.presence, self.encoder_matches)
 
     @cached_property
     def prosody(self) -> Prosody:
@@ -157,16 +157,14 @@ class VoiceFeatures:
         )
         return features
 
-    def hear(self, seed: int, again: np.ndarray | None = None) -> VoiceFeatures:
-        """This voice as the take of a seed hears it, with other phones where the encoder doubts
-        (`speech.cues`).
+    def resample_phones(self, seed: int, again: np.ndarray | None = None) -> VoiceFeatures:
+        """This voice with phones drawn anew by a seed where the encoder doubts (`speech.cues`).
 
-        again: bool [2T], rows of which other readings are asked for: there unlikely phones are
-        drawn more often, elsewhere all stays.
+        again: bool [2T], rows in which unlikely phones are drawn more often; elsewhere all stays.
         """
         if not self.presence.any():
             return self
-        logits = hear_phones(self.logits, seed, freely=again is not None)
+        logits = sample_phones(self.logits, seed, freely=again is not None)
         if again is not None:
             logits = np.where(again[: len(logits), None], logits, self.logits)
         return self.with_phones(logits)

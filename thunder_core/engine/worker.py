@@ -268,6 +268,9 @@ class Worker:
         """Forget the engine, end what recognises words, and give a graphics card's memory back."""
         if self.engine is not None:
             self.engine.recogniser.client.stop()
+            from .voice import follow_text
+
+            follow_text.cache_clear()
         self.engine, self.preparation = None, iter(())
         gc.collect()
         torch = sys.modules.get("torch")

@@ -202,7 +202,8 @@ def measure_response(
             return moved[lip].mean() - (moved[upper].mean() if len(moved[upper]) else 0.0)
 
         least = down[upper].mean() if len(down[upper]) else 0.0
-        result = replace(result, close=float(np.clip(opens(down) / opens(rises), *_CLOSE_RANGE)))
+        if (closes := opens(rises)) > 0:  # else it moves a lip's corners, or both lips alike
+            result = replace(result, close=float(np.clip(opens(down) / closes, *_CLOSE_RANGE)))
         if funnel is not None:
             result = replace(
                 result,

@@ -26,7 +26,7 @@ from .points import Articulators, Shape
 RISE_SHARE, RISE_MOST = 0.20, 2.5
 BARE_SHARE, BARE_MOST = 0.24, 2.6
 # shares of an opening made by jaw and lips of an average speaker
-_JAW_SHARE, _LIP_SHARE = 0.6, 0.44
+_JAW_SHARE, _LIP_SHARE = 0.6, RISE_SHARE + BARE_SHARE
 _BARE_LIMIT = 2.85  # mm: most of the lower teeth that a jaw slower than the lips may bare
 SIBILANT_MM = 0.5  # incisors apart on s, sh, z …: edge to edge
 SIBILANT_GAP_MM = 3.4  # least lip gap on them, so that both rows of teeth are visible

@@ -11,7 +11,7 @@ fifths of it where nobody speaks (`HELD`, and the slider *Smile*).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from types import MappingProxyType
 
 import numpy as np
@@ -19,7 +19,7 @@ import numpy as np
 from ..direction import AXES, DIRECTION_NAMES, MOOD_NAMES, MOODS
 from ..filters import highest, smooth, smoothstep, widen
 from ..steps import ADDED, step
-from ..types import BLINKS, BROWS, JAW_OPEN_RADIANS, LARGEST_VALUE, LIP_CLOSE
+from ..types import BLINKS, BROW_CHANNELS, JAW_OPEN_RADIANS, LARGEST_VALUE, LIP_CLOSE
 from .lips import press_together
 from .points import Articulators
 
@@ -40,11 +40,11 @@ _MIN_WEIGHT = 0.01  # least weight of an average
 _STRENGTH_FACTORS = (0.5, 1.4)  # least and largest factor of a mood's strength
 _ROUND = 0.35  # sum of pucker and funnel above which the corners follow the sound only
 # Channels in which a mood comes and goes.
-_SHOWING = (*BROWS, "eyeSquint", "eyeWide", "noseSneer", "cheekSquint")
-# Channels that are smoothed in the slowest moods: no sound needs them.
+_SHOWING = (*BROW_CHANNELS, "eyeSquint", "eyeWide", "noseSneer", "cheekSquint")
+# Channels that are smoothed in the slowest mood: no sound needs them.
 _CALM = ("noseSneer", "cheekSquint", "mouthFrown", "mouthDimple", "mouthSmile")
-# standard deviation of that smoothing, and tempo of a mood below which it is done
-_SLOW_FRAMES, _SLOW_TEMPO = 1.5, 0.75
+_SLOW_FRAMES = 1.5  # standard deviation of that smoothing
+_SLOWEST = min(mood.tempo for mood in MOODS.values())
 _CORNERS = ("mouthSmile", "mouthStretch", "mouthDimple")
 # Corners that a *Smile* holds where nobody speaks, up or down: HELD_CORNERS · tanh(value / SMILED),
 # about four fifths of what takes show in speech; and the cheeks over a raised corner, as a share of
@@ -79,51 +79,59 @@ class Pose:
     shut: float = 0.0
 
 
+def _poses(both: Pose, rest: Pose, speech: Pose) -> tuple[Pose, ...]:
+    """The poses at rest and in speech, each with what both have; numbers of `both` replace 0."""
+    return tuple(
+        Pose(*(a | b if isinstance(a, dict) else a or b for a, b in zip(common, own)))
+        for common, own in ((astuple(both), astuple(each)) for each in (rest, speech))
+    )
+
+
 # Mood → (at rest, speaking). Moods that takes already show well have no entry.
-POSES: Mapping[str, tuple[Pose, Pose]] = MappingProxyType({
-    "amused": (
-        Pose(least=dict(mouthSmile=0.65, cheekSquint=0.45, mouthDimple=0.15, browInnerUp=0.1),
-             most=dict(mouthFrown=0.0, browDown=0.0), lids=0.12),
-        Pose(least=dict(mouthSmile=1.0, cheekSquint=0.6, mouthDimple=0.25, browInnerUp=0.1),
-             most=dict(mouthFrown=0.0, browDown=0.0), lids=0.12),
+POSES: Mapping[str, tuple[Pose, ...]] = MappingProxyType({
+    "amused": _poses(
+        Pose(least=dict(browInnerUp=0.1), most=dict(mouthFrown=0.0, browDown=0.0), lids=0.12),
+        Pose(least=dict(mouthSmile=0.65, cheekSquint=0.45, mouthDimple=0.15)),
+        Pose(least=dict(mouthSmile=1.0, cheekSquint=0.6, mouthDimple=0.25)),
     ),
-    "sad": (
-        Pose(least=dict(mouthFrown=0.8, mouthShrugLower=0.4, browInnerUp=0.85),
-        most=dict(mouthStretch=0.0), shut=0.9),
-        Pose(least=dict(mouthFrown=1.0, mouthShrugLower=0.4, browInnerUp=0.9),
-        most=dict(mouthStretch=0.1, mouthSmile=0.0)),
+    "sad": _poses(
+        Pose(least=dict(mouthShrugLower=0.4)),
+        Pose(least=dict(mouthFrown=0.8, browInnerUp=0.85), most=dict(mouthStretch=0.0), shut=0.9),
+        Pose(least=dict(mouthFrown=1.0, browInnerUp=0.9),
+             most=dict(mouthStretch=0.1, mouthSmile=0.0)),
     ),
     "tense": (
         Pose(least=dict(browDown=0.6, eyeSquint=0.5, eyeWide=0.35, mouthPress=0.8,
-        mouthRollLower=0.25, mouthRollUpper=0.25,
-                        mouthShrugLower=0.3, mouthDimple=0.25), lids=0.2, shut=1.0),
+                        mouthRollLower=0.25, mouthRollUpper=0.25, mouthShrugLower=0.3,
+                        mouthDimple=0.25), lids=0.2, shut=1.0),
         Pose(least=dict(browDown=0.65, eyeSquint=0.5, eyeWide=0.25, mouthStretch=0.5), lids=0.15),
     ),
     "afraid": (
         Pose(least=dict(browInnerUp=0.8, eyeWide=0.7, mouthStretch=0.8, mouthFrown=0.4), lids=0.2),
         Pose(least=dict(browInnerUp=0.9, browDown=0.35, eyeWide=0.85, mouthStretch=1.0,
-        mouthFrown=0.55), most=dict(mouthSmile=0.0),
+                        mouthFrown=0.55), most=dict(mouthSmile=0.0),
              opened=dict(mouthLowerDown=0.3), lids=0.15),
     ),
-    "disgusted": (
+    "disgusted": _poses(
+        Pose(most=dict(browDown=0.45)),
         # The lower lip pushes the upper one up: at rest lips stay shut.
         Pose(least=dict(noseSneer=1.0, mouthShrugLower=0.9, mouthShrugUpper=0.6, cheekSquint=0.5,
-        eyeSquint=0.6, mouthFrown=0.45),
-             most=dict(browDown=0.45)),
+                        eyeSquint=0.6, mouthFrown=0.45)),
         Pose(least=dict(noseSneer=1.15, cheekSquint=0.6, eyeSquint=0.65, mouthFrown=0.35),
-        most=dict(browDown=0.45),
              opened=dict(mouthUpperUp=0.75)),
     ),
-    "contemptuous": (
-        Pose(least=dict(browOuterUpLeft=0.6, browDownRight=0.3), lids=-0.12, shut=0.5,
+    "contemptuous": _poses(
+        Pose(least=dict(browOuterUpLeft=0.6)),
+        Pose(least=dict(browDownRight=0.3), lids=-0.12, shut=0.5,
              leaning=dict(mouthDimple=0.75, mouthSmile=0.4, cheekSquint=0.3, noseSneer=0.25)),
-        Pose(least=dict(browOuterUpLeft=0.6, browDownRight=0.25), lids=-0.1,
+        Pose(least=dict(browDownRight=0.25), lids=-0.1,
              leaning=dict(mouthDimple=0.55, mouthSmile=0.3, cheekSquint=0.25, noseSneer=0.15)),
     ),
-    "bored": (
+    "bored": _poses(
+        Pose(lids=-0.05),
         Pose(least=dict(mouthShrugLower=0.3, mouthFrown=0.15, cheekPuff=0.1),
-        leaning=dict(mouth=0.3), lids=-0.05),
-        Pose(leaning=dict(mouth=0.12), lids=-0.05),
+             leaning=dict(mouth=0.3)),
+        Pose(leaning=dict(mouth=0.12)),
     ),
 })  # fmt: skip
 # Mood → what a face at full strength holds where nobody speaks, {channel: least value}: about four
@@ -249,7 +257,7 @@ class MoodPoses:
             strength = np.clip(strengths[:, column], 0.0, 1.0) * varied
             if not strength.any():
                 continue
-            if MOODS[name].tempo < _SLOW_TEMPO:
+            if MOODS[name].tempo == _SLOWEST:
                 for i in self.calm:  # what the sounds do not need
                     x[:, i] += np.minimum(strength, 1.0) * (smooth(x[:, i], _SLOW_FRAMES) - x[:, i])
             if poses := POSES.get(name):

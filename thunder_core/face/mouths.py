@@ -20,16 +20,16 @@ MOUTHS: Mapping[str, Pose] = MappingProxyType({
     "Rest": {},
     "M B P": dict(mouthPress=0.7, mouthRollUpper=0.35, mouthRollLower=0.35),
     "F V": dict(jaw=0.03, mouthRollLower=0.6, mouthShrugLower=0.4, mouthPress=0.4,
-    mouthUpperUp=0.2),
+                mouthUpperUp=0.2),
     "AH": dict(jaw=0.25, mouthLowerDown=0.2, mouthUpperUp=0.15),
     "EE": dict(jaw=0.04, mouthStretch=0.55, mouthSmile=0.35, mouthLowerDown=0.45, mouthUpperUp=0.3,
-    tongueBladeUp=0.6),
+               tongueBladeUp=0.6),
     "OH": dict(jaw=0.17, mouthFunnel=0.65, mouthPucker=0.35),
     "OO": dict(jaw=0.02, mouthPucker=1.0, mouthFunnel=0.3),
     "L": dict(jaw=0.13, tongueTipUp=1.0, mouthLowerDown=0.3, mouthUpperUp=0.2),
     "TH": dict(jaw=0.09, tongueOut=0.75, tongueTipUp=0.1, mouthLowerDown=0.25, mouthUpperUp=0.15),
     "S CH": dict(jaw=0.01, mouthFunnel=0.45, mouthLowerDown=0.4, mouthUpperUp=0.3,
-    tongueBladeUp=0.7),
+                 tongueBladeUp=0.7),
 })  # fmt: skip
 # moods without a pose at rest → an emotion like them
 _LIKE = {"angry": "ANGER", "surprised": "SURPRISE", "doubtful": "DOUBT"}

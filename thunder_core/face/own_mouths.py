@@ -9,7 +9,7 @@ import numpy as np
 
 from ..filters import smoothstep
 from ..spoken import MOUTH_SOUNDS, REST
-from ..types import FPS, in_group, MOODS, Motion, MOUTH
+from ..types import FPS, in_group, MOOD_CHANNELS, Motion, MOUTH
 from .lips import CLOSED_MM
 
 _SHUT = ("M B P", REST)  # mouths that may be seen where the take's lips touch
@@ -51,7 +51,7 @@ def apply(
     if not of_mouths:
         return motion, tuple(channels)
     left = 1.0 - np.clip(sum(of_mouths.values()), 0.0, 1.0)
-    speaking = in_group(channels, MOUTH, MOODS)
+    speaking = in_group(channels, MOUTH, MOOD_CHANNELS)
     expression = np.where(speaking, motion.expression * left[:, None], motion.expression)
     columns = np.concatenate([expression, np.stack(list(of_mouths.values()), 1)], axis=1)
     return replace(motion, expression=columns, jaw=motion.jaw * left[:, None]), (

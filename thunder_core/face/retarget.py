@@ -334,14 +334,14 @@ def measure(retarget: Retarget) -> Measure:
     out, wanted = retarget.to(motion), retarget.target_points(motion)
     points, fit = retarget.other.points, retarget.other
     placed = points.of_motion(out)
-    gap, asked = 1e3 * fit.opening(placed), 1e3 * fit.opening(wanted)
+    gap, target_gap = 1e3 * fit.opening(placed), 1e3 * fit.opening(wanted)
     off = 1e3 * np.linalg.norm(placed - wanted, axis=2)
     lips, count = regions.LIP_RINGS * regions.LIP_AROUND, int((fit.weight > 0).sum())
-    touching = (asked < TOUCH_MM).all(1)
+    touching = (target_gap < TOUCH_MM).all(1)
     return Measure(
-        float(np.abs(gap - asked).mean()),
-        float(np.abs(gap - asked).max()),
-        float(np.maximum(gap - asked, 0)[touching].max(initial=0.0)),
+        float(np.abs(gap - target_gap).mean()),
+        float(np.abs(gap - target_gap).max()),
+        float(np.maximum(gap - target_gap, 0)[touching].max(initial=0.0)),
         float(off[:, :lips].mean()),
         float(off[:, lips:count].mean()),
         float(1e3 * np.linalg.norm(wanted - points.rest, axis=2)[:, :lips].mean()),

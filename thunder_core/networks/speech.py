@@ -180,8 +180,8 @@ class SpeechEncoder(Network):
         chunk: frames that are heard together, before those behind them (`Conformer.forward`); None:
         all.
         """
-        hidden, told = self.listen(mel, chunk)
-        return hidden, self.phone_head(told)
+        hidden, phone_input = self.listen(mel, chunk)
+        return hidden, self.phone_head(phone_input)
 
     def listen(self, mel: Tensor, chunk: int | None = None) -> tuple[Tensor, Tensor]:
         """As `forward`, with what the phone heads read [B, N, width] instead of what they say."""

@@ -56,11 +56,11 @@ def standardise(denoiser: Standardised, batches: SpeechBatches) -> None:
         x = torch.cat([i[name] for i in items]).flatten(0, 1)
         mean.copy_(x.mean(0))
         std.copy_(x.std(0).clamp_min(least))
-    played = torch.cat([i["direction"] for i in items]).flatten(0, 1)
-    played = played[played.isfinite().all(1)]
-    if getattr(denoiser.config, "style", 0) and len(played) > 1:
-        denoiser.style_mean.copy_(played.mean(0))
-        denoiser.style_std.copy_(played.std(0).clamp_min(LEAST_STYLE_SPREAD))
+    directions = torch.cat([i["direction"] for i in items]).flatten(0, 1)
+    directions = directions[directions.isfinite().all(1)]
+    if getattr(denoiser.config, "style", 0) and len(directions) > 1:
+        denoiser.style_mean.copy_(directions.mean(0))
+        denoiser.style_std.copy_(directions.std(0).clamp_min(LEAST_STYLE_SPREAD))
 
 
 class Performer(nn.Module):

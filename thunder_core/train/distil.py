@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from ..direction import Direction
 from ..engine.diffusion import sample, seeded_noise, solver_steps
-from ..engine.performance import reading
+from ..engine.performance import draw_style
 from ..face.head import Head
 from ..files import write_file
 from ..networks.denoiser import Denoiser
@@ -111,13 +111,13 @@ def _sample_lines(
         by_voice.setdefault(motions.rows[i].speaker, []).append(i)
     for start in tqdm(range(0, count, BATCH), desc="sampling lines", mininterval=10):
         seeds = rng.integers(1 << 30, size=min(BATCH, count - start))
-        asked = [
+        directions = [
             Direction() if rng.random() < 0.5 else Direction.of_clip(str(s), rng) for s in seeds
         ]
         style = np.concatenate(
             [
-                reading(d.vector()[None], int(s), float(rng.choice(SPREADS)))
-                for d, s in zip(asked, seeds)
+                draw_style(d.vector()[None], int(s), float(rng.choice(SPREADS)))
+                for d, s in zip(directions, seeds)
             ]
         )
         features, events = map(np.stack, zip(*(_line(motions, by_voice, rng) for _ in seeds)))

@@ -33,7 +33,7 @@ from ..engine.planning.lip_kernels import (
     plan_lips,
     presence_in,
 )
-from ..engine.speech.cues import hear_phones
+from ..engine.speech.cues import sample_phones
 from ..engine.speech.encoder import (
     at_frames,
     LOUDNESS,
@@ -366,7 +366,7 @@ def animate(
 
     Motions are the teacher's; for a captured clip the captured motion, completed by the teacher's.
     Its direction and events but for the lips are unknown: NaN. A clip with measured lips is
-    performed with these, as asked. `performed.json` records the number
+    performed with these, as directed. `performed.json` records the number
     of finished clips and the teacher, and the next call continues there; another teacher, seed or
     set starts over. The result does not depend on `workers`.
 
@@ -530,8 +530,8 @@ def _perform(job: Job, number: int) -> tuple[np.ndarray, ...]:
 
 def redraw_phones(features: np.ndarray, logits: np.ndarray, seed: int) -> np.ndarray:
     """Speech features [T, d] with the phones that a take hears of logits [2T, 40] where they are
-    doubtful, as `VoiceFeatures.hear` draws them."""
-    result, drawn = features.copy(), softmax(hear_phones(logits, seed)) - softmax(logits)
+    doubtful, as `VoiceFeatures.resample_phones` draws them."""
+    result, drawn = features.copy(), softmax(sample_phones(logits, seed)) - softmax(logits)
     phone_probabilities(result)[:] = np.clip(
         phone_probabilities(result) + at_frames(drawn, len(features)), 0, 1
     )

@@ -503,13 +503,15 @@ STAGES = {
     "track": Stage(
         _track, "follow the faces of actors in videos: tracked performances (docs/training.md)", (
             option("videos", type=Path, nargs="+",
-            help="videos, or folders with a folder for each speaker; or .npz with landmarks"),
+                   help="videos, or folders with a folder for each speaker; or .npz with "
+                        "landmarks"),
             option("--to", type=Path, required=True, help="folder to write; what is there is kept"),
             option("--trainable", action="store_true",
-            help="you may use them for training: else they are marked, and training refuses them"),
+                   help="you may use them for training: else they are marked, and training refuses "
+                        "them"),
             option("--fix-sound", action="store_true", help="move sounds that are late or early"),
             option("--pixel-aspect", type=float, default=0.0,
-            help="width of a pixel in its heights, where the video does not say it"),
+                   help="width of a pixel in its heights, where the video does not say it"),
             option("--mirrored", action="store_true", help="the pictures are a mirror's"),
         ),
     ),
@@ -520,7 +522,7 @@ STAGES = {
     "hear": Stage(
         _hear, "features, units and voices of the corpus; exports the units", (
             option("--quiet-clips", type=int, default=QUIET_CLIPS,
-            help="clips of silence and noise added, over a resting mouth"),
+                   help="clips of silence and noise added, over a resting mouth"),
             option("--same-units", action="store_true",
                    help="keep the exported units, which mesh-to-speech knows, instead of fitting"),
         ),
@@ -528,13 +530,13 @@ STAGES = {
     "animate": Stage(
         _animate, "the teacher performs the corpus",
         (option("--workers", type=int, default=os.cpu_count(),
-        help="processes that perform, each on one core"),),
+                help="processes that perform, each on one core"),),
     ),
     "m2s": Stage(
         _m2s, "train mesh-to-speech", (
             *optimisation(4000, 1e-3),
             option("--start", type=Path,
-            help="weights folder to start from instead of from nothing"),
+                   help="weights folder to start from instead of from nothing"),
             PEOPLE,
         ),
     ),
@@ -542,20 +544,21 @@ STAGES = {
         _denoiser, "train the diffusion model", (
             *optimisation(6000, 1e-3),
             option("--start", type=Path,
-            help="weights folder to start from instead of from nothing"),
+                   help="weights folder to start from instead of from nothing"),
             option("--m2s", choices=("mouth",), help="with L_m2s of the mouth"),
             option("--batch", type=int,
-            help="crops in a step; a graphics card takes four times as many in the same time"),
+                   help="crops in a step; a graphics card takes four times as many in the same "
+                        "time"),
             PEOPLE,
             option("--trainable-encoder", action="store_true",
-            help="THUNDER-T: the speech encoder is trained along"),
+                   help="THUNDER-T: the speech encoder is trained along"),
         ),
     ),
     "distil": Stage(
         _distil, "distil the diffusion model: four steps that come to what twenty of it come to", (
             *optimisation(1200, 3e-4),
             option("--lines", type=int, default=960,
-            help="that the diffusion model samples for it first"),
+                   help="that the diffusion model samples for it first"),
         ),
     ),
     "graphs": Stage(
@@ -568,9 +571,9 @@ STAGES = {
         "go on training the diffusion model on your own recordings or captures "
         "(docs/reference/tracked.md)", (
             option("folders", type=Path, nargs="+",
-            help="sounds, with transcripts.tsv if there are texts; or tracked performances"),
+                   help="sounds, with transcripts.tsv if there are texts; or tracked performances"),
             option("--out", type=Path, required=True,
-            help="weights folder to write; choose it in the extension's preferences"),
+                   help="weights folder to write; choose it in the extension's preferences"),
             *optimisation(1500, 2e-4),
         ),
     ),

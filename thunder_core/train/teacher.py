@@ -22,10 +22,10 @@ from ..direction import Direction
 from ..engine.planning.choice import Choice, draw_any
 from ..engine.planning.lip_kernels import presence_in
 from ..engine.planning.plan import (
+    Behaviour,
+    behaviour_of,
+    Behaviours,
     BREATH_JAW,
-    Manner,
-    manner_of,
-    Manners,
     plan_listener,
     plan_speaker,
     silences,
@@ -41,7 +41,7 @@ from ..engine.speech.cues import (
 )
 from ..engine.speech.encoder import softmax, SpeechEncoder
 from ..engine.speech.transcript import follow, likeliest_path
-from ..events import BLINK, BREATH, BROWS, HEAD, KNIT, LIPS, LOOK
+from ..events import BLINK, BREATH, BROW_COLUMNS, HEAD, KNIT, LIPS, LOOK
 from ..filters import smoothstep
 from ..spoken import BILABIALS, PHONES, SILENCE
 from ..types import FPS, Motion
@@ -105,8 +105,8 @@ def _encoder(weights: Path) -> SpeechEncoder:
 def label(weights: Path, samples: np.ndarray, text: str = "") -> list[tuple[str, float, float]]:
     """[(phone, start s, end s)] of samples at 16 kHz, by the encoder of a weights folder."""
     _, logits = _encoder(weights).analyse(np.ascontiguousarray(samples, np.float32))
-    told = follow(logits, text)[0] if text else None
-    return segments(likeliest(logits if told is None else told))
+    aligned = follow(logits, text)[0] if text else None
+    return segments(likeliest(logits if aligned is None else aligned))
 
 
 # ---- what phones say about time
@@ -224,50 +224,52 @@ def _clock(voice: Prosody, tempo: float) -> np.ndarray:
 def _neck(
     planned: np.ndarray,
     voice: Prosody,
-    manner: Manner,
-    felt: np.ndarray,
+    behaviour: Behaviour,
+    mood_strength: np.ndarray,
     rng: np.random.Generator,
     listens: bool,
 ) -> np.ndarray:
-    """Nod, turn and tilt of the head, degrees [T, 3], around its planned movement [T, 3]; felt [T]:
-    strength of the mood."""
+    """Nod, turn and tilt of the head, degrees [T, 3], around its planned movement [T, 3].
+
+    mood_strength: [T], 1 as directed.
+    """
     frames, t = voice.frames, np.arange(voice.frames) / FPS
     head = planned.astype(float)
-    clock = _clock(voice, manner.tempo)
-    stirs = manner.sway * np.clip(1 + _BURSTS * _drift(clock, 0.2, rng), _CALM, None)
+    clock = _clock(voice, behaviour.tempo)
+    stirs = behaviour.sway * np.clip(1 + _BURSTS * _drift(clock, 0.2, rng), _CALM, None)
     for axis in range(3):
         for rate, sizes in _SWAY:
             head[:, axis] += stirs * sizes[axis] * _drift(clock, rate, rng)
         head[:, axis] += _UNREST * _drift(t + 1e-9, 0.35, rng)
     side = rng.choice([-1.0, 1.0]) * _WITH_VOICE[1]
     if not listens:
-        head += (manner.nods * filters.gaussian(voice.level, 1.0))[:, None] * np.array(
+        head += (behaviour.nods * filters.gaussian(voice.level, 1.0))[:, None] * np.array(
             [_WITH_VOICE[0], side, 0.6 * side]
         )
 
     head[:, 0] += _BREATH_DEGREES * np.sin(2 * np.pi * (_BREATHS_PER_SECOND * t + rng.random()))
 
-    head += felt[:, None] * np.array(manner.pose)
-    if manner.tremble > 0:
+    head += mood_strength[:, None] * np.array(behaviour.pose)
+    if behaviour.tremble > 0:
         quick = filters.gaussian(rng.standard_normal((frames, 3)), 1.0) * 1.9
-        head += manner.tremble * felt[:, None] * quick
-    if manner.shake > 0:
+        head += behaviour.tremble * mood_strength[:, None] * quick
+    if behaviour.shake > 0:
         bursts = np.clip(_drift(clock, 0.12, rng) - 0.4, 0, 1.2)
         head[:, 1] += (
-            manner.shake
+            behaviour.shake
             * bursts
-            * felt
-            * np.sin(2 * np.pi * 1.5 * manner.tempo * clock / max(manner.tempo, 0.1))
+            * mood_strength
+            * np.sin(2 * np.pi * 1.5 * behaviour.tempo * clock / max(behaviour.tempo, 0.1))
         )
     return head
 
 
-def _incline(manner: Manner, direction: Direction, side: float) -> Manner:
-    """A manner whose mood inclines the head to a side, and whose doubt raises the brow of that
+def _incline(behaviour: Behaviour, direction: Direction, side: float) -> Behaviour:
+    """A behaviour whose mood inclines the head to a side, and whose doubt raises the brow of that
     side."""
-    nod, turn, tilt = manner.pose
-    one_sided = side * manner.one_sided if direction.mood == "doubtful" else manner.one_sided
-    return replace(manner, pose=(nod, side * turn, side * tilt), one_sided=one_sided)
+    nod, turn, tilt = behaviour.pose
+    one_sided = side * behaviour.one_sided if direction.mood == "doubtful" else behaviour.one_sided
+    return replace(behaviour, pose=(nod, side * turn, side * tilt), one_sided=one_sided)
 
 
 def upper_face(
@@ -280,18 +282,25 @@ def upper_face(
     A channel without a side applies to both. Rotation vectors in radians; breath: opening of the
     jaw for air, radians.
     """
-    frames, manner = voice.frames, manner_of(direction, direction.style_in_mood, direction.tempo)
+    frames, behaviour = (
+        voice.frames,
+        behaviour_of(direction, direction.style_in_mood, direction.tempo),
+    )
     t = np.arange(frames) / FPS
-    how = Manners((manner,)).of_listener() if listens else Manners((manner,))
-    plan = plan_listener(voice, how, rng) if listens else plan_speaker(voice, choice, how, rng)
-    manner = how.usual
+    behaviours = Behaviours((behaviour,)).of_listener() if listens else Behaviours((behaviour,))
+    plan = (
+        plan_listener(voice, behaviours, rng)
+        if listens
+        else plan_speaker(voice, choice, behaviours, rng)
+    )
+    behaviour = behaviours.usual
     # A mood varies: stronger in speech, never full or zero.
     active = filters.gaussian(voice.spoken.astype(float), 12.0, mode="nearest")
-    felt = np.clip(0.68 + 0.26 * active + 0.17 * _drift(t + 1e-9, 0.13, rng), 0.3, 1.2)
+    mood_strength = np.clip(0.68 + 0.26 * active + 0.17 * _drift(t + 1e-9, 0.13, rng), 0.3, 1.2)
 
-    events = event_curves(plan, frames, manner.tempo)
-    manner = _incline(manner, direction, plan.side)
-    head = _neck(events[:, HEAD], voice, manner, felt, rng, listens)
+    events = event_curves(plan, frames, behaviour.tempo)
+    behaviour = _incline(behaviour, direction, plan.side)
+    head = _neck(events[:, HEAD], voice, behaviour, mood_strength, rng, listens)
     gaze = events[:, LOOK]
     # Where a mood lowers or turns the head the eyes stay on whom they look at.
     eyes = np.stack(
@@ -304,22 +313,29 @@ def upper_face(
     )
     eyes = np.clip(eyes, -_FURTHEST_LOOK, _FURTHEST_LOOK)
 
-    raised, knit, shut = events[:, BROWS], events[:, KNIT], events[:, BLINK]
+    raised, knit, shut = events[:, BROW_COLUMNS], events[:, KNIT], events[:, BLINK]
     stir = _STIR * np.stack(
         [0.7 * _drift(t + 1e-9, 0.2, rng) + 0.5 * _drift(t + 1e-9, 0.6, rng) for _ in range(3)], 1
     )
-    lean = float(np.clip(manner.one_sided + rng.normal(0, 0.15), -1, 1))
+    lean = float(np.clip(behaviour.one_sided + rng.normal(0, 0.15), -1, 1))
     left = 1 + 0.6 * min(0.0, lean) + 0.3 * max(0.0, lean)
     right = 1 - 0.6 * max(0.0, lean) - 0.3 * min(0.0, lean)
-    brows = raised + _BROW_REST + stir + felt[:, None] * [manner.inner, manner.outer, manner.outer]
+    brows = (
+        raised
+        + _BROW_REST
+        + stir
+        + mood_strength[:, None] * [behaviour.inner, behaviour.outer, behaviour.outer]
+    )
     brows *= np.array([1.0, left, right])
-    down = manner.down * felt + knit + 0.01 + 0.02 * _drift(t + 1e-9, 0.25, rng)
+    down = behaviour.down * mood_strength + knit + 0.01 + 0.02 * _drift(t + 1e-9, 0.25, rng)
 
-    lowered = _LID_DOWN * np.maximum(eyes[:, 0], 0) * (1 - min(1.0, manner.wide))
-    droop = np.clip(manner.droop * felt + lowered, 0, _MOST_DROOP)
-    wide = manner.wide * felt + 0.5 * raised.mean(1) + _LID_UP * np.maximum(-eyes[:, 0], 0)
+    lowered = _LID_DOWN * np.maximum(eyes[:, 0], 0) * (1 - min(1.0, behaviour.wide))
+    droop = np.clip(behaviour.droop * mood_strength + lowered, 0, _MOST_DROOP)
+    wide = (
+        behaviour.wide * mood_strength + 0.5 * raised.mean(1) + _LID_UP * np.maximum(-eyes[:, 0], 0)
+    )
     squint = (
-        manner.squint * felt * (0.8 + 0.2 * active)
+        behaviour.squint * mood_strength * (0.8 + 0.2 * active)
         + 0.25 * knit
         + 0.02 * (1 + _drift(t + 1e-9, 0.3, rng))
     )

@@ -66,87 +66,116 @@ class Part:
 
 # With speech, in every mood.
 SPOKEN = (
-    Part("jawForward", "sibilant", 0.26), Part("jawForward", "postalveolar", 0.12),
+    Part("jawForward", "sibilant", 0.26),
+    Part("jawForward", "postalveolar", 0.12),
     Part("jawForward", "rounded", 0.10),
-    Part("jawForward", "drift", 0.04), Part("jawForward", "open", 0.05),
-    Part("mouthShrugLower", "shut", 0.24), Part("mouthShrugLower", "postalveolar", 0.14),
+    Part("jawForward", "drift", 0.04),
+    Part("jawForward", "open", 0.05),
+    Part("mouthShrugLower", "shut", 0.24),
+    Part("mouthShrugLower", "postalveolar", 0.14),
     Part("mouthShrugLower", "end", 0.10),
-    Part("mouthShrugUpper", "shut", 0.30), Part("mouthShrugUpper", "open", 0.15),
+    Part("mouthShrugUpper", "shut", 0.30),
+    Part("mouthShrugUpper", "open", 0.15),
     Part("mouthShrugUpper", "accent", 0.05),
     Part("cheekPuff", "plosive", 0.16),
-    Part("mouthFrown", "open", 0.04), Part("mouthFrown", "shut", 0.08),
+    Part("mouthFrown", "open", 0.04),
+    Part("mouthFrown", "shut", 0.08),
     Part("mouthFrown", "drift", 0.02),
-    Part("mouthDimple", "shut", 0.05), Part("mouthDimple", "wide", 0.03),
+    Part("mouthDimple", "shut", 0.05),
+    Part("mouthDimple", "wide", 0.03),
     Part("mouthDimple", "end", 0.06),
-    Part("cheekSquint", "wide", 0.05), Part("cheekSquint", "accent", 0.02),
-    Part("noseSneer", "wide", 0.07), Part("noseSneer", "accent", 0.06),
+    Part("cheekSquint", "wide", 0.05),
+    Part("cheekSquint", "accent", 0.02),
+    Part("noseSneer", "wide", 0.07),
+    Part("noseSneer", "accent", 0.06),
     Part("noseSneer", "bite", 0.06),
 )  # fmt: skip
 
 # At full strength of a mood, in addition to its effect on the style (`direction.MOODS`).
 OF_MOODS: dict[str, Sequence[Part]] = {
     "warm": (
-        Part("mouthSmile", "wide", 0.22), Part("mouthSmile", "end", 0.22),
+        Part("mouthSmile", "wide", 0.22),
+        Part("mouthSmile", "end", 0.22),
         Part("cheekSquint", "wide", 0.18),
-        Part("cheekSquint", "always", 0.12), Part("mouthSmile", "accent", 0.10),
+        Part("cheekSquint", "always", 0.12),
+        Part("mouthSmile", "accent", 0.10),
     ),
     "amused": (
-        Part("mouthSmile", "accent", 0.32), Part("cheekSquint", "accent", 0.35),
+        Part("mouthSmile", "accent", 0.32),
+        Part("cheekSquint", "accent", 0.35),
         Part("mouthSmile", "chuckle", 0.16),
-        Part("cheekSquint", "chuckle", 0.20), Part("mouthDimple", "wide", 0.15),
+        Part("cheekSquint", "chuckle", 0.20),
+        Part("mouthDimple", "wide", 0.15),
         Part("cheekSquint", "always", 0.15),
     ),
     "sad": (
-        Part("mouthFrown", "open", 0.28), Part("mouthFrown", "end", 0.25),
+        Part("mouthFrown", "open", 0.28),
+        Part("mouthFrown", "end", 0.25),
         Part("mouthShrugLower", "end", 0.30),
-        Part("mouthShrugLower", "always", 0.10), Part("mouthFrown", "always", 0.08),
+        Part("mouthShrugLower", "always", 0.10),
+        Part("mouthFrown", "always", 0.08),
     ),
     "tense": (
-        Part("mouthPress", "end", 0.40), Part("mouthPress", "shut", 0.25),
+        Part("mouthPress", "end", 0.40),
+        Part("mouthPress", "shut", 0.25),
         Part("mouthRollLower", "end", 0.30),
-        Part("mouthRollUpper", "end", 0.22), Part("mouthRollUpper", "shut", 0.20),
+        Part("mouthRollUpper", "end", 0.22),
+        Part("mouthRollUpper", "shut", 0.20),
         Part("mouthDimple", "shut", 0.15),
         Part("mouthPress", "always", 0.06),
     ),
     "angry": (
-        Part("noseSneer", "accent", 0.34), Part("noseSneer", "always", 0.10),
+        Part("noseSneer", "accent", 0.34),
+        Part("noseSneer", "always", 0.10),
         Part("jawForward", "accent", 0.28),
-        Part("jawForward", "always", 0.10), Part("mouthPress", "shut", 0.20),
+        Part("jawForward", "always", 0.10),
+        Part("mouthPress", "shut", 0.20),
         Part("mouthStretch", "open", 0.12),
-        Part("mouthFrown", "accent", 0.14), Part("cheekSquint", "accent", 0.12),
+        Part("mouthFrown", "accent", 0.14),
+        Part("cheekSquint", "accent", 0.12),
     ),
     "afraid": (
-        Part("mouthStretch", "open", 0.30), Part("mouthStretch", "accent", 0.20),
+        Part("mouthStretch", "open", 0.30),
+        Part("mouthStretch", "accent", 0.20),
         Part("mouthStretch", "tremble", 0.05),
-        Part("mouthShrugLower", "tremble", 0.05), Part("mouthStretch", "always", 0.10),
+        Part("mouthShrugLower", "tremble", 0.05),
+        Part("mouthStretch", "always", 0.10),
         Part("mouthFrown", "open", 0.12),
     ),
     "surprised": (
-        Part("mouthFunnel", "accent", 0.12), Part("mouthShrugUpper", "accent", 0.20),
+        Part("mouthFunnel", "accent", 0.12),
+        Part("mouthShrugUpper", "accent", 0.20),
         Part("mouthShrugUpper", "always", 0.05),
     ),
     "disgusted": (
-        Part("noseSneer", "accent", 0.45), Part("noseSneer", "open", 0.20),
+        Part("noseSneer", "accent", 0.45),
+        Part("noseSneer", "open", 0.20),
         Part("noseSneer", "always", 0.16),
-        Part("mouthShrugUpper", "accent", 0.30), Part("mouthShrugLower", "end", 0.25),
+        Part("mouthShrugUpper", "accent", 0.30),
+        Part("mouthShrugLower", "end", 0.25),
         Part("cheekSquint", "accent", 0.20),
-        Part("mouthFrown", "accent", 0.18), Part("mouthLeft", "end", 0.10),
+        Part("mouthFrown", "accent", 0.18),
+        Part("mouthLeft", "end", 0.10),
     ),
     "contemptuous": (
-        Part("mouthDimple", "accent", 0.40, leaning=True), Part("mouthDimple", "end", 0.35,
-        leaning=True),
-        Part("mouthDimple", "always", 0.14, leaning=True), Part("mouthSmile", "end", 0.30,
-        leaning=True),
-        Part("mouthPress", "end", 0.15), Part("cheekSquint", "end", 0.12, leaning=True),
+        Part("mouthDimple", "accent", 0.40, leaning=True),
+        Part("mouthDimple", "end", 0.35, leaning=True),
+        Part("mouthDimple", "always", 0.14, leaning=True),
+        Part("mouthSmile", "end", 0.30, leaning=True),
+        Part("mouthPress", "end", 0.15),
+        Part("cheekSquint", "end", 0.12, leaning=True),
     ),
     "doubtful": (
-        Part("mouthShrugLower", "end", 0.50), Part("mouthShrugUpper", "end", 0.25),
+        Part("mouthShrugLower", "end", 0.50),
+        Part("mouthShrugUpper", "end", 0.25),
         Part("mouthFrown", "end", 0.22),
-        Part("mouthLeft", "end", 0.22), Part("mouthLeft", "accent", 0.14),
+        Part("mouthLeft", "end", 0.22),
+        Part("mouthLeft", "accent", 0.14),
         Part("mouthPress", "end", 0.12),
     ),
     "bored": (
-        Part("mouthLeft", "end", 0.12), Part("mouthFrown", "always", 0.05),
+        Part("mouthLeft", "end", 0.12),
+        Part("mouthFrown", "always", 0.05),
         Part("mouthShrugLower", "end", 0.12),
         Part("cheekPuff", "end", 0.14),
     ),
@@ -247,7 +276,7 @@ def gestures(
     stronger = int(style.asymmetry < 0)  # 0: the left side
     channels: dict[str, np.ndarray] = {}
 
-    def put(channel: str, values: np.ndarray, leaning: bool = False) -> None:
+    def add_movement(channel: str, values: np.ndarray, leaning: bool = False) -> None:
         both, factors = sides(channel, names), (1 + lean, 1 - lean)
         if len(both) == 1 or leaning:
             both, factors = both[-1:] if stronger else both[:1], (1.0,)
@@ -260,7 +289,7 @@ def gestures(
             channel = part.channel
             if channel == "mouthLeft" and stronger:
                 channel = "mouthRight"
-            put(channel, amount * cues[part.cue], part.leaning)
+            add_movement(channel, amount * cues[part.cue], part.leaning)
 
     play(SPOKEN, style.articulation * style.energy**0.5)
     for mood in MOODS:
@@ -269,19 +298,19 @@ def gestures(
 
     alive, end, shut = (cues[name] for name in ("always", "end", "shut"))
     if style.smile > 0:
-        put("mouthSmile", SMILE * style.smile * alive)
-        put("cheekSquint", 0.3 * SMILE * style.smile * alive)
+        add_movement("mouthSmile", SMILE * style.smile * alive)
+        add_movement("cheekSquint", 0.3 * SMILE * style.smile * alive)
     else:
-        put("mouthFrown", FROWN * -style.smile * alive)
+        add_movement("mouthFrown", FROWN * -style.smile * alive)
     tight = max(0.0, style.tension)
-    put("mouthPress", tight * (0.10 * alive + 0.25 * shut + 0.20 * end))
-    put("mouthDimple", tight * (0.08 * alive + 0.10 * end))
-    put("mouthRollUpper", tight * 0.12 * shut)
-    put("mouthRollLower", tight * 0.12 * shut)
+    add_movement("mouthPress", tight * (0.10 * alive + 0.25 * shut + 0.20 * end))
+    add_movement("mouthDimple", tight * (0.08 * alive + 0.10 * end))
+    add_movement("mouthRollUpper", tight * 0.12 * shut)
+    add_movement("mouthRollLower", tight * 0.12 * shut)
     # The mouth is drawn towards the side that moves more, with speech and without.
     aside = (0.5 * style.asymmetry) * (0.05 * alive + 0.05 * cues["open"]) + 0.02 * cues["drift"]
-    put("mouthLeft", np.maximum(aside, 0))
-    put("mouthRight", np.maximum(-aside, 0))
+    add_movement("mouthLeft", np.maximum(aside, 0))
+    add_movement("mouthRight", np.maximum(-aside, 0))
     return channels
 
 
@@ -421,8 +450,8 @@ def opening(z: np.ndarray, alive: np.ndarray, articulation: float) -> np.ndarray
         # softplus: lips touch, they do not pass
         return OPENING_MM * np.log1p(np.exp(4 * (MEAN_OPENING + z))) / 4
 
-    usual, asked = millimetres(z), millimetres(articulation * z)
-    return asked * (usual @ alive) / max(asked @ alive, 1e-6)
+    usual, articulated = millimetres(z), millimetres(articulation * z)
+    return articulated * (usual @ alive) / max(articulated @ alive, 1e-6)
 
 
 def performed_opening(
@@ -474,15 +503,15 @@ def mouth(  # noqa: PLR0913 (a clip, and what is known of it)
     x = np.zeros((frames, len(channels)))
     asymmetry, lips = ASYMMETRY * style.asymmetry, lips_of(style.jaw)
 
-    def put(name: str, value, side_bias: float = 0.0) -> None:
+    def add_movement(name: str, value, side_bias: float = 0.0) -> None:
         both = sides(name, channels)
         for side, factor in zip(both, (1 + side_bias, 1 - side_bias) if len(both) == 2 else (1.0,)):
             x[:, index[side]] += value * factor
 
     belief = None if features is None else phone_probabilities(features)
     shares = occupancy(phones, frames)
-    asked, sounds = contacts(phones, alive, belief)
-    shut, bite = asked.shut, asked.bite
+    contact, sounds = contacts(phones, alive, belief)
+    shut, bite = contact.shut, contact.bite
 
     spoken, curves = alive > 0.5, kernels()
     pace = tempo * min(1.0, style.articulation) ** 0.5  # mumbling slows all movement
@@ -497,11 +526,11 @@ def mouth(  # noqa: PLR0913 (a clip, and what is known of it)
     planned = place_sounds(planned, shares if belief is None else belief) * alive[:, None]
     if measured is None:
         open_by = open_by + varied
-        wide_by = wide_by + asked.round * (np.minimum(wide_by, ROUND_WIDTH) - wide_by)
+        wide_by = wide_by + contact.round * (np.minimum(wide_by, ROUND_WIDTH) - wide_by)
     else:
         open_by, wide_by = measured.T.astype(float)
     gap = performed_opening(
-        change_pace(open_by, pace), alive, 1 - shares[:, SILENCE], asked, sounds, style,
+        change_pace(open_by, pace), alive, 1 - shares[:, SILENCE], contact, sounds, style,
         size * larger,
     )  # fmt: skip
     wide = change_pace(larger**0.5 * wide_by, pace) * alive * WIDTH_MM * style.articulation
@@ -522,17 +551,17 @@ def mouth(  # noqa: PLR0913 (a clip, and what is known of it)
     stretch = np.clip(wide, 0, 8) / STRETCH_MM
     # the sides' shares of the amounts that the mechanics solves for below
     for name in ("mouthLowerDown", "mouthUpperUp"):
-        put(name, 0.5, asymmetry)
-    put("mouthFunnel", funnel)
-    put("mouthPucker", pucker * (1 - 0.4 * shut))
-    put("mouthStretch", stretch * 0.75, asymmetry)
-    put("mouthSmile", stretch * 0.25, 2 * asymmetry)
-    put("mouthPress", 0.38 * shut)
-    put("mouthRollLower", 0.16 * shut)
-    put("mouthRollUpper", 0.15 * shut)
-    put("tongueTipUp", _dominance(shares, TIP_UP, 0.7) * alive)
-    put("tongueBladeUp", _dominance(shares, BLADE_UP, 0.8) * alive)
-    put("tongueBack", _dominance(shares, BACK_UP, 0.9) * alive)
+        add_movement(name, 0.5, asymmetry)
+    add_movement("mouthFunnel", funnel)
+    add_movement("mouthPucker", pucker * (1 - 0.4 * shut))
+    add_movement("mouthStretch", stretch * 0.75, asymmetry)
+    add_movement("mouthSmile", stretch * 0.25, 2 * asymmetry)
+    add_movement("mouthPress", 0.38 * shut)
+    add_movement("mouthRollLower", 0.16 * shut)
+    add_movement("mouthRollUpper", 0.15 * shut)
+    add_movement("tongueTipUp", _dominance(shares, TIP_UP, 0.7) * alive)
+    add_movement("tongueBladeUp", _dominance(shares, BLADE_UP, 0.8) * alive)
+    add_movement("tongueBack", _dominance(shares, BACK_UP, 0.9) * alive)
 
     aim = Shape(gap, rise_of(gap, lips), alive * lead_jaw(jaw_of(gap, lips)))
     x, rotation = _mechanics(tuple(channels)).speak(

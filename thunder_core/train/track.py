@@ -123,8 +123,8 @@ def _track_one(
     for first, behind in engine.analyse(speech).phrasing.phrases:
         spoken[first:behind] = True
     soundfile.write(out.with_suffix(".wav"), speech.samples, RATE, subtype="PCM_16")
-    told = {"speaker": out.parent.name, "measuring": not wishes.trainable, "spoken": spoken}
-    arrays = load_arrays(part) | told
+    about = {"speaker": out.parent.name, "measuring": not wishes.trainable, "spoken": spoken}
+    arrays = load_arrays(part) | about
     write_file(out, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
     part.unlink()
     return notes

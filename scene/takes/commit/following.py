@@ -38,7 +38,7 @@ def stale_lines(scene) -> list[tuple[str, Line, State, fingerprint.Change]]:
     return [each for each in changed if each[-1] is not None and each[-1].kind != "GONE"]
 
 
-def played(rig: head.Rig) -> list[tuple]:
+def action_slots(rig: head.Rig) -> list[tuple]:
     """(action, slot) of the animator's animation of each target, also while a take is
     shown."""
     if display.shown_action(rig) is not None:
@@ -52,8 +52,8 @@ def played(rig: head.Rig) -> list[tuple]:
 
 def strips_of(rig: head.Rig) -> list:
     """The NLA strips of a head in which the animator's animation has committed lines."""
-    played = (strip for target in rig.targets for _, strip in reading.played_strips(target))
-    return [strip for strip in played if reading.lines_in(strip)]
+    strips = (strip for target in rig.targets for _, strip in reading.active_strips(target))
+    return [strip for strip in strips if reading.lines_in(strip)]
 
 
 def lines_of(mesh) -> list[Line]:
@@ -62,7 +62,9 @@ def lines_of(mesh) -> list[Line]:
     rig, _ = attempt(head.resolve, mesh)
     if rig is None:
         return []
-    actions = (line_records.lines_of(action) for action, _ in played(rig) if action is not None)
+    actions = (
+        line_records.lines_of(action) for action, _ in action_slots(rig) if action is not None
+    )
     strips = (line for strip in strips_of(rig) for line in reading.lines_in(strip))
     return list(
         dict.fromkeys([*(line for each in actions if each for line in each.lines), *strips])
@@ -203,7 +205,7 @@ def _move_keys(
 ) -> Generator[float, None, int]:
     """Move the keys of lines in the actions that a head plays. Yields progress; returns the number
     of lines. fade: most frames around a line in which it has keys that blend into it."""
-    plays = played(rig)
+    plays = action_slots(rig)
     actions = [action for action in dict.fromkeys(action for action, _ in plays) if action]
     before = next(filter(None, map(line_records.lines_of, actions)), Lines())
     moves = [move for move in moves if move.line in before.lines]

@@ -11,11 +11,11 @@ from ....thunder_core import records
 from ....thunder_core.animation import posing
 from ....thunder_core.animation.commit import line_records
 from ....thunder_core.animation.commit.before import (
-    Before,
     Block,
     Choice,
     Curve,
     Place,
+    StateBefore,
     Strip,
     StripCurve,
     Take,
@@ -34,7 +34,7 @@ from ..shape.applying import STRENGTH
 STILL_POSE = "Thunder: Still Pose"
 
 
-def read(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, None, Before]:
+def read(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, None, StateBefore]:
     """Steps that read what a commit of a shown take finds. Returns the Before. Raises BadRequest if
     the animator's action cannot be written."""
     animator_actions, states = display.animator_actions(rig), display.animator_states(rig)
@@ -58,12 +58,12 @@ def read(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, Non
                 line_records.lines_of(action),
                 curves,
                 {place: curve_of(curve) for place, curve in take.items()},
-                tuple(_strip(strip, take) for _, strip in played_strips(target)),
+                tuple(_strip(strip, take) for _, strip in active_strips(target)),
             )
         )
     still = [_still(state) for state in states]
     voice, changed = fingerprint.state_of(actions[0]), fingerprint.change(scene, entry)
-    return Before(
+    return StateBefore(
         Take(
             line,
             entry.first,
@@ -99,7 +99,7 @@ def nla_tracks(target) -> list[bpy.types.NlaTrack]:
     return list(target.animation_data.nla_tracks) if target.animation_data else []
 
 
-def played_strips(target) -> Iterator:
+def active_strips(target) -> Iterator:
     """(track, strip) of the NLA strips on a target that play an action, but for those of shown
     takes."""
     for track in nla_tracks(target):

@@ -10,11 +10,11 @@ import bpy
 
 from ....thunder_core.animation import placing, posing
 from ....thunder_core.animation.commit import line_records
-from ....thunder_core.animation.commit.before import Before
+from ....thunder_core.animation.commit.before import StateBefore
 from ....thunder_core.animation.commit.drawing import Drawing, NewCurve, OF_SPEECH
 from ....thunder_core.animation.commit.planning import Plan
 from ...animation import display, fcurves
-from ...animation.keying import checksum, PROPERTY, record_of
+from ...animation.keying import checksum_of, PROPERTY, record_of
 from ...heads import head, head_state, rna_paths
 from ...host import compat
 from ...host.jobs import stage, Step
@@ -28,7 +28,7 @@ AS_COMMITTED = "thunder_as_committed"
 
 
 def write(
-    rig: head.Rig, entry, before: Before, plan: Plan, drawing: Drawing
+    rig: head.Rig, entry, before: StateBefore, plan: Plan, drawing: Drawing
 ) -> Generator[Step, None, tuple[list[bpy.types.Action], str]]:
     """Steps that write a commit into the file. Returns the actions with its keys, and the name of
     the one that still has the animator's earlier keys, or "". Closed early, or if the curves cannot
@@ -38,12 +38,12 @@ def write(
     left = animator_actions if plan.keeps else []
     animator_actions = animator_actions if plan.takes_part else [None] * len(animator_actions)
     old_strips = [
-        [strip for number, strip in enumerate(reading.played_strips(t)) if number in old]
+        [strip for number, strip in enumerate(reading.active_strips(t)) if number in old]
         for t, old in zip(rig.targets, plan.old_strips)
     ]
     tracks = [{track.as_pointer() for track in reading.nla_tracks(t)} for t in rig.targets]
     work = _Writing(rig, entry, before, plan, drawing, animator_actions, states, tracks)
-    actions = yield from work.put()
+    actions = yield from work.write_curves()
     # From here on without a pause.
     for target, strips in zip(rig.targets, old_strips):
         _remove_strips(target, strips)
@@ -54,10 +54,10 @@ def write(
         _label(actions[0], plan, drawing)
     for action in actions:
         _record(action, about, plan, drawing)
-        action[AS_COMMITTED] = checksum(action)
+        action[AS_COMMITTED] = checksum_of(action)
     for track, value in drawing.still:
         if rna_paths.exists(rig.targets[track.block], track.path):
-            rna_paths.put(rig.targets[track.block], track.path, track.index, value)
+            rna_paths.set_value(rig.targets[track.block], track.path, track.index, value)
     head_state.ensure(rig.owner).shown = None
     display.remember_animation(rig)
     edited = next(
@@ -76,7 +76,7 @@ def write(
 def is_as_committed(action) -> bool:
     """Whether an action's keys are as the last commit to it left them: then stored copies of it
     hold all of the animator's work."""
-    return action.get(AS_COMMITTED) == checksum(action)
+    return action.get(AS_COMMITTED) == checksum_of(action)
 
 
 def free_name(name: str, action=None) -> str:
@@ -93,8 +93,8 @@ def _record(action, about: dict, plan: Plan, drawing: Drawing) -> None:
     line_records.remember_keys(action, drawing.line_keys)
     if plan.choice.regions & OF_SPEECH:
         line_records.remember_score(action, plan.line, drawing.score)
-    provenance.forget(action)
-    applying.forget(action)
+    provenance.remove_data(action)
+    applying.remove_data(action)
 
 
 def _label(action, plan: Plan, drawing: Drawing) -> None:
@@ -121,7 +121,7 @@ class _Writing:
 
     rig: head.Rig
     entry: Any
-    before: Before
+    before: StateBefore
     plan: Plan
     drawing: Drawing
     animator_actions: list
@@ -129,7 +129,7 @@ class _Writing:
     old_tracks: list[set[int]]
     made: list = field(default_factory=list)
 
-    def put(self) -> Generator[Step, None, list]:
+    def write_curves(self) -> Generator[Step, None, list]:
         """Steps that write the curves into the chosen actions, and others above the animator's NLA
         strips. Returns these actions. If it fails or is closed early, everything is restored."""
         put_curves = {

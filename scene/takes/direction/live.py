@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 
 import bpy
 
-from ....thunder_core.direction import Brief
+from ....thunder_core.direction import DirectionRequest
 from ....thunder_core.direction_words import words_of_request, words_of_take
 from ....thunder_core.errors import BadRequest, ThunderError
 from ....thunder_core.progress import result
@@ -31,7 +31,7 @@ from ...host import jobs
 from ...voice import fingerprint, mixdown
 from .. import browsing, generation, provenance, take_list, transcript
 from ..shape.applying import is_shaped
-from . import asking, sliders
+from . import head_direction, sliders
 
 # property of a take's first action while its keys do not yet match the sliders
 PENDING = "thunder_live"
@@ -41,17 +41,17 @@ _POLL_SECONDS = 0.02
 _BUSY_SECONDS = 0.2  # interval of checking whether other work has finished
 
 
-def with_effort(request: Request, effort: str) -> Request:
-    """A request at another `effort`, in letters."""
-    steps = int(effort) if effort.isdecimal() else 0
-    return replace(request, steps=steps, quality=request.quality if steps else effort)
+def with_quality(request: Request, quality: str) -> Request:
+    """A request at another quality, or number of steps, in letters."""
+    steps = int(quality) if quality.isdecimal() else 0
+    return replace(request, steps=steps, quality=request.quality if steps else quality)
 
 
 @dataclass
 class _Request:
     """A take that was requested from the engine."""
 
-    asked: Brief
+    direction: DirectionRequest
     is_final: bool
     steps: Generator
 
@@ -81,7 +81,7 @@ class Live(jobs.Part):
         self.copied: int | None = None
         self.original: keying.Performance | None = None
         self.sampled_for = Request(1)
-        self.written: tuple[Brief | None, bool] = (None, False)
+        self.written: tuple[DirectionRequest | None, bool] = (None, False)
         self.request = None
 
     release = drop
@@ -90,7 +90,7 @@ class Live(jobs.Part):
         scene = bpy.context.scene
         entry = take_list.shown_take(scene.thunder) if scene is not None else None
         if entry is not None:
-            browsing.forget(entry.action.session_uid)
+            browsing.drop_thumbnail(entry.action.session_uid)
             self.resume(entry)
 
     def file_opened(self) -> None:
@@ -115,7 +115,9 @@ class Live(jobs.Part):
                 self._set_sentence(str(error))
                 return
             self._set_sentence("")
-        entry.action[PENDING] = f"{self.token} {next(self.numbers)} {self.sampled_for.effort}"
+        entry.action[PENDING] = (
+            f"{self.token} {next(self.numbers)} {self.sampled_for.quality_or_steps}"
+        )
         self.moved_at = time.monotonic()
         self.task.postpone(0.0)
 
@@ -164,7 +166,7 @@ class Live(jobs.Part):
         if len(mark) == 3 and mark[0] == self.token:
             self._begin(entry)
             self.original, self.written = None, (None, False)
-            self.sampled_for = with_effort(self.sampled_for, mark[2])
+            self.sampled_for = with_quality(self.sampled_for, mark[2])
             self.moved_at = 0.0
             self.task.postpone(_POLL_SECONDS)
 
@@ -195,24 +197,27 @@ class Live(jobs.Part):
         if jobs.session.job is not None or is_dragging_keys():
             return _BUSY_SECONDS
         rig = take_list.rig_of(scene, entry)
-        asked = self._direction_for(rig, entry)
+        direction = self._direction_for(rig, entry)
         is_resting = time.monotonic() - self.moved_at > _REST_SECONDS
         request = self.request
         if request is not None:
-            if request.is_final and not provenance.is_same_brief(request.asked, asked):
+            if request.is_final and not provenance.is_same_direction(request.direction, direction):
                 request.steps.close()  # the sliders have moved since
             else:
                 try:
                     next(request.steps)
                     return _POLL_SECONDS
                 except StopIteration as end:
-                    self._write(rig, entry, end.value[0], request.asked)
-                    self.written = request.asked, request.is_final
+                    self._write(rig, entry, end.value[0], request.direction)
+                    self.written = request.direction, request.is_final
             self.request = None
             return _POLL_SECONDS
-        is_there, is_final = provenance.is_same_brief(self.written[0], asked), self.written[1]
-        as_before = self.original is not None and provenance.is_same_brief(
-            provenance.request_of(self.original.provenance, scene.thunder).direction, asked
+        is_there, is_final = (
+            provenance.is_same_direction(self.written[0], direction),
+            self.written[1],
+        )
+        as_before = self.original is not None and provenance.is_same_direction(
+            provenance.request_of(self.original.provenance, scene.thunder).direction, direction
         )
         if is_there and is_final:
             if as_before and self.copied is not None and not is_resting:
@@ -222,35 +227,41 @@ class Live(jobs.Part):
                 self._discard_copy(scene, entry)
             return None
         if as_before:
-            self._write(rig, entry, self.original, asked)  # bit for bit as it was
-            self.written = asked, True
+            self._write(rig, entry, self.original, direction)  # bit for bit as it was
+            self.written = direction, True
             return _POLL_SECONDS
         if is_there and not is_resting:
             return _POLL_SECONDS
-        wants_final = is_there or self.sampled_for.effort == DRAFT
-        self.request = _Request(asked, wants_final, self._sample(scene, entry, asked, wants_final))
+        wants_final = is_there or self.sampled_for.quality_or_steps == DRAFT
+        self.request = _Request(
+            direction, wants_final, self._sample(scene, entry, direction, wants_final)
+        )
         return 0.0
 
-    def _direction_for(self, rig: head.Rig, entry) -> Brief:
+    def _direction_for(self, rig: head.Rig, entry) -> DirectionRequest:
         """The direction that the sliders request for the take. Its spread, the takes it is like and
         whether it is played exactly as directed stay."""
         state, before = fingerprint.of_take(entry), self.sampled_for.direction
         last = state.last if state is not None and state.last else None
-        asked = asking.direction_over(rig.owner, provenance.clock_of(entry.action), last)
+        direction = head_direction.direction_over(
+            rig.owner, provenance.clock_of(entry.action), last
+        )
         if state is not None:
             voice = fingerprint.voice_of(entry.id_data, state)
-            asked = transcript.add_words(asked, entry.id_data, voice)
+            direction = transcript.add_words(direction, entry.id_data, voice)
         if before is None:
-            return replace(asked, as_asked=False)
-        return replace(asked, spread=before.spread, as_asked=before.as_asked, like=before.like)
+            return replace(direction, exact_first=False)
+        return replace(
+            direction, spread=before.spread, exact_first=before.exact_first, like=before.like
+        )
 
-    def _sample(self, scene, entry, asked: Brief, is_final: bool) -> Generator:
+    def _sample(self, scene, entry, direction: DirectionRequest, is_final: bool) -> Generator:
         """Steps that sample the take's seed again. Return a list of one Performance."""
         client = connection.start_client()
         voice, seed = fingerprint.voice_of(scene, fingerprint.of_take(entry)), entry.seed
         request = replace(
-            self.sampled_for if is_final else with_effort(self.sampled_for, DRAFT),
-            direction=asked,
+            self.sampled_for if is_final else with_quality(self.sampled_for, DRAFT),
+            direction=direction,
             seed=seed,
             sums=take_list.rig_of(scene, entry).sums,
         )
@@ -258,7 +269,9 @@ class Live(jobs.Part):
             yield from mixing
             return (yield from generation.sample_ranked(client, sound, request))
 
-    def _write(self, rig: head.Rig, entry, made: keying.Performance, asked: Brief) -> None:
+    def _write(
+        self, rig: head.Rig, entry, made: keying.Performance, direction: DirectionRequest
+    ) -> None:
         """Key the take again. Raises BadRequest if the animator has edited it meanwhile."""
         action = entry.action
         if provenance.is_edited(entry):
@@ -278,14 +291,16 @@ class Live(jobs.Part):
                 f"changed: press Generate Takes for new ones"
             )
         if source.look is not None and made.look is None:
-            made = asking.aim_eyes(made, source.look)
+            made = head_direction.aim_eyes(made, source.look)
         clock = provenance.clock_of(action)
         values = result(keying.values_of(rig, made, clock))
-        keying.key_again(rig, display.actions_of(entry), keying.curves(rig, entry), made, values)
+        keying.key_again(
+            rig, display.actions_of(entry), keying.curves_of_tracks(rig, entry), made, values
+        )
         provenance.store(action, made, clock, entry.voice)
         entry.score = made.score
         entry.words, entry.asked = words_of_take(made.provenance), words_of_request(made.provenance)
-        browsing.forget(self.uid)
+        browsing.drop_thumbnail(self.uid)
         jobs.redraw()
 
     def _discard_copy(self, scene, entry) -> None:

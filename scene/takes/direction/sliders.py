@@ -110,7 +110,7 @@ class ThunderDirection(bpy.types.PropertyGroup):
     spread: _share(
         "Variety",
         SPREAD,
-        "How far takes go from this direction, each its own way. At 0 all are played as asked",
+        "How far takes go from this direction, each its own way. At 0 all are played as directed",
     )
     look_at: EnumProperty(
         name="Look At",
@@ -181,7 +181,7 @@ def value(direction: ThunderDirection) -> Direction:
     )
 
 
-def put(direction: ThunderDirection, wanted: Direction) -> None:
+def set_direction(direction: ThunderDirection, wanted: Direction) -> None:
     """Move the sliders to a direction. Variety stays."""
     for name, number in wanted.style.values().items():
         if abs(getattr(direction, name) - number) > 1e-6:

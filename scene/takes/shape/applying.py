@@ -43,7 +43,7 @@ class TakeCurves:
     @classmethod
     def of(cls, rig: head.Rig, entry) -> TakeCurves:
         """The curves of a take and their keys as they are now."""
-        curves = keying.curves(rig, entry)
+        curves = keying.curves_of_tracks(rig, entry)
         return cls(
             rig,
             entry,
@@ -485,7 +485,7 @@ def _driven(
     drives, is_known = values, motion is not None and not rig.driver.leads
     if motion is None:
         motion = yield from rescale(
-            keying.motion(rig, values, provenance.clock_of_take(entry).fps), 0.0, 0.5
+            keying.shown_motion(rig, values, provenance.clock_of_take(entry).fps), 0.0, 0.5
         )
     if not is_known:  # own mouths are in the keys, not in what the motion drives
         drives = yield from rescale(keying.drive(rig, motion), 0.5, 1.0)
@@ -650,7 +650,7 @@ class ThunderShape(bpy.types.PropertyGroup):
         )
 
 
-def forget(action) -> None:
+def remove_data(action) -> None:
     """Remove the data of a take's shape from an action that is no longer a take; its keys stay
     unchanged."""
     action.pop(STATE, None)

@@ -16,7 +16,7 @@ from ..placing import Shape, Span
 from ..poses import REGIONS
 from .line_records import Line, LineKeys, Lines
 
-STILL = 1e-5  # difference below which a value has not moved
+UNMOVED = 1e-5  # difference below which a value has not moved
 
 Place = tuple[str, int]  # data path and array index of an f-curve
 
@@ -111,11 +111,11 @@ class Strip:
     def action_times(self, frames: np.ndarray) -> np.ndarray:
         """The action's frames that the strip plays at scene frames within it."""
         first, last = self.action_start, self.action_end
-        played = (frames - self.start) / abs(self.scale or 1.0)
+        position = (frames - self.start) / abs(self.scale or 1.0)
         if last - first > 0:
-            times = played % (last - first)
-            played = np.where((times == 0.0) & (played > 0.0), last - first, times)
-        return last - played if self.is_reversed else first + played
+            times = position % (last - first)
+            position = np.where((times == 0.0) & (position > 0.0), last - first, times)
+        return last - position if self.is_reversed else first + position
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class StripCurve:
             return bool(len(frames))
         times = strip.action_times(frames)
         near = np.abs(self.key_times[:, None] - times) < 0.5 / abs(strip.scale or 1.0)
-        return bool(near.any() or np.ptp([self.value_at(time) for time in times]) > STILL)
+        return bool(near.any() or np.ptp([self.value_at(time) for time in times]) > UNMOVED)
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ class Take:
 
 
 @dataclass(frozen=True)
-class Before:
+class StateBefore:
     """The state before a commit.
 
     meter: of the rig.  rotation_modes: of the rotations of `meter`, Blender's names. Of each of its

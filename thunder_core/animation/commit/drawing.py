@@ -11,7 +11,7 @@ from .. import keyframes, placing, posing, reduction
 from ..keys import Keys, PoseKeys, SAMPLES
 from ..poses import Column, poses_in, REGIONS
 from . import line_records
-from .before import Before, Block, Choice, Curve, STILL
+from .before import Block, Choice, Curve, StateBefore, UNMOVED
 from .fitting import Fitted, Sampled
 from .line_records import LineKeys, Lines
 from .planning import KeptCurve, Plan
@@ -63,7 +63,7 @@ class Drawing:
 
 
 def draw(
-    before: Before, plan: Plan, sampled: Sampled, fitted: Fitted
+    before: StateBefore, plan: Plan, sampled: Sampled, fitted: Fitted
 ) -> Generator[float, None, Drawing]:
     """Place the new keys of each curve among the animator's. Yields progress; returns the
     Drawing."""
@@ -130,7 +130,7 @@ def draw(
     )
 
 
-def horizon_of(before: Before, choice: Choice) -> tuple[float, float]:
+def horizon_of(before: StateBefore, choice: Choice) -> tuple[float, float]:
     """Frames that cycles of the animator's curves must cover once they are keys: all of the scene,
     of its animation and of the take, and more on both sides."""
     keyed = [
@@ -149,7 +149,7 @@ def horizon_of(before: Before, choice: Choice) -> tuple[float, float]:
 
 
 def _keys_of_take(
-    before: Before, plan: Plan, sampled: Sampled, fitted: Fitted, place: int
+    before: StateBefore, plan: Plan, sampled: Sampled, fitted: Fitted, place: int
 ) -> dict | None:
     """The take's keys of a track, from its first frame to its last; None if the take does not
     visibly move it."""
@@ -178,7 +178,7 @@ def _keys_of_take(
         ]
         has_curve = at in plan.curves[track.block] or at in plan.moved_by_strips[track.block]
         if not has_curve and not posing.is_seen(
-            fitted, place, ends - before.still[place], max(choice.error, STILL)
+            fitted, place, ends - before.still[place], max(choice.error, UNMOVED)
         ):
             return None
         index = np.array([0, len(frames) - 1][: len(frames)])
@@ -221,7 +221,7 @@ def _place(
         values = np.concatenate(
             [keys[part][:, 1] for part in ("co", "handle_left", "handle_right")]
         )
-        keys = keyframes.select(keys, np.arange(1)) if np.ptp(values) < STILL else keys
+        keys = keyframes.select(keys, np.arange(1)) if np.ptp(values) < UNMOVED else keys
     if choice.step > 1:
         keys["interpolation"][_is_on(keys["co"][:, 0], new.span.start, new.span.last)] = (
             keyframes.CONSTANT
@@ -250,7 +250,7 @@ def _committed_keys(
         old_points = (
             old.keys["co"].astype(np.float32) if old is not None else np.zeros((0, 2), np.float32)
         )
-        is_old = (np.abs(keys["co"].astype(np.float32)[:, None] - old_points) < STILL).all(2).any(1)
+        is_old = (abs(keys["co"].astype(np.float32)[:, None] - old_points) < UNMOVED).all(2).any(1)
         is_set |= _is_on(times, span.start, span.end) & ~is_old
     return keyframes.select(keys, is_set)
 
@@ -292,7 +292,7 @@ def _is_on(times: np.ndarray, first: int, last: int) -> np.ndarray:
     return (times >= first - 0.5) & (times <= last + 0.5)
 
 
-def _other_curves(before: Before, plan: Plan) -> list[tuple[int, NewCurve]]:
+def _other_curves(before: StateBefore, plan: Plan) -> list[tuple[int, NewCurve]]:
     """(block, keys) of curves of the take besides the rig's tracks, such as one that the animator
     added by hand."""
     choice = plan.choice
@@ -331,7 +331,9 @@ def _hold_in_gap(
     ]
 
 
-def _line_keys(before: Before, plan: Plan, curves: list[list[NewCurve]]) -> dict[str, LineKeys]:
+def _line_keys(
+    before: StateBefore, plan: Plan, curves: list[list[NewCurve]]
+) -> dict[str, LineKeys]:
     """Keys set by each line, after this commit."""
     known, line, names = dict(plan.line_keys), before.take.line, plan.names
     if plan.choice.how == "INSERT":
@@ -462,7 +464,7 @@ def edited_warning(edited: int, earlier: str) -> str:
 
 
 def report(
-    before: Before,
+    before: StateBefore,
     plan: Plan,
     sampled: Sampled,
     fitted: Fitted,

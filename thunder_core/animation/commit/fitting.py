@@ -12,7 +12,7 @@ from ...rotation import matrix_to_rotvec, rotvec_to_matrix
 from .. import blocking, posing, reduction
 from ..keys import SAMPLES, smooth_between, times_of
 from . import stepping
-from .before import Before, Choice, STILL
+from .before import Choice, StateBefore, UNMOVED
 from .planning import Plan
 
 Fitted = posing.PoseFit | reduction.Fit | None  # None: every key of the take stays
@@ -28,7 +28,7 @@ class Sampled:
     moved: np.ndarray
 
 
-def sample(before: Before, plan: Plan) -> Generator[float, None, Sampled]:
+def sample(before: StateBefore, plan: Plan) -> Generator[float, None, Sampled]:
     """Sample a take, added to the animator's animation where that was chosen. Returns the Sampled;
     shape keys stay within their ranges, tracks without a curve at rest."""
     tracks = before.meter.driver.tracks
@@ -43,7 +43,7 @@ def sample(before: Before, plan: Plan) -> Generator[float, None, Sampled]:
     if not adds:
         return (yield from _hold(before, plan, Sampled(frames, values, plan.is_chosen)))
     rest = np.array([track.rest for track in tracks])
-    moving = plan.is_chosen & (np.abs(values - rest).max(0) > STILL) & ~plan.is_above
+    moving = plan.is_chosen & (np.abs(values - rest).max(0) > UNMOVED) & ~plan.is_above
     current = np.empty_like(values)
     for place, track in enumerate(tracks):
         curve_there = before.blocks[track.block].curves.get((track.path, track.index))
@@ -56,7 +56,7 @@ def sample(before: Before, plan: Plan) -> Generator[float, None, Sampled]:
     return (yield from _hold(before, plan, both))
 
 
-def _hold(before: Before, plan: Plan, sampled: Sampled) -> Generator[float, None, Sampled]:
+def _hold(before: StateBefore, plan: Plan, sampled: Sampled) -> Generator[float, None, Sampled]:
     """Returns the values with each pose held for some frames, if that was chosen."""
     if plan.choice.step == 1:
         return sampled
@@ -65,7 +65,7 @@ def _hold(before: Before, plan: Plan, sampled: Sampled) -> Generator[float, None
 
 
 def add_take(
-    before: Before, current: np.ndarray, values: np.ndarray, moving: np.ndarray
+    before: StateBefore, current: np.ndarray, values: np.ndarray, moving: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The animator's values [S, tracks] with the take's added on tracks that are moving [tracks],
     and the tracks that move then: a rotation moves as a whole."""
@@ -89,7 +89,7 @@ def add_take(
     return summed, moving
 
 
-def fit(before: Before, plan: Plan, sampled: Sampled) -> Generator[float, None, Fitted]:
+def fit(before: StateBefore, plan: Plan, sampled: Sampled) -> Generator[float, None, Fitted]:
     """Find the few keys whose curves are the same but for the chosen error, once for tracks that
     hold the same. Yields progress; returns the Fitted."""
     choice = plan.choice
@@ -103,7 +103,7 @@ def fit(before: Before, plan: Plan, sampled: Sampled) -> Generator[float, None, 
     return replace(fitted, curves=curves, reach=fitted.reach[lead])
 
 
-def _merge(before: Before, sampled: Sampled) -> tuple[Before, Sampled, list[int]]:
+def _merge(before: StateBefore, sampled: Sampled) -> tuple[StateBefore, Sampled, list[int]]:
     """Leave out tracks that hold the same as another, as keys of one name on face, lashes and teeth
     do; and tell of each track which one it follows. Fitted alone, each would leave the others."""
     meter, driver = before.meter, before.meter.driver
@@ -136,7 +136,7 @@ def _merge(before: Before, sampled: Sampled) -> tuple[Before, Sampled, list[int]
 
 
 def _fit(
-    before: Before, choice: Choice, sampled: Sampled
+    before: StateBefore, choice: Choice, sampled: Sampled
 ) -> Generator[float, None, posing.PoseFit | reduction.Fit]:
     if choice.keys == "BLOCKING":
         return (
@@ -177,7 +177,7 @@ def _sample_curve(curve, times: np.ndarray, default: float) -> np.ndarray:
     return np.full(len(times), default) if curve is None else curve.sampled(times)
 
 
-def _clamp(before: Before, place: int, values: np.ndarray) -> np.ndarray:
+def _clamp(before: StateBefore, place: int, values: np.ndarray) -> np.ndarray:
     """Values [S] of a track, clamped to its limits as Blender shows them, without the corners
     between frames at which no key could be."""
     limits = before.limits[place]

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import keyframes, placing
 from . import line_records, stepping
-from .before import Before, Block, Choice, Curve, Place, STILL, StripCurve, Take
+from .before import Block, Choice, Curve, Place, StateBefore, StripCurve, Take, UNMOVED
 from .line_records import Line, LineKeys, Lines, Naming
 
 _BESIDE = 1  # frames: a key of the animator's so near beside a lead would make the curve jump
@@ -50,7 +50,7 @@ class KeptCurve:
         values = keyframes.evaluate(self.keys, frames) if self.dropped else None
         if values is None:
             values = np.array([self.curve.value_at(frame) for frame in frames])
-        return bool(len(times) and len(values) and np.ptp(values) > STILL)
+        return bool(len(times) and len(values) and np.ptp(values) > UNMOVED)
 
     def shape(self, horizon: tuple[float, float]) -> placing.Shape:
         """The curve without the keys that are dropped; at least one must be left."""
@@ -97,7 +97,7 @@ class Plan:
         return self.choice.to in ("NEW", "STRIP")
 
 
-def plan(before: Before, choice: Choice) -> Generator[float, None, Plan]:
+def plan(before: StateBefore, choice: Choice) -> Generator[float, None, Plan]:
     """Decide how a take is committed as chosen. Yields progress; returns the Plan."""
     blocks = before.blocks
     take = stepping.with_even_leads(before.take, before.scene_first, choice.step)

@@ -15,7 +15,7 @@ from ...progress import rescale
 from ...types import BLINKS, in_group
 from .. import poses, posing
 from ..keys import PoseKeys, SAMPLES
-from .before import Before, STILL, Take
+from .before import StateBefore, Take, UNMOVED
 
 _UNSEEN = 0.1  # share of the error below which a change of one curve is not keyed
 
@@ -44,7 +44,7 @@ def on_grid(first: int, last: int, origin: int, step: int) -> tuple[int, int]:
 
 
 def hold(
-    before: Before, frames: np.ndarray, values: np.ndarray, step: int
+    before: StateBefore, frames: np.ndarray, values: np.ndarray, step: int
 ) -> Generator[float, None, np.ndarray]:
     """Returns values [S, tracks] at times_of(frames) with each pose held for `step` frames.
 
@@ -69,7 +69,7 @@ def hold(
     return held
 
 
-def _gap_and_lids(before: Before, values: np.ndarray) -> np.ndarray:
+def _gap_and_lids(before: StateBefore, values: np.ndarray) -> np.ndarray:
     """Gap of the lips, mm, and closing of the lids, 0 … 1, that values [T, tracks] show, [T, 2]."""
     motion, face = before.meter.read(values), displacement.face_meter()
     lids = motion.expression[:, in_group(before.meter.channels, BLINKS)].mean(axis=1)
@@ -103,7 +103,7 @@ def _turns(gap: np.ndarray, middle: np.ndarray, length: int) -> np.ndarray:
 
 
 def fit(
-    before: Before,
+    before: StateBefore,
     frames: np.ndarray,
     held: np.ndarray,
     moved: np.ndarray,
@@ -139,7 +139,7 @@ def fit(
             index = np.array(
                 _changes(values[:, [place]], chosen, forced, unit, np.array([_UNSEEN * error]))
             )
-            if np.ptp(values[index, place]) > STILL:
+            if np.ptp(values[index, place]) > UNMOVED:
                 curves[place] = PoseKeys(
                     index * step, values[index, place], np.zeros(len(index)), np.zeros(len(index))
                 )

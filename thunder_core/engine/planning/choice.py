@@ -25,8 +25,8 @@ from ...types import FPS
 from ..speech.cues import Prosody
 
 # what one does in a pause, as the list of takes says it, and how often
-AWAY, STILL, BREATHES, THINKS = "looks away", "holds still", "takes a breath", "thinks"
-_ACTS = {AWAY: 0.35, STILL: 0.25, BREATHES: 0.2, THINKS: 0.2}
+AWAY, HOLDS_STILL, BREATHES, THINKS = "looks away", "holds still", "takes a breath", "thinks"
+_ACTS = {AWAY: 0.35, HOLDS_STILL: 0.25, BREATHES: 0.2, THINKS: 0.2}
 # English words that are hardly ever hit
 _LIGHT = frozenset(
     "a am an and are as at be been but by can could did do does for from had has have he her him "
@@ -35,10 +35,10 @@ _LIGHT = frozenset(
 )
 _FEW = 4  # content words beside which light ones are left alone
 # ideas of a gesture, and how often
-NODS, TURNS, TILTS, LIFTS, BROWS = "nods", "turns", "tilts", "lifts the chin", "raises brows"
-_IDEAS = {NODS: 0.42, TURNS: 0.2, TILTS: 0.16, LIFTS: 0.1, BROWS: 0.12}
+NODS, TURNS, TILTS, LIFTS, RAISES_BROWS = "nods", "turns", "tilts", "lifts the chin", "raises brows"
+_IDEAS = {NODS: 0.42, TURNS: 0.2, TILTS: 0.16, LIFTS: 0.1, RAISES_BROWS: 0.12}
 # shortest pause in which it is done, s; a head that has just come to rest is not seen to hold still
-_LEAST_PAUSE = {AWAY: 0.3, STILL: 0.5, BREATHES: 0.3, THINKS: 0.3}
+_LEAST_PAUSE = {AWAY: 0.3, HOLDS_STILL: 0.5, BREATHES: 0.3, THINKS: 0.3}
 _LINE = 9.0  # a stretch of speech of this length has hits of its own, s
 _HITS = (0.5, 0.35, 0.15)  # shares of one, two and three
 _HITS_APART = 0.7  # least time between two, s

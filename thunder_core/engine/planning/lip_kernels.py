@@ -158,11 +158,15 @@ def place_sounds(lips: np.ndarray, belief: np.ndarray) -> np.ndarray:
     """
     frames, (opening, width) = np.arange(len(belief)), lips.T.astype(np.float64)
 
-    def heard(least: float, *phones: int) -> np.ndarray:
+    def likely_frames(least: float, *phones: int) -> np.ndarray:
         likely = belief[:, phones].sum(1)
         return np.interp(np.arange(4 * len(frames)) / 4, frames, likely) > least
 
-    labels = heard(_HEARD_ROUND, _W), heard(_HEARD, *BILABIALS), heard(_HEARD_ROUND, _W, _U)
+    labels = (
+        likely_frames(_HEARD_ROUND, _W),
+        likely_frames(_HEARD, *BILABIALS),
+        likely_frames(_HEARD_ROUND, _W, _U),
+    )
     w, shut, rounded = short_closures(labels, len(frames))
     opening += (1 - belief[:, SILENCE]) * np.maximum(_APART - opening, 0.0)
     opening += w * (np.clip(opening, *_OF_W) - opening)
@@ -176,14 +180,17 @@ def place_sounds(lips: np.ndarray, belief: np.ndarray) -> np.ndarray:
 _MOST_IN_SILENCE, _MORE_WITH_SOUND = 0.9, 5.0
 
 
-def plan_lips(features: np.ndarray, presence: np.ndarray, map_fits: bool = True) -> np.ndarray:
+def plan_lips(
+    features: np.ndarray, presence: np.ndarray, encoder_matches: bool = True
+) -> np.ndarray:
     """How far a voice opens lips, above closed, and how wide it makes them: float32 [T, 2], in
     deviations, 0 where nobody speaks.
 
-    features: [T, d] as `encoder.speech_features`.  presence: [T] 0 … 1, of speech.  map_fits:
-    whether the map was fitted to their encoder; else the phones that they hold are followed alone.
+    features: [T, d] as `encoder.speech_features`.  presence: [T] 0 … 1, of speech.
+    encoder_matches: whether the map was fitted to their encoder; else their phones alone are
+    followed.
     """
-    map_input, loudness = features if map_fits else None, features[:, -LOUDNESS:]
+    map_input, loudness = features if encoder_matches else None, features[:, -LOUDNESS:]
     phones = phone_probabilities(features)
     opening, width = (
         each.curve(phones, loudness, presence > 0.5, map_input) for each in kernels().values()
@@ -215,6 +222,6 @@ def fitted_encoder() -> str:
     return json.loads(KERNELS.read_text())["encoder"]
 
 
-def map_fits(encoder: SpeechEncoder) -> bool:
+def encoder_matches(encoder: SpeechEncoder) -> bool:
     """Whether the map was fitted to the features of an encoder."""
     return identity(encoder) == fitted_encoder()

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -22,8 +23,15 @@ from ...events import BREATH, EVENTS, HEAD, Look, Nod, Plan, Raise
 from ...filters import gaussian
 from ...types import FPS
 from ..speech.cues import Phrasing, Prosody
-from .choice import Choice, STILL
-from .plan import BREATH_JAW, Manners, plan_listener, plan_speaker
+from .choice import Choice, HOLDS_STILL
+from .plan import Behaviours, BREATH_JAW, plan_listener, plan_speaker
+
+_SEEDS = 1 << 32  # numbers that a random generator takes as a seed's part
+
+
+def rng_of(seed: int, *part: int) -> np.random.Generator:
+    """The random generator of one part of the take of a seed."""
+    return np.random.default_rng([*part, seed % _SEEDS])
 
 
 def minimum_jerk(u: np.ndarray) -> np.ndarray:
@@ -48,50 +56,60 @@ LOWER_FACE = (
       for side in ("Left", "Right")),
     "mouthRollLower", "mouthRollUpper", "mouthShrugLower",
 )  # fmt: skip
-_BREATHS_HERTZ = 0.24  # Hz
-_LEAST_SILENCE = 3.0  # shortest silence in which a lower face moves, s
-# no idle movement within these seconds of a phrase
-_AFTER = 0.4  # sounds fade
-_BEFORE = 0.7  # the face breathes in
-# seconds in which the drift begins after a phrase, and ends before the next
-_EASES_IN, _EASES_OUT = 1.0, 0.8
-_CALM_ENDS = 0.3  # time at both ends of a take in which no lips press, s
-# least and most seconds from the start of a silence to the first press or swallow, and from one to
-# the next
-_FIRST_PRESS, _PRESS_EVERY = (0.4, 7.5), (5.0, 12.0)
-_FIRST_SWALLOW, _SWALLOW_EVERY = (2.0, 18.0), (15.0, 30.0)
-_LISTENER_RARITY = 1.4  # factor of these times for a listener
-_APART = 1.2  # least time between a press and a swallow, s
-# Least and most of what is drawn for each press and swallow.
-_PRESS = (0.18, 0.32)  # size, channel value
-_UNEVEN = 0.18  # largest share by which the sides of a press differ from it
-_ROLLS = (0.2, 0.5)  # share of it by which lips roll in
-_PRESSING = ((0.14, 0.24), (0.08, 0.34), (0.18, 0.32))  # rise, hold and fall, s
-_SWALLOW = (0.15, 0.25)  # press of the lips in a swallow, channel value
-_CHIN = (0.16, 0.28)  # rise of the chin
-_DIP = (0.5, 1.2)  # dip of the head, degrees
-_SWALLOWING = ((0.24, 0.34), (0.18, 0.34), (0.35, 0.55))  # rise, hold and fall, s
-_DRIFT = 0.032  # standard deviation of the corners' drift, channel value
-_DRIFT_HERTZ = 0.18
-_DRIFT_MOST = 2.0  # standard deviations that it does not exceed
-_TOGETHER = 0.8  # of the drift of both corners together
-_APIECE = 0.6  # of the drift of each corner alone
-_SIDEWAYS = 0.75  # drift that dimples or stretches corners, relative to up and down
-_CHEEKS = 0.4  # cheeks' part in raised corners
-_SOFTNESS = 0.15  # width of the change from raised to lowered, standard deviations
-_NOSTRILS = 0.03  # largest noseSneer with the breath
+# When a lower face moves in silence.
+_REST = SimpleNamespace(
+    silence=3.0,  # shortest, s
+    after=0.4,  # s from a phrase: sounds fade
+    before=0.7,  # s to the next: the face breathes in
+    eases_in=1.0,  # s in which the drift begins after a phrase
+    eases_out=0.8,  # s in which it ends before the next
+    calm_ends=0.3,  # s at both ends of a take without presses and swallows
+    listener=1.4,  # factor of the times between them for a listener
+    apart=1.2,  # least s between a press and a swallow
+    breaths=0.24,  # a second
+    nostrils=0.03,  # largest noseSneer with the breath
+)
+# A press of the lips. Two numbers: least and most of what is drawn.
+_PRESS = SimpleNamespace(
+    first=(0.4, 7.5),  # s from the start of a silence
+    every=(5.0, 12.0),  # s from one to the next
+    size=(0.18, 0.32),  # channel value
+    uneven=0.18,  # largest share by which its sides differ from it
+    rolls=(0.2, 0.5),  # share of it by which lips roll in
+    times=((0.14, 0.24), (0.08, 0.34), (0.18, 0.32)),  # rise, hold and fall, s
+)
+# A swallow, likewise.
+_SWALLOW = SimpleNamespace(
+    first=(2.0, 18.0),  # s from the start of a silence
+    every=(15.0, 30.0),  # s from one to the next
+    press=(0.15, 0.25),  # of the lips, channel value
+    chin=(0.16, 0.28),  # its rise, channel value
+    dip=(0.5, 1.2),  # of the head, degrees
+    times=((0.24, 0.34), (0.18, 0.34), (0.35, 0.55)),  # rise, hold and fall, s
+)
+# How corners and cheeks drift.
+_DRIFT = SimpleNamespace(
+    size=0.032,  # standard deviation, channel value
+    hertz=0.18,  # speed
+    most=2.0,  # standard deviations that it does not exceed
+    together=0.8,  # part of both corners together
+    apiece=0.6,  # part of each corner alone
+    sideways=0.75,  # what dimples or stretches corners beside up and down
+    cheeks=0.4,  # their part in raised corners
+    softness=0.15,  # width of the change from raised to lowered, standard deviations
+)
 
 
 def rest_spans(phrasing: Phrasing, listens: bool) -> list[tuple[int, int]]:
     """Frames (first, first after them) of a face that neither speaks nor is about to: all of them
     if it listens or idles."""
     if listens or not len(phrasing.phrases):
-        return [(0, phrasing.frames)] if phrasing.frames >= _LEAST_SILENCE * FPS else []
+        return [(0, phrasing.frames)] if phrasing.frames >= _REST.silence * FPS else []
     result = []
     for start, end in phrasing.silences:
-        if end - start >= _LEAST_SILENCE * FPS:
-            first = start + round(_AFTER * FPS) if start > 0 else start
-            last = end - int(np.ceil(_BEFORE * FPS)) if end < phrasing.frames else end
+        if end - start >= _REST.silence * FPS:
+            first = start + round(_REST.after * FPS) if start > 0 else start
+            last = end - int(np.ceil(_REST.before * FPS)) if end < phrasing.frames else end
             result.append((int(first), int(last)))
     return result
 
@@ -108,81 +126,81 @@ class Resting:
         self.presses, self.swallows = np.zeros((2, frames))
 
     @classmethod
-    def of(cls, phrasing: Phrasing, seed: int, how: Manners, listens: bool) -> Resting:
+    def of(cls, phrasing: Phrasing, seed: int, behaviours: Behaviours, listens: bool) -> Resting:
         """The resting face of a seed's take for a voice that it speaks or listens to."""
         made = cls(phrasing.frames)
-        presses, swallows, drift, breath = (
-            np.random.default_rng([_SEED_RESTING, part, seed % (1 << 32)]) for part in range(4)
-        )
+        presses, swallows, drift, breath = (rng_of(seed, _SEED_RESTING, part) for part in range(4))
         corners = _draw_drift(phrasing.frames, drift)
         air = (
             1
             - np.sin(
-                2 * np.pi * (_BREATHS_HERTZ * np.arange(phrasing.frames) / FPS + breath.random())
+                2 * np.pi * (_REST.breaths * np.arange(phrasing.frames) / FPS + breath.random())
             )
         ) / 2
         for first, last in rest_spans(phrasing, listens):
             t = np.arange(first, last)
-            felt = np.ones(len(t))
+            fade = np.ones(len(t))
             if first > 0:
-                felt *= minimum_jerk((t - first) / FPS / _EASES_IN)
+                fade *= minimum_jerk((t - first) / FPS / _REST.eases_in)
             if last < phrasing.frames:
-                felt *= minimum_jerk((last - t) / FPS / _EASES_OUT)
+                fade *= minimum_jerk((last - t) / FPS / _REST.eases_out)
             for name, by in corners.items():
-                made.channels[name][t] += felt * by[t]
+                made.channels[name][t] += fade * by[t]
             for name in ("noseSneerLeft", "noseSneerRight"):
-                made.channels[name][t] += _NOSTRILS * felt * air[t]
+                made.channels[name][t] += _REST.nostrils * fade * air[t]
             made.press_and_swallow(
-                first, last, presses, swallows, how, _LISTENER_RARITY if listens else 1.0
+                first, last, presses, swallows, behaviours, _REST.listener if listens else 1.0
             )
         return made
 
     def press_and_swallow(
         self, first: int, last: int, presses: np.random.Generator, swallows: np.random.Generator,
-        how: Manners, rarity: float
+        behaviours: Behaviours, rarity: float
     ) -> None:  # fmt: skip
         """Add presses of the lips and swallows to frames first … last. rarity: factor of the time
         between them."""
-        begins = max(first, round(_CALM_ENDS * FPS))
-        ends = min(last, self.frames - round(_CALM_ENDS * FPS))
+        begins = max(first, round(_REST.calm_ends * FPS))
+        ends = min(last, self.frames - round(_REST.calm_ends * FPS))
         swallowed = []
         for each, u in _draw_moments(
-            first, last, _FIRST_SWALLOW, _SWALLOW_EVERY, swallows, how, rarity
+            first, last, _SWALLOW.first, _SWALLOW.every, swallows, behaviours, rarity
         ):
-            times = [_interpolate(*each) for each in zip(_SWALLOWING, u)]
+            times = [_interpolate(*each) for each in zip(_SWALLOW.times, u)]
             over = each + sum(times) * FPS
             swallowed.append((each, over))
             if each < begins or over > ends:
                 continue
-            self._press(each, times, _interpolate(_SWALLOW, u[3]), u[4] - 0.5, 0.0, 0.0)
+            self._press(each, times, _interpolate(_SWALLOW.press, u[3]), u[4] - 0.5, 0.0, 0.0)
             at, far = _bump(self.frames, each, *times)
             self.swallows[at] = 1.0
-            self.channels["mouthShrugLower"][at] += _interpolate(_CHIN, u[5]) * far
+            self.channels["mouthShrugLower"][at] += _interpolate(_SWALLOW.chin, u[5]) * far
             furthest = each / FPS + times[0]
             self.dips.append(
                 Nod(
                     furthest,
-                    np.array([_interpolate(_DIP, u[6]), 0.0, 0.0]),
+                    np.array([_interpolate(_SWALLOW.dip, u[6]), 0.0, 0.0]),
                     times[0],
                     times[2],
                     furthest + times[1],
                 )
             )
-        for each, u in _draw_moments(first, last, _FIRST_PRESS, _PRESS_EVERY, presses, how, rarity):
-            times = [_interpolate(*each) for each in zip(_PRESSING, u)]
+        for each, u in _draw_moments(
+            first, last, _PRESS.first, _PRESS.every, presses, behaviours, rarity
+        ):
+            times = [_interpolate(*each) for each in zip(_PRESS.times, u)]
             over = each + sum(times) * FPS
             near = any(
-                start - _APART * FPS < over and each < end + _APART * FPS
+                start - _REST.apart * FPS < over and each < end + _REST.apart * FPS
                 for start, end in swallowed
             )
             if each >= begins and over <= ends and not near:
                 self._press(
                     each,
                     times,
-                    _interpolate(_PRESS, u[3]),
+                    _interpolate(_PRESS.size, u[3]),
                     2 * u[4] - 1,
-                    _interpolate(_ROLLS, u[5]),
-                    _interpolate(_ROLLS, u[6]),
+                    _interpolate(_PRESS.rolls, u[5]),
+                    _interpolate(_PRESS.rolls, u[6]),
                 )
 
     def _press(
@@ -198,39 +216,44 @@ class Resting:
         the left more.  lower, upper: shares of its size by which the lips roll in."""
         frames, far = _bump(self.frames, at, *times)
         self.presses[frames] = 1.0
-        sides = {"mouthPressLeft": 1 + _UNEVEN * uneven, "mouthPressRight": 1 - _UNEVEN * uneven}
+        sides = {
+            "mouthPressLeft": 1 + _PRESS.uneven * uneven,
+            "mouthPressRight": 1 - _PRESS.uneven * uneven,
+        }
         for name, by in {**sides, "mouthRollLower": lower, "mouthRollUpper": upper}.items():
             self.channels[name][frames] += size * by * far
 
 
 def _draw_drift(frames: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """How corners and cheeks drift, [T] by channel, none below 0."""
-    noise, result = smooth_noise(frames, 6, _DRIFT_HERTZ, rng), {}
+    noise, result = smooth_noise(frames, 6, _DRIFT.hertz, rng), {}
     for i, side in enumerate(("Left", "Right")):
         raised, wide = (
             np.clip(
-                _TOGETHER * noise[:, j] + _APIECE * noise[:, j + 1 + i], -_DRIFT_MOST, _DRIFT_MOST
+                _DRIFT.together * noise[:, j] + _DRIFT.apiece * noise[:, j + 1 + i],
+                -_DRIFT.most,
+                _DRIFT.most,
             )
             for j in (0, 3)
         )
         result[f"mouthSmile{side}"], result[f"mouthFrown{side}"] = (
-            _DRIFT * _soft_positive(raised),
-            _DRIFT * _soft_positive(-raised),
+            _DRIFT.size * _soft_positive(raised),
+            _DRIFT.size * _soft_positive(-raised),
         )
-        result[f"cheekSquint{side}"] = _CHEEKS * result[f"mouthSmile{side}"]
-        result[f"mouthDimple{side}"] = _SIDEWAYS * _DRIFT * _soft_positive(wide)
-        result[f"mouthStretch{side}"] = _SIDEWAYS * _DRIFT * _soft_positive(-wide)
+        result[f"cheekSquint{side}"] = _DRIFT.cheeks * result[f"mouthSmile{side}"]
+        result[f"mouthDimple{side}"] = _DRIFT.sideways * _DRIFT.size * _soft_positive(wide)
+        result[f"mouthStretch{side}"] = _DRIFT.sideways * _DRIFT.size * _soft_positive(-wide)
     return result
 
 
 def _soft_positive(values: np.ndarray) -> np.ndarray:
     """The positive part of values, with a soft onset."""
-    return (values + np.sqrt(values**2 + _SOFTNESS**2)) / 2
+    return (values + np.sqrt(values**2 + _DRIFT.softness**2)) / 2
 
 
 def _draw_moments(
     first: int, last: int, soonest: tuple[float, float], every: tuple[float, float],
-    rng: np.random.Generator, how: Manners, rarity: float,
+    rng: np.random.Generator, behaviours: Behaviours, rarity: float,
 ) -> Iterator[tuple[float, np.ndarray]]:  # fmt: skip
     """Events that come every so many seconds: the frame at which each begins, and seven numbers, 0
     … 1, that shape it."""
@@ -239,7 +262,7 @@ def _draw_moments(
     while at < last:
         yield at, u[:7]
         u = rng.random(8)
-        at += FPS * _interpolate(every, u[7]) * rarity / how.at(at / FPS).tempo
+        at += FPS * _interpolate(every, u[7]) * rarity / behaviours.at(at / FPS).tempo
 
 
 def _interpolate(bounds: tuple[float, float], u: float) -> float:
@@ -278,6 +301,11 @@ _FINE = 4  # steps per frame in which the head's target is followed
 _SPRING = 9.0  # stiffness of the head's movement towards its target, 1/s
 _INHALE = 0.5  # rise of the head at an inhalation, degrees
 _BREATH_RISE, _BREATH_FALL = 0.22, 0.3  # of an inhalation, s
+# the head with it: s up, s from the breath to the start of its way down, and s down
+_LIFT_RISE, _LIFT_ENDS, _LIFT_FALL = 0.4, 0.45, 1.8
+# lids: s down, s shut (about a frame) and s up, in a blink of usual length
+_LIDS_DOWN, _LIDS_SHUT, _LIDS_UP = 0.1, 0.045, 0.2
+_SACCADE = (0.021, 0.0022)  # s, and s more a degree (Carpenter 1988)
 _MOST_KNIT = 0.8
 
 
@@ -286,9 +314,9 @@ def event_curves(plan: Plan, frames: int, tempo: float = 1.0) -> np.ndarray:
     of the head's poses, 1 as usual."""
     t = np.arange(frames) / FPS
     shut, breath = np.zeros(frames), np.zeros(frames)
-    for blink in plan.blinks:  # down in .1 s, shut for a frame, up in twice as long
-        hold, rise = 0.045 * blink.length, 0.2 * blink.length
-        lids = rise_and_fall((t - blink.at + 0.1) / 0.1, (t - blink.at - hold) / rise)
+    for blink in plan.blinks:
+        hold, rise = _LIDS_SHUT * blink.length, _LIDS_UP * blink.length
+        lids = rise_and_fall((t - blink.at + _LIDS_DOWN) / _LIDS_DOWN, (t - blink.at - hold) / rise)
         shut = np.maximum(shut, lids)
     for at, air in plan.breaths:
         drawn = rise_and_fall((t - at) / _BREATH_RISE, (t - at - _BREATH_RISE) / _BREATH_FALL)
@@ -340,7 +368,9 @@ def _head(plan: Plan, frames: int, tempo: float) -> np.ndarray:
         )
         head += stroke[:, None] * nod.degrees
     for at, air in plan.breaths:  # up with it, and down again slowly
-        head[:, 0] -= air * _INHALE * rise_and_fall((t - at) / 0.4, (t - at - 0.45) / 1.8)
+        head[:, 0] -= (
+            air * _INHALE * rise_and_fall((t - at) / _LIFT_RISE, (t - at - _LIFT_ENDS) / _LIFT_FALL)
+        )
     return head
 
 
@@ -363,7 +393,7 @@ def _gaze(looks: list[Look], frames: int) -> np.ndarray:
     make them."""
     gaze = np.zeros((frames, 2))
     jumps = np.diff([np.zeros(2), *(look.degrees for look in looks)], axis=0)
-    seconds = np.array([0.021 + 0.0022 * np.linalg.norm(jump) for jump in jumps])
+    seconds = np.array([_SACCADE[0] + _SACCADE[1] * np.linalg.norm(jump) for jump in jumps])
     begins = np.array([look.at for look in looks])
     progress = minimum_jerk((np.arange(frames) / FPS - begins[:, None]) / seconds[:, None])
     for share, jump in zip(progress, jumps):
@@ -378,6 +408,7 @@ _SEED_PLAN, _SEED_MOOD, _SEED_LIPS = 15, 16, 19
 # time at both ends of a take in which no blink begins or ends, s: no take starts with shut eyes
 _NO_BLINK_ENDS = 0.1
 _BLINK_SECONDS = 0.4  # length of a blink, s
+_LIDS_SEEN = 0.25  # s for which the lids of one are seen to be low
 # standard deviation of the brows' height between takes at a *Variety* of 1, channel values
 _BROW_HEIGHT_SPREAD = 0.22
 # the golden section: heights of consecutive seeds differ, and any few of them are spread evenly
@@ -399,8 +430,8 @@ _MOOD_HERTZ = 0.13  # speed of its changes
 class TakePlan:
     """The plan of one take over T frames.
 
-    plan: its events.  events: their curves, float32 [T, EVENTS].  felt [T]: strength of the mood, 1
-    as directed.  brows [T, 3], knit [T]: height at which inner and outer brows are carried, and
+    plan: its events.  events: their curves, float32 [T, EVENTS].  mood_strength [T]: 1 as
+    directed.  brows [T, 3], knit [T]: height at which inner and outer brows are carried, and
     lowering of both, channel values.  resting: the lower face in silence.  breath: [T] opening of
     the jaw for air before phrases, radians.  still: [T] 0 … 1, where the head is held.  opening:
     [T] millimetres beyond what was sampled, None for none.
@@ -408,7 +439,7 @@ class TakePlan:
 
     plan: Plan
     events: np.ndarray
-    felt: np.ndarray
+    mood_strength: np.ndarray
     brows: np.ndarray
     knit: np.ndarray
     resting: Resting
@@ -439,7 +470,7 @@ class TakePlan:
             "a breath before a phrase": [(at, at + 0.5) for at, _ in self.plan.breaths],
         }
         for blink in self.plan.blinks:
-            span = blink.at - 0.1, blink.at + 0.25 * blink.length
+            span = blink.at - _LIDS_DOWN, blink.at + _LIDS_SEEN * blink.length
             spans.setdefault(f"a blink {blink.reason}", []).append(span)
         t = np.arange(len(self.events)) / FPS
         result = {"pressed lips": self.resting.presses, "a swallow": self.resting.swallows}
@@ -473,44 +504,44 @@ def plan_take(
     side: to which a mood inclines the face, −1 or 1; 0: as the seed has it.
     """
     styles = np.zeros((1, len(DIRECTION_NAMES))) if styles is None else np.asarray(styles, float)
-    how = Manners.of_styles(styles)
+    behaviours = Behaviours.of_styles(styles)
     if listens:
-        how = how.of_listener()
-    rng, frames = np.random.default_rng([_SEED_PLAN, seed % (1 << 32)]), voice.frames
-    plan = plan_listener(voice, how, rng) if listens else plan_speaker(voice, choice, how, rng)
+        behaviours = behaviours.of_listener()
+    rng, frames = rng_of(seed, _SEED_PLAN), voice.frames
+    plan = (
+        plan_listener(voice, behaviours, rng)
+        if listens
+        else plan_speaker(voice, choice, behaviours, rng)
+    )
     plan.side = side or plan.side
     plan.blinks = [
         blink
         for blink in plan.blinks
-        if _NO_BLINK_ENDS < blink.at - 0.1
+        if _NO_BLINK_ENDS < blink.at - _LIDS_DOWN
         and blink.at + _BLINK_SECONDS * blink.length < voice.seconds - _NO_BLINK_ENDS
     ]
-    resting = Resting.of(phrasing, seed, how, listens)
+    resting = Resting.of(phrasing, seed, behaviours, listens)
     plan.nods = sorted([*plan.nods, *resting.dips], key=lambda nod: nod.at)
-    felt = (
-        1
-        + _MOOD_SPREAD
-        * smooth_noise(
-            frames, 1, _MOOD_HERTZ, np.random.default_rng([_SEED_MOOD, seed % (1 << 32)])
-        )[:, 0]
+    mood_strength = (
+        1 + _MOOD_SPREAD * smooth_noise(frames, 1, _MOOD_HERTZ, rng_of(seed, _SEED_MOOD))[:, 0]
     )
-    usual = how.usual
+    usual = behaviours.usual
     events = event_curves(plan, frames, usual.tempo)
     leans = side * usual.pose[2]
     if events[:, HEAD][:, 2].mean() * leans < 0:  # the take's poses are on that side too
         events[:, HEAD] *= np.array([1, -1, -1], np.float32)
     events[:, HEAD] += (
-        how.poses(frames) * [0.0, *(2 * (_TO_SIDE[0] * plan.side + _TO_SIDE[1],))]
+        behaviours.poses(frames) * [0.0, *(2 * (_TO_SIDE[0] * plan.side + _TO_SIDE[1],))]
     ).astype(np.float32)
     breath, brows = BREATH_JAW * events[:, BREATH], brows_of_style(seed, spread, styles, frames)
-    return TakePlan(plan, events, felt, *brows, resting, breath, _stillness(voice, choice))
+    return TakePlan(plan, events, mood_strength, *brows, resting, breath, _stillness(voice, choice))
 
 
 def _stillness(voice: Prosody, choice: Choice) -> np.ndarray:
     """Where a take holds still, [T] 0 … 1: from soon after a phrase until the face breathes in."""
     held = np.zeros(voice.frames)
     for (start, end), act in zip(voice.pauses, choice.acts):
-        if act == STILL:
+        if act == HOLDS_STILL:
             held[round((start + _SETTLES) * FPS) : round((end - _SETTLES) * FPS) + 1] = _HELD
     return gaussian(held, _HOLD_EASE, "nearest")
 
@@ -525,7 +556,7 @@ def vary_lips(
     presence: [T] 0 … 1, of speech.  stress: [T], `Choice.stress`.  spread: 0 … 1, variation of
     takes.
     """
-    rng = np.random.default_rng([_SEED_LIPS, seed % (1 << 32)])
+    rng = rng_of(seed, _SEED_LIPS)
     size = _SIZE_SPREAD * rng.standard_normal()
     by = sum(
         deviation * smooth_noise(len(lips), 2, hertz, rng) for hertz, deviation in _WORD_SPREADS
@@ -540,9 +571,7 @@ def vary_lips(
 def brow_height(seed: int, spread: float) -> float:
     """Height of a take's brows against usual ones, channel value: 0 at a spread of 0, within ± √3
     deviations."""
-    return (
-        spread * _BROW_HEIGHT_SPREAD * math.sqrt(3) * (2 * ((seed % (1 << 32)) * _GOLDEN % 1) - 1)
-    )
+    return spread * _BROW_HEIGHT_SPREAD * math.sqrt(3) * (2 * (seed % _SEEDS * _GOLDEN % 1) - 1)
 
 
 def brows_of_style(

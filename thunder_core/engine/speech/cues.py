@@ -39,7 +39,7 @@ _LATER, _LASTS = 1, 2.5
 _QUIET, _BLUR = 0.3, 7
 # frames of silence that do not separate phrases; frames of sound too short for a phrase
 _JOINED, _SHORTEST = 5, 4
-_SPEAKS = 0.5  # least presence of speech
+_LEAST_PRESENCE = 0.5  # least presence of speech
 _LEAST_WEIGHT = 0.1  # least weight of an accent; weaker ones are often peaks of noise
 
 
@@ -52,7 +52,7 @@ def accents(
     loudness [T]: `acoustics.loudness`, channel 0.  speaking: [T] 0 … 1.  pitch [T]:
     `acoustics.semitones`, None if it is not known.
     """
-    spoken = speaking > _SPEAKS
+    spoken = speaking > _LEAST_PRESENCE
     if spoken.sum() < 5:
         return np.zeros(0, int), np.zeros(0)
     standing = prominence_curve(loudness, pitch, spoken, "nearest")
@@ -152,12 +152,12 @@ def phrasing(
     """The marks of a voice from its loudness [T], the presence of speech [T] 0 … 1, phone
     probabilities [N, 40] at 50 Hz and, if it is known, its pitch [T] (`acoustics.semitones`)."""
     frames = len(presence)
-    if presence.max(initial=0.0) <= _SPEAKS:
+    if presence.max(initial=0.0) <= _LEAST_PRESENCE:
         return silent_phrasing(frames)
     at = np.minimum(np.arange(frames) * len(belief) // max(1, frames), len(belief) - 1)
     padded = np.pad(belief[:, SILENCE].astype(float), _BLUR // 2, mode="edge")
     quiet = np.convolve(padded, np.full(_BLUR, 1 / _BLUR), "valid")[at] > _QUIET
-    sound = ~quiet & (presence > _SPEAKS)
+    sound = ~quiet & (presence > _LEAST_PRESENCE)
     for start, end in runs(~sound):
         if 0 < start and end < frames and end - start < _JOINED:
             sound[start:end] = True
@@ -278,7 +278,7 @@ class Measures(NamedTuple):
     rate: float
 
 
-class Heard(NamedTuple):
+class Arousal(NamedTuple):
     """How a voice deviates from usual ones, in standard deviations between speakers: effort, range
     of pitch, rate."""
 
@@ -332,28 +332,28 @@ def measure(
     return Measures(*map(float, values)), len(syllables)
 
 
-def read_arousal(samples: np.ndarray, belief: np.ndarray, pitch: np.ndarray) -> Heard:
+def read_arousal(samples: np.ndarray, belief: np.ndarray, pitch: np.ndarray) -> Arousal:
     """How a voice deviates from usual ones, each within ±2.5 (`tanh`); nothing if little is said.
     Arguments as of `measure`."""
     measured = measure(samples, belief, pitch)
     if measured is None:
-        return Heard()
+        return Arousal()
     values, syllables = measured
     tilt, loudness, high, rate = (
         (np.array(values) - _USUAL) / _DEVIATION * syllables / (syllables + _DOUBT)
     )
-    heard = np.array([_EFFORT[0] * tilt + _EFFORT[1] * loudness, high, rate])
-    return Heard(*map(float, _FURTHEST * np.tanh(heard / _FURTHEST)))
+    deviations = np.array([_EFFORT[0] * tilt + _EFFORT[1] * loudness, high, rate])
+    return Arousal(*map(float, _FURTHEST * np.tanh(deviations / _FURTHEST)))
 
 
-def axis_deviations(heard: Heard) -> np.ndarray:
-    """Deviations of a style's axes, float32 [len(AXES)], as a voice asks for them: 0 but for
+def axis_deviations(arousal: Arousal) -> np.ndarray:
+    """Deviations of a style's axes, float32 [len(AXES)], that a voice suggests: 0 but for
     energy, brows and head.
 
     Usual values stay usual: x³ / (1 + x²) is an eighth at half a deviation, half at one, and 2.2 at
     the furthest.
     """
-    x = np.array(heard)
+    x = np.array(arousal)
     weighed = x**3 / (1 + x**2)
     return np.array(
         [np.dot(_MOVES[axis.name], weighed) if axis.name in _MOVES else 0.0 for axis in AXES],
@@ -462,7 +462,7 @@ def sounds_of(
 
 def cues_of(
     samples: np.ndarray, loudness: np.ndarray, presence: np.ndarray, belief: np.ndarray
-) -> tuple[Phrasing, Sounds, np.ndarray, Heard, np.ndarray]:
+) -> tuple[Phrasing, Sounds, np.ndarray, Arousal, np.ndarray]:
     """Accents and phrases of a sound [n], the sounds that jaw, lips and tongue follow, the accents'
     curve [T], how lively the voice is, and what it asks for by that (`axis_deviations`); from its
     loudness [T] (`acoustics.loudness`, channel 0), the presence of speech [T] and phone
@@ -472,8 +472,8 @@ def cues_of(
     marks = phrasing(loudness, presence, belief, pitch)
     accented = accent_curve(marks.accents, frames)
     arousal = read_arousal(samples, belief, pitch)
-    asks = axis_deviations(arousal)
-    return marks, confident_sounds(belief, presence), accented, arousal, asks
+    voice_style = axis_deviations(arousal)
+    return marks, confident_sounds(belief, presence), accented, arousal, voice_style
 
 
 # ---- what a take hears
@@ -511,7 +511,7 @@ def draw_phones(logits: np.ndarray, seed: int, freely: bool = False) -> np.ndarr
     ).argmin(-1)
 
 
-def hear_phones(logits: np.ndarray, seed: int, freely: bool = False) -> np.ndarray:
+def sample_phones(logits: np.ndarray, seed: int, freely: bool = False) -> np.ndarray:
     """Phone logits [N, 40] as the take of a seed hears them: where it draws another phone than the
     likeliest, that one is raised until it is sure. Sounds and silence are not exchanged, and likely
     closures stay: a missing one is noticed first."""

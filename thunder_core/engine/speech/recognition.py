@@ -90,8 +90,8 @@ def recognise(
     """
     languages, kept, made_up = Counter[str](), list[dict](), list[dict]()
 
-    def add(parts: Spans, told: Progress) -> None:
-        for answer in process.ask(samples, parts, by, told):
+    def add(parts: Spans, progress: Progress) -> None:
+        for answer in process.ask(samples, parts, by, progress):
             languages[answer["language"]] += 1
             said = [segment for segment in answer["segments"] if segment["text"]]
             # where the model invents, it does so again
@@ -194,8 +194,8 @@ def is_heard(segment: dict, belief: np.ndarray) -> bool:
         vowels = len(runs(belief[first:behind, VOWELS].sum(1) > 0.5))
         if not _FOR_A_VOWEL[0] * vowels <= syllables <= _FOR_A_VOWEL[1] * vowels:
             return False
-    heard = likelihood(belief[first:behind], segment["text"])
-    return heard > _UNHEARD and heard + segment["log_prob"] > _DOUBTFUL
+    likely = likelihood(belief[first:behind], segment["text"])
+    return likely > _UNHEARD and likely + segment["log_prob"] > _DOUBTFUL
 
 
 def repeats(text: str, others: Sequence[str]) -> bool:
@@ -209,17 +209,17 @@ def repeats(text: str, others: Sequence[str]) -> bool:
     return sum(gram in before for gram in said) > _SAID_BEFORE * len(said)
 
 
-def place(found: list[Word], heard: tuple[Word, ...]) -> list[Word]:
+def place(found: list[Word], recognised: tuple[Word, ...]) -> list[Word]:
     """The words of a recognised text as they were aligned, but at the model's times where their
     letters do not tell how they sound, or have no place."""
-    if len(found) != len(heard):
+    if len(found) != len(recognised):
         return found
     return [
         word
         if word.end > word.start
         and any(letter.phones for letter in letters(word.text) if letter.word)
         else replace(word, start=theirs.start, end=theirs.end)
-        for word, theirs in zip(found, heard)
+        for word, theirs in zip(found, recognised)
     ]
 
 

@@ -31,7 +31,7 @@ class ChannelFinder:
 
     def __init__(self, rate: int):
         self.rate, self.pieces, self.waiting = rate, 0, []  # type: int, int, list[np.ndarray]
-        self.heard: list[list[np.ndarray]] = []  # of each channel, and of the mean
+        self.spectra: list[list[np.ndarray]] = []  # of each channel, and of the mean
 
     def add(self, block: np.ndarray) -> None:
         """Take in float32 [n, channels]."""
@@ -44,8 +44,8 @@ class ChannelFinder:
         self.pieces += 1
         if self.pieces > _WHOLE and self.pieces % _EVERY or len(piece) < _FRAME * self.rate:
             return
-        self.heard = self.heard or [[] for _ in range(piece.shape[1] + 1)]
-        for list_, samples in zip(self.heard, [*piece.T, piece.mean(axis=1)]):
+        self.spectra = self.spectra or [[] for _ in range(piece.shape[1] + 1)]
+        for list_, samples in zip(self.spectra, [*piece.T, piece.mean(axis=1)]):
             list_.append(_frames(samples, self.rate))
 
     def best(self) -> int:
@@ -53,9 +53,9 @@ class ChannelFinder:
         mean. To be called once, at the end."""
         if self.waiting:
             self._analyse()
-        if not self.heard:
+        if not self.spectra:
             return 0
-        frames = [np.concatenate(each) for each in self.heard]
+        frames = [np.concatenate(each) for each in self.spectra]
         *single, mean = (_likeness(each) for each in frames)
         powers = np.array([each[:, :-2].mean() for each in frames[:-1]])
         best, others = int(np.argmax(single)), np.array(single) < OTHER * max(single)

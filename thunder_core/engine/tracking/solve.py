@@ -23,7 +23,7 @@ from ...face.points import SkinnedPoints
 from ...rotation import rotvec_to_matrix
 from ...types import FPS, in_group, JAW_OPEN_RADIANS, Motion, TONGUE
 from .spots import (
-    BROWS,
+    BROW_PAIRS,
     CHIN,
     contours,
     CORNERS,
@@ -71,7 +71,7 @@ _LIPS_THAT_MEET = (
 )
 # inner lips, upper and lower
 _PAIRS = ((13, 14), (82, 87), (312, 317), (81, 178), (311, 402), (80, 88), (310, 318))
-_BROW_LANDMARKS = [i for pairs in BROWS.values() for pair in pairs for i in pair]
+_BROW_LANDMARKS = [i for pairs in BROW_PAIRS.values() for pair in pairs for i in pair]
 _IRIS_RADIUS_MM = 12.0  # distance from the eye's centre to its iris
 _POSE_SMOOTHING = 0.8  # frames
 LEAST_FRAMES = 5  # with a face, for a resting face to be known

@@ -35,7 +35,7 @@ LOWER_LIDS = (
     (33, 7, 163, 144, 145, 153, 154, 155, 133), (263, 249, 390, 373, 374, 380, 381, 382, 362),
 )  # fmt: skip
 # Brows from the outer end to the inner one: pairs of the upper and the lower row.
-BROWS = {
+BROW_PAIRS = {
     "right": ((70, 46), (63, 53), (105, 52), (66, 65), (107, 55)),
     "left": ((300, 276), (293, 283), (334, 282), (296, 295), (336, 285)),
 }

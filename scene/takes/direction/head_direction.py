@@ -15,7 +15,7 @@ from ....thunder_core.animation import motion_file
 from ....thunder_core.animation.gaze import GazeTarget
 from ....thunder_core.animation.timing import Clock
 from ....thunder_core.animation.traits import style_of, StyleOfMotion
-from ....thunder_core.direction import AS_HEARD, AXES, Brief, Direction, MOOD_NAMES
+from ....thunder_core.direction import AS_HEARD, AXES, Direction, DirectionRequest, MOOD_NAMES
 from ....thunder_core.direction_presets import Preset, Presets, USERS
 from ....thunder_core.direction_words import words
 from ....thunder_core.errors import BadRequest
@@ -50,30 +50,30 @@ def add_direction(request: Request, owner: bpy.types.Object, voice: strip.Voice)
     return replace(request, direction=requested)
 
 
-def direction_over(owner: bpy.types.Object, clock: Clock, last: float | None) -> Brief:
+def direction_over(owner: bpy.types.Object, clock: Clock, last: float | None) -> DirectionRequest:
     """The direction of the head that an object represents, over a sound.
 
     last: the scene frame after the sound's end; None if unknown: then the frame after the last key.
     """
     direction = sliders.of(owner)
-    return Brief() if direction is None else _sample_direction(direction, clock, last)
+    return DirectionRequest() if direction is None else _sample_direction(direction, clock, last)
 
 
 def _sample_direction(
     direction: sliders.ThunderDirection, clock: Clock, last: float | None
-) -> Brief:
+) -> DirectionRequest:
     """A direction over a sound, in one row if nothing of it changes."""
     curves = _curves(direction)
     now = sliders.value(direction)
     if not curves:
-        return Brief.of(now, direction.spread)
+        return DirectionRequest.of(now, direction.spread)
     if last is None:
         last = max(curve.keyframe_points[-1].co[0] for curve in curves.values()) + 1
     count = max(1, round(float(clock.seconds(last)) * FPS))
     frames = clock.frame(np.arange(count) / FPS)
     values = {name: fcurves.evaluate(curve, frames) for name, curve in curves.items()}
     result = np.repeat(now.vector()[None], count, axis=0)
-    heard = np.full(count, now.share(AS_HEARD), np.float32)
+    as_heard = np.full(count, now.share(AS_HEARD), np.float32)
     for column, axis in enumerate(AXES):
         if axis.name in values:
             clipped = np.clip(values[axis.name], axis.least, axis.most)
@@ -82,8 +82,10 @@ def _sample_direction(
             ) / axis.speakers
     if "mood" in values or "strength" in values:
         strengths = _strengths(direction, values, count)
-        result[:, len(AXES) :], heard = strengths[:, :-1], strengths[:, -1].astype(np.float32)
-    return Brief(_first_if_alike(result), direction.spread, as_heard=_first_if_alike(heard))
+        result[:, len(AXES) :], as_heard = strengths[:, :-1], strengths[:, -1].astype(np.float32)
+    return DirectionRequest(
+        _first_if_alike(result), direction.spread, as_heard=_first_if_alike(as_heard)
+    )
 
 
 def _first_if_alike(rows: np.ndarray) -> np.ndarray:
@@ -146,7 +148,7 @@ def all_presets() -> Presets:
 def use_preset(direction: sliders.ThunderDirection, name: str) -> None:
     """Move the sliders of a direction to a preset. Raises BadRequest."""
     preset = all_presets().load(name)
-    sliders.put(direction, preset.direction)
+    sliders.set_direction(direction, preset.direction)
     if preset.spread is not None:
         direction.spread = preset.spread
 
@@ -160,7 +162,7 @@ def save_preset(direction: sliders.ThunderDirection, name: str) -> Path:
 
 def reset_direction(direction: sliders.ThunderDirection) -> None:
     """Move all sliders to their usual values."""
-    sliders.put(direction, Direction())
+    sliders.set_direction(direction, Direction())
     for name in ("strength", "spread"):
         direction.property_unset(name)
 
@@ -189,7 +191,7 @@ def use_style(direction: sliders.ThunderDirection, read: StyleOfMotion) -> str:
     sentence on the result."""
     remove_keys(direction)
     direction_read = Direction(read.style)
-    sliders.put(direction, direction_read)
+    sliders.set_direction(direction, direction_read)
     if read.spread is not None:
         direction.spread = read.spread
     return f"Style read from {read.seconds:.0f} s of speech: {words(direction_read.vector())}"
@@ -324,9 +326,11 @@ def update_eyes(scene, rig: head.Rig, voice: str) -> Generator[float, None, tupl
         if entry is None:  # deleted meanwhile
             continue
         values = yield from rescale(keying.values_of(rig, aimed, clock), 0.9, 0.9)
-        keying.key_again(rig, display.actions_of(entry), keying.curves(rig, entry), aimed, values)
+        keying.key_again(
+            rig, display.actions_of(entry), keying.curves_of_tracks(rig, entry), aimed, values
+        )
         provenance.store(entry.action, aimed, clock, entry.voice)
-        browsing.forget(uid)
+        browsing.drop_thumbnail(uid)
         yield 0.9 + 0.1 * (number + 1) / len(ready)
     return len(ready), len(entries) - len(ready)
 
@@ -424,8 +428,8 @@ def _moves(obj) -> bool:
             curve.data_path.startswith(("location", "rotation", "scale", "delta_"))
             for curve in compat.curves_for(obj)
         )
-        played = animation is not None and (animation.drivers or animation.nla_tracks)
-        if keyed or played or len(obj.constraints) or obj.parent_type != "OBJECT":
+        is_driven = animation is not None and (animation.drivers or animation.nla_tracks)
+        if keyed or is_driven or len(obj.constraints) or obj.parent_type != "OBJECT":
             return True
         obj = obj.parent
     return False
