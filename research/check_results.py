@@ -71,6 +71,9 @@ COMMANDS = {
     "table2_steps": "paper --cache {cache} --runs {runs} --only thunder --seeds 1 --clips 8 "
     "--samples 4 --steps 10 20 1000 --results research/results "
     "--docs research/results/paper_tables.md",
+    "table1_people_grid": "table1 --grid {grid} --cache {grid_cache} --spaces {grid_spaces} "
+    "--data {thunder_data}",
+    "table2_people_grid": "paper --grid --cache {grid_cache} --runs {grid_runs} --clips 200",
     "table3": "paper --heads --cache {heads_cache} --runs {heads_runs}",
     "paper_clips_heads": "paper --heads --cache {heads_cache} --runs {heads_runs}",
 }
