@@ -87,7 +87,8 @@ ALSO = {
     "speed": ("research/takes_of_tree.py", "research/start_of_tree.py"),
     "tracking": ("thunder_core/engine/tracker.py", "thunder_core/engine/tracking/*.py"),
 }
-NEEDED = ("THUNDER_DATA", "THUNDER_WHISPER", "CACHE", "RUNS", "SPACES", "HEADS_CACHE", "HEADS_RUNS")
+NEEDED = ("THUNDER_DATA", "THUNDER_WHISPER", "CACHE", "RUNS", "SPACES", "HEADS_CACHE", "HEADS_RUNS",
+          "GRID", "GRID_CACHE", "GRID_RUNS", "GRID_SPACES")  # fmt: skip
 _DATA = (".json", ".npz", ".safetensors", ".onnx", ".wav", ".toml")
 # arrays of a head's file that no bench measures
 _LOOKS = re.compile(r"(material_|tints|polygon_material|hair_).*")

@@ -17,7 +17,7 @@ nobody learned from, by their own mouths as CACHE has them, and words out of GRI
 speaker that mesh-to-speech knows and for others apart.
 
 Words are recognised by pocketsphinx. Figures of each line are kept in --kept and measured once, so
-a stopped run can be resumed. Rows go to research/results/table1.json, with 95 % intervals
+a stopped run can be resumed. Rows go to research/results/table1.json (of people: table1_people_grid.json), with 95 % intervals
 (bootstrap over lines).
 """
 
@@ -490,7 +490,9 @@ def measure_people(args: Namespace, engine: Engine, there: dict[str, Listener]) 
         "weights": engine.weights, "motion": "people's lips, performed by the teacher",
         "wer": "by pocketsphinx, in GRID's grammar",
     }  # fmt: skip
-    write_json(args.results, {"about": about, "groups": groups})
+    usual = args.results == RESULTS / "table1.json"
+    results = RESULTS / "table1_people_grid.json" if usual else args.results
+    write_json(results, {"about": about, "groups": groups})
 
 
 def run(args: Namespace) -> None:
