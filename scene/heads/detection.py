@@ -4,7 +4,7 @@ bones; or learns it from a pose, or from pose assets."""
 
 from collections.abc import Callable, Iterator, Mapping as Values
 from dataclasses import dataclass, replace
-from itertools import chain, starmap
+from itertools import starmap
 
 import bpy
 import numpy as np
@@ -21,6 +21,7 @@ from .driven import CHAIN, copied_bone, follow
 from .family import key_names, owners_of, property_names, relatives
 
 CACHE_MOST = 64
+_ENOUGH_MM = 6.0  # how far a jaw opens that turns as it is meant to
 _STILL = 1e-4  # least difference from rest that is a pose
 _LOWERED = (
     0.12  # share of a head's height by which a jaw that is moved opens, as one that turns does
@@ -102,12 +103,12 @@ def _look(face, plan: mapping.Mapping | None, anew: bool) -> _Found:
         len(obj.data.shape_keys.animation_data.drivers) if obj.data.shape_keys.animation_data else 0
         for obj in parts
     )
+    joints = conventions.joint_bones(bones)
+    placed = [(rig, name) for rig in rigs for name in joints if name in rig.pose.bones]
     ruled = tuple(
-        f"“{name}” is turned by {by}"
-        for rig in rigs
-        for name in conventions.joint_bones(bones)
-        if name in rig.pose.bones and (by := overruled(rig, name))
+        f"“{name}” is turned by {by}" for rig, name in placed if (by := overruled(rig, name))
     )
+    free = tuple(reach.freedom(rig, name) for rig, name in placed)
     signature = (
         face.session_uid,
         face.name_full,
@@ -117,6 +118,7 @@ def _look(face, plan: mapping.Mapping | None, anew: bool) -> _Found:
         bones,
         driven,
         ruled,
+        free,
         muted,
         tuple((block.slider_min, block.slider_max) for _, block in blocks),
         plan,
@@ -226,13 +228,19 @@ def _fit_to_keys(plan: mapping.Mapping, meter: reach.Meter) -> mapping.Mapping:
     moved = {target: face.offsets({target: amount}) / amount for target, amount in amounts.items()}
     moved = {target: by for target, by in moved.items() if by.any()}
     plan = jaw_balance.fit_to_keys(plan, moved, jaws, face.lips and (*face.lips, face.up))
-    share = 0.0 if face.sounds else reach.Face(meter, plan).shut("mouthClose")
-    added = (  # brings together lips that are modelled apart, so that they meet where a take's do
-        mapping.Rule(mapping.REST, rule.target, share * rule.weight)
-        for rule in plan.rules
-        if rule.source == "mouthClose" and share
-    )
-    return replace(plan, rules=(*plan.rules, *added))
+    if face.sounds:
+        return plan
+    # brings together lips that are modelled apart, so that they meet where a take's do: by a jaw
+    # bone past rest, which leaves a key for closing its whole way
+    fitted = reach.Face(meter, plan)
+    for source, rules, way in (("jawOpen", jaws, -1.0), ("mouthClose", plan.rules, 1.0)):
+        closing = [rule for rule in rules if rule.source == source]
+        if share := way * fitted.shut(source, way) if closing else 0.0:
+            added = (
+                mapping.Rule(mapping.REST, rule.target, share * rule.weight) for rule in closing
+            )
+            return replace(plan, rules=(*plan.rules, *added))
+    return plan
 
 
 def _rules_of_keys(recognised: conventions.Recognised, parts) -> list[mapping.Rule]:
@@ -356,11 +364,14 @@ def _joints(
 
 def _with_jaw(meter: reach.Meter, plan: mapping.Mapping, jaws) -> mapping.Mapping:
     """The mapping with the bone, (armature, bone), that parts the lips as it turns, of these or of
-    all that are named like a jaw, as an upper and a lower one; else with one that parts them as it
-    goes down; with the first where none is seen to."""
+    all that are named like a jaw, as an upper and a lower one, or the other way, as the upper half
+    of a puppet's head; else with one that parts them as it goes down, or that parts them most."""
 
-    def turn(rig, bone: str) -> mapping.Mapping:
-        return replace(plan, joints=(mapping.JointRule("jaw", bone, rig.name),))
+    def turn(rig, bone: str, scale: float = 1.0) -> mapping.Mapping:
+        return replace(plan, joints=(mapping.JointRule("jaw", bone, rig.name, scale),))
+
+    def opens(each: mapping.Mapping) -> float:
+        return min(reach.Face(meter, each).gap({"jawOpen": 1.0}), _ENOUGH_MM)
 
     named = [
         (rig, bone.name)
@@ -370,13 +381,9 @@ def _with_jaw(meter: reach.Meter, plan: mapping.Mapping, jaws) -> mapping.Mappin
     ]
     every = list(dict.fromkeys((*jaws, *named)))
     free = [jaw for jaw in every if not all(jaw[0].pose.bones[jaw[1]].lock_rotation)]
-    lowered = (replace(plan, rules=plan.rules + _lower(meter, plan, *jaw)) for jaw in every)
-    opening = (
-        each
-        for each in chain(starmap(turn, free), lowered)
-        if _opens(meter, each) and reach.Face(meter, each).is_lower_jaw
-    )
-    return next(opening, turn(*jaws[0]))
+    lowered = [replace(plan, rules=plan.rules + _lower(meter, plan, *jaw)) for jaw in every]
+    raised = [turn(*jaw, -1.0) for jaw in free]
+    return max([*starmap(turn, free), *raised, *lowered], key=opens)
 
 
 def _lower(meter: reach.Meter, plan: mapping.Mapping, rig, bone: str) -> tuple[mapping.Rule, ...]:
@@ -435,13 +442,13 @@ def overruled(rig, bone: str) -> str:
     """What has the last word on a bone's rotation, so that keys would not be seen: the name of a
     constraint, "its driver", "" for nothing."""
     for constraint in rig.pose.bones[bone].constraints:
-        mixes = [getattr(constraint, name, "") for name in ("mix_mode", "mix_mode_rot")]
+        mix = getattr(constraint, "mix_mode_rot", getattr(constraint, "mix_mode", ""))
         if (
             constraint.type not in (*_LIMITS, *_MAINTAIN)
             and not constraint.mute
             and constraint.is_valid
             and constraint.influence >= 1.0
-            and not any(mix.startswith(_MIXED) for mix in mixes)
+            and not mix.startswith(_MIXED)
             and not (constraint.type == "TRANSFORM" and constraint.map_to != "ROTATION")
             and all(getattr(constraint, f"use_{axis}", True) for axis in "xyz")
         ):

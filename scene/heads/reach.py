@@ -208,14 +208,22 @@ class Meter:
         ids = np.flatnonzero(by.any(axis=1))
         return ids, by[ids]
 
-    def _spread(self, moves: Moves) -> Moves:
-        """Moves, and those that drivers add to them."""
+    def _spread(self, moves: Moves, plan: mapping.Mapping | None = None) -> Moves:
+        """Moves, and those that drivers add to them, also by how a mapping turns bones."""
         result = dict(moves)
+        turns = {
+            mapping.Target("BONE", "", rig.name, bone, binding.EULER, axis): angle
+            for rig in self.rigs
+            if plan is not None and self._drivers
+            for bone, by in _matrices(rig, moves, plan).items()
+            for rest in [rig.data.bones[bone].matrix_local]
+            for axis, angle in enumerate((rest.inverted() @ by @ rest).to_euler(_order(rig, bone)))
+        }
         for _ in range(driven.CHAIN):
             result |= {
                 target: by
                 for target, curve in self._drivers
-                if target not in moves and (by := driven.change(curve, result))
+                if target not in moves and (by := driven.change(curve, turns | result))
             }
         return result
 
@@ -223,7 +231,7 @@ class Meter:
         """How far moves bring the points of a mesh, [V, 3], not to be changed: keys, then bones."""
         place = part, frozenset(moves.items()), plan.forward, plan.up
         if place not in self._offsets:
-            every, result = self._spread(moves), self.still(part).copy()
+            every, result = self._spread(moves, plan), self.still(part).copy()
             for target, amount in every.items():
                 if target.kind == "KEY" and target.name in self.names[part]:
                     block = self.parts[part].data.shape_keys.key_blocks[target.name]
@@ -321,7 +329,9 @@ class Face:
         self.meter, self.plan, self.is_looked_at = meter, plan, opened is not None
         self.forward = np.array(binding.DIRECTIONS[plan.forward or binding.FORWARD], float)
         self.up = np.array(binding.DIRECTIONS[plan.up or binding.UP], float)
-        self.left = np.cross(self.up, self.forward)
+        # an object whose scale is negative shows its left on its right
+        self.hand = -1.0 if meter.base.matrix_world.determinant() < 0 else 1.0
+        self.left = self.hand * np.cross(self.up, self.forward)
         self.rules = [*jaw_balance.apply_balance(plan).rules, *jaw_rules(plan)]
         jaws = {rule.target for rule in self.rules if rule.source == "jawOpen"}
         self.sounds = {source for source in plan.used if mapping.is_mouth(source)}
@@ -421,8 +431,11 @@ class Face:
         return len(moving) > 0 and hides.mean() > _STRONG
 
     def _find_lips(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """Neighbours that an open mouth parts most."""
+        """Neighbours that an open mouth parts most; None where what goes down is above what stays,
+        or what goes up, as the upper half of a puppet's head, below."""
         down, points = -self.opened @ self.up, self.points
+        if rises := down.sum() < 0:
+            down = down - down.min()
         most = down.max(initial=0.0)
         lower = np.flatnonzero(down > _PARTED * most)
         lower = lower[:: 1 + len(lower) // _MOST_LIPS]
@@ -446,7 +459,12 @@ class Face:
         best = in_front & (worth >= _MIDDLE * worth[in_front].max(initial=0.0))
         # where they meet, not the skin below
         best &= distances <= distances[best].min(initial=np.inf) + _SEAM * self.size
-        return (nearest[best], lower[best]) if able.any() else None
+        if not best.any():
+            return None
+        heights = points @ self.up
+        above = np.average(heights, weights=self.far) - heights[[*nearest[best], *lower[best]]]
+        is_right = above.max() >= 0 if rises else above.min() <= 0
+        return (nearest[best], lower[best]) if is_right else None
 
     @property
     def is_seen(self) -> bool:
@@ -455,15 +473,6 @@ class Face:
         moves = {each.target: each.weight for each in self.rules if each.source in self.row["open"]}
         is_known = self.is_looked_at or self.lips is not None
         return is_known or all(each.kind == "KEY" for each in moves) or self.meter.follows(moves)
-
-    @property
-    def is_lower_jaw(self) -> bool:
-        """Whether what opens the mouth is below what stays, where that is known: an upper jaw that
-        goes down parts lips from each other too."""
-        heights = self.points @ self.up
-        return not self.lips or bool(
-            np.average(heights, weights=self.far) <= heights[self.lips[0]].mean()
-        )
 
     def _pairs(self, moved: np.ndarray) -> np.ndarray:
         """How far each pair in the middle of the lips is apart, [n] mm, by moves or places."""
@@ -482,9 +491,10 @@ class Face:
         edges = (set(edge.vertices) for edge in self.meter.parts[self.parts[0]].data.edges)
         return len(self.parts) == 1 and any(edge & upper and edge & lower for edge in edges)
 
-    def shut(self, source: str) -> float:
-        """The value of a channel at which lips that are modelled apart meet, 0 for none."""
-        moved = self.joined(self.moved({source: _LITTLE}))
+    def shut(self, source: str, way: float = 1.0) -> float:
+        """The value of a channel at which lips that are modelled apart meet, 0 for none; way: its
+        sign, −1 for a jaw that closes."""
+        moved = self.joined(self.moved({source: way * _LITTLE}))
         closes = -self._pairs(moved) / _LITTLE
         able = closes > _LEAST_MM
         values = self._pairs(self.points)[able] / closes[able]
@@ -532,7 +542,7 @@ class Face:
         middle, far = (head.min(0) + head.max(0)) / 2, _FAR * np.abs(size @ up)
         left, right = (self._middle(("eye", "mouth", "brow"), side) for side in ("Left", "Right"))
         apart = np.zeros(3) if left is None or right is None else left - right
-        facts = [(1.0, mouth - middle), (_SIDES_VOTE, np.cross(apart, up))]
+        facts = [(1.0, mouth - middle), (_SIDES_VOTE, self.hand * np.cross(apart, up))]
         corners = [self._middle(("mouthSmile", "mouthStretch"), side) for side in ("Left", "Right")]
         if self.lips and all(corner is not None for corner in corners):
             lips = self.points[np.concatenate(self.lips)].mean(axis=0)
@@ -547,7 +557,8 @@ class Face:
         if size.min() < _FRONT * size.max() or np.abs(ahead).max() < _LEAST_VOTE:
             return None
         lengths = np.linalg.norm(apart) * np.linalg.norm(ahead)
-        return ahead, up, float(apart @ np.cross(up, ahead)) / lengths if lengths else 0.0
+        side = self.hand * float(apart @ np.cross(up, ahead))
+        return ahead, up, side / lengths if lengths else 0.0
 
     def _hinges(self) -> list[np.ndarray]:
         """Where bones are that open the jaw and deform a mesh, or those that copy them, [3]
@@ -579,7 +590,7 @@ class Face:
 
     def inverted(self) -> dict[str, str]:
         """Channels whose keys do the opposite of their names, with what they do."""
-        ways = {"jawOpen": (-self.up, "moves the lower lip up")}
+        ways = {} if self.lips else {"jawOpen": (-self.up, "moves the lower lip up")}
         front = self.front()  # without which it is not known what is left
         left = self.left * (0.0 if front is None else -1.0 if front[2] < -_TOWARDS else 1.0)
         for side, out in (("Left", left), ("Right", -left)):
@@ -728,20 +739,63 @@ def _matrices(rig, moves: Moves, plan: mapping.Mapping) -> dict[str, Matrix]:
     result = {}
     for bone, values in channels.items():
 
-        def three(path, rest=0.0, values=values):
+        def three(path, rest=0.0, *, values=values):
             return [rest + values.get((path, axis), 0.0) for axis in range(3)]
 
         turn = Vector((binding.basis(rig, bone, plan) @ three(binding.ROTATION)).tolist())
         whole = Quaternion(turn.normalized(), turn.length) if turn.length else Quaternion()
         mode = rig.pose.bones[bone].rotation_mode
-        order = mode if len(mode) == 3 else "XYZ"
+        order = _order(rig, bone)
         whole = whole @ Euler(three(binding.EULER), order).to_quaternion()
         if mode == "QUATERNION":
             numbers = [
                 float(i == 0) + values.get(("rotation_quaternion", i), 0.0) for i in range(4)
             ]
             whole = whole @ Quaternion(numbers).normalized()
-        local = Matrix.LocRotScale(Vector(three("location")), whole, Vector(three("scale", 1.0)))
+        at = three("location", values={} if rig.data.bones[bone].use_connect else values)
+        for limit in _limits(rig, bone):
+            if limit.type == "LIMIT_ROTATION":
+                whole = Euler(_within(limit, whole.to_euler(order)), order).to_quaternion()
+            else:
+                at = _within(limit, at)
+        local = Matrix.LocRotScale(Vector(at), whole, Vector(three("scale", 1.0)))
         rest = rig.data.bones[bone].matrix_local
         result[bone] = rest @ local @ rest.inverted()
     return result
+
+
+def _order(rig, bone: str) -> str:
+    """In which order angles turn a bone."""
+    mode = rig.pose.bones[bone].rotation_mode
+    return mode if len(mode) == 3 else "XYZ"
+
+
+def _limits(rig, bone: str) -> list:
+    """The constraints that limit how far a bone turns and moves from rest, as they do whole."""
+    return [
+        each
+        for each in rig.pose.bones[bone].constraints
+        if each.type in ("LIMIT_ROTATION", "LIMIT_LOCATION")
+        and not each.mute
+        and each.owner_space == "LOCAL"
+        and each.influence >= 1.0
+    ]
+
+
+def freedom(rig, bone: str) -> tuple:
+    """What tells how a bone may turn and move, by which a change is noticed."""
+    ends = [_within(each, [far] * 3) for each in _limits(rig, bone) for far in (-1e9, 1e9)]
+    return *map(tuple, ends), *rig.pose.bones[bone].lock_rotation, rig.data.bones[bone].use_connect
+
+
+def _within(limit, values) -> list[float]:
+    """Three values as a constraint limits them."""
+
+    def bound(name: str, axis: str, none: float) -> float:
+        is_used = any(getattr(limit, f"use_{each}_{axis}", False) for each in ("limit", name))
+        return getattr(limit, f"{name}_{axis}") if is_used else none
+
+    return [
+        min(max(value, bound("min", axis, -np.inf)), bound("max", axis, np.inf))
+        for value, axis in zip(values, "xyz")
+    ]

@@ -99,7 +99,7 @@ def stick(armature, bone="jaw"):
     """Stop a bone from turning, as only Blender shows."""
     limit = armature.pose.bones[bone].constraints.new("LIMIT_ROTATION")
     limit.use_limit_x = limit.use_limit_y = limit.use_limit_z = True
-    limit.owner_space = "LOCAL"
+    limit.owner_space = "LOCAL_WITH_PARENT"
 
 
 def skin(bpy, obj, turn=None, jaw=JAW):
@@ -711,10 +711,14 @@ def test_what_is_worn_far_before_the_face_does_not_turn_it_round(blender):
 
 
 @pytest.mark.parametrize("far", [5, 10])
-@pytest.mark.parametrize("by", ["mouthClose", "jaw bone", "nothing", "skin"])
+@pytest.mark.parametrize("by", ["mouthClose", "jaw bone", "both", "nothing", "skin"])
 def test_lips_that_are_modelled_apart_meet_where_those_of_a_take_do(blender, by, far):
     """Where an edge joins them they are skin, which is not apart."""
-    keys = {"jaw bone": without("jawOpen", "mouthClose"), "nothing": without("mouthClose")}
+    keys = {
+        "jaw bone": without("jawOpen", "mouthClose"),
+        "both": without("jawOpen"),
+        "nothing": without("mouthClose"),
+    }
     face = small_face(blender, keys.get(by, KEYS))
     if by != "skin":
         mesh = bmesh.new()
@@ -724,7 +728,7 @@ def test_lips_that_are_modelled_apart_meet_where_those_of_a_take_do(blender, by,
     for points in (face.data.vertices, *(key.data for key in face.data.shape_keys.key_blocks)):
         for place in JAW:
             points[PLACES.index(place)].co.z -= far / 1000
-    if by == "jaw bone":
+    if by in ("jaw bone", "both"):
         skin(blender, face)
     plan = character.plan_of(face)
     said = detection.reach_of(face, plan).faults
@@ -903,3 +907,131 @@ def test_a_beak_that_opens_straight_down_looks_ahead(blender):
     plan = character.plan_of(face)
     assert (plan.forward, plan.up) == ("-Y", "Z")
     assert "jawOpen" in plan.used and not detection.reach_of(face, plan).faults
+
+
+@pytest.mark.parametrize("head", [(0, -0.1, 1.5997), (0, -0.088, 1.6)], ids=["nothing", "4 mm"])
+@pytest.mark.parametrize("scale", [1.0, 0.01])
+def test_a_jaw_bone_that_opens_little_as_it_turns_is_moved(blender, head, scale):
+    face = bare_face(blender)
+    bones = {
+        name: (Vector(start) / scale, Vector(end) / scale, parent)
+        for name, (start, end, parent) in {
+            "head": (*BONES["head"][:2], None),
+            "jaw": (head, (0.03, -0.12, 1.62), "head"),
+        }.items()
+    }
+    armature = rig_with(blender, bones)
+    armature.scale = (scale,) * 3
+    blender.context.view_layer.update()
+    bind(armature, face, ("lower",))
+    face.matrix_parent_inverse = armature.matrix_world.inverted()
+    blender.context.view_layer.update()
+    assert 15 < gap_at(blender, face, jaw=1.0) < 45
+    assert "jaw" not in {joint.joint for joint in character.plan_of(face).joints}
+
+
+def limited(armature, kind="LIMIT_ROTATION", least=0.0, most=0.0):
+    """Let a jaw bone turn or move no further than this."""
+    limit = armature.pose.bones["jaw"].constraints.new(kind)
+    limit.owner_space = "LOCAL"
+    for axis in "xyz":
+        for used in (f"use_limit_{axis}", f"use_min_{axis}", f"use_max_{axis}"):
+            if hasattr(limit, used):
+                setattr(limit, used, True)
+        setattr(limit, f"min_{axis}", least)
+        setattr(limit, f"max_{axis}", most)
+
+
+def test_a_jaw_is_measured_as_far_as_its_limits_let_it_go(blender):
+    face = small_face(blender, without("jawOpen"))
+    armature = skin(blender, face)
+    limited(armature, least=-0.1, most=0.1)
+    opened = gap_at(blender, face, jaw=1.0)
+    assert 5 < opened < 15
+    found = detection.reach_of(face, character.plan_of(face))
+    assert found.shown["open"][0] == pytest.approx(opened, abs=0.2)
+
+
+def test_a_jaw_that_may_not_turn_is_moved(blender):
+    face = bare_face(blender)
+    limited(skin(blender, face))
+    assert gap_at(blender, face, jaw=1.0) > 15
+
+
+def test_a_jaw_that_may_neither_turn_nor_move_is_said(blender):
+    face = bare_face(blender)
+    armature = skin(blender, face)
+    limited(armature)
+    limited(armature, "LIMIT_LOCATION")
+    assert abs(gap_at(blender, face, jaw=1.0)) < 0.1
+    assert "open" in detection.reach_of(face, character.plan_of(face)).faults
+
+
+def test_a_mouth_that_its_jaw_may_not_shut_is_said(blender):
+    face = bare_face(blender)
+    mesh = bmesh.new()
+    mesh.from_mesh(face.data)
+    bmesh.ops.delete(mesh, geom=mesh.edges[:], context="EDGES_FACES")
+    for place in JAW:
+        mesh.verts.ensure_lookup_table()
+        mesh.verts[PLACES.index(place)].co.z -= 0.01
+    mesh.to_mesh(face.data)
+    armature = skin(blender, face)
+    assert abs(gap_at(blender, face)) < 1.0
+    assert "closed" not in detection.reach_of(face, character.plan_of(face)).faults
+    limited(armature, most=1.0)  # no further than it was modelled
+    assert gap_at(blender, face) == pytest.approx(10.0, abs=0.1)
+    assert "closed" in detection.reach_of(face, character.plan_of(face)).faults
+
+
+@pytest.mark.parametrize("by", ["bone", "key"])
+def test_the_upper_half_of_a_puppets_head_opens_its_mouth(blender, by):
+    upper = tuple(place for place in PLACES if place not in (*JAW, "neck"))
+    if by == "bone":
+        face = bare_face(blender)
+        skin(blender, face, jaw=upper)
+    else:
+        face = small_face(blender, KEYS | {"jawOpen": dict.fromkeys(upper, (0, 0.004, 0.022))})
+    opened = gap_at(blender, face, jaw=1.0)
+    assert opened > 15 and gap_at(blender, face, jaw=0.5, mouthClose=0.5) < 1
+    plan = character.plan_of(face)
+    assert (plan.forward, plan.up) == ("-Y", "Z")
+    assert detection.reach_of(face, plan).shown["open"][0] == pytest.approx(opened, abs=0.5)
+
+
+@pytest.mark.parametrize("kind", ["SINGLE_PROP", "TRANSFORMS"])
+def test_a_key_that_corrects_a_turned_jaw_is_measured_with_it(blender, kind):
+    more = {"lower": (0, 0, -0.006), "chin": (0, 0, -0.004)}
+    face = small_face(blender, without("jawOpen") | {"fix": more})
+    armature = skin(blender, face)
+    armature.pose.bones["jaw"].rotation_mode = "XYZ"
+    path = 'pose.bones["jaw"].rotation_euler[0]'
+    drive(face.data.shape_keys.key_blocks["fix"], "value", armature, path, "abs(v) / 0.3")
+    if kind == "TRANSFORMS":
+        driver = rna_paths.drivers_of(face.data.shape_keys)[rna_paths.key_path("fix")].driver
+        driver.variables[0].type = kind
+        target = driver.variables[0].targets[0]
+        target.id, target.bone_target, target.transform_type = armature, "jaw", "ROT_X"
+        target.transform_space = "LOCAL_SPACE"
+    opened = gap_at(blender, face, jaw=1.0)
+    found = detection.reach_of(face, character.plan_of(face))
+    assert found.shown["open"][0] == pytest.approx(opened, abs=0.2)
+    assert abs(gap_at(blender, face, jaw=0.5, mouthClose=0.5)) < 1.0
+
+
+@pytest.mark.parametrize("scale", [(-1, 1, 1), (1, -1, 1), (1, 1, -1)])
+def test_a_face_that_is_mirrored_by_its_scale_keeps_its_sides(blender, scale):
+    face = small_face(blender, KEYS)
+    face.data.transform(Matrix.Diagonal((*scale, 1)), shape_keys=True)
+    face.scale = scale
+    blender.context.view_layer.update()
+    assert not detection.reach_of(face, character.plan_of(face)).is_mirrored
+
+
+def test_a_transformation_that_replaces_a_turn_rules_a_jaw(blender):
+    face = small_face(blender, without("jawOpen"))
+    constraint = skin(blender, face).pose.bones["jaw"].constraints.new("TRANSFORM")
+    constraint.target = add_mesh(blender, "Aim", [(0, 0, 0)])
+    constraint.map_to, constraint.mix_mode_rot = "ROTATION", "REPLACE"
+    with pytest.raises(errors.BadHead, match="“jaw” is turned by its constraint"):
+        head_module.resolve(face)

@@ -395,7 +395,8 @@ def trained(tmp_path_factory):
     weights = folder / "weights"
     weights.mkdir()
     copied = re.search(
-        "for name in (.*); do", (ROOT / "Makefile").read_text().partition("retrain:")[2]
+        "for name in (.*); do",
+        (ROOT / "Makefile").read_text().partition("define PERFORM_SPEECH")[2],
     )[1].split()
     for name in (
         "head.npz",

@@ -192,7 +192,7 @@ def measure_response(
     axis = int(np.abs(direction).argmax())
     down, sign = jaw[:, axis] * np.sign(direction[axis]), np.sign(direction[axis])
     below, least, result = down > _FOLLOWS * down.max(), 0.0, Response()
-    if close is not None and (rises := -sign * close[:, axis])[below].max() > 0:
+    if close is not None and (rises := -sign * close[:, axis])[below].max(initial=0.0) > 0:
         lip = below & (rises > _LIP * rises[below].max())
         upper = ~below & (rises < _LIP * min(rises[~below].min(initial=0.0), -1e-9))
         if lips is not None:
@@ -211,7 +211,7 @@ def measure_response(
                     np.clip(opens(sign * funnel[:, axis]) / opens(down) - _FUNNEL_OPENS, 0.0, 1.0)
                 ),
             )
-    if lower is not None and (sinks := sign * lower[:, axis])[below].max() > 0:
+    if lower is not None and (sinks := sign * lower[:, axis])[below].max(initial=0.0) > 0:
         lip = below & (sinks > _LIP * sinks[below].max())
         result = replace(
             result,
