@@ -68,15 +68,14 @@ COMMANDS = {
     "table1": "table1 --cache {cache} --data {thunder_data} --spaces {spaces} --clips 20 --seconds 3 8",
     "table2": "paper --cache {cache} --runs {runs}",
     "paper_clips": "paper --cache {cache} --runs {runs}",
-    "table2_people": "paper --cache {cache} --runs {runs} --samples 8 --people {thunder_data} "
-    "--solved {scratch}",
     "table2_steps": "paper --cache {cache} --runs {runs} --only thunder --seeds 1 --clips 8 "
     "--samples 4 --steps 10 20 1000 --results research/results "
     "--docs research/results/paper_tables.md",
+    "table1_people_grid": "table1 --grid {grid} --cache {grid_cache} --spaces {grid_spaces} "
+    "--data {thunder_data}",
+    "table2_people_grid": "paper --grid --cache {grid_cache} --runs {grid_runs} --clips 200",
     "table3": "paper --heads --cache {heads_cache} --runs {heads_runs}",
     "paper_clips_heads": "paper --heads --cache {heads_cache} --runs {heads_runs}",
-    "table3_people": "paper --heads --cache {heads_cache} --runs {heads_runs} --seeds 1 2 "
-    "--samples 8 --people {thunder_data} --solved {scratch}",
 }
 # bench → what it reads and runs that neither its imports nor its texts name
 ALSO = {
@@ -88,7 +87,8 @@ ALSO = {
     "speed": ("research/takes_of_tree.py", "research/start_of_tree.py"),
     "tracking": ("thunder_core/engine/tracker.py", "thunder_core/engine/tracking/*.py"),
 }
-NEEDED = ("THUNDER_DATA", "THUNDER_WHISPER", "CACHE", "RUNS", "SPACES", "HEADS_CACHE", "HEADS_RUNS")
+NEEDED = ("THUNDER_DATA", "THUNDER_WHISPER", "CACHE", "RUNS", "SPACES", "HEADS_CACHE", "HEADS_RUNS",
+          "GRID", "GRID_CACHE", "GRID_RUNS", "GRID_SPACES")  # fmt: skip
 _DATA = (".json", ".npz", ".safetensors", ".onnx", ".wav", ".toml")
 # arrays of a head's file that no bench measures
 _LOOKS = re.compile(r"(material_|tints|polygon_material|hair_).*")

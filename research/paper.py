@@ -8,10 +8,10 @@ spread between seeds, `_ci` the 95 % interval of the mean over clips (bootstrap)
 changes are over clips and seeds. A change is of the seeds that both rows have, each pair from one
 base.
 
---people measures against real faces instead, several numbers of --steps compare samplers; both have
-separate tables. To research/results/table2.json (--heads: table3.json), and the means as Markdown into
-research/results/paper_tables.md, if at least 40 clips with 32 samples each were measured; else
---results and --docs say where to.
+--grid measures on people of GRID, whose lips the systems learned; several numbers of --steps compare
+samplers; both have separate tables. To research/results/table2.json (--heads: table3.json), and the
+means as Markdown into research/results/paper_tables.md, if at least 40 clips with 32 samples each
+were measured; else --results and --docs say where to.
 """
 
 import hashlib
@@ -28,14 +28,11 @@ from research.harness import add_shared, replace_part_of_file, required, RESULTS
 from research.measures.evaluate import (
     Clip,
     clips_of,
-    Compared,
     Contestant,
     FIGURES,
     Figures,
     figures,
     Measured,
-    people,
-    Person,
     SAMPLES,
     TeacherAgain,
     Trained,
@@ -43,6 +40,7 @@ from research.measures.evaluate import (
 from research.measures.metrics import kinematic_beats, pose_diversity, score_beats, sound_onsets
 from research.paper_rows import MASKED, PAPER2, PAPER3, TABLE2_ROWS, TABLE3_ROWS, TITLES
 from research.systems.denoisers import ClipImages
+from research.train.grid import KNOWN
 from research.train.paper import folder_of, MASKED as MASKED_ENDING, NETWORK, select_rows, STAGES
 from thunder_core.face.head import Head, load_head
 from thunder_core.files import write_file
@@ -57,7 +55,9 @@ LEAST_CLIPS = 10  # clips below which a bootstrap's interval says nothing
 TOO_FEW = "too few clips"
 TEACHER = "teacher"
 _CHAIN = "python -m research train paper"
-PEOPLE = "people"  # name used instead of a split for real faces
+GRID = "people_grid"  # the cache that `train grid --tables` begins: learned from people and measured on them
+# per cent of LVE: the smallest change that counts, fixed before anything was measured on GRID
+LEAST_EFFECT = 3.0
 HEADS = "heads"  # second data set, with heads drawn from people's statistics
 PAGE = RESULTS / "paper_tables.md"
 KEPT = "figures.json"  # file next to a network: figures of each clip, and the network's checksum
@@ -79,7 +79,7 @@ SYSTEM_OF = {stage.name: stage.system for stage in STAGES}
 def measure(
     perform: Contestant,
     measured: Measured,
-    clips: Sequence[Compared],
+    clips: Sequence[Clip],
     samples: int,
     path: Path,
     of: str,
@@ -161,7 +161,7 @@ def claims(rows: Rows, paper: Paper = PAPER2) -> list[dict]:
     Then what masking it changes, and how systems that the paper compares differ. `_ci`: 95 %
     interval over clips and seeds; `_seeds`: the change of each seed. `_verdict`: reproduced if the
     whole interval is on the claim's side, contradicted if it is on the other, otherwise open; of
-    fewer than LEAST_CLIPS clips none. `_seeds_agree`: whether the 95 % t-interval of the mean over
+    fewer than LEAST_CLIPS clips none. `lve_counts`: as `judge`. `_seeds_agree`: whether the 95 % t-interval of the mean over
     seeds excludes 0 too; it is much wider for two or three seeds, and there is none for one.
     """
     pairs = [(n.split("+")[0], n) for n in TABLE2_ROWS if "+" in n] + [*MASKED, *COMPARED]
@@ -180,7 +180,7 @@ def claims(rows: Rows, paper: Paper = PAPER2) -> list[dict]:
 def _changes(rows: Rows, plain: str, name: str, paper: Paper) -> dict:
     row: dict = {"system": name, "against": plain, "seeds": _common(rows, plain, name)}
     for column, sign in SIGNS.items():
-        change, interval = _change(rows, plain, name, column)
+        change, interval, narrow = _change(rows, plain, name, column)
         low, high = sorted(sign * x for x in interval)
         verdict = "reproduced" if low > 0 else "contradicted" if high < 0 else "open"
         few = min(len(figures) for figures in rows[name].values()) < LEAST_CLIPS
@@ -190,11 +190,25 @@ def _changes(rows: Rows, plain: str, name: str, paper: Paper) -> dict:
             f"{column}_verdict": TOO_FEW if few else verdict,
             f"{column}_seeds_agree": _seeds_agree(by_seed),
         }  # fmt: skip
+        if column == "lve":
+            row |= {"lve_ci90": narrow, "lve_counts": judge(change, interval, narrow, len(by_seed))}
         # the paper does not say whether it masks
         stated = _change_in_paper(paper, _unmasked_row(plain), _unmasked_row(name), column)
         if stated is not None:
             row[f"{column}_paper"] = _number(stated)
     return row
+
+
+def judge(change: float, interval: Sequence[float], narrow: Sequence[float], seeds: int) -> str:
+    """What a change of LVE by `change` per cent means beside LEAST_EFFECT, of its 95 % `interval`
+    and its 90 % one, `narrow`."""
+    if seeds < 2:
+        return "one seed"
+    if min(interval) > 0 or max(interval) < 0:
+        if abs(change) >= LEAST_EFFECT:
+            return "better" if change < 0 else "worse"
+    within = max(map(abs, narrow)) < LEAST_EFFECT
+    return "no change that counts" if within else "open"
 
 
 def _change_in_paper(paper: Paper, first: str, second: str, column: str) -> float | None:
@@ -241,9 +255,11 @@ def _by_seed(rows: Rows, first: str, second: str, column: str) -> list[float]:
     return [_number(x) for x in 100 * (b / a - 1)]
 
 
-def _change(rows: Rows, first: str, second: str, column: str) -> tuple[float, list[float]]:
-    """By how many per cent a figure of a row differs from another's, and the 95 % interval over
-    clips and seeds.
+def _change(
+    rows: Rows, first: str, second: str, column: str
+) -> tuple[float, list[float], list[float]]:
+    """By how many per cent a figure of a row differs from another's, and the 95 % and 90 % intervals
+    over clips and seeds.
 
     Clips and seeds are drawn with replacement, the same for both rows.
     """
@@ -252,11 +268,12 @@ def _change(rows: Rows, first: str, second: str, column: str) -> tuple[float, li
     seeds = np.random.default_rng(1).integers(0, count, (BOOTSTRAP, count))
     at = (seeds[:, :, None], clips[:, None])
     drawn = 100 * (np.nanmean(b[at], (1, 2)) / np.nanmean(a[at], (1, 2)) - 1)
-    return 100 * (np.nanmean(b) / np.nanmean(a) - 1), _percentiles(drawn)
+    change = 100 * (np.nanmean(b) / np.nanmean(a) - 1)
+    return change, _percentiles(drawn), _percentiles(drawn, 90)
 
 
-def _percentiles(draws: np.ndarray) -> list[float]:
-    return [_number(x) for x in np.nanpercentile(draws, (2.5, 97.5))]
+def _percentiles(draws: np.ndarray, level: float = 95) -> list[float]:
+    return [_number(x) for x in np.nanpercentile(draws, (50 - level / 2, 50 + level / 2))]
 
 
 # ---- Markdown
@@ -321,12 +338,40 @@ def write(
         )
 
 
+def write_grid(folder: Path, page: Path | None, rows: Rows, about: dict, unseen: set[str]) -> None:
+    """Write the tables of people of GRID: all clips, and what they say of the paper's claims in
+    clips of the speaker that the systems know and in the others', `unseen`."""
+    made = table(rows, FIGURES, TABLE2_ROWS)
+
+    def part(of_unseen: bool) -> Rows:
+        return {
+            name: {
+                seed: {clip: of for clip, of in each.items() if (clip in unseen) == of_unseen}
+                for seed, each in seeds.items()
+            }
+            for name, seeds in rows.items()
+        }
+
+    about = about | {
+        "missing": [name for name in TABLE2_ROWS if name not in rows],
+        "claims": claims(rows),
+        "claims_unseen_speakers": claims(part(True)),
+        "claims_unseen_sentences": claims(part(False)),
+        "rows_unseen_speakers": table(part(True), FIGURES, TABLE2_ROWS),
+        "rows": made,
+    }
+    write_json(folder / f"table2_{GRID}.json", about)
+    for printed in (SECOND, THIRD) if page is not None else ():
+        lines = markdown(made, printed.columns, printed.order, printed.paper)
+        replace_part_of_file(page, f"table {printed.number} on people", lines)
+
+
 # ---- the command
 
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_shared(p, "cache", "runs", "solved", "weights", "results")
+    add_shared(p, "cache", "runs", "results")
     p.add_argument(
         "--seeds",
         type=int,
@@ -360,15 +405,12 @@ def add_arguments(p: ArgumentParser) -> None:
         help="validation: to select, before anything is said of test",
     )
     p.add_argument(
-        "--people",
-        type=Path,
-        help="folder with lips/: measure against its real faces of the split `check` instead",
-    )
-    p.add_argument(
-        "--heads",
+        "--grid",
         action="store_true",
-        help="CACHE is of the stage `heads`: Table 3, or with --people its networks",
+        help="CACHE is of `train grid --tables`: tables of its people",
     )
+    p.add_argument("--device", default="cpu", help="what samples: cpu, or cuda:0")
+    p.add_argument("--heads", action="store_true", help="CACHE is of the stage `heads`: Table 3")
     p.add_argument(
         "--docs",
         type=Path,
@@ -391,14 +433,16 @@ def run(args: Namespace) -> None:
     basis = FlameBasis(args.flame) if args.flame else None
     head = basis.head if basis else load_head()
     clip = ClipImages(args.clip) if args.clip else None
-    clips = of_people(args, head) if args.people else of_corpus(args)
+    clips = of_corpus(args)
     rows: Rows = {}
     measured = Measured(head)
     for name, folders in chosen.items():
         for steps in args.steps:
             row = name if len(args.steps) == 1 else f"{name}, {steps} steps"
             for seed, folder in folders.items():
-                perform, of = contestant(name, folder, head, steps, args.guidance, basis, clip)
+                perform, of = contestant(
+                    name, folder, head, steps, args.guidance, basis, clip, args.device
+                )
                 figures = measure(
                     perform,
                     measured,
@@ -415,13 +459,17 @@ def run(args: Namespace) -> None:
                 )
     about = {
         "clips": len(clips),
-        "split": PEOPLE if args.people else args.split,
+        "split": args.split,
         "samples": args.samples,
         "guidance": args.guidance,
     }
     about |= {"steps": args.steps[0]} if len(args.steps) == 1 else {"steps": args.steps}
-    if args.heads and not args.people:
+    if args.heads or args.grid:
         about |= {"data": {"ba": beat_alignment(clips, head), "div": diversity(clips, head)}}
+    if args.grid:
+        about["unseen"] = [
+            clip.name for clip in clips if not clip.speaker.startswith(f"grid {KNOWN}")
+        ]
     place(args, rows, about)
 
 
@@ -429,10 +477,10 @@ def place(args: Namespace, rows: Rows, about: dict) -> None:
     """Write the tables where they belong: those of the paper's protocol, of real people, of other
     heads and of several numbers of steps apart."""
     apart = (
-        PEOPLE if args.people else HEADS if args.heads else "steps" if len(args.steps) > 1 else ""
-    )
+        GRID if args.grid else HEADS if args.heads else "steps" if len(args.steps) > 1 else ""
+    )  # fmt: skip
     kept = args.guidance == 1.0 and (len(args.steps) > 1 or not args.only)
-    if apart in ("", HEADS):
+    if apart in ("", HEADS, GRID):
         kept = (
             kept
             and args.split == "test"
@@ -448,12 +496,15 @@ def place(args: Namespace, rows: Rows, about: dict) -> None:
         )
         return
     printed = THIRD if args.heads else SECOND
-    if apart and apart != HEADS:
+    page = args.docs or (PAGE if kept else None)
+    if apart == GRID:
+        write_grid(folder, page, rows, about, set(about.pop("unseen")))
+    elif apart and apart != HEADS:
         made = table(rows, FIGURES, TABLE2_ROWS)
         about = about | {"claims": claims(rows, printed.paper), "rows": made}
         write_json(folder / f"table{printed.number}_{apart}.json", about)
     else:
-        write(folder, args.docs or (PAGE if kept else None), rows, about, printed)
+        write(folder, page, rows, about, printed)
     print(f"tables → {folder}")
 
 
@@ -461,17 +512,6 @@ def of_corpus(args: Namespace) -> list[Clip]:
     """Clips of unseen speakers, performed by the teacher."""
     motions = MotionSet(Corpus(args.cache / "corpus"), args.cache / "motions")
     return [Clip.of(motions, number) for number in clips_of(motions, args.split, args.clips)]
-
-
-def of_people(args: Namespace, head: Head) -> list[Person]:
-    """Stretches of real faces that calibrated no lips."""
-    lips = required(args.people / "lips", "the folder of clips with measured lips")
-    return people(
-        required(args.solved / "check", "what python -m research habits solves"),
-        lips,
-        head,
-        args.weights,
-    )
 
 
 def diversity(clips: Sequence[Clip], head: Head) -> float:
@@ -488,7 +528,7 @@ def diversity(clips: Sequence[Clip], head: Head) -> float:
     )
 
 
-def beat_alignment(clips: Sequence[Compared], head: Head) -> dict[str, float]:
+def beat_alignment(clips: Sequence[Clip], head: Head) -> dict[str, float]:
     """BA of the data's heads: mean with their sound, half of its 95 % interval, and mean
     with the sounds of all others."""
     columns = Columns(head.channels).head
@@ -511,14 +551,13 @@ def beat_alignment(clips: Sequence[Compared], head: Head) -> dict[str, float]:
 
 def contestant(
     name: str, folder: Path, head: Head, steps: int, guidance: float, basis: FlameBasis | None,
-    clip: ClipImages | None
+    clip: ClipImages | None, device: str = "cpu"
 ) -> tuple[Contestant, str]:  # fmt: skip
     """A system of a folder, and a short description."""
     if name == TEACHER:
         return TeacherAgain(list((load_head() if basis else head).expression_names), basis), TEACHER
-    return Trained(SYSTEM_OF.get(name, "thunder"), folder, head, steps, guidance, clip), digest_of(
-        folder
-    )
+    system = SYSTEM_OF.get(name, "thunder")
+    return Trained(system, folder, head, steps, guidance, clip, device), digest_of(folder)
 
 
 def figures_file(args: Namespace, name: str, folder: Path, steps: int) -> Path:
@@ -526,7 +565,7 @@ def figures_file(args: Namespace, name: str, folder: Path, steps: int) -> Path:
     file."""
     kind = TEACHER if name == TEACHER else f"{steps}steps-{args.guidance:g}"
     few = "" if args.samples == SAMPLES else f"-{args.samples}samples"
-    return folder / f"{PEOPLE if args.people else args.split}-{kind}{few}-{KEPT}"
+    return folder / f"{args.split}-{kind}{few}-{KEPT}"
 
 
 def contestants(args: Namespace) -> dict[str, dict[int, Path]]:

@@ -12,8 +12,12 @@ mouth2s of the weights has a separate row, or is `mouth2s` where FOLDER has none
 has its training command instead of figures; without `m2s-lips` the row is mouth2s with teeth and
 tongue hidden, as in half of its training.
 
+--grid FOLDER, which `train grid --tables` wrote, measures people instead: sentences of GRID that
+nobody learned from, by their own mouths as CACHE has them, and words out of GRID's grammar; for the
+speaker that mesh-to-speech knows and for others apart.
+
 Words are recognised by pocketsphinx. Figures of each line are kept in --kept and measured once, so
-a stopped run can be resumed. Rows go to research/results/table1.json, with 95 % intervals
+a stopped run can be resumed. Rows go to research/results/table1.json (of people: table1_people_grid.json), with 95 % intervals
 (bootstrap over lines).
 """
 
@@ -42,6 +46,7 @@ from research.harness import (
     write_json,
 )
 from research.measures.map_features import map_features
+from research.train.grid import KNOWN
 from research.train.lip_video import LipVideo
 from research.train.spaces import Lips, SPACES, weights_name
 from research.train.sv2s import NAME as SV2S, VideoToSpeech
@@ -53,8 +58,9 @@ from thunder_core.files import hash_of, write_file
 from thunder_core.networks.speech import MeshToSpeech, Mouth
 from thunder_core.request import Request
 from thunder_core.train.corpus import Corpus
+from thunder_core.train.motions import MotionSet
 from thunder_core.train.teacher import perform, semitones
-from thunder_core.types import Motion, pack, RATE, Speech
+from thunder_core.types import Columns, Motion, pack, RATE, Speech, unpack
 
 TITLES = {
     "stoi": "STOI",
@@ -90,6 +96,13 @@ PAPER = {
     "sv2s, as published": (0.376, 0.141, 1.126, 1.313, 1.011),
 }  # fmt: skip
 SAMPLES_PER_FRAME = 640
+# Every sentence of GRID is one of these (Cooke et al. 2006); nobody says w, which is longer.
+GRAMMAR = """#JSGF V1.0;
+grammar grid;
+public <sentence> = (bin | lay | place | set) (blue | green | red | white) (at | by | in | with)
+(a | b | c | d | e | f | g | h | i | j | k | l | m | n | o | p | q | r | s | t | u | v | x | y | z)
+(zero | one | two | three | four | five | six | seven | eight | nine) (again | now | please | soon);
+"""
 
 
 @dataclass(frozen=True)
@@ -133,6 +146,22 @@ def test_lines(cache: Path, data: Path, count: int, shortest: float, longest: fl
         whole = level(samples[: len(samples) // SAMPLES_PER_FRAME * SAMPLES_PER_FRAME])
         lines.append(Line(clip.name, clip.speaker, whole, corpus.phones(clip), said))
     return lines
+
+
+def people_lines(motions: MotionSet, folder: Path) -> tuple[list[Line], list[Motion]]:
+    """The test sentences of a cache of GRID's people, with words of `folder`, and how they were
+    spoken."""
+    lines, seen = [], []
+    with (folder / "transcripts.tsv").open(newline="") as file:
+        words = {row["file"]: row["text"] for row in csv.DictReader(file, delimiter="\t")}
+    for number in motions.of("test"):
+        row, clip = motions.rows[number], motions.corpus.clips[motions.rows[number].clip]
+        samples = level(motions.samples(number, 0, row.frames))
+        phones = motions.corpus.phones(clip)
+        lines.append(Line(clip.name, clip.speaker, samples, phones, words[clip.name]))
+        x = motions.motions[0, row.start : row.start + row.frames].astype(np.float32)
+        seen.append(unpack(x, x.shape[1] - Columns(0).count))
+    return lines, seen
 
 
 # ---- what speaks
@@ -244,10 +273,13 @@ def resynthesise(engine: Engine, line: Line, voice: np.ndarray) -> np.ndarray:
 def likeness(natural: np.ndarray, made: np.ndarray) -> dict[str, float]:
     """STOI, ESTOI, PESQ-WB and PESQ-NB of a made sound against the natural one, both [n] at 16 kHz;
     NaN where PESQ finds no voice."""
-    from pesq import pesq, PesqError
     from pystoi import stoi
 
     figures = {"stoi": stoi(natural, made, RATE), "estoi": stoi(natural, made, RATE, extended=True)}
+    if importlib.util.find_spec("pesq") is None:
+        return figures | {"pesq_wb": float("nan"), "pesq_nb": float("nan")}
+    from pesq import pesq, PesqError
+
     for band in ("wb", "nb"):
         score = (
             pesq(RATE, natural, made, band, on_error=PesqError.RETURN_VALUES)
@@ -259,12 +291,15 @@ def likeness(natural: np.ndarray, made: np.ndarray) -> dict[str, float]:
 
 
 class Recogniser:
-    """Words of a sound, by pocketsphinx."""
+    """Words of a sound, by pocketsphinx; out of a grammar (JSGF) if one is given."""
 
-    def __init__(self) -> None:
+    def __init__(self, grammar: str = "") -> None:
         from pocketsphinx import Decoder
 
-        self.decoder = Decoder(loglevel="FATAL")
+        self.decoder = Decoder(loglevel="FATAL", **({"lm": None} if grammar else {}))
+        if grammar:
+            self.decoder.add_jsgf_string("grid", grammar)
+            self.decoder.activate_search("grid")
 
     def words(self, sound: np.ndarray) -> str:
         """The words of a sound [n] at 16 kHz, "" if none."""
@@ -291,22 +326,24 @@ def measure(
     lines: list[Line],
     motions: dict[str, list[Motion]],
     kept: Path,
+    grammar: str = "",
 ) -> dict[str, list[dict]]:
     """{system: figures of each line}, from `kept` where they were measured before. motions: of the
-    teacher and of takes."""
+    teacher, or of people, and of takes."""
     about = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
-    recogniser, vocoder = Recogniser(), _digest(engine.folder / "vocoder")
+    recogniser, vocoder = Recogniser(grammar), _digest(engine.folder / "vocoder")
     result: dict[str, list[dict]] = {}
     for number, line in enumerate(lines):
         voice, motion = engine.speaker.embed(line.samples), motions["teacher"][number]
         other = motions["teacher"][(number + 1) % len(lines)]
-        shown = {
-            "shuffled": other.part(np.arange(motion.frames) % other.frames),
-            "take": motions["take"][number],
-        }
+        shown = {"shuffled": other.part(np.arange(motion.frames) % other.frames)}
+        if "take" in motions:
+            shown["take"] = motions["take"][number]
         for name in SYSTEMS:
             of = there.get("mouth2s" if name in shown else name)
             if of is None and name not in ("natural", "vocoded"):
+                continue
+            if name == "take" and name not in shown:
                 continue
             seen = hashlib.sha256(pack(shown.get(name, motion)).tobytes()).hexdigest()[:16]
             key = f"{name} {line.name}" + (
@@ -414,6 +451,7 @@ def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
     add_shared(p, "cache", "data", "weights", "seed", results=RESULTS / "table1.json")
     p.add_argument("--spaces", type=Path, help="folder of the other networks")
+    p.add_argument("--grid", type=Path, help="folder of `train grid --tables`: measure its people")
     p.add_argument("--clips", type=int, default=40)
     p.add_argument(
         "--seconds", type=float, nargs=2, default=(3.0, 12.0), help="shortest and longest line"
@@ -424,11 +462,45 @@ def add_arguments(p: ArgumentParser) -> None:
     )
 
 
+def measure_people(args: Namespace, engine: Engine, there: dict[str, Listener]) -> None:
+    """The table of people of GRID, for both groups of sentences."""
+    cache = args.cache
+    lines, seen = people_lines(MotionSet(Corpus(cache / "corpus"), cache / "motions"), args.grid)
+    kept = args.kept or cache / "table1.json"
+    figures = measure(engine, there, lines, {"teacher": seen}, kept, GRAMMAR)
+    notes = {name: listener.note for name, listener in there.items()}
+    groups = {}
+    for group, of_known in (("unseen sentences", True), ("unseen speakers", False)):
+        at = [
+            i
+            for i, line in enumerate(lines)
+            if line.speaker.startswith(f"grid {KNOWN}") == of_known
+        ]
+        of = {name: [each[i] for i in at] for name, each in figures.items()}
+        words = [lines[i].words for i in at]
+        made = [row for row in rows(of, words, notes) if row["system"] in of]
+        groups[group] = {
+            "lines": len(at), "speakers": len({lines[i].speaker for i in at}), "rows": made,
+            "differences": differences(of, words),
+        }  # fmt: skip
+        print("\n".join([group, *markdown(made)]))
+        if args.docs:
+            replace_part_of_file(args.docs, f"table 1 on people, {group}", markdown(made))
+    about = {
+        "weights": engine.weights, "motion": "people's lips, performed by the teacher",
+        "wer": "by pocketsphinx, in GRID's grammar",
+    }  # fmt: skip
+    usual = args.results == RESULTS / "table1.json"
+    results = RESULTS / "table1_people_grid.json" if usual else args.results
+    write_json(results, {"about": about, "groups": groups})
+
+
 def run(args: Namespace) -> None:
     """Measure every system on every line; write the table."""
     required(args.cache / "corpus" / "clips.json", "a training cache with a corpus")
-    required(args.data / "speech", "recordings with transcripts")
-    for package in ("pystoi", "pesq", "jiwer", "pocketsphinx"):
+    if not args.grid:
+        required(args.data / "speech", "recordings with transcripts")
+    for package in ("pystoi", "jiwer", "pocketsphinx", *([] if args.grid else ["pesq"])):
         if importlib.util.find_spec(package) is None:
             raise SystemExit(
                 f"The package {package} is missing, which measures speech: install it. Nothing "
@@ -436,6 +508,8 @@ def run(args: Namespace) -> None:
             )
     engine = Engine.load(args.weights)
     there, missing = listeners(engine, args.spaces)
+    if args.grid:
+        return measure_people(args, engine, there)
     lines = test_lines(args.cache, args.data, args.clips, *args.seconds)
     voices = sorted({clip.speaker for clip in Corpus(args.cache / "corpus").of("train")})
     motions = {

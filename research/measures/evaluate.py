@@ -11,8 +11,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from research.faces.calibrate import aligned_phones
-from research.faces.real_faces import solved_clips
 from research.measures import metrics
 from research.paper_rows import TABLE2_COLUMNS
 from research.systems import load_system
@@ -22,13 +20,12 @@ from research.train.systems import REFERENCE
 from thunder_core.acoustics import loudness
 from thunder_core.direction import Direction
 from thunder_core.engine.planning.lip_kernels import fitted_encoder
-from thunder_core.engine.speech.encoder import LOUDNESS, phonetic, speech_features, SpeechEncoder
+from thunder_core.engine.speech.encoder import LOUDNESS, phonetic, SpeechEncoder
 from thunder_core.face.head import Head
 from thunder_core.face.points import LIPS
 from thunder_core.networks.flame import FlameLayer
-from thunder_core.spoken import SILENCE
-from thunder_core.train.corpus import FlameBasis, read_recording
-from thunder_core.train.motions import MotionSet, SAMPLES_PER_FRAME
+from thunder_core.train.corpus import FlameBasis
+from thunder_core.train.motions import MotionSet
 from thunder_core.train.teacher import perform, semitones
 from thunder_core.types import Columns, pack
 
@@ -76,7 +73,7 @@ class Played:
 
 @dataclass(frozen=True)
 class Clip:
-    """The beginning of a row of a motion set, T frames of it (`Compared`), performed by the
+    """The beginning of a row of a motion set, T frames of it, performed by the
     teacher.  number: of the row."""
 
     motions: MotionSet
@@ -91,6 +88,10 @@ class Clip:
     @property
     def name(self) -> str:
         return str(self.number)
+
+    @property
+    def speaker(self) -> str:
+        return self.motions.rows[self.number].speaker
 
     @property
     def truth(self) -> np.ndarray:
@@ -135,80 +136,6 @@ class Clip:
         )
 
 
-@dataclass(frozen=True)
-class Person:
-    """A stretch of a real person's performance (`Compared`), solved onto the head.
-
-    whole: float32 [N, C] of the whole recording, of which `first` is where the stretch begins.
-    phones: [4N], aligned labels.
-    """
-
-    name: str
-    frames: int
-    first: int
-    whole: np.ndarray
-    features: np.ndarray
-    samples: np.ndarray
-    phones: np.ndarray
-
-    @property
-    def truth(self) -> np.ndarray:
-        return self.whole[self.first : self.first + self.frames]
-
-    def reference(self, seed: int) -> np.ndarray | None:
-        """Of another part of the recording, drawn by the seed; None if it is too short for one."""
-        count = len(self.whole) - REFERENCE
-        starts = [*range(self.first - REFERENCE + 1), *range(self.first + self.frames, count + 1)]
-        if not starts:
-            return None
-        at = int(np.random.default_rng([seed, self.first]).choice(starts))
-        return self.whole[at : at + REFERENCE]
-
-    def teacher_inputs(self, seed: int) -> Played:
-        """In a random style, since the person's is unknown."""
-        rng = np.random.default_rng([seed, self.first])
-        phones = self.phones[4 * self.first : 4 * (self.first + self.frames)]
-        return Played(phones, Direction.of_clip(f"anybody {seed}", rng), self.features)
-
-
-def people(solved: Path, lips: Path, head: Head, weights: Path) -> list[Person]:
-    """Stretches of 3 … 5 s of the solved faces in one split folder of `real_faces.solve_folder`'s
-    output, while the face was seen.
-
-    lips: the folder with their phones (`calibrate.aligned_phones`).  weights: of the encoder whose
-    features the systems learned from.
-    """
-    encoder, phones, result = SpeechEncoder.load(weights), aligned_phones(lips), []
-    for name, motion, seen in solved_clips(solved, list(head.expression_names)):
-        whole, samples = pack(motion).astype(np.float32), read_recording(solved / f"{name}.wav")
-        count = min(len(whole), len(samples) // SAMPLES_PER_FRAME)
-        said = np.full(4 * count, SILENCE, np.uint8)
-        said[: len(phones[name])] = phones[name][: len(said)]
-        sound = samples[: SAMPLES_PER_FRAME * count]
-        features = speech_features(*encoder.analyse(sound), sound, count)
-        for first, frames in stretches(seen[:count]):
-            part = slice(SAMPLES_PER_FRAME * first, SAMPLES_PER_FRAME * (first + frames))
-            of_stretch = features[first : first + frames]
-            result.append(
-                Person(
-                    f"{name} {first}", frames, first, whole[:count], of_stretch, samples[part], said
-                )
-            )
-    return result
-
-
-def stretches(seen: np.ndarray) -> list[tuple[int, int]]:
-    """(first frame, frames) of the parts of `seen` [T] bool that are true throughout, cut to
-    LEAST_FRAMES … MOST_FRAMES."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], np.asarray(seen, int), [0]])))
-    result = []
-    for start, end in edges.reshape(-1, 2):
-        for first in range(start, end, MOST_FRAMES):
-            if (frames := min(MOST_FRAMES, end - first)) >= LEAST_FRAMES:
-                result.append((int(first), int(frames)))
-    return result
-
-
 def clips_of(motions: MotionSet, split: str, count: int) -> list[int]:
     """Rows of a split, spread evenly over it and so over its speakers; all if there are fewer."""
     numbers = motions.of(split, LEAST_FRAMES)
@@ -216,13 +143,8 @@ def clips_of(motions: MotionSet, split: str, count: int) -> list[int]:
     return [numbers[i] for i in np.unique(places)]
 
 
-# A stretch of sound and how a face moved to it, which systems are measured against.  name: in tables
-# of figures.  frames: T of 25 fps.  truth: float32 [T, C], the packed motion.  features: float32
-# [T, d].  samples: float32 [640 · T].  reference(seed): [REFERENCE, C] of the same speaker from
-# another part, None if there is none.  teacher_inputs(seed): for one sample.
-Compared = Clip | Person
 # performs a clip S times: packed motions [S, T, C]
-Contestant = Callable[[Compared, int], np.ndarray]
+Contestant = Callable[[Clip, int], np.ndarray]
 
 
 class Trained:
@@ -240,6 +162,7 @@ class Trained:
         steps: int = 20,
         guidance: float = 1.0,
         clip: ClipImages | None = None,
+        device: str = "cpu",
     ):
         in_chain = (folder / "network.json").is_file()
         self.network = load_system(system, folder, "network" if in_chain else "denoiser")
@@ -250,6 +173,7 @@ class Trained:
             if (folder / f"{name}.json").is_file():
                 self.encoder = SpeechEncoder.load(folder, name)
         self.head, self.steps, self.guidance = head, steps, guidance
+        self.device, self.network = device, self.network.to(device)
 
     def features_of(self, features: np.ndarray, samples: np.ndarray) -> np.ndarray:
         """What the system is given of a sound [T, d], whose features by the usual encoder are
@@ -260,34 +184,33 @@ class Trained:
         return np.concatenate([phones, features[:, -LOUDNESS:]], -1)
 
     @torch.no_grad()
-    def __call__(self, clip: Compared, samples: int) -> np.ndarray:
+    def __call__(self, clip: Clip, samples: int) -> np.ndarray:
         audio = self.features_of(clip.features, clip.samples)
         condition = _CONDITIONS.get(self.network.name, lambda *_: None)(
             self.network, clip, samples, self.head
         )
-        return self.network.sample(
-            torch.from_numpy(audio)[None], range(samples), condition, self.steps, self.guidance
-        ).numpy()
+        sound = torch.from_numpy(audio)[None].to(self.device)
+        return (
+            self.network.sample(sound, range(samples), condition, self.steps, self.guidance)
+            .cpu()
+            .numpy()
+        )
 
 
-def _style(
-    network: torch.nn.Module, clip: Compared, samples: int, head: Head
-) -> torch.Tensor | None:
-    """DiffPoseTalk's token of another part by the same speaker, one drawn for every sample [S, 1,
-    c]; None if there is none."""
-    stretches = [clip.reference(seed) for seed in range(samples)]
-    known = [stretch for stretch in stretches if stretch is not None]
-    return (
-        network.condition_of(torch.from_numpy(np.stack(known))) if len(known) == samples else None
-    )
+def _style(network: torch.nn.Module, clip: Clip, samples: int, head: Head) -> torch.Tensor:
+    """DiffPoseTalk's token of another line by the same speaker, one drawn for every sample [S, 1,
+    c]."""
+    known = np.stack([clip.reference(seed) for seed in range(samples)])
+    return network.condition_of(torch.from_numpy(known).to(network.motion_mean.device))
 
 
-def _mood(network: torch.nn.Module, clip: Compared, samples: int, head: Head) -> torch.Tensor:
+def _mood(network: torch.nn.Module, clip: Clip, samples: int, head: Head) -> torch.Tensor:
     """Media2Face's image condition from a picture of the middle of the true performance [1, 1,
     c]."""
-    return network.condition_of(
-        pictures_for(network.config, head)(torch.from_numpy(clip.truth[clip.frames // 2][None]))
+    picture = pictures_for(network.config, head)(
+        torch.from_numpy(clip.truth[clip.frames // 2][None])
     )
+    return network.condition_of(picture.to(network.motion_mean.device))
 
 
 _CONDITIONS = {"diffposetalk": _style, "media2face": _mood}
@@ -295,14 +218,14 @@ _CONDITIONS = {"diffposetalk": _style, "media2face": _mood}
 
 class TeacherAgain:
     """The teacher performs a clip: its clips again in the same direction with another seed,
-    which shows how two performances of one style differ; a real person's in a random style."""
+    which shows how two performances of one style differ; a person's in a random style."""
 
     def __init__(self, channels: list[str], basis: FlameBasis | None = None):
         self.channels, self.basis = channels, basis
 
-    def __call__(self, clip: Compared, samples: int) -> np.ndarray:
+    def __call__(self, clip: Clip, samples: int) -> np.ndarray:
         loud, pitch = loudness(clip.samples, clip.frames), semitones(clip.samples, clip.frames)
-        result, number = [], getattr(clip, "number", 0)
+        result, number = [], clip.number
         for seed in range(samples):
             inputs, rng = clip.teacher_inputs(seed), np.random.default_rng([seed, number, 1])
             motion = perform(
@@ -321,7 +244,7 @@ class TeacherAgain:
         return np.stack(result)
 
 
-def figures(measured: Measured, performed: np.ndarray, clip: Compared) -> dict[str, float]:
+def figures(measured: Measured, performed: np.ndarray, clip: Clip) -> dict[str, float]:
     """FIGURES of S packed motions [S, T, C] of a clip: cm, correlations, degrees (`div`); NaN where
     there is nothing to compare."""
     truth, guess = measured.vertices(clip.truth), measured.vertices(performed)

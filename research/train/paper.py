@@ -75,6 +75,8 @@ _EVERYWHERE = (
     Stage("thunder-t+mouth2s", "thunder", f"thunder{BASE}", "mouth", True),
     Stage("thunder+face2s", "thunder", f"thunder{BASE}", "face"),
     Stage("thunder+exp2s", "thunder", f"thunder{BASE}", "exp"),
+    # ours: teeth and tongue, which no camera sees, are hidden from the loss
+    Stage("thunder+lips2s", "thunder", f"thunder{BASE}", "lips"),
 )
 # Regressors always have the sound: there is nothing to mask.
 STAGES = (
@@ -223,7 +225,7 @@ class Chain:
             encoder.ctc_head.requires_grad_(False)
         learner = build_learner(
             stage.system, self.motions, self.labels, self.head, encoder, self.clip
-        )
+        ).to(self.device)
         if stage.start:
             _begin_from(learner, self.folder(stage.start))
         else:

@@ -14,7 +14,7 @@ from research.train import lip_video, sv2s
 from research.train.card import write_card, write_sums
 from research.train.encoder import adopt_network, adopt_whisper, train_encoder
 from research.train.facegood import convert_facegood
-from research.train.grid import convert_grid
+from research.train.grid import convert_grid, gather_people, turn_heads
 from research.train.paper import Budget, Chain, folder_of, select_stages, train_chain
 from research.train.spaces import SPACES
 from research.train.speaker import import_resemblyzer
@@ -31,6 +31,7 @@ from thunder_core.train.stages import (
     export_m2s,
     optimisation,
     option,
+    PEOPLE,
     Provenance,
     Stage,
     start_weights,
@@ -116,7 +117,7 @@ def _solve(workspace: Workspace, args: Namespace) -> str:
 
 def _paper(workspace: Workspace, args: Namespace) -> str:
     budget = Budget(args.steps, args.together_steps, args.batch, m2s_weight=args.m2s_weight)
-    stages, motions, lines = select_stages(args.only), workspace.motions(), []
+    stages, motions, lines = select_stages(args.only), workspace.motions(args.people), []
     clip = ClipImages(args.clip) if args.clip else None
     for seed in args.seeds or [workspace.seed]:
         chain = Chain(
@@ -177,6 +178,13 @@ def _facegood(workspace: Workspace, args: Namespace) -> str:
 
 
 def _grid(workspace: Workspace, args: Namespace) -> str:
+    if args.tables:
+        folders = args.folder, args.out, workspace.corpus_folder, workspace.weights
+        return f"{gather_people(*folders)} → {workspace.corpus_folder}"
+    if args.heads:
+        head = Columns(workspace.head.channels).head
+        count = turn_heads(workspace.motions(), workspace.motions_folder, args.out, head)
+        return f"{count} performances with the heads of their people"
     return f"{convert_grid(args.folder, args.out)} sentences → {args.out}"
 
 
@@ -188,6 +196,7 @@ STAGES = {
             option("space", choices=tuple(set(SPACES) - {"mouth"})),
             *optimisation(4000, 1e-3),
             option("--start", type=Path, help="weights folder to start from"),
+            PEOPLE,
         ),
     ),
     "card": Stage(_card, "write the weights' card from what made them, and their SHA256SUMS"),
@@ -263,6 +272,7 @@ STAGES = {
                 default=M2S_WEIGHT,
                 help="of L_m2s beside the reconstruction",
             ),
+            PEOPLE,
             option(
                 "--clip",
                 type=Path,
@@ -317,6 +327,19 @@ STAGES = {
     "grid": Stage(
         _grid,
         "recordings with measured lips of GRID's tracked speakers",
-        (option("folder", type=Path), option("out", type=Path)),
+        (
+            option("folder", type=Path),
+            option("out", type=Path),
+            option(
+                "--tables",
+                action="store_true",
+                help="of all speakers, and the corpus for the paper's tables on people",
+            ),
+            option(
+                "--heads",
+                action="store_true",
+                help="after `animate`: give these performances the heads measured with --tables",
+            ),
+        ),
     ),
 }

@@ -363,7 +363,9 @@ class Media2FaceLearner(_Diffusion):
             model: nn.Module, item: tuple[Tensor, Tensor], rng: np.random.Generator
         ) -> dict[str, Tensor]:
             seen, moods = (x.to(device) for x in item)
-            return {"total": nn.functional.binary_cross_entropy(model(seen).float(), moods)}
+            shown = model(seen).float()
+            with torch.autocast(moods.device.type, enabled=False):  # it refuses half precision
+                return {"total": nn.functional.binary_cross_entropy(shown, moods)}
 
         def figures(model: nn.Module) -> dict[str, float]:
             """Of faces in a strong mood, where there are some: how often it is the one that the

@@ -6,14 +6,16 @@ import pytest
 import soundfile
 from made_motions import heard, recordings
 
+from research.train import grid
 from research.train.facegood import write_tracked
-from research.train.grid import convert_grid
+from research.train.grid import convert_grid, gather_people
 from thunder_core.direction import Direction
 from thunder_core.engine.planning.lip_kernels import fitted_encoder
 from thunder_core.events import BLINK, LIPS
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import opening_mm
-from thunder_core.train.corpus import BadCorpus, build, list_recordings
+from thunder_core.spoken import SILENCE
+from thunder_core.train.corpus import BadCorpus, build, Corpus, list_recordings
 from thunder_core.train.motions import animate, MotionSet
 from thunder_core.train.stages import pieces
 from thunder_core.types import FPS, Motion, unpack
@@ -123,23 +125,38 @@ def test_people_are_drawn_in_the_share_that_is_asked_for(tmp_path):
         assert odds[1] == pytest.approx(share) and odds.sum() == pytest.approx(1)
 
 
+def write_grid(source, people, frames=75):
+    """A folder of GRID's speakers, {name: clips}, as their tracking has it; only the first clip's
+    phones are known, and only of speakers without an underscore."""
+    phones, said = ["speaker\tclip\tstart_s\tend_s\tphone"], ["speaker\tclip\tsentence"]
+    rng = np.random.default_rng(0)
+    for person, clips in people.items():
+        count = frames * len(clips)
+        curves = {n: rng.uniform(0.02, 0.1, count) for n in ("opening", "width", "yaw", "roll")}
+        words = {"word": np.array(["sil", "set", "red"]), "word_clip": np.array([0, 0, 0])}
+        np.savez(
+            source / f"{person}.npz", clips=clips, offsets=np.arange(0, count + 1, frames),
+            pitch=np.repeat(np.arange(len(clips)), frames) + np.arange(count) % frames, **curves,
+            **words,
+        )  # fmt: skip
+        sound = 0.1 * rng.standard_normal(count * 640)
+        soundfile.write(source / f"{person}.ogg", sound, 16000)
+        known = clips if "more" not in person else []
+        said += [f"{person}\t{clip}\tset green" for clip in known]
+        spans = ("0.5\t0.7\tS", "0.7\t2\tEH", "2\t3\tSIL")
+        known = known if len(known) != 2 else known[:1]
+        phones += [f"{person}\t{clip}\t{span}" for clip in known for span in spans]
+    for name, rows in (("phones", phones), ("clips", said)):
+        (source / f"{name}.tsv").write_text("\n".join(rows) + "\n")
+
+
 def test_grid_becomes_recordings_with_lips_of_its_fit_speakers(tmp_path):
     source, out = tmp_path / "grid", tmp_path / "out"
     source.mkdir()
     with pytest.raises(BadCorpus, match="folder of GRID"):
         convert_grid(source, out)
     (source / "split.toml").write_text("fit = ['s1', 's2']\ncheck = ['s3']\n")
-    phones, clips = ["speaker\tclip\tstart_s\tend_s\tphone"], ["speaker\tclip\tsentence"]
-    about = {"clips": ["one", "two"], "offsets": np.array([0, 75, 150])}
-    rng = np.random.default_rng(0)
-    for person in ("s1", "s2", "s3"):
-        opening, width = rng.uniform(0.02, 0.1, (2, 150))
-        np.savez(source / f"{person}.npz", opening=opening, width=width, **about)
-        soundfile.write(source / f"{person}.ogg", 0.1 * rng.standard_normal(150 * 640), 16000)
-        clips += [f"{person}\t{clip}\tset green" for clip in about["clips"]]
-        phones += [f"{person}\tone\t{said}" for said in ("0.5\t0.7\tS", "0.7\t2\tEH", "2\t3\tSIL")]
-    for name, rows in (("phones", phones), ("clips", clips)):
-        (source / f"{name}.tsv").write_text("\n".join(rows) + "\n")
+    write_grid(source, dict.fromkeys(("s1", "s2", "s3"), ["one", "two"]))
     assert convert_grid(source, out) == 2, "of two sentences one has no times"
     found = list_recordings(out)
     assert {each.speaker for each in found} == {"grid s1", "grid s2"}
@@ -148,3 +165,30 @@ def test_grid_becomes_recordings_with_lips_of_its_fit_speakers(tmp_path):
     said = lips[round(0.5 * 25) : 50]
     assert lips.shape == (75, 2) and np.allclose(said.mean(0), 0, atol=1e-4)
     assert np.allclose(said.std(0), 1, atol=1e-4)
+
+
+def test_nobody_who_is_tested_trains_and_no_sentence_is_in_two_splits(tmp_path, monkeypatch):
+    """The known speaker's first and eleventh sentence are tested, the sixth watched, the others
+    joined by threes; another speaker is tested whole."""
+    source, out, corpus = (tmp_path / name for name in ("grid", "out", "corpus"))
+    source.mkdir()
+    (source / "split.toml").write_text("fit = ['s1', 's10']\ncheck = ['s34']\n")
+    clips = [f"c{number:02}" for number in range(12)]
+    write_grid(source, {"s1": clips, "s1_more": ["more"], "s10": ["a"], "s34": ["x", "y", "z"]})
+    monkeypatch.setattr(grid, "label", lambda weights, samples, text: [("AA", 0.5, 2.0)])
+    assert gather_people(source, out, corpus, tmp_path) == {"train": 5, "test": 5, "validation": 1}
+    made = Corpus(corpus)
+    by_name = {clip.name: clip for clip in made.clips}
+    tested = {name for name, clip in by_name.items() if clip.split == "test"}
+    assert tested == {f"{name}.flac" for name in ("s1_c00", "s1_c10", "s34_x", "s34_y", "s34_z")}
+    assert by_name["s1_c05.flac"].split == "validation"
+    frames = {name: clip.length // 640 for name, clip in by_name.items() if clip.split == "train"}
+    assert frames == {f"s1_{a}.flac": n for a, n in (("c01", 225), ("c04", 225), ("c08", 225))} | {
+        "s1_more.flac": 75, "s10_a.flac": 75,
+    }  # fmt: skip
+    second = made.phones(by_name["s1_c01.flac"])[300:600]
+    assert (second != SILENCE).tolist() == [50 <= i < 200 for i in range(300)]
+    lips = made.measured_lips(by_name["s1_c01.flac"])
+    assert lips.shape == (225, 2)
+    head = np.load(out / "s1_c01.head.npy")
+    np.testing.assert_allclose(head[75:150, 0], np.radians(np.arange(75) - 37), atol=1e-6)

@@ -82,6 +82,33 @@ def test_a_change_is_of_the_seeds_that_both_rows_have_and_its_interval_knows_how
     )
 
 
+def test_a_change_counts_from_three_per_cent_and_two_seeds():
+    assert paper.judge(-5, [-8, -2], [-7, -3], 2) == "better"
+    assert paper.judge(5, [2, 8], [3, 7], 2) == "worse"
+    assert paper.judge(-5, [-8, -2], [-7, -3], 1) == "one seed"
+    assert paper.judge(-2, [-2.5, -1.5], [-2.4, -1.6], 2) == "no change that counts"
+    assert paper.judge(-4, [-9, 1], [-8, 0], 3) == "open"
+    assert paper.judge(-2, [-4, -0.1], [-3.5, -0.5], 3) == "open"
+
+
+def test_clips_of_known_and_of_unseen_speakers_are_also_compared_apart(tmp_path):
+    """The loss gains 10 % on the first two clips, nobody knows whose speaker, and nothing on the
+    others."""
+    rows = {
+        "thunder": {seed: of_clips(lve=[1.0] * 4) for seed in (1, 2)},
+        "thunder+mouth2s": {seed: of_clips(lve=[0.9, 0.9, 1.0, 1.0]) for seed in (1, 2)},
+    }
+    paper.write_grid(tmp_path, tmp_path / "page.md", rows, {"clips": 4}, {"0", "1"})
+    made = json.loads((tmp_path / "table2_people_grid.json").read_text())
+    changes = [
+        made[f"claims{group}"][0]["lve"] for group in ("", "_unseen_speakers", "_unseen_sentences")
+    ]
+    assert changes == pytest.approx([-5, -10, 0])
+    assert made["claims_unseen_speakers"][0]["lve_counts"] == "better"
+    page = (tmp_path / "page.md").read_text()
+    assert "<!-- table 2 on people -->" in page and "<!-- table 3 on people -->" in page
+
+
 def test_the_page_says_what_is_missing_and_only_its_tables_change(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("# Title\n\n<!-- table 2 -->\nold\n<!-- end table 2 -->\n\nAfter.\n")

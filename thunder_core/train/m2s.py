@@ -152,9 +152,14 @@ def train_m2s(
         logits, mel = model(seen, item["voices"])
         return speech_loss(logits, mel, item)
 
+    # a test of single sentences may have no crop of full length
+    longest = min(FRAMES, max(motions.rows[i].frames for i in motions.of("test")))
     watched, test = (
-        SpeechBatches(motions, rows, FRAMES, MEASURED, variants=TRUE_TO_SOUND)
-        for rows in (motions.watched_rows(FRAMES), motions.of("test", FRAMES))
+        SpeechBatches(motions, rows, frames, MEASURED, variants=TRUE_TO_SOUND)
+        for rows, frames in (
+            (motions.watched_rows(FRAMES), FRAMES),
+            (motions.of("test", longest), longest),
+        )
     )
     return model, fit_and_measure(
         model, see, loss, (batches, watched, test), schedule, folder, device

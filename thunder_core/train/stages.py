@@ -203,6 +203,13 @@ def optimisation(steps: int, rate: float) -> tuple[Option, ...]:
     )
 
 
+PEOPLE = option(
+    "--people",
+    type=float,
+    help="share of people's lips in what is drawn, 0 to 1; default: by their length",
+)
+
+
 def _track(workspace: Workspace, args: Namespace) -> str:
     """Follow the faces of videos; returns how many."""
     wishes = Wishes(args.trainable, args.fix_sound, args.pixel_aspect, args.mirrored)
@@ -283,8 +290,8 @@ def export_m2s(
     )
     start = start_weights(args.start, workspace.weights) if args.start else None
     network, figures = train_m2s(
-        workspace.motions(), workspace.head, workspace.runs / name, schedule, kind, space,
-        workspace.device, start,
+        workspace.motions(args.people), workspace.head, workspace.runs / name, schedule, kind,
+        space, workspace.device, start,
     )  # fmt: skip
     provenance = Provenance(f"{space}2s mesh-to-speech", _OF_MOTIONS, schedule, figures, args.start)
     config = network.settings() | {"of_units": hash_of(workspace.weights / "units.safetensors")}
@@ -530,6 +537,7 @@ STAGES = {
             *optimisation(4000, 1e-3),
             option("--start", type=Path,
                    help="weights folder to start from instead of from nothing"),
+            PEOPLE,
         ),
     ),
     "denoiser": Stage(
@@ -541,9 +549,7 @@ STAGES = {
             option("--batch", type=int,
                    help="crops in a step; a graphics card takes four times as many in the same "
                         "time"),
-            option("--people", type=float,
-                   help="share of people's lips in what is drawn, 0 to 1; default: by their "
-                        "length"),
+            PEOPLE,
             option("--trainable-encoder", action="store_true",
                    help="THUNDER-T: the speech encoder is trained along"),
         ),
