@@ -474,7 +474,7 @@ def run(args: Namespace) -> None:
 
 
 def place(args: Namespace, rows: Rows, about: dict) -> None:
-    """Write the tables where they belong: those of the paper's protocol, of real people, of other
+    """Write the tables where they belong: those of the paper's protocol, of GRID's people, of other
     heads and of several numbers of steps apart."""
     apart = (
         GRID if args.grid else HEADS if args.heads else "steps" if len(args.steps) > 1 else ""
