@@ -63,7 +63,7 @@ COMMANDS = {
     "long": "long {bpy}",
     "faults": "faults",
     "kills": "faults",
-    "mutations_1": "mutations",
+    "mutations_57": "mutations --seed 57",
     "reduction": "reduction",
     "table1": "table1 --cache {cache} --data {thunder_data} --spaces {spaces} --clips 20 --seconds 3 8",
     "table2": "paper --cache {cache} --runs {runs}",
