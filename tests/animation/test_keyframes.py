@@ -12,7 +12,7 @@ from thunder_core.animation import keyframes, placing, reduction
 from thunder_core.animation.commit.drawing import trim
 from thunder_core.animation.keys import Keys, reduce, SAMPLES, times_of, turning_points
 from thunder_core.animation.reduction import closures, share_at_closed_lips
-from thunder_core.face.displacement import RigMeter
+from thunder_core.face.displacement import RigMeter, UNSEEN_MM
 from thunder_core.face.head import load_head
 from thunder_core.face.mapping import Driver, Track
 from thunder_core.filters import smoothstep
@@ -161,6 +161,8 @@ def test_frames_that_must_be_exact_are_keys_and_what_does_not_move_gets_one_key(
         [np.linspace(0, 1, 20), np.linspace(1, 0.2, 20)[1:], np.linspace(0.2, 0.9, 20)[1:]]
     )
     assert turning_points(curve, 0.05).tolist() == [0, 19, 38, 57]
+    slow_start = [0.0, 0.3, -0.3, -0.3]  # rises by less than it takes, then turns by more
+    assert turning_points(np.array(slow_start), 0.5).tolist() == [0, 1, 3]
 
 
 CLOSURE = np.array([0.31, 0.33, 0.3, 0.018, 0.0, 0.0, 0.02, 0.24, 0.3, 0.29])
@@ -306,6 +308,28 @@ def test_new_values_within_rows_leave_the_other_frames_alone(dense):
     outside[9:21] = False
     # Blender places the handles of keys that got new neighbours
     assert np.abs(values[outside] - said[outside]).max() < 5e-3
+
+
+@pytest.mark.parametrize("mirrored", [1, -1])
+@pytest.mark.parametrize("off, kind", [(2e-5, keyframes.ALIGNED), (1e-4, keyframes.FREE)])
+def test_handles_are_aligned_where_the_end_of_the_longer_is_in_line_with_the_other(
+    mirrored, off, kind
+):
+    long, short = np.array([[-10.0, off]]), np.array([[0.1, 0.0]])
+    left, right = (long, short) if mirrored == 1 else (-short, -long)
+    keys = {"co": np.zeros((1, 2)), "handle_left": left, "handle_right": right}
+    keys |= {f"handle_{side}_type": np.array([-1]) for side in ("left", "right")}
+    keyframes.fix_handles(keys, 0)
+    assert keys["handle_left_type"] == keys["handle_right_type"] == kind
+
+
+def test_what_is_too_small_to_be_seen_becomes_a_line_and_what_no_face_shows_stays():
+    values = np.random.default_rng(0).random((17, 3))
+    values[:2] = [[0.0], [1.0]]
+    moves = np.outer([0.0, 0.5, 1.1], np.full(4, UNSEEN_MM))
+    kept = reduction.without_noise(values, moves)
+    assert np.array_equal(kept[:, ::2], values[:, ::2])
+    assert np.array_equal(kept[:, 1], np.linspace(values[0, 1], values[-1, 1], 17))
 
 
 def test_a_closure_is_kept_by_its_first_its_last_and_its_closest_frame():

@@ -3,6 +3,7 @@
 found in its voice by its mouth, or by its sound."""
 
 from dataclasses import asdict
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -64,10 +65,23 @@ def test_curves_that_hardly_move_agree_little():
     assert found == pytest.approx(0.1 * 0.5 / (0.05 * 0.5) ** 0.5)
 
 
-def test_a_voice_that_says_next_to_nothing_is_neither_late_nor_another(engine, sample, motion):
-    voice = engine.analyse(sample).unspoken()
+def test_a_voice_that_says_next_to_nothing_and_a_still_mouth_are_neither_late_nor_another(
+    engine, sample
+):
+    voice = engine.analyse(sample)
     mouth = MouthCurves(np.full(voice.frames, 4.0), np.full(voice.frames, 50.0))
-    assert scorer.find_shift(mouth, voice, Tolerance()) == (None, 0.0)
+    for each in (voice, voice.unspoken()):
+        assert scorer.find_shift(mouth, each, Tolerance()) == (None, 0.0)
+
+
+def test_a_closure_of_the_text_that_is_not_heard_is_asked_for_around_its_time(
+    engine, sample, monkeypatch
+):
+    closure = SimpleNamespace(text="m", word="me", sure=1.0, seconds=1.0)
+    monkeypatch.setattr(scorer.transcript, "closures_and_words", lambda *_: ([closure], []))
+    voice = engine.analyse(sample)
+    demands, _ = scorer.find_demands(voice, np.zeros((2 * voice.frames, 40)), "me")
+    assert demands == [scorer.Demand(0.98, 1.04, "m", "me")]
 
 
 def test_lips_that_do_not_meet_and_a_mouth_that_stands_still_in_speech_are_found(

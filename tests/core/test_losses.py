@@ -324,6 +324,17 @@ def test_own_estimates_replace_what_speaks_and_neither_brows_eyes_nor_head(
         assert changed[:, :, column] == pytest.approx(share[:, None].repeat(4, 1), abs=1e-4), name
 
 
+@pytest.mark.parametrize("learned", [None, "another"])
+def test_mesh_to_speech_sees_the_mouth_that_it_learned(motions, denoiser, learned):
+    model = MeshToSpeech(MeshToSpeechConfig(inputs=2, space="mouth", units=200))
+    model.mouth = learned
+    head, seen = load_head(), []
+    batches = SpeechBatches(motions, motions.of("train", 4), 4, 3, mel=False)
+    term = SpeechTerm(model, space=lambda head: seen.append(head) or torch.nn.Identity())
+    DenoiserLoss(head, denoiser, batches, term, "cpu")
+    assert seen == [learned or head]
+
+
 def test_mesh_to_speech_is_calibrated_to_units_counted_once_more_and_the_spread_of_mels():
     """An input of deviation 3; every seventh unit of the set counts, and one more of each."""
     model = MeshToSpeech(MeshToSpeechConfig(inputs=2, space="mouth", units=200))

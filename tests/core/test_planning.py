@@ -27,6 +27,7 @@ from thunder_core.engine.planning.plan import (
     Behaviours,
     IN_PAUSE,
     ON_TIME,
+    plan_listener,
     WITH_GAZE,
 )
 from thunder_core.engine.planning.take_plan import brow_height, LIPS_STRESS, plan_take, vary_lips
@@ -118,6 +119,16 @@ def test_listeners_nod_after_phrases_and_speakers_breathe_before_them():
     assert drawn.mean() > 0.8 and max(each.breath.max() for each in plans()) <= 0.026 + 1e-6
     for each in plans(listens=True) + plans(silent_phrasing(500)):
         assert not each.events[:, BREATH].any()
+
+
+@pytest.mark.parametrize("nods", [0.5, 2.0])
+def test_listeners_nod_on_accents_as_often_as_these_weigh_and_their_heads_move(nods):
+    usual = Behaviours.of_styles(Direction().vector()[None]).usual
+    behaviours, voice = Behaviours((replace(usual, nods=nods),)), heard(VOICE)
+    plans = [plan_listener(voice, behaviours, np.random.default_rng(seed)) for seed in range(400)]
+    # of the other nods each turns and tilts a little
+    answers = sum(not nod.degrees[1:].any() for plan in plans for nod in plan.nods)
+    assert answers / 400 == pytest.approx(0.22 * nods * VOICE.weights.sum(), rel=0.15)
 
 
 def test_sliders_scale_gestures_and_move_none():

@@ -65,6 +65,20 @@ def test_lids_go_down_with_a_look_and_less_where_eyes_are_wide(mood, monkeypatch
     np.testing.assert_allclose(lower - lids, 0.005 * (down - ahead) * (1 - wide), atol=1e-6)
 
 
+def test_one_brow_does_more_than_the_other_by_a_share_of_each_performance_s_own():
+    voice = prosody(np.zeros(200, np.uint8), np.full((50, 2), -1.0, np.float32))
+    leans = []
+    for seed in range(100):
+        channels, *_ = teacher.upper_face(
+            voice, plain(voice, ()), Direction(mood="sad"), np.random.default_rng(seed)
+        )
+        left, right = (channels[f"browDown{side}"].mean() for side in ("Left", "Right"))
+        # one is lowered by .6 of it more, the other by .3 less
+        leans.append((right - left) / (0.6 * min(left, right) + 0.3 * max(left, right)))
+    assert np.mean(leans) == pytest.approx(0, abs=0.05)
+    assert np.std(leans) == pytest.approx(0.15, rel=0.2)
+
+
 @pytest.mark.parametrize(
     "direction",
     [Direction(Style.of_speaker(str(seed))) for seed in range(4)]

@@ -58,7 +58,15 @@ from thunder_core.train.corpus import (
 )
 from thunder_core.train.denoiser import as_sampled
 from thunder_core.train.loop import fit, half_precision, learning_rate, Schedule
-from thunder_core.train.motions import animate, DIRECTIONS, MOTIONS, MotionSet, STATE, VARIANTS
+from thunder_core.train.motions import (
+    animate,
+    DIRECTIONS,
+    MOTIONS,
+    MotionSet,
+    STATE,
+    TRUE_TO_SOUND,
+    VARIANTS,
+)
 from thunder_core.train.stages import pieces, STAGES, version
 from thunder_core.types import Columns, Motion, Speech
 
@@ -266,6 +274,23 @@ def test_a_stage_warms_up_and_averages_as_long_as_its_network_needs(
         assert schedule.steps == 0
         schedule = replace(schedule, steps=steps)
     assert schedule == Schedule(steps=steps, rate=0.25, seed=7, **expected)
+
+
+def test_adaptation_learns_from_pieces_of_three_seconds_and_more_and_holds_one_of_eight_out(
+    monkeypatch, tmp_path
+):
+    (tmp_path / "corpus").mkdir()
+    lengths = [640 * frames for frames in (74, *range(75, 84))]
+    clips = [Clip(f"{each}", "mine", "Ada", "train", 0, each) for each in lengths]
+    corpus = SimpleNamespace(clips=clips, samples=lambda clip: np.zeros(clip.length))
+    for name in ("SpeechReader", "SpeakerEncoder", "Units"):
+        monkeypatch.setattr(stages, name, SimpleNamespace(load=lambda weights: None))
+    for name in ("extract_features", "animate", "MotionSet"):
+        monkeypatch.setattr(stages, name, lambda *given, **more: None)
+    monkeypatch.setattr(stages, "build", lambda *given, **more: corpus)
+    stages.prepare([], tmp_path, tmp_path, load_head())
+    assert [clip.length for clip in corpus.clips] == lengths[1:]
+    assert [clip.split == "test" for clip in corpus.clips] == [*[False] * 7, True, False]
 
 
 def test_what_is_exported_is_the_moving_average_of_the_weights(tmp_path):
@@ -606,9 +631,19 @@ def test_a_face_that_listens_keeps_its_mouth_shut_and_is_not_the_speaker_s(corpu
     assert not motions.samples(1, 0, 25).any() and motions.samples(0, 0, 25).any()
 
 
-def test_labels_are_kept_with_every_performance_and_speakers_are_themselves(corpus, tmp_path):
+def test_labels_are_kept_with_every_performance_and_speakers_are_themselves(
+    corpus, tmp_path, monkeypatch
+):
     folder = heard(corpus, tmp_path / "set")
+    of_all = np.arange(200 * 40, dtype=np.float16).reshape(-1, 2, 25, 40)
+    of_all.tofile(folder / "logits.f16")
+    drawn, redraw = [], stage.redraw_phones
+    monkeypatch.setattr(
+        stage, "redraw_phones", lambda *given: drawn.append(given[1]) or redraw(*given)
+    )
     animate(corpus, CHANNELS, folder)
+    for logits, clip in zip(drawn, np.repeat(range(3), VARIANTS - TRUE_TO_SOUND), strict=True):
+        assert np.array_equal(logits, of_all[clip].reshape(50, 40)), "doubts of its own sound"
     motions, directions = read(folder)
     assert motions.size == VARIANTS * 100 * Columns(len(CHANNELS)).count
     assert directions.shape == (VARIANTS, 4, len(DIRECTION_NAMES)) and np.isfinite(directions).all()

@@ -100,6 +100,11 @@ def test_a_face_shows_less_of_a_trait_or_more(name, less, more):
     assert low + 0.7 < high, (low, high)
 
 
+def test_a_jaw_that_opens_moves_no_brows():
+    assert METER.measure(motion(), SPEAKS)["brows"] == pytest.approx(0, abs=0.01)
+    assert METER.measure(motion(browInnerUp=0.5), SPEAKS)["brows"] > 1
+
+
 def test_a_mouth_shows_on_which_side_it_moves_more():
     drawn = 0.5 * np.maximum(0, np.sin(np.arange(FRAMES)))
     assert of(mouthSmileLeft=drawn)["asymmetry"] > 1

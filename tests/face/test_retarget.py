@@ -80,6 +80,19 @@ def test_landmarks_and_regions_are_carried_over(case, ours):
     plain = replace(marked, posedirs=np.zeros_like(marked.posedirs))
     assert opening_mm(still, plain)[0] == 0 and 20 < opening_mm(wide, plain)[0] / made.scale < 36
     assert 38 < width_mm(still, plain)[0] / made.scale < 56
+    left, right = head.v_template[[marked.mouth_corner_left, marked.mouth_corner_right], 0]
+    assert 0.038 < (left - right) / made.scale < 0.056
+
+
+def test_lips_count_most_and_skin_the_more_the_nearer_it_is_to_mouth_or_eyes(case):
+    matched = regions.match(regions.bundled_face(), regions.study(case[1]))
+    weight, lips = matched.weight, regions.LIP_RINGS * regions.LIP_AROUND
+    assert (weight[:lips] == 1).all() and 0.08 <= weight[lips:].min() < weight.max() <= 1
+    ours = regions.bundled_face()
+    marks = np.concatenate([ours.seam.along(np.zeros(1)), ours.places[:2]])
+    off = ours.points[matched.vertices[lips:], None] - marks
+    near = np.linalg.norm(off, axis=2).min(1) < 0.3 * ours.unit
+    assert 0.43 >= weight[lips:][near].min() > weight[lips:][~near].mean()
 
 
 def openings(made, head, ours, motion, theirs, spoke):
