@@ -241,6 +241,13 @@ def test_handles_show_the_curve_that_was_fitted(curves, fitted):
     assert one.aligned.mean() > 0.5
 
 
+def test_progress_never_goes_back(curves, gap):
+    works = [poses.fit(curves, REGIONS, measure(), gap, CLOSED_MM, CLOSED_OFF)]
+    works.append(posed(curves, gap).mend(np.full(len(curves), 1.2)))
+    for told in map(list, works):
+        assert min(np.diff(told)) >= 0 and 0 <= told[0] < 0.9 < told[-1] <= 1
+
+
 @pytest.mark.parametrize("frames", [1, 2, 3])
 def test_a_take_of_few_frames(frames):
     curves, gap = (part[60 : 60 + (frames - 1) * SAMPLES + 1] for part in speech(4, 2))
