@@ -4,6 +4,8 @@ lists its parts."""
 
 import os
 
-# as the worker is started: results do not depend on the number of cores
+from thunder_core.system_calls import multiply_in_one_thread
+
+# as the worker is started
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+multiply_in_one_thread()

@@ -199,6 +199,7 @@ def run(args: Namespace) -> None:
     }
     shut: dict[str, list[np.ndarray]] = {}
     noise: list[float] = []
+    alike: list[float] = []  # correlation between takes, mean of all pairs
     on_top = 0  # lists that the take as asked leads
     wrongly: dict[str, list[float]] = {"the likeliest": [], "each other": []}  # a minute, by take
     args.out.mkdir(parents=True, exist_ok=True)
@@ -238,6 +239,8 @@ def run(args: Namespace) -> None:
             {} if said is None else figures(clip, *(phone_bar(said, what)[None] for what in CURVES))
         )
         noise.append(noise_share(engine, margins, clip, args.takes))
+        if args.takes > 1:
+            alike.append(np.corrcoef(gaps)[np.triu_indices(args.takes, 1)].mean())
         for name, (opening, width) in curves.items():
             rows[name][clip.name] = figures(clip, opening, width)
         seen = np.nan_to_num(clip.opening, nan=np.nanmedian(clip.opening))
@@ -275,6 +278,7 @@ def run(args: Namespace) -> None:
         ),
         f"between takes of one plan noise makes {mean_of(noise, [clip.frames for clip in check]):.1%} "
         f"of the variance of openings",
+        *[f"openings of two takes correlate by {np.mean(each):.2f}" for each in [alike] if each],
         f"the take as asked is on top of {on_top} of {len(check)} lists",
         "",
         *(against_lines(args.out, args.against, check) if args.against else ()),

@@ -5,7 +5,6 @@ Installed as the Python package `thunder_takes` it has the functions of `api.py`
 use: importing the package is cheap.
 """
 
-import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -41,9 +40,7 @@ def __getattr__(name: str):
     errors = import_module(".errors", __name__)
     if hasattr(errors, name):
         return getattr(errors, name)
-    # As the panel's engine has it: takes do not depend on the number of cores, and come in half the
-    # time. numpy reads it once, when it is loaded.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    import_module(".system_calls", __name__).multiply_in_one_thread()  # as the panel's engine
     return getattr(import_module(".api", __name__), name)
 
 

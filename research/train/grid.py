@@ -173,7 +173,9 @@ def _sentences(source: Path, person: str, weights: Path | None = None) -> Iterat
     for each, first in zip(said, ends):
         for _, a, b in each.phones:
             spoken[first + round(a * FPS) : first + round(b * FPS)] = True
+    if not spoken.any():
+        return
+    middle, deviation = lips[spoken].mean(0), lips[spoken].std(0)
     for each in said:
         if each.phones and np.isfinite(each.lips).all():
-            middle, deviation = lips[spoken].mean(0), lips[spoken].std(0)
             yield each._replace(lips=(each.lips - middle) / deviation)

@@ -23,9 +23,8 @@ from .family import key_names, owners_of, property_names, relatives
 CACHE_MOST = 64
 _ENOUGH_MM = 6.0  # how far a jaw opens that turns as it is meant to
 _STILL = 1e-4  # least difference from rest that is a pose
-_LOWERED = (
-    0.12  # share of a head's height by which a jaw that is moved opens, as one that turns does
-)
+# share of a head's height by which a jaw that is moved opens, as one that turns does
+_LOWERED = 0.12
 
 
 @dataclass(frozen=True)
