@@ -5,6 +5,7 @@ Installed as the Python package `thunder_takes` it has the functions of `api.py`
 use: importing the package is cheap.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,9 @@ def __getattr__(name: str):
     errors = import_module(".errors", __name__)
     if hasattr(errors, name):
         return getattr(errors, name)
-    import_module(".system_calls", __name__).multiply_in_one_thread()  # as the panel's engine
+    # As the panel's engine has it, so that takes do not depend on the number of cores; numpy reads
+    # it when it is loaded. MKL's limit, which the engine also sets, would slow the caller's torch.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     return getattr(import_module(".api", __name__), name)
 
 

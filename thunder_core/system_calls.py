@@ -43,13 +43,6 @@ def lock(handle: int) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def multiply_in_one_thread() -> None:
-    """Let numpy, which is loaded next, compute each product in one thread: results then do not
-    depend on the number of cores, and takes are worked on beside each other."""
-    for limit in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
-        os.environ.setdefault(limit, "1")
-
-
 def find_runtime() -> None:
     """Let a worker's libraries find Microsoft's C++ runtime where Blender has it: in a folder
     beside blender.exe, which Windows searches for blender.exe alone and not for Blender's Python.

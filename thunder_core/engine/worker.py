@@ -36,7 +36,7 @@ from ..errors import (
 from ..private_folder import remove_if_orphaned
 from ..protocol import HEARTBEAT, PROTOCOL
 from ..shipped import VENDOR, WEIGHTS
-from ..system_calls import find_runtime, multiply_in_one_thread
+from ..system_calls import find_runtime
 
 OLDEST_PYTHON = (3, 11)
 # seconds a running request has to notice its cancellation before it is answered for
@@ -393,7 +393,11 @@ def main():
     parser.add_argument("--verbs", default="verbs", help="module with what is done for requests")
     options = parser.parse_args()
 
-    multiply_in_one_thread()
+    # Takes are worked on beside each other, and results must not depend on the number of cores.
+    # numpy reads these when it is loaded.
+    for limit in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
+        os.environ.setdefault(limit, "1")
+
     find_runtime()
 
     # The pipes become private: libraries print to stderr, and child processes get an empty stdin.
