@@ -227,7 +227,7 @@ def test_a_takes_verdict_is_that_of_what_check_lists_for_its_keys(
     scene, rig = stage
     monkeypatch.setattr(displacement.RigMeter, "scale", 1.5)
     scene.thunder.count, scene.thunder.seed = 8, 15
-    head_state.ensure(rig.owner).direction.energy = 1.4
+    head_state.ensure(rig.owner).direction.energy = 0.7
     speak(scene, start=31)
     transcript.ensure(scene, strip.find(blender.context).name).text = text
     assert blender.ops.thunder.generate() == {"FINISHED"}
