@@ -16,7 +16,6 @@ import pytest
 
 RESULTS = Path(__file__).parent / "fixtures" / "results.json"
 NEAR = 2e-3  # of an array's spread: processors round otherwise
-DIGITS = 7
 
 
 def in_short(values: Any) -> list[float]:
@@ -34,7 +33,7 @@ def in_short(values: Any) -> list[float]:
 def compare(name: str, found: dict[str, Any], near: float = NEAR) -> None:
     """Compare named numbers, arrays and texts with those that are stored as `name`."""
     short = {
-        key: value if isinstance(value, str) else [round(x, DIGITS) for x in in_short(value)]
+        key: value if isinstance(value, str) else [float(f"{x:.6g}") for x in in_short(value)]
         for key, value in found.items()
     }
     known = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
