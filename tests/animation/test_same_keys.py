@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from stored import compare
 
-from thunder_core.animation import keyframes, posing, reduction
+from thunder_core.animation import gaze, keyframes, posing, reduction
 from thunder_core.animation.commit import drawing, fitting, planning
 from thunder_core.animation.commit.before import Block, Choice, Curve, StateBefore, Take
 from thunder_core.animation.keyframes import Cycles
@@ -70,10 +70,28 @@ def performance(frames=LAST - FIRST + 1):
     return Motion(expression, np.stack([jaw, 0 * t, 0 * t], 1), head, still)
 
 
-@pytest.fixture(scope="module")
-def values(meter):
+def restless(frames=LAST - FIRST + 1):
+    """A performance in which everything changes at its own pace, with holds and jumps."""
+    rng, motion = np.random.default_rng(4), performance(frames)
+    at = np.linspace(0, frames - 1, 20)
+
+    def curve(low, high):
+        points = rng.uniform(low, high, len(at))
+        points[4:7], points[12:14] = points[4], points[12]
+        return np.interp(np.arange(frames), at, points)
+
+    names = list(load_head().expression_names)
+    for name in PARTS:
+        motion.expression[:, names.index(name)] = curve(0.0, 0.7)
+    motion.jaw[:, 0] = np.clip(curve(-0.08, 0.25), 0, None)
+    head = np.stack([curve(-0.2, 0.2) for _ in range(3)], 1)
+    return replace(motion, head=head)
+
+
+@pytest.fixture(scope="module", params=[performance, restless])
+def values(meter, request):
     """Values [T, tracks] of the rig on each frame of the take."""
-    motion, rows = performance(), []
+    motion, rows = request.param(), []
     for place, name in enumerate(PARTS):
         rows.append(motion.expression[:, list(meter.channels).index(name)])
     neck = mapping.rotation_values(motion.head, "QUATERNION")
@@ -135,7 +153,7 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_commit_draws_the_keys_that_it_drew(meter, values, way):
+def test_a_commit_draws_the_keys_that_it_drew(meter, values, way, request):
     state, how = before(meter, values), {"first": FIRST, "last": LAST, "backup": False} | WAYS[way]
     choice = Choice(**how)
     planned = result(planning.plan(state, choice))
@@ -149,10 +167,10 @@ def test_a_commit_draws_the_keys_that_it_drew(meter, values, way):
                 at = f"{where} {block} {curve.path} {curve.index}"
                 found |= {f"{at}: {name}": part for name, part in curve.keys.items()}
     found["names"] = " ".join(sorted({key.partition(":")[0] for key in found}))
-    compare(f"commit: {way}", found)
+    compare(f"commit: {request.node.callspec.id}", found)
 
 
-def test_keys_that_are_reduced_and_their_labels_are_what_they_were(meter, values):
+def test_keys_that_are_reduced_and_their_labels_are_what_they_were(meter, values, request):
     frames = np.arange(len(values))
     times = times_of(frames)
     fine = np.stack([np.interp(times, frames, column) for column in values.T], 1)
@@ -165,4 +183,21 @@ def test_keys_that_are_reduced_and_their_labels_are_what_they_were(meter, values
     (columns, *_) = posed.columns
     labels = posing.labels(meter, frames, fine, columns, 24.0, (FIRST, LAST))
     found["labels"] = " ".join(f"{frame} {name}" for frame, name in labels)
-    compare("reduced", found)
+    compare(f"reduced: {request.node.callspec.id}", found)
+
+
+def test_eyes_look_at_a_target_and_away_as_they_did():
+    rng, length = np.random.default_rng(2), 120
+    gaze_of_take = np.repeat(rng.normal(0, 0.15, (12, 3)), 10, 0)
+    neck = 0.1 * np.sin(np.arange(length)[:, None] / [9.0, 14.0, 20.0])
+    points = np.stack([np.linspace(-0.8, 1.4, length), *np.ones((2, length))], 1)
+    joint, between = np.zeros(3), np.array([0.0, 0.1, 0.1])
+    found = {}
+    for share in (0.0, 0.5, 1.0):
+        turned = gaze.turn_head(points, neck, joint, between, share)
+        wanted = gaze.directions(points, turned, joint, between)
+        found[f"neck {share}"] = turned
+        for leaves in (0.0, 0.3, 0.6):
+            eyes = gaze.look_at(gaze_of_take, turned, wanted, leaves)
+            found[f"eyes {share} {leaves}"] = eyes
+    compare("eyes at a target", found)

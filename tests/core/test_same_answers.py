@@ -7,7 +7,7 @@ import pytest
 from stored import compare
 
 from research.ranking import spoil_motion
-from thunder_core.animation import activity, gaze, traits
+from thunder_core.animation import activity, traits
 from thunder_core.animation.vrma import expressions
 from thunder_core.direction import Direction, DirectionRequest, Style
 from thunder_core.engine.speech.encoder import softmax
@@ -111,9 +111,6 @@ def test_a_face_is_read_and_changed_as_before(engine, sample, take):
         "measure": traits.measure(engine.meter, motion, speaking),
     }.items():
         found |= {f"{what} {name}": value for name, value in values.items()}
-    points = np.stack([np.linspace(-1.0, 2.0, motion.frames), *np.ones((2, motion.frames))], 1)
-    neck = gaze.turn_head(points, motion.head, np.zeros(3), np.array([0.0, 0.1, 0.1]), 0.6)
-    wanted = gaze.directions(points, neck, np.zeros(3), np.array([0.0, 0.1, 0.1]))
     chosen = activity.choose_moments(openings, opening, 8, np.abs(np.diff(openings, axis=0))[0])
     found |= {
         "opening": opening,
@@ -123,7 +120,5 @@ def test_a_face_is_read_and_changed_as_before(engine, sample, take):
         "spread": style.spread or 0.0,
         "moments": " ".join(f"{frame} {why}" for frame, why in chosen),
         "live link": livelink.table(motion, names),
-        "neck": neck,
-        "eyes": gaze.look_at(motion.eyes, neck, wanted, 0.2),
     }
     compare("a face read and changed", found, NETWORK)
