@@ -33,7 +33,7 @@ def in_short(values: Any) -> list[float]:
 def compare(name: str, found: dict[str, Any], near: float = NEAR) -> None:
     """Compare named numbers, arrays and texts with those that are stored as `name`."""
     short = {
-        key: value if isinstance(value, str) else [float(f"{x:.6g}") for x in in_short(value)]
+        key: value if isinstance(value, str) else [float(f"{x:.5g}") for x in in_short(value)]
         for key, value in found.items()
     }
     known = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}

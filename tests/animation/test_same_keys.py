@@ -48,7 +48,7 @@ def meter():
     return RigMeter(Driver(TRACKS, parts, [turn]), load_head().expression_names, (neck,))
 
 
-def performance(frames=LAST - FIRST + 1):
+def usual(frames=LAST - FIRST + 1):
     """A mouth that opens and shuts, with rounding, smiles, two blinks and a head that nods."""
     t = np.arange(frames)
     shut = np.isin(t % 21, (7, 8, 9))
@@ -72,7 +72,7 @@ def performance(frames=LAST - FIRST + 1):
 
 def restless(frames=LAST - FIRST + 1):
     """A performance in which everything changes at its own pace, with holds and jumps."""
-    rng, motion = np.random.default_rng(4), performance(frames)
+    rng, motion = np.random.default_rng(4), usual(frames)
     at = np.linspace(0, frames - 1, 20)
 
     def curve(low, high):
@@ -88,10 +88,9 @@ def restless(frames=LAST - FIRST + 1):
     return replace(motion, head=head)
 
 
-@pytest.fixture(scope="module", params=[performance, restless])
-def values(meter, request):
-    """Values [T, tracks] of the rig on each frame of the take."""
-    motion, rows = request.param(), []
+def values_of(meter, motion):
+    """Values [T, tracks] of the rig on each frame of a take."""
+    rows = []
     for place, name in enumerate(PARTS):
         rows.append(motion.expression[:, list(meter.channels).index(name)])
     neck = mapping.rotation_values(motion.head, "QUATERNION")
@@ -152,9 +151,16 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_commit_draws_the_keys_that_it_drew(meter, values, way, request):
-    state, how = before(meter, values), {"first": FIRST, "last": LAST, "backup": False} | WAYS[way]
+# Ways that look for frames to key.
+SEARCHED = ("poses", "poses that are exact", "few poses", "dense", "in twos")
+
+
+@pytest.mark.parametrize(
+    "act, way", [*((usual, way) for way in WAYS), *((restless, way) for way in SEARCHED)]
+)
+def test_a_commit_draws_the_keys_that_it_drew(meter, act, way):
+    state = before(meter, values_of(meter, act()))
+    how = {"first": FIRST, "last": LAST, "backup": False} | WAYS[way]
     choice = Choice(**how)
     planned = result(planning.plan(state, choice))
     sampled = result(fitting.sample(state, planned))
@@ -165,12 +171,19 @@ def test_a_commit_draws_the_keys_that_it_drew(meter, values, way, request):
         for block, curves in enumerate(getattr(made, where)):
             for curve in curves:
                 at = f"{where} {block} {curve.path} {curve.index}"
-                found |= {f"{at}: {name}": part for name, part in curve.keys.items()}
+                found |= {
+                    f"{at}: {name}": part
+                    for name, part in curve.keys.items()
+                    # types of handles that are level to the last digit differ between processors
+                    if curve.path != NECK or not name.startswith("handle")
+                }
     found["names"] = " ".join(sorted({key.partition(":")[0] for key in found}))
-    compare(f"commit: {request.node.callspec.id}", found)
+    compare(f"commit of a {act.__name__} take: {way}", found)
 
 
-def test_keys_that_are_reduced_and_their_labels_are_what_they_were(meter, values, request):
+@pytest.mark.parametrize("act", [usual, restless])
+def test_keys_that_are_reduced_and_their_labels_are_what_they_were(meter, act):
+    values = values_of(meter, act())
     frames = np.arange(len(values))
     times = times_of(frames)
     fine = np.stack([np.interp(times, frames, column) for column in values.T], 1)
@@ -183,7 +196,7 @@ def test_keys_that_are_reduced_and_their_labels_are_what_they_were(meter, values
     (columns, *_) = posed.columns
     labels = posing.labels(meter, frames, fine, columns, 24.0, (FIRST, LAST))
     found["labels"] = " ".join(f"{frame} {name}" for frame, name in labels)
-    compare(f"reduced: {request.node.callspec.id}", found)
+    compare(f"reduced keys of a {act.__name__} take", found)
 
 
 def test_eyes_look_at_a_target_and_away_as_they_did():
