@@ -114,7 +114,7 @@ def test_where_names_leave_a_split_empty_somebody_of_the_data_fills_it(speakers,
     "speakers, seconds, said",
     [
         (["Ada", "Ada"], 6, "here speak Ada .*adapt"),
-        (["Ada", "Bob"], 4, "two speakers with a recording of 5 seconds"),
+        (["Ada", "Bob"], 4, "two speakers with 5 seconds of recordings"),
         (["533", "367"], 6, "never train"),
         ([], 6, "no recordings in .*voices"),
     ],
