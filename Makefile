@@ -178,7 +178,7 @@ paper:
 	@$(PERFORM_SPEECH) && stage m2s --steps $(M2S_STEPS) && \
 	learn() { "$$engine" -m research train --cache "$(TRAINED)/cache" --runs "$(TRAINED)/runs" --weights "$(TRAINED)/weights" "$$@"; } && \
 	learn space face --steps $(M2S_STEPS) && learn space exp --steps $(M2S_STEPS) && learn paper --seeds $(SEEDS) --steps $(DENOISER_STEPS) --together-steps $(TOGETHER_STEPS) && \
-	"$$engine" -m research paper --runs "$(TRAINED)/runs" --cache "$(TRAINED)/cache" --weights "$(TRAINED)/weights" --results "$(TRAINED)/table2.json" --docs "$(TRAINED)/table2.md"
+	"$$engine" -m research paper --runs "$(TRAINED)/runs" --cache "$(TRAINED)/cache" --results "$(TRAINED)/table2.json" --docs "$(TRAINED)/table2.md"
 
 engine:
 	@setup/python.sh environment.py engine

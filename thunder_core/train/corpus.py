@@ -673,7 +673,8 @@ def build(
     """
     listed = [(source, list_recordings(source)) for source in sources]
     recordings = [each for _, some in listed for each in some]
-    splits, short = dict.fromkeys((each.speaker for each in recordings), "train"), set()
+    short: set[str] = set()
+    splits = {each.speaker: "train" for each in recordings}
     if split:
         splits, short = split_recordings(recordings)
     read = (_read(source, some, label, list(channels), basis) for source, some in listed)
