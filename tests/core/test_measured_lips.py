@@ -15,7 +15,7 @@ from thunder_core.events import BLINK, LIPS
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import opening_mm
 from thunder_core.spoken import SILENCE
-from thunder_core.train.corpus import BadCorpus, build, Corpus, list_recordings
+from thunder_core.train.corpus import BadCorpus, build, Corpus, list_recordings, motions_in_words
 from thunder_core.train.motions import animate, MotionSet
 from thunder_core.train.stages import pieces
 from thunder_core.types import FPS, Motion, unpack
@@ -67,6 +67,12 @@ def test_short_recordings_of_a_speaker_are_joined_where_they_are_too_short_to_le
         ("0", "Ada", 6.0), ("1", "Bob", 6.0)
     ]  # fmt: skip
     assert {c.split for c in corpus.clips} == {"train", "test"}
+    assert motions_in_words(corpus.clips).endswith("0.2 of 0.2 minutes captured")
+    for who in ("Ada", "Bob"):
+        chosen = build(tmp_path / who, [tmp_path / "tracked"], said, CHANNELS, testing=[who])
+        assert {c.speaker for c in chosen.clips if c.split == "test"} == {who}
+    with pytest.raises(BadCorpus, match="Nobody here is called Eve: here speak Ada, Bob"):
+        build(tmp_path / "eve", [tmp_path / "tracked"], said, CHANNELS, testing=["Eve"])
     for first, clip in enumerate(corpus.clips):
         of = np.repeat([first, first + 2, first + 4], FRAMES)
         moved = unpack(corpus.captured_motion(clip, len(CHANNELS) + 9), len(CHANNELS)).expression

@@ -604,7 +604,7 @@ def test_the_page_of_what_ships_is_the_one_in_the_repository(tmp_path):
 def test_the_shipped_model_goes_on_learning_from_a_folder_of_ones_own(trained):
     folder, _, _ = trained
     card = json.loads((folder / "my_weights" / "denoiser.json").read_text())["card"]
-    assert set(card["figures"]) == {"before", "after"} and card["data"] == "recordings"
+    assert set(card["figures"]) == {"before", "after"} and card["data"] == "recordings, 0.4 minutes"
     speech = Speech((0.1 * np.sin(np.arange(16000) * 0.08)).astype(np.float32))
     engine = Engine.load(folder / "my_weights", device="cpu")
     assert engine.thunder.distilled is None, "it was distilled from another model"

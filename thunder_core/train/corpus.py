@@ -18,7 +18,7 @@ import csv
 import hashlib
 import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -347,16 +347,16 @@ def split_of(speaker: str) -> str:
     return "validation" if zlib.crc32(speaker.encode()) % _ONE_IN == 0 else "train"
 
 
-def splits_of(longest: Mapping[str, float]) -> dict[str, str]:
+def splits_of(longest: Mapping[str, float], testing: Collection[str] = ()) -> dict[str, str]:
     """The split of every speaker, each in one alone. longest: seconds of each one's longest
-    recording.
+    recording.  testing: who tests, as TEST_SPEAKERS do.
 
     Names decide (`split_of`) if that gives every split a speaker with a recording of LONGEST_CROP.
     Otherwise the next speakers in the order of their names' checksums test (unless TEST_SPEAKERS
     are there) and validate. Of two speakers nobody validates: training is then watched on the test
     speaker.
     """
-    splits = {speaker: split_of(speaker) for speaker in longest}
+    splits = {s: "test" if s in testing else split_of(s) for s in longest}
     measurable = [speaker for speaker, seconds in longest.items() if seconds >= LONGEST_CROP]
     if len({splits[speaker] for speaker in measurable}) == 3:
         return splits
@@ -464,6 +464,14 @@ def minutes_of(clips: list[Clip]) -> dict[str, float]:
     return {name: round(value, 1) for name, value in minutes.items()}
 
 
+def motions_in_words(clips: list[Clip]) -> str:
+    """Whose motions are performed over a corpus, for cards."""
+    captured = sum(c.length for c in clips if c.tracked >= 0) / RATE / 60
+    whole = sum(c.length for c in clips) / RATE / 60
+    of_people = f", {captured:.1f} of {whole:.1f} minutes captured" if captured else ""
+    return f"teacher's motions over the corpus{of_people}"
+
+
 def voices_in_words(voices: dict) -> str:
     """`Corpus.voices` as a sentence."""
     validation, test = (_few(voices[split]) for split in ("validation", "test"))
@@ -535,7 +543,9 @@ def list_recordings(folder: Path) -> list[Recording]:
     return found
 
 
-def split_recordings(recordings: list[Recording]) -> tuple[dict[str, str], set[str]]:
+def split_recordings(
+    recordings: list[Recording], testing: Collection[str] = ()
+) -> tuple[dict[str, str], set[str]]:
     """The split of every speaker, and whose recordings are joined since without that nobody could
     learn or be measured (`_join`). Raises BadCorpus, BadRecording, BadTracking."""
     longest: dict[str, float] = {}
@@ -546,8 +556,12 @@ def split_recordings(recordings: list[Recording]) -> tuple[dict[str, str], set[s
             seconds = soundfile.info(sound).duration
         longest[each.speaker] = max(longest.get(each.speaker, 0.0), seconds)
         together[each.speaker] = together.get(each.speaker, 0.0) + seconds
+    if missing := set(testing) - set(longest):
+        raise BadCorpus(
+            f"Nobody here is called {_few(sorted(missing))}: here speak {_few(sorted(longest))}"
+        )
     for known in (longest, together):
-        splits = splits_of(known)
+        splits = splits_of(known, testing)
         if {"train", "test"} <= {splits[s] for s in known if known[s] >= LONGEST_CROP}:
             short = {s for s in longest if longest[s] < LONGEST_CROP <= known[s]}
             return splits, short
@@ -661,6 +675,7 @@ def _read(
 def build(
     folder: Path, sources: list[Path], label: Callable,
     channels: Sequence[str] = (), basis: FlameBasis | None = None, split: bool = True,
+    testing: Collection[str] = (),
 ) -> Corpus:  # fmt: skip
     """Write the corpus of all recordings in `sources`.
 
@@ -668,7 +683,7 @@ def build(
     in a FLAME file's `basis`. label(samples, text) → [(phone, start s, end s)] writes down
     recordings that come without phone times (`teacher.label`).
     split: whether speakers are split, for which there must be enough of them; else all train.
-    Where recordings are too short for that, those of a speaker are joined.
+    Where recordings are too short for that, those of a speaker are joined.  testing: who tests.
     Raises BadTracking, BadRecording, BadCorpus.
     """
     listed = [(source, list_recordings(source)) for source in sources]
@@ -676,7 +691,7 @@ def build(
     short: set[str] = set()
     splits = {each.speaker: "train" for each in recordings}
     if split:
-        splits, short = split_recordings(recordings)
+        splits, short = split_recordings(recordings, testing)
     read = (_read(source, some, label, list(channels), basis) for source, some in listed)
     sounding = (
         piece
