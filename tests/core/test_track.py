@@ -244,8 +244,12 @@ def test_it_goes_on_where_it_was_stopped_and_marks_what_may_not_train(
         track([folder], tmp_path / "out", engine, Wishes())
     assert calls == ["two"]
     assert not list((tmp_path / "out" / "bob").glob("*.npy"))
-    with pytest.raises(BadTracking, match="to measure against"):
+    with pytest.raises(BadTracking, match="to measure against.*--trainable"):
         list(tracked_clips(tmp_path / "out", list(HEAD.expression_names)))
+    with pytest.raises(SystemExit):  # allowed afterwards: what is there is marked anew
+        track([folder], tmp_path / "out", engine, Wishes(trainable=True))
+    ((name, *_),) = tracked_clips(tmp_path / "out", list(HEAD.expression_names))
+    assert name == "bob/plain"
 
 
 def test_every_landmark_has_one_across_the_face():

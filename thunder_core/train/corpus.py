@@ -309,7 +309,7 @@ def tracked_clips(
         if data.get("measuring", False):
             raise BadTracking(
                 f"{path.name} is marked as a face to measure against, not to train on. Take it "
-                f"out of the folder."
+                f"out of the folder, or track it with --trainable if you may train on it."
             )
         samples = read_recording(sound_beside(path))
         seconds = len(samples) / RATE

@@ -451,8 +451,8 @@ def prepare(
     ]
     if len(parts) < 2:
         raise BadCorpus(
-            "There is too little to learn from. Give at least 20 seconds of speech, in WAV, FLAC, "
-            "OGG or MP3."
+            "There is too little to learn from. Give at least 20 seconds of speech, in recordings "
+            "of 3 seconds or more: WAV, FLAC, OGG or MP3."
         )
     hold = min(HOLD_OUT, len(parts))
     corpus.clips = [

@@ -91,6 +91,8 @@ def track(sources: list[Path], to: Path, engine: Engine, wishes: Wishes) -> str:
             try:
                 if not out.exists():
                     notes = _track_one(path, out, engine, client, wishes, report)
+                elif wishes.trainable:
+                    _allow_training(out)
             except (NoEngine, NoSpace):
                 raise
             except ThunderError as error:
@@ -144,6 +146,14 @@ def _track_one(
     write_file(out, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
     part.unlink()
     return notes
+
+
+def _allow_training(out: Path) -> None:
+    """Mark a performance that was tracked before as one to train on."""
+    arrays = load_arrays(out)
+    if arrays.get("measuring", False):
+        arrays["measuring"] = np.array(False)
+        write_file(out, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
 
 
 def cut(samples: np.ndarray, start: float, frames: int) -> Speech:
