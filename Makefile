@@ -21,7 +21,7 @@
 #   make retrain       diffusion model, mesh-to-speech and distilled model on new performances of SPEECH="folder …", into TRAINED/weights;
 #                      a run that was stopped goes on; CORES=2 trains in that many processes (docs/training.md)
 #   make paper         every system of the paper, with and without the mesh-to-speech loss, trained on SPEECH="folder …" with SEEDS="1 2 3",
-#                      and its Table 2: TRAINED/table2.json; hours of a shorter row: docs/paper.md
+#                      and its Table 2: TRAINED/table2.md, .json; hours of a shorter row: docs/paper.md
 #   make engine        only the engine's environment, as users have it, without torch
 #   make develop       the same with what training and the benches need
 #   make lint          ruff's checks and layout of every Python file, and types by mypy
@@ -178,7 +178,7 @@ paper:
 	@$(PERFORM_SPEECH) && stage m2s --steps $(M2S_STEPS) && \
 	learn() { "$$engine" -m research train --cache "$(TRAINED)/cache" --runs "$(TRAINED)/runs" --weights "$(TRAINED)/weights" "$$@"; } && \
 	learn space face --steps $(M2S_STEPS) && learn space exp --steps $(M2S_STEPS) && learn paper --seeds $(SEEDS) --steps $(DENOISER_STEPS) --together-steps $(TOGETHER_STEPS) && \
-	"$$engine" -m research paper --runs "$(TRAINED)/runs" --cache "$(TRAINED)/cache" --weights "$(TRAINED)/weights" --results "$(TRAINED)/table2.json" --docs "$(TRAINED)/table2.md"
+	"$$engine" -m research paper --runs "$(TRAINED)/runs" --cache "$(TRAINED)/cache" --results "$(TRAINED)" --docs "$(TRAINED)/table2.md"
 
 engine:
 	@setup/python.sh environment.py engine

@@ -331,11 +331,15 @@ def write(
     write_json(folder / f"table{printed.number}.json", about)
     write_json(folder / f"paper_clips{printed.suffix}.json", rows, indent=None)
     if page is not None:
-        replace_part_of_file(
-            page,
-            f"table {printed.number}",
-            markdown(made, printed.columns, printed.order, printed.paper),
-        )
+        lines = markdown(made, printed.columns, printed.order, printed.paper)
+        if page != PAGE:  # which says more above its tables
+            lines += [
+                "",
+                f"{about['clips']} clips of unseen speakers ({', '.join(about['speakers'])}), "
+                f"{about['samples']} samples of each. In brackets are the paper's values, of other "
+                f"data: compare changes, never values.",
+            ]
+        replace_part_of_file(page, f"table {printed.number}", lines)
 
 
 def write_grid(folder: Path, page: Path | None, rows: Rows, about: dict, unseen: set[str]) -> None:
@@ -459,6 +463,7 @@ def run(args: Namespace) -> None:
                 )
     about = {
         "clips": len(clips),
+        "speakers": sorted({clip.speaker for clip in clips}),
         "split": args.split,
         "samples": args.samples,
         "guidance": args.guidance,

@@ -43,6 +43,12 @@ def _shift(pictures: list[np.ndarray]) -> list[np.ndarray]:
     return [cv2.warpAffine(p, move, (SIDE, SIDE), borderValue=_BEHIND) for p in pictures]
 
 
+def _bring_closer(pictures: list[np.ndarray]) -> list[np.ndarray]:
+    """The middle of pictures, larger: another shot before the same background."""
+    edge = round(SIDE * (SCALE - 1) / 2)
+    return [each[edge:][:SIDE, edge:][:, :SIDE] for each in _resize(pictures, SCALE, SCALE)]
+
+
 _KINDS = {  # name → what becomes of the pictures, BGR [SIDE, SIDE, 3], of a head
     "plain": lambda pictures: pictures,
     "mirrored": lambda pictures: [each[:, ::-1].copy() for each in pictures],
@@ -52,6 +58,7 @@ _KINDS = {  # name → what becomes of the pictures, BGR [SIDE, SIDE, 3], of a h
     "widened": lambda pictures: _resize(pictures, SQUEEZE),
     "television": lambda pictures: _resize(pictures, 720 / SIDE, 576 / SIDE),
     "cut": lambda pictures: pictures[:CUT] + [255 - each // 2 for each in pictures[CUT:]],
+    "closer": lambda pictures: pictures[:CUT] + _bring_closer(pictures[CUT:]),
     "two": lambda pictures: [
         np.hstack(pair) for pair in zip(pictures, _resize(pictures[::-1], 0.8))
     ],

@@ -22,7 +22,7 @@ try:
 except ImportError:
     bpy = None
 
-from research.study.pairs import film_path, is_weights, StudyError
+from research.study.pairs import film_path, is_weights, motion_path, StudyError
 
 FPS = 25
 
@@ -101,7 +101,7 @@ def performance(system: dict, clip: Path):
     from thunder.thunder_core.request import Request
 
     if not is_weights(system["folder"]):
-        motion, channels = motion_file.read(Path(system["folder"]) / f"{clip.stem}.npz")
+        motion, channels = motion_file.read(motion_path(system["folder"], clip))
         still = np.zeros(motion.frames, np.float32)
         return keying.Performance(motion, channels, still, still, 0, math.nan, {})
     client = connection.client(None, system["folder"] or None)

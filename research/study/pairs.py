@@ -94,6 +94,14 @@ def is_weights(folder: str) -> bool:
     return not folder or (Path(folder) / "denoiser.json").is_file()
 
 
+def motion_path(folder: str | Path, clip: Path) -> Path:
+    """The motion of a clip in a folder of motions: CLIP.npz, or that in the folder of its speaker,
+    named as the clip's, as people's tracked videos lie."""
+    name = f"{clip.stem}.npz"
+    of_speaker = Path(folder) / clip.resolve().parent.name / name
+    return of_speaker if of_speaker.is_file() else Path(folder) / name
+
+
 def plan_study(
     clips: list[Path], systems: list[dict], checks: int, seconds: float, size: int, seed: int
 ) -> dict:
@@ -181,10 +189,10 @@ def _check(clips: list[Path], systems: list[dict], checks: int, seconds: float, 
             "--size or --seconds"
         )
     for each in systems:
-        for stem in stems if not is_weights(each["folder"]) else ():
-            if not (Path(each["folder"]) / f"{stem}.npz").is_file():
+        for clip in clips if not is_weights(each["folder"]) else ():
+            if not motion_path(each["folder"], clip).is_file():
                 raise StudyError(
-                    f"“{each['folder']}” holds neither weights nor {stem}.npz: name another "
+                    f"“{each['folder']}” holds neither weights nor {clip.stem}.npz: name another "
                     f"folder for “{each['name']}”"
                 )
 

@@ -23,6 +23,7 @@ from thunder_core.face.head import Head
 from thunder_core.files import hash_of
 from thunder_core.networks.speech import MeshToSpeech, SpeechEncoder
 from thunder_core.networks.weights import save_weights
+from thunder_core.train.corpus import motions_in_words
 from thunder_core.train.denoiser import FRAMES, M2S_WEIGHT
 from thunder_core.train.loop import fit, Schedule
 from thunder_core.train.motions import MotionSet
@@ -275,7 +276,7 @@ class Chain:
         folder = self.folder(stage.name)
         card = {
             "what": f"{stage.system} " + (f"with {stage.space}2s loss" if stage.space else "without M2S loss"),
-            "data": "teacher's motions over the corpus", "commit": self.commit, "figures": figures,
+            "data": motions_in_words(self.motions.corpus.clips), "commit": self.commit, "figures": figures,
             "steps": schedule.steps,
             "seed": schedule.seed, "rate": schedule.rate, "batch": self.budget.batch,
             "voices": self.motions.corpus.voices(),

@@ -29,6 +29,7 @@ from thunder_core.train.loop import Schedule
 from thunder_core.train.m2s import FRAMES
 from thunder_core.train.stages import (
     export_m2s,
+    HOURS,
     optimisation,
     option,
     PEOPLE,
@@ -197,6 +198,7 @@ STAGES = {
             *optimisation(4000, 1e-3),
             option("--start", type=Path, help="weights folder to start from"),
             PEOPLE,
+            HOURS,
         ),
     ),
     "card": Stage(_card, "write the weights' card from what made them, and their SHA256SUMS"),
@@ -273,6 +275,7 @@ STAGES = {
                 help="of L_m2s beside the reconstruction",
             ),
             PEOPLE,
+            HOURS,
             option(
                 "--clip",
                 type=Path,

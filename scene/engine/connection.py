@@ -105,14 +105,15 @@ def keep_fingerprint(folder: str | None, answer: dict) -> None:
 
 
 def check_weights(place: str) -> str:
-    """A folder of weights that holds all model files. Raises BadWeights."""
+    """A folder of weights that holds all model files; without the distilled one, which training
+    may leave out, the engine samples by the whole one. Raises BadWeights."""
     if not os.path.isdir(place):
         raise BadWeights(
             f"There is no weights folder at “{place}”: choose another, or leave it empty to use "
             f"the bundled ones"
         )
     models = {path.name for kind in ("head.npz", "*.safetensors") for path in WEIGHTS.glob(kind)}
-    if lacking := models - set(os.listdir(place)):
+    if lacking := models - {"distilled.safetensors"} - set(os.listdir(place)):
         raise BadWeights(
             f"The weights folder “{place}” lacks {', '.join(sorted(lacking))}: choose another, or "
             f"none for those of the extension"

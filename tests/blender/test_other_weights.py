@@ -18,7 +18,7 @@ from thunder.scene.review import live_score
 from thunder.scene.takes import browsing, provenance, take_list, transcript
 from thunder.scene.takes.direction import live
 from thunder.thunder_core import progress
-from thunder.thunder_core.errors import Cancelled
+from thunder.thunder_core.errors import BadWeights, Cancelled
 
 EARLIER = "0123456789abcdef"  # the fingerprint of weights that nobody has
 
@@ -310,3 +310,15 @@ def test_weights_of_ones_own_are_known_once_their_engine_has_answered(scene, cli
     finally:
         preferences.weights = ""
     assert connection.weights_in_use() == shipped and provenance.has_old_score(of_seed(2))
+
+
+@pytest.mark.one_blender
+def test_weights_that_training_left_without_a_distilled_model_are_taken(tmp_path):
+    for path in connection.WEIGHTS.glob("*.safetensors"):
+        (tmp_path / path.name).touch()
+    (tmp_path / "head.npz").touch()
+    (tmp_path / "distilled.safetensors").unlink()
+    assert connection.check_weights(str(tmp_path)) == str(tmp_path)
+    (tmp_path / "m2s.safetensors").unlink()
+    with pytest.raises(BadWeights, match="lacks m2s.safetensors: choose"):
+        connection.check_weights(str(tmp_path))

@@ -173,6 +173,7 @@ def silence():
         ("no.wav", None, "There is no sound file “no.wav”"),
         ("empty.wav", None, "“empty.wav” holds 0.00 s of sound"),
         ("text.wav", None, "“text.wav” is not a sound that can be read here"),
+        ("text.mp4", None, "“text.mp4” has no sound that can be read here"),
         ("text.wav", 16000, "leave rate out"),
         (np.zeros(16000), None, "add rate"),
         (np.zeros(0), 16000, "“voice” has no samples of a sound"),
@@ -184,7 +185,8 @@ def silence():
 )
 def test_a_sound_that_cannot_be_used_is_refused_with_a_sentence(tmp_path, sound, rate, sentence):
     soundfile.write(tmp_path / "empty.wav", np.zeros(0), 16000)
-    (tmp_path / "text.wav").write_text("no sound")
+    for name in ("text.wav", "text.mp4"):
+        (tmp_path / name).write_text("no sound")
     with pytest.raises((errors.BadSound, errors.BadRequest), match=sentence):
         thunder.load(tmp_path / sound if isinstance(sound, str) else sound, rate)
 

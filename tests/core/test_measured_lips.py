@@ -15,7 +15,7 @@ from thunder_core.events import BLINK, LIPS
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import opening_mm
 from thunder_core.spoken import SILENCE
-from thunder_core.train.corpus import BadCorpus, build, Corpus, list_recordings
+from thunder_core.train.corpus import BadCorpus, build, Corpus, list_recordings, motions_in_words
 from thunder_core.train.motions import animate, MotionSet
 from thunder_core.train.stages import pieces
 from thunder_core.types import FPS, Motion, unpack
@@ -50,6 +50,37 @@ def test_a_corpus_holds_the_sounds_of_its_recordings_and_what_is_said(tmp_path):
     table = source / "transcripts.tsv"
     texts = [line.split("\t")[2] for line in table.read_text().splitlines()[1:]]
     assert said == texts
+
+
+def test_short_recordings_of_a_speaker_are_joined_where_they_are_too_short_to_learn_from(tmp_path):
+    """Three of two seconds each, by two speakers: motion, lips and phones follow on frames."""
+    for number, who in enumerate(("Ada", "Bob") * 3):
+        path, jaw = tmp_path / "tracked" / f"{number}.npz", np.zeros((FRAMES, 3))
+        motion = Motion(np.full((FRAMES, len(CHANNELS)), 0.1 * number), jaw)
+        write_tracked(path, motion, CHANNELS, who)
+        samples = np.full(FRAMES * 640 + 100, 0.1 * number)  # a little longer than its motion
+        soundfile.write(path.with_suffix(".wav"), samples, 16000)
+        np.save(path.with_suffix(".npy"), np.full((FRAMES, 2), float(number), np.float32))
+    said = lambda samples, text: [("AA", 0.5, 1.0)]  # noqa: E731
+    corpus = build(tmp_path / "corpus", [tmp_path / "tracked"], said, CHANNELS)
+    assert [(c.name, c.speaker, c.length / 16000) for c in corpus.clips] == [
+        ("0", "Ada", 6.0), ("1", "Bob", 6.0)
+    ]  # fmt: skip
+    assert {c.split for c in corpus.clips} == {"train", "test"}
+    assert motions_in_words(corpus.clips).endswith("0.2 of 0.2 minutes captured")
+    for who in ("Ada", "Bob"):
+        chosen = build(tmp_path / who, [tmp_path / "tracked"], said, CHANNELS, testing=[who])
+        assert {c.speaker for c in chosen.clips if c.split == "test"} == {who}
+    with pytest.raises(BadCorpus, match="Nobody here is called Eve: here speak Ada, Bob"):
+        build(tmp_path / "eve", [tmp_path / "tracked"], said, CHANNELS, testing=["Eve"])
+    for first, clip in enumerate(corpus.clips):
+        of = np.repeat([first, first + 2, first + 4], FRAMES)
+        moved = unpack(corpus.captured_motion(clip, len(CHANNELS) + 9), len(CHANNELS)).expression
+        np.testing.assert_allclose(moved[:, 0], 0.1 * of, atol=1e-3)
+        np.testing.assert_allclose(corpus.measured_lips(clip)[:, 1], of, atol=1e-3)
+        np.testing.assert_allclose(corpus.samples(clip)[::640], 0.1 * of, atol=1e-3)
+        speaks = (corpus.phones(clip) != SILENCE).reshape(3, 200)
+        assert speaks[:, 50:100].all() and not speaks[:, :50].any() and not speaks[:, 100:].any()
 
 
 def test_lips_beside_a_recording_are_kept_with_it_and_with_its_pieces(tmp_path):

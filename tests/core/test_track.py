@@ -37,13 +37,13 @@ from thunder_core.train.corpus import (
     read_lips,
     tracked_clips,
 )
-from thunder_core.train.track import cut, list_videos, track, Wishes
+from thunder_core.train.track import cut, late_on_average, list_videos, track, Wishes
 from thunder_core.types import FPS, RATE
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = load_head()
 FRAMES = 120
-KINDS = ("plain", "mirrored", "cut", "two", "nobody", "squeezed", "television")
+KINDS = ("plain", "mirrored", "cut", "closer", "two", "nobody", "squeezed", "television")
 
 
 @pytest.fixture(scope="module")
@@ -109,13 +109,31 @@ def test_a_known_motion_is_found_again(filmed, followed):
 def test_what_is_wrong_with_a_video_is_named(followed):
     _, told, summary = followed
     assert "cut.mkv: The picture is cut at 2.80 s" in told
+    assert "closer.mkv: The picture is cut at 2.80 s" in told
     assert "show two people" in told
     assert "nobody.mkv: No face is seen in “nobody.mkv”" in told
     assert "late.mkv: The sound is 0.32 s late" in told
     assert "squeezed.mkv: The face is measured too narrow" in told and "(--pixel-aspect)" in told
     assert "television.mkv: The picture is 720 × 576" in told
     assert not {"plain.mkv", "mirrored.mkv", "named.mkv"} & set(re.findall(r"\w+\.mkv", told))
-    assert summary.startswith("8 of 9 videos")
+    assert summary.startswith("9 of 10 videos")
+    assert (followed[0].parent / "notes.txt").read_text() == told + "\n", "it is kept"
+
+
+@pytest.mark.parametrize(
+    "late, said",
+    [
+        ([0.08, 0.12, 0.04, 0.08], ["The sounds are 0.08 s late on average: move them"]),
+        ([-0.12, np.nan, -0.08, -0.08], ["The sounds are 0.08 s early"]),
+        ([0.04, -0.04, 0.0, 0.2], []),
+        ([0.2, 0.2, np.nan, np.nan], []),  # two alone may be wrong
+    ],
+)
+def test_sounds_that_are_late_on_average_are_told(tmp_path, late, said):
+    for number, seconds in enumerate(late):
+        np.savez(tmp_path / f"{number}.npz", late=seconds)
+    told = late_on_average(tmp_path)
+    assert len(told) == len(said) and all(map(str.startswith, told, said))
 
 
 def lips_of(path):
@@ -226,8 +244,12 @@ def test_it_goes_on_where_it_was_stopped_and_marks_what_may_not_train(
         track([folder], tmp_path / "out", engine, Wishes())
     assert calls == ["two"]
     assert not list((tmp_path / "out" / "bob").glob("*.npy"))
-    with pytest.raises(BadTracking, match="to measure against"):
+    with pytest.raises(BadTracking, match="to measure against.*--trainable"):
         list(tracked_clips(tmp_path / "out", list(HEAD.expression_names)))
+    with pytest.raises(SystemExit):  # allowed afterwards: what is there is marked anew
+        track([folder], tmp_path / "out", engine, Wishes(trainable=True))
+    ((name, *_),) = tracked_clips(tmp_path / "out", list(HEAD.expression_names))
+    assert name == "bob/plain"
 
 
 def test_every_landmark_has_one_across_the_face():

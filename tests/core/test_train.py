@@ -57,6 +57,7 @@ from thunder_core.train.corpus import (
     TEST_SPEAKERS,
 )
 from thunder_core.train.denoiser import as_sampled
+from thunder_core.train.hours import tell_hours
 from thunder_core.train.loop import fit, half_precision, learning_rate, Schedule
 from thunder_core.train.motions import (
     animate,
@@ -67,7 +68,7 @@ from thunder_core.train.motions import (
     TRUE_TO_SOUND,
     VARIANTS,
 )
-from thunder_core.train.stages import pieces, STAGES, version
+from thunder_core.train.stages import pieces, STAGES, version, Workspace
 from thunder_core.types import Columns, Motion, Speech
 
 
@@ -114,7 +115,7 @@ def test_where_names_leave_a_split_empty_somebody_of_the_data_fills_it(speakers,
     "speakers, seconds, said",
     [
         (["Ada", "Ada"], 6, "here speak Ada .*adapt"),
-        (["Ada", "Bob"], 4, "two speakers with a recording of 5 seconds"),
+        (["Ada", "Bob"], 4, "two speakers with 5 seconds of recordings"),
         (["533", "367"], 6, "never train"),
         ([], 6, "no recordings in .*voices"),
     ],
@@ -127,6 +128,35 @@ def test_a_corpus_that_is_too_small_is_refused_in_a_sentence(tmp_path, speakers,
             tmp_path / "corpus", [folder], label=lambda samples, text: labelled.append(text) or []
         )
     assert not (tmp_path / "corpus").exists() and not labelled
+
+
+def test_hours_are_told_by_a_few_steps_and_nothing_is_kept(tmp_path):
+    (tmp_path / "weights").mkdir()
+    tried = []
+
+    def try_stage(work, args):
+        (work.weights / "denoiser.json").touch()
+        tried.append((work.runs, args.steps, args.together_steps, args.seeds))
+        for name, step, seconds in (
+            ("thunder.base", 6, 3.6), ("thunder.base/style", 2, 1.8), ("thunder", 6, 7.2)
+        ):  # fmt: skip
+            folder = work.runs / "paper/seed3" / name
+            folder.mkdir(parents=True)
+            line = json.dumps({"step": step, "seconds_per_step": seconds})
+            (folder / "log.jsonl").write_text(f"{{}}\n{line}\n")
+
+    work = Workspace(tmp_path, tmp_path / "runs", tmp_path / "weights", 1, "cpu")
+    args = argparse.Namespace(steps=600, together_steps=100, seeds=[3, 4])
+    *rows, whole = tell_hours(try_stage, work, args).splitlines()
+    assert [row.split(":")[0].split() for row in rows] == [
+        ["0.20", "h", "paper/seed3/thunder"],
+        ["0.60", "h", "paper/seed3/thunder.base"],
+        ["0.10", "h", "paper/seed3/thunder.base/style"],
+    ]
+    assert whole.split()[0] == "0.90" and "2 seeds: 1.80 h" in whole
+    ((runs, *few),) = tried
+    assert few == [6, 6, [3]] and not runs.exists()
+    assert not list((tmp_path / "weights").iterdir()) and not work.runs.exists()
 
 
 def test_learning_rate_warms_up_and_falls():
@@ -574,7 +604,7 @@ def test_the_page_of_what_ships_is_the_one_in_the_repository(tmp_path):
 def test_the_shipped_model_goes_on_learning_from_a_folder_of_ones_own(trained):
     folder, _, _ = trained
     card = json.loads((folder / "my_weights" / "denoiser.json").read_text())["card"]
-    assert set(card["figures"]) == {"before", "after"} and card["data"] == "recordings"
+    assert set(card["figures"]) == {"before", "after"} and card["data"] == "recordings, 0.4 minutes"
     speech = Speech((0.1 * np.sin(np.arange(16000) * 0.08)).astype(np.float32))
     engine = Engine.load(folder / "my_weights", device="cpu")
     assert engine.thunder.distilled is None, "it was distilled from another model"

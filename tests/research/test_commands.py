@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every bench and every target of the Makefile runs, with as little to do as it can have."""
 
+import argparse
+import importlib
 import os
 import re
 import shutil
@@ -109,6 +111,19 @@ def test_the_makefile_names_benches_that_are_there():
         re.findall(r"for name in ([a-z_ ]+); do .*-m research", makefile)
     ).split() + re.findall(r"-m research ([a-z_]+)", makefile)
     assert names and set(names) <= {name for name, _ in parts()}
+
+
+def test_the_makefile_s_benches_have_the_options_that_it_names():
+    recipes = (ROOT / "Makefile").read_text().replace("\\\n", " ")
+    commands = re.findall(r"-m research ([a-z_]+) ([^\n&;|}]*)", recipes)
+    assert "paper" in dict(commands)
+    for name, words in commands:
+        parser = argparse.ArgumentParser()
+        module = importlib.import_module(f"research.{name}")
+        if hasattr(module, "add_arguments"):
+            module.add_arguments(parser)
+        named = set(re.findall(r"--[a-z0-9-]+", words))
+        assert named <= set(parser._option_string_actions), name
 
 
 def test_every_bench_and_every_target_has_a_run_or_a_reason():

@@ -114,8 +114,10 @@ def test_the_page_says_what_is_missing_and_only_its_tables_change(tmp_path):
     page.write_text("# Title\n\n<!-- table 2 -->\nold\n<!-- end table 2 -->\n\nAfter.\n")
     rows = {"thunder": {1: of_clips(lve=[1.0, 2.0])}, "teacher": {1: of_clips(lve=[0.1, 0.2])}}
     for _ in range(2):  # again: nothing is added twice
-        paper.write(tmp_path, page, rows, {"clips": 2})
+        about = {"clips": 2, "samples": 32, "speakers": ["ada", "bob"]}
+        paper.write(tmp_path, page, rows, about)
     text = page.read_text()
+    assert "\n2 clips of unseen speakers (ada, bob), 32 samples of each. In brackets" in text
     assert (
         text.startswith("# Title\n\n<!-- table 2 -->\n| system")
         and "old" not in text

@@ -94,6 +94,19 @@ def test_every_two_systems_meet_on_every_clip_and_sides_are_balanced(tmp_path):
             )
 
 
+def test_tracked_people_of_several_speakers_are_a_system(tmp_path):
+    sounds = [tmp_path / "tracked" / who / f"line{n}.wav" for n, who in enumerate(("ada", "bob"))]
+    for sound in sounds:
+        sound.parent.mkdir(parents=True)
+        sound.write_bytes(b"sound")
+        sound.with_suffix(".npz").write_bytes(b"motion")
+    people = pairs.system(f"people={tmp_path / 'tracked'}")
+    assert len(pairs.plan_study(sounds, [people, pairs.system("shipped=")], 0, 5.0, 64, 1)["pairs"])
+    assert [pairs.motion_path(people["folder"], sound) for sound in sounds] == [
+        sound.with_suffix(".npz") for sound in sounds
+    ]
+
+
 def test_what_is_served_does_not_say_which_system_is_where(study, address):
     shown = (
         (study / "public" / "pairs.json").read_text()

@@ -18,7 +18,7 @@ import csv
 import hashlib
 import json
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -309,7 +309,7 @@ def tracked_clips(
         if data.get("measuring", False):
             raise BadTracking(
                 f"{path.name} is marked as a face to measure against, not to train on. Take it "
-                f"out of the folder."
+                f"out of the folder, or track it with --trainable if you may train on it."
             )
         samples = read_recording(sound_beside(path))
         seconds = len(samples) / RATE
@@ -330,6 +330,7 @@ def tracked_clips(
 # LibriSpeech test-other speakers: never used in training, the held-out voices of every table.
 TEST_SPEAKERS = frozenset("533 367 3331 3080 3005 2609 2414 2033 1998 1688".split())
 LABEL_HOP = RATE // 100  # samples per phone label
+_FRAME = int(RATE / FPS)  # samples per frame
 LONGEST_CROP = 5.0  # seconds of one recording that a stage needs at most, mesh-to-speech's
 _DOUBTFUL = -24.0  # mean score of an alignment (align_quality.tsv) up to which it is left out
 _ONE_IN = 25  # of so many speakers one validates, and one tests if nobody of TEST_SPEAKERS is there
@@ -346,16 +347,16 @@ def split_of(speaker: str) -> str:
     return "validation" if zlib.crc32(speaker.encode()) % _ONE_IN == 0 else "train"
 
 
-def splits_of(longest: Mapping[str, float]) -> dict[str, str]:
+def splits_of(longest: Mapping[str, float], testing: Collection[str] = ()) -> dict[str, str]:
     """The split of every speaker, each in one alone. longest: seconds of each one's longest
-    recording.
+    recording.  testing: who tests, as TEST_SPEAKERS do.
 
     Names decide (`split_of`) if that gives every split a speaker with a recording of LONGEST_CROP.
     Otherwise the next speakers in the order of their names' checksums test (unless TEST_SPEAKERS
     are there) and validate. Of two speakers nobody validates: training is then watched on the test
     speaker.
     """
-    splits = {speaker: split_of(speaker) for speaker in longest}
+    splits = {s: "test" if s in testing else split_of(s) for s in longest}
     measurable = [speaker for speaker, seconds in longest.items() if seconds >= LONGEST_CROP]
     if len({splits[speaker] for speaker in measurable}) == 3:
         return splits
@@ -463,6 +464,14 @@ def minutes_of(clips: list[Clip]) -> dict[str, float]:
     return {name: round(value, 1) for name, value in minutes.items()}
 
 
+def motions_in_words(clips: list[Clip]) -> str:
+    """Whose motions are performed over a corpus, for cards."""
+    captured = sum(c.length for c in clips if c.tracked >= 0) / RATE / 60
+    whole = sum(c.length for c in clips) / RATE / 60
+    of_people = f", {captured:.1f} of {whole:.1f} minutes captured" if captured else ""
+    return f"teacher's motions over the corpus{of_people}"
+
+
 def voices_in_words(voices: dict) -> str:
     """`Corpus.voices` as a sentence."""
     validation, test = (_few(voices[split]) for split in ("validation", "test"))
@@ -534,24 +543,92 @@ def list_recordings(folder: Path) -> list[Recording]:
     return found
 
 
-def split_recordings(recordings: list[Recording]) -> dict[str, str]:
-    """The split of every speaker. Raises BadCorpus, BadRecording, BadTracking."""
+def split_recordings(
+    recordings: list[Recording], testing: Collection[str] = ()
+) -> tuple[dict[str, str], set[str]]:
+    """The split of every speaker, and whose recordings are joined since without that nobody could
+    learn or be measured (`_join`). Raises BadCorpus, BadRecording, BadTracking."""
     longest: dict[str, float] = {}
+    together: dict[str, float] = {}
     for each in recordings:
         sound = sound_beside(each.path) if each.path.suffix == ".npz" else each.path
         with reading(sound):
             seconds = soundfile.info(sound).duration
         longest[each.speaker] = max(longest.get(each.speaker, 0.0), seconds)
-    splits = splits_of(longest)
-    if not {"train", "test"} <= {splits[s] for s in longest if longest[s] >= LONGEST_CROP}:
+        together[each.speaker] = together.get(each.speaker, 0.0) + seconds
+    if missing := set(testing) - set(longest):
         raise BadCorpus(
-            f"Training needs two speakers with a recording of {LONGEST_CROP:g} seconds or more, "
-            f"one to learn from and one to be measured by; here speak {_few(sorted(longest))} "
-            f"(LibriSpeech's ten test-other speakers never train). Add longer recordings or "
-            f"somebody else's, say in transcripts.tsv who speaks, or adapt what ships with the "
-            f"stage adapt, to which one speaker is enough."
+            f"Nobody here is called {_few(sorted(missing))}: here speak {_few(sorted(longest))}"
         )
-    return splits
+    for known in (longest, together):
+        splits = splits_of(known, testing)
+        if {"train", "test"} <= {splits[s] for s in known if known[s] >= LONGEST_CROP}:
+            short = {s for s in longest if longest[s] < LONGEST_CROP <= known[s]}
+            return splits, short
+    raise BadCorpus(
+        f"Training needs two speakers with {LONGEST_CROP:g} seconds of recordings or more, one to "
+        f"learn from and one to be measured by; here speak {_few(sorted(longest))} (LibriSpeech's "
+        f"ten test-other speakers never train). Add recordings of them or of somebody else, say in "
+        f"transcripts.tsv who speaks, or adapt what ships with the stage adapt, to which one "
+        f"speaker is enough."
+    )
+
+
+class _Piece(NamedTuple):
+    """A recording as it is read. samples: [n] at 16 kHz.  phones: (phone, start s, end s).  motion:
+    captured, [frames, columns] as `types.pack` orders it, or None.  lips: measured, [frames, 2], or
+    None."""
+
+    name: str
+    corpus: str
+    speaker: str
+    samples: np.ndarray
+    phones: list[tuple[str, float, float]]
+    motion: np.ndarray | None
+    lips: np.ndarray | None
+
+
+def _join(pieces: Iterable[_Piece], speakers: set[str]) -> Iterator[_Piece]:
+    """Recordings of these speakers joined until they last LONGEST_CROP, others as they are.
+
+    Those with captured motion or measured lips are joined with their like alone.
+    """
+    waiting: dict[tuple, list[_Piece]] = {}
+    for piece in pieces:
+        if piece.speaker not in speakers:
+            yield piece
+            continue
+        kind = piece.corpus, piece.speaker, piece.motion is None, piece.lips is None
+        some = waiting.setdefault(kind, [])
+        some.append(piece)
+        if sum(len(each.samples) // _FRAME for each in some) >= LONGEST_CROP * FPS:
+            yield _joined(waiting.pop(kind))
+    yield from map(_joined, waiting.values())
+
+
+def _joined(pieces: list[_Piece]) -> _Piece:
+    """Recordings one after another, each cut to whole frames of 25 a second; named as the first."""
+    frames = [len(each.samples) // _FRAME for each in pieces]
+    begins = np.cumsum([0, *frames[:-1]]) / FPS
+
+    def rows(name: str, of_frame: int) -> np.ndarray | None:
+        parts = [getattr(each, name) for each in pieces]
+        if parts[0] is None:
+            return None
+        return np.concatenate([part[: n * of_frame] for part, n in zip(parts, frames)])
+
+    samples = rows("samples", _FRAME)
+    assert samples is not None
+    return pieces[0]._replace(
+        samples=samples,
+        phones=[
+            (phone, start + begin, end + begin)
+            for each, begin in zip(pieces, begins)
+            for phone, start, end in each.phones
+        ],
+        motion=rows("motion", 1),
+        lips=rows("lips", 1),
+    )
 
 
 def read_lips(path: Path, frames: int) -> np.ndarray | None:
@@ -577,26 +654,28 @@ def read_lips(path: Path, frames: int) -> np.ndarray | None:
 def _read(
     source: Path, recordings: list[Recording], label: Callable, channels: list[str],
     basis: FlameBasis | None,
-) -> Iterator[tuple]:  # fmt: skip
-    """(name, corpus, speaker, samples [n] at 16 kHz, phones, captured motion or None, measured lips
-    or None) of a folder's recordings. Raises BadTracking, BadRecording, BadCorpus."""
+) -> Iterator[_Piece]:  # fmt: skip
+    """The recordings of a folder. Raises BadTracking, BadRecording, BadCorpus."""
     if recordings[0].path.suffix == ".npz":
         for name, speaker, samples, motion in tqdm(
             tracked_clips(source, channels, basis=basis), desc=source.name
         ):
             lips = read_lips(source / f"{name}.npz", motion.frames)
-            yield name, source.name, speaker, samples, label(samples, ""), motion, lips
+            yield _Piece(
+                name, source.name, speaker, samples, label(samples, ""), pack(motion), lips
+            )
         return
     for each in tqdm(recordings, desc=source.name):
         samples = read_recording(each.path)
         phones = label(samples, each.text) if each.phones is None else each.phones
         lips = read_lips(each.path, len(samples) // LABEL_HOP * LABEL_HOP // 640)
-        yield each.name, source.name, each.speaker, samples, phones, None, lips
+        yield _Piece(each.name, source.name, each.speaker, samples, phones, None, lips)
 
 
 def build(
     folder: Path, sources: list[Path], label: Callable,
     channels: Sequence[str] = (), basis: FlameBasis | None = None, split: bool = True,
+    testing: Collection[str] = (),
 ) -> Corpus:  # fmt: skip
     """Write the corpus of all recordings in `sources`.
 
@@ -604,12 +683,21 @@ def build(
     in a FLAME file's `basis`. label(samples, text) → [(phone, start s, end s)] writes down
     recordings that come without phone times (`teacher.label`).
     split: whether speakers are split, for which there must be enough of them; else all train.
+    Where recordings are too short for that, those of a speaker are joined.  testing: who tests.
     Raises BadTracking, BadRecording, BadCorpus.
     """
     listed = [(source, list_recordings(source)) for source in sources]
     recordings = [each for _, some in listed for each in some]
-    splits = split_recordings(recordings) if split else {r.speaker: "train" for r in recordings}
+    short: set[str] = set()
+    splits = {each.speaker: "train" for each in recordings}
+    if split:
+        splits, short = split_recordings(recordings, testing)
     read = (_read(source, some, label, list(channels), basis) for source, some in listed)
+    sounding = (
+        piece
+        for piece in chain.from_iterable(read)
+        if len(piece.samples) >= RATE // 2 and np.isfinite(piece.samples).all()
+    )
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "clips.json").unlink(missing_ok=True)  # until the rest is written
     clips: list[dict] = []
@@ -620,10 +708,8 @@ def build(
         (folder / "tracked.f16").open("wb") as tracked_file,
         (folder / "lips.f16").open("wb") as lips_file,
     ):
-        for name, corpus, speaker, samples, phones, motion, lips in chain.from_iterable(read):
+        for name, corpus, speaker, samples, phones, motion, lips in _join(sounding, short):
             n = len(samples) // LABEL_HOP * LABEL_HOP
-            if n < RATE // 2 or not np.isfinite(samples).all():
-                continue
             samples_file.write((np.clip(samples[:n], -1, 1) * 32767).astype("<i2").tobytes())
             phones_file.write(labels(phones, n // LABEL_HOP).tobytes())
             at, of_lips = -1 if motion is None else frames, -1 if lips is None else lips_frames
@@ -631,8 +717,8 @@ def build(
                 asdict(Clip(name, corpus, speaker, splits[speaker], cursor, n, at, of_lips))
             )
             if motion is not None:
-                tracked_file.write(pack(motion)[: n // 640].astype(np.float16).tobytes())
-                frames += n // 640
+                tracked_file.write(motion[: n // _FRAME].astype(np.float16).tobytes())
+                frames += n // _FRAME
             if lips is not None:
                 lips_file.write(lips.astype(np.float16).tobytes())
                 lips_frames += len(lips)

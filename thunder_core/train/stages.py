@@ -27,7 +27,16 @@ from ..networks.denoiser import Denoiser
 from ..networks.speech import MeshToSpeech, Mouth, Space, SpeechEncoder
 from ..networks.weights import load_weights, save_weights
 from ..weight_files import ENDINGS, save_trained_mouth
-from .corpus import BadCorpus, build, Clip, Corpus, FlameBasis, minutes_of, voices_in_words
+from .corpus import (
+    BadCorpus,
+    build,
+    Clip,
+    Corpus,
+    FlameBasis,
+    minutes_of,
+    motions_in_words,
+    voices_in_words,
+)
 from .denoiser import build_denoiser, SpeechTerm, train_denoiser
 from .distil import distil
 from .graphs import write_graphs
@@ -169,7 +178,7 @@ def version(root: Path = ROOT) -> str:
     return done.stdout.strip() or "unknown"
 
 
-_OF_MOTIONS, _VOICES = "teacher's motions over the corpus", "corpus, training voices"
+_VOICES = "corpus, training voices"
 
 _OF_UNITS = ("unit_head.", "unit_in.", "unit_log_prior")
 
@@ -203,6 +212,11 @@ def optimisation(steps: int, rate: float) -> tuple[Option, ...]:
     )
 
 
+HOURS = option(
+    "--hours",
+    action="store_true",
+    help="only try some steps, and print the hours of all on this machine",
+)
 PEOPLE = option(
     "--people",
     type=float,
@@ -222,7 +236,7 @@ def _corpus(workspace: Workspace, args: Namespace) -> str:
     corpus = build(
         workspace.corpus_folder, args.folders, partial(label, workspace.weights),
         channels=workspace.bundled_channels,
-        basis=workspace.basis,
+        basis=workspace.basis, testing=args.test,
     )  # fmt: skip
     return (
         f"{len(corpus.clips)} clips → {workspace.corpus_folder}\n{voices_in_words(corpus.voices())}"
@@ -289,11 +303,13 @@ def export_m2s(
         steps=args.steps, rate=args.rate, warmup=warmup, seed=workspace.seed, checkpoint_every=50
     )
     start = start_weights(args.start, workspace.weights) if args.start else None
+    motions = workspace.motions(args.people)
     network, figures = train_m2s(
-        workspace.motions(args.people), workspace.head, workspace.runs / name, schedule, kind,
-        space, workspace.device, start,
+        motions, workspace.head, workspace.runs / name, schedule, kind, space, workspace.device,
+        start,
     )  # fmt: skip
-    provenance = Provenance(f"{space}2s mesh-to-speech", _OF_MOTIONS, schedule, figures, args.start)
+    data = motions_in_words(motions.corpus.clips)
+    provenance = Provenance(f"{space}2s mesh-to-speech", data, schedule, figures, args.start)
     config = network.settings() | {"of_units": hash_of(workspace.weights / "units.safetensors")}
     workspace.export(name, network.state_dict(), config, provenance)
     return figures
@@ -337,7 +353,8 @@ def _denoiser(workspace: Workspace, args: Namespace) -> dict:
     description = f"diffusion model, THUNDER-{'T' if encoder else 'F'} " + (
         f"with {args.m2s}2s loss" if args.m2s else "without M2S loss"
     )
-    data = _OF_MOTIONS + (f", {args.people:.0%} with people's lips" if args.people else "")
+    data = motions_in_words(motions.corpus.clips)
+    data += f", {args.people:.0%} with people's lips" if args.people else ""
     provenance = Provenance(description, data, schedule, figures)
     workspace.export("denoiser", denoiser.state_dict(), denoiser.settings(), provenance)
     if encoder is not None:
@@ -434,8 +451,8 @@ def prepare(
     ]
     if len(parts) < 2:
         raise BadCorpus(
-            "There is too little to learn from. Give at least 20 seconds of speech, in WAV, FLAC, "
-            "OGG or MP3."
+            "There is too little to learn from. Give at least 20 seconds of speech, in recordings "
+            "of 3 seconds or more: WAV, FLAC, OGG or MP3."
         )
     hold = min(HOLD_OUT, len(parts))
     corpus.clips = [
@@ -487,7 +504,7 @@ def _adapt(workspace: Workspace, args: Namespace) -> str:
             shutil.copyfile(path, args.out / path.name)
     provenance = Provenance(
         "diffusion model, adapted",
-        ", ".join(folder.name for folder in args.folders),
+        ", ".join(f"{name}, {m} minutes" for name, m in minutes_of(motions.corpus.clips).items()),
         schedule,
         {"before": before, "after": after},
     )
@@ -517,7 +534,11 @@ STAGES = {
     ),
     "corpus": Stage(
         _corpus,
-        "gather recordings with phone times", (option("folders", type=Path, nargs="+"),),
+        "gather recordings with phone times", (
+            option("folders", type=Path, nargs="+"),
+            option("--test", nargs="+", default=[], metavar="SPEAKER",
+                   help="who is only measured by (default: somebody, by name)"),
+        ),
     ),
     "hear": Stage(
         _hear, "features, units and voices of the corpus; exports the units", (
@@ -538,6 +559,7 @@ STAGES = {
             option("--start", type=Path,
                    help="weights folder to start from instead of from nothing"),
             PEOPLE,
+            HOURS,
         ),
     ),
     "denoiser": Stage(
@@ -550,6 +572,7 @@ STAGES = {
                    help="crops in a step; a graphics card takes four times as many in the same "
                         "time"),
             PEOPLE,
+            HOURS,
             option("--trainable-encoder", action="store_true",
                    help="THUNDER-T: the speech encoder is trained along"),
         ),
@@ -575,6 +598,7 @@ STAGES = {
             option("--out", type=Path, required=True,
                    help="weights folder to write; choose it in the extension's preferences"),
             *optimisation(1500, 2e-4),
+            HOURS,
         ),
     ),
 }  # fmt: skip

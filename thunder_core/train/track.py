@@ -24,6 +24,9 @@ from .corpus import BadCorpus, load_arrays, sound_beside
 from .motions import SAMPLES_PER_FRAME
 
 _LATE = 0.1  # seconds by which a sound may be late or early untold
+# The same on average of a speaker's videos, if so many are sure: one alone is a frame or two off.
+_LATE_ON_AVERAGE, _SEVERAL = 0.06, 3
+NOTES = "notes.txt"  # what was said of the videos
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,13 @@ def track(sources: list[Path], to: Path, engine: Engine, wishes: Wishes) -> str:
     `trainable`, .npy (`corpus.read_lips`); returns how many. Raises ThunderError, and SystemExit
     when it is stopped."""
     videos, failed = list_videos(sources), 0
+
+    def tell(name: str, notes: list[str], show: Callable[[str], object]) -> None:
+        for note in notes:
+            show(f"{name}: {note}")
+            with (to / NOTES).open("a", encoding="utf-8") as file:
+                file.write(f"{name}: {note}\n")
+
     with (
         Client(find_tracker(), verbs="tracker") as client,
         tqdm(total=len(videos), bar_format="{l_bar}{bar}| {elapsed}<{remaining}") as bar,
@@ -73,12 +83,16 @@ def track(sources: list[Path], to: Path, engine: Engine, wishes: Wishes) -> str:
             bar.set_description(f"{speaker}/{path.stem}")
             out, notes = to / speaker / f"{path.stem}.npz", []
 
+            out.parent.mkdir(parents=True, exist_ok=True)
+
             def report(event: dict, number: int = number) -> None:
                 bar.update(number + event.get("fraction", 0.0) - bar.n)
 
             try:
                 if not out.exists():
                     notes = _track_one(path, out, engine, client, wishes, report)
+                elif wishes.trainable:
+                    _allow_training(out)
             except (NoEngine, NoSpace):
                 raise
             except ThunderError as error:
@@ -88,11 +102,12 @@ def track(sources: list[Path], to: Path, engine: Engine, wishes: Wishes) -> str:
                     f"Stopped: {number} of {len(videos)} videos are done, and the same command "
                     f"goes on"
                 ) from None
-            for note in notes:
-                bar.write(f"{speaker}/{path.name}: {note}")
+            tell(f"{speaker}/{path.name}", notes, bar.write)
             bar.update(number + 1 - bar.n)
-    for speaker in sorted({speaker for speaker, _ in videos} if wishes.trainable else ()):
-        write_lips(to / speaker)
+    for speaker in sorted({speaker for speaker, _ in videos}):
+        tell(speaker, late_on_average(to / speaker), print)
+        if wishes.trainable:
+            write_lips(to / speaker)
     return f"{len(videos) - failed} of {len(videos)} videos → {to}"
 
 
@@ -102,7 +117,6 @@ def _track_one(
 ) -> list[str]:  # fmt: skip
     """Follow one video; returns sentences about it. The .npz is written last. Raises
     ThunderError."""
-    out.parent.mkdir(parents=True, exist_ok=True)
     whole = read_sound(sound_beside(path) if path.suffix == ".npz" else path).samples
     part = out.with_suffix(".part")
     found = client.request(
@@ -112,22 +126,34 @@ def _track_one(
     start, frames, notes = found["start"], found["frames"], list(found["notes"])
     speech = cut(whole, start, frames)
     match, _ = engine.align(speech, read(part)[0])
-    if match.sure >= 1 and abs(match.seconds) >= _LATE:
-        late = f"{abs(match.seconds):.2f} s {'late' if match.seconds > 0 else 'early'}"
+    late = match.seconds if match.sure >= 1 else np.nan
+    if abs(late) >= _LATE:
         notes.append(
-            f"The sound is {late}"
+            f"The sound is {_in_words(late)}"
             + (", and was moved" if wishes.fix_sound else ": see --fix-sound")
         )
-        speech = cut(whole, start + match.seconds, frames) if wishes.fix_sound else speech
+        if wishes.fix_sound:
+            speech, late = cut(whole, start + late, frames), 0.0
     spoken = np.zeros(frames, bool)
     for first, behind in engine.analyse(speech).phrasing.phrases:
         spoken[first:behind] = True
     soundfile.write(out.with_suffix(".wav"), speech.samples, RATE, subtype="PCM_16")
-    about = {"speaker": out.parent.name, "measuring": not wishes.trainable, "spoken": spoken}
+    about = {
+        "speaker": out.parent.name, "measuring": not wishes.trainable, "spoken": spoken,
+        "late": late,
+    }  # fmt: skip
     arrays = load_arrays(part) | about
     write_file(out, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
     part.unlink()
     return notes
+
+
+def _allow_training(out: Path) -> None:
+    """Mark a performance that was tracked before as one to train on."""
+    arrays = load_arrays(out)
+    if arrays.get("measuring", False):
+        arrays["measuring"] = np.array(False)
+        write_file(out, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
 
 
 def cut(samples: np.ndarray, start: float, frames: int) -> Speech:
@@ -135,6 +161,19 @@ def cut(samples: np.ndarray, start: float, frames: int) -> Speech:
     at = np.arange(frames * SAMPLES_PER_FRAME) + round(start * RATE)
     inside = (at >= 0) & (at < len(samples))
     return Speech(np.where(inside, samples[at.clip(0, len(samples) - 1)], 0).astype(np.float32))
+
+
+def _in_words(late: float) -> str:
+    return f"{abs(late):.2f} s {'late' if late > 0 else 'early'}"
+
+
+def late_on_average(folder: Path) -> list[str]:
+    """A sentence if most sounds of a speaker's performances are late, or early."""
+    late = [float(load_arrays(path).get("late", np.nan)) for path in folder.glob("*.npz")]
+    sure = np.array(late)[np.isfinite(late)]
+    if len(sure) < _SEVERAL or abs(middle := float(np.median(sure))) < _LATE_ON_AVERAGE:
+        return []
+    return [f"The sounds are {_in_words(middle)} on average: move them in the videos, if it is so"]
 
 
 def write_lips(folder: Path) -> None:

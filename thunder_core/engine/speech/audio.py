@@ -14,6 +14,7 @@ import wave
 import numpy as np
 
 from ... import system_calls
+from ...animation.motion_file import VIDEOS
 from ...channels import MIX, say_missing
 from ...errors import BadSound, NoVoice
 from ...files import not_a_file
@@ -291,6 +292,11 @@ def _read_with_ffmpeg(path: str, name: str, progress: Progress, channel: int | N
         ]  # fmt: skip
         if ffmpeg and _run(command, progress):
             sound = _read_with_soundfile(made, name, progress, channel)
+    if sound is None and name.lower().endswith(VIDEOS):
+        raise BadSound(
+            f"“{name}” has no sound that can be read here: save it as MP4 with its sound"
+            + ("" if ffmpeg else ", and install ffmpeg")
+        )
     if sound is None:
         raise BadSound(
             f"“{name}” is not a sound that can be read here: save it as WAV, FLAC, OGG or MP3"

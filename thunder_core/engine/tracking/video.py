@@ -27,6 +27,9 @@ _SMALL = 50  # pixels between the outer corners of the eyes below which lips are
 _LOST = 0.5  # seconds without a face over which a performance goes on
 _NEXT = 0.15  # seconds between two pictures between which a face is known
 _CUT = 0.15  # mean difference of brightness, 0 … 1, between two pictures of different shots
+# It may be as small between shots before one background, where pictures else change less by so
+# many times; and of how many changes before.
+_SAME_PLACE, _TIMES, _BEFORE = 0.06, 8, 12
 _OTHER = 0.1  # share of pictures with a second face that is told
 _UNEVEN = 0.3  # difference of a picture's duration from the usual one, as its share, that is told
 SIDE = 240  # pixels of each side of the pictures that are kept
@@ -71,6 +74,7 @@ def follow(
     count = max(1.0, film.get(cv2.CAP_PROP_FRAME_COUNT))
     wide = aspect or film.get(cv2.CAP_PROP_SAR_NUM) / max(1.0, film.get(cv2.CAP_PROP_SAR_DEN)) or 1
     times: list[float] = []
+    changes: list[float] = []
     notes, points, cuts, pictures = [], [], [], {}
     size = tuple(int(film.get(k)) for k in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
     if wide == 1 and size in _TELEVISION:
@@ -92,7 +96,8 @@ def follow(
                 to = (round(picture.shape[1] * wide), picture.shape[0])
                 picture = cv2.resize(picture, to)
             small = cv2.resize(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), (32, 18)) / 255.0
-            if before is not None and np.abs(small - before).mean() > _CUT:
+            changes.append(0.0 if before is None else float(np.abs(small - before).mean()))
+            if _is_cut(changes):
                 cuts.append(len(times))
                 for mesh in meshes:
                     mesh.reset()
@@ -117,6 +122,12 @@ def follow(
     return _longest_shot(
         name, np.array(times), np.stack(points), cuts, others / len(times), pictures, notes
     )
+
+
+def _is_cut(changes: list[float]) -> bool:
+    """Whether the last of the changes between pictures is one to another shot."""
+    usual = np.median(changes[-1 - _BEFORE : -1]) if len(changes) > _BEFORE else np.inf
+    return changes[-1] > min(_CUT, max(_SAME_PLACE, _TIMES * usual))
 
 
 def _faces_both_ways(meshes, picture: np.ndarray) -> list[np.ndarray]:
