@@ -480,6 +480,7 @@ class THUNDER_OT_edit_transcript(HasObstacles, bpy.types.Operator):
     def draw(self, context):
         layout = self.layout
         record = transcript.of(context.scene, _voice_of(context))
+        layout.activate_init = not record.text  # typed into without a click first
         layout.prop(record, "text", text="", placeholder="What the voice says")
         lines = layout.column(align=True)
         lines.scale_y = 0.7
