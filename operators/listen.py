@@ -15,14 +15,14 @@ from .base import chosen_head, HasObstacles, InstantWork, SlicedWork, why_no_aud
 
 
 class THUNDER_OT_score_again(SlicedWork, bpy.types.Operator):
-    """Score the takes of this line whose scores are of other weights than those in use. Takes and
-    keys stay as they are"""
+    """Score the takes of this line that have no score, or one of other weights than those in use.
+    Takes and keys stay as they are"""
 
     obstacles = (
         lambda context: (
             ""
             if live_score.old_scores(context)
-            else "No score of this line's takes is of other weights"
+            else "All takes of this line are scored by the weights in use"
         ),
     )
 
@@ -30,7 +30,7 @@ class THUNDER_OT_score_again(SlicedWork, bpy.types.Operator):
         return "Scoring takes", live_score.score_again(connection.start_client(), context)
 
     def outcome(self, count):
-        return f"Scored {count} take{'' if count == 1 else 's'} again"
+        return f"Scored {count} take{'' if count == 1 else 's'}"
 
 
 class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):

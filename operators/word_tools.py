@@ -460,26 +460,21 @@ class THUNDER_OT_read_transcript(FileWork, FindsWords, bpy.types.Operator):
         return subtitles.read_text(bpy.path.abspath(self.filepath), "choose another", part)
 
 
-def _voice_of(context) -> str:
-    """Name of the shown take's voice, else of the current one. Raises BadSound."""
-    entry = take_list.shown_take(context.scene.thunder)
-    return strip.find(context).name if entry is None else entry.voice
-
-
 class THUNDER_OT_edit_transcript(HasObstacles, bpy.types.Operator):
-    """Edit the transcript in a wide field, with all of it below"""
+    """Edit what the chosen voice says in a wide field, with all of it below"""
 
     bl_label = "Transcript"
     bl_options = {"UNDO", "INTERNAL"}
-    obstacles = (lambda context: attempt(_voice_of, context)[1],)
+    obstacles = (lambda context: attempt(strip.find, context)[1],)
 
     def invoke(self, context, event):
-        transcript.ensure(context.scene, _voice_of(context))
+        transcript.ensure(context.scene, strip.find(context).name)
         return context.window_manager.invoke_props_dialog(self, width=WIDTH)
 
     def draw(self, context):
         layout = self.layout
-        record = transcript.of(context.scene, _voice_of(context))
+        record = transcript.of(context.scene, strip.find(context).name)
+        layout.activate_init = not record.text  # typed into without a click first
         layout.prop(record, "text", text="", placeholder="What the voice says")
         lines = layout.column(align=True)
         lines.scale_y = 0.7

@@ -74,7 +74,7 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
         column = layout.column(align=True)
         props(column, direction, *SLIDERS, slider=True)
         if direction.mood != NEUTRAL:
-            column.prop(direction, "strength", slider=True)
+            column.prop(direction, "strength", text="Mood Strength", slider=True)
         column.prop(direction, "spread", slider=True)
 
     def _eyes(self, layout, context, rig, direction):

@@ -124,11 +124,11 @@ class THUNDER_PT_listen(Tab, bpy.types.Panel):
         row.operator("thunder.listen", icon="SPEAKER")
         row.prop(settings, "listen_range", text="")
         row.prop(settings, "listen_play", text="", icon="PLAY")
-        if listening.listening_strip(context)[1] is not None:
-            generated = listening.plays_generated(context)
-            row = layout.row(align=True)
-            row.operator("thunder.original", text="Original", depress=not generated).to = "ORIGINAL"
-            row.operator("thunder.original", text="Animation", depress=generated).to = "HEARD"
+        # drawn before there is speech too, so that Check below stays where it is
+        generated = listening.plays_generated(context)
+        row = layout.row(align=True)
+        row.operator("thunder.original", text="Original", depress=not generated).to = "ORIGINAL"
+        row.operator("thunder.original", text="Animation", depress=generated).to = "HEARD"
         said = self._score(layout, context)
         said = draw_check(layout, context) or said
         draw_mouth_sliders(layout, context)

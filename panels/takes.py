@@ -7,6 +7,7 @@ import textwrap
 import bpy
 
 from ..scene.heads import head
+from ..scene.host.jobs import session
 from ..scene.media import grid
 from ..scene.review import live_score
 from ..scene.takes import browsing, provenance, take_list
@@ -117,10 +118,11 @@ class THUNDER_PT_score(Popover, bpy.types.Panel):
 
     def draw(self, context):
         layout = self.layout
-        if live_score.old_scores(context):
+        if session.job is None and live_score.old_scores(context):
             wrapped_label(
                 layout,
-                "Greyed verdicts are by other weights, an earlier version or without these words",
+                "Greyed verdicts are by other weights, an earlier version or without these words;"
+                " “…” is not scored yet",
                 context,
             )
             layout.operator("thunder.score_again", icon="FILE_REFRESH")

@@ -205,6 +205,7 @@ class AddonChanges:
 
 @persistent
 def _file_opened(*_):
+    session.note = ""  # of work in the file before
     session.notify("file_opened")
 
 

@@ -346,13 +346,15 @@ def ask_score(
 
 
 def old_scores(context) -> list:
-    """The takes of the current head and voice whose scores are of other weights than those in use
-    and can be renewed: their voice is as it was. Quick: for panels."""
+    """The takes of the current head and voice that have no score, as generating stopped before, or
+    one of other weights than those in use, and can be scored: their voice is as it was. Quick: for
+    panels."""
     entries = (context.scene.thunder.takes[place] for place in take_list.of_voice(context))
     return [
         entry
         for entry in entries
-        if provenance.has_old_score(entry) and fingerprint.change(context.scene, entry) is None
+        if (provenance.has_old_score(entry) or provenance.has_no_score(entry))
+        and fingerprint.change(context.scene, entry) is None
     ]
 
 

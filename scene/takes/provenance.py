@@ -360,6 +360,12 @@ def has_old_score(entry) -> bool:
     return known.strip() != transcript.text_of(entry.id_data, entry.voice)
 
 
+def has_no_score(entry) -> bool:
+    """Whether a take that speaks is not scored, as while it arrives and once that was stopped."""
+    is_there = entry.action is not None
+    return is_there and entry.role == SPEAKS.upper() and not math.isfinite(entry.score)
+
+
 def rank(entry) -> tuple[bool, float]:
     """How good a take is by its score, more is better: scores of the weights in use are above
     others, takes without a score last."""

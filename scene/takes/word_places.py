@@ -28,6 +28,7 @@ from .browsing import Previews
 from .direction import sliders
 
 WORD_SECONDS = 0.4  # seconds that count as a word around a frame of a voice without a text
+FINDING = "Finding words and sounds"
 PHRASE_PAUSE = 0.25  # seconds between words of two phrases
 _SAME_SECOND = 1e-3  # seconds
 SIZE = 32  # height of a picture of mouths, pixels
@@ -455,7 +456,7 @@ def find(
     with mixdown.sound_for_engine(client, voice) as (sound, mixing):
         yield from mixing
         answer = yield from generation.ask(
-            client, "spoken", (0.05, 1.0), "Finding words and sounds", sound=sound, text=said
+            client, "spoken", (0.05, 1.0), FINDING, sound=sound, text=said
         )
     return _keep(name, voice, answer, said, text is not None)
 
@@ -556,7 +557,9 @@ def find_after(steps: Generator, client: Client, voice: strip.Voice) -> Generato
     value = yield from steps
     with suppress(ThunderError):
         if not is_known(bpy.context.scene, voice):
-            yield from map_progress(find(client, voice), lambda step: replace(step, fraction=1.0))
+            # named so from its first step on, which mixes the voice down: takes are there by then
+            at_end = {"fraction": 1.0, "message": FINDING}
+            yield from map_progress(find(client, voice), lambda step: replace(step, **at_end))
     return value
 
 

@@ -48,11 +48,20 @@ def order():
     return [entries[place].seed for place in browsing.order(bpy.context)]
 
 
-def greyed(entry):
-    """The greyed texts of a take's row."""
+def draw_row(entry):
     entry.words, layout = "", Layout()  # of the words a row shows what it has room for
     THUNDER_UL_takes.draw_item(None, bpy.context, layout, None, entry, 0, None, "", 0)
-    return layout.greyed
+    return layout
+
+
+def greyed(entry):
+    """The greyed texts of a take's row."""
+    return draw_row(entry).greyed
+
+
+def is_waiting(entry):
+    """Whether a take's row has points for a verdict to come."""
+    return any(how.get("text") == "…" for _, _, how in draw_row(entry).notes)
 
 
 def offered():
@@ -80,7 +89,9 @@ def test_a_score_of_other_weights_is_greyed_and_comes_behind_those_in_use(scene)
     assert "90 of 100, by other weights than those in use or an earlier version" in entry.tooltip
     assert "other weights" not in of_seed(1).tooltip
     assert max(scene.thunder.takes, key=provenance.rank).seed == 1
-    with pytest.raises(RuntimeError, match="No score of this line's takes is of other weights"):
+    with pytest.raises(
+        RuntimeError, match="All takes of this line are scored by the weights in use"
+    ):
         make_current = record(entry) | {"weights": connection.weights_in_use()}
         entry.action[keying.PROPERTY] = make_current
         bpy.ops.thunder.score_again()
@@ -122,7 +133,23 @@ def test_a_verdict_without_the_words_that_the_voice_has_now_is_greyed(scene):
 def test_a_take_that_has_no_score_is_not_greyed(scene):
     entries = make_earlier(1, 2)
     entries[0].score, entries[1].role = float("nan"), "LISTENS"
-    assert not any(map(provenance.has_old_score, entries)) and not offered()
+    assert not any(map(provenance.has_old_score, entries))
+    assert live_score.old_scores(bpy.context) == [entries[0]], "a listener needs none"
+
+
+@pytest.mark.one_blender
+def test_takes_that_arrived_before_generating_stopped_can_be_scored(scene, client):
+    waiting, scored = of_seed(2), of_seed(1).score
+    waiting.score = float("nan")
+    assert is_waiting(waiting) and offered()
+    assert bpy.ops.thunder.score_again() == {"FINISHED"}
+    assert not is_waiting(of_seed(2)) and of_seed(2).score > 0 and not offered()
+    assert of_seed(1).score == scored
+    of_seed(2).score = float("nan")
+    jobs.begin("Generating", (step for step in ()))
+    assert not offered(), "they are being scored"
+    jobs.end_job()
+    assert offered()
 
 
 def test_score_again_renews_scores_and_leaves_keys_edits_and_marks(scene, client):

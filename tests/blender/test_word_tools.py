@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import bpy
 import numpy as np
 import pytest
-from drawing import draw
+from drawing import draw, Layout
 from performances import clicks, reopen
 from thunder.operators import word_tools
 from thunder.scene.heads import head
@@ -234,6 +234,15 @@ def test_words_and_sounds_lie_where_the_strip_plays_them(blender, voiced_scene):
     assert track.at(90) == ("", [])
 
 
+def test_progress_after_the_takes_does_not_name_what_came_before_them(
+    blender, voiced_scene, client
+):
+    voice = strip.find(blender.context)
+    steps = list(word_places.find_after((step for step in ()), client, voice))
+    assert {(step.fraction, step.message) for step in steps} == {(1.0, word_places.FINDING)}
+    assert len(track_of(voiced_scene).sounds) == 2
+
+
 def test_they_follow_a_strip_that_is_moved_trimmed_cut_and_renamed(blender, voiced_scene):
     transcript.ensure(voiced_scene, "line").text = "a bump"
     blender.ops.thunder.find_words()
@@ -258,6 +267,23 @@ def test_they_survive_saving_and_are_gone_with_another_recording(blender, voiced
     assert len(track_of(scene).sounds) == 2
     line(scene).sound = blender.data.sounds.load(clicks(tmp_path / "other.wav", (2.0,), 4.0))
     assert not len(track_of(scene).sounds)
+
+
+def test_the_transcript_that_is_edited_is_the_chosen_voices_not_the_shown_takes(
+    blender, worded, tmp_path
+):
+    assert (
+        blender.ops.thunder.generate() == {"FINISHED"} and worded.thunder.takes[0].voice == "line"
+    )
+    answer = clicks(tmp_path / "answer.wav", (1.0,), 2.0)
+    compat.strips(worded.sequence_editor).new_sound("answer", answer, 1, START + 120)
+    transcript.ensure(worded, "answer").text = "no bump"
+    for name, text in (("answer", "no bump"), ("line", "a bump")):
+        worded.thunder.voice = name
+        assert take_list.shown_take(worded.thunder).voice == "line"
+        dialog = SimpleNamespace(layout=Layout())
+        word_tools.THUNDER_OT_edit_transcript.draw(dialog, blender.context)
+        assert dialog.layout.texts() == [text]
 
 
 def test_a_pasted_text_and_subtitles_become_the_transcript(blender, voiced_scene, tmp_path):
