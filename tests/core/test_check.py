@@ -11,6 +11,7 @@ import pytest
 from thunder_core.engine import scorer
 from thunder_core.engine.alignment import best_shift, LIKELY, match_sound
 from thunder_core.engine.scorer import MouthCurves, Tolerance, TOLERANCE_OF
+from thunder_core.engine.speech.encoder import softmax
 from thunder_core.findings import CARTOONY, Finding, MOVES, OPEN, REALISTIC, SHIFTED, SNAPPY, STILL
 from thunder_core.request import Request
 from thunder_core.types import FPS, Motion, pack, RATE, Speech, unpack
@@ -82,6 +83,16 @@ def test_a_closure_of_the_text_that_is_not_heard_is_asked_for_around_its_time(
     voice = engine.analyse(sample)
     demands, _ = scorer.find_demands(voice, np.zeros((2 * voice.frames, 40)), "me")
     assert demands == [scorer.Demand(0.98, 1.04, "m", "me")]
+
+
+def test_each_closure_of_a_text_is_demanded_at_its_own_sound(engine, sample):
+    """Two of them a tenth of a second apart: “blue boxes”."""
+    voice = engine.analyse(sample)
+    text = "My brother moves both big blue boxes from the front room."
+    demands, _ = scorer.find_demands(voice, softmax(voice.logits), text)
+    starts = {demand.word: demand.start for demand in demands}
+    assert 0.1 < starts["boxes"] - starts["blue"] < 0.25
+    assert len({demand.start for demand in demands}) == len(demands)
 
 
 def test_lips_that_do_not_meet_and_a_mouth_that_stands_still_in_speech_are_found(
