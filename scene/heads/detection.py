@@ -154,7 +154,7 @@ def _detect(
     plan = _face_forward(plan, meter, convention)
     inverted = {
         rule.target.name: words
-        for source, words in (reach.Face(meter, plan).inverted() if parts else {}).items()
+        for source, words in (_with_lips(meter, plan, jaws).inverted() if parts else {}).items()
         for rule in plan.rules
         if rule.source == source and source not in fallbacks
     }
@@ -206,9 +206,12 @@ def _face_forward(plan, meter: reach.Meter, convention) -> mapping.Mapping:
     is_keyed = any(rule.source == "jawOpen" for rule in plan.rules)
     jaw = plan if is_keyed else replace(plan, joints=tuple(guess))
     front = reach.Face(meter, jaw).front() if meter.parts else None
-    if front is None or (ahead := reach.main_axis(front[0])) is None:
+    if front is None:
         return plan
-    return replace(plan, forward=reach.letter(ahead), up=reach.letter(front[1]))
+    up = reach.letter(front[1])
+    level = np.where(np.abs(binding.DIRECTIONS[up]) > 0, 0.0, front[0])  # of a head that is bent
+    ahead = reach.main_axis(level)
+    return plan if ahead is None else replace(plan, forward=reach.letter(ahead), up=up)
 
 
 def _fit_to_keys(plan: mapping.Mapping, meter: reach.Meter) -> mapping.Mapping:
@@ -359,6 +362,13 @@ def _joints(
             mapping.JointRule("neck", bone, rig.name, 1.0 / len(places)) for rig, bone in places
         ]
     return tuple(joints), rules
+
+
+def _with_lips(meter: reach.Meter, plan: mapping.Mapping, jaws) -> reach.Face:
+    """A face whose lips are found by a jaw bone, one of these, where no key opens its mouth."""
+    joints = tuple(mapping.JointRule("jaw", bone, rig.name) for rig, bone in jaws[:1])
+    is_keyed = any(rule.source == "jawOpen" for rule in plan.rules)
+    return reach.Face(meter, plan if is_keyed else replace(plan, joints=joints))
 
 
 def _with_jaw(meter: reach.Meter, plan: mapping.Mapping, jaws) -> mapping.Mapping:

@@ -40,6 +40,8 @@ _LEAST_MM = 0.5  # movement that counts
 _TOWARDS = 0.5  # share of a key's movement that goes against its name, from which on it is inverted
 _SQUARE = 1.5  # how much further a direction goes along one axis than along the others
 _FRONT = 0.05  # share of a head's largest side below which its smallest is that of a sheet
+_UPWARD = ("eyeBlink", "browInnerUp", "browOuterUp")  # channels that tell what is up
+_UPRIGHT = 0.94  # cosine of the least angle at which a face is not taken to be upright
 # what tells where a face looks: shares of a vote, the least of all together, and the share of a
 # head's height from which on a distance is a whole vote
 _SIDES_VOTE, _LEAST_VOTE, _FAR = 0.5, 0.25, 0.2
@@ -333,6 +335,7 @@ class Face:
         self.hand = -1.0 if meter.base.matrix_world.determinant() < 0 else 1.0
         self.left = self.hand * np.cross(self.up, self.forward)
         self.rules = [*jaw_balance.apply_balance(plan).rules, *jaw_rules(plan)]
+        self.is_up_told = self._tilt()
         jaws = {rule.target for rule in self.rules if rule.source == "jawOpen"}
         self.sounds = {source for source in plan.used if mapping.is_mouth(source)}
         acting = [
@@ -345,8 +348,7 @@ class Face:
             for part in range(meter.keyed)
         ]
         self.among = meter.keyed if any(acting) else len(meter.parts)
-        still = self._moves({})
-        self.resting = [meter.offsets(part, still, plan) for part in range(self.among)]
+        self._rest()
         self.row = dict(ROW) | {
             name: {sound: 1.0} for name, sound in _SOUND_OF.items() if sound in self.sounds
         }
@@ -358,11 +360,55 @@ class Face:
         self.open = opened or self.moved(self.row["open"])
         acting += [0] * (len(meter.parts) - meter.keyed)
         best = max(range(self.among), key=lambda part: (acting[part], (self.open[part] != 0).sum()))
-        for self.parts in ([best], list(range(self.among))):
-            self._take_points()
-            self.lips = None if self._is_inside() else self._find_lips()
-            if self.lips is not None or any(acting):
+        # the lower lip may be on another object than most keys of the face, as of puppets
+        for self.parts in ([best], list(range(self.among)), list(range(len(meter.parts)))):
+            if len(self.parts) > self.among:
+                self.among = len(meter.parts)
+                self._rest()
+                self.open = opened or self.moved(self.row["open"])
+            self._look_for_lips()
+            if self.lips and self._apart(self.opened) >= LEAST_OPEN_MM:
                 break
+        else:
+            if any(acting):
+                self.parts = [best]
+                self._look_for_lips()
+
+    def _rest(self) -> None:
+        """Take where the points of each mesh are where nothing is asked."""
+        still = self._moves({})
+        self.resting = [self.meter.offsets(part, still, self.plan) for part in range(self.among)]
+
+    def _look_for_lips(self) -> None:
+        self._take_points()
+        self.lips = None if self._is_inside() else self._find_lips()
+
+    def _tilt(self) -> bool:
+        """Take axes that slant as the face does: up is where brows and open lids go, left where
+        what keys of the left move is from what those of the right move. Returns whether keys tell
+        up."""
+        self.among = len(self.meter.parts)
+        ways = [
+            (-1.0 if rule.source.startswith("eyeBlink") else 1.0) * by.sum(axis=0)
+            for rule in self.plan.rules
+            if rule.source.startswith(_UPWARD)
+            for part in range(self.among)
+            for ids, by in [self.meter.effect(part, rule, self.plan)]
+            if len(ids)
+        ]
+        rise = sum(map(_unit, ways), np.zeros(3))
+        is_told = np.linalg.norm(rise) > _STRONG * max(len(ways), 1)
+        if is_told and -_TOWARDS < _unit(rise) @ self.up < _UPRIGHT:
+            self.up = _unit(rise)
+        left, right = (self._middle(("eye", "mouth", "brow"), side) for side in ("Left", "Right"))
+        halves = any(m.type == "MIRROR" for part in self.meter.parts for m in part.modifiers)
+        if left is not None and right is not None and not halves:
+            across = _unit(left - right - ((left - right) @ self.up) * self.up)
+            if _TOWARDS < abs(across @ self.left) < _UPRIGHT:
+                self.left = np.sign(across @ self.left) * across
+        self.left = _unit(self.left - (self.left @ self.up) * self.up)
+        self.forward = self.hand * np.cross(self.left, self.up)
+        return bool(is_told)
 
     def _take_points(self) -> None:
         self.opened = self.joined(self.open)
@@ -531,7 +577,7 @@ class Face:
         if not self.far.any():
             return None
         mouth, up = self.points[self.far > _STRONG * self.far.max()].mean(0), self.up
-        eyes = self._middle(("eyeBlink", "eyeWide", "brow"))
+        eyes = None if self.is_up_told else self._middle(("eyeBlink", "eyeWide", "brow"))
         if eyes is not None and (above := main_axis(eyes - mouth)) is not None:
             # from the tip of a beak eyes are behind rather than above, and its key goes down
             opens = np.zeros(3) if jaw_rules(self.plan) else -self.opened.sum(axis=0)
@@ -718,6 +764,10 @@ def letter(axis: np.ndarray) -> str:
     """The name of the axis along which a vector [3] goes most: "-Y"."""
     index = int(np.argmax(np.abs(axis)))
     return ("-" if axis[index] < 0 else "") + "XYZ"[index]
+
+
+def _unit(vector: np.ndarray) -> np.ndarray:
+    return vector / max(float(np.linalg.norm(vector)), 1e-12)
 
 
 def main_axis(vector: np.ndarray) -> np.ndarray | None:
