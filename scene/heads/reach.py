@@ -42,6 +42,7 @@ _SQUARE = 1.5  # how much further a direction goes along one axis than along the
 _FRONT = 0.05  # share of a head's largest side below which its smallest is that of a sheet
 _UPWARD = ("eyeBlink", "browInnerUp", "browOuterUp")  # channels that tell what is up
 _UPRIGHT = 0.94  # cosine of the least angle at which a face is not taken to be upright
+_ASKEW = 25.0  # degrees past an axis from which on bones are said to turn a face askew
 # what tells where a face looks: shares of a vote, the least of all together, and the share of a
 # head's height from which on a distance is a whole vote
 _SIDES_VOTE, _LEAST_VOTE, _FAR = 0.5, 0.25, 0.2
@@ -76,6 +77,10 @@ _FAULTS = {
     "round": "Nothing makes the mouth narrower: “oo” looks like “ah”",
     "closed": "The lips do not meet over an open jaw: m, b and p stay open",
     "blink": "Nothing closes the eyes",
+    "turned": (
+        "The face looks {:.0f}° past an axis of its object, so its bones turn it askew: rotate "
+        "mesh and armature to the axis, and apply that"
+    ),
 }
 
 
@@ -606,6 +611,19 @@ class Face:
         side = self.hand * float(apart @ np.cross(up, ahead))
         return ahead, up, side / lengths if lengths else 0.0
 
+    def _aside(self) -> float:
+        """The angle by which the face looks past the axes of its mapping, or is on its side,
+        degrees; 0 if unknown."""
+        ahead, up = (
+            np.array(binding.DIRECTIONS[name], float)
+            for name in (self.plan.forward or binding.FORWARD, self.plan.up or binding.UP)
+        )
+        if (front := self.front()) is None:
+            return 0.0
+        level = _unit(front[0] - (front[0] @ up) * up)
+        along = min(level @ ahead, self.left @ (self.hand * np.cross(up, ahead)))
+        return float(np.degrees(np.arccos(np.clip(along, -1.0, 1.0))))
+
     def _hinges(self) -> list[np.ndarray]:
         """Where bones are that open the jaw and deform a mesh, or those that copy them, [3]
         each."""
@@ -677,6 +695,8 @@ class Face:
             "blink": shown["blink"][0] < _LEAST_MM,
         }
         faults = {name: _FAULTS[name] for name, is_so in is_fault.items() if is_so}
+        if self.plan.joints and (aside := self._aside()) > _ASKEW:
+            faults["turned"] = _FAULTS["turned"].format(aside)
         if parted:
             most = max(
                 self.meter.held, key=lambda target: abs(self._apart(self.offsets({target: 0.0})))
