@@ -43,6 +43,7 @@ _FRONT = 0.05  # share of a head's largest side below which its smallest is that
 _UPWARD = ("eyeBlink", "browInnerUp", "browOuterUp")  # channels that tell what is up
 _UPRIGHT = 0.94  # cosine of the least angle at which a face is not taken to be upright
 _ASKEW = 25.0  # degrees past an axis from which on bones are said to turn a face askew
+_BESIDE = 0.25  # share of a mesh's width and depth by which it may be beside the mouth of its head
 # what tells where a face looks: shares of a vote, the least of all together, and the share of a
 # head's height from which on a distance is a whole vote
 _SIDES_VOTE, _LEAST_VOTE, _FAR = 0.5, 0.25, 0.2
@@ -426,7 +427,15 @@ class Face:
         for scene in self.meter.base.users_scene[:1]:
             if scene.unit_settings.system != "NONE":
                 self.mm *= scene.unit_settings.scale_length
-        self.size = max(float(max((each @ self.up).max() for each in places) - chin), 1e-9)
+        # what stands up beside the head, as a spear or wings, is no part of its height
+        flat = np.stack([self.left, self.forward], 1)
+        mouth = (self.points[self.far > 0] if self.far.any() else self.points).mean(0) @ flat
+        tops = [heights.max()]
+        for across, rise in ((each @ flat, each @ self.up) for each in places):
+            low, high, margin = across.min(0), across.max(0), _BESIDE * np.ptp(across, axis=0)
+            if ((mouth >= low - margin) & (mouth <= high + margin)).all():
+                tops.append(rise.max())
+        self.size = max(float(max(tops) - chin), 1e-9)
         if not _HEADS_MM[0] <= self.mm * self.size <= _HEADS_MM[1]:
             self.mm = HEAD_MM / self.size
 

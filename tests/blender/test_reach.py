@@ -550,6 +550,26 @@ def test_a_puppet_whose_parts_hang_on_bones_speaks(blender):
     assert detection.reach_of(armature, character.plan_of(armature)).shown["open"][0] > 15
 
 
+@pytest.mark.parametrize("x, y", [(0.5, 0.0), (0.0, 0.4)], ids=["spear", "wings"])
+@pytest.mark.parametrize("keyed", [True, False])
+def test_what_stands_up_beside_a_head_does_not_make_it_higher(blender, keyed, x, y):
+    """A jaw that turns stays one, whatever wings or weapons the character has."""
+    face = small_face(blender, without("jawOpen")) if keyed else bare_face(blender)
+    armature = skin(blender, face)
+    points = [(x - 0.02, y, 0.6), (x + 0.02, y, 0.6), (x, y, 2.8)]
+    spear = add_mesh(blender, "Spear", points, ("Sway",) * keyed, [(0, 1, 2)])
+    if keyed:
+        spear.data.shape_keys.key_blocks["Sway"].data[2].co.x += 0.05
+    else:
+        spear.shape_key_clear()
+    spear.vertex_groups.new(name="hips").add(range(len(points)), 1.0, "REPLACE")
+    deform(spear, armature)
+    blender.context.view_layer.update()
+    plan = character.plan_of(face if keyed else armature)
+    assert "jaw" in {joint.joint for joint in plan.joints} and "jawOpen" not in plan.used
+    assert detection.reach_of(face if keyed else armature, plan).mm == 1000.0
+
+
 def seen_points_of(bpy, obj, vertex):
     bpy.context.view_layer.update()
     return Vector(seen_points(bpy, obj)[vertex])
