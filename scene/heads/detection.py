@@ -152,9 +152,10 @@ def _detect(
     plan, convention, fallbacks = _by_names(meter, names, properties, others)
     jaws = _acting(meter, plan, _usable("jaw", convention, rigs))
     plan = _face_forward(plan, meter, convention)
+    hinges = [mapping.JointRule("jaw", bone, rig.name) for rig, bone in jaws]
     inverted = {
         rule.target.name: words
-        for source, words in (_with_lips(meter, plan, jaws).inverted() if parts else {}).items()
+        for source, words in (_with_lips(meter, plan, hinges).inverted() if parts else {}).items()
         for rule in plan.rules
         if rule.source == source and source not in fallbacks
     }
@@ -203,9 +204,7 @@ def _face_forward(plan, meter: reach.Meter, convention) -> mapping.Mapping:
         for rig, bone in _usable(joint, convention, rigs)[:1]
     ]
     plan = replace(plan, **dict(zip(("forward", "up"), facing(rigs, guess + others))))
-    is_keyed = any(rule.source == "jawOpen" for rule in plan.rules)
-    jaw = plan if is_keyed else replace(plan, joints=tuple(guess))
-    front = reach.Face(meter, jaw).front() if meter.parts else None
+    front = _with_lips(meter, plan, guess).front() if meter.parts else None
     if front is None:
         return plan
     up = reach.letter(front[1])
@@ -365,10 +364,9 @@ def _joints(
 
 
 def _with_lips(meter: reach.Meter, plan: mapping.Mapping, jaws) -> reach.Face:
-    """A face whose lips are found by a jaw bone, one of these, where no key opens its mouth."""
-    joints = tuple(mapping.JointRule("jaw", bone, rig.name) for rig, bone in jaws[:1])
+    """A face whose lips are found by jaw bones, rules of joints, where no key opens its mouth."""
     is_keyed = any(rule.source == "jawOpen" for rule in plan.rules)
-    return reach.Face(meter, plan if is_keyed else replace(plan, joints=joints))
+    return reach.Face(meter, plan if is_keyed else replace(plan, joints=tuple(jaws)))
 
 
 def _with_jaw(meter: reach.Meter, plan: mapping.Mapping, jaws) -> mapping.Mapping:

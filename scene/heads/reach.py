@@ -335,8 +335,7 @@ class Face:
     def __init__(self, meter: Meter, plan: mapping.Mapping, opened: list[np.ndarray] | None = None):
         """opened: how far an open mouth moves every mesh, as it was seen; None: as is measured."""
         self.meter, self.plan, self.is_looked_at = meter, plan, opened is not None
-        self.forward = np.array(binding.DIRECTIONS[plan.forward or binding.FORWARD], float)
-        self.up = np.array(binding.DIRECTIONS[plan.up or binding.UP], float)
+        self.forward, self.up = self._axes()
         # an object whose scale is negative shows its left on its right
         self.hand = -1.0 if meter.base.matrix_world.determinant() < 0 else 1.0
         self.left = self.hand * np.cross(self.up, self.forward)
@@ -382,8 +381,9 @@ class Face:
 
     def _rest(self) -> None:
         """Take where the points of each mesh are where nothing is asked."""
-        still = self._moves({})
-        self.resting = [self.meter.offsets(part, still, self.plan) for part in range(self.among)]
+        self.resting = [
+            self.meter.offsets(part, self._moves({}), self.plan) for part in range(self.among)
+        ]
 
     def _look_for_lips(self) -> None:
         self._take_points()
@@ -403,18 +403,18 @@ class Face:
             if len(ids)
         ]
         rise = sum(map(_unit, ways), np.zeros(3))
-        is_told = np.linalg.norm(rise) > _STRONG * max(len(ways), 1)
+        is_told = bool(np.linalg.norm(rise) > _STRONG * max(len(ways), 1))
         if is_told and -_TOWARDS < _unit(rise) @ self.up < _UPRIGHT:
             self.up = _unit(rise)
         left, right = (self._middle(("eye", "mouth", "brow"), side) for side in ("Left", "Right"))
-        halves = any(m.type == "MIRROR" for part in self.meter.parts for m in part.modifiers)
-        if left is not None and right is not None and not halves:
+        is_half = any(m.type == "MIRROR" for part in self.meter.parts for m in part.modifiers)
+        if left is not None and right is not None and not is_half:
             across = _unit(left - right - ((left - right) @ self.up) * self.up)
             if _TOWARDS < abs(across @ self.left) < _UPRIGHT:
                 self.left = np.sign(across @ self.left) * across
         self.left = _unit(self.left - (self.left @ self.up) * self.up)
         self.forward = self.hand * np.cross(self.left, self.up)
-        return bool(is_told)
+        return is_told
 
     def _take_points(self) -> None:
         self.opened = self.joined(self.open)
@@ -623,15 +623,15 @@ class Face:
     def _aside(self) -> float:
         """The angle by which the face looks past the axes of its mapping, or is on its side,
         degrees; 0 if unknown."""
-        ahead, up = (
-            np.array(binding.DIRECTIONS[name], float)
-            for name in (self.plan.forward or binding.FORWARD, self.plan.up or binding.UP)
-        )
-        if (front := self.front()) is None:
-            return 0.0
-        level = _unit(front[0] - (front[0] @ up) * up)
+        ahead, up, front = *self._axes(), self.front()
+        level = ahead if front is None else _unit(front[0] - (front[0] @ up) * up)
         along = min(level @ ahead, self.left @ (self.hand * np.cross(up, ahead)))
         return float(np.degrees(np.arccos(np.clip(along, -1.0, 1.0))))
+
+    def _axes(self) -> list[np.ndarray]:
+        """Where the face looks and what is up in the mapping, axes [3]."""
+        names = self.plan.forward or binding.FORWARD, self.plan.up or binding.UP
+        return [np.array(binding.DIRECTIONS[name], float) for name in names]
 
     def _hinges(self) -> list[np.ndarray]:
         """Where bones are that open the jaw and deform a mesh, or those that copy them, [3]
