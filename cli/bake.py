@@ -66,7 +66,6 @@ from .script import (
 
 IDLE = "idle"  # name of a scene without a sound
 _WORDS = 0.3  # how much of a bake recognising words is
-_NO_FACES = ("CAMERA", "EMPTY", "LIGHT", "LIGHT_PROBE", "SPEAKER")  # kinds of objects
 
 
 # What argparse is told of each option: of those that are settings of a job, and of others.
@@ -256,7 +255,8 @@ def bake(
     if chosen.explain is not None:
         check_frame(scene, voice, chosen.explain)
     first_speaker = _mark_speakers(scene, chosen)
-    present = {obj.name: obj.type for obj in scene.objects}
+    kinds = ("CAMERA", "EMPTY", "LIGHT", "LIGHT_PROBE", "SPEAKER")  # which are no faces
+    present = [obj.name for obj in scene.objects if obj.type not in kinds]
     rig = choose_head(
         scene, first_speaker if chosen.head is None else chosen.head, chosen.strip, chosen.new_head
     )
@@ -712,15 +712,14 @@ def choose_head(scene, name: str | None, speaks: str | None = None, new: bool = 
     return head.find(scene, bpy.context.object)
 
 
-def say_passed_by(rig: head.Rig, present: dict[str, str]) -> str:
-    """That a head was added to a file whose objects {name: type} are none that Thunder knows; ""
-    where nothing could be meant."""
-    drawn = [name for name, kind in present.items() if kind not in _NO_FACES]
-    if not drawn or family.MARK not in rig.owner or rig.owner.name in present:
+def say_passed_by(rig: head.Rig, present: list[str]) -> str:
+    """That a head was added to a file though it had objects, which are none that Thunder knows; ""
+    where none was added."""
+    if not present or family.MARK not in rig.owner or rig.owner.name in present:
         return ""
     return (
-        f"No object of this file (“{drawn[0]}” …) is a character that Thunder knows, so it added a "
-        f"head of its own: name yours with --head, or use --new-head"
+        f"No object of this file (“{present[0]}” …) is a character that Thunder knows, so it added "
+        f"a head of its own: name yours with --head, or use --new-head"
     )
 
 

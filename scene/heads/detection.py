@@ -152,10 +152,9 @@ def _detect(
     plan, convention, fallbacks = _by_names(meter, names, properties, others)
     jaws = _acting(meter, plan, _usable("jaw", convention, rigs))
     plan = _face_forward(plan, meter, convention)
-    hinges = [mapping.JointRule("jaw", bone, rig.name) for rig, bone in jaws]
     inverted = {
         rule.target.name: words
-        for source, words in (_with_lips(meter, plan, hinges).inverted() if parts else {}).items()
+        for source, words in (_with_lips(meter, plan, jaws).inverted() if parts else {}).items()
         for rule in plan.rules
         if rule.source == source and source not in fallbacks
     }
@@ -194,22 +193,20 @@ def _face_forward(plan, meter: reach.Meter, convention) -> mapping.Mapping:
     """The mapping with the way that its character looks: as measured, else by its eyes and
     height."""
     rigs = meter.rigs
-    guess = [
-        mapping.JointRule("jaw", bone, rig.name)
-        for rig, bone in _usable("jaw", convention, rigs, also_ruled=True)
-    ]
+    jaws = _usable("jaw", convention, rigs, also_ruled=True)
+    guess = [mapping.JointRule("jaw", bone, rig.name) for rig, bone in jaws]
     others = [
         mapping.JointRule(joint, bone, rig.name)
         for joint in ("eye_left", "eye_right", "neck")
         for rig, bone in _usable(joint, convention, rigs)[:1]
     ]
     plan = replace(plan, **dict(zip(("forward", "up"), facing(rigs, guess + others))))
-    front = _with_lips(meter, plan, guess).front() if meter.parts else None
+    front = _with_lips(meter, plan, jaws).front() if meter.parts else None
     if front is None:
         return plan
     up = reach.letter(front[1])
-    level = np.where(np.abs(binding.DIRECTIONS[up]) > 0, 0.0, front[0])  # of a head that is bent
-    ahead = reach.main_axis(level)
+    # of a head that is bent, what is level
+    ahead = reach.main_axis(np.where(np.abs(binding.DIRECTIONS[up]) > 0, 0.0, front[0]))
     return plan if ahead is None else replace(plan, forward=reach.letter(ahead), up=up)
 
 
@@ -364,9 +361,10 @@ def _joints(
 
 
 def _with_lips(meter: reach.Meter, plan: mapping.Mapping, jaws) -> reach.Face:
-    """A face whose lips are found by jaw bones, rules of joints, where no key opens its mouth."""
+    """A face whose lips are found by jaw bones, (armature, bone), where no key opens its mouth."""
     is_keyed = any(rule.source == "jawOpen" for rule in plan.rules)
-    return reach.Face(meter, plan if is_keyed else replace(plan, joints=tuple(jaws)))
+    hinges = tuple(mapping.JointRule("jaw", bone, rig.name) for rig, bone in jaws)
+    return reach.Face(meter, plan if is_keyed else replace(plan, joints=hinges))
 
 
 def _with_jaw(meter: reach.Meter, plan: mapping.Mapping, jaws) -> mapping.Mapping:

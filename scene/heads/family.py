@@ -57,8 +57,8 @@ def find_unknown(scene) -> bpy.types.Object | None:
     named = [
         rig for rig in rigs if conventions.joint_bones(tuple(bone.name for bone in rig.data.bones))
     ]
-    deforming = [rig for rig in rigs if any(deforms(rig, other) for other in scene.objects)]
-    return next(iter(named + deforming), None)
+    deforming = (rig for rig in rigs if any(deforms(rig, other) for other in scene.objects))
+    return next(iter((*named, *deforming)), None)
 
 
 def key_names(mesh: bpy.types.Object) -> tuple[str, ...]:

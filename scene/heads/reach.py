@@ -371,23 +371,19 @@ class Face:
                 self.among = len(meter.parts)
                 self._rest()
                 self.open = opened or self.moved(self.row["open"])
-            self._look_for_lips()
+            self._look()
             if self.lips and self._apart(self.opened) >= LEAST_OPEN_MM:
                 break
         else:
             if any(acting):
                 self.parts = [best]
-                self._look_for_lips()
+                self._look()
 
     def _rest(self) -> None:
         """Take where the points of each mesh are where nothing is asked."""
         self.resting = [
             self.meter.offsets(part, self._moves({}), self.plan) for part in range(self.among)
         ]
-
-    def _look_for_lips(self) -> None:
-        self._take_points()
-        self.lips = None if self._is_inside() else self._find_lips()
 
     def _tilt(self) -> bool:
         """Take axes that slant as the face does: up is where brows and open lids go, left where
@@ -416,7 +412,8 @@ class Face:
         self.forward = self.hand * np.cross(self.left, self.up)
         return is_told
 
-    def _take_points(self) -> None:
+    def _look(self) -> None:
+        """Take the points of the meshes in question, and find lips among them."""
         self.opened = self.joined(self.open)
         places = [self.meter.places(part) for part in range(self.among)]
         self.points = self.joined(places)
@@ -430,14 +427,16 @@ class Face:
         # what stands up beside the head, as a spear or wings, is no part of its height
         flat = np.stack([self.left, self.forward], 1)
         mouth = (self.points[self.far > 0] if self.far.any() else self.points).mean(0) @ flat
-        tops = [heights.max()]
-        for across, rise in ((each @ flat, each @ self.up) for each in places):
-            low, high, margin = across.min(0), across.max(0), _BESIDE * np.ptp(across, axis=0)
-            if ((mouth >= low - margin) & (mouth <= high + margin)).all():
-                tops.append(rise.max())
-        self.size = max(float(max(tops) - chin), 1e-9)
+        tops = [
+            (each @ self.up).max()
+            for each in places
+            for sides in [np.stack([(each @ flat).min(0), (each @ flat).max(0)])]
+            if (np.abs(mouth - sides.mean(0)) <= (0.5 + _BESIDE) * np.ptp(sides, axis=0)).all()
+        ]
+        self.size = max(float(max([heights.max(), *tops]) - chin), 1e-9)
         if not _HEADS_MM[0] <= self.mm * self.size <= _HEADS_MM[1]:
             self.mm = HEAD_MM / self.size
+        self.lips = None if self._is_inside() else self._find_lips()
 
     def joined(self, every: list[np.ndarray]) -> np.ndarray:
         """What is given of each mesh, [V, 3], of those with the lips, one after the other."""

@@ -53,8 +53,8 @@ def look(
             sentence = _judge(name, gaps, wanted[rows])
             if (apart := gaps.min() - wanted.min()) > reach.LEAST_OPEN_MM:
                 held = _HELD.format(name, apart)
-        told = seen.faults.get("rest", "" if seen.upper else seen.faults.get("open", ""))
-        sentence = sentence or told or held
+        unseen = "" if seen.upper else seen.faults.get("open", "")
+        sentence = sentence or seen.faults.get("rest", unseen) or held
     owner = bpy.data.objects.get(name)
     if owner is not None and (sentence or head_state.of(owner) is not None):
         head_state.ensure(owner).fault = sentence

@@ -188,12 +188,9 @@ def measure_response(
     reach = np.linalg.norm(jaw, axis=1)
     if reach.max(initial=0.0) <= 0:
         return Response()
+    way = jaw[reach > _FOLLOWS * reach.max()].mean(0) if lips is None else -lips[2]
     if lips is None:
-        direction = jaw[reach > _FOLLOWS * reach.max()].mean(0)
-        axis = int(np.abs(direction).argmax())
-        way = np.eye(3)[axis] * np.sign(direction[axis])
-    else:
-        way = -lips[2]  # of a head that is bent it is no axis
+        way = np.where(np.abs(way) == np.abs(way).max(), np.sign(way), 0.0)
     down = jaw @ way
     below, least, result = down > _FOLLOWS * down.max(), 0.0, Response()
     if close is not None and (rises := -(close @ way))[below].max(initial=0.0) > 0:
