@@ -380,7 +380,7 @@ class Face:
                 self._look()
 
     def _rest(self) -> None:
-        """Take where the points of each mesh are where nothing is asked."""
+        # where the points of each mesh are where nothing is asked
         self.resting = [
             self.meter.offsets(part, self._moves({}), self.plan) for part in range(self.among)
         ]
@@ -399,15 +399,15 @@ class Face:
             if len(ids)
         ]
         rise = sum(map(_unit, ways), np.zeros(3))
-        is_told = bool(np.linalg.norm(rise) > _STRONG * max(len(ways), 1))
-        if is_told and -_TOWARDS < _unit(rise) @ self.up < _UPRIGHT:
-            self.up = _unit(rise)
+        if is_told := bool(np.linalg.norm(rise) > _STRONG * max(len(ways), 1)):
+            slants = -_TOWARDS < _unit(rise) @ self.up < _UPRIGHT
+            self.up = _unit(rise) if slants else self.up
         left, right = (self._middle(("eye", "mouth", "brow"), side) for side in ("Left", "Right"))
-        is_half = any(m.type == "MIRROR" for part in self.meter.parts for m in part.modifiers)
-        if left is not None and right is not None and not is_half:
+        mirrors = [m for part in self.meter.parts for m in part.modifiers if m.type == "MIRROR"]
+        if not (left is None or right is None or mirrors):
             across = _unit(left - right - ((left - right) @ self.up) * self.up)
-            if _TOWARDS < abs(across @ self.left) < _UPRIGHT:
-                self.left = np.sign(across @ self.left) * across
+            slants = _TOWARDS < abs(across @ self.left) < _UPRIGHT
+            self.left = np.sign(across @ self.left) * across if slants else self.left
         self.left = _unit(self.left - (self.left @ self.up) * self.up)
         self.forward = self.hand * np.cross(self.left, self.up)
         return is_told
