@@ -255,8 +255,11 @@ def bake(
     if chosen.explain is not None:
         check_frame(scene, voice, chosen.explain)
     first_speaker = _mark_speakers(scene, chosen)
-    kinds = ("CAMERA", "EMPTY", "LIGHT", "LIGHT_PROBE", "SPEAKER")  # which are no faces
-    present = [obj.name for obj in scene.objects if obj.type not in kinds]
+    present = [
+        obj.name
+        for obj in scene.objects
+        if obj.type not in ("CAMERA", "EMPTY", "LIGHT", "LIGHT_PROBE", "SPEAKER")  # no faces
+    ]
     rig = choose_head(
         scene, first_speaker if chosen.head is None else chosen.head, chosen.strip, chosen.new_head
     )
