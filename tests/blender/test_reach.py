@@ -12,6 +12,7 @@ from drawing import Context, Shown
 from makers import add_control, drive
 from mathutils import Matrix, Vector
 from thunder.scene.heads import character, detection, family, head as head_module, reach, rna_paths
+from thunder.scene.media import export
 from thunder.scene.takes import word_places
 from thunder.thunder_core import errors, progress, types
 from thunder.thunder_core.face import conventions, mapping
@@ -546,6 +547,8 @@ def test_a_puppet_whose_parts_hang_on_bones_speaks(blender):
         blender.context.view_layer.update()
         obj.matrix_world = Matrix.Identity(4)
     assert head_module.in_scene(blender.context.scene) == [armature]
+    whole = export.objects_of(blender.context.scene, head_module.resolve(armature))
+    assert {armature, face, part} <= set(whole), "exports have its parts"
     assert head_module.guess(blender.context.scene, face) == armature
     assert detection.reach_of(armature, character.plan_of(armature)).shown["open"][0] > 15
 
