@@ -255,9 +255,15 @@ def bake(
     if chosen.explain is not None:
         check_frame(scene, voice, chosen.explain)
     first_speaker = _mark_speakers(scene, chosen)
+    present = [
+        obj.name
+        for obj in scene.objects
+        if obj.type not in ("CAMERA", "EMPTY", "LIGHT", "LIGHT_PROBE", "SPEAKER")  # no faces
+    ]
     rig = choose_head(
         scene, first_speaker if chosen.head is None else chosen.head, chosen.strip, chosen.new_head
     )
+    warnings += warn(chosen.command, "" if chosen.new_head else say_passed_by(rig, present))
     head.check_animatable(rig)
     warnings += [said for each in rig.warnings for said in warn(chosen.command, each)]
     client = client_of(chosen)
@@ -707,6 +713,17 @@ def choose_head(scene, name: str | None, speaks: str | None = None, new: bool = 
     if chosen is not None and family.find_linked(scene, chosen) == chosen:
         scene.thunder.head = family.make_editable(scene, bpy.context.view_layer, chosen)
     return head.find(scene, bpy.context.object)
+
+
+def say_passed_by(rig: head.Rig, present: list[str]) -> str:
+    """That a head was added to a file though it had objects, which are none that Thunder knows; ""
+    where none was added."""
+    if not present or family.MARK not in rig.owner or rig.owner.name in present:
+        return ""
+    return (
+        f"No object of this file (“{present[0]}” …) is a character that Thunder knows, so it added "
+        f"a head of its own: name yours with --head, or use --new-head"
+    )
 
 
 def keep_voice(scene, voice, sound: str | None, chosen: argparse.Namespace) -> None:

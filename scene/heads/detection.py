@@ -154,7 +154,7 @@ def _detect(
     plan = _face_forward(plan, meter, convention)
     inverted = {
         rule.target.name: words
-        for source, words in (reach.Face(meter, plan).inverted() if parts else {}).items()
+        for source, words in (_with_lips(meter, plan, jaws).inverted() if parts else {}).items()
         for rule in plan.rules
         if rule.source == source and source not in fallbacks
     }
@@ -193,22 +193,21 @@ def _face_forward(plan, meter: reach.Meter, convention) -> mapping.Mapping:
     """The mapping with the way that its character looks: as measured, else by its eyes and
     height."""
     rigs = meter.rigs
-    guess = [
-        mapping.JointRule("jaw", bone, rig.name)
-        for rig, bone in _usable("jaw", convention, rigs, also_ruled=True)
-    ]
+    jaws = _usable("jaw", convention, rigs, also_ruled=True)
+    guess = [mapping.JointRule("jaw", bone, rig.name) for rig, bone in jaws]
     others = [
         mapping.JointRule(joint, bone, rig.name)
         for joint in ("eye_left", "eye_right", "neck")
         for rig, bone in _usable(joint, convention, rigs)[:1]
     ]
     plan = replace(plan, **dict(zip(("forward", "up"), facing(rigs, guess + others))))
-    is_keyed = any(rule.source == "jawOpen" for rule in plan.rules)
-    jaw = plan if is_keyed else replace(plan, joints=tuple(guess))
-    front = reach.Face(meter, jaw).front() if meter.parts else None
-    if front is None or (ahead := reach.main_axis(front[0])) is None:
+    front = _with_lips(meter, plan, jaws).front() if meter.parts else None
+    if front is None:
         return plan
-    return replace(plan, forward=reach.letter(ahead), up=reach.letter(front[1]))
+    up = reach.letter(front[1])
+    # of a head that is bent, what is level
+    ahead = reach.main_axis(np.where(np.abs(binding.DIRECTIONS[up]) > 0, 0.0, front[0]))
+    return plan if ahead is None else replace(plan, forward=reach.letter(ahead), up=up)
 
 
 def _fit_to_keys(plan: mapping.Mapping, meter: reach.Meter) -> mapping.Mapping:
@@ -359,6 +358,13 @@ def _joints(
             mapping.JointRule("neck", bone, rig.name, 1.0 / len(places)) for rig, bone in places
         ]
     return tuple(joints), rules
+
+
+def _with_lips(meter: reach.Meter, plan: mapping.Mapping, jaws) -> reach.Face:
+    """A face whose lips are found by jaw bones, (armature, bone), where no key opens its mouth."""
+    is_keyed = any(rule.source == "jawOpen" for rule in plan.rules)
+    hinges = tuple(mapping.JointRule("jaw", bone, rig.name) for rig, bone in jaws)
+    return reach.Face(meter, plan if is_keyed else replace(plan, joints=hinges))
 
 
 def _with_jaw(meter: reach.Meter, plan: mapping.Mapping, jaws) -> mapping.Mapping:

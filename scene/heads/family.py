@@ -37,24 +37,28 @@ def _is_bone_face(rig: bpy.types.Object) -> bool:
     ):
         return False
     meshes = [other for other in relatives(rig) if other.type == "MESH"]
-    return any(deforms(rig, mesh) for mesh in meshes) and not any(
+    return any(_carries(rig, mesh) for mesh in meshes) and not any(
         is_face(mesh) or len(key_names(mesh)) > _KEYS_OF_FACE for mesh in meshes
     )
 
 
 def find_unknown(scene) -> bpy.types.Object | None:
-    """A character in a scene whose names say nothing: a mesh with several shape keys, or an
-    armature with a jaw or a neck that deforms a mesh; None if there is none."""
+    """A character in a scene whose names say nothing: a mesh with several shape keys, else an
+    armature that deforms a mesh, one with a jaw or a neck first; None if there is none."""
     for obj in scene.objects:
         if obj.type == "MESH" and len(key_names(obj)) > _KEYS_OF_FACE and not is_face(obj):
             return obj
-    for obj in scene.objects:
-        bones = tuple(bone.name for bone in obj.data.bones) if obj.type == "ARMATURE" else ()
-        if conventions.joint_bones(bones) and any(
-            deforms(obj, other) for other in scene.objects if other.type == "MESH"
-        ):
-            return obj
-    return None
+    rigs = [
+        obj
+        for obj in scene.objects
+        if obj.type == "ARMATURE"
+        and any(_carries(obj, other) for other in scene.objects if other.type == "MESH")
+    ]
+    named = [
+        rig for rig in rigs if conventions.joint_bones(tuple(bone.name for bone in rig.data.bones))
+    ]
+    deforming = (rig for rig in rigs if any(deforms(rig, other) for other in scene.objects))
+    return next(iter((*named, *deforming)), None)
 
 
 def key_names(mesh: bpy.types.Object) -> tuple[str, ...]:
@@ -142,6 +146,11 @@ def armature_of(obj: bpy.types.Object) -> bpy.types.Object | None:
 def deforms(armature, mesh) -> bool:
     """Whether a modifier of the mesh binds it to the armature."""
     return any(m.type == "ARMATURE" and m.object == armature for m in mesh.modifiers)
+
+
+def _carries(armature, mesh) -> bool:
+    """Whether a mesh goes with bones of an armature: bound to it, or hung on one of its bones."""
+    return deforms(armature, mesh) or (mesh.parent == armature and mesh.parent_type == "BONE")
 
 
 def _near(face: bpy.types.Object, other: bpy.types.Object) -> bool:

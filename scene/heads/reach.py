@@ -40,6 +40,10 @@ _LEAST_MM = 0.5  # movement that counts
 _TOWARDS = 0.5  # share of a key's movement that goes against its name, from which on it is inverted
 _SQUARE = 1.5  # how much further a direction goes along one axis than along the others
 _FRONT = 0.05  # share of a head's largest side below which its smallest is that of a sheet
+_UPWARD = ("eyeBlink", "browInnerUp", "browOuterUp")  # channels that tell what is up
+_UPRIGHT = 0.94  # cosine of the least angle at which a face is not taken to be upright
+_ASKEW = 25.0  # degrees past an axis from which on bones are said to turn a face askew
+_BESIDE = 0.25  # share of a mesh's width and depth by which it may be beside the mouth of its head
 # what tells where a face looks: shares of a vote, the least of all together, and the share of a
 # head's height from which on a distance is a whole vote
 _SIDES_VOTE, _LEAST_VOTE, _FAR = 0.5, 0.25, 0.2
@@ -74,6 +78,10 @@ _FAULTS = {
     "round": "Nothing makes the mouth narrower: “oo” looks like “ah”",
     "closed": "The lips do not meet over an open jaw: m, b and p stay open",
     "blink": "Nothing closes the eyes",
+    "turned": (
+        "The face looks {:.0f}° past an axis of its object, so its bones turn it askew: rotate "
+        "mesh and armature to the axis, and apply that"
+    ),
 }
 
 
@@ -327,12 +335,12 @@ class Face:
     def __init__(self, meter: Meter, plan: mapping.Mapping, opened: list[np.ndarray] | None = None):
         """opened: how far an open mouth moves every mesh, as it was seen; None: as is measured."""
         self.meter, self.plan, self.is_looked_at = meter, plan, opened is not None
-        self.forward = np.array(binding.DIRECTIONS[plan.forward or binding.FORWARD], float)
-        self.up = np.array(binding.DIRECTIONS[plan.up or binding.UP], float)
+        self.forward, self.up = self._axes()
         # an object whose scale is negative shows its left on its right
         self.hand = -1.0 if meter.base.matrix_world.determinant() < 0 else 1.0
         self.left = self.hand * np.cross(self.up, self.forward)
         self.rules = [*jaw_balance.apply_balance(plan).rules, *jaw_rules(plan)]
+        self.is_up_told = self._tilt()
         jaws = {rule.target for rule in self.rules if rule.source == "jawOpen"}
         self.sounds = {source for source in plan.used if mapping.is_mouth(source)}
         acting = [
@@ -345,8 +353,7 @@ class Face:
             for part in range(meter.keyed)
         ]
         self.among = meter.keyed if any(acting) else len(meter.parts)
-        still = self._moves({})
-        self.resting = [meter.offsets(part, still, plan) for part in range(self.among)]
+        self._rest()
         self.row = dict(ROW) | {
             name: {sound: 1.0} for name, sound in _SOUND_OF.items() if sound in self.sounds
         }
@@ -358,13 +365,55 @@ class Face:
         self.open = opened or self.moved(self.row["open"])
         acting += [0] * (len(meter.parts) - meter.keyed)
         best = max(range(self.among), key=lambda part: (acting[part], (self.open[part] != 0).sum()))
-        for self.parts in ([best], list(range(self.among))):
-            self._take_points()
-            self.lips = None if self._is_inside() else self._find_lips()
-            if self.lips is not None or any(acting):
+        # the lower lip may be on another object than most keys of the face, as of puppets
+        for self.parts in ([best], list(range(self.among)), list(range(len(meter.parts)))):
+            if len(self.parts) > self.among:
+                self.among = len(meter.parts)
+                self._rest()
+                self.open = opened or self.moved(self.row["open"])
+            self._look()
+            if self.lips and self._apart(self.opened) >= LEAST_OPEN_MM:
                 break
+        else:
+            if any(acting):
+                self.parts = [best]
+                self._look()
 
-    def _take_points(self) -> None:
+    def _rest(self) -> None:
+        # where the points of each mesh are where nothing is asked
+        self.resting = [
+            self.meter.offsets(part, self._moves({}), self.plan) for part in range(self.among)
+        ]
+
+    def _tilt(self) -> bool:
+        """Take axes that slant as the face does: up is where brows and open lids go, left where
+        what keys of the left move is from what those of the right move. Returns whether keys tell
+        up."""
+        self.among = len(self.meter.parts)
+        ways = [
+            (-1.0 if rule.source.startswith("eyeBlink") else 1.0) * by.sum(axis=0)
+            for rule in self.plan.rules
+            if rule.source.startswith(_UPWARD)
+            for part in range(self.among)
+            for ids, by in [self.meter.effect(part, rule, self.plan)]
+            if len(ids)
+        ]
+        rise = sum(map(_unit, ways), np.zeros(3))
+        if is_told := bool(np.linalg.norm(rise) > _STRONG * max(len(ways), 1)):
+            slants = -_TOWARDS < _unit(rise) @ self.up < _UPRIGHT
+            self.up = _unit(rise) if slants else self.up
+        left, right = (self._middle(("eye", "mouth", "brow"), side) for side in ("Left", "Right"))
+        mirrors = [m for part in self.meter.parts for m in part.modifiers if m.type == "MIRROR"]
+        if not (left is None or right is None or mirrors):
+            across = _unit(left - right - ((left - right) @ self.up) * self.up)
+            slants = _TOWARDS < abs(across @ self.left) < _UPRIGHT
+            self.left = np.sign(across @ self.left) * across if slants else self.left
+        self.left = _unit(self.left - (self.left @ self.up) * self.up)
+        self.forward = self.hand * np.cross(self.left, self.up)
+        return is_told
+
+    def _look(self) -> None:
+        """Take the points of the meshes in question, and find lips among them."""
         self.opened = self.joined(self.open)
         places = [self.meter.places(part) for part in range(self.among)]
         self.points = self.joined(places)
@@ -375,9 +424,19 @@ class Face:
         for scene in self.meter.base.users_scene[:1]:
             if scene.unit_settings.system != "NONE":
                 self.mm *= scene.unit_settings.scale_length
-        self.size = max(float(max((each @ self.up).max() for each in places) - chin), 1e-9)
+        # what stands up beside the head, as a spear or wings, is no part of its height
+        flat = np.stack([self.left, self.forward], 1)
+        mouth = (self.points[self.far > 0] if self.far.any() else self.points).mean(0) @ flat
+        tops = [
+            (each @ self.up).max()
+            for each in places
+            for sides in [np.stack([(each @ flat).min(0), (each @ flat).max(0)])]
+            if (np.abs(mouth - sides.mean(0)) <= (0.5 + _BESIDE) * np.ptp(sides, axis=0)).all()
+        ]
+        self.size = max(float(max([heights.max(), *tops]) - chin), 1e-9)
         if not _HEADS_MM[0] <= self.mm * self.size <= _HEADS_MM[1]:
             self.mm = HEAD_MM / self.size
+        self.lips = None if self._is_inside() else self._find_lips()
 
     def joined(self, every: list[np.ndarray]) -> np.ndarray:
         """What is given of each mesh, [V, 3], of those with the lips, one after the other."""
@@ -531,7 +590,7 @@ class Face:
         if not self.far.any():
             return None
         mouth, up = self.points[self.far > _STRONG * self.far.max()].mean(0), self.up
-        eyes = self._middle(("eyeBlink", "eyeWide", "brow"))
+        eyes = None if self.is_up_told else self._middle(("eyeBlink", "eyeWide", "brow"))
         if eyes is not None and (above := main_axis(eyes - mouth)) is not None:
             # from the tip of a beak eyes are behind rather than above, and its key goes down
             opens = np.zeros(3) if jaw_rules(self.plan) else -self.opened.sum(axis=0)
@@ -559,6 +618,19 @@ class Face:
         lengths = np.linalg.norm(apart) * np.linalg.norm(ahead)
         side = self.hand * float(apart @ np.cross(up, ahead))
         return ahead, up, side / lengths if lengths else 0.0
+
+    def _aside(self) -> float:
+        """The angle by which the face looks past the axes of its mapping, or is on its side,
+        degrees; 0 if unknown."""
+        ahead, up, front = *self._axes(), self.front()
+        level = ahead if front is None else _unit(front[0] - (front[0] @ up) * up)
+        along = min(level @ ahead, self.left @ (self.hand * np.cross(up, ahead)))
+        return float(np.degrees(np.arccos(np.clip(along, -1.0, 1.0))))
+
+    def _axes(self) -> list[np.ndarray]:
+        """Where the face looks and what is up in the mapping, axes [3]."""
+        names = self.plan.forward or binding.FORWARD, self.plan.up or binding.UP
+        return [np.array(binding.DIRECTIONS[name], float) for name in names]
 
     def _hinges(self) -> list[np.ndarray]:
         """Where bones are that open the jaw and deform a mesh, or those that copy them, [3]
@@ -631,6 +703,8 @@ class Face:
             "blink": shown["blink"][0] < _LEAST_MM,
         }
         faults = {name: _FAULTS[name] for name, is_so in is_fault.items() if is_so}
+        if self.plan.joints and (aside := self._aside()) > _ASKEW:
+            faults["turned"] = _FAULTS["turned"].format(aside)
         if parted:
             most = max(
                 self.meter.held, key=lambda target: abs(self._apart(self.offsets({target: 0.0})))
@@ -718,6 +792,10 @@ def letter(axis: np.ndarray) -> str:
     """The name of the axis along which a vector [3] goes most: "-Y"."""
     index = int(np.argmax(np.abs(axis)))
     return ("-" if axis[index] < 0 else "") + "XYZ"[index]
+
+
+def _unit(vector: np.ndarray) -> np.ndarray:
+    return vector / max(float(np.linalg.norm(vector)), 1e-12)
 
 
 def main_axis(vector: np.ndarray) -> np.ndarray | None:

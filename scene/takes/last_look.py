@@ -18,6 +18,10 @@ from ..host import playback
 _LOOKS = 24  # frames that are looked at, from the mouth shut to its widest
 _OPEN = ("AH", "OH", "EH", "OO", "EE")  # drawn mouths that are open, the widest first
 _FOLLOWS = 0.8  # least correlation of lips with the opening of the take
+_HELD = (
+    "The lips of “{}” stay {:.0f} mm apart where the take shuts them: look for a shape key whose "
+    "value is not 0, a posed bone or a driver that holds them open"
+)
 # modifiers that leave a mesh its vertices, the first of what they make
 _KEEPS = (
     "ARMATURE", "CAST", "CORRECTIVE_SMOOTH", "CURVE", "DISPLACE", "HOOK", "LAPLACIANDEFORM",
@@ -34,7 +38,7 @@ def look(
     with the head; said: its sounds, JSON of [phone, start, end]. Returns that sentence, "" if they
     follow.
     """
-    name, sentence = rig.owner.name, ""
+    name, sentence, held = rig.owner.name, "", ""
     if rig.armature is None:
         plan = character.plan_of(rig.mesh)
         seen = detection.reach_of(rig.mesh, plan)
@@ -47,9 +51,10 @@ def look(
             )
             gaps = yield from _gaps(scene_name, seen, clock.frame(rows / FPS))
             sentence = _judge(name, gaps, wanted[rows])
-        sentence = sentence or seen.faults.get(
-            "rest", "" if seen.upper else seen.faults.get("open", "")
-        )
+            if (apart := gaps.min() - wanted.min()) > reach.LEAST_OPEN_MM:
+                held = _HELD.format(name, apart)
+        unseen = "" if seen.upper else seen.faults.get("open", "")
+        sentence = sentence or seen.faults.get("rest", unseen) or held
     owner = bpy.data.objects.get(name)
     if owner is not None and (sentence or head_state.of(owner) is not None):
         head_state.ensure(owner).fault = sentence

@@ -11,7 +11,8 @@ from makers import add_control
 from mathutils import Matrix, Quaternion
 from performances import performance, show_take, walks
 from test_bake import bake, engine, short_voice  # noqa: F401
-from test_reach import bare_face, dead, KEYS, skin, small_face, stick, without
+from test_reach import bare_face, dead, gap_at, KEYS, skin, small_face, stick, without
+from thunder.cli import bake as bake_module
 from thunder.scene.heads import character, detection, family, head as head_module, head_state
 from thunder.scene.host import compat
 from thunder.scene.takes import last_look
@@ -205,6 +206,25 @@ def test_a_slider_that_keeps_lips_open_is_a_fault(blender, scene):
     assert look(scene, rig, opening) == ""
 
 
+@pytest.mark.parametrize("by", ["key", "bone"])
+def test_lips_that_something_holds_open_are_said(blender, scene, by):
+    """A key of no known name stands at 1, or the jaw's bone was left open beside its key."""
+    face = small_face(blender, KEYS | {"Gasp": {"lower": (0, 0, -0.012), "chin": (0, 0, -0.012)}})
+    bone = skin(blender, face).pose.bones["jaw"]
+    rig, opening, _ = speak(scene, face)
+    assert look(scene, rig, opening) == ""
+    if by == "key":
+        face.data.shape_keys.key_blocks["Gasp"].value = 1.0
+    else:
+        bone.rotation_mode = "XYZ"
+        bone.rotation_euler.x = 0.2
+        upside = gap_at(blender, face, jaw=0.0) < 0
+        bone.rotation_euler.x = -0.2 if upside else 0.2
+    said = look(scene, rig, opening)
+    assert "The lips of “Face” stay 1" in said and "where the take shuts them" in said
+    assert head_state.fault(rig.owner) == said
+
+
 def test_a_commit_says_that_the_lips_do_not_follow(blender, scene):
     rig, opening, entry = speak(scene, stuck(blender))
     steps = committing.commit(rig, entry, "voice", committing.choice_of(scene, entry))
@@ -286,6 +306,25 @@ def test_a_bake_does_not_put_a_head_beside_a_character_that_it_does_not_know(
     assert done.returncode == 0
     report = json.loads((tmp_path / "o" / "report.json").read_text())
     assert report["head"].startswith("Thunder Head")
+
+
+def test_a_rig_of_unknown_names_is_a_character(blender, scene):
+    """In another language, or Bone.001: a head beside it would be animated unnoticed."""
+    armature = skin(blender, bare_face(blender))
+    for bone, name in zip(armature.data.bones, ("Becken", "Kopf", "Unterkiefer")):
+        bone.name = name
+    assert head_module.in_scene(scene) == [] and family.find_unknown(scene) == armature
+
+
+def test_a_bake_says_that_it_took_nothing_of_a_file_for_a_character(blender, scene):
+    bare_face(blender, "Toon")
+    present = [obj.name for obj in scene.objects]
+    rig = bake_module.choose_head(scene, None)
+    said = bake_module.say_passed_by(rig, present)
+    assert "No object of this file (“Toon” …) is a character" in said and "--head" in said
+    assert bake_module.say_passed_by(rig, []) == ""
+    present = [obj.name for obj in scene.objects]
+    assert bake_module.say_passed_by(bake_module.choose_head(scene, None), present) == ""
 
 
 def test_a_thing_with_a_key_is_no_character(blender, scene):

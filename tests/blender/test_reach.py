@@ -12,6 +12,7 @@ from drawing import Context, Shown
 from makers import add_control, drive
 from mathutils import Matrix, Vector
 from thunder.scene.heads import character, detection, family, head as head_module, reach, rna_paths
+from thunder.scene.media import export
 from thunder.scene.takes import word_places
 from thunder.thunder_core import errors, progress, types
 from thunder.thunder_core.face import conventions, mapping
@@ -319,6 +320,30 @@ def test_a_face_that_lies_on_its_back_stands_by_its_eyes_above_its_mouth(blender
     assert (plan.forward, plan.up) == ("Z", "Y")
 
 
+@pytest.mark.parametrize("degrees", [-60, -35, 0, 35, 60])
+@pytest.mark.parametrize("keyed", [True, False], ids=["jaw by key", "jaw by bone"])
+def test_the_lips_of_a_head_that_is_modelled_bent_part_and_meet(blender, degrees, keyed):
+    """A face that looks down or up: its own up tells, not that of the file."""
+    turn = Matrix.Rotation(math.radians(degrees), 3, "X")
+    face = small_face(blender, KEYS if keyed else without("jawOpen"), turn)
+    skin(blender, face, turn)
+    found = detection.reach_of(face, character.plan_of(face))
+    assert not found.faults
+    assert found.shown["open"][0] == pytest.approx(22.0 if keyed else 28.6, abs=0.1)
+    assert found.shown["closed"][0] == pytest.approx(0.0 if keyed else 0.7, abs=0.1)
+
+
+@pytest.mark.parametrize("axis, degrees", [("Z", 0), ("Z", 15), ("Z", 35), ("Y", 15), ("Y", 35)])
+def test_a_face_that_its_bones_turn_askew_is_said(blender, axis, degrees):
+    turn = Matrix.Rotation(math.radians(degrees), 3, axis)
+    face = small_face(blender, without("jawOpen"), turn)
+    skin(blender, face, turn)
+    found = detection.reach_of(face, character.plan_of(face))
+    said = f"The face looks {degrees}° past an axis"
+    assert any(said in fault for fault in found.faults.values()) == (degrees == 35)
+    assert not {"wide", "round"} & set(found.faults) and not detection.unused_of(face)
+
+
 # ---- what is no key
 
 
@@ -486,6 +511,66 @@ def test_a_jaw_that_is_an_object_of_its_own_parts_the_lips(blender):
     lower = part.matrix_world @ seen_points_of(blender, part, 0)
     opened = 1000 * (POINTS["lower"][2] - lower.z)
     assert found.shown["open"][0] == pytest.approx(abs(opened), abs=1.0) and abs(opened) > 15
+
+
+@pytest.mark.parametrize("has_face", [True, False], ids=["keys of both", "keys of its own"])
+def test_a_jaw_that_is_an_object_with_keys_parts_the_lips(blender, has_face):
+    """The face has more keys of the mouth, but of the lower lip only a rim."""
+    keys = KEYS if has_face else without("jawOpen")
+    face = small_face(blender, keys)
+    if has_face:
+        face.data.shape_keys.key_blocks["jawOpen"].data[PLACES.index("lower")].co.z += 0.021
+    for points in (face.data.vertices, *(key.data for key in face.data.shape_keys.key_blocks)):
+        points[PLACES.index("lower")].co.y += 0.02  # behind the lip
+    points = [POINTS["lower"], POINTS["chin"], (0.02, -0.1, 1.5997), (-0.02, -0.1, 1.5997)]
+    part = add_mesh(blender, "Jaw", points, ("jawOpen",), [(0, 1, 2), (0, 1, 3)])
+    for point in part.data.shape_keys.key_blocks["jawOpen"].data:
+        point.co.z -= 0.022
+    armature = rig_with(blender, {"head": BONES["head"][:2] + (None,)})
+    for obj in (face, part):
+        obj.vertex_groups.new(name="head").add(range(len(obj.data.vertices)), 1.0, "REPLACE")
+        deform(obj, armature)
+    blender.context.view_layer.update()
+    found = detection.reach_of(face, character.plan_of(face))
+    assert set(found.parts) == {"Face", "Jaw"} and "open" not in found.faults
+    assert found.shown["open"][0] == pytest.approx(22.0, abs=1.0)
+
+
+def test_a_puppet_whose_parts_hang_on_bones_speaks(blender):
+    """No mesh is bound to its rig: head and jaw are objects, each on a bone."""
+    face = bare_face(blender)
+    armature = rig_with(blender, BONES)
+    part = add_mesh(blender, "Jaw", [POINTS["lower"], POINTS["chin"], (0.02, -0.1, 1.5997)])
+    for obj, bone in ((face, "head"), (part, "jaw")):
+        obj.shape_key_clear() if obj.data.shape_keys else None
+        obj.parent, obj.parent_type, obj.parent_bone = armature, "BONE", bone
+        blender.context.view_layer.update()
+        obj.matrix_world = Matrix.Identity(4)
+    assert head_module.in_scene(blender.context.scene) == [armature]
+    whole = export.objects_of(blender.context.scene, head_module.resolve(armature))
+    assert {armature, face, part} <= set(whole), "exports have its parts"
+    assert head_module.guess(blender.context.scene, face) == armature
+    assert detection.reach_of(armature, character.plan_of(armature)).shown["open"][0] > 15
+
+
+@pytest.mark.parametrize("x, y", [(0.5, 0.0), (0.0, 0.4)], ids=["spear", "wings"])
+@pytest.mark.parametrize("keyed", [True, False])
+def test_what_stands_up_beside_a_head_does_not_make_it_higher(blender, keyed, x, y):
+    """A jaw that turns stays one, whatever wings or weapons the character has."""
+    face = small_face(blender, without("jawOpen")) if keyed else bare_face(blender)
+    armature = skin(blender, face)
+    points = [(x - 0.02, y, 0.6), (x + 0.02, y, 0.6), (x, y, 2.8)]
+    spear = add_mesh(blender, "Spear", points, ("Sway",) * keyed, [(0, 1, 2)])
+    if keyed:
+        spear.data.shape_keys.key_blocks["Sway"].data[2].co.x += 0.05
+    else:
+        spear.shape_key_clear()
+    spear.vertex_groups.new(name="hips").add(range(len(points)), 1.0, "REPLACE")
+    deform(spear, armature)
+    blender.context.view_layer.update()
+    plan = character.plan_of(face if keyed else armature)
+    assert "jaw" in {joint.joint for joint in plan.joints} and "jawOpen" not in plan.used
+    assert detection.reach_of(face if keyed else armature, plan).mm == 1000.0
 
 
 def seen_points_of(bpy, obj, vertex):
@@ -750,9 +835,14 @@ def test_lips_that_are_modelled_apart_meet_where_those_of_a_take_do(blender, by,
     assert all(track.rest in (0.0, 1.0) for track in rig.driver.tracks)  # hidden takes leave it
 
 
-def test_half_a_face_with_a_mirror_widens_its_mouth(blender):
-    face = small_face(blender, KEYS)
+@pytest.mark.parametrize("keyed", [True, False], ids=["jaw by key", "jaw by bone"])
+def test_half_a_face_with_a_mirror_widens_its_mouth(blender, keyed):
+    face = small_face(blender, KEYS if keyed else without("jawOpen"))
+    skin(blender, face)
     keys = face.data.shape_keys.key_blocks
+    for key in keys:  # skin beyond the middle of the half goes inwards as well
+        key.data[PLACES.index("nose")].co.x = 0.012 - 0.02 * (key.name == "mouthPucker")
+    face.data.vertices[PLACES.index("nose")].co.x = 0.012
     blender.context.view_layer.objects.active = face
     mesh = bmesh.new()
     mesh.from_mesh(face.data)
@@ -760,7 +850,8 @@ def test_half_a_face_with_a_mirror_widens_its_mouth(blender):
     mesh.to_mesh(face.data)
     face.modifiers.new("Mirror", "MIRROR")
     assert len(face.data.vertices) < len(PLACES) == len(POINTS) and "mouthStretchLeft" in keys
-    assert not detection.reach_of(face, character.plan_of(face)).faults
+    plan = character.plan_of(face)
+    assert not detection.reach_of(face, plan).faults and "mouthPucker" in plan.used
 
 
 def test_a_constraint_that_is_added_later_is_noticed(blender):

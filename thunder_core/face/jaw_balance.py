@@ -188,11 +188,12 @@ def measure_response(
     reach = np.linalg.norm(jaw, axis=1)
     if reach.max(initial=0.0) <= 0:
         return Response()
-    direction = jaw[reach > _FOLLOWS * reach.max()].mean(0) if lips is None else -lips[2]
-    axis = int(np.abs(direction).argmax())
-    down, sign = jaw[:, axis] * np.sign(direction[axis]), np.sign(direction[axis])
+    way = jaw[reach > _FOLLOWS * reach.max()].mean(0) if lips is None else -lips[2]
+    if lips is None:
+        way = np.where(np.abs(way) == np.abs(way).max(), np.sign(way), 0.0)
+    down = jaw @ way
     below, least, result = down > _FOLLOWS * down.max(), 0.0, Response()
-    if close is not None and (rises := -sign * close[:, axis])[below].max(initial=0.0) > 0:
+    if close is not None and (rises := -(close @ way))[below].max(initial=0.0) > 0:
         lip = below & (rises > _LIP * rises[below].max())
         upper = ~below & (rises < _LIP * min(rises[~below].min(initial=0.0), -1e-9))
         if lips is not None:
@@ -207,11 +208,9 @@ def measure_response(
         if funnel is not None:
             result = replace(
                 result,
-                funnel=float(
-                    np.clip(opens(sign * funnel[:, axis]) / opens(down) - _FUNNEL_OPENS, 0.0, 1.0)
-                ),
+                funnel=float(np.clip(opens(funnel @ way) / opens(down) - _FUNNEL_OPENS, 0.0, 1.0)),
             )
-    if lower is not None and (sinks := sign * lower[:, axis])[below].max(initial=0.0) > 0:
+    if lower is not None and (sinks := lower @ way)[below].max(initial=0.0) > 0:
         lip = below & (sinks > _LIP * sinks[below].max())
         result = replace(
             result,
