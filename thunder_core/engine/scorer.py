@@ -438,15 +438,15 @@ def _with_words(finding: Finding, words: Words) -> Finding:
 
 # Points of each part of the total. `python -m research ranking --fit` fits them to the order of
 # takes by real mouths of `fit` and of GRID, and to faults planted in takes of validation voices. It
-# gives mesh-to-speech 5 points and bites next to none; these tell what it does not plant.
+# gives mesh-to-speech 4 points, width and bites next to none; these tell what it does not plant.
 WEIGHTS = {
-    "opening": 39.0,
-    "width": 5.0,
-    "speed": 6.0,
-    "size": 12.0,
-    "closures": 16.0,
-    "bites": 2.0,
-    "places": 12.0,
+    "opening": 40.0,
+    "width": 2.0,
+    "speed": 10.0,
+    "size": 15.0,
+    "closures": 12.0,
+    "bites": 3.0,
+    "places": 10.0,
     "heard": 8.0,
 }
 # Natural logarithm of the ratio of a mouth's opening to the one that is asked for beyond which size
