@@ -307,7 +307,14 @@ class Engine:
         self.speaker = SpeakerEncoder.load(folder, device)
         self.lips = Lips.of(self.head)
         articulators = self.thunder.pipeline.mechanics.articulators
-        self.scorer = Scorer(articulators, self.m2s, self.mouth, self.lips)
+        usual = Direction().vector()[None]
+        self.scorer = Scorer(
+            articulators,
+            self.m2s,
+            self.mouth,
+            self.lips,
+            lambda voice: self.thunder.expect(voice, usual),
+        )
         self._check_that_all_fit()
         self.recogniser = recognition.RecogniserProcess()
         self._known: dict[str, VoiceFeatures] = {}

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lip-sync score: how well a mouth agrees with what the encoder predicts of real lips
-(`planning.lip_kernels`), how large it is, whether it closes and bites, and how much of the voice
+"""The lip-sync score: how well a mouth agrees with what the diffusion model expects of the voice
+(`Thunder.expect`), how large it is, whether it closes and bites, and how much of the voice
 mesh-to-speech reads off it; with what *Check* finds: where lips are late, apart on m, b and p,
 still while somebody speaks, moving in silence, or much too small or large.
 
-Lateness is the shift at which the opening and the width of the mouth agree best with that
-prediction: the mean of two correlations. Around each frame the same is done within two seconds.
+Lateness is the shift at which the opening and the width of the mouth agree best with what the
+encoder predicts of real lips (`planning.lip_kernels`): the mean of two correlations. Around each
+frame the same is done within two seconds.
 Thresholds were set on the split `fit` of measured lips by `python -m research check_animation`.
 """
 
@@ -438,15 +439,16 @@ def _with_words(finding: Finding, words: Words) -> Finding:
 
 # Points of each part of the total. `python -m research ranking --fit` fits them to the order of
 # takes by real mouths of `fit` and of GRID, and to faults planted in takes of validation voices. It
-# gives mesh-to-speech 4 points, width and bites next to none; these tell what it does not plant.
+# gives opening 64, mesh-to-speech 4, places 3, width and bites next to none; these tell what it
+# does not plant.
 WEIGHTS = {
-    "opening": 40.0,
+    "opening": 50.0,
     "width": 2.0,
-    "speed": 10.0,
-    "size": 15.0,
-    "closures": 12.0,
-    "bites": 3.0,
-    "places": 10.0,
+    "speed": 8.0,
+    "size": 14.0,
+    "closures": 10.0,
+    "bites": 2.0,
+    "places": 6.0,
     "heard": 8.0,
 }
 # Natural logarithm of the ratio of a mouth's opening to the one that is asked for beyond which size
@@ -506,10 +508,17 @@ def _share_made(distances: np.ndarray, limits: tuple[float, float]) -> float:
 class Scorer:
     """Scores the mouths of one head."""
 
-    def __init__(self, articulators: Articulators, m2s: MeshToSpeech, mouth: Mouth, lips: Lips):
+    def __init__(
+        self, articulators: Articulators, m2s: MeshToSpeech, mouth: Mouth, lips: Lips,
+        expect: Callable[[VoiceFeatures], Motion],
+    ):  # fmt: skip
+        """expect: the usual performance of a voice."""
         self.articulators, self.m2s, self.mouth, self.lips = articulators, m2s, mouth, lips
         # takes of a line are scored one after another; forgotten with the scorer
         self.demands_of = lru_cache(maxsize=1)(Demands.of)
+        self.expected = lru_cache(maxsize=1)(
+            lambda voice: MouthCurves(*lips.gap_and_width(expect(voice)))
+        )
 
     def score(
         self, motions: Sequence[Motion], voice: VoiceFeatures,
@@ -547,12 +556,12 @@ class Scorer:
         spoken = (voice.presence > SPOKEN).astype(float)
         if not spoken.any():
             spoken[:] = 1.0
-        opening, width = voice.lips.T.astype(float)
+        expected = self.expected(voice)
         agreement = {
-            "opening": correlate(mouth.gap, opening, spoken),
-            "width": correlate(mouth.width, width, spoken),
+            "opening": correlate(mouth.gap, expected.gap, spoken),
+            "width": correlate(mouth.width, expected.width, spoken),
             "speed": correlate(
-                _STEEP * np.gradient(mouth.gap), _STEEP * np.gradient(opening), spoken
+                _STEEP * np.gradient(mouth.gap), _STEEP * np.gradient(expected.gap), spoken
             )
             if voice.frames > 1
             else 0.0,
