@@ -348,8 +348,14 @@ def bake(
         report["made_from"] = made_from(used, hashes_of_used | hashes)
     with out:
         products.write(
-            out, products.BakedTakes(scene, rig, voice, performances, entries, report), wanted, tell
-        )
+            out,
+            products.BakedTakes(
+                scene, rig, voice, performances, entries, report,
+                is_committed="committed" in report,
+            ),
+            wanted,
+            tell,
+        )  # fmt: skip
         check_unchanged(hashes)
         report["seconds"] = {
             "sampled": round(sampled, 2),

@@ -75,7 +75,8 @@ class BakedTakes:
     """The takes of a bake: performances, best first, and their entries in the scene's list; and the
     report, to be completed.
 
-    losses: kinds of losses of exports that the report names.
+    losses: kinds of losses of exports that the report names.  is_committed: whether the best take
+    was committed, so that exports and films of it have what was committed.
     """
 
     scene: bpy.types.Scene
@@ -85,6 +86,14 @@ class BakedTakes:
     entries: list
     report: dict
     losses: set[str] = field(default_factory=set)
+    is_committed: bool = False
+
+    def show(self, rank: int, is_sampled: bool = False) -> None:
+        """Let the head show a take as it is handed over: as it was committed, if it was."""
+        if rank == 0 and self.is_committed and not is_sampled:
+            display.restore_animation(self.rig)
+        else:
+            display.show(self.rig, self.entries[rank])
 
 
 def write(
@@ -284,7 +293,7 @@ def write_actions(path: str, entries: list) -> None:
 def _export(out: files.Transaction, baked: BakedTakes, output: str, rank: int, file: str) -> None:
     """Write a take with an exporter; note its losses and, for a table, its hash in the report."""
     entry, row, part = baked.entries[rank], baked.report["takes"][rank], out.part(file)
-    display.show(baked.rig, entry)
+    baked.show(rank, is_sampled=output in ("cues", "rhubarb"))  # whose sounds are those of a take
     shot = export.Shot(
         baked.scene, bpy.context.view_layer, baked.rig, entry.first, entry.last, from_zero=True
     )
@@ -337,7 +346,7 @@ def frames_rendered(scene, tell: Callable[[int, int], None]):
 def _film(path: str, baked: BakedTakes, rank: int, done: PartDone) -> None:
     """Film a take through the scene's camera, or one that is set up for it."""
     scene, entry = baked.scene, baked.entries[rank]
-    display.show(baked.rig, entry)
+    baked.show(rank)
     if scene.camera is None:
         scene.render.resolution_x = scene.render.resolution_y = FILM_PIXELS
         studio.set_up(scene, [baked.rig])

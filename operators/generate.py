@@ -8,7 +8,7 @@ import os
 import bpy
 
 from ..scene.engine import connection
-from ..scene.heads import head, head_state
+from ..scene.heads import character, head, head_state
 from ..scene.host import compat, jobs
 from ..scene.review import listening
 from ..scene.takes import (
@@ -115,13 +115,9 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         )
         what = "Generated a take" if self.requested == 1 else f"Best of {self.requested} takes"
         self.report({"INFO"}, f"{what}: {name}Lip-Sync {take_list.points(best.score)}")
-        self.warn(
-            [
-                self.unheard,
-                self.warning,
-                head_state.fault(head.find(context.scene, context.object).owner),
-            ]
-        )
+        rig = head.find(context.scene, context.object)
+        unused = "" if rig.armature is not None else character.say_unused(rig.mesh)
+        self.warn([self.unheard, self.warning, unused, head_state.fault(rig.owner)])
         if best.provenance.get("unclear"):
             transcript.ensure(context.scene, self.voice)  # the panel has the field for it
         if self.again:

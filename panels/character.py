@@ -85,19 +85,10 @@ class OfData:
 def _chosen(context):
     """The object that the Thunder tab means; in the Properties editor None where that shows an
     object of another character."""
-    chosen, shown = context.scene.thunder.head or context.object, context.object
+    chosen, shown = mapping_table.meant(context.scene, context.object), context.object
     elsewhere = context.area is not None and context.area.type == "PROPERTIES" and chosen != shown
     return (
         None if elsewhere and (shown is None or chosen not in family.relatives(shown)) else chosen
-    )
-
-
-def _may_be_character(obj) -> bool:
-    """Whether an object has shape keys, bones, or others that go with it. Quick: for panels."""
-    is_part = obj.parent is not None or bool(obj.children)
-    return obj.type == "ARMATURE" or (
-        obj.type in ("MESH", "EMPTY")
-        and (is_part or getattr(obj.data, "shape_keys", None) is not None)
     )
 
 
@@ -107,7 +98,11 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
     @classmethod
     def poll(cls, context):
         chosen = _chosen(context)
-        return chosen is not None and _may_be_character(chosen) and not head.is_thunder_head(chosen)
+        return (
+            chosen is not None
+            and family.may_be_character(chosen)
+            and not head.is_thunder_head(chosen)
+        )
 
     def draw(self, context):
         layout, scene = self.layout, context.scene

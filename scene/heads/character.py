@@ -70,7 +70,7 @@ def resolve(obj: bpy.types.Object) -> Character:
     if not ({"jawOpen", "jaw.x"} & bound.driver.used or bound.driver.leads):
         raise BadHead(
             f"“{face.name}” has no jaw{unused}: it needs a shape key such as “jawOpen” or a jaw "
-            f"bone, map one by hand"
+            f"bone, map one by hand in Thunder Character"
         )
     return Character(face, plan, objects, bound)
 
@@ -92,6 +92,21 @@ def faults_of(face: bpy.types.Object) -> list[str]:
         *(f"{reason}, so it is not used" for reason in unused_of(face, plan)),
         *(["Left and right appear to be swapped"] if seen.is_mirrored else []),
     ]
+
+
+def say_unused(face: bpy.types.Object) -> str:
+    """A sentence on what is not as it is called: names that are not used, unless the animator has
+    mapped the character, and channels that do the opposite; "" for nothing."""
+    plan = plan_of(face)
+    names = () if head_state.mapping(face) else unused_of(face, plan)
+    wrong = [f"{reason}, so it is not used" for reason in names]
+    wrong += [
+        sentence
+        for name, sentence in reach_of(face, plan).faults.items()
+        if name in plan.used or f"{name}Left" in plan.used
+    ]
+    more = f" ({len(wrong) - 1} more)" if len(wrong) > 1 else ""
+    return f"{wrong[0]}{more}: look in Thunder Character" if wrong else ""
 
 
 def lids_of(face: bpy.types.Object, plan: Mapping) -> np.ndarray | None:

@@ -42,6 +42,15 @@ def _is_bone_face(rig: bpy.types.Object) -> bool:
     )
 
 
+def may_be_character(obj: bpy.types.Object) -> bool:
+    """Whether an object has shape keys, bones, or others that go with it. Quick: for panels."""
+    is_part = obj.parent is not None or bool(obj.children)
+    return obj.type == "ARMATURE" or (
+        obj.type in ("MESH", "EMPTY")
+        and (is_part or getattr(obj.data, "shape_keys", None) is not None)
+    )
+
+
 def find_unknown(scene) -> bpy.types.Object | None:
     """A character in a scene whose names say nothing: a mesh with several shape keys, else an
     armature that deforms a mesh, one with a jaw or a neck first; None if there is none."""

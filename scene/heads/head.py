@@ -359,13 +359,24 @@ def find(scene, active: bpy.types.Object | None = None) -> Rig:
         )
     chosen = chosen or guess(scene, active)
     if chosen is None:
-        many = len(in_scene(scene)) > 1
-        raise BadHead(
-            "There are several heads in this scene: choose one beside Thunder's person icon"
-            if many
-            else "No head is selected: choose one beside Thunder's person icon, or press Add Head"
-        )
+        raise BadHead(_why_none(scene, active))
     return resolve(chosen)
+
+
+def _why_none(scene, active: bpy.types.Object | None) -> str:
+    """Why a scene has no head to use, and what to do, in a sentence."""
+    if len(in_scene(scene)) > 1:
+        return "There are several heads in this scene: choose one beside Thunder's person icon"
+    if (shows := family.instance(scene.objects)) is not None:
+        return f"“{shows.name}” shows a linked collection: press Make Editable"
+    if active is not None and (
+        active.type == "ARMATURE" or family.key_names(active) or family.armature_of(active)
+    ):
+        return (
+            f"“{active.name}” has no keys or bones whose names are known: map them in Thunder "
+            f"Character (the icon beside its name), or press Add Head"
+        )
+    return "No head is selected: choose one beside Thunder's person icon, or press Add Head"
 
 
 def check_animatable(rig: Rig) -> None:

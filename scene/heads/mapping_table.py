@@ -112,9 +112,17 @@ def plan_of_rows(rows, like: mapping.Mapping) -> mapping.Mapping:
     return replace(like, name=name, rules=tuple(rules), joints=tuple(joints), leads=leads)
 
 
+def meant(scene, active=None) -> bpy.types.Object | None:
+    """The object of the character that is mapped: the chosen one, else the active one if it may be
+    one, else the only head of the scene."""
+    chosen = scene.thunder.head or active
+    is_possible = chosen is not None and family.may_be_character(chosen)
+    return chosen if is_possible else head.guess(scene, active) or chosen
+
+
 def face(scene, active=None) -> bpy.types.Object:
     """The object whose mapping the table shows or will show. Raises BadHead if there is none."""
-    chosen = scene.thunder.head or active
+    chosen = meant(scene, active)
     if chosen is None:
         raise BadHead(
             "No character is selected: choose its face or its armature beside Thunder's person icon"

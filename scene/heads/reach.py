@@ -37,6 +37,7 @@ _EVERY = 8  # of points by which the size of a mesh is told
 _PROBES = 16  # points of a mesh at rest by which its changes are noticed
 _STILL_POINTS = 40  # points by which turns of the head are told
 _LEAST_MM = 0.5  # movement that counts
+_LIDS_MM = 4.0  # by which lids come down that close the eyes of a head of human size
 _TOWARDS = 0.5  # share of a key's movement that goes against its name, from which on it is inverted
 _SQUARE = 1.5  # how much further a direction goes along one axis than along the others
 _FRONT = 0.05  # share of a head's largest side below which its smallest is that of a sheet
@@ -76,8 +77,13 @@ _FAULTS = {
     "open": "The jaw does not part the lips: what is said is hardly seen",
     "wide": "Nothing makes the mouth wider: “ee” looks like “eh”",
     "round": "Nothing makes the mouth narrower: “oo” looks like “ah”",
-    "closed": "The lips do not meet over an open jaw: m, b and p stay open",
+    "closed": (
+        "The lips do not meet over an open jaw: m, b and p stay open. Map mouthClose, to the jaw "
+        "itself at −1 if nothing else closes them"
+    ),
     "blink": "Nothing closes the eyes",
+    "lids": "Blinks bring the lids down by {:.0f} mm only: the eyes may stay open",
+    "opposite": "{} {}: change its target",
     "turned": (
         "The face looks {:.0f}° past an axis of its object, so its bones turn it askew: rotate "
         "mesh and armature to the axis, and apply that"
@@ -521,9 +527,19 @@ class Face:
         if not best.any():
             return None
         heights = points @ self.up
+        if rises and not self._rises_whole(nearest[best], lower[best]):
+            return None
         above = np.average(heights, weights=self.far) - heights[[*nearest[best], *lower[best]]]
         is_right = above.max() >= 0 if rises else above.min() <= 0
         return (nearest[best], lower[best]) if is_right else None
+
+    def _rises_whole(self, upper: np.ndarray, lower: np.ndarray) -> bool:
+        """Whether an open mouth lifts most of what is above these lips, as that of a puppet does,
+        or also brings the lower lip down: what else goes up is a smile or a brow."""
+        rise, heights = self.opened @ self.up, self.points @ self.up
+        above = rise[heights > heights[upper].max()]
+        least = _PARTED * rise.max()
+        return (above > least).mean() > _STRONG or -rise[lower].min() > least
 
     @property
     def is_seen(self) -> bool:
@@ -545,10 +561,11 @@ class Face:
         return apart if apart > _SHUT_MM and not self._is_skin() else 0.0
 
     def _is_skin(self) -> bool:
-        """Whether edges join the lips: a mouth without a slit."""
+        """Whether edges or a face join the lips: a mouth without a slit, or a drawn one."""
         upper, lower = map(set, np.array(self.lips).tolist())
-        edges = (set(edge.vertices) for edge in self.meter.parts[self.parts[0]].data.edges)
-        return len(self.parts) == 1 and any(edge & upper and edge & lower for edge in edges)
+        mesh = self.meter.parts[self.parts[0]].data
+        joins = (set(each.vertices) for every in (mesh.edges, mesh.polygons) for each in every)
+        return len(self.parts) == 1 and any(each & upper and each & lower for each in joins)
 
     def shut(self, source: str, way: float = 1.0) -> float:
         """The value of a channel at which lips that are modelled apart meet, 0 for none; way: its
@@ -662,11 +679,16 @@ class Face:
 
     def inverted(self) -> dict[str, str]:
         """Channels whose keys do the opposite of their names, with what they do."""
-        ways = {} if self.lips else {"jawOpen": (-self.up, "moves the lower lip up")}
+        ways = {} if self.lips else {"jawOpen": (-self.up, "goes up and parts no lips")}
         front = self.front()  # without which it is not known what is left
         left = self.left * (0.0 if front is None else -1.0 if front[2] < -_TOWARDS else 1.0)
         for side, out in (("Left", left), ("Right", -left)):
             ways[f"eyeBlink{side}"] = -self.up, "opens the eye"
+            if self.lips:
+                ways[f"mouthFrown{side}"] = -self.up, "raises the corner of the mouth"
+            # of a smile that opens the mouth the lower lip may go down
+            if self.lips and abs(self.gap({f"mouthSmile{side}": 1.0})) < LEAST_OPEN_MM:
+                ways[f"mouthSmile{side}"] = self.up, "lowers the corner of the mouth"
             for way, axis in (("Up", self.up), ("Down", -self.up), ("Out", out), ("In", -out)):
                 ways[f"eyeLook{way}{side}"] = axis, "turns the eye the other way"
         result = {
@@ -691,8 +713,9 @@ class Face:
         """What the mapping does on this face."""
         row, is_jaw = self.row, not self.sounds or self.row["open"] == ROW["open"]
         shown = {name: (self.gap(at), -self.narrowing(at)) for name, at in row.items()}
-        closes = max((-each @ self.up).max(initial=0.0) for each in self.moved(row["blink"]))
-        shown["blink"] = float(closes) * self.mm, 0.0
+        lowered = max((-each @ self.up).max(initial=0.0) for each in self.moved(row["blink"]))
+        closes = float(lowered) * self.mm
+        shown["blink"] = closes, 0.0
         parted = bool(self.meter.held) and abs(shown["rest"][0]) > CLOSED_MM
         is_fault = {
             "rest": parted,
@@ -700,9 +723,15 @@ class Face:
             "wide": shown["wide"][1] < _LEAST_MM and is_jaw and row["wide"] == ROW["wide"],
             "round": shown["round"][1] > -_LEAST_MM and is_jaw and row["round"] == ROW["round"],
             "closed": abs(shown["closed"][0]) > LEAST_OPEN_MM and not parted,
-            "blink": shown["blink"][0] < _LEAST_MM,
+            "blink": closes < _LIDS_MM,
         }
         faults = {name: _FAULTS[name] for name, is_so in is_fault.items() if is_so}
+        if _LEAST_MM <= closes < _LIDS_MM:
+            faults["blink"] = _FAULTS["lids"].format(closes)
+        for source, words in self.inverted().items():  # what was mapped by hand, or before the jaw
+            if not source.startswith(("jawOpen", "mouthPucker", "eyeBlink")):  # told above
+                stem = source.removesuffix("Left").removesuffix("Right")
+                faults[stem] = _FAULTS["opposite"].format(stem, words)
         if self.plan.joints and (aside := self._aside()) > _ASKEW:
             faults["turned"] = _FAULTS["turned"].format(aside)
         if parted:

@@ -12,6 +12,9 @@ from pathlib import Path
 import played_engine
 import pytest
 from thunder.cli import bake as command, script
+from thunder.scene.animation import display
+from thunder.scene.heads import head as head_module
+from thunder.scene.media import export
 from thunder.thunder_core.direction_presets import Preset
 
 pytestmark = pytest.mark.one_blender
@@ -244,3 +247,27 @@ def test_a_terminal_of_another_encoding_is_no_reason_to_fail(tmp_path):
         and b"There is no file" in done.stderr
         and b"Traceback" not in done.stderr
     )
+
+
+@pytest.mark.parametrize("on", ["ones", "twos"])
+def test_exports_of_a_committed_take_hold_what_was_committed(bake, blender, tmp_path, on):
+    out, rows = tmp_path / "out", {}
+    outputs = ("--outputs", "blend,csv,vrma", "--export-takes", 2, "--force")
+    for committed in (("--commit", on), ()):
+        assert bake("--out", out, *outputs, *committed)[0] == 0
+        rows[committed] = content_of(out)
+    first, plain = rows.values()
+    for ending, form in (("csv", "ARKIT"), ("vrma", "VRMA")):
+        assert first[f"take_02.{ending}"] == plain[f"take_02.{ending}"]
+        assert first[f"take_01.{ending}"] != plain[f"take_01.{ending}"]
+    saved = tmp_path / "committed.blend"
+    saved.write_bytes(first["line.blend"])
+    blender.ops.wm.open_mainfile(filepath=str(saved))
+    scene, layer = blender.context.scene, blender.context.view_layer
+    rig, entry = head_module.find(scene), scene.thunder.takes[0]
+    assert display.shown_action(rig) is None, "what was committed plays"
+    shot = export.Shot(scene, layer, rig, entry.first, entry.last, from_zero=True)
+    for ending, form in (("csv", "ARKIT"), ("vrma", "VRMA")):
+        again = tmp_path / f"again.{ending}"
+        export.export(shot, export.FORMATS[form], str(again))
+        assert again.read_bytes() == first[f"take_01.{ending}"]

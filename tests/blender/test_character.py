@@ -195,6 +195,44 @@ def test_a_character_whose_head_keeps_still_is_named_and_says_so_first(blender, 
     assert not any("neck" in said for said in head_module.find(scene).warnings)
 
 
+def test_what_is_selected_is_named_where_its_names_say_nothing(blender, scene):
+    hero = grid_mesh(blender, "Hero", ["Form 1", "Form 2", "Form 3"])
+    rig = rig_with(blender, {"Knochen": ((0, 0, -0.1), (0, 0, 0.1), None)}, "Puppe")
+    plain = add_mesh(blender, "Haut", [(0, 0, 0), (1, 0, 0), (0, 1, 0)])
+    plain.shape_key_clear()
+    deform(plain, rig)
+    for chosen in (hero, rig, plain):
+        with pytest.raises(
+            errors.BadHead, match=f"“{chosen.name}” has no keys or bones whose names"
+        ):
+            head_module.find(scene, chosen)
+    alone = add_mesh(blender, "Cube", [(0, 0, 0)])
+    alone.shape_key_clear()
+    for chosen in (None, alone):
+        with pytest.raises(errors.BadHead, match="No head is selected"):
+            head_module.find(scene, chosen)
+    shows = blender.data.objects.new("Shows", None)
+    shows.instance_type, shows.instance_collection = "COLLECTION", blender.data.collections.new("C")
+    shows.instance_collection.objects.link(grid_mesh(blender, "Held", ["jawOpen", "mouthPucker"]))
+    scene.collection.objects.unlink(blender.data.objects["Held"])
+    scene.collection.objects.link(shows)
+    with pytest.raises(errors.BadHead, match="“Shows” shows a linked collection: press Make"):
+        head_module.find(scene, hero)
+
+
+def test_the_panel_means_the_only_character_where_something_else_is_selected(blender, scene):
+    """As after Append, which leaves another object active."""
+    hero = grid_mesh(blender, "Hero", ["jawOpen", "mouthPucker"])
+    cube = add_mesh(blender, "Cube", [(9, 0, 0)])
+    cube.shape_key_clear()
+    assert mapping_table.meant(scene, cube) == hero == mapping_table.face(scene, cube)
+    other = add_mesh(blender, "Other", [(5, 0, 0)], ["Form 1"])
+    assert mapping_table.meant(scene, other) == other
+    blender.data.objects.remove(hero)
+    blender.data.objects.remove(other)
+    assert mapping_table.meant(scene, cube) == cube
+
+
 def test_a_jaw_of_bone_closes_the_lips_where_no_shape_does(blender):
     face = grid_mesh(blender, "Face", ["mouthPucker", "browInnerUp"])
     armature = rig_with(

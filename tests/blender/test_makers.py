@@ -11,10 +11,12 @@ from makers import add, ict, MAKERS, read_anatomy, read_ict, rig
 from mathutils import Matrix
 from performances import read_wav, write_wav
 from running_engine import connection, SAMPLE, stop_engine  # noqa: F401
+from test_last_look import look, speak as speak_up
 from thunder.scene.heads import character, detection, head as head_module, head_state, rna_paths
 from thunder.scene.heads.family import face_of
 from thunder.scene.takes import provenance
-from thunder.thunder_core import types
+from thunder.thunder_core import errors, types
+from thunder.thunder_core.face import mapping
 
 pytestmark = pytest.mark.one_blender
 NO_LIDS = ("Rigify", "Auto-Rig Pro")  # whose lids are bones: they take poses of the animator's
@@ -170,3 +172,46 @@ def test_lips_are_what_is_measured_not_teeth(blender, body, kind, lips):
     found = detection.reach_of(face, character.plan_of(face))
     assert ("open" in found.faults) != lips
     assert not lips or (found.parts == ("Face",) and found.shown["open"][0] > 15)
+
+
+BLINKS = ("eyeBlinkLeft", "eyeBlinkRight")
+
+
+@pytest.mark.parametrize("name", ["mouthOpen", "jawOpen", "Open"])
+@pytest.mark.parametrize("moves", [("mouthSmileLeft", "mouthSmileRight"), ("browInnerUp",)])
+def test_a_smile_or_a_brow_that_is_named_as_an_open_mouth_is_no_jaw(blender, body, name, moves):
+    """It is refused with its name; mapped by hand, what is seen of the lips says so."""
+    keys = {
+        name: body.mix(**dict.fromkeys(moves, 1)),
+        "blink": body.mix(**dict.fromkeys(BLINKS, 1)),
+    }
+    face = add(blender, body, "Face", keys | {"talk": body.moves["jawOpen"]})
+    with pytest.raises(errors.BadHead, match=f"no jaw .“{name}” goes up and parts no lips"):
+        head_module.resolve(face)
+    rule = mapping.Rule("jawOpen", mapping.Target("KEY", name), 1.0)
+    head_state.keep_mapping(face, mapping.Mapping("By Hand", (rule,)).to_json())
+    found = detection.reach_of(face, character.plan_of(face))
+    assert not found.upper and "open" in found.faults
+    scene = blender.context.scene
+    rig, opening, _ = speak_up(scene, face)
+    assert (
+        look(scene, rig, opening) == "The jaw does not part the lips: what is said is hardly seen"
+    )
+    rule = mapping.Rule("jawOpen", mapping.Target("KEY", "talk"), 1.0)
+    head_state.keep_mapping(face, mapping.Mapping("By Hand", (rule,)).to_json())
+    assert detection.reach_of(face, character.plan_of(face)).shown["open"][0] > 15
+
+
+def test_generate_says_which_keys_are_not_used(blender, body, line, connection, capfd):  # noqa: F811
+    """A smile and a frown whose names are swapped."""
+    swaps = {"mouthSmile": "mouthFrown", "mouthFrown": "mouthSmile"}
+    keys = {swaps.get(name[:10], name[:10]) + name[10:]: by for name, by in body.moves.items()}
+    scene, face = blender.context.scene, add(blender, body, "Face", keys)
+    scene.thunder.count, scene.thunder.quality = 1, "DRAFT"
+    scene.thunder.source, scene.thunder.sound_file = "FILE", line
+    blender.context.view_layer.objects.active = face
+    capfd.readouterr()
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    said = character.say_unused(face)
+    assert "the corner of the mouth, so it is not used (3 more)" in said
+    assert said in capfd.readouterr().out

@@ -3,6 +3,7 @@
 
 import math
 import time
+from dataclasses import replace
 
 import bmesh
 import numpy as np
@@ -11,7 +12,15 @@ from characters import add_mesh, deform, rig_with, seen_points
 from drawing import Context, Shown
 from makers import add_control, drive
 from mathutils import Matrix, Vector
-from thunder.scene.heads import character, detection, family, head as head_module, reach, rna_paths
+from thunder.scene.heads import (
+    character,
+    detection,
+    family,
+    head as head_module,
+    head_state,
+    reach,
+    rna_paths,
+)
 from thunder.scene.media import export
 from thunder.scene.takes import word_places
 from thunder.thunder_core import errors, progress, types
@@ -393,7 +402,7 @@ def test_a_face_named_from_the_viewers_side_keeps_its_eyes(blender):
 def test_a_jaw_that_goes_up_is_refused_with_the_reason(blender):
     shuts = {place: tuple(-x for x in move) for place, move in KEYS["jawOpen"].items()}
     face = small_face(blender, KEYS | {"jawOpen": shuts})
-    with pytest.raises(errors.BadHead, match="no jaw .“jawOpen” moves the lower lip up"):
+    with pytest.raises(errors.BadHead, match="no jaw .“jawOpen” goes up and parts no lips"):
         head_module.resolve(face)
     skin(blender, face)
     assert gap_at(blender, face, jaw=1.0) > 15  # by the bone
@@ -819,7 +828,8 @@ def test_lips_that_are_modelled_apart_meet_where_those_of_a_take_do(blender, by,
     said = detection.reach_of(face, plan).faults
     if by == "nothing":
         assert list(said.values()) == [
-            "The lips do not meet over an open jaw: m, b and p stay open"
+            "The lips do not meet over an open jaw: m, b and p stay open. Map mouthClose, to the "
+            "jaw itself at −1 if nothing else closes them"
         ]
         return
     assert not said
@@ -1126,3 +1136,58 @@ def test_a_transformation_that_replaces_a_turn_rules_a_jaw(blender):
     constraint.map_to, constraint.mix_mode_rot = "ROTATION", "REPLACE"
     with pytest.raises(errors.BadHead, match="“jaw” is turned by its constraint"):
         head_module.resolve(face)
+
+
+@pytest.mark.parametrize("kind", ["right", "swapped", "open smile"])
+def test_a_smile_lifts_the_corners_and_a_frown_lowers_them_or_is_no_key(blender, kind):
+    way = -1 if kind == "swapped" else 1
+    keys = dict(KEYS)
+    for side in ("Left", "Right"):
+        corner = f"corner_{side[0].lower()}"
+        keys[f"mouthSmile{side}"] = {corner: (0, 0, way * 0.008)}
+        keys[f"mouthFrown{side}"] = {corner: (0, 0, -way * 0.006)}
+        if kind == "open smile":  # as of drawn faces, whose lower lip goes down
+            keys[f"mouthSmile{side}"] |= KEYS["jawOpen"]
+    face = small_face(blender, keys)
+    used, unused = character.plan_of(face).used, detection.unused_of(face)
+    names = {f"mouth{what}{side}" for what in ("Smile", "Frown") for side in ("Left", "Right")}
+    if kind != "swapped":
+        assert names <= used and not unused
+        return
+    assert not names & used
+    assert "“mouthSmileLeft” lowers the corner of the mouth" in unused
+    assert "“mouthFrownRight” raises the corner of the mouth" in unused
+    said = character.say_unused(face)
+    assert said.endswith("so it is not used (3 more): look in Thunder Character")
+    rules = [mapping.Rule(name, mapping.Target("KEY", name), 1.0) for name in sorted(names)]
+    plan = character.plan_of(face)
+    by_hand = replace(plan, rules=(*plan.rules, *rules))
+    head_state.keep_mapping(face, by_hand.to_json())
+    faults = detection.reach_of(face, by_hand).faults
+    assert faults["mouthSmile"] == "mouthSmile lowers the corner of the mouth: change its target"
+    assert character.say_unused(face).startswith("mouthFrown raises the corner of the mouth")
+    turned = [replace(rule, weight=-1.0) for rule in rules]
+    head_state.keep_mapping(face, replace(plan, rules=(*plan.rules, *turned)).to_json())
+    assert character.say_unused(face) == ""
+
+
+@pytest.mark.parametrize("far, said", [(0, "Nothing closes"), (3, "down by 3 mm only"), (12, "")])
+def test_a_blink_that_hardly_moves_the_lids_is_said(blender, far, said):
+    lids = {"Left": "lid_l", "Right": "lid_r"}
+    blinks = {f"eyeBlink{side}": {lid: (0, 0, -far / 1000)} for side, lid in lids.items()}
+    face = small_face(blender, KEYS | blinks)
+    found = detection.reach_of(face, character.plan_of(face)).faults
+    assert said in found["blink"] if said else not found
+
+
+def test_a_drawn_mouth_that_is_a_line_of_some_width_meets(blender):
+    """As of cartoons: a dark ellipse on a plane, which a key makes higher."""
+    around = np.linspace(0, 2 * np.pi, 32, endpoint=False)
+    points = np.stack([0.04 * np.cos(around), np.full(32, -0.001), 0.002 * np.sin(around)], 1)
+    mouth = add_mesh(blender, "Mouth", points.tolist(), ("MouthOpen",), [range(32)])
+    points[:, 2] *= 12
+    block = mouth.data.shape_keys.key_blocks["MouthOpen"]
+    block.points.foreach_set("co", points.astype(np.float32).ravel())
+    block.slider_min, block.slider_max = 0.0, 1.0
+    found = detection.reach_of(mouth, character.plan_of(mouth))
+    assert found.upper and not {"open", "closed"} & set(found.faults)

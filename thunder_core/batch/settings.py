@@ -315,7 +315,8 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
             "who speaks which frames of the strip, where several do: “Anna 1-120, Ben 121-200”",
             "LIST"),
     Setting("commit", one_of(COMMITS),
-            "also commit the best take to the head: on ones, or held on twos or threes",
+            "also commit the best take: on ones, or held on twos or threes, which its exports and "
+            "films have",
             "|".join(COMMITS)),
     Setting("outputs", outputs, f"what to write: some of {', '.join(OUTPUTS)} (blend)", "LIST"),
     Setting("export-takes", number(1, MOST_TAKES, whole=True),
