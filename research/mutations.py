@@ -42,7 +42,7 @@ from research.weight import tracked_files
 KNOWN = ROOT / "out" / "mutations"
 PACKAGES = {"research", "thunder_core"}
 TESTS = ["tests/core", "tests/animation", "tests/face", "tests/faults", "tests/research"]
-SECONDS = 20  # of tests that a mutation is tried against, as their lines were listed
+SECONDS = 60  # of tests that a mutation is tried against, as their lines were listed
 FILES = 6  # of tests whose lines are listed together; what is listed stays where this is stopped
 SHORT = 40  # characters of a change that is named with its line
 SERVER = multiprocessing.get_context("forkserver")  # has loaded once what every run of tests needs
