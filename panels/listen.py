@@ -178,7 +178,7 @@ class THUNDER_UL_findings(bpy.types.UIList):
     def draw_item(self, context, layout, data, item, icon, active_data, active_property):
         row = layout.row(align=True)
         tune(row.row(align=True), ui_units_x=FRAME).label(text=str(item.first))
-        row.label(text=shorten(item.label, width(context) - FRAME - BESIDE))
+        row.label(text=shorten(item.label, width(context) - FRAME - BESIDE, context))
 
     def filter_items(self, context, data, name):
         return bpy.types.UI_UL_list.filter_items_by_name(

@@ -5,7 +5,7 @@ shows one part at a time, and in a tall one."""
 import pytest
 from drawing import draw
 from extension import NAME
-from measuring import cut, LIST, Measured, Sidebar
+from measuring import cut, EDGE, LIST, Measured, REGION, Sidebar, wide
 from performances import noise
 from speaking import enter
 from test_tab import in_tab
@@ -152,6 +152,20 @@ def test_a_row_of_the_list_says_what_a_take_is(blender, shot):
         said = column.inside[1].inside[-1].inside[-1].words
         assert said == WORDS[index] or (said.endswith(" …") and WORDS[index].startswith(said[:-2]))
         assert len(said) >= 24 or said == WORDS[index]
+
+
+@pytest.mark.parametrize("width", [REGION, 411, 561])
+def test_as_many_words_of_a_take_are_listed_as_the_row_has_room_for(blender, shot, width):
+    entry, context = shot.thunder.takes[0], Sidebar(blender.context, LOW)
+    entry.words = "hits boxes and front, looks away in the pause, " + ", ".join(WORDS)
+    context.region.width = width
+    row = Measured()
+    THUNDER_UL_takes.draw_item(None, context, row, None, entry, 0, None, "", 0)
+    said = row.inside[0].inside[1].inside[-1].inside[-1].words
+    shown = said.removesuffix(" …")
+    assert row.cut(LIST + width - REGION) == [] and entry.words.startswith(shown + " ")
+    more = f"{shown} {entry.words[len(shown) :].split()[0]} …"
+    assert wide(more) + EDGE > LIST + width - REGION, f"“{more}” has room"
 
 
 def test_names_that_differ_at_their_ends_are_cut_in_the_middle():
