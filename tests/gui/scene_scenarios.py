@@ -116,7 +116,8 @@ def casts_dialogue(hand):
     yield 0.5
     for name, speaker in (("Anna asks", "Anna"), ("Ben answers", "Ben"), ("Rain", "NO_SPEAKER")):
         assert hand.call(bpy.ops.thunder.cast_strip, strip=name, speaker=speaker) == {"FINISHED"}
-    yield 2.0  # until the panels have slid to their places
+    hand.sidebar.tag_redraw()
+    yield from hand.settle()
     hand.photograph("cast")
 
 
