@@ -35,7 +35,7 @@ COLOURS = 224  # of a palette: a fourth of the size, and no difference is seen
 WINDOW = (0, 0, 1400, 900)
 VIEWPORT = (0, 26, 1151, 818)
 SIDEBAR = (864, 80, 1122, 812)
-PREFERENCES = (278, 188, 972, 536)
+PREFERENCES = (278, 188, 972, 505)
 # what the engine said of itself; the path of its Python does not matter
 CHECKED = (288, 282, 962, 378)
 SCORE = (400, 80, 1122, 640)
