@@ -234,7 +234,9 @@ class THUNDER_OT_retake(OnWord, NeedsShownTake, PartialResults, SlicedWork, bpy.
         self.takes, self.requested, client = [], READINGS, connection.start_client()
         self.weights = provenance.weights_of(shown_take_and_rig(context)[0])
         free = place.frames, ("mouth",) if is_word else PARTS
-        return "Retaking", keep.resample(client, context, self.takes.append, READINGS, free)
+        return "Retaking", keep.resample(
+            client, context, self.takes.append, READINGS, free, place.name
+        )
 
     def outcome(self, takes):
         clear = (

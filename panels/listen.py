@@ -22,6 +22,9 @@ _ROWS = 4  # of the list, at least
 FRAME = 2.0  # width of a frame's number, and of a short word, in buttons
 # that are shown of a word: the shown take, its original and eight readings
 MOST_TAKES, MOST_SOUNDS = 10, 8
+USUAL_SOUNDS = 6  # of a word, for which there is always room, so that little moves with the word
+# width of a sound's button with the longest name, and of what the panel has beside such buttons
+SOUND, MARGINS = 3.0, 2.7
 MOUTH = 1.4  # size of a picture of a mouth and the gap around it, in buttons of 20 pixels
 
 
@@ -79,11 +82,14 @@ class THUNDER_PT_words(Tab, bpy.types.Panel):
         )
 
     def _sounds(self, layout, context, sounds):
-        row = layout.row(align=True)
+        columns = min(MOST_SOUNDS, int((width(context) - MARGINS) / SOUND))
+        grid = layout.grid_flow(row_major=True, columns=columns, even_columns=True, align=True)
         for number, (sound, chances) in enumerate(sounds[:MOST_SOUNDS]):
             corrected, (name, chance) = word_places.sound_at(context, sound), chances[0]
             text = f"= {corrected}" if corrected else name + "?" * (chance < CLEAR)
-            row.operator_menu_enum("thunder.correct_sound", "sound", text=text).number = number
+            grid.operator_menu_enum("thunder.correct_sound", "sound", text=text).number = number
+        for _ in range(USUAL_SOUNDS - len(sounds)):
+            grid.label(text="")
 
     def _mouths(self, layout, context, place, is_clear):
         entry = take_list.shown_take(context.scene.thunder)
@@ -178,7 +184,7 @@ class THUNDER_UL_findings(bpy.types.UIList):
     def draw_item(self, context, layout, data, item, icon, active_data, active_property):
         row = layout.row(align=True)
         tune(row.row(align=True), ui_units_x=FRAME).label(text=str(item.first))
-        row.label(text=shorten(item.label, width(context) - FRAME - BESIDE))
+        row.label(text=shorten(item.label, width(context) - FRAME - BESIDE, context))
 
     def filter_items(self, context, data, name):
         return bpy.types.UI_UL_list.filter_items_by_name(

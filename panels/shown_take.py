@@ -143,7 +143,8 @@ class THUNDER_PT_commit(OfTakes, bpy.types.Panel):
         row.popover("THUNDER_PT_commit_options", text="", icon="PREFERENCES")
         row.operator("thunder.export_performance", text="", icon="EXPORT")
         column = layout.column(align=True)
-        row = column.split(factor=0.68, align=True)
+        # as wide as two of the three buttons below: Blender hides one whose edge is almost aligned
+        row = column.split(factor=2 / 3, align=True)
         props(row, chosen, "to", "step", text="")
         if chosen.to != "NEW":
             row = column.row(align=True)

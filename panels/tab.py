@@ -4,6 +4,7 @@ sidebar's width."""
 
 import textwrap
 
+import blf
 import bpy
 
 from ..scene.host.jobs import Memory, redraw, registration, session
@@ -11,6 +12,7 @@ from ..scene.takes import take_list
 
 # average number of letters per pixel of width beside an icon, at scale 1, measured
 LETTERS_PER_PIXEL = 0.113
+BUTTON = 20  # pixels of an icon button, at scale 1
 
 
 TALL = 850  # pixels at scale 1 of a sidebar in which all parts of the tab have room
@@ -103,6 +105,12 @@ def wrapped_label(layout, text: str, context, icon: str = "INFO") -> int:
 def letters_wide(context) -> int:
     """About how many letters the sidebar is wide."""
     return int(context.region.width / context.preferences.system.ui_scale * LETTERS_PER_PIXEL)
+
+
+def text_width(text: str, context) -> float:
+    """Width of a text of the interface, in icon buttons."""
+    blf.size(0, context.preferences.ui_styles[0].widget.points)
+    return blf.dimensions(0, text)[0] / BUTTON
 
 
 def shorten(name: str, letters: int) -> str:

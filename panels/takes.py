@@ -2,8 +2,6 @@
 """Takes in the Thunder tab: the list with star, picture, lip-sync and changes of each, and the
 actions on the shown take."""
 
-import textwrap
-
 import bpy
 
 from ..scene.heads import head
@@ -14,7 +12,7 @@ from ..scene.takes import browsing, provenance, take_list
 from ..scene.voice import fingerprint
 from ..thunder_core import findings
 from ..thunder_core.errors import attempt
-from .tab import buttons, Popover, Tab, tune, wrapped_label
+from .tab import BUTTON, buttons, Popover, Tab, text_width, tune, wrapped_label
 
 # Widths are in buttons: one is as wide as an icon button.
 
@@ -26,8 +24,7 @@ _KINDS = {
 }
 TILE = 0.8  # width of an icon without the gap around it
 VERDICT = 2.4  # width of a grade
-LETTERS = 3.0  # of words, in the width of a button
-BESIDE = 5.2  # width of what the list has besides the words of a take
+BESIDE = 4.9  # width of what the list has besides the words of a take
 SECOND = 0.85  # height of the second line
 ROWS = 5  # takes that the list shows; with more it has a scroll bar
 TALLER = 0.82  # height that a take adds to the list in place of an empty row, measured
@@ -58,7 +55,7 @@ class THUNDER_UL_takes(bpy.types.UIList):
             picture.label(text="", icon="NONE" if tile else "BLANK1", icon_value=tile)
         # a click on the words shows the take too: Blender's own row is one line high
         said = tune(below.row(align=True), active=False, alignment="LEFT")
-        words = shorten(item.words, width(context) - BESIDE)
+        words = shorten(item.words, width(context) - BESIDE, context)
         said.operator("thunder.select_take", text=words, emboss=False).index = index
         if mark != "BLANK1":
             row.label(text="", icon=mark)
@@ -85,14 +82,17 @@ def width(context) -> float:
     return (
         14.0
         if context.region is None
-        else context.region.width / (20 * context.preferences.system.ui_scale)
+        else context.region.width / (BUTTON * context.preferences.system.ui_scale)
     )
 
 
-def shorten(said: str, room: float) -> str:
+def shorten(said: str, room: float, context) -> str:
     """The first words of a take that fit into `room`, in buttons: Blender would cut the middle."""
-    letters = int(LETTERS * room)
-    return textwrap.shorten(said, letters, placeholder=" …") if letters > 1 else ""
+    words = said.split()
+    while words and text_width(said, context) > room:
+        words.pop()
+        said = " ".join([*words, "…"])
+    return said if words else ""
 
 
 def mark_of(item) -> str:

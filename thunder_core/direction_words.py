@@ -14,6 +14,7 @@ from .types import SPEAKS
 
 USUAL, AS_DIRECTED, NEARLY = "usual", "as directed", "close to the direction"
 OTHER_RECORDING = "performs another recording"
+RETAKE = "retake"  # in a take's provenance: the words that it says anew; all else is another take's
 # least deviation, in standard deviations between speakers, at which an axis is named
 REMARKABLE = 0.75
 # the same for how brows and head are carried: .2 of a channel, 4° of a nod, 5° of a turn, 3.5° of a
@@ -329,8 +330,10 @@ def word_of_voice(provenance: Mapping) -> str:
 
 
 def _traits_of(provenance: Mapping) -> list[tuple[float, str]] | str:
-    """The traits of a take from its provenance, or words in their place: AS_DIRECTED,
-    OTHER_RECORDING, "" if not directed or its data are damaged."""
+    """The traits of a take from its provenance, or words in their place: what it is a retake of,
+    AS_DIRECTED, OTHER_RECORDING, "" if not directed or its data are damaged."""
+    if RETAKE in provenance:
+        return f"retake of {provenance[RETAKE]}"
     try:
         if provenance["as_asked"]:  # its mouth alone, where it hits what another take hits
             if "moved" in provenance:

@@ -13,6 +13,7 @@ from bpy.props import BoolProperty, CollectionProperty, IntProperty, PointerProp
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
 from ...thunder_core.direction import AXES, DirectionRequest
+from ...thunder_core.direction_words import RETAKE
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face.shaping import PART_OF, PARTS
 from ...thunder_core.filters import smoothstep
@@ -237,7 +238,7 @@ class _AroundCollector(generation.TakeCollector):
 
     def __init__(
         self, scene, rig: head.Rig, voice: strip.Voice, lead, frames: int,
-        on_take: generation.OnTake | None, free=None
+        on_take: generation.OnTake | None, free=None, retake=""
     ):  # fmt: skip
         self.kept = (
             masks_of(scene, rig, lead, frames)
@@ -245,6 +246,8 @@ class _AroundCollector(generation.TakeCollector):
             else masks_around(rig, lead, frames, *free)
         )
         super().__init__(scene, rig, voice, on_take)
+        # what is new in a retake tells it from the other takes in the list
+        self.compared = {RETAKE: retake} if retake else None
         self.lead = lead.action.session_uid
 
     def check(self) -> None:
@@ -265,19 +268,20 @@ class _AroundCollector(generation.TakeCollector):
             raise BadRequest(
                 "The take was deleted while the rest was generated: show another and try again"
             )
-        yield from list_around(scene, rig, lead, self.kept, performance)
+        about = performance.provenance | (self.compared or {})
+        yield from list_around(scene, rig, lead, self.kept, replace(performance, provenance=about))
 
 
 def resample(
     client: Client, context, on_take: generation.OnTake | None = None, count: int = 0,
-    free: tuple[tuple[int, int], Sequence[str]] | None = None,
+    free: tuple[tuple[int, int], Sequence[str]] | None = None, retake: str = "",
 ) -> Generator[Step, None, list[keying.Performance]]:  # fmt: skip
     """Steps that sample the rest of the shown take and list each result on arrival, as
     `generation.generate`.
 
     on_take gets each take once it is listed. count: of new takes, 0: as the settings say. free:
-    scene frames and parts that are sampled again, None: all that the settings do not keep. Returns
-    the takes, best first. Raises ThunderError.
+    scene frames and parts that are sampled again, None: all that the settings do not keep. retake:
+    what the list calls these frames. Returns the takes, best first. Raises ThunderError.
     """
     scene = context.scene
     lead = take_list.shown_take(scene.thunder)
@@ -297,7 +301,7 @@ def resample(
         before = transcript.add_words(replace(before, exact_first=False), scene, voice)
     request = head_direction.add_direction(replace(request, direction=before), rig.owner, voice)
     with closing(
-        _AroundCollector(scene, rig, voice, lead, performance.motion.frames, on_take, free)
+        _AroundCollector(scene, rig, voice, lead, performance.motion.frames, on_take, free, retake)
     ) as collector:
         request = replace(
             request, keep=Keep(performance.motion, collector.kept.mask),

@@ -4,6 +4,7 @@ recording, placed where strips play them; and the word at the current frame: its
 marks, and the mouths of takes on it."""
 
 import itertools
+import textwrap
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -30,6 +31,7 @@ from .direction import sliders
 WORD_SECONDS = 0.4  # seconds that count as a word around a frame of a voice without a text
 FINDING = "Finding words and sounds"
 PHRASE_PAUSE = 0.25  # seconds between words of two phrases
+_LETTERS = 40  # of the name of a place
 _SAME_SECOND = 1e-3  # seconds
 SIZE = 32  # height of a picture of mouths, pixels
 MOUTHS = 6  # mouths in a picture
@@ -59,8 +61,14 @@ class Place:
         first = round(self.origin + self.start * self.fps)
         return first, max(first, round(self.origin + self.end * self.fps) - 1)
 
+    @property
+    def name(self) -> str:
+        """What a list calls it: the first of its words, or its frames without a text."""
+        first, last = self.frames
+        return textwrap.shorten(self.text, _LETTERS, placeholder=" …") or f"frames {first}–{last}"
+
     def around(self, seconds: float) -> tuple[int, int]:
-        """The same with so many seconds on either side."""
+        """The frames with so many seconds on either side."""
         first, last = self.frames
         return first - round(seconds * self.fps), last + round(seconds * self.fps)
 

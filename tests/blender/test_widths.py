@@ -5,17 +5,17 @@ shows one part at a time, and in a tall one."""
 import pytest
 from drawing import draw
 from extension import NAME
-from measuring import cut, LIST, Measured, Sidebar
+from measuring import cut, EDGE, LIST, Measured, PANEL, REGION, Sidebar, wide
 from performances import noise
 from speaking import enter
 from test_tab import in_tab
-from thunder.panels import tab
+from thunder.panels import listen, tab
 from thunder.panels.listen import THUNDER_UL_findings
 from thunder.panels.takes import THUNDER_UL_takes
 from thunder.scene.animation import keying
 from thunder.scene.heads import head
 from thunder.scene.review import checking
-from thunder.scene.takes import dialogue, provenance, transcript
+from thunder.scene.takes import dialogue, provenance, transcript, word_places
 from thunder.scene.takes.direction import sliders
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import findings
@@ -152,6 +152,39 @@ def test_a_row_of_the_list_says_what_a_take_is(blender, shot):
         said = column.inside[1].inside[-1].inside[-1].words
         assert said == WORDS[index] or (said.endswith(" …") and WORDS[index].startswith(said[:-2]))
         assert len(said) >= 24 or said == WORDS[index]
+
+
+@pytest.mark.parametrize("width", [REGION, 411, 561])
+def test_as_many_words_of_a_take_are_listed_as_the_row_has_room_for(blender, shot, width):
+    entry, context = shot.thunder.takes[0], Sidebar(blender.context, LOW)
+    entry.words = "hits boxes and front, looks away in the pause, " + ", ".join(WORDS)
+    context.region.width = width
+    row = Measured()
+    THUNDER_UL_takes.draw_item(None, context, row, None, entry, 0, None, "", 0)
+    said = row.inside[0].inside[1].inside[-1].inside[-1].words
+    shown = said.removesuffix(" …")
+    assert row.cut(LIST + width - REGION) == [] and entry.words.startswith(shown + " ")
+    more = f"{shown} {entry.words[len(shown) :].split()[0]} …"
+    assert wide(more) + EDGE > LIST + width - REGION, f"“{more}” has room"
+
+
+@pytest.mark.parametrize("width, rows", [(REGION, (2, 2, 3)), (411, (2, 2, 2)), (561, (1, 1, 1))])
+def test_names_of_sounds_are_whole_and_below_most_words_nothing_moves(
+    blender, monkeypatch, width, rows
+):
+    monkeypatch.setattr(word_places, "sound_at", lambda context, place: "TH" * (place == 2))
+    context = Sidebar(blender.context, LOW)
+    context.region.width = width
+    for count, expected in zip((0, 5, listen.MOST_SOUNDS), rows):
+        layout = Measured()
+        sounds = [(number, [("M B P", 0.5)]) for number in range(count)]
+        listen.THUNDER_PT_words._sounds(None, layout, context, sounds)
+        assert layout.cut(PANEL + width - REGION) == []
+        (grid,) = layout.inside
+        said = [each.words for each in grid.inside]
+        names = [*["M B P?"] * 2, "= TH", *["M B P?"] * 5][:count]
+        assert said == names + [""] * (listen.USUAL_SOUNDS - count)
+        assert -(-len(said) // grid.how["columns"]) == expected, count
 
 
 def test_names_that_differ_at_their_ends_are_cut_in_the_middle():

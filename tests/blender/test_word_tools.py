@@ -18,7 +18,7 @@ from thunder.scene.review import word_track
 from thunder.scene.takes import provenance, take_list, transcript, word_places
 from thunder.scene.takes.direction import head_direction
 from thunder.scene.voice import strip
-from thunder.thunder_core import progress, spoken
+from thunder.thunder_core import direction_words, progress, spoken
 from thunder.thunder_core.direction import HELD, Mark, MOVED, SOUND, STRESSED, THROWN_AWAY
 from thunder.thunder_core.request import Request
 
@@ -159,6 +159,27 @@ def test_a_word_is_retaken_and_all_else_stays(blender, worded, client):
     assert np.array_equal(after.head, before.head) and not mask[:, -6:].all(axis=1).sum() < len(
         mask
     )
+
+
+@pytest.mark.parametrize(
+    "what, text, said",
+    [
+        ("WORD", "a bump", "retake of a"),
+        ("PHRASE", "a bump", "retake of a bump"),
+        ("WORD", "", "retake of frames 25–34"),
+    ],
+)
+def test_the_list_names_what_a_retake_says_anew(blender, worded, what, text, said):
+    worded.thunder.count = 1
+    blender.ops.thunder.generate()
+    original = take_list.shown_take(worded.thunder).words
+    if not text:
+        transcript.of(worded, "line").text = ""
+    blender.ops.thunder.retake(what=what)
+    made = [entry for entry in worded.thunder.takes if entry.kind == "RESAMPLED"]
+    assert [entry.words for entry in made] == [said] * word_tools.READINGS
+    assert direction_words.words_of_take(provenance.about_of(made[0].action)) == said
+    assert [entry.words for entry in worded.thunder.takes if entry not in made] == [original]
 
 
 def test_the_original_is_among_the_mouths_to_choose_from(blender, worded):

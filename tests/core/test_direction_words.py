@@ -91,6 +91,7 @@ def test_a_take_says_how_it_was_played_and_what_was_heard_tells_none_from_anothe
     about = take(of(smile=0.5), spread=0.5)
     assert words_of_take(about) == "smiling"
     assert words_of_take(about | {"as_asked": True}) == "as directed"
+    assert words_of_take(about | {"as_asked": True, "retake": "boxes"}) == "retake of boxes"
     assert words_of_take(take(spread=0.5)) == "as directed"
     moved = USUAL.copy()
     moved[0] = 1.5

@@ -35,10 +35,10 @@ COLOURS = 224  # of a palette: a fourth of the size, and no difference is seen
 WINDOW = (0, 0, 1400, 900)
 VIEWPORT = (0, 26, 1151, 818)
 SIDEBAR = (864, 80, 1122, 812)
-PREFERENCES = (278, 188, 972, 536)
+PREFERENCES = (278, 188, 972, 505)
 # what the engine said of itself; the path of its Python does not matter
 CHECKED = (288, 282, 962, 378)
-SCORE = (420, 80, 1122, 640)
+SCORE = (400, 80, 1122, 640)
 SEQUENCER = (60, 668, 1151, 778)
 TRACK = (210, 656, 858, 776)
 FILMED = (340, 80, 1124, 700)  # the face and the panel beside it
@@ -117,7 +117,7 @@ def cut(path: Path, box: tuple | None, out: Path) -> None:
         # Where no panel is, a row is of one colour but for the lines of the viewport's floor, which
         # are hardly brighter.
         busy = np.flatnonzero(
-            np.ptp(np.asarray(picture)[:, 12:-12].sum(axis=2, dtype=int), axis=1) > 150
+            np.ptp(np.asarray(picture)[:, 12:-16].sum(axis=2, dtype=int), axis=1) > 150
         )
         picture = picture.crop((0, 0, picture.width, min(picture.height, busy[-1] + 12)))
     # A palette by number alone would be all greys: a colour counts by less than how often it is

@@ -125,6 +125,7 @@ def films_speaking(hand):
         area for area in hand.window.screen.areas if area.type == "DOPESHEET_EDITOR"
     ).type = "SEQUENCE_EDITOR"
     scene.thunder.recording.countdown, scene.thunder.count = 1, 4
+    bpy.context.preferences.view.show_playback_fps = False
 
     yield 1.0
     photograph(1500, "Record, beside the voice")
@@ -142,6 +143,7 @@ def films_speaking(hand):
     photograph(1200, "The line is a strip, its takes arrive")
     yield from done()
     yield 0.5
+    bpy.context.window_manager.thunder_part = "TAKES"  # with Commit
     entry = scene.thunder.takes[0]
     for frame in range(entry.first, min(entry.last, entry.first + 60), 6):
         scene.frame_set(frame)
@@ -150,4 +152,6 @@ def films_speaking(hand):
     hand.call(bpy.ops.thunder.commit_take, "INVOKE_DEFAULT")
     yield from done()
     yield 0.7
+    scene.frame_set(frame - 12)  # between two blinks
+    yield 0.5
     photograph(2500, "Committed: keys of your own")

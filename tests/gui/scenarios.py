@@ -2,6 +2,7 @@
 """What an animator does in a window, step by step, and what must then be so: each step yields the
 seconds to wait, and `hand.seen` notes what is looked at from outside."""
 
+import os
 import time
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import compat, jobs
 from thunder.scene.host.jobs import classes_of, session
+from thunder.scene.takes import transcript
 from thunder.scene.voice import mixdown, strip as strip_module
 from thunder.thunder_core.face import conventions
+from thunder.thunder_core.shipped import SAMPLE_TEXT
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = str(ROOT / "assets" / "sample.wav")
@@ -66,6 +69,8 @@ def scene_with_voice_and_head(hand, *panels):
     hand.scene.render.fps = 25
     strip = compat.strips(hand.scene.sequence_editor_create()).new_sound("dialogue", SAMPLE, 1, 1)
     hand.scene.frame_end = int(strip.frame_final_end)
+    if "THUNDER_SAMPLED" in os.environ:  # in pictures takes name the words that they hit
+        transcript.ensure(hand.scene, strip.name).text = SAMPLE_TEXT
     assert hand.call(bpy.ops.thunder.add_head) == {"FINISHED"}
     hand.look_from_the_front()
     overlay = hand.viewport.spaces.active.overlay

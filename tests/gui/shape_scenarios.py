@@ -52,7 +52,7 @@ def shapes(hand):
     )
     yield 1.0
     assert brow(hand.scene, 80) > brow(hand.scene, 20) + 0.3
-    hand.scene.frame_set(70)
+    hand.scene.frame_set(80)
     yield 1.0
     hand.photograph("animated")
 

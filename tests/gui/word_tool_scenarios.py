@@ -133,7 +133,7 @@ def films_mending(hand):
     ):
         hand.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
         yield 0.5
-    yield from played("A click on “thunder” loops it: its th was heard as p")
+    yield from played("A click on “thunder” loops it: its th was heard as f")
     for caption, operator, arguments in (
         ("TH is chosen instead", bpy.ops.thunder.correct_sound, {"number": 0, "sound": "TH"}),
         ("Stressed: the mouth opens further", bpy.ops.thunder.mark_word, {"kind": "stressed"}),
