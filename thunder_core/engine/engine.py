@@ -262,12 +262,22 @@ class Thunder:
         from pure noise in one step, about the mean of all its performances in that style. Head,
         eyes and brows are as the model has them."""
         take = Performance(0, style)
+        return self._motion(self._estimate(self.denoiser, voice, take), voice, take, acts=False)
+
+    def expect_usual(self, voice: VoiceFeatures) -> Motion:
+        """The same of the model that takes are usually sampled with, in the usual style and before
+        any step after sampling."""
+        take = Performance(0, Direction().vector()[None])
+        sampled = self._estimate(self.distilled or self.denoiser, voice, take)
+        return unpack(sampled, len(self.channel_names))
+
+    def _estimate(self, model: Denoiser, voice: VoiceFeatures, take: Performance) -> np.ndarray:
+        """A model's estimate [T, C] from pure noise in one step."""
         # any other events
         events = np.full((1, voice.frames, len(EVENTS)), np.nan, np.float32)
         events[..., LIPS] = voice.lips
         noise = seeded_noise([0], voice.frames, self.columns.count)
-        (sampled,) = self.denoiser.sample(noise, self._conditions(voice, [take], events), 1)
-        return self._motion(sampled, voice, take, acts=False)
+        return model.sample(noise, self._conditions(voice, [take], events), 1)[0]
 
     def _motion(self, x: np.ndarray, voice: VoiceFeatures, take: Performance, **more) -> Motion:
         """A sampled motion [T, C] as a face performs it. more: as `Pipeline.finish`."""
@@ -307,14 +317,8 @@ class Engine:
         self.speaker = SpeakerEncoder.load(folder, device)
         self.lips = Lips.of(self.head)
         articulators = self.thunder.pipeline.mechanics.articulators
-        usual = Direction().vector()[None]
-        self.scorer = Scorer(
-            articulators,
-            self.m2s,
-            self.mouth,
-            self.lips,
-            lambda voice: self.thunder.expect(voice, usual),
-        )
+        expect = self.thunder.expect_usual
+        self.scorer = Scorer(articulators, self.m2s, self.mouth, self.lips, expect)
         self._check_that_all_fit()
         self.recogniser = recognition.RecogniserProcess()
         self._known: dict[str, VoiceFeatures] = {}

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The lip-sync score: how well a mouth agrees with what the diffusion model expects of the voice
-(`Thunder.expect`), how large it is, whether it closes and bites, and how much of the voice
+(`Thunder.expect_usual`), how large it is, whether it closes and bites, and how much of the voice
 mesh-to-speech reads off it; with what *Check* finds: where lips are late, apart on m, b and p,
 still while somebody speaks, moving in silence, or much too small or large.
 
@@ -512,7 +512,7 @@ class Scorer:
         self, articulators: Articulators, m2s: MeshToSpeech, mouth: Mouth, lips: Lips,
         expect: Callable[[VoiceFeatures], Motion],
     ):  # fmt: skip
-        """expect: the usual performance of a voice."""
+        """expect: the usual motion that a model expects of a voice."""
         self.articulators, self.m2s, self.mouth, self.lips = articulators, m2s, mouth, lips
         # takes of a line are scored one after another; forgotten with the scorer
         self.demands_of = lru_cache(maxsize=1)(Demands.of)
