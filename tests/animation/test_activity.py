@@ -54,6 +54,8 @@ def test_moments_are_the_loudest_closures_and_the_widest():
     still = activity.choose_moments(np.zeros((1, 50)), None, 6)
     assert len(still) == 6 and min(np.diff([frame for frame, _ in still])) >= 7
     assert "wide" not in [why for _, why in still], "no mouth is open"
+    silent = activity.choose_moments(line(), np.zeros(100), 6)
+    assert "loud" not in [why for _, why in silent]
     nearly = line()
     nearly[:, 83:] = 0.2
     nearly[:, 90] = 0.5

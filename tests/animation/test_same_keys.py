@@ -177,6 +177,8 @@ def test_a_commit_draws_the_keys_that_it_drew(meter, act, way):
                     # types of handles that are level to the last digit differ between processors
                     if curve.path != NECK or not name.startswith("handle")
                 }
+    found["score"] = -1.0 if made.score is None else made.score.take
+    found["labels"] = " ".join(f"{frame} {name}" for frame, name in made.labels)
     found["names"] = " ".join(sorted({key.partition(":")[0] for key in found}))
     compare(f"commit of a {act.__name__} take: {way}", found)
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 
 import pytest
 
@@ -13,9 +14,12 @@ from research.harness import ROOT
 from thunder_core import system_calls
 from thunder_core.private_folder import (
     LOCK,
+    PREFIX,
     PrivateFolder,
     remove_blender_session,
     remove_if_orphaned,
+    sweep,
+    YOUNG,
 )
 
 
@@ -85,6 +89,16 @@ def test_a_worker_removes_the_folder_of_a_dead_client_and_no_other(
     folder = session(tmp_path, name, mode)
     (folder / LOCK).write_text("")
     remove_if_orphaned(str(folder))
+    assert folder.exists() != removed
+
+
+@pytest.mark.parametrize("age, removed", [(0, False), (YOUNG + 60, True)])
+def test_folders_of_dead_clients_are_swept_once_they_are_old(temporary, age, removed):
+    folder = session(temporary, f"{PREFIX}a1b2c3d4")
+    (folder / LOCK).write_text("")
+    made = time.time() - age
+    os.utime(folder, (made, made))
+    sweep()
     assert folder.exists() != removed
 
 

@@ -37,6 +37,8 @@ def test_a_file_cut_in_the_middle_is_reported_with_both_lengths(tmp_path):
         )
         == sentence
     )
+    words = b"LIST" + struct.pack("<I", 9600) + bytes(9600)
+    assert says(tmp_path, wav(SOUND, before=words)[: 44 + len(words) + 2 * 9600]) == sentence
     stereo = np.repeat(np.frombuffer(SOUND, "<i2"), 2).tobytes()
     assert "0.60 s of the 1.00 s" in says(tmp_path, wav(stereo, channels=2)[: 44 + 4 * 9600])
 

@@ -85,9 +85,7 @@ class _Training(Generic[N]):
     def __init__(self, model: N, schedule: Schedule, path: Path, device: str):
         self.model, self.path, self.step = model, path, 0
         self.trainable = [p for p in model.parameters() if p.requires_grad]
-        self.optimiser = torch.optim.AdamW(
-            self.trainable, lr=schedule.rate, weight_decay=schedule.weight_decay, betas=(0.9, 0.98)
-        )
+        self.optimiser = torch.optim.AdamW(self.trainable, lr=schedule.rate, betas=(0.9, 0.98))
         self.averaged = self._weights()
         if path.exists():
             saved = torch.load(path, map_location=device, weights_only=True)
