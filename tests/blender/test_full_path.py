@@ -110,7 +110,7 @@ def test_a_take_that_is_scored_again_by_the_same_weights_has_the_same_score(
         assert entry.action["thunder"]["scored_by"] == in_use
         assert (entry.seed, entry.score) == (seed, pytest.approx(score, abs=0.01))
         assert provenance.grade_of(entry) == grade is not None
-    with pytest.raises(RuntimeError, match="is of other weights"):
+    with pytest.raises(RuntimeError, match="scored by the weights in use"):
         blender.ops.thunder.score_again()
 
 
