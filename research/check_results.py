@@ -63,7 +63,7 @@ COMMANDS = {
     "long": "long {bpy}",
     "faults": "faults",
     "kills": "faults",
-    "mutations_57": "mutations --seed 57",
+    "mutations_58": "mutations --seed 58",
     "reduction": "reduction",
     "table1": "table1 --cache {cache} --data {thunder_data} --spaces {spaces} --clips 20 --seconds 3 8",
     "table2": "paper --cache {cache} --runs {runs}",
