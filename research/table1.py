@@ -57,7 +57,7 @@ from thunder_core.engine.m2s import WINDOW
 from thunder_core.files import hash_of, write_file
 from thunder_core.networks.speech import MeshToSpeech, Mouth
 from thunder_core.request import Request
-from thunder_core.train.corpus import Corpus
+from thunder_core.train.corpus import Corpus, SAMPLES_PER_FRAME
 from thunder_core.train.motions import MotionSet
 from thunder_core.train.teacher import perform, semitones
 from thunder_core.types import Columns, Motion, pack, RATE, Speech, unpack
@@ -95,7 +95,6 @@ PAPER = {
     "sv2s, fine-tuned": (0.555, 0.348, 1.281, 1.511, 0.437),
     "sv2s, as published": (0.376, 0.141, 1.126, 1.313, 1.011),
 }  # fmt: skip
-SAMPLES_PER_FRAME = 640
 # Every sentence of GRID is one of these (Cooke et al. 2006); nobody says w, which is longer.
 GRAMMAR = """#JSGF V1.0;
 grammar grid;

@@ -14,8 +14,8 @@ from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.events import EVENTS
 from thunder_core.face.head import Head
 from thunder_core.spoken import PHONES
-from thunder_core.train.corpus import Corpus
-from thunder_core.train.motions import MotionSet, SAMPLES_PER_FRAME, TRUE_TO_SOUND, VARIANTS
+from thunder_core.train.corpus import Corpus, SAMPLES_PER_FRAME
+from thunder_core.train.motions import MotionSet, TRUE_TO_SOUND, VARIANTS
 from thunder_core.types import Columns, RATE
 
 FEATURES = 50

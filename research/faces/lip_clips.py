@@ -19,8 +19,7 @@ import numpy as np
 
 from research.harness import bootstrap, required
 from thunder_core.engine.speech.encoder import speech_features, SpeechEncoder
-from thunder_core.train.corpus import read_recording
-from thunder_core.train.motions import SAMPLES_PER_FRAME
+from thunder_core.train.corpus import read_recording, SAMPLES_PER_FRAME
 from thunder_core.train.teacher import likeliest
 from thunder_core.types import FPS
 

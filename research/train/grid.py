@@ -20,8 +20,8 @@ import numpy as np
 import soundfile
 
 from research.faces.lip_clips import SILENT
-from thunder_core.train.corpus import BadCorpus, build, read_recording
-from thunder_core.train.motions import MotionSet, SAMPLES_PER_FRAME
+from thunder_core.train.corpus import BadCorpus, build, read_recording, SAMPLES_PER_FRAME
+from thunder_core.train.motions import MotionSet
 from thunder_core.train.teacher import label
 from thunder_core.types import FPS, RATE
 

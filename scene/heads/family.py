@@ -37,7 +37,7 @@ def _is_bone_face(rig: bpy.types.Object) -> bool:
     ):
         return False
     meshes = [other for other in relatives(rig) if other.type == "MESH"]
-    return any(_carries(rig, mesh) for mesh in meshes) and not any(
+    return any(carries(rig, mesh) for mesh in meshes) and not any(
         is_face(mesh) or len(key_names(mesh)) > _KEYS_OF_FACE for mesh in meshes
     )
 
@@ -61,7 +61,7 @@ def find_unknown(scene) -> bpy.types.Object | None:
         obj
         for obj in scene.objects
         if obj.type == "ARMATURE"
-        and any(_carries(obj, other) for other in scene.objects if other.type == "MESH")
+        and any(carries(obj, other) for other in scene.objects if other.type == "MESH")
     ]
     named = [
         rig for rig in rigs if conventions.joint_bones(tuple(bone.name for bone in rig.data.bones))
@@ -157,7 +157,7 @@ def deforms(armature, mesh) -> bool:
     return any(m.type == "ARMATURE" and m.object == armature for m in mesh.modifiers)
 
 
-def _carries(armature, mesh) -> bool:
+def carries(armature, mesh) -> bool:
     """Whether a mesh goes with bones of an armature: bound to it, or hung on one of its bones."""
     return deforms(armature, mesh) or (mesh.parent == armature and mesh.parent_type == "BONE")
 

@@ -171,10 +171,7 @@ def objects_of(scene, rig: head.Rig) -> list[bpy.types.Object]:
         for obj in scene.objects
         if obj.type == "MESH"
         and obj.visible_get()
-        and (
-            any(m.type == "ARMATURE" and m.object in skeletons for m in obj.modifiers)
-            or (obj.parent in skeletons and obj.parent_type == "BONE")
-        )
+        and any(family.carries(each, obj) for each in skeletons)
     ]
     return [obj for obj in dict.fromkeys(result) if obj.name in scene.objects]
 

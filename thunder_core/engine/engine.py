@@ -121,6 +121,7 @@ class Thunder:
         self.channel_names = list(channel_names)
         self.device = device
         self.columns = Columns(len(channel_names))
+        self._usual_style = Direction().vector()[None]
         # sounds are analysed one at a time; takes are sampled beside each other, each by one thread
         threads = processors()
         self.encoder = SpeechEncoder.load(folder, "encoder", device, threads)
@@ -267,7 +268,7 @@ class Thunder:
     def expect_usual(self, voice: VoiceFeatures) -> Motion:
         """The same of the model that takes are usually sampled with, in the usual style and before
         any step after sampling."""
-        take = Performance(0, Direction().vector()[None])
+        take = Performance(0, self._usual_style)
         sampled = self._estimate(self.distilled or self.denoiser, voice, take)
         return unpack(sampled, len(self.channel_names))
 

@@ -330,7 +330,7 @@ def tracked_clips(
 # LibriSpeech test-other speakers: never used in training, the held-out voices of every table.
 TEST_SPEAKERS = frozenset("533 367 3331 3080 3005 2609 2414 2033 1998 1688".split())
 LABEL_HOP = RATE // 100  # samples per phone label
-_FRAME = int(RATE / FPS)  # samples per frame
+SAMPLES_PER_FRAME = int(RATE / FPS)
 LONGEST_CROP = 5.0  # seconds of one recording that a stage needs at most, mesh-to-speech's
 _DOUBTFUL = -24.0  # mean score of an alignment (align_quality.tsv) up to which it is left out
 _ONE_IN = 25  # of so many speakers one validates, and one tests if nobody of TEST_SPEAKERS is there
@@ -453,7 +453,9 @@ def _frames_of(array: np.ndarray | None, columns: int, first: int, clip: Clip) -
     if first < 0:
         return None
     assert array is not None
-    return array.reshape(-1, columns)[first : first + clip.length // 640].astype(np.float32)
+    return array.reshape(-1, columns)[first : first + clip.length // SAMPLES_PER_FRAME].astype(
+        np.float32
+    )
 
 
 def minutes_of(clips: list[Clip]) -> dict[str, float]:
@@ -601,14 +603,14 @@ def _join(pieces: Iterable[_Piece], speakers: set[str]) -> Iterator[_Piece]:
         kind = piece.corpus, piece.speaker, piece.motion is None, piece.lips is None
         some = waiting.setdefault(kind, [])
         some.append(piece)
-        if sum(len(each.samples) // _FRAME for each in some) >= LONGEST_CROP * FPS:
+        if sum(len(each.samples) // SAMPLES_PER_FRAME for each in some) >= LONGEST_CROP * FPS:
             yield _joined(waiting.pop(kind))
     yield from map(_joined, waiting.values())
 
 
 def _joined(pieces: list[_Piece]) -> _Piece:
     """Recordings one after another, each cut to whole frames of 25 a second; named as the first."""
-    frames = [len(each.samples) // _FRAME for each in pieces]
+    frames = [len(each.samples) // SAMPLES_PER_FRAME for each in pieces]
     begins = np.cumsum([0, *frames[:-1]]) / FPS
 
     def rows(name: str, of_frame: int) -> np.ndarray | None:
@@ -617,7 +619,7 @@ def _joined(pieces: list[_Piece]) -> _Piece:
             return None
         return np.concatenate([part[: n * of_frame] for part, n in zip(parts, frames)])
 
-    samples = rows("samples", _FRAME)
+    samples = rows("samples", SAMPLES_PER_FRAME)
     assert samples is not None
     return pieces[0]._replace(
         samples=samples,
@@ -668,7 +670,7 @@ def _read(
     for each in tqdm(recordings, desc=source.name):
         samples = read_recording(each.path)
         phones = label(samples, each.text) if each.phones is None else each.phones
-        lips = read_lips(each.path, len(samples) // LABEL_HOP * LABEL_HOP // 640)
+        lips = read_lips(each.path, len(samples) // LABEL_HOP * LABEL_HOP // SAMPLES_PER_FRAME)
         yield _Piece(each.name, source.name, each.speaker, samples, phones, None, lips)
 
 
@@ -717,8 +719,8 @@ def build(
                 asdict(Clip(name, corpus, speaker, splits[speaker], cursor, n, at, of_lips))
             )
             if motion is not None:
-                tracked_file.write(motion[: n // _FRAME].astype(np.float16).tobytes())
-                frames += n // _FRAME
+                tracked_file.write(motion[: n // SAMPLES_PER_FRAME].astype(np.float16).tobytes())
+                frames += n // SAMPLES_PER_FRAME
             if lips is not None:
                 lips_file.write(lips.astype(np.float16).tobytes())
                 lips_frames += len(lips)

@@ -44,8 +44,8 @@ from ..engine.speech.encoder import (
 )
 from ..events import EVENTS, LIPS
 from ..spoken import PHONES, SILENCE
-from ..types import COEFFICIENTS, Columns, FPS, in_group, MOUTH, pack, RATE, TONGUE
-from .corpus import Corpus, FlameBasis
+from ..types import COEFFICIENTS, Columns, in_group, MOUTH, pack, RATE, TONGUE
+from .corpus import Corpus, FlameBasis, SAMPLES_PER_FRAME
 from .teacher import perform_planned, semitones
 
 # ---- features of the corpus
@@ -58,7 +58,6 @@ LISTENED = 240  # clips used a second time as another person's voice that the fa
 QUIET_CLIPS = 160  # clips of silence, hum and noise, with the mouth at rest
 UNITS = 200
 _ROUNDS = 30  # of Lloyd's algorithm
-SAMPLES_PER_FRAME = int(RATE / FPS)
 
 
 @dataclass(frozen=True)

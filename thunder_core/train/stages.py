@@ -35,6 +35,7 @@ from .corpus import (
     FlameBasis,
     minutes_of,
     motions_in_words,
+    SAMPLES_PER_FRAME,
     voices_in_words,
 )
 from .denoiser import build_denoiser, SpeechTerm, train_denoiser
@@ -42,7 +43,7 @@ from .distil import distil
 from .graphs import write_graphs
 from .loop import Schedule
 from .m2s import train_m2s
-from .motions import animate, extract_features, MotionSet, QUIET_CLIPS, SAMPLES_PER_FRAME
+from .motions import animate, extract_features, MotionSet, QUIET_CLIPS
 from .teacher import label
 from .track import track, Wishes
 

@@ -20,8 +20,7 @@ from ..engine_python import find_tracker
 from ..errors import NoEngine, NoSpace, ThunderError
 from ..files import write_file
 from ..types import FPS, RATE, Speech
-from .corpus import BadCorpus, load_arrays, sound_beside
-from .motions import SAMPLES_PER_FRAME
+from .corpus import BadCorpus, load_arrays, SAMPLES_PER_FRAME, sound_beside
 
 _LATE = 0.1  # seconds by which a sound may be late or early untold
 # The same on average of a speaker's videos, if so many are sure: one alone is a frame or two off.
