@@ -21,7 +21,7 @@ class THUNDER_OT_score_again(SlicedWork, bpy.types.Operator):
     obstacles = (
         lambda context: (
             ""
-            if live_score.old_scores(context)
+            if live_score.takes_to_score(context)
             else "All takes of this line are scored by the weights in use"
         ),
     )

@@ -118,7 +118,7 @@ class THUNDER_PT_score(Popover, bpy.types.Panel):
 
     def draw(self, context):
         layout = self.layout
-        if session.job is None and live_score.old_scores(context):
+        if session.job is None and live_score.takes_to_score(context):
             wrapped_label(
                 layout,
                 "Greyed verdicts are by other weights, an earlier version or without these words;"

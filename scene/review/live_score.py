@@ -345,7 +345,7 @@ def ask_score(
         return answer, np.load(answer["per_frame"], allow_pickle=False)
 
 
-def old_scores(context) -> list:
+def takes_to_score(context) -> list:
     """The takes of the current head and voice that have no score, as generating stopped before, or
     one of other weights than those in use, and can be scored: their voice is as it was. Quick: for
     panels."""
@@ -359,12 +359,12 @@ def old_scores(context) -> list:
 
 
 def score_again(client, context) -> Generator[jobs.Step, None, int]:
-    """Steps that score the takes of `old_scores` as they are keyed now. Returns how many.
+    """Steps that score the takes of `takes_to_score` as they are keyed now. Returns how many.
 
     Their keys stay, and until the last step their scores. Raises ThunderError.
     """
     name, made = context.scene.name, {}
-    uids = [entry.action.session_uid for entry in old_scores(context)]
+    uids = [entry.action.session_uid for entry in takes_to_score(context)]
     for number, uid in enumerate(uids):
         scene = bpy.data.scenes.get(name)
         entry = take_list.by_uid(scene, uid)

@@ -134,7 +134,7 @@ def test_a_take_that_has_no_score_is_not_greyed(scene):
     entries = make_earlier(1, 2)
     entries[0].score, entries[1].role = float("nan"), "LISTENS"
     assert not any(map(provenance.has_old_score, entries))
-    assert live_score.old_scores(bpy.context) == [entries[0]], "a listener needs none"
+    assert live_score.takes_to_score(bpy.context) == [entries[0]], "a listener needs none"
 
 
 @pytest.mark.one_blender
@@ -230,7 +230,7 @@ def test_a_character_is_scored_by_what_it_can_show(blender, scene, client):
     entry = list_take((scene, rig), performance(2.0, seed=5), voice="line.wav")
     entry.action[keying.PROPERTY]["weights"] = EARLIER
     before = live_score.live.version
-    assert live_score.old_scores(bpy.context) == [entry]
+    assert live_score.takes_to_score(bpy.context) == [entry]
     assert bpy.ops.thunder.score_again() == {"FINISHED"} and entry.score == 51.0
     sent = client.arrays[client.asked[-1][1]["expression"]]
     brow, made = head.channel_names().index("browInnerUp"), provenance.load(entry.action).motion
