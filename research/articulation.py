@@ -12,7 +12,9 @@ research/results/articulation.txt.
 Rest is the head as it is: mouth shut, the edges of the incisors past each other. A sound counts as made where any of its
 frames, one to either side, makes it; the words of these voices were recognised, not given, so that
 some of the phones were never spoken: the second share of f, v and th is that of the phones that the
-engine's encoder recognises too.
+engine's encoder recognises too. How far apart lips are on w, u and other vowels is asked of the
+sound's own frames, of filmed lips too, whose rest is their clip's least opening but for 2 % of
+frames.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -25,7 +27,7 @@ from scipy.spatial import cKDTree
 
 from research.commit import generate_missing
 from research.faces.calibrate import aligned_phones
-from research.faces.lip_clips import SILENT, spoken_phones
+from research.faces.lip_clips import read_clips, SILENT, spoken_phones
 from research.harness import add_shared, columns_of, RESULTS, ROOT, write_table
 from research.measures.map_features import map_features
 from thunder_core.acoustics import loudness
@@ -34,7 +36,7 @@ from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import softmax, SpeechEncoder
 from thunder_core.face import conventions, jaw_balance, mapping
 from thunder_core.face.head import load_head
-from thunder_core.face.lips import TOUCH_MM
+from thunder_core.face.lips import CLOSED_MM, TOUCH_MM
 from thunder_core.face.points import Articulators, bundled_articulators
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.spoken import phone_index
@@ -46,6 +48,12 @@ SIBILANTS = "S Z SH ZH CH JH".split()
 LABIODENTALS = ["F", "V"]
 DENTALS = ["TH", "DH"]
 BILABIALS = ["M", "B", "P"]
+U = ["UW"]
+OTHER_VOWELS = "AA AE AH AO AW AY EH ER EY IH IY OW OY UH".split()
+_PARTED_MM = 2.0  # gap up to which lips are rounded on w, and not open
+_MOST_ROLL = 0.61  # of the lower lip, at which its red is still seen
+_AT_REST = 0.02  # share of frames in which filmed lips are closer than at rest
+_FAST = 2  # frames within which a sound is fast
 _ALONG = 13  # points along the sides of a tooth's faces, which are 3 mm long, 10 mm at most
 
 
@@ -340,11 +348,42 @@ def rows_of(
     )
     sibilants = instances(SIBILANTS, lambda m: np.abs(m.edges))
     bilabials = instances(BILABIALS, lambda m: m.gap)
+    roll = list(load_head().expression_names).index("mouthRollLower")
+    rolls = [
+        motions[clip].expression[a:b, roll].max()
+        for clip in motions
+        for symbol, a, b in voices[clip]
+        if symbol in LABIODENTALS
+    ]
     return {
         "m, b, p: lips meet": f"{(bilabials <= TOUCH_MM).mean():.0%}",
         "f, v: lip to teeth ≤ .5 mm": share_of(LABIODENTALS, lambda m: m.lip, lambda v: v <= 0.5),
+        "f, v: lower lip rolled in by more than .6": f"{(np.array(rolls) > _MOST_ROLL).mean():.0%}",
         "th: tongue between the teeth": tongue,
         "sibilants with edges ≤ 2 mm": f"{(sibilants <= 2).mean():.0%}",
+        **gaps_of({clip: each.gap for clip, each in measured.items()}, voices),
+    }
+
+
+def gaps_of(gaps: dict[str, np.ndarray], voices: dict[str, Phones]) -> dict[str, str]:
+    """{measure: figures} of how far apart lips [T] mm are on sounds."""
+
+    def least(symbols, beside=0, most=100) -> np.ndarray:
+        rows = [
+            np.nanmin(gap[a + 1 - beside : b - 1 + beside])
+            for clip, gap in gaps.items()
+            for symbol, a, b in voices[clip]
+            if symbol in symbols and b - a - 2 <= most and np.isfinite(gap[a + 1 : b - 1]).any()
+        ]
+        return np.array(rows) if rows else np.array([np.nan])
+
+    w, u, vowels = (least(symbols) for symbols in (["W"], U, OTHER_VOWELS))
+    return {
+        "m, b, p of up to 80 ms: lips ≤ .6 mm": f"{(least(BILABIALS, 1, _FAST) <= CLOSED_MM).mean():.0%}",
+        "w: lips .6 to 2 mm apart": f"{((w > CLOSED_MM) & (w <= _PARTED_MM)).mean():.0%}",
+        "w, u, other vowels: lips ≤ .6 mm": ", ".join(
+            f"{(each <= CLOSED_MM).mean():.0%}" for each in (w, u, vowels)
+        ),
     }
 
 
@@ -395,8 +434,10 @@ def run(args: Namespace) -> None:
     voices = read_phones(
         args.data / "lips", {clip: motion.frames for clip, motion in sampled.items()}
     )
+    filmed = {clip.name: clip.opening for clip in read_clips(args.data) if clip.name in voices}
+    rest = {clip: np.nanquantile(gap, _AT_REST) for clip, gap in filmed.items()}
+    columns = {"people": gaps_of({clip: gap - rest[clip] for clip, gap in filmed.items()}, voices)}
     heads: list[Any] = [DefaultHead(), *realistic_heads(args.data, load_head().expression_names)]
-    columns = {}
     for kind, motions in (("teacher", taught), ("takes", sampled)):
         for head in heads[: 2 if kind == "teacher" else None]:
             columns[f"{kind}, {head.name}"] = rows_of(motions, voices, head, beliefs)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Speed: takes against the engine in torch, the engine's start, keying, every quality, an hour of
-dialogue.
+"""Speed: takes against the engine in torch, the engine's start, processor time beside Rhubarb, keying,
+every quality, an hour of dialogue.
 
 `python -m research speed [--only SECTION …] [--quick]` prints tables and writes
 research/results/speed.txt, speed.json and docs/speed.md; figures of sections that did not run stay
@@ -11,6 +11,7 @@ table names. `--only hour` bakes an hour of dialogue, which takes long, and is l
 import json
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -258,6 +259,32 @@ class Bench:
                 table[name][str(takes)] = statistics.median(spent[name])
         return {"seconds_by_quality": table}
 
+    def minute(self) -> Figures:
+        """Processor seconds in which a new process loads the engine and makes one take of a minute,
+        and, where it is installed, those of Rhubarb Lip Sync for the same sound, in turns."""
+        import soundfile
+
+        ours = "import sys, thunder_core.api as thunder; "
+        ours += "thunder.perform(thunder.load(sys.argv[1]), takes=1, seed=1)"
+        rhubarb = shutil.which("rhubarb")
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "line.wav")
+            soundfile.write(path, sound(10.0 if self.quick else 60.0), RATE)
+            commands = {"minute_processor_seconds": [sys.executable, "-c", ours, path]}
+            if rhubarb:
+                commands["rhubarb_processor_seconds"] = [rhubarb, "--quiet", path]
+            spent: dict[str, list[float]] = {name: [] for name in commands}
+            for _ in range(1 if self.quick else 5):
+                for name, command in commands.items():
+                    before = os.times()
+                    subprocess.check_output(command, cwd=ROOT)
+                    after = os.times()
+                    spent[name].append(
+                        after.children_user + after.children_system
+                        - before.children_user - before.children_system
+                    )  # fmt: skip
+        return {name: statistics.median(each) for name, each in spent.items()}
+
     def hour(self) -> Figures:
         """An hour of dialogue, eight takes, baked in a Blender: minutes, and the most memory that
         the engine had."""
@@ -274,7 +301,7 @@ class Bench:
         }  # fmt: skip
 
 
-SECTIONS = ("takes", "busy", "start", "keying", "quality", "hour")
+SECTIONS = ("takes", "busy", "start", "minute", "keying", "quality", "hour")
 BARS = {  # figure → what it is, unit, and the most that is wanted
     "takes8_seconds": ("eight takes of 10 s", "s", None),
     "takes8_over_torch": ("the same, over the engine in torch", "×", 1.05),
@@ -287,6 +314,12 @@ BARS = {  # figure → what it is, unit, and the most that is wanted
     "first_take_seconds": ("first of eight takes after the click, from cold", "s", 1),
     f"first_take_over_{EARLIER}": (f"the same, over {EARLIER}", "×", 0.75),
     "engine_memory_gb": ("engine's most memory for eight takes of 10 s", "GB", 0.7),
+    "minute_processor_seconds": ("processor time for one take of a minute, from cold", "s", None),
+    "rhubarb_processor_seconds": (
+        "processor time of Rhubarb Lip Sync for the same sound",
+        "s",
+        None,
+    ),
     "keying_seconds": ("keying eight takes of a minute", "s", 0.5),
     "blend_mb_per_take_minute": ("compressed file, per minute of a take", "MB", 1),
     "hour_minutes": ("an hour of dialogue, eight takes", "min", 20),

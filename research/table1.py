@@ -42,6 +42,7 @@ from research.harness import (
     replace_part_of_file,
     required,
     RESULTS,
+    SHARED,
     usual_direction,
     write_json,
 )
@@ -448,7 +449,9 @@ def markdown(made: list[dict]) -> list[str]:
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_shared(p, "cache", "data", "weights", "seed", results=RESULTS / "table1.json")
+    # people are lines of the cache
+    data = SHARED["data"][0] or Path("data")
+    add_shared(p, "cache", "weights", "seed", data=data, results=RESULTS / "table1.json")
     p.add_argument("--spaces", type=Path, help="folder of the other networks")
     p.add_argument("--grid", type=Path, help="folder of `train grid --tables`: measure its people")
     p.add_argument("--clips", type=int, default=40)

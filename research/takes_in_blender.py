@@ -44,11 +44,11 @@ PARTS = 8  # samples per frame at which errors are measured
 BEYOND = 1e-5  # single precision
 
 
-def performance(path: Path) -> keying.Performance:
+def performance(path: Path) -> keying.TakeData:
     """The take in a file."""
     with np.load(path) as take:
         motion = types.Motion(*(take[name] for name in ("expression", "jaw", "head", "eyes")))
-        return keying.Performance(
+        return keying.TakeData(
             motion, tuple(map(str, take["channels"])), take["opening"], take["width"], 1, 0.0, {}
         )
 
@@ -173,7 +173,7 @@ def saved_bytes() -> int:
     return os.path.getsize(path)
 
 
-def key_takes(takes: list[keying.Performance]) -> dict:
+def key_takes(takes: list[keying.TakeData]) -> dict:
     """Key all takes in a new scene, as Generate does: seconds, those of the processor, keys, and by
     how much the file grows."""
     scene, rig, clock = new_scene()

@@ -19,13 +19,7 @@ import numpy as np
 
 from research.corpus_lines import clips_of, Line, LINE_OPTIONS, MOST_SECONDS, open_corpus, UNSEEN
 from research.harness import add_shared, describe_sampling, report, results_file
-from thunder_core.animation.traits import (
-    BEYOND_EXPECTED,
-    deviations,
-    Line as SpokenLine,
-    measure,
-    USUAL,
-)
+from thunder_core.animation.traits import BEYOND_EXPECTED, deviations, measure, USUAL
 from thunder_core.direction import Direction, DIRECTION_NAMES, DirectionRequest
 from thunder_core.direction_words import AXIS_WORDS, CARRIED_WORDS, MEASURES, words, words_of_takes
 from thunder_core.engine.engine import Engine
@@ -128,7 +122,6 @@ def run(args: Namespace) -> None:
         voice = engine.analyse(speech)
         wanted, spoken = requested_style(usual, voice.frames), voice.presence > SPOKEN
         expected = measure(engine.meter, engine.thunder.expect(voice, wanted), spoken)
-        line = SpokenLine.of(voice.frames / FPS, voice.phrasing.weights)
         for take in takes:
             measured = measure(engine.meter, take.motion, spoken)
             reading = np.array(take.provenance["reading"])
@@ -136,7 +129,7 @@ def run(args: Namespace) -> None:
                 level = expected.get(name, np.nan) if name in BEYOND_EXPECTED else 0.0
                 values[name].append(measured.get(name, np.nan) - level)
             requested.append(reading)
-            shows.append(deviations(measured, expected, line))
+            shows.append(deviations(measured, expected, voice.frames / FPS))
             batch.append(number)
             plain.append(words(reading, usual.vectors, speaks=True))
         direction = {"direction": usual.vectors.tolist()}

@@ -30,6 +30,22 @@ def in_short(values: Any) -> list[float]:
     return [float(x.size), float(x.mean()), float(x.std()), *map(float, waves)]
 
 
+def drawn(name: str, keys: dict[str, np.ndarray], handles: bool = True) -> dict[str, np.ndarray]:
+    """Keys of a curve as `compare` tells most changes of them apart: times, values, and with their
+    handles how far these reach and what is said of each key."""
+    sides = ("handle_left", "handle_right") if handles else ()
+    kinds = ("interpolation", *(f"{side}_type" for side in sides), "type")
+    found = {
+        f"{name}: times": keys["co"][:, 0],
+        f"{name}: values": np.column_stack([keys[part][:, 1] for part in ("co", *sides)]),
+        f"{name}: kinds": np.column_stack([keys[part] for part in kinds]),
+    }
+    if handles:
+        reach = [keys[side][:, 0] - keys["co"][:, 0] for side in sides]
+        found[f"{name}: reach"] = np.column_stack(reach)
+    return found
+
+
 def compare(name: str, found: dict[str, Any], near: float = NEAR) -> None:
     """Compare named numbers, arrays and texts with those that are stored as `name`."""
     short = {

@@ -22,6 +22,7 @@ import numpy as np
 from . import types
 from .animation import cue_file, motion_file, vrma
 from .animation.timing import at_scene_frames, Clock
+from .batch.settings import GONE
 from .channels import read_channel, say_chosen
 from .direction import AXES, CHOICES, Direction, DirectionRequest, Mark, NEUTRAL, STRENGTH
 from .direction_presets import Preset, Presets, SHIPPED
@@ -29,14 +30,14 @@ from .engine.engine import Engine
 from .engine.speech.audio import read_sound, sound_of, write_sound
 from .engine.speech.recognition import Recognised, Recogniser
 from .engine_python import find_recogniser
-from .errors import BadRequest, is_full_disk, NoSpace, suggest
+from .errors import BadRequest, BadSound, is_full_disk, NoSpace, suggest
 from .face import livelink
 from .files import part_of, write_file
 from .findings import LipSyncScore
 from .languages import code_of
 from .progress import no_progress, Progress
 from .protocol import NOTES
-from .request import check_number, NORMAL, Request, seed_of_voice, SourcePerformance, TAKES
+from .request import check_number, ENGINE, NORMAL, Request, seed_of_voice, SourcePerformance, TAKES
 from .shipped import SAMPLE
 from .spoken import Spoken
 from .types import FPS, pack, Speech, unpack
@@ -185,6 +186,11 @@ def load(
         speech = read_sound(sound, may_be_silent=True, channel=number)
     elif rate is None:
         raise BadRequest("Samples do not tell their rate: add rate, such as rate=48000")
+    elif np.ndim(sound) == 2 and 0 < len(sound) < np.shape(sound)[1]:
+        raise BadSound(
+            f"The samples have the shape {list(np.shape(sound))}, more channels than samples: turn "
+            f"them, such as with .T"
+        )
     else:
         speech, name = sound_of(sound, rate, "voice", number), "voice"
     name = os.fsdecode(name)
@@ -248,7 +254,10 @@ tense, angry, afraid, surprised, disgusted, contemptuous, doubtful, bored
         raise BadRequest(
             f"Takes are made of a voice, not of {type(voice).__name__}: read it with load"
         )
-    exact_first = bool(sliders.pop("as_asked", exact_first))  # its name in version 0.2.0
+    # as version 0.2.0 calls it, whose takes may be of other systems too
+    exact_first = bool(sliders.pop("as_asked", exact_first))
+    if sliders.pop("system", ENGINE) != ENGINE:
+        raise BadRequest(f"“system” {GONE['system']}")
     direction = _direction(preset, mood, strength, spread, exact_first, sliders)
     if not isinstance(transcript, str):
         raise BadRequest(

@@ -547,7 +547,7 @@ class DirectionRequest:
     sampled in, which scores compare with; None: `vectors`.  like: (seed, spread) of that take,
     after those of the takes that it was sampled around itself. Takes stress their words and differ
     little from them in what is drawn at random; gestures and the side of the head are those of the
-    first.
+    first. Beside a kept part all of that is drawn anew.
 
     marks: on words of the line, for all takes (`engine.voice`).  text: what the voice says, ""
     if it is not known.

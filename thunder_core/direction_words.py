@@ -84,8 +84,8 @@ def words(
     """Remarkable traits of a direction vector, strongest first: at most `most` words, "usual" if
     there are none.
 
-    reading, requested: [DIRECTION_NAMES], or [T, DIRECTION_NAMES], whose mean is taken. requested:
-    the take's requested direction; then the words describe the difference from it, since traits
+    take_style, requested: [DIRECTION_NAMES], or [T, DIRECTION_NAMES], whose mean is taken; of the
+    take, and of what was requested; then the words describe the difference from it, since traits
     shared by all takes of a batch do not help to choose. speaks: False for a face that listens or
     is idle, whose speech is not described. visible: of the finished take (`animation.traits`): a
     trait is as strong as the take shows it, and left out if the take shows its opposite, and so is

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filters of curves in numpy: easing, smoothing, limits of speed, largest and smallest neighbours,
-runs, a low-pass, a spline, peaks.
+"""Filters of curves in numpy: easing, weights between keys, smoothing, largest neighbours, gaps.
 
 Those that scipy has give the same results (tests/core/test_filters.py); users do not install scipy,
 which would add 0.14 GB for these few.
@@ -65,7 +64,7 @@ def smooth(values: np.ndarray, deviation: float) -> np.ndarray:
     return gaussian(values, deviation, "nearest", int(np.ceil(3 * deviation)))
 
 
-def runs(numbers: np.ndarray, gap: int = 1) -> list[np.ndarray]:
+def split_at_gaps(numbers: np.ndarray, gap: int = 1) -> list[np.ndarray]:
     """Ascending whole numbers [k], divided where neighbours are more than `gap` apart; [] for
     none."""
     return np.split(numbers, np.flatnonzero(np.diff(numbers) > gap) + 1) if len(numbers) else []

@@ -6,6 +6,7 @@ In the repository and in the extension their folders lie beside this package, in
 they lie in it.
 """
 
+import hashlib
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -23,4 +24,17 @@ SAMPLE_TEXT = (
     "My brother moves both big blue boxes from the front room. "
     "Who can forgive such a foolish thief, and put up with his thunder?"
 )
+# endings of weight files; graphs follow from these
+WEIGHT_ENDINGS = (".safetensors", ".json", ".npz")
 VENDOR = folder("vendor")  # folder of the engine's libraries in a package; a clone has none
+
+
+def fingerprint_of(weights: Path) -> str:
+    """First 16 hexadecimal digits of the SHA-256 over the weight files in a folder, in name order:
+    what takes and reports call the weights. Raises OSError."""
+    whole = hashlib.sha256()
+    for path in sorted(weights.iterdir()):
+        if path.suffix in WEIGHT_ENDINGS and path.is_file():
+            whole.update(path.name.encode())
+            whole.update(path.read_bytes())
+    return whole.hexdigest()[:16]

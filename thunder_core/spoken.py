@@ -3,8 +3,9 @@
 in seconds of the recording, in classes of mouths."""
 
 import json
+import re
 import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from difflib import SequenceMatcher
 from functools import cached_property
 from itertools import pairwise
@@ -81,6 +82,8 @@ MOUTH_SOUNDS = {
 # confidence below which a word is not found: 1 % of those that validation voices say, more than
 # half of those that they do not
 SAID = 0.4
+# seconds in which lips meet before a word on which they stay shut, and part behind it
+CLOSES = 0.12
 # probability above which a sound is clear: 98 % of these are right, two of three below .6
 # (validation voices)
 CLEAR = 0.75
@@ -164,6 +167,18 @@ def split(text: str) -> list[str]:
     return [word for each in "".join(parts).split() if (word := each.strip("'’"))]
 
 
+def slice_text(text: str, first: int, behind: int) -> str:
+    """A text from one of its words (`split`) to before another, with the punctuation around."""
+    starts, end = [], 0
+    for word in split(text):
+        start = text.index(word, end)
+        opening = re.search(r"(?<=\s)\S+$", text[end:start])  # a quotation mark before the word
+        starts.append(start - len(opening[0]) if opening else start)
+        end = start + len(word)
+    edges = [0, *starts[1:], len(text)]
+    return text[edges[first] : edges[behind]].strip()
+
+
 def share_out(names: list[str], start: float, end: float) -> list[Word]:
     """Words of a stretch whose times are not known, each as long as its letters are many."""
     edges = np.linspace(start, end, sum(map(len, names)) + 1)[np.cumsum([0, *map(len, names)])]
@@ -216,6 +231,12 @@ def pack(answer: dict, begin: float, text: str) -> str:
     return json.dumps(
         {records.KEY: records.VERSION, **record}, ensure_ascii=False, separators=(",", ":")
     )
+
+
+def pack_part(said: Spoken, first: int, behind: int, text: str) -> str:
+    """What a voice says with some of its words alone, which are this text, as it is kept."""
+    words = [astuple(word) for word in said.words[first:behind]]
+    return pack({"sounds": said.sounds, "words": words, "matches": said.matches}, 0.0, text)
 
 
 def unpack(kept: str) -> Spoken | None:

@@ -6,7 +6,6 @@ refused with a sentence. A network's graph is NAME.onnx beside NAME.safetensors,
 copy of; `train.graphs` writes it. `engine` and `networks` compute what is read here.
 """
 
-import hashlib
 import json
 import math
 import typing
@@ -20,7 +19,7 @@ from safetensors import safe_open, SafetensorError
 from .errors import BadHead, BadWeights
 from .face.head import Head, read_head
 from .files import hash_of, part_of
-from .shipped import WEIGHTS as SHIPPED
+from .shipped import fingerprint_of, WEIGHT_ENDINGS, WEIGHTS as SHIPPED
 
 # ---- cards of weight files
 
@@ -28,7 +27,7 @@ SUMS = "SHA256SUMS"  # checksums of the weights in a folder, in the format of sh
 
 GRAPH = ".onnx"  # ending of a network's graph, which follows from the sizes in its card
 
-ENDINGS = (".safetensors", ".json", ".npz", GRAPH)  # endings of weight files
+ENDINGS = (*WEIGHT_ENDINGS, GRAPH)  # endings of weight files
 
 _LONGEST_CARD = 2**20  # bytes
 
@@ -171,8 +170,7 @@ def _fits(value, kind, most: int) -> bool:
 class Identity:
     """Identity of the weights in a folder.
 
-    fingerprint: first 16 hexadecimal digits of the SHA-256 over every weights file but the graphs,
-    in name order.
+    fingerprint: of `shipped.fingerprint_of`.
     origin: "shipped" (all files as released), "own" (another folder with other weights, which is
     fine) or "changed" (the extension's folder differs from the release).
     sentence: for the log, "" for shipped weights.
@@ -191,22 +189,12 @@ def identify(folder: Path) -> Identity:
     different = [name for name in sums | released if sums.get(name) != released.get(name)]
     if not different:
         return Identity(first.split()[-1], "shipped", "")
-    fingerprint = _fingerprint(folder)
+    fingerprint = fingerprint_of(folder)
     if folder.resolve() != SHIPPED:
         return Identity(fingerprint, "own", "These are not the shipped weights")
     names = ", ".join(sorted(different))
     sentence = f"The bundled weights were changed ({names}): install it again"
     return Identity(fingerprint, "changed", sentence)
-
-
-def _fingerprint(folder: Path) -> str:
-    """That of `Identity`."""
-    whole = hashlib.sha256()
-    for path in _files(folder):
-        if path.suffix != GRAPH:  # takes are known by their weights
-            whole.update(path.name.encode())
-            whole.update(path.read_bytes())
-    return whole.hexdigest()[:16]
 
 
 def _files(folder: Path) -> list[Path]:

@@ -91,7 +91,7 @@ def _wanted_films(folder: Path, plan: dict) -> list[str]:
 
 
 def performance(system: dict, clip: Path):
-    """The take (`keying.Performance`) with which a system performs a sound file. Raises
+    """The take (`keying.TakeData`) with which a system performs a sound file. Raises
     ThunderError."""
     from thunder.scene.animation import keying
     from thunder.scene.engine import connection
@@ -103,7 +103,7 @@ def performance(system: dict, clip: Path):
     if not is_weights(system["folder"]):
         motion, channels = motion_file.read(motion_path(system["folder"], clip))
         still = np.zeros(motion.frames, np.float32)
-        return keying.Performance(motion, channels, still, still, 0, math.nan, {})
+        return keying.TakeData(motion, channels, still, still, 0, math.nan, {})
     client = connection.client(None, system["folder"] or None)
     names = "takes", "seed", "quality", "steps", "guidance", "speech_guidance"
     request = Request(**{name: system[name] for name in names})

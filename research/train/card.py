@@ -10,9 +10,9 @@ import numpy as np
 
 from thunder_core.engine.planning.lip_kernels import KERNELS
 from thunder_core.files import hash_of, write_file
-from thunder_core.shipped import WEIGHTS
+from thunder_core.shipped import fingerprint_of, WEIGHTS
 from thunder_core.train.corpus import TEST_SPEAKERS, voices_in_words
-from thunder_core.weight_files import _files, _fingerprint, SUMS
+from thunder_core.weight_files import _files, SUMS
 
 SHOWN = 6  # figures of a file that the page has; the JSON beside it has all
 HEAD = """# Weights
@@ -32,10 +32,10 @@ HEADS = """
 TAIL = """
 ## Data
 
-- LibriSpeech excerpts: 7.9 hours, CC BY 4.0
+- LibriSpeech excerpts: 8.5 hours, CC BY 4.0
 - LJSpeech excerpts: 0.3 hours, public domain
 - speechocean762 excerpts, Mandarin-native speakers of English: 0.6 hours, free for any use
-- AN4 and LibriVox samples: 0.03 hours, any purpose, public domain
+- AN4 and LibriVox samples: 0.02 hours, any purpose, public domain
 - GRID excerpts, 9 speakers: 0.3 hours with measured lips, CC BY 4.0 (M. Cooke, J. Barker, S. Cunningham and X. Shao, 2006; landmarks tracked, sound re-encoded)
 
 Phones of recordings are pocketsphinx alignments. Ten LibriSpeech test-other speakers (533 367 3331 3080 3005 2609 2414 2033 1998 1688) train
@@ -152,5 +152,5 @@ def write_sums(folder: Path) -> Path:
     """Write the fingerprint of a folder's weights, as a comment, and the SHA-256 of every file, in
     the format that `sha256sum --check` reads."""
     rows = [f"{hash_of(path)}  {path.name}\n" for path in _files(folder)]
-    write_file(folder / SUMS, "".join([f"# fingerprint {_fingerprint(folder)}\n", *rows]))
+    write_file(folder / SUMS, "".join([f"# fingerprint {fingerprint_of(folder)}\n", *rows]))
     return folder / SUMS

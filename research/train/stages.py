@@ -59,7 +59,8 @@ def _speaker(workspace: Workspace, args: Namespace) -> str:
 def _encoder(workspace: Workspace, args: Namespace) -> dict:
     schedule = Schedule(steps=args.steps, rate=args.rate, average=0.998, seed=workspace.seed)
     start = load_weights(args.start / "encoder")[0] if args.start else None
-    folder, corpus, adopted = workspace.runs / "encoder", workspace.corpus(), None
+    corpus, adopted = workspace.corpus(), None
+    folder = workspace.run_folder("encoder", workspace.corpus_folder / "phones.u8")
     if args.adopt and args.whisper:
         adopted = adopt_whisper(args.adopt, args.whisper, corpus)
     elif args.adopt:
@@ -81,12 +82,13 @@ def _encoder(workspace: Workspace, args: Namespace) -> dict:
 
 
 def _vocoder(workspace: Workspace, args: Namespace) -> dict:
-    weights, folder = workspace.weights, workspace.runs / "vocoder"
+    weights, motions = workspace.weights, workspace.motions()
+    folder = workspace.run_folder("vocoder", workspace.performances)
     schedule = Schedule(steps=args.steps, rate=args.rate, average=0.998, seed=workspace.seed)
     m2s = MeshToSpeech.load(weights) if (weights / "m2s.safetensors").exists() else None
     start = start_weights(args.start, weights, "vocoder") if args.start else None
     network, figures = train_vocoder(
-        workspace.motions(), workspace.head, folder, schedule, workspace.device, m2s, start=start
+        motions, workspace.head, folder, schedule, workspace.device, m2s, start=start
     )
     what, data = "vocoder, pulses and noise through an inverse STFT", "corpus, training voices"
     workspace.export(
@@ -120,6 +122,7 @@ def _paper(workspace: Workspace, args: Namespace) -> str:
     budget = Budget(args.steps, args.together_steps, args.batch, m2s_weight=args.m2s_weight)
     stages, motions, lines = select_stages(args.only), workspace.motions(args.people), []
     clip = ClipImages(args.clip) if args.clip else None
+    workspace.run_folder("paper", workspace.performances)
     for seed in args.seeds or [workspace.seed]:
         chain = Chain(
             motions,
@@ -139,6 +142,7 @@ def _paper(workspace: Workspace, args: Namespace) -> str:
 
 def _sv2s(workspace: Workspace, args: Namespace) -> dict:
     motions = workspace.motions()
+    folder = workspace.run_folder(sv2s.NAME, workspace.performances)
     pairs = lip_video.choose_rows(motions, FRAMES, args.minutes, workspace.seed)
     films = lip_video.film(motions, workspace.head, pairs, workspace.cache / "lip_films")
     warmup = min(200, max(1, args.steps // 5))
@@ -146,9 +150,7 @@ def _sv2s(workspace: Workspace, args: Namespace) -> dict:
         steps=args.steps, rate=args.rate, warmup=warmup, seed=workspace.seed, checkpoint_every=50
     )
     start = start_weights(args.start, workspace.weights) if args.start else None
-    network, figures = sv2s.train_sv2s(
-        motions, films, workspace.runs / sv2s.NAME, schedule, workspace.device, start
-    )
+    network, figures = sv2s.train_sv2s(motions, films, folder, schedule, workspace.device, start)
     what = "silent video to speech"
     data = f"films of the teacher's lips, {args.minutes:g} minutes of the corpus"
     workspace.export(
@@ -181,7 +183,9 @@ def _facegood(workspace: Workspace, args: Namespace) -> str:
 def _grid(workspace: Workspace, args: Namespace) -> str:
     if args.tables:
         folders = args.folder, args.out, workspace.corpus_folder, workspace.weights
-        return f"{gather_people(*folders)} → {workspace.corpus_folder}"
+        counts = gather_people(*folders)
+        workspace.forget_features()
+        return f"{counts} → {workspace.corpus_folder}"
     if args.heads:
         head = Columns(workspace.head.channels).head
         count = turn_heads(workspace.motions(), workspace.motions_folder, args.out, head)

@@ -271,3 +271,9 @@ def test_cycles_that_jump_or_are_mirrored_become_keys_on_every_frame(mode):
 
 def test_each_track_belongs_to_the_region_that_it_moves_most(meter):
     assert tuple(result(posing.regions(meter))) == REGIONS
+
+
+def test_a_strip_moves_a_curve_within_the_leads_around_a_take():
+    curve = StripCurve(Strip(0.0, 100.0, 0.0, 100.0), np.array([30.0]), lambda time: 0.0)
+    assert [curve.moves(10, 20, 0, after) for after in (9, 10)] == [False, True]
+    assert [curve.moves(40, 50, before) for before in (9, 10)] == [False, True]

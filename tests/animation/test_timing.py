@@ -99,3 +99,9 @@ def test_a_take_begins_its_lead_in_before_the_sound_and_ends_its_lead_out_after_
         (timing.LEAD_OUT, frames[-1] - sound[-1]),
     ):
         assert count - 1 < lead * one.fps <= count
+
+
+def test_a_frame_is_moved_onto_a_closure_within_half_a_frame_of_it_and_no_further():
+    opening = np.array([5.0, 5.0, 0.0, 5.0, 5.0])
+    for position, moved in (([0.6, 1.6], [0.6, 2.0]), ([0.4, 1.4], [0.4, 1.4])):
+        assert timing.snap_to_closures(np.array(position), opening, 1.0).tolist() == moved

@@ -177,6 +177,7 @@ def silence():
         ("text.wav", 16000, "leave rate out"),
         (np.zeros(16000), None, "add rate"),
         (np.zeros(0), 16000, "“voice” has no samples of a sound"),
+        (np.zeros((2, 16000)), 16000, r"shape \[2, 16000\], more channels than samples: turn them"),
         (np.zeros((4, 4, 4)), 16000, "“voice” has no samples of a sound"),
         (np.array(["a"]), 16000, "“voice” has no samples of a sound"),
         (np.full(16000, np.nan), 16000, "holds values that are not numbers"),
@@ -222,7 +223,9 @@ def test_moods_presets_and_sliders_reach_takes_that_begin_where_the_panels_do(vo
     for name in ("exact_first", "as_asked"):  # as version 0.2.0 calls it
         varied = direction(spread=0.2, **{name: False})
         assert varied.spread == 0.2 and not varied.exact_first
-    (take,) = thunder.perform(voice, takes=1, quality="draft")
+    with pytest.raises(errors.BadRequest, match="“system” is compared in the laboratory only"):
+        direction(system="diffposetalk")
+    (take,) = thunder.perform(voice, takes=1, quality="draft", system="thunder")  # as in 0.2.0
     assert (
         take.seed == seed_of_voice("line.wav")
         and take.provenance["as_asked"]

@@ -84,6 +84,11 @@ def test_a_closure_of_the_text_that_is_not_heard_is_asked_for_around_its_time(
     voice = engine.analyse(sample)
     demands, _ = scorer.find_demands(voice, np.zeros((2 * voice.frames, 40)), "me")
     assert demands == [scorer.Demand(0.98, 1.04, "m", "me")]
+    unheard = SimpleNamespace(**vars(closure) | {"sure": 0.0})
+    closures = [closure, unheard, unheard]
+    monkeypatch.setattr(scorer.transcript, "closures_and_words", lambda *_: (closures, []))
+    found = scorer.find_demands(voice, np.zeros((2 * voice.frames, 40)), "me")
+    assert found == ([], []), "a text of which a third is heard is another line's"
 
 
 @pytest.mark.parametrize("part", ["expression", "jaw"])

@@ -19,7 +19,7 @@ from thunder_core.engine.planning.choice import (
     spots_of,
     THINKS,
 )
-from thunder_core.engine.planning.plan import Behaviours, plan_speaker
+from thunder_core.engine.planning.upper_face import Behaviours, plan_speaker
 from thunder_core.engine.speech.cues import Phrasing, prosody_of, silent_phrasing
 from thunder_core.spoken import Word
 from thunder_core.types import FPS

@@ -330,7 +330,7 @@ def test_memory_that_ran_out_is_known_by_its_words(error):
     caused = RuntimeError("the models could not be loaded")
     caused.__cause__ = error
     for each in (error, caused):
-        assert type(worker.explain(each, "generate")).__name__ == "OutOfMemory"
+        assert type(worker.explain_failure(each, "generate")).__name__ == "OutOfMemory"
 
 
 @pytest.mark.parametrize(
@@ -342,4 +342,4 @@ def test_memory_that_ran_out_is_known_by_its_words(error):
     ],
 )
 def test_what_is_missing_or_broken_is_still_said_to_be_that(error):
-    assert type(worker.explain(error, "generate")).__name__ == "NoEngine"
+    assert type(worker.explain_failure(error, "generate")).__name__ == "NoEngine"

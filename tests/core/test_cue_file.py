@@ -133,6 +133,8 @@ def test_vowels_blinks_head_jaw_and_gaze_are_read_back(tmp_path):
     document, moved = read_vrma(path)
     about = document["extensions"]["VRMC_vrm_animation"]
     assert document["extensionsUsed"] == ["VRMC_vrm_animation"] and about["specVersion"] == "1.0"
+    first, last = (document["accessors"][0][end] for end in ("min", "max"))
+    assert first + last == pytest.approx([2.0, 2.0 + 4 / 25])
     names = [node["name"] for node in document["nodes"]]
     for group in (about["humanoid"]["humanBones"], about["expressions"]["preset"]):
         assert all(names[entry["node"]] == name for name, entry in group.items())

@@ -7,11 +7,14 @@ import contextlib
 import errno
 import os
 import re
+import subprocess
+import sys
 
 import pytest
 
-from thunder_core import files
+from thunder_core import files, named_files, records
 from thunder_core.errors import BadRequest, NoSpace
+from thunder_core.named_files import NamedFiles
 
 CALLS = [
     (os, name)
@@ -249,6 +252,8 @@ def test_links_in_the_folder_are_not_followed(tmp_path):
     write(out, NEW, force=True)
     assert precious.read_text() == "precious"
     assert not (out / "report.json").is_symlink() and (out / "report.json1").is_symlink()
+    kinds = (precious, out, out / "report.json1", out / "none")
+    assert [files.is_plain_file(str(path)) for path in kinds] == [True, False, False, False]
 
 
 @pytest.mark.parametrize(
@@ -277,6 +282,27 @@ def test_old_leftovers_are_removed_and_not_what_another_process_is_writing(tmp_p
         write(tmp_path, OLD)
         write(tmp_path, {"report.json": b"{}"})
     assert set(os.listdir(tmp_path)) - {files.MANIFEST, *OLD} == set(names[1:])
+
+
+def test_the_list_names_no_file_that_was_removed(tmp_path):
+    write(tmp_path, OLD)
+    os.remove(tmp_path / "shot.blend")
+    write(tmp_path, {"take_01.npz": b"one"})
+    assert files._listed(str(tmp_path)).keys() == {"report.json", "take_01.npz"}
+
+
+def test_a_preset_is_read_as_utf_8_whatever_the_system_writes(tmp_path):
+    NamedFiles(tmp_path).write("one", "für")
+    command = "import sys; from thunder_core.named_files import NamedFiles as Files; "
+    command += "print(ascii(Files(__import__('pathlib').Path(sys.argv[1])).read('one')))"
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    said = subprocess.run(
+        [sys.executable, "-c", command, str(tmp_path)],
+        env=os.environ | plain,
+        capture_output=True,
+        text=True,
+    )
+    assert said.stdout.strip() == r"'f\xfcr'", said.stderr
 
 
 def test_a_file_that_was_edited_after_a_crash_is_kept(tmp_path, monkeypatch):
@@ -365,3 +391,105 @@ def test_content_is_on_the_disk_before_it_gets_its_name_and_the_name_after_that(
     monkeypatch.setattr(os, "replace", lambda *paths: replace(*paths) or done.append("named"))
     files.write_file(tmp_path / "preset.json", "new")
     assert done == [(tmp_path / "preset.json").stat().st_ino, "named", tmp_path.stat().st_ino]
+
+
+NAMES = {  # name of a preset → its file's
+    "angry": "angry",
+    " 50 % / slow? ": "50 %25 %2F slow%3F",
+    ".hidden.": "%2Ehidden%2E",
+    'a\x1fb\x7f<>:"\\|*': "a%1Fb%7F%3C%3E%3A%22%5C%7C%2A",
+    "Con": "%43on",
+    "com1.x": "%63om1.x",
+    "console": "console",
+    "lpt²": "%6Cpt²",
+}
+
+
+@pytest.mark.parametrize("name, stem", NAMES.items())
+def test_a_preset_of_any_name_has_a_file_on_any_system_and_is_read_back(tmp_path, name, stem):
+    presets = NamedFiles(tmp_path / "new" / "presets")
+    assert presets.names() == []
+    assert (
+        presets.write(name, "text") == presets.path(name.strip()) == presets.folder / f"{stem}.json"
+    )
+    assert presets.names() == [name.strip()] and presets.read(name.strip()) == "text"
+
+
+def test_presets_are_listed_in_order_with_those_of_earlier_versions(tmp_path):
+    presets = NamedFiles(tmp_path)
+    for name in ("b", "a", "B2"):
+        presets.write(name, "")
+    for older in ("100%.json", "%41.json", ".thunder_0.part.json", "notes.txt"):
+        (tmp_path / older).write_text("older")
+    assert presets.names() == ["%41", "100%", "a", "b", "B2"]
+    assert presets.path("100%").name == "100%.json" and presets.read("100%") == "older"
+    assert presets.write("100%", "new").name == "100%25.json" and presets.read("100%") == "new"
+    assert presets.path("../100%").name == "%2E.%2F100%25.json"
+    for name in ("", " . ", ".."):
+        with pytest.raises(BadRequest, match="has no name"):
+            presets.write(name, "")
+
+
+@pytest.mark.parametrize(
+    "number, reason", [(errno.ENOSPC, "the disk is full"), (errno.EACCES, "not for you")]
+)
+def test_a_preset_that_cannot_be_written_says_why(tmp_path, monkeypatch, number, reason):
+    def refused(path, text):
+        raise OSError(number, "not for you")
+
+    monkeypatch.setattr(named_files, "write_file", refused)
+    with pytest.raises(NoSpace) as raised:
+        NamedFiles(tmp_path).write("one", "")
+    assert str(raised.value) == (
+        f"The preset cannot be written to {tmp_path} ({reason}): free some space or check its "
+        f"permissions"
+    )
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ('{"v": 2, "a": "longer"}', "It has more than 20 letters: CHOOSE"),
+        (
+            '{"v": 2',
+            "It is not readable as JSON (Expecting ',' delimiter: line 1 column 8 (char 7)): MEND",
+        ),
+        ("[" * 19, "It is not readable as JSON ("),
+        ("[2]", "It is not one of Thunder's: CHOOSE"),
+        ('{"w": 2}', "It is not one of Thunder's: CHOOSE"),
+        ('{"v": true}', "It is of version true where 2 is known: update Thunder or MEND"),
+        (
+            '{"v": "fourteen"}',
+            'It is of version "fourteen" where 2 is known: update Thunder or MEND',
+        ),
+    ],
+)
+def test_a_text_that_is_no_document_of_ours_says_what_to_do(text, said):
+    given = "v", 2, 20, "It", ("CHOOSE", "MEND"), BadRequest
+    with pytest.raises(BadRequest, match="^" + re.escape(said)):
+        named_files.read_document(text, *given)
+
+
+def test_texts_versions_and_frames_in_records_are_of_their_kind():
+    texts = ["Ünïcode\ttab", "", "x" * 1000, "x" * 1001, "a\nb", "\x7f", "\ud800", 5, b"a"]
+    assert [named_files.is_text(text) for text in texts] == [True] * 3 + [False] * 6
+    known = [{}, *({"version": version} for version in (True, -1, "1", 1.0, 1, 2))]
+    assert [records.version_of(record) for record in known] == [0] * 5 + [1, 2]
+    assert [records.is_readable(record) for record in known] == [True] * 6 + [False]
+    assert records.frames("-12") == -12 and records.frames(2**31) == -records.frames(-(2**31))
+    for value in (2**31 + 1, -(2**31) - 1, "x", None):
+        with pytest.raises(records.UNREADABLE):
+            records.frames(value)
+
+
+@pytest.mark.parametrize(
+    "error, reason",
+    [
+        (OSError(errno.EACCES, "Not for you. "), "Not for you"),
+        (RuntimeError("Writing:\n Error: no room.\n"), "no room"),
+        (RuntimeError(" "), "no reason was given"),
+        (OSError("odd"), "odd"),
+    ],
+)
+def test_the_reason_of_a_failure_is_the_last_line_that_is_said(error, reason):
+    assert files.reason_of(error) == reason

@@ -68,6 +68,7 @@ def test_short_recordings_of_a_speaker_are_joined_where_they_are_too_short_to_le
     ]  # fmt: skip
     assert {c.split for c in corpus.clips} == {"train", "test"}
     assert motions_in_words(corpus.clips).endswith("0.2 of 0.2 minutes captured")
+    assert motions_in_words(100 * corpus.clips).endswith("20.0 of 20.0 minutes captured")
     for who in ("Ada", "Bob"):
         chosen = build(tmp_path / who, [tmp_path / "tracked"], said, CHANNELS, testing=[who])
         assert {c.speaker for c in chosen.clips if c.split == "test"} == {who}

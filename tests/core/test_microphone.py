@@ -151,8 +151,8 @@ def test_a_full_disk_is_refused_before_anybody_speaks(tmp_path, monkeypatch):
 def test_a_system_without_wheels_says_so(monkeypatch):
     lacks = ModuleNotFoundError("No module named 'miniaudio'", name="miniaudio")
     monkeypatch.setattr(worker.platform, "machine", lambda: "aarch64")
-    assert str(worker.explain(lacks, "record")).startswith(
+    assert str(worker.explain_failure(lacks, "record")).startswith(
         "On this kind of processor Thunder cannot record"
     )
     monkeypatch.setattr(worker.platform, "machine", lambda: "x86_64")
-    assert "has no “miniaudio”" in str(worker.explain(lacks, "record"))
+    assert "has no “miniaudio”" in str(worker.explain_failure(lacks, "record"))

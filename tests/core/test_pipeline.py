@@ -14,8 +14,8 @@ from thunder_core.engine.diffusion import Inpainting
 from thunder_core.engine.performance import Performance
 from thunder_core.engine.pipeline import Pipeline
 from thunder_core.engine.planning.choice import plain
-from thunder_core.engine.planning.plan import Behaviours
 from thunder_core.engine.planning.take_plan import plan_take, Resting
+from thunder_core.engine.planning.upper_face import Behaviours
 from thunder_core.engine.speech.cues import (
     confident_sounds,
     Phrasing,
@@ -48,7 +48,9 @@ def phrased(frames: int = FRAMES) -> Phrasing:
 def voice_of(shut, s, f, th, present, listens=False):
     """A voice with these curves [FRAMES], as the pipeline reads it."""
     only = 1 - shut  # as `sounds_of` has them: closed lips win
-    sounds = Sounds(present.astype(float), s * only, f * only, th * only * (1 - s * only), shut)
+    sounds = Sounds(
+        present.astype(float), s * only, f * only, th * only * (1 - s * only), shut, 0 * shut
+    )
     return SimpleNamespace(
         sounds=sounds,
         presence=present.astype(np.float32),
@@ -285,7 +287,7 @@ def test_lips_that_all_but_meet_on_a_bilabial_meet_and_others_stay_as_the_model_
     jaw_mm, meets
 ):
     shut = confident_sounds(heard("B", 1.0, 20, 24), SPEAKS).shut
-    given, _, made = articulated(Sounds(SPEAKS, *[NOTHING] * 3, shut), 0.01 * jaw_mm)
+    given, _, made = articulated(Sounds(SPEAKS, *[NOTHING] * 3, shut, NOTHING), 0.01 * jaw_mm)
     model, made = (bundled_lips().opening(Motion(*motion)) for motion in (given, made))
     assert made[:15] == pytest.approx(model[:15], abs=0.05)
     assert (made[21:23].max() < 0.05) == meets
@@ -314,12 +316,12 @@ def on(start, end, value=1.0):
 def test_lip_and_tongue_come_and_leave_in_more_than_a_frame():
     heard = np.isin(np.arange(4 * LINE), np.arange(96, 104))
     bite = sounds_of(SPEAKS, *heard * np.array([[0], [1], [0], [0]])).labiodental
-    _, _, made = articulated(Sounds(SPEAKS, NOTHING, bite, NOTHING, NOTHING), 0.12)
+    _, _, made = articulated(Sounds(SPEAKS, NOTHING, bite, *[NOTHING] * 3), 0.12)
     roll = made[0][:, ROLL]
     assert np.abs(np.diff(roll)).max() < 0.25 and 0.4 < roll[24:26].min() <= roll.max() <= 0.6
     assert lip_to_teeth(PIPELINE.mechanics.articulators, *made)[24:26].max() <= 0.5
     _, (before, _), (made, _) = articulated(
-        Sounds(SPEAKS, NOTHING, NOTHING, on(34, 36), NOTHING),
+        Sounds(SPEAKS, NOTHING, NOTHING, on(34, 36), NOTHING, NOTHING),
         0.1,
         tongueTipUp=on(20, 22, 0.9) + on(31, 34, 0.9),
     )

@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from memory import held_at_most
 from scipy.stats import norm
+from stored import compare
 
 from research.faces.lip_clips import stack_neighbours
-from thunder_core.direction import Direction, NEUTRAL, Style
+from thunder_core.direction import AXES, Direction, NEUTRAL, Style
 from thunder_core.engine.diffusion import Inpainting
 from thunder_core.engine.engine import Thunder
 from thunder_core.engine.performance import Performance, side_of
@@ -21,7 +23,14 @@ from thunder_core.engine.planning.lip_kernels import (
     place_sounds,
     plan_lips,
 )
-from thunder_core.engine.planning.plan import (
+from thunder_core.engine.planning.take_plan import (
+    brow_height,
+    event_curves,
+    LIPS_STRESS,
+    plan_take,
+    vary_lips,
+)
+from thunder_core.engine.planning.upper_face import (
     AFTER_LOUDEST,
     AT_PHRASE_END,
     Behaviours,
@@ -30,7 +39,6 @@ from thunder_core.engine.planning.plan import (
     plan_listener,
     WITH_GAZE,
 )
-from thunder_core.engine.planning.take_plan import brow_height, LIPS_STRESS, plan_take, vary_lips
 from thunder_core.engine.speech.cues import (
     Phrasing,
     phrasing,
@@ -39,7 +47,18 @@ from thunder_core.engine.speech.cues import (
     silent_phrasing,
 )
 from thunder_core.engine.voice import VoiceFeatures
-from thunder_core.events import BLINK, BREATH, BROW_COLUMNS, EVENTS, HEAD, KNIT, LOOK, SIDE
+from thunder_core.events import (
+    BLINK,
+    BREATH,
+    BROW_COLUMNS,
+    EVENTS,
+    HEAD,
+    KNIT,
+    LOOK,
+    Look,
+    Plan,
+    SIDE,
+)  # fmt: skip
 from thunder_core.face.mechanics import lips_of, Sounds
 from thunder_core.spoken import PHONES, SILENCE
 from thunder_core.types import Columns, FPS
@@ -79,20 +98,23 @@ def blinks(some):
     return [[blink.at for blink in each.plan.blinks] for each in some]
 
 
-@pytest.mark.parametrize(
-    "voice, listens", [(VOICE, False), (VOICE, True), (silent_phrasing(500), False)]
-)
-def test_plans_depend_on_the_seed_alone_and_differ_between_seeds(voice, listens):
-    one, again = (plans(voice, listens=listens, seeds=[5])[0] for _ in range(2))
-    assert np.array_equal(one.events, again.events) and np.array_equal(
-        one.mood_strength, again.mood_strength
-    )
-    events = curves(plans(voice, listens=listens))
-    assert (
-        events.shape[2] == len(EVENTS)
-        and np.isfinite(events).all()
-        and events[..., HEAD].std(0).mean() > 0.4
-    )
+def test_plans_are_those_that_are_stored():
+    found, rng = {}, np.random.default_rng(1)
+    acted = Style.of_vector(rng.normal(0, 1.2, len(AXES)))
+    for name, how in {
+        "speaker": {"seeds": range(4)},
+        "acted": {"style": acted, "spread": 0.9},
+        "listener": {"listens": True, "seeds": range(4)},
+        "acted listener": {"style": acted, "listens": True},
+        "idle": {"marks": silent_phrasing(700)},
+        **{mood: {"mood": mood, "strength": 0.8} for mood in ("JOY", "CONTEMPT", "FEAR")},
+    }.items():
+        for seed, each in enumerate(plans(**{"seeds": range(2)} | how)):
+            parts = (vars(each) | vars(each.resting)).items()
+            arrays = {part: value for part, value in parts if isinstance(value, np.ndarray)}
+            arrays |= {f"event {row}": curve for row, curve in enumerate(arrays.pop("events").T)}
+            found |= {f"{name} {seed}: {part}": x for part, x in arrays.items() if x.any()}
+    compare("plans", found)
 
 
 def test_speakers_move_on_accents_more_than_elsewhere_but_not_only_there():
@@ -181,6 +203,19 @@ def test_half_of_takes_incline_to_each_side_but_contempt_to_that_of_its_smile():
     assert {each.events[0, SIDE] for each in left} == {-1.0} and {
         each.events[0, SIDE] for each in right
     } == {1.0}
+
+
+def test_movements_of_an_hour_take_little_memory():
+    frames = int(60 * 60 * FPS)
+    looks = [Look(at, np.array([at % 7, 1.0]), 0.3) for at in np.arange(0.0, 3600.0, 1.2)]
+    with held_at_most(100e6):
+        curves = event_curves(Plan(looks=looks), frames)
+    assert curves[-1, LOOK] == pytest.approx(looks[-1].degrees)
+
+
+def test_the_slider_of_the_eyes_adds_blinks_up_to_half_and_at_its_end():
+    counts = [sum(map(len, blinks(plans(style=Style(eyes=eyes))))) for eyes in (0.2, 1.0, 1.5, 3.0)]
+    assert (np.diff(counts) > 0.05 * counts[1]).all(), counts
 
 
 def test_blinks_avoid_the_loudest_word_of_a_phrase():
@@ -346,7 +381,7 @@ def test_a_take_hears_a_voice_in_its_own_way_where_somebody_speaks():
     logits[:, [PHONES.index(phone) for phone in ("AA", "AE", "EH")]] = np.log([4, 2, 1])
     nothing = np.zeros(40)
     voice = VoiceFeatures(
-        features(40), np.zeros(80, int), np.eye(40)[5], Sounds(*[nothing] * 5), nothing,
+        features(40), np.zeros(80, int), np.eye(40)[5], Sounds(*[nothing] * 6), nothing,
         silent_phrasing(40), logits,
     )  # fmt: skip
     silent = replace(voice, presence=nothing)
@@ -355,10 +390,16 @@ def test_a_take_hears_a_voice_in_its_own_way_where_somebody_speaks():
     assert np.array_equal(heard.logits, sample_phones(logits, 3))
     assert not np.array_equal(heard.logits, logits)
     assert np.array_equal(heard.features, voice.features_with(heard.logits))
-    rows = np.arange(90) % 3 == 0  # more than there are
-    again, freely = voice.resample_phones(3, rows).logits, sample_phones(logits, 3, freely=True)
-    assert not np.array_equal(freely, heard.logits)
-    assert np.array_equal(again, np.where(rows[:80, None], freely, logits))
+    frames = np.arange(40) % 3 == 0
+    for more in (0, 1):  # of a sound that ends between two frames there is a row more
+        longer = replace(voice, logits=np.concatenate([logits, logits[:more]]))
+        again, freely = (
+            longer.resample_phones(3, frames).logits,
+            sample_phones(longer.logits, 3, freely=True),
+        )
+        assert not np.array_equal(freely[:80], heard.logits)
+        rows = np.concatenate([frames.repeat(2), frames[-1:].repeat(more)])
+        assert np.array_equal(again, np.where(rows[:, None], freely, longer.logits))
 
 
 def test_lips_are_used_as_the_mean_of_a_take_s_jaw_asks_and_as_usual_without_a_style():

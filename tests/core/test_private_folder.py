@@ -3,16 +3,17 @@
 system that a test can tell from doing nothing."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
-import time
 
 import pytest
 
 from research.harness import ROOT
-from thunder_core import system_calls
+from thunder_core import private_folder, system_calls
 from thunder_core.private_folder import (
+    is_orphaned,
     LOCK,
     PREFIX,
     PrivateFolder,
@@ -47,6 +48,14 @@ def test_what_cannot_be_removed_stays_without_an_error(temporary, monkeypatch):
     own.remove()
     remove_blender_session(str(folder))
     assert folder.is_dir() and os.path.isdir(own.path)
+    monkeypatch.chdir(temporary)
+    (temporary / f"{PREFIX}a1b2c3d4").mkdir(0o700)
+    for path in (own.path, str(temporary / f"{PREFIX}a1b2c3d4")):
+        open(os.path.join(path, LOCK), "w").close()
+        os.utime(path, (0, 0))
+        remove_if_orphaned(path)
+    sweep()
+    assert os.path.isdir(own.path)
 
 
 @pytest.mark.parametrize(
@@ -96,10 +105,42 @@ def test_a_worker_removes_the_folder_of_a_dead_client_and_no_other(
 def test_folders_of_dead_clients_are_swept_once_they_are_old(temporary, age, removed):
     folder = session(temporary, f"{PREFIX}a1b2c3d4")
     (folder / LOCK).write_text("")
-    made = time.time() - age
+    made = folder.stat().st_mtime - age
     os.utime(folder, (made, made))
     sweep()
     assert folder.exists() != removed
+
+
+def test_a_folder_in_use_stays_until_its_client_lets_go_and_is_made_again_if_it_is_lost(
+    temporary, monkeypatch
+):
+    monkeypatch.chdir(temporary)
+    own = PrivateFolder()
+    os.utime(own.path, (0, 0))
+    sweep()
+    remove_if_orphaned(own.path)
+    for lost in (False, True):
+        if lost:
+            shutil.rmtree(own.path)
+        own.restore()
+        assert os.listdir(own.path) == [LOCK] and not is_orphaned(own.path)
+        assert os.stat(own.path).st_mode & 0o777 == 0o700
+    monkeypatch.setattr(private_folder.time, "sleep", lambda seconds: own._lock.close())
+    remove_if_orphaned(own.path, patience=60.0)
+    assert not os.path.exists(own.path)
+    monkeypatch.setattr(private_folder.time, "sleep", lambda seconds: pytest.fail("waited"))
+    for gone in (own.path, None):
+        remove_if_orphaned(gone, patience=60.0)
+
+
+def test_a_folder_that_cannot_be_locked_is_not_left_behind(temporary, monkeypatch):
+    def refused(handle):
+        raise OSError
+
+    monkeypatch.setattr(system_calls, "lock", refused)
+    with pytest.raises(OSError):
+        PrivateFolder()
+    assert not os.listdir(temporary)
 
 
 _HOLES = """

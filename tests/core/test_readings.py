@@ -35,8 +35,11 @@ from thunder_core.engine.performance import (
     draw_style,
     follow_voice,
     mark_direction,
+    perform,
+    Performance,
     POINTS,
     requested_style,
+    target_size,
 )
 from thunder_core.engine.speech.cues import Arousal, axis_deviations, read_arousal
 from thunder_core.engine.speech.encoder import softmax, SpeechEncoder
@@ -282,6 +285,18 @@ def test_a_direction_may_follow_the_voice_in_a_part_of_its_line():
     assert asked.from_frame(30).as_heard.tolist() == [1.0] * 20
 
 
+def test_takes_follow_the_voice_once_where_a_part_of_the_line_already_does(engine, sample):
+    voice = engine.analyse(sample)
+    heard = np.repeat([0.0, 1.0], [voice.frames // 2, voice.frames - voice.frames // 2])
+    for seed in range(1, 5):
+        in_part, throughout = (
+            perform(DirectionRequest(USUAL, as_heard=each), voice, seed, 0).style
+            for each in (heard, np.ones_like(heard))
+        )
+        assert np.array_equal(in_part, throughout)
+    assert target_size(voice, Performance(1)) == pytest.approx(1.0), "as the voice opens"
+
+
 # ---- takes that are free to
 
 
@@ -456,7 +471,10 @@ def test_takes_do_what_marks_ask_for(engine, sample, voice):
     assert opening(Mark(STRESSED, start, end)).mean() > 1.1 * usual.mean()
     assert opening(Mark(THROWN_AWAY, start, end)).mean() < 0.9 * usual.mean()
     assert opening(Mark(OPEN, start, end)).mean() > 1.1 * usual.mean()
-    assert (opening(Mark(CLOSED, start, end)) < 0.6).mean() >= 0.75
+    for word in ((start, end), (0.5, 1.0)):  # whatever its sounds
+        inside = slice(round(25 * word[0]) + 1, round(25 * word[1]) - 1)
+        assert opening(Mark(CLOSED, *word)).max() < 0.1
+    inside = slice(round(25 * start) + 1, round(25 * end) - 1)
     said = opening(Mark(SOUND, start + 0.15, start + 0.25, "B"))[2:6]
     assert said.min() < 0.6 < 2 < usual[2:6].min()
 

@@ -97,7 +97,8 @@ def test_the_distilled_model_learns_as_before(motions, monkeypatch, tmp_path):
     monkeypatch.setattr(distil, "WATCHED", 2)
     monkeypatch.setattr(distil, "FRAMES", 100)
     full = Denoiser.load(SHIPPED)
-    _, figures = distil.distil(motions, load_head(), full, tmp_path, STEPS, lines=4)
+    model, figures = distil.distil(motions, load_head(), full, tmp_path, STEPS, lines=4)
+    assert (model.config.steps, model.config.least_noise) == (4, 0.3)
     with np.load(tmp_path / "lines.npz") as file:
         lines = {name: file[name] for name in file}
     compare("distilled model in three steps", learned(tmp_path, figures) | lines, NETWORK)

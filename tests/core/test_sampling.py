@@ -56,14 +56,13 @@ def sampled_by_engine(seeds, frames, guidance):
     """By the denoiser of the engine; its motions are standardised by 0.1 and 2."""
     made = Denoiser.__new__(Denoiser)
     made.config, made.mean, made.deviation = (
-        SimpleNamespace(style=0, least_noise=0.0),
+        SimpleNamespace(motion=2, style=0, least_noise=0.0),
         np.float32(0.1),
         2.0,
     )
     made.network = lambda x, step, silent, **more: [two_means(x, step[0], silent[0])]
     heard = Conditions([np.zeros((frames, 1), np.float32)], None, np.zeros((1, frames, 1)))
-    noise = seeded_noise(seeds, frames, 2)
-    return (made.sample(noise, heard, 20, guidance) - 0.1) / 2
+    return (made.sample(seeds, heard, 20, guidance) - 0.1) / 2
 
 
 class TwoMeans(SimpleNamespace):
@@ -192,7 +191,7 @@ def test_freedom_grows_with_the_distance_to_the_nearest_kept_frame_of_each_chann
 def test_the_engine_asks_of_every_window_at_every_step_with_its_own_conditions():
     """Events and style of a window's frames; the guide sees each, and progress counts them from 0."""
     made, frames, seen = Denoiser.__new__(Denoiser), WINDOW + 20, []
-    made.config = SimpleNamespace(style=2, least_noise=0.3)
+    made.config = SimpleNamespace(motion=2, style=2, least_noise=0.3)
     made.mean, made.deviation = np.float32(0.5), 2.0
 
     def network(x, step, audio, silent, style, free, events):
@@ -211,8 +210,7 @@ def test_the_engine_asks_of_every_window_at_every_step_with_its_own_conditions()
         spans.append((a, b))
         return x0 + 1
 
-    noise = seeded_noise([0], frames, 2)
-    x = made.sample(noise, given, 3, kept=kept, guide=guide, progress=done.append)
+    x = made.sample([0], given, 3, kept=kept, guide=guide, progress=done.append)
     assert x[0, 3, 1] == 7 and np.allclose(x[0, 20:], 2.5), "of an estimate 1 that is restored"
     assert done == pytest.approx(np.arange(6) / 6) and spans == 3 * windows(frames)
     assert seen == [

@@ -113,6 +113,22 @@ def test_a_stop_during_a_sound_ends_its_analysis(small_encoder, monkeypatch):
     assert told == [0, 0.25, 0.5]
 
 
+def test_what_repeats_for_long_is_encoded_once(small_encoder, monkeypatch):
+    """As digital silence does."""
+    monkeypatch.setattr(encoder_module, "_CHUNK", 100)
+    real, chunks = small_encoder.network, []
+
+    def network(mel):
+        chunks.append(mel)
+        return real(mel=mel)
+
+    monkeypatch.setattr(small_encoder, "network", network)
+    hidden, logits = small_encoder.analyse(np.r_[0.1 * noise(1), np.zeros(19 * RATE, np.float32)])
+    assert len(hidden) == len(logits) == 1000 and len(chunks) == 4  # voice, its end, silence, end
+    for heard, of_silence in zip((hidden, logits), real(mel=chunks[2])):
+        assert np.array_equal(heard[200:900], np.tile(of_silence[0, 50:150], (7, 1)))
+
+
 def test_units_find_clusters_and_are_the_nearest_centroid(monkeypatch):
     centres = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]], np.float32)
     points = np.tile(centres, (50, 1)) + 0.1 * np.random.default_rng(0).standard_normal(

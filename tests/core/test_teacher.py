@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The teacher's promises: closures close, silence rests, style varies, speech does not."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -10,18 +8,17 @@ from research.articulation import lip_to_teeth, tongue_between_teeth
 from thunder_core.direction import Direction, Style
 from thunder_core.engine.planning.choice import plain, spots_of
 from thunder_core.engine.planning.lip_kernels import kernels, occupancy
-from thunder_core.engine.planning.plan import Behaviour, behaviour_of
+from thunder_core.engine.planning.upper_face import Behaviour
 from thunder_core.engine.speech.cues import closure, middles, MOST_SHUT
 from thunder_core.engine.speech.encoder import LOUDNESS
-from thunder_core.events import BLINK, EVENTS, LOOK
+from thunder_core.events import BLINK
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import opening_mm, width_mm
-from thunder_core.face.mechanics import Sounds
+from thunder_core.face.mechanics import lead_jaw
 from thunder_core.face.points import bundled_articulators
 from thunder_core.spoken import phone_index, PHONES
 from thunder_core.train import teacher, teacher_mouth
 from thunder_core.train.teacher import best_path, likeliest, PAUSE, perform, presence, prosody
-from thunder_core.train.teacher_mouth import OF_MOODS
 
 HEAD = load_head()
 CHANNELS = list(HEAD.expression_names)
@@ -44,39 +41,6 @@ def say(*phones, each=8):
 def play(*phones, seed=0, direction=Direction(), each=8):
     labels, loud = say(*phones, each=each)
     return labels, perform(labels, loud, CHANNELS, np.random.default_rng(seed), direction)
-
-
-@pytest.mark.parametrize("mood", ["neutral", "surprised", "afraid"])
-def test_lids_go_down_with_a_look_and_less_where_eyes_are_wide(mood, monkeypatch):
-    def lids_and_eyes(degrees):
-        curves = np.zeros((50, len(EVENTS)))
-        curves[:, LOOK.start + 1] = degrees
-        monkeypatch.setattr(teacher, "event_curves", lambda *_: curves)
-        voice = prosody(np.zeros(200, np.uint8), np.full((50, 2), -1.0, np.float32))
-        channels, _, eyes, *_ = teacher.upper_face(
-            voice, plain(voice, ()), direction, np.random.default_rng(0)
-        )
-        return channels["eyeBlink"], np.degrees(eyes[:, 0]).clip(0)
-
-    direction = Direction(mood=mood)
-    wide = behaviour_of(direction, direction.style_in_mood, direction.tempo).wide
-    (lids, ahead), (lower, down) = lids_and_eyes(0.0), lids_and_eyes(15.0)
-    assert down.min() > 10 and (wide > 0.1) == (mood != "neutral")
-    np.testing.assert_allclose(lower - lids, 0.005 * (down - ahead) * (1 - wide), atol=1e-6)
-
-
-def test_one_brow_does_more_than_the_other_by_a_share_of_each_performance_s_own():
-    voice = prosody(np.zeros(200, np.uint8), np.full((50, 2), -1.0, np.float32))
-    leans = []
-    for seed in range(100):
-        channels, *_ = teacher.upper_face(
-            voice, plain(voice, ()), Direction(mood="sad"), np.random.default_rng(seed)
-        )
-        left, right = (channels[f"browDown{side}"].mean() for side in ("Left", "Right"))
-        # one is lowered by .6 of it more, the other by .3 less
-        leans.append((right - left) / (0.6 * min(left, right) + 0.3 * max(left, right)))
-    assert np.mean(leans) == pytest.approx(0, abs=0.05)
-    assert np.std(leans) == pytest.approx(0.15, rel=0.2)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +160,7 @@ def test_the_jaw_goes_from_vowel_to_vowel_and_lips_do_not_follow_it_frame_by_fra
 
 def test_a_jaw_opens_a_frame_before_its_lips_and_is_never_as_quick():
     opens = np.repeat([0.0, 8.0, 0.0, 8.0, 0.0], [12, 8, 3, 8, 12])
-    jaw = teacher_mouth.lead_jaw(opens)
+    jaw = lead_jaw(opens)
     assert jaw[9] < 2 and 2 < jaw[10] < 4 < jaw[11], "lips part on frame 12"
     assert jaw[30] < 4 and jaw[20:23].min() > 4.5, "they meet on 31, and for a while on 20"
     assert np.abs(np.diff(jaw)).max() < 3 and jaw[36:].max() == jaw[:6].max() == 1.35
@@ -314,135 +278,6 @@ def test_a_neutral_mouth_hardly_frowns_and_a_sad_or_unsmiling_one_does():
     assert frown(smile=-1.0) > 0.4 and frown(mood="sad") > frown() + 0.15
 
 
-def test_cues_are_shares_of_what_a_mouth_does_while_it_speaks():
-    by = np.array([-1, 0, 0.5, 1, 9])
-    each = {"alive": 0.5, "shut": 0.8, "bite": 0.25, "sibilant": 1.0}
-    mouth = teacher_mouth.SpeakingMouth(
-        gap=by * teacher_mouth.OPEN_MM, wide=by * teacher_mouth.WIDE_MM, rounded=by,
-        **{name: np.full(5, value) for name, value in each.items()},
-    )  # fmt: skip
-    made = teacher_mouth.cues_of(np.zeros(20, np.uint8), mouth, (), 1.0, np.random.default_rng(0))
-    expected = {
-        "open": [0, 0, 0.5, 1, 1.3], "wide": [0, 0, 0.25, 0.5, 0.65], "rounded": [0, 0, 0.5, 1, 1],
-        "always": [0.7] * 5, "shut": [0.4] * 5, "bite": [0.125] * 5, "sibilant": [0.375] * 5,
-        "plosive": [0] * 5, "accent": [0] * 5, "chuckle": [0] * 5,
-    }  # fmt: skip
-    assert {name: made[name].tolist() for name in expected} == {
-        name: pytest.approx(values) for name, values in expected.items()
-    }
-
-
-def test_a_jaw_goes_aside_as_far_as_a_face_is_uneven_and_never_tilts():
-    """A quarter of its opening at an asymmetry of 1, beside its own wandering."""
-    left, right = (
-        play(*SENTENCE, direction=Direction(Style(asymmetry=by)))[1].jaw for by in (0.2, -0.2)
-    )
-    assert left[:, 0].max() > 0.1
-    assert (left - right)[:, 1] == pytest.approx(0.1 * left[:, 0], abs=3e-3)
-    assert not left[:, 2].any() and np.abs(left[:, 1]).max() <= 0.03
-
-
-def test_shut_lips_press_and_roll_in(monkeypatch):
-    """By what the sound alone asks for."""
-    monkeypatch.setattr(teacher_mouth, "gestures", lambda *given: {})
-    _, motion = play("M", each=40)
-    most = {name: float(motion.expression[:, CHANNELS.index(name)].max()) for name in CHANNELS}
-    shut = {"mouthPressLeft": 0.38, "mouthRollLower": 0.16, "mouthRollUpper": 0.15}
-    assert {name: most[name] for name in shut} == pytest.approx(shut, abs=0.02)
-
-
-def cues(frames=20):
-    """A cue of every kind, each of another constant value."""
-    names = sorted(
-        {part.cue for parts in (teacher_mouth.SPOKEN, *OF_MOODS.values()) for part in parts}
-    )
-    return {name: np.full(frames, 0.1 + 0.05 * i) for i, name in enumerate(names)}
-
-
-@pytest.mark.parametrize("style, mood", [
-    (Style(), "neutral"), (Style(asymmetry=0.8), "contemptuous"),
-    (Style(asymmetry=-0.8), "contemptuous"), (Style(asymmetry=-0.5), "doubtful"),
-    (Style(smile=0.5, energy=1.5), "neutral"), (Style(smile=-0.5, articulation=0.7), "sad"),
-    (Style(tension=0.6), "tense"), (Style(), "doubtful"), (Style(), "bored"),
-])  # fmt: skip
-def test_gestures_are_the_sums_of_their_parts_more_on_the_side_that_leads(style, mood, monkeypatch):
-    """Without what varies between performances."""
-    monkeypatch.setattr(teacher_mouth, "_VARIES", 0.0)
-    given, direction = {name: x[0] for name, x in cues().items()}, Direction(style, mood)
-    style = direction.style_in_mood
-    expected = dict.fromkeys(CHANNELS, 0.0)
-    first = "Right" if style.asymmetry < 0 else "Left"
-
-    def add(channel, value, leaning=False):
-        if channel in CHANNELS:
-            expected[channel] += value
-        elif leaning:
-            expected[channel + first] += value
-        else:
-            expected[channel + "Left"] += (1 + 0.25 * style.asymmetry) * value
-            expected[channel + "Right"] += (1 - 0.25 * style.asymmetry) * value
-
-    strength = {
-        teacher_mouth.SPOKEN: style.articulation * style.energy**0.5,
-        tuple(OF_MOODS.get(mood, ())): 1.0,
-    }
-    for parts, share in strength.items():
-        for part in parts:
-            channel = "mouth" + first if part.channel == "mouthLeft" else part.channel
-            add(channel, share * part.amount * given[part.cue], part.leaning)
-    alive, end, shut, drift = (given[name] for name in ("always", "end", "shut", "drift"))
-    add("mouthSmile", 0.7 * max(style.smile, 0) * alive)
-    add("cheekSquint", 0.21 * max(style.smile, 0) * alive)
-    add("mouthFrown", 0.6 * max(-style.smile, 0) * alive)
-    tight = max(style.tension, 0)
-    add("mouthPress", tight * (0.1 * alive + 0.25 * shut + 0.2 * end))
-    add("mouthDimple", tight * (0.08 * alive + 0.1 * end))
-    add("mouthRollUpper", 0.12 * tight * shut)
-    add("mouthRollLower", 0.12 * tight * shut)
-    aside = 0.5 * style.asymmetry * 0.05 * (alive + given["open"]) + 0.02 * drift
-    add("mouthLeft", max(aside, 0))
-    add("mouthRight", max(-aside, 0))
-    made = teacher_mouth.gestures(cues(), CHANNELS, direction, np.random.default_rng(0))
-    assert {name: float(x[3]) for name, x in made.items() if x.any()} == pytest.approx(
-        {name: x for name, x in expected.items() if x}
-    )
-
-
-def test_lips_part_less_the_wider_and_on_sounds_that_want_them_close():
-    """Deviations so slow that no limit of speed matters; nothing is said at the end."""
-    z, nothing = np.linspace(-3, 4, 200), np.zeros(200)
-    alive = np.repeat([1.0, 0.0], [190, 10])
-
-    def opened(shut=0.0, bite=0.0, sibilant=0.0, w=0.0, said=0.0, **style):
-        sounds = Sounds(*[nothing] * 5)
-        lips = teacher_mouth.Contacts(*(nothing + share for share in (shut, bite, w, w)))
-        return teacher_mouth.performed_opening(
-            z, alive, nothing + said, lips, replace(sounds, sibilant=nothing + sibilant),
-            Style(**style),
-        )  # fmt: skip
-
-    usual = 4.5 * np.log1p(np.exp(4 * (teacher_mouth.MEAN_OPENING + z))) / 4
-
-    def ease(x):
-        return np.where(x > 12, 12 + 12 * np.tanh((x - 12) / 12), x)
-
-    said = slice(0, 185)
-    assert opened()[said] == pytest.approx(ease(usual)[said]) and opened()[190:] == pytest.approx(0)
-    assert opened(energy=1.4)[said] == pytest.approx(ease(1.4 * usual)[said])
-    clear = 4.5 * np.log1p(np.exp(4 * (teacher_mouth.MEAN_OPENING + 1.3 * z))) / 4
-    clear *= usual[:190].sum() / clear[:190].sum()
-    assert opened(articulation=1.3)[said] == pytest.approx(ease(clear)[said])
-    assert opened(shut=0.75)[said] == pytest.approx(0.25 * ease(usual)[said])
-    assert opened(bite=1.0)[190:] == pytest.approx(0)
-    assert opened(said=1.0)[said] == pytest.approx(np.maximum(ease(usual), 0.9)[said])
-    for kind, least, most in (("bite", 2.8, 3.5), ("w", 0.9, 1.6), ("sibilant", -9.0, 7.0)):
-        wide = ease(usual) - np.clip(ease(usual), least, most)
-        for share in (0.5, 1.0):
-            assert opened(**{kind: share})[said] == pytest.approx(
-                (ease(usual) - share * wide)[said]
-            )
-
-
 def test_a_label_counts_unless_the_encoder_hears_nothing_of_it_and_a_sure_sound_without_one():
     labels, belief = np.zeros(400, int), np.zeros((100, len(PHONES)))
     b, p = BILABIALS[0], BILABIALS[-1]
@@ -458,26 +293,6 @@ def test_a_label_counts_unless_the_encoder_hears_nothing_of_it_and_a_sure_sound_
     assert (
         abs(sure[0] - 280) <= 1 and abs(sure[-1] - 316) <= 1 and len(sure) == sure[-1] - sure[0] + 1
     )
-
-
-def test_a_quick_tempo_sharpens_a_curve_and_a_slow_one_smooths_it_around_its_mean():
-    curve = np.sin(np.arange(200) * 0.5)
-    slow, same, quick = (teacher_mouth.change_pace(curve, by) for by in (0.8, 1.0, 1.25))
-    assert np.allclose(same, curve)
-    middle = slice(30, 170)
-    # a Gaussian of deviation s keeps exp(−(s ω)² / 2) of a sine
-    kept = np.exp(-((2.5 * (1 / 0.8 - 1) * 0.5) ** 2) / 2)
-    assert slow[middle] == pytest.approx(kept * curve[middle], abs=0.02)
-    gain = 1 + 0.25 * (1 - np.exp(-((1.5 * 0.5) ** 2) / 2))
-    assert quick[middle] == pytest.approx(gain * curve[middle], abs=0.02)
-
-
-def test_a_pulse_rises_and_falls_in_the_times_asked_for():
-    """Smoothly, from five frames before a second to ten behind it."""
-    x = teacher_mouth.pulse(50, 1.0, 0.2, 0.4)
-    assert x[[0, 20, 25, 35, 49]] == pytest.approx([0, 0, 1, 0, 0])
-    share = np.array([0.4, 0.8, 0.7, 0.5, 0.2])
-    assert x[[22, 24, 28, 30, 33]] == pytest.approx(share**2 * (3 - 2 * share))
 
 
 # ---- the upper face
@@ -514,15 +329,6 @@ def test_brows_and_lids_rest_stop_at_their_ends_and_shut_in_a_blink(monkeypatch)
     )
     tired, *_, shut = upper(monkeypatch, droop=9.0)
     assert tired["eyeBlink"] == pytest.approx(0.44 + 0.56 * shut)
-
-
-def test_a_head_is_shaken_as_far_as_its_manner_says(monkeypatch):
-    """In a burst of 1 − 0.4."""
-    monkeypatch.setattr(teacher, "_drift", lambda clock, hertz, rng: np.ones(len(clock)))
-    still, by_half, whole = (upper(monkeypatch, shake=by)[1] for by in (0.0, 0.8, 1.6))
-    assert whole - still == pytest.approx(2 * (by_half - still), abs=1e-9)
-    assert (whole - by_half)[:, [0, 2]] == pytest.approx(0, abs=1e-9)
-    assert np.abs(by_half - still).max() == pytest.approx(0.8 * 0.6, rel=0.2)
 
 
 def test_eyes_look_on_where_the_head_turns_until_they_can_no_further(monkeypatch):

@@ -86,8 +86,9 @@ def followed(filmed, engine, tmp_path_factory):
     out, told = tmp_path_factory.mktemp("tracked"), []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tqdm.tqdm.write", lambda self, text, **_: told.append(text))
-        summary = track([filmed[0]], out, engine, Wishes(trainable=True))
-    return out / "ada", "\n".join(told), summary
+        with pytest.raises(SystemExit) as ended:
+            track([filmed[0]], out, engine, Wishes(trainable=True))
+    return out / "ada", "\n".join(told), ended.value.code
 
 
 def test_a_known_motion_is_found_again(filmed, followed):
@@ -116,7 +117,7 @@ def test_what_is_wrong_with_a_video_is_named(followed):
     assert "squeezed.mkv: The face is measured too narrow" in told and "(--pixel-aspect)" in told
     assert "television.mkv: The picture is 720 × 576" in told
     assert not {"plain.mkv", "mirrored.mkv", "named.mkv"} & set(re.findall(r"\w+\.mkv", told))
-    assert summary.startswith("9 of 10 videos")
+    assert re.fullmatch(r"9 of 10 videos → .*: 1 could not be followed, see .*notes.txt", summary)
     assert (followed[0].parent / "notes.txt").read_text() == told + "\n", "it is kept"
 
 
@@ -162,7 +163,10 @@ def command(filmed, tmp_path_factory):
         to, told = tmp_path_factory.mktemp("command"), []
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("tqdm.tqdm.write", lambda self, text, **_: told.append(text))
-            main(["track", str(filmed[0] / f"{name}.mkv"), "--to", str(to), *options])
+            try:
+                main(["track", str(filmed[0] / f"{name}.mkv"), "--to", str(to), *options])
+            except SystemExit as ended:
+                told.append(str(ended))
         return to / "ada" / f"{name}.npz", "\n".join(told)
 
     return run
@@ -179,6 +183,7 @@ def test_squeezed_pictures_are_undone_by_the_width_of_a_pixel(followed, command)
     assert wrong[:, 1].mean() < plain[:, 1].mean() - 1 or wrong[:, 0].mean() > plain[:, 0].mean()
     made, told = command("plain", "--pixel-aspect", "-2")
     assert "Pixels are not -2 times as wide as high" in told and not made.exists()
+    assert "0 of 1 videos" in told
 
 
 def test_a_mirror_s_pictures_are_turned_back(filmed, followed, command):

@@ -30,7 +30,7 @@ from research.train import encoder, sv2s, vocoder
 from research.train.card import write_card
 from research.train.facegood import write_tracked
 from research.train.stages import STAGES as RESEARCH
-from thunder_core.direction import DIRECTION_NAMES, Style
+from thunder_core.direction import Style
 from thunder_core.engine.diffusion import alpha_bar, STEPS
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.planning.lip_kernels import fitted_encoder
@@ -52,6 +52,7 @@ from thunder_core.train.corpus import (
     build,
     Clip,
     Corpus,
+    list_recordings,
     split_of,
     splits_of,
     TEST_SPEAKERS,
@@ -59,15 +60,7 @@ from thunder_core.train.corpus import (
 from thunder_core.train.denoiser import as_sampled
 from thunder_core.train.hours import tell_hours
 from thunder_core.train.loop import fit, half_precision, learning_rate, Schedule
-from thunder_core.train.motions import (
-    animate,
-    DIRECTIONS,
-    MOTIONS,
-    MotionSet,
-    STATE,
-    TRUE_TO_SOUND,
-    VARIANTS,
-)
+from thunder_core.train.motions import animate, DIRECTIONS, MOTIONS, MotionSet, STATE, VARIANTS
 from thunder_core.train.stages import pieces, STAGES, version, Workspace
 from thunder_core.types import Columns, Motion, Speech
 
@@ -128,6 +121,63 @@ def test_a_corpus_that_is_too_small_is_refused_in_a_sentence(tmp_path, speakers,
             tmp_path / "corpus", [folder], label=lambda samples, text: labelled.append(text) or []
         )
     assert not (tmp_path / "corpus").exists() and not labelled
+
+
+@pytest.mark.parametrize(
+    "table, said",
+    [
+        ("file\tspeaker\ttext\n0.wav\tAda\tJörg\n1.wav\tAda\tja\n".encode("utf-8-sig"), None),
+        (b"0.wav\tAda\tyes\n1.wav\tAda\tno\n", None),  # without a header
+        ("0.wav\tAda\tJörg\n".encode("latin-1"), "not text in UTF-8"),
+        ("0.wav\tAda\tyes\n".encode("utf-16"), "not text in UTF-8"),
+        (b"file,speaker,text\n0.wav,Ada,yes\n1.wav,Ada," + b"no " * 200, "names no recording"),
+        (b"file\tspeaker\ttext\n0\tAda\tyes\n1\tAda\tno\n", "names no recording"),
+    ],
+)
+def test_who_speaks_is_read_of_every_table_or_it_is_refused(tmp_path, table, said):
+    """Else each recording would be a speaker, and people who train would test."""
+    for name in "01":
+        (tmp_path / f"{name}.wav").touch()
+    (tmp_path / "transcripts.tsv").write_bytes(table)
+    if said is None:
+        assert [each.speaker for each in list_recordings(tmp_path)] == ["Ada", "Ada"]
+        return
+    with pytest.raises(BadCorpus, match=said):
+        list_recordings(tmp_path)
+
+
+def test_recordings_among_tracked_performances_are_not_left_out_untold(tmp_path):
+    np.savez(tmp_path / "a.npz", speaker="Ada")
+    for name in ("a.wav", "b.wav"):
+        (tmp_path / name).touch()
+    with pytest.raises(BadCorpus, match="b.wav … Move these into a folder of their own"):
+        list_recordings(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "ending, said",
+    [
+        (KeyboardInterrupt(), "Stopped: the same command goes on"),
+        (OSError(28, "No space left on device", "out"), "No space left on device: 'out'. Check"),
+    ],
+)
+def test_a_stage_that_is_stopped_or_cannot_write_ends_with_a_sentence(
+    monkeypatch, tmp_path, ending, said
+):
+    def end(work, args):
+        raise ending
+
+    monkeypatch.setitem(STAGES, "graphs", STAGES["graphs"]._replace(run=end))
+    with pytest.raises(SystemExit, match=said):
+        train.main(["--threads", "1", "--weights", str(tmp_path), "graphs"])
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_another_folder_of_recordings_is_not_taken_for_the_first(tmp_path):
+    (tmp_path / "speech").write_text("ada\n")
+    command = ["make", "retrain", "SPEECH=bob", f"TRAINED={tmp_path}"]
+    made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert made.returncode and "was begun with other recordings" in made.stdout
 
 
 def test_hours_are_told_by_a_few_steps_and_nothing_is_kept(tmp_path):
@@ -294,8 +344,8 @@ def test_a_stage_warms_up_and_averages_as_long_as_its_network_needs(
         *["--out", str(tmp_path), str(tmp_path)][: 3 * (name == "adapt")],
     ]
     workspace = SimpleNamespace(
-        cache=tmp_path, weights=tmp_path, runs=tmp_path, seed=7, device="cpu", head=None,
-        motions=lambda people=None: None,
+        cache=tmp_path, weights=tmp_path, seed=7, device="cpu", head=None, performances=None,
+        motions=lambda people=None: None, run_folder=lambda name, learned: tmp_path,
     )  # fmt: skip
     with pytest.raises(Asked) as asked:
         STAGES[name].run(workspace, parsed(words))
@@ -573,7 +623,8 @@ def test_a_finished_stage_is_resumed_and_cards_say_what_made_the_weights(trained
         )
         assert card["voices"] == {"train": 1, "validation": [], "test": ["bob"]}
     assert version(folder) == "unknown", "no work tree"
-    assert "resumed" in stage("m2s", "--steps", "1")
+    stage("m2s", "--steps", "1", runs="again")
+    assert "resumed" in stage("m2s", "--steps", "1", runs="again")
     config = json.loads((folder / "weights" / "m2s.json").read_text())["config"]
     assert config["of_units"] == hash_of(folder / "weights" / "units.safetensors")
 
@@ -602,13 +653,35 @@ def test_the_page_of_what_ships_is_the_one_in_the_repository(tmp_path):
 
 
 def test_the_shipped_model_goes_on_learning_from_a_folder_of_ones_own(trained):
-    folder, _, _ = trained
+    folder, stage, _ = trained
     card = json.loads((folder / "my_weights" / "denoiser.json").read_text())["card"]
     assert set(card["figures"]) == {"before", "after"} and card["data"] == "recordings, 0.4 minutes"
     speech = Speech((0.1 * np.sin(np.arange(16000) * 0.08)).astype(np.float32))
     engine = Engine.load(folder / "my_weights", device="cpu")
     assert engine.thunder.distilled is None, "it was distilled from another model"
     assert engine.generate(speech, Request(1, 1))[0].motion.frames == 25
+
+    other = folder / "other"
+    other.mkdir()
+    for name in "ab":
+        shutil.copy(folder / "recordings" / f"{name}.wav", other)
+    with pytest.raises(SystemExit, match="adapt holds a training on other recordings"):
+        stage("adapt", str(other), "--out", str(folder / "other_weights"), "--steps", "1")
+    assert not (folder / "other_weights").exists(), "the network of the first would pass for theirs"
+
+
+def test_another_corpus_has_features_and_performances_made_again(monkeypatch, tmp_path):
+    work = Workspace(tmp_path, tmp_path / "runs", tmp_path, 1, "cpu")
+    work.motions_folder.mkdir()
+    (work.motions_folder / "rows.json").write_text("of another corpus")
+    monkeypatch.setattr(stages, "load_head", lambda path: SimpleNamespace(expression_names=()))
+    clips = [Clip("a.wav", "one", who, "test", 0, 0) for who in ("Ada", "one/a.wav")]
+    corpus = SimpleNamespace(clips=clips, voices=lambda: dict(train=1, validation=[], test=["Ada"]))
+    monkeypatch.setattr(stages, "build", lambda *given, **options: corpus)
+    said = STAGES["corpus"].run(work, parsed(["corpus", str(tmp_path)]))
+    assert "\n1 recordings have no speaker" in said, "who trains would test, untold"
+    with pytest.raises(SystemExit, match="run the stage hear first"):
+        work.require(work.motions_folder / "rows.json", "hear")
 
 
 def test_long_recordings_are_cut_where_it_is_quiet():
@@ -661,30 +734,6 @@ def test_a_face_that_listens_keeps_its_mouth_shut_and_is_not_the_speaker_s(corpu
     assert not motions.samples(1, 0, 25).any() and motions.samples(0, 0, 25).any()
 
 
-def test_labels_are_kept_with_every_performance_and_speakers_are_themselves(
-    corpus, tmp_path, monkeypatch
-):
-    folder = heard(corpus, tmp_path / "set")
-    of_all = np.arange(200 * 40, dtype=np.float16).reshape(-1, 2, 25, 40)
-    of_all.tofile(folder / "logits.f16")
-    drawn, redraw = [], stage.redraw_phones
-    monkeypatch.setattr(
-        stage, "redraw_phones", lambda *given: drawn.append(given[1]) or redraw(*given)
-    )
-    animate(corpus, CHANNELS, folder)
-    for logits, clip in zip(drawn, np.repeat(range(3), VARIANTS - TRUE_TO_SOUND), strict=True):
-        assert np.array_equal(logits, of_all[clip].reshape(50, 40)), "doubts of its own sound"
-    motions, directions = read(folder)
-    assert motions.size == VARIANTS * 100 * Columns(len(CHANNELS)).count
-    assert directions.shape == (VARIANTS, 4, len(DIRECTION_NAMES)) and np.isfinite(directions).all()
-    width = len(Style().vector())
-    for clip, speaker in enumerate(("Ada", "Ada", "Bob")):
-        usual = Style.of_speaker(speaker).vector()
-        assert np.abs(directions[:, clip, :width] - usual).mean() < 0.6, (
-            "a reading is near what its speaker does"
-        )
-
-
 def test_a_stopped_run_goes_on_where_it_was_and_ends_as_an_uninterrupted_one(
     corpus, tmp_path, monkeypatch
 ):
@@ -716,29 +765,6 @@ def test_several_processes_write_what_one_does(corpus, tmp_path):
         animate(corpus, CHANNELS, folder, workers=workers)
         made.append(read(folder))
     assert all(map(np.array_equal, *made))
-
-
-def test_features_have_two_rows_of_phones_a_frame_and_a_listener_hears_nothing(
-    monkeypatch, tmp_path
-):
-    """The last row of phones stands for what the encoder has none for."""
-    monkeypatch.setattr(stage, "identity", lambda encoder: "of a test")
-
-    def analyse(samples):
-        rows = len(samples) // 320 - 1
-        logits = 100 * np.abs(samples).max() + np.arange(rows, dtype=np.float32)
-        return np.zeros((rows, 4), np.float32), np.repeat(logits[:, None], 40, 1)
-
-    clip = SimpleNamespace(split="train", speaker="ada")
-    corpus = SimpleNamespace(clips=[clip], samples=lambda clip: np.ones(6400, np.float32))
-    encoder = SimpleNamespace(analyse=analyse, feature_width=46)
-    speaker = SimpleNamespace(embed=lambda samples, most_partials: np.full(256, samples[0]))
-    units = SimpleNamespace(over=lambda hidden, frames: np.arange(2 * frames))
-    stage.extract_features(corpus, encoder, speaker, tmp_path, 0, units, quiet_clips=0)
-    logits = np.fromfile(tmp_path / "logits.f16", np.float16).reshape(2, 20, 40)
-    rows = [*range(19), 18]
-    assert (logits[0, :, 0] == np.array(rows) + 100).all() and (logits[1, :, 0] == rows).all()
-    assert (np.load(tmp_path / "voices.npy") == 1).all(), "it looks at who speaks"
 
 
 def test_features_are_read_only_of_the_encoder_that_lips_were_calibrated_with(corpus, tmp_path):

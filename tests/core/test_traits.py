@@ -13,7 +13,6 @@ from thunder_core.animation.traits import (
     CARRIED,
     deviations,
     deviations_quiet,
-    Line,
     measure,
     QUIET,
     QUIET_IN_SHORT,
@@ -149,14 +148,20 @@ def test_a_head_that_is_held_aside_throughout_is_seen_and_one_that_turns_now_and
 
 def test_a_line_is_compared_with_such_lines():
     values = measure(METER, motion(degrees=2.0), SPEAKS)
-    usual, short, even = (
-        deviations(values, {}, line)["head"]
-        for line in (Line(), Line(seconds=2.0), Line(accents=0.4))
-    )
+    usual, short = (deviations(values, {}, seconds)["head"] for seconds in (7.5, 2.0))
     assert usual < short < 0, "in two seconds chance does more"
-    assert usual + 0.4 < even < 0, "with few stressed syllables a head turns less"
-    assert scale(Line(seconds=30.0)) == scale(Line()) == USUAL | BEYOND_EXPECTED | CARRIED
-    assert Line.of(2.0, np.array([0.5, 0.3])) == Line(2.0, 1.0, 0.4)
+    assert scale(30.0) == scale(7.5) == USUAL | BEYOND_EXPECTED | CARRIED
+
+
+def test_a_nose_that_wrinkles_is_no_movement_of_the_brows():
+    still, wrinkled, raised = motion(), motion(), motion()
+    wave = np.sin(np.arange(still.frames))[:, None] ** 2
+    wrinkled.expression[
+        :, [METER.head.channel(f"noseSneer{side}") for side in ("Left", "Right")]
+    ] += wave
+    raised.expression[:, [METER.head.channel("browInnerUp")]] += wave
+    levels = [METER.measure(each, SPEAKS)["brows"] for each in (still, wrinkled, raised)]
+    assert levels[1] == levels[0] < 0.1 * levels[2]
 
 
 @pytest.mark.parametrize("role", QUIET)

@@ -305,6 +305,21 @@ def test_words_of_a_text_that_was_changed_stand_where_the_old_ones_were(text, ex
 
 
 @pytest.mark.parametrize(
+    "parts",
+    [
+        ["He said:", "“Who", "can’t — ’tis true?”"],
+        ["a", "a", "", "bump"],
+        ["你好。", "我们"],
+        ["... One,", "two ..."],
+    ],
+)
+def test_a_text_is_cut_between_words_with_the_punctuation_around(parts):
+    text = "".join(parts) if "你好。" in parts else " ".join(filter(None, parts))
+    edges = np.cumsum([0] + [len(split(part)) for part in parts])
+    assert [spoken.slice_text(text, *span) for span in zip(edges, edges[1:])] == parts
+
+
+@pytest.mark.parametrize(
     "kept",
     [
         "",

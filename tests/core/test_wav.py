@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))  # rows_sounds.py
 from rows_sounds import pcm, voice, wav
 
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.wav import missing_end
+from thunder_core.wav import missing_end, Unsized
 
 SOUND = pcm(voice(1.0))
 
@@ -76,6 +76,38 @@ def test_a_file_cut_in_the_middle_is_reported_with_both_lengths(tmp_path):
 )
 def test_whole_files_streams_and_other_files_are_not_reported(tmp_path, data):
     assert says(tmp_path, data) == ""
+
+
+@pytest.mark.parametrize(
+    "rate, samples, left, says_so",
+    [
+        (10, 20, 10, "1.00 s of the 2.00 s"),
+        (10, 20, 0, "0.00 s of the 2.00 s"),
+        (50, 1, 0, ""),
+        (50, 2, 0, "0.00 s of the 0.04 s"),
+    ],
+)
+def test_seconds_are_counted_from_the_first_sample_and_two_hundredths_may_be_missing(
+    tmp_path, rate, samples, left, says_so
+):
+    whole = wav(SOUND[: 2 * samples], rate=rate)
+    said = says(tmp_path, whole[: len(whole) - 2 * (samples - left)])
+    assert said.partition("holds ")[2][: len(says_so)] == says_so and bool(said) is bool(says_so)
+
+
+@pytest.mark.parametrize("block", [1, 3, 7, 50, 1000])
+def test_a_stream_is_read_with_the_largest_length_in_place_of_none(tmp_path, block):
+    stream = wav(SOUND[:40], claimed=0, before=b"LIST" + struct.pack("<I", 3) + b"abc\0")
+    place, made = stream.index(b"data") + 4, bytearray()
+    (tmp_path / "stream.wav").write_bytes(stream)
+    with Unsized(tmp_path / "stream.wav") as file:
+        while count := file.readinto(part := bytearray(block)):
+            made += part[:count]
+    assert made == stream[:place] + b"\xff" * 4 + stream[place + 4 :]
+    for other in (wav(SOUND[:40]), b"RIFX" + stream[4:12] + stream[place - 4 :], stream[:30]):
+        (tmp_path / "other.wav").write_bytes(other)
+        with pytest.raises(ValueError):
+            Unsized(tmp_path / "other.wav")
 
 
 def test_what_is_no_file_is_not_reported(tmp_path):

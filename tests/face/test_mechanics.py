@@ -75,7 +75,10 @@ def sounds(**at):
     made = {name: ease(1.6 - np.abs(frames - frame) / 2.5) for name, frame in at.items()}
     return Sounds(
         ease((40.5 - np.abs(frames - 50)) / 4),
-        *(made.get(name, 0.0 * frames) for name in ("sibilant", "labiodental", "dental", "shut")),
+        *(
+            made.get(name, 0.0 * frames)
+            for name in ("sibilant", "labiodental", "dental", "shut", "closed")
+        ),
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from made_flame import made_flame, smplx_vertices
 from spoken import spoken
+from stored import compare
 
 from thunder_core.errors import BadHead
 from thunder_core.face import regions, retarget
@@ -82,6 +83,21 @@ def test_landmarks_and_regions_are_carried_over(case, ours):
     assert 38 < width_mm(still, plain)[0] / made.scale < 56
     left, right = head.v_template[[marked.mouth_corner_left, marked.mouth_corner_right], 0]
     assert 0.038 < (left - right) / made.scale < 0.056
+
+
+def test_lips_and_face_are_found_as_before(case, request):
+    if QUICK[0] not in request.node.name:
+        pytest.skip("one head is enough")
+    head, face = case[1], regions.study(case[1])
+    marked, matched = regions.mark_regions(head), regions.match(regions.bundled_face(), face)
+    corners = [marked.mouth_corner_left, marked.mouth_corner_right]
+    middle = [marked.inner_lip_upper_mid, marked.inner_lip_lower_mid]
+    shares = {"shares": matched.spots.shares, "on": head.v_template[matched.spots.vertices]}
+    found = {"places": face.places, "unit": face.unit, "marks": [*corners, *middle]} | shares
+    found |= {"regions": marked.regions, "weight": matched.weight, "scale": matched.scale}
+    seam = {name: x for name, x in vars(face.seam).items() if isinstance(x, np.ndarray)}
+    played = {"expression": case[5].expression, "jaw": case[5].jaw}
+    compare("a head of another topology", found | seam | played)
 
 
 def test_lips_count_most_and_skin_the_more_the_nearer_it_is_to_mouth_or_eyes(case):

@@ -162,6 +162,10 @@ def test_shapes_of_two_keys_come_in_as_the_engines_layer_has_them():
         torch.tensor(motion.jaw, dtype=torch.float64),
     ).numpy()
     assert np.abs(placed - expected[:, ids]).max() < 1e-6
+    both = torch.tensor([[0.1, 0.2, 0.0], [0.3, 0.0, 0.0]], dtype=torch.float64)
+    pose = torch.tensor(motion.expression[:2], dtype=torch.float64), both, None
+    each_eye = both[:, None].expand(2, 2, 3)
+    assert torch.equal(layer(*pose, both), layer(*pose, each_eye)), "both eyes turn alike"
     assert face_meter().skinned.pair_shapes is not None
     head = load_head()
     still = Motion(np.zeros((head.channels, head.channels)), np.zeros((head.channels, 3)))

@@ -18,11 +18,11 @@ import numpy as np
 from ..face import displacement
 from ..face.displacement import group_distances, in_pieces, RigMeter, UNSEEN_MM
 from ..face.lips import CLOSED_MM
-from ..filters import runs
+from ..filters import split_at_gaps
 from ..progress import rescale
 from .keys import fit_slopes, Keys, PoseKeys, SAMPLES
 from .poses import Column, TOGETHER
-from .posing import blink_frames, PoseFit
+from .posing import blink_frames, lids_shut, PoseFit
 
 SENTENCE = 3.5  # seconds
 ACCURACIES, POSES = (0.3, 0.6, 1.2), (13.0, 11.0, 9.0)  # mm, and mouth poses of a sentence
@@ -34,6 +34,8 @@ _PARTED_MM = 1.5  # lips that open so far between two closures are a pose
 # off (in what each of them is allowed) without a breakdown; twice that where poses are held until
 # the next
 _HELD, _OFF = 1.5, np.array([6.0, 6.0, 5.0, 5.0])
+# how far lids may be off without a breakdown: eyes that shut slowly before a blink look sleepy
+_LIDS = 0.25
 
 
 def fit(
@@ -69,6 +71,7 @@ def fit(
     )
     found = yield from rescale(mouth.key(), 0.2, 0.5)
     used = sorted({*found, *(yield from rescale(blink_frames(rig, poses), 0.5, 0.5)).tolist()})
+    shut = yield from rescale(lids_shut(rig, poses), 0.5, 0.5)
     at = 0.5
     while True:  # each round has more frames
         at = min(0.9, at + 0.05)
@@ -80,6 +83,9 @@ def fit(
             more = set(closed[apart].tolist())
         measuring = _far_off(rig, poses, off[::every])
         far = (yield from rescale(measuring, at, at)) / limits
+        lids = yield from rescale(lids_shut(rig, poses + off[::every]), at, at)
+        if not is_held:  # on twos lids stay where they are until the next pose
+            far = np.column_stack([far, np.abs(lids - shut) / _LIDS])
         for first, last in zip(used[:-1], used[1:]):
             if far[first : last + 1].max() > 1.0:
                 more.add(first + int(far[first : last + 1].max(axis=1).argmax()))
@@ -151,9 +157,9 @@ class Mouth:
         self.places = self.values @ (axes * np.sqrt(sizes.clip(0.0)))
         self.closed = self.gap < CLOSED_MM
         self.stay = {0, len(self.values) - 1}  # frames that are poses, come what may
-        for run in runs(np.flatnonzero(self.closed)):
+        for run in split_at_gaps(np.flatnonzero(self.closed)):
             self.stay |= {int(run[0]), int(run[-1])}
-        for run in runs(np.flatnonzero(~self.closed)):
+        for run in split_at_gaps(np.flatnonzero(~self.closed)):
             widest = int(run[self.gap[run].argmax()])
             if self.gap[widest] > _PARTED_MM:
                 self.stay.add(widest)
@@ -170,7 +176,9 @@ class Mouth:
         """Choose the frames of poses, of a hold the first and the last. Yields progress; returns
         them."""
         speed = np.linalg.norm(np.diff(self.places, axis=0), axis=1) * self.fps
-        sentences = runs(np.flatnonzero(speed > _STILL_MM), max(1, round(_PAUSE * self.fps)))
+        sentences = split_at_gaps(
+            np.flatnonzero(speed > _STILL_MM), max(1, round(_PAUSE * self.fps))
+        )
         self.stay |= {int(end) for run in sentences for end in (run[0], run[-1] + 1)}
         most, found = np.interp(self.error, ACCURACIES, POSES) / SENTENCE / self.fps, set(self.stay)
         for number, run in enumerate(sentences):

@@ -31,8 +31,8 @@ def arrays(
     """The arrays of a motion by name, as docs/guide/batch.md lists them; a head or eyes that are
     missing are still.
 
-    channels: names of the expression's columns.  reading: the direction vector [DIRECTION_NAMES] of
-    the motion, None without a direction; then style and mood are left out.
+    channels: names of the expression's columns.  take_style: the direction vector
+    [DIRECTION_NAMES] of the motion, None without a direction; then style and mood are left out.
     """
     head, eyes = motion.turns
     result: dict[str, np.ndarray] = {

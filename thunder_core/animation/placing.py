@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..filters import runs
+from ..filters import split_at_gaps
 from . import keyframes
 from .keys import steepest
 
@@ -257,7 +257,7 @@ def remove_keys(keys: dict, gone: np.ndarray, is_committed: np.ndarray, blend: f
     are kept if the adjacent curve would change.
     """
     times, gone = keys["co"][:, 0].astype(float), gone.copy()
-    for run in runs(np.flatnonzero(gone)):
+    for run in split_at_gaps(np.flatnonzero(gone)):
         first, last = int(run[0]), int(run[-1])
         sides = [
             _side(times, is_committed, end, beside, blend)

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..filters import hermite, runs
+from ..filters import hermite, split_at_gaps
 from ..progress import rescale
 from .keys import BULGE, HOLD_SHARE, LEAST, relative_error, ROWS, SAMPLES, turning_points
 
@@ -98,7 +98,11 @@ def find_holds(curves: np.ndarray, flat: np.ndarray) -> list[tuple[int, int]]:
     places = (curves[::SAMPLES] @ flat.astype(float))[:, :-3]
     steps = np.diff(places, axis=0).reshape(len(places) - 1, -1, 3)
     still = np.flatnonzero(np.linalg.norm(steps, axis=2).max(1) <= HOLD_SHARE / _SHORTEST_HOLD)
-    return [(int(run[0]), int(run[-1]) + 1) for run in runs(still) if len(run) >= _SHORTEST_HOLD]
+    return [
+        (int(run[0]), int(run[-1]) + 1)
+        for run in split_at_gaps(still)
+        if len(run) >= _SHORTEST_HOLD
+    ]
 
 
 def find_extremes(curves: np.ndarray, flat: np.ndarray) -> np.ndarray:

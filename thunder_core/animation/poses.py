@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..face.displacement import UNSEEN_MM
-from ..filters import runs
+from ..filters import split_at_gaps
 from ..progress import in_turn, rescale
 from .keys import BULGE, HOLD_SHARE, Measure, PoseKeys, SAMPLES, shift_distances
 from .pose_fit import Columns, find_extremes, find_holds, find_segments, fit_piece, Region
@@ -96,7 +96,7 @@ class Poses:
         of_part: dict[int, list[np.ndarray]] = (
             {0: []} if len(apart) and self.parts[0] is not None else {}
         )
-        for stretch in runs(np.flatnonzero(off > 1.0), SAMPLES):
+        for stretch in split_at_gaps(np.flatnonzero(off > 1.0), SAMPLES):
             worst = stretch[off[stretch].argmax()]
             far = {
                 place: part[2].off[worst]
@@ -144,7 +144,7 @@ def _plan(region: Region, closed: np.ndarray, used: set[int]) -> Generator[float
     )
     extremes = set(find_extremes(region.curves, region.flat).tolist())
     holds = find_holds(region.curves, region.flat)
-    closures = [(int(run[0]), int(run[-1])) for run in runs(closed)]
+    closures = [(int(run[0]), int(run[-1])) for run in split_at_gaps(closed)]
     level = set(closed.tolist())
     ends = {0, frames - 1, *(frame for closure in closures for frame in closure)}
     price = np.ones(frames)

@@ -29,7 +29,7 @@ _STARTS = (
 )
 _TONGUE = 4.0  # allowed error of the tongue relative to the lips'; it is hardly visible
 _LINEAR = 0.98  # share of the allowed error while errors are summed linearly over tracks
-_TRIES = 8  # attempts to mend poses that are too far off
+_TRIES = 16  # attempts to mend poses that are too far off
 BLINK = 0.3  # mean closure of the lids from which a face blinks
 # share of the allowed error above which the linear sum is replaced by measuring the face
 _MEASURED_FROM = 0.6
@@ -237,14 +237,19 @@ class _ErrorMeter:
         return np.stack([(far / limits).max(1), far[:, : self.lips].max(1)], 1)
 
 
-def blink_frames(rig: RigMeter, values: np.ndarray) -> Generator[float, None, np.ndarray]:
-    """Returns the frames of a rig's values [T, tracks] on which lids are shut furthest: one or more
-    for each blink."""
+def lids_shut(rig: RigMeter, values: np.ndarray) -> Generator[float, None, np.ndarray]:
+    """Returns how far lids are shut, [T], in a rig's values [T, tracks]; yields progress."""
     lids = in_group(rig.channels, BLINKS)
     shut = yield from in_pieces(
         len(values), lambda rows: rig.read(values[rows]).expression[:, lids].mean(1, keepdims=True)
     )
-    closed = np.pad(shut[:, 0], 1, mode="edge")
+    return shut[:, 0]
+
+
+def blink_frames(rig: RigMeter, values: np.ndarray) -> Generator[float, None, np.ndarray]:
+    """Returns the frames of a rig's values [T, tracks] on which lids are shut furthest: one or more
+    for each blink."""
+    closed = np.pad((yield from lids_shut(rig, values)), 1, mode="edge")
     return np.flatnonzero(
         (closed[1:-1] >= BLINK) & (closed[1:-1] >= closed[:-2]) & (closed[1:-1] >= closed[2:])
     )

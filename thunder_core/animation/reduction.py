@@ -10,7 +10,7 @@ import numpy as np
 from ..face import displacement
 from ..face.displacement import in_pieces, RigMeter
 from ..face.lips import CLOSED_MM
-from ..filters import runs
+from ..filters import split_at_gaps
 from ..progress import rescale
 from .keys import Keys, reduce, SAMPLES, times_of
 
@@ -23,7 +23,7 @@ _SHARE = 0.7  # share of the error that one track alone may use; the sum is meas
 _SHRINK = 0.85  # of that share around samples where the sum is too large, in each round
 _ROUNDS = 20
 _LINEAR = 0.92  # share of the limits while errors are summed linearly over tracks
-_TRIES = 6
+_TRIES = 12
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,8 @@ def fit(
     # share of the limits that a single track may use at each sample
     share = np.full(len(coarse), _SHARE)
     for attempt in range(_TRIES):
+        # of the progress: where this attempt begins, is measured, and ends
+        begins, measured, ends = 0.25 + 0.75 * (attempt + np.array([0.0, 0.7, 1.0])) / _TRIES
         for turn in range(_ROUNDS):
             for place in range(count_of_tracks):
                 still = 1e-3 * float(np.ptp(values[:, place])) + 1e-6
@@ -78,8 +80,8 @@ def fit(
                     exact = meeting * every
                 curves[place] = reduce(times[::_STRIDE], coarse[:, place], allowed, exact, every)
                 reduced[:, place] = curves[place].at(times[::_STRIDE])
-                yield 0.25 + 0.5 * (attempt + (turn + place / count_of_tracks) / _ROUNDS) / _TRIES
-            done = 0.3 + 0.5 * (attempt + turn / _ROUNDS) / _TRIES
+                done = begins + (measured - begins) * (turn + place / count_of_tracks) / _ROUNDS
+                yield done
             added = yield from rescale(_sum_of_errors(reduced - coarse, pull), done, done)
             wrong = (added / (limit * _LINEAR)).max(1)
             if wrong.max() <= 1.0:
@@ -87,9 +89,7 @@ def fit(
             share[_widen(np.flatnonzero(wrong > 1.0), every, len(share))] *= _SHRINK
         whole = [Keys(keys.index // every, keys.value, keys.slope) for keys in curves.values()]
         measuring = _measure(meter, values, whole, pull, _limits(error, _expand_mask(closed)))
-        off, beyond = yield from rescale(
-            measuring, 0.8 + 0.2 * attempt / _TRIES, 0.8 + 0.2 * (attempt + 1) / _TRIES
-        )
+        off, beyond = yield from rescale(measuring, measured, ends)
         if slow or not len(beyond):
             break
         share[_widen(beyond // _STRIDE, every, len(share))] *= (
@@ -153,7 +153,7 @@ def _widen(samples: np.ndarray, every: int, count: int) -> np.ndarray:
 def closures(gap: np.ndarray) -> np.ndarray:
     """The frames that define the closures of a gap [T] in mm: of each the first, the last and the
     closest."""
-    closed = runs(np.flatnonzero(gap < CLOSED_MM))
+    closed = split_at_gaps(np.flatnonzero(gap < CLOSED_MM))
     return np.unique(
         np.array(
             [frame for run in closed for frame in (run[0], run[-1], run[gap[run].argmin()])], int

@@ -17,7 +17,7 @@ import numpy as np
 from ..direction import SLIDERS, Style
 from ..errors import BadRequest
 from ..face.head import Head, load_head
-from ..face.mechanics import jaw_of
+from ..face.mechanics import jaw_of, lead_jaw
 from ..face.points import Articulators, SkinnedPoints
 from ..rotation import angular_speed
 from ..types import FPS, IDLE, LISTENS, Motion, pack, reorder, Role, unpack
@@ -36,7 +36,7 @@ _PRESSED = (
     "mouthDimpleLeft",
     "mouthDimpleRight",
 )
-_BROW_POINTS = 24  # number of vertices that brows move most
+_BROW_POINTS = 24  # number of vertices that raised brows move most
 
 
 def lid_closure(head: Head, motion: Motion) -> np.ndarray:
@@ -70,28 +70,33 @@ def _value_when_closed(gaps: np.ndarray, values: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class PerformanceMeter:
-    """Points of a head that the measures need.
+    """What the measures need of a head.
 
-    skin: the corners of the mouth, then the vertices that brows move most.
+    corners: of the mouth.  lifts: how far each channel of the brows lifts them, mm [C], 0 for other
+    channels: a nose that wrinkles pulls brows down too.
     """
 
     head: Head
     articulators: Articulators
-    skin: SkinnedPoints
+    corners: SkinnedPoints
+    lifts: np.ndarray
 
     @classmethod
     def of(cls, head: Head) -> PerformanceMeter:
         """The meter of a head."""
-        brows = [
-            i
-            for i, name in enumerate(head.expression_names)
-            if name.startswith(("browInnerUp", "browOuterUp"))
-        ]
-        lifted = head.shapedirs[:, 1, brows].sum(1)
-        ids = np.concatenate(
-            [[head.mouth_corner_left, head.mouth_corner_right], np.argsort(lifted)[-_BROW_POINTS:]]
+        raise_, all_ = (
+            np.array([name.startswith(stems) for name in head.expression_names])
+            for stems in (("browInnerUp", "browOuterUp"), "brow")
         )
-        return cls(head, Articulators.of(head), SkinnedPoints.of(head, lambda values: values[ids]))
+        lifts = 1e3 * head.shapedirs[:, 1]
+        brows = np.argsort(lifts[:, raise_].sum(1))[-_BROW_POINTS:]
+        corners = [head.mouth_corner_left, head.mouth_corner_right]
+        return cls(
+            head,
+            Articulators.of(head),
+            SkinnedPoints.of(head, lambda values: values[corners]),
+            lifts[brows].mean(0) * all_,
+        )
 
     def measure(self, motion: Motion, speaking: np.ndarray) -> dict[str, float]:
         """{slider: number} of a motion. speaking: bool [T], frames in which somebody speaks.
@@ -102,10 +107,9 @@ class PerformanceMeter:
         lips, mm.  brows: mm/s.  head: °/s.  eyes: root of blinks and gaze shifts a second.
         """
         shape = self.articulators.shape(motion.expression, motion.jaw)
-        skin = 1e3 * (self.skin.of_motion(motion) - self.skin.rest)
         gap = np.maximum(shape.gap, 0)
-        open_ = speaking & (gap > _OPEN_MM)
-        corners = skin[:, :2, 1].mean(1)
+        open_, usual_jaw = speaking & (gap > _OPEN_MM), lead_jaw(jaw_of(gap))
+        corners = 1e3 * (self.corners.of_motion(motion) - self.corners.rest)[:, :, 1].mean(1)
         events = len(run_starts(lid_closure(self.head, motion) > 0.5)) + len(gaze_shifts(motion))
         values = {
             "energy": (
@@ -114,13 +118,13 @@ class PerformanceMeter:
             )
             / 2,
             "jaw": np.log(
-                max(LEAST_SHARE, shape.incisors[open_].sum() / max(1e-3, jaw_of(gap[open_]).sum()))
+                max(LEAST_SHARE, shape.incisors[open_].sum() / max(1e-3, usual_jaw[open_].sum()))
             ),
             "articulation": np.log(
                 max(1e-3, gap[speaking].std() / max(1e-3, gap[speaking].mean()))
             ),
             "smile": _value_when_closed(gap[speaking], corners[speaking]),
-            "brows": np.abs(np.diff(skin[:, 2:, 1].mean(1))).mean() * FPS,
+            "brows": np.abs(np.diff(motion.expression @ self.lifts)).mean() * FPS,
             "head": 0.0 if motion.head is None else np.degrees(angular_speed(motion.head)).mean(),
             "eyes": np.sqrt(events / (motion.frames / FPS)),  # whose noise is the same at any rate
         }
@@ -134,7 +138,7 @@ class PerformanceMeter:
         left corner's speed over the right one's.  tension: mean of the channels that press the
         lips.  frown: mean of those that lower the brows.
         """
-        corners = 1e3 * (self.skin.part(slice(0, 2)).of_motion(motion) - self.skin.rest[:2])
+        corners = 1e3 * (self.corners.of_motion(motion) - self.corners.rest)
         width = np.sort((corners[:, 0, 0] - corners[:, 1, 0])[speaking])
         channels = motion.expression[speaking]
         left, right = (
@@ -159,16 +163,16 @@ class PerformanceMeter:
 # Units as in `PerformanceMeter.measure` and `measure_other_axes`; gaze: root of gaze shifts a
 # second.
 USUAL: Mapping[str, tuple[float, float]] = {
-    "smile": (0.071, 1.176), "brows": (1.841, 1.150), "head": (13.974, 5.159),
-    "eyes": (0.894, 0.226), "gaze": (0.630, 0.237),
-    "asymmetry": (-0.009, 0.044), "frown": (0.087, 0.112),
+    "smile": (0.405, 1.166), "brows": (1.148, 0.702), "head": (11.944, 5.745),
+    "eyes": (1.095, 0.152), "gaze": (0.894, 0.150),
+    "asymmetry": (-0.003, 0.036), "frown": (0.085, 0.112),
 }  # fmt: skip
 # The same for measures that the voice mostly decides: a loud one opens any mouth far. The first
 # number is how far the median is above what the model expects of the line as it was requested.
 BEYOND_EXPECTED: Mapping[str, tuple[float, float]] = {
-    "energy": (0.098, 0.173), "jaw": (-0.007, 0.064), "articulation": (0.080, 0.099),
-    "width": (0.604, 1.512), "rounding": (-0.575, 1.679),
-    "tension": (0.002, 0.012),
+    "energy": (-0.019, 0.213), "jaw": (-0.015, 0.067), "articulation": (0.067, 0.125),
+    "width": (0.789, 1.699), "rounding": (-0.152, 2.633),
+    "tension": (0.001, 0.012),
 }  # fmt: skip
 # How a take carries brows and head throughout: (median of the middle take, deviation between takes
 # of a line). height: of raised over lowered brows, channel values.  nod, turn, tilt: down, to the
@@ -179,21 +183,17 @@ CARRIED: Mapping[str, tuple[float, float]] = {
     "turn": (0.0, 3.4),
     "tilt": (0.0, 2.4),
 }
-# Effect of the line on a usual take: heads and brows mark its stressed syllables. Measure → what
-# one more of these a second adds, and one more of their weight; found where lines differ (`python
-# -m research words --seconds 2`, 3 and 5 on `validation`), like IN_SHORT.
-ON_ACCENTS: Mapping[str, tuple[float, float]] = {"head": (5.0, 0.0), "brows": (0.0, 4.3)}
 # Measure → what a shorter line adds to the variance between takes, for each 1 / s: chance matters
-# more in a few words.
+# more in a few words (`python -m research words --seconds 2`, 3 and 5 on `validation`).
 IN_SHORT: Mapping[str, float] = {
     "head": 18.0,
-    "brows": 1.0,
+    "brows": 1.7,
     "eyes": 0.22,
     "gaze": 0.14,
     "articulation": 0.017,
 }
-# The same for faces that do not speak (`python -m research words --role idle`, `listens`); how
-# brows and head are carried is seen there from the same deviation on.
+# The same for faces that do not speak, measured once on 25 November; how brows and head are carried
+# is seen there from the same deviation on.
 QUIET: Mapping[str, Mapping[str, tuple[float, float]]] = {
     IDLE: {
         "smile": (0.098, 1.204), "brows": (0.393, 0.359), "head": (2.594, 0.800),
@@ -211,6 +211,7 @@ QUIET: Mapping[str, Mapping[str, tuple[float, float]]] = {
 # The same as IN_SHORT: idle takes of 3 s beside some of 8 s.
 QUIET_IN_SHORT: Mapping[str, float] = {"head": 0.7, "eyes": 0.4, "gaze": 0.6}
 _MOST_FRAMES = 120 * FPS  # of a take that are measured
+USUAL_SECONDS = 7.5  # length of the lines of USUAL
 _LEAST_SECONDS = 1.0  # length below which a line counts as one of that length
 _LEAST_SPOKEN = FPS  # frames with speech in a take, below which nothing is known of it
 
@@ -255,59 +256,34 @@ def _measure_all(meter: PerformanceMeter, motion: Motion, speaking: np.ndarray) 
     return meter.measure(motion, speaking) | meter.measure_other_axes(motion, speaking) | carried
 
 
-@dataclass(frozen=True)
-class Line:
-    """What is known of a line.
-
-    seconds: its length.  accents, weight: its stressed syllables and the sum of their weights, per
-    second. By default those of the lines of USUAL.
-    """
-
-    seconds: float = 7.5
-    accents: float = 1.0
-    weight: float = 0.37
-
-    @classmethod
-    def of(cls, seconds: float, weights: np.ndarray) -> Line:
-        """A line of some seconds, whose stressed syllables have these weights [k]."""
-        return cls(seconds, len(weights) / seconds, float(np.sum(weights)) / seconds)
-
-
-USUAL_LINE = Line()
-
-
-def scale(line: Line) -> dict[str, tuple[float, float]]:
-    """USUAL, BEYOND_EXPECTED and CARRIED for takes of a line."""
-    shorter = _shortness(line.seconds)
-    result = {}
-    for name, (middle, step) in {**USUAL, **BEYOND_EXPECTED, **CARRIED}.items():
-        by_count, by_weight = ON_ACCENTS.get(name, (0.0, 0.0))
-        middle += by_count * (line.accents - USUAL_LINE.accents) + by_weight * (
-            line.weight - USUAL_LINE.weight
-        )
-        result[name] = middle, float(np.sqrt(step**2 + shorter * IN_SHORT.get(name, 0.0)))
-    return result
+def scale(seconds: float) -> dict[str, tuple[float, float]]:
+    """USUAL, BEYOND_EXPECTED and CARRIED for takes of a line of some seconds."""
+    shorter = _shortness(seconds)
+    return {
+        name: (middle, float(np.sqrt(step**2 + shorter * IN_SHORT.get(name, 0.0))))
+        for name, (middle, step) in {**USUAL, **BEYOND_EXPECTED, **CARRIED}.items()
+    }
 
 
 def _shortness(seconds: float) -> float:
     """Excess of a line's 1 / s over a usual line's, 0 for longer ones."""
-    return max(0.0, 1 / max(seconds, _LEAST_SECONDS) - 1 / USUAL_LINE.seconds)
+    return max(0.0, 1 / max(seconds, _LEAST_SECONDS) - 1 / USUAL_SECONDS)
 
 
 def deviations(
-    values: Mapping[str, float], expected: Mapping[str, float], line: Line = USUAL_LINE
+    values: Mapping[str, float], expected: Mapping[str, float], seconds: float = USUAL_SECONDS
 ) -> dict[str, float]:
     """How far a take goes, in deviations of the slider or axis: {measure of USUAL and CARRIED:
     above usual takes, of BEYOND_EXPECTED: above what was requested}.
 
     values: as `measure` of the take.  expected: as `measure` of what the model expects of the line
     in the requested direction.
-    line: of the take.
+    seconds: length of the take.
     """
     levels = {name: 0.0 for name in (*USUAL, *CARRIED)} | {
         name: expected[name] for name in BEYOND_EXPECTED if name in expected
     }
-    steps = scale(line)
+    steps = scale(seconds)
     return {
         name: round((values[name] - level - steps[name][0]) / steps[name][1], 2)
         for name, level in levels.items()
@@ -458,7 +434,7 @@ def measures(meter: PerformanceMeter, motion: Motion, frames: np.ndarray) -> np.
     frames: bool [T], where somebody speaks."""
     head, x = meter.head, motion.expression
     of_sliders = meter.measure(motion, frames)
-    corners = 1e3 * meter.skin.part(slice(0, 2)).of_motion(motion)
+    corners = 1e3 * meter.corners.of_motion(motion)
     width = np.abs(corners[frames, 0, 0] - corners[frames, 1, 0])
     low, middle, high = np.quantile(width, [0.1, 0.5, 0.9])
     columns = {name: [head.channel(each) for each in group] for name, group in _GROUPS.items()}

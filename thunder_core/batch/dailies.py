@@ -34,10 +34,7 @@ def page(report: Mapping, curves: Mapping[str, Mapping]) -> str:
     rows = sorted(report["jobs"], key=lambda row: row["state"] not in FIRST)
     # each once
     notes = dict.fromkeys(str(note) for row in rows for note in row.get("notes", ()))
-    about = (
-        f"THUNDER {report['thunder']}, Blender {report['blender']}, folder of weights "
-        f"{report['weights'][:12]}"
-    )
+    about = f"THUNDER {report['thunder']}, Blender {report['blender']}, weights {report['weights']}"
     head = element(
         "header",
         element("h1", "Baked takes"),

@@ -23,7 +23,6 @@ from typing import cast
 
 from ..engine_python import ROOT
 from ..files import files_written, hash_of, JOURNAL, Transaction
-from ..shipped import WEIGHTS
 from . import dailies
 from .job_file import free_name, Job
 from .settings import CURVES, path_names
@@ -43,20 +42,9 @@ def version() -> str:
         return tomllib.load(file)["version"]
 
 
-def hash_of_weights(folder: str | None) -> str:
-    """SHA-256 over the model files of a folder, None for the one that comes with the add-on. Raises
-    OSError."""
-    folder = folder or str(WEIGHTS)
-    digest = hashlib.sha256()
-    for name in sorted(os.listdir(folder)):
-        if name == "head.npz" or os.path.splitext(name)[1] in (".safetensors", ".json"):
-            digest.update(f"{name} {hash_of(os.path.join(folder, name))}\n".encode())
-    return digest.hexdigest()
-
-
 @dataclass(frozen=True)
 class Maker:
-    """Versions of the add-on and of Blender, and the hash of the weights."""
+    """Versions of the add-on and of Blender, and the fingerprint of the weights."""
 
     thunder: str
     blender: str

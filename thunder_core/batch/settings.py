@@ -278,7 +278,7 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
     Setting("takes", number(1, MOST_TAKES, whole=True), f"how many to sample ({TAKES})",
             default=TAKES),
     Setting("seed", number(0, LARGEST_SEED, whole=True),
-            "seed of the first take (the scene's, or the character's own)"),
+            "seed of the first take (the scene's, else the character's, else by the sound's name)"),
     Setting("quality", one_of(QUALITIES), f"how finely takes are sampled ({NORMAL})",
             "|".join(QUALITIES), NORMAL),
     Setting("steps", number(1, 1000, whole=True),

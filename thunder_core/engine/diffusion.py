@@ -302,19 +302,19 @@ class Denoiser:
         self.network = Network(path, device)
 
     def sample(
-        self, noise: np.ndarray, conditions: Conditions, count: int, guidance: float = 1.0,
+        self, seeds: Sequence[int], conditions: Conditions, count: int, guidance: float = 1.0,
         kept: Inpainting | None = None,
         guide: Callable[[np.ndarray, int, int], np.ndarray] | None = None,
-        progress: Progress = no_progress,
+        progress: Progress = no_progress, like: Sequence[int] = (),
     ) -> np.ndarray:  # fmt: skip
-        """Packed motions [B, T, motion] of noise [B, T, motion], by `count` steps of DPM-Solver++
+        """Packed motions [B, T, motion] of the takes of seeds, by `count` steps of DPM-Solver++
         with classifier-free guidance (§4.2).
 
         kept: fixed part of the motions, not standardised.  guide(x̂_0, a, b): moves the estimate of
-        frames a … b at every step.  `progress` is called before each window of each step.
+        frames a … b at every step.  `progress` is called before each window of each step.  like:
+        as of `seeded_noise`.
         """
-        frames, done = noise.shape[1], itertools.count()
-        steps = solver_steps(count, self.config.least_noise)
+        frames, done = conditions.events.shape[1], itertools.count()
         total = count * len(windows(frames))
 
         def denoise(x: np.ndarray, step: int, a: int, b: int) -> np.ndarray:
@@ -329,7 +329,10 @@ class Denoiser:
         if kept is not None:
             fixed = Inpainting(kept.mask, self.standardise(kept.values))
             denoise_line = inpaint(denoise_line, fixed)
-        return self.restore(sample(denoise_line, noise, steps))
+        noise = seeded_noise(seeds, frames, self.config.motion, like)
+        return self.restore(
+            sample(denoise_line, noise, solver_steps(count, self.config.least_noise))
+        )
 
     def estimate(
         self, x: np.ndarray, step: int, audio: np.ndarray, style: np.ndarray | None,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The THUNDER system, which turns a sound and seeds into motions by speech encoder, diffusion model
-and sampler; and the engine's three operations: takes of a sound, the score of a motion, and its
-speech."""
+and sampler; and the engine, whose methods do what requests ask for (`verbs`): takes of a sound, the
+score of a motion, its speech, the words of a voice …"""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ from ..weight_files import (
     unusable,
 )
 from .alignment import LIKELY, Match, match_mouth, match_sound
-from .diffusion import Conditions, Denoiser, Inpainting, Normal, seeded_noise
+from .diffusion import Conditions, Denoiser, Inpainting, Normal
 from .generate import generate, hear, ignore, LONG
 from .m2s import MARGIN, MeshToSpeech, Mouth, SpeakerEncoder, Vocoder
 from .network import best_device, Network, processors
-from .performance import follow_voice, perform, Performance, plan, target_size
+from .performance import follow_voice, perform, Performance, plan_performance, target_size
 from .pipeline import Pipeline
 from .planning.lip_kernels import encoder_matches
 from .planning.take_plan import TakePlan
@@ -197,16 +197,16 @@ class Thunder:
                 )
                 for number, take in enumerate(takes)
             ]  # fmt: skip
-        plans = [take.plan or plan(voice, take, kept) for take in takes]
+        plans = [take.plan or plan_performance(voice, take, kept) for take in takes]
         can_use_distilled = (
             takes[0].style is not None and guidance == 1.0 and kept is None and guide is None
         )
         denoiser, steps = self.select_sampler(quality, can_use_distilled)
-        noise = seeded_noise(
-            [take.seed for take in takes], voice.frames, self.columns.count, takes[0].around
-        )
         conditions = self._conditions(voice, takes, self._events(plans, kept))
-        sampled = denoiser.sample(noise, conditions, steps, guidance, kept, guide, progress)
+        sampled = denoiser.sample(
+            [take.seed for take in takes], conditions, steps, guidance, kept, guide, progress,
+            like=takes[0].around,
+        )  # fmt: skip
         return [
             self._motion(x, voice, take, plan=plan, kept=kept)
             for x, take, plan in zip(sampled, takes, plans)
@@ -277,8 +277,7 @@ class Thunder:
         # any other events
         events = np.full((1, voice.frames, len(EVENTS)), np.nan, np.float32)
         events[..., LIPS] = voice.lips
-        noise = seeded_noise([0], voice.frames, self.columns.count)
-        return model.sample(noise, self._conditions(voice, [take], events), 1)[0]
+        return model.sample([take.seed], self._conditions(voice, [take], events), 1)[0]
 
     def _motion(self, x: np.ndarray, voice: VoiceFeatures, take: Performance, **more) -> Motion:
         """A sampled motion [T, C] as a face performs it. more: as `Pipeline.finish`."""
@@ -453,7 +452,7 @@ class Engine:
             # of moods that are cross-faded, what the strongest did
             mood, each = int(take.shares[:, frame].argmax()), len(trace.changes) // len(take.moods)
             trace.changes = trace.changes[mood * each : (mood + 1) * each]
-            planned = plan(line.voice, take.moods[mood])
+            planned = plan_performance(line.voice, take.moods[mood])
         trace.planned = planned.activities()
         return explain(trace, self.head.expression_names, frame)
 

@@ -19,7 +19,6 @@ import numpy as np
 from ..animation.traits import (
     deviations,
     deviations_quiet,
-    Line,
     measure,
     measure_quiet,
     visible_deviations,
@@ -224,16 +223,16 @@ class _Work:
         mouths = [self.engine.lips.gap_and_width(each) for each in motions]
         takes = [self._describe(*each) for each in zip(performances, motions, mouths)]
         yield False, takes
+        seen = [self._made_and_visible(each) for each in motions]
         scores: Sequence[LipSyncScore | None] = [None] * len(takes)
         if self.line.role == SPEAKS:
             self._report(seeds, 0.95, "Ranking by lip-sync")
-            visible = [self._made_and_visible(each)[-1] for each in motions]
             measured = mouths if self.line.request.sums is None else None
-            sizes = [each.size for each in performances]
+            sizes, text = [each.size for each in performances], self.line.direction.text
             scores = self.engine.scorer.score(
-                visible, voice, sizes, self.line.direction.text, mouths=measured
+                [each[-1] for each in seen], voice, sizes, text, mouths=measured
             )
-        scored = [self._add_score(*each) for each in zip(takes, performances, scores)]
+        scored = [self._add_score(*each) for each in zip(takes, performances, scores, seen)]
         release_memory(voice.frames)
         yield True, scored
 
@@ -294,12 +293,14 @@ class _Work:
         opening, width = (each.astype(np.float32) for each in (np.maximum(mouth[0], 0), mouth[1]))
         return Take(motion, performance.seed, None, opening, width, about)
 
-    def _add_score(self, take: Take, performance: Performance, score: LipSyncScore | None) -> Take:
+    def _add_score(
+        self, take: Take, performance: Performance, score: LipSyncScore | None, seen: list[Motion]
+    ) -> Take:
         """A take with its score; the provenance of one that varies a direction has how much it
-        shows of it."""
+        shows of it. seen: of `_made_and_visible`."""
         about = {} if score is None else {"score": score.total, **score.to_record()}
         if performance.is_varied:
-            about["shown"] = visible_deviations(*self._deviations(take.motion))
+            about["shown"] = visible_deviations(*self._deviations(seen))
         return replace(take, score=score, provenance=take.provenance | about)
 
     def _measure_requested(self) -> list[dict[str, float]]:
@@ -317,16 +318,15 @@ class _Work:
         """Measures of a motion that speaks with the voice."""
         return measure(self.engine.meter, motion, self.line.voice.presence > SPOKEN)
 
-    def _deviations(self, motion: Motion) -> list[dict[str, float]]:
+    def _deviations(self, seen: list[Motion]) -> list[dict[str, float]]:
         """How a motion, and what the face shows of it, differ from what was requested."""
-        both, meter = self._made_and_visible(motion), self.engine.meter
-        role, voice, seconds = self.line.role, self.line.voice, motion.frames / FPS
+        role, voice, meter = self.line.role, self.line.voice, self.engine.meter
+        seconds = voice.frames / FPS
         if role != SPEAKS:
-            return [deviations_quiet(measure_quiet(meter, each), role, seconds) for each in both]
-        line = Line.of(seconds, voice.phrasing.weights)
+            return [deviations_quiet(measure_quiet(meter, each), role, seconds) for each in seen]
         return [
-            deviations(self._measure(each), wanted, line)
-            for each, wanted in zip(both, self._measure_requested())
+            deviations(self._measure(each), wanted, seconds)
+            for each, wanted in zip(seen, self._measure_requested())
         ]
 
 

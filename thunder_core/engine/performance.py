@@ -27,6 +27,7 @@ from ..direction import (
     OPEN,
     over_frames,
     split_moods,
+    SPREAD,
     STRESSED,
     THROWN_AWAY,
 )
@@ -36,8 +37,8 @@ from ..types import Columns, FPS
 from .diffusion import Inpainting
 from .planning.choice import Choice
 from .planning.lip_kernels import open_on_phones
-from .planning.plan import Behaviours
 from .planning.take_plan import plan_take, TakePlan, vary_lips
+from .planning.upper_face import Behaviours
 from .voice import SPOKEN, VoiceFeatures
 
 _AXIS_SPREAD = 2.0  # spread of an axis at *Variety* 1, in standard deviations between speakers
@@ -217,7 +218,7 @@ class Performance:
     around, as `seeded_noise`'s `like`.  is_exact: whether it follows the direction exactly.
     is_varied: whether it differs from the direction that scores compare with, or has other
     phones.  take_style: `style` without what it does on
-    words.  plan: None: to be made (`plan`).
+    words.  plan: None: to be made (`plan_performance`).
     moods, shares [k, T]: where moods change over the line, the take of the seed in each of them, of
     which this one is a cross-fade.
     size: `target_size`, where it is known.
@@ -257,20 +258,23 @@ def perform(
 ) -> Performance:  # fmt: skip
     """How the take of a seed of a batch performs a voice, but for its plan.
 
-    first: first seed of the batch.  kept: part of the take; where the mouth is free, unlikely
-    phones are drawn more often.
+    first: first seed of the batch.  kept: part of the take: what is free beside it is read anew,
+    and where the mouth is free, unlikely phones are drawn more often.
     """
     is_exact = direction.exact_first and seed == first
-    spread = 0.0 if is_exact else direction.spread
+    spread, like = 0.0 if is_exact else direction.spread, direction.like
+    if like and kept is not None:
+        # what is free differs as takes do, around the style of the one that it is a part of
+        spread, like = like[-1][1] or SPREAD, ()
     # around another take, gestures and phones are those of the first
-    gestures = direction.like[0] if direction.like else (seed, spread)
+    gestures = like[0] if like else (seed, spread)
     choice = voice.choice(*gestures)
     stress = choice.stress(voice.frames)
-    resamples = gestures[1] if direction.like else not is_exact
+    resamples = gestures[1] if like else not is_exact
     varied_voice = voice.resample_phones(gestures[0]) if resamples else voice
     if kept is not None:
         mouth = kept.mask[:, Columns(kept.mask.shape[1] - 9).jaw]
-        varied_voice = varied_voice.resample_phones(seed, np.repeat(~mouth.all(1), 2))
+        varied_voice = varied_voice.resample_phones(seed, ~mouth.all(1))
     follows_voice = voice.presence.any() and not direction.as_heard.any()
     directions, shares = split_moods(over_frames(direction.vectors, voice.frames))
     take_styles = [
@@ -286,7 +290,7 @@ def perform(
         styles[0],
         gestures,
         varied_voice,
-        around=tuple(other for other, _ in direction.like),
+        around=tuple(other for other, _ in like),
         is_exact=is_exact,
         is_varied=direction.original is not None or bool(direction.like) or not is_exact,
         take_style=take_styles[0],
@@ -312,11 +316,16 @@ def perform_planned(
 ) -> Performance:
     """How the take of a seed performs a voice, with its plan and size. Arguments as `perform`."""
     take = perform(direction, voice, seed, first, kept)
-    take = replace(take, plan=plan(voice, take, kept))
-    return replace(take, size=target_size(voice, take))
+    take = replace(take, plan=plan_performance(voice, take, kept))
+    # most of what is read anew beside another take is that take's
+    is_part = direction.like and kept is not None
+    judged = perform(direction, voice, seed, first) if is_part else take
+    return replace(take, size=target_size(voice, judged))
 
 
-def plan(voice: VoiceFeatures, take: Performance, kept: Inpainting | None = None) -> TakePlan:
+def plan_performance(
+    voice: VoiceFeatures, take: Performance, kept: Inpainting | None = None
+) -> TakePlan:
     """What a take of a voice plans beside a kept part."""
     seed, spread = take.gestures or (take.seed, 0.0)
     side = 0.0 if kept is None else side_of(kept, take.style)

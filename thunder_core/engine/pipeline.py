@@ -16,7 +16,7 @@ import numpy as np
 from ..face.mechanics import Mechanics
 from ..face.moods import MoodPoses
 from ..face.points import Articulators
-from ..filters import gaussian, highest, runs
+from ..filters import gaussian, highest, split_at_gaps
 from ..steps import ADDED, CONSTRAINT, step
 from ..types import BLINKS, Columns, FPS, in_group, LARGEST_VALUE, MOOD_CHANNELS, SPEECH
 from .diffusion import Inpainting
@@ -26,7 +26,6 @@ from .voice import VoiceFeatures
 
 _FURTHEST_LOOK = np.float32(np.radians(24.0))  # largest turn of an eye in its socket
 _MOOD_ON_ACCENTS = 0.12  # how much more a mood shows on an accent
-_UNSEEN_MM = 0.01  # millimetres of opening that nobody sees
 _CATCHES_UP = 1.0  # time in which a head that was held gets to where it would be, s
 _UNSEEN_STILL = 0.01  # share of being held that nobody sees
 _PRESENCE_GAIN = 3.0  # factor of the presence of speech: above 1, lips are as the model has them
@@ -117,7 +116,7 @@ class Pipeline:
         self, expression: np.ndarray, jaw: np.ndarray, further: np.ndarray | None
     ) -> np.ndarray:
         """Jaw [T, 3] that opens the lips `further` [T] millimetres; below 0 at most half shut."""
-        rows = np.flatnonzero(np.abs(further) > _UNSEEN_MM) if further is not None else ()
+        rows = np.flatnonzero(further) if further is not None else ()
         if not len(rows):
             return jaw
         result, x, turn = jaw.copy(), expression[rows].astype(np.float64), jaw[rows].astype(float)
@@ -148,8 +147,8 @@ class Pipeline:
     def rest_lower_face(
         self, expression: np.ndarray, resting: Mapping[str, np.ndarray]
     ) -> np.ndarray:
-        """Expression [T, n] whose lower face moves in long silence, as `planning.resting` says of
-        each channel [T]."""
+        """Expression [T, n] whose lower face moves in long silence, as
+        `planning.take_plan.Resting` says of each channel [T]."""
         x = expression.copy()
         for name, addition in resting.items():
             if addition.any():
@@ -172,7 +171,7 @@ class Pipeline:
             return head, eyes
         moved = np.diff(head, axis=0, prepend=head[:1]) * still[:, None]
         behind = np.zeros_like(head)
-        for held in runs(np.flatnonzero(still > _UNSEEN_STILL)):
+        for held in split_at_gaps(np.flatnonzero(still > _UNSEEN_STILL)):
             first, last = held[0], held[-1]
             behind[first:last] += moved[first:last].cumsum(0)
             after = np.arange(len(head) - last) / FPS / _CATCHES_UP

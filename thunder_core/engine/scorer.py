@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -162,19 +163,37 @@ def agreement_by_lag(
     frames = len(mouth.gap)
     if len(lags) > 1 and frames * len(lags) > _AT_ONCE:
         return np.concatenate([agreement_by_lag(mouth, voice, total, [late]) for late in lags], 1)
+    at, weight, count, y, mean_y, spread_y = _voice_by_lag(voice, frames, total, tuple(lags))
+    x = np.stack([mouth.gap, mouth.width])[:, at.clip(0, frames - 1)]
+    weighted = weight * x
+    mean_x, xy, xx = (total(each) / count for each in (weighted, weighted * y, weighted * x))
+    spread_x = np.maximum(xx - mean_x * mean_x, _LEAST_VARIANCE)
+    return ((xy - mean_x * mean_y) / np.sqrt(spread_x * spread_y)).mean(0).T
+
+
+# Of each voice, as long as it is there: all takes of a line are compared with it. Not of long ones,
+# which would cost memory.
+_BY_LAG: WeakKeyDictionary[VoiceFeatures, dict] = WeakKeyDictionary()
+
+
+def _voice_by_lag(
+    voice: VoiceFeatures, frames: int, total: Callable[[np.ndarray], np.ndarray],
+    lags: tuple[int, ...],
+) -> tuple[np.ndarray, ...]:  # fmt: skip
+    """What `agreement_by_lag` needs of a voice alone: the frames of a mouth [lags, T], their weight
+    [lags, T] and its sums, the plan of lips [2, 1, T], its means and variances."""
+    known = _BY_LAG.setdefault(voice, {})
+    if (frames, total, lags) in known:
+        return known[frames, total, lags]
     at = np.arange(frames) + np.array(lags)[:, None]
     weight = (voice.presence > SPOKEN) * ((at >= 0) & (at < frames)).astype(float)
-    x = np.stack([mouth.gap, mouth.width])[:, at.clip(0, frames - 1)]
     y = voice.lips.T[:, None].astype(float)
     count = total(weight) + 1e-6
-    mean_x, mean_y, xy, xx, yy = (
-        total(weight * each) / count for each in (x, y, x * y, x * x, y * y)
-    )
-    spread_x, spread_y = (
-        np.maximum(square - mean * mean, _LEAST_VARIANCE)
-        for square, mean in ((xx, mean_x), (yy, mean_y))
-    )
-    return ((xy - mean_x * mean_y) / np.sqrt(spread_x * spread_y)).mean(0).T
+    mean, square = (total(weight * each) / count for each in (y, y * y))
+    result = at, weight, count, y, mean, np.maximum(square - mean * mean, _LEAST_VARIANCE)
+    if frames * (2 * REACH + 1) <= _AT_ONCE:
+        known[frames, total, lags] = result
+    return result
 
 
 def over_line(curves: np.ndarray) -> np.ndarray:
@@ -465,8 +484,8 @@ _FEW = 1.0
 _HEARD_AT_BEST, _HEARD_PER_NAT = 1.07, 0.455
 _HEARD_NOTHING, _HEARD_ENOUGH = 0.4, 0.85
 _LEAST_HEARD = 0.1
-# Frames that are read, of so many: all of them cost twice the time and tell no fault better.
-_FRAMES_READ, _FRAMES_OF = 100, 250
+# Frames that are read, of so many: more of them cost time and tell no fault better.
+_FRAMES_READ, _FRAMES_OF = 64, 250
 # what is found at places, and the weight of all of it that costs all points
 _PLACES, _ALL_PLACES = (STILL, MOVES, SHIFTED), 8.0
 _BESIDE = 1  # frames by which a bite may be early or late

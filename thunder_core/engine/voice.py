@@ -15,7 +15,7 @@ from ..direction import CLOSED, HELD, Mark, MOVED, OPEN, SOUND, STRESSED, THROWN
 from ..errors import BadRequest
 from ..face.mechanics import Sounds
 from ..filters import widen
-from ..spoken import BILABIALS, PHONES, SILENCE, VOWELS, Word
+from ..spoken import BILABIALS, CLOSES, PHONES, SILENCE, VOWELS, Word
 from ..types import FPS
 from ..weight_files import ENCODER_RATE
 from .planning.choice import Choice, deal, DECK
@@ -24,6 +24,7 @@ from .speech import transcript
 from .speech.cues import (
     accent_curve,
     Arousal,
+    closure,
     confident_sounds,
     Phrasing,
     Prosody,
@@ -160,13 +161,14 @@ class VoiceFeatures:
     def resample_phones(self, seed: int, again: np.ndarray | None = None) -> VoiceFeatures:
         """This voice with phones drawn anew by a seed where the encoder doubts (`speech.cues`).
 
-        again: bool [2T], rows in which unlikely phones are drawn more often; elsewhere all stays.
+        again: bool [T], frames in which unlikely phones are drawn more often; elsewhere all stays.
         """
         if not self.presence.any():
             return self
         logits = sample_phones(self.logits, seed, freely=again is not None)
         if again is not None:
-            logits = np.where(again[: len(logits), None], logits, self.logits)
+            rows = again[np.minimum(np.arange(len(logits)) // 2, len(again) - 1)]
+            logits = np.where(rows[:, None], logits, self.logits)
         return self.with_phones(logits)
 
     def with_phones(self, logits: np.ndarray) -> VoiceFeatures:
@@ -174,7 +176,9 @@ class VoiceFeatures:
         belief = softmax(logits)
         return replace(
             self, features=self.features_with(logits), logits=logits,
-            sounds=confident_sounds(belief, self.presence),
+            sounds=replace(
+                confident_sounds(belief, self.presence), closed=self.sounds.closed
+            ),
         )  # fmt: skip
 
     def unspoken(self, silence: np.ndarray | None = None) -> VoiceFeatures:
@@ -190,7 +194,7 @@ class VoiceFeatures:
         listens = silence is not None
         return replace(
             self, features=features, presence=nobody,
-            sounds=Sounds(*[nothing] * 5),
+            sounds=Sounds(*[nothing] * 6),
             accents=self.accents if listens else nothing,
             phrasing=self.phrasing if listens else silent_phrasing(self.frames), listens=listens,
         )  # fmt: skip
@@ -232,19 +236,25 @@ def mark_voice(voice: VoiceFeatures, marks: Sequence[Mark]) -> VoiceFeatures:
     if not marks or not voice.presence.any():
         return voice
     logits = voice.logits.copy()
+    closed = np.zeros(len(logits), bool)
     for mark in marks:
         _mark_phones(logits, mark)
+        closed[_rows(mark, len(logits))] |= mark.kind == CLOSED
     features, count = voice.features_with(logits), len(logits)
     times = _sound_times(logits, marks, len(voice.units))
     rows, frames = times.round().astype(int), (times[::2] / 2).round().astype(int)
-    logits, features = logits[rows[:count].clip(0, count - 1)], features[frames]
+    kept = rows[:count].clip(0, count - 1)
+    logits, closed, features = logits[kept], closed[kept], features[frames]
     belief = softmax(logits)
     presence = voice.presence[frames]
+    sounds = replace(
+        confident_sounds(belief, presence),
+        closed=closure(closed.repeat(2), len(presence), CLOSES, CLOSES),
+    )
     accented = _mark_accents(voice.phrasing, voice.features[:, -LOUDNESS], marks)
     return replace(
         voice, features=features, units=voice.units[rows], presence=presence, logits=logits,
-        sounds=confident_sounds(belief, presence),
-        phrasing=accented, accents=accent_curve(accented.accents, voice.frames),
+        sounds=sounds, phrasing=accented, accents=accent_curve(accented.accents, voice.frames),
         words=tuple(word for word in voice.words if not _thrown_away(word, marks)),
     )  # fmt: skip
 

@@ -251,7 +251,7 @@ class Worker:
                 self._fail(number, _cancellation())
                 return
             traceback.print_exception(type(error), error, error.__traceback__)
-            self._fail(number, explain(error, verb))
+            self._fail(number, explain_failure(error, verb))
 
     def load_engine(self, progress, at_once=False):
         """The engine, loaded at the first request that needs it. at_once: as of `Engine.load`.
@@ -319,7 +319,7 @@ def import_verbs(name):
     return import_module(f".{name}", __package__).VERBS
 
 
-def explain(error, verb):
+def explain_failure(error, verb):
     """The ThunderError that explains `error`, raised while doing `verb`, to an animator."""
     if isinstance(error, ThunderError):
         return error

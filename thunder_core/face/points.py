@@ -223,10 +223,16 @@ CONTACT_MM = 0.3  # lower lip to upper teeth on f and v
 _STEP, _ROUNDS = 1e-3, 3  # radians by which a slope is measured, and rounds of Newton's method
 _TUCKS = 2  # rounds of bringing the lower lip to the teeth: that also moves the lips' gap
 _HALVINGS = 7  # of the interval in which a lip touches the teeth
-_FRAMES_TUCKED = 4000  # frames whose lips are brought to the teeth at once: one needs 60 kB
+_LIP_FRAMES = 1500  # frames whose lower lips are computed at once: one needs 60 kB
 _TINY = 1e-6
 _LEANING = 0.01  # channel value above which left and right are distinguished
 _TONGUE_MOST = 0.7  # largest value of the channel that puts the tongue out
+
+
+def _parts_of(frames: int) -> list[slice]:
+    """So many frames in parts of _LIP_FRAMES, at least one."""
+    starts = range(0, max(1, frames), _LIP_FRAMES)
+    return [slice(start, start + _LIP_FRAMES) for start in starts]
 
 
 @dataclass(frozen=True)
@@ -352,7 +358,14 @@ class Articulators:
 
     def bite(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
         """`lip_distance` over a motion, expression columns in the head's order."""
-        return self.lip_distance(1e3 * self.lip_surface.place(expression, rotvec_to_matrix(jaw)))
+        return np.concatenate(
+            [
+                self.lip_distance(
+                    1e3 * self.lip_surface.place(expression[part], rotvec_to_matrix(jaw[part]))
+                )
+                for part in _parts_of(len(jaw))
+            ]
+        )
 
     def lip_distance(self, lip: np.ndarray) -> np.ndarray:
         """Distance of a lower lip's surface [T, K, 3] from the upper incisors, [T] millimetres;
@@ -431,8 +444,7 @@ class Articulators:
         """Set channels of an expression [T, n] in place as `set_lips`, and those that take the
         lower lip to the upper teeth (`bite`), from what they are towards `most`, until it touches
         them."""
-        for start in range(0, len(x), _FRAMES_TUCKED):
-            rows = slice(start, start + _FRAMES_TUCKED)
+        for rows in _parts_of(len(x)):
             free = x[rows][:, bite]
             for _ in range(_TUCKS):
                 self.set_lips(x[rows], rotation[rows], rise[rows], gap[rows], channels)

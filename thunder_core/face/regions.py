@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from ..errors import BadHead
-from ..filters import runs
+from ..filters import split_at_gaps
 from .head import EYE_LEFT, EYE_RIGHT, Head, JAW, load_head
 
 # ---- points on a mesh
@@ -283,7 +283,7 @@ def _longest_run(above, view, middle):
     have = np.flatnonzero(above >= 0)
     if not len(have):
         return None
-    run = max(runs(have, 4), key=len)
+    run = max(split_at_gaps(have, 4), key=len)
     # the lips' line is smooth: a column with a break elsewhere is not part of the mouth
     rows = above[run]
     smooth = np.array([np.median(rows[max(0, i - 6) : i + 7]) for i in range(len(run))])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..filters import runs, smoothstep
+from ..filters import smoothstep, split_at_gaps
 from ..types import BLINKS, GAZE, LIDS, LIP_CLOSE, Motion, region_of
 from .lips import bundled_lips, preserve_contacts
 
@@ -326,7 +326,7 @@ def mix(motions: Sequence[Motion], channels: Sequence[str], weights: np.ndarray)
     )
     # elsewhere the mouth is one take's: its lips are unchanged
     fading = np.flatnonzero((mouth > 0).sum(axis=1) > 1)
-    for run in runs(fading, 2 * _AROUND):
+    for run in split_at_gaps(fading, 2 * _AROUND):
         _preserve_closures(
             result,
             motions,

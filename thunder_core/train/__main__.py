@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`python -m thunder_core.train STAGE`: all stages of training, resumable, seeded, in this order:
 
-corpus → hear → animate → m2s → denoiser → denoiser --m2s → distil; each exports
-what the next one needs. Encoder, vocoder and speaker network are trained by `python -m research
-train`.
+corpus → hear → animate → m2s → denoiser → denoiser --m2s → distil → graphs; each
+exports what the next one needs. Encoder, vocoder and speaker network are trained by `python -m
+research train`.
 """
 
 import argparse
@@ -56,6 +56,10 @@ def run(args: argparse.Namespace, stages: dict[str, Stage]) -> None:
         print(tell_hours(stage, workspace, args) if tells else stage(workspace, args))
     except ThunderError as error:
         raise SystemExit(str(error)) from None
+    except OSError as error:
+        raise SystemExit(f"{error}. Check the path, your rights and the space left.") from None
+    except KeyboardInterrupt:
+        raise SystemExit("Stopped: the same command goes on from what was saved") from None
 
 
 def main(words: list[str] | None = None) -> None:

@@ -481,6 +481,16 @@ def voices_in_words(voices: dict) -> str:
     return f"Speakers that train: {voices['train']}; {watched}: {test}"
 
 
+def unnamed_in_words(count: int) -> str:
+    """What to say of so many recordings of which nobody wrote down who speaks."""
+    return (
+        f"\n{count} recordings have no speaker in transcripts.tsv: each counts as a speaker, and "
+        f"who trains may test"
+        if count
+        else ""
+    )
+
+
 def _few(names: list[str]) -> str:
     return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
 
@@ -493,11 +503,24 @@ def labels(phones: list[tuple[str, float, float]], n: int) -> np.ndarray:
     return result
 
 
-def _rows(path: Path) -> list[list[str]]:
+def _rows(path: Path, names: Collection[str]) -> list[list[str]]:
+    """Rows of a table of recordings, `names`, without its header if it has one. Raises
+    BadCorpus."""
     if not path.exists():
         return []
-    with path.open(newline="") as f:
-        return list(csv.reader(f, delimiter="\t", quoting=csv.QUOTE_NONE))[1:]
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as f:
+            rows = [r for r in csv.reader(f, delimiter="\t", quoting=csv.QUOTE_NONE) if r]
+    except UnicodeDecodeError:
+        raise BadCorpus(f"{path} is not text in UTF-8. Save it in this encoding.") from None
+    if rows and rows[0][0] not in names:
+        del rows[0]
+    if rows and not any(len(r) > 1 and r[0] in names for r in rows):
+        raise BadCorpus(
+            f"{path} names no recording of its folder. Write a row for each, its columns parted by "
+            f"tabs, the file's name with its ending first."
+        )
+    return rows
 
 
 class Recording(NamedTuple):
@@ -514,18 +537,26 @@ class Recording(NamedTuple):
 def list_recordings(folder: Path) -> list[Recording]:
     """The tracked sequences of a folder, or else its recordings, doubtful alignments left out. Each
     file without a speaker counts as a separate speaker. Raises BadTracking, BadCorpus."""
+    sounds = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SOUNDS)
     if tracked := sorted(folder.rglob("*.npz")):
+        alone = [p for p in sounds if not p.with_suffix(".npz").exists()]
+        if alone:
+            raise BadCorpus(
+                f"{folder} holds tracked performances, and recordings without one: {alone[0]} … "
+                f"Move these into a folder of their own, and name both."
+            )
         return [Recording(path.stem, speaker_of(path), path) for path in tracked]
-    transcripts = _rows(folder / "transcripts.tsv")
+    names = {str(path.relative_to(folder)) for path in sounds}
+    transcripts = _rows(folder / "transcripts.tsv", names)
     speaker = {r[0]: r[1] for r in transcripts if len(r) > 1}
     text = {r[0]: r[2] for r in transcripts if len(r) > 2}
     doubtful = {
         r[0]
-        for r in _rows(folder / "align_quality.tsv")
+        for r in _rows(folder / "align_quality.tsv", names)
         if len(r) > 3 and (r[1] != "ok" or float(r[3]) <= _DOUBTFUL)
     }
     phones: dict[str, list] = {}
-    for r in _rows(folder / "alignments.tsv"):
+    for r in _rows(folder / "alignments.tsv", names):
         if len(r) >= 4:
             phones.setdefault(r[0], []).append((r[1], float(r[2]), float(r[3])))
     found = [
@@ -534,7 +565,7 @@ def list_recordings(folder: Path) -> list[Recording]:
         if (folder / name).exists() and name in speaker and name not in doubtful
     ]
     if not phones:
-        for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SOUNDS):
+        for path in sounds:
             name = str(path.relative_to(folder))
             who = speaker.get(name, f"{folder.name}/{name}")
             found.append(Recording(name, who, path, None, text.get(name, "")))

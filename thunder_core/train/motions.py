@@ -325,7 +325,7 @@ _TEACHER = (
     "engine/speech/cues.py",
     "face/mechanics.py",
     "face/points.py",
-    *(f"engine/planning/{name}.py" for name in ("lip_kernels", "plan", "take_plan")),
+    *(f"engine/planning/{name}.py" for name in ("lip_kernels", "upper_face", "take_plan")),
 )
 
 

@@ -22,7 +22,7 @@ from ..engine.engine import Engine
 from ..engine.m2s import SpeakerEncoder
 from ..engine.speech.encoder import SpeechEncoder as SpeechReader, Units
 from ..face.head import Head, load_head
-from ..files import hash_of
+from ..files import hash_of, write_file
 from ..networks.denoiser import Denoiser
 from ..networks.speech import MeshToSpeech, Mouth, Space, SpeechEncoder
 from ..networks.weights import load_weights, save_weights
@@ -36,6 +36,7 @@ from .corpus import (
     minutes_of,
     motions_in_words,
     SAMPLES_PER_FRAME,
+    unnamed_in_words,
     voices_in_words,
 )
 from .denoiser import build_denoiser, SpeechTerm, train_denoiser
@@ -99,6 +100,11 @@ class Workspace:
         return None if self.flame is None else FlameBasis(self.flame)
 
     @property
+    def performances(self) -> Path:
+        """What networks learn from, as `animate` wrote it."""
+        return self.motions_folder / "motions.f16"
+
+    @property
     def channels(self) -> list[str]:
         """Names of the head's expression channels."""
         return list(self.head.expression_names)
@@ -127,6 +133,25 @@ class Workspace:
         self.require(self.motions_folder / "rows.json", "hear")
         self.require(self.motions_folder / "directions.npy", "animate")
         return MotionSet(corpus, self.motions_folder, people)
+
+    def run_folder(self, name: str, learned: Path) -> Path:
+        """The folder of a training, which remembers what it learned from, a file. Raises SystemExit
+        where that was other data: a checkpoint goes on, and would pass for a network of these."""
+        folder, digest = self.runs / name, hash_of(learned).encode()
+        kept = folder / "learned_from.sha256"
+        if not kept.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            write_file(kept, lambda file: file.write(digest))
+        if kept.read_bytes() != digest:
+            raise SystemExit(
+                f"{folder} holds a training on other recordings or performances: name another "
+                f"folder with --runs, or remove this one"
+            )
+        return folder
+
+    def forget_features(self) -> None:
+        """Have `hear` and `animate` asked for again: those that are there are of another corpus."""
+        (self.motions_folder / "rows.json").unlink(missing_ok=True)
 
     def require(self, path: Path, stage: str) -> None:
         """Raise SystemExit with what to do where a file that a stage writes is not in the cache."""
@@ -239,9 +264,11 @@ def _corpus(workspace: Workspace, args: Namespace) -> str:
         channels=workspace.bundled_channels,
         basis=workspace.basis, testing=args.test,
     )  # fmt: skip
+    workspace.forget_features()
+    unnamed = sum(clip.speaker == f"{clip.corpus}/{clip.name}" for clip in corpus.clips)
     return (
         f"{len(corpus.clips)} clips → {workspace.corpus_folder}\n{voices_in_words(corpus.voices())}"
-    )
+    ) + unnamed_in_words(unnamed)
 
 
 def _hear(workspace: Workspace, args: Namespace) -> str:
@@ -306,8 +333,8 @@ def export_m2s(
     start = start_weights(args.start, workspace.weights) if args.start else None
     motions = workspace.motions(args.people)
     network, figures = train_m2s(
-        motions, workspace.head, workspace.runs / name, schedule, kind, space, workspace.device,
-        start,
+        motions, workspace.head, workspace.run_folder(name, workspace.performances), schedule, kind,
+        space, workspace.device, start,
     )  # fmt: skip
     data = motions_in_words(motions.corpus.clips)
     provenance = Provenance(f"{space}2s mesh-to-speech", data, schedule, figures, args.start)
@@ -342,10 +369,9 @@ def _denoiser(workspace: Workspace, args: Namespace) -> dict:
         seed=workspace.seed,
         batch=args.batch,
     )
-    folder = workspace.runs / (
-        "denoiser" + ("-t" if encoder else "") + (f"-{args.m2s}" if args.m2s else "")
-    )
+    name = "denoiser" + ("-t" if encoder else "") + (f"-{args.m2s}" if args.m2s else "")
     motions = workspace.motions(args.people)
+    folder = workspace.run_folder(name, workspace.performances)
     denoiser = build_denoiser(motions, schedule.seed, start)
     performer, figures = train_denoiser(
         motions, workspace.head, folder, schedule, denoiser, speech, encoder, workspace.device
@@ -373,12 +399,12 @@ def _distil(workspace: Workspace, args: Namespace) -> dict:
         checkpoint_every=50,
         seed=workspace.seed,
     )
-    full = Denoiser.load(workspace.weights)
+    full, motions = Denoiser.load(workspace.weights), workspace.motions()
     model, figures = distil(
-        workspace.motions(),
+        motions,
         workspace.head,
         full,
-        workspace.runs / "distil",
+        workspace.run_folder("distil", workspace.performances),
         schedule,
         args.lines,
         workspace.device,
@@ -474,7 +500,7 @@ def _adapt(workspace: Workspace, args: Namespace) -> str:
 
     --out becomes a complete weights folder; the model distilled from the old one is left out.
     """
-    weights, head, runs = workspace.weights, workspace.head, workspace.runs / "adapt"
+    weights, head, cache = workspace.weights, workspace.head, workspace.cache / "adapt"
     schedule = Schedule(
         steps=args.steps,
         rate=args.rate,
@@ -482,9 +508,10 @@ def _adapt(workspace: Workspace, args: Namespace) -> str:
         warmup=min(200, args.steps // 4),
         seed=workspace.seed,
     )
-    motions = prepare(args.folders, workspace.cache / "adapt", weights, head, schedule.seed)
+    motions = prepare(args.folders, cache, weights, head, schedule.seed)
+    runs = workspace.run_folder("adapt", cache / "motions" / "motions.f16")
+    args.out.mkdir(parents=True, exist_ok=True)  # before hours of training
     start, speech = load_weights(weights / "denoiser")[0], SpeechTerm(MeshToSpeech.load(weights))
-    runs.mkdir(parents=True, exist_ok=True)
     # a new one, since training resumes what a folder holds
     with tempfile.TemporaryDirectory(prefix="before_", dir=runs) as folder:
         _, before = train_denoiser(
@@ -495,7 +522,6 @@ def _adapt(workspace: Workspace, args: Namespace) -> str:
         motions, head, runs / "denoiser", schedule,
         build_denoiser(motions, schedule.seed, start), speech, device=workspace.device,
     )  # fmt: skip
-    args.out.mkdir(parents=True, exist_ok=True)
     for path in weights.iterdir():
         if (
             path.stem != "distilled"

@@ -21,7 +21,8 @@ from ..acoustics import level, track
 from ..direction import Direction
 from ..engine.planning.choice import Choice, draw_any
 from ..engine.planning.lip_kernels import presence_in
-from ..engine.planning.plan import (
+from ..engine.planning.take_plan import event_curves, LIPS_STRESS
+from ..engine.planning.upper_face import (
     Behaviour,
     behaviour_of,
     Behaviours,
@@ -30,7 +31,6 @@ from ..engine.planning.plan import (
     plan_speaker,
     silences,
 )
-from ..engine.planning.take_plan import event_curves, LIPS_STRESS
 from ..engine.speech.cues import (
     closure,
     LABELS_PER_SECOND,

@@ -28,7 +28,16 @@ from ..engine.planning.lip_kernels import (
 )
 from ..engine.speech.cues import closure, middles, runs, sounds_of
 from ..errors import BadRequest
-from ..face.mechanics import BITE_GAP_MM, jaw_of, lips_of, Mechanics, rise_of, Sounds, widen_peaks
+from ..face.mechanics import (
+    BITE_GAP_MM,
+    jaw_of,
+    lead_jaw,
+    lips_of,
+    Mechanics,
+    rise_of,
+    Sounds,
+    widen_peaks,
+)
 from ..face.points import bundled_articulators, Shape
 from ..filters import smoothstep
 from ..spoken import BILABIALS, DENTALS, LABIODENTALS, phone_index, PHONES, SIBILANTS, SILENCE
@@ -352,12 +361,6 @@ W_GAP_MM = (0.9, 1.6)  # least and largest on w
 _W, _W_AND_U = (phone_index("W"),), (phone_index("W"), phone_index("UW"))
 
 FUNNEL = 0.16  # channel value on the roundest sound
-# The jaw is slower than the lips, and goes from vowel to vowel: standard deviation of its
-# smoothing, and the share of the openings beside one of fewer frames that it keeps meanwhile. Of
-# tracked people jaw and lower lip correlate with .2 in velocity, lips half a frame later, and on m,
-# b and p the jaw is nearly as open as ever.
-JAW_SLOW, JAW_HOLDS, _HELD = 1.4, 0.8, 9
-SPEAKING_MM = 1.35  # incisors apart, beyond rest, as soon as somebody speaks
 JAW_ASIDE = 0.006  # standard deviation of the jaw's sideways turn, radians
 # encoder's probability of a sound: below the first a label is ignored, above the second none is
 # needed
@@ -474,15 +477,6 @@ def performed_opening(
     gap = gap + lips.bite * alive * (np.clip(gap, *BITE_GAP_MM) - gap)
     # limited in both directions: no wide opening right beside a closure
     return -widen_peaks(-gap, MOST_MM_PER_FRAME)
-
-
-def lead_jaw(wanted: np.ndarray) -> np.ndarray:
-    """Millimetres [T] between the incisors of a jaw that is asked for `wanted` [T]: it is slow, a
-    frame ahead of the lips, and stays half open behind lips that close."""
-    between = -filters.highest(-filters.highest(wanted, _HELD), _HELD)
-    slow, held = (filters.smooth(each, JAW_SLOW) for each in (wanted, JAW_HOLDS * between))
-    jaw = np.maximum(slow, held)
-    return np.maximum(np.append(jaw[1:], jaw[-1:]), SPEAKING_MM)
 
 
 def mouth(  # noqa: PLR0913 (a clip, and what is known of it)

@@ -65,7 +65,7 @@ def list_videos(sources: list[Path]) -> list[tuple[str, Path]]:
 def track(sources: list[Path], to: Path, engine: Engine, wishes: Wishes) -> str:
     """Follow the faces of videos into `to`/SPEAKER/NAME.npz, .wav, .png (a sheet) and, if they are
     `trainable`, .npy (`corpus.read_lips`); returns how many. Raises ThunderError, and SystemExit
-    when it is stopped."""
+    when it is stopped, or if a video could not be followed."""
     videos, failed = list_videos(sources), 0
 
     def tell(name: str, notes: list[str], show: Callable[[str], object]) -> None:
@@ -107,7 +107,10 @@ def track(sources: list[Path], to: Path, engine: Engine, wishes: Wishes) -> str:
         tell(speaker, late_on_average(to / speaker), print)
         if wishes.trainable:
             write_lips(to / speaker)
-    return f"{len(videos) - failed} of {len(videos)} videos → {to}"
+    made = f"{len(videos) - failed} of {len(videos)} videos → {to}"
+    if failed:
+        raise SystemExit(f"{made}: {failed} could not be followed, see {to / NOTES}")
+    return made
 
 
 def _track_one(

@@ -10,7 +10,7 @@ import numpy as np
 from ...face import displacement
 from ...face.displacement import in_pieces
 from ...face.lips import CLOSED_MM
-from ...filters import runs
+from ...filters import split_at_gaps
 from ...progress import rescale
 from ...types import BLINKS, in_group
 from .. import poses, posing
@@ -79,7 +79,7 @@ def _gap_and_lids(before: StateBefore, values: np.ndarray) -> np.ndarray:
 def _peaks(values: np.ndarray, least: float) -> np.ndarray:
     """The sample with the largest value of each run of values [S] above the least."""
     return np.array(
-        [run[values[run].argmax()] for run in runs(np.flatnonzero(values > least))], int
+        [run[values[run].argmax()] for run in split_at_gaps(np.flatnonzero(values > least))], int
     )
 
 

@@ -241,15 +241,23 @@ def deal(voice: Prosody) -> list[Choice]:
     first = plain(voice, spots)
     while len(deck) < DECK:
         near = deck[1 - _NEIGHBOURS :] + deck[: max(0, len(deck) + _NEIGHBOURS - DECK)]
-        # what is seen first: words, pauses and the gaze; where a line has no other, the gesture
-        for differs in (_shown, _all):
-            taken = {differs(choice) for choice in (*near, first)}
-            drawn = (draw(voice, spots, rng, near) for _ in range(_TRIES))
-            choice = next((each for each in drawn if differs(each) not in taken), None)
-            if choice is not None:
-                break
-        deck.append(choice or draw(voice, spots, rng))
+        deck.append(_draw_other(voice, spots, rng, near, first))
     return [first, *deck]
+
+
+def _draw_other(
+    voice: Prosody, spots: tuple[Spot, ...], rng: np.random.Generator, near: list[Choice],
+    first: Choice,
+) -> Choice:  # fmt: skip
+    """A choice that is like none of its neighbours and not like the first, if the line allows."""
+    # what is seen first: words, pauses and the gaze; where a line has no other, the gesture
+    for differs in (_shown, _all):
+        taken = {differs(choice) for choice in (*near, first)}
+        for _ in range(_TRIES):
+            choice = draw(voice, spots, rng, near)
+            if differs(choice) not in taken:
+                return choice
+    return draw(voice, spots, rng)
 
 
 def _shown(choice: Choice) -> tuple:

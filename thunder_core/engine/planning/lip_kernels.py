@@ -40,6 +40,7 @@ _SHUT, _OF_W, _APART, ROUND_WIDTH = -0.5, (0.1, 0.3), 0.1, -1.2
 # Probabilities above which they do: tracked lips shut on four of five m, b and p that are likelier.
 _HEARD, _HEARD_ROUND = 0.25, 0.4
 _W, _U = phone_index("W"), phone_index("UW")
+_ROWS = 15_000  # frames that a kernel is applied to at once
 # limits of a clip's deviation relative to the measured curves
 _LEAST_DEVIATION, _MOST_DEVIATION = 0.5, 2.0
 
@@ -54,7 +55,10 @@ def occupancy(phones: np.ndarray, frames: int) -> np.ndarray:
 def apply_kernel(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     """Curve [T] of x [T, c]: the sum of each frame's neighbours, weighed by a kernel [taps, c];
     edges are repeated."""
-    reach, products = len(kernel) // 2, x @ kernel.T
+    reach = len(kernel) // 2
+    # part by part: the product converts x to double precision
+    parts = (x[at : at + _ROWS] for at in range(0, max(1, len(x)), _ROWS))
+    products = np.concatenate([part @ kernel.T for part in parts])
     padded = np.pad(products, ((reach, reach), (0, 0)), mode="edge")
     return sum(padded[k : k + len(x), k] for k in range(len(kernel)))
 

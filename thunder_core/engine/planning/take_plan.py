@@ -18,13 +18,13 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from ...direction import AXES, DIRECTION_NAMES, over_frames
+from ...direction import AXES, DIRECTION_NAMES
 from ...events import BREATH, EVENTS, HEAD, Look, Nod, Plan, Raise
 from ...filters import gaussian
 from ...types import FPS
 from ..speech.cues import Phrasing, Prosody
 from .choice import Choice, HOLDS_STILL
-from .plan import Behaviours, BREATH_JAW, plan_listener, plan_speaker
+from .upper_face import Behaviours, BREATH_JAW, plan_listener, plan_speaker
 
 _SEEDS = 1 << 32  # numbers that a random generator takes as a seed's part
 
@@ -316,11 +316,15 @@ def event_curves(plan: Plan, frames: int, tempo: float = 1.0) -> np.ndarray:
     shut, breath = np.zeros(frames), np.zeros(frames)
     for blink in plan.blinks:
         hold, rise = _LIDS_SHUT * blink.length, _LIDS_UP * blink.length
-        lids = rise_and_fall((t - blink.at + _LIDS_DOWN) / _LIDS_DOWN, (t - blink.at - hold) / rise)
-        shut = np.maximum(shut, lids)
+        part = _rows(t, blink.at - _LIDS_DOWN, blink.at + hold + rise)
+        since = t[part] - blink.at
+        lids = rise_and_fall((since + _LIDS_DOWN) / _LIDS_DOWN, (since - hold) / rise)
+        shut[part] = np.maximum(shut[part], lids)
     for at, air in plan.breaths:
-        drawn = rise_and_fall((t - at) / _BREATH_RISE, (t - at - _BREATH_RISE) / _BREATH_FALL)
-        breath = np.maximum(breath, air * drawn)
+        part = _rows(t, at, at + _BREATH_RISE + _BREATH_FALL)
+        since = t[part] - at
+        drawn = rise_and_fall(since / _BREATH_RISE, (since - _BREATH_RISE) / _BREATH_FALL)
+        breath[part] = np.maximum(breath[part], air * drawn)
     columns = (
         _head(plan, frames, tempo), _brows(plan.raises, t, 1.0),
         _brows(plan.knits, t, _MOST_KNIT)[:, :1], _gaze(plan.looks, frames),
@@ -329,6 +333,13 @@ def event_curves(plan: Plan, frames: int, tempo: float = 1.0) -> np.ndarray:
     curves = np.concatenate(columns, 1).astype(np.float32)
     assert curves.shape[1] == len(EVENTS)
     return curves
+
+
+def _rows(t: np.ndarray, start: float, end: float) -> slice:
+    """The rows of times [T], evenly spaced, between start and end, s: an hour has thousands of
+    movements, and each is computed where it is one."""
+    first, last = np.searchsorted(t, (start, end))
+    return slice(int(first), int(last) + 1)
 
 
 def _follow_on_springs(target: np.ndarray, rate: float, hertz: float) -> np.ndarray:
@@ -353,24 +364,24 @@ def _head(plan: Plan, frames: int, tempo: float) -> np.ndarray:
         np.tile(plan.poses[0].degrees, (len(fine), 1)) if plan.poses else np.zeros((len(fine), 3))
     )
     for before, pose in zip(plan.poses, plan.poses[1:]):
-        target += minimum_jerk((fine - pose.at) / pose.lasts)[:, None] * (
-            pose.degrees - before.degrees
-        )
-    gaze = np.zeros((len(fine), 2))
-    for look in plan.looks:
-        gaze[fine >= look.at] = look.follow * look.degrees
+        part, turn = _rows(fine, pose.at, pose.at + pose.lasts), pose.degrees - before.degrees
+        target[part] += minimum_jerk((fine[part] - pose.at) / pose.lasts)[:, None] * turn
+        target[part.stop :] += turn
+    follows = np.array([np.zeros(2), *(look.follow * look.degrees for look in plan.looks)])
+    gaze = follows[np.searchsorted([look.at for look in plan.looks], fine, "right")]
     target[:, 1] += gaze[:, 0]
     target[:, 0] += gaze[:, 1]
     head = _follow_on_springs(target, _SPRING * tempo, hertz)[::_FINE]
     for nod in plan.nods:
-        stroke = rise_and_fall(
-            (t - nod.at + nod.down) / nod.down, (t - max(nod.at, nod.until)) / nod.back
-        )
-        head += stroke[:, None] * nod.degrees
+        end = max(nod.at, nod.until)
+        part = _rows(t, nod.at - nod.down, end + nod.back)
+        stroke = rise_and_fall((t[part] - nod.at + nod.down) / nod.down, (t[part] - end) / nod.back)
+        head[part] += stroke[:, None] * nod.degrees
     for at, air in plan.breaths:  # up with it, and down again slowly
-        head[:, 0] -= (
-            air * _INHALE * rise_and_fall((t - at) / _LIFT_RISE, (t - at - _LIFT_ENDS) / _LIFT_FALL)
-        )
+        part = _rows(t, at, at + _LIFT_ENDS + _LIFT_FALL)
+        since = t[part] - at
+        lift = rise_and_fall(since / _LIFT_RISE, (since - _LIFT_ENDS) / _LIFT_FALL)
+        head[part, 0] -= air * _INHALE * lift
     return head
 
 
@@ -381,23 +392,24 @@ def _brows(events: list[Raise], t: np.ndarray, most: float) -> np.ndarray:
     for event in events:
         parts = np.array([1.0, event.outer * (1 + event.lean), event.outer * (1 - event.lean)])
         top = event.at + event.rise / 2  # brows rise fastest at the event's time
-        raised = rise_and_fall(
-            (t - top + event.rise) / event.rise, (t - top - event.hold) / event.fall
-        )
-        total += event.height * raised[:, None] * parts
+        part = _rows(t, top - event.rise, top + event.hold + event.fall)
+        since = t[part] - top
+        raised = rise_and_fall((since + event.rise) / event.rise, (since - event.hold) / event.fall)
+        total[part] += event.height * raised[:, None] * parts
     return most * np.tanh(total / most)
 
 
 def _gaze(looks: list[Look], frames: int) -> np.ndarray:
     """Degrees [T, 2] by which the gaze in the world is turned and lowered: jumps as fast as eyes
     make them."""
-    gaze = np.zeros((frames, 2))
-    jumps = np.diff([np.zeros(2), *(look.degrees for look in looks)], axis=0)
-    seconds = np.array([_SACCADE[0] + _SACCADE[1] * np.linalg.norm(jump) for jump in jumps])
-    begins = np.array([look.at for look in looks])
-    progress = minimum_jerk((np.arange(frames) / FPS - begins[:, None]) / seconds[:, None])
-    for share, jump in zip(progress, jumps):
-        gaze += share[:, None] * jump
+    gaze, t, before = np.zeros((frames, 2)), np.arange(frames) / FPS, np.zeros(2)
+    for look in looks:
+        jump = look.degrees - before
+        seconds = _SACCADE[0] + _SACCADE[1] * np.linalg.norm(jump)
+        part = _rows(t, look.at, look.at + seconds)
+        gaze[part] += minimum_jerk((t[part] - look.at) / seconds)[:, None] * jump
+        gaze[part.stop :] += jump
+        before = look.degrees
     return gaze
 
 
@@ -586,7 +598,7 @@ def brows_of_style(
     """
     moods = styles[:, len(AXES) :].sum(1).clip(0, 1) ** 2
     frowns = np.clip(AXES[_FROWN].speakers * styles[:, _FROWN], -1, 1)
-    wide = np.broadcast_to(over_frames(np.stack([moods, frowns], 1), frames), (frames, 2))
+    wide = np.broadcast_to(np.stack([moods, frowns], 1), (frames, 2))
     # without jumps
     wide = gaussian(wide, _CHANGE_EASE, "nearest", int(3 * _CHANGE_EASE) + 1)
     mood, frown = wide[:, :1], wide[:, 1:]

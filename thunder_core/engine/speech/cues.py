@@ -457,7 +457,7 @@ def sounds_of(
     shut, s, f, th = smoothstep(np.stack(ramps))
     s = s * (1 - shut)
     th = th * (1 - shut) * (1 - s)
-    return Sounds(np.asarray(speech, np.float64), s, f * (1 - shut), th, shut)
+    return Sounds(np.asarray(speech, np.float64), s, f * (1 - shut), th, shut, np.zeros(frames))
 
 
 def cues_of(

@@ -98,11 +98,14 @@ class SpeechEncoder:
         prepared = self.prepare(samples)
         each = 2 if prepared.shape[2] == BINS else 1  # rows per feature frame
         n = prepared.shape[1] // each
-        hidden, logits = [], []
+        hidden, logits, before = [], [], prepared[:, :0]
         for start in range(0, n, _CHUNK):
             progress(start / n)
             a, b = max(0, start - _MARGIN), min(n, start + _CHUNK + _MARGIN)
-            h, p = self.network(mel=prepared[:, each * a : each * b])
+            chunk = prepared[:, each * a : each * b]
+            if not np.array_equal(chunk, before):  # as in digital silence, which may last an hour
+                h, p = self.network(mel=chunk)
+            before = chunk
             inside = slice(start - a, min(start + _CHUNK, n) - a)
             hidden.append(h[0, inside])
             logits.append(p[0, inside])

@@ -128,6 +128,7 @@ _SLIDERS = SimpleNamespace(
     frown_on_squint=0.06,  # at a *Frown* of 1
     smile_on_squint=0.12,  # channel value added at a *Smile* of 1
     asymmetry_on_brows=0.6,  # surplus of one brow at an *Asymmetry* of 1
+    eyes_of_people=2.0,  # *Eyes* above which blinks may be more than people's
 )
 
 
@@ -150,8 +151,8 @@ def behaviour_of(direction: Direction, style: Style, tempo: float) -> Behaviour:
         raises=behaviour.raises * style.brows,
         looks=behaviour.looks * style.eyes,
         restless=behaviour.restless * style.eyes**0.5,
-        # people who look away twice as often do not blink twice as often
-        blinks=behaviour.blinks * style.eyes**0.5,
+        # who looks away twice as often does not blink twice as often, unless asked for more
+        blinks=behaviour.blinks * style.eyes**0.5 * max(1.0, style.eyes / _SLIDERS.eyes_of_people),
         down=behaviour.down + _SLIDERS.frown_on_down * frown,
         knits=behaviour.knits + _SLIDERS.frown_on_knits * frown,
         squint=behaviour.squint
@@ -1148,7 +1149,8 @@ def _plan_blinks(
 
     def interval(at: float) -> float:
         """Seconds from a blink to the next."""
-        rate = min(often * behaviours.at(at).blinks, _BLINK.most)
+        more = behaviours.at(at).blinks
+        rate = min(often * more, _BLINK.most * max(1.0, more / _SLIDERS.eyes_of_people))
         return rng.lognormal(np.log(_MINUTE / rate) - _BLINK.spread**2 / 2, _BLINK.spread)
 
     def blink(at: float, reason: str) -> None:
