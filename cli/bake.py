@@ -17,6 +17,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import time
 import wave
 from collections.abc import Callable, Iterable, Mapping
@@ -44,7 +45,7 @@ from ..scene.takes.provenance import first_seed, grade_of, role_of
 from ..scene.voice import strip, voice_cache
 from ..thunder_core import channels, files, subtitles
 from ..thunder_core.animation import motion_file
-from ..thunder_core.batch import baker, settings
+from ..thunder_core.batch import baker, manifest, settings
 from ..thunder_core.direction import AXES, Direction, DirectionRequest
 from ..thunder_core.direction_presets import is_preset_file, Preset, same_name
 from ..thunder_core.engine_python import find_engine_python
@@ -235,16 +236,10 @@ def bake(
     scene = bpy.context.scene
     sound = None if chosen.strip is not None else os.path.abspath(given or silence(chosen.seconds))
     used = list(bpy.utils.blend_paths(absolute=True))
-    wanted = products.Outputs(
-        Path(bpy.data.filepath or sound or "").stem,
-        (
-            *(chosen.outputs or ["blend"]),
-            *["npz"] * chosen.npz,
-            *["dailies"] * (made_from is not None),
-        ),
-        chosen.takes,
-        chosen.export_takes,
-    )
+    outputs = [*(chosen.outputs or ["blend"]), *["npz"] * chosen.npz]
+    outputs += ["dailies"] * (made_from is not None)
+    name = Path(bpy.data.filepath or sound or "").stem
+    wanted = products.Outputs(name, tuple(outputs), chosen.takes, chosen.export_takes)
     hashes_of_used = hashes_of(used)
     out = files.Transaction(chosen.out, chosen.force, [*inputs, *used])
     out.check(["report.json", *wanted.names()])
@@ -252,20 +247,17 @@ def bake(
     if not given:
         hashes |= hashes_of([strip.file_of(voice)])
     warnings = warn(chosen.command, strip.warning(voice))
+    scene_before = str(manifest.read_report(chosen.out).get("blend") or "")
+    if scene_before not in ("", f"{name}.blend"):
+        warnings += warn(
+            chosen.command,
+            f"“{scene_before}” in the folder is of an earlier bake, and the report beside it will "
+            f"be of “{name}”: bake into another folder to keep both",
+        )
     if chosen.explain is not None:
         check_frame(scene, voice, chosen.explain)
     first_speaker = _mark_speakers(scene, chosen)
-    present = [
-        obj.name
-        for obj in scene.objects
-        if obj.type not in ("CAMERA", "EMPTY", "LIGHT", "LIGHT_PROBE", "SPEAKER")  # no faces
-    ]
-    rig = choose_head(
-        scene, first_speaker if chosen.head is None else chosen.head, chosen.strip, chosen.new_head
-    )
-    warnings += warn(chosen.command, "" if chosen.new_head else say_passed_by(rig, present))
-    head.check_animatable(rig)
-    warnings += [said for each in rig.warnings for said in warn(chosen.command, each)]
+    rig = _choose_rig(scene, chosen, first_speaker, warnings)
     client = client_of(chosen)
     engine = jobs.run_through(
         "Starting the engine", generation.ask(client, "hello", (0.0, 0.05), "Starting engine"), tell
@@ -286,20 +278,9 @@ def bake(
 
     if words:
         transcript.ensure(scene, voice.name).text = words
-    record = transcript.of(scene, voice.name)
     if chosen.recognise:
-        scene.thunder.recognise_words = True  # takes are made with them
-    if chosen.recognise and not (record is not None and record.is_typed):
-        found = jobs.run_through(
-            "Recognizing words",
-            word_places.recognise(
-                client, voice, recogniser.arguments(chosen.whisper or "", chosen.language or "")
-            ),
-            lambda step: report_step(replace(step, fraction=_WORDS * step.fraction)),
-        )
-        begun = _WORDS
-        warnings += warn(chosen.command, found.left_out_in_words)
-        record = transcript.of(scene, voice.name)
+        begun = _recognise_words(scene, client, voice, chosen, report_step, warnings)
+    record = transcript.of(scene, voice.name)
     if request.direction is not None and not request.listening:
         # a direction of the command line leaves the scene's transcript and marks as they are
         words_added = transcript.add_words(request.direction, scene, voice)
@@ -364,18 +345,63 @@ def bake(
         out.write("report.json", json.dumps(report, indent=1, ensure_ascii=False))
         # files of an earlier bake that this one does not replace: they belong to other takes
         out.remove(settings.OF_TAKES)
+        out.remove(re.compile(re.escape(f"{name}.blend")))
     say_kept(out)
+    _say_done(chosen.out, report["blend"], performances)
+    if explained:
+        say("\n".join([f"{entries[0].name} at frame {chosen.explain}:", *explained]))
+    return report
+
+
+def _choose_rig(
+    scene, chosen: argparse.Namespace, speaker: str | None, warnings: list[str]
+) -> head.Rig:
+    """The rig to animate: of the head that is chosen, else of the speaker, else as `choose_head`
+    finds it. What is wrong with it is added to the warnings. Raises BadHead."""
+    present = [
+        obj.name
+        for obj in scene.objects
+        if obj.type not in ("CAMERA", "EMPTY", "LIGHT", "LIGHT_PROBE", "SPEAKER")  # no faces
+    ]
+    name = speaker if chosen.head is None else chosen.head
+    rig = choose_head(scene, name, chosen.strip, chosen.new_head)
+    warnings += warn(chosen.command, "" if chosen.new_head else say_passed_by(rig, present))
+    head.check_animatable(rig)
+    warnings += [said for each in rig.warnings for said in warn(chosen.command, each)]
+    return rig
+
+
+def _recognise_words(
+    scene, client, voice: strip.Voice, chosen: argparse.Namespace,
+    report_step: Callable[[jobs.Step], None], warnings: list[str],
+) -> float:  # fmt: skip
+    """Recognise the words of a voice, unless they were typed; how much of the bake that was. A
+    warning of what was left out is added to the others. Raises ThunderError."""
+    scene.thunder.recognise_words = True  # takes are made with them
+    record = transcript.of(scene, voice.name)
+    if record is not None and record.is_typed:
+        return 0.0
+    found = jobs.run_through(
+        "Recognizing words",
+        word_places.recognise(
+            client, voice, recogniser.arguments(chosen.whisper or "", chosen.language or "")
+        ),
+        lambda step: report_step(replace(step, fraction=_WORDS * step.fraction)),
+    )
+    warnings += warn(chosen.command, found.left_out_in_words)
+    return _WORDS
+
+
+def _say_done(folder: str, blend: str | None, performances: list) -> None:
+    """Print what was baked, and where it is."""
     best = performances[0]
     of_best = (
         f"; the best has lip-sync {take_list.points(best.score)}, seed {best.seed}"
         if math.isfinite(best.score)
         else ""
     )
-    what = f"{report['blend']} and " if report["blend"] else ""
-    say(f"100%  {what}{count_in_words(len(performances))} in {chosen.out}{of_best}")
-    if explained:
-        say("\n".join([f"{entries[0].name} at frame {chosen.explain}:", *explained]))
-    return report
+    what = f"{blend} and " if blend else ""
+    say(f"100%  {what}{count_in_words(len(performances))} in {folder}{of_best}")
 
 
 def _inputs_of(chosen: argparse.Namespace) -> list[str]:
@@ -699,12 +725,7 @@ def choose_head(scene, name: str | None, speaks: str | None = None, new: bool = 
             f"or name the head with --head"
         )
     elif name is not None:
-        chosen = scene.objects.get(name)
-        if chosen is None:
-            raise BadHead(
-                f"There is no object “{name}” in the scene “{scene.name}”: name another with --head"
-            )
-        scene.thunder.head = chosen
+        scene.thunder.head = head.by_name(scene, name)
     elif scene.thunder.head is None and not head.in_scene(scene):
         scene.thunder.head = None if new else family.instance(scene.objects)
         unknown = None if new or scene.thunder.head else family.find_unknown(scene)

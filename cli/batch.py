@@ -27,6 +27,7 @@ import traceback
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import bpy
 
@@ -38,20 +39,29 @@ from ..thunder_core.batch import baker as baker_process, job_file, manifest
 from ..thunder_core.batch.settings import DEFAULTS, make_absolute, SETTINGS, VOICES
 from ..thunder_core.engine_python import find_engine_python, ROOT
 from ..thunder_core.errors import BadRequest, ThunderError
+from ..thunder_core.shipped import fingerprint_of, WEIGHTS
 from . import bake, check, checks, collect, picks
 from .script import count_in_words, quiet, run, say, script_arguments, SOME_FAILED
 
 PACE = 10.0  # interval of reports, s
 FAILED_BEFORE = "failed in the last run"
+# commands that bake nothing: what reads their options, and what runs them
+COMMANDS: dict[str, tuple[Callable, Callable]] = {
+    "check": (check.options, check.check),
+    "explain": (check.explain_options, check.explain),
+    "info": (check.info_options, check.show_info),
+}
 
 
 def main() -> None:
-    """The command line of `bake.py`: one bake, many, a process that bakes for either of these, or a
-    check; exits with its code."""
+    """The command line of `bake.py`: one bake, many, a process that bakes for either of these, or
+    one of COMMANDS; exits with its code."""
+    name = next(iter(script_arguments()), "")
     if script_arguments() == ["--baker"]:
         run("bake.py", lambda _: None, serve)
-    elif script_arguments()[:1] == ["check"]:
-        run("bake.py check", lambda words: check.options(words[1:]), check.check)
+    elif name in COMMANDS:
+        options, action = COMMANDS[name]
+        run(f"bake.py {name}", lambda words: options(words[1:], f"bake.py {name}"), action)
     else:
         run("bake.py", bake.options, start)
 
@@ -516,5 +526,5 @@ def maker_of(weights: str | None) -> manifest.Maker:
     """This process's versions with a folder of weights, None for that of the preferences."""
     folder = os.path.abspath(weights) if weights else connection.weights()
     return manifest.Maker(
-        manifest.version(), bpy.app.version_string, manifest.hash_of_weights(folder)
+        manifest.version(), bpy.app.version_string, fingerprint_of(Path(folder or WEIGHTS))
     )

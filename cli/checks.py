@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks what jobs name before the first of them is baked: files, presets, heads, strips. All
-mistakes are reported at once."""
+"""Checks what jobs name before the first of them is baked: files, presets, models, but not what is
+in a .blend. All mistakes are reported at once."""
 
 import functools
 from collections.abc import Iterable, Iterator

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`blender -c thunder …`: what bake.py does, in a Blender that has the extension, and `info`."""
+"""`blender -c thunder …`: what bake.py does, in a Blender that has the extension."""
 
 import sys
 
@@ -10,28 +10,24 @@ HELP = f"""usage: {NAME} COMMAND …
 
 bake …            bake takes of one voice, with the options of bake.py
 jobs PATH …       bake many: a job file (.toml), a folder of sound files, or the dialogue of a .blend
-explain FRAME …   bake, and say what made the best take do what it does at a scene frame
+explain FRAME …   say what made the shown take of a .blend do what it does at a scene frame
 check FILE …      find where lips do not fit their voices in .blend files, whatever animated them
 info [FILE]       versions, the engine with its device and weights, and the heads of a .blend
 
 {NAME} COMMAND --help lists the options of a command."""
 # command → the option of bake.py that its first word belongs to
-_BAKES: dict[str, list[str]] = {"bake": [], "jobs": ["--jobs"], "explain": ["--explain"]}
+_BAKES: dict[str, list[str]] = {"bake": [], "jobs": ["--jobs"]}
 _registered: list = []
 
 
 def main(arguments: list[str]) -> int:
     """Run the command that the first argument names with the others; returns the exit code."""
     # only now: every start of Blender registers the command
-    from . import bake, batch, check, script
+    from . import bake, batch, script
 
     name, given = (arguments or ["--help"])[0], arguments[1:]
     command = f"{NAME} {name}"
-    commands = {
-        "info": (check.info_options, check.show_info),
-        "check": (check.options, check.check),
-        **dict.fromkeys(_BAKES, (bake.options, batch.start)),
-    }
+    commands = batch.COMMANDS | dict.fromkeys(_BAKES, (bake.options, batch.start))
     if name in commands:
         options, action = commands[name]
         if given[:1] not in (["-h"], ["--help"]):

@@ -48,10 +48,9 @@ def commit_picks(chosen: argparse.Namespace) -> int:
             failed += [f"“{job}”: {error}" for job in actions]
     for sentence in failed:
         say(sentence, sys.stderr)
-    say(
-        f"{len(picks) - len(failed)} of {len(picks)} picks committed; see "
-        f"{os.path.join(out, PICKED)}"
-    )
+    count = len(picks) - len(failed)
+    place = f"; see {os.path.join(out, PICKED)}" if count else ""
+    say(f"{count} of {len(picks)} picks committed{place}")
     return SOME_FAILED if failed else 0
 
 

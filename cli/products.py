@@ -31,6 +31,10 @@ from .script import quiet
 FILM_PIXELS = 480
 SOUND_RATE = 22050  # of the page's sound at least, where the voice has as much
 CURVE_MM = 0.25  # a step of the page's curves (thunder_core/batch/dailies.js)
+# time that a file of an output takes, where sampling a take takes 1: measured with eight seconds of
+# voice on two cores without a graphics card
+_COSTS = {"video": 100.0, "sheet": 20.0, "glb": 8.0, "usd": 3.0, "fbx": 3.0}
+_COST_OF_OTHERS = 0.1
 PartDone = Callable[[float], None]  # gets how much of a step is done, 0 … 1
 
 
@@ -56,9 +60,12 @@ class Outputs:
 
     @property
     def share_of_takes(self) -> float:
-        """About how much of the time the takes need; the rest is for files that are made of the
-        saved scene."""
-        return 0.95 if {"blend", "npz", "dailies"}.issuperset(self.outputs) else 0.5
+        """About how much of the time the takes need; the rest is for files that are made of
+        them."""
+        rest = sum(
+            cost_of(output) * (len(self.of_takes(output)) or 1) for output in {*self.outputs}
+        )
+        return self.takes / (self.takes + rest)
 
     def of_takes(self, output: str) -> list[str]:
         """File names of an output with a file per take, best take first; empty if not requested."""
@@ -68,6 +75,11 @@ class Outputs:
             file_of_take(output, rank)
             for rank in range(min(self.best, self.takes) if OUTPUTS[output].best else self.takes)
         ]
+
+
+def cost_of(output: str) -> float:
+    """About how long a file of an output takes, as _COSTS has it."""
+    return _COSTS.get(output, _COST_OF_OTHERS)
 
 
 @dataclass(frozen=True)
@@ -132,31 +144,35 @@ def write(
 def _steps(
     out: files.Transaction, baked: BakedTakes, wanted: Outputs
 ) -> Iterator[tuple[str, float, Callable[[PartDone], object]]]:
-    """What is done after the scene was saved: message, about how long it takes where a table of
-    curves takes 1, and the work."""
+    """What is done after the scene was saved: message, about how long it takes (`cost_of`), and the
+    work."""
     if "dailies" in wanted.outputs:
-        yield ("Writing the sound", 1, lambda _: write_dailies(out, baked))
+        yield ("Writing the sound", cost_of("dailies"), lambda _: write_dailies(out, baked))
     if "actions" in wanted.outputs:
         yield (
             "Writing the actions",
-            1,
+            cost_of("actions"),
             lambda _: write_actions(out.part(*OUTPUTS["actions"].names), baked.entries),
         )
     for output in (name for name, about in OUTPUTS.items() if about.format):
         for rank, file in enumerate(wanted.of_takes(output)):
             yield (
                 f"Writing {file}",
-                1,
+                cost_of(output),
                 lambda _, output=output, rank=rank, file=file: _export(
                     out, baked, output, rank, file
                 ),
             )
     if "sheet" in wanted.outputs:
-        yield ("Drawing the contact sheet", 10, lambda done: _draw_sheet(out, baked, done))
+        yield (
+            "Drawing the contact sheet",
+            cost_of("sheet"),
+            lambda done: _draw_sheet(out, baked, done),
+        )
     for rank, file in enumerate(wanted.of_takes("video")):
         yield (
             f"Filming {file}",
-            20,
+            cost_of("video"),
             lambda done, rank=rank, file=file: _film(out.part(file), baked, rank, done),
         )
 

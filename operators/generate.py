@@ -157,6 +157,7 @@ class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
 
     def finish(self, context, value):
         listening.follow(strip.scene_of_strips(context))
+        context.scene.thunder_check.findings.clear()  # they are of other keys, or another place
         self.report({"INFO"}, f"Re-synced takes: {self.changed_so_far or 'nothing was moved'}")
         self.warn(self.left)
 

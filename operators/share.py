@@ -5,6 +5,7 @@ file for other programs."""
 
 import os
 import textwrap
+from functools import partial
 
 import bpy
 from bpy_extras.io_utils import ExportHelper
@@ -103,7 +104,8 @@ class THUNDER_OT_contact_sheet(NeedsTakes, SlicedWork, bpy.types.Operator):
     def finish(self, context, image):
         where = bpy.path.abspath(image.filepath)
         if not bpy.app.background:
-            _open(context, image)
+            # a new window within a running operator keeps it from ending, and swallows what it says
+            bpy.app.timers.register(partial(_open, image.name))
         self.report({"INFO"}, f"Contact sheet saved to {where}")
 
 
@@ -116,17 +118,20 @@ def _loudness(context, entry):
     return (yield from voice_cache.loudness_of_take(bpy.data.scenes[voice.scene], voice, entry))
 
 
-def _open(context, image) -> None:
+def _open(name: str) -> None:
     """Show an image in an open Image editor, else in a new window."""
-    areas = (area for window in context.window_manager.windows for area in window.screen.areas)
+    manager, image = bpy.context.window_manager, bpy.data.images.get(name)
+    if image is None:
+        return
+    areas = (area for window in manager.windows for area in window.screen.areas)
     editor = next((area for area in areas if area.type == "IMAGE_EDITOR"), None)
     if editor is not None:
         editor.spaces.active.image = image
         return
-    if bpy.ops.wm.window_new() != {"FINISHED"}:
-        return
-    window = context.window_manager.windows[-1]
-    area = max(window.screen.areas, key=lambda area: area.width * area.height)
+    with bpy.context.temp_override(window=manager.windows[0]):
+        if bpy.ops.wm.window_new() != {"FINISHED"}:
+            return
+    area = max(manager.windows[-1].screen.areas, key=lambda area: area.width * area.height)
     area.type = "IMAGE_EDITOR"
     area.spaces.active.image = image
 
@@ -411,7 +416,8 @@ def _file_name(context) -> str:
     """A name for the file: the shown take's, or the head's."""
     rig = head.find(context.scene, context.object)
     entry = take_list.on_head(context.scene, rig.mesh)
-    return bpy.path.clean_name(entry.action.name if entry is not None else rig.owner.name)
+    name = entry.action.name.replace(" · ", " ") if entry is not None else rig.owner.name
+    return bpy.path.clean_name(name)
 
 
 def _in_menu(self, context):

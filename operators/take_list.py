@@ -127,7 +127,7 @@ class THUNDER_OT_fold_takes(NeedsTakes, InstantWork, bpy.types.Operator):
     listed while it is shown"""
 
     batch: bpy.props.IntProperty(
-        name="Batch", min=0, description="Number of the batch that the takes have in common"
+        name="Batch", description="Number of the batch that the takes have in common"
     )
 
     def act(self, context):

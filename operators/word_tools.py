@@ -14,8 +14,10 @@ from ..scene.review import listening, word_track
 from ..scene.takes import dialogue, keep, mix, provenance, take_list, transcript, word_places
 from ..scene.voice import fingerprint, strip
 from ..thunder_core import subtitles
+from ..thunder_core.direction import CLOSED
 from ..thunder_core.errors import attempt, BadRequest
 from ..thunder_core.face.shaping import PARTS
+from ..thunder_core.spoken import CLOSES
 from .base import (
     FileWork,
     HasObstacles,
@@ -133,7 +135,8 @@ class THUNDER_OT_hear_word(OnWord, SlicedWork, bpy.types.Operator):
     def finish(self, context, frames):
         self.report({"INFO"}, f"Generated speech for frames {frames[0]}–{frames[1]}")
         if not bpy.app.background and context.window is not None:
-            listening.play_both(context, self.place.start, self.place.end)
+            if silent := listening.play_both(context, self.place.start, self.place.end):
+                self.report({"WARNING"}, silent)
 
 
 class THUNDER_OT_mark_word(OnWord, InstantWork, bpy.types.Operator):
@@ -230,24 +233,18 @@ class THUNDER_OT_retake(OnWord, NeedsShownTake, PartialResults, SlicedWork, bpy.
         line, is_word = word_places.line(context), self.what == "WORD"
         word = line.current(context.scene)
         place = word if is_word else line.phrase(word)
-        self.is_clear = is_word and line.is_clear(word)
         self.takes, self.requested, client = [], READINGS, connection.start_client()
         self.weights = provenance.weights_of(shown_take_and_rig(context)[0])
-        free = place.frames, ("mouth",) if is_word else PARTS
+        closes = any(mark.kind == CLOSED for _, mark in word_places.marks(context, place))
+        # lips need time to meet and to part again
+        frames = place.around(CLOSES) if closes else place.frames
+        free = frames, ("mouth",) if is_word else PARTS
         return "Retaking", keep.resample(
             client, context, self.takes.append, READINGS, free, place.name
         )
 
     def outcome(self, takes):
-        clear = (
-            ". The sounds of this word are clear, so its readings differ little"
-            if self.is_clear
-            else ""
-        )
-        return (
-            f"{len(takes)} new readings{clear}"
-            f"{take_list.other_weights_in_words(self.weights, takes)}"
-        )
+        return f"{len(takes)} new readings{take_list.other_weights_in_words(self.weights, takes)}"
 
 
 class THUNDER_OT_use_mouth(OnWord, NeedsShownTake, SlicedWork, bpy.types.Operator):

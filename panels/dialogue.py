@@ -8,7 +8,7 @@ import bpy
 from ..scene.engine import recogniser
 from ..scene.heads import head
 from ..scene.host import compat
-from ..scene.host.jobs import registration, session
+from ..scene.host.jobs import Memory, redraw, registration, session, Task
 from ..scene.takes import dialogue, provenance, take_list, turns
 from ..scene.takes.commit.committing import committed_lines
 from ..scene.voice import strip
@@ -168,12 +168,6 @@ def draw_speakers(layout, context, name: str) -> None:
 MOST_SHOWN = 8  # takes that have a row
 
 
-def active_sound(scene):
-    """The active strip of a scene's sequencer if it may be a voice, else None."""
-    active = None if scene.sequence_editor is None else scene.sequence_editor.active_strip
-    return active if active is not None and active in strip.sound_strips(scene) else None
-
-
 class THUNDER_PT_strip(bpy.types.Panel):
     bl_label = "Thunder"
     bl_space_type = "SEQUENCE_EDITOR"
@@ -186,7 +180,7 @@ class THUNDER_PT_strip(bpy.types.Panel):
 
     def draw(self, context):
         layout, scene, strips_scene = self.layout, context.scene, compat.sequencer_scene(context)
-        sound = active_sound(strips_scene)
+        sound = strip.active_sound(strips_scene)
         if sound is None or strips_scene != strip.scene_of_strips(context):
             wrapped_label(
                 layout, "Choose a sound strip of the scene to see its speaker and takes", context
@@ -250,7 +244,22 @@ class THUNDER_PT_strip(bpy.types.Panel):
             row.index = numbers[entry.as_pointer()]
 
 
+_active = session.add(Memory())  # scene's name → name of the strip that was active in it
+_redraw = Task(redraw, any_time=True)
+
+
+def _redraw_if_chosen(context) -> None:
+    """Draw the sidebars again after a click on a strip: Blender draws the sequencer alone."""
+    scene = compat.sequencer_scene(context)
+    active = None if scene.sequence_editor is None else scene.sequence_editor.active_strip
+    name = "" if active is None else active.name
+    if _active.known.setdefault(scene.name, name) != name:
+        _active.known[scene.name] = name
+        _redraw.start(0.0)
+
+
 def draw_offer(self, context):
+    _redraw_if_chosen(context)
     name = dialogue.newest_strip(context)
     if not name or session.job is not None:
         return

@@ -59,9 +59,8 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
         self._style(layout.column(), context, direction)
         self._eyes(layout, context, rig, direction)
         # what comes and goes is below all that is clicked
-        settings = context.scene.thunder
-        if settings.live_direction and live.sentence and take_list.shown_index(settings) >= 0:
-            wrapped_label(layout, live.sentence, context)
+        if sentence := live.refusal(context.scene):
+            wrapped_label(layout, sentence, context)
         if (sentence := head_direction.why_no_target(rig)) and direction.look_at != "NONE":
             wrapped_label(layout, sentence, context)
 

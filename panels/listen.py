@@ -54,7 +54,7 @@ class THUNDER_PT_words(Tab, bpy.types.Panel):
         self._word(layout, context, place)
         self._marks(layout, context, place)
         self._sounds(layout, context, line.sounds(place))
-        self._mouths(layout, context, place, line.is_clear(place))
+        self._mouths(layout, context, place)
 
     def _word(self, layout, context, place):
         row = layout.row(align=True)
@@ -91,15 +91,13 @@ class THUNDER_PT_words(Tab, bpy.types.Panel):
         for _ in range(USUAL_SOUNDS - len(sounds)):
             grid.label(text="")
 
-    def _mouths(self, layout, context, place, is_clear):
+    def _mouths(self, layout, context, place):
         entry = take_list.shown_take(context.scene.thunder)
         if entry is None:
             return
         row = layout.row(align=True)
         row.operator("thunder.retake", text="Retake Word", icon="LOOP_FORWARDS").what = "WORD"
         row.operator("thunder.retake", text="Phrase").what = "PHRASE"
-        if is_clear:
-            wrapped_label(layout, "Nothing is doubtful here: readings differ little", context)
         column = layout.column(align=True)
         choices, original = word_places.choices(context)
         for other in choices[:MOST_TAKES]:

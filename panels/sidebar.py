@@ -10,7 +10,8 @@ from ..scene.heads import family, head, head_state
 from ..scene.host.jobs import registration, session
 from ..scene.takes import take_list, transcript
 from ..scene.takes.commit.following import stale_lines
-from ..scene.takes.dialogue import follow_soon
+from ..scene.takes.dialogue import follow_soon, say_passed_over
+from ..scene.takes.direction.live import live
 from ..scene.voice import fingerprint, recording, strip
 from ..thunder_core.animation.commit.line_records import shorten
 from ..thunder_core.engine_python import packaged_pythons
@@ -123,7 +124,10 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
             )
             if voice is not None and voice.last is not None:
                 length = tune(row.row(align=True), ui_units_x=LENGTH_WIDTH)
-                length.label(text=f" {(voice.last - voice.clock.start) / voice.clock.fps:.1f} s")
+                seconds = (voice.last - voice.clock.start) / voice.clock.fps
+                # “3600.0 s” would be cut off within its number
+                text = f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+                length.label(text=f" {text}")
             if context.scene.use_preview_range:
                 row.prop(settings, "only_preview", text="", icon="PREVIEW_RANGE")
         if voice is not None and strip.has_channels(voice):
@@ -137,6 +141,8 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
             return False
         record = transcript.of(context.scene, voice.name)
         draw_transcript(layout, record, context.scene.thunder)
+        if passed_over := say_passed_over(context, voice):
+            wrapped_label(below, passed_over, context)
         self._draw_stale(below, context)
         return True
 
@@ -200,6 +206,7 @@ def notes(context) -> list[str]:
     voice, _ = attempt(strip.find, context)
     note = session.note if session.job is None else session.job.note
     said = [note, head_state.fault(rig.owner) if rig is not None else ""]
+    said.append(live.refusal(context.scene))  # its place in Direction may be out of sight
     if voice is not None and not note:
         record = transcript.of(context.scene, voice.name)
         is_known = record is not None and record.text.strip()

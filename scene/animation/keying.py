@@ -45,7 +45,7 @@ _TURN, _GAZE = 0.15, 0.1  # radians that count as full movement of jaw and head,
 
 
 @dataclass(frozen=True)
-class Performance:
+class TakeData:
     """A sampled take from the engine: motion at 25 fps and its data.
 
     opening, width: float32 [T], millimetres.  provenance: seed, score, engine, weights, audio,
@@ -81,13 +81,13 @@ class TrackValues:
     units: np.ndarray
 
 
-def is_long(performance: Performance) -> bool:
+def is_long(performance: TakeData) -> bool:
     """Whether a take gets few keys instead of one on every frame."""
     return performance.motion.frames / performance.motion.fps > LONG_SECONDS
 
 
 def values_of(
-    rig: head.Rig, performance: Performance, clock: Clock
+    rig: head.Rig, performance: TakeData, clock: Clock
 ) -> Generator[float, None, TrackValues]:
     """Compute a performance's values for the tracks of a rig. Returns the TrackValues.
 
@@ -135,7 +135,7 @@ def values_of(
 
 
 def _own_mouths(
-    rig: head.Rig, performance: Performance, clock: Clock, frames: np.ndarray
+    rig: head.Rig, performance: TakeData, clock: Clock, frames: np.ndarray
 ) -> dict[str, np.ndarray]:
     """How much of each of the animator's own mouths a take shows at scene frames [S]; empty where
     there are none, or its sounds are not known."""
@@ -174,11 +174,7 @@ def round_values(values: np.ndarray, rest: np.ndarray, units: np.ndarray) -> np.
 
 
 def write_take(
-    rig: head.Rig,
-    performance: Performance,
-    clock: Clock,
-    name: str,
-    values: TrackValues | None = None,
+    rig: head.Rig, performance: TakeData, clock: Clock, name: str, values: TrackValues | None = None
 ) -> Generator[float, None, list[bpy.types.Action]]:
     """New actions (one from 4.4 on) that play a performance on a rig; nothing else in the file
     changes.
@@ -211,7 +207,7 @@ def write_take(
 
 
 def key_again(
-    rig: head.Rig, actions: list, curves: list, performance: Performance, values: TrackValues
+    rig: head.Rig, actions: list, curves: list, performance: TakeData, values: TrackValues
 ) -> None:
     """Write another performance of the same length over the keys of a take, at once.
 
@@ -234,7 +230,7 @@ def write(curve, keys: dict[str, np.ndarray], rest: float, unit: float) -> None:
         fcurves.round_handles(curve, rest, unit)
 
 
-def remember(action, performance: Performance, checksum: str) -> None:
+def remember(action, performance: TakeData, checksum: str) -> None:
     """Store a take's provenance on its action. checksum: of its keys."""
     action[PROPERTY] = performance.provenance | {
         records.KEY: records.VERSION,
@@ -251,7 +247,7 @@ def record_of(action) -> Mapping:
     return record if hasattr(record, "to_dict") else {}
 
 
-def on_scene_frames(performance: Performance, clock: Clock, frames: np.ndarray) -> Motion:
+def on_scene_frames(performance: TakeData, clock: Clock, frames: np.ndarray) -> Motion:
     """The motion at scene frames, double precision; it starts from rest before its sound and
     returns to rest after it."""
     motion = performance.motion

@@ -322,6 +322,20 @@ def owner_of(mesh: bpy.types.Object) -> bpy.types.Object:
     return (armature_of(mesh) if mesh.type == "MESH" else None) or mesh
 
 
+def by_name(scene, name: str) -> bpy.types.Object:
+    """The mesh that stands for a head, by its own name or that of a part, such as its rig; an
+    object that belongs to no head is returned as it is. Raises BadHead if there is no such object.
+    """
+    obj = scene.objects.get(name)
+    if obj is None:
+        heads = ", ".join(owner_of(mesh).name for mesh in in_scene(scene))
+        raise BadHead(
+            f"There is no object “{name}” in the scene “{scene.name}”: "
+            + (f"name one of its heads, {heads}" if heads else "it has no head that Thunder knows")
+        )
+    return _thunder_mesh(obj) or family.face_of(obj) or obj
+
+
 def active_object(context):
     """The active object, None if the context has none, as in a timer."""
     chosen = getattr(context, "object", None)

@@ -17,7 +17,7 @@ from ...thunder_core.spoken import MOUTH_SOUNDS
 from ...thunder_core.types import GAZE, JAW_OPEN_RADIANS, Motion
 from ..host.compat import user_folder
 from ..host.jobs import AddonChanges
-from . import character, family, head, head_state, rna_paths
+from . import character, family, head, head_state, reach, rna_paths
 
 _filling = AddonChanges()  # marks rows that the add-on writes, which are not edits
 
@@ -182,7 +182,49 @@ def keep(scene) -> None:
 def keep_edit(row, context) -> None:
     """A cell of the table, or a setting next to it, was changed."""
     if not _filling.active:
+        _end_stand_in(row)
+        _close_by_jaw(row)
         keep(row.id_data)
+
+
+def _end_stand_in(row) -> None:
+    """Where another channel's key stood in for a row's, reversed or in part, a key that is chosen
+    instead moves in full."""
+    obj, source = row.id_data.thunder.table_head, getattr(row, "source", "")
+    if obj is None or source not in conventions.FALLBACKS:
+        return
+    plan = attempt(character.plan_of, obj)[0]
+    before = {rule.target.name for rule in plan.rules if rule.source == source} if plan else set()
+    is_stand_in = abs(row.weight - conventions.FALLBACKS[source][1]) < 1e-6
+    if before and row.target not in before and is_stand_in:
+        with _filling:
+            row.weight = 1.0
+
+
+def _close_by_jaw(row) -> None:
+    """Where nothing else closes the lips over an open jaw, one that is chosen closes them, as one
+    found by its name does. What was cleared or chosen instead stays so."""
+    table, obj = row.id_data.thunder.table, row.id_data.thunder.table_head
+    before = attempt(character.plan_of, obj)[0] if obj is not None else None
+    if before is None or getattr(row, "source", "") not in ("jaw", "jawOpen"):
+        return
+    closes, stood_in = (
+        {(rule.target, round(rule.weight, 4)) for rule in rules if rule.source == "mouthClose"}
+        for rules in (before.rules, _closing_jaw(before))
+    )
+    closing = _closing_jaw(plan_of_rows(table, before)) if closes == stood_in else []
+    for place, rule in zip((each for each in table if each.source == "mouthClose"), closing):
+        rows = rows_of(mapping.Mapping("", rules=(rule,)), ())
+        with _filling:
+            for name, value in next(each for each in rows if each["source"] == rule.source).items():
+                setattr(place, name, value)
+
+
+def _closing_jaw(plan: mapping.Mapping) -> list[mapping.Rule]:
+    """The rules by which the jaws of a mapping close the lips."""
+    opening = [rule for rule in plan.rules if rule.source == "jawOpen"] + reach.jaw_rules(plan)
+    share = conventions.FALLBACKS["mouthClose"][1]
+    return [replace(rule, source="mouthClose", weight=share * rule.weight) for rule in opening]
 
 
 def keep_plan(scene, obj: bpy.types.Object, plan: mapping.Mapping) -> None:

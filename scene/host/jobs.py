@@ -18,7 +18,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import bpy
@@ -434,10 +434,12 @@ class Job:
                 raise Cancelled(f"{self.title} was cancelled")
             before = self.step
             try:
-                self.step = next(self.steps)
+                step = next(self.steps)
             except StopIteration as stop:
                 self.over, self.value = True, stop.value
                 break
+            # work that tries again, or begins again after an undo, tells less than before
+            self.step = replace(step, fraction=max(step.fraction, before.fraction))
             self.note = self.note if self.step.note is None else self.step.note
             self.longest, now = max(self.longest, time.monotonic() - now), time.monotonic()
             if self.step.begins:

@@ -16,13 +16,14 @@ import numpy as np
 from ...thunder_core.animation import cue_file, motion_file, vrma
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client, temporary_arrays
-from ...thunder_core.errors import BadRequest, NoSpace
+from ...thunder_core.errors import attempt, BadRequest, NoSpace
 from ...thunder_core.face import livelink, retarget
 from ...thunder_core.face.head import Head
 from ...thunder_core.face.lips import opening_mm
 from ...thunder_core.face.mapping import rotation_vectors
 from ...thunder_core.files import part_of, reason_of
 from ...thunder_core.progress import result
+from ...thunder_core.spoken import Spoken
 from ...thunder_core.types import FPS, Motion
 from ..animation import fcurves, keying
 from ..heads import build, family, flame, head, reach, rna_paths
@@ -462,9 +463,25 @@ def _write_vrma(shot: Shot, path: str) -> list[str]:
 
 
 def _write_cues(shot: Shot, path: str, as_text: Callable[[list, str], str]) -> list[str]:
-    entry, scene = take_list.on_head(shot.scene, shot.rig.mesh), shot.scene
-    voice = strip.of_take(bpy.context, entry)
-    name = voice.name if entry is None else entry.voice
+    entry = take_list.on_head(shot.scene, shot.rig.mesh)
+    start, opening = _start_of(shot), opening_mm(motion_of(replace(shot, rate=FPS)))
+    if entry is None or take_list.speaks(entry):
+        voice = strip.of_take(bpy.context, entry)
+        line = _line_of(shot, voice.name if entry is None else entry.voice)
+        shift = start + float(Clock.of(shot.scene, shot.first).seconds(line.origin))
+        sound, cues = strip.file_of(voice), cue_file.cues_of(line.spoken, shift, opening, start)
+    else:  # nobody speaks: a rest
+        voice, _ = attempt(strip.of_take, bpy.context, entry)
+        sound = strip.file_of(voice) if voice is not None and voice.name == entry.voice else ""
+        cues = cue_file.cues_of(Spoken([], (), "", True), start, opening, start)
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
+        file.write(as_text(cues, os.path.basename(sound)))
+    return []
+
+
+def _line_of(shot: Shot, name: str) -> word_places.Line:
+    """What the voice of that name says in a shot. Raises BadRequest."""
+    scene = shot.scene
     lines = word_places.lines(scene, compat.sequencer_scene(bpy.context) or scene)
     said = [
         line
@@ -475,14 +492,10 @@ def _write_cues(shot: Shot, path: str, as_text: Callable[[list, str], str]) -> l
     ]
     if not said:
         raise BadRequest(
-            "Cues need a voice whose sounds are known: press Find Words first, or give a bake one"
+            f"Cues need the sounds of “{name}” in frames {shot.first} to {shot.last}: choose that "
+            f"voice and press Find Words first, or export other frames"
         )
-    start, opening = _start_of(shot), opening_mm(motion_of(replace(shot, rate=FPS)))
-    shift = start + float(Clock.of(scene, shot.first).seconds(said[0].origin))
-    cues = cue_file.cues_of(said[0].spoken, shift, opening, start)
-    with open(path, "w", encoding="utf-8", newline="\n") as file:
-        file.write(as_text(cues, os.path.basename(strip.file_of(voice))))
-    return []
+    return said[0]
 
 
 def _write_channels(shot: Shot, path: str) -> list[str]:

@@ -24,6 +24,7 @@ from ..takes.commit.following import lines_of
 from . import grid, puppets
 
 GRID_MARGIN = 1.02  # size of the picture relative to the grid
+LINES = 540  # least width and height of a playblast, pixels
 PLAYBLAST = "Thunder Playblast"  # name of the temporary scene
 # parts of Blender's stamp that Blender would write on a picture
 STAMP = (
@@ -122,10 +123,17 @@ def render_grid(
             obj.hide_render = False
 
 
+def film_size(width: int, height: int) -> tuple[int, int]:
+    """Width and height of a playblast of a scene of this size, pixels."""
+    share = min(1.0, max(0.5, LINES / min(width, height)))
+    across, down = (max(2, 2 * round(length * share / 2)) for length in (width, height))
+    return across, down  # even, as H.264 needs them
+
+
 def playblast(scene, path: str) -> Generator[jobs.Step, None, str]:
     """Steps that film a scene's frames, or those of its preview range, with its sound into an MP4
-    file, as the solid view shows them and in half the scene's resolution, with a slate; returns its
-    path.
+    file, as the solid view shows them and in half the scene's resolution, but not below LINES
+    unless the scene is, with a slate; returns its path.
 
     The stage's camera is used, else the scene's. The scene stays as it is: a copy is filmed. Raises
     BadRequest without a camera or while Blender renders, NoSpace.
@@ -137,11 +145,7 @@ def playblast(scene, path: str) -> Generator[jobs.Step, None, str]:
         if scene.use_preview_range
         else (scene.frame_start, scene.frame_end)
     )
-    # H.264's are even
-    size = [
-        max(2, 2 * round(length / 4))
-        for length in (scene.render.resolution_x, scene.render.resolution_y)
-    ]
+    size = film_size(scene.render.resolution_x, scene.render.resolution_y)
     copy, folder = scene.copy(), tempfile.mkdtemp(prefix="thunder_playblast_", dir=bpy.app.tempdir)
     pictures = [os.path.join(folder, f"{number:06d}.png") for number in range(last - first + 1)]
     try:

@@ -3,6 +3,7 @@
 animation before a take."""
 
 import bpy
+from bpy.app.handlers import persistent
 from bpy.props import (
     BoolProperty,
     CollectionProperty,
@@ -47,6 +48,7 @@ _LANGUAGES = [
     ("AUTO", "Automatic", "The one that is spoken, in each part of a voice", 0),
     *((code, name, f"Everybody speaks {name}", int(code, 36)) for code, name in LANGUAGES.items()),
 ]
+_HIDDEN_BATCH = -1  # number of the batch of takes that 0.2.0 hid
 _AXES = [(axis, axis, f"The {axis} axis") for axis in "XYZ"]
 
 
@@ -282,6 +284,7 @@ class ThunderTake(bpy.types.PropertyGroup):
     )
     star: BoolProperty(name="Star", description="Mark the take as a favorite")
     note: StringProperty(name="Note", description="Your note on this take")
+    hidden: BoolProperty(description="Whether version 0.2.0 hid the take")
     made: IntProperty(name="Made", description="When it was made, seconds since 1970")
     batch: IntProperty(
         description="The same for takes that were generated together, and those made of them; 0 in "
@@ -349,6 +352,19 @@ class ThunderHead(bpy.types.PropertyGroup):
 
 
 ACCURACIES = {"ROUGH": 1.2, "NORMAL": 0.6, "EXACT": 0.3}  # largest errors of the lips, millimetres
+
+
+def _accuracy(self) -> int:
+    """By the error, for files of 0.2.0 and scripts set that alone. Custom is the last number."""
+    errors = [*ACCURACIES.values()] if not self.is_custom else []
+    near = (number for number, error in enumerate(errors) if abs(self.error - error) < 1e-3)
+    return next(near, len(ACCURACIES))
+
+
+def _choose_accuracy(self, number: int) -> None:
+    self.is_custom = number == len(ACCURACIES)
+    if not self.is_custom:
+        self.error = [*ACCURACIES.values()][number]
 
 
 def _region(name: str, what: str):
@@ -480,8 +496,11 @@ class ThunderCommit(bpy.types.PropertyGroup):
             ("CUSTOM", "Custom", "Enter how far the lips may deviate"),
         ],
         default="NORMAL",
+        get=_accuracy,
+        set=_choose_accuracy,
         description="How closely the committed lips follow the take: the closer, the more keys",
     )
+    is_custom: BoolProperty(options={"HIDDEN"})
     error: FloatProperty(
         name="Max Lip Error",
         default=0.6,
@@ -493,11 +512,6 @@ class ThunderCommit(bpy.types.PropertyGroup):
         description="How far the lips may deviate, in millimetres, to save keys. Closed lips stay "
         "closed; 0 keeps the take's own keys",
     )
-
-    @property
-    def max_error(self) -> float:
-        """How far the lips may deviate as chosen, millimetres."""
-        return ACCURACIES.get(self.accuracy, self.error)
 
     blend: IntProperty(
         name="Blend",
@@ -569,7 +583,7 @@ class ThunderScene(bpy.types.PropertyGroup):
         get=_voice,
         set=_choose_voice,
         description="Sound strip to generate takes of this head for. Leave empty to use the active "
-        "strip, or the only one",
+        "strip, or the head's own line if the active strip is another head's",
     )
     sound_file: StringProperty(
         name="Sound File",
@@ -805,9 +819,27 @@ class ThunderObject(bpy.types.PropertyGroup):
     mapping: StringProperty(description="How the character is driven, as JSON")
 
 
-register, unregister = registration(
-    properties=(
+@persistent
+def adopt_settings(*_) -> None:
+    """Adopt what files of 0.2.0 say otherwise: a sort by *Heard*, and takes that were hidden, which
+    become an earlier batch that is folded."""
+    for settings in (scene.thunder for scene in bpy.data.scenes):
+        if not settings.sort:
+            settings.property_unset("sort")
+        for entry in settings.takes:
+            if entry.hidden:
+                entry.folded, entry.batch, entry.hidden = True, _HIDDEN_BATCH, False
+
+
+_register, unregister = registration(
+    (("load_post", adopt_settings),),
+    (
         (bpy.types.Scene, "thunder", PointerProperty(type=ThunderScene)),
         (bpy.types.Object, "thunder", PointerProperty(type=ThunderObject)),
-    )
+    ),
 )
+
+
+def register() -> None:
+    _register()
+    bpy.app.timers.register(adopt_settings)  # of the file that is open during an update

@@ -29,7 +29,7 @@ from ..heads import head, rna_paths
 from ..host import compat, jobs
 from ..takes import generation, provenance, take_list
 from ..takes.shape import applying
-from ..voice import strip, voice_cache
+from ..voice import fingerprint, strip, voice_cache
 from . import live_score
 
 _AROUND_SECONDS = 0.4  # preview range before and after a finding: a syllable
@@ -122,7 +122,7 @@ def check(
     voice = voice or strip.of_take(bpy.context, take_list.on_head(scene, rig.mesh))
     names, tolerance = (scene.name, rig.mesh.name), scene.thunder_check.tolerance.lower()
     entry = take_list.on_head(scene, rig.mesh)
-    if entry is not None and entry.voice == voice.name and tolerance == findings.REALISTIC:
+    if _is_in_sync(scene, entry, voice) and tolerance == findings.REALISTIC:
         # read back from keys on whole frames a little else would be found than the list says
         if (known := live_score.known_findings(scene, entry)) is not None:
             return show(scene, rig, voice.name, provenance.clock_of_take(entry), known)
@@ -132,7 +132,7 @@ def check(
         keying.read(rig, head.channel_names(), clock, seconds), "Reading the animation", 0.1, 0.4
     )
     entry = take_list.on_head(scene, rig.mesh)  # not held between steps
-    uid = 0 if entry is None or entry.voice != voice.name else entry.action.session_uid
+    uid = entry.action.session_uid if _is_in_sync(scene, entry, voice) else 0
     is_score = uid or entry is None
     answer, per_frame = yield from live_score.ask_score(
         client, scene, rig, voice, (motion, clock), entry, (0.4, 0.95), tolerance=tolerance
@@ -141,6 +141,13 @@ def check(
     if is_score and tolerance == findings.REALISTIC:  # one verdict, wherever it is asked for
         live_score.keep(rig, voice, clock, uid, answer, per_frame)
     return show(scene, rig, voice.name, clock, list(findings.findings_of(answer) or ()))
+
+
+def _is_in_sync(scene, entry, voice: strip.Voice) -> bool:
+    """Whether a take, None for none, is of a voice that plays as it did when the take was made."""
+    return (
+        entry is not None and entry.voice == voice.name and fingerprint.change(scene, entry) is None
+    )
 
 
 def show(

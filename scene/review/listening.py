@@ -297,15 +297,13 @@ def follow(scene) -> None:
             strip.remove(scene, speech)
 
 
-def play_both(context, start: float, end: float) -> None:
+def play_both(context, start: float, end: float) -> str:
     """Play the generated speech, and then the voice from start to end of its recording, seconds;
-    the current frame stays."""
-    import aud  # which a Blender without sound lacks
-
+    the current frame stays. Returns why nothing is heard, "" if it is."""
     _, speech = listening_strip(context)
     voice = strip.current(context)
     if speech is None or voice is None:
-        return
+        return ""
     spoken = (
         strip.by_name(bpy.data.scenes.get(voice.scene, context.scene), voice.strip)
         if voice.strip
@@ -313,7 +311,16 @@ def play_both(context, start: float, end: float) -> None:
     )
     sound = spoken.sound if spoken is not None else None
     original = voice.path if sound is None else _file_of(sound)
-    aud.Device().play(aud.Sound(_file_of(speech.sound)).join(aud.Sound(original).limit(start, end)))
+    try:
+        import aud
+    except ImportError:
+        return "This Blender was built without sound: use another one to hear it"
+    try:
+        both = aud.Sound(_file_of(speech.sound)).join(aud.Sound(original).limit(start, end))
+        aud.Device().play(both)
+    except (aud.error, OSError) as error:
+        return f"Blender cannot play it ({error}): look at Preferences › System › Sound"
+    return ""
 
 
 def _file_of(sound) -> str:

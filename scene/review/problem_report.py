@@ -109,6 +109,18 @@ def _graphics() -> str:
         return "not known"
 
 
+def _state_in_words(state, custom: str | None, python: str | None, about: dict) -> str:
+    """state: of the add-on's own environment.  custom: a Python that was chosen.  python: the one
+    that is used.  about: the running engine."""
+    if custom:
+        return "A custom Python environment" if python else "The custom Python is missing"
+    if state.kind != "ABSENT" or not (python or about):
+        return state.text
+    if connection.is_packaged():
+        return "The engine is included"
+    return "A Python that the add-on did not install"
+
+
 def engine() -> str:
     """State and versions of the engine."""
     state = install.state()
@@ -122,11 +134,7 @@ def engine() -> str:
         **about.get("versions", {}),
     }
     lines = {
-        "State": "A custom Python environment"
-        if custom and python
-        else "The custom Python is missing"
-        if custom
-        else state.text,
+        "State": _state_in_words(state, custom, python, about),
         "Running": f"yes, on {about['device']}"
         if about.get("device")
         else "not started in this session",

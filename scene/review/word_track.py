@@ -260,15 +260,18 @@ class _Picture(Picture):
         self._add(points, np.repeat(np.column_stack([_COLORS[kinds], opacity]), _CORNERS, 0))
 
     def _words(self, visible: slice, lines: int) -> None:
-        """Add the words that `lines` rows have room for, longer ones first."""
+        """Add the words that `lines` rows have room for, marked and longer ones first."""
         rows = self.track.words[visible]
         base, size = (SOUNDS + GAP) * self.scale, 11 * self.scale
         lefts = self.x(rows[:, 0]).tolist()
         rights = self.x(rows[:, 1]).tolist()
         is_unheard = (rows[:, 2] < SAID).tolist()
         taken = [bytearray(self.width + 2) for _ in range(lines)]
-        # What one looks for is written first: words that were not found, then long ones.
-        for number in np.lexsort((-rows[:, 3], rows[:, 2] >= SAID))[:_MOST_WORDS].tolist():
+        letters = np.array([len(text) for text in self.track.texts[visible]])
+        is_plain = letters <= rows[:, 3]  # a mark's sign is in the text alone
+        # What one looks for is written first: words that were not found, marked, then long ones.
+        order = np.lexsort((-rows[:, 3], is_plain, rows[:, 2] >= SAID))
+        for number in order[:_MOST_WORDS].tolist():
             text = self.track.texts[visible.start + number] + "?" * is_unheard[number]
             x = max(lefts[number], 1.0)
             first, last = int(x), int(x + _width(text, size) + 5 * self.scale)

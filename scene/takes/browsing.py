@@ -141,7 +141,9 @@ def describe(entry) -> str:
         grade = provenance.grade_of(entry)
         said = f"{grade.text}\n" if grade is not None else ""
         whole = ", of the whole line that it was cut from: Listen scores this part"
-        old = ", by other weights than those in use or an earlier version: Score Again"
+        old = (
+            ", by other weights than those in use, another text or an earlier version: Score Again"
+        )
         lines.append(
             f"{said}Lip-Sync {take_list.points(entry.score)} of 100{whole * entry.of_whole}"
             f"{old * provenance.has_old_score(entry)}"

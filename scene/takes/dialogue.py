@@ -32,9 +32,8 @@ from ...thunder_core.types import LISTENS
 from ..heads import head
 from ..host import compat, jobs
 from ..voice import fingerprint, strip
-from . import generation, take_list, transcript, turns, word_places
+from . import generation, provenance, take_list, transcript, turns, word_places
 from .direction import head_direction
-from .provenance import first_seed
 
 
 @dataclass(frozen=True)
@@ -191,6 +190,24 @@ def chosen_strip(context) -> str:
     """Name of the strip that is the voice now, "" for none."""
     voice, _ = attempt(strip.find, context)
     return "" if voice is None else voice.strip
+
+
+def say_passed_over(context, voice: strip.Voice) -> str:
+    """A sentence where the active strip is a line of another head, so that it is not the voice; ""
+    elsewhere."""
+    scene, settings = context.scene, context.scene.thunder
+    active = strip.active_sound(strip.scene_of_strips(context))
+    if settings.source == "FILE" or settings.voice or settings.head_role == "LISTENS":
+        return ""
+    if active is None or active.name == voice.strip:
+        return ""
+    speaker = speaker_of(scene, active.name)
+    if speaker is None:
+        return ""
+    return (
+        f"“{active.name}” is a line of “{speaker.name}”, so the voice is “{voice.name}”: choose "
+        f"“{active.name}” in Dialogue to change both"
+    )
 
 
 def chosen_index(settings) -> int:
@@ -362,7 +379,7 @@ def generate(
                 head.check_animatable(rig)
                 # a head keeps showing the first of its lines
                 show = mesh_name not in {mesh for _, mesh in todo[:number]}
-                of_line = replace(request, seed=first_seed(scene, rig.mesh, voice))
+                of_line = replace(request, seed=provenance.first_seed(scene, rig.mesh, voice))
                 yield from word_places.recognise_before(client, voice)
                 scene, rig = generation.look_up(scene_name, mesh_name)
                 of_line = head_direction.add_direction(of_line, rig.owner, voice)
@@ -429,9 +446,42 @@ def cut_pieces(scene) -> dict[str, str]:
     return result
 
 
+def cut_texts(scene) -> dict[str, list[fingerprint.State]]:
+    """{name of a strip whose words are known: its pieces that have no transcript yet, and itself};
+    not of pieces that its takes still play."""
+    strips, result = {each.name: each for each in strip.sound_strips(scene)}, {}
+    known = {record.voice for record in scene.thunder_transcripts}
+    new = [each for name, each in strips.items() if name not in known]
+    for record in scene.thunder_transcripts if new else ():
+        whole = strips.get(record.voice)
+        if whole is None or not record.version:
+            continue
+        of_one_sound = (each for each in new if each.sound == whole.sound)
+        apart = [each for each in of_one_sound if _is_apart(scene, each, whole)]
+        states = [fingerprint.of_strip(scene, each) for each in (*apart, whole)]
+        pieces = [state for state in states[:-1] if any(word_places.words_in(record, state))]
+        if pieces:
+            result[record.voice] = [*pieces, states[-1]]
+    return result
+
+
+def _is_apart(scene, one, whole) -> bool:
+    """Whether a strip was cut off another one, whose takes do not play it."""
+    takes = {  # one of each state
+        entry.action.get(fingerprint.STATE): entry
+        for entry in scene.thunder.takes
+        if entry.voice == whole.name and entry.action is not None
+    }
+    if not takes:
+        return fingerprint.is_cut_off(scene, one, whole)
+    states = map(fingerprint.of_take, takes.values())
+    parts = {fingerprint.part_of(scene, then, one) for then in states}
+    return "CUT_AWAY" in parts and "PLAYED" not in parts
+
+
 def follow(scene) -> dict[str, str]:
     """Call everything by the new names of `renamed_strips`, and let `cut_pieces` keep their
-    speaker; returns the new names."""
+    speaker and `cut_texts` their words; returns the new names."""
     names, settings = renamed_strips(scene), scene.thunder
     for entry in settings.takes:
         if entry.voice in names:
@@ -446,13 +496,20 @@ def follow(scene) -> dict[str, str]:
         if action.library is None:
             line_records.rename_lines(action, names)
     for record in scene.thunder_transcripts:
-        record.voice = names.get(record.voice, record.voice)
+        now = names.get(record.voice, record.voice)
+        if transcript.of(scene, now) is None:  # a piece has its own
+            record.voice = now
     settings.strip = names.get(settings.strip, settings.strip)
     for state in settings.heads:
         if state.voice in names:
             state.voice = names[state.voice]
     for name, other in cut_pieces(scene).items():
         cast(scene, name, speaker_of(scene, other))
+    for name, pieces in cut_texts(scene).items():
+        before = transcript.text_of(scene, name)
+        word_places.share_words(scene, name, pieces)
+        for entry in (each for each in settings.takes if each.voice == name and each.action):
+            provenance.replace_scored_text(entry, before, transcript.text_of(scene, name))
     return names
 
 
@@ -467,7 +524,7 @@ _follow_soon = jobs.Task(lambda: None)  # drawing must not change data
 
 def follow_soon(scene) -> None:
     """Follow renamed and cut strips of a scene shortly after, if there are any."""
-    if renamed_strips(scene) or cut_pieces(scene):
+    if renamed_strips(scene) or cut_pieces(scene) or cut_texts(scene):
         _follow_soon.step = partial(_follow, scene.name)
         _follow_soon.start(0.0)
 

@@ -34,7 +34,7 @@ from . import browsing, last_look, provenance, take_list, turns
 from .direction import head_direction
 
 _SAMPLING = (0.05, 0.99)  # part of the progress bar for the engine's progress
-OnTake = Callable[[keying.Performance], None]  # gets each take on arrival
+OnTake = Callable[[keying.TakeData], None]  # gets each take on arrival
 
 
 class Receiver(NamedTuple):
@@ -145,7 +145,7 @@ def sample_takes(
                             receiver.score(event["take"]["seed"], score)
                             continue
                         receiver.take(_performance(client, event, request))
-                        yield before
+                        yield step or before
                     if step is not None:
                         yield step
                         before = step
@@ -159,7 +159,7 @@ def _sample_turns(client, sound, request, receiver, name) -> Generator[Step, Non
     the same seeds."""
     spans, alone = request.turns, replace(request, turns=())
     hears = replace(alone, listening=True, perform_as=None, keep=None)
-    listening: dict[int, keying.Performance] = {}
+    listening: dict[int, keying.TakeData] = {}
     with mixdown.split_speakers(sound, spans) as (spoken, others):
         hearing = Receiver(
             lambda take: listening.update({take.seed: take}), lambda seed, score: None
@@ -230,9 +230,9 @@ def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, l
 
 def sample_ranked(
     client: Client, sound: str, request: Request
-) -> Generator[Step, None, list[keying.Performance]]:
+) -> Generator[Step, None, list[keying.TakeData]]:
     """Steps that sample takes of a sound file. Returns them, best first."""
-    takes: dict[int, keying.Performance] = {}
+    takes: dict[int, keying.TakeData] = {}
     receiver = Receiver(
         lambda take: takes.update({take.seed: take}),
         lambda seed, score: takes.update({seed: add_score(takes[seed], score)}),
@@ -241,21 +241,21 @@ def sample_ranked(
     return rank(list(takes.values()))
 
 
-def add_score(take: keying.Performance, score: dict) -> keying.Performance:
+def add_score(take: keying.TakeData, score: dict) -> keying.TakeData:
     """A take that has arrived, with its score as `Receiver` gets it."""
     return replace(take, **score | {"provenance": take.provenance | score["provenance"]})
 
 
-def rank(takes: list[keying.Performance]) -> list[keying.Performance]:
+def rank(takes: list[keying.TakeData]) -> list[keying.TakeData]:
     """Takes in the order of the list: by score, equal ones by seed."""
     return sorted(takes, key=_rank_key)
 
 
-def _rank_key(take: keying.Performance) -> tuple[float, int]:
+def _rank_key(take: keying.TakeData) -> tuple[float, int]:
     return (-take.score if math.isfinite(take.score) else 0.0, take.seed)
 
 
-def _performance(client: Client, event: dict, request: Request) -> keying.Performance:
+def _performance(client: Client, event: dict, request: Request) -> keying.TakeData:
     """The take of an engine event."""
     take = event["take"]
     array = {
@@ -273,7 +273,7 @@ def _performance(client: Client, event: dict, request: Request) -> keying.Perfor
         "head": "thunder",
         **score.pop("provenance"),
     }
-    return keying.Performance(
+    return keying.TakeData(
         motion,
         tuple(event["channels"]),
         array["opening"],
@@ -298,7 +298,7 @@ def _score(client: Client, event: dict, request: Request) -> dict:
 def generate(
     client: Client, voice: strip.Voice, scene: bpy.types.Scene, rig: head.Rig, request: Request,
     on_take: OnTake | None = None,
-) -> Generator[Step, None, list[keying.Performance]]:  # fmt: skip
+) -> Generator[Step, None, list[keying.TakeData]]:  # fmt: skip
     """Steps that sample takes of a voice and list each, keyed as new actions, on arrival.
 
     They follow the head's direction unless the request has one. They are a new batch; earlier ones
@@ -337,13 +337,13 @@ class TakeCollector(take_list.PendingBatch):
         self.on_take = on_take
         self.may_show = show
         # session id of a take's first action → its performance; but for those that were deleted
-        self.made: dict[int, keying.Performance] = {}
+        self.made: dict[int, keying.TakeData] = {}
         # all listed so far, including those that the animator has deleted since
-        self.takes: list[keying.Performance] = []
+        self.takes: list[keying.TakeData] = []
         self.shown_before = _id(display.shown_action(rig))
         self.shown = None
         self.was_undone = False
-        self.lost: deque[keying.Performance] = deque()
+        self.lost: deque[keying.TakeData] = deque()
         self.count, self.compared = 0, None  # type: int, dict | None
         self.batch = take_list.next_batch(scene)
         self.target: GazeTarget | None = None
@@ -371,12 +371,12 @@ class TakeCollector(take_list.PendingBatch):
 
     def gather(
         self, client: Client, request: Request
-    ) -> Generator[Step, None, list[keying.Performance]]:
+    ) -> Generator[Step, None, list[keying.TakeData]]:
         """Steps that sample takes of the voice, list each on arrival and sort all at the end.
         Returns the takes, best first. Raises ThunderError."""
         self.check()
         self.count = request.takes
-        waiting: list[keying.Performance] = []
+        waiting: list[keying.TakeData] = []
         with ExitStack() as used:
             sound, mixing = used.enter_context(mixdown.sound_for_engine(client, self.voice))
             yield from mixing
@@ -415,7 +415,7 @@ class TakeCollector(take_list.PendingBatch):
             else:
                 yield from self.add(self.lost[0], fraction)
 
-    def add(self, performance: keying.Performance, fraction: float) -> Generator[Step, None, None]:
+    def add(self, performance: keying.TakeData, fraction: float) -> Generator[Step, None, None]:
         """Steps that key a take and list it under those that came before."""
         message = f"Writing keys of take {len(self.made) + 1} of {self.count}"
         is_lost = bool(self.lost) and performance is self.lost[0]
@@ -446,7 +446,7 @@ class TakeCollector(take_list.PendingBatch):
     def score(self, seed: int, score: dict) -> None:
         """Store the score of the take of a seed, which was listed before (`Receiver`)."""
 
-        def scored(take: keying.Performance) -> keying.Performance:
+        def scored(take: keying.TakeData) -> keying.TakeData:
             return add_score(take, score) if take.seed == seed else take
 
         self.takes = [scored(take) for take in self.takes]
@@ -464,8 +464,8 @@ class TakeCollector(take_list.PendingBatch):
         self._describe(entries)
 
     def key(
-        self, performance: keying.Performance, message: str, fraction: float
-    ) -> Generator[Step, None, keying.Performance]:
+        self, performance: keying.TakeData, message: str, fraction: float
+    ) -> Generator[Step, None, keying.TakeData]:
         """Steps that key a take and list it last. Returns it, with eyes that are aimed."""
         performance = yield from stage(self.aim(performance), "Aiming the eyes", fraction, fraction)
         _, rig, clock = self._place()
@@ -485,7 +485,7 @@ class TakeCollector(take_list.PendingBatch):
         """Raise BadRequest if the takes cannot follow the head's direction."""
         head_direction.check_target(*look_up(self.scene, self.mesh))
 
-    def aim(self, performance: keying.Performance) -> Generator[float, None, keying.Performance]:
+    def aim(self, performance: keying.TakeData) -> Generator[float, None, keying.TakeData]:
         """Let the eyes of a take look at the target in the head's direction. Returns the take."""
         if performance.look is not None:
             return performance
@@ -501,7 +501,7 @@ class TakeCollector(take_list.PendingBatch):
         )
 
     def enter(
-        self, performance: keying.Performance, values: keying.TrackValues | None, place: tuple
+        self, performance: keying.TakeData, values: keying.TrackValues | None, place: tuple
     ) -> Generator[float, None, None]:
         """Key a take, a piece at a time, and list it last of all. Closed before its end it leaves
         nothing.

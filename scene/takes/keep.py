@@ -27,8 +27,9 @@ from ..voice import strip
 from . import generation, mix, provenance, take_list, transcript
 from .direction import head_direction
 
-SPREAD = 0.2  # spread of takes like another one around it
+ALIKE = 0.2  # spread of takes like another one around it
 COUNT = 4  # of them
+_SAME_ROW = 1e-6  # rows of a motion at 25 fps
 EASE_SECONDS = 0.24  # length of the blend between kept and new values
 
 
@@ -194,14 +195,18 @@ def masks_around(
     rig: head.Rig, entry, frames: int, free: tuple[int, int], parts: Sequence[str]
 ) -> KeepMasks:
     """Everything of a take of `frames` frames at 25 fps but some parts of the face between two
-    scene frames, both included."""
+    scene frames, both included, and the keys that lie between a free row and a kept one."""
     clock, scene_frames = provenance.clock_of_take(entry), keying.frames_of(entry)
     columns, of_part = columns_of(rig), part_columns()
     free_columns = np.any([of_part[part] for part in parts], axis=0)
     mask = np.ones((frames, len(free_columns)), bool)
     keys = np.ones((len(scene_frames), len(columns)), bool)
-    mask[_rows(clock, *free, frames), free_columns] = False
-    inside = (scene_frames >= free[0]) & (scene_frames <= free[1])
+    rows = _rows(clock, *free, frames)
+    mask[rows, free_columns] = False
+    at = clock.seconds(scene_frames) * FPS
+    # a key between a free and a kept row is made of both; kept, `ease_into` would carry what is new
+    # in the free one into the word
+    inside = (at > rows.start - 1 + _SAME_ROW) & (at < rows.stop - _SAME_ROW)
     keys[np.ix_(inside, (columns & free_columns).any(axis=1))] = False
     if mask.all():
         raise BadRequest("The word is outside the take: choose one within it")
@@ -210,8 +215,8 @@ def masks_around(
 
 def _rows(clock: Clock, first: float, last: float, frames: int) -> slice:
     """The rows of a motion at 25 fps that the frames from first to last are made of."""
-    start = int(np.floor(float(clock.seconds(first)) * FPS + 1e-6))
-    stop = int(np.ceil(float(clock.seconds(last)) * FPS - 1e-6))
+    start = int(np.floor(float(clock.seconds(first)) * FPS + _SAME_ROW))
+    stop = int(np.ceil(float(clock.seconds(last)) * FPS - _SAME_ROW))
     return slice(max(0, min(start, frames)), max(0, min(stop + 1, frames)))
 
 
@@ -254,13 +259,13 @@ class _AroundCollector(generation.TakeCollector):
         """Nothing to check: the eyes look where those of the other take do."""
 
     def key(
-        self, performance: keying.Performance, message: str, fraction: float
-    ) -> Generator[Step, None, keying.Performance]:
+        self, performance: keying.TakeData, message: str, fraction: float
+    ) -> Generator[Step, None, keying.TakeData]:
         """Its eyes blend into the kept ones, and its keys are computed from the other take's."""
         yield from stage(self._enter_around(performance), message, fraction, fraction)
         return performance
 
-    def _enter_around(self, performance: keying.Performance) -> Generator[float, None, None]:
+    def _enter_around(self, performance: keying.TakeData) -> Generator[float, None, None]:
         scene, rig = generation.look_up(self.scene, self.mesh)
         head.check_animatable(rig)
         lead = take_list.by_uid(scene, self.lead)
@@ -275,7 +280,7 @@ class _AroundCollector(generation.TakeCollector):
 def resample(
     client: Client, context, on_take: generation.OnTake | None = None, count: int = 0,
     free: tuple[tuple[int, int], Sequence[str]] | None = None, retake: str = "",
-) -> Generator[Step, None, list[keying.Performance]]:  # fmt: skip
+) -> Generator[Step, None, list[keying.TakeData]]:  # fmt: skip
     """Steps that sample the rest of the shown take and list each result on arrival, as
     `generation.generate`.
 
@@ -292,7 +297,7 @@ def resample(
         seed=provenance.next_seed(scene, lead.head, lead.voice),
     )  # fmt: skip
     performance = yield from stage(provenance.read(rig, lead), "Reading the take", 0.0, 0.02)
-    # the rest follows the take's requested direction
+    # the rest follows the take's requested direction; what is read anew in a take, that of the take
     before = provenance.request_of(performance.provenance, scene.thunder).direction
     if before is not None:
         style_of_lead = None if free is None else provenance.style_of_take(lead.action)
@@ -311,7 +316,7 @@ def resample(
 
 
 def list_around(
-    scene, rig: head.Rig, lead, keep: KeepMasks, new: keying.Performance
+    scene, rig: head.Rig, lead, keep: KeepMasks, new: keying.TakeData
 ) -> Generator[float, None, None]:
     """List a performance that was sampled around the kept part of a take; yields progress.
 
@@ -418,7 +423,7 @@ def exact_direction(
 
 def sample_alike(
     client: Client, context, on_take: generation.OnTake | None = None
-) -> Generator[Step, None, list[keying.Performance]]:
+) -> Generator[Step, None, list[keying.TakeData]]:
     """Steps that sample takes like the shown one (unless `why_none_alike`) and list each on
     arrival, as `generation.generate`.
 
@@ -432,7 +437,7 @@ def sample_alike(
     take_style = provenance.style_of_take(entry.action)
     direction = exact_direction(before.direction or DirectionRequest(), take_style, entry.seed)
     request = replace(
-        before, direction=replace(direction, spread=SPREAD),
+        before, direction=replace(direction, spread=ALIKE),
         seed=provenance.next_seed(scene, entry.head, entry.voice),
     )  # fmt: skip
     with closing(generation.TakeCollector(scene, rig, voice, on_take)) as collector:

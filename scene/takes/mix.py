@@ -250,7 +250,7 @@ def key_and_list(
     rig: head.Rig,
     lead,
     keyed: NewKeys,
-    performance: keying.Performance,
+    performance: keying.TakeData,
     kind: str,
     name: str,
     show: bool = True,
@@ -327,7 +327,7 @@ def _copy_keys(curve, frames: np.ndarray, whole: bool) -> dict | None:
     return keyframes.select(keys, inside) if np.isin(frames, times[inside]).all() else None
 
 
-def _performance(motion: Motion, frames: np.ndarray, lead, about: dict) -> keying.Performance:
+def _performance(motion: Motion, frames: np.ndarray, lead, about: dict) -> keying.TakeData:
     """The performance at 25 fps of a motion at scene frames."""
     clock, opening = provenance.clock_of_take(lead), provenance.opening_of(lead.action)
     count = (
@@ -343,7 +343,7 @@ def _performance(motion: Motion, frames: np.ndarray, lead, about: dict) -> keyin
         np.concatenate(parts, axis=1).astype(np.float64), position
     ).astype(np.float32)
     mixed = Motion(*np.split(resampled, np.cumsum([part.shape[1] for part in parts])[:-1], axis=1))
-    return keying.Performance(
+    return keying.TakeData(
         mixed, channels, opening_mm(mixed), width_mm(mixed), lead.seed, float("nan"), about
     )
 

@@ -121,7 +121,7 @@ class Transfer:
 
     source: Source
     voice: str
-    takes: list[keying.Performance] = field(default_factory=list)
+    takes: list[keying.TakeData] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
 
     @property
@@ -252,7 +252,7 @@ class _TransferCollector(generation.TakeCollector):
     def check(self) -> None:
         """Nothing to check: the eyes look where those of the other performance do."""
 
-    def aim(self, performance: keying.Performance) -> Generator[float, None, keying.Performance]:
+    def aim(self, performance: keying.TakeData) -> Generator[float, None, keying.TakeData]:
         """Likewise."""
         yield 1.0
         return performance
@@ -270,7 +270,7 @@ class _TransferCollector(generation.TakeCollector):
 def perform(
     client: Client, scene, rig: head.Rig, voice: strip.Voice, transfer: Transfer,
     request: Request | None = None,
-) -> Generator[Step, None, list[keying.Performance]]:  # fmt: skip
+) -> Generator[Step, None, list[keying.TakeData]]:  # fmt: skip
     """Steps that sample takes of a voice which perform as another line, and list each on arrival,
     as `generation.generate`; nothing else in the scene changes.
 

@@ -87,7 +87,7 @@ def is_same_request(one: Request, other: Request) -> bool:
     """Whether takes of one seed are the same for both."""
     return (
         (one.settings, one.listening, one.turns) == (other.settings, other.listening, other.turns)
-    ) and is_same_direction(one.direction, other.direction, ("spread", "text"))
+    ) and is_same_direction(one.direction, other.direction, ("spread", "marks", "text"))
 
 
 # property of a take's first action: the motion and the start of its sound
@@ -103,7 +103,7 @@ SCORED_KEYS = "scored_keys"  # likewise: checksum of the keys that were scored
 _ROTATIONS = ("jaw", "head", "eyes")
 
 
-def store(action, performance: keying.Performance, clock: Clock, voice: str) -> None:
+def store(action, performance: keying.TakeData, clock: Clock, voice: str) -> None:
     """Store a performance on an action, with the scene frame and rate at which its first sample
     plays, and its voice's name."""
     motion = performance.motion
@@ -162,7 +162,7 @@ def source_of(action):
     return record if valid else None
 
 
-def load(action) -> keying.Performance | None:
+def load(action) -> keying.TakeData | None:
     """The performance that an action was keyed from, None if it carries none. About a millisecond
     for a minute."""
     record = source_of(action)
@@ -180,7 +180,7 @@ def load(action) -> keying.Performance | None:
     )
     about = about_of(action)
     seed, score = _numbers_in(about)
-    return keying.Performance(
+    return keying.TakeData(
         motion,
         channels,
         _array(record["opening"]),
@@ -242,11 +242,11 @@ def remove_data(action) -> None:
         action.pop(name, None)
 
 
-def read(rig: head.Rig, entry) -> Generator[float, None, keying.Performance]:
+def read(rig: head.Rig, entry) -> Generator[float, None, keying.TakeData]:
     """Read a take in its current state, shown or not: its source, or its keys if they were edited
     or it has no source.
 
-    Returns the Performance; its sync_per_frame is None if keys were read.
+    Returns the TakeData; its sync_per_frame is None if keys were read.
     """
     action = entry.action
     sampled = load(action)
@@ -264,7 +264,7 @@ def read(rig: head.Rig, entry) -> Generator[float, None, keying.Performance]:
     )
     about = about_of(action)
     seed, score = _numbers_in(about)
-    return keying.Performance(
+    return keying.TakeData(
         motion, channels, opening_mm(motion), width_mm(motion), seed, score, about
     )
 
@@ -318,6 +318,14 @@ def keep_score(entry, **about) -> None:
             record.update(about | {SCORED_KEYS: keying.checksum_of(action)})
 
 
+def replace_scored_text(entry, before: str, now: str) -> None:
+    """Keep the score of a take whose voice was cut: where it was scored with the text from before,
+    note the text that is left."""
+    for action in display.actions_of(entry):
+        if (record := keying.record_of(action)) and _scored_text(record) == before.strip():
+            record[SCORED_TEXT] = now
+
+
 def about_of(action) -> dict:
     """Provenance of a take's action, without what describes its keys."""
     record = keying.record_of(action)
@@ -356,8 +364,12 @@ def has_old_score(entry) -> bool:
         return False
     if about.get(SCORED_BY, about.get("weights")) != in_use or "findings" not in about:
         return True
-    known = str(about.get(SCORED_TEXT, about.get("text", "")))
-    return known.strip() != transcript.text_of(entry.id_data, entry.voice)
+    return _scored_text(about) != transcript.text_of(entry.id_data, entry.voice)
+
+
+def _scored_text(about) -> str:
+    """What the voice of a take said when it was scored, from its provenance."""
+    return str(about.get(SCORED_TEXT, about.get("text", ""))).strip()
 
 
 def has_no_score(entry) -> bool:

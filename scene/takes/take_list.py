@@ -28,7 +28,7 @@ def add_to_list(
     scene,
     rig: head.Rig,
     actions: list,
-    performance: keying.Performance,
+    performance: keying.TakeData,
     voice: str,
     clock: Clock,
     kind: str = "SAMPLED",
@@ -154,7 +154,7 @@ def other_weights_in_words(before: str | None, takes: list) -> str:
     return said * (before not in (None, takes[0].provenance.get("weights")))
 
 
-def set_score(entry, performance: keying.Performance) -> None:
+def set_score(entry, performance: keying.TakeData) -> None:
     """Store the score of a take that was listed without one, and what its provenance says of it;
     its keys may have been edited meanwhile."""
     for action in display.actions_of(entry):

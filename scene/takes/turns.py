@@ -16,7 +16,7 @@ from ...thunder_core.face.lips import opening_mm, width_mm
 from ...thunder_core.filters import smoothstep
 from ...thunder_core.request import turns_of
 from ...thunder_core.types import FPS, Keep, pack, unpack
-from ..animation.keying import Performance, record_of
+from ..animation.keying import record_of, TakeData
 from ..heads import head
 from ..voice import fingerprint, strip
 
@@ -90,11 +90,9 @@ def mark_all(scene, name: str, listed: list[tuple[str, str, str]]) -> None:
     for index in sorted((turn.index for turn in of_strip(scene, sound_strip)), reverse=True):
         scene.thunder.turns.remove(index)
     for speaker, first, last in listed:
-        if (obj := scene.objects.get(speaker)) is None or obj not in head.in_scene(scene):
-            raise BadHead(
-                f"“{speaker}” is no head in the scene “{scene.name}”: the heads are "
-                f"{', '.join(o.name for o in head.in_scene(scene))}"
-            )
+        obj = head.by_name(scene, speaker)
+        if obj not in head.in_scene(scene):
+            raise BadHead(f"“{speaker}” is no head: name another object with --speakers")
         mark(scene, sound_strip, obj, int(first), int(last) + 1)
 
 
@@ -139,9 +137,7 @@ def fits_ranges(scene, entry) -> bool:
     return now is not None and len(now) == len(then) and bool(np.allclose(now, then, atol=_SAME))
 
 
-def join_takes(
-    speaks: Performance, listens: Performance, spans: Spans, keep: Keep | None
-) -> Performance:
+def join_takes(speaks: TakeData, listens: TakeData, spans: Spans, keep: Keep | None) -> TakeData:
     """A take that speaks in some parts of a sound and listens in the others. keep: what it
     keeps."""
     times = np.arange(speaks.motion.frames) / FPS

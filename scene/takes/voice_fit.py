@@ -3,11 +3,10 @@
 where they fit the voice, and scored; Re-sync makes takes follow one that was moved, trimmed,
 replaced or retimed."""
 
-import dataclasses
 import math
 import os
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import bpy
 import numpy as np
@@ -29,7 +28,6 @@ from ..host.jobs import stage, Step
 from ..voice import fingerprint, mixdown, strip
 from . import generation, own_keys, provenance, take_list, turns
 from .commit import following
-from .generation import ask_about, look_up
 from .provenance import CAPTURED
 from .shape.applying import move
 
@@ -132,7 +130,7 @@ def list_capture(
         with mixdown.sound_for_engine(client, voice) as (sound, mixing):
             yield from mixing
             recorded = path if is_video else sound_beside(path)
-            alignment = yield from ask_about(
+            alignment = yield from generation.ask_about(
                 client,
                 "align",
                 motion,
@@ -147,7 +145,7 @@ def list_capture(
             motion = motion_file.place_in_voice(motion, -place.seconds, frames)
             if not listens:
                 answer, unscored = yield from _score(client, sound, motion)
-    scene, rig = look_up(*names)
+    scene, rig = generation.look_up(*names)
     clock = Clock.of(scene, scene.frame_current if voice is None else voice.clock.start)
     name = os.path.splitext(os.path.basename(path))[0][:_LONGEST_NAME]
     about = {
@@ -155,7 +153,7 @@ def list_capture(
         **({"role": LISTENS} if listens else {}),
         **(provenance.scored(answer) if answer else {}),
     }
-    performance = keying.Performance(
+    performance = keying.TakeData(
         motion, head.channel_names(), opening_mm(motion), width_mm(motion), 0,
         answer.get("total", math.nan), about,
         answer.get("per_frame"),
@@ -193,7 +191,7 @@ def _score(client: Client, sound: str, motion: Motion) -> Generator[Step, None, 
     """Steps that score a motion with a sound. Returns the answer with `per_frame` [T], and "";
     or {} and why it has no score."""
     try:
-        answer = yield from ask_about(
+        answer = yield from generation.ask_about(
             client, "score", motion, (0.4, 0.7), "Ranking by lip-sync", sound=sound
         )
     except (BadSound, NoVoice, OutOfMemory) as error:
@@ -307,12 +305,12 @@ def _remake(
     then, now = fingerprint.of_take(entry), changed.now
     performance = yield from stage(provenance.read(rig, entry), "Reading the take", 0.0, 0.0)
     voice = fingerprint.voice_of(scene, now)
-    request = dataclasses.replace(
+    request = replace(
         provenance.request_of(performance.provenance, scene.thunder),
         seed=performance.seed, sums=rig.sums,
     )  # fmt: skip
     if request.turns:
-        request = dataclasses.replace(request, turns=turns.spans_of(scene, voice, rig.owner))
+        request = replace(request, turns=turns.spans_of(scene, voice, rig.owner))
     clock = Clock(float(now.first) if now.strip else voice.clock.start, now.fps)
     if now.sound == then.sound and now.retiming == then.retiming:
         offset = now.seconds[0] - then.seconds[0] if then.last else 0.0
@@ -320,7 +318,7 @@ def _remake(
         fitted, inside = cut_to(performance, offset, max(1, round(length * FPS)))
         if (~inside).sum() >= _LEAST_NEW:
             mask = np.repeat(inside[:, None], pack(fitted.motion).shape[1], axis=1)
-            around = dataclasses.replace(request, keep=Keep(fitted.motion, mask))
+            around = replace(request, keep=Keep(fitted.motion, mask))
             sampled = yield from _sample(client, voice, around)
             fitted = fill_gaps(fitted, inside, sampled)
     else:
@@ -340,7 +338,7 @@ def _remake(
 
 
 def _key_again(
-    scene, rig: head.Rig, uid: int, performance: keying.Performance, clock: Clock, name: str,
+    scene, rig: head.Rig, uid: int, performance: keying.TakeData, clock: Clock, name: str,
     then: fingerprint.State, now: fingerprint.State,
 ) -> Generator[float, None, list[bpy.types.Action]]:  # fmt: skip
     """New actions of the take with that id for its voice as it plays now, with the keys that the
@@ -397,7 +395,7 @@ def _keep_verdict(old, new_entry) -> None:
 
 def _sample(
     client: Client, voice: strip.Voice, request: Request
-) -> Generator[Step, None, keying.Performance]:
+) -> Generator[Step, None, keying.TakeData]:
     """Steps that sample the one take of a request of a voice. Returns it."""
     with mixdown.sound_for_engine(client, voice) as (sound, mixing):
         yield from mixing
@@ -406,8 +404,8 @@ def _sample(
 
 
 def cut_to(
-    performance: keying.Performance, offset: float, frames: int
-) -> tuple[keying.Performance, np.ndarray]:
+    performance: keying.TakeData, offset: float, frames: int
+) -> tuple[keying.TakeData, np.ndarray]:
     """A take from `offset` seconds on (before its beginning if negative), for `frames` motion
     frames.
 
@@ -438,7 +436,7 @@ def cut_to(
     )
     sync = performance.sync_per_frame
     sync = resample(sync) if sync is not None and len(sync) == motion.frames else None
-    return dataclasses.replace(
+    return replace(
         performance,
         motion=fitted,
         opening=resample(performance.opening),
@@ -448,11 +446,9 @@ def cut_to(
     ), inside
 
 
-def fill_gaps(
-    old: keying.Performance, inside: np.ndarray, new: keying.Performance
-) -> keying.Performance:
+def fill_gaps(old: keying.TakeData, inside: np.ndarray, new: keying.TakeData) -> keying.TakeData:
     """A take that equals `old` bit for bit where that has frames, and elsewhere `new`, blended into
-    it."""
+    it; which words `old` hits, and what is new in it, only that knows."""
     frames = min(len(inside), new.motion.frames)
     inside, a, b = (
         inside[:frames],
@@ -474,9 +470,10 @@ def fill_gaps(
         if any(part is None for part in sync)
         else np.where(inside, sync[0][:frames], sync[1][:frames])
     )
-    return dataclasses.replace(
-        new, motion=motion, opening=opening_mm(motion), width=width_mm(motion), sync_per_frame=sync
-    )
+    return replace(
+        new, motion=motion, opening=opening_mm(motion), width=width_mm(motion),
+        provenance=old.provenance | new.provenance, sync_per_frame=sync,
+    )  # fmt: skip
 
 
 def _replace(
@@ -484,7 +481,7 @@ def _replace(
     rig: head.Rig,
     uid: int,
     actions: list,
-    performance: keying.Performance,
+    performance: keying.TakeData,
     clock: Clock,
     now: fingerprint.State,
     left: list[str],

@@ -173,10 +173,6 @@ class Line:
             if end > place.start + _SAME_SECOND and start < place.end - _SAME_SECOND
         ]
 
-    def is_clear(self, place: Place) -> bool:
-        """Whether every sound of a word was recognised for certain, so that takes hear the same."""
-        return all(chances[0][1] >= spoken.CLEAR for _, chances in self.sounds(place))
-
 
 def line(context) -> Line:
     """What the current voice says. Raises BadRequest, BadSound."""
@@ -537,11 +533,7 @@ def _keep(name: str, voice: strip.Voice, answer: dict, said: str, is_new: bool) 
     record = transcript.ensure(scene, voice.name)
     if is_new:
         record.text = said
-    record.spoken, record.recording, record.version = (
-        packed,
-        state.recording,
-        sha256(packed.encode()).hexdigest()[:16],
-    )
+    _store(record, packed, state.recording)
     content = read(record)
     unheard = tuple(
         (word.text, round(state.origin + word.start * state.fps))
@@ -557,6 +549,36 @@ def _keep(name: str, voice: strip.Voice, answer: dict, said: str, is_new: bool) 
         for start, end in answer.get("wordless", ())
     )
     return FoundWords(content, unheard, left_out, wordless)
+
+
+def _store(record, packed: str, recording: str) -> None:
+    record.spoken, record.recording = packed, recording
+    record.version = sha256(packed.encode()).hexdigest()[:16]
+
+
+def words_in(record, piece: fingerprint.State) -> tuple[int, int]:
+    """The words of a transcript whose middle a piece of its recording plays: the first, and the one
+    after the last; the same for none, or where they are not known."""
+    content = read(record) if record.recording == piece.recording else None
+    if content is None or len(content.words) != len(spoken.split(record.text)):
+        return 0, 0
+    begin, end = piece.seconds
+    middles = [(word.start + word.end) / 2 for word in content.words]
+    inside = [number for number, middle in enumerate(middles) if begin <= middle < end]
+    return (inside[0], inside[-1] + 1) if inside else (0, 0)
+
+
+def share_words(scene, voice: str, pieces: list[fingerprint.State]) -> None:
+    """Give each piece of a voice that was cut its words of the transcript, and these alone."""
+    record = transcript.of(scene, voice)
+    content, text, language = read(record), record.text, record.language
+    is_recognised = record.is_recognised
+    shares = [(piece, words_in(record, piece)) for piece in pieces]
+    for piece, words in shares:
+        record = transcript.ensure(scene, piece.strip)
+        record.text = spoken.slice_text(text, *words)
+        record.recognised, record.language = record.text if is_recognised else "", language
+        _store(record, spoken.pack_part(content, *words, record.text), piece.recording)
 
 
 def find_after(steps: Generator, client: Client, voice: strip.Voice) -> Generator:
@@ -609,19 +631,22 @@ def read_next(scene) -> bool:
 
 def lines(scene, strips_scene) -> Iterator[Line]:
     """Everything in a scene, and in the one whose sequencer is shown with it, that plays a
-    recording whose words and sounds are known."""
-    known = {record.recording: record for record in scene.thunder_transcripts if record.version}
-    if not known:
+    recording whose words and sounds are known: voices of which they are known first, then others
+    that play the same recording."""
+    records = [record for record in scene.thunder_transcripts if record.version]
+    if not records:
         return
-    states = [
-        fingerprint.of_strip(each, speaking)
+    known = {record.recording: record for record in records}
+    own = {(record.voice, record.recording): record for record in records}
+    plays = [
+        (speaking.name, fingerprint.of_strip(each, speaking))
         for each in {scene, strips_scene}
         for speaking in strip.sound_strips(each)
     ]
     if scene.thunder.source == "FILE":
         voice, _ = attempt(strip.of_file, scene, scene.thunder.sound_file)
-        states += [fingerprint.of_voice(scene, voice)] if voice is not None else []
-    for state in states:
-        record = known.get(state.recording) if state is not None else None
+        plays += [(voice.name, fingerprint.of_voice(scene, voice))] if voice is not None else []
+    for name, state in sorted(plays, key=lambda play: (play[0], play[1].recording) not in own):
+        record = own.get((name, state.recording), known.get(state.recording))
         if record is not None and (content := read(record)) is not None:
             yield Line.of(record, content, state)

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The voice of a take when the take was made, and how it has changed since."""
 
-import dataclasses
 import hashlib
 import json
 import math
 import os
 import stat
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 
 import bpy
@@ -83,7 +82,7 @@ def of_voice(scene, voice: strip.Voice) -> State | None:
             return None
         state = of_strip(scene, strip_now)
         first, last = int(voice.clock.start), int(voice.last)
-        return dataclasses.replace(
+        return replace(
             state, first=first, last=last, limited=(first, last) != (state.first, state.last)
         )
     return State(
@@ -113,7 +112,7 @@ def voice_of(scene, now: State) -> strip.Voice:
 
 def record_of(state: State) -> str:
     """A state as text, to be stored."""
-    return json.dumps({records.KEY: records.VERSION, **dataclasses.asdict(state)})
+    return json.dumps({records.KEY: records.VERSION, **asdict(state)})
 
 
 def remember(action, state: State | None) -> None:
@@ -144,9 +143,7 @@ def of_take(entry) -> State | None:
     """The same of a take in the list, under the present name of its strip, which the list follows
     and undo restores (takes/dialogue.py)."""
     state = state_of(entry.action)
-    return (
-        state if state is None or not state.strip else dataclasses.replace(state, strip=entry.voice)
-    )
+    return state if state is None or not state.strip else replace(state, strip=entry.voice)
 
 
 def stale_takes(scene) -> list[tuple]:
@@ -204,7 +201,7 @@ def _state_now(scene, then: State) -> State | None:
     """The current state of the same voice, None if it is gone."""
     if not then.strip:
         sound = _mark(of_file(then.path), strip.channel_of(scene))
-        return dataclasses.replace(then, sound=sound, fps=Clock.of(scene, 0).fps) if sound else None
+        return replace(then, sound=sound, fps=Clock.of(scene, 0).fps) if sound else None
     strip_now = strip.by_name(scene, then.strip)
     if strip_now is None or strip_now.type != "SOUND":
         # a strip with takes is another voice
@@ -228,13 +225,9 @@ def _state_now(scene, then: State) -> State | None:
         end = each.last if each.first == end else end
     for each in sorted(pieces, key=lambda piece: piece.last, reverse=True):
         begin = each.first if each.last == begin else begin
-    now = dataclasses.replace(
-        now, first=min(now.first, max(begin, first)), last=max(now.last, min(end, last))
-    )
+    now = replace(now, first=min(now.first, max(begin, first)), last=max(now.last, min(end, last)))
     if then.limited:  # parts left out then do not count now
-        now = dataclasses.replace(
-            now, first=max(now.first, first), last=min(now.last, last), limited=True
-        )
+        now = replace(now, first=max(now.first, first), last=min(now.last, last), limited=True)
     return now
 
 
@@ -252,10 +245,8 @@ def find_renamed(scene, then: State | None, taken: Container[str] = ()) -> State
             continue
         now = of_strip(scene, each)
         if then.limited and now.first <= then.first and then.last <= now.last:
-            now = dataclasses.replace(now, first=then.first, last=then.last, limited=True)
-        same_but_for_span = (
-            dataclasses.replace(now, strip=then.strip, first=then.first, last=then.last) == then
-        )
+            now = replace(now, first=then.first, last=then.last, limited=True)
+        same_but_for_span = replace(now, strip=then.strip, first=then.first, last=then.last) == then
         if same_but_for_span and (now.first, now.last) == (then.first, then.last):
             return now
         if same_but_for_span and then.first <= now.first and now.last <= then.last:

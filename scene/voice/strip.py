@@ -77,6 +77,12 @@ def sound_strips(scene) -> list:
     return sorted(result, key=lambda strip: (compat.strip_span(strip)[0], strip.channel))
 
 
+def active_sound(scene):
+    """The active strip of a scene's sequencer if it may be a voice, else None."""
+    active = None if scene.sequence_editor is None else scene.sequence_editor.active_strip
+    return active if active is not None and active in sound_strips(scene) else None
+
+
 def scene_of_strips(context):
     """The scene whose sound strips may be the voice: the active one, else that of the sequencer."""
     shown = compat.sequencer_scene(context)
@@ -84,7 +90,8 @@ def scene_of_strips(context):
 
 
 def find(context) -> Voice:
-    """The voice chosen for the current head, else the active sound strip, or the only one.
+    """The voice chosen for the current head, else the active sound strip unless it is another
+    head's, else one of the head's, or the only one.
 
     Raises BadSound with the reason and what to do.
     """
@@ -105,7 +112,7 @@ def find(context) -> Voice:
                 f"The strip “{chosen}” is no longer in the sequencer: choose another voice"
             )
         return voice_of(scene, strip)
-    strips = spoken_strips or strips
+    everyones, strips = strips, spoken_strips or strips
     if not strips:
         raise BadSound(
             say_elsewhere(scene)
@@ -113,7 +120,9 @@ def find(context) -> Voice:
             "file"
         )
     active = scene.sequence_editor.active_strip
-    if active is not None and any(active == strip for strip in strips):
+    if active is not None and (
+        active in strips or (active in everyones and _is_nobodys(context.scene, active))
+    ):
         return voice_of(scene, active)
     # of a head's several lines, the current or the next one; quick where there are hundreds
     if spoken_strips:
@@ -226,11 +235,24 @@ def _strips_to_hear(context, strips: list, chosen: str) -> list:
     return others
 
 
+def _is_assigned(scene, name: str) -> bool:
+    """Whether a head of the scene was chosen to speak a strip, or none to."""
+    return any(
+        part.strip == name and (part.silent or (part.head and part.head.name in scene.objects))
+        for part in scene.thunder.cast
+    )
+
+
+def _is_nobodys(scene, strip) -> bool:
+    """Whether nothing was chosen for a strip, nor for ranges of it."""
+    return not _is_assigned(scene, strip.name) and not any(
+        turn.head and turn.sound == strip.sound for turn in scene.thunder.turns
+    )
+
+
 def keep_speaker(scene, name: str, mesh) -> None:
     """Assign an unassigned strip to a head, so that it stays with it when others are added."""
-    if by_name(scene, name) is not None and not any(
-        part.strip == name and (part.silent or part.head) for part in scene.thunder.cast
-    ):
+    if by_name(scene, name) is not None and not _is_assigned(scene, name):
         part = (
             next((part for part in scene.thunder.cast if part.strip == name), None)
             or scene.thunder.cast.add()

@@ -2,10 +2,9 @@
 """The waveforms of voices, read in a thread and cached while their strips are unchanged."""
 
 import contextlib
-import dataclasses
 import threading
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -101,7 +100,7 @@ def _read(cached: CachedVoice, plan: mixdown.Plan) -> None:
     """In a thread: read the peaks, if they can be read."""
     with contextlib.suppress(ThunderError, OSError, ImportError, ValueError):
         # of the engine's own choice nothing is known here
-        plan = dataclasses.replace(plan, channel=plan.channel or MIX)
+        plan = replace(plan, channel=plan.channel or MIX)
         with plan.open() as source:
             peaks = [peaks_of(block, source.rate) for block in plan.blocks(source)]
         cached.peaks = np.concatenate(peaks) if peaks else np.zeros((1, 2), np.float32)

@@ -79,9 +79,7 @@ def spoken(seconds=3.0, seed=5):
         expression.astype(np.float32), jaw.astype(np.float32), made.motion.head, made.motion.eyes
     )
     opening = opening_mm(motion)
-    return keying.Performance(
-        motion, made.channels, opening, made.width, seed, 80.0, made.provenance
-    )
+    return keying.TakeData(motion, made.channels, opening, made.width, seed, 80.0, made.provenance)
 
 
 def show(stage, start=21.0, voice="voice", **how):

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -217,6 +218,19 @@ def play_client(monkeypatch, client):
 def play(monkeypatch):
     """`play(client)` lets a client of a test's own answer instead of the engine."""
     return lambda client: play_client(monkeypatch, client)
+
+
+@pytest.fixture
+def jobs_here(monkeypatch):
+    """Jobs of many bakes are baked in this process, one after the other."""
+    batch = importlib.import_module("thunder.cli.batch")
+
+    def bake(_chosen, tasks, _maker):
+        for task in tasks:
+            events = type("Events", (), {"write": lambda *_: None})
+            yield {"event": "done", "job": task.job, "report": batch._bake(asdict(task), events)}
+
+    monkeypatch.setattr(batch, "events_of", bake)
 
 
 @pytest.fixture

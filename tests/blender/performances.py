@@ -42,7 +42,7 @@ def performance(seconds=3.0, closed_at=(1.0,), seed=7, score=80.0, shut=False):
         "parts": {},
         "findings": "[]",
     }
-    return keying.Performance(
+    return keying.TakeData(
         motion, channels, opening, np.full(count, 50, np.float32), seed, score, provenance
     )
 

@@ -43,7 +43,7 @@ def show(rig, scene, beyond=False, name="dialogue"):
     made = motion(channels, round((LAST - FIRST) / clock.fps * 25) + 1, beyond)
     # an open mouth: closures are not what is looked at
     still = np.full(made.frames, 5.0, np.float32)
-    performance = keying.Performance(made, channels, still, still, 1, 50.0, {})
+    performance = keying.TakeData(made, channels, still, still, 1, 50.0, {})
     actions = progress.result(keying.write_take(rig, performance, clock, name))
     entry = take_list.add_to_list(scene, rig, actions, performance, name, clock)
     display.show(rig, entry)

@@ -57,7 +57,7 @@ def speak(seconds=4.0, seed=0, closed=(0.6, 1.3, 1.5, 2.4, 3.3), rest=0.4):
         "guidance": 1.0,
         "head": "thunder",
     }
-    return keying.Performance(
+    return keying.TakeData(
         motion, names, opening, np.full(count, 50, np.float32), seed, 80.0, about
     )
 

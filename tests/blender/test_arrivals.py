@@ -7,7 +7,7 @@ import time
 from contextlib import nullcontext
 
 import pytest
-from played_engine import listed, seeds
+from played_engine import Asked, listed, seeds
 from thunder.scene.heads import head
 from thunder.scene.review import live_score
 from thunder.scene.takes import browsing, generation, provenance, take_list
@@ -58,6 +58,24 @@ def test_each_take_is_listed_as_it_comes_and_all_are_ranked_at_the_end(blender, 
     assert seen == [[11], [11, 12], [11, 12, 13], [11, 12, 13, 14], [12, 14, 11, 13]]
     assert fractions == sorted(fractions)
     assert voiced.thunder.active_take == 0
+
+
+def test_takes_that_arrive_together_are_told_as_far_as_the_engine_is(
+    blender, voiced, client, monkeypatch
+):
+    """Keying them then takes half of the bar, or the time left would be told twice as long."""
+
+    def poll(asked):
+        count = max(1, len(asked.events) - 1)
+        some, asked.events = asked.events[:count], asked.events[count:]
+        asked.done = some[-1]["event"] == "done"
+        asked.result = some[-1].get("result")
+        return some
+
+    monkeypatch.setattr(Asked, "poll", poll)
+    keyed = [step for step in start(blender, voiced, client) if step.message.startswith("Keyed")]
+    assert [step.message for step in keyed] == [f"Keyed {number} of 4" for number in range(1, 5)]
+    assert keyed[0].fraction > 0.35 and keyed[-1].fraction > 0.7
 
 
 def test_takes_are_listed_before_their_scores_and_rows_move_once_all_are_scored(

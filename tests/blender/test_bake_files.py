@@ -31,9 +31,9 @@ def client(client):
 @pytest.fixture
 def bake(blender, voice, monkeypatch, capfd):
     """Run bake.py in this process, with the voice and two takes unless other options say so: (exit
-    code, sentence)."""
+    code, sentence). warns: the number of warnings where it succeeds."""
 
-    def run(*arguments):
+    def run(*arguments, warns=0):
         blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
         given = ["--takes", "2", *map(str, arguments)]
         monkeypatch.setattr(
@@ -44,7 +44,7 @@ def bake(blender, voice, monkeypatch, capfd):
         output, complaints = capfd.readouterr()
         assert "Traceback" not in complaints
         sentences = [line for line in complaints.splitlines() if line.startswith("bake.py: ")]
-        assert len(sentences) == (1 if code else 0), complaints
+        assert len(sentences) == (1 if code else warns), complaints
         return code, sentences[0] if code else output
 
     return run
@@ -83,6 +83,24 @@ def test_a_second_bake_replaces_the_first_and_nothing_else(bake, tmp_path):
     assert sorted(os.listdir(out)) == sorted(
         ["line.blend", "report.json", "thunder-files.json", *mine]
     )
+
+
+def test_a_scene_of_other_takes_does_not_stay_beside_a_report(bake, tmp_path, voice):
+    """It goes where this bake writes none, unless it was changed, and is named where it is another
+    voice's."""
+    out, other = tmp_path / "out", tmp_path / "other.wav"
+    shutil.copy(voice, other)
+    assert bake("--out", out)[0] == 0
+    assert bake("--out", out, "--outputs", "npz")[0] == 0
+    assert "line.blend" not in os.listdir(out)
+    assert bake("--out", out)[0] == 0 and "line.blend" in os.listdir(out)
+    assert bake("--out", out, "--audio", other, warns=1)[0] == 0
+    assert {"line.blend", "other.blend"} <= {*os.listdir(out)}
+    report = json.loads((out / "report.json").read_text())
+    assert any("“line.blend” in the folder is of an earlier bake" in x for x in report["warnings"])
+    (out / "other.blend").write_bytes(b"mine")
+    assert bake("--out", out, "--audio", other, "--outputs", "npz")[0] == 0
+    assert (out / "other.blend").read_bytes() == b"mine"
 
 
 @pytest.mark.parametrize("name", ["report.json", "line.blend"])

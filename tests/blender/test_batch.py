@@ -7,7 +7,6 @@ import itertools
 import json
 import os
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -142,6 +141,12 @@ def test_a_bake_writes_curves_actions_and_a_contact_sheet_of_all_takes(
         sorted(os.listdir(out)) == ["line.blend", "report.json", "thunder-files.json"]
         and "csv" not in again["takes"][0]
     )
+
+
+def test_progress_counts_a_film_as_what_it_takes():
+    """With eight takes of eight seconds they are sampled in 1.5 s and one is filmed in 21."""
+    assert products.Outputs("a", ("blend", "npz"), 8, 1).share_of_takes > 0.8
+    assert products.Outputs("a", ("blend", "video"), 8, 1).share_of_takes < 0.1
 
 
 def test_a_bake_says_all_the_time_what_it_does(client, tmp_path):
@@ -351,7 +356,7 @@ def test_files_in_the_way_of_a_job_are_noticed_before_the_first_job(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names that are not text")
-def test_the_fault_of_a_job_costs_no_other(blender, client, tmp_path, monkeypatch, capsys, voice):
+def test_the_fault_of_a_job_costs_no_other(blender, client, tmp_path, jobs_here, capsys, voice):
     """A folder of good voices and of bad ones, of reports that somebody edited, and of a failure's
     file that is somebody's."""
     edits = [
@@ -381,12 +386,6 @@ def test_the_fault_of_a_job_costs_no_other(blender, client, tmp_path, monkeypatc
             json.dumps({"written by THUNDER": listed})
         )
 
-    def bake_here(_chosen, tasks, _maker):
-        for task in tasks:
-            events = type("Events", (), {"write": lambda *_: None})
-            yield {"event": "done", "job": task.job, "report": batch._bake(asdict(task), events)}
-
-    monkeypatch.setattr(batch, "events_of", bake_here)
     given = [
         "--jobs",
         str(folder),

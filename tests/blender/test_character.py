@@ -392,6 +392,56 @@ def values(mesh):
     return {block.name: round(block.value, 5) for block in mesh.data.shape_keys.key_blocks[1:]}
 
 
+def test_a_key_chosen_in_place_of_a_stand_in_moves_in_full(blender, hero):
+    _, settings = hero
+    row = settings.table[row_of(settings, "mouthFunnel")]
+    assert (row.target, round(row.weight, 3)) == ("mouthPucker", 0.6)
+    row.target = "Wave"
+    assert row.weight == 1.0
+    row.weight = 0.6
+    row.target = "Wave"
+    assert round(row.weight, 3) == 0.6, "an amount that the animator chose stays"
+
+
+def test_a_jaw_mapped_by_hand_closes_the_lips_where_nothing_else_does(blender):
+    mesh = grid_mesh(blender, "Nobody", ["Chin", "Chops", "Lips", "eyeBlink_L", "eyeBlink_R"])
+    settings = blender.context.scene.thunder
+    settings.head = mesh
+    blender.ops.thunder.show_mapping()
+    jaw = settings.table[row_of(settings, "jawOpen")]
+    closing = settings.table[row_of(settings, "mouthClose")]
+
+    def closes():
+        rules = character.plan_of(mesh).rules
+        return [(r.target.name, round(r.weight, 3)) for r in rules if r.source == "mouthClose"]
+
+    jaw.target = "Chin"
+    assert closes() == [("Chin", -1.0)] and closing.target == "Chin"
+    jaw.target = "Chops"
+    jaw.weight = 0.8
+    assert closes() == [("Chops", -0.8)]
+    closing.target = "Lips"
+    jaw.target = "Chin"
+    assert closes() == [("Lips", -0.8)], "what the animator chose stays"
+    closing.kind = "NONE"
+    jaw.weight = 1.0
+    assert closes() == []
+
+
+def test_a_jaw_bone_mapped_by_hand_closes_the_lips(blender):
+    mesh = grid_mesh(blender, "Nobody", ["Chops", "eyeBlink_L", "eyeBlink_R"])
+    deform(mesh, rig_with(blender, {"Kiefer": ((0, 0, 0), (0, 0, 1), None)}))
+    settings = blender.context.scene.thunder
+    settings.head = mesh
+    blender.ops.thunder.show_mapping()
+    jaw, closing = (settings.table[row_of(settings, name)] for name in ("jaw", "mouthClose"))
+    jaw.bone = "Kiefer"
+    jaw.weight = 0.5
+    (rule,) = [each for each in character.plan_of(mesh).rules if each.source == "mouthClose"]
+    assert (rule.target.bone, rule.target.path, closing.kind) == ("Kiefer", "rotation", "BONE")
+    assert rule.weight == pytest.approx(-0.5 * types.JAW_OPEN_RADIANS)
+
+
 def test_the_table_has_a_row_for_every_channel_and_an_edit_is_kept(blender, hero):
     mesh, settings = hero
     sources = [row.source for row in settings.table]

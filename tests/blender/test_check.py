@@ -252,6 +252,35 @@ def test_a_takes_verdict_is_that_of_what_check_lists_for_its_keys(
     assert verdict(first)[:2] == ("poor", "The whole line is late by 5 frames")
 
 
+def test_a_take_is_checked_where_its_voice_plays_now(
+    needs_sound,
+    blender,
+    stage,
+    connection,  # noqa: F811
+):
+    """Until Re-sync: its strip was moved, or has another sound; its score stays that of its line."""
+    scene, rig = stage
+    scene.thunder.count = 1
+    speak(scene)
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    entry, member = scene.thunder.takes[0], strip.by_name(scene, "line")
+    display.show(rig, entry)
+    before, score = listed(), entry.score
+    for frames, sentence in (
+        (6, "The whole line is early by 6 frames"),
+        (-6, "The whole line is late by 6 frames"),
+    ):
+        member.frame_start += frames
+        assert blender.ops.thunder.check() == {"FINISHED"}
+        assert sentences(scene)[0] == sentence and entry.score == score
+        member.frame_start -= frames
+    assert listed() == before
+    member.frame_start += 40
+    assert blender.ops.thunder.check() == {"FINISHED"} and sentences(scene)
+    member.frame_start -= 40
+    assert listed() == before and entry.score == score
+
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -283,8 +312,9 @@ def test_files_are_checked_as_text_json_and_junit_the_worst_are_drawn_and_all_st
     files, tmp_path, capfd
 ):
     (good, bad), before = files, [Path(path).read_bytes() for path in files]
-    code, said = run(capfd, good)
+    code, said = run(capfd, good, "--pictures", str(tmp_path / "pictures"))
     assert (code, said.splitlines()[-1]) == (0, f"{good}: line: no problems")
+    assert not (tmp_path / "pictures").exists()
     code, said = run(capfd, bad, "--pictures", str(tmp_path / "pictures"))
     assert code == check.FOUND and f"{bad}: line: " in said and "mm apart" in said
     assert (tmp_path / "pictures" / "problem_1.png").stat().st_size > 10_000

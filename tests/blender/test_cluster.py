@@ -170,8 +170,8 @@ def test_machines_write_into_a_folder_that_all_of_them_have(cluster, ray_python,
     )
     assert done.returncode == 0, done.stderr
     assert sorted(os.listdir(tmp_path / "out" / "job0")) == [
-        "0.blend", "report.json", "take_01.csv", "take_01.npz", "take_02.csv", "take_02.npz",
-        "thunder-files.json",
+        "0.blend", "dailies.json", "report.json", "take_01.csv", "take_01.npz", "take_02.csv",
+        "take_02.npz", "thunder-files.json", "voice.wav",
     ]  # fmt: skip
     assert not (tmp_path / "out" / "batch.json").exists()  # a run of some jobs reports nothing
 

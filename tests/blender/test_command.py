@@ -3,8 +3,9 @@
 tells."""
 
 import pytest
-from thunder.cli import batch, command
+from thunder.cli import command
 from thunder.scene.heads import head
+from thunder.scene.takes import generation
 
 
 @pytest.fixture(autouse=True)
@@ -18,18 +19,36 @@ def run(capfd, *words):
     return command.main(list(map(str, words))), *capfd.readouterr()
 
 
-def test_the_first_word_of_jobs_and_explain_is_what_they_are_about(
-    blender, voice, tmp_path, capfd, monkeypatch
-):
+def test_the_first_word_of_jobs_is_what_they_are_about(blender, voice, tmp_path, capfd):
     assert run(capfd, "jobs", tmp_path, "--list") == (0, "line\n", "")
-    out = tmp_path / "out"
-    code, said, complaints = run(capfd, "explain", 900, "--audio", voice, "--out", out)
-    assert code == 1 and said == "" and "plays from frame 1 to " in complaints
-    # the engine that is played here explains nothing
-    monkeypatch.setattr(batch, "start", lambda chosen: chosen.explain)
-    assert run(capfd, "explain", 4, "--audio", voice, "--out", out) == (4, "", "")
     code, _, complaints = run(capfd, "jobs")
     assert code == 2 and "--jobs: expected one argument" in complaints
+
+
+def test_explain_needs_no_more_than_a_frame_of_a_file_with_takes(
+    blender, voice, tmp_path, capfd, monkeypatch
+):
+    code, said, complaints = run(capfd, "explain", 4)
+    assert code == 1 and said == "" and "has no takes: name a .blend with takes" in complaints
+    assert run(capfd, "bake", "--audio", voice, "--takes", 2, "--out", tmp_path)[0] == 0
+    code, said, complaints = run(capfd, "explain", 900, tmp_path / "line.blend")
+    assert code == 1 and said == "" and "plays from frame 1 to " in complaints
+    asked = []  # the engine that is played here explains nothing
+
+    def explain(_client, _scene, entry, frame):
+        asked.append((entry.name, frame))
+        yield from ()
+        return ["so"]
+
+    monkeypatch.setattr(generation, "explain", explain)
+    before = sorted(tmp_path.rglob("*"))
+    code, said, complaints = run(capfd, "explain", 4)  # of the open file
+    assert (code, complaints) == (0, "") and said == "Take 1 of “line” at frame 4:\nso\n"
+    assert asked == [("Take 1", 4)] and sorted(tmp_path.rglob("*")) == before
+    blender.context.scene.thunder.takes[0].last = 2  # another plays there
+    blender.ops.wm.save_mainfile()
+    assert run(capfd, "explain", 4, tmp_path / "line.blend")[0] == 0
+    assert asked[1:] == [("Take 2", 4)]
 
 
 def test_a_failure_is_one_sentence_of_the_command(blender, tmp_path, capfd):

@@ -130,9 +130,18 @@ def test_a_curve_with_any_modifier_is_committed_and_known_as_it_is(blender, stag
     set_keys(rig.keys.key_blocks["mouthSmileLeft"], "value", {1: 0.1, 150: 0.4})
     place = path_of("mouthSmileLeft"), 0
     modifier = curves_of(rig)[place].modifiers.new(kind)
+    limits = [(20.0, -0.5, 0.25), (30.0, -1.0, 2.0)]
     if kind == "ENVELOPE":
-        modifier.control_points.add(20.0)
+        for frame, low, high in limits:
+            modifier.control_points.add(frame)
+        for name, column in (("min", 1), ("max", 2)):
+            modifier.control_points.foreach_set(name, [each[column] for each in limits])
     commit(blender, stage, 40, to="OWN")
+    made = curves_of(rig)[place].modifiers
+    if kind == "ENVELOPE":
+        assert [[(p.frame, p.min, p.max) for p in each.control_points] for each in made] == [
+            limits
+        ] * 2
     (action,) = {
         target.animation_data.action for target in rig.targets if target.animation_data
     } - {None}

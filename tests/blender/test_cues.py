@@ -6,11 +6,13 @@ import sys
 
 import numpy as np
 import pytest
+from performances import write_wav
 from running_engine import connection, SAMPLE, scene, speak, stop_engine  # noqa: F401
 from thunder.cli import bake as command, script
 from thunder.scene.heads import head
 from thunder.scene.media import export as export_module
 from thunder.scene.takes import take_list, transcript, word_places
+from thunder.scene.voice import strip
 from thunder.thunder_core.face.lips import opening_mm
 from thunder.thunder_core.rotation import quaternion_to_rotvec
 
@@ -40,7 +42,7 @@ def test_the_panel_writes_cues_of_a_take_and_says_what_it_needs(
     if line is None:
         pytest.skip("this Blender has no sound")
     scene.render.fps = 24
-    with pytest.raises(RuntimeError, match="press Find Words first"):
+    with pytest.raises(RuntimeError, match="the sounds of “line” in frames 1 to 250: choose that"):
         export(blender, "CUES", tmp_path / "no.tsv", frames="SCENE")
     transcript.ensure(scene, "line").text = SAID
     assert blender.ops.thunder.generate() == {"FINISHED"}
@@ -53,7 +55,9 @@ def test_the_panel_writes_cues_of_a_take_and_says_what_it_needs(
     assert [row[3] for row in sounds] == [each[0] for each in found.spoken.sounds]
     assert sounds[0][0] == pytest.approx(found.spoken.sounds[0][1] + late, abs=2e-3)
     assert [row[3] for row in rows if row[2] == "word"] == SAID.rstrip(".").split()
-    # in the scene's own time
+    # in the scene's own time; words found in another strip of the recording are not looked at
+    record, other = transcript.of(scene, "line"), transcript.ensure(scene, "again")
+    other.recording, other.spoken, other.version = record.recording, record.spoken, record.version
     assert export(blender, "RHUBARB", tmp_path / "line.json", frames="TAKE", from_zero=False) == {
         "FINISHED"
     }
@@ -132,3 +136,27 @@ def test_a_bake_writes_cues_and_vrm_animation_of_every_take(
     assert {"A", "B", "D", "X"} <= {mouth["value"] for mouth in mouths["mouthCues"]}
     rows = table_of(tmp_path / "out" / "take_01.tsv")
     assert any(row[2:] == ("sound", "M") for row in rows)
+
+
+def test_a_bake_in_which_nobody_speaks_writes_a_rest(
+    blender,
+    connection,
+    tmp_path,
+    monkeypatch,  # noqa: F811
+):
+    silent = write_wav(tmp_path / "silent.wav", np.zeros(2 * 16000), 16000)
+    for name, said in (("idle", ["--seconds", "2"]), ("silent", ["--audio", silent])):
+        blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+        arguments = [*said, "--takes", "1", "--outputs", "blend,npz,csv,cues,rhubarb"]
+        out = tmp_path / name
+        monkeypatch.setattr(sys, "argv", ["bake.py", *map(str, arguments), "--out", str(out)])
+        assert script.exit_code("bake.py", command.options, command.bake) == 0
+        [(start, end, *rest)] = table_of(out / "take_01.tsv")
+        assert start == 0.0 and end == pytest.approx(2.0, abs=0.05) and rest == ["shape", "X"]
+        mouths = json.loads((out / "take_01.json").read_text())
+        assert [mouth["value"] for mouth in mouths["mouthCues"]] == ["X"]
+        is_there = name == "silent" and strip.has_audio()
+        assert mouths["metadata"]["soundFile"] == ("silent.wav" if is_there else "")
+        assert {"take_01.npz", "take_01.csv", f"{name}.blend"} <= {
+            each.name for each in out.iterdir()
+        }

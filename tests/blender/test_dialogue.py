@@ -4,12 +4,14 @@ preview range."""
 
 import numpy as np
 import pytest
+from drawing import draw
 from performances import noise, performance, show_take, trim_start
 from thunder.cli import bake
+from thunder.panels import sidebar
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
-from thunder.scene.takes import dialogue as takes_dialogue, generation
+from thunder.scene.takes import dialogue as takes_dialogue, generation, turns
 from thunder.scene.takes.commit import committing as commit_dialogue
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import errors, progress
@@ -50,6 +52,62 @@ def test_each_head_finds_its_own_voice_and_its_second_line_when_the_first_is_ove
     for frame, name in ((10, "one"), (55, "two")):
         scene.frame_set(frame)
         assert strip.find(blender.context).name == name
+
+
+def test_a_clicked_strip_that_nobody_speaks_is_the_voice_of_a_head_with_lines(
+    blender, strips, scene, heads, client
+):
+    cast(scene, one=heads[0], music=None)
+    scene.thunder.head, scene.thunder.count = heads[0], 1
+    scene.sequence_editor.active_strip = strips["two"]
+    strips["two"].mute = True
+    with pytest.raises(errors.BadSound, match="“two” is muted"):
+        strip.find(blender.context)
+    strips["two"].mute = False
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    assert [(entry.voice, entry.head) for entry in scene.thunder.takes] == [("two", heads[0])]
+    assert takes_dialogue.speaker_of(scene, "two") == heads[0]
+    scene.sequence_editor.active_strip = strips["music"]
+    assert strip.find(blender.context).name == "one"
+
+
+def test_a_clicked_strip_of_a_removed_head_is_nobodys(blender, strips, scene, heads, client):
+    cast(scene, one=heads[0], two=heads[1])
+    scene.thunder.head, scene.thunder.count = heads[0], 1
+    scene.sequence_editor.active_strip = strips["two"]
+    scene.collection.objects.unlink(heads[1])
+    assert strip.find(blender.context).name == "two"
+    blender.ops.thunder.generate()
+    assert takes_dialogue.speaker_of(scene, "two") == heads[0]
+
+
+def test_a_clicked_line_of_another_head_stays_its_own_and_that_is_said(
+    blender, strips, scene, heads
+):
+    cast(scene, one=heads[0], two=heads[1], music=None)
+    scene.thunder.head = heads[0]
+    for name, is_said in (("one", False), ("two", True), ("music", False)):
+        scene.sequence_editor.active_strip = strips[name]
+        voice = strip.find(blender.context)
+        said = (
+            f"“two” is a line of “{heads[1].name}”, so the voice is “one”: choose “two” in "
+            "Dialogue to change both"
+        )
+        assert voice.name == "one"
+        assert takes_dialogue.say_passed_over(blender.context, voice) == (said if is_said else "")
+    scene.sequence_editor.active_strip = strips["two"]
+    shown = " ".join(draw(sidebar.THUNDER_PT_main, blender.context).texts())
+    assert "so the voice is “one”" in shown
+
+
+def test_a_clicked_strip_with_ranges_of_another_head_is_not_the_voice(
+    blender, strips, scene, heads
+):
+    cast(scene, one=heads[0], music=None)
+    scene.thunder.head = heads[0]
+    turns.mark(scene, strips["two"], heads[1], 61, 80)
+    scene.sequence_editor.active_strip = strips["two"]
+    assert strip.find(blender.context).name == "one"
 
 
 def test_voice_and_role_that_are_shown_are_used_and_belong_to_the_head(

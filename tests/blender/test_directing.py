@@ -10,6 +10,7 @@ import pytest
 from idle import tick
 from played_engine import PlayedClient
 from speaking import keys_of, same
+from thunder.panels import sidebar
 from thunder.scene.animation import keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
@@ -139,7 +140,7 @@ def test_more_like_this_adds_takes_around_the_shown_ones_reading(blender, scene,
     request = asked(client)[-1]
     assert np.allclose(client.arrays[request["direction"]], [liked], atol=1e-4)
     assert (request["seed"], request["takes"]) == (4, keep.COUNT)
-    assert request["spread"] == keep.SPREAD and request["as_asked"] is False
+    assert request["spread"] == keep.ALIKE and request["as_asked"] is False
     asked_first = client.arrays[asked(client)[0]["direction"]]
     assert np.allclose(client.arrays[request["original"]], asked_first), "they score as that take"
     assert request["like"] == [3, asked(client)[0]["spread"]], "and are like it"
@@ -352,13 +353,13 @@ def test_a_slider_put_back_brings_the_very_keys_back(
     assert len(asked(client)) == 2  # generated, and one draft
 
 
-@pytest.mark.parametrize("how", ["edited", "shaped", "mixed"])
+@pytest.mark.parametrize("how", ["edited", "shaped", "mixed", "retaken"])
 def test_what_is_the_animators_own_does_not_follow(
     blender, scene, client, direction, shown, following, how
 ):
     rig, shown = head.find(scene), shown()
-    if how == "mixed":
-        shown.kind = "MIXED"
+    if how in ("mixed", "retaken"):
+        shown.kind = {"mixed": "MIXED", "retaken": "RESAMPLED"}[how]
     elif how == "shaped":
         shown.action.thunder_shape.jaw = 0.5
     else:
@@ -371,6 +372,10 @@ def test_what_is_the_animators_own_does_not_follow(
     following()
     assert same(before, keys_of(rig, shown)) and len(asked(client)) == 1
     assert live.sentence.startswith(f"“{shown.name}”") and PENDING not in shown.action
+    # in the panel's header, as the sentence below the sliders may be out of sight
+    assert live.sentence in sidebar.notes(blender.context) and how in live.sentence
+    scene.thunder.active_take = 1
+    assert live.sentence not in sidebar.notes(blender.context), "another take is shown"
 
 
 def test_a_take_that_is_edited_while_it_is_sampled_keeps_the_edit(

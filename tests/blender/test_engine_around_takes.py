@@ -7,8 +7,12 @@ import pytest
 from performances import read_wav, write_wav
 from running_engine import connection, SAMPLE, scene, speak, stop_engine  # noqa: F401
 from speaking import keys_of, tracks, values_of
+from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
-from thunder.scene.takes import keep, provenance
+from thunder.scene.takes import keep, provenance, transcript, word_places
+from thunder.thunder_core.animation.timing import Clock
+from thunder.thunder_core.face.lips import CLOSED_MM, opening_mm
+from thunder.thunder_core.progress import result
 
 SAID = (
     "My brother moves both big blue boxes from the front room. Who can forgive such a foolish "
@@ -66,6 +70,42 @@ def test_the_rest_is_resampled_and_flows_into_what_is_kept(blender, take):
             keys_of(rig, next(each for each in scene.thunder.takes if each.action.name == action)),
         )
     )
+
+
+@pytest.mark.parametrize("text, marked", [("room", True), ("both", True), ("room", False)])
+def test_a_retaken_word_shuts_its_lips_where_its_performance_does(blender, take, text, marked):
+    """At 24 frames a second, whose keys lie between the rows that are sampled."""
+    scene, rig, entry = take
+    lead, voice = entry.action.name, entry.voice
+    transcript.ensure(scene, voice).text = SAID
+    blender.ops.thunder.find_words()
+    line = word_places.line(blender.context)
+    word = next(word for word in line.spoken.words if word.text.startswith(text))
+    scene.frame_set(round(line.origin + (word.start + word.end) / 2 * line.fps))
+    place = word_places.current(blender.context)
+    if marked:
+        blender.ops.thunder.mark_word(kind="closed")
+    assert blender.ops.thunder.retake(what="WORD") == {"FINISHED"}
+    made = [each for each in scene.thunder.takes if each.action.name != lead]
+    assert len(made) == 8
+    for each in made:
+        sampled = provenance.opening_of(each.action)
+        gap, frames = keyed_opening(scene, each), np.arange(*place.frames) + 1
+        rows = provenance.clock_of_take(each).seconds(frames) * 25
+        shut = np.maximum(sampled[np.floor(rows).astype(int)], sampled[np.ceil(rows).astype(int)])
+        assert (gap[frames] < CLOSED_MM)[shut < 0.1].all()
+        assert not marked or (gap[frames[1:-1]] < CLOSED_MM).all()
+        assert np.abs(np.diff(gap[frames[0] - 5 : frames[-1] + 6])).max() < 6, "lips pop"
+
+
+def keyed_opening(scene, entry):
+    """The opening that the keys of a take play, mm, on scene frame 0 and each one after it."""
+    rig, clock = head.find(scene), Clock.of(scene, 0)
+    display.show(rig, entry)
+    seconds = (entry.last + 1) / clock.fps
+    motion = result(keying.read(rig, head.channel_names(), clock, seconds))
+    rows = np.arange(entry.last + 1) / clock.fps * 25
+    return np.interp(rows, np.arange(motion.frames), opening_mm(motion))
 
 
 @pytest.mark.slow

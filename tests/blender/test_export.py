@@ -13,6 +13,7 @@ import round_trip
 from performances import set_keys
 from round_trip import FIRST, LAST
 from test_reach import KEYS, PLACES, skin, small_face
+from thunder.operators import share
 from thunder.scene.animation import display
 from thunder.scene.heads import head
 from thunder.scene.media import export as export_module
@@ -53,6 +54,12 @@ def shown(blender, head_file):
         return scene, rig, round_trip.show(rig, scene, beyond)
 
     return make
+
+
+def test_a_file_is_named_after_the_shown_take_without_signs_in_a_row(blender, shown):
+    _, _, entry = shown()
+    entry.action.name = "line · Take 9"
+    assert share._file_name(blender.context) == "line_Take_9"
 
 
 def shot(blender, scene, rig, **more):

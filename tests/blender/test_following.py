@@ -2,6 +2,8 @@
 """A committed line belongs to its strip: Re-sync moves its keys, and the animator's on its frames,
 to where the strip plays, or says why not; nothing else moves."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from commit_stage import commit, curves_of, path_of
@@ -168,6 +170,30 @@ def test_a_trimmed_strip_keeps_its_committed_keys_and_the_frames_that_it_plays(
     assert (lines(rig)[0].first, lines(rig)[0].last) == (take.first, take.last) == (31, 100)
     scene.thunder.commit.to = "OWN"
     assert committing.is_committed(scene, rig.mesh, take)
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["as it was", "committed while it was short"])
+def test_a_strip_that_is_lengthened_again_plays_the_keys_that_were_kept(
+    committed, scene, rig, client, again
+):
+    keys = keys_of(rig)
+    trim_start(committed, 20)
+    trim_end(committed, 10)
+    resync(scene, client)
+    if again:
+        line_records.remember_lines(
+            rig.targets[0].animation_data.action,
+            line_records.Lines("", (replace(lines(rig)[0], start=21, end=113),)),
+        )
+    trim_start(committed, 0)
+    trim_end(committed, 0)
+    _, left = follow(scene)
+    assert keys_of(rig) == keys
+    if again:
+        assert (lines(rig)[0].first, lines(rig)[0].last) == (31, 100)
+        assert left[0].endswith("what is new of it has no keys yet")
+    else:
+        assert (lines(rig)[0].first, lines(rig)[0].last, left) == (11, 110, [])
 
 
 def test_a_piece_that_was_cut_off_and_moved_takes_its_part_along(committed, scene, rig, client):

@@ -276,6 +276,14 @@ def test_a_slice_of_busy_work_uses_the_time_that_the_window_may_be_held(monkeypa
     assert max(slices([0.001] * 100, busy=False)) <= 0.02  # the animator works on in between
 
 
+def test_progress_never_goes_back():
+    job = jobs.Job("Committing", (jobs.Step(part, "Fitting", True) for part in (0.4, 0.1, 0.7)))
+    told = []
+    while not job.advance(0.0):
+        told.append(job.step.fraction)
+    assert told == [0.4, 0.4, 0.7]
+
+
 def test_a_small_cache_forgets_what_was_added_first():
     cache = jobs.Recent(2)
     for key in "abac":

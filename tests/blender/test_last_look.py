@@ -11,7 +11,7 @@ from makers import add_control
 from mathutils import Matrix, Quaternion
 from performances import performance, show_take, walks
 from test_bake import bake, engine, short_voice  # noqa: F401
-from test_reach import bare_face, dead, gap_at, KEYS, skin, small_face, stick, without
+from test_reach import bare_face, dead, gap_at, KEYS, mirrored, skin, small_face, stick, without
 from thunder.cli import bake as bake_module
 from thunder.scene.heads import character, detection, family, head as head_module, head_state
 from thunder.scene.host import compat
@@ -278,12 +278,8 @@ def test_a_bake_says_what_the_panel_says(blender, scene, short_voice, tmp_path, 
 
 def odd(bpy):
     """A face named from the viewer's side, whose blinks open its eyes."""
-
-    def other(name):
-        return name.replace("Left", "*").replace("Right", "Left").replace("*", "Right")
-
     opens = {"eyeBlinkLeft": {"lid_l": (0, 0, 0.012)}, "eyeBlinkRight": {"lid_r": (0, 0, 0.012)}}
-    return small_face(bpy, {other(name): moves for name, moves in (KEYS | opens).items()})
+    return small_face(bpy, {mirrored(name): moves for name, moves in (KEYS | opens).items()})
 
 
 def muted(bpy):

@@ -3,6 +3,7 @@
 time; a committed line scores as its take did, of the line that is meant, until somebody edits it."""
 
 import os
+import sys
 import time
 from dataclasses import replace
 from types import SimpleNamespace
@@ -289,6 +290,14 @@ def test_a_voice_that_the_animator_muted_stays_muted(blender, sequence, listen):
     assert voice.mute and listened.mute
     with pytest.raises(Exception, match="is muted"):
         strip.find(blender.context)
+
+
+def test_a_blender_without_sound_says_so_instead_of_playing(blender, sequence, monkeypatch):
+    monkeypatch.setitem(sys.modules, "aud", None)  # its import fails
+    speech, voice = SimpleNamespace(), SimpleNamespace(strip="", path="voice.wav", scene="")
+    monkeypatch.setattr(listening, "listening_strip", lambda context: (None, speech))
+    monkeypatch.setattr(strip, "current", lambda context: voice)
+    assert "without sound" in listening.play_both(blender.context, 0.0, 1.0)
 
 
 def test_the_waveform_of_a_voice_is_read_once_and_anew_when_it_changes(blender, stage, sequence):

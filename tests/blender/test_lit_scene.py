@@ -142,7 +142,7 @@ def test_a_playblasts_slate_says_line_take_and_frame(stage, blender, tmp_path):
         left = (pixels[:, : pixels.shape[1] // 4] > 0.6).any(axis=1)
         return left[: len(left) // 8].sum() + left[-len(left) // 8 :].sum()
 
-    pixels = first_picture(960, 480)
+    pixels = first_picture(480, 240)
     assert letters(first_picture(3840, 2160)) > 1.7 * letters(pixels), "to be read in a large film"
     edges = np.concatenate([pixels[:20], pixels[-20:]])  # above and below the face
     assert 40 < (edges > 0.6).sum() < 2000, "letters"
@@ -173,6 +173,12 @@ def test_a_playblast_through_a_camera_that_hardly_shows_a_face_says_so(scene, bl
     assert studio.share_of_picture(scene, [rig]) > 0.3 and said_before_filming() == ""
 
 
+def test_a_playblast_has_half_the_size_of_a_large_scene_and_all_of_a_small_one():
+    sizes = {(1920, 1080): (960, 540), (1080, 1920): (540, 960), (480, 270): (480, 270)}
+    assert {size: studio.film_size(*size) for size in sizes} == sizes
+    assert studio.film_size(801, 801) == (540, 540) and studio.film_size(1, 9) == (2, 8)
+
+
 def test_a_playblast_has_the_scenes_frames_and_sound_and_leaves_the_scene_as_it_was(
     needs_sound, scene, blender, tmp_path
 ):
@@ -190,7 +196,7 @@ def test_a_playblast_has_the_scenes_frames_and_sound_and_leaves_the_scene_as_it_
         "shot_playblast_2.mp4",
     ]
     clip = blender.data.movieclips.load(str(tmp_path / "shot_playblast.mp4"))
-    assert (clip.frame_duration, tuple(clip.size)) == (12, (160, 92))
+    assert (clip.frame_duration, tuple(clip.size)) == (12, (322, 182))
     assert clip.fps == 25 and len(blender.data.scenes) == 1
     assert (
         scene.frame_current,

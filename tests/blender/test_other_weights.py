@@ -86,7 +86,10 @@ def test_a_score_of_other_weights_is_greyed_and_comes_behind_those_in_use(scene)
     browsing.sort_again([entry.action.session_uid])
     assert order() == [1, 3, 2] and offered()
     assert "good" in greyed(entry) and "good" not in greyed(of_seed(1))
-    assert "90 of 100, by other weights than those in use or an earlier version" in entry.tooltip
+    assert (
+        "90 of 100, by other weights than those in use, another text or an earlier version"
+        in entry.tooltip
+    )
     assert "other weights" not in of_seed(1).tooltip
     assert max(scene.thunder.takes, key=provenance.rank).seed == 1
     with pytest.raises(
@@ -108,7 +111,7 @@ def test_a_take_of_an_earlier_version_has_points_until_it_is_scored_again(scene,
     entry = of_seed(2)
     assert provenance.grade_of(entry) is None and provenance.parts_of(entry) == {}
     assert greyed(entry) == ["90"] and offered() and order() == [2, 1, 3]
-    assert "\nLip-Sync 90 of 100, by other weights than those in use or an" in entry.tooltip
+    assert "\nLip-Sync 90 of 100, by other weights than those in use, another" in entry.tooltip
     assert bpy.ops.thunder.score_again() == {"FINISHED"}
     entry = of_seed(2)
     assert not greyed(entry) and not offered() and provenance.grade_of(entry).name == "check"

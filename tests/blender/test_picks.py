@@ -5,7 +5,6 @@ into scenes beside those that were baked."""
 import json
 import os
 import wave
-from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -22,7 +21,7 @@ pytestmark = pytest.mark.one_blender
 
 
 @pytest.fixture
-def night(needs_sound, client, blender, scene, tmp_path, monkeypatch):
+def night(needs_sound, client, blender, scene, tmp_path, jobs_here):
     """The folder of a baked night: two strips that a head of one scene speaks, and a recording."""
     voice = noise(tmp_path / "line.wav", 1.0)
     strip_module.add(scene, str(voice), "First", 11)
@@ -36,12 +35,6 @@ def night(needs_sound, client, blender, scene, tmp_path, monkeypatch):
         "[jobs.alone]\naudio = 'line.wav'\n[jobs.idle]\nseconds = 1.5\n"
     )
 
-    def bake_here(_chosen, tasks, _maker):
-        for task in tasks:
-            events = type("Events", (), {"write": lambda *_: None})
-            yield {"event": "done", "job": task.job, "report": batch._bake(asdict(task), events)}
-
-    monkeypatch.setattr(batch, "events_of", bake_here)
     assert bake_all(blender, tmp_path) == 0
     return tmp_path / "out"
 
@@ -65,6 +58,12 @@ def write_picks(night, **ranks):
     path = night.parent / "picks.json"
     path.write_text(json.dumps({"picks": rows}))
     return path
+
+
+def test_all_reports_name_the_weights_alike(night):
+    report = json.loads((night / "one" / "report.json").read_text())
+    named = {report["weights"], report["made_from"]["weights"]}
+    assert {json.loads((night / "batch.json").read_text())["weights"]} == named
 
 
 def test_a_bake_of_many_leaves_its_sound_curves_and_grades_for_the_page(night):
@@ -109,6 +108,14 @@ def test_what_was_picked_by_keys_is_committed(night, blender, tmp_path, capsys):
     scene.frame_set(entry.first + 12)
     performance = provenance.load(entry.action)
     assert action is not entry.action and len(performance.opening) > 20
+
+
+def test_where_no_pick_can_be_committed_no_folder_is_named(night, capsys):
+    saved = write_picks(night, one=2)
+    saved.write_text(saved.read_text().replace('"one"', '"gone"'))
+    assert commit("--picks", saved, "--out", night) == batch.SOME_FAILED
+    assert capsys.readouterr().out.splitlines()[-1] == "0 of 1 picks committed"
+    assert not (night / "picked").exists()
 
 
 def test_a_pick_that_cannot_be_committed_is_said_and_the_others_are(night, blender, capsys):

@@ -72,6 +72,11 @@ def small_face(bpy, keys, turn=None, name="Face"):
     return obj
 
 
+def mirrored(name):
+    """The name of a key's counterpart on the other side."""
+    return name.replace("Left", "*").replace("Right", "Left").replace("*", "Right")
+
+
 def drive_jaw(armature, face):
     """Turn the jaw bone by .4 rad per unit of jawOpen."""
     bone = armature.pose.bones["jaw"]
@@ -390,13 +395,10 @@ def test_eyes_turn_as_they_are_asked_or_not_by_these_keys(blender, degrees):
 
 
 def test_a_face_named_from_the_viewers_side_keeps_its_eyes(blender):
-    def other(name):
-        return name.replace("Left", "*").replace("Right", "Left").replace("*", "Right")
-
-    face = small_face(blender, {other(name): moves for name, moves in (KEYS | LOOKS).items()})
+    face = small_face(blender, {mirrored(name): moves for name, moves in (KEYS | LOOKS).items()})
     plan = character.plan_of(face)
     assert detection.reach_of(face, plan).is_mirrored
-    assert {other(name) for name in LOOKS} <= plan.used
+    assert {mirrored(name) for name in LOOKS} <= plan.used
 
 
 def test_a_jaw_that_goes_up_is_refused_with_the_reason(blender):

@@ -28,6 +28,18 @@ PRIVATE = (
 )
 
 
+def test_the_state_of_an_engine_that_another_python_runs_is_told(monkeypatch):
+    monkeypatch.delenv("THUNDER_PYTHON", raising=False)
+    for packaged, python, state in (
+        (False, None, "The engine is not installed"),
+        (False, "/opt/python", "A Python that the add-on did not install"),
+        (True, "/opt/python", "The engine is included"),
+    ):
+        monkeypatch.setattr(connection, "is_packaged", lambda packaged=packaged: packaged)
+        monkeypatch.setattr(connection, "current_python", lambda python=python: (python, ""))
+        assert f"State: {state}\n" in problem_report.engine()
+
+
 @pytest.fixture
 def private_file(blender, scene, rig, tmp_path):
     """A file in which everything has a name that must not be told."""

@@ -2,6 +2,8 @@
 """A voice that moves, is trimmed, replaced or retimed marks its takes, and Re-sync makes them fit
 it again."""
 
+import json
+
 import numpy as np
 import pytest
 from idle import tick
@@ -134,7 +136,9 @@ def test_a_verdict_moves_with_its_take_unless_it_is_of_earlier_keys(
     edit_jaw(since, 0.2)
     assert [provenance.is_outdated(entry) for entry in (scored, since)] == [False, True]
     strip.move(speaking, 40)
+    scene.thunder_check.findings.add().sentence = "The whole line is early by 29 frames"
     assert blender.ops.thunder.resync() == {"FINISHED"}
+    assert not scene.thunder_check.findings, "a fix would move a take that is in time"
     scored, since = scene.thunder.takes
     assert [provenance.is_outdated(entry) for entry in (scored, since)] == [False, True]
     assert all(provenance.is_edited(entry) for entry in (scored, since))
@@ -186,9 +190,13 @@ def test_what_is_heard_in_addition_alone_is_sampled(speaking, scene, rig, client
     scene.thunder.takes.clear()
     trim_end(speaking, 50)
     before = jaw(enter(scene, rig, speaking, 3, seconds=2.0, closed_at=(1.0,)))
+    first = scene.thunder.takes[0].action
+    hits = {"hits": [[0.2, 0.5, "boxes"]], "aside": [], "pauses": [], "ideas": []}
+    first[keying.PROPERTY]["choice"] = json.dumps(hits)
     trim_end(speaking, 0)
     assert kinds(scene) == ["CHANGED"] and voice_fit.needs_engine(scene)
     assert resync(scene, client) == ["CHANGED"]
+    assert json.loads(provenance.about_of(scene.thunder.takes[0].action)["choice"]) == hits
     ((verb, asked),) = client.asked
     assert verb == "generate" and asked["seed"] == 3 and asked["takes"] == 1
     mask = client.arrays[asked["keep_mask"]]

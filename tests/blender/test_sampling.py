@@ -19,6 +19,7 @@ from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import progress
 from thunder.thunder_core.direction import (
     AS_HEARD,
+    CLOSED,
     Direction,
     DirectionRequest,
     HELD,
@@ -253,7 +254,11 @@ def test_takes_of_a_system_that_earlier_versions_had_open_and_are_not_sampled_ag
     rig = head.find(scene)
     assert not provenance.is_sampled(scene, rig.mesh, entry.voice, replace(read, seed=entry.seed))
     del entry.action["thunder"]["system"]
-    assert provenance.is_sampled(scene, rig.mesh, entry.voice, replace(read, seed=entry.seed))
+    same = replace(read, seed=entry.seed)
+    assert provenance.is_sampled(scene, rig.mesh, entry.voice, same)
+    marked = replace(same.direction, marks=(Mark(CLOSED, 0.2, 0.5),))
+    marked = replace(same, direction=marked)
+    assert not provenance.is_sampled(scene, rig.mesh, entry.voice, marked)
 
 
 def test_a_request_as_heard_is_kept_with_its_takes(blender, scene, client, run_bake):

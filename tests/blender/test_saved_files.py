@@ -9,6 +9,9 @@ star, note, sync from 50 to 90 over its frames) is committed as the line “voic
 Jaw at 1.5 and Mouth at 0.5) is shown. No record in it has a version. Before 4.4 a take is one
 action per data-block, and actions have no slots.
 
+saved_0_2_0 is the same file as 0.2.0 opened and saved it, with a sort by *Heard*, *Exact* and a
+hidden take 1. Its own test is at the end.
+
 head_of_2026_11 is a Blender 4.2 file with the head as it was in November 2026 (coordinates rounded
 to 8 µm, so that the file is small) and two takes of 1.5 s at 24 fps, seeds 7 and 8, whose jaw is
 0.2 rad open but for one closure, at 0.5 s and 1.0 s.
@@ -16,11 +19,13 @@ to 8 µm, so that the file is small) and two takes of 1.5 s at 24 fps, seeds 7 a
 
 import numpy as np
 import pytest
+from performances import reopen
 from speaking import keys_of, same
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import head, head_state
 from thunder.scene.host import compat
 from thunder.scene.takes import provenance, take_list
+from thunder.scene.takes.commit import committing
 from thunder.scene.takes.shape.applying import is_shaped
 from thunder.scene.voice import fingerprint
 from thunder.thunder_core.animation.commit import line_records
@@ -153,3 +158,25 @@ def test_takes_of_an_earlier_bundled_head_play_and_can_be_switched(blender, scen
         display.show(rig, by_seed[seed])
         assert gap_mm(blender, scene, rig, closed) < 0.6
         assert gap_mm(blender, scene, rig, opened) > 10.0
+
+
+# ---- what 0.2.0 says otherwise
+
+
+def test_settings_of_0_2_0_and_hidden_takes_are_adopted(blender, open_saved, tmp_path):
+    scene, _ = open_saved("saved_0_2_0")
+    settings, (one, two) = scene.thunder, scene.thunder.takes
+    assert settings.sort == "SCORE" and settings.commit.accuracy == "EXACT"
+    assert committing.choice_of(scene, two).error == pytest.approx(0.3)
+    # hidden takes are listed again as takes of earlier batches are, and not committed by Commit All
+    assert [take.folded for take in (one, two)] == [True, False] and one.star
+    assert [[take.name for take in batch] for batch in take_list.batches(blender.context)] == [
+        ["Take 2"],
+        ["Take 1"],
+    ]
+    blender.ops.thunder.fold_takes(batch=one.batch)
+    settings.sort, settings.commit.accuracy = "TIME", "CUSTOM"
+    reopen(blender, tmp_path)
+    settings = blender.context.scene.thunder
+    assert (settings.sort, settings.commit.accuracy) == ("TIME", "CUSTOM")
+    assert not any(take.folded for take in settings.takes)

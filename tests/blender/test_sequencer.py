@@ -11,7 +11,6 @@ from drawing import Layout
 from performances import noise
 from thunder.operators import generate
 from thunder.panels import dialogue as dialogue_panel, preferences
-from thunder.panels.dialogue import active_sound
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.takes import dialogue
@@ -111,12 +110,21 @@ def test_a_sequencer_without_a_scene_shows_that_of_the_first_voice(blender, need
 
 def test_only_a_sound_of_the_animators_is_shown(blender, heads, scene):
     editor = scene.sequence_editor
-    assert active_sound(scene) == editor.active_strip or editor.active_strip is None
+    assert strip.active_sound(scene) == editor.active_strip or editor.active_strip is None
     editor.active_strip = strip.by_name(scene, "one")
-    assert active_sound(scene).name == "one"
+    assert strip.active_sound(scene).name == "one"
     strip.by_name(scene, "one").name = strip.LISTEN_MARK
-    assert active_sound(scene) is None
-    assert active_sound(blender.data.scenes.new("Empty")) is None
+    assert strip.active_sound(scene) is None
+    assert strip.active_sound(blender.data.scenes.new("Empty")) is None
+
+
+def test_another_clicked_strip_redraws_the_sidebars_once(blender, heads, scene):
+    dialogue_panel._active.file_opened()
+    for name, is_drawn in (("one", False), ("second", True), ("second", False), ("one", True)):
+        scene.sequence_editor.active_strip = strip.by_name(scene, name)
+        dialogue_panel.draw_offer(SimpleNamespace(layout=Layout()), blender.context)
+        assert (dialogue_panel._redraw.due is not None) == is_drawn
+        dialogue_panel._redraw.stop()
 
 
 @pytest.mark.skipif(

@@ -203,8 +203,28 @@ def test_a_bake_of_a_strip_with_speakers_bakes_the_one_that_is_named(blender, ta
         if 20 < point.co[0] < 100
     }
     assert kinds == {"CONSTANT"}
-    with pytest.raises(errors.BadHead, match="“Nobody” is no head in the scene"):
-        bake.bake(bake.options([*arguments[:-1], "Nobody 1-2", "--out", str(tmp_path / "none")]))
+    wrong = ["--out", str(tmp_path / "none")]
+    with pytest.raises(
+        errors.BadHead, match="no object “Nobody” in the scene “Scene”: name one of"
+    ):
+        bake.bake(bake.options([*arguments[:-1], "Nobody 1-2", *wrong]))
+    scene = blender.context.scene
+    camera = blender.data.objects.new("Camera", blender.data.cameras.new("Camera"))
+    scene.collection.objects.link(camera)
+    with pytest.raises(errors.BadHead, match="“Camera” is no head"):
+        turns.mark_all(scene, "talk", [("Camera", "1", "2")])
+
+
+@pytest.mark.one_blender
+def test_a_head_is_named_by_its_mesh_or_its_rig(blender, talk):
+    scene, heads, one, _ = talk
+    rigs = [head.owner_of(mesh).name for mesh in heads]
+    assert not {*rigs} & {mesh.name for mesh in heads}
+    turns.mark_all(scene, "talk", [(rigs[0], "11", "60"), (heads[1].name, "61", "110")])
+    assert [turn.head for turn in turns.of_strip(scene, one)] == list(heads)
+    assert [bake.choose_head(scene, name).mesh for name in rigs] == list(heads)
+    with pytest.raises(errors.BadHead, match=f"name one of its heads, {', '.join(rigs)}$"):
+        bake.choose_head(scene, "Nobody")
 
 
 @pytest.mark.one_blender

@@ -40,9 +40,7 @@ def enter(stage, motion):
     opening = np.zeros(motion.frames, np.float32)
     return show_take(
         stage,
-        keying.Performance(
-            motion, head.channel_names(), opening, opening + 50, 1, 80.0, {"seed": 1}
-        ),
+        keying.TakeData(motion, head.channel_names(), opening, opening + 50, 1, 80.0, {"seed": 1}),
     )
 
 

@@ -12,10 +12,11 @@ import pytest
 from drawing import draw, Layout
 from performances import clicks, reopen
 from thunder.operators import word_tools
+from thunder.scene.animation import keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.review import word_track
-from thunder.scene.takes import provenance, take_list, transcript, word_places
+from thunder.scene.takes import dialogue, provenance, take_list, transcript, word_places
 from thunder.scene.takes.direction import head_direction
 from thunder.scene.voice import strip
 from thunder.thunder_core import direction_words, progress, spoken
@@ -127,6 +128,21 @@ def test_a_sound_is_corrected_and_a_word_moved(blender, worded):
         blender.ops.thunder.move_word(start=20, end=0)
     blender.ops.thunder.clear_word()
     assert not marks_of(worded)
+
+
+def test_a_short_marked_word_is_written_before_longer_ones(blender, worded):
+    def written():
+        """The words of a track in whose one row two do not fit."""
+        picture = word_track._Picture.__new__(word_track._Picture)
+        word_track.Picture.__init__(picture, START, START + 100, 200, 20)
+        picture.track, picture.scale, picture.texts = track_of(worded), 1.0, []
+        picture.track.words[:, 2] = 1.0  # both were heard
+        picture._words(slice(0, 2), 1)
+        return [text for _, _, text, *_ in picture.texts]
+
+    assert written() == ["bump"]
+    blender.ops.thunder.mark_word(kind=STRESSED)
+    assert written() == ["a ▲"]
 
 
 def test_takes_are_made_with_the_marks_and_remember_them_and_the_file_too(
@@ -279,6 +295,84 @@ def test_they_follow_a_strip_that_is_moved_trimmed_cut_and_renamed(blender, voic
     speaking.name = "renamed"
     assert track_of(voiced_scene).texts == ("a", "bump")
     assert speaking.split(60, "SOFT") is not None and track_of(voiced_scene).texts == ("a", "bump")
+
+
+def test_strips_of_one_recording_each_keep_what_was_found_in_them(blender, worded):
+    again, unread = (
+        compat.strips(worded.sequence_editor).new_sound(name, line(worded).sound.filepath, 2, start)
+        for name, start in (("again", START + 200), ("unread", 1))
+    )
+    worded.thunder.voice = again.name
+    assert blender.ops.thunder.find_words() == {"FINISHED"}
+    lines = list(word_places.lines(worded, worded))
+    assert [(each.origin, each.voice, len(each.words)) for each in lines[:2]] == [
+        (START, "line", 2),
+        (START + 200, "again", 0),
+    ]
+    assert [each.origin for each in lines[2:]] == [1]  # of another strip, after its own
+
+
+def texts_of(scene):
+    """The transcript of each strip, and the words that it plays."""
+    return {
+        each.voice: (transcript.of(scene, each.voice).text, [word.text for word in each.words])
+        for each in word_places.lines(scene, scene)
+    }
+
+
+def test_each_piece_of_a_cut_strip_has_the_words_whose_middle_is_in_it(blender, voiced_scene):
+    blender.context.preferences.edit.use_global_undo, scene = True, voiced_scene
+    transcript.ensure(scene, "line").text = "A bump, a bump. Bump!"
+    blender.ops.thunder.find_words()  # a tenth of a second each, from .2 on
+    blender.ops.ed.undo_push(message="Find Words")
+    line(scene).split(START + 11, "SOFT").split(START + 14, "SOFT")
+    blender.ops.ed.undo_push(message="Cut")
+    pieces = {
+        "line": ("A bump, a", ["A", "bump,", "a"]),
+        "line.001": ("bump.", ["bump."]),
+        "line.002": ("Bump!", ["Bump!"]),
+    }
+    dialogue.follow(scene)
+    assert texts_of(scene) == pieces and not dialogue.cut_texts(scene)
+    voice = strip.voice_of(scene, line(scene))
+    assert word_places.is_known(scene, voice)
+    blender.ops.ed.undo_push(message="Anything")
+    blender.ops.ed.undo()
+    scene = blender.context.scene
+    dialogue.follow(scene)
+    assert texts_of(scene) == pieces
+    blender.ops.ed.undo()
+    scene = blender.context.scene
+    dialogue.follow(scene)
+    assert texts_of(scene) == {
+        "line": ("A bump, a bump. Bump!", ["A", "bump,", "a", "bump.", "Bump!"])
+    }
+
+
+def test_a_cut_strip_keeps_its_text_while_its_takes_play_it_or_its_words_are_not_known(
+    blender, voiced_scene
+):
+    scene = voiced_scene
+    transcript.ensure(scene, "line").text = "a bump"
+    right = line(scene).split(START + 7, "SOFT")
+    dialogue.follow(scene)
+    assert transcript.of(scene, right.name) is None
+    assert transcript.of(scene, "line").text == "a bump"
+    compat.strips(scene.sequence_editor).remove(right)
+    line(scene).frame_final_end = START + 96
+    assert blender.ops.thunder.generate() == {"FINISHED"}  # and its words are found
+    score = keying.record_of(scene.thunder.takes[0].action)
+    score[provenance.SCORED_TEXT] = "a bump"
+    right = line(scene).split(START + 7, "SOFT")
+    dialogue.follow(scene)
+    assert texts_of(scene)["line"][0] == "a bump" and transcript.of(scene, right.name) is None
+    strip.move(right, compat.content_start(right) + 50)
+    dialogue.follow(scene)
+    assert texts_of(scene) == {"line": ("a", ["a"]), right.name: ("bump", ["bump"])}
+    assert score[provenance.SCORED_TEXT] == "a", "a score of the whole is no older one"
+    compat.strips(scene.sequence_editor).remove(line(scene))
+    dialogue.follow(scene)
+    assert texts_of(scene) == {right.name: ("bump", ["bump"])}
 
 
 def test_they_survive_saving_and_are_gone_with_another_recording(blender, voiced_scene, tmp_path):

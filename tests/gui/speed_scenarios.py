@@ -28,7 +28,7 @@ def lively(count):
     x[:, len(names) :] *= 0.3
     parts = np.split(x.astype(np.float32), [len(names), len(names) + 3, len(names) + 6], axis=1)
     still = np.full(count, 5.0, np.float32)
-    return keying.Performance(types.Motion(*parts), names, still, still, 1, 50.0, {})
+    return keying.TakeData(types.Motion(*parts), names, still, still, 1, 50.0, {})
 
 
 def curves_of(rig):

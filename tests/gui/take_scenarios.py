@@ -177,3 +177,4 @@ def draws_a_sheet(hand):
     areas = [area for window in bpy.context.window_manager.windows for area in window.screen.areas]
     editors = [area.spaces.active.image for area in areas if area.type == "IMAGE_EDITOR"]
     assert [image.name for image in editors if image] == ["dialogue_takes"]
+    assert not any(window.modal_operators for window in bpy.context.window_manager.windows)

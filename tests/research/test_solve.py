@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.spatial.transform import Rotation
+from stored import compare
 
 from research.faces.landmarks import contours, Front
 from research.faces.real_faces import solve_folder, solved_clips
@@ -15,7 +16,7 @@ from thunder_core.errors import BadRequest
 from thunder_core.face.head import EYE_LEFT, EYE_RIGHT, load_head
 from thunder_core.face.lips import opening_mm, width_mm
 from thunder_core.networks.flame import FlameLayer
-from thunder_core.types import Motion
+from thunder_core.types import Motion, pack
 
 HEAD = load_head()
 NAMES = list(HEAD.expression_names)
@@ -121,6 +122,11 @@ def test_only_a_face_that_trembles_is_smoothed():
 
 def r(x, y):
     return np.corrcoef(x, y)[0, 1]
+
+
+def test_a_face_is_followed_as_before(found):
+    solved = vars(found[2]) | {"motion": pack(found[2].motion)}
+    compare("a followed face", solved)
 
 
 def test_the_mouth_is_found_again(found):

@@ -26,7 +26,7 @@ from . import following, reading, writing
 def commit(
     rig: head.Rig, entry, line: str, choice: Choice
 ) -> Generator[Step, None, drawing.Report]:
-    """Steps that commit a take of the line `name` to the animator's animation. Returns the
+    """Steps that commit a take of a line, by its name, to the animator's animation. Returns the
     Report.
 
     Each stage has a frozen result, and only the last one changes the rig or its animation: closed
@@ -107,7 +107,7 @@ def choice_of(scene, entry) -> Choice:
         last,
         wanted.to,
         how,
-        wanted.max_error,
+        wanted.error,
         blend,
         wanted.keys,
         regions,

@@ -129,29 +129,34 @@ def _moves(
     and moved, unless its name is taken. left: receives a sentence on what does not follow."""
     now, to = change.now, frame_map(then, change.now)
     pieces = [each for each in fingerprint.pieces_cut_away(scene, then) if each.strip not in taken]
+    start, end = (line.start, line.end) if line.end else (line.first, line.last)
+    # A strip that was trimmed had all its keys kept: lengthened again, it plays them again.
+    lead_in, lead_out = Clock(0.0, then.fps).leads()
+    first = min(line.first, start + lead_in) if line.first == then.first else line.first
+    last = max(line.last, end - lead_out) if line.last == then.last - 1 else line.last
+    keyed = np.rint((to or _stay)(np.array([first, last], float)))
     what = (
         "its keys stay, commit one of its takes again"
         if to is None
         else "its keys are all kept, also those whose sound is gone"
         if change.kind == "CUT" and not pieces
         else "what is new of it has no keys yet"
-        if change.kind == "CHANGED"
+        if change.kind == "CHANGED" and not keyed[0] <= now.first < now.last <= keyed[1] + 1
         else ""
     )
     left.extend([f"{change.sentence}: {what}"] if what else [])
     parts = [(now, to or _stay), *((piece, frame_map(then, piece)) for piece in pieces)]
     parts.sort(key=lambda part: part[0].seconds)
-    start, end = (line.start, line.end) if line.end else (line.first, line.last)
     middles = [(a.seconds[1] + b.seconds[0]) / 2 for (a, _), (b, _) in pairwise(parts)]
     edges = [start, *(round(then.origin + then.fps * at) for at in middles), end + 1]
     moves = []
     for (state, to), begin, until in zip(parts, edges, edges[1:]):
-        ends = max(line.first, begin), min(line.last, until - 1), begin, until - 1
-        first, last, *leads = np.rint(to(np.array(ends, float))).astype(int).tolist()
-        if state.last and first < state.last and last >= state.first:
-            first, last = max(first, state.first), min(last, state.last - 1)
+        ends = max(first, begin), min(last, until - 1), begin, until - 1
+        new_first, new_last, *leads = np.rint(to(np.array(ends, float))).astype(int).tolist()
+        if state.last and new_first < state.last and new_last >= state.first:
+            new_first, new_last = max(new_first, state.first), min(new_last, state.last - 1)
         voice = fingerprint.record_of(state)
-        new = Line(state.strip or line.name, first, last, *leads, line.regions, voice)
+        new = Line(state.strip or line.name, new_first, new_last, *leads, line.regions, voice)
         by = leads[0] - begin, leads[1] - until + 1
         moves += [Move(line, new, begin, until, to, by)] if ends[0] <= ends[1] else []
     return moves

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterator
 from functools import partial
 
 import bpy
+import numpy as np
 
 from ....thunder_core import records
 from ....thunder_core.animation import posing
@@ -309,7 +310,11 @@ def _copy(curve, modifier):
     for name in sorted(names, key=lambda name: name in late):
         setattr(new, name, getattr(modifier, name))
     if modifier.type == "ENVELOPE":
-        for point in modifier.control_points:
-            added = new.control_points.add(point.frame)
-            added.min, added.max = point.min, point.max
+        points, limits = modifier.control_points, np.empty(len(modifier.control_points), np.float32)
+        for point in points:
+            new.control_points.add(point.frame)
+        for name in ("min", "max"):
+            # a point that is set by itself can crash Blender: it takes the point for a modifier
+            points.foreach_get(name, limits)
+            new.control_points.foreach_set(name, limits)
     return new

@@ -200,7 +200,7 @@ def use_style(direction: sliders.ThunderDirection, read: StyleOfMotion) -> str:
 _EYES = ("eye_left", "eye_right")
 
 
-def aim_eyes(performance: keying.Performance, target: GazeTarget) -> keying.Performance:
+def aim_eyes(performance: keying.TakeData, target: GazeTarget) -> keying.TakeData:
     """The take with eyes that look at a target, and a head that follows it; what another take's did
     with that target is not asked for."""
     performance = free_eyes(performance)
@@ -215,7 +215,7 @@ def aim_eyes(performance: keying.Performance, target: GazeTarget) -> keying.Perf
     )
 
 
-def free_eyes(performance: keying.Performance) -> keying.Performance:
+def free_eyes(performance: keying.TakeData) -> keying.TakeData:
     """A take whose eyes and head move freely again."""
     look, motion = performance.look, performance.motion
     if look is None:
@@ -301,7 +301,7 @@ def update_eyes(scene, rig: head.Rig, voice: str) -> Generator[float, None, tupl
         for entry in scene.thunder.takes
         if entry.action is not None and (entry.head, entry.voice) == of_line
     ]
-    ready: list[tuple[int, Clock, keying.Performance]] = []
+    ready: list[tuple[int, Clock, keying.TakeData]] = []
     targets: dict[tuple[Clock, int], GazeTarget | None] = {}
     for number, entry in enumerate(entries):
         performance = (

@@ -62,14 +62,14 @@ class Live(jobs.Part):
     uid: session id of its action.  copied: that of the take that was copied for this drag, None for
     no copy.  original: the take before the first slider moved, None if unknown.  sampled_for: the
     request for it.  written: (direction its keys were sampled for, whether they are final).
-    sentence: why the shown take does not follow, "" if it does.
+    sentence: why a take does not follow, "" if it does.  refused: session id of its action.
     """
 
     def __init__(self):
         self.task = jobs.Task(self.step, any_time=True)
         self.token, self.numbers = uuid.uuid4().hex[:8], itertools.count(1)
         self.moved_at = 0.0
-        self.sentence = ""
+        self.sentence, self.refused = "", None  # type: str, int | None
         self.request: _Request | None = None
         self.drop()
 
@@ -79,7 +79,7 @@ class Live(jobs.Part):
             self.request.steps.close()
         self.uid: int | None = None
         self.copied: int | None = None
-        self.original: keying.Performance | None = None
+        self.original: keying.TakeData | None = None
         self.sampled_for = Request(1)
         self.written: tuple[DirectionRequest | None, bool] = (None, False)
         self.request = None
@@ -112,9 +112,9 @@ class Live(jobs.Part):
             try:
                 entry = self._copy(scene, entry)
             except ThunderError as error:
-                self._set_sentence(str(error))
+                self._set_sentence(str(error), entry.action.session_uid)
                 return
-            self._set_sentence("")
+            self._set_sentence("", None)
         entry.action[PENDING] = (
             f"{self.token} {next(self.numbers)} {self.sampled_for.quality_or_steps}"
         )
@@ -170,10 +170,17 @@ class Live(jobs.Part):
             self.moved_at = 0.0
             self.task.postpone(_POLL_SECONDS)
 
-    def _set_sentence(self, sentence: str) -> None:
-        if sentence != self.sentence:
-            self.sentence = sentence
+    def _set_sentence(self, sentence: str, uid: int | None) -> None:
+        if (sentence, uid) != (self.sentence, self.refused):
+            self.sentence, self.refused = sentence, uid
             jobs.redraw()
+
+    def refusal(self, scene) -> str:
+        """The reason why the shown take does not follow, "" if it does or Live is off."""
+        entry = take_list.shown_take(scene.thunder)
+        if entry is None or entry.action is None or not scene.thunder.live_direction:
+            return ""
+        return self.sentence if entry.action.session_uid == self.refused else ""
 
     # ---- a step
 
@@ -183,8 +190,9 @@ class Live(jobs.Part):
         try:
             return self._step()
         except ThunderError as error:
+            uid = self.uid
             self.drop()
-            self._set_sentence(str(error))
+            self._set_sentence(str(error), uid)
             return None
 
     def _step(self) -> float | None:
@@ -256,7 +264,7 @@ class Live(jobs.Part):
         )
 
     def _sample(self, scene, entry, direction: DirectionRequest, is_final: bool) -> Generator:
-        """Steps that sample the take's seed again. Return a list of one Performance."""
+        """Steps that sample the take's seed again. Return a list of one TakeData."""
         client = connection.start_client()
         voice, seed = fingerprint.voice_of(scene, fingerprint.of_take(entry)), entry.seed
         request = replace(
@@ -270,7 +278,7 @@ class Live(jobs.Part):
             return (yield from generation.sample_ranked(client, sound, request))
 
     def _write(
-        self, rig: head.Rig, entry, made: keying.Performance, direction: DirectionRequest
+        self, rig: head.Rig, entry, made: keying.TakeData, direction: DirectionRequest
     ) -> None:
         """Key the take again. Raises BadRequest if the animator has edited it meanwhile."""
         action = entry.action
@@ -330,8 +338,8 @@ def why_not(scene, entry) -> str:
         or provenance.is_edited(entry)
     ):
         return (
-            f"{name} was edited, shaped, mixed or imported, so it does not follow the sliders: "
-            f"press Generate Takes for new ones"
+            f"{name} was edited, shaped, retaken, mixed or imported, so it does not follow the "
+            f"sliders: press Generate Takes for new ones"
         )
     if performance.motion.frames / performance.motion.fps > LONGEST_SECONDS:
         return (
