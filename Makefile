@@ -156,13 +156,14 @@ train-smoke:
 # Performances of SPEECH, in TRAINED; what is made once is told by the files it leaves, animate and the networks go on where they
 # were stopped by themselves.
 define PERFORM_SPEECH
-$(WITH_DEVELOP) && mkdir -p "$(TRAINED)/weights" && for name in encoder speaker units vocoder; do \
+{ [ -z "$(SPEECH)" ] || [ ! -e "$(TRAINED)/speech" ] || [ "$(SPEECH)" = "$$(cat "$(TRAINED)/speech")" ] || \
+	{ echo '$(TRAINED) was begun with other recordings: name another folder, TRAINED=…, or remove it'; exit 1; }; } && $(WITH_DEVELOP) && mkdir -p "$(TRAINED)/weights" && for name in encoder speaker units vocoder; do \
 		for kind in json safetensors; do [ -e "$(TRAINED)/weights/$$name.$$kind" ] || cp weights/$$name.$$kind "$(TRAINED)/weights/"; done; done && \
 	cp weights/head.npz "$(TRAINED)/weights/" && \
 	stage() { "$$engine" $$launch thunder_core.train $$threads --cache "$(TRAINED)/cache" --runs "$(TRAINED)/runs" \
 		--weights "$(TRAINED)/weights" "$$@"; } && launch=-m threads= && \
 	{ [ -e "$(TRAINED)/cache/corpus/clips.json" ] || { [ -n "$(SPEECH)" ] || { echo 'Name folders of recordings: make $@ SPEECH="folder …"'; exit 1; }; \
-		stage corpus $(SPEECH); }; } && \
+		stage corpus $(SPEECH) && echo "$(SPEECH)" >"$(TRAINED)/speech"; }; } && \
 	{ [ -e "$(TRAINED)/cache/motions/rows.json" ] || stage hear --same-units; } && stage animate
 endef
 
