@@ -280,7 +280,8 @@ def bake(
         transcript.ensure(scene, voice.name).text = words
     if chosen.recognise:
         begun = _recognise_words(scene, client, voice, chosen, report_step, warnings)
-    record = transcript.of(scene, voice.name)
+    state = transcript.state_of(scene, voice)
+    record = transcript.of_piece(scene, voice.name, state)
     if request.direction is not None and not request.listening:
         # a direction of the command line leaves the scene's transcript and marks as they are
         words_added = transcript.add_words(request.direction, scene, voice)
@@ -306,7 +307,7 @@ def bake(
     entries = list(scene.thunder.takes)[: len(performances)]
     scene.frame_end = max(scene.frame_end, entries[0].last + entries[0].lead_out)
     take_list.number_in_order(entries)
-    said = transcript.text_of(scene, voice.name)
+    said = transcript.text_of(scene, voice.name, state)
     report = _report_takes(performances, entries) | {
         "audio": None if chosen.seconds else sound or f"{bpy.data.filepath}: {chosen.strip}",
         "sha256": hashes.get(sound or bpy.data.filepath),

@@ -326,7 +326,8 @@ def ask_score(
     how: more arguments.
     """
     motion, clock = motion_and_clock
-    text = transcript.text_of(scene, voice.name)
+    state = fingerprint.of_take(entry) if entry is not None else transcript.state_of(scene, voice)
+    text = transcript.text_of(scene, voice.name, state)
     spans, _ = attempt(turns.spans_of, scene, voice, rig.owner)
     with (
         mixdown.sound_for_engine(client, voice, quietly) as (path, mixing),

@@ -18,7 +18,8 @@ from gpu_extras.batch import batch_for_shader
 
 from ...thunder_core.spoken import CLEAR, SAID
 from ..host import compat, jobs
-from ..takes.word_places import Line, lines as lines_of, read_next
+from ..takes.transcript import read_next
+from ..takes.word_places import Line, lines as lines_of
 
 # Heights at interface scale 1, pixels.
 SOUNDS = 16  # of the sounds

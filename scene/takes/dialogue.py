@@ -450,7 +450,7 @@ def cut_texts(scene) -> dict[str, list[fingerprint.State]]:
     """{name of a strip whose words are known: its pieces that have no transcript yet, and itself};
     not of pieces that its takes still play."""
     strips, result = {each.name: each for each in strip.sound_strips(scene)}, {}
-    known = {record.voice for record in scene.thunder_transcripts}
+    known = {record.voice for record in scene.thunder_transcripts if not record.is_empty}
     new = [each for name, each in strips.items() if name not in known]
     for record in scene.thunder_transcripts if new else ():
         whole = strips.get(record.voice)
@@ -459,7 +459,7 @@ def cut_texts(scene) -> dict[str, list[fingerprint.State]]:
         of_one_sound = (each for each in new if each.sound == whole.sound)
         apart = [each for each in of_one_sound if _is_apart(scene, each, whole)]
         states = [fingerprint.of_strip(scene, each) for each in (*apart, whole)]
-        pieces = [state for state in states[:-1] if any(word_places.words_in(record, state))]
+        pieces = [state for state in states[:-1] if any(transcript.words_in(record, state))]
         if pieces:
             result[record.voice] = [*pieces, states[-1]]
     return result

@@ -28,7 +28,7 @@ from ..animation import display, keying
 from ..engine import connection
 from ..heads import head, head_state
 from ..host.jobs import Memory, Recent, session
-from ..voice import strip
+from ..voice import fingerprint, strip
 from . import transcript
 
 
@@ -364,7 +364,10 @@ def has_old_score(entry) -> bool:
         return False
     if about.get(SCORED_BY, about.get("weights")) != in_use or "findings" not in about:
         return True
-    return _scored_text(about) != transcript.text_of(entry.id_data, entry.voice)
+    said, of_voice = _scored_text(about), (entry.id_data, entry.voice)
+    return said != transcript.text_of(*of_voice) and (
+        said != transcript.text_of(*of_voice, fingerprint.of_take(entry))
+    )
 
 
 def _scored_text(about) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import bpy
 from bpy.props import CollectionProperty, EnumProperty, FloatProperty, StringProperty
 
+from ...thunder_core import spoken
 from ...thunder_core.direction import (
     CLOSED,
     DirectionRequest,
@@ -67,23 +68,54 @@ def of(scene, voice: str):
     return next((each for each in scene.thunder_transcripts if each.voice == voice), None)
 
 
+def of_piece(scene, voice: str, state: fingerprint.State | None):
+    """The transcript of a voice; without one of its own that of the strip that it was cut off,
+    if that has words that it plays. None if nothing tells its words. state: what plays."""
+    own = of(scene, voice)
+    if state is None or (own is not None and not own.is_empty):
+        return own
+    strips = {each.name: each for each in strip.sound_strips(scene)}
+    one = strips.pop(voice, None)
+    for record in scene.thunder_transcripts if one is not None else ():
+        whole = strips.get(record.voice)
+        if whole is not None and fingerprint.is_cut_off(scene, one, whole):
+            if any(words_in(record, state)):
+                return record
+    return own
+
+
 def add_words(direction: DirectionRequest, scene, voice: strip.Voice) -> DirectionRequest:
     """A request with the transcript of a voice and the marks on its words."""
-    return replace(direction, marks=of_line(scene, voice), text=text_of(scene, voice.name))
+    text = text_of(scene, voice.name, state_of(scene, voice))
+    return replace(direction, marks=of_line(scene, voice), text=text)
 
 
-def text_of(scene, voice: str) -> str:
+def text_of(scene, voice: str, state: fingerprint.State | None = None) -> str:
     """What takes of a voice are made with: its transcript, "" for none, and for a recognised one
-    where these are switched off."""
-    record = of(scene, voice)
+    where these are switched off. state: what plays, of whose words alone it is where it is known
+    when they are said; None: the whole transcript."""
+    record = of_piece(scene, voice, state)
     if record is None or (record.is_recognised and not scene.thunder.recognise_words):
         return ""
-    return record.text.strip()
+    text = record.text.strip()
+    # a text that was typed since its words were found may be of what plays now
+    if state is None or not state.last or (record.voice == voice and not is_found(record)):
+        return text
+    key = record.version, text, state.recording, state.seconds
+    if key not in _read.known:
+        words = words_in(record, state)
+        _read.known[key] = spoken.slice_text(text, *words) if any(words) else text
+    return _read.known[key]
+
+
+def state_of(scene, voice: strip.Voice) -> fingerprint.State | None:
+    """The current state of a voice, None if it is gone."""
+    return fingerprint.of_voice(bpy.data.scenes.get(voice.scene, scene), voice)
 
 
 def of_line(scene, voice: strip.Voice) -> tuple[Mark, ...]:
     """The marks of what a voice plays, in seconds from its beginning."""
-    state = fingerprint.of_voice(bpy.data.scenes.get(voice.scene, scene), voice)
+    state = state_of(scene, voice)
     if state is None:
         return ()
     begin, end = state.seconds if state.last else (0.0, float("inf"))
@@ -98,6 +130,53 @@ def of_line(scene, voice: strip.Voice) -> tuple[Mark, ...]:
         for mark in sorted(marks, key=lambda mark: mark.start)
         if mark.end > begin and mark.start < end
     )
+
+
+# version of a record → what it holds; that and a text → the same with the words of the text
+_read = jobs.session.add(jobs.Memory())
+
+
+def read(record) -> spoken.Spoken | None:
+    """The stored words and sounds of a voice, with the words of its present text; None if nothing
+    can be read."""
+    known, version, text = _read.known, record.version, record.text
+    if version not in known:
+        known[version] = spoken.unpack(record.spoken) if record.spoken else None
+    content = known[version]
+    if content is None or content.text == text:
+        return content
+    if (version, text) not in known:
+        known[version, text] = spoken.mend(content, text)
+    return known[version, text]
+
+
+def is_found(record) -> bool:
+    """Whether the words of a voice were found in its present text."""
+    content = read(record)
+    return content is not None and content.text == record.text
+
+
+def read_next(scene) -> bool:
+    """Read what is stored of one voice that was not read yet; returns whether there was one. Takes
+    a third of a second for an hour's voice."""
+    unread = next(
+        (record for record in scene.thunder_transcripts if record.version not in _read.known), None
+    )
+    if unread is not None:
+        read(unread)
+    return unread is not None
+
+
+def words_in(record, piece: fingerprint.State) -> tuple[int, int]:
+    """The words of a transcript whose middle a piece of its recording plays: the first, and the one
+    after the last; the same for none, or where they are not known."""
+    content = read(record) if record.recording == piece.recording else None
+    if content is None or len(content.words) != len(spoken.split(record.text)):
+        return 0, 0
+    begin, end = piece.seconds
+    middles = [(word.start + word.end) / 2 for word in content.words]
+    inside = [number for number, middle in enumerate(middles) if begin <= middle < end]
+    return (inside[0], inside[-1] + 1) if inside else (0, 0)
 
 
 class ThunderTranscript(bpy.types.PropertyGroup):
@@ -123,6 +202,11 @@ class ThunderTranscript(bpy.types.PropertyGroup):
     def is_recognised(self) -> bool:
         """Whether its text is as it was recognised: nobody typed or changed it."""
         return bool(self.text) and self.text == self.recognised
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was typed or recognised, not even that there are no words."""
+        return not (self.text.strip() or self.recognised)
 
     @property
     def is_typed(self) -> bool:

@@ -178,11 +178,11 @@ def line(context) -> Line:
     """What the current voice says. Raises BadRequest, BadSound."""
     voice = strip.find(context)
     state = fingerprint.of_voice(bpy.data.scenes.get(voice.scene), voice)
-    record = transcript.of(context.scene, voice.name)
+    record = transcript.of_piece(context.scene, voice.name, state)
     content = (
         None
         if record is None or state is None or record.recording != state.recording
-        else read(record)
+        else transcript.read(record)
     )
     if content is None:
         raise BadRequest("The words of this voice are not known yet: press Find Words")
@@ -389,9 +389,6 @@ def mouth(width: float, opening: float, is_wrong: bool = False) -> np.ndarray:
 NOTHING = " "  # what is recognised of a voice that says no words
 _MOST_NAMED = 12  # words that a message names
 
-# version of a record → what it holds; that and a text → the same with the words of the text
-_read = jobs.session.add(jobs.Memory())
-
 
 @dataclass(frozen=True)
 class FoundWords:
@@ -456,13 +453,16 @@ def find(
     """
     scene = bpy.context.scene
     name, record = scene.name, transcript.of(scene, voice.name)
-    said = (record.text if record is not None else "") if text is None else text
+    is_new = text is not None or record is None or record.is_empty
+    if is_new and text is None:  # of the strip that it was cut off
+        text = transcript.text_of(scene, voice.name, transcript.state_of(scene, voice))
+    said = text if is_new else record.text
     with mixdown.sound_for_engine(client, voice) as (sound, mixing):
         yield from mixing
         answer = yield from generation.ask(
             client, "spoken", (0.05, 1.0), FINDING, sound=sound, text=said
         )
-    return _keep(name, voice, answer, said, text is not None)
+    return _keep(name, voice, answer, said, is_new)
 
 
 def recognise(
@@ -500,8 +500,8 @@ def recognise_before(client: Client, voice: strip.Voice) -> Generator[jobs.Step,
     and they are not known. Where it fails a note says why, which is returned too, and takes are
     made without."""
     scene = bpy.context.scene
-    record = transcript.of(scene, voice.name)
-    state = fingerprint.of_voice(bpy.data.scenes.get(voice.scene), voice)
+    state = transcript.state_of(scene, voice)
+    record = transcript.of_piece(scene, voice.name, state)
     is_known = record is not None and (
         record.is_typed
         or (state is not None and record.recording == state.recording and record.recognised)
@@ -534,7 +534,7 @@ def _keep(name: str, voice: strip.Voice, answer: dict, said: str, is_new: bool) 
     if is_new:
         record.text = said
     _store(record, packed, state.recording)
-    content = read(record)
+    content = transcript.read(record)
     unheard = tuple(
         (word.text, round(state.origin + word.start * state.fps))
         for word in content.words
@@ -556,24 +556,12 @@ def _store(record, packed: str, recording: str) -> None:
     record.version = sha256(packed.encode()).hexdigest()[:16]
 
 
-def words_in(record, piece: fingerprint.State) -> tuple[int, int]:
-    """The words of a transcript whose middle a piece of its recording plays: the first, and the one
-    after the last; the same for none, or where they are not known."""
-    content = read(record) if record.recording == piece.recording else None
-    if content is None or len(content.words) != len(spoken.split(record.text)):
-        return 0, 0
-    begin, end = piece.seconds
-    middles = [(word.start + word.end) / 2 for word in content.words]
-    inside = [number for number, middle in enumerate(middles) if begin <= middle < end]
-    return (inside[0], inside[-1] + 1) if inside else (0, 0)
-
-
 def share_words(scene, voice: str, pieces: list[fingerprint.State]) -> None:
     """Give each piece of a voice that was cut its words of the transcript, and these alone."""
     record = transcript.of(scene, voice)
-    content, text, language = read(record), record.text, record.language
+    content, text, language = transcript.read(record), record.text, record.language
     is_recognised = record.is_recognised
-    shares = [(piece, words_in(record, piece)) for piece in pieces]
+    shares = [(piece, transcript.words_in(record, piece)) for piece in pieces]
     for piece, words in shares:
         record = transcript.ensure(scene, piece.strip)
         record.text = spoken.slice_text(text, *words)
@@ -596,37 +584,11 @@ def find_after(steps: Generator, client: Client, voice: strip.Voice) -> Generato
 def is_known(scene, voice: strip.Voice) -> bool:
     """Whether the words and sounds of all that plays of a voice are known, for its present
     transcript."""
-    record = transcript.of(scene, voice.name)
-    state = fingerprint.of_voice(bpy.data.scenes.get(voice.scene), voice)
+    state = transcript.state_of(scene, voice)
+    record = transcript.of_piece(scene, voice.name, state)
     if record is None or state is None or record.recording != state.recording:
         return False
-    content = read(record)
-    return content is not None and content.text == record.text
-
-
-def read(record) -> spoken.Spoken | None:
-    """The stored words and sounds of a voice, with the words of its present text; None if nothing
-    can be read."""
-    known, version, text = _read.known, record.version, record.text
-    if version not in known:
-        known[version] = spoken.unpack(record.spoken) if record.spoken else None
-    content = known[version]
-    if content is None or content.text == text:
-        return content
-    if (version, text) not in known:
-        known[version, text] = spoken.mend(content, text)
-    return known[version, text]
-
-
-def read_next(scene) -> bool:
-    """Read what is stored of one voice that was not read yet; returns whether there was one. Takes
-    a third of a second for an hour's voice."""
-    unread = next(
-        (record for record in scene.thunder_transcripts if record.version not in _read.known), None
-    )
-    if unread is not None:
-        read(unread)
-    return unread is not None
+    return transcript.is_found(record)
 
 
 def lines(scene, strips_scene) -> Iterator[Line]:
@@ -648,5 +610,5 @@ def lines(scene, strips_scene) -> Iterator[Line]:
         plays += [(voice.name, fingerprint.of_voice(scene, voice))] if voice is not None else []
     for name, state in sorted(plays, key=lambda play: (play[0], play[1].recording) not in own):
         record = own.get((name, state.recording), known.get(state.recording))
-        if record is not None and (content := read(record)) is not None:
+        if record is not None and (content := transcript.read(record)) is not None:
             yield Line.of(record, content, state)

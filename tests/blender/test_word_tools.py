@@ -18,7 +18,7 @@ from thunder.scene.host import compat
 from thunder.scene.review import word_track
 from thunder.scene.takes import dialogue, provenance, take_list, transcript, word_places
 from thunder.scene.takes.direction import head_direction
-from thunder.scene.voice import strip
+from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import direction_words, progress, spoken
 from thunder.thunder_core.direction import HELD, Mark, MOVED, SOUND, STRESSED, THROWN_AWAY
 from thunder.thunder_core.request import Request
@@ -373,6 +373,59 @@ def test_a_cut_strip_keeps_its_text_while_its_takes_play_it_or_its_words_are_not
     compat.strips(scene.sequence_editor).remove(line(scene))
     dialogue.follow(scene)
     assert texts_of(scene) == {right.name: ("bump", ["bump"])}
+
+
+def test_takes_of_pieces_that_lie_where_they_were_cut_are_made_with_the_words_of_each(
+    blender, voiced_scene, client
+):
+    scene, letters = voiced_scene, " ".join("abcdefghijklmnopqrstuvwxyz")
+    transcript.ensure(scene, "line").text = letters
+    blender.ops.thunder.generate()  # and its words are found, a tenth of a second each, from .2 on
+    right = line(scene).split(START + 48, "SOFT")
+    dialogue.follow(scene)
+    for name, said in (
+        (right.name, "s t u v w x y z"),
+        ("line", "a b c d e f g h i j k l m n o p q r"),
+    ):
+        scene.thunder.voice = name
+        assert blender.ops.thunder.generate() == {"FINISHED"} and sent(client)["text"] == said
+        assert word_places.current(blender.context).text in said
+        assert word_places.is_known(scene, strip.find(blender.context))
+    takes = scene.thunder.takes
+    assert transcript.text_of(scene, "line") == letters, "the first takes play all of it"
+    assert {each.voice for each in takes} == {"line", right.name}
+    assert fingerprint.stale_takes(scene) == [] and not any(map(provenance.has_old_score, takes))
+    strip.move(right, compat.content_start(right) + 50)
+    dialogue.follow(scene)
+    assert [texts_of(scene)[name][0] for name in ("line", right.name)] == [
+        letters[:35],
+        letters[36:],
+    ]
+    assert not any(map(provenance.has_old_score, takes))
+
+
+def test_words_are_found_in_a_piece_and_its_empty_transcript_is_filled(
+    blender, voiced_scene, client
+):
+    scene, letters = voiced_scene, " ".join("abcdefghijklmnopqrstuvwxyz")
+    transcript.ensure(scene, "line").text = letters
+    blender.ops.thunder.generate()
+    right = line(scene).split(START + 48, "SOFT")
+    transcript.ensure(scene, right.name)  # as the dialog does that shows it
+    scene.thunder.voice = right.name
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    assert sent(client)["text"] == letters[36:] and transcript.of(scene, right.name).is_empty
+    assert blender.ops.thunder.find_words() == {"FINISHED"}
+    assert transcript.of(scene, right.name).text == letters[36:]
+
+
+def test_a_text_that_was_typed_since_its_words_were_found_is_heard_whole(blender, worded, client):
+    transcript.ensure(worded, "line").text = " ".join("abcdefghijklmnopqrstuvwxyz")
+    blender.ops.thunder.find_words()
+    line(worded).frame_final_end = START + 48
+    transcript.of(worded, "line").text = "another text than before"
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    assert sent(client)["text"] == "another text than before"
 
 
 def test_they_survive_saving_and_are_gone_with_another_recording(blender, voiced_scene, tmp_path):
