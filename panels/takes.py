@@ -55,7 +55,7 @@ class THUNDER_UL_takes(bpy.types.UIList):
             picture.label(text="", icon="NONE" if tile else "BLANK1", icon_value=tile)
         # a click on the words shows the take too: Blender's own row is one line high
         said = tune(below.row(align=True), active=False, alignment="LEFT")
-        words = shorten(item.words, width(context) - BESIDE, context)
+        words = shorten(provenance.words_of(item), width(context) - BESIDE, context)
         said.operator("thunder.select_take", text=words, emboss=False).index = index
         if mark != "BLANK1":
             row.label(text="", icon=mark)

@@ -3,6 +3,7 @@
 only."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from .types import SPEAKS
 USUAL, AS_DIRECTED, NEARLY = "usual", "as directed", "close to the direction"
 OTHER_RECORDING = "performs another recording"
 RETAKE = "retake"  # in a take's provenance: the words that it says anew; all else is another take's
+PLAYS = "plays"  # likewise, of one that was cut: start and end of what is left, s of what was made
 # least deviation, in standard deviations between speakers, at which an axis is named
 REMARKABLE = 0.75
 # the same for how brows and head are carried: .2 of a channel, 4° of a nod, 5° of a turn, 3.5° of a
@@ -252,12 +254,47 @@ class TakeChoice(NamedTuple):
     ideas: tuple[str, ...] = ()
 
 
+def of_part(provenance: Mapping, offset: float, seconds: float) -> dict:
+    """The provenance of a take that plays from `offset` seconds on alone, before its beginning if
+    negative, and for so many: all of its choice stays known, for when more of it plays again."""
+    begin = _plays(provenance)[0] + offset
+    return {**provenance, PLAYS: [begin, begin + seconds]}
+
+
+def _plays(provenance: Mapping) -> tuple[float, float]:
+    """The seconds of a take as it was made that it still plays: all where nothing was cut."""
+    try:
+        begin, end = (float(seconds) for seconds in provenance[PLAYS])
+        return begin, end
+    except (KeyError, TypeError, ValueError):
+        return 0.0, math.inf
+
+
+def played_choice(provenance: Mapping) -> dict:
+    """The record of a take's choice (`planning.choice`) of what it plays, in seconds from its
+    beginning. Raises LookupError, TypeError, ValueError where it is not known, or damaged."""
+    choice = provenance["choice"]  # a text where it is stored in a .blend
+    choice = json.loads(choice) if isinstance(choice, str) else dict(choice)
+    if PLAYS not in provenance:
+        return choice
+    begin, end = _plays(provenance)
+
+    def rows(name: str) -> list:
+        """Of words those whose middle it plays, of pauses whose start."""
+        return [
+            [*(float(second) - begin for second in seconds), what]
+            for *seconds, what in choice[name]
+            if begin <= (float(seconds[0]) + float(seconds[-1])) / 2 < end
+        ]
+
+    return choice | {name: rows(name) for name in ("hits", "aside", "pauses")}
+
+
 def choice_of_take(provenance: Mapping) -> TakeChoice:
     """The choice of a take (`planning.choice`), from its provenance; an empty one if that is not
     known, or damaged. The second of a word is its middle, of a pause its start."""
     try:
-        choice = provenance["choice"]  # a text where it is stored in a .blend
-        choice = json.loads(choice) if isinstance(choice, str) else dict(choice)
+        choice = played_choice(provenance)
         hits, aside = (
             tuple(
                 ((float(start) + float(end)) / 2, str(text) or f"{float(start):.1f} s")
@@ -267,7 +304,7 @@ def choice_of_take(provenance: Mapping) -> TakeChoice:
         )
         pauses = tuple((float(start), str(act)) for start, act in choice["pauses"])
         return TakeChoice(hits, aside, pauses, tuple(map(str, choice.get("ideas", ()))))
-    except (KeyError, TypeError, ValueError):
+    except (LookupError, TypeError, ValueError):
         return TakeChoice()
 
 

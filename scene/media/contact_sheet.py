@@ -194,7 +194,7 @@ class _Sheet(puppets.Portrait):
         )
         self._write(entry.name if len(entry.name) <= 16 else entry.name[:15] + "…", 0.1, 0.53, 0.14)
         for index, line in enumerate(
-            textwrap.wrap(entry.words, LETTERS, max_lines=LINES, placeholder=" …")
+            textwrap.wrap(provenance.words_of(entry), LETTERS, max_lines=LINES, placeholder=" …")
         ):
             self._write(line, 0.1, 0.35 - index * LINE_CELLS, 0.12)
         right = LABEL_CELLS + NAMES_CELLS - 0.06

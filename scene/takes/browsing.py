@@ -148,7 +148,7 @@ def describe(entry) -> str:
             f"{said}Lip-Sync {take_list.points(entry.score)} of 100{whole * entry.of_whole}"
             f"{old * provenance.has_old_score(entry)}"
         )
-    lines.append(entry.words)
+    lines.append(provenance.words_of(entry))
     if provenance.is_edited(entry):
         late = ", after it was scored" * (take_list.speaks(entry) and provenance.is_outdated(entry))
         lines.append(f"Its keys were edited{late}")

@@ -12,6 +12,7 @@ import numpy as np
 from ...thunder_core.animation.timing import Clock, motion_times
 from ...thunder_core.client import Client
 from ...thunder_core.direction import DirectionRequest
+from ...thunder_core.direction_words import played_choice
 from ...thunder_core.errors import attempt, BadRequest
 from ...thunder_core.request import Request, SourcePerformance, turns_of
 from ...thunder_core.types import FPS, Motion
@@ -202,8 +203,8 @@ def _read_take(scene, source: Source) -> Generator[float, None, _Read]:
     requested = provenance.request_of(about, scene.thunder).direction or DirectionRequest()
     direction = None if take_style is None else keep.with_mean(requested.vectors, take_style)
     try:
-        choice = dict(json.loads(about.get("choice", "{}")))
-    except (TypeError, ValueError):  # damaged
+        choice = played_choice(about)
+    except (LookupError, TypeError, ValueError):  # not known, or damaged
         choice = {}
     spans = turns_of(about)
     performance = yield from provenance.read(rig, entry)

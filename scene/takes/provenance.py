@@ -19,6 +19,7 @@ from ...thunder_core.animation.gaze import GazeTarget
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.batch.settings import LARGEST_SEED, MOST_TAKES
 from ...thunder_core.direction import DirectionRequest
+from ...thunder_core.direction_words import choice_of_take, of_part, words_of_take
 from ...thunder_core.errors import attempt, BadRequest
 from ...thunder_core.face.lips import opening_mm, width_mm
 from ...thunder_core.findings import Finding, OPEN
@@ -386,6 +387,19 @@ def rank(entry) -> tuple[bool, float]:
     others, takes without a score last."""
     score = entry.score if math.isfinite(entry.score) else -1.0
     return score >= 0 and not has_old_score(entry), score
+
+
+def words_of(entry) -> str:
+    """What the list says of a take; where its strip was trimmed since, of the part that is left.
+    Quick: for every redraw."""
+    changed = None if entry.action is None else fingerprint.change(entry.id_data, entry)
+    if changed is None or changed.kind != "CUT":
+        return entry.words
+    begin, end = changed.now.seconds
+    about = about_of(entry.action)
+    left = of_part(about, begin - fingerprint.of_take(entry).seconds[0], end - begin)
+    whole, part = (sum(map(len, choice_of_take(each)[:3])) for each in (about, left))
+    return entry.words if part == whole else words_of_take(left)
 
 
 def style_of_take(action) -> np.ndarray | None:

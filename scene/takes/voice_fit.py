@@ -14,6 +14,7 @@ import numpy as np
 from ...thunder_core.animation import motion_file
 from ...thunder_core.animation.timing import Clock, monotone_cubic
 from ...thunder_core.client import Client
+from ...thunder_core.direction_words import of_part
 from ...thunder_core.engine_python import find_tracker
 from ...thunder_core.errors import BadSound, NoVoice, OutOfMemory
 from ...thunder_core.face.lips import opening_mm, width_mm
@@ -439,6 +440,7 @@ def cut_to(
     return replace(
         performance,
         motion=fitted,
+        provenance=of_part(performance.provenance, offset, frames / FPS),
         opening=resample(performance.opening),
         width=resample(performance.width),
         sync_per_frame=sync,

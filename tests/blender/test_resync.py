@@ -18,6 +18,8 @@ from thunder.scene.takes.commit.committing import Choice
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation.commit import line_records
+from thunder.thunder_core.direction import Direction, Style
+from thunder.thunder_core.direction_words import choice_of_take, words_of_take
 
 SECONDS = 4.0
 LEAD_IN, LEAD_OUT = 10, 13  # frames of a take before and after its sound, at 25 fps
@@ -211,6 +213,48 @@ def test_what_is_heard_in_addition_alone_is_sampled(speaking, scene, rig, client
     # no jump where the new part begins
     assert np.abs(np.diff(values))[LEAD_IN + 45 : LEAD_IN + 60].max() < 0.15
     assert kinds(scene) == []
+
+
+@pytest.mark.parametrize("resynced", [False, True])
+def test_a_take_of_a_trimmed_strip_says_the_words_that_are_left(
+    speaking, scene, rig, client, resynced
+):
+    usual, smiling = (Direction(Style(smile=smile)).vector().tolist() for smile in (0.0, 0.1))
+    choice = {
+        "hits": [[0.3, 0.5, "fox"], [1.6, 2.0, "boxes"], [3.0, 3.4, "dogs"]],
+        "aside": [],
+        "pauses": [[3.6, "looks away"]],
+        "ideas": [],
+    }
+    about = {"direction": usual, "reading": smiling, "as_asked": False}
+    action = scene.thunder.takes[0].action
+    action[keying.PROPERTY].update(about | {"choice": json.dumps(choice)})
+    whole = "hits fox and boxes and dogs, looks away in the pause"
+    scene.thunder.takes[0].words = whole
+
+    def said():
+        made = resync(scene, client) if resynced else []
+        entry = scene.thunder.takes[0]
+        if "CHANGED" in made:  # what was sampled in addition tells how the take is directed
+            entry.action[keying.PROPERTY].update(about)
+            entry.words = words_of_take(provenance.about_of(entry.action))
+        assert provenance.words_of(entry) in entry.tooltip.split("\n")
+        return provenance.words_of(entry)
+
+    def seconds():
+        hits = choice_of_take(provenance.about_of(scene.thunder.takes[0].action)).hits
+        return {word: pytest.approx(at, abs=0.02) for at, word in hits}
+
+    trim_end(speaking, 50)
+    assert said() == "hits fox and boxes"
+    trim_start(speaking, 25)
+    assert said() == "hits boxes"
+    assert seconds()["boxes"] == (0.8 if resynced else 1.8)
+    trim_end(speaking, 75)
+    trim_start(speaking, 0)
+    assert said() == "hits fox"
+    trim_end(speaking, 0)
+    assert said() == whole and seconds() == {"fox": 0.4, "boxes": 1.8, "dogs": 3.2}
 
 
 def test_another_recording_is_sampled_anew_with_the_same_seed_and_a_mixed_take_is_kept(

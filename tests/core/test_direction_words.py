@@ -21,7 +21,10 @@ from thunder_core.direction_words import (
     AS_DIRECTED,
     AXIS_WORDS,
     CARRIED_WORDS,
+    choice_of_take,
     NEARLY,
+    of_part,
+    TakeChoice,
     word_of_voice,
     words,
     words_of_request,
@@ -129,6 +132,18 @@ def test_a_take_says_first_which_words_it_hits_and_what_it_does_in_pauses():
     assert "still eyes" in words_of_take(take(of(smile=0.5, eyes=0.4), choice={}))
     moved = about | {"moved": "{}", "as_asked": True}
     assert words_of_take(moved) == "performs another recording"
+
+
+def test_the_choice_of_a_part_is_what_it_plays_and_the_rest_comes_back():
+    choice = {"hits": [[1.0, 2.0, "battle"], [3.0, 4.0, "field"]], "aside": [[0.0, 0.5, "a"]]}
+    about = take(choice=json.dumps(choice | {"pauses": [[2.5, "nods"]]}))
+    part = of_part(about, 1.25, 2.0)  # seconds 1.25 to 3.25
+    assert choice_of_take(part) == (((0.25, "battle"),), (), ((1.25, "nods"),), ())
+    assert choice_of_take(of_part(part, 1.0, 0.5)) == TakeChoice(pauses=((0.25, "nods"),))
+    assert choice_of_take(of_part(part, -1.25, 9.0)) == choice_of_take(about)
+    for damaged in ("hits", 3, [[]], [["a"]], [[None, None, "a"]]):
+        assert choice_of_take(part | {"choice": choice | {"hits": damaged}}) == TakeChoice()
+    assert choice_of_take(about | {"plays": "?"}) == choice_of_take(about)
 
 
 def test_takes_of_which_the_list_would_say_the_same_are_told_apart():
