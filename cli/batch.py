@@ -105,6 +105,7 @@ def bake_all(chosen: argparse.Namespace) -> int:
                 for event in events:
                     run.note(event)
         if not chosen.only:
+            run.forget_unlisted()
             run.collect()
     except KeyboardInterrupt:
         say(f"{run.counts()}: the same command goes on from here")
@@ -218,6 +219,7 @@ class Run:
 
     def __init__(self, chosen: argparse.Namespace, out: str, jobs: tuple[job_file.Job, ...]):
         self.chosen, self.out, self.jobs = chosen, out, jobs
+        self.source = os.path.realpath(chosen.jobs)
         self._check([] if chosen.only else [manifest.JSON_NAME, manifest.HTML_NAME])
         self.maker = maker_of(chosen.weights)
         self.states: dict[str, str] = {}
@@ -340,7 +342,9 @@ class Run:
         sentence, force = event["sentence"], self.chosen.force
         self.notes[name]["sentence"] = sentence
         self._record(
-            lambda: manifest.note_failure(self.out, name, sentence, event.get("log", ""), force)
+            lambda: manifest.note_failure(
+                self.out, name, sentence, event.get("log", ""), force, self.source
+            )
         )
         self.progress.end(name, False)
         lines = [f"    {line}" for line in event.get("log", "").splitlines()[-20:]]
@@ -348,6 +352,10 @@ class Run:
 
     def _forget_failure(self, name: str) -> None:
         self._record(lambda: manifest.forget_failure(self.out, name))
+
+    def forget_unlisted(self) -> None:
+        """Remove what earlier runs of the same jobs wrote about failed ones that were taken out."""
+        self._record(lambda: manifest.forget_unlisted(self.out, self.source, self.jobs))
 
     def _note_success(self, name: str, event: Mapping) -> None:
         self.states[name] = manifest.BAKED

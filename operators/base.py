@@ -352,8 +352,14 @@ class PartialResults:
 
     @property
     def changed_so_far(self) -> str:
-        # An undo beyond the start takes the list along.
-        listed = {entry.seed for entry in bpy.context.scene.thunder.takes}
+        # An undo beyond the start takes the list along. Those of a head that was removed are in the
+        # undo step of that.
+        scene = bpy.context.scene
+        listed = {
+            entry.seed
+            for entry in scene.thunder.takes
+            if entry.head is not None and entry.head.name in scene.objects
+        }
         count = sum(take.seed in listed for take in getattr(self, "takes", ()))
         return f"{count} of {self.requested} takes kept in the list" if count else ""
 

@@ -5,11 +5,12 @@ mark, move or retake it, use another take's mouth; the mouse over words."""
 import textwrap
 
 import bpy
+from bpy.app.handlers import persistent
 from bpy.props import EnumProperty, FloatProperty, IntProperty, StringProperty
 
 from ..scene.engine import connection, recogniser
 from ..scene.heads import head
-from ..scene.host import jobs
+from ..scene.host import jobs, playback
 from ..scene.review import listening, word_track
 from ..scene.takes import dialogue, keep, mix, provenance, take_list, transcript, word_places
 from ..scene.voice import fingerprint, strip
@@ -80,17 +81,15 @@ class THUNDER_OT_step_word(OnWord, InstantWork, bpy.types.Operator):
 
 
 class THUNDER_OT_loop_word(OnWord, InstantWork, bpy.types.Operator):
-    """Play the word again and again, with a little before it. Press again to stop"""
+    """Play the word again and again, with a little before it. Press again, or Esc, to stop"""
 
     def act(self, context):
-        if word_places.is_looped(context.scene):
-            context.scene.use_preview_range = False
+        stops = word_places.is_looped(context.scene)
+        if stops:
+            word_places.end_loop(context.scene)
         else:
             _loop(context, word_places.current(context))
-        if (
-            context.screen is not None
-            and context.screen.is_animation_playing != context.scene.use_preview_range
-        ):
+        if context.screen is not None and context.screen.is_animation_playing == stops:
             bpy.ops.screen.animation_play()
 
 
@@ -104,14 +103,26 @@ def go_to(context, place: word_places.Place) -> None:
 
 def _loop(context, place: word_places.Place) -> None:
     """Play only the frames around a word."""
-    scene, (first, last) = context.scene, place.frames
-    scene.use_preview_range = True
-    scene.frame_preview_start, scene.frame_preview_end = (
-        first - round(PRE_ROLL * place.fps),
-        last + round(AFTER * place.fps),
+    first, last = place.frames
+    word_places.loop(
+        context.scene, place, first - round(PRE_ROLL * place.fps), last + round(AFTER * place.fps)
     )
-    word_places.remember_loop(scene, place)
-    scene.frame_set(scene.frame_preview_start)
+    context.scene.frame_set(context.scene.frame_preview_start)
+
+
+def _end_loops() -> None:
+    """Give the preview ranges back that looped words have replaced, unless they still play."""
+    for scene in () if playback.is_on() else bpy.data.scenes:
+        word_places.end_loop(scene)
+
+
+# shortly after: Esc moves the playhead once it has stopped
+_ending = jobs.Task(_end_loops, any_time=True, any_file=True)
+
+
+@persistent
+def _end_soon(*_) -> None:
+    _ending.start(0.0)
 
 
 class THUNDER_OT_hear_word(OnWord, SlicedWork, bpy.types.Operator):
@@ -350,7 +361,14 @@ def _edges(place: word_places.Place) -> tuple[float, float]:
     return place.origin + place.start * place.fps, place.origin + place.end * place.fps
 
 
-register, unregister = jobs.registration(keymap="View2D", keys=_KEYS)
+register, unregister = jobs.registration(
+    handlers=tuple(
+        (name, _end_soon)
+        for name in ("animation_playback_post", "load_post", "undo_post", "redo_post")
+    ),
+    keymap="View2D",
+    keys=_KEYS,
+)
 
 
 WIDTH, LETTERS = 640, 100  # width of the wide field, pixels, and letters per line

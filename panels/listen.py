@@ -66,7 +66,7 @@ class THUNDER_PT_words(Tab, bpy.types.Panel):
             "thunder.loop_word",
             text="",
             icon="FILE_REFRESH",
-            depress=context.scene.use_preview_range,
+            depress=word_places.is_looped(context.scene),
         )
         row.operator("thunder.hear_word", text="", icon="SPEAKER")
 

@@ -205,7 +205,7 @@ def say_passed_over(context, voice: strip.Voice) -> str:
     if speaker is None:
         return ""
     return (
-        f"“{active.name}” is a line of “{speaker.name}”, so the voice is “{voice.name}”: choose "
+        f"{strip.say_speaker(active.name, speaker)}, so the voice is “{voice.name}”: choose "
         f"“{active.name}” in Dialogue to change both"
     )
 

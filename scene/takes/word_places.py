@@ -194,13 +194,31 @@ def current(context) -> Place:
     return line(context).current(context.scene)
 
 
-# property of a scene: preview range of the looped word, and its first frame
+# property of a scene: preview range of the looped word, its first frame, and of the preview range
+# before whether it was used, and its frames
 LOOPED = "thunder_looped"
 
 
-def remember_loop(scene, place: Place) -> None:
-    """Keep a word the current one while the preview range is played again and again."""
-    scene[LOOPED] = [scene.frame_preview_start, scene.frame_preview_end, place.frames[0]]
+def loop(scene, place: Place, first: int, last: int) -> None:
+    """Play only these frames around a word, which stays the current one meanwhile."""
+    before = (
+        scene[LOOPED][3:]
+        if is_looped(scene)
+        else [int(scene.use_preview_range), scene.frame_preview_start, scene.frame_preview_end]
+    )
+    scene.use_preview_range = True
+    scene.frame_preview_start, scene.frame_preview_end = first, last
+    scene[LOOPED] = [scene.frame_preview_start, scene.frame_preview_end, place.frames[0], *before]
+
+
+def end_loop(scene) -> None:
+    """Give the scene the preview range that it had before a word was looped; the word stays the
+    current one."""
+    if is_looped(scene):
+        at, used, first, last = scene[LOOPED][2:]
+        scene.frame_preview_start, scene.frame_preview_end = first, last
+        scene.use_preview_range = bool(used)
+        scene.frame_set(at)
 
 
 def is_looped(scene) -> bool:
@@ -208,7 +226,7 @@ def is_looped(scene) -> bool:
     record = list(scene.get(LOOPED, ()))
     return (
         scene.use_preview_range
-        and len(record) == 3
+        and len(record) == 6
         and record[:2] == [scene.frame_preview_start, scene.frame_preview_end]
     )
 

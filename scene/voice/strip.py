@@ -91,7 +91,7 @@ def scene_of_strips(context):
 
 def find(context) -> Voice:
     """The voice chosen for the current head, else the active sound strip unless it is another
-    head's, else one of the head's, or the only one.
+    head's, else one of the head's, or the only one that is not another's.
 
     Raises BadSound with the reason and what to do.
     """
@@ -99,21 +99,22 @@ def find(context) -> Voice:
     if settings.source == "FILE":
         return of_file(context.scene, settings.sound_file)
     scene = scene_of_strips(context)
-    strips, spoken_strips = sound_strips(scene), []
-    chosen = settings.voice
+    everyones, spoken_strips = sound_strips(scene), []
+    chosen, mesh = settings.voice, head.current(context)
     if settings.head_role == "LISTENS":
-        strips = _strips_to_hear(context, strips, chosen)
+        strips = everyones = _strips_to_hear(context, everyones, chosen)
     else:
-        spoken_strips = spoken_by(context.scene, head.current(context), strips)
+        spoken_strips = spoken_by(context.scene, mesh, everyones)
+        taken = set() if mesh is None else _assigned(context.scene)
+        strips = spoken_strips or [each for each in everyones if each.name not in taken]
     if chosen:
-        strip = next((s for s in strips if s.name == chosen), None)
+        strip = next((s for s in everyones if s.name == chosen), None)
         if strip is None:
             raise BadSound(
                 f"The strip “{chosen}” is no longer in the sequencer: choose another voice"
             )
         return voice_of(scene, strip)
-    everyones, strips = strips, spoken_strips or strips
-    if not strips:
+    if not everyones:
         raise BadSound(
             say_elsewhere(scene)
             or "There is no sound strip in the sequencer: add the dialogue there or choose a sound "
@@ -139,6 +140,13 @@ def find(context) -> Voice:
         )
         return voice_of(scene, spoken)
     audible = [strip for strip in strips if not _why_silent(scene, strip)]
+    if len(audible) != 1 and (active in everyones or not strips):
+        name = (active if active in everyones else everyones[0]).name
+        part = next(part for part in context.scene.thunder.cast if part.strip == name)
+        raise BadSound(
+            f"{say_speaker(name, part.head)}, so “{mesh.name}” has no voice: choose a line in "
+            f"Dialogue, or “{name}” in Thunder's first field to let “{mesh.name}” speak it"
+        )
     if len(audible) > 1:
         raise BadSound(
             "There are several sound strips: choose one in Thunder's first field, or click it in "
@@ -169,14 +177,15 @@ def of_take(context, entry) -> Voice:
 
 def chosen_name(scene, mesh) -> str:
     """Name of the strip that is chosen as the voice of a head, "" for none: the head's choice,
-    else the scene's unless the head has strips to speak and that is none of them."""
+    else the scene's unless the head has others to speak, or another head speaks it."""
     settings = scene.thunder
     state = None if mesh is None else head_state.of(head.owner_of(mesh))
     if state is not None and state.is_property_set("voice"):
         return state.voice
     if settings.strip and role(scene, mesh) != "LISTENS":
         spoken_names = {each.name for each in spoken_by(scene, mesh, sound_strips(scene))}
-        return settings.strip if not spoken_names or settings.strip in spoken_names else ""
+        is_free = not spoken_names and (mesh is None or settings.strip not in _assigned(scene))
+        return settings.strip if is_free or settings.strip in spoken_names else ""
     return settings.strip
 
 
@@ -235,24 +244,30 @@ def _strips_to_hear(context, strips: list, chosen: str) -> list:
     return others
 
 
-def _is_assigned(scene, name: str) -> bool:
-    """Whether a head of the scene was chosen to speak a strip, or none to."""
-    return any(
-        part.strip == name and (part.silent or (part.head and part.head.name in scene.objects))
+def _assigned(scene) -> set[str]:
+    """Names of the strips that a head of the scene was chosen to speak, or none to."""
+    return {
+        part.strip
         for part in scene.thunder.cast
-    )
+        if part.silent or (part.head and part.head.name in scene.objects)
+    }
+
+
+def say_speaker(name: str, speaker: bpy.types.Object | None) -> str:
+    """The beginning of a sentence: which head, or none, was chosen to speak a strip."""
+    return f"“{name}” is a line of “{speaker.name}”" if speaker else f"“{name}” has no speaker"
 
 
 def _is_nobodys(scene, strip) -> bool:
     """Whether nothing was chosen for a strip, nor for ranges of it."""
-    return not _is_assigned(scene, strip.name) and not any(
+    return strip.name not in _assigned(scene) and not any(
         turn.head and turn.sound == strip.sound for turn in scene.thunder.turns
     )
 
 
 def keep_speaker(scene, name: str, mesh) -> None:
     """Assign an unassigned strip to a head, so that it stays with it when others are added."""
-    if by_name(scene, name) is not None and not _is_assigned(scene, name):
+    if by_name(scene, name) is not None and name not in _assigned(scene):
         part = (
             next((part for part in scene.thunder.cast if part.strip == name), None)
             or scene.thunder.cast.add()

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 
 import pytest
 from played_engine import Asked, listed, seeds
+from thunder.operators import base
 from thunder.scene.heads import head
 from thunder.scene.review import live_score
 from thunder.scene.takes import browsing, generation, provenance, take_list
@@ -126,6 +127,25 @@ def test_a_take_that_an_edit_spoils_stays_in_its_row_and_new_ones_find_theirs(
     copy = voiced.thunder.takes[take_list.duplicate(voiced, browsing.order(blender.context)[1])]
     copy.seed, copy.score = 99, 1.0
     assert rows(blender) == [12, 14, 11, 13, 99]
+
+
+def test_takes_of_a_head_that_is_deleted_meanwhile_are_no_undo_step_beside_that_of_its_deletion(
+    blender, voiced, client
+):
+    class Operator(base.PartialResults, base.SlicedWork):
+        bl_label, takes, requested = "Generate Takes", [], 4
+
+        def report(self, kind, text):
+            pass
+
+    operator, mesh = Operator(), head.find(voiced).mesh
+    steps = start(blender, voiced, client, on_take=operator.takes.append)
+    listed(voiced, 2, steps)
+    assert operator.fail(errors.BadHead("A fault")) == {"FINISHED"}  # which is an undo step
+    voiced.collection.objects.unlink(mesh)
+    with pytest.raises(errors.BadHead, match="The head was removed") as removed:
+        finish(steps)
+    assert operator.fail(removed.value) == {"CANCELLED"}
 
 
 def test_takes_whose_scores_did_not_come_stay_and_are_scored_when_shown(blender, voiced, client):

@@ -411,6 +411,12 @@ def test_the_fault_of_a_job_costs_no_other(blender, client, tmp_path, jobs_here,
     # and knows what it has baked
     assert batch.bake_all(command.options(given)) == batch.SOME_FAILED
     assert f"{len(good)} up to date" in capsys.readouterr().out
+    assert (out / "pipe.failed.json").exists()
+    (folder / "pipe.wav").unlink()
+    assert batch.bake_all(command.options([*given, "--only", "_xe9"])) == batch.SOME_FAILED
+    assert (out / "pipe.failed.json").exists()  # on a farm the final run alone tidies up
+    assert batch.bake_all(command.options(given)) == batch.SOME_FAILED
+    assert [path.name for path in out.glob("*.failed.json")] == ["_xe9.failed.json"]
 
 
 def test_a_run_that_is_stopped_says_what_is_left(blender, tmp_path, monkeypatch, capsys, voice):

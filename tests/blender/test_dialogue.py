@@ -100,6 +100,47 @@ def test_a_clicked_line_of_another_head_stays_its_own_and_that_is_said(
     assert "so the voice is “one”" in shown
 
 
+def test_a_head_without_lines_speaks_that_of_another_only_where_that_is_chosen(
+    blender, strips, scene, heads, client
+):
+    cast(scene, one=heads[0], two=heads[0], music=None)
+    scene.thunder.head, scene.thunder.count = heads[1], 1
+    name = heads[1].name
+    ends = f", so “{name}” has no voice: choose a line in Dialogue, or “two” in Thunder's first "
+    said = f"“two” is a line of “{heads[0].name}”{ends}field to let “{name}” speak it"
+    scene.sequence_editor.active_strip = strips["two"]
+    with pytest.raises(RuntimeError, match=said):
+        blender.ops.thunder.generate()
+    assert said in " ".join(draw(sidebar.THUNDER_PT_main, blender.context).texts())
+    for active, why in (("music", "“music” has no speaker"), (None, "“one” is a line of")):
+        scene.sequence_editor.active_strip = strips.get(active)
+        with pytest.raises(errors.BadSound, match=f"{why}.*, so “{name}” has no voice"):
+            strip.find(blender.context)
+    scene.thunder.strip = "two"  # chosen before there was a head
+    assert scene.thunder.voice == ""
+    scene.thunder.voice = "two"
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    assert [(entry.voice, entry.head) for entry in scene.thunder.takes] == [("two", heads[1])]
+
+
+def test_a_head_without_lines_speaks_the_only_strip_that_nobody_does(blender, strips, scene, heads):
+    cast(scene, one=heads[0], music=None)
+    scene.thunder.head = heads[1]
+    for active in (None, "one", "music"):
+        scene.sequence_editor.active_strip = strips.get(active)
+        voice = strip.find(blender.context)
+        assert voice.name == "two"
+    scene.sequence_editor.active_strip = strips["one"]
+    said = f"“one” is a line of “{heads[0].name}”, so the voice is “two”"
+    assert takes_dialogue.say_passed_over(blender.context, voice).startswith(said)
+    scene.thunder.cast.remove([part.strip for part in scene.thunder.cast].index("music"))
+    with pytest.raises(errors.BadSound, match="“one” is a line of"):
+        strip.find(blender.context)
+    scene.sequence_editor.active_strip = None
+    with pytest.raises(errors.BadSound, match="There are several sound strips"):
+        strip.find(blender.context)
+
+
 def test_a_clicked_strip_with_ranges_of_another_head_is_not_the_voice(
     blender, strips, scene, heads
 ):

@@ -10,6 +10,7 @@ import bpy
 import numpy as np
 import pytest
 from drawing import draw, Layout
+from idle import tick
 from performances import clicks, reopen
 from thunder.operators import word_tools
 from thunder.scene.animation import keying
@@ -90,6 +91,50 @@ def test_looping_sets_the_preview_range_and_gives_it_back(blender, worded):
         worded.frame_set(START + 5)
     blender.ops.thunder.loop_word()
     assert not worded.use_preview_range
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_a_loop_that_is_stopped_or_undone_gives_the_animators_range_back(
+    blender, worded, tmp_path, used
+):
+    def preview():
+        scene = blender.context.scene
+        return scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end
+
+    worded.frame_preview_start, worded.frame_preview_end = 40, 90
+    worded.use_preview_range = used
+    before = preview()
+    blender.context.preferences.edit.use_global_undo = True
+
+    def loop_both():
+        blender.ops.thunder.loop_word()
+        blender.ops.thunder.step_word(step=1)
+        looped = preview()
+        assert looped != before and looped[0]
+
+    loop_both()
+    blender.ops.thunder.loop_word()
+    assert preview() == before
+    loop_both()
+    tick()
+    assert preview() != before  # it plays
+    blender.ops.screen.animation_cancel()  # Esc
+    tick()
+    assert preview() == before
+    assert word_places.current(blender.context).text == "bump"  # though the loop began before it
+    loop_both()
+    blender.ops.ed.undo_push(message="looped")
+    blender.ops.thunder.mark_word(kind=STRESSED)
+    blender.ops.ed.undo_push(message="marked")
+    blender.ops.screen.animation_cancel()
+    blender.ops.ed.undo()
+    tick()
+    assert preview() == before
+    loop_both()
+    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "looped.blend"))
+    blender.ops.wm.open_mainfile(filepath=str(tmp_path / "looped.blend"))
+    tick()
+    assert preview() == before
 
 
 def test_marks_follow_the_recording_and_are_sampled(blender, worded):

@@ -165,6 +165,28 @@ def test_a_failure_is_kept_until_the_job_is_baked_and_a_file_of_somebody_else_is
         assert (tmp_path / "intro.failed.json").read_text() == content
 
 
+def test_failures_of_jobs_that_are_listed_no_longer_go_and_those_of_other_sources_stay(tmp_path):
+    out = str(tmp_path)
+    for name, source in (
+        ("gone", "/a"),
+        ("listed", "/a"),
+        ("changed", "/a"),
+        ("another's", "/b"),
+        ("earlier", ""),  # as 0.2.0 wrote it
+    ):
+        manifest.note_failure(out, name, "There is no file", source=source)
+    (tmp_path / "changed.failed.json").write_text(
+        json.dumps({"job": "changed", "sentence": "mine", "source": "/a"})
+    )
+    manifest.forget_unlisted(out, "/a", [Job("listed")])
+    assert sorted(path.name for path in tmp_path.glob("*.failed.json")) == [
+        "another's.failed.json",
+        "changed.failed.json",
+        "earlier.failed.json",
+        "listed.failed.json",
+    ]
+
+
 def test_the_report_holds_takes_words_pictures_and_failures_and_opens_anywhere(
     tmp_path, job, folder
 ):

@@ -66,6 +66,11 @@ def mends_a_line(hand):
     assert len(looped) < last - first + 20
     area.type = "VIEW_3D"
     yield 0.5
+    assert hand.window.screen.is_animation_playing
+    hand.press("ESC")
+    yield 1.0
+    assert not hand.window.screen.is_animation_playing and not scene.use_preview_range
+    assert word_places.current(bpy.context).frames == there[3].frames
 
 
 def split(hand):

@@ -226,11 +226,12 @@ def is_scene_up_to_date(out: str, scene: SharedScene, made_from: dict[str, str])
 
 
 def note_failure(
-    out: str, job: str, sentence: str, log: str = "", force: bool = False
+    out: str, job: str, sentence: str, log: str = "", force: bool = False, source: str = ""
 ) -> Transaction:
-    """Write why a job failed; returns how that was written. Raises ThunderError, also where a file
-    of the user's has its name."""
-    content = {"job": job, "sentence": sentence} | ({"log": log} if log else {})
+    """Write why a job failed; returns how that was written. source: path of the job file, folder or
+    scene that lists it. Raises ThunderError, also where a file of the user's has its name."""
+    more = {name: text for name, text in (("source", source), ("log", log)) if text}
+    content = {"job": job, "sentence": sentence, **more}
     with Transaction(out, force) as written:
         written.write(job + FAILED_FILE, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     return written
@@ -241,6 +242,16 @@ def forget_failure(out: str, job: str) -> None:
     if failure_of(out, job):
         with Transaction(out) as written:
             written.remove(re.compile(re.escape(job + FAILED_FILE)))
+
+
+def forget_unlisted(out: str, source: str, jobs: Iterable[Job]) -> None:
+    """Remove the records of failed jobs that a source listed once and, with these jobs, lists no
+    longer; those of other sources stay. Raises ThunderError."""
+    listed = {job.name + FAILED_FILE for job in jobs}
+    for name in files_written(out):
+        if name.endswith(FAILED_FILE) and name not in listed:
+            if read_json(os.path.join(out, name)).get("source") == source:
+                forget_failure(out, name.removesuffix(FAILED_FILE))
 
 
 def failure_of(out: str, job: str) -> str:
