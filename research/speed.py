@@ -47,6 +47,8 @@ TORCH = "6e38f97"  # the last commit whose engine ran in torch: its takes are co
 EARLIER = "f4f12002"  # the commit whose engine's start is compared
 SECONDS, TAKES = 10.0, 8  # length and takes of the usual request
 PAGE = ROOT / "docs" / "speed.md"  # has the last run's tables
+# Python as users have it: from the second start on it reads the modules that it compiled
+AS_USERS = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
 
 Figures = dict[str, Any]
 
@@ -202,7 +204,10 @@ class Bench:
             trees = [str(tree) for tree in (ROOT, unpack(EARLIER, folder)) if tree is not None]
             commands = [[sys.executable, script, tree, path, str(TAKES)] for tree in trees]
             turns = [
-                [json.loads(subprocess.check_output(command, cwd=folder)) for command in commands]
+                [
+                    json.loads(subprocess.check_output(command, cwd=folder, env=AS_USERS))
+                    for command in commands
+                ]
                 for _ in range(runs)
             ]
 
@@ -277,7 +282,7 @@ class Bench:
             for _ in range(1 if self.quick else 5):
                 for name, command in commands.items():
                     before = os.times()
-                    subprocess.check_output(command, cwd=ROOT)
+                    subprocess.check_output(command, cwd=ROOT, env=AS_USERS)
                     after = os.times()
                     spent[name].append(
                         after.children_user + after.children_system

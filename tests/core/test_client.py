@@ -53,6 +53,31 @@ def temporary_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
 
 
+def test_the_next_engine_reads_what_the_first_has_compiled(tmp_path, monkeypatch):
+    tree = tmp_path / "tree"
+    without = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(Path(ROOT, "thunder_core"), tree / "thunder_core", ignore=without)
+    for folder in ("weights", "assets"):
+        (tree / folder).symlink_to(Path(ROOT, folder))
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "")
+    start = (
+        "import sys; from thunder_core.client import Client\n"
+        "with Client(sys.executable) as client: client.request('hello').wait()"
+    )
+
+    def compiled():
+        """{compiled file of the engine: when it was written, which file it is}."""
+        engine = tree / "thunder_core" / "engine"
+        found = (path.stat() for path in sorted(engine.rglob("*.pyc")))
+        return [(each.st_mtime_ns, each.st_ino) for each in found]
+
+    subprocess.run([sys.executable, "-c", start], cwd=tree, check=True)
+    first = compiled()
+    assert len(first) > 10, "the engine compiles its modules at each start"
+    subprocess.run([sys.executable, "-c", start], cwd=tree, check=True)
+    assert compiled() == first
+
+
 @pytest.fixture
 def play(tmp_path, monkeypatch):
     """A client of an engine that does what a piece of Python says; deadlines are changed."""
