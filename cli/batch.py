@@ -97,6 +97,7 @@ def bake_all(chosen: argparse.Namespace) -> int:
         )
     bake.check_engine(chosen.engine, chosen.weights)
     run = Run(chosen, os.path.abspath(out), listed.jobs)
+    run.say_other_source()
     tasks = run.tasks(jobs)
     try:
         if tasks:
@@ -247,6 +248,17 @@ class Run:
                 say(str(error), sys.stderr)
             self.unwritten.add(str(error))
 
+    def say_other_source(self) -> None:
+        """Warn where the folder holds the report of other jobs. No refusal: these may be the same
+        ones, moved."""
+        if other := manifest.other_source(self.out, self.source):
+            page = "" if self.chosen.only else f", and {manifest.HTML_NAME} will list only this run"
+            say(
+                f"“{self.out}” holds the takes of “{other}”: jobs of the same name replace them"
+                f"{page}. Choose another --out to keep both",
+                sys.stderr,
+            )
+
     def tasks(self, chosen_jobs: tuple[job_file.Job, ...]) -> list[baker_process.Task]:
         """Tasks for the chosen jobs; prints how many there are, and why those that were baked
         before are baked again."""
@@ -381,7 +393,7 @@ class Run:
         if self.chosen.only:
             return
         content = manifest.collect_report(
-            self.out, self.jobs, self.states, self.maker, self.notes, self.scenes
+            self.out, self.jobs, self.states, self.maker, self.notes, self.scenes, self.source
         )
         running = self.progress.running()
         if running:

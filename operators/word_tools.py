@@ -484,8 +484,16 @@ class THUNDER_OT_edit_transcript(HasObstacles, bpy.types.Operator):
     bl_options = {"UNDO", "INTERNAL"}
     obstacles = (lambda context: attempt(strip.find, context)[1],)
 
+    @classmethod
+    def description(cls, context, properties):
+        voice, _ = attempt(strip.find, context)
+        whole = "" if voice is None else transcript.whole_of(context.scene, voice)
+        return f"Words of “{whole}”, which this strip was cut off. {cls.__doc__}" if whole else ""
+
     def invoke(self, context, event):
-        transcript.ensure(context.scene, strip.find(context).name)
+        voice = strip.find(context)
+        word_places.share_with_piece(context.scene, voice)
+        transcript.ensure(context.scene, voice.name)
         return context.window_manager.invoke_props_dialog(self, width=WIDTH)
 
     def draw(self, context):

@@ -10,6 +10,7 @@ from ..scene.heads import head
 from ..scene.host.jobs import registration
 from ..scene.review import checking, listening, live_score
 from ..scene.takes import take_list, transcript, word_places
+from ..scene.takes.dialogue import say_passed_over
 from ..scene.takes.transcript import LABELS, WORD_KINDS
 from ..scene.voice import strip
 from ..thunder_core.errors import attempt
@@ -42,7 +43,9 @@ class THUNDER_PT_words(Tab, bpy.types.Panel):
         return there and super().poll(context)
 
     def draw(self, context):
-        layout = self.layout
+        layout, below = self.layout.column(), self.layout.column()
+        if passed_over := say_passed_over(context, strip.find(context)):
+            wrapped_label(below, passed_over, context)
         if not recogniser.why_not():
             layout.operator("thunder.recognise_words", icon="SYNTAX_ON")
         layout.operator("thunder.find_words", icon="VIEWZOOM")

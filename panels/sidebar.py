@@ -35,9 +35,13 @@ from .tab import (
     tune,
     wrapped_label,
 )
+from .takes import shorten as first_words, width
 
 # widths of the voice's length in seconds and of the head's role, in button heights
 LENGTH_WIDTH, ROLE_WIDTH, CHANNEL_WIDTH = 2.6, 3.8, 4.4
+# what the sidebar has beside the words on the button that adds a transcript, in button heights, and
+# letters of these that are measured: those of an hour would take long
+BESIDE_WORDS, MOST_LETTERS = 6.3, 200
 PROGRESS_WIDTH = 6.0  # of work in the panel's header
 LONGEST_NAME = 16  # letters of a name beside the progress of work
 WANTED = "This voice is hard to understand: enter its words and generate again"
@@ -140,11 +144,19 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
                 wrapped_label(below, wrong, context)
             return False
         record = transcript.of(context.scene, voice.name)
-        draw_transcript(layout, record, context.scene.thunder)
+        words = "" if record is not None and record.text else self._words_of_whole(context, voice)
+        draw_transcript(layout, record, context.scene.thunder, words)
         if passed_over := say_passed_over(context, voice):
             wrapped_label(below, passed_over, context)
         self._draw_stale(below, context)
         return True
+
+    def _words_of_whole(self, context, voice) -> str:
+        """What there is room for of the words that a voice without a transcript has of the strip
+        it was cut off, "" for none."""
+        state = transcript.state_of(context.scene, voice)
+        words = transcript.text_of(context.scene, voice.name, state)[:MOST_LETTERS]
+        return first_words(words, width(context) - BESIDE_WORDS, context)
 
     def _draw_stale(self, layout, context, is_short=False):
         """Changes of voices since takes were made or lines committed, and the Re-sync button."""
@@ -208,7 +220,8 @@ def notes(context) -> list[str]:
     said = [note, head_state.fault(rig.owner) if rig is not None else ""]
     said.append(live.refusal(context.scene))  # its place in Direction may be out of sight
     if voice is not None and not note:
-        record = transcript.of(context.scene, voice.name)
+        state = transcript.state_of(context.scene, voice)
+        record = transcript.of_piece(context.scene, voice.name, state)
         is_known = record is not None and record.text.strip()
         if not is_known and transcript.is_wanted(context.scene, voice.name):
             said.append(WANTED)
@@ -243,16 +256,17 @@ class THUNDER_MT_add_voice(bpy.types.Menu):
         layout.props_enum(context.scene.thunder, "source")
 
 
-def draw_transcript(layout, record, settings) -> None:
+def draw_transcript(layout, record, settings, words: str = "") -> None:
     """The field for what the voice says, or a button that adds one; until somebody has typed it,
-    other ways to fill it. record: of the scene's, None if it has none."""
+    other ways to fill it. record: of the scene's, None if it has none.  words: what takes are made
+    with, shown greyed where the record has none: they are those of the strip it was cut off."""
     row = layout.row(align=True)
     if record is not None:
         icon = "SYNTAX_ON" if record.is_recognised else "TEXT"
-        row.prop(record, "text", text="", icon=icon, placeholder="What the voice says")
-    row.operator(
+        row.prop(record, "text", text="", icon=icon, placeholder=words or "What the voice says")
+    tune(row.row(align=True), active=record is not None or not words).operator(
         "thunder.edit_transcript",
-        text="Add Transcript" if record is None else "",
+        text=words or "Add Transcript" if record is None else "",
         icon="ADD" if record is None else "FULLSCREEN_ENTER",
     )
     if record is not None and record.is_typed:

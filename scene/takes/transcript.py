@@ -84,6 +84,13 @@ def of_piece(scene, voice: str, state: fingerprint.State | None):
     return own
 
 
+def whole_of(scene, voice: strip.Voice) -> str:
+    """Name of the strip that a voice was cut off, whose words are used for it as it has none of its
+    own; "" for none."""
+    record = of_piece(scene, voice.name, state_of(scene, voice))
+    return "" if record is None or record.voice == voice.name else record.voice
+
+
 def add_words(direction: DirectionRequest, scene, voice: strip.Voice) -> DirectionRequest:
     """A request with the transcript of a voice and the marks on its words."""
     text = text_of(scene, voice.name, state_of(scene, voice))

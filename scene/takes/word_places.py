@@ -575,7 +575,8 @@ def _store(record, packed: str, recording: str) -> None:
 
 
 def share_words(scene, voice: str, pieces: list[fingerprint.State]) -> None:
-    """Give each piece of a voice that was cut its words of the transcript, and these alone."""
+    """Give each piece of a voice that was cut its words of the transcript, and these alone, with
+    their marks."""
     record = transcript.of(scene, voice)
     content, text, language = transcript.read(record), record.text, record.language
     is_recognised = record.is_recognised
@@ -585,6 +586,30 @@ def share_words(scene, voice: str, pieces: list[fingerprint.State]) -> None:
         record.text = spoken.slice_text(text, *words)
         record.recognised, record.language = record.text if is_recognised else "", language
         _store(record, spoken.pack_part(content, *words, record.text), piece.recording)
+        if piece.strip != voice:
+            _move_marks(transcript.of(scene, voice), record, *piece.seconds)
+
+
+def _move_marks(whole, record, begin: float, end: float) -> None:
+    """Move the marks between two times of the recording to the transcript of a piece, where they
+    are shown and removed from then on."""
+    for index in reversed(range(len(whole.marks))):
+        mark = whole.marks[index]
+        if begin <= (mark.start + mark.end) / 2 < end:
+            new = record.marks.add()
+            for name in transcript.ThunderWordMark.__annotations__:
+                setattr(new, name, getattr(mark, name))
+            whole.marks.remove(index)
+
+
+def share_with_piece(scene, voice: strip.Voice) -> None:
+    """Give a voice its words of the strip that it was cut off, if it has none of its own, with all
+    that it plays, also outside the preview range."""
+    whole = transcript.whole_of(scene, voice)
+    if whole:
+        strips_scene = bpy.data.scenes[voice.scene]
+        piece = fingerprint.of_strip(strips_scene, strip.by_name(strips_scene, voice.strip))
+        share_words(scene, whole, [piece])
 
 
 def find_after(steps: Generator, client: Client, voice: strip.Voice) -> Generator:

@@ -419,6 +419,30 @@ def test_the_fault_of_a_job_costs_no_other(blender, client, tmp_path, jobs_here,
     assert [path.name for path in out.glob("*.failed.json")] == ["_xe9.failed.json"]
 
 
+def test_a_run_into_the_folder_of_other_jobs_says_so_before_it_bakes(
+    blender, tmp_path, jobs_here, capsys, voice
+):
+    for name in ("english", "german"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "line.wav").write_bytes(Path(voice).read_bytes())
+
+    def warnings(name, *more):
+        given = ["--jobs", str(tmp_path / name), "--out", str(tmp_path / "out"), *more]
+        batch.bake_all(command.options([*given, "--takes", "1", "--outputs", "npz"]))
+        said = capsys.readouterr()
+        return [line for line in said.err.splitlines() if "holds the takes of" in line]
+
+    assert warnings("english") == warnings("english") == []
+    said = (
+        f"“{tmp_path / 'out'}” holds the takes of “{tmp_path / 'english'}”: jobs of the same name "
+        f"replace them"
+    )
+    more, other = ", and batch.html will list only this run", ". Choose another --out to keep both"
+    assert warnings("german", "--only", "line") == [said + other]
+    assert warnings("german") == [said + more + other]
+    assert warnings("german") == []
+
+
 def test_a_run_that_is_stopped_says_what_is_left(blender, tmp_path, monkeypatch, capsys, voice):
     def events(*_):
         yield {"event": "done", "job": "a", "report": {"takes": [{"score": None}]}}

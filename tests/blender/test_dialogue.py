@@ -7,7 +7,7 @@ import pytest
 from drawing import draw
 from performances import noise, performance, show_take, trim_start
 from thunder.cli import bake
-from thunder.panels import sidebar
+from thunder.panels import listen, sidebar
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
@@ -98,6 +98,9 @@ def test_a_clicked_line_of_another_head_stays_its_own_and_that_is_said(
     scene.sequence_editor.active_strip = strips["two"]
     shown = " ".join(draw(sidebar.THUNDER_PT_main, blender.context).texts())
     assert "so the voice is “one”" in shown
+    assert said in " ".join(draw(listen.THUNDER_PT_words, blender.context).texts())
+    scene.sequence_editor.active_strip = strips["one"]
+    assert "so the voice is" not in " ".join(draw(listen.THUNDER_PT_words, blender.context).texts())
 
 
 def test_a_head_without_lines_speaks_that_of_another_only_where_that_is_chosen(

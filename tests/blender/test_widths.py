@@ -3,13 +3,13 @@
 shows one part at a time, and in a tall one."""
 
 import pytest
-from drawing import draw
+from drawing import draw, Shown
 from extension import NAME
-from measuring import cut, EDGE, LIST, Measured, PANEL, REGION, Sidebar, wide
+from measuring import cut, EDGE, ICON, LIST, Measured, PANEL, REGION, Sidebar, UNIT, wide
 from performances import noise
 from speaking import enter
 from test_tab import in_tab
-from thunder.panels import listen, tab
+from thunder.panels import listen, sidebar, tab
 from thunder.panels.listen import THUNDER_UL_findings
 from thunder.panels.takes import THUNDER_UL_takes
 from thunder.scene.animation import keying
@@ -166,6 +166,29 @@ def test_as_many_words_of_a_take_are_listed_as_the_row_has_room_for(blender, sho
     assert row.cut(LIST + width - REGION) == [] and entry.words.startswith(shown + " ")
     more = f"{shown} {entry.words[len(shown) :].split()[0]} …"
     assert wide(more) + EDGE > LIST + width - REGION, f"“{more}” has room"
+
+
+@pytest.mark.parametrize("width", [REGION, 561])
+def test_words_of_a_cut_piece_have_as_much_room_as_the_row_has(blender, shot, monkeypatch, width):
+    text = "can forgive such a foolish thief who took the last of the boxes and ran off with them"
+    monkeypatch.setattr(transcript, "text_of", lambda *_: text)
+    context = Sidebar(blender.context, LOW)
+    context.region.width = width
+    drawn = Shown(sidebar.THUNDER_PT_main, Measured())
+    drawn.draw(context)
+    (said,) = (words for words in words_in(drawn.layout) if words.startswith("can forgive"))
+    shown = said.removesuffix(" …")
+    assert drawn.layout.cut(PANEL + width - REGION) == [] and text.startswith(shown + " ")
+    more = f"{shown} {text[len(shown) :].split()[0]} …"
+    buttons = 2 * UNIT  # beside it
+    assert wide(more) + EDGE + ICON > PANEL + width - REGION - buttons, f"“{more}” has room"
+
+
+def words_in(drawn):
+    """The words of all buttons and labels in a layout."""
+    if not isinstance(drawn, Measured):
+        return [drawn.words]
+    return [words for each in drawn.inside for words in words_in(each)]
 
 
 @pytest.mark.parametrize("width, rows", [(REGION, (2, 2, 3)), (411, (2, 2, 2)), (561, (1, 1, 1))])

@@ -9,10 +9,11 @@ from types import SimpleNamespace
 import bpy
 import numpy as np
 import pytest
-from drawing import draw, Layout
+from drawing import Context, draw, Layout
 from idle import tick
 from performances import clicks, reopen
 from thunder.operators import word_tools
+from thunder.panels import sidebar
 from thunder.scene.animation import keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
@@ -447,6 +448,63 @@ def test_takes_of_pieces_that_lie_where_they_were_cut_are_made_with_the_words_of
         letters[36:],
     ]
     assert not any(map(provenance.has_old_score, takes))
+
+
+@pytest.mark.parametrize("how", ["moved", "edited"])
+def test_marks_on_words_of_a_piece_are_removed_there(blender, voiced_scene, how):
+    scene = voiced_scene
+    transcript.ensure(scene, "line").text = " ".join("abcdefghijklmnopqrstuvwxyz")
+    blender.ops.thunder.generate()
+    for frame in (START + 20, START + 60):
+        scene.frame_set(frame)
+        blender.ops.thunder.mark_word(kind=HELD)
+    right = line(scene).split(START + 48, "SOFT")
+    scene.thunder.voice = right.name
+    if how == "moved":
+        strip.move(right, compat.content_start(right) + 50)
+        dialogue.follow(scene)
+        scene.frame_set(START + 110)
+    else:
+        word_places.share_with_piece(scene, strip.find(blender.context))
+    place = word_places.current(blender.context)
+    assert [mark.kind for _, mark in word_places.marks(blender.context, place)] == [HELD]
+    assert [mark.kind for mark in marks_of(scene)] == [HELD], "once"
+    assert blender.ops.thunder.clear_word() == {"FINISHED"} and not marks_of(scene)
+    scene.thunder.voice = "line"
+    assert [mark.kind for mark in marks_of(scene)] == [HELD], "on the word of the left piece"
+
+
+def test_the_panel_shows_the_words_of_a_piece_and_its_dialog_begins_with_them(
+    blender, voiced_scene, monkeypatch
+):
+    scene, letters = voiced_scene, " ".join("abcdefghijklmnopqrstuvwxyz")
+    transcript.ensure(scene, "line").text = letters
+    blender.ops.thunder.generate()
+    right = line(scene).split(START + 48, "SOFT")
+    scene.thunder.voice = right.name
+    edit = word_tools.THUNDER_OT_edit_transcript
+
+    def shown():
+        layout = draw(sidebar.THUNDER_PT_main, blender.context)
+        words = [how.get("text") for _, name, how in layout.notes if name == (edit.bl_idname,)]
+        field = [how for kind, name, how in layout.notes if kind == "prop" and name == ("text",)]
+        return words, layout.greyed, [how["placeholder"] for how in field]
+
+    words, greyed, fields = shown()
+    assert words == [letters[36:]] and not fields
+    assert "Words of “line”" in edit.description(blender.context, None)
+    monkeypatch.setattr(transcript, "is_wanted", lambda *_: True)
+    assert sidebar.WANTED not in sidebar.notes(blender.context)
+    transcript.ensure(scene, right.name)
+    assert shown() == ([""], [], [letters[36:]])
+    scene.use_preview_range, scene.thunder.only_preview = True, True
+    scene.frame_preview_start, scene.frame_preview_end = START + 48, START + 60
+    dialogs = SimpleNamespace(invoke_props_dialog=lambda *_, **__: {"RUNNING_MODAL"})
+    edit.invoke(SimpleNamespace(), Context(blender.context, window_manager=dialogs), None)
+    assert texts_of(scene)[right.name] == (letters[36:], letters[36:].split()), "with their times"
+    assert shown() == ([""], [], ["What the voice says"])
+    assert edit.description(blender.context, None) == ""
+    assert transcript.of(scene, "line").text == letters, "its takes play all of it"
 
 
 def test_words_are_found_in_a_piece_and_its_empty_transcript_is_filled(

@@ -187,6 +187,18 @@ def test_failures_of_jobs_that_are_listed_no_longer_go_and_those_of_other_source
     ]
 
 
+def test_the_report_of_other_jobs_is_known_by_its_source_and_an_earlier_one_is_not(tmp_path):
+    out = str(tmp_path)
+    assert manifest.other_source(out, "/a") == ""
+    report = manifest.collect_report(out, [], {}, MAKER, source="/a")
+    for content, other in ((report, "/a"), ({**report, "source": ""}, "")):
+        manifest.write_report(out, content)
+        assert manifest.other_source(out, "/a") == "" and manifest.other_source(out, "/b") == other
+    del report["source"]  # as 0.2.0 wrote it
+    manifest.write_report(out, report)
+    assert manifest.other_source(out, "/b") == ""
+
+
 def test_the_report_holds_takes_words_pictures_and_failures_and_opens_anywhere(
     tmp_path, job, folder
 ):

@@ -277,11 +277,12 @@ def collect_report(
     maker: Maker,
     notes: Mapping[str, Mapping] | None = None,
     scenes: Iterable[Mapping] = (),
+    source: str = "",
 ) -> dict:
     """The content of the report. states: of each job, by name.  notes: further data of this run's
     jobs (sentence, node).
     scenes: with the takes of several jobs: file, blend, jobs, and sentence if it was not
-    written."""
+    written.  source: path of the job file, folder or scene that lists the jobs."""
     rows = [
         _row(out, job, states.get(job.name, NOT_BAKED), dict((notes or {}).get(job.name, {})))
         for job in jobs
@@ -289,10 +290,17 @@ def collect_report(
     counts = {state: sum(row["state"] == state for row in rows) for state in STATES}
     return {
         **asdict(maker),
+        "source": source,
         "counts": counts,
         "scenes": [dict(scene) for scene in scenes],
         "jobs": rows,
     }
+
+
+def other_source(out: str, source: str) -> str:
+    """The source of the report that a folder holds, "" if that is this one or is not known."""
+    known = str(read_report(out, JSON_NAME).get("source", ""))
+    return "" if known == source else known
 
 
 def while_running(report: dict, running: Mapping[str, str], summary: str) -> dict:
