@@ -218,10 +218,20 @@ class THUNDER_OT_cast_strip(StripOperator, bpy.types.Operator):
         speaker = (
             None if self.speaker == _NO_SPEAKER[0] else context.scene.objects.get(self.speaker)
         )
-        chosen = dialogue.chosen_strip(context)
-        dialogue.cast(context.scene, self.strip, speaker)
+        scene, chosen = context.scene, dialogue.chosen_strip(context)
+        former = dialogue.speaker_of(scene, self.strip)
+        dialogue.cast(scene, self.strip, speaker)
         if chosen and (chosen == self.strip or dialogue.chosen_strip(context) != chosen):
             dialogue.select(context, chosen)
+        if former is None or dialogue.speaks(scene, self.strip, former):
+            return ""
+        for line in (line for line in following.lines_of(former) if line.name == self.strip):
+            self.report(
+                {"WARNING"},
+                f"“{former.name}” still speaks “{self.strip}” where that is committed, on frames "
+                f"{line.first} to {line.last}: delete its keys there if it should not",
+            )
+        return dialogue.silence(scene, self.strip, former)
 
 
 class THUNDER_OT_go_to_strip(StripOperator, bpy.types.Operator):

@@ -220,7 +220,8 @@ class THUNDER_OT_adopt_takes(InstantWork, bpy.types.Operator):
 
     def act(self, context):
         count = take_list.adopt(context.scene, head.find(context.scene, context.object))
-        return f"Added {count} take{'s' * (count > 1)}"
+        hidden = "" if take_list.of_voice(context) else ": choose their voice to list them"
+        return f"Added {count} take{'s' * (count > 1)}{hidden}"
 
 
 def _index_after(context, index: int) -> int:

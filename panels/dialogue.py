@@ -50,7 +50,7 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
             mark = "CHECKMARK"
         elif speaker is not None and (
             dialogue.has_takes(scene, item.name, speaker)
-            or dialogue.piece_of(scene, item.name, speaker)
+            or take_list.piece_of(scene, item.name, speaker)
         ):
             mark = "ACTION"
         else:

@@ -13,6 +13,7 @@ import numpy as np
 from ...thunder_core.animation import activity as activities
 from ...thunder_core.errors import BadRequest
 from ..host import jobs
+from ..voice import strip
 from . import provenance, take_list
 
 SORTS = (
@@ -81,7 +82,9 @@ def why_empty(context) -> str:
     if not context.scene.thunder.takes:
         return "There are no takes yet: press Generate Takes"
     if not take_list.of_voice(context):
-        return "This head has no takes yet: press Generate Takes"
+        voice = strip.current(context)
+        of = "" if voice is None else f" of “{voice.name}”"
+        return f"This head has no takes{of} yet: press Generate Takes"
     return (
         "All takes are earlier ones or filtered out: choose them in Earlier Takes below, or change "
         "the list's filter"

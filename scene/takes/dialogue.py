@@ -29,6 +29,7 @@ from ...thunder_core.files import not_a_file
 from ...thunder_core.progress import map_progress
 from ...thunder_core.request import Request
 from ...thunder_core.types import LISTENS
+from ..animation import display
 from ..heads import head
 from ..host import compat, jobs
 from ..voice import fingerprint, strip
@@ -101,6 +102,21 @@ def lines(scene) -> list[Line]:
     return listed
 
 
+def speaks(scene, name: str, speaker: bpy.types.Object) -> bool:
+    """Whether a head speaks a strip, or a range of it."""
+    return any((line.strip, line.speaker) == (name, speaker) for line in lines(scene))
+
+
+def silence(scene, name: str, former: bpy.types.Object) -> str:
+    """Give a head its own animation back if it plays a take with which it speaks a strip; a
+    sentence on that, "" if it plays none."""
+    entry = take_list.on_head(scene, former)
+    if entry is None or entry.voice != name or entry.role == LISTENS.upper():
+        return ""
+    display.restore_animation(head.resolve(former))
+    return f"“{former.name}” no longer plays “{entry.name}” of “{name}”"
+
+
 def takes_of(scene, name: str, speaker: bpy.types.Object | None) -> Iterator:
     """The takes with which a head speaks a strip, and which fit the strip as it is."""
     return (
@@ -118,24 +134,6 @@ def takes_of(scene, name: str, speaker: bpy.types.Object | None) -> Iterator:
 def has_takes(scene, name: str, speaker: bpy.types.Object | None) -> bool:
     """Whether there are any."""
     return any(True for _ in takes_of(scene, name, speaker))
-
-
-def piece_of(scene, name: str, speaker: bpy.types.Object | None) -> str:
-    """Name of the strip that this one was cut off, if a head has takes that include it; "" if it is
-    a separate line."""
-    one, known = strip.by_name(scene, name), set()
-    for entry in scene.thunder.takes:
-        record = entry.action.get(fingerprint.STATE) if entry.action is not None else None
-        if (
-            record
-            and entry.head == speaker
-            and entry.role != LISTENS.upper()
-            and (entry.voice, record) not in known
-        ):
-            known.add((entry.voice, record))
-            if fingerprint.part_of(scene, fingerprint.of_take(entry), one):
-                return entry.voice
-    return ""
 
 
 def select(context, name: str) -> None:
@@ -238,14 +236,19 @@ def choose_index(settings, index: int) -> None:
 def lines_to_generate(scene) -> list[Line]:
     """The lines that can be spoken and have no fitting takes yet, nor has the strip that they were
     cut off."""
-    return [line for line in _without_takes(scene) if not piece_of(scene, line.strip, line.speaker)]
+    return [
+        line
+        for line in _without_takes(scene)
+        if not take_list.piece_of(scene, line.strip, line.speaker)
+    ]
 
 
 def say_pieces(scene) -> list[str]:
     """A sentence for each line without takes that is included in those of the strip it was cut
     off."""
     wholes = {
-        line.strip: piece_of(scene, line.strip, line.speaker) for line in _without_takes(scene)
+        line.strip: take_list.piece_of(scene, line.strip, line.speaker)
+        for line in _without_takes(scene)
     }
     return [
         f"“{name}” was cut off “{whole}”, whose takes include it: use Re-sync if it was moved"

@@ -10,11 +10,11 @@ import bpy
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.direction_words import words_of_request, words_of_take
 from ...thunder_core.errors import attempt, BadRequest
-from ...thunder_core.types import SPEAKS
+from ...thunder_core.types import LISTENS, SPEAKS
 from ..animation import display, keying
 from ..heads import head, head_state
 from ..host import compat, jobs, playback
-from ..voice import strip
+from ..voice import fingerprint, strip
 from . import provenance
 
 # property of the first action of a copy that Live made: its session, and the name that it got
@@ -447,17 +447,43 @@ def check_voice(entry, voice: strip.Voice) -> strip.Voice:
 def of_voice(context) -> list[int]:
     """Indices of the takes of the current head and voice, in list order.
 
-    All takes of the head if it has takes of one voice only, or none of the current voice.
+    Where it has none: those of the voice that it was cut off (`piece_of`), else those whose voice
+    cannot be chosen, as it is gone or unknown. All takes of the head without a voice.
     """
     entries = context.scene.thunder.takes
     mesh = chosen_mesh(context)
     places = [place for place, entry in enumerate(entries) if mesh is None or entry.head == mesh]
-    if len({entries[place].voice for place in places}) > 1:
-        voice, _ = attempt(strip.find, context)
-        return [
-            place for place in places if voice is not None and entries[place].voice == voice.name
-        ] or places
-    return places
+    voice, _ = attempt(strip.find, context)
+    if not places or voice is None:
+        return places
+    own = [place for place in places if entries[place].voice == voice.name]
+    if own:
+        return own
+    if whole := piece_of(context.scene, voice.strip, mesh):
+        return [place for place in places if entries[place].voice == whole]
+    strips = strip.scene_of_strips(context)
+    return [place for place in places if not _is_of_another_line(strips, entries[place])]
+
+
+def _is_of_another_line(strips, entry) -> bool:
+    """Whether a take is of a strip of a scene, or of a file."""
+    state = fingerprint.state_of(entry.action) if entry.action is not None else None
+    return bool(state is not None and state.path) or strip.by_name(strips, entry.voice) is not None
+
+
+def piece_of(scene, name: str, mesh: bpy.types.Object | None) -> str:
+    """Name of the strip that this one was cut off, if the newest takes with which a head speaks it
+    include this one; "" if it is a separate line."""
+    one, by_batch = strip.by_name(scene, name), {}
+    for entry in scene.thunder.takes if one is not None else ():
+        record = entry.action.get(fingerprint.STATE) if entry.action is not None else None
+        if record and entry.head == mesh and entry.role != LISTENS.upper():
+            by_batch.setdefault(entry.voice, {}).setdefault(entry.batch, {})[record] = entry
+    for voice, found in by_batch.items():
+        for entry in found[max(found)].values():  # one of each state
+            if fingerprint.part_of(scene, fingerprint.of_take(entry), one):
+                return voice
+    return ""
 
 
 def visible_places(context) -> list[int]:

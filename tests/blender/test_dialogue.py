@@ -2,17 +2,20 @@
 """Several heads with a voice each, all strips in one go; and first steps, units, rates and the
 preview range."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from drawing import draw
 from performances import noise, performance, show_take, trim_start
 from thunder.cli import bake
+from thunder.operators import generate
 from thunder.panels import listen, sidebar
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
-from thunder.scene.takes import dialogue as takes_dialogue, generation, turns
-from thunder.scene.takes.commit import committing as commit_dialogue
+from thunder.scene.takes import dialogue as takes_dialogue, generation, take_list, turns
+from thunder.scene.takes.commit import committing as commit_dialogue, following
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import errors, progress
 from thunder.thunder_core.animation import timing
@@ -265,6 +268,50 @@ def test_a_line_that_fails_costs_only_itself(blender, strips, scene, heads, clie
     )
     assert len(left_out) == 1 and "muted" in left_out[0]
     assert {entry.voice for entry in scene.thunder.takes} == {"two"} and len(kept) == 2
+
+
+@pytest.mark.one_blender
+def test_a_head_whose_line_is_given_to_another_no_longer_plays_it(
+    blender, strips, scene, heads, client
+):
+    cast(scene, one=heads[0], music=None)
+    scene.thunder.head, scene.thunder.count = heads[0], 1
+    blender.context.preferences.edit.use_global_undo = True
+    blender.ops.thunder.generate(strip="one")
+    blender.ops.ed.undo_push(message="generated")
+    name = heads[0].name
+    blender.ops.thunder.cast_strip(strip="one", speaker=heads[0].name)
+    assert take_list.on_head(scene, heads[0]).voice == "one", "it is still its line"
+    blender.ops.thunder.cast_strip(strip="two", speaker=heads[1].name)
+    assert take_list.on_head(scene, heads[0]).voice == "one", "that was another line"
+    blender.ops.ed.undo_push(message="cast")
+    blender.ops.thunder.cast_strip(strip="one", speaker=heads[1].name)
+    assert take_list.on_head(scene, heads[0]) is None and len(scene.thunder.takes) == 1
+    blender.ops.ed.undo_push(message="cast again")
+    blender.ops.ed.undo()
+    scene = blender.context.scene
+    assert takes_dialogue.speaker_of(scene, "one").name == name
+    assert take_list.on_head(scene, scene.objects[name]).voice == "one"
+
+
+def test_a_committed_line_that_is_given_to_another_head_stays_and_that_is_said(
+    blender, strips, scene, heads, client
+):
+    cast(scene, one=heads[0], two=heads[1], music=None)
+    scene.thunder.head, scene.thunder.count = heads[0], 1
+    blender.ops.thunder.generate(strip="one")
+    blender.ops.thunder.commit_take()
+    (line,) = following.lines_of(heads[0])
+    said = []
+    operator = SimpleNamespace(
+        strip="one", speaker=heads[1].name, report=lambda kind, sentence: said.append(sentence)
+    )
+    assert not generate.THUNDER_OT_cast_strip.act(operator, blender.context)
+    assert said == [
+        f"“{heads[0].name}” still speaks “one” where that is committed, on frames {line.first} to "
+        f"{line.last}: delete its keys there if it should not"
+    ]
+    assert commit_dialogue.committed_lines(heads[0]) == {"one"}
 
 
 @pytest.mark.parametrize("fps, base", [(24, 1.0), (30, 1.001), (30, 1.0), (60, 1.0)])

@@ -12,7 +12,7 @@ from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.review import live_score
-from thunder.scene.takes import dialogue, provenance, take_list, voice_fit
+from thunder.scene.takes import browsing, dialogue, provenance, take_list, voice_fit
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.committing import Choice
 from thunder.scene.voice import fingerprint, strip
@@ -442,12 +442,50 @@ def test_a_piece_of_a_cut_strip_is_not_sampled_again(blender, speaking, scene, r
     last = right.split(90, "SOFT")
     dialogue.follow(scene)
     assert dialogue.lines_to_generate(scene) == [] and not blender.ops.thunder.generate_all.poll()
-    assert [dialogue.piece_of(scene, each.name, rig.mesh) for each in (right, last)] == ["line"] * 2
+    assert [take_list.piece_of(scene, each.name, rig.mesh) for each in (right, last)] == [
+        "line"
+    ] * 2
     for each in (left, right, last):
         strip.move(each, compat.content_start(each) + 200)
     assert kinds(scene) == ["MOVED", "MOVED"], "moved together"
     resync(scene, client)
     assert len(scene.thunder.takes) == 2 == len(dialogue.say_pieces(scene))
+
+
+def test_a_piece_is_a_line_of_its_own_once_the_newest_takes_do_not_include_it(
+    blender, speaking, scene, rig, client
+):
+    context, scene.thunder.count = blender.context, 2
+    strip.keep_speaker(scene, "line", rig.mesh)
+    _, right = cut(speaking, 60)
+    dialogue.follow(scene)
+    dialogue.select(context, right.name)
+    assert take_list.of_voice(context) == [0, 1], "those of the whole line play it"
+    assert blender.ops.thunder.generate(strip="line") == {"FINISHED"}
+    assert take_list.shown_take(scene.thunder).voice == "line"
+    dialogue.select(context, right.name)
+    assert browsing.order(context) == [] == dialogue.say_pieces(scene)
+    said = f"This head has no takes of “{right.name}” yet: press Generate Takes"
+    assert browsing.why_empty(context) == said
+    with pytest.raises(RuntimeError, match="of “line”, which is not in the list"):
+        blender.ops.thunder.commit_take()
+    assert [line.strip for line in dialogue.lines_to_generate(scene)] == [right.name]
+    assert blender.ops.thunder.generate_all() == {"FINISHED"}
+    listed = [scene.thunder.takes[place].voice for place in browsing.order(context)]
+    assert listed == [right.name] * 2 and dialogue.lines_to_generate(scene) == []
+
+
+def test_a_new_strip_does_not_list_the_takes_of_another_line(
+    blender, speaking, scene, rig, client, tmp_path
+):
+    strip.keep_speaker(scene, "line", rig.mesh)
+    display.show(rig, scene.thunder.takes[0])
+    new = strip.add(scene, noise(tmp_path / "new.wav", seed=1), "new", 200)
+    scene.sequence_editor.active_strip = new
+    assert strip.find(blender.context).name == "new" and take_list.of_voice(blender.context) == []
+    assert "of “new” yet" in browsing.why_empty(blender.context)
+    compat.strips(scene.sequence_editor).remove(speaking)
+    assert take_list.of_voice(blender.context) == [0, 1], "whose strip is gone are nowhere else"
 
 
 def test_resync_gives_a_piece_that_was_moved_its_part_of_the_takes(speaking, scene, rig):

@@ -551,7 +551,7 @@ def test_the_transcript_that_is_edited_is_the_chosen_voices_not_the_shown_takes(
     transcript.ensure(worded, "answer").text = "no bump"
     for name, text in (("answer", "no bump"), ("line", "a bump")):
         worded.thunder.voice = name
-        assert take_list.shown_take(worded.thunder).voice == "line"
+        assert take_list.on_head(worded, head.find(worded).mesh).voice == "line"
         dialog = SimpleNamespace(layout=Layout())
         word_tools.THUNDER_OT_edit_transcript.draw(dialog, blender.context)
         assert dialog.layout.texts() == [text]
