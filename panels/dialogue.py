@@ -145,11 +145,11 @@ def draw_perform_as(layout) -> None:
 
 def draw_speakers(layout, context, name: str) -> None:
     """The ranges of the strip of that name, and the menus that add one and choose who listens."""
-    voice_strip = strip.by_name(context.scene, name)
-    if voice_strip is None or len(head.in_scene(context.scene)) < 2:
+    if len(head.in_scene(context.scene)) < 2:
         return
+    voice_strip = strip.by_name(context.scene, name)
     column = layout.column(align=True)
-    for turn in turns.of_strip(context.scene, voice_strip):
+    for turn in turns.of_strip(context.scene, voice_strip) if voice_strip is not None else ():
         row = tune(column.row(align=True), alert=turn.head is None)
         row.label(
             text=f"{turn.first} – {turn.last - 1}   "
@@ -158,6 +158,7 @@ def draw_speakers(layout, context, name: str) -> None:
         )
         row.operator("thunder.remove_speaker", text="", icon="X", emboss=False).index = turn.index
     row = column.row(align=True)
+    row.enabled = voice_strip is not None  # greyed, so that what is below stays where it is
     for kind, operator, text, icon in (
         ("speaker", "thunder.mark_speaker", "Mark Speaker", "ADD"),
         ("listener", "thunder.listen_to_strip", "Who Listens", "OUTLINER_OB_SPEAKER"),
