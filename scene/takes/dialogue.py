@@ -28,7 +28,6 @@ from ...thunder_core.errors import (
 from ...thunder_core.files import not_a_file
 from ...thunder_core.progress import map_progress
 from ...thunder_core.request import Request
-from ...thunder_core.types import LISTENS
 from ..animation import display
 from ..heads import head
 from ..host import compat, jobs
@@ -111,7 +110,7 @@ def silence(scene, name: str, former: bpy.types.Object) -> str:
     """Give a head its own animation back if it plays a take with which it speaks a strip; a
     sentence on that, "" if it plays none."""
     entry = take_list.on_head(scene, former)
-    if entry is None or entry.voice != name or entry.role == LISTENS.upper():
+    if entry is None or entry.voice != name or take_list.listens(entry):
         return ""
     display.restore_animation(head.resolve(former))
     return f"“{former.name}” no longer plays “{entry.name}” of “{name}”"
@@ -124,7 +123,7 @@ def takes_of(scene, name: str, speaker: bpy.types.Object | None) -> Iterator:
         for entry in scene.thunder.takes
         if entry.voice == name
         and entry.head == speaker
-        and entry.role != LISTENS.upper()
+        and not take_list.listens(entry)
         and entry.action is not None
         and ((changed := fingerprint.change(scene, entry)) is None or changed.kind != "CHANGED")
         and turns.fits_ranges(scene, entry)

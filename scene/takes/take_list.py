@@ -183,6 +183,11 @@ def speaks(entry) -> bool:
     return entry.role == SPEAKS.upper()
 
 
+def listens(entry) -> bool:
+    """Whether the face of a take listens to its voice."""
+    return entry.role == LISTENS.upper()
+
+
 def score_text(entry) -> str:
     """The score of a take as sheets and the grid show it, or what its face does instead of
     speaking."""
@@ -477,7 +482,7 @@ def piece_of(scene, name: str, mesh: bpy.types.Object | None) -> str:
     one, by_batch = strip.by_name(scene, name), {}
     for entry in scene.thunder.takes if one is not None else ():
         record = entry.action.get(fingerprint.STATE) if entry.action is not None else None
-        if record and entry.head == mesh and entry.role != LISTENS.upper():
+        if record and entry.head == mesh and not listens(entry):
             by_batch.setdefault(entry.voice, {}).setdefault(entry.batch, {})[record] = entry
     for voice, found in by_batch.items():
         for entry in found[max(found)].values():  # one of each state

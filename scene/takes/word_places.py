@@ -177,7 +177,7 @@ class Line:
 def line(context) -> Line:
     """What the current voice says. Raises BadRequest, BadSound."""
     voice = strip.find(context)
-    state = fingerprint.of_voice(bpy.data.scenes.get(voice.scene), voice)
+    state = transcript.state_of(context.scene, voice)
     record = transcript.of_piece(context.scene, voice.name, state)
     content = (
         None

@@ -27,6 +27,7 @@ from thunder.thunder_core.request import Request
 
 pytestmark = pytest.mark.one_blender
 START = 25
+LETTERS = " ".join("abcdefghijklmnopqrstuvwxyz")
 
 
 @pytest.fixture
@@ -421,13 +422,19 @@ def test_a_cut_strip_keeps_its_text_while_its_takes_play_it_or_its_words_are_not
     assert texts_of(scene) == {right.name: ("bump", ["bump"])}
 
 
+def cut_with_words(blender, scene):
+    """Cut the line after its takes were made and its words found, a tenth of a second each, from .2
+    on; returns its right piece, which begins with the 19th of them."""
+    transcript.ensure(scene, "line").text = LETTERS
+    blender.ops.thunder.generate()
+    return line(scene).split(START + 48, "SOFT")
+
+
 def test_takes_of_pieces_that_lie_where_they_were_cut_are_made_with_the_words_of_each(
     blender, voiced_scene, client
 ):
-    scene, letters = voiced_scene, " ".join("abcdefghijklmnopqrstuvwxyz")
-    transcript.ensure(scene, "line").text = letters
-    blender.ops.thunder.generate()  # and its words are found, a tenth of a second each, from .2 on
-    right = line(scene).split(START + 48, "SOFT")
+    scene = voiced_scene
+    right = cut_with_words(blender, scene)
     dialogue.follow(scene)
     for name, said in (
         (right.name, "s t u v w x y z"),
@@ -438,14 +445,14 @@ def test_takes_of_pieces_that_lie_where_they_were_cut_are_made_with_the_words_of
         assert word_places.current(blender.context).text in said
         assert word_places.is_known(scene, strip.find(blender.context))
     takes = scene.thunder.takes
-    assert transcript.text_of(scene, "line") == letters, "the first takes play all of it"
+    assert transcript.text_of(scene, "line") == LETTERS, "the first takes play all of it"
     assert {each.voice for each in takes} == {"line", right.name}
     assert fingerprint.stale_takes(scene) == [] and not any(map(provenance.has_old_score, takes))
     strip.move(right, compat.content_start(right) + 50)
     dialogue.follow(scene)
     assert [texts_of(scene)[name][0] for name in ("line", right.name)] == [
-        letters[:35],
-        letters[36:],
+        LETTERS[:35],
+        LETTERS[36:],
     ]
     assert not any(map(provenance.has_old_score, takes))
 
@@ -453,7 +460,7 @@ def test_takes_of_pieces_that_lie_where_they_were_cut_are_made_with_the_words_of
 @pytest.mark.parametrize("how", ["moved", "edited"])
 def test_marks_on_words_of_a_piece_are_removed_there(blender, voiced_scene, how):
     scene = voiced_scene
-    transcript.ensure(scene, "line").text = " ".join("abcdefghijklmnopqrstuvwxyz")
+    transcript.ensure(scene, "line").text = LETTERS
     blender.ops.thunder.generate()
     for frame in (START + 20, START + 60):
         scene.frame_set(frame)
@@ -477,10 +484,8 @@ def test_marks_on_words_of_a_piece_are_removed_there(blender, voiced_scene, how)
 def test_the_panel_shows_the_words_of_a_piece_and_its_dialog_begins_with_them(
     blender, voiced_scene, monkeypatch
 ):
-    scene, letters = voiced_scene, " ".join("abcdefghijklmnopqrstuvwxyz")
-    transcript.ensure(scene, "line").text = letters
-    blender.ops.thunder.generate()
-    right = line(scene).split(START + 48, "SOFT")
+    scene = voiced_scene
+    right = cut_with_words(blender, scene)
     scene.thunder.voice = right.name
     edit = word_tools.THUNDER_OT_edit_transcript
 
@@ -491,39 +496,37 @@ def test_the_panel_shows_the_words_of_a_piece_and_its_dialog_begins_with_them(
         return words, layout.greyed, [how["placeholder"] for how in field]
 
     words, greyed, fields = shown()
-    assert words == [letters[36:]] and not fields
+    assert words == [LETTERS[36:]] and not fields
     assert "Words of “line”" in edit.description(blender.context, None)
     monkeypatch.setattr(transcript, "is_wanted", lambda *_: True)
     assert sidebar.WANTED not in sidebar.notes(blender.context)
     transcript.ensure(scene, right.name)
-    assert shown() == ([""], [], [letters[36:]])
+    assert shown() == ([""], [], [LETTERS[36:]])
     scene.use_preview_range, scene.thunder.only_preview = True, True
     scene.frame_preview_start, scene.frame_preview_end = START + 48, START + 60
     dialogs = SimpleNamespace(invoke_props_dialog=lambda *_, **__: {"RUNNING_MODAL"})
     edit.invoke(SimpleNamespace(), Context(blender.context, window_manager=dialogs), None)
-    assert texts_of(scene)[right.name] == (letters[36:], letters[36:].split()), "with their times"
+    assert texts_of(scene)[right.name] == (LETTERS[36:], LETTERS[36:].split()), "with their times"
     assert shown() == ([""], [], ["What the voice says"])
     assert edit.description(blender.context, None) == ""
-    assert transcript.of(scene, "line").text == letters, "its takes play all of it"
+    assert transcript.of(scene, "line").text == LETTERS, "its takes play all of it"
 
 
 def test_words_are_found_in_a_piece_and_its_empty_transcript_is_filled(
     blender, voiced_scene, client
 ):
-    scene, letters = voiced_scene, " ".join("abcdefghijklmnopqrstuvwxyz")
-    transcript.ensure(scene, "line").text = letters
-    blender.ops.thunder.generate()
-    right = line(scene).split(START + 48, "SOFT")
+    scene = voiced_scene
+    right = cut_with_words(blender, scene)
     transcript.ensure(scene, right.name)  # as the dialog does that shows it
     scene.thunder.voice = right.name
     assert blender.ops.thunder.generate() == {"FINISHED"}
-    assert sent(client)["text"] == letters[36:] and transcript.of(scene, right.name).is_empty
+    assert sent(client)["text"] == LETTERS[36:] and transcript.of(scene, right.name).is_empty
     assert blender.ops.thunder.find_words() == {"FINISHED"}
-    assert transcript.of(scene, right.name).text == letters[36:]
+    assert transcript.of(scene, right.name).text == LETTERS[36:]
 
 
 def test_a_text_that_was_typed_since_its_words_were_found_is_heard_whole(blender, worded, client):
-    transcript.ensure(worded, "line").text = " ".join("abcdefghijklmnopqrstuvwxyz")
+    transcript.ensure(worded, "line").text = LETTERS
     blender.ops.thunder.find_words()
     line(worded).frame_final_end = START + 48
     transcript.of(worded, "line").text = "another text than before"
