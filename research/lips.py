@@ -4,14 +4,14 @@
 DATA is a folder with `lips/` and `lips_more/`. For every clip that nothing was fitted to (`check`)
 8 takes are generated at Spread 0.5. These are compared with the measured mouth: the average take,
 the best one by its lip-sync score, the mean curve of all, whichever take has a dip on an m, b or p;
-and beside them a linear map from the encoder's features that was fitted to the other clips (`fit`)
-just before, the teacher's readings of the phones that the encoder hears, one by one and their mean,
-and the real mouth itself. Then: on which m, b and p lips shut where real ones do, and where they do
-not. Curves go to FOLDER, tables to stdout and research/results/lips.txt. Two minutes on one core;
---clips and --takes ask for less; --split fit is for choosing constants, where the map has seen what
-it is compared with, and --split grid measures people who read GRID; --other-plan gives takes the
-lip plan of half a clip later, with the right sound; --against FOLDER compares with an earlier run's
-curves, clip by clip.
+and beside them the linear map of the voice that lips are planned by, which was fitted to the other
+clips (`fit`), a map of aligned phones that is fitted to them just before, the teacher's readings of
+the phones that the encoder hears, one by one and their mean, and the real mouth itself. Then: on
+which m, b and p lips shut where real ones do, and where they do not. Curves go to FOLDER, tables to
+stdout and research/results/lips.txt. Two minutes on one core; --clips and --takes ask for less;
+--split fit is for choosing constants, where the maps have seen what they are compared with, and
+--split grid measures people who read GRID; --other-plan gives takes the lip plan of half a clip
+later, with the right sound; --against FOLDER compares with an earlier run's curves, clip by clip.
 
 A gap is measured beyond that at rest; it is below zero where lips are pressed together.
 """
@@ -36,6 +36,7 @@ from research.faces.lip_clips import (
     fit_length,
     interval,
     LipClip,
+    map_voice,
     mean_of,
     read_clips,
     read_grid,
@@ -175,7 +176,7 @@ def run(args: Namespace) -> None:
             voice_module, "plan_lips", lambda *of: np.roll(plan_lips(*of), -(len(of[0]) // 2), 0)
         )
     margins, encoder = Lips.of(engine.head), engine.thunder.encoder
-    bar = fit_bar(fit, {clip.name: encode_clip(encoder, clip)[0] for clip in fit})
+    map_fits = encoder_matches(encoder)
     phones_by_clip = phones_of(fit)  # of the other split too, which is in the same folders
     spoken = {
         clip.name: occupancy(phones_by_clip[clip.name], clip.frames)
@@ -230,7 +231,7 @@ def run(args: Namespace) -> None:
             "average take": (gaps, widths),
             "best by score": (gaps[:1], widths[:1]),
             "mean of takes": (gaps.mean(0)[None], widths.mean(0)[None]),
-            "linear map": (bar(features, "opening")[None], bar(features, "width")[None]),
+            "linear map": tuple(map_voice(features, what, map_fits)[None] for what in CURVES),
             "teacher": teacher,
             "mean of teacher": tuple(each.mean(0)[None] for each in teacher),
         }
@@ -262,7 +263,8 @@ def run(args: Namespace) -> None:
         f"weights {engine.weights}; {args.takes} takes, {describe_sampling(args.steps)}, seed {args.seed}",
         f"{sum(clip.frames for clip in check) / FPS:.0f} s of speech, {len(check)} clips of "
         f"`{args.split}`{', lip plan of half a clip later' * args.other_plan}"
-        f", Spread {SPREAD:g}; the map is fitted to {len(fit)} of `fit`",
+        f", Spread {SPREAD:g}; the linear map is the lip plan's own, that of phones is fitted to "
+        f"{len(fit)} of `fit`",
         "",
         *comparison_lines(rows, check),
         "",

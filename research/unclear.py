@@ -8,7 +8,8 @@ the doubt about its phones (`VoiceFeatures.doubt`), median and the range of four
 over the threshold; and in how many of the frames with speech the encoder still finds the phone that
 it finds in the clean recording. Last the threshold that tells best the recordings with four voices
 5 dB below from clean ones. Where DATA has `lips/` too: how well eight takes follow the mouths of
-`check` with four of the other voices beneath, beside the linear map. To stdout and
+`check` with four of the other voices beneath, beside the linear map that
+lips are planned by. To stdout and
 research/results/unclear.txt.
 """
 
@@ -17,10 +18,18 @@ from pathlib import Path
 
 import numpy as np
 
-from research.faces.lip_clips import encode_clip, fit_bar, fit_length, FOLDERS, follows, read_clips
+from research.faces.lip_clips import (
+    encode_clip,
+    fit_length,
+    FOLDERS,
+    follows,
+    map_voice,
+    read_clips,
+)
 from research.harness import add_shared, report, required, results_file, usual_direction
 from research.ranking import recordings
 from thunder_core.engine.engine import Engine
+from thunder_core.engine.planning.lip_kernels import encoder_matches
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.engine.voice import UNCLEAR
@@ -61,9 +70,9 @@ def versions(sounds: list[np.ndarray], number: int) -> dict[str, np.ndarray]:
 
 def lips_lines(data: Path, engine: Engine, takes: int) -> list[str]:
     """Lines: r of the opening with real mouths, of clips as they are and with voices beneath."""
-    fit, check = (read_clips(data, part) for part in ("fit", "check"))
+    check = read_clips(data, "check")
     encoder, lips = engine.thunder.encoder, Lips.of(engine.head)
-    bar = fit_bar(fit, {clip.name: encode_clip(encoder, clip)[0] for clip in fit})
+    map_fits = encoder_matches(encoder)
     lines = [
         "",
         f"{len(check)} clips of `check`, {takes} takes, Spread 0.5: r of the opening",
@@ -82,7 +91,7 @@ def lips_lines(data: Path, engine: Engine, takes: int) -> list[str]:
                 lips.beyond_rest(take.motion) for take in engine.generate(Speech(samples), request)
             ]
             curves = fit_length(np.array(gaps), clip.frames)
-            map_curve = bar(encode_clip(encoder, clip, samples)[0], "opening")
+            map_curve = map_voice(encode_clip(encoder, clip, samples)[0], "opening", map_fits)
             values.append(
                 [
                     np.mean([follows(curve, clip.opening) for curve in curves]),

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Clips of real people with measured lips, a linear map from the speech encoder's features to them,
-and how well curves follow them.
+"""Clips of real people with measured lips, the linear map of a voice that lips are planned by, and
+how well curves follow them.
 
 DATA has one or two folders, `lips/` and `lips_more/`; each has clips, their measured curves and
 `split.toml`.
@@ -18,7 +18,8 @@ from typing import NamedTuple
 import numpy as np
 
 from research.harness import bootstrap, required
-from thunder_core.engine.speech.encoder import speech_features, SpeechEncoder
+from thunder_core.engine.planning.lip_kernels import kernels, phone_probabilities, presence_in
+from thunder_core.engine.speech.encoder import LOUDNESS, speech_features, SpeechEncoder
 from thunder_core.train.corpus import read_recording, SAMPLES_PER_FRAME
 from thunder_core.train.teacher import likeliest
 from thunder_core.types import FPS
@@ -112,6 +113,7 @@ def read_clips(data: Path, part: str | None = None) -> list[LipClip]:
     return clips
 
 
+UNSEEN = ("s22", "s23", "s33", "s34")  # speakers of GRID that no network learned from
 _OF_ONE = 60  # clips of a speaker of GRID that are read: one has 446
 
 
@@ -183,8 +185,7 @@ def standardise(curve: np.ndarray) -> np.ndarray:
 def fit_bar(
     clips: Sequence[LipClip], features: dict[str, np.ndarray]
 ) -> Callable[[np.ndarray, str], np.ndarray]:
-    """The bar that all lip motion must beat: a ridge regression of each curve on speech
-    features within ±80 ms.
+    """A ridge regression of each curve on what is known of each frame within ±80 ms.
 
     features: [T, d] of each clip by name.  Returns a function of features [T, d] and a name of
     CURVES: the curve [T] in deviations.
@@ -207,6 +208,20 @@ def fit_bar(
                 targets += clip.weight * x.T @ standardise(real)[seen]
         weights[what] = np.linalg.solve(products, targets)
     return lambda x, what: inputs(x) @ weights[what]
+
+
+def map_voice(features: np.ndarray, what: str, map_fits: bool = True) -> np.ndarray:
+    """The bar that all lip motion must beat: the linear map that lips are planned by, before
+    sounds are placed in it. A curve [T] of CURVES, in deviations, of speech features [T, d].
+
+    map_fits: whether it was fitted to their encoder; else their phones alone are mapped.
+    """
+    return kernels()[what].curve(
+        phone_probabilities(features),
+        features[:, -LOUDNESS:],
+        presence_in(features) > 0.5,
+        features if map_fits else None,
+    )
 
 
 def fit_length(curve: np.ndarray, frames: int) -> np.ndarray:
@@ -329,7 +344,9 @@ def comparison_lines(rows: Rows, clips: Sequence[LipClip]) -> list[str]:
     groups += [
         (LANGUAGES[code], lambda clip, code=code: clip.language == code) for code in LANGUAGES
     ]
-    groups = [(title, [clip for clip in clips if belongs(clip)]) for title, belongs in groups]
+    groups.append(("GRID, unseen", lambda clip: clip.name.split()[0] in UNSEEN))
+    chosen = {title: [clip for clip in clips if belongs(clip)] for title, belongs in groups}
+    columns = {title: some for title, some in chosen.items() if some}
 
     def mean(system: str, column: str, some: Sequence[LipClip]) -> float:
         return mean_of(
@@ -342,7 +359,7 @@ def comparison_lines(rows: Rows, clips: Sequence[LipClip]) -> list[str]:
         + "".join(f"{what + ' r [90 %]':>20s}" for what in CURVES)
         + f"{'PBM':>6s}{'closed':>8s}{'CRPS':>6s}  "
     )
-    lines = [head + "".join(f"{title:>13s}" for title, _ in groups)]
+    lines = [head + "".join(f"{title:>13s}" for title in columns)]
     for system, row in rows.items():
         line = f"{system:24s}"
         for what in CURVES:
@@ -354,12 +371,12 @@ def comparison_lines(rows: Rows, clips: Sequence[LipClip]) -> list[str]:
         line += f"{mean(system, 'PBM', clips):6.2f}{mean(system, 'closed', clips):8.2f}{mean(system, 'CRPS', clips):6.2f}  "
         line += "".join(
             f"{mean(system, 'opening', some):7.2f}/{mean(system, 'width', some):5.2f}"
-            for _, some in groups
+            for some in columns.values()
         )
         lines.append(line.replace("[nan, nan]", "").replace("nan", "  –"))
     notes = (
         "r without a lag, weighted by seconds; intervals over clips; right: opening/width by "
-        "folder and language; PBM: m, b, p with a dip;"
+        "folder, language, speaker; PBM: m, b, p with a dip;"
     )
     return [
         *lines,

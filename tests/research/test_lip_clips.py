@@ -10,10 +10,24 @@ import pytest
 import soundfile
 
 from research.faces.calibrate import calibrate
-from research.faces.lip_clips import closes, comparison_lines, figures, follows, LipClip, shuts
+from research.faces.lip_clips import (
+    closes,
+    comparison_lines,
+    figures,
+    follows,
+    LipClip,
+    map_voice,
+    shuts,
+)
 from research.lips import count_false_closures, true_closures
 from research.train.card import count_constants
-from thunder_core.engine.planning.lip_kernels import fitted_encoder, identity, KERNELS, kernels
+from thunder_core.engine.planning.lip_kernels import (
+    apply_kernel,
+    fitted_encoder,
+    identity,
+    KERNELS,
+    kernels,
+)
 from thunder_core.engine.speech.encoder import SpeechEncoder
 from thunder_core.spoken import PHONES
 from thunder_core.weight_files import SHIPPED
@@ -65,6 +79,23 @@ def test_figures_are_means_over_takes_and_the_table_weighs_clips_by_seconds():
         and "1.000 [1.00, 1.00]" in line
         and "nan" not in line
     )
+
+
+def test_the_map_that_takes_are_compared_with_is_that_of_the_lip_plan():
+    features = np.random.default_rng(3).random((80, kernels()["opening"].map.shape[1]))
+    own = apply_kernel(features, kernels()["opening"].map)
+    assert kernels()["opening"].share == 1
+    assert follows(map_voice(features, "opening"), own) == pytest.approx(1)
+    assert follows(map_voice(features, "opening", map_fits=False), own) < 0.9
+    seen = made_clip("s1 a"), made_clip("s33 b")
+    row = {
+        clip.name: figures(
+            clip, np.ones((1, 100)) * np.arange(100), np.ones((1, 100)) * np.arange(100)
+        )
+        for clip in seen
+    }
+    assert "GRID, unseen" in comparison_lines({"takes": row}, seen)[0]
+    assert "GRID, unseen" not in comparison_lines({"takes": row}, seen[:1])[0]
 
 
 def test_what_takes_shut_is_counted_where_real_lips_shut_and_where_they_do_not():
