@@ -199,6 +199,8 @@ def options(arguments: list[str], command: str = "bake.py") -> argparse.Namespac
     for name in ("transcript", "recognise"):
         if getattr(chosen, name) and (chosen.listen_to or chosen.seconds):
             parser.error(f"argument --{name}: only of a voice that the face speaks")
+    if chosen.performed_rate and not (chosen.perform_as or chosen.jobs):
+        parser.error("argument --performed-rate: only with argument --perform-as")
     for name in settings.RECOGNISER:
         if getattr(chosen, name) and not (chosen.recognise or chosen.jobs):
             parser.error(f"argument --{name}: only with argument --recognise")
@@ -225,9 +227,10 @@ def bake(
     given = chosen.audio or chosen.listen_to
     inputs = _inputs_of(chosen)
     hashes = hashes_of(inputs)  # before any of them is read
+    performance, read = _source_performance(chosen)
     request = Request.of(
         chosen, takes=chosen.takes, direction=direction_of(chosen),
-        perform_as=_source_performance(chosen), listening=chosen.listen_to is not None,
+        perform_as=performance, listening=chosen.listen_to is not None,
     )  # fmt: skip
     words = words_of(chosen.transcript)
     check_engine(chosen.engine, chosen.weights)
@@ -315,7 +318,7 @@ def bake(
         # of a strip's chosen channel the engine knows nothing
         "channel": voice.channel or performances[0].provenance.get("channel", "mix"),
         **request.settings,
-        **_report_moved(chosen, transfer, voice.name, performances[0].provenance),
+        **_report_moved(chosen, transfer, voice.name, performances[0].provenance, read),
         **({"transcript": said} if said else {}),
         **({"recognised": record.language} if said and record.is_recognised else {}),
         "blend": f"{wanted.name}.blend" if "blend" in wanted.outputs else None,
@@ -544,12 +547,12 @@ def _report_direction(take, words: str) -> dict:
     )
 
 
-def _source_performance(chosen: argparse.Namespace) -> SourcePerformance | None:
-    """The performance that is to move to this voice, in a file; None for none. Raises BadRequest if
-    an option does not fit."""
+def _source_performance(chosen: argparse.Namespace) -> tuple[SourcePerformance | None, str]:
+    """The performance that is to move to this voice, in a file, None for none, and how it was read.
+    Raises BadRequest if an option does not fit."""
     both = chosen.perform_as, chosen.performed_voice
     if not (any(both) or chosen.perform_line):
-        return None
+        return None, ""
     if chosen.perform_line and any(both):
         raise BadRequest(
             "--perform-line names a line of the scene, --perform-as a file: give one of them"
@@ -565,22 +568,26 @@ def _source_performance(chosen: argparse.Namespace) -> SourcePerformance | None:
             "--explain: give --audio or --strip alone"
         )
     if chosen.perform_line:
-        return None  # it is read from the scene
-    motion = motion_file.read_recording(os.path.abspath(both[0]), tuple(head.channel_names()))
-    return SourcePerformance(motion, os.path.abspath(both[1]))
+        return None, ""  # it is read from the scene
+    motion, read = motion_file.read_recording(
+        os.path.abspath(both[0]), tuple(head.channel_names()), chosen.performed_rate or 0.0
+    )
+    return SourcePerformance(motion, os.path.abspath(both[1])), read
 
 
 def _report_moved(
-    chosen: argparse.Namespace, transfer: perform_as.Transfer | None, voice: str, about: dict
-) -> dict:
+    chosen: argparse.Namespace, transfer: perform_as.Transfer | None, voice: str, about: dict,
+    read: str,
+) -> dict:  # fmt: skip
     """The report's entry on a performance that moved to this voice, which is also said; empty if
-    none did."""
+    none did.  read: how its file was read."""
     if transfer is not None:
         source, said = transfer.source, transfer.messages
         of = {"line": source.line, "head": source.mesh, "take": source.name}
         of |= {"keys_left": transfer.left}
     elif chosen.perform_as is not None:
         said = perform_as.describe_changes(Path(chosen.perform_as).stem, voice, about)
+        said += [read] if read else []
         of = {"take": chosen.perform_as, "voice": chosen.performed_voice}
         of = {name: os.path.abspath(path) for name, path in of.items()}
     else:

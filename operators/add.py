@@ -384,7 +384,7 @@ class THUNDER_FH_jobs(DropsInViewport, bpy.types.FileHandler):
 
 class THUNDER_OT_import_capture(FileWork, bpy.types.Operator):
     """Add a captured face as a take of the chosen head and voice: curves of Live Link Face or ARKit
-    (.csv), a video of an actor, or a take of ours (.npz)"""
+    (.csv, .tsv), a video of an actor, or a take of ours (.npz)"""
 
     bl_label = "Import Captured Face"
 
@@ -392,11 +392,12 @@ class THUNDER_OT_import_capture(FileWork, bpy.types.Operator):
         default=";".join(f"*{ending}" for ending in (*RECORDINGS, *VIDEOS)), options={"HIDDEN"}
     )
     rate: bpy.props.FloatProperty(
-        name="Rows per Second",
-        default=60.0,
-        min=1.0,
+        name="Frames per Second",
+        default=0.0,
+        min=0.0,
         max=240.0,
-        description="Frame rate of curves without timecodes or seconds",
+        options={"SKIP_SAVE"},
+        description="Frame rate of a table of curves; 0: as its times tell",
     )
     mirrored: bpy.props.BoolProperty(
         name="Mirrored Video",
@@ -445,8 +446,9 @@ class THUNDER_OT_import_capture(FileWork, bpy.types.Operator):
         score = (
             f". Lip-Sync {take_list.points(entered.score)}" if math.isfinite(entered.score) else ""
         )
+        read = f". {entered.read}" if entered.read else ""
         unsure = entered.place is None or (entered.place.by != "" and entered.place.sure < 1)
-        self.report({"WARNING" if unsure else "INFO"}, f"“{entered.name}” {place}{score}")
+        self.report({"WARNING" if unsure else "INFO"}, f"“{entered.name}” {place}{score}{read}")
         self.warn([entered.unscored, *entered.notes])
 
 

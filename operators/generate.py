@@ -572,9 +572,18 @@ class THUNDER_OT_style_from_file(ChoosesFile, InstantWork, bpy.types.Operator):
     filter_glob: bpy.props.StringProperty(
         default=";".join(f"*{ending}" for ending in motion_file.RECORDINGS), options={"HIDDEN"}
     )
+    rate: bpy.props.FloatProperty(
+        name="Frames per Second",
+        default=0.0,
+        min=0.0,
+        max=240.0,
+        options={"SKIP_SAVE"},
+        description="Frame rate of a table of curves; 0: as its times tell",
+    )
 
     def act(self, context):
         if not os.path.basename(self.filepath):
             raise BadRequest("No file was chosen: choose a recording")
-        read = head_direction.style_of_file(bpy.path.abspath(self.filepath))
-        return head_direction.use_style(sliders.ensure(chosen_head(context).owner), read)
+        read, said = head_direction.style_of_file(bpy.path.abspath(self.filepath), self.rate)
+        used = head_direction.use_style(sliders.ensure(chosen_head(context).owner), read)
+        return f"{used}. {said}" if said else used

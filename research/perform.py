@@ -71,7 +71,7 @@ def condition_of(
     if condition.mood:
         return torch.tensor([[[float(name == condition.mood) for name in LABELS]]])
     if condition.reference is not None:
-        motion = pack(motion_file.read_recording(str(condition.reference), tuple(channels)))
+        motion = pack(motion_file.read_recording(str(condition.reference), tuple(channels))[0])
         if len(motion) < _LEAST_REFERENCE:
             raise BadRequest("The motion is shorter than a second: choose another --reference")
         return trained.network.condition_of(torch.from_numpy(motion)[None])

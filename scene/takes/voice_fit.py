@@ -71,7 +71,8 @@ class ImportedCapture:
     """A captured take in the list.  name: of the take.  place: in its voice, None without one.
     score: not a number without one.
 
-    unscored: why it has none, "" for no special reason.  notes: sentences about a video.
+    unscored: why it has none, "" for no special reason.  notes: sentences about a video.  read: how
+    a table was read.
     """
 
     name: str
@@ -79,6 +80,7 @@ class ImportedCapture:
     score: float
     unscored: str = ""
     notes: Sequence[str] = ()
+    read: str = ""
 
 
 def follow_face(
@@ -111,7 +113,7 @@ def list_capture(
 ) -> Generator[Step, None, ImportedCapture]:  # fmt: skip
     """Steps that list a capture as a take of the chosen head and voice, and show it.
 
-    client: None without a voice.  rate: rows per second of curves without times.  mirrored: whether
+    client: None without a voice.  rate: as of `motion_file.read_recording`.  mirrored: whether
     a video is a mirror's.  aspect: width of its pixels, 0: as it says.  Raises ThunderError, and
     then nothing was changed.
     """
@@ -121,11 +123,11 @@ def list_capture(
     state = None if voice is None else fingerprint.of_voice(scene, voice)
     listens = context.scene.thunder.head_role == LISTENS.upper()
     yield Step(0.02, "Reading the capture")
-    place, answer, unscored, notes = None, {}, "", []
+    place, answer, unscored, notes, read = None, {}, "", [], ""
     if is_video := path.lower().endswith(motion_file.VIDEOS):
         motion, notes = yield from follow_face(path, mirrored, aspect)
     else:
-        motion = motion_file.read_recording(path, head.channel_names(), rate)
+        motion, read = motion_file.read_recording(path, head.channel_names(), rate)
     if voice is not None:
         place = Place(0.0)
         with mixdown.sound_for_engine(client, voice) as (sound, mixing):
@@ -175,7 +177,7 @@ def list_capture(
     if voice is not None and voice.strip and not listens:
         strip.keep_speaker(scene, voice.name, rig.mesh)
     display.show(rig, entry)
-    return ImportedCapture(entry.name, place, entry.score, unscored, notes)
+    return ImportedCapture(entry.name, place, entry.score, unscored, notes, read)
 
 
 def _settle_place(found: dict, motion: Motion, frames: int) -> Place:

@@ -62,6 +62,8 @@ def test_the_settings_of_a_job_are_options_of_the_command():
         of = ["--strip=line" if name == "speakers" else "--audio=a.wav"]
         if name in settings.RECOGNISER:
             of.append("--recognise")
+        if name == "performed-rate":
+            of.append("--perform-as=a.csv")
         chosen = command.options(
             [*of, "--blend=a.blend", "--out=o", *setting.arguments(setting.read(value))]
         )

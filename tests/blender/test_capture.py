@@ -160,6 +160,20 @@ def test_a_listeners_capture_has_no_score(blender, line, scene, client, tmp_path
     assert provenance.load(entry.action).motion.jaw[25, 0] < 0.1
 
 
+def test_a_rate_that_no_column_tells_is_asked_for_and_what_was_read_is_said(
+    blender, line, scene, client, tmp_path
+):
+    path, whole = str(tmp_path / "short.csv"), write(tmp_path / "a.csv")
+    with open(whole) as file, open(path, "w") as short:
+        short.writelines(file.readlines()[:26])
+    with pytest.raises(RuntimeError, match="stays within one second: set Frames per Second"):
+        blender.ops.thunder.import_capture(filepath=path)
+    assert len(scene.thunder.takes) == 1
+    assert blender.ops.thunder.import_capture(filepath=path, rate=60.0) == {"FINISHED"}
+    read = progress.result(voice_fit.list_capture(client, blender.context, whole, 0.0)).read
+    assert read == "“a.csv” was read at 60 frames a second, by its column “Timecode”"
+
+
 @pytest.mark.parametrize("name, text, sentence", [
     ("gone.csv", None, "cannot be read"),
     ("empty.csv", "", "it is empty"),

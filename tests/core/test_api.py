@@ -271,7 +271,7 @@ def test_saved_files_are_read_as_the_take(takes, tmp_path):
     rows = (tmp_path / "take.CSV").read_text().splitlines()
     # 49 of 1/25 s, at 60 a second
     assert len(rows) == 1 + 118 and rows[1].startswith("00:00:00:00.000,61,")
-    again = livelink.read(tmp_path / "take.CSV", take.channels)
+    again = livelink.read(tmp_path / "take.CSV", take.channels)[0]
     apart = np.abs(again.jaw[:, 0] - take.motion.jaw[:, 0])
     assert again.frames == 50 and np.median(apart) < 1e-3 and apart.max() < 0.02
     with pytest.raises(errors.BadRequest, match="cannot be written .*choose another folder"):

@@ -155,7 +155,7 @@ def test_the_command_writes_files_that_blender_imports(engine, networks, tmp_pat
     assert capsys.readouterr().out.count("lip-sync") == 2
     names = engine.thunder.channel_names
     for seed in (1, 2):
-        motion = motion_file.read_recording(str(tmp_path / f"take_{seed}.npz"), tuple(names))
+        motion, _ = motion_file.read_recording(str(tmp_path / f"take_{seed}.npz"), tuple(names))
         assert motion.frames == 30 and np.ptp(motion.expression) > 0
     with pytest.raises(SystemExit, match="is no folder of a system"):
         main(["perform", "none", "--out", str(tmp_path)])

@@ -18,7 +18,7 @@ from ..filters import smoothstep
 from ..types import FPS, MOST_FPS, Motion, pack, reorder, unpack
 from .timing import monotone_cubic
 
-RECORDINGS = (".csv", ".npz")  # endings of recorded performances
+RECORDINGS = (".csv", ".tsv", ".npz")  # endings of recorded performances
 # endings of videos in which a face can be followed
 VIDEOS = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".mpg", ".mpeg", ".m4v")
 _EASE_SECONDS = 0.5  # from the ends of a recording to rest
@@ -116,28 +116,24 @@ def read(path: str | os.PathLike) -> tuple[Motion, tuple[str, ...]]:
 # ---- recordings: curves of Live Link Face or ARKit, and takes of ours
 
 
-def read_recording(path: str, channels: tuple[str, ...], rate: float = livelink.RATE) -> Motion:
-    """The motion of a recording at 25 fps, its expression columns `channels`.  rate: as of
-    `livelink.read`. Raises BadRequest."""
+def read_recording(path: str, channels: tuple[str, ...], rate: float = 0.0) -> tuple[Motion, str]:
+    """The motion of a recording at 25 fps, its expression columns `channels`, and a sentence on how
+    a table was read.  rate: as of `livelink.read`. Raises BadRequest."""
     ending = os.path.splitext(path)[1].lower()
     if ending not in RECORDINGS:
         raise BadRequest(
             f"“{os.path.basename(path)}” is no recording: choose a .csv of Live Link Face or an "
             f".npz of bake.py or Export"
         )
-    if ending == ".csv":
+    if ending != ".npz":
         return livelink.read(path, channels, rate)
     motion, names = read(path)
     motion = replace(
         motion, expression=reorder(motion.expression, names, channels).astype(np.float32)
     )
     count = max(1, round((motion.frames - 1) / motion.fps * FPS) + 1)
-    return unpack(
-        monotone_cubic(
-            pack(motion), np.clip(np.arange(count) * motion.fps / FPS, 0, motion.frames - 1)
-        ),
-        len(channels),
-    )
+    rows = np.clip(np.arange(count) * motion.fps / FPS, 0, motion.frames - 1)
+    return unpack(monotone_cubic(pack(motion), rows), len(channels)), ""
 
 
 def place_in_voice(motion: Motion, seconds: float, frames: int) -> Motion:

@@ -290,8 +290,10 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
             "how strongly mesh-to-speech pulls takes to the voice, 0 to 2; above 0 three times the "
             "time (0)", default=0.0),
     Setting("perform-as", text,
-            "a take of another recording, .npz or .csv: its head, brows, lids and eyes move to "
-            "this voice, the mouth is sampled anew", "FILE", is_path=True),
+            "a take of another recording, .npz, .csv or .tsv: its head, brows, lids and eyes move "
+            "to this voice, the mouth is sampled anew", "FILE", is_path=True),
+    Setting("performed-rate", number(1.0, 240.0),
+            "frames per second of a .csv of --perform-as whose times do not tell"),
     Setting("performed-voice", text, "the recording that the take of --perform-as was made of",
             "FILE", is_path=True),
     Setting("perform-line", text,

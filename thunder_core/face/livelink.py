@@ -2,8 +2,8 @@
 """ARKit curves as a table in the layout of Live Link Face: 52 blend shapes and the angles of head
 and eyes; numpy only.
 
-Tables of other programs are read too: columns in any order and case, `eyeBlink_L` for
-`eyeBlinkLeft`, timecodes, seconds, numbers of frames or none of these.
+Tables of other programs are read too: columns in any order, names in any spelling and behind any
+prefix, values between commas, semicolons or tabs, and any times (`row_times`).
 """
 
 import csv
@@ -11,7 +11,7 @@ import os
 import re
 from array import array
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TextIO
 
 import numpy as np
@@ -20,9 +20,11 @@ from ..errors import BadRequest
 from ..files import open_input
 from ..rotation import euler_to_rotvec, matrix_to_euler, rotvec_to_matrix
 from ..types import FPS, Motion
+from .conventions import match, words
 from .mapping import derived_keys, motion_of
+from .row_times import kind_of, number_in, times_of, UnknownRate
 
-# frames per second of recordings by Live Link Face; readers count timecodes at this rate
+# frames per second of recordings by Live Link Face
 RATE = 60.0
 
 _SHAPES = (
@@ -39,13 +41,18 @@ _SHAPES = (
     "cheekPuff", "cheekSquintLeft", "cheekSquintRight", "noseSneerLeft", "noseSneerRight",
     "tongueOut",
 )  # fmt: skip
-_RATES = (24, 25, 30, 50, 60, 100, 120)  # frame rates supported for timecodes
 _LARGEST = 2**28  # largest file that is read, bytes
 _FARTHEST = 180.0  # largest value, far beyond any face: an angle in degrees
 _LONGEST = 4 * 3600.0  # seconds
-# columns that count instead of a timecode
-_FRAMES, _SECONDS = (("frame", "framenumber", "frameindex"), ("time", "seconds", "timestamp"))
-_FARTHEST_TURN = 4.0  # radians that no head turns: angles beyond them are degrees
+# letters of the line of names, letters and words of a name, columns that count
+_LONGEST_LINE, _LONGEST_NAME, _MOST_WORDS, _MOST_CLOCKS = 2**16, 64, 12, 4
+# above this blend shapes are no overshoot, and above that percent
+_MOST_SHAPE, _LEAST_PERCENT = 1.5, 10.0
+# radians that no head turns, beyond which angles are degrees: beside a telephone that is turned
+# itself, and in other tables
+_FARTHEST_TURN, _FARTHEST_LIKELY = 4.0, 1.6
+_ANGLE_UNITS = {"degrees": {"deg", "degree", "degrees"}, "radians": {"rad", "radian", "radians"}}
+_MOST_NAMED = 3  # columns that a sentence names
 _ANGLES = tuple(
     f"{part}{angle}"
     for part in ("head", "leftEye", "rightEye")
@@ -116,78 +123,135 @@ def timecode(seconds: float, rate: float) -> str:
     return f"{clock}:{left // 1000:02d}.{left % 1000:03d}"
 
 
-def read(path: str | os.PathLike, channels: Sequence[str], rate: float = RATE) -> Motion:
-    """A recording as a motion at 25 fps whose expression columns are `channels`.
+def read(path: str | os.PathLike, channels: Sequence[str], rate: float = 0.0) -> tuple[Motion, str]:
+    """A recording as a motion at 25 fps whose expression columns are `channels`, and a sentence on
+    how it was read: its rate, units, and columns that were left out.
 
     The jaw's and the eyes' rotations are those of the blend shapes, the head's is that of its
     angles; columns that are missing are still. Rows that were dropped are filled in between.  rate:
-    rows per second where the file has neither timecodes nor seconds. Raises BadRequest with a
-    sentence.
+    frames per second, 0: as the file says. Raises BadRequest with a sentence, which asks for the
+    rate where the file does not say it.
     """
     name = os.path.basename(path)
     try:
         if os.path.getsize(path) > _LARGEST:
             raise ValueError(f"it is larger than {_LARGEST >> 20} MB")
         with open_input(path, mode="r", encoding="utf-8-sig", newline="") as file:
-            heading, seconds, values = _table_of(file, rate)
+            table = _read_table(file)
+        seconds, read_at = times_of(table.clocks, len(table.values), rate)
+        seconds = seconds - seconds[0]
+        if not ((np.diff(seconds) >= 0).all() and seconds[-1] <= _LONGEST):
+            raise ValueError("its times do not follow each other")
+        curves, notes = _values_of(table)
+    except UnknownRate as unknown:
+        raise BadRequest(
+            f"“{name}” does not tell how many rows it has a second, because {unknown}: set Frames "
+            f"per Second (in a bake: --performed-rate)"
+        ) from unknown
     except (OSError, ValueError, IndexError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or ascii(str(error))[1:-1][:80]
+        if isinstance(error, UnicodeDecodeError):
+            reason = "it is not text in UTF-8"
         raise BadRequest(
             f"“{name}” cannot be read ({reason}): choose a CSV file of Live Link Face, or export "
             f"it again"
         ) from error
+    said = f"“{name}” was read {'; '.join(filter(None, (read_at, *notes)))}"
     wanted = np.arange(max(1, round(float(seconds[-1]) * FPS) + 1)) / FPS
-    curves = {each: np.interp(wanted, seconds, column) for each, column in zip(heading, values.T)}
+    curves = {each: np.interp(wanted, seconds, column) for each, column in curves.items()}
     motion = motion_of(
         {each: curve for each, curve in curves.items() if each in _SHAPES}, channels, len(wanted)
     )
-    if not all(each in curves for each in _ANGLES[:3]):
-        return motion
-    turns = np.stack([curves[each] for each in ("headPitch", "headYaw", "headRoll")], 1)
-    if np.abs(turns).max() > _FARTHEST_TURN:
-        turns = np.radians(turns)
-    return replace(motion, head=euler_to_rotvec(-turns, "ZXY").astype(np.float32))
+    if all(each in curves for each in _ANGLES[:3]):
+        turns = np.stack([curves[each] for each in ("headPitch", "headYaw", "headRoll")], 1)
+        motion = replace(motion, head=euler_to_rotvec(-turns, "ZXY").astype(np.float32))
+    return motion, said if read_at or notes else ""
 
 
-def _plain(name: str) -> str:
-    """The name of a column without case and underscores, its side in full."""
-    name = name.strip().lower()
-    if name.endswith(("_l", "_r")):
-        name = name[:-1] + {"l": "left", "r": "right"}[name[-1]]
-    return name.replace("_", "").replace(" ", "")
+@dataclass(frozen=True)
+class _Table:
+    """columns: NAMES that it has → their headings.  values: [T, columns].  clocks: headings of
+    columns that count, and their cells.  left_out: headings of the others.  is_live_link: whether
+    it has the layout of the app, whose angles are radians."""
+
+    columns: dict[str, str]
+    values: np.ndarray
+    clocks: list[tuple[str, list[str]]]
+    left_out: list[str]
+    is_live_link: bool
 
 
-def _table_of(file: TextIO, rate: float) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Names of the columns that are known, times [T] in seconds from the first on, values [T,
-    columns]. Raises ValueError, IndexError, csv.Error."""
-    names, rows = {each.lower(): each for each in NAMES}, csv.reader(file)
-    heading = {_plain(each): place for place, each in enumerate(next(rows, []))}
-    columns = {names[each]: place for each, place in heading.items() if each in names}
+def _read_table(file: TextIO) -> _Table:
+    """The table in a file of values between commas, semicolons or tabs. Raises ValueError,
+    IndexError, csv.Error."""
+    while (line := file.readline(_LONGEST_LINE)) and (
+        not line.strip() or line.lower().startswith(("#", "sep="))
+    ):
+        pass
+    if len(line) == _LONGEST_LINE:
+        raise ValueError("its first line is too long for names of columns")
+    separator = max("\t;,", key=line.count)
+    heading = [
+        "".join(filter(str.isprintable, each)).strip()
+        for each in next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+    ]
+    places: dict[str, int] = {}
+    for place, each in enumerate(heading):
+        if each and len(each) <= _LONGEST_NAME and len(words(each)) <= _MOST_WORDS:
+            places.setdefault(each, place)
+    columns = {each: found[0] for each, found in match(NAMES, list(places)).items()}
     if "jawOpen" not in columns:
-        raise ValueError("it has no columns of ARKit, such as JawOpen")
-    clock = next((each for each in ("timecode", *_SECONDS, *_FRAMES) if each in heading), "")
-    codes: list[str] = []
+        units = " but action units" * any(re.fullmatch(r"(?i)au_?\d+.*", each) for each in places)
+        raise ValueError(f"it has no columns of ARKit, such as JawOpen{units}")
+    clocks = [(each, list[str]()) for each in places if kind_of(each)][:_MOST_CLOCKS]
+    of_values = [places[each] for each in columns.values()]
     numbers = array("d")
-    for row in filter(None, rows):
-        numbers.extend([float(row[place]) for place in columns.values()])
-        codes.append(row[heading[clock]] if clock else str(len(codes)))
+    for row in csv.reader(file, delimiter=separator, skipinitialspace=True):
+        if any(row):
+            numbers.extend([number_in(row[place]) for place in of_values])
+            for each, cells in clocks:
+                cells.append(row[places[each]])
     values = np.array(numbers).reshape(-1, len(columns))
     if not len(values) or not (np.abs(values) <= _FARTHEST).all():
-        raise ValueError("it holds no frames, or values that are not numbers")
-    seconds = _parse_timecodes(codes) if clock == "timecode" else np.array(codes, float)
-    if clock not in ("timecode", *_SECONDS):
-        seconds = seconds / rate
-    seconds = seconds - seconds[0]
-    if not ((np.diff(seconds) >= 0).all() and seconds[-1] <= _LONGEST):
-        raise ValueError("its times do not follow each other")
-    return list(columns), seconds, values
+        raise ValueError(
+            f"it holds no frames, or values that are not numbers up to {_FARTHEST:.0f}"
+        )
+    used = {*columns.values(), *(each for each in places if kind_of(each))}
+    others = {each: "".join(words(each)) for each in places if each not in used}
+    is_live_link = "blendshapecount" in others.values()
+    left_out = [each for each, spelt in others.items() if spelt != "blendshapecount"]
+    return _Table(columns, values, clocks, left_out, is_live_link)
 
 
-def _parse_timecodes(codes: list[str]) -> np.ndarray:
-    """Times [T] in seconds of timecodes, hours:minutes:seconds:frames. Raises ValueError,
-    IndexError."""
-    numbers = np.array([[float(part) for part in re.split("[:;]", code)] for code in codes])
-    rate = min(rate for rate in _RATES if rate > numbers[:, 3].max())
-    seconds = numbers @ [3600.0, 60.0, 1.0, 1.0 / rate]
-    # past midnight
-    return seconds + 86400.0 * np.cumsum(np.diff(seconds, prepend=seconds[0]) < -43200)
+def _values_of(table: _Table) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The columns of a table by name, blend shapes from 0 to 1 and angles in radians, and notes on
+    them."""
+    curves = dict(zip(table.columns, table.values.T))
+    notes = []
+    shapes = [each for each in curves if each in _SHAPES]
+    highest = max(float(np.abs(curves[each]).max()) for each in shapes)
+    if highest > _MOST_SHAPE:
+        is_percent = highest > _LEAST_PERCENT
+        notes.append(
+            f"blend shapes reach {highest:.3g} and were read as "
+            + ("percent" if is_percent else "1 for the whole movement")
+        )
+        curves |= {each: curves[each] / 100 for each in shapes if is_percent}
+    angles = [each for each in _ANGLES[:3] if each in curves]
+    if len(angles) == len(_ANGLES[:3]):
+        farthest = max(float(np.abs(curves[each]).max()) for each in angles)
+        spelt = {word for each in angles for word in words(table.columns[each])}
+        named = next((unit for unit, names in _ANGLE_UNITS.items() if spelt & names), "")
+        limit = _FARTHEST_TURN if table.is_live_link else _FARTHEST_LIKELY
+        unit = named or ("degrees" if farthest > limit else "radians")
+        if unit == "degrees":
+            curves |= {each: np.radians(curves[each]) for each in angles}
+        if not named and farthest and (unit == "degrees" or not table.is_live_link):
+            notes.append(f"the head's angles as {unit}")
+    if table.left_out:
+        named = ", ".join(f"“{each}”" for each in table.left_out[:_MOST_NAMED])
+        more = len(table.left_out) - _MOST_NAMED
+        notes.append(
+            f"without columns that are not ARKit's: {named}" + f" and {more} more" * (more > 0)
+        )
+    return curves, notes

@@ -179,11 +179,12 @@ def style_of_animation(
     return style_of(motion, head.channel_names())
 
 
-def style_of_file(path: str) -> StyleOfMotion:
-    """Read the style of a recording. Raises BadRequest."""
+def style_of_file(path: str, rate: float) -> tuple[StyleOfMotion, str]:
+    """Read the style of a recording, and how it was read; rate as of `motion_file.read_recording`.
+    Raises BadRequest."""
     channels = head.channel_names()
-    motion = motion_file.read_recording(path, channels)
-    return style_of(motion.part(slice(0, round(MOST_SECONDS * FPS))), channels)
+    motion, said = motion_file.read_recording(path, channels, rate)
+    return style_of(motion.part(slice(0, round(MOST_SECONDS * FPS))), channels), said
 
 
 def use_style(direction: sliders.ThunderDirection, read: StyleOfMotion) -> str:
