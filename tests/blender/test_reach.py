@@ -938,12 +938,93 @@ def test_a_shape_means_one_thing():
             "Avatar_MouthClosed_blend Avatar_EyeClosedLeft_blend",
             "jawOpen mouthPucker mouthClose eyeBlinkLeft",
         ),
+        (
+            "MouthOpen MouthNarrow_Left MouthNarrow_Right Smile_Left Frown_Right Blink_Left "
+            "BrowsDown_Left UpperLipUp_Left LowerLipDown_Right LowerLipIn",
+            "jawOpen mouthPucker mouthSmileLeft mouthFrownRight eyeBlinkLeft browDownLeft "
+            "mouthUpperUpLeft mouthLowerDownRight mouthRollLower",
+        ),
+        (
+            "AU01 AU2_L AU_4_R AU10 AU12L L_AU12_Smile AU18_LipPucker AU_20_R_LipStretcher "
+            "facs22 AU26_JawDrop AU45",
+            "browInnerUp browOuterUpLeft browDownRight mouthUpperUpLeft mouthSmileLeft mouthPucker "
+            "mouthStretchRight mouthFunnel jawOpen eyeBlinkRight",
+        ),
+        (
+            "jawDrop lipsToward lipPuckerL lipPuckerR lipFunnelerLB lipFunnelerRB lipCornerPullerL "
+            "lipStretcherR lowerLipDepressorL upperLipRaiserR eyesClosedL browLowererR eyesLookLeftL",
+            "jawOpen mouthClose mouthPucker mouthFunnel mouthSmileLeft mouthStretchRight "
+            "mouthLowerDownLeft mouthUpperUpRight eyeBlinkLeft browDownRight eyeLookOutLeft",
+        ),
+        (
+            "sil_00 aa_ah_ax_01 aa_02 ao_03 ey_eh_uh_04 y_iy_ih_ix_06 w_uw_07 ow_08 l_14 s_z_15 "
+            "sh_ch_jh_zh_16 th_dh_17 f_v_18 d_t_n_19 k_g_ng_20 p_b_m_21",
+            "jawOpen mouthFunnel mouthPucker mouthStretchLeft mouthLowerDownLeft mouthPressRight "
+            "mouthRollLower tongueTipUp tongueOut tongueBack",
+        ),
+        (
+            "h_expressions.AE_AA_h h_expressions.AO_a_h h_expressions.UW_U_h h_expressions.FV_h "
+            "h_expressions.MPB_Up_h h_expressions.MPB_Down_h h_expressions.MouthOpen_h "
+            "h_expressions.LsmileOpen_h h_expressions.ReyeClose_h",
+            "jawOpen mouthFunnel mouthPucker mouthRollLower mouthPressLeft mouthSmileLeft "
+            "eyeBlinkRight",
+        ),
+        (
+            "Phoneme_aah Phoneme_B,M,P Phoneme_ch,J,sh Phoneme_ee Phoneme_F,V Phoneme_oh "
+            "Phoneme_ooh,Q Phoneme_th Modifier_BlinkLeft",
+            "jawOpen mouthPressLeft mouthFunnel mouthStretchLeft mouthRollLower mouthPucker "
+            "tongueOut eyeBlinkLeft",
+        ),
+        (
+            "JawOpen LipsFunnel LipsPucker LowerLipClose LowerLipDownLeft UpperLipUpRight "
+            "BrowsUpCenter BrowsDownLeft EyeBlinkLeft",
+            "jawOpen mouthFunnel mouthPucker mouthRollLower mouthLowerDownLeft mouthUpperUpRight "
+            "browInnerUp browDownLeft eyeBlinkLeft",
+        ),
     ],
-    ids=["Daz FACS", "Daz Genesis 8", "MPFB", "with a prefix and a suffix"],
+    ids=[
+        "Daz FACS",
+        "Daz Genesis 8",
+        "MPFB",
+        "with a prefix and a suffix",
+        "Mixamo Fuse",
+        "action units",
+        "Meta Movement",
+        "Microsoft",
+        "Autodesk",
+        "FaceGen",
+        "Snap",
+    ],  # fmt: skip
 )
 def test_names_of_other_makers_are_found(names, wanted):
     found = conventions.find(("Basis", *names.split()))
     assert set(wanted.split()) <= set(found.shapes) - set(found.fallbacks)
+
+
+@pytest.mark.parametrize(
+    "form, numbers, jaw, pucker",
+    [
+        ("viseme_{:02d}", range(15), "viseme_10", "viseme_14"),
+        ("Viseme {}", range(1, 15), "Viseme 10", "Viseme 14"),
+        ("vis_{:02d}", range(1, 16), "vis_11", "vis_15"),
+        ("Head.Viseme{}", range(22), "Head.Viseme2", "Head.Viseme7"),
+        ("viseme.{}", range(1, 23), "viseme.3", "viseme.8"),
+    ],
+)
+def test_numbered_mouths_are_those_of_the_list_that_they_fit(form, numbers, jaw, pucker):
+    shapes = conventions.find(("Basis", *map(form.format, numbers))).shapes
+    assert jaw in shapes["jawOpen"] and pucker in shapes["mouthPucker"]
+
+
+def test_numbers_that_fit_no_list_are_no_mouths():
+    assert conventions.find(("Basis", *map("viseme_{}".format, range(1, 11)))) is None
+    named = conventions.find(("AA_VI_00_Sil", "AA_VI_10_aa", "AA_VI_14_U", "AA_VI_01_PP"))
+    assert named.shapes["jawOpen"] == {"AA_VI_10_aa": 1.0}, "what is said besides counts"
+
+
+def test_what_two_action_units_do_together_is_neither():
+    shapes = conventions.find(("AU12", "AU26", "AU06_AU12", "AU12_AU25", "AU01_AU02")).shapes
+    assert {name for shape in shapes.values() for name in shape} == {"AU12", "AU26"}
 
 
 def test_a_jaw_alone_behind_a_prefix_is_found_beside_plain_names():

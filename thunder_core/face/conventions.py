@@ -85,6 +85,7 @@ class Convention:
     bones: joint → names of bones, best first (of the neck all that are there share the turn).
     marks: names that distinguish it from another convention with the same shapes; a name that ends
     in * is a prefix.
+    numbered: its mouths in the order in which some makers number them, silence first.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Convention:
     keys: dict[str, tuple[dict[str, float], ...]]
     bones: dict[str, tuple[str, ...]] = field(default_factory=dict)
     marks: tuple[str, ...] = ()
+    numbered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,8 +128,8 @@ def _load(path: Path) -> Convention:
         for channel, value in data["keys"].items()
     }
     bones = {joint: tuple(names) for joint, names in data.get("bones", {}).items()}
-    marks = tuple(data.get("marks", ()))
-    return Convention(data["name"], data["title"], data["order"], keys, bones, marks)
+    more = (tuple(data.get(each, ())) for each in ("marks", "numbered"))
+    return Convention(data["name"], data["title"], data["order"], keys, bones, *more)
 
 
 # ---- spelling
@@ -135,13 +137,17 @@ def _load(path: Path) -> Convention:
 
 _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_A-Za-z]+")
 _SIDES = {"l": "left", "r": "right", "lf": "left", "rt": "right"}
+# an action unit and a numbered mouth in the words of a name
+_UNIT = re.compile(r"(?:\D* )?(?:au|facs|action unit) (\d+)(?: \D*)?")
+_MOUTH = re.compile(r"(?:.* )?(?:visemes?|vis|vi) (\d+)(?: \d+)?(?P<rest> \D+)?")
 
 
 @lru_cache(maxsize=8192)
 def words(name: str) -> tuple[str, ...]:
-    """The words of a name in lower case, sides written out: “browDown_L”, “Brow_Down_Left” → brow
-    down left."""
-    return tuple(_SIDES.get(word, word) for word in (part.lower() for part in _WORDS.findall(name)))
+    """The words of a name in lower case, sides written out, numbers without leading zeros:
+    “browDown_L”, “Brow_Down_Left” → brow down left."""
+    parts = (part.lower() for part in _WORDS.findall(name))
+    return tuple(_SIDES.get(word, word.lstrip("0") or "0") for word in parts)
 
 
 def spelling(name: str) -> str:
@@ -171,6 +177,9 @@ def _frame(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[str, str]:
 def _readings(name: str) -> tuple[tuple[str, tuple[str, str] | None], ...]:
     """All shapes that a name may mean: (spelling, text around it; None if it is the whole name)."""
     readings: dict = {}
+    spaced = " ".join(words(name))
+    if len(re.findall(r"\bau \d", spaced)) > 1:  # what two action units do together is neither
+        return ()
     for form in _forms(name):
         readings[("".join(form), None)] = None
         for start in range(len(form)):
@@ -178,7 +187,24 @@ def _readings(name: str) -> tuple[tuple[str, tuple[str, str] | None], ...]:
             for end in range(len(form), start, -1):
                 if (start, end) != (0, len(form)) and not {"left", "right"} & set(form[end:]):
                     readings[("".join(form[start:end]), _frame(form[:start], form[end:]))] = None
+    if unit := _UNIT.fullmatch(spaced):  # whatever is said of it besides
+        readings["au" + unit[1] + "".join({"left", "right"} & set(words(name))), None] = None
     return tuple(readings)
+
+
+@lru_cache(maxsize=64)
+def _numbered(names: tuple[str, ...]) -> dict[str, str]:
+    """What mouths with numbers are called in words, {name: that name}: by what is said of them
+    besides, else by the list that their first and last number fit; none where they fit none."""
+    found = {name: at for name in names if (at := _MOUTH.fullmatch(" ".join(words(name))))}
+    result = {name: "viseme" + at["rest"] for name, at in found.items() if at["rest"]}
+    numbers = {name: int(at[1]) for name, at in found.items() if name not in result}
+    first, last = min(numbers.values(), default=0), max(numbers.values(), default=0)
+    for order in (each.numbered for each in conventions() if 2 * len(numbers) > len(each.numbered)):
+        if order and first <= 1 and last in (len(order) - 1, len(order) * first):
+            at = int(last == len(order))  # they begin with 0, or with 1
+            result |= {name: order[number - at] for name, number in numbers.items()}
+    return result
 
 
 def match(wanted: Sequence[str], names: Sequence[str]) -> dict[str, list[str]]:
@@ -192,8 +218,13 @@ def match(wanted: Sequence[str], names: Sequence[str]) -> dict[str, list[str]]:
         spelt.setdefault(spelling(name), name)
     result: dict[str, list[str]] = {}
     framed: dict[tuple[str, str], dict[str, list[str]]] = {}
+    called = _numbered(tuple(names))
     for name in names:
-        readings = [(spelt[form], frame) for form, frame in _readings(name) if form in spelt]
+        readings = [
+            (spelt[form], frame)
+            for form, frame in _readings(called.get(name, name))
+            if form in spelt
+        ]
         whole = next((shape for shape, frame in readings if frame is None), None)
         if whole is not None:
             result.setdefault(whole, []).append(name)
