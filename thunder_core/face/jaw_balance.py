@@ -30,6 +30,7 @@ LEAVES_JAW = (
     "mouthFrown",
     "tongueTipUp",
     "tongueBladeUp",
+    "tongueBack",
     "tongueOut",
 )
 _JAW_TOO = 0.1  # share of jawOpen above which a key for lips or tongue is taken for a vowel
